@@ -1,0 +1,1 @@
+//! What the endpoint components share: requests, problems and JSON.

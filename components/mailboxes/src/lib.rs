@@ -1,0 +1,2 @@
+#![cfg(target_family = "wasm")]
+//! The built-in mailboxes component.

@@ -1,0 +1,1 @@
+//! Builds the default application and embeds it.

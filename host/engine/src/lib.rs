@@ -1,0 +1,1 @@
+//! The policy of Postlet: outbox, idempotency, message keys, cache and session pool, over ports and an owned clock.

@@ -1,0 +1,1 @@
+//! IMAP and SMTP over a stream that it is handed.

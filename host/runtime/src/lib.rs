@@ -1,0 +1,1 @@
+//! wasmtime: compile, describe, instances, capabilities and the caller of the mime component.

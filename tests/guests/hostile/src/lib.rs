@@ -1,0 +1,2 @@
+#![cfg(target_family = "wasm")]
+//! A guest that misbehaves on request.

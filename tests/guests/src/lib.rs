@@ -1,0 +1,1 @@
+//! Builds the hostile guests of the tests.

@@ -1,0 +1,1 @@
+//! Dovecot and Postfix in private directories, for tests and benches.
