@@ -1,0 +1,99 @@
+//! The shape of a file: short enough to read in one sitting, and opened by a word
+//! about what it is and what it refuses to know.
+
+use crate::fault::Fault;
+use crate::tree::Source;
+
+/// More than this and a file has two subjects. Aim at 120 to 350.
+pub const MOST_LINES: usize = 500;
+
+/// The mailroom is a helper for `dev` and tests; past this it has become a product.
+pub const MOST_MAILROOM_LINES: usize = 4_000;
+
+/// Guests are empty on every other target, and say so before anything else.
+const GUEST_GATE: &str = "#![cfg(target_family = \"wasm\")]";
+
+/// Size and opening of one Rust file.
+#[must_use]
+pub fn check(file: &Source) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let count = file.text.lines().count();
+    if count > MOST_LINES {
+        faults.push(Fault::new(
+            &file.path,
+            count,
+            format!("has {count} lines, at most {MOST_LINES} are allowed: split it by subject"),
+        ));
+    }
+    let mut lines = file.text.lines();
+    let first = match lines.next() {
+        Some(GUEST_GATE) => lines.next(),
+        line => line,
+    };
+    if !first.is_some_and(|line| line.starts_with("//! ")) {
+        faults.push(Fault::new(
+            &file.path,
+            1,
+            "begin the file with `//! ` and say what it is, why it exists and what it refuses to know",
+        ));
+    }
+    faults
+}
+
+/// The mailroom as a whole.
+#[must_use]
+pub fn check_mailroom(files: &[Source]) -> Vec<Fault> {
+    let count: usize = files
+        .iter()
+        .filter(|file| file.path.starts_with("host/mailroom/src/"))
+        .map(|file| file.text.lines().count())
+        .sum();
+    if count <= MOST_MAILROOM_LINES {
+        return Vec::new();
+    }
+    vec![Fault::new(
+        "host/mailroom/src/lib.rs",
+        1,
+        format!(
+            "the mailroom has {count} lines, at most {MOST_MAILROOM_LINES} are allowed: it serves `dev` and tests only"
+        ),
+    )]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_opens_with_its_purpose_passes() {
+        judge("//! What it is.\nfn a() {}\n", 0);
+        judge("#![cfg(target_family = \"wasm\")]\n//! A guest.\n", 0);
+    }
+
+    #[test]
+    fn a_file_without_purpose_is_a_fault() {
+        judge("", 1);
+        judge("use std::fmt;\n//! Too late.\n", 1);
+        judge("#![cfg(target_family = \"wasm\")]\nfn a() {}\n", 1);
+        judge("#!/usr/bin/env run\n//! Not here.\n", 1);
+    }
+
+    #[test]
+    fn the_line_after_the_last_allowed_one_is_a_fault() {
+        let lines = |count: usize| format!("//! Long.\n{}", "\n".repeat(count - 1));
+        judge(&lines(MOST_LINES), 0);
+        judge(&lines(MOST_LINES + 1), 1);
+    }
+
+    #[test]
+    fn a_mailroom_that_outgrows_its_purpose_is_a_fault() {
+        let file = |lines: usize| Source::new("host/mailroom/src/imap.rs", &"\n".repeat(lines));
+        assert_eq!(check_mailroom(&[file(2_000), file(2_000)]), []);
+        assert_eq!(check_mailroom(&[file(2_000), file(2_001)]).len(), 1);
+    }
+
+    #[track_caller]
+    fn judge(text: &str, want: usize) {
+        assert_eq!(check(&Source::new("a.rs", text)).len(), want, "text {text:?}");
+    }
+}
