@@ -1,1 +1,24 @@
-//! The nouns of Postlet, its problem codes, and the ports between its crates.
+//! The shared vocabulary of Postlet.
+//!
+//! Nouns, ids, the table of problem codes, and the ports: object-safe traits
+//! through which the other crates meet. No tokio, no I/O, no policy: a type
+//! belongs here only if two crates would otherwise each write their own.
+//!
+//! Invariant: ports carry owned, serialisable values, except for handles
+//! (wires, sessions, octets, lazy messages), so that either side of a port can
+//! be replaced by a test or by another process.
+#![warn(missing_docs)]
+
+pub mod ids;
+pub mod instant;
+pub mod secret;
+pub mod address;
+pub mod octets;
+pub mod mailbox;
+pub mod message;
+pub mod draft;
+pub mod submission;
+pub mod account;
+pub mod problem;
+pub mod caller;
+pub mod port;

@@ -1,0 +1,44 @@
+//! Accounts at rest. `store` implements it and seals the credentials.
+
+use std::fmt;
+
+use crate::account::{Account, Credentials};
+use crate::ids::{AccountId, TenantId};
+use crate::message::Page;
+use crate::port::BoxFuture;
+use crate::port::store::StoreError;
+
+/// The accounts of every tenant.
+pub trait Accounts: Send + Sync + fmt::Debug {
+    /// [`StoreError::Exists`] when the tenant has the id already.
+    fn create<'a>(
+        &'a self,
+        account: &'a Account,
+        credentials: &'a Credentials,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// One account.
+    fn get<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        id: &'a AccountId,
+    ) -> BoxFuture<'a, Result<Option<Account>, StoreError>>;
+    /// By id; the cursor is the last id of the page before.
+    fn list<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        cursor: Option<&'a str>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Page<Account>, StoreError>>;
+    /// The sealed credentials, opened.
+    fn credentials<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        id: &'a AccountId,
+    ) -> BoxFuture<'a, Result<Option<Credentials>, StoreError>>;
+    /// Account and sealed data are gone afterwards; false when there was none.
+    fn delete<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        id: &'a AccountId,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+}

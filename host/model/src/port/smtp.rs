@@ -1,0 +1,139 @@
+//! SMTP submission sessions. `mail` implements these; `engine` calls them.
+//!
+//! Invariant: an `Err` of [`SmtpSession::deliver`] means that the final dot was
+//! never sent, so that a retry cannot duplicate. Doubt after the dot is a value:
+//! [`Data::Lost`].
+//!
+//! Standards: RFC 5321, RFC 6409, RFC 4954 (AUTH), RFC 3463 (enhanced codes).
+
+use std::fmt;
+
+use crate::account::{Credentials, MailServer};
+use crate::draft::Envelope;
+use crate::octets::Octets;
+use crate::port::BoxFuture;
+use crate::port::dial::DialError;
+use crate::port::store::StoreError;
+
+/// Logs in.
+pub trait SmtpConnect: Send + Sync + fmt::Debug {
+    /// Connects, upgrades to TLS, says EHLO and authenticates.
+    fn connect<'a>(
+        &'a self,
+        server: &'a MailServer,
+        credentials: &'a Credentials,
+    ) -> BoxFuture<'a, Result<Box<dyn SmtpSession>, SmtpError>>;
+}
+
+/// Run when everything but the final dot was sent. An error keeps the dot back.
+pub type BeforeDot<'a> = Box<dyn FnOnce() -> BoxFuture<'a, Result<(), StoreError>> + Send + 'a>;
+
+/// An authenticated session. After an error it must be dropped.
+pub trait SmtpSession: Send + fmt::Debug {
+    /// One transaction: MAIL, RCPT for each, DATA when somebody was accepted, `before_dot`, the dot.
+    fn deliver<'a>(
+        &'a mut self,
+        envelope: &'a Envelope,
+        raw: &'a Octets,
+        before_dot: BeforeDot<'a>,
+    ) -> BoxFuture<'a, Result<Delivery, SmtpError>>;
+    /// QUIT, politely and within a second.
+    fn quit(self: Box<Self>) -> BoxFuture<'static, ()>;
+}
+
+/// How a transaction went.
+#[derive(Debug)]
+pub struct Delivery {
+    /// The answer to each RCPT, in the order of the envelope.
+    pub recipients: Vec<Reply>,
+    /// The answer to the message, for those recipients whose RCPT was positive.
+    pub data: Data,
+}
+
+/// What is known after DATA.
+#[derive(Debug)]
+pub enum Data {
+    /// No recipient was accepted: nothing was sent.
+    Skipped,
+    /// The server's verdict; to the DATA command itself when that was refused.
+    Replied(Reply),
+    /// The dot was sent, and then the connection or the time ran out.
+    Lost(SmtpError),
+}
+
+/// One SMTP reply, every line of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// 200 to 599.
+    pub code: u16,
+    /// RFC 3463, where the server gave one.
+    pub enhanced: Option<String>,
+    /// The text, lines joined by a space, cut to 200 printable characters.
+    pub text: String,
+}
+
+impl Reply {
+    /// 2yz.
+    #[must_use]
+    pub const fn is_positive(&self) -> bool {
+        self.code >= 200 && self.code < 300
+    }
+
+    /// 5yz: final. Everything else that is not positive is worth another try.
+    #[must_use]
+    pub const fn is_permanent(&self) -> bool {
+        self.code >= 500 && self.code < 600
+    }
+}
+
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.code, self.text)
+    }
+}
+
+/// Why a session failed before the final dot (or, inside [`Data::Lost`], after it).
+#[derive(Debug, thiserror::Error)]
+pub enum SmtpError {
+    /// No connection.
+    #[error("cannot reach the SMTP server")]
+    Dial(#[source] DialError),
+    /// 535 and its like.
+    #[error("the SMTP server refused the credentials")]
+    Credentials(Reply),
+    /// STARTTLS is missing.
+    #[error("the SMTP server offers no safe TLS")]
+    NoTls,
+    /// The server refused a step that concerns every recipient: greeting, EHLO, MAIL.
+    #[error("the SMTP server refused {step}")]
+    Refused {
+        /// Which command.
+        step: &'static str,
+        /// What it said.
+        reply: Reply,
+    },
+    /// The connection broke.
+    #[error("lost the connection to the SMTP server")]
+    Lost(#[source] std::io::Error),
+    /// No answer in time.
+    #[error("the SMTP server did not answer {step} in time")]
+    Timeout {
+        /// Which command.
+        step: &'static str,
+    },
+    /// Not SMTP, or beyond our caps.
+    #[error("the SMTP server did not keep to its protocol: {0}")]
+    Protocol(&'static str),
+    /// The message is larger than the server takes (SIZE, RFC 1870).
+    #[error("the message is larger than the server takes ({limit} bytes)")]
+    TooLarge {
+        /// In bytes.
+        limit: u64,
+    },
+    /// The record before the dot could not be written, so the dot was kept back.
+    #[error("the attempt could not be recorded")]
+    Unrecorded(#[source] StoreError),
+    /// The message could not be read.
+    #[error("the stored message cannot be read")]
+    Unreadable(#[source] std::io::Error),
+}

@@ -1,0 +1,42 @@
+//! Bytes on their way in. `store` implements it: small ones stay in memory,
+//! larger ones go to an unnamed file.
+
+use std::fmt;
+use std::io;
+
+use bytes::Bytes;
+
+use crate::ids::TenantId;
+use crate::octets::Octets;
+use crate::port::BoxFuture;
+
+/// Makes spools.
+pub trait Spools: Send + Sync + fmt::Debug {
+    /// An empty one, charged to the tenant; `None` is the host itself.
+    fn create(&self, tenant: Option<&TenantId>) -> Result<Box<dyn Spool>, SpoolError>;
+}
+
+/// Bytes being written.
+pub trait Spool: Send + Sync + fmt::Debug {
+    /// Appends. Waits while the disk is behind.
+    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<(), SpoolError>>;
+    /// The bytes so far, readable as long as the handle lives.
+    fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Octets, SpoolError>>;
+}
+
+/// Why bytes could not be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// One spool is larger than allowed.
+    #[error("more than {limit} bytes")]
+    TooLarge {
+        /// In bytes.
+        limit: u64,
+    },
+    /// The tenant's (or the host's) spools are larger than allowed together.
+    #[error("too many bytes are being uploaded at once")]
+    Full,
+    /// The disk.
+    #[error("the spool cannot be written")]
+    Io(#[source] io::Error),
+}

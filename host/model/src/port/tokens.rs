@@ -1,0 +1,48 @@
+//! Tokens at rest: digests only. `store` implements it; `server` calls it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::caller::Scope;
+use crate::ids::{AccountId, TenantId, TokenId};
+use crate::instant::Timestamp;
+use crate::port::BoxFuture;
+use crate::port::store::StoreError;
+
+/// An API key, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// May be shown.
+    pub id: TokenId,
+    /// Whose.
+    pub tenant: TenantId,
+    /// What a person calls it.
+    pub name: Option<String>,
+    /// SHA-256 of the secret, which has 256 random bits: no slow hash is needed.
+    pub digest: [u8; 32],
+    /// What it allows.
+    pub scopes: Vec<Scope>,
+    /// The only accounts it may open; none means every account of the tenant.
+    pub accounts: Option<Vec<AccountId>>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it ends; none means never.
+    pub expires: Option<Timestamp>,
+}
+
+/// The tokens of every tenant.
+pub trait Tokens: Send + Sync + fmt::Debug {
+    /// [`StoreError::Exists`] when the id is taken.
+    fn create<'a>(&'a self, token: &'a Token) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// By id, of any tenant.
+    fn get<'a>(&'a self, id: &'a TokenId) -> BoxFuture<'a, Result<Option<Token>, StoreError>>;
+    /// A tenant's, by id.
+    fn list<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<Vec<Token>, StoreError>>;
+    /// False when the tenant has no such token.
+    fn revoke<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        id: &'a TokenId,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+}

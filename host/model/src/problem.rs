@@ -1,0 +1,294 @@
+//! Problems: every way in which Postlet says no.
+//!
+//! One table of codes, so that a code, its status and its title cannot drift
+//! apart; `docs/problems.md` explains each and a house test compares the two.
+//! Nothing here writes HTTP: one file in `server` and one in the guests' kit do.
+//!
+//! Standard: RFC 9457.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $status:ident, $code:literal, $title:literal, $retry:ident;)*) => {
+        /// One variant for each `type` URI, so part of the public API (RFC 9457 §3.1.1). Add freely; never rename, never reuse.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[$doc])* $name,)* }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            const fn row(self) -> (StatusCode, &'static str, &'static str, Retry) {
+                match self { $(Self::$name => (StatusCode::$status, $code, $title, Retry::$retry),)* }
+            }
+        }
+    };
+}
+
+/// Whether the same call may succeed later without any change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Retry {
+    Never,
+    Later,
+}
+
+codes! {
+    /// No token, or none that we know.
+    Unauthenticated = UNAUTHORIZED, "unauthenticated", "A valid token is needed", Never;
+    /// The token lacks a scope.
+    Forbidden = FORBIDDEN, "forbidden", "The token does not allow this", Never;
+    /// No such route or resource.
+    NotFound = NOT_FOUND, "not-found", "There is nothing at this address", Never;
+    /// Unknown, another tenant's, or not granted.
+    NoSuchAccount = NOT_FOUND, "no-such-account", "There is no such account", Never;
+    /// Not a mailbox of this account.
+    NoSuchMailbox = NOT_FOUND, "no-such-mailbox", "There is no such mailbox", Never;
+    /// Gone, or another account's.
+    NoSuchMessage = NOT_FOUND, "no-such-message", "There is no such message", Never;
+    /// No part at that path.
+    NoSuchPart = NOT_FOUND, "no-such-part", "The message has no such part", Never;
+    /// Unknown, or another account's.
+    NoSuchSubmission = NOT_FOUND, "no-such-submission", "There is no such submission", Never;
+    /// Unknown token id.
+    NoSuchToken = NOT_FOUND, "no-such-token", "There is no such token", Never;
+    /// UIDVALIDITY changed: the id means nothing any more.
+    StaleMessageId = GONE, "stale-message-id", "The mailbox was renumbered since this id was made", Never;
+    /// The route knows other methods.
+    MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "This address does not answer that method", Never;
+    /// Not JSON.
+    MalformedJson = BAD_REQUEST, "malformed-json", "The body is not JSON", Never;
+    /// Not what an HTTP request should be.
+    MalformedRequest = BAD_REQUEST, "malformed-request", "The request is malformed", Never;
+    /// JSON that does not fit the schema; `errors` names each fault.
+    InvalidBody = UNPROCESSABLE_ENTITY, "invalid-body", "The body does not fit its schema", Never;
+    /// A query parameter that is unknown or wrong.
+    InvalidQuery = BAD_REQUEST, "invalid-query", "A query parameter is unknown or wrong", Never;
+    /// A cursor that we did not make for this query.
+    InvalidCursor = BAD_REQUEST, "invalid-cursor", "The cursor is not one of this list", Never;
+    /// A draft that cannot be composed; `errors` names each fault.
+    InvalidDraft = UNPROCESSABLE_ENTITY, "invalid-draft", "The message cannot be composed as it is", Never;
+    /// From is not one of the account's identities.
+    ForeignSender = FORBIDDEN, "foreign-sender", "The account may not send as this address", Never;
+    /// A Content-Type that the operation does not take.
+    UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The operation does not take this content type", Never;
+    /// More bytes than the cap.
+    BodyTooLarge = PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large", Never;
+    /// A Range that cannot be served.
+    InvalidRange = RANGE_NOT_SATISFIABLE, "invalid-range", "The range lies outside the content", Never;
+    /// The URI is longer than the cap.
+    UriTooLong = URI_TOO_LONG, "uri-too-long", "The address is too long", Never;
+    /// The client was too slow.
+    RequestTimeout = REQUEST_TIMEOUT, "request-timeout", "The request took too long to arrive", Later;
+    /// The key was used with another body.
+    IdempotencyMismatch = UNPROCESSABLE_ENTITY, "idempotency-mismatch", "The Idempotency-Key was used with another body", Never;
+    /// Not 1 to 255 printable ASCII characters.
+    InvalidIdempotencyKey = BAD_REQUEST, "invalid-idempotency-key", "The Idempotency-Key is malformed", Never;
+    /// An id that is taken.
+    AlreadyExists = CONFLICT, "already-exists", "The id is taken", Never;
+    /// The account has no server for this.
+    NotConfigured = CONFLICT, "not-configured", "The account has no server for this", Never;
+    /// The mail server refused the login.
+    CredentialsRefused = CONFLICT, "credentials-refused", "The mail server refused the credentials", Never;
+    /// The egress guard refused the host.
+    HostNotAllowed = UNPROCESSABLE_ENTITY, "host-not-allowed", "Postlet does not connect to this host", Never;
+    /// The name does not resolve.
+    HostNotFound = BAD_GATEWAY, "host-not-found", "The mail server's name cannot be found", Later;
+    /// No connection.
+    UpstreamUnreachable = BAD_GATEWAY, "upstream-unreachable", "The mail server cannot be reached", Later;
+    /// Certificate expired, for another host, or unknown.
+    CertificateRefused = BAD_GATEWAY, "certificate-refused", "The mail server's certificate is not trusted", Never;
+    /// The server offers no TLS, or none that is safe.
+    TlsUnavailable = BAD_GATEWAY, "tls-unavailable", "The mail server offers no safe TLS", Never;
+    /// The server said NO or 5yz.
+    UpstreamRefused = BAD_GATEWAY, "upstream-refused", "The mail server refused the operation", Never;
+    /// The server said a temporary no.
+    UpstreamBusy = SERVICE_UNAVAILABLE, "upstream-busy", "The mail server is not ready for this now", Later;
+    /// The server broke its protocol or our limits.
+    UpstreamMisbehaved = BAD_GATEWAY, "upstream-misbehaved", "The mail server did not keep to its protocol", Later;
+    /// The server did not answer in time.
+    UpstreamTimeout = GATEWAY_TIMEOUT, "upstream-timeout", "The mail server did not answer in time", Later;
+    /// The server lacks an extension that is needed.
+    UpstreamUnsupported = NOT_IMPLEMENTED, "upstream-unsupported", "The mail server cannot do this", Never;
+    /// The mailbox is over its quota.
+    OverQuota = INSUFFICIENT_STORAGE, "over-quota", "The mailbox is full", Never;
+    /// The message is larger, deeper or stranger than the parser takes.
+    Unparsable = UNPROCESSABLE_ENTITY, "unparsable", "The message cannot be parsed", Never;
+    /// Too many requests at once.
+    TooManyRequests = TOO_MANY_REQUESTS, "too-many-requests", "Too many requests at once", Later;
+    /// No capacity, or draining.
+    Unavailable = SERVICE_UNAVAILABLE, "unavailable", "Postlet cannot take the request now", Later;
+    /// The store cannot write.
+    StoreUnavailable = SERVICE_UNAVAILABLE, "store-unavailable", "Nothing can be stored now", Later;
+    /// The component trapped.
+    ComponentFailed = INTERNAL_SERVER_ERROR, "component-failed", "The component failed", Never;
+    /// The component ran out of memory, output or calls.
+    ComponentLimit = INTERNAL_SERVER_ERROR, "component-limit", "The component went over a limit", Never;
+    /// The component did not answer in time.
+    ComponentTimeout = GATEWAY_TIMEOUT, "component-timeout", "The component did not answer in time", Never;
+    /// Something that should not be.
+    Internal = INTERNAL_SERVER_ERROR, "internal", "Postlet made a mistake", Never;
+}
+
+impl Code {
+    /// The HTTP status that goes with it.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        self.row().0
+    }
+
+    /// The code as the API shows it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.row().1
+    }
+
+    /// The one sentence for every problem of this code.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        self.row().2
+    }
+
+    /// The same call may succeed later without any change.
+    #[must_use]
+    pub const fn retryable(self) -> bool {
+        matches!(self.row().3, Retry::Later)
+    }
+}
+
+/// A no, ready to be shown. `cause` goes only to the log.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}: {detail}", code.as_str())]
+pub struct Problem {
+    /// Which one.
+    pub code: Code,
+    /// What happened this time; safe to show.
+    pub detail: String,
+    /// When to try again.
+    pub retry_after: Option<Duration>,
+    /// Every thing that is wrong with the body.
+    pub faults: Vec<Fault>,
+    /// What the mail server said.
+    pub upstream: Option<Box<Upstream>>,
+    /// Further members.
+    pub extras: Vec<(String, String)>,
+    /// For the log.
+    #[source]
+    pub cause: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+/// One thing wrong with what the caller sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// JSON Pointer (RFC 6901) into the body.
+    pub pointer: String,
+    /// A kebab-case word.
+    pub code: String,
+    /// What to do.
+    pub detail: String,
+}
+
+/// What the mail server said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// Which of the two.
+    pub protocol: Protocol,
+    /// Cut to 200 printable characters by [`printable`].
+    pub reply: String,
+    /// RFC 3463.
+    pub enhanced_code: Option<String>,
+}
+
+/// Which mail protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// RFC 5321.
+    Smtp,
+    /// RFC 9051.
+    Imap,
+}
+
+impl Problem {
+    /// A problem with nothing but its detail.
+    #[must_use]
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            retry_after: None,
+            faults: Vec::new(),
+            upstream: None,
+            extras: Vec::new(),
+            cause: None,
+        }
+    }
+
+    /// With the faults of the body.
+    #[must_use]
+    pub fn with_faults(mut self, faults: Vec<Fault>) -> Self {
+        self.faults = faults;
+        self
+    }
+
+    /// With the server's words.
+    #[must_use]
+    pub fn with_upstream(mut self, upstream: Upstream) -> Self {
+        self.upstream = Some(Box::new(upstream));
+        self
+    }
+
+    /// With a time to come back.
+    #[must_use]
+    pub fn with_retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
+    /// With one more member.
+    #[must_use]
+    pub fn with_extra(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.extras.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// With a cause for the log.
+    #[must_use]
+    pub fn because(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
+        self.cause = Some(Arc::new(cause));
+        self
+    }
+}
+
+/// A server's words made safe to show: one line, 200 characters, no control characters.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(200)
+        .collect::<String>()
+        .trim()
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_kebab_words_with_an_error_status() {
+        for code in Code::ALL {
+            assert!(code.status().is_client_error() || code.status().is_server_error());
+            assert!(code.as_str().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'));
+            assert_eq!(Code::ALL.iter().filter(|other| other.as_str() == code.as_str()).count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_servers_words_lose_their_control_characters_and_their_length() {
+        assert_eq!(printable("a\r\nb\u{1b}[31m"), "a  b [31m");
+        assert_eq!(printable(&"x".repeat(500)).len(), 200);
+    }
+}
