@@ -1,1 +1,16 @@
-//! The only crate that dials: resolver, egress guard, TCP, TLS and the HTTP client.
+//! The only crate that dials.
+//!
+//! A name is resolved once, every address passes the egress guard, and the
+//! vetted address is the one that is dialled: a second answer of the DNS cannot
+//! lead anywhere else. TLS is always verified, by public roots, extra roots or a
+//! pinned key; there is no switch that turns verification off.
+//!
+//! Knows nothing of mail or HTTP semantics beyond opening a connection; the
+//! HTTP client serves the command line.
+
+pub mod guard;
+mod resolve;
+pub mod tls;
+mod wire;
+pub mod dial;
+pub mod http;

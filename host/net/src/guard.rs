@@ -1,0 +1,243 @@
+//! The egress guard: which addresses and ports may be dialled.
+//!
+//! Every host name that a person, a tenant or discovery supplied passes here
+//! after resolution. Only globally routable addresses and the ports of mail
+//! are allowed; the operator's rules lift address and port together.
+//!
+//! Invariant: fails closed. An address of a kind that we do not know is refused.
+//!
+//! Standards: RFC 6890 (special-purpose addresses), RFC 8314 §7 (ports of mail over TLS).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+/// IMAPS, IMAP, submissions, submission.
+const MAIL_PORTS: [u16; 4] = [993, 143, 465, 587];
+
+/// What may be dialled.
+#[derive(Clone, Debug, Default)]
+pub struct Egress {
+    rules: Vec<Rule>,
+}
+
+/// One line of `egress.allow`: an address or network, and perhaps one port.
+///
+/// `127.0.0.1:21993`, `10.1.0.0/16`, `[fd00::]/8`, `[::1]:1143`. Without a port: every port of mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    network: IpAddr,
+    prefix: u8,
+    port: Option<u16>,
+}
+
+/// The rule cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an address such as `127.0.0.1:993`, `10.1.0.0/16` or `[fd00::]/8`")]
+pub struct InvalidRule(String);
+
+impl Egress {
+    /// With the operator's rules beside the built-in ones.
+    #[must_use]
+    pub fn new(rules: Vec<Rule>) -> Self {
+        Self { rules }
+    }
+
+    /// Whether `ip` and `port` may be dialled; otherwise the reason, without the address.
+    ///
+    /// # Errors
+    /// When no rule allows it.
+    pub fn check(&self, ip: IpAddr, port: u16) -> Result<(), &'static str> {
+        let ip = unwrapped(ip);
+        if self.rules.iter().any(|rule| rule.covers(ip, port)) {
+            return Ok(());
+        }
+        if !MAIL_PORTS.contains(&port) {
+            return Err("the port is not one of 993, 143, 465 and 587");
+        }
+        if is_global(ip) { Ok(()) } else { Err("the address is not a public one") }
+    }
+}
+
+impl Rule {
+    fn covers(&self, ip: IpAddr, port: u16) -> bool {
+        let port_fits =
+            self.port.map_or_else(|| MAIL_PORTS.contains(&port), |allowed| allowed == port);
+        port_fits
+            && match (self.network, ip) {
+                (IpAddr::V4(network), IpAddr::V4(ip)) => {
+                    let shift = 32 - u32::from(self.prefix);
+                    u32::from(network).checked_shr(shift) == u32::from(ip).checked_shr(shift)
+                }
+                (IpAddr::V6(network), IpAddr::V6(ip)) => {
+                    let shift = 128 - u32::from(self.prefix);
+                    u128::from(network).checked_shr(shift) == u128::from(ip).checked_shr(shift)
+                }
+                (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+            }
+    }
+}
+
+impl FromStr for Rule {
+    type Err = InvalidRule;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRule> {
+        let invalid = || InvalidRule(text.to_owned());
+        let (address, rest) = match text.strip_prefix('[') {
+            Some(bracketed) => {
+                let (inner, rest) = bracketed.split_once(']').ok_or_else(invalid)?;
+                (inner, rest)
+            }
+            None => {
+                text.find(['/', ':']).and_then(|at| text.split_at_checked(at)).unwrap_or((text, ""))
+            }
+        };
+        let network: IpAddr = address.parse().map_err(|_| invalid())?;
+        let widest = if network.is_ipv4() { 32 } else { 128 };
+        let (prefix, port) = match rest.split_once(':') {
+            Some((prefix, port)) => (prefix, Some(port.parse().map_err(|_| invalid())?)),
+            None => (rest, None),
+        };
+        let prefix = match prefix.strip_prefix('/') {
+            Some(bits) => bits.parse().ok().filter(|bits| *bits <= widest).ok_or_else(invalid)?,
+            None if prefix.is_empty() => widest,
+            None => return Err(invalid()),
+        };
+        Ok(Self { network: unwrapped(network), prefix, port })
+    }
+}
+
+/// IPv4 in disguise is judged as IPv4 (RFC 4291 §2.5.5).
+fn unwrapped(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(ip, IpAddr::V4),
+        IpAddr::V4(_) => ip,
+    }
+}
+
+fn is_global(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => is_global_v4(v4),
+        IpAddr::V6(v6) => is_global_v6(v6),
+    }
+}
+
+fn is_global_v4(ip: Ipv4Addr) -> bool {
+    let [a, b, c, _] = ip.octets();
+    let special = a == 0                                   // this network
+        || a == 10 || a == 127                             // private, loopback
+        || (a == 100 && (64..128).contains(&b))            // CGNAT (RFC 6598); Alibaba's metadata service lies here
+        || (a == 169 && b == 254)                          // link-local and metadata
+        || (a == 172 && (16..32).contains(&b))             // private
+        || (a == 192 && b == 0 && (c == 0 || c == 2))      // protocol assignments, documentation
+        || (a == 192 && b == 88 && c == 99)                // 6to4 relays
+        || (a == 192 && b == 168)                          // private
+        || (a == 198 && (b == 18 || b == 19))              // benchmarking
+        || (a == 198 && b == 51 && c == 100)               // documentation
+        || (a == 203 && b == 0 && c == 113)                // documentation
+        || a >= 224; // multicast, reserved, broadcast
+    !special
+}
+
+fn is_global_v6(ip: Ipv6Addr) -> bool {
+    let [first, second, ..] = ip.segments();
+    // Only 2000::/3 is handed out; inside it lie ranges that wrap IPv4 or lead nowhere.
+    let unicast = first & 0xe000 == 0x2000;
+    let special = first == 0x2002                          // 6to4 wraps IPv4
+        || (first == 0x2001 && second < 0x0200)            // Teredo, benchmarking, ORCHID
+        || (first == 0x2001 && second == 0x0db8)           // documentation
+        || (first == 0x3fff && second < 0x1000); // documentation
+    unicast && !special
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_public_addresses_on_ports_of_mail_are_allowed() {
+        for ip in [
+            "8.8.8.8",
+            "1.1.1.1",
+            "100.63.255.255",
+            "172.32.0.1",
+            "2606:4700::1111",
+            "::ffff:8.8.8.8",
+        ] {
+            check(&[], ip, 993, true);
+            check(&[], ip, 80, false);
+            check(&[], ip, 25, false);
+        }
+        for ip in [
+            "0.0.0.0",
+            "10.1.2.3",
+            "100.64.0.1",
+            "100.100.100.200",
+            "127.0.0.1",
+            "127.255.0.1",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.1",
+            "192.0.2.1",
+            "192.88.99.1",
+            "192.168.1.1",
+            "198.18.0.1",
+            "198.51.100.1",
+            "203.0.113.1",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:127.0.0.1",
+            "::ffff:169.254.169.254",
+            "::7f00:1",
+            "64:ff9b::a9fe:a9fe",
+            "64:ff9b:1::1",
+            "100::1",
+            "2001::1",
+            "2001:db8::1",
+            "2002:7f00:1::",
+            "3fff::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
+        ] {
+            check(&[], ip, 993, false);
+        }
+    }
+
+    #[test]
+    fn a_rule_lifts_address_and_port_together() {
+        check(&["127.0.0.1:21993"], "127.0.0.1", 21993, true);
+        check(&["127.0.0.1:21993"], "::ffff:127.0.0.1", 21993, true);
+        check(&["127.0.0.1:21993"], "127.0.0.1", 993, false);
+        check(&["127.0.0.1:21993"], "127.0.0.2", 21993, false);
+        check(&["10.1.0.0/16"], "10.1.9.9", 143, true);
+        check(&["10.1.0.0/16"], "10.1.9.9", 22, false);
+        check(&["10.1.0.0/16"], "10.2.0.1", 143, false);
+        check(&["[fd00::]/8"], "fd12::1", 465, true);
+        check(&["[::1]:1143"], "::1", 1143, true);
+        check(&["0.0.0.0/0"], "127.0.0.1", 993, true);
+    }
+
+    #[test]
+    fn a_rule_that_cannot_be_read_is_named() {
+        for text in ["", "localhost", "10.0.0.0/33", "10.0.0.1:http", "[::1", "::1/x", "10.0.0.0/"]
+        {
+            assert!(text.parse::<Rule>().is_err(), "{text:?}");
+        }
+    }
+
+    #[track_caller]
+    fn check(rules: &[&str], ip: &str, port: u16, want: bool) {
+        let egress = Egress::new(rules.iter().map(|rule| rule.parse().unwrap()).collect());
+        assert_eq!(
+            egress.check(ip.parse().unwrap(), port).is_ok(),
+            want,
+            "{ip} port {port} under {rules:?}"
+        );
+    }
+}

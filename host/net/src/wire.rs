@@ -1,0 +1,154 @@
+//! A TCP connection, plain until it is upgraded.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use model::port::BoxFuture;
+use model::port::dial::{DialError, TlsFault, Wire};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::tls::fault;
+
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(15);
+
+/// How a connection becomes TLS.
+#[derive(Clone, Debug)]
+pub(crate) struct Upgrade {
+    pub(crate) host: String,
+    pub(crate) name: ServerName<'static>,
+    pub(crate) config: Arc<ClientConfig>,
+}
+
+impl Upgrade {
+    pub(crate) async fn handshake(
+        self,
+        stream: TcpStream,
+        peer: SocketAddr,
+    ) -> Result<Box<dyn Wire>, DialError> {
+        let Self { host, name, config } = self;
+        match tokio::time::timeout(
+            HANDSHAKE_LIMIT,
+            TlsConnector::from(config).connect(name, stream),
+        )
+        .await
+        {
+            Ok(Ok(stream)) => {
+                // Some servers send their greeting by Nagle's rule and wait for our delayed ACK: 40 ms lost.
+                quick_ack(stream.get_ref().0);
+                Ok(Box::new(TlsWire { stream, peer }))
+            }
+            Ok(Err(error)) => Err(DialError::Tls { host, fault: fault(&error) }),
+            Err(_) => Err(DialError::Timeout { host }),
+        }
+    }
+}
+
+fn quick_ack(stream: &TcpStream) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = stream.set_quickack(true) {
+        tracing::debug!(%error, "the kernel does not take TCP_QUICKACK");
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = stream;
+}
+
+/// Not yet encrypted: only the STARTTLS dialogue may use it.
+#[derive(Debug)]
+pub(crate) struct PlainWire {
+    pub(crate) stream: TcpStream,
+    pub(crate) peer: SocketAddr,
+    pub(crate) upgrade: Upgrade,
+}
+
+impl Wire for PlainWire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        read(&mut self.stream, context, buffer)
+    }
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+    fn upgrade(self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Wire>, DialError>> {
+        let Self { stream, peer, upgrade } = *self;
+        Box::pin(upgrade.handshake(stream, peer))
+    }
+    fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+    fn is_encrypted(&self) -> bool {
+        false
+    }
+}
+
+#[derive(Debug)]
+struct TlsWire {
+    stream: TlsStream<TcpStream>,
+    peer: SocketAddr,
+}
+
+impl Wire for TlsWire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        read(&mut self.stream, context, buffer)
+    }
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+    fn upgrade(self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Wire>, DialError>> {
+        // TLS inside TLS is nobody's protocol: a caller that asks has lost count.
+        Box::pin(async move {
+            Err(DialError::Tls { host: self.peer.ip().to_string(), fault: TlsFault::Handshake })
+        })
+    }
+    fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+    fn is_encrypted(&self) -> bool {
+        true
+    }
+}
+
+fn read(
+    stream: &mut (impl AsyncRead + Unpin),
+    context: &mut Context<'_>,
+    buffer: &mut [u8],
+) -> Poll<io::Result<usize>> {
+    let mut buffer = ReadBuf::new(buffer);
+    ready!(Pin::new(stream).poll_read(context, &mut buffer))?;
+    Poll::Ready(Ok(buffer.filled().len()))
+}
