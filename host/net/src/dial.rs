@@ -1,7 +1,7 @@
 //! Dialling: resolve, vet, connect, and TLS where the target wants it from the start.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use model::account::Security;
@@ -33,22 +33,41 @@ impl Dialer {
         Self { names: Names::from_system(), egress, trust }
     }
 
-    async fn open(&self, target: &Target) -> Result<Box<dyn Wire>, DialError> {
-        let host = || target.host.clone();
-        let addresses = self.names.addresses(&target.host).await;
-        if addresses.is_empty() {
-            return Err(DialError::NotFound { host: host() });
-        }
-        // One address that is not allowed condemns the name: who answers with a
-        // private address beside a public one is probing.
-        for ip in &addresses {
-            // `localhost` has two addresses and one rule: only the allowed one is dialled below.
-            if let Err(reason) = self.egress.check(*ip, target.port)
-                && !addresses.iter().all(std::net::IpAddr::is_loopback)
-            {
-                return Err(DialError::NotAllowed { host: host(), port: target.port, reason });
+    /// Whether `host` and `port` could be dialled now, without dialling: for a settings form, which
+    /// should say no at once. The dial itself checks again.
+    ///
+    /// # Errors
+    /// [`DialError::NotFound`] and [`DialError::NotAllowed`].
+    pub async fn vet(&self, host: &str, port: u16) -> Result<(), DialError> {
+        self.vetted(host, port).await.map(drop)
+    }
+
+    /// The addresses of `host` that may be dialled; at least one.
+    async fn vetted(&self, host: &str, port: u16) -> Result<Vec<IpAddr>, DialError> {
+        let addresses = self.names.addresses(host).await;
+        let mut allowed = Vec::with_capacity(addresses.len());
+        let mut refusal = None;
+        for ip in addresses.iter().copied() {
+            match self.egress.check(ip, port) {
+                Ok(()) => allowed.push(ip),
+                Err(reason) => refusal = Some(reason),
             }
         }
+        // One address that is not allowed condemns the name: who answers with a private address
+        // beside a public one is probing. `localhost` has two addresses and often one rule.
+        let probing = !addresses.iter().all(IpAddr::is_loopback);
+        match refusal {
+            Some(reason) if probing || allowed.is_empty() => {
+                Err(DialError::NotAllowed { host: host.to_owned(), port, reason })
+            }
+            _ if allowed.is_empty() => Err(DialError::NotFound { host: host.to_owned() }),
+            _ => Ok(allowed),
+        }
+    }
+
+    async fn open(&self, target: &Target) -> Result<Box<dyn Wire>, DialError> {
+        let host = || target.host.clone();
+        let addresses = self.vetted(&target.host, target.port).await?;
         let bare = target
             .host
             .trim_start_matches('[')
@@ -64,10 +83,6 @@ impl Dialer {
 
         let mut last = DialError::NotFound { host: host() };
         for ip in addresses {
-            if let Err(reason) = self.egress.check(ip, target.port) {
-                last = DialError::NotAllowed { host: host(), port: target.port, reason };
-                continue;
-            }
             let peer = SocketAddr::new(ip, target.port);
             match connect(peer).await {
                 Ok(stream) => {

@@ -1,5 +1,10 @@
 //! Dialling real listeners on loopback: trust, pins, the guard and the upgrade.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -171,12 +176,9 @@ async fn a_closed_port_is_unreachable() {
     assert!(matches!(error, DialError::Unreachable { .. }), "{error:?}");
 }
 
-#[track_caller]
-fn check(dialer: Dialer, target: Target, want: TlsFault) -> impl Future<Output = ()> {
-    async move {
-        match dialer.dial(&target).await {
-            Err(DialError::Tls { fault, .. }) => assert_eq!(fault, want),
-            other => panic!("{other:?}, wanted {want:?}"),
-        }
+async fn check(dialer: Dialer, target: Target, want: TlsFault) {
+    match dialer.dial(&target).await {
+        Err(DialError::Tls { fault, .. }) => assert_eq!(fault, want),
+        other => panic!("{other:?}, wanted {want:?}"),
     }
 }
