@@ -166,8 +166,10 @@ impl<'a> Parsed<'a> {
                         "names two modules in one import: write one line for each module",
                     ));
                 }
-            } else {
+            } else if module.len() > 1 {
                 module.pop();
+            } else {
+                continue;
             }
             if seen.contains(&(verb, module.clone())) {
                 faults.push(self.at(
@@ -281,6 +283,7 @@ mod tests {
         check("use crate::a::{One, Two};\n", 0);
         check("use crate::a::{x::One, y::Two};\n", 1);
         check("use crate::a::One;\nuse crate::a::Two;\n", 1);
+        check("use crate::a;\nuse crate::b;\n", 0);
     }
 
     #[test]
