@@ -1,1 +1,34 @@
-//! An in-memory SMTP and IMAP server for `postlet dev` and for tests.
+//! An in-memory SMTP submission and IMAP4rev1 server for `postlet dev` and for tests.
+//!
+//! It exists so that the whole product can be tried, and tested, without a
+//! mail provider: real sockets, real TLS, real dialogues. It knows nothing of
+//! Postlet: no other crate of ours is used here, and it parses mail for itself.
+//!
+//! Invariants: it listens on the loopback address only; nothing is written to
+//! disk; a password is never accepted before TLS; every mailbox has the same
+//! UIDVALIDITY and counts UIDs from 1, so that a client key that forgets the
+//! mailbox hits the wrong message at once instead of years later.
+//!
+//! Standards: RFC 5321 and 6409 (submission), RFC 3501 (IMAP4rev1); each
+//! module names the sections and extensions that it speaks.
+
+mod config;
+mod error;
+mod tls;
+mod wire;
+mod calendar;
+mod message;
+mod words;
+mod structure;
+mod store;
+mod site;
+mod sasl;
+mod smtp;
+mod imap;
+mod house;
+#[cfg(test)]
+mod tests;
+
+pub use config::{Config, User};
+pub use error::MailroomError;
+pub use house::Mailroom;

@@ -1,0 +1,90 @@
+//! The instants of the two protocols, and the mailroom's one look at the clock.
+//!
+//! Standards: RFC 5322 §3.3 (dates in mail), RFC 3501 §9 (`date-time`).
+
+use time::format_description::well_known::Rfc2822;
+use time::{Date, OffsetDateTime, PrimitiveDateTime, Time, UtcOffset};
+
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
+/// Now, in UTC, in whole seconds. It only stamps mail: no decision of the
+/// mailroom depends on it, so it needs no clock that tests own.
+pub(crate) fn now() -> OffsetDateTime {
+    let now = OffsetDateTime::now_utc();
+    now.replace_nanosecond(0).unwrap_or(now)
+}
+
+/// An instant from seconds since 1970 and an offset in seconds, as a client
+/// gave it with APPEND; kept as given, since INTERNALDATE must come back.
+pub(crate) fn instant(seconds: i64, offset: i32) -> Option<OffsetDateTime> {
+    let offset = UtcOffset::from_whole_seconds(offset).ok()?;
+    OffsetDateTime::from_unix_timestamp(seconds).ok()?.checked_to_offset(offset)
+}
+
+/// `Mon, 23 Nov 2026 11:47:21 +0000`
+pub(crate) fn mail_date(at: OffsetDateTime) -> String {
+    let day = DAYS.get(usize::from(at.weekday().number_days_from_monday())).unwrap_or(&"Mon");
+    format!("{day}, {} {} {:04} {}", at.day(), month(at), at.year(), clock(at))
+}
+
+/// `23-Nov-2026 11:47:21 +0000`, the day padded with a space (`date-day-fixed`).
+pub(crate) fn imap_date(at: OffsetDateTime) -> String {
+    format!("{:>2}-{}-{:04} {}", at.day(), month(at), at.year(), clock(at))
+}
+
+/// Whole days since 1970, disregarding time and zone as RFC 3501 §6.4.4 asks
+/// of BEFORE, ON and SINCE.
+pub(crate) fn day_number(at: OffsetDateTime) -> i64 {
+    let midnight = PrimitiveDateTime::new(at.date(), Time::MIDNIGHT).assume_utc();
+    midnight.unix_timestamp().div_euclid(24 * 60 * 60)
+}
+
+/// The day of a `Date` header field, if it can be read.
+pub(crate) fn sent_day(value: &str) -> Option<i64> {
+    // The obsolete zone names and a trailing comment are cut (RFC 5322 §4.3).
+    let value = value.split('(').next().unwrap_or(value).trim();
+    if let Ok(at) = OffsetDateTime::parse(value, &Rfc2822) {
+        return Some(day_number(at));
+    }
+    let mut words = value.split_ascii_whitespace().skip_while(|word| word.ends_with(','));
+    let day: u8 = words.next()?.parse().ok()?;
+    let name = words.next()?;
+    let number = MONTHS.iter().position(|month| month.eq_ignore_ascii_case(name))?;
+    let month = time::Month::try_from(u8::try_from(number + 1).ok()?).ok()?;
+    let date = Date::from_calendar_date(words.next()?.parse().ok()?, month, day).ok()?;
+    Some(day_number(PrimitiveDateTime::new(date, Time::MIDNIGHT).assume_utc()))
+}
+
+fn month(at: OffsetDateTime) -> &'static str {
+    MONTHS.get(usize::from(u8::from(at.month())).saturating_sub(1)).unwrap_or(&"Jan")
+}
+
+fn clock(at: OffsetDateTime) -> String {
+    let (hours, minutes, _) = at.offset().as_hms();
+    let sign = if at.offset().is_negative() { '-' } else { '+' };
+    let (hours, minutes) = (hours.unsigned_abs(), minutes.unsigned_abs());
+    format!("{:02}:{:02}:{:02} {sign}{hours:02}{minutes:02}", at.hour(), at.minute(), at.second())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{imap_date, instant, mail_date, sent_day};
+
+    #[test]
+    fn an_instant_keeps_its_offset() {
+        let at = instant(1_000_000_000, 8 * 3600).unwrap();
+        assert_eq!(imap_date(at), " 9-Sep-2001 09:46:40 +0800");
+        assert_eq!(mail_date(at), "Sun, 9 Sep 2001 09:46:40 +0800");
+        let west = instant(1_000_000_000, -(3 * 3600 + 1800)).unwrap();
+        assert_eq!(imap_date(west), " 8-Sep-2001 22:16:40 -0330");
+    }
+
+    #[test]
+    fn the_day_of_a_date_field_disregards_its_zone() {
+        assert_eq!(sent_day("Fri, 02 Jan 1970 23:59:00 -0800"), Some(1));
+        assert_eq!(sent_day("Fri, 2 Jan 1970 23:59:00 XST (odd)"), Some(1));
+        assert_eq!(sent_day("yesterday"), None);
+    }
+}

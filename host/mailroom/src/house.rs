@@ -1,0 +1,134 @@
+//! The running mailroom: four doors on the loopback address.
+//!
+//! Everything runs in tasks of one set, and a door's connections in a set of
+//! the door's own, so that dropping [`Mailroom`] ends all of them.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::config::Config;
+use crate::error::MailroomError;
+use crate::imap;
+use crate::site::{Security, Site};
+use crate::smtp;
+use crate::store::Store;
+use crate::tls::{Identity, make_identity};
+
+/// Connections at one door; more are closed at once.
+const MAX_CONNECTIONS: usize = 512;
+
+#[derive(Clone, Copy, Debug)]
+enum Protocol {
+    Imap,
+    Smtp,
+}
+
+/// A running mailroom. Dropping it closes its ports and its connections.
+#[derive(Debug)]
+pub struct Mailroom {
+    imap: SocketAddr,
+    imaps: SocketAddr,
+    submission: SocketAddr,
+    submissions: SocketAddr,
+    pin: String,
+    pem: String,
+    /// Held for its end only.
+    _doors: JoinSet<()>,
+}
+
+impl Mailroom {
+    /// Makes a certificate, binds four ports of 127.0.0.1 and serves them on
+    /// the current runtime.
+    ///
+    /// # Errors
+    /// An address that is none or is given twice; a host name that cannot
+    /// stand in a certificate; no free port.
+    pub async fn start(config: Config) -> Result<Self, MailroomError> {
+        let Config { users, hostname } = config;
+        let Identity { acceptor, pin, pem } = make_identity(&hostname)?;
+        let site = Arc::new(Site::new(Store::new(users)?, acceptor, hostname));
+        let mut doors = JoinSet::new();
+        let mut open = async |protocol, security| {
+            let refused = |source| MailroomError::Listen { source };
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(refused)?;
+            let address = listener.local_addr().map_err(refused)?;
+            doors.spawn(attend(listener, Arc::clone(&site), protocol, security));
+            Ok(address)
+        };
+        let imap = open(Protocol::Imap, Security::StartTls).await?;
+        let imaps = open(Protocol::Imap, Security::Implicit).await?;
+        let submission = open(Protocol::Smtp, Security::StartTls).await?;
+        let submissions = open(Protocol::Smtp, Security::Implicit).await?;
+        Ok(Self { imap, imaps, submission, submissions, pin, pem, _doors: doors })
+    }
+
+    /// IMAP with STARTTLS.
+    pub fn imap(&self) -> SocketAddr {
+        self.imap
+    }
+
+    /// IMAP with implicit TLS.
+    pub fn imaps(&self) -> SocketAddr {
+        self.imaps
+    }
+
+    /// SMTP submission with STARTTLS.
+    pub fn submission(&self) -> SocketAddr {
+        self.submission
+    }
+
+    /// SMTP submission with implicit TLS.
+    pub fn submissions(&self) -> SocketAddr {
+        self.submissions
+    }
+
+    /// `sha256/` and the standard base64 of the SHA-256 of the certificate's
+    /// SubjectPublicKeyInfo in DER.
+    pub fn spki_pin(&self) -> &str {
+        &self.pin
+    }
+
+    /// The certificate, which may stand as the only root of a client.
+    pub fn certificate_pem(&self) -> &str {
+        &self.pem
+    }
+}
+
+/// Serves one door until it is dropped.
+async fn attend(listener: TcpListener, site: Arc<Site>, protocol: Protocol, security: Security) {
+    let mut guests = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) if guests.len() < MAX_CONNECTIONS => {
+                    guests.spawn(welcome(stream, Arc::clone(&site), protocol, security));
+                }
+                Ok(_) => tracing::warn!("the mailroom is full"),
+                Err(error) => {
+                    // Out of descriptors, most likely: give them time to come back.
+                    tracing::warn!(%error, "could not accept a connection");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            },
+            Some(_) = guests.join_next() => {}
+        }
+    }
+}
+
+async fn welcome(stream: TcpStream, site: Arc<Site>, protocol: Protocol, security: Security) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "could not set TCP_NODELAY");
+    }
+    let stream = Box::new(stream);
+    let served = match protocol {
+        Protocol::Imap => imap::serve(site, stream, security).await,
+        Protocol::Smtp => smtp::serve(site, stream, security).await,
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, ?protocol, "a connection ended early");
+    }
+}

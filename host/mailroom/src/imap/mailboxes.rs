@@ -1,0 +1,129 @@
+//! The commands about mailboxes as wholes: LIST, STATUS, SELECT, CREATE…
+//!
+//! Each is a function from the store to lines and an [`Answer`].
+//!
+//! Standards: RFC 3501 §6.3; RFC 6154 (special use), RFC 3348 (children).
+
+use imap_codec::imap_types::status::StatusDataItemName;
+
+use crate::imap::answer::Answer;
+use crate::imap::names::{ListOptions, matches};
+use crate::imap::view::View;
+use crate::store::{Mailbox, Message, Store, UIDVALIDITY, UserId};
+use crate::structure::string;
+
+/// Which word the lines begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listing {
+    List,
+    Lsub,
+}
+
+pub(crate) fn list(
+    store: &Store,
+    user: UserId,
+    listing: Listing,
+    pattern: &str,
+    options: ListOptions,
+    out: &mut Vec<u8>,
+) {
+    let word = match listing {
+        Listing::List => "LIST",
+        Listing::Lsub => "LSUB",
+    };
+    if pattern.is_empty() {
+        // RFC 3501 §6.3.8: asks for the delimiter alone.
+        out.extend_from_slice(format!("* {word} (\\Noselect) \"/\" \"\"\r\n").as_bytes());
+        return;
+    }
+    let all = store.list(user);
+    for (name, special, subscribed) in &all {
+        let hidden = (options.only_special && special.is_none())
+            || ((options.only_subscribed || listing == Listing::Lsub) && !subscribed);
+        if hidden || !matches(pattern, name) {
+            continue;
+        }
+        let below = format!("{name}/");
+        let parent = all.iter().any(|(other, _, _)| other.starts_with(&below));
+        let mut attributes = vec![if parent { "\\HasChildren" } else { "\\HasNoChildren" }];
+        attributes.extend(*special);
+        if *subscribed && (options.tell_subscribed || options.only_subscribed) {
+            attributes.push("\\Subscribed");
+        }
+        let attributes = attributes.join(" ");
+        out.extend_from_slice(format!("* {word} ({attributes}) \"/\" ").as_bytes());
+        string(out, name.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+pub(crate) fn status(
+    store: &Store,
+    user: UserId,
+    name: &str,
+    items: &[StatusDataItemName],
+    out: &mut Vec<u8>,
+) -> Answer {
+    let values = store.named(user, name, |mailbox| {
+        items.iter().map(|item| status_item(mailbox, item)).collect::<Vec<_>>().join(" ")
+    });
+    let Some(values) = values else {
+        return Answer::no("[NONEXISTENT] no such mailbox");
+    };
+    out.extend_from_slice(b"* STATUS ");
+    string(out, name.as_bytes());
+    out.extend_from_slice(format!(" ({values})\r\n").as_bytes());
+    Answer::ok("told")
+}
+
+fn status_item(mailbox: &Mailbox, item: &StatusDataItemName) -> String {
+    let count = |wanted: &dyn Fn(&Message) -> bool| {
+        mailbox.messages.iter().filter(|message| wanted(message)).count()
+    };
+    match item {
+        StatusDataItemName::Messages => format!("MESSAGES {}", mailbox.messages.len()),
+        StatusDataItemName::Recent => "RECENT 0".to_owned(),
+        StatusDataItemName::UidNext => format!("UIDNEXT {}", mailbox.uid_next),
+        StatusDataItemName::UidValidity => format!("UIDVALIDITY {UIDVALIDITY}"),
+        StatusDataItemName::Unseen => format!("UNSEEN {}", count(&|m| !m.has("\\Seen"))),
+        StatusDataItemName::Deleted => format!("DELETED {}", count(&|m| m.has("\\Deleted"))),
+        StatusDataItemName::DeletedStorage => {
+            let deleted = mailbox.messages.iter().filter(|message| message.has("\\Deleted"));
+            let octets: usize = deleted.map(|message| message.raw.len()).sum();
+            format!("DELETED-STORAGE {octets}")
+        }
+    }
+}
+
+/// Opens a mailbox and writes what SELECT and EXAMINE tell.
+pub(crate) fn select(
+    store: &Store,
+    user: UserId,
+    name: &str,
+    read_only: bool,
+    out: &mut Vec<u8>,
+) -> Option<View> {
+    store.named(user, name, |mailbox| {
+        const FLAGS: &str = "\\Answered \\Flagged \\Deleted \\Seen \\Draft";
+        let mut lines = vec![
+            format!("* FLAGS ({FLAGS})"),
+            format!("* {} EXISTS", mailbox.messages.len()),
+            "* 0 RECENT".to_owned(),
+        ];
+        if let Some(first) = mailbox.messages.iter().position(|message| !message.has("\\Seen")) {
+            lines.push(format!("* OK [UNSEEN {}] the first unseen", first + 1));
+        }
+        lines.push(if read_only {
+            "* OK [PERMANENTFLAGS ()] none can be changed".to_owned()
+        } else {
+            format!("* OK [PERMANENTFLAGS ({FLAGS} \\*)] these last")
+        });
+        lines.push(format!("* OK [UIDVALIDITY {UIDVALIDITY}] the same for all"));
+        lines.push(format!("* OK [UIDNEXT {}] the next one", mailbox.uid_next));
+        for line in lines {
+            out.extend_from_slice(line.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        View::new(user, mailbox, read_only)
+    })
+}

@@ -1,0 +1,134 @@
+//! SEARCH: which messages answer to a list of keys.
+//!
+//! Text is compared without regard to case, after decoding (see
+//! [`crate::words`]). The codec bounds how deep keys nest.
+//!
+//! Standards: RFC 3501 §6.4.4.
+
+use imap_codec::imap_types::core::{AString, Charset};
+use imap_codec::imap_types::datetime::NaiveDate;
+use imap_codec::imap_types::search::SearchKey;
+
+use crate::calendar::{day_number, sent_day};
+use crate::imap::answer::Answer;
+use crate::imap::sets::{exceeds, holds};
+use crate::imap::view::{Numbering, View};
+use crate::message::{field, fields, parse, split};
+use crate::store::{Message, Store};
+use crate::words::{body_text, readable};
+
+/// The numbers, as the command counts, of the messages that match all keys.
+pub(crate) fn search(
+    store: &Store,
+    view: &View,
+    charset: Option<&Charset<'_>>,
+    keys: &[SearchKey<'_>],
+    by: Numbering,
+) -> Result<Vec<u32>, Answer> {
+    let known =
+        |name: &str| name.eq_ignore_ascii_case("UTF-8") || name.eq_ignore_ascii_case("US-ASCII");
+    if charset.is_some_and(|charset| !known(charset.as_ref())) {
+        return Err(Answer::no("[BADCHARSET (UTF-8 US-ASCII)] unknown character set"));
+    }
+    if keys.iter().any(|key| names_nobody(key, view.count())) {
+        return Err(Answer::bad("there is no message with such a number"));
+    }
+    let found = view
+        .all(store)
+        .into_iter()
+        .filter(|(number, message)| keys.iter().all(|key| matches(key, *number, message, view)));
+    Ok(found
+        .map(|(number, message)| match by {
+            Numbering::Sequence => number,
+            Numbering::Uid => message.uid,
+        })
+        .collect())
+}
+
+/// Whether a key holds a sequence number beyond the last.
+#[expect(clippy::wildcard_enum_match_arm, reason = "no other key holds numbers or keys")]
+fn names_nobody(key: &SearchKey<'_>, count: u32) -> bool {
+    match key {
+        // An empty mailbox has no numbers; clients ask it `1:*` all the same.
+        SearchKey::SequenceSet(set) => count > 0 && exceeds(set, count),
+        SearchKey::And(keys) => keys.as_ref().iter().any(|key| names_nobody(key, count)),
+        SearchKey::Not(key) => names_nobody(key, count),
+        SearchKey::Or(one, other) => names_nobody(one, count) || names_nobody(other, count),
+        _ => false,
+    }
+}
+
+fn matches(key: &SearchKey<'_>, number: u32, message: &Message, view: &View) -> bool {
+    let again = |key: &SearchKey<'_>| matches(key, number, message, view);
+    let size = message.raw.len() as u64;
+    let received = day_number(message.received);
+    let sent = || header(message, "Date").and_then(|value| sent_day(&value));
+    match key {
+        SearchKey::And(keys) => keys.as_ref().iter().all(again),
+        SearchKey::Not(key) => !again(key),
+        SearchKey::Or(one, other) => again(one) || again(other),
+        SearchKey::SequenceSet(set) => holds(set, number, view.count()),
+        SearchKey::Uid(set) => holds(set, message.uid, view.last_uid()),
+        SearchKey::All => true,
+        SearchKey::Answered => message.has("\\Answered"),
+        SearchKey::Deleted => message.has("\\Deleted"),
+        SearchKey::Draft => message.has("\\Draft"),
+        SearchKey::Flagged => message.has("\\Flagged"),
+        SearchKey::Seen => message.has("\\Seen"),
+        SearchKey::Unanswered => !message.has("\\Answered"),
+        SearchKey::Undeleted => !message.has("\\Deleted"),
+        SearchKey::Undraft => !message.has("\\Draft"),
+        SearchKey::Unflagged => !message.has("\\Flagged"),
+        SearchKey::Unseen => !message.has("\\Seen"),
+        SearchKey::Keyword(flag) => message.has(flag.as_ref()),
+        SearchKey::Unkeyword(flag) => !message.has(flag.as_ref()),
+        // Nothing is ever \Recent here.
+        SearchKey::New | SearchKey::Recent => false,
+        SearchKey::Old => true,
+        SearchKey::Before(date) => received < day(date),
+        SearchKey::On(date) => received == day(date),
+        SearchKey::Since(date) => received >= day(date),
+        SearchKey::SentBefore(date) => sent().is_some_and(|at| at < day(date)),
+        SearchKey::SentOn(date) => sent().is_some_and(|at| at == day(date)),
+        SearchKey::SentSince(date) => sent().is_some_and(|at| at >= day(date)),
+        SearchKey::Larger(octets) => size > u64::from(*octets),
+        SearchKey::Smaller(octets) => size < u64::from(*octets),
+        SearchKey::From(text) => in_field(message, b"From", text),
+        SearchKey::To(text) => in_field(message, b"To", text),
+        SearchKey::Cc(text) => in_field(message, b"Cc", text),
+        SearchKey::Bcc(text) => in_field(message, b"Bcc", text),
+        SearchKey::Subject(text) => in_field(message, b"Subject", text),
+        SearchKey::Header(name, text) => in_field(message, name.as_ref(), text),
+        SearchKey::Body(text) => in_body(message, text),
+        SearchKey::Text(text) => {
+            contains(&readable(split(&message.raw).0), text) || in_body(message, text)
+        }
+    }
+}
+
+fn header(message: &Message, name: &str) -> Option<String> {
+    let value = field(split(&message.raw).0, name.as_bytes())?;
+    Some(String::from_utf8_lossy(&value).into_owned())
+}
+
+fn in_field(message: &Message, name: &[u8], text: &AString<'_>) -> bool {
+    let found = fields(split(&message.raw).0);
+    let mut named = found.iter().filter(|field| field.is(name));
+    named.any(|field| contains(&readable(&field.unfolded()), text))
+}
+
+fn in_body(message: &Message, text: &AString<'_>) -> bool {
+    let mut decoded = String::new();
+    body_text(&parse(&message.raw), &mut decoded);
+    contains(&decoded, text) || contains(&String::from_utf8_lossy(split(&message.raw).1), text)
+}
+
+fn contains(hay: &str, needle: &AString<'_>) -> bool {
+    let needle = String::from_utf8_lossy(needle.as_ref()).to_lowercase();
+    hay.to_lowercase().contains(&needle)
+}
+
+fn day(date: &NaiveDate) -> i64 {
+    let midnight = date.as_ref().and_hms_opt(0, 0, 0);
+    midnight.map_or(0, |at| at.and_utc().timestamp().div_euclid(24 * 60 * 60))
+}

@@ -1,0 +1,173 @@
+//! A session's picture of its mailbox: the sequence numbers, and what it has
+//! been told.
+//!
+//! The picture changes only when the client is told so, in [`View::catch_up`],
+//! by comparing it with the store. So a number means the same message to both
+//! sides, whatever other sessions do meanwhile.
+//!
+//! Standards: RFC 3501 §5.2, §7.4.1 (when EXPUNGE may be sent).
+
+use imap_codec::imap_types::sequence::SequenceSet;
+
+use crate::imap::answer::Answer;
+use crate::imap::sets::{exceeds, holds};
+use crate::store::{Mailbox, MailboxId, Message, Store, UserId};
+
+/// Whether sequence numbers may change now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expunges {
+    Tell,
+    Withhold,
+}
+
+/// How a command names messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Numbering {
+    Sequence,
+    Uid,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    uid: u32,
+    version: u64,
+}
+
+/// See the module.
+pub(crate) struct View {
+    pub(crate) user: UserId,
+    pub(crate) mailbox: MailboxId,
+    pub(crate) read_only: bool,
+    /// Ascending by UID; the index is the sequence number less one.
+    known: Vec<Known>,
+    /// The greatest UID ever known.
+    top: u32,
+}
+
+impl View {
+    pub(crate) fn new(user: UserId, mailbox: &Mailbox, read_only: bool) -> Self {
+        let know = |message: &Message| Known { uid: message.uid, version: message.version };
+        let known = mailbox.messages.iter().map(know).collect();
+        Self { user, mailbox: mailbox.id, read_only, known, top: mailbox.uid_next - 1 }
+    }
+
+    pub(crate) fn count(&self) -> u32 {
+        u32::try_from(self.known.len()).unwrap_or(u32::MAX)
+    }
+
+    pub(crate) fn last_uid(&self) -> u32 {
+        self.known.last().map_or(0, |known| known.uid)
+    }
+
+    /// UIDs of the messages in `set`, ascending. Numbers that name nothing are
+    /// an error; UIDs that name nothing are not (RFC 3501 §6.4.8).
+    pub(crate) fn uids(&self, set: &SequenceSet, by: Numbering) -> Result<Vec<u32>, Answer> {
+        if by == Numbering::Sequence && exceeds(set, self.count()) {
+            return Err(Answer::bad("there is no message with such a number"));
+        }
+        let (count, last) = (self.count(), self.last_uid());
+        let wanted = (1..).zip(&self.known).filter(|(number, known)| match by {
+            Numbering::Sequence => holds(set, *number, count),
+            Numbering::Uid => holds(set, known.uid, last),
+        });
+        Ok(wanted.map(|(_, known)| known.uid).collect())
+    }
+
+    /// The messages of `uids` that still exist, with their numbers.
+    pub(crate) fn messages(&self, store: &Store, uids: &[u32]) -> Vec<(u32, Message)> {
+        let read = store.read(self.user, self.mailbox, |mailbox| {
+            let numbered = uids
+                .iter()
+                .filter_map(|uid| Some((self.number(*uid)?, mailbox.get(*uid)?.clone())));
+            numbered.collect()
+        });
+        read.unwrap_or_default()
+    }
+
+    /// All messages of the picture that still exist.
+    pub(crate) fn all(&self, store: &Store) -> Vec<(u32, Message)> {
+        let uids: Vec<u32> = self.known.iter().map(|known| known.uid).collect();
+        self.messages(store, &uids)
+    }
+
+    fn number(&self, uid: u32) -> Option<u32> {
+        let at = self.known.binary_search_by_key(&uid, |known| known.uid).ok()?;
+        u32::try_from(at + 1).ok()
+    }
+
+    /// The client has seen these flags.
+    pub(crate) fn told(&mut self, uid: u32, version: u64) {
+        if let Ok(at) = self.known.binary_search_by_key(&uid, |known| known.uid)
+            && let Some(known) = self.known.get_mut(at)
+        {
+            known.version = version;
+        }
+    }
+
+    /// The client itself changed flags and wants to hear nothing of it; what
+    /// others changed before is still told.
+    pub(crate) fn silenced(&mut self, changed: &[(u32, u64, u64)]) {
+        for (uid, before, after) in changed {
+            if let Ok(at) = self.known.binary_search_by_key(uid, |known| known.uid)
+                && let Some(known) = self.known.get_mut(at)
+                && known.version == *before
+            {
+                known.version = *after;
+            }
+        }
+    }
+
+    /// Tells what is different, and takes it into the picture.
+    pub(crate) fn catch_up(&mut self, store: &Store, expunges: Expunges, out: &mut Vec<u8>) {
+        let read = store.read(self.user, self.mailbox, |mailbox| {
+            self.compare(mailbox, expunges, out);
+        });
+        if read.is_none() && expunges == Expunges::Tell {
+            // The mailbox is deleted, and all that was in it.
+            for number in (1..=self.count()).rev() {
+                out.extend_from_slice(format!("* {number} EXPUNGE\r\n").as_bytes());
+            }
+            self.known.clear();
+        }
+    }
+
+    fn compare(&mut self, mailbox: &Mailbox, expunges: Expunges, out: &mut Vec<u8>) {
+        if expunges == Expunges::Tell {
+            let numbered = (1_u32..).zip(&self.known);
+            let gone: Vec<u32> = numbered
+                .filter(|(_, known)| mailbox.get(known.uid).is_none())
+                .map(|(number, _)| number)
+                .collect();
+            // From the end, so that each number still means what it meant.
+            for number in gone.iter().rev() {
+                out.extend_from_slice(format!("* {number} EXPUNGE\r\n").as_bytes());
+            }
+            if !gone.is_empty() {
+                self.known.retain(|known| mailbox.get(known.uid).is_some());
+            }
+        }
+        let from = mailbox.messages.partition_point(|message| message.uid <= self.top);
+        let before = self.known.len();
+        for message in mailbox.messages.iter().skip(from) {
+            self.known.push(Known { uid: message.uid, version: message.version });
+            self.top = message.uid;
+        }
+        if self.known.len() > before {
+            out.extend_from_slice(format!("* {} EXISTS\r\n", self.count()).as_bytes());
+        }
+        for (number, known) in (1_u32..).zip(&mut self.known) {
+            if let Some(message) = mailbox.get(known.uid)
+                && message.version > known.version
+            {
+                known.version = message.version;
+                flag_notice(out, number, message);
+            }
+        }
+    }
+}
+
+/// `* n FETCH (UID u FLAGS (…))`; the UID saves the client a question.
+pub(crate) fn flag_notice(out: &mut Vec<u8>, number: u32, message: &Message) {
+    let (uid, flags) = (message.uid, message.flags.join(" "));
+    out.extend_from_slice(format!("* {number} FETCH (UID {uid} FLAGS ({flags}))\r\n").as_bytes());
+}

@@ -1,0 +1,331 @@
+//! ENVELOPE and BODYSTRUCTURE: a message described in parentheses.
+//!
+//! Also the two ways to write a string, since everything that IMAP answers is
+//! made of them. Depth is bounded by [`crate::message`].
+//!
+//! Standards: RFC 3501 §7.4.2 and §9 (`envelope`, `body`).
+
+use crate::message::{Kind, Media, Part, field, fields, media};
+
+/// Addresses after this many in one field are left out.
+const MAX_ADDRESSES: usize = 1000;
+
+/// Writes `"text"`, or a literal where quoting cannot say it. NUL cannot be
+/// said at all (RFC 3501 §9 `CHAR8`) and is left out.
+pub(crate) fn string(out: &mut Vec<u8>, text: &[u8]) {
+    if text.len() <= 1000 && text.iter().all(|byte| (0x20..0x7f).contains(byte)) {
+        out.push(b'"');
+        for byte in text {
+            if matches!(byte, b'"' | b'\\') {
+                out.push(b'\\');
+            }
+            out.push(*byte);
+        }
+        out.push(b'"');
+    } else {
+        literal(out, text);
+    }
+}
+
+/// Writes `{n}` and the octets.
+pub(crate) fn literal(out: &mut Vec<u8>, octets: &[u8]) {
+    if octets.contains(&0) {
+        let said: Vec<u8> = octets.iter().copied().filter(|byte| *byte != 0).collect();
+        return literal(out, &said);
+    }
+    out.extend_from_slice(format!("{{{}}}\r\n", octets.len()).as_bytes());
+    out.extend_from_slice(octets);
+}
+
+fn nstring(out: &mut Vec<u8>, text: Option<&[u8]>) {
+    match text {
+        Some(text) => string(out, text),
+        None => out.extend_from_slice(b"NIL"),
+    }
+}
+
+/// Writes the envelope of the message whose header this is.
+pub(crate) fn envelope(out: &mut Vec<u8>, header: &[u8]) {
+    let fields = fields(header);
+    let value = |name: &[u8]| fields.iter().find(|field| field.is(name)).map(|f| f.unfolded());
+    let people = |name: &[u8]| value(name).map(|text| addresses(&text)).unwrap_or_default();
+    let from = people(b"From");
+    // An absent or empty Sender or Reply-To is From (RFC 3501 §7.4.2).
+    let or_from = |list: Vec<Address>| if list.is_empty() { from.clone() } else { list };
+
+    out.push(b'(');
+    nstring(out, value(b"Date").as_deref());
+    out.push(b' ');
+    nstring(out, value(b"Subject").as_deref());
+    let lists = [
+        from.clone(),
+        or_from(people(b"Sender")),
+        or_from(people(b"Reply-To")),
+        people(b"To"),
+        people(b"Cc"),
+        people(b"Bcc"),
+    ];
+    for list in lists {
+        out.push(b' ');
+        address_list(out, &list);
+    }
+    for name in [&b"In-Reply-To"[..], b"Message-ID"] {
+        out.push(b' ');
+        nstring(out, value(name).as_deref());
+    }
+    out.push(b')');
+}
+
+fn address_list(out: &mut Vec<u8>, list: &[Address]) {
+    if list.is_empty() {
+        return out.extend_from_slice(b"NIL");
+    }
+    out.push(b'(');
+    for address in list {
+        out.push(b'(');
+        nstring(out, address.name.as_deref());
+        out.extend_from_slice(b" NIL ");
+        nstring(out, address.local.as_deref());
+        out.push(b' ');
+        nstring(out, address.host.as_deref());
+        out.push(b')');
+    }
+    out.push(b')');
+}
+
+/// One address. A group opens with a `local` and no `host`, and closes with
+/// neither (RFC 3501 §7.4.2).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Address {
+    name: Option<Vec<u8>>,
+    local: Option<Vec<u8>>,
+    host: Option<Vec<u8>>,
+}
+
+/// Reads an address list (RFC 5322 §3.4) as far as it can be read.
+fn addresses(value: &[u8]) -> Vec<Address> {
+    let mut list = Vec::new();
+    let (mut words, mut angle): (Vec<u8>, Option<Vec<u8>>) = (Vec::new(), None);
+    let mut quoted_name = false;
+    let mut bytes = value.iter().copied();
+    while let Some(byte) = bytes.next() {
+        if list.len() >= MAX_ADDRESSES {
+            break;
+        }
+        match byte {
+            b'"' => {
+                quoted_name = true;
+                while let Some(byte) = bytes.next() {
+                    match byte {
+                        b'"' => break,
+                        b'\\' => words.extend(bytes.next()),
+                        other => words.push(other),
+                    }
+                }
+            }
+            b'(' => skip_comment(&mut bytes),
+            b'<' => angle = Some(bytes.by_ref().take_while(|byte| *byte != b'>').collect()),
+            b',' | b';' => {
+                list.extend(address(&words, angle.as_deref(), quoted_name));
+                words.clear();
+                angle = None;
+                quoted_name = false;
+                if byte == b';' {
+                    list.push(Address::default());
+                }
+            }
+            b':' => {
+                let name = std::mem::take(&mut words).trim_ascii().to_vec();
+                list.push(Address { local: Some(name), ..Address::default() });
+                quoted_name = false;
+            }
+            other => words.push(other),
+        }
+    }
+    list.extend(address(&words, angle.as_deref(), quoted_name));
+    list
+}
+
+fn skip_comment(bytes: &mut impl Iterator<Item = u8>) {
+    let mut depth = 1_usize;
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' => drop(bytes.next()),
+            b'(' => depth += 1,
+            b')' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return;
+        }
+    }
+}
+
+fn address(words: &[u8], angle: Option<&[u8]>, quoted: bool) -> Option<Address> {
+    let words = words.trim_ascii();
+    let (name, spec) = match angle {
+        Some(spec) => ((!words.is_empty()).then(|| words.to_vec()), spec.trim_ascii()),
+        None => (None, words),
+    };
+    if spec.is_empty() && name.is_none() && !quoted {
+        return None;
+    }
+    // A source route is cut (RFC 5322 §4.4).
+    let spec = match spec.strip_prefix(b"@").and_then(|_| spec.iter().position(|b| *b == b':')) {
+        Some(colon) => spec.get(colon + 1..).unwrap_or_default(),
+        None => spec,
+    };
+    let at = spec.iter().rposition(|byte| *byte == b'@').unwrap_or(spec.len());
+    let (local, host) = spec.split_at_checked(at).unwrap_or((spec, &[]));
+    let host = host.strip_prefix(b"@").unwrap_or(host);
+    Some(Address { name, local: Some(local.to_vec()), host: Some(host.to_vec()) })
+}
+
+/// How much [`structure`] tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// `BODY`
+    Basic,
+    /// `BODYSTRUCTURE`
+    Extended,
+}
+
+/// Writes the structure of `part`.
+pub(crate) fn structure(out: &mut Vec<u8>, part: &Part<'_>, detail: Detail) {
+    out.push(b'(');
+    match &part.kind {
+        Kind::Multipart(children) => {
+            for child in children {
+                structure(out, child, detail);
+            }
+            out.push(b' ');
+            string(out, part.media.sub.as_bytes());
+            if detail == Detail::Extended {
+                out.push(b' ');
+                params(out, &part.media);
+            }
+        }
+        Kind::Leaf | Kind::Message(_) => {
+            single(out, part, detail);
+            if detail == Detail::Extended {
+                out.push(b' ');
+                nstring(out, field(part.header, b"Content-MD5").as_deref());
+            }
+        }
+    }
+    if detail == Detail::Extended {
+        out.push(b' ');
+        disposition(out, part.header);
+        for name in [&b"Content-Language"[..], b"Content-Location"] {
+            out.push(b' ');
+            nstring(out, field(part.header, name).as_deref());
+        }
+    }
+    out.push(b')');
+}
+
+fn single(out: &mut Vec<u8>, part: &Part<'_>, detail: Detail) {
+    string(out, part.media.main.as_bytes());
+    out.push(b' ');
+    string(out, part.media.sub.as_bytes());
+    out.push(b' ');
+    params(out, &part.media);
+    for name in [&b"Content-ID"[..], b"Content-Description"] {
+        out.push(b' ');
+        nstring(out, field(part.header, name).as_deref());
+    }
+    let encoding = field(part.header, b"Content-Transfer-Encoding");
+    out.push(b' ');
+    string(out, encoding.as_deref().filter(|text| !text.is_empty()).unwrap_or(b"7bit"));
+    out.extend_from_slice(format!(" {}", part.body.len()).as_bytes());
+    let lines = part.body.iter().filter(|byte| **byte == b'\n').count();
+    if let Kind::Message(inner) = &part.kind {
+        out.push(b' ');
+        envelope(out, inner.header);
+        out.push(b' ');
+        structure(out, inner, detail);
+        out.extend_from_slice(format!(" {lines}").as_bytes());
+    } else if part.media.main.eq_ignore_ascii_case("text") {
+        out.extend_from_slice(format!(" {lines}").as_bytes());
+    }
+}
+
+fn params(out: &mut Vec<u8>, media: &Media) {
+    if media.params.is_empty() {
+        return out.extend_from_slice(b"NIL");
+    }
+    out.push(b'(');
+    for (index, (name, value)) in media.params.iter().enumerate() {
+        if index > 0 {
+            out.push(b' ');
+        }
+        string(out, name.as_bytes());
+        out.push(b' ');
+        string(out, value);
+    }
+    out.push(b')');
+}
+
+fn disposition(out: &mut Vec<u8>, header: &[u8]) {
+    match field(header, b"Content-Disposition").and_then(|value| media(&value)) {
+        Some(written) => {
+            out.push(b'(');
+            string(out, written.main.as_bytes());
+            out.push(b' ');
+            params(out, &written);
+            out.push(b')');
+        }
+        None => out.extend_from_slice(b"NIL"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Detail, envelope, structure};
+    use crate::message::parse;
+
+    #[test]
+    fn an_envelope_tells_names_groups_and_defaults() {
+        let header = "Date: Mon\r\nSubject: a \"b\"\r\nFrom: \"Li, Ann\" <ann@x.y>\r\n\
+            To: all: bo@z, <c@d>;, e@f (note)\r\nMessage-ID: <1@x>\r\n\r\n";
+        let mut out = Vec::new();
+        envelope(&mut out, header.as_bytes());
+        let ann = r#"(("Li, Ann" NIL "ann" "x.y"))"#;
+        let to = r#"((NIL NIL "all" NIL)(NIL NIL "bo" "z")(NIL NIL "c" "d")(NIL NIL NIL NIL)(NIL NIL "e" "f"))"#;
+        let want = format!(r#"("Mon" "a \"b\"" {ann} {ann} {ann} {to} NIL NIL NIL "<1@x>")"#);
+        assert_eq!(String::from_utf8_lossy(&out), want);
+    }
+
+    #[test]
+    fn a_text_and_an_attachment_are_described() {
+        let raw = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhi\r\n\r\n--b\r\n\
+            Content-Type: image/png; name=a.png\r\nContent-Transfer-Encoding: base64\r\n\
+            Content-Disposition: attachment; filename=\"a.png\"\r\n\r\nAAAA\r\n--b--\r\n";
+        let text = r#"("text" "plain" NIL NIL NIL "7bit" 4 1"#;
+        let image = r#"("image" "png" ("name" "a.png") NIL NIL "base64" 4"#;
+        check(raw, Detail::Basic, &format!(r#"({text}){image}) "mixed")"#));
+        check(
+            raw,
+            Detail::Extended,
+            &format!(
+                r#"({text} NIL NIL NIL NIL){image} NIL ("attachment" ("filename" "a.png")) NIL NIL) "mixed" ("boundary" "b") NIL NIL NIL)"#
+            ),
+        );
+    }
+
+    #[test]
+    fn a_multipart_without_parts_is_text() {
+        check(
+            "Content-Type: multipart/mixed\r\n\r\nx",
+            Detail::Basic,
+            r#"("text" "plain" NIL NIL NIL "7bit" 1 0)"#,
+        );
+    }
+
+    #[track_caller]
+    fn check(raw: &str, detail: Detail, want: &str) {
+        let mut out = Vec::new();
+        structure(&mut out, &parse(raw.as_bytes()), detail);
+        assert_eq!(String::from_utf8_lossy(&out), want);
+    }
+}

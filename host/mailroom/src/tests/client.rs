@@ -1,0 +1,165 @@
+//! A client that trusts the mailroom's certificate and says what it is told to.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::config::{Config, User};
+use crate::house::Mailroom;
+use crate::wire::Stream;
+
+/// A bound, not a wait: nothing takes that long unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) async fn mailroom() -> Mailroom {
+    let user = |email: &str| User { email: email.into(), password: "secret".into() };
+    let users = vec![user("ann@postlet.test"), user("bo@postlet.test")];
+    Mailroom::start(Config { users, hostname: "localhost".into() }).await.unwrap()
+}
+
+pub(crate) struct Client {
+    stream: BufReader<Box<dyn Stream>>,
+    tag: u32,
+}
+
+impl Client {
+    pub(crate) async fn plain(address: SocketAddr) -> Self {
+        let stream: Box<dyn Stream> = Box::new(TcpStream::connect(address).await.unwrap());
+        Self { stream: BufReader::new(stream), tag: 0 }
+    }
+
+    pub(crate) async fn tls(address: SocketAddr, room: &Mailroom) -> Self {
+        Self::plain(address).await.upgrade(room).await
+    }
+
+    pub(crate) async fn upgrade(self, room: &Mailroom) -> Self {
+        assert!(self.stream.buffer().is_empty(), "the server said something before TLS");
+        let mut roots = RootCertStore::empty();
+        let pem = room.certificate_pem().as_bytes();
+        roots.add(CertificateDer::from_pem_slice(pem).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from("127.0.0.1").unwrap();
+        let connector = TlsConnector::from(Arc::new(config));
+        let stream = connector.connect(name, self.stream.into_inner()).await.unwrap();
+        let stream: Box<dyn Stream> = Box::new(stream);
+        Self { stream: BufReader::new(stream), tag: self.tag }
+    }
+
+    pub(crate) async fn send(&mut self, text: &str) {
+        self.stream.write_all(text.as_bytes()).await.unwrap();
+        self.stream.flush().await.unwrap();
+    }
+
+    /// The next line without its end; empty once the server has hung up.
+    pub(crate) async fn line(&mut self) -> String {
+        let mut line = String::new();
+        let read = self.stream.read_line(&mut line);
+        // A reset is a way to hang up.
+        let _ = tokio::time::timeout(PATIENCE, read).await.expect("the server said nothing");
+        line.trim_end_matches("\r\n").to_owned()
+    }
+
+    /// Whether the server says nothing more and closes.
+    pub(crate) async fn is_hung_up(&mut self) -> bool {
+        let mut rest = Vec::new();
+        let read = self.stream.read_to_end(&mut rest);
+        let _ = tokio::time::timeout(PATIENCE, read).await.expect("the server stays");
+        rest.is_empty()
+    }
+
+    // ---- SMTP ----
+
+    /// Says a line and gives the whole reply, its lines joined by `|`.
+    pub(crate) async fn ask(&mut self, line: &str) -> String {
+        self.send(&format!("{line}\r\n")).await;
+        self.reply().await
+    }
+
+    pub(crate) async fn reply(&mut self) -> String {
+        let mut lines = Vec::new();
+        loop {
+            let line = self.line().await;
+            let last = line.as_bytes().get(3) != Some(&b'-');
+            lines.push(line);
+            if last {
+                return lines.join("|");
+            }
+        }
+    }
+
+    /// A submission client that has said EHLO and AUTH.
+    pub(crate) async fn submitter(room: &Mailroom) -> Self {
+        let mut client = Self::tls(room.submissions(), room).await;
+        client.reply().await;
+        client.ask("EHLO client.test").await;
+        let welcome = client.ask(&format!("AUTH PLAIN {ANN}")).await;
+        assert!(welcome.starts_with("235"), "{welcome}");
+        client
+    }
+
+    /// Sends a mail from Ann; the text is dot-stuffed already.
+    pub(crate) async fn submit(&mut self, to: &[&str], text: &str) -> String {
+        self.ask("MAIL FROM:<ann@postlet.test>").await;
+        for address in to {
+            self.ask(&format!("RCPT TO:<{address}>")).await;
+        }
+        assert!(self.ask("DATA").await.starts_with("354"));
+        self.ask(&format!("{text}\r\n.")).await
+    }
+
+    // ---- IMAP ----
+
+    /// Runs a command; gives all lines up to the tagged one, which comes last
+    /// and without its tag.
+    pub(crate) async fn run(&mut self, command: &str) -> Vec<String> {
+        self.tag += 1;
+        let tag = format!("t{}", self.tag);
+        self.send(&format!("{tag} {command}\r\n")).await;
+        self.until(&tag).await
+    }
+
+    pub(crate) async fn until(&mut self, tag: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        loop {
+            let line = self.line().await;
+            assert!(!line.is_empty() || !lines.is_empty(), "hung up");
+            if let Some(answer) = line.strip_prefix(tag).and_then(|rest| rest.strip_prefix(' ')) {
+                lines.push(answer.to_owned());
+                return lines;
+            }
+            assert!(lines.len() < 10_000, "no end in sight");
+            lines.push(line);
+        }
+    }
+
+    /// An IMAP client that is logged in, with this mailbox selected.
+    pub(crate) async fn reader(room: &Mailroom, email: &str, mailbox: &str) -> Self {
+        let mut client = Self::tls(room.imaps(), room).await;
+        client.line().await;
+        let welcome = client.run(&format!("LOGIN {email} secret")).await;
+        assert!(welcome[0].starts_with("OK"), "{welcome:?}");
+        let opened = client.run(&format!("SELECT {mailbox}")).await;
+        assert!(opened.last().unwrap().starts_with("OK [READ-WRITE]"), "{opened:?}");
+        client
+    }
+
+    /// Appends a small message by a non-synchronising literal.
+    pub(crate) async fn append(&mut self, mailbox: &str, message: &str) -> Vec<String> {
+        self.run(&format!("APPEND {mailbox} {{{}+}}\r\n{message}", message.len())).await
+    }
+}
+
+/// `\0ann@postlet.test\0secret`
+pub(crate) const ANN: &str = "AGFubkBwb3N0bGV0LnRlc3QAc2VjcmV0";

@@ -1,0 +1,146 @@
+//! One client's connection: capped lines, counted bytes, the step up to TLS.
+//!
+//! Knows neither SMTP nor IMAP. Every read has a cap, and every wait an end:
+//! callers give [`within`] a limit, and writes have one of their own.
+//!
+//! Invariant: [`Wire::line`] may be dropped at any await without losing bytes,
+//! so that IDLE can wait for the client and for the store at once.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::io::{AsyncWriteExt as _, BufReader};
+use tokio_rustls::TlsAcceptor;
+
+/// How long a client may take to accept what we write.
+const WRITE_LIMIT: Duration = Duration::from_secs(60);
+/// How long a TLS handshake may take.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(15);
+
+/// Anything that can carry a dialogue.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// What [`Wire::line`] found.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// A line with its LF, and its CR where the client sent one.
+    Whole(Vec<u8>),
+    /// A line over the cap; it was read to its end and forgotten.
+    TooLong,
+    /// The client hung up; a line without an end is not a line.
+    End,
+}
+
+/// A connection. See the module.
+pub(crate) struct Wire {
+    stream: BufReader<Box<dyn Stream>>,
+    partial: Vec<u8>,
+    overrun: bool,
+    secure: bool,
+}
+
+impl Wire {
+    pub(crate) fn new(stream: Box<dyn Stream>) -> Self {
+        Self { stream: BufReader::new(stream), partial: Vec::new(), overrun: false, secure: false }
+    }
+
+    /// Whether TLS is on.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// Whether the client has sent more than was asked for. Before TLS this
+    /// is how an attacker smuggles commands into it (RFC 3207 §6).
+    pub(crate) fn has_more(&self) -> bool {
+        !self.stream.buffer().is_empty() || !self.partial.is_empty()
+    }
+
+    /// The next line, of at most `cap` bytes with its end. Safe to drop.
+    pub(crate) async fn line(&mut self, cap: usize) -> io::Result<Line> {
+        loop {
+            let chunk = self.stream.fill_buf().await?;
+            if chunk.is_empty() {
+                return Ok(Line::End);
+            }
+            let end = chunk.iter().position(|byte| *byte == b'\n');
+            let piece = end.and_then(|at| chunk.get(..=at)).unwrap_or(chunk);
+            let used = piece.len();
+            self.overrun |= self.partial.len().saturating_add(used) > cap;
+            if self.overrun {
+                self.partial.clear();
+            } else {
+                self.partial.extend_from_slice(piece);
+            }
+            self.stream.consume(used);
+            if end.is_some() {
+                let line = std::mem::take(&mut self.partial);
+                let overrun = std::mem::take(&mut self.overrun);
+                return Ok(if overrun { Line::TooLong } else { Line::Whole(line) });
+            }
+        }
+    }
+
+    /// Appends exactly `count` bytes to `out`; the caller has capped `count`.
+    pub(crate) async fn exactly(&mut self, out: &mut Vec<u8>, count: u64) -> io::Result<()> {
+        let got = (&mut self.stream).take(count).read_to_end(out).await?;
+        if u64::try_from(got).ok() == Some(count) {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::UnexpectedEof.into())
+        }
+    }
+
+    /// Writes and flushes.
+    pub(crate) async fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
+        within(WRITE_LIMIT, async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        })
+        .await
+    }
+
+    /// Steps up to TLS. What the client sent too early must have been refused
+    /// by [`Wire::has_more`] before; here it would be lost, never believed.
+    pub(crate) async fn secure(&mut self, acceptor: &TlsAcceptor) -> io::Result<()> {
+        let nobody: Box<dyn Stream> = Box::new(tokio::io::empty());
+        let plain = std::mem::replace(&mut self.stream, BufReader::new(nobody)).into_inner();
+        let encrypted = within(HANDSHAKE_LIMIT, acceptor.accept(plain)).await?;
+        self.stream = BufReader::with_capacity(32 * 1024, Box::new(encrypted));
+        self.secure = true;
+        Ok(())
+    }
+}
+
+/// Runs `work` for at most `limit`; later is [`io::ErrorKind::TimedOut`].
+pub(crate) async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Line, Wire};
+
+    #[tokio::test]
+    async fn lines_are_cut_at_lf_and_capped() {
+        check(b"a\r\nbb\n", 8, &[whole("a\r\n"), whole("bb\n"), Line::End]).await;
+        check(b"123456789\nok\n", 8, &[Line::TooLong, whole("ok\n"), Line::End]).await;
+        check(b"no end", 8, &[Line::End]).await;
+    }
+
+    fn whole(text: &str) -> Line {
+        Line::Whole(text.as_bytes().to_vec())
+    }
+
+    async fn check(input: &'static [u8], cap: usize, want: &[Line]) {
+        let stream = tokio::io::join(input, tokio::io::sink());
+        let mut wire = Wire::new(Box::new(stream));
+        for line in want {
+            assert_eq!(&wire.line(cap).await.unwrap(), line, "input {input:?}");
+        }
+    }
+}
