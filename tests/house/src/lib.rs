@@ -14,3 +14,4 @@ pub mod order;
 pub mod walls;
 pub mod reasons;
 pub mod places;
+pub mod codes;

@@ -107,7 +107,9 @@ impl<'a> Parsed<'a> {
             }
         }
         faults.extend(self.globs());
-        faults.extend(self.import_lines());
+        if !tests_only {
+            faults.extend(self.import_lines());
+        }
         faults.extend(self.supers(tests_only));
         for named in paths(&self.code, "crate::") {
             let relaxed = tests_only || inside(&self.tests, named.offset);

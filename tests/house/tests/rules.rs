@@ -7,7 +7,8 @@ use std::process::Command;
 use house::fault::{Fault, listed};
 use house::tree::{Source, root, rust_files, texts};
 use house::walls::Metadata;
-use house::{order, places, reasons, shape, walls};
+use house::{codes, order, places, reasons, shape, walls};
+use model::problem::Code;
 
 #[test]
 fn every_file_is_short_and_says_what_it_is() {
@@ -57,6 +58,15 @@ fn every_dependency_says_why_it_is_here() {
 fn no_file_names_a_place_on_one_machine() {
     let files = texts(&root(), "").unwrap();
     hold(&files.iter().flat_map(places::check).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_problem_code_is_explained() {
+    let page = "docs/problems.md";
+    let text = std::fs::read_to_string(root().join(page)).unwrap();
+    let table: Vec<codes::Row> =
+        Code::ALL.iter().map(|code| (code.as_str(), code.status().as_u16())).collect();
+    hold(&codes::check(&table, page, &text));
 }
 
 fn manifests() -> Vec<Source> {
