@@ -56,7 +56,9 @@ fn both_kinds_of_tls_are_trusted_by_the_ca_and_carry_mail() {
     }
     assert!(send(&implicit, "drop@example.test").status.success());
     assert!(send(&implicit, "user001@example.com").status.success());
-    wait(|| !rig.doveadm(&["search", "-u", "user001@example.test", "ALL"]).is_empty());
+    assert!(send(&implicit, "nobody@example.com").status.success());
+    let holds = |text: &str| fetch(&rig, "user001@example.test", "INBOX").contains(text);
+    wait(|| holds("By curl.") && holds("Undelivered Mail Returned to Sender"));
 }
 
 #[test]
