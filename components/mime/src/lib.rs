@@ -1,2 +1,37 @@
-#![cfg(target_family = "wasm")]
-//! The built-in mime component.
+//! The one place where mail bytes are parsed or written.
+//!
+//! Mail is hostile input, so this code runs in a fresh sandbox for each call and holds nothing but
+//! what it is handed: octets in, records and octets out. It knows no account, no server and no HTTP.
+//!
+//! The modules below compile and are tested natively; only `guest` knows WIT. Reading goes field by
+//! field (`fields`, `words`, `params`) and part by part (`walk`), without recursion, so that no
+//! nesting can exhaust the stack. Writing checks a whole draft first (`check`), then streams it.
+//!
+//! Invariant: no input makes it panic, and no input costs more than a constant times its length.
+//!
+//! Standards: RFC 5322, RFC 2045 to 2047, RFC 2231, RFC 2183, RFC 2392.
+
+// In reading order: a module imports only from those above it.
+pub mod fault;
+pub mod octets;
+pub mod charset;
+pub mod words;
+pub mod fields;
+pub mod params;
+pub mod filename;
+pub mod facts;
+pub mod walk;
+pub mod transfer;
+pub mod depth;
+pub mod sieve;
+pub mod bodies;
+pub mod read;
+pub mod draft;
+pub mod address;
+pub mod check;
+pub mod encode;
+pub mod write;
+pub mod compose;
+
+#[cfg(target_family = "wasm")]
+mod guest;

@@ -1,0 +1,263 @@
+//! Everything that can be wrong with a draft, found before the first byte is written.
+//!
+//! A person who wrote three mistakes wants to hear of three. What passes has nothing left to check:
+//! every string is free of line ends, so no field can begin another one.
+//!
+//! Invariant: a [`Checked`] draft writes exactly the fields that were asked for.
+//!
+//! Standards: RFC 5322 sections 2.2 and 3.6, RFC 2045 section 5.1, RFC 2392.
+
+use std::collections::HashSet;
+
+use crate::address::{Mailbox, Refusal};
+use crate::draft::{Draft, Stamp};
+use crate::facts::Address;
+use crate::fault::{Code, Fault};
+use crate::filename::LONGEST as LONGEST_FILENAME;
+
+/// To, Cc and Bcc together (RFC 5321 section 4.5.3.1.10 asks servers for a hundred; none allows more
+/// than this).
+pub const MOST_RECIPIENTS: usize = 1_000;
+const LONGEST_NAME: usize = 255;
+const LONGEST_HEADER_NAME: usize = 76;
+/// Of a subject and an additional field, in bytes.
+const LONGEST_VALUE: usize = 8_192;
+const LONGEST_ID: usize = 250;
+const LONGEST_CONTENT_TYPE: usize = 250;
+/// The last second of the year 9999, in milliseconds.
+const LAST_DATE: i64 = 253_402_300_799_000;
+
+/// Written from other members of the draft, or by the servers on the way.
+const RESERVED: [&str; 13] = [
+    "from",
+    "to",
+    "cc",
+    "bcc",
+    "sender",
+    "reply-to",
+    "subject",
+    "date",
+    "message-id",
+    "mime-version",
+    "received",
+    "return-path",
+    "dkim-signature",
+];
+const RESERVED_FAMILIES: [&str; 2] = ["content-", "resent-"];
+
+/// A name, when there is one, and an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    pub name: Option<String>,
+    pub mailbox: Mailbox,
+}
+
+/// The people of a draft that passed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    pub sender: Person,
+    pub reply_to: Vec<Person>,
+    pub to: Vec<Person>,
+    pub cc: Vec<Person>,
+    /// The envelope: everybody once, in the order To, Cc, Bcc.
+    pub recipients: Vec<String>,
+}
+
+/// # Errors
+/// All faults, in the draft's order.
+pub fn check(draft: &Draft, stamp: &Stamp) -> Result<Checked, Vec<Fault>> {
+    let mut faults = Faults::default();
+    faults.stamp(stamp);
+    let sender = match &draft.sender {
+        Some(sender) => faults.person("/from", sender),
+        None => {
+            faults.add("/from", Code::NoSender, "a message needs a sender");
+            None
+        }
+    };
+    let reply_to = faults.people("/replyTo", &draft.reply_to);
+    let to = faults.people("/to", &draft.to);
+    let cc = faults.people("/cc", &draft.cc);
+    let bcc = faults.people("/bcc", &draft.bcc);
+    let count = draft.to.len() + draft.cc.len() + draft.bcc.len();
+    if count == 0 {
+        faults.add("", Code::NoRecipients, "a message needs a recipient");
+    }
+    if count > MOST_RECIPIENTS {
+        let detail = format!("a message may have {MOST_RECIPIENTS} recipients at most");
+        faults.add("", Code::TooManyRecipients, &detail);
+    }
+    if let Some(subject) = &draft.subject {
+        faults.line("/subject", subject, LONGEST_VALUE);
+    }
+    faults.body("/text", draft.text.as_deref());
+    faults.body("/html", draft.html.as_deref());
+    faults.attachments(draft);
+    faults.headers(draft);
+    match (sender, faults.0.is_empty()) {
+        (Some(sender), true) => {
+            let recipients = envelope([&to, &cc, &bcc]);
+            Ok(Checked { sender, reply_to, to, cc, recipients })
+        }
+        _ => Err(faults.0),
+    }
+}
+
+fn envelope(groups: [&Vec<Person>; 3]) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let people = groups.into_iter().flatten();
+    let once = people.filter(|person| seen.insert(person.mailbox.key()));
+    once.map(|person| person.mailbox.spelled()).collect()
+}
+
+#[derive(Default)]
+struct Faults(Vec<Fault>);
+
+impl Faults {
+    fn add(&mut self, pointer: &str, code: Code, detail: &str) {
+        self.0.push(Fault::at(pointer, code, detail));
+    }
+
+    fn stamp(&mut self, stamp: &Stamp) {
+        let id = &stamp.message_id;
+        let good = id.split('@').count() == 2 && !id.starts_with('@') && !id.ends_with('@');
+        if !(good && is_id(id)) {
+            self.add("/messageId", Code::BadMessageId, "not of the form left@right in ASCII");
+        }
+        if !(0..=LAST_DATE).contains(&stamp.date) {
+            self.add("/date", Code::BadDate, "outside the years 1970 to 9999");
+        }
+    }
+
+    fn people(&mut self, pointer: &str, people: &[Address]) -> Vec<Person> {
+        // Beyond the limit there is one fault already; a million more would help nobody.
+        let people = people.iter().take(MOST_RECIPIENTS).enumerate();
+        people
+            .filter_map(|(index, address)| self.person(&format!("{pointer}/{index}"), address))
+            .collect()
+    }
+
+    fn person(&mut self, pointer: &str, address: &Address) -> Option<Person> {
+        let name = address.name.as_deref().map(str::trim).filter(|name| !name.is_empty());
+        let untrimmed = address.name.as_deref().unwrap_or_default();
+        let good = self.line(&format!("{pointer}/name"), untrimmed, LONGEST_NAME);
+        match Mailbox::parse(&address.email) {
+            Ok(mailbox) => good.then(|| Person { name: name.map(str::to_owned), mailbox }),
+            Err(refusal) => {
+                let (code, detail) = match refusal {
+                    Refusal::ControlCharacter => (Code::ControlCharacter, CONTROL),
+                    Refusal::NotAscii => {
+                        (Code::NotAscii, "beyond ASCII, and so would need SMTPUTF8")
+                    }
+                    Refusal::Malformed => {
+                        (Code::BadAddress, "not a single address of the form local@domain")
+                    }
+                };
+                self.add(&format!("{pointer}/email"), code, detail);
+                None
+            }
+        }
+    }
+
+    /// A value that must stay on one line. True when it passed.
+    fn line(&mut self, pointer: &str, value: &str, longest: usize) -> bool {
+        if value.chars().any(|character| character.is_control()) {
+            self.add(pointer, Code::ControlCharacter, CONTROL);
+            return false;
+        }
+        if value.len() > longest {
+            self.add(pointer, Code::TooLong, &format!("longer than {longest} bytes"));
+            return false;
+        }
+        true
+    }
+
+    fn body(&mut self, pointer: &str, body: Option<&str>) {
+        if body.is_some_and(|body| body.contains('\0')) {
+            self.add(pointer, Code::ControlCharacter, "a body may not hold NUL");
+        }
+    }
+
+    fn attachments(&mut self, draft: &Draft) {
+        for (index, attachment) in draft.attachments.iter().enumerate() {
+            let at = |member: &str| format!("/attachments/{index}/{member}");
+            if let Some(filename) = &attachment.filename {
+                self.line(&at("filename"), filename, LONGEST_FILENAME);
+            }
+            let content_type = &attachment.content_type;
+            if self.line(&at("contentType"), content_type, LONGEST_CONTENT_TYPE)
+                && !is_content_type(content_type)
+            {
+                let detail = "not a media type of the form type/subtype; multipart is not one";
+                self.add(&at("contentType"), Code::BadContentType, detail);
+            }
+            if let Some(id) = &attachment.content_id
+                && self.line(&at("contentId"), id, LONGEST_ID)
+                && !is_id(id)
+            {
+                let detail = "letters, digits and punctuation without spaces and angle brackets";
+                self.add(&at("contentId"), Code::BadContentId, detail);
+            }
+        }
+    }
+
+    fn headers(&mut self, draft: &Draft) {
+        for (index, header) in draft.headers.iter().enumerate() {
+            let name = format!("/headers/{index}/name");
+            if header.name.chars().any(char::is_control) {
+                self.add(&name, Code::ControlCharacter, CONTROL);
+            } else if !is_header_name(&header.name) {
+                self.add(&name, Code::BadHeaderName, "not a field name (RFC 5322 section 2.2)");
+            } else if is_reserved(&header.name) {
+                let detail = "written by the servers or from other members of the draft";
+                self.add(&name, Code::ReservedHeader, detail);
+            }
+            self.line(&format!("/headers/{index}/value"), &header.value, LONGEST_VALUE);
+        }
+    }
+}
+
+const CONTROL: &str = "holds a control character";
+
+fn is_header_name(name: &str) -> bool {
+    (1..=LONGEST_HEADER_NAME).contains(&name.len())
+        && name.bytes().all(|byte| (33..=126).contains(&byte) && byte != b':')
+}
+
+fn is_reserved(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    RESERVED.contains(&name.as_str())
+        || RESERVED_FAMILIES.iter().any(|family| name.starts_with(family))
+}
+
+/// Printable ASCII that ends no angle bracket and folds nowhere.
+fn is_id(id: &str) -> bool {
+    (1..=LONGEST_ID).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>()\"\\,;".contains(&byte))
+}
+
+/// RFC 2045 section 5.1, with parameters as tokens or quoted strings.
+fn is_content_type(text: &str) -> bool {
+    let (main, params) = text.split_once(';').unwrap_or((text, ""));
+    let Some((kind, subtype)) = main.trim().split_once('/') else { return false };
+    if !is_token(kind) || !is_token(subtype) || kind.eq_ignore_ascii_case("multipart") {
+        return false;
+    }
+    let params = params.trim();
+    params.is_empty()
+        || params.split(';').all(|param| {
+            let Some((name, value)) = param.trim().split_once('=') else { return false };
+            let quoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+            let good = |byte: u8| matches!(byte, 32..=126) && !b"\"\\;".contains(&byte);
+            is_token(name)
+                && match quoted {
+                    Some(inner) => inner.bytes().all(good),
+                    None => is_token(value),
+                }
+        })
+}
+
+fn is_token(text: &str) -> bool {
+    let good = |byte: u8| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&byte);
+    (1..=127).contains(&text.len()) && text.bytes().all(good)
+}

@@ -1,0 +1,99 @@
+//! What is wrong with a message or a draft, in words that travel through WIT.
+//!
+//! A code is an enum here and a string outside: the list below is the whole vocabulary of this
+//! component. Faults never repeat bytes of the message.
+
+/// One thing that is wrong. `pointer` is a JSON Pointer (RFC 6901) into the draft; empty when the
+/// fault concerns the message as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct Fault {
+    pub pointer: String,
+    pub code: Code,
+    pub detail: String,
+}
+
+/// The kinds of fault. Add freely; never rename.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// The message is longer than the reader takes.
+    TooLarge,
+    /// Multiparts nested too deep.
+    TooDeep,
+    /// More parts than the reader takes.
+    TooManyParts,
+    /// One header block is longer than the reader takes.
+    HeaderTooLarge,
+    /// No part at that path.
+    NoSuchPart,
+    /// The host could not give the bytes.
+    OctetsUnreadable,
+    /// The host would not take the bytes.
+    SpoolRefused,
+    /// A draft without a sender.
+    NoSender,
+    /// A draft without any recipient.
+    NoRecipients,
+    /// More recipients than one message may have.
+    TooManyRecipients,
+    /// A control character where none may be.
+    ControlCharacter,
+    /// Not one mailbox of the form `local@domain`.
+    BadAddress,
+    /// An address that would need SMTPUTF8 (RFC 6531).
+    NotAscii,
+    /// Not a field name (RFC 5322 section 2.2).
+    BadHeaderName,
+    /// A field that is written from other members of the draft.
+    ReservedHeader,
+    /// Not a media type that an attachment may have.
+    BadContentType,
+    /// Not a content id (RFC 2392).
+    BadContentId,
+    /// Not a message id (RFC 5322 section 3.6.4).
+    BadMessageId,
+    /// A date that RFC 5322 cannot write.
+    BadDate,
+    /// Longer than the field may be.
+    TooLong,
+}
+
+impl Code {
+    /// The word that travels.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TooLarge => "too-large",
+            Self::TooDeep => "too-deep",
+            Self::TooManyParts => "too-many-parts",
+            Self::HeaderTooLarge => "header-too-large",
+            Self::NoSuchPart => "no-such-part",
+            Self::OctetsUnreadable => "octets-unreadable",
+            Self::SpoolRefused => "spool-refused",
+            Self::NoSender => "no-sender",
+            Self::NoRecipients => "no-recipients",
+            Self::TooManyRecipients => "too-many-recipients",
+            Self::ControlCharacter => "control-character",
+            Self::BadAddress => "bad-address",
+            Self::NotAscii => "not-ascii",
+            Self::BadHeaderName => "bad-header-name",
+            Self::ReservedHeader => "reserved-header",
+            Self::BadContentType => "bad-content-type",
+            Self::BadContentId => "bad-content-id",
+            Self::BadMessageId => "bad-message-id",
+            Self::BadDate => "bad-date",
+            Self::TooLong => "too-long",
+        }
+    }
+}
+
+impl Fault {
+    /// A fault of the message as a whole.
+    pub fn of_message(code: Code, detail: impl Into<String>) -> Self {
+        Self::at("", code, detail)
+    }
+
+    /// A fault at one member of the draft.
+    pub fn at(pointer: impl Into<String>, code: Code, detail: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), code, detail: detail.into() }
+    }
+}

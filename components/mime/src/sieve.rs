@@ -1,0 +1,148 @@
+//! HTML that can be shown to a person.
+//!
+//! What remains is text, structure, links and pictures that came with the message. Scripts, style
+//! sheets, forms, event handlers and everything that loads by itself from elsewhere are gone: a
+//! remote picture tells its sender when and where the mail was read.
+//!
+//! Standards: WHATWG HTML (parsing), RFC 2392 (`cid:`).
+
+use std::borrow::Cow;
+
+use ammonia::Builder;
+use ammonia::UrlRelative;
+use mail_parser::decoders::html::html_to_text;
+
+use crate::depth::is_cheap;
+use crate::filename::cut;
+
+/// The most HTML that is looked at, in bytes.
+pub const LONGEST: usize = 1024 * 1024;
+
+/// Sanitised HTML of at most `limit` bytes. What is too deep to be parsed is shown as its text.
+pub fn clean(html: &str, limit: usize) -> String {
+    let html = cut(html, LONGEST);
+    if !is_cheap(html) {
+        let text = cut(&text(html), limit / 8).to_owned();
+        return format!("<pre>{}</pre>", ammonia::clean_text(&text));
+    }
+    let clean = builder().clean(html).to_string();
+    if clean.len() <= limit {
+        return clean;
+    }
+    // Not in the middle of a tag: what follows in somebody's page would become its attribute.
+    let start = cut(&clean, limit);
+    let whole = match (start.rfind('<'), start.rfind('>')) {
+        (Some(open), Some(close)) if open < close => start,
+        (Some(open), _) => cut(start, open),
+        (None, _) => start,
+    };
+    whole.to_owned()
+}
+
+/// The text of HTML, for those who sent nothing else.
+pub fn text(html: &str) -> String {
+    let text = html_to_text(cut(html, LONGEST));
+    text.trim().to_owned()
+}
+
+fn builder() -> Builder<'static> {
+    let mut builder = Builder::default();
+    builder
+        .add_tags(["font"])
+        .add_tag_attributes("font", ["color", "face", "size"])
+        .add_tag_attributes("table", ["bgcolor", "border", "cellpadding", "cellspacing", "width"])
+        .add_tag_attributes("td", ["bgcolor", "height", "valign", "width"])
+        .add_tag_attributes("th", ["bgcolor", "height", "valign", "width"])
+        .add_tag_attributes("tr", ["bgcolor", "valign"])
+        .add_generic_attributes(["dir"])
+        .add_url_schemes(["cid", "data"])
+        .add_clean_content_tags(["title", "textarea", "select", "noscript"])
+        .link_rel(Some("noopener noreferrer nofollow"))
+        .url_relative(UrlRelative::Deny)
+        .attribute_filter(filter);
+    builder
+}
+
+/// Pictures come from the message itself; links lead out of it.
+fn filter<'a>(element: &str, attribute: &str, value: &'a str) -> Option<Cow<'a, str>> {
+    let lower = value.trim_start().to_ascii_lowercase();
+    let own = lower.starts_with("cid:")
+        || ["data:image/png", "data:image/jpeg", "data:image/gif", "data:image/webp"]
+            .iter()
+            .any(|kind| lower.starts_with(kind));
+    let keep = match (element, attribute) {
+        (_, "src") => element == "img" && own,
+        ("a" | "area", "href") => !lower.starts_with("data:") && !lower.starts_with("cid:"),
+        (_, "cite" | "longdesc" | "background") => false,
+        _ => true,
+    };
+    keep.then_some(Cow::Borrowed(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_acts_is_gone() {
+        check("<script>x</script>a", "a");
+        check("<p onclick=x>a</p>", "<p>a</p>");
+        check("<style>x</style><form><input>a</form>", "a");
+        check("<a href=\"javascript:x\">a</a>", "<a rel=\"noopener noreferrer nofollow\">a</a>");
+        check(
+            "<a href=\" data:text/html,x\">a</a>",
+            "<a rel=\"noopener noreferrer nofollow\">a</a>",
+        );
+        check("<iframe src=x></iframe><object data=x></object><base href=x>a", "a");
+        check("<meta http-equiv=refresh content=0>a", "a");
+        check("<svg><a xlink:href=javascript:x>a</svg>", "");
+        check("<math><mi><mglyph><style><img src=x onerror=x>", "");
+        check("<div style=\"background:url(http://x)\">a</div>", "<div>a</div>");
+    }
+
+    #[test]
+    fn only_pictures_of_the_message_load() {
+        check("<img src=\"https://t.example/x\" alt=a>", "<img alt=\"a\">");
+        check("<img src=\"cid:1@x\">", "<img src=\"cid:1@x\">");
+        check("<img src=\"data:image/png;base64,AA\">", "<img src=\"data:image/png;base64,AA\">");
+        check("<img src=\"data:image/svg+xml,x\">", "<img>");
+        check("<img src=\"//t.example/x\">", "<img>");
+    }
+
+    #[test]
+    fn links_stay() {
+        check(
+            "<a href=\"https://x.example/?a=b&c\">a</a>",
+            "<a href=\"https://x.example/?a=b&amp;c\" rel=\"noopener noreferrer nofollow\">a</a>",
+        );
+    }
+
+    #[test]
+    fn a_cut_never_leaves_half_a_tag() {
+        let html = "<p title=\"aaaaaaaaaa\">bbbb</p>".repeat(10);
+        for limit in 0..html.len() {
+            let cut = clean(&html, limit);
+            assert!(cut.len() <= limit, "{limit}");
+            assert!(cut.rfind('<') < cut.rfind('>') || !cut.contains('<'), "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_hundred_thousand_divs_become_text() {
+        let html = format!("{}deep & <b>bold</b>", "<div>".repeat(100_000));
+        assert_eq!(clean(&html, 10_000), "<pre>deep&#32;&amp;&#32;bold</pre>");
+    }
+
+    #[test]
+    fn text_is_made_from_html() {
+        assert_eq!(
+            text("<style>x</style><p>Hello <b>you</b></p><p>there&amp;then"),
+            "Hello you\nthere&then"
+        );
+    }
+
+    #[track_caller]
+    fn check(html: &str, want: &str) {
+        assert_eq!(clean(html, 10_000), want, "{html}");
+    }
+}

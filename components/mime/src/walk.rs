@@ -1,0 +1,275 @@
+//! The parts of a message: where each begins and ends, and what its header says.
+//!
+//! The walk goes over the lines once and keeps the open multiparts in a list; it never recurses and
+//! never descends into an attached message, so a message nested in itself fifty thousand times is one
+//! part like any other.
+//!
+//! Invariant: at most [`DEEPEST`] multiparts are open and at most [`MOST_PARTS`] parts are made.
+//!
+//! Standards: RFC 2046 section 5.1 (multiparts), RFC 9051 section 6.4.5.1 (part numbers).
+
+use crate::fault::{Code, Fault};
+use crate::fields::{Fields, line_at, split};
+use crate::params::{Value, parse};
+
+/// Multiparts within multiparts.
+pub const DEEPEST: usize = 50;
+/// Multiparts and leaves together.
+pub const MOST_PARTS: usize = 1_000;
+
+/// One part. `body` is a range of the raw message, transfer encoding still on.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// IMAP's part number; empty for a multipart that is the whole message.
+    pub path: String,
+    /// Index of the multipart around it.
+    pub parent: Option<usize>,
+    pub fields: Fields,
+    /// Lower case, always with a slash.
+    pub media_type: String,
+    pub content_type: Value,
+    pub disposition: Value,
+    pub body: std::ops::Range<usize>,
+}
+
+impl Node {
+    pub fn is_multipart(&self) -> bool {
+        self.media_type.starts_with("multipart/")
+    }
+}
+
+struct Open {
+    node: usize,
+    boundary: Vec<u8>,
+    children: usize,
+}
+
+enum Delimiter {
+    /// Of the open multipart with this index.
+    Next(usize),
+    Close(usize),
+}
+
+/// All parts, depth first; the first is the message itself.
+///
+/// # Errors
+/// [`Code::TooDeep`], [`Code::TooManyParts`], [`Code::HeaderTooLarge`].
+pub fn walk(raw: &[u8]) -> Result<Vec<Node>, Fault> {
+    let mut walk = Walk { raw, nodes: Vec::new(), open: Vec::new(), leaf: None };
+    let mut at = walk.enter(0)?;
+    while at < raw.len() {
+        let (line, next) = line_at(raw, at);
+        at = match delimiter(&walk.open, line) {
+            None => next,
+            Some(Delimiter::Next(level)) => {
+                walk.leave(level + 1, at);
+                walk.enter(next)?
+            }
+            Some(Delimiter::Close(level)) => {
+                walk.leave(level, at);
+                next
+            }
+        };
+    }
+    walk.leave(0, raw.len());
+    Ok(walk.nodes)
+}
+
+struct Walk<'a> {
+    raw: &'a [u8],
+    nodes: Vec<Node>,
+    open: Vec<Open>,
+    /// The part whose body is being passed over.
+    leaf: Option<usize>,
+}
+
+impl Walk<'_> {
+    /// Reads the header at `at`; answers where its body begins.
+    fn enter(&mut self, at: usize) -> Result<usize, Fault> {
+        if self.nodes.len() >= MOST_PARTS {
+            let detail = format!("the message has more than {MOST_PARTS} parts");
+            return Err(Fault::of_message(Code::TooManyParts, detail));
+        }
+        let open = &self.open;
+        let (fields, body) = split(self.raw, at, &|line| delimiter(open, line).is_some())?;
+        let index = self.nodes.len();
+        let (parent, number) = match self.open.last_mut() {
+            Some(around) => {
+                around.children += 1;
+                (Some(around.node), around.children)
+            }
+            None => (None, 1),
+        };
+        let parent_node = parent.and_then(|parent| self.nodes.get(parent));
+        let content_type = fields.raw("Content-Type").map(parse).unwrap_or_default();
+        let in_digest = parent_node.is_some_and(|node| node.media_type == "multipart/digest");
+        let boundary =
+            content_type.param("boundary").map(|text| text.trim_end().as_bytes().to_vec());
+        let media_type = media_type(&content_type.main, in_digest, boundary.is_some());
+        let is_multipart = media_type.starts_with("multipart/");
+        let path = match parent_node {
+            Some(node) if !node.path.is_empty() => format!("{}.{number}", node.path),
+            None if is_multipart => String::new(),
+            _ => number.to_string(),
+        };
+        let disposition = fields.raw("Content-Disposition").map(parse).unwrap_or_default();
+        let body_end = body..self.raw.len();
+        self.nodes.push(Node {
+            path,
+            parent,
+            fields,
+            media_type,
+            content_type,
+            disposition,
+            body: body_end,
+        });
+        self.leaf = Some(index);
+        if let (true, Some(boundary)) = (is_multipart, boundary) {
+            if self.open.len() >= DEEPEST {
+                let detail = format!("multiparts are nested more than {DEEPEST} deep");
+                return Err(Fault::of_message(Code::TooDeep, detail));
+            }
+            self.leaf = None;
+            self.open.push(Open { node: index, boundary, children: 0 });
+        }
+        Ok(body)
+    }
+
+    /// Ends the current part and all multiparts from `level` up before the line at `at`.
+    fn leave(&mut self, level: usize, at: usize) {
+        let ended = self.open.drain(level.min(self.open.len())..).map(|open| open.node);
+        let ended: Vec<usize> = ended.chain(self.leaf.take()).collect();
+        for index in ended {
+            if let Some(node) = self.nodes.get_mut(index) {
+                let before = self.raw.get(node.body.start..at).unwrap_or_default();
+                let end = node.body.start + without_line_end(before, at == self.raw.len()).len();
+                node.body.end = end;
+            }
+        }
+    }
+}
+
+/// The line end before a boundary belongs to the boundary (RFC 2046 section 5.1.1).
+fn without_line_end(body: &[u8], at_the_end: bool) -> &[u8] {
+    if at_the_end {
+        return body;
+    }
+    let body = body.strip_suffix(b"\n").unwrap_or(body);
+    body.strip_suffix(b"\r").unwrap_or(body)
+}
+
+/// Which boundary a line is, innermost first: an inner multipart may have lost its end.
+fn delimiter(open: &[Open], line: &[u8]) -> Option<Delimiter> {
+    let text = line.strip_prefix(b"--")?;
+    let text = text.trim_ascii_end();
+    for (level, candidate) in open.iter().enumerate().rev() {
+        match text.strip_prefix(candidate.boundary.as_slice()) {
+            Some(b"") => return Some(Delimiter::Next(level)),
+            Some(b"--") => return Some(Delimiter::Close(level)),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// RFC 2045 section 5.2: what cannot be read is plain text, or a message inside a digest.
+fn media_type(main: &str, in_digest: bool, has_boundary: bool) -> String {
+    let well_formed = main
+        .split_once('/')
+        .is_some_and(|(kind, rest)| !kind.is_empty() && !rest.is_empty() && !rest.contains('/'));
+    let token = main.bytes().all(|byte| byte.is_ascii_graphic());
+    match main {
+        "" if in_digest => "message/rfc822".to_owned(),
+        _ if !well_formed || !token => "text/plain".to_owned(),
+        _ if main.starts_with("multipart/") && !has_boundary => "text/plain".to_owned(),
+        _ => main.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TREE: &str = "Content-Type: multipart/mixed; boundary=ab\r\n\r\npreamble\r\n\
+        --ab\r\nContent-Type: multipart/alternative; boundary=abc\r\n\r\n\
+        --abc\r\n\r\nplain\r\n--abc\r\nContent-Type: text/html\r\n\r\n<p>\r\n--abc--\r\n\
+        --ab  \r\nContent-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\ninner\r\n--ab--\r\nepilogue";
+
+    #[test]
+    fn parts_are_numbered_as_imap_does() {
+        check(
+            TREE,
+            &[
+                ("", "multipart/mixed", None),
+                ("1", "multipart/alternative", None),
+                ("1.1", "text/plain", Some("plain")),
+                ("1.2", "text/html", Some("<p>")),
+                ("2", "message/rfc822", Some("Subject: x\r\n\r\ninner")),
+            ],
+        );
+        check("Subject: x\r\n\r\nbody\r\n", &[("1", "text/plain", Some("body\r\n"))]);
+        check("", &[("1", "text/plain", Some(""))]);
+    }
+
+    #[test]
+    fn a_boundary_that_never_closes_ends_with_the_message() {
+        check(
+            "Content-Type: multipart/mixed; boundary=\"x\"\n\n--x\n\none\n--x\n\ntwo",
+            &[
+                ("", "multipart/mixed", None),
+                ("1", "text/plain", Some("one")),
+                ("2", "text/plain", Some("two")),
+            ],
+        );
+    }
+
+    #[test]
+    fn an_inner_multipart_that_lost_its_end_is_closed_by_the_outer_one() {
+        check(
+            "Content-Type: multipart/mixed; boundary=o\n\n--o\nContent-Type: multipart/related; boundary=i\n\n--i\n\na\n--o\n\nb\n--o--\n",
+            &[
+                ("", "multipart/mixed", None),
+                ("1", "multipart/related", None),
+                ("1.1", "text/plain", Some("a")),
+                ("2", "text/plain", Some("b")),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_multipart_without_parts_or_boundary_is_no_failure() {
+        check(
+            "Content-Type: multipart/mixed; boundary=x\r\n\r\n",
+            &[("", "multipart/mixed", None)],
+        );
+        check("Content-Type: multipart/mixed\r\n\r\nhi", &[("1", "text/plain", Some("hi"))]);
+    }
+
+    #[test]
+    fn bombs_are_refused() {
+        let same = "Content-Type: multipart/mixed; boundary=x\n\n--x\n".repeat(20_000);
+        assert_eq!(walk(same.as_bytes()).unwrap_err().code, Code::TooDeep);
+        let many =
+            format!("Content-Type: multipart/mixed; boundary=x\n\n{}", "--x\n".repeat(1_000_000));
+        assert_eq!(walk(many.as_bytes()).unwrap_err().code, Code::TooManyParts);
+    }
+
+    #[test]
+    fn a_message_nested_in_itself_is_one_part() {
+        let nested = "Content-Type: message/rfc822\n\n".repeat(50_000);
+        assert_eq!(walk(nested.as_bytes()).unwrap().len(), 1);
+    }
+
+    #[track_caller]
+    fn check(raw: &str, want: &[(&str, &str, Option<&str>)]) {
+        let nodes = walk(raw.as_bytes()).unwrap();
+        let found: Vec<_> = nodes
+            .iter()
+            .map(|node| {
+                let body = (!node.is_multipart()).then(|| &raw[node.body.clone()]);
+                (node.path.as_str(), node.media_type.as_str(), body)
+            })
+            .collect();
+        assert_eq!(found, want);
+    }
+}

@@ -1,0 +1,136 @@
+//! Header fields as text: encoded, folded, and each ending in CRLF.
+//!
+//! lettre writes them. It is asked only for what it does well; a value that it would pass on
+//! unchanged although a reader would see something else (a spelled-out encoded-word, spaces that
+//! folding would move, a word longer than a line) is written as encoded-words here.
+//!
+//! Invariant: one call gives one field. Values were checked before and hold no control characters.
+//!
+//! Standards: RFC 5322 sections 2.2 and 3.6, RFC 2047, RFC 2231.
+
+use std::time::Duration;
+use std::time::SystemTime;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use lettre::Address;
+use lettre::message::Mailbox as LettreMailbox;
+use lettre::message::Mailboxes;
+use lettre::message::header::ContentDisposition;
+use lettre::message::header::Date;
+use lettre::message::header::Header;
+use lettre::message::header::HeaderName;
+use lettre::message::header::HeaderValue;
+use lettre::message::header::Headers;
+use lettre::message::header::{Cc, From, ReplyTo, To};
+
+use crate::check::Person;
+use crate::draft::Disposition;
+
+/// lettre folds at spaces only, and a line ends at 998 (RFC 5322 section 2.1.1). Not less: message ids
+/// and links are long words that must stay as they are.
+const LONGEST_WORD: usize = 800;
+/// Bytes in one encoded-word: 60 characters of base64, within the 75 of RFC 2047 section 2.
+const BYTES_PER_WORD: usize = 45;
+
+/// The fields that name people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    From,
+    ReplyTo,
+    To,
+    Cc,
+}
+
+/// Empty when there is nobody.
+pub fn people(role: Role, people: &[Person]) -> String {
+    if people.is_empty() {
+        return String::new();
+    }
+    let mailboxes: Mailboxes = people.iter().map(mailbox).collect();
+    match role {
+        Role::From => field(&From::from(mailboxes)),
+        Role::ReplyTo => field(&ReplyTo::from(mailboxes)),
+        Role::To => field(&To::from(mailboxes)),
+        Role::Cc => field(&Cc::from(mailboxes)),
+    }
+}
+
+/// `millis` since 1970, checked to lie before the year 10000.
+pub fn date(millis: i64) -> String {
+    let since = Duration::from_millis(u64::try_from(millis).unwrap_or(0));
+    field(&Date::new(SystemTime::UNIX_EPOCH + since))
+}
+
+/// A field of plain words.
+pub fn text(name: &str, value: &str) -> String {
+    let value = match name.to_ascii_lowercase().as_str() {
+        // Lists of ids, where an encoded-word would be no id.
+        "references" | "in-reply-to" => value.split_whitespace().collect::<Vec<_>>().join(" "),
+        _ => value.trim().to_owned(),
+    };
+    let value = value.as_str();
+    if !is_plain(value) {
+        return format!("{name}: {}\r\n", encoded_words(value));
+    }
+    match HeaderName::new_from_ascii(name.to_owned()) {
+        Ok(name) => one(HeaderValue::new(name, value.to_owned())),
+        Err(_) => String::new(),
+    }
+}
+
+/// A field whose value is ASCII and short enough for one line already.
+pub fn verbatim(name: &str, value: &str) -> String {
+    format!("{name}: {value}\r\n")
+}
+
+/// Content-Disposition, with the file name when there is one.
+pub fn disposition(kind: Disposition, filename: Option<&str>) -> String {
+    match (kind, filename) {
+        (Disposition::Inline, None) => field(&ContentDisposition::inline()),
+        (Disposition::Inline, Some(name)) => field(&ContentDisposition::inline_with_name(name)),
+        (Disposition::Attachment, None) => verbatim("Content-Disposition", "attachment"),
+        (Disposition::Attachment, Some(name)) => field(&ContentDisposition::attachment(name)),
+    }
+}
+
+fn mailbox(person: &Person) -> LettreMailbox {
+    // Checked by us, more strictly than lettre would.
+    let address = Address::new_dangerous(&person.mailbox.local, &person.mailbox.domain);
+    LettreMailbox::new(person.name.clone(), address)
+}
+
+fn field<H: Header>(header: &H) -> String {
+    one(header.display())
+}
+
+fn one(value: HeaderValue) -> String {
+    let mut headers = Headers::with_capacity(1);
+    headers.insert_raw(value);
+    headers.to_string()
+}
+
+/// Read back as it was written, however it is folded.
+fn is_plain(value: &str) -> bool {
+    !value.contains("=?")
+        && !value.contains("  ")
+        && value.split(' ').all(|word| word.len() <= LONGEST_WORD || !word.is_ascii())
+}
+
+fn encoded_words(value: &str) -> String {
+    let mut words = Vec::new();
+    let mut piece = String::new();
+    for character in value.chars() {
+        if piece.len() + character.len_utf8() > BYTES_PER_WORD {
+            words.push(encoded_word(&piece));
+            piece.clear();
+        }
+        piece.push(character);
+    }
+    words.push(encoded_word(&piece));
+    words.join("\r\n ")
+}
+
+fn encoded_word(piece: &str) -> String {
+    format!("=?utf-8?b?{}?=", STANDARD.encode(piece))
+}
