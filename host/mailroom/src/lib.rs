@@ -20,6 +20,7 @@ mod calendar;
 mod message;
 mod words;
 mod structure;
+mod mailbox;
 mod store;
 mod site;
 mod sasl;

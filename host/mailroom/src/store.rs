@@ -1,13 +1,13 @@
-//! Users, mailboxes and messages, in memory, and the news that they changed.
+//! Users and their mailboxes, in memory, and the news that they changed.
 //!
 //! One lock around everything: the mailroom serves a person or a test, and a
 //! lock that is never held over an await needs no thought. Sessions keep their
 //! own picture of a mailbox and compare it with the store, so the store keeps
 //! no log of changes: only a version per message and one bell that rings.
 //!
-//! Invariants: every mailbox has [`UIDVALIDITY`] and gives UIDs from 1 upwards,
-//! never one twice, even when its name is deleted and made anew. Octets and
-//! mailboxes of a user are capped. Octets are shared by all copies.
+//! Invariants: a name deleted and made anew does not repeat its UIDs, since
+//! its UIDVALIDITY stays. Octets and mailboxes of a user are capped. Octets
+//! are shared by all copies.
 //!
 //! Standards: RFC 3501 §2.3.1.1 (UIDs), §5.1 (names), RFC 6154 (special use).
 
@@ -20,16 +20,13 @@ use tokio::sync::watch;
 
 use crate::config::User;
 use crate::error::MailroomError;
+use crate::mailbox::{Change, Mailbox, MailboxId, Message, apply};
 
-/// One for all mailboxes. See the crate's invariants.
-pub(crate) const UIDVALIDITY: u32 = 1_700_000_001;
 /// What one user may store; each message counts [`OVERHEAD`] more.
 const QUOTA: u64 = 512 * 1024 * 1024;
 const OVERHEAD: u64 = 512;
 /// Mailboxes that a user may have, those deleted included.
 const MAX_MAILBOXES: usize = 1000;
-/// Flags that one message may carry.
-const MAX_FLAGS: usize = 64;
 
 const SPECIAL: [(&str, Option<&str>); 6] = [
     ("INBOX", None),
@@ -44,10 +41,6 @@ const SPECIAL: [(&str, Option<&str>); 6] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct UserId(usize);
 
-/// Which mailbox, whatever it is called by now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct MailboxId(u64);
-
 /// Why the store will not. The words in brackets are IMAP's (RFC 5530).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -59,55 +52,11 @@ pub(crate) enum Refusal {
     OverQuota,
 }
 
-/// One message in one mailbox.
-#[derive(Clone, Debug)]
-pub(crate) struct Message {
-    pub(crate) uid: u32,
-    /// System flags as `\Seen`; at most one spelling of each.
-    pub(crate) flags: Vec<String>,
-    pub(crate) received: OffsetDateTime,
-    pub(crate) raw: Bytes,
-    /// Rises, over the whole store, when the flags change.
-    pub(crate) version: u64,
-}
-
-impl Message {
-    pub(crate) fn has(&self, flag: &str) -> bool {
-        self.flags.iter().any(|own| own.eq_ignore_ascii_case(flag))
-    }
-}
-
-/// One mailbox.
-#[derive(Debug)]
-pub(crate) struct Mailbox {
-    pub(crate) id: MailboxId,
-    pub(crate) special: Option<&'static str>,
-    pub(crate) subscribed: bool,
-    pub(crate) uid_next: u32,
-    /// In the order of their UIDs.
-    pub(crate) messages: Vec<Message>,
-}
-
-impl Mailbox {
-    pub(crate) fn get(&self, uid: u32) -> Option<&Message> {
-        let at = self.messages.binary_search_by_key(&uid, |message| message.uid).ok()?;
-        self.messages.get(at)
-    }
-}
-
 /// Whether the messages stay where they were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transfer {
     Copy,
     Move,
-}
-
-/// How STORE changes flags.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
-    Add,
-    Remove,
-    Replace,
 }
 
 struct Account {
@@ -440,23 +389,13 @@ impl State {
 
     fn new_mailbox(&mut self, uid_next: u32) -> Mailbox {
         self.ids += 1;
-        let id = MailboxId(self.ids);
-        Mailbox { id, special: None, subscribed: true, uid_next, messages: Vec::new() }
+        Mailbox::new(MailboxId::new(self.ids), uid_next)
     }
 }
 
 impl Account {
     fn by_id(&mut self, id: MailboxId) -> Option<&mut Mailbox> {
         self.mailboxes.values_mut().find(|mailbox| mailbox.id == id)
-    }
-}
-
-impl Mailbox {
-    fn put(&mut self, message: Message) -> u32 {
-        let uid = self.uid_next;
-        self.uid_next = self.uid_next.saturating_add(1);
-        self.messages.push(Message { uid, ..message });
-        uid
     }
 }
 
@@ -469,30 +408,11 @@ fn room(used: u64, more: usize) -> Result<u64, Refusal> {
     if used <= QUOTA { Ok(used) } else { Err(Refusal::OverQuota) }
 }
 
-/// Changes `own`; whether anything is different now.
-fn apply(own: &mut Vec<String>, flags: &[String], change: Change) -> bool {
-    let before = own.clone();
-    let among = |list: &[String], flag: &str| list.iter().any(|f| f.eq_ignore_ascii_case(flag));
-    match change {
-        Change::Remove => own.retain(|flag| !among(flags, flag)),
-        Change::Replace => own.retain(|flag| among(flags, flag)),
-        Change::Add => {}
-    }
-    if change != Change::Remove {
-        for flag in flags {
-            if !among(own, flag) && own.len() < MAX_FLAGS {
-                own.push(flag.clone());
-            }
-        }
-    }
-    *own != before
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
 
-    use super::{Change, Refusal, Store, UserId, apply};
+    use super::{Refusal, Store, UserId};
     use crate::calendar::now;
     use crate::config::User;
 
@@ -537,20 +457,5 @@ mod tests {
         assert_eq!(store.owner("bo@x.test"), None);
         assert_eq!(store.owner("ann@y.test"), None);
         assert!(store.login("ann@x.test", "PW").is_none());
-    }
-
-    #[test]
-    fn flags_are_compared_without_regard_to_case() {
-        check(&["\\Seen", "a"], &["A", "b"], Change::Add, &["\\Seen", "a", "b"]);
-        check(&["\\Seen", "a"], &["A"], Change::Remove, &["\\Seen"]);
-        check(&["\\Seen", "a"], &["A", "b"], Change::Replace, &["a", "b"]);
-    }
-
-    #[track_caller]
-    fn check(own: &[&str], flags: &[&str], change: Change, want: &[&str]) {
-        let owned = |list: &[&str]| list.iter().map(|f| (*f).to_owned()).collect::<Vec<_>>();
-        let mut set = owned(own);
-        assert!(apply(&mut set, &owned(flags), change));
-        assert_eq!(set, owned(want));
     }
 }

@@ -15,8 +15,8 @@ use imap_codec::imap_types::fetch::{
 use crate::calendar::imap_date;
 use crate::imap::answer::Answer;
 use crate::imap::view::Numbering;
+use crate::mailbox::Message;
 use crate::message::{Choice, Kind, Part, chosen, find, parse, split};
-use crate::store::Message;
 use crate::structure::{Detail, envelope, literal, structure};
 
 /// What was asked of every message.

@@ -4,12 +4,20 @@
 //!
 //! Standards: RFC 3501 §6.3; RFC 6154 (special use), RFC 3348 (children).
 
+use bytes::Bytes;
+use imap_codec::imap_types::datetime::DateTime;
+use imap_codec::imap_types::extensions::binary::LiteralOrLiteral8;
+use imap_codec::imap_types::flag::Flag;
+use imap_codec::imap_types::mailbox::Mailbox as Name;
 use imap_codec::imap_types::status::StatusDataItemName;
 
-use crate::imap::answer::Answer;
-use crate::imap::names::{ListOptions, matches};
+use crate::calendar::{instant, now};
+use crate::imap::answer::{Answer, into_target};
+use crate::imap::names::{ListOptions, matches, name_of};
+use crate::imap::selected::words;
 use crate::imap::view::View;
-use crate::store::{Mailbox, Message, Store, UIDVALIDITY, UserId};
+use crate::mailbox::{Mailbox, Message, UIDVALIDITY};
+use crate::store::{Refusal, Store, UserId};
 use crate::structure::string;
 
 /// Which word the lines begin with.
@@ -26,7 +34,7 @@ pub(crate) fn list(
     pattern: &str,
     options: ListOptions,
     out: &mut Vec<u8>,
-) {
+) -> Answer {
     let word = match listing {
         Listing::List => "LIST",
         Listing::Lsub => "LSUB",
@@ -34,7 +42,6 @@ pub(crate) fn list(
     if pattern.is_empty() {
         // RFC 3501 §6.3.8: asks for the delimiter alone.
         out.extend_from_slice(format!("* {word} (\\Noselect) \"/\" \"\"\r\n").as_bytes());
-        return;
     }
     let all = store.list(user);
     for (name, special, subscribed) in &all {
@@ -55,21 +62,23 @@ pub(crate) fn list(
         string(out, name.as_bytes());
         out.extend_from_slice(b"\r\n");
     }
+    Answer::ok("listed")
 }
 
 pub(crate) fn status(
     store: &Store,
     user: UserId,
-    name: &str,
+    name: &Name<'_>,
     items: &[StatusDataItemName],
     out: &mut Vec<u8>,
 ) -> Answer {
-    let values = store.named(user, name, |mailbox| {
-        items.iter().map(|item| status_item(mailbox, item)).collect::<Vec<_>>().join(" ")
+    let told = name_of(name).and_then(|name| {
+        let values = store.named(user, &name, |mailbox| {
+            items.iter().map(|item| status_item(mailbox, item)).collect::<Vec<_>>().join(" ")
+        });
+        values.map(|values| (name, values))
     });
-    let Some(values) = values else {
-        return Answer::no("[NONEXISTENT] no such mailbox");
-    };
+    let Some((name, values)) = told else { return Refusal::NoSuchMailbox.into() };
     out.extend_from_slice(b"* STATUS ");
     string(out, name.as_bytes());
     out.extend_from_slice(format!(" ({values})\r\n").as_bytes());
@@ -99,11 +108,11 @@ fn status_item(mailbox: &Mailbox, item: &StatusDataItemName) -> String {
 pub(crate) fn select(
     store: &Store,
     user: UserId,
-    name: &str,
+    name: &Name<'_>,
     read_only: bool,
     out: &mut Vec<u8>,
 ) -> Option<View> {
-    store.named(user, name, |mailbox| {
+    store.named(user, &name_of(name)?, |mailbox| {
         const FLAGS: &str = "\\Answered \\Flagged \\Deleted \\Seen \\Draft";
         let mut lines = vec![
             format!("* FLAGS ({FLAGS})"),
@@ -126,4 +135,34 @@ pub(crate) fn select(
         }
         View::new(user, mailbox, read_only)
     })
+}
+
+/// Does what is done to a name: CREATE, DELETE, RENAME, SUBSCRIBE.
+pub(crate) fn on_name(name: &Name<'_>, work: impl FnOnce(&str) -> Result<(), Refusal>) -> Answer {
+    let done = name_of(name).ok_or(Refusal::Cannot).and_then(|name| work(&name));
+    done.map_or_else(Answer::from, |()| Answer::ok("done"))
+}
+
+pub(crate) fn append(
+    store: &Store,
+    user: UserId,
+    name: &Name<'_>,
+    flags: &[Flag<'_>],
+    date: Option<&DateTime>,
+    message: &LiteralOrLiteral8<'_>,
+) -> Answer {
+    let LiteralOrLiteral8::Literal(literal) = message else {
+        return Answer::bad("BINARY is not offered");
+    };
+    let received = match date.map(AsRef::as_ref) {
+        Some(at) => instant(at.timestamp(), at.offset().local_minus_utc()),
+        None => Some(now()),
+    };
+    let Some(received) = received else { return Answer::bad("no such date") };
+    let raw = Bytes::copy_from_slice(literal.data());
+    let name = name_of(name).ok_or(Refusal::NoSuchMailbox);
+    match name.and_then(|name| store.append(user, &name, raw, &words(flags), received)) {
+        Ok(uid) => Answer::Ok(format!("[APPENDUID {UIDVALIDITY} {uid}] appended").into()),
+        Err(refusal) => into_target(refusal),
+    }
 }

@@ -11,11 +11,13 @@
 //! (MOVE), RFC 7888 (LITERAL+).
 
 mod answer;
+mod intake;
 mod sets;
 mod names;
 mod view;
 mod search;
 mod fetch;
+mod selected;
 mod mailboxes;
 mod session;
 

@@ -13,8 +13,9 @@ use crate::calendar::{day_number, sent_day};
 use crate::imap::answer::Answer;
 use crate::imap::sets::{exceeds, holds};
 use crate::imap::view::{Numbering, View};
+use crate::mailbox::Message;
 use crate::message::{field, fields, parse, split};
-use crate::store::{Message, Store};
+use crate::store::Store;
 use crate::words::{body_text, readable};
 
 /// The numbers, as the command counts, of the messages that match all keys.

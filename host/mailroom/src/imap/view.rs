@@ -11,7 +11,8 @@ use imap_codec::imap_types::sequence::SequenceSet;
 
 use crate::imap::answer::Answer;
 use crate::imap::sets::{exceeds, holds};
-use crate::store::{Mailbox, MailboxId, Message, Store, UserId};
+use crate::mailbox::{Mailbox, MailboxId, Message};
+use crate::store::{Store, UserId};
 
 /// Whether sequence numbers may change now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

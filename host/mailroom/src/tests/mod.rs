@@ -1,4 +1,5 @@
 //! Whole dialogues with a running mailroom, over real sockets.
+#![cfg(test)]
 
 mod client;
 mod imap;

@@ -1,4 +1,5 @@
 //! Submission: what is delivered, and what is refused with which reply.
+#![cfg(test)]
 
 use crate::tests::client::{ANN, Client, mailroom};
 
