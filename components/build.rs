@@ -1,1 +1,92 @@
-fn main() {}
+//! Builds the default application's components and embeds them, with the WIT
+//! package that they are written against.
+//!
+//! Invariant: what is embedded is what lies in this checkout; there is no
+//! prebuilt component anywhere.
+
+#[path = "build/guests.rs"]
+mod guests;
+
+use std::env;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use guests::Outcome;
+
+/// In the order of `COMPONENTS`; the first is `MIME`.
+const PACKAGES: [&str; 4] =
+    ["mime-component", "send-component", "messages-component", "mailboxes-component"];
+
+fn main() -> Outcome<()> {
+    let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo sets it")?);
+    let root = here.parent().ok_or("components/ lies in the workspace")?;
+    guests::watch(
+        root,
+        &[
+            "components/build.rs",
+            "components/build",
+            "components/kit/src",
+            "components/kit/Cargo.toml",
+            "components/mime/src",
+            "components/mime/Cargo.toml",
+            "components/send",
+            "components/messages",
+            "components/mailboxes",
+            "wit",
+            "spin.toml",
+            "Cargo.toml",
+            "Cargo.lock",
+        ],
+    );
+    let files = guests::build(root, &PACKAGES)?;
+
+    let mut code = String::new();
+    let mut embedded = String::new();
+    for (package, file) in PACKAGES.iter().zip(&files) {
+        let bytes = format!("include_bytes!({file:?})");
+        if *package == "mime-component" {
+            writeln!(
+                code,
+                "/// The built-in parser and writer of mail.\npub const MIME: &[u8] = {bytes};"
+            )?;
+        } else {
+            let name = file.file_name().and_then(|name| name.to_str()).ok_or("an ASCII name")?;
+            let source = format!("target/guests/wasm32-wasip2/guest/{name}");
+            writeln!(embedded, "    Embedded {{ source: {source:?}, wasm: {bytes} }},")?;
+        }
+    }
+    writeln!(
+        code,
+        "/// The components that `MANIFEST` names.\npub const COMPONENTS: &[Embedded] = &[\n{embedded}];"
+    )?;
+
+    let wit = root.join("wit");
+    let mut texts = Vec::new();
+    collect(&wit, &mut texts)?;
+    texts.sort();
+    writeln!(
+        code,
+        "/// Every file of `wit/`, by its path in there.\npub const WIT: &[(&str, &str)] = &["
+    )?;
+    for text in &texts {
+        let name = text.strip_prefix(&wit)?.display().to_string();
+        writeln!(code, "    ({name:?}, include_str!({text:?})),")?;
+    }
+    writeln!(code, "];")?;
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets it")?);
+    fs::write(out.join("embedded.rs"), code)?;
+    Ok(())
+}
+
+fn collect(directory: &Path, found: &mut Vec<PathBuf>) -> Outcome<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, found)?;
+        } else if path.extension().is_some_and(|extension| extension == "wit") {
+            found.push(path);
+        }
+    }
+    Ok(())
+}

@@ -1,1 +1,41 @@
-fn main() {}
+//! Builds the components that only tests and benches run.
+//!
+//! Apart from the `components` crate, so that whoever builds the host does not
+//! compile them.
+
+#[path = "../../components/build/guests.rs"]
+mod guests;
+
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+
+use guests::Outcome;
+
+fn main() -> Outcome<()> {
+    let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo sets it")?);
+    let root = here.ancestors().nth(2).ok_or("tests/guests lies in the workspace")?;
+    guests::watch(
+        root,
+        &[
+            "tests/guests",
+            "components/build",
+            "components/kit/src",
+            "components/kit/Cargo.toml",
+            "wit",
+            "Cargo.toml",
+            "Cargo.lock",
+        ],
+    );
+    let files = guests::build(root, &["hostile-guest", "echo-guest"])?;
+    let [hostile, echo] = files.as_slice() else { return Err("one file for each package".into()) };
+    let code = format!(
+        "/// Misbehaves by path; its own documentation has the list.\n\
+         pub const HOSTILE: &[u8] = include_bytes!({hostile:?});\n\
+         /// Answers a JSON object with one member added.\n\
+         pub const ECHO: &[u8] = include_bytes!({echo:?});\n"
+    );
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets it")?);
+    fs::write(out.join("embedded.rs"), code)?;
+    Ok(())
+}

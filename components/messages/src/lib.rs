@@ -1,2 +1,63 @@
+//! The built-in `messages` component: lists, shows, flags, moves and deletes
+//! messages.
+//!
+//! Refuses to know IMAP and MIME: the host hands out parsed facts, and the bytes
+//! that go through here are copied, never read.
+//!
+//! Built for wasm32-wasip2 only; the logic that can be tested without a host is
+//! in `kit`.
 #![cfg(target_family = "wasm")]
-//! The built-in messages component.
+
+mod rows;
+mod show;
+mod change;
+mod describe;
+
+use kit::answer::{Answer, serve};
+use kit::bindings::exports::postlet::mail::describe::{Guest, Operation};
+use kit::problem::Problem;
+use kit::request::{Request, Verb, nowhere};
+use wasip2::exports::http::incoming_handler;
+use wasip2::http::types::{IncomingRequest, ResponseOutparam};
+
+struct Component;
+
+kit::bindings::export_describe!(Component);
+wasip2::http::proxy::export!(Component);
+
+impl Guest for Component {
+    fn operations() -> Vec<Operation> {
+        describe::operations()
+    }
+}
+
+impl incoming_handler::Guest for Component {
+    fn handle(request: IncomingRequest, out: ResponseOutparam) {
+        serve(request, out, answer);
+    }
+}
+
+fn answer(request: &Request) -> Result<Answer, Problem> {
+    let verb = request.verb();
+    let rest = request.rest()?;
+    let segments: Vec<&str> = rest.iter().map(String::as_str).collect();
+    let allow = match (segments.as_slice(), verb) {
+        ([], Verb::Get) => return show::list(request),
+        ([], _) => "GET",
+        ([id], Verb::Get) => return show::one(request, id),
+        ([id], Verb::Patch) => return change::patch(request, id),
+        ([id], Verb::Delete) => return change::delete(request, id),
+        ([_], _) => "GET, PATCH, DELETE",
+        ([id, "text"], Verb::Get) => return show::text(request, id),
+        ([id, "html"], Verb::Get) => return show::html(request, id),
+        ([id, "raw"], Verb::Get) => return show::raw(request, id),
+        ([id, "parts", path], Verb::Get) => return show::part(request, id, path),
+        ([id, "attachments", n], Verb::Get) => return show::attachment(request, id, n),
+        ([_, "text" | "html" | "raw"] | [_, "parts" | "attachments", _], _) => "GET",
+        ([id, "move"], Verb::Post) => return change::relocate(request, id),
+        ([id, "copy"], Verb::Post) => return change::copy(request, id),
+        ([_, "move" | "copy"], _) => "POST",
+        _ => return Err(nowhere()),
+    };
+    Err(Problem::method_not_allowed(allow))
+}

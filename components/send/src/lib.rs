@@ -1,2 +1,105 @@
+//! The built-in `send` component: takes messages, and tells what became of them.
+//!
+//! Refuses to know how a message is written, delivered or retried: it turns a
+//! request into a draft and a receipt into an answer.
+//!
+//! Built for wasm32-wasip2 only; the logic that can be tested without a host is
+//! in `kit`.
 #![cfg(target_family = "wasm")]
-//! The built-in send component.
+
+mod draft;
+mod multipart;
+mod outbox;
+mod describe;
+
+use kit::answer::{Answer, serve};
+use kit::bindings::exports::postlet::mail::describe::{Guest, Operation};
+use kit::bindings::postlet::mail::submission;
+use kit::problem::Problem;
+use kit::request::{Request, Verb, nowhere, wrong_type};
+use wasip2::exports::http::incoming_handler;
+use wasip2::http::types::{IncomingRequest, ResponseOutparam};
+
+use crate::outbox::{ReceiptJson, STATES, Submission, Submissions};
+
+/// The host's own cap on JSON bodies; a form streams and has none here.
+const JSON_CAP: usize = 8 * 1024 * 1024;
+
+struct Component;
+
+kit::bindings::export_describe!(Component);
+wasip2::http::proxy::export!(Component);
+
+impl Guest for Component {
+    fn operations() -> Vec<Operation> {
+        describe::operations()
+    }
+}
+
+impl incoming_handler::Guest for Component {
+    fn handle(request: IncomingRequest, out: ResponseOutparam) {
+        serve(request, out, answer);
+    }
+}
+
+fn answer(request: &Request) -> Result<Answer, Problem> {
+    let route = request.field("spin-matched-route").unwrap_or_default();
+    if route.ends_with("/send") {
+        match request.verb() {
+            Verb::Post => send(request),
+            Verb::Get | Verb::Patch | Verb::Delete | Verb::Other => {
+                Err(Problem::method_not_allowed("POST"))
+            }
+        }
+    } else if request.verb() != Verb::Get {
+        Err(Problem::method_not_allowed("GET"))
+    } else if route.ends_with("/submissions") {
+        list(request)
+    } else if route.ends_with("/submissions/:submission") {
+        show(request)
+    } else {
+        Err(nowhere())
+    }
+}
+
+fn send(request: &Request) -> Result<Answer, Problem> {
+    request.query(&[])?;
+    let account = request.account()?;
+    let media = request.content_type();
+    let draft = match media.head.as_str() {
+        "application/json" => draft::read(&request.body()?.whole(JSON_CAP)?)?,
+        "multipart/form-data" => multipart::read(request.body()?, media.parameter("boundary"))?,
+        _ => return Err(wrong_type("application/json or multipart/form-data")),
+    };
+    let receipt = submission::submit(&account, draft)?;
+    let path = request.path();
+    let base = path.strip_suffix("/send").unwrap_or(&path);
+    let location = format!("{base}/submissions/{}", receipt.submission_id);
+    Ok(Answer::json(202, &ReceiptJson::new(&receipt))?.with("location", location))
+}
+
+fn list(request: &Request) -> Result<Answer, Problem> {
+    let mut query = request.query(&["state", "cursor", "limit"])?;
+    let limit = query.limit()?;
+    let names = STATES.map(|(name, _)| name);
+    let wanted = query.words("state", &names)?.unwrap_or_default();
+    let states: Vec<_> =
+        STATES.iter().filter(|(name, _)| wanted.contains(name)).map(|(_, state)| *state).collect();
+    let cursor = query.take("cursor");
+    let account = request.account()?;
+    let page = submission::find(&account, &states, cursor.as_deref(), limit)?;
+    Answer::json(
+        200,
+        &Submissions {
+            submissions: page.entries.iter().map(Submission::new).collect(),
+            next_cursor: page.next_cursor.as_deref(),
+        },
+    )
+}
+
+fn show(request: &Request) -> Result<Answer, Problem> {
+    request.query(&[])?;
+    let account = request.account()?;
+    let entry = submission::get(&account, &request.parameter("submission")?)?;
+    Answer::json(200, &Submission::new(&entry))
+}

@@ -1,2 +1,85 @@
+//! A guest that misbehaves, chosen by the last segment of the path.
+//!
+//! | path | what it does |
+//! |---|---|
+//! | `/loop` | never returns |
+//! | `/eat` | allocates without end |
+//! | `/recurse` | calls itself without end |
+//! | `/panic` | traps |
+//! | `/sleep` | waits for an hour |
+//! | `/no-answer` | returns without an answer |
+//! | `/flood-output` | a body without end |
+//! | `/trickle` | a body of one byte per second, without end |
+//! | `/header-flood` | 100,000 header fields of 1 KiB each |
+//! | `/log-flood` | writes to stdout and stderr without end |
+//! | `/hold` | opens account handles without end (`?account=`) |
+//! | `/sockets` | tries TCP, UDP and names |
+//! | `/outbound` | tries an HTTP request to `?host=` |
+//! | `/fs` | looks for preopened directories, and for files |
+//! | `/env` | shows its environment and arguments |
+//! | `/open-other` | opens the account `?account=` |
+//! | `/` | shows what header fields it got |
+//!
+//! The last six answer 200 with JSON about what they found; a problem from
+//! `accounts.open` is answered as it is. Anything else is 404.
+//!
+//! Built for wasm32-wasip2 only. Every import that it has is one that a tenant's
+//! component may have.
 #![cfg(target_family = "wasm")]
-//! A guest that misbehaves on request.
+#![expect(clippy::panic, clippy::print_stdout, clippy::print_stderr, reason = "it misbehaves")]
+
+mod drain;
+mod probe;
+
+use kit::answer::{Answer, serve};
+use kit::problem::Problem;
+use kit::request::{Request, nowhere};
+use wasip2::exports::http::incoming_handler::Guest;
+use wasip2::http::types::{IncomingRequest, ResponseOutparam};
+
+struct Component;
+
+wasip2::http::proxy::export!(Component);
+
+impl Guest for Component {
+    fn handle(inner: IncomingRequest, out: ResponseOutparam) {
+        let target = inner.path_with_query().unwrap_or_default();
+        let path = target.split('?').next().unwrap_or_default();
+        match path.rsplit('/').next().unwrap_or_default() {
+            "no-answer" => drop(out),
+            "flood-output" => drain::flood(out),
+            "trickle" => drain::trickle(out),
+            "header-flood" => drain::header_flood(out),
+            word => serve(inner, out, |request| answer(request, word)),
+        }
+    }
+}
+
+fn answer(request: &Request, word: &str) -> Result<Answer, Problem> {
+    match word {
+        "loop" => drain::spin(),
+        "eat" => drain::eat(),
+        "recurse" => Answer::json(200, &drain::recurse(1)),
+        "panic" => panic!("on request"),
+        "sleep" => {
+            drain::sleep(3600);
+            Ok(Answer::nothing())
+        }
+        "log-flood" => drain::log(),
+        "hold" => drain::hold(&account(request)?),
+        "sockets" => Answer::json(200, &probe::sockets()),
+        "outbound" => {
+            let query = request.query(&["host"])?;
+            Answer::json(200, &probe::outbound(query.get("host").unwrap_or("127.0.0.1")))
+        }
+        "fs" => Answer::json(200, &probe::files()),
+        "env" => Answer::json(200, &probe::environment()),
+        "open-other" => Answer::json(200, &probe::open(&account(request)?)?),
+        "" => Answer::json(200, &probe::fields(request)),
+        _ => Err(nowhere()),
+    }
+}
+
+fn account(request: &Request) -> Result<String, Problem> {
+    Ok(request.query(&["account"])?.take("account").unwrap_or_default())
+}

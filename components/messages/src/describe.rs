@@ -1,0 +1,126 @@
+//! What this component serves, for the host's schema check and for OpenAPI.
+
+use kit::bindings::exports::postlet::mail::describe::{Answer, Operation, Parameter};
+use kit::describe::{Scope, json, operation, other, parameter};
+
+const MESSAGES: &str = "/v1/accounts/:account/messages";
+const MESSAGE: &str = "/v1/accounts/:account/messages/:message";
+const TEXT: &str = r#"{"type":"string"}"#;
+
+pub(crate) fn operations() -> Vec<Operation> {
+    let moved = || json(200, include_str!("../schema/moved.json"), "Where the message is now");
+    vec![
+        list(),
+        one(),
+        reading("/text", "Show the plain text body", vec![], "text/plain; charset=utf-8"),
+        reading(
+            "/html",
+            "Show the HTML body, sanitised: no script, no remote content that loads by itself",
+            vec![parameter("as", r#"{"const":"sent"}"#, "`sent`: not sanitised, as a download")],
+            "text/html; charset=utf-8",
+        ),
+        reading(
+            "/raw",
+            "Download the message byte for byte; Range is honoured",
+            vec![],
+            "message/rfc822",
+        ),
+        reading(
+            "/parts/:path",
+            "Download a part by its path, such as 1.2, with its transfer encoding undone; Range is honoured",
+            vec![],
+            "application/octet-stream",
+        ),
+        reading(
+            "/attachments/:n",
+            "Download an attachment by its place in `attachments`, counted from 1; Range is honoured",
+            vec![],
+            "application/octet-stream",
+        ),
+        Operation {
+            body_schema: Some(include_str!("../schema/patch.json").to_owned()),
+            body_example: Some(r#"{"flags":{"add":["\\Seen"]}}"#.to_owned()),
+            answers: vec![json(
+                200,
+                include_str!("../schema/patched.json"),
+                "The message afterwards",
+            )],
+            ..operation("PATCH", MESSAGE, Scope::Change, "Change a message's flags, or move it")
+        },
+        Operation { answers: vec![moved()], ..transfer("/move", "Move a message") },
+        Operation { answers: vec![moved()], ..transfer("/copy", "Copy a message") },
+        Operation {
+            parameters: vec![parameter(
+                "permanent",
+                r#"{"type":"boolean","default":false}"#,
+                "Destroy it; there is no way back",
+            )],
+            answers: vec![
+                moved(),
+                Answer { schema: None, ..other(204, "", "Destroyed, with permanent=true") },
+            ],
+            ..operation(
+                "DELETE",
+                MESSAGE,
+                Scope::Change,
+                "Move a message to the trash, or destroy it",
+            )
+        },
+    ]
+}
+
+fn list() -> Operation {
+    Operation {
+        parameters: vec![
+            parameter(
+                "mailbox",
+                r#"{"type":"string","default":"INBOX"}"#,
+                "A mailbox by name, or by role: \\Sent",
+            ),
+            parameter("cursor", TEXT, "`nextCursor` of the page before"),
+            parameter(
+                "limit",
+                r#"{"type":"integer","minimum":1,"maximum":100,"default":20}"#,
+                "Messages in a page",
+            ),
+            parameter(
+                "expand",
+                TEXT,
+                "preview, attachments or both, separated by commas; the first time costs a fetch of each message",
+            ),
+        ],
+        answers: vec![json(200, include_str!("../schema/list.json"), "A page, newest first")],
+        ..operation("GET", MESSAGES, Scope::Read, "List a mailbox")
+    }
+}
+
+fn one() -> Operation {
+    Operation {
+        parameters: vec![parameter(
+            "fields",
+            TEXT,
+            "Only these members, separated by commas; what is not named is not fetched",
+        )],
+        answers: vec![
+            json(200, include_str!("../schema/message.json"), "The message"),
+            other(200, "text/plain; charset=utf-8", "Its text alone, with Accept: text/plain"),
+        ],
+        ..operation("GET", MESSAGE, Scope::Read, "Show a message")
+    }
+}
+
+fn reading(tail: &str, summary: &str, parameters: Vec<Parameter>, content_type: &str) -> Operation {
+    Operation {
+        parameters,
+        answers: vec![other(200, content_type, "The content")],
+        ..operation("GET", &format!("{MESSAGE}{tail}"), Scope::Read, summary)
+    }
+}
+
+fn transfer(tail: &str, summary: &str) -> Operation {
+    Operation {
+        body_schema: Some(include_str!("../schema/target.json").to_owned()),
+        body_example: Some(r#"{"mailbox":"\\Archive"}"#.to_owned()),
+        ..operation("POST", &format!("{MESSAGE}{tail}"), Scope::Change, summary)
+    }
+}

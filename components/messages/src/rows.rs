@@ -1,0 +1,184 @@
+//! Messages as JSON: in a list, and fetched.
+//!
+//! Rows borrow from the records that the host handed out and are written in one
+//! pass. A member that was not asked for is left out; one that was asked for
+//! and is unknown is null.
+
+use kit::bindings::postlet::mail::content::{Details, Part};
+use kit::bindings::postlet::mail::reading::Summary;
+use kit::bindings::postlet::mail::types;
+use kit::instant::Instant;
+use serde::Serialize;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct List<'a> {
+    pub(crate) messages: Vec<Row<'a>>,
+    pub(crate) next_cursor: Option<&'a str>,
+}
+
+/// What both a list and a fetched message show.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Row<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<Option<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mailbox: Option<Option<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) uid: Option<Option<u32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) message_id: Option<Option<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) date: Option<Option<Instant>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) received: Option<Option<Instant>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) from: Option<Addresses<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) to: Option<Addresses<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cc: Option<Addresses<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) subject: Option<Option<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) flags: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) thread_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) preview: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) has_attachments: Option<bool>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) unparsed: bool,
+}
+
+/// A fetched message.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Full<'a> {
+    #[serde(flatten)]
+    pub(crate) row: Option<Row<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reply_to: Option<Addresses<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bcc: Option<Addresses<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) in_reply_to: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) references: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) headers: Option<Vec<Field<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) text: Option<Option<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) html: Option<Option<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) attachments: Option<Vec<Attachment<'a>>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Attachment<'a> {
+    part: &'a str,
+    filename: Option<&'a str>,
+    content_type: &'a str,
+    size: u64,
+    disposition: Option<&'a str>,
+    content_id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Field<'a> {
+    name: &'a str,
+    value: &'a str,
+}
+
+#[derive(Serialize)]
+struct Address<'a> {
+    name: Option<&'a str>,
+    email: &'a str,
+}
+
+/// Written without a list in between: a page has hundreds of addresses.
+pub(crate) struct Addresses<'a>(pub(crate) &'a [types::Address]);
+
+impl Serialize for Addresses<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(
+            self.0.iter().map(|one| Address { name: one.name.as_deref(), email: &one.email }),
+        )
+    }
+}
+
+impl<'a> Row<'a> {
+    pub(crate) fn new(summary: &'a Summary) -> Self {
+        let stored = summary.stored.as_ref();
+        let facts = &summary.facts;
+        Self {
+            id: Some(stored.map(|stored| stored.key.as_str())),
+            mailbox: Some(stored.map(|stored| stored.mailbox.as_str())),
+            uid: Some(stored.map(|stored| stored.uid)),
+            message_id: Some(facts.message_id.as_deref()),
+            date: Some(facts.date.map(Instant)),
+            received: Some(stored.map(|stored| Instant(stored.received))),
+            from: Some(Addresses(&facts.sender)),
+            to: Some(Addresses(&facts.to)),
+            cc: Some(Addresses(&facts.cc)),
+            subject: Some(facts.subject.as_deref()),
+            flags: Some(stored.map_or(&[], |stored| stored.keywords.as_slice())),
+            size: Some(summary.size),
+            thread_id: Some(&facts.thread_id),
+            preview: summary.preview.as_deref(),
+            has_attachments: summary.has_attachments,
+            unparsed: summary.unparsed,
+        }
+    }
+
+    /// The same with only the members that are wanted.
+    pub(crate) fn only(mut self, wanted: impl Fn(&str) -> bool) -> Self {
+        macro_rules! keep {
+            ($($name:literal $member:ident),*) => {
+                $(if !wanted($name) { self.$member = None; })*
+            };
+        }
+        keep!("id" id, "mailbox" mailbox, "uid" uid, "messageId" message_id, "date" date, "received" received,
+            "from" from, "to" to, "cc" cc, "subject" subject, "flags" flags, "size" size, "threadId" thread_id);
+        self
+    }
+}
+
+impl<'a> Full<'a> {
+    pub(crate) fn add(&mut self, details: &'a Details, wanted: impl Fn(&str) -> bool) {
+        self.reply_to = wanted("replyTo").then_some(Addresses(&details.reply_to));
+        self.bcc = wanted("bcc").then_some(Addresses(&details.bcc));
+        self.in_reply_to = wanted("inReplyTo").then_some(&details.in_reply_to);
+        self.references = wanted("references").then_some(&details.references);
+    }
+}
+
+impl<'a> Attachment<'a> {
+    pub(crate) fn new(part: &'a Part) -> Self {
+        Self {
+            part: &part.path,
+            filename: part.filename.as_deref(),
+            content_type: &part.content_type,
+            size: part.size,
+            disposition: part.disposition.as_deref(),
+            content_id: part.content_id.as_deref(),
+        }
+    }
+}
+
+impl<'a> Field<'a> {
+    pub(crate) fn new(header: &'a types::Header) -> Self {
+        Self { name: &header.name, value: &header.value }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_false(value: &bool) -> bool {
+    !*value
+}

@@ -1,0 +1,65 @@
+//! What this component serves, for the host's schema check and for OpenAPI.
+
+use kit::bindings::exports::postlet::mail::describe::Operation;
+use kit::describe::{Scope, json, operation, parameter};
+
+pub(crate) fn operations() -> Vec<Operation> {
+    vec![send(), list(), show()]
+}
+
+fn send() -> Operation {
+    Operation {
+        body_schema: Some(include_str!("../schema/draft.json").to_owned()),
+        body_example: Some(include_str!("../schema/draft-example.json").to_owned()),
+        other_content_types: vec!["multipart/form-data".to_owned()],
+        answers: vec![json(
+            202,
+            include_str!("../schema/receipt.json"),
+            "On disk, and delivered from there; Location names the submission",
+        )],
+        ..operation(
+            "POST",
+            "/v1/accounts/:account/send",
+            Scope::Send,
+            "Send a message. As a form: fields from, replyTo, to, cc, bcc (repeated for several, `Name <a@b>` is taken), \
+             subject, text, html, files attachment and inline (shown as cid:filename), and json with a whole draft.",
+        )
+    }
+}
+
+fn list() -> Operation {
+    Operation {
+        parameters: vec![
+            parameter("state", r#"{"type":"string"}"#, "Only these states, separated by commas"),
+            parameter("cursor", r#"{"type":"string"}"#, "`nextCursor` of the page before"),
+            parameter(
+                "limit",
+                r#"{"type":"integer","minimum":1,"maximum":100,"default":20}"#,
+                "Submissions in a page",
+            ),
+        ],
+        answers: vec![json(
+            200,
+            include_str!("../schema/submissions.json"),
+            "A page, newest first",
+        )],
+        ..operation(
+            "GET",
+            "/v1/accounts/:account/submissions",
+            Scope::Read,
+            "List what was sent, and what became of it",
+        )
+    }
+}
+
+fn show() -> Operation {
+    Operation {
+        answers: vec![json(200, include_str!("../schema/submission.json"), "The submission")],
+        ..operation(
+            "GET",
+            "/v1/accounts/:account/submissions/:submission",
+            Scope::Read,
+            "Show what became of a submission, recipient by recipient",
+        )
+    }
+}

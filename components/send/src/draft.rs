@@ -1,0 +1,125 @@
+//! A draft as JSON has it, and as WIT has it.
+//!
+//! The schema in `schema/draft.json` is what clients see; these types must take
+//! everything that it allows.
+//!
+//! Invariant: attachments are in memory once, as base64 within the body; they
+//! are decoded into the host's spool piece by piece.
+
+use std::borrow::Cow;
+
+use kit::bindings::postlet::mail::drafts;
+use kit::bindings::postlet::mail::types;
+use kit::bindings::postlet::mail::uploads::Spool;
+use kit::body::json;
+use kit::encoding;
+use kit::problem::Problem;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Draft<'a> {
+    from: Option<Address>,
+    #[serde(default)]
+    reply_to: Vec<Address>,
+    #[serde(default)]
+    to: Vec<Address>,
+    #[serde(default)]
+    cc: Vec<Address>,
+    #[serde(default)]
+    bcc: Vec<Address>,
+    subject: Option<String>,
+    text: Option<String>,
+    html: Option<String>,
+    #[serde(default)]
+    headers: Vec<Header>,
+    #[serde(default, borrow)]
+    attachments: Vec<Attachment<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Address {
+    name: Option<String>,
+    email: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    name: String,
+    value: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Attachment<'a> {
+    filename: Option<String>,
+    content_type: Option<String>,
+    #[serde(default)]
+    disposition: Disposition,
+    content_id: Option<String>,
+    #[serde(borrow)]
+    content: Cow<'a, str>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Disposition {
+    #[default]
+    Attachment,
+    Inline,
+}
+
+/// The type of an attachment that does not say.
+pub(crate) const UNKNOWN_TYPE: &str = "application/octet-stream";
+
+/// Reads a draft.
+pub(crate) fn read(bytes: &[u8]) -> Result<drafts::Draft, Problem> {
+    let draft: Draft<'_> = json(bytes)?;
+    let mut attachments = Vec::with_capacity(draft.attachments.len());
+    for (index, attachment) in draft.attachments.into_iter().enumerate() {
+        attachments.push(drafts::Attachment {
+            content: decoded(&attachment.content, index)?,
+            filename: attachment.filename,
+            content_type: attachment.content_type.unwrap_or_else(|| UNKNOWN_TYPE.to_owned()),
+            disposition: match attachment.disposition {
+                Disposition::Attachment => drafts::Disposition::Attachment,
+                Disposition::Inline => drafts::Disposition::Inline,
+            },
+            content_id: attachment.content_id,
+        });
+    }
+    Ok(drafts::Draft {
+        sender: draft.from.map(address),
+        reply_to: addresses(draft.reply_to),
+        to: addresses(draft.to),
+        cc: addresses(draft.cc),
+        bcc: addresses(draft.bcc),
+        subject: draft.subject,
+        text: draft.text,
+        html: draft.html,
+        attachments,
+        headers: draft
+            .headers
+            .into_iter()
+            .map(|Header { name, value }| types::Header { name, value })
+            .collect(),
+    })
+}
+
+fn decoded(text: &str, index: usize) -> Result<types::Octets, Problem> {
+    let spool = Spool::create()?;
+    let verdict = encoding::decode(text, |piece| spool.write(piece))?;
+    verdict
+        .map_err(|detail| Problem::at(format!("/attachments/{index}/content"), "base64", detail))?;
+    Ok(Spool::finish(spool)?)
+}
+
+fn addresses(list: Vec<Address>) -> Vec<types::Address> {
+    list.into_iter().map(address).collect()
+}
+
+fn address(Address { name, email }: Address) -> types::Address {
+    types::Address { name, email }
+}

@@ -1,0 +1,93 @@
+//! What became of a submission, as JSON.
+
+use kit::bindings::postlet::mail::outcomes::{Entry, Receipt, RecipientVerdict, State};
+use kit::instant::Instant;
+use serde::Serialize;
+
+/// The states by their names in the API.
+pub(crate) const STATES: [(&str, State); 10] = [
+    ("accepted", State::Accepted),
+    ("claimed", State::Claimed),
+    ("dialing", State::Dialing),
+    ("dotSent", State::DotSent),
+    ("sent", State::Sent),
+    ("deferred", State::Deferred),
+    ("failed", State::Failed),
+    ("uncertain", State::Uncertain),
+    ("cancelled", State::Cancelled),
+    ("expired", State::Expired),
+];
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ReceiptJson<'a> {
+    submission_id: &'a str,
+    message_id: &'a str,
+    state: &'static str,
+    send_at: Instant,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Submission<'a> {
+    #[serde(flatten)]
+    receipt: ReceiptJson<'a>,
+    attempts: u32,
+    possible_duplicate: bool,
+    last_error: Option<&'a str>,
+    recipients: Vec<Verdict<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Submissions<'a> {
+    pub(crate) submissions: Vec<Submission<'a>>,
+    pub(crate) next_cursor: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Verdict<'a> {
+    recipient: &'a str,
+    state: &'static str,
+    reply: Option<&'a str>,
+    at: Option<Instant>,
+}
+
+impl<'a> ReceiptJson<'a> {
+    pub(crate) fn new(receipt: &'a Receipt) -> Self {
+        Self {
+            submission_id: &receipt.submission_id,
+            message_id: &receipt.message_id,
+            state: name(receipt.state),
+            send_at: Instant(receipt.due),
+        }
+    }
+}
+
+impl<'a> Submission<'a> {
+    pub(crate) fn new(entry: &'a Entry) -> Self {
+        Self {
+            receipt: ReceiptJson::new(&entry.receipt),
+            attempts: entry.attempts,
+            possible_duplicate: entry.possible_duplicate,
+            last_error: entry.last_error.as_deref(),
+            recipients: entry.recipients.iter().map(Verdict::new).collect(),
+        }
+    }
+}
+
+impl<'a> Verdict<'a> {
+    fn new(verdict: &'a RecipientVerdict) -> Self {
+        Self {
+            recipient: &verdict.recipient,
+            state: name(verdict.state),
+            reply: verdict.reply.as_deref(),
+            at: verdict.at.map(Instant),
+        }
+    }
+}
+
+fn name(state: State) -> &'static str {
+    // The table has every state; the house's schemas are tested against it.
+    STATES.iter().find(|(_, other)| *other == state).map_or("accepted", |(name, _)| name)
+}

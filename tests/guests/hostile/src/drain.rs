@@ -1,0 +1,99 @@
+//! Taking what does not end: time, memory, stack, handles, output, log.
+
+use std::hint::black_box;
+
+use kit::bindings::postlet::mail::accounts;
+use kit::problem::Problem;
+use wasip2::clocks::monotonic_clock::subscribe_duration;
+use wasip2::http::types::{Fields, OutgoingBody, OutgoingResponse, ResponseOutparam};
+use wasip2::io::streams::OutputStream;
+
+pub(crate) fn spin() -> ! {
+    let mut turns = 0_u64;
+    loop {
+        turns = black_box(turns.wrapping_add(1));
+    }
+}
+
+pub(crate) fn eat() -> ! {
+    let mut eaten: Vec<Vec<u8>> = Vec::new();
+    loop {
+        // Written to, so that the pages are really there.
+        eaten.push(black_box(vec![1; 1 << 20]));
+    }
+}
+
+/// Something follows the inner call, so that it is no loop.
+pub(crate) fn recurse(depth: u64) -> u64 {
+    let frame = black_box([depth; 64]);
+    if black_box(depth) == 0 {
+        return 0;
+    }
+    recurse(depth.wrapping_add(1)).wrapping_add(frame.iter().sum())
+}
+
+pub(crate) fn sleep(seconds: u64) {
+    subscribe_duration(seconds * 1_000_000_000).block();
+}
+
+pub(crate) fn log() -> ! {
+    let line = "a line that nobody asked for ".repeat(100);
+    loop {
+        println!("{line}");
+        eprintln!("{line}");
+    }
+}
+
+pub(crate) fn hold(account: &str) -> Result<kit::answer::Answer, Problem> {
+    let mut held = Vec::new();
+    loop {
+        held.push(black_box(accounts::open(account)?));
+    }
+}
+
+pub(crate) fn flood(out: ResponseOutparam) {
+    let block = [b'x'; 65_536];
+    stream(out, |stream| {
+        loop {
+            match stream.check_write() {
+                Ok(0) => stream.subscribe().block(),
+                Ok(room) => {
+                    let room = usize::try_from(room).unwrap_or(usize::MAX).min(block.len());
+                    if stream.write(block.get(..room).unwrap_or_default()).is_err() {
+                        return;
+                    }
+                }
+                Err(_) => return,
+            }
+        }
+    });
+}
+
+pub(crate) fn trickle(out: ResponseOutparam) {
+    stream(out, |stream| {
+        while stream.blocking_write_and_flush(b".").is_ok() {
+            sleep(1);
+        }
+    });
+}
+
+pub(crate) fn header_flood(out: ResponseOutparam) {
+    let fields = Fields::new();
+    let value = [b'v'; 1024];
+    for index in 0..100_000 {
+        // Refusals do not stop it.
+        let _ = fields.append(&format!("x-{index}"), &value);
+    }
+    ResponseOutparam::set(out, Ok(OutgoingResponse::new(fields)));
+}
+
+fn stream(out: ResponseOutparam, write: impl FnOnce(&OutputStream)) {
+    let response = OutgoingResponse::new(Fields::new());
+    let Ok(body) = response.body() else { return };
+    ResponseOutparam::set(out, Ok(response));
+    if let Ok(stream) = body.write() {
+        write(&stream);
+        drop(stream);
+    }
+    let _ = OutgoingBody::finish(body, None);
+}
