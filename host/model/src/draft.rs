@@ -3,8 +3,7 @@
 //! Nothing here is checked: the `mime` component checks every field when it
 //! composes, and answers with pointers into this shape.
 
-use crate::address::Address;
-use crate::address::EmailAddress;
+use crate::address::{Address, EmailAddress};
 use crate::message::Header;
 use crate::octets::Octets;
 

@@ -9,6 +9,7 @@
 //! be replaced by a test or by another process.
 #![warn(missing_docs)]
 
+pub mod future;
 pub mod ids;
 pub mod instant;
 pub mod secret;

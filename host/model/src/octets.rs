@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::port::BoxFuture;
+use crate::future::BoxFuture;
 
 /// Readable bytes that the host holds.
 pub trait ReadAt: Send + Sync + fmt::Debug {

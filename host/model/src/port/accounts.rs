@@ -3,9 +3,9 @@
 use std::fmt;
 
 use crate::account::{Account, Credentials};
+use crate::future::BoxFuture;
 use crate::ids::{AccountId, TenantId};
 use crate::message::Page;
-use crate::port::BoxFuture;
 use crate::port::store::StoreError;
 
 /// The accounts of every tenant.

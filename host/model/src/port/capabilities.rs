@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use crate::caller::{Caller, Grant};
 use crate::draft::Draft;
+use crate::future::BoxFuture;
 use crate::mailbox::Mailbox;
 use crate::message::{Details, FlagChange, Header, MessageQuery, Moved, Page, Part, Summary};
 use crate::octets::Octets;
-use crate::port::BoxFuture;
 use crate::port::spool::Spool;
 use crate::problem::Problem;
 use crate::submission::{Entry, Receipt, State};

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::future::BoxFuture;
 use crate::instant::Timestamp;
-use crate::port::BoxFuture;
 
 /// The only source of time for policy. Implemented in `server` and by tests.
 pub trait Clock: Send + Sync + fmt::Debug {

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::account::{MailServer, Security, SpkiPin};
-use crate::port::BoxFuture;
+use crate::future::BoxFuture;
 
 /// Where to connect and whom to trust there.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,11 +11,11 @@ use std::ops::RangeInclusive;
 use bytes::Bytes;
 
 use crate::account::{Credentials, MailServer};
+use crate::future::BoxFuture;
 use crate::instant::Timestamp;
 use crate::mailbox::{Counters, Mailbox, MailboxName};
 use crate::message::{Flag, FlagChange};
 use crate::octets::Octets;
-use crate::port::BoxFuture;
 use crate::port::dial::DialError;
 
 /// Logs in.

@@ -6,10 +6,10 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::draft::{Composed, Draft};
+use crate::future::BoxFuture;
 use crate::instant::Timestamp;
 use crate::message::{Facts, ReadWant, Reading};
 use crate::octets::Octets;
-use crate::port::BoxFuture;
 use crate::problem::Fault;
 
 /// Reads and writes mail.

@@ -3,20 +3,16 @@
 //! Each has the error enum that its callers decide on. An implementation lives
 //! in the crate named in the trait's docs; tests bring their own.
 
-use std::future::Future;
-use std::pin::Pin;
+pub use crate::future::BoxFuture;
 
 pub mod clock;
 pub mod dial;
 pub mod imap;
-pub mod smtp;
 pub mod mime;
 pub mod spool;
 pub mod store;
+pub mod smtp;
 pub mod outbox;
 pub mod accounts;
 pub mod tokens;
 pub mod capabilities;
-
-/// A boxed future that may move between threads.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

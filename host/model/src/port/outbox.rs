@@ -8,11 +8,11 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::address::EmailAddress;
+use crate::future::BoxFuture;
 use crate::ids::{AccountId, SubmissionId, TenantId};
 use crate::instant::Timestamp;
 use crate::message::Page;
 use crate::octets::Octets;
-use crate::port::BoxFuture;
 use crate::port::store::StoreError;
 use crate::submission::{Entry, Idempotency, NewSubmission, Receipt, RecipientVerdict, State};
 

@@ -10,8 +10,8 @@ use std::fmt;
 
 use crate::account::{Credentials, MailServer};
 use crate::draft::Envelope;
+use crate::future::BoxFuture;
 use crate::octets::Octets;
-use crate::port::BoxFuture;
 use crate::port::dial::DialError;
 use crate::port::store::StoreError;
 

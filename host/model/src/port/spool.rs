@@ -6,9 +6,9 @@ use std::io;
 
 use bytes::Bytes;
 
+use crate::future::BoxFuture;
 use crate::ids::TenantId;
 use crate::octets::Octets;
-use crate::port::BoxFuture;
 
 /// Makes spools.
 pub trait Spools: Send + Sync + fmt::Debug {

@@ -5,9 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::caller::Scope;
+use crate::future::BoxFuture;
 use crate::ids::{AccountId, TenantId, TokenId};
 use crate::instant::Timestamp;
-use crate::port::BoxFuture;
 use crate::port::store::StoreError;
 
 /// An API key, without its secret.
