@@ -281,6 +281,9 @@ fn disposition(out: &mut Vec<u8>, header: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use imap_codec::ResponseCodec;
+    use imap_codec::decode::Decoder as _;
+
     use super::{Detail, envelope, structure};
     use crate::message::parse;
 
@@ -314,6 +317,20 @@ mod tests {
     }
 
     #[test]
+    fn a_message_in_a_message_brings_its_envelope() {
+        let raw = "Content-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\nx\r\n";
+        let inner = r#"("text" "plain" NIL NIL NIL "7bit" 3 1"#;
+        let envelope = r#"(NIL "in" NIL NIL NIL NIL NIL NIL NIL NIL)"#;
+        let outer = format!(r#"("message" "rfc822" NIL NIL NIL "7bit" 18 {envelope} "#);
+        check(raw, Detail::Basic, &format!("{outer}{inner}) 3)"));
+        check(
+            raw,
+            Detail::Extended,
+            &format!("{outer}{inner} NIL NIL NIL NIL) 3 NIL NIL NIL NIL)"),
+        );
+    }
+
+    #[test]
     fn a_multipart_without_parts_is_text() {
         check(
             "Content-Type: multipart/mixed\r\n\r\nx",
@@ -327,5 +344,7 @@ mod tests {
         let mut out = Vec::new();
         structure(&mut out, &parse(raw.as_bytes()), detail);
         assert_eq!(String::from_utf8_lossy(&out), want);
+        let row = format!("* 1 FETCH (BODYSTRUCTURE {want})\r\n");
+        assert!(ResponseCodec::default().decode(row.as_bytes()).is_ok(), "{want}");
     }
 }

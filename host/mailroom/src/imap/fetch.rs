@@ -19,6 +19,9 @@ use crate::mailbox::Message;
 use crate::message::{Choice, Kind, Part, chosen, find, parse, split};
 use crate::structure::{Detail, envelope, literal, structure};
 
+/// A row is gathered in memory, and each item may be the whole message.
+const MAX_ITEMS: usize = 32;
+
 /// What was asked of every message.
 pub(crate) struct Plan<'a> {
     items: Vec<MessageDataItemName<'a>>,
@@ -60,8 +63,8 @@ pub(crate) fn plan<'a>(
             | MessageDataItemName::Uid => {}
         }
     }
-    if items.is_empty() {
-        return Err(Answer::bad("nothing is asked for"));
+    if items.is_empty() || items.len() > MAX_ITEMS {
+        return Err(Answer::bad("nothing, or too much, is asked for"));
     }
     Ok(Plan { items, marks_seen, tells_flags })
 }

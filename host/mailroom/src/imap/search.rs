@@ -18,6 +18,9 @@ use crate::message::{field, fields, parse, split};
 use crate::store::Store;
 use crate::words::{body_text, readable};
 
+/// Keys in one SEARCH, those inside others included.
+const MAX_KEYS: usize = 200;
+
 /// The numbers, as the command counts, of the messages that match all keys.
 pub(crate) fn search(
     store: &Store,
@@ -31,8 +34,9 @@ pub(crate) fn search(
     if charset.is_some_and(|charset| !known(charset.as_ref())) {
         return Err(Answer::no("[BADCHARSET (UTF-8 US-ASCII)] unknown character set"));
     }
-    if keys.iter().any(|key| names_nobody(key, view.count())) {
-        return Err(Answer::bad("there is no message with such a number"));
+    let mut budget = MAX_KEYS;
+    if keys.iter().any(|key| is_refused(key, view.count(), &mut budget)) {
+        return Err(Answer::bad("a number that no message has, or too many keys"));
     }
     let found = view
         .all(store)
@@ -46,15 +50,20 @@ pub(crate) fn search(
         .collect())
 }
 
-/// Whether a key holds a sequence number beyond the last.
+/// Whether a key holds a sequence number beyond the last, or the budget is
+/// spent: each key may read each message.
 #[expect(clippy::wildcard_enum_match_arm, reason = "no other key holds numbers or keys")]
-fn names_nobody(key: &SearchKey<'_>, count: u32) -> bool {
+fn is_refused(key: &SearchKey<'_>, count: u32, budget: &mut usize) -> bool {
+    let Some(left) = budget.checked_sub(1) else { return true };
+    *budget = left;
     match key {
         // An empty mailbox has no numbers; clients ask it `1:*` all the same.
         SearchKey::SequenceSet(set) => count > 0 && exceeds(set, count),
-        SearchKey::And(keys) => keys.as_ref().iter().any(|key| names_nobody(key, count)),
-        SearchKey::Not(key) => names_nobody(key, count),
-        SearchKey::Or(one, other) => names_nobody(one, count) || names_nobody(other, count),
+        SearchKey::And(keys) => keys.as_ref().iter().any(|key| is_refused(key, count, budget)),
+        SearchKey::Not(key) => is_refused(key, count, budget),
+        SearchKey::Or(one, other) => {
+            is_refused(one, count, budget) || is_refused(other, count, budget)
+        }
         _ => false,
     }
 }

@@ -116,8 +116,8 @@ pub(crate) fn transfer(
 }
 
 /// Flags as the store keeps them. `\Recent` and such are the server's to set
-/// (RFC 3501 §2.3.2).
+/// (RFC 3501 §2.3.2); a keyword that is a text is left out.
 pub(crate) fn words(flags: &[Flag<'_>]) -> Vec<String> {
     let own = flags.iter().filter(|flag| !matches!(flag, Flag::Extension(_)));
-    own.map(ToString::to_string).collect()
+    own.map(ToString::to_string).filter(|word| word.len() <= 128).collect()
 }
