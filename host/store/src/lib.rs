@@ -1,1 +1,39 @@
-//! SQLite and the memory twin behind one conformance suite, and the sealing of secrets.
+//! Everything that outlives a request: SQLite, its memory twin, blobs and spools.
+//!
+//! Both stores implement the ports `Outbox`, `Accounts` and `Tokens` of `model`
+//! and pass one conformance suite, so that a test on the twin says something
+//! about the host. Knows nothing of mail, HTTP or policy: when to try again and
+//! what a state means is decided by the caller.
+//!
+//! Invariant: a write is answered only after its commit is on the disk; a disk
+//! that failed once is not written to again.
+
+pub mod failure;
+pub mod seal;
+mod crew;
+mod file;
+pub mod spool;
+mod commit;
+mod blob;
+mod schema;
+mod database;
+mod fair;
+mod page;
+mod lifecycle;
+pub mod sqlite;
+pub mod memory;
+
+pub use failure::OpenError;
+pub use memory::Memory;
+pub use seal::MasterKey;
+pub use spool::{FileSpools, SpoolLimits};
+pub use sqlite::Sqlite;
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod durability;
+#[cfg(test)]
+mod twins;

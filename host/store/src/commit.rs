@@ -1,0 +1,234 @@
+//! The one writer of a database: group commit.
+//!
+//! Whatever has queued up while the disk was busy goes into one transaction,
+//! each request in a savepoint of its own, so that one that fails does not
+//! spoil the others. One sync then answers for all of them.
+//!
+//! Invariant: a request is answered after COMMIT has returned, never before.
+//! After an I/O error nothing is known about what the disk holds, and a second
+//! sync may report success for pages that the first one lost: so none is tried,
+//! and every later write is refused.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use model::port::store::StoreError;
+use rusqlite::{Connection, ErrorCode};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::failure::failed;
+
+/// How a request ends without a value.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// An answer to its caller.
+    Store(StoreError),
+    /// SQLite's own.
+    Sqlite(rusqlite::Error),
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl From<Trouble> for StoreError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Store(error) => error,
+            Trouble::Sqlite(error) => failed(error),
+        }
+    }
+}
+
+/// Set once, when the disk has failed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Poison(Arc<AtomicBool>);
+
+impl Poison {
+    /// Nothing is written from now on.
+    pub(crate) fn set(&self) {
+        if !self.0.swap(true, Ordering::SeqCst) {
+            tracing::error!("the disk failed: the store takes no more writes until a restart");
+        }
+    }
+
+    /// [`StoreError::Failed`] once set.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        if self.0.load(Ordering::SeqCst) {
+            return Err(failed("the disk failed earlier, nothing is written until a restart"));
+        }
+        Ok(())
+    }
+}
+
+/// A request without its types.
+pub(crate) trait Request: Send {
+    /// Does the work in its savepoint. False: take the savepoint back. An error spoils the whole batch.
+    fn run(&mut self, conn: &Connection) -> Result<bool, rusqlite::Error>;
+    /// Tells the caller: what `run` gave, or why the batch failed.
+    fn answer(self: Box<Self>, batch: Result<(), &str>);
+}
+
+/// `work` as a request, and where its answer arrives.
+pub(crate) fn request<T, F>(work: F) -> (Box<dyn Request>, oneshot::Receiver<Result<T, StoreError>>)
+where
+    T: Send + 'static,
+    F: FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
+{
+    let (answer, answered) = oneshot::channel();
+    (Box::new(Typed { work: Some(work), outcome: None, answer }), answered)
+}
+
+struct Typed<T, F> {
+    work: Option<F>,
+    outcome: Option<Result<T, StoreError>>,
+    answer: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Request for Typed<T, F>
+where
+    T: Send,
+    F: FnOnce(&Connection) -> Result<T, Trouble> + Send,
+{
+    fn run(&mut self, conn: &Connection) -> Result<bool, rusqlite::Error> {
+        let Some(work) = self.work.take() else { return Ok(false) };
+        let outcome = match work(conn) {
+            Err(Trouble::Sqlite(error)) if is_fatal(&error) || is_full(&error) => {
+                return Err(error);
+            }
+            other => other.map_err(StoreError::from),
+        };
+        let keep = outcome.is_ok();
+        self.outcome = Some(outcome);
+        Ok(keep)
+    }
+
+    fn answer(self: Box<Self>, batch: Result<(), &str>) {
+        let outcome = match (batch, self.outcome) {
+            (Ok(()), Some(outcome)) => outcome,
+            (Ok(()), None) => Err(failed("the request was not run")),
+            (Err(reason), _) => Err(failed(reason)),
+        };
+        // The caller may have stopped waiting; what is done is done.
+        let _ = self.answer.send(outcome);
+    }
+}
+
+/// What the writer thread runs until the last sender is gone.
+pub(crate) struct Writer {
+    /// The only connection that writes.
+    pub(crate) conn: Connection,
+    /// Where requests come from.
+    pub(crate) queue: mpsc::Receiver<Box<dyn Request>>,
+    /// Shared with everyone who may see the disk fail.
+    pub(crate) poison: Poison,
+    /// The log's file, to see how long it has become.
+    pub(crate) log: PathBuf,
+}
+
+/// More requests in one transaction gain nothing and make the first one wait.
+const BATCH: usize = 256;
+/// The log is looked at after so many commits.
+const LOOK: u32 = 32;
+/// From here on the log is copied into the database.
+const COPY: u64 = 4 << 20;
+/// From here on readers are waited for, so that the log can begin anew.
+const RESTART: u64 = 32 << 20;
+
+impl Writer {
+    /// Serves until every sender is gone.
+    pub(crate) fn serve(mut self) {
+        let mut commits = 0_u32;
+        while let Some(first) = self.queue.blocking_recv() {
+            let mut batch = vec![first];
+            while batch.len() < BATCH
+                && let Ok(next) = self.queue.try_recv()
+            {
+                batch.push(next);
+            }
+            let outcome = self.commit(&mut batch);
+            for request in batch {
+                request.answer(outcome.as_ref().copied().map_err(String::as_str));
+            }
+            commits = commits.wrapping_add(1);
+            if commits.is_multiple_of(LOOK) && outcome.is_ok() {
+                self.tidy();
+            }
+        }
+        if self.poison.check().is_ok() {
+            self.checkpoint("TRUNCATE");
+        }
+    }
+
+    fn commit(&self, batch: &mut [Box<dyn Request>]) -> Result<(), String> {
+        self.poison.check().map_err(|error| error.to_string())?;
+        self.run(batch).map_err(|error| {
+            // A full disk says so before anything is written, and may have room later.
+            if !is_full(&error) {
+                self.poison.set();
+            }
+            if !self.conn.is_autocommit() && self.conn.execute_batch("ROLLBACK").is_err() {
+                self.poison.set();
+            }
+            error.to_string()
+        })
+    }
+
+    fn run(&self, batch: &mut [Box<dyn Request>]) -> rusqlite::Result<()> {
+        self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        for request in batch {
+            self.conn.prepare_cached("SAVEPOINT request")?.execute([])?;
+            if !request.run(&self.conn)? {
+                self.conn.prepare_cached("ROLLBACK TO request")?.execute([])?;
+            }
+            self.conn.prepare_cached("RELEASE request")?.execute([])?;
+        }
+        self.conn.prepare_cached("COMMIT")?.execute([])?;
+        Ok(())
+    }
+
+    fn tidy(&self) {
+        let length = std::fs::metadata(&self.log).map_or(0, |log| log.len());
+        if length >= RESTART {
+            self.checkpoint("TRUNCATE");
+        } else if length >= COPY {
+            self.checkpoint("PASSIVE");
+        }
+    }
+
+    fn checkpoint(&self, mode: &str) {
+        let done = self.conn.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()));
+        if let Err(error) = done {
+            tracing::warn!(%error, "a checkpoint failed");
+            if is_fatal(&error) {
+                self.poison.set();
+            }
+        }
+    }
+}
+
+fn is_fatal(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::SystemIoFailure
+                | ErrorCode::DatabaseCorrupt
+                | ErrorCode::NotADatabase
+                | ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
+        )
+    )
+}
+
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+}

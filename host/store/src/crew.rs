@@ -1,0 +1,93 @@
+//! A few threads that do blocking work for async callers.
+//!
+//! SQLite and files block; callers may sit on any executor, so the waiting is
+//! done here and the answer comes back through a channel. Each thread owns a
+//! state: a reading connection, or nothing.
+//!
+//! Invariant: the queue is bounded, so a slow disk slows the callers down
+//! instead of filling the memory.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use tokio::sync::{mpsc, oneshot};
+
+/// The threads have ended, or the one that had the job panicked.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the store's threads have ended")]
+pub(crate) struct Gone;
+
+impl From<Gone> for io::Error {
+    fn from(gone: Gone) -> Self {
+        Self::other(gone)
+    }
+}
+
+/// Threads with one queue. Dropping it finishes what is queued and waits for them.
+pub(crate) struct Crew<S> {
+    jobs: Option<mpsc::Sender<Job<S>>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+type Job<S> = Box<dyn FnOnce(&mut S) + Send>;
+
+/// Enough to keep the threads busy; more would only wait here instead of at the caller.
+const QUEUE: usize = 256;
+
+impl<S: Send + 'static> Crew<S> {
+    /// One thread for each state.
+    pub(crate) fn new(name: &str, states: Vec<S>) -> io::Result<Self> {
+        let (jobs, queue) = mpsc::channel::<Job<S>>(QUEUE);
+        let queue = Arc::new(Mutex::new(queue));
+        let mut threads = Vec::new();
+        for mut state in states {
+            let queue = Arc::clone(&queue);
+            let work = move || {
+                while let Some(job) = next(&queue) {
+                    job(&mut state);
+                }
+            };
+            threads.push(thread::Builder::new().name(name.to_owned()).spawn(work)?);
+        }
+        Ok(Self { jobs: Some(jobs), threads })
+    }
+
+    /// Runs `work` on one of the threads. It runs to its end even if the caller stops waiting.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut S) -> T + Send + 'static,
+    ) -> Result<T, Gone> {
+        let (answer, answered) = oneshot::channel();
+        let job: Job<S> = Box::new(move |state| {
+            // The caller may have stopped waiting.
+            let _ = answer.send(work(state));
+        });
+        let jobs = self.jobs.as_ref().ok_or(Gone)?;
+        jobs.send(job).await.map_err(|_| Gone)?;
+        answered.await.map_err(|_| Gone)
+    }
+}
+
+fn next<S>(queue: &Mutex<mpsc::Receiver<Job<S>>>) -> Option<Job<S>> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv()
+}
+
+impl<S> Drop for Crew<S> {
+    fn drop(&mut self) {
+        self.jobs = None;
+        for thread in self.threads.drain(..) {
+            // A job may have held the last handle on its own crew.
+            if thread.thread().id() != thread::current().id() && thread.join().is_err() {
+                tracing::error!("a thread of the store panicked");
+            }
+        }
+    }
+}
+
+impl<S> fmt::Debug for Crew<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Crew").field("threads", &self.threads.len()).finish()
+    }
+}

@@ -1,0 +1,229 @@
+//! One SQLite file: one writer thread, a few readers, none of them the caller's.
+//!
+//! Invariant: every commit is synced (`synchronous=FULL`); only the writer
+//! writes and checkpoints, which also keeps clear of the races that several
+//! writing connections have had; readers cannot write at all.
+
+use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use model::port::store::StoreError;
+use rusqlite::Connection;
+use tokio::sync::mpsc;
+
+use crate::commit::{Poison, Request, Trouble, Writer, request};
+use crate::crew::Crew;
+use crate::failure::{OpenError, failed};
+use crate::schema::migrate;
+
+/// An open database. Dropping it finishes what is queued and closes the file.
+#[derive(Debug)]
+pub(crate) struct Database {
+    /// First, so that the readers are gone when the writer truncates the log.
+    readers: Option<Crew<Connection>>,
+    requests: Option<mpsc::Sender<Box<dyn Request>>>,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// Requests that wait for the writer; more wait at their callers.
+const QUEUE: usize = 1024;
+/// Only a reader that began before a checkpoint can be in the way, and readers are short.
+const BUSY: Duration = Duration::from_secs(5);
+/// Every statement of this crate is prepared once for each connection.
+const STATEMENTS: usize = 64;
+
+impl Database {
+    /// Opens or creates the file, brings its tables up to date, and asks it `first` before anyone else.
+    pub(crate) fn open<T>(
+        file: &Path,
+        steps: &[&str],
+        readers: usize,
+        poison: Poison,
+        first: impl FnOnce(&Connection) -> Result<T, OpenError>,
+    ) -> Result<(Self, T), OpenError> {
+        let mut conn = connect(file).map_err(OpenError::database(file))?;
+        migrate(&mut conn, file, steps)?;
+        let answer = first(&conn)?;
+        let reading = || {
+            let conn = connect(file)?;
+            conn.pragma_update(None, "query_only", true)?;
+            Ok(conn)
+        };
+        let readers: Result<Vec<_>, _> = (0..readers).map(|_| reading()).collect();
+        let readers = readers.map_err(OpenError::database(file))?;
+        let readers = Crew::new("store-read", readers).map_err(OpenError::io(file))?;
+        let (requests, queue) = mpsc::channel(QUEUE);
+        let writer = Writer { conn, queue, poison, log: log_of(file) };
+        let writer = thread::Builder::new()
+            .name("store-write".to_owned())
+            .spawn(move || writer.serve())
+            .map_err(OpenError::io(file))?;
+        let opened =
+            Self { readers: Some(readers), requests: Some(requests), writer: Some(writer) };
+        Ok((opened, answer))
+    }
+
+    /// Runs `work` in a transaction and answers when it is on the disk. Done to the end even if the
+    /// caller stops waiting.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let ended = || failed("the writer has ended");
+        let (request, answered) = request(work);
+        let requests = self.requests.as_ref().ok_or_else(ended)?;
+        requests.send(request).await.map_err(|_| ended())?;
+        answered.await.map_err(|_| ended())?
+    }
+
+    /// Runs `work` on one consistent view, which holds every write that was answered before.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let readers = self.readers.as_ref().ok_or_else(|| failed("the store is closed"))?;
+        let view = move |conn: &mut Connection| {
+            let view = conn.transaction()?;
+            work(&view)
+        };
+        readers.run(view).await.map_err(failed)?.map_err(StoreError::from)
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        self.readers = None;
+        self.requests = None;
+        if self.writer.take().is_some_and(|writer| writer.join().is_err()) {
+            tracing::error!("the writer of the store panicked");
+        }
+    }
+}
+
+fn connect(file: &Path) -> rusqlite::Result<Connection> {
+    let conn = Connection::open(file)?;
+    conn.busy_timeout(BUSY)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    for (name, value) in [
+        ("page_size", "4096"),
+        ("journal_mode", "WAL"),
+        ("synchronous", "FULL"),
+        ("wal_autocheckpoint", "0"),
+        ("mmap_size", "0"),
+        ("foreign_keys", "ON"),
+        ("trusted_schema", "OFF"),
+        // What was deleted is overwritten, too.
+        ("secure_delete", "ON"),
+    ] {
+        conn.pragma_update(None, name, value)?;
+    }
+    Ok(conn)
+}
+
+/// Where SQLite keeps a database's log.
+fn log_of(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::ffi;
+    use rusqlite::types::Value;
+
+    const TABLE: &[&str] = &["CREATE TABLE word (word TEXT PRIMARY KEY) STRICT"];
+
+    #[tokio::test]
+    async fn one_request_that_fails_does_not_spoil_its_batch() {
+        let (_dir, db) = database();
+        let write = |word: &'static str| db.write(move |conn| insert(conn, word));
+        let both_then_fail = db.write(|conn| {
+            insert(conn, "half")?;
+            Err::<(), _>(Trouble::Store(StoreError::Exists))
+        });
+        let (one, two, three) = tokio::join!(write("one"), both_then_fail, write("three"));
+        one.unwrap();
+        assert!(matches!(two, Err(StoreError::Exists)));
+        three.unwrap();
+        assert_eq!(words(&db).await, ["one", "three"]);
+    }
+
+    #[tokio::test]
+    async fn after_an_io_error_nothing_is_written_any_more() {
+        let (_dir, db) = database();
+        db.write(|conn| insert(conn, "before")).await.unwrap();
+        let torn = db.write(|conn| {
+            insert(conn, "torn")?;
+            let code = ffi::Error::new(ffi::SQLITE_IOERR_FSYNC);
+            Err::<(), _>(Trouble::Sqlite(rusqlite::Error::SqliteFailure(code, None)))
+        });
+        assert!(matches!(torn.await, Err(StoreError::Failed(_))));
+        let after = db.write(|conn| insert(conn, "after")).await;
+        assert!(matches!(after, Err(StoreError::Failed(_))));
+        assert_eq!(words(&db).await, ["before"]);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_fails_the_request_and_may_have_room_later() {
+        let (_dir, db) = database();
+        let full = db.write(|_| {
+            let code = ffi::Error::new(ffi::SQLITE_FULL);
+            Err::<(), _>(Trouble::Sqlite(rusqlite::Error::SqliteFailure(code, None)))
+        });
+        assert!(matches!(full.await, Err(StoreError::Failed(_))));
+        db.write(|conn| insert(conn, "later")).await.unwrap();
+        assert_eq!(words(&db).await, ["later"]);
+    }
+
+    #[tokio::test]
+    async fn a_reader_cannot_write() {
+        let (_dir, db) = database();
+        let written = db.read(|conn| insert(conn, "no")).await;
+        assert!(matches!(written, Err(StoreError::Failed(_))));
+    }
+
+    #[tokio::test]
+    async fn every_connection_is_durable_and_careful() {
+        let (_dir, db) = database();
+        for (pragma, want) in [
+            ("journal_mode", "wal"),
+            ("synchronous", "2"),
+            ("wal_autocheckpoint", "0"),
+            ("foreign_keys", "1"),
+            ("trusted_schema", "0"),
+        ] {
+            let ask = move |conn: &Connection| {
+                let value = conn.pragma_query_value(None, pragma, |row| row.get(0))?;
+                Ok(match value {
+                    Value::Text(text) => text,
+                    Value::Integer(number) => number.to_string(),
+                    Value::Null | Value::Real(_) | Value::Blob(_) => panic!("{value:?}"),
+                })
+            };
+            assert_eq!(db.read(ask).await.unwrap(), want, "{pragma}");
+        }
+    }
+
+    fn database() -> (tempfile::TempDir, Database) {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("words.db");
+        let (db, ()) = Database::open(&file, TABLE, 1, Poison::default(), |_| Ok(())).unwrap();
+        (dir, db)
+    }
+
+    fn insert(conn: &Connection, word: &str) -> Result<(), Trouble> {
+        conn.execute("INSERT INTO word (word) VALUES (?1)", [word])?;
+        Ok(())
+    }
+
+    async fn words(db: &Database) -> Vec<String> {
+        let all = |conn: &Connection| {
+            let mut statement = conn.prepare("SELECT word FROM word ORDER BY word")?;
+            Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+        };
+        db.read(all).await.unwrap()
+    }
+}

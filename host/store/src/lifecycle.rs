@@ -1,0 +1,34 @@
+//! What both stores must agree on about submissions.
+//!
+//! Pure. The meaning of states is the engine's; here is only what a store has
+//! to know to keep its promises.
+
+use std::time::Duration;
+
+use model::address::EmailAddress;
+use model::instant::Timestamp;
+use model::submission::{RecipientVerdict, State};
+
+/// How long an idempotency key is remembered at least; and never shorter than its submission is unfinished.
+pub(crate) const REMEMBERED: Duration = Duration::from_secs(72 * 60 * 60);
+
+/// A key used then, whose submission is in that state now, means nothing any more.
+pub(crate) fn is_forgotten(used: Timestamp, state: State, now: Timestamp) -> bool {
+    state.is_final() && used.after(REMEMBERED) <= now
+}
+
+/// A worker has it: no attempt can end so.
+pub(crate) fn is_held(state: State) -> bool {
+    matches!(state, State::Claimed | State::Dialing | State::DotSent)
+}
+
+/// Recipients of whom nothing is known yet.
+pub(crate) fn untried(recipients: &[EmailAddress]) -> Vec<RecipientVerdict> {
+    let untried = |recipient: &EmailAddress| RecipientVerdict {
+        recipient: recipient.clone(),
+        state: State::Accepted,
+        reply: None,
+        at: None,
+    };
+    recipients.iter().map(untried).collect()
+}

@@ -1,0 +1,444 @@
+//! The memory twin: the same promises, for as long as the process lives.
+//!
+//! For tests of everything above the store; nobody can choose it to keep mail.
+//! Plain structs under one lock, simple enough to serve as the reference that
+//! SQLite is compared with. Secrets are sealed here too.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use model::account::{Account, Credentials};
+use model::ids::{AccountId, SubmissionId, TenantId, TokenId};
+use model::instant::Timestamp;
+use model::message::Page;
+use model::octets::Octets;
+use model::port::BoxFuture;
+use model::port::accounts::Accounts;
+use model::port::clock::Clock;
+use model::port::outbox::{Acceptance, Claim, Outbox, Replay, Step};
+use model::port::store::StoreError;
+use model::port::tokens::{Token, Tokens};
+use model::submission::{Entry, Idempotency, NewSubmission, Receipt, State};
+
+use crate::failure::failed;
+use crate::fair::{deal, in_turn};
+use crate::lifecycle::{is_forgotten, is_held, untried};
+use crate::page::{Cursor, LARGEST, accounts, submissions};
+use crate::seal::{MasterKey, Place};
+
+/// A store that forgets. Clones share it.
+#[derive(Clone)]
+pub struct Memory {
+    key: Arc<MasterKey>,
+    clock: Arc<dyn Clock>,
+    tables: Arc<Mutex<Tables>>,
+}
+
+#[derive(Default)]
+struct Tables {
+    accounts: BTreeMap<(TenantId, AccountId), (Account, Vec<u8>)>,
+    tokens: BTreeMap<TokenId, Token>,
+    submissions: HashMap<SubmissionId, Row>,
+    keys: HashMap<(TenantId, AccountId, String), Used>,
+    served: Option<TenantId>,
+}
+
+struct Used {
+    digest: [u8; 32],
+    submission: SubmissionId,
+    created: Timestamp,
+}
+
+struct Row {
+    new: NewSubmission,
+    entry: Entry,
+    /// None once the state is final.
+    raw: Option<Octets>,
+    epoch: u64,
+    lease_until: Timestamp,
+    found: State,
+}
+
+impl Row {
+    fn wake(&self) -> Option<Timestamp> {
+        match self.entry.receipt.state {
+            State::Accepted | State::Deferred | State::Uncertain => Some(self.entry.receipt.due),
+            State::Claimed | State::Dialing | State::DotSent => Some(self.lease_until),
+            State::Sent | State::Failed | State::Cancelled | State::Expired => None,
+        }
+    }
+
+    fn belongs_to(&self, tenant: &TenantId, account: &AccountId) -> bool {
+        self.new.tenant == *tenant && self.new.account == *account
+    }
+
+    fn claim(&mut self, lease_until: Timestamp) -> Option<Claim> {
+        let raw = self.raw.clone()?;
+        let state = std::mem::replace(&mut self.entry.receipt.state, State::Claimed);
+        if state != State::Claimed {
+            self.found = state;
+        }
+        self.epoch += 1;
+        self.lease_until = lease_until;
+        Some(Claim {
+            id: self.new.id.clone(),
+            tenant: self.new.tenant.clone(),
+            account: self.new.account.clone(),
+            epoch: self.epoch,
+            message_id: self.new.message_id.clone(),
+            sender: self.new.sender.clone(),
+            recipients: self.entry.recipients.clone(),
+            raw,
+            attempts: self.entry.attempts,
+            created: self.new.created,
+            found: self.found,
+            possible_duplicate: self.entry.possible_duplicate,
+        })
+    }
+
+    fn record(&mut self, step: Step) -> Result<(), StoreError> {
+        match step {
+            Step::Dialing { due, possible_duplicate } => {
+                self.entry.receipt.state = State::Dialing;
+                self.entry.receipt.due = due;
+                self.entry.attempts += 1;
+                self.entry.possible_duplicate |= possible_duplicate;
+            }
+            Step::DotSent => self.entry.receipt.state = State::DotSent,
+            Step::Ended { state, .. } if is_held(state) => {
+                return Err(failed(format_args!("no attempt ends as {}", state.as_str())));
+            }
+            Step::Ended { state, recipients, due, last_error } => {
+                self.entry.receipt.state = state;
+                self.entry.receipt.due = due;
+                self.entry.recipients = recipients;
+                self.entry.last_error = last_error;
+                if state.is_final() {
+                    self.raw = None;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Memory {
+    /// An empty one.
+    #[must_use]
+    pub fn new(key: MasterKey, clock: Arc<dyn Clock>) -> Self {
+        Self { key: Arc::new(key), clock, tables: Arc::default() }
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Moves a sealed record between accounts, as a thief with the database might.
+    #[cfg(test)]
+    pub(crate) fn copy_sealed(&self, tenant: &TenantId, from: &AccountId, to: &AccountId) {
+        let mut tables = self.tables();
+        let sealed = tables.accounts[&(tenant.clone(), from.clone())].1.clone();
+        tables.accounts.get_mut(&(tenant.clone(), to.clone())).unwrap().1 = sealed;
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").finish_non_exhaustive()
+    }
+}
+
+impl Tables {
+    fn replay(
+        &self,
+        tenant: &TenantId,
+        account: &AccountId,
+        idempotency: &Idempotency,
+        now: Timestamp,
+    ) -> Option<Replay> {
+        let used = self.keys.get(&(tenant.clone(), account.clone(), idempotency.key.clone()))?;
+        let receipt = &self.submissions.get(&used.submission)?.entry.receipt;
+        if is_forgotten(used.created, receipt.state, now) {
+            return None;
+        }
+        let same = used.digest == idempotency.digest;
+        Some(if same { Replay::Same(receipt.clone()) } else { Replay::Mismatch })
+    }
+
+    fn accept(&mut self, new: NewSubmission, now: Timestamp) -> Result<Acceptance, StoreError> {
+        if let Some(idempotency) = &new.idempotency
+            && let Some(replay) = self.replay(&new.tenant, &new.account, idempotency, now)
+        {
+            return Ok(Acceptance::Replayed(replay));
+        }
+        if self.submissions.contains_key(&new.id) {
+            return Err(StoreError::Exists);
+        }
+        if let Some(Idempotency { key, digest }) = new.idempotency.clone() {
+            let used = Used { digest, submission: new.id.clone(), created: new.created };
+            self.keys.insert((new.tenant.clone(), new.account.clone(), key), used);
+        }
+        let receipt = Receipt {
+            submission: new.id.clone(),
+            message_id: new.message_id.clone(),
+            state: State::Accepted,
+            due: new.due,
+        };
+        let entry = Entry {
+            receipt: receipt.clone(),
+            attempts: 0,
+            recipients: untried(&new.recipients),
+            possible_duplicate: false,
+            last_error: None,
+            created: new.created,
+        };
+        let row = Row {
+            entry,
+            raw: Some(Arc::clone(&new.raw)),
+            epoch: 0,
+            lease_until: new.created,
+            found: State::Accepted,
+            new,
+        };
+        self.submissions.insert(row.new.id.clone(), row);
+        Ok(Acceptance::Stored(receipt))
+    }
+
+    fn claim(&mut self, now: Timestamp, lease_until: Timestamp, limit: usize) -> Vec<Claim> {
+        let mut due: BTreeMap<TenantId, Vec<_>> = BTreeMap::new();
+        for row in self.submissions.values() {
+            if let Some(wake) = row.wake().filter(|wake| *wake <= now) {
+                let place = (wake, row.new.created, row.new.id.clone());
+                due.entry(row.new.tenant.clone()).or_default().push(place);
+            }
+        }
+        let turns = in_turn(due.keys().cloned().collect(), self.served.as_ref());
+        let queues = turns.into_iter().take(limit).map(|tenant| {
+            let mut queue = due.remove(&tenant).unwrap_or_default();
+            queue.sort();
+            (tenant, queue.into_iter().map(|(_, _, id)| id).collect())
+        });
+        let (ids, last) = deal(queues.collect(), limit);
+        self.served = last.or(self.served.take());
+        let claim = |id| self.submissions.get_mut(&id)?.claim(lease_until);
+        ids.into_iter().filter_map(claim).collect()
+    }
+}
+
+impl Outbox for Memory {
+    fn lookup<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        account: &'a AccountId,
+        idempotency: &'a Idempotency,
+    ) -> BoxFuture<'a, Result<Option<Replay>, StoreError>> {
+        let now = self.clock.now();
+        Box::pin(async move { Ok(self.tables().replay(tenant, account, idempotency, now)) })
+    }
+
+    fn accept(&self, submission: NewSubmission) -> BoxFuture<'_, Result<Acceptance, StoreError>> {
+        let now = self.clock.now();
+        Box::pin(async move { self.tables().accept(submission, now) })
+    }
+
+    fn claim<'a>(
+        &'a self,
+        _: &'a str,
+        now: Timestamp,
+        lease: Duration,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<Claim>, StoreError>> {
+        Box::pin(async move { Ok(self.tables().claim(now, now.after(lease), limit as usize)) })
+    }
+
+    fn record<'a>(
+        &'a self,
+        id: &'a SubmissionId,
+        epoch: u64,
+        step: Step,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut tables = self.tables();
+            let row = tables.submissions.get_mut(id);
+            row.filter(|row| row.epoch == epoch && is_held(row.entry.receipt.state))
+                .ok_or(StoreError::LostClaim)?
+                .record(step)
+        })
+    }
+
+    fn void_claims(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async move {
+            let mut voided = 0;
+            for row in self.tables().submissions.values_mut() {
+                if is_held(row.entry.receipt.state) {
+                    row.lease_until = Timestamp::from_millis(0);
+                    voided += 1;
+                }
+            }
+            Ok(voided)
+        })
+    }
+
+    fn next_due(&self) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+        Box::pin(async move { Ok(self.tables().submissions.values().filter_map(Row::wake).min()) })
+    }
+
+    fn get<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        account: &'a AccountId,
+        id: &'a SubmissionId,
+    ) -> BoxFuture<'a, Result<Option<Entry>, StoreError>> {
+        Box::pin(async move {
+            let tables = self.tables();
+            let row = tables.submissions.get(id).filter(|row| row.belongs_to(tenant, account));
+            Ok(row.map(|row| row.entry.clone()))
+        })
+    }
+
+    fn find<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        account: &'a AccountId,
+        states: &'a [State],
+        cursor: Option<&'a str>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Page<Entry>, StoreError>> {
+        Box::pin(async move {
+            let limit = limit.clamp(1, LARGEST);
+            let before = match cursor.map(Cursor::decode) {
+                Some(None) => return Ok(Page { rows: Vec::new(), next_cursor: None }),
+                Some(before) => before,
+                None => None,
+            };
+            let place = |entry: &Entry| Cursor {
+                created: entry.created,
+                id: entry.receipt.submission.clone(),
+            };
+            let tables = self.tables();
+            let mut rows: Vec<_> = tables
+                .submissions
+                .values()
+                .filter(|row| row.belongs_to(tenant, account))
+                .map(|row| &row.entry)
+                .filter(|entry| states.is_empty() || states.contains(&entry.receipt.state))
+                .filter(|entry| before.as_ref().is_none_or(|before| place(entry) < *before))
+                .collect();
+            rows.sort_by_key(|entry| std::cmp::Reverse(place(entry)));
+            Ok(submissions(rows.into_iter().take(limit as usize + 1).cloned().collect(), limit))
+        })
+    }
+}
+
+impl Accounts for Memory {
+    fn create<'a>(
+        &'a self,
+        account: &'a Account,
+        credentials: &'a Credentials,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let place = Place::password(&account.tenant, &account.id);
+            let sealed = self.key.seal_credentials(&place, credentials)?;
+            let mut tables = self.tables();
+            let at = (account.tenant.clone(), account.id.clone());
+            if tables.accounts.contains_key(&at) {
+                return Err(StoreError::Exists);
+            }
+            tables.accounts.insert(at, (account.clone(), sealed));
+            Ok(())
+        })
+    }
+
+    fn get<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        id: &'a AccountId,
+    ) -> BoxFuture<'a, Result<Option<Account>, StoreError>> {
+        Box::pin(async move {
+            let tables = self.tables();
+            let row = tables.accounts.get(&(tenant.clone(), id.clone()));
+            Ok(row.map(|(account, _)| account.clone()))
+        })
+    }
+
+    fn list<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        cursor: Option<&'a str>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Page<Account>, StoreError>> {
+        Box::pin(async move {
+            let limit = limit.clamp(1, LARGEST);
+            let tables = self.tables();
+            let rows = tables.accounts.values().map(|(account, _)| account);
+            let rows = rows
+                .filter(|account| account.tenant == *tenant)
+                .filter(|account| cursor.is_none_or(|after| account.id.as_str() > after))
+                .take(limit as usize + 1)
+                .cloned();
+            Ok(accounts(rows.collect(), limit))
+        })
+    }
+
+    fn credentials<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        id: &'a AccountId,
+    ) -> BoxFuture<'a, Result<Option<Credentials>, StoreError>> {
+        Box::pin(async move {
+            let place = Place::password(tenant, id);
+            let tables = self.tables();
+            let row = tables.accounts.get(&(tenant.clone(), id.clone()));
+            row.map(|(_, sealed)| self.key.open_credentials(&place, sealed)).transpose()
+        })
+    }
+
+    fn delete<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        id: &'a AccountId,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            Ok(self.tables().accounts.remove(&(tenant.clone(), id.clone())).is_some())
+        })
+    }
+}
+
+impl Tokens for Memory {
+    fn create<'a>(&'a self, token: &'a Token) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut tables = self.tables();
+            if tables.tokens.contains_key(&token.id) {
+                return Err(StoreError::Exists);
+            }
+            tables.tokens.insert(token.id.clone(), token.clone());
+            Ok(())
+        })
+    }
+
+    fn get<'a>(&'a self, id: &'a TokenId) -> BoxFuture<'a, Result<Option<Token>, StoreError>> {
+        Box::pin(async move { Ok(self.tables().tokens.get(id).cloned()) })
+    }
+
+    fn list<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<Vec<Token>, StoreError>> {
+        Box::pin(async move {
+            let tables = self.tables();
+            let rows = tables.tokens.values().filter(|token| token.tenant == *tenant);
+            Ok(rows.cloned().collect())
+        })
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        id: &'a TokenId,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let mut tables = self.tables();
+            let ours = tables.tokens.get(id).is_some_and(|token| token.tenant == *tenant);
+            Ok(ours && tables.tokens.remove(id).is_some())
+        })
+    }
+}

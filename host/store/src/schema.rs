@@ -1,0 +1,129 @@
+//! The tables, as a list of steps that only ever grows.
+//!
+//! A data directory of any earlier release opens: the missing steps are run,
+//! each in one transaction with its row in `migration`. A directory of a later
+//! release is refused before anything is written.
+//!
+//! Invariant: a released step is never edited; a change is a new step.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use crate::failure::OpenError;
+
+/// Accounts, sealed credentials, tokens.
+pub(crate) const META: &[&str] = &["
+    -- One sealed word, so that a wrong master key is noticed at the start.
+    CREATE TABLE key_check (
+        id     INTEGER PRIMARY KEY CHECK (id = 1),
+        sealed BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE account (
+        tenant TEXT NOT NULL,
+        id     TEXT NOT NULL,
+        record TEXT NOT NULL,
+        PRIMARY KEY (tenant, id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE credential (
+        tenant  TEXT NOT NULL,
+        account TEXT NOT NULL,
+        field   TEXT NOT NULL,
+        sealed  BLOB NOT NULL,
+        PRIMARY KEY (tenant, account, field),
+        FOREIGN KEY (tenant, account) REFERENCES account (tenant, id) ON DELETE CASCADE
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE token (
+        id     TEXT PRIMARY KEY,
+        tenant TEXT NOT NULL,
+        record TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX token_tenant ON token (tenant, id);
+"];
+
+/// Submissions, their recipients and bytes, idempotency keys.
+pub(crate) const OUTBOX: &[&str] = &["
+    CREATE TABLE submission (
+        id                 TEXT PRIMARY KEY,
+        tenant             TEXT NOT NULL,
+        account            TEXT NOT NULL,
+        message_id         TEXT NOT NULL,
+        sender             TEXT NOT NULL,
+        state              TEXT NOT NULL,
+        due                INTEGER NOT NULL,
+        attempts           INTEGER NOT NULL DEFAULT 0,
+        possible_duplicate INTEGER NOT NULL DEFAULT 0,
+        last_error         TEXT,
+        created            INTEGER NOT NULL,
+        -- The claim. `found` outlives a claim that ran out before its first step.
+        owner              TEXT,
+        epoch              INTEGER NOT NULL DEFAULT 0,
+        lease_until        INTEGER,
+        found              TEXT,
+        -- The bytes: in `body`, in a file named by the digest, or given up.
+        size               INTEGER NOT NULL,
+        digest             BLOB NOT NULL,
+        place              TEXT NOT NULL CHECK (place IN ('inline', 'file', 'none')),
+        -- When somebody may claim it; null for ever once the state is final.
+        wake               INTEGER GENERATED ALWAYS AS (CASE
+            WHEN state IN ('accepted', 'deferred', 'uncertain') THEN due
+            WHEN state IN ('claimed', 'dialing', 'dot-sent') THEN lease_until
+        END) VIRTUAL
+    ) STRICT;
+    CREATE INDEX submission_tenant_wake ON submission (tenant, wake, created, id) WHERE wake IS NOT NULL;
+    CREATE INDEX submission_wake ON submission (wake) WHERE wake IS NOT NULL;
+    CREATE INDEX submission_newest ON submission (tenant, account, created DESC, id DESC);
+    CREATE INDEX submission_file ON submission (digest) WHERE place = 'file';
+    CREATE TABLE body (
+        submission TEXT PRIMARY KEY REFERENCES submission (id) ON DELETE CASCADE,
+        raw        BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE recipient (
+        submission TEXT NOT NULL REFERENCES submission (id) ON DELETE CASCADE,
+        position   INTEGER NOT NULL,
+        address    TEXT NOT NULL,
+        state      TEXT NOT NULL,
+        reply      TEXT,
+        at         INTEGER,
+        PRIMARY KEY (submission, position)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE idempotency (
+        tenant     TEXT NOT NULL,
+        account    TEXT NOT NULL,
+        key        TEXT NOT NULL,
+        digest     BLOB NOT NULL,
+        submission TEXT NOT NULL REFERENCES submission (id),
+        created    INTEGER NOT NULL,
+        PRIMARY KEY (tenant, account, key)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX idempotency_created ON idempotency (created);
+"];
+
+/// Brings the database to the newest step.
+pub(crate) fn migrate(conn: &mut Connection, file: &Path, steps: &[&str]) -> Result<(), OpenError> {
+    let known = u32::try_from(steps.len()).unwrap_or(u32::MAX);
+    let found = version(conn).map_err(OpenError::database(file))?;
+    if found > known {
+        return Err(OpenError::Newer { file: file.to_owned(), found, known });
+    }
+    for (version, step) in (1_u32..).zip(steps).skip(found as usize) {
+        let run = |conn: &mut Connection| {
+            let tx = conn.transaction()?;
+            tx.execute_batch(
+                "CREATE TABLE IF NOT EXISTS migration (version INTEGER PRIMARY KEY) STRICT",
+            )?;
+            tx.execute_batch(step)?;
+            tx.execute("INSERT INTO migration (version) VALUES (?1)", [version])?;
+            tx.commit()
+        };
+        run(conn).map_err(OpenError::database(file))?;
+    }
+    Ok(())
+}
+
+fn version(conn: &Connection) -> rusqlite::Result<u32> {
+    if !conn.table_exists(None, "migration")? {
+        return Ok(0);
+    }
+    conn.query_row("SELECT coalesce(max(version), 0) FROM migration", [], |row| row.get(0))
+}

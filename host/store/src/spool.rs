@@ -1,0 +1,348 @@
+//! Spools: bytes on their way in, charged to their tenant while they live.
+//!
+//! Small ones stay in memory; larger ones go to an unnamed file, which the
+//! system removes with the last handle, crash or not.
+//!
+//! Invariant: what is held never exceeds the limits, whatever callers do, and
+//! a charge is given back exactly once: when the spool, or the octets made
+//! from it, are dropped.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use model::ids::TenantId;
+use model::octets::{Octets, ReadAt};
+use model::port::BoxFuture;
+use model::port::spool::{Spool, SpoolError, Spools};
+
+use crate::crew::Crew;
+use crate::failure::OpenError;
+use crate::file::read_piece;
+
+/// How much may be spooled, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct SpoolLimits {
+    /// One spool.
+    pub per_spool: u64,
+    /// All spools of one tenant together.
+    pub per_tenant: u64,
+    /// All spools together.
+    pub host: u64,
+    /// What stays in memory; larger spools go to a file.
+    pub in_memory: usize,
+}
+
+impl Default for SpoolLimits {
+    fn default() -> Self {
+        Self { per_spool: 64 << 20, per_tenant: 256 << 20, host: 1 << 30, in_memory: 256 << 10 }
+    }
+}
+
+/// Spools in unnamed files of one directory.
+#[derive(Debug)]
+pub struct FileSpools {
+    dir: PathBuf,
+    limits: SpoolLimits,
+    ledger: Arc<Ledger>,
+    crew: Arc<Crew<()>>,
+}
+
+/// Two threads: one slow write does not stop every other spool.
+const THREADS: usize = 2;
+/// Small writes are gathered before they go to the file.
+const GATHERED: usize = 64 * 1024;
+
+impl FileSpools {
+    /// Makes the directory when it is missing.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`].
+    pub fn new(dir: &Path, limits: SpoolLimits) -> Result<Self, OpenError> {
+        fs::create_dir_all(dir).map_err(OpenError::io(dir))?;
+        let crew = Crew::new("spool", vec![(); THREADS]).map_err(OpenError::io(dir))?;
+        let ledger = Arc::new(Ledger { limits, charged: Mutex::default() });
+        Ok(Self { dir: dir.to_owned(), limits, ledger, crew: Arc::new(crew) })
+    }
+}
+
+impl Spools for FileSpools {
+    fn create(&self, tenant: Option<&TenantId>) -> Result<Box<dyn Spool>, SpoolError> {
+        Ok(Box::new(FileSpool {
+            dir: self.dir.clone(),
+            limits: self.limits,
+            charge: Charge { ledger: Arc::clone(&self.ledger), tenant: tenant.cloned(), bytes: 0 },
+            crew: Arc::clone(&self.crew),
+            buffer: BytesMut::new(),
+            file: None,
+            written: 0,
+            torn: false,
+        }))
+    }
+}
+
+#[derive(Debug)]
+struct FileSpool {
+    dir: PathBuf,
+    limits: SpoolLimits,
+    charge: Charge,
+    crew: Arc<Crew<()>>,
+    /// What is not in the file yet.
+    buffer: BytesMut,
+    file: Option<Arc<File>>,
+    /// Bytes in the file.
+    written: u64,
+    /// A write was given up half way: what lies in the file is not what was meant.
+    torn: bool,
+}
+
+impl Spool for FileSpool {
+    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<(), SpoolError>> {
+        Box::pin(async move {
+            if self.charge.bytes.saturating_add(bytes.len() as u64) > self.limits.per_spool {
+                return Err(SpoolError::TooLarge { limit: self.limits.per_spool });
+            }
+            self.charge.raise(bytes.len() as u64)?;
+            self.buffer.extend_from_slice(&bytes);
+            let full = match self.file {
+                None => self.buffer.len() > self.limits.in_memory,
+                Some(_) => self.buffer.len() >= GATHERED,
+            };
+            if full { self.flush().await } else { Ok(()) }
+        })
+    }
+
+    fn finish(mut self: Box<Self>) -> BoxFuture<'static, Result<Octets, SpoolError>> {
+        Box::pin(async move {
+            if self.file.is_some() {
+                self.flush().await?;
+            }
+            if self.torn {
+                return Err(SpoolError::Io(io::Error::other("an earlier write did not end")));
+            }
+            let held = match self.file {
+                None => Held::Memory(self.buffer.freeze()),
+                Some(file) => Held::File { file, size: self.written, crew: self.crew },
+            };
+            Ok(Arc::new(Spooled { held, charge: self.charge }) as Octets)
+        })
+    }
+}
+
+impl FileSpool {
+    async fn flush(&mut self) -> Result<(), SpoolError> {
+        let bytes = self.buffer.split().freeze();
+        let (at, length) = (self.written, bytes.len() as u64);
+        let (file, dir) = (self.file.clone(), self.dir.clone());
+        // Stays true when this future is dropped before the write has answered.
+        let torn = std::mem::replace(&mut self.torn, true);
+        let write = move |_: &mut ()| {
+            let file = match file {
+                Some(file) => file,
+                None => Arc::new(tempfile::tempfile_in(dir)?),
+            };
+            file.write_all_at(&bytes, at)?;
+            Ok::<_, io::Error>(file)
+        };
+        let file = self.crew.run(write).await.map_err(|gone| SpoolError::Io(gone.into()))?;
+        self.file = Some(file.map_err(SpoolError::Io)?);
+        self.written += length;
+        self.torn = torn;
+        Ok(())
+    }
+}
+
+/// Finished bytes and their charge.
+struct Spooled {
+    held: Held,
+    charge: Charge,
+}
+
+enum Held {
+    Memory(Bytes),
+    File { file: Arc<File>, size: u64, crew: Arc<Crew<()>> },
+}
+
+impl ReadAt for Spooled {
+    fn size(&self) -> u64 {
+        match &self.held {
+            Held::Memory(bytes) => bytes.size(),
+            Held::File { size, .. } => *size,
+        }
+    }
+
+    fn read_at(&self, offset: u64, length: usize) -> BoxFuture<'_, io::Result<Bytes>> {
+        match &self.held {
+            Held::Memory(bytes) => bytes.read_at(offset, length),
+            Held::File { file, size, crew } => {
+                Box::pin(read_piece(crew, Arc::clone(file), *size, offset, length))
+            }
+        }
+    }
+
+    fn in_memory(&self) -> Option<Bytes> {
+        match &self.held {
+            Held::Memory(bytes) => Some(bytes.clone()),
+            Held::File { .. } => None,
+        }
+    }
+}
+
+impl fmt::Debug for Spooled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spooled").field("size", &self.size()).field("charge", &self.charge).finish()
+    }
+}
+
+/// Who holds how much.
+#[derive(Debug)]
+struct Ledger {
+    limits: SpoolLimits,
+    charged: Mutex<Charged>,
+}
+
+#[derive(Debug, Default)]
+struct Charged {
+    host: u64,
+    tenants: HashMap<TenantId, u64>,
+}
+
+/// One spool's share.
+#[derive(Debug)]
+struct Charge {
+    ledger: Arc<Ledger>,
+    tenant: Option<TenantId>,
+    bytes: u64,
+}
+
+impl Charge {
+    fn raise(&mut self, by: u64) -> Result<(), SpoolError> {
+        let mut charged = self.ledger.charged.lock().unwrap_or_else(PoisonError::into_inner);
+        let host = charged.host.saturating_add(by);
+        if host > self.ledger.limits.host {
+            return Err(SpoolError::Full);
+        }
+        if let Some(tenant) = &self.tenant {
+            let held = charged.tenants.get(tenant).copied().unwrap_or(0).saturating_add(by);
+            if held > self.ledger.limits.per_tenant {
+                return Err(SpoolError::Full);
+            }
+            charged.tenants.insert(tenant.clone(), held);
+        }
+        charged.host = host;
+        self.bytes += by;
+        Ok(())
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        let mut charged = self.ledger.charged.lock().unwrap_or_else(PoisonError::into_inner);
+        charged.host = charged.host.saturating_sub(self.bytes);
+        if let Some(tenant) = &self.tenant
+            && let Some(held) = charged.tenants.get_mut(tenant)
+        {
+            *held = held.saturating_sub(self.bytes);
+            if *held == 0 {
+                charged.tenants.remove(tenant);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: SpoolLimits =
+        SpoolLimits { per_spool: 1000, per_tenant: 1500, host: 2000, in_memory: 100 };
+
+    #[tokio::test]
+    async fn bytes_come_back_as_they_were_written() {
+        for length in [0, 1, 100, 101, 1000] {
+            let (_dir, spools) = spools(SMALL);
+            let bytes: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+            let octets = filled(&spools, None, &bytes).await.unwrap();
+            assert_eq!(octets.size(), length);
+            assert_eq!(octets.in_memory().is_some(), length <= 100);
+            let mut read = Vec::new();
+            loop {
+                let piece = octets.read_at(read.len() as u64, 33).await.unwrap();
+                if piece.is_empty() {
+                    break;
+                }
+                read.extend_from_slice(&piece);
+            }
+            assert_eq!(read, bytes);
+            assert!(octets.read_at(u64::MAX, 9).await.unwrap().is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_spool_that_is_too_large_is_refused() {
+        let (_dir, spools) = spools(SMALL);
+        let error = filled(&spools, None, &[0; 1001]).await.unwrap_err();
+        assert!(matches!(error, SpoolError::TooLarge { limit: 1000 }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_tenant_and_the_host_have_limits_and_dropping_gives_back() {
+        let (_dir, spools) = spools(SMALL);
+        let (anna, bo) = ("anna".parse().unwrap(), "bo".parse().unwrap());
+        let first = filled(&spools, Some(&anna), &[0; 1000]).await.unwrap();
+        assert!(matches!(filled(&spools, Some(&anna), &[0; 501]).await, Err(SpoolError::Full)));
+        let second = filled(&spools, Some(&bo), &[0; 1000]).await.unwrap();
+        assert!(matches!(filled(&spools, None, &[0; 1]).await, Err(SpoolError::Full)));
+        drop(first);
+        let third = filled(&spools, Some(&anna), &[0; 1000]).await.unwrap();
+        drop((second, third));
+        let charged = spools.ledger.charged.lock().unwrap();
+        assert_eq!((charged.host, charged.tenants.len()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_spool_file_has_no_name() {
+        let (dir, spools) = spools(SMALL);
+        let octets = filled(&spools, None, &[0; 1000]).await.unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        assert_eq!(octets.size(), 1000);
+    }
+
+    #[tokio::test]
+    async fn a_write_that_was_given_up_spoils_the_spool() {
+        let (_dir, spools) = spools(SMALL);
+        let mut spool = spools.create(None).unwrap();
+        {
+            let mut write = spool.write(Bytes::from(vec![7; 500]));
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            // Either it is already done, or it is dropped while it waits for the disk.
+            if write.as_mut().poll(&mut context).is_ready() {
+                return;
+            }
+        }
+        assert!(matches!(spool.finish().await, Err(SpoolError::Io(_))));
+    }
+
+    fn spools(limits: SpoolLimits) -> (tempfile::TempDir, FileSpools) {
+        let dir = tempfile::tempdir().unwrap();
+        let spools = FileSpools::new(dir.path(), limits).unwrap();
+        (dir, spools)
+    }
+
+    async fn filled(
+        spools: &FileSpools,
+        tenant: Option<&TenantId>,
+        bytes: &[u8],
+    ) -> Result<Octets, SpoolError> {
+        let mut spool = spools.create(tenant)?;
+        for piece in bytes.chunks(70) {
+            spool.write(Bytes::copy_from_slice(piece)).await?;
+        }
+        spool.finish().await
+    }
+}

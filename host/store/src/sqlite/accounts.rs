@@ -1,0 +1,124 @@
+//! The accounts port over SQLite.
+//!
+//! An account is one JSON record, since it is only ever read whole; its
+//! credentials lie in a table of their own, sealed for their tenant and account.
+//!
+//! Invariant: no secret is ever in a statement, a record or a log in the clear.
+
+use model::account::{Account, Credentials};
+use model::ids::{AccountId, TenantId};
+use model::message::Page;
+use model::port::BoxFuture;
+use model::port::accounts::Accounts;
+use model::port::store::StoreError;
+use rusqlite::{OptionalExtension, params};
+
+use crate::failure::failed;
+use crate::page::{LARGEST, accounts};
+use crate::seal::Place;
+use crate::sqlite::Sqlite;
+
+impl Accounts for Sqlite {
+    fn create<'a>(
+        &'a self,
+        account: &'a Account,
+        credentials: &'a Credentials,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let place = Place::password(&account.tenant, &account.id);
+            let (field, sealed) =
+                (place.field, self.inner.key.seal_credentials(&place, credentials)?);
+            let record = serde_json::to_string(account).map_err(failed)?;
+            let (tenant, id) = (account.tenant.clone(), account.id.clone());
+            let create = move |conn: &rusqlite::Connection| {
+                let inserted = conn.execute(
+                    "INSERT INTO account (tenant, id, record) VALUES (?1, ?2, ?3)
+                     ON CONFLICT (tenant, id) DO NOTHING",
+                    params![tenant.as_str(), id.as_str(), record],
+                )?;
+                if inserted == 0 {
+                    return Err(StoreError::Exists.into());
+                }
+                conn.execute(
+                    "INSERT INTO credential (tenant, account, field, sealed) VALUES (?1, ?2, ?3, ?4)",
+                    params![tenant.as_str(), id.as_str(), field, sealed],
+                )?;
+                Ok(())
+            };
+            self.inner.meta.write(create).await
+        })
+    }
+
+    fn get<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        id: &'a AccountId,
+    ) -> BoxFuture<'a, Result<Option<Account>, StoreError>> {
+        let (tenant, id) = (tenant.clone(), id.clone());
+        Box::pin(self.inner.meta.read(move |conn| {
+            let record: Option<String> = conn
+                .prepare_cached("SELECT record FROM account WHERE tenant = ?1 AND id = ?2")?
+                .query_row([tenant.as_str(), id.as_str()], |row| row.get(0))
+                .optional()?;
+            Ok(record.map(|record| serde_json::from_str(&record).map_err(failed)).transpose()?)
+        }))
+    }
+
+    fn list<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        cursor: Option<&'a str>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Page<Account>, StoreError>> {
+        let (tenant, after) = (tenant.clone(), cursor.unwrap_or_default().to_owned());
+        let limit = limit.clamp(1, LARGEST);
+        Box::pin(self.inner.meta.read(move |conn| {
+            let mut statement = conn.prepare_cached(
+                "SELECT record FROM account WHERE tenant = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+            )?;
+            let mut found = statement.query(params![tenant.as_str(), after, limit + 1])?;
+            let mut rows = Vec::new();
+            while let Some(row) = found.next()? {
+                let record: String = row.get(0)?;
+                rows.push(serde_json::from_str(&record).map_err(failed)?);
+            }
+            Ok(accounts(rows, limit))
+        }))
+    }
+
+    fn credentials<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        id: &'a AccountId,
+    ) -> BoxFuture<'a, Result<Option<Credentials>, StoreError>> {
+        Box::pin(async move {
+            let place = Place::password(tenant, id);
+            let (tenant, id, field) = (tenant.clone(), id.clone(), place.field);
+            let record = self.inner.meta.read(move |conn| {
+                let record: Option<Vec<u8>> = conn
+                    .prepare_cached(
+                        "SELECT sealed FROM credential WHERE tenant = ?1 AND account = ?2 AND field = ?3",
+                    )?
+                    .query_row([tenant.as_str(), id.as_str(), field], |row| row.get(0))
+                    .optional()?;
+                Ok(record)
+            });
+            record.await?.map(|record| self.inner.key.open_credentials(&place, &record)).transpose()
+        })
+    }
+
+    fn delete<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        id: &'a AccountId,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        let (tenant, id) = (tenant.clone(), id.clone());
+        Box::pin(self.inner.meta.write(move |conn| {
+            let deleted = conn.execute(
+                "DELETE FROM account WHERE tenant = ?1 AND id = ?2",
+                [tenant.as_str(), id.as_str()],
+            )?;
+            Ok(deleted > 0)
+        }))
+    }
+}

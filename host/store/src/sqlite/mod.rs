@@ -1,0 +1,138 @@
+//! The store of a host: two SQLite files and a directory of large bodies.
+//!
+//! `outbox.db` holds what must share a transaction with a submission, `meta.db`
+//! what is written seldom. Both have one writer thread each; callers never
+//! block, whatever executor they are on.
+//!
+//! Invariant: one process per data directory, by a lock that the system gives
+//! back when the process ends, however it ends.
+
+use std::fmt;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use model::ids::TenantId;
+use model::port::clock::Clock;
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::blob::Blobs;
+use crate::commit::Poison;
+use crate::crew::Crew;
+use crate::database::Database;
+use crate::failure::OpenError;
+use crate::schema::{META, OUTBOX};
+use crate::seal::{MasterKey, Place};
+use crate::sqlite::rows::files_in_use;
+
+mod rows;
+mod claims;
+mod outbox;
+mod accounts;
+mod tokens;
+
+/// The store in a data directory. Clones share it; the last one dropped closes it, after what is queued.
+#[derive(Clone)]
+pub struct Sqlite {
+    inner: Arc<Inner>,
+}
+
+/// Fields are dropped in this order: the lock goes last.
+struct Inner {
+    outbox: Database,
+    meta: Database,
+    blobs: Blobs,
+    key: MasterKey,
+    clock: Arc<dyn Clock>,
+    poison: Poison,
+    /// Whose turn it was.
+    served: Arc<Mutex<Option<TenantId>>>,
+    _lock: File,
+}
+
+const OUTBOX_READERS: usize = 2;
+const META_READERS: usize = 1;
+const FILE_THREADS: usize = 2;
+
+impl Sqlite {
+    /// Opens or creates a data directory (mode 0700), migrates it, and removes old bodies that nothing
+    /// refers to. Blocks: for the start of the process.
+    ///
+    /// # Errors
+    /// [`OpenError::Locked`] while another store has the directory, [`OpenError::Newer`] when a later
+    /// release wrote it, [`OpenError::WrongKey`] when its secrets were sealed with another key.
+    pub fn open(dir: &Path, key: MasterKey, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(OpenError::io(dir))?;
+        let lock = lock(dir)?;
+        let poison = Poison::default();
+        let file = dir.join("meta.db");
+        let known = |conn: &Connection| check_key(conn, &file, dir, &key);
+        let (meta, ()) = Database::open(&file, META, META_READERS, poison.clone(), known)?;
+        let file = dir.join("outbox.db");
+        let used = |conn: &Connection| files_in_use(conn).map_err(OpenError::database(&file));
+        let (outbox, used) = Database::open(&file, OUTBOX, OUTBOX_READERS, poison.clone(), used)?;
+        let root = dir.join("blobs");
+        let crew = Crew::new("store-file", vec![(); FILE_THREADS]).map_err(OpenError::io(&root))?;
+        let blobs = Blobs::open(root.clone(), Arc::clone(&clock), Arc::new(crew), poison.clone())
+            .map_err(OpenError::io(&root))?;
+        blobs.collect(&used).map_err(OpenError::io(&root))?;
+        let served = Arc::default();
+        let inner = Inner { outbox, meta, blobs, key, clock, poison, served, _lock: lock };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// A file of the data directory.
+    #[cfg(test)]
+    pub(crate) fn file(&self, name: &str) -> std::path::PathBuf {
+        self.inner.blobs.root().with_file_name(name)
+    }
+
+    /// As if a sync had failed.
+    #[cfg(test)]
+    pub(crate) fn poison(&self) {
+        self.inner.poison.set();
+    }
+}
+
+impl fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sqlite").field("blobs", &self.inner.blobs).finish_non_exhaustive()
+    }
+}
+
+/// Notices a wrong master key before the first password is asked for.
+fn check_key(conn: &Connection, file: &Path, dir: &Path, key: &MasterKey) -> Result<(), OpenError> {
+    const PLACE: Place<'static> = Place { tenant: "", account: "", field: "key-check" };
+    const WORD: &[u8] = b"postlet";
+    let wrong = || OpenError::WrongKey { dir: dir.to_owned() };
+    let sealed = conn
+        .query_row("SELECT sealed FROM key_check", [], |row| row.get::<_, Vec<u8>>(0))
+        .optional()
+        .map_err(OpenError::database(file))?;
+    match sealed {
+        Some(sealed) => key.open(&PLACE, &sealed).map(|_| ()).map_err(|_| wrong()),
+        None => {
+            let sealed = key.seal(&PLACE, WORD).map_err(|_| wrong())?;
+            conn.execute("INSERT INTO key_check (id, sealed) VALUES (1, ?1)", [sealed])
+                .map(|_| ())
+                .map_err(OpenError::database(file))
+        }
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, OpenError> {
+    let path = dir.join("lock");
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(OpenError::io(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { dir: dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(OpenError::Io { path, source }),
+    }
+}

@@ -1,0 +1,357 @@
+//! The outbox port over SQLite.
+//!
+//! Invariant: the bytes are on the disk before the row that names them, and the
+//! row before the answer. Submission, recipients, bytes and idempotency key are
+//! one transaction.
+
+use std::io;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use model::ids::{AccountId, SubmissionId, TenantId};
+use model::instant::Timestamp;
+use model::message::Page;
+use model::octets::Octets;
+use model::port::BoxFuture;
+use model::port::outbox::{Acceptance, Claim, Outbox, Replay, Step};
+use model::port::store::StoreError;
+use model::submission::{Entry, Idempotency, NewSubmission, Receipt, State};
+use rusqlite::{Connection, params};
+use sha2::{Digest as _, Sha256};
+
+use crate::blob::{Digest, Pin};
+use crate::commit::Trouble;
+use crate::failure::failed;
+use crate::lifecycle::{REMEMBERED, is_forgotten, untried};
+use crate::page::{Cursor, LARGEST, submissions};
+use crate::sqlite::Sqlite;
+use crate::sqlite::claims::{Wish, record, take};
+use crate::sqlite::rows::{ENTRY, entry, parsed, put_recipients, state};
+
+/// Larger bodies are files, so that the database's log stays small.
+const INLINE: u64 = 64 * 1024;
+/// Old keys removed with each accepted submission: more than come in, so the table cannot grow for ever.
+const PURGED: u32 = 8;
+
+/// Where the bytes lie when the row is written.
+enum Body {
+    Inline(Bytes, Digest),
+    File(Pin),
+}
+
+impl Outbox for Sqlite {
+    fn lookup<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        account: &'a AccountId,
+        idempotency: &'a Idempotency,
+    ) -> BoxFuture<'a, Result<Option<Replay>, StoreError>> {
+        let now = self.inner.clock.now();
+        let (tenant, account, key) = (tenant.clone(), account.clone(), idempotency.clone());
+        Box::pin(self.inner.outbox.read(move |conn| replay(conn, &tenant, &account, &key, now)))
+    }
+
+    fn accept(&self, submission: NewSubmission) -> BoxFuture<'_, Result<Acceptance, StoreError>> {
+        Box::pin(async move {
+            self.inner.poison.check()?;
+            let body = self.body(&submission.raw).await?;
+            let spare = match &body {
+                Body::Inline(..) => None,
+                Body::File(pin) => Some(pin.digest),
+            };
+            let now = self.inner.clock.now();
+            // The body comes back with the answer: its pin must outlive the commit.
+            let work = move |conn: &Connection| {
+                accept(conn, &submission, &body, now).map(|acceptance| (acceptance, body))
+            };
+            let outcome = self.inner.outbox.write(work).await.map(|(acceptance, _)| acceptance);
+            if let (Some(digest), Ok(Acceptance::Replayed(_)) | Err(_)) = (spare, &outcome) {
+                self.inner.blobs.retire(digest);
+            }
+            outcome
+        })
+    }
+
+    fn claim<'a>(
+        &'a self,
+        owner: &'a str,
+        now: Timestamp,
+        lease: Duration,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<Claim>, StoreError>> {
+        let wish = Wish { owner: owner.to_owned(), now, lease_until: now.after(lease), limit };
+        let (blobs, served) = (self.inner.blobs.clone(), Arc::clone(&self.inner.served));
+        Box::pin(self.inner.outbox.write(move |conn| {
+            let mut served = served.lock().unwrap_or_else(PoisonError::into_inner);
+            take(conn, &blobs, &wish, &mut served)
+        }))
+    }
+
+    fn record<'a>(
+        &'a self,
+        id: &'a SubmissionId,
+        epoch: u64,
+        step: Step,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let id = id.clone();
+            let work = move |conn: &Connection| record(conn, &id, epoch, &step);
+            if let Some(digest) = self.inner.outbox.write(work).await? {
+                self.inner.blobs.retire(digest);
+                self.sweep().await;
+            }
+            Ok(())
+        })
+    }
+
+    fn void_claims(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(self.inner.outbox.write(|conn| {
+            let voided = conn.execute(
+                "UPDATE submission SET lease_until = 0 WHERE state IN ('claimed', 'dialing', 'dot-sent')",
+                [],
+            )?;
+            Ok(voided as u64)
+        }))
+    }
+
+    fn next_due(&self) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+        Box::pin(self.inner.outbox.read(|conn| {
+            let mut soonest =
+                conn.prepare_cached("SELECT min(wake) FROM submission WHERE wake IS NOT NULL")?;
+            let wake: Option<i64> = soonest.query_row([], |row| row.get(0))?;
+            Ok(wake.map(Timestamp::from_millis))
+        }))
+    }
+
+    fn get<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        account: &'a AccountId,
+        id: &'a SubmissionId,
+    ) -> BoxFuture<'a, Result<Option<Entry>, StoreError>> {
+        let (tenant, account, id) = (tenant.clone(), account.clone(), id.clone());
+        Box::pin(self.inner.outbox.read(move |conn| {
+            let mut statement = conn.prepare_cached(&format!(
+                "SELECT {ENTRY} FROM submission WHERE id = ?1 AND tenant = ?2 AND account = ?3"
+            ))?;
+            let mut rows = statement.query([id.as_str(), tenant.as_str(), account.as_str()])?;
+            rows.next()?.map(|row| entry(conn, row)).transpose()
+        }))
+    }
+
+    fn find<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        account: &'a AccountId,
+        states: &'a [State],
+        cursor: Option<&'a str>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Page<Entry>, StoreError>> {
+        let cursor = match cursor.map(Cursor::decode) {
+            None => None,
+            Some(Some(cursor)) => Some(cursor),
+            Some(None) => {
+                return Box::pin(async { Ok(Page { rows: Vec::new(), next_cursor: None }) });
+            }
+        };
+        let (tenant, account, states) = (tenant.clone(), account.clone(), states.to_vec());
+        let limit = limit.clamp(1, LARGEST);
+        Box::pin(
+            self.inner
+                .outbox
+                .read(move |conn| find(conn, &tenant, &account, &states, cursor.as_ref(), limit)),
+        )
+    }
+}
+
+impl Sqlite {
+    async fn body(&self, raw: &Octets) -> Result<Body, StoreError> {
+        if raw.size() > INLINE {
+            return self.inner.blobs.put(raw).await.map(Body::File).map_err(failed);
+        }
+        let bytes = match raw.in_memory() {
+            Some(bytes) => bytes,
+            None => whole(raw).await.map_err(failed)?,
+        };
+        let digest = Sha256::digest(&bytes).into();
+        Ok(Body::Inline(bytes, digest))
+    }
+
+    /// Removes a few files that lost their last row long enough ago. Only tidiness: trouble is logged.
+    async fn sweep(&self) {
+        let ripe = self.inner.blobs.ripe();
+        if ripe.is_empty() {
+            return;
+        }
+        let unused = self.inner.outbox.read(move |conn| {
+            let mut used = conn
+                .prepare_cached("SELECT 1 FROM submission WHERE place = 'file' AND digest = ?1")?;
+            let mut unused = Vec::new();
+            for digest in ripe {
+                if !used.exists([digest])? {
+                    unused.push(digest);
+                }
+            }
+            Ok(unused)
+        });
+        let removed = match unused.await {
+            Ok(unused) => self.inner.blobs.remove(unused).await.map_err(failed),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = removed {
+            tracing::warn!(%error, "bodies that nobody needs were not removed");
+        }
+    }
+}
+
+async fn whole(raw: &Octets) -> io::Result<Bytes> {
+    let mut bytes = BytesMut::new();
+    while (bytes.len() as u64) < raw.size() {
+        let left = raw.size() - bytes.len() as u64;
+        let piece = raw.read_at(bytes.len() as u64, usize::try_from(left).unwrap_or(0)).await?;
+        if piece.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes.freeze())
+}
+
+fn replay(
+    conn: &Connection,
+    tenant: &TenantId,
+    account: &AccountId,
+    idempotency: &Idempotency,
+    now: Timestamp,
+) -> Result<Option<Replay>, Trouble> {
+    let mut statement = conn.prepare_cached(
+        "SELECT i.digest, i.created, s.id, s.message_id, s.state, s.due
+         FROM idempotency i JOIN submission s ON s.id = i.submission
+         WHERE i.tenant = ?1 AND i.account = ?2 AND i.key = ?3",
+    )?;
+    let mut rows = statement.query([tenant.as_str(), account.as_str(), &idempotency.key])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let state = state(&row.get::<_, String>(4)?)?;
+    if is_forgotten(Timestamp::from_millis(row.get(1)?), state, now) {
+        return Ok(None);
+    }
+    if row.get::<_, Digest>(0)? != idempotency.digest {
+        return Ok(Some(Replay::Mismatch));
+    }
+    Ok(Some(Replay::Same(Receipt {
+        submission: parsed(&row.get::<_, String>(2)?)?,
+        message_id: row.get(3)?,
+        state,
+        due: Timestamp::from_millis(row.get(5)?),
+    })))
+}
+
+fn accept(
+    conn: &Connection,
+    new: &NewSubmission,
+    body: &Body,
+    now: Timestamp,
+) -> Result<Acceptance, Trouble> {
+    if let Some(idempotency) = &new.idempotency
+        && let Some(replay) = replay(conn, &new.tenant, &new.account, idempotency, now)?
+    {
+        return Ok(Acceptance::Replayed(replay));
+    }
+    let (place, digest) = match body {
+        Body::Inline(_, digest) => ("inline", digest),
+        Body::File(pin) => ("file", &pin.digest),
+    };
+    let inserted = conn
+        .prepare_cached(
+            "INSERT INTO submission
+                 (id, tenant, account, message_id, sender, state, due, created, size, digest, place)
+             VALUES (?1, ?2, ?3, ?4, ?5, 'accepted', ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO NOTHING",
+        )?
+        .execute(params![
+            new.id.as_str(),
+            new.tenant.as_str(),
+            new.account.as_str(),
+            new.message_id,
+            new.sender.as_str(),
+            new.due.millis(),
+            new.created.millis(),
+            i64::try_from(new.raw.size()).map_err(failed)?,
+            digest,
+            place,
+        ])?;
+    if inserted == 0 {
+        return Err(StoreError::Exists.into());
+    }
+    if let Body::Inline(raw, _) = body {
+        conn.prepare_cached("INSERT INTO body (submission, raw) VALUES (?1, ?2)")?
+            .execute(params![new.id.as_str(), &raw[..]])?;
+    }
+    put_recipients(conn, &new.id, &untried(&new.recipients))?;
+    if let Some(idempotency) = &new.idempotency {
+        purge(conn, now)?;
+        // Replaces one that is forgotten.
+        conn.prepare_cached(
+            "INSERT OR REPLACE INTO idempotency (tenant, account, key, digest, submission, created)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            new.tenant.as_str(),
+            new.account.as_str(),
+            idempotency.key,
+            idempotency.digest,
+            new.id.as_str(),
+            new.created.millis(),
+        ])?;
+    }
+    Ok(Acceptance::Stored(Receipt {
+        submission: new.id.clone(),
+        message_id: new.message_id.clone(),
+        state: State::Accepted,
+        due: new.due,
+    }))
+}
+
+fn purge(conn: &Connection, now: Timestamp) -> Result<(), Trouble> {
+    let before = now.millis().saturating_sub(i64::try_from(REMEMBERED.as_millis()).unwrap_or(0));
+    conn.prepare_cached(
+        "DELETE FROM idempotency WHERE (tenant, account, key) IN (
+             SELECT i.tenant, i.account, i.key
+             FROM idempotency i JOIN submission s ON s.id = i.submission
+             WHERE i.created <= ?1 AND s.wake IS NULL AND s.state IN ('sent', 'failed', 'cancelled', 'expired')
+             ORDER BY i.created LIMIT ?2)",
+    )?
+    .execute(params![before, PURGED])?;
+    Ok(())
+}
+
+fn find(
+    conn: &Connection,
+    tenant: &TenantId,
+    account: &AccountId,
+    states: &[State],
+    cursor: Option<&Cursor>,
+    limit: u32,
+) -> Result<Page<Entry>, Trouble> {
+    let states: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
+    let states = serde_json::to_string(&states).map_err(failed)?;
+    let (created, id) = match cursor {
+        Some(cursor) => (cursor.created.millis(), cursor.id.as_str()),
+        // Later than every row: ids are ASCII.
+        None => (i64::MAX, "\u{7f}"),
+    };
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT {ENTRY} FROM submission
+         WHERE tenant = ?1 AND account = ?2 AND (created, id) < (?3, ?4)
+             AND (?5 = '[]' OR state IN (SELECT value FROM json_each(?5)))
+         ORDER BY created DESC, id DESC LIMIT ?6"
+    ))?;
+    // One more than asked for tells whether there is another page.
+    let wanted = params![tenant.as_str(), account.as_str(), created, id, states, limit + 1];
+    let mut found = statement.query(wanted)?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
+        rows.push(entry(conn, row)?);
+    }
+    Ok(submissions(rows, limit))
+}
