@@ -23,7 +23,12 @@ pub fn decode(label: Option<&str>, bytes: &[u8]) -> String {
         return decode_unlabelled(bytes);
     }
     if let Some(encoding) = Encoding::for_label_no_replacement(label.as_bytes()) {
-        return encoding.decode_without_bom_handling(bytes).0.into_owned();
+        let (text, failed) = encoding.decode_without_bom_handling(bytes);
+        // Gateways convert to UTF-8 and forget the label.
+        return match std::str::from_utf8(bytes) {
+            Ok(utf8) if failed || !encoding.is_single_byte() && is_wide(utf8) => utf8.to_owned(),
+            _ => text.into_owned(),
+        };
     }
     match charset_decoder(label.as_bytes()) {
         Some(decoder) => decoder(bytes),
@@ -68,6 +73,11 @@ fn all_hangul(bytes: &[u8]) -> bool {
         all &= *first <= 0xc8;
     }
     all
+}
+
+/// Three characters of three bytes: no text in another multi-byte set looks so by chance.
+fn is_wide(text: &str) -> bool {
+    text.chars().filter(|character| *character >= '\u{800}').nth(2).is_some()
 }
 
 fn is_ascii_label(label: &str) -> bool {
@@ -146,6 +156,7 @@ mod tests {
         check(None, b"\xb0\xb3\xb3\xe7\xc7\xcf\xbc\xbc\xbf\xe4", "개녕하세요");
         check(Some("utf-8"), b"\xc4\xe3\xba\xc3\xca\xc0\xbd\xe7", "你好世界");
         check(None, b"r\xe9sum\xe9 of the caf\xe9", "résumé of the café");
+        check(Some("gb2312"), "简体中文，标签".as_bytes(), "简体中文，标签");
         check(Some("no-such-charset"), "é".as_bytes(), "é");
     }
 

@@ -20,10 +20,12 @@ pub const LONGEST: usize = 1024 * 1024;
 
 /// Sanitised HTML of at most `limit` bytes. What is too deep to be parsed is shown as its text.
 pub fn clean(html: &str, limit: usize) -> String {
-    let html = cut(html, LONGEST);
+    let html = without_foreign(cut(html, LONGEST));
+    let html = html.as_str();
     if !is_cheap(html) {
-        let text = cut(&text(html), limit / 8).to_owned();
-        return format!("<pre>{}</pre>", ammonia::clean_text(&text));
+        // An escape makes six bytes out of one at most.
+        let text = ammonia::clean_text(cut(&text(html), limit.saturating_sub(11) / 6));
+        return format!("<pre>{text}</pre>");
     }
     let clean = builder().clean(html).to_string();
     if clean.len() <= limit {
@@ -39,10 +41,72 @@ pub fn clean(html: &str, limit: usize) -> String {
     whole.to_owned()
 }
 
+/// SVG and MathML parse by rules of their own, which is where sanitisers were beaten. Renamed, they are
+/// unknown elements like any other.
+fn without_foreign(html: &str) -> String {
+    let mut plain = String::with_capacity(html.len());
+    for (index, piece) in html.split('<').enumerate() {
+        if index > 0 {
+            plain.push('<');
+        }
+        let (slash, name) = match piece.strip_prefix('/') {
+            Some(name) => ("/", name),
+            None => ("", piece),
+        };
+        plain.push_str(slash);
+        let starts = |word: &str| {
+            name.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+        };
+        if starts("svg") || starts("math") {
+            plain.push_str("x-");
+        }
+        plain.push_str(name);
+    }
+    plain
+}
+
 /// The text of HTML, for those who sent nothing else.
 pub fn text(html: &str) -> String {
-    let text = html_to_text(cut(html, LONGEST));
-    text.trim().to_owned()
+    let text = html_to_text(&with_breaks(cut(html, LONGEST)));
+    let mut lines: Vec<&str> = text.lines().map(str::trim).collect();
+    // One empty line at most: nested blocks end together.
+    lines.dedup_by(|line, before| line.is_empty() && before.is_empty());
+    lines.join("\n").trim().to_owned()
+}
+
+/// Puts a `<br>` where a block ends, since the converter breaks lines only there and at `</p>`.
+fn with_breaks(html: &str) -> String {
+    const BLOCKS: [&str; 16] = [
+        "div",
+        "tr",
+        "li",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "blockquote",
+        "table",
+        "ul",
+        "ol",
+        "pre",
+        "dd",
+        "title",
+    ];
+    let mut broken = String::with_capacity(html.len() + html.len() / 8);
+    for (index, piece) in html.split("</").enumerate() {
+        if index > 0 {
+            let end = piece.find('>').unwrap_or(piece.len());
+            let name = piece.get(..end).unwrap_or_default().trim_end();
+            if BLOCKS.iter().any(|block| name.eq_ignore_ascii_case(block)) {
+                broken.push_str("<br>");
+            }
+            broken.push_str("</");
+        }
+        broken.push_str(piece);
+    }
+    broken
 }
 
 fn builder() -> Builder<'static> {
@@ -95,7 +159,11 @@ mod tests {
         );
         check("<iframe src=x></iframe><object data=x></object><base href=x>a", "a");
         check("<meta http-equiv=refresh content=0>a", "a");
-        check("<svg><a xlink:href=javascript:x>a</svg>", "");
+        check(
+            "<sVg><a xlink:href=javascript:x>a</a><path/></svg>b",
+            "<a rel=\"noopener noreferrer nofollow\">a</a>b",
+        );
+        check("<svg><style><img src=cid:x></style></svg>", "");
         check("<math><mi><mglyph><style><img src=x onerror=x>", "");
         check("<div style=\"background:url(http://x)\">a</div>", "<div>a</div>");
     }
@@ -135,6 +203,10 @@ mod tests {
 
     #[test]
     fn text_is_made_from_html() {
+        assert_eq!(
+            text("<div>a</div><div>b</div><div><br></div><ul><li>c</li><li>d</LI ></ul>e"),
+            "a\nb\n\nc\nd\n\ne"
+        );
         assert_eq!(
             text("<style>x</style><p>Hello <b>you</b></p><p>there&amp;then"),
             "Hello you\nthere&then"

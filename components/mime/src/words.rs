@@ -73,22 +73,22 @@ struct Word<'a> {
 }
 
 fn rewrite(text: &str, emit: &mut dyn FnMut(Piece<'_>)) {
+    let mut ends = Ends { text, next: 0 };
     let mut rest = text;
     while let Some(start) = rest.find("=?") {
         let (before, tail) = rest.split_at(start);
-        let Some(word) = take_word(tail) else {
+        emit(Piece::Plain(before));
+        let Some(word) = take_word(tail, &mut ends) else {
             let (marker, after) = tail.split_at(2);
-            emit(Piece::Plain(before));
             emit(Piece::Plain(marker));
             rest = after;
             continue;
         };
-        emit(Piece::Plain(before));
         let mut decoded = String::new();
         let (mut charset, mut bytes) = (word.charset, word.bytes);
         rest = word.rest;
         // White space between two words is not text (RFC 2047 section 6.2).
-        while let Some(next) = take_word(rest.trim_start_matches([' ', '\t'])) {
+        while let Some(next) = take_word(rest.trim_start_matches([' ', '\t']), &mut ends) {
             if next.charset.eq_ignore_ascii_case(charset) {
                 bytes.extend_from_slice(&next.bytes);
             } else {
@@ -103,11 +103,31 @@ fn rewrite(text: &str, emit: &mut dyn FnMut(Piece<'_>)) {
     emit(Piece::Plain(rest));
 }
 
+/// Where words end. Words are asked about from left to right, so each byte is looked at once however
+/// many beginnings there are.
+struct Ends<'a> {
+    text: &'a str,
+    /// No `?=` lies between the last place that was asked about and here.
+    next: usize,
+}
+
+impl Ends<'_> {
+    /// The distance from the start of `tail`, which is an end of the text, to its first `?=`.
+    fn within(&mut self, tail: &str) -> Option<usize> {
+        let from = self.text.len() - tail.len();
+        if self.next < from || !self.text.get(self.next..)?.starts_with("?=") {
+            let begin = self.next.max(from);
+            let found = self.text.get(begin..)?.find("?=");
+            self.next = found.map_or(self.text.len(), |distance| begin + distance);
+        }
+        (self.next < self.text.len()).then(|| self.next - from)
+    }
+}
+
 /// `=?charset?b?text?=` at the very start.
-fn take_word(text: &str) -> Option<Word<'_>> {
-    // Longer than any real label: keeps a row of `=?` from costing more than its length.
+fn take_word<'a>(text: &'a str, ends: &mut Ends<'_>) -> Option<Word<'a>> {
+    // Longer than any real label.
     const LONGEST_LABEL: usize = 60;
-    const LONGEST_TEXT: usize = 4_096;
 
     let text = text.strip_prefix("=?")?;
     let label_end = text.bytes().take(LONGEST_LABEL).position(|byte| byte == b'?')?;
@@ -119,7 +139,7 @@ fn take_word(text: &str) -> Option<Word<'_>> {
     }
     let text = text.strip_prefix('?')?;
     let (encoding, text) = (text.bytes().next()?, text.get(1..)?.strip_prefix('?')?);
-    let end = text.as_bytes().windows(2).take(LONGEST_TEXT).position(|pair| pair == b"?=")?;
+    let end = ends.within(text)?;
     let (payload, rest) = (text.get(..end)?, text.get(end + 2..)?);
     let bytes = match encoding {
         b'b' | b'B' => decode_b(payload),
@@ -209,6 +229,8 @@ mod tests {
     fn a_hundred_thousand_openings_cost_little() {
         assert_eq!(decode(&"=?".repeat(100_000)).len(), 200_000);
         assert!(decode(&"=?a?q?".repeat(40_000)).len() <= 240_000);
+        let far = format!("{}?=", "=?a?x?x".repeat(1_000_000));
+        assert_eq!(decode(&far), far);
     }
 
     #[track_caller]

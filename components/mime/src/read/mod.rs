@@ -82,7 +82,15 @@ pub fn read(octets: &dyn Octets, want: Want, limit: usize) -> Result<Reading, Fa
     };
     let html = body_at(bodies.html);
     let text = (want.text || want.preview)
-        .then(|| body_at(bodies.text).or_else(|| html.as_deref().map(text_of_html)))
+        .then(|| {
+            let text = body_at(bodies.text);
+            // Some writers leave the text half of an alternative empty.
+            match (&text, &html) {
+                (Some(text), Some(html)) if text.trim().is_empty() => Some(text_of_html(html)),
+                (None, Some(html)) => Some(text_of_html(html)),
+                _ => text,
+            }
+        })
         .flatten();
     let shown = html.as_deref().map(shown_ids).unwrap_or_default();
     let has_attachments =

@@ -1,5 +1,7 @@
 //! The kinds of odd mail that real mailboxes hold: each must give sensible facts.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::octets::memory::Memory;
 
@@ -254,3 +256,89 @@ fn bombs_end_soon() {
 fn check_fault(raw: String, want: Code) {
     assert_eq!(read(&Memory(raw.into_bytes()), ALL, 10).unwrap_err().code, want);
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #[test]
+    fn any_soup_of_mail_is_read(pieces in prop::collection::vec(prop::sample::select(SOUP), 0..60)) {
+        let raw = Memory(pieces.concat());
+        if let Ok(reading) = read(&raw, ALL, 300) {
+            for part in &reading.parts {
+                let mut decoded = Memory::default();
+                match decode(&raw, &part.path, &mut decoded) {
+                    Ok(()) => prop_assert_eq!(decoded.0.len() as u64, part.size),
+                    Err(fault) => prop_assert!(part.path.is_empty(), "{fault}"),
+                }
+            }
+        }
+    }
+}
+
+/// What breaks parsers, to be put together at random.
+const SOUP: &[&[u8]] = &[
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b"\r\n\r\n",
+    b" ",
+    b"\t",
+    b":",
+    b";",
+    b",",
+    b"<",
+    b">",
+    b"(",
+    b")",
+    b"\"",
+    b"\\",
+    b"@",
+    b"=",
+    b"=?",
+    b"?=",
+    b"=?utf-8?q?",
+    b"=?gbk?b?xOO6",
+    b"--",
+    b"--a",
+    b"--a--",
+    b"--ab",
+    b"\0",
+    b"\xff\xfe",
+    b"\xc4\xe3",
+    b"\x1b$B",
+    b"\xe4\xbd",
+    b"From: ",
+    b"To: ",
+    b"Date: ",
+    b"Subject: ",
+    b"Message-ID: <",
+    b"References: ",
+    b"Content-Type: ",
+    b"multipart/mixed; boundary=a\n\n",
+    b"multipart/alternative; boundary=\"ab\"\n\n",
+    b"message/rfc822\n\n",
+    b"text/html",
+    b"charset=utf-7",
+    b"charset=gb18030",
+    b"; name*0*=gbk''%C4",
+    b"; name*1=",
+    b"Content-Disposition: ",
+    b"attachment; filename=",
+    b"Content-Transfer-Encoding: ",
+    b"base64\n\n",
+    b"quoted-printable\n\n",
+    b"x-uuencode\n\n",
+    b"begin 644 x\nM",
+    b"\nend\n",
+    b"Content-ID: <a>",
+    b"Content-Location: a/b.c",
+    b"<div>",
+    b"</div>",
+    b"<img src=cid:a>",
+    b"<!--",
+    b"-->",
+    b"&#x",
+    b"&amp;",
+    b"<style>",
+    b"group: a@b;",
+    b"1 Jan 1970 00:00 +0000",
+];
