@@ -139,19 +139,26 @@ impl Blobs {
     }
 
     /// A few retired files that are old enough to go, should nothing refer to them.
-    pub(crate) fn ripe(&self) -> Vec<Digest> {
-        let mut shelf = self.shelf();
-        let mut ripe = Vec::new();
-        for _ in 0..SWEEP.min(shelf.retired.len()) {
-            let Some(digest) = shelf.retired.pop_front() else { break };
-            match self.is_old(&self.path(&digest)) {
-                Ok(true) => ripe.push(digest),
-                Ok(false) => shelf.retired.push_back(digest),
-                // Gone already.
-                Err(_) => {}
-            }
+    pub(crate) async fn ripe(&self) -> io::Result<Vec<Digest>> {
+        let candidates: Vec<Digest> = {
+            let mut shelf = self.shelf();
+            let some = SWEEP.min(shelf.retired.len());
+            shelf.retired.drain(..some).collect()
+        };
+        if candidates.is_empty() {
+            return Ok(candidates);
         }
-        ripe
+        let blobs = self.clone();
+        let sort = move |_: &mut ()| {
+            let (ripe, young): (Vec<_>, Vec<_>) = candidates
+                .into_iter()
+                // What cannot be seen is gone already.
+                .filter_map(|one| Some((one, blobs.is_old(&blobs.path(&one)).ok()?)))
+                .partition(|(_, old)| *old);
+            blobs.shelf().retired.extend(young.into_iter().map(|(young, _)| young));
+            ripe.into_iter().map(|(ripe, _)| ripe).collect()
+        };
+        Ok(self.crew.run(sort).await?)
     }
 
     /// Removes those of `unused` that nobody is writing again.
@@ -187,6 +194,7 @@ impl Blobs {
         if shelf.pinned.contains_key(digest) || !self.is_old(&path)? {
             return Ok(());
         }
+        // Under the lock, so that nobody puts the same bytes back in between.
         fs::remove_file(path)
     }
 
@@ -320,7 +328,7 @@ fn parse(name: &str) -> Option<Digest> {
 }
 
 /// A name is on the disk only when its directory is.
-fn sync_dir(dir: &Path) -> io::Result<()> {
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 

@@ -12,6 +12,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use model::port::store::StoreError;
 use rusqlite::{Connection, ErrorCode};
@@ -133,21 +134,34 @@ pub(crate) struct Writer {
     pub(crate) poison: Poison,
     /// The log's file, to see how long it has become.
     pub(crate) log: PathBuf,
+    /// What to do about it.
+    pub(crate) upkeep: Upkeep,
 }
 
+/// How long to wait for a lock of somebody else's: an operator's shell, a backup.
+pub(crate) const BUSY: Duration = Duration::from_secs(5);
 /// More requests in one transaction gain nothing and make the first one wait.
 const BATCH: usize = 256;
-/// The log is looked at after so many commits.
-const LOOK: u32 = 32;
-/// From here on the log is copied into the database.
-const COPY: u64 = 4 << 20;
-/// From here on readers are waited for, so that the log can begin anew.
-const RESTART: u64 = 32 << 20;
+/// From here on the log is copied into the database and begins anew.
+const LOG: u64 = 4 << 20;
+/// How long a checkpoint waits for readers. Ours are short; an operator's shell may be long.
+const READERS: Duration = Duration::from_millis(100);
+/// Commits without another try after a reader was in the way.
+const REST: u32 = 64;
+
+/// When the log is copied into the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Upkeep {
+    /// When it has become long.
+    BySize,
+    /// After each commit: for what is written seldom, so that what was deleted is gone at once.
+    EveryCommit,
+}
 
 impl Writer {
     /// Serves until every sender is gone.
     pub(crate) fn serve(mut self) {
-        let mut commits = 0_u32;
+        let mut rest = 0_u32;
         while let Some(first) = self.queue.blocking_recv() {
             let mut batch = vec![first];
             while batch.len() < BATCH
@@ -159,21 +173,21 @@ impl Writer {
             for request in batch {
                 request.answer(outcome.as_ref().copied().map_err(String::as_str));
             }
-            commits = commits.wrapping_add(1);
-            if commits.is_multiple_of(LOOK) && outcome.is_ok() {
-                self.tidy();
+            if rest > 0 {
+                rest -= 1;
+            } else if outcome.is_ok() && self.is_long() && !self.checkpoint() {
+                rest = REST;
             }
         }
         if self.poison.check().is_ok() {
-            self.checkpoint("TRUNCATE");
+            self.checkpoint();
         }
     }
 
     fn commit(&self, batch: &mut [Box<dyn Request>]) -> Result<(), String> {
         self.poison.check().map_err(|error| error.to_string())?;
         self.run(batch).map_err(|error| {
-            // A full disk says so before anything is written, and may have room later.
-            if !is_full(&error) {
+            if !is_passing(&error) {
                 self.poison.set();
             }
             if !self.conn.is_autocommit() && self.conn.execute_batch("ROLLBACK").is_err() {
@@ -196,23 +210,29 @@ impl Writer {
         Ok(())
     }
 
-    fn tidy(&self) {
-        let length = std::fs::metadata(&self.log).map_or(0, |log| log.len());
-        if length >= RESTART {
-            self.checkpoint("TRUNCATE");
-        } else if length >= COPY {
-            self.checkpoint("PASSIVE");
+    fn is_long(&self) -> bool {
+        match self.upkeep {
+            Upkeep::EveryCommit => true,
+            Upkeep::BySize => std::fs::metadata(&self.log).is_ok_and(|log| log.len() >= LOG),
         }
     }
 
-    fn checkpoint(&self, mode: &str) {
-        let done = self.conn.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()));
-        if let Err(error) = done {
+    /// Copies the log into the database and empties it. False when a reader was in the way, or the disk.
+    fn checkpoint(&self) -> bool {
+        let run = || {
+            self.conn.busy_timeout(READERS)?;
+            let busy: bool =
+                self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+            self.conn.busy_timeout(BUSY)?;
+            Ok(!busy)
+        };
+        run().unwrap_or_else(|error: rusqlite::Error| {
             tracing::warn!(%error, "a checkpoint failed");
             if is_fatal(&error) {
                 self.poison.set();
             }
-        }
+            false
+        })
     }
 }
 
@@ -225,6 +245,19 @@ fn is_fatal(error: &rusqlite::Error) -> bool {
                 | ErrorCode::NotADatabase
                 | ErrorCode::CannotOpen
                 | ErrorCode::ReadOnly
+        )
+    )
+}
+
+/// Trouble that leaves the file as it was: no room, or somebody else's lock.
+fn is_passing(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DiskFull
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::OutOfMemory
         )
     )
 }

@@ -6,13 +6,12 @@
 
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use model::port::store::StoreError;
 use rusqlite::Connection;
 use tokio::sync::mpsc;
 
-use crate::commit::{Poison, Request, Trouble, Writer, request};
+use crate::commit::{BUSY, Poison, Request, Trouble, Upkeep, Writer, request};
 use crate::crew::Crew;
 use crate::failure::{OpenError, failed};
 use crate::schema::migrate;
@@ -28,8 +27,6 @@ pub(crate) struct Database {
 
 /// Requests that wait for the writer; more wait at their callers.
 const QUEUE: usize = 1024;
-/// Only a reader that began before a checkpoint can be in the way, and readers are short.
-const BUSY: Duration = Duration::from_secs(5);
 /// Every statement of this crate is prepared once for each connection.
 const STATEMENTS: usize = 64;
 
@@ -39,6 +36,7 @@ impl Database {
         file: &Path,
         steps: &[&str],
         readers: usize,
+        upkeep: Upkeep,
         poison: Poison,
         first: impl FnOnce(&Connection) -> Result<T, OpenError>,
     ) -> Result<(Self, T), OpenError> {
@@ -54,7 +52,7 @@ impl Database {
         let readers = readers.map_err(OpenError::database(file))?;
         let readers = Crew::new("store-read", readers).map_err(OpenError::io(file))?;
         let (requests, queue) = mpsc::channel(QUEUE);
-        let writer = Writer { conn, queue, poison, log: log_of(file) };
+        let writer = Writer { conn, queue, poison, log: log_of(file), upkeep };
         let writer = thread::Builder::new()
             .name("store-write".to_owned())
             .spawn(move || writer.serve())
@@ -130,6 +128,8 @@ fn log_of(file: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use rusqlite::ffi;
     use rusqlite::types::Value;
@@ -207,10 +207,37 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn the_log_does_not_grow_for_ever() {
+        let (dir, db) = database();
+        let mut longest = 0;
+        for number in 0..300 {
+            let word = format!("{number} {}", "x".repeat(60_000));
+            db.write(move |conn| insert(conn, &word)).await.unwrap();
+            longest = longest.max(fs::metadata(dir.path().join("words.db-wal")).unwrap().len());
+        }
+        assert!((4 << 20..6 << 20).contains(&longest), "{longest}");
+        assert_eq!(words(&db).await.len(), 300);
+    }
+
+    #[tokio::test]
+    async fn a_long_reader_elsewhere_does_not_stop_the_writer() {
+        let (dir, db) = database();
+        let mut shell = Connection::open(dir.path().join("words.db")).unwrap();
+        let view = shell.transaction().unwrap();
+        view.query_row("SELECT count(*) FROM word", [], |_| Ok(())).unwrap();
+        for number in 0..100 {
+            let word = format!("{number} {}", "x".repeat(60_000));
+            db.write(move |conn| insert(conn, &word)).await.unwrap();
+        }
+        assert_eq!(words(&db).await.len(), 100);
+    }
+
     fn database() -> (tempfile::TempDir, Database) {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("words.db");
-        let (db, ()) = Database::open(&file, TABLE, 1, Poison::default(), |_| Ok(())).unwrap();
+        let (db, ()) =
+            Database::open(&file, TABLE, 1, Upkeep::BySize, Poison::default(), |_| Ok(())).unwrap();
         (dir, db)
     }
 

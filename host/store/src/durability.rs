@@ -100,6 +100,46 @@ async fn a_password_is_in_no_file() {
 }
 
 #[tokio::test]
+async fn a_deleted_account_leaves_nothing_behind() {
+    let bench = sqlite();
+    let (t, anna) = (tenant("t"), account("anna"));
+    Accounts::create(&bench.store, &person("t", "anna"), &password("p")).await.unwrap();
+    let conn = Connection::open(bench.store.file("meta.db")).unwrap();
+    let sealed: Vec<u8> =
+        conn.query_row("SELECT sealed FROM credential", [], |row| row.get(0)).unwrap();
+    assert!(bench.store.delete(&t, &anna).await.unwrap());
+    // The log is emptied after the answer, and before the next one.
+    Tokens::create(&bench.store, &token("t", 1)).await.unwrap();
+    for file in files(bench.dir.as_ref().unwrap().path()) {
+        let bytes = fs::read(&file).unwrap();
+        for word in [&sealed[..16], &b"anna@example.net"[..]] {
+            let found = bytes.windows(word.len()).any(|window| window == word);
+            assert!(!found, "{}", file.display());
+        }
+    }
+}
+
+/// However much waits in the outbox, what is asked often must not read it all.
+#[tokio::test]
+async fn frequent_questions_are_answered_from_an_index() {
+    let bench = sqlite();
+    let conn = Connection::open(bench.store.file("outbox.db")).unwrap();
+    for sql in crate::sqlite::outbox::frequent() {
+        let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let names = std::iter::repeat_n("1", plan.parameter_count());
+        let steps: Vec<String> = plan
+            .query_map(rusqlite::params_from_iter(names), |row| row.get("detail"))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let all = steps.join("; ");
+        assert!(!all.contains("TEMP B-TREE"), "{sql}: {all}");
+        assert!(!steps.iter().any(|one| one.starts_with("SCAN submission")), "{sql}: {all}");
+        assert!(!steps.iter().any(|one| one.starts_with("SCAN i ")), "{sql}: {all}");
+    }
+}
+
+#[tokio::test]
 async fn a_newer_schema_is_refused_and_named() {
     for name in ["meta.db", "outbox.db"] {
         let bench = sqlite();

@@ -24,7 +24,7 @@ use model::submission::{Entry, Idempotency, NewSubmission, Receipt, State};
 
 use crate::failure::failed;
 use crate::fair::{deal, in_turn};
-use crate::lifecycle::{is_forgotten, is_held, untried};
+use crate::lifecycle::{CLAIMED, is_forgotten, is_held, untried};
 use crate::page::{Cursor, LARGEST, accounts, submissions};
 use crate::seal::{MasterKey, Place};
 
@@ -250,7 +250,9 @@ impl Outbox for Memory {
         lease: Duration,
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<Claim>, StoreError>> {
-        Box::pin(async move { Ok(self.tables().claim(now, now.after(lease), limit as usize)) })
+        Box::pin(async move {
+            Ok(self.tables().claim(now, now.after(lease), limit.min(CLAIMED) as usize))
+        })
     }
 
     fn record<'a>(

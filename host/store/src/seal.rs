@@ -64,7 +64,7 @@ impl MasterKey {
     /// Never a half-written key: the file appears whole, or not at all, and never replaces one.
     fn create(path: &Path) -> Result<Self, OpenError> {
         let key = Self(random().map_err(|error| OpenError::io(path)(io::Error::other(error)))?);
-        let text = Zeroizing::new(STANDARD.encode(*key.0));
+        let text = Zeroizing::new(STANDARD.encode(&key.0[..]));
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let write = || {
             // tempfile makes files of mode 0600.

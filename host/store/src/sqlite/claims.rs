@@ -39,6 +39,13 @@ pub(crate) struct Wish {
     pub(crate) limit: u32,
 }
 
+/// One seek, however much waits for the tenants.
+pub(crate) const NEXT_TENANT: &str = "SELECT tenant FROM submission
+    WHERE wake IS NOT NULL AND tenant > ?1 ORDER BY tenant LIMIT 1";
+/// A tenant's queue.
+pub(crate) const DUE: &str = "SELECT id FROM submission
+    WHERE tenant = ?1 AND wake <= ?2 ORDER BY wake, created, id LIMIT ?3";
+
 /// Takes what is due, one of each tenant in turn; `served` is whose turn ended last.
 pub(crate) fn take(
     conn: &Connection,
@@ -73,11 +80,8 @@ pub(crate) fn take(
     Ok(claims)
 }
 
-/// One seek for each tenant, however much waits for it.
 fn waiting_tenants(conn: &Connection) -> Result<Vec<TenantId>, Trouble> {
-    let mut next = conn.prepare_cached(
-        "SELECT tenant FROM submission WHERE wake IS NOT NULL AND tenant > ?1 ORDER BY tenant LIMIT 1",
-    )?;
+    let mut next = conn.prepare_cached(NEXT_TENANT)?;
     let mut tenants: Vec<TenantId> = Vec::new();
     let mut last = String::new();
     while let Some(tenant) = next.query_row([&last], |row| row.get::<_, String>(0)).optional()? {
@@ -88,9 +92,7 @@ fn waiting_tenants(conn: &Connection) -> Result<Vec<TenantId>, Trouble> {
 }
 
 fn due(conn: &Connection, tenant: TenantId, wish: &Wish) -> Result<Queue<SubmissionId>, Trouble> {
-    let mut statement = conn.prepare_cached(
-        "SELECT id FROM submission WHERE tenant = ?1 AND wake <= ?2 ORDER BY wake, created, id LIMIT ?3",
-    )?;
+    let mut statement = conn.prepare_cached(DUE)?;
     let mut rows = statement.query(params![tenant.as_str(), wish.now.millis(), wish.limit])?;
     let mut ids = VecDeque::new();
     while let Some(row) = rows.next()? {

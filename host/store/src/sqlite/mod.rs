@@ -17,8 +17,8 @@ use model::ids::TenantId;
 use model::port::clock::Clock;
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::blob::Blobs;
-use crate::commit::Poison;
+use crate::blob::{Blobs, sync_dir};
+use crate::commit::{Poison, Upkeep};
 use crate::crew::Crew;
 use crate::database::Database;
 use crate::failure::OpenError;
@@ -28,7 +28,7 @@ use crate::sqlite::rows::files_in_use;
 
 mod rows;
 mod claims;
-mod outbox;
+pub(crate) mod outbox;
 mod accounts;
 mod tokens;
 
@@ -68,15 +68,22 @@ impl Sqlite {
         let poison = Poison::default();
         let file = dir.join("meta.db");
         let known = |conn: &Connection| check_key(conn, &file, dir, &key);
-        let (meta, ()) = Database::open(&file, META, META_READERS, poison.clone(), known)?;
+        let (meta, ()) =
+            Database::open(&file, META, META_READERS, Upkeep::EveryCommit, poison.clone(), known)?;
         let file = dir.join("outbox.db");
         let used = |conn: &Connection| files_in_use(conn).map_err(OpenError::database(&file));
-        let (outbox, used) = Database::open(&file, OUTBOX, OUTBOX_READERS, poison.clone(), used)?;
+        let (outbox, used) =
+            Database::open(&file, OUTBOX, OUTBOX_READERS, Upkeep::BySize, poison.clone(), used)?;
         let root = dir.join("blobs");
         let crew = Crew::new("store-file", vec![(); FILE_THREADS]).map_err(OpenError::io(&root))?;
         let blobs = Blobs::open(root.clone(), Arc::clone(&clock), Arc::new(crew), poison.clone())
             .map_err(OpenError::io(&root))?;
         blobs.collect(&used).map_err(OpenError::io(&root))?;
+        // The names that were made above are on the disk, and so is the directory's own.
+        sync_dir(dir).map_err(OpenError::io(dir))?;
+        if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            sync_dir(parent).map_err(OpenError::io(parent))?;
+        }
         let served = Arc::default();
         let inner = Inner { outbox, meta, blobs, key, clock, poison, served, _lock: lock };
         Ok(Self { inner: Arc::new(inner) })

@@ -23,7 +23,7 @@ use sha2::{Digest as _, Sha256};
 use crate::blob::{Digest, Pin};
 use crate::commit::Trouble;
 use crate::failure::failed;
-use crate::lifecycle::{REMEMBERED, is_forgotten, untried};
+use crate::lifecycle::{CLAIMED, REMEMBERED, is_forgotten, untried};
 use crate::page::{Cursor, LARGEST, submissions};
 use crate::sqlite::Sqlite;
 use crate::sqlite::claims::{Wish, record, take};
@@ -80,7 +80,8 @@ impl Outbox for Sqlite {
         lease: Duration,
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<Claim>, StoreError>> {
-        let wish = Wish { owner: owner.to_owned(), now, lease_until: now.after(lease), limit };
+        let (owner, limit) = (owner.to_owned(), limit.min(CLAIMED));
+        let wish = Wish { owner, now, lease_until: now.after(lease), limit };
         let (blobs, served) = (self.inner.blobs.clone(), Arc::clone(&self.inner.served));
         Box::pin(self.inner.outbox.write(move |conn| {
             let mut served = served.lock().unwrap_or_else(PoisonError::into_inner);
@@ -117,8 +118,7 @@ impl Outbox for Sqlite {
 
     fn next_due(&self) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
         Box::pin(self.inner.outbox.read(|conn| {
-            let mut soonest =
-                conn.prepare_cached("SELECT min(wake) FROM submission WHERE wake IS NOT NULL")?;
+            let mut soonest = conn.prepare_cached(SOONEST)?;
             let wake: Option<i64> = soonest.query_row([], |row| row.get(0))?;
             Ok(wake.map(Timestamp::from_millis))
         }))
@@ -180,13 +180,18 @@ impl Sqlite {
 
     /// Removes a few files that lost their last row long enough ago. Only tidiness: trouble is logged.
     async fn sweep(&self) {
-        let ripe = self.inner.blobs.ripe();
+        if let Err(error) = self.swept().await {
+            tracing::warn!(%error, "bodies that nobody needs were not removed");
+        }
+    }
+
+    async fn swept(&self) -> Result<(), StoreError> {
+        let ripe = self.inner.blobs.ripe().await.map_err(failed)?;
         if ripe.is_empty() {
-            return;
+            return Ok(());
         }
         let unused = self.inner.outbox.read(move |conn| {
-            let mut used = conn
-                .prepare_cached("SELECT 1 FROM submission WHERE place = 'file' AND digest = ?1")?;
+            let mut used = conn.prepare_cached(IN_USE)?;
             let mut unused = Vec::new();
             for digest in ripe {
                 if !used.exists([digest])? {
@@ -195,15 +200,17 @@ impl Sqlite {
             }
             Ok(unused)
         });
-        let removed = match unused.await {
-            Ok(unused) => self.inner.blobs.remove(unused).await.map_err(failed),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = removed {
-            tracing::warn!(%error, "bodies that nobody needs were not removed");
-        }
+        self.inner.blobs.remove(unused.await?).await.map_err(failed)
     }
 }
+
+const SOONEST: &str = "SELECT min(wake) FROM submission WHERE wake IS NOT NULL";
+const PURGE: &str = "DELETE FROM idempotency WHERE (tenant, account, key) IN (
+    SELECT i.tenant, i.account, i.key
+    FROM idempotency i JOIN submission s ON s.id = i.submission
+    WHERE i.created <= ?1 AND s.state IN ('sent', 'failed', 'cancelled', 'expired')
+    ORDER BY i.created LIMIT ?2)";
+const IN_USE: &str = "SELECT 1 FROM submission WHERE place = 'file' AND digest = ?1";
 
 async fn whole(raw: &Octets) -> io::Result<Bytes> {
     let mut bytes = BytesMut::new();
@@ -314,15 +321,26 @@ fn accept(
 
 fn purge(conn: &Connection, now: Timestamp) -> Result<(), Trouble> {
     let before = now.millis().saturating_sub(i64::try_from(REMEMBERED.as_millis()).unwrap_or(0));
-    conn.prepare_cached(
-        "DELETE FROM idempotency WHERE (tenant, account, key) IN (
-             SELECT i.tenant, i.account, i.key
-             FROM idempotency i JOIN submission s ON s.id = i.submission
-             WHERE i.created <= ?1 AND s.wake IS NULL AND s.state IN ('sent', 'failed', 'cancelled', 'expired')
-             ORDER BY i.created LIMIT ?2)",
-    )?
-    .execute(params![before, PURGED])?;
+    conn.prepare_cached(PURGE)?.execute(params![before, PURGED])?;
     Ok(())
+}
+
+fn newest() -> String {
+    format!(
+        "SELECT {ENTRY} FROM submission
+         WHERE tenant = ?1 AND account = ?2 AND (created, id) < (?3, ?4)
+             AND (?5 = '[]' OR state IN (SELECT value FROM json_each(?5)))
+         ORDER BY created DESC, id DESC LIMIT ?6"
+    )
+}
+
+/// What is asked of the outbox again and again, to see that no question reads all of it.
+#[cfg(test)]
+pub(crate) fn frequent() -> Vec<String> {
+    use crate::sqlite::claims::{DUE, NEXT_TENANT};
+
+    let fixed = [NEXT_TENANT, DUE, SOONEST, PURGE, IN_USE].map(str::to_owned);
+    fixed.into_iter().chain([newest()]).collect()
 }
 
 fn find(
@@ -340,12 +358,7 @@ fn find(
         // Later than every row: ids are ASCII.
         None => (i64::MAX, "\u{7f}"),
     };
-    let mut statement = conn.prepare_cached(&format!(
-        "SELECT {ENTRY} FROM submission
-         WHERE tenant = ?1 AND account = ?2 AND (created, id) < (?3, ?4)
-             AND (?5 = '[]' OR state IN (SELECT value FROM json_each(?5)))
-         ORDER BY created DESC, id DESC LIMIT ?6"
-    ))?;
+    let mut statement = conn.prepare_cached(&newest())?;
     // One more than asked for tells whether there is another page.
     let wanted = params![tenant.as_str(), account.as_str(), created, id, states, limit + 1];
     let mut found = statement.query(wanted)?;
