@@ -1,1 +1,34 @@
-//! The policy of Postlet: outbox, idempotency, message keys, cache and session pool, over ports and an owned clock.
+//! The policy of Postlet: outbox, idempotency, message keys, cache and session
+//! pool, over ports and an owned clock.
+//!
+//! Everything that Postlet decides is here, and nothing that it does by itself:
+//! no socket, no disk, no thread, no time of its own. So every fault can be
+//! played in a test, at any point, on a clock that the test owns.
+//!
+//! Invariant: what this crate answers is what a server or the store said, never
+//! what was hoped for.
+
+mod lock;
+pub mod settings;
+pub mod ports;
+mod problems;
+mod key;
+mod cursor;
+mod cache;
+mod lockout;
+mod pool;
+mod works;
+mod mailboxes;
+mod rows;
+mod listing;
+mod reading;
+mod changing;
+mod fingerprint;
+mod submitting;
+mod delivery;
+pub mod verify;
+pub mod engine;
+pub mod routes;
+pub mod manifest;
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,300 @@
+//! One attempt at one submission, from claim to verdict.
+//!
+//! Every step is recorded before it is taken: the attempt with its back-off
+//! before the dial, the dot before the dot. So whenever this future is dropped,
+//! the next one knows whether a repetition could be a duplicate.
+//!
+//! Invariant: a submission ends only by a server's reply, by age, or because its
+//! account is gone.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::future::{self, Either};
+use model::account::{Account, MailServer};
+use model::draft::Envelope;
+use model::instant::Timestamp;
+use model::port::BoxFuture;
+use model::port::outbox::{Claim, Step};
+use model::port::smtp::{BeforeDot, Data, Delivery, SmtpError, SmtpSession};
+use model::port::store::StoreError;
+use model::submission::State;
+use tokio::sync::watch;
+
+use crate::delivery::couriers::{Courier, Couriers};
+use crate::delivery::verdict::{self, Outcome};
+use crate::delivery::{backoff, sent_copy};
+use crate::key::Owner;
+use crate::works::Works;
+
+/// What the account's queue has no place for comes back after about this.
+const TURNED_AWAY: Duration = Duration::from_secs(10);
+/// A verdict is so valuable that recording it is tried this often.
+const RECORDINGS: u32 = 10;
+/// Between those.
+const RECORDING_PAUSE: Duration = Duration::from_secs(2);
+
+/// A claim and what it takes to carry it out.
+#[derive(Debug)]
+pub(crate) struct Attempt<'a> {
+    works: &'a Works,
+    couriers: &'a Couriers,
+    claim: Claim,
+    stopping: watch::Receiver<bool>,
+}
+
+/// How it went, short of recording it.
+enum Ending {
+    /// To be recorded, with the time of the next attempt.
+    Outcome { outcome: Outcome, due: Timestamp },
+    /// The claim is another's now.
+    Lost,
+}
+
+impl<'a> Attempt<'a> {
+    pub(crate) fn new(
+        works: &'a Works,
+        couriers: &'a Couriers,
+        claim: Claim,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        Self { works, couriers, claim, stopping }
+    }
+
+    /// To the end. Says nothing: what became of it stands in the outbox.
+    pub(crate) async fn run(self) {
+        let owner =
+            Owner { tenant: self.claim.tenant.clone(), account: self.claim.account.clone() };
+        let Some(queued) = self.couriers.queue(&owner) else {
+            return self.put_back("many messages of the account are waiting", TURNED_AWAY).await;
+        };
+        let courier = queued.courier();
+        let Some((account, server)) = self.account().await else { return };
+        let permits = async {
+            let mine = courier.permits.acquire().await;
+            (mine, self.couriers.desks.acquire().await)
+        };
+        let Some(permits) = self.unless_stopping(permits).await else {
+            return self.put_back("the host is stopping", Duration::ZERO).await;
+        };
+        let ending = self.attempt(courier, &owner, &server).await;
+        drop(permits);
+        let Ending::Outcome { outcome, due } = ending else { return };
+        let had = self.claim.recipients.iter().any(|known| known.state == State::Sent);
+        let has = outcome.recipients.iter().any(|known| known.state == State::Sent);
+        if self.end(outcome, due).await && has && !had {
+            sent_copy::file(self.works, &account, &self.claim.raw).await;
+        }
+    }
+
+    /// The account as it is now; without one the attempt is over.
+    async fn account(&self) -> Option<(Account, MailServer)> {
+        let claim = &self.claim;
+        let found = self.works.ports.accounts.get(&claim.tenant, &claim.account).await;
+        match found {
+            Err(error) => {
+                tracing::error!(%error, "an account cannot be read");
+                self.put_back("the store did not answer", Duration::from_secs(60)).await;
+            }
+            Ok(None) => self.end_without("the account was deleted", State::Failed).await,
+            Ok(Some(account)) => match account.smtp.clone() {
+                Some(server) => return Some((account, server)),
+                None => self.end_without("the account has no SMTP server", State::Deferred).await,
+            },
+        }
+        None
+    }
+
+    async fn attempt(&self, courier: &Courier, owner: &Owner, server: &MailServer) -> Ending {
+        let claim = &self.claim;
+        let now = self.now();
+        let recipients = verdict::pending(&claim.recipients);
+        if recipients.is_empty() {
+            let outcome = Outcome { recipients: claim.recipients.clone(), last_error: None };
+            return Ending::Outcome { outcome, due: now };
+        }
+        let monotonic = self.works.ports.clock.monotonic();
+        if let Some(left) = courier.with_lockout(|lockout| lockout.left(monotonic)) {
+            let why = "the SMTP server refused the credentials several times and is left alone for a while";
+            return self.without_attempt(why, now.after(left));
+        }
+        let due = now.after(self.backoff());
+        // Policy for doubt: send again, and say that it may arrive twice.
+        let possible_duplicate =
+            claim.possible_duplicate || matches!(claim.found, State::DotSent | State::Uncertain);
+        if let Err(error) = self.record(Step::Dialing { due, possible_duplicate }).await {
+            return self.unrecorded(&error);
+        }
+        let envelope = Envelope { sender: claim.sender.clone(), recipients };
+        let answer = match courier.take_warm(server) {
+            Some(session) => match self.deliver(session, &envelope).await {
+                // It had gone cold. The dot was not sent, so a fresh session may try at once.
+                (Err(SmtpError::Lost(_) | SmtpError::Refused { .. }), _) => {
+                    self.connect_and_deliver(courier, owner, server, &envelope).await
+                }
+                answer => Some(answer),
+            },
+            None => self.connect_and_deliver(courier, owner, server, &envelope).await,
+        };
+        let Some((answer, session)) = answer else {
+            let why = "the host stopped before the message was sent";
+            return self.without_attempt(why, self.now());
+        };
+        if let Some(session) = session {
+            courier.keep_warm(session, server, self.works.ports.clock.monotonic());
+        }
+        let now = self.now();
+        let outcome = match &answer {
+            Err(SmtpError::Unrecorded(error @ StoreError::LostClaim)) => {
+                return self.unrecorded(error);
+            }
+            Ok(delivery) => {
+                verdict::delivered(&claim.recipients, &envelope.recipients, delivery, now)
+            }
+            Err(error) => verdict::broken_off(&claim.recipients, &envelope.recipients, error, now),
+        };
+        Ending::Outcome { outcome, due: due.max(now) }
+    }
+
+    /// None when the host stops before the session stands.
+    async fn connect_and_deliver(
+        &self,
+        courier: &Courier,
+        owner: &Owner,
+        server: &MailServer,
+        envelope: &Envelope,
+    ) -> Option<(Result<Delivery, SmtpError>, Option<Box<dyn SmtpSession>>)> {
+        let ports = &self.works.ports;
+        let credentials = match ports.accounts.credentials(&owner.tenant, &owner.account).await {
+            Ok(Some(credentials)) => credentials,
+            Ok(None) => return Some((Err(SmtpError::Protocol("there are no credentials")), None)),
+            Err(error) => return Some((Err(SmtpError::Unrecorded(error)), None)),
+        };
+        let connected = self.unless_stopping(ports.smtp.connect(server, &credentials)).await?;
+        let now = ports.clock.monotonic();
+        match connected {
+            Ok(session) => {
+                courier.with_lockout(|lockout| lockout.accepted());
+                Some(self.deliver(session, envelope).await)
+            }
+            Err(error) => {
+                if matches!(error, SmtpError::Credentials(_)) {
+                    courier.with_lockout(|lockout| lockout.refused(now));
+                }
+                Some((Err(error), None))
+            }
+        }
+    }
+
+    /// One transaction, and the session if it can go on.
+    async fn deliver(
+        &self,
+        mut session: Box<dyn SmtpSession>,
+        envelope: &Envelope,
+    ) -> (Result<Delivery, SmtpError>, Option<Box<dyn SmtpSession>>) {
+        let before_dot: BeforeDot<'_> = Box::new(|| Box::pin(self.record(Step::DotSent)));
+        let answer = session.deliver(envelope, &self.claim.raw, before_dot).await;
+        let usable = match &answer {
+            Ok(delivery) => !matches!(delivery.data, Data::Lost(_)),
+            Err(_) => false,
+        };
+        (answer, usable.then_some(session))
+    }
+
+    async fn unless_stopping<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut stopping = self.stopping.clone();
+        let stop = pin!(stopping.wait_for(|stopping| *stopping));
+        match future::select(pin!(work), stop).await {
+            Either::Left((value, _)) => Some(value),
+            Either::Right(_) => None,
+        }
+    }
+
+    fn without_attempt(&self, why: &str, due: Timestamp) -> Ending {
+        let recipients = &self.claim.recipients;
+        let outcome = verdict::without_attempt(recipients, State::Deferred, why, self.now());
+        Ending::Outcome { outcome, due }
+    }
+
+    /// A local failure says nothing about the message: its claim runs out, and it comes back.
+    fn unrecorded(&self, error: &StoreError) -> Ending {
+        match error {
+            StoreError::LostClaim => tracing::info!(id = %self.claim.id, "the claim was lost"),
+            StoreError::Exists | StoreError::Sealed | StoreError::Failed(_) => {
+                tracing::error!(id = %self.claim.id, %error, "an attempt cannot be recorded");
+            }
+        }
+        Ending::Lost
+    }
+
+    async fn end_without(&self, why: &str, state: State) {
+        let outcome = verdict::without_attempt(&self.claim.recipients, state, why, self.now());
+        let due = self.now().after(self.backoff());
+        self.end(outcome, due).await;
+    }
+
+    /// Back to the outbox, as if it had not been claimed.
+    async fn put_back(&self, why: &str, pause: Duration) {
+        let state = match self.claim.found {
+            State::DotSent | State::Uncertain => State::Uncertain,
+            State::Accepted | State::Claimed => State::Accepted,
+            State::Dialing
+            | State::Sent
+            | State::Deferred
+            | State::Failed
+            | State::Cancelled
+            | State::Expired => State::Deferred,
+        };
+        tracing::debug!(id = %self.claim.id, why, "a claim is put back");
+        let step = Step::Ended {
+            state,
+            recipients: self.claim.recipients.clone(),
+            due: self.now().after(pause),
+            last_error: None,
+        };
+        if let Err(error) = self.record(step).await {
+            self.unrecorded(&error);
+        }
+    }
+
+    /// Records the outcome; true when it is durable.
+    async fn end(&self, mut outcome: Outcome, due: Timestamp) -> bool {
+        let age = due.since(self.claim.created);
+        let mut state = outcome.state();
+        if !state.is_final() && age >= self.works.settings.give_up_after {
+            outcome.expire(self.now());
+            state = State::Expired;
+        }
+        for _ in 0..RECORDINGS {
+            let step = Step::Ended {
+                state,
+                recipients: outcome.recipients.clone(),
+                due,
+                last_error: outcome.last_error.clone(),
+            };
+            match self.record(step).await {
+                Ok(()) => return true,
+                Err(error @ StoreError::LostClaim) => {
+                    self.unrecorded(&error);
+                    return false;
+                }
+                Err(error) => tracing::error!(id = %self.claim.id, %error, "a verdict waits"),
+            }
+            self.works.ports.clock.sleep(RECORDING_PAUSE).await;
+        }
+        false
+    }
+
+    fn record(&self, step: Step) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.works.ports.outbox.record(&self.claim.id, self.claim.epoch, step)
+    }
+
+    fn backoff(&self) -> Duration {
+        let Works { ports, settings, .. } = self.works;
+        backoff::pause(&settings.backoff, self.claim.attempts, &*ports.entropy)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.works.ports.clock.now()
+    }
+}

@@ -1,0 +1,139 @@
+//! Who may deliver now, and over which session.
+//!
+//! A few deliveries for each account and some more in all. A session that just
+//! delivered waits a moment for the account's next message.
+//!
+//! Invariant: one account with a dead server holds a bounded share of the hands:
+//! what is beyond it goes back to the outbox.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use model::account::MailServer;
+use model::port::smtp::SmtpSession;
+use tokio::sync::Semaphore;
+
+use crate::key::Owner;
+use crate::lock::lock;
+use crate::lockout::Lockout;
+
+/// How many claims of one account may wait for its turn, for each that is under way.
+const WAITING: usize = 4;
+
+/// What deliveries share.
+#[derive(Debug)]
+pub(crate) struct Couriers {
+    /// Deliveries under way at once.
+    pub(crate) desks: Semaphore,
+    total: usize,
+    per_account: usize,
+    accounts: Mutex<HashMap<Owner, Arc<Courier>>>,
+}
+
+/// One account's share.
+#[derive(Debug)]
+pub(crate) struct Courier {
+    pub(crate) permits: Semaphore,
+    inside: Mutex<Inside>,
+}
+
+#[derive(Debug, Default)]
+struct Inside {
+    in_hand: usize,
+    lockout: Lockout,
+    warm: Option<Warm>,
+}
+
+#[derive(Debug)]
+struct Warm {
+    session: Box<dyn SmtpSession>,
+    server: MailServer,
+    since: Duration,
+}
+
+impl Couriers {
+    pub(crate) fn new(total: usize, per_account: usize) -> Self {
+        let (total, per_account) = (total.max(1), per_account.max(1));
+        Self { desks: Semaphore::new(total), total, per_account, accounts: Mutex::default() }
+    }
+
+    /// How many claims may be in hand, waiting ones among them.
+    pub(crate) fn hand(&self) -> usize {
+        self.total * 2
+    }
+
+    /// A place in the account's queue; none when it is full.
+    pub(crate) fn queue(&self, owner: &Owner) -> Option<Queued> {
+        let mut accounts = lock(&self.accounts);
+        let courier = accounts.entry(owner.clone()).or_insert_with(|| {
+            let permits = Semaphore::new(self.per_account);
+            Arc::new(Courier { permits, inside: Mutex::default() })
+        });
+        let mut inside = lock(&courier.inside);
+        if inside.in_hand >= self.per_account * (1 + WAITING) {
+            return None;
+        }
+        inside.in_hand += 1;
+        drop(inside);
+        Some(Queued(Arc::clone(courier)))
+    }
+
+    pub(crate) fn has_warm(&self) -> bool {
+        lock(&self.accounts).values().any(|courier| lock(&courier.inside).warm.is_some())
+    }
+
+    /// Sessions that have waited for `limit`; accounts with nothing to remember are dropped.
+    pub(crate) fn take_cold(&self, now: Duration, limit: Duration) -> Vec<Box<dyn SmtpSession>> {
+        let mut cold = Vec::new();
+        lock(&self.accounts).retain(|_, courier| {
+            let mut inside = lock(&courier.inside);
+            let taken = inside.warm.take_if(|warm| now.saturating_sub(warm.since) >= limit);
+            cold.extend(taken.map(|warm| warm.session));
+            inside.warm.is_some() || inside.in_hand > 0 || !inside.lockout.is_clear()
+        });
+        cold
+    }
+
+    pub(crate) fn take_all_warm(&self) -> Vec<Box<dyn SmtpSession>> {
+        self.take_cold(Duration::MAX, Duration::ZERO)
+    }
+}
+
+/// A place in an account's queue, free again when dropped.
+#[derive(Debug)]
+pub(crate) struct Queued(Arc<Courier>);
+
+impl Queued {
+    pub(crate) fn courier(&self) -> &Courier {
+        &self.0
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        lock(&self.0.inside).in_hand -= 1;
+    }
+}
+
+impl Courier {
+    /// The session that waits, when it is one to `server`.
+    pub(crate) fn take_warm(&self, server: &MailServer) -> Option<Box<dyn SmtpSession>> {
+        let warm = lock(&self.inside).warm.take()?;
+        (warm.server == *server).then_some(warm.session)
+    }
+
+    /// Lets a session wait; one that waited before is dropped.
+    pub(crate) fn keep_warm(
+        &self,
+        session: Box<dyn SmtpSession>,
+        server: &MailServer,
+        now: Duration,
+    ) {
+        lock(&self.inside).warm = Some(Warm { session, server: server.clone(), since: now });
+    }
+
+    pub(crate) fn with_lockout<T>(&self, work: impl FnOnce(&mut Lockout) -> T) -> T {
+        work(&mut lock(&self.inside).lockout)
+    }
+}

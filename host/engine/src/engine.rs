@@ -1,0 +1,249 @@
+//! The engine as others see it: capabilities, the outbox driver, and the few
+//! calls of the control plane.
+//!
+//! Every capability checks its scope here, in one place, before anything else.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use model::account::{Account, Credentials};
+use model::caller::{Caller, Grant, Scope};
+use model::draft::Draft;
+use model::ids::{AccountId, TenantId};
+use model::mailbox::Mailbox;
+use model::message::{FlagChange, MessageQuery, Moved, Page, Summary};
+use model::port::BoxFuture;
+use model::port::capabilities::{Capabilities, Message};
+use model::port::spool::Spool;
+use model::problem::{Code, Problem};
+use model::submission::{Entry, Receipt, State};
+
+use crate::changing;
+use crate::delivery;
+use crate::key::{AccountTag, Owner};
+use crate::listing;
+use crate::mailboxes;
+use crate::ports::Ports;
+use crate::problems;
+use crate::reading;
+use crate::settings::Settings;
+use crate::submitting;
+use crate::verify::{self, Verification};
+use crate::works::{self, Works};
+
+/// The policy of the product, over ports.
+pub struct Engine {
+    works: Arc<Works>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("settings", &self.works.settings).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Nothing runs until somebody calls.
+    #[must_use]
+    pub fn new(ports: Ports, settings: Settings) -> Arc<Self> {
+        Arc::new(Self { works: Arc::new(Works::new(ports, settings)) })
+    }
+
+    /// Delivers what was accepted, until `stop`; then makes no new claim, finishes the transactions
+    /// that are under way, and returns. Dropping it instead is as safe as a crash.
+    ///
+    /// Only one may run on a data directory: it begins by voiding every claim.
+    pub async fn deliver_forever(self: Arc<Self>, stop: impl Future<Output = ()> + Send) {
+        delivery::run(Arc::clone(&self.works), stop).await;
+    }
+
+    /// Logs in to the account's servers. Nothing is stored, and the lock-out is not touched.
+    pub async fn verify(&self, account: &Account, credentials: &Credentials) -> Verification {
+        verify::verify(&self.works, account, credentials).await
+    }
+
+    /// Closes the account's sessions and forgets what was cached and held against it. To be called
+    /// after an account was changed or deleted.
+    pub async fn forget(&self, tenant: &TenantId, account: &AccountId) {
+        let owner = Owner { tenant: tenant.clone(), account: account.clone() };
+        self.works.pool.forget(&owner).await;
+        match self.works.ports.accounts.get(tenant, account).await {
+            Ok(Some(account)) => self.works.cache.forget(Some(AccountTag::of(&account))),
+            // Its generation is not known any more, and its id may be used again.
+            Ok(None) | Err(_) => self.works.cache.forget(None),
+        }
+    }
+
+    /// Logs out every idle session.
+    pub async fn close(&self) {
+        self.works.pool.close().await;
+    }
+
+    async fn open(&self, caller: &Arc<Caller>, id: &str) -> Result<Grant, Problem> {
+        let missing = || Problem::new(Code::NoSuchAccount, "the token has no account with this id");
+        let id: AccountId = id.parse().map_err(|_| missing())?;
+        if !caller.may_open(&id) {
+            return Err(missing());
+        }
+        let found = self.works.ports.accounts.get(&caller.tenant, &id).await;
+        let account = found.map_err(problems::store)?.ok_or_else(missing)?;
+        // The store looks accounts up by tenant; a mistake there must not become a breach here.
+        if account.tenant != caller.tenant {
+            return Err(missing());
+        }
+        Ok(Grant { caller: Arc::clone(caller), account: Arc::new(account) })
+    }
+}
+
+fn denied<T>(keys: &[String], problem: &Problem) -> Vec<Result<T, Problem>> {
+    keys.iter().map(|_| Err(problem.clone())).collect()
+}
+
+impl Capabilities for Engine {
+    fn open_account<'a>(
+        &'a self,
+        caller: &'a Arc<Caller>,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Grant, Problem>> {
+        Box::pin(self.open(caller, id))
+    }
+
+    fn find_messages<'a>(
+        &'a self,
+        grant: &'a Grant,
+        query: MessageQuery,
+    ) -> BoxFuture<'a, Result<Page<Summary>, Problem>> {
+        Box::pin(async move {
+            listing::find(&self.works, works::allow(grant, Scope::Read)?, &query).await
+        })
+    }
+
+    fn open_message<'a>(
+        &'a self,
+        grant: &'a Grant,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Arc<dyn Message>, Problem>> {
+        Box::pin(async move {
+            works::allow(grant, Scope::Read)?;
+            reading::open(&self.works, &grant.account, key).await
+        })
+    }
+
+    fn change_flags<'a>(
+        &'a self,
+        grant: &'a Grant,
+        keys: &'a [String],
+        change: FlagChange,
+    ) -> BoxFuture<'a, Vec<Result<Vec<String>, Problem>>> {
+        Box::pin(async move {
+            match works::allow(grant, Scope::Change) {
+                Ok(account) => changing::change_flags(&self.works, account, keys, &change).await,
+                Err(problem) => denied(keys, &problem),
+            }
+        })
+    }
+
+    fn move_messages<'a>(
+        &'a self,
+        grant: &'a Grant,
+        keys: &'a [String],
+        mailbox: &'a str,
+    ) -> BoxFuture<'a, Vec<Result<Moved, Problem>>> {
+        Box::pin(async move {
+            match works::allow(grant, Scope::Change) {
+                Ok(account) => changing::move_to(&self.works, account, keys, mailbox).await,
+                Err(problem) => denied(keys, &problem),
+            }
+        })
+    }
+
+    fn copy_messages<'a>(
+        &'a self,
+        grant: &'a Grant,
+        keys: &'a [String],
+        mailbox: &'a str,
+    ) -> BoxFuture<'a, Vec<Result<Moved, Problem>>> {
+        Box::pin(async move {
+            match works::allow(grant, Scope::Change) {
+                Ok(account) => changing::copy_to(&self.works, account, keys, mailbox).await,
+                Err(problem) => denied(keys, &problem),
+            }
+        })
+    }
+
+    fn trash<'a>(
+        &'a self,
+        grant: &'a Grant,
+        keys: &'a [String],
+    ) -> BoxFuture<'a, Vec<Result<Moved, Problem>>> {
+        Box::pin(async move {
+            match works::allow(grant, Scope::Change) {
+                Ok(account) => changing::trash(&self.works, account, keys).await,
+                Err(problem) => denied(keys, &problem),
+            }
+        })
+    }
+
+    fn expunge_forever<'a>(
+        &'a self,
+        grant: &'a Grant,
+        keys: &'a [String],
+    ) -> BoxFuture<'a, Vec<Result<(), Problem>>> {
+        Box::pin(async move {
+            match works::allow(grant, Scope::Change) {
+                Ok(account) => changing::expunge_forever(&self.works, account, keys).await,
+                Err(problem) => denied(keys, &problem),
+            }
+        })
+    }
+
+    fn mailboxes<'a>(
+        &'a self,
+        grant: &'a Grant,
+        with_counters: bool,
+    ) -> BoxFuture<'a, Result<Vec<Mailbox>, Problem>> {
+        Box::pin(async move {
+            let account = works::allow(grant, Scope::Read)?;
+            mailboxes::all(&self.works, account, with_counters).await
+        })
+    }
+
+    fn submit<'a>(
+        &'a self,
+        grant: &'a Grant,
+        draft: Draft,
+    ) -> BoxFuture<'a, Result<Receipt, Problem>> {
+        Box::pin(async move {
+            let account = works::allow(grant, Scope::Send)?;
+            submitting::submit(&self.works, &grant.caller, account, draft).await
+        })
+    }
+
+    fn submission<'a>(
+        &'a self,
+        grant: &'a Grant,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Entry, Problem>> {
+        Box::pin(async move {
+            submitting::get(&self.works, works::allow(grant, Scope::Send)?, id).await
+        })
+    }
+
+    fn submissions<'a>(
+        &'a self,
+        grant: &'a Grant,
+        states: &'a [State],
+        cursor: Option<&'a str>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Page<Entry>, Problem>> {
+        Box::pin(async move {
+            let account = works::allow(grant, Scope::Send)?;
+            submitting::find(&self.works, account, states, cursor, limit).await
+        })
+    }
+
+    fn spool(&self, caller: &Caller) -> Result<Box<dyn Spool>, Problem> {
+        self.works.ports.spools.create(Some(&caller.tenant)).map_err(problems::spool)
+    }
+}

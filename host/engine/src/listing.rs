@@ -1,0 +1,187 @@
+//! A page of a mailbox, newest first, without an index of our own.
+//!
+//! Sequence numbers lead to the rows, UIDs say which they are: a page is
+//! `FETCH lo:hi (UID FLAGS)` from the top or from the cursor's hint downwards,
+//! and a second FETCH only for what the cache does not know. A mailbox of a
+//! million messages costs what one of fifty does.
+//!
+//! Invariant: rows come in falling UID order and all below the cursor's anchor,
+//! so no row is repeated, and none that stays in the mailbox is left out.
+//! Within plain FETCH a server may not renumber (RFC 9051 §7.5.1); whatever
+//! renumbers between pages only lowers sequence numbers, so going down from the
+//! hint misses nothing.
+
+use std::collections::BTreeMap;
+
+use model::account::Account;
+use model::mailbox::MailboxName;
+use model::message::{MessageQuery, Page, Stored, Summary};
+use model::port::imap::{FetchItem, FetchRow, Messages};
+use model::problem::{Code, Problem};
+
+use crate::cursor::Cursor;
+use crate::key::{AccountTag, Place};
+use crate::mailboxes;
+use crate::pool::lease::Lease;
+use crate::problems;
+use crate::rows::{self, Wanted};
+use crate::works::Works;
+
+/// The most rows of a page.
+const MOST: u32 = 100;
+/// The most sequence numbers that one FETCH of flags goes through in search of the anchor.
+const LONGEST_STRIDE: u32 = 2_000;
+
+/// One page.
+pub(crate) async fn find(
+    works: &Works,
+    account: &Account,
+    query: &MessageQuery,
+) -> Result<Page<Summary>, Problem> {
+    if !(1..=MOST).contains(&query.limit) {
+        let detail = format!("`limit` is 1 to {MOST}");
+        return Err(Problem::new(Code::InvalidQuery, detail));
+    }
+    let mailbox = mailboxes::resolve(works, account, &query.mailbox).await?;
+    let tag = AccountTag::of(account);
+    let cursor = match &query.cursor {
+        None => None,
+        Some(text) => Some(
+            Cursor::decode(text)
+                .filter(|cursor| cursor.tag == tag && cursor.mailbox == mailbox)
+                .ok_or_else(problems::invalid_cursor)?,
+        ),
+    };
+    let mut lease = works.pool.lease(account, Some(&mailbox)).await?;
+    let listing = Listing { works, tag, mailbox: &mailbox, cursor, query };
+    let answer = listing.page(&mut lease).await;
+    lease.keep();
+    answer
+}
+
+struct Listing<'a> {
+    works: &'a Works,
+    tag: AccountTag,
+    mailbox: &'a MailboxName,
+    cursor: Option<Cursor>,
+    query: &'a MessageQuery,
+}
+
+/// Flags by UID, with the sequence number at the time.
+type Found = BTreeMap<u32, (u32, Vec<String>)>;
+
+impl Listing<'_> {
+    async fn page(&self, lease: &mut Lease) -> Result<Page<Summary>, Problem> {
+        let selected = mailboxes::enter(lease, self.mailbox).await?;
+        if let Some(cursor) = &self.cursor
+            && cursor.uid_validity != selected.uid_validity
+        {
+            return Err(problems::invalid_cursor());
+        }
+        let found = self.collect(lease, selected.exists).await?;
+        let end = found.first_key_value().map(|(uid, (sequence, _))| (*uid, sequence - 1));
+        let next_cursor = end.filter(|(_, hint)| *hint > 0).map(|(anchor, hint)| {
+            Cursor {
+                tag: self.tag,
+                mailbox: self.mailbox.clone(),
+                uid_validity: selected.uid_validity,
+                anchor,
+                hint,
+            }
+            .encode()
+        });
+        let rows = self.rows(lease, found, selected.uid_validity).await?;
+        Ok(Page { rows, next_cursor })
+    }
+
+    /// The highest UIDs below the anchor, at most `limit`.
+    async fn collect(&self, lease: &mut Lease, exists: u32) -> Result<Found, Problem> {
+        let limit = self.query.limit as usize;
+        let mut found = Found::new();
+        let mut high = self.cursor.as_ref().map_or(exists, |cursor| cursor.hint.min(exists));
+        let mut stride = self.query.limit;
+        while found.len() < limit && high > 0 {
+            let low = high.saturating_sub(stride - 1).max(1);
+            let before = found.len();
+            self.gather(lease, low, high, &mut found).await?;
+            // Nothing but expunged or newer mail up here: take longer steps.
+            stride = if found.len() == before {
+                stride.saturating_mul(2).min(LONGEST_STRIDE)
+            } else {
+                self.query.limit
+            };
+            high = low - 1;
+        }
+        // Mail that came while we read belongs to the first page.
+        let now = lease.exists();
+        if self.cursor.is_none() && now > exists {
+            let low = now.saturating_sub(self.query.limit - 1).max(exists + 1);
+            self.gather(lease, low, now, &mut found).await?;
+        }
+        while found.len() > limit {
+            found.pop_first();
+        }
+        Ok(found)
+    }
+
+    async fn gather(
+        &self,
+        lease: &mut Lease,
+        low: u32,
+        high: u32,
+        found: &mut Found,
+    ) -> Result<(), Problem> {
+        let anchor = self.cursor.as_ref().map_or(u32::MAX, |cursor| cursor.anchor);
+        let rows = lease.fetch(&Messages::Sequence(low..=high), &[FetchItem::Flags]).await?;
+        // Servers may add rows that nobody asked for (RFC 9051 §7.5.2).
+        let asked = |row: &FetchRow| (low..=high).contains(&row.sequence);
+        let below = |row: &FetchRow| self.cursor.is_none() || row.uid < anchor;
+        for row in rows.into_iter().filter(|row| asked(row) && below(row)) {
+            found.insert(row.uid, (row.sequence, row.flags.unwrap_or_default()));
+        }
+        Ok(())
+    }
+
+    async fn rows(
+        &self,
+        lease: &mut Lease,
+        found: Found,
+        uid_validity: u32,
+    ) -> Result<Vec<Summary>, Problem> {
+        let place =
+            |uid: u32| Place { tag: self.tag, mailbox: self.mailbox.clone(), uid_validity, uid };
+        let uids: Vec<u32> = found.keys().rev().copied().collect();
+        let wanted = Wanted {
+            sketch: self.query.preview || self.query.attachments,
+            places: uids.iter().map(|uid| place(*uid)).collect(),
+        };
+        let known = rows::known(self.works, lease, wanted).await?;
+        let name = self.mailbox.decoded();
+        let mut rows = Vec::with_capacity(found.len());
+        for (uid, (_, keywords)) in found.into_iter().rev() {
+            // Expunged between the two fetches: no row.
+            let Some(known) = known.get(&uid) else { continue };
+            let stored = Stored {
+                key: place(uid).key(),
+                mailbox: name.clone(),
+                uid,
+                received: known.received,
+                keywords,
+            };
+            let sketch = known.sketch.as_ref();
+            rows.push(Summary {
+                stored: Some(stored),
+                facts: known.facts.clone().unwrap_or_default(),
+                size: known.size,
+                preview: sketch
+                    .filter(|_| self.query.preview)
+                    .and_then(|sketch| sketch.preview.clone()),
+                has_attachments: sketch
+                    .filter(|_| self.query.attachments)
+                    .map(|sketch| sketch.has_attachments),
+                unparsed: known.facts.is_none(),
+            });
+        }
+        Ok(rows)
+    }
+}

@@ -1,0 +1,252 @@
+//! A session in the hands of one request.
+//!
+//! A session that lay idle may be dead without anybody knowing. Only its first
+//! command can find that out, and only commands that change nothing are then
+//! sent again, once, on a new session: after a lost answer to a STORE or MOVE
+//! nobody knows what happened, so that is said instead.
+//!
+//! Invariant: after any error but NO the session is never used again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::mailbox::{Counters, Mailbox, MailboxName};
+use model::message::{Flag, FlagChange};
+use model::octets::Octets;
+use model::port::imap::{
+    AppendUid, CopyUid, FetchItem, FetchRow, ImapError, ImapSession, Messages, Selected, UidFlags,
+};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::pool::SessionError;
+use crate::pool::room::{Room, Synced};
+
+/// One session. Give it back with [`Lease::keep`].
+#[derive(Debug)]
+pub(crate) struct Lease {
+    session: Box<dyn ImapSession>,
+    /// It lay idle, and has not answered since.
+    doubtful: bool,
+    broken: bool,
+    synced: Synced,
+    freshness: Duration,
+    room: Arc<Room>,
+    // Last, so that the session is closed before another may open.
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Lease {
+    pub(crate) fn fresh(
+        room: Arc<Room>,
+        permit: OwnedSemaphorePermit,
+        session: Box<dyn ImapSession>,
+        freshness: Duration,
+    ) -> Self {
+        let synced = room.present();
+        Self { session, doubtful: false, broken: false, synced, freshness, room, _permit: permit }
+    }
+
+    pub(crate) fn reused(
+        room: Arc<Room>,
+        permit: OwnedSemaphorePermit,
+        session: Box<dyn ImapSession>,
+        synced: Synced,
+        freshness: Duration,
+    ) -> Self {
+        Self { session, doubtful: true, broken: false, synced, freshness, room, _permit: permit }
+    }
+
+    /// Back to the pool, unless an error spoilt it.
+    pub(crate) fn keep(self) {
+        if !self.broken {
+            self.room.put(self.session, self.synced);
+        }
+    }
+
+    /// Number of messages in the selected mailbox, as far as the server told.
+    pub(crate) fn exists(&self) -> u32 {
+        self.session.selected().map_or(0, |selected| selected.exists)
+    }
+
+    /// Makes `mailbox` the selected one, with news no older than the pool's freshness.
+    pub(crate) async fn enter(&mut self, mailbox: &MailboxName) -> Result<Selected, SessionError> {
+        let here = |session: &dyn ImapSession| {
+            session.selected().filter(|selected| selected.mailbox == *mailbox).cloned()
+        };
+        if let Some(selected) = here(&*self.session) {
+            if self.room.is_current(self.synced, self.freshness) {
+                return Ok(selected);
+            }
+            let present = self.room.present();
+            let answer = self.session.noop().await;
+            match self.judge(answer)? {
+                Verdict::Answered(()) => {
+                    self.synced = present;
+                    if let Some(selected) = here(&*self.session) {
+                        return Ok(selected);
+                    }
+                }
+                Verdict::Dead => self.renew().await?,
+            }
+        }
+        self.select(mailbox).await
+    }
+
+    async fn select(&mut self, mailbox: &MailboxName) -> Result<Selected, SessionError> {
+        let present = self.room.present();
+        let answer = self.session.select(mailbox).await;
+        let selected = match self.judge(answer)? {
+            Verdict::Answered(selected) => selected,
+            Verdict::Dead => {
+                self.renew().await?;
+                let answer = self.session.select(mailbox).await;
+                self.last(answer)?
+            }
+        };
+        self.synced = present;
+        Ok(selected)
+    }
+
+    /// FETCH, in the mailbox that was entered.
+    pub(crate) async fn fetch(
+        &mut self,
+        messages: &Messages,
+        items: &[FetchItem],
+    ) -> Result<Vec<FetchRow>, SessionError> {
+        let before = self.session.selected().cloned();
+        let answer = self.session.fetch(messages, items).await;
+        match self.judge(answer)? {
+            Verdict::Answered(rows) => Ok(rows),
+            Verdict::Dead => {
+                self.renew().await?;
+                if let Some(before) = before {
+                    let selected = self.select(&before.mailbox).await?;
+                    if selected.uid_validity != before.uid_validity {
+                        let text = "the mailbox was renumbered meanwhile";
+                        return self.last(Err(ImapError::Protocol(text)));
+                    }
+                }
+                let answer = self.session.fetch(messages, items).await;
+                self.last(answer)
+            }
+        }
+    }
+
+    /// LIST.
+    pub(crate) async fn list(&mut self) -> Result<Vec<Mailbox>, SessionError> {
+        let answer = self.session.list().await;
+        match self.judge(answer)? {
+            Verdict::Answered(mailboxes) => Ok(mailboxes),
+            Verdict::Dead => {
+                self.renew().await?;
+                let answer = self.session.list().await;
+                self.last(answer)
+            }
+        }
+    }
+
+    /// STATUS.
+    pub(crate) async fn counters(
+        &mut self,
+        mailbox: &MailboxName,
+    ) -> Result<Counters, SessionError> {
+        let answer = self.session.counters(mailbox).await;
+        match self.judge(answer)? {
+            Verdict::Answered(counters) => Ok(counters),
+            Verdict::Dead => {
+                self.renew().await?;
+                let answer = self.session.counters(mailbox).await;
+                self.last(answer)
+            }
+        }
+    }
+
+    /// UID STORE. Never sent twice.
+    pub(crate) async fn store(
+        &mut self,
+        uids: &[u32],
+        change: &FlagChange,
+    ) -> Result<Vec<UidFlags>, SessionError> {
+        self.note_change();
+        let answer = self.session.store(uids, change).await;
+        self.last(answer)
+    }
+
+    /// UID MOVE. Never sent twice.
+    pub(crate) async fn move_to(
+        &mut self,
+        uids: &[u32],
+        mailbox: &MailboxName,
+    ) -> Result<Option<CopyUid>, SessionError> {
+        self.note_change();
+        let answer = self.session.move_to(uids, mailbox).await;
+        self.last(answer)
+    }
+
+    /// UID COPY. Never sent twice.
+    pub(crate) async fn copy_to(
+        &mut self,
+        uids: &[u32],
+        mailbox: &MailboxName,
+    ) -> Result<Option<CopyUid>, SessionError> {
+        self.note_change();
+        let answer = self.session.copy_to(uids, mailbox).await;
+        self.last(answer)
+    }
+
+    /// UID EXPUNGE. Never sent twice.
+    pub(crate) async fn expunge_forever(&mut self, uids: &[u32]) -> Result<(), SessionError> {
+        self.note_change();
+        let answer = self.session.expunge_forever(uids).await;
+        self.last(answer)
+    }
+
+    /// APPEND. Never sent twice.
+    pub(crate) async fn append(
+        &mut self,
+        mailbox: &MailboxName,
+        flags: &[Flag],
+        raw: &Octets,
+    ) -> Result<Option<AppendUid>, SessionError> {
+        self.note_change();
+        let answer = self.session.append(mailbox, flags, raw).await;
+        self.last(answer)
+    }
+
+    /// Before the command, so that an answer that is lost counts as a change too.
+    fn note_change(&mut self) {
+        self.synced = self.room.note_change(self.synced);
+    }
+
+    async fn renew(&mut self) -> Result<(), SessionError> {
+        self.session = self.room.connect().await.map_err(SessionError::NoSession)?;
+        self.broken = false;
+        self.synced = self.room.present();
+        Ok(())
+    }
+
+    /// An answer, or the news that the session was dead before it was asked.
+    fn judge<T>(&mut self, answer: Result<T, ImapError>) -> Result<Verdict<T>, SessionError> {
+        let was_doubtful = self.doubtful;
+        match self.last(answer) {
+            Ok(value) => Ok(Verdict::Answered(value)),
+            Err(SessionError::Command(ImapError::Lost(_) | ImapError::Bad { .. }))
+                if was_doubtful =>
+            {
+                Ok(Verdict::Dead)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn last<T>(&mut self, answer: Result<T, ImapError>) -> Result<T, SessionError> {
+        self.doubtful = false;
+        self.broken = !matches!(answer, Ok(_) | Err(ImapError::No { .. }));
+        answer.map_err(SessionError::Command)
+    }
+}
+
+enum Verdict<T> {
+    Answered(T),
+    Dead,
+}

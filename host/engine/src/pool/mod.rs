@@ -1,0 +1,151 @@
+//! IMAP sessions of every account: few, reused, and never shared.
+//!
+//! A mail server counts connections for each user, so an account has at most n
+//! sessions, and callers wait for one. A session keeps its mailbox selected and
+//! goes to whoever wants that mailbox next.
+//!
+//! Invariant: a session comes back only by [`Lease::keep`], after its last
+//! command was answered. A request that is dropped half-way takes its session
+//! with it, because the port is not cancel-safe.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::future::{self, Either};
+use model::account::{Account, MailServer};
+use model::mailbox::MailboxName;
+use model::port::imap::{ImapError, ImapSession};
+use model::problem::{Code, Problem};
+use tokio::sync::Semaphore;
+
+use crate::key::Owner;
+use crate::lock::lock;
+use crate::pool::lease::Lease;
+use crate::pool::room::{Idle, Room};
+use crate::ports::Ports;
+use crate::problems;
+use crate::settings::Settings;
+
+pub(crate) mod room;
+pub(crate) mod lease;
+
+/// The rooms of every account that was used lately.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    ports: Ports,
+    settings: Settings,
+    rooms: Mutex<HashMap<Owner, Arc<Room>>>,
+}
+
+impl Pool {
+    pub(crate) fn new(ports: Ports, settings: Settings) -> Self {
+        Self { ports, settings, rooms: Mutex::new(HashMap::new()) }
+    }
+
+    /// A session for one request, best with `mailbox` selected. Waits while all are in use.
+    pub(crate) async fn lease(
+        &self,
+        account: &Account,
+        mailbox: Option<&MailboxName>,
+    ) -> Result<Lease, Problem> {
+        let room = self.room(account)?;
+        room.check_lockout()?;
+        let acquired = Arc::clone(&room.permits).acquire_owned();
+        let expired = self.ports.clock.sleep(self.settings.session_wait);
+        let permit = match future::select(std::pin::pin!(acquired), expired).await {
+            Either::Left((permit, _)) => permit.map_err(|_| closed())?,
+            Either::Right(((), _)) => return Err(busy()),
+        };
+        let lease = match room.take(mailbox, self.settings.session_idle) {
+            Some(Idle { session, synced, .. }) => {
+                Lease::reused(room, permit, session, synced, self.settings.freshness)
+            }
+            None => {
+                let session = room.connect().await?;
+                Lease::fresh(room, permit, session, self.settings.freshness)
+            }
+        };
+        Ok(lease)
+    }
+
+    /// What is remembered about the account besides sessions.
+    pub(crate) fn room(&self, account: &Account) -> Result<Arc<Room>, Problem> {
+        let server = account.imap.as_ref().ok_or_else(|| {
+            Problem::new(Code::NotConfigured, "the account has no IMAP server to read from")
+        })?;
+        let owner = Owner::of(account);
+        let mut rooms = lock(&self.rooms);
+        if let Some(room) = rooms.get(&owner)
+            && room.serves(server, account.generation)
+        {
+            return Ok(Arc::clone(room));
+        }
+        let room = Arc::new(self.build(owner.clone(), server, account.generation));
+        rooms.insert(owner, Arc::clone(&room));
+        Ok(room)
+    }
+
+    fn build(&self, owner: Owner, server: &MailServer, generation: u32) -> Room {
+        let permits = Arc::new(Semaphore::new(self.settings.sessions_per_account.max(1)));
+        Room::new(owner, server.clone(), generation, permits, self.ports.clone())
+    }
+
+    /// Closes the sessions of one account; those in use end with their request.
+    pub(crate) async fn forget(&self, owner: &Owner) {
+        let room = lock(&self.rooms).remove(owner);
+        if let Some(room) = room {
+            logout(room.close()).await;
+        }
+    }
+
+    /// Closes every session that nobody uses.
+    pub(crate) async fn close(&self) {
+        let rooms: Vec<Arc<Room>> = lock(&self.rooms).drain().map(|(_, room)| room).collect();
+        logout(rooms.iter().flat_map(|room| room.close()).collect()).await;
+    }
+
+    /// Takes out the sessions that were idle for too long; the caller logs them out.
+    pub(crate) fn stale(&self) -> Vec<Box<dyn ImapSession>> {
+        let mut stale = Vec::new();
+        lock(&self.rooms).retain(|_, room| {
+            stale.extend(room.stale(self.settings.session_idle));
+            !room.is_spent() || Arc::strong_count(room) > 1
+        });
+        stale
+    }
+}
+
+/// Says goodbye to all at once; each takes a second at most.
+pub(crate) async fn logout(sessions: Vec<Box<dyn ImapSession>>) {
+    future::join_all(sessions.into_iter().map(ImapSession::logout)).await;
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SessionError {
+    /// There is no session.
+    #[error("no session")]
+    NoSession(#[source] Problem),
+    /// The server, or the way to it.
+    #[error("the command failed")]
+    Command(#[source] ImapError),
+}
+
+impl From<SessionError> for Problem {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::NoSession(problem) => problem,
+            SessionError::Command(error) => problems::imap(error),
+        }
+    }
+}
+
+fn busy() -> Problem {
+    Problem::new(Code::TooManyRequests, "all sessions of the account are in use")
+        .with_retry_after(Duration::from_secs(5))
+}
+
+fn closed() -> Problem {
+    Problem::new(Code::Unavailable, "the account's sessions are being closed")
+}

@@ -1,0 +1,198 @@
+//! What one account's sessions share: permits, the idle ones, the lock-out, and
+//! the last list of mailboxes.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use model::account::MailServer;
+use model::mailbox::{Mailbox, MailboxName};
+use model::port::imap::{ImapError, ImapSession};
+use model::problem::{Code, Problem};
+use tokio::sync::Semaphore;
+
+use crate::key::Owner;
+use crate::lock::lock;
+use crate::lockout::Lockout;
+use crate::ports::Ports;
+use crate::problems;
+
+/// One account at one IMAP server.
+#[derive(Debug)]
+pub(crate) struct Room {
+    owner: Owner,
+    server: MailServer,
+    generation: u32,
+    ports: Ports,
+    pub(crate) permits: Arc<Semaphore>,
+    inside: Mutex<Inside>,
+}
+
+#[derive(Debug, Default)]
+struct Inside {
+    closed: bool,
+    /// The most recently used stands last.
+    idle: Vec<Idle>,
+    lockout: Lockout,
+    /// How often our sessions changed something, which the others have not seen at first.
+    changes: u64,
+    mailboxes: Option<(Duration, Arc<Vec<Mailbox>>)>,
+}
+
+/// A session that nobody uses.
+#[derive(Debug)]
+pub(crate) struct Idle {
+    pub(crate) session: Box<dyn ImapSession>,
+    /// Since when.
+    pub(crate) since: Duration,
+    /// When the server last told it what is new.
+    pub(crate) synced: Synced,
+}
+
+/// How much of the present a session knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Synced {
+    /// Monotonic.
+    pub(crate) at: Duration,
+    /// The count of our own changes then.
+    pub(crate) changes: u64,
+}
+
+impl Room {
+    pub(crate) fn new(
+        owner: Owner,
+        server: MailServer,
+        generation: u32,
+        permits: Arc<Semaphore>,
+        ports: Ports,
+    ) -> Self {
+        Self { owner, server, generation, ports, permits, inside: Mutex::default() }
+    }
+
+    pub(crate) fn serves(&self, server: &MailServer, generation: u32) -> bool {
+        self.server == *server && self.generation == generation
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.ports.clock.monotonic()
+    }
+
+    pub(crate) fn check_lockout(&self) -> Result<(), Problem> {
+        match lock(&self.inside).lockout.left(self.now()) {
+            Some(left) => Err(problems::locked_out(left)),
+            None => Ok(()),
+        }
+    }
+
+    /// Logs in once more.
+    pub(crate) async fn connect(&self) -> Result<Box<dyn ImapSession>, Problem> {
+        self.check_lockout()?;
+        let Owner { tenant, account } = &self.owner;
+        let credentials = self.ports.accounts.credentials(tenant, account).await;
+        let credentials = credentials.map_err(problems::store)?.ok_or_else(|| {
+            Problem::new(Code::NoSuchAccount, "the account was deleted meanwhile")
+        })?;
+        let connected = self.ports.imap.connect(&self.server, &credentials).await;
+        let now = self.now();
+        let lockout = &mut lock(&self.inside).lockout;
+        match &connected {
+            Ok(_) => lockout.accepted(),
+            Err(ImapError::Credentials { .. }) => lockout.refused(now),
+            Err(
+                ImapError::Dial(_)
+                | ImapError::NoTls
+                | ImapError::No { .. }
+                | ImapError::Bad { .. }
+                | ImapError::Lost(_)
+                | ImapError::Timeout
+                | ImapError::Protocol(_)
+                | ImapError::Unsupported(_),
+            ) => {}
+        }
+        connected.map_err(problems::imap_login)
+    }
+
+    /// The idle session that has `mailbox` selected, else the one that was used longest ago. Those
+    /// past `session_idle` are dropped: the server has probably hung up.
+    pub(crate) fn take(
+        &self,
+        mailbox: Option<&MailboxName>,
+        session_idle: Duration,
+    ) -> Option<Idle> {
+        let now = self.now();
+        let mut inside = lock(&self.inside);
+        inside.idle.retain(|idle| now.saturating_sub(idle.since) < session_idle);
+        if inside.idle.is_empty() {
+            return None;
+        }
+        let fits = |idle: &Idle| {
+            mailbox.is_some()
+                && idle.session.selected().map(|selected| &selected.mailbox) == mailbox
+        };
+        let position = inside.idle.iter().rposition(fits).unwrap_or(0);
+        Some(inside.idle.remove(position))
+    }
+
+    /// Takes a session back; drops it when the account is closed.
+    pub(crate) fn put(&self, session: Box<dyn ImapSession>, synced: Synced) {
+        let since = self.now();
+        let mut inside = lock(&self.inside);
+        if !inside.closed {
+            inside.idle.push(Idle { session, since, synced });
+        }
+    }
+
+    /// From now on nothing comes back.
+    pub(crate) fn close(&self) -> Vec<Box<dyn ImapSession>> {
+        let mut inside = lock(&self.inside);
+        inside.closed = true;
+        inside.idle.drain(..).map(|idle| idle.session).collect()
+    }
+
+    /// Takes out what was idle for longer than `limit`.
+    pub(crate) fn stale(&self, limit: Duration) -> Vec<Box<dyn ImapSession>> {
+        let now = self.now();
+        lock(&self.inside)
+            .idle
+            .extract_if(.., |idle| now.saturating_sub(idle.since) >= limit)
+            .map(|idle| idle.session)
+            .collect()
+    }
+
+    /// Nothing is remembered that is worth keeping.
+    pub(crate) fn is_spent(&self) -> bool {
+        let inside = lock(&self.inside);
+        inside.idle.is_empty() && inside.lockout.is_clear()
+    }
+
+    /// What a session knows that is synced right now.
+    pub(crate) fn present(&self) -> Synced {
+        Synced { at: self.now(), changes: lock(&self.inside).changes }
+    }
+
+    /// A session that was at `synced` changed something. The session itself need not ask what.
+    pub(crate) fn note_change(&self, synced: Synced) -> Synced {
+        let mut inside = lock(&self.inside);
+        let up_to_date = synced.changes == inside.changes;
+        inside.changes += 1;
+        let changes = if up_to_date { inside.changes } else { synced.changes };
+        Synced { changes, ..synced }
+    }
+
+    /// The session has seen every change of ours, and all that is older than `freshness`.
+    pub(crate) fn is_current(&self, synced: Synced, freshness: Duration) -> bool {
+        synced.changes == lock(&self.inside).changes
+            && self.now().saturating_sub(synced.at) < freshness
+    }
+
+    /// The list of mailboxes, when it is younger than `limit`.
+    pub(crate) fn mailboxes(&self, limit: Duration) -> Option<Arc<Vec<Mailbox>>> {
+        let inside = lock(&self.inside);
+        let (at, mailboxes) = inside.mailboxes.as_ref()?;
+        (self.now().saturating_sub(*at) < limit).then(|| Arc::clone(mailboxes))
+    }
+
+    pub(crate) fn learn_mailboxes(&self, mailboxes: &Arc<Vec<Mailbox>>) {
+        let now = self.now();
+        lock(&self.inside).mailboxes = Some((now, Arc::clone(mailboxes)));
+    }
+}

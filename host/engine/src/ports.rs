@@ -1,0 +1,32 @@
+//! Everything that the engine may reach: no socket, no disk, no clock of its own.
+
+use std::sync::Arc;
+
+use model::port::accounts::Accounts;
+use model::port::clock::{Clock, Entropy};
+use model::port::imap::ImapConnect;
+use model::port::mime::Mime;
+use model::port::outbox::Outbox;
+use model::port::smtp::SmtpConnect;
+use model::port::spool::Spools;
+
+/// One implementation of each port.
+#[derive(Clone, Debug)]
+pub struct Ports {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub entropy: Arc<dyn Entropy>,
+    /// Reading mail.
+    pub imap: Arc<dyn ImapConnect>,
+    /// Sending mail.
+    pub smtp: Arc<dyn SmtpConnect>,
+    /// The parser and writer of mail.
+    pub mime: Arc<dyn Mime>,
+    /// What was accepted for sending.
+    pub outbox: Arc<dyn Outbox>,
+    /// Accounts and their sealed credentials.
+    pub accounts: Arc<dyn Accounts>,
+    /// Places for uploads.
+    pub spools: Arc<dyn Spools>,
+}

@@ -1,0 +1,260 @@
+//! From every layer's story to the one table of problem codes.
+//!
+//! No `_` arm anywhere: a new error must choose its code here. Details name
+//! neither hosts nor logins, since they pass through components.
+//!
+//! Invariant: only a server's own words go into `upstream`.
+
+use std::time::Duration;
+
+use model::caller::Scope;
+use model::port::dial::{DialError, TlsFault};
+use model::port::imap::{ImapError, NoCode};
+use model::port::mime::MimeError;
+use model::port::smtp::{Reply, SmtpError};
+use model::port::spool::SpoolError;
+use model::port::store::StoreError;
+use model::problem::{Code, Problem, Protocol, Upstream, printable};
+
+/// The token lacks `scope`.
+pub(crate) fn forbidden(scope: Scope) -> Problem {
+    Problem::new(Code::Forbidden, format!("the token needs the scope `{scope}`"))
+        .with_extra("scope", scope.as_str())
+}
+
+/// Gone, another account's, or never an id at all: the three look alike, so that ids cannot be probed.
+pub(crate) fn no_such_message() -> Problem {
+    Problem::new(Code::NoSuchMessage, "the account has no message with this id")
+}
+
+/// The mailbox was renumbered.
+pub(crate) fn stale_message() -> Problem {
+    Problem::new(
+        Code::StaleMessageId,
+        "the mail server renumbered the mailbox; list it again for new ids",
+    )
+}
+
+/// No mailbox of that name.
+pub(crate) fn no_such_mailbox(name: &str) -> Problem {
+    Problem::new(Code::NoSuchMailbox, format!("the account has no mailbox {:?}", printable(name)))
+}
+
+/// Not a cursor of this list.
+pub(crate) fn invalid_cursor() -> Problem {
+    Problem::new(
+        Code::InvalidCursor,
+        "the cursor belongs to another list, or the mailbox was renumbered; start without one",
+    )
+}
+
+/// The login failed so often that the server is left alone for a while.
+pub(crate) fn locked_out(left: Duration) -> Problem {
+    Problem::new(
+        Code::CredentialsRefused,
+        "the mail server refused the credentials several times in a row and is not asked again yet",
+    )
+    .with_retry_after(left)
+}
+
+/// What an IMAP command met.
+pub(crate) fn imap(error: ImapError) -> Problem {
+    let upstream = |reply: &str| said(Protocol::Imap, reply, None);
+    let (code, heard) = match &error {
+        ImapError::Dial(_) => (Code::UpstreamUnreachable, None),
+        ImapError::Credentials { reply } => (Code::CredentialsRefused, upstream(reply)),
+        ImapError::NoTls => (Code::TlsUnavailable, None),
+        ImapError::No { code, reply } => (
+            match code {
+                NoCode::NoSuchMailbox => Code::NoSuchMailbox,
+                NoCode::OverQuota => Code::OverQuota,
+                NoCode::Busy => Code::UpstreamBusy,
+                NoCode::Other => Code::UpstreamRefused,
+            },
+            upstream(reply),
+        ),
+        ImapError::Bad { reply } => (Code::UpstreamRefused, upstream(reply)),
+        ImapError::Lost(_) => (Code::UpstreamUnreachable, None),
+        ImapError::Timeout => (Code::UpstreamTimeout, None),
+        ImapError::Protocol(_) => (Code::UpstreamMisbehaved, None),
+        ImapError::Unsupported(_) => (Code::UpstreamUnsupported, None),
+    };
+    match error {
+        ImapError::Dial(dial) => self::dial(dial, "IMAP"),
+        ImapError::Credentials { .. }
+        | ImapError::NoTls
+        | ImapError::No { .. }
+        | ImapError::Bad { .. }
+        | ImapError::Lost(_)
+        | ImapError::Timeout
+        | ImapError::Protocol(_)
+        | ImapError::Unsupported(_) => {
+            let mut problem = Problem::new(code, error.to_string());
+            problem.upstream = heard;
+            problem.because(error)
+        }
+    }
+}
+
+/// As [`imap`], for a login: a server that turns us away at the door is busy, not wrong.
+pub(crate) fn imap_login(error: ImapError) -> Problem {
+    let turned_away = matches!(error, ImapError::Bad { .. } | ImapError::No { .. });
+    let mut problem = imap(error);
+    if turned_away {
+        problem.code = Code::UpstreamBusy;
+    }
+    problem
+}
+
+/// What an SMTP session met before the final dot.
+pub(crate) fn smtp(error: SmtpError) -> Problem {
+    let (code, heard) = match &error {
+        SmtpError::Dial(_) => (Code::UpstreamUnreachable, None),
+        SmtpError::Credentials(reply) => (Code::CredentialsRefused, replied(reply)),
+        SmtpError::NoTls => (Code::TlsUnavailable, None),
+        SmtpError::Refused { reply, .. } => (
+            if reply.is_permanent() { Code::UpstreamRefused } else { Code::UpstreamBusy },
+            replied(reply),
+        ),
+        SmtpError::Lost(_) => (Code::UpstreamUnreachable, None),
+        SmtpError::Timeout { .. } => (Code::UpstreamTimeout, None),
+        SmtpError::Protocol(_) => (Code::UpstreamMisbehaved, None),
+        SmtpError::TooLarge { .. } => (Code::BodyTooLarge, None),
+        SmtpError::Unrecorded(_) => (Code::StoreUnavailable, None),
+        SmtpError::Unreadable(_) => (Code::StoreUnavailable, None),
+    };
+    match error {
+        SmtpError::Dial(dial) => self::dial(dial, "SMTP"),
+        SmtpError::Credentials(_)
+        | SmtpError::NoTls
+        | SmtpError::Refused { .. }
+        | SmtpError::Lost(_)
+        | SmtpError::Timeout { .. }
+        | SmtpError::Protocol(_)
+        | SmtpError::TooLarge { .. }
+        | SmtpError::Unrecorded(_)
+        | SmtpError::Unreadable(_) => {
+            let mut problem = Problem::new(code, error.to_string());
+            problem.upstream = heard;
+            problem.because(error)
+        }
+    }
+}
+
+/// Why there was no connection. `server` is "IMAP" or "SMTP": the host's name stays with the host.
+pub(crate) fn dial(error: DialError, server: &str) -> Problem {
+    let (code, detail) = match &error {
+        DialError::NotFound { .. } => {
+            (Code::HostNotFound, format!("the {server} server's name cannot be found"))
+        }
+        DialError::NotAllowed { reason, .. } => (
+            Code::HostNotAllowed,
+            format!("connections to the {server} server are not allowed: {reason}"),
+        ),
+        DialError::Unreachable { .. } => {
+            (Code::UpstreamUnreachable, format!("the {server} server cannot be reached"))
+        }
+        DialError::Timeout { .. } => {
+            (Code::UpstreamTimeout, format!("the {server} server did not answer in time"))
+        }
+        DialError::Tls { fault, .. } => (
+            match fault {
+                TlsFault::Expired
+                | TlsFault::WrongHost
+                | TlsFault::UnknownIssuer
+                | TlsFault::PinMismatch
+                | TlsFault::InvalidCertificate => Code::CertificateRefused,
+                TlsFault::Version | TlsFault::Handshake => Code::TlsUnavailable,
+            },
+            format!("no trusted TLS with the {server} server: {fault}"),
+        ),
+    };
+    Problem::new(code, detail).because(error)
+}
+
+/// The parser could not read a message.
+pub(crate) fn reading(error: MimeError) -> Problem {
+    match error {
+        MimeError::Faults(faults) if faults.iter().any(|fault| fault.code == "no-such-part") => {
+            Problem::new(Code::NoSuchPart, "the message has no part at this path")
+        }
+        MimeError::Faults(faults) => {
+            Problem::new(Code::Unparsable, "the message is too odd for the parser")
+                .with_faults(faults)
+        }
+        MimeError::Failed(_) => {
+            Problem::new(Code::Unparsable, "the parser gave up on the message").because(error)
+        }
+        MimeError::Busy => Problem::new(Code::Unavailable, "no parser is free").because(error),
+    }
+}
+
+/// A draft could not be composed.
+pub(crate) fn composing(error: MimeError) -> Problem {
+    match error {
+        MimeError::Faults(faults) => {
+            Problem::new(Code::InvalidDraft, "see `errors` for each fault").with_faults(faults)
+        }
+        MimeError::Failed(_) => {
+            Problem::new(Code::Internal, "the message could not be composed").because(error)
+        }
+        MimeError::Busy => Problem::new(Code::Unavailable, "no composer is free").because(error),
+    }
+}
+
+/// What the store met.
+pub(crate) fn store(error: StoreError) -> Problem {
+    let (code, detail) = match &error {
+        StoreError::Exists => (Code::AlreadyExists, "the id is taken"),
+        StoreError::LostClaim => (Code::StoreUnavailable, "another worker has it"),
+        StoreError::Sealed => (Code::Internal, "a sealed record cannot be opened"),
+        StoreError::Failed(_) => (Code::StoreUnavailable, "the store did not answer"),
+    };
+    Problem::new(code, detail).because(error)
+}
+
+/// What an upload met.
+pub(crate) fn spool(error: SpoolError) -> Problem {
+    let code = match &error {
+        SpoolError::TooLarge { .. } => Code::BodyTooLarge,
+        SpoolError::Full => Code::TooManyRequests,
+        SpoolError::Io(_) => Code::StoreUnavailable,
+    };
+    Problem::new(code, error.to_string()).because(error)
+}
+
+fn replied(reply: &Reply) -> Option<Box<Upstream>> {
+    said(Protocol::Smtp, &reply.to_string(), reply.enhanced.clone())
+}
+
+fn said(protocol: Protocol, reply: &str, enhanced_code: Option<String>) -> Option<Box<Upstream>> {
+    Some(Box::new(Upstream { protocol, reply: printable(reply), enhanced_code }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_no_of_a_mail_server_has_its_own_code() {
+        check(NoCode::NoSuchMailbox, Code::NoSuchMailbox);
+        check(NoCode::OverQuota, Code::OverQuota);
+        check(NoCode::Busy, Code::UpstreamBusy);
+        check(NoCode::Other, Code::UpstreamRefused);
+    }
+
+    #[track_caller]
+    fn check(code: NoCode, want: Code) {
+        let problem = imap(ImapError::No { code, reply: "no\r\nway".to_owned() });
+        assert_eq!(problem.code, want);
+        assert_eq!(problem.upstream.unwrap().reply, "no  way");
+    }
+
+    #[test]
+    fn a_dial_error_tells_a_component_no_host_name() {
+        let host = "imap.secret.example".to_owned();
+        let problem = imap(ImapError::Dial(DialError::NotFound { host }));
+        assert_eq!(problem.code, Code::HostNotFound);
+        assert!(!problem.detail.contains("secret"));
+    }
+}

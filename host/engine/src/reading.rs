@@ -1,0 +1,349 @@
+//! One message, read lazily.
+//!
+//! The common request is one round trip: flags, size and the whole message in
+//! one FETCH; a message that lies in the cache costs only its flags, which also
+//! prove that it is still there. One that is known to be large is fetched when
+//! its bytes are wanted.
+//!
+//! Invariant: the bytes are never shown under another key than the one they were
+//! fetched for, and never parsed outside the `mime` port.
+
+use std::fmt;
+use std::sync::Arc;
+
+use model::account::Account;
+use model::instant::Timestamp;
+use model::message::{Details, Header, Part, ReadWant, Reading, Stored, Summary};
+use model::octets::{Octets, in_memory};
+use model::port::BoxFuture;
+use model::port::capabilities::{Body, Message};
+use model::port::imap::{FetchItem, FetchRow, ImapError, Messages};
+use model::port::mime::MimeError;
+use model::problem::{Code, Problem};
+use tokio::sync::OnceCell;
+
+use crate::cache::{Known, Opened};
+use crate::key::{AccountTag, Place};
+use crate::mailboxes;
+use crate::pool::SessionError;
+use crate::pool::lease::Lease;
+use crate::problems;
+use crate::works::Works;
+
+/// Up to this size a message is fetched at once, even when its facts are known.
+const EAGER_BYTES: u64 = 256 << 10;
+/// Bodies are read this far at first, so that one reading serves most requests.
+const BODY_LIMIT: u32 = 1 << 20;
+
+/// Finds the message and, as a rule, fetches it.
+pub(crate) async fn open(
+    works: &Arc<Works>,
+    account: &Arc<Account>,
+    key: &str,
+) -> Result<Arc<dyn Message>, Problem> {
+    let place = Place::parse(key, AccountTag::of(account)).ok_or_else(problems::no_such_message)?;
+    let cache_key = works.cache_key(place.clone());
+    let known = works.cache.known(&cache_key);
+    let opened = works.cache.opened(&cache_key);
+    let lazily = known.as_ref().is_some_and(|known| known.size > EAGER_BYTES);
+    let items: &[FetchItem] = match (&known, &opened) {
+        (Some(_), Some(_)) => &[FetchItem::Flags],
+        (Some(_), None) if lazily => &[FetchItem::Flags],
+        (None, Some(_)) => &[FetchItem::Flags, FetchItem::Received, FetchItem::Size],
+        (_, None) => &[FetchItem::Flags, FetchItem::Received, FetchItem::Size, FetchItem::Whole],
+    };
+    let row = fetch(works, account, &place, items).await?;
+    let opened = match (opened, row.whole) {
+        (Some(opened), _) => Some(opened),
+        (None, Some(whole)) => {
+            let opened = Arc::new(Opened::new(whole));
+            works.cache.keep(cache_key.clone(), Arc::clone(&opened));
+            Some(opened)
+        }
+        (None, None) => None,
+    };
+    let known = match (known, &opened) {
+        (Some(known), _) => known,
+        (None, Some(opened)) => {
+            let facts = match read(works, &place, opened, FIRST, BODY_LIMIT).await {
+                Ok(reading) => Some(reading.facts.clone()),
+                Err(problem) if problem.code == Code::Unparsable => None,
+                Err(problem) => return Err(problem),
+            };
+            let size = row.size.unwrap_or(opened.raw.len() as u64);
+            let received = row.received.unwrap_or(Timestamp::from_millis(0));
+            let known = Arc::new(Known { received, size, facts, sketch: None });
+            works.cache.learn(cache_key, Arc::clone(&known));
+            known
+        }
+        (None, None) => return Err(problems::no_such_message()),
+    };
+    let summary = summary(&place, &known, row.flags.unwrap_or_default());
+    let bytes = opened.map_or_else(OnceCell::new, |opened| OnceCell::new_with(Some(opened)));
+    let (works, account) = (Arc::clone(works), Arc::clone(account));
+    Ok(Arc::new(LazyMessage { works, account, place, summary, bytes }))
+}
+
+/// Everything that a fetched message shows: one reading serves the whole request.
+const FIRST: ReadWant = ReadWant {
+    headers: true,
+    details: true,
+    structure: true,
+    text: true,
+    html: true,
+    html_as_sent: false,
+    preview: false,
+};
+
+fn summary(place: &Place, known: &Known, keywords: Vec<String>) -> Summary {
+    Summary {
+        stored: Some(Stored {
+            key: place.key(),
+            mailbox: place.mailbox.decoded(),
+            uid: place.uid,
+            received: known.received,
+            keywords,
+        }),
+        facts: known.facts.clone().unwrap_or_default(),
+        size: known.size,
+        preview: None,
+        has_attachments: None,
+        unparsed: known.facts.is_none(),
+    }
+}
+
+/// The row of one message, after its mailbox and UIDVALIDITY were checked.
+async fn fetch(
+    works: &Works,
+    account: &Account,
+    place: &Place,
+    items: &[FetchItem],
+) -> Result<FetchRow, Problem> {
+    let mut lease = works.pool.lease(account, Some(&place.mailbox)).await?;
+    let answer = fetch_with(&mut lease, place, items).await;
+    lease.keep();
+    match answer {
+        Err(Failed::Whole(error)) => Err(too_large(works, account, place, error).await),
+        Err(Failed::Otherwise(problem)) => Err(problem),
+        Ok(row) => Ok(row),
+    }
+}
+
+enum Failed {
+    /// The session broke while the whole message came.
+    Whole(SessionError),
+    Otherwise(Problem),
+}
+
+async fn fetch_with(
+    lease: &mut Lease,
+    place: &Place,
+    items: &[FetchItem],
+) -> Result<FetchRow, Failed> {
+    enter(lease, place).await.map_err(Failed::Otherwise)?;
+    let whole = items.contains(&FetchItem::Whole);
+    let rows = match lease.fetch(&Messages::Uids(vec![place.uid]), items).await {
+        Ok(rows) => rows,
+        Err(error @ SessionError::Command(ImapError::Protocol(_))) if whole => {
+            return Err(Failed::Whole(error));
+        }
+        Err(error) => return Err(Failed::Otherwise(error.into())),
+    };
+    // A server may report flags of the same message in a row of their own.
+    let mut found: Option<FetchRow> = None;
+    for row in rows.into_iter().filter(|row| row.uid == place.uid) {
+        found = Some(match found {
+            None => row,
+            Some(first) => FetchRow {
+                flags: row.flags.or(first.flags),
+                received: first.received.or(row.received),
+                size: first.size.or(row.size),
+                whole: first.whole.or(row.whole),
+                ..first
+            },
+        });
+    }
+    let complete = |row: &FetchRow| !whole || row.whole.is_some();
+    found.filter(complete).ok_or_else(|| Failed::Otherwise(problems::no_such_message()))
+}
+
+/// Selects the place's mailbox. A mailbox that is gone took its messages along.
+pub(crate) async fn enter(lease: &mut Lease, place: &Place) -> Result<(), Problem> {
+    let selected = match mailboxes::enter(lease, &place.mailbox).await {
+        Ok(selected) => selected,
+        Err(problem) if problem.code == Code::NoSuchMailbox => {
+            return Err(problems::no_such_message());
+        }
+        Err(problem) => return Err(problem),
+    };
+    if selected.uid_validity == place.uid_validity {
+        Ok(())
+    } else {
+        Err(problems::stale_message())
+    }
+}
+
+/// A literal beyond the cap looks like a broken protocol: ask for the size to tell them apart.
+async fn too_large(
+    works: &Works,
+    account: &Account,
+    place: &Place,
+    error: SessionError,
+) -> Problem {
+    let limit = works.settings.message_bytes;
+    let Ok(mut lease) = works.pool.lease(account, Some(&place.mailbox)).await else {
+        return error.into();
+    };
+    let row = fetch_with(&mut lease, place, &[FetchItem::Size]).await;
+    lease.keep();
+    match row {
+        Ok(FetchRow { size: Some(size), .. }) if size > limit => Problem::new(
+            Code::Unparsable,
+            format!("the message has {size} bytes, and Postlet reads at most {limit}"),
+        ),
+        Ok(_) | Err(_) => error.into(),
+    }
+}
+
+/// A message of a mailbox.
+struct LazyMessage {
+    works: Arc<Works>,
+    account: Arc<Account>,
+    place: Place,
+    summary: Summary,
+    bytes: OnceCell<Arc<Opened>>,
+}
+
+impl fmt::Debug for LazyMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LazyMessage").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+impl LazyMessage {
+    async fn opened(&self) -> Result<&Arc<Opened>, Problem> {
+        self.bytes
+            .get_or_try_init(async || {
+                let row =
+                    fetch(&self.works, &self.account, &self.place, &[FetchItem::Whole]).await?;
+                let whole = row.whole.ok_or_else(problems::no_such_message)?;
+                let opened = Arc::new(Opened::new(whole));
+                let key = self.works.cache_key(self.place.clone());
+                self.works.cache.keep(key, Arc::clone(&opened));
+                Ok(opened)
+            })
+            .await
+    }
+
+    async fn read(&self, want: ReadWant, limit: u32) -> Result<Arc<Reading>, Problem> {
+        let opened = self.opened().await?;
+        read(&self.works, &self.place, opened, want, limit).await
+    }
+}
+
+/// What was read before, else everything that a request usually wants together with `want`.
+async fn read(
+    works: &Works,
+    place: &Place,
+    opened: &Arc<Opened>,
+    want: ReadWant,
+    limit: u32,
+) -> Result<Arc<Reading>, Problem> {
+    if let Some(reading) = opened.reading(want, limit) {
+        return Ok(reading);
+    }
+    let raw = || in_memory(opened.raw.clone());
+    let (mut want, mut limit) = (want, limit);
+    let generous = (with_first(want), limit.max(BODY_LIMIT));
+    let answer = match works.ports.mime.read(raw(), generous.0, generous.1).await {
+        // Perhaps it was one of the extras that was too much for it.
+        Err(MimeError::Failed(_)) if generous != (want, limit) => {
+            works.ports.mime.read(raw(), want, limit).await
+        }
+        answer => {
+            (want, limit) = generous;
+            answer
+        }
+    };
+    let reading = Arc::new(answer.map_err(problems::reading)?);
+    opened.add(want, limit, &reading);
+    works.cache.keep(works.cache_key(place.clone()), Arc::clone(opened));
+    Ok(reading)
+}
+
+fn with_first(want: ReadWant) -> ReadWant {
+    if want.html_as_sent { want } else { ReadWant { preview: want.preview, ..FIRST } }
+}
+
+impl Message for LazyMessage {
+    fn summary(&self) -> Summary {
+        self.summary.clone()
+    }
+
+    fn headers(&self) -> BoxFuture<'_, Result<Vec<Header>, Problem>> {
+        let want = ReadWant { headers: true, ..ReadWant::default() };
+        Box::pin(async move { Ok(self.read(want, 0).await?.headers.clone()) })
+    }
+
+    fn details(&self) -> BoxFuture<'_, Result<Details, Problem>> {
+        let want = ReadWant { details: true, ..ReadWant::default() };
+        Box::pin(async move { Ok(self.read(want, 0).await?.details.clone().unwrap_or_default()) })
+    }
+
+    fn structure(&self) -> BoxFuture<'_, Result<Vec<Part>, Problem>> {
+        let want = ReadWant { structure: true, ..ReadWant::default() };
+        Box::pin(async move { Ok(self.read(want, 0).await?.parts.clone()) })
+    }
+
+    fn body(&self, kind: Body, limit: u32) -> BoxFuture<'_, Result<Option<String>, Problem>> {
+        let want = ReadWant {
+            text: kind == Body::Text,
+            html: kind == Body::Html,
+            html_as_sent: kind == Body::HtmlAsSent,
+            ..ReadWant::default()
+        };
+        Box::pin(async move {
+            let reading = self.read(want, limit).await?;
+            let body = match kind {
+                Body::Text => &reading.text,
+                Body::Html => &reading.html,
+                Body::HtmlAsSent => &reading.html_as_sent,
+            };
+            Ok(body.as_deref().map(|text| cut(text, limit).to_owned()))
+        })
+    }
+
+    fn part<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Octets, Problem>> {
+        Box::pin(async move {
+            let raw = in_memory(self.opened().await?.raw.clone());
+            self.works.ports.mime.decode(raw, path).await.map_err(problems::reading)
+        })
+    }
+
+    fn raw(&self) -> BoxFuture<'_, Result<Octets, Problem>> {
+        Box::pin(async move { Ok(in_memory(self.opened().await?.raw.clone())) })
+    }
+}
+
+/// At most `limit` bytes, whole characters only.
+fn cut(text: &str, limit: u32) -> &str {
+    text.get(..text.floor_char_boundary(limit as usize)).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_cut_at_a_character() {
+        check("añb", 0, "");
+        check("añb", 2, "a");
+        check("añb", 3, "añ");
+        check("añb", 99, "añb");
+    }
+
+    #[track_caller]
+    fn check(text: &str, limit: u32, want: &str) {
+        assert_eq!(cut(text, limit), want);
+    }
+}

@@ -1,0 +1,213 @@
+//! The facts of many messages: from the cache, else fetched and parsed at once.
+//!
+//! The parser sees one batch of header blocks. When it fails on the batch, each
+//! block goes alone, so that one hostile message costs its own row only.
+//!
+//! Previews need whole messages. Those above [`Settings::preview_bytes`] have
+//! none, and nothing is said about their attachments.
+//!
+//! [`Settings::preview_bytes`]: crate::settings::Settings::preview_bytes
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
+use model::instant::Timestamp;
+use model::message::{Facts, ReadWant};
+use model::octets::in_memory;
+use model::port::imap::{FetchItem, FetchRow, Messages};
+use model::port::mime::MimeError;
+use model::problem::Problem;
+
+use crate::cache::{Known, Sketch};
+use crate::key::Place;
+use crate::pool::lease::Lease;
+use crate::problems;
+use crate::works::Works;
+
+/// The header fields that [`Facts`] are made of.
+pub(crate) const FIELDS: &[&str] = &[
+    "From",
+    "To",
+    "Cc",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "In-Reply-To",
+    "References",
+    "Content-Type",
+];
+
+/// Previews are fetched in batches of at most this many bytes.
+const BATCH_BYTES: u64 = 8 << 20;
+/// Messages that the parser reads side by side.
+const READERS: usize = 4;
+/// A preview is made from the beginning of a body.
+const PREVIEW_LIMIT: u32 = 16 << 10;
+
+/// Which rows, all of one mailbox, and how much of each.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    /// Preview and attachments too.
+    pub(crate) sketch: bool,
+    pub(crate) places: Vec<Place>,
+}
+
+/// What is known of each UID; those that are gone are missing.
+pub(crate) async fn known(
+    works: &Works,
+    lease: &mut Lease,
+    wanted: Wanted,
+) -> Result<HashMap<u32, Arc<Known>>, Problem> {
+    let mut known = HashMap::new();
+    let mut missing = HashMap::new();
+    for place in wanted.places {
+        match works.cache.known(&works.cache_key(place.clone())) {
+            Some(found) => {
+                known.insert(place.uid, (place, found));
+            }
+            None => {
+                missing.insert(place.uid, place);
+            }
+        }
+    }
+    learn(works, lease, missing, &mut known).await?;
+    if wanted.sketch {
+        sketch(works, lease, &mut known).await?;
+    }
+    Ok(known.into_iter().map(|(uid, (_, known))| (uid, known)).collect())
+}
+
+type Rows = HashMap<u32, (Place, Arc<Known>)>;
+
+async fn learn(
+    works: &Works,
+    lease: &mut Lease,
+    mut missing: HashMap<u32, Place>,
+    known: &mut Rows,
+) -> Result<(), Problem> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut uids: Vec<u32> = missing.keys().copied().collect();
+    uids.sort_unstable();
+    let items = [FetchItem::Received, FetchItem::Size, FetchItem::HeaderFields(FIELDS)];
+    let fetched = lease.fetch(&Messages::Uids(uids), &items).await?;
+    let fetched: Vec<(Place, FetchRow)> = fetched
+        .into_iter()
+        .filter(|row| row.header.is_some())
+        .filter_map(|row| Some((missing.remove(&row.uid)?, row)))
+        .collect();
+    let blocks = fetched.iter().map(|(_, row)| row.header.clone().unwrap_or_default()).collect();
+    let facts = summarise(works, blocks).await?;
+    for ((place, row), facts) in fetched.into_iter().zip(facts) {
+        let learnt = Arc::new(Known {
+            received: row.received.unwrap_or(Timestamp::from_millis(0)),
+            size: row.size.unwrap_or_default(),
+            facts,
+            sketch: None,
+        });
+        works.cache.learn(works.cache_key(place.clone()), Arc::clone(&learnt));
+        known.insert(place.uid, (place, learnt));
+    }
+    Ok(())
+}
+
+async fn summarise(works: &Works, blocks: Vec<Bytes>) -> Result<Vec<Option<Facts>>, Problem> {
+    let count = blocks.len();
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    match works.ports.mime.summarise(blocks.clone()).await {
+        Ok(facts) if facts.len() == count => return Ok(facts),
+        Ok(_) | Err(MimeError::Faults(_) | MimeError::Failed(_)) => {}
+        Err(error @ MimeError::Busy) => return Err(problems::reading(error)),
+    }
+    tracing::warn!(count, "the parser failed on a batch of headers: trying them one by one");
+    let mut all = Vec::with_capacity(count);
+    for block in blocks {
+        let alone = match works.ports.mime.summarise(vec![block]).await {
+            Ok(facts) => facts.into_iter().next().flatten(),
+            Err(MimeError::Faults(_) | MimeError::Failed(_)) => None,
+            Err(error @ MimeError::Busy) => return Err(problems::reading(error)),
+        };
+        all.push(alone);
+    }
+    Ok(all)
+}
+
+async fn sketch(works: &Works, lease: &mut Lease, known: &mut Rows) -> Result<(), Problem> {
+    let fits = |row: &Known| row.sketch.is_none() && row.size <= works.settings.preview_bytes;
+    let mut lacking: Vec<(u32, u64)> = known
+        .iter()
+        .filter(|(_, (_, row))| fits(row))
+        .map(|(uid, (_, row))| (*uid, row.size))
+        .collect();
+    lacking.sort_unstable();
+    while !lacking.is_empty() {
+        let batch = take_batch(&mut lacking);
+        let asked: HashSet<u32> = batch.iter().copied().collect();
+        let fetched = lease.fetch(&Messages::Uids(batch), &[FetchItem::Whole]).await?;
+        let read = stream::iter(fetched)
+            .filter_map(|row| std::future::ready(row.whole.map(|whole| (row.uid, whole))))
+            .filter(|(uid, _)| std::future::ready(asked.contains(uid)))
+            .map(|(uid, whole)| async move { (uid, sketch_of(works, whole).await) })
+            .buffer_unordered(READERS)
+            .collect::<Vec<_>>()
+            .await;
+        for (uid, sketch) in read {
+            let (Some(sketch), Some((place, row))) = (sketch?, known.get_mut(&uid)) else {
+                continue;
+            };
+            *row = Arc::new(Known { sketch: Some(sketch), ..(**row).clone() });
+            works.cache.learn(works.cache_key(place.clone()), Arc::clone(row));
+        }
+    }
+    Ok(())
+}
+
+/// UIDs whose messages have at most [`BATCH_BYTES`] together; at least one.
+fn take_batch(lacking: &mut Vec<(u32, u64)>) -> Vec<u32> {
+    let mut batch = Vec::new();
+    let mut bytes = 0;
+    while let Some((uid, size)) = lacking.last().copied() {
+        if !batch.is_empty() && bytes + size > BATCH_BYTES {
+            break;
+        }
+        bytes += size;
+        batch.push(uid);
+        lacking.pop();
+    }
+    batch.sort_unstable();
+    batch
+}
+
+/// None when the parser gave up on the message.
+async fn sketch_of(works: &Works, whole: Bytes) -> Result<Option<Sketch>, Problem> {
+    let want = ReadWant { preview: true, ..ReadWant::default() };
+    match works.ports.mime.read(in_memory(whole), want, PREVIEW_LIMIT).await {
+        Ok(reading) => {
+            Ok(Some(Sketch { preview: reading.preview, has_attachments: reading.has_attachments }))
+        }
+        Err(MimeError::Faults(_) | MimeError::Failed(_)) => Ok(None),
+        Err(error @ MimeError::Busy) => Err(problems::reading(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_has_at_least_one_message_and_at_most_eight_mebibytes() {
+        check(&[(1, 9 << 20)], &[1]);
+        check(&[(1, 4 << 20), (2, 4 << 20)], &[1, 2]);
+        check(&[(1, 5 << 20), (2, 4 << 20)], &[2]);
+    }
+
+    #[track_caller]
+    fn check(lacking: &[(u32, u64)], want: &[u32]) {
+        assert_eq!(take_batch(&mut lacking.to_vec()), want);
+    }
+}

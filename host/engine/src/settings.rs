@@ -1,0 +1,77 @@
+//! The figures of the policy, with the defaults that a host runs on.
+//!
+//! Plain data: `server` fills it from its configuration, tests make it small.
+
+use std::time::Duration;
+
+/// How much of everything.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// IMAP sessions open at once for one account.
+    pub sessions_per_account: usize,
+    /// An unused IMAP session is closed after this.
+    pub session_idle: Duration,
+    /// How long a request waits for a session of a busy account.
+    pub session_wait: Duration,
+    /// Flags and new mail are at most this old when a list or a message is shown.
+    pub freshness: Duration,
+    /// How long the list of mailboxes may serve to find a role.
+    pub mailboxes_fresh: Duration,
+    /// Memory for parsed facts and message bytes, over all tenants.
+    pub cache_bytes: usize,
+    /// The largest message that is read or accepted.
+    pub message_bytes: u64,
+    /// Messages up to this size are fetched for previews in a list.
+    pub preview_bytes: u64,
+    /// Deliveries under way at once.
+    pub deliveries: usize,
+    /// Of those, for one account.
+    pub deliveries_per_account: usize,
+    /// How long a claim holds. Longer than the longest delivery: RFC 5321 §4.5.3.2 allows ten
+    /// minutes for the final dot alone.
+    pub lease: Duration,
+    /// The pauses between attempts; the last one repeats.
+    pub backoff: Vec<Duration>,
+    /// After this a message that still waits expires (RFC 5321 §4.5.4.1 asks for four to five days).
+    pub give_up_after: Duration,
+    /// How long an SMTP session waits for another message.
+    pub smtp_warm: Duration,
+    /// A sent message is copied to the mailbox with the role `\Sent`.
+    pub copy_to_sent: bool,
+    /// Names this process in claims.
+    pub owner: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        const MINUTE: Duration = Duration::from_secs(60);
+        const HOUR: Duration = Duration::from_secs(60 * 60);
+        Self {
+            sessions_per_account: 3,
+            session_idle: 5 * MINUTE,
+            session_wait: Duration::from_secs(30),
+            freshness: Duration::from_secs(1),
+            mailboxes_fresh: Duration::from_secs(10),
+            cache_bytes: 64 << 20,
+            message_bytes: 64 << 20,
+            preview_bytes: 1 << 20,
+            deliveries: 32,
+            deliveries_per_account: 2,
+            lease: 30 * MINUTE,
+            backoff: vec![
+                MINUTE / 2,
+                2 * MINUTE,
+                5 * MINUTE,
+                15 * MINUTE,
+                30 * MINUTE,
+                HOUR,
+                2 * HOUR,
+                4 * HOUR,
+            ],
+            give_up_after: 4 * 24 * HOUR,
+            smtp_warm: Duration::from_secs(10),
+            copy_to_sent: true,
+            owner: "postlet".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Accepting a message for sending.
+//!
+//! Key and digest are looked up first, then the bytes are built once, then
+//! everything becomes durable in one step of the store; only then is there a
+//! receipt. Nothing here waits for a mail server.
+//!
+//! Invariant: the envelope's sender is one of the account's identities, before
+//! and after composing.
+//!
+//! Standards: RFC 5322 §3.6.4 (Message-ID), RFC 6409 §8 (submission).
+
+use model::account::{Account, Identity};
+use model::address::{Address, EmailAddress};
+use model::caller::Caller;
+use model::draft::Draft;
+use model::ids::SubmissionId;
+use model::message::Page;
+use model::port::clock::ten_bytes;
+use model::port::outbox::{Acceptance, Replay};
+use model::problem::{Code, Problem};
+use model::submission::{Entry, Idempotency, NewSubmission, Receipt, State};
+
+use crate::fingerprint;
+use crate::problems;
+use crate::works::Works;
+
+/// Durable when it answers.
+pub(crate) async fn submit(
+    works: &Works,
+    caller: &Caller,
+    account: &Account,
+    draft: Draft,
+) -> Result<Receipt, Problem> {
+    let idempotency = match &caller.idempotency_key {
+        Some(key) => Some(idempotency(key, &draft).await?),
+        None => None,
+    };
+    if let Some(idempotency) = &idempotency {
+        let found = works.ports.outbox.lookup(&account.tenant, &account.id, idempotency).await;
+        if let Some(replay) = found.map_err(problems::store)? {
+            return replayed(replay);
+        }
+    }
+    if account.smtp.is_none() {
+        let detail = "the account has no SMTP server to send with";
+        return Err(Problem::new(Code::NotConfigured, detail));
+    }
+    let submission = compose(works, account, draft, idempotency).await?;
+    match works.ports.outbox.accept(submission).await.map_err(problems::store)? {
+        Acceptance::Stored(receipt) => {
+            works.accepted.notify_one();
+            Ok(receipt)
+        }
+        Acceptance::Replayed(replay) => replayed(replay),
+    }
+}
+
+async fn idempotency(key: &str, draft: &Draft) -> Result<Idempotency, Problem> {
+    let fits =
+        (1..=255).contains(&key.len()) && key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if !fits {
+        let detail = "Idempotency-Key is 1 to 255 printable ASCII characters";
+        return Err(Problem::new(Code::InvalidIdempotencyKey, detail));
+    }
+    let digest = fingerprint::of(draft).await.map_err(|error| {
+        Problem::new(Code::StoreUnavailable, "an attachment cannot be read").because(error)
+    })?;
+    Ok(Idempotency { key: key.to_owned(), digest })
+}
+
+fn replayed(replay: Replay) -> Result<Receipt, Problem> {
+    match replay {
+        Replay::Same(receipt) => Ok(receipt),
+        Replay::Mismatch => {
+            let detail = "the Idempotency-Key belongs to another message; use a new one";
+            Err(Problem::new(Code::IdempotencyMismatch, detail))
+        }
+    }
+}
+
+async fn compose(
+    works: &Works,
+    account: &Account,
+    mut draft: Draft,
+    idempotency: Option<Idempotency>,
+) -> Result<NewSubmission, Problem> {
+    let (identity, sender) = sender(account, draft.sender.as_ref())?;
+    draft.sender = Some(sender);
+    let created = works.ports.clock.now();
+    let message_id = message_id(works, &identity.email);
+    let composed = works.ports.mime.compose(draft, &message_id, created).await;
+    let composed = composed.map_err(problems::composing)?;
+    let envelope = composed.envelope;
+    if !account.identities.iter().any(|identity| identity.email.same_as(&envelope.sender)) {
+        return Err(foreign(envelope.sender.as_str()));
+    }
+    if envelope.recipients.is_empty() {
+        return Err(Problem::new(Code::InvalidDraft, "the message has no recipient"));
+    }
+    let limit = works.settings.message_bytes;
+    if composed.raw.size() > limit {
+        let detail = format!("the finished message has more than {limit} bytes");
+        return Err(Problem::new(Code::BodyTooLarge, detail));
+    }
+    Ok(NewSubmission {
+        id: SubmissionId::generate(ten_bytes(&*works.ports.entropy)),
+        tenant: account.tenant.clone(),
+        account: account.id.clone(),
+        message_id,
+        sender: envelope.sender,
+        recipients: envelope.recipients,
+        raw: composed.raw,
+        created,
+        due: created,
+        idempotency,
+    })
+}
+
+/// Whom the message is from: an identity, under the name that the draft gives it.
+fn sender<'a>(
+    account: &'a Account,
+    asked: Option<&Address>,
+) -> Result<(&'a Identity, Address), Problem> {
+    let Some(asked) = asked else {
+        let first = account.identities.first().ok_or_else(|| foreign("nobody"))?;
+        return Ok((first, first.address()));
+    };
+    let identity = asked
+        .email
+        .parse::<EmailAddress>()
+        .ok()
+        .and_then(|email| account.identities.iter().find(|known| known.email.same_as(&email)))
+        .ok_or_else(|| foreign(&asked.email))?;
+    let name = asked.name.clone().or_else(|| identity.name.clone());
+    Ok((identity, Address { name, email: asked.email.clone() }))
+}
+
+fn foreign(email: &str) -> Problem {
+    let email = model::problem::printable(email);
+    let detail = format!("{email:?} is not one of the account's identities");
+    Problem::new(Code::ForeignSender, detail)
+}
+
+/// Unique for ever, and of the sender's domain where that can stand in a header as it is.
+fn message_id(works: &Works, sender: &EmailAddress) -> String {
+    let mut random = [0_u8; 16];
+    works.ports.entropy.fill(&mut random);
+    let domain = sender.domain();
+    let domain = if domain.is_ascii() { domain } else { "postlet.invalid" };
+    format!("{:032x}@{domain}", u128::from_be_bytes(random))
+}
+
+/// One submission of the account.
+pub(crate) async fn get(works: &Works, account: &Account, id: &str) -> Result<Entry, Problem> {
+    let missing =
+        || Problem::new(Code::NoSuchSubmission, "the account has no submission with this id");
+    let id: SubmissionId = id.parse().map_err(|_| missing())?;
+    let found = works.ports.outbox.get(&account.tenant, &account.id, &id).await;
+    found.map_err(problems::store)?.ok_or_else(missing)
+}
+
+/// Newest first.
+pub(crate) async fn find(
+    works: &Works,
+    account: &Account,
+    states: &[State],
+    cursor: Option<&str>,
+    limit: u32,
+) -> Result<Page<Entry>, Problem> {
+    if !(1..=100).contains(&limit) {
+        return Err(Problem::new(Code::InvalidQuery, "`limit` is 1 to 100"));
+    }
+    let found = works.ports.outbox.find(&account.tenant, &account.id, states, cursor, limit).await;
+    found.map_err(problems::store)
+}

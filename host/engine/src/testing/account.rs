@@ -1,0 +1,84 @@
+//! Accounts at rest.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use model::account::{Account, Credentials, Identity, MailServer, Security};
+use model::ids::{AccountId, TenantId};
+use model::message::Page;
+use model::port::BoxFuture;
+use model::port::accounts::Accounts;
+use model::port::store::StoreError;
+use model::secret::Secret;
+
+/// One of the tenant `acme`, with both servers.
+pub(crate) fn account(id: &str) -> Account {
+    let server = |port| MailServer {
+        host: "mail.example".to_owned(),
+        port,
+        security: Security::Tls,
+        username: id.to_owned(),
+        pin: None,
+    };
+    let email: model::address::EmailAddress = format!("{id}@example.com").parse().unwrap();
+    Account {
+        id: id.parse().unwrap(),
+        tenant: "acme".parse().unwrap(),
+        email: email.clone(),
+        name: None,
+        imap: Some(server(993)),
+        smtp: Some(server(465)),
+        identities: vec![Identity { name: Some("Name".to_owned()), email }],
+        generation: 1,
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Shelf(pub(crate) Mutex<HashMap<AccountId, Account>>);
+
+impl Accounts for Shelf {
+    fn create<'a>(
+        &'a self,
+        account: &'a Account,
+        _: &'a Credentials,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.0.lock().unwrap().insert(account.id.clone(), account.clone());
+        Box::pin(async { Ok(()) })
+    }
+
+    fn get<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        id: &'a AccountId,
+    ) -> BoxFuture<'a, Result<Option<Account>, StoreError>> {
+        let found =
+            self.0.lock().unwrap().get(id).filter(|account| account.tenant == *tenant).cloned();
+        Box::pin(async { Ok(found) })
+    }
+
+    fn list<'a>(
+        &'a self,
+        _: &'a TenantId,
+        _: Option<&'a str>,
+        _: u32,
+    ) -> BoxFuture<'a, Result<Page<Account>, StoreError>> {
+        Box::pin(async { Ok(Page { rows: Vec::new(), next_cursor: None }) })
+    }
+
+    fn credentials<'a>(
+        &'a self,
+        _: &'a TenantId,
+        _: &'a AccountId,
+    ) -> BoxFuture<'a, Result<Option<Credentials>, StoreError>> {
+        Box::pin(async { Ok(Some(Credentials { password: Secret::new("secret".to_owned()) })) })
+    }
+
+    fn delete<'a>(
+        &'a self,
+        _: &'a TenantId,
+        id: &'a AccountId,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        let gone = self.0.lock().unwrap().remove(id).is_some();
+        Box::pin(async move { Ok(gone) })
+    }
+}

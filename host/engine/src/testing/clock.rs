@@ -1,0 +1,64 @@
+//! Time that stands still until a test moves it, and chance without surprise.
+
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use model::instant::Timestamp;
+use model::port::BoxFuture;
+use model::port::clock::{Clock, Entropy};
+
+#[derive(Debug, Default)]
+pub(crate) struct Owned(Arc<Mutex<Time>>);
+
+#[derive(Debug, Default)]
+struct Time {
+    now: Duration,
+    waiting: Vec<Waker>,
+}
+
+impl Owned {
+    pub(crate) fn advance(&self, by: Duration) {
+        let mut time = self.0.lock().unwrap();
+        time.now += by;
+        time.waiting.drain(..).for_each(Waker::wake);
+    }
+}
+
+impl Clock for Owned {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(1_700_000_000_000).after(self.monotonic())
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.lock().unwrap().now
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        let time = Arc::clone(&self.0);
+        let until = self.monotonic() + duration;
+        Box::pin(poll_fn(move |context| {
+            let mut time = time.lock().unwrap();
+            if time.now >= until {
+                return Poll::Ready(());
+            }
+            time.waiting.push(context.waker().clone());
+            Poll::Pending
+        }))
+    }
+}
+
+/// Counts.
+#[derive(Debug, Default)]
+pub(crate) struct Counting(AtomicU64);
+
+impl Entropy for Counting {
+    fn fill(&self, buffer: &mut [u8]) {
+        for byte in buffer {
+            let count = self.0.fetch_add(1, Ordering::Relaxed);
+            *byte = u8::try_from(count.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56).unwrap();
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! An engine with everything round it.
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use model::caller::{Caller, Grant, Scope};
+use model::draft::Draft;
+use model::ids::TenantId;
+use model::mailbox::Role;
+use model::message::{MessageQuery, Page, Summary};
+use model::port::capabilities::Capabilities;
+use model::port::spool::{Spool, SpoolError, Spools};
+use model::problem::{Code, Problem};
+use model::submission::Receipt;
+
+use crate::engine::Engine;
+use crate::ports::Ports;
+use crate::settings::Settings;
+use crate::testing::account::{Shelf, account};
+use crate::testing::clock::{Counting, Owned};
+use crate::testing::mime::Plain;
+use crate::testing::outbox::Memory;
+use crate::testing::{imap, smtp};
+
+#[derive(Debug)]
+struct NoSpools;
+
+impl Spools for NoSpools {
+    fn create(&self, _: Option<&TenantId>) -> Result<Box<dyn Spool>, SpoolError> {
+        Err(SpoolError::Full)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) imap: imap::Server,
+    pub(crate) smtp: smtp::Server,
+    pub(crate) clock: Arc<Owned>,
+    pub(crate) mime: Arc<Plain>,
+    pub(crate) outbox: Arc<Memory>,
+    pub(crate) shelf: Arc<Shelf>,
+    ports: Ports,
+}
+
+impl Host {
+    /// With accounts `anna` and `bela` of one tenant, at the same server.
+    pub(crate) fn new() -> Self {
+        Self::with(Settings::default())
+    }
+
+    pub(crate) fn with(settings: Settings) -> Self {
+        let imap = imap::Server::with(&[
+            ("INBOX", None),
+            ("Trash", Some(Role::Trash)),
+            ("Sent", Some(Role::Sent)),
+            ("Work", None),
+        ]);
+        let smtp = smtp::Server::default();
+        let (clock, mime) = (Arc::new(Owned::default()), Arc::new(Plain::default()));
+        let (outbox, shelf) = (Arc::new(Memory::default()), Arc::new(Shelf::default()));
+        for id in ["anna", "bela"] {
+            let account = account(id);
+            shelf.0.lock().unwrap().insert(account.id.clone(), account);
+        }
+        let ports = Ports {
+            clock: clock.clone(),
+            entropy: Arc::new(Counting::default()),
+            imap: Arc::new(imap.clone()),
+            smtp: Arc::new(smtp.clone()),
+            mime: mime.clone(),
+            outbox: outbox.clone(),
+            accounts: shelf.clone(),
+            spools: Arc::new(NoSpools),
+        };
+        let engine = Engine::new(ports.clone(), settings);
+        Self { engine, imap, smtp, clock, mime, outbox, shelf, ports }
+    }
+
+    /// The same world after a restart: only outbox, accounts and servers are left.
+    pub(crate) fn restart(&mut self) {
+        self.engine = Engine::new(self.ports.clone(), Settings::default());
+    }
+
+    pub(crate) async fn grant(&self, id: &str) -> Grant {
+        self.engine.open_account(&caller(&Scope::EVERY, None), id).await.unwrap()
+    }
+
+    pub(crate) async fn page(
+        &self,
+        mailbox: &str,
+        cursor: Option<String>,
+        limit: u32,
+    ) -> Result<Page<Summary>, Problem> {
+        let grant = self.grant("anna").await;
+        self.engine.find_messages(&grant, query(mailbox, cursor, limit)).await
+    }
+
+    /// The keys of a mailbox, newest first.
+    pub(crate) async fn keys(&self, mailbox: &str) -> Vec<String> {
+        let page = self.page(mailbox, None, 100).await.unwrap();
+        page.rows.into_iter().map(|row| row.stored.unwrap().key).collect()
+    }
+
+    pub(crate) async fn submit(&self, key: Option<&str>, draft: Draft) -> Result<Receipt, Problem> {
+        let caller = caller(&Scope::EVERY, key);
+        let grant = self.engine.open_account(&caller, "anna").await.unwrap();
+        self.engine.submit(&grant, draft).await
+    }
+
+    /// Lets the driver run for `time`, then drops it wherever it stands.
+    pub(crate) fn drive(&self, time: Duration) {
+        let mut driver = pin!(Arc::clone(&self.engine).deliver_forever(std::future::pending()));
+        settle(driver.as_mut());
+        let step = Duration::from_secs(1);
+        let mut left = time;
+        while !left.is_zero() {
+            self.clock.advance(step.min(left));
+            left = left.saturating_sub(step);
+            settle(driver.as_mut());
+        }
+    }
+}
+
+/// Polls until the future stands still; true when it is over.
+pub(crate) fn settle<F: Future>(mut future: Pin<&mut F>) -> bool {
+    let mut context = Context::from_waker(Waker::noop());
+    (0..64).any(|_| matches!(future.as_mut().poll(&mut context), Poll::Ready(_)))
+}
+
+pub(crate) fn caller(scopes: &[Scope], key: Option<&str>) -> Arc<Caller> {
+    Arc::new(Caller {
+        tenant: "acme".parse().unwrap(),
+        token: model::ids::TokenId::generate([1; 10]),
+        scopes: scopes.to_vec(),
+        accounts: None,
+        request: model::ids::RequestId::generate([2; 10]),
+        idempotency_key: key.map(str::to_owned),
+    })
+}
+
+pub(crate) fn query(mailbox: &str, cursor: Option<String>, limit: u32) -> MessageQuery {
+    MessageQuery { mailbox: mailbox.to_owned(), preview: false, attachments: false, cursor, limit }
+}
+
+#[track_caller]
+pub(crate) fn refused<T: std::fmt::Debug>(answer: Result<T, Problem>, want: Code) {
+    match answer {
+        Ok(value) => panic!("{value:?} instead of {}", want.as_str()),
+        Err(problem) => assert_eq!(problem.code, want, "{problem:?}"),
+    }
+}

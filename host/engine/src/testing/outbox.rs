@@ -1,0 +1,207 @@
+//! An outbox in memory that survives the engine, as a disk would.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use model::ids::{AccountId, SubmissionId, TenantId};
+use model::instant::Timestamp;
+use model::message::Page;
+use model::port::BoxFuture;
+use model::port::outbox::{Acceptance, Claim, Outbox, Replay, Step};
+use model::port::store::StoreError;
+use model::submission::{Entry, Idempotency, NewSubmission, Receipt, RecipientVerdict, State};
+
+#[derive(Debug, Default)]
+pub(crate) struct Memory(pub(crate) Mutex<Vec<Row>>);
+
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) new: NewSubmission,
+    pub(crate) entry: Entry,
+    epoch: u64,
+    until: Option<Timestamp>,
+    /// Every step, in order.
+    pub(crate) steps: Vec<&'static str>,
+}
+
+impl Row {
+    fn due(&self) -> Option<Timestamp> {
+        if self.entry.receipt.state.is_final() {
+            return None;
+        }
+        Some(self.until.unwrap_or(self.entry.receipt.due))
+    }
+
+    fn replay(&self, idempotency: &Idempotency) -> Option<Replay> {
+        let mine = self.new.idempotency.as_ref()?;
+        (mine.key == idempotency.key).then(|| {
+            if mine.digest == idempotency.digest {
+                Replay::Same(self.entry.receipt.clone())
+            } else {
+                Replay::Mismatch
+            }
+        })
+    }
+}
+
+impl Memory {
+    /// The only submission.
+    pub(crate) fn only(&self) -> Entry {
+        let rows = self.0.lock().unwrap();
+        assert_eq!(rows.len(), 1);
+        rows[0].entry.clone()
+    }
+
+    pub(crate) fn steps(&self) -> Vec<&'static str> {
+        self.0.lock().unwrap()[0].steps.clone()
+    }
+
+    pub(crate) fn states(&self) -> Vec<State> {
+        self.0.lock().unwrap().iter().map(|row| row.entry.receipt.state).collect()
+    }
+}
+
+impl Outbox for Memory {
+    fn lookup<'a>(
+        &'a self,
+        _: &'a TenantId,
+        _: &'a AccountId,
+        idempotency: &'a Idempotency,
+    ) -> BoxFuture<'a, Result<Option<Replay>, StoreError>> {
+        let found = self.0.lock().unwrap().iter().find_map(|row| row.replay(idempotency));
+        Box::pin(async { Ok(found) })
+    }
+
+    fn accept(&self, new: NewSubmission) -> BoxFuture<'_, Result<Acceptance, StoreError>> {
+        let receipt = Receipt {
+            submission: new.id.clone(),
+            message_id: new.message_id.clone(),
+            state: State::Accepted,
+            due: new.due,
+        };
+        let recipients = new.recipients.iter().map(|recipient| RecipientVerdict {
+            recipient: recipient.clone(),
+            state: State::Accepted,
+            reply: None,
+            at: None,
+        });
+        let entry = Entry {
+            receipt: receipt.clone(),
+            attempts: 0,
+            recipients: recipients.collect(),
+            possible_duplicate: false,
+            last_error: None,
+            created: new.created,
+        };
+        self.0.lock().unwrap().push(Row { new, entry, epoch: 0, until: None, steps: Vec::new() });
+        Box::pin(async { Ok(Acceptance::Stored(receipt)) })
+    }
+
+    fn claim<'a>(
+        &'a self,
+        _: &'a str,
+        now: Timestamp,
+        lease: Duration,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<Claim>, StoreError>> {
+        let mut rows = self.0.lock().unwrap();
+        let due = rows.iter_mut().filter(|row| row.due().is_some_and(|due| due <= now));
+        let claims = due.take(limit as usize).map(|row| {
+            let found = row.entry.receipt.state;
+            row.epoch += 1;
+            row.until = Some(now.after(lease));
+            if !matches!(found, State::DotSent | State::Uncertain) {
+                row.entry.receipt.state = State::Claimed;
+            }
+            Claim {
+                id: row.new.id.clone(),
+                tenant: row.new.tenant.clone(),
+                account: row.new.account.clone(),
+                epoch: row.epoch,
+                message_id: row.new.message_id.clone(),
+                sender: row.new.sender.clone(),
+                recipients: row.entry.recipients.clone(),
+                raw: row.new.raw.clone(),
+                attempts: row.entry.attempts,
+                created: row.new.created,
+                found,
+                possible_duplicate: row.entry.possible_duplicate,
+            }
+        });
+        let claims = claims.collect();
+        Box::pin(async { Ok(claims) })
+    }
+
+    fn record<'a>(
+        &'a self,
+        id: &'a SubmissionId,
+        epoch: u64,
+        step: Step,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut rows = self.0.lock().unwrap();
+            let row = rows.iter_mut().find(|row| row.new.id == *id).unwrap();
+            if row.epoch != epoch || row.until.is_none() {
+                return Err(StoreError::LostClaim);
+            }
+            match step {
+                Step::Dialing { due, possible_duplicate } => {
+                    row.steps.push("dialing");
+                    row.entry.receipt.state = State::Dialing;
+                    row.entry.receipt.due = due;
+                    row.entry.attempts += 1;
+                    row.entry.possible_duplicate |= possible_duplicate;
+                }
+                Step::DotSent => {
+                    row.steps.push("dot-sent");
+                    row.entry.receipt.state = State::DotSent;
+                }
+                Step::Ended { state, recipients, due, last_error } => {
+                    row.steps.push("ended");
+                    row.entry.receipt.state = state;
+                    row.entry.receipt.due = due;
+                    row.entry.recipients = recipients;
+                    row.entry.last_error = last_error;
+                    row.until = None;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn void_claims(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        let mut rows = self.0.lock().unwrap();
+        let claimed = rows.iter_mut().filter_map(|row| row.until.take());
+        let count = claimed.count() as u64;
+        Box::pin(async move { Ok(count) })
+    }
+
+    fn next_due(&self) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+        let due = self.0.lock().unwrap().iter().filter_map(Row::due).min();
+        Box::pin(async move { Ok(due) })
+    }
+
+    fn get<'a>(
+        &'a self,
+        _: &'a TenantId,
+        account: &'a AccountId,
+        id: &'a SubmissionId,
+    ) -> BoxFuture<'a, Result<Option<Entry>, StoreError>> {
+        let rows = self.0.lock().unwrap();
+        let found = rows.iter().find(|row| row.new.id == *id && row.new.account == *account);
+        let found = found.map(|row| row.entry.clone());
+        Box::pin(async { Ok(found) })
+    }
+
+    fn find<'a>(
+        &'a self,
+        _: &'a TenantId,
+        _: &'a AccountId,
+        _: &'a [State],
+        _: Option<&'a str>,
+        _: u32,
+    ) -> BoxFuture<'a, Result<Page<Entry>, StoreError>> {
+        let rows = self.0.lock().unwrap().iter().rev().map(|row| row.entry.clone()).collect();
+        Box::pin(async { Ok(Page { rows, next_cursor: None }) })
+    }
+}

@@ -1,0 +1,235 @@
+//! From submit to verdict.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future;
+use model::address::Address;
+use model::draft::Draft;
+use model::port::capabilities::Capabilities;
+use model::port::outbox::Outbox;
+use model::problem::Code;
+use model::submission::State;
+
+use crate::testing::host::{Host, refused, settle};
+use crate::testing::smtp::{Point, Turn};
+
+const MOMENT: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+pub(crate) fn draft(recipients: &[&str]) -> Draft {
+    let to = recipients.iter().map(|email| Address { name: None, email: (*email).to_owned() });
+    Draft { to: to.collect(), subject: Some("hello".to_owned()), ..Draft::default() }
+}
+
+#[tokio::test]
+async fn what_is_submitted_is_delivered_once_and_filed() {
+    let host = Host::new();
+    let receipt = host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    assert_eq!(receipt.state, State::Accepted);
+    assert!(receipt.message_id.ends_with("@example.com"));
+    host.drive(MOMENT);
+    assert_eq!(host.outbox.states(), [State::Sent]);
+    assert_eq!(host.outbox.steps(), ["dialing", "dot-sent", "ended"]);
+    assert_eq!((host.smtp.taken(), host.imap.uids("Sent").len()), (1, 1));
+    host.drive(HOUR);
+    assert_eq!(host.smtp.taken(), 1);
+    let grant = host.grant("anna").await;
+    let entry = host.engine.submission(&grant, receipt.submission.as_str()).await.unwrap();
+    assert_eq!((entry.attempts, entry.possible_duplicate), (1, false));
+    assert!(entry.recipients[0].reply.as_ref().unwrap().starts_with("250"));
+    let stranger = host.grant("bela").await;
+    let other = host.engine.submission(&stranger, receipt.submission.as_str()).await;
+    refused(other, Code::NoSuchSubmission);
+    refused(host.engine.submission(&grant, "nonsense").await, Code::NoSuchSubmission);
+}
+
+#[tokio::test]
+async fn a_submission_wakes_the_driver() {
+    let host = Host::new();
+    let mut driver = pin!(Arc::clone(&host.engine).deliver_forever(future::pending()));
+    settle(driver.as_mut());
+    host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    // The clock stands still.
+    settle(driver.as_mut());
+    host.clock.advance(Duration::from_millis(50));
+    settle(driver.as_mut());
+    assert_eq!(host.smtp.taken(), 1);
+}
+
+#[tokio::test]
+async fn the_same_key_and_draft_give_the_first_receipt() {
+    let host = Host::new();
+    let first = host.submit(Some("k"), draft(&["bo@example.net"])).await.unwrap();
+    let again = host.submit(Some("k"), draft(&["bo@example.net"])).await.unwrap();
+    assert_eq!((&again.submission, &again.message_id), (&first.submission, &first.message_id));
+    let other = host.submit(Some("k"), draft(&["bea@example.net"])).await;
+    refused(other, Code::IdempotencyMismatch);
+    let fresh = host.submit(Some("l"), draft(&["bo@example.net"])).await.unwrap();
+    assert_ne!(fresh.submission, first.submission);
+    refused(host.submit(Some(""), draft(&[])).await, Code::InvalidIdempotencyKey);
+    refused(host.submit(Some("ä"), draft(&[])).await, Code::InvalidIdempotencyKey);
+    assert_eq!(host.outbox.states().len(), 2);
+}
+
+#[tokio::test]
+async fn a_draft_must_be_the_accounts_own_and_well_formed() {
+    let host = Host::new();
+    let from = |email: &str| Draft {
+        sender: Some(Address { name: None, email: email.to_owned() }),
+        ..draft(&["bo@example.net"])
+    };
+    assert!(host.submit(None, from("anna@EXAMPLE.com")).await.is_ok());
+    refused(host.submit(None, from("bela@example.com")).await, Code::ForeignSender);
+    refused(host.submit(None, from("Anna <anna@example.com>")).await, Code::ForeignSender);
+    let bad = Draft { subject: Some("a\nb".to_owned()), ..draft(&["bo@example.net"]) };
+    let problem = host.submit(None, bad).await.unwrap_err();
+    assert_eq!((problem.code, problem.faults.len()), (Code::InvalidDraft, 1));
+    refused(host.submit(None, draft(&[])).await, Code::InvalidDraft);
+    host.shelf.0.lock().unwrap().values_mut().for_each(|account| account.smtp = None);
+    refused(host.submit(None, draft(&["bo@example.net"])).await, Code::NotConfigured);
+}
+
+#[tokio::test]
+async fn recipients_get_their_own_verdicts_and_only_the_deferred_are_tried_again() {
+    let host = Host::new();
+    let script = [Turn::Codes(vec![250, 550, 450], 250), Turn::Codes(vec![250], 250)];
+    host.smtp.change(|state| state.script.extend(script));
+    let to = ["a@example.net", "b@example.net", "c@example.net"];
+    host.submit(None, draft(&to)).await.unwrap();
+    host.drive(MOMENT);
+    let states = |host: &Host| -> Vec<State> {
+        host.outbox.only().recipients.iter().map(|known| known.state).collect()
+    };
+    assert_eq!(states(&host), [State::Sent, State::Failed, State::Deferred]);
+    assert_eq!(host.outbox.states(), [State::Deferred]);
+    host.drive(Duration::from_secs(40));
+    assert_eq!(states(&host), [State::Sent, State::Failed, State::Sent]);
+    assert_eq!(host.outbox.states(), [State::Failed]);
+    let whom: Vec<_> = host.smtp.change(|state| state.taken.iter().map(|t| t.1.clone()).collect());
+    assert_eq!(whom, [vec!["a@example.net".to_owned()], vec!["c@example.net".to_owned()]]);
+    // The first attempt filed the copy.
+    assert_eq!(host.imap.uids("Sent").len(), 1);
+    assert!(!host.outbox.only().possible_duplicate);
+}
+
+#[tokio::test]
+async fn a_deferred_message_waits_for_its_time_and_then_goes_out() {
+    let host = Host::new();
+    host.smtp.change(|state| state.script.extend([Turn::Codes(vec![250], 451), Turn::LostBefore]));
+    host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    host.drive(Duration::from_secs(20));
+    assert_eq!((host.outbox.states(), host.smtp.taken()), (vec![State::Deferred], 0));
+    assert!(host.outbox.only().last_error.unwrap().contains("451"));
+    host.drive(Duration::from_secs(20));
+    assert_eq!(host.outbox.only().attempts, 2);
+    assert_eq!(host.outbox.states(), [State::Deferred]);
+    host.drive(Duration::from_secs(180));
+    assert_eq!((host.outbox.states(), host.smtp.taken()), (vec![State::Sent], 1));
+}
+
+#[tokio::test]
+async fn silence_after_the_dot_is_uncertain_then_tried_again_and_marked() {
+    let host = Host::new();
+    host.smtp.change(|state| state.script.push_back(Turn::LostAfter));
+    host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    host.drive(MOMENT);
+    assert_eq!(host.outbox.states(), [State::Uncertain]);
+    assert!(!host.outbox.only().possible_duplicate);
+    host.drive(Duration::from_secs(60));
+    assert_eq!(host.outbox.states(), [State::Sent]);
+    assert!(host.outbox.only().possible_duplicate);
+    let taken = host.smtp.change(|state| state.taken.clone());
+    assert_eq!(taken[0].0, taken[1].0, "the same bytes, with the same Message-ID");
+}
+
+#[tokio::test]
+async fn a_message_that_nobody_takes_expires() {
+    let host = Host::new();
+    host.smtp.change(|state| state.refuse_logins = true);
+    host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    let mut driver = pin!(Arc::clone(&host.engine).deliver_forever(future::pending()));
+    for _ in 0..(5 * 24 * 4) {
+        settle(driver.as_mut());
+        host.clock.advance(HOUR / 4);
+    }
+    assert_eq!(host.outbox.states(), [State::Expired]);
+    assert!(host.outbox.only().last_error.unwrap().contains("credentials"));
+    let logins = host.smtp.change(|state| state.logins);
+    assert!((8..60).contains(&logins), "{logins} logins");
+}
+
+#[tokio::test]
+async fn a_deleted_account_sends_nothing_more() {
+    let host = Host::new();
+    host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    host.shelf.0.lock().unwrap().clear();
+    host.drive(MOMENT);
+    assert_eq!((host.outbox.states(), host.smtp.taken()), (vec![State::Failed], 0));
+    assert!(host.outbox.only().last_error.unwrap().contains("deleted"));
+}
+
+#[tokio::test]
+async fn a_warm_session_is_used_again_and_a_cold_one_replaced() {
+    let host = Host::new();
+    let mut driver = pin!(Arc::clone(&host.engine).deliver_forever(future::pending()));
+    for (pause, logins) in [(1, 1), (1, 1), (60, 2)] {
+        for _ in 0..pause {
+            host.clock.advance(MOMENT);
+            settle(driver.as_mut());
+        }
+        host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+        settle(driver.as_mut());
+        host.clock.advance(Duration::from_millis(50));
+        settle(driver.as_mut());
+        assert_eq!(host.smtp.change(|state| state.logins), logins);
+    }
+    // It died while it waited: nothing was sent, so a fresh one may try at once.
+    host.smtp.change(|state| state.dead_below = state.logins + 1);
+    host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    settle(driver.as_mut());
+    host.clock.advance(Duration::from_millis(50));
+    settle(driver.as_mut());
+    assert_eq!((host.smtp.taken(), host.smtp.change(|state| state.logins)), (4, 3));
+    assert!(host.outbox.states().iter().all(|state| *state == State::Sent));
+}
+
+#[tokio::test]
+async fn one_dead_server_holds_up_nobody_else() {
+    let host = Host::new();
+    for _ in 0..200 {
+        host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    }
+    host.smtp.change(|state| state.stall = Some(Point::Connect));
+    let mut driver = pin!(Arc::clone(&host.engine).deliver_forever(future::pending()));
+    settle(driver.as_mut());
+    host.smtp.change(|state| state.stall = None);
+    let bela = host.grant("bela").await;
+    host.engine.submit(&bela, draft(&["bo@example.net"])).await.unwrap();
+    for _ in 0..10 {
+        host.clock.advance(MOMENT);
+        settle(driver.as_mut());
+    }
+    assert_eq!(host.outbox.states().last(), Some(&State::Sent));
+    let sent = host.outbox.states().iter().filter(|state| **state == State::Sent).count();
+    assert_eq!(sent, 1, "anna's two stuck deliveries hold her others");
+}
+
+#[tokio::test]
+async fn stopping_finishes_what_is_past_mail_and_begins_nothing() {
+    let host = Host::new();
+    host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    host.smtp.change(|state| state.stall = Some(Point::Connect));
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let stopped = async move {
+        let _ = stopped.await;
+    };
+    let mut driver = pin!(Arc::clone(&host.engine).deliver_forever(stopped));
+    assert!(!settle(driver.as_mut()));
+    stop.send(()).unwrap();
+    assert!(settle(driver.as_mut()), "it waits for a dial that may never end");
+    assert_eq!(host.outbox.states(), [State::Deferred]);
+    let now = model::port::clock::Clock::now(&*host.clock);
+    assert_eq!(host.outbox.next_due().await.unwrap(), Some(now), "due at the next start");
+}

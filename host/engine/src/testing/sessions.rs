@@ -1,0 +1,164 @@
+//! The pool: few sessions, dead ones replaced, refused logins not repeated.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future;
+use model::account::Credentials;
+use model::message::FlagChange;
+use model::port::capabilities::Capabilities;
+use model::problem::Code;
+use model::secret::Secret;
+
+use crate::settings::Settings;
+use crate::testing::account::account;
+use crate::testing::host::{Host, refused, settle};
+
+#[tokio::test]
+async fn an_account_never_has_more_than_its_sessions() {
+    let host = Host::new();
+    host.imap.add("INBOX", "Subject: a\r\n\r\n");
+    let pages = (0..40).map(|index| {
+        let mailbox = ["INBOX", "Work", "Trash"][index % 3];
+        let host = &host;
+        async move { host.page(mailbox, None, 5).await.unwrap() }
+    });
+    future::join_all(pages).await;
+    assert!(host.imap.change(|state| state.most_open) <= 3);
+    // One that hangs keeps its permit, and the others go on.
+    host.imap.change(|state| state.stalled = Some("FETCH"));
+    let mut stuck: Vec<_> = (0..5).map(|_| Box::pin(host.page("INBOX", None, 5))).collect();
+    stuck.iter_mut().for_each(|page| assert!(!settle(page.as_mut())));
+    assert_eq!(host.imap.change(|state| state.open), 3);
+    // Whoever waited too long is told so.
+    host.clock.advance(Duration::from_secs(31));
+    refused(stuck.pop().unwrap().await, Code::TooManyRequests);
+    // A request that is dropped half-way takes its session along.
+    drop(stuck);
+    assert_eq!(host.imap.change(|state| state.open), 0);
+    host.imap.change(|state| state.stalled = None);
+    assert!(host.page("INBOX", None, 5).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_session_goes_back_to_whoever_wants_its_mailbox() {
+    let host = Host::new();
+    let (one, two) = (host.page("INBOX", None, 5), host.page("Work", None, 5));
+    let (one, two) = future::join(one, two).await;
+    assert!(one.is_ok() && two.is_ok());
+    let selects = host.imap.said("SELECT");
+    for mailbox in ["Work", "INBOX", "Work", "INBOX"] {
+        host.page(mailbox, None, 5).await.unwrap();
+    }
+    assert!(host.imap.said("SELECT") - selects <= 3);
+}
+
+#[tokio::test]
+async fn a_dead_idle_session_is_replaced_once_for_reads() {
+    let host = Host::new();
+    host.imap.add("INBOX", "Subject: a\r\n\r\n");
+    for pause in [Duration::ZERO, Duration::from_secs(2)] {
+        let key = host.keys("INBOX").await.remove(0);
+        host.clock.advance(pause);
+        host.imap.change(|state| state.dead_below = state.logins + 1);
+        assert_eq!(host.page("INBOX", None, 5).await.unwrap().rows.len(), 1);
+        host.imap.change(|state| state.dead_below = state.logins + 1);
+        let grant = host.grant("anna").await;
+        assert!(host.engine.open_message(&grant, &key).await.is_ok());
+        host.imap.change(|state| state.dead_below = state.logins + 1);
+        assert!(host.engine.mailboxes(&grant, true).await.is_ok());
+    }
+    // A server that hangs up on everybody is not asked for ever.
+    host.imap.change(|state| state.dead_below = usize::MAX);
+    let logins = host.imap.change(|state| state.logins);
+    refused(host.page("INBOX", None, 5).await, Code::UpstreamUnreachable);
+    assert_eq!(host.imap.change(|state| state.logins), logins + 1);
+}
+
+#[tokio::test]
+async fn a_store_is_never_sent_twice() {
+    let host = Host::new();
+    host.imap.add("INBOX", "Subject: a\r\n\r\n");
+    let keys = host.keys("INBOX").await;
+    host.imap.change(|state| state.dead_below = state.logins + 1);
+    let grant = host.grant("anna").await;
+    let change = FlagChange::Set(Vec::new());
+    let mut answers = host.engine.change_flags(&grant, &keys, change).await;
+    let problem = answers.remove(0).unwrap_err();
+    assert_eq!(problem.code, Code::UpstreamUnreachable);
+    assert!(problem.detail.contains("not known"), "{}", problem.detail);
+    assert_eq!(host.imap.said("STORE"), 1);
+}
+
+#[tokio::test]
+async fn a_change_is_seen_by_every_session_at_once() {
+    let host = Host::new();
+    host.imap.add("INBOX", "Subject: a\r\n\r\n");
+    host.imap.add("INBOX", "Subject: b\r\n\r\n");
+    assert_eq!(two_pages(&host).await, [2, 2]);
+    assert_eq!(host.imap.change(|state| state.open), 2);
+    let keys = host.keys("INBOX").await;
+    let grant = host.grant("anna").await;
+    host.engine.move_messages(&grant, &keys[..1], "Work").await.remove(0).unwrap();
+    assert_eq!(two_pages(&host).await, [1, 1]);
+    assert_eq!(host.page("Work", None, 5).await.unwrap().rows.len(), 1);
+}
+
+/// The lengths of two pages that are read at the same time.
+async fn two_pages(host: &Host) -> [usize; 2] {
+    host.imap.change(|state| state.stalled = Some("FETCH"));
+    let mut one = Box::pin(host.page("INBOX", None, 5));
+    let mut two = Box::pin(host.page("INBOX", None, 5));
+    assert!(!settle(one.as_mut()) && !settle(two.as_mut()));
+    host.imap.change(|state| state.stalled = None);
+    [one.await.unwrap().rows.len(), two.await.unwrap().rows.len()]
+}
+
+#[tokio::test]
+async fn refused_credentials_are_not_tried_for_ever() {
+    let host = Host::new();
+    host.imap.change(|state| state.refuse_logins = true);
+    for _ in 0..20 {
+        refused(host.page("INBOX", None, 5).await, Code::CredentialsRefused);
+    }
+    assert_eq!(host.imap.change(|state| state.logins), 5);
+    host.clock.advance(Duration::from_secs(30));
+    refused(host.page("INBOX", None, 5).await, Code::CredentialsRefused);
+    assert_eq!(host.imap.change(|state| state.logins), 6);
+    // A changed account starts afresh.
+    host.imap.change(|state| state.refuse_logins = false);
+    refused(host.page("INBOX", None, 5).await, Code::CredentialsRefused);
+    host.engine.forget(&"acme".parse().unwrap(), &"anna".parse().unwrap()).await;
+    assert!(host.page("INBOX", None, 5).await.is_ok());
+}
+
+#[tokio::test]
+async fn idle_sessions_are_logged_out_in_time_and_at_the_end() {
+    let host = Host::new();
+    host.page("INBOX", None, 5).await.unwrap();
+    let mut driver = pin!(Arc::clone(&host.engine).deliver_forever(future::pending()));
+    for _ in 0..11 {
+        settle(driver.as_mut());
+        host.clock.advance(Duration::from_secs(30));
+    }
+    settle(driver.as_mut());
+    assert_eq!((host.imap.said("LOGOUT"), host.imap.change(|state| state.open)), (1, 0));
+    host.page("INBOX", None, 5).await.unwrap();
+    host.engine.close().await;
+    assert_eq!((host.imap.said("LOGOUT"), host.imap.change(|state| state.open)), (2, 0));
+}
+
+#[tokio::test]
+async fn verify_tells_the_two_servers_apart() {
+    let host = Host::with(Settings::default());
+    host.smtp.change(|state| state.refuse_logins = true);
+    let credentials = Credentials { password: Secret::new("x".to_owned()) };
+    let verification = host.engine.verify(&account("anna"), &credentials).await;
+    assert!(verification.imap.unwrap().result.is_ok());
+    refused(verification.smtp.unwrap().result, Code::CredentialsRefused);
+    let mut sender = account("anna");
+    sender.imap = None;
+    let verification = host.engine.verify(&sender, &credentials).await;
+    assert!(verification.imap.is_none());
+}

@@ -1,0 +1,140 @@
+//! An SMTP server that says what it is told to say.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use model::account::{Credentials, MailServer};
+use model::draft::Envelope;
+use model::octets::Octets;
+use model::port::BoxFuture;
+use model::port::smtp::{BeforeDot, Data, Delivery, Reply, SmtpConnect, SmtpError, SmtpSession};
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Server(pub(crate) Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// One for each transaction; afterwards everything is taken.
+    pub(crate) script: VecDeque<Turn>,
+    pub(crate) stall: Option<Point>,
+    /// What got its final dot: the message and whom it was for.
+    pub(crate) taken: Vec<(String, Vec<String>)>,
+    pub(crate) logins: usize,
+    pub(crate) refuse_logins: bool,
+    pub(crate) dead_below: usize,
+}
+
+/// How one transaction goes.
+#[derive(Clone, Debug)]
+pub(crate) enum Turn {
+    /// RCPT replies in order, then the reply to the message.
+    Codes(Vec<u16>, u16),
+    /// The connection breaks before the dot.
+    LostBefore,
+    /// The dot was sent, and nothing more is heard.
+    LostAfter,
+}
+
+/// Where the server stops answering for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Point {
+    Connect,
+    Mail,
+    /// The dot was not sent, though it is recorded.
+    Dot,
+    Verdict,
+}
+
+impl Server {
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.0.lock().unwrap())
+    }
+
+    pub(crate) fn taken(&self) -> usize {
+        self.change(|state| state.taken.len())
+    }
+
+    async fn stall_at(&self, point: Point) {
+        if self.change(|state| state.stall == Some(point)) {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+pub(crate) fn reply(code: u16) -> Reply {
+    Reply { code, enhanced: None, text: "so be it".to_owned() }
+}
+
+impl SmtpConnect for Server {
+    fn connect<'a>(
+        &'a self,
+        _: &'a MailServer,
+        _: &'a Credentials,
+    ) -> BoxFuture<'a, Result<Box<dyn SmtpSession>, SmtpError>> {
+        Box::pin(async move {
+            self.stall_at(Point::Connect).await;
+            let (number, refused) = self.change(|state| {
+                state.logins += 1;
+                (state.logins, state.refuse_logins)
+            });
+            if refused {
+                return Err(SmtpError::Credentials(reply(535)));
+            }
+            Ok(Box::new(Session { server: self.clone(), number }) as Box<dyn SmtpSession>)
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Session {
+    server: Server,
+    number: usize,
+}
+
+impl SmtpSession for Session {
+    fn deliver<'a>(
+        &'a mut self,
+        envelope: &'a Envelope,
+        raw: &'a Octets,
+        before_dot: BeforeDot<'a>,
+    ) -> BoxFuture<'a, Result<Delivery, SmtpError>> {
+        Box::pin(async move {
+            let gone = || SmtpError::Lost(std::io::ErrorKind::ConnectionReset.into());
+            if self.server.change(|state| self.number < state.dead_below) {
+                return Err(gone());
+            }
+            self.server.stall_at(Point::Mail).await;
+            let turn = self.server.change(|state| state.script.pop_front());
+            let all = vec![250; envelope.recipients.len()];
+            let turn = turn.unwrap_or(Turn::Codes(all.clone(), 250));
+            let (codes, verdict) = match turn {
+                Turn::Codes(codes, verdict) => (codes, Some(verdict)),
+                Turn::LostAfter => (all, None),
+                Turn::LostBefore => return Err(gone()),
+            };
+            let recipients: Vec<Reply> = codes.into_iter().map(reply).collect();
+            if !recipients.iter().any(Reply::is_positive) {
+                return Ok(Delivery { recipients, data: Data::Skipped });
+            }
+            before_dot().await.map_err(SmtpError::Unrecorded)?;
+            self.server.stall_at(Point::Dot).await;
+            let for_whom = envelope.recipients.iter().zip(&recipients);
+            let for_whom = for_whom.filter(|(_, reply)| reply.is_positive());
+            let for_whom = for_whom.map(|(recipient, _)| recipient.to_string()).collect();
+            let message = String::from_utf8(raw.in_memory().unwrap().to_vec()).unwrap();
+            if verdict.is_none_or(|code| code < 300) {
+                self.server.change(|state| state.taken.push((message, for_whom)));
+            }
+            self.server.stall_at(Point::Verdict).await;
+            let data = match verdict {
+                Some(code) => Data::Replied(reply(code)),
+                None => Data::Lost(gone()),
+            };
+            Ok(Delivery { recipients, data })
+        })
+    }
+
+    fn quit(self: Box<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(async move { drop(self) })
+    }
+}
