@@ -10,6 +10,7 @@ use crate::bindings::exports::postlet::mail::describe::{Answer, Operation, Param
 pub enum Scope {
     Read,
     Change,
+    /// Submit, and see submissions.
     Send,
 }
 

@@ -46,7 +46,7 @@ fn list() -> Operation {
         ..operation(
             "GET",
             "/v1/accounts/:account/submissions",
-            Scope::Read,
+            Scope::Send,
             "List what was sent, and what became of it",
         )
     }
@@ -58,7 +58,7 @@ fn show() -> Operation {
         ..operation(
             "GET",
             "/v1/accounts/:account/submissions/:submission",
-            Scope::Read,
+            Scope::Send,
             "Show what became of a submission, recipient by recipient",
         )
     }

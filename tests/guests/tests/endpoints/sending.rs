@@ -1,0 +1,114 @@
+//! The `send` component.
+
+use serde_json::json;
+
+use crate::desk::raw;
+use crate::house::{House, field, is_problem, json as read};
+
+const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
+
+#[tokio::test]
+async fn a_json_draft_becomes_a_submission() {
+    let house = House::with("send").await;
+    let draft = json!({
+        "from": {"name": "安", "email": "ann@example.com"}, "to": [{"email": "bo@example.net"}],
+        "subject": "Grüße", "text": "hi", "headers": [{"name": "X-A", "value": "b"}],
+        "attachments": [{"filename": "a.txt", "content": "aGVsbG8="}],
+    });
+    let answer = house.ask("POST", "/send", "/send", JSON, draft.to_string()).await;
+    assert_eq!(answer.status(), 202, "{answer:?}");
+    assert_eq!(field(&answer, "location"), "/v1/accounts/ann/submissions/sub_aaaaaaaaaaaaaaaa");
+    assert_eq!(
+        read(&answer),
+        json!({"submissionId": "sub_aaaaaaaaaaaaaaaa", "messageId": "m@x", "state": "dotSent", "sendAt": "1970-01-01T00:00:01.500Z"})
+    );
+    let drafts = house.desk.drafts.lock().unwrap();
+    let draft = drafts.first().unwrap();
+    assert_eq!(draft.sender.as_ref().unwrap().name.as_deref(), Some("安"));
+    assert_eq!(draft.attachments[0].content.in_memory().unwrap(), "hello");
+    assert_eq!(draft.attachments[0].content_type, "application/octet-stream");
+    assert_eq!(draft.headers[0].name, "X-A");
+}
+
+#[tokio::test]
+async fn a_form_becomes_a_submission_and_its_file_is_not_changed() {
+    let house = House::with("send").await;
+    let mut form = Vec::new();
+    let mut part = |head: &str, body: &[u8]| {
+        form.extend_from_slice(
+            format!("--XX\r\nContent-Disposition: form-data; {head}\r\n\r\n").as_bytes(),
+        );
+        form.extend_from_slice(body);
+        form.extend_from_slice(b"\r\n");
+    };
+    part("name=\"to\"", b"Bo <bo@example.net>");
+    part("name=\"to\"", b"cy@example.org");
+    part("name=\"subject\"", "Grüße".as_bytes());
+    part("name=\"json\"", br#"{"to": [], "text": "hi"}"#);
+    part("name=\"attachment\"; filename=\"a %22b%22.bin\"\r\nContent-Type: image/png", &raw());
+    part("name=\"inline\"; filename=\"logo.png\"", b"x");
+    form.extend_from_slice(b"--XX--\r\n");
+    let fields = [("content-type", "multipart/form-data; boundary=XX")];
+    let answer = house.ask("POST", "/send", "/send", &fields, form).await;
+    assert_eq!(answer.status(), 202, "{answer:?}");
+    let drafts = house.desk.drafts.lock().unwrap();
+    let draft = drafts.first().unwrap();
+    assert_eq!(draft.to.len(), 2);
+    assert_eq!(draft.to[0].name.as_deref(), Some("Bo"));
+    assert_eq!(draft.text.as_deref(), Some("hi"));
+    assert_eq!(draft.attachments[0].filename.as_deref(), Some("a \"b\".bin"));
+    assert_eq!(draft.attachments[0].content_type, "image/png");
+    assert_eq!(draft.attachments[0].content.in_memory().unwrap(), raw());
+    assert_eq!(draft.attachments[1].content_id.as_deref(), Some("logo.png"));
+}
+
+#[tokio::test]
+async fn a_send_that_cannot_be_read_says_where() {
+    let house = House::with("send").await;
+    let post = |fields: &'static [(&'static str, &'static str)], body: &'static str| {
+        house.ask("POST", "/send", "/send", fields, body)
+    };
+    is_problem(&post(JSON, "{").await, 400, "malformed-json");
+    is_problem(&post(JSON, r#"{"too": []}"#).await, 422, "invalid-body");
+    is_problem(&post(&[], "{}").await, 415, "unsupported-media-type");
+    let faulty = post(JSON, r#"{"to": [], "attachments": [{"content": "QQ"}]}"#).await;
+    is_problem(&faulty, 422, "invalid-body");
+    assert_eq!(read(&faulty)["errors"][0]["pointer"], "/attachments/0/content");
+    const FORM: &[(&str, &str)] = &[("content-type", "multipart/form-data; boundary=XX")];
+    let unknown = "--XX\r\nContent-Disposition: form-data; name=\"a/b\"\r\n\r\nx\r\n--XX--\r\n";
+    let unknown = post(FORM, unknown).await;
+    is_problem(&unknown, 422, "invalid-body");
+    assert_eq!(read(&unknown)["errors"][0]["pointer"], "/a~1b");
+    is_problem(
+        &post(FORM, "--XX\r\nContent-Disposition: form-data; name=\"to\"\r\n\r\nx").await,
+        422,
+        "invalid-body",
+    );
+    let get = house.get("/send", "/send").await;
+    is_problem(&get, 405, "method-not-allowed");
+    assert_eq!(field(&get, "allow"), "POST");
+    assert!(house.desk.drafts.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_submission_shows_every_recipient() {
+    let house = House::with("send").await;
+    let route = "/submissions/:submission";
+    let id = [("spin-path-match-submission", "sub_x")];
+    let one = house.ask("GET", route, "/submissions/sub_x", &id, "").await;
+    let entry = json!({
+        "submissionId": "sub_aaaaaaaaaaaaaaaa", "messageId": "m@x", "state": "dotSent",
+        "sendAt": "1970-01-01T00:00:01.500Z", "attempts": 2, "possibleDuplicate": true, "lastError": null,
+        "recipients": [{"recipient": "bo@example.net", "state": "deferred", "reply": "451 later", "at": null}],
+    });
+    assert_eq!(read(&one), entry);
+    let list = house.get("/submissions", "/submissions?state=failed,sent&limit=3").await;
+    assert_eq!(read(&list), json!({"submissions": [entry], "nextCursor": null}));
+    is_problem(
+        &house.get("/submissions", "/submissions?state=dot-sent").await,
+        400,
+        "invalid-query",
+    );
+    let calls = house.desk.calls.lock().unwrap();
+    assert_eq!(*calls, ["submission sub_x", "submissions [Sent, Failed] 3"]);
+}
