@@ -106,6 +106,11 @@ impl Store {
         self.bell.subscribe()
     }
 
+    /// Rises with every change, whoever makes it.
+    pub(crate) fn version(&self) -> u64 {
+        self.lock().version
+    }
+
     pub(crate) fn login(&self, email: &str, password: &str) -> Option<UserId> {
         let state = self.lock();
         let found = state.accounts.iter().position(|own| {

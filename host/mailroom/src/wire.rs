@@ -101,6 +101,12 @@ impl Wire {
         .await
     }
 
+    /// Says goodbye to TLS and TCP; a client without it must suspect that what
+    /// it got was cut short (RFC 8446 §6.1).
+    pub(crate) async fn close(&mut self) -> io::Result<()> {
+        within(WRITE_LIMIT, self.stream.shutdown()).await
+    }
+
     /// Steps up to TLS. What the client sent too early must have been refused
     /// by [`Wire::has_more`] before; here it would be lost, never believed.
     pub(crate) async fn secure(&mut self, acceptor: &TlsAcceptor) -> io::Result<()> {

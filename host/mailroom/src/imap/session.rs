@@ -72,7 +72,7 @@ pub(crate) async fn serve(
     session.line(&format!("* OK [CAPABILITY {}] Postlet mailroom", session.capabilities()));
     session.flush().await?;
     while session.step().await? == Flow::Stay {}
-    Ok(())
+    session.wire.close().await
 }
 
 impl Session {

@@ -43,13 +43,22 @@ pub(crate) struct View {
     known: Vec<Known>,
     /// The greatest UID ever known.
     top: u32,
+    /// The store's version at the last comparison that told all.
+    compared: Option<u64>,
 }
 
 impl View {
     pub(crate) fn new(user: UserId, mailbox: &Mailbox, read_only: bool) -> Self {
         let know = |message: &Message| Known { uid: message.uid, version: message.version };
         let known = mailbox.messages.iter().map(know).collect();
-        Self { user, mailbox: mailbox.id, read_only, known, top: mailbox.uid_next - 1 }
+        Self {
+            user,
+            mailbox: mailbox.id,
+            read_only,
+            known,
+            top: mailbox.uid_next - 1,
+            compared: None,
+        }
     }
 
     pub(crate) fn count(&self) -> u32 {
@@ -120,6 +129,12 @@ impl View {
 
     /// Tells what is different, and takes it into the picture.
     pub(crate) fn catch_up(&mut self, store: &Store, expunges: Expunges, out: &mut Vec<u8>) {
+        // Read before comparing: what comes between is compared once more.
+        let version = store.version();
+        if self.compared == Some(version) {
+            return;
+        }
+        self.compared = (expunges == Expunges::Tell).then_some(version);
         let read = store.read(self.user, self.mailbox, |mailbox| {
             self.compare(mailbox, expunges, out);
         });

@@ -83,7 +83,7 @@ pub(crate) async fn serve(
         Session { site, wire, client: None, user: None, mail: None, failures: 0, errors: 0 };
     session.reply(&greeting).await?;
     while session.step().await? == Flow::Stay {}
-    Ok(())
+    session.wire.close().await
 }
 
 impl Session {
