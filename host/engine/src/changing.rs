@@ -25,6 +25,9 @@ use crate::problems;
 use crate::reading;
 use crate::works::Works;
 
+/// UIDs in one command. RFC 7162 §4 asks servers to take lines of 8,192 octets, and a UID takes up to 11.
+const MOST: usize = 500;
+
 /// One answer per key.
 type Answers<T> = Vec<Result<T, Problem>>;
 
@@ -269,7 +272,7 @@ struct Batch<'a> {
     groups: Vec<Group>,
 }
 
-/// Messages of one mailbox with one UIDVALIDITY.
+/// Messages of one mailbox with one UIDVALIDITY, no more than one command names.
 #[derive(Debug)]
 struct Group {
     tag: AccountTag,
@@ -290,7 +293,12 @@ impl<'a> Batch<'a> {
         }
         let groups = groups
             .into_iter()
-            .map(|((mailbox, uid_validity), uids)| Group { tag, mailbox, uid_validity, uids })
+            .flat_map(|((mailbox, uid_validity), uids)| {
+                let uids: Vec<u32> = uids.into_iter().collect();
+                let chunks = uids.chunks(MOST).map(|chunk| chunk.iter().copied().collect());
+                let group = |uids| Group { tag, mailbox: mailbox.clone(), uid_validity, uids };
+                chunks.map(group).collect::<Vec<Group>>()
+            })
             .collect();
         Self { places, groups }
     }

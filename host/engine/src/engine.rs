@@ -67,6 +67,7 @@ impl Engine {
     /// after an account was changed or deleted.
     pub async fn forget(&self, tenant: &TenantId, account: &AccountId) {
         let owner = Owner { tenant: tenant.clone(), account: account.clone() };
+        self.works.couriers.forget(&owner);
         self.works.pool.forget(&owner).await;
         match self.works.ports.accounts.get(tenant, account).await {
             Ok(Some(account)) => self.works.cache.forget(Some(AccountTag::of(&account))),

@@ -17,6 +17,7 @@ mod cursor;
 mod cache;
 mod lockout;
 mod pool;
+mod couriers;
 mod works;
 mod mailboxes;
 mod rows;

@@ -6,6 +6,7 @@ use model::problem::Problem;
 use tokio::sync::Notify;
 
 use crate::cache::{Cache, CacheKey};
+use crate::couriers::Couriers;
 use crate::key::Place;
 use crate::pool::Pool;
 use crate::ports::Ports;
@@ -19,6 +20,7 @@ pub(crate) struct Works {
     pub(crate) settings: Settings,
     pub(crate) pool: Pool,
     pub(crate) cache: Cache,
+    pub(crate) couriers: Couriers,
     /// Told when something was accepted for sending.
     pub(crate) accepted: Notify,
 }
@@ -27,7 +29,8 @@ impl Works {
     pub(crate) fn new(ports: Ports, settings: Settings) -> Self {
         let pool = Pool::new(ports.clone(), settings.clone());
         let cache = Cache::new(settings.cache_bytes);
-        Self { ports, settings, pool, cache, accepted: Notify::new() }
+        let couriers = Couriers::new(settings.deliveries, settings.deliveries_per_account);
+        Self { ports, settings, pool, cache, couriers, accepted: Notify::new() }
     }
 
     /// The place as the parser of now sees it.

@@ -21,7 +21,7 @@ use model::port::store::StoreError;
 use model::submission::State;
 use tokio::sync::watch;
 
-use crate::delivery::couriers::{Courier, Couriers};
+use crate::couriers::Courier;
 use crate::delivery::verdict::{self, Outcome};
 use crate::delivery::{backoff, sent_copy};
 use crate::key::Owner;
@@ -38,7 +38,6 @@ const RECORDING_PAUSE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Attempt<'a> {
     works: &'a Works,
-    couriers: &'a Couriers,
     claim: Claim,
     stopping: watch::Receiver<bool>,
 }
@@ -52,27 +51,25 @@ enum Ending {
 }
 
 impl<'a> Attempt<'a> {
-    pub(crate) fn new(
-        works: &'a Works,
-        couriers: &'a Couriers,
-        claim: Claim,
-        stopping: watch::Receiver<bool>,
-    ) -> Self {
-        Self { works, couriers, claim, stopping }
+    pub(crate) fn new(works: &'a Works, mut claim: Claim, stopping: watch::Receiver<bool>) -> Self {
+        if claim.found == State::DotSent {
+            verdict::doubt(&mut claim.recipients);
+        }
+        Self { works, claim, stopping }
     }
 
     /// To the end. Says nothing: what became of it stands in the outbox.
     pub(crate) async fn run(self) {
         let owner =
             Owner { tenant: self.claim.tenant.clone(), account: self.claim.account.clone() };
-        let Some(queued) = self.couriers.queue(&owner) else {
+        let Some(queued) = self.works.couriers.queue(&owner) else {
             return self.put_back("many messages of the account are waiting", TURNED_AWAY).await;
         };
         let courier = queued.courier();
         let Some((account, server)) = self.account().await else { return };
         let permits = async {
             let mine = courier.permits.acquire().await;
-            (mine, self.couriers.desks.acquire().await)
+            (mine, self.works.couriers.desks.acquire().await)
         };
         let Some(permits) = self.unless_stopping(permits).await else {
             return self.put_back("the host is stopping", Duration::ZERO).await;
@@ -82,7 +79,7 @@ impl<'a> Attempt<'a> {
         let Ending::Outcome { outcome, due } = ending else { return };
         let had = self.claim.recipients.iter().any(|known| known.state == State::Sent);
         let has = outcome.recipients.iter().any(|known| known.state == State::Sent);
-        if self.end(outcome, due).await && has && !had {
+        if self.end(outcome, due, None).await && has && !had {
             sent_copy::file(self.works, &account, &self.claim.raw).await;
         }
     }
@@ -96,10 +93,21 @@ impl<'a> Attempt<'a> {
                 tracing::error!(%error, "an account cannot be read");
                 self.put_back("the store did not answer", Duration::from_secs(60)).await;
             }
-            Ok(None) => self.end_without("the account was deleted", State::Failed).await,
+            Ok(None) => {
+                let why = "the account was deleted";
+                let outcome =
+                    verdict::without_attempt(&claim.recipients, State::Failed, why, self.now());
+                self.end(outcome, self.now(), Some(State::Failed)).await;
+            }
             Ok(Some(account)) => match account.smtp.clone() {
                 Some(server) => return Some((account, server)),
-                None => self.end_without("the account has no SMTP server", State::Deferred).await,
+                None => {
+                    let why = "the account has no SMTP server";
+                    let due = self.now().after(self.backoff());
+                    if let Ending::Outcome { outcome, due } = self.without_attempt(why, due) {
+                        self.end(outcome, due, None).await;
+                    }
+                }
             },
         }
         None
@@ -227,12 +235,6 @@ impl<'a> Attempt<'a> {
         Ending::Lost
     }
 
-    async fn end_without(&self, why: &str, state: State) {
-        let outcome = verdict::without_attempt(&self.claim.recipients, state, why, self.now());
-        let due = self.now().after(self.backoff());
-        self.end(outcome, due).await;
-    }
-
     /// Back to the outbox, as if it had not been claimed.
     async fn put_back(&self, why: &str, pause: Duration) {
         let state = match self.claim.found {
@@ -257,10 +259,10 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Records the outcome; true when it is durable.
-    async fn end(&self, mut outcome: Outcome, due: Timestamp) -> bool {
+    /// Records the outcome, as `over` if nothing more can be tried; true when it is durable.
+    async fn end(&self, mut outcome: Outcome, due: Timestamp, over: Option<State>) -> bool {
         let age = due.since(self.claim.created);
-        let mut state = outcome.state();
+        let mut state = over.unwrap_or_else(|| outcome.state());
         if !state.is_final() && age >= self.works.settings.give_up_after {
             outcome.expire(self.now());
             state = State::Expired;

@@ -19,13 +19,11 @@ use model::port::store::StoreError;
 use tokio::sync::watch;
 
 use crate::delivery::attempt::Attempt;
-use crate::delivery::couriers::Couriers;
 use crate::pool;
 use crate::works::Works;
 
 pub(crate) mod backoff;
 pub(crate) mod verdict;
-pub(crate) mod couriers;
 pub(crate) mod sent_copy;
 pub(crate) mod attempt;
 
@@ -41,7 +39,7 @@ const SHORTEST: Duration = Duration::from_millis(50);
 /// Runs until `stop`, then finishes what is under way.
 pub(crate) async fn run(works: Arc<Works>, stop: impl Future<Output = ()> + Send) {
     let works = &*works;
-    let couriers = Couriers::new(works.settings.deliveries, works.settings.deliveries_per_account);
+    let couriers = &works.couriers;
     let (stopping, stopped) = watch::channel(false);
     let mut stop = pin!(stop.fuse());
     let mut under_way: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
@@ -57,7 +55,7 @@ pub(crate) async fn run(works: Arc<Works>, stop: impl Future<Output = ()> + Send
                 Ok(claims) => {
                     let full = room > 0 && claims.len() >= room;
                     for claim in claims {
-                        let attempt = Attempt::new(works, &couriers, claim, stopped.clone());
+                        let attempt = Attempt::new(works, claim, stopped.clone());
                         under_way.push(attempt.run().boxed());
                     }
                     pause = if full { Duration::ZERO } else { until_due(works).await };
@@ -65,7 +63,7 @@ pub(crate) async fn run(works: Arc<Works>, stop: impl Future<Output = ()> + Send
                 Err(error) => tracing::error!(%error, "the outbox cannot be claimed from"),
             }
         }
-        tidy(works, &couriers, &under_way);
+        tidy(works, &under_way);
         if couriers.has_warm() {
             pause = pause.min(WARM_ROUND);
         }
@@ -82,6 +80,8 @@ pub(crate) async fn run(works: Arc<Works>, stop: impl Future<Output = ()> + Send
                 future::pending::<()>().await;
             }
             under_way.next().await;
+            // All that ended together cost one look at the outbox.
+            while let Some(Some(())) = under_way.next().now_or_never() {}
         };
         let (woken, ended) = (pin!(woken), pin!(ended));
         let event = future::select(woken, ended);
@@ -130,9 +130,9 @@ async fn until_due(works: &Works) -> Duration {
 }
 
 /// Says goodbye to sessions that nobody needs, beside the deliveries.
-fn tidy<'a>(works: &Works, couriers: &Couriers, under_way: &FuturesUnordered<BoxFuture<'a, ()>>) {
+fn tidy<'a>(works: &Works, under_way: &FuturesUnordered<BoxFuture<'a, ()>>) {
     let now = works.ports.clock.monotonic();
-    let cold = couriers.take_cold(now, works.settings.smtp_warm);
+    let cold = works.couriers.take_cold(now, works.settings.smtp_warm);
     if !cold.is_empty() {
         let quits = future::join_all(cold.into_iter().map(|session| session.quit()));
         under_way.push(quits.map(drop).boxed());

@@ -61,6 +61,13 @@ pub(crate) fn pending(recipients: &[RecipientVerdict]) -> Vec<EmailAddress> {
         .collect()
 }
 
+/// The dot was recorded and nothing after it: any of those that waited may have got the message.
+pub(crate) fn doubt(recipients: &mut [RecipientVerdict]) {
+    for known in recipients.iter_mut().filter(|known| !known.state.is_final()) {
+        known.state = State::Uncertain;
+    }
+}
+
 /// The transaction ran; `tried` is its envelope.
 pub(crate) fn delivered(
     before: &[RecipientVerdict],
@@ -154,8 +161,8 @@ fn set(
     let waiting =
         |known: &&mut RecipientVerdict| known.recipient == *recipient && !known.state.is_final();
     if let Some(known) = recipients.iter_mut().find(waiting) {
-        // Doubt does not go away because a later attempt did not get through.
-        if !(known.state == State::Uncertain && state == State::Deferred) {
+        // Doubt goes away by a server's word only, not because another attempt did not get through.
+        if known.state != State::Uncertain || (reply.is_some() && state != State::Deferred) {
             known.state = state;
         }
         known.reply = reply.map(printable).or(known.reply.take());

@@ -9,6 +9,7 @@
 //! with it, because the port is not cancel-safe.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use model::account::{Account, MailServer};
 use model::mailbox::MailboxName;
 use model::port::imap::{ImapError, ImapSession};
 use model::problem::{Code, Problem};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::key::Owner;
 use crate::lock::lock;
@@ -51,12 +52,7 @@ impl Pool {
     ) -> Result<Lease, Problem> {
         let room = self.room(account)?;
         room.check_lockout()?;
-        let acquired = Arc::clone(&room.permits).acquire_owned();
-        let expired = self.ports.clock.sleep(self.settings.session_wait);
-        let permit = match future::select(std::pin::pin!(acquired), expired).await {
-            Either::Left((permit, _)) => permit.map_err(|_| closed())?,
-            Either::Right(((), _)) => return Err(busy()),
-        };
+        let permit = self.permit(&room).await?;
         let lease = match room.take(mailbox, self.settings.session_idle) {
             Some(Idle { session, synced, .. }) => {
                 Lease::reused(room, permit, session, synced, self.settings.freshness)
@@ -67,6 +63,18 @@ impl Pool {
             }
         };
         Ok(lease)
+    }
+
+    async fn permit(&self, room: &Room) -> Result<OwnedSemaphorePermit, Problem> {
+        if let Ok(permit) = Arc::clone(&room.permits).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let acquired = pin!(Arc::clone(&room.permits).acquire_owned());
+        let expired = self.ports.clock.sleep(self.settings.session_wait);
+        match future::select(acquired, expired).await {
+            Either::Left((permit, _)) => permit.map_err(|_| closed()),
+            Either::Right(((), _)) => Err(busy()),
+        }
     }
 
     /// What is remembered about the account besides sessions.

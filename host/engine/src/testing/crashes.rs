@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use model::submission::State;
+use proptest::prelude::*;
 
 use crate::testing::host::Host;
 use crate::testing::sending::draft;
-use crate::testing::smtp::Point;
+use crate::testing::smtp::{Point, Turn};
 
 /// The driver is dropped where the server stalls, and started again on the same outbox.
 async fn check(point: Option<Point>, at_crash: State, deliveries: usize, duplicate: bool) {
@@ -78,4 +79,75 @@ async fn a_claim_that_was_lost_records_nothing() {
     host.drive(Duration::from_secs(60));
     assert_eq!((host.outbox.states(), host.smtp.taken()), (vec![State::Sent], 1));
     assert_eq!(host.outbox.only().attempts, 2);
+}
+
+/// Anything may happen at any attempt, and the host may die in any step of it.
+#[derive(Clone, Debug)]
+enum Fate {
+    Turn(Turn),
+    Crash(Point),
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    let code = prop_oneof![Just(250_u16), Just(450), Just(550)];
+    let codes = (prop::collection::vec(code.clone(), 2), code);
+    prop_oneof![
+        codes.prop_map(|(recipients, data)| Fate::Turn(Turn::Codes(recipients, data))),
+        Just(Fate::Turn(Turn::LostBefore)),
+        Just(Fate::Turn(Turn::LostAfter)),
+        Just(Fate::Crash(Point::Connect)),
+        Just(Fate::Crash(Point::Mail)),
+        Just(Fate::Crash(Point::Dot)),
+        Just(Fate::Crash(Point::Verdict)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn whatever_happens_the_outbox_says_the_truth(
+        fates in prop::collection::vec(fate(), 0..8),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut host = Host::new();
+        let to = ["a@example.net", "b@example.net"];
+        runtime.block_on(host.submit(None, draft(&to))).unwrap();
+        for fate in fates {
+            match fate {
+                Fate::Turn(turn) => host.smtp.change(|state| state.script = [turn].into()),
+                Fate::Crash(point) => host.smtp.change(|state| {
+                    state.script.clear();
+                    state.stall = Some(point);
+                }),
+            }
+            let before = host.outbox.only().attempts;
+            for _ in 0..2_000 {
+                host.drive_by(Duration::from_secs(10), Duration::from_secs(10));
+                let entry = host.outbox.only();
+                if entry.receipt.state.is_final() || entry.attempts > before {
+                    break;
+                }
+            }
+            host.smtp.change(|state| state.stall = None);
+            host.restart();
+        }
+        host.smtp.change(|state| state.script.clear());
+        host.drive_by(Duration::from_secs(60), Duration::from_secs(8 * 3600));
+        let entry = host.outbox.only();
+        prop_assert!(entry.receipt.state.is_final(), "{entry:?}");
+        let taken = host.smtp.change(|state| state.taken.clone());
+        for known in &entry.recipients {
+            let whom = known.recipient.as_str();
+            let times = taken.iter().filter(|(_, whom_all)| whom_all.iter().any(|w| w == whom)).count();
+            prop_assert!(times <= 1 || entry.possible_duplicate, "{times} times, unmarked: {entry:?}");
+            prop_assert!(known.state == State::Sent || known.state == State::Failed, "{entry:?}");
+            if known.state == State::Sent {
+                prop_assert!(times >= 1, "lost: {entry:?}");
+            } else {
+                prop_assert!(times == 0 || entry.possible_duplicate, "{entry:?}");
+            }
+        }
+        prop_assert!(taken.iter().all(|(message, _)| *message == taken[0].0));
+    }
 }

@@ -2,7 +2,8 @@
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use model::caller::{Caller, Grant, Scope};
@@ -112,9 +113,13 @@ impl Host {
 
     /// Lets the driver run for `time`, then drops it wherever it stands.
     pub(crate) fn drive(&self, time: Duration) {
+        self.drive_by(Duration::from_secs(1), time);
+    }
+
+    /// In steps of `step`.
+    pub(crate) fn drive_by(&self, step: Duration, time: Duration) {
         let mut driver = pin!(Arc::clone(&self.engine).deliver_forever(std::future::pending()));
         settle(driver.as_mut());
-        let step = Duration::from_secs(1);
         let mut left = time;
         while !left.is_zero() {
             self.clock.advance(step.min(left));
@@ -124,10 +129,25 @@ impl Host {
     }
 }
 
-/// Polls until the future stands still; true when it is over.
+/// Polls until the future stands still, which is when nothing woke it; true when it is over.
 pub(crate) fn settle<F: Future>(mut future: Pin<&mut F>) -> bool {
-    let mut context = Context::from_waker(Waker::noop());
-    (0..64).any(|_| matches!(future.as_mut().poll(&mut context), Poll::Ready(_)))
+    let woken = Arc::new(Woken(AtomicBool::new(true)));
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut context = Context::from_waker(&waker);
+    while woken.0.swap(false, Ordering::Relaxed) {
+        if future.as_mut().poll(&mut context).is_ready() {
+            return true;
+        }
+    }
+    false
+}
+
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 pub(crate) fn caller(scopes: &[Scope], key: Option<&str>) -> Arc<Caller> {

@@ -53,8 +53,6 @@ async fn a_submission_wakes_the_driver() {
     host.submit(None, draft(&["bo@example.net"])).await.unwrap();
     // The clock stands still.
     settle(driver.as_mut());
-    host.clock.advance(Duration::from_millis(50));
-    settle(driver.as_mut());
     assert_eq!(host.smtp.taken(), 1);
 }
 
@@ -168,6 +166,42 @@ async fn a_deleted_account_sends_nothing_more() {
     host.drive(MOMENT);
     assert_eq!((host.outbox.states(), host.smtp.taken()), (vec![State::Failed], 0));
     assert!(host.outbox.only().last_error.unwrap().contains("deleted"));
+}
+
+#[tokio::test]
+async fn what_may_have_arrived_never_fails_without_a_servers_word() {
+    let mut host = Host::new();
+    host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    host.smtp.change(|state| state.stall = Some(Point::Verdict));
+    host.drive(Duration::ZERO);
+    host.smtp.change(|state| state.stall = None);
+    host.restart();
+    host.smtp.change(|state| state.script.push_back(Turn::LostBefore));
+    host.drive(Duration::from_secs(40));
+    let entry = host.outbox.only();
+    assert_eq!(
+        (entry.receipt.state, entry.recipients[0].state),
+        (State::Uncertain, State::Uncertain)
+    );
+    host.shelf.0.lock().unwrap().clear();
+    host.drive(HOUR);
+    let entry = host.outbox.only();
+    assert_eq!((entry.receipt.state, entry.recipients[0].state), (State::Failed, State::Uncertain));
+}
+
+#[tokio::test]
+async fn a_changed_account_is_not_held_to_its_old_password() {
+    let host = Host::new();
+    host.smtp.change(|state| state.refuse_logins = true);
+    for _ in 0..6 {
+        host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    }
+    host.drive(MOMENT);
+    host.smtp.change(|state| state.refuse_logins = false);
+    assert_eq!(host.smtp.change(|state| state.logins), 5, "the sixth is not even tried");
+    host.engine.forget(&"acme".parse().unwrap(), &"anna".parse().unwrap()).await;
+    host.drive(Duration::from_secs(40));
+    assert_eq!(host.smtp.taken(), 6);
 }
 
 #[tokio::test]

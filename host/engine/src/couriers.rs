@@ -79,6 +79,15 @@ impl Couriers {
         Some(Queued(Arc::clone(courier)))
     }
 
+    /// Holds nothing more against an account that was changed, and drops its session.
+    pub(crate) fn forget(&self, owner: &Owner) {
+        if let Some(courier) = lock(&self.accounts).get(owner) {
+            let mut inside = lock(&courier.inside);
+            inside.lockout = Lockout::default();
+            inside.warm = None;
+        }
+    }
+
     pub(crate) fn has_warm(&self) -> bool {
         lock(&self.accounts).values().any(|courier| lock(&courier.inside).warm.is_some())
     }
