@@ -1,0 +1,31 @@
+//! IMAP.
+//!
+//! async-imap is buffer and parser; everything around it is ours. Under it the
+//! [`guard`] lets through only answers of a few known shapes, rewritten so that
+//! the parser cannot be hurt or misled by them. Over it one loop runs every
+//! command to its tagged answer, since async-imap's own methods pass over a NO.
+//!
+//! Invariant: nothing but a tagged OK is success.
+//!
+//! Standards: RFC 3501, RFC 9051, RFC 4315 (UIDPLUS), RFC 6851 (MOVE), RFC 2971 (ID),
+//! RFC 6154 (SPECIAL-USE), RFC 5530 (response codes).
+
+mod limits;
+mod cursor;
+mod status;
+mod listing;
+mod rows;
+mod outbound;
+mod guard;
+mod command;
+mod exchange;
+mod answer;
+mod roles;
+mod opening;
+mod session;
+mod connect;
+#[cfg(test)]
+mod tests;
+
+pub use connect::Imap;
+pub use limits::ImapLimits;

@@ -1,0 +1,99 @@
+//! From the greeting to the login, with and without TLS.
+
+use model::account::Security;
+use model::port::imap::ImapError;
+
+use crate::imap::tests::script::open;
+
+#[tokio::test]
+async fn the_login_takes_the_way_that_the_server_offers() {
+    let capable = "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] hi\r\n";
+    let (outcome, heard) =
+        open(Security::Tls, &[capable, "+\r\n", "{tag} OK [CAPABILITY IMAP4rev1] in\r\n"]).await;
+    outcome.unwrap();
+    assert_eq!(heard[0], "a1 AUTHENTICATE PLAIN");
+    assert_eq!(heard[1], "AGFubgBwYXNzIHdvcmQ=");
+
+    let disabled = "* OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hi\r\n";
+    let (outcome, heard) = open(Security::Tls, &[disabled]).await;
+    assert!(matches!(outcome, Err(ImapError::Unsupported(_))));
+    assert!(heard.is_empty());
+}
+
+#[tokio::test]
+async fn a_server_with_id_learns_who_we_are_and_may_dislike_it() {
+    let hi = "* OK [CAPABILITY IMAP4rev1] hi\r\n";
+    let says = [hi, "* CAPABILITY IMAP4rev1 ID\r\n{tag} OK in\r\n", "* ID NIL\r\n{tag} NO no\r\n"];
+    let (outcome, heard) = open(Security::Tls, &says).await;
+    outcome.unwrap();
+    assert!(heard[1].starts_with("a2 ID (\"name\" \"Postlet\""));
+}
+
+#[tokio::test]
+async fn a_refused_login_is_told_apart_from_a_busy_server() {
+    let hi = "* OK [CAPABILITY IMAP4rev1] hi\r\n";
+    for (says, want) in [
+        ("{tag} NO [AUTHENTICATIONFAILED] 密码错误\r\n", "Credentials"),
+        ("{tag} NO wrong\r\n", "Credentials"),
+        ("{tag} NO [UNAVAILABLE] later\r\n", "No"),
+        ("{tag} NO [PRIVACYREQUIRED] tls\r\n", "NoTls"),
+        ("{tag} BAD what\r\n", "Bad"),
+        ("* BYE too many\r\n", "Bad"),
+        ("", "Lost"),
+    ] {
+        let (outcome, _) = open(Security::Tls, &[hi, says]).await;
+        let error = format!("{:?}", outcome.unwrap_err());
+        assert!(error.starts_with(want), "{says:?} gave {error}");
+    }
+}
+
+#[tokio::test]
+async fn greetings_other_than_ok_are_refused() {
+    for (greeting, want) in [
+        ("* PREAUTH in\r\n", "Protocol"),
+        ("* BYE full\r\n", "Bad"),
+        ("", "Lost"),
+        ("220 smtp\r\n", "Protocol"),
+    ] {
+        let (outcome, heard) = open(Security::Tls, &[greeting]).await;
+        let error = format!("{:?}", outcome.unwrap_err());
+        assert!(error.starts_with(want) && heard.is_empty(), "{greeting:?} gave {error}");
+    }
+}
+
+#[tokio::test]
+async fn starttls_comes_before_the_login_and_forgets_what_was_said() {
+    let says = [
+        "* OK [CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN] hi\r\n",
+        "* CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN\r\n{tag} OK\r\n",
+        "{tag} OK go\r\n",
+        "* CAPABILITY IMAP4rev1\r\n{tag} OK\r\n",
+        "{tag} OK [CAPABILITY IMAP4rev1] in\r\n",
+    ];
+    let (outcome, heard) = open(Security::StartTls, &says).await;
+    outcome.unwrap();
+    assert_eq!(
+        heard,
+        ["p1 CAPABILITY", "p2 STARTTLS", "a1 CAPABILITY", "a2 LOGIN \"ann\" \"pass word\""]
+    );
+}
+
+#[tokio::test]
+async fn without_tls_no_credential_is_written() {
+    let hi = "* OK hi\r\n";
+    let offer = "* CAPABILITY IMAP4rev1 STARTTLS\r\n{tag} OK\r\n";
+    for (says, want) in [
+        (vec![hi, "* CAPABILITY IMAP4rev1\r\n{tag} OK\r\n"], "NoTls"),
+        (vec!["* PREAUTH in\r\n"], "NoTls"),
+        (vec![hi, offer, "{tag} NO not now\r\n"], "No {"),
+        (vec![hi, offer, "{tag} BAD what\r\n"], "Bad"),
+        (vec![hi, offer, "{tag} OK go\r\n* CAPABILITY IMAP4rev1\r\n"], "Protocol"),
+        (vec!["* OK hi\r\n* PREAUTH in\r\n"], "Protocol"),
+        (vec![hi, offer, ""], "Lost"),
+    ] {
+        let (outcome, heard) = open(Security::StartTls, &says).await;
+        let error = format!("{:?}", outcome.unwrap_err());
+        assert!(error.starts_with(want), "{says:?} gave {error}");
+        assert!(!heard.iter().any(|line| line.contains("LOGIN")), "{heard:?}");
+    }
+}

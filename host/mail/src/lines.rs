@@ -1,0 +1,111 @@
+//! Lines of a server, one at a time and never too long.
+//!
+//! SMTP is read with this throughout, IMAP only until STARTTLS: nothing is read
+//! ahead of what the caller asked for without the caller being able to know it.
+//!
+//! Invariant: what one step may read is capped before it is buffered.
+
+use std::io;
+
+use bytes::{Buf, BytesMut};
+use model::port::dial::DialError;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::stream::Patience;
+use crate::stream::Stream;
+use crate::stream::breach;
+
+/// How much a server may say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Caps {
+    /// One line with its end, in bytes.
+    pub(crate) line: usize,
+    /// All lines of one step, in bytes.
+    pub(crate) total: usize,
+}
+
+/// Reads lines and writes anything.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    stream: Stream,
+    buffer: BytesMut,
+    caps: Caps,
+    spent: usize,
+}
+
+impl Lines {
+    pub(crate) fn new(stream: Stream, caps: Caps) -> Self {
+        Self { stream, buffer: BytesMut::new(), caps, spent: 0 }
+    }
+
+    /// A new step begins: clocks and caps start again.
+    pub(crate) fn begin(&mut self, patience: Patience) {
+        self.stream.begin(patience);
+        self.spent = 0;
+    }
+
+    /// The next line without its end. A lone LF ends a line too, since some servers write it.
+    pub(crate) async fn line(&mut self) -> io::Result<Vec<u8>> {
+        let mut searched = 0;
+        loop {
+            let fresh = self.buffer.get(searched..).unwrap_or_default();
+            if let Some(found) = fresh.iter().position(|&byte| byte == b'\n') {
+                let mut line = self.buffer.split_to(searched + found + 1).to_vec();
+                self.spend(line.len())?;
+                line.pop();
+                if line.last() == Some(&b'\r') {
+                    line.pop();
+                }
+                return Ok(line);
+            }
+            searched = self.buffer.len();
+            self.spend_check(searched)?;
+            // One read is at most what is left of a line: so the buffer stays under two lines.
+            self.buffer.reserve(1024);
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    /// The server has said more than was asked for.
+    pub(crate) fn has_more(&self) -> bool {
+        self.buffer.has_remaining()
+    }
+
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.stream.is_encrypted()
+    }
+
+    /// Writes without flushing.
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await
+    }
+
+    pub(crate) async fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush().await
+    }
+
+    /// TLS from here on; what was buffered in plain text must be nothing.
+    pub(crate) async fn upgrade(self) -> Result<Stream, DialError> {
+        self.stream.upgrade().await
+    }
+
+    fn spend_check(&self, pending: usize) -> io::Result<()> {
+        if pending >= self.caps.line {
+            return Err(breach("a line is too long"));
+        }
+        if self.spent + pending > self.caps.total {
+            return Err(breach("an answer is too long"));
+        }
+        Ok(())
+    }
+
+    fn spend(&mut self, count: usize) -> io::Result<()> {
+        if count > self.caps.line {
+            return Err(breach("a line is too long"));
+        }
+        self.spent += count;
+        self.spend_check(0)
+    }
+}

@@ -1,0 +1,135 @@
+//! The other end of a wire, for tests: says what it is told and hands over what it heard.
+//!
+//! Wires are pipes in memory; "TLS" only marks them, since TLS is `net`'s business.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Mutex;
+use std::task::{Context, Poll};
+
+use model::account::{Credentials, MailServer, Security};
+use model::port::BoxFuture;
+use model::port::dial::{Dial, DialError, Target, Wire};
+use model::secret::Secret;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+
+#[derive(Debug)]
+pub(crate) struct PipeWire {
+    pipe: DuplexStream,
+    encrypted: bool,
+}
+
+impl Wire for PipeWire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(buffer);
+        Pin::new(&mut self.pipe).poll_read(context, &mut buffer).map_ok(|()| buffer.filled().len())
+    }
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.pipe).poll_write(context, bytes)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_flush(context)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_shutdown(context)
+    }
+    fn upgrade(mut self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Wire>, DialError>> {
+        Box::pin(async move {
+            self.encrypted = true;
+            let wire: Box<dyn Wire> = self;
+            Ok(wire)
+        })
+    }
+    fn peer(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], 9))
+    }
+    fn is_encrypted(&self) -> bool {
+        self.encrypted
+    }
+}
+
+/// Hands out one prepared wire.
+#[derive(Debug)]
+pub(crate) struct OneWire(Mutex<Option<DuplexStream>>);
+
+impl Dial for OneWire {
+    fn dial<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Box<dyn Wire>, DialError>> {
+        let pipe = self.0.lock().unwrap().take().expect("one connection");
+        let encrypted = target.security == Security::Tls;
+        Box::pin(async move {
+            let wire: Box<dyn Wire> = Box::new(PipeWire { pipe, encrypted });
+            Ok(wire)
+        })
+    }
+}
+
+pub(crate) fn server(security: Security) -> MailServer {
+    MailServer {
+        host: "mail.example.test".into(),
+        port: 1,
+        security,
+        username: "ann".into(),
+        pin: None,
+    }
+}
+
+pub(crate) fn credentials() -> Credentials {
+    Credentials { password: Secret::new("pass word".into()) }
+}
+
+/// The server's side.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pipe: DuplexStream,
+}
+
+/// A dialler with one wire, and the peer at its other end.
+pub(crate) fn pair() -> (OneWire, Peer) {
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    (OneWire(Mutex::new(Some(near))), Peer { pipe: far })
+}
+
+impl Peer {
+    /// An error means that the client has gone, which many tests expect.
+    pub(crate) async fn say(&mut self, text: impl AsRef<[u8]>) -> bool {
+        self.pipe.write_all(text.as_ref()).await.is_ok()
+    }
+
+    /// The next line without CRLF; empty when the client has gone.
+    pub(crate) async fn hear(&mut self) -> String {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\r\n") {
+            match self.pipe.read_u8().await {
+                Ok(byte) => line.push(byte),
+                Err(_) => {
+                    assert!(line.is_empty(), "half a line: {:?}", String::from_utf8_lossy(&line));
+                    return String::new();
+                }
+            }
+        }
+        String::from_utf8(line).unwrap().trim_end_matches("\r\n").to_owned()
+    }
+
+    /// Exactly so many bytes.
+    pub(crate) async fn take(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        self.pipe.read_exact(&mut bytes).await.unwrap();
+        bytes
+    }
+
+    /// Whatever comes until the client hangs up.
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.pipe.read_to_end(&mut bytes).await.unwrap();
+        bytes
+    }
+}

@@ -1,0 +1,47 @@
+//! A server's words, fit for an error message.
+//!
+//! What a server says is shown to people and written to logs, so it must not
+//! carry control characters, nor more than a line's worth of anything.
+
+/// Enough for every honest reply; the rest is somebody's disclaimer.
+const LONGEST: usize = 200;
+
+/// At most 200 characters, controls and direction overrides replaced by spaces.
+pub(crate) fn printable(bytes: &[u8]) -> String {
+    // A character has at most four bytes: the rest need not be decoded.
+    let head = bytes.get(..LONGEST * 4).unwrap_or(bytes);
+    let text: String = String::from_utf8_lossy(head)
+        .chars()
+        .map(|c| if c.is_control() || is_steering(c) { ' ' } else { c })
+        .take(LONGEST)
+        .collect();
+    text.trim().to_owned()
+}
+
+/// Characters that change how the text around them is shown (Unicode TR 9), and line separators.
+const fn is_steering(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_steers_a_terminal_comes_through() {
+        check(b"5.7.1 \x1b[31mno\r\nX: y", "5.7.1  [31mno  X: y");
+        check("a\u{202e}b".as_bytes(), "a b");
+        check("密码错误".as_bytes(), "密码错误");
+        check(b"\xff", "\u{fffd}");
+    }
+
+    #[test]
+    fn a_long_text_is_cut() {
+        assert_eq!(printable(&[b'a'; 10_000]).len(), LONGEST);
+    }
+
+    #[track_caller]
+    fn check(bytes: &[u8], want: &str) {
+        assert_eq!(printable(bytes), want);
+    }
+}

@@ -1,0 +1,24 @@
+//! SMTP submission.
+//!
+//! lettre gives the typed commands; the conversation is ours, because the parts
+//! that lettre drives itself cannot be held: it aborts on the first refused
+//! recipient, takes plain-text bytes after STARTTLS for an answer, waits without
+//! end and writes the final dot before anybody could record that it will.
+//!
+//! Invariant: until the final dot is written every failure is an error, from
+//! then on it is [`model::port::smtp::Data::Lost`].
+//!
+//! Standards: RFC 5321, RFC 6409, RFC 4954 (AUTH), RFC 3207 (STARTTLS), RFC 1870 (SIZE).
+
+mod reply;
+mod body;
+mod envelope;
+mod conversation;
+mod opening;
+mod session;
+mod connect;
+#[cfg(test)]
+mod tests;
+
+pub use connect::Smtp;
+pub use conversation::SmtpLimits;

@@ -1,0 +1,169 @@
+//! From the greeting to a session that may send: EHLO, STARTTLS, AUTH.
+//!
+//! Invariants: what the server said in plain text is forgotten when TLS begins;
+//! AUTH is written only to an encrypted wire.
+//!
+//! Standards: RFC 5321 §4.1.1.1 (EHLO), RFC 3207 (STARTTLS), RFC 4954 (AUTH),
+//! RFC 4616 (PLAIN).
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use lettre::transport::smtp::commands::{Ehlo, Starttls};
+use lettre::transport::smtp::extension::ClientId;
+use model::account::{Credentials, Security};
+use model::port::smtp::{Reply, SmtpError};
+
+use crate::smtp::conversation::Conversation;
+
+/// What the server can do, as far as we use it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Extensions {
+    pub(crate) starttls: bool,
+    pub(crate) eight_bit_mime: bool,
+    pub(crate) smtputf8: bool,
+    /// SIZE was offered; the limit is none where the server does not tell it.
+    pub(crate) size: Option<Option<u64>>,
+    pub(crate) plain: bool,
+    pub(crate) login: bool,
+}
+
+impl Extensions {
+    /// From the lines of the reply to EHLO; the first is the server's name.
+    fn read(lines: impl Iterator<Item = String>) -> Self {
+        let mut found = Self::default();
+        for line in lines.skip(1) {
+            // `AUTH=PLAIN` is what some servers still say for the sake of old clients.
+            let mut words =
+                line.split([' ', '=']).map(str::to_ascii_uppercase).filter(|word| !word.is_empty());
+            match words.next().as_deref() {
+                Some("STARTTLS") => found.starttls = true,
+                Some("8BITMIME") => found.eight_bit_mime = true,
+                Some("SMTPUTF8") => found.smtputf8 = true,
+                Some("SIZE") => {
+                    // RFC 1870 §3: zero means that there is no fixed limit.
+                    let limit = words.next().and_then(|word| word.parse().ok());
+                    found.size = Some(limit.filter(|&limit| limit > 0));
+                }
+                Some("AUTH") => {
+                    for word in words {
+                        found.plain |= word == "PLAIN";
+                        found.login |= word == "LOGIN";
+                    }
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
+/// Greeting, EHLO, and STARTTLS with a second EHLO where the account wants it.
+pub(crate) async fn open(
+    mut conversation: Conversation,
+    security: Security,
+    hello: &ClientId,
+) -> Result<(Conversation, Extensions), SmtpError> {
+    let greeting = conversation.read("the greeting", conversation.limits.greeting).await?;
+    expect(220, "the greeting", greeting)?;
+    let mut extensions = ehlo(&mut conversation, hello).await?;
+    match security {
+        Security::Tls => {}
+        Security::StartTls => {
+            if !extensions.starttls {
+                return Err(SmtpError::NoTls);
+            }
+            let within = conversation.limits.command;
+            let reply = conversation.command("STARTTLS", Starttls, within).await?;
+            expect(220, "STARTTLS", reply)?;
+            conversation = conversation.upgrade().await?;
+            // RFC 3207 §4.2: everything learned before TLS is void.
+            extensions = ehlo(&mut conversation, hello).await?;
+        }
+    }
+    if !conversation.is_encrypted() {
+        return Err(SmtpError::NoTls);
+    }
+    Ok((conversation, extensions))
+}
+
+async fn ehlo(conversation: &mut Conversation, hello: &ClientId) -> Result<Extensions, SmtpError> {
+    let within = conversation.limits.command;
+    let lines = conversation.command_lines("EHLO", Ehlo::new(hello.clone()), within).await?;
+    expect(250, "EHLO", lines.reply())?;
+    Ok(Extensions::read(lines.texts()))
+}
+
+/// Logs in with the best mechanism that both sides have.
+pub(crate) async fn authenticate(
+    conversation: &mut Conversation,
+    extensions: &Extensions,
+    username: &str,
+    credentials: &Credentials,
+) -> Result<(), SmtpError> {
+    let password = credentials.password.reveal();
+    let within = conversation.limits.command;
+    let mut answers: Vec<String>;
+    let mut reply = if extensions.plain {
+        // RFC 4616 §2: NUL separates, so it cannot be part of either.
+        if username.contains('\0') || password.contains('\0') {
+            return Err(SmtpError::Protocol("the login holds a character that cannot be sent"));
+        }
+        let response = STANDARD.encode(format!("\0{username}\0{password}"));
+        answers = vec![response.clone()];
+        conversation.command("AUTH", format!("AUTH PLAIN {response}\r\n"), within).await?
+    } else if extensions.login {
+        // Popped from the end. The prompts differ between servers, their order does not.
+        answers = vec![STANDARD.encode(password), STANDARD.encode(username)];
+        conversation.command("AUTH", "AUTH LOGIN\r\n", within).await?
+    } else {
+        return Err(SmtpError::Protocol("neither AUTH PLAIN nor AUTH LOGIN is offered"));
+    };
+    while reply.code == 334 {
+        let Some(answer) = answers.pop() else {
+            return Err(SmtpError::Protocol("too many challenges during AUTH"));
+        };
+        reply = conversation.command("AUTH", format!("{answer}\r\n"), within).await?;
+    }
+    match reply.code {
+        235 => Ok(()),
+        // RFC 4954 §6: credentials wrong, mechanism too weak for this user, or none given.
+        530 | 534 | 535 => Err(SmtpError::Credentials(reply)),
+        _ => expect(235, "AUTH", reply).map(|_| ()),
+    }
+}
+
+/// The reply that the step needs to go on.
+pub(crate) fn expect(code: u16, step: &'static str, reply: Reply) -> Result<Reply, SmtpError> {
+    if reply.code == code {
+        Ok(reply)
+    } else if reply.code >= 400 {
+        Err(SmtpError::Refused { step, reply })
+    } else {
+        Err(SmtpError::Protocol("a positive reply that does not belong to its command"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extensions_are_read_in_any_case_and_in_the_old_form() {
+        check(&["x", "size 1000", "Auth=plain", "8BitMime"], |e| {
+            e.size == Some(Some(1000)) && e.plain && !e.login && e.eight_bit_mime && !e.starttls
+        });
+        check(&["x", "SIZE 0", "AUTH LOGIN XOAUTH2"], |e| {
+            e.size == Some(None) && e.login && !e.plain
+        });
+        check(&["STARTTLS AUTH PLAIN"], |e| *e == Extensions::default());
+        check(&["x", "SIZE", "STARTTLS", "SMTPUTF8", "", " "], |e| {
+            e.size == Some(None) && e.starttls && e.smtputf8
+        });
+    }
+
+    #[track_caller]
+    fn check(lines: &[&str], want: impl Fn(&Extensions) -> bool) {
+        let read = Extensions::read(lines.iter().map(|&line| line.to_owned()));
+        assert!(want(&read), "{lines:?} gave {read:?}");
+    }
+}

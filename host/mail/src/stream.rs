@@ -1,0 +1,162 @@
+//! A wire as tokio sees it, with a deadline on every wait.
+//!
+//! Both protocols stand on this. Two clocks run: one between bytes, so that a
+//! silent server is noticed soon, and one over the whole step, so that a server
+//! which sends a byte a second is noticed too. tokio's clock serves here: the
+//! deadlines guard I/O and decide nothing else.
+//!
+//! Invariant: no read or write waits longer than [`Patience`] allows; after
+//! that each further one fails at once.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use model::port::dial::{DialError, Wire};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+/// How long one step may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Patience {
+    /// Without any byte moving.
+    pub(crate) idle: Duration,
+    /// From the beginning of the step.
+    pub(crate) total: Duration,
+}
+
+impl Patience {
+    /// One deadline for both.
+    pub(crate) const fn of(total: Duration) -> Self {
+        Self { idle: total, total }
+    }
+}
+
+/// The peer did something that we do not put up with. Carried inside an [`io::Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Breach(pub(crate) &'static str);
+
+/// A breach as the error that streams speak.
+pub(crate) fn breach(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, Breach(what))
+}
+
+impl From<Breach> for io::Error {
+    fn from(Breach(what): Breach) -> Self {
+        breach(what)
+    }
+}
+
+/// The breach inside, if there is one.
+pub(crate) fn breach_in(error: &io::Error) -> Option<&'static str> {
+    error.get_ref().and_then(|inner| inner.downcast_ref::<Breach>()).map(|breach| breach.0)
+}
+
+/// The session ended before this call: an error, a cancelled call or a refusal came first.
+pub(crate) fn finished() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "the session has ended")
+}
+
+/// A wire with deadlines.
+pub(crate) struct Stream {
+    wire: Box<dyn Wire>,
+    patience: Patience,
+    end: Instant,
+    alarm: Pin<Box<Sleep>>,
+}
+
+impl Stream {
+    /// The clocks start now.
+    pub(crate) fn new(wire: Box<dyn Wire>, patience: Patience) -> Self {
+        let now = Instant::now();
+        let alarm = Box::pin(tokio::time::sleep_until(now + patience.idle.min(patience.total)));
+        Self { wire, patience, end: now + patience.total, alarm }
+    }
+
+    /// A new step begins: both clocks start again.
+    pub(crate) fn begin(&mut self, patience: Patience) {
+        self.patience = patience;
+        self.end = Instant::now() + patience.total;
+        self.rest();
+    }
+
+    /// TLS is on.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.wire.is_encrypted()
+    }
+
+    /// TLS from here on. The caller has made sure that nothing of the server's is left unread.
+    pub(crate) async fn upgrade(self) -> Result<Self, DialError> {
+        let patience = self.patience;
+        self.wire.upgrade().await.map(|wire| Self::new(wire, patience))
+    }
+
+    fn rest(&mut self) {
+        let next = (Instant::now() + self.patience.idle).min(self.end);
+        self.alarm.as_mut().reset(next);
+    }
+
+    /// Winds the idle clock after a byte moved, and rings when the step is over.
+    fn guard<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        moved: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        match moved {
+            Poll::Ready(Ok(_)) if Instant::now() >= self.end => Poll::Ready(Err(overdue())),
+            Poll::Ready(Ok(value)) => {
+                self.rest();
+                Poll::Ready(Ok(value))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => self.alarm.as_mut().poll(context).map(|()| Err(overdue())),
+        }
+    }
+}
+
+fn overdue() -> io::Error {
+    io::ErrorKind::TimedOut.into()
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").field("peer", &self.wire.peer()).finish_non_exhaustive()
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let room = buffer.initialize_unfilled();
+        let limit = room.len();
+        let read = Pin::new(&mut *self.wire).poll_read(context, room);
+        self.guard(context, read).map_ok(|count| buffer.advance(count.min(limit)))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut *self.wire).poll_write(context, bytes);
+        self.guard(context, written)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut *self.wire).poll_flush(context);
+        self.guard(context, flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let shut = Pin::new(&mut *self.wire).poll_shutdown(context);
+        self.guard(context, shut)
+    }
+}
