@@ -15,7 +15,7 @@ use bytes::Bytes;
 use model::instant::Timestamp;
 use model::message::{Facts, ReadWant, Reading};
 
-use crate::key::{AccountTag, Place};
+use crate::key::{Owner, Place};
 use crate::lock::lock;
 
 /// Parsed facts, and whole messages, of every account.
@@ -92,9 +92,9 @@ impl Cache {
         lock(&self.messages).put(key, opened, weight);
     }
 
-    /// Drops everything of one account, or of all.
-    pub(crate) fn forget(&self, tag: Option<AccountTag>) {
-        let stays = |key: &CacheKey| tag.is_some_and(|tag| key.place.tag != tag);
+    /// Drops everything of one account, whatever its generation.
+    pub(crate) fn forget(&self, owner: &Owner) {
+        let stays = |key: &CacheKey| !key.place.tag.belongs_to(owner);
         lock(&self.facts).retain(stays);
         lock(&self.messages).retain(stays);
     }

@@ -18,8 +18,10 @@ use crate::key::Owner;
 use crate::lock::lock;
 use crate::lockout::Lockout;
 
-/// How many claims of one account may wait for its turn, for each that is under way.
-const WAITING: usize = 4;
+/// Claims of one account in hand, waiting ones among them.
+const IN_HAND: usize = 16;
+/// The longest that a claim beyond those is put back for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// What deliveries share.
 #[derive(Debug)]
@@ -41,6 +43,8 @@ pub(crate) struct Courier {
 #[derive(Debug, Default)]
 struct Inside {
     in_hand: usize,
+    /// Claims put back since a server last answered.
+    turned_away: usize,
     lockout: Lockout,
     warm: Option<Warm>,
 }
@@ -60,23 +64,26 @@ impl Couriers {
 
     /// How many claims may be in hand, waiting ones among them.
     pub(crate) fn hand(&self) -> usize {
-        self.total * 2
+        self.total * 4
     }
 
-    /// A place in the account's queue; none when it is full.
-    pub(crate) fn queue(&self, owner: &Owner) -> Option<Queued> {
+    /// A place in the account's queue; when it is full, how long to stay away. As many come back
+    /// each second as have a place, and ever later while the server answers to none.
+    pub(crate) fn queue(&self, owner: &Owner) -> Result<Queued, Duration> {
         let mut accounts = lock(&self.accounts);
         let courier = accounts.entry(owner.clone()).or_insert_with(|| {
             let permits = Semaphore::new(self.per_account);
             Arc::new(Courier { permits, inside: Mutex::default() })
         });
         let mut inside = lock(&courier.inside);
-        if inside.in_hand >= self.per_account * (1 + WAITING) {
-            return None;
+        if inside.in_hand >= IN_HAND.max(self.per_account) {
+            inside.turned_away += 1;
+            let seconds = inside.turned_away.div_ceil(IN_HAND) as u64;
+            return Err(Duration::from_secs(seconds).min(LONGEST_PAUSE));
         }
         inside.in_hand += 1;
         drop(inside);
-        Some(Queued(Arc::clone(courier)))
+        Ok(Queued(Arc::clone(courier)))
     }
 
     /// Holds nothing more against an account that was changed, and drops its session.
@@ -140,6 +147,11 @@ impl Courier {
         now: Duration,
     ) {
         lock(&self.inside).warm = Some(Warm { session, server: server.clone(), since: now });
+    }
+
+    /// A server answered: whoever was turned away may come back soon.
+    pub(crate) fn answered(&self) {
+        lock(&self.inside).turned_away = 0;
     }
 
     pub(crate) fn with_lockout<T>(&self, work: impl FnOnce(&mut Lockout) -> T) -> T {

@@ -29,8 +29,9 @@ impl Cursor {
         key::encode(VERSION, self.tag, numbers, &self.mailbox)
     }
 
-    pub(crate) fn decode(text: &str) -> Option<Self> {
-        let (tag, [uid_validity, anchor, hint], mailbox) = key::decode(VERSION, text)?;
+    /// None when it is no cursor, or not one of the account with `tag`.
+    pub(crate) fn decode(text: &str, tag: AccountTag) -> Option<Self> {
+        let ([uid_validity, anchor, hint], mailbox) = key::decode(VERSION, text, tag)?;
         Some(Self { tag, mailbox, uid_validity, anchor, hint })
     }
 }
@@ -46,8 +47,10 @@ mod tests {
         let tag = AccountTag::of(&account("anna"));
         let mailbox = MailboxName::from_wire("INBOX").unwrap();
         let cursor = Cursor { tag, mailbox, uid_validity: 7, anchor: 100, hint: 12 };
-        assert_eq!(Cursor::decode(&cursor.encode()), Some(cursor.clone()));
+        assert_eq!(Cursor::decode(&cursor.encode(), tag), Some(cursor.clone()));
+        let other = AccountTag::of(&account("bela"));
+        assert_eq!(Cursor::decode(&cursor.encode(), other), None);
         assert_eq!(Place::parse(&cursor.encode(), tag), None);
-        assert_eq!(Cursor::decode("nonsense"), None);
+        assert_eq!(Cursor::decode("nonsense", tag), None);
     }
 }

@@ -21,7 +21,7 @@ use model::submission::{Entry, Receipt, State};
 
 use crate::changing;
 use crate::delivery;
-use crate::key::{AccountTag, Owner};
+use crate::key::Owner;
 use crate::listing;
 use crate::mailboxes;
 use crate::ports::Ports;
@@ -69,11 +69,7 @@ impl Engine {
         let owner = Owner { tenant: tenant.clone(), account: account.clone() };
         self.works.couriers.forget(&owner);
         self.works.pool.forget(&owner).await;
-        match self.works.ports.accounts.get(tenant, account).await {
-            Ok(Some(account)) => self.works.cache.forget(Some(AccountTag::of(&account))),
-            // Its generation is not known any more, and its id may be used again.
-            Ok(None) | Err(_) => self.works.cache.forget(None),
-        }
+        self.works.cache.forget(&owner);
     }
 
     /// Logs out every idle session.

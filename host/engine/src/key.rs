@@ -32,26 +32,44 @@ impl Owner {
 
 /// Stands for one generation of one account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct AccountTag([u8; 8]);
+pub(crate) struct AccountTag {
+    /// What stands in ids.
+    shown: [u8; 8],
+    /// The same for every generation; never shown.
+    owner: [u8; 8],
+}
 
 impl AccountTag {
+    /// Host and login count too: an account that is deleted and made again under the same id begins
+    /// with the first generation, and may be another person's.
     pub(crate) fn of(account: &Account) -> Self {
-        // Ids hold no NUL, so the words cannot run into each other.
-        let digest = Sha256::new()
-            .chain_update(account.tenant.as_str())
-            .chain_update([0])
-            .chain_update(account.id.as_str())
-            .chain_update([0])
-            .chain_update(account.generation.to_be_bytes())
-            .finalize();
-        let mut tag = [0; 8];
-        tag.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
-        Self(tag)
+        let generation = account.generation.to_be_bytes();
+        let imap = account.imap.as_ref();
+        let host = imap.map(|server| server.host.to_ascii_lowercase()).unwrap_or_default();
+        let login = imap.map(|server| server.username.as_bytes()).unwrap_or_default();
+        let (tenant, id) = (account.tenant.as_str().as_bytes(), account.id.as_str().as_bytes());
+        Self {
+            shown: digest(&[tenant, id, &generation, host.as_bytes(), login]),
+            owner: digest(&[tenant, id]),
+        }
     }
 
-    pub(crate) const fn bytes(self) -> [u8; 8] {
-        self.0
+    pub(crate) fn belongs_to(self, owner: &Owner) -> bool {
+        let (tenant, id) = (owner.tenant.as_str().as_bytes(), owner.account.as_str().as_bytes());
+        self.owner == digest(&[tenant, id])
     }
+}
+
+/// The first bytes of SHA-256 over the words, each with its length before it.
+fn digest(words: &[&[u8]]) -> [u8; 8] {
+    let mut sha = Sha256::new();
+    for word in words {
+        sha.update((word.len() as u64).to_be_bytes());
+        sha.update(word);
+    }
+    let mut short = [0; 8];
+    short.iter_mut().zip(sha.finalize()).for_each(|(to, from)| *to = from);
+    short
 }
 
 /// One message in one mailbox of one account.
@@ -71,8 +89,8 @@ impl Place {
 
     /// None when it is no id, or not one of the account with `tag`.
     pub(crate) fn parse(key: &str, tag: AccountTag) -> Option<Self> {
-        let (found, [uid_validity, uid], mailbox) = decode(VERSION, key)?;
-        (found == tag).then_some(Self { tag, mailbox, uid_validity, uid })
+        let ([uid_validity, uid], mailbox) = decode(VERSION, key, tag)?;
+        Some(Self { tag, mailbox, uid_validity, uid })
     }
 }
 
@@ -84,24 +102,25 @@ pub(crate) fn encode<const N: usize>(
     mailbox: &MailboxName,
 ) -> String {
     let mut bytes = vec![version];
-    bytes.extend(tag.bytes());
+    bytes.extend(tag.shown);
     bytes.extend(numbers.into_iter().flat_map(u32::to_be_bytes));
     bytes.extend(mailbox.wire().as_bytes());
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Reads what [`encode`] wrote with the same version.
+/// Reads what [`encode`] wrote with the same version and tag.
 pub(crate) fn decode<const N: usize>(
     version: u8,
     text: &str,
-) -> Option<(AccountTag, [u32; N], MailboxName)> {
+    tag: AccountTag,
+) -> Option<([u32; N], MailboxName)> {
     // A mailbox's name has at most 1,000 bytes.
     if text.len() > 2_000 {
         return None;
     }
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
     let (found, rest) = bytes.split_first()?;
-    let (tag, mut rest) = rest.split_first_chunk::<8>()?;
+    let (shown, mut rest) = rest.split_first_chunk::<8>()?;
     let mut numbers = [0; N];
     for number in &mut numbers {
         let (chunk, after) = rest.split_first_chunk::<4>()?;
@@ -109,7 +128,7 @@ pub(crate) fn decode<const N: usize>(
         rest = after;
     }
     let mailbox = MailboxName::from_wire(std::str::from_utf8(rest).ok()?).ok()?;
-    (*found == version).then_some((AccountTag(*tag), numbers, mailbox))
+    (*found == version && *shown == tag.shown).then_some((numbers, mailbox))
 }
 
 #[cfg(test)]
@@ -134,6 +153,18 @@ mod tests {
         check("", "anna", 1, false);
         check("AAAA", "anna", 1, false);
         check(&key.replace('A', "*"), "anna", 1, false);
+    }
+
+    #[test]
+    fn an_account_that_is_made_again_with_another_login_has_other_ids() {
+        let first = account("anna");
+        let mut second = account("anna");
+        second.imap.as_mut().unwrap().username = "somebody".to_owned();
+        let (first, second) = (AccountTag::of(&first), AccountTag::of(&second));
+        assert_ne!(first.shown, second.shown);
+        let owner = Owner::of(&account("anna"));
+        assert!(first.belongs_to(&owner) && second.belongs_to(&owner));
+        assert!(!first.belongs_to(&Owner::of(&account("bela"))));
     }
 
     #[track_caller]

@@ -47,8 +47,8 @@ pub(crate) async fn find(
     let cursor = match &query.cursor {
         None => None,
         Some(text) => Some(
-            Cursor::decode(text)
-                .filter(|cursor| cursor.tag == tag && cursor.mailbox == mailbox)
+            Cursor::decode(text, tag)
+                .filter(|cursor| cursor.mailbox == mailbox)
                 .ok_or_else(problems::invalid_cursor)?,
         ),
     };

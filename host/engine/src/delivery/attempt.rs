@@ -27,8 +27,6 @@ use crate::delivery::{backoff, sent_copy};
 use crate::key::Owner;
 use crate::works::Works;
 
-/// What the account's queue has no place for comes back after about this.
-const TURNED_AWAY: Duration = Duration::from_secs(10);
 /// A verdict is so valuable that recording it is tried this often.
 const RECORDINGS: u32 = 10;
 /// Between those.
@@ -62,8 +60,11 @@ impl<'a> Attempt<'a> {
     pub(crate) async fn run(self) {
         let owner =
             Owner { tenant: self.claim.tenant.clone(), account: self.claim.account.clone() };
-        let Some(queued) = self.works.couriers.queue(&owner) else {
-            return self.put_back("many messages of the account are waiting", TURNED_AWAY).await;
+        let queued = match self.works.couriers.queue(&owner) {
+            Ok(queued) => queued,
+            Err(pause) => {
+                return self.put_back("many messages of the account are waiting", pause).await;
+            }
         };
         let courier = queued.courier();
         let Some((account, server)) = self.account().await else { return };
@@ -157,6 +158,7 @@ impl<'a> Attempt<'a> {
                 return self.unrecorded(error);
             }
             Ok(delivery) => {
+                courier.answered();
                 verdict::delivered(&claim.recipients, &envelope.recipients, delivery, now)
             }
             Err(error) => verdict::broken_off(&claim.recipients, &envelope.recipients, error, now),

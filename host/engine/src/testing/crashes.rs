@@ -21,7 +21,9 @@ async fn check(point: Option<Point>, at_crash: State, deliveries: usize, duplica
     host.smtp.change(|state| state.stall = None);
     host.restart();
     // The back-off was set before the dial, so a crash loop does not hammer the server.
-    host.drive(Duration::from_secs(60));
+    host.drive(Duration::from_secs(20));
+    assert_eq!(host.outbox.only().attempts, 1, "{point:?}");
+    host.drive(Duration::from_secs(40));
     let entry = host.outbox.only();
     assert_eq!(entry.receipt.state, State::Sent, "{point:?}");
     assert_eq!(entry.possible_duplicate, duplicate, "{point:?}");

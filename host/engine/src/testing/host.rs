@@ -130,12 +130,14 @@ impl Host {
 }
 
 /// Polls until the future stands still, which is when nothing woke it; true when it is over.
-pub(crate) fn settle<F: Future>(mut future: Pin<&mut F>) -> bool {
+pub(crate) fn settle<F: Future>(future: Pin<&mut F>) -> bool {
     let woken = Arc::new(Woken(AtomicBool::new(true)));
     let waker = Waker::from(Arc::clone(&woken));
     let mut context = Context::from_waker(&waker);
+    // Outside of a task's turn there is no runtime to hand the rest of a budget back to.
+    let mut future = tokio::task::unconstrained(future);
     while woken.0.swap(false, Ordering::Relaxed) {
-        if future.as_mut().poll(&mut context).is_ready() {
+        if Pin::new(&mut future).poll(&mut context).is_ready() {
             return true;
         }
     }

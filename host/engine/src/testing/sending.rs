@@ -251,6 +251,16 @@ async fn one_dead_server_holds_up_nobody_else() {
 }
 
 #[tokio::test]
+async fn many_messages_of_one_account_go_out_without_long_pauses() {
+    let host = Host::new();
+    for _ in 0..200 {
+        host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    }
+    host.drive_by(Duration::from_millis(100), Duration::from_secs(20));
+    assert_eq!(host.smtp.taken(), 200);
+}
+
+#[tokio::test]
 async fn stopping_finishes_what_is_past_mail_and_begins_nothing() {
     let host = Host::new();
     host.submit(None, draft(&["bo@example.net"])).await.unwrap();

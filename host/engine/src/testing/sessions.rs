@@ -101,7 +101,9 @@ async fn a_change_is_seen_by_every_session_at_once() {
     let keys = host.keys("INBOX").await;
     let grant = host.grant("anna").await;
     host.engine.move_messages(&grant, &keys[..1], "Work").await.remove(0).unwrap();
+    let noops = host.imap.said("NOOP");
     assert_eq!(two_pages(&host).await, [1, 1]);
+    assert_eq!(host.imap.said("NOOP"), noops + 1, "the one that did it knows");
     assert_eq!(host.page("Work", None, 5).await.unwrap().rows.len(), 1);
 }
 
