@@ -1,1 +1,24 @@
-//! Turns any IMAP/SMTP mailbox into a JSON HTTP API, served by sandboxed WebAssembly components.
+//! The host as a whole: wiring, HTTP, schema check, control plane and command line.
+//!
+//! The only crate that names concrete types of the others, and the only binary.
+//! Data flows one way: edge → dispatch → route → operation → component, whose
+//! imports lead through the engine to the mail servers.
+
+pub mod clock;
+mod task;
+pub mod token;
+mod answer;
+mod schema;
+pub mod config;
+mod application;
+mod tokens;
+mod accounts;
+mod pages;
+pub mod host;
+mod dispatch;
+pub mod edge;
+mod running;
+mod dev;
+mod up;
+mod client;
+pub mod cli;

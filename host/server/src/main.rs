@@ -1,3 +1,30 @@
-//! The only binary.
+//! The binary: arguments, the log, and the exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use server::cli::Cli;
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // The mail crates log passwords and mail at trace: they are never given the chance.
+    let filter = EnvFilter::try_from_env("POSTLET_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("warn,server=info"));
+    let quiet = ["async_imap=debug", "imap_proto=debug", "rustls=info", "h2=info", "hyper=info"]
+        .iter()
+        .filter_map(|directive| directive.parse().ok());
+    let filter = quiet.fold(filter, EnvFilter::add_directive);
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match cli.run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            #[expect(clippy::print_stderr, reason = "the last word of a command")]
+            {
+                eprintln!("postlet: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}

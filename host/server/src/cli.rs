@@ -1,0 +1,75 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::client;
+use crate::dev;
+use crate::up;
+
+/// Turns any IMAP/SMTP mailbox into a JSON HTTP API.
+#[derive(Debug, Parser)]
+#[command(name = "postlet", version, about, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start everything for a first try: the API and mail servers with two mailboxes, in memory.
+    Dev {
+        /// Where to serve; 127.0.0.1:7400, or a free port when that is taken.
+        #[arg(long, value_name = "ADDRESS")]
+        listen: Option<SocketAddr>,
+        /// Print one line of JSON when ready.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Serve from a configuration file.
+    Up {
+        /// The configuration; docs/configuration.md shows every key.
+        #[arg(long, value_name = "FILE", default_value = "postlet.toml")]
+        config: PathBuf,
+        /// Print one line of JSON when ready.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make, list and revoke API tokens.
+    Token(TokenArgs),
+    /// Connect, list and remove mailboxes.
+    Account(AccountArgs),
+}
+
+#[derive(Debug, Args)]
+struct TokenArgs {
+    #[command(flatten)]
+    reach: client::Reach,
+    #[command(subcommand)]
+    command: client::TokenCommand,
+}
+
+#[derive(Debug, Args)]
+struct AccountArgs {
+    #[command(flatten)]
+    reach: client::Reach,
+    #[command(subcommand)]
+    command: client::AccountCommand,
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// With everything that a person needs to mend it.
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Dev { listen, json } => dev::run(listen, json).await,
+            Command::Up { config, json } => up::run(&config, json).await,
+            Command::Token(args) => client::token(args.reach, args.command).await,
+            Command::Account(args) => client::account(args.reach, args.command).await,
+        }
+    }
+}

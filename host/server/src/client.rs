@@ -1,0 +1,318 @@
+//! `postlet token` and `postlet account`: the API from a terminal.
+//!
+//! A client like any other: what it does is what curl can do. A password is
+//! read from a file, from standard input, or hidden at a prompt, never from
+//! the arguments, which every user of the machine can see.
+
+use std::io::{IsTerminal, Read, Write};
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use clap::{Args, Subcommand};
+use http::Method;
+use model::secret::Secret;
+use net::http::Client;
+use net::tls::Trust;
+use serde_json::{Value, json};
+
+/// Which host, as whom.
+#[derive(Args, Debug)]
+pub(crate) struct Reach {
+    /// The host's address.
+    #[arg(long, env = "POSTLET_URL", default_value = "http://127.0.0.1:7400", global = true)]
+    url: String,
+    /// A token; better given as POSTLET_TOKEN or by --token-file.
+    #[arg(long, env = "POSTLET_TOKEN", hide_env_values = true, global = true)]
+    token: Option<String>,
+    /// A file that holds the token, such as operator.token in the data directory.
+    #[arg(long, value_name = "FILE", global = true)]
+    token_file: Option<PathBuf>,
+    /// Print the host's answer as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+/// `postlet token …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token; it is shown once.
+    Create {
+        /// What it allows: read, change, send, accounts, operate.
+        #[arg(long = "scope", required = true, value_delimiter = ',')]
+        scopes: Vec<String>,
+        /// Whose it is; the calling token's tenant when left out.
+        #[arg(long)]
+        tenant: Option<String>,
+        /// The only accounts that it may open.
+        #[arg(long = "account", value_delimiter = ',')]
+        accounts: Vec<String>,
+        /// What you call it.
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// List every token, without its secret.
+    List,
+    /// End a token.
+    Revoke {
+        /// `tok_…`
+        id: String,
+    },
+}
+
+/// `postlet account …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum AccountCommand {
+    /// Connect a mailbox; servers and password are checked first.
+    Add(Box<NewAccount>),
+    /// List the accounts.
+    List,
+    /// Remove an account and its sealed password.
+    Remove {
+        /// The account's id.
+        id: String,
+    },
+}
+
+/// What `account add` takes.
+#[derive(Args, Debug)]
+pub(crate) struct NewAccount {
+    /// The mailbox's address.
+    email: String,
+    /// A name for it in URLs; made up when left out.
+    #[arg(long)]
+    id: Option<String>,
+    /// The display name of what it sends.
+    #[arg(long)]
+    name: Option<String>,
+    /// host:port of IMAP, for example imap.example.com:993.
+    #[arg(long, value_name = "HOST:PORT")]
+    imap: Option<String>,
+    /// host:port of SMTP submission, for example smtp.example.com:465.
+    #[arg(long, value_name = "HOST:PORT")]
+    smtp: Option<String>,
+    /// The login name, when it is not the address.
+    #[arg(long)]
+    username: Option<String>,
+    /// Trust the IMAP server by its key: sha256/…
+    #[arg(long)]
+    imap_pin: Option<String>,
+    /// Trust the SMTP server by its key: sha256/…
+    #[arg(long)]
+    smtp_pin: Option<String>,
+    /// A file that holds the password; else it is asked for, or read from standard input.
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// Store it even when the servers do not answer as they should.
+    #[arg(long)]
+    unverified: bool,
+}
+
+pub(crate) async fn token(reach: Reach, command: TokenCommand) -> anyhow::Result<()> {
+    let machine = reach.json;
+    let client = reach.client()?;
+    match command {
+        TokenCommand::Create { scopes, tenant, accounts, name } => {
+            let mut body = json!({"scopes": scopes});
+            put(&mut body, "tenant", tenant);
+            put(&mut body, "name", name);
+            put(&mut body, "accounts", (!accounts.is_empty()).then_some(accounts));
+            let made = client.call(Method::POST, "/v1/tokens", Some(body)).await?;
+            if machine { say(&made.to_string()) } else { say(text(&made, "token")) }
+        }
+        TokenCommand::List => {
+            let tokens = client.call(Method::GET, "/v1/tokens", None).await?;
+            if machine {
+                return say(&tokens.to_string());
+            }
+            table(&tokens, "tokens", &["id", "tenant", "name", "scopes", "created"])
+        }
+        TokenCommand::Revoke { id } => {
+            client.call(Method::DELETE, &format!("/v1/tokens/{id}"), None).await?;
+            say(&format!("{id} is revoked"))
+        }
+    }
+}
+
+pub(crate) async fn account(reach: Reach, command: AccountCommand) -> anyhow::Result<()> {
+    let machine = reach.json;
+    let client = reach.client()?;
+    match command {
+        AccountCommand::Add(new) => add(&client, machine, *new).await,
+        AccountCommand::List => {
+            let accounts = client.call(Method::GET, "/v1/accounts", None).await?;
+            if machine {
+                return say(&accounts.to_string());
+            }
+            table(&accounts, "accounts", &["id", "email", "name"])
+        }
+        AccountCommand::Remove { id } => {
+            client.call(Method::DELETE, &format!("/v1/accounts/{id}"), None).await?;
+            say(&format!("{id} is removed"))
+        }
+    }
+}
+
+async fn add(client: &Caller, machine: bool, new: NewAccount) -> anyhow::Result<()> {
+    if new.imap.is_none() && new.smtp.is_none() {
+        bail!("name a server: --imap host:993, --smtp host:465, or both");
+    }
+    let password = password(new.password_file.as_deref(), &new.email)?;
+    let mut body = json!({"email": new.email, "password": password.reveal()});
+    put(&mut body, "id", new.id);
+    put(&mut body, "name", new.name);
+    put(
+        &mut body,
+        "imap",
+        new.imap.map(|text| server(&text, new.username.as_deref(), new.imap_pin)).transpose()?,
+    );
+    put(
+        &mut body,
+        "smtp",
+        new.smtp.map(|text| server(&text, new.username.as_deref(), new.smtp_pin)).transpose()?,
+    );
+    if !new.unverified {
+        let verified = client.call(Method::POST, "/v1/accounts/verify", Some(body.clone())).await?;
+        if verified.get("ok") != Some(&Value::Bool(true)) {
+            for protocol in ["imap", "smtp"] {
+                if let Some(half) = verified
+                    .get(protocol)
+                    .filter(|half| half.get("ok") == Some(&Value::Bool(false)))
+                {
+                    complain(&format!("{}: {}", protocol.to_uppercase(), text(half, "detail")));
+                }
+            }
+            bail!("nothing was stored; mend the above, or store it all the same with --unverified");
+        }
+    }
+    let made = client.call(Method::POST, "/v1/accounts", Some(body)).await?;
+    if machine {
+        say(&made.to_string())
+    } else {
+        say(&format!("{} is connected as {}", text(&made, "email"), text(&made, "id")))
+    }
+}
+
+/// `host:port`; the port tells how TLS begins (RFC 8314 §7.3).
+fn server(text: &str, username: Option<&str>, pin: Option<String>) -> anyhow::Result<Value> {
+    let (host, port) = text
+        .rsplit_once(':')
+        .with_context(|| format!("`{text}` needs a port, as in {text}:993"))?;
+    let port: u16 = port.parse().with_context(|| format!("`{port}` is not a port"))?;
+    let security = if matches!(port, 143 | 587) { "starttls" } else { "tls" };
+    let (port, security) = match host.rsplit_once('+') {
+        Some((_, "starttls")) => (port, "starttls"),
+        _ => (port, security),
+    };
+    let mut server =
+        json!({"host": host.trim_end_matches("+starttls"), "port": port, "security": security});
+    put(&mut server, "username", username);
+    put(&mut server, "pin", pin);
+    Ok(server)
+}
+
+fn password(file: Option<&std::path::Path>, email: &str) -> anyhow::Result<Secret> {
+    let text = match file {
+        Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
+        None if std::io::stdin().is_terminal() => rpassword::prompt_password(format!("Password of {email} (an app password or authorization code, where the provider has them): ")).context("cannot read the password")?,
+        None => {
+            let mut text = String::new();
+            std::io::stdin().take(4096).read_to_string(&mut text).context("cannot read the password from standard input")?;
+            text
+        }
+    };
+    let text = text.trim_end_matches(['\r', '\n']).to_owned();
+    if text.is_empty() { bail!("the password is empty") } else { Ok(Secret::new(text)) }
+}
+
+#[derive(Debug)]
+struct Caller(Client);
+
+impl Reach {
+    fn client(self) -> anyhow::Result<Caller> {
+        let token = match (self.token, self.token_file) {
+            (Some(token), _) => token,
+            (None, Some(path)) => std::fs::read_to_string(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?
+                .trim()
+                .to_owned(),
+            (None, None) => {
+                bail!("a token is needed: POSTLET_TOKEN, or --token-file <data>/operator.token")
+            }
+        };
+        Ok(Caller(Client::new(&self.url, Some(Secret::new(token)), Trust::new(None)?)?))
+    }
+}
+
+impl Caller {
+    /// The JSON of a good answer; a problem becomes an error with its faults.
+    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
+        let (status, bytes) =
+            self.0.request(method, path, body.map(|body| Bytes::from(body.to_string()))).await?;
+        let value: Value = if bytes.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&bytes).context("the host's answer is not JSON")?
+        };
+        if status.is_success() {
+            return Ok(value);
+        }
+        let mut message = format!("{} ({})", text(&value, "detail"), text(&value, "code"));
+        for fault in value.get("errors").and_then(Value::as_array).into_iter().flatten() {
+            message.push_str(&format!("\n  {} {}", text(fault, "pointer"), text(fault, "detail")));
+        }
+        bail!(message)
+    }
+}
+
+fn put(object: &mut Value, name: &str, value: Option<impl Into<Value>>) {
+    if let (Some(members), Some(value)) = (object.as_object_mut(), value) {
+        members.insert(name.to_owned(), value.into());
+    }
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn table(answer: &Value, rows: &str, columns: &[&str]) -> anyhow::Result<()> {
+    let cell = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => "-".to_owned(),
+    };
+    let mut lines = vec![columns.iter().map(|column| column.to_uppercase()).collect::<Vec<_>>()];
+    for row in answer.get(rows).and_then(Value::as_array).into_iter().flatten() {
+        lines.push(
+            columns
+                .iter()
+                .map(|column| row.get(column).map_or_else(|| "-".to_owned(), cell))
+                .collect(),
+        );
+    }
+    let widths: Vec<usize> = (0..columns.len())
+        .map(|index| {
+            lines
+                .iter()
+                .filter_map(|line| line.get(index))
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    for line in &lines {
+        let padded: Vec<String> =
+            line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        say(padded.join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+fn say(line: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{line}").context("cannot write to standard output")
+}
+
+fn complain(line: &str) {
+    // Nothing is left to do when standard error is closed.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

@@ -1,0 +1,194 @@
+//! `postlet dev`: a whole Postlet to try, with mail servers of its own.
+//!
+//! Two tenants, a mailroom on loopback with three mailboxes, everything in
+//! memory. The tokens it prints are good until it ends.
+
+use std::io::Write;
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use mailroom::{Mailroom, User};
+use model::account::{Account, Credentials, Identity, MailServer, Security};
+use model::caller::Scope;
+use model::ids::TenantId;
+use model::secret::Secret;
+use net::guard::{Egress, Rule};
+use serde_json::{Value, json};
+
+use crate::config::Config;
+use crate::edge::Edge;
+use crate::host::{Host, Parts, Stores};
+use crate::running;
+
+/// The port that the README names.
+pub(crate) const USUAL: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7400);
+
+/// Tenant, account, display name and password of each mailbox.
+const MAILBOXES: [(&str, &str, &str, &str); 3] = [
+    ("demo", "anna", "Anna", "anna-password"),
+    ("demo", "bob", "Bob", "bob-password"),
+    ("other", "carol", "Carol", "carol-password"),
+];
+
+/// Starts everything and serves until it is told to stop.
+pub(crate) async fn run(listen: Option<SocketAddr>, machine: bool) -> anyhow::Result<()> {
+    let scratch = tempfile::tempdir().context("cannot make a scratch directory")?;
+    let users = MAILBOXES
+        .iter()
+        .map(|(_, id, _, password)| User {
+            email: format!("{id}@mailroom.test"),
+            password: (*password).to_owned(),
+        })
+        .collect();
+    let mailroom = Mailroom::start(mailroom::Config { users, hostname: "localhost".to_owned() })
+        .await
+        .context("the mailroom")?;
+    let rules: Vec<Rule> =
+        [mailroom.imap(), mailroom.imaps(), mailroom.submission(), mailroom.submissions()]
+            .iter()
+            .map(|address| {
+                address.to_string().parse().with_context(|| format!("an egress rule for {address}"))
+            })
+            .collect::<anyhow::Result<_>>()?;
+    // The defaults of a configuration that says nothing else.
+    let defaults = Config::parse(
+        "data = \".\"\n[[tenant]]\nid = \"demo\"\n[[tenant]]\nid = \"other\"\n",
+        scratch.path(),
+    )?;
+    let tenants: Vec<TenantId> = defaults.tenants.into_iter().map(|tenant| tenant.id).collect();
+    let parts = Parts {
+        tenants: tenants.clone(),
+        egress: Egress::new(rules),
+        extra_roots: None,
+        limits: defaults.limits,
+        outbox: defaults.outbox,
+        mail: defaults.mail,
+    };
+    let host = Host::build(parts, Stores::in_memory(scratch.path())?).await?;
+
+    let mut told = Vec::with_capacity(MAILBOXES.len());
+    for (tenant, id, name, password) in MAILBOXES {
+        let (account, shown) = account(tenant, id, name, password, &mailroom)?;
+        host.desk
+            .accounts
+            .create(&account, &Credentials { password: Secret::new(password.to_owned()) })
+            .await?;
+        told.push((tenant, shown));
+    }
+    let mut tokens = Vec::with_capacity(tenants.len());
+    for tenant in tenants {
+        let scopes = if tenant.as_str() == "demo" {
+            Scope::EVERY.to_vec()
+        } else {
+            vec![Scope::Read, Scope::Change, Scope::Send, Scope::Accounts]
+        };
+        tokens.push(
+            host.keyring.make(tenant, Some("postlet dev".to_owned()), scopes, None, None).await?,
+        );
+    }
+    let edge = match (listen, Edge::bind(listen.unwrap_or(USUAL)).await) {
+        (None, Err(_)) => Edge::bind(SocketAddr::new(USUAL.ip(), 0)).await?,
+        (_, edge) => edge?,
+    };
+    let url = format!("http://{}", edge.address()?);
+    let of = |wanted: &str| {
+        tokens
+            .iter()
+            .find(|(token, _)| token.tenant.as_str() == wanted)
+            .map_or("", |(_, text)| text.as_str())
+    };
+    let text = if machine {
+        ready_line(&url, of("demo"), of("other"), &told)
+    } else {
+        welcome(&url, of("demo"))
+    };
+    let mut out = std::io::stdout();
+    writeln!(out, "{text}")
+        .and_then(|()| out.flush())
+        .context("cannot write to standard output")?;
+    running::run(host, edge).await?;
+    drop(mailroom);
+    Ok(())
+}
+
+fn account(
+    tenant: &str,
+    id: &str,
+    name: &str,
+    password: &str,
+    mailroom: &Mailroom,
+) -> anyhow::Result<(Account, Value)> {
+    let email = format!("{id}@mailroom.test");
+    let server = |address: SocketAddr| -> anyhow::Result<MailServer> {
+        Ok(MailServer {
+            host: address.ip().to_string(),
+            port: address.port(),
+            security: Security::Tls,
+            username: email.clone(),
+            pin: Some(mailroom.spki_pin().parse()?),
+        })
+    };
+    let (imap, smtp) = (server(mailroom.imaps())?, server(mailroom.submissions())?);
+    let shown = |server: &MailServer| json!({"host": server.host, "port": server.port, "security": server.security, "username": server.username, "pin": server.pin});
+    let json = json!({"id": id, "email": email, "password": password, "imap": shown(&imap), "smtp": shown(&smtp)});
+    let account = Account {
+        id: id.parse()?,
+        tenant: tenant.parse()?,
+        email: email.parse()?,
+        name: Some(name.to_owned()),
+        imap: Some(imap),
+        smtp: Some(smtp),
+        identities: vec![Identity { name: Some(name.to_owned()), email: email.parse()? }],
+        generation: 1,
+    };
+    Ok((account, json))
+}
+
+/// One line for scripts.
+fn ready_line(url: &str, token: &str, other: &str, accounts: &[(&str, Value)]) -> String {
+    let of = |wanted: &str| -> Vec<&Value> {
+        accounts
+            .iter()
+            .filter(|(tenant, _)| *tenant == wanted)
+            .map(|(_, account)| account)
+            .collect()
+    };
+    let ids = |wanted: &str| {
+        of(wanted).into_iter().filter_map(|account| account.get("id").cloned()).collect::<Value>()
+    };
+    json!({
+        "url": url, "token": token, "tenant": "demo", "accounts": of("demo"),
+        "tenants": [{"id": "demo", "token": token, "accounts": ids("demo")}, {"id": "other", "token": other, "accounts": ids("other")}],
+    })
+    .to_string()
+}
+
+/// What a newcomer sees.
+fn welcome(url: &str, token: &str) -> String {
+    format!(
+        r#"Postlet is ready at {url}
+
+  Two mailboxes are waiting, anna and bob, on mail servers inside this process.
+  Nothing leaves this machine, and everything is gone when it ends (Ctrl-C).
+
+  Paste these lines into another terminal:
+
+export POSTLET={url}/v1/accounts
+export TOKEN={token}
+
+# Anna writes to Bob
+curl -s -H "Authorization: Bearer $TOKEN" $POSTLET/anna/send --json '{{"to": [{{"email": "bob@mailroom.test"}}], "subject": "Hello Bob", "text": "How are you?"}}'
+
+# Bob lists his inbox
+curl -s -H "Authorization: Bearer $TOKEN" "$POSTLET/bob/messages?mailbox=INBOX"
+
+# ... takes the first message's id, and fetches it
+ID=$(curl -s -H "Authorization: Bearer $TOKEN" $POSTLET/bob/messages | grep -o '"id":"[^"]*"' | head -n 1 | cut -d '"' -f 4)
+curl -s -H "Authorization: Bearer $TOKEN" $POSTLET/bob/messages/$ID
+
+# ... and flags it
+curl -s -H "Authorization: Bearer $TOKEN" -X PATCH $POSTLET/bob/messages/$ID --json '{{"flags": {{"add": ["\\Seen", "\\Flagged"]}}}}'
+"#
+    )
+}

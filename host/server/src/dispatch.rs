@@ -1,0 +1,343 @@
+//! One request, from its head to its answer.
+//!
+//! token → caller → route → operation → scope → query → body → component. Each
+//! step either goes on or ends in a problem, and no component instance exists
+//! before the last one.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request, Response, header, request};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body as _, Incoming};
+use model::caller::{Caller, Scope};
+use model::ids::RequestId;
+use model::port::clock::ten_bytes;
+use model::problem::{Code, Problem};
+use runtime::body::Body;
+use runtime::error::{BodyError, EndpointError};
+
+use crate::answer;
+use crate::application::{HostRoute, Owner, Served, Taking, wrong_method};
+use crate::host::Host;
+use crate::pages;
+
+const LONGEST_URI: usize = 8 << 10;
+const REQUEST_ID: HeaderName = HeaderName::from_static("postlet-request-id");
+
+/// Answers one request; never fails, never panics.
+pub(crate) async fn answer(host: Arc<Host>, request: Request<Incoming>) -> Response<Body> {
+    let id = RequestId::generate(ten_bytes(&*host.entropy));
+    let head_only = request.method() == Method::HEAD;
+    let mut response = match route(&host, request, &id).await {
+        Ok(response) => response,
+        Err(problem) => answer::problem(&problem, &id),
+    };
+    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    if head_only {
+        return response.map(|_| answer::full(Bytes::new()));
+    }
+    response
+}
+
+async fn route(
+    host: &Arc<Host>,
+    request: Request<Incoming>,
+    id: &RequestId,
+) -> Result<Response<Body>, Problem> {
+    if request.uri().path_and_query().is_some_and(|path| path.as_str().len() > LONGEST_URI) {
+        return Err(Problem::new(Code::UriTooLong, "an address has at most 8 KiB"));
+    }
+    let (head, body) = request.into_parts();
+    let path = head.uri.path().to_owned();
+    let Some(found) = host.routes.find(&path) else {
+        return Err(Problem::new(
+            Code::NotFound,
+            "no route leads here; see the README for the routes of the default application",
+        ));
+    };
+    match found.value {
+        Owner::Host(route) => {
+            host_route(host, *route, &head, body, id, &found.params, &found.rest).await
+        }
+        Owner::Static(fixed) => Ok(answer::fixed(fixed)),
+        Owner::Component(served) => {
+            let caller = host.keyring.caller(&head.headers, id.clone()).await?;
+            component(
+                host,
+                served,
+                head,
+                body,
+                caller,
+                &found.pattern.to_string(),
+                &found.params,
+                &found.rest,
+            )
+            .await
+        }
+    }
+}
+
+async fn host_route(
+    host: &Arc<Host>,
+    route: HostRoute,
+    head: &request::Parts,
+    body: Incoming,
+    id: &RequestId,
+    params: &[(String, String)],
+    rest: &str,
+) -> Result<Response<Body>, Problem> {
+    let param = params.first().map_or("", |(_, value)| value.as_str());
+    let needed = match route {
+        HostRoute::Health | HostRoute::Wit | HostRoute::WitFile => None,
+        HostRoute::Tokens | HostRoute::Token => Some(Scope::Operate),
+        HostRoute::Accounts
+        | HostRoute::VerifyNew
+        | HostRoute::Account
+        | HostRoute::VerifyAccount => Some(Scope::Accounts),
+    };
+    let caller = match needed {
+        None => None,
+        Some(scope) => {
+            let caller = host.keyring.caller(&head.headers, id.clone()).await?;
+            allow(&caller, scope)?;
+            Some(caller)
+        }
+    };
+    let method = &head.method;
+    let known = |methods: &[&'static str]| wrong_method(method, methods.iter().copied());
+    let get = method == Method::GET || method == Method::HEAD;
+    let Some(caller) = caller else {
+        return match route {
+            _ if !get => Err(known(&["GET"])),
+            HostRoute::Health => Ok(pages::health()),
+            HostRoute::WitFile => pages::wit(Some(rest.trim_start_matches('/'))),
+            HostRoute::Wit
+            | HostRoute::Tokens
+            | HostRoute::Token
+            | HostRoute::Accounts
+            | HostRoute::VerifyNew
+            | HostRoute::Account
+            | HostRoute::VerifyAccount => pages::wit(None),
+        };
+    };
+    let cap = host.limits.json_body;
+    match route {
+        HostRoute::Tokens if get => host.keyring.list(&caller).await,
+        HostRoute::Tokens if method == Method::POST => {
+            host.keyring.create(&caller, &json_body(head, body, cap).await?).await
+        }
+        HostRoute::Tokens => Err(known(&["GET", "POST"])),
+        HostRoute::Token if method == Method::DELETE => host.keyring.revoke(param).await,
+        HostRoute::Token => Err(known(&["DELETE"])),
+        HostRoute::Accounts if get => {
+            host.desk.list(&caller, head.uri.query().unwrap_or_default()).await
+        }
+        HostRoute::Accounts if method == Method::POST => {
+            host.desk.create(&caller, &json_body(head, body, cap).await?).await
+        }
+        HostRoute::Accounts => Err(known(&["GET", "POST"])),
+        HostRoute::Account if get => host.desk.get(&caller, param).await,
+        HostRoute::Account if method == Method::DELETE => host.desk.delete(&caller, param).await,
+        HostRoute::Account => Err(known(&["GET", "DELETE"])),
+        HostRoute::VerifyNew if method == Method::POST => {
+            host.desk.verify_new(&caller, &json_body(head, body, cap).await?).await
+        }
+        HostRoute::VerifyAccount if method == Method::POST => {
+            host.desk.verify(&caller, param).await
+        }
+        HostRoute::VerifyNew | HostRoute::VerifyAccount => Err(known(&["POST"])),
+        HostRoute::Health | HostRoute::Wit | HostRoute::WitFile => {
+            Err(Problem::new(Code::NotFound, "nothing is here"))
+        }
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts of one request and of its route")]
+async fn component(
+    host: &Arc<Host>,
+    served: &Served,
+    mut head: request::Parts,
+    body: Incoming,
+    caller: Caller,
+    pattern: &str,
+    params: &[(String, String)],
+    rest: &str,
+) -> Result<Response<Body>, Problem> {
+    let operation = served.operation(&head.method, head.uri.path())?;
+    let body: Body = match operation {
+        Some(operation) => {
+            if let Some(scope) = operation.scope {
+                allow(&caller, scope)?;
+            }
+            operation.check_query(head.uri.query().unwrap_or_default())?;
+            match operation.taking(text(&head, header::CONTENT_TYPE))? {
+                Taking::Json(schema) => {
+                    let bytes = collect(body, host.limits.json_body).await?;
+                    schema.check(&bytes)?;
+                    answer::full(bytes)
+                }
+                Taking::Stream => stream(body, host.limits.body)?,
+            }
+        }
+        None => stream(body, host.limits.body)?,
+    };
+    prepare(&mut head, &caller, pattern, params, rest)?;
+    let id = caller.request.clone();
+    match served.endpoint.handle(Arc::new(caller), Request::from_parts(head, body)).await {
+        Ok(response) => Ok(response),
+        Err(error) => Err(failed(&served.name, &id, error)),
+    }
+}
+
+fn allow(caller: &Caller, scope: Scope) -> Result<(), Problem> {
+    if caller.may(scope) {
+        return Ok(());
+    }
+    Err(Problem::new(Code::Forbidden, format!("the token lacks the scope `{scope}`"))
+        .with_extra("scope", scope.as_str()))
+}
+
+/// What the component sees: no credential, and the host's words instead of the client's.
+fn prepare(
+    head: &mut request::Parts,
+    caller: &Caller,
+    pattern: &str,
+    params: &[(String, String)],
+    rest: &str,
+) -> Result<(), Problem> {
+    let path = head.uri.path().to_owned();
+    let full =
+        head.uri.path_and_query().map_or_else(|| path.clone(), |full| full.as_str().to_owned());
+    let authority = head
+        .uri
+        .authority()
+        .map(|authority| authority.as_str().to_owned())
+        .or_else(|| text(head, header::HOST).map(str::to_owned));
+    let Some(authority) = authority else {
+        return Err(Problem::new(Code::MalformedRequest, "the Host header is missing"));
+    };
+    head.uri = http::Uri::builder()
+        .scheme("http")
+        .authority(authority.as_str())
+        .path_and_query(full.as_str())
+        .build()
+        .map_err(|_| Problem::new(Code::MalformedRequest, "the Host header is not a host"))?;
+    let stale: Vec<HeaderName> = head
+        .headers
+        .keys()
+        .filter(|name| {
+            **name == header::AUTHORIZATION
+                || **name == header::PROXY_AUTHORIZATION
+                || name.as_str().starts_with("spin-")
+                || name.as_str().starts_with("postlet-")
+        })
+        .cloned()
+        .collect();
+    for name in stale {
+        head.headers.remove(name);
+    }
+    let mut set = |name: &str, value: &str| {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::try_from(name), HeaderValue::from_bytes(value.as_bytes()))
+        {
+            head.headers.insert(name, value);
+        }
+    };
+    set("spin-full-url", &format!("http://{authority}{full}"));
+    set("spin-matched-route", pattern);
+    set("spin-path-info", rest);
+    for (name, value) in params {
+        set(&format!("spin-path-match-{name}"), value);
+    }
+    set("postlet-request-id", caller.request.as_str());
+    Ok(())
+}
+
+async fn json_body(head: &request::Parts, body: Incoming, cap: usize) -> Result<Bytes, Problem> {
+    let given = text(head, header::CONTENT_TYPE)
+        .map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    if given.as_deref() != Some("application/json") {
+        let given = given.unwrap_or_else(|| "no content type".to_owned());
+        return Err(Problem::new(
+            Code::UnsupportedMediaType,
+            format!("{given} was sent; the operation takes application/json"),
+        ));
+    }
+    collect(body, cap).await
+}
+
+async fn collect(body: Incoming, cap: usize) -> Result<Bytes, Problem> {
+    if body.size_hint().lower() > cap as u64 {
+        return Err(too_large(cap as u64));
+    }
+    match tokio::time::timeout(
+        std::time::Duration::from_secs(60),
+        Limited::new(body, cap).collect(),
+    )
+    .await
+    {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(too_large(cap as u64))
+        }
+        Ok(Err(_)) => Err(Problem::new(Code::MalformedRequest, "the body broke off")),
+        Err(_) => {
+            Err(Problem::new(Code::RequestTimeout, "the body did not arrive within 60 seconds"))
+        }
+    }
+}
+
+/// Handed on as it comes; the runtime counts the bytes.
+fn stream(body: Incoming, cap: u64) -> Result<Body, Problem> {
+    if body.size_hint().lower() > cap {
+        return Err(too_large(cap));
+    }
+    Ok(body.map_err(|error| BodyError::Read(error.into())).boxed_unsync())
+}
+
+fn too_large(cap: u64) -> Problem {
+    Problem::new(
+        Code::BodyTooLarge,
+        format!("the body has more than {cap} bytes; send attachments as multipart/form-data"),
+    )
+}
+
+fn text(head: &request::Parts, name: HeaderName) -> Option<&str> {
+    head.headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// What a component's failure means to the caller.
+fn failed(name: &str, request: &RequestId, error: EndpointError) -> Problem {
+    tracing::warn!(component = name, request = request.as_str(), error = %error, "a component failed");
+    let (code, detail) = match &error {
+        EndpointError::Trapped { .. } | EndpointError::NoAnswer | EndpointError::Declined(_) => (
+            Code::ComponentFailed,
+            format!("the component `{name}` failed; the request id names the log entry"),
+        ),
+        EndpointError::Limit(which) => {
+            (Code::ComponentLimit, format!("the component `{name}` went over its limit of {which}"))
+        }
+        EndpointError::Timeout { budget, .. } => {
+            (Code::ComponentTimeout, format!("the component `{name}` used up its {budget}"))
+        }
+        EndpointError::Busy => (
+            Code::TooManyRequests,
+            "every place for this tenant's requests is taken; try again".to_owned(),
+        ),
+        EndpointError::BodyTooLarge { limit } => {
+            (Code::BodyTooLarge, format!("the body has more than {limit} bytes"))
+        }
+        EndpointError::Request(_) => {
+            (Code::MalformedRequest, "the request cannot be handed to a component".to_owned())
+        }
+    };
+    let problem = Problem::new(code, detail).because(error);
+    if code == Code::TooManyRequests {
+        problem.with_retry_after(std::time::Duration::from_secs(1))
+    } else {
+        problem
+    }
+}

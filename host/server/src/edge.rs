@@ -1,0 +1,123 @@
+//! The HTTP edge: connections, their limits, and the end of them.
+//!
+//! HTTP/1.1 and HTTP/2 (prior knowledge). Heads are bounded in time and size,
+//! connections in number; a drain finishes what was begun.
+//!
+//! Standards: RFC 9110, RFC 9112, RFC 9113.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+use crate::dispatch;
+use crate::host::Host;
+use crate::task;
+
+const HEAD_BYTES: usize = 16 << 10;
+const HEAD_FIELDS: usize = 100;
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// A bound listener.
+#[derive(Debug)]
+pub struct Edge {
+    listener: TcpListener,
+}
+
+impl Edge {
+    /// Binds; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// When the address is in use or not ours.
+    pub async fn bind(address: SocketAddr) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("cannot listen on {address}"))?;
+        Ok(Self { listener })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn address(&self) -> anyhow::Result<SocketAddr> {
+        Ok(self.listener.local_addr()?)
+    }
+
+    /// Serves until `stop`, then finishes what was begun within 30 seconds.
+    pub async fn serve(self, host: Arc<Host>, stop: impl Future<Output = ()>) {
+        let mut stop = std::pin::pin!(stop);
+        let places = Arc::new(Semaphore::new(host.limits.connections));
+        let graceful = GracefulShutdown::new();
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(host.limits.head)
+            .max_buf_size(HEAD_BYTES.max(8192))
+            .max_headers(HEAD_FIELDS);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(100)
+            .max_header_list_size(HEAD_BYTES as u32)
+            .keep_alive_interval(Duration::from_secs(30));
+        loop {
+            let (stream, place) = tokio::select! {
+                () = &mut stop => break,
+                accepted = accept(&self.listener, &places) => match accepted {
+                    Some(accepted) => accepted,
+                    None => continue,
+                },
+            };
+            let host = Arc::clone(&host);
+            let service = service_fn(move |request| {
+                let host = Arc::clone(&host);
+                async move { Ok::<_, Infallible>(dispatch::answer(host, request).await) }
+            });
+            let connection = graceful
+                .watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
+            task::spawn("connection", async move {
+                let _place = place;
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "a connection ended");
+                }
+            });
+        }
+        drop(self.listener);
+        if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+            tracing::warn!("some requests did not finish within 30 seconds");
+        }
+    }
+}
+
+/// The next connection, when there is a place for it.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "a connection without TCP_NODELAY");
+            }
+            Some((stream, place))
+        }
+        Err(error) => {
+            // Out of file descriptors, most likely: waiting is all that helps.
+            tracing::warn!(%error, "a connection could not be accepted");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            None
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The wiring: the only place that names concrete types.
+//!
+//! A [`Host`] is everything behind the HTTP edge. `dev` builds one over memory,
+//! `up` one over SQLite; nothing else differs.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use engine::engine::Engine;
+use engine::ports::Ports;
+use engine::routes::Routes;
+use engine::settings::Settings;
+use mail::imap::{Imap, ImapLimits};
+use mail::smtp::{Smtp, SmtpLimits};
+use model::ids::TenantId;
+use model::port::accounts::Accounts;
+use model::port::clock::{Clock, Entropy};
+use model::port::outbox::Outbox;
+use model::port::tokens::Tokens;
+use net::dial::Dialer;
+use net::guard::Egress;
+use net::tls::Trust;
+use runtime::Runtime;
+use runtime::limits::{Limits as GuestLimits, Settings as RuntimeSettings};
+use store::memory::Memory;
+use store::seal::MasterKey;
+use store::spool::{FileSpools, SpoolLimits};
+use store::sqlite::Sqlite;
+
+use crate::accounts::Desk;
+use crate::application::{self, Owner};
+use crate::clock::{SystemClock, SystemEntropy};
+use crate::config::{Limits, MailTimes, Outbox as OutboxConfig};
+use crate::tokens::Keyring;
+
+/// Everything behind the HTTP edge.
+#[derive(Debug)]
+pub struct Host {
+    pub(crate) routes: Routes<Owner>,
+    pub(crate) keyring: Keyring,
+    pub(crate) desk: Desk,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) limits: Limits,
+}
+
+/// What a host is built from.
+#[derive(Debug)]
+pub struct Parts {
+    /// Whom it serves.
+    pub tenants: Vec<TenantId>,
+    /// Which servers may be dialled.
+    pub egress: Egress,
+    /// PEM certificates trusted beside the public ones.
+    pub extra_roots: Option<Vec<u8>>,
+    /// Caps on requests.
+    pub limits: Limits,
+    /// When submissions are tried again.
+    pub outbox: OutboxConfig,
+    /// How long mail servers may take.
+    pub mail: MailTimes,
+}
+
+/// What is stored, and where.
+#[derive(Debug)]
+pub struct Stores {
+    outbox: Arc<dyn Outbox>,
+    accounts: Arc<dyn Accounts>,
+    tokens: Arc<dyn Tokens>,
+    spools: FileSpools,
+    clock: Arc<dyn Clock>,
+}
+
+impl Stores {
+    /// Everything on disk under `data`.
+    ///
+    /// # Errors
+    /// When the directory is in use, or cannot be read or written.
+    pub fn on_disk(data: &Path, key_file: &Path) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let key = MasterKey::load_or_create(key_file)
+            .with_context(|| format!("the master key {}", key_file.display()))?;
+        let sqlite = Sqlite::open(data, key, Arc::clone(&clock))
+            .with_context(|| format!("the store in {}", data.display()))?;
+        let spools = spools(&data.join("spool"))?;
+        Ok(Self {
+            outbox: Arc::new(sqlite.clone()),
+            accounts: Arc::new(sqlite.clone()),
+            tokens: Arc::new(sqlite),
+            spools,
+            clock,
+        })
+    }
+
+    /// Nothing outlives the process; large uploads go to unnamed files under `scratch`.
+    ///
+    /// # Errors
+    /// When `scratch` cannot be written.
+    pub fn in_memory(scratch: &Path) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let mut key = [0; 32];
+        SystemEntropy.fill(&mut key);
+        let memory = Memory::new(MasterKey::from_bytes(key), Arc::clone(&clock));
+        let spools = spools(scratch)?;
+        Ok(Self {
+            outbox: Arc::new(memory.clone()),
+            accounts: Arc::new(memory.clone()),
+            tokens: Arc::new(memory),
+            spools,
+            clock,
+        })
+    }
+}
+
+fn spools(dir: &Path) -> anyhow::Result<FileSpools> {
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    FileSpools::new(dir, SpoolLimits::default())
+        .with_context(|| format!("the spools in {}", dir.display()))
+}
+
+impl Host {
+    /// Compiles the components and connects everything.
+    ///
+    /// # Errors
+    /// When the configuration cannot be honoured on this machine.
+    pub async fn build(parts: Parts, stores: Stores) -> anyhow::Result<Arc<Self>> {
+        let Parts { tenants, egress, extra_roots, limits, outbox, mail } = parts;
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        let trust = Trust::new(extra_roots.as_deref()).context("`tls.extra-roots`")?;
+        let dialer = Arc::new(Dialer::new(egress, trust));
+        let runtime = Runtime::new(RuntimeSettings {
+            instances: limits.instances,
+            ..RuntimeSettings::default()
+        })
+        .context("the WebAssembly runtime")?;
+        let mime = runtime.component("mime", components::MIME).context("the mime component")?;
+        let spools = Arc::new(stores.spools);
+        let mime = runtime.mime(&mime, spools.clone()).context("the mime component")?;
+        let ports = Ports {
+            clock: Arc::clone(&stores.clock),
+            entropy: Arc::clone(&entropy),
+            imap: Arc::new(Imap::new(
+                dialer.clone(),
+                ImapLimits { command: mail.imap_idle, ..ImapLimits::default() },
+            )),
+            smtp: Arc::new(Smtp::new(
+                dialer.clone(),
+                "localhost",
+                SmtpLimits {
+                    command: mail.smtp_step,
+                    final_dot: mail.final_dot,
+                    ..SmtpLimits::default()
+                },
+            )),
+            mime: Arc::new(mime),
+            outbox: stores.outbox,
+            accounts: Arc::clone(&stores.accounts),
+            spools,
+        };
+        let engine = Engine::new(
+            ports,
+            Settings {
+                backoff: outbox.retry,
+                give_up_after: outbox.give_up,
+                ..Settings::default()
+            },
+        );
+        let guest = GuestLimits {
+            memory: limits.memory,
+            cpu: limits.cpu,
+            idle: limits.idle,
+            total: limits.total,
+            request_body: limits.body,
+            ..GuestLimits::default()
+        };
+        let routes = application::build(&runtime, &(Arc::clone(&engine) as _), &guest).await?;
+        let keyring = Keyring::new(stores.tokens, stores.clock, Arc::clone(&entropy), tenants);
+        let desk = Desk {
+            accounts: stores.accounts,
+            engine: Arc::clone(&engine),
+            dialer,
+            entropy: Arc::clone(&entropy),
+        };
+        Ok(Arc::new(Self { routes, keyring, desk, engine, entropy, limits }))
+    }
+}

@@ -1,0 +1,237 @@
+//! `/v1/tokens`: API keys. The text of a token is in the answer that made it, and nowhere else.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use http::{Response, StatusCode, header};
+use model::caller::{Caller, Scope};
+use model::ids::{AccountId, RequestId, TenantId, TokenId};
+use model::instant::Timestamp;
+use model::port::clock::{Clock, Entropy};
+use model::port::store::StoreError;
+use model::port::tokens::{Token, Tokens};
+use model::problem::{Code, Problem};
+use runtime::body::Body;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::answer;
+use crate::schema::Schema;
+use crate::token::{Shown, mint};
+
+const SCHEMA: &str = r#"{
+  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "type": "object", "additionalProperties": false, "required": ["scopes"],
+  "properties": {
+    "tenant": {"type": "string", "minLength": 1, "maxLength": 63},
+    "name": {"type": "string", "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f]*$"},
+    "scopes": {"type": "array", "minItems": 1, "maxItems": 5, "uniqueItems": true, "items": {"enum": ["read", "change", "send", "accounts", "operate"]}},
+    "accounts": {"type": "array", "minItems": 1, "maxItems": 1000, "items": {"type": "string"}},
+    "expires": {"type": "string", "format": "date-time"}
+  }
+}"#;
+
+static BODY: LazyLock<Option<Schema>> = LazyLock::new(|| {
+    Schema::compile(SCHEMA).inspect_err(|error| tracing::error!(%error, "the tokens' schema")).ok()
+});
+
+/// More tokens than this in use at once, and the cache starts over.
+const MOST_CACHED: usize = 10_000;
+
+/// Tokens, looked up and managed.
+#[derive(Debug)]
+pub(crate) struct Keyring {
+    tokens: Arc<dyn Tokens>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    tenants: Vec<TenantId>,
+    /// This process is the only writer, so what is cached is what is stored.
+    cache: Mutex<HashMap<TokenId, Token>>,
+}
+
+#[derive(Deserialize)]
+struct Written {
+    tenant: Option<String>,
+    name: Option<String>,
+    scopes: Vec<Scope>,
+    accounts: Option<Vec<String>>,
+    expires: Option<String>,
+}
+
+impl Keyring {
+    pub(crate) fn new(
+        tokens: Arc<dyn Tokens>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        tenants: Vec<TenantId>,
+    ) -> Self {
+        Self { tokens, clock, entropy, tenants, cache: Mutex::new(HashMap::new()) }
+    }
+
+    /// Who is calling.
+    pub(crate) async fn caller(
+        &self,
+        headers: &http::HeaderMap,
+        request: RequestId,
+    ) -> Result<Caller, Problem> {
+        let refuse = |detail: &str| Problem::new(Code::Unauthenticated, detail);
+        let header = headers
+            .get(header::AUTHORIZATION)
+            .ok_or_else(|| refuse("send the header `Authorization: Bearer <token>`"))?;
+        let shown =
+            header.to_str().ok().and_then(Shown::parse).ok_or_else(|| {
+                refuse("the Authorization header does not hold a token of this host")
+            })?;
+        let stored = self.find(&shown.id).await?;
+        if !shown.proves(stored.as_ref()) {
+            return Err(refuse("the token is unknown, revoked or expired"));
+        }
+        let Some(token) = stored.filter(|token| {
+            token.expires.is_none_or(|end| self.clock.now() < end)
+                && self.tenants.contains(&token.tenant)
+        }) else {
+            return Err(refuse("the token is unknown, revoked or expired"));
+        };
+        let idempotency_key = match headers.get("idempotency-key") {
+            Some(value) => Some(idempotency_key(value)?),
+            None => None,
+        };
+        Ok(Caller {
+            tenant: token.tenant,
+            token: token.id,
+            scopes: token.scopes,
+            accounts: token.accounts,
+            request,
+            idempotency_key,
+        })
+    }
+
+    async fn find(&self, id: &TokenId) -> Result<Option<Token>, Problem> {
+        if let Some(token) = self.cached().get(id) {
+            return Ok(Some(token.clone()));
+        }
+        let stored = self.tokens.get(id).await.map_err(unavailable)?;
+        if let Some(token) = &stored {
+            let mut cache = self.cached();
+            if cache.len() >= MOST_CACHED {
+                cache.clear();
+            }
+            cache.insert(id.clone(), token.clone());
+        }
+        Ok(stored)
+    }
+
+    fn cached(&self) -> std::sync::MutexGuard<'_, HashMap<TokenId, Token>> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) async fn create(
+        &self,
+        caller: &Caller,
+        body: &[u8],
+    ) -> Result<Response<Body>, Problem> {
+        let schema = BODY
+            .as_ref()
+            .ok_or_else(|| Problem::new(Code::Internal, "the tokens' schema is broken"))?;
+        let written: Written = serde_json::from_value(schema.check(body)?)
+            .map_err(|error| Problem::new(Code::InvalidBody, error.to_string()))?;
+        let tenant = match written.tenant {
+            Some(text) => {
+                self.tenants.iter().find(|tenant| tenant.as_str() == text).cloned().ok_or_else(
+                    || Problem::new(Code::InvalidBody, "/tenant: there is no such tenant"),
+                )?
+            }
+            None => caller.tenant.clone(),
+        };
+        let accounts = match written.accounts {
+            Some(ids) => Some(
+                ids.iter().map(|id| id.parse()).collect::<Result<Vec<AccountId>, _>>().map_err(
+                    |error| Problem::new(Code::InvalidBody, format!("/accounts: {error}")),
+                )?,
+            ),
+            None => None,
+        };
+        let expires = match written.expires {
+            Some(text) => Some(Timestamp::parse(&text).ok_or_else(|| {
+                Problem::new(Code::InvalidBody, "/expires: not an RFC 3339 instant")
+            })?),
+            None => None,
+        };
+        let (token, text) = self
+            .make(tenant, written.name, written.scopes, accounts, expires)
+            .await
+            .map_err(unavailable)?;
+        let mut value = shown(&token);
+        if let Some(members) = value.as_object_mut() {
+            members.insert("token".to_owned(), json!(text));
+        }
+        Ok(answer::json(StatusCode::CREATED, &value))
+    }
+
+    /// Makes and stores a token; answers its row and its text.
+    pub(crate) async fn make(
+        &self,
+        tenant: TenantId,
+        name: Option<String>,
+        scopes: Vec<Scope>,
+        accounts: Option<Vec<AccountId>>,
+        expires: Option<Timestamp>,
+    ) -> Result<(Token, String), StoreError> {
+        let minted = mint(&*self.entropy);
+        let token = Token {
+            id: minted.id,
+            tenant,
+            name,
+            digest: minted.digest,
+            scopes,
+            accounts,
+            created: self.clock.now(),
+            expires,
+        };
+        self.tokens.create(&token).await?;
+        Ok((token, minted.text.reveal().to_owned()))
+    }
+
+    pub(crate) async fn list(&self, caller: &Caller) -> Result<Response<Body>, Problem> {
+        let mut rows = Vec::new();
+        for tenant in &self.tenants {
+            rows.extend(self.tokens.list(tenant).await.map_err(unavailable)?.iter().map(shown));
+        }
+        let _ = caller;
+        Ok(answer::json(StatusCode::OK, &json!({"tokens": rows, "nextCursor": null})))
+    }
+
+    pub(crate) async fn revoke(&self, id: &str) -> Result<Response<Body>, Problem> {
+        let unknown = || Problem::new(Code::NoSuchToken, "there is no such token");
+        let id: TokenId = id.parse().map_err(|_| unknown())?;
+        let token = self.tokens.get(&id).await.map_err(unavailable)?.ok_or_else(unknown)?;
+        let gone = self.tokens.revoke(&token.tenant, &id).await.map_err(unavailable)?;
+        self.cached().remove(&id);
+        if gone { Ok(answer::empty(StatusCode::NO_CONTENT)) } else { Err(unknown()) }
+    }
+}
+
+fn idempotency_key(value: &http::HeaderValue) -> Result<String, Problem> {
+    let text = value.to_str().unwrap_or_default().trim();
+    let fits =
+        (1..=255).contains(&text.len()) && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err(Problem::new(
+            Code::InvalidIdempotencyKey,
+            "an Idempotency-Key has 1 to 255 printable ASCII characters",
+        ))
+    }
+}
+
+fn unavailable(error: StoreError) -> Problem {
+    Problem::new(Code::StoreUnavailable, "the tokens could not be read or written").because(error)
+}
+
+fn shown(token: &Token) -> Value {
+    json!({
+        "id": token.id, "tenant": token.tenant, "name": token.name, "scopes": token.scopes, "accounts": token.accounts,
+        "created": token.created.to_string(), "expires": token.expires.map(|at| at.to_string()),
+    })
+}

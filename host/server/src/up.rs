@@ -1,0 +1,65 @@
+//! `postlet up`: serves from a configuration, with everything on disk.
+
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use anyhow::Context;
+use model::caller::Scope;
+use serde_json::json;
+
+use crate::config::Config;
+use crate::edge::Edge;
+use crate::host::{Host, Parts, Stores};
+use crate::running;
+
+/// Serves until it is told to stop.
+pub(crate) async fn run(path: &Path, machine: bool) -> anyhow::Result<()> {
+    let config =
+        Config::load(path).with_context(|| format!("{} cannot be used", path.display()))?;
+    let tenants: Vec<_> = config.tenants.iter().map(|tenant| tenant.id.clone()).collect();
+    let stores = Stores::on_disk(&config.data, &config.key_file)?;
+    let parts = Parts {
+        tenants,
+        egress: config.egress,
+        extra_roots: config.extra_roots,
+        limits: config.limits,
+        outbox: config.outbox,
+        mail: config.mail,
+    };
+    let host = Host::build(parts, stores).await?;
+    let token_file = config.data.join("operator.token");
+    if let Some(tenant) = config.tenants.first()
+        && !token_file.exists()
+    {
+        let (_, text) = host
+            .keyring
+            .make(tenant.id.clone(), Some("operator".to_owned()), Scope::EVERY.to_vec(), None, None)
+            .await?;
+        write_private(&token_file, &text)?;
+    }
+    let edge = Edge::bind(config.listen).await?;
+    let url = format!("http://{}", edge.address()?);
+    let line = if machine {
+        json!({"url": url, "tokenFile": token_file}).to_string()
+    } else {
+        format!("Postlet is ready at {url}; the operator's token is in {}", token_file.display())
+    };
+    let mut out = std::io::stdout();
+    writeln!(out, "{line}")
+        .and_then(|()| out.flush())
+        .context("cannot write to standard output")?;
+    running::run(host, edge).await
+}
+
+fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("cannot make {}", path.display()))?;
+    writeln!(file, "{text}")
+        .and_then(|()| file.sync_all())
+        .with_context(|| format!("cannot write {}", path.display()))
+}
