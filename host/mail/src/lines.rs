@@ -11,9 +11,7 @@ use bytes::{Buf, BytesMut};
 use model::port::dial::DialError;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::stream::Patience;
-use crate::stream::Stream;
-use crate::stream::breach;
+use crate::stream::{Patience, Stream, breach};
 
 /// How much a server may say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

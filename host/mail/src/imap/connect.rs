@@ -12,8 +12,7 @@ use crate::imap::guard::Guard;
 use crate::imap::limits::ImapLimits;
 use crate::imap::opening;
 use crate::imap::session::Session;
-use crate::stream::Patience;
-use crate::stream::Stream;
+use crate::stream::{Patience, Stream};
 
 /// Opens IMAP sessions over wires that a dialler hands to it.
 #[derive(Debug)]

@@ -23,8 +23,7 @@ use tokio::io::AsyncWriteExt;
 use crate::imap::command::{Command, Part};
 use crate::imap::guard::Guard;
 use crate::imap::status::Spoken;
-use crate::stream::breach_in;
-use crate::stream::finished;
+use crate::stream::{breach_in, finished};
 
 /// How much of a message is read and written at a time.
 const CHUNK: usize = 64 * 1024;

@@ -18,16 +18,13 @@ use std::task::{Context, Poll, ready};
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::imap::cursor::Cursor;
-use crate::imap::cursor::announced;
+use crate::imap::cursor::{Cursor, announced};
 use crate::imap::limits::ImapLimits;
 use crate::imap::listing::Gathered;
 use crate::imap::outbound::Outbound;
 use crate::imap::rows::{Next, Row};
 use crate::imap::status::{Spoken, capabilities, capabilities_in, in_ascii, is_status, spoken};
-use crate::stream::Breach;
-use crate::stream::Patience;
-use crate::stream::Stream;
+use crate::stream::{Breach, Patience, Stream};
 
 /// A LIST or STATUS answer with its literals.
 const GATHERED: usize = 16 * 1024;

@@ -7,9 +7,7 @@
 //!
 //! Standard: RFC 9051 §7.3.1 and §7.3.4.
 
-use crate::imap::cursor::Cursor;
-use crate::imap::cursor::Text;
-use crate::imap::cursor::is_flag;
+use crate::imap::cursor::{Cursor, Text, is_flag};
 use crate::stream::Breach;
 
 /// A whole answer: its lines without their ends, and the literal after each but the last.

@@ -15,13 +15,11 @@ use model::port::imap::{ImapError, NoCode};
 
 use crate::imap::command;
 use crate::imap::cursor::Cursor;
-use crate::imap::exchange::Exchange;
-use crate::imap::exchange::failed;
+use crate::imap::exchange::{Exchange, failed};
 use crate::imap::limits::ImapLimits;
 use crate::imap::status::{capabilities, spoken};
 use crate::lines::{Caps, Lines};
-use crate::stream::Patience;
-use crate::stream::Stream;
+use crate::stream::{Patience, Stream};
 
 /// Nobody has more to say before TLS.
 const PLAIN: Caps = Caps { line: 8 * 1024, total: 32 * 1024 };

@@ -11,9 +11,7 @@
 
 use std::io::Write;
 
-use crate::imap::cursor::Cursor;
-use crate::imap::cursor::Text;
-use crate::imap::cursor::is_flag;
+use crate::imap::cursor::{Cursor, Text, is_flag};
 use crate::stream::Breach;
 
 /// We ask for two literals at most; each makes the parser begin again.

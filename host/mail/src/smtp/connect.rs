@@ -12,8 +12,7 @@ use model::port::smtp::{SmtpConnect, SmtpError, SmtpSession};
 use crate::smtp::conversation::{Conversation, SmtpLimits};
 use crate::smtp::opening;
 use crate::smtp::session::Session;
-use crate::stream::Patience;
-use crate::stream::Stream;
+use crate::stream::{Patience, Stream};
 
 /// Opens SMTP sessions over wires that a dialler hands to it.
 #[derive(Debug)]

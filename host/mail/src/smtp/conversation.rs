@@ -13,9 +13,7 @@ use model::port::smtp::{Reply, SmtpError};
 
 use crate::lines;
 use crate::smtp::reply;
-use crate::stream::Patience;
-use crate::stream::Stream;
-use crate::stream::breach_in;
+use crate::stream::{Patience, Stream, breach_in};
 
 /// How long and how much we put up with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

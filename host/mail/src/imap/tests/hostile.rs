@@ -124,3 +124,77 @@ async fn a_logout_is_said_once_and_not_waited_for() {
     assert_eq!(command, "LOGOUT");
     assert_eq!(peer.rest().await, b"");
 }
+
+/// Pieces of answers in any order: whatever they add up to, the session ends in a value. A panic or
+/// an overflowing stack in the parser would end the test.
+#[tokio::test]
+async fn no_mixture_of_answers_hurts() {
+    const PIECES: [&str; 40] = [
+        "* ",
+        "1 ",
+        "FETCH ",
+        "(",
+        ")",
+        "((((((((",
+        "UID 7",
+        " ",
+        "\r\n",
+        "BODY[] ",
+        "BODY[]<0> ",
+        "BODY[HEADER.FIELDS (",
+        "\"",
+        "\\",
+        "]",
+        "[",
+        "{3}\r\n",
+        "{0}\r\n",
+        "{3+}\r\n",
+        "~{3}\r\n",
+        "abc",
+        "FLAGS (\\Seen)",
+        "INTERNALDATE NIL",
+        "INTERNALDATE \"1\"",
+        "NIL",
+        "BODYSTRUCTURE (",
+        "OK ",
+        "NO ",
+        "[ALERT]",
+        "[BADCHARSET (",
+        "[COPYUID 1 2 3]",
+        "\u{e9}",
+        "a3 ",
+        "+",
+        "LIST ",
+        "() \"/\" ",
+        "STATUS x (MESSAGES ",
+        "CAPABILITY ",
+        "EXISTS",
+        "ENVELOPE (",
+    ];
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut below = |limit: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % limit as u64).unwrap()
+    };
+    let starts = ["", "* 1 FETCH (", "* 1 FETCH (UID 7 ", "* LIST () \"/\" ", "* OK [", "a3 OK ["];
+    for _ in 0..4000 {
+        let mut says = starts[below(starts.len())].to_owned();
+        for _ in 0..below(24) {
+            says.push_str(PIECES[below(PIECES.len())]);
+        }
+        says.push_str("\r\n");
+        let (mut session, mut peer) = selected(FULL).await;
+        let asked = Messages::Uids(vec![7]);
+        let play = async {
+            hear(&mut peer).await;
+            peer.say(&says).await;
+            drop(peer);
+        };
+        let (outcome, ()) = tokio::join!(session.fetch(&asked, &[FetchItem::Whole]), play);
+        // A parse error here means that the guard passed on what it did not write.
+        let slipped = matches!(outcome, Err(ImapError::Protocol("an answer cannot be parsed")));
+        assert!(!slipped, "{says:?} reached the parser");
+    }
+}
