@@ -14,9 +14,14 @@ use std::path::{Path, PathBuf};
 
 use guests::Outcome;
 
-/// In the order of `COMPONENTS`; the first is `MIME`.
-const PACKAGES: [&str; 4] =
-    ["mime-component", "send-component", "messages-component", "mailboxes-component"];
+/// In the order of `COMPONENTS`, after `MIME` and `FILTER_FOOTER`.
+const PACKAGES: [&str; 5] = [
+    "mime-component",
+    "filter-footer",
+    "send-component",
+    "messages-component",
+    "mailboxes-component",
+];
 
 fn main() -> Outcome<()> {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo sets it")?);
@@ -30,6 +35,7 @@ fn main() -> Outcome<()> {
             "components/kit/Cargo.toml",
             "components/mime/src",
             "components/mime/Cargo.toml",
+            "components/filter-footer",
             "components/send",
             "components/messages",
             "components/mailboxes",
@@ -49,6 +55,12 @@ fn main() -> Outcome<()> {
             writeln!(
                 code,
                 "/// The built-in parser and writer of mail.\npub const MIME: &[u8] = {bytes};"
+            )?;
+        } else if *package == "filter-footer" {
+            writeln!(
+                code,
+                "/// A filter to bind or to copy; no part of the default application.\n\
+                 pub const FILTER_FOOTER: &[u8] = {bytes};"
             )?;
         } else {
             let name = file.file_name().and_then(|name| name.to_str()).ok_or("an ASCII name")?;

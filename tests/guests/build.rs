@@ -27,13 +27,17 @@ fn main() -> Outcome<()> {
             "Cargo.lock",
         ],
     );
-    let files = guests::build(root, &["hostile-guest", "echo-guest"])?;
-    let [hostile, echo] = files.as_slice() else { return Err("one file for each package".into()) };
+    let files = guests::build(root, &["hostile-guest", "echo-guest", "hostile-filter"])?;
+    let [hostile, echo, filter] = files.as_slice() else {
+        return Err("one file for each package".into());
+    };
     let code = format!(
         "/// Misbehaves by path; its own documentation has the list.\n\
          pub const HOSTILE: &[u8] = include_bytes!({hostile:?});\n\
          /// Answers a JSON object with one member added.\n\
-         pub const ECHO: &[u8] = include_bytes!({echo:?});\n"
+         pub const ECHO: &[u8] = include_bytes!({echo:?});\n\
+         /// A filter that misbehaves by subject; its own documentation has the list.\n\
+         pub const HOSTILE_FILTER: &[u8] = include_bytes!({filter:?});\n"
     );
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets it")?);
     fs::write(out.join("embedded.rs"), code)?;

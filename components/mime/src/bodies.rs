@@ -15,7 +15,7 @@ use crate::walk::Node;
 use crate::words::{decode as decode_words, tidy};
 
 /// The most of a body that is decoded, in bytes.
-const LONGEST_BODY: usize = 4 * 1024 * 1024;
+pub const LONGEST_BODY: usize = 4 * 1024 * 1024;
 
 /// Indexes of the parts that are the message's own words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

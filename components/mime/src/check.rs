@@ -10,10 +10,13 @@
 use std::collections::HashSet;
 
 use crate::address::{Mailbox, Refusal};
+use crate::bodies::LONGEST_BODY;
 use crate::draft::{Draft, Stamp};
+use crate::edit::Edit;
 use crate::facts::Address;
 use crate::fault::{Code, Fault};
 use crate::filename::LONGEST as LONGEST_FILENAME;
+use crate::read::Header;
 
 /// To, Cc and Bcc together (RFC 5321 section 4.5.3.1.10 asks servers for a hundred; none allows more
 /// than this).
@@ -22,6 +25,8 @@ const LONGEST_NAME: usize = 255;
 const LONGEST_HEADER_NAME: usize = 76;
 /// Of a subject and an additional field, in bytes.
 const LONGEST_VALUE: usize = 8_192;
+/// In one verdict.
+pub const MOST_EDITS: usize = 100;
 const LONGEST_ID: usize = 250;
 const LONGEST_CONTENT_TYPE: usize = 250;
 /// The last second of the year 9999, in milliseconds.
@@ -103,6 +108,37 @@ pub fn check(draft: &Draft, stamp: &Stamp) -> Result<Checked, Vec<Fault>> {
     }
 }
 
+/// The edits of one verdict.
+///
+/// # Errors
+/// All faults, with pointers into the list.
+pub fn check_edits(edits: &[Edit]) -> Result<(), Vec<Fault>> {
+    let mut faults = Faults::default();
+    if edits.len() > MOST_EDITS {
+        let detail = format!("a verdict may hold {MOST_EDITS} edits at most");
+        faults.add("", Code::TooManyEdits, &detail);
+    }
+    for (index, edit) in edits.iter().take(MOST_EDITS).enumerate() {
+        let at = format!("/{index}");
+        match edit {
+            Edit::AddHeader(header) => faults.header(&at, header),
+            Edit::RemoveHeader(name) => faults.header_name(&at, name),
+            Edit::SetSubject(subject) => {
+                faults.line(&at, subject, LONGEST_VALUE);
+            }
+            Edit::SetText(body) | Edit::SetHtml(body) => faults.new_body(&at, body),
+            Edit::AddFooter(footer) => {
+                faults.new_body(&format!("{at}/text"), &footer.text);
+                faults.new_body(&format!("{at}/html"), footer.html.as_deref().unwrap_or_default());
+            }
+            Edit::AddRecipient(email) | Edit::RemoveRecipient(email) => {
+                faults.mailbox(&at, email);
+            }
+        }
+    }
+    if faults.0.is_empty() { Ok(()) } else { Err(faults.0) }
+}
+
 fn envelope(groups: [&Vec<Person>; 3]) -> Vec<String> {
     let mut seen = HashSet::new();
     let people = groups.into_iter().flatten();
@@ -141,8 +177,13 @@ impl Faults {
         let name = address.name.as_deref().map(str::trim).filter(|name| !name.is_empty());
         let untrimmed = address.name.as_deref().unwrap_or_default();
         let good = self.line(&format!("{pointer}/name"), untrimmed, LONGEST_NAME);
-        match Mailbox::parse(&address.email) {
-            Ok(mailbox) => good.then(|| Person { name: name.map(str::to_owned), mailbox }),
+        let mailbox = self.mailbox(&format!("{pointer}/email"), &address.email)?;
+        good.then(|| Person { name: name.map(str::to_owned), mailbox })
+    }
+
+    fn mailbox(&mut self, pointer: &str, email: &str) -> Option<Mailbox> {
+        match Mailbox::parse(email) {
+            Ok(mailbox) => Some(mailbox),
             Err(refusal) => {
                 let (code, detail) = match refusal {
                     Refusal::ControlCharacter => (Code::ControlCharacter, CONTROL),
@@ -153,7 +194,7 @@ impl Faults {
                         (Code::BadAddress, "not a single address of the form local@domain")
                     }
                 };
-                self.add(&format!("{pointer}/email"), code, detail);
+                self.add(pointer, code, detail);
                 None
             }
         }
@@ -203,16 +244,30 @@ impl Faults {
 
     fn headers(&mut self, draft: &Draft) {
         for (index, header) in draft.headers.iter().enumerate() {
-            let name = format!("/headers/{index}/name");
-            if header.name.chars().any(char::is_control) {
-                self.add(&name, Code::ControlCharacter, CONTROL);
-            } else if !is_header_name(&header.name) {
-                self.add(&name, Code::BadHeaderName, "not a field name (RFC 5322 section 2.2)");
-            } else if is_reserved(&header.name) {
-                let detail = "written by the servers or from other members of the draft";
-                self.add(&name, Code::ReservedHeader, detail);
-            }
-            self.line(&format!("/headers/{index}/value"), &header.value, LONGEST_VALUE);
+            self.header(&format!("/headers/{index}"), header);
+        }
+    }
+
+    fn header(&mut self, pointer: &str, header: &Header) {
+        self.header_name(&format!("{pointer}/name"), &header.name);
+        self.line(&format!("{pointer}/value"), &header.value, LONGEST_VALUE);
+    }
+
+    fn header_name(&mut self, pointer: &str, name: &str) {
+        if name.chars().any(char::is_control) {
+            self.add(pointer, Code::ControlCharacter, CONTROL);
+        } else if !is_header_name(name) {
+            self.add(pointer, Code::BadHeaderName, "not a field name (RFC 5322 section 2.2)");
+        } else if is_reserved(name) {
+            let detail = "written by the servers or from other members of the draft";
+            self.add(pointer, Code::ReservedHeader, detail);
+        }
+    }
+
+    fn new_body(&mut self, pointer: &str, body: &str) {
+        self.body(pointer, Some(body));
+        if body.len() > LONGEST_BODY {
+            self.add(pointer, Code::TooLong, &format!("longer than {LONGEST_BODY} bytes"));
         }
     }
 }

@@ -56,6 +56,8 @@ pub enum Code {
     BadDate,
     /// Longer than the field may be.
     TooLong,
+    /// More edits than one verdict may hold.
+    TooManyEdits,
 }
 
 impl Code {
@@ -82,6 +84,7 @@ impl Code {
             Self::BadMessageId => "bad-message-id",
             Self::BadDate => "bad-date",
             Self::TooLong => "too-long",
+            Self::TooManyEdits => "too-many-edits",
         }
     }
 }

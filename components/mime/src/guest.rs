@@ -5,10 +5,12 @@
 
 use crate::compose::compose;
 use crate::draft;
+use crate::edit;
 use crate::facts;
 use crate::fault;
 use crate::octets;
 use crate::read;
+use crate::rewrite::rewrite;
 
 mod bindings {
     //! What wit-bindgen makes of the world `mime-engine`.
@@ -19,9 +21,10 @@ mod bindings {
     });
 }
 
-use bindings::exports::postlet::mail::mime::{Composed, Guest, Reading, Want};
+use bindings::exports::postlet::mail::mime::{Composed, Guest, Reading, Rewritten, Want};
 use bindings::postlet::mail::content;
 use bindings::postlet::mail::drafts;
+use bindings::postlet::mail::filtering;
 use bindings::postlet::mail::types;
 use bindings::postlet::mail::uploads::Spool;
 
@@ -77,6 +80,17 @@ impl Guest for Component {
         let stamp = draft::Stamp { message_id, date };
         let (envelope, raw) = to_spool(|sink| compose(&draft, &stamp, sink))?;
         Ok(Composed { raw, sender: envelope.sender, recipients: envelope.recipients })
+    }
+
+    fn rewrite(
+        raw: &types::Octets,
+        recipients: Vec<String>,
+        edits: Vec<filtering::Edit>,
+    ) -> Result<Rewritten, Vec<types::Fault>> {
+        let edits: Vec<edit::Edit> = edits.into_iter().map(from_edit).collect();
+        let (recipients, raw) =
+            to_spool(|sink| rewrite(&Borrowed(raw), &recipients, &edits, sink))?;
+        Ok(Rewritten { raw, recipients })
     }
 }
 
@@ -193,11 +207,26 @@ fn from_draft(from: drafts::Draft) -> draft::Draft {
         text: from.text,
         html: from.html,
         attachments: from.attachments.into_iter().map(from_attachment).collect(),
-        headers: from
-            .headers
-            .into_iter()
-            .map(|header| read::Header { name: header.name, value: header.value })
-            .collect(),
+        headers: from.headers.into_iter().map(from_header).collect(),
+    }
+}
+
+fn from_header(header: types::Header) -> read::Header {
+    read::Header { name: header.name, value: header.value }
+}
+
+fn from_edit(edit: filtering::Edit) -> edit::Edit {
+    match edit {
+        filtering::Edit::AddHeader(header) => edit::Edit::AddHeader(from_header(header)),
+        filtering::Edit::RemoveHeader(name) => edit::Edit::RemoveHeader(name),
+        filtering::Edit::SetSubject(subject) => edit::Edit::SetSubject(subject),
+        filtering::Edit::SetText(text) => edit::Edit::SetText(text),
+        filtering::Edit::SetHtml(html) => edit::Edit::SetHtml(html),
+        filtering::Edit::AddFooter(filtering::Footer { text, html }) => {
+            edit::Edit::AddFooter(edit::Footer { text, html })
+        }
+        filtering::Edit::AddRecipient(email) => edit::Edit::AddRecipient(email),
+        filtering::Edit::RemoveRecipient(email) => edit::Edit::RemoveRecipient(email),
     }
 }
 

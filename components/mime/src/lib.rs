@@ -27,11 +27,13 @@ pub mod sieve;
 pub mod bodies;
 pub mod read;
 pub mod draft;
+pub mod edit;
 pub mod address;
 pub mod check;
 pub mod encode;
 pub mod write;
 pub mod compose;
+pub mod rewrite;
 
 #[cfg(target_family = "wasm")]
 mod guest;

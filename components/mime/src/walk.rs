@@ -29,7 +29,11 @@ pub struct Node {
     pub media_type: String,
     pub content_type: Value,
     pub disposition: Value,
+    /// Where its header begins.
+    pub start: usize,
     pub body: std::ops::Range<usize>,
+    /// Where it ends, with a multipart's closing boundary but without the line end after it.
+    pub end: usize,
 }
 
 impl Node {
@@ -66,7 +70,7 @@ pub fn walk(raw: &[u8]) -> Result<Vec<Node>, Fault> {
                 walk.enter(next)?
             }
             Some(Delimiter::Close(level)) => {
-                walk.leave(level, at);
+                walk.close(level, at, at + line.len());
                 next
             }
         };
@@ -121,7 +125,9 @@ impl Walk<'_> {
             media_type,
             content_type,
             disposition,
+            start: at,
             body: body_end,
+            end: self.raw.len(),
         });
         self.leaf = Some(index);
         if let (true, Some(boundary)) = (is_multipart, boundary) {
@@ -135,6 +141,15 @@ impl Walk<'_> {
         Ok(body)
     }
 
+    /// As [`Walk::leave`], for a multipart that says itself that it ends, with the line from `at` to `end`.
+    fn close(&mut self, level: usize, at: usize, end: usize) {
+        let closed = self.open.get(level).map(|open| open.node);
+        self.leave(level, at);
+        if let Some(node) = closed.and_then(|index| self.nodes.get_mut(index)) {
+            node.end = end;
+        }
+    }
+
     /// Ends the current part and all multiparts from `level` up before the line at `at`.
     fn leave(&mut self, level: usize, at: usize) {
         let ended = self.open.drain(level.min(self.open.len())..).map(|open| open.node);
@@ -144,6 +159,7 @@ impl Walk<'_> {
                 let before = self.raw.get(node.body.start..at).unwrap_or_default();
                 let end = node.body.start + without_line_end(before, at == self.raw.len()).len();
                 node.body.end = end;
+                node.end = end;
             }
         }
     }

@@ -25,6 +25,8 @@ pub(crate) struct ReceiptJson<'a> {
     message_id: &'a str,
     state: &'static str,
     send_at: Instant,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    warnings: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -60,6 +62,7 @@ impl<'a> ReceiptJson<'a> {
             message_id: &receipt.message_id,
             state: name(receipt.state),
             send_at: Instant(receipt.due),
+            warnings: &receipt.warnings,
         }
     }
 }

@@ -19,6 +19,7 @@ use model::port::spool::Spool;
 use model::problem::{Code, Problem};
 use model::submission::{Entry, Receipt, State};
 
+use crate::bound::BoundFilter;
 use crate::changing;
 use crate::delivery;
 use crate::key::Owner;
@@ -70,6 +71,12 @@ impl Engine {
         self.works.couriers.forget(&owner);
         self.works.pool.forget(&owner).await;
         self.works.cache.forget(&owner);
+    }
+
+    /// From now on, what the tenant sends passes these filters, in their order; a message that is under
+    /// way finishes with those that it began with.
+    pub fn set_filters(&self, tenant: TenantId, filters: Vec<BoundFilter>) {
+        self.works.filters.set(tenant, filters);
     }
 
     /// Logs out every idle session.

@@ -9,6 +9,7 @@
 //! what was hoped for.
 
 mod lock;
+pub mod bound;
 pub mod settings;
 pub mod ports;
 mod problems;
@@ -25,6 +26,8 @@ mod listing;
 mod reading;
 mod changing;
 mod fingerprint;
+mod outgoing;
+mod filtering;
 mod submitting;
 mod delivery;
 pub mod verify;

@@ -326,7 +326,7 @@ impl Message for LazyMessage {
 }
 
 /// At most `limit` bytes, whole characters only.
-fn cut(text: &str, limit: u32) -> &str {
+pub(crate) fn cut(text: &str, limit: u32) -> &str {
     text.get(..text.floor_char_boundary(limit as usize)).unwrap_or(text)
 }
 

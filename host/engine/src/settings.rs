@@ -38,6 +38,8 @@ pub struct Settings {
     pub smtp_warm: Duration,
     /// A sent message is copied to the mailbox with the role `\Sent`.
     pub copy_to_sent: bool,
+    /// All filters of one message together have this long; reading and writing the message is not in it.
+    pub filter_time: Duration,
     /// Names this process in claims.
     pub owner: String,
 }
@@ -71,6 +73,7 @@ impl Default for Settings {
             give_up_after: 4 * 24 * HOUR,
             smtp_warm: Duration::from_secs(10),
             copy_to_sent: true,
+            filter_time: Duration::from_secs(2),
             owner: "postlet".to_owned(),
         }
     }

@@ -1,18 +1,19 @@
 //! Accepting a message for sending.
 //!
-//! Key and digest are looked up first, then the bytes are built once, then
-//! everything becomes durable in one step of the store; only then is there a
-//! receipt. Nothing here waits for a mail server.
+//! Key and digest are looked up first, then the bytes are built once and pass
+//! the tenant's filters, then everything becomes durable in one step of the
+//! store; only then is there a receipt. A repeated key meets no filter. Nothing
+//! here waits for a mail server.
 //!
 //! Invariant: the envelope's sender is one of the account's identities, before
-//! and after composing.
+//! and after composing, and after the filters.
 //!
 //! Standards: RFC 5322 §3.6.4 (Message-ID), RFC 6409 §8 (submission).
 
 use model::account::{Account, Identity};
 use model::address::{Address, EmailAddress};
 use model::caller::Caller;
-use model::draft::Draft;
+use model::draft::{Composed, Draft};
 use model::ids::SubmissionId;
 use model::message::Page;
 use model::port::clock::ten_bytes;
@@ -20,6 +21,7 @@ use model::port::outbox::{Acceptance, Replay};
 use model::problem::{Code, Problem};
 use model::submission::{Entry, Idempotency, NewSubmission, Receipt, State};
 
+use crate::filtering;
 use crate::fingerprint;
 use crate::problems;
 use crate::works::Works;
@@ -45,7 +47,7 @@ pub(crate) async fn submit(
         let detail = "the account has no SMTP server to send with";
         return Err(Problem::new(Code::NotConfigured, detail));
     }
-    let submission = compose(works, account, draft, idempotency).await?;
+    let submission = compose(works, caller, account, draft, idempotency).await?;
     match works.ports.outbox.accept(submission).await.map_err(problems::store)? {
         Acceptance::Stored(receipt) => {
             works.accepted.notify_one();
@@ -80,6 +82,7 @@ fn replayed(replay: Replay) -> Result<Receipt, Problem> {
 
 async fn compose(
     works: &Works,
+    caller: &Caller,
     account: &Account,
     mut draft: Draft,
     idempotency: Option<Idempotency>,
@@ -90,7 +93,28 @@ async fn compose(
     let message_id = message_id(works, &identity.email);
     let composed = works.ports.mime.compose(draft, &message_id, created).await;
     let composed = composed.map_err(problems::composing)?;
-    let envelope = composed.envelope;
+    check(works, account, &composed)?;
+    let filtered = filtering::before_send(works, caller, account, composed).await?;
+    let composed = filtered.composed;
+    check(works, account, &composed)?;
+    Ok(NewSubmission {
+        id: SubmissionId::generate(ten_bytes(&*works.ports.entropy)),
+        tenant: account.tenant.clone(),
+        account: account.id.clone(),
+        message_id,
+        sender: composed.envelope.sender,
+        recipients: composed.envelope.recipients,
+        raw: composed.raw,
+        created,
+        due: created,
+        warnings: filtered.warnings,
+        idempotency,
+    })
+}
+
+/// What holds of every message that is accepted.
+fn check(works: &Works, account: &Account, composed: &Composed) -> Result<(), Problem> {
+    let envelope = &composed.envelope;
     if !account.identities.iter().any(|identity| identity.email.same_as(&envelope.sender)) {
         return Err(foreign(envelope.sender.as_str()));
     }
@@ -102,18 +126,7 @@ async fn compose(
         let detail = format!("the finished message has more than {limit} bytes");
         return Err(Problem::new(Code::BodyTooLarge, detail));
     }
-    Ok(NewSubmission {
-        id: SubmissionId::generate(ten_bytes(&*works.ports.entropy)),
-        tenant: account.tenant.clone(),
-        account: account.id.clone(),
-        message_id,
-        sender: envelope.sender,
-        recipients: envelope.recipients,
-        raw: composed.raw,
-        created,
-        due: created,
-        idempotency,
-    })
+    Ok(())
 }
 
 /// Whom the message is from: an identity, under the name that the draft gives it.

@@ -5,6 +5,7 @@ use model::caller::{Grant, Scope};
 use model::problem::Problem;
 use tokio::sync::Notify;
 
+use crate::bound::Filters;
 use crate::cache::{Cache, CacheKey};
 use crate::couriers::Couriers;
 use crate::key::Place;
@@ -21,6 +22,8 @@ pub(crate) struct Works {
     pub(crate) pool: Pool,
     pub(crate) cache: Cache,
     pub(crate) couriers: Couriers,
+    /// What every message of a tenant passes before it is accepted.
+    pub(crate) filters: Filters,
     /// Told when something was accepted for sending.
     pub(crate) accepted: Notify,
 }
@@ -30,7 +33,8 @@ impl Works {
         let pool = Pool::new(ports.clone(), settings.clone());
         let cache = Cache::new(settings.cache_bytes);
         let couriers = Couriers::new(settings.deliveries, settings.deliveries_per_account);
-        Self { ports, settings, pool, cache, couriers, accepted: Notify::new() }
+        let filters = Filters::default();
+        Self { ports, settings, pool, cache, couriers, filters, accepted: Notify::new() }
     }
 
     /// The place as the parser of now sees it.

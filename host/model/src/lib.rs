@@ -18,6 +18,7 @@ pub mod octets;
 pub mod mailbox;
 pub mod message;
 pub mod draft;
+pub mod filter;
 pub mod submission;
 pub mod account;
 pub mod problem;

@@ -73,6 +73,12 @@ codes! {
     InvalidDraft = UNPROCESSABLE_ENTITY, "invalid-draft", "The message cannot be composed as it is", Never;
     /// From is not one of the account's identities.
     ForeignSender = FORBIDDEN, "foreign-sender", "The account may not send as this address", Never;
+    /// A filter refused the message; `filter` and `filterCode` say which and why.
+    RejectedByFilter = UNPROCESSABLE_ENTITY, "rejected-by-filter", "A filter refused the message", Never;
+    /// A filter trapped or took too long, and its binding says that nothing goes past it.
+    FilterFailed = SERVICE_UNAVAILABLE, "filter-failed", "A filter that must see the message failed", Later;
+    /// A filter wanted an edit that its manifest does not grant.
+    EditNotGranted = INTERNAL_SERVER_ERROR, "edit-not-granted", "A filter made an edit that it is not granted", Never;
     /// A Content-Type that the operation does not take.
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The operation does not take this content type", Never;
     /// More bytes than the cap.

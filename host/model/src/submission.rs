@@ -95,6 +95,8 @@ pub struct Receipt {
     pub state: State,
     /// When the next (or first) attempt is due.
     pub due: Timestamp,
+    /// What the sender should know although the message was accepted, a sentence each. As a rule empty.
+    pub warnings: Vec<String>,
 }
 
 /// What is known about one recipient.
@@ -148,6 +150,8 @@ pub struct NewSubmission {
     pub created: Timestamp,
     /// When to try first.
     pub due: Timestamp,
+    /// For the receipt, and every later one: none has a line break.
+    pub warnings: Vec<String>,
     /// The caller's Idempotency-Key and the digest of what came with it.
     pub idempotency: Option<Idempotency>,
 }

@@ -40,3 +40,19 @@ pub(crate) mod mime_engine {
         },
     });
 }
+
+/// A filter of outgoing mail.
+pub(crate) mod before_send {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "postlet:mail/before-send-filter",
+        imports: { default: async | trappable },
+        exports: { default: async },
+        with: {
+            "postlet:mail/types": crate::bindings::capabilities::postlet::mail::types,
+            "postlet:mail/content": crate::bindings::capabilities::postlet::mail::content,
+            "postlet:mail/reading": crate::bindings::capabilities::postlet::mail::reading,
+            "postlet:mail/filtering": crate::bindings::mime_engine::postlet::mail::filtering,
+        },
+    });
+}

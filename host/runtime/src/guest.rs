@@ -1,7 +1,7 @@
 //! Everything that belongs to one instance: the data of its store.
 //!
-//! WASI is linked and empty: no environment, no arguments, no directories, no
-//! sockets, no outgoing HTTP. What a guest can do beyond computing is its
+//! WASI is linked and empty: no environment but what a filter's manifest says, no
+//! arguments, no directories, no sockets, no outgoing HTTP. What a guest can do beyond computing is its
 //! [`Powers`], fixed when the store is made.
 //!
 //! One type for every world, since what is generic over it compiles slowly.
@@ -51,6 +51,8 @@ pub(crate) enum Powers {
     None,
     /// Room to write a message: the `mime` component.
     Mime(Arc<dyn Spools>),
+    /// One message, lent for the call, and what the manifest's `environment` says: a filter.
+    Filter { request: RequestId, environment: Arc<[(String, String)]> },
     /// The caller's accounts: an endpoint.
     Endpoint { capabilities: Arc<dyn Capabilities>, caller: Arc<Caller> },
 }
@@ -75,6 +77,9 @@ impl Guest {
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false);
+        if let Powers::Filter { environment, .. } = &powers {
+            wasi.envs(environment);
+        }
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(limits.header_bytes);
         Self {
@@ -94,6 +99,7 @@ impl Powers {
     pub(crate) fn request(&self) -> Option<&RequestId> {
         match self {
             Self::None | Self::Mime(_) => None,
+            Self::Filter { request, .. } => Some(request),
             Self::Endpoint { caller, .. } => Some(&caller.request),
         }
     }

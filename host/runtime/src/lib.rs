@@ -1,7 +1,7 @@
 //! WebAssembly: compiling components, and running them where they can do no harm.
 //!
 //! [`Runtime`] compiles; an [`endpoint::Endpoint`] answers HTTP requests, a
-//! [`mime::MimeComponent`] reads and writes mail. Each request and each call
+//! [`mime::MimeComponent`] reads and writes mail, a [`filter::Filter`] judges it. Each request and each call
 //! gets a fresh instance under caps on memory, time, host calls, output and
 //! log. What a component can reach is what `model`'s ports give it.
 //!
@@ -34,6 +34,7 @@ mod imports;
 mod machine;
 pub mod component;
 pub mod mime;
+pub mod filter;
 pub mod body;
 pub mod endpoint;
 
@@ -87,6 +88,19 @@ impl Runtime {
         spools: Arc<dyn Spools>,
     ) -> Result<mime::MimeComponent, error::RuntimeError> {
         mime::MimeComponent::new(Arc::clone(&self.machine), component, spools)
+    }
+
+    /// A filter of outgoing mail. `environment` is what the manifest gives it. Linked here, once.
+    ///
+    /// # Errors
+    /// When it imports more than `reading`, or does not export `before-send`.
+    pub fn filter(
+        &self,
+        component: &component::Component,
+        environment: &[(String, String)],
+        limits: limits::Limits,
+    ) -> Result<filter::Filter, error::RuntimeError> {
+        filter::Filter::new(Arc::clone(&self.machine), component, environment, limits)
     }
 
     /// A component that answers HTTP. Linked here, once.

@@ -5,6 +5,7 @@
 
 use model::address::Address;
 use model::draft::{Attachment, Disposition, Draft};
+use model::filter::{Edit, Footer, Refusal, Verdict};
 use model::instant::Timestamp;
 use model::message::{
     Details, Facts, Flag, FlagChange, Header, InvalidFlag, MessageQuery, Part, Reading,
@@ -14,8 +15,10 @@ use model::problem::Fault;
 use model::submission::State;
 use wasmtime::component::ResourceTable;
 
+use crate::bindings::before_send::exports::postlet::mail::before_send;
 use crate::bindings::capabilities::postlet::mail as wit;
 use crate::bindings::mime_engine::exports::postlet::mail::mime;
+use crate::bindings::mime_engine::postlet::mail::filtering;
 
 pub(crate) fn instant(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
@@ -164,6 +167,35 @@ fn part(part: wit::content::Part) -> Part {
         disposition: part.disposition,
         size: part.size,
         attachment: part.attachment,
+    }
+}
+
+pub(crate) fn verdict(verdict: before_send::Verdict) -> Verdict {
+    match verdict {
+        before_send::Verdict::Accept => Verdict::Accept,
+        before_send::Verdict::Modify(edits) => {
+            Verdict::Modify(edits.into_iter().map(edit).collect())
+        }
+        before_send::Verdict::Reject(filtering::Refusal { code, detail }) => {
+            Verdict::Reject(Refusal { code, detail })
+        }
+    }
+}
+
+fn edit(edit: filtering::Edit) -> Edit {
+    match edit {
+        filtering::Edit::AddHeader(wit::types::Header { name, value }) => {
+            Edit::AddHeader(Header { name, value })
+        }
+        filtering::Edit::RemoveHeader(name) => Edit::RemoveHeader(name),
+        filtering::Edit::SetSubject(subject) => Edit::SetSubject(subject),
+        filtering::Edit::SetText(text) => Edit::SetText(text),
+        filtering::Edit::SetHtml(html) => Edit::SetHtml(html),
+        filtering::Edit::AddFooter(filtering::Footer { text, html }) => {
+            Edit::AddFooter(Footer { text, html })
+        }
+        filtering::Edit::AddRecipient(email) => Edit::AddRecipient(email),
+        filtering::Edit::RemoveRecipient(email) => Edit::RemoveRecipient(email),
     }
 }
 

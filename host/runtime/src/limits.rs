@@ -70,6 +70,21 @@ impl Limits {
         }
     }
 
+    /// What one call of a filter may use. Its chain's deadline is the engine's.
+    #[must_use]
+    pub fn for_filter() -> Self {
+        let chain = Duration::from_secs(2);
+        Self {
+            idle: chain,
+            total: chain,
+            cpu: chain,
+            host_calls: 20_000,
+            handles: 64,
+            log_bytes: 16 << 10,
+            ..Self::default()
+        }
+    }
+
     /// What `describe` may use: there is nothing to wait for.
     #[must_use]
     pub(crate) fn for_describe() -> Self {
@@ -85,6 +100,10 @@ pub struct Settings {
     pub instances: u32,
     /// Instances of the `mime` component at once. Apart from `instances`, since endpoints wait for them.
     pub mime_instances: u32,
+    /// Instances of filters at once. Apart from `instances`, since an endpoint that sends waits for them.
+    pub filter_instances: u32,
+    /// How many of `filter_instances` one tenant may have at once.
+    pub filter_share: u32,
     /// How many of `instances` one tenant may have at once.
     pub tenant_share: u32,
     /// How long a request may wait for an instance.
@@ -100,6 +119,8 @@ impl Default for Settings {
         Self {
             instances: 200,
             mime_instances: 32,
+            filter_instances: 32,
+            filter_share: 16,
             tenant_share: 100,
             patience: Duration::from_secs(1),
             max_memory: 256 << 20,

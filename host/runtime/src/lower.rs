@@ -1,12 +1,14 @@
 //! The model's values as the WIT's: what the host tells a guest.
 
 use model::address::Address;
+use model::filter::{Edit, Footer};
 use model::instant::Timestamp;
 use model::mailbox::{Mailbox, Role, RoleSource};
 use model::message::{Details, Facts, Header, Moved, Part, Summary};
 use model::submission::{Entry, Receipt, State};
 
 use crate::bindings::capabilities::postlet::mail as wit;
+use crate::bindings::mime_engine::postlet::mail::filtering;
 
 pub(crate) fn instant(at: Timestamp) -> i64 {
     at.millis()
@@ -22,6 +24,23 @@ pub(crate) fn addresses(list: Vec<Address>) -> Vec<wit::types::Address> {
 
 pub(crate) fn headers(list: Vec<Header>) -> Vec<wit::types::Header> {
     list.into_iter().map(|Header { name, value }| wit::types::Header { name, value }).collect()
+}
+
+pub(crate) fn edit(edit: Edit) -> filtering::Edit {
+    match edit {
+        Edit::AddHeader(Header { name, value }) => {
+            filtering::Edit::AddHeader(wit::types::Header { name, value })
+        }
+        Edit::RemoveHeader(name) => filtering::Edit::RemoveHeader(name),
+        Edit::SetSubject(subject) => filtering::Edit::SetSubject(subject),
+        Edit::SetText(text) => filtering::Edit::SetText(text),
+        Edit::SetHtml(html) => filtering::Edit::SetHtml(html),
+        Edit::AddFooter(Footer { text, html }) => {
+            filtering::Edit::AddFooter(filtering::Footer { text, html })
+        }
+        Edit::AddRecipient(email) => filtering::Edit::AddRecipient(email),
+        Edit::RemoveRecipient(email) => filtering::Edit::RemoveRecipient(email),
+    }
 }
 
 pub(crate) fn facts(facts: Facts) -> wit::content::Facts {
@@ -120,6 +139,7 @@ pub(crate) fn receipt(receipt: Receipt) -> wit::outcomes::Receipt {
         message_id: receipt.message_id,
         state: state(receipt.state),
         due: instant(receipt.due),
+        warnings: receipt.warnings,
     }
 }
 

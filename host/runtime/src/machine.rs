@@ -20,6 +20,7 @@ use wasmtime::{
 };
 use wasmtime_wasi_http::FieldMapError;
 
+use crate::bindings::before_send::BeforeSendFilter;
 use crate::bindings::capabilities::Capabilities;
 use crate::bindings::mime_engine::MimeEngine;
 use crate::error::{EndpointError, RuntimeError, Which, chain};
@@ -41,6 +42,8 @@ pub(crate) struct Machine {
     pub(crate) endpoints: Linker<Guest>,
     /// WASI and a place to write to.
     pub(crate) mime: Linker<Guest>,
+    /// WASI and one message to read.
+    pub(crate) filters: Linker<Guest>,
 }
 
 /// One instance's store and place.
@@ -61,13 +64,17 @@ impl Machine {
             wasmtime_wasi::p2::add_to_linker_async(linker)?;
             MimeEngine::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)
         })?;
+        let filters = link(&engine, |linker| {
+            wasmtime_wasi::p2::add_to_linker_async(linker)?;
+            BeforeSendFilter::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)
+        })?;
         let endpoints = link(&engine, |linker| {
             wasmtime_wasi::p2::add_to_linker_async(linker)?;
             // Only http: the rest of the proxy world is in WASI.
             wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
             Capabilities::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)
         })?;
-        Ok(Self { engine, places, settings, endpoints, mime })
+        Ok(Self { engine, places, settings, endpoints, mime, filters })
     }
 
     pub(crate) fn instance(
@@ -183,8 +190,9 @@ fn engine(settings: &Settings) -> Result<Engine, RuntimeError> {
 
 /// Sized so that whoever holds a place also finds room: exhaustion would be an error, not a wait.
 fn pool(settings: &Settings) -> PoolingAllocationConfig {
-    let count =
-        settings.instances.saturating_add(settings.mime_instances).saturating_add(DESCRIBES);
+    let count = [settings.mime_instances, settings.filter_instances, DESCRIBES]
+        .into_iter()
+        .fold(settings.instances, u32::saturating_add);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(count)
         .total_core_instances(count.saturating_mul(limits::CORE_INSTANCES))

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use model::draft::{Attachment, Composed, Disposition, Draft, Envelope};
+use model::filter::Edit;
 use model::instant::Timestamp;
 use model::message::{Facts, ReadWant, Reading};
 use model::octets::Octets;
@@ -214,6 +215,34 @@ impl Mime for MimeComponent {
             });
             let (raw, sender, recipients) = compose.await?;
             Ok(Composed { raw, envelope: envelope(&sender, &recipients)? })
+        })
+    }
+
+    fn rewrite<'a>(
+        &'a self,
+        message: &'a Composed,
+        edits: &'a [Edit],
+    ) -> BoxFuture<'a, Result<Composed, MimeError>> {
+        Box::pin(async move {
+            let raw = Arc::clone(&message.raw);
+            let before = message.envelope.recipients.iter().map(ToString::to_string);
+            let before: Vec<String> = before.collect();
+            let edits: Vec<_> = edits.iter().cloned().map(lower::edit).collect();
+            let rewrite = self.call(move |guest, store| {
+                Box::pin(async move {
+                    let raw = lend(store, raw)?;
+                    match guest.call_rewrite(&mut *store, raw, &before, &edits).await? {
+                        Ok(mime::Rewritten { raw, recipients }) => {
+                            let raw = store.data_mut().table.delete(raw)?;
+                            Ok(Ok((raw, recipients)))
+                        }
+                        Err(faults) => Ok(Err(faults)),
+                    }
+                })
+            });
+            let (raw, recipients) = rewrite.await?;
+            let sender = message.envelope.sender.as_str();
+            Ok(Composed { raw, envelope: envelope(sender, &recipients)? })
         })
     }
 }

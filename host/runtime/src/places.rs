@@ -1,8 +1,9 @@
 //! Who may have an instance, and how many there are.
 //!
 //! Exhaustion of wasmtime's pool is an error, not a wait, so a place is taken
-//! here first and given back after the store is gone. The `mime` component has
-//! places of its own: endpoints wait for it, so sharing could lock both.
+//! here first and given back after the store is gone. The `mime` component and
+//! filters have places of their own: endpoints wait for them, and filters for
+//! `mime`, so sharing could lock all.
 //!
 //! Invariant: no tenant holds more than its share, waiting requests included.
 
@@ -42,9 +43,11 @@ pub struct Counters {
 pub(crate) struct Places {
     endpoints: Arc<Semaphore>,
     mime: Arc<Semaphore>,
+    filters: Arc<Semaphore>,
+    filter_share: u32,
     share: u32,
     patience: Duration,
-    tenants: Mutex<HashMap<TenantId, u32>>,
+    tenants: Mutex<HashMap<Holder, u32>>,
     created: AtomicU64,
     live: AtomicU32,
     traps: AtomicU64,
@@ -67,7 +70,14 @@ pub(crate) struct Place {
 #[derive(Debug)]
 struct Share {
     places: Arc<Places>,
-    tenant: TenantId,
+    holder: Holder,
+}
+
+/// Whose places, and of which kind.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Holder {
+    Endpoints(TenantId),
+    Filters(TenantId),
 }
 
 impl Places {
@@ -75,6 +85,8 @@ impl Places {
         Self {
             endpoints: Arc::new(Semaphore::new(settings.instances as usize)),
             mime: Arc::new(Semaphore::new(settings.mime_instances as usize)),
+            filters: Arc::new(Semaphore::new(settings.filter_instances as usize)),
+            filter_share: settings.filter_share,
             share: settings.tenant_share,
             patience: settings.patience,
             tenants: Mutex::default(),
@@ -93,8 +105,18 @@ impl Places {
         self: &Arc<Self>,
         tenant: &TenantId,
     ) -> Result<Place, EndpointError> {
-        let share = self.share(tenant)?;
+        let share = self.share(Holder::Endpoints(tenant.clone()), self.share)?;
         let permit = self.wait(&self.endpoints, self.patience).await?;
+        Ok(self.begin(Some(permit), Some(share)))
+    }
+
+    /// A place for a tenant's filter, under the same rules.
+    pub(crate) async fn filter(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+    ) -> Result<Place, EndpointError> {
+        let share = self.share(Holder::Filters(tenant.clone()), self.filter_share)?;
+        let permit = self.wait(&self.filters, self.patience).await?;
         Ok(self.begin(Some(permit), Some(share)))
     }
 
@@ -136,16 +158,16 @@ impl Places {
         counter.fetch_add(1, Relaxed);
     }
 
-    fn share(self: &Arc<Self>, tenant: &TenantId) -> Result<Share, EndpointError> {
+    fn share(self: &Arc<Self>, holder: Holder, most: u32) -> Result<Share, EndpointError> {
         let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = tenants.entry(tenant.clone()).or_insert(0);
-        if *held >= self.share {
+        let held = tenants.entry(holder.clone()).or_insert(0);
+        if *held >= most {
             drop(tenants);
             self.note(&EndpointError::Busy);
             return Err(EndpointError::Busy);
         }
         *held += 1;
-        Ok(Share { places: Arc::clone(self), tenant: tenant.clone() })
+        Ok(Share { places: Arc::clone(self), holder })
     }
 
     async fn wait(
@@ -195,10 +217,10 @@ impl Drop for Place {
 impl Drop for Share {
     fn drop(&mut self) {
         let mut tenants = self.places.tenants.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(held) = tenants.get_mut(&self.tenant) {
+        if let Some(held) = tenants.get_mut(&self.holder) {
             *held -= 1;
             if *held == 0 {
-                tenants.remove(&self.tenant);
+                tenants.remove(&self.holder);
             }
         }
     }

@@ -9,6 +9,7 @@ mod task;
 pub mod token;
 mod answer;
 mod schema;
+pub mod filters;
 pub mod config;
 mod application;
 mod tokens;

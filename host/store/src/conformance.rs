@@ -76,7 +76,11 @@ async fn a_key_gives_its_first_receipt_again<S: Store>(bench: Bench<S>) {
     assert_eq!(bench.store.lookup(&t, &anna, &key).await.unwrap(), None);
     let mut first = bench.draft(1);
     first.idempotency = used("k", 1);
-    let receipt = bench.accepted(first).await;
+    first.warnings = vec!["one thing".to_owned(), "and another".to_owned()];
+    let receipt = bench.accepted(first.clone()).await;
+    assert_eq!(receipt.warnings, first.warnings);
+    let entry = Outbox::get(&bench.store, &t, &anna, &first.id).await.unwrap();
+    assert_eq!(entry.unwrap().receipt, receipt);
     let same = Replay::Same(receipt.clone());
     assert_eq!(bench.store.lookup(&t, &anna, &key).await.unwrap(), Some(same.clone()));
     let mut again = bench.draft(2);

@@ -104,6 +104,7 @@ impl<S: Store> Bench<S> {
             raw: octets(b"Subject: hi\r\n\r\nhello\r\n"),
             created: self.now(),
             due: self.now(),
+            warnings: Vec::new(),
             idempotency: None,
         }
     }

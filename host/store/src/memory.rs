@@ -185,6 +185,7 @@ impl Tables {
             message_id: new.message_id.clone(),
             state: State::Accepted,
             due: new.due,
+            warnings: new.warnings.clone(),
         };
         let entry = Entry {
             receipt: receipt.clone(),

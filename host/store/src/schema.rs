@@ -97,6 +97,9 @@ pub(crate) const OUTBOX: &[&str] = &["
         PRIMARY KEY (tenant, account, key)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX idempotency_created ON idempotency (created);
+", "
+    -- Sentences for the receipt, one a line.
+    ALTER TABLE submission ADD COLUMN warnings TEXT NOT NULL DEFAULT '';
 "];
 
 /// Brings the database to the newest step.

@@ -149,19 +149,21 @@ impl Multipart {
 
 /// 128 random bits, so that no text can hold it by chance or by intent. `=_` occurs in neither
 /// base64 nor quoted-printable (RFC 2045 section 6.7, note).
-fn boundary() -> String {
+pub fn boundary() -> String {
     let halves = [RandomState::new().hash_one(1), RandomState::new().hash_one(2)];
     format!("=_{:016x}{:016x}", halves[0], halves[1])
 }
 
 fn body(kind: &str, text: &str, out: &mut Buffered<'_>) -> Result<(), Fault> {
     let encoded = encode_text(text);
-    let fields = format!(
-        "Content-Type: text/{kind}; charset=utf-8\r\nContent-Transfer-Encoding: {}\r\n\r\n",
-        encoded.encoding
-    );
-    out.put(fields.as_bytes())?;
+    out.put(text_fields(kind, encoded.encoding).as_bytes())?;
+    out.put(b"\r\n")?;
     out.put(encoded.body.as_bytes())
+}
+
+/// What stands over a text of ours.
+pub fn text_fields(kind: &str, encoding: &str) -> String {
+    format!("Content-Type: text/{kind}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n")
 }
 
 /// Deviation: RFC 2046 section 5.2.1 wants an attached message without base64. Its bytes would have

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use model::draft::{Composed, Draft, Envelope};
+use model::filter::Edit;
 use model::instant::Timestamp;
 use model::message::{Details, Facts, ReadWant, Reading};
 use model::octets::{Octets, in_memory};
@@ -113,5 +114,39 @@ impl Mime for Plain {
         };
         let answer = if subject.contains('\n') { Err(fault("line-break")) } else { Ok(composed) };
         Box::pin(async move { answer })
+    }
+
+    /// Checks nothing but line breaks: a field `From` makes the message that person's.
+    fn rewrite<'a>(
+        &'a self,
+        message: &'a Composed,
+        edits: &'a [Edit],
+    ) -> BoxFuture<'a, Result<Composed, MimeError>> {
+        let mut all = text(&message.raw.in_memory().unwrap());
+        let mut envelope = message.envelope.clone();
+        for edit in edits {
+            match edit {
+                Edit::AddHeader(header) if header.value.contains('\n') => {
+                    return Box::pin(async { Err(fault("control-character")) });
+                }
+                Edit::AddHeader(header) if header.name == "From" => {
+                    envelope.sender = header.value.parse().unwrap();
+                }
+                Edit::AddHeader(header) => {
+                    let field = format!("\r\n{}: {}\r\n\r\n", header.name, header.value);
+                    all = all.replacen("\r\n\r\n", &field, 1);
+                }
+                Edit::AddFooter(footer) => all.push_str(&footer.text),
+                Edit::AddRecipient(email) => envelope.recipients.push(email.parse().unwrap()),
+                Edit::RemoveRecipient(email) => {
+                    envelope.recipients.retain(|known| known.as_str() != email);
+                }
+                Edit::RemoveHeader(_)
+                | Edit::SetSubject(_)
+                | Edit::SetText(_)
+                | Edit::SetHtml(_) => return Box::pin(async { Err(MimeError::Busy) }),
+            }
+        }
+        Box::pin(async move { Ok(Composed { raw: in_memory(Bytes::from(all)), envelope }) })
     }
 }

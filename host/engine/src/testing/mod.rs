@@ -10,6 +10,7 @@ pub(crate) mod imap;
 pub(crate) mod smtp;
 pub(crate) mod outbox;
 pub(crate) mod host;
+mod filters;
 mod paging;
 mod reads;
 mod changes;

@@ -78,6 +78,7 @@ impl Outbox for Memory {
             message_id: new.message_id.clone(),
             state: State::Accepted,
             due: new.due,
+            warnings: new.warnings.clone(),
         };
         let recipients = new.recipients.iter().map(|recipient| RecipientVerdict {
             recipient: recipient.clone(),

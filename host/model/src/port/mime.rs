@@ -6,6 +6,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::draft::{Composed, Draft};
+use crate::filter::Edit;
 use crate::future::BoxFuture;
 use crate::instant::Timestamp;
 use crate::message::{Facts, ReadWant, Reading};
@@ -35,6 +36,13 @@ pub trait Mime: Send + Sync + fmt::Debug {
         draft: Draft,
         message_id: &'a str,
         date: Timestamp,
+    ) -> BoxFuture<'a, Result<Composed, MimeError>>;
+    /// A filter's edits, all or none. Message-ID, Date and the envelope's sender stay as they are;
+    /// faults point into the list of edits.
+    fn rewrite<'a>(
+        &'a self,
+        message: &'a Composed,
+        edits: &'a [Edit],
     ) -> BoxFuture<'a, Result<Composed, MimeError>>;
 }
 

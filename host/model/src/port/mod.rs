@@ -16,3 +16,4 @@ pub mod outbox;
 pub mod accounts;
 pub mod tokens;
 pub mod capabilities;
+pub mod judge;

@@ -9,6 +9,7 @@ use model::problem::Problem;
 use wasmtime::component::Resource;
 
 use crate::bindings::capabilities::postlet::mail::{content, messages, reading, types};
+use crate::bindings::mime_engine::postlet::mail::filtering;
 use crate::guest::Guest;
 use crate::handles::MessageHandle;
 use crate::imports::{Answer, PAGE};
@@ -127,6 +128,8 @@ impl messages::Host for Guest {
 }
 
 impl reading::Host for Guest {}
+
+impl filtering::Host for Guest {}
 
 impl reading::HostMessage for Guest {
     async fn summary(

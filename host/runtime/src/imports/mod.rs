@@ -39,7 +39,9 @@ impl Guest {
             Powers::Endpoint { capabilities, caller } => {
                 Ok((Arc::clone(capabilities), Arc::clone(caller)))
             }
-            Powers::None | Powers::Mime(_) => Err(wasmtime::Error::new(Powerless)),
+            Powers::None | Powers::Mime(_) | Powers::Filter { .. } => {
+                Err(wasmtime::Error::new(Powerless))
+            }
         }
     }
 

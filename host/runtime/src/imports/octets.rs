@@ -53,7 +53,7 @@ impl uploads::HostSpool for Guest {
     async fn create(&mut self) -> Answer<Resource<SpoolHandle>> {
         self.meter.count();
         let made = match &self.powers {
-            Powers::None => return Err(wasmtime::Error::new(Powerless)),
+            Powers::None | Powers::Filter { .. } => return Err(wasmtime::Error::new(Powerless)),
             Powers::Mime(spools) => {
                 spools.create(None).map(|spool| (spool, MIME_SPOOL)).map_err(refusal::spool)
             }

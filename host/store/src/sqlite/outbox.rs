@@ -27,7 +27,7 @@ use crate::lifecycle::{CLAIMED, REMEMBERED, is_forgotten, untried};
 use crate::page::{Cursor, LARGEST, submissions};
 use crate::sqlite::Sqlite;
 use crate::sqlite::claims::{Wish, record, take};
-use crate::sqlite::rows::{ENTRY, entry, parsed, put_recipients, state};
+use crate::sqlite::rows::{ENTRY, entry, parsed, put_recipients, sentences, state};
 
 /// Larger bodies are files, so that the database's log stays small.
 const INLINE: u64 = 64 * 1024;
@@ -233,7 +233,7 @@ fn replay(
     now: Timestamp,
 ) -> Result<Option<Replay>, Trouble> {
     let mut statement = conn.prepare_cached(
-        "SELECT i.digest, i.created, s.id, s.message_id, s.state, s.due
+        "SELECT i.digest, i.created, s.id, s.message_id, s.state, s.due, s.warnings
          FROM idempotency i JOIN submission s ON s.id = i.submission
          WHERE i.tenant = ?1 AND i.account = ?2 AND i.key = ?3",
     )?;
@@ -251,6 +251,7 @@ fn replay(
         message_id: row.get(3)?,
         state,
         due: Timestamp::from_millis(row.get(5)?),
+        warnings: sentences(&row.get::<_, String>(6)?),
     })))
 }
 
@@ -272,8 +273,9 @@ fn accept(
     let inserted = conn
         .prepare_cached(
             "INSERT INTO submission
-                 (id, tenant, account, message_id, sender, state, due, created, size, digest, place)
-             VALUES (?1, ?2, ?3, ?4, ?5, 'accepted', ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO NOTHING",
+                 (id, tenant, account, message_id, sender, state, due, created, size, digest, place,
+                  warnings)
+             VALUES (?1, ?2, ?3, ?4, ?5, 'accepted', ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (id) DO NOTHING",
         )?
         .execute(params![
             new.id.as_str(),
@@ -286,6 +288,7 @@ fn accept(
             i64::try_from(new.raw.size()).map_err(failed)?,
             digest,
             place,
+            new.warnings.join("\n"),
         ])?;
     if inserted == 0 {
         return Err(StoreError::Exists.into());
@@ -316,6 +319,7 @@ fn accept(
         message_id: new.message_id.clone(),
         state: State::Accepted,
         due: new.due,
+        warnings: new.warnings.clone(),
     }))
 }
 

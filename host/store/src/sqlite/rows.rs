@@ -19,7 +19,7 @@ use crate::failure::failed;
 
 /// What [`entry`] reads, in its order.
 pub(crate) const ENTRY: &str =
-    "id, message_id, state, due, attempts, possible_duplicate, last_error, created";
+    "id, message_id, state, due, attempts, possible_duplicate, last_error, created, warnings";
 
 /// A row of [`ENTRY`], with its recipients.
 pub(crate) fn entry(conn: &Connection, row: &Row<'_>) -> Result<Entry, Trouble> {
@@ -31,6 +31,7 @@ pub(crate) fn entry(conn: &Connection, row: &Row<'_>) -> Result<Entry, Trouble> 
             message_id: row.get(1)?,
             state: state(&row.get::<_, String>(2)?)?,
             due: Timestamp::from_millis(row.get(3)?),
+            warnings: sentences(&row.get::<_, String>(8)?),
         },
         attempts: row.get(4)?,
         recipients,
@@ -38,6 +39,11 @@ pub(crate) fn entry(conn: &Connection, row: &Row<'_>) -> Result<Entry, Trouble> 
         last_error: row.get(6)?,
         created: Timestamp::from_millis(row.get(7)?),
     })
+}
+
+/// Written one a line.
+pub(crate) fn sentences(lines: &str) -> Vec<String> {
+    lines.lines().map(str::to_owned).collect()
 }
 
 /// Every recipient of a submission, in the order of the envelope.

@@ -74,6 +74,7 @@ fn receipt() -> Receipt {
         message_id: "m@x".to_owned(),
         state: State::DotSent,
         due: Timestamp::from_millis(1_500),
+        warnings: vec!["the filter `f` was passed over".to_owned()],
     }
 }
 

@@ -20,7 +20,7 @@ async fn a_json_draft_becomes_a_submission() {
     assert_eq!(field(&answer, "location"), "/v1/accounts/ann/submissions/sub_aaaaaaaaaaaaaaaa");
     assert_eq!(
         read(&answer),
-        json!({"submissionId": "sub_aaaaaaaaaaaaaaaa", "messageId": "m@x", "state": "dotSent", "sendAt": "1970-01-01T00:00:01.500Z"})
+        json!({"submissionId": "sub_aaaaaaaaaaaaaaaa", "messageId": "m@x", "state": "dotSent", "sendAt": "1970-01-01T00:00:01.500Z", "warnings": ["the filter `f` was passed over"]})
     );
     let drafts = house.desk.drafts.lock().unwrap();
     let draft = drafts.first().unwrap();
@@ -98,7 +98,7 @@ async fn a_submission_shows_every_recipient() {
     let one = house.ask("GET", route, "/submissions/sub_x", &id, "").await;
     let entry = json!({
         "submissionId": "sub_aaaaaaaaaaaaaaaa", "messageId": "m@x", "state": "dotSent",
-        "sendAt": "1970-01-01T00:00:01.500Z", "attempts": 2, "possibleDuplicate": true, "lastError": null,
+        "sendAt": "1970-01-01T00:00:01.500Z", "warnings": ["the filter `f` was passed over"], "attempts": 2, "possibleDuplicate": true, "lastError": null,
         "recipients": [{"recipient": "bo@example.net", "state": "deferred", "reply": "451 later", "at": null}],
     });
     assert_eq!(read(&one), entry);

@@ -1,0 +1,376 @@
+//! A filter's edits on a finished message.
+//!
+//! The message is cut once; then a few places of it get other bytes and the rest goes out as it came
+//! in, so that attachments are never decoded and cannot be lost. New bodies are written as composing
+//! writes them. Where a body of the other kind appears, the two become alternatives.
+//!
+//! Invariant: no edit can begin a field, a part or a recipient of its own; what the edits do not name
+//! stays byte for byte.
+//!
+//! Standards: RFC 5322, RFC 2046 section 5.1.4, RFC 2387.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use crate::address::Mailbox;
+use crate::bodies::{Bodies, LONGEST_BODY, choose, text_of};
+use crate::check::{MOST_RECIPIENTS, check_edits};
+use crate::compose::{boundary, text_fields};
+use crate::edit::{Edit, Footer};
+use crate::encode::{Encoded, text as encode_text};
+use crate::fault::{Code, Fault};
+use crate::fields::LONGEST_BLOCK;
+use crate::octets::{Buffered, Octets, Sink, pull};
+use crate::transfer::{Encoding, decoded_size};
+use crate::walk::{Node, walk};
+use crate::write;
+
+mod header;
+mod words;
+
+use header::Block;
+
+/// Writes the edited message; answers its recipients.
+///
+/// # Errors
+/// All faults of the edits, or the first that the message gave. Nothing is to be used then.
+pub fn rewrite(
+    octets: &dyn Octets,
+    recipients: &[String],
+    edits: &[Edit],
+    sink: &mut dyn Sink,
+) -> Result<Vec<String>, Vec<Fault>> {
+    check_edits(edits)?;
+    let recipients = received(recipients, edits).map_err(|fault| vec![fault])?;
+    let one = |fault| vec![fault];
+    let raw = pull(octets).map_err(one)?;
+    let message = Message::cut(&raw).map_err(one)?;
+    let splices = message.splices(edits).map_err(one)?;
+    put(&raw, splices, sink).map_err(one)?;
+    Ok(recipients)
+}
+
+/// Everybody once, in the order in which they came.
+fn received(before: &[String], edits: &[Edit]) -> Result<Vec<String>, Fault> {
+    let parse = |email: &String| {
+        Mailbox::parse(email)
+            .map_err(|_| Fault::of_message(Code::BadAddress, "a recipient that cannot be read"))
+    };
+    let mut people = before.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+    for edit in edits {
+        match edit {
+            Edit::AddRecipient(email) => people.push(parse(email)?),
+            Edit::RemoveRecipient(email) => {
+                let gone = parse(email)?.key();
+                people.retain(|person| person.key() != gone);
+            }
+            Edit::AddHeader(_)
+            | Edit::RemoveHeader(_)
+            | Edit::SetSubject(_)
+            | Edit::SetText(_)
+            | Edit::SetHtml(_)
+            | Edit::AddFooter(_) => {}
+        }
+    }
+    let mut seen = HashSet::new();
+    people.retain(|person| seen.insert(person.key()));
+    if people.is_empty() {
+        let detail = "the edits leave no recipient; reject the message instead";
+        return Err(Fault::of_message(Code::NoRecipients, detail));
+    }
+    if people.len() > MOST_RECIPIENTS {
+        let detail = format!("a message may have {MOST_RECIPIENTS} recipients at most");
+        return Err(Fault::of_message(Code::TooManyRecipients, detail));
+    }
+    Ok(people.iter().map(Mailbox::spelled).collect())
+}
+
+/// Other bytes for a range of the message.
+struct Splice {
+    range: Range<usize>,
+    bytes: Vec<u8>,
+}
+
+/// `splices` in order and without overlaps.
+fn put(raw: &[u8], splices: Vec<Splice>, sink: &mut dyn Sink) -> Result<(), Fault> {
+    let mut out = Buffered::new(sink);
+    let mut at = 0;
+    for Splice { range, bytes } in splices {
+        out.put(raw.get(at..range.start).unwrap_or_default())?;
+        out.put(&bytes)?;
+        at = range.end;
+    }
+    out.put(raw.get(at..).unwrap_or_default())?;
+    out.finish()
+}
+
+/// The two bodies after the edits; none where it stays as it is.
+#[derive(Default)]
+struct New {
+    text: Option<String>,
+    html: Option<String>,
+}
+
+/// A second body beside the one that the message has.
+struct Beside {
+    /// The part around which the alternatives go.
+    node: usize,
+    /// The new part, header and all.
+    part: Vec<u8>,
+    /// Text goes before HTML: readers take the last that they understand.
+    first: bool,
+}
+
+struct Message<'a> {
+    raw: &'a [u8],
+    nodes: Vec<Node>,
+    bodies: Bodies,
+}
+
+impl<'a> Message<'a> {
+    fn cut(raw: &'a [u8]) -> Result<Self, Fault> {
+        let nodes = walk(raw)?;
+        let bodies = own_words(&nodes);
+        Ok(Self { raw, nodes, bodies })
+    }
+
+    fn splices(&self, edits: &[Edit]) -> Result<Vec<Splice>, Fault> {
+        let Some(root) = self.nodes.first() else { return Err(no_body()) };
+        let mut top = Block::cut(self.raw, root.start, root.body.start);
+        let before = top.clone();
+        let mut new = New::default();
+        for edit in edits {
+            match edit {
+                Edit::AddHeader(header) => {
+                    top.push(&header.name, write::text(&header.name, &header.value));
+                }
+                Edit::RemoveHeader(name) => top.remove(name),
+                Edit::SetSubject(subject) => {
+                    top.remove("subject");
+                    top.push("subject", write::text("Subject", subject));
+                }
+                Edit::SetText(text) => new.text = Some(text.clone()),
+                Edit::SetHtml(html) => new.html = Some(html.clone()),
+                Edit::AddFooter(footer) => self.add(footer, &mut new)?,
+                Edit::AddRecipient(_) | Edit::RemoveRecipient(_) => {}
+            }
+        }
+        let mut splices = Vec::new();
+        let beside = self.beside(&new)?;
+        let replaced: Vec<(usize, &str, Encoded)> =
+            [(self.bodies.text, "plain", &new.text), (self.bodies.html, "html", &new.html)]
+                .into_iter()
+                .filter_map(|(index, kind, body)| {
+                    Some((index?, kind, encode_text(body.as_deref()?)))
+                })
+                .collect();
+        if beside.is_some() && !top.has("mime-version") {
+            top.push("mime-version", write::verbatim("MIME-Version", "1.0"));
+        }
+        let boundary = boundary();
+        let mut touched: Vec<usize> = replaced.iter().map(|(index, ..)| *index).collect();
+        touched.extend(beside.iter().map(|beside| beside.node));
+        touched.push(0);
+        touched.sort_unstable();
+        touched.dedup();
+        for index in touched {
+            let Some(node) = self.nodes.get(index) else { continue };
+            let beside = beside.as_ref().filter(|beside| beside.node == index);
+            let body = replaced.iter().find(|(replaced, ..)| *replaced == index);
+            let is_top = index == 0;
+            let mut around = if is_top {
+                top.clone()
+            } else {
+                Block::cut(self.raw, node.start, node.body.start)
+            };
+            let changed = beside.is_some() || body.is_some() || (is_top && around != before);
+            if !changed {
+                continue;
+            }
+            let mut content = around.take_content();
+            if let Some((_, kind, encoded)) = body {
+                for stale in ["content-type", "content-transfer-encoding", "content-md5"] {
+                    content.remove(stale);
+                }
+                content.push("content-type", text_fields(kind, encoded.encoding));
+            }
+            let mut head = Vec::new();
+            match beside {
+                None => {
+                    around.append(content);
+                    head.extend(around.bytes());
+                }
+                Some(beside) => {
+                    head.extend(around.bytes());
+                    head.extend(opening(&boundary, beside));
+                    head.extend(content.bytes());
+                }
+            }
+            if is_top && head.len() > LONGEST_BLOCK {
+                let detail = format!("the header would have more than {LONGEST_BLOCK} bytes");
+                return Err(Fault::of_message(Code::HeaderTooLarge, detail));
+            }
+            head.extend_from_slice(b"\r\n");
+            splices.push(Splice { range: node.start..node.body.start, bytes: head });
+            if let Some((_, _, encoded)) = body {
+                let bytes = self.fitted(node, encoded);
+                splices.push(Splice { range: node.body.clone(), bytes });
+            }
+            if let Some(beside) = beside {
+                let bytes = self.closing(&boundary, beside, node);
+                splices.push(Splice { range: node.end..node.end, bytes });
+            }
+        }
+        splices.sort_by_key(|splice| (splice.range.start, splice.range.end));
+        Ok(splices)
+    }
+
+    /// What the bodies are with the footer below them.
+    fn add(&self, footer: &Footer, new: &mut New) -> Result<(), Fault> {
+        let text = self.now(new.text.as_ref(), self.bodies.text)?;
+        let html = self.now(new.html.as_ref(), self.bodies.html)?;
+        if let Some(text) = text {
+            new.text = Some(within(words::below(&text, &footer.text))?);
+        }
+        if let Some(html) = html {
+            let fragment = footer.html.clone().unwrap_or_else(|| words::as_html(&footer.text));
+            new.html = Some(within(words::inside(&html, &fragment))?);
+        }
+        if new.text.is_none() && new.html.is_none() { Err(no_body()) } else { Ok(()) }
+    }
+
+    /// A body as the edits before left it.
+    fn now(&self, new: Option<&String>, index: Option<usize>) -> Result<Option<String>, Fault> {
+        if new.is_some() {
+            return Ok(new.cloned());
+        }
+        let Some(node) = index.and_then(|index| self.nodes.get(index)) else { return Ok(None) };
+        let body = self.raw.get(node.body.clone()).unwrap_or_default();
+        let encoding = Encoding::named(node.fields.raw("Content-Transfer-Encoding"));
+        // Reading stops there, and half a body must not replace a whole one.
+        if decoded_size(encoding, body) > LONGEST_BODY as u64 {
+            return Err(too_long());
+        }
+        Ok(Some(text_of(self.raw, node)))
+    }
+
+    /// The body of a kind that the message does not have yet.
+    fn beside(&self, new: &New) -> Result<Option<Beside>, Fault> {
+        let Bodies { text, html } = self.bodies;
+        Ok(match (&new.text, text, &new.html, html) {
+            (Some(new), None, _, Some(html)) => {
+                Some(Beside { node: self.page(html), part: part("plain", new), first: true })
+            }
+            (_, Some(text), Some(new), None) => {
+                Some(Beside { node: text, part: part("html", new), first: false })
+            }
+            (None, _, None, _) => None,
+            (_, None, _, None) => return Err(no_body()),
+            _ => None,
+        })
+    }
+
+    /// The HTML with the pictures that it shows, when they lie in one multipart.
+    fn page(&self, html: usize) -> usize {
+        let around = self.nodes.get(html).and_then(|node| node.parent);
+        match around {
+            Some(parent)
+                if parent + 1 == html
+                    && self
+                        .nodes
+                        .get(parent)
+                        .is_some_and(|n| n.media_type == "multipart/related") =>
+            {
+                parent
+            }
+            _ => html,
+        }
+    }
+
+    /// A line end follows the part, which is the next boundary's (RFC 2046 section 5.1.1).
+    fn is_followed(&self, node: &Node) -> bool {
+        let tail = self.raw.get(node.end..).unwrap_or_default();
+        tail.starts_with(b"\r\n") || tail.starts_with(b"\n")
+    }
+
+    fn fitted(&self, node: &Node, encoded: &Encoded) -> Vec<u8> {
+        let body = encoded.body.as_str();
+        let body =
+            if self.is_followed(node) { body.strip_suffix("\r\n").unwrap_or(body) } else { body };
+        body.as_bytes().to_vec()
+    }
+
+    fn closing(&self, boundary: &str, beside: &Beside, node: &Node) -> Vec<u8> {
+        let followed = self.is_followed(node);
+        let body = self.raw.get(node.body.clone()).unwrap_or_default();
+        let mut bytes = Vec::new();
+        if followed || !(body.is_empty() || body.ends_with(b"\n")) {
+            bytes.extend_from_slice(b"\r\n");
+        }
+        if !beside.first {
+            bytes.extend_from_slice(format!("--{boundary}\r\n").as_bytes());
+            bytes.extend_from_slice(&beside.part);
+        }
+        bytes.extend_from_slice(format!("--{boundary}--").as_bytes());
+        if !followed {
+            bytes.extend_from_slice(b"\r\n");
+        }
+        bytes
+    }
+}
+
+fn opening(boundary: &str, beside: &Beside) -> Vec<u8> {
+    let mut bytes = format!(
+        "Content-Type: multipart/alternative;\r\n boundary=\"{boundary}\"\r\n\r\n--{boundary}\r\n"
+    )
+    .into_bytes();
+    if beside.first {
+        bytes.extend_from_slice(&beside.part);
+        bytes.extend_from_slice(format!("--{boundary}\r\n").as_bytes());
+    }
+    bytes
+}
+
+fn part(kind: &str, body: &str) -> Vec<u8> {
+    let encoded = encode_text(body);
+    [text_fields(kind, encoded.encoding).as_str(), "\r\n", encoded.body.as_str()].concat().into()
+}
+
+/// The bodies that may be written anew: the first part, and what is an alternative to it. A text that
+/// merely goes along is somebody's attachment, even when a reader shows it.
+fn own_words(nodes: &[Node]) -> Bodies {
+    let alternatives = |mut index: usize| {
+        let mut found = Vec::new();
+        while let Some(parent) = nodes.get(index).and_then(|node| node.parent) {
+            if nodes.get(parent).is_some_and(|node| node.media_type == "multipart/alternative") {
+                found.push(parent);
+            }
+            index = parent;
+        }
+        found
+    };
+    let Some(first) = nodes.iter().position(|node| !node.is_multipart()) else {
+        return Bodies::default();
+    };
+    let home = alternatives(first);
+    let own = |index: &usize| {
+        *index == first || alternatives(*index).iter().any(|around| home.contains(around))
+    };
+    let Bodies { text, html } = choose(nodes);
+    Bodies { text: text.filter(own), html: html.filter(own) }
+}
+
+fn within(body: String) -> Result<String, Fault> {
+    if body.len() > LONGEST_BODY { Err(too_long()) } else { Ok(body) }
+}
+
+fn too_long() -> Fault {
+    Fault::of_message(Code::TooLong, format!("a body has more than {LONGEST_BODY} bytes"))
+}
+
+fn no_body() -> Fault {
+    Fault::of_message(Code::NoSuchPart, "the message has no body that could be changed")
+}
+
+#[cfg(test)]
+mod tests;

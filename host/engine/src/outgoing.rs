@@ -1,0 +1,114 @@
+//! A message on its way out, as a filter reads it.
+//!
+//! It has no place in a mailbox yet. Most filters look at the subject and a
+//! body, so one reading when it is opened serves them all; the untouched HTML
+//! is read when somebody asks.
+//!
+//! Invariant: what is shown is what `mime` read in these very bytes.
+
+use std::sync::Arc;
+
+use model::message::{Details, Header, Part, ReadWant, Reading, Summary};
+use model::octets::Octets;
+use model::port::BoxFuture;
+use model::port::capabilities::{Body, Message};
+use model::port::mime::Mime;
+use model::problem::Problem;
+
+use crate::problems;
+use crate::reading::cut;
+
+/// Bodies are read this far at first.
+const BODY_LIMIT: u32 = 1 << 20;
+
+/// Everything that most filters want.
+const FIRST: ReadWant = ReadWant {
+    headers: true,
+    details: true,
+    structure: true,
+    text: true,
+    html: true,
+    html_as_sent: false,
+    preview: false,
+};
+
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    mime: Arc<dyn Mime>,
+    raw: Octets,
+    reading: Reading,
+}
+
+impl Outgoing {
+    /// Reads it.
+    pub(crate) async fn open(mime: &Arc<dyn Mime>, raw: &Octets) -> Result<Arc<Self>, Problem> {
+        let reading = mime.read(Arc::clone(raw), FIRST, BODY_LIMIT).await;
+        let reading = reading.map_err(problems::reading)?;
+        Ok(Arc::new(Self { mime: Arc::clone(mime), raw: Arc::clone(raw), reading }))
+    }
+
+    pub(crate) fn reading(&self) -> &Reading {
+        &self.reading
+    }
+}
+
+impl Message for Outgoing {
+    fn summary(&self) -> Summary {
+        Summary {
+            stored: None,
+            facts: self.reading.facts.clone(),
+            size: self.raw.size(),
+            preview: None,
+            has_attachments: Some(self.reading.has_attachments),
+            unparsed: false,
+        }
+    }
+
+    fn headers(&self) -> BoxFuture<'_, Result<Vec<Header>, Problem>> {
+        Box::pin(async { Ok(self.reading.headers.clone()) })
+    }
+
+    fn details(&self) -> BoxFuture<'_, Result<Details, Problem>> {
+        Box::pin(async { Ok(self.reading.details.clone().unwrap_or_default()) })
+    }
+
+    fn structure(&self) -> BoxFuture<'_, Result<Vec<Part>, Problem>> {
+        Box::pin(async { Ok(self.reading.parts.clone()) })
+    }
+
+    fn body(&self, kind: Body, limit: u32) -> BoxFuture<'_, Result<Option<String>, Problem>> {
+        Box::pin(async move {
+            let known = match kind {
+                Body::Text => &self.reading.text,
+                Body::Html => &self.reading.html,
+                Body::HtmlAsSent => &None,
+            };
+            if kind != Body::HtmlAsSent && limit <= BODY_LIMIT {
+                return Ok(known.as_deref().map(|text| cut(text, limit).to_owned()));
+            }
+            let want = ReadWant {
+                text: kind == Body::Text,
+                html: kind == Body::Html,
+                html_as_sent: kind == Body::HtmlAsSent,
+                ..ReadWant::default()
+            };
+            let reading = self.mime.read(Arc::clone(&self.raw), want, limit).await;
+            let reading = reading.map_err(problems::reading)?;
+            Ok(match kind {
+                Body::Text => reading.text,
+                Body::Html => reading.html,
+                Body::HtmlAsSent => reading.html_as_sent,
+            })
+        })
+    }
+
+    fn part<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Octets, Problem>> {
+        Box::pin(async move {
+            self.mime.decode(Arc::clone(&self.raw), path).await.map_err(problems::reading)
+        })
+    }
+
+    fn raw(&self) -> BoxFuture<'_, Result<Octets, Problem>> {
+        Box::pin(async { Ok(Arc::clone(&self.raw)) })
+    }
+}

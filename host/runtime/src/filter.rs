@@ -1,0 +1,118 @@
+//! Filters: one fresh instance for each message.
+//!
+//! A filter reads the message that it is lent and says what it thinks of it.
+//! It is linked to `reading` and an empty WASI, so there is nothing else that it
+//! could do; what its verdict leads to is the engine's business.
+//!
+//! Invariant: whatever a filter does, its caller gets a verdict or the reason
+//! why there is none, and the instance is gone when the future is.
+
+use std::sync::Arc;
+
+use model::draft::Envelope;
+use model::filter::Verdict;
+use model::ids::{RequestId, TenantId};
+use model::port::BoxFuture;
+use model::port::capabilities::Message;
+use model::port::judge::{Judge, JudgeError};
+use wasmtime::component::Resource;
+
+use crate::bindings::before_send::BeforeSendFilterPre;
+use crate::bindings::before_send::exports::postlet::mail::before_send;
+use crate::component::Component;
+use crate::error::{EndpointError, RuntimeError, chain};
+use crate::guest::{Guest, Powers};
+use crate::handles::MessageHandle;
+use crate::lift;
+use crate::limits::Limits;
+use crate::machine::Machine;
+use crate::meter;
+use crate::spawn::spawn;
+
+/// A filter at the hook `before-send`, linked and ready. Cheap to share.
+pub struct Filter {
+    machine: Arc<Machine>,
+    pre: BeforeSendFilterPre<Guest>,
+    name: Arc<str>,
+    environment: Arc<[(String, String)]>,
+    limits: Limits,
+}
+
+impl Filter {
+    pub(crate) fn new(
+        machine: Arc<Machine>,
+        component: &Component,
+        environment: &[(String, String)],
+        limits: Limits,
+    ) -> Result<Self, RuntimeError> {
+        let pre = machine.filters.instantiate_pre(&component.compiled).map_err(|error| {
+            RuntimeError::Link { component: component.name().into(), source: error.into() }
+        })?;
+        let pre = BeforeSendFilterPre::new(pre).map_err(|error| RuntimeError::NotExported {
+            component: component.name().into(),
+            interface: "postlet:mail/before-send",
+            source: error.into(),
+        })?;
+        let name = Arc::clone(&component.name);
+        Ok(Self { machine, pre, name, environment: environment.into(), limits })
+    }
+
+    async fn ask(
+        &self,
+        tenant: &TenantId,
+        request: &RequestId,
+        message: Arc<dyn Message>,
+        envelope: &Envelope,
+    ) -> Result<Verdict, EndpointError> {
+        let place = self.machine.places.filter(tenant).await?;
+        let environment = Arc::clone(&self.environment);
+        let powers = Powers::Filter { request: request.clone(), environment };
+        let mut instance = self.machine.instance(&self.name, &self.limits, powers, place);
+        let pre = self.pre.clone();
+        let envelope = before_send::Envelope {
+            sender: envelope.sender.to_string(),
+            recipients: envelope.recipients.iter().map(ToString::to_string).collect(),
+        };
+        let task = spawn(async move {
+            let store = &mut instance.store;
+            let ended = meter::run(&instance.meter, async {
+                let lent = store.data_mut().table.push(MessageHandle(message))?;
+                let guest = pre.instantiate_async(&mut *store).await?;
+                let judge = guest.postlet_mail_before_send();
+                judge.call_judge(&mut *store, Resource::new_borrow(lent.rep()), &envelope).await
+            })
+            .await;
+            instance.judge(ended)
+        });
+        task.end().await.map(lift::verdict)
+    }
+}
+
+impl Judge for Filter {
+    fn judge<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        request: &'a RequestId,
+        message: Arc<dyn Message>,
+        envelope: &'a Envelope,
+    ) -> BoxFuture<'a, Result<Verdict, JudgeError>> {
+        Box::pin(async move {
+            self.ask(tenant, request, message, envelope).await.map_err(|error| match &error {
+                EndpointError::Busy => JudgeError::Busy,
+                EndpointError::Timeout { .. } => JudgeError::Timeout,
+                EndpointError::Limit(which) => JudgeError::Limit(which.to_string()),
+                EndpointError::Trapped { .. }
+                | EndpointError::NoAnswer
+                | EndpointError::Declined(_)
+                | EndpointError::BodyTooLarge { .. }
+                | EndpointError::Request(_) => JudgeError::Trapped(chain(&error)),
+            })
+        })
+    }
+}
+
+impl std::fmt::Debug for Filter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Filter").field(&self.name).finish()
+    }
+}
