@@ -17,4 +17,6 @@ pub struct SpoolHandle {
     pub spool: Box<dyn Spool>,
     /// Bytes that may still be written.
     pub left: u64,
+    /// Bytes that it may have altogether.
+    pub limit: u64,
 }

@@ -58,7 +58,7 @@ pub(crate) fn bad_flags(fault: &FlagFault) -> Problem {
     let (code, detail) = match fault {
         FlagFault::Flag(word, why) => {
             let shown: String = word.chars().take(80).collect();
-            ("invalid-flag", format!("{shown:?}: {why}"))
+            ("flag", format!("{shown:?}: {why}"))
         }
         FlagFault::SetAndEdit => {
             ("exclusive", "`set` cannot be combined with `add` or `remove`".to_owned())
@@ -107,6 +107,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::bindings::capabilities::postlet::mail::messages::FlagChange;
+    use crate::lift;
 
     #[test]
     fn a_cause_stays_with_the_host() {
@@ -121,10 +123,20 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_flag_is_pointed_at() {
-        let fault = FlagFault::Flag("a b".to_owned(), model::message::InvalidFlag);
-        let problem = bad_flags(&fault);
+    fn flags_that_cannot_be_meant_are_pointed_at() {
+        check(&["two words"], &[], None, "flag");
+        check(&[], &["\\Seen\r\nA1 LOGOUT"], None, "flag");
+        check(&[], &[], Some(&[""]), "flag");
+        check(&["\\Seen"], &[], Some(&["\\Flagged"]), "exclusive");
+    }
+
+    #[track_caller]
+    fn check(add: &[&str], remove: &[&str], set: Option<&[&str]>, code: &str) {
+        let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let change = FlagChange { add: owned(add), remove: owned(remove), set: set.map(owned) };
+        let problem = bad_flags(&lift::flag_change(change).unwrap_err());
         assert_eq!(problem.code, Code::InvalidBody);
-        assert_eq!(problem.faults[0].pointer, "/flags");
+        assert_eq!(problem.faults.len(), 1);
+        assert_eq!((&*problem.faults[0].pointer, &*problem.faults[0].code), ("/flags", code));
     }
 }

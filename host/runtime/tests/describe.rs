@@ -25,7 +25,7 @@ async fn every_embedded_endpoint_describes_itself_without_any_power() {
             assert!(operation.path.starts_with("/v1/"), "{operation:?}");
             assert!(["read", "change", "send"].contains(&&*operation.scope), "{operation:?}");
         }
-        runtime.endpoint(&component, Arc::new(OneAccount), Limits::default()).unwrap();
+        runtime.endpoint(&component, Arc::new(OneAccount::default()), Limits::default()).unwrap();
     }
     assert_eq!(runtime.counters().live, 0);
 }
@@ -52,6 +52,6 @@ async fn a_component_in_the_wrong_place_is_refused() {
     let echo = runtime.component("echo", guests::ECHO).unwrap();
     let mime = runtime.component("mime", components::MIME).unwrap();
     assert!(runtime.mime(&echo, Arc::new(InMemory)).is_err());
-    let refused = runtime.endpoint(&mime, Arc::new(OneAccount), Limits::default());
+    let refused = runtime.endpoint(&mime, Arc::new(OneAccount::default()), Limits::default());
     assert!(matches!(refused, Err(RuntimeError::NotExported { .. })), "{refused:?}");
 }

@@ -82,11 +82,7 @@ fn envelope(recipients: &[&str]) -> Envelope {
     }
 }
 
-async fn ask(
-    filter: &Filter,
-    subject: &'static str,
-    to: &[&str],
-) -> Result<Verdict, JudgeError> {
+async fn ask(filter: &Filter, subject: &'static str, to: &[&str]) -> Result<Verdict, JudgeError> {
     let request = model::ids::RequestId::generate([2; 10]);
     let tenant = "ann".parse().unwrap();
     filter.judge(&tenant, &request, Arc::new(Saying(subject)), &envelope(to)).await
@@ -207,10 +203,8 @@ async fn an_endpoint_is_no_filter() {
     assert!(matches!(refused, Err(RuntimeError::Link { .. })), "{refused:?}");
     let mime = runtime.component("mime", components::MIME).unwrap();
     let refused = runtime.filter(&mime, &[], Limits::for_filter());
-    let refused = matches!(
-        refused,
-        Err(RuntimeError::Link { .. } | RuntimeError::NotExported { .. })
-    );
+    let refused =
+        matches!(refused, Err(RuntimeError::Link { .. } | RuntimeError::NotExported { .. }));
     assert!(refused);
 }
 

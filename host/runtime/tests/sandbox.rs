@@ -149,7 +149,9 @@ async fn a_request_that_is_too_large_is_cut_whether_it_says_so_or_not() {
     let runtime = runtime();
     let echo = runtime.component("echo", guests::ECHO).unwrap();
     let limits = Limits { request_body: 1000, ..short() };
-    let echo = runtime.endpoint(&echo, std::sync::Arc::new(support::OneAccount), limits).unwrap();
+    let echo = runtime
+        .endpoint(&echo, std::sync::Arc::new(support::OneAccount::default()), limits)
+        .unwrap();
     let pieces = std::iter::repeat_with(|| Ok(Bytes::from_static(&[b' '; 100])));
     let told = http_body_util::Full::new(Bytes::from(vec![b' '; 1001]));
     for body in [
@@ -167,7 +169,9 @@ async fn a_request_that_never_arrives_is_idle() {
     let runtime = runtime();
     let echo = runtime.component("echo", guests::ECHO).unwrap();
     let limits = Limits { idle: Duration::from_millis(100), ..short() };
-    let echo = runtime.endpoint(&echo, std::sync::Arc::new(support::OneAccount), limits).unwrap();
+    let echo = runtime
+        .endpoint(&echo, std::sync::Arc::new(support::OneAccount::default()), limits)
+        .unwrap();
     let request = get("/").map(|_| streamed(futures_util::stream::pending()));
     let ended = echo.handle(caller("ann"), request).await;
     assert!(matches!(ended, Err(EndpointError::Timeout { budget: Budget::Idle, .. })), "{ended:?}");
@@ -185,6 +189,27 @@ async fn a_tenant_over_its_share_is_busy_and_another_is_not() {
     drop(first);
     nothing_lives(&runtime).await;
     assert_eq!(ask(&endpoint, "/env").await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn every_place_has_room_in_the_pool() {
+    // More than the pool's spare room for deploys, so that a guest that took two of anything shows.
+    let count = 40;
+    let settings = Settings {
+        instances: count,
+        mime_instances: 1,
+        tenant_share: count,
+        ..Settings::default()
+    };
+    let runtime = with(settings);
+    let endpoint = hostile(&runtime, short());
+    let mut answers = Vec::new();
+    for _ in 0..count {
+        answers.push(ask(&endpoint, "/trickle").await.unwrap());
+    }
+    assert_eq!(runtime.counters().live, count);
+    drop(answers);
+    nothing_lives(&runtime).await;
 }
 
 #[tokio::test]
@@ -229,7 +254,11 @@ async fn another_tenants_account_is_unknown_and_ones_own_opens() {
 async fn an_ordinary_guest_answers_and_leaves() {
     let runtime = runtime();
     let echo = runtime.component("echo", guests::ECHO).unwrap();
-    let echo = runtime.endpoint(&echo, std::sync::Arc::new(support::OneAccount), Limits::default());
+    let echo = runtime.endpoint(
+        &echo,
+        std::sync::Arc::new(support::OneAccount::default()),
+        Limits::default(),
+    );
     let body = http_body_util::Full::new(Bytes::from_static(br#"{"a":1}"#));
     let request = get("/").map(|_| UnsyncBoxBody::new(body.map_err(|never| match never {})));
     let response = echo.unwrap().handle(caller("ann"), request).await.unwrap();

@@ -62,7 +62,9 @@ impl uploads::HostSpool for Guest {
             }
         };
         match made {
-            Ok((spool, left)) => Ok(Ok(self.table.push(SpoolHandle { spool, left })?)),
+            Ok((spool, limit)) => {
+                Ok(Ok(self.table.push(SpoolHandle { spool, left: limit, limit })?))
+            }
             Err(problem) => Ok(Err(self.refuse(problem))),
         }
     }
@@ -76,7 +78,7 @@ impl uploads::HostSpool for Guest {
         let handle = self.table.get_mut(&spool)?;
         let length = bytes.len() as u64;
         let written: Result<(), Problem> = match handle.left.checked_sub(length) {
-            None => Err(refusal::too_large(meter.limits().request_body)),
+            None => Err(refusal::too_large(handle.limit)),
             Some(left) => {
                 handle.left = left;
                 handle.spool.write(bytes.into()).await.map_err(refusal::spool)

@@ -1,7 +1,7 @@
 //! A tenant with one account and nothing behind it, and what tests ask of a runtime.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,8 +12,9 @@ use model::account::{Account, Identity};
 use model::caller::{Caller, Grant, Scope};
 use model::draft::Draft;
 use model::ids::TenantId;
+use model::instant::Timestamp;
 use model::mailbox::Mailbox;
-use model::message::{FlagChange, MessageQuery, Moved, Page, Summary};
+use model::message::{Facts, FlagChange, MessageQuery, Moved, Page, Summary};
 use model::octets::{Octets, in_memory};
 use model::port::BoxFuture;
 use model::port::capabilities::{Capabilities, Message};
@@ -26,9 +27,12 @@ use runtime::endpoint::Endpoint;
 use runtime::error::{BodyError, EndpointError};
 use runtime::limits::{Limits, Settings};
 
-/// Capabilities with the account `mine`, whose mailbox is empty.
-#[derive(Debug)]
-pub(crate) struct OneAccount;
+/// Capabilities with the account `mine`, whose mailbox `heavy` has as many rows of 8 KiB as anybody
+/// asks for, and whose outbox keeps drafts.
+#[derive(Debug, Default)]
+pub(crate) struct OneAccount {
+    pub(crate) drafts: Mutex<Vec<Draft>>,
+}
 
 /// Spools in memory.
 #[derive(Debug)]
@@ -49,7 +53,7 @@ pub(crate) fn with(settings: Settings) -> Runtime {
 /// The hostile guest under the given limits.
 pub(crate) fn hostile(runtime: &Runtime, limits: Limits) -> Endpoint {
     let component = runtime.component("hostile", guests::HOSTILE).unwrap();
-    runtime.endpoint(&component, Arc::new(OneAccount), limits).unwrap()
+    runtime.endpoint(&component, Arc::new(OneAccount::default()), limits).unwrap()
 }
 
 /// Limits that end a test soon, but never a guest that behaves, even on a busy machine.
@@ -155,9 +159,19 @@ impl Capabilities for OneAccount {
     fn find_messages<'a>(
         &'a self,
         _: &'a Grant,
-        _: MessageQuery,
+        query: MessageQuery,
     ) -> BoxFuture<'a, Result<Page<Summary>, Problem>> {
-        Box::pin(async { Ok(Page { rows: Vec::new(), next_cursor: None }) })
+        let row = Summary {
+            stored: None,
+            facts: Facts { subject: Some("x".repeat(8 << 10)), ..Facts::default() },
+            size: 0,
+            preview: None,
+            has_attachments: None,
+            unparsed: false,
+        };
+        let rows = vec![row; if query.mailbox == "heavy" { query.limit as usize } else { 0 }];
+        let next_cursor = Some(format!("after-{}", rows.len()));
+        Box::pin(async { Ok(Page { rows, next_cursor }) })
     }
 
     fn open_message<'a>(
@@ -219,8 +233,15 @@ impl Capabilities for OneAccount {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    fn submit<'a>(&'a self, _: &'a Grant, _: Draft) -> BoxFuture<'a, Result<Receipt, Problem>> {
-        Box::pin(async { Err(nothing()) })
+    fn submit<'a>(&'a self, _: &'a Grant, draft: Draft) -> BoxFuture<'a, Result<Receipt, Problem>> {
+        self.drafts.lock().unwrap().push(draft);
+        let receipt = Receipt {
+            submission: model::ids::SubmissionId::generate([3; 10]),
+            message_id: "one@example.test".to_owned(),
+            state: State::Accepted,
+            due: Timestamp::from_millis(0),
+        };
+        Box::pin(async { Ok(receipt) })
     }
 
     fn submission<'a>(&'a self, _: &'a Grant, _: &'a str) -> BoxFuture<'a, Result<Entry, Problem>> {
