@@ -240,6 +240,7 @@ impl Capabilities for OneAccount {
             message_id: "one@example.test".to_owned(),
             state: State::Accepted,
             due: Timestamp::from_millis(0),
+            warnings: Vec::new(),
         };
         Box::pin(async { Ok(receipt) })
     }
