@@ -1,0 +1,253 @@
+//! A message on its way through real filters: the engine's chain, the runtime's
+//! instances and the `mime` component, with nothing faked but the mail server,
+//! which is never asked.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use engine::bound::BoundFilter;
+use engine::engine::Engine;
+use engine::ports::Ports;
+use engine::settings::Settings as EngineSettings;
+use model::account::{Account, Credentials, Identity, MailServer, Security};
+use model::address::Address;
+use model::caller::{Caller, Scope};
+use model::draft::Draft;
+use model::filter::{Binding, EditKind, Mode, OnError};
+use model::ids::TenantId;
+use model::instant::Timestamp;
+use model::octets::{Octets, in_memory};
+use model::port::BoxFuture;
+use model::port::accounts::Accounts;
+use model::port::capabilities::Capabilities;
+use model::port::clock::{Clock, Entropy};
+use model::port::imap::{ImapConnect, ImapError, ImapSession};
+use model::port::outbox::Outbox;
+use model::port::smtp::{SmtpConnect, SmtpError, SmtpSession};
+use model::port::spool::{Spool, SpoolError, Spools};
+use model::problem::{Code, Problem};
+use model::secret::Secret;
+use model::submission::Receipt;
+use runtime::Runtime;
+use runtime::limits::{Limits, Settings};
+use store::memory::Memory;
+use store::seal::MasterKey;
+use tokio::time::Instant;
+
+#[derive(Debug)]
+struct Wall(Instant);
+
+impl Clock for Wall {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(1_700_000_000_000)
+    }
+    fn monotonic(&self) -> Duration {
+        self.0.elapsed()
+    }
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+/// Ids must differ.
+static COUNT: AtomicU8 = AtomicU8::new(0);
+
+/// No mail server; uploads in memory.
+#[derive(Debug)]
+struct Nothing;
+
+impl Entropy for Nothing {
+    fn fill(&self, buffer: &mut [u8]) {
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        buffer.fill(count);
+    }
+}
+
+impl ImapConnect for Nothing {
+    fn connect<'a>(
+        &'a self,
+        _: &'a MailServer,
+        _: &'a Credentials,
+    ) -> BoxFuture<'a, Result<Box<dyn ImapSession>, ImapError>> {
+        Box::pin(async { Err(ImapError::Timeout) })
+    }
+}
+
+impl SmtpConnect for Nothing {
+    fn connect<'a>(
+        &'a self,
+        _: &'a MailServer,
+        _: &'a Credentials,
+    ) -> BoxFuture<'a, Result<Box<dyn SmtpSession>, SmtpError>> {
+        Box::pin(async { Err(SmtpError::NoTls) })
+    }
+}
+
+impl Spools for Nothing {
+    fn create(&self, _: Option<&TenantId>) -> Result<Box<dyn Spool>, SpoolError> {
+        Ok(Box::new(Heap(Vec::new())))
+    }
+}
+
+#[derive(Debug)]
+struct Heap(Vec<u8>);
+
+impl Spool for Heap {
+    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<(), SpoolError>> {
+        self.0.extend_from_slice(&bytes);
+        Box::pin(async { Ok(()) })
+    }
+    fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Octets, SpoolError>> {
+        Box::pin(async move { Ok(in_memory(self.0.into())) })
+    }
+}
+
+struct Host {
+    runtime: Runtime,
+    engine: Arc<Engine>,
+    store: Memory,
+}
+
+impl Host {
+    async fn new() -> Self {
+        let settings = Settings {
+            instances: 2,
+            mime_instances: 2,
+            filter_instances: 2,
+            ..Settings::default()
+        };
+        let runtime = Runtime::new(settings).unwrap();
+        let mime = runtime.component("mime", components::MIME).unwrap();
+        let mime = runtime.mime(&mime, Arc::new(Nothing)).unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(Wall(Instant::now()));
+        let store = Memory::new(MasterKey::from_bytes([1; 32]), Arc::clone(&clock));
+        let credentials = Credentials { password: Secret::new("x".to_owned()) };
+        Accounts::create(&store, &account(), &credentials).await.unwrap();
+        let ports = Ports {
+            clock,
+            entropy: Arc::new(Nothing),
+            imap: Arc::new(Nothing),
+            smtp: Arc::new(Nothing),
+            mime: Arc::new(mime),
+            outbox: Arc::new(store.clone()),
+            accounts: Arc::new(store.clone()),
+            spools: Arc::new(Nothing),
+        };
+        let engine = Engine::new(ports, EngineSettings::default());
+        Self { runtime, engine, store }
+    }
+
+    fn bind(&self, on_error: OnError, edits: &[EditKind]) {
+        let component = self.runtime.component("odd", guests::HOSTILE_FILTER).unwrap();
+        let limits = Limits { cpu: Duration::from_millis(300), ..Limits::for_filter() };
+        let judge = Arc::new(self.runtime.filter(&component, &[], limits).unwrap());
+        let edits: BTreeSet<_> = edits.iter().copied().collect();
+        let binding =
+            Binding { name: "odd".to_owned(), order: 0, on_error, mode: Mode::Live, edits };
+        let tenant = "acme".parse().unwrap();
+        self.engine.set_filters(tenant, vec![BoundFilter { binding, judge }]);
+    }
+
+    async fn send(&self, subject: &str) -> Result<Receipt, Problem> {
+        let caller = Arc::new(Caller {
+            tenant: "acme".parse().unwrap(),
+            token: model::ids::TokenId::generate([1; 10]),
+            scopes: Scope::EVERY.to_vec(),
+            accounts: None,
+            request: model::ids::RequestId::generate([2; 10]),
+            idempotency_key: None,
+        });
+        let grant = self.engine.open_account(&caller, "anna").await.unwrap();
+        let draft = Draft {
+            to: vec![Address { name: None, email: "bo@example.net".to_owned() }],
+            subject: Some(subject.to_owned()),
+            text: Some("hello\n".to_owned()),
+            ..Draft::default()
+        };
+        self.engine.submit(&grant, draft).await
+    }
+
+    /// The bytes that would go out.
+    async fn accepted(&self) -> Vec<String> {
+        let now = Timestamp::from_millis(1_700_000_000_000);
+        let claims = self.store.claim("test", now, Duration::from_secs(60), 10).await.unwrap();
+        let mut texts = Vec::new();
+        for claim in claims {
+            let bytes = claim.raw.read_at(0, 1 << 20).await.unwrap();
+            texts.push(String::from_utf8(bytes.to_vec()).unwrap());
+        }
+        texts
+    }
+}
+
+fn account() -> Account {
+    let server = MailServer {
+        host: "mail.example".to_owned(),
+        port: 465,
+        security: Security::Tls,
+        username: "anna".to_owned(),
+        pin: None,
+    };
+    let email: model::address::EmailAddress = "anna@example.com".parse().unwrap();
+    Account {
+        id: "anna".parse().unwrap(),
+        tenant: "acme".parse().unwrap(),
+        email: email.clone(),
+        name: None,
+        imap: None,
+        smtp: Some(server),
+        identities: vec![Identity { name: None, email }],
+        generation: 1,
+    }
+}
+
+#[tokio::test]
+async fn an_edited_message_is_what_goes_out() {
+    let host = Host::new().await;
+    host.bind(OnError::Closed, &EditKind::EVERY);
+    assert!(host.send("edit").await.unwrap().warnings.is_empty());
+    let sent = host.accepted().await;
+    let [sent] = sent.as_slice() else { panic!("{sent:?}") };
+    for want in ["Subject: edited\r\n", "X-Seen: 5\r\n", "hello\r\n\r\n-- below\r\n"] {
+        assert!(sent.contains(want), "{want:?} in {sent}");
+    }
+}
+
+#[tokio::test]
+async fn whatever_a_filter_does_has_the_declared_outcome_and_the_sender_is_told() {
+    let host = Host::new().await;
+    let closed = [
+        ("reject", Code::RejectedByFilter),
+        ("recipient", Code::EditNotGranted),
+        ("inject", Code::FilterFailed),
+        ("everything", Code::FilterFailed),
+        ("trap", Code::FilterFailed),
+        ("loop", Code::FilterFailed),
+        ("eat", Code::FilterFailed),
+        ("hold", Code::FilterFailed),
+    ];
+    let granted = [EditKind::AddHeader, EditKind::SetSubject];
+    host.bind(OnError::Closed, &granted);
+    for (subject, want) in closed {
+        let problem = host.send(subject).await.unwrap_err();
+        assert_eq!(problem.code, want, "{subject}: {problem:?}");
+        let named = problem.extras.iter().any(|(name, value)| name == "filter" && value == "odd");
+        assert!(named, "{subject}: {problem:?}");
+    }
+    assert!(host.accepted().await.is_empty());
+    host.bind(OnError::Open, &granted);
+    for (subject, want) in closed {
+        let answer = host.send(subject).await;
+        if want == Code::FilterFailed {
+            let warnings = answer.unwrap().warnings;
+            assert!(warnings[0].contains("`odd` was passed over"), "{subject}: {warnings:?}");
+            let sent = host.accepted().await;
+            assert!(sent[0].contains("hello\r\n") && !sent[0].contains("X-A"), "{sent:?}");
+        } else {
+            assert_eq!(answer.unwrap_err().code, want, "{subject}: open changes nothing");
+        }
+    }
+}
