@@ -14,7 +14,7 @@ pub(crate) const UIDVALIDITY: u32 = 1_700_000_001;
 /// Flags that one message may carry.
 const MAX_FLAGS: usize = 64;
 
-/// Which mailbox, whatever it is called by now.
+/// Which mailbox of one user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MailboxId(u64);
 

@@ -3,4 +3,5 @@
 
 mod client;
 mod imap;
+mod misbehaviour;
 mod smtp;
