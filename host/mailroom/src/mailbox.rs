@@ -16,13 +16,7 @@ const MAX_FLAGS: usize = 64;
 
 /// Which mailbox of one user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct MailboxId(u64);
-
-impl MailboxId {
-    pub(crate) fn new(number: u64) -> Self {
-        Self(number)
-    }
-}
+pub(crate) struct MailboxId(pub(crate) u64);
 
 /// One message in one mailbox.
 #[derive(Clone, Debug)]

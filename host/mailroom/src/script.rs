@@ -8,22 +8,24 @@
 use std::time::Duration;
 
 /// The steps of a submission, in the order of a dialogue. `TLS` is the
-/// handshake, `.` the end of the octets after DATA.
+/// handshake; `body` comes before the octets after DATA are read, `.` after them.
 #[rustfmt::skip]
 pub const SMTP_STEPS: &[&str] = &[
-    "TLS", "greeting", "EHLO", "HELO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", ".", "RSET",
-    "NOOP", "VRFY", "QUIT",
+    "TLS", "greeting", "EHLO", "HELO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "body", ".",
+    "RSET", "NOOP", "VRFY", "QUIT",
 ];
 
-/// The steps of IMAP. `+` is where the mailroom asks for a literal; the step of
-/// a command comes when all of it, literals included, has been read.
+/// The steps of IMAP. `+` is where the mailroom asks for a literal, `literal`
+/// before it reads one; the step of a command comes when all of it, literals
+/// included, has been read. An answer at `literal` or `body` comes too early to
+/// go on: the connection closes.
 #[rustfmt::skip]
 pub const IMAP_STEPS: &[&str] = &[
     "TLS", "greeting", "CAPABILITY", "NOOP", "ID", "STARTTLS", "LOGIN", "AUTHENTICATE", "ENABLE",
     "SELECT", "EXAMINE", "LIST", "LSUB", "STATUS", "CREATE", "DELETE", "SUBSCRIBE", "UNSUBSCRIBE",
-    "+", "APPEND", "IDLE", "DONE", "CHECK", "UNSELECT", "CLOSE", "EXPUNGE", "SEARCH", "FETCH",
-    "STORE", "COPY", "MOVE", "UID EXPUNGE", "UID SEARCH", "UID FETCH", "UID STORE", "UID COPY",
-    "UID MOVE", "LOGOUT",
+    "+", "literal", "APPEND", "IDLE", "DONE", "CHECK", "UNSELECT", "CLOSE", "EXPUNGE", "SEARCH",
+    "FETCH", "STORE", "COPY", "MOVE", "UID EXPUNGE", "UID SEARCH", "UID FETCH", "UID STORE",
+    "UID COPY", "UID MOVE", "LOGOUT",
 ];
 
 /// What each capability brings; both protocols in one table.
@@ -116,7 +118,7 @@ pub struct Asked {
     /// The address of who had logged in by then.
     pub user: Option<String>,
     /// The command as it came, without tag, literals and credentials; or a
-    /// step that is no command (`TLS`, `greeting`, `.`, `+ ` and the command);
+    /// step that is no command (`TLS`, `greeting`, `body`, `.`, `literal`, `+ ` and the command);
     /// or `?` for what is no command at all.
     pub line: String,
 }

@@ -84,6 +84,7 @@ impl Site {
         tag: &str,
         line: &str,
     ) -> io::Result<Turn> {
+        wire.is_heard()?;
         let user = user.and_then(|user| self.store.email(user));
         let mut fault = None;
         self.book.send_modify(|book| {

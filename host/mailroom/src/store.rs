@@ -337,7 +337,7 @@ impl Account {
     fn open(&mut self, name: &str, special: Option<&'static str>) {
         self.ids += 1;
         let uid_next = self.graves.remove(name).unwrap_or(1);
-        let mailbox = Mailbox { special, ..Mailbox::new(MailboxId::new(self.ids), uid_next) };
+        let mailbox = Mailbox { special, ..Mailbox::new(MailboxId(self.ids), uid_next) };
         self.mailboxes.insert(name.to_owned(), mailbox);
     }
 

@@ -107,7 +107,8 @@ impl Wire {
         }
     }
 
-    fn is_heard(&self) -> io::Result<()> {
+    /// An error once the client is heard no more.
+    pub(crate) fn is_heard(&self) -> io::Result<()> {
         let deaf = matches!(self.pace, Pace::Only(_));
         if deaf { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }

@@ -83,12 +83,16 @@ pub(crate) async fn read(
             });
         }
         unasked |= !waits;
+        let tag = tag_of(&octets);
         if waits {
-            let (tag, step) = (tag_of(&octets), format!("+ {}", line_of(&octets)));
+            let step = format!("+ {}", line_of(&octets));
             if site.hear(wire, Protocol::Imap, user, &tag, &step).await? == Turn::Answered {
                 return Ok(Command::Refused(octets, Answer::Given));
             }
             wire.say(b"+ go ahead\r\n").await?;
+        }
+        if site.hear(wire, Protocol::Imap, user, &tag, "literal").await? == Turn::Answered {
+            return Ok(Command::End);
         }
         let length = u64::try_from(length).unwrap_or(u64::MAX);
         within(LITERAL_LIMIT, wire.exactly(&mut octets, length)).await?;

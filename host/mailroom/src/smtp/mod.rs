@@ -313,6 +313,9 @@ impl Session {
             return self.reply(fault).await;
         };
         self.reply("354 end with a dot on a line of its own").await?;
+        if self.hear("body").await? == Turn::Answered {
+            return Ok(Flow::HangUp);
+        }
         let body = receive(&mut self.wire, MAX_SIZE).await?;
         if self.hear(".").await? == Turn::Answered {
             return Ok(Flow::Stay);
