@@ -93,7 +93,7 @@ pub struct Receipt {
     pub message_id: String,
     /// Where it stands.
     pub state: State,
-    /// When the next (or first) attempt is due.
+    /// When the next (or first) attempt is due; when it ended, once the state is final.
     pub due: Timestamp,
     /// What the sender should know although the message was accepted, a sentence each. As a rule empty.
     pub warnings: Vec<String>,
@@ -138,6 +138,8 @@ pub struct NewSubmission {
     pub tenant: TenantId,
     /// Which mailbox sends it.
     pub account: AccountId,
+    /// Of the account as it was then.
+    pub generation: u32,
     /// Without angle brackets.
     pub message_id: String,
     /// MAIL FROM.
@@ -156,7 +158,7 @@ pub struct NewSubmission {
     pub idempotency: Option<Idempotency>,
 }
 
-/// One use of an Idempotency-Key, scoped to tenant and account.
+/// One use of an Idempotency-Key, scoped to one generation of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idempotency {
     /// The key as the caller sent it, 1 to 255 printable ASCII characters.

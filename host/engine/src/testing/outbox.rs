@@ -3,7 +3,8 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use model::ids::{AccountId, SubmissionId, TenantId};
+use model::account::Account;
+use model::ids::SubmissionId;
 use model::instant::Timestamp;
 use model::message::Page;
 use model::port::BoxFuture;
@@ -30,6 +31,10 @@ impl Row {
             return None;
         }
         Some(self.until.unwrap_or(self.entry.receipt.due))
+    }
+
+    fn belongs_to(&self, account: &Account) -> bool {
+        self.new.account == account.id && self.new.generation == account.generation
     }
 
     fn replay(&self, idempotency: &Idempotency) -> Option<Replay> {
@@ -64,11 +69,12 @@ impl Memory {
 impl Outbox for Memory {
     fn lookup<'a>(
         &'a self,
-        _: &'a TenantId,
-        _: &'a AccountId,
+        account: &'a Account,
         idempotency: &'a Idempotency,
     ) -> BoxFuture<'a, Result<Option<Replay>, StoreError>> {
-        let found = self.0.lock().unwrap().iter().find_map(|row| row.replay(idempotency));
+        let rows = self.0.lock().unwrap();
+        let mut found = rows.iter().filter(|row| row.belongs_to(account));
+        let found = found.find_map(|row| row.replay(idempotency));
         Box::pin(async { Ok(found) })
     }
 
@@ -118,6 +124,7 @@ impl Outbox for Memory {
                 id: row.new.id.clone(),
                 tenant: row.new.tenant.clone(),
                 account: row.new.account.clone(),
+                generation: row.new.generation,
                 epoch: row.epoch,
                 message_id: row.new.message_id.clone(),
                 sender: row.new.sender.clone(),
@@ -184,25 +191,25 @@ impl Outbox for Memory {
 
     fn get<'a>(
         &'a self,
-        _: &'a TenantId,
-        account: &'a AccountId,
+        account: &'a Account,
         id: &'a SubmissionId,
     ) -> BoxFuture<'a, Result<Option<Entry>, StoreError>> {
         let rows = self.0.lock().unwrap();
-        let found = rows.iter().find(|row| row.new.id == *id && row.new.account == *account);
+        let found = rows.iter().find(|row| row.new.id == *id && row.belongs_to(account));
         let found = found.map(|row| row.entry.clone());
         Box::pin(async { Ok(found) })
     }
 
     fn find<'a>(
         &'a self,
-        _: &'a TenantId,
-        _: &'a AccountId,
+        account: &'a Account,
         _: &'a [State],
         _: Option<&'a str>,
         _: u32,
     ) -> BoxFuture<'a, Result<Page<Entry>, StoreError>> {
-        let rows = self.0.lock().unwrap().iter().rev().map(|row| row.entry.clone()).collect();
+        let all = self.0.lock().unwrap();
+        let rows = all.iter().rev().filter(|row| row.belongs_to(account));
+        let rows = rows.map(|row| row.entry.clone()).collect();
         Box::pin(async { Ok(Page { rows, next_cursor: None }) })
     }
 }
