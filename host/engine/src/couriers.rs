@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use model::account::MailServer;
+use model::ids::SubmissionId;
+use model::port::outbox::Step;
 use model::port::smtp::SmtpSession;
 use tokio::sync::Semaphore;
 
@@ -32,6 +34,8 @@ pub(crate) struct Couriers {
     per_account: usize,
     /// By generation, so that a session never serves an account that was made again.
     accounts: Mutex<HashMap<(Owner, u32), Arc<Courier>>>,
+    /// What became of submissions, where the store could not record it yet.
+    verdicts: Mutex<HashMap<SubmissionId, Step>>,
 }
 
 /// One account's share.
@@ -62,7 +66,8 @@ struct Warm {
 impl Couriers {
     pub(crate) fn new(total: usize, per_account: usize) -> Self {
         let (total, per_account) = (total.max(1), per_account.max(1));
-        Self { desks: Semaphore::new(total), total, per_account, accounts: Mutex::default() }
+        let (accounts, verdicts) = (Mutex::default(), Mutex::default());
+        Self { desks: Semaphore::new(total), total, per_account, accounts, verdicts }
     }
 
     /// How many claims may be in hand, waiting ones among them.
@@ -100,6 +105,16 @@ impl Couriers {
             }
             of != owner
         });
+    }
+
+    /// Keeps a verdict that could not be recorded, for whoever claims the submission next.
+    pub(crate) fn leave_verdict(&self, id: &SubmissionId, verdict: &Step) {
+        lock(&self.verdicts).insert(id.clone(), verdict.clone());
+    }
+
+    /// The verdict that waits, once.
+    pub(crate) fn take_verdict(&self, id: &SubmissionId) -> Option<Step> {
+        lock(&self.verdicts).remove(id)
     }
 
     pub(crate) fn has_warm(&self) -> bool {

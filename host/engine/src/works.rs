@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use crate::bound::Filters;
 use crate::cache::{Cache, CacheKey};
 use crate::couriers::Couriers;
+use crate::held::Held;
 use crate::key::Place;
 use crate::pool::Pool;
 use crate::ports::Ports;
@@ -21,6 +22,7 @@ pub(crate) struct Works {
     pub(crate) settings: Settings,
     pub(crate) pool: Pool,
     pub(crate) cache: Cache,
+    pub(crate) held: Held,
     pub(crate) couriers: Couriers,
     /// What every message of a tenant passes before it is accepted.
     pub(crate) filters: Filters,
@@ -32,9 +34,12 @@ impl Works {
     pub(crate) fn new(ports: Ports, settings: Settings) -> Self {
         let pool = Pool::new(ports.clone(), settings.clone());
         let cache = Cache::new(settings.cache_bytes);
+        // What lies in the cache counts, too, and must not use the budget up.
+        let held = settings.open_bytes.max(settings.message_bytes);
+        let held = Held::new(held.saturating_add(settings.cache_bytes as u64));
         let couriers = Couriers::new(settings.deliveries, settings.deliveries_per_account);
         let filters = Filters::default();
-        Self { ports, settings, pool, cache, couriers, filters, accepted: Notify::new() }
+        Self { ports, settings, pool, cache, held, couriers, filters, accepted: Notify::new() }
     }
 
     /// The place as the parser of now sees it.

@@ -27,10 +27,13 @@ use crate::delivery::{backoff, sent_copy};
 use crate::key::Owner;
 use crate::works::Works;
 
-/// A verdict is so valuable that recording it is tried this often.
-const RECORDINGS: u32 = 10;
-/// Between those.
+/// A verdict is so valuable that recording it is tried for as long as the host runs; when it stops,
+/// this often.
+const LAST_RECORDINGS: u32 = 10;
+/// Between those; while nobody is stopping, ever longer.
 const RECORDING_PAUSE: Duration = Duration::from_secs(2);
+/// The longest pause.
+const LONGEST_RECORDING_PAUSE: Duration = Duration::from_secs(30);
 
 /// A claim and what it takes to carry it out.
 #[derive(Debug)]
@@ -58,6 +61,11 @@ impl<'a> Attempt<'a> {
 
     /// To the end. Says nothing: what became of it stands in the outbox.
     pub(crate) async fn run(self) {
+        // The claim of before ran out while the store took no writes: its verdict still holds.
+        if let Some(verdict) = self.works.couriers.take_verdict(&self.claim.id) {
+            self.record_verdict(verdict).await;
+            return;
+        }
         let owner =
             Owner { tenant: self.claim.tenant.clone(), account: self.claim.account.clone() };
         let queued = match self.works.couriers.queue(&owner, self.claim.generation) {
@@ -67,7 +75,6 @@ impl<'a> Attempt<'a> {
             }
         };
         let courier = queued.courier();
-        let Some((account, server)) = self.account().await else { return };
         let permits = async {
             let mine = courier.permits.acquire().await;
             (mine, self.works.couriers.desks.acquire().await)
@@ -75,6 +82,8 @@ impl<'a> Attempt<'a> {
         let Some(permits) = self.unless_stopping(permits).await else {
             return self.put_back("the host is stopping", Duration::ZERO).await;
         };
+        // Not before: the wait may have been long.
+        let Some((account, server)) = self.account().await else { return };
         let ending = self.attempt(courier, &account, &server).await;
         drop(permits);
         let Ending::Outcome { outcome, due } = ending else { return };
@@ -288,24 +297,40 @@ impl<'a> Attempt<'a> {
         }
         // What is over is due no more: the time says when it ended.
         let due = if state.is_final() { self.now() } else { due };
-        for _ in 0..RECORDINGS {
-            let step = Step::Ended {
-                state,
-                recipients: outcome.recipients.clone(),
-                due,
-                last_error: outcome.last_error.clone(),
-            };
-            match self.record(step).await {
-                Ok(()) => return true,
+        let Outcome { recipients, last_error } = outcome;
+        self.record_verdict(Step::Ended { state, recipients, due, last_error }).await
+    }
+
+    /// True when it is durable. A verdict that is not is left where the submission's next claim finds
+    /// it, since the mail server may have taken the message.
+    async fn record_verdict(&self, verdict: Step) -> bool {
+        let couriers = &self.works.couriers;
+        let (mut pause, mut last) = (RECORDING_PAUSE, 0);
+        loop {
+            match self.record(verdict.clone()).await {
+                Ok(()) => {
+                    couriers.take_verdict(&self.claim.id);
+                    return true;
+                }
                 Err(error @ StoreError::LostClaim) => {
                     self.unrecorded(&error);
                     return false;
                 }
                 Err(error) => tracing::error!(id = %self.claim.id, %error, "a verdict waits"),
             }
-            self.works.ports.clock.sleep(RECORDING_PAUSE).await;
+            couriers.leave_verdict(&self.claim.id, &verdict);
+            let sleep = |pause| self.works.ports.clock.sleep(pause);
+            if *self.stopping.borrow() {
+                if last == LAST_RECORDINGS {
+                    return false;
+                }
+                last += 1;
+                sleep(RECORDING_PAUSE).await;
+            } else {
+                self.unless_stopping(sleep(pause)).await;
+                pause = (pause * 2).min(LONGEST_RECORDING_PAUSE);
+            }
         }
-        false
     }
 
     fn record(&self, step: Step) -> BoxFuture<'_, Result<(), StoreError>> {

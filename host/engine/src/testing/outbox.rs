@@ -1,6 +1,7 @@
 //! An outbox in memory that survives the engine, as a disk would.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use model::account::Account;
@@ -12,8 +13,9 @@ use model::port::outbox::{Acceptance, Claim, Outbox, Replay, Step};
 use model::port::store::StoreError;
 use model::submission::{Entry, Idempotency, NewSubmission, Receipt, RecipientVerdict, State};
 
+/// Its rows, and whether no verdict can be recorded now.
 #[derive(Debug, Default)]
-pub(crate) struct Memory(pub(crate) Mutex<Vec<Row>>);
+pub(crate) struct Memory(pub(crate) Mutex<Vec<Row>>, pub(crate) AtomicBool);
 
 #[derive(Debug)]
 pub(crate) struct Row {
@@ -149,6 +151,9 @@ impl Outbox for Memory {
         Box::pin(async move {
             let mut rows = self.0.lock().unwrap();
             let row = rows.iter_mut().find(|row| row.new.id == *id).unwrap();
+            if self.1.load(Ordering::Relaxed) && matches!(step, Step::Ended { .. }) {
+                return Err(StoreError::Failed("the disk is full".to_owned()));
+            }
             if row.epoch != epoch || row.until.is_none() {
                 return Err(StoreError::LostClaim);
             }

@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future;
@@ -222,6 +223,27 @@ async fn a_session_in_use_while_its_account_changes_is_used_for_nothing_else() {
 }
 
 #[tokio::test]
+async fn what_waited_while_its_account_was_made_again_is_not_sent() {
+    let host = Host::new();
+    let mut driver = pin!(Arc::clone(&host.engine).deliver_forever(future::pending()));
+    host.smtp.change(|state| state.wait = Some(Point::Connect));
+    for _ in 0..4 {
+        host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    }
+    settle(driver.as_mut());
+    let id = "anna".parse().unwrap();
+    host.shelf.0.lock().unwrap().get_mut(&id).unwrap().generation = 2;
+    host.engine.forget(&"acme".parse().unwrap(), &id).await;
+    host.smtp.go_on();
+    settle(driver.as_mut());
+    // Two were on their way with the first one's login.
+    let seen = host.smtp.change(|state| (state.taken.len(), state.logins, state.open));
+    assert_eq!(seen, (2, 2, 0));
+    let of = |wanted| host.outbox.states().iter().filter(|state| **state == wanted).count();
+    assert_eq!((of(State::Sent), of(State::Failed)), (2, 2));
+}
+
+#[tokio::test]
 async fn a_password_is_not_sent_to_a_server_of_another_generation() {
     let host = Host::new();
     let grant = host.grant("anna").await;
@@ -252,6 +274,50 @@ async fn what_may_have_arrived_never_fails_without_a_servers_word() {
     host.drive(HOUR);
     let entry = host.outbox.only();
     assert_eq!((entry.receipt.state, entry.recipients[0].state), (State::Failed, State::Uncertain));
+}
+
+#[tokio::test]
+async fn a_verdict_outwaits_a_full_disk_and_even_its_claim() {
+    for full in [Duration::from_secs(120), HOUR] {
+        let host = Host::new();
+        host.outbox.1.store(true, Ordering::Relaxed);
+        host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+        let mut driver = pin!(Arc::clone(&host.engine).deliver_forever(future::pending()));
+        let mut pass = |time: Duration| {
+            for _ in 0..time.as_secs() / 5 {
+                settle(driver.as_mut());
+                host.clock.advance(5 * MOMENT);
+            }
+            settle(driver.as_mut());
+        };
+        pass(full);
+        assert_eq!((host.outbox.states(), host.smtp.taken()), (vec![State::DotSent], 1));
+        host.outbox.1.store(false, Ordering::Relaxed);
+        pass(Duration::from_secs(40));
+        let entry = host.outbox.only();
+        assert_eq!((entry.receipt.state, host.smtp.taken()), (State::Sent, 1), "{full:?}");
+        assert_eq!((entry.attempts, entry.possible_duplicate), (1, false), "{full:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_does_not_keep_the_host_from_stopping() {
+    let host = Host::new();
+    host.outbox.1.store(true, Ordering::Relaxed);
+    host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let stopped = async move {
+        let _ = stopped.await;
+    };
+    let mut driver = pin!(Arc::clone(&host.engine).deliver_forever(stopped));
+    settle(driver.as_mut());
+    stop.send(()).unwrap();
+    let mut over = settle(driver.as_mut());
+    for _ in 0..15 {
+        host.clock.advance(2 * MOMENT);
+        over = over || settle(driver.as_mut());
+    }
+    assert!(over);
 }
 
 #[tokio::test]
