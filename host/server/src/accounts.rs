@@ -205,6 +205,10 @@ impl Desk {
             })?,
             None => AccountId::generate(ten_bytes(&*self.entropy)),
         };
+        if !caller.may_open(&id) {
+            let detail = "the token is limited to accounts, and this is not one of them";
+            return Err(Problem::new(Code::Forbidden, detail));
+        }
         let imap = self.server("/imap", written.imap, &email).await?;
         let smtp = self.server("/smtp", written.smtp, &email).await?;
         let account = Account {

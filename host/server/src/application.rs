@@ -110,7 +110,7 @@ pub(crate) struct Checked {
     method: Method,
     pub(crate) scope: Option<Scope>,
     parameters: Vec<(String, bool, Schema)>,
-    body: Option<Schema>,
+    body: Option<Arc<Schema>>,
     other_types: Vec<String>,
 }
 
@@ -118,7 +118,7 @@ pub(crate) struct Checked {
 #[derive(Debug)]
 pub(crate) enum Taking<'a> {
     /// Collect it, check it, then hand it on.
-    Json(&'a Schema),
+    Json(&'a Arc<Schema>),
     /// Hand it on as it comes.
     Stream,
 }
@@ -201,8 +201,12 @@ fn check(operations: Vec<Operation>) -> anyhow::Result<Routes<Vec<Checked>>> {
                 ))
             })
             .collect::<anyhow::Result<_>>()?;
-        let body =
-            operation.body_schema.as_deref().map(|text| schema("the body", text)).transpose()?;
+        let body = operation
+            .body_schema
+            .as_deref()
+            .map(|text| schema("the body", text))
+            .transpose()?
+            .map(Arc::new);
         let scope = match operation.scope.as_str() {
             "" => None,
             text => Some(

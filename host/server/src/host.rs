@@ -34,6 +34,7 @@ use store::sqlite::Sqlite;
 
 use crate::accounts::Desk;
 use crate::application::{self, Owner};
+use crate::budget::Budget;
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::config::{Limits, MailTimes, Outbox as OutboxConfig};
 use crate::metrics::Metrics;
@@ -51,6 +52,7 @@ pub struct Host {
     pub(crate) limits: Limits,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
+    pub(crate) budget: Budget,
     /// Told to stop: what was begun is finished, and no load balancer should send more.
     pub(crate) stopping: AtomicBool,
 }
@@ -90,6 +92,14 @@ impl Stores {
     pub fn on_disk(data: &Path, key_file: &Path) -> anyhow::Result<Self> {
         private_dir(data)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        // A new key could open nothing of what is there; and the old one may still be found.
+        if !key_file.exists() && data.join("meta.db").exists() {
+            anyhow::bail!(
+                "the master key {} is missing, but {} holds data that it sealed: bring the key back",
+                key_file.display(),
+                data.display()
+            );
+        }
         let key = MasterKey::load_or_create(key_file)
             .with_context(|| format!("the master key {}", key_file.display()))?;
         let sqlite = Sqlite::open(data, key, Arc::clone(&clock))
@@ -181,6 +191,7 @@ impl Host {
         let dialer = Arc::new(Dialer::new(egress, trust));
         let runtime = Runtime::new(RuntimeSettings {
             instances: limits.instances,
+            tenant_share: (limits.instances / 2).max(1),
             ..RuntimeSettings::default()
         })
         .context("the WebAssembly runtime")?;
@@ -225,6 +236,7 @@ impl Host {
             ..GuestLimits::default()
         };
         let routes = application::build(&runtime, &(Arc::clone(&engine) as _), &guest).await?;
+        let budget = Budget::new(&tenants);
         let keyring =
             Keyring::new(stores.tokens, Arc::clone(&stores.clock), Arc::clone(&entropy), tenants);
         let desk = Desk {
@@ -242,6 +254,7 @@ impl Host {
             limits,
             clock: stores.clock,
             metrics: Metrics::new(runtime),
+            budget,
             stopping: AtomicBool::new(false),
         }))
     }
