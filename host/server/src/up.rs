@@ -26,6 +26,7 @@ pub(crate) async fn run(path: &Path, machine: bool) -> anyhow::Result<()> {
         limits: config.limits,
         outbox: config.outbox,
         mail: config.mail,
+        providers: config.providers,
     };
     let host = Host::build(parts, stores).await?;
     let token_file = config.data.join("operator.token");
