@@ -33,6 +33,21 @@ fn a_bad_file_is_refused_by_file_line_and_key() {
 }
 
 #[test]
+fn the_example_in_the_documentation_is_good() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/providers.md");
+    let page = fs::read_to_string(page).unwrap();
+    let blocks: Vec<_> = page
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .filter(|block| block.starts_with("id ="))
+        .map(|block| ("docs.toml".to_owned(), block.to_owned()))
+        .collect();
+    assert_eq!(blocks.len(), 1);
+    Profiles::with_directory(&blocks).unwrap();
+}
+
+#[test]
 fn every_file_of_the_directory_is_part_of_the_program() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("providers");
     let files: BTreeSet<String> = fs::read_dir(directory)
