@@ -11,7 +11,8 @@ use rig::{Options, Rig};
 use serde_json::{Value, json};
 
 use crate::harness::http::Client;
-use crate::harness::site::{Site, connect, own_user, rig, tls_account, under};
+use crate::harness::site::{Site, connect, own_user, rig, server, tls_account, under};
+use crate::harness::smtp::{Silence, Smtp};
 use crate::harness::wait::{wait_for, wait_until};
 use crate::upstream::{send, settled, subjects};
 
@@ -39,6 +40,49 @@ fn what_was_accepted_before_a_kill_is_delivered_once() {
     settled(&mut operator, &from, &second);
     wait_until("the second message", || subjects(&operator.get(&inbox).expect(200)).len() >= 2);
     assert_eq!(subjects(&operator.get(&inbox).expect(200)).len(), 2);
+}
+
+/// Before the dot nothing can have been delivered, so there is no doubt either.
+#[test]
+fn a_kill_before_the_dot_leaves_no_doubt() {
+    let (submission, messages) = killed_at(Silence::AtData);
+    assert_eq!(submission["possibleDuplicate"], false, "{submission}");
+    assert_eq!(messages.len(), 1);
+}
+
+/// With the verdict lost, it is sent again, byte for byte, and the doubt is said.
+#[test]
+fn a_kill_after_the_dot_is_a_doubt_that_is_told() {
+    let (submission, messages) = killed_at(Silence::AfterTheDot);
+    assert_eq!(submission["possibleDuplicate"], true, "{submission}");
+    assert_eq!(messages.len(), 2);
+    assert_eq!(messages[0], messages[1], "the second attempt is another message");
+    assert!(messages[0].contains(submission["messageId"].as_str().unwrap()));
+}
+
+/// The submission in the end, and what the server had of it.
+fn killed_at(silence: Silence) -> (Value, Vec<String>) {
+    let smtp = Smtp::silent(silence);
+    let site = Site::new(None, &[format!("127.0.0.1:{}", smtp.port)]);
+    let host = site.start();
+    let mut operator = site.operator(&host);
+    let mut account = json!({
+        "email": "ann@example.test", "password": "x", "smtp": server("127.0.0.1", smtp.port, "tls"),
+    });
+    account["smtp"]["pin"] = json!(smtp.pin);
+    let account = connect(&mut operator, &account);
+    let sent = send(&mut operator, &account, &["bo@example.test"]);
+    smtp.wait_for_silence();
+    host.kill();
+    smtp.speak();
+    let host = site.start();
+    let mut operator = site.operator(&host);
+    let path = under(&account, &format!("submissions/{sent}"));
+    let submission = wait_for("the delivery", || {
+        let entry = operator.get(&path).expect(200);
+        (entry["state"] == "sent").then_some(entry)
+    });
+    (submission, smtp.messages())
 }
 
 #[test]

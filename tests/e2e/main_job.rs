@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use crate::harness::imap::Imap;
 use crate::harness::process::Host;
 use crate::harness::site::{Site, connect, own_user, rig, starttls_account, tls_account};
+use crate::harness::wait::wait_until;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/e2e/main-job.sh");
 
@@ -37,6 +38,7 @@ fn curl_does_the_main_job_against_the_mailroom() {
         to: [text(&bob["id"]), email.clone()],
     };
     job.run(Imap::login(port, &email, &password));
+    both_are_in_sent(Imap::login(port, &job.from[1], &text(&anna["password"])));
 }
 
 fn on_the_rig(rig: &rig::Rig, account: fn(&rig::Rig, u16) -> serde_json::Value) {
@@ -54,6 +56,13 @@ fn on_the_rig(rig: &rig::Rig, account: fn(&rig::Rig, u16) -> serde_json::Value) 
         to: [to, email.clone()],
     };
     job.run(Imap::login(rig.imaps_port(), &email, &password));
+    let (email, password) = rig.user(sender);
+    both_are_in_sent(Imap::login(rig.imaps_port(), &email, &password));
+}
+
+/// The copies are filed after the delivery, so they may come later than its verdict.
+fn both_are_in_sent(mut sender: Imap) {
+    wait_until("copies of what was sent", || sender.search("Sent", "SEEN").len() == 2);
 }
 
 /// Who sends to whom: ids and addresses.

@@ -88,20 +88,22 @@ fn a_wrong_password_is_said_and_never_shown() {
 #[test]
 fn a_certificate_that_nobody_vouches_for_is_refused() {
     let Some(rig) = rig() else { return };
+    let site = Site::new(None, &addresses(rig));
+    let host = site.start();
+    let mut operator = site.operator(&host);
     let n = own_user();
-    for account in [tls_account(rig, n), starttls_account(rig, n)] {
-        let site = Site::new(None, &addresses(rig));
-        let host = site.start();
-        let mut operator = site.operator(&host);
+    for (name, mut account) in
+        [("tls", tls_account(rig, n)), ("starttls", starttls_account(rig, n))]
+    {
+        account["id"] = json!(name);
         let id = connect(&mut operator, &account);
         check(&operator.get(&under(&id, "messages")), 502, "certificate-refused");
         let tried = operator.call("POST", &under(&id, "verify"), &[], b"").expect(200);
         assert_eq!(tried["imap"]["code"], "certificate-refused", "{tried}");
         assert_eq!(tried["smtp"]["code"], "certificate-refused", "{tried}");
-        let mut pinned = account.clone();
-        pinned["id"] = json!("pinned");
-        pinned["imap"]["pin"] = json!("sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
-        let pinned = connect(&mut operator, &pinned);
+        account["id"] = json!(format!("{name}-pinned"));
+        account["imap"]["pin"] = json!("sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+        let pinned = connect(&mut operator, &account);
         check(&operator.get(&under(&pinned, "messages")), 502, "certificate-refused");
     }
 }

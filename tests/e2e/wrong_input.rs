@@ -2,6 +2,8 @@
 //!
 //! Standard: RFC 9457.
 
+use std::sync::OnceLock;
+
 use serde_json::{Value, json};
 
 use crate::harness::http::{Answer, Client};
@@ -13,7 +15,7 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 
 #[test]
 fn a_caller_without_a_good_token_learns_nothing() {
-    let host = Host::dev();
+    let host = host();
     let foreign = "plt_aaaaaaaaaaaaaaaa_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     let good = host.ready["token"].as_str().unwrap();
     let forged = format!("{}A", good.get(..good.len() - 1).unwrap());
@@ -32,7 +34,7 @@ fn a_caller_without_a_good_token_learns_nothing() {
 
 #[test]
 fn anothers_account_looks_exactly_like_none() {
-    let host = Host::dev();
+    let host = host();
     let mut carol = host.client(host.ready["tenants"][1]["token"].as_str().unwrap());
     carol.get("/v1/accounts/carol/messages").expect(200);
     let draft = json!({"to": [{"email": "bob@mailroom.test"}], "text": "x"});
@@ -64,7 +66,7 @@ fn anothers_account_looks_exactly_like_none() {
 
 #[test]
 fn a_token_without_the_scope_is_told_which() {
-    let host = Host::dev();
+    let host = host();
     let mut operator = host.client(host.ready["token"].as_str().unwrap());
     let body = json!({"scopes": ["read"], "accounts": ["bob"]});
     let made = operator.json("POST", "/v1/tokens", &body).expect(201);
@@ -87,8 +89,7 @@ fn a_token_without_the_scope_is_told_which() {
 
 #[test]
 fn a_body_that_is_wrong_is_refused_by_name() {
-    let host = Host::dev();
-    let mut demo = host.client(host.ready["token"].as_str().unwrap());
+    let mut demo = demo();
     let long = "x".repeat(9000);
     let to = r#""to":[{"email":"bob@mailroom.test"}]"#;
     let member = |name: &str, value: &str| format!("{{{to},\"{name}\":{value}}}");
@@ -162,8 +163,7 @@ fn a_body_that_is_wrong_is_refused_by_name() {
 
 #[test]
 fn a_form_that_is_wrong_is_refused_too() {
-    let host = Host::dev();
-    let mut demo = host.client(host.ready["token"].as_str().unwrap());
+    let mut demo = demo();
     let field = |name: &str, value: &str| {
         format!("--B\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
     };
@@ -199,8 +199,7 @@ fn a_form_that_is_wrong_is_refused_too() {
 
 #[test]
 fn a_body_over_the_cap_is_refused_however_it_comes() {
-    let host = Host::dev();
-    let mut demo = host.client(host.ready["token"].as_str().unwrap());
+    let mut demo = demo();
     let big = format!("{{\"to\":[],\"text\":\"{}\"}}", "x".repeat(8 << 20));
     let problem = check(&demo.call("POST", SEND, &[JSON], big.as_bytes()), 413, "body-too-large");
     assert!(problem["detail"].as_str().unwrap().contains("multipart"), "{problem}");
@@ -214,16 +213,14 @@ fn a_body_over_the_cap_is_refused_however_it_comes() {
     let mut chunked = format!("{:x}\r\n", form.len()).into_bytes();
     chunked.extend_from_slice(&form);
     chunked.extend_from_slice(b"\r\n0\r\n\r\n");
-    let answer =
-        host.client(host.ready["token"].as_str().unwrap()).chunked(SEND, multipart, &chunked);
+    let answer = self::demo().chunked(SEND, multipart, &chunked);
     check(&answer, 413, "body-too-large");
     nothing_was_accepted(&mut demo);
 }
 
 #[test]
 fn what_is_not_there_is_named() {
-    let host = Host::dev();
-    let mut demo = host.client(host.ready["token"].as_str().unwrap());
+    let mut demo = demo();
     let id = arrived(&mut demo);
     let bobs = |rest: &str| format!("/v1/accounts/bob/{rest}");
     let cases = [
@@ -267,8 +264,7 @@ fn what_is_not_there_is_named() {
 
 #[test]
 fn an_account_on_a_private_host_is_refused_when_it_is_made() {
-    let host = Host::dev();
-    let mut demo = host.client(host.ready["token"].as_str().unwrap());
+    let mut demo = demo();
     for (name, port) in [
         ("10.0.0.1", 993),
         ("127.0.0.1", 993),
@@ -293,10 +289,21 @@ fn an_account_on_a_private_host_is_refused_when_it_is_made() {
     assert_eq!(listed["accounts"].as_array().unwrap().len(), 2);
 }
 
-/// One message in Bob's inbox; its id.
+/// One host for all of these: none of them may change anything.
+fn host() -> &'static Host {
+    static HOST: OnceLock<Host> = OnceLock::new();
+    HOST.get_or_init(Host::dev)
+}
+
+/// A caller of its first tenant.
+fn demo() -> Client {
+    host().client(host().ready["token"].as_str().unwrap())
+}
+
+/// One message in Bob's inbox, from himself; its id.
 fn arrived(demo: &mut Client) -> String {
     let draft = json!({"to": [{"email": "bob@mailroom.test"}], "subject": "x", "text": "x"});
-    demo.json("POST", SEND, &draft).expect(202);
+    demo.json("POST", "/v1/accounts/bob/send", &draft).expect(202);
     wait_for("the message", || {
         let list = demo.get("/v1/accounts/bob/messages").expect(200);
         list["messages"][0]["id"].as_str().map(str::to_owned)

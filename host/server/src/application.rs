@@ -24,20 +24,29 @@ use crate::schema::Schema;
 /// Who answers a route.
 #[derive(Debug)]
 pub(crate) enum Owner {
-    /// The host itself.
-    Host(HostRoute),
+    /// The host, without a token.
+    Page(Page),
+    /// The host, under a scope.
+    Resource(Resource),
     /// A component.
     Component(Arc<Served>),
     /// Always the same answer.
     Static(StaticResponse),
 }
 
-/// The routes of the host: the one table of what is not served by components.
+/// What the host serves to anybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HostRoute {
+pub(crate) enum Page {
     Health,
+    Ready,
     Wit,
     WitFile,
+}
+
+/// What the host serves to tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resource {
+    Metrics,
     Tokens,
     Token,
     Accounts,
@@ -46,17 +55,46 @@ pub(crate) enum HostRoute {
     VerifyAccount,
 }
 
-const HOST_ROUTES: &[(&str, HostRoute)] = &[
-    ("/-/health", HostRoute::Health),
-    ("/-/wit", HostRoute::Wit),
-    ("/-/wit/...", HostRoute::WitFile),
-    ("/v1/tokens", HostRoute::Tokens),
-    ("/v1/tokens/:token", HostRoute::Token),
-    ("/v1/accounts", HostRoute::Accounts),
-    ("/v1/accounts/verify", HostRoute::VerifyNew),
-    ("/v1/accounts/:account", HostRoute::Account),
-    ("/v1/accounts/:account/verify", HostRoute::VerifyAccount),
+const PAGES: &[(&str, Page)] = &[
+    ("/-/health", Page::Health),
+    ("/-/ready", Page::Ready),
+    ("/-/wit", Page::Wit),
+    ("/-/wit/...", Page::WitFile),
 ];
+
+/// With `PAGES`, the one table of what is not served by components.
+const RESOURCES: &[(&str, Resource)] = &[
+    ("/-/metrics", Resource::Metrics),
+    ("/v1/tokens", Resource::Tokens),
+    ("/v1/tokens/:token", Resource::Token),
+    ("/v1/accounts", Resource::Accounts),
+    ("/v1/accounts/verify", Resource::VerifyNew),
+    ("/v1/accounts/:account", Resource::Account),
+    ("/v1/accounts/:account/verify", Resource::VerifyAccount),
+];
+
+impl Resource {
+    /// What a token must allow.
+    pub(crate) const fn scope(self) -> Scope {
+        match self {
+            Self::Metrics | Self::Tokens | Self::Token => Scope::Operate,
+            Self::Accounts | Self::VerifyNew | Self::Account | Self::VerifyAccount => {
+                Scope::Accounts
+            }
+        }
+    }
+
+    /// What it answers.
+    pub(crate) const fn methods(self) -> &'static [&'static str] {
+        match self {
+            Self::Metrics => &["GET"],
+            Self::Tokens | Self::Accounts => &["GET", "POST"],
+            Self::Token => &["DELETE"],
+            Self::Account => &["GET", "DELETE"],
+            Self::VerifyNew | Self::VerifyAccount => &["POST"],
+        }
+    }
+}
 
 /// A component that serves, and what it said of itself.
 #[derive(Debug)]
@@ -90,9 +128,11 @@ fn table(
     manifest: Manifest,
 ) -> anyhow::Result<Routes<Owner>> {
     let mut routes = Routes::default();
-    for (text, route) in HOST_ROUTES {
+    let pages = PAGES.iter().map(|(text, page)| (text, Owner::Page(*page)));
+    let resources = RESOURCES.iter().map(|(text, resource)| (text, Owner::Resource(*resource)));
+    for (text, owner) in pages.chain(resources) {
         let pattern: Pattern = text.parse().with_context(|| format!("the host's route {text}"))?;
-        routes.insert(pattern, Owner::Host(*route))?;
+        routes.insert(pattern, owner)?;
     }
     for route in manifest.routes {
         let owner = match route.target {
@@ -268,6 +308,9 @@ impl Checked {
 /// The problem of a method that a path does not answer.
 pub(crate) fn wrong_method<'a>(method: &Method, known: impl Iterator<Item = &'a str>) -> Problem {
     let allow = known.collect::<Vec<_>>().join(", ");
-    Problem::new(Code::MethodNotAllowed, format!("{method} is not answered here; {allow} is"))
-        .with_extra("allow", allow)
+    Problem::new(
+        Code::MethodNotAllowed,
+        format!("{method} is not answered here; this address answers {allow}"),
+    )
+    .with_extra("allow", allow)
 }

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::edge::Edge;
 use crate::host::{Host, Parts, Stores};
 use crate::running;
+use crate::up::progress;
 
 /// The port that the README names.
 pub(crate) const USUAL: SocketAddr =
@@ -33,6 +34,9 @@ const MAILBOXES: [(&str, &str, &str, &str); 3] = [
 
 /// Starts everything and serves until it is told to stop.
 pub(crate) async fn run(listen: Option<SocketAddr>, machine: bool) -> anyhow::Result<()> {
+    if !machine {
+        progress("Starting: compiling the components ...");
+    }
     let scratch = tempfile::tempdir().context("cannot make a scratch directory")?;
     let users = MAILBOXES
         .iter()

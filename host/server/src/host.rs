@@ -3,8 +3,10 @@
 //! A [`Host`] is everything behind the HTTP edge. `dev` builds one over memory,
 //! `up` one over SQLite; nothing else differs.
 
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 use engine::engine::Engine;
@@ -14,11 +16,13 @@ use engine::routes::Routes;
 use engine::settings::Settings;
 use mail::imap::{Imap, ImapLimits};
 use mail::smtp::{Smtp, SmtpLimits};
+use model::caller::Scope;
 use model::ids::TenantId;
 use model::port::accounts::Accounts;
 use model::port::clock::{Clock, Entropy};
 use model::port::outbox::Outbox;
-use model::port::tokens::Tokens;
+use model::port::tokens::{Token, Tokens};
+use model::secret::Secret;
 use net::dial::Dialer;
 use net::guard::Egress;
 use net::tls::Trust;
@@ -33,6 +37,8 @@ use crate::accounts::Desk;
 use crate::application::{self, Owner};
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::config::{Limits, MailTimes, Outbox as OutboxConfig};
+use crate::metrics::Metrics;
+use crate::token::mint;
 use crate::tokens::Keyring;
 
 /// Everything behind the HTTP edge.
@@ -44,6 +50,10 @@ pub struct Host {
     pub(crate) engine: Arc<Engine>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) limits: Limits,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Metrics,
+    /// Told to stop: what was begun is finished, and no load balancer should send more.
+    pub(crate) stopping: AtomicBool,
 }
 
 /// What a host is built from.
@@ -81,7 +91,7 @@ impl Stores {
     /// # Errors
     /// When the directory is in use, or cannot be read or written.
     pub fn on_disk(data: &Path, key_file: &Path) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
+        private_dir(data)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let key = MasterKey::load_or_create(key_file)
             .with_context(|| format!("the master key {}", key_file.display()))?;
@@ -95,6 +105,31 @@ impl Stores {
             spools,
             clock,
         })
+    }
+
+    /// Makes a token before there is a host.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub async fn token(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        scopes: &[Scope],
+    ) -> anyhow::Result<Secret> {
+        let minted = mint(&SystemEntropy);
+        let token = Token {
+            id: minted.id,
+            tenant: tenant.clone(),
+            name: Some(name.to_owned()),
+            digest: minted.digest,
+            scopes: scopes.to_vec(),
+            accounts: None,
+            created: self.clock.now(),
+            expires: None,
+        };
+        self.tokens.create(&token).await.context("a token cannot be stored")?;
+        Ok(minted.text)
     }
 
     /// Nothing outlives the process; large uploads go to unnamed files under `scratch`.
@@ -117,8 +152,22 @@ impl Stores {
     }
 }
 
+/// Mail, addresses and sealed passwords lie here: nobody else on the machine may look.
+fn private_dir(dir: &Path) -> anyhow::Result<()> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.with_context(|| format!("cannot make {}", dir.display()))?;
+    let mode = std::fs::metadata(dir)
+        .with_context(|| format!("cannot read {}", dir.display()))?
+        .permissions()
+        .mode();
+    if mode & 0o077 != 0 {
+        tracing::warn!(dir = %dir.display(), "others on this machine can read the directory; `chmod 700` it");
+    }
+    Ok(())
+}
+
 fn spools(dir: &Path) -> anyhow::Result<FileSpools> {
-    std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    private_dir(dir)?;
     FileSpools::new(dir, SpoolLimits::default())
         .with_context(|| format!("the spools in {}", dir.display()))
 }
@@ -180,13 +229,24 @@ impl Host {
             ..GuestLimits::default()
         };
         let routes = application::build(&runtime, &(Arc::clone(&engine) as _), &guest).await?;
-        let keyring = Keyring::new(stores.tokens, stores.clock, Arc::clone(&entropy), tenants);
+        let keyring =
+            Keyring::new(stores.tokens, Arc::clone(&stores.clock), Arc::clone(&entropy), tenants);
         let desk = Desk {
             accounts: stores.accounts,
             engine: Arc::clone(&engine),
             dialer,
             entropy: Arc::clone(&entropy),
         };
-        Ok(Arc::new(Self { routes, keyring, desk, engine, entropy, limits }))
+        Ok(Arc::new(Self {
+            routes,
+            keyring,
+            desk,
+            engine,
+            entropy,
+            limits,
+            clock: stores.clock,
+            metrics: Metrics::new(runtime),
+            stopping: AtomicBool::new(false),
+        }))
     }
 }

@@ -1,4 +1,4 @@
-//! Pages that need no token: health and the WIT package.
+//! Pages about the host: health, readiness, metrics and the WIT package.
 
 use http::{Response, StatusCode};
 use model::problem::{Code, Problem};
@@ -6,10 +6,27 @@ use runtime::body::Body;
 use serde_json::json;
 
 use crate::answer;
+use crate::metrics::{CONTENT_TYPE, Metrics};
 
 /// Alive, and which version.
 pub(crate) fn health() -> Response<Body> {
     answer::json(StatusCode::OK, &json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
+}
+
+/// Ready for requests; not any more once the host is stopping.
+pub(crate) fn ready(stopping: bool) -> Result<Response<Body>, Problem> {
+    if stopping {
+        return Err(Problem::new(Code::Unavailable, "the host is stopping"));
+    }
+    Ok(answer::json(StatusCode::OK, &json!({"status": "ready"})))
+}
+
+/// For Prometheus.
+pub(crate) fn metrics(metrics: &Metrics) -> Result<Response<Body>, Problem> {
+    let text = metrics.text().map_err(|error| {
+        Problem::new(Code::Internal, "the metrics cannot be written").because(error)
+    })?;
+    Ok(answer::typed(StatusCode::OK, CONTENT_TYPE, text))
 }
 
 /// Every file of the WIT package, or one of them as text.

@@ -17,8 +17,22 @@ use crate::running;
 pub(crate) async fn run(path: &Path, machine: bool) -> anyhow::Result<()> {
     let config =
         Config::load(path).with_context(|| format!("{} cannot be used", path.display()))?;
-    let tenants: Vec<_> = config.tenants.iter().map(|tenant| tenant.id.clone()).collect();
+    // First of all: another host may serve here, and a person would wait for nothing.
+    let edge = Edge::bind(config.listen)
+        .await
+        .context("set `listen` to another address, or stop what serves there")?;
     let stores = Stores::on_disk(&config.data, &config.key_file)?;
+    let token_file = config.data.join("operator.token");
+    if let Some(tenant) = config.tenants.first()
+        && !token_file.exists()
+    {
+        let text = stores.token(&tenant.id, "operator", &Scope::EVERY).await?;
+        write_private(&token_file, text.reveal())?;
+    }
+    if !machine {
+        progress("Starting: compiling the components ...");
+    }
+    let tenants = config.tenants.into_iter().map(|tenant| tenant.id).collect();
     let parts = Parts {
         tenants,
         egress: config.egress,
@@ -29,17 +43,6 @@ pub(crate) async fn run(path: &Path, machine: bool) -> anyhow::Result<()> {
         providers: config.providers,
     };
     let host = Host::build(parts, stores).await?;
-    let token_file = config.data.join("operator.token");
-    if let Some(tenant) = config.tenants.first()
-        && !token_file.exists()
-    {
-        let (_, text) = host
-            .keyring
-            .make(tenant.id.clone(), Some("operator".to_owned()), Scope::EVERY.to_vec(), None, None)
-            .await?;
-        write_private(&token_file, &text)?;
-    }
-    let edge = Edge::bind(config.listen).await?;
     let url = format!("http://{}", edge.address()?);
     let line = if machine {
         json!({"url": url, "tokenFile": token_file}).to_string()
@@ -63,4 +66,10 @@ fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     writeln!(file, "{text}")
         .and_then(|()| file.sync_all())
         .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// A line for the person who waits; scripts read standard output.
+pub(crate) fn progress(line: &str) {
+    // Nothing is lost when standard error is closed.
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

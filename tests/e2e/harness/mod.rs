@@ -5,4 +5,6 @@ pub(crate) mod http;
 pub(crate) mod process;
 pub(crate) mod imap;
 pub(crate) mod site;
+pub(crate) mod identity;
 pub(crate) mod proxy;
+pub(crate) mod smtp;

@@ -3,20 +3,14 @@
 //!
 //! It reads commands only as far as it must: the tag, the verb and the literals.
 //!
-//! Standard: RFC 3501 §2.2.1 (commands), RFC 7888 (LITERAL+), RFC 7469 §2.4 (the pin).
+//! Standard: RFC 3501 §2.2.1 (commands), RFC 7888 (LITERAL+).
 
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use rcgen::{CertificateParams, KeyPair, PublicKeyData as _};
-use rustls::ServerConfig;
-use rustls::crypto::ring::default_provider;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-use sha2::{Digest as _, Sha256};
+use rustls::pki_types::ServerName;
 use tokio::io::{
     AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader,
 };
@@ -25,6 +19,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use crate::harness::identity::identity;
 use crate::harness::imap::trusting;
 
 /// What the proxy does, and what it has seen; shared with its tasks.
@@ -51,18 +46,8 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// Serves TLS on a free port, before the server on this loopback port, which does too.
     pub(crate) fn before(port: u16) -> Self {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-        let certificate = params.self_signed(&key).unwrap().der().clone();
-        let pin = Sha256::digest(key.subject_public_key_info());
-        let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], private)
-            .unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let (config, pin) = identity();
+        let acceptor = TlsAcceptor::from(config);
         let (script, hang_up) = (Arc::new(Mutex::new(Script::default())), Arc::new(Notify::new()));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -73,7 +58,7 @@ impl Proxy {
                 tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(serve(listener, acceptor, port, tasks.0, tasks.1));
         });
-        Self { port: own, pin: format!("sha256/{}", STANDARD.encode(pin)), script, hang_up }
+        Self { port: own, pin, script, hang_up }
     }
 
     /// From here on, `verb` is answered with `answer` instead of being handed on.
