@@ -15,8 +15,13 @@ use std::path::{Path, PathBuf};
 use guests::Outcome;
 
 /// In the order of `COMPONENTS`; the first is `MIME`.
-const PACKAGES: [&str; 4] =
-    ["mime-component", "send-component", "messages-component", "mailboxes-component"];
+const PACKAGES: [&str; 5] = [
+    "mime-component",
+    "send-component",
+    "messages-component",
+    "mailboxes-component",
+    "provider-config-component",
+];
 
 fn main() -> Outcome<()> {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo sets it")?);
@@ -33,6 +38,7 @@ fn main() -> Outcome<()> {
             "components/send",
             "components/messages",
             "components/mailboxes",
+            "components/provider-config",
             "wit",
             "spin.toml",
             "Cargo.toml",

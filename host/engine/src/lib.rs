@@ -10,6 +10,7 @@
 
 mod lock;
 pub mod settings;
+pub mod profiles;
 pub mod ports;
 mod problems;
 mod key;

@@ -20,6 +20,7 @@ pub mod message;
 pub mod draft;
 pub mod submission;
 pub mod account;
+pub mod provider;
 pub mod problem;
 pub mod caller;
 pub mod port;

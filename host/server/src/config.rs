@@ -7,8 +7,10 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use engine::profiles::Profiles;
 use model::ids::TenantId;
 use net::guard::{Egress, Rule};
 use serde::Deserialize;
@@ -34,6 +36,8 @@ pub struct Config {
     pub outbox: Outbox,
     /// How long mail servers may take.
     pub mail: MailTimes,
+    /// What is known about mail services: Postlet's own table and the operator's files.
+    pub providers: Arc<Profiles>,
 }
 
 /// One customer.
@@ -148,6 +152,8 @@ struct Raw {
     outbox: RawOutbox,
     #[serde(default)]
     mail: RawMail,
+    #[serde(default)]
+    providers: RawProviders,
 }
 
 #[derive(Deserialize)]
@@ -197,6 +203,12 @@ struct RawMail {
     final_dot_secs: Option<u64>,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct RawProviders {
+    directory: Option<PathBuf>,
+}
+
 impl Raw {
     fn check(self, base: &Path) -> Result<Config, ConfigFault> {
         let data = base.join(self.data);
@@ -226,6 +238,7 @@ impl Raw {
             limits: self.limits.check()?,
             outbox: self.outbox.check()?,
             mail: self.mail.check()?,
+            providers: self.providers.check(base)?,
         })
     }
 }
@@ -322,6 +335,38 @@ impl RawMail {
             final_dot: seconds("final-dot-secs", self.final_dot_secs, 600)?,
         })
     }
+}
+
+impl RawProviders {
+    fn check(self, base: &Path) -> Result<Arc<Profiles>, ConfigFault> {
+        const KEY: &str = "providers.directory";
+        let files = match self.directory {
+            Some(directory) => {
+                let directory = base.join(directory);
+                provider_files(&directory).map_err(|error| {
+                    fault(KEY, format!("cannot read {}: {error}", directory.display()))
+                })?
+            }
+            None => Vec::new(),
+        };
+        let profiles =
+            Profiles::with_directory(&files).map_err(|error| fault(KEY, error.to_string()))?;
+        Ok(Arc::new(profiles))
+    }
+}
+
+/// Name and text of every `.toml` file, by name; whatever else lies there is somebody else's.
+fn provider_files(directory: &Path) -> std::io::Result<Vec<(String, String)>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|end| end == "toml") {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            files.push((name, std::fs::read_to_string(&path)?));
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 fn within(

@@ -68,6 +68,7 @@ pub(crate) async fn run(listen: Option<SocketAddr>, machine: bool) -> anyhow::Re
         limits: defaults.limits,
         outbox: defaults.outbox,
         mail: defaults.mail,
+        providers: defaults.providers,
     };
     let host = Host::build(parts, Stores::in_memory(scratch.path())?).await?;
 

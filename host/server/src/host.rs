@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Context;
 use engine::engine::Engine;
 use engine::ports::Ports;
+use engine::profiles::Profiles;
 use engine::routes::Routes;
 use engine::settings::Settings;
 use mail::imap::{Imap, ImapLimits};
@@ -72,6 +73,8 @@ pub struct Parts {
     pub outbox: OutboxConfig,
     /// How long mail servers may take.
     pub mail: MailTimes,
+    /// What is known about mail services.
+    pub providers: Arc<Profiles>,
 }
 
 /// What is stored, and where.
@@ -185,7 +188,7 @@ impl Host {
     /// # Errors
     /// When the configuration cannot be honoured on this machine.
     pub async fn build(parts: Parts, stores: Stores) -> anyhow::Result<Arc<Self>> {
-        let Parts { tenants, egress, extra_roots, limits, outbox, mail } = parts;
+        let Parts { tenants, egress, extra_roots, limits, outbox, mail, providers } = parts;
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let trust = Trust::new(extra_roots.as_deref()).context("`tls.extra-roots`")?;
         let dialer = Arc::new(Dialer::new(egress, trust));
@@ -218,6 +221,7 @@ impl Host {
             outbox: stores.outbox,
             accounts: Arc::clone(&stores.accounts),
             spools,
+            profiles: providers,
         };
         let engine = Engine::new(
             ports,

@@ -21,6 +21,7 @@ pub(crate) mod accounts;
 pub(crate) mod messages;
 pub(crate) mod mailboxes;
 pub(crate) mod submission;
+pub(crate) mod providers;
 
 /// A page of records is at most this large, as a guest holds it: a larger one is cut to fewer rows.
 const PAGE: usize = 256 << 10;
