@@ -57,13 +57,14 @@ pub const SANDBOX: &str = "sandbox; default-src 'none'";
 const PIECE: u32 = 65_536;
 
 impl Answer {
-    /// `value` as JSON.
+    /// `value` as JSON, and a line break: a terminal's prompt begins on a line of its own.
     ///
     /// # Errors
     /// `internal` when it cannot be written.
     pub fn json(status: u16, value: &impl Serialize) -> Result<Self, Problem> {
-        let bytes = serde_json::to_vec(value)
+        let mut bytes = serde_json::to_vec(value)
             .map_err(|error| Problem::new(Kind::Internal, error.to_string()))?;
+        bytes.push(b'\n');
         Ok(Self::bytes(status, "application/json", bytes))
     }
 
@@ -255,6 +256,13 @@ mod tests {
         {
             assert_eq!(names(tags, "\"a\""), found, "{tags:?}");
         }
+    }
+
+    #[test]
+    fn a_json_answer_ends_its_line_and_counts_that() {
+        let answer = Answer::json(200, &[1]).unwrap();
+        assert!(matches!(&answer.content, Content::Bytes(bytes) if bytes == b"[1]\n"));
+        assert!(answer.fields.contains(&("content-length", "4".to_owned())));
     }
 
     #[test]

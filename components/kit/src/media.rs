@@ -44,8 +44,9 @@ impl Parameterised {
 
     /// The file name of a form part: `filename*` where it can be read, else `filename`.
     ///
-    /// RFC 7578 section 4.2 forbids `filename*`, yet senders exist. A double quote is written `%22` by
-    /// browsers and by curl; nothing else is undone, since they write a percent sign as it is.
+    /// RFC 7578 section 4.2 forbids `filename*`, yet senders exist. Browsers and curl write a double
+    /// quote as `%22` and line breaks as `%0D` and `%0A` (HTML Standard section 4.10.21.8); nothing else
+    /// is undone, since they write a percent sign as it is.
     #[must_use]
     pub fn filename(&self) -> Option<String> {
         let extended = self.parameter("filename*").and_then(|value| {
@@ -53,7 +54,10 @@ impl Parameterised {
             let (_language, encoded) = rest.split_once('\'')?;
             charset.eq_ignore_ascii_case("utf-8").then(|| percent::decode(encoded)).flatten()
         });
-        extended.or_else(|| self.parameter("filename").map(|name| name.replace("%22", "\"")))
+        extended.or_else(|| {
+            self.parameter("filename")
+                .map(|name| name.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n"))
+        })
     }
 }
 
@@ -166,6 +170,7 @@ mod tests {
             r#"form-data; name="attachment"; filename="a %22b%22 100%.txt""#,
             Some("a \"b\" 100%.txt"),
         );
+        check(r#"form-data; filename="a%0D%0Ab%0a%2F.txt""#, Some("a\r\nb%0a%2F.txt"));
         check("form-data; filename=plain.txt; filename*=UTF-8''%E9%82%AE.txt", Some("邮.txt"));
         check("form-data; filename=plain.txt; filename*=latin1''%E9.txt", Some("plain.txt"));
         check(r#"form-data; filename="C:\dir\a;b.txt"; name=x"#, Some("C:\\dir\\a;b.txt"));

@@ -24,7 +24,13 @@ pub struct Problem {
 }
 
 impl From<types::Problem> for Problem {
-    fn from(told: types::Problem) -> Self {
+    /// A problem about a body says in its detail what is wrong first, whoever found it.
+    fn from(mut told: types::Problem) -> Self {
+        if matches!(told.code.as_str(), "invalid-body" | "invalid-draft")
+            && let Some(detail) = first_of(&told.faults)
+        {
+            told.detail = detail;
+        }
         Self { told: Box::new(told), fields: Vec::new() }
     }
 }
@@ -112,14 +118,13 @@ impl Problem {
     /// A body that does not fit, with one fault at `pointer` (RFC 6901).
     #[must_use]
     pub fn at(pointer: impl Into<String>, code: &str, detail: impl Into<String>) -> Self {
-        let detail = detail.into();
-        let mut problem = Self::new(Kind::InvalidBody, detail.clone());
+        let mut problem = Self::new(Kind::InvalidBody, String::new());
         problem.told.faults.push(types::Fault {
             pointer: pointer.into(),
             code: code.to_owned(),
-            detail,
+            detail: detail.into(),
         });
-        problem
+        Self::from(*problem.told)
     }
 
     /// 405, naming what is allowed (RFC 9110 section 15.5.6).
@@ -134,8 +139,22 @@ impl Problem {
     #[must_use]
     pub fn document(&self, request_id: Option<&str>) -> Vec<u8> {
         // Strings and numbers only: serialising them into memory cannot fail.
-        serde_json::to_vec(&Document { problem: &self.told, request_id }).unwrap_or_default()
+        let mut document =
+            serde_json::to_vec(&Document { problem: &self.told, request_id }).unwrap_or_default();
+        // A terminal's prompt begins on a line of its own.
+        document.push(b'\n');
+        document
     }
+}
+
+/// The first fault, and how many more there are; the same form as that of the host's schema check.
+fn first_of(faults: &[types::Fault]) -> Option<String> {
+    let (first, rest) = faults.split_first()?;
+    let place = if first.pointer.is_empty() { "the body" } else { &first.pointer };
+    Some(match rest.len() {
+        0 => format!("{place}: {}", first.detail),
+        more => format!("{place}: {}, and {more} more", first.detail),
+    })
 }
 
 struct Document<'a> {
@@ -257,7 +276,7 @@ mod tests {
             &problem,
             &json!({
                 "type": "urn:postlet:problem:invalid-body", "title": "The body does not fit its schema",
-                "status": 422, "detail": "no domain", "code": "invalid-body", "retryable": true,
+                "status": 422, "detail": "/to/0/email: no domain", "code": "invalid-body", "retryable": true,
                 "retryAfter": 7,
                 "errors": [{"pointer": "/to/0/email", "code": "address", "detail": "no domain"}],
                 "upstream": {"protocol": "smtp", "reply": "550 no", "enhancedCode": "5.1.1"},
@@ -266,9 +285,30 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_faulty_body_says_first_what_is_wrong_first() {
+        let fault = |pointer: &str| types::Fault {
+            pointer: pointer.to_owned(),
+            code: "address".to_owned(),
+            detail: "no domain".to_owned(),
+        };
+        let told = |code: &str, faults| {
+            let mut told = *Problem::new(Kind::Internal, "see errors").told;
+            (told.code, told.faults) = (code.to_owned(), faults);
+            Problem::from(told).told.detail
+        };
+        assert_eq!(told("invalid-draft", vec![fault("/to/0")]), "/to/0: no domain");
+        let three = vec![fault(""), fault("/to"), fault("/cc")];
+        assert_eq!(told("invalid-draft", three), "the body: no domain, and 2 more");
+        assert_eq!(told("invalid-draft", vec![]), "see errors");
+        assert_eq!(told("host-not-allowed", vec![fault("/to/0")]), "see errors");
+    }
+
     #[track_caller]
     fn check(problem: &Problem, want: &Value) {
-        let got: Value = serde_json::from_slice(&problem.document(Some("req_1"))).unwrap();
+        let document = problem.document(Some("req_1"));
+        assert_eq!(document.last(), Some(&b'\n'));
+        let got: Value = serde_json::from_slice(&document).unwrap();
         assert_eq!(&got, want);
     }
 }

@@ -4,10 +4,12 @@
 //! Standards: RFC 5322 section 3.4 (only its simplest form); RFC 9051 section
 //! 2.3.2 (flags); RFC 6901 section 3 (pointers).
 
+/// The flags with a backslash that a client may set (RFC 9051 section 2.3.2).
+pub const SYSTEM_FLAGS: [&str; 5] = ["\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft"];
+
 /// Splits `Name <a@b>` into name and address; anything else is an address as it stands.
 ///
-/// One address only: `a@b, c@d` stays one string, which the writer of mail then refuses. A form repeats
-/// its field instead.
+/// One address only: a form repeats its field instead; see [`is_list`].
 #[must_use]
 pub fn address(text: &str) -> (Option<&str>, &str) {
     let text = text.trim();
@@ -18,13 +20,51 @@ pub fn address(text: &str) -> (Option<&str>, &str) {
     ((!name.is_empty()).then_some(name), email.trim())
 }
 
-/// Whether this is an IMAP flag that Postlet sends: a backslash or none, and up to 64 plain characters.
-/// Narrower than an atom, so that no server reads anything else into it.
+/// Whether somebody wrote several addresses: separated by commas or semicolons that no quotes protect.
 #[must_use]
-pub fn is_flag(text: &str) -> bool {
-    let word = text.strip_prefix('\\').unwrap_or(text);
-    (1..=64).contains(&word.len())
-        && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"$._-".contains(&b))
+pub fn is_list(text: &str) -> bool {
+    let (mut quoted, mut addresses, mut separators) = (false, 0, 0);
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => quoted = !quoted,
+            // RFC 5322 section 3.2.1: the next one stands for itself.
+            '\\' if quoted => drop(chars.next()),
+            '@' if !quoted => addresses += 1,
+            ',' | ';' if !quoted => separators += 1,
+            _ => {}
+        }
+    }
+    addresses > 1 && separators > 0
+}
+
+/// What is wrong with an IMAP flag: only a known one may begin with a backslash, and a keyword is
+/// narrower than an atom, so that no server reads anything else into it.
+///
+/// # Errors
+/// A word for programs and a sentence for people.
+pub fn flag(text: &str) -> Result<(), (&'static str, String)> {
+    if text.starts_with('\\') {
+        return if SYSTEM_FLAGS.iter().any(|known| known.eq_ignore_ascii_case(text)) {
+            Ok(())
+        } else {
+            let known = SYSTEM_FLAGS.join(" ");
+            Err(("unknown-flag", format!("unknown system flag; there are {known}")))
+        };
+    }
+    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"$._-".contains(&b));
+    if plain && (1..=64).contains(&text.len()) {
+        Ok(())
+    } else {
+        Err(("flag", "a keyword has 1 to 64 characters out of A-Z a-z 0-9 $ . _ -".to_owned()))
+    }
+}
+
+/// The name of a file that is sent. A reader takes what stands before a backslash for a directory and
+/// drops it, so that it would lose a part of the name.
+#[must_use]
+pub fn filename(name: &str) -> String {
+    name.replace('\\', "_")
 }
 
 /// A JSON Pointer to a member of the document.
@@ -49,13 +89,33 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_is_a_plain_word() {
-        for flag in ["\\Seen", "$Forwarded", "NonJunk", "a.b-c_d"] {
-            assert!(is_flag(flag), "{flag}");
+    fn several_addresses_are_told_from_one_with_a_comma_in_its_name() {
+        for text in ["a@b, c@d", "Bob <b@x>, a@y", "Bob <b@x>; Ann <a@y>", "a@b;c@d"] {
+            assert!(is_list(text), "{text:?}");
         }
-        for flag in ["", "\\", "\\\\Seen", "a b", "a)", "é", "a\r\n", &"a".repeat(65)] {
-            assert!(!is_flag(flag), "{flag:?}");
+        for text in
+            ["a@b", "Ann, of B <a@b>", "\"Ann, a@b\" <a@b>", "\"\\\", a@b\" <a@b>", "a@b,", ""]
+        {
+            assert!(!is_list(text), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_flag_is_a_known_one_or_a_plain_word() {
+        for text in ["\\Seen", "\\dELETED", "seen", "$Forwarded", "NonJunk", "a.b-c_d"] {
+            assert_eq!(flag(text), Ok(()), "{text}");
+        }
+        for text in ["\\Sean", "\\", "\\\\Seen", "\\Recent"] {
+            assert_eq!(flag(text).unwrap_err().0, "unknown-flag", "{text:?}");
+        }
+        for text in ["", "a b", "a)", "é", "a\r\n", "a\\b", &"a".repeat(65)] {
+            assert_eq!(flag(text).unwrap_err().0, "flag", "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_backslash_in_a_file_name_costs_no_part_of_it() {
+        assert_eq!(filename("a\\b.txt"), "a_b.txt");
     }
 
     #[test]

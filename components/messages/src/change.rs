@@ -56,12 +56,22 @@ struct MovedJson<'a> {
     from: &'a str,
 }
 
+impl<'a> MovedJson<'a> {
+    fn new(moved: &'a Moved, from: &'a str) -> Self {
+        Self { id: moved.now.as_deref(), mailbox: &moved.mailbox, from }
+    }
+}
+
 /// `PATCH …/messages/{id}`. Flags first: they go with the message when it is moved.
 pub(crate) fn patch(request: &Request, id: &str) -> Result<Answer, Problem> {
     request.query(&[])?;
     let change: Change = json(&request.json(BODY)?)?;
     if change.flags.is_none() && change.mailbox.is_none() {
-        return Err(Problem::at("", "empty", "There is nothing to change: `flags` or `mailbox`."));
+        return Err(Problem::at(
+            "",
+            "empty",
+            "there is nothing to change: name `flags` or `mailbox`",
+        ));
     }
     let flags = change.flags.map(checked).transpose()?;
     let account = request.account()?;
@@ -76,7 +86,7 @@ pub(crate) fn patch(request: &Request, id: &str) -> Result<Answer, Problem> {
     };
     let changed = ChangedJson {
         id: moved.as_ref().map_or(Some(id), |moved| moved.now.as_deref()),
-        mailbox: change.mailbox.as_deref(),
+        mailbox: moved.as_ref().map(|moved| moved.mailbox.as_str()),
         flags: flags.as_deref(),
     };
     Answer::json(200, &changed)
@@ -98,7 +108,7 @@ fn transfer(request: &Request, id: &str, batch: Batch) -> Result<Answer, Problem
     request.query(&[])?;
     let target: Target = json(&request.json(BODY)?)?;
     let moved = only(batch(&request.account()?, &[id.to_owned()], &target.mailbox))?;
-    Answer::json(200, &MovedJson { id: moved.now.as_deref(), mailbox: &target.mailbox, from: id })
+    Answer::json(200, &MovedJson::new(&moved, id))
 }
 
 /// `DELETE …/messages/{id}`: to the trash unless `permanent=true`.
@@ -111,22 +121,26 @@ pub(crate) fn delete(request: &Request, id: &str) -> Result<Answer, Problem> {
         return Ok(Answer::nothing());
     }
     let moved = only(messages::trash(&account, &key))?;
-    Answer::json(200, &MovedJson { id: moved.now.as_deref(), mailbox: "\\Trash", from: id })
+    // What lies in the trash already stays there, under the id that it has.
+    Answer::json(200, &MovedJson::new(&moved, id))
 }
 
 fn checked(flags: Flags) -> Result<FlagChange, Problem> {
     if flags.set.is_some() && !(flags.add.is_empty() && flags.remove.is_empty()) {
-        return Err(Problem::at("/flags/set", "exclusive", "`set` excludes `add` and `remove`."));
+        return Err(Problem::at("/flags/set", "exclusive", "`set` excludes `add` and `remove`"));
     }
     let set = flags.set.as_deref().unwrap_or_default();
     for (name, list) in [("add", flags.add.as_slice()), ("remove", &flags.remove), ("set", set)] {
-        if let Some(index) = list.iter().position(|flag| !words::is_flag(flag)) {
-            return Err(Problem::at(
-                format!("/flags/{name}/{index}"),
-                "flag",
-                "A flag is a backslash or none, and 1 to 64 of A-Z a-z 0-9 $ . _ -",
-            ));
+        for (index, flag) in list.iter().enumerate() {
+            if let Err((code, detail)) = words::flag(flag) {
+                return Err(Problem::at(format!("/flags/{name}/{index}"), code, detail));
+            }
         }
+    }
+    let added = |flag: &String| flags.add.iter().any(|added| added.eq_ignore_ascii_case(flag));
+    if let Some(index) = flags.remove.iter().position(added) {
+        let detail = "this flag is in `add` too";
+        return Err(Problem::at(format!("/flags/remove/{index}"), "contradiction", detail));
     }
     Ok(FlagChange { add: flags.add, remove: flags.remove, set: flags.set })
 }

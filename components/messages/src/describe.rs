@@ -63,7 +63,7 @@ pub(crate) fn operations() -> Vec<Operation> {
                 "DELETE",
                 MESSAGE,
                 Scope::Change,
-                "Move a message to the trash, or destroy it",
+                "Move a message to the trash, where one that lies there already stays; or destroy it",
             )
         },
     ]

@@ -82,6 +82,8 @@ pub(crate) struct Full<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Attachment<'a> {
+    /// Counted from 1: what `/attachments/{n}` takes.
+    number: usize,
     part: &'a str,
     filename: Option<&'a str>,
     content_type: &'a str,
@@ -160,8 +162,9 @@ impl<'a> Full<'a> {
 }
 
 impl<'a> Attachment<'a> {
-    pub(crate) fn new(part: &'a Part) -> Self {
+    pub(crate) fn new(number: usize, part: &'a Part) -> Self {
         Self {
+            number,
             part: &part.path,
             filename: part.filename.as_deref(),
             content_type: &part.content_type,

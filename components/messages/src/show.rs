@@ -85,9 +85,10 @@ pub(crate) fn one(request: &Request, id: &str) -> Result<Answer, Problem> {
         full.html = Some(message.body(Body::Html, IN_JSON)?);
     }
     let parts = if wanted("attachments") { Some(message.structure()?) } else { None };
-    full.attachments = parts
-        .as_ref()
-        .map(|parts| parts.iter().filter(|part| part.attachment).map(Attachment::new).collect());
+    full.attachments = parts.as_ref().map(|parts| {
+        let attached = parts.iter().filter(|part| part.attachment);
+        (1..).zip(attached).map(|(number, part)| Attachment::new(number, part)).collect()
+    });
     Ok(Answer::json(200, &full)?.with("vary", "accept"))
 }
 

@@ -14,6 +14,7 @@ use kit::bindings::postlet::mail::uploads::Spool;
 use kit::body::json;
 use kit::encoding;
 use kit::problem::Problem;
+use kit::words;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -81,7 +82,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<drafts::Draft, Problem> {
     for (index, attachment) in draft.attachments.into_iter().enumerate() {
         attachments.push(drafts::Attachment {
             content: decoded(&attachment.content, index)?,
-            filename: attachment.filename,
+            filename: attachment.filename.as_deref().map(words::filename),
             content_type: attachment.content_type.unwrap_or_else(|| UNKNOWN_TYPE.to_owned()),
             disposition: match attachment.disposition {
                 Disposition::Attachment => drafts::Disposition::Attachment,

@@ -27,6 +27,8 @@ const TEXT: usize = 8 * 1024 * 1024;
 /// What one call of `spool.write` takes.
 const PIECE: usize = 65_536;
 
+const FIELDS: &str = "from, replyTo, to, cc, bcc, subject, text, html, attachment, inline and json";
+
 /// Reads a form.
 pub(crate) fn read(body: Body, boundary: Option<&str>) -> Result<Draft, Problem> {
     let mut form = Form::new(body, boundary).map_err(malformed)?;
@@ -64,6 +66,7 @@ fn take(form: &mut Form<Body>, part: Part, draft: &mut Draft) -> Result<(), Prob
         "subject" => once(&mut draft.subject, text(form, name, SUBJECT)?, name)?,
         "text" => once(&mut draft.text, text(form, name, TEXT)?, name)?,
         "html" => once(&mut draft.html, text(form, name, TEXT)?, name)?,
+        "attachment" | "inline" if part.filename.is_none() => return Err(nameless(form, name)),
         "attachment" => {
             let content = spooled(form)?;
             draft.attachments.push(attachment(part, content, Disposition::Attachment));
@@ -77,7 +80,10 @@ fn take(form: &mut Form<Body>, part: Part, draft: &mut Draft) -> Result<(), Prob
             return Err(Problem::at(
                 words::pointer(name),
                 "unknown-field",
-                "The fields are from, replyTo, to, cc, bcc, subject, text, html, attachment, inline and json.",
+                format!(
+                    "there is no field `{}`; the fields are {FIELDS}",
+                    name.chars().take(40).collect::<String>()
+                ),
             ));
         }
     }
@@ -110,19 +116,24 @@ fn add(draft: &mut Draft, other: Draft) -> Result<(), Problem> {
 fn once<T>(slot: &mut Option<T>, value: T, name: &str) -> Result<(), Problem> {
     match slot.replace(value) {
         None => Ok(()),
-        Some(_) => Err(Problem::at(words::pointer(name), "repeated", "This is given twice.")),
+        Some(_) => Err(Problem::at(words::pointer(name), "repeated", "this is given twice")),
     }
 }
 
 fn address(form: &mut Form<Body>, name: &str) -> Result<types::Address, Problem> {
     let text = text(form, name, ADDRESS)?;
+    if words::is_list(&text) {
+        let detail =
+            if name == "from" { "one address only" } else { "repeat the field, one address each" };
+        return Err(Problem::at(words::pointer(name), "several-addresses", detail));
+    }
     let (name, email) = words::address(&text);
     Ok(types::Address { name: name.map(str::to_owned), email: email.to_owned() })
 }
 
 fn text(form: &mut Form<Body>, name: &str, cap: usize) -> Result<String, Problem> {
     String::from_utf8(bytes(form, name, cap)?)
-        .map_err(|_| Problem::at(words::pointer(name), "utf-8", "This is not UTF-8."))
+        .map_err(|_| Problem::at(words::pointer(name), "utf-8", "this is not UTF-8"))
 }
 
 fn bytes(form: &mut Form<Body>, name: &str, cap: usize) -> Result<Vec<u8>, Problem> {
@@ -147,14 +158,26 @@ fn spooled(form: &mut Form<Body>) -> Result<types::Octets, Problem> {
     Ok(Spool::finish(spool)?)
 }
 
+/// `attachment=plain`: curl takes a file by `@`, and text without it.
+fn nameless(form: &mut Form<Body>, name: &str) -> Problem {
+    let word = bytes(form, name, 100)
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .filter(|word| !word.is_empty() && !word.chars().any(char::is_control));
+    let word = word.as_deref().unwrap_or("FILE");
+    let detail = format!("a file comes with its name; did you mean {name}=@{word}?");
+    Problem::at(words::pointer(name), "filename", detail)
+}
+
 fn attachment(part: Part, content: types::Octets, disposition: Disposition) -> Attachment {
+    let filename = part.filename.as_deref().map(words::filename);
     Attachment {
         // HTML in the same form names an inline file as cid:<its file name>.
         content_id: match disposition {
-            Disposition::Inline => part.filename.clone(),
+            Disposition::Inline => filename.clone(),
             Disposition::Attachment => None,
         },
-        filename: part.filename,
+        filename,
         content_type: part.content_type.unwrap_or_else(|| UNKNOWN_TYPE.to_owned()),
         disposition,
         content,

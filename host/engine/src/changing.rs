@@ -146,6 +146,7 @@ async fn transfer(
     batch.answers(&done, |key, now: &Option<Place>| Moved {
         key: key.to_owned(),
         now: now.as_ref().map(Place::key),
+        mailbox: target.decoded(),
     })
 }
 

@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use model::account::MailServer;
+use model::ids::SubmissionId;
+use model::port::outbox::Step;
 use model::port::smtp::SmtpSession;
 use tokio::sync::Semaphore;
 
@@ -30,7 +32,10 @@ pub(crate) struct Couriers {
     pub(crate) desks: Semaphore,
     total: usize,
     per_account: usize,
-    accounts: Mutex<HashMap<Owner, Arc<Courier>>>,
+    /// By generation, so that a session never serves an account that was made again.
+    accounts: Mutex<HashMap<(Owner, u32), Arc<Courier>>>,
+    /// What became of submissions, where the store could not record it yet.
+    verdicts: Mutex<HashMap<SubmissionId, Step>>,
 }
 
 /// One account's share.
@@ -42,6 +47,8 @@ pub(crate) struct Courier {
 
 #[derive(Debug, Default)]
 struct Inside {
+    /// The account was changed or deleted: no session waits here any more.
+    closed: bool,
     in_hand: usize,
     /// Claims put back since a server last answered.
     turned_away: usize,
@@ -59,7 +66,8 @@ struct Warm {
 impl Couriers {
     pub(crate) fn new(total: usize, per_account: usize) -> Self {
         let (total, per_account) = (total.max(1), per_account.max(1));
-        Self { desks: Semaphore::new(total), total, per_account, accounts: Mutex::default() }
+        let (accounts, verdicts) = (Mutex::default(), Mutex::default());
+        Self { desks: Semaphore::new(total), total, per_account, accounts, verdicts }
     }
 
     /// How many claims may be in hand, waiting ones among them.
@@ -69,9 +77,9 @@ impl Couriers {
 
     /// A place in the account's queue; when it is full, how long to stay away. As many come back
     /// each second as have a place, and ever later while the server answers to none.
-    pub(crate) fn queue(&self, owner: &Owner) -> Result<Queued, Duration> {
+    pub(crate) fn queue(&self, owner: &Owner, generation: u32) -> Result<Queued, Duration> {
         let mut accounts = lock(&self.accounts);
-        let courier = accounts.entry(owner.clone()).or_insert_with(|| {
+        let courier = accounts.entry((owner.clone(), generation)).or_insert_with(|| {
             let permits = Semaphore::new(self.per_account);
             Arc::new(Courier { permits, inside: Mutex::default() })
         });
@@ -86,13 +94,27 @@ impl Couriers {
         Ok(Queued(Arc::clone(courier)))
     }
 
-    /// Holds nothing more against an account that was changed, and drops its session.
+    /// Holds nothing more against an account that was changed, and drops its session; one that is in
+    /// use now is dropped after its transaction.
     pub(crate) fn forget(&self, owner: &Owner) {
-        if let Some(courier) = lock(&self.accounts).get(owner) {
-            let mut inside = lock(&courier.inside);
-            inside.lockout = Lockout::default();
-            inside.warm = None;
-        }
+        lock(&self.accounts).retain(|(of, _), courier| {
+            if of == owner {
+                let mut inside = lock(&courier.inside);
+                inside.closed = true;
+                inside.warm = None;
+            }
+            of != owner
+        });
+    }
+
+    /// Keeps a verdict that could not be recorded, for whoever claims the submission next.
+    pub(crate) fn leave_verdict(&self, id: &SubmissionId, verdict: &Step) {
+        lock(&self.verdicts).insert(id.clone(), verdict.clone());
+    }
+
+    /// The verdict that waits, once.
+    pub(crate) fn take_verdict(&self, id: &SubmissionId) -> Option<Step> {
+        lock(&self.verdicts).remove(id)
     }
 
     pub(crate) fn has_warm(&self) -> bool {
@@ -139,14 +161,18 @@ impl Courier {
         (warm.server == *server).then_some(warm.session)
     }
 
-    /// Lets a session wait; one that waited before is dropped.
+    /// Lets a session wait; one that waited before is dropped, and this one, too, when the account was
+    /// changed meanwhile.
     pub(crate) fn keep_warm(
         &self,
         session: Box<dyn SmtpSession>,
         server: &MailServer,
         now: Duration,
     ) {
-        lock(&self.inside).warm = Some(Warm { session, server: server.clone(), since: now });
+        let mut inside = lock(&self.inside);
+        if !inside.closed {
+            inside.warm = Some(Warm { session, server: server.clone(), since: now });
+        }
     }
 
     /// A server answered: whoever was turned away may come back soon.

@@ -16,6 +16,7 @@ mod problems;
 mod key;
 mod cursor;
 mod cache;
+mod held;
 mod lockout;
 mod pool;
 mod couriers;

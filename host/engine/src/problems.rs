@@ -57,6 +57,12 @@ pub(crate) fn locked_out(left: Duration) -> Problem {
     .with_retry_after(left)
 }
 
+/// The tenant's requests hold as much mail in memory as they may.
+pub(crate) fn too_much_open() -> Problem {
+    Problem::new(Code::TooManyRequests, "too many large messages are being read at once")
+        .with_retry_after(Duration::from_secs(5))
+}
+
 /// What an IMAP command met.
 pub(crate) fn imap(error: ImapError) -> Problem {
     let upstream = |reply: &str| said(Protocol::Imap, reply, None);

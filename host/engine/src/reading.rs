@@ -9,8 +9,10 @@
 //! fetched for, and never parsed outside the `mime` port.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 
+use futures_util::future::{self, Either};
 use model::account::Account;
 use model::instant::Timestamp;
 use model::message::{Details, Header, Part, ReadWant, Reading, Stored, Summary};
@@ -22,7 +24,8 @@ use model::port::mime::MimeError;
 use model::problem::{Code, Problem};
 use tokio::sync::OnceCell;
 
-use crate::cache::{Known, Opened};
+use crate::cache::{CacheKey, Known, Opened};
+use crate::held::Share;
 use crate::key::{AccountTag, Place};
 use crate::mailboxes;
 use crate::pool::SessionError;
@@ -43,24 +46,26 @@ pub(crate) async fn open(
 ) -> Result<Arc<dyn Message>, Problem> {
     let place = Place::parse(key, AccountTag::of(account)).ok_or_else(problems::no_such_message)?;
     let cache_key = works.cache_key(place.clone());
-    let known = works.cache.known(&cache_key);
-    let opened = works.cache.opened(&cache_key);
+    let mut known = works.cache.known(&cache_key);
     let lazily = known.as_ref().is_some_and(|known| known.size > EAGER_BYTES);
-    let items: &[FetchItem] = match (&known, &opened) {
-        (Some(_), Some(_)) => &[FetchItem::Flags],
-        (Some(_), None) if lazily => &[FetchItem::Flags],
-        (None, Some(_)) => &[FetchItem::Flags, FetchItem::Received, FetchItem::Size],
-        (_, None) => &[FetchItem::Flags, FetchItem::Received, FetchItem::Size, FetchItem::Whole],
+    let (opened, row) = if lazily {
+        (held(works, &cache_key), None)
+    } else {
+        let size = known.as_ref().map(|known| known.size);
+        let (opened, row) = whole(works, account, &place, size).await?;
+        (Some(opened), row)
     };
-    let row = fetch(works, account, &place, items).await?;
-    let opened = match (opened, row.whole) {
-        (Some(opened), _) => Some(opened),
-        (None, Some(whole)) => {
-            let opened = Arc::new(Opened::new(whole));
-            works.cache.keep(cache_key.clone(), Arc::clone(&opened));
-            Some(opened)
+    let row = match row {
+        Some(row) => row,
+        None => {
+            // Whoever fetched it may have read it, too.
+            known = known.or_else(|| works.cache.known(&cache_key));
+            let items: &[FetchItem] = match &known {
+                Some(_) => &[FetchItem::Flags],
+                None => &[FetchItem::Flags, FetchItem::Received, FetchItem::Size],
+            };
+            fetch(works, account, &place, items).await?
         }
-        (None, None) => None,
     };
     let known = match (known, &opened) {
         (Some(known), _) => known,
@@ -82,6 +87,64 @@ pub(crate) async fn open(
     let bytes = opened.map_or_else(OnceCell::new, |opened| OnceCell::new_with(Some(opened)));
     let (works, account) = (Arc::clone(works), Arc::clone(account));
     Ok(Arc::new(LazyMessage { works, account, place, summary, bytes }))
+}
+
+/// The message as some other request has it.
+fn held(works: &Works, key: &CacheKey) -> Option<Arc<Opened>> {
+    works.cache.opened(key).or_else(|| works.held.opened(key))
+}
+
+/// The whole message, and the row that it came in unless another request fetched it.
+async fn whole(
+    works: &Works,
+    account: &Account,
+    place: &Place,
+    size: Option<u64>,
+) -> Result<(Arc<Opened>, Option<FetchRow>), Problem> {
+    let key = works.cache_key(place.clone());
+    if let Some(opened) = held(works, &key) {
+        return Ok((opened, None));
+    }
+    let turn = works.held.turn(&key);
+    let expired = works.ports.clock.sleep(works.settings.session_wait);
+    let _turn = match future::select(pin!(turn.lock()), expired).await {
+        Either::Left((turn, _)) => turn,
+        Either::Right(((), _)) => return Err(problems::too_much_open()),
+    };
+    if let Some(opened) = held(works, &key) {
+        return Ok((opened, None));
+    }
+    let share = room_for(works, account, place, size).await?;
+    let mut row = fetch(works, account, place, WHOLE).await?;
+    let bytes = row.whole.take().ok_or_else(problems::no_such_message)?;
+    let share = share.resized(bytes.len() as u64).ok_or_else(problems::too_much_open)?;
+    let opened = Arc::new(Opened::new(share.around(bytes)));
+    works.held.share(&key, &opened);
+    works.cache.keep(key, Arc::clone(&opened));
+    Ok((opened, Some(row)))
+}
+
+const WHOLE: &[FetchItem] =
+    &[FetchItem::Flags, FetchItem::Received, FetchItem::Size, FetchItem::Whole];
+
+/// Room for a message before it is fetched. One of unknown size gets room for the largest; only when
+/// that is not left the server is asked for the size first.
+async fn room_for(
+    works: &Works,
+    account: &Account,
+    place: &Place,
+    size: Option<u64>,
+) -> Result<Share, Problem> {
+    let largest = works.settings.message_bytes;
+    let reserve = |bytes: u64| works.held.reserve(&account.tenant, bytes.min(largest));
+    if let Some(share) = reserve(size.unwrap_or(largest)) {
+        return Ok(share);
+    }
+    if size.is_some() {
+        return Err(problems::too_much_open());
+    }
+    let row = fetch(works, account, place, &[FetchItem::Size]).await?;
+    reserve(row.size.unwrap_or(largest)).ok_or_else(problems::too_much_open)
 }
 
 /// Everything that a fetched message shows: one reading serves the whole request.
@@ -224,13 +287,8 @@ impl LazyMessage {
     async fn opened(&self) -> Result<&Arc<Opened>, Problem> {
         self.bytes
             .get_or_try_init(async || {
-                let row =
-                    fetch(&self.works, &self.account, &self.place, &[FetchItem::Whole]).await?;
-                let whole = row.whole.ok_or_else(problems::no_such_message)?;
-                let opened = Arc::new(Opened::new(whole));
-                let key = self.works.cache_key(self.place.clone());
-                self.works.cache.keep(key, Arc::clone(&opened));
-                Ok(opened)
+                let size = Some(self.summary.size);
+                Ok(whole(&self.works, &self.account, &self.place, size).await?.0)
             })
             .await
     }

@@ -19,6 +19,9 @@ pub struct Settings {
     pub mailboxes_fresh: Duration,
     /// Memory for parsed facts and message bytes, over all tenants.
     pub cache_bytes: usize,
+    /// Memory for the whole messages that one tenant's requests hold at once, beyond what the cache
+    /// keeps; at least one message is always allowed.
+    pub open_bytes: u64,
     /// The largest message that is read or accepted.
     pub message_bytes: u64,
     /// Messages up to this size are fetched for previews in a list.
@@ -53,6 +56,7 @@ impl Default for Settings {
             freshness: Duration::from_secs(1),
             mailboxes_fresh: Duration::from_secs(10),
             cache_bytes: 64 << 20,
+            open_bytes: 256 << 20,
             message_bytes: 64 << 20,
             preview_bytes: 1 << 20,
             deliveries: 32,

@@ -36,7 +36,7 @@ pub(crate) async fn submit(
         None => None,
     };
     if let Some(idempotency) = &idempotency {
-        let found = works.ports.outbox.lookup(&account.tenant, &account.id, idempotency).await;
+        let found = works.ports.outbox.lookup(account, idempotency).await;
         if let Some(replay) = found.map_err(problems::store)? {
             return replayed(replay);
         }
@@ -106,6 +106,7 @@ async fn compose(
         id: SubmissionId::generate(ten_bytes(&*works.ports.entropy)),
         tenant: account.tenant.clone(),
         account: account.id.clone(),
+        generation: account.generation,
         message_id,
         sender: envelope.sender,
         recipients: envelope.recipients,
@@ -155,7 +156,7 @@ pub(crate) async fn get(works: &Works, account: &Account, id: &str) -> Result<En
     let missing =
         || Problem::new(Code::NoSuchSubmission, "the account has no submission with this id");
     let id: SubmissionId = id.parse().map_err(|_| missing())?;
-    let found = works.ports.outbox.get(&account.tenant, &account.id, &id).await;
+    let found = works.ports.outbox.get(account, &id).await;
     found.map_err(problems::store)?.ok_or_else(missing)
 }
 
@@ -170,6 +171,6 @@ pub(crate) async fn find(
     if !(1..=100).contains(&limit) {
         return Err(Problem::new(Code::InvalidQuery, "`limit` is 1 to 100"));
     }
-    let found = works.ports.outbox.find(&account.tenant, &account.id, states, cursor, limit).await;
+    let found = works.ports.outbox.find(account, states, cursor, limit).await;
     found.map_err(problems::store)
 }

@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use crate::cache::{Cache, CacheKey};
 use crate::couriers::Couriers;
+use crate::held::Held;
 use crate::key::Place;
 use crate::pool::Pool;
 use crate::ports::Ports;
@@ -20,6 +21,7 @@ pub(crate) struct Works {
     pub(crate) settings: Settings,
     pub(crate) pool: Pool,
     pub(crate) cache: Cache,
+    pub(crate) held: Held,
     pub(crate) couriers: Couriers,
     /// Told when something was accepted for sending.
     pub(crate) accepted: Notify,
@@ -29,8 +31,11 @@ impl Works {
     pub(crate) fn new(ports: Ports, settings: Settings) -> Self {
         let pool = Pool::new(ports.clone(), settings.clone());
         let cache = Cache::new(settings.cache_bytes);
+        // What lies in the cache counts, too, and must not use the budget up.
+        let held = settings.open_bytes.max(settings.message_bytes);
+        let held = Held::new(held.saturating_add(settings.cache_bytes as u64));
         let couriers = Couriers::new(settings.deliveries, settings.deliveries_per_account);
-        Self { ports, settings, pool, cache, couriers, accepted: Notify::new() }
+        Self { ports, settings, pool, cache, held, couriers, accepted: Notify::new() }
     }
 
     /// The place as the parser of now sees it.

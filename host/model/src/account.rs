@@ -31,7 +31,8 @@ pub struct Account {
     pub smtp: Option<MailServer>,
     /// Whom it may send as; the first is the default. Never empty.
     pub identities: Vec<Identity>,
-    /// Rises when the IMAP host or login changes: message ids of before are void.
+    /// Drawn at random when the account is made, so that one made again under an old id is another
+    /// one: message ids, submissions, idempotency keys and credentials belong to one generation.
     pub generation: u32,
 }
 

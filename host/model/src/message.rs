@@ -251,4 +251,6 @@ pub struct Moved {
     pub key: String,
     /// The key in the new mailbox, where the server told it (RFC 4315 §3).
     pub now: Option<String>,
+    /// The new mailbox's decoded name, also when it was asked for by role.
+    pub mailbox: String,
 }

@@ -136,6 +136,8 @@ pub struct NewSubmission {
     pub tenant: TenantId,
     /// Which mailbox sends it.
     pub account: AccountId,
+    /// Of the account as it was then.
+    pub generation: u32,
     /// Without angle brackets.
     pub message_id: String,
     /// MAIL FROM.
@@ -152,7 +154,7 @@ pub struct NewSubmission {
     pub idempotency: Option<Idempotency>,
 }
 
-/// One use of an Idempotency-Key, scoped to tenant and account.
+/// One use of an Idempotency-Key, scoped to one generation of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idempotency {
     /// The key as the caller sent it, 1 to 255 printable ASCII characters.

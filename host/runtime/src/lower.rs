@@ -83,7 +83,7 @@ pub(crate) fn summary(summary: Summary) -> wit::reading::Summary {
 }
 
 pub(crate) fn moved(moved: Moved) -> wit::messages::Moved {
-    wit::messages::Moved { key: moved.key, now: moved.now }
+    wit::messages::Moved { key: moved.key, now: moved.now, mailbox: moved.mailbox }
 }
 
 pub(crate) fn mailbox(mailbox: Mailbox) -> wit::mailboxes::Mailbox {

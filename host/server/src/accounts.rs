@@ -164,7 +164,7 @@ impl Desk {
         let account = self.find(caller, id).await?;
         let credentials = self
             .accounts
-            .credentials(&caller.tenant, &account.id)
+            .credentials(&account)
             .await
             .map_err(stored)?
             .ok_or_else(|| unknown(id))?;

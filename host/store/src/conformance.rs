@@ -4,11 +4,12 @@
 
 use std::time::Duration;
 
+use model::account::Account;
 use model::port::accounts::Accounts;
 use model::port::outbox::{Acceptance, Claim, Outbox, Replay, Step};
 use model::port::store::StoreError;
 use model::port::tokens::Tokens;
-use model::submission::State;
+use model::submission::{NewSubmission, State};
 
 use crate::fixture::{
     Bench, LEASE, SECOND, Store, account, bytes_of, ended, id, octets, password, person, tenant,
@@ -49,6 +50,7 @@ suite!(
     pages_stay_stable_while_new_ones_arrive,
     find_selects_states_and_refuses_strange_cursors,
     other_tenants_and_accounts_see_nothing,
+    an_account_made_again_inherits_nothing,
     accounts_are_kept_listed_and_deleted,
     credentials_open_for_their_account_only,
     tokens_are_kept_listed_and_revoked,
@@ -58,8 +60,8 @@ async fn what_was_accepted_can_be_seen<S: Store>(bench: Bench<S>) {
     let receipt = bench.accepted(bench.draft(1)).await;
     assert_eq!(receipt.submission, id(1));
     assert_eq!(receipt.state, State::Accepted);
-    let (t, anna) = (tenant("t"), account("anna"));
-    let entry = Outbox::get(&bench.store, &t, &anna, &id(1)).await.unwrap().unwrap();
+    let anna = person("t", "anna");
+    let entry = Outbox::get(&bench.store, &anna, &id(1)).await.unwrap().unwrap();
     assert_eq!(entry.receipt, receipt);
     assert_eq!(entry.attempts, 0);
     assert_eq!(entry.created, bench.now());
@@ -71,14 +73,14 @@ async fn what_was_accepted_can_be_seen<S: Store>(bench: Bench<S>) {
 }
 
 async fn a_key_gives_its_first_receipt_again<S: Store>(bench: Bench<S>) {
-    let (t, anna) = (tenant("t"), account("anna"));
+    let anna = person("t", "anna");
     let key = used("k", 1).unwrap();
-    assert_eq!(bench.store.lookup(&t, &anna, &key).await.unwrap(), None);
+    assert_eq!(bench.store.lookup(&anna, &key).await.unwrap(), None);
     let mut first = bench.draft(1);
     first.idempotency = used("k", 1);
     let receipt = bench.accepted(first).await;
     let same = Replay::Same(receipt.clone());
-    assert_eq!(bench.store.lookup(&t, &anna, &key).await.unwrap(), Some(same.clone()));
+    assert_eq!(bench.store.lookup(&anna, &key).await.unwrap(), Some(same.clone()));
     let mut again = bench.draft(2);
     again.idempotency = used("k", 1);
     assert_eq!(bench.store.accept(again.clone()).await.unwrap(), Acceptance::Replayed(same));
@@ -86,13 +88,13 @@ async fn a_key_gives_its_first_receipt_again<S: Store>(bench: Bench<S>) {
     let other = bench.store.accept(again).await.unwrap();
     assert_eq!(other, Acceptance::Replayed(Replay::Mismatch));
     let (key, mismatch) = (used("k", 2).unwrap(), Some(Replay::Mismatch));
-    assert_eq!(bench.store.lookup(&t, &anna, &key).await.unwrap(), mismatch);
-    assert!(Outbox::get(&bench.store, &t, &anna, &id(2)).await.unwrap().is_none());
+    assert_eq!(bench.store.lookup(&anna, &key).await.unwrap(), mismatch);
+    assert!(Outbox::get(&bench.store, &anna, &id(2)).await.unwrap().is_none());
     // The state of a replay is the one of now.
     let claim = bench.claimed().await;
     let step = ended(&claim, State::Sent, bench.now());
     bench.store.record(&claim.id, claim.epoch, step).await.unwrap();
-    let replay = bench.store.lookup(&t, &anna, &used("k", 1).unwrap()).await.unwrap();
+    let replay = bench.store.lookup(&anna, &used("k", 1).unwrap()).await.unwrap();
     assert!(matches!(replay, Some(Replay::Same(now)) if now.state == State::Sent));
 }
 
@@ -127,24 +129,24 @@ async fn fifty_at_once_with_one_key_store_one<S: Store>(bench: Bench<S>) {
 }
 
 async fn a_key_is_forgotten_after_its_time_but_not_before_the_end<S: Store>(bench: Bench<S>) {
-    let (t, anna, key) = (tenant("t"), account("anna"), used("k", 1).unwrap());
+    let (anna, key) = (person("t", "anna"), used("k", 1).unwrap());
     let mut new = bench.draft(1);
     new.idempotency = Some(key.clone());
     bench.accepted(new.clone()).await;
     bench.clock.advance(Duration::from_secs(73 * 3600));
-    assert!(bench.store.lookup(&t, &anna, &key).await.unwrap().is_some(), "unfinished");
+    assert!(bench.store.lookup(&anna, &key).await.unwrap().is_some(), "unfinished");
     // Another key's submission cleans up, but not this one.
     let mut other = bench.draft(2);
     other.idempotency = used("other", 1);
     bench.accepted(other).await;
-    assert!(bench.store.lookup(&t, &anna, &key).await.unwrap().is_some(), "purged too soon");
+    assert!(bench.store.lookup(&anna, &key).await.unwrap().is_some(), "purged too soon");
     for claim in bench.claims(10).await {
         let step = ended(&claim, State::Sent, bench.now());
         bench.store.record(&claim.id, claim.epoch, step).await.unwrap();
     }
-    assert_eq!(bench.store.lookup(&t, &anna, &key).await.unwrap(), None);
+    assert_eq!(bench.store.lookup(&anna, &key).await.unwrap(), None);
     let young = used("other", 1).unwrap();
-    assert!(bench.store.lookup(&t, &anna, &young).await.unwrap().is_some(), "too young");
+    assert!(bench.store.lookup(&anna, &young).await.unwrap().is_some(), "too young");
     new.id = id(3);
     bench.accepted(new).await;
 }
@@ -242,20 +244,20 @@ async fn a_worker_that_lost_its_claim_cannot_record<S: Store>(bench: Bench<S>) {
 }
 
 async fn steps_are_seen_and_the_claim_ends<S: Store>(bench: Bench<S>) {
-    let (t, anna) = (tenant("t"), account("anna"));
+    let anna = person("t", "anna");
     bench.accepted(bench.draft(1)).await;
     let claim = bench.claimed().await;
     let due = bench.now().after(SECOND * 60);
     let dialing = Step::Dialing { due, possible_duplicate: false };
     bench.store.record(&claim.id, claim.epoch, dialing).await.unwrap();
-    let entry = Outbox::get(&bench.store, &t, &anna, &id(1)).await.unwrap().unwrap();
+    let entry = Outbox::get(&bench.store, &anna, &id(1)).await.unwrap().unwrap();
     assert_eq!((entry.attempts, entry.receipt.due), (1, due));
     assert_eq!(entry.receipt.state, State::Dialing);
     bench.store.record(&claim.id, claim.epoch, Step::DotSent).await.unwrap();
     assert_eq!(bench.state(1).await, State::DotSent);
     let step = ended(&claim, State::Deferred, due);
     bench.store.record(&claim.id, claim.epoch, step.clone()).await.unwrap();
-    let entry = Outbox::get(&bench.store, &t, &anna, &id(1)).await.unwrap().unwrap();
+    let entry = Outbox::get(&bench.store, &anna, &id(1)).await.unwrap().unwrap();
     assert_eq!((entry.receipt.state, entry.receipt.due), (State::Deferred, due));
     assert_eq!(entry.last_error.as_deref(), Some("a line"));
     assert!(matches!(step, Step::Ended { recipients, .. } if recipients == entry.recipients));
@@ -353,10 +355,10 @@ async fn pages_stay_stable_while_new_ones_arrive<S: Store>(bench: Bench<S>) {
             bench.clock.advance(SECOND);
         }
     }
-    let (t, anna) = (tenant("t"), account("anna"));
+    let anna = person("t", "anna");
     let (mut cursor, mut seen, mut pages) = (None::<String>, Vec::new(), 0);
     loop {
-        let page = bench.store.find(&t, &anna, &[], cursor.as_deref(), 3).await.unwrap();
+        let page = bench.store.find(&anna, &[], cursor.as_deref(), 3).await.unwrap();
         seen.extend(page.rows.iter().map(|entry| number(&entry.receipt.submission)));
         pages += 1;
         bench.accepted(bench.draft(100 + pages)).await;
@@ -374,9 +376,9 @@ async fn find_selects_states_and_refuses_strange_cursors<S: Store>(bench: Bench<
         bench.accepted(bench.draft(number)).await;
     }
     let claim = bench.claims(1).await.remove(0);
-    let (t, anna) = (tenant("t"), account("anna"));
+    let anna = person("t", "anna");
     let find = async |states: &[State], cursor: Option<&str>| {
-        bench.store.find(&t, &anna, states, cursor, 100).await.unwrap()
+        bench.store.find(&anna, states, cursor, 100).await.unwrap()
     };
     assert_eq!(find(&[State::Claimed], None).await.rows[0].receipt.submission, claim.id);
     assert_eq!(find(&[State::Claimed], None).await.rows.len(), 1);
@@ -385,7 +387,7 @@ async fn find_selects_states_and_refuses_strange_cursors<S: Store>(bench: Bench<
     assert_eq!(find(&[State::Sent], None).await.rows.len(), 0);
     assert_eq!(find(&[], None).await.next_cursor, None);
     for cursor in ["", "nonsense", "AAAA", "%", "c3ViX2FhYWFhYWFhYWFhYWFhYWE"] {
-        let answer = bench.store.find(&t, &anna, &[], Some(cursor), 100).await;
+        let answer = bench.store.find(&anna, &[], Some(cursor), 100).await;
         assert!(matches!(answer, Err(StoreError::Cursor)), "{cursor:?}");
     }
 }
@@ -394,13 +396,41 @@ async fn other_tenants_and_accounts_see_nothing<S: Store>(bench: Bench<S>) {
     bench.accepted(bench.draft(1)).await;
     bench.store_person("t", "anna").await;
     for (t, a) in [("u", "anna"), ("t", "bo")] {
+        let stranger = person(t, a);
+        assert_eq!(Outbox::get(&bench.store, &stranger, &id(1)).await.unwrap(), None);
+        assert!(bench.store.find(&stranger, &[], None, 9).await.unwrap().rows.is_empty());
+        assert!(bench.store.credentials(&stranger).await.unwrap().is_none());
         let (t, a) = (tenant(t), account(a));
-        assert_eq!(Outbox::get(&bench.store, &t, &a, &id(1)).await.unwrap(), None);
-        assert!(bench.store.find(&t, &a, &[], None, 9).await.unwrap().rows.is_empty());
         assert_eq!(Accounts::get(&bench.store, &t, &a).await.unwrap(), None);
-        assert!(bench.store.credentials(&t, &a).await.unwrap().is_none());
         assert!(!bench.store.delete(&t, &a).await.unwrap());
     }
+}
+
+async fn an_account_made_again_inherits_nothing<S: Store>(bench: Bench<S>) {
+    let (first, t) = (person("t", "anna"), tenant("t"));
+    let second = Account { generation: 4, ..first.clone() };
+    bench.store_person("t", "anna").await;
+    let mut new = bench.draft(1);
+    new.idempotency = used("k", 1);
+    bench.accepted(new.clone()).await;
+    bench.store.delete(&t, &first.id).await.unwrap();
+    Accounts::create(&bench.store, &second, &password("second")).await.unwrap();
+    assert!(bench.store.credentials(&first).await.unwrap().is_none());
+    let opened = bench.store.credentials(&second).await.unwrap().unwrap();
+    assert_eq!(opened.password.reveal(), "second");
+    assert_eq!(Outbox::get(&bench.store, &second, &id(1)).await.unwrap(), None);
+    assert!(bench.store.find(&second, &[], None, 9).await.unwrap().rows.is_empty());
+    assert_eq!(bench.store.find(&first, &[], None, 9).await.unwrap().rows.len(), 1);
+    let other = used("k", 2);
+    assert_eq!(bench.store.lookup(&second, other.as_ref().unwrap()).await.unwrap(), None);
+    let again = NewSubmission { id: id(2), generation: 4, idempotency: other, ..new };
+    bench.accepted(again).await;
+    let mismatch = bench.store.lookup(&first, &used("k", 2).unwrap()).await.unwrap();
+    assert_eq!(mismatch, Some(Replay::Mismatch), "the first key is still the first's");
+    let mut claimed: Vec<_> =
+        bench.claims(9).await.iter().map(|claim| (number(&claim.id), claim.generation)).collect();
+    claimed.sort_unstable();
+    assert_eq!(claimed, [(1, first.generation), (2, 4)]);
 }
 
 async fn accounts_are_kept_listed_and_deleted<S: Store>(bench: Bench<S>) {
@@ -419,8 +449,8 @@ async fn accounts_are_kept_listed_and_deleted<S: Store>(bench: Bench<S>) {
     assert!(bench.store.delete(&t, &anna.id).await.unwrap());
     assert!(!bench.store.delete(&t, &anna.id).await.unwrap());
     assert_eq!(Accounts::get(&bench.store, &t, &anna.id).await.unwrap(), None);
-    assert!(bench.store.credentials(&t, &anna.id).await.unwrap().is_none());
-    assert!(bench.store.credentials(&tenant("u"), &anna.id).await.unwrap().is_some());
+    assert!(bench.store.credentials(&anna).await.unwrap().is_none());
+    assert!(bench.store.credentials(&person("u", "anna")).await.unwrap().is_some());
     Accounts::create(&bench.store, &anna, &password("again")).await.unwrap();
 }
 
@@ -428,12 +458,12 @@ async fn credentials_open_for_their_account_only<S: Store>(bench: Bench<S>) {
     bench.store_person("t", "anna").await;
     bench.store_person("t", "bo").await;
     let (t, anna, bo) = (tenant("t"), account("anna"), account("bo"));
-    let opened = bench.store.credentials(&t, &anna).await.unwrap().unwrap();
+    let opened = bench.store.credentials(&person("t", "anna")).await.unwrap().unwrap();
     assert_eq!(opened.password.reveal(), "pass of anna");
     bench.store.copy_sealed(&t, &anna, &bo);
-    let moved = bench.store.credentials(&t, &bo).await;
+    let moved = bench.store.credentials(&person("t", "bo")).await;
     assert!(matches!(moved, Err(StoreError::Sealed)), "{moved:?}");
-    assert!(bench.store.credentials(&t, &anna).await.unwrap().is_some());
+    assert!(bench.store.credentials(&person("t", "anna")).await.unwrap().is_some());
 }
 
 async fn tokens_are_kept_listed_and_revoked<S: Store>(bench: Bench<S>) {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use model::account::Account;
 use model::ids::{AccountId, TenantId};
 use model::port::accounts::Accounts;
 use model::port::outbox::{Outbox, Step};
@@ -50,18 +51,52 @@ async fn everything_survives_a_restart() {
     Tokens::create(&bench.store, &token("t", 1)).await.unwrap();
 
     let bench = reopened(bench);
-    let (t, anna) = (tenant("t"), account("anna"));
+    let (t, anna) = (tenant("t"), person("t", "anna"));
     assert_eq!(bench.store.void_claims().await.unwrap(), 1);
-    let replay = bench.store.lookup(&t, &anna, &used("k", 1).unwrap()).await.unwrap();
+    let replay = bench.store.lookup(&anna, &used("k", 1).unwrap()).await.unwrap();
     assert!(matches!(replay, Some(model::port::outbox::Replay::Same(same))
         if same.submission == receipt.submission && same.state == State::DotSent));
     let claims = bench.claims(9).await;
     let claim = claims.iter().find(|claim| claim.id == id(1)).unwrap();
     assert_eq!((claim.found, claim.epoch), (State::DotSent, 2));
     assert_eq!(bytes_of(&claim.raw).await, large);
-    let opened = bench.store.credentials(&t, &anna).await.unwrap().unwrap();
+    let opened = bench.store.credentials(&anna).await.unwrap().unwrap();
     assert_eq!(opened.password.reveal(), "p");
     assert_eq!(Tokens::list(&bench.store, &t).await.unwrap(), [token("t", 1)]);
+}
+
+#[tokio::test]
+async fn an_outbox_of_the_first_schema_opens_and_belongs_to_nobody_new() {
+    let bench = sqlite();
+    let mut new = bench.draft(1);
+    (new.generation, new.idempotency) = (0, used("k", 1));
+    bench.accepted(new.clone()).await;
+    let Bench { store, clock, dir } = bench;
+    let file = store.file("outbox.db");
+    drop(store);
+    // Back to how the first release would have written it.
+    let conn = Connection::open(&file).unwrap();
+    let first = crate::schema::OUTBOX[0];
+    let table = first.split("CREATE TABLE idempotency").nth(1).unwrap();
+    conn.execute_batch(&format!(
+        "DROP INDEX submission_newest;
+         ALTER TABLE submission DROP COLUMN generation;
+         CREATE INDEX submission_newest ON submission (tenant, account, created DESC, id DESC);
+         ALTER TABLE idempotency RENAME TO later; DROP INDEX idempotency_created;
+         CREATE TABLE idempotency {table};
+         INSERT INTO idempotency SELECT tenant, account, key, digest, submission, created FROM later;
+         DROP TABLE later; DELETE FROM migration WHERE version = 2;"
+    ))
+    .unwrap();
+    drop(conn);
+    let path = dir.as_ref().unwrap().path();
+    let store = Sqlite::open(path, key(), Arc::clone(&clock) as _).unwrap();
+    let bench = Bench { store, clock, dir };
+    let k = used("k", 1).unwrap();
+    assert_eq!(bench.store.lookup(&person("t", "anna"), &k).await.unwrap(), None);
+    let before = Account { generation: 0, ..person("t", "anna") };
+    assert!(bench.store.lookup(&before, &k).await.unwrap().is_some());
+    assert_eq!(bench.claimed().await.generation, 0);
 }
 
 #[tokio::test]
@@ -141,7 +176,7 @@ async fn frequent_questions_are_answered_from_an_index() {
 
 #[tokio::test]
 async fn a_newer_schema_is_refused_and_named() {
-    for name in ["meta.db", "outbox.db"] {
+    for (name, ours) in [("meta.db", 1), ("outbox.db", 2)] {
         let bench = sqlite();
         let (dir, clock) = (bench.dir.unwrap(), bench.clock);
         drop(bench.store);
@@ -149,7 +184,10 @@ async fn a_newer_schema_is_refused_and_named() {
         conn.execute("INSERT INTO migration (version) VALUES (99)", []).unwrap();
         drop(conn);
         let error = Sqlite::open(dir.path(), key(), clock).unwrap_err();
-        assert!(matches!(error, OpenError::Newer { found: 99, known: 1, .. }), "{error}");
+        assert!(
+            matches!(error, OpenError::Newer { found: 99, known, .. } if known == ours),
+            "{error}"
+        );
         assert!(error.to_string().contains(name), "{error}");
     }
 }

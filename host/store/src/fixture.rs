@@ -53,6 +53,9 @@ impl Clock for TestClock {
     }
 }
 
+/// Of every account that nobody made again.
+pub(crate) const GENERATION: u32 = 3;
+
 /// Both stores, as the suite sees them.
 pub(crate) trait Store: Outbox + Accounts + Tokens + Clone + 'static {
     /// As a thief with the database might.
@@ -98,6 +101,7 @@ impl<S: Store> Bench<S> {
             id: id(number),
             tenant: tenant("t"),
             account: account("anna"),
+            generation: GENERATION,
             message_id: format!("{number}@example.net"),
             sender: "anna@example.net".parse().unwrap(),
             recipients: vec!["bo@example.net".parse().unwrap(), "cy@example.net".parse().unwrap()],
@@ -127,8 +131,7 @@ impl<S: Store> Bench<S> {
     }
 
     pub(crate) async fn state(&self, number: u8) -> State {
-        let (tenant, account) = (tenant("t"), account("anna"));
-        let entry = Outbox::get(&self.store, &tenant, &account, &id(number)).await.unwrap();
+        let entry = Outbox::get(&self.store, &person("t", "anna"), &id(number)).await.unwrap();
         entry.unwrap().receipt.state
     }
 }
@@ -183,7 +186,7 @@ pub(crate) fn person(tenant_id: &str, id: &str) -> Account {
         imap: None,
         smtp: None,
         identities: vec![Identity { name: None, email }],
-        generation: 3,
+        generation: GENERATION,
     }
 }
 

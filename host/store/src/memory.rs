@@ -41,7 +41,7 @@ struct Tables {
     accounts: BTreeMap<(TenantId, AccountId), (Account, Vec<u8>)>,
     tokens: BTreeMap<TokenId, Token>,
     submissions: HashMap<SubmissionId, Row>,
-    keys: HashMap<(TenantId, AccountId, String), Used>,
+    keys: HashMap<(TenantId, AccountId, u32, String), Used>,
     served: Option<TenantId>,
 }
 
@@ -70,8 +70,9 @@ impl Row {
         }
     }
 
-    fn belongs_to(&self, tenant: &TenantId, account: &AccountId) -> bool {
-        self.new.tenant == *tenant && self.new.account == *account
+    fn belongs_to(&self, account: &Account) -> bool {
+        let NewSubmission { tenant, account: id, generation, .. } = &self.new;
+        (tenant, id, generation) == (&account.tenant, &account.id, &account.generation)
     }
 
     fn claim(&mut self, lease_until: Timestamp) -> Option<Claim> {
@@ -86,6 +87,7 @@ impl Row {
             id: self.new.id.clone(),
             tenant: self.new.tenant.clone(),
             account: self.new.account.clone(),
+            generation: self.new.generation,
             epoch: self.epoch,
             message_id: self.new.message_id.clone(),
             sender: self.new.sender.clone(),
@@ -153,12 +155,13 @@ impl fmt::Debug for Memory {
 impl Tables {
     fn replay(
         &self,
-        tenant: &TenantId,
-        account: &AccountId,
+        owner: (TenantId, AccountId, u32),
         idempotency: &Idempotency,
         now: Timestamp,
     ) -> Option<Replay> {
-        let used = self.keys.get(&(tenant.clone(), account.clone(), idempotency.key.clone()))?;
+        let (tenant, account, generation) = owner;
+        let key = (tenant, account, generation, idempotency.key.clone());
+        let used = self.keys.get(&key)?;
         let receipt = &self.submissions.get(&used.submission)?.entry.receipt;
         if is_forgotten(used.created, receipt.state, now) {
             return None;
@@ -168,8 +171,9 @@ impl Tables {
     }
 
     fn accept(&mut self, new: NewSubmission, now: Timestamp) -> Result<Acceptance, StoreError> {
+        let owner = (new.tenant.clone(), new.account.clone(), new.generation);
         if let Some(idempotency) = &new.idempotency
-            && let Some(replay) = self.replay(&new.tenant, &new.account, idempotency, now)
+            && let Some(replay) = self.replay(owner, idempotency, now)
         {
             return Ok(Acceptance::Replayed(replay));
         }
@@ -178,7 +182,8 @@ impl Tables {
         }
         if let Some(Idempotency { key, digest }) = new.idempotency.clone() {
             let used = Used { digest, submission: new.id.clone(), created: new.created };
-            self.keys.insert((new.tenant.clone(), new.account.clone(), key), used);
+            let key = (new.tenant.clone(), new.account.clone(), new.generation, key);
+            self.keys.insert(key, used);
         }
         let receipt = Receipt {
             submission: new.id.clone(),
@@ -230,12 +235,12 @@ impl Tables {
 impl Outbox for Memory {
     fn lookup<'a>(
         &'a self,
-        tenant: &'a TenantId,
-        account: &'a AccountId,
+        account: &'a Account,
         idempotency: &'a Idempotency,
     ) -> BoxFuture<'a, Result<Option<Replay>, StoreError>> {
         let now = self.clock.now();
-        Box::pin(async move { Ok(self.tables().replay(tenant, account, idempotency, now)) })
+        let owner = (account.tenant.clone(), account.id.clone(), account.generation);
+        Box::pin(async move { Ok(self.tables().replay(owner, idempotency, now)) })
     }
 
     fn accept(&self, submission: NewSubmission) -> BoxFuture<'_, Result<Acceptance, StoreError>> {
@@ -289,21 +294,19 @@ impl Outbox for Memory {
 
     fn get<'a>(
         &'a self,
-        tenant: &'a TenantId,
-        account: &'a AccountId,
+        account: &'a Account,
         id: &'a SubmissionId,
     ) -> BoxFuture<'a, Result<Option<Entry>, StoreError>> {
         Box::pin(async move {
             let tables = self.tables();
-            let row = tables.submissions.get(id).filter(|row| row.belongs_to(tenant, account));
+            let row = tables.submissions.get(id).filter(|row| row.belongs_to(account));
             Ok(row.map(|row| row.entry.clone()))
         })
     }
 
     fn find<'a>(
         &'a self,
-        tenant: &'a TenantId,
-        account: &'a AccountId,
+        account: &'a Account,
         states: &'a [State],
         cursor: Option<&'a str>,
         limit: u32,
@@ -323,7 +326,7 @@ impl Outbox for Memory {
             let mut rows: Vec<_> = tables
                 .submissions
                 .values()
-                .filter(|row| row.belongs_to(tenant, account))
+                .filter(|row| row.belongs_to(account))
                 .map(|row| &row.entry)
                 .filter(|entry| states.is_empty() || states.contains(&entry.receipt.state))
                 .filter(|entry| before.as_ref().is_none_or(|before| place(entry) < *before))
@@ -386,13 +389,13 @@ impl Accounts for Memory {
 
     fn credentials<'a>(
         &'a self,
-        tenant: &'a TenantId,
-        id: &'a AccountId,
+        account: &'a Account,
     ) -> BoxFuture<'a, Result<Option<Credentials>, StoreError>> {
         Box::pin(async move {
-            let place = Place::password(tenant, id);
+            let place = Place::password(&account.tenant, &account.id);
             let tables = self.tables();
-            let row = tables.accounts.get(&(tenant.clone(), id.clone()));
+            let row = tables.accounts.get(&(account.tenant.clone(), account.id.clone()));
+            let row = row.filter(|(known, _)| known.generation == account.generation);
             row.map(|(_, sealed)| self.key.open_credentials(&place, sealed)).transpose()
         })
     }

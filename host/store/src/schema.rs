@@ -97,6 +97,25 @@ pub(crate) const OUTBOX: &[&str] = &["
         PRIMARY KEY (tenant, account, key)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX idempotency_created ON idempotency (created);
+", "
+    -- Whoever makes an account again under an old id inherits nothing. No account has generation 0.
+    ALTER TABLE submission ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+    DROP INDEX submission_newest;
+    CREATE INDEX submission_newest ON submission (tenant, account, generation, created DESC, id DESC);
+    CREATE TABLE idempotency_2 (
+        tenant     TEXT NOT NULL,
+        account    TEXT NOT NULL,
+        generation INTEGER NOT NULL,
+        key        TEXT NOT NULL,
+        digest     BLOB NOT NULL,
+        submission TEXT NOT NULL REFERENCES submission (id),
+        created    INTEGER NOT NULL,
+        PRIMARY KEY (tenant, account, generation, key)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO idempotency_2 SELECT tenant, account, 0, key, digest, submission, created FROM idempotency;
+    DROP TABLE idempotency;
+    ALTER TABLE idempotency_2 RENAME TO idempotency;
+    CREATE INDEX idempotency_created ON idempotency (created);
 "];
 
 /// Brings the database to the newest step.

@@ -12,7 +12,7 @@ use model::submission::State;
 use proptest::prelude::*;
 
 use crate::fixture::{
-    Bench, LEASE, Store, TestClock, account, bytes_of, ended, memory, octets, sqlite, tenant, used,
+    Bench, LEASE, Store, TestClock, bytes_of, ended, memory, octets, person, sqlite, tenant, used,
 };
 
 /// One thing that happens.
@@ -127,12 +127,13 @@ impl<S: Store> Side<S> {
             }
             Event::Page { tenant, limit, state } => {
                 let states: Vec<_> = state.map(|state| State::EVERY[state]).into_iter().collect();
-                let (tenant, anna, mut cursor) = (nth(*tenant), account("anna"), None::<String>);
+                let (anna, mut cursor) =
+                    (person(NAMES[usize::from(*tenant)], "anna"), None::<String>);
                 let mut seen = String::new();
                 loop {
                     let cursor_now = cursor.as_deref();
                     let limit = (*limit).into();
-                    let page = store.find(&tenant, &anna, &states, cursor_now, limit).await;
+                    let page = store.find(&anna, &states, cursor_now, limit).await;
                     let page = page.unwrap();
                     seen += &format!("{page:?}");
                     match page.next_cursor {
@@ -145,7 +146,7 @@ impl<S: Store> Side<S> {
         let mut keys = Vec::new();
         for key in 0..4_u8 {
             let key = used(&key.to_string(), 0).unwrap();
-            keys.push(plain(store.lookup(&nth(0), &account("anna"), &key).await));
+            keys.push(plain(store.lookup(&person(NAMES[0], "anna"), &key).await));
         }
         format!("{seen} {:?} {keys:?}", store.next_due().await.unwrap())
     }
@@ -158,8 +159,10 @@ impl<S: Store> Side<S> {
     }
 }
 
+const NAMES: [&str; 3] = ["a", "b", "c"];
+
 fn nth(number: u8) -> TenantId {
-    tenant(["a", "b", "c"][usize::from(number)])
+    tenant(NAMES[usize::from(number)])
 }
 
 fn plain<T: std::fmt::Debug>(outcome: Result<T, model::port::store::StoreError>) -> String {

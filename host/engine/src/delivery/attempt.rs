@@ -5,7 +5,7 @@
 //! the next one knows whether a repetition could be a duplicate.
 //!
 //! Invariant: a submission ends only by a server's reply, by age, or because its
-//! account is gone.
+//! account is gone or may not send as its sender any more.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -27,10 +27,13 @@ use crate::delivery::{backoff, sent_copy};
 use crate::key::Owner;
 use crate::works::Works;
 
-/// A verdict is so valuable that recording it is tried this often.
-const RECORDINGS: u32 = 10;
-/// Between those.
+/// A verdict is so valuable that recording it is tried for as long as the host runs; when it stops,
+/// this often.
+const LAST_RECORDINGS: u32 = 10;
+/// Between those; while nobody is stopping, ever longer.
 const RECORDING_PAUSE: Duration = Duration::from_secs(2);
+/// The longest pause.
+const LONGEST_RECORDING_PAUSE: Duration = Duration::from_secs(30);
 
 /// A claim and what it takes to carry it out.
 #[derive(Debug)]
@@ -58,9 +61,14 @@ impl<'a> Attempt<'a> {
 
     /// To the end. Says nothing: what became of it stands in the outbox.
     pub(crate) async fn run(self) {
+        // The claim of before ran out while the store took no writes: its verdict still holds.
+        if let Some(verdict) = self.works.couriers.take_verdict(&self.claim.id) {
+            self.record_verdict(verdict).await;
+            return;
+        }
         let owner =
             Owner { tenant: self.claim.tenant.clone(), account: self.claim.account.clone() };
-        let queued = match self.works.couriers.queue(&owner) {
+        let queued = match self.works.couriers.queue(&owner, self.claim.generation) {
             Ok(queued) => queued,
             Err(pause) => {
                 return self.put_back("many messages of the account are waiting", pause).await;
@@ -75,7 +83,7 @@ impl<'a> Attempt<'a> {
         let Some(permits) = self.unless_stopping(permits).await else {
             return self.put_back("the host is stopping", Duration::ZERO).await;
         };
-        let ending = self.attempt(courier, &owner, &server).await;
+        let ending = self.attempt(courier, &account, &server).await;
         drop(permits);
         let Ending::Outcome { outcome, due } = ending else { return };
         let had = self.claim.recipients.iter().any(|known| known.state == State::Sent);
@@ -94,11 +102,18 @@ impl<'a> Attempt<'a> {
                 tracing::error!(%error, "an account cannot be read");
                 self.put_back("the store did not answer", Duration::from_secs(60)).await;
             }
-            Ok(None) => {
-                let why = "the account was deleted";
-                let outcome =
-                    verdict::without_attempt(&claim.recipients, State::Failed, why, self.now());
-                self.end(outcome, self.now(), Some(State::Failed)).await;
+            Ok(None) => self.give_up("the account was deleted").await,
+            // Made again under the same id: perhaps by somebody else, and with another login.
+            Ok(Some(account)) if account.generation != claim.generation => {
+                self.give_up("the account was deleted").await;
+            }
+            Ok(Some(account))
+                if !account
+                    .identities
+                    .iter()
+                    .any(|identity| identity.email.same_as(&claim.sender)) =>
+            {
+                self.give_up("the sender is no longer one of the account's identities").await;
             }
             Ok(Some(account)) => match account.smtp.clone() {
                 Some(server) => return Some((account, server)),
@@ -114,7 +129,14 @@ impl<'a> Attempt<'a> {
         None
     }
 
-    async fn attempt(&self, courier: &Courier, owner: &Owner, server: &MailServer) -> Ending {
+    /// Nothing more will be tried, and it is no server that said so.
+    async fn give_up(&self, why: &str) {
+        let outcome =
+            verdict::without_attempt(&self.claim.recipients, State::Failed, why, self.now());
+        self.end(outcome, self.now(), Some(State::Failed)).await;
+    }
+
+    async fn attempt(&self, courier: &Courier, account: &Account, server: &MailServer) -> Ending {
         let claim = &self.claim;
         let now = self.now();
         let recipients = verdict::pending(&claim.recipients);
@@ -139,11 +161,11 @@ impl<'a> Attempt<'a> {
             Some(session) => match self.deliver(session, &envelope).await {
                 // It had gone cold. The dot was not sent, so a fresh session may try at once.
                 (Err(SmtpError::Lost(_) | SmtpError::Refused { .. }), _) => {
-                    self.connect_and_deliver(courier, owner, server, &envelope).await
+                    self.connect_and_deliver(courier, account, server, &envelope).await
                 }
                 answer => Some(answer),
             },
-            None => self.connect_and_deliver(courier, owner, server, &envelope).await,
+            None => self.connect_and_deliver(courier, account, server, &envelope).await,
         };
         let Some((answer, session)) = answer else {
             let why = "the host stopped before the message was sent";
@@ -170,12 +192,12 @@ impl<'a> Attempt<'a> {
     async fn connect_and_deliver(
         &self,
         courier: &Courier,
-        owner: &Owner,
+        account: &Account,
         server: &MailServer,
         envelope: &Envelope,
     ) -> Option<(Result<Delivery, SmtpError>, Option<Box<dyn SmtpSession>>)> {
         let ports = &self.works.ports;
-        let credentials = match ports.accounts.credentials(&owner.tenant, &owner.account).await {
+        let credentials = match ports.accounts.credentials(account).await {
             Ok(Some(credentials)) => credentials,
             Ok(None) => return Some((Err(SmtpError::Protocol("there are no credentials")), None)),
             Err(error) => return Some((Err(SmtpError::Unrecorded(error)), None)),
@@ -274,24 +296,40 @@ impl<'a> Attempt<'a> {
         }
         // What is over is due no more: the time says when it ended.
         let due = if state.is_final() { self.now() } else { due };
-        for _ in 0..RECORDINGS {
-            let step = Step::Ended {
-                state,
-                recipients: outcome.recipients.clone(),
-                due,
-                last_error: outcome.last_error.clone(),
-            };
-            match self.record(step).await {
-                Ok(()) => return true,
+        let Outcome { recipients, last_error } = outcome;
+        self.record_verdict(Step::Ended { state, recipients, due, last_error }).await
+    }
+
+    /// True when it is durable. A verdict that is not is left where the submission's next claim finds
+    /// it, since the mail server may have taken the message.
+    async fn record_verdict(&self, verdict: Step) -> bool {
+        let couriers = &self.works.couriers;
+        let (mut pause, mut last) = (RECORDING_PAUSE, 0);
+        loop {
+            match self.record(verdict.clone()).await {
+                Ok(()) => {
+                    couriers.take_verdict(&self.claim.id);
+                    return true;
+                }
                 Err(error @ StoreError::LostClaim) => {
                     self.unrecorded(&error);
                     return false;
                 }
                 Err(error) => tracing::error!(id = %self.claim.id, %error, "a verdict waits"),
             }
-            self.works.ports.clock.sleep(RECORDING_PAUSE).await;
+            couriers.leave_verdict(&self.claim.id, &verdict);
+            let sleep = |pause| self.works.ports.clock.sleep(pause);
+            if *self.stopping.borrow() {
+                if last == LAST_RECORDINGS {
+                    return false;
+                }
+                last += 1;
+                sleep(RECORDING_PAUSE).await;
+            } else {
+                self.unless_stopping(sleep(pause)).await;
+                pause = (pause * 2).min(LONGEST_RECORDING_PAUSE);
+            }
         }
-        false
     }
 
     fn record(&self, step: Step) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -89,14 +89,14 @@ impl Pool {
         {
             return Ok(Arc::clone(room));
         }
-        let room = Arc::new(self.build(owner.clone(), server, account.generation));
+        let room = Arc::new(self.build(account, server));
         rooms.insert(owner, Arc::clone(&room));
         Ok(room)
     }
 
-    fn build(&self, owner: Owner, server: &MailServer, generation: u32) -> Room {
+    fn build(&self, account: &Account, server: &MailServer) -> Room {
         let permits = Arc::new(Semaphore::new(self.settings.sessions_per_account.max(1)));
-        Room::new(owner, server.clone(), generation, permits, self.ports.clone())
+        Room::new(account.clone(), server.clone(), permits, self.ports.clone())
     }
 
     /// Closes the sessions of one account; those in use end with their request.

@@ -4,13 +4,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use model::account::MailServer;
+use model::account::{Account, MailServer};
 use model::mailbox::{Mailbox, MailboxName};
 use model::port::imap::{ImapError, ImapSession};
 use model::problem::{Code, Problem};
 use tokio::sync::Semaphore;
 
-use crate::key::Owner;
 use crate::lock::lock;
 use crate::lockout::Lockout;
 use crate::ports::Ports;
@@ -19,9 +18,8 @@ use crate::problems;
 /// One account at one IMAP server.
 #[derive(Debug)]
 pub(crate) struct Room {
-    owner: Owner,
+    account: Account,
     server: MailServer,
-    generation: u32,
     ports: Ports,
     pub(crate) permits: Arc<Semaphore>,
     inside: Mutex<Inside>,
@@ -59,17 +57,16 @@ pub(crate) struct Synced {
 
 impl Room {
     pub(crate) fn new(
-        owner: Owner,
+        account: Account,
         server: MailServer,
-        generation: u32,
         permits: Arc<Semaphore>,
         ports: Ports,
     ) -> Self {
-        Self { owner, server, generation, ports, permits, inside: Mutex::default() }
+        Self { account, server, ports, permits, inside: Mutex::default() }
     }
 
     pub(crate) fn serves(&self, server: &MailServer, generation: u32) -> bool {
-        self.server == *server && self.generation == generation
+        self.server == *server && self.account.generation == generation
     }
 
     pub(crate) fn now(&self) -> Duration {
@@ -86,8 +83,7 @@ impl Room {
     /// Logs in once more.
     pub(crate) async fn connect(&self) -> Result<Box<dyn ImapSession>, Problem> {
         self.check_lockout()?;
-        let Owner { tenant, account } = &self.owner;
-        let credentials = self.ports.accounts.credentials(tenant, account).await;
+        let credentials = self.ports.accounts.credentials(&self.account).await;
         let credentials = credentials.map_err(problems::store)?.ok_or_else(|| {
             Problem::new(Code::NoSuchAccount, "the account was deleted meanwhile")
         })?;

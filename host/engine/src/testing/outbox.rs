@@ -1,9 +1,11 @@
 //! An outbox in memory that survives the engine, as a disk would.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use model::ids::{AccountId, SubmissionId, TenantId};
+use model::account::Account;
+use model::ids::SubmissionId;
 use model::instant::Timestamp;
 use model::message::Page;
 use model::port::BoxFuture;
@@ -11,8 +13,9 @@ use model::port::outbox::{Acceptance, Claim, Outbox, Replay, Step};
 use model::port::store::StoreError;
 use model::submission::{Entry, Idempotency, NewSubmission, Receipt, RecipientVerdict, State};
 
+/// Its rows, and whether no verdict can be recorded now.
 #[derive(Debug, Default)]
-pub(crate) struct Memory(pub(crate) Mutex<Vec<Row>>);
+pub(crate) struct Memory(pub(crate) Mutex<Vec<Row>>, pub(crate) AtomicBool);
 
 #[derive(Debug)]
 pub(crate) struct Row {
@@ -30,6 +33,10 @@ impl Row {
             return None;
         }
         Some(self.until.unwrap_or(self.entry.receipt.due))
+    }
+
+    fn belongs_to(&self, account: &Account) -> bool {
+        self.new.account == account.id && self.new.generation == account.generation
     }
 
     fn replay(&self, idempotency: &Idempotency) -> Option<Replay> {
@@ -64,11 +71,12 @@ impl Memory {
 impl Outbox for Memory {
     fn lookup<'a>(
         &'a self,
-        _: &'a TenantId,
-        _: &'a AccountId,
+        account: &'a Account,
         idempotency: &'a Idempotency,
     ) -> BoxFuture<'a, Result<Option<Replay>, StoreError>> {
-        let found = self.0.lock().unwrap().iter().find_map(|row| row.replay(idempotency));
+        let rows = self.0.lock().unwrap();
+        let mut found = rows.iter().filter(|row| row.belongs_to(account));
+        let found = found.find_map(|row| row.replay(idempotency));
         Box::pin(async { Ok(found) })
     }
 
@@ -117,6 +125,7 @@ impl Outbox for Memory {
                 id: row.new.id.clone(),
                 tenant: row.new.tenant.clone(),
                 account: row.new.account.clone(),
+                generation: row.new.generation,
                 epoch: row.epoch,
                 message_id: row.new.message_id.clone(),
                 sender: row.new.sender.clone(),
@@ -141,6 +150,9 @@ impl Outbox for Memory {
         Box::pin(async move {
             let mut rows = self.0.lock().unwrap();
             let row = rows.iter_mut().find(|row| row.new.id == *id).unwrap();
+            if self.1.load(Ordering::Relaxed) && matches!(step, Step::Ended { .. }) {
+                return Err(StoreError::Failed("the disk is full".to_owned()));
+            }
             if row.epoch != epoch || row.until.is_none() {
                 return Err(StoreError::LostClaim);
             }
@@ -183,25 +195,25 @@ impl Outbox for Memory {
 
     fn get<'a>(
         &'a self,
-        _: &'a TenantId,
-        account: &'a AccountId,
+        account: &'a Account,
         id: &'a SubmissionId,
     ) -> BoxFuture<'a, Result<Option<Entry>, StoreError>> {
         let rows = self.0.lock().unwrap();
-        let found = rows.iter().find(|row| row.new.id == *id && row.new.account == *account);
+        let found = rows.iter().find(|row| row.new.id == *id && row.belongs_to(account));
         let found = found.map(|row| row.entry.clone());
         Box::pin(async { Ok(found) })
     }
 
     fn find<'a>(
         &'a self,
-        _: &'a TenantId,
-        _: &'a AccountId,
+        account: &'a Account,
         _: &'a [State],
         _: Option<&'a str>,
         _: u32,
     ) -> BoxFuture<'a, Result<Page<Entry>, StoreError>> {
-        let rows = self.0.lock().unwrap().iter().rev().map(|row| row.entry.clone()).collect();
+        let all = self.0.lock().unwrap();
+        let rows = all.iter().rev().filter(|row| row.belongs_to(account));
+        let rows = rows.map(|row| row.entry.clone()).collect();
         Box::pin(async { Ok(Page { rows, next_cursor: None }) })
     }
 }

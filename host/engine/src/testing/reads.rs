@@ -3,12 +3,14 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::future;
 use model::caller::{Grant, Scope};
 use model::message::MessageQuery;
 use model::port::capabilities::{Body, Capabilities};
 use model::port::imap::NoCode;
 use model::problem::Code;
 
+use crate::settings::Settings;
 use crate::testing::host::{Host, caller, query, refused};
 
 fn message(subject: &str) -> String {
@@ -107,6 +109,49 @@ async fn a_message_is_one_fetch_and_its_parts_cost_nothing_more() {
     let again = host.engine.open_message(&grant, &key).await.unwrap();
     again.body(Body::Text, 99).await.unwrap();
     assert_eq!(host.mime.reads.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn many_requests_for_one_large_message_share_its_bytes() {
+    let settings = Settings { cache_bytes: 0, ..Settings::default() };
+    let host = Host::with(settings);
+    let long = "x".repeat(300 << 10);
+    host.imap.add("INBOX", &message(&long));
+    let key = host.keys("INBOX").await.remove(0);
+    let grant = host.grant("anna").await;
+    let fetches = host.imap.said("FETCH");
+    let opens = (0..20).map(|_| host.engine.open_message(&grant, &key));
+    let opened = future::try_join_all(opens).await.unwrap();
+    let bytes = future::try_join_all(opened.iter().map(|message| message.raw())).await.unwrap();
+    let first = bytes[0].in_memory().unwrap();
+    assert!(bytes.iter().all(|octets| octets.in_memory().unwrap().as_ptr() == first.as_ptr()));
+    // Each asks for its flags, and one of them for everything.
+    assert!(host.imap.said("FETCH") - fetches <= 21);
+}
+
+#[tokio::test]
+async fn a_tenant_holds_no_more_mail_in_memory_than_its_budget() {
+    let (largest, cache_bytes) = (1000, 0);
+    let settings =
+        Settings { cache_bytes, message_bytes: largest, open_bytes: 1000, ..Settings::default() };
+    let host = Host::with(settings);
+    host.imap.add("INBOX", &message(&"x".repeat(290)));
+    host.imap.add("INBOX", &message(&"y".repeat(290)));
+    let keys = host.keys("INBOX").await;
+    let grant = host.grant("anna").await;
+    let open = |key: usize| host.engine.open_message(&grant, &keys[key]);
+    let (one, bytes) = (open(0).await.unwrap(), host.imap.said("FETCH"));
+    let refusal = open(1).await.unwrap_err();
+    assert_eq!(refusal.code, Code::TooManyRequests);
+    assert!(refusal.retry_after.is_some());
+    assert_eq!(host.imap.said("FETCH"), bytes + 1, "only its size was asked for");
+    assert!(open(0).await.is_ok(), "what is held costs nothing more");
+    // Its bytes may outlive it: a slow client reads them.
+    let raw = one.raw().await.unwrap();
+    drop(one);
+    refused(open(1).await, Code::TooManyRequests);
+    drop(raw);
+    assert!(open(1).await.is_ok());
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future;
@@ -172,6 +173,68 @@ async fn a_deleted_account_sends_nothing_more() {
 }
 
 #[tokio::test]
+async fn an_account_made_again_neither_sends_nor_sees_what_was_the_first_ones() {
+    let host = Host::new();
+    host.smtp.change(|state| state.script.push_back(Turn::LostBefore));
+    let receipt = host.submit(Some("k"), draft(&["bo@example.net"])).await.unwrap();
+    host.drive(MOMENT);
+    assert_eq!(host.outbox.states(), [State::Deferred]);
+    let id = "anna".parse().unwrap();
+    host.shelf.0.lock().unwrap().get_mut(&id).unwrap().generation = 2;
+    host.engine.forget(&"acme".parse().unwrap(), &id).await;
+    let grant = host.grant("anna").await;
+    let found = host.engine.submission(&grant, receipt.submission.as_str()).await;
+    refused(found, Code::NoSuchSubmission);
+    let all = host.engine.submissions(&grant, &[], None, 10).await.unwrap();
+    assert!(all.rows.is_empty());
+    let logins = host.smtp.change(|state| state.logins);
+    host.drive(Duration::from_secs(60));
+    assert_eq!((host.outbox.states(), host.smtp.taken()), (vec![State::Failed], 0));
+    assert!(host.outbox.only().last_error.unwrap().contains("deleted"));
+    assert_eq!(host.smtp.change(|state| state.logins), logins, "not even a login");
+    // The key is the new owner's own.
+    let other = host.submit(Some("k"), draft(&["bea@example.net"])).await.unwrap();
+    assert_ne!(other.submission, receipt.submission);
+}
+
+#[tokio::test]
+async fn a_sender_that_is_no_identity_any_more_sends_nothing() {
+    let host = Host::new();
+    host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    let id = "anna".parse().unwrap();
+    host.shelf.0.lock().unwrap().get_mut(&id).unwrap().identities[0].email =
+        "anne@example.com".parse().unwrap();
+    host.drive(MOMENT);
+    assert_eq!((host.outbox.states(), host.smtp.taken()), (vec![State::Failed], 0));
+    assert!(host.outbox.only().last_error.unwrap().contains("identities"));
+}
+
+#[tokio::test]
+async fn a_session_in_use_while_its_account_changes_is_used_for_nothing_else() {
+    let host = Host::new();
+    let mut driver = pin!(Arc::clone(&host.engine).deliver_forever(future::pending()));
+    host.smtp.change(|state| state.wait = Some(Point::Mail));
+    host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    settle(driver.as_mut());
+    host.engine.forget(&"acme".parse().unwrap(), &"anna".parse().unwrap()).await;
+    host.smtp.go_on();
+    settle(driver.as_mut());
+    assert_eq!((host.smtp.taken(), host.smtp.change(|state| state.open)), (1, 0));
+}
+
+#[tokio::test]
+async fn a_password_is_not_sent_to_a_server_of_another_generation() {
+    let host = Host::new();
+    let grant = host.grant("anna").await;
+    let id = "anna".parse().unwrap();
+    host.shelf.0.lock().unwrap().get_mut(&id).unwrap().generation = 2;
+    // The request began with the account of before.
+    let answer = host.engine.mailboxes(&grant, false).await;
+    refused(answer, Code::NoSuchAccount);
+    assert_eq!(host.imap.change(|state| state.logins), 0);
+}
+
+#[tokio::test]
 async fn what_may_have_arrived_never_fails_without_a_servers_word() {
     let mut host = Host::new();
     host.submit(None, draft(&["bo@example.net"])).await.unwrap();
@@ -190,6 +253,50 @@ async fn what_may_have_arrived_never_fails_without_a_servers_word() {
     host.drive(HOUR);
     let entry = host.outbox.only();
     assert_eq!((entry.receipt.state, entry.recipients[0].state), (State::Failed, State::Uncertain));
+}
+
+#[tokio::test]
+async fn a_verdict_outwaits_a_full_disk_and_even_its_claim() {
+    for full in [Duration::from_secs(120), HOUR] {
+        let host = Host::new();
+        host.outbox.1.store(true, Ordering::Relaxed);
+        host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+        let mut driver = pin!(Arc::clone(&host.engine).deliver_forever(future::pending()));
+        let mut pass = |time: Duration| {
+            for _ in 0..time.as_secs() / 5 {
+                settle(driver.as_mut());
+                host.clock.advance(5 * MOMENT);
+            }
+            settle(driver.as_mut());
+        };
+        pass(full);
+        assert_eq!((host.outbox.states(), host.smtp.taken()), (vec![State::DotSent], 1));
+        host.outbox.1.store(false, Ordering::Relaxed);
+        pass(Duration::from_secs(40));
+        let entry = host.outbox.only();
+        assert_eq!((entry.receipt.state, host.smtp.taken()), (State::Sent, 1), "{full:?}");
+        assert_eq!((entry.attempts, entry.possible_duplicate), (1, false), "{full:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_does_not_keep_the_host_from_stopping() {
+    let host = Host::new();
+    host.outbox.1.store(true, Ordering::Relaxed);
+    host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let stopped = async move {
+        let _ = stopped.await;
+    };
+    let mut driver = pin!(Arc::clone(&host.engine).deliver_forever(stopped));
+    settle(driver.as_mut());
+    stop.send(()).unwrap();
+    let mut over = settle(driver.as_mut());
+    for _ in 0..15 {
+        host.clock.advance(2 * MOMENT);
+        over = over || settle(driver.as_mut());
+    }
+    assert!(over);
 }
 
 #[tokio::test]

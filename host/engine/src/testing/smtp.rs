@@ -8,6 +8,7 @@ use model::draft::Envelope;
 use model::octets::Octets;
 use model::port::BoxFuture;
 use model::port::smtp::{BeforeDot, Data, Delivery, Reply, SmtpConnect, SmtpError, SmtpSession};
+use tokio::sync::Notify;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Server(pub(crate) Arc<Mutex<State>>);
@@ -17,6 +18,11 @@ pub(crate) struct State {
     /// One for each transaction; afterwards everything is taken.
     pub(crate) script: VecDeque<Turn>,
     pub(crate) stall: Option<Point>,
+    /// Where one waits until [`Server::go_on`].
+    pub(crate) wait: Option<Point>,
+    go_on: Arc<Notify>,
+    /// Sessions that stand.
+    pub(crate) open: usize,
     /// What got its final dot: the message and whom it was for.
     pub(crate) taken: Vec<(String, Vec<String>)>,
     pub(crate) logins: usize,
@@ -54,7 +60,17 @@ impl Server {
         self.change(|state| state.taken.len())
     }
 
+    pub(crate) fn go_on(&self) {
+        self.change(|state| state.wait = None);
+        self.change(|state| Arc::clone(&state.go_on)).notify_waiters();
+    }
+
     async fn stall_at(&self, point: Point) {
+        let held =
+            self.change(|state| (state.wait == Some(point)).then(|| Arc::clone(&state.go_on)));
+        if let Some(held) = held {
+            held.notified().await;
+        }
         if self.change(|state| state.stall == Some(point)) {
             std::future::pending::<()>().await;
         }
@@ -75,6 +91,7 @@ impl SmtpConnect for Server {
             self.stall_at(Point::Connect).await;
             let (number, refused) = self.change(|state| {
                 state.logins += 1;
+                state.open += usize::from(!state.refuse_logins);
                 (state.logins, state.refuse_logins)
             });
             if refused {
@@ -89,6 +106,12 @@ impl SmtpConnect for Server {
 struct Session {
     server: Server,
     number: usize,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.server.change(|state| state.open -= 1);
+    }
 }
 
 impl SmtpSession for Session {

@@ -29,11 +29,11 @@ pub trait Accounts: Send + Sync + fmt::Debug {
         cursor: Option<&'a str>,
         limit: u32,
     ) -> BoxFuture<'a, Result<Page<Account>, StoreError>>;
-    /// The sealed credentials, opened.
+    /// The sealed credentials, opened; none when the account is gone, or is of another generation by
+    /// now: a password never goes to a server that it was not given for.
     fn credentials<'a>(
         &'a self,
-        tenant: &'a TenantId,
-        id: &'a AccountId,
+        account: &'a Account,
     ) -> BoxFuture<'a, Result<Option<Credentials>, StoreError>>;
     /// Account and sealed data are gone afterwards; false when there was none.
     fn delete<'a>(

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::account::Account;
 use crate::address::EmailAddress;
 use crate::future::BoxFuture;
 use crate::ids::{AccountId, SubmissionId, TenantId};
@@ -16,13 +17,13 @@ use crate::octets::Octets;
 use crate::port::store::StoreError;
 use crate::submission::{Entry, Idempotency, NewSubmission, Receipt, RecipientVerdict, State};
 
-/// The outbox.
+/// The outbox. What is asked for an account is answered for its generation only: one that is made
+/// again under an old id inherits nothing.
 pub trait Outbox: Send + Sync + fmt::Debug {
     /// Whether the key was used before in this account.
     fn lookup<'a>(
         &'a self,
-        tenant: &'a TenantId,
-        account: &'a AccountId,
+        account: &'a Account,
         idempotency: &'a Idempotency,
     ) -> BoxFuture<'a, Result<Option<Replay>, StoreError>>;
     /// Submission, idempotency row and bytes in one durable step; looks the key up again inside it.
@@ -50,15 +51,13 @@ pub trait Outbox: Send + Sync + fmt::Debug {
     /// One submission of an account.
     fn get<'a>(
         &'a self,
-        tenant: &'a TenantId,
-        account: &'a AccountId,
+        account: &'a Account,
         id: &'a SubmissionId,
     ) -> BoxFuture<'a, Result<Option<Entry>, StoreError>>;
     /// Newest first; empty `states` means all. [`StoreError::Cursor`] for a cursor that is not ours.
     fn find<'a>(
         &'a self,
-        tenant: &'a TenantId,
-        account: &'a AccountId,
+        account: &'a Account,
         states: &'a [State],
         cursor: Option<&'a str>,
         limit: u32,
@@ -92,6 +91,8 @@ pub struct Claim {
     pub tenant: TenantId,
     /// Sent by.
     pub account: AccountId,
+    /// Of the account when it was accepted.
+    pub generation: u32,
     /// Every write of this claim names it.
     pub epoch: u64,
     /// Without angle brackets.

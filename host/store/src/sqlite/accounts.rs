@@ -88,18 +88,23 @@ impl Accounts for Sqlite {
 
     fn credentials<'a>(
         &'a self,
-        tenant: &'a TenantId,
-        id: &'a AccountId,
+        account: &'a Account,
     ) -> BoxFuture<'a, Result<Option<Credentials>, StoreError>> {
         Box::pin(async move {
-            let place = Place::password(tenant, id);
-            let (tenant, id, field) = (tenant.clone(), id.clone(), place.field);
+            let place = Place::password(&account.tenant, &account.id);
+            let (tenant, id) = (account.tenant.clone(), account.id.clone());
+            let (field, generation) = (place.field, account.generation);
             let record = self.inner.meta.read(move |conn| {
                 let record: Option<Vec<u8>> = conn
                     .prepare_cached(
-                        "SELECT sealed FROM credential WHERE tenant = ?1 AND account = ?2 AND field = ?3",
+                        "SELECT c.sealed FROM credential c
+                         JOIN account a ON a.tenant = c.tenant AND a.id = c.account
+                         WHERE c.tenant = ?1 AND c.account = ?2 AND c.field = ?3
+                             AND a.record ->> 'generation' = ?4",
                     )?
-                    .query_row([tenant.as_str(), id.as_str(), field], |row| row.get(0))
+                    .query_row(params![tenant.as_str(), id.as_str(), field, generation], |row| {
+                        row.get(0)
+                    })
                     .optional()?;
                 Ok(record)
             });

@@ -114,7 +114,7 @@ fn take_one(
              state = 'claimed', owner = ?2, epoch = epoch + 1, lease_until = ?3
          WHERE id = ?1
          RETURNING tenant, account, epoch, message_id, sender, attempts, created, found,
-             possible_duplicate, size, digest, place",
+             possible_duplicate, size, digest, place, generation",
     )?;
     let mut rows = statement.query(params![id.as_str(), wish.owner, wish.lease_until.millis()])?;
     let row = rows.next()?.ok_or(StoreError::LostClaim)?;
@@ -130,6 +130,7 @@ fn take_one(
         id: id.clone(),
         tenant: parsed(&row.get::<_, String>(0)?)?,
         account: parsed(&row.get::<_, String>(1)?)?,
+        generation: row.get(12)?,
         epoch: unsigned(row.get(2)?)?,
         message_id: row.get(3)?,
         sender: parsed(&row.get::<_, String>(4)?)?,

@@ -9,7 +9,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use model::ids::{AccountId, SubmissionId, TenantId};
+use model::account::Account;
+use model::ids::SubmissionId;
 use model::instant::Timestamp;
 use model::message::Page;
 use model::octets::Octets;
@@ -40,16 +41,40 @@ enum Body {
     File(Pin),
 }
 
+/// One generation of one account, as columns.
+struct Owner {
+    tenant: String,
+    account: String,
+    generation: u32,
+}
+
+impl Owner {
+    fn of(account: &Account) -> Self {
+        Self {
+            tenant: account.tenant.as_str().to_owned(),
+            account: account.id.as_str().to_owned(),
+            generation: account.generation,
+        }
+    }
+
+    fn of_new(new: &NewSubmission) -> Self {
+        Self {
+            tenant: new.tenant.as_str().to_owned(),
+            account: new.account.as_str().to_owned(),
+            generation: new.generation,
+        }
+    }
+}
+
 impl Outbox for Sqlite {
     fn lookup<'a>(
         &'a self,
-        tenant: &'a TenantId,
-        account: &'a AccountId,
+        account: &'a Account,
         idempotency: &'a Idempotency,
     ) -> BoxFuture<'a, Result<Option<Replay>, StoreError>> {
         let now = self.inner.clock.now();
-        let (tenant, account, key) = (tenant.clone(), account.clone(), idempotency.clone());
-        Box::pin(self.inner.outbox.read(move |conn| replay(conn, &tenant, &account, &key, now)))
+        let (owner, key) = (Owner::of(account), idempotency.clone());
+        Box::pin(self.inner.outbox.read(move |conn| replay(conn, &owner, &key, now)))
     }
 
     fn accept(&self, submission: NewSubmission) -> BoxFuture<'_, Result<Acceptance, StoreError>> {
@@ -126,24 +151,24 @@ impl Outbox for Sqlite {
 
     fn get<'a>(
         &'a self,
-        tenant: &'a TenantId,
-        account: &'a AccountId,
+        account: &'a Account,
         id: &'a SubmissionId,
     ) -> BoxFuture<'a, Result<Option<Entry>, StoreError>> {
-        let (tenant, account, id) = (tenant.clone(), account.clone(), id.clone());
+        let (owner, id) = (Owner::of(account), id.clone());
         Box::pin(self.inner.outbox.read(move |conn| {
             let mut statement = conn.prepare_cached(&format!(
-                "SELECT {ENTRY} FROM submission WHERE id = ?1 AND tenant = ?2 AND account = ?3"
+                "SELECT {ENTRY} FROM submission
+                 WHERE id = ?1 AND tenant = ?2 AND account = ?3 AND generation = ?4"
             ))?;
-            let mut rows = statement.query([id.as_str(), tenant.as_str(), account.as_str()])?;
+            let Owner { tenant, account, generation } = &owner;
+            let mut rows = statement.query(params![id.as_str(), tenant, account, generation])?;
             rows.next()?.map(|row| entry(conn, row)).transpose()
         }))
     }
 
     fn find<'a>(
         &'a self,
-        tenant: &'a TenantId,
-        account: &'a AccountId,
+        account: &'a Account,
         states: &'a [State],
         cursor: Option<&'a str>,
         limit: u32,
@@ -153,12 +178,10 @@ impl Outbox for Sqlite {
             Some(Some(cursor)) => Some(cursor),
             Some(None) => return Box::pin(async { Err(StoreError::Cursor) }),
         };
-        let (tenant, account, states) = (tenant.clone(), account.clone(), states.to_vec());
+        let (owner, states) = (Owner::of(account), states.to_vec());
         let limit = limit.clamp(1, LARGEST);
         Box::pin(
-            self.inner
-                .outbox
-                .read(move |conn| find(conn, &tenant, &account, &states, cursor.as_ref(), limit)),
+            self.inner.outbox.read(move |conn| find(conn, &owner, &states, cursor.as_ref(), limit)),
         )
     }
 }
@@ -203,8 +226,8 @@ impl Sqlite {
 }
 
 const SOONEST: &str = "SELECT min(wake) FROM submission WHERE wake IS NOT NULL";
-const PURGE: &str = "DELETE FROM idempotency WHERE (tenant, account, key) IN (
-    SELECT i.tenant, i.account, i.key
+const PURGE: &str = "DELETE FROM idempotency WHERE (tenant, account, generation, key) IN (
+    SELECT i.tenant, i.account, i.generation, i.key
     FROM idempotency i JOIN submission s ON s.id = i.submission
     WHERE i.created <= ?1 AND s.state IN ('sent', 'failed', 'cancelled', 'expired')
     ORDER BY i.created LIMIT ?2)";
@@ -225,17 +248,17 @@ async fn whole(raw: &Octets) -> io::Result<Bytes> {
 
 fn replay(
     conn: &Connection,
-    tenant: &TenantId,
-    account: &AccountId,
+    owner: &Owner,
     idempotency: &Idempotency,
     now: Timestamp,
 ) -> Result<Option<Replay>, Trouble> {
     let mut statement = conn.prepare_cached(
         "SELECT i.digest, i.created, s.id, s.message_id, s.state, s.due
          FROM idempotency i JOIN submission s ON s.id = i.submission
-         WHERE i.tenant = ?1 AND i.account = ?2 AND i.key = ?3",
+         WHERE i.tenant = ?1 AND i.account = ?2 AND i.generation = ?3 AND i.key = ?4",
     )?;
-    let mut rows = statement.query([tenant.as_str(), account.as_str(), &idempotency.key])?;
+    let Owner { tenant, account, generation } = owner;
+    let mut rows = statement.query(params![tenant, account, generation, idempotency.key])?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let state = state(&row.get::<_, String>(4)?)?;
     if is_forgotten(Timestamp::from_millis(row.get(1)?), state, now) {
@@ -259,7 +282,7 @@ fn accept(
     now: Timestamp,
 ) -> Result<Acceptance, Trouble> {
     if let Some(idempotency) = &new.idempotency
-        && let Some(replay) = replay(conn, &new.tenant, &new.account, idempotency, now)?
+        && let Some(replay) = replay(conn, &Owner::of_new(new), idempotency, now)?
     {
         return Ok(Acceptance::Replayed(replay));
     }
@@ -270,8 +293,9 @@ fn accept(
     let inserted = conn
         .prepare_cached(
             "INSERT INTO submission
-                 (id, tenant, account, message_id, sender, state, due, created, size, digest, place)
-             VALUES (?1, ?2, ?3, ?4, ?5, 'accepted', ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO NOTHING",
+                 (id, tenant, account, message_id, sender, state, due, created, size, digest, place,
+                  generation)
+             VALUES (?1, ?2, ?3, ?4, ?5, 'accepted', ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (id) DO NOTHING",
         )?
         .execute(params![
             new.id.as_str(),
@@ -284,6 +308,7 @@ fn accept(
             i64::try_from(new.raw.size()).map_err(failed)?,
             digest,
             place,
+            new.generation,
         ])?;
     if inserted == 0 {
         return Err(StoreError::Exists.into());
@@ -297,8 +322,9 @@ fn accept(
         purge(conn, now)?;
         // Replaces one that is forgotten.
         conn.prepare_cached(
-            "INSERT OR REPLACE INTO idempotency (tenant, account, key, digest, submission, created)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT OR REPLACE INTO idempotency
+                 (tenant, account, key, digest, submission, created, generation)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![
             new.tenant.as_str(),
@@ -307,6 +333,7 @@ fn accept(
             idempotency.digest,
             new.id.as_str(),
             new.created.millis(),
+            new.generation,
         ])?;
     }
     Ok(Acceptance::Stored(Receipt {
@@ -326,9 +353,9 @@ fn purge(conn: &Connection, now: Timestamp) -> Result<(), Trouble> {
 fn newest() -> String {
     format!(
         "SELECT {ENTRY} FROM submission
-         WHERE tenant = ?1 AND account = ?2 AND (created, id) < (?3, ?4)
-             AND (?5 = '[]' OR state IN (SELECT value FROM json_each(?5)))
-         ORDER BY created DESC, id DESC LIMIT ?6"
+         WHERE tenant = ?1 AND account = ?2 AND generation = ?3 AND (created, id) < (?4, ?5)
+             AND (?6 = '[]' OR state IN (SELECT value FROM json_each(?6)))
+         ORDER BY created DESC, id DESC LIMIT ?7"
     )
 }
 
@@ -343,8 +370,7 @@ pub(crate) fn frequent() -> Vec<String> {
 
 fn find(
     conn: &Connection,
-    tenant: &TenantId,
-    account: &AccountId,
+    owner: &Owner,
     states: &[State],
     cursor: Option<&Cursor>,
     limit: u32,
@@ -358,7 +384,8 @@ fn find(
     };
     let mut statement = conn.prepare_cached(&newest())?;
     // One more than asked for tells whether there is another page.
-    let wanted = params![tenant.as_str(), account.as_str(), created, id, states, limit + 1];
+    let Owner { tenant, account, generation } = owner;
+    let wanted = params![tenant, account, generation, created, id, states, limit + 1];
     let mut found = statement.query(wanted)?;
     let mut rows = Vec::new();
     while let Some(row) = found.next()? {

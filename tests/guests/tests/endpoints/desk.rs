@@ -158,7 +158,8 @@ impl Capabilities for Desk {
         mailbox: &'a str,
     ) -> BoxFuture<'a, Vec<Result<Moved, Problem>>> {
         self.note(format!("move {keys:?} {mailbox}"));
-        ready(vec![Ok(Moved { key: "k1".to_owned(), now: Some("k2".to_owned()) })])
+        let mailbox = mailbox.trim_start_matches('\\').to_owned();
+        ready(vec![Ok(Moved { key: "k1".to_owned(), now: Some("k2".to_owned()), mailbox })])
     }
 
     fn copy_messages<'a>(
@@ -168,7 +169,7 @@ impl Capabilities for Desk {
         mailbox: &'a str,
     ) -> BoxFuture<'a, Vec<Result<Moved, Problem>>> {
         self.note(format!("copy {mailbox}"));
-        ready(vec![Ok(Moved { key: "k1".to_owned(), now: None })])
+        ready(vec![Ok(Moved { key: "k1".to_owned(), now: None, mailbox: mailbox.to_owned() })])
     }
 
     fn trash<'a>(
@@ -177,7 +178,12 @@ impl Capabilities for Desk {
         _: &'a [String],
     ) -> BoxFuture<'a, Vec<Result<Moved, Problem>>> {
         self.note("trash".to_owned());
-        ready(vec![Ok(Moved { key: "k1".to_owned(), now: None })])
+        // It lay there already.
+        ready(vec![Ok(Moved {
+            key: "k1".to_owned(),
+            now: Some("k1".to_owned()),
+            mailbox: "Deleted Items".to_owned(),
+        })])
     }
 
     fn expunge_forever<'a>(

@@ -32,6 +32,8 @@ async fn a_message_shows_what_is_asked_for() {
     assert_eq!(whole["text"], "hello");
     assert_eq!(whole["html"], Value::Null);
     assert_eq!(whole["attachments"].as_array().unwrap().len(), 1);
+    assert_eq!(whole["attachments"][0]["number"], 1);
+    assert_eq!(whole["attachments"][0]["part"], "2");
     assert_eq!(whole["headers"][0]["value"], "Grüße");
     let some = read(&house.get(ROUTE, "/messages/k1?fields=id,date,text").await);
     assert_eq!(some, json!({"id": "k1", "date": null, "text": "hello"}));
@@ -88,18 +90,20 @@ async fn a_change_is_made_and_answered() {
     assert_eq!(read(&flagged), json!({"id": "k1", "flags": ["\\Seen"]}));
     let both =
         ask("PATCH", "/messages/k1", r#"{"flags": {"set": []}, "mailbox": "\\Archive"}"#).await;
-    assert_eq!(read(&both), json!({"id": "k2", "mailbox": "\\Archive", "flags": ["\\Seen"]}));
+    assert_eq!(read(&both), json!({"id": "k2", "mailbox": "Archive", "flags": ["\\Seen"]}));
     let moved = ask("POST", "/messages/k1/move", r#"{"mailbox": "A"}"#).await;
     assert_eq!(read(&moved), json!({"id": "k2", "mailbox": "A", "from": "k1"}));
     let copied = ask("POST", "/messages/k1/copy", r#"{"mailbox": "A"}"#).await;
     assert_eq!(read(&copied), json!({"id": null, "mailbox": "A", "from": "k1"}));
     let trashed = ask("DELETE", "/messages/k1", "").await;
-    assert_eq!(read(&trashed), json!({"id": null, "mailbox": "\\Trash", "from": "k1"}));
+    assert_eq!(read(&trashed), json!({"id": "k1", "mailbox": "Deleted Items", "from": "k1"}));
     assert_eq!(ask("DELETE", "/messages/k1?permanent=true", "").await.status(), 204);
     assert_eq!(house.desk.calls.lock().unwrap().len(), 7);
     for (body, pointer) in [
         (r#"{"flags": {"add": ["ok", "a b"]}}"#, "/flags/add/1"),
         (r#"{"flags": {"set": [], "add": ["a"]}}"#, "/flags/set"),
+        (r#"{"flags": {"set": ["seen", "\\Sean"]}}"#, "/flags/set/1"),
+        (r#"{"flags": {"add": ["a", "\\Seen"], "remove": ["b", "\\seen"]}}"#, "/flags/remove/1"),
         ("{}", ""),
     ] {
         let answer = ask("PATCH", "/messages/k1", body).await;

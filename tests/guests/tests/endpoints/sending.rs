@@ -46,7 +46,7 @@ async fn a_form_becomes_a_submission_and_its_file_is_not_changed() {
     part("name=\"subject\"", "Grüße".as_bytes());
     part("name=\"json\"", br#"{"to": [], "text": "hi"}"#);
     part("name=\"attachment\"; filename=\"a %22b%22.bin\"\r\nContent-Type: image/png", &raw());
-    part("name=\"inline\"; filename=\"logo.png\"", b"x");
+    part("name=\"inline\"; filename=\"lo\\go.png\"", b"x");
     form.extend_from_slice(b"--XX--\r\n");
     let fields = [("content-type", "multipart/form-data; boundary=XX")];
     let answer = house.ask("POST", "/send", "/send", &fields, form).await;
@@ -59,7 +59,7 @@ async fn a_form_becomes_a_submission_and_its_file_is_not_changed() {
     assert_eq!(draft.attachments[0].filename.as_deref(), Some("a \"b\".bin"));
     assert_eq!(draft.attachments[0].content_type, "image/png");
     assert_eq!(draft.attachments[0].content.in_memory().unwrap(), raw());
-    assert_eq!(draft.attachments[1].content_id.as_deref(), Some("logo.png"));
+    assert_eq!(draft.attachments[1].content_id.as_deref(), Some("lo_go.png"));
 }
 
 #[tokio::test]
@@ -79,6 +79,24 @@ async fn a_send_that_cannot_be_read_says_where() {
     let unknown = post(FORM, unknown).await;
     is_problem(&unknown, 422, "invalid-body");
     assert_eq!(read(&unknown)["errors"][0]["pointer"], "/a~1b");
+    let detail = read(&unknown)["detail"].as_str().unwrap().to_owned();
+    assert!(detail.starts_with("/a~1b: there is no field `a/b`"), "{detail}");
+    for (field, value, want) in [
+        (
+            "attachment",
+            "plain",
+            "/attachment: a file comes with its name; did you mean attachment=@plain?",
+        ),
+        ("to", "Bob <bob@x>, anna@y", "/to: repeat the field, one address each"),
+    ] {
+        let form = format!(
+            "--XX\r\nContent-Disposition: form-data; name=\"{field}\"\r\n\r\n{value}\r\n--XX--\r\n"
+        );
+        let answer = house.ask("POST", "/send", "/send", FORM, form).await;
+        is_problem(&answer, 422, "invalid-body");
+        assert_eq!(read(&answer)["detail"], want);
+        assert!(answer.body().ends_with(b"}\n"));
+    }
     is_problem(
         &post(FORM, "--XX\r\nContent-Disposition: form-data; name=\"to\"\r\n\r\nx").await,
         400,
