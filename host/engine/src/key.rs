@@ -40,8 +40,8 @@ pub(crate) struct AccountTag {
 }
 
 impl AccountTag {
-    /// Host and login count too: an account that is deleted and made again under the same id begins
-    /// with the first generation, and may be another person's.
+    /// Host and login count too: whatever becomes of generations, ids of one mailbox mean nothing in
+    /// another person's.
     pub(crate) fn of(account: &Account) -> Self {
         let generation = account.generation.to_be_bytes();
         let imap = account.imap.as_ref();

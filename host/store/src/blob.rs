@@ -53,6 +53,8 @@ struct Shelf {
     pinned: HashMap<Digest, u32>,
     /// Files that may have lost their last row.
     retired: VecDeque<Digest>,
+    /// About to be removed, however young, unless somebody writes them again.
+    condemned: HashSet<Digest>,
 }
 
 impl Blobs {
@@ -111,6 +113,7 @@ impl Blobs {
         // Over an equal file: the new one is young, so no sweep takes it.
         draft.persist(&path).map_err(|error| error.error)?;
         self.synced(sync_dir(dir))?;
+        shelf.condemned.remove(&digest);
         *shelf.pinned.entry(digest).or_default() += 1;
         Ok(Pin { digest, shelf: Arc::clone(&self.shelf) })
     }
@@ -166,6 +169,42 @@ impl Blobs {
         let blobs = self.clone();
         let remove =
             move |_: &mut ()| unused.iter().try_for_each(|digest| blobs.remove_one(digest));
+        self.crew.run(remove).await?
+    }
+
+    /// Every retired file, for when there is no room to let them grow old. What is pinned stays: its
+    /// row may be written by the time that somebody looks.
+    pub(crate) fn condemn(&self) -> Vec<Digest> {
+        let mut shelf = self.shelf();
+        let Shelf { pinned, retired, condemned } = &mut *shelf;
+        let (kept, gone): (Vec<_>, Vec<_>) =
+            retired.drain(..).partition(|digest| pinned.contains_key(digest));
+        retired.extend(kept);
+        condemned.extend(&gone);
+        gone
+    }
+
+    /// Removes those of `unused` that are condemned still, and acquits the rest of `all`.
+    pub(crate) async fn execute(
+        &self,
+        all: Vec<Digest>,
+        unused: HashSet<Digest>,
+    ) -> io::Result<()> {
+        let blobs = self.clone();
+        let remove = move |_: &mut ()| {
+            all.iter().try_for_each(|digest| {
+                // Under the lock, so that nobody puts the same bytes back in between.
+                let mut shelf = blobs.shelf();
+                let goes = shelf.condemned.remove(digest) && unused.contains(digest);
+                if !goes {
+                    return Ok(());
+                }
+                match fs::remove_file(blobs.path(digest)) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                    Ok(()) | Err(_) => Ok(()),
+                }
+            })
+        };
         self.crew.run(remove).await?
     }
 

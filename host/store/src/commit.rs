@@ -193,6 +193,10 @@ impl Writer {
             if !self.conn.is_autocommit() && self.conn.execute_batch("ROLLBACK").is_err() {
                 self.poison.set();
             }
+            // The log may hold room that its pages need no more; whoever asks again may find some.
+            if is_full(&error) {
+                self.checkpoint();
+            }
             error.to_string()
         })
     }

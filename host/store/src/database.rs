@@ -168,14 +168,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_disk_fails_the_request_and_may_have_room_later() {
-        let (_dir, db) = database();
+        let (dir, db) = database();
+        db.write(|conn| insert(conn, "before")).await.unwrap();
+        let log = || fs::metadata(dir.path().join("words.db-wal")).unwrap().len();
+        assert!(log() > 0);
         let full = db.write(|_| {
             let code = ffi::Error::new(ffi::SQLITE_FULL);
             Err::<(), _>(Trouble::Sqlite(rusqlite::Error::SqliteFailure(code, None)))
         });
         assert!(matches!(full.await, Err(StoreError::Failed(_))));
+        assert_eq!(log(), 0, "its room was given back");
         db.write(|conn| insert(conn, "later")).await.unwrap();
-        assert_eq!(words(&db).await, ["later"]);
+        assert_eq!(words(&db).await, ["before", "later"]);
     }
 
     #[tokio::test]

@@ -2,15 +2,20 @@
 //! a password, and refuses what it cannot do safely.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use model::account::Account;
 use model::ids::{AccountId, TenantId};
+use model::octets::{Octets, ReadAt};
+use model::port::BoxFuture;
 use model::port::accounts::Accounts;
 use model::port::outbox::{Outbox, Step};
 use model::port::store::StoreError;
@@ -97,6 +102,73 @@ async fn an_outbox_of_the_first_schema_opens_and_belongs_to_nobody_new() {
     let before = Account { generation: 0, ..person("t", "anna") };
     assert!(bench.store.lookup(&before, &k).await.unwrap().is_some());
     assert_eq!(bench.claimed().await.generation, 0);
+}
+
+#[tokio::test]
+async fn a_full_disk_gets_the_room_of_bodies_that_nobody_needs() {
+    let bench = sqlite();
+    let large = |byte: u8| vec![byte; 100_000];
+    let mut new = bench.draft(1);
+    new.raw = octets(&large(b'x'));
+    bench.accepted(new).await;
+    let claim = bench.claimed().await;
+    let step = ended(&claim, State::Sent, bench.now());
+    bench.store.record(&claim.id, claim.epoch, step).await.unwrap();
+    let bodies = |bench: &Bench<Sqlite>| files(&bench.store.file("blobs"));
+    assert_eq!(bodies(&bench).len(), 1, "it is young");
+    let mut new = bench.draft(2);
+    new.raw = Arc::new(Cramped { full: AtomicU32::new(1), bytes: octets(&large(b'y')) });
+    bench.accepted(new).await;
+    assert_eq!(bodies(&bench).len(), 1, "only the one that waits");
+    assert_eq!(bytes_of(&bench.claimed().await.raw).await, large(b'y'));
+    // Once is enough: a disk without any room says so.
+    let mut new = bench.draft(3);
+    new.raw = Arc::new(Cramped { full: AtomicU32::new(2), bytes: octets(&large(b'z')) });
+    let refused = bench.store.accept(new).await;
+    assert!(matches!(refused, Err(StoreError::Failed(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_condemned_body_that_is_written_again_stays() {
+    let bench = sqlite();
+    let blobs = bench.store.blobs();
+    let raw = octets(&[b'x'; 1000]);
+    let pin = blobs.put(&raw).await.unwrap();
+    let digest = pin.digest;
+    blobs.retire(digest);
+    assert!(blobs.condemn().is_empty(), "its row is on the way");
+    drop(pin);
+    let condemned = blobs.condemn();
+    assert_eq!(condemned, [digest]);
+    // Nobody referred to it just now, but somebody is about to.
+    drop(blobs.put(&raw).await.unwrap());
+    blobs.execute(condemned, [digest].into()).await.unwrap();
+    assert_eq!(bytes_of(&blobs.octets(digest, 1000)).await, [b'x'; 1000]);
+    blobs.retire(digest);
+    let condemned = blobs.condemn();
+    blobs.execute(condemned, [digest].into()).await.unwrap();
+    assert!(blobs.octets(digest, 1000).read_at(0, 1).await.is_err());
+}
+
+/// Bytes of which some reads find the disk full, as the write beside them would.
+#[derive(Debug)]
+struct Cramped {
+    full: AtomicU32,
+    bytes: Octets,
+}
+
+impl ReadAt for Cramped {
+    fn size(&self) -> u64 {
+        self.bytes.size()
+    }
+
+    fn read_at(&self, offset: u64, length: usize) -> BoxFuture<'_, io::Result<Bytes>> {
+        let less = |left: u32| left.checked_sub(1);
+        if self.full.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok() {
+            return Box::pin(async { Err(io::ErrorKind::StorageFull.into()) });
+        }
+        self.bytes.read_at(offset, length)
+    }
 }
 
 #[tokio::test]

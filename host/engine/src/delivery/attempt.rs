@@ -75,7 +75,6 @@ impl<'a> Attempt<'a> {
             }
         };
         let courier = queued.courier();
-        let Some((account, server)) = self.account().await else { return };
         let permits = async {
             let mine = courier.permits.acquire().await;
             (mine, self.works.couriers.desks.acquire().await)
@@ -83,6 +82,8 @@ impl<'a> Attempt<'a> {
         let Some(permits) = self.unless_stopping(permits).await else {
             return self.put_back("the host is stopping", Duration::ZERO).await;
         };
+        // Not before: the wait may have been long.
+        let Some((account, server)) = self.account().await else { return };
         let ending = self.attempt(courier, &account, &server).await;
         drop(permits);
         let Ending::Outcome { outcome, due } = ending else { return };

@@ -223,6 +223,27 @@ async fn a_session_in_use_while_its_account_changes_is_used_for_nothing_else() {
 }
 
 #[tokio::test]
+async fn what_waited_while_its_account_was_made_again_is_not_sent() {
+    let host = Host::new();
+    let mut driver = pin!(Arc::clone(&host.engine).deliver_forever(future::pending()));
+    host.smtp.change(|state| state.wait = Some(Point::Connect));
+    for _ in 0..4 {
+        host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    }
+    settle(driver.as_mut());
+    let id = "anna".parse().unwrap();
+    host.shelf.0.lock().unwrap().get_mut(&id).unwrap().generation = 2;
+    host.engine.forget(&"acme".parse().unwrap(), &id).await;
+    host.smtp.go_on();
+    settle(driver.as_mut());
+    // Two were on their way with the first one's login.
+    let seen = host.smtp.change(|state| (state.taken.len(), state.logins, state.open));
+    assert_eq!(seen, (2, 2, 0));
+    let of = |wanted| host.outbox.states().iter().filter(|state| **state == wanted).count();
+    assert_eq!((of(State::Sent), of(State::Failed)), (2, 2));
+}
+
+#[tokio::test]
 async fn a_password_is_not_sent_to_a_server_of_another_generation() {
     let host = Host::new();
     let grant = host.grant("anna").await;

@@ -95,6 +95,11 @@ impl Sqlite {
         self.inner.blobs.root().with_file_name(name)
     }
 
+    #[cfg(test)]
+    pub(crate) fn blobs(&self) -> &Blobs {
+        &self.inner.blobs
+    }
+
     /// As if a sync had failed.
     #[cfg(test)]
     pub(crate) fn poison(&self) {

@@ -94,6 +94,7 @@ impl Outbox for Sqlite {
             if let (Some(digest), Ok(Acceptance::Replayed(_)) | Err(_)) = (spare, &outcome) {
                 self.inner.blobs.retire(digest);
             }
+            self.make_room_after(&outcome).await;
             outcome
         })
     }
@@ -123,7 +124,9 @@ impl Outbox for Sqlite {
         Box::pin(async move {
             let id = id.clone();
             let work = move |conn: &Connection| record(conn, &id, epoch, &step);
-            if let Some(digest) = self.inner.outbox.write(work).await? {
+            let outcome = self.inner.outbox.write(work).await;
+            self.make_room_after(&outcome).await;
+            if let Some(digest) = outcome? {
                 self.inner.blobs.retire(digest);
                 self.sweep().await;
             }
@@ -189,7 +192,14 @@ impl Outbox for Sqlite {
 impl Sqlite {
     async fn body(&self, raw: &Octets) -> Result<Body, StoreError> {
         if raw.size() > INLINE {
-            return self.inner.blobs.put(raw).await.map(Body::File).map_err(failed);
+            let put = match self.inner.blobs.put(raw).await {
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                    self.make_room().await;
+                    self.inner.blobs.put(raw).await
+                }
+                put => put,
+            };
+            return put.map(Body::File).map_err(failed);
         }
         let bytes = match raw.in_memory() {
             Some(bytes) => bytes,
@@ -211,17 +221,46 @@ impl Sqlite {
         if ripe.is_empty() {
             return Ok(());
         }
+        let unused = self.unused(ripe).await?;
+        self.inner.blobs.remove(unused).await.map_err(failed)
+    }
+
+    /// Those that no row refers to.
+    async fn unused(&self, digests: Vec<Digest>) -> Result<Vec<Digest>, StoreError> {
         let unused = self.inner.outbox.read(move |conn| {
             let mut used = conn.prepare_cached(IN_USE)?;
             let mut unused = Vec::new();
-            for digest in ripe {
+            for digest in digests {
                 if !used.exists([digest])? {
                     unused.push(digest);
                 }
             }
             Ok(unused)
         });
-        self.inner.blobs.remove(unused.await?).await.map_err(failed)
+        unused.await
+    }
+
+    /// A write that failed, though the disk did not, has probably found no room.
+    async fn make_room_after<T>(&self, outcome: &Result<T, StoreError>) {
+        if matches!(outcome, Err(StoreError::Failed(_))) && self.inner.poison.check().is_ok() {
+            self.make_room().await;
+        }
+    }
+
+    /// Removes what nobody refers to any more before it is old. Trouble is logged.
+    async fn make_room(&self) {
+        let condemned = self.inner.blobs.condemn();
+        if condemned.is_empty() {
+            return;
+        }
+        let unused = self.unused(condemned.clone()).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "it is not known which bodies nobody needs");
+            Vec::new()
+        });
+        let unused = unused.into_iter().collect();
+        if let Err(error) = self.inner.blobs.execute(condemned, unused).await {
+            tracing::warn!(%error, "bodies that nobody needs were not removed");
+        }
     }
 }
 
