@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use engine::manifest::{self, Manifest, StaticResponse, Target};
+use engine::manifest;
+use engine::manifest::Manifest;
+use engine::manifest::trigger::{StaticResponse, Target};
 use engine::routes::{Pattern, Routes};
 use http::Method;
 use model::caller::Scope;
