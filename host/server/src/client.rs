@@ -91,6 +91,12 @@ pub(crate) struct NewAccount {
     /// host:port of SMTP submission, for example smtp.example.com:465.
     #[arg(long, value_name = "HOST:PORT")]
     smtp: Option<String>,
+    /// How TLS begins with IMAP: tls or starttls; starttls on port 143, else tls.
+    #[arg(long, value_parser = ["tls", "starttls"])]
+    imap_security: Option<String>,
+    /// How TLS begins with SMTP: tls or starttls; starttls on port 587, else tls.
+    #[arg(long, value_parser = ["tls", "starttls"])]
+    smtp_security: Option<String>,
     /// The login name, when it is not the address.
     #[arg(long)]
     username: Option<String>,
@@ -164,12 +170,20 @@ async fn add(client: &Caller, machine: bool, new: NewAccount) -> anyhow::Result<
     put(
         &mut body,
         "imap",
-        new.imap.map(|text| server(&text, new.username.as_deref(), new.imap_pin)).transpose()?,
+        new.imap
+            .map(|text| {
+                server(&text, new.username.as_deref(), new.imap_security.as_deref(), new.imap_pin)
+            })
+            .transpose()?,
     );
     put(
         &mut body,
         "smtp",
-        new.smtp.map(|text| server(&text, new.username.as_deref(), new.smtp_pin)).transpose()?,
+        new.smtp
+            .map(|text| {
+                server(&text, new.username.as_deref(), new.smtp_security.as_deref(), new.smtp_pin)
+            })
+            .transpose()?,
     );
     if !new.unverified {
         let verified = client.call(Method::POST, "/v1/accounts/verify", Some(body.clone())).await?;
@@ -193,19 +207,19 @@ async fn add(client: &Caller, machine: bool, new: NewAccount) -> anyhow::Result<
     }
 }
 
-/// `host:port`; the port tells how TLS begins (RFC 8314 §7.3).
-fn server(text: &str, username: Option<&str>, pin: Option<String>) -> anyhow::Result<Value> {
+/// `host:port`; unless it is said, the port tells how TLS begins (RFC 8314 §7.3).
+fn server(
+    text: &str,
+    username: Option<&str>,
+    security: Option<&str>,
+    pin: Option<String>,
+) -> anyhow::Result<Value> {
     let (host, port) = text
         .rsplit_once(':')
         .with_context(|| format!("`{text}` needs a port, as in {text}:993"))?;
     let port: u16 = port.parse().with_context(|| format!("`{port}` is not a port"))?;
-    let security = if matches!(port, 143 | 587) { "starttls" } else { "tls" };
-    let (port, security) = match host.rsplit_once('+') {
-        Some((_, "starttls")) => (port, "starttls"),
-        _ => (port, security),
-    };
-    let mut server =
-        json!({"host": host.trim_end_matches("+starttls"), "port": port, "security": security});
+    let usual = if matches!(port, 143 | 587) { "starttls" } else { "tls" };
+    let mut server = json!({"host": host, "port": port, "security": security.unwrap_or(usual)});
     put(&mut server, "username", username);
     put(&mut server, "pin", pin);
     Ok(server)

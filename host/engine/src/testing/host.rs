@@ -80,6 +80,12 @@ impl Host {
         Self { engine, imap, smtp, clock, mime, outbox, shelf, ports }
     }
 
+    /// The same world over another outbox.
+    pub(crate) fn move_to(&mut self, outbox: Arc<dyn model::port::outbox::Outbox>) {
+        self.ports.outbox = outbox;
+        self.restart();
+    }
+
     /// The same world after a restart: only outbox, accounts and servers are left.
     pub(crate) fn restart(&mut self) {
         self.engine = Engine::new(self.ports.clone(), Settings::default());
@@ -130,7 +136,7 @@ impl Host {
 }
 
 /// Polls until the future stands still, which is when nothing woke it; true when it is over.
-pub(crate) fn settle<F: Future>(future: Pin<&mut F>) -> bool {
+pub(crate) fn settle<F: Future + ?Sized>(future: Pin<&mut F>) -> bool {
     let woken = Arc::new(Woken(AtomicBool::new(true)));
     let waker = Waker::from(Arc::clone(&woken));
     let mut context = Context::from_waker(&waker);

@@ -16,3 +16,4 @@ mod changes;
 mod sessions;
 mod sending;
 mod crashes;
+mod durable;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future;
 use model::address::Address;
 use model::draft::Draft;
+use model::port::BoxFuture;
 use model::port::capabilities::Capabilities;
 use model::port::outbox::Outbox;
 use model::problem::Code;
@@ -48,7 +49,9 @@ async fn what_is_submitted_is_delivered_once_and_filed() {
 #[tokio::test]
 async fn a_submission_wakes_the_driver() {
     let host = Host::new();
-    let mut driver = pin!(Arc::clone(&host.engine).deliver_forever(future::pending()));
+    // As a host keeps it: of its own, and free to move between threads.
+    let mut driver: BoxFuture<'static, ()> =
+        Box::pin(Arc::clone(&host.engine).deliver_forever(future::pending()));
     settle(driver.as_mut());
     host.submit(None, draft(&["bo@example.net"])).await.unwrap();
     // The clock stands still.

@@ -1,0 +1,42 @@
+//! Rust types and traits made from `wit/`: one invocation for each world, and
+//! one set of types, so that a draft from an endpoint is a draft for `mime`.
+
+/// What endpoints import.
+pub(crate) mod capabilities {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "postlet:mail/capabilities",
+        imports: { default: async | trappable },
+        with: {
+            "postlet:mail/types.octets": model::octets::Octets,
+            "postlet:mail/uploads.spool": crate::handles::SpoolHandle,
+            "postlet:mail/grants.account": model::caller::Grant,
+            "postlet:mail/reading.message": crate::handles::MessageHandle,
+        },
+    });
+}
+
+/// What an endpoint says about itself.
+pub(crate) mod describes {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "postlet:mail/describes",
+        exports: { default: async },
+    });
+}
+
+/// The parser and writer of mail.
+pub(crate) mod mime_engine {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "postlet:mail/mime-engine",
+        imports: { default: async | trappable },
+        exports: { default: async },
+        with: {
+            "postlet:mail/types": crate::bindings::capabilities::postlet::mail::types,
+            "postlet:mail/uploads": crate::bindings::capabilities::postlet::mail::uploads,
+            "postlet:mail/content": crate::bindings::capabilities::postlet::mail::content,
+            "postlet:mail/drafts": crate::bindings::capabilities::postlet::mail::drafts,
+        },
+    });
+}

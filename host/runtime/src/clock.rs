@@ -1,0 +1,49 @@
+//! WASI's clocks, coarse: a guest that measures its neighbours through caches
+//! gets milliseconds, not nanoseconds.
+
+use std::time::Duration;
+
+use wasmtime_wasi::clocks::{MonotonicClock, WallClock};
+use wasmtime_wasi::{HostMonotonicClock, HostWallClock};
+
+const STEP: u64 = 1_000_000;
+
+/// A clock cut to milliseconds.
+#[derive(Debug)]
+pub(crate) struct Coarse<C>(pub(crate) C);
+
+impl HostWallClock for Coarse<WallClock> {
+    fn resolution(&self) -> Duration {
+        Duration::from_nanos(STEP)
+    }
+
+    fn now(&self) -> Duration {
+        let now = self.0.now();
+        now - Duration::from_nanos(u64::from(now.subsec_nanos()) % STEP)
+    }
+}
+
+impl HostMonotonicClock for Coarse<MonotonicClock> {
+    fn resolution(&self) -> u64 {
+        STEP
+    }
+
+    fn now(&self) -> u64 {
+        let now = self.0.now();
+        now - now % STEP
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guests_see_whole_milliseconds() {
+        for _ in 0..1000 {
+            assert_eq!(HostMonotonicClock::now(&Coarse(MonotonicClock::new())) % STEP, 0);
+            let wall = HostWallClock::now(&Coarse(WallClock::new()));
+            assert_eq!(u64::from(wall.subsec_nanos()) % STEP, 0);
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! A compiled component, and what it says about itself.
+
+use std::fmt;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::bindings::describes::DescribesPre;
+use crate::bindings::describes::exports::postlet::mail::describe;
+use crate::error::RuntimeError;
+use crate::guest::Powers;
+use crate::limits::Limits;
+use crate::machine::Machine;
+use crate::meter;
+use crate::spawn::spawn;
+
+/// Compiled, not yet linked. Cheap to clone.
+#[derive(Clone)]
+pub struct Component {
+    pub(crate) name: Arc<str>,
+    pub(crate) compiled: wasmtime::component::Component,
+    digest: [u8; 32],
+}
+
+/// One operation of an endpoint, as `describe.operations` tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// The HTTP method.
+    pub method: String,
+    /// `:name` marks a parameter.
+    pub path: String,
+    /// One line.
+    pub summary: String,
+    /// The token's scope that is needed.
+    pub scope: String,
+    /// Of the query string.
+    pub parameters: Vec<Parameter>,
+    /// JSON Schema 2020-12 for application/json.
+    pub body_schema: Option<String>,
+    /// A body that fits it.
+    pub body_example: Option<String>,
+    /// Content types that reach the component unchecked.
+    pub other_content_types: Vec<String>,
+    /// Every answer.
+    pub answers: Vec<Described>,
+    /// May wait or stream for long.
+    pub long_lived: bool,
+}
+
+/// One parameter of a query string.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// Its name.
+    pub name: String,
+    /// JSON Schema of its value.
+    pub schema: String,
+    /// Must be given.
+    pub required: bool,
+    /// One line.
+    pub summary: String,
+}
+
+/// One answer of an operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// The HTTP status.
+    pub status: u16,
+    /// Its content type.
+    pub content_type: String,
+    /// JSON Schema of its body.
+    pub schema: Option<String>,
+    /// One line.
+    pub summary: String,
+}
+
+impl Component {
+    /// Compiles WebAssembly, never anything precompiled: native code from outside would be trusted.
+    /// Takes from 0.1 s to many seconds of CPU; hostile components belong into a child process.
+    pub(crate) fn compile(
+        machine: &Machine,
+        name: &str,
+        wasm: &[u8],
+    ) -> Result<Self, RuntimeError> {
+        let compiled = wasmtime::component::Component::from_binary(&machine.engine, wasm).map_err(
+            |error| RuntimeError::Compile { component: name.into(), source: error.into() },
+        )?;
+        Ok(Self { name: name.into(), compiled, digest: Sha256::digest(wasm).into() })
+    }
+
+    /// SHA-256 of the WebAssembly.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
+    /// The name that it was compiled under.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// None when it does not export `describe`.
+    pub(crate) async fn describe(
+        &self,
+        machine: &Machine,
+    ) -> Result<Option<Vec<Operation>>, RuntimeError> {
+        // Linked as an endpoint is, but without powers: every capability traps when it is called.
+        let pre = machine.endpoints.instantiate_pre(&self.compiled).map_err(|error| {
+            RuntimeError::Link { component: (*self.name).into(), source: error.into() }
+        })?;
+        let Ok(pre) = DescribesPre::new(pre) else { return Ok(None) };
+        let mut instance = machine.instance(
+            &self.name,
+            &Limits::for_describe(),
+            Powers::None,
+            machine.places.describe(),
+        );
+        let task = spawn(async move {
+            let store = &mut instance.store;
+            let ended = meter::run(&instance.meter, async {
+                let guest = pre.instantiate_async(&mut *store).await?;
+                guest.postlet_mail_describe().call_operations(&mut *store).await
+            })
+            .await;
+            instance.judge(ended)
+        });
+        task.end()
+            .await
+            .map(|list| Some(list.into_iter().map(operation).collect()))
+            .map_err(|source| RuntimeError::Describe { component: (*self.name).into(), source })
+    }
+}
+
+impl fmt::Debug for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Component").field(&self.name).finish()
+    }
+}
+
+fn operation(operation: describe::Operation) -> Operation {
+    Operation {
+        method: operation.method,
+        path: operation.path,
+        summary: operation.summary,
+        scope: operation.scope,
+        parameters: operation
+            .parameters
+            .into_iter()
+            .map(|describe::Parameter { name, schema, required, summary }| Parameter {
+                name,
+                schema,
+                required,
+                summary,
+            })
+            .collect(),
+        body_schema: operation.body_schema,
+        body_example: operation.body_example,
+        other_content_types: operation.other_content_types,
+        answers: operation
+            .answers
+            .into_iter()
+            .map(|describe::Answer { status, content_type, schema, summary }| Described {
+                status,
+                content_type,
+                schema,
+                summary,
+            })
+            .collect(),
+        long_lived: operation.long_lived,
+    }
+}

@@ -1,0 +1,149 @@
+//! Endpoints: one fresh instance for each request.
+//!
+//! The guest runs in a task that belongs first to the future of [`Endpoint::handle`]
+//! and then to the answer's body: when the client leaves, either is dropped and
+//! the instance with it. Work that a guest does after its body is complete is
+//! cut short, so there is none to hide.
+//!
+//! Today endpoints speak wasi:http 0.2 (`incoming-handler`). One that exports
+//! 0.3's `handler` will be another variant of [`Handler`].
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Request, Response, header};
+use http_body_util::BodyExt;
+use hyper::body::Body as HttpBody;
+use model::caller::Caller;
+use model::port::capabilities::Capabilities;
+use tokio::sync::oneshot;
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
+use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
+use wasmtime_wasi_http::{WasiBody, WasiHttpView};
+
+use crate::body::{Body, Incoming, Outgoing};
+use crate::component::Component;
+use crate::error::{EndpointError, RuntimeError, Which};
+use crate::guest::{Guest, Powers};
+use crate::limits::Limits;
+use crate::machine::Machine;
+use crate::meter;
+use crate::spawn::spawn;
+
+/// A component that serves HTTP, linked and ready. Cheap to share; requests do not wait for another.
+pub struct Endpoint {
+    machine: Arc<Machine>,
+    handler: Handler,
+    name: Arc<str>,
+    capabilities: Arc<dyn Capabilities>,
+    limits: Limits,
+}
+
+/// How the component is called.
+enum Handler {
+    /// wasi:http 0.2.
+    P2(ProxyPre<Guest>),
+}
+
+impl Endpoint {
+    pub(crate) fn new(
+        machine: Arc<Machine>,
+        component: &Component,
+        capabilities: Arc<dyn Capabilities>,
+        limits: Limits,
+    ) -> Result<Self, RuntimeError> {
+        let pre = machine.endpoints.instantiate_pre(&component.compiled).map_err(|error| {
+            RuntimeError::Link { component: component.name().into(), source: error.into() }
+        })?;
+        let pre = ProxyPre::new(pre).map_err(|error| RuntimeError::NotExported {
+            component: component.name().into(),
+            interface: "wasi:http/incoming-handler",
+            source: error.into(),
+        })?;
+        let (handler, name) = (Handler::P2(pre), Arc::clone(&component.name));
+        Ok(Self { machine, handler, name, capabilities, limits })
+    }
+
+    /// Gives one request to a fresh instance and returns when the guest has begun to answer.
+    ///
+    /// Dropping the future, or the answer's body, ends the instance. Strip the token from the request
+    /// first: the guest sees every header but hop-by-hop ones and Host.
+    ///
+    /// # Errors
+    /// When there is no answer. Once there is one, what goes wrong ends its body with an error.
+    pub async fn handle(
+        &self,
+        caller: Arc<Caller>,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, EndpointError> {
+        let limit = self.limits.request_body;
+        if request.body().size_hint().lower() > limit {
+            return Err(EndpointError::BodyTooLarge { limit });
+        }
+        let place = self.machine.places.endpoint(&caller.tenant).await?;
+        let capabilities = Arc::clone(&self.capabilities);
+        let powers = Powers::Endpoint { capabilities, caller };
+        let mut instance = self.machine.instance(&self.name, &self.limits, powers, place);
+        let meter = Arc::clone(&instance.meter);
+        let Handler::P2(pre) = &self.handler;
+
+        let request = with_authority(request).map(|body| Incoming::new(body, Arc::clone(&meter)));
+        let mut view = instance.store.data_mut().http();
+        let request = view
+            .new_incoming_request(Scheme::Http, request)
+            .map_err(|error| EndpointError::Request(error.into()))?;
+        let (sender, answer) = oneshot::channel();
+        let out = view
+            .new_response_outparam(sender)
+            .map_err(|error| EndpointError::Request(error.into()))?;
+
+        let pre = pre.clone();
+        let task = spawn(async move {
+            let store = &mut instance.store;
+            let ended = meter::run(&instance.meter, async {
+                let guest = pre.instantiate_async(&mut *store).await?;
+                guest.wasi_http_incoming_handler().call_handle(&mut *store, request, out).await
+            })
+            .await;
+            instance.judge(ended)
+        });
+        match answer.await {
+            Ok(Ok(response)) => {
+                // A guest may answer before it is stopped for a request that turned out too large.
+                if let Some(stopped) = meter.stopped() {
+                    self.machine.places.note(&stopped);
+                    return Err(stopped);
+                }
+                if response.headers().len() > self.limits.header_count {
+                    let error = EndpointError::Limit(Which::Headers);
+                    self.machine.places.note(&error);
+                    return Err(error);
+                }
+                Ok(response.map(|body: WasiBody| {
+                    let places = Arc::clone(&self.machine.places);
+                    Outgoing::new(body, meter, places, task).boxed_unsync()
+                }))
+            }
+            Ok(Err(code)) => Err(EndpointError::Declined(format!("{code:?}"))),
+            // The sender went with the store, so the task is at its end.
+            Err(_) => {
+                task.end().await?;
+                self.machine.places.note(&EndpointError::NoAnswer);
+                Err(EndpointError::NoAnswer)
+            }
+        }
+    }
+}
+
+/// wasi:http wants an authority; HTTP/1.0 clients need not send one (RFC 9112 §3.2).
+fn with_authority(mut request: Request<Body>) -> Request<Body> {
+    if request.uri().authority().is_none() && !request.headers().contains_key(header::HOST) {
+        request.headers_mut().insert(header::HOST, HeaderValue::from_static("localhost"));
+    }
+    request
+}
+
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Endpoint").field(&self.name).finish()
+    }
+}

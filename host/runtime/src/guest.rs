@@ -1,0 +1,142 @@
+//! Everything that belongs to one instance: the data of its store.
+//!
+//! WASI is linked and empty: no environment, no arguments, no directories, no
+//! sockets, no outgoing HTTP. What a guest can do beyond computing is its
+//! [`Powers`], fixed when the store is made.
+//!
+//! One type for every world, since what is generic over it compiles slowly.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use http::HeaderName;
+use model::caller::Caller;
+use model::ids::RequestId;
+use model::port::capabilities::Capabilities;
+use model::port::spool::Spools;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::clocks::{MonotonicClock, WallClock};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::Error as HttpError;
+use wasmtime_wasi_http::{
+    DEFAULT_FORBIDDEN_HEADERS, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView,
+    WasiHttpHooks, WasiHttpView,
+};
+
+use crate::clock::Coarse;
+use crate::limits::Limits;
+use crate::log::Log;
+use crate::meter::Meter;
+use crate::quota::Quota;
+
+/// A guest asks for a seed or a boundary, not for a megabyte.
+const RANDOM: u64 = 4096;
+
+/// The data of one store.
+pub(crate) struct Guest {
+    pub(crate) table: ResourceTable,
+    pub(crate) quota: Quota,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) powers: Powers,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    hooks: NoRequests,
+}
+
+/// What an instance's imports lead to.
+#[derive(Clone, Debug)]
+pub(crate) enum Powers {
+    /// Nothing: `describe`.
+    None,
+    /// Room to write a message: the `mime` component.
+    Mime(Arc<dyn Spools>),
+    /// The caller's accounts: an endpoint.
+    Endpoint { capabilities: Arc<dyn Capabilities>, caller: Arc<Caller> },
+}
+
+impl Guest {
+    pub(crate) fn new(
+        component: &Arc<str>,
+        limits: &Limits,
+        meter: Arc<Meter>,
+        powers: Powers,
+    ) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.handles);
+        let (stdout, stderr) =
+            Log::pair(Arc::clone(component), powers.request().cloned(), limits.log_bytes);
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(stdout)
+            .stderr(stderr)
+            .max_random_size(RANDOM)
+            .wall_clock(Coarse(WallClock::new()))
+            .monotonic_clock(Coarse(MonotonicClock::new()))
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(limits.header_bytes);
+        Self {
+            table,
+            quota: Quota::new(limits),
+            meter,
+            powers,
+            wasi: wasi.build(),
+            http,
+            hooks: NoRequests,
+        }
+    }
+}
+
+impl Powers {
+    /// Whose request this is, for the log.
+    pub(crate) fn request(&self) -> Option<&RequestId> {
+        match self {
+            Self::None | Self::Mime(_) => None,
+            Self::Endpoint { caller, .. } => Some(&caller.request),
+        }
+    }
+}
+
+impl fmt::Debug for Guest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guest").field("powers", &self.powers).finish_non_exhaustive()
+    }
+}
+
+// Every WASI function asks for its view exactly once, so this is where calls are counted.
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.meter.count();
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Guest {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.meter.count();
+        WasiHttpCtxView { hooks: &mut self.hooks, table: &mut self.table, ctx: &mut self.http }
+    }
+}
+
+/// Outgoing HTTP, denied.
+struct NoRequests;
+
+type Sent = (http::Response<WasiBody>, Ended);
+type Ended = Box<dyn Future<Output = Result<(), HttpError>> + Send>;
+
+impl WasiHttpHooks for NoRequests {
+    fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
+        DEFAULT_FORBIDDEN_HEADERS.contains(name)
+    }
+
+    fn send_request(
+        &mut self,
+        _request: http::Request<WasiBody>,
+        _options: Option<RequestOptions>,
+        _ended: Ended,
+    ) -> Box<dyn Future<Output = Result<Sent, HttpError>> + Send> {
+        Box::new(std::future::ready(Err(HttpError::HttpRequestDenied)))
+    }
+}

@@ -1,0 +1,53 @@
+//! `accounts.open`, and what an account's handle tells.
+
+use std::sync::Arc;
+
+use model::caller::Grant;
+use wasmtime::component::Resource;
+
+use crate::bindings::capabilities::postlet::mail::{accounts, content, grants, types};
+use crate::guest::Guest;
+use crate::imports::Answer;
+use crate::lower;
+
+impl accounts::Host for Guest {
+    async fn open(&mut self, id: String) -> Answer<Resource<Grant>> {
+        let meter = Arc::clone(&self.meter);
+        let _inside = meter.enter();
+        let (capabilities, caller) = self.endpoint()?;
+        match capabilities.open_account(&caller, &id).await {
+            Ok(grant) => Ok(Ok(self.table.push(grant)?)),
+            Err(problem) => Ok(Err(self.refuse(problem))),
+        }
+    }
+}
+
+impl content::Host for Guest {}
+
+impl grants::Host for Guest {}
+
+impl grants::HostAccount for Guest {
+    async fn id(&mut self, account: Resource<Grant>) -> wasmtime::Result<String> {
+        self.meter.count();
+        Ok(self.table.get(&account)?.account.id.as_str().to_owned())
+    }
+
+    async fn email(&mut self, account: Resource<Grant>) -> wasmtime::Result<String> {
+        self.meter.count();
+        Ok(self.table.get(&account)?.account.email.as_str().to_owned())
+    }
+
+    async fn identities(
+        &mut self,
+        account: Resource<Grant>,
+    ) -> wasmtime::Result<Vec<types::Address>> {
+        self.meter.count();
+        let identities = &self.table.get(&account)?.account.identities;
+        Ok(identities.iter().map(|identity| lower::address(identity.address())).collect())
+    }
+
+    async fn drop(&mut self, account: Resource<Grant>) -> wasmtime::Result<()> {
+        self.table.delete(account)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,231 @@
+//! `messages` and `reading`: mail as parsed facts.
+
+use std::sync::Arc;
+
+use model::caller::Grant;
+use model::message::{Page, Summary};
+use model::octets::Octets;
+use model::problem::Problem;
+use wasmtime::component::Resource;
+
+use crate::bindings::capabilities::postlet::mail::{content, messages, reading, types};
+use crate::guest::Guest;
+use crate::handles::MessageHandle;
+use crate::imports::{Answer, PAGE};
+use crate::lift;
+use crate::lower;
+use crate::refusal;
+
+type Each<T> = wasmtime::Result<Vec<Result<T, types::Problem>>>;
+
+impl messages::Host for Guest {
+    async fn find(
+        &mut self,
+        account: Resource<Grant>,
+        query: messages::Query,
+    ) -> Answer<messages::Page> {
+        let meter = Arc::clone(&self.meter);
+        let _inside = meter.enter();
+        let (capabilities, _) = self.endpoint()?;
+        let grant = self.table.get(&account)?.clone();
+        let mut query = lift::query(query);
+        let found = loop {
+            match capabilities.find_messages(&grant, query.clone()).await {
+                Err(problem) => break Err(problem),
+                // Fewer rows with a cursor after them: the caller loses nothing.
+                Ok(page) if weight(&page) > PAGE && query.limit > 1 => query.limit /= 2,
+                Ok(page) => break Ok(page),
+            }
+        };
+        self.answer(found, |page: Page<Summary>| messages::Page {
+            rows: page.rows.into_iter().map(lower::summary).collect(),
+            next_cursor: page.next_cursor,
+        })
+    }
+
+    async fn open(
+        &mut self,
+        account: Resource<Grant>,
+        key: String,
+    ) -> Answer<Resource<MessageHandle>> {
+        let meter = Arc::clone(&self.meter);
+        let _inside = meter.enter();
+        let (capabilities, _) = self.endpoint()?;
+        let grant = self.table.get(&account)?.clone();
+        match capabilities.open_message(&grant, &key).await {
+            Ok(message) => Ok(Ok(self.table.push(MessageHandle(message))?)),
+            Err(problem) => Ok(Err(self.refuse(problem))),
+        }
+    }
+
+    async fn change_flags(
+        &mut self,
+        account: Resource<Grant>,
+        keys: Vec<String>,
+        change: messages::FlagChange,
+    ) -> Each<Vec<String>> {
+        let meter = Arc::clone(&self.meter);
+        let _inside = meter.enter();
+        let (capabilities, _) = self.endpoint()?;
+        let grant = self.table.get(&account)?.clone();
+        let results = match lift::flag_change(change) {
+            Ok(change) => capabilities.change_flags(&grant, &keys, change).await,
+            Err(fault) => keys.iter().map(|_| Err(refusal::bad_flags(&fault))).collect(),
+        };
+        Ok(self.answers(results, |flags| flags))
+    }
+
+    async fn move_(
+        &mut self,
+        account: Resource<Grant>,
+        keys: Vec<String>,
+        mailbox: String,
+    ) -> Each<messages::Moved> {
+        let meter = Arc::clone(&self.meter);
+        let _inside = meter.enter();
+        let (capabilities, _) = self.endpoint()?;
+        let grant = self.table.get(&account)?.clone();
+        let results = capabilities.move_messages(&grant, &keys, &mailbox).await;
+        Ok(self.answers(results, lower::moved))
+    }
+
+    async fn copy(
+        &mut self,
+        account: Resource<Grant>,
+        keys: Vec<String>,
+        mailbox: String,
+    ) -> Each<messages::Moved> {
+        let meter = Arc::clone(&self.meter);
+        let _inside = meter.enter();
+        let (capabilities, _) = self.endpoint()?;
+        let grant = self.table.get(&account)?.clone();
+        let results = capabilities.copy_messages(&grant, &keys, &mailbox).await;
+        Ok(self.answers(results, lower::moved))
+    }
+
+    async fn trash(
+        &mut self,
+        account: Resource<Grant>,
+        keys: Vec<String>,
+    ) -> Each<messages::Moved> {
+        let meter = Arc::clone(&self.meter);
+        let _inside = meter.enter();
+        let (capabilities, _) = self.endpoint()?;
+        let grant = self.table.get(&account)?.clone();
+        let results = capabilities.trash(&grant, &keys).await;
+        Ok(self.answers(results, lower::moved))
+    }
+
+    async fn expunge_forever(&mut self, account: Resource<Grant>, keys: Vec<String>) -> Each<()> {
+        let meter = Arc::clone(&self.meter);
+        let _inside = meter.enter();
+        let (capabilities, _) = self.endpoint()?;
+        let grant = self.table.get(&account)?.clone();
+        let results = capabilities.expunge_forever(&grant, &keys).await;
+        Ok(self.answers(results, |()| ()))
+    }
+}
+
+impl reading::Host for Guest {}
+
+impl reading::HostMessage for Guest {
+    async fn summary(
+        &mut self,
+        message: Resource<MessageHandle>,
+    ) -> wasmtime::Result<reading::Summary> {
+        self.meter.count();
+        Ok(lower::summary(self.table.get(&message)?.0.summary()))
+    }
+
+    async fn headers(&mut self, message: Resource<MessageHandle>) -> Answer<Vec<types::Header>> {
+        let meter = Arc::clone(&self.meter);
+        let _inside = meter.enter();
+        let message = self.table.get(&message)?.clone();
+        let headers = message.0.headers().await;
+        self.answer(headers, lower::headers)
+    }
+
+    async fn details(&mut self, message: Resource<MessageHandle>) -> Answer<content::Details> {
+        let meter = Arc::clone(&self.meter);
+        let _inside = meter.enter();
+        let message = self.table.get(&message)?.clone();
+        let details = message.0.details().await;
+        self.answer(details, lower::details)
+    }
+
+    async fn structure(&mut self, message: Resource<MessageHandle>) -> Answer<Vec<content::Part>> {
+        let meter = Arc::clone(&self.meter);
+        let _inside = meter.enter();
+        let message = self.table.get(&message)?.clone();
+        let parts = message.0.structure().await;
+        self.answer(parts, |parts| parts.into_iter().map(lower::part).collect())
+    }
+
+    async fn body(
+        &mut self,
+        message: Resource<MessageHandle>,
+        kind: reading::Body,
+        limit: u32,
+    ) -> Answer<Option<String>> {
+        let meter = Arc::clone(&self.meter);
+        let _inside = meter.enter();
+        let message = self.table.get(&message)?.clone();
+        let body = message.0.body(lift::body(kind), limit).await;
+        self.answer(body, |body| body)
+    }
+
+    async fn part(
+        &mut self,
+        message: Resource<MessageHandle>,
+        path: String,
+    ) -> Answer<Resource<Octets>> {
+        let meter = Arc::clone(&self.meter);
+        let _inside = meter.enter();
+        let message = self.table.get(&message)?.clone();
+        let part = message.0.part(&path).await;
+        self.hand_over(part)
+    }
+
+    async fn raw(&mut self, message: Resource<MessageHandle>) -> Answer<Resource<Octets>> {
+        let meter = Arc::clone(&self.meter);
+        let _inside = meter.enter();
+        let message = self.table.get(&message)?.clone();
+        let raw: Result<Octets, Problem> = message.0.raw().await;
+        self.hand_over(raw)
+    }
+
+    async fn drop(&mut self, message: Resource<MessageHandle>) -> wasmtime::Result<()> {
+        self.table.delete(message)?;
+        Ok(())
+    }
+}
+
+/// What the rows take in a guest's memory, within a few per cent.
+fn weight(page: &Page<Summary>) -> usize {
+    const ROW: usize = 256;
+    const STRING: usize = 8;
+    page.rows
+        .iter()
+        .map(|row| {
+            let facts = &row.facts;
+            let people: usize = [&facts.sender, &facts.to, &facts.cc]
+                .into_iter()
+                .flatten()
+                .map(|person| {
+                    3 * STRING + person.email.len() + person.name.as_ref().map_or(0, String::len)
+                })
+                .sum();
+            let stored = row.stored.as_ref().map_or(0, |stored| {
+                let keywords: usize =
+                    stored.keywords.iter().map(|keyword| STRING + keyword.len()).sum();
+                stored.key.len() + stored.mailbox.len() + keywords
+            });
+            let texts: usize = [&facts.message_id, &facts.subject, &row.preview]
+                .into_iter()
+                .flatten()
+                .map(String::len)
+                .sum();
+            ROW + people + stored + texts + facts.thread_id.len()
+        })
+        .sum()
+}

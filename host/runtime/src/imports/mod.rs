@@ -1,0 +1,75 @@
+//! The imports of components: each function asks `Capabilities` and carries the
+//! answer across. No policy lives here beyond size caps.
+//!
+//! A handle that is not the guest's, or one too many, is a trap; everything
+//! that can go wrong in the world is a problem.
+
+use std::sync::Arc;
+
+use model::caller::Caller;
+use model::octets::Octets;
+use model::port::capabilities::Capabilities;
+use model::problem::Problem;
+use wasmtime::component::Resource;
+
+use crate::bindings::capabilities::postlet::mail::types;
+use crate::guest::{Guest, Powers};
+use crate::refusal;
+
+pub(crate) mod octets;
+pub(crate) mod accounts;
+pub(crate) mod messages;
+pub(crate) mod mailboxes;
+pub(crate) mod submission;
+
+/// A page of records is at most this large, as a guest holds it: a larger one is cut to fewer rows.
+const PAGE: usize = 256 << 10;
+
+/// What an import answers: a trap, a problem, or a value.
+type Answer<T> = wasmtime::Result<Result<T, types::Problem>>;
+
+/// The import is linked, but this instance was not given the power.
+#[derive(Debug, thiserror::Error)]
+#[error("this import has nothing behind it here")]
+struct Powerless;
+
+impl Guest {
+    fn endpoint(&self) -> wasmtime::Result<(Arc<dyn Capabilities>, Arc<Caller>)> {
+        match &self.powers {
+            Powers::Endpoint { capabilities, caller } => {
+                Ok((Arc::clone(capabilities), Arc::clone(caller)))
+            }
+            Powers::None | Powers::Mime(_) => Err(wasmtime::Error::new(Powerless)),
+        }
+    }
+
+    fn refuse(&self, problem: Problem) -> types::Problem {
+        refusal::refuse(problem, self.powers.request())
+    }
+
+    fn answer<T, U>(&self, result: Result<T, Problem>, lower: impl FnOnce(T) -> U) -> Answer<U> {
+        Ok(result.map(lower).map_err(|problem| self.refuse(problem)))
+    }
+
+    fn answers<T, U>(
+        &self,
+        results: Vec<Result<T, Problem>>,
+        lower: impl Fn(T) -> U,
+    ) -> Vec<Result<U, types::Problem>> {
+        let mut answers = Vec::with_capacity(results.len());
+        for result in results {
+            answers.push(match result {
+                Ok(value) => Ok(lower(value)),
+                Err(problem) => Err(self.refuse(problem)),
+            });
+        }
+        answers
+    }
+
+    fn hand_over(&mut self, result: Result<Octets, Problem>) -> Answer<Resource<Octets>> {
+        match result {
+            Ok(octets) => Ok(Ok(self.table.push(octets)?)),
+            Err(problem) => Ok(Err(self.refuse(problem))),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Bytes in both directions: `types.octets` to read, `uploads.spool` to write.
+
+use std::sync::Arc;
+
+use model::octets::Octets;
+use model::problem::Problem;
+use wasmtime::component::Resource;
+
+use crate::bindings::capabilities::postlet::mail::{types, uploads};
+use crate::guest::{Guest, Powers};
+use crate::handles::SpoolHandle;
+use crate::imports::{Answer, Powerless};
+use crate::refusal;
+
+/// The most that one read or write carries.
+const PIECE: usize = 65_536;
+/// What a message of the largest request becomes in base64, with its header and boundaries.
+const MIME_SPOOL: u64 = 64 << 20;
+
+impl types::Host for Guest {}
+
+impl types::HostOctets for Guest {
+    async fn size(&mut self, octets: Resource<Octets>) -> wasmtime::Result<Option<u64>> {
+        self.meter.count();
+        Ok(Some(self.table.get(&octets)?.size()))
+    }
+
+    async fn read(
+        &mut self,
+        octets: Resource<Octets>,
+        offset: u64,
+        length: u32,
+    ) -> Answer<Vec<u8>> {
+        let meter = Arc::clone(&self.meter);
+        let _inside = meter.enter();
+        let octets = Arc::clone(self.table.get(&octets)?);
+        let length = usize::try_from(length).unwrap_or(PIECE).min(PIECE);
+        match octets.read_at(offset, length).await {
+            Ok(bytes) => Ok(Ok(bytes.get(..length).unwrap_or(&bytes).to_vec())),
+            Err(error) => Ok(Err(self.refuse(refusal::unreadable(error)))),
+        }
+    }
+
+    async fn drop(&mut self, octets: Resource<Octets>) -> wasmtime::Result<()> {
+        self.table.delete(octets)?;
+        Ok(())
+    }
+}
+
+impl uploads::Host for Guest {}
+
+impl uploads::HostSpool for Guest {
+    async fn create(&mut self) -> Answer<Resource<SpoolHandle>> {
+        self.meter.count();
+        let made = match &self.powers {
+            Powers::None => return Err(wasmtime::Error::new(Powerless)),
+            Powers::Mime(spools) => {
+                spools.create(None).map(|spool| (spool, MIME_SPOOL)).map_err(refusal::spool)
+            }
+            Powers::Endpoint { capabilities, caller } => {
+                capabilities.spool(caller).map(|spool| (spool, self.meter.limits().request_body))
+            }
+        };
+        match made {
+            Ok((spool, limit)) => {
+                Ok(Ok(self.table.push(SpoolHandle { spool, left: limit, limit })?))
+            }
+            Err(problem) => Ok(Err(self.refuse(problem))),
+        }
+    }
+
+    async fn write(&mut self, spool: Resource<SpoolHandle>, bytes: Vec<u8>) -> Answer<()> {
+        let meter = Arc::clone(&self.meter);
+        let _inside = meter.enter();
+        if bytes.len() > PIECE {
+            return Err(wasmtime::Error::new(TooMuch(bytes.len())));
+        }
+        let handle = self.table.get_mut(&spool)?;
+        let length = bytes.len() as u64;
+        let written: Result<(), Problem> = match handle.left.checked_sub(length) {
+            None => Err(refusal::too_large(handle.limit)),
+            Some(left) => {
+                handle.left = left;
+                handle.spool.write(bytes.into()).await.map_err(refusal::spool)
+            }
+        };
+        self.answer(written, |()| ())
+    }
+
+    async fn finish(&mut self, spool: Resource<SpoolHandle>) -> Answer<Resource<Octets>> {
+        let meter = Arc::clone(&self.meter);
+        let _inside = meter.enter();
+        let handle = self.table.delete(spool)?;
+        let finished = handle.spool.finish().await.map_err(refusal::spool);
+        self.hand_over(finished)
+    }
+
+    async fn drop(&mut self, spool: Resource<SpoolHandle>) -> wasmtime::Result<()> {
+        self.table.delete(spool)?;
+        Ok(())
+    }
+}
+
+/// `write` takes at most [`PIECE`] bytes: its documentation says so, and a guest that does not keep
+/// to it has a bug that should be seen.
+#[derive(Debug, thiserror::Error)]
+#[error("spool.write takes at most 65536 bytes a call, not {0}")]
+struct TooMuch(usize);

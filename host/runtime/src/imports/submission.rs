@@ -1,0 +1,90 @@
+//! `submission`: the outbox.
+
+use std::sync::Arc;
+
+use model::caller::Grant;
+use model::message::Page;
+use model::submission::{Entry, State};
+use wasmtime::component::Resource;
+
+use crate::bindings::capabilities::postlet::mail::{drafts, outcomes, submission};
+use crate::guest::Guest;
+use crate::imports::{Answer, PAGE};
+use crate::lift;
+use crate::lower;
+
+impl drafts::Host for Guest {}
+
+impl outcomes::Host for Guest {}
+
+impl submission::Host for Guest {
+    async fn submit(
+        &mut self,
+        account: Resource<Grant>,
+        draft: drafts::Draft,
+    ) -> Answer<outcomes::Receipt> {
+        let meter = Arc::clone(&self.meter);
+        let _inside = meter.enter();
+        let (capabilities, _) = self.endpoint()?;
+        let grant = self.table.get(&account)?.clone();
+        let draft = lift::draft(&mut self.table, draft)?;
+        let receipt = capabilities.submit(&grant, draft).await;
+        self.answer(receipt, lower::receipt)
+    }
+
+    async fn get(&mut self, account: Resource<Grant>, id: String) -> Answer<outcomes::Entry> {
+        let meter = Arc::clone(&self.meter);
+        let _inside = meter.enter();
+        let (capabilities, _) = self.endpoint()?;
+        let grant = self.table.get(&account)?.clone();
+        let entry = capabilities.submission(&grant, &id).await;
+        self.answer(entry, lower::entry)
+    }
+
+    async fn find(
+        &mut self,
+        account: Resource<Grant>,
+        states: Vec<outcomes::State>,
+        cursor: Option<String>,
+        limit: u32,
+    ) -> Answer<submission::Page> {
+        let meter = Arc::clone(&self.meter);
+        let _inside = meter.enter();
+        let (capabilities, _) = self.endpoint()?;
+        let grant = self.table.get(&account)?.clone();
+        let states: Vec<State> = states.into_iter().map(lift::state).collect();
+        let mut limit = limit;
+        let found = loop {
+            match capabilities.submissions(&grant, &states, cursor.as_deref(), limit).await {
+                Err(problem) => break Err(problem),
+                Ok(page) if weight(&page) > PAGE && limit > 1 => limit /= 2,
+                Ok(page) => break Ok(page),
+            }
+        };
+        self.answer(found, |page: Page<Entry>| submission::Page {
+            entries: page.rows.into_iter().map(lower::entry).collect(),
+            next_cursor: page.next_cursor,
+        })
+    }
+}
+
+/// What the entries take in a guest's memory, within a few per cent.
+fn weight(page: &Page<Entry>) -> usize {
+    const ENTRY: usize = 192;
+    const VERDICT: usize = 40;
+    page.rows
+        .iter()
+        .map(|entry| {
+            let recipients: usize = entry
+                .recipients
+                .iter()
+                .map(|verdict| {
+                    let reply = verdict.reply.as_ref().map_or(0, String::len);
+                    VERDICT + verdict.recipient.as_str().len() + reply
+                })
+                .sum();
+            let error = entry.last_error.as_ref().map_or(0, String::len);
+            ENTRY + recipients + error
+        })
+        .sum()
+}

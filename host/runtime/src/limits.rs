@@ -1,0 +1,118 @@
+//! What one instance, and all of them together, may use.
+//!
+//! Plain numbers with defaults; nothing here enforces anything.
+
+use std::time::Duration;
+
+/// What one instance of an endpoint may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Linear memory in bytes, all memories of the instance together.
+    pub memory: usize,
+    /// Elements in each table.
+    pub table_elements: usize,
+    /// Time spent computing, in the guest and in the host on its behalf.
+    pub cpu: Duration,
+    /// Time without a byte of request or answer and without a host call.
+    pub idle: Duration,
+    /// Time from the request to the last byte of the answer.
+    pub total: Duration,
+    /// Bytes of the request's body.
+    pub request_body: u64,
+    /// Bytes of the answer's body.
+    pub response_body: u64,
+    /// Bytes of the answer's header, as wasi-http counts them (more than on the wire).
+    pub header_bytes: usize,
+    /// Fields in the answer's header.
+    pub header_count: usize,
+    /// Calls into the host, WASI's among them.
+    pub host_calls: u32,
+    /// Bytes that one call may carry into the host.
+    pub host_call_bytes: usize,
+    /// Handles held at once.
+    pub handles: usize,
+    /// Bytes of log.
+    pub log_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 64 << 20,
+            table_elements: TABLE_ELEMENTS,
+            cpu: Duration::from_secs(2),
+            idle: Duration::from_secs(30),
+            total: Duration::from_secs(60),
+            request_body: 35 << 20,
+            response_body: 64 << 20,
+            header_bytes: 32 << 10,
+            header_count: 100,
+            host_calls: 100_000,
+            host_call_bytes: 16 << 20,
+            handles: 1024,
+            log_bytes: 64 << 10,
+        }
+    }
+}
+
+impl Limits {
+    /// What one call of the `mime` component may use. A message of 35 MiB with a megabyte of
+    /// headers must be readable, and nobody's request waits longer than for the slowest mail.
+    #[must_use]
+    pub fn for_mime() -> Self {
+        Self {
+            memory: 256 << 20,
+            idle: Duration::from_secs(20),
+            total: Duration::from_secs(30),
+            cpu: Duration::from_secs(10),
+            host_call_bytes: 64 << 20,
+            ..Self::default()
+        }
+    }
+
+    /// What `describe` may use: there is nothing to wait for.
+    #[must_use]
+    pub(crate) fn for_describe() -> Self {
+        let second = Duration::from_secs(1);
+        Self { idle: second, total: second, cpu: second, ..Self::default() }
+    }
+}
+
+/// What the engine is built with. Fixed for the life of the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Instances of endpoints at once.
+    pub instances: u32,
+    /// Instances of the `mime` component at once. Apart from `instances`, since endpoints wait for them.
+    pub mime_instances: u32,
+    /// How many of `instances` one tenant may have at once.
+    pub tenant_share: u32,
+    /// How long a request may wait for an instance.
+    pub patience: Duration,
+    /// The most memory that any instance's limits name, in bytes.
+    pub max_memory: usize,
+    /// What one call of the `mime` component may use.
+    pub mime: Limits,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            instances: 200,
+            mime_instances: 32,
+            tenant_share: 100,
+            patience: Duration::from_secs(1),
+            max_memory: 256 << 20,
+            mime: Limits::for_mime(),
+        }
+    }
+}
+
+/// Python's interpreter has some ten thousand functions in its table; more is a mistake or an attack.
+pub(crate) const TABLE_ELEMENTS: usize = 50_000;
+/// Linear memories of one component: composed ones have more than one.
+pub(crate) const MEMORIES: u32 = 4;
+/// Tables of one component: wit-component's shims add one each.
+pub(crate) const TABLES: u32 = 12;
+/// Core instances inside one component.
+pub(crate) const CORE_INSTANCES: u32 = 32;

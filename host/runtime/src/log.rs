@@ -1,0 +1,190 @@
+//! What guests write to stdout and stderr, as lines of the host's log.
+//!
+//! A guest's words are hostile: control characters are escaped so that they
+//! cannot forge lines or drive a terminal, long lines are broken, and after the
+//! byte cap there is one line that says so and then silence. Writing never
+//! blocks and never fails, so a guest cannot tell.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+use bytes::Bytes;
+use model::ids::RequestId;
+use tokio::io::AsyncWrite;
+use wasmtime_wasi::async_trait;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+
+/// A line longer than this is broken.
+const LINE: usize = 4096;
+/// What a guest may write in one call.
+const PERMIT: usize = 64 << 10;
+
+/// One of a guest's two streams.
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    page: Arc<Page>,
+    name: &'static str,
+}
+
+#[derive(Debug)]
+struct Page {
+    component: Arc<str>,
+    request: Option<RequestId>,
+    left: AtomicUsize,
+    cut: AtomicBool,
+}
+
+impl Log {
+    /// Stdout and stderr, under one cap.
+    pub(crate) fn pair(
+        component: Arc<str>,
+        request: Option<RequestId>,
+        bytes: usize,
+    ) -> (Self, Self) {
+        let page =
+            Page { component, request, left: AtomicUsize::new(bytes), cut: AtomicBool::new(false) };
+        let page = Arc::new(page);
+        (Self { page: Arc::clone(&page), name: "stdout" }, Self { page, name: "stderr" })
+    }
+
+    fn line(&self, bytes: &[u8]) {
+        let page = &self.page;
+        let request = page.request.as_ref().map(RequestId::as_str);
+        tracing::info!(
+            target: "postlet::component",
+            component = %page.component,
+            request,
+            stream = self.name,
+            "{}",
+            escaped(bytes)
+        );
+    }
+
+    fn cut(&self) {
+        if !self.page.cut.swap(true, Relaxed) {
+            let page = &self.page;
+            let request = page.request.as_ref().map(RequestId::as_str);
+            tracing::warn!(component = %page.component, request, "the rest of the component's log is cut");
+        }
+    }
+}
+
+impl IsTerminal for Log {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Log {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(tokio::io::sink())
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(Lines { log: self.clone(), pending: Vec::new() })
+    }
+}
+
+struct Lines {
+    log: Log,
+    pending: Vec<u8>,
+}
+
+impl Lines {
+    fn take(&mut self, bytes: &[u8]) {
+        let left = self.log.page.left.load(Relaxed);
+        let kept = bytes.get(..left).unwrap_or(bytes);
+        self.log.page.left.store(left - kept.len(), Relaxed);
+        for byte in kept {
+            if *byte == b'\n' || self.pending.len() >= LINE {
+                self.log.line(&self.pending);
+                self.pending.clear();
+            }
+            if *byte != b'\n' {
+                self.pending.push(*byte);
+            }
+        }
+        if kept.len() < bytes.len() {
+            self.log.cut();
+        }
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        if !self.pending.is_empty() {
+            self.log.line(&self.pending);
+        }
+    }
+}
+
+#[async_trait]
+impl OutputStream for Lines {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.take(&bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(PERMIT)
+    }
+}
+
+#[async_trait]
+impl Pollable for Lines {
+    async fn ready(&mut self) {}
+}
+
+/// Printable on any terminal and inside any line-based log.
+fn escaped(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        // Bidirectional controls reorder what a terminal shows.
+        let reorders = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() || reorders || matches!(c, '\u{2028}' | '\u{2029}') {
+            safe.extend(c.escape_default());
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_can_neither_forge_lines_nor_drive_a_terminal() {
+        for (said, shown) in [
+            ("plain", "plain"),
+            ("a\u{1b}[31mb", "a\\u{1b}[31mb"),
+            ("a\r\u{0}b", "a\\r\\u{0}b"),
+            ("\u{202e}txt", "\\u{202e}txt"),
+            ("日本", "日本"),
+        ] {
+            assert_eq!(escaped(said.as_bytes()), shown);
+        }
+        assert_eq!(escaped(&[0xff, b'a']), "\u{fffd}a");
+    }
+
+    #[test]
+    fn the_log_is_cut_at_its_cap_whichever_stream_is_used() {
+        let (out, error) = Log::pair("test".into(), None, 10);
+        let mut streams =
+            [Lines { log: out, pending: Vec::new() }, Lines { log: error, pending: Vec::new() }];
+        for stream in &mut streams {
+            stream.take(b"1234567");
+        }
+        assert_eq!(streams[0].pending, b"1234567");
+        assert_eq!(streams[1].pending, b"123");
+        assert!(streams[0].log.page.cut.load(Relaxed));
+    }
+}

@@ -1,0 +1,158 @@
+//! The model's values as the WIT's: what the host tells a guest.
+
+use model::address::Address;
+use model::instant::Timestamp;
+use model::mailbox::{Mailbox, Role, RoleSource};
+use model::message::{Details, Facts, Header, Moved, Part, Summary};
+use model::submission::{Entry, Receipt, State};
+
+use crate::bindings::capabilities::postlet::mail as wit;
+
+pub(crate) fn instant(at: Timestamp) -> i64 {
+    at.millis()
+}
+
+pub(crate) fn address(address: Address) -> wit::types::Address {
+    wit::types::Address { name: address.name, email: address.email }
+}
+
+pub(crate) fn addresses(list: Vec<Address>) -> Vec<wit::types::Address> {
+    list.into_iter().map(address).collect()
+}
+
+pub(crate) fn headers(list: Vec<Header>) -> Vec<wit::types::Header> {
+    list.into_iter().map(|Header { name, value }| wit::types::Header { name, value }).collect()
+}
+
+pub(crate) fn facts(facts: Facts) -> wit::content::Facts {
+    let Facts { message_id, thread_id, date, sender, to, cc, subject } = facts;
+    wit::content::Facts {
+        message_id,
+        thread_id,
+        date: date.map(instant),
+        sender: addresses(sender),
+        to: addresses(to),
+        cc: addresses(cc),
+        subject,
+    }
+}
+
+pub(crate) fn details(details: Details) -> wit::content::Details {
+    let Details { reply_to, bcc, in_reply_to, references } = details;
+    wit::content::Details {
+        reply_to: addresses(reply_to),
+        bcc: addresses(bcc),
+        in_reply_to,
+        references,
+    }
+}
+
+pub(crate) fn part(part: Part) -> wit::content::Part {
+    let Part { path, content_type, charset, filename, content_id, disposition, size, attachment } =
+        part;
+    wit::content::Part {
+        path,
+        content_type,
+        charset,
+        filename,
+        content_id,
+        disposition,
+        size,
+        attachment,
+    }
+}
+
+pub(crate) fn summary(summary: Summary) -> wit::reading::Summary {
+    let Summary { stored, facts: read, size, preview, has_attachments, unparsed } = summary;
+    wit::reading::Summary {
+        stored: stored.map(|stored| wit::reading::Stored {
+            key: stored.key,
+            mailbox: stored.mailbox,
+            uid: stored.uid,
+            received: instant(stored.received),
+            keywords: stored.keywords,
+        }),
+        facts: facts(read),
+        size,
+        preview,
+        has_attachments,
+        unparsed,
+    }
+}
+
+pub(crate) fn moved(moved: Moved) -> wit::messages::Moved {
+    wit::messages::Moved { key: moved.key, now: moved.now }
+}
+
+pub(crate) fn mailbox(mailbox: Mailbox) -> wit::mailboxes::Mailbox {
+    wit::mailboxes::Mailbox {
+        name: mailbox.name.decoded(),
+        path: mailbox.path,
+        role: mailbox.role.map(|(known, _)| role(known)),
+        role_source: mailbox.role.map(|(_, source)| match source {
+            RoleSource::SpecialUse => "special-use".to_owned(),
+            RoleSource::Name => "name".to_owned(),
+        }),
+        selectable: mailbox.selectable,
+        counters: mailbox.counters.map(|counters| wit::mailboxes::Counters {
+            messages: counters.messages,
+            unseen: counters.unseen,
+        }),
+    }
+}
+
+fn role(role: Role) -> wit::mailboxes::Role {
+    match role {
+        Role::Inbox => wit::mailboxes::Role::Inbox,
+        Role::Sent => wit::mailboxes::Role::Sent,
+        Role::Drafts => wit::mailboxes::Role::Drafts,
+        Role::Trash => wit::mailboxes::Role::Trash,
+        Role::Junk => wit::mailboxes::Role::Junk,
+        Role::Archive => wit::mailboxes::Role::Archive,
+        Role::All => wit::mailboxes::Role::All,
+        Role::Flagged => wit::mailboxes::Role::Flagged,
+    }
+}
+
+pub(crate) fn receipt(receipt: Receipt) -> wit::outcomes::Receipt {
+    wit::outcomes::Receipt {
+        submission_id: receipt.submission.into(),
+        message_id: receipt.message_id,
+        state: state(receipt.state),
+        due: instant(receipt.due),
+    }
+}
+
+pub(crate) fn entry(entry: Entry) -> wit::outcomes::Entry {
+    wit::outcomes::Entry {
+        receipt: receipt(entry.receipt),
+        attempts: entry.attempts,
+        recipients: entry
+            .recipients
+            .into_iter()
+            .map(|verdict| wit::outcomes::RecipientVerdict {
+                recipient: verdict.recipient.into(),
+                state: state(verdict.state),
+                reply: verdict.reply,
+                at: verdict.at.map(instant),
+            })
+            .collect(),
+        possible_duplicate: entry.possible_duplicate,
+        last_error: entry.last_error,
+    }
+}
+
+fn state(state: State) -> wit::outcomes::State {
+    match state {
+        State::Accepted => wit::outcomes::State::Accepted,
+        State::Claimed => wit::outcomes::State::Claimed,
+        State::Dialing => wit::outcomes::State::Dialing,
+        State::DotSent => wit::outcomes::State::DotSent,
+        State::Sent => wit::outcomes::State::Sent,
+        State::Deferred => wit::outcomes::State::Deferred,
+        State::Failed => wit::outcomes::State::Failed,
+        State::Uncertain => wit::outcomes::State::Uncertain,
+        State::Cancelled => wit::outcomes::State::Cancelled,
+        State::Expired => wit::outcomes::State::Expired,
+    }
+}

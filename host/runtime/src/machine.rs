@@ -1,0 +1,232 @@
+//! The engine: its configuration, its pool, its clock, and fresh instances.
+//!
+//! Settings follow measurements: pooling with resident pages kept and
+//! `PAGEMAP_SCAN` halves the cost of a fresh instance, and yielding through
+//! tokio's own queue keeps one looping guest from starving its neighbours.
+//! Language features that no guest of ours needs are off.
+//!
+//! Invariant: a store serves one request or call, and its place is given back
+//! only after the store is gone.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fmt, thread};
+
+use wasmtime::component::{HasSelf, Linker, ResourceTableError};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
+    UpdateDeadline,
+};
+use wasmtime_wasi_http::FieldMapError;
+
+use crate::bindings::capabilities::Capabilities;
+use crate::bindings::mime_engine::MimeEngine;
+use crate::error::{EndpointError, RuntimeError, Which, chain};
+use crate::guest::{Guest, Powers};
+use crate::limits;
+use crate::limits::{Limits, Settings};
+use crate::meter::{Meter, Outcome, TICK};
+use crate::places::{Place, Places};
+
+/// Deploys that run `describe` at the same time, beyond the places that requests have.
+const DESCRIBES: u32 = 8;
+
+/// Everything that instances are made with.
+pub(crate) struct Machine {
+    pub(crate) engine: Engine,
+    pub(crate) places: Arc<Places>,
+    pub(crate) settings: Settings,
+    /// WASI, wasi:http and every import of ours.
+    pub(crate) endpoints: Linker<Guest>,
+    /// WASI and a place to write to.
+    pub(crate) mime: Linker<Guest>,
+}
+
+/// One instance's store and place.
+pub(crate) struct Instance {
+    pub(crate) store: Store<Guest>,
+    pub(crate) meter: Arc<Meter>,
+    component: Arc<str>,
+    // After `store`, so that it is dropped after it.
+    place: Place,
+}
+
+impl Machine {
+    pub(crate) fn new(settings: Settings) -> Result<Self, RuntimeError> {
+        let places = Arc::new(Places::new(&settings));
+        let engine = engine(&settings)?;
+        start_ticking(&engine, &places)?;
+        let mime = link(&engine, |linker| {
+            wasmtime_wasi::p2::add_to_linker_async(linker)?;
+            MimeEngine::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)
+        })?;
+        let endpoints = link(&engine, |linker| {
+            wasmtime_wasi::p2::add_to_linker_async(linker)?;
+            // Only http: the rest of the proxy world is in WASI.
+            wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+            Capabilities::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)
+        })?;
+        Ok(Self { engine, places, settings, endpoints, mime })
+    }
+
+    pub(crate) fn instance(
+        &self,
+        component: &Arc<str>,
+        limits: &Limits,
+        powers: Powers,
+        place: Place,
+    ) -> Instance {
+        let meter = Arc::new(Meter::new(limits));
+        let guest = Guest::new(component, limits, Arc::clone(&meter), powers);
+        let mut store = Store::new(&self.engine, guest);
+        store.limiter(|guest| &mut guest.quota);
+        store.set_hostcall_fuel(limits.host_call_bytes);
+        store.epoch_deadline_callback(|_| {
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+        });
+        store.set_epoch_deadline(1);
+        Instance { store, meter, component: Arc::clone(component), place }
+    }
+}
+
+impl Instance {
+    /// Tells how the guest ended: in the counters, in the log, and to the caller.
+    pub(crate) fn judge<T>(
+        &self,
+        ended: Result<wasmtime::Result<T>, EndpointError>,
+    ) -> Result<T, EndpointError> {
+        let error = match ended {
+            Ok(Ok(value)) => {
+                self.meter.end(Outcome::Done);
+                return Ok(value);
+            }
+            Ok(Err(trap)) => self.blame(trap),
+            Err(stopped) => stopped,
+        };
+        self.place.places().note(&error);
+        let request = self.store.data().powers.request().map(|id| id.as_str());
+        tracing::warn!(component = %self.component, request, "{}", chain(&error));
+        Err(error)
+    }
+
+    /// A trap's cause: often a guest aborts because it was refused something.
+    fn blame(&self, trap: wasmtime::Error) -> EndpointError {
+        if let Some(stopped) = self.meter.stopped() {
+            return stopped;
+        }
+        if let Some(which) = self.store.data().quota.refused() {
+            return EndpointError::Limit(which);
+        }
+        if let Some(ResourceTableError::Full) = trap.downcast_ref() {
+            return EndpointError::Limit(Which::Handles);
+        }
+        if let Some(FieldMapError::TooManyFields | FieldMapError::TotalSizeTooBig) =
+            trap.downcast_ref()
+        {
+            return EndpointError::Limit(Which::Headers);
+        }
+        EndpointError::Trapped { cause: trap.into() }
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        // Before the store goes: whoever reads the answer's body must not take its end for the whole.
+        self.meter.end(Outcome::Failed);
+    }
+}
+
+impl fmt::Debug for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Machine").field("places", &self.places).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instance").field("component", &self.component).finish_non_exhaustive()
+    }
+}
+
+fn link(
+    engine: &Engine,
+    add: impl FnOnce(&mut Linker<Guest>) -> wasmtime::Result<()>,
+) -> Result<Linker<Guest>, RuntimeError> {
+    let mut linker = Linker::new(engine);
+    add(&mut linker).map_err(|error| RuntimeError::Engine(error.into()))?;
+    Ok(linker)
+}
+
+fn engine(settings: &Settings) -> Result<Engine, RuntimeError> {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .max_wasm_stack(512 << 10)
+        .async_stack_size(2 << 20)
+        .wasm_memory64(false)
+        .wasm_relaxed_simd(false)
+        .wasm_backtrace_max_frames(NonZeroUsize::new(16));
+    let mut pooled = config.clone();
+    pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings)));
+    match Engine::new(&pooled) {
+        Ok(engine) => Ok(engine),
+        Err(error) => {
+            tracing::warn!(
+                cause = %format!("{error:#}"),
+                "no room in the address space for a pool of instances; requests will cost more"
+            );
+            Engine::new(&config).map_err(|error| RuntimeError::Engine(error.into()))
+        }
+    }
+}
+
+/// Sized so that whoever holds a place also finds room: exhaustion would be an error, not a wait.
+fn pool(settings: &Settings) -> PoolingAllocationConfig {
+    let count =
+        settings.instances.saturating_add(settings.mime_instances).saturating_add(DESCRIBES);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(count)
+        .total_core_instances(count.saturating_mul(limits::CORE_INSTANCES))
+        .total_memories(count.saturating_mul(limits::MEMORIES))
+        .total_tables(count.saturating_mul(limits::TABLES))
+        .total_stacks(count)
+        .max_core_instances_per_component(limits::CORE_INSTANCES)
+        .max_memories_per_component(limits::MEMORIES)
+        .max_tables_per_component(limits::TABLES)
+        .max_component_instance_size(4 << 20)
+        .max_core_instance_size(4 << 20)
+        .table_elements(limits::TABLE_ELEMENTS)
+        .max_memory_size(settings.max_memory)
+        .linear_memory_keep_resident(256 << 10)
+        .table_keep_resident(64 << 10)
+        .pagemap_scan(Enabled::Auto);
+    pool
+}
+
+/// One thread moves the epoch, and sleeps while nothing lives.
+fn start_ticking(engine: &Engine, places: &Arc<Places>) -> Result<(), RuntimeError> {
+    /// Ticks without a guest before the thread parks: unparking costs a system call.
+    const QUIET: u32 = 100;
+    let weak = engine.weak();
+    let seen = Arc::downgrade(places);
+    let work = move || {
+        let mut quiet = 0;
+        loop {
+            thread::sleep(TICK);
+            let (Some(engine), Some(places)) = (weak.upgrade(), seen.upgrade()) else { return };
+            engine.increment_epoch();
+            quiet = if places.live() == 0 { quiet + 1 } else { 0 };
+            if quiet > QUIET {
+                drop((engine, places));
+                thread::park_timeout(Duration::from_secs(1));
+            }
+        }
+    };
+    let ticker = thread::Builder::new()
+        .name("epoch".to_owned())
+        .spawn(work)
+        .map_err(|error| RuntimeError::Engine(error.into()))?;
+    let _ = places.ticker.set(ticker.thread().clone());
+    Ok(())
+}

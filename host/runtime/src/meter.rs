@@ -1,0 +1,172 @@
+//! The three time budgets of an instance, and the count of its host calls.
+//!
+//! [`run`] wraps the future that drives a guest. The engine's epoch makes the
+//! guest yield every tick, so this is where every budget is checked: CPU is the
+//! time spent inside `poll`, so that host code counts as well and sleeping does
+//! not. Real time, not `port::Clock`: it limits what really runs.
+//!
+//! Invariant: whatever the guest does, [`run`] ends.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::error::{Budget, EndpointError, Which};
+use crate::limits::Limits;
+
+/// How often the epoch moves on, and so how long a guest computes without a break.
+pub(crate) const TICK: Duration = Duration::from_millis(1);
+
+/// What an instance has used so far. Shared by its store, its bodies and [`run`].
+#[derive(Debug)]
+pub(crate) struct Meter {
+    begun: Instant,
+    /// Milliseconds from `begun` to the last byte or host call.
+    moved: AtomicU64,
+    /// Calls of ours that are running: while the host works, the guest is not idle.
+    inside: AtomicU32,
+    calls: AtomicU32,
+    limits: Limits,
+    /// The request has more bytes than the guest is given.
+    overlong: AtomicBool,
+    outcome: OnceLock<Outcome>,
+}
+
+/// How an instance ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The guest returned.
+    Done,
+    /// It trapped, was stopped, or its host panicked.
+    Failed,
+}
+
+/// A host call that is running.
+#[derive(Debug)]
+pub(crate) struct Inside<'a>(&'a Meter);
+
+impl Meter {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            begun: Instant::now(),
+            moved: AtomicU64::new(0),
+            inside: AtomicU32::new(0),
+            calls: AtomicU32::new(0),
+            limits: limits.clone(),
+            overlong: AtomicBool::new(false),
+            outcome: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// A byte moved.
+    pub(crate) fn touch(&self) {
+        let millis = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.moved.store(millis, Relaxed);
+    }
+
+    /// One more call into WASI.
+    pub(crate) fn count(&self) {
+        self.calls.fetch_add(1, Relaxed);
+    }
+
+    /// One more call into our own imports.
+    pub(crate) fn enter(&self) -> Inside<'_> {
+        self.count();
+        self.touch();
+        self.inside.fetch_add(1, Relaxed);
+        Inside(self)
+    }
+
+    /// The request turned out too large: ends the instance at its next break.
+    pub(crate) fn overlong(&self) {
+        self.overlong.store(true, Relaxed);
+    }
+
+    /// Why the instance must end, if it must.
+    pub(crate) fn stopped(&self) -> Option<EndpointError> {
+        if self.overlong.load(Relaxed) {
+            return Some(EndpointError::BodyTooLarge { limit: self.limits.request_body });
+        }
+        (self.calls.load(Relaxed) > self.limits.host_calls)
+            .then_some(EndpointError::Limit(Which::HostCalls))
+    }
+
+    /// The instance is about to go. What was said first stays.
+    pub(crate) fn end(&self, outcome: Outcome) {
+        let _ = self.outcome.set(outcome);
+    }
+
+    /// The instance went without finishing.
+    pub(crate) fn failed(&self) -> bool {
+        self.outcome.get() == Some(&Outcome::Failed)
+    }
+
+    /// The budget that has run out at `now`, or when to look again.
+    fn deadline(&self, now: Instant) -> Result<Instant, EndpointError> {
+        let Limits { idle, total, .. } = self.limits;
+        let last = self.begun + Duration::from_millis(self.moved.load(Relaxed));
+        let quiet_since = if self.inside.load(Relaxed) > 0 { now } else { last };
+        // Far enough for a total that somebody lifted with Duration::MAX.
+        let far = now + Duration::from_secs(86_400);
+        let ends = self.begun.checked_add(total).unwrap_or(far);
+        let bored = quiet_since.checked_add(idle).unwrap_or(far);
+        if now >= ends {
+            Err(EndpointError::Timeout { budget: Budget::Total, limit: total })
+        } else if now >= bored {
+            Err(EndpointError::Timeout { budget: Budget::Idle, limit: idle })
+        } else {
+            Ok(ends.min(bored))
+        }
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.inside.fetch_sub(1, Relaxed);
+        self.0.touch();
+    }
+}
+
+/// Runs a guest until it ends or a budget does.
+pub(crate) async fn run<T>(
+    meter: &Meter,
+    work: impl Future<Output = T>,
+) -> Result<T, EndpointError> {
+    let mut work = pin!(work);
+    let mut timer = pin!(sleep_until(meter.deadline(Instant::now())?));
+    let mut spent = Duration::ZERO;
+    poll_fn(|context| {
+        let begun = Instant::now();
+        if let Poll::Ready(done) = work.as_mut().poll(context) {
+            return Poll::Ready(Ok(done));
+        }
+        // A guest yields after a tick. What goes far beyond it is the machine's scheduler giving
+        // the processor to somebody else, which is not the guest's fault.
+        spent += begun.elapsed().min(2 * TICK);
+        if spent > meter.limits.cpu {
+            let limit = meter.limits.cpu;
+            return Poll::Ready(Err(EndpointError::Timeout { budget: Budget::Cpu, limit }));
+        }
+        if let Some(reason) = meter.stopped() {
+            return Poll::Ready(Err(reason));
+        }
+        while timer.as_mut().poll(context).is_ready() {
+            match meter.deadline(Instant::now()) {
+                Ok(next) => timer.as_mut().reset(next),
+                Err(expired) => return Poll::Ready(Err(expired)),
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}

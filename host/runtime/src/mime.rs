@@ -1,0 +1,252 @@
+//! The caller of the `mime` component: hostile mail is parsed in there.
+//!
+//! A fresh instance for each call, with its own limits and nothing but room to
+//! write a message. Whatever the mail does to it, the host gets an error.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use model::draft::{Attachment, Composed, Disposition, Draft, Envelope};
+use model::instant::Timestamp;
+use model::message::{Facts, ReadWant, Reading};
+use model::octets::Octets;
+use model::port::BoxFuture;
+use model::port::mime::{Mime, MimeError};
+use model::port::spool::Spools;
+use wasmtime::Store;
+use wasmtime::component::Resource;
+
+use crate::bindings::capabilities::postlet::mail::{drafts, types};
+use crate::bindings::mime_engine::MimeEnginePre;
+use crate::bindings::mime_engine::exports::postlet::mail::mime;
+use crate::component::Component;
+use crate::error::{EndpointError, RuntimeError, chain};
+use crate::guest::{Guest, Powers};
+use crate::lift;
+use crate::lower;
+use crate::machine::Machine;
+use crate::meter;
+use crate::spawn::spawn;
+
+/// How long a call waits for one of the component's places.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The `mime` component, ready to be called.
+pub struct MimeComponent {
+    machine: Arc<Machine>,
+    pre: MimeEnginePre<Guest>,
+    name: Arc<str>,
+    digest: [u8; 32],
+    spools: Arc<dyn Spools>,
+}
+
+/// What the guest's functions answer.
+type Answer<T> = wasmtime::Result<Result<T, Vec<types::Fault>>>;
+
+impl MimeComponent {
+    pub(crate) fn new(
+        machine: Arc<Machine>,
+        component: &Component,
+        spools: Arc<dyn Spools>,
+    ) -> Result<Self, RuntimeError> {
+        let pre = machine.mime.instantiate_pre(&component.compiled).map_err(|error| {
+            RuntimeError::Link { component: component.name().into(), source: error.into() }
+        })?;
+        let pre = MimeEnginePre::new(pre).map_err(|error| RuntimeError::NotExported {
+            component: component.name().into(),
+            interface: "postlet:mail/mime",
+            source: error.into(),
+        })?;
+        let name = Arc::clone(&component.name);
+        Ok(Self { machine, pre, name, digest: component.digest(), spools })
+    }
+
+    /// Runs `work` in a fresh instance.
+    async fn call<T: Send + 'static>(
+        &self,
+        work: impl for<'a> FnOnce(&'a mime::Guest, &'a mut Store<Guest>) -> BoxFuture<'a, Answer<T>>
+        + Send
+        + 'static,
+    ) -> Result<T, MimeError> {
+        let place = self.machine.places.mime(PATIENCE).await.map_err(|_| MimeError::Busy)?;
+        let powers = Powers::Mime(Arc::clone(&self.spools));
+        let limits = &self.machine.settings.mime;
+        let mut instance = self.machine.instance(&self.name, limits, powers, place);
+        let pre = self.pre.clone();
+        // A task of its own: an endpoint's budget does not pay for the parsing that it asked for.
+        let task = spawn(async move {
+            let store = &mut instance.store;
+            let ended = meter::run(&instance.meter, async {
+                let guest = pre.instantiate_async(&mut *store).await?;
+                work(guest.postlet_mail_mime(), store).await
+            })
+            .await;
+            instance.judge(ended)
+        });
+        match task.end().await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(faults)) => Err(MimeError::Faults(lift::faults(faults))),
+            Err(EndpointError::Busy) => Err(MimeError::Busy),
+            Err(error) => Err(MimeError::Failed(chain(&error))),
+        }
+    }
+}
+
+/// Bytes that the guest may read until its call returns.
+fn lend(store: &mut Store<Guest>, raw: Octets) -> wasmtime::Result<Resource<Octets>> {
+    let owned = store.data_mut().table.push(raw)?;
+    Ok(Resource::new_borrow(owned.rep()))
+}
+
+/// A draft whose attachments become the guest's.
+fn hand_in(store: &mut Store<Guest>, draft: Draft) -> wasmtime::Result<drafts::Draft> {
+    let table = &mut store.data_mut().table;
+    let mut attachments = Vec::with_capacity(draft.attachments.len());
+    for Attachment { filename, content_type, disposition, content_id, content } in draft.attachments
+    {
+        attachments.push(drafts::Attachment {
+            filename,
+            content_type,
+            disposition: match disposition {
+                Disposition::Attachment => drafts::Disposition::Attachment,
+                Disposition::Inline => drafts::Disposition::Inline,
+            },
+            content_id,
+            content: table.push(content)?,
+        });
+    }
+    Ok(drafts::Draft {
+        sender: draft.sender.map(lower::address),
+        reply_to: lower::addresses(draft.reply_to),
+        to: lower::addresses(draft.to),
+        cc: lower::addresses(draft.cc),
+        bcc: lower::addresses(draft.bcc),
+        subject: draft.subject,
+        text: draft.text,
+        html: draft.html,
+        attachments,
+        headers: lower::headers(draft.headers),
+    })
+}
+
+impl Mime for MimeComponent {
+    fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
+    fn summarise(
+        &self,
+        blocks: Vec<Bytes>,
+    ) -> BoxFuture<'_, Result<Vec<Option<Facts>>, MimeError>> {
+        let wanted = blocks.len();
+        let blocks: Vec<Vec<u8>> = blocks.into_iter().map(Vec::from).collect();
+        Box::pin(async move {
+            let summarise = self.call(move |guest, store| {
+                Box::pin(async move { guest.call_summarise(store, &blocks).await.map(Ok) })
+            });
+            let list = summarise.await?;
+            if list.len() != wanted {
+                let message = format!("{} answers to {wanted} header blocks", list.len());
+                return Err(MimeError::Failed(message));
+            }
+            Ok(list.into_iter().map(|facts| facts.map(lift::facts)).collect())
+        })
+    }
+
+    fn read(
+        &self,
+        raw: Octets,
+        want: ReadWant,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Reading, MimeError>> {
+        Box::pin(async move {
+            let read = self.call(move |guest, store| {
+                Box::pin(async move {
+                    let raw = lend(store, raw)?;
+                    guest.call_read(store, raw, wanted(want), limit).await
+                })
+            });
+            read.await.map(lift::reading)
+        })
+    }
+
+    fn decode<'a>(
+        &'a self,
+        raw: Octets,
+        path: &'a str,
+    ) -> BoxFuture<'a, Result<Octets, MimeError>> {
+        Box::pin(async move {
+            let path = path.to_owned();
+            let decode = self.call(move |guest, store| {
+                Box::pin(async move {
+                    let raw = lend(store, raw)?;
+                    match guest.call_decode(&mut *store, raw, &path).await? {
+                        Ok(octets) => Ok(Ok(store.data_mut().table.delete(octets)?)),
+                        Err(faults) => Ok(Err(faults)),
+                    }
+                })
+            });
+            decode.await
+        })
+    }
+
+    fn compose<'a>(
+        &'a self,
+        draft: Draft,
+        message_id: &'a str,
+        date: Timestamp,
+    ) -> BoxFuture<'a, Result<Composed, MimeError>> {
+        Box::pin(async move {
+            let message_id = message_id.to_owned();
+            let compose = self.call(move |guest, store| {
+                Box::pin(async move {
+                    let draft = hand_in(store, draft)?;
+                    let date = lower::instant(date);
+                    match guest.call_compose(&mut *store, &draft, &message_id, date).await? {
+                        Ok(mime::Composed { raw, sender, recipients }) => {
+                            let raw = store.data_mut().table.delete(raw)?;
+                            Ok(Ok((raw, sender, recipients)))
+                        }
+                        Err(faults) => Ok(Err(faults)),
+                    }
+                })
+            });
+            let (raw, sender, recipients) = compose.await?;
+            Ok(Composed { raw, envelope: envelope(&sender, &recipients)? })
+        })
+    }
+}
+
+/// The envelope is checked again on this side: it goes onto the wire.
+fn envelope(sender: &str, recipients: &[String]) -> Result<Envelope, MimeError> {
+    let bad = |address: &str| MimeError::Failed(format!("{address:?} is no envelope address"));
+    let sender = sender.parse().map_err(|_| bad(sender))?;
+    let recipients = recipients
+        .iter()
+        .map(|recipient| recipient.parse().map_err(|_| bad(recipient)))
+        .collect::<Result<_, _>>()?;
+    Ok(Envelope { sender, recipients })
+}
+
+fn wanted(want: ReadWant) -> mime::Want {
+    let ReadWant { headers, details, structure, text, html, html_as_sent, preview } = want;
+    [
+        (headers, mime::Want::HEADERS),
+        (details, mime::Want::DETAILS),
+        (structure, mime::Want::STRUCTURE),
+        (text, mime::Want::TEXT),
+        (html, mime::Want::HTML),
+        (html_as_sent, mime::Want::HTML_AS_SENT),
+        (preview, mime::Want::PREVIEW),
+    ]
+    .into_iter()
+    .filter(|(wanted, _)| *wanted)
+    .fold(mime::Want::empty(), |all, (_, flag)| all | flag)
+}
+
+impl std::fmt::Debug for MimeComponent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("MimeComponent").field(&self.name).finish()
+    }
+}

@@ -1,0 +1,44 @@
+//! The crate's one way to start a task: whoever drops the handle ends it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::task::{JoinError, JoinHandle};
+
+use crate::error::EndpointError;
+
+/// A task that lives no longer than this handle. Awaiting it gives its result.
+#[derive(Debug)]
+pub(crate) struct Owned<T>(JoinHandle<T>);
+
+/// Starts a task of its own for a guest, so that a guest that computes does not hold up whoever
+/// waits for it, and so that dropping the handle drops the guest at its next break.
+#[expect(clippy::disallowed_methods, reason = "the crate's one spawning function")]
+pub(crate) fn spawn<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Owned<T> {
+    Owned(tokio::spawn(work))
+}
+
+impl<T> Owned<Result<T, EndpointError>> {
+    /// Waits for the end. A panic in the host counts as the component's: it costs one request.
+    pub(crate) async fn end(self) -> Result<T, EndpointError> {
+        match self.await {
+            Ok(result) => result,
+            Err(panicked) => Err(EndpointError::Trapped { cause: panicked.into() }),
+        }
+    }
+}
+
+impl<T> Future for Owned<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context)
+    }
+}
+
+impl<T> Drop for Owned<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

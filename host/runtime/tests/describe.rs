@@ -1,0 +1,57 @@
+//! What components say about themselves, and what becomes of those that cannot.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may stop at the first surprise"
+)]
+
+mod support;
+
+use std::sync::Arc;
+
+use runtime::error::RuntimeError;
+use runtime::limits::Limits;
+use support::{InMemory, OneAccount, runtime};
+
+#[tokio::test]
+async fn every_embedded_endpoint_describes_itself_without_any_power() {
+    let runtime = runtime();
+    for embedded in components::COMPONENTS {
+        let component = runtime.component(embedded.source, embedded.wasm).unwrap();
+        let operations = runtime.describe(&component).await.unwrap().expect("it exports describe");
+        assert!(!operations.is_empty(), "{}", embedded.source);
+        for operation in &operations {
+            assert!(operation.path.starts_with("/v1/"), "{operation:?}");
+            assert!(["read", "change", "send"].contains(&&*operation.scope), "{operation:?}");
+        }
+        runtime.endpoint(&component, Arc::new(OneAccount::default()), Limits::default()).unwrap();
+    }
+    assert_eq!(runtime.counters().live, 0);
+}
+
+#[tokio::test]
+async fn a_component_without_describe_is_served_all_the_same() {
+    let runtime = runtime();
+    let echo = runtime.component("echo", guests::ECHO).unwrap();
+    assert_eq!(runtime.describe(&echo).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_is_no_component_is_refused_by_name() {
+    let runtime = runtime();
+    for wasm in [&b""[..], b"\0asm\x01\0\0\0", b"(component)", &guests::ECHO[..1000]] {
+        let refused = runtime.component("odd", wasm);
+        assert!(matches!(refused, Err(RuntimeError::Compile { .. })), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_component_in_the_wrong_place_is_refused() {
+    let runtime = runtime();
+    let echo = runtime.component("echo", guests::ECHO).unwrap();
+    let mime = runtime.component("mime", components::MIME).unwrap();
+    assert!(runtime.mime(&echo, Arc::new(InMemory)).is_err());
+    let refused = runtime.endpoint(&mime, Arc::new(OneAccount::default()), Limits::default());
+    assert!(matches!(refused, Err(RuntimeError::NotExported { .. })), "{refused:?}");
+}

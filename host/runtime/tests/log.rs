@@ -1,0 +1,57 @@
+//! What a guest writes reaches the log up to its cap.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may stop at the first surprise"
+)]
+
+mod support;
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use runtime::limits::Limits;
+use support::{ask, hostile, nothing_lives, runtime};
+use tracing_subscriber::fmt::MakeWriter;
+
+#[derive(Clone, Debug, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Kept {
+    type Writer = Self;
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_log_is_cut_and_says_so_once() {
+    let kept = Kept::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(kept.clone()).with_ansi(false).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let runtime = runtime();
+    let limits = Limits { cpu: Duration::from_millis(300), ..Limits::default() };
+    ask(&hostile(&runtime, limits.clone()), "/log-flood").await.unwrap_err();
+    nothing_lives(&runtime).await;
+
+    let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+    let said: usize = text.matches("a line that nobody asked for ").count() * 29;
+    assert!(said > limits.log_bytes / 2, "{said} bytes of the guest's words");
+    assert!(said <= limits.log_bytes, "{said} bytes of the guest's words");
+    assert_eq!(text.matches("log is cut").count(), 1);
+    assert!(text.contains("stream=\"stdout\"") && text.contains("stream=\"stderr\""));
+    assert!(text.contains("request=\"req_"), "{}", text.lines().next().unwrap_or_default());
+}
