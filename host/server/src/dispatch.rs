@@ -18,8 +18,10 @@ use runtime::body::Body;
 use runtime::error::{BodyError, EndpointError};
 
 use crate::answer;
-use crate::application::{HostRoute, Owner, Served, Taking, wrong_method};
+use crate::deployment::{Deployment, Owner};
 use crate::host::Host;
+use crate::hostroute::HostRoute;
+use crate::operation::{Served, Taking, wrong_method};
 use crate::pages;
 
 const LONGEST_URI: usize = 8 << 10;
@@ -52,11 +54,29 @@ async fn route(
     }
     let (head, body) = request.into_parts();
     let path = head.uri.path().to_owned();
-    let Some(found) = host.routes.find(&path) else {
-        return Err(Problem::new(
-            Code::NotFound,
-            "no route leads here; see the README for the routes of the default application",
-        ));
+    // The host's routes are the same for everybody; some of them need no token.
+    let common = host.deployments.default().routes.find(&path);
+    if let Some(found) = &common {
+        match found.value {
+            Owner::Host(route) => {
+                return host_route(host, *route, &head, body, id, &found.params, &found.rest).await;
+            }
+            Owner::Static(fixed) => return Ok(answer::fixed(fixed)),
+            Owner::Component(_) => {}
+        }
+    }
+    // Whose routes count is known by the token alone.
+    if common.is_none() && !head.headers.contains_key(header::AUTHORIZATION) {
+        let detail =
+            "no route of the default application leads here; a tenant's own need its token";
+        return Err(Problem::new(Code::NotFound, detail));
+    }
+    let caller = host.keyring.caller(&head.headers, id.clone()).await?;
+    // Held to the end: whatever is deployed meanwhile is for the next request.
+    let deployment: Arc<Deployment> = host.deployments.of(&caller.tenant);
+    let Some(found) = deployment.routes.find(&path) else {
+        let detail = "no route leads here; /-/docs shows those that there are";
+        return Err(Problem::new(Code::NotFound, detail));
     };
     match found.value {
         Owner::Host(route) => {
@@ -64,18 +84,8 @@ async fn route(
         }
         Owner::Static(fixed) => Ok(answer::fixed(fixed)),
         Owner::Component(served) => {
-            let caller = host.keyring.caller(&head.headers, id.clone()).await?;
-            component(
-                host,
-                served,
-                head,
-                body,
-                caller,
-                &found.pattern.to_string(),
-                &found.params,
-                &found.rest,
-            )
-            .await
+            let pattern = found.pattern.to_string();
+            component(host, served, head, body, caller, &pattern, &found.params, &found.rest).await
         }
     }
 }
@@ -91,7 +101,11 @@ async fn host_route(
 ) -> Result<Response<Body>, Problem> {
     let param = params.first().map_or("", |(_, value)| value.as_str());
     let needed = match route {
-        HostRoute::Health | HostRoute::Wit | HostRoute::WitFile => None,
+        HostRoute::Health
+        | HostRoute::Wit
+        | HostRoute::WitFile
+        | HostRoute::OpenApi
+        | HostRoute::Docs => None,
         HostRoute::Tokens | HostRoute::Token => Some(Scope::Operate),
         HostRoute::Accounts
         | HostRoute::VerifyNew
@@ -113,6 +127,17 @@ async fn host_route(
         return match route {
             _ if !get => Err(known(&["GET"])),
             HostRoute::Health => Ok(pages::health()),
+            HostRoute::Docs => Ok(pages::docs()),
+            HostRoute::OpenApi => {
+                let shown = head.headers.contains_key(header::AUTHORIZATION);
+                let deployment = if shown {
+                    let caller = host.keyring.caller(&head.headers, id.clone()).await?;
+                    host.deployments.of(&caller.tenant)
+                } else {
+                    Arc::clone(host.deployments.default())
+                };
+                Ok(pages::openapi(deployment.openapi.clone()))
+            }
             HostRoute::WitFile => pages::wit(Some(rest.trim_start_matches('/'))),
             HostRoute::Wit
             | HostRoute::Tokens
@@ -149,9 +174,11 @@ async fn host_route(
             host.desk.verify(&caller, param).await
         }
         HostRoute::VerifyNew | HostRoute::VerifyAccount => Err(known(&["POST"])),
-        HostRoute::Health | HostRoute::Wit | HostRoute::WitFile => {
-            Err(Problem::new(Code::NotFound, "nothing is here"))
-        }
+        HostRoute::Health
+        | HostRoute::Wit
+        | HostRoute::WitFile
+        | HostRoute::OpenApi
+        | HostRoute::Docs => Err(Problem::new(Code::NotFound, "nothing is here")),
     }
 }
 
@@ -186,7 +213,11 @@ async fn component(
     };
     prepare(&mut head, &caller, pattern, params, rest)?;
     let id = caller.request.clone();
-    match served.endpoint.handle(Arc::new(caller), Request::from_parts(head, body)).await {
+    match served
+        .endpoint
+        .handle(Arc::new(served.confine(caller)), Request::from_parts(head, body))
+        .await
+    {
         Ok(response) => Ok(response),
         Err(error) => Err(failed(&served.name, &id, error)),
     }

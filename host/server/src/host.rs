@@ -3,16 +3,16 @@
 //! A [`Host`] is everything behind the HTTP edge. `dev` builds one over memory,
 //! `up` one over SQLite; nothing else differs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 use engine::engine::Engine;
 use engine::ports::Ports;
-use engine::routes::Routes;
 use engine::settings::Settings;
 use mail::imap::{Imap, ImapLimits};
 use mail::smtp::{Smtp, SmtpLimits};
+use model::caller::Scope;
 use model::ids::TenantId;
 use model::port::accounts::Accounts;
 use model::port::clock::{Clock, Entropy};
@@ -23,21 +23,24 @@ use net::guard::Egress;
 use net::tls::Trust;
 use runtime::Runtime;
 use runtime::limits::{Limits as GuestLimits, Settings as RuntimeSettings};
+use runtime::places::Counters;
 use store::memory::Memory;
 use store::seal::MasterKey;
 use store::spool::{FileSpools, SpoolLimits};
 use store::sqlite::Sqlite;
 
 use crate::accounts::Desk;
-use crate::application::{self, Owner};
 use crate::clock::{SystemClock, SystemEntropy};
-use crate::config::{Limits, MailTimes, Outbox as OutboxConfig};
+use crate::compiling::Compiler;
+use crate::config::{Limits, MailTimes, Outbox as OutboxConfig, TenantConfig};
+use crate::deployment::{DeployFault, Deployments, Variables};
 use crate::tokens::Keyring;
 
 /// Everything behind the HTTP edge.
 #[derive(Debug)]
 pub struct Host {
-    pub(crate) routes: Routes<Owner>,
+    pub(crate) deployments: Deployments,
+    pub(crate) runtime: Arc<Runtime>,
     pub(crate) keyring: Keyring,
     pub(crate) desk: Desk,
     pub(crate) engine: Arc<Engine>,
@@ -49,7 +52,9 @@ pub struct Host {
 #[derive(Debug)]
 pub struct Parts {
     /// Whom it serves.
-    pub tenants: Vec<TenantId>,
+    pub tenants: Vec<TenantConfig>,
+    /// The binary that compiles components when it is run as a child: this one.
+    pub program: PathBuf,
     /// Which servers may be dialled.
     pub egress: Egress,
     /// PEM certificates trusted beside the public ones.
@@ -120,21 +125,65 @@ fn spools(dir: &Path) -> anyhow::Result<FileSpools> {
         .with_context(|| format!("the spools in {}", dir.display()))
 }
 
+/// Where this binary lies. Linux keeps it reachable even after it was replaced on disk.
+///
+/// # Errors
+/// When the system does not say.
+pub(crate) fn this_program() -> anyhow::Result<PathBuf> {
+    let kept = Path::new("/proc/self/exe");
+    if kept.exists() {
+        return Ok(kept.to_owned());
+    }
+    std::env::current_exe().context("cannot find this program")
+}
+
 impl Host {
+    /// Makes a token; the text is shown nowhere else.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub async fn token(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        scopes: Vec<Scope>,
+    ) -> anyhow::Result<String> {
+        let name = Some(name.to_owned());
+        let (_, text) = self.keyring.make(tenant.clone(), name, scopes, None, None).await?;
+        Ok(text)
+    }
+
+    /// Builds a tenant's application beside the running one, then swaps them.
+    ///
+    /// # Errors
+    /// With file, line and key of what is wrong; then what runs goes on running.
+    pub async fn deploy(
+        &self,
+        tenant: &TenantId,
+        manifest: &Path,
+        given: &Variables,
+    ) -> Result<(), DeployFault> {
+        self.deployments.deploy(tenant, manifest, given).await
+    }
+
+    /// How component instances fared so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.runtime.counters()
+    }
+
     /// Compiles the components and connects everything.
     ///
     /// # Errors
     /// When the configuration cannot be honoured on this machine.
     pub async fn build(parts: Parts, stores: Stores) -> anyhow::Result<Arc<Self>> {
-        let Parts { tenants, egress, extra_roots, limits, outbox, mail } = parts;
+        let Parts { tenants, program, egress, extra_roots, limits, outbox, mail } = parts;
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let trust = Trust::new(extra_roots.as_deref()).context("`tls.extra-roots`")?;
         let dialer = Arc::new(Dialer::new(egress, trust));
-        let runtime = Runtime::new(RuntimeSettings {
-            instances: limits.instances,
-            ..RuntimeSettings::default()
-        })
-        .context("the WebAssembly runtime")?;
+        let settings =
+            RuntimeSettings { instances: limits.instances, ..RuntimeSettings::default() };
+        let runtime = Arc::new(Runtime::new(settings).context("the WebAssembly runtime")?);
         let mime = runtime.component("mime", components::MIME).context("the mime component")?;
         let spools = Arc::new(stores.spools);
         let mime = runtime.mime(&mime, spools.clone()).context("the mime component")?;
@@ -175,14 +224,29 @@ impl Host {
             request_body: limits.body,
             ..GuestLimits::default()
         };
-        let routes = application::build(&runtime, &(Arc::clone(&engine) as _), &guest).await?;
-        let keyring = Keyring::new(stores.tokens, stores.clock, Arc::clone(&entropy), tenants);
+        let capabilities = Arc::clone(&engine) as _;
+        let compiler = Compiler::new(program);
+        let deployments =
+            Deployments::new(Arc::clone(&runtime), capabilities, guest, compiler).await?;
+        for tenant in &tenants {
+            let Some(path) = &tenant.application else { continue };
+            // One tenant's mistake must not keep the others from their mail.
+            if let Err(fault) = deployments.deploy(&tenant.id, path, &tenant.variables).await {
+                let id = tenant.id.as_str();
+                tracing::error!(
+                    tenant = id,
+                    "not deployed, only the default application is: {fault}"
+                );
+            }
+        }
+        let ids = tenants.into_iter().map(|tenant| tenant.id).collect();
+        let keyring = Keyring::new(stores.tokens, stores.clock, Arc::clone(&entropy), ids);
         let desk = Desk {
             accounts: stores.accounts,
             engine: Arc::clone(&engine),
             dialer,
             entropy: Arc::clone(&entropy),
         };
-        Ok(Arc::new(Self { routes, keyring, desk, engine, entropy, limits }))
+        Ok(Arc::new(Self { deployments, runtime, keyring, desk, engine, entropy, limits }))
     }
 }

@@ -10,17 +10,17 @@ use serde_json::json;
 
 use crate::config::Config;
 use crate::edge::Edge;
-use crate::host::{Host, Parts, Stores};
+use crate::host::{Host, Parts, Stores, this_program};
 use crate::running;
 
 /// Serves until it is told to stop.
 pub(crate) async fn run(path: &Path, machine: bool) -> anyhow::Result<()> {
     let config =
         Config::load(path).with_context(|| format!("{} cannot be used", path.display()))?;
-    let tenants: Vec<_> = config.tenants.iter().map(|tenant| tenant.id.clone()).collect();
     let stores = Stores::on_disk(&config.data, &config.key_file)?;
     let parts = Parts {
-        tenants,
+        tenants: config.tenants.clone(),
+        program: this_program()?,
         egress: config.egress,
         extra_roots: config.extra_roots,
         limits: config.limits,
