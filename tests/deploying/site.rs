@@ -68,14 +68,16 @@ impl Site {
             mail: config.mail,
         };
         let spool = directory.path().join("spool");
-        let host = Host::build(parts, Stores::in_memory(&spool).unwrap()).await.unwrap();
+        let stores = Stores::in_memory(&spool).unwrap();
+        let scopes = [Scope::Read, Scope::Change, Scope::Send, Scope::Accounts];
+        let acme = stores.token(&ids[0], "test", &scopes).await.unwrap();
+        let globex = stores.token(&ids[1], "test", &scopes).await.unwrap();
+        let host = Host::build(parts, stores).await.unwrap();
         let edge = Edge::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = edge.address().unwrap();
         #[expect(clippy::disallowed_methods, reason = "a test ends with its tasks")]
         tokio::spawn(edge.serve(Arc::clone(&host), std::future::pending()));
-        let scopes = vec![Scope::Read, Scope::Change, Scope::Send, Scope::Accounts];
-        let acme = host.token(&ids[0], "test", scopes.clone()).await.unwrap();
-        let globex = host.token(&ids[1], "test", scopes).await.unwrap();
+        let (acme, globex) = (acme.reveal().to_owned(), globex.reveal().to_owned());
         Self { host, directory, address, acme, globex }
     }
 

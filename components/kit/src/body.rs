@@ -33,7 +33,7 @@ impl Body {
     /// Everything, when it is at most `cap` bytes.
     ///
     /// # Errors
-    /// `body-too-large`, or `invalid-body` when the client stopped in the middle.
+    /// `body-too-large`, or `malformed-request` when the client stopped in the middle.
     pub fn whole(mut self, cap: usize) -> Result<Vec<u8>, Problem> {
         let mut whole = self.chunk()?.unwrap_or_default();
         while let Some(chunk) = self.chunk()? {
@@ -61,7 +61,8 @@ impl Source for Body {
                             Problem::new(Kind::BodyTooLarge, "The body is over this host's limit.")
                         }
                         Some(_) | None => {
-                            Problem::new(Kind::InvalidBody, "The body broke off before its end.")
+                            let detail = "The body broke off before its end.";
+                            Problem::new(Kind::MalformedRequest, detail)
                         }
                     });
                 }

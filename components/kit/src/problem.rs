@@ -32,6 +32,7 @@ impl From<types::Problem> for Problem {
 /// The problems that a component raises itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    MalformedRequest,
     MalformedJson,
     InvalidBody,
     InvalidQuery,
@@ -47,6 +48,7 @@ pub enum Kind {
 impl Kind {
     /// Every kind.
     pub const ALL: &'static [Self] = &[
+        Self::MalformedRequest,
         Self::MalformedJson,
         Self::InvalidBody,
         Self::InvalidQuery,
@@ -64,6 +66,7 @@ impl Kind {
     #[must_use]
     pub const fn row(self) -> (u16, &'static str, &'static str) {
         match self {
+            Self::MalformedRequest => (400, "malformed-request", "The request is malformed"),
             Self::MalformedJson => (400, "malformed-json", "The body is not JSON"),
             Self::InvalidBody => (422, "invalid-body", "The body does not fit its schema"),
             Self::InvalidQuery => (400, "invalid-query", "A query parameter is unknown or wrong"),

@@ -169,5 +169,5 @@ fn trouble(trouble: Trouble<Problem>) -> Problem {
 }
 
 fn malformed(what: &str) -> Problem {
-    Problem::at("", "form", format!("This is no form: {what}."))
+    Problem::new(Kind::MalformedRequest, format!("This is no form: {what}."))
 }

@@ -206,6 +206,7 @@ pub(crate) fn composing(error: MimeError) -> Problem {
 pub(crate) fn store(error: StoreError) -> Problem {
     let (code, detail) = match &error {
         StoreError::Exists => (Code::AlreadyExists, "the id is taken"),
+        StoreError::Cursor => (Code::InvalidCursor, "take `nextCursor` of the page before"),
         StoreError::LostClaim => (Code::StoreUnavailable, "another worker has it"),
         StoreError::Sealed => (Code::Internal, "a sealed record cannot be opened"),
         StoreError::Failed(_) => (Code::StoreUnavailable, "the store did not answer"),

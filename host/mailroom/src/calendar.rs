@@ -7,7 +7,6 @@ use time::{OffsetDateTime, PrimitiveDateTime, Time, UtcOffset};
 
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 /// Now, in UTC, in whole seconds. It only stamps mail: no decision of the
 /// mailroom depends on it, so it needs no clock that tests own.
@@ -23,15 +22,22 @@ pub(crate) fn instant(seconds: i64, offset: i32) -> Option<OffsetDateTime> {
     OffsetDateTime::from_unix_timestamp(seconds).ok()?.checked_to_offset(offset)
 }
 
-/// `Mon, 23 Nov 2026 11:47:21 +0000`
+/// `Mon, 23 Nov 2026 11:47:21 +0000`; empty for a year before 1900.
 pub(crate) fn mail_date(at: OffsetDateTime) -> String {
-    let day = DAYS.get(usize::from(at.weekday().number_days_from_monday())).unwrap_or(&"Mon");
-    format!("{day}, {} {} {:04} {}", at.day(), month(at), at.year(), clock(at))
+    at.format(&Rfc2822).unwrap_or_default()
 }
 
 /// `23-Nov-2026 11:47:21 +0000`, the day padded with a space (`date-day-fixed`).
 pub(crate) fn imap_date(at: OffsetDateTime) -> String {
-    format!("{:>2}-{}-{:04} {}", at.day(), month(at), at.year(), clock(at))
+    let month = MONTHS.get(usize::from(u8::from(at.month())).saturating_sub(1)).unwrap_or(&"Jan");
+    let (hours, minutes, _) = at.offset().as_hms();
+    let sign = if at.offset().is_negative() { '-' } else { '+' };
+    let (hours, minutes) = (hours.unsigned_abs(), minutes.unsigned_abs());
+    let (day, year, hour, minute, second) =
+        (at.day(), at.year(), at.hour(), at.minute(), at.second());
+    format!(
+        "{day:>2}-{month}-{year:04} {hour:02}:{minute:02}:{second:02} {sign}{hours:02}{minutes:02}"
+    )
 }
 
 /// Whole days since 1970, disregarding time and zone as RFC 3501 §6.4.4 asks
@@ -48,17 +54,6 @@ pub(crate) fn sent_day(value: &str) -> Option<i64> {
     OffsetDateTime::parse(value, &Rfc2822).ok().map(day_number)
 }
 
-fn month(at: OffsetDateTime) -> &'static str {
-    MONTHS.get(usize::from(u8::from(at.month())).saturating_sub(1)).unwrap_or(&"Jan")
-}
-
-fn clock(at: OffsetDateTime) -> String {
-    let (hours, minutes, _) = at.offset().as_hms();
-    let sign = if at.offset().is_negative() { '-' } else { '+' };
-    let (hours, minutes) = (hours.unsigned_abs(), minutes.unsigned_abs());
-    format!("{:02}:{:02}:{:02} {sign}{hours:02}{minutes:02}", at.hour(), at.minute(), at.second())
-}
-
 #[cfg(test)]
 mod tests {
     use super::{imap_date, instant, mail_date, sent_day};
@@ -67,7 +62,7 @@ mod tests {
     fn an_instant_keeps_its_offset() {
         let at = instant(1_000_000_000, 8 * 3600).unwrap();
         assert_eq!(imap_date(at), " 9-Sep-2001 09:46:40 +0800");
-        assert_eq!(mail_date(at), "Sun, 9 Sep 2001 09:46:40 +0800");
+        assert_eq!(mail_date(at), "Sun, 09 Sep 2001 09:46:40 +0800");
         let west = instant(1_000_000_000, -(3 * 3600 + 1800)).unwrap();
         assert_eq!(imap_date(west), " 8-Sep-2001 22:16:40 -0330");
     }

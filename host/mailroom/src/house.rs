@@ -7,28 +7,34 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use crate::calendar::now;
 use crate::config::Config;
 use crate::error::MailroomError;
 use crate::imap;
-use crate::site::{Security, Site};
+use crate::script::{Asked, Protocol, Script};
+use crate::site::{Book, Site};
 use crate::smtp;
 use crate::store::Store;
 use crate::tls::{Identity, make_identity};
+use crate::wire::Wire;
 
 /// Connections at one door; more are closed at once.
 const MAX_CONNECTIONS: usize = 512;
 
-#[derive(Clone, Copy, Debug)]
-enum Protocol {
-    Imap,
-    Smtp,
+/// When a connection takes up TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Security {
+    /// In clear until the client asks (RFC 3207, RFC 3501 §6.2.1).
+    StartTls,
+    /// From the first octet (RFC 8314 §3).
+    Implicit,
 }
 
 /// A running mailroom. Dropping it closes its ports and its connections.
-#[derive(Debug)]
 pub struct Mailroom {
     imap: SocketAddr,
     imaps: SocketAddr,
@@ -36,6 +42,7 @@ pub struct Mailroom {
     submissions: SocketAddr,
     pin: String,
     pem: String,
+    site: Arc<Site>,
     /// Held for its end only.
     _doors: JoinSet<()>,
 }
@@ -63,7 +70,7 @@ impl Mailroom {
         let imaps = open(Protocol::Imap, Security::Implicit).await?;
         let submission = open(Protocol::Smtp, Security::StartTls).await?;
         let submissions = open(Protocol::Smtp, Security::Implicit).await?;
-        Ok(Self { imap, imaps, submission, submissions, pin, pem, _doors: doors })
+        Ok(Self { imap, imaps, submission, submissions, pin, pem, site, _doors: doors })
     }
 
     /// IMAP with STARTTLS.
@@ -96,6 +103,47 @@ impl Mailroom {
     pub fn certificate_pem(&self) -> &str {
         &self.pem
     }
+
+    /// From now on goes by this script, in place of the one before; open
+    /// connections do so from their next step on.
+    pub fn misbehave(&self, script: Script) {
+        self.site.book.send_modify(|book| book.script = script);
+    }
+
+    /// The last 10,000 steps of all dialogues, the latest at the end.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.site.book.borrow().log.iter().cloned().collect()
+    }
+
+    /// Returns once a step, named as in [`crate::script::Rule::step`], stands
+    /// so many times in [`Mailroom::asked`]. A step is there before it is done,
+    /// so that this is also when a stall has begun.
+    pub async fn until_asked(&self, protocol: Protocol, step: &str, times: usize) {
+        let mut book = self.site.book.subscribe();
+        let enough =
+            |book: &Book| book.log.iter().filter(|own| own.is(protocol, step)).count() >= times;
+        // The site holds the other end: it is never gone before us.
+        let _ = book.wait_for(enough).await;
+    }
+
+    /// Puts a message, octet for octet, straight into a mailbox, and gives its UID.
+    ///
+    /// # Errors
+    /// No such user or mailbox, or no room for it.
+    pub fn deliver(&self, email: &str, mailbox: &str, raw: &[u8]) -> Result<u32, MailroomError> {
+        let store = &self.site.store;
+        let put = |user| store.append(user, mailbox, Bytes::copy_from_slice(raw), &[], now()).ok();
+        store.owner(email).and_then(put).ok_or_else(|| {
+            let (email, mailbox) = (email.to_owned(), mailbox.to_owned());
+            MailroomError::Deliver { email, mailbox }
+        })
+    }
+}
+
+impl std::fmt::Debug for Mailroom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mailroom").field("imaps", &self.imaps).finish_non_exhaustive()
+    }
 }
 
 /// Serves one door until it is dropped.
@@ -123,12 +171,17 @@ async fn welcome(stream: TcpStream, site: Arc<Site>, protocol: Protocol, securit
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "could not set TCP_NODELAY");
     }
-    let stream = Box::new(stream);
-    let served = match protocol {
-        Protocol::Imap => imap::serve(site, stream, security).await,
-        Protocol::Smtp => smtp::serve(site, stream, security).await,
+    let served = async {
+        let mut wire = Wire::new(Box::new(stream));
+        if security == Security::Implicit {
+            site.secure(&mut wire, protocol).await?;
+        }
+        match protocol {
+            Protocol::Imap => imap::serve(site, wire).await,
+            Protocol::Smtp => smtp::serve(site, wire).await,
+        }
     };
-    if let Err(error) = served {
+    if let Err(error) = served.await {
         tracing::debug!(%error, ?protocol, "a connection ended early");
     }
 }

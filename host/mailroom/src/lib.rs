@@ -3,6 +3,8 @@
 //! It exists so that the whole product can be tried, and tested, without a
 //! mail provider: real sockets, real TLS, real dialogues. It knows nothing of
 //! Postlet: no other crate of ours is used here, and it parses mail for itself.
+//! For tests it misbehaves on request ([`Mailroom::misbehave`]) and tells what it
+//! was asked ([`Mailroom::asked`]).
 //!
 //! Invariants: it listens on the loopback address only; nothing is written to
 //! disk; a password is never accepted before TLS; every mailbox has the same
@@ -14,6 +16,7 @@
 
 mod config;
 mod error;
+mod script;
 mod tls;
 mod wire;
 mod calendar;
@@ -33,3 +36,4 @@ mod tests;
 pub use config::{Config, User};
 pub use error::MailroomError;
 pub use house::Mailroom;
+pub use script::{Asked, Fault, IMAP_STEPS, Protocol, Rule, SMTP_STEPS, Script};

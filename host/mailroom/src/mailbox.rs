@@ -14,15 +14,9 @@ pub(crate) const UIDVALIDITY: u32 = 1_700_000_001;
 /// Flags that one message may carry.
 const MAX_FLAGS: usize = 64;
 
-/// Which mailbox, whatever it is called by now.
+/// Which mailbox of one user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct MailboxId(u64);
-
-impl MailboxId {
-    pub(crate) fn new(number: u64) -> Self {
-        Self(number)
-    }
-}
+pub(crate) struct MailboxId(pub(crate) u64);
 
 /// One message in one mailbox.
 #[derive(Clone, Debug)]

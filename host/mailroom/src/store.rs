@@ -23,8 +23,8 @@ use crate::error::MailroomError;
 use crate::mailbox::{Change, Mailbox, MailboxId, Message, apply};
 
 /// What one user may store; each message counts [`OVERHEAD`] more.
-const QUOTA: u64 = 512 * 1024 * 1024;
-const OVERHEAD: u64 = 512;
+const QUOTA: usize = 512 * 1024 * 1024;
+const OVERHEAD: usize = 512;
 /// Mailboxes that a user may have, those deleted included.
 const MAX_MAILBOXES: usize = 1000;
 
@@ -48,7 +48,6 @@ pub(crate) enum Refusal {
     AlreadyExists,
     HasChildren,
     Cannot,
-    Limit,
     OverQuota,
 }
 
@@ -63,16 +62,16 @@ struct Account {
     email: String,
     password: String,
     mailboxes: BTreeMap<String, Mailbox>,
-    /// Names no longer in use, with what had them and the UIDs it gave.
-    graves: BTreeMap<String, (MailboxId, u32)>,
-    used: u64,
+    /// Names no longer in use, and the next UID of what had them.
+    graves: BTreeMap<String, u32>,
+    /// The last mailbox id given.
+    ids: u64,
 }
 
 struct State {
     accounts: Vec<Account>,
-    /// The last version and the last mailbox id given.
+    /// The last one given.
     version: u64,
-    ids: u64,
 }
 
 /// The store. See the module.
@@ -83,20 +82,19 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn new(users: Vec<User>) -> Result<Self, MailroomError> {
-        let mut state = State { accounts: Vec::new(), version: 0, ids: 0 };
+        let mut state = State { accounts: Vec::new(), version: 0 };
         for User { email, password } in users {
             let known = state.accounts.iter().any(|own| own.email.eq_ignore_ascii_case(&email));
             let parts = email.split_once('@');
             if known || parts.is_none_or(|(local, domain)| local.is_empty() || domain.is_empty()) {
                 return Err(MailroomError::User { email });
             }
-            let mut mailboxes = BTreeMap::new();
+            let (mailboxes, graves) = (BTreeMap::new(), BTreeMap::new());
+            let mut account = Account { email, password, mailboxes, graves, ids: 0 };
             for (name, special) in SPECIAL {
-                let mailbox = Mailbox { special, ..state.new_mailbox(1) };
-                mailboxes.insert(name.to_owned(), mailbox);
+                account.open(name, special);
             }
-            let graves = BTreeMap::new();
-            state.accounts.push(Account { email, password, mailboxes, graves, used: 0 });
+            state.accounts.push(account);
         }
         Ok(Self { state: Mutex::new(state), bell: watch::Sender::new(()) })
     }
@@ -119,17 +117,17 @@ impl Store {
         found.map(UserId)
     }
 
+    pub(crate) fn email(&self, user: UserId) -> Option<String> {
+        self.lock().account(user).map(|own| own.email.clone())
+    }
+
     /// Whose address this is; `local+anything@domain` is also `local@domain`'s.
     pub(crate) fn owner(&self, address: &str) -> Option<UserId> {
         let state = self.lock();
         let (local, domain) = address.rsplit_once('@')?;
-        let plain = local.split('+').next().unwrap_or(local);
+        let plain = format!("{}@{domain}", local.split('+').next().unwrap_or(local));
         let found = state.accounts.iter().position(|own| {
-            let parts = own.email.rsplit_once('@');
-            own.email.eq_ignore_ascii_case(address)
-                || parts.is_some_and(|(own_local, own_domain)| {
-                    own_local.eq_ignore_ascii_case(plain) && own_domain.eq_ignore_ascii_case(domain)
-                })
+            own.email.eq_ignore_ascii_case(address) || own.email.eq_ignore_ascii_case(&plain)
         });
         found.map(UserId)
     }
@@ -143,7 +141,7 @@ impl Store {
     /// Whether `more` octets still fit.
     pub(crate) fn has_room(&self, user: UserId, more: usize) -> bool {
         let state = self.lock();
-        state.account(user).is_some_and(|own| own.used.saturating_add(cost(more)) <= QUOTA)
+        state.account(user).is_some_and(|own| own.room_for(more).is_ok())
     }
 
     /// Reads one mailbox by name.
@@ -185,8 +183,8 @@ impl Store {
         received: OffsetDateTime,
     ) -> Result<u32, Refusal> {
         self.change(user, |account, version| {
+            account.room_for(raw.len())?;
             let mailbox = account.mailboxes.get_mut(name).ok_or(Refusal::NoSuchMailbox)?;
-            account.used = room(account.used, raw.len())?;
             let mut set = Vec::new();
             apply(&mut set, flags, Change::Add);
             Ok(mailbox.put(Message { uid: 0, flags: set, received, raw, version }))
@@ -207,16 +205,12 @@ impl Store {
             let source = account.by_id(from).ok_or(Refusal::NoSuchMailbox)?;
             let found: Vec<Message> =
                 uids.iter().filter_map(|uid| source.get(*uid)).cloned().collect();
-            let mut used = account.used;
             if transfer == Transfer::Copy {
-                for message in &found {
-                    used = room(used, message.raw.len())?;
-                }
+                account.room_for(found.iter().map(|message| message.raw.len()).sum())?;
             }
             let target = account.mailboxes.get_mut(to).ok_or(Refusal::NoSuchMailbox)?;
             let put = |message: Message| (message.uid, target.put(Message { version, ..message }));
             let pairs: Vec<(u32, u32)> = found.into_iter().map(put).collect();
-            account.used = used;
             if let (Transfer::Move, Some(source)) = (transfer, account.by_id(from)) {
                 let moved = |uid| pairs.binary_search_by_key(&uid, |pair| pair.0).is_ok();
                 source.messages.retain(|message| !moved(message.uid));
@@ -254,49 +248,35 @@ impl Store {
 
     /// Removes the messages whose UID is wanted.
     pub(crate) fn remove(&self, user: UserId, id: MailboxId, wanted: impl Fn(&Message) -> bool) {
-        let removed = self.change(user, |account, _| {
+        // A mailbox that was deleted meanwhile has none left.
+        let _ = self.change(user, |account, _| {
             let mailbox = account.by_id(id).ok_or(Refusal::NoSuchMailbox)?;
-            let mut freed = 0;
-            mailbox.messages.retain(|message| {
-                let goes = wanted(message);
-                freed += if goes { cost(message.raw.len()) } else { 0 };
-                !goes
-            });
-            account.used = account.used.saturating_sub(freed);
+            mailbox.messages.retain(|message| !wanted(message));
             Ok(())
         });
-        if removed.is_err() {
-            tracing::debug!("the mailbox was deleted before its messages");
-        }
     }
 
     /// Makes a mailbox and those above it.
     pub(crate) fn create(&self, user: UserId, name: &str) -> Result<(), Refusal> {
-        let mut state = self.lock();
-        let account = state.account(user).ok_or(Refusal::NoSuchMailbox)?;
-        if account.mailboxes.contains_key(name) {
-            return Err(Refusal::AlreadyExists);
-        }
-        let mut wanted: Vec<&str> =
-            name.match_indices('/').map(|(at, _)| name.split_at(at).0).collect();
-        wanted.push(name);
-        if wanted.iter().any(|part| part.is_empty() || part.ends_with('/')) || name.ends_with('/') {
-            return Err(Refusal::Cannot);
-        }
-        if account.mailboxes.len() + account.graves.len() + wanted.len() > MAX_MAILBOXES {
-            return Err(Refusal::Limit);
-        }
-        for part in wanted {
-            if state.account(user).is_some_and(|own| own.mailboxes.contains_key(part)) {
-                continue;
+        self.change(user, |account, _| {
+            if account.mailboxes.contains_key(name) {
+                return Err(Refusal::AlreadyExists);
             }
-            let grave = state.account_mut(user).and_then(|own| own.graves.remove(part));
-            let mailbox = state.new_mailbox(grave.map_or(1, |(_, uid_next)| uid_next));
-            if let Some(account) = state.account_mut(user) {
-                account.mailboxes.insert(part.to_owned(), mailbox);
+            let mut wanted: Vec<&str> =
+                name.match_indices('/').map(|(at, _)| name.split_at(at).0).collect();
+            wanted.push(name);
+            if wanted.iter().any(|part| part.is_empty() || part.ends_with('/')) {
+                return Err(Refusal::Cannot);
             }
-        }
-        Ok(())
+            if account.mailboxes.len() + account.graves.len() + wanted.len() > MAX_MAILBOXES {
+                return Err(Refusal::OverQuota);
+            }
+            wanted.retain(|part| !account.mailboxes.contains_key(*part));
+            for part in wanted {
+                account.open(part, None);
+            }
+            Ok(())
+        })
     }
 
     pub(crate) fn delete(&self, user: UserId, name: &str) -> Result<(), Refusal> {
@@ -309,48 +289,8 @@ impl Store {
             if account.mailboxes.keys().any(|other| other.starts_with(&below)) {
                 return Err(Refusal::HasChildren);
             }
-            let freed: u64 = mailbox.messages.iter().map(|message| cost(message.raw.len())).sum();
-            account.used = account.used.saturating_sub(freed);
-            account.graves.insert(name.to_owned(), (mailbox.id, mailbox.uid_next));
+            account.graves.insert(name.to_owned(), mailbox.uid_next);
             account.mailboxes.remove(name);
-            Ok(())
-        })
-    }
-
-    /// Renames a mailbox and those below it. A name that another mailbox had
-    /// is refused: its UIDs would mean other messages (RFC 3501 §2.3.1.1).
-    pub(crate) fn rename(&self, user: UserId, from: &str, to: &str) -> Result<(), Refusal> {
-        self.change(user, |account, _| {
-            if !account.mailboxes.contains_key(from) {
-                return Err(Refusal::NoSuchMailbox);
-            }
-            let below = format!("{from}/");
-            if from == "INBOX" || to.is_empty() || to.ends_with('/') || to.starts_with(&below) {
-                return Err(Refusal::Cannot);
-            }
-            let moved = account.mailboxes.keys().filter(|n| *n == from || n.starts_with(&below));
-            let pairs: Vec<(String, String)> = moved
-                .map(|old| (old.clone(), format!("{to}{}", old.strip_prefix(from).unwrap_or(""))))
-                .collect();
-            for (old, new) in &pairs {
-                let id = account.mailboxes.get(old).map(|own| own.id);
-                if account.mailboxes.contains_key(new) {
-                    return Err(Refusal::AlreadyExists);
-                }
-                if account.graves.get(new).is_some_and(|(other, _)| Some(*other) != id) {
-                    return Err(Refusal::Cannot);
-                }
-            }
-            if account.mailboxes.len() + account.graves.len() + pairs.len() > MAX_MAILBOXES {
-                return Err(Refusal::Limit);
-            }
-            for (old, new) in pairs {
-                if let Some(mailbox) = account.mailboxes.remove(&old) {
-                    account.graves.insert(old, (mailbox.id, mailbox.uid_next));
-                    account.graves.remove(&new);
-                    account.mailboxes.insert(new, mailbox);
-                }
-            }
             Ok(())
         })
     }
@@ -391,26 +331,25 @@ impl State {
     fn account_mut(&mut self, user: UserId) -> Option<&mut Account> {
         self.accounts.get_mut(user.0)
     }
-
-    fn new_mailbox(&mut self, uid_next: u32) -> Mailbox {
-        self.ids += 1;
-        Mailbox::new(MailboxId::new(self.ids), uid_next)
-    }
 }
 
 impl Account {
+    fn open(&mut self, name: &str, special: Option<&'static str>) {
+        self.ids += 1;
+        let uid_next = self.graves.remove(name).unwrap_or(1);
+        let mailbox = Mailbox { special, ..Mailbox::new(MailboxId(self.ids), uid_next) };
+        self.mailboxes.insert(name.to_owned(), mailbox);
+    }
+
     fn by_id(&mut self, id: MailboxId) -> Option<&mut Mailbox> {
         self.mailboxes.values_mut().find(|mailbox| mailbox.id == id)
     }
-}
 
-fn cost(octets: usize) -> u64 {
-    u64::try_from(octets).unwrap_or(u64::MAX).saturating_add(OVERHEAD)
-}
-
-fn room(used: u64, more: usize) -> Result<u64, Refusal> {
-    let used = used.saturating_add(cost(more));
-    if used <= QUOTA { Ok(used) } else { Err(Refusal::OverQuota) }
+    fn room_for(&self, more: usize) -> Result<(), Refusal> {
+        let all = self.mailboxes.values().flat_map(|mailbox| &mailbox.messages);
+        let used: usize = all.map(|message| message.raw.len() + OVERHEAD).sum();
+        if used.saturating_add(more) <= QUOTA { Ok(()) } else { Err(Refusal::OverQuota) }
+    }
 }
 
 #[cfg(test)]
@@ -439,20 +378,6 @@ mod tests {
         assert_eq!(put("a/b"), Err(Refusal::NoSuchMailbox));
         store.create(ann, "a/b").unwrap();
         assert_eq!(put("a/b"), Ok(2));
-    }
-
-    #[test]
-    fn a_rename_takes_the_mailboxes_below_and_never_another_ones_name() {
-        let (store, ann) = store();
-        store.create(ann, "a/b").unwrap();
-        store.create(ann, "c").unwrap();
-        assert_eq!(store.rename(ann, "a", "c"), Err(Refusal::AlreadyExists));
-        store.delete(ann, "c").unwrap();
-        assert_eq!(store.rename(ann, "a", "c"), Err(Refusal::Cannot));
-        store.rename(ann, "a", "d").unwrap();
-        assert!(store.named(ann, "d/b", |_| ()).is_some());
-        store.rename(ann, "d", "a").unwrap();
-        assert!(store.named(ann, "a/b", |_| ()).is_some());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //!
 //! Standards: RFC 3501 §7.4.2 and §9 (`envelope`, `body`).
 
-use crate::message::{Kind, Media, Part, field, fields, media};
+use crate::message::{Kind, Media, Part, field, media};
 
 /// Addresses after this many in one field are left out.
 const MAX_ADDRESSES: usize = 1000;
@@ -37,6 +37,12 @@ pub(crate) fn literal(out: &mut Vec<u8>, octets: &[u8]) {
     out.extend_from_slice(octets);
 }
 
+/// Writes a field of a header after a space, or NIL.
+fn written(out: &mut Vec<u8>, header: &[u8], name: &str) {
+    out.push(b' ');
+    nstring(out, field(header, name.as_bytes()).as_deref());
+}
+
 fn nstring(out: &mut Vec<u8>, text: Option<&[u8]>) {
     match text {
         Some(text) => string(out, text),
@@ -46,17 +52,14 @@ fn nstring(out: &mut Vec<u8>, text: Option<&[u8]>) {
 
 /// Writes the envelope of the message whose header this is.
 pub(crate) fn envelope(out: &mut Vec<u8>, header: &[u8]) {
-    let fields = fields(header);
-    let value = |name: &[u8]| fields.iter().find(|field| field.is(name)).map(|f| f.unfolded());
-    let people = |name: &[u8]| value(name).map(|text| addresses(&text)).unwrap_or_default();
+    let people = |name: &[u8]| field(header, name).map(|text| addresses(&text)).unwrap_or_default();
     let from = people(b"From");
     // An absent or empty Sender or Reply-To is From (RFC 3501 §7.4.2).
     let or_from = |list: Vec<Address>| if list.is_empty() { from.clone() } else { list };
 
     out.push(b'(');
-    nstring(out, value(b"Date").as_deref());
-    out.push(b' ');
-    nstring(out, value(b"Subject").as_deref());
+    nstring(out, field(header, b"Date").as_deref());
+    written(out, header, "Subject");
     let lists = [
         from.clone(),
         or_from(people(b"Sender")),
@@ -69,10 +72,8 @@ pub(crate) fn envelope(out: &mut Vec<u8>, header: &[u8]) {
         out.push(b' ');
         address_list(out, &list);
     }
-    for name in [&b"In-Reply-To"[..], b"Message-ID"] {
-        out.push(b' ');
-        nstring(out, value(name).as_deref());
-    }
+    written(out, header, "In-Reply-To");
+    written(out, header, "Message-ID");
     out.push(b')');
 }
 
@@ -93,92 +94,44 @@ fn address_list(out: &mut Vec<u8>, list: &[Address]) {
     out.push(b')');
 }
 
-/// One address. A group opens with a `local` and no `host`, and closes with
-/// neither (RFC 3501 §7.4.2).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// One address, as far as it can be read.
+#[derive(Clone, Default)]
 struct Address {
     name: Option<Vec<u8>>,
     local: Option<Vec<u8>>,
     host: Option<Vec<u8>>,
 }
 
-/// Reads an address list (RFC 5322 §3.4) as far as it can be read.
+/// Reads an address list (RFC 5322 §3.4). Deviation: of a group only the
+/// members are told, and comments are taken for words.
 fn addresses(value: &[u8]) -> Vec<Address> {
     let mut list = Vec::new();
     let (mut words, mut angle): (Vec<u8>, Option<Vec<u8>>) = (Vec::new(), None);
-    let mut quoted_name = false;
-    let mut bytes = value.iter().copied();
+    let mut bytes = value.iter().copied().chain([b',']);
     while let Some(byte) = bytes.next() {
-        if list.len() >= MAX_ADDRESSES {
-            break;
-        }
         match byte {
             b'"' => {
-                quoted_name = true;
-                while let Some(byte) = bytes.next() {
-                    match byte {
-                        b'"' => break,
-                        b'\\' => words.extend(bytes.next()),
-                        other => words.push(other),
-                    }
+                while let Some(byte) = bytes.next().filter(|byte| *byte != b'"') {
+                    words.extend(if byte == b'\\' { bytes.next() } else { Some(byte) });
                 }
             }
-            b'(' => skip_comment(&mut bytes),
             b'<' => angle = Some(bytes.by_ref().take_while(|byte| *byte != b'>').collect()),
+            b':' => words.clear(),
             b',' | b';' => {
-                list.extend(address(&words, angle.as_deref(), quoted_name));
-                words.clear();
-                angle = None;
-                quoted_name = false;
-                if byte == b';' {
-                    list.push(Address::default());
+                let words = std::mem::take(&mut words).trim_ascii().to_vec();
+                let name = Some(words.clone()).filter(|name| angle.is_some() && !name.is_empty());
+                let spec = angle.take().unwrap_or(words);
+                if !spec.is_empty() && list.len() < MAX_ADDRESSES {
+                    let at = spec.iter().rposition(|byte| *byte == b'@').unwrap_or(spec.len());
+                    let (local, host) = spec.split_at_checked(at).unwrap_or((&spec, &[]));
+                    let host = host.strip_prefix(b"@").unwrap_or(host).to_vec();
+                    list.push(Address { name, local: Some(local.to_vec()), host: Some(host) });
                 }
-            }
-            b':' => {
-                let name = std::mem::take(&mut words).trim_ascii().to_vec();
-                list.push(Address { local: Some(name), ..Address::default() });
-                quoted_name = false;
             }
             other => words.push(other),
         }
     }
-    list.extend(address(&words, angle.as_deref(), quoted_name));
     list
-}
-
-fn skip_comment(bytes: &mut impl Iterator<Item = u8>) {
-    let mut depth = 1_usize;
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'\\' => drop(bytes.next()),
-            b'(' => depth += 1,
-            b')' => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 {
-            return;
-        }
-    }
-}
-
-fn address(words: &[u8], angle: Option<&[u8]>, quoted: bool) -> Option<Address> {
-    let words = words.trim_ascii();
-    let (name, spec) = match angle {
-        Some(spec) => ((!words.is_empty()).then(|| words.to_vec()), spec.trim_ascii()),
-        None => (None, words),
-    };
-    if spec.is_empty() && name.is_none() && !quoted {
-        return None;
-    }
-    // A source route is cut (RFC 5322 §4.4).
-    let spec = match spec.strip_prefix(b"@").and_then(|_| spec.iter().position(|b| *b == b':')) {
-        Some(colon) => spec.get(colon + 1..).unwrap_or_default(),
-        None => spec,
-    };
-    let at = spec.iter().rposition(|byte| *byte == b'@').unwrap_or(spec.len());
-    let (local, host) = spec.split_at_checked(at).unwrap_or((spec, &[]));
-    let host = host.strip_prefix(b"@").unwrap_or(host);
-    Some(Address { name, local: Some(local.to_vec()), host: Some(host.to_vec()) })
 }
 
 /// How much [`structure`] tells.
@@ -208,18 +161,15 @@ pub(crate) fn structure(out: &mut Vec<u8>, part: &Part<'_>, detail: Detail) {
         Kind::Leaf | Kind::Message(_) => {
             single(out, part, detail);
             if detail == Detail::Extended {
-                out.push(b' ');
-                nstring(out, field(part.header, b"Content-MD5").as_deref());
+                written(out, part.header, "Content-MD5");
             }
         }
     }
     if detail == Detail::Extended {
         out.push(b' ');
         disposition(out, part.header);
-        for name in [&b"Content-Language"[..], b"Content-Location"] {
-            out.push(b' ');
-            nstring(out, field(part.header, name).as_deref());
-        }
+        written(out, part.header, "Content-Language");
+        written(out, part.header, "Content-Location");
     }
     out.push(b')');
 }
@@ -230,10 +180,8 @@ fn single(out: &mut Vec<u8>, part: &Part<'_>, detail: Detail) {
     string(out, part.media.sub.as_bytes());
     out.push(b' ');
     params(out, &part.media);
-    for name in [&b"Content-ID"[..], b"Content-Description"] {
-        out.push(b' ');
-        nstring(out, field(part.header, name).as_deref());
-    }
+    written(out, part.header, "Content-ID");
+    written(out, part.header, "Content-Description");
     let encoding = field(part.header, b"Content-Transfer-Encoding");
     out.push(b' ');
     string(out, encoding.as_deref().filter(|text| !text.is_empty()).unwrap_or(b"7bit"));
@@ -288,13 +236,13 @@ mod tests {
     use crate::message::parse;
 
     #[test]
-    fn an_envelope_tells_names_groups_and_defaults() {
+    fn an_envelope_tells_names_members_and_defaults() {
         let header = "Date: Mon\r\nSubject: a \"b\"\r\nFrom: \"Li, Ann\" <ann@x.y>\r\n\
-            To: all: bo@z, <c@d>;, e@f (note)\r\nMessage-ID: <1@x>\r\n\r\n";
+            To: all: bo@z, <c@d>;, e@f\r\nMessage-ID: <1@x>\r\n\r\n";
         let mut out = Vec::new();
         envelope(&mut out, header.as_bytes());
         let ann = r#"(("Li, Ann" NIL "ann" "x.y"))"#;
-        let to = r#"((NIL NIL "all" NIL)(NIL NIL "bo" "z")(NIL NIL "c" "d")(NIL NIL NIL NIL)(NIL NIL "e" "f"))"#;
+        let to = r#"((NIL NIL "bo" "z")(NIL NIL "c" "d")(NIL NIL "e" "f"))"#;
         let want = format!(r#"("Mon" "a \"b\"" {ann} {ann} {ann} {to} NIL NIL NIL "<1@x>")"#);
         assert_eq!(String::from_utf8_lossy(&out), want);
     }

@@ -28,10 +28,9 @@ pub(crate) struct Identity {
 /// Makes a key and a certificate for `hostname`, `localhost`, 127.0.0.1 and ::1.
 pub(crate) fn make_identity(hostname: &str) -> Result<Identity, MailroomError> {
     let refused = |source| MailroomError::Certificate { hostname: hostname.to_owned(), source };
-    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-    if !names.iter().any(|name| name.eq_ignore_ascii_case(hostname)) {
-        names.insert(0, hostname.to_owned());
-    }
+    let mut names = vec![hostname, "localhost", "127.0.0.1", "::1"];
+    names.dedup_by(|name, first| name.eq_ignore_ascii_case(first));
+    let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
     let key = KeyPair::generate().map_err(refused)?;
     let mut params = CertificateParams::new(names).map_err(refused)?;
     params.distinguished_name.push(DnType::CommonName, "Postlet mailroom");

@@ -1,7 +1,8 @@
 //! One client's connection: capped lines, counted bytes, the step up to TLS.
 //!
 //! Knows neither SMTP nor IMAP. Every read has a cap, and every wait an end:
-//! callers give [`within`] a limit, and writes have one of their own.
+//! callers give [`within`] a limit, and writes have one of their own (each octet
+//! its own where a test asked for a slow answer).
 //!
 //! Invariant: [`Wire::line`] may be dropped at any await without losing bytes,
 //! so that IDLE can wait for the client and for the store at once.
@@ -33,8 +34,19 @@ pub(crate) enum Line {
     End,
 }
 
+/// How what we say gets out, for connections that are to misbehave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    Full,
+    /// With a pause after each octet.
+    Slow(Duration),
+    /// So many octets more; the client is heard no more, so the dialogue ends.
+    Only(usize),
+}
+
 /// A connection. See the module.
 pub(crate) struct Wire {
+    pub(crate) pace: Pace,
     stream: BufReader<Box<dyn Stream>>,
     partial: Vec<u8>,
     overrun: bool,
@@ -43,7 +55,8 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) fn new(stream: Box<dyn Stream>) -> Self {
-        Self { stream: BufReader::new(stream), partial: Vec::new(), overrun: false, secure: false }
+        let (pace, partial) = (Pace::Full, Vec::new());
+        Self { pace, stream: BufReader::new(stream), partial, overrun: false, secure: false }
     }
 
     /// Whether TLS is on.
@@ -59,6 +72,7 @@ impl Wire {
 
     /// The next line, of at most `cap` bytes with its end. Safe to drop.
     pub(crate) async fn line(&mut self, cap: usize) -> io::Result<Line> {
+        self.is_heard()?;
         loop {
             let chunk = self.stream.fill_buf().await?;
             if chunk.is_empty() {
@@ -84,6 +98,7 @@ impl Wire {
 
     /// Appends exactly `count` bytes to `out`; the caller has capped `count`.
     pub(crate) async fn exactly(&mut self, out: &mut Vec<u8>, count: u64) -> io::Result<()> {
+        self.is_heard()?;
         let got = (&mut self.stream).take(count).read_to_end(out).await?;
         if u64::try_from(got).ok() == Some(count) {
             Ok(())
@@ -92,8 +107,32 @@ impl Wire {
         }
     }
 
+    /// An error once the client is heard no more.
+    pub(crate) fn is_heard(&self) -> io::Result<()> {
+        let deaf = matches!(self.pace, Pace::Only(_));
+        if deaf { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+    }
+
     /// Writes and flushes.
     pub(crate) async fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self.pace {
+            Pace::Full => self.put(bytes).await,
+            Pace::Slow(pause) => {
+                for octet in bytes.chunks(1) {
+                    self.put(octet).await?;
+                    tokio::time::sleep(pause).await;
+                }
+                Ok(())
+            }
+            Pace::Only(most) => {
+                let (said, _) = bytes.split_at_checked(most).unwrap_or((bytes, &[]));
+                self.pace = Pace::Only(most - said.len());
+                self.put(said).await
+            }
+        }
+    }
+
+    async fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         within(WRITE_LIMIT, async {
             self.stream.write_all(bytes).await?;
             self.stream.flush().await
@@ -110,6 +149,7 @@ impl Wire {
     /// Steps up to TLS. What the client sent too early must have been refused
     /// by [`Wire::has_more`] before; here it would be lost, never believed.
     pub(crate) async fn secure(&mut self, acceptor: &TlsAcceptor) -> io::Result<()> {
+        self.is_heard()?;
         let nobody: Box<dyn Stream> = Box::new(tokio::io::empty());
         let plain = std::mem::replace(&mut self.stream, BufReader::new(nobody)).into_inner();
         let encrypted = within(HANDSHAKE_LIMIT, acceptor.accept(plain)).await?;

@@ -7,62 +7,44 @@
 //! Standards: RFC 2047 (encoded words), RFC 2045 §6.7, §6.8 (encodings).
 
 use base64::Engine as _;
-use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::general_purpose::STANDARD;
 
 use crate::message::{Kind, Part, field};
 
-const LENIENT: GeneralPurpose = GeneralPurpose::new(
-    &base64::alphabet::STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true),
-);
-
 /// A header value with its encoded words decoded.
 pub(crate) fn readable(value: &[u8]) -> String {
-    let mut out: Vec<u8> = Vec::new();
-    let mut rest = value;
+    let text = String::from_utf8_lossy(value);
+    let mut pieces = text.split("=?");
+    let mut out = pieces.next().unwrap_or_default().to_owned();
     let mut after_word = false;
-    while let Some(at) = rest.windows(2).position(|pair| pair == b"=?") {
-        let (before, from) = rest.split_at_checked(at).unwrap_or((rest, &[]));
-        let Some((word, length)) = encoded_word(from) else {
-            let (skipped, after) = rest.split_at_checked(at + 2).unwrap_or((rest, &[]));
-            out.extend_from_slice(skipped);
-            (rest, after_word) = (after, false);
-            continue;
-        };
-        // Space between two encoded words is not shown (RFC 2047 §6.2).
-        if !after_word || !before.trim_ascii().is_empty() {
-            out.extend_from_slice(before);
+    for piece in pieces {
+        if let Some((word, rest)) = encoded_word(piece) {
+            if after_word {
+                // Space between two encoded words is not shown (RFC 2047 §6.2).
+                out.truncate(out.trim_end().len());
+            }
+            out.push_str(&String::from_utf8_lossy(&word));
+            out.push_str(rest);
+            after_word = rest.trim().is_empty();
+        } else {
+            out.push_str("=?");
+            out.push_str(piece);
+            after_word = false;
         }
-        out.extend_from_slice(&word);
-        (rest, after_word) = (from.get(length..).unwrap_or_default(), true);
     }
-    out.extend_from_slice(rest);
-    String::from_utf8_lossy(&out).into_owned()
+    out
 }
 
-/// Decodes `=?charset?B|Q?text?=` at the start of `from`; also its length.
-fn encoded_word(from: &[u8]) -> Option<(Vec<u8>, usize)> {
-    let inner = from.strip_prefix(b"=?")?;
-    let mut marks = inner.iter().enumerate().filter(|(_, byte)| **byte == b'?').map(|(at, _)| at);
-    let (first, second, third) = (marks.next()?, marks.next()?, marks.next()?);
-    let encoding = inner.get(first + 1..second)?;
-    let text = inner.get(second + 1..third)?;
-    if inner.get(third + 1) != Some(&b'=') || text.iter().any(u8::is_ascii_whitespace) {
-        return None;
-    }
+/// Decodes `charset?B|Q?text?=` at the start; also what follows it.
+fn encoded_word(piece: &str) -> Option<(Vec<u8>, &str)> {
+    let mut marked = piece.splitn(4, '?').skip(1);
+    let (encoding, text, rest) = (marked.next()?, marked.next()?, marked.next()?);
     let decoded = match encoding {
-        b"B" | b"b" => LENIENT.decode(text).ok()?,
-        b"Q" | b"q" => {
-            let spaced: Vec<u8> =
-                text.iter().map(|byte| if *byte == b'_' { b' ' } else { *byte }).collect();
-            quoted_printable(&spaced)
-        }
+        "B" | "b" => STANDARD.decode(text).ok()?,
+        "Q" | "q" => quoted_printable(text.replace('_', " ").as_bytes()),
         _ => return None,
     };
-    Some((decoded, third + 4))
+    Some((decoded, rest.strip_prefix('=')?))
 }
 
 /// All text of a message, decoded, one part after the other.
@@ -78,7 +60,7 @@ pub(crate) fn body_text(part: &Part<'_>, out: &mut String) {
             let bytes = if encoding.eq_ignore_ascii_case(b"base64") {
                 let packed: Vec<u8> =
                     part.body.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
-                LENIENT.decode(packed).unwrap_or_default()
+                STANDARD.decode(packed).unwrap_or_default()
             } else if encoding.eq_ignore_ascii_case(b"quoted-printable") {
                 quoted_printable(part.body)
             } else {

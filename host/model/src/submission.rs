@@ -93,7 +93,7 @@ pub struct Receipt {
     pub message_id: String,
     /// Where it stands.
     pub state: State,
-    /// When the next (or first) attempt is due.
+    /// When the next (or first) attempt is due; when it ended, once the state is final.
     pub due: Timestamp,
 }
 

@@ -37,8 +37,8 @@ pub mod mime;
 pub mod body;
 pub mod endpoint;
 
-/// Compiles components and makes them callable. One for each process.
-#[derive(Debug)]
+/// Compiles components and makes them callable. One for each process; clones share it.
+#[derive(Clone, Debug)]
 pub struct Runtime {
     machine: Arc<machine::Machine>,
 }

@@ -42,7 +42,6 @@ pub(crate) const SCHEMA: &str = r##"{
       "properties": {"name": {"type": "string", "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f]*$"}, "email": {"type": "string", "minLength": 3, "maxLength": 320}}
     }}
   },
-  "anyOf": [{"required": ["imap"]}, {"required": ["smtp"]}],
   "$defs": {"server": {
     "type": "object", "additionalProperties": false, "required": ["host", "port", "security"],
     "properties": {
@@ -125,9 +124,8 @@ impl Desk {
     pub(crate) async fn list(
         &self,
         caller: &Caller,
-        query: &str,
+        cursor: Option<&str>,
     ) -> Result<Response<Body>, Problem> {
-        let cursor = query.split('&').find_map(|pair| pair.strip_prefix("cursor="));
         let page = self.accounts.list(&caller.tenant, cursor, 100).await.map_err(stored)?;
         let accounts: Vec<Value> =
             page.rows.iter().filter(|account| caller.may_open(&account.id)).map(shown).collect();
@@ -191,6 +189,9 @@ impl Desk {
             .ok_or_else(|| Problem::new(Code::Internal, "the accounts' schema is broken"))?;
         let written: Written = serde_json::from_value(schema.check(body)?)
             .map_err(|error| Problem::new(Code::InvalidBody, error.to_string()))?;
+        if written.imap.is_none() && written.smtp.is_none() {
+            return Err(faulty("", "missing", "give `imap`, `smtp` or both"));
+        }
         let email = address("/email", &written.email)?;
         let mut identities = Vec::new();
         for (index, identity) in written.identities.unwrap_or_default().into_iter().enumerate() {

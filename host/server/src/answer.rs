@@ -26,7 +26,10 @@ pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
 /// A JSON answer.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
     match serde_json::to_vec(value) {
-        Ok(bytes) => typed(status, "application/json", bytes),
+        Ok(mut bytes) => {
+            bytes.push(b'\n');
+            typed(status, "application/json", bytes)
+        }
         Err(error) => {
             tracing::error!(%error, "an answer cannot be serialised");
             typed(
@@ -79,7 +82,7 @@ pub(crate) fn problem(problem: &Problem, request: &RequestId) -> Response<Body> 
         tracing::debug!(request = request.as_str(), code = problem.code.as_str(), detail = %problem.detail, cause, "a request was refused");
     }
     let mut answer =
-        typed(status, "application/problem+json", document(problem, request).to_string());
+        typed(status, "application/problem+json", format!("{}\n", document(problem, request)));
     let headers = answer.headers_mut();
     if let Some(after) = problem.retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));

@@ -75,7 +75,7 @@ pub type Variables = BTreeMap<String, String>;
 /// Every deployment that is served now.
 #[derive(Debug)]
 pub(crate) struct Deployments {
-    runtime: Arc<Runtime>,
+    runtime: Runtime,
     capabilities: Arc<dyn Capabilities>,
     limits: Limits,
     compiler: Compiler,
@@ -87,7 +87,7 @@ pub(crate) struct Deployments {
 impl Deployments {
     /// Compiles the embedded application, which is trusted; `capabilities` is what imports lead to.
     pub(crate) async fn new(
-        runtime: Arc<Runtime>,
+        runtime: Runtime,
         capabilities: Arc<dyn Capabilities>,
         limits: Limits,
         compiler: Compiler,

@@ -21,6 +21,7 @@ use crate::edge::Edge;
 use crate::host::{Host, Parts, Stores, this_program};
 use crate::running;
 use crate::task;
+use crate::up::progress;
 use crate::watching::Own;
 
 /// The port that the README names.
@@ -40,6 +41,9 @@ pub(crate) async fn run(
     own: Option<Own>,
     machine: bool,
 ) -> anyhow::Result<()> {
+    if !machine {
+        progress("Starting: compiling the components ...");
+    }
     let scratch = tempfile::tempdir().context("cannot make a scratch directory")?;
     let users = MAILBOXES
         .iter()

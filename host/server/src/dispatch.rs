@@ -5,6 +5,7 @@
 //! before the last one.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, header, request};
@@ -20,7 +21,7 @@ use runtime::error::{BodyError, EndpointError};
 use crate::answer;
 use crate::deployment::{Deployment, Owner};
 use crate::host::Host;
-use crate::hostroute::HostRoute;
+use crate::hostroute::{HostRoute, Page, Resource};
 use crate::operation::{Served, Taking, wrong_method};
 use crate::pages;
 
@@ -30,15 +31,28 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("postlet-request-id");
 /// Answers one request; never fails, never panics.
 pub(crate) async fn answer(host: Arc<Host>, request: Request<Incoming>) -> Response<Body> {
     let id = RequestId::generate(ten_bytes(&*host.entropy));
-    let head_only = request.method() == Method::HEAD;
-    let mut response = match route(&host, request, &id).await {
+    let method = request.method().clone();
+    let began = host.clock.monotonic();
+    let mut pattern = None;
+    let mut response = match route(&host, request, &id, &mut pattern).await {
         Ok(response) => response,
         Err(problem) => answer::problem(&problem, &id),
     };
+    let took = host.clock.monotonic().saturating_sub(began);
+    let status = response.status();
+    tracing::info!(
+        request = id.as_str(),
+        %method,
+        route = pattern.as_deref().unwrap_or("none"),
+        status = status.as_u16(),
+        milliseconds = took.as_millis(),
+        "answered"
+    );
+    host.metrics.answered(&method, pattern, status, took);
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-    if head_only {
+    if method == Method::HEAD {
         return response.map(|_| answer::full(Bytes::new()));
     }
     response
@@ -48,6 +62,7 @@ async fn route(
     host: &Arc<Host>,
     request: Request<Incoming>,
     id: &RequestId,
+    pattern: &mut Option<String>,
 ) -> Result<Response<Body>, Problem> {
     if request.uri().path_and_query().is_some_and(|path| path.as_str().len() > LONGEST_URI) {
         return Err(Problem::new(Code::UriTooLong, "an address has at most 8 KiB"));
@@ -57,9 +72,13 @@ async fn route(
     // The host's routes are the same for everybody; some of them need no token.
     let common = host.deployments.default().routes.find(&path);
     if let Some(found) = &common {
+        *pattern = Some(found.pattern.to_string());
         match found.value {
-            Owner::Host(route) => {
-                return host_route(host, *route, &head, body, id, &found.params, &found.rest).await;
+            Owner::Host(HostRoute::Page(kind)) => {
+                return page(host, *kind, &head, &found.rest, id).await;
+            }
+            Owner::Host(HostRoute::Resource(kind)) => {
+                return resource(host, *kind, &head, body, id, &found.params).await;
             }
             Owner::Static(fixed) => return Ok(answer::fixed(fixed)),
             Owner::Component(_) => {}
@@ -78,108 +97,96 @@ async fn route(
         let detail = "no route leads here; /-/docs shows those that there are";
         return Err(Problem::new(Code::NotFound, detail));
     };
+    let matched = found.pattern.to_string();
+    *pattern = Some(matched.clone());
     match found.value {
-        Owner::Host(route) => {
-            host_route(host, *route, &head, body, id, &found.params, &found.rest).await
+        Owner::Host(HostRoute::Page(kind)) => page(host, *kind, &head, &found.rest, id).await,
+        Owner::Host(HostRoute::Resource(kind)) => {
+            resource(host, *kind, &head, body, id, &found.params).await
         }
         Owner::Static(fixed) => Ok(answer::fixed(fixed)),
         Owner::Component(served) => {
-            let pattern = found.pattern.to_string();
-            component(host, served, head, body, caller, &pattern, &found.params, &found.rest).await
+            component(host, served, head, body, caller, &matched, &found.params, &found.rest).await
         }
     }
 }
 
-async fn host_route(
+/// The pages that need no token.
+async fn page(
+    host: &Host,
+    page: Page,
+    head: &request::Parts,
+    rest: &str,
+    id: &RequestId,
+) -> Result<Response<Body>, Problem> {
+    if head.method != Method::GET && head.method != Method::HEAD {
+        return Err(wrong_method(&head.method, ["GET"].into_iter()));
+    }
+    match page {
+        Page::Health => Ok(pages::health()),
+        Page::Ready => pages::ready(host.stopping.load(Ordering::Relaxed)),
+        Page::Docs => Ok(pages::docs()),
+        // Whoever shows a token sees the tenant's own routes too.
+        Page::OpenApi if head.headers.contains_key(header::AUTHORIZATION) => {
+            let caller = host.keyring.caller(&head.headers, id.clone()).await?;
+            Ok(pages::openapi(host.deployments.of(&caller.tenant).openapi.clone()))
+        }
+        Page::OpenApi => Ok(pages::openapi(host.deployments.default().openapi.clone())),
+        Page::Wit => pages::wit(None),
+        Page::WitFile => pages::wit(Some(rest.trim_start_matches('/'))),
+    }
+}
+
+/// The host's own resources, each under a scope.
+async fn resource(
     host: &Arc<Host>,
-    route: HostRoute,
+    resource: Resource,
     head: &request::Parts,
     body: Incoming,
     id: &RequestId,
     params: &[(String, String)],
-    rest: &str,
 ) -> Result<Response<Body>, Problem> {
+    let caller = host.keyring.caller(&head.headers, id.clone()).await?;
+    allow(&caller, resource.scope())?;
     let param = params.first().map_or("", |(_, value)| value.as_str());
-    let needed = match route {
-        HostRoute::Health
-        | HostRoute::Wit
-        | HostRoute::WitFile
-        | HostRoute::OpenApi
-        | HostRoute::Docs => None,
-        HostRoute::Tokens | HostRoute::Token => Some(Scope::Operate),
-        HostRoute::Accounts
-        | HostRoute::VerifyNew
-        | HostRoute::Account
-        | HostRoute::VerifyAccount => Some(Scope::Accounts),
-    };
-    let caller = match needed {
-        None => None,
-        Some(scope) => {
-            let caller = host.keyring.caller(&head.headers, id.clone()).await?;
-            allow(&caller, scope)?;
-            Some(caller)
-        }
-    };
-    let method = &head.method;
-    let known = |methods: &[&'static str]| wrong_method(method, methods.iter().copied());
-    let get = method == Method::GET || method == Method::HEAD;
-    let Some(caller) = caller else {
-        return match route {
-            _ if !get => Err(known(&["GET"])),
-            HostRoute::Health => Ok(pages::health()),
-            HostRoute::Docs => Ok(pages::docs()),
-            HostRoute::OpenApi => {
-                let shown = head.headers.contains_key(header::AUTHORIZATION);
-                let deployment = if shown {
-                    let caller = host.keyring.caller(&head.headers, id.clone()).await?;
-                    host.deployments.of(&caller.tenant)
-                } else {
-                    Arc::clone(host.deployments.default())
-                };
-                Ok(pages::openapi(deployment.openapi.clone()))
-            }
-            HostRoute::WitFile => pages::wit(Some(rest.trim_start_matches('/'))),
-            HostRoute::Wit
-            | HostRoute::Tokens
-            | HostRoute::Token
-            | HostRoute::Accounts
-            | HostRoute::VerifyNew
-            | HostRoute::Account
-            | HostRoute::VerifyAccount => pages::wit(None),
-        };
-    };
+    let method = if head.method == Method::HEAD { &Method::GET } else { &head.method };
     let cap = host.limits.json_body;
-    match route {
-        HostRoute::Tokens if get => host.keyring.list(&caller).await,
-        HostRoute::Tokens if method == Method::POST => {
+    let cursor = cursor(resource, head.uri.query().unwrap_or_default())?;
+    match (resource, method) {
+        (Resource::Metrics, &Method::GET) => pages::metrics(&host.metrics),
+        (Resource::Tokens, &Method::GET) => host.keyring.list().await,
+        (Resource::Tokens, &Method::POST) => {
             host.keyring.create(&caller, &json_body(head, body, cap).await?).await
         }
-        HostRoute::Tokens => Err(known(&["GET", "POST"])),
-        HostRoute::Token if method == Method::DELETE => host.keyring.revoke(param).await,
-        HostRoute::Token => Err(known(&["DELETE"])),
-        HostRoute::Accounts if get => {
-            host.desk.list(&caller, head.uri.query().unwrap_or_default()).await
-        }
-        HostRoute::Accounts if method == Method::POST => {
+        (Resource::Token, &Method::DELETE) => host.keyring.revoke(param).await,
+        (Resource::Accounts, &Method::GET) => host.desk.list(&caller, cursor.as_deref()).await,
+        (Resource::Accounts, &Method::POST) => {
             host.desk.create(&caller, &json_body(head, body, cap).await?).await
         }
-        HostRoute::Accounts => Err(known(&["GET", "POST"])),
-        HostRoute::Account if get => host.desk.get(&caller, param).await,
-        HostRoute::Account if method == Method::DELETE => host.desk.delete(&caller, param).await,
-        HostRoute::Account => Err(known(&["GET", "DELETE"])),
-        HostRoute::VerifyNew if method == Method::POST => {
+        (Resource::Account, &Method::GET) => host.desk.get(&caller, param).await,
+        (Resource::Account, &Method::DELETE) => host.desk.delete(&caller, param).await,
+        (Resource::VerifyNew, &Method::POST) => {
             host.desk.verify_new(&caller, &json_body(head, body, cap).await?).await
         }
-        HostRoute::VerifyAccount if method == Method::POST => {
-            host.desk.verify(&caller, param).await
-        }
-        HostRoute::VerifyNew | HostRoute::VerifyAccount => Err(known(&["POST"])),
-        HostRoute::Health
-        | HostRoute::Wit
-        | HostRoute::WitFile
-        | HostRoute::OpenApi
-        | HostRoute::Docs => Err(Problem::new(Code::NotFound, "nothing is here")),
+        (Resource::VerifyAccount, &Method::POST) => host.desk.verify(&caller, param).await,
+        (resource, _) => Err(wrong_method(&head.method, resource.methods().iter().copied())),
     }
+}
+
+/// The one query parameter of the host's own resources: where a list of accounts goes on.
+fn cursor(resource: Resource, query: &str) -> Result<Option<String>, Problem> {
+    let mut cursor = None;
+    for (name, value) in form_urlencoded::parse(query.as_bytes()).into_owned() {
+        if resource != Resource::Accounts || name != "cursor" {
+            let detail = format!(
+                "`{}` is not a query parameter of this resource",
+                model::problem::printable(&name)
+            );
+            return Err(Problem::new(Code::InvalidQuery, detail));
+        }
+        cursor = Some(value);
+    }
+    Ok(cursor)
 }
 
 #[expect(clippy::too_many_arguments, reason = "the parts of one request and of its route")]
@@ -202,7 +209,8 @@ async fn component(
             operation.check_query(head.uri.query().unwrap_or_default())?;
             match operation.taking(text(&head, header::CONTENT_TYPE))? {
                 Taking::Json(schema) => {
-                    let bytes = collect(body, host.limits.json_body).await?;
+                    let bytes =
+                        collect(body, host.limits.json_body).await.map_err(forms_are_larger)?;
                     schema.check(&bytes)?;
                     answer::full(bytes)
                 }
@@ -329,11 +337,17 @@ fn stream(body: Incoming, cap: u64) -> Result<Body, Problem> {
     Ok(body.map_err(|error| BodyError::Read(error.into())).boxed_unsync())
 }
 
+/// JSON ends earlier than other bodies: the way out is another content type.
+fn forms_are_larger(problem: Problem) -> Problem {
+    if problem.code != Code::BodyTooLarge {
+        return problem;
+    }
+    let detail = format!("{}; send attachments as multipart/form-data", problem.detail);
+    Problem { detail, ..problem }
+}
+
 fn too_large(cap: u64) -> Problem {
-    Problem::new(
-        Code::BodyTooLarge,
-        format!("the body has more than {cap} bytes; send attachments as multipart/form-data"),
-    )
+    Problem::new(Code::BodyTooLarge, format!("the body has more than {cap} bytes"))
 }
 
 fn text(head: &request::Parts, name: HeaderName) -> Option<&str> {

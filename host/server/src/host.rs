@@ -3,8 +3,10 @@
 //! A [`Host`] is everything behind the HTTP edge. `dev` builds one over memory,
 //! `up` one over SQLite; nothing else differs.
 
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 use engine::engine::Engine;
@@ -17,7 +19,8 @@ use model::ids::TenantId;
 use model::port::accounts::Accounts;
 use model::port::clock::{Clock, Entropy};
 use model::port::outbox::Outbox;
-use model::port::tokens::Tokens;
+use model::port::tokens::{Token, Tokens};
+use model::secret::Secret;
 use net::dial::Dialer;
 use net::guard::Egress;
 use net::tls::Trust;
@@ -34,18 +37,24 @@ use crate::clock::{SystemClock, SystemEntropy};
 use crate::compiling::Compiler;
 use crate::config::{Limits, MailTimes, Outbox as OutboxConfig, TenantConfig};
 use crate::deployment::{DeployFault, Deployments, Variables};
+use crate::metrics::Metrics;
+use crate::token::mint;
 use crate::tokens::Keyring;
 
 /// Everything behind the HTTP edge.
 #[derive(Debug)]
 pub struct Host {
     pub(crate) deployments: Deployments,
-    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) runtime: Runtime,
     pub(crate) keyring: Keyring,
     pub(crate) desk: Desk,
     pub(crate) engine: Arc<Engine>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) limits: Limits,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Metrics,
+    /// Told to stop: what was begun is finished, and no load balancer should send more.
+    pub(crate) stopping: AtomicBool,
 }
 
 /// What a host is built from.
@@ -83,7 +92,7 @@ impl Stores {
     /// # Errors
     /// When the directory is in use, or cannot be read or written.
     pub fn on_disk(data: &Path, key_file: &Path) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
+        private_dir(data)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let key = MasterKey::load_or_create(key_file)
             .with_context(|| format!("the master key {}", key_file.display()))?;
@@ -97,6 +106,31 @@ impl Stores {
             spools,
             clock,
         })
+    }
+
+    /// Makes a token before there is a host.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub async fn token(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        scopes: &[Scope],
+    ) -> anyhow::Result<Secret> {
+        let minted = mint(&SystemEntropy);
+        let token = Token {
+            id: minted.id,
+            tenant: tenant.clone(),
+            name: Some(name.to_owned()),
+            digest: minted.digest,
+            scopes: scopes.to_vec(),
+            accounts: None,
+            created: self.clock.now(),
+            expires: None,
+        };
+        self.tokens.create(&token).await.context("a token cannot be stored")?;
+        Ok(minted.text)
     }
 
     /// Nothing outlives the process; large uploads go to unnamed files under `scratch`.
@@ -119,8 +153,22 @@ impl Stores {
     }
 }
 
+/// Mail, addresses and sealed passwords lie here: nobody else on the machine may look.
+fn private_dir(dir: &Path) -> anyhow::Result<()> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.with_context(|| format!("cannot make {}", dir.display()))?;
+    let mode = std::fs::metadata(dir)
+        .with_context(|| format!("cannot read {}", dir.display()))?
+        .permissions()
+        .mode();
+    if mode & 0o077 != 0 {
+        tracing::warn!(dir = %dir.display(), "others on this machine can read the directory; `chmod 700` it");
+    }
+    Ok(())
+}
+
 fn spools(dir: &Path) -> anyhow::Result<FileSpools> {
-    std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    private_dir(dir)?;
     FileSpools::new(dir, SpoolLimits::default())
         .with_context(|| format!("the spools in {}", dir.display()))
 }
@@ -138,21 +186,6 @@ pub(crate) fn this_program() -> anyhow::Result<PathBuf> {
 }
 
 impl Host {
-    /// Makes a token; the text is shown nowhere else.
-    ///
-    /// # Errors
-    /// When it cannot be stored.
-    pub async fn token(
-        &self,
-        tenant: &TenantId,
-        name: &str,
-        scopes: Vec<Scope>,
-    ) -> anyhow::Result<String> {
-        let name = Some(name.to_owned());
-        let (_, text) = self.keyring.make(tenant.clone(), name, scopes, None, None).await?;
-        Ok(text)
-    }
-
     /// Builds a tenant's application beside the running one, then swaps them.
     ///
     /// # Errors
@@ -183,7 +216,7 @@ impl Host {
         let dialer = Arc::new(Dialer::new(egress, trust));
         let settings =
             RuntimeSettings { instances: limits.instances, ..RuntimeSettings::default() };
-        let runtime = Arc::new(Runtime::new(settings).context("the WebAssembly runtime")?);
+        let runtime = Runtime::new(settings).context("the WebAssembly runtime")?;
         let mime = runtime.component("mime", components::MIME).context("the mime component")?;
         let spools = Arc::new(stores.spools);
         let mime = runtime.mime(&mime, spools.clone()).context("the mime component")?;
@@ -226,8 +259,7 @@ impl Host {
         };
         let capabilities = Arc::clone(&engine) as _;
         let compiler = Compiler::new(program);
-        let deployments =
-            Deployments::new(Arc::clone(&runtime), capabilities, guest, compiler).await?;
+        let deployments = Deployments::new(runtime.clone(), capabilities, guest, compiler).await?;
         for tenant in &tenants {
             let Some(path) = &tenant.application else { continue };
             // One tenant's mistake must not keep the others from their mail.
@@ -240,13 +272,25 @@ impl Host {
             }
         }
         let ids = tenants.into_iter().map(|tenant| tenant.id).collect();
-        let keyring = Keyring::new(stores.tokens, stores.clock, Arc::clone(&entropy), ids);
+        let keyring =
+            Keyring::new(stores.tokens, Arc::clone(&stores.clock), Arc::clone(&entropy), ids);
         let desk = Desk {
             accounts: stores.accounts,
             engine: Arc::clone(&engine),
             dialer,
             entropy: Arc::clone(&entropy),
         };
-        Ok(Arc::new(Self { deployments, runtime, keyring, desk, engine, entropy, limits }))
+        Ok(Arc::new(Self {
+            deployments,
+            runtime: runtime.clone(),
+            keyring,
+            desk,
+            engine,
+            entropy,
+            limits,
+            clock: stores.clock,
+            metrics: Metrics::new(runtime),
+            stopping: AtomicBool::new(false),
+        }))
     }
 }

@@ -3,6 +3,7 @@
 //! A route of an application that would take a path from one of these is
 //! refused. Refuses to know how they are answered.
 
+use model::caller::Scope;
 use runtime::component::{Described, Operation, Parameter};
 
 use crate::accounts;
@@ -11,11 +12,27 @@ use crate::tokens;
 /// Something that the host answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HostRoute {
+    /// Without a token.
+    Page(Page),
+    /// Under a scope.
+    Resource(Resource),
+}
+
+/// What the host serves to anybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Page {
     Health,
+    Ready,
     Wit,
     WitFile,
     OpenApi,
     Docs,
+}
+
+/// What the host serves to tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resource {
+    Metrics,
     Tokens,
     Token,
     Accounts,
@@ -26,24 +43,50 @@ pub(crate) enum HostRoute {
 
 /// Every route of the host.
 pub(crate) const HOST_ROUTES: &[(&str, HostRoute)] = &[
-    ("/-/health", HostRoute::Health),
-    ("/-/wit", HostRoute::Wit),
-    ("/-/wit/...", HostRoute::WitFile),
-    ("/-/openapi.json", HostRoute::OpenApi),
-    ("/-/docs", HostRoute::Docs),
-    ("/v1/tokens", HostRoute::Tokens),
-    ("/v1/tokens/:token", HostRoute::Token),
-    ("/v1/accounts", HostRoute::Accounts),
-    ("/v1/accounts/verify", HostRoute::VerifyNew),
-    ("/v1/accounts/:account", HostRoute::Account),
-    ("/v1/accounts/:account/verify", HostRoute::VerifyAccount),
+    ("/-/health", HostRoute::Page(Page::Health)),
+    ("/-/ready", HostRoute::Page(Page::Ready)),
+    ("/-/wit", HostRoute::Page(Page::Wit)),
+    ("/-/wit/...", HostRoute::Page(Page::WitFile)),
+    ("/-/openapi.json", HostRoute::Page(Page::OpenApi)),
+    ("/-/docs", HostRoute::Page(Page::Docs)),
+    ("/-/metrics", HostRoute::Resource(Resource::Metrics)),
+    ("/v1/tokens", HostRoute::Resource(Resource::Tokens)),
+    ("/v1/tokens/:token", HostRoute::Resource(Resource::Token)),
+    ("/v1/accounts", HostRoute::Resource(Resource::Accounts)),
+    ("/v1/accounts/verify", HostRoute::Resource(Resource::VerifyNew)),
+    ("/v1/accounts/:account", HostRoute::Resource(Resource::Account)),
+    ("/v1/accounts/:account/verify", HostRoute::Resource(Resource::VerifyAccount)),
 ];
+
+impl Resource {
+    /// What a token must allow.
+    pub(crate) const fn scope(self) -> Scope {
+        match self {
+            Self::Metrics | Self::Tokens | Self::Token => Scope::Operate,
+            Self::Accounts | Self::VerifyNew | Self::Account | Self::VerifyAccount => {
+                Scope::Accounts
+            }
+        }
+    }
+
+    /// What it answers.
+    pub(crate) const fn methods(self) -> &'static [&'static str] {
+        match self {
+            Self::Metrics => &["GET"],
+            Self::Tokens | Self::Accounts => &["GET", "POST"],
+            Self::Token => &["DELETE"],
+            Self::Account => &["GET", "DELETE"],
+            Self::VerifyNew | Self::VerifyAccount => &["POST"],
+        }
+    }
+}
 
 /// The same routes as operations, for the documentation.
 pub(crate) fn operations() -> Vec<Operation> {
     let account_body = |operation| body(operation, accounts::SCHEMA, accounts::EXAMPLE);
     vec![
         operation("GET", "/-/health", "", "Say that it runs, and which version", 200),
+        operation("GET", "/-/ready", "", "Say whether it takes requests", 200),
         operation("GET", "/-/wit", "", "List the files of the WIT package", 200),
         Operation {
             answers: vec![answer(200, "text/plain; charset=utf-8", "The file")],
@@ -53,6 +96,10 @@ pub(crate) fn operations() -> Vec<Operation> {
         Operation {
             answers: vec![answer(200, "text/html; charset=utf-8", "The page")],
             ..operation("GET", "/-/docs", "", "Show this document as a page", 200)
+        },
+        Operation {
+            answers: vec![answer(200, "text/plain", "In Prometheus' text format")],
+            ..operation("GET", "/-/metrics", "operate", "Show the host's metrics", 200)
         },
         operation("GET", "/v1/tokens", "operate", "List tokens", 200),
         body(

@@ -258,6 +258,9 @@ impl Checked {
 /// The problem of a method that a path does not answer.
 pub(crate) fn wrong_method<'a>(method: &Method, known: impl Iterator<Item = &'a str>) -> Problem {
     let allow = known.collect::<Vec<_>>().join(", ");
-    Problem::new(Code::MethodNotAllowed, format!("{method} is not answered here; {allow} is"))
-        .with_extra("allow", allow)
+    Problem::new(
+        Code::MethodNotAllowed,
+        format!("{method} is not answered here; this address answers {allow}"),
+    )
+    .with_extra("allow", allow)
 }

@@ -1,4 +1,4 @@
-//! Pages that need no token: health, the WIT package and the documentation.
+//! Pages about the host: health, readiness, metrics, the WIT package and the documentation.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -7,6 +7,7 @@ use runtime::body::Body;
 use serde_json::json;
 
 use crate::answer;
+use crate::metrics::{CONTENT_TYPE, Metrics};
 
 /// Alive, and which version.
 pub(crate) fn health() -> Response<Body> {
@@ -34,6 +35,22 @@ pub(crate) fn docs() -> Response<Body> {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     answer
+}
+
+/// Ready for requests; not any more once the host is stopping.
+pub(crate) fn ready(stopping: bool) -> Result<Response<Body>, Problem> {
+    if stopping {
+        return Err(Problem::new(Code::Unavailable, "the host is stopping"));
+    }
+    Ok(answer::json(StatusCode::OK, &json!({"status": "ready"})))
+}
+
+/// For Prometheus.
+pub(crate) fn metrics(metrics: &Metrics) -> Result<Response<Body>, Problem> {
+    let text = metrics.text().map_err(|error| {
+        Problem::new(Code::Internal, "the metrics cannot be written").because(error)
+    })?;
+    Ok(answer::typed(StatusCode::OK, CONTENT_TYPE, text))
 }
 
 /// Every file of the WIT package, or one of them as text.

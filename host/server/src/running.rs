@@ -1,6 +1,8 @@
 //! A running host: the edge, the outbox driver, and their orderly end.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
@@ -9,6 +11,10 @@ use tokio::sync::watch;
 use crate::edge::Edge;
 use crate::host::Host;
 use crate::task;
+
+/// How long deliveries that were begun may take after the stop. The final dot may wait for ten
+/// minutes (RFC 5321 §4.5.3.2.6), which is longer than any service manager.
+const DELIVERIES: Duration = Duration::from_secs(60);
 
 /// Serves and delivers until the process is told to stop; what was begun is finished.
 ///
@@ -27,11 +33,17 @@ pub(crate) async fn run(host: Arc<Host>, edge: Edge) -> anyhow::Result<()> {
             tracing::info!("Ctrl-C: finishing what was begun");
         }
     }
+    host.stopping.store(true, Ordering::Relaxed);
     stopping.send_replace(true);
     // A second signal ends it at once.
     let orderly = async {
         let _ = server.await;
-        let _ = driver.await;
+        // Cutting a delivery is what a crash is: safe, and visible on the submission.
+        if tokio::time::timeout(DELIVERIES, driver).await.is_err() {
+            tracing::warn!(
+                "some deliveries did not end within 60 seconds; they will be tried again"
+            );
+        }
         host.engine.close().await;
     };
     tokio::select! {

@@ -123,6 +123,20 @@ fn faults(root: &str, error: &ValidationError<'_>) -> Vec<Fault> {
                 detail: format!("`{name}` is needed"),
             }]
         }
+        ValidationErrorKind::Enum { options } => {
+            let known = options
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(Value::to_string)
+                .collect::<Vec<_>>()
+                .join(", ");
+            vec![Fault {
+                pointer,
+                code: "enum".to_owned(),
+                detail: format!("is not one of {known}"),
+            }]
+        }
         _ => {
             // The library's sentence quotes the value, which may be a password or a megabyte.
             let detail = error.masked().to_string();

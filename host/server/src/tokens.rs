@@ -162,6 +162,9 @@ impl Keyring {
             })?),
             None => None,
         };
+        if expires.is_some_and(|end| end <= self.clock.now()) {
+            return Err(Problem::new(Code::InvalidBody, "/expires: lies in the past"));
+        }
         let (token, text) = self
             .make(tenant, written.name, written.scopes, accounts, expires)
             .await
@@ -197,12 +200,11 @@ impl Keyring {
         Ok((token, minted.text.reveal().to_owned()))
     }
 
-    pub(crate) async fn list(&self, caller: &Caller) -> Result<Response<Body>, Problem> {
+    pub(crate) async fn list(&self) -> Result<Response<Body>, Problem> {
         let mut rows = Vec::new();
         for tenant in &self.tenants {
             rows.extend(self.tokens.list(tenant).await.map_err(unavailable)?.iter().map(shown));
         }
-        let _ = caller;
         Ok(answer::json(StatusCode::OK, &json!({"tokens": rows, "nextCursor": null})))
     }
 

@@ -17,9 +17,23 @@ use crate::running;
 pub(crate) async fn run(path: &Path, machine: bool) -> anyhow::Result<()> {
     let config =
         Config::load(path).with_context(|| format!("{} cannot be used", path.display()))?;
+    // First of all: another host may serve here, and a person would wait for nothing.
+    let edge = Edge::bind(config.listen)
+        .await
+        .context("set `listen` to another address, or stop what serves there")?;
     let stores = Stores::on_disk(&config.data, &config.key_file)?;
+    let token_file = config.data.join("operator.token");
+    if let Some(tenant) = config.tenants.first()
+        && !token_file.exists()
+    {
+        let text = stores.token(&tenant.id, "operator", &Scope::EVERY).await?;
+        write_private(&token_file, text.reveal())?;
+    }
+    if !machine {
+        progress("Starting: compiling the components ...");
+    }
     let parts = Parts {
-        tenants: config.tenants.clone(),
+        tenants: config.tenants,
         program: this_program()?,
         egress: config.egress,
         extra_roots: config.extra_roots,
@@ -28,17 +42,6 @@ pub(crate) async fn run(path: &Path, machine: bool) -> anyhow::Result<()> {
         mail: config.mail,
     };
     let host = Host::build(parts, stores).await?;
-    let token_file = config.data.join("operator.token");
-    if let Some(tenant) = config.tenants.first()
-        && !token_file.exists()
-    {
-        let (_, text) = host
-            .keyring
-            .make(tenant.id.clone(), Some("operator".to_owned()), Scope::EVERY.to_vec(), None, None)
-            .await?;
-        write_private(&token_file, &text)?;
-    }
-    let edge = Edge::bind(config.listen).await?;
     let url = format!("http://{}", edge.address()?);
     let line = if machine {
         json!({"url": url, "tokenFile": token_file}).to_string()
@@ -62,4 +65,10 @@ fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     writeln!(file, "{text}")
         .and_then(|()| file.sync_all())
         .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// A line for the person who waits; scripts read standard output.
+pub(crate) fn progress(line: &str) {
+    // Nothing is lost when standard error is closed.
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -311,7 +311,7 @@ impl Outbox for Memory {
         Box::pin(async move {
             let limit = limit.clamp(1, LARGEST);
             let before = match cursor.map(Cursor::decode) {
-                Some(None) => return Ok(Page { rows: Vec::new(), next_cursor: None }),
+                Some(None) => return Err(StoreError::Cursor),
                 Some(before) => before,
                 None => None,
             };

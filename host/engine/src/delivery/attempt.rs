@@ -230,7 +230,10 @@ impl<'a> Attempt<'a> {
     fn unrecorded(&self, error: &StoreError) -> Ending {
         match error {
             StoreError::LostClaim => tracing::info!(id = %self.claim.id, "the claim was lost"),
-            StoreError::Exists | StoreError::Sealed | StoreError::Failed(_) => {
+            StoreError::Exists
+            | StoreError::Cursor
+            | StoreError::Sealed
+            | StoreError::Failed(_) => {
                 tracing::error!(id = %self.claim.id, %error, "an attempt cannot be recorded");
             }
         }
@@ -269,6 +272,8 @@ impl<'a> Attempt<'a> {
             outcome.expire(self.now());
             state = State::Expired;
         }
+        // What is over is due no more: the time says when it ended.
+        let due = if state.is_final() { self.now() } else { due };
         for _ in 0..RECORDINGS {
             let step = Step::Ended {
                 state,

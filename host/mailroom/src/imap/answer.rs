@@ -12,6 +12,8 @@ pub(crate) enum Answer {
     Ok(Cow<'static, str>),
     No(Cow<'static, str>),
     Bad(Cow<'static, str>),
+    /// Nothing: the script has answered.
+    Given,
 }
 
 impl Answer {
@@ -33,6 +35,7 @@ impl Answer {
             Self::Ok(text) => ("OK", text),
             Self::No(text) => ("NO", text),
             Self::Bad(text) => ("BAD", text),
+            Self::Given => return,
         };
         out.extend_from_slice(format!("{tag} {word} {text}\r\n").as_bytes());
     }
@@ -45,7 +48,6 @@ impl From<Refusal> for Answer {
             Refusal::AlreadyExists => "[ALREADYEXISTS] the mailbox exists",
             Refusal::HasChildren => "[HASCHILDREN] there are mailboxes below it",
             Refusal::Cannot => "[CANNOT] not with this name",
-            Refusal::Limit => "[LIMIT] too many mailboxes",
             Refusal::OverQuota => "[OVERQUOTA] the store is full",
         })
     }
@@ -54,12 +56,8 @@ impl From<Refusal> for Answer {
 /// As [`Answer::from`], for commands that put messages into a mailbox: their
 /// client may make it and try again (RFC 3501 §7.1).
 pub(crate) fn into_target(refusal: Refusal) -> Answer {
-    match refusal {
-        Refusal::NoSuchMailbox => Answer::no("[TRYCREATE] no such mailbox"),
-        Refusal::AlreadyExists
-        | Refusal::HasChildren
-        | Refusal::Cannot
-        | Refusal::Limit
-        | Refusal::OverQuota => refusal.into(),
+    if refusal == Refusal::NoSuchMailbox {
+        return Answer::no("[TRYCREATE] no such mailbox");
     }
+    refusal.into()
 }

@@ -5,6 +5,7 @@
 //!
 //! Standards: RFC 3501 §6.4.5, §7.4.2.
 
+use std::borrow::Cow;
 use std::num::NonZeroU32;
 
 use imap_codec::imap_types::core::AString;
@@ -31,6 +32,7 @@ pub(crate) struct Plan<'a> {
 }
 
 /// Checks a list of items.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other items do nothing to flags")]
 pub(crate) fn plan<'a>(
     wanted: &'a MacroOrMessageDataItemNames<'a>,
     by: Numbering,
@@ -53,14 +55,7 @@ pub(crate) fn plan<'a>(
             MessageDataItemName::Binary { .. } | MessageDataItemName::BinarySize { .. } => {
                 return Err(Answer::bad("BINARY is not offered"));
             }
-            MessageDataItemName::Body
-            | MessageDataItemName::BodyExt { .. }
-            | MessageDataItemName::BodyStructure
-            | MessageDataItemName::Envelope
-            | MessageDataItemName::InternalDate
-            | MessageDataItemName::Rfc822Header
-            | MessageDataItemName::Rfc822Size
-            | MessageDataItemName::Uid => {}
+            _ => {}
         }
     }
     if items.is_empty() || items.len() > MAX_ITEMS {
@@ -160,23 +155,16 @@ fn body_item<'a>(
     };
     let fields = |names: &[AString<'_>], choice| {
         let names: Vec<&[u8]> = names.iter().map(AsRef::as_ref).collect();
-        header.map(|header| chosen(header, &names, choice))
+        header.map(|header| Cow::Owned(chosen(header, &names, choice)))
     };
-    let selected: Vec<u8>;
-    let octets: Option<&[u8]> = match section {
-        None => Some(raw),
-        Some(Section::Part(_)) => part.map(|part| part.body),
-        Some(Section::Mime(_)) => part.map(|part| part.header),
-        Some(Section::Header(_)) => header,
-        Some(Section::Text(_)) => body,
-        Some(Section::HeaderFields(_, names)) => {
-            selected = fields(names.as_ref(), Choice::Only).unwrap_or_default();
-            header.map(|_| selected.as_slice())
-        }
-        Some(Section::HeaderFieldsNot(_, names)) => {
-            selected = fields(names.as_ref(), Choice::Except).unwrap_or_default();
-            header.map(|_| selected.as_slice())
-        }
+    let octets: Option<Cow<'_, [u8]>> = match section {
+        None => Some(raw.into()),
+        Some(Section::Part(_)) => part.map(|part| part.body.into()),
+        Some(Section::Mime(_)) => part.map(|part| part.header.into()),
+        Some(Section::Header(_)) => header.map(Cow::Borrowed),
+        Some(Section::Text(_)) => body.map(Cow::Borrowed),
+        Some(Section::HeaderFields(_, names)) => fields(names.as_ref(), Choice::Only),
+        Some(Section::HeaderFieldsNot(_, names)) => fields(names.as_ref(), Choice::Except),
     };
     out.extend_from_slice(b"BODY[");
     out.extend_from_slice(section.map(section_name).unwrap_or_default().as_bytes());
@@ -186,7 +174,7 @@ fn body_item<'a>(
     }
     out.push(b' ');
     match octets {
-        Some(octets) => literal(out, window(octets, partial)),
+        Some(octets) => literal(out, window(&octets, partial)),
         None => out.extend_from_slice(b"NIL"),
     }
 }
@@ -211,10 +199,10 @@ fn path_of<'s>(section: &'s Section<'_>) -> Option<&'s Path> {
 }
 
 fn section_name(section: &Section<'_>) -> String {
-    let path = path_of(section)
-        .map(|path| path.0.as_ref().iter().map(ToString::to_string).collect::<Vec<_>>().join("."));
+    let path = path_of(section).map(|path| path.0.as_ref().iter().map(ToString::to_string));
+    let path = path.map(|numbers| numbers.collect::<Vec<_>>().join("."));
     let listed = |word: &str, names: &[AString<'_>]| {
-        let names = names.iter().map(|name| String::from_utf8_lossy(name.as_ref()).into_owned());
+        let names = names.iter().map(|name| String::from_utf8_lossy(name.as_ref()));
         format!("{word} ({})", names.collect::<Vec<_>>().join(" "))
     };
     let word = match section {

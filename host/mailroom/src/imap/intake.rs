@@ -15,6 +15,9 @@ use std::time::Duration;
 use imap_codec::imap_types::core::Tag;
 
 use crate::imap::answer::Answer;
+use crate::script::Protocol;
+use crate::site::{Site, Turn};
+use crate::store::UserId;
 use crate::wire::{Line, Wire, within};
 
 /// A line of a command. Long sets of UIDs make long lines.
@@ -49,9 +52,14 @@ pub(crate) enum Command {
     End,
 }
 
-/// The next command.
-pub(crate) async fn read(wire: &mut Wire, limits: Limits) -> io::Result<Command> {
-    let mut octets = Vec::new();
+/// The next command of `user`.
+pub(crate) async fn read(
+    wire: &mut Wire,
+    site: &Site,
+    user: Option<UserId>,
+) -> io::Result<Command> {
+    let limits = if user.is_some() { Limits::USER } else { Limits::STRANGER };
+    let (mut octets, mut unasked) = (Vec::new(), false);
     loop {
         let line = match within(limits.patience, wire.line(LINE_CAP)).await? {
             Line::Whole(line) => line,
@@ -61,7 +69,11 @@ pub(crate) async fn read(wire: &mut Wire, limits: Limits) -> io::Result<Command>
         };
         octets.extend_from_slice(&line);
         let Some((length, waits)) = announced(&line) else {
-            return Ok(Command::Whole(octets));
+            return Ok(if unasked && !site.offers("LITERAL+") {
+                Command::Refused(octets, Answer::bad("LITERAL+ is not offered"))
+            } else {
+                Command::Whole(octets)
+            });
         };
         if octets.len().saturating_add(length) > limits.octets {
             return Ok(if waits {
@@ -70,8 +82,17 @@ pub(crate) async fn read(wire: &mut Wire, limits: Limits) -> io::Result<Command>
                 Command::Hopeless("* BYE literal too large")
             });
         }
+        unasked |= !waits;
+        let tag = tag_of(&octets);
         if waits {
+            let step = format!("+ {}", line_of(&octets));
+            if site.hear(wire, Protocol::Imap, user, &tag, &step).await? == Turn::Answered {
+                return Ok(Command::Refused(octets, Answer::Given));
+            }
             wire.say(b"+ go ahead\r\n").await?;
+        }
+        if site.hear(wire, Protocol::Imap, user, &tag, "literal").await? == Turn::Answered {
+            return Ok(Command::End);
         }
         let length = u64::try_from(length).unwrap_or(u64::MAX);
         within(LITERAL_LIMIT, wire.exactly(&mut octets, length)).await?;
@@ -97,6 +118,13 @@ pub(crate) fn tag_of(octets: &[u8]) -> String {
         Some(Ok(tag)) => tag.as_ref().to_owned(),
         _ => "*".to_owned(),
     }
+}
+
+/// The first line without its tag.
+pub(crate) fn line_of(octets: &[u8]) -> String {
+    let line = octets.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let text = String::from_utf8_lossy(line.trim_ascii_end());
+    text.split_once(' ').map(|(_, rest)| rest.to_owned()).unwrap_or_default()
 }
 
 #[cfg(test)]

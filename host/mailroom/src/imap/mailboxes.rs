@@ -13,52 +13,38 @@ use imap_codec::imap_types::status::StatusDataItemName;
 
 use crate::calendar::{instant, now};
 use crate::imap::answer::{Answer, into_target};
-use crate::imap::names::{ListOptions, matches, name_of};
+use crate::imap::names::{matches, name_of};
 use crate::imap::selected::words;
 use crate::imap::view::View;
 use crate::mailbox::{Mailbox, Message, UIDVALIDITY};
+use crate::site::Site;
 use crate::store::{Refusal, Store, UserId};
 use crate::structure::string;
 
-/// Which word the lines begin with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Listing {
-    List,
-    Lsub,
-}
-
+/// LIST, or LSUB, which tells only what is subscribed.
 pub(crate) fn list(
-    store: &Store,
+    site: &Site,
     user: UserId,
-    listing: Listing,
+    word: &str,
     pattern: &str,
-    options: ListOptions,
     out: &mut Vec<u8>,
 ) -> Answer {
-    let word = match listing {
-        Listing::List => "LIST",
-        Listing::Lsub => "LSUB",
-    };
     if pattern.is_empty() {
         // RFC 3501 §6.3.8: asks for the delimiter alone.
         out.extend_from_slice(format!("* {word} (\\Noselect) \"/\" \"\"\r\n").as_bytes());
     }
-    let all = store.list(user);
+    let all = site.store.list(user);
     for (name, special, subscribed) in &all {
-        let hidden = (options.only_special && special.is_none())
-            || ((options.only_subscribed || listing == Listing::Lsub) && !subscribed);
-        if hidden || !matches(pattern, name) {
+        if (word == "LSUB" && !subscribed) || !matches(pattern, name) {
             continue;
         }
         let below = format!("{name}/");
         let parent = all.iter().any(|(other, _, _)| other.starts_with(&below));
-        let mut attributes = vec![if parent { "\\HasChildren" } else { "\\HasNoChildren" }];
-        attributes.extend(*special);
-        if *subscribed && (options.tell_subscribed || options.only_subscribed) {
-            attributes.push("\\Subscribed");
-        }
-        let attributes = attributes.join(" ");
-        out.extend_from_slice(format!("* {word} ({attributes}) \"/\" ").as_bytes());
+        let children = Some(if parent { "\\HasChildren" } else { "\\HasNoChildren" });
+        let told = [("CHILDREN", children), ("SPECIAL-USE", *special)];
+        let told = told.iter().filter(|(capability, _)| site.offers(capability));
+        let told: Vec<&str> = told.filter_map(|(_, attribute)| *attribute).collect();
+        out.extend_from_slice(format!("* {word} ({}) \"/\" ", told.join(" ")).as_bytes());
         string(out, name.as_bytes());
         out.extend_from_slice(b"\r\n");
     }
@@ -96,11 +82,8 @@ fn status_item(mailbox: &Mailbox, item: &StatusDataItemName) -> String {
         StatusDataItemName::UidValidity => format!("UIDVALIDITY {UIDVALIDITY}"),
         StatusDataItemName::Unseen => format!("UNSEEN {}", count(&|m| !m.has("\\Seen"))),
         StatusDataItemName::Deleted => format!("DELETED {}", count(&|m| m.has("\\Deleted"))),
-        StatusDataItemName::DeletedStorage => {
-            let deleted = mailbox.messages.iter().filter(|message| message.has("\\Deleted"));
-            let octets: usize = deleted.map(|message| message.raw.len()).sum();
-            format!("DELETED-STORAGE {octets}")
-        }
+        // QUOTA is not offered.
+        StatusDataItemName::DeletedStorage => "DELETED-STORAGE 0".to_owned(),
     }
 }
 
@@ -114,30 +97,23 @@ pub(crate) fn select(
 ) -> Option<View> {
     store.named(user, &name_of(name)?, |mailbox| {
         const FLAGS: &str = "\\Answered \\Flagged \\Deleted \\Seen \\Draft";
-        let mut lines = vec![
-            format!("* FLAGS ({FLAGS})"),
-            format!("* {} EXISTS", mailbox.messages.len()),
-            "* 0 RECENT".to_owned(),
-        ];
-        if let Some(first) = mailbox.messages.iter().position(|message| !message.has("\\Seen")) {
-            lines.push(format!("* OK [UNSEEN {}] the first unseen", first + 1));
-        }
-        lines.push(if read_only {
-            "* OK [PERMANENTFLAGS ()] none can be changed".to_owned()
-        } else {
-            format!("* OK [PERMANENTFLAGS ({FLAGS} \\*)] these last")
-        });
-        lines.push(format!("* OK [UIDVALIDITY {UIDVALIDITY}] the same for all"));
-        lines.push(format!("* OK [UIDNEXT {}] the next one", mailbox.uid_next));
-        for line in lines {
-            out.extend_from_slice(line.as_bytes());
-            out.extend_from_slice(b"\r\n");
-        }
+        let unseen = mailbox.messages.iter().position(|message| !message.has("\\Seen"));
+        let unseen = unseen.map(|at| format!("* OK [UNSEEN {}] the first unseen\r\n", at + 1));
+        let lasting = if read_only { String::new() } else { format!("{FLAGS} \\*") };
+        let text = format!(
+            "* FLAGS ({FLAGS})\r\n* {} EXISTS\r\n* 0 RECENT\r\n{}\
+            * OK [PERMANENTFLAGS ({lasting})] these last\r\n\
+            * OK [UIDVALIDITY {UIDVALIDITY}] the same for all\r\n* OK [UIDNEXT {}] the next one\r\n",
+            mailbox.messages.len(),
+            unseen.unwrap_or_default(),
+            mailbox.uid_next
+        );
+        out.extend_from_slice(text.as_bytes());
         View::new(user, mailbox, read_only)
     })
 }
 
-/// Does what is done to a name: CREATE, DELETE, RENAME, SUBSCRIBE.
+/// Does what is done to a name: CREATE, DELETE, SUBSCRIBE.
 pub(crate) fn on_name(name: &Name<'_>, work: impl FnOnce(&str) -> Result<(), Refusal>) -> Answer {
     let done = name_of(name).ok_or(Refusal::Cannot).and_then(|name| work(&name));
     done.map_or_else(Answer::from, |()| Answer::ok("done"))

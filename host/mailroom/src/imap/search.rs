@@ -29,25 +29,21 @@ pub(crate) fn search(
     keys: &[SearchKey<'_>],
     by: Numbering,
 ) -> Result<Vec<u32>, Answer> {
-    let known =
-        |name: &str| name.eq_ignore_ascii_case("UTF-8") || name.eq_ignore_ascii_case("US-ASCII");
-    if charset.is_some_and(|charset| !known(charset.as_ref())) {
+    let known = |name: &&str| charset.is_none_or(|own| name.eq_ignore_ascii_case(own.as_ref()));
+    if !["UTF-8", "US-ASCII"].iter().any(known) {
         return Err(Answer::no("[BADCHARSET (UTF-8 US-ASCII)] unknown character set"));
     }
     let mut budget = MAX_KEYS;
     if keys.iter().any(|key| is_refused(key, view.count(), &mut budget)) {
         return Err(Answer::bad("a number that no message has, or too many keys"));
     }
-    let found = view
-        .all(store)
-        .into_iter()
-        .filter(|(number, message)| keys.iter().all(|key| matches(key, *number, message, view)));
-    Ok(found
-        .map(|(number, message)| match by {
-            Numbering::Sequence => number,
-            Numbering::Uid => message.uid,
-        })
-        .collect())
+    let mut found = view.all(store);
+    found.retain(|(number, message)| keys.iter().all(|key| matches(key, *number, message, view)));
+    let name = |(number, message): (u32, Message)| match by {
+        Numbering::Sequence => number,
+        Numbering::Uid => message.uid,
+    };
+    Ok(found.into_iter().map(name).collect())
 }
 
 /// Whether a key holds a sequence number beyond the last, or the budget is

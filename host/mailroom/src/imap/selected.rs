@@ -36,35 +36,29 @@ pub(crate) fn expunge(
     Ok(Answer::ok("expunged"))
 }
 
-/// What STORE asks for.
-pub(crate) struct Wish<'a> {
-    pub(crate) kind: StoreType,
-    pub(crate) flags: &'a [Flag<'a>],
-    pub(crate) response: StoreResponse,
-}
-
+/// STORE.
 pub(crate) fn change_flags(
     store: &Store,
     view: &mut View,
-    set: &SequenceSet,
-    by: Numbering,
-    wish: &Wish<'_>,
+    uids: &[u32],
+    kind: &StoreType,
+    flags: &[Flag<'_>],
+    response: &StoreResponse,
     out: &mut Vec<u8>,
 ) -> Result<Answer, Answer> {
     if view.read_only {
         return Err(READ_ONLY);
     }
-    let uids = view.uids(set, by)?;
-    let change = match wish.kind {
+    let change = match kind {
         StoreType::Replace => Change::Replace,
         StoreType::Add => Change::Add,
         StoreType::Remove => Change::Remove,
     };
-    let changed = store.flag(view.user, view.mailbox, &uids, &words(wish.flags), change);
-    match wish.response {
+    let changed = store.flag(view.user, view.mailbox, uids, &words(flags), change);
+    match response {
         StoreResponse::Silent => view.silenced(&changed),
         StoreResponse::Answer => {
-            for (number, message) in view.messages(store, &uids) {
+            for (number, message) in view.messages(store, uids) {
                 flag_notice(out, number, &message);
                 view.told(message.uid, message.version);
             }

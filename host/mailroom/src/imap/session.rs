@@ -24,73 +24,63 @@ use imap_codec::imap_types::sequence::SequenceSet;
 
 use crate::imap::answer::Answer;
 use crate::imap::fetch::{plan, row};
-use crate::imap::intake::{Command, LINE_CAP, Limits, read, tag_of};
-use crate::imap::mailboxes::{Listing, append, list, on_name, select, status};
-use crate::imap::names::{ListOptions, name_of, pattern_of, split_options};
+use crate::imap::intake::{Command, LINE_CAP, Limits, line_of, read, tag_of};
+use crate::imap::mailboxes::{append, list, on_name, select, status};
+use crate::imap::names::pattern_of;
 use crate::imap::search::search;
-use crate::imap::selected::{Wish, change_flags, expunge, mark_seen, transfer};
+use crate::imap::selected::{change_flags, expunge, mark_seen, transfer};
 use crate::imap::view::{Expunges, Numbering, View};
 use crate::sasl::{Attempt, decode, plain};
-use crate::site::{Security, Site};
+use crate::script::Protocol;
+use crate::site::{Flow, Site, Turn};
 use crate::store::{Refusal, Transfer, UserId};
-use crate::wire::{Line, Stream, Wire, within};
+use crate::wire::{Line, Wire, within};
 
-const MAX_FAILURES: u32 = 3;
-const MAX_ERRORS: u32 = 100;
 /// FETCH writes whenever so much has gathered.
 const FLUSH_AT: usize = 256 * 1024;
-
-/// Whether the dialogue goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Flow {
-    Stay,
-    HangUp,
-}
 
 struct Session {
     site: Arc<Site>,
     wire: Wire,
     user: Option<UserId>,
     view: Option<View>,
+    /// Of the command that is being obeyed.
+    tag: String,
     out: Vec<u8>,
-    failures: u32,
-    errors: u32,
 }
 
 /// Speaks with one client until it leaves.
-pub(crate) async fn serve(
-    site: Arc<Site>,
-    stream: Box<dyn Stream>,
-    security: Security,
-) -> io::Result<()> {
-    let mut wire = Wire::new(stream);
-    if security == Security::Implicit {
-        wire.secure(&site.acceptor).await?;
+pub(crate) async fn serve(site: Arc<Site>, wire: Wire) -> io::Result<()> {
+    let (user, view, tag, out) = (None, None, "*".to_owned(), Vec::new());
+    let mut session = Session { site, wire, user, view, tag, out };
+    if session.hear("greeting").await? == Turn::Obey {
+        session.line(&format!("* OK [CAPABILITY {}] Postlet mailroom", session.capabilities()));
+        session.flush().await?;
     }
-    let (user, view, out) = (None, None, Vec::new());
-    let mut session = Session { site, wire, user, view, out, failures: 0, errors: 0 };
-    session.line(&format!("* OK [CAPABILITY {}] Postlet mailroom", session.capabilities()));
-    session.flush().await?;
     while session.step().await? == Flow::Stay {}
     session.wire.close().await
 }
 
 impl Session {
-    fn capabilities(&self) -> &'static str {
-        if self.wire.is_secure() {
+    fn capabilities(&self) -> String {
+        self.site.offered(if self.wire.is_secure() {
             "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE MOVE UIDPLUS UNSELECT CHILDREN SPECIAL-USE AUTH=PLAIN"
         } else {
             "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE STARTTLS LOGINDISABLED"
-        }
+        })
+    }
+
+    async fn hear(&mut self, line: &str) -> io::Result<Turn> {
+        self.site.hear(&mut self.wire, Protocol::Imap, self.user, &self.tag, line).await
     }
 
     /// One command, or nothing more.
     async fn step(&mut self) -> io::Result<Flow> {
-        let limits = if self.user.is_some() { Limits::USER } else { Limits::STRANGER };
-        let octets = match read(&mut self.wire, limits).await {
+        let octets = match read(&mut self.wire, &self.site, self.user).await {
             Ok(Command::Whole(octets)) => octets,
             Ok(Command::Refused(octets, answer)) => {
-                return self.end(&tag_of(&octets), &answer, Flow::Stay).await;
+                self.tag = tag_of(&octets);
+                return self.end(answer, Flow::Stay).await;
             }
             Ok(Command::Hopeless(line)) => {
                 self.line(line);
@@ -105,39 +95,34 @@ impl Session {
             }
             Err(error) => return Err(error),
         };
-        let tag = tag_of(&octets);
-        let Some((octets, options)) = split_options(octets) else {
-            return self.end(&tag, &Answer::bad("unknown option"), Flow::Stay).await;
-        };
-        match CommandCodec::default().decode(&octets) {
-            Ok(([], command)) if command.body == CommandBody::StartTLS => {
-                self.start_tls(&tag).await
-            }
-            Ok(([], command)) if command.body == CommandBody::Logout => {
-                self.line("* BYE bye");
-                self.end(&tag, &Answer::ok("bye"), Flow::HangUp).await
-            }
-            Ok(([], command)) => {
-                let answer = self.obey(command.body, options).await?;
-                self.end(&tag, &answer, Flow::Stay).await
-            }
-            _ => self.end(&tag, &Answer::bad("not understood"), Flow::Stay).await,
+        self.tag = tag_of(&octets);
+        if self.hear(&line_of(&octets)).await? == Turn::Answered {
+            return Ok(Flow::Stay);
         }
+        let command = CommandCodec::default().decode(&octets);
+        let Ok(([], command)) = command else {
+            return self.end(Answer::bad("not understood"), Flow::Stay).await;
+        };
+        if command.body == CommandBody::StartTLS {
+            return self.start_tls().await;
+        }
+        let left = command.body == CommandBody::Logout;
+        let answer = self.obey(command.body).await?;
+        self.end(answer, if left { Flow::HangUp } else { Flow::Stay }).await
     }
 
-    async fn end(&mut self, tag: &str, answer: &Answer, flow: Flow) -> io::Result<Flow> {
-        self.errors += u32::from(matches!(answer, Answer::Bad(_)));
-        answer.write(&mut self.out, tag);
-        let enough = self.errors >= MAX_ERRORS || self.failures >= MAX_FAILURES;
-        if enough {
-            self.line("* BYE too many errors");
-        }
+    async fn end(&mut self, answer: Answer, flow: Flow) -> io::Result<Flow> {
+        let tells_uids = matches!(&answer, Answer::Ok(text)
+            if text.starts_with("[APPENDUID") || text.starts_with("[COPYUID"));
+        let bare = tells_uids && !self.site.offers("UIDPLUS");
+        let answer = if bare { Answer::ok("done") } else { answer };
+        answer.write(&mut self.out, &self.tag);
         self.flush().await?;
-        Ok(if enough { Flow::HangUp } else { flow })
+        Ok(flow)
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the next tier decides on the others")]
-    async fn obey(&mut self, body: CommandBody<'_>, options: ListOptions) -> io::Result<Answer> {
+    async fn obey(&mut self, body: CommandBody<'_>) -> io::Result<Answer> {
         // RFC 3501 §7.4.1: numbers must not change under these three.
         let counts = matches!(
             body,
@@ -152,6 +137,10 @@ impl Session {
                 Answer::ok("told")
             }
             CommandBody::Noop => Answer::ok("here"),
+            CommandBody::Logout => {
+                self.line("* BYE bye");
+                Answer::ok("bye")
+            }
             CommandBody::Id { .. } => {
                 self.line("* ID (\"name\" \"Postlet mailroom\")");
                 Answer::ok("told")
@@ -165,7 +154,7 @@ impl Session {
                 self.authenticate(&mechanism, initial).await?
             }
             other => match self.user {
-                Some(user) => self.obey_user(user, other, options).await?,
+                Some(user) => self.obey_user(user, other).await?,
                 None => Answer::bad("first log in"),
             },
         };
@@ -176,12 +165,7 @@ impl Session {
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the next tier decides on the others")]
-    async fn obey_user(
-        &mut self,
-        user: UserId,
-        body: CommandBody<'_>,
-        options: ListOptions,
-    ) -> io::Result<Answer> {
+    async fn obey_user(&mut self, user: UserId, body: CommandBody<'_>) -> io::Result<Answer> {
         let (store, out) = (&self.site.store, &mut self.out);
         Ok(match body {
             CommandBody::Enable { .. } => {
@@ -193,11 +177,11 @@ impl Session {
             CommandBody::Examine { mailbox } => self.select(user, &mailbox, true),
             CommandBody::List { reference, mailbox_wildcard } => {
                 let pattern = pattern_of(&reference, &mailbox_wildcard);
-                list(store, user, Listing::List, &pattern, options, out)
+                list(&self.site, user, "LIST", &pattern, out)
             }
             CommandBody::Lsub { reference, mailbox_wildcard } => {
                 let pattern = pattern_of(&reference, &mailbox_wildcard);
-                list(store, user, Listing::Lsub, &pattern, options, out)
+                list(&self.site, user, "LSUB", &pattern, out)
             }
             CommandBody::Status { mailbox, item_names } => {
                 status(store, user, &mailbox, &item_names, out)
@@ -207,9 +191,6 @@ impl Session {
                 on_name(&mailbox, |name| store.create(user, name.strip_suffix('/').unwrap_or(name)))
             }
             CommandBody::Delete { mailbox } => on_name(&mailbox, |name| store.delete(user, name)),
-            CommandBody::Rename { from, to } => on_name(&from, |from| {
-                store.rename(user, from, &name_of(&to).ok_or(Refusal::Cannot)?)
-            }),
             CommandBody::Subscribe { mailbox } => {
                 on_name(&mailbox, |name| store.subscribe(user, name, true))
             }
@@ -225,7 +206,6 @@ impl Session {
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the rest is not offered")]
     async fn obey_selected(&mut self, body: CommandBody<'_>) -> io::Result<Answer> {
-        let by = numbering(&body);
         let Some(view) = &mut self.view else {
             return Ok(Answer::bad("first select a mailbox"));
         };
@@ -244,42 +224,49 @@ impl Session {
             }
             CommandBody::Expunge => expunge(store, view, None),
             CommandBody::ExpungeUid { sequence_set } => expunge(store, view, Some(&sequence_set)),
-            CommandBody::Search { charset, criteria, .. } => {
-                search(store, view, charset.as_ref(), criteria.as_ref(), by).map(|found| {
+            CommandBody::Search { charset, criteria, uid } => {
+                search(store, view, charset.as_ref(), criteria.as_ref(), uid.into()).map(|found| {
                     let numbers: String = found.iter().map(|n| format!(" {n}")).collect();
                     out.extend_from_slice(format!("* SEARCH{numbers}\r\n").as_bytes());
                     Answer::ok("searched")
                 })
             }
-            CommandBody::Fetch { sequence_set, macro_or_item_names, .. } => {
-                return self.fetch(&sequence_set, &macro_or_item_names, by).await;
+            CommandBody::Fetch { sequence_set, macro_or_item_names, uid } => {
+                return self.fetch(&sequence_set, &macro_or_item_names, uid.into()).await;
             }
-            CommandBody::Store { sequence_set, kind, response, flags, .. } => {
-                let wish = Wish { kind, flags: &flags, response };
-                change_flags(store, view, &sequence_set, by, &wish, out)
+            CommandBody::Store { sequence_set, kind, response, flags, uid } => {
+                let uids = view.uids(&sequence_set, uid.into());
+                uids.and_then(|u| change_flags(store, view, &u, &kind, &flags, &response, out))
             }
-            CommandBody::Copy { sequence_set, mailbox, .. } => view
-                .uids(&sequence_set, by)
-                .and_then(|uids| transfer(store, view, &uids, &mailbox, Transfer::Copy, out)),
-            CommandBody::Move { sequence_set, mailbox, .. } => view
-                .uids(&sequence_set, by)
-                .and_then(|uids| transfer(store, view, &uids, &mailbox, Transfer::Move, out)),
+            CommandBody::Copy { sequence_set, mailbox, uid } => {
+                let uids = view.uids(&sequence_set, uid.into());
+                uids.and_then(|uids| transfer(store, view, &uids, &mailbox, Transfer::Copy, out))
+            }
+            CommandBody::Move { sequence_set, mailbox, uid } => {
+                let uids = view.uids(&sequence_set, uid.into());
+                let moved = uids
+                    .and_then(|uids| transfer(store, view, &uids, &mailbox, Transfer::Move, out));
+                if !self.site.offers("UIDPLUS") {
+                    out.clear();
+                }
+                moved
+            }
             _ => Err(Answer::bad("not offered")),
         };
         Ok(answer.unwrap_or_else(|refusal| refusal))
     }
 
-    async fn start_tls(&mut self, tag: &str) -> io::Result<Flow> {
+    async fn start_tls(&mut self) -> io::Result<Flow> {
         if self.wire.is_secure() {
-            return self.end(tag, &Answer::bad("TLS is on"), Flow::Stay).await;
+            return self.end(Answer::bad("TLS is on"), Flow::Stay).await;
         }
         if self.wire.has_more() {
             // Commands hidden behind it would be obeyed inside TLS: hang up
             // without a word.
             return Ok(Flow::HangUp);
         }
-        let flow = self.end(tag, &Answer::ok("go ahead"), Flow::Stay).await?;
-        self.wire.secure(&self.site.acceptor).await?;
+        let flow = self.end(Answer::ok("go ahead"), Flow::Stay).await?;
+        self.site.secure(&mut self.wire, Protocol::Imap).await?;
         Ok(flow)
     }
 
@@ -295,10 +282,7 @@ impl Session {
                 self.user = Some(user);
                 Answer::Ok(format!("[CAPABILITY {}] welcome", self.capabilities()).into())
             }
-            Attempt::Wrong => {
-                self.failures += 1;
-                Answer::no("[AUTHENTICATIONFAILED] wrong name or password")
-            }
+            Attempt::Wrong => Answer::no("[AUTHENTICATIONFAILED] wrong name or password"),
             Attempt::Malformed => Answer::bad("not what PLAIN asks for"),
         }
     }
@@ -315,6 +299,9 @@ impl Session {
             return Ok(Answer::no("[CANNOT] PLAIN is offered"));
         }
         if let Some(response) = initial {
+            if !self.site.offers("SASL-IR") {
+                return Ok(Answer::bad("SASL-IR is not offered"));
+            }
             return Ok(self.login(&response));
         }
         self.line("+ ");
@@ -346,15 +333,17 @@ impl Session {
                 line = within(Limits::USER.patience, self.wire.line(LINE_CAP)) => {
                     return match line? {
                         Line::Whole(line) if line.eq_ignore_ascii_case(b"DONE\r\n") => {
-                            Ok(Answer::ok("rested"))
+                            Ok(match self.hear("DONE").await? {
+                                Turn::Obey => Answer::ok("rested"),
+                                Turn::Answered => Answer::Given,
+                            })
                         }
                         Line::Whole(_) | Line::TooLong => Ok(Answer::bad("DONE was expected")),
                         Line::End => Err(io::ErrorKind::UnexpectedEof.into()),
                     };
                 }
-                rung = bell.changed() => if rung.is_err() {
-                    return Ok(Answer::no("the store is gone"));
-                }
+                // The site is ours, so the bell is there.
+                _ = bell.changed() => {}
             }
         }
     }
@@ -403,24 +392,5 @@ impl Session {
     async fn flush(&mut self) -> io::Result<()> {
         let out = std::mem::take(&mut self.out);
         if out.is_empty() { Ok(()) } else { self.wire.say(&out).await }
-    }
-}
-
-/// How a command names messages; UIDs where it does not.
-#[expect(clippy::wildcard_enum_match_arm, reason = "no other command names any")]
-fn numbering(body: &CommandBody<'_>) -> Numbering {
-    match body {
-        CommandBody::Search { uid, .. }
-        | CommandBody::Fetch { uid, .. }
-        | CommandBody::Store { uid, .. }
-        | CommandBody::Copy { uid, .. }
-        | CommandBody::Move { uid, .. } => {
-            if *uid {
-                Numbering::Uid
-            } else {
-                Numbering::Sequence
-            }
-        }
-        _ => Numbering::Uid,
     }
 }

@@ -28,6 +28,13 @@ pub(crate) enum Numbering {
     Uid,
 }
 
+impl From<bool> for Numbering {
+    /// As the codec tells it: whether the command began with UID.
+    fn from(uid: bool) -> Self {
+        if uid { Self::Uid } else { Self::Sequence }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Known {
     uid: u32,
@@ -105,11 +112,14 @@ impl View {
         u32::try_from(at + 1).ok()
     }
 
+    fn known(&mut self, uid: u32) -> Option<&mut Known> {
+        let at = self.known.binary_search_by_key(&uid, |known| known.uid).ok()?;
+        self.known.get_mut(at)
+    }
+
     /// The client has seen these flags.
     pub(crate) fn told(&mut self, uid: u32, version: u64) {
-        if let Ok(at) = self.known.binary_search_by_key(&uid, |known| known.uid)
-            && let Some(known) = self.known.get_mut(at)
-        {
+        if let Some(known) = self.known(uid) {
             known.version = version;
         }
     }
@@ -118,10 +128,7 @@ impl View {
     /// others changed before is still told.
     pub(crate) fn silenced(&mut self, changed: &[(u32, u64, u64)]) {
         for (uid, before, after) in changed {
-            if let Ok(at) = self.known.binary_search_by_key(uid, |known| known.uid)
-                && let Some(known) = self.known.get_mut(at)
-                && known.version == *before
-            {
+            if let Some(known) = self.known(*uid).filter(|known| known.version == *before) {
                 known.version = *after;
             }
         }
@@ -135,31 +142,21 @@ impl View {
             return;
         }
         self.compared = (expunges == Expunges::Tell).then_some(version);
-        let read = store.read(self.user, self.mailbox, |mailbox| {
-            self.compare(mailbox, expunges, out);
-        });
-        if read.is_none() && expunges == Expunges::Tell {
+        let (user, id) = (self.user, self.mailbox);
+        if store.read(user, id, |mailbox| self.compare(mailbox, expunges, out)).is_none() {
             // The mailbox is deleted, and all that was in it.
-            for number in (1..=self.count()).rev() {
-                out.extend_from_slice(format!("* {number} EXPUNGE\r\n").as_bytes());
-            }
-            self.known.clear();
+            self.compare(&Mailbox::new(id, 1), expunges, out);
         }
     }
 
     fn compare(&mut self, mailbox: &Mailbox, expunges: Expunges, out: &mut Vec<u8>) {
         if expunges == Expunges::Tell {
-            let numbered = (1_u32..).zip(&self.known);
-            let gone: Vec<u32> = numbered
-                .filter(|(_, known)| mailbox.get(known.uid).is_none())
-                .map(|(number, _)| number)
-                .collect();
             // From the end, so that each number still means what it meant.
-            for number in gone.iter().rev() {
-                out.extend_from_slice(format!("* {number} EXPUNGE\r\n").as_bytes());
-            }
-            if !gone.is_empty() {
-                self.known.retain(|known| mailbox.get(known.uid).is_some());
+            for at in (0..self.known.len()).rev() {
+                if self.known.get(at).is_some_and(|known| mailbox.get(known.uid).is_none()) {
+                    self.known.remove(at);
+                    out.extend_from_slice(format!("* {} EXPUNGE\r\n", at + 1).as_bytes());
+                }
             }
         }
         let from = mailbox.messages.partition_point(|message| message.uid <= self.top);

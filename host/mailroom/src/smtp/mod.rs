@@ -25,9 +25,10 @@ use self::path::{Path, parse};
 
 use crate::calendar::{mail_date, now};
 use crate::sasl::{Attempt, decode, plain};
-use crate::site::{Security, Site};
+use crate::script::Protocol;
+use crate::site::{Flow, Site, Turn};
 use crate::store::UserId;
-use crate::wire::{Line, Stream, Wire, within};
+use crate::wire::{Line, Wire, within};
 
 /// The largest message, in octets (35 MiB); SIZE tells it.
 pub(crate) const MAX_SIZE: usize = 36_700_160;
@@ -37,16 +38,6 @@ const LINE_CAP: usize = 12_288;
 const COMMAND_LIMIT: Duration = Duration::from_secs(5 * 60);
 /// RFC 5321 §4.5.3.1.8 asks for room for 100.
 const MAX_RECIPIENTS: usize = 100;
-/// Wrong passwords, and commands that are no commands, before we hang up.
-const MAX_FAILURES: u32 = 3;
-const MAX_ERRORS: u32 = 30;
-
-/// Whether the dialogue goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Flow {
-    Stay,
-    HangUp,
-}
 
 struct Session {
     site: Arc<Site>,
@@ -55,8 +46,6 @@ struct Session {
     client: Option<String>,
     user: Option<UserId>,
     mail: Option<Transaction>,
-    failures: u32,
-    errors: u32,
 }
 
 /// What MAIL began (RFC 5321 §3.3).
@@ -69,19 +58,12 @@ struct Transaction {
 }
 
 /// Speaks with one client until it leaves.
-pub(crate) async fn serve(
-    site: Arc<Site>,
-    stream: Box<dyn Stream>,
-    security: Security,
-) -> io::Result<()> {
-    let mut wire = Wire::new(stream);
-    if security == Security::Implicit {
-        wire.secure(&site.acceptor).await?;
-    }
+pub(crate) async fn serve(site: Arc<Site>, wire: Wire) -> io::Result<()> {
     let greeting = format!("220 {} ESMTP Postlet mailroom", site.hostname);
-    let mut session =
-        Session { site, wire, client: None, user: None, mail: None, failures: 0, errors: 0 };
-    session.reply(&greeting).await?;
+    let mut session = Session { site, wire, client: None, user: None, mail: None };
+    if session.hear("greeting").await? == Turn::Obey {
+        session.reply(&greeting).await?;
+    }
     while session.step().await? == Flow::Stay {}
     session.wire.close().await
 }
@@ -89,30 +71,42 @@ pub(crate) async fn serve(
 impl Session {
     /// One command, or nothing more.
     async fn step(&mut self) -> io::Result<Flow> {
-        match self.command_line().await? {
-            Some(Ok(text)) => {
-                let (verb, rest) = text.split_once(' ').unwrap_or((&text, ""));
-                self.obey(&verb.to_ascii_uppercase(), rest.trim_end()).await
-            }
-            Some(Err(fault)) => self.error(fault).await,
-            None => Ok(Flow::HangUp),
+        let text = match self.command_line().await? {
+            Some(Ok(text)) => text,
+            Some(Err(fault)) => return self.reply(fault).await,
+            None => return Ok(Flow::HangUp),
+        };
+        if self.hear(&text).await? == Turn::Answered {
+            return Ok(Flow::Stay);
         }
+        if self.wire.has_more() && !self.site.offers("PIPELINING") {
+            return self.reply("503 5.5.0 PIPELINING is not offered").await;
+        }
+        let (verb, rest) = text.split_once(' ').unwrap_or((&text, ""));
+        self.obey(&verb.to_ascii_uppercase(), rest.trim_end()).await
+    }
+
+    async fn hear(&mut self, line: &str) -> io::Result<Turn> {
+        self.site.hear(&mut self.wire, Protocol::Smtp, self.user, "*", line).await
     }
 
     async fn obey(&mut self, verb: &str, rest: &str) -> io::Result<Flow> {
         match verb {
-            "EHLO" | "HELO" if rest.is_empty() => self.error("501 5.5.4 who are you?").await,
+            "EHLO" | "HELO" if rest.is_empty() => self.reply("501 5.5.4 who are you?").await,
             "EHLO" => self.ehlo(rest).await,
             "HELO" => {
                 self.greet(rest);
                 let hello = format!("250 {}", self.site.hostname);
                 self.reply(&hello).await
             }
-            "STARTTLS" => self.start_tls(rest).await,
+            "STARTTLS" | "DATA" if !rest.is_empty() => {
+                self.reply("501 5.5.4 nothing follows").await
+            }
+            "STARTTLS" => self.start_tls().await,
             "AUTH" => self.auth(rest).await,
             "MAIL" => self.mail(rest).await,
             "RCPT" => self.rcpt(rest).await,
-            "DATA" => self.data(rest).await,
+            "DATA" => self.data().await,
             "RSET" => {
                 self.mail = None;
                 self.reply("250 2.0.0 forgotten").await
@@ -123,8 +117,7 @@ impl Session {
                 self.reply("221 2.0.0 bye").await?;
                 Ok(Flow::HangUp)
             }
-            "HELP" | "EXPN" | "TURN" => self.error("502 5.5.1 not implemented").await,
-            _ => self.error("500 5.5.1 unknown command").await,
+            _ => self.reply("500 5.5.1 unknown command").await,
         }
     }
 
@@ -138,11 +131,14 @@ impl Session {
 
     async fn ehlo(&mut self, name: &str) -> io::Result<Flow> {
         self.greet(name);
-        let mut lines = vec![self.site.hostname.clone()];
-        lines.extend(["PIPELINING".to_owned(), format!("SIZE {MAX_SIZE}"), "8BITMIME".to_owned()]);
-        lines.extend(["ENHANCEDSTATUSCODES".to_owned(), "SMTPUTF8".to_owned()]);
-        let security = if self.wire.is_secure() { "AUTH PLAIN LOGIN" } else { "STARTTLS" };
-        lines.push(security.to_owned());
+        let size = format!("SIZE {MAX_SIZE}");
+        let auth =
+            format!("AUTH{}", self.mechanisms().map(|name| format!(" {name}")).collect::<String>());
+        let security = if self.wire.is_secure() { auth.as_str() } else { "STARTTLS" };
+        let mut lines =
+            vec!["PIPELINING", &size, "8BITMIME", "ENHANCEDSTATUSCODES", "SMTPUTF8", security];
+        lines.retain(|line| self.site.offers(line.split(' ').next().unwrap_or(line)));
+        lines.insert(0, &self.site.hostname);
         let last = lines.len();
         let text: String = (1..)
             .zip(lines)
@@ -152,12 +148,15 @@ impl Session {
         Ok(Flow::Stay)
     }
 
-    async fn start_tls(&mut self, rest: &str) -> io::Result<Flow> {
+    /// Those of AUTH that are offered.
+    fn mechanisms(&self) -> impl Iterator<Item = &'static str> {
+        let offered = |name: &&str| self.site.offers(&format!("AUTH={name}"));
+        ["PLAIN", "LOGIN"].into_iter().filter(offered)
+    }
+
+    async fn start_tls(&mut self) -> io::Result<Flow> {
         if self.wire.is_secure() {
-            return self.error("503 5.5.1 TLS is on").await;
-        }
-        if !rest.is_empty() {
-            return self.error("501 5.5.4 STARTTLS takes nothing").await;
+            return self.reply("503 5.5.1 TLS is on").await;
         }
         if self.wire.has_more() {
             // RFC 3207 §6: somebody put commands behind it, hoping that they
@@ -165,7 +164,7 @@ impl Session {
             return Ok(Flow::HangUp);
         }
         self.reply("220 2.0.0 go ahead").await?;
-        self.wire.secure(&self.site.acceptor).await?;
+        self.site.secure(&mut self.wire, Protocol::Smtp).await?;
         // RFC 3207 §4.2: all that was said before is forgotten.
         (self.client, self.user, self.mail) = (None, None, None);
         Ok(Flow::Stay)
@@ -173,13 +172,13 @@ impl Session {
 
     async fn auth(&mut self, rest: &str) -> io::Result<Flow> {
         if !self.wire.is_secure() {
-            return self.error("538 5.7.11 first STARTTLS").await;
+            return self.reply("538 5.7.11 first STARTTLS").await;
         }
         if self.client.is_none() {
-            return self.error("503 5.5.1 first EHLO").await;
+            return self.reply("503 5.5.1 first EHLO").await;
         }
         if self.user.is_some() || self.mail.is_some() {
-            return self.error("503 5.5.1 not now").await;
+            return self.reply("503 5.5.1 not now").await;
         }
         let (mechanism, initial) = rest.split_once(' ').unwrap_or((rest, ""));
         let initial = (!initial.is_empty()).then(|| initial.as_bytes().to_vec());
@@ -200,17 +199,9 @@ impl Session {
                 self.user = Some(user);
                 self.reply("235 2.7.0 welcome").await
             }
-            Ok(Attempt::Wrong) => {
-                self.failures += 1;
-                self.reply("535 5.7.8 wrong name or password").await?;
-                if self.failures < MAX_FAILURES {
-                    return Ok(Flow::Stay);
-                }
-                self.reply("421 4.7.0 too many wrong passwords").await?;
-                Ok(Flow::HangUp)
-            }
-            Ok(Attempt::Malformed) => self.error("501 5.5.2 not what PLAIN asks for").await,
-            Err(fault) => self.error(fault).await,
+            Ok(Attempt::Wrong) => self.reply("535 5.7.8 wrong name or password").await,
+            Ok(Attempt::Malformed) => self.reply("501 5.5.2 not what PLAIN asks for").await,
+            Err(fault) => self.reply(fault).await,
         }
     }
 
@@ -239,29 +230,33 @@ impl Session {
 
     async fn mail(&mut self, rest: &str) -> io::Result<Flow> {
         if !self.wire.is_secure() {
-            return self.error("530 5.7.0 first STARTTLS").await;
+            return self.reply("530 5.7.0 first STARTTLS").await;
         }
         let Some(user) = self.user else {
-            return self.error("530 5.7.0 first AUTH").await;
+            return self.reply("530 5.7.0 first AUTH").await;
         };
         if self.mail.is_some() {
-            return self.error("503 5.5.1 one at a time").await;
+            return self.reply("503 5.5.1 one at a time").await;
         }
         let path = match parse(rest, "FROM:") {
             Ok(path) => path,
-            Err(fault) => return self.error(fault).await,
+            Err(fault) => return self.reply(fault).await,
         };
         let mut utf8 = false;
         for (name, value) in &path.params {
+            let keyword = if name == "BODY" { "8BITMIME" } else { name };
+            if !self.site.offers(keyword) {
+                return self.reply("555 5.5.4 unknown parameter").await;
+            }
             match (name.as_str(), value.as_deref()) {
                 ("SIZE", Some(size)) => match size.parse::<usize>() {
                     Ok(size) if size <= MAX_SIZE => {}
                     Ok(_) => return self.reply("552 5.3.4 too large").await,
-                    Err(_) => return self.error("501 5.5.4 SIZE is a number").await,
+                    Err(_) => return self.reply("501 5.5.4 SIZE is a number").await,
                 },
                 ("BODY", Some("7BIT" | "8BITMIME")) | ("AUTH", Some(_)) => {}
                 ("SMTPUTF8", None) => utf8 = true,
-                _ => return self.error("555 5.5.4 unknown parameter").await,
+                _ => return self.reply("555 5.5.4 unknown parameter").await,
             }
         }
         if !utf8 && !path.address.is_ascii() {
@@ -276,14 +271,14 @@ impl Session {
 
     async fn rcpt(&mut self, rest: &str) -> io::Result<Flow> {
         let Some(mail) = &self.mail else {
-            return self.error("503 5.5.1 first MAIL").await;
+            return self.reply("503 5.5.1 first MAIL").await;
         };
         let Path { address, params } = match parse(rest, "TO:") {
             Ok(path) => path,
-            Err(fault) => return self.error(fault).await,
+            Err(fault) => return self.reply(fault).await,
         };
         if !params.is_empty() {
-            return self.error("555 5.5.4 unknown parameter").await;
+            return self.reply("555 5.5.4 unknown parameter").await;
         }
         if !mail.utf8 && !address.is_ascii() {
             return self.reply("553 5.6.7 SMTPUTF8 is missing").await;
@@ -294,11 +289,9 @@ impl Session {
         let (local, domain) = address.rsplit_once('@').unwrap_or((&address, ""));
         let owner = self.site.store.owner(&address);
         let refusal = match (owner, local.to_ascii_lowercase().as_str()) {
-            (Some(user), _) if self.site.store.has_room(user, 0) => None,
-            (Some(_), _) => Some("452 4.2.2 mailbox full"),
+            (Some(_), _) | (None, "drop") => None,
             (None, "bounce") => Some("550 5.1.1 this address bounces"),
             (None, "tempfail") => Some("451 4.3.0 try again later"),
-            (None, "drop") => None,
             (None, _) if self.site.store.is_own_domain(domain) => Some("550 5.1.1 no such user"),
             (None, _) => Some("550 5.7.1 relaying denied"),
         };
@@ -312,20 +305,22 @@ impl Session {
         self.reply("250 2.1.5 recipient ok").await
     }
 
-    async fn data(&mut self, rest: &str) -> io::Result<Flow> {
-        if !rest.is_empty() {
-            return self.error("501 5.5.4 DATA takes nothing").await;
-        }
+    async fn data(&mut self) -> io::Result<Flow> {
         let Some(mail) = self.mail.take_if(|mail| mail.accepted > 0) else {
-            let fault = if self.mail.is_some() {
-                "554 5.5.1 no valid recipients"
-            } else {
-                "503 5.5.1 first MAIL"
-            };
-            return self.error(fault).await;
+            let begun = self.mail.is_some();
+            let fault =
+                if begun { "554 5.5.1 no valid recipients" } else { "503 5.5.1 first MAIL" };
+            return self.reply(fault).await;
         };
         self.reply("354 end with a dot on a line of its own").await?;
-        match receive(&mut self.wire, MAX_SIZE).await? {
+        if self.hear("body").await? == Turn::Answered {
+            return Ok(Flow::HangUp);
+        }
+        let body = receive(&mut self.wire, MAX_SIZE).await?;
+        if self.hear(".").await? == Turn::Answered {
+            return Ok(Flow::Stay);
+        }
+        match body {
             Body::Whole(octets) => {
                 let answer = self.deliver(&mail, &octets);
                 self.reply(&answer).await
@@ -357,8 +352,7 @@ impl Session {
             return "452 4.3.1 mailbox full".to_owned();
         }
         for user in &mail.to {
-            if let Err(refusal) = site.store.append(*user, "INBOX", raw.clone(), &[], at) {
-                tracing::warn!(?refusal, "a mailbox filled up while mail was delivered");
+            if site.store.append(*user, "INBOX", raw.clone(), &[], at).is_err() {
                 return "452 4.3.1 mailbox full".to_owned();
             }
         }
@@ -384,19 +378,16 @@ impl Session {
         Ok(Some(clean.map(str::to_owned).ok_or("500 5.5.2 not a line of text")))
     }
 
-    /// Answers nonsense, and hangs up on those who have nothing else to say.
-    async fn error(&mut self, line: &str) -> io::Result<Flow> {
-        self.errors += 1;
-        self.reply(line).await?;
-        if self.errors < MAX_ERRORS {
-            return Ok(Flow::Stay);
-        }
-        self.reply("421 4.7.0 too many errors").await?;
-        Ok(Flow::HangUp)
-    }
-
     async fn reply(&mut self, line: &str) -> io::Result<Flow> {
-        self.wire.say(format!("{line}\r\n").as_bytes()).await?;
+        let bare = match line.get(4..).and_then(|text| text.split_once(' ')) {
+            Some((code, text))
+                if code.contains('.') && !self.site.offers("ENHANCEDSTATUSCODES") =>
+            {
+                format!("{} {text}", line.split_at(3).0)
+            }
+            _ => line.to_owned(),
+        };
+        self.wire.say((bare + "\r\n").as_bytes()).await?;
         Ok(Flow::Stay)
     }
 }

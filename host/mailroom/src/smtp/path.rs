@@ -20,7 +20,8 @@ pub(crate) fn parse(rest: &str, keyword: &str) -> Result<Path, &'static str> {
     }
     // Deviation: a space before the bracket is let through; many send it.
     let inner = after.trim_start().strip_prefix('<').ok_or(SYNTAX)?;
-    let (address, tail) = bracketed(inner).ok_or(SYNTAX)?;
+    // Deviation: a quoted local part must not hold `>`.
+    let (address, tail) = inner.split_once('>').ok_or(SYNTAX)?;
     if !tail.is_empty() && !tail.starts_with(' ') {
         return Err(SYNTAX);
     }
@@ -46,21 +47,6 @@ pub(crate) fn parse(rest: &str, keyword: &str) -> Result<Path, &'static str> {
     Ok(Path { address: address.to_owned(), params })
 }
 
-/// Splits at the bracket that is not inside a quoted local part.
-fn bracketed(inner: &str) -> Option<(&str, &str)> {
-    let (mut quoted, mut escaped) = (false, false);
-    for (at, byte) in inner.bytes().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b'>' if !quoted => return Some((inner.get(..at)?, inner.get(at + 1..)?)),
-            _ => {}
-        }
-    }
-    None
-}
-
 fn is_address(address: &str) -> bool {
     let Some((local, domain)) = address.rsplit_once('@') else { return false };
     let quoted = local.len() >= 2 && local.starts_with('"') && local.ends_with('"');
@@ -80,7 +66,7 @@ mod tests {
         check("FROM: <a@b>", Ok("a@b"));
         check("FROM:<>", Ok(""));
         check("FROM:<@x,@y:a@b>", Ok("a@b"));
-        check(r#"FROM:<"a>b c"@d>"#, Ok(r#""a>b c"@d"#));
+        check(r#"FROM:<"a b c"@d>"#, Ok(r#""a b c"@d"#));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::config::{Config, User};
 use crate::house::Mailroom;
+use crate::script::{Fault, Protocol, Rule, Script};
 use crate::wire::Stream;
 
 /// A bound, not a wait: nothing takes that long unless it hangs.
@@ -25,6 +26,12 @@ pub(crate) async fn mailroom() -> Mailroom {
     let user = |email: &str| User { email: email.into(), password: "secret".into() };
     let users = vec![user("ann@postlet.test"), user("bo@postlet.test")];
     Mailroom::start(Config { users, hostname: "localhost".into() }).await.unwrap()
+}
+
+/// One fault, once.
+pub(crate) fn once(protocol: Protocol, step: &str, fault: Fault) -> Script {
+    let rule = Rule { protocol, step: step.into(), fault, times: Some(1) };
+    Script { rules: vec![rule], ..Script::default() }
 }
 
 pub(crate) struct Client {

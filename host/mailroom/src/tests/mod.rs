@@ -2,5 +2,8 @@
 #![cfg(test)]
 
 mod client;
+mod asked;
 mod imap;
+mod misbehaviour;
 mod smtp;
+mod switches;

@@ -96,7 +96,7 @@ async fn a_bare_line_end_in_a_mail_is_refused_and_nothing_arrives() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_refused_and_the_third_hangs_up() {
+async fn a_wrong_password_is_refused() {
     let room = mailroom().await;
     let mut client = Client::tls(room.submissions(), &room).await;
     client.reply().await;
@@ -105,11 +105,8 @@ async fn a_wrong_password_is_refused_and_the_third_hangs_up() {
     check(&mut client, "AUTH PLAIN !", "501").await;
     check(&mut client, "AUTH PLAIN", "334").await;
     check(&mut client, "*", "501 5.0.0").await;
-    for _ in 0..3 {
-        check(&mut client, "AUTH PLAIN AGFubkBwb3N0bGV0LnRlc3QAd3Jvbmc=", "535 5.7.8").await;
-    }
-    assert!(client.reply().await.starts_with("421"));
-    assert!(client.is_hung_up().await);
+    check(&mut client, "AUTH PLAIN AGFubkBwb3N0bGV0LnRlc3QAd3Jvbmc=", "535 5.7.8").await;
+    check(&mut client, "MAIL FROM:<ann@postlet.test>", "530").await;
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ pub trait Outbox: Send + Sync + fmt::Debug {
         account: &'a AccountId,
         id: &'a SubmissionId,
     ) -> BoxFuture<'a, Result<Option<Entry>, StoreError>>;
-    /// Newest first; empty `states` means all. A cursor that is not ours gives no rows.
+    /// Newest first; empty `states` means all. [`StoreError::Cursor`] for a cursor that is not ours.
     fn find<'a>(
         &'a self,
         tenant: &'a TenantId,

@@ -9,6 +9,9 @@ pub enum StoreError {
     /// Another owner has the claim, or a newer epoch of ours: stop working on it.
     #[error("the claim was lost")]
     LostClaim,
+    /// The cursor is not one that this list gave out.
+    #[error("the cursor is not one of this list")]
+    Cursor,
     /// A sealed record does not open: wrong key, or the row was moved.
     #[error("a sealed record cannot be opened")]
     Sealed,

@@ -151,9 +151,7 @@ impl Outbox for Sqlite {
         let cursor = match cursor.map(Cursor::decode) {
             None => None,
             Some(Some(cursor)) => Some(cursor),
-            Some(None) => {
-                return Box::pin(async { Ok(Page { rows: Vec::new(), next_cursor: None }) });
-            }
+            Some(None) => return Box::pin(async { Err(StoreError::Cursor) }),
         };
         let (tenant, account, states) = (tenant.clone(), account.clone(), states.to_vec());
         let limit = limit.clamp(1, LARGEST);

@@ -81,8 +81,8 @@ async fn a_send_that_cannot_be_read_says_where() {
     assert_eq!(read(&unknown)["errors"][0]["pointer"], "/a~1b");
     is_problem(
         &post(FORM, "--XX\r\nContent-Disposition: form-data; name=\"to\"\r\n\r\nx").await,
-        422,
-        "invalid-body",
+        400,
+        "malformed-request",
     );
     let get = house.get("/send", "/send").await;
     is_problem(&get, 405, "method-not-allowed");

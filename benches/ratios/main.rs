@@ -1,0 +1,35 @@
+//! What isolation and an HTTP API cost, as ratios to the same work without them.
+//!
+//! One run prints everything: JSON through a component against the same handler native,
+//! reading and flagging over the API against a raw IMAP client on the same server, and the
+//! memory of a host that idles and of one that works. Absolute figures belong to one
+//! machine; the ratios travel.
+//!
+//! `benches/run` builds it in release and runs it; `--smoke` is a small one that only
+//! shows that it works.
+#![expect(clippy::unwrap_used, reason = "a bench that cannot run has failed")]
+#![expect(clippy::panic, reason = "a bench that cannot run has failed")]
+#![expect(clippy::indexing_slicing, reason = "a bench that cannot run has failed")]
+
+#[expect(dead_code, reason = "tests use more of it")]
+#[path = "../../tests/e2e/harness/mod.rs"]
+mod harness;
+
+mod size;
+mod usage;
+mod load;
+mod report;
+mod powerless;
+mod echo;
+mod seed;
+mod mailbox;
+
+fn main() {
+    if echo::serve_if_asked() {
+        return;
+    }
+    let size = size::Size::from_arguments();
+    report::machine();
+    echo::compare(size);
+    mailbox::compare(size);
+}

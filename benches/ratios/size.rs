@@ -1,0 +1,28 @@
+//! How much of everything a run does.
+
+use std::time::Duration;
+
+/// Full, or just enough to show that it works.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size {
+    /// Of each measurement.
+    pub(crate) duration: Duration,
+    /// Measurements of each side, in turns; the middle one counts.
+    pub(crate) rounds: usize,
+    /// In the mailbox.
+    pub(crate) messages: u32,
+    /// Messages that are fetched for the first time.
+    pub(crate) fetches: usize,
+}
+
+impl Size {
+    pub(crate) fn from_arguments() -> Self {
+        if std::env::args().any(|argument| argument == "--smoke") {
+            let duration = Duration::from_millis(300);
+            Self { duration, rounds: 1, messages: 300, fetches: 60 }
+        } else {
+            let duration = Duration::from_secs(4);
+            Self { duration, rounds: 3, messages: 10_000, fetches: 4000 }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The command line, as a person uses it: tokens and accounts, with the password on
+//! standard input, against a host that serves from a configuration.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use crate::harness::process::{Host, binary};
+use crate::harness::site::{Site, own_user, rig};
+
+#[test]
+fn accounts_are_connected_listed_and_removed() {
+    let Some(rig) = rig() else { return };
+    let site = Site::on(rig);
+    let host = site.start();
+    let shell = Shell { host: &host, site: &site };
+    let n = own_user();
+    let (email, password) = rig.user(n);
+    let imap = format!("localhost:{}", rig.imap_port());
+    let smtp = format!("127.0.0.1:{}", rig.submissions_port());
+    let servers = ["--imap", &imap, "--imap-security", "starttls", "--smtp", &smtp];
+    let add = [&["account", "add", &email, "--id", "ann"][..], &servers].concat();
+
+    let refused = shell.run(&add, "wrong\n");
+    assert!(!refused.status.success());
+    assert!(
+        said(&refused).contains("IMAP: ") && said(&refused).contains("SMTP: "),
+        "{}",
+        said(&refused)
+    );
+    assert!(
+        !good(&shell.run(&["account", "list"], "")).contains("ann"),
+        "it was stored all the same"
+    );
+
+    assert_eq!(
+        good(&shell.run(&add, &format!("{password}\n"))),
+        format!("{email} is connected as ann\n")
+    );
+    let listed = good(&shell.run(&["account", "list"], ""));
+    assert!(listed.contains("ann") && listed.contains(&email), "{listed}");
+    site.operator(&host).get("/v1/accounts/ann/messages").expect(200);
+
+    let again = shell.run(&add, &format!("{password}\n"));
+    assert!(!again.status.success() && said(&again).contains("already-exists"), "{}", said(&again));
+    let json = good(&shell.run(&["account", "list", "--json"], ""));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["accounts"][0]["imap"]["security"], "starttls");
+    assert!(!json.to_string().contains(&password), "a password is shown");
+
+    good(&shell.run(&["account", "remove", "ann"], ""));
+    assert_eq!(site.operator(&host).get("/v1/accounts/ann").status, 404);
+    assert!(!shell.run(&["account", "remove", "ann"], "").status.success());
+}
+
+#[test]
+fn tokens_are_made_listed_and_revoked() {
+    let site = Site::new(None, &[]);
+    let host = site.start();
+    let shell = Shell { host: &host, site: &site };
+    let create =
+        ["token", "create", "--tenant", "globex", "--scope", "read,accounts", "--name", "ci"];
+    let token = good(&shell.run(&create, ""));
+    let token = token.trim();
+    assert!(token.starts_with("plt_"), "{token}");
+    host.client(token).get("/v1/accounts").expect(200);
+
+    let listed = good(&shell.run(&["token", "list"], ""));
+    let row = listed.lines().find(|line| line.contains("ci")).unwrap();
+    assert!(row.contains("globex") && row.contains("read,accounts"), "{row}");
+    assert!(!listed.contains(token.rsplit('_').next().unwrap()), "a secret is listed");
+    let id = row.split_whitespace().next().unwrap();
+    good(&shell.run(&["token", "revoke", id], ""));
+    assert_eq!(host.client(token).get("/v1/accounts").status, 401);
+
+    let unknown = shell.run(&["token", "create", "--scope", "everything"], "");
+    assert!(
+        !unknown.status.success() && said(&unknown).contains("/scopes/0"),
+        "{}",
+        said(&unknown)
+    );
+    let nobody = Command::new(binary())
+        .args(["token", "list", "--url", &host.url()])
+        .env_remove("POSTLET_TOKEN")
+        .output()
+        .unwrap();
+    assert!(
+        !nobody.status.success() && said(&nobody).contains("POSTLET_TOKEN"),
+        "{}",
+        said(&nobody)
+    );
+}
+
+#[test]
+fn one_host_serves_a_data_directory() {
+    let site = Site::new(None, &[]);
+    let first = site.start();
+    let token = site.token();
+    let config = site.token_file().parent().unwrap().with_file_name("postlet.toml");
+    let second = Command::new(binary()).args(["up", "--config"]).arg(&config).output().unwrap();
+    assert!(!second.status.success(), "two hosts write one outbox");
+    assert!(said(&second).contains("another process"), "{}", said(&second));
+    first.kill();
+    let again = site.start();
+    assert_eq!(site.token(), token, "a restart makes no new operator token");
+    site.operator(&again).get("/v1/accounts").expect(200);
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used_is_named() {
+    let missing = Command::new(binary()).args(["up", "--config", "nowhere.toml"]).output().unwrap();
+    assert!(!missing.status.success());
+    assert!(said(&missing).contains("nowhere.toml"), "{}", said(&missing));
+    let usage = Command::new(binary()).arg("serve").output().unwrap();
+    assert_eq!(usage.status.code(), Some(2));
+}
+
+struct Shell<'a> {
+    host: &'a Host,
+    site: &'a Site,
+}
+
+impl Shell<'_> {
+    fn run(&self, args: &[&str], input: &str) -> Output {
+        let mut child = Command::new(binary())
+            .args(args)
+            .env("POSTLET_URL", self.host.url())
+            .env_remove("POSTLET_TOKEN")
+            .arg("--token-file")
+            .arg(self.site.token_file())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A command that refuses its arguments does not read.
+        drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
+        child.wait_with_output().unwrap()
+    }
+}
+
+#[track_caller]
+fn good(output: &Output) -> String {
+    assert!(output.status.success(), "{}", said(output));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn said(output: &Output) -> String {
+    [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat()
+}

@@ -1,0 +1,277 @@
+//! What was accepted arrives, whatever happens to the process; and nothing is accepted
+//! twice under one key.
+//!
+//! Standard: draft-ietf-httpapi-idempotency-key-header (the key).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use rig::{Options, Rig};
+use serde_json::{Value, json};
+
+use crate::harness::http::Client;
+use crate::harness::site::{Site, connect, own_user, rig, server, tls_account, under};
+use crate::harness::smtp::{Silence, Smtp};
+use crate::harness::wait::{wait_for, wait_until};
+use crate::upstream::{send, settled, subjects};
+
+#[test]
+fn what_was_accepted_before_a_kill_is_delivered_once() {
+    let Some(rig) = Rig::start(Options { users: 2 }) else { return };
+    let site = Site::on(&rig);
+    let host = site.start();
+    let mut operator = site.operator(&host);
+    let from = connect(&mut operator, &tls_account(&rig, 1));
+    let to = connect(&mut operator, &tls_account(&rig, 2));
+    rig.stop_postfix();
+    let sent = send(&mut operator, &from, &[&rig.user(2).0]);
+    host.kill();
+
+    rig.start_postfix();
+    let host = site.start();
+    let mut operator = site.operator(&host);
+    let path = under(&from, &format!("submissions/{sent}"));
+    wait_until("the delivery", || operator.get(&path).expect(200)["state"] == "sent");
+    let inbox = under(&to, "messages");
+    wait_until("the message", || !subjects(&operator.get(&inbox).expect(200)).is_empty());
+    // Whatever would send it again has had its chance after this one is there.
+    let second = send(&mut operator, &from, &[&rig.user(2).0]);
+    settled(&mut operator, &from, &second);
+    wait_until("the second message", || subjects(&operator.get(&inbox).expect(200)).len() >= 2);
+    assert_eq!(subjects(&operator.get(&inbox).expect(200)).len(), 2);
+}
+
+/// Before the dot nothing can have been delivered, so there is no doubt either.
+#[test]
+fn a_kill_before_the_dot_leaves_no_doubt() {
+    let (submission, messages) = killed_at(Silence::AtData);
+    assert_eq!(submission["possibleDuplicate"], false, "{submission}");
+    assert_eq!(messages.len(), 1);
+}
+
+/// With the verdict lost, it is sent again, byte for byte, and the doubt is said.
+#[test]
+fn a_kill_after_the_dot_is_a_doubt_that_is_told() {
+    let (submission, messages) = killed_at(Silence::AfterTheDot);
+    assert_eq!(submission["possibleDuplicate"], true, "{submission}");
+    assert_eq!(messages.len(), 2);
+    assert_eq!(messages[0], messages[1], "the second attempt is another message");
+    assert!(messages[0].contains(submission["messageId"].as_str().unwrap()));
+}
+
+/// The submission in the end, and what the server had of it.
+fn killed_at(silence: Silence) -> (Value, Vec<String>) {
+    let smtp = Smtp::silent(silence);
+    let site = Site::new(None, &[format!("127.0.0.1:{}", smtp.port)]);
+    let host = site.start();
+    let mut operator = site.operator(&host);
+    let mut account = json!({
+        "email": "ann@example.test", "password": "x", "smtp": server("127.0.0.1", smtp.port, "tls"),
+    });
+    account["smtp"]["pin"] = json!(smtp.pin);
+    let account = connect(&mut operator, &account);
+    let sent = send(&mut operator, &account, &["bo@example.test"]);
+    smtp.wait_for_silence();
+    host.kill();
+    smtp.speak();
+    let host = site.start();
+    let mut operator = site.operator(&host);
+    let path = under(&account, &format!("submissions/{sent}"));
+    let submission = wait_for("the delivery", || {
+        let entry = operator.get(&path).expect(200);
+        (entry["state"] == "sent").then_some(entry)
+    });
+    (submission, smtp.messages())
+}
+
+#[test]
+fn one_key_is_one_submission() {
+    let Some(rig) = rig() else { return };
+    let site = Site::on(rig);
+    let host = site.start();
+    let mut operator = site.operator(&host);
+    let (n, other) = (own_user(), own_user());
+    let from = connect(&mut operator, &tls_account(rig, n));
+    let path = under(&from, "send");
+    let draft =
+        |text: &str| json!({"to": [{"email": rig.user(other).0}], "text": text}).to_string();
+    let keyed = |client: &mut Client, key: &str, body: &str| {
+        let headers = [("content-type", "application/json"), ("idempotency-key", key)];
+        client.call("POST", &path, &headers, body.as_bytes())
+    };
+    let first = keyed(&mut operator, "one", &draft("a")).expect(202);
+    let replay = keyed(&mut operator, "one", &draft("a")).expect(202);
+    assert_eq!(first["submissionId"], replay["submissionId"]);
+    assert_eq!(first["messageId"], replay["messageId"]);
+    // Spelled another way, it is the same draft.
+    let spaced = draft("a").replace(':', ": ");
+    let respelled = keyed(&mut operator, "one", &spaced).expect(202);
+    assert_eq!(respelled["submissionId"], first["submissionId"]);
+    let problem = keyed(&mut operator, "one", &draft("b"));
+    crate::wrong_input::check(&problem, 422, "idempotency-mismatch");
+    let long = "k".repeat(256);
+    crate::wrong_input::check(
+        &keyed(&mut operator, &long, &draft("a")),
+        400,
+        "invalid-idempotency-key",
+    );
+    keyed(&mut operator, "two", &draft("a")).expect(202);
+
+    // A form with another boundary is the same message.
+    let form = |boundary: &str, text: &str| {
+        let field = |name: &str, value: &str| {
+            format!(
+                "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+            )
+        };
+        let to = field("to", &rig.user(other).0);
+        format!("{to}{}--{boundary}--\r\n", field("text", text))
+    };
+    let multipart = |client: &mut Client, boundary: &str, text: &str| {
+        let kind = format!("multipart/form-data; boundary={boundary}");
+        let headers = [("content-type", kind.as_str()), ("idempotency-key", "form")];
+        client.call("POST", &path, &headers, form(boundary, text).as_bytes())
+    };
+    let first = multipart(&mut operator, "AAA", "x").expect(202);
+    let replay = multipart(&mut operator, "BBBB", "x").expect(202);
+    assert_eq!(first["submissionId"], replay["submissionId"]);
+    crate::wrong_input::check(&multipart(&mut operator, "AAA", "y"), 422, "idempotency-mismatch");
+
+    // At once, from several callers.
+    let receipts: BTreeSet<String> = std::thread::scope(|scope| {
+        let calls: Vec<_> = (0..8)
+            .map(|_| {
+                let mut client = site.operator(&host);
+                let (keyed, body) = (&keyed, draft("c"));
+                scope.spawn(move || keyed(&mut client, "many", &body).expect(202))
+            })
+            .collect();
+        calls.into_iter().map(|call| call.join().unwrap()["submissionId"].to_string()).collect()
+    });
+    assert_eq!(receipts.len(), 1, "one key made several submissions");
+    let listed = operator.get(&under(&from, "submissions")).expect(200);
+    assert_eq!(listed["submissions"].as_array().unwrap().len(), 4);
+
+    // After a restart the key is known still.
+    host.kill();
+    let host = site.start();
+    let replay = keyed(&mut site.operator(&host), "one", &draft("a")).expect(202);
+    assert_eq!(replay["submissionId"], respelled["submissionId"]);
+}
+
+#[test]
+fn a_refused_recipient_is_seen_and_the_others_are_served() {
+    let Some(rig) = rig() else { return };
+    let site = Site::on(rig);
+    let host = site.start();
+    let mut operator = site.operator(&host);
+    let (n, good, other) = (own_user(), own_user(), own_user());
+    let from = connect(&mut operator, &tls_account(rig, n));
+    let to = connect(&mut operator, &tls_account(rig, good));
+    let recipients = [&rig.user(good).0, "bounce@example.test", &rig.user(other).0];
+    let sent = send(&mut operator, &from, &recipients);
+    let entry = settled(&mut operator, &from, &sent);
+    let verdicts: BTreeMap<&str, &Value> = entry["recipients"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["recipient"].as_str().unwrap(), row))
+        .collect();
+    assert_eq!(verdicts.len(), 3, "{entry}");
+    assert_eq!(verdicts["bounce@example.test"]["state"], "failed", "{entry}");
+    let reply = verdicts["bounce@example.test"]["reply"].as_str().unwrap();
+    assert!(reply.starts_with("550"), "{entry}");
+    for recipient in [recipients[0], recipients[2]] {
+        assert_eq!(verdicts[recipient]["state"], "sent", "{entry}");
+    }
+    wait_until("the good one", || {
+        !subjects(&operator.get(&under(&to, "messages")).expect(200)).is_empty()
+    });
+
+    // Temporary for one: the other is not sent a second copy when it is tried again.
+    let sent = send(&mut operator, &from, &[recipients[0], "tempfail@example.test"]);
+    let path = under(&from, &format!("submissions/{sent}"));
+    let entry = wait_for("a second attempt", || {
+        let entry = operator.get(&path).expect(200);
+        entry["attempts"].as_u64().filter(|attempts| *attempts >= 3).map(|_| entry)
+    });
+    assert_eq!(entry["recipients"][0]["state"], "sent", "{entry}");
+    assert_eq!(entry["recipients"][1]["state"], "deferred", "{entry}");
+    let list = operator.get(&under(&to, "messages")).expect(200);
+    assert_eq!(subjects(&list).len(), 2, "a served recipient was served again");
+}
+
+/// Killed at odd moments while messages are accepted and delivered, again and again.
+#[test]
+fn nothing_that_was_accepted_is_lost_by_kills_at_odd_moments() {
+    const ROUNDS: u64 = 4;
+    let Some(rig) = rig() else { return };
+    let site = Site::on(rig);
+    let (n, reader) = (own_user(), own_user());
+    let host = site.start();
+    let from = connect(&mut site.operator(&host), &tls_account(rig, n));
+    connect(&mut site.operator(&host), &tls_account(rig, reader));
+    host.kill();
+
+    let mut accepted: BTreeSet<String> = BTreeSet::new();
+    for round in 0..ROUNDS {
+        let host = site.start();
+        let mut client = site.operator(&host);
+        let (sender, receipts) = mpsc::channel();
+        let (path, to) = (under(&from, "send"), rig.user(reader).0);
+        let caller = std::thread::spawn(move || {
+            for number in 0.. {
+                let subject = format!("{round}-{number}");
+                let draft = json!({"to": [{"email": to}], "subject": subject, "text": "x"});
+                let body = draft.to_string();
+                let json = [("content-type", "application/json")];
+                match client.try_call("POST", &path, &json, body.as_bytes()) {
+                    Ok(answer) if answer.status == 202 => sender.send(subject).unwrap(),
+                    Ok(answer) => panic!("{}", answer.text()),
+                    // Killed: whether this one was accepted nobody knows.
+                    Err(_) => return,
+                }
+            }
+        });
+        // At least one, and then another moment in each round.
+        let first = receipts.recv_timeout(Duration::from_secs(60)).unwrap();
+        std::thread::sleep(Duration::from_millis(37 + 211 * round));
+        host.kill();
+        caller.join().unwrap();
+        accepted.insert(first);
+        accepted.extend(receipts.try_iter());
+    }
+    let host = site.start();
+    let mut operator = site.operator(&host);
+    let waiting = "submissions?state=accepted,claimed,dialing,dotSent,deferred,uncertain";
+    wait_until("the outbox to be empty", || {
+        let list = operator.get(&under(&from, waiting)).expect(200);
+        list["submissions"].as_array().unwrap().is_empty()
+    });
+    let mut arrived: BTreeMap<String, u32> = BTreeMap::new();
+    let user = rig.user(reader).0;
+    let headers = rig.doveadm(&["fetch", "-u", &user, "hdr.subject", "mailbox", "INBOX", "all"]);
+    for subject in headers.lines().filter_map(|line| line.strip_prefix("hdr.subject: ")) {
+        *arrived.entry(subject.trim().to_owned()).or_default() += 1;
+    }
+    let lost: Vec<_> = accepted.iter().filter(|subject| !arrived.contains_key(*subject)).collect();
+    assert!(lost.is_empty(), "{} of {} are lost: {lost:?}", lost.len(), accepted.len());
+    let twice = arrived.values().filter(|count| **count > 1).count();
+    let suspected = possible_duplicates(&mut operator, &from);
+    assert!(twice <= suspected, "{twice} came twice, and {suspected} were said to be possible");
+}
+
+fn possible_duplicates(client: &mut Client, account: &str) -> usize {
+    let (mut count, mut cursor) = (0, String::new());
+    loop {
+        let path = under(account, &format!("submissions?limit=100{cursor}"));
+        let page = client.get(&path).expect(200);
+        let rows = page["submissions"].as_array().unwrap();
+        count += rows.iter().filter(|row| row["possibleDuplicate"] == true).count();
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return count,
+        }
+    }
+}

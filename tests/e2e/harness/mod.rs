@@ -1,0 +1,10 @@
+//! What the tests drive Postlet with. In reading order.
+
+pub(crate) mod wait;
+pub(crate) mod http;
+pub(crate) mod process;
+pub(crate) mod imap;
+pub(crate) mod site;
+pub(crate) mod identity;
+pub(crate) mod proxy;
+pub(crate) mod smtp;

@@ -1,0 +1,140 @@
+//! The binary, running as a child.
+//!
+//! Invariant: it ends when its handle is dropped and when this process ends, however it
+//! ends. A destructor is not enough, since none runs for a `static`: a shell waits at the
+//! other end of a pipe that the kernel closes for us.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::harness::http::Client;
+
+/// A debug build compiles the components on a machine that may be busy.
+const START: Duration = Duration::from_secs(180);
+
+/// A running host.
+#[derive(Debug)]
+pub(crate) struct Host {
+    child: Child,
+    keeper: Child,
+    /// Where it serves.
+    pub(crate) address: SocketAddr,
+    /// The line it printed when it was ready.
+    pub(crate) ready: Value,
+    log: PathBuf,
+    _scratch: tempfile::TempDir,
+}
+
+impl Host {
+    /// `postlet dev`.
+    pub(crate) fn dev() -> Self {
+        Self::start(&["dev", "--json", "--listen", "127.0.0.1:0"])
+    }
+
+    /// `postlet up` with this configuration, which has to listen on port 0.
+    pub(crate) fn up(config: &Path) -> Self {
+        Self::start(&["up", "--json", "--config", config.to_str().unwrap()])
+    }
+
+    fn start(args: &[&str]) -> Self {
+        let scratch = tempfile::tempdir().unwrap();
+        let log = scratch.path().join("log");
+        let mut child = Command::new(binary())
+            .args(args)
+            .env("RUST_BACKTRACE", "0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let keeper = keep(child.id());
+        let stdout = child.stdout.take().unwrap();
+        let (sender, ready) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                // Nobody listens after the first line; the pipe has to be emptied all the same.
+                let _ = sender.send(line);
+            }
+        });
+        let line = ready.recv_timeout(START);
+        let said = || std::fs::read_to_string(&log).unwrap_or_default();
+        let Ok(line) = line else { panic!("postlet {args:?} is not ready:\n{}", said()) };
+        let ready: Value = serde_json::from_str(&line).unwrap();
+        let address = ready["url"].as_str().unwrap().strip_prefix("http://").unwrap();
+        Self { address: address.parse().unwrap(), child, keeper, ready, log, _scratch: scratch }
+    }
+
+    /// A caller without a token.
+    pub(crate) fn anonymous(&self) -> Client {
+        Client::new(self.address, None)
+    }
+
+    pub(crate) fn client(&self, token: &str) -> Client {
+        Client::new(self.address, Some(token))
+    }
+
+    /// `http://…`
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL: no destructor of the host runs, nothing is flushed.
+    pub(crate) fn kill(mut self) {
+        self.end();
+    }
+
+    /// What it has logged, for the message of a failed test.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    fn end(&mut self) {
+        // Either may have ended already; there is nothing to do about it here.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = self.keeper.kill();
+        let _ = self.keeper.wait();
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.end();
+        if std::thread::panicking() {
+            let log = self.log();
+            let tail = log.len().saturating_sub(4000);
+            let tail = log.get(tail..).unwrap_or(&log);
+            drop(std::io::Write::write_all(
+                &mut std::io::stderr(),
+                format!("\n--- the log of host {}\n{tail}---\n", self.pid()).as_bytes(),
+            ));
+        }
+    }
+}
+
+/// The binary under test.
+pub(crate) fn binary() -> &'static str {
+    env!("CARGO_BIN_EXE_postlet")
+}
+
+/// Kills `pid` when this process is gone.
+fn keep(pid: u32) -> Child {
+    Command::new("/bin/sh")
+        .args(["-c", "cat >/dev/null; kill -s KILL \"$1\"", "keeper", &pid.to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}

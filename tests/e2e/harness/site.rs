@@ -1,0 +1,125 @@
+//! A place to run `postlet up`: a configuration, a data directory, and real mail servers.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use rig::{Options, Rig};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::http::Client;
+use crate::harness::process::Host;
+
+const USERS: u16 = 60;
+
+/// Dovecot and Postfix for every test that does not stop them; None where there are none.
+pub(crate) fn rig() -> Option<&'static Rig> {
+    static RIG: OnceLock<Option<Rig>> = OnceLock::new();
+    RIG.get_or_init(|| Rig::start(Options { users: USERS })).as_ref()
+}
+
+/// A mailbox of the common rig that no other test has.
+pub(crate) fn own_user() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// What outlives a host: its configuration and its data.
+#[derive(Debug)]
+pub(crate) struct Site {
+    dir: TempDir,
+}
+
+impl Site {
+    /// Two tenants, `acme` and `globex`. The addresses of `allow` may be dialled, `roots` are trusted.
+    pub(crate) fn new(roots: Option<&Path>, allow: &[String]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut text = String::from("listen = \"127.0.0.1:0\"\ndata = \"data\"\n");
+        text += "[[tenant]]\nid = \"acme\"\n[[tenant]]\nid = \"globex\"\n[egress]\nallow = [";
+        for address in allow {
+            write!(text, "{address:?}, ").unwrap();
+        }
+        text += "]\n";
+        if let Some(roots) = roots {
+            writeln!(text, "[tls]\nextra-roots = {:?}", roots.to_str().unwrap()).unwrap();
+        }
+        // A test of retries would otherwise spend its time waiting for the first one.
+        text += "[outbox]\nretry-secs = [1]\n[mail]\nimap-idle-secs = 20\nsmtp-step-secs = 20\n";
+        std::fs::write(dir.path().join("postlet.toml"), text).unwrap();
+        Self { dir }
+    }
+
+    /// For the rig, all its ports allowed and its authority trusted.
+    pub(crate) fn on(rig: &Rig) -> Self {
+        Self::new(Some(rig.ca_pem()), &addresses(rig))
+    }
+
+    pub(crate) fn start(&self) -> Host {
+        Host::up(&self.dir.path().join("postlet.toml"))
+    }
+
+    pub(crate) fn token_file(&self) -> PathBuf {
+        self.dir.path().join("data/operator.token")
+    }
+
+    /// A caller of `acme` who may do everything.
+    pub(crate) fn operator(&self, host: &Host) -> Client {
+        host.client(&self.token())
+    }
+
+    /// The operator's token, which the first start writes.
+    pub(crate) fn token(&self) -> String {
+        std::fs::read_to_string(self.token_file()).unwrap().trim().to_owned()
+    }
+
+    /// A caller of the other tenant.
+    pub(crate) fn stranger(&self, host: &Host) -> Client {
+        let body = json!({"tenant": "globex", "scopes": ["read", "change", "send", "accounts"]});
+        let made = self.operator(host).json("POST", "/v1/tokens", &body).expect(201);
+        host.client(made["token"].as_str().unwrap())
+    }
+}
+
+/// Everything of the rig that an account may name.
+pub(crate) fn addresses(rig: &Rig) -> Vec<String> {
+    let tls = [rig.imaps_port(), rig.submissions_port()];
+    let upgraded = [rig.imap_port(), rig.submission_port(), rig.smtp_plain_port()];
+    [&tls[..], &upgraded].concat().into_iter().map(|port| format!("127.0.0.1:{port}")).collect()
+}
+
+/// A server of an account on loopback.
+pub(crate) fn server(host: &str, port: u16, security: &str) -> Value {
+    json!({"host": host, "port": port, "security": security})
+}
+
+/// The account of user `n` of the rig, with TLS from the first byte.
+pub(crate) fn tls_account(rig: &Rig, n: u16) -> Value {
+    let (email, password) = rig.user(n);
+    json!({
+        "id": format!("user{n:03}"), "email": email, "name": "王小明", "password": password,
+        "imap": server("localhost", rig.imaps_port(), "tls"),
+        "smtp": server("localhost", rig.submissions_port(), "tls"),
+    })
+}
+
+/// The same with STARTTLS, and by address instead of by name.
+pub(crate) fn starttls_account(rig: &Rig, n: u16) -> Value {
+    let mut account = tls_account(rig, n);
+    account["imap"] = server("127.0.0.1", rig.imap_port(), "starttls");
+    account["smtp"] = server("127.0.0.1", rig.submission_port(), "starttls");
+    account
+}
+
+/// Makes the account and answers its id.
+#[track_caller]
+pub(crate) fn connect(client: &mut Client, account: &Value) -> String {
+    let made = client.json("POST", "/v1/accounts", account).expect(201);
+    made["id"].as_str().unwrap().to_owned()
+}
+
+/// Where this account's resources are.
+pub(crate) fn under(id: &str, rest: &str) -> String {
+    format!("/v1/accounts/{id}/{rest}")
+}

@@ -1,0 +1,21 @@
+//! End-to-end tests of the real binary: started as a person starts it, used over HTTP,
+//! judged by what a second mail client sees.
+//!
+//! Knows nothing of the host's insides; only the command line, the API and the mail
+//! protocols. Servers are real where the machine has them (`rig`), the mailroom of
+//! `postlet dev` elsewhere, and scripted only where a server has to misbehave.
+//!
+//! Every wait has a bound and ends with the event. Ports are free ones on loopback.
+#![expect(clippy::unwrap_used, reason = "a test that cannot run has failed")]
+#![expect(clippy::panic, reason = "a test that cannot run has failed")]
+#![expect(clippy::indexing_slicing, reason = "JSON of another shape is a failure")]
+
+mod harness;
+
+mod main_job;
+mod wrong_input;
+mod upstream;
+mod tenants;
+mod crash;
+mod refusals;
+mod command_line;

@@ -1,0 +1,215 @@
+//! A NO or BAD from the mail server is never reported as success, for every command that
+//! the API uses: found by watching what each call sends, then refusing each in turn.
+//!
+//! The judge is a second client: an answer below 400 has to be true.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::harness::http::{Answer, Client};
+use crate::harness::imap::Imap;
+use crate::harness::process::Host;
+use crate::harness::proxy::Proxy;
+use crate::harness::site::{Site, connect, server, under};
+use crate::wrong_input::check;
+
+/// Politeness and probing: what they would have brought may be done without. A call that
+/// succeeds all the same must have done what it says.
+const DISPENSABLE: [&str; 7] =
+    ["ID", "ENABLE", "NAMESPACE", "CAPABILITY", "NOOP", "LOGOUT", "UNSELECT"];
+
+/// What the API calls are, by what they do.
+const CALLS: [(&str, Judge); 10] = [
+    ("list", read),
+    ("show", read),
+    ("raw", read),
+    ("mailboxes", read),
+    ("counters", read),
+    ("flag", |seen| seen.flagged && seen.inbox),
+    ("move", |seen| seen.archive && !seen.inbox),
+    ("copy", |seen| seen.archive && seen.inbox),
+    ("trash", |seen| seen.trash && !seen.inbox),
+    ("destroy", |seen| !seen.inbox && !seen.trash),
+];
+
+type Judge = fn(&Seen) -> bool;
+
+fn read(_: &Seen) -> bool {
+    true
+}
+
+/// Where the second client sees the message.
+#[derive(Debug)]
+struct Seen {
+    inbox: bool,
+    archive: bool,
+    trash: bool,
+    flagged: bool,
+}
+
+#[test]
+fn no_refusal_is_reported_as_success() {
+    let mut stage = Stage::new();
+    let verbs = stage.refuse_everything();
+    for needed in
+        ["UID FETCH", "UID STORE", "UID MOVE", "UID COPY", "UID EXPUNGE", "LIST", "STATUS"]
+    {
+        assert!(verbs.contains(needed), "nothing used {needed}: {verbs:?}");
+    }
+    for either in [["SELECT", "EXAMINE"], ["LOGIN", "AUTHENTICATE"]] {
+        assert!(either.iter().any(|verb| verbs.contains(*verb)), "no {either:?}: {verbs:?}");
+    }
+
+    // A server that cannot MOVE: three commands do the work of one, and any may fail.
+    stage.proxy.hide(&["MOVE"]);
+    let verbs = stage.refuse_everything();
+    assert!(!verbs.contains("UID MOVE"), "{verbs:?}");
+    for needed in ["UID COPY", "UID STORE", "UID EXPUNGE"] {
+        assert!(verbs.contains(needed), "nothing used {needed}: {verbs:?}");
+    }
+}
+
+/// A host whose accounts lead through the proxy to Bob's mailbox.
+struct Stage {
+    proxy: Proxy,
+    host: Host,
+    site: Site,
+    password: String,
+    port: u16,
+    cases: u32,
+    _mailroom: Host,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let mailroom = Host::dev();
+        let bob = &mailroom.ready["accounts"][1];
+        let port = u16::try_from(bob["imap"]["port"].as_u64().unwrap()).unwrap();
+        let password = bob["password"].as_str().unwrap().to_owned();
+        let proxy = Proxy::before(port);
+        let site = Site::new(None, &[format!("127.0.0.1:{}", proxy.port)]);
+        Self { proxy, host: site.start(), site, password, port, cases: 0, _mailroom: mailroom }
+    }
+
+    /// Every call with every command that it uses refused, by NO and by BAD. The commands.
+    fn refuse_everything(&mut self) -> BTreeSet<String> {
+        let mut second = Imap::login(self.port, "bob@mailroom.test", &self.password);
+        let mut all = BTreeSet::new();
+        for (call, judge) in CALLS {
+            let mut case = self.case(&mut second);
+            self.proxy.seen();
+            let answer = case.call(call);
+            assert!(answer.status < 300, "{call}, with nothing refused: {}", answer.text());
+            assert!(judge(&case.seen(&mut second)), "{call}: {:?}", case.seen(&mut second));
+            let used = self.proxy.seen();
+            for verb in &used {
+                for word in ["NO scripted refusal", "BAD scripted refusal"] {
+                    let mut case = self.case(&mut second);
+                    self.proxy.refuse(verb, word);
+                    let answer = case.call(call);
+                    let refusals = self.proxy.relent();
+                    let told =
+                        format!("{call}, {verb} {word}: {} {}", answer.status, answer.text());
+                    if answer.status < 400 {
+                        let seen = case.seen(&mut second);
+                        assert!(judge(&seen), "{told}: {seen:?}");
+                        assert!(
+                            DISPENSABLE.contains(&verb.as_str()),
+                            "{told}: {refusals} refusals"
+                        );
+                    } else {
+                        let code = answer.json()["code"].as_str().unwrap_or_default().to_owned();
+                        check(&answer, answer.status, &code);
+                        assert!(refusals > 0, "{told}: failed before the command was refused");
+                    }
+                }
+            }
+            all.extend(used);
+        }
+        all
+    }
+}
+
+/// One message and one account that has never been used; its connections are new.
+struct Case {
+    client: Client,
+    account: String,
+    id: String,
+    subject: String,
+}
+
+impl Stage {
+    fn case(&mut self, second: &mut Imap) -> Case {
+        self.cases += 1;
+        Case::new(self, second, self.cases)
+    }
+}
+
+impl Case {
+    fn new(stage: &Stage, second: &mut Imap, number: u32) -> Self {
+        let subject = format!("case-{number:04}");
+        let message = format!("Subject: {subject}\r\nFrom: a@b.test\r\n\r\nText.\r\n");
+        second.command(&format!("APPEND INBOX {{{}+}}\r\n{message}", message.len()));
+        let mut client = stage.site.operator(&stage.host);
+        let mut imap = server("127.0.0.1", stage.proxy.port, "tls");
+        imap["pin"] = json!(stage.proxy.pin);
+        let account = json!({
+            "id": subject, "email": "bob@mailroom.test", "password": stage.password, "imap": imap,
+        });
+        let account = connect(&mut client, &account);
+        let list = client.get(&under(&account, "messages")).expect(200);
+        let row = &list["messages"][0];
+        assert_eq!(row["subject"], subject, "{list}");
+        let id = row["id"].as_str().unwrap().to_owned();
+        // What the host knows by now stays; its connections have to be made anew.
+        stage.proxy.hang_up();
+        Self { client, account, id, subject }
+    }
+
+    /// A connection that broke while nobody looked is no answer to what is asked here.
+    fn call(&mut self, call: &str) -> Answer {
+        for _ in 0..5 {
+            let answer = self.once(call);
+            let broken = answer.status == 502 && answer.json()["code"] == "upstream-unreachable";
+            if !broken {
+                return answer;
+            }
+        }
+        self.once(call)
+    }
+
+    fn once(&mut self, call: &str) -> Answer {
+        let message = under(&self.account, &format!("messages/{}", self.id));
+        let archive = json!({"mailbox": "\\Archive"});
+        match call {
+            "list" => self.client.get(&under(&self.account, "messages?limit=3")),
+            "show" => self.client.get(&message),
+            "raw" => self.client.get(&format!("{message}/raw")),
+            "mailboxes" => self.client.get(&under(&self.account, "mailboxes")),
+            "counters" => self.client.get(&under(&self.account, "mailboxes?counters=true")),
+            "flag" => {
+                self.client.json("PATCH", &message, &json!({"flags": {"add": ["\\Flagged"]}}))
+            }
+            "move" => self.client.json("POST", &format!("{message}/move"), &archive),
+            "copy" => self.client.json("POST", &format!("{message}/copy"), &archive),
+            "trash" => self.client.json("DELETE", &message, &Value::Null),
+            "destroy" => {
+                self.client.json("DELETE", &format!("{message}?permanent=true"), &Value::Null)
+            }
+            other => panic!("no call is named {other}"),
+        }
+    }
+
+    fn seen(&self, second: &mut Imap) -> Seen {
+        let mut holds = |mailbox: &str, criteria: &str| {
+            !second.search(mailbox, &format!("{criteria} SUBJECT \"{}\"", self.subject)).is_empty()
+        };
+        Seen {
+            inbox: holds("INBOX", "ALL"),
+            archive: holds("Archive", "ALL"),
+            trash: holds("Trash", "ALL"),
+            flagged: holds("INBOX", "FLAGGED"),
+        }
+    }
+}
