@@ -1,6 +1,7 @@
 //! What cannot be deployed is refused with its place, and what runs goes on running.
 
 use guests::describer;
+use tokio::io::AsyncReadExt;
 
 use crate::bombs;
 use crate::site::{Site, Who};
@@ -101,6 +102,7 @@ async fn what_cannot_be_deployed_is_refused_with_its_place() {
             "component own cannot describe itself: the component went over its limit of memory",
         ),
         ("flood", "component own cannot describe itself: "),
+        ("long", "its description has more than 4194304 bytes"),
         ("schema", "its description is not right: POST /things: the body: the schema is not valid"),
         ("remote", "its description is not right: POST /things: the body: the schema is not valid"),
         (
@@ -123,6 +125,23 @@ async fn what_cannot_be_deployed_is_refused_with_its_place() {
     let want = format!("{at}component own asks for what Postlet does not have");
     let told = check(&site, GOOD, &missing, &want).await;
     assert!(told.contains("launch-missiles"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_ends_on_the_deployment_that_it_began_with() {
+    let site = Site::start().await;
+    let all = GOOD.replace("route = \"/things\"", "route = \"/...\"");
+    site.deploy(&all, guests::HOSTILE).await.unwrap();
+    let mut old = site.open(Who::Acme, "/trickle").await;
+    let mut some = [0; 1024];
+    assert!(old.read(&mut some).await.unwrap() > 0);
+    site.deploy(&all, guests::ECHO).await.unwrap();
+    let answer = site.ask(Who::Acme, "POST", "/trickle", Some(r#"{"a":1}"#)).await;
+    assert_eq!(answer.json()["echoed"].as_bool(), Some(true), "{answer:?}");
+    // The first body goes on, byte by byte.
+    for _ in 0..2 {
+        assert!(old.read(&mut some).await.unwrap() > 0);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

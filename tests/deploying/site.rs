@@ -100,6 +100,20 @@ impl Site {
         self.directory.path().join(name)
     }
 
+    /// Asks, and leaves the answer to be read.
+    pub(crate) async fn open(&self, who: Who, path: &str) -> TcpStream {
+        let token = match who {
+            Who::Acme => &self.acme,
+            Who::Globex => &self.globex,
+            Who::Nobody => "",
+        };
+        let head =
+            format!("GET {path} HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {token}\r\n\r\n");
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream
+    }
+
     pub(crate) async fn get(&self, who: Who, path: &str) -> Answer {
         self.ask(who, "GET", path, None).await
     }

@@ -31,6 +31,8 @@ pub const SUBCOMMAND: &str = "__compile";
 pub(crate) const MOST_WASM: usize = 32 << 20;
 /// Bytes of the child's answer: native code is some three times as large.
 const MOST_ANSWER: u64 = 256 << 20;
+/// Bytes of a description: the largest of ours has 40 KiB.
+const MOST_TOLD: usize = 4 << 20;
 /// The child's address space while it compiles.
 const MEMORY: u64 = 3_000_000_000;
 /// The same while it runs `describe`: each linear memory reserves 4 GiB that it never touches, and
@@ -150,7 +152,10 @@ fn judge(
     }
     let (length, rest) = said.split_first_chunk::<8>().ok_or_else(odd)?;
     let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| odd())?;
-    let (answer, code) = rest.split_at_checked(length).ok_or_else(odd)?;
+    let (answer, code) = rest
+        .split_at_checked(length)
+        .filter(|(answer, _)| answer.len() <= MOST_TOLD)
+        .ok_or_else(odd)?;
     let answer: Answer = serde_json::from_slice(answer).map_err(broken)?;
     let operations = answer.outcome.map_err(CompileFault::Refused)?;
     let digest: [u8; 32] = Sha256::digest(code).into();
@@ -181,7 +186,11 @@ pub fn child(name: &str) -> anyhow::Result<()> {
         Err(error) => (Err(told(&error)), Vec::new()),
     };
     let digest = Sha256::digest(&code).into();
-    let answer = serde_json::to_vec(&Answer { outcome, digest })?;
+    let mut answer = serde_json::to_vec(&Answer { outcome, digest })?;
+    if answer.len() > MOST_TOLD {
+        let outcome = Err(format!("its description has more than {MOST_TOLD} bytes"));
+        answer = serde_json::to_vec(&Answer { outcome, digest })?;
+    }
     let mut out = std::io::stdout().lock();
     out.write_all(&(answer.len() as u64).to_le_bytes())?;
     out.write_all(&answer)?;

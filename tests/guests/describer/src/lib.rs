@@ -9,6 +9,7 @@
 //! | `loop` | never returns |
 //! | `eat` | allocates without end |
 //! | `flood` | tells of a million operations |
+//! | `long` | tells of ten thousand |
 //! | `panic` | traps |
 //! | `schema` | a body's schema that is none |
 //! | `remote` | a schema that refers to another host |
@@ -77,6 +78,7 @@ impl Guest for Component {
                     all.push(black_box(vec![1_u8; 1 << 20]));
                 }
             }
+            "long" => return vec![fine; 10_000],
             "flood" => return vec![fine; 1_000_000],
             "panic" => panic!("as told"),
             "schema" => with(r#"{"type": "thing"}"#),
