@@ -15,12 +15,13 @@ use std::path::{Path, PathBuf};
 use guests::Outcome;
 
 /// In the order of `COMPONENTS`, after `MIME` and `FILTER_FOOTER`.
-const PACKAGES: [&str; 5] = [
+const PACKAGES: [&str; 6] = [
     "mime-component",
     "filter-footer",
     "send-component",
     "messages-component",
     "mailboxes-component",
+    "provider-config-component",
 ];
 
 fn main() -> Outcome<()> {
@@ -39,6 +40,7 @@ fn main() -> Outcome<()> {
             "components/send",
             "components/messages",
             "components/mailboxes",
+            "components/provider-config",
             "wit",
             "spin.toml",
             "Cargo.toml",

@@ -27,8 +27,9 @@ fn main() -> Outcome<()> {
             "Cargo.lock",
         ],
     );
-    let files = guests::build(root, &["hostile-guest", "echo-guest", "hostile-filter"])?;
-    let [hostile, echo, filter] = files.as_slice() else {
+    let packages = ["hostile-guest", "echo-guest", "describer-guest", "hostile-filter"];
+    let files = guests::build(root, &packages)?;
+    let [hostile, echo, describer, filter] = files.as_slice() else {
         return Err("one file for each package".into());
     };
     let code = format!(
@@ -37,7 +38,9 @@ fn main() -> Outcome<()> {
          /// Answers a JSON object with one member added.\n\
          pub const ECHO: &[u8] = include_bytes!({echo:?});\n\
          /// A filter that misbehaves by subject; its own documentation has the list.\n\
-         pub const HOSTILE_FILTER: &[u8] = include_bytes!({filter:?});\n"
+         pub const HOSTILE_FILTER: &[u8] = include_bytes!({filter:?});\n\
+         /// Describes itself as its own bytes say; its own documentation has the list.\n\
+         pub const DESCRIBER: &[u8] = include_bytes!({describer:?});\n"
     );
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets it")?);
     fs::write(out.join("embedded.rs"), code)?;

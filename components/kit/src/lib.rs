@@ -19,6 +19,7 @@ pub mod encoding;
 pub mod words;
 pub mod media;
 pub mod ranges;
+pub mod language;
 pub mod form;
 pub mod bindings;
 pub mod problem;

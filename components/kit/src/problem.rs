@@ -47,6 +47,7 @@ pub enum Kind {
     NotFound,
     BodyTooLarge,
     NoSuchPart,
+    NoSuchProvider,
     InvalidRange,
     Internal,
 }
@@ -63,6 +64,7 @@ impl Kind {
         Self::NotFound,
         Self::BodyTooLarge,
         Self::NoSuchPart,
+        Self::NoSuchProvider,
         Self::InvalidRange,
         Self::Internal,
     ];
@@ -85,6 +87,9 @@ impl Kind {
             Self::NotFound => (404, "not-found", "There is nothing at this address"),
             Self::BodyTooLarge => (413, "body-too-large", "The body is too large"),
             Self::NoSuchPart => (404, "no-such-part", "The message has no such part"),
+            Self::NoSuchProvider => {
+                (404, "no-such-provider", "Nothing is known about this mail service")
+            }
             Self::InvalidRange => (416, "invalid-range", "The range lies outside the content"),
             Self::Internal => (500, "internal", "Postlet made a mistake"),
         }

@@ -17,6 +17,7 @@ use model::port::BoxFuture;
 use model::port::capabilities::{Capabilities, Message};
 use model::port::spool::Spool;
 use model::problem::{Code, Problem};
+use model::provider::Profile;
 use model::submission::{Entry, Receipt, State};
 
 use crate::bound::BoundFilter;
@@ -245,6 +246,10 @@ impl Capabilities for Engine {
             let account = works::allow(grant, Scope::Send)?;
             submitting::find(&self.works, account, states, cursor, limit).await
         })
+    }
+
+    fn provider_by_domain(&self, domain: &str) -> Option<Profile> {
+        self.works.ports.profiles.by_domain(domain).cloned()
     }
 
     fn spool(&self, caller: &Caller) -> Result<Box<dyn Spool>, Problem> {

@@ -11,6 +11,7 @@
 mod lock;
 pub mod bound;
 pub mod settings;
+pub mod profiles;
 pub mod ports;
 mod problems;
 mod key;

@@ -10,6 +10,8 @@ use model::port::outbox::Outbox;
 use model::port::smtp::SmtpConnect;
 use model::port::spool::Spools;
 
+use crate::profiles::Profiles;
+
 /// One implementation of each port.
 #[derive(Clone, Debug)]
 pub struct Ports {
@@ -29,4 +31,6 @@ pub struct Ports {
     pub accounts: Arc<dyn Accounts>,
     /// Places for uploads.
     pub spools: Arc<dyn Spools>,
+    /// What is known about mail services. No port: a table that was made at start.
+    pub profiles: Arc<Profiles>,
 }

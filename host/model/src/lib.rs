@@ -21,6 +21,7 @@ pub mod draft;
 pub mod filter;
 pub mod submission;
 pub mod account;
+pub mod provider;
 pub mod problem;
 pub mod caller;
 pub mod port;

@@ -55,6 +55,8 @@ codes! {
     NoSuchSubmission = NOT_FOUND, "no-such-submission", "There is no such submission", Never;
     /// Unknown token id.
     NoSuchToken = NOT_FOUND, "no-such-token", "There is no such token", Never;
+    /// No mail service is known for that domain.
+    NoSuchProvider = NOT_FOUND, "no-such-provider", "Nothing is known about this mail service", Never;
     /// UIDVALIDITY changed: the id means nothing any more.
     StaleMessageId = GONE, "stale-message-id", "The mailbox was renumbered since this id was made", Never;
     /// The route knows other methods.

@@ -65,12 +65,12 @@ impl Rule {
         port_fits
             && match (self.network, ip) {
                 (IpAddr::V4(network), IpAddr::V4(ip)) => {
-                    let shift = 32 - u32::from(self.prefix);
-                    u32::from(network).checked_shr(shift) == u32::from(ip).checked_shr(shift)
+                    let differ = u32::from(network) ^ u32::from(ip);
+                    differ.leading_zeros() >= u32::from(self.prefix)
                 }
                 (IpAddr::V6(network), IpAddr::V6(ip)) => {
-                    let shift = 128 - u32::from(self.prefix);
-                    u128::from(network).checked_shr(shift) == u128::from(ip).checked_shr(shift)
+                    let differ = u128::from(network) ^ u128::from(ip);
+                    differ.leading_zeros() >= u32::from(self.prefix)
                 }
                 (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
             }
@@ -92,6 +92,10 @@ impl FromStr for Rule {
             }
         };
         let network: IpAddr = address.parse().map_err(|_| invalid())?;
+        // An IPv4 network in IPv6's clothes has a prefix that could be read in two ways.
+        if unwrapped(network) != network {
+            return Err(invalid());
+        }
         let widest = if network.is_ipv4() { 32 } else { 128 };
         let (prefix, port) = match rest.split_once(':') {
             Some((prefix, port)) => (prefix, Some(port.parse().map_err(|_| invalid())?)),
@@ -102,7 +106,7 @@ impl FromStr for Rule {
             None if prefix.is_empty() => widest,
             None => return Err(invalid()),
         };
-        Ok(Self { network: unwrapped(network), prefix, port })
+        Ok(Self { network, prefix, port })
     }
 }
 
@@ -225,8 +229,16 @@ mod tests {
 
     #[test]
     fn a_rule_that_cannot_be_read_is_named() {
-        for text in ["", "localhost", "10.0.0.0/33", "10.0.0.1:http", "[::1", "::1/x", "10.0.0.0/"]
-        {
+        for text in [
+            "",
+            "localhost",
+            "10.0.0.0/33",
+            "10.0.0.1:http",
+            "[::1",
+            "::1/x",
+            "10.0.0.0/",
+            "[::ffff:10.0.0.0]/104",
+        ] {
             assert!(text.parse::<Rule>().is_err(), "{text:?}");
         }
     }

@@ -1,6 +1,6 @@
 //! Everything that belongs to one instance: the data of its store.
 //!
-//! WASI is linked and empty: no environment but what a filter's manifest says, no
+//! WASI is linked and empty: no environment but what the manifest writes, no
 //! arguments, no directories, no sockets, no outgoing HTTP. What a guest can do beyond computing is its
 //! [`Powers`], fixed when the store is made.
 //!
@@ -54,7 +54,12 @@ pub(crate) enum Powers {
     /// One message, lent for the call, and what the manifest's `environment` says: a filter.
     Filter { request: RequestId, environment: Arc<[(String, String)]> },
     /// The caller's accounts: an endpoint.
-    Endpoint { capabilities: Arc<dyn Capabilities>, caller: Arc<Caller> },
+    Endpoint {
+        capabilities: Arc<dyn Capabilities>,
+        caller: Arc<Caller>,
+        /// Environment variables that the manifest gives it.
+        environment: Arc<[(String, String)]>,
+    },
 }
 
 impl Guest {
@@ -77,7 +82,7 @@ impl Guest {
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false);
-        if let Powers::Filter { environment, .. } = &powers {
+        if let Powers::Endpoint { environment, .. } | Powers::Filter { environment, .. } = &powers {
             wasi.envs(environment);
         }
         let mut http = WasiHttpCtx::new();

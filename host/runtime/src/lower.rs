@@ -1,10 +1,12 @@
 //! The model's values as the WIT's: what the host tells a guest.
 
+use model::account::Security;
 use model::address::Address;
 use model::filter::{Edit, Footer};
 use model::instant::Timestamp;
 use model::mailbox::{Mailbox, Role, RoleSource};
 use model::message::{Details, Facts, Header, Moved, Part, Summary};
+use model::provider::{Evidence, Fact, Limit, Localised, Profile, Server};
 use model::submission::{Entry, Receipt, State};
 
 use crate::bindings::capabilities::postlet::mail as wit;
@@ -174,5 +176,57 @@ fn state(state: State) -> wit::outcomes::State {
         State::Uncertain => wit::outcomes::State::Uncertain,
         State::Cancelled => wit::outcomes::State::Cancelled,
         State::Expired => wit::outcomes::State::Expired,
+    }
+}
+
+pub(crate) fn profile(profile: Profile) -> wit::providers::Profile {
+    wit::providers::Profile {
+        id: profile.id,
+        name: profile.name,
+        names: localised(profile.names),
+        imap: profile.imap.map(server),
+        smtp: profile.smtp.map(server),
+        auth: profile.auth.into_iter().map(|auth| auth.as_str().to_owned()).collect(),
+        hints: localised(profile.hints),
+        hint_url: profile.hint_url,
+        limits: profile.limits.into_iter().map(limit).collect(),
+        connections: profile.connections,
+        sent_copy: profile.sent_copy.map(|copy| copy.as_str().to_owned()),
+        quirks: profile.quirks.words(),
+        origin: profile.origin.as_str().to_owned(),
+        facts: profile.facts.into_iter().map(fact).collect(),
+    }
+}
+
+fn localised(list: Vec<Localised>) -> Vec<wit::providers::Localised> {
+    list.into_iter()
+        .map(|Localised { language, text }| wit::providers::Localised { language, text })
+        .collect()
+}
+
+fn server(server: Server) -> wit::providers::Server {
+    wit::providers::Server {
+        host: server.host,
+        port: server.port,
+        security: match server.security {
+            Security::Tls => wit::providers::Security::Tls,
+            Security::StartTls => wit::providers::Security::Starttls,
+        },
+        username: server.username.pattern().to_owned(),
+    }
+}
+
+fn limit(limit: Limit) -> wit::providers::Limit {
+    let Limit { name, value, source, year } = limit;
+    wit::providers::Limit { name: name.as_str().to_owned(), value, source, year }
+}
+
+fn fact(fact: Fact) -> wit::providers::Fact {
+    let about = fact.about.as_str().to_owned();
+    match fact.evidence {
+        Evidence::Read { source, date } => {
+            wit::providers::Fact { about, source: Some(source), date: Some(date) }
+        }
+        Evidence::Unverified => wit::providers::Fact { about, source: None, date: None },
     }
 }

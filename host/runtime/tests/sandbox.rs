@@ -263,7 +263,7 @@ async fn an_ordinary_guest_answers_and_leaves() {
     let request = get("/").map(|_| UnsyncBoxBody::new(body.map_err(|never| match never {})));
     let response = echo.unwrap().handle(caller("ann"), request).await.unwrap();
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
-    assert_eq!(bytes, r#"{"a":1,"echoed":true}"#);
+    assert_eq!(bytes, "{\"a\":1,\"echoed\":true}\n");
     nothing_lives(&runtime).await;
     let counters = runtime.counters();
     assert_eq!((counters.created, counters.traps, counters.limits), (1, 0, 0));

@@ -4,11 +4,14 @@
 //! nothing left to check. A fault names the key and, where TOML knows it, the line.
 //! docs/configuration.md shows every key with its default.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use engine::profiles::Profiles;
 use model::ids::TenantId;
 use net::guard::{Egress, Rule};
 use serde::Deserialize;
@@ -34,13 +37,19 @@ pub struct Config {
     pub outbox: Outbox,
     /// How long mail servers may take.
     pub mail: MailTimes,
+    /// What is known about mail services: Postlet's own table and the operator's files.
+    pub providers: Arc<Profiles>,
 }
 
 /// One customer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct TenantConfig {
     /// Its id.
     pub id: TenantId,
+    /// The `spin.toml` of its own application, served beside the default one.
+    pub application: Option<PathBuf>,
+    /// Values of the application's variables, by name.
+    pub variables: BTreeMap<String, String>,
 }
 
 /// Caps on requests.
@@ -130,6 +139,17 @@ impl Config {
     }
 }
 
+impl fmt::Debug for TenantConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Values may be secrets.
+        f.debug_struct("TenantConfig")
+            .field("id", &self.id)
+            .field("application", &self.application)
+            .field("variables", &self.variables.keys().collect::<Vec<_>>())
+            .finish()
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Raw {
@@ -148,12 +168,17 @@ struct Raw {
     outbox: RawOutbox,
     #[serde(default)]
     mail: RawMail,
+    #[serde(default)]
+    providers: RawProviders,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct RawTenant {
     id: String,
+    application: Option<PathBuf>,
+    #[serde(default)]
+    variables: BTreeMap<String, String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -197,6 +222,12 @@ struct RawMail {
     final_dot_secs: Option<u64>,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct RawProviders {
+    directory: Option<PathBuf>,
+}
+
 impl Raw {
     fn check(self, base: &Path) -> Result<Config, ConfigFault> {
         let data = base.join(self.data);
@@ -220,17 +251,18 @@ impl Raw {
             listen,
             key_file: self.key_file.map_or_else(|| data.join("master.key"), |path| base.join(path)),
             data,
-            tenants: tenants(self.tenant)?,
+            tenants: tenants(self.tenant, base)?,
             egress: egress(&self.egress.allow)?,
             extra_roots,
             limits: self.limits.check()?,
             outbox: self.outbox.check()?,
             mail: self.mail.check()?,
+            providers: self.providers.check(base)?,
         })
     }
 }
 
-fn tenants(raw: Vec<RawTenant>) -> Result<Vec<TenantConfig>, ConfigFault> {
+fn tenants(raw: Vec<RawTenant>, base: &Path) -> Result<Vec<TenantConfig>, ConfigFault> {
     if raw.is_empty() {
         return Err(fault("tenant", "at least one is needed: [[tenant]] with id = \"acme\""));
     }
@@ -244,7 +276,12 @@ fn tenants(raw: Vec<RawTenant>) -> Result<Vec<TenantConfig>, ConfigFault> {
         if !ids.insert(id.clone()) {
             return Err(fault(format!("tenant[{index}].id"), format!("`{id}` is there twice")));
         }
-        tenants.push(TenantConfig { id });
+        if tenant.application.is_none() && !tenant.variables.is_empty() {
+            let key = format!("tenant[{index}].variables");
+            return Err(fault(key, "they are those of an `application`, and there is none"));
+        }
+        let application = tenant.application.map(|path| base.join(path));
+        tenants.push(TenantConfig { id, application, variables: tenant.variables });
     }
     Ok(tenants)
 }
@@ -322,6 +359,38 @@ impl RawMail {
             final_dot: seconds("final-dot-secs", self.final_dot_secs, 600)?,
         })
     }
+}
+
+impl RawProviders {
+    fn check(self, base: &Path) -> Result<Arc<Profiles>, ConfigFault> {
+        const KEY: &str = "providers.directory";
+        let files = match self.directory {
+            Some(directory) => {
+                let directory = base.join(directory);
+                provider_files(&directory).map_err(|error| {
+                    fault(KEY, format!("cannot read {}: {error}", directory.display()))
+                })?
+            }
+            None => Vec::new(),
+        };
+        let profiles =
+            Profiles::with_directory(&files).map_err(|error| fault(KEY, error.to_string()))?;
+        Ok(Arc::new(profiles))
+    }
+}
+
+/// Name and text of every `.toml` file, by name; whatever else lies there is somebody else's.
+fn provider_files(directory: &Path) -> std::io::Result<Vec<(String, String)>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|end| end == "toml") {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            files.push((name, std::fs::read_to_string(&path)?));
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 fn within(

@@ -4,10 +4,12 @@
 //! step either goes on or ends in a problem, and no component instance exists
 //! before the last one.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue, Method, Request, Response, header, request};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
@@ -19,8 +21,10 @@ use runtime::body::Body;
 use runtime::error::{BodyError, EndpointError};
 
 use crate::answer;
-use crate::application::{Owner, Page, Resource, Served, Taking, wrong_method};
+use crate::deployment::{Deployment, Owner};
 use crate::host::Host;
+use crate::hostroute::{HostRoute, Page, Resource};
+use crate::operation::{Served, Taking, wrong_method};
 use crate::pages;
 
 const LONGEST_URI: usize = 8 << 10;
@@ -32,9 +36,14 @@ pub(crate) async fn answer(host: Arc<Host>, request: Request<Incoming>) -> Respo
     let method = request.method().clone();
     let began = host.clock.monotonic();
     let mut pattern = None;
-    let mut response = match route(&host, request, &id, &mut pattern).await {
-        Ok(response) => response,
-        Err(problem) => answer::problem(&problem, &id),
+    let routed = AssertUnwindSafe(route(&host, request, &id, &mut pattern)).catch_unwind().await;
+    let mut response = match routed {
+        Ok(Ok(response)) => response,
+        Ok(Err(problem)) => answer::problem(&problem, &id),
+        // A mistake of ours costs one request; the panic itself is in the log already.
+        Err(_) => {
+            answer::problem(&Problem::new(Code::Internal, "the request met a mistake of ours"), &id)
+        }
     };
     let took = host.clock.monotonic().saturating_sub(began);
     let status = response.status();
@@ -66,34 +75,90 @@ async fn route(
         return Err(Problem::new(Code::UriTooLong, "an address has at most 8 KiB"));
     }
     let (head, body) = request.into_parts();
+    once(&head)?;
     let path = head.uri.path().to_owned();
-    let Some(found) = host.routes.find(&path) else {
-        return Err(Problem::new(
-            Code::NotFound,
-            "no route leads here; see the README for the routes of the default application",
-        ));
+    // The host's routes are the same for everybody; some of them need no token.
+    let common = host.deployments.default().routes.find(&path);
+    if let Some(found) = &common {
+        *pattern = Some(found.pattern.to_string());
+        match found.value {
+            Owner::Host(HostRoute::Page(kind)) => {
+                return page(host, *kind, &head, &found.rest, id).await;
+            }
+            Owner::Host(HostRoute::Resource(kind)) => {
+                return resource(host, *kind, &head, body, id, &found.params).await;
+            }
+            Owner::Static(fixed) => return Ok(answer::fixed(fixed)),
+            Owner::Component(_) => {}
+        }
+    }
+    // Whose routes count is known by the token alone.
+    if common.is_none() && !head.headers.contains_key(header::AUTHORIZATION) {
+        let detail =
+            "no route of the default application leads here; a tenant's own need its token";
+        return Err(Problem::new(Code::NotFound, detail));
+    }
+    let caller = host.keyring.caller(&head.headers, &head.method, id.clone()).await?;
+    // Held to the end: whatever is deployed meanwhile is for the next request.
+    let deployment: Arc<Deployment> = host.deployments.of(&caller.tenant);
+    let Some(found) = deployment.routes.find(&path) else {
+        let detail = "no route leads here; /-/docs shows those that there are";
+        return Err(Problem::new(Code::NotFound, detail));
     };
     let matched = found.pattern.to_string();
     *pattern = Some(matched.clone());
     match found.value {
-        Owner::Page(kind) => page(host, *kind, &head.method, &found.rest),
-        Owner::Resource(kind) => resource(host, *kind, &head, body, id, &found.params).await,
+        Owner::Host(HostRoute::Page(kind)) => page(host, *kind, &head, &found.rest, id).await,
+        Owner::Host(HostRoute::Resource(kind)) => {
+            resource(host, *kind, &head, body, id, &found.params).await
+        }
         Owner::Static(fixed) => Ok(answer::fixed(fixed)),
         Owner::Component(served) => {
-            let caller = host.keyring.caller(&head.headers, id.clone()).await?;
             component(host, served, head, body, caller, &matched, &found.params, &found.rest).await
         }
     }
 }
 
+/// Fields that two readers could understand differently when they are there twice, or together:
+/// a proxy in front might have read the other one (RFC 9112 §3.2, §6.1).
+fn once(head: &request::Parts) -> Result<(), Problem> {
+    let refuse = |detail: String| Err(Problem::new(Code::MalformedRequest, detail));
+    let single =
+        [header::HOST, header::AUTHORIZATION, header::CONTENT_TYPE, header::CONTENT_LENGTH];
+    for name in single.iter().map(HeaderName::as_str).chain(["idempotency-key"]) {
+        if head.headers.get_all(name).iter().nth(1).is_some() {
+            return refuse(format!("the header `{name}` is there twice"));
+        }
+    }
+    if head.headers.contains_key(header::TRANSFER_ENCODING)
+        && head.headers.contains_key(header::CONTENT_LENGTH)
+    {
+        return refuse("Transfer-Encoding and Content-Length exclude each other".to_owned());
+    }
+    Ok(())
+}
+
 /// The pages that need no token.
-fn page(host: &Host, page: Page, method: &Method, rest: &str) -> Result<Response<Body>, Problem> {
-    if method != Method::GET && method != Method::HEAD {
-        return Err(wrong_method(method, ["GET"].into_iter()));
+async fn page(
+    host: &Host,
+    page: Page,
+    head: &request::Parts,
+    rest: &str,
+    id: &RequestId,
+) -> Result<Response<Body>, Problem> {
+    if head.method != Method::GET && head.method != Method::HEAD {
+        return Err(wrong_method(&head.method, ["GET"].into_iter()));
     }
     match page {
         Page::Health => Ok(pages::health()),
         Page::Ready => pages::ready(host.stopping.load(Ordering::Relaxed)),
+        Page::Docs => Ok(pages::docs()),
+        // Whoever shows a token sees the tenant's own routes too.
+        Page::OpenApi if head.headers.contains_key(header::AUTHORIZATION) => {
+            let caller = host.keyring.caller(&head.headers, &head.method, id.clone()).await?;
+            Ok(pages::openapi(host.deployments.of(&caller.tenant).openapi.clone()))
+        }
+        Page::OpenApi => Ok(pages::openapi(host.deployments.default().openapi.clone())),
         Page::Wit => pages::wit(None),
         Page::WitFile => pages::wit(Some(rest.trim_start_matches('/'))),
     }
@@ -108,7 +173,7 @@ async fn resource(
     id: &RequestId,
     params: &[(String, String)],
 ) -> Result<Response<Body>, Problem> {
-    let caller = host.keyring.caller(&head.headers, id.clone()).await?;
+    let caller = host.keyring.caller(&head.headers, &head.method, id.clone()).await?;
     allow(&caller, resource.scope())?;
     let param = params.first().map_or("", |(_, value)| value.as_str());
     let method = if head.method == Method::HEAD { &Method::GET } else { &head.method };
@@ -163,6 +228,7 @@ async fn component(
     rest: &str,
 ) -> Result<Response<Body>, Problem> {
     let operation = served.operation(&head.method, head.uri.path())?;
+    let mut charge = None;
     let body: Body = match operation {
         Some(operation) => {
             if let Some(scope) = operation.scope {
@@ -171,9 +237,12 @@ async fn component(
             operation.check_query(head.uri.query().unwrap_or_default())?;
             match operation.taking(text(&head, header::CONTENT_TYPE))? {
                 Taking::Json(schema) => {
-                    let bytes =
-                        collect(body, host.limits.json_body).await.map_err(forms_are_larger)?;
-                    schema.check(&bytes)?;
+                    let cap = host.limits.json_body;
+                    let size = usize::try_from(body.size_hint().upper().unwrap_or(u64::MAX))
+                        .unwrap_or(cap);
+                    charge = Some(host.budget.charge(&caller.tenant, size.min(cap)).await?);
+                    let bytes = collect(body, cap).await.map_err(forms_are_larger)?;
+                    host.budget.check(schema, &bytes).await?;
                     answer::full(bytes)
                 }
                 Taking::Stream => stream(body, host.limits.body)?,
@@ -183,7 +252,11 @@ async fn component(
     };
     prepare(&mut head, &caller, pattern, params, rest)?;
     let id = caller.request.clone();
-    match served.endpoint.handle(Arc::new(caller), Request::from_parts(head, body)).await {
+    let confined = Arc::new(served.confine(caller));
+    let answered = served.endpoint.handle(confined, Request::from_parts(head, body)).await;
+    // By now the component has read what it wanted of the body.
+    drop(charge);
+    match answered {
         Ok(response) => Ok(response),
         Err(error) => Err(failed(&served.name, &id, error)),
     }
@@ -246,6 +319,12 @@ fn prepare(
     set("spin-full-url", &format!("http://{authority}{full}"));
     set("spin-matched-route", pattern);
     set("spin-path-info", rest);
+    if params.iter().any(|(_, value)| value.chars().any(char::is_control)) {
+        return Err(Problem::new(
+            Code::NotFound,
+            "nothing is called so: the path holds control characters",
+        ));
+    }
     for (name, value) in params {
         set(&format!("spin-path-match-{name}"), value);
     }

@@ -21,10 +21,13 @@ use tokio::sync::Semaphore;
 
 use crate::dispatch;
 use crate::host::Host;
+use crate::pulse::Pulse;
 use crate::task;
 
 const HEAD_BYTES: usize = 16 << 10;
 const HEAD_FIELDS: usize = 100;
+/// A connection between two requests is kept this long at least.
+const IDLE: Duration = Duration::from_secs(15);
 const DRAIN: Duration = Duration::from_secs(30);
 
 /// A bound listener.
@@ -80,16 +83,21 @@ impl Edge {
                 },
             };
             let host = Arc::clone(&host);
+            let pulse = Pulse::default();
+            let (quiet, beats) = (host.limits.head, pulse.clone());
             let service = service_fn(move |request| {
-                let host = Arc::clone(&host);
-                async move { Ok::<_, Infallible>(dispatch::answer(host, request).await) }
+                let (host, beat) = (Arc::clone(&host), beats.beat());
+                async move { Ok::<_, Infallible>(beat.within(dispatch::answer(host, request).await)) }
             });
             let connection = graceful
                 .watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
             task::spawn("connection", async move {
                 let _place = place;
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "a connection ended");
+                tokio::select! {
+                    ended = connection => if let Err(error) = ended {
+                        tracing::debug!(%error, "a connection ended");
+                    },
+                    () = pulse.lost(quiet.max(IDLE)) => tracing::debug!("a silent connection was cut"),
                 }
             });
         }

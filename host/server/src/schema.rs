@@ -109,6 +109,7 @@ fn faults(root: &str, error: &ValidationError<'_>) -> Vec<Fault> {
         ValidationErrorKind::AdditionalProperties { unexpected }
         | ValidationErrorKind::UnevaluatedProperties { unexpected } => unexpected
             .iter()
+            .take(MOST_FAULTS)
             .map(|name| Fault {
                 pointer: under(name),
                 code: "unknown-field".to_owned(),

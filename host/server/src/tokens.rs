@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use http::{Response, StatusCode, header};
+use http::{Method, Response, StatusCode, header};
 use model::caller::{Caller, Scope};
 use model::ids::{AccountId, RequestId, TenantId, TokenId};
 use model::instant::Timestamp;
@@ -19,7 +19,8 @@ use crate::answer;
 use crate::schema::Schema;
 use crate::token::{Shown, mint};
 
-const SCHEMA: &str = r#"{
+/// What makes a token.
+pub(crate) const SCHEMA: &str = r#"{
   "$schema": "https://json-schema.org/draft/2020-12/schema",
   "type": "object", "additionalProperties": false, "required": ["scopes"],
   "properties": {
@@ -30,6 +31,10 @@ const SCHEMA: &str = r#"{
     "expires": {"type": "string", "format": "date-time"}
   }
 }"#;
+
+/// A body that fits [`SCHEMA`].
+pub(crate) const EXAMPLE: &str =
+    r#"{"name": "newsletter", "scopes": ["read", "send"], "accounts": ["me"]}"#;
 
 static BODY: LazyLock<Option<Schema>> = LazyLock::new(|| {
     Schema::compile(SCHEMA).inspect_err(|error| tracing::error!(%error, "the tokens' schema")).ok()
@@ -46,7 +51,14 @@ pub(crate) struct Keyring {
     entropy: Arc<dyn Entropy>,
     tenants: Vec<TenantId>,
     /// This process is the only writer, so what is cached is what is stored.
-    cache: Mutex<HashMap<TokenId, Token>>,
+    cache: Mutex<Cache>,
+}
+
+/// Tokens in use, and how many were revoked: what was read before a revocation is not kept.
+#[derive(Debug, Default)]
+struct Cache {
+    tokens: HashMap<TokenId, Token>,
+    revocations: u64,
 }
 
 #[derive(Deserialize)]
@@ -65,16 +77,18 @@ impl Keyring {
         entropy: Arc<dyn Entropy>,
         tenants: Vec<TenantId>,
     ) -> Self {
-        Self { tokens, clock, entropy, tenants, cache: Mutex::new(HashMap::new()) }
+        Self { tokens, clock, entropy, tenants, cache: Mutex::default() }
     }
 
     /// Who is calling.
     pub(crate) async fn caller(
         &self,
         headers: &http::HeaderMap,
+        method: &Method,
         request: RequestId,
     ) -> Result<Caller, Problem> {
         let refuse = |detail: &str| Problem::new(Code::Unauthenticated, detail);
+        let changes = !matches!(*method, Method::GET | Method::HEAD);
         let header = headers
             .get(header::AUTHORIZATION)
             .ok_or_else(|| refuse("send the header `Authorization: Bearer <token>`"))?;
@@ -92,7 +106,8 @@ impl Keyring {
         }) else {
             return Err(refuse("the token is unknown, revoked or expired"));
         };
-        let idempotency_key = match headers.get("idempotency-key") {
+        // A read repeats nothing, so a stray key does no harm there.
+        let idempotency_key = match headers.get("idempotency-key").filter(|_| changes) {
             Some(value) => Some(idempotency_key(value)?),
             None => None,
         };
@@ -107,21 +122,27 @@ impl Keyring {
     }
 
     async fn find(&self, id: &TokenId) -> Result<Option<Token>, Problem> {
-        if let Some(token) = self.cached().get(id) {
-            return Ok(Some(token.clone()));
-        }
+        let revocations = {
+            let cache = self.cached();
+            if let Some(token) = cache.tokens.get(id) {
+                return Ok(Some(token.clone()));
+            }
+            cache.revocations
+        };
         let stored = self.tokens.get(id).await.map_err(unavailable)?;
         if let Some(token) = &stored {
             let mut cache = self.cached();
-            if cache.len() >= MOST_CACHED {
-                cache.clear();
+            if cache.tokens.len() >= MOST_CACHED {
+                cache.tokens.clear();
             }
-            cache.insert(id.clone(), token.clone());
+            if cache.revocations == revocations {
+                cache.tokens.insert(id.clone(), token.clone());
+            }
         }
         Ok(stored)
     }
 
-    fn cached(&self) -> std::sync::MutexGuard<'_, HashMap<TokenId, Token>> {
+    fn cached(&self) -> std::sync::MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -130,6 +151,10 @@ impl Keyring {
         caller: &Caller,
         body: &[u8],
     ) -> Result<Response<Body>, Problem> {
+        if caller.accounts.is_some() {
+            let detail = "a token that is limited to accounts makes no tokens";
+            return Err(Problem::new(Code::Forbidden, detail));
+        }
         let schema = BODY
             .as_ref()
             .ok_or_else(|| Problem::new(Code::Internal, "the tokens' schema is broken"))?;
@@ -208,7 +233,10 @@ impl Keyring {
         let id: TokenId = id.parse().map_err(|_| unknown())?;
         let token = self.tokens.get(&id).await.map_err(unavailable)?.ok_or_else(unknown)?;
         let gone = self.tokens.revoke(&token.tenant, &id).await.map_err(unavailable)?;
-        self.cached().remove(&id);
+        let mut cache = self.cached();
+        cache.revocations += 1;
+        cache.tokens.remove(&id);
+        drop(cache);
         if gone { Ok(answer::empty(StatusCode::NO_CONTENT)) } else { Err(unknown()) }
     }
 }

@@ -11,15 +11,12 @@ use model::problem::Problem;
 use crate::mailboxes;
 use crate::works::Works;
 
-/// Submission hosts that file sent mail themselves; a second copy would show twice.
-const FILED_BY_SERVER: &[&str] =
-    &["smtp.gmail.com", "smtp.googlemail.com", "smtp.office365.com", "smtp-mail.outlook.com"];
-
 /// Appends the message, when the account has a mailbox for it.
 pub(crate) async fn file(works: &Works, account: &Account, raw: &Octets) {
-    let files_itself = account.smtp.as_ref().is_some_and(|server| {
-        FILED_BY_SERVER.iter().any(|host| server.host.eq_ignore_ascii_case(host))
-    });
+    // A second copy would show twice.
+    let profiles = &works.ports.profiles;
+    let files_itself =
+        account.smtp.as_ref().is_some_and(|server| profiles.keeps_sent_mail(&server.host));
     if !works.settings.copy_to_sent || files_itself || account.imap.is_none() {
         return;
     }

@@ -18,6 +18,7 @@ use model::submission::Receipt;
 
 use crate::engine::Engine;
 use crate::ports::Ports;
+use crate::profiles::Profiles;
 use crate::settings::Settings;
 use crate::testing::account::{Shelf, account};
 use crate::testing::clock::{Counting, Owned};
@@ -75,6 +76,7 @@ impl Host {
             outbox: outbox.clone(),
             accounts: shelf.clone(),
             spools: Arc::new(NoSpools),
+            profiles: Arc::new(Profiles::embedded().unwrap()),
         };
         let engine = Engine::new(ports.clone(), settings);
         Self { engine, imap, smtp, clock, mime, outbox, shelf, ports }

@@ -15,6 +15,7 @@ use crate::message::{Details, FlagChange, Header, MessageQuery, Moved, Page, Par
 use crate::octets::Octets;
 use crate::port::spool::Spool;
 use crate::problem::Problem;
+use crate::provider::Profile;
 use crate::submission::{Entry, Receipt, State};
 
 /// Everything that a component's imports lead to.
@@ -99,6 +100,12 @@ pub trait Capabilities: Send + Sync + fmt::Debug {
         cursor: Option<&'a str>,
         limit: u32,
     ) -> BoxFuture<'a, Result<Page<Entry>, Problem>>;
+
+    /// What is known about the mail service of a domain; by default nothing. Public knowledge, so it
+    /// needs neither an account nor a scope.
+    fn provider_by_domain(&self, _domain: &str) -> Option<Profile> {
+        None
+    }
 
     /// A place for an upload, charged to the caller's tenant.
     fn spool(&self, caller: &Caller) -> Result<Box<dyn Spool>, Problem>;

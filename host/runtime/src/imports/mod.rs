@@ -21,6 +21,7 @@ pub(crate) mod accounts;
 pub(crate) mod messages;
 pub(crate) mod mailboxes;
 pub(crate) mod submission;
+pub(crate) mod providers;
 
 /// A page of records is at most this large, as a guest holds it: a larger one is cut to fewer rows.
 const PAGE: usize = 256 << 10;
@@ -36,7 +37,7 @@ struct Powerless;
 impl Guest {
     fn endpoint(&self) -> wasmtime::Result<(Arc<dyn Capabilities>, Arc<Caller>)> {
         match &self.powers {
-            Powers::Endpoint { capabilities, caller } => {
+            Powers::Endpoint { capabilities, caller, .. } => {
                 Ok((Arc::clone(capabilities), Arc::clone(caller)))
             }
             Powers::None | Powers::Mime(_) | Powers::Filter { .. } => {

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use bytes::{Bytes, BytesMut};
+use engine::profiles::Profiles;
 use model::account::{Account, Identity};
 use model::address::Address;
 use model::caller::{Caller, Grant};
@@ -18,11 +19,13 @@ use model::octets::{Octets, in_memory};
 use model::port::capabilities::{Body, Capabilities, Message};
 use model::port::spool::{Spool, SpoolError};
 use model::problem::{Code, Problem};
+use model::provider::Profile;
 use model::submission::{Entry, Receipt, RecipientVerdict, State};
 
 /// What was asked for, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Desk {
+    pub(crate) profiles: Option<Profiles>,
     pub(crate) calls: Mutex<Vec<String>>,
     pub(crate) drafts: Mutex<Vec<Draft>>,
 }
@@ -224,6 +227,10 @@ impl Capabilities for Desk {
     ) -> BoxFuture<'a, Result<Page<Entry>, Problem>> {
         self.note(format!("submissions {states:?} {limit}"));
         ready(Ok(Page { rows: vec![entry()], next_cursor: None }))
+    }
+
+    fn provider_by_domain(&self, domain: &str) -> Option<Profile> {
+        self.profiles.as_ref()?.by_domain(domain).cloned()
     }
 
     fn spool(&self, _: &Caller) -> Result<Box<dyn Spool>, Problem> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use components::COMPONENTS;
+use http::request::Builder;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use model::caller::{Caller, Scope};
@@ -23,7 +24,11 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) async fn with(component: &str) -> Self {
-        let file = format!("{component}_component.wasm");
+        Self::over(component, Desk::default()).await
+    }
+
+    pub(crate) async fn over(component: &str, desk: Desk) -> Self {
+        let file = format!("{}_component.wasm", component.replace('-', "_"));
         let embedded = COMPONENTS.iter().find(|embedded| embedded.source.ends_with(&file)).unwrap();
         let runtime = Runtime::new(Settings {
             instances: 10,
@@ -34,7 +39,7 @@ impl House {
         .unwrap();
         let compiled = runtime.component(component, embedded.wasm).unwrap();
         let operations = runtime.describe(&compiled).await.unwrap().unwrap();
-        let desk = Arc::new(Desk::default());
+        let desk = Arc::new(desk);
         let endpoint = runtime.endpoint(&compiled, desk.clone(), Limits::default()).unwrap();
         Self { desk, operations, endpoint }
     }
@@ -52,8 +57,7 @@ impl House {
             .method(method)
             .uri(format!("http://mail.test/v1/accounts/ann{path}"))
             .header("spin-matched-route", format!("/v1/accounts/:account{route}"))
-            .header("spin-path-match-account", "ann")
-            .header("postlet-request-id", "req_1");
+            .header("spin-path-match-account", "ann");
         if let Some(fixed) = route.strip_suffix("/...") {
             let rest = path.split('?').next().unwrap().strip_prefix(fixed).unwrap();
             request = request.header("spin-path-info", rest);
@@ -61,6 +65,12 @@ impl House {
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
+        self.send(request, body).await
+    }
+
+    /// A request as the host hands it to a component.
+    pub(crate) async fn send(&self, request: Builder, body: impl Into<Bytes>) -> Response<Bytes> {
+        let request = request.header("postlet-request-id", "req_1");
         let body = Full::new(body.into()).map_err(|never| match never {}).boxed_unsync();
         let caller = Caller {
             tenant: "ten".parse().unwrap(),

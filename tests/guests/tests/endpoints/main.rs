@@ -12,3 +12,5 @@ mod house;
 mod sending;
 #[cfg(test)]
 mod reading;
+#[cfg(test)]
+mod providers;

@@ -1,4 +1,4 @@
-//! The `messages` component, and what all three describe.
+//! The `messages` component, and what all of them describe.
 
 use serde_json::{Value, json};
 
@@ -120,11 +120,18 @@ async fn a_change_is_made_and_answered() {
 
 #[tokio::test]
 async fn every_component_describes_itself() {
-    for (component, operations) in [("send", 3), ("messages", 11), ("mailboxes", 1)] {
+    for (component, operations) in
+        [("send", 3), ("messages", 11), ("mailboxes", 1), ("provider-config", 2)]
+    {
         let house = House::with(component).await;
         assert_eq!(house.operations.len(), operations, "{component}");
         for operation in &house.operations {
-            assert!(operation.path.starts_with("/v1/accounts/:account/"), "{}", operation.path);
+            let start = if component == "provider-config" {
+                "/v1/providers"
+            } else {
+                "/v1/accounts/:account/"
+            };
+            assert!(operation.path.starts_with(start), "{}", operation.path);
             let schemas = operation.parameters.iter().map(|parameter| &parameter.schema);
             let answers = operation.answers.iter().filter_map(|answer| answer.schema.as_ref());
             for text in

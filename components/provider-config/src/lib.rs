@@ -1,0 +1,100 @@
+//! The built-in `provider-config` component: what is known about mail services.
+//!
+//! It shows the host's table and knows no service itself. A login name is filled
+//! in when the address is known; texts come in the client's language.
+//!
+//! Built for wasm32-wasip2 only.
+#![cfg(target_family = "wasm")]
+
+use kit::answer::{Answer, serve};
+use kit::bindings::exports::postlet::mail::describe::{Guest, Operation, Parameter};
+use kit::bindings::postlet::mail::providers;
+use kit::describe::{Scope, json, operation, parameter};
+use kit::problem::{Kind, Problem};
+use kit::query::invalid;
+use kit::request::{Request, Verb};
+use wasip2::exports::http::incoming_handler;
+use wasip2::http::types::{IncomingRequest, ResponseOutparam};
+
+use crate::show::{Person, Shown};
+
+mod show;
+
+struct Component;
+
+kit::bindings::export_describe!(Component);
+wasip2::http::proxy::export!(Component);
+
+/// RFC 5321 section 4.5.3.1: 64 for the local part, 255 for the domain.
+const LONGEST: &str = r#"{"type":"string","minLength":3,"maxLength":320}"#;
+
+impl Guest for Component {
+    fn operations() -> Vec<Operation> {
+        let shown = || {
+            vec![json(
+                200,
+                include_str!("../schema/provider.json"),
+                "The service, its texts in the language of Accept-Language",
+            )]
+        };
+        vec![
+            Operation {
+                parameters: vec![Parameter {
+                    required: true,
+                    ..parameter("email", LONGEST, "The address whose service is asked for")
+                }],
+                answers: shown(),
+                ..operation(
+                    "GET",
+                    "/v1/providers",
+                    Scope::Read,
+                    "Tell the servers and the way to log in for an address",
+                )
+            },
+            Operation {
+                answers: shown(),
+                ..operation(
+                    "GET",
+                    "/v1/providers/:domain",
+                    Scope::Read,
+                    "Tell the servers and the way to log in for a domain",
+                )
+            },
+        ]
+    }
+}
+
+impl incoming_handler::Guest for Component {
+    fn handle(request: IncomingRequest, out: ResponseOutparam) {
+        serve(request, out, answer);
+    }
+}
+
+fn answer(request: &Request) -> Result<Answer, Problem> {
+    if request.verb() != Verb::Get {
+        return Err(Problem::method_not_allowed("GET"));
+    }
+    if request.route_ends("/:domain") {
+        request.query(&[])?;
+        return show(request, &request.parameter("domain")?, None);
+    }
+    let mut query = request.query(&["email"])?;
+    let email = query.take("email").ok_or_else(|| invalid("`email` is needed."))?;
+    let person = Person::of(&email)
+        .ok_or_else(|| invalid("`email` is an address such as ann@example.com."))?;
+    show(request, person.domain, Some(&person))
+}
+
+fn show(request: &Request, domain: &str, person: Option<&Person<'_>>) -> Result<Answer, Problem> {
+    let profile = providers::by_domain(domain).ok_or_else(|| {
+        let domain: String = domain.chars().filter(|c| !c.is_control()).take(80).collect();
+        Problem::new(Kind::NoSuchProvider, format!("Nothing is known about {domain:?}."))
+    })?;
+    let accept = request.field("accept-language").unwrap_or_default();
+    let shown = Shown::new(&profile, person, &accept);
+    let mut answer = Answer::json(200, &shown)?.with("vary", "accept-language");
+    if let Some(language) = shown.language {
+        answer = answer.with("content-language", language);
+    }
+    Ok(answer)
+}

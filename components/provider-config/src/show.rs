@@ -1,0 +1,146 @@
+//! A profile as JSON.
+
+use kit::bindings::postlet::mail::providers::{Fact, Limit, Localised, Profile, Security, Server};
+use kit::language;
+use serde::Serialize;
+
+/// Whose login name is to be filled in.
+pub(crate) struct Person<'a> {
+    email: &'a str,
+    local_part: &'a str,
+    pub(crate) domain: &'a str,
+}
+
+impl<'a> Person<'a> {
+    /// None when it is not an address. The last `@` divides: a quoted local part may hold others.
+    pub(crate) fn of(email: &'a str) -> Option<Self> {
+        let (local_part, domain) = email.rsplit_once('@')?;
+        let plain = |text: &str| !text.is_empty() && !text.contains(|c: char| c.is_control());
+        (plain(local_part) && plain(domain)).then_some(Self { email, local_part, domain })
+    }
+}
+
+/// What the client sees.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Shown<'a> {
+    id: &'a str,
+    name: &'a str,
+    imap: Option<ShownServer<'a>>,
+    smtp: Option<ShownServer<'a>>,
+    auth: Vec<&'a str>,
+    hint: Option<&'a str>,
+    hint_url: Option<&'a str>,
+    limits: Vec<ShownLimit<'a>>,
+    connections: Option<u16>,
+    sent_copy: Option<&'a str>,
+    quirks: &'a [String],
+    source: &'a str,
+    facts: Vec<ShownFact<'a>>,
+    /// Of the hint.
+    #[serde(skip)]
+    pub(crate) language: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct ShownServer<'a> {
+    host: &'a str,
+    port: u16,
+    security: &'static str,
+    username: &'a str,
+}
+
+#[derive(Serialize)]
+struct ShownLimit<'a> {
+    name: &'a str,
+    value: u64,
+    source: Option<&'a str>,
+    year: Option<u16>,
+}
+
+#[derive(Serialize)]
+struct ShownFact<'a> {
+    about: &'a str,
+    source: Option<&'a str>,
+    date: Option<&'a str>,
+    confidence: &'static str,
+}
+
+impl<'a> Shown<'a> {
+    pub(crate) fn new(profile: &'a Profile, person: Option<&Person<'a>>, accept: &str) -> Self {
+        let hint = localised(&profile.hints, accept)
+            .or_else(|| profile.hints.iter().find(|hint| hint.language == "en"));
+        // A name in the language of home is for those who prefer that language to English.
+        let mut names: Vec<&str> =
+            profile.names.iter().map(|name| name.language.as_str()).collect();
+        names.push("en");
+        let name = language::preferred(accept, &names)
+            .and_then(|chosen| profile.names.iter().find(|name| name.language == chosen));
+        Self {
+            id: &profile.id,
+            name: name.map_or(&profile.name, |name| &name.text),
+            imap: profile.imap.as_ref().map(|server| shown(server, person)),
+            smtp: profile.smtp.as_ref().map(|server| shown(server, person)),
+            auth: profile.auth.iter().map(|auth| method(auth)).collect(),
+            hint: hint.map(|hint| hint.text.as_str()),
+            hint_url: profile.hint_url.as_deref(),
+            limits: profile.limits.iter().map(limit).collect(),
+            connections: profile.connections,
+            sent_copy: profile.sent_copy.as_deref(),
+            quirks: &profile.quirks,
+            source: &profile.origin,
+            facts: profile.facts.iter().map(fact).collect(),
+            language: hint.map(|hint| hint.language.as_str()),
+        }
+    }
+}
+
+fn localised<'a>(texts: &'a [Localised], accept: &str) -> Option<&'a Localised> {
+    let known: Vec<&str> = texts.iter().map(|text| text.language.as_str()).collect();
+    let chosen = language::preferred(accept, &known)?;
+    texts.iter().find(|text| text.language == chosen)
+}
+
+fn shown<'a>(server: &'a Server, person: Option<&Person<'a>>) -> ShownServer<'a> {
+    ShownServer {
+        host: &server.host,
+        port: server.port,
+        security: match server.security {
+            Security::Tls => "tls",
+            Security::Starttls => "starttls",
+        },
+        username: match (server.username.as_str(), person) {
+            ("{email}", Some(person)) => person.email,
+            ("{local-part}", Some(person)) => person.local_part,
+            ("{local-part}", None) => "{localPart}",
+            (pattern, _) => pattern,
+        },
+    }
+}
+
+/// JSON's spelling of what WIT writes with hyphens.
+fn method(auth: &str) -> &str {
+    match auth {
+        "authorization-code" => "authorizationCode",
+        "app-password" => "appPassword",
+        other => other,
+    }
+}
+
+fn limit(limit: &Limit) -> ShownLimit<'_> {
+    ShownLimit {
+        name: &limit.name,
+        value: limit.value,
+        source: limit.source.as_deref(),
+        year: limit.year,
+    }
+}
+
+fn fact(fact: &Fact) -> ShownFact<'_> {
+    ShownFact {
+        about: &fact.about,
+        source: fact.source.as_deref(),
+        date: fact.date.as_deref(),
+        confidence: if fact.source.is_some() { "read" } else { "unverified" },
+    }
+}

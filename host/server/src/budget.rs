@@ -1,0 +1,109 @@
+//! What bodies may cost before a component exists.
+//!
+//! A JSON body is collected and checked by the host itself, outside the budgets
+//! of any instance. So its bytes are charged to the tenant while they are held,
+//! and the check of a large one runs beside the executor, few at a time.
+//!
+//! Invariant: no tenant's bodies take another's memory or time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::ids::TenantId;
+use model::problem::{Code, Problem};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::schema::Schema;
+
+/// Of JSON bodies, for each tenant.
+const TENANT_BYTES: usize = 64 << 20;
+const UNIT: usize = 1 << 10;
+/// How long a request waits for others of its tenant.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Smaller bodies are checked where they are: a thread would cost more.
+const SMALL: usize = 64 << 10;
+/// Large bodies checked at once.
+const CHECKS: usize = 2;
+
+/// The host's memory and time for bodies.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    tenants: BTreeMap<TenantId, Arc<Semaphore>>,
+    checks: Semaphore,
+}
+
+/// Bytes that are held; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Budget {
+    pub(crate) fn new(tenants: &[TenantId]) -> Self {
+        let fresh =
+            |tenant: &TenantId| (tenant.clone(), Arc::new(Semaphore::new(TENANT_BYTES / UNIT)));
+        Self { tenants: tenants.iter().map(fresh).collect(), checks: Semaphore::new(CHECKS) }
+    }
+
+    /// Charges `bytes` to the tenant.
+    pub(crate) async fn charge(&self, tenant: &TenantId, bytes: usize) -> Result<Charge, Problem> {
+        let busy = || {
+            let detail = "too many bytes of this tenant's requests are on their way";
+            Problem::new(Code::TooManyRequests, detail).with_retry_after(Duration::from_secs(5))
+        };
+        let units = u32::try_from((bytes / UNIT + 1).min(TENANT_BYTES / UNIT)).unwrap_or(u32::MAX);
+        let places = self.tenants.get(tenant).ok_or_else(busy)?;
+        match tokio::time::timeout(PATIENCE, Arc::clone(places).acquire_many_owned(units)).await {
+            Ok(Ok(permit)) => Ok(Charge { _permit: permit }),
+            Ok(Err(_)) | Err(_) => Err(busy()),
+        }
+    }
+
+    /// Checks a body against its schema.
+    pub(crate) async fn check(
+        &self,
+        schema: &Arc<Schema>,
+        body: &bytes::Bytes,
+    ) -> Result<(), Problem> {
+        if body.len() <= SMALL {
+            return schema.check(body).map(drop);
+        }
+        let failed = || Problem::new(Code::Unavailable, "the body could not be checked now");
+        let _turn = self.checks.acquire().await.map_err(|_| failed())?;
+        let (schema, body) = (Arc::clone(schema), body.clone());
+        tokio::task::spawn_blocking(move || schema.check(&body).map(drop))
+            .await
+            .map_err(|_| failed())?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_tenants_bodies_leave_anothers_alone() {
+        let (a, b): (TenantId, TenantId) = ("a".parse().unwrap(), "b".parse().unwrap());
+        let budget = Budget::new(&[a.clone(), b.clone()]);
+        let held = budget.charge(&a, TENANT_BYTES).await.unwrap();
+        assert_eq!(budget.charge(&a, 1).await.unwrap_err().code, Code::TooManyRequests);
+        assert!(budget.charge(&b, TENANT_BYTES).await.is_ok());
+        drop(held);
+        assert!(budget.charge(&a, 1).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_large_body_is_checked_like_a_small_one() {
+        let schema = Arc::new(
+            Schema::compile(r#"{"type": "array", "items": {"type": "integer"}}"#).unwrap(),
+        );
+        let budget = Budget::new(&[]);
+        let large = |last: &str| bytes::Bytes::from(format!("[{}{last}]", "1,".repeat(SMALL)));
+        assert!(budget.check(&schema, &large("1")).await.is_ok());
+        assert_eq!(
+            budget.check(&schema, &large("\"x\"")).await.unwrap_err().code,
+            Code::InvalidBody
+        );
+    }
+}

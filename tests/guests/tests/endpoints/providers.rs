@@ -1,0 +1,135 @@
+//! The `provider-config` component over the table that the host has.
+
+use bytes::Bytes;
+use engine::profiles::Profiles;
+use http::{Request, Response};
+use serde_json::{Value, json};
+
+use crate::desk::Desk;
+use crate::house::{House, field, is_problem, json as read};
+
+#[tokio::test]
+async fn an_address_leads_to_servers_with_its_login_name() {
+    let house = house(&[]).await;
+    let answer = by_email(&house, "you@QQ.com", "").await;
+    let shown = read(&answer);
+    assert_eq!(shown["id"], "qq");
+    assert_eq!(shown["name"], "QQ Mail");
+    let imap = json!({
+        "host": "imap.qq.com", "port": 993, "security": "tls", "username": "you@QQ.com"
+    });
+    assert_eq!(shown["imap"], imap);
+    assert_eq!(shown["smtp"]["port"], 465);
+    assert_eq!(shown["auth"], json!(["authorizationCode"]));
+    assert!(shown["hint"].as_str().unwrap().contains("authorization code"), "{shown}");
+    assert_eq!(field(&answer, "content-language"), "en");
+    assert_eq!(field(&answer, "vary"), "accept-language");
+    assert_eq!(shown["source"], "built-in");
+    let quirks = shown["quirks"].as_array().unwrap();
+    assert!(quirks.contains(&json!("search-untrusted")), "{shown}");
+    let limits = read(&by_email(&house, "you@icloud.com", "").await)["limits"].clone();
+    assert_eq!(limits[0]["source"], "support.apple.com/102198");
+    let local = read(&by_email(&house, "you@web.de", "").await);
+    assert_eq!(local["imap"]["username"], "you");
+    let hint = &read(&by_email(&house, "%22a%40b%22@proton.me", "").await);
+    assert_eq!((&hint["imap"], &hint["smtp"]), (&Value::Null, &Value::Null));
+    assert!(hint["hint"].is_string());
+}
+
+#[tokio::test]
+async fn a_domain_leads_to_patterns() {
+    let house = house(&[]).await;
+    let shown = read(&by_domain(&house, "qq.com").await);
+    assert_eq!(shown["imap"]["username"], "{email}");
+    let shown = read(&by_domain(&house, "WEB.DE").await);
+    assert_eq!(shown["imap"]["username"], "{localPart}");
+}
+
+#[tokio::test]
+async fn texts_come_in_the_clients_language() {
+    let house = house(&[]).await;
+    let answer = by_email(&house, "you@qq.com", "zh-CN,zh;q=0.9,en;q=0.5").await;
+    let shown = read(&answer);
+    assert!(shown["hint"].as_str().unwrap().contains("授权码"), "{shown}");
+    assert_eq!(shown["name"], "QQ邮箱");
+    assert_eq!(field(&answer, "content-language"), "zh");
+    let other = read(&by_email(&house, "you@qq.com", "en, zh;q=0.5").await);
+    assert_eq!(other["name"], "QQ Mail");
+    let unknown = by_email(&house, "you@qq.com", "fr").await;
+    assert_eq!(field(&unknown, "content-language"), "en");
+}
+
+#[tokio::test]
+async fn what_is_not_known_or_not_an_address_is_a_problem() {
+    let house = house(&[]).await;
+    is_problem(&by_email(&house, "you@nowhere.example", "").await, 404, "no-such-provider");
+    is_problem(&by_domain(&house, "nowhere.example").await, 404, "no-such-provider");
+    is_problem(&by_domain(&house, "no domain").await, 404, "no-such-provider");
+    for email in ["qq.com", "@qq.com", "you@", "%00@qq.com", ""] {
+        is_problem(&by_email(&house, email, "").await, 400, "invalid-query");
+    }
+    let post = route("POST", "/v1/providers", "/v1/providers?email=you@qq.com");
+    is_problem(&house.send(post, "").await, 405, "method-not-allowed");
+    let query = route("GET", "/v1/providers/:domain", "/v1/providers/qq.com?email=a@qq.com")
+        .header("spin-path-match-domain", "qq.com");
+    is_problem(&house.send(query, "").await, 400, "invalid-query");
+}
+
+#[tokio::test]
+async fn an_operators_file_takes_the_place_of_ours() {
+    let own = r#"
+        id = "qq"
+        name = "Our relay"
+        domains = ["qq.com", "bücher.example"]
+        [imap]
+        host = "imap.relay.example"
+        port = 143
+        security = "starttls"
+        username = "local-part"
+        confidence = "unverified"
+        [auth]
+        methods = ["app-password", "password"]
+        confidence = "unverified"
+    "#;
+    let house = house(&[("qq.toml".to_owned(), own.to_owned())]).await;
+    let shown = read(&by_email(&house, "you@b%C3%BCcher.example", "").await);
+    let want = json!({
+        "id": "qq", "name": "Our relay",
+        "imap": {
+            "host": "imap.relay.example", "port": 143, "security": "starttls", "username": "you"
+        },
+        "smtp": null, "auth": ["appPassword", "password"], "hint": null, "hintUrl": null,
+        "limits": [], "connections": null, "sentCopy": null, "quirks": [], "source": "operator",
+        "facts": [
+            {"about": "imap", "source": null, "date": null, "confidence": "unverified"},
+            {"about": "auth", "source": null, "date": null, "confidence": "unverified"},
+        ],
+    });
+    assert_eq!(shown, want);
+    assert_eq!(read(&by_domain(&house, "gmail.com").await)["source"], "built-in");
+}
+
+async fn house(files: &[(String, String)]) -> House {
+    let profiles = Some(Profiles::with_directory(files).unwrap());
+    House::over("provider-config", Desk { profiles, ..Desk::default() }).await
+}
+
+/// `email` as it stands in a query.
+async fn by_email(house: &House, email: &str, languages: &str) -> Response<Bytes> {
+    let path = format!("/v1/providers?email={email}");
+    let request = route("GET", "/v1/providers", &path).header("accept-language", languages);
+    house.send(request, "").await
+}
+
+async fn by_domain(house: &House, domain: &str) -> Response<Bytes> {
+    let request = route("GET", "/v1/providers/:domain", "/v1/providers/x")
+        .header("spin-path-match-domain", domain);
+    house.send(request, "").await
+}
+
+fn route(method: &str, route: &str, path: &str) -> http::request::Builder {
+    Request::builder()
+        .method(method)
+        .uri(format!("http://mail.test{path}"))
+        .header("spin-matched-route", route)
+}
