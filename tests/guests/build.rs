@@ -27,13 +27,17 @@ fn main() -> Outcome<()> {
             "Cargo.lock",
         ],
     );
-    let files = guests::build(root, &["hostile-guest", "echo-guest"])?;
-    let [hostile, echo] = files.as_slice() else { return Err("one file for each package".into()) };
+    let files = guests::build(root, &["hostile-guest", "echo-guest", "describer-guest"])?;
+    let [hostile, echo, describer] = files.as_slice() else {
+        return Err("one file for each package".into());
+    };
     let code = format!(
         "/// Misbehaves by path; its own documentation has the list.\n\
          pub const HOSTILE: &[u8] = include_bytes!({hostile:?});\n\
          /// Answers a JSON object with one member added.\n\
-         pub const ECHO: &[u8] = include_bytes!({echo:?});\n"
+         pub const ECHO: &[u8] = include_bytes!({echo:?});\n\
+         /// Describes itself as its own bytes say; its own documentation has the list.\n\
+         pub const DESCRIBER: &[u8] = include_bytes!({describer:?});\n"
     );
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets it")?);
     fs::write(out.join("embedded.rs"), code)?;

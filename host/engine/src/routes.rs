@@ -127,6 +127,57 @@ impl Pattern {
         })
     }
 
+    /// There is a path that both claim, and this one gets it: it is more specific there, or equal.
+    #[must_use]
+    pub fn takes_from(&self, other: &Self) -> bool {
+        let (mut ours, mut theirs) = (self.segments.iter(), other.segments.iter());
+        loop {
+            match (ours.next(), theirs.next()) {
+                (Some(Segment::Word(our)), Some(Segment::Word(their))) if our != their => {
+                    return false;
+                }
+                (Some(Segment::Word(_)), Some(Segment::Word(_)))
+                | (Some(Segment::Parameter(_)), Some(Segment::Parameter(_))) => {}
+                // Here it is decided whose a path is, if the rest lets any path belong to both.
+                (Some(Segment::Word(_)), Some(Segment::Parameter(_))) => {
+                    return loop {
+                        match (ours.next(), theirs.next()) {
+                            (Some(Segment::Word(our)), Some(Segment::Word(their)))
+                                if our != their =>
+                            {
+                                break false;
+                            }
+                            (Some(_), Some(_)) => {}
+                            (Some(_), None) => break other.wildcard,
+                            (None, Some(_)) => break self.wildcard,
+                            (None, None) => break true,
+                        }
+                    };
+                }
+                (Some(Segment::Parameter(_)), Some(Segment::Word(_))) | (None, Some(_)) => {
+                    return false;
+                }
+                (Some(_), None) => return other.wildcard,
+                (None, None) => return other.wildcard || !self.wildcard,
+            }
+        }
+    }
+
+    /// Every path of `other` is a path of this one.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        let (mut ours, mut theirs) = (self.segments.iter(), other.segments.iter());
+        loop {
+            match (ours.next(), theirs.next()) {
+                (Some(Segment::Word(our)), Some(Segment::Word(their))) if our == their => {}
+                (Some(Segment::Parameter(_)), Some(_)) => {}
+                (Some(_), _) => return false,
+                (None, Some(_)) => return self.wildcard,
+                (None, None) => return self.wildcard || !other.wildcard,
+            }
+        }
+    }
+
     /// Ends with `/...`.
     #[must_use]
     pub fn is_wildcard(&self) -> bool {
@@ -332,6 +383,51 @@ mod tests {
         let clash = routes.insert("/a/:y".parse().unwrap(), ()).unwrap_err();
         assert_eq!(clash, Clash { new: "/a/:y".to_owned(), old: "/a/:x".to_owned() });
         assert!(routes.insert("/a/...".parse().unwrap(), ()).is_err());
+    }
+
+    #[test]
+    fn a_pattern_takes_what_it_would_be_chosen_for() {
+        taking("/v1/accounts/special", "/v1/accounts/:account", true);
+        taking("/v1/accounts/:account", "/v1/accounts/special", false);
+        taking("/a/:x", "/a/:y", true);
+        taking("/a/b", "/a/c", false);
+        taking("/a/b/c", "/a/...", true);
+        taking("/a/...", "/a/b/c", false);
+        taking("/...", "/a", false);
+        taking("/...", "/...", true);
+        taking("/a", "/a/...", true);
+        taking("/a/...", "/a", false);
+        taking("/a/b/:x", "/a/:y/c", true);
+        taking("/a/b/d", "/a/:y/c", false);
+        taking("/a/b/...", "/a/:y/c", true);
+        taking("/a/b", "/a/:y/c", false);
+        taking("/a/b/c", "/a/:y", false);
+        taking("/a/b/c", "/a/:y/...", true);
+    }
+
+    #[track_caller]
+    fn taking(ours: &str, theirs: &str, want: bool) {
+        let (one, other): (Pattern, Pattern) = (ours.parse().unwrap(), theirs.parse().unwrap());
+        assert_eq!(one.takes_from(&other), want, "{ours} from {theirs}");
+    }
+
+    #[test]
+    fn a_pattern_covers_what_lies_under_it() {
+        covering("/a/...", "/a", true);
+        covering("/a/...", "/a/b/:c", true);
+        covering("/a/...", "/a/b/...", true);
+        covering("/a/:x", "/a/b", true);
+        covering("/a/:x", "/a/:y", true);
+        covering("/a/b", "/a/:y", false);
+        covering("/a/:x", "/a/b/c", false);
+        covering("/a", "/a/...", false);
+        covering("/b/...", "/a/b", false);
+    }
+
+    #[track_caller]
+    fn covering(ours: &str, theirs: &str, want: bool) {
+        let (one, other): (Pattern, Pattern) = (ours.parse().unwrap(), theirs.parse().unwrap());
+        assert_eq!(one.covers(&other), want, "{ours} over {theirs}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::bindings::describes::DescribesPre;
@@ -23,7 +24,7 @@ pub struct Component {
 }
 
 /// One operation of an endpoint, as `describe.operations` tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operation {
     /// The HTTP method.
     pub method: String,
@@ -48,7 +49,7 @@ pub struct Operation {
 }
 
 /// One parameter of a query string.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parameter {
     /// Its name.
     pub name: String,
@@ -61,7 +62,7 @@ pub struct Parameter {
 }
 
 /// One answer of an operation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Described {
     /// The HTTP status.
     pub status: u16,
@@ -85,6 +86,37 @@ impl Component {
             |error| RuntimeError::Compile { component: name.into(), source: error.into() },
         )?;
         Ok(Self { name: name.into(), compiled, digest: Sha256::digest(wasm).into() })
+    }
+
+    /// Takes over what [`Component::code`] gave in a child; see [`crate::Runtime::adopt`].
+    #[expect(unsafe_code, reason = "native code that a child of this very binary compiled")]
+    pub(crate) fn adopt(
+        machine: &Machine,
+        name: &str,
+        digest: [u8; 32],
+        code: &[u8],
+    ) -> Result<Self, RuntimeError> {
+        // SAFETY: `deserialize` needs bytes that `serialize` wrote and nobody changed. Callers hand over
+        // only what a child process of this binary answered over its own pipe; wasmtime itself refuses
+        // what another version or configuration made.
+        let compiled =
+            unsafe { wasmtime::component::Component::deserialize(&machine.engine, code) };
+        let compiled = compiled.map_err(|error| RuntimeError::Compile {
+            component: name.into(),
+            source: error.into(),
+        })?;
+        Ok(Self { name: name.into(), compiled, digest })
+    }
+
+    /// The native code, for [`crate::Runtime::adopt`] in the parent process.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn code(&self) -> Result<Vec<u8>, RuntimeError> {
+        self.compiled.serialize().map_err(|error| RuntimeError::Compile {
+            component: (*self.name).into(),
+            source: error.into(),
+        })
     }
 
     /// SHA-256 of the WebAssembly.

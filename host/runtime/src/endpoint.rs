@@ -36,6 +36,7 @@ pub struct Endpoint {
     name: Arc<str>,
     capabilities: Arc<dyn Capabilities>,
     limits: Limits,
+    environment: Arc<[(String, String)]>,
 }
 
 /// How the component is called.
@@ -60,7 +61,14 @@ impl Endpoint {
             source: error.into(),
         })?;
         let (handler, name) = (Handler::P2(pre), Arc::clone(&component.name));
-        Ok(Self { machine, handler, name, capabilities, limits })
+        let environment = Arc::new([]);
+        Ok(Self { machine, handler, name, capabilities, limits, environment })
+    }
+
+    /// The same with environment variables, by name and value; there are none otherwise.
+    #[must_use]
+    pub fn with_environment(self, environment: Vec<(String, String)>) -> Self {
+        Self { environment: environment.into(), ..self }
     }
 
     /// Gives one request to a fresh instance and returns when the guest has begun to answer.
@@ -81,7 +89,8 @@ impl Endpoint {
         }
         let place = self.machine.places.endpoint(&caller.tenant).await?;
         let capabilities = Arc::clone(&self.capabilities);
-        let powers = Powers::Endpoint { capabilities, caller };
+        let powers =
+            Powers::Endpoint { capabilities, caller, environment: Arc::clone(&self.environment) };
         let mut instance = self.machine.instance(&self.name, &self.limits, powers, place);
         let meter = Arc::clone(&instance.meter);
         let Handler::P2(pre) = &self.handler;

@@ -1,7 +1,7 @@
 //! Everything that belongs to one instance: the data of its store.
 //!
-//! WASI is linked and empty: no environment, no arguments, no directories, no
-//! sockets, no outgoing HTTP. What a guest can do beyond computing is its
+//! WASI is linked and empty: no environment but what the manifest writes, no
+//! arguments, no directories, no sockets, no outgoing HTTP. What a guest can do beyond computing is its
 //! [`Powers`], fixed when the store is made.
 //!
 //! One type for every world, since what is generic over it compiles slowly.
@@ -52,7 +52,12 @@ pub(crate) enum Powers {
     /// Room to write a message: the `mime` component.
     Mime(Arc<dyn Spools>),
     /// The caller's accounts: an endpoint.
-    Endpoint { capabilities: Arc<dyn Capabilities>, caller: Arc<Caller> },
+    Endpoint {
+        capabilities: Arc<dyn Capabilities>,
+        caller: Arc<Caller>,
+        /// Environment variables that the manifest gives it.
+        environment: Arc<[(String, String)]>,
+    },
 }
 
 impl Guest {
@@ -75,6 +80,9 @@ impl Guest {
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false);
+        if let Powers::Endpoint { environment, .. } = &powers {
+            wasi.envs(environment);
+        }
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(limits.header_bytes);
         Self {

@@ -37,8 +37,8 @@ pub mod mime;
 pub mod body;
 pub mod endpoint;
 
-/// Compiles components and makes them callable. One for each process.
-#[derive(Debug)]
+/// Compiles components and makes them callable. One for each process; clones share it.
+#[derive(Clone, Debug)]
 pub struct Runtime {
     machine: Arc<machine::Machine>,
 }
@@ -50,7 +50,19 @@ impl Runtime {
     /// # Errors
     /// [`error::RuntimeError::Engine`] on machines that cannot run WebAssembly.
     pub fn new(settings: limits::Settings) -> Result<Self, error::RuntimeError> {
-        Ok(Self { machine: Arc::new(machine::Machine::new(settings)?) })
+        Ok(Self {
+            machine: Arc::new(machine::Machine::new(settings, machine::Allocation::Pooled)?),
+        })
+    }
+
+    /// An engine for a child process that prepares one component and ends: the same code as that of
+    /// [`Runtime::new`], little address space, one core.
+    ///
+    /// # Errors
+    /// [`error::RuntimeError::Engine`] on machines that cannot run WebAssembly.
+    pub fn for_one_component() -> Result<Self, error::RuntimeError> {
+        let (settings, allocation) = (limits::Settings::default(), machine::Allocation::OnDemand);
+        Ok(Self { machine: Arc::new(machine::Machine::new(settings, allocation)?) })
     }
 
     /// Compiles `wasm`. Costs CPU, so not for an async worker.
@@ -63,6 +75,22 @@ impl Runtime {
         wasm: &[u8],
     ) -> Result<component::Component, error::RuntimeError> {
         component::Component::compile(&self.machine, name, wasm)
+    }
+
+    /// Takes over native code that [`component::Component::code`] gave in a child process of ours.
+    ///
+    /// The code is trusted as this process is: it must have come over a pipe from a child that this
+    /// process started and nobody else can write to, never from a disk, a store or a network.
+    ///
+    /// # Errors
+    /// [`error::RuntimeError::Compile`] when another version or configuration made it.
+    pub fn adopt(
+        &self,
+        name: &str,
+        digest: [u8; 32],
+        code: &[u8],
+    ) -> Result<component::Component, error::RuntimeError> {
+        component::Component::adopt(&self.machine, name, digest, code)
     }
 
     /// Asks the component what it serves, with nothing to reach and one second to live. None when it

@@ -43,6 +43,16 @@ pub(crate) struct Machine {
     pub(crate) mime: Linker<Guest>,
 }
 
+/// Where instances come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Allocation {
+    /// A pool, and compilation on every core: a host.
+    Pooled,
+    /// Made on demand, and compilation on one core: a child that prepares one component in little
+    /// address space. What it compiles runs on the other kind: neither choice is part of the code.
+    OnDemand,
+}
+
 /// One instance's store and place.
 pub(crate) struct Instance {
     pub(crate) store: Store<Guest>,
@@ -53,9 +63,9 @@ pub(crate) struct Instance {
 }
 
 impl Machine {
-    pub(crate) fn new(settings: Settings) -> Result<Self, RuntimeError> {
+    pub(crate) fn new(settings: Settings, allocation: Allocation) -> Result<Self, RuntimeError> {
         let places = Arc::new(Places::new(&settings));
-        let engine = engine(&settings)?;
+        let engine = engine(&settings, allocation)?;
         start_ticking(&engine, &places)?;
         let mime = link(&engine, |linker| {
             wasmtime_wasi::p2::add_to_linker_async(linker)?;
@@ -158,7 +168,7 @@ fn link(
     Ok(linker)
 }
 
-fn engine(settings: &Settings) -> Result<Engine, RuntimeError> {
+fn engine(settings: &Settings, allocation: Allocation) -> Result<Engine, RuntimeError> {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
@@ -167,6 +177,10 @@ fn engine(settings: &Settings) -> Result<Engine, RuntimeError> {
         .wasm_memory64(false)
         .wasm_relaxed_simd(false)
         .wasm_backtrace_max_frames(NonZeroUsize::new(16));
+    if allocation == Allocation::OnDemand {
+        config.parallel_compilation(false);
+        return Engine::new(&config).map_err(|error| RuntimeError::Engine(error.into()));
+    }
     let mut pooled = config.clone();
     pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings)));
     match Engine::new(&pooled) {

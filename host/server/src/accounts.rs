@@ -26,7 +26,8 @@ use serde_json::{Value, json};
 use crate::answer;
 use crate::schema::Schema;
 
-const SCHEMA: &str = r##"{
+/// What connects a mailbox.
+pub(crate) const SCHEMA: &str = r##"{
   "$schema": "https://json-schema.org/draft/2020-12/schema",
   "type": "object", "additionalProperties": false, "required": ["email", "password"],
   "properties": {
@@ -52,6 +53,9 @@ const SCHEMA: &str = r##"{
     }
   }}
 }"##;
+
+/// A body that fits [`SCHEMA`].
+pub(crate) const EXAMPLE: &str = r#"{"id": "me", "email": "you@example.com", "password": "an app password", "imap": {"host": "imap.example.com", "port": 993, "security": "tls"}, "smtp": {"host": "smtp.example.com", "port": 465, "security": "tls"}}"#;
 
 static BODY: LazyLock<Option<Schema>> = LazyLock::new(|| {
     Schema::compile(SCHEMA)

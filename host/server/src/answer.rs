@@ -8,7 +8,7 @@
 use std::error::Error;
 
 use bytes::Bytes;
-use engine::manifest::StaticResponse;
+use engine::manifest::trigger::StaticResponse;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use model::ids::RequestId;

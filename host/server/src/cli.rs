@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::building;
 use crate::client;
 use crate::dev;
 use crate::up;
+use crate::watching::Own;
 
 /// Turns any IMAP/SMTP mailbox into a JSON HTTP API.
 #[derive(Debug, Parser)]
@@ -24,6 +26,13 @@ enum Command {
         /// Where to serve; 127.0.0.1:7400, or a free port when that is taken.
         #[arg(long, value_name = "ADDRESS")]
         listen: Option<SocketAddr>,
+        /// A spin.toml to serve beside the default application, for the tenant `demo`; built and
+        /// served again whenever its files change.
+        #[arg(long, value_name = "FILE")]
+        manifest: Option<PathBuf>,
+        /// The value of one of the manifest's variables.
+        #[arg(long = "variable", value_name = "NAME=VALUE", requires = "manifest", value_parser = pair)]
+        variables: Vec<(String, String)>,
         /// Print one line of JSON when ready.
         #[arg(long)]
         json: bool,
@@ -36,6 +45,12 @@ enum Command {
         /// Print one line of JSON when ready.
         #[arg(long)]
         json: bool,
+    },
+    /// Run the build commands of an application.
+    Build {
+        /// The application.
+        #[arg(long, value_name = "FILE", default_value = "spin.toml")]
+        manifest: PathBuf,
     },
     /// Make, list and revoke API tokens.
     Token(TokenArgs),
@@ -59,6 +74,13 @@ struct AccountArgs {
     command: client::AccountCommand,
 }
 
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => Err("write it as NAME=VALUE".to_owned()),
+    }
+}
+
 impl Cli {
     /// Runs the command.
     ///
@@ -66,7 +88,12 @@ impl Cli {
     /// With everything that a person needs to mend it.
     pub async fn run(self) -> anyhow::Result<()> {
         match self.command {
-            Command::Dev { listen, json } => dev::run(listen, json).await,
+            Command::Dev { listen, manifest, variables, json } => {
+                let own = manifest
+                    .map(|manifest| Own { manifest, variables: variables.into_iter().collect() });
+                dev::run(listen, own, json).await
+            }
+            Command::Build { manifest } => building::run(&manifest).await,
             Command::Up { config, json } => up::run(&config, json).await,
             Command::Token(args) => client::token(args.reach, args.command).await,
             Command::Account(args) => client::account(args.reach, args.command).await,

@@ -4,7 +4,8 @@
 //! nothing left to check. A fault names the key and, where TOML knows it, the line.
 //! docs/configuration.md shows every key with its default.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,10 +42,14 @@ pub struct Config {
 }
 
 /// One customer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct TenantConfig {
     /// Its id.
     pub id: TenantId,
+    /// The `spin.toml` of its own application, served beside the default one.
+    pub application: Option<PathBuf>,
+    /// Values of the application's variables, by name.
+    pub variables: BTreeMap<String, String>,
 }
 
 /// Caps on requests.
@@ -134,6 +139,17 @@ impl Config {
     }
 }
 
+impl fmt::Debug for TenantConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Values may be secrets.
+        f.debug_struct("TenantConfig")
+            .field("id", &self.id)
+            .field("application", &self.application)
+            .field("variables", &self.variables.keys().collect::<Vec<_>>())
+            .finish()
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Raw {
@@ -160,6 +176,9 @@ struct Raw {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct RawTenant {
     id: String,
+    application: Option<PathBuf>,
+    #[serde(default)]
+    variables: BTreeMap<String, String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -232,7 +251,7 @@ impl Raw {
             listen,
             key_file: self.key_file.map_or_else(|| data.join("master.key"), |path| base.join(path)),
             data,
-            tenants: tenants(self.tenant)?,
+            tenants: tenants(self.tenant, base)?,
             egress: egress(&self.egress.allow)?,
             extra_roots,
             limits: self.limits.check()?,
@@ -243,7 +262,7 @@ impl Raw {
     }
 }
 
-fn tenants(raw: Vec<RawTenant>) -> Result<Vec<TenantConfig>, ConfigFault> {
+fn tenants(raw: Vec<RawTenant>, base: &Path) -> Result<Vec<TenantConfig>, ConfigFault> {
     if raw.is_empty() {
         return Err(fault("tenant", "at least one is needed: [[tenant]] with id = \"acme\""));
     }
@@ -257,7 +276,12 @@ fn tenants(raw: Vec<RawTenant>) -> Result<Vec<TenantConfig>, ConfigFault> {
         if !ids.insert(id.clone()) {
             return Err(fault(format!("tenant[{index}].id"), format!("`{id}` is there twice")));
         }
-        tenants.push(TenantConfig { id });
+        if tenant.application.is_none() && !tenant.variables.is_empty() {
+            let key = format!("tenant[{index}].variables");
+            return Err(fault(key, "they are those of an `application`, and there is none"));
+        }
+        let application = tenant.application.map(|path| base.join(path));
+        tenants.push(TenantConfig { id, application, variables: tenant.variables });
     }
     Ok(tenants)
 }

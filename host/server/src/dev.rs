@@ -5,6 +5,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::Context;
 use mailroom::{Mailroom, User};
@@ -17,9 +18,11 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::edge::Edge;
-use crate::host::{Host, Parts, Stores};
+use crate::host::{Host, Parts, Stores, this_program};
 use crate::running;
+use crate::task;
 use crate::up::progress;
+use crate::watching::Own;
 
 /// The port that the README names.
 pub(crate) const USUAL: SocketAddr =
@@ -33,7 +36,11 @@ const MAILBOXES: [(&str, &str, &str, &str); 3] = [
 ];
 
 /// Starts everything and serves until it is told to stop.
-pub(crate) async fn run(listen: Option<SocketAddr>, machine: bool) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    listen: Option<SocketAddr>,
+    own: Option<Own>,
+    machine: bool,
+) -> anyhow::Result<()> {
     if !machine {
         progress("Starting: compiling the components ...");
     }
@@ -60,9 +67,10 @@ pub(crate) async fn run(listen: Option<SocketAddr>, machine: bool) -> anyhow::Re
         "data = \".\"\n[[tenant]]\nid = \"demo\"\n[[tenant]]\nid = \"other\"\n",
         scratch.path(),
     )?;
-    let tenants: Vec<TenantId> = defaults.tenants.into_iter().map(|tenant| tenant.id).collect();
+    let tenants: Vec<TenantId> = defaults.tenants.iter().map(|tenant| tenant.id.clone()).collect();
     let parts = Parts {
-        tenants: tenants.clone(),
+        tenants: defaults.tenants,
+        program: this_program()?,
         egress: Egress::new(rules),
         extra_roots: None,
         limits: defaults.limits,
@@ -108,12 +116,22 @@ pub(crate) async fn run(listen: Option<SocketAddr>, machine: bool) -> anyhow::Re
     } else {
         welcome(&url, of("demo"))
     };
+    let watcher = match own {
+        Some(own) => Some(own.start(&host, "demo".parse()?).await),
+        None => None,
+    };
     let mut out = std::io::stdout();
     writeln!(out, "{text}")
         .and_then(|()| out.flush())
         .context("cannot write to standard output")?;
-    running::run(host, edge).await?;
+    let watching =
+        watcher.map(|watcher| task::spawn("manifest", watcher.run(Arc::downgrade(&host))));
+    let ended = running::run(host, edge).await;
+    if let Some(watching) = watching {
+        watching.abort();
+    }
     drop(mailroom);
+    ended?;
     Ok(())
 }
 

@@ -21,8 +21,10 @@ use runtime::body::Body;
 use runtime::error::{BodyError, EndpointError};
 
 use crate::answer;
-use crate::application::{Owner, Page, Resource, Served, Taking, wrong_method};
+use crate::deployment::{Deployment, Owner};
 use crate::host::Host;
+use crate::hostroute::{HostRoute, Page, Resource};
+use crate::operation::{Served, Taking, wrong_method};
 use crate::pages;
 
 const LONGEST_URI: usize = 8 << 10;
@@ -75,20 +77,43 @@ async fn route(
     let (head, body) = request.into_parts();
     once(&head)?;
     let path = head.uri.path().to_owned();
-    let Some(found) = host.routes.find(&path) else {
-        return Err(Problem::new(
-            Code::NotFound,
-            "no route leads here; see the README for the routes of the default application",
-        ));
+    // The host's routes are the same for everybody; some of them need no token.
+    let common = host.deployments.default().routes.find(&path);
+    if let Some(found) = &common {
+        *pattern = Some(found.pattern.to_string());
+        match found.value {
+            Owner::Host(HostRoute::Page(kind)) => {
+                return page(host, *kind, &head, &found.rest, id).await;
+            }
+            Owner::Host(HostRoute::Resource(kind)) => {
+                return resource(host, *kind, &head, body, id, &found.params).await;
+            }
+            Owner::Static(fixed) => return Ok(answer::fixed(fixed)),
+            Owner::Component(_) => {}
+        }
+    }
+    // Whose routes count is known by the token alone.
+    if common.is_none() && !head.headers.contains_key(header::AUTHORIZATION) {
+        let detail =
+            "no route of the default application leads here; a tenant's own need its token";
+        return Err(Problem::new(Code::NotFound, detail));
+    }
+    let caller = host.keyring.caller(&head.headers, &head.method, id.clone()).await?;
+    // Held to the end: whatever is deployed meanwhile is for the next request.
+    let deployment: Arc<Deployment> = host.deployments.of(&caller.tenant);
+    let Some(found) = deployment.routes.find(&path) else {
+        let detail = "no route leads here; /-/docs shows those that there are";
+        return Err(Problem::new(Code::NotFound, detail));
     };
     let matched = found.pattern.to_string();
     *pattern = Some(matched.clone());
     match found.value {
-        Owner::Page(kind) => page(host, *kind, &head.method, &found.rest),
-        Owner::Resource(kind) => resource(host, *kind, &head, body, id, &found.params).await,
+        Owner::Host(HostRoute::Page(kind)) => page(host, *kind, &head, &found.rest, id).await,
+        Owner::Host(HostRoute::Resource(kind)) => {
+            resource(host, *kind, &head, body, id, &found.params).await
+        }
         Owner::Static(fixed) => Ok(answer::fixed(fixed)),
         Owner::Component(served) => {
-            let caller = host.keyring.caller(&head.headers, &head.method, id.clone()).await?;
             component(host, served, head, body, caller, &matched, &found.params, &found.rest).await
         }
     }
@@ -114,13 +139,26 @@ fn once(head: &request::Parts) -> Result<(), Problem> {
 }
 
 /// The pages that need no token.
-fn page(host: &Host, page: Page, method: &Method, rest: &str) -> Result<Response<Body>, Problem> {
-    if method != Method::GET && method != Method::HEAD {
-        return Err(wrong_method(method, ["GET"].into_iter()));
+async fn page(
+    host: &Host,
+    page: Page,
+    head: &request::Parts,
+    rest: &str,
+    id: &RequestId,
+) -> Result<Response<Body>, Problem> {
+    if head.method != Method::GET && head.method != Method::HEAD {
+        return Err(wrong_method(&head.method, ["GET"].into_iter()));
     }
     match page {
         Page::Health => Ok(pages::health()),
         Page::Ready => pages::ready(host.stopping.load(Ordering::Relaxed)),
+        Page::Docs => Ok(pages::docs()),
+        // Whoever shows a token sees the tenant's own routes too.
+        Page::OpenApi if head.headers.contains_key(header::AUTHORIZATION) => {
+            let caller = host.keyring.caller(&head.headers, &head.method, id.clone()).await?;
+            Ok(pages::openapi(host.deployments.of(&caller.tenant).openapi.clone()))
+        }
+        Page::OpenApi => Ok(pages::openapi(host.deployments.default().openapi.clone())),
         Page::Wit => pages::wit(None),
         Page::WitFile => pages::wit(Some(rest.trim_start_matches('/'))),
     }
@@ -214,7 +252,8 @@ async fn component(
     };
     prepare(&mut head, &caller, pattern, params, rest)?;
     let id = caller.request.clone();
-    let answered = served.endpoint.handle(Arc::new(caller), Request::from_parts(head, body)).await;
+    let confined = Arc::new(served.confine(caller));
+    let answered = served.endpoint.handle(confined, Request::from_parts(head, body)).await;
     // By now the component has read what it wanted of the body.
     drop(charge);
     match answered {

@@ -4,7 +4,7 @@
 //! `up` one over SQLite; nothing else differs.
 
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -12,7 +12,6 @@ use anyhow::Context;
 use engine::engine::Engine;
 use engine::ports::Ports;
 use engine::profiles::Profiles;
-use engine::routes::Routes;
 use engine::settings::Settings;
 use mail::imap::{Imap, ImapLimits};
 use mail::smtp::{Smtp, SmtpLimits};
@@ -28,16 +27,18 @@ use net::guard::Egress;
 use net::tls::Trust;
 use runtime::Runtime;
 use runtime::limits::{Limits as GuestLimits, Settings as RuntimeSettings};
+use runtime::places::Counters;
 use store::memory::Memory;
 use store::seal::MasterKey;
 use store::spool::{FileSpools, SpoolLimits};
 use store::sqlite::Sqlite;
 
 use crate::accounts::Desk;
-use crate::application::{self, Owner};
 use crate::budget::Budget;
 use crate::clock::{SystemClock, SystemEntropy};
-use crate::config::{Limits, MailTimes, Outbox as OutboxConfig};
+use crate::compiling::Compiler;
+use crate::config::{Limits, MailTimes, Outbox as OutboxConfig, TenantConfig};
+use crate::deployment::{DeployFault, Deployments, Variables};
 use crate::metrics::Metrics;
 use crate::token::mint;
 use crate::tokens::Keyring;
@@ -45,7 +46,8 @@ use crate::tokens::Keyring;
 /// Everything behind the HTTP edge.
 #[derive(Debug)]
 pub struct Host {
-    pub(crate) routes: Routes<Owner>,
+    pub(crate) deployments: Deployments,
+    pub(crate) runtime: Runtime,
     pub(crate) keyring: Keyring,
     pub(crate) desk: Desk,
     pub(crate) engine: Arc<Engine>,
@@ -62,7 +64,9 @@ pub struct Host {
 #[derive(Debug)]
 pub struct Parts {
     /// Whom it serves.
-    pub tenants: Vec<TenantId>,
+    pub tenants: Vec<TenantConfig>,
+    /// The binary that compiles components when it is run as a child: this one.
+    pub program: PathBuf,
     /// Which servers may be dialled.
     pub egress: Egress,
     /// PEM certificates trusted beside the public ones.
@@ -182,13 +186,44 @@ fn spools(dir: &Path) -> anyhow::Result<FileSpools> {
         .with_context(|| format!("the spools in {}", dir.display()))
 }
 
+/// Where this binary lies. Linux keeps it reachable even after it was replaced on disk.
+///
+/// # Errors
+/// When the system does not say.
+pub(crate) fn this_program() -> anyhow::Result<PathBuf> {
+    let kept = Path::new("/proc/self/exe");
+    if kept.exists() {
+        return Ok(kept.to_owned());
+    }
+    std::env::current_exe().context("cannot find this program")
+}
+
 impl Host {
+    /// Builds a tenant's application beside the running one, then swaps them.
+    ///
+    /// # Errors
+    /// With file, line and key of what is wrong; then what runs goes on running.
+    pub async fn deploy(
+        &self,
+        tenant: &TenantId,
+        manifest: &Path,
+        given: &Variables,
+    ) -> Result<(), DeployFault> {
+        self.deployments.deploy(tenant, manifest, given).await
+    }
+
+    /// How component instances fared so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.runtime.counters()
+    }
+
     /// Compiles the components and connects everything.
     ///
     /// # Errors
     /// When the configuration cannot be honoured on this machine.
     pub async fn build(parts: Parts, stores: Stores) -> anyhow::Result<Arc<Self>> {
-        let Parts { tenants, egress, extra_roots, limits, outbox, mail, providers } = parts;
+        let Parts { tenants, program, egress, extra_roots, limits, outbox, mail, providers } = parts;
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let trust = Trust::new(extra_roots.as_deref()).context("`tls.extra-roots`")?;
         let dialer = Arc::new(Dialer::new(egress, trust));
@@ -239,10 +274,24 @@ impl Host {
             request_body: limits.body,
             ..GuestLimits::default()
         };
-        let routes = application::build(&runtime, &(Arc::clone(&engine) as _), &guest).await?;
-        let budget = Budget::new(&tenants);
+        let capabilities = Arc::clone(&engine) as _;
+        let compiler = Compiler::new(program);
+        let deployments = Deployments::new(runtime.clone(), capabilities, guest, compiler).await?;
+        for tenant in &tenants {
+            let Some(path) = &tenant.application else { continue };
+            // One tenant's mistake must not keep the others from their mail.
+            if let Err(fault) = deployments.deploy(&tenant.id, path, &tenant.variables).await {
+                let id = tenant.id.as_str();
+                tracing::error!(
+                    tenant = id,
+                    "not deployed, only the default application is: {fault}"
+                );
+            }
+        }
+        let ids: Vec<TenantId> = tenants.into_iter().map(|tenant| tenant.id).collect();
+        let budget = Budget::new(&ids);
         let keyring =
-            Keyring::new(stores.tokens, Arc::clone(&stores.clock), Arc::clone(&entropy), tenants);
+            Keyring::new(stores.tokens, Arc::clone(&stores.clock), Arc::clone(&entropy), ids);
         let desk = Desk {
             accounts: stores.accounts,
             engine: Arc::clone(&engine),
@@ -250,7 +299,8 @@ impl Host {
             entropy: Arc::clone(&entropy),
         };
         Ok(Arc::new(Self {
-            routes,
+            deployments,
+            runtime: runtime.clone(),
             keyring,
             desk,
             engine,

@@ -2,7 +2,8 @@
 //!
 //! The only crate that names concrete types of the others, and the only binary.
 //! Data flows one way: edge → dispatch → route → operation → component, whose
-//! imports lead through the engine to the mail servers.
+//! imports lead through the engine to the mail servers. An application becomes a
+//! deployment the same way: manifest → compile and describe → routes → OpenAPI → swap.
 
 pub mod clock;
 mod task;
@@ -10,9 +11,13 @@ pub mod token;
 mod answer;
 mod schema;
 pub mod config;
-mod application;
+mod operation;
+pub mod compiling;
 mod tokens;
 mod accounts;
+mod hostroute;
+mod openapi;
+pub mod deployment;
 mod metrics;
 mod pages;
 mod budget;
@@ -21,6 +26,9 @@ mod dispatch;
 mod pulse;
 pub mod edge;
 mod running;
+mod glob;
+mod building;
+mod watching;
 mod up;
 mod dev;
 mod client;

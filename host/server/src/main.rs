@@ -5,10 +5,15 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use server::cli::Cli;
+use server::compiling;
 use tracing_subscriber::EnvFilter;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    // Before any thread is started: the child's address space is limited.
+    let mut args = std::env::args().skip(1);
+    if args.next().as_deref() == Some(compiling::SUBCOMMAND) {
+        return told(compiling::child(&args.next().unwrap_or_default()));
+    }
     let cli = Cli::parse();
     // The mail crates log passwords and mail at trace: they are never given the chance.
     let filter = EnvFilter::try_from_env("POSTLET_LOG")
@@ -26,7 +31,12 @@ async fn main() -> ExitCode {
     } else {
         log.init();
     }
-    match cli.run().await {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    told(runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(cli.run())))
+}
+
+fn told(ended: anyhow::Result<()>) -> ExitCode {
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             #[expect(clippy::print_stderr, reason = "the last word of a command")]

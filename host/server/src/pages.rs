@@ -1,6 +1,7 @@
-//! Pages about the host: health, readiness, metrics and the WIT package.
+//! Pages about the host: health, readiness, metrics, the WIT package and the documentation.
 
-use http::{Response, StatusCode};
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
 use model::problem::{Code, Problem};
 use runtime::body::Body;
 use serde_json::json;
@@ -11,6 +12,29 @@ use crate::metrics::{CONTENT_TYPE, Metrics};
 /// Alive, and which version.
 pub(crate) fn health() -> Response<Body> {
     answer::json(StatusCode::OK, &json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
+}
+
+/// The document of a deployment.
+pub(crate) fn openapi(document: Bytes) -> Response<Body> {
+    let mut answer = answer::typed(StatusCode::OK, "application/json", document);
+    // It differs by token.
+    let headers = answer.headers_mut();
+    headers.insert(header::VARY, HeaderValue::from_static("authorization"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    answer
+}
+
+/// One page that shows the document; it needs nothing but this host.
+pub(crate) fn docs() -> Response<Body> {
+    let page = include_str!("docs.html");
+    let mut answer = answer::typed(StatusCode::OK, "text/html; charset=utf-8", page);
+    // A tenant's texts are in the document; they are shown as texts, and could not do anything else.
+    let policy = "default-src 'none'; connect-src 'self'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    answer
 }
 
 /// Ready for requests; not any more once the host is stopping.

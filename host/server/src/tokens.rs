@@ -19,7 +19,8 @@ use crate::answer;
 use crate::schema::Schema;
 use crate::token::{Shown, mint};
 
-const SCHEMA: &str = r#"{
+/// What makes a token.
+pub(crate) const SCHEMA: &str = r#"{
   "$schema": "https://json-schema.org/draft/2020-12/schema",
   "type": "object", "additionalProperties": false, "required": ["scopes"],
   "properties": {
@@ -30,6 +31,10 @@ const SCHEMA: &str = r#"{
     "expires": {"type": "string", "format": "date-time"}
   }
 }"#;
+
+/// A body that fits [`SCHEMA`].
+pub(crate) const EXAMPLE: &str =
+    r#"{"name": "newsletter", "scopes": ["read", "send"], "accounts": ["me"]}"#;
 
 static BODY: LazyLock<Option<Schema>> = LazyLock::new(|| {
     Schema::compile(SCHEMA).inspect_err(|error| tracing::error!(%error, "the tokens' schema")).ok()

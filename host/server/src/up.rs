@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::config::Config;
 use crate::edge::Edge;
-use crate::host::{Host, Parts, Stores};
+use crate::host::{Host, Parts, Stores, this_program};
 use crate::running;
 
 /// Serves until it is told to stop.
@@ -32,9 +32,9 @@ pub(crate) async fn run(path: &Path, machine: bool) -> anyhow::Result<()> {
     if !machine {
         progress("Starting: compiling the components ...");
     }
-    let tenants = config.tenants.into_iter().map(|tenant| tenant.id).collect();
     let parts = Parts {
-        tenants,
+        tenants: config.tenants,
+        program: this_program()?,
         egress: config.egress,
         extra_roots: config.extra_roots,
         limits: config.limits,

@@ -1,7 +1,28 @@
-//! Components that only tests and benches run: one that misbehaves, and one that
-//! does as little as a component can.
+//! Components that only tests and benches run: one that misbehaves, one that
+//! does as little as a component can, and one that describes itself as it is told.
 //!
 //! Invariant: nothing outside tests and benches depends on this crate.
+
+/// [`DESCRIBER`] with another word in its bytes.
+///
+/// # Panics
+/// When the word is longer than seven letters.
+#[must_use]
+pub fn describer(word: &str) -> Vec<u8> {
+    const FINE: &[u8; 16] = b"describe=fine___";
+    let mut order = *FINE;
+    let told = format!("describe={word:_<7}");
+    order.copy_from_slice(told.as_bytes());
+    let mut wasm = DESCRIBER.to_vec();
+    let places: Vec<usize> =
+        wasm.windows(16).enumerate().filter(|(_, bytes)| bytes == FINE).map(|(at, _)| at).collect();
+    for at in places {
+        if let Some(place) = wasm.get_mut(at..at + 16) {
+            place.copy_from_slice(&order);
+        }
+    }
+    wasm
+}
 
 include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
@@ -10,10 +31,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_are_components() {
+    fn all_are_components() {
         // The first eight bytes tell a component (layer 1) from a core module (layer 0).
-        for wasm in [HOSTILE, ECHO] {
+        for wasm in [HOSTILE, ECHO, DESCRIBER] {
             assert_eq!(wasm.get(..8), Some(&b"\0asm\x0d\0\x01\0"[..]));
         }
+    }
+
+    #[test]
+    fn a_word_is_written_over_in_exactly_one_place() {
+        let other = describer("loop");
+        let differing = DESCRIBER.iter().zip(&other).filter(|(one, other)| one != other).count();
+        assert_eq!((other.len(), differing), (DESCRIBER.len(), 4));
     }
 }

@@ -1,90 +1,70 @@
-//! Good and bad manifests.
+//! Good and bad manifests: each file with what it means, or with what is said about it.
+//!
+//! A new case is a new file; `UPDATE_EXPECT=1 cargo test -p engine` writes what is said.
+
+use std::path::{Path, PathBuf};
+
+use expect_test::expect_file;
 
 use super::*;
 
-const GOOD: &str = r#"spin_manifest_version = 2
-
-[application]
-name = "postlet"
-version = "0.1.0"
-authors = ["somebody"]
-
-[[trigger.http]]
-route = "/v1/accounts/:account/messages/..."
-component = "messages"
-
-[[trigger.http]]
-route = "/robots.txt"
-static_response = { status_code = 404, headers = { x-a = "b" }, body = "no" }
-
-[component.messages]
-source = "messages.wasm"
-[component.messages.build]
-command = "cargo build"
-watch = ["src/**/*.rs"]
-[component.messages.tool.postlet]
-memory-mib = 32
-[component.messages.tool.other]
-anything = true
-"#;
+const EVERYTHING: &str = include_str!("golden/good/everything.toml");
 
 #[test]
-fn a_manifest_is_read_whole() {
-    let manifest = parse(GOOD).unwrap();
-    assert_eq!((manifest.name.as_str(), manifest.version.as_deref()), ("postlet", Some("0.1.0")));
-    assert_eq!(manifest.authors, ["somebody"]);
-    assert_eq!(manifest.routes[0].target, Target::Component("messages".to_owned()));
-    assert_eq!(manifest.routes[0].line, 9);
-    let Target::Static(answer) = &manifest.routes[1].target else { panic!("no static answer") };
-    assert_eq!((answer.status, answer.body.as_str()), (404, "no"));
-    assert_eq!(answer.headers, [("x-a".to_owned(), "b".to_owned())]);
-    let component = &manifest.components["messages"];
-    assert_eq!(component.source, "messages.wasm");
-    assert_eq!(component.build.as_ref().unwrap().command, ["cargo build"]);
-    assert_eq!(component.limits.memory_mib, NonZeroU32::new(32));
+fn good_manifests_are_read_whole() {
+    for path in golden("good") {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let manifest = parse(&text).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()));
+        expect_file![path.with_extension("txt")].assert_eq(&format!("{manifest:#?}\n"));
+    }
 }
 
 #[test]
-fn a_fault_names_key_and_line() {
-    check("spin_manifest_version = 2", "spin_manifest_version = \"1\"", "spin_manifest_version", 1);
-    check("spin_manifest_version = 2", "", "spin_manifest_version", 1);
-    check("name = \"postlet\"", "", "application.name", 3);
-    check("name = \"postlet\"", "name = 7", "application.name", 4);
-    check("version = \"0.1.0\"", "targets = []", "application.targets", 5);
-    check("route = \"/robots.txt\"", "route = \"robots\"", "trigger.http.route", 13);
-    check("/robots.txt", "/v1/accounts/:x/messages/...", "trigger.http.route", 13);
-    check("component = \"messages\"", "component = \"other\"", "trigger.http.component", 9);
-    check("component = \"messages\"", "executor = 1", "trigger.http.component", 8);
-    check("status_code = 404", "status_code = 99", "trigger.http.static_response.status_code", 14);
-    check("source = \"messages.wasm\"", "", "component.messages.source", 16);
-    check("watch = [", "files = [", "component.messages.build.files", 20);
-    check("memory-mib = 32", "memory-mib = 0", "component.messages.tool.postlet.memory-mib", 22);
-    check("memory-mib = 32", "speed = 1", "component.messages.tool.postlet.speed", 22);
-    check(
-        "source = ",
-        "allowed_outbound_hosts = []\nsource = ",
-        "component.messages.allowed_outbound_hosts",
-        17,
+fn bad_manifests_are_refused_with_the_place_and_with_advice() {
+    let paths = golden("bad");
+    assert!(paths.len() > 50, "{} files", paths.len());
+    for path in paths {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let Err(fault) = parse(&text) else { panic!("{} is taken", path.display()) };
+        assert!(!fault.advice.is_empty(), "{}", path.display());
+        expect_file![path.with_extension("txt")].assert_eq(&format!("{fault}\n"));
+    }
+}
+
+#[test]
+fn variables_are_filled_in_where_they_are_named() {
+    let manifest = parse(EVERYTHING).unwrap();
+    let given = BTreeMap::from([("api_key".to_owned(), "s3".to_owned())]);
+    let environments = manifest.environments(&given).unwrap();
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(
+        environments["orders"],
+        [pair("GREETING", "Hello, world"), pair("PLAIN", "as it is"), pair("API_KEY", "key:s3")]
     );
+    assert!(environments["inner"].is_empty());
+}
+
+#[test]
+fn a_required_variable_needs_a_value_and_a_value_needs_a_variable() {
+    check(&[], "line 17: `variables.api_key`: it is required, and no value was given for it");
     check(
-        "[component.messages]",
-        "[component.idle]\nsource = \"x\"\n[component.messages]",
-        "component.idle",
-        16,
+        &["api_key", "apikey"],
+        "line 1: `variables.apikey`: a value was given, but the manifest declares no such variable",
     );
-    check(
-        "[component.messages]",
-        "[component.Big]\nsource = \"x\"\n[component.messages]",
-        "component.Big",
-        16,
-    );
-    check("[application]", "[application", "", 3);
 }
 
 #[track_caller]
-fn check(from: &str, to: &str, key: &str, line: usize) {
-    assert!(GOOD.contains(from), "{from:?} is not in the good one");
-    let fault = parse(&GOOD.replacen(from, to, 1)).expect_err(to);
-    assert_eq!((fault.key.as_str(), fault.line), (key, line), "{fault}");
-    assert!(!fault.advice.is_empty());
+fn check(given: &[&str], want: &str) {
+    let given = given.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect();
+    let fault = parse(EVERYTHING).unwrap().environments(&given).unwrap_err();
+    assert_eq!(fault.to_string(), want);
+}
+
+fn golden(kind: &str) -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/manifest/golden").join(kind);
+    let entries = std::fs::read_dir(directory).unwrap();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    paths.sort();
+    paths
 }

@@ -37,7 +37,7 @@ struct Powerless;
 impl Guest {
     fn endpoint(&self) -> wasmtime::Result<(Arc<dyn Capabilities>, Arc<Caller>)> {
         match &self.powers {
-            Powers::Endpoint { capabilities, caller } => {
+            Powers::Endpoint { capabilities, caller, .. } => {
                 Ok((Arc::clone(capabilities), Arc::clone(caller)))
             }
             Powers::None | Powers::Mime(_) => Err(wasmtime::Error::new(Powerless)),

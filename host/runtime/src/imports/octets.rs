@@ -57,7 +57,7 @@ impl uploads::HostSpool for Guest {
             Powers::Mime(spools) => {
                 spools.create(None).map(|spool| (spool, MIME_SPOOL)).map_err(refusal::spool)
             }
-            Powers::Endpoint { capabilities, caller } => {
+            Powers::Endpoint { capabilities, caller, .. } => {
                 capabilities.spool(caller).map(|spool| (spool, self.meter.limits().request_body))
             }
         };

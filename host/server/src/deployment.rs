@@ -1,0 +1,357 @@
+//! Deployments: what a tenant is served, built whole and swapped in one step.
+//!
+//! manifest → compile and describe → routes → OpenAPI → swap. Every tenant is
+//! served the default application, and its own beside it. Whatever is wrong is
+//! told by file, line and key, and leaves the running deployment as it was.
+//!
+//! Invariant: a [`Deployment`] never changes. A request holds the one that it
+//! began with.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use anyhow::Context;
+use bytes::Bytes;
+use engine::manifest;
+use engine::manifest::Manifest;
+use engine::manifest::component::Component as Written;
+use engine::manifest::fault::ManifestFault;
+use engine::manifest::trigger::{Route, StaticResponse, Target};
+use engine::routes::{Pattern, Routes};
+use model::ids::TenantId;
+use model::port::capabilities::Capabilities;
+use runtime::Runtime;
+use runtime::limits::Limits;
+
+use crate::compiling::{Compiled, Compiler};
+use crate::hostroute;
+use crate::hostroute::{HOST_ROUTES, HostRoute};
+use crate::openapi;
+use crate::openapi::Group;
+use crate::operation::Served;
+
+/// Who answers a route.
+#[derive(Clone, Debug)]
+pub(crate) enum Owner {
+    /// The host itself.
+    Host(HostRoute),
+    /// A component.
+    Component(Arc<Served>),
+    /// Always the same answer.
+    Static(Arc<StaticResponse>),
+}
+
+/// What one tenant is served.
+#[derive(Debug)]
+pub(crate) struct Deployment {
+    pub(crate) routes: Routes<Owner>,
+    /// `/-/openapi.json`.
+    pub(crate) openapi: Bytes,
+}
+
+/// What is wrong with an application, and where.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {fault}", manifest.display())]
+pub struct DeployFault {
+    /// The file.
+    pub manifest: PathBuf,
+    /// Where in it, and what to do.
+    pub fault: ManifestFault,
+}
+
+/// One application, compiled.
+#[derive(Debug)]
+struct Application {
+    title: String,
+    version: String,
+    routes: Vec<(Route, Owner)>,
+    served: Vec<(Arc<Served>, Option<String>)>,
+}
+
+/// The values of an application's variables, by name.
+pub type Variables = BTreeMap<String, String>;
+
+/// Every deployment that is served now.
+#[derive(Debug)]
+pub(crate) struct Deployments {
+    runtime: Runtime,
+    capabilities: Arc<dyn Capabilities>,
+    limits: Limits,
+    compiler: Compiler,
+    application: Application,
+    default: Arc<Deployment>,
+    own: RwLock<HashMap<TenantId, Arc<Deployment>>>,
+}
+
+impl Deployments {
+    /// Compiles the embedded application, which is trusted; `capabilities` is what imports lead to.
+    pub(crate) async fn new(
+        runtime: Runtime,
+        capabilities: Arc<dyn Capabilities>,
+        limits: Limits,
+        compiler: Compiler,
+    ) -> anyhow::Result<Self> {
+        let manifest = manifest::parse(components::MANIFEST).context("the embedded spin.toml")?;
+        let mut compiled = BTreeMap::new();
+        for (name, written) in &manifest.components {
+            let place = || format!("the component `{name}`");
+            let embedded = components::COMPONENTS
+                .iter()
+                .find(|embedded| embedded.source == written.source)
+                .with_context(|| format!("{} is not embedded: {}", place(), written.source))?;
+            let component = runtime.component(name, embedded.wasm).with_context(place)?;
+            let operations = runtime.describe(&component).await.with_context(place)?;
+            compiled.insert(name.clone(), Compiled { component, operations });
+        }
+        let link = Link { runtime: &runtime, capabilities: &capabilities, limits: &limits };
+        let application = link
+            .application(manifest, compiled, &Variables::new())
+            .context("the embedded spin.toml")?;
+        let default = assemble(&application, None).context("the embedded spin.toml")?;
+        Ok(Self {
+            runtime,
+            capabilities,
+            limits,
+            compiler,
+            application,
+            default: Arc::new(default),
+            own: RwLock::default(),
+        })
+    }
+
+    /// What a tenant is served.
+    pub(crate) fn of(&self, tenant: &TenantId) -> Arc<Deployment> {
+        let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(own.get(tenant).unwrap_or(&self.default))
+    }
+
+    /// What is served to whoever shows no token.
+    pub(crate) fn default(&self) -> &Arc<Deployment> {
+        &self.default
+    }
+
+    /// Builds a tenant's application beside the running one, then swaps them.
+    pub(crate) async fn deploy(
+        &self,
+        tenant: &TenantId,
+        manifest: &Path,
+        given: &Variables,
+    ) -> Result<(), DeployFault> {
+        let deployment = self
+            .build(manifest, given)
+            .await
+            .map_err(|fault| DeployFault { manifest: manifest.to_owned(), fault })?;
+        let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
+        own.insert(tenant.clone(), Arc::new(deployment));
+        tracing::info!(tenant = tenant.as_str(), manifest = %manifest.display(), "deployed");
+        Ok(())
+    }
+
+    async fn build(&self, path: &Path, given: &Variables) -> Result<Deployment, ManifestFault> {
+        let text = tokio::fs::read_to_string(path).await.map_err(|error| ManifestFault {
+            key: String::new(),
+            line: 1,
+            advice: format!("it cannot be read: {error}"),
+        })?;
+        let manifest = manifest::parse(&text)?;
+        if let Some(binding) = manifest.filters.first() {
+            return Err(ManifestFault {
+                key: "trigger.mail".to_owned(),
+                line: binding.line,
+                advice: "this host runs no filters yet; remove it".to_owned(),
+            });
+        }
+        let directory = path.parent().unwrap_or(Path::new("."));
+        let mut compiled = BTreeMap::new();
+        for (name, written) in &manifest.components {
+            let wasm = read(&directory.join(&written.source), name, written).await?;
+            let result = self.compiler.compile(&self.runtime, name, &wasm).await;
+            let made = result.map_err(|error| at_source(name, written, error.to_string()))?;
+            compiled.insert(name.clone(), made);
+        }
+        let link =
+            Link { runtime: &self.runtime, capabilities: &self.capabilities, limits: &self.limits };
+        let own = link.application(manifest, compiled, given)?;
+        assemble(&self.application, Some(&own))
+    }
+}
+
+async fn read(file: &Path, name: &str, written: &Written) -> Result<Vec<u8>, ManifestFault> {
+    tokio::fs::read(file).await.map_err(|error| {
+        let advice = match written.build {
+            Some(_) => "; `postlet build` makes it",
+            None => "",
+        };
+        at_source(name, written, format!("{} cannot be read: {error}{advice}", file.display()))
+    })
+}
+
+fn at_source(name: &str, written: &Written, advice: String) -> ManifestFault {
+    ManifestFault { key: format!("component.{name}.source"), line: written.line, advice }
+}
+
+/// What turns a compiled component into one that serves.
+struct Link<'a> {
+    runtime: &'a Runtime,
+    capabilities: &'a Arc<dyn Capabilities>,
+    limits: &'a Limits,
+}
+
+impl Link<'_> {
+    fn application(
+        &self,
+        manifest: Manifest,
+        mut compiled: BTreeMap<String, Compiled>,
+        given: &Variables,
+    ) -> Result<Application, ManifestFault> {
+        let mut environments = manifest.environments(given)?;
+        let mut served = BTreeMap::new();
+        for (name, written) in &manifest.components {
+            let Some(compiled) = compiled.remove(name) else { continue };
+            let environment = environments.remove(name).unwrap_or_default();
+            let routes: Vec<Pattern> = manifest
+                .routes
+                .iter()
+                .filter(|route| matches!(&route.target, Target::Component(id) if id == name))
+                .map(|route| route.pattern.clone())
+                .collect();
+            let one = self
+                .serve(name, written, compiled, environment, &routes)
+                .map_err(|advice| at_source(name, written, advice))?;
+            served.insert(name.clone(), (Arc::new(one), written.description.clone()));
+        }
+        let routes = manifest
+            .routes
+            .into_iter()
+            .filter_map(|route| {
+                let owner = match &route.target {
+                    Target::Static(answer) => Owner::Static(Arc::new(answer.clone())),
+                    // The manifest is checked: every component that is named exists.
+                    Target::Component(name) => Owner::Component(Arc::clone(&served.get(name)?.0)),
+                };
+                Some((route, owner))
+            })
+            .collect();
+        Ok(Application {
+            title: manifest.name,
+            version: manifest.version.unwrap_or_else(|| "0".to_owned()),
+            routes,
+            served: served.into_values().collect(),
+        })
+    }
+
+    fn serve(
+        &self,
+        name: &str,
+        written: &Written,
+        compiled: Compiled,
+        environment: Vec<(String, String)>,
+        routes: &[Pattern],
+    ) -> Result<Served, String> {
+        let limits = confined(self.limits, &written.limits);
+        let endpoint = self
+            .runtime
+            .endpoint(&compiled.component, Arc::clone(self.capabilities), limits)
+            .map_err(|error| chain(&error))?
+            .with_environment(environment);
+        let grants = written.grants.clone();
+        Served::new(name, endpoint, compiled.operations, routes, grants)
+            .map_err(|error| error.to_string())
+    }
+}
+
+/// The host's limits, or less where the manifest asks for less.
+fn confined(host: &Limits, asked: &manifest::component::Limits) -> Limits {
+    let mut limits = host.clone();
+    if let Some(mib) = asked.memory_mib {
+        limits.memory = limits.memory.min((mib.get() as usize) << 20);
+    }
+    if let Some(seconds) = asked.time_seconds {
+        limits.total = limits.total.min(std::time::Duration::from_secs(seconds.get().into()));
+    }
+    limits
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}
+
+/// One table of the host's routes, the default application's and the tenant's own.
+fn assemble(default: &Application, own: Option<&Application>) -> Result<Deployment, ManifestFault> {
+    let mut routes = Routes::default();
+    let mut known: Vec<(Pattern, String)> = Vec::new();
+    for (text, route) in HOST_ROUTES {
+        let pattern: Pattern = text.parse().map_err(|error| ManifestFault {
+            key: String::new(),
+            line: 0,
+            advice: format!("the host's route {text}: {error}"),
+        })?;
+        known.push((pattern.clone(), "the host's own".to_owned()));
+        insert(&mut routes, pattern, 0, Owner::Host(*route))?;
+    }
+    let default_place = |line: usize| format!("line {line} of the default application's spin.toml");
+    let applications = [(Some(default), true), (own, false)];
+    for (application, is_default) in applications {
+        let Some(application) = application else { continue };
+        let before = known.clone();
+        for (route, owner) in &application.routes {
+            let taken = before.iter().find(|(theirs, _)| route.pattern.takes_from(theirs));
+            if let Some((theirs, place)) = taken {
+                return Err(clash(route, &format!("`{theirs}`, which is {place}")));
+            }
+            // What no route of the host has today belongs to it tomorrow.
+            if route.pattern.to_string().starts_with("/-/") {
+                return Err(clash(route, "`/-/...`, which is the host's own"));
+            }
+            if is_default {
+                known.push((route.pattern.clone(), default_place(route.line)));
+            }
+            insert(&mut routes, route.pattern.clone(), route.line, owner.clone())?;
+        }
+    }
+    Ok(Deployment { routes, openapi: document(default, own) })
+}
+
+fn clash(route: &Route, with: &str) -> ManifestFault {
+    ManifestFault {
+        key: "trigger.http.route".to_owned(),
+        line: route.line,
+        advice: format!("`{}` would take paths from {with}; choose another path", route.pattern),
+    }
+}
+
+fn insert(
+    routes: &mut Routes<Owner>,
+    pattern: Pattern,
+    line: usize,
+    owner: Owner,
+) -> Result<(), ManifestFault> {
+    routes.insert(pattern, owner).map_err(|clash| ManifestFault {
+        key: "trigger.http.route".to_owned(),
+        line,
+        advice: clash.to_string(),
+    })
+}
+
+fn document(default: &Application, own: Option<&Application>) -> Bytes {
+    let host = hostroute::operations();
+    let mut groups = Vec::new();
+    for application in own.into_iter().chain([default]) {
+        groups.extend(application.served.iter().filter_map(|(served, description)| {
+            let operations = served.described.as_deref()?;
+            Some(Group { name: &served.name, description: description.as_deref(), operations })
+        }));
+    }
+    groups.push(Group { name: "host", description: Some("Postlet itself"), operations: &host });
+    let named = own.unwrap_or(default);
+    let document = openapi::document(&named.title, &named.version, &groups);
+    Bytes::from(format!("{document:#}"))
+}

@@ -1,0 +1,218 @@
+//! The routes of the host itself: the one table of what no component serves.
+//!
+//! A route of an application that would take a path from one of these is
+//! refused. Refuses to know how they are answered.
+
+use model::caller::Scope;
+use runtime::component::{Described, Operation, Parameter};
+
+use crate::accounts;
+use crate::tokens;
+
+/// Something that the host answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HostRoute {
+    /// Without a token.
+    Page(Page),
+    /// Under a scope.
+    Resource(Resource),
+}
+
+/// What the host serves to anybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Page {
+    Health,
+    Ready,
+    Wit,
+    WitFile,
+    OpenApi,
+    Docs,
+}
+
+/// What the host serves to tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resource {
+    Metrics,
+    Tokens,
+    Token,
+    Accounts,
+    VerifyNew,
+    Account,
+    VerifyAccount,
+}
+
+/// Every route of the host.
+pub(crate) const HOST_ROUTES: &[(&str, HostRoute)] = &[
+    ("/-/health", HostRoute::Page(Page::Health)),
+    ("/-/ready", HostRoute::Page(Page::Ready)),
+    ("/-/wit", HostRoute::Page(Page::Wit)),
+    ("/-/wit/...", HostRoute::Page(Page::WitFile)),
+    ("/-/openapi.json", HostRoute::Page(Page::OpenApi)),
+    ("/-/docs", HostRoute::Page(Page::Docs)),
+    ("/-/metrics", HostRoute::Resource(Resource::Metrics)),
+    ("/v1/tokens", HostRoute::Resource(Resource::Tokens)),
+    ("/v1/tokens/:token", HostRoute::Resource(Resource::Token)),
+    ("/v1/accounts", HostRoute::Resource(Resource::Accounts)),
+    ("/v1/accounts/verify", HostRoute::Resource(Resource::VerifyNew)),
+    ("/v1/accounts/:account", HostRoute::Resource(Resource::Account)),
+    ("/v1/accounts/:account/verify", HostRoute::Resource(Resource::VerifyAccount)),
+];
+
+impl Resource {
+    /// What a token must allow.
+    pub(crate) const fn scope(self) -> Scope {
+        match self {
+            Self::Metrics | Self::Tokens | Self::Token => Scope::Operate,
+            Self::Accounts | Self::VerifyNew | Self::Account | Self::VerifyAccount => {
+                Scope::Accounts
+            }
+        }
+    }
+
+    /// What it answers.
+    pub(crate) const fn methods(self) -> &'static [&'static str] {
+        match self {
+            Self::Metrics => &["GET"],
+            Self::Tokens | Self::Accounts => &["GET", "POST"],
+            Self::Token => &["DELETE"],
+            Self::Account => &["GET", "DELETE"],
+            Self::VerifyNew | Self::VerifyAccount => &["POST"],
+        }
+    }
+}
+
+/// The same routes as operations, for the documentation.
+pub(crate) fn operations() -> Vec<Operation> {
+    let account_body = |operation| body(operation, accounts::SCHEMA, accounts::EXAMPLE);
+    vec![
+        operation("GET", "/-/health", "", "Say that it runs, and which version", 200),
+        operation("GET", "/-/ready", "", "Say whether it takes requests", 200),
+        operation("GET", "/-/wit", "", "List the files of the WIT package", 200),
+        Operation {
+            answers: vec![answer(200, "text/plain; charset=utf-8", "The file")],
+            ..operation("GET", "/-/wit/:file", "", "Show a file of the WIT package", 200)
+        },
+        operation("GET", "/-/openapi.json", "", "Show this document", 200),
+        Operation {
+            answers: vec![answer(200, "text/html; charset=utf-8", "The page")],
+            ..operation("GET", "/-/docs", "", "Show this document as a page", 200)
+        },
+        Operation {
+            answers: vec![answer(200, "text/plain", "In Prometheus' text format")],
+            ..operation("GET", "/-/metrics", "operate", "Show the host's metrics", 200)
+        },
+        operation("GET", "/v1/tokens", "operate", "List tokens", 200),
+        body(
+            operation(
+                "POST",
+                "/v1/tokens",
+                "operate",
+                "Make a token; only this answer shows its text",
+                201,
+            ),
+            tokens::SCHEMA,
+            tokens::EXAMPLE,
+        ),
+        operation("DELETE", "/v1/tokens/:token", "operate", "Revoke a token", 204),
+        Operation {
+            parameters: vec![Parameter {
+                name: "cursor".to_owned(),
+                schema: r#"{"type":"string"}"#.to_owned(),
+                required: false,
+                summary: "`nextCursor` of the page before".to_owned(),
+            }],
+            ..operation("GET", "/v1/accounts", "accounts", "List accounts", 200)
+        },
+        account_body(operation("POST", "/v1/accounts", "accounts", "Connect a mailbox", 201)),
+        account_body(operation(
+            "POST",
+            "/v1/accounts/verify",
+            "accounts",
+            "Try a mailbox's servers; nothing is stored",
+            200,
+        )),
+        operation("GET", "/v1/accounts/:account", "accounts", "Show an account", 200),
+        operation("DELETE", "/v1/accounts/:account", "accounts", "Remove an account", 204),
+        operation(
+            "POST",
+            "/v1/accounts/:account/verify",
+            "accounts",
+            "Try the servers of an account, SMTP and IMAP apart",
+            200,
+        ),
+    ]
+}
+
+fn operation(method: &str, path: &str, scope: &str, summary: &str, status: u16) -> Operation {
+    let content_type = if status == 204 { "" } else { "application/json" };
+    let told = match status {
+        201 => "It is stored; Location names it",
+        204 => "It is gone",
+        _ => "The answer",
+    };
+    Operation {
+        method: method.to_owned(),
+        path: path.to_owned(),
+        summary: summary.to_owned(),
+        scope: scope.to_owned(),
+        parameters: Vec::new(),
+        body_schema: None,
+        body_example: None,
+        other_content_types: Vec::new(),
+        answers: vec![answer(status, content_type, told)],
+        long_lived: false,
+    }
+}
+
+fn body(operation: Operation, schema: &str, example: &str) -> Operation {
+    Operation {
+        body_schema: Some(schema.to_owned()),
+        body_example: Some(example.to_owned()),
+        ..operation
+    }
+}
+
+fn answer(status: u16, content_type: &str, summary: &str) -> Described {
+    Described {
+        status,
+        content_type: content_type.to_owned(),
+        schema: None,
+        summary: summary.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::routes::Pattern;
+
+    use super::*;
+    use crate::schema::Schema;
+
+    #[test]
+    fn every_route_of_the_host_is_documented() {
+        let operations = operations();
+        for (route, _) in HOST_ROUTES {
+            let route: Pattern = route.parse().unwrap();
+            let told = operations.iter().any(|known| route.covers(&known.path.parse().unwrap()));
+            assert!(told, "{route}");
+        }
+        for operation in &operations {
+            let path: Pattern = operation.path.parse().unwrap();
+            let served = HOST_ROUTES
+                .iter()
+                .any(|(route, _)| route.parse::<Pattern>().unwrap().covers(&path));
+            assert!(served, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_examples_of_the_host_fit_their_schemas() {
+        for operation in operations() {
+            let (Some(schema), Some(example)) = (operation.body_schema, operation.body_example)
+            else {
+                continue;
+            };
+            Schema::compile(&schema).unwrap().check(example.as_bytes()).unwrap();
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! What a component said about itself, ready to be checked against.
+//!
+//! `describe` gives texts; here they become schemas, methods and scopes, and
+//! whatever is wrong with them is told by its place. A component that does not
+//! describe itself is served unchecked.
+//!
+//! Invariant: an operation lies under a route of its component, and the example
+//! of its body fits the schema that is shown and enforced.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use engine::manifest::component::Grants;
+use engine::routes::{Pattern, Routes};
+use http::Method;
+use model::caller::{Caller, Scope};
+use model::problem::{Code, Problem};
+use runtime::component::Operation;
+use runtime::endpoint::Endpoint;
+
+use crate::schema::Schema;
+
+/// A component that serves, and what it said of itself.
+#[derive(Debug)]
+pub(crate) struct Served {
+    pub(crate) name: String,
+    pub(crate) endpoint: Endpoint,
+    /// As described; none where the component does not describe itself.
+    pub(crate) described: Option<Vec<Operation>>,
+    operations: Option<Routes<Vec<Checked>>>,
+    grants: Grants,
+}
+
+/// One operation, with its schemas compiled.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    method: Method,
+    pub(crate) scope: Option<Scope>,
+    parameters: Vec<(String, bool, Schema)>,
+    body: Option<Arc<Schema>>,
+    other_types: Vec<String>,
+}
+
+/// What is wrong with a description, and in which operation.
+#[derive(Debug, thiserror::Error)]
+#[error("its description is not right: {place}: {fault}")]
+pub(crate) struct OperationFault {
+    place: String,
+    fault: String,
+}
+
+/// More operations than this are a mistake or an attack.
+const MOST_OPERATIONS: usize = 200;
+
+/// How a body is to be taken.
+#[derive(Debug)]
+pub(crate) enum Taking<'a> {
+    /// Collect it, check it, then hand it on.
+    Json(&'a Arc<Schema>),
+    /// Hand it on as it comes.
+    Stream,
+}
+
+impl Served {
+    /// `routes` are those that the manifest gives the component.
+    pub(crate) fn new(
+        name: &str,
+        endpoint: Endpoint,
+        described: Option<Vec<Operation>>,
+        routes: &[Pattern],
+        grants: Grants,
+    ) -> Result<Self, OperationFault> {
+        let operations =
+            described.as_deref().map(|operations| check(operations, routes)).transpose()?;
+        Ok(Self { name: name.to_owned(), endpoint, described, operations, grants })
+    }
+
+    /// The caller as this component gets it: with no more than the manifest grants.
+    pub(crate) fn confine(&self, mut caller: Caller) -> Caller {
+        if let Some(granted) = &self.grants.accounts {
+            caller.accounts =
+                Some(granted.iter().filter(|account| caller.may_open(account)).cloned().collect());
+        }
+        if self.grants.send == Some(false) {
+            caller.scopes.retain(|scope| *scope != Scope::Send);
+        }
+        caller
+    }
+
+    /// The operation that a request means; none where the component did not describe itself.
+    pub(crate) fn operation(
+        &self,
+        method: &Method,
+        path: &str,
+    ) -> Result<Option<&Checked>, Problem> {
+        let Some(operations) = &self.operations else { return Ok(None) };
+        let Some(found) = operations.find(path) else {
+            return Err(Problem::new(
+                Code::NotFound,
+                "no operation of this application lies at this path",
+            ));
+        };
+        // HEAD is GET without the body (RFC 9110 §9.3.2).
+        let wanted = if method == Method::HEAD { &Method::GET } else { method };
+        match found.value.iter().find(|operation| operation.method == *wanted) {
+            Some(operation) => Ok(Some(operation)),
+            None => Err(wrong_method(
+                method,
+                found.value.iter().map(|operation| operation.method.as_str()),
+            )),
+        }
+    }
+}
+
+impl Checked {
+    /// Every parameter is known and fits.
+    pub(crate) fn check_query(&self, query: &str) -> Result<(), Problem> {
+        let refuse = |detail: String| Err(Problem::new(Code::InvalidQuery, detail));
+        let mut seen: Vec<String> = Vec::new();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()).into_owned() {
+            let Some((_, _, schema)) = self.parameters.iter().find(|(known, ..)| *known == name)
+            else {
+                let known: Vec<_> =
+                    self.parameters.iter().map(|(known, ..)| format!("`{known}`")).collect();
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                return refuse(format!(
+                    "`{name}` is not a query parameter of this operation; it takes {known}"
+                ));
+            };
+            if seen.contains(&name) {
+                return refuse(format!("`{name}` is given twice"));
+            }
+            if let Some(fault) = schema.faults("", &schema.query_value(&value)).first() {
+                return refuse(format!("`{name}`: {}", fault.detail));
+            }
+            seen.push(name);
+        }
+        match self.parameters.iter().find(|(name, required, _)| *required && !seen.contains(name)) {
+            Some((name, ..)) => refuse(format!("`{name}` is needed")),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether and how a body of this type is taken.
+    pub(crate) fn taking(&self, content_type: Option<&str>) -> Result<Taking<'_>, Problem> {
+        let given = content_type
+            .map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+        let Some(schema) = &self.body else { return Ok(Taking::Stream) };
+        match given.as_deref() {
+            Some("application/json") => Ok(Taking::Json(schema)),
+            Some(other) if self.other_types.iter().any(|known| known == other) => {
+                Ok(Taking::Stream)
+            }
+            other => {
+                let known = std::iter::once("application/json")
+                    .chain(self.other_types.iter().map(String::as_str))
+                    .collect::<Vec<_>>()
+                    .join(", ");
+                let given = other.unwrap_or("no content type");
+                Err(Problem::new(
+                    Code::UnsupportedMediaType,
+                    format!("{given} was sent; the operation takes {known}"),
+                ))
+            }
+        }
+    }
+}
+
+/// Reads what `describe` said; `routes` are those that the manifest gives the component.
+fn check(
+    operations: &[Operation],
+    routes: &[Pattern],
+) -> Result<Routes<Vec<Checked>>, OperationFault> {
+    let fault = |place: &str, fault: String| OperationFault { place: place.to_owned(), fault };
+    if operations.len() > MOST_OPERATIONS {
+        return Err(fault("all of it", format!("more than {MOST_OPERATIONS} operations")));
+    }
+    let mut by_path: BTreeMap<&str, (Pattern, Vec<Checked>)> = BTreeMap::new();
+    for operation in operations {
+        let place: String =
+            format!("{} {}", operation.method, operation.path).chars().take(200).collect();
+        let pattern: Pattern =
+            operation.path.parse().map_err(|error| fault(&place, format!("{error}")))?;
+        if !routes.iter().any(|route| route.covers(&pattern)) {
+            let advice = "the manifest gives this component no route that holds this path";
+            return Err(fault(&place, advice.to_owned()));
+        }
+        let checked = Checked::read(operation).map_err(|error| fault(&place, error))?;
+        let (_, known) = by_path.entry(&operation.path).or_insert_with(|| (pattern, Vec::new()));
+        if known.iter().any(|other| other.method == checked.method) {
+            return Err(fault(&place, "it is described twice".to_owned()));
+        }
+        known.push(checked);
+    }
+    let mut known = Routes::default();
+    for (path, (pattern, checked)) in by_path {
+        known.insert(pattern, checked).map_err(|clash| fault(path, clash.to_string()))?;
+    }
+    Ok(known)
+}
+
+impl Checked {
+    fn read(operation: &Operation) -> Result<Self, String> {
+        let schema = |what: &str, text: &str| {
+            Schema::compile(text).map_err(|error| format!("{what}: {error}"))
+        };
+        let mut parameters: Vec<(String, bool, Schema)> =
+            Vec::with_capacity(operation.parameters.len());
+        for parameter in &operation.parameters {
+            let what = format!("the parameter `{}`", parameter.name);
+            if parameters.iter().any(|(name, ..)| *name == parameter.name) {
+                return Err(format!("{what} is described twice"));
+            }
+            let schema = schema(&what, &parameter.schema)?;
+            parameters.push((parameter.name.clone(), parameter.required, schema));
+        }
+        let body = operation.body_schema.as_deref().map(|text| schema("the body", text));
+        let body = body.transpose()?.map(Arc::new);
+        for answer in &operation.answers {
+            if let Some(text) = &answer.schema {
+                schema(&format!("the answer {}", answer.status), text)?;
+            }
+        }
+        match (&body, operation.body_example.as_deref()) {
+            (Some(schema), Some(example)) => {
+                if let Err(problem) = schema.check(example.as_bytes()) {
+                    return Err(format!("the example does not fit the schema: {}", problem.detail));
+                }
+            }
+            (None, Some(_)) => return Err("there is an example, but no schema".to_owned()),
+            (_, None) => {}
+        }
+        let scope = match operation.scope.as_str() {
+            "" => None,
+            text => Some(match Scope::parse(text) {
+                Some(scope @ (Scope::Read | Scope::Change | Scope::Send)) => scope,
+                Some(Scope::Accounts | Scope::Operate) | None => {
+                    return Err(format!("{text:?} is not one of read, change and send"));
+                }
+            }),
+        };
+        let method = match operation.method.as_str() {
+            text @ ("GET" | "POST" | "PUT" | "PATCH" | "DELETE") => {
+                text.parse().map_err(|_| "not a method".to_owned())?
+            }
+            other => {
+                return Err(format!("{other:?} is not one of GET, POST, PUT, PATCH and DELETE"));
+            }
+        };
+        let other_types = operation
+            .other_content_types
+            .iter()
+            .map(|name| name.trim().to_ascii_lowercase())
+            .collect();
+        Ok(Self { method, scope, parameters, body, other_types })
+    }
+}
+
+/// The problem of a method that a path does not answer.
+pub(crate) fn wrong_method<'a>(method: &Method, known: impl Iterator<Item = &'a str>) -> Problem {
+    let allow = known.collect::<Vec<_>>().join(", ");
+    Problem::new(
+        Code::MethodNotAllowed,
+        format!("{method} is not answered here; this address answers {allow}"),
+    )
+    .with_extra("allow", allow)
+}

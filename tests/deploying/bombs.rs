@@ -1,0 +1,39 @@
+//! Components that nobody should compile, or link.
+
+use wasm_encoder::{
+    CodeSection, Component, ComponentImportSection, ComponentTypeRef, ComponentTypeSection,
+    Function, FunctionSection, Module, ModuleSection, PrimitiveValType, TypeSection, ValType,
+};
+
+/// Three hundred thousand functions in two megabytes: minutes for a compiler.
+pub(crate) fn compile_bomb() -> Vec<u8> {
+    const FUNCTIONS: u32 = 300_000;
+    let (mut types, mut functions, mut codes) =
+        (TypeSection::new(), FunctionSection::new(), CodeSection::new());
+    types.ty().function([ValType::I32], [ValType::I32]);
+    let mut body = Function::new([]);
+    body.instructions().local_get(0).i32_const(1).i32_add().end();
+    for _ in 0..FUNCTIONS {
+        functions.function(0);
+        codes.function(&body);
+    }
+    let mut module = Module::new();
+    module.section(&types).section(&functions).section(&codes);
+    let mut component = Component::new();
+    component.section(&ModuleSection(&module));
+    component.finish()
+}
+
+/// Asks for a function that no host has.
+pub(crate) fn missing_import() -> Vec<u8> {
+    let mut types = ComponentTypeSection::new();
+    types
+        .function()
+        .params([("what", PrimitiveValType::String)])
+        .result(Some(PrimitiveValType::U32.into()));
+    let mut imports = ComponentImportSection::new();
+    imports.import("launch-missiles", ComponentTypeRef::Func(0));
+    let mut component = Component::new();
+    component.section(&types).section(&imports);
+    component.finish()
+}

@@ -1,0 +1,179 @@
+//! What cannot be deployed is refused with its place, and what runs goes on running.
+
+use guests::describer;
+use tokio::io::AsyncReadExt;
+
+use crate::bombs;
+use crate::site::{Site, Who};
+
+const GOOD: &str = r#"spin_manifest_version = 2
+
+[application]
+name = "things"
+
+[variables]
+greeting = { default = "hello" }
+
+[[trigger.http]]
+route = "/things"
+component = "own"
+
+[component.own]
+source = "own.wasm"
+environment = { GREETING = "{{ greeting }}, world" }
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tenant_deploys_its_own_code_and_nobody_else_sees_it() {
+    let site = Site::start().await;
+    assert_eq!(site.get(Who::Acme, "/things").await.status, 404);
+    site.deploy(GOOD, &describer("fine")).await.unwrap();
+    let body = Some(r#"{"name": "ann", "count": 3}"#);
+    let answer = site.ask(Who::Acme, "POST", "/things", body).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.json()["environment"]["GREETING"], "hello, world");
+    assert_eq!(answer.json()["environment"].as_object().unwrap().len(), 1, "{answer:?}");
+    // The default application is served beside it, and neither the neighbour nor a stranger sees it.
+    assert_eq!(site.get(Who::Acme, "/v1/accounts/none/mailboxes").await.code(), "no-such-account");
+    assert_eq!(site.ask(Who::Globex, "POST", "/things", body).await.status, 404);
+    assert_eq!(site.ask(Who::Nobody, "POST", "/things", body).await.status, 404);
+    let told = site.get(Who::Acme, "/-/openapi.json").await.json();
+    assert!(told["paths"]["/things"]["post"].is_object(), "{told:#}");
+    for who in [Who::Globex, Who::Nobody] {
+        let told = site.get(who, "/-/openapi.json").await.json();
+        assert!(told["paths"]["/things"].is_null(), "{told:#}");
+    }
+    // What Spin runs unchanged runs here unchanged, unchecked.
+    let spin = GOOD.replace("route = \"/things\"", "route = \"/...\"");
+    site.deploy(&spin, guests::ECHO).await.unwrap();
+    let answer = site.ask(Who::Acme, "POST", "/any/where", Some(r#"{"a":1}"#)).await;
+    assert_eq!((answer.status, answer.json()["echoed"].as_bool()), (200, Some(true)));
+    assert_eq!(site.get(Who::Acme, "/-/health").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_deployed_is_refused_with_its_place() {
+    let site = Site::start().await;
+    site.deploy(GOOD, &describer("fine")).await.unwrap();
+    let fine = describer("fine");
+    for (from, to, want) in [
+        ("name = \"things\"", "nom = \"things\"", "line 3: `application.name`: is missing"),
+        ("source =", "sauce =", "line 13: `component.own.source`: is missing"),
+        (
+            "source = \"own.wasm\"",
+            "source = \"none.wasm\"",
+            "line 14: `component.own.source`: own/none.wasm cannot be read: No such file or directory (os error 2)",
+        ),
+        (
+            "\"/things\"",
+            "\"/v1/accounts/special\"",
+            "line 10: `trigger.http.route`: `/v1/accounts/special` would take paths from `/v1/accounts/:account`, which is the host's own; choose another path",
+        ),
+        (
+            "\"/things\"",
+            "\"/-/things\"",
+            "line 10: `trigger.http.route`: `/-/things` would take paths from `/-/...`, which is the host's own; choose another path",
+        ),
+        (
+            "default = \"hello\"",
+            "required = true",
+            "line 7: `variables.greeting`: it is required, and no value was given for it",
+        ),
+    ] {
+        assert!(GOOD.contains(from), "{from}");
+        // The paths of the description are refused only after the routes of the manifest.
+        let wasm = if to.contains("/v1/") || to.contains("/-/") { guests::ECHO } else { &fine };
+        check(&site, &GOOD.replacen(from, to, 1), wasm, want).await;
+    }
+    let default = GOOD.replacen("/things", "/v1/accounts/anna/send", 1);
+    let ended = site.deploy(&default, guests::ECHO).await.unwrap_err();
+    assert!(ended.starts_with("line 10: `trigger.http.route`: `/v1/accounts/anna/send` would take paths from `/v1/accounts/:account/send`, which is line "), "{ended}");
+    assert!(
+        ended.ends_with("of the default application's spin.toml; choose another path"),
+        "{ended}"
+    );
+
+    let at = "line 14: `component.own.source`: ";
+    for (word, want) in [
+        ("panic", "component own cannot describe itself: the component trapped"),
+        ("loop", "component own cannot describe itself: the component used up its"),
+        (
+            "eat",
+            "component own cannot describe itself: the component went over its limit of memory",
+        ),
+        ("flood", "component own cannot describe itself: "),
+        ("long", "its description has more than 4194304 bytes"),
+        ("schema", "its description is not right: POST /things: the body: the schema is not valid"),
+        ("remote", "its description is not right: POST /things: the body: the schema is not valid"),
+        (
+            "example",
+            "its description is not right: POST /things: the example does not fit the schema",
+        ),
+        (
+            "outside",
+            "its description is not right: POST /elsewhere: the manifest gives this component no route that holds this path",
+        ),
+        (
+            "scope",
+            "its description is not right: POST /things: \"operate\" is not one of read, change and send",
+        ),
+    ] {
+        check(&site, GOOD, &describer(word), &format!("{at}{want}")).await;
+    }
+    check(&site, GOOD, b"\0asm\x01\0\0\0", &format!("{at}component own cannot be compiled")).await;
+    let missing = bombs::missing_import();
+    let want = format!("{at}component own asks for what Postlet does not have");
+    let told = check(&site, GOOD, &missing, &want).await;
+    assert!(told.contains("launch-missiles"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_ends_on_the_deployment_that_it_began_with() {
+    let site = Site::start().await;
+    let all = GOOD.replace("route = \"/things\"", "route = \"/...\"");
+    site.deploy(&all, guests::HOSTILE).await.unwrap();
+    let mut old = site.open(Who::Acme, "/trickle").await;
+    let mut some = [0; 1024];
+    assert!(old.read(&mut some).await.unwrap() > 0);
+    site.deploy(&all, guests::ECHO).await.unwrap();
+    let answer = site.ask(Who::Acme, "POST", "/trickle", Some(r#"{"a":1}"#)).await;
+    assert_eq!(answer.json()["echoed"].as_bool(), Some(true), "{answer:?}");
+    // The first body goes on, byte by byte.
+    for _ in 0..2 {
+        assert!(old.read(&mut some).await.unwrap() > 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_compile_bomb_costs_its_own_deploy_only() {
+    let site = Site::start().await;
+    site.deploy(GOOD, &describer("fine")).await.unwrap();
+    let bomb = bombs::compile_bomb();
+    let deploy = check(&site, GOOD, &bomb, "line 14: `component.own.source`: it is too complex");
+    let mut deploy = std::pin::pin!(deploy);
+    // Meanwhile a neighbour is served.
+    let mut served = 0;
+    loop {
+        tokio::select! {
+            _ = &mut deploy => break,
+            answer = site.get(Who::Globex, "/v1/accounts/none/mailboxes") => {
+                assert_eq!(answer.code(), "no-such-account");
+                served += 1;
+            }
+        }
+    }
+    assert!(served > 10, "{served} requests");
+}
+
+/// Refused with `want`, and the running deployment is as it was.
+async fn check(site: &Site, manifest: &str, wasm: &[u8], want: &str) -> String {
+    let told = match site.deploy(manifest, wasm).await {
+        Ok(()) => panic!("it is deployed: {want}"),
+        Err(told) => told,
+    };
+    assert!(told.starts_with(want), "{told:?} is not {want:?}");
+    let body = Some(r#"{"name": "ann", "count": 3}"#);
+    let answer = site.ask(Who::Acme, "POST", "/things", body).await;
+    assert_eq!(answer.status, 200, "after {want}: {answer:?}");
+    told
+}

@@ -1,0 +1,105 @@
+//! A guest whose `describe` does what 16 of its own bytes say.
+//!
+//! A description has no request to look at and nothing to reach, so a test
+//! that wants another one writes another word over `describe=fine___`:
+//!
+//! | word | what `describe` does |
+//! |---|---|
+//! | `fine` | tells of `POST /things`, whose schema is typical |
+//! | `loop` | never returns |
+//! | `eat` | allocates without end |
+//! | `flood` | tells of a million operations |
+//! | `long` | tells of ten thousand |
+//! | `panic` | traps |
+//! | `schema` | a body's schema that is none |
+//! | `remote` | a schema that refers to another host |
+//! | `example` | an example that does not fit |
+//! | `outside` | a path that no route of its leads to |
+//! | `scope` | a scope that there is not |
+//!
+//! It answers 200 and its environment to everything.
+//!
+//! Built for wasm32-wasip2 only.
+#![cfg(target_family = "wasm")]
+#![expect(clippy::panic, reason = "it misbehaves")]
+
+use std::hint::black_box;
+
+use kit::answer::{Answer, serve};
+use kit::bindings::exports::postlet::mail::describe::{Guest, Operation};
+use kit::describe::{Scope, json, operation};
+use kit::problem::Problem;
+use kit::request::Request;
+use serde_json::{Value, json as value};
+use wasip2::exports::http::incoming_handler;
+use wasip2::http::types::{IncomingRequest, ResponseOutparam};
+
+struct Component;
+
+kit::bindings::export_describe!(Component);
+wasip2::http::proxy::export!(Component);
+
+/// Written over by tests.
+static ORDER: [u8; 16] = *b"describe=fine___";
+
+const BODY: &str = r##"{
+  "type": "object", "additionalProperties": false, "required": ["name", "count"],
+  "properties": {
+    "name": {"type": "string", "minLength": 1, "maxLength": 20, "pattern": "^[a-z]+$"},
+    "count": {"type": "integer", "minimum": 1, "maximum": 9},
+    "kind": {"enum": ["one", "two"]},
+    "tags": {"type": "array", "maxItems": 2, "items": {"$ref": "#/$defs/tag"}}
+  },
+  "$defs": {"tag": {"type": "string", "maxLength": 5}}
+}"##;
+
+impl Guest for Component {
+    fn operations() -> Vec<Operation> {
+        let order = black_box(&ORDER);
+        let word = String::from_utf8_lossy(order);
+        let fine = Operation {
+            body_schema: Some(BODY.to_owned()),
+            body_example: Some(r#"{"name": "ann", "count": 3}"#.to_owned()),
+            answers: vec![json(200, r#"{"type": "object"}"#, "Its environment")],
+            ..operation("POST", "/things", Scope::Read, "Make a thing")
+        };
+        let with = |schema: &str| Operation {
+            body_schema: Some(schema.to_owned()),
+            body_example: None,
+            ..fine.clone()
+        };
+        let one = match word.trim_start_matches("describe=").trim_end_matches('_') {
+            "loop" => loop {
+                black_box(0);
+            },
+            "eat" => {
+                let mut all = Vec::new();
+                loop {
+                    all.push(black_box(vec![1_u8; 1 << 20]));
+                }
+            }
+            "long" => return vec![fine; 10_000],
+            "flood" => return vec![fine; 1_000_000],
+            "panic" => panic!("as told"),
+            "schema" => with(r#"{"type": "thing"}"#),
+            "remote" => with(r#"{"$ref": "https://example.test/schema.json"}"#),
+            "example" => Operation { body_example: Some("{}".to_owned()), ..fine },
+            "outside" => Operation { path: "/elsewhere".to_owned(), ..fine },
+            "scope" => Operation { scope: "operate".to_owned(), ..fine },
+            _ => fine,
+        };
+        vec![one]
+    }
+}
+
+impl incoming_handler::Guest for Component {
+    fn handle(request: IncomingRequest, out: ResponseOutparam) {
+        serve(request, out, answer);
+    }
+}
+
+fn answer(_request: &Request) -> Result<Answer, Problem> {
+    let environment: serde_json::Map<String, Value> =
+        std::env::vars().map(|(name, text)| (name, Value::String(text))).collect();
+    Answer::json(200, &value!({"environment": environment}))
+}
