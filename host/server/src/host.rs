@@ -223,7 +223,8 @@ impl Host {
     /// # Errors
     /// When the configuration cannot be honoured on this machine.
     pub async fn build(parts: Parts, stores: Stores) -> anyhow::Result<Arc<Self>> {
-        let Parts { tenants, program, egress, extra_roots, limits, outbox, mail, providers } = parts;
+        let Parts { tenants, program, egress, extra_roots, limits, outbox, mail, providers } =
+            parts;
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let trust = Trust::new(extra_roots.as_deref()).context("`tls.extra-roots`")?;
         let dialer = Arc::new(Dialer::new(egress, trust));
