@@ -3,8 +3,10 @@
 //! Two tenants, a mailroom on loopback with three mailboxes, everything in
 //! memory. The tokens it prints are good until it ends.
 
+use std::fs::Permissions;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -44,7 +46,10 @@ pub(crate) async fn run(
     if !machine {
         progress("Starting: compiling the components ...");
     }
-    let scratch = tempfile::tempdir().context("cannot make a scratch directory")?;
+    let scratch = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir()
+        .context("cannot make a scratch directory")?;
     let users = MAILBOXES
         .iter()
         .map(|(_, id, _, password)| User {
@@ -201,17 +206,17 @@ export POSTLET={url}/v1/accounts
 export TOKEN={token}
 
 # Anna writes to Bob
-curl -s -H "Authorization: Bearer $TOKEN" $POSTLET/anna/send --json '{{"to": [{{"email": "bob@mailroom.test"}}], "subject": "Hello Bob", "text": "How are you?"}}'
+curl -sS -H "Authorization: Bearer $TOKEN" $POSTLET/anna/send --json '{{"to": [{{"email": "bob@mailroom.test"}}], "subject": "Hello Bob", "text": "How are you?"}}'
 
 # Bob lists his inbox
-curl -s -H "Authorization: Bearer $TOKEN" "$POSTLET/bob/messages?mailbox=INBOX"
+curl -sS -H "Authorization: Bearer $TOKEN" "$POSTLET/bob/messages?mailbox=INBOX"
 
 # ... takes the first message's id, and fetches it
-ID=$(curl -s -H "Authorization: Bearer $TOKEN" $POSTLET/bob/messages | grep -o '"id":"[^"]*"' | head -n 1 | cut -d '"' -f 4)
-curl -s -H "Authorization: Bearer $TOKEN" $POSTLET/bob/messages/$ID
+ID=$(curl -sS -H "Authorization: Bearer $TOKEN" $POSTLET/bob/messages | grep -o '"id":"[^"]*"' | head -n 1 | cut -d '"' -f 4)
+curl -sS -H "Authorization: Bearer $TOKEN" $POSTLET/bob/messages/$ID
 
 # ... and flags it
-curl -s -H "Authorization: Bearer $TOKEN" -X PATCH $POSTLET/bob/messages/$ID --json '{{"flags": {{"add": ["\\Seen", "\\Flagged"]}}}}'
+curl -sS -H "Authorization: Bearer $TOKEN" -X PATCH $POSTLET/bob/messages/$ID --json '{{"flags": {{"add": ["\\Seen", "\\Flagged"]}}}}'
 "#
     )
 }
