@@ -136,6 +136,7 @@ impl Host {
             outbox: Arc::new(store.clone()),
             accounts: Arc::new(store.clone()),
             spools: Arc::new(Nothing),
+            profiles: Arc::new(engine::profiles::Profiles::embedded().unwrap()),
         };
         let engine = Engine::new(ports, EngineSettings::default());
         Self { runtime, engine, store }
