@@ -48,12 +48,34 @@ pub fn people(role: Role, people: &[Person]) -> String {
         return String::new();
     }
     let mailboxes: Mailboxes = people.iter().map(mailbox).collect();
-    match role {
+    fold_at_commas(&match role {
         Role::From => field(&From::from(mailboxes)),
         Role::ReplyTo => field(&ReplyTo::from(mailboxes)),
         Role::To => field(&To::from(mailboxes)),
         Role::Cc => field(&Cc::from(mailboxes)),
+    })
+}
+
+/// lettre leaves a list of bare addresses on one line, however long (RFC 5322 section 2.1.1 ends a
+/// line at 998, and asks for 78). Between two addresses a line may end; inside a quoted name as well,
+/// since unfolding gives the space back.
+fn fold_at_commas(field: &str) -> String {
+    let mut folded = String::with_capacity(field.len() + field.len() / 32);
+    let mut column = 0;
+    for (index, piece) in field.split(", ").enumerate() {
+        let first_line = piece.split("\r\n").next().unwrap_or_default();
+        if index > 0 {
+            let breaks = column + ", ".len() + first_line.len() > 77;
+            folded.push_str(if breaks { ",\r\n " } else { ", " });
+            column = if breaks { 1 } else { column + 2 };
+        }
+        folded.push_str(piece);
+        column = match piece.rfind("\r\n") {
+            Some(at) => piece.len() - at - 2,
+            None => column + piece.len(),
+        };
     }
+    folded
 }
 
 /// `millis` since 1970, checked to lie before the year 10000.
@@ -133,4 +155,19 @@ fn encoded_words(value: &str) -> String {
 
 fn encoded_word(piece: &str) -> String {
     format!("=?utf-8?b?{}?=", STANDARD.encode(piece))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_list_of_people_is_folded_between_them() {
+        let list = vec!["bob@example.test"; 100].join(", ");
+        let folded = fold_at_commas(&format!("To: {list}\r\n"));
+        assert!(folded.split("\r\n").all(|line| line.len() <= 78), "{folded}");
+        assert_eq!(folded.replace("\r\n ", " "), format!("To: {list}\r\n"));
+        let short = "To: \"Doe, Ann\" <ann@example.test>, bob@example.test\r\n";
+        assert_eq!(fold_at_commas(short), short);
+    }
 }
