@@ -162,7 +162,8 @@ pub enum BodyError {
 }
 
 /// The whole story in one line, for the log.
-pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+#[must_use]
+pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {

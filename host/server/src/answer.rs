@@ -5,8 +5,6 @@
 //!
 //! Standard: RFC 9457.
 
-use std::error::Error;
-
 use bytes::Bytes;
 use engine::manifest::trigger::StaticResponse;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
@@ -17,6 +15,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use runtime::body::Body;
+use runtime::error::chain;
 
 /// A body that is there already.
 pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
@@ -129,18 +128,6 @@ fn document(problem: &Problem, request: &RequestId) -> Value {
         members.insert("upstream".to_owned(), json!({"protocol": protocol, "reply": upstream.reply, "enhancedCode": upstream.enhanced_code}));
     }
     Value::Object(members)
-}
-
-/// An error and everything under it, in one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        line.push_str(": ");
-        line.push_str(&inner.to_string());
-        source = inner.source();
-    }
-    line
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ use model::filter::{Binding, Mode, OnError};
 use model::ids::TenantId;
 use model::port::capabilities::Capabilities;
 use runtime::Runtime;
+use runtime::error::chain;
 use runtime::limits::Limits;
 
 use crate::compiling::{Compiled, Compiler};
@@ -345,17 +346,6 @@ fn confined(host: &Limits, asked: &manifest::component::Limits) -> Limits {
         limits.total = limits.total.min(std::time::Duration::from_secs(seconds.get().into()));
     }
     limits
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
 
 /// One table of the host's routes, the default application's and the tenant's own.
