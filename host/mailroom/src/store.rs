@@ -312,7 +312,7 @@ impl Store {
         let mut state = self.lock();
         state.version += 1;
         let version = state.version;
-        let done = work(state.account_mut(user).ok_or(Refusal::NoSuchMailbox)?, version);
+        let done = work(state.accounts.get_mut(user.0).ok_or(Refusal::NoSuchMailbox)?, version);
         drop(state);
         self.bell.send_replace(());
         done
@@ -326,10 +326,6 @@ impl Store {
 impl State {
     fn account(&self, user: UserId) -> Option<&Account> {
         self.accounts.get(user.0)
-    }
-
-    fn account_mut(&mut self, user: UserId) -> Option<&mut Account> {
-        self.accounts.get_mut(user.0)
     }
 }
 
