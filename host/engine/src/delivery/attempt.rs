@@ -150,10 +150,11 @@ impl<'a> Attempt<'a> {
             let why = "the SMTP server refused the credentials several times and is left alone for a while";
             return self.without_attempt(why, now.after(left));
         }
-        let due = now.after(self.backoff());
+        let pause = self.backoff();
         // Policy for doubt: send again, and say that it may arrive twice.
         let possible_duplicate =
             claim.possible_duplicate || matches!(claim.found, State::DotSent | State::Uncertain);
+        let due = now.after(pause);
         if let Err(error) = self.record(Step::Dialing { due, possible_duplicate }).await {
             return self.unrecorded(&error);
         }
@@ -186,7 +187,8 @@ impl<'a> Attempt<'a> {
             }
             Err(error) => verdict::broken_off(&claim.recipients, &envelope.recipients, error, now),
         };
-        Ending::Outcome { outcome, due: due.max(now) }
+        // From the end: a server that kept us waiting is not called again at once.
+        Ending::Outcome { outcome, due: now.after(pause) }
     }
 
     /// None when the host stops before the session stands.
