@@ -140,8 +140,7 @@ impl Store {
 
     /// Whether `more` octets still fit.
     pub(crate) fn has_room(&self, user: UserId, more: usize) -> bool {
-        let state = self.lock();
-        state.account(user).is_some_and(|own| own.room_for(more).is_ok())
+        self.lock().account(user).is_some_and(|own| own.room_for(more).is_ok())
     }
 
     /// Reads one mailbox by name.
@@ -168,8 +167,7 @@ impl Store {
     /// Name, special use and subscription of every mailbox, by name.
     pub(crate) fn list(&self, user: UserId) -> Vec<(String, Option<&'static str>, bool)> {
         let state = self.lock();
-        let Some(account) = state.account(user) else { return Vec::new() };
-        let all = account.mailboxes.iter();
+        let all = state.account(user).into_iter().flat_map(|account| &account.mailboxes);
         all.map(|(name, own)| (name.clone(), own.special, own.subscribed)).collect()
     }
 
