@@ -154,7 +154,8 @@ impl<'a> Attempt<'a> {
         // Policy for doubt: send again, and say that it may arrive twice.
         let possible_duplicate =
             claim.possible_duplicate || matches!(claim.found, State::DotSent | State::Uncertain);
-        let due = now.after(pause);
+        // Should this process end meanwhile.
+        let due = now.after(self.backoff_after_crash());
         if let Err(error) = self.record(Step::Dialing { due, possible_duplicate }).await {
             return self.unrecorded(&error);
         }
@@ -342,6 +343,11 @@ impl<'a> Attempt<'a> {
     fn backoff(&self) -> Duration {
         let Works { ports, settings, .. } = self.works;
         backoff::pause(&settings.backoff, self.claim.attempts, &*ports.entropy)
+    }
+
+    fn backoff_after_crash(&self) -> Duration {
+        let Works { ports, settings, .. } = self.works;
+        backoff::after_crash(&settings.backoff, self.claim.attempts, &*ports.entropy)
     }
 
     fn now(&self) -> Timestamp {
