@@ -242,7 +242,7 @@ fn smtp(talk: &mut dyn Talk, seen: &Seen) -> io::Result<()> {
                 while talk.line()? != "." {}
                 // Only the first message is answered too late.
                 if seen.messages.fetch_add(1, Ordering::SeqCst) == 0 && what == "late-verdict" {
-                    std::thread::sleep(Duration::from_secs(4));
+                    std::thread::sleep(Duration::from_secs(6));
                 }
                 talk.say(b"250 taken\r\n")?;
             }

@@ -38,10 +38,10 @@ impl Site {
         Self::with(roots, allow, "imap-idle-secs = 20\nsmtp-step-secs = 20\n")
     }
 
-    /// Where mail servers have two seconds for an answer and four for a whole one.
+    /// Where mail servers have three seconds for an answer and six for a whole one.
     pub(crate) fn impatient(allow: &[String]) -> Self {
         let times =
-            "imap-idle-secs = 2\nimap-command-secs = 4\nsmtp-step-secs = 2\nfinal-dot-secs = 2\n";
+            "imap-idle-secs = 3\nimap-command-secs = 6\nsmtp-step-secs = 3\nfinal-dot-secs = 3\n";
         Self::with(None, allow, times)
     }
 
