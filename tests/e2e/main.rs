@@ -18,4 +18,6 @@ mod upstream;
 mod tenants;
 mod crash;
 mod refusals;
+mod faults;
+mod hostile_servers;
 mod command_line;

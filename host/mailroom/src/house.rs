@@ -8,26 +8,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::calendar::now;
 use crate::config::Config;
 use crate::error::MailroomError;
 use crate::imap;
+use crate::mailbox::{Mailbox, Message};
 use crate::script::{Asked, Protocol, Script};
 use crate::site::{Book, Site};
 use crate::smtp;
 use crate::store::Store;
 use crate::tls::{Identity, make_identity};
-use crate::wire::Wire;
+use crate::wire::{Stream, Wire};
 
 /// Connections at one door; more are closed at once.
 const MAX_CONNECTIONS: usize = 512;
 
 /// When a connection takes up TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Security {
+pub enum Security {
     /// In clear until the client asks (RFC 3207, RFC 3501 §6.2.1).
     StartTls,
     /// From the first octet (RFC 8314 §3).
@@ -104,6 +106,17 @@ impl Mailroom {
         &self.pem
     }
 
+    /// Speaks with one client, over a stream that need not come through a door, for as long as the
+    /// future is polled or until the client leaves.
+    pub fn speak<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+        &self,
+        stream: S,
+        protocol: Protocol,
+        security: Security,
+    ) -> impl Future<Output = ()> + Send + use<S> {
+        welcome(Box::new(stream), Arc::clone(&self.site), protocol, security)
+    }
+
     /// From now on goes by this script, in place of the one before; open
     /// connections do so from their next step on.
     pub fn misbehave(&self, script: Script) {
@@ -138,6 +151,14 @@ impl Mailroom {
             MailroomError::Deliver { email, mailbox }
         })
     }
+
+    /// Octets and flags of what lies in a mailbox, by UID; nothing where there is none.
+    pub fn messages(&self, email: &str, mailbox: &str) -> Vec<(Bytes, Vec<String>)> {
+        let store = &self.site.store;
+        let shown = |own: &Message| (own.raw.clone(), own.flags.clone());
+        let all = |mailbox: &Mailbox| mailbox.messages.iter().map(shown).collect();
+        store.owner(email).and_then(|user| store.named(user, mailbox, all)).unwrap_or_default()
+    }
 }
 
 impl std::fmt::Debug for Mailroom {
@@ -153,7 +174,10 @@ async fn attend(listener: TcpListener, site: Arc<Site>, protocol: Protocol, secu
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) if guests.len() < MAX_CONNECTIONS => {
-                    guests.spawn(welcome(stream, Arc::clone(&site), protocol, security));
+                    if let Err(error) = stream.set_nodelay(true) {
+                        tracing::debug!(%error, "could not set TCP_NODELAY");
+                    }
+                    guests.spawn(welcome(Box::new(stream), Arc::clone(&site), protocol, security));
                 }
                 Ok(_) => tracing::warn!("the mailroom is full"),
                 Err(error) => {
@@ -167,12 +191,9 @@ async fn attend(listener: TcpListener, site: Arc<Site>, protocol: Protocol, secu
     }
 }
 
-async fn welcome(stream: TcpStream, site: Arc<Site>, protocol: Protocol, security: Security) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "could not set TCP_NODELAY");
-    }
+async fn welcome(stream: Box<dyn Stream>, site: Arc<Site>, protocol: Protocol, security: Security) {
     let served = async {
-        let mut wire = Wire::new(Box::new(stream));
+        let mut wire = Wire::new(stream);
         if security == Security::Implicit {
             site.secure(&mut wire, protocol).await?;
         }

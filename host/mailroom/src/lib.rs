@@ -35,5 +35,5 @@ mod tests;
 
 pub use config::{Config, User};
 pub use error::MailroomError;
-pub use house::Mailroom;
+pub use house::{Mailroom, Security};
 pub use script::{Asked, Fault, IMAP_STEPS, Protocol, Rule, SMTP_STEPS, Script};

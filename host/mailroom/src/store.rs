@@ -140,8 +140,7 @@ impl Store {
 
     /// Whether `more` octets still fit.
     pub(crate) fn has_room(&self, user: UserId, more: usize) -> bool {
-        let state = self.lock();
-        state.account(user).is_some_and(|own| own.room_for(more).is_ok())
+        self.lock().account(user).is_some_and(|own| own.room_for(more).is_ok())
     }
 
     /// Reads one mailbox by name.
@@ -168,8 +167,7 @@ impl Store {
     /// Name, special use and subscription of every mailbox, by name.
     pub(crate) fn list(&self, user: UserId) -> Vec<(String, Option<&'static str>, bool)> {
         let state = self.lock();
-        let Some(account) = state.account(user) else { return Vec::new() };
-        let all = account.mailboxes.iter();
+        let all = state.account(user).into_iter().flat_map(|account| &account.mailboxes);
         all.map(|(name, own)| (name.clone(), own.special, own.subscribed)).collect()
     }
 
@@ -312,7 +310,7 @@ impl Store {
         let mut state = self.lock();
         state.version += 1;
         let version = state.version;
-        let done = work(state.account_mut(user).ok_or(Refusal::NoSuchMailbox)?, version);
+        let done = work(state.accounts.get_mut(user.0).ok_or(Refusal::NoSuchMailbox)?, version);
         drop(state);
         self.bell.send_replace(());
         done
@@ -326,10 +324,6 @@ impl Store {
 impl State {
     fn account(&self, user: UserId) -> Option<&Account> {
         self.accounts.get(user.0)
-    }
-
-    fn account_mut(&mut self, user: UserId) -> Option<&mut Account> {
-        self.accounts.get_mut(user.0)
     }
 }
 

@@ -89,6 +89,8 @@ pub struct Outbox {
 pub struct MailTimes {
     /// Between bytes of an IMAP answer.
     pub imap_idle: Duration,
+    /// A whole IMAP command, however busily the server talks.
+    pub imap_command: Duration,
     /// One SMTP step.
     pub smtp_step: Duration,
     /// The answer to the final dot (RFC 5321 §4.5.3.2.6 asks for ten minutes).
@@ -218,6 +220,7 @@ struct RawOutbox {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 struct RawMail {
     imap_idle_secs: Option<u64>,
+    imap_command_secs: Option<u64>,
     smtp_step_secs: Option<u64>,
     final_dot_secs: Option<u64>,
 }
@@ -355,6 +358,7 @@ impl RawMail {
         };
         Ok(MailTimes {
             imap_idle: seconds("imap-idle-secs", self.imap_idle_secs, 60)?,
+            imap_command: seconds("imap-command-secs", self.imap_command_secs, 600)?,
             smtp_step: seconds("smtp-step-secs", self.smtp_step_secs, 60)?,
             final_dot: seconds("final-dot-secs", self.final_dot_secs, 600)?,
         })

@@ -242,13 +242,20 @@ impl Host {
             entropy: Arc::clone(&entropy),
             imap: Arc::new(Imap::new(
                 dialer.clone(),
-                ImapLimits { command: mail.imap_idle, ..ImapLimits::default() },
+                ImapLimits {
+                    greeting: mail.imap_idle.min(ImapLimits::default().greeting),
+                    command: mail.imap_idle,
+                    total: mail.imap_command,
+                    ..ImapLimits::default()
+                },
             )),
             smtp: Arc::new(Smtp::new(
                 dialer.clone(),
                 "localhost",
                 SmtpLimits {
+                    greeting: mail.smtp_step,
                     command: mail.smtp_step,
+                    data: mail.smtp_step * 2,
                     final_dot: mail.final_dot,
                     ..SmtpLimits::default()
                 },

@@ -281,7 +281,7 @@ impl Outbox for Memory {
             let mut voided = 0;
             for row in self.tables().submissions.values_mut() {
                 if is_held(row.entry.receipt.state) {
-                    row.lease_until = Timestamp::from_millis(0);
+                    row.lease_until = row.entry.receipt.due;
                     voided += 1;
                 }
             }

@@ -110,7 +110,22 @@ impl Client {
     }
 
     /// The same as [`Self::call`], where no answer is an answer too: the host may be killed meanwhile.
+    /// A connection that was used before may have been closed since; then GET is asked again.
     pub(crate) fn try_call(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> io::Result<Answer> {
+        let used = self.stream.is_some();
+        match self.call_once(method, path, headers, body) {
+            Err(_) if used && method == "GET" => self.call_once(method, path, headers, body),
+            ended => ended,
+        }
+    }
+
+    fn call_once(
         &mut self,
         method: &str,
         path: &str,

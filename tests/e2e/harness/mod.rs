@@ -6,5 +6,7 @@ pub(crate) mod process;
 pub(crate) mod imap;
 pub(crate) mod site;
 pub(crate) mod identity;
+pub(crate) mod mailroom;
+pub(crate) mod hostile;
 pub(crate) mod proxy;
 pub(crate) mod smtp;

@@ -35,6 +35,17 @@ pub(crate) struct Site {
 impl Site {
     /// Two tenants, `acme` and `globex`. The addresses of `allow` may be dialled, `roots` are trusted.
     pub(crate) fn new(roots: Option<&Path>, allow: &[String]) -> Self {
+        Self::with(roots, allow, "imap-idle-secs = 20\nsmtp-step-secs = 20\n")
+    }
+
+    /// Where mail servers have three seconds for an answer and six for a whole one.
+    pub(crate) fn impatient(allow: &[String]) -> Self {
+        let times =
+            "imap-idle-secs = 3\nimap-command-secs = 6\nsmtp-step-secs = 3\nfinal-dot-secs = 3\n";
+        Self::with(None, allow, times)
+    }
+
+    fn with(roots: Option<&Path>, allow: &[String], times: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut text = String::from("listen = \"127.0.0.1:0\"\ndata = \"data\"\n");
         text += "[[tenant]]\nid = \"acme\"\n[[tenant]]\nid = \"globex\"\n[egress]\nallow = [";
@@ -46,7 +57,8 @@ impl Site {
             writeln!(text, "[tls]\nextra-roots = {:?}", roots.to_str().unwrap()).unwrap();
         }
         // A test of retries would otherwise spend its time waiting for the first one.
-        text += "[outbox]\nretry-secs = [1]\n[mail]\nimap-idle-secs = 20\nsmtp-step-secs = 20\n";
+        text += "[outbox]\nretry-secs = [1]\n[mail]\n";
+        text += times;
         std::fs::write(dir.path().join("postlet.toml"), text).unwrap();
         Self { dir }
     }

@@ -150,10 +150,12 @@ impl<'a> Attempt<'a> {
             let why = "the SMTP server refused the credentials several times and is left alone for a while";
             return self.without_attempt(why, now.after(left));
         }
-        let due = now.after(self.backoff());
+        let pause = self.backoff();
         // Policy for doubt: send again, and say that it may arrive twice.
         let possible_duplicate =
             claim.possible_duplicate || matches!(claim.found, State::DotSent | State::Uncertain);
+        // Should this process end meanwhile.
+        let due = now.after(self.backoff_after_crash());
         if let Err(error) = self.record(Step::Dialing { due, possible_duplicate }).await {
             return self.unrecorded(&error);
         }
@@ -186,7 +188,8 @@ impl<'a> Attempt<'a> {
             }
             Err(error) => verdict::broken_off(&claim.recipients, &envelope.recipients, error, now),
         };
-        Ending::Outcome { outcome, due: due.max(now) }
+        // From the end: a server that kept us waiting is not called again at once.
+        Ending::Outcome { outcome, due: now.after(pause) }
     }
 
     /// None when the host stops before the session stands.
@@ -340,6 +343,11 @@ impl<'a> Attempt<'a> {
     fn backoff(&self) -> Duration {
         let Works { ports, settings, .. } = self.works;
         backoff::pause(&settings.backoff, self.claim.attempts, &*ports.entropy)
+    }
+
+    fn backoff_after_crash(&self) -> Duration {
+        let Works { ports, settings, .. } = self.works;
+        backoff::after_crash(&settings.backoff, self.claim.attempts, &*ports.entropy)
     }
 
     fn now(&self) -> Timestamp {

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use model::port::clock::Entropy;
 
+/// A restart takes about as long.
+const RESTART: Duration = Duration::from_secs(2);
+
 /// The pause after `attempts` earlier ones: from the table, its last figure repeated, give or take a
 /// tenth, so that messages that failed together do not come back together.
 pub(crate) fn pause(table: &[Duration], attempts: u32, entropy: &dyn Entropy) -> Duration {
@@ -13,6 +16,16 @@ pub(crate) fn pause(table: &[Duration], attempts: u32, entropy: &dyn Entropy) ->
     entropy.fill(&mut random);
     let tenth = base / 10;
     base - tenth + tenth * 2 * u32::from(u16::from_be_bytes(random)) / u32::from(u16::MAX)
+}
+
+/// The pause after an attempt that vanished with its process. The first is short, since a restart is no
+/// fault of the server's; from then on as if each had failed, so that a host that crashes again and
+/// again does not call a server at each of its starts.
+pub(crate) fn after_crash(table: &[Duration], attempts: u32, entropy: &dyn Entropy) -> Duration {
+    match attempts.checked_sub(1) {
+        None => table.first().copied().unwrap_or(RESTART).min(RESTART),
+        Some(earlier) => pause(table, earlier, entropy),
+    }
 }
 
 #[cfg(test)]
@@ -27,6 +40,17 @@ mod tests {
         check(1, 120);
         check(7, 4 * 3600);
         check(u32::MAX, 4 * 3600);
+    }
+
+    #[test]
+    fn the_first_crash_costs_a_moment_and_further_ones_what_a_failure_does() {
+        let after = |attempts| {
+            let table = Settings::default().backoff;
+            after_crash(&table, attempts, &Counting::default()).as_secs()
+        };
+        assert_eq!(after(0), 2);
+        assert!((27..=33).contains(&after(1)), "{}", after(1));
+        assert!((108..=132).contains(&after(2)), "{}", after(2));
     }
 
     #[track_caller]

@@ -20,16 +20,30 @@ async fn check(point: Option<Point>, at_crash: State, deliveries: usize, duplica
     assert_eq!(host.outbox.states(), [at_crash], "{point:?}");
     host.smtp.change(|state| state.stall = None);
     host.restart();
-    // The back-off was set before the dial, so a crash loop does not hammer the server.
-    host.drive(Duration::from_secs(20));
+    // The back-off was set before the dial, and the first one is short.
+    host.drive(Duration::from_secs(1));
     assert_eq!(host.outbox.only().attempts, 1, "{point:?}");
-    host.drive(Duration::from_secs(40));
+    host.drive(Duration::from_secs(9));
     let entry = host.outbox.only();
     assert_eq!(entry.receipt.state, State::Sent, "{point:?}");
     assert_eq!(entry.possible_duplicate, duplicate, "{point:?}");
     let taken = host.smtp.change(|state| state.taken.clone());
     assert_eq!(taken.len(), deliveries, "{point:?}");
     assert!(taken.iter().all(|(message, _)| message.contains(&receipt.message_id)));
+}
+
+#[tokio::test]
+async fn a_host_that_crashes_again_and_again_calls_ever_more_seldom() {
+    let mut host = Host::new();
+    host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    host.smtp.change(|state| state.stall = Some(Point::Connect));
+    for (attempts, at_least, at_most) in [(1, 0, 0), (2, 1, 2), (3, 26, 8), (4, 100, 40)] {
+        host.drive(Duration::from_secs(at_least));
+        assert_eq!(host.outbox.only().attempts, attempts - u32::from(at_least > 0));
+        host.drive(Duration::from_secs(at_most));
+        assert_eq!(host.outbox.only().attempts, attempts);
+        host.restart();
+    }
 }
 
 #[tokio::test]

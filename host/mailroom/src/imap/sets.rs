@@ -7,7 +7,7 @@ use imap_codec::imap_types::sequence::{SeqOrUid, Sequence, SequenceSet};
 /// Whether the set holds `number`, where `*` is `last`.
 pub(crate) fn holds(set: &SequenceSet, number: u32, last: u32) -> bool {
     set.0.as_ref().iter().any(|item| {
-        let (from, to) = ends(*bounds(item).0, *bounds(item).1, last);
+        let (from, to) = ends(item, last);
         (from..=to).contains(&number)
     })
 }
@@ -16,7 +16,7 @@ pub(crate) fn holds(set: &SequenceSet, number: u32, last: u32) -> bool {
 /// there is nothing at all.
 pub(crate) fn exceeds(set: &SequenceSet, last: u32) -> bool {
     set.0.as_ref().iter().any(|item| {
-        let (from, to) = ends(*bounds(item).0, *bounds(item).1, last);
+        let (from, to) = ends(item, last);
         to > last || from == 0
     })
 }
@@ -36,20 +36,16 @@ pub(crate) fn written(numbers: &[u32]) -> String {
     texts.collect::<Vec<_>>().join(",")
 }
 
-fn bounds(item: &Sequence) -> (&SeqOrUid, &SeqOrUid) {
-    match item {
-        Sequence::Single(one) => (one, one),
-        Sequence::Range(from, to) => (from, to),
-    }
-}
-
-fn ends(from: SeqOrUid, to: SeqOrUid, last: u32) -> (u32, u32) {
-    let number = |end| match end {
+fn ends(item: &Sequence, last: u32) -> (u32, u32) {
+    let number = |end: &SeqOrUid| match end {
         // The codec may write `*` as the largest number.
         SeqOrUid::Value(value) if value.get() < u32::MAX => value.get(),
         SeqOrUid::Value(_) | SeqOrUid::Asterisk => last,
     };
-    let (from, to) = (number(from), number(to));
+    let (from, to) = match item {
+        Sequence::Single(one) => (number(one), number(one)),
+        Sequence::Range(from, to) => (number(from), number(to)),
+    };
     (from.min(to), from.max(to))
 }
 

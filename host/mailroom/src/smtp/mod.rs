@@ -132,8 +132,9 @@ impl Session {
     async fn ehlo(&mut self, name: &str) -> io::Result<Flow> {
         self.greet(name);
         let size = format!("SIZE {MAX_SIZE}");
-        let auth =
-            format!("AUTH{}", self.mechanisms().map(|name| format!(" {name}")).collect::<String>());
+        let offered = |name: &&str| self.site.offers(&format!("AUTH={name}"));
+        let mechanisms = ["PLAIN", "LOGIN"].into_iter().filter(offered);
+        let auth = mechanisms.fold("AUTH".to_owned(), |auth, name| auth + " " + name);
         let security = if self.wire.is_secure() { auth.as_str() } else { "STARTTLS" };
         let mut lines =
             vec!["PIPELINING", &size, "8BITMIME", "ENHANCEDSTATUSCODES", "SMTPUTF8", security];
@@ -146,12 +147,6 @@ impl Session {
             .collect();
         self.wire.say(text.as_bytes()).await?;
         Ok(Flow::Stay)
-    }
-
-    /// Those of AUTH that are offered.
-    fn mechanisms(&self) -> impl Iterator<Item = &'static str> {
-        let offered = |name: &&str| self.site.offers(&format!("AUTH={name}"));
-        ["PLAIN", "LOGIN"].into_iter().filter(offered)
     }
 
     async fn start_tls(&mut self) -> io::Result<Flow> {

@@ -44,7 +44,8 @@ pub trait Outbox: Send + Sync + fmt::Debug {
         epoch: u64,
         step: Step,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// Voids every claim: called once at start, when the data directory is ours alone.
+    /// Voids every claim: called once at start, when the data directory is ours alone. What was claimed
+    /// comes back when it is due, so an attempt that had begun keeps the back-off of [`Step::Dialing`].
     fn void_claims(&self) -> BoxFuture<'_, Result<u64, StoreError>>;
     /// When the next submission becomes due, or its claim runs out.
     fn next_due(&self) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>>;

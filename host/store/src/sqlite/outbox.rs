@@ -137,7 +137,7 @@ impl Outbox for Sqlite {
     fn void_claims(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(self.inner.outbox.write(|conn| {
             let voided = conn.execute(
-                "UPDATE submission SET lease_until = 0 WHERE state IN ('claimed', 'dialing', 'dot-sent')",
+                "UPDATE submission SET lease_until = due WHERE state IN ('claimed', 'dialing', 'dot-sent')",
                 [],
             )?;
             Ok(voided as u64)

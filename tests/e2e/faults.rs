@@ -1,0 +1,102 @@
+//! Some cells of the fault matrix (`tests/faults`) on the real binary, with real time-outs.
+
+use mailroom::{Fault, Protocol};
+use serde_json::{Value, json};
+
+use crate::harness::http::Client;
+use crate::harness::mailroom::{ANN, BO, Room};
+use crate::harness::process::Host;
+use crate::harness::site::{Site, connect, under};
+use crate::harness::wait::wait_for;
+use crate::upstream::{send, subjects};
+use crate::wrong_input::check;
+
+#[test]
+fn reads_and_changes_fail_in_time_and_work_again() {
+    let stage = Stage::new();
+    let mut operator = stage.site.operator(&stage.host);
+    let account = connect(&mut operator, &stage.room.account());
+    let list = under(&account, "messages");
+    stage.room.mailroom.deliver(ANN, "INBOX", b"Subject: kept\r\n\r\nWords.\r\n").unwrap();
+
+    stage.room.fails(Protocol::Imap, "greeting", Fault::Stall, None);
+    check(&operator.get(&list), 504, "upstream-timeout");
+    stage.room.recovers();
+    let rows = operator.get(&list).expect(200);
+    assert_eq!(subjects(&rows), ["kept"]);
+    let message =
+        under(&account, &format!("messages/{}", rows["messages"][0]["id"].as_str().unwrap()));
+
+    stage.room.fails(Protocol::Imap, "UID FETCH", Fault::CutWithin(60), None);
+    check(&operator.get(&message), 502, "upstream-unreachable");
+    stage.room.recovers();
+    assert_eq!(operator.get(&message).expect(200)["subject"], "kept");
+
+    let seen = json!({"flags": {"add": ["\\Seen"]}});
+    stage.room.fails(Protocol::Imap, "UID STORE", Fault::No("not today".to_owned()), None);
+    check(&operator.json("PATCH", &message, &seen), 502, "upstream-refused");
+    assert_eq!(stage.room.mailroom.messages(ANN, "INBOX")[0].1, Vec::<String>::new());
+    stage.room.recovers();
+    operator.json("PATCH", &message, &seen).expect(200);
+    assert_eq!(stage.room.mailroom.messages(ANN, "INBOX")[0].1, ["\\Seen"]);
+}
+
+#[test]
+fn a_stall_before_the_dot_delays_and_leaves_no_doubt() {
+    check_send("greeting", &Fault::Stall, "deferred", 1);
+    check_send("MAIL", &Fault::Cut, "deferred", 1);
+}
+
+#[test]
+fn a_stall_after_data_is_a_doubt_and_nothing_is_sent_twice() {
+    check_send("body", &Fault::Stall, "uncertain", 1);
+}
+
+#[test]
+fn a_cut_after_the_dot_is_a_doubt_that_is_told() {
+    check_send(".", &Fault::Cut, "uncertain", 1);
+    check_send(".", &Fault::CutAfter, "uncertain", 2);
+}
+
+/// The first attempt meets the fault, and is seen to have done so; how often the message is there
+/// in the end.
+#[track_caller]
+fn check_send(step: &str, fault: &Fault, state: &str, times: usize) {
+    let stage = Stage::new();
+    let mut operator = stage.site.operator(&stage.host);
+    let account = connect(&mut operator, &stage.room.account());
+    stage.room.fails(Protocol::Smtp, step, fault.clone(), Some(1));
+    let sent = send(&mut operator, &account, &[BO]);
+    let path = under(&account, &format!("submissions/{sent}"));
+    // It may be under way again when we look; what was found before stays with the recipient.
+    let seen = wait_for("the trouble to be told", || {
+        entry(&mut operator, &path, |e| !e["lastError"].is_null())
+    });
+    assert_eq!(seen["recipients"][0]["state"], state, "{step} {fault:?}: {seen}");
+    let end = wait_for("the delivery", || entry(&mut operator, &path, |e| e["state"] == "sent"));
+    assert_eq!(end["possibleDuplicate"], state == "uncertain", "{step} {fault:?}: {end}");
+    assert_eq!(stage.room.arrived(), times, "{step} {fault:?}: {end}");
+    let next = send(&mut operator, &account, &[BO]);
+    let path = under(&account, &format!("submissions/{next}"));
+    wait_for("the next one", || entry(&mut operator, &path, |e| e["state"] == "sent"));
+    assert_eq!(stage.room.arrived(), times + 1, "{step} {fault:?}");
+}
+
+fn entry(client: &mut Client, path: &str, reached: impl Fn(&Value) -> bool) -> Option<Value> {
+    Some(client.get(path).expect(200)).filter(reached)
+}
+
+struct Stage {
+    room: Room,
+    site: Site,
+    host: Host,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let room = Room::start();
+        let site = Site::impatient(&room.addresses());
+        let host = site.start();
+        Self { room, site, host }
+    }
+}

@@ -1,0 +1,223 @@
+//! One account at the mailroom, with the real engine, mail crate, store and parser between.
+//!
+//! Every world is new, and so is its runtime: a server that stalled stays
+//! stalled for as long as its world lives.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock};
+
+use engine::engine::Engine;
+use engine::ports::Ports;
+use engine::profiles::Profiles;
+use engine::settings::Settings;
+use mail::imap::{Imap, ImapLimits};
+use mail::smtp::{Smtp, SmtpLimits};
+use mailroom::{Config, Mailroom, Protocol, Rule, Script, User};
+use model::account::{Account, Credentials, Identity, MailServer, Security};
+use model::caller::{Caller, Grant, Scope};
+use model::ids::{RequestId, TokenId};
+use model::message::MessageQuery;
+use model::port::accounts::Accounts;
+use model::port::capabilities::Capabilities;
+use model::secret::Secret;
+use runtime::Runtime;
+use runtime::mime::MimeComponent;
+use store::memory::Memory;
+use store::seal::MasterKey;
+use store::spool::{FileSpools, SpoolLimits};
+use tempfile::TempDir;
+
+use crate::clock::{Counting, Paused};
+use crate::pipe::Pipes;
+
+/// Who sends and reads.
+pub const ANN: &str = "ann@x.test";
+/// Who is sent to.
+pub const BO: &str = "bo@x.test";
+
+/// The parser costs a compilation, so all worlds share it.
+static MIME: LazyLock<(Arc<MimeComponent>, Arc<FileSpools>, TempDir)> = LazyLock::new(|| {
+    let directory = tempfile::tempdir().unwrap();
+    let spools = Arc::new(FileSpools::new(directory.path(), SpoolLimits::default()).unwrap());
+    let runtime = Runtime::new(runtime::limits::Settings::default()).unwrap();
+    let component = runtime.component("mime", components::MIME).unwrap();
+    (Arc::new(runtime.mime(&component, spools.clone()).unwrap()), spools, directory)
+});
+
+/// How the account's servers are reached.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Of both servers.
+    pub security: Security,
+    /// What the servers do not offer.
+    pub without: &'static [&'static str],
+}
+
+impl Setting {
+    /// TLS from the first byte, and everything offered.
+    pub const PLAIN: Self = Self { security: Security::Tls, without: &[] };
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct World {
+    /// The servers.
+    pub mailroom: Arc<Mailroom>,
+    /// What is tested.
+    pub engine: Arc<Engine>,
+    /// The account, opened with every scope.
+    pub grant: Grant,
+    /// For `verify`, which takes them beside the account.
+    pub credentials: Credentials,
+    without: &'static [&'static str],
+}
+
+/// Runs one test on a clock that jumps.
+pub fn on_an_owned_clock(work: impl Future<Output = ()>) {
+    LazyLock::force(&MIME);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(work);
+}
+
+impl World {
+    /// An account whose outbox is being delivered.
+    pub async fn new(setting: Setting) -> Self {
+        let user = |email: &str| User { email: email.to_owned(), password: "secret".to_owned() };
+        let config =
+            Config { users: vec![user(ANN), user(BO)], hostname: "mail.x.test".to_owned() };
+        let mailroom = Arc::new(Mailroom::start(config).await.unwrap());
+        let dial = Arc::new(Pipes::new(Arc::clone(&mailroom)));
+        let clock = Arc::new(Paused::new());
+        let memory = Memory::new(MasterKey::from_bytes([7; 32]), clock.clone());
+        let ports = Ports {
+            clock,
+            entropy: Arc::new(Counting::default()),
+            imap: Arc::new(Imap::new(dial.clone(), ImapLimits::default())),
+            smtp: Arc::new(Smtp::new(dial, "localhost", SmtpLimits::default())),
+            mime: MIME.0.clone(),
+            outbox: Arc::new(memory.clone()),
+            accounts: Arc::new(memory.clone()),
+            spools: MIME.1.clone(),
+            profiles: Arc::new(Profiles::embedded().unwrap()),
+        };
+        let engine = Engine::new(ports, Settings::default());
+        let account = account(setting.security);
+        let credentials = Credentials { password: Secret::new("secret".to_owned()) };
+        memory.create(&account, &credentials).await.unwrap();
+        let caller = Arc::new(Caller {
+            tenant: account.tenant.clone(),
+            token: TokenId::generate([1; 10]),
+            scopes: Scope::EVERY.to_vec(),
+            accounts: None,
+            request: RequestId::generate([2; 10]),
+            idempotency_key: None,
+        });
+        let grant = engine.open_account(&caller, "ann").await.unwrap();
+        let world = Self { mailroom, engine, grant, credentials, without: setting.without };
+        world.behave();
+        let courier = Arc::clone(&world.engine).deliver_forever(std::future::pending());
+        #[expect(clippy::disallowed_methods, reason = "it ends with the test's runtime")]
+        tokio::spawn(Pin::from(Box::new(courier)));
+        world
+    }
+
+    /// From now on this goes wrong.
+    pub fn misbehave(&self, rule: Rule) {
+        self.go_by(vec![rule]);
+    }
+
+    /// From now on nothing goes wrong.
+    pub fn behave(&self) {
+        self.go_by(Vec::new());
+    }
+
+    fn go_by(&self, rules: Vec<Rule>) {
+        let without = self.without.iter().map(|name| (*name).to_owned()).collect();
+        self.mailroom.misbehave(Script { rules, without });
+    }
+
+    /// How long the log of the mailroom is.
+    pub fn mark(&self) -> usize {
+        self.mailroom.asked().len()
+    }
+
+    /// Which steps the mailroom came to since a mark.
+    pub fn steps_since(&self, mark: usize, protocol: Protocol) -> BTreeSet<&'static str> {
+        let asked = self.mailroom.asked();
+        let since = asked.get(mark..).unwrap_or_default();
+        let reached = |step: &&&str| since.iter().any(|own| own.is(protocol, step));
+        steps(protocol).iter().filter(reached).copied().collect()
+    }
+
+    /// How often a message with this subject lies in a mailbox of somebody.
+    pub fn count(&self, email: &str, mailbox: &str, subject: &str) -> usize {
+        self.flags(email, mailbox, subject).len()
+    }
+
+    /// The flags of each message with this subject.
+    pub fn flags(&self, email: &str, mailbox: &str, subject: &str) -> Vec<Vec<String>> {
+        let line = format!("Subject: {subject}\r\n");
+        let all = self.mailroom.messages(email, mailbox).into_iter();
+        let named = all.filter(|(raw, _)| String::from_utf8_lossy(raw).contains(&line));
+        named.map(|(_, flags)| flags).collect()
+    }
+
+    /// The id of the message with this subject in INBOX.
+    pub async fn key(&self, subject: &str) -> String {
+        let page = self.engine.find_messages(&self.grant, inbox()).await.unwrap();
+        let mut rows = page.rows.into_iter();
+        let row = rows.find(|row| row.facts.subject.as_deref() == Some(subject)).unwrap();
+        row.stored.unwrap().key
+    }
+}
+
+/// The steps of a protocol, in the order of a dialogue.
+#[must_use]
+pub const fn steps(protocol: Protocol) -> &'static [&'static str] {
+    match protocol {
+        Protocol::Imap => mailroom::IMAP_STEPS,
+        Protocol::Smtp => mailroom::SMTP_STEPS,
+    }
+}
+
+/// The first page of INBOX.
+#[must_use]
+pub fn inbox() -> MessageQuery {
+    MessageQuery {
+        mailbox: "INBOX".to_owned(),
+        preview: false,
+        attachments: false,
+        cursor: None,
+        limit: 50,
+    }
+}
+
+fn account(security: Security) -> Account {
+    let (imap, smtp) = match security {
+        Security::Tls => (993, 465),
+        Security::StartTls => (143, 587),
+    };
+    let server = |port| MailServer {
+        host: "mail.x.test".to_owned(),
+        port,
+        security,
+        username: ANN.to_owned(),
+        pin: None,
+    };
+    Account {
+        id: "ann".parse().unwrap(),
+        tenant: "acme".parse().unwrap(),
+        email: ANN.parse().unwrap(),
+        name: None,
+        imap: Some(server(imap)),
+        smtp: Some(server(smtp)),
+        identities: vec![Identity { name: None, email: ANN.parse().unwrap() }],
+        generation: 1,
+    }
+}
