@@ -19,3 +19,4 @@ mod tenants;
 mod crash;
 mod refusals;
 mod command_line;
+mod readme;

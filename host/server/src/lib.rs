@@ -29,6 +29,7 @@ pub mod edge;
 mod running;
 mod glob;
 mod building;
+mod starting;
 mod watching;
 mod up;
 mod dev;
