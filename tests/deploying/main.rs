@@ -16,4 +16,5 @@ mod cases;
 mod refusing;
 mod enforcing;
 mod filtering;
+mod addresses;
 mod watching;

@@ -16,6 +16,8 @@ use model::ids::TenantId;
 use net::guard::{Egress, Rule};
 use serde::Deserialize;
 
+use crate::hostname::HostName;
+
 /// What the host runs on.
 #[derive(Debug)]
 pub struct Config {
@@ -46,6 +48,8 @@ pub struct Config {
 pub struct TenantConfig {
     /// Its id.
     pub id: TenantId,
+    /// The names under which it alone is served.
+    pub hosts: Vec<HostName>,
     /// The `spin.toml` of its own application, served beside the default one.
     pub application: Option<PathBuf>,
     /// Values of the application's variables, by name.
@@ -144,6 +148,7 @@ impl fmt::Debug for TenantConfig {
         // Values may be secrets.
         f.debug_struct("TenantConfig")
             .field("id", &self.id)
+            .field("hosts", &self.hosts)
             .field("application", &self.application)
             .field("variables", &self.variables.keys().collect::<Vec<_>>())
             .finish()
@@ -176,6 +181,8 @@ struct Raw {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct RawTenant {
     id: String,
+    #[serde(default)]
+    hosts: Vec<String>,
     application: Option<PathBuf>,
     #[serde(default)]
     variables: BTreeMap<String, String>,
@@ -267,6 +274,7 @@ fn tenants(raw: Vec<RawTenant>, base: &Path) -> Result<Vec<TenantConfig>, Config
         return Err(fault("tenant", "at least one is needed: [[tenant]] with id = \"acme\""));
     }
     let mut ids = BTreeSet::new();
+    let mut taken: BTreeMap<HostName, TenantId> = BTreeMap::new();
     let mut tenants = Vec::with_capacity(raw.len());
     for (index, tenant) in raw.into_iter().enumerate() {
         let id: TenantId = tenant
@@ -280,8 +288,18 @@ fn tenants(raw: Vec<RawTenant>, base: &Path) -> Result<Vec<TenantConfig>, Config
             let key = format!("tenant[{index}].variables");
             return Err(fault(key, "they are those of an `application`, and there is none"));
         }
+        let mut hosts = Vec::with_capacity(tenant.hosts.len());
+        for (place, text) in tenant.hosts.iter().enumerate() {
+            let key = || format!("tenant[{index}].hosts[{place}]");
+            let host: HostName =
+                text.parse().map_err(|error| fault(key(), format!("`{text}`: {error}")))?;
+            if let Some(other) = taken.insert(host.clone(), id.clone()) {
+                return Err(fault(key(), format!("`{host}` is there twice, also for `{other}`")));
+            }
+            hosts.push(host);
+        }
         let application = tenant.application.map(|path| base.join(path));
-        tenants.push(TenantConfig { id, application, variables: tenant.variables });
+        tenants.push(TenantConfig { id, hosts, application, variables: tenant.variables });
     }
     Ok(tenants)
 }
