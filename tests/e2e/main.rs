@@ -18,5 +18,6 @@ mod upstream;
 mod tenants;
 mod crash;
 mod refusals;
+mod reading;
 mod command_line;
 mod readme;

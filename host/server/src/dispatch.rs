@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderName, HeaderValue, Method, Request, Response, header, request};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request};
 use hyper::body::{Body as _, Incoming};
 use model::caller::{Caller, Scope};
 use model::ids::RequestId;
@@ -62,10 +62,24 @@ pub(crate) async fn answer(host: Arc<Host>, request: Request<Incoming>) -> Respo
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
+    rate_limit(&mut response);
     if method == Method::HEAD {
         return response.map(|_| answer::full(Bytes::new()));
     }
     response
+}
+
+/// Nothing is left now, and when it is worth trying again (draft-ietf-httpapi-ratelimit-headers-10).
+fn rate_limit(response: &mut Response<Body>) {
+    if response.status() != StatusCode::TOO_MANY_REQUESTS {
+        return;
+    }
+    let headers = response.headers_mut();
+    let after = headers.entry(header::RETRY_AFTER).or_insert(HeaderValue::from_static("1"));
+    let limit = after.to_str().ok().filter(|after| after.bytes().all(|b| b.is_ascii_digit()));
+    if let Some(limit) = limit.and_then(|t| format!("\"tenant\";r=0;t={t}").parse().ok()) {
+        headers.entry("ratelimit").or_insert(limit);
+    }
 }
 
 async fn route(
@@ -212,9 +226,11 @@ impl Asked<'_> {
     ) -> Result<Response<Body>, Problem> {
         let host = self.host;
         let caller = self.caller(head).await?;
-        allow(&caller, resource.scope())?;
         let param = params.first().map_or("", |(_, value)| value.as_str());
         let method = if head.method == Method::HEAD { &Method::GET } else { &head.method };
+        if let Some(scope) = resource.scope(method) {
+            allow(&caller, scope)?;
+        }
         let cap = host.limits.json_body;
         let cursor = cursor(resource, head.uri.query().unwrap_or_default())?;
         match (resource, method) {

@@ -18,6 +18,7 @@ use model::problem::{Code, Problem};
 use runtime::component::Operation;
 use runtime::endpoint::Endpoint;
 
+use crate::openapi::PUBLIC;
 use crate::schema::Schema;
 
 /// A component that serves, and what it said of itself.
@@ -111,8 +112,10 @@ impl Served {
         if self.grants.auth == Auth::None {
             let public = self.public_scopes();
             for operation in &mut operations {
-                if public.iter().any(|scope| scope.as_str() == operation.scope) {
-                    operation.scope.clear();
+                if public.iter().any(|scope| scope.as_str() == operation.scope)
+                    || operation.scope.is_empty()
+                {
+                    PUBLIC.clone_into(&mut operation.scope);
                 }
             }
         }
@@ -162,8 +165,9 @@ impl Checked {
             if seen.contains(&name) {
                 return refuse(format!("`{name}` is given twice"));
             }
-            if let Some(fault) = schema.faults("", &schema.query_value(&value)).first() {
-                return refuse(format!("`{name}`: {}", fault.detail));
+            let faults = schema.faults(&format!("/{name}"), &schema.query_value(&value));
+            if let Some(fault) = faults.first() {
+                return refuse(fault.detail.clone());
             }
             seen.push(name);
         }
