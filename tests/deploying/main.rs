@@ -17,4 +17,6 @@ mod refusing;
 mod enforcing;
 mod filtering;
 mod addresses;
+mod edge;
+mod frames;
 mod watching;

@@ -54,9 +54,16 @@ impl Answer {
 
 impl Site {
     pub(crate) async fn start() -> Self {
+        Self::limited("").await
+    }
+
+    /// With more lines of `[limits]`.
+    pub(crate) async fn limited(limits: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let text = "data = \".\"\n[[tenant]]\nid = \"acme\"\nhosts = [\"mail.acme.example\"]\n[[tenant]]\nid = \"globex\"\nhosts = [\"globex.example\"]\n[limits]\ninstances = 8\n[egress]\nallow = [\"127.0.0.1:465\"]\n";
-        let config = Config::parse(text, directory.path()).unwrap();
+        let text = format!(
+            "data = \".\"\n[[tenant]]\nid = \"acme\"\nhosts = [\"mail.acme.example\"]\n[[tenant]]\nid = \"globex\"\nhosts = [\"globex.example\"]\n[limits]\ninstances = 8\n{limits}\n[egress]\nallow = [\"127.0.0.1:465\"]\n"
+        );
+        let config = Config::parse(&text, directory.path()).unwrap();
         let ids: Vec<_> = config.tenants.iter().map(|tenant| tenant.id.clone()).collect();
         let parts = Parts {
             tenants: config.tenants,
@@ -99,6 +106,12 @@ impl Site {
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+
+    /// A connection without a word yet, and what authorises a request of acme's.
+    pub(crate) async fn connect(&self) -> (TcpStream, String) {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        (stream, format!("host: test\r\nauthorization: Bearer {}\r\n", self.acme))
     }
 
     /// Asks, and leaves the answer to be read.

@@ -65,8 +65,14 @@ pub struct Limits {
     pub body: u64,
     /// Connections at once.
     pub connections: usize,
+    /// Connections at once of one peer; none where it does not matter.
+    pub peer: Option<PeerLimit>,
     /// From the first byte of a request's head to its last.
     pub head: Duration,
+    /// How slowly a body may come.
+    pub pace: Pace,
+    /// How long a client may read nothing of an answer that waits for it.
+    pub write: Duration,
     /// CPU time of a component for one request.
     pub cpu: Duration,
     /// Between bytes or host calls of a component.
@@ -77,6 +83,24 @@ pub struct Limits {
     pub memory: usize,
     /// Component instances at once.
     pub instances: u32,
+}
+
+/// How many connections one peer may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerLimit {
+    /// At once.
+    pub most: usize,
+    /// Peers on this machine count too. Where nobody says so they do not: a proxy is one.
+    pub loopback: bool,
+}
+
+/// How slowly a body may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Waiting that every body may cost.
+    pub grace: Duration,
+    /// What it may wait longer for, per second.
+    pub bytes: u64,
 }
 
 /// When a submission is tried again.
@@ -206,7 +230,11 @@ struct RawLimits {
     json_body_bytes: Option<u64>,
     body_bytes: Option<u64>,
     connections: Option<u64>,
+    connections_per_peer: Option<u64>,
     head_secs: Option<u64>,
+    body_grace_secs: Option<u64>,
+    body_bytes_per_sec: Option<u64>,
+    write_secs: Option<u64>,
     cpu_millis: Option<u64>,
     idle_secs: Option<u64>,
     total_secs: Option<u64>,
@@ -320,11 +348,35 @@ impl RawLimits {
         let bytes = |key: &str, value: Option<u64>, default: u64| {
             within(&format!("limits.{key}"), value, default, 1024, 1 << 30)
         };
+        let seconds = |key: &str, value: Option<u64>, default: u64| {
+            within(&format!("limits.{key}"), value, default, 1, 3600).map(Duration::from_secs)
+        };
         let size = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
         Ok(Limits {
             json_body: size(bytes("json-body-bytes", self.json_body_bytes, 8 << 20)?),
             body: bytes("body-bytes", self.body_bytes, 35 << 20)?,
             connections: size(within("limits.connections", self.connections, 1024, 1, 100_000)?),
+            peer: match size(within(
+                "limits.connections-per-peer",
+                self.connections_per_peer,
+                64,
+                0,
+                100_000,
+            )?) {
+                0 => None,
+                most => Some(PeerLimit { most, loopback: self.connections_per_peer.is_some() }),
+            },
+            pace: Pace {
+                grace: seconds("body-grace-secs", self.body_grace_secs, 5)?,
+                bytes: within(
+                    "limits.body-bytes-per-sec",
+                    self.body_bytes_per_sec,
+                    1024,
+                    1,
+                    1 << 20,
+                )?,
+            },
+            write: seconds("write-secs", self.write_secs, 30)?,
             head: Duration::from_secs(within("limits.head-secs", self.head_secs, 10, 1, 300)?),
             cpu: Duration::from_millis(within(
                 "limits.cpu-millis",
@@ -333,8 +385,8 @@ impl RawLimits {
                 10,
                 60_000,
             )?),
-            idle: Duration::from_secs(within("limits.idle-secs", self.idle_secs, 30, 1, 3600)?),
-            total: Duration::from_secs(within("limits.total-secs", self.total_secs, 60, 1, 3600)?),
+            idle: seconds("idle-secs", self.idle_secs, 30)?,
+            total: seconds("total-secs", self.total_secs, 60)?,
             memory: size(within(
                 "limits.memory-bytes",
                 self.memory_bytes,

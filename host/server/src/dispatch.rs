@@ -10,7 +10,9 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request,
+};
 use hyper::body::{Body as _, Incoming};
 use model::caller::{Caller, Scope};
 use model::ids::RequestId;
@@ -31,6 +33,8 @@ use crate::tenancy::Place;
 use crate::tokens::{Keyring, unknown_token};
 
 const LONGEST_URI: usize = 8 << 10;
+const HEAD_BYTES: usize = 16 << 10;
+const HEAD_FIELDS: usize = 100;
 const REQUEST_ID: HeaderName = HeaderName::from_static("postlet-request-id");
 
 /// Answers one request; never fails, never panics.
@@ -92,6 +96,7 @@ async fn route(
         return Err(Problem::new(Code::UriTooLong, "an address has at most 8 KiB"));
     }
     let (mut head, body) = request.into_parts();
+    small(&head.headers)?;
     once(&head)?;
     let place = host.tenancy.place(&mut head)?;
     let asked = Asked { host, place, id };
@@ -155,6 +160,16 @@ struct Asked<'a> {
     host: &'a Arc<Host>,
     place: Place,
     id: &'a RequestId,
+}
+
+/// The edge takes more than this, so that it can be said what is wrong.
+fn small(headers: &HeaderMap) -> Result<(), Problem> {
+    let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if size <= HEAD_BYTES && headers.len() <= HEAD_FIELDS {
+        return Ok(());
+    }
+    let detail = format!("there may be {HEAD_FIELDS} header fields with {HEAD_BYTES} bytes in all");
+    Err(Problem::new(Code::HeadTooLarge, detail))
 }
 
 /// Fields that two readers could understand differently when they are there twice, or together:
@@ -237,17 +252,23 @@ impl Asked<'_> {
             (Resource::Metrics, &Method::GET) => pages::metrics(&host.metrics),
             (Resource::Tokens, &Method::GET) => host.keyring.list().await,
             (Resource::Tokens, &Method::POST) => {
-                host.keyring.create(&caller, &json_body(head, body, cap).await?).await
+                host.keyring
+                    .create(&caller, &json_body(head, body, cap, host.limits.pace).await?)
+                    .await
             }
             (Resource::Token, &Method::DELETE) => host.keyring.revoke(param).await,
             (Resource::Accounts, &Method::GET) => host.desk.list(&caller, cursor.as_deref()).await,
             (Resource::Accounts, &Method::POST) => {
-                host.desk.create(&caller, &json_body(head, body, cap).await?).await
+                host.desk
+                    .create(&caller, &json_body(head, body, cap, host.limits.pace).await?)
+                    .await
             }
             (Resource::Account, &Method::GET) => host.desk.get(&caller, param).await,
             (Resource::Account, &Method::DELETE) => host.desk.delete(&caller, param).await,
             (Resource::VerifyNew, &Method::POST) => {
-                host.desk.verify_new(&caller, &json_body(head, body, cap).await?).await
+                host.desk
+                    .verify_new(&caller, &json_body(head, body, cap, host.limits.pace).await?)
+                    .await
             }
             (Resource::VerifyAccount, &Method::POST) => host.desk.verify(&caller, param).await,
             (resource, _) => Err(wrong_method(&head.method, resource.methods().iter().copied())),
@@ -277,14 +298,15 @@ impl Asked<'_> {
                         let size = usize::try_from(body.size_hint().upper().unwrap_or(u64::MAX))
                             .unwrap_or(cap);
                         charge = Some(host.budget.charge(&caller.tenant, size.min(cap)).await?);
-                        let bytes = collect(body, cap).await.map_err(forms_are_larger)?;
+                        let bytes =
+                            collect(body, cap, host.limits.pace).await.map_err(forms_are_larger)?;
                         host.budget.check(schema, &bytes).await?;
                         answer::full(bytes)
                     }
-                    Taking::Stream => stream(body, host.limits.body)?,
+                    Taking::Stream => stream(body, host.limits.body, host.limits.pace)?,
                 }
             }
-            None => stream(body, host.limits.body)?,
+            None => stream(body, host.limits.body, host.limits.pace)?,
         };
         prepare(&mut head, &caller, &self.place, route)?;
         let id = caller.request.clone();

@@ -8,11 +8,15 @@ use model::problem::{Code, Problem};
 use runtime::body::Body;
 use runtime::error::BodyError;
 
+use crate::config::Pace;
+use crate::pace::{Paced, SlowBody};
+
 /// A JSON body of one of the host's own resources.
 pub(crate) async fn json_body(
     head: &request::Parts,
     body: Incoming,
     cap: usize,
+    pace: Pace,
 ) -> Result<Bytes, Problem> {
     let given = text(head, header::CONTENT_TYPE)
         .map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
@@ -23,23 +27,29 @@ pub(crate) async fn json_body(
             format!("{given} was sent; the operation takes application/json"),
         ));
     }
-    collect(body, cap).await
+    collect(body, cap, pace).await
 }
 
 /// The whole body, at most `cap` bytes.
-pub(crate) async fn collect(body: Incoming, cap: usize) -> Result<Bytes, Problem> {
+pub(crate) async fn collect(body: Incoming, cap: usize, pace: Pace) -> Result<Bytes, Problem> {
     if body.size_hint().lower() > cap as u64 {
         return Err(too_large(cap as u64));
     }
     match tokio::time::timeout(
         std::time::Duration::from_secs(60),
-        Limited::new(body, cap).collect(),
+        Limited::new(Paced::new(body, pace), cap).collect(),
     )
     .await
     {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
             Err(too_large(cap as u64))
+        }
+        Ok(Err(error)) if matches!(error.downcast_ref(), Some(SlowBody::TooSlow)) => {
+            let rate = pace.bytes;
+            let detail =
+                format!("the body came too slowly: at least {rate} bytes a second are needed");
+            Err(Problem::new(Code::RequestTimeout, detail))
         }
         Ok(Err(_)) => Err(Problem::new(Code::MalformedRequest, "the body broke off")),
         Err(_) => {
@@ -49,11 +59,12 @@ pub(crate) async fn collect(body: Incoming, cap: usize) -> Result<Bytes, Problem
 }
 
 /// Handed on as it comes; the runtime counts the bytes.
-pub(crate) fn stream(body: Incoming, cap: u64) -> Result<Body, Problem> {
+pub(crate) fn stream(body: Incoming, cap: u64, pace: Pace) -> Result<Body, Problem> {
     if body.size_hint().lower() > cap {
         return Err(too_large(cap));
     }
-    Ok(body.map_err(|error| BodyError::Read(error.into())).boxed_unsync())
+    let paced = Paced::new(body, pace);
+    Ok(paced.map_err(|error| BodyError::Read(error.into())).boxed_unsync())
 }
 
 /// JSON ends earlier than other bodies: the way out is another content type.
