@@ -156,14 +156,15 @@ fn siblings(schema: &Value, error: &ValidationError<'_>) -> Vec<String> {
     let mut place = Some(schema);
     for word in parent.split('/').skip(1) {
         let name = word.replace("~1", "/").replace("~0", "~");
-        place = place.and_then(|place| match place {
-            Value::Array(items) => name.parse::<usize>().ok().and_then(|at| items.get(at)),
-            place => match (place.get(&name), name.as_str()) {
-                (Some(Value::String(target)), "$ref") => {
+        place = place.and_then(|place| {
+            let item = || name.parse::<usize>().ok().and_then(|at| place.get(at));
+            let inner = place.get(&name).or_else(item);
+            match inner {
+                Some(Value::String(target)) if name == "$ref" => {
                     target.strip_prefix('#').and_then(|pointer| schema.pointer(pointer))
                 }
-                (inner, _) => inner,
-            },
+                inner => inner,
+            }
         });
     }
     let known = place.and_then(|place| place.get("properties")).and_then(Value::as_object);
