@@ -150,7 +150,7 @@ impl Handler {
             runtime.endpoint(&component, Arc::new(Powerless), Limits::default()).unwrap();
         let caller = Arc::new(Caller {
             tenant: "bench".parse().unwrap(),
-            token: TokenId::generate([1; 10]),
+            token: Some(TokenId::generate([1; 10])),
             scopes: Scope::EVERY.to_vec(),
             accounts: None,
             request: RequestId::generate([2; 10]),

@@ -16,4 +16,7 @@ mod cases;
 mod refusing;
 mod enforcing;
 mod filtering;
+mod addresses;
+mod edge;
+mod frames;
 mod watching;

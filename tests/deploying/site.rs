@@ -54,9 +54,16 @@ impl Answer {
 
 impl Site {
     pub(crate) async fn start() -> Self {
+        Self::limited("").await
+    }
+
+    /// With more lines of `[limits]`.
+    pub(crate) async fn limited(limits: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let text = "data = \".\"\n[[tenant]]\nid = \"acme\"\n[[tenant]]\nid = \"globex\"\n[limits]\ninstances = 8\n[egress]\nallow = [\"127.0.0.1:465\"]\n";
-        let config = Config::parse(text, directory.path()).unwrap();
+        let text = format!(
+            "data = \".\"\n[[tenant]]\nid = \"acme\"\nhosts = [\"mail.acme.example\"]\n[[tenant]]\nid = \"globex\"\nhosts = [\"globex.example\"]\n[limits]\ninstances = 8\n{limits}\n[egress]\nallow = [\"127.0.0.1:465\"]\n"
+        );
+        let config = Config::parse(&text, directory.path()).unwrap();
         let ids: Vec<_> = config.tenants.iter().map(|tenant| tenant.id.clone()).collect();
         let parts = Parts {
             tenants: config.tenants,
@@ -101,6 +108,12 @@ impl Site {
         self.directory.path().join(name)
     }
 
+    /// A connection without a word yet, and what authorises a request of acme's.
+    pub(crate) async fn connect(&self) -> (TcpStream, String) {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        (stream, format!("host: test\r\nauthorization: Bearer {}\r\n", self.acme))
+    }
+
     /// Asks, and leaves the answer to be read.
     pub(crate) async fn open(&self, who: Who, path: &str) -> TcpStream {
         let token = match who {
@@ -126,12 +139,24 @@ impl Site {
         path: &str,
         body: Option<&str>,
     ) -> Answer {
+        self.ask_at("test", who, method, path, body).await
+    }
+
+    /// Asks under a name of the host's.
+    pub(crate) async fn ask_at(
+        &self,
+        name: &str,
+        who: Who,
+        method: &str,
+        path: &str,
+        body: Option<&str>,
+    ) -> Answer {
         let token = match who {
             Who::Acme => Some(self.acme.as_str()),
             Who::Globex => Some(self.globex.as_str()),
             Who::Nobody => None,
         };
-        ask(self.address, token, method, path, body).await
+        ask_named(self.address, name, token, method, path, body).await
     }
 }
 
@@ -143,7 +168,18 @@ pub(crate) async fn ask(
     path: &str,
     body: Option<&str>,
 ) -> Answer {
-    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n");
+    ask_named(address, "test", token, method, path, body).await
+}
+
+async fn ask_named(
+    address: SocketAddr,
+    name: &str,
+    token: Option<&str>,
+    method: &str,
+    path: &str,
+    body: Option<&str>,
+) -> Answer {
+    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {name}\r\nconnection: close\r\n");
     if let Some(token) = token {
         head += &format!("authorization: Bearer {token}\r\n");
     }

@@ -20,4 +20,6 @@ mod crash;
 mod refusals;
 mod faults;
 mod hostile_servers;
+mod reading;
 mod command_line;
+mod readme;

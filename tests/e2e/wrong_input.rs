@@ -78,7 +78,7 @@ fn a_token_without_the_scope_is_told_which() {
     for (answer, scope) in [
         (reader.json("POST", "/v1/accounts/bob/send", &draft), "send"),
         (reader.call("DELETE", "/v1/accounts/bob/messages/x", &[], b""), "change"),
-        (reader.get("/v1/accounts"), "accounts"),
+        (reader.json("POST", "/v1/accounts", &json!({})), "accounts"),
         (reader.get("/v1/tokens"), "operate"),
     ] {
         assert_eq!(check(&answer, 403, "forbidden")["scope"], scope);

@@ -84,6 +84,11 @@ fn list() -> Operation {
                 "Messages in a page",
             ),
             parameter(
+                "fields",
+                TEXT,
+                "Only these members of each message, separated by commas; what `expand` adds is there too",
+            ),
+            parameter(
                 "expand",
                 TEXT,
                 "preview, attachments or both, separated by commas; the first time costs a fetch of each message",

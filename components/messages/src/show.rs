@@ -44,11 +44,15 @@ const FIELDS: [&str; 21] = [
     "html",
     "attachments",
 ];
+/// Those of [`FIELDS`] that a list has: what a page costs no further fetch for.
+const IN_LISTS: usize = 13;
 const DETAILS: [&str; 4] = ["replyTo", "bcc", "inReplyTo", "references"];
 
 /// `GET …/messages`.
 pub(crate) fn list(request: &Request) -> Result<Answer, Problem> {
-    let mut query = request.query(&["mailbox", "cursor", "limit", "expand"])?;
+    let mut query = request.query(&["mailbox", "cursor", "limit", "fields", "expand"])?;
+    let fields = query.words("fields", FIELDS.get(..IN_LISTS).unwrap_or_default())?;
+    let wanted = |name: &str| fields.as_ref().is_none_or(|fields| fields.contains(&name));
     let mut want = Want::empty();
     for word in query.words("expand", &["preview", "attachments"])?.unwrap_or_default() {
         want |= if word == "preview" { Want::PREVIEW } else { Want::ATTACHMENTS };
@@ -57,7 +61,7 @@ pub(crate) fn list(request: &Request) -> Result<Answer, Problem> {
     let mailbox = query.take("mailbox").unwrap_or_else(|| "INBOX".to_owned());
     let query = Query { mailbox, want, cursor: query.take("cursor"), limit };
     let page = messages::find(&request.account()?, &query)?;
-    let rows = page.rows.iter().map(Row::new).collect();
+    let rows = page.rows.iter().map(|row| Row::new(row).only(wanted)).collect();
     Answer::json(200, &List { messages: rows, next_cursor: page.next_cursor.as_deref() })
 }
 

@@ -1,6 +1,6 @@
 //! Who is calling, and what they may do.
 //!
-//! Made once by the server from a token; carried by every capability call.
+//! Made once by the server, from a token or for want of one; carried by every capability call.
 //! Ids are never authority: whoever holds a [`Grant`] was checked.
 
 use std::fmt;
@@ -60,10 +60,10 @@ impl fmt::Display for Scope {
 /// One authenticated request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// The token's tenant.
+    /// The token's tenant, or the address's where there is no token.
     pub tenant: TenantId,
-    /// Which token.
-    pub token: TokenId,
+    /// Which token; none for whoever showed none.
+    pub token: Option<TokenId>,
     /// What it allows.
     pub scopes: Vec<Scope>,
     /// The only accounts it may open; none means every account of the tenant.

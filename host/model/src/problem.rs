@@ -87,6 +87,8 @@ codes! {
     BodyTooLarge = PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large", Never;
     /// A Range that cannot be served.
     InvalidRange = RANGE_NOT_SATISFIABLE, "invalid-range", "The range lies outside the content", Never;
+    /// More header fields, or longer ones, than the cap.
+    HeadTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", "The header fields are too large", Never;
     /// The URI is longer than the cap.
     UriTooLong = URI_TOO_LONG, "uri-too-long", "The address is too long", Never;
     /// The client was too slow.

@@ -3,6 +3,7 @@
 //! Passwords come in and never go out. A host that may not be dialled is
 //! refused when the account is made, and again whenever it is dialled.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use engine::engine::Engine;
@@ -11,7 +12,8 @@ use http::{Response, StatusCode, header};
 use model::account::{Account, Credentials, Identity, MailServer, Security};
 use model::address::EmailAddress;
 use model::caller::Caller;
-use model::ids::AccountId;
+use model::ids::{AccountId, TenantId};
+use model::message::Page;
 use model::port::accounts::Accounts;
 use model::port::clock::{Entropy, ten_bytes};
 use model::port::dial::DialError;
@@ -62,6 +64,9 @@ static BODY: LazyLock<Option<Schema>> = LazyLock::new(|| {
         .inspect_err(|error| tracing::error!(%error, "the accounts' schema"))
         .ok()
 });
+
+/// Accounts in one answer.
+const PAGE: usize = 100;
 
 /// What the handlers need.
 #[derive(Debug)]
@@ -126,13 +131,39 @@ impl Desk {
         caller: &Caller,
         cursor: Option<&str>,
     ) -> Result<Response<Body>, Problem> {
-        let page = self.accounts.list(&caller.tenant, cursor, 100).await.map_err(stored)?;
-        let accounts: Vec<Value> =
-            page.rows.iter().filter(|account| caller.may_open(&account.id)).map(shown).collect();
+        let page = match &caller.accounts {
+            None => {
+                self.accounts.list(&caller.tenant, cursor, PAGE as u32).await.map_err(stored)?
+            }
+            Some(named) => self.named(&caller.tenant, named, cursor).await?,
+        };
+        let accounts: Vec<Value> = page.rows.iter().map(shown).collect();
         Ok(answer::json(
             StatusCode::OK,
             &json!({"accounts": accounts, "nextCursor": page.next_cursor}),
         ))
+    }
+
+    /// Those that a token names, as the store would list them.
+    async fn named(
+        &self,
+        tenant: &TenantId,
+        named: &[AccountId],
+        cursor: Option<&str>,
+    ) -> Result<Page<Account>, Problem> {
+        let known: BTreeSet<&AccountId> =
+            named.iter().filter(|id| cursor.is_none_or(|cursor| id.as_str() > cursor)).collect();
+        let mut rows = Vec::new();
+        for id in &known {
+            rows.extend(self.accounts.get(tenant, id).await.map_err(stored)?);
+            if rows.len() == PAGE {
+                break;
+            }
+        }
+        let last = rows.last().filter(|_| rows.len() == PAGE).map(|account| &account.id);
+        let more = last.is_some_and(|last| known.iter().any(|id| *id > last));
+        let next_cursor = last.filter(|_| more).map(|last| last.as_str().to_owned());
+        Ok(Page { rows, next_cursor })
     }
 
     pub(crate) async fn get(&self, caller: &Caller, id: &str) -> Result<Response<Body>, Problem> {

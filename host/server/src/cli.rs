@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::building;
 use crate::client;
 use crate::dev;
+use crate::starting;
 use crate::up;
 use crate::watching::Own;
 
@@ -45,6 +46,12 @@ enum Command {
         /// Print one line of JSON when ready.
         #[arg(long)]
         json: bool,
+    },
+    /// Make a directory with an application to begin with: a manifest, an endpoint in Rust, and wit/.
+    New {
+        /// The directory; its name becomes the application's and its route's.
+        #[arg(value_name = "DIRECTORY")]
+        directory: PathBuf,
     },
     /// Run the build commands of an application.
     Build {
@@ -93,6 +100,7 @@ impl Cli {
                     .map(|manifest| Own { manifest, variables: variables.into_iter().collect() });
                 dev::run(listen, own, json).await
             }
+            Command::New { directory } => starting::run(&directory),
             Command::Build { manifest } => building::run(&manifest).await,
             Command::Up { config, json } => up::run(&config, json).await,
             Command::Token(args) => client::token(args.reach, args.command).await,

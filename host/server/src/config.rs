@@ -16,6 +16,8 @@ use model::ids::TenantId;
 use net::guard::{Egress, Rule};
 use serde::Deserialize;
 
+use crate::hostname::HostName;
+
 /// What the host runs on.
 #[derive(Debug)]
 pub struct Config {
@@ -46,6 +48,8 @@ pub struct Config {
 pub struct TenantConfig {
     /// Its id.
     pub id: TenantId,
+    /// The names under which it alone is served.
+    pub hosts: Vec<HostName>,
     /// The `spin.toml` of its own application, served beside the default one.
     pub application: Option<PathBuf>,
     /// Values of the application's variables, by name.
@@ -61,8 +65,14 @@ pub struct Limits {
     pub body: u64,
     /// Connections at once.
     pub connections: usize,
+    /// Connections at once of one peer; none where it does not matter.
+    pub peer: Option<PeerLimit>,
     /// From the first byte of a request's head to its last.
     pub head: Duration,
+    /// How slowly a body may come.
+    pub pace: Pace,
+    /// How long a client may read nothing of an answer that waits for it.
+    pub write: Duration,
     /// CPU time of a component for one request.
     pub cpu: Duration,
     /// Between bytes or host calls of a component.
@@ -73,6 +83,24 @@ pub struct Limits {
     pub memory: usize,
     /// Component instances at once.
     pub instances: u32,
+}
+
+/// How many connections one peer may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerLimit {
+    /// At once.
+    pub most: usize,
+    /// Peers on this machine count too. Where nobody says so they do not: a proxy is one.
+    pub loopback: bool,
+}
+
+/// How slowly a body may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Waiting that every body may cost.
+    pub grace: Duration,
+    /// What it may wait longer for, per second.
+    pub bytes: u64,
 }
 
 /// When a submission is tried again.
@@ -146,6 +174,7 @@ impl fmt::Debug for TenantConfig {
         // Values may be secrets.
         f.debug_struct("TenantConfig")
             .field("id", &self.id)
+            .field("hosts", &self.hosts)
             .field("application", &self.application)
             .field("variables", &self.variables.keys().collect::<Vec<_>>())
             .finish()
@@ -178,6 +207,8 @@ struct Raw {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct RawTenant {
     id: String,
+    #[serde(default)]
+    hosts: Vec<String>,
     application: Option<PathBuf>,
     #[serde(default)]
     variables: BTreeMap<String, String>,
@@ -201,7 +232,11 @@ struct RawLimits {
     json_body_bytes: Option<u64>,
     body_bytes: Option<u64>,
     connections: Option<u64>,
+    connections_per_peer: Option<u64>,
     head_secs: Option<u64>,
+    body_grace_secs: Option<u64>,
+    body_bytes_per_sec: Option<u64>,
+    write_secs: Option<u64>,
     cpu_millis: Option<u64>,
     idle_secs: Option<u64>,
     total_secs: Option<u64>,
@@ -270,6 +305,7 @@ fn tenants(raw: Vec<RawTenant>, base: &Path) -> Result<Vec<TenantConfig>, Config
         return Err(fault("tenant", "at least one is needed: [[tenant]] with id = \"acme\""));
     }
     let mut ids = BTreeSet::new();
+    let mut taken: BTreeMap<HostName, TenantId> = BTreeMap::new();
     let mut tenants = Vec::with_capacity(raw.len());
     for (index, tenant) in raw.into_iter().enumerate() {
         let id: TenantId = tenant
@@ -283,8 +319,18 @@ fn tenants(raw: Vec<RawTenant>, base: &Path) -> Result<Vec<TenantConfig>, Config
             let key = format!("tenant[{index}].variables");
             return Err(fault(key, "they are those of an `application`, and there is none"));
         }
+        let mut hosts = Vec::with_capacity(tenant.hosts.len());
+        for (place, text) in tenant.hosts.iter().enumerate() {
+            let key = || format!("tenant[{index}].hosts[{place}]");
+            let host: HostName =
+                text.parse().map_err(|error| fault(key(), format!("`{text}`: {error}")))?;
+            if let Some(other) = taken.insert(host.clone(), id.clone()) {
+                return Err(fault(key(), format!("`{host}` is there twice, also for `{other}`")));
+            }
+            hosts.push(host);
+        }
         let application = tenant.application.map(|path| base.join(path));
-        tenants.push(TenantConfig { id, application, variables: tenant.variables });
+        tenants.push(TenantConfig { id, hosts, application, variables: tenant.variables });
     }
     Ok(tenants)
 }
@@ -305,11 +351,35 @@ impl RawLimits {
         let bytes = |key: &str, value: Option<u64>, default: u64| {
             within(&format!("limits.{key}"), value, default, 1024, 1 << 30)
         };
+        let seconds = |key: &str, value: Option<u64>, default: u64| {
+            within(&format!("limits.{key}"), value, default, 1, 3600).map(Duration::from_secs)
+        };
         let size = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
         Ok(Limits {
             json_body: size(bytes("json-body-bytes", self.json_body_bytes, 8 << 20)?),
             body: bytes("body-bytes", self.body_bytes, 35 << 20)?,
             connections: size(within("limits.connections", self.connections, 1024, 1, 100_000)?),
+            peer: match size(within(
+                "limits.connections-per-peer",
+                self.connections_per_peer,
+                64,
+                0,
+                100_000,
+            )?) {
+                0 => None,
+                most => Some(PeerLimit { most, loopback: self.connections_per_peer.is_some() }),
+            },
+            pace: Pace {
+                grace: seconds("body-grace-secs", self.body_grace_secs, 5)?,
+                bytes: within(
+                    "limits.body-bytes-per-sec",
+                    self.body_bytes_per_sec,
+                    1024,
+                    1,
+                    1 << 20,
+                )?,
+            },
+            write: seconds("write-secs", self.write_secs, 30)?,
             head: Duration::from_secs(within("limits.head-secs", self.head_secs, 10, 1, 300)?),
             cpu: Duration::from_millis(within(
                 "limits.cpu-millis",
@@ -318,8 +388,8 @@ impl RawLimits {
                 10,
                 60_000,
             )?),
-            idle: Duration::from_secs(within("limits.idle-secs", self.idle_secs, 30, 1, 3600)?),
-            total: Duration::from_secs(within("limits.total-secs", self.total_secs, 60, 1, 3600)?),
+            idle: seconds("idle-secs", self.idle_secs, 30)?,
+            total: seconds("total-secs", self.total_secs, 60)?,
             memory: size(within(
                 "limits.memory-bytes",
                 self.memory_bytes,

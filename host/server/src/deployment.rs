@@ -36,6 +36,7 @@ use crate::hostroute::{HOST_ROUTES, HostRoute};
 use crate::openapi;
 use crate::openapi::Group;
 use crate::operation::Served;
+use crate::tenancy::PREFIX;
 
 /// Who answers a route.
 #[derive(Clone, Debug)]
@@ -372,8 +373,10 @@ fn assemble(default: &Application, own: Option<&Application>) -> Result<Deployme
                 return Err(clash(route, &format!("`{theirs}`, which is {place}")));
             }
             // What no route of the host has today belongs to it tomorrow.
-            if route.pattern.to_string().starts_with("/-/") {
-                return Err(clash(route, "`/-/...`, which is the host's own"));
+            for ours in ["/-/", PREFIX] {
+                if route.pattern.to_string().starts_with(ours) {
+                    return Err(clash(route, &format!("`{ours}...`, which is the host's own")));
+                }
             }
             if is_default {
                 known.push((route.pattern.clone(), default_place(route.line)));
@@ -407,13 +410,21 @@ fn insert(
 
 fn document(default: &Application, own: Option<&Application>) -> Bytes {
     let host = hostroute::operations();
-    let mut groups = Vec::new();
-    for application in own.into_iter().chain([default]) {
-        groups.extend(application.served.iter().filter_map(|(served, description)| {
-            let operations = served.described.as_deref()?;
-            Some(Group { name: &served.name, description: description.as_deref(), operations })
-        }));
-    }
+    let applications: Vec<&Application> = own.into_iter().chain([default]).collect();
+    let served = applications.iter().flat_map(|application| &application.served);
+    let told: Vec<_> = served
+        .filter_map(|(served, description)| {
+            Some((served, description.as_deref(), served.documented()?))
+        })
+        .collect();
+    let mut groups: Vec<Group<'_>> = told
+        .iter()
+        .map(|(served, description, operations)| Group {
+            name: &served.name,
+            description: *description,
+            operations,
+        })
+        .collect();
     groups.push(Group { name: "host", description: Some("Postlet itself"), operations: &host });
     let named = own.unwrap_or(default);
     let document = openapi::document(&named.title, &named.version, &groups);

@@ -1,8 +1,8 @@
 //! One request, from its head to its answer.
 //!
-//! token → caller → route → operation → scope → query → body → component. Each
-//! step either goes on or ends in a problem, and no component instance exists
-//! before the last one.
+//! place → token → caller → route → operation → scope → query → body → component.
+//! Each step either goes on or ends in a problem, and no component instance
+//! exists before the last one.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -10,24 +10,31 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderName, HeaderValue, Method, Request, Response, header, request};
-use http_body_util::{BodyExt, Limited};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request,
+};
 use hyper::body::{Body as _, Incoming};
 use model::caller::{Caller, Scope};
 use model::ids::RequestId;
 use model::port::clock::ten_bytes;
 use model::problem::{Code, Problem};
 use runtime::body::Body;
-use runtime::error::{BodyError, EndpointError};
+use runtime::error::EndpointError;
 
 use crate::answer;
 use crate::deployment::{Deployment, Owner};
+use crate::handover::{Matched, prepare};
 use crate::host::Host;
 use crate::hostroute::{HostRoute, Page, Resource};
+use crate::intake::{collect, forms_are_larger, json_body, stream, text};
 use crate::operation::{Served, Taking, wrong_method};
 use crate::pages;
+use crate::tenancy::Place;
+use crate::tokens::{Keyring, unknown_token};
 
 const LONGEST_URI: usize = 8 << 10;
+const HEAD_BYTES: usize = 16 << 10;
+const HEAD_FIELDS: usize = 100;
 const REQUEST_ID: HeaderName = HeaderName::from_static("postlet-request-id");
 
 /// Answers one request; never fails, never panics.
@@ -59,10 +66,24 @@ pub(crate) async fn answer(host: Arc<Host>, request: Request<Incoming>) -> Respo
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
+    rate_limit(&mut response);
     if method == Method::HEAD {
         return response.map(|_| answer::full(Bytes::new()));
     }
     response
+}
+
+/// Nothing is left now, and when it is worth trying again (draft-ietf-httpapi-ratelimit-headers-10).
+fn rate_limit(response: &mut Response<Body>) {
+    if response.status() != StatusCode::TOO_MANY_REQUESTS {
+        return;
+    }
+    let headers = response.headers_mut();
+    let after = headers.entry(header::RETRY_AFTER).or_insert(HeaderValue::from_static("1"));
+    let limit = after.to_str().ok().filter(|after| after.bytes().all(|b| b.is_ascii_digit()));
+    if let Some(limit) = limit.and_then(|t| format!("\"tenant\";r=0;t={t}").parse().ok()) {
+        headers.entry("ratelimit").or_insert(limit);
+    }
 }
 
 async fn route(
@@ -74,8 +95,11 @@ async fn route(
     if request.uri().path_and_query().is_some_and(|path| path.as_str().len() > LONGEST_URI) {
         return Err(Problem::new(Code::UriTooLong, "an address has at most 8 KiB"));
     }
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    small(&head.headers)?;
     once(&head)?;
+    let place = host.tenancy.place(&mut head)?;
+    let asked = Asked { host, place, id };
     let path = head.uri.path().to_owned();
     // The host's routes are the same for everybody; some of them need no token.
     let common = host.deployments.default().routes.find(&path);
@@ -83,24 +107,28 @@ async fn route(
         *pattern = Some(found.pattern.to_string());
         match found.value {
             Owner::Host(HostRoute::Page(kind)) => {
-                return page(host, *kind, &head, &found.rest, id).await;
+                return asked.page(*kind, &head, &found.rest).await;
             }
             Owner::Host(HostRoute::Resource(kind)) => {
-                return resource(host, *kind, &head, body, id, &found.params).await;
+                return asked.resource(*kind, &head, body, &found.params).await;
             }
             Owner::Static(fixed) => return Ok(answer::fixed(fixed)),
             Owner::Component(_) => {}
         }
     }
-    // Whose routes count is known by the token alone.
-    if common.is_none() && !head.headers.contains_key(header::AUTHORIZATION) {
-        let detail =
-            "no route of the default application leads here; a tenant's own need its token";
+    let shows_token = head.headers.contains_key(header::AUTHORIZATION);
+    let caller = if shows_token { Some(asked.caller(&head).await?) } else { None };
+    let tenant = caller.as_ref().map(|caller| &caller.tenant).or(asked.place.tenant.as_ref());
+    let Some(tenant) = tenant else {
+        if common.is_some() {
+            return Err(no_token());
+        }
+        let detail = "no route of the default application leads here; a tenant's own need its \
+                      token, its host name or /t/ and its id before the path";
         return Err(Problem::new(Code::NotFound, detail));
-    }
-    let caller = host.keyring.caller(&head.headers, &head.method, id.clone()).await?;
+    };
     // Held to the end: whatever is deployed meanwhile is for the next request.
-    let deployment: Arc<Deployment> = host.deployments.of(&caller.tenant);
+    let deployment: Arc<Deployment> = host.deployments.of(tenant);
     let Some(found) = deployment.routes.find(&path) else {
         let detail = "no route leads here; /-/docs shows those that there are";
         return Err(Problem::new(Code::NotFound, detail));
@@ -108,15 +136,40 @@ async fn route(
     let matched = found.pattern.to_string();
     *pattern = Some(matched.clone());
     match found.value {
-        Owner::Host(HostRoute::Page(kind)) => page(host, *kind, &head, &found.rest, id).await,
+        Owner::Host(HostRoute::Page(kind)) => asked.page(*kind, &head, &found.rest).await,
         Owner::Host(HostRoute::Resource(kind)) => {
-            resource(host, *kind, &head, body, id, &found.params).await
+            asked.resource(*kind, &head, body, &found.params).await
         }
         Owner::Static(fixed) => Ok(answer::fixed(fixed)),
         Owner::Component(served) => {
-            component(host, served, head, body, caller, &matched, &found.params, &found.rest).await
+            let caller = match caller {
+                Some(caller) => caller,
+                None => {
+                    let anonymous = Keyring::anonymous(tenant, &head, id.clone())?;
+                    served.admit(anonymous).ok_or_else(no_token)?
+                }
+            };
+            let matched = Matched { pattern: &matched, params: &found.params, rest: &found.rest };
+            asked.component(served, head, body, caller, &matched).await
         }
     }
+}
+
+/// One request's surroundings.
+struct Asked<'a> {
+    host: &'a Arc<Host>,
+    place: Place,
+    id: &'a RequestId,
+}
+
+/// The edge takes more than this, so that it can be said what is wrong.
+fn small(headers: &HeaderMap) -> Result<(), Problem> {
+    let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if size <= HEAD_BYTES && headers.len() <= HEAD_FIELDS {
+        return Ok(());
+    }
+    let detail = format!("there may be {HEAD_FIELDS} header fields with {HEAD_BYTES} bytes in all");
+    Err(Problem::new(Code::HeadTooLarge, detail))
 }
 
 /// Fields that two readers could understand differently when they are there twice, or together:
@@ -130,6 +183,12 @@ fn once(head: &request::Parts) -> Result<(), Problem> {
             return refuse(format!("the header `{name}` is there twice"));
         }
     }
+    // A proxy in front may go by one of them, and the tenant is the other's.
+    if let (Some(target), Some(host)) = (head.uri.authority(), text(head, header::HOST))
+        && !target.as_str().eq_ignore_ascii_case(host)
+    {
+        return refuse("the address and the header `host` name different hosts".to_owned());
+    }
     if head.headers.contains_key(header::TRANSFER_ENCODING)
         && head.headers.contains_key(header::CONTENT_LENGTH)
     {
@@ -138,65 +197,127 @@ fn once(head: &request::Parts) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The pages that need no token.
-async fn page(
-    host: &Host,
-    page: Page,
-    head: &request::Parts,
-    rest: &str,
-    id: &RequestId,
-) -> Result<Response<Body>, Problem> {
-    if head.method != Method::GET && head.method != Method::HEAD {
-        return Err(wrong_method(&head.method, ["GET"].into_iter()));
+impl Asked<'_> {
+    /// Who shows the token; one of another tenant is unknown at this address.
+    async fn caller(&self, head: &request::Parts) -> Result<Caller, Problem> {
+        let keyring = &self.host.keyring;
+        let caller = keyring.caller(&head.headers, &head.method, self.id.clone()).await?;
+        if self.place.admits(&caller.tenant) { Ok(caller) } else { Err(unknown_token()) }
     }
-    match page {
-        Page::Health => Ok(pages::health()),
-        Page::Ready => pages::ready(host.stopping.load(Ordering::Relaxed)),
-        Page::Docs => Ok(pages::docs()),
-        // Whoever shows a token sees the tenant's own routes too.
-        Page::OpenApi if head.headers.contains_key(header::AUTHORIZATION) => {
-            let caller = host.keyring.caller(&head.headers, &head.method, id.clone()).await?;
-            Ok(pages::openapi(host.deployments.of(&caller.tenant).openapi.clone()))
-        }
-        Page::OpenApi => Ok(pages::openapi(host.deployments.default().openapi.clone())),
-        Page::Wit => pages::wit(None),
-        Page::WitFile => pages::wit(Some(rest.trim_start_matches('/'))),
-    }
-}
 
-/// The host's own resources, each under a scope.
-async fn resource(
-    host: &Arc<Host>,
-    resource: Resource,
-    head: &request::Parts,
-    body: Incoming,
-    id: &RequestId,
-    params: &[(String, String)],
-) -> Result<Response<Body>, Problem> {
-    let caller = host.keyring.caller(&head.headers, &head.method, id.clone()).await?;
-    allow(&caller, resource.scope())?;
-    let param = params.first().map_or("", |(_, value)| value.as_str());
-    let method = if head.method == Method::HEAD { &Method::GET } else { &head.method };
-    let cap = host.limits.json_body;
-    let cursor = cursor(resource, head.uri.query().unwrap_or_default())?;
-    match (resource, method) {
-        (Resource::Metrics, &Method::GET) => pages::metrics(&host.metrics),
-        (Resource::Tokens, &Method::GET) => host.keyring.list().await,
-        (Resource::Tokens, &Method::POST) => {
-            host.keyring.create(&caller, &json_body(head, body, cap).await?).await
+    /// The pages that need no token.
+    async fn page(
+        &self,
+        page: Page,
+        head: &request::Parts,
+        rest: &str,
+    ) -> Result<Response<Body>, Problem> {
+        if head.method != Method::GET && head.method != Method::HEAD {
+            return Err(wrong_method(&head.method, ["GET"].into_iter()));
         }
-        (Resource::Token, &Method::DELETE) => host.keyring.revoke(param).await,
-        (Resource::Accounts, &Method::GET) => host.desk.list(&caller, cursor.as_deref()).await,
-        (Resource::Accounts, &Method::POST) => {
-            host.desk.create(&caller, &json_body(head, body, cap).await?).await
+        let deployments = &self.host.deployments;
+        match page {
+            Page::Health => Ok(pages::health()),
+            Page::Ready => pages::ready(self.host.stopping.load(Ordering::Relaxed)),
+            Page::Docs => Ok(pages::docs()),
+            // Whoever shows a token sees the tenant's own routes too.
+            Page::OpenApi if head.headers.contains_key(header::AUTHORIZATION) => {
+                let caller = self.caller(head).await?;
+                Ok(pages::openapi(deployments.of(&caller.tenant).openapi.clone()))
+            }
+            Page::OpenApi => Ok(pages::openapi(deployments.default().openapi.clone())),
+            Page::Wit => pages::wit(None),
+            Page::WitFile => pages::wit(Some(rest.trim_start_matches('/'))),
         }
-        (Resource::Account, &Method::GET) => host.desk.get(&caller, param).await,
-        (Resource::Account, &Method::DELETE) => host.desk.delete(&caller, param).await,
-        (Resource::VerifyNew, &Method::POST) => {
-            host.desk.verify_new(&caller, &json_body(head, body, cap).await?).await
+    }
+
+    /// The host's own resources, each under a scope.
+    async fn resource(
+        &self,
+        resource: Resource,
+        head: &request::Parts,
+        body: Incoming,
+        params: &[(String, String)],
+    ) -> Result<Response<Body>, Problem> {
+        let host = self.host;
+        let caller = self.caller(head).await?;
+        let param = params.first().map_or("", |(_, value)| value.as_str());
+        let method = if head.method == Method::HEAD { &Method::GET } else { &head.method };
+        if let Some(scope) = resource.scope(method) {
+            allow(&caller, scope)?;
         }
-        (Resource::VerifyAccount, &Method::POST) => host.desk.verify(&caller, param).await,
-        (resource, _) => Err(wrong_method(&head.method, resource.methods().iter().copied())),
+        let cap = host.limits.json_body;
+        let cursor = cursor(resource, head.uri.query().unwrap_or_default())?;
+        match (resource, method) {
+            (Resource::Metrics, &Method::GET) => pages::metrics(&host.metrics),
+            (Resource::Tokens, &Method::GET) => host.keyring.list().await,
+            (Resource::Tokens, &Method::POST) => {
+                host.keyring
+                    .create(&caller, &json_body(head, body, cap, host.limits.pace).await?)
+                    .await
+            }
+            (Resource::Token, &Method::DELETE) => host.keyring.revoke(param).await,
+            (Resource::Accounts, &Method::GET) => host.desk.list(&caller, cursor.as_deref()).await,
+            (Resource::Accounts, &Method::POST) => {
+                host.desk
+                    .create(&caller, &json_body(head, body, cap, host.limits.pace).await?)
+                    .await
+            }
+            (Resource::Account, &Method::GET) => host.desk.get(&caller, param).await,
+            (Resource::Account, &Method::DELETE) => host.desk.delete(&caller, param).await,
+            (Resource::VerifyNew, &Method::POST) => {
+                host.desk
+                    .verify_new(&caller, &json_body(head, body, cap, host.limits.pace).await?)
+                    .await
+            }
+            (Resource::VerifyAccount, &Method::POST) => host.desk.verify(&caller, param).await,
+            (resource, _) => Err(wrong_method(&head.method, resource.methods().iter().copied())),
+        }
+    }
+
+    async fn component(
+        &self,
+        served: &Served,
+        mut head: request::Parts,
+        body: Incoming,
+        caller: Caller,
+        route: &Matched<'_>,
+    ) -> Result<Response<Body>, Problem> {
+        let host = self.host;
+        let operation = served.operation(&head.method, head.uri.path())?;
+        let mut charge = None;
+        let body: Body = match operation {
+            Some(operation) => {
+                if let Some(scope) = operation.scope {
+                    allow(&caller, scope)?;
+                }
+                operation.check_query(head.uri.query().unwrap_or_default())?;
+                match operation.taking(text(&head, header::CONTENT_TYPE))? {
+                    Taking::Json(schema) => {
+                        let cap = host.limits.json_body;
+                        let size = usize::try_from(body.size_hint().upper().unwrap_or(u64::MAX))
+                            .unwrap_or(cap);
+                        charge = Some(host.budget.charge(&caller.tenant, size.min(cap)).await?);
+                        let bytes =
+                            collect(body, cap, host.limits.pace).await.map_err(forms_are_larger)?;
+                        host.budget.check(schema, &bytes).await?;
+                        answer::full(bytes)
+                    }
+                    Taking::Stream => stream(body, host.limits.body, host.limits.pace)?,
+                }
+            }
+            None => stream(body, host.limits.body, host.limits.pace)?,
+        };
+        prepare(&mut head, &caller, &self.place, route)?;
+        let id = caller.request.clone();
+        let confined = Arc::new(served.confine(caller));
+        let answered = served.endpoint.handle(confined, Request::from_parts(head, body)).await;
+        // By now the component has read what it wanted of the body.
+        drop(charge);
+        match answered {
+            Ok(response) => Ok(response),
+            Err(error) => Err(failed(&served.name, &id, error)),
+        }
     }
 }
 
@@ -216,179 +337,20 @@ fn cursor(resource: Resource, query: &str) -> Result<Option<String>, Problem> {
     Ok(cursor)
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of one request and of its route")]
-async fn component(
-    host: &Arc<Host>,
-    served: &Served,
-    mut head: request::Parts,
-    body: Incoming,
-    caller: Caller,
-    pattern: &str,
-    params: &[(String, String)],
-    rest: &str,
-) -> Result<Response<Body>, Problem> {
-    let operation = served.operation(&head.method, head.uri.path())?;
-    let mut charge = None;
-    let body: Body = match operation {
-        Some(operation) => {
-            if let Some(scope) = operation.scope {
-                allow(&caller, scope)?;
-            }
-            operation.check_query(head.uri.query().unwrap_or_default())?;
-            match operation.taking(text(&head, header::CONTENT_TYPE))? {
-                Taking::Json(schema) => {
-                    let cap = host.limits.json_body;
-                    let size = usize::try_from(body.size_hint().upper().unwrap_or(u64::MAX))
-                        .unwrap_or(cap);
-                    charge = Some(host.budget.charge(&caller.tenant, size.min(cap)).await?);
-                    let bytes = collect(body, cap).await.map_err(forms_are_larger)?;
-                    host.budget.check(schema, &bytes).await?;
-                    answer::full(bytes)
-                }
-                Taking::Stream => stream(body, host.limits.body)?,
-            }
-        }
-        None => stream(body, host.limits.body)?,
-    };
-    prepare(&mut head, &caller, pattern, params, rest)?;
-    let id = caller.request.clone();
-    let confined = Arc::new(served.confine(caller));
-    let answered = served.endpoint.handle(confined, Request::from_parts(head, body)).await;
-    // By now the component has read what it wanted of the body.
-    drop(charge);
-    match answered {
-        Ok(response) => Ok(response),
-        Err(error) => Err(failed(&served.name, &id, error)),
-    }
+fn no_token() -> Problem {
+    Problem::new(Code::Unauthenticated, "send the header `Authorization: Bearer <token>`")
 }
 
 fn allow(caller: &Caller, scope: Scope) -> Result<(), Problem> {
     if caller.may(scope) {
         return Ok(());
     }
+    if caller.token.is_none() {
+        let detail = format!("without a token this is not done: it needs one with `{scope}`");
+        return Err(Problem::new(Code::Unauthenticated, detail));
+    }
     Err(Problem::new(Code::Forbidden, format!("the token lacks the scope `{scope}`"))
         .with_extra("scope", scope.as_str()))
-}
-
-/// What the component sees: no credential, and the host's words instead of the client's.
-fn prepare(
-    head: &mut request::Parts,
-    caller: &Caller,
-    pattern: &str,
-    params: &[(String, String)],
-    rest: &str,
-) -> Result<(), Problem> {
-    let path = head.uri.path().to_owned();
-    let full =
-        head.uri.path_and_query().map_or_else(|| path.clone(), |full| full.as_str().to_owned());
-    let authority = head
-        .uri
-        .authority()
-        .map(|authority| authority.as_str().to_owned())
-        .or_else(|| text(head, header::HOST).map(str::to_owned));
-    let Some(authority) = authority else {
-        return Err(Problem::new(Code::MalformedRequest, "the Host header is missing"));
-    };
-    head.uri = http::Uri::builder()
-        .scheme("http")
-        .authority(authority.as_str())
-        .path_and_query(full.as_str())
-        .build()
-        .map_err(|_| Problem::new(Code::MalformedRequest, "the Host header is not a host"))?;
-    let stale: Vec<HeaderName> = head
-        .headers
-        .keys()
-        .filter(|name| {
-            **name == header::AUTHORIZATION
-                || **name == header::PROXY_AUTHORIZATION
-                || name.as_str().starts_with("spin-")
-                || name.as_str().starts_with("postlet-")
-        })
-        .cloned()
-        .collect();
-    for name in stale {
-        head.headers.remove(name);
-    }
-    let mut set = |name: &str, value: &str| {
-        if let (Ok(name), Ok(value)) =
-            (HeaderName::try_from(name), HeaderValue::from_bytes(value.as_bytes()))
-        {
-            head.headers.insert(name, value);
-        }
-    };
-    set("spin-full-url", &format!("http://{authority}{full}"));
-    set("spin-matched-route", pattern);
-    set("spin-path-info", rest);
-    if params.iter().any(|(_, value)| value.chars().any(char::is_control)) {
-        return Err(Problem::new(
-            Code::NotFound,
-            "nothing is called so: the path holds control characters",
-        ));
-    }
-    for (name, value) in params {
-        set(&format!("spin-path-match-{name}"), value);
-    }
-    set("postlet-request-id", caller.request.as_str());
-    Ok(())
-}
-
-async fn json_body(head: &request::Parts, body: Incoming, cap: usize) -> Result<Bytes, Problem> {
-    let given = text(head, header::CONTENT_TYPE)
-        .map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
-    if given.as_deref() != Some("application/json") {
-        let given = given.unwrap_or_else(|| "no content type".to_owned());
-        return Err(Problem::new(
-            Code::UnsupportedMediaType,
-            format!("{given} was sent; the operation takes application/json"),
-        ));
-    }
-    collect(body, cap).await
-}
-
-async fn collect(body: Incoming, cap: usize) -> Result<Bytes, Problem> {
-    if body.size_hint().lower() > cap as u64 {
-        return Err(too_large(cap as u64));
-    }
-    match tokio::time::timeout(
-        std::time::Duration::from_secs(60),
-        Limited::new(body, cap).collect(),
-    )
-    .await
-    {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            Err(too_large(cap as u64))
-        }
-        Ok(Err(_)) => Err(Problem::new(Code::MalformedRequest, "the body broke off")),
-        Err(_) => {
-            Err(Problem::new(Code::RequestTimeout, "the body did not arrive within 60 seconds"))
-        }
-    }
-}
-
-/// Handed on as it comes; the runtime counts the bytes.
-fn stream(body: Incoming, cap: u64) -> Result<Body, Problem> {
-    if body.size_hint().lower() > cap {
-        return Err(too_large(cap));
-    }
-    Ok(body.map_err(|error| BodyError::Read(error.into())).boxed_unsync())
-}
-
-/// JSON ends earlier than other bodies: the way out is another content type.
-fn forms_are_larger(problem: Problem) -> Problem {
-    if problem.code != Code::BodyTooLarge {
-        return problem;
-    }
-    let detail = format!("{}; send attachments as multipart/form-data", problem.detail);
-    Problem { detail, ..problem }
-}
-
-fn too_large(cap: u64) -> Problem {
-    Problem::new(Code::BodyTooLarge, format!("the body has more than {cap} bytes"))
-}
-
-fn text(head: &request::Parts, name: HeaderName) -> Option<&str> {
-    head.headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 /// What a component's failure means to the caller.

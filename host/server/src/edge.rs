@@ -1,7 +1,8 @@
 //! The HTTP edge: connections, their limits, and the end of them.
 //!
 //! HTTP/1.1 and HTTP/2 (prior knowledge). Heads are bounded in time and size,
-//! connections in number; a drain finishes what was begun.
+//! connections in number and for each peer, and who stops reading is cut; a
+//! drain finishes what was begun. Of HTTP/2's floods hyper's own limits hold.
 //!
 //! Standards: RFC 9110, RFC 9112, RFC 9113.
 
@@ -21,11 +22,14 @@ use tokio::sync::Semaphore;
 
 use crate::dispatch;
 use crate::host::Host;
+use crate::pace::Reader;
+use crate::peers::Peers;
 use crate::pulse::Pulse;
 use crate::task;
 
-const HEAD_BYTES: usize = 16 << 10;
-const HEAD_FIELDS: usize = 100;
+/// Past these the protocol's bare answer is all there is; `dispatch` refuses earlier, in words.
+const HEAD_BYTES: usize = 64 << 10;
+const HEAD_FIELDS: usize = 200;
 /// A connection between two requests is kept this long at least.
 const IDLE: Duration = Duration::from_secs(15);
 const DRAIN: Duration = Duration::from_secs(30);
@@ -66,7 +70,7 @@ impl Edge {
             .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(host.limits.head)
-            .max_buf_size(HEAD_BYTES.max(8192))
+            .max_buf_size(HEAD_BYTES)
             .max_headers(HEAD_FIELDS);
         builder
             .http2()
@@ -74,25 +78,31 @@ impl Edge {
             .max_concurrent_streams(100)
             .max_header_list_size(HEAD_BYTES as u32)
             .keep_alive_interval(Duration::from_secs(30));
+        let peers = Peers::default();
         loop {
-            let (stream, place) = tokio::select! {
+            let (stream, peer, place) = tokio::select! {
                 () = &mut stop => break,
                 accepted = accept(&self.listener, &places) => match accepted {
                     Some(accepted) => accepted,
                     None => continue,
                 },
             };
+            // There is no word for this that every protocol understands.
+            let Ok(counted) = peers.enter(peer.ip(), host.limits.peer) else {
+                tracing::debug!(%peer, "a peer has as many connections as it may");
+                continue;
+            };
             let host = Arc::clone(&host);
             let pulse = Pulse::default();
             let (quiet, beats) = (host.limits.head, pulse.clone());
+            let stream = TokioIo::new(Reader::new(stream, host.limits.write));
             let service = service_fn(move |request| {
                 let (host, beat) = (Arc::clone(&host), beats.beat());
                 async move { Ok::<_, Infallible>(beat.within(dispatch::answer(host, request).await)) }
             });
-            let connection = graceful
-                .watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
+            let connection = graceful.watch(builder.serve_connection(stream, service).into_owned());
             task::spawn("connection", async move {
-                let _place = place;
+                let _held = (place, counted);
                 tokio::select! {
                     ended = connection => if let Err(error) = ended {
                         tracing::debug!(%error, "a connection ended");
@@ -112,14 +122,14 @@ impl Edge {
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, _)) => {
+        Ok((stream, peer)) => {
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "a connection without TCP_NODELAY");
             }
-            Some((stream, place))
+            Some((stream, peer, place))
         }
         Err(error) => {
             // Out of file descriptors, most likely: waiting is all that helps.

@@ -40,6 +40,7 @@ use crate::compiling::Compiler;
 use crate::config::{Limits, MailTimes, Outbox as OutboxConfig, TenantConfig};
 use crate::deployment::{DeployFault, Deployments, Variables};
 use crate::metrics::Metrics;
+use crate::tenancy::Tenancy;
 use crate::token::mint;
 use crate::tokens::Keyring;
 
@@ -48,6 +49,7 @@ use crate::tokens::Keyring;
 pub struct Host {
     pub(crate) deployments: Deployments,
     pub(crate) runtime: Runtime,
+    pub(crate) tenancy: Tenancy,
     pub(crate) keyring: Keyring,
     pub(crate) desk: Desk,
     pub(crate) engine: Arc<Engine>,
@@ -296,6 +298,7 @@ impl Host {
                 );
             }
         }
+        let tenancy = Tenancy::new(&tenants);
         let ids: Vec<TenantId> = tenants.into_iter().map(|tenant| tenant.id).collect();
         let budget = Budget::new(&ids);
         let keyring =
@@ -309,6 +312,7 @@ impl Host {
         Ok(Arc::new(Self {
             deployments,
             runtime: runtime.clone(),
+            tenancy,
             keyring,
             desk,
             engine,

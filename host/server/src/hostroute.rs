@@ -3,10 +3,12 @@
 //! A route of an application that would take a path from one of these is
 //! refused. Refuses to know how they are answered.
 
+use http::Method;
 use model::caller::Scope;
 use runtime::component::{Described, Operation, Parameter};
 
 use crate::accounts;
+use crate::openapi::PUBLIC;
 use crate::tokens;
 
 /// Something that the host answers.
@@ -59,12 +61,14 @@ pub(crate) const HOST_ROUTES: &[(&str, HostRoute)] = &[
 ];
 
 impl Resource {
-    /// What a token must allow.
-    pub(crate) const fn scope(self) -> Scope {
+    /// What a token must allow; none where any will do.
+    pub(crate) fn scope(self, method: &Method) -> Option<Scope> {
         match self {
-            Self::Metrics | Self::Tokens | Self::Token => Scope::Operate,
+            Self::Metrics | Self::Tokens | Self::Token => Some(Scope::Operate),
+            // Whoever may use an account may see which ones there are to use.
+            Self::Accounts | Self::Account if method == Method::GET => None,
             Self::Accounts | Self::VerifyNew | Self::Account | Self::VerifyAccount => {
-                Scope::Accounts
+                Some(Scope::Accounts)
             }
         }
     }
@@ -85,17 +89,17 @@ impl Resource {
 pub(crate) fn operations() -> Vec<Operation> {
     let account_body = |operation| body(operation, accounts::SCHEMA, accounts::EXAMPLE);
     vec![
-        operation("GET", "/-/health", "", "Say that it runs, and which version", 200),
-        operation("GET", "/-/ready", "", "Say whether it takes requests", 200),
-        operation("GET", "/-/wit", "", "List the files of the WIT package", 200),
+        operation("GET", "/-/health", PUBLIC, "Say that it runs, and which version", 200),
+        operation("GET", "/-/ready", PUBLIC, "Say whether it takes requests", 200),
+        operation("GET", "/-/wit", PUBLIC, "List the files of the WIT package", 200),
         Operation {
             answers: vec![answer(200, "text/plain; charset=utf-8", "The file")],
-            ..operation("GET", "/-/wit/:file", "", "Show a file of the WIT package", 200)
+            ..operation("GET", "/-/wit/:file", PUBLIC, "Show a file of the WIT package", 200)
         },
-        operation("GET", "/-/openapi.json", "", "Show this document", 200),
+        operation("GET", "/-/openapi.json", PUBLIC, "Show this document", 200),
         Operation {
             answers: vec![answer(200, "text/html; charset=utf-8", "The page")],
-            ..operation("GET", "/-/docs", "", "Show this document as a page", 200)
+            ..operation("GET", "/-/docs", PUBLIC, "Show this document as a page", 200)
         },
         Operation {
             answers: vec![answer(200, "text/plain", "In Prometheus' text format")],
@@ -121,7 +125,7 @@ pub(crate) fn operations() -> Vec<Operation> {
                 required: false,
                 summary: "`nextCursor` of the page before".to_owned(),
             }],
-            ..operation("GET", "/v1/accounts", "accounts", "List accounts", 200)
+            ..operation("GET", "/v1/accounts", "", "List the accounts that the token may open", 200)
         },
         account_body(operation("POST", "/v1/accounts", "accounts", "Connect a mailbox", 201)),
         account_body(operation(
@@ -131,7 +135,7 @@ pub(crate) fn operations() -> Vec<Operation> {
             "Try a mailbox's servers; nothing is stored",
             200,
         )),
-        operation("GET", "/v1/accounts/:account", "accounts", "Show an account", 200),
+        operation("GET", "/v1/accounts/:account", "", "Show an account", 200),
         operation("DELETE", "/v1/accounts/:account", "accounts", "Remove an account", 204),
         operation(
             "POST",

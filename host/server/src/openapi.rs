@@ -8,6 +8,9 @@
 use runtime::component::Operation;
 use serde_json::{Map, Value, json};
 
+/// In the place of a scope: not even a token is needed. Nothing there means any token.
+pub(crate) const PUBLIC: &str = "public";
+
 /// Operations under one heading.
 pub(crate) struct Group<'a> {
     /// A component's name, or the host.
@@ -90,7 +93,11 @@ fn operation(tag: &str, operation: &Operation, names: &[&str]) -> Value {
     let mut document = json!({
         "operationId": id, "tags": [tag], "summary": operation.summary,
         "parameters": parameters, "responses": responses,
-        "security": if operation.scope.is_empty() { json!([]) } else { json!([{"token": [operation.scope]}]) },
+        "security": match operation.scope.as_str() {
+            PUBLIC => json!([]),
+            "" => json!([{"token": []}]),
+            scope => json!([{"token": [scope]}]),
+        },
     });
     if let Some(members) = document.as_object_mut() {
         if let Some(body) = body(operation, &id) {

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engine::manifest::component::Grants;
+use engine::manifest::component::{Auth, Grants, Reading};
 use engine::routes::{Pattern, Routes};
 use http::Method;
 use model::caller::{Caller, Scope};
@@ -18,6 +18,7 @@ use model::problem::{Code, Problem};
 use runtime::component::Operation;
 use runtime::endpoint::Endpoint;
 
+use crate::openapi::PUBLIC;
 use crate::schema::Schema;
 
 /// A component that serves, and what it said of itself.
@@ -26,7 +27,7 @@ pub(crate) struct Served {
     pub(crate) name: String,
     pub(crate) endpoint: Endpoint,
     /// As described; none where the component does not describe itself.
-    pub(crate) described: Option<Vec<Operation>>,
+    described: Option<Vec<Operation>>,
     operations: Option<Routes<Vec<Checked>>>,
     grants: Grants,
 }
@@ -87,6 +88,40 @@ impl Served {
         caller
     }
 
+    /// Whoever shows no token, with what the manifest names; none where a token is needed.
+    pub(crate) fn admit(&self, mut anonymous: Caller) -> Option<Caller> {
+        if self.grants.auth == Auth::Token {
+            return None;
+        }
+        anonymous.accounts = Some(self.grants.accounts.clone().unwrap_or_default());
+        anonymous.scopes = self.public_scopes();
+        Some(anonymous)
+    }
+
+    /// What is done here for whoever shows no token.
+    fn public_scopes(&self) -> Vec<Scope> {
+        let reads = self.grants.read == Some(Reading::All);
+        let sends = self.grants.send == Some(true);
+        let granted = [(Scope::Read, reads), (Scope::Send, sends)];
+        granted.into_iter().filter(|(_, given)| *given).map(|(scope, _)| scope).collect()
+    }
+
+    /// What it said of itself, as it is served: what is done for anybody needs no scope.
+    pub(crate) fn documented(&self) -> Option<Vec<Operation>> {
+        let mut operations = self.described.clone()?;
+        if self.grants.auth == Auth::None {
+            let public = self.public_scopes();
+            for operation in &mut operations {
+                if public.iter().any(|scope| scope.as_str() == operation.scope)
+                    || operation.scope.is_empty()
+                {
+                    PUBLIC.clone_into(&mut operation.scope);
+                }
+            }
+        }
+        Some(operations)
+    }
+
     /// The operation that a request means; none where the component did not describe itself.
     pub(crate) fn operation(
         &self,
@@ -130,8 +165,9 @@ impl Checked {
             if seen.contains(&name) {
                 return refuse(format!("`{name}` is given twice"));
             }
-            if let Some(fault) = schema.faults("", &schema.query_value(&value)).first() {
-                return refuse(format!("`{name}`: {}", fault.detail));
+            let faults = schema.faults(&format!("/{name}"), &schema.query_value(&value));
+            if let Some(fault) = faults.first() {
+                return refuse(fault.detail.clone());
             }
             seen.push(name);
         }

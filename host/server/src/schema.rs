@@ -6,20 +6,22 @@
 //!
 //! Standards: JSON Schema 2020-12, RFC 6901 (pointers).
 
-use jsonschema::error::ValidationErrorKind;
-use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
+use jsonschema::{Draft, PatternOptions, Validator};
 use model::problem::{Code, Fault, Problem};
 use serde_json::Value;
 
+use crate::strict;
+use crate::wording::{MOST_FAULTS, faults};
+
 const MOST_BYTES: usize = 64 << 10;
 const MOST_DEPTH: usize = 32;
-/// More would only repeat what the first ones say.
-const MOST_FAULTS: usize = 20;
 
 /// A schema that is ready to check.
 #[derive(Debug)]
 pub(crate) struct Schema {
     validator: Validator,
+    /// As it was written: faults name what would have been right.
+    text: Value,
     kind: Option<String>,
 }
 
@@ -54,14 +56,14 @@ impl Schema {
             .build(&schema)
             .map_err(|error| SchemaFault::Invalid(error.to_string()))?;
         let kind = schema.get("type").and_then(Value::as_str).map(str::to_owned);
-        Ok(Self { validator, kind })
+        Ok(Self { validator, text: schema, kind })
     }
 
     /// Everything that is wrong with `value`, each with its pointer under `root`.
     pub(crate) fn faults(&self, root: &str, value: &Value) -> Vec<Fault> {
         self.validator
             .iter_errors(value)
-            .flat_map(|error| faults(root, &error))
+            .flat_map(|error| faults(root, &self.text, &error))
             .take(MOST_FAULTS)
             .collect()
     }
@@ -78,8 +80,8 @@ impl Schema {
 
     /// Parses and checks a body.
     pub(crate) fn check(&self, body: &[u8]) -> Result<Value, Problem> {
-        let value: Value = serde_json::from_slice(body).map_err(|error| {
-            Problem::new(Code::MalformedJson, format!("the body is not JSON: {error}"))
+        let value = strict::parse(body).map_err(|error| {
+            Problem::new(Code::MalformedJson, format!("the body cannot be read as JSON: {error}"))
         })?;
         let faults = self.faults("", &value);
         if faults.is_empty() { Ok(value) } else { Err(invalid(faults)) }
@@ -99,67 +101,6 @@ fn invalid(faults: Vec<Fault>) -> Problem {
 
 fn place(pointer: &str) -> &str {
     if pointer.is_empty() { "the body" } else { pointer }
-}
-
-fn faults(root: &str, error: &ValidationError<'_>) -> Vec<Fault> {
-    let pointer = format!("{root}{}", error.instance_path().as_str());
-    let under = |name: &str| format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the other keywords share one form")]
-    match error.kind() {
-        ValidationErrorKind::AdditionalProperties { unexpected }
-        | ValidationErrorKind::UnevaluatedProperties { unexpected } => unexpected
-            .iter()
-            .take(MOST_FAULTS)
-            .map(|name| Fault {
-                pointer: under(name),
-                code: "unknown-field".to_owned(),
-                detail: format!("`{name}` is not a field of this object"),
-            })
-            .collect(),
-        ValidationErrorKind::Required { property } => {
-            let name = property.as_str().unwrap_or_default();
-            vec![Fault {
-                pointer: under(name),
-                code: "missing".to_owned(),
-                detail: format!("`{name}` is needed"),
-            }]
-        }
-        ValidationErrorKind::Enum { options } => {
-            let known = options
-                .as_array()
-                .into_iter()
-                .flatten()
-                .map(Value::to_string)
-                .collect::<Vec<_>>()
-                .join(", ");
-            vec![Fault {
-                pointer,
-                code: "enum".to_owned(),
-                detail: format!("is not one of {known}"),
-            }]
-        }
-        _ => {
-            // The library's sentence quotes the value, which may be a password or a megabyte.
-            let detail = error.masked().to_string();
-            vec![Fault {
-                pointer,
-                code: keyword(error),
-                detail: detail.chars().take(300).collect(),
-            }]
-        }
-    }
-}
-
-fn keyword(error: &ValidationError<'_>) -> String {
-    let keyword = error.kind().keyword();
-    let mut word = String::with_capacity(keyword.len() + 2);
-    for c in keyword.chars() {
-        if c.is_ascii_uppercase() {
-            word.push('-');
-        }
-        word.push(c.to_ascii_lowercase());
-    }
-    word
 }
 
 fn depth(value: &Value) -> usize {
@@ -188,6 +129,56 @@ mod tests {
     }
 
     #[test]
+    fn a_sentence_names_the_field_and_the_way_out() {
+        const SCHEMA: &str = r##"{"type":"object","additionalProperties":false,"required":["name"],"properties":{
+            "name":{"type":"string","minLength":1,"maxLength":5,"pattern":"^[a-z]+$"},
+            "note":{"type":["string","null"],"pattern":"^[^\\x00-\\x1f\\x7f]*$"},
+            "kind":{"enum":["one","two"]}, "count":{"type":"integer","minimum":1,"maximum":9},
+            "tags":{"type":"array","minItems":1,"uniqueItems":true,"items":{"$ref":"#/$defs/tag"}},
+            "at":{"type":"string","format":"date-time"}},
+            "$defs":{"tag":{"type":"object","additionalProperties":false,"properties":{"word":{"type":"string"}}}}}"##;
+        for (body, want) in [
+            (r#"{"name":7}"#, "/name: `name` has to be text, and is a number"),
+            (r#"{"name":"a","note":7}"#, "/note: `note` has to be null or text, and is a number"),
+            ("[]", "the body: the body has to be an object, and is a list"),
+            ("{}", "/name: `name` is missing; it is needed here"),
+            (
+                r#"{"name":"a","nmae":1}"#,
+                "/nmae: `nmae` is not known here; this object takes `at`, `count`, `kind`, `name`, `note`, `tags`",
+            ),
+            (
+                r#"{"name":"a","tags":[{"wrod":1}]}"#,
+                "/tags/0/wrod: `wrod` is not known here; this object takes `word`",
+            ),
+            (
+                r#"{"name":"A"}"#,
+                "/name: `name` does not have the form that is needed; /-/docs shows it with an example",
+            ),
+            (
+                r#"{"name":"a","note":"a\nb"}"#,
+                "/note: `note` holds a line break or another control character; remove it",
+            ),
+            (r#"{"name":"abcdef"}"#, "/name: `name` may have at most 5 characters"),
+            (r#"{"name":"a","kind":"x"}"#, r#"/kind: `kind` has to be one of "one", "two""#),
+            (r#"{"name":"a","count":0}"#, "/count: `count` has to be at least 1"),
+            (r#"{"name":"a","tags":[]}"#, "/tags: `tags` is an empty list; put something into it"),
+            (
+                r#"{"name":"a","tags":[3]}"#,
+                "/tags/0: entry 0 of `tags` has to be an object, and is a number",
+            ),
+            (
+                r#"{"name":"a","at":"soon"}"#,
+                "/at: `at` has to be an instant such as 2026-01-31T12:00:00Z (RFC 3339)",
+            ),
+        ] {
+            let problem = Schema::compile(SCHEMA).unwrap().check(body.as_bytes()).unwrap_err();
+            assert_eq!(problem.detail, want, "{body}");
+        }
+        let empty = Schema::compile(SCHEMA).unwrap().check(br#"{"name":""}"#).unwrap_err();
+        assert!(empty.detail.contains("`name` is empty; give it a value"), "{}", empty.detail);
+    }
+
+    #[test]
     fn a_value_is_never_repeated_to_the_caller() {
         let problem = Schema::compile(SCHEMA).unwrap().check(br#"{"to":"canary"}"#).unwrap_err();
         assert!(!format!("{problem:?}").contains("canary"), "{problem:?}");
@@ -195,7 +186,7 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_another_problem() {
-        for body in ["", "{", "{\"a\":NaN}", "{} {}"] {
+        for body in ["", "{", "{\"a\":NaN}", "{} {}", "{\"to\":1,\"to\":2}", "\"\\ud800\""] {
             assert_eq!(
                 Schema::compile(SCHEMA).unwrap().check(body.as_bytes()).unwrap_err().code,
                 Code::MalformedJson

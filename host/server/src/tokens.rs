@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use http::{Method, Response, StatusCode, header};
+use http::{Method, Response, StatusCode, header, request};
 use model::caller::{Caller, Scope};
 use model::ids::{AccountId, RequestId, TenantId, TokenId};
 use model::instant::Timestamp;
@@ -42,6 +42,7 @@ static BODY: LazyLock<Option<Schema>> = LazyLock::new(|| {
 
 /// More tokens than this in use at once, and the cache starts over.
 const MOST_CACHED: usize = 10_000;
+const LONGEST_KEY: usize = 255;
 
 /// Tokens, looked up and managed.
 #[derive(Debug)]
@@ -98,13 +99,13 @@ impl Keyring {
             })?;
         let stored = self.find(&shown.id).await?;
         if !shown.proves(stored.as_ref()) {
-            return Err(refuse("the token is unknown, revoked or expired"));
+            return Err(unknown_token());
         }
         let Some(token) = stored.filter(|token| {
             token.expires.is_none_or(|end| self.clock.now() < end)
                 && self.tenants.contains(&token.tenant)
         }) else {
-            return Err(refuse("the token is unknown, revoked or expired"));
+            return Err(unknown_token());
         };
         // A read repeats nothing, so a stray key does no harm there.
         let idempotency_key = match headers.get("idempotency-key").filter(|_| changes) {
@@ -113,11 +114,32 @@ impl Keyring {
         };
         Ok(Caller {
             tenant: token.tenant,
-            token: token.id,
+            token: Some(token.id),
             scopes: token.scopes,
             accounts: token.accounts,
             request,
             idempotency_key,
+        })
+    }
+
+    /// Whoever shows no token: it may do nothing, and open nothing.
+    pub(crate) fn anonymous(
+        tenant: &TenantId,
+        head: &request::Parts,
+        request: RequestId,
+    ) -> Result<Caller, Problem> {
+        // Under a name of their own: strangers must not use up the keys of those who have a token.
+        let key = head.headers.get("idempotency-key").map(|value| {
+            let key = format!("public:{}", idempotency_key(value)?);
+            if key.len() <= LONGEST_KEY { Ok(key) } else { Err(bad_key()) }
+        });
+        Ok(Caller {
+            tenant: tenant.clone(),
+            token: None,
+            scopes: Vec::new(),
+            accounts: Some(Vec::new()),
+            request,
+            idempotency_key: key.transpose()?,
         })
     }
 
@@ -241,18 +263,21 @@ impl Keyring {
     }
 }
 
+/// Of a token that is not known here, for whatever reason.
+pub(crate) fn unknown_token() -> Problem {
+    Problem::new(Code::Unauthenticated, "the token is unknown, revoked or expired")
+}
+
 fn idempotency_key(value: &http::HeaderValue) -> Result<String, Problem> {
     let text = value.to_str().unwrap_or_default().trim();
-    let fits =
-        (1..=255).contains(&text.len()) && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    if fits {
-        Ok(text.to_owned())
-    } else {
-        Err(Problem::new(
-            Code::InvalidIdempotencyKey,
-            "an Idempotency-Key has 1 to 255 printable ASCII characters",
-        ))
-    }
+    let fits = (1..=LONGEST_KEY).contains(&text.len())
+        && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if fits { Ok(text.to_owned()) } else { Err(bad_key()) }
+}
+
+fn bad_key() -> Problem {
+    let detail = "an Idempotency-Key has 1 to 255 printable ASCII characters (248 without a token)";
+    Problem::new(Code::InvalidIdempotencyKey, detail)
 }
 
 fn unavailable(error: StoreError) -> Problem {

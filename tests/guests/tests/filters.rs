@@ -156,7 +156,7 @@ impl Host {
     async fn send(&self, subject: &str) -> Result<Receipt, Problem> {
         let caller = Arc::new(Caller {
             tenant: "acme".parse().unwrap(),
-            token: model::ids::TokenId::generate([1; 10]),
+            token: Some(model::ids::TokenId::generate([1; 10])),
             scopes: Scope::EVERY.to_vec(),
             accounts: None,
             request: model::ids::RequestId::generate([2; 10]),

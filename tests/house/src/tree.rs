@@ -46,7 +46,9 @@ pub fn texts(root: &Path, start: &str) -> io::Result<Vec<Source>> {
             let kind = entry.file_type()?;
             if kind.is_dir() && !name.starts_with('.') && name != "target" {
                 waiting.push(path);
+            // In a second working tree git keeps a file here that says where the first one is.
             } else if kind.is_file()
+                && name != ".git"
                 && let Some(text) = text_of(&entry.path())?
             {
                 found.push(Source { path, text });

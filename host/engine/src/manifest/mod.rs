@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use crate::manifest::component::{Auth, Component};
+use crate::manifest::component::{Auth, Component, Reading};
 use crate::manifest::fault::ManifestFault;
 use crate::manifest::table::{Table, line};
 use crate::manifest::trigger::{Binding, Route, Target, Triggers};
@@ -188,8 +188,14 @@ fn check(
             }
         };
         let grants = &component.grants;
-        if grants.read.is_some() && !filters {
-            return Err(ours("read", "this is a grant of filters: bind it by a [[trigger.mail]]"));
+        let public = serves && grants.auth == Auth::None;
+        if grants.read.is_some() && !filters && !public {
+            let advice = "this is a grant of filters: bind it by a [[trigger.mail]]; an endpoint \
+                          reads what its token may, and needs this with auth = \"none\" only";
+            return Err(ours("read", advice));
+        }
+        if grants.read == Some(Reading::Headers) && public {
+            return Err(ours("read", "an endpoint reads whole messages; write \"all\""));
         }
         if !grants.edits.is_empty() && !filters {
             return Err(ours("edits", "this is a grant of filters: bind it by a [[trigger.mail]]"));
@@ -197,8 +203,8 @@ fn check(
         if grants.send.is_some() && !serves {
             return Err(ours("send", "this is a grant of components that have a route"));
         }
-        if grants.auth == Auth::None {
-            return Err(ours("auth", "Postlet serves no route without a token yet; remove it"));
+        if grants.auth == Auth::None && !serves {
+            return Err(ours("auth", "this is a grant of components that have a route"));
         }
     }
     Ok(())

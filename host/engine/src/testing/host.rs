@@ -163,7 +163,7 @@ impl Wake for Woken {
 pub(crate) fn caller(scopes: &[Scope], key: Option<&str>) -> Arc<Caller> {
     Arc::new(Caller {
         tenant: "acme".parse().unwrap(),
-        token: model::ids::TokenId::generate([1; 10]),
+        token: Some(model::ids::TokenId::generate([1; 10])),
         scopes: scopes.to_vec(),
         accounts: None,
         request: model::ids::RequestId::generate([2; 10]),

@@ -169,7 +169,8 @@ impl Row {
         cursor.expect(b')')?;
         let flags: Vec<_> = inside
             .split(|&byte| byte == b' ')
-            .filter(|word| is_flag(word))
+            // A flag of this session, not of the message; RFC 9051 dropped it.
+            .filter(|word| is_flag(word) && !word.eq_ignore_ascii_case(b"\\Recent"))
             .take(MOST_FLAGS)
             .map(String::from_utf8_lossy)
             .collect();
@@ -269,6 +270,7 @@ mod tests {
             "(UID 7 FLAGS (\\Seen $Forwarded) INTERNALDATE \"17-Jul-1996 02:44:25 -0700\" RFC822.SIZE 44)",
             "* 3 FETCH (UID 7 FLAGS (\\Seen $Forwarded) INTERNALDATE \"17-Jul-1996 02:44:25 -0700\" RFC822.SIZE 44)\r\n",
         );
+        check("(UID 7 FLAGS (\\RECENT \\Seen \\Recent))", "* 3 FETCH (UID 7 FLAGS (\\Seen))\r\n");
         check("(flags () uid 7 )  ", "* 3 FETCH (FLAGS () UID 7)\r\n");
         check("(BODY[] \"a\\\"b\" UID 7)", "* 3 FETCH (BODY[] {3}\r\na\"b UID 7)\r\n");
         check("(BODY[] NIL UID 7)", "* 3 FETCH (BODY[] NIL UID 7)\r\n");

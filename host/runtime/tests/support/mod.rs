@@ -70,7 +70,7 @@ pub(crate) fn caller(tenant: &str) -> Arc<Caller> {
     let tenant: TenantId = tenant.parse().unwrap();
     Arc::new(Caller {
         tenant,
-        token: model::ids::TokenId::generate([1; 10]),
+        token: Some(model::ids::TokenId::generate([1; 10])),
         scopes: vec![Scope::Read],
         accounts: None,
         request: model::ids::RequestId::generate([2; 10]),

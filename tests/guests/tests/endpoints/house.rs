@@ -74,7 +74,7 @@ impl House {
         let body = Full::new(body.into()).map_err(|never| match never {}).boxed_unsync();
         let caller = Caller {
             tenant: "ten".parse().unwrap(),
-            token: "tok_aaaaaaaaaaaaaaaa".parse().unwrap(),
+            token: Some("tok_aaaaaaaaaaaaaaaa".parse().unwrap()),
             scopes: Scope::EVERY.to_vec(),
             accounts: None,
             request: "req_aaaaaaaaaaaaaaaa".parse().unwrap(),

@@ -1,0 +1,150 @@
+//! JSON that every reader understands alike.
+//!
+//! A name that is there twice is read by one parser as the first and by another
+//! as the last; what was checked would not be what a component reads. So it is
+//! refused, as are nesting beyond reason and text that is no Unicode.
+//!
+//! Standards: RFC 8259 §4 (unique names), RFC 7493 §2.1 (no lone surrogates).
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+/// Deeper documents are a mistake or an attack.
+const MOST_DEPTH: usize = 64;
+
+/// Reads one document.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = Strict { left: MOST_DEPTH }.deserialize(&mut reader)?;
+    reader.end()?;
+    Ok(value)
+}
+
+/// One value, and how many levels may lie under it.
+#[derive(Clone, Copy)]
+struct Strict {
+    left: usize,
+}
+
+impl Strict {
+    fn under<E: Error>(self) -> Result<Self, E> {
+        match self.left.checked_sub(1) {
+            Some(left) => Ok(Self { left }),
+            None => Err(E::custom(format_args!("it is nested deeper than {MOST_DEPTH} levels"))),
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let under = self.under()?;
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(under)? {
+            list.push(item);
+        }
+        Ok(list.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let under = self.under()?;
+        let mut object = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            if object.contains_key(&name) {
+                let name: String = name.chars().take(40).collect();
+                return Err(A::Error::custom(format_args!("{name:?} is there twice")));
+            }
+            let value = members.next_value_seed(under)?;
+            object.insert(name, value);
+        }
+        Ok(object.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinary_documents_are_read_as_they_are() {
+        for text in [
+            r#"{"a":[1,-2,2.5,1e300,"x",true,null,{}],"b":{"a":18446744073709551615}}"#,
+            "[]",
+            "\"\\ud83d\\ude00 \u{fffd}\"",
+            " 7 ",
+        ] {
+            let want: Value = serde_json::from_str(text).unwrap();
+            assert_eq!(parse(text.as_bytes()).unwrap(), want, "{text}");
+        }
+        assert!(parse(nested(MOST_DEPTH).as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn what_two_readers_could_understand_differently_is_refused() {
+        check(r#"{"a":1,"b":2,"a":1}"#, "\"a\" is there twice at line 1 column 16");
+        check(r#"[{"x":{"a":1,"\u0061":2}}]"#, "\"a\" is there twice");
+        check(r#""\ud800""#, "unexpected end of hex escape");
+        check(r#"{"\ud800x":1}"#, "unexpected end of hex escape");
+        check(r#""\udc00""#, "lone leading surrogate");
+        check("\"\u{1}\"", "control character");
+        check("[NaN]", "expected value");
+        check("{} {}", "trailing characters");
+        check(&nested(MOST_DEPTH + 1), "it is nested deeper than 64 levels");
+        check(&"[".repeat(1_000_000), "it is nested deeper than 64 levels");
+        check(&"{\"a\":".repeat(1_000_000), "it is nested deeper than 64 levels");
+        assert!(parse(b"\"\xff\"").is_err());
+    }
+
+    fn nested(depth: usize) -> String {
+        format!("{}{}", "[".repeat(depth), "]".repeat(depth))
+    }
+
+    #[track_caller]
+    fn check(text: &str, want: &str) {
+        let told = parse(text.as_bytes()).unwrap_err().to_string();
+        assert!(told.contains(want), "{told}");
+    }
+}

@@ -1,0 +1,53 @@
+//! What a token with the scope `read` gets, for some accounts only: the accounts, and lists as narrow
+//! as it asks for.
+
+use serde_json::json;
+
+use crate::harness::process::Host;
+use crate::harness::wait::wait_for;
+use crate::upstream::send;
+use crate::wrong_input::check;
+
+#[test]
+fn a_token_sees_the_accounts_that_it_may_open_and_lists_what_it_asks_for() {
+    let host = Host::dev();
+    let mut all = host.client(host.ready["token"].as_str().unwrap());
+    let mut token = |scopes: &[&str], accounts: &[&str]| {
+        let body = json!({"scopes": scopes, "accounts": accounts});
+        let made = all.json("POST", "/v1/tokens", &body).expect(201);
+        made["token"].as_str().unwrap().to_owned()
+    };
+    let mut reader = host.client(&token(&["read"], &["bob", "none"]));
+    let mut sender = host.client(&token(&["send"], &["anna", "bob"]));
+
+    let ids = |list: &serde_json::Value| -> Vec<String> {
+        let accounts = list["accounts"].as_array().unwrap().iter();
+        accounts.map(|account| account["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(ids(&all.get("/v1/accounts").expect(200)), ["anna", "bob"]);
+    assert_eq!(ids(&sender.get("/v1/accounts").expect(200)), ["anna", "bob"]);
+    assert_eq!(ids(&sender.get("/v1/accounts?cursor=anna").expect(200)), ["bob"]);
+    let seen = reader.get("/v1/accounts").expect(200);
+    assert_eq!((ids(&seen), &seen["nextCursor"]), (vec!["bob".to_owned()], &json!(null)));
+    assert_eq!(reader.get("/v1/accounts/bob").expect(200)["email"], "bob@mailroom.test");
+    check(&reader.get("/v1/accounts/anna"), 404, "no-such-account");
+    check(&reader.get("/v1/accounts/none"), 404, "no-such-account");
+    check(&reader.call("DELETE", "/v1/accounts/bob", &[], b""), 403, "forbidden");
+    check(&reader.json("POST", "/v1/accounts", &json!({})), 403, "forbidden");
+    check(&reader.call("POST", "/v1/accounts/bob/verify", &[], b""), 403, "forbidden");
+    check(&host.anonymous().get("/v1/accounts"), 401, "unauthenticated");
+
+    send(&mut sender, "anna", &["bob@mailroom.test"]);
+    let path = "/v1/accounts/bob/messages?fields=id,subject";
+    let list = wait_for("the message", || {
+        let list = reader.get(path).expect(200);
+        (list["messages"][0].is_object()).then_some(list)
+    });
+    let members = |list: &serde_json::Value| -> Vec<String> {
+        list["messages"][0].as_object().unwrap().keys().cloned().collect()
+    };
+    assert_eq!(members(&list), ["id", "subject"]);
+    let list = reader.get(&format!("{path}&expand=preview")).expect(200);
+    assert_eq!(members(&list), ["id", "preview", "subject"]);
+    check(&reader.get("/v1/accounts/bob/messages?fields=id,text"), 400, "invalid-query");
+}

@@ -1,0 +1,239 @@
+//! The README, run as it is printed: whoever copies its lines gets what it promises.
+//!
+//! Its shell blocks run in the order of the page in a directory beside a clone's LICENSE, under
+//! `set -eu`, with a `cargo` that has the binary built already and a `curl` that
+//! fails where the API refuses. A block that no rule below knows fails the test.
+//!
+//! The one thing that is not the reader's: the directory for what a build leaves behind.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use crate::harness::process::binary;
+
+/// A stranger's first build compiles what makes Rust of WIT.
+const PATIENCE: Duration = Duration::from_secs(400);
+
+#[test]
+fn the_tour_and_the_endpoint_of_ones_own_work_as_printed() {
+    let reader = Reader::new();
+    let mut dev = None;
+    let mut ran = Vec::new();
+    for (section, block) in shell_blocks(&page("README.md")) {
+        match section.as_str() {
+            "Try it" if block.starts_with("cargo test") => {}
+            "Try it" | "A tour with curl" | "Serve a route of your own" => {
+                // What ends with a server goes on in another terminal.
+                if block.trim_end().lines().last().unwrap().starts_with("cargo run -- dev") {
+                    drop(dev.take());
+                    dev = Some(reader.serve(&block));
+                } else {
+                    let Dev { exports, .. } = dev.as_ref().unwrap();
+                    let said = reader.run(&format!("{exports}\n{block}"));
+                    ran.push((section, said));
+                }
+            }
+            // These need a mailbox in the world; their arguments are looked at.
+            "Connect a real mailbox" | "Give an app its own token" => usage(&block),
+            _ => panic!("the README has a new shell block under {section:?}: say how it is tested"),
+        }
+    }
+    let [(_, tour), (_, own)] = &ran[..] else { panic!("{} blocks were run", ran.len()) };
+    for promised in [
+        r#""state":"sent""#,
+        "Grüße 你好",
+        "The licence",
+        r#""\\Flagged""#,
+        r#""role":"\\Archive""#,
+        "imap.qq.com",
+        "imap.gmail.com",
+    ] {
+        assert!(tour.contains(promised), "{promised} is not in:\n{tour}");
+    }
+    let licence = |name: &str| fs::read(reader.home().join(name)).unwrap();
+    assert_eq!(licence("LICENSE.copy"), licence("LICENSE"));
+    assert!(licence("message.eml").windows(12).any(|bytes| bytes == b"The licence\r"));
+    assert!(own.contains(r#"{"account":"bob","newest":"Hello, endpoint"}"#), "{own}");
+}
+
+#[test]
+fn a_new_application_is_documented_and_answers_problems_like_the_rest() {
+    let reader = Reader::new();
+    let dev =
+        reader.serve("cargo run -- new ../mine\ncargo run -- dev --manifest ../mine/spin.toml");
+    let ask = |what: &str| {
+        let script = format!("{}\ncurl -sS {what} || true\n", dev.exports);
+        reader.run(&script)
+    };
+    let token = r#"-H "Authorization: Bearer $TOKEN""#;
+    let unknown = ask(&format!("{token} ${{POSTLET%/v1/accounts}}/mine/carol"));
+    assert!(unknown.contains(r#""code":"no-such-account""#), "{unknown}");
+    let document = ask(&format!("{token} ${{POSTLET%/v1/accounts}}/-/openapi.json"));
+    assert!(document.contains("Tell the subject of the newest message"), "{document}");
+}
+
+/// A terminal in a directory that looks like a clone.
+struct Reader {
+    scratch: tempfile::TempDir,
+}
+
+/// `postlet dev`, and the two lines that it told to take.
+struct Dev {
+    child: Child,
+    exports: String,
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        // The group: the shell, and the host that it started.
+        let group = format!("-{}", self.child.id());
+        drop(Command::new("kill").args(["-s", "KILL", "--", &group]).status());
+        drop(self.child.wait());
+    }
+}
+
+impl Reader {
+    fn new() -> Self {
+        let scratch = tempfile::tempdir().unwrap();
+        let clone = scratch.path().join("clone");
+        fs::create_dir(&clone).unwrap();
+        fs::copy(root().join("LICENSE"), clone.join("LICENSE")).unwrap();
+        let programs = scratch.path().join("bin");
+        fs::create_dir(&programs).unwrap();
+        let cargo = format!(
+            "#!/bin/sh\nif [ \"$1 $2 $3\" = 'run -- dev' ]; then shift 3; exec '{0}' dev --listen 127.0.0.1:0 \"$@\"; fi\n\
+             if [ \"$1 $2\" = 'run --' ]; then shift 2; exec '{0}' \"$@\"; fi\nexec '{1}' \"$@\"\n",
+            binary(),
+            env!("CARGO"),
+        );
+        let curl = format!("#!/bin/sh\nexec '{}' --fail-with-body \"$@\"\n", which("curl"));
+        for (name, text) in [("cargo", cargo), ("curl", curl)] {
+            fs::write(programs.join(name), text).unwrap();
+            fs::set_permissions(programs.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        Self { scratch }
+    }
+
+    fn home(&self) -> PathBuf {
+        self.scratch.path().join("clone")
+    }
+
+    fn shell(&self, script: &str) -> Command {
+        let path = std::env::var("PATH").unwrap();
+        let mut shell = Command::new("bash");
+        shell
+            .args(["-c", &format!("set -euo pipefail\n{script}")])
+            .current_dir(self.home())
+            .env("PATH", format!("{}:{path}", self.scratch.path().join("bin").display()))
+            // The crates are there, since this test was built; nobody's network is needed.
+            .env("CARGO_NET_OFFLINE", "true")
+            .env("CARGO_BUILD_BUILD_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("readme"))
+            .env_remove("CARGO_TARGET_DIR")
+            .env_remove("RUSTFLAGS")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .process_group(0);
+        shell
+    }
+
+    /// Runs to the end; answers what was printed.
+    fn run(&self, script: &str) -> String {
+        let mut child = self.shell(script).stderr(Stdio::piped()).spawn().unwrap();
+        let group = child.id();
+        let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let (sender, done) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut said = Vec::new();
+            out.read_to_end(&mut said).unwrap();
+            drop(sender.send(said));
+        });
+        let Ok(said) = done.recv_timeout(PATIENCE) else {
+            drop(Command::new("kill").args(["-s", "KILL", "--", &format!("-{group}")]).status());
+            panic!("it does not end:\n{script}");
+        };
+        let said = String::from_utf8_lossy(&said).into_owned();
+        let mut complaint = String::new();
+        err.read_to_string(&mut complaint).unwrap();
+        assert!(child.wait().unwrap().success(), "{script}\n--- said\n{said}\n{complaint}");
+        said
+    }
+
+    /// Runs what ends with a server, until it prints the lines to take.
+    fn serve(&self, script: &str) -> Dev {
+        let mut child = self.shell(script).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let mut dev = Dev { child, exports: String::new() };
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            out.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line)));
+        });
+        while dev.exports.lines().count() < 2 {
+            match lines.recv_timeout(PATIENCE) {
+                Ok(line) if line.starts_with("export ") => dev.exports += &format!("{line}\n"),
+                Ok(_) => {}
+                Err(_) => panic!("no export lines came from:\n{script}"),
+            }
+        }
+        dev
+    }
+}
+
+/// Every line that calls the program has arguments that it knows: clap answers 2 to others.
+fn usage(block: &str) {
+    for line in block.lines().filter(|line| line.starts_with("./target/release/postlet ")) {
+        let line = line.replace("./target/release/postlet", binary());
+        let scratch = tempfile::tempdir().unwrap();
+        let ended = Command::new("bash")
+            .args(["-c", &line])
+            .current_dir(scratch.path())
+            // Discard: nobody answers.
+            .env("POSTLET_URL", "http://127.0.0.1:9")
+            .env("POSTLET_TOKEN", "plt_none")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{line}: {said}");
+        assert!(!said.contains("Usage:"), "{line}: {said}");
+    }
+}
+
+/// The shell blocks of a page, each with the heading above it.
+fn shell_blocks(text: &str) -> Vec<(String, String)> {
+    let mut blocks = Vec::new();
+    let mut section = String::new();
+    let mut block: Option<String> = None;
+    for line in text.lines() {
+        match (&mut block, line) {
+            (None, "```sh") => block = Some(String::new()),
+            (Some(_), "```") => blocks.extend(block.take().map(|block| (section.clone(), block))),
+            (Some(block), line) => *block += &format!("{line}\n"),
+            (None, line) if line.starts_with('#') => {
+                section = line.trim_start_matches(['#', ' ']).to_owned();
+            }
+            (None, _) => {}
+        }
+    }
+    assert!(blocks.len() > 5, "{} shell blocks: the page is not read", blocks.len());
+    blocks
+}
+
+fn page(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+fn which(program: &str) -> String {
+    let path = std::env::var("PATH").unwrap();
+    let found = path.split(':').map(|directory| Path::new(directory).join(program));
+    found.into_iter().find(|place| place.is_file()).unwrap().display().to_string()
+}
