@@ -10,6 +10,7 @@ mod task;
 pub mod token;
 mod answer;
 mod schema;
+pub mod sources;
 pub mod config;
 mod operation;
 pub mod compiling;
