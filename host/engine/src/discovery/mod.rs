@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::{self, Either};
@@ -24,6 +24,7 @@ use tokio::sync::Semaphore;
 
 use crate::discovery::memory::Memory;
 use crate::discovery::search::{Network, Search, Told, late};
+use crate::lock::lock;
 use crate::profiles::{Profiles, domain};
 
 mod kin;
@@ -37,8 +38,9 @@ pub mod search;
 #[cfg(test)]
 mod tests;
 
-/// Searches under way at once, over all tenants.
+/// Searches under way at once, over all tenants, and for one.
 const SEARCHES: usize = 32;
+const SEARCHES_OF_TENANT: usize = 8;
 
 /// What is asked over the network, the strongest first.
 const REMOTE: [Source; 5] =
@@ -53,6 +55,7 @@ pub struct Discovery {
     clock: Arc<dyn Clock>,
     memory: Memory,
     searches: Semaphore,
+    searches_of: Mutex<HashMap<TenantId, Arc<Semaphore>>>,
 }
 
 impl fmt::Debug for Discovery {
@@ -70,8 +73,15 @@ impl Discovery {
         network: Option<Network>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (memory, searches) = (Memory::default(), Semaphore::new(SEARCHES));
-        Self { profiles, tenants, network, clock, memory, searches }
+        Self {
+            profiles,
+            tenants,
+            network,
+            clock,
+            memory: Memory::default(),
+            searches: Semaphore::new(SEARCHES),
+            searches_of: Mutex::default(),
+        }
     }
 
     /// What can be found out about the servers of a domain. Whatever is no domain is not known.
@@ -118,19 +128,27 @@ impl Discovery {
             return Found { steps, ..found };
         }
         let tables = own.into_iter().chain([&*self.profiles]).collect();
-        let found = self.ask(network, tables, &domain).await;
+        let found = self.ask(network, tables, tenant, &domain).await;
         self.memory.put(&key, found.clone(), self.clock.monotonic());
         steps.extend(found.steps);
         Found { steps, ..found }
     }
 
-    async fn ask(&self, network: &Network, tables: Vec<&Profiles>, domain: &str) -> Found {
+    async fn ask(
+        &self,
+        network: &Network,
+        tables: Vec<&Profiles>,
+        tenant: &TenantId,
+        domain: &str,
+    ) -> Found {
         let began = self.clock.monotonic();
         let mut deadline = self.clock.sleep(network.limit);
         let mut told: BTreeMap<Source, Told> = BTreeMap::new();
         let search = Search::new(network, tables, &*self.clock, domain);
-        let permit = self.searches.acquire();
-        if let Either::Left((permit, _)) = future::select(Box::pin(permit), &mut deadline).await {
+        let own = self.searches_of(tenant);
+        // Who waits for a turn waits within the same limit.
+        let turn = async { (own.acquire().await, self.searches.acquire().await) };
+        if let Either::Left((turn, _)) = future::select(Box::pin(turn), &mut deadline).await {
             let mut questions: FuturesUnordered<_> = search.questions().into_iter().collect();
             while !settled(&told) {
                 match future::select(questions.next(), &mut deadline).await {
@@ -138,7 +156,7 @@ impl Discovery {
                     Either::Left((None, _)) | Either::Right(_) => break,
                 }
             }
-            drop(permit);
+            drop(turn);
         }
         let waited = self.clock.monotonic().saturating_sub(began);
         let winner = REMOTE
@@ -166,6 +184,13 @@ impl Discovery {
             found.steps.push(Step { source, asked, took, outcome, reason });
         }
         found
+    }
+
+    /// The turns of one tenant, so that its slow domains do not keep the others waiting.
+    fn searches_of(&self, tenant: &TenantId) -> Arc<Semaphore> {
+        let mut all = lock(&self.searches_of);
+        let fresh = || Arc::new(Semaphore::new(SEARCHES_OF_TENANT));
+        Arc::clone(all.entry(tenant.clone()).or_insert_with(fresh))
     }
 }
 

@@ -165,6 +165,25 @@ async fn a_search_ends_when_its_time_is_over() {
 }
 
 #[tokio::test]
+async fn the_slow_domains_of_one_tenant_do_not_hold_up_another() {
+    let mut world = World::default();
+    let domains: Vec<String> = (0..8).map(|at| format!("slow{at}.example")).collect();
+    world.silent.extend(domains.iter().cloned());
+    let site = Site::new(world);
+    let mut slow: Vec<_> = domains.iter().map(|domain| Box::pin(site.find(domain))).collect();
+    assert!(slow.iter_mut().all(|find| find.now_or_never().is_none()));
+    let mut ninth = pin!(site.find("fast.example"));
+    assert!((&mut ninth).now_or_never().is_none(), "it had no turn to wait for");
+    let globex = "globex".parse().unwrap();
+    assert!(site.discovery.find(&globex, "other.example").now_or_never().is_some());
+    site.clock.advance(LIMIT / 2);
+    for find in slow {
+        find.await;
+    }
+    check(&ninth.await, None, &[(Source::Mx, Outcome::Nothing)]);
+}
+
+#[tokio::test]
 async fn one_server_that_may_not_be_dialled_condemns_its_source() {
     let mut world = World::default();
     world.files.insert(AUTOCONFIG.to_owned(), file("inside.acme.example"));
