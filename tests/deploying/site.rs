@@ -70,7 +70,7 @@ impl Site {
             program: PathBuf::from(env!("CARGO_BIN_EXE_postlet")),
             egress: config.egress,
             extra_roots: None,
-            providers: std::sync::Arc::new(engine::profiles::Profiles::embedded().unwrap()),
+            sources: config.sources,
             limits: config.limits,
             outbox: config.outbox,
             mail: config.mail,

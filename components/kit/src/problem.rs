@@ -21,6 +21,8 @@ pub struct Problem {
     pub told: Box<types::Problem>,
     /// Header fields that belong to it: `Allow`, `Content-Range`.
     pub fields: Vec<(&'static str, String)>,
+    /// Further members that are no text, which the extras hold.
+    pub members: Vec<(&'static str, serde_json::Value)>,
 }
 
 impl From<types::Problem> for Problem {
@@ -31,7 +33,7 @@ impl From<types::Problem> for Problem {
         {
             told.detail = detail;
         }
-        Self { told: Box::new(told), fields: Vec::new() }
+        Self { told: Box::new(told), fields: Vec::new(), members: Vec::new() }
     }
 }
 
@@ -140,7 +142,7 @@ impl Problem {
     pub fn document(&self, request_id: Option<&str>) -> Vec<u8> {
         // Strings and numbers only: serialising them into memory cannot fail.
         let mut document =
-            serde_json::to_vec(&Document { problem: &self.told, request_id }).unwrap_or_default();
+            serde_json::to_vec(&Document { problem: self, request_id }).unwrap_or_default();
         // A terminal's prompt begins on a line of its own.
         document.push(b'\n');
         document
@@ -158,7 +160,7 @@ fn first_of(faults: &[types::Fault]) -> Option<String> {
 }
 
 struct Document<'a> {
-    problem: &'a types::Problem,
+    problem: &'a Problem,
     request_id: Option<&'a str>,
 }
 
@@ -178,7 +180,7 @@ const OWN_MEMBERS: [&str; 11] = [
 
 impl Serialize for Document<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let told = self.problem;
+        let told = &*self.problem.told;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("type", &format_args!("urn:postlet:problem:{}", told.code))?;
         map.serialize_entry("title", &told.title)?;
@@ -203,6 +205,9 @@ impl Serialize for Document<'_> {
             if !OWN_MEMBERS.contains(&name.as_str()) {
                 map.serialize_entry(name, value)?;
             }
+        }
+        for (name, value) in &self.problem.members {
+            map.serialize_entry(name, value)?;
         }
         map.end()
     }
@@ -272,6 +277,7 @@ mod tests {
         });
         problem.told.extras =
             vec![("movedTo".to_owned(), "x".to_owned()), ("status".to_owned(), "200".to_owned())];
+        problem.members = vec![("explain", json!([1]))];
         check(
             &problem,
             &json!({
@@ -280,7 +286,7 @@ mod tests {
                 "retryAfter": 7,
                 "errors": [{"pointer": "/to/0/email", "code": "address", "detail": "no domain"}],
                 "upstream": {"protocol": "smtp", "reply": "550 no", "enhancedCode": "5.1.1"},
-                "requestId": "req_1", "movedTo": "x",
+                "requestId": "req_1", "movedTo": "x", "explain": [1],
             }),
         );
     }

@@ -1,6 +1,6 @@
 //! The built-in `provider-config` component: what is known about mail services.
 //!
-//! It shows the host's table and knows no service itself. A login name is filled
+//! It shows what the host finds and knows no service itself. A login name is filled
 //! in when the address is known; texts come in the client's language.
 //!
 //! Built for wasm32-wasip2 only.
@@ -8,7 +8,7 @@
 
 use kit::answer::{Answer, serve};
 use kit::bindings::exports::postlet::mail::describe::{Guest, Operation, Parameter};
-use kit::bindings::postlet::mail::providers;
+use kit::bindings::postlet::mail::providers::{self, Step};
 use kit::describe::{Scope, json, operation, parameter};
 use kit::problem::{Kind, Problem};
 use kit::query::invalid;
@@ -16,7 +16,7 @@ use kit::request::{Request, Verb};
 use wasip2::exports::http::incoming_handler;
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
-use crate::show::{Person, Shown};
+use crate::show::{Person, Shown, ShownStep};
 
 mod show;
 
@@ -86,15 +86,29 @@ fn answer(request: &Request) -> Result<Answer, Problem> {
 }
 
 fn show(request: &Request, domain: &str, person: Option<&Person<'_>>) -> Result<Answer, Problem> {
-    let profile = providers::by_domain(domain).ok_or_else(|| {
-        let domain: String = domain.chars().filter(|c| !c.is_control()).take(80).collect();
-        Problem::new(Kind::NoSuchProvider, format!("Nothing is known about {domain:?}."))
-    })?;
+    let found = providers::discover(domain);
+    let profile = found.profile.as_ref().ok_or_else(|| unknown(domain, &found.steps))?;
     let accept = request.field("accept-language").unwrap_or_default();
-    let shown = Shown::new(&profile, person, &accept);
+    let shown = Shown::new(&found, profile, person, &accept);
     let mut answer = Answer::json(200, &shown)?.with("vary", "accept-language");
-    if let Some(language) = shown.language {
-        answer = answer.with("content-language", language);
+    if !shown.languages.is_empty() {
+        answer = answer.with("content-language", shown.languages.join(", "));
     }
     Ok(answer)
+}
+
+/// With every step, so that whoever runs the domain sees what to mend.
+fn unknown(domain: &str, steps: &[Step]) -> Problem {
+    let domain: String = domain.chars().filter(|c| !c.is_control()).take(80).collect();
+    let detail = match steps {
+        [] => format!("{domain:?} is not a mail domain."),
+        _ => format!(
+            "No mail servers were found for {domain:?}; `explain` tells what was asked. Enter the servers by hand, or add a file about the service."
+        ),
+    };
+    let mut problem = Problem::new(Kind::NoSuchProvider, detail);
+    let steps: Vec<ShownStep<'_>> = steps.iter().map(ShownStep::from).collect();
+    // Text and numbers only: they always become JSON.
+    problem.members.push(("explain", serde_json::to_value(steps).unwrap_or_default()));
+    problem
 }

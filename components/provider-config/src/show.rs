@@ -1,6 +1,8 @@
 //! A profile as JSON.
 
-use kit::bindings::postlet::mail::providers::{Fact, Limit, Localised, Profile, Security, Server};
+use kit::bindings::postlet::mail::providers::{
+    Discovery, Fact, Limit, Localised, Profile, Security, Server, Step,
+};
 use kit::language;
 use serde::Serialize;
 
@@ -35,11 +37,45 @@ pub(crate) struct Shown<'a> {
     connections: Option<u16>,
     sent_copy: Option<&'a str>,
     quirks: &'a [String],
+    recommendation: Recommendation<'a>,
     source: &'a str,
+    confirm: bool,
     facts: Vec<ShownFact<'a>>,
-    /// Of the hint.
+    explain: Vec<ShownStep<'a>>,
+    /// Of the texts.
     #[serde(skip)]
-    pub(crate) language: Option<&'a str>,
+    pub(crate) languages: Vec<&'a str>,
+}
+
+/// POP3 is in none of its members, on purpose; the text says why.
+#[derive(Serialize)]
+struct Recommendation<'a> {
+    send: Option<&'static str>,
+    read: Option<&'static str>,
+    text: &'a str,
+}
+
+/// A source that was asked, or was not.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ShownStep<'a> {
+    source: &'a str,
+    asked: &'a str,
+    millis: u32,
+    outcome: &'a str,
+    reason: &'a str,
+}
+
+impl<'a> From<&'a Step> for ShownStep<'a> {
+    fn from(step: &'a Step) -> Self {
+        Self {
+            source: &step.source,
+            asked: &step.asked,
+            millis: step.millis,
+            outcome: &step.outcome,
+            reason: &step.reason,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -67,9 +103,17 @@ struct ShownFact<'a> {
 }
 
 impl<'a> Shown<'a> {
-    pub(crate) fn new(profile: &'a Profile, person: Option<&Person<'a>>, accept: &str) -> Self {
-        let hint = localised(&profile.hints, accept)
-            .or_else(|| profile.hints.iter().find(|hint| hint.language == "en"));
+    pub(crate) fn new(
+        discovery: &'a Discovery,
+        profile: &'a Profile,
+        person: Option<&Person<'a>>,
+        accept: &str,
+    ) -> Self {
+        let hint = localised(&profile.hints, accept);
+        let advice = localised(&discovery.recommendation, accept);
+        let mut languages: Vec<&str> =
+            hint.iter().chain(&advice).map(|text| text.language.as_str()).collect();
+        languages.dedup();
         // A name in the language of home is for those who prefer that language to English.
         let mut names: Vec<&str> =
             profile.names.iter().map(|name| name.language.as_str()).collect();
@@ -88,16 +132,24 @@ impl<'a> Shown<'a> {
             connections: profile.connections,
             sent_copy: profile.sent_copy.as_deref(),
             quirks: &profile.quirks,
+            recommendation: Recommendation {
+                send: profile.smtp.as_ref().map(|_| "smtp"),
+                read: profile.imap.as_ref().map(|_| "imap"),
+                text: advice.map_or("", |text| &text.text),
+            },
             source: &profile.origin,
+            confirm: discovery.confirm,
             facts: profile.facts.iter().map(fact).collect(),
-            language: hint.map(|hint| hint.language.as_str()),
+            explain: discovery.steps.iter().map(ShownStep::from).collect(),
+            languages,
         }
     }
 }
 
+/// What the client prefers, else English.
 fn localised<'a>(texts: &'a [Localised], accept: &str) -> Option<&'a Localised> {
     let known: Vec<&str> = texts.iter().map(|text| text.language.as_str()).collect();
-    let chosen = language::preferred(accept, &known)?;
+    let chosen = language::preferred(accept, &known).unwrap_or("en");
     texts.iter().find(|text| text.language == chosen)
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use model::account::{Account, Credentials};
 use model::caller::{Caller, Grant, Scope};
+use model::discovery::Found;
 use model::draft::Draft;
 use model::ids::{AccountId, TenantId};
 use model::mailbox::Mailbox;
@@ -17,7 +18,6 @@ use model::port::BoxFuture;
 use model::port::capabilities::{Capabilities, Message};
 use model::port::spool::Spool;
 use model::problem::{Code, Problem};
-use model::provider::Profile;
 use model::submission::{Entry, Receipt, State};
 
 use crate::bound::BoundFilter;
@@ -248,8 +248,8 @@ impl Capabilities for Engine {
         })
     }
 
-    fn provider_by_domain(&self, domain: &str) -> Option<Profile> {
-        self.works.ports.profiles.by_domain(domain).cloned()
+    fn discover<'a>(&'a self, caller: &'a Caller, domain: &'a str) -> BoxFuture<'a, Found> {
+        Box::pin(self.works.ports.discovery.find(&caller.tenant, domain))
     }
 
     fn spool(&self, caller: &Caller) -> Result<Box<dyn Spool>, Problem> {

@@ -12,6 +12,7 @@ mod lock;
 pub mod bound;
 pub mod settings;
 pub mod profiles;
+pub mod discovery;
 pub mod ports;
 mod problems;
 mod key;

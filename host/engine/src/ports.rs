@@ -10,6 +10,7 @@ use model::port::outbox::Outbox;
 use model::port::smtp::SmtpConnect;
 use model::port::spool::Spools;
 
+use crate::discovery::Discovery;
 use crate::profiles::Profiles;
 
 /// One implementation of each port.
@@ -33,4 +34,6 @@ pub struct Ports {
     pub spools: Arc<dyn Spools>,
     /// What is known about mail services. No port: a table that was made at start.
     pub profiles: Arc<Profiles>,
+    /// The same and more, for domains that are not in the table.
+    pub discovery: Arc<Discovery>,
 }

@@ -22,6 +22,7 @@ pub mod filter;
 pub mod submission;
 pub mod account;
 pub mod provider;
+pub mod discovery;
 pub mod problem;
 pub mod caller;
 pub mod port;

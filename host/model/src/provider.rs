@@ -272,6 +272,16 @@ pub enum Origin {
     BuiltIn,
     /// The operator of this host.
     Operator,
+    /// The tenant's own files.
+    Tenant,
+    /// The domain itself, at `https://autoconfig.DOMAIN/`.
+    Autoconfig,
+    /// The domain itself, at its `.well-known` address.
+    WellKnown,
+    /// The database of mail services that the operator named.
+    Ispdb,
+    /// The domain itself, in the DNS.
+    Srv,
 }
 
 impl Origin {
@@ -281,6 +291,11 @@ impl Origin {
         match self {
             Self::BuiltIn => "built-in",
             Self::Operator => "operator",
+            Self::Tenant => "tenant",
+            Self::Autoconfig => "autoconfig",
+            Self::WellKnown => "well-known",
+            Self::Ispdb => "ispdb",
+            Self::Srv => "srv",
         }
     }
 }

@@ -4,13 +4,15 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use model::account::Security;
+use model::account::{Security, SpkiPin};
 use model::port::BoxFuture;
 use model::port::dial::{Dial, DialError, Target, TlsFault, Wire};
+use model::port::lookup::{Exchanger, LookupError, Resolve, Service};
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
-use crate::guard::Egress;
+use crate::guard::{Egress, Purpose};
 use crate::resolve::Names;
 use crate::tls::Trust;
 use crate::wire::{PlainWire, Upgrade};
@@ -33,22 +35,33 @@ impl Dialer {
         Self { names: Names::from_system(), egress, trust }
     }
 
+    /// The same with these name servers and no other.
+    #[must_use]
+    pub fn with_name_servers(self, servers: &[SocketAddr]) -> Self {
+        Self { names: Names::from_servers(servers), ..self }
+    }
+
     /// Whether `host` and `port` could be dialled now, without dialling: for a settings form, which
     /// should say no at once. The dial itself checks again.
     ///
     /// # Errors
     /// [`DialError::NotFound`] and [`DialError::NotAllowed`].
     pub async fn vet(&self, host: &str, port: u16) -> Result<(), DialError> {
-        self.vetted(host, port).await.map(drop)
+        self.vetted(host, port, Purpose::Mail).await.map(drop)
     }
 
     /// The addresses of `host` that may be dialled; at least one.
-    async fn vetted(&self, host: &str, port: u16) -> Result<Vec<IpAddr>, DialError> {
+    async fn vetted(
+        &self,
+        host: &str,
+        port: u16,
+        purpose: Purpose,
+    ) -> Result<Vec<IpAddr>, DialError> {
         let addresses = self.names.addresses(host).await;
         let mut allowed = Vec::with_capacity(addresses.len());
         let mut refusal = None;
         for ip in addresses.iter().copied() {
-            match self.egress.check(ip, port) {
+            match self.egress.check(ip, port, purpose) {
                 Ok(()) => allowed.push(ip),
                 Err(reason) => refusal = Some(reason),
             }
@@ -65,36 +78,55 @@ impl Dialer {
         }
     }
 
+    /// A connection with TLS from the start, to somebody who is no mail server.
+    pub(crate) async fn tls(
+        &self,
+        host: &str,
+        port: u16,
+        purpose: Purpose,
+    ) -> Result<TlsStream<TcpStream>, DialError> {
+        let upgrade = self.upgrade(host, None)?;
+        let (stream, _) = self.connect(host, port, purpose).await?;
+        upgrade.stream(stream).await
+    }
+
     async fn open(&self, target: &Target) -> Result<Box<dyn Wire>, DialError> {
-        let host = || target.host.clone();
-        let addresses = self.vetted(&target.host, target.port).await?;
-        let bare = target
-            .host
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .trim_end_matches('.')
-            .to_owned();
-        let name = ServerName::try_from(bare).map_err(|_| DialError::NotFound { host: host() })?;
+        let upgrade = self.upgrade(&target.host, target.pin)?;
+        let (stream, peer) = self.connect(&target.host, target.port, Purpose::Mail).await?;
+        match target.security {
+            Security::Tls => upgrade.handshake(stream, peer).await,
+            Security::StartTls => Ok(Box::new(PlainWire { stream, peer, upgrade })),
+        }
+    }
+
+    fn upgrade(&self, host: &str, pin: Option<SpkiPin>) -> Result<Upgrade, DialError> {
+        let bare =
+            host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.').to_owned();
+        let name = ServerName::try_from(bare)
+            .map_err(|_| DialError::NotFound { host: host.to_owned() })?;
         let config = self
             .trust
-            .config(target.pin)
-            .map_err(|_| DialError::Tls { host: host(), fault: TlsFault::Handshake })?;
-        let upgrade = Upgrade { host: host(), name, config };
+            .config(pin)
+            .map_err(|_| DialError::Tls { host: host.to_owned(), fault: TlsFault::Handshake })?;
+        Ok(Upgrade { host: host.to_owned(), name, config })
+    }
 
-        let mut last = DialError::NotFound { host: host() };
-        for ip in addresses {
-            let peer = SocketAddr::new(ip, target.port);
+    /// To the first vetted address that takes it.
+    async fn connect(
+        &self,
+        host: &str,
+        port: u16,
+        purpose: Purpose,
+    ) -> Result<(TcpStream, SocketAddr), DialError> {
+        let mut last = DialError::NotFound { host: host.to_owned() };
+        for ip in self.vetted(host, port, purpose).await? {
+            let peer = SocketAddr::new(ip, port);
             match connect(peer).await {
-                Ok(stream) => {
-                    return match target.security {
-                        Security::Tls => upgrade.handshake(stream, peer).await,
-                        Security::StartTls => Ok(Box::new(PlainWire { stream, peer, upgrade })),
-                    };
-                }
+                Ok(stream) => return Ok((stream, peer)),
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                    last = DialError::Timeout { host: host() }
+                    last = DialError::Timeout { host: host.to_owned() }
                 }
-                Err(source) => last = DialError::Unreachable { host: host(), source },
+                Err(source) => last = DialError::Unreachable { host: host.to_owned(), source },
             }
         }
         Err(last)
@@ -104,6 +136,23 @@ impl Dialer {
 impl Dial for Dialer {
     fn dial<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Box<dyn Wire>, DialError>> {
         Box::pin(self.open(target))
+    }
+}
+
+impl Resolve for Dialer {
+    fn exchangers<'a>(
+        &'a self,
+        domain: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<Exchanger>, LookupError>> {
+        Box::pin(self.names.exchangers(domain))
+    }
+
+    fn services<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Vec<Service>, LookupError>> {
+        Box::pin(self.names.services(name))
+    }
+
+    fn vet<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, Result<(), DialError>> {
+        Box::pin(async move { self.vetted(host, port, Purpose::Mail).await.map(drop) })
     }
 }
 

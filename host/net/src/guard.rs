@@ -13,6 +13,16 @@ use std::str::FromStr;
 
 /// IMAPS, IMAP, submissions, submission.
 const MAIL_PORTS: [u16; 4] = [993, 143, 465, 587];
+const HTTPS: u16 = 443;
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// IMAP or SMTP.
+    Mail,
+    /// A document that discovery asks for.
+    Fetch,
+}
 
 /// What may be dialled.
 #[derive(Clone, Debug, Default)]
@@ -46,15 +56,21 @@ impl Egress {
     ///
     /// # Errors
     /// When no rule allows it.
-    pub fn check(&self, ip: IpAddr, port: u16) -> Result<(), &'static str> {
+    pub fn check(&self, ip: IpAddr, port: u16, purpose: Purpose) -> Result<(), &'static str> {
         let ip = unwrapped(ip);
         if self.rules.iter().any(|rule| rule.covers(ip, port)) {
             return Ok(());
         }
-        if !MAIL_PORTS.contains(&port) {
+        if purpose == Purpose::Mail && !MAIL_PORTS.contains(&port) {
             return Err("the port is not one of 993, 143, 465 and 587");
         }
-        if is_global(ip) { Ok(()) } else { Err("the address is not a public one") }
+        if !is_global(ip) {
+            return Err("the address is not a public one");
+        }
+        if purpose == Purpose::Fetch && port != HTTPS {
+            return Err("the port is not 443");
+        }
+        Ok(())
     }
 }
 
@@ -170,6 +186,9 @@ mod tests {
             check(&[], ip, 993, true);
             check(&[], ip, 80, false);
             check(&[], ip, 25, false);
+            check(&[], ip, 443, false);
+            fetch(&[], ip, 443, true);
+            fetch(&[], ip, 993, false);
         }
         for ip in [
             "0.0.0.0",
@@ -210,7 +229,14 @@ mod tests {
             "ff02::1",
         ] {
             check(&[], ip, 993, false);
+            fetch(&[], ip, 443, false);
         }
+    }
+
+    #[test]
+    fn a_rule_without_a_port_opens_no_web_server() {
+        fetch(&["10.1.0.0/16"], "10.1.0.1", 443, false);
+        fetch(&["10.1.0.0/16:443"], "10.1.0.1", 443, true);
     }
 
     #[test]
@@ -245,11 +271,21 @@ mod tests {
 
     #[track_caller]
     fn check(rules: &[&str], ip: &str, port: u16, want: bool) {
+        judge(rules, ip, port, Purpose::Mail, want);
+    }
+
+    #[track_caller]
+    fn fetch(rules: &[&str], ip: &str, port: u16, want: bool) {
+        judge(rules, ip, port, Purpose::Fetch, want);
+    }
+
+    #[track_caller]
+    fn judge(rules: &[&str], ip: &str, port: u16, purpose: Purpose, want: bool) {
         let egress = Egress::new(rules.iter().map(|rule| rule.parse().unwrap()).collect());
         assert_eq!(
-            egress.check(ip.parse().unwrap(), port).is_ok(),
+            egress.check(ip.parse().unwrap(), port, purpose).is_ok(),
             want,
-            "{ip} port {port} under {rules:?}"
+            "{ip} port {port} for {purpose:?} under {rules:?}"
         );
     }
 }

@@ -6,11 +6,12 @@
 //! pinned key; there is no switch that turns verification off.
 //!
 //! Knows nothing of mail or HTTP semantics beyond opening a connection; the
-//! HTTP client serves the command line.
+//! HTTP client serves the command line, and the fetcher discovery.
 
 pub mod guard;
 mod resolve;
 pub mod tls;
 mod wire;
 pub mod dial;
+pub mod fetch;
 pub mod http;

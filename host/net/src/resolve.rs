@@ -1,17 +1,25 @@
-//! Names to addresses, by our own resolver.
+//! Questions to the DNS, by our own resolver.
 //!
 //! Address literals and `localhost` (RFC 6761 §6.3) are answered without a
-//! question; everything else goes to the system's name servers, with a limit on
-//! time and on the number of addresses.
+//! question; everything else goes to the system's name servers, or those that the
+//! operator named, with a limit on time and on the number of records.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
+use hickory_resolver::lookup::Lookup;
+use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::{Name, RData};
+use model::port::lookup::{Exchanger, LookupError, Service};
 
 const TIME_LIMIT: Duration = Duration::from_secs(5);
 /// More than a sane host has; a flood of addresses would only prolong the dialling.
 const MOST_ADDRESSES: usize = 8;
+/// Of MX or SRV; more than a sane domain has.
+const MOST_RECORDS: usize = 16;
 
 /// Answers names.
 #[derive(Debug)]
@@ -27,6 +35,75 @@ impl Names {
             tracing::warn!(%error, "no name servers are configured: only addresses can be dialled");
         }
         Self { resolver: resolver.ok() }
+    }
+
+    /// From these servers and no other, over UDP and TCP.
+    pub(crate) fn from_servers(servers: &[SocketAddr]) -> Self {
+        let server = |address: &SocketAddr| {
+            let at = |mut connection: ConnectionConfig| {
+                connection.port = address.port();
+                connection
+            };
+            let mut server = NameServerConfig::udp_and_tcp(address.ip());
+            server.connections = server.connections.into_iter().map(at).collect();
+            server
+        };
+        let servers = servers.iter().map(server).collect();
+        let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+        let builder =
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).build();
+        if let Err(error) = &builder {
+            tracing::warn!(%error, "the name servers cannot be used: only addresses can be dialled");
+        }
+        Self { resolver: builder.ok() }
+    }
+
+    /// At most sixteen, the preferred first.
+    pub(crate) async fn exchangers(&self, domain: &str) -> Result<Vec<Exchanger>, LookupError> {
+        let (resolver, name) = self.question(domain)?;
+        let mut found: Vec<Exchanger> = answered(resolver.mx_lookup(name))
+            .await?
+            .into_iter()
+            .filter_map(|data| {
+                let RData::MX(mx) = data else { return None };
+                Some(Exchanger { preference: mx.preference, host: host(&mx.exchange) })
+            })
+            .collect();
+        found.sort_by(|a, b| (a.preference, &a.host).cmp(&(b.preference, &b.host)));
+        found.truncate(MOST_RECORDS);
+        Ok(found)
+    }
+
+    /// At most sixteen, in the order of RFC 2782, but the heavier always first: a person who asks twice
+    /// should get one answer.
+    pub(crate) async fn services(&self, name: &str) -> Result<Vec<Service>, LookupError> {
+        let (resolver, name) = self.question(name)?;
+        let mut found: Vec<Service> = answered(resolver.srv_lookup(name))
+            .await?
+            .into_iter()
+            .filter_map(|data| {
+                let RData::SRV(srv) = data else { return None };
+                Some(Service {
+                    priority: srv.priority,
+                    weight: srv.weight,
+                    port: srv.port,
+                    host: host(&srv.target),
+                })
+            })
+            .collect();
+        found.sort_by(|a, b| {
+            let rank = |service: &Service| (service.priority, u16::MAX - service.weight);
+            (rank(a), &a.host).cmp(&(rank(b), &b.host))
+        });
+        found.truncate(MOST_RECORDS);
+        Ok(found)
+    }
+
+    fn question(&self, name: &str) -> Result<(&TokioResolver, Name), LookupError> {
+        let resolver = self.resolver.as_ref().ok_or(LookupError::NoServers)?;
+        // The trailing dot keeps the system's search domains out of it.
+        let name = Name::from_ascii(format!("{}.", name.trim_end_matches('.')));
+        Ok((resolver, name.map_err(|_| LookupError::Name)?))
     }
 
     /// At most eight addresses; empty when the name does not resolve.
@@ -52,6 +129,27 @@ impl Names {
             Err(_) => Vec::new(),
         }
     }
+}
+
+/// What the answer section holds; that there is nothing is an answer.
+async fn answered(
+    question: impl Future<Output = Result<Lookup, NetError>>,
+) -> Result<Vec<RData>, LookupError> {
+    match tokio::time::timeout(TIME_LIMIT, question).await {
+        Ok(Ok(found)) => Ok(found.answers().iter().map(|record| record.data.clone()).collect()),
+        Ok(Err(error)) if error.is_no_records_found() => Ok(Vec::new()),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "the DNS gave no answer");
+            let late = matches!(error, NetError::Timeout);
+            Err(if late { LookupError::Timeout } else { LookupError::Failed })
+        }
+        Err(_) => Err(LookupError::Timeout),
+    }
+}
+
+/// In lower case and without the final dot; the root, which stands for nothing, is empty.
+fn host(name: &Name) -> String {
+    name.to_ascii().trim_end_matches('.').to_ascii_lowercase()
 }
 
 #[cfg(test)]

@@ -34,18 +34,17 @@ impl Upgrade {
         stream: TcpStream,
         peer: SocketAddr,
     ) -> Result<Box<dyn Wire>, DialError> {
+        let stream = self.stream(stream).await?;
+        // Some servers send their greeting by Nagle's rule and wait for our delayed ACK: 40 ms lost.
+        quick_ack(stream.get_ref().0);
+        Ok(Box::new(TlsWire { stream, peer }))
+    }
+
+    pub(crate) async fn stream(self, stream: TcpStream) -> Result<TlsStream<TcpStream>, DialError> {
         let Self { host, name, config } = self;
-        match tokio::time::timeout(
-            HANDSHAKE_LIMIT,
-            TlsConnector::from(config).connect(name, stream),
-        )
-        .await
-        {
-            Ok(Ok(stream)) => {
-                // Some servers send their greeting by Nagle's rule and wait for our delayed ACK: 40 ms lost.
-                quick_ack(stream.get_ref().0);
-                Ok(Box::new(TlsWire { stream, peer }))
-            }
+        let handshake = TlsConnector::from(config).connect(name, stream);
+        match tokio::time::timeout(HANDSHAKE_LIMIT, handshake).await {
+            Ok(Ok(stream)) => Ok(stream),
             Ok(Err(error)) => Err(DialError::Tls { host, fault: fault(&error) }),
             Err(_) => Err(DialError::Timeout { host }),
         }

@@ -2,6 +2,7 @@
 
 use model::account::Security;
 use model::address::Address;
+use model::discovery::{Found, Step};
 use model::filter::{Edit, Footer};
 use model::instant::Timestamp;
 use model::mailbox::{Mailbox, Role, RoleSource};
@@ -179,7 +180,27 @@ fn state(state: State) -> wit::outcomes::State {
     }
 }
 
-pub(crate) fn profile(profile: Profile) -> wit::providers::Profile {
+pub(crate) fn discovery(found: Found) -> wit::providers::Discovery {
+    wit::providers::Discovery {
+        profile: found.profile.map(profile),
+        confirm: found.confirm,
+        recommendation: localised(found.recommendation),
+        steps: found.steps.into_iter().map(step).collect(),
+    }
+}
+
+fn step(step: Step) -> wit::providers::Step {
+    let Step { source, asked, took, outcome, reason } = step;
+    wit::providers::Step {
+        source: source.as_str().to_owned(),
+        asked,
+        millis: u32::try_from(took.as_millis()).unwrap_or(u32::MAX),
+        outcome: outcome.as_str().to_owned(),
+        reason,
+    }
+}
+
+fn profile(profile: Profile) -> wit::providers::Profile {
     wit::providers::Profile {
         id: profile.id,
         name: profile.name,

@@ -8,15 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use engine::profiles::Profiles;
 use model::ids::TenantId;
 use net::guard::{Egress, Rule};
 use serde::Deserialize;
 
 use crate::hostname::HostName;
+use crate::sources::{RawDiscovery, RawDns, RawProviders, Sources};
 
 /// What the host runs on.
 #[derive(Debug)]
@@ -39,8 +38,8 @@ pub struct Config {
     pub outbox: Outbox,
     /// How long mail servers may take.
     pub mail: MailTimes,
-    /// What is known about mail services: Postlet's own table and the operator's files.
-    pub providers: Arc<Profiles>,
+    /// How mail servers are found.
+    pub sources: Sources,
 }
 
 /// One customer.
@@ -201,6 +200,10 @@ struct Raw {
     mail: RawMail,
     #[serde(default)]
     providers: RawProviders,
+    #[serde(default)]
+    discovery: RawDiscovery,
+    #[serde(default)]
+    dns: RawDns,
 }
 
 #[derive(Deserialize)]
@@ -212,6 +215,7 @@ struct RawTenant {
     application: Option<PathBuf>,
     #[serde(default)]
     variables: BTreeMap<String, String>,
+    providers: Option<PathBuf>,
 }
 
 #[derive(Default, Deserialize)]
@@ -260,12 +264,6 @@ struct RawMail {
     final_dot_secs: Option<u64>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-struct RawProviders {
-    directory: Option<PathBuf>,
-}
-
 impl Raw {
     fn check(self, base: &Path) -> Result<Config, ConfigFault> {
         let data = base.join(self.data);
@@ -285,28 +283,37 @@ impl Raw {
             }
             None => None,
         };
+        let (tenants, own) = tenants(self.tenant, base)?;
+        let sources = Sources::check(self.providers, &self.discovery, &self.dns, own, base)
+            .map_err(|(key, told)| fault(key, told))?;
         Ok(Config {
             listen,
             key_file: self.key_file.map_or_else(|| data.join("master.key"), |path| base.join(path)),
             data,
-            tenants: tenants(self.tenant, base)?,
+            tenants,
             egress: egress(&self.egress.allow)?,
             extra_roots,
             limits: self.limits.check()?,
             outbox: self.outbox.check()?,
             mail: self.mail.check()?,
-            providers: self.providers.check(base)?,
+            sources,
         })
     }
 }
 
-fn tenants(raw: Vec<RawTenant>, base: &Path) -> Result<Vec<TenantConfig>, ConfigFault> {
+/// Beside the tenants, the directories of those with provider files of their own.
+#[expect(clippy::type_complexity, reason = "two lists that one loop makes")]
+fn tenants(
+    raw: Vec<RawTenant>,
+    base: &Path,
+) -> Result<(Vec<TenantConfig>, Vec<(TenantId, String, PathBuf)>), ConfigFault> {
     if raw.is_empty() {
         return Err(fault("tenant", "at least one is needed: [[tenant]] with id = \"acme\""));
     }
     let mut ids = BTreeSet::new();
     let mut taken: BTreeMap<HostName, TenantId> = BTreeMap::new();
     let mut tenants = Vec::with_capacity(raw.len());
+    let mut own = Vec::new();
     for (index, tenant) in raw.into_iter().enumerate() {
         let id: TenantId = tenant
             .id
@@ -329,10 +336,13 @@ fn tenants(raw: Vec<RawTenant>, base: &Path) -> Result<Vec<TenantConfig>, Config
             }
             hosts.push(host);
         }
+        if let Some(directory) = tenant.providers {
+            own.push((id.clone(), format!("tenant[{index}].providers"), directory));
+        }
         let application = tenant.application.map(|path| base.join(path));
         tenants.push(TenantConfig { id, hosts, application, variables: tenant.variables });
     }
-    Ok(tenants)
+    Ok((tenants, own))
 }
 
 fn egress(allow: &[String]) -> Result<Egress, ConfigFault> {
@@ -433,38 +443,6 @@ impl RawMail {
             final_dot: seconds("final-dot-secs", self.final_dot_secs, 600)?,
         })
     }
-}
-
-impl RawProviders {
-    fn check(self, base: &Path) -> Result<Arc<Profiles>, ConfigFault> {
-        const KEY: &str = "providers.directory";
-        let files = match self.directory {
-            Some(directory) => {
-                let directory = base.join(directory);
-                provider_files(&directory).map_err(|error| {
-                    fault(KEY, format!("cannot read {}: {error}", directory.display()))
-                })?
-            }
-            None => Vec::new(),
-        };
-        let profiles =
-            Profiles::with_directory(&files).map_err(|error| fault(KEY, error.to_string()))?;
-        Ok(Arc::new(profiles))
-    }
-}
-
-/// Name and text of every `.toml` file, by name; whatever else lies there is somebody else's.
-fn provider_files(directory: &Path) -> std::io::Result<Vec<(String, String)>> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|end| end == "toml") {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            files.push((name, std::fs::read_to_string(&path)?));
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 fn within(

@@ -81,7 +81,7 @@ pub(crate) async fn run(
         limits: defaults.limits,
         outbox: defaults.outbox,
         mail: defaults.mail,
-        providers: defaults.providers,
+        sources: defaults.sources,
     };
     let host = Host::build(parts, Stores::in_memory(scratch.path())?).await?;
 

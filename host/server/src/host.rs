@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
+use engine::discovery::Discovery;
+use engine::discovery::search::Network;
 use engine::engine::Engine;
 use engine::ports::Ports;
-use engine::profiles::Profiles;
 use engine::settings::Settings;
 use mail::imap::{Imap, ImapLimits};
 use mail::smtp::{Smtp, SmtpLimits};
@@ -23,6 +24,7 @@ use model::port::outbox::Outbox;
 use model::port::tokens::{Token, Tokens};
 use model::secret::Secret;
 use net::dial::Dialer;
+use net::fetch::Fetcher;
 use net::guard::Egress;
 use net::tls::Trust;
 use runtime::Runtime;
@@ -41,6 +43,7 @@ use crate::config::{Limits, MailTimes, Outbox as OutboxConfig, TenantConfig};
 use crate::deployment::{DeployFault, Deployments, Variables};
 use crate::metrics::Metrics;
 use crate::tenancy::Tenancy;
+use crate::sources::Sources;
 use crate::token::mint;
 use crate::tokens::Keyring;
 
@@ -79,8 +82,8 @@ pub struct Parts {
     pub outbox: OutboxConfig,
     /// How long mail servers may take.
     pub mail: MailTimes,
-    /// What is known about mail services.
-    pub providers: Arc<Profiles>,
+    /// How mail servers are found.
+    pub sources: Sources,
 }
 
 /// What is stored, and where.
@@ -200,6 +203,17 @@ pub(crate) fn this_program() -> anyhow::Result<PathBuf> {
     std::env::current_exe().context("cannot find this program")
 }
 
+fn discovery(sources: Sources, dialer: &Arc<Dialer>, clock: &Arc<dyn Clock>) -> Discovery {
+    let network = sources.network.then(|| Network {
+        resolve: dialer.clone(),
+        fetch: Arc::new(Fetcher::new(Arc::clone(dialer))),
+        ispdb: sources.ispdb,
+        https_port: sources.https_port,
+        limit: sources.limit,
+    });
+    Discovery::new(sources.providers, sources.tenants, network, Arc::clone(clock))
+}
+
 impl Host {
     /// Builds a tenant's application beside the running one, then swaps them.
     ///
@@ -225,11 +239,14 @@ impl Host {
     /// # Errors
     /// When the configuration cannot be honoured on this machine.
     pub async fn build(parts: Parts, stores: Stores) -> anyhow::Result<Arc<Self>> {
-        let Parts { tenants, program, egress, extra_roots, limits, outbox, mail, providers } =
-            parts;
+        let Parts { tenants, program, egress, extra_roots, limits, outbox, mail, sources } = parts;
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let trust = Trust::new(extra_roots.as_deref()).context("`tls.extra-roots`")?;
-        let dialer = Arc::new(Dialer::new(egress, trust));
+        let mut dialer = Dialer::new(egress, trust);
+        if !sources.name_servers.is_empty() {
+            dialer = dialer.with_name_servers(&sources.name_servers);
+        }
+        let dialer = Arc::new(dialer);
         let runtime = Runtime::new(RuntimeSettings {
             instances: limits.instances,
             tenant_share: (limits.instances / 2).max(1),
@@ -266,7 +283,8 @@ impl Host {
             outbox: stores.outbox,
             accounts: Arc::clone(&stores.accounts),
             spools,
-            profiles: providers,
+            profiles: Arc::clone(&sources.providers),
+            discovery: Arc::new(discovery(sources, &dialer, &stores.clock)),
         };
         let engine = Engine::new(
             ports,

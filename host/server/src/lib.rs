@@ -13,6 +13,7 @@ mod strict;
 mod wording;
 mod schema;
 pub mod hostname;
+pub mod sources;
 pub mod config;
 mod tenancy;
 mod openapi;

@@ -40,7 +40,7 @@ pub(crate) async fn run(path: &Path, machine: bool) -> anyhow::Result<()> {
         limits: config.limits,
         outbox: config.outbox,
         mail: config.mail,
-        providers: config.providers,
+        sources: config.sources,
     };
     let host = Host::build(parts, stores).await?;
     let url = format!("http://{}", edge.address()?);

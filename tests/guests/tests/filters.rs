@@ -3,13 +3,14 @@
 //! which is never asked.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use engine::bound::BoundFilter;
+use engine::discovery::Discovery;
 use engine::engine::Engine;
 use engine::ports::Ports;
 use engine::settings::Settings as EngineSettings;
@@ -127,6 +128,8 @@ impl Host {
         let store = Memory::new(MasterKey::from_bytes([1; 32]), Arc::clone(&clock));
         let credentials = Credentials { password: Secret::new("x".to_owned()) };
         Accounts::create(&store, &account(), &credentials).await.unwrap();
+        let profiles = Arc::new(engine::profiles::Profiles::embedded().unwrap());
+        let discovery = Discovery::new(profiles.clone(), HashMap::new(), None, clock.clone());
         let ports = Ports {
             clock,
             entropy: Arc::new(Nothing),
@@ -136,7 +139,8 @@ impl Host {
             outbox: Arc::new(store.clone()),
             accounts: Arc::new(store.clone()),
             spools: Arc::new(Nothing),
-            profiles: Arc::new(engine::profiles::Profiles::embedded().unwrap()),
+            profiles,
+            discovery: Arc::new(discovery),
         };
         let engine = Engine::new(ports, EngineSettings::default());
         Self { runtime, engine, store }

@@ -20,7 +20,7 @@ use crate::profiles::embedded::EMBEDDED;
 use crate::profiles::fault::{ProfileFault, Wrong};
 use crate::profiles::file::ProviderFile;
 
-mod domain;
+pub(crate) mod domain;
 pub mod fault;
 mod file;
 mod embedded;
@@ -39,9 +39,9 @@ pub struct Profiles {
 
 impl fmt::Debug for Profiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let operator = self.profiles.values().filter(|profile| profile.origin == Origin::Operator);
-        let ids: Vec<_> = operator.map(|profile| profile.id.as_str()).collect();
-        f.debug_struct("Profiles").field("operator", &ids).finish_non_exhaustive()
+        let others = self.profiles.values().filter(|profile| profile.origin != Origin::BuiltIn);
+        let ids: Vec<_> = others.map(|profile| profile.id.as_str()).collect();
+        f.debug_struct("Profiles").field("beside", &ids).finish_non_exhaustive()
     }
 }
 
@@ -60,13 +60,29 @@ impl Profiles {
     /// # Errors
     /// The first fault, with file, line and key.
     pub fn with_directory(files: &[(String, String)]) -> Result<Self, ProfileFault> {
-        let mut sources = Vec::with_capacity(EMBEDDED.len() + files.len());
-        for (name, text) in EMBEDDED {
+        Self::read(EMBEDDED, files, Origin::Operator)
+    }
+
+    /// A tenant's files and nothing else: what stands in them goes before the table.
+    ///
+    /// # Errors
+    /// The first fault, with file, line and key.
+    pub fn of_tenant(files: &[(String, String)]) -> Result<Self, ProfileFault> {
+        Self::read(&[], files, Origin::Tenant)
+    }
+
+    fn read(
+        embedded: &[(&str, &str)],
+        files: &[(String, String)],
+        origin: Origin,
+    ) -> Result<Self, ProfileFault> {
+        let mut sources = Vec::with_capacity(embedded.len() + files.len());
+        for (name, text) in embedded {
             sources.push(Source::read(name, text, Origin::BuiltIn)?);
         }
         let replaceable = sources.len();
         for (name, text) in files {
-            sources.push(Source::read(name, text, Origin::Operator)?);
+            sources.push(Source::read(name, text, origin)?);
         }
         let (built_in, own) = sources.split_at(replaceable);
         let replaced = |source: &&Source<'_>| {

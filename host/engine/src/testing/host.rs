@@ -1,5 +1,6 @@
 //! An engine with everything round it.
 
+use std::collections::HashMap;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +17,7 @@ use model::port::spool::{Spool, SpoolError, Spools};
 use model::problem::{Code, Problem};
 use model::submission::Receipt;
 
+use crate::discovery::Discovery;
 use crate::engine::Engine;
 use crate::ports::Ports;
 use crate::profiles::Profiles;
@@ -67,7 +69,14 @@ impl Host {
             let account = account(id);
             shelf.0.lock().unwrap().insert(account.id.clone(), account);
         }
+        let profiles = Arc::new(Profiles::embedded().unwrap());
         let ports = Ports {
+            discovery: Arc::new(Discovery::new(
+                profiles.clone(),
+                HashMap::new(),
+                None,
+                clock.clone(),
+            )),
             clock: clock.clone(),
             entropy: Arc::new(Counting::default()),
             imap: Arc::new(imap.clone()),
@@ -76,7 +85,7 @@ impl Host {
             outbox: outbox.clone(),
             accounts: shelf.clone(),
             spools: Arc::new(NoSpools),
-            profiles: Arc::new(Profiles::embedded().unwrap()),
+            profiles,
         };
         let engine = Engine::new(ports.clone(), settings);
         Self { engine, imap, smtp, clock, mime, outbox, shelf, ports }

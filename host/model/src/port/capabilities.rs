@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::caller::{Caller, Grant};
+use crate::discovery::Found;
 use crate::draft::Draft;
 use crate::future::BoxFuture;
 use crate::mailbox::Mailbox;
@@ -15,7 +16,6 @@ use crate::message::{Details, FlagChange, Header, MessageQuery, Moved, Page, Par
 use crate::octets::Octets;
 use crate::port::spool::Spool;
 use crate::problem::Problem;
-use crate::provider::Profile;
 use crate::submission::{Entry, Receipt, State};
 
 /// Everything that a component's imports lead to.
@@ -101,10 +101,10 @@ pub trait Capabilities: Send + Sync + fmt::Debug {
         limit: u32,
     ) -> BoxFuture<'a, Result<Page<Entry>, Problem>>;
 
-    /// What is known about the mail service of a domain; by default nothing. Public knowledge, so it
-    /// needs neither an account nor a scope.
-    fn provider_by_domain(&self, _domain: &str) -> Option<Profile> {
-        None
+    /// What can be found out about the mail service of a domain; by default nothing. Public knowledge,
+    /// so it needs neither an account nor a scope. Only the domain leaves the host.
+    fn discover<'a>(&'a self, _caller: &'a Caller, _domain: &'a str) -> BoxFuture<'a, Found> {
+        Box::pin(async { Found::default() })
     }
 
     /// A place for an upload, charged to the caller's tenant.

@@ -1,13 +1,16 @@
-//! `providers.by-domain`.
+//! `providers.discover`.
+
+use std::sync::Arc;
 
 use crate::bindings::capabilities::postlet::mail::providers;
 use crate::guest::Guest;
 use crate::lower;
 
 impl providers::Host for Guest {
-    async fn by_domain(&mut self, domain: String) -> wasmtime::Result<Option<providers::Profile>> {
-        self.meter.count();
-        let (capabilities, _) = self.endpoint()?;
-        Ok(capabilities.provider_by_domain(&domain).map(lower::profile))
+    async fn discover(&mut self, domain: String) -> wasmtime::Result<providers::Discovery> {
+        let meter = Arc::clone(&self.meter);
+        let _inside = meter.enter();
+        let (capabilities, caller) = self.endpoint()?;
+        Ok(lower::discovery(capabilities.discover(&caller, &domain).await))
     }
 }

@@ -4,10 +4,11 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use bytes::{Bytes, BytesMut};
-use engine::profiles::Profiles;
+use engine::discovery::Discovery;
 use model::account::{Account, Identity};
 use model::address::Address;
 use model::caller::{Caller, Grant};
+use model::discovery::Found;
 use model::draft::Draft;
 use model::future::BoxFuture;
 use model::instant::Timestamp;
@@ -19,13 +20,12 @@ use model::octets::{Octets, in_memory};
 use model::port::capabilities::{Body, Capabilities, Message};
 use model::port::spool::{Spool, SpoolError};
 use model::problem::{Code, Problem};
-use model::provider::Profile;
 use model::submission::{Entry, Receipt, RecipientVerdict, State};
 
 /// What was asked for, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Desk {
-    pub(crate) profiles: Option<Profiles>,
+    pub(crate) discovery: Option<Discovery>,
     pub(crate) calls: Mutex<Vec<String>>,
     pub(crate) drafts: Mutex<Vec<Draft>>,
 }
@@ -229,8 +229,13 @@ impl Capabilities for Desk {
         ready(Ok(Page { rows: vec![entry()], next_cursor: None }))
     }
 
-    fn provider_by_domain(&self, domain: &str) -> Option<Profile> {
-        self.profiles.as_ref()?.by_domain(domain).cloned()
+    fn discover<'a>(&'a self, caller: &'a Caller, domain: &'a str) -> BoxFuture<'a, Found> {
+        Box::pin(async {
+            match &self.discovery {
+                Some(discovery) => discovery.find(&caller.tenant, domain).await,
+                None => Found::default(),
+            }
+        })
     }
 
     fn spool(&self, _: &Caller) -> Result<Box<dyn Spool>, Problem> {

@@ -1,8 +1,16 @@
 //! The `provider-config` component over the table that the host has.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::Bytes;
+use engine::discovery::Discovery;
 use engine::profiles::Profiles;
 use http::{Request, Response};
+use model::future::BoxFuture;
+use model::instant::Timestamp;
+use model::port::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::desk::Desk;
@@ -52,7 +60,10 @@ async fn texts_come_in_the_clients_language() {
     let shown = read(&answer);
     assert!(shown["hint"].as_str().unwrap().contains("授权码"), "{shown}");
     assert_eq!(shown["name"], "QQ邮箱");
+    assert!(shown["recommendation"]["text"].as_str().unwrap().contains("不提供 POP3"), "{shown}");
     assert_eq!(field(&answer, "content-language"), "zh");
+    let german = by_email(&house, "you@web.de", "de").await;
+    assert_eq!(field(&german, "content-language"), "de, en");
     let other = read(&by_email(&house, "you@qq.com", "en, zh;q=0.5").await);
     assert_eq!(other["name"], "QQ Mail");
     let unknown = by_email(&house, "you@qq.com", "fr").await;
@@ -62,7 +73,9 @@ async fn texts_come_in_the_clients_language() {
 #[tokio::test]
 async fn what_is_not_known_or_not_an_address_is_a_problem() {
     let house = house(&[]).await;
-    is_problem(&by_email(&house, "you@nowhere.example", "").await, 404, "no-such-provider");
+    let unknown = by_email(&house, "you@nowhere.example", "").await;
+    is_problem(&unknown, 404, "no-such-provider");
+    assert_eq!(read(&unknown)["explain"][1]["outcome"], "nothing");
     is_problem(&by_domain(&house, "nowhere.example").await, 404, "no-such-provider");
     is_problem(&by_domain(&house, "no domain").await, 404, "no-such-provider");
     for email in ["qq.com", "@qq.com", "you@", "%00@qq.com", ""] {
@@ -93,6 +106,16 @@ async fn an_operators_file_takes_the_place_of_ours() {
     "#;
     let house = house(&[("qq.toml".to_owned(), own.to_owned())]).await;
     let shown = read(&by_email(&house, "you@b%C3%BCcher.example", "").await);
+    let mut shown = shown;
+    let explain = shown.as_object_mut().unwrap().remove("explain").unwrap();
+    assert_eq!(explain[0]["outcome"], "off");
+    let reason = "the domain belongs to Our relay";
+    let table = json!({"source": "table", "asked": "xn--bcher-kva.example", "millis": 0, "outcome": "used", "reason": reason});
+    assert_eq!(explain[1], table);
+    let advice = shown["recommendation"].as_object_mut().unwrap().remove("text").unwrap();
+    assert!(advice.as_str().unwrap().contains("Our relay has no SMTP server"), "{advice}");
+    let hint = shown["hint"].take();
+    assert!(hint.as_str().unwrap().contains("app password"), "{hint}");
     let want = json!({
         "id": "qq", "name": "Our relay",
         "imap": {
@@ -100,6 +123,7 @@ async fn an_operators_file_takes_the_place_of_ours() {
         },
         "smtp": null, "auth": ["appPassword", "password"], "hint": null, "hintUrl": null,
         "limits": [], "connections": null, "sentCopy": null, "quirks": [], "source": "operator",
+        "recommendation": {"send": null, "read": "imap"}, "confirm": false,
         "facts": [
             {"about": "imap", "source": null, "date": null, "confidence": "unverified"},
             {"about": "auth", "source": null, "date": null, "confidence": "unverified"},
@@ -110,8 +134,25 @@ async fn an_operators_file_takes_the_place_of_ours() {
 }
 
 async fn house(files: &[(String, String)]) -> House {
-    let profiles = Some(Profiles::with_directory(files).unwrap());
-    House::over("provider-config", Desk { profiles, ..Desk::default() }).await
+    let profiles = Arc::new(Profiles::with_directory(files).unwrap());
+    let discovery = Some(Discovery::new(profiles, HashMap::new(), None, Arc::new(Still)));
+    House::over("provider-config", Desk { discovery, ..Desk::default() }).await
+}
+
+/// No time passes: nothing is asked that could take any.
+#[derive(Debug)]
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(0)
+    }
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+    fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::pending())
+    }
 }
 
 /// `email` as it stands in a query.

@@ -12,6 +12,8 @@ use model::provider::{Auth, Evidence};
 
 use super::*;
 
+mod reference;
+
 #[test]
 fn a_good_file_means_what_it_says() {
     for (name, text) in goldens("good") {
@@ -120,6 +122,7 @@ fn the_largest_providers_are_there_with_a_server_for_each_half() {
         assert!(found.imap.is_some() && found.smtp.is_some(), "{domain}");
     }
     let proton = profiles.by_domain("proton.me").unwrap();
+    assert!(profiles.all().count() >= 50);
     assert!(proton.imap.is_none() && proton.smtp.is_none() && proton.auth.is_empty());
 }
 

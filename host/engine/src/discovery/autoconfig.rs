@@ -1,0 +1,266 @@
+//! The file that a domain publishes for mail programs: `clientConfig`, version 1.1.
+//!
+//! Bytes of a stranger in, a suggestion out. XML without a DTD, so that nothing can
+//! be expanded or fetched; a bounded number of elements; no socket without TLS.
+//!
+//! Refuses to know: where the file came from, and whether its servers may be dialled.
+//!
+//! Standards: XML 1.0; draft-ietf-mailmaint-autoconfig (the format).
+
+use model::account::Security;
+use model::provider::{Auth, Server, Username};
+use roxmltree::{Document, Node, ParsingOptions};
+
+use crate::discovery::offer::{Offer, Suggestion, security_at};
+use crate::profiles::domain;
+
+/// An honest file has some fifty.
+const MOST_NODES: u32 = 4096;
+/// Of each kind that are looked at.
+const MOST_SERVERS: usize = 8;
+
+/// Why a file is of no use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// Not text, not XML, or cut off.
+    #[error("the file is not XML in UTF-8")]
+    NotXml,
+    /// It could expand, or make us fetch something.
+    #[error("the file has a DTD, which may define entities")]
+    Dtd,
+    /// Too many elements.
+    #[error("the file has more than {MOST_NODES} nodes")]
+    TooMany,
+    /// Some other XML.
+    #[error("the file is not a clientConfig")]
+    NotAConfig,
+}
+
+/// A file that was read, for any domain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ClientConfig {
+    pub(crate) domains: Vec<String>,
+    servers: Vec<Said>,
+}
+
+/// A server as the file has it, with placeholders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Said {
+    protocol: Protocol,
+    host: String,
+    port: String,
+    socket: String,
+    username: String,
+    auth: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocol {
+    Imap,
+    Smtp,
+    Other,
+}
+
+impl ClientConfig {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Unusable> {
+        let text = std::str::from_utf8(bytes).map_err(|_| Unusable::NotXml)?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let options =
+            ParsingOptions { allow_dtd: false, nodes_limit: MOST_NODES, entity_resolver: None };
+        let document = Document::parse_with_options(text, options).map_err(|e| unparsed(&e))?;
+        let root = document.root_element();
+        let provider = child(root, "emailProvider").filter(|_| is(root, "clientConfig"));
+        let provider = provider.ok_or(Unusable::NotAConfig)?;
+        let domains = provider.children().filter(|node| is(*node, "domain"));
+        let incoming = provider.children().filter(|node| is(*node, "incomingServer"));
+        let outgoing = provider.children().filter(|node| is(*node, "outgoingServer"));
+        let incoming = incoming.take(MOST_SERVERS).map(|node| said(node, "imap", Protocol::Imap));
+        let outgoing = outgoing.take(MOST_SERVERS).map(|node| said(node, "smtp", Protocol::Smtp));
+        Ok(Self {
+            domains: domains.filter_map(|node| domain::normalise(&text_of(node))).collect(),
+            servers: incoming.chain(outgoing).collect(),
+        })
+    }
+
+    /// For the addresses of `domain`, which is normalised.
+    pub(crate) fn suggest(&self, domain: &str) -> Suggestion {
+        let mut suggestion = Suggestion::default();
+        for said in &self.servers {
+            let list = match said.protocol {
+                Protocol::Imap => &mut suggestion.imap,
+                Protocol::Smtp => &mut suggestion.smtp,
+                Protocol::Other => {
+                    suggestion.passed.push("a server that speaks neither IMAP nor SMTP");
+                    continue;
+                }
+            };
+            match said.offer(domain) {
+                Ok(offer) => list.push(offer),
+                Err(reason) => suggestion.passed.push(reason),
+            }
+        }
+        suggestion.passed.sort_unstable();
+        suggestion.passed.dedup();
+        suggestion
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "there are thirty ways not to be XML")]
+fn unparsed(error: &roxmltree::Error) -> Unusable {
+    match error {
+        roxmltree::Error::DtdDetected => Unusable::Dtd,
+        roxmltree::Error::NodesLimitReached => Unusable::TooMany,
+        _ => Unusable::NotXml,
+    }
+}
+
+impl Said {
+    fn offer(&self, domain: &str) -> Result<Offer, &'static str> {
+        let host = self.host.replace("%EMAILDOMAIN%", domain);
+        let host = domain::normalise(&host).ok_or("a server whose name is none")?;
+        let port = self.port.parse().map_err(|_| "a server whose port is none")?;
+        let security = match self.socket.to_ascii_uppercase().as_str() {
+            "SSL" | "TLS" => Security::Tls,
+            "STARTTLS" => Security::StartTls,
+            _ => return Err("a server without TLS"),
+        };
+        let username = match self.username.as_str() {
+            "%EMAILADDRESS%" | "%EMAILLOCALPART%@%EMAILDOMAIN%" => Username::Email,
+            "%EMAILLOCALPART%" => Username::LocalPart,
+            _ => return Err("a login name that is neither the address nor its local part"),
+        };
+        let known = self.auth.iter().filter_map(|word| match word.as_str() {
+            "OAuth2" => Some(Auth::OAuth2),
+            "password-cleartext" | "password-encrypted" | "plain" | "secure" => {
+                Some(Auth::Password)
+            }
+            _ => None,
+        });
+        let mut auth: Vec<Auth> = Vec::new();
+        for method in known {
+            if !auth.contains(&method) {
+                auth.push(method);
+            }
+        }
+        if auth.is_empty() {
+            return Err("a server with no way to log in that is known here");
+        }
+        let security = security_at(port, security);
+        Ok(Offer { server: Server { host, port, security, username }, auth })
+    }
+}
+
+fn said(node: Node<'_, '_>, kind: &str, protocol: Protocol) -> Said {
+    let word = |name| child(node, name).map(text_of).unwrap_or_default();
+    let fits = node.attribute("type").is_some_and(|given| given.eq_ignore_ascii_case(kind));
+    let auth = node.children().filter(|node| is(*node, "authentication"));
+    Said {
+        protocol: if fits { protocol } else { Protocol::Other },
+        host: word("hostname"),
+        port: word("port"),
+        socket: word("socketType"),
+        username: word("username"),
+        auth: auth.take(MOST_SERVERS).map(text_of).collect(),
+    }
+}
+
+fn is(node: Node<'_, '_>, name: &str) -> bool {
+    node.is_element() && node.tag_name().name() == name
+}
+
+fn child<'a, 'b>(node: Node<'a, 'b>, name: &str) -> Option<Node<'a, 'b>> {
+    node.children().find(|node| is(*node, name))
+}
+
+fn text_of(node: Node<'_, '_>) -> String {
+    node.text().unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERVERS: &str = r#"
+        <incomingServer type="pop3"><hostname>pop.example.com</hostname></incomingServer>
+        <incomingServer type="imap">
+          <hostname>plain.example.com</hostname><port>143</port><socketType>plain</socketType>
+          <username>%EMAILADDRESS%</username><authentication>password-cleartext</authentication>
+        </incomingServer>
+        <incomingServer type="imap">
+          <hostname>imap.%EMAILDOMAIN%</hostname><port>993</port><socketType>SSL</socketType>
+          <username>%EMAILLOCALPART%</username><authentication>OAuth2</authentication>
+          <authentication>password-cleartext</authentication>
+        </incomingServer>
+        <outgoingServer type="smtp">
+          <hostname>Smtp.Example.com</hostname><port>587</port><socketType>STARTTLS</socketType>
+          <username>%EMAILADDRESS%</username><authentication>password-encrypted</authentication>
+        </outgoingServer>"#;
+
+    #[test]
+    fn servers_with_tls_are_taken_in_their_order() {
+        let config = parse(&file(SERVERS)).unwrap();
+        assert_eq!(config.domains, ["example.com"]);
+        let suggestion = config.suggest("example.org");
+        let imap = &suggestion.imap[0];
+        assert_eq!((imap.server.host.as_str(), imap.server.port), ("imap.example.org", 993));
+        assert_eq!(imap.server.username, Username::LocalPart);
+        assert_eq!(imap.auth, [Auth::OAuth2, Auth::Password]);
+        assert_eq!(suggestion.smtp[0].server.host, "smtp.example.com");
+        assert_eq!(suggestion.smtp[0].server.security, Security::StartTls);
+        assert_eq!(suggestion.imap.len(), 1, "the plain one is passed over");
+        let passed = ["a server that speaks neither IMAP nor SMTP", "a server without TLS"];
+        assert_eq!(suggestion.passed, passed);
+    }
+
+    #[test]
+    fn a_file_with_a_dtd_is_refused_whatever_it_defines() {
+        let bomb = format!(
+            "<!DOCTYPE x [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;&a;\">]>{}",
+            file("<displayName>&b;</displayName>")
+        );
+        check(&bomb, Unusable::Dtd);
+        check(&format!("<!DOCTYPE x SYSTEM \"file:///etc/passwd\">{}", file("")), Unusable::Dtd);
+    }
+
+    #[test]
+    fn what_is_not_a_configuration_is_said_to_be_none() {
+        check("", Unusable::NotXml);
+        check("<html><body>hello</body></html>", Unusable::NotAConfig);
+        check("<clientConfig/>", Unusable::NotAConfig);
+        check("<clientConfig><emailProvider>", Unusable::NotXml);
+        check(&file("&undefined;"), Unusable::NotXml);
+        check(&file(&"<a/>".repeat(5000)), Unusable::TooMany);
+        check(&format!("{}{}", "<a>".repeat(9000), "</a>".repeat(9000)), Unusable::TooMany);
+        assert_eq!(ClientConfig::parse(&[0xff, 0xfe, b'<']), Err(Unusable::NotXml));
+    }
+
+    #[test]
+    fn a_login_name_or_a_host_of_another_form_is_passed_over() {
+        for (from, to) in [
+            ("%EMAILLOCALPART%", "%LOCALPART%.x"),
+            ("imap.%EMAILDOMAIN%", "imap_x"),
+            ("imap.%EMAILDOMAIN%", "[::1]"),
+            ("993", "99999"),
+            ("SSL", ""),
+        ] {
+            let suggestion =
+                parse(&file(&SERVERS.replace(from, to))).unwrap().suggest("example.org");
+            assert!(suggestion.imap.is_empty(), "{from} {to}: {suggestion:?}");
+        }
+    }
+
+    fn parse(text: &str) -> Result<ClientConfig, Unusable> {
+        ClientConfig::parse(text.as_bytes())
+    }
+
+    fn file(inside: &str) -> String {
+        format!(
+            "<clientConfig version=\"1.1\"><emailProvider id=\"x\"><domain>example.com</domain>{inside}</emailProvider></clientConfig>"
+        )
+    }
+
+    #[track_caller]
+    fn check(text: &str, want: Unusable) {
+        assert_eq!(parse(text), Err(want), "{text:.80}");
+    }
+}

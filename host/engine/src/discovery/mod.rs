@@ -1,0 +1,218 @@
+//! Discovery: from a domain to its mail servers.
+//!
+//! The tenant's own files, then the table, then everything that can be asked, at
+//! once: the table by mail exchanger, the domain's own files over https, the
+//! operator's database, SRV records. The strongest source that answers wins; a
+//! weaker one that was faster waits for it. Nothing is guessed.
+//!
+//! Invariant: no search takes longer than its limit, and every step is told with
+//! its time and its reason, used or not.
+//!
+//! Standards: RFC 6186, RFC 8314 §5.1 (SRV), draft-ietf-mailmaint-autoconfig.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::future::{self, Either};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use model::discovery::{Found, Outcome, Source, Step};
+use model::ids::TenantId;
+use model::port::clock::Clock;
+use tokio::sync::Semaphore;
+
+use crate::discovery::memory::Memory;
+use crate::discovery::search::{Network, Search, Told, late};
+use crate::lock::lock;
+use crate::profiles::{Profiles, domain};
+
+mod kin;
+mod offer;
+pub mod autoconfig;
+mod srv;
+pub mod ispdb;
+mod memory;
+mod advice;
+pub mod search;
+#[cfg(test)]
+mod tests;
+
+/// Searches under way at once, over all tenants, and for one.
+const SEARCHES: usize = 32;
+const SEARCHES_OF_TENANT: usize = 8;
+
+/// What is asked over the network, the strongest first.
+const REMOTE: [Source; 5] =
+    [Source::Mx, Source::Autoconfig, Source::WellKnown, Source::Ispdb, Source::Srv];
+
+/// Finds the servers of a domain.
+pub struct Discovery {
+    profiles: Arc<Profiles>,
+    /// Files of their own.
+    tenants: HashMap<TenantId, Profiles>,
+    network: Option<Network>,
+    clock: Arc<dyn Clock>,
+    memory: Memory,
+    searches: Semaphore,
+    searches_of: Mutex<HashMap<TenantId, Arc<Semaphore>>>,
+}
+
+impl fmt::Debug for Discovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Discovery").field("network", &self.network).finish_non_exhaustive()
+    }
+}
+
+impl Discovery {
+    /// Over the host's table and those of tenants. Without a network only tables answer.
+    #[must_use]
+    pub fn new(
+        profiles: Arc<Profiles>,
+        tenants: HashMap<TenantId, Profiles>,
+        network: Option<Network>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            profiles,
+            tenants,
+            network,
+            clock,
+            memory: Memory::default(),
+            searches: Semaphore::new(SEARCHES),
+            searches_of: Mutex::default(),
+        }
+    }
+
+    /// What can be found out about the servers of a domain. Whatever is no domain is not known.
+    pub async fn find(&self, tenant: &TenantId, domain: &str) -> Found {
+        let mut found = self.look(tenant, domain).await;
+        if let Some(profile) = &mut found.profile {
+            found.recommendation = advice::recommendation(profile);
+            if profile.hints.is_empty() {
+                profile.hints = advice::hints(profile);
+            }
+        }
+        found
+    }
+
+    async fn look(&self, tenant: &TenantId, domain: &str) -> Found {
+        let Some(domain) = domain::normalise(domain) else { return Found::default() };
+        let own = self.tenants.get(tenant);
+        let mut steps = Vec::with_capacity(8);
+        let tables = [(Source::Tenant, own), (Source::Table, Some(&*self.profiles))];
+        for (source, table) in tables {
+            let profile = table.and_then(|table| table.by_domain(&domain));
+            let (outcome, reason) = match (table, profile) {
+                (None, _) => (Outcome::Off, "the tenant has no files of its own".to_owned()),
+                (Some(_), None) => (Outcome::Nothing, "it does not list the domain".to_owned()),
+                (Some(_), Some(profile)) => {
+                    (Outcome::Used, format!("the domain belongs to {}", profile.name))
+                }
+            };
+            steps.push(step(source, &domain, Duration::ZERO, outcome, reason));
+            if let Some(profile) = profile {
+                let weaker = [Source::Table].into_iter().filter(|_| source == Source::Tenant);
+                steps.extend(weaker.chain(REMOTE).map(|weaker| not_asked(weaker, &domain)));
+                return Found { profile: Some(profile.clone()), steps, ..Found::default() };
+            }
+        }
+        let Some(network) = &self.network else { return Found { steps, ..Found::default() } };
+
+        // What a tenant's own files say about mail exchangers is nobody else's answer.
+        let key = own.map_or_else(|| domain.clone(), |_| format!("{} {domain}", tenant.as_str()));
+        if let Some((found, age)) = self.memory.get(&key, self.clock.monotonic()) {
+            let reason = format!("what follows was found {} seconds ago", age.as_secs());
+            steps.push(step(Source::Cache, &domain, Duration::ZERO, Outcome::Used, reason));
+            steps.extend(found.steps);
+            return Found { steps, ..found };
+        }
+        let tables = own.into_iter().chain([&*self.profiles]).collect();
+        let found = self.ask(network, tables, tenant, &domain).await;
+        self.memory.put(&key, found.clone(), self.clock.monotonic());
+        steps.extend(found.steps);
+        Found { steps, ..found }
+    }
+
+    async fn ask(
+        &self,
+        network: &Network,
+        tables: Vec<&Profiles>,
+        tenant: &TenantId,
+        domain: &str,
+    ) -> Found {
+        let began = self.clock.monotonic();
+        let mut deadline = self.clock.sleep(network.limit);
+        let mut told: BTreeMap<Source, Told> = BTreeMap::new();
+        let search = Search::new(network, tables, &*self.clock, domain);
+        let own = self.searches_of(tenant);
+        // Who waits for a turn waits within the same limit.
+        let turn = async { (own.acquire().await, self.searches.acquire().await) };
+        if let Either::Left((turn, _)) = future::select(Box::pin(turn), &mut deadline).await {
+            let mut questions: FuturesUnordered<_> = search.questions().into_iter().collect();
+            while !settled(&told) {
+                match future::select(questions.next(), &mut deadline).await {
+                    Either::Left((Some(answer), _)) => drop(told.insert(answer.source, answer)),
+                    Either::Left((None, _)) | Either::Right(_) => break,
+                }
+            }
+            drop(turn);
+        }
+        let waited = self.clock.monotonic().saturating_sub(began);
+        let winner = REMOTE
+            .into_iter()
+            .find(|source| told.get(source).is_some_and(|told| told.profile.is_some()));
+        let mut found = Found::default();
+        for source in REMOTE {
+            let Some(told) = told.remove(&source) else {
+                let (outcome, reason) = match winner {
+                    Some(winner) if winner < source => (Outcome::Unused, WEAKER.to_owned()),
+                    Some(_) | None => (Outcome::Failed, late(network.limit)),
+                };
+                found.steps.push(step(source, &search.asked(source), waited, outcome, reason));
+                continue;
+            };
+            let Told { asked, took, mut outcome, mut reason, profile, .. } = told;
+            if winner == Some(source) {
+                outcome = Outcome::Used;
+                found.confirm = source != Source::Mx
+                    && profile.as_ref().is_some_and(|profile| search.is_strange(profile));
+                found.profile = profile;
+            } else if profile.is_some() {
+                reason = format!("{reason}; a stronger source had an answer");
+            }
+            found.steps.push(Step { source, asked, took, outcome, reason });
+        }
+        found
+    }
+
+    /// The turns of one tenant, so that its slow domains do not keep the others waiting.
+    fn searches_of(&self, tenant: &TenantId) -> Arc<Semaphore> {
+        let mut all = lock(&self.searches_of);
+        let fresh = || Arc::new(Semaphore::new(SEARCHES_OF_TENANT));
+        Arc::clone(all.entry(tenant.clone()).or_insert_with(fresh))
+    }
+}
+
+const WEAKER: &str = "not waited for: a stronger source had an answer";
+
+/// Whether no answer that is still out could be believed before one that is here.
+fn settled(told: &BTreeMap<Source, Told>) -> bool {
+    for source in REMOTE {
+        match told.get(&source) {
+            Some(told) if told.profile.is_some() => return true,
+            Some(_) => {}
+            None => return false,
+        }
+    }
+    true
+}
+
+fn step(source: Source, asked: &str, took: Duration, outcome: Outcome, reason: String) -> Step {
+    Step { source, asked: asked.to_owned(), took, outcome, reason }
+}
+
+fn not_asked(source: Source, domain: &str) -> Step {
+    let reason = "not asked: a stronger source has the answer".to_owned();
+    step(source, domain, Duration::ZERO, Outcome::Unused, reason)
+}

@@ -1,0 +1,108 @@
+//! What discovery asks the network. Only `net` implements these.
+//!
+//! Invariant: whatever is asked, every address that is connected to has passed
+//! the egress guard, and it is the address that passed.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::future::BoxFuture;
+use crate::port::dial::DialError;
+
+/// Questions to the DNS.
+pub trait Resolve: Send + Sync + fmt::Debug {
+    /// The mail exchangers of a domain, the preferred first (RFC 5321 §5.1); empty when it has none.
+    fn exchangers<'a>(
+        &'a self,
+        domain: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<Exchanger>, LookupError>>;
+    /// The SRV records of a name such as `_imaps._tcp.example.com`, in the order of RFC 2782 with
+    /// the heavier first; empty when there are none.
+    fn services<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Vec<Service>, LookupError>>;
+    /// Whether a mail server could be dialled now: its name resolves, and address and port pass the
+    /// egress guard. Nothing is dialled, and the dial itself checks again.
+    fn vet<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, Result<(), DialError>>;
+}
+
+/// An MX record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchanger {
+    /// Lower is preferred.
+    pub preference: u16,
+    /// Without a final dot; empty when the domain takes no mail (RFC 7505).
+    pub host: String,
+}
+
+/// An SRV record (RFC 2782).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Lower is preferred.
+    pub priority: u16,
+    /// Higher is preferred.
+    pub weight: u16,
+    /// TCP port.
+    pub port: u16,
+    /// Without a final dot; empty when the service is not offered.
+    pub host: String,
+}
+
+/// Why the DNS gave no answer. That there is no such record is an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LookupError {
+    /// Not something that has a record.
+    #[error("it is not a name that the DNS could know")]
+    Name,
+    /// No name server is configured.
+    #[error("this host knows no name server")]
+    NoServers,
+    /// None answered in time.
+    #[error("the name servers did not answer in time")]
+    Timeout,
+    /// They answered with an error.
+    #[error("the name servers answered with an error")]
+    Failed,
+}
+
+/// Documents of strangers, by https alone.
+pub trait Fetch: Send + Sync + fmt::Debug {
+    /// Gets `url`. Of a body at most `most` bytes are read; more is an error. At most two redirects are
+    /// followed, to https and to the port of `url` only. The certificate is verified at each hop, and
+    /// each address passes the egress guard.
+    fn get<'a>(&'a self, url: &'a str, most: usize) -> BoxFuture<'a, Result<Document, FetchError>>;
+}
+
+/// What a server answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// HTTP's; never a redirect.
+    pub status: u16,
+    /// Empty unless the status is 200.
+    pub body: Bytes,
+}
+
+/// Why there is no document.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// Not `https://host/…`, or with a user in it.
+    #[error("it is not an https address")]
+    Address,
+    /// Not connected, or not trusted.
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    /// To something other than https.
+    #[error("it redirects to an address that is not https")]
+    InsecureRedirect,
+    /// To another port.
+    #[error("it redirects to another port")]
+    RedirectPort,
+    /// More than two.
+    #[error("it redirects more than twice")]
+    TooManyRedirects,
+    /// The body is larger than was asked for.
+    #[error("the answer is larger than {0} bytes")]
+    TooLarge(usize),
+    /// The connection broke, or did not speak HTTP.
+    #[error("the answer broke off or is not HTTP")]
+    Broken,
+}

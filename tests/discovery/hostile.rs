@@ -1,0 +1,193 @@
+//! Domains that would have the host read, fetch, hold or connect to what it should
+//! not. Each is refused, and `explain` says why.
+
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::dns::Zone;
+use crate::site::{Site, step};
+use crate::web::{Reply, Web, config};
+
+const AUTO: &str = "/mail/config-v1.1.xml";
+
+/// A domain, what its file says, and what is to be said about that.
+fn files() -> Vec<(&'static str, Reply, &'static str, &'static str)> {
+    let text = |text: &str| Reply::Document(text.to_owned());
+    let xxe = "<!DOCTYPE c [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><clientConfig><emailProvider><displayName>&x;</displayName></emailProvider></clientConfig>";
+    let bomb = "<!DOCTYPE c [<!ENTITY a \"aaaaaaaaaa\"><!ENTITY b \"&a;&a;&a;&a;&a;&a;&a;&a;\"><!ENTITY c \"&b;&b;&b;&b;&b;&b;&b;&b;\">]><clientConfig>&c;</clientConfig>";
+    let away = |to: &str| Reply::Redirect(to.to_owned());
+    let large = |announced| Reply::Large { bytes: 10 << 20, announced };
+    let here = |domain: &str, path: &str| format!("https://autoconfig.{domain}:PORT{path}");
+    vec![
+        ("xxe.test", text(xxe), "refused", "DTD"),
+        ("bomb.test", text(bomb), "refused", "DTD"),
+        ("wide.test", text(&format!("<a>{}</a>", "<b/>".repeat(9000))), "refused", "4096 nodes"),
+        ("deep.test", text(&"<a>".repeat(20_000)), "refused", "4096 nodes"),
+        ("large.test", large(true), "refused", "larger than 65536 bytes"),
+        ("endless.test", large(false), "refused", "larger than 65536 bytes"),
+        ("http.test", away("http://autoconfig.http.test/x"), "refused", "not https"),
+        ("file.test", away("file:///etc/passwd"), "refused", "not https"),
+        ("port.test", away("https://autoconfig.port.test:22/x"), "refused", "another port"),
+        ("inside.test", away("https://10.0.0.1:PORT/x"), "refused", "not a"),
+        ("loop.test", away(&here("loop.test", AUTO)), "refused", "more than twice"),
+        ("stranger.test", away("https://wrong.test:PORT/x"), "refused", "another host"),
+        ("html.test", text("<html><body>Hello</body></html>"), "failed", "not a clientConfig"),
+        ("text.test", text("imap.text.test 993"), "failed", "not XML"),
+        ("busy.test", Reply::Status(503), "failed", "status 503"),
+        ("plain.test", plain(), "refused", "without TLS"),
+        ("ssh.test", port(22), "refused", "993, 143, 465 and 587"),
+        ("literal.test", config("127.0.0.9", "10.1.2.3"), "refused", "not a public one"),
+        ("metadata.test", config("169.254.169.254", "smtp.ok.test"), "refused", "not a public one"),
+        ("none.test", config("imap.none.test", "smtp.ok.test"), "failed", "cannot be found"),
+    ]
+}
+
+fn plain() -> Reply {
+    let Reply::Document(text) = config("smtp.ok.test", "smtp.ok.test") else { unreachable!() };
+    Reply::Document(text.replace("SSL", "plain").replace("STARTTLS", "plain"))
+}
+
+fn port(port: u16) -> Reply {
+    let Reply::Document(text) = config("smtp.ok.test", "smtp.ok.test") else { unreachable!() };
+    Reply::Document(text.replace("993", &port.to_string()))
+}
+
+/// Every kind of address that is somebody's inside.
+const INSIDE: [&str; 10] = [
+    "10.0.0.1",
+    "127.0.0.2",
+    "169.254.169.254",
+    "100.64.0.1",
+    "100.100.100.200",
+    "192.168.1.1",
+    "fd00:ec2::254",
+    "fe80::1",
+    "::ffff:10.0.0.1",
+    "64:ff9b::a9fe:a9fe",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_safe_is_refused_with_its_reason() {
+    let zone = Zone::default();
+    let files = files();
+    let mut names: Vec<String> =
+        files.iter().map(|(domain, ..)| format!("autoconfig.{domain}")).collect();
+    let inside = |at: usize| format!("inside{at}.test");
+    names.extend((0..INSIDE.len()).map(|at| format!("autoconfig.{}", inside(at))));
+    let web = Web::start(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    for name in names.iter().map(String::as_str).chain(["smtp.ok.test", "wrong.test"]) {
+        zone.address(name, "127.0.0.1");
+    }
+    let port = web.address.port().to_string();
+    for (domain, reply, ..) in &files {
+        let reply = if let Reply::Redirect(to) = reply {
+            Reply::Redirect(to.replace("PORT", &port))
+        } else {
+            reply.clone()
+        };
+        web.say(&format!("autoconfig.{domain}{AUTO}"), reply);
+    }
+    for (at, ip) in INSIDE.iter().enumerate() {
+        let domain = inside(at);
+        // By its file, by its records, and by the address of its web server.
+        web.say(
+            &format!("autoconfig.{domain}{AUTO}"),
+            config(&format!("imap.{domain}"), "smtp.ok.test"),
+        );
+        zone.srv(&format!("_imaps._tcp.{domain}"), &format!("imap.{domain}"), 993);
+        zone.address(&format!("imap.{domain}"), ip);
+        zone.address(&domain, ip);
+    }
+    zone.srv("_imaps._tcp.srv.test", "smtp.ok.test", 22);
+    let site = Site::start(&zone, &web, "", &[]).await;
+
+    let mut wrong = Vec::new();
+    for (domain, _, outcome, reason) in &files {
+        wrong.extend(check(&site, domain, "autoconfig", outcome, reason).await.err());
+    }
+    for at in 0..INSIDE.len() {
+        let domain = inside(at);
+        for source in ["autoconfig", "well-known", "srv"] {
+            wrong.extend(check(&site, &domain, source, "refused", "not a public one").await.err());
+        }
+    }
+    let port = "993, 143, 465 and 587";
+    wrong.extend(check(&site, "srv.test", "srv", "refused", port).await.err());
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(web.requests().iter().all(|request| !request.contains("passwd")));
+}
+
+/// The name leads to a server that may be asked, and a moment later to one that may not.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_changes_between_check_and_dial_leads_nowhere() {
+    let zone = Zone::default();
+    let web = Web::start(&["autoconfig.once.test", "autoconfig.flip.test"]).await;
+    // Where the second answer would lead. Only the first address is allowed.
+    let trap = TcpListener::bind(("127.0.0.2", web.address.port())).await.unwrap();
+    for domain in ["once.test", "flip.test"] {
+        zone.address(&format!("autoconfig.{domain}"), "127.0.0.1");
+        zone.address(&format!("autoconfig.{domain}"), "127.0.0.2");
+        let imap = format!("imap.{domain}");
+        web.say(&format!("autoconfig.{domain}{AUTO}"), config(&imap, &imap));
+    }
+    web.say(&format!("autoconfig.flip.test{AUTO}"), Reply::Redirect("/again".to_owned()));
+    // Vetted for IMAP and for SMTP; then it moves inside.
+    zone.address("imap.once.test", "127.0.0.1");
+    zone.address("imap.once.test", "127.0.0.1");
+    zone.address("imap.once.test", "10.0.0.1");
+    let site = Site::start(&zone, &web, "", &[]).await;
+
+    let (status, found) = site.find("once.test").await;
+    assert_eq!(status, 200, "{found:#}");
+    assert_eq!(zone.asked("autoconfig.once.test"), 1, "checked and dialled by two answers");
+    let body = json!({
+        "email": "ann@once.test", "password": "x",
+        "imap": {"host": "imap.once.test", "port": 993, "security": "tls", "username": "ann"},
+    });
+    let (_, verdict) = site.ask("POST", "/v1/accounts/verify", &body.to_string()).await;
+    assert!(verdict.to_string().contains("not allowed"), "{verdict:#}");
+
+    check(&site, "flip.test", "autoconfig", "refused", "not a public one").await.unwrap();
+    assert_eq!(zone.asked("autoconfig.flip.test"), 2);
+    let caught = tokio::select! {
+        biased;
+        caught = trap.accept() => caught.is_ok(),
+        () = std::future::ready(()) => false,
+    };
+    assert!(!caught, "the second answer was dialled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_answer_is_left_behind() {
+    let zone = Zone::default();
+    let web = Web::start(&["autoconfig.slow.test", "autoconfig.mute.test"]).await;
+    for domain in ["slow.test", "mute.test"] {
+        zone.address(&format!("autoconfig.{domain}"), "127.0.0.1");
+        web.say(&format!("autoconfig.{domain}{AUTO}"), Reply::Silence);
+    }
+    zone.srv("_imaps._tcp.slow.test", "imap.slow.test", 993);
+    zone.address("imap.slow.test", "127.0.0.1");
+    let site = Site::start(&zone, &web, "[discovery]\ntimeout-secs = 2", &[]).await;
+    let (status, found) = site.find("slow.test").await;
+    assert_eq!((status, &found["source"]), (200, &json!("srv")), "{found:#}");
+    let late = ("failed", "no answer within 1 seconds");
+    assert_eq!(step(&found, "autoconfig"), late);
+    let (status, found) = site.find("mute.test").await;
+    assert_eq!((status, step(&found, "autoconfig")), (404, late));
+}
+
+/// Nothing is found, and the step says what came of it and why.
+async fn check(
+    site: &Site,
+    domain: &str,
+    source: &str,
+    outcome: &str,
+    reason: &str,
+) -> Result<(), String> {
+    let (status, found) = site.find(domain).await;
+    let (got, why) = step(&found, source);
+    if status == 404 && got == outcome && why.contains(reason) {
+        return Ok(());
+    }
+    Err(format!("{domain}, {source}: {status}, {got}: {why}"))
+}

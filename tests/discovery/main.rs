@@ -1,0 +1,14 @@
+//! Discovery against a name server and web servers of the tests' own, honest and
+//! hostile, on a host in this process.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop at the first surprise"
+)]
+
+mod dns;
+mod web;
+mod site;
+mod honest;
+mod hostile;
