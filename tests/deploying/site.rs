@@ -54,9 +54,17 @@ impl Answer {
 
 impl Site {
     pub(crate) async fn start() -> Self {
+        Self::under("instances = 8").await
+    }
+
+    /// With these lines below `[limits]`.
+    pub(crate) async fn under(limits: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let text = "data = \".\"\n[[tenant]]\nid = \"acme\"\n[[tenant]]\nid = \"globex\"\n[limits]\ninstances = 8\n[egress]\nallow = [\"127.0.0.1:465\"]\n";
-        let config = Config::parse(text, directory.path()).unwrap();
+        let text = format!(
+            "data = \".\"\n[[tenant]]\nid = \"acme\"\n[[tenant]]\nid = \"globex\"\n\
+            [egress]\nallow = [\"127.0.0.1:465\"]\n[limits]\n{limits}\n"
+        );
+        let config = Config::parse(&text, directory.path()).unwrap();
         let ids: Vec<_> = config.tenants.iter().map(|tenant| tenant.id.clone()).collect();
         let parts = Parts {
             tenants: config.tenants,
@@ -84,15 +92,26 @@ impl Site {
 
     /// Writes the files of an application and deploys it for `acme`.
     pub(crate) async fn deploy(&self, manifest: &str, wasm: &[u8]) -> Result<(), String> {
-        let path = self.path("own/spin.toml");
+        self.deploy_for("acme", "own", manifest, wasm).await
+    }
+
+    /// The same for a tenant, from a directory of its own.
+    pub(crate) async fn deploy_for(
+        &self,
+        tenant: &str,
+        directory: &str,
+        manifest: &str,
+        wasm: &[u8],
+    ) -> Result<(), String> {
+        let path = self.path(directory).join("spin.toml");
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, manifest).unwrap();
-        std::fs::write(self.path("own/own.wasm"), wasm).unwrap();
-        let ended = self.host.deploy(&"acme".parse().unwrap(), &path, &Variables::new()).await;
+        std::fs::write(path.with_file_name("own.wasm"), wasm).unwrap();
+        let ended = self.host.deploy(&tenant.parse().unwrap(), &path, &Variables::new()).await;
         ended.map_err(|fault| {
             let text = fault.to_string();
             let (place, rest) = text.split_once(": ").unwrap();
-            assert!(place.ends_with("own/spin.toml"), "{text}");
+            assert!(place.ends_with(&format!("{directory}/spin.toml")), "{text}");
             rest.replace(&format!("{}/", self.directory.path().display()), "")
         })
     }
@@ -103,16 +122,25 @@ impl Site {
 
     /// Asks, and leaves the answer to be read.
     pub(crate) async fn open(&self, who: Who, path: &str) -> TcpStream {
-        let token = match who {
-            Who::Acme => &self.acme,
-            Who::Globex => &self.globex,
-            Who::Nobody => "",
-        };
+        let token = self.token(who).unwrap_or_default();
         let head =
             format!("GET {path} HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {token}\r\n\r\n");
+        self.say(&head).await
+    }
+
+    /// A connection on which this was said.
+    pub(crate) async fn say(&self, words: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(words.as_bytes()).await.unwrap();
         stream
+    }
+
+    pub(crate) fn token(&self, who: Who) -> Option<&str> {
+        match who {
+            Who::Acme => Some(&self.acme),
+            Who::Globex => Some(&self.globex),
+            Who::Nobody => None,
+        }
     }
 
     pub(crate) async fn get(&self, who: Who, path: &str) -> Answer {
@@ -126,12 +154,7 @@ impl Site {
         path: &str,
         body: Option<&str>,
     ) -> Answer {
-        let token = match who {
-            Who::Acme => Some(self.acme.as_str()),
-            Who::Globex => Some(self.globex.as_str()),
-            Who::Nobody => None,
-        };
-        ask(self.address, token, method, path, body).await
+        ask(self.address, self.token(who), method, path, body).await
     }
 }
 

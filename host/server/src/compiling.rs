@@ -17,6 +17,7 @@ use std::time::Duration;
 use anyhow::Context;
 use runtime::Runtime;
 use runtime::component::{Component, Operation};
+use runtime::error::chain;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -162,7 +163,11 @@ fn judge(
     if digest != answer.digest {
         return Err(CompileFault::Child("its answer was cut".to_owned()));
     }
-    let component = runtime.adopt(name, Sha256::digest(wasm).into(), code).map_err(broken)?;
+    // The parent has a pool and the child has none: one with more memories, tables or instances than
+    // a place in the pool is refused only here.
+    let component = runtime
+        .adopt(name, Sha256::digest(wasm).into(), code)
+        .map_err(|error| CompileFault::Refused(chain(&error)))?;
     Ok(Compiled { component, operations })
 }
 
