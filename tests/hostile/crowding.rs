@@ -22,24 +22,18 @@ async fn a_thousand_sleepers_are_gone_at_the_deadline() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tenant_ten_times_over_its_share_turns_only_itself_away() {
-    let ground = Ground::hostile("instances = 8\ncpu-millis = 200\nidle-secs = 1").await;
-    let (ground, paths) = (&ground, ["/sleep", "/loop", "/eat", "/env"]);
+    // Longer than the neighbour would wait for a place.
+    let ground = &Ground::hostile("instances = 8\nidle-secs = 5").await;
     let codes: Vec<String> = ground
         .beside(async {
             let asked = stream::iter(0..800)
-                .map(|index| async move { outcome(ground, paths[index % paths.len()]).await });
+                .map(|_| async { ground.site.get(Who::Acme, "/sleep").await.code() });
             asked.buffer_unordered(40).collect().await
         })
         .await;
     let count = |code: &str| codes.iter().filter(|found| *found == code).count();
     assert!(count("too-many-requests") > 400, "{codes:?}");
-    let known = ["too-many-requests", "component-timeout", "component-limit", ""];
+    let known = ["too-many-requests", "component-timeout"];
     assert!(codes.iter().all(|code| known.contains(&code.as_str())), "{codes:?}");
     assert!(count("component-timeout") > 0, "{codes:?}");
-}
-
-/// The problem's code, or nothing for an answer.
-async fn outcome(ground: &Ground, path: &str) -> String {
-    let answer = ground.site.get(Who::Acme, path).await;
-    if answer.status == 200 { String::new() } else { answer.code() }
 }
