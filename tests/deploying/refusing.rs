@@ -52,6 +52,24 @@ async fn a_tenant_deploys_its_own_code_and_nobody_else_sees_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_component_that_knows_wasi_only_is_served_and_not_documented() {
+    let ours = b"postlet:mail/";
+    let imports = |wasm: &[u8]| wasm.windows(ours.len()).any(|bytes| bytes == ours);
+    assert!(imports(guests::ECHO) && !imports(guests::PLAIN));
+    let site = Site::start().await;
+    let before = site.get(Who::Acme, "/-/openapi.json").await.json();
+    let spin = GOOD.replace("route = \"/things\"", "route = \"/plain/...\"");
+    site.deploy(&spin, guests::PLAIN).await.unwrap();
+    for (method, path) in [("GET", "/plain/a?b=c"), ("PUT", "/plain/d")] {
+        let answer = site.ask(Who::Acme, method, path, None).await;
+        assert_eq!((answer.status, answer.body), (200, format!("plain {path}\n")));
+    }
+    assert_eq!(site.get(Who::Globex, "/plain/a").await.status, 404);
+    let after = site.get(Who::Acme, "/-/openapi.json").await.json();
+    assert_eq!(after["paths"], before["paths"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_deployed_is_refused_with_its_place() {
     let site = Site::start().await;
     site.deploy(GOOD, &describer("fine")).await.unwrap();
