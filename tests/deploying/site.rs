@@ -60,9 +60,21 @@ impl Site {
     /// With these lines below `[limits]`.
     pub(crate) async fn under(limits: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
+        let stores = Stores::in_memory(&directory.path().join("spool")).unwrap();
+        Self::of(directory, stores, limits).await
+    }
+
+    /// What it stores is in this directory.
+    pub(crate) async fn on_disk(directory: TempDir) -> Self {
+        let key = directory.path().join("master.key");
+        let stores = Stores::on_disk(directory.path(), &key).unwrap();
+        Self::of(directory, stores, "instances = 8").await
+    }
+
+    async fn of(directory: TempDir, stores: Stores, limits: &str) -> Self {
         let text = format!(
             "data = \".\"\n[[tenant]]\nid = \"acme\"\n[[tenant]]\nid = \"globex\"\n\
-            [egress]\nallow = [\"127.0.0.1:465\"]\n[limits]\n{limits}\n"
+            [egress]\nallow = [\"127.0.0.1:465\"]\n[compile]\ncpu-secs = 10\n[limits]\n{limits}\n"
         );
         let config = Config::parse(&text, directory.path()).unwrap();
         let ids: Vec<_> = config.tenants.iter().map(|tenant| tenant.id.clone()).collect();
@@ -73,11 +85,10 @@ impl Site {
             extra_roots: None,
             providers: std::sync::Arc::new(engine::profiles::Profiles::embedded().unwrap()),
             limits: config.limits,
+            compile: config.compile,
             outbox: config.outbox,
             mail: config.mail,
         };
-        let spool = directory.path().join("spool");
-        let stores = Stores::in_memory(&spool).unwrap();
         let scopes = [Scope::Read, Scope::Change, Scope::Send, Scope::Accounts];
         let acme = stores.token(&ids[0], "test", &scopes).await.unwrap();
         let globex = stores.token(&ids[1], "test", &scopes).await.unwrap();

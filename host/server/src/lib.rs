@@ -12,6 +12,7 @@ mod answer;
 mod schema;
 pub mod config;
 mod operation;
+mod keeping;
 pub mod compiling;
 mod tokens;
 mod accounts;
