@@ -1,12 +1,13 @@
 //! Components that nobody should compile, or link.
 
 use wasm_encoder::{
-    CodeSection, Component, ComponentImportSection, ComponentTypeRef, ComponentTypeSection,
-    Function, FunctionSection, Module, ModuleSection, PrimitiveValType, TypeSection, ValType,
+    BlockType, CodeSection, Component, ComponentImportSection, ComponentTypeRef,
+    ComponentTypeSection, Function, FunctionSection, Module, ModuleSection, PrimitiveValType,
+    TypeSection, ValType,
 };
 
 /// Three hundred thousand functions in two megabytes: minutes for a compiler.
-pub(crate) fn compile_bomb() -> Vec<u8> {
+pub(crate) fn function_bomb() -> Vec<u8> {
     const FUNCTIONS: u32 = 300_000;
     let (mut types, mut functions, mut codes) =
         (TypeSection::new(), FunctionSection::new(), CodeSection::new());
@@ -14,6 +15,39 @@ pub(crate) fn compile_bomb() -> Vec<u8> {
     let mut body = Function::new([]);
     body.instructions().local_get(0).i32_const(1).i32_add().end();
     for _ in 0..FUNCTIONS {
+        functions.function(0);
+        codes.function(&body);
+    }
+    let mut module = Module::new();
+    module.section(&types).section(&functions).section(&codes);
+    let mut component = Component::new();
+    component.section(&ModuleSection(&module));
+    component.finish()
+}
+
+/// Nine hundred nested loops over as many locals, a hundred times over, in two megabytes: a minute
+/// for a register allocator, and memory that grows with the square.
+pub(crate) fn loop_bomb() -> Vec<u8> {
+    const DEPTH: u32 = 900;
+    const LOCALS: u32 = 950;
+    const COPIES: u32 = 100;
+    let (mut types, mut functions, mut codes) =
+        (TypeSection::new(), FunctionSection::new(), CodeSection::new());
+    types.ty().function([ValType::I32], []);
+    let mut body = Function::new([(LOCALS, ValType::I32)]);
+    for local in 1..=LOCALS {
+        body.instructions().local_get(0).i32_const(local.cast_signed()).i32_add().local_set(local);
+    }
+    for depth in 0..DEPTH {
+        let local = depth % LOCALS + 1;
+        body.instructions().loop_(BlockType::Empty).local_get(local).local_get(0).i32_add();
+        body.instructions().local_set(local);
+    }
+    for _ in 0..DEPTH {
+        body.instructions().local_get(0).br_if(0).end();
+    }
+    body.instructions().end();
+    for _ in 0..COPIES {
         functions.function(0);
         codes.function(&body);
     }

@@ -14,6 +14,7 @@ mod site;
 mod bombs;
 mod cases;
 mod refusing;
+mod keeping;
 mod enforcing;
 mod filtering;
 mod addresses;

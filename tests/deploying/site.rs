@@ -59,9 +59,28 @@ impl Site {
 
     /// With more lines of `[limits]`.
     pub(crate) async fn limited(limits: &str) -> Self {
+        Self::under(&format!("instances = 8\n{limits}")).await
+    }
+
+    /// With these lines below `[limits]`.
+    pub(crate) async fn under(limits: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
+        let stores = Stores::in_memory(&directory.path().join("spool")).unwrap();
+        Self::of(directory, stores, limits).await
+    }
+
+    /// What it stores is in this directory.
+    pub(crate) async fn on_disk(directory: TempDir) -> Self {
+        let key = directory.path().join("master.key");
+        let stores = Stores::on_disk(directory.path(), &key).unwrap();
+        Self::of(directory, stores, "instances = 8").await
+    }
+
+    async fn of(directory: TempDir, stores: Stores, limits: &str) -> Self {
         let text = format!(
-            "data = \".\"\n[[tenant]]\nid = \"acme\"\nhosts = [\"mail.acme.example\"]\n[[tenant]]\nid = \"globex\"\nhosts = [\"globex.example\"]\n[limits]\ninstances = 8\n{limits}\n[egress]\nallow = [\"127.0.0.1:465\"]\n"
+            "data = \".\"\n[[tenant]]\nid = \"acme\"\nhosts = [\"mail.acme.example\"]\n\
+             [[tenant]]\nid = \"globex\"\nhosts = [\"globex.example\"]\n\
+            [egress]\nallow = [\"127.0.0.1:465\"]\n[compile]\ncpu-secs = 10\n[limits]\n{limits}\n"
         );
         let config = Config::parse(&text, directory.path()).unwrap();
         let ids: Vec<_> = config.tenants.iter().map(|tenant| tenant.id.clone()).collect();
@@ -72,11 +91,10 @@ impl Site {
             extra_roots: None,
             sources: config.sources,
             limits: config.limits,
+            compile: config.compile,
             outbox: config.outbox,
             mail: config.mail,
         };
-        let spool = directory.path().join("spool");
-        let stores = Stores::in_memory(&spool).unwrap();
         let scopes = [Scope::Read, Scope::Change, Scope::Send, Scope::Accounts];
         let acme = stores.token(&ids[0], "test", &scopes).await.unwrap();
         let globex = stores.token(&ids[1], "test", &scopes).await.unwrap();
@@ -91,15 +109,26 @@ impl Site {
 
     /// Writes the files of an application and deploys it for `acme`.
     pub(crate) async fn deploy(&self, manifest: &str, wasm: &[u8]) -> Result<(), String> {
-        let path = self.path("own/spin.toml");
+        self.deploy_for("acme", "own", manifest, wasm).await
+    }
+
+    /// The same for a tenant, from a directory of its own.
+    pub(crate) async fn deploy_for(
+        &self,
+        tenant: &str,
+        directory: &str,
+        manifest: &str,
+        wasm: &[u8],
+    ) -> Result<(), String> {
+        let path = self.path(directory).join("spin.toml");
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, manifest).unwrap();
-        std::fs::write(self.path("own/own.wasm"), wasm).unwrap();
-        let ended = self.host.deploy(&"acme".parse().unwrap(), &path, &Variables::new()).await;
+        std::fs::write(path.with_file_name("own.wasm"), wasm).unwrap();
+        let ended = self.host.deploy(&tenant.parse().unwrap(), &path, &Variables::new()).await;
         ended.map_err(|fault| {
             let text = fault.to_string();
             let (place, rest) = text.split_once(": ").unwrap();
-            assert!(place.ends_with("own/spin.toml"), "{text}");
+            assert!(place.ends_with(&format!("{directory}/spin.toml")), "{text}");
             rest.replace(&format!("{}/", self.directory.path().display()), "")
         })
     }
@@ -116,16 +145,25 @@ impl Site {
 
     /// Asks, and leaves the answer to be read.
     pub(crate) async fn open(&self, who: Who, path: &str) -> TcpStream {
-        let token = match who {
-            Who::Acme => &self.acme,
-            Who::Globex => &self.globex,
-            Who::Nobody => "",
-        };
+        let token = self.token(who).unwrap_or_default();
         let head =
             format!("GET {path} HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {token}\r\n\r\n");
+        self.say(&head).await
+    }
+
+    /// A connection on which this was said.
+    pub(crate) async fn say(&self, words: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(words.as_bytes()).await.unwrap();
         stream
+    }
+
+    pub(crate) fn token(&self, who: Who) -> Option<&str> {
+        match who {
+            Who::Acme => Some(&self.acme),
+            Who::Globex => Some(&self.globex),
+            Who::Nobody => None,
+        }
     }
 
     pub(crate) async fn get(&self, who: Who, path: &str) -> Answer {
@@ -151,11 +189,7 @@ impl Site {
         path: &str,
         body: Option<&str>,
     ) -> Answer {
-        let token = match who {
-            Who::Acme => Some(self.acme.as_str()),
-            Who::Globex => Some(self.globex.as_str()),
-            Who::Nobody => None,
-        };
+        let token = self.token(who);
         ask_named(self.address, name, token, method, path, body).await
     }
 }

@@ -27,9 +27,10 @@ fn main() -> Outcome<()> {
             "Cargo.lock",
         ],
     );
-    let packages = ["hostile-guest", "echo-guest", "describer-guest", "hostile-filter"];
+    let packages =
+        ["hostile-guest", "echo-guest", "describer-guest", "hostile-filter", "plain-guest"];
     let files = guests::build(root, &packages)?;
-    let [hostile, echo, describer, filter] = files.as_slice() else {
+    let [hostile, echo, describer, filter, plain] = files.as_slice() else {
         return Err("one file for each package".into());
     };
     let code = format!(
@@ -39,6 +40,8 @@ fn main() -> Outcome<()> {
          pub const ECHO: &[u8] = include_bytes!({echo:?});\n\
          /// A filter that misbehaves by subject; its own documentation has the list.\n\
          pub const HOSTILE_FILTER: &[u8] = include_bytes!({filter:?});\n\
+         /// Answers with its path; imports WASI only and describes nothing.\n\
+         pub const PLAIN: &[u8] = include_bytes!({plain:?});\n\
          /// Describes itself as its own bytes say; its own documentation has the list.\n\
          pub const DESCRIBER: &[u8] = include_bytes!({describer:?});\n"
     );

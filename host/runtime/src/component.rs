@@ -97,8 +97,9 @@ impl Component {
         code: &[u8],
     ) -> Result<Self, RuntimeError> {
         // SAFETY: `deserialize` needs bytes that `serialize` wrote and nobody changed. Callers hand over
-        // only what a child process of this binary answered over its own pipe; wasmtime itself refuses
-        // what another version or configuration made.
+        // only what a child process of this binary answered over its own pipe, now or earlier, and in
+        // the latter case what is sealed with the host's key since; wasmtime itself refuses what another
+        // version or configuration made.
         let compiled =
             unsafe { wasmtime::component::Component::deserialize(&machine.engine, code) };
         let compiled = compiled.map_err(|error| RuntimeError::Compile {

@@ -81,7 +81,8 @@ impl Runtime {
     /// Takes over native code that [`component::Component::code`] gave in a child process of ours.
     ///
     /// The code is trusted as this process is: it must have come over a pipe from a child that this
-    /// process started and nobody else can write to, never from a disk, a store or a network.
+    /// process started and nobody else can write to, or carry a seal that only this host could have
+    /// put on it when it came over that pipe.
     ///
     /// # Errors
     /// [`error::RuntimeError::Compile`] when another version or configuration made it.
@@ -92,6 +93,13 @@ impl Runtime {
         code: &[u8],
     ) -> Result<component::Component, error::RuntimeError> {
         component::Component::adopt(&self.machine, name, digest, code)
+    }
+
+    /// Names everything but the WebAssembly that native code depends on: wasmtime's version, the
+    /// configuration, and the processor's features. Code that was made under another name is useless.
+    #[must_use]
+    pub fn kind_of_code(&self) -> [u8; 32] {
+        self.machine.kind_of_code()
     }
 
     /// Asks the component what it serves, with nothing to reach and one second to live. None when it

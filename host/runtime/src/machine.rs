@@ -8,11 +8,13 @@
 //! Invariant: a store serves one request or call, and its place is given back
 //! only after the store is gone.
 
+use std::hash::{Hash, Hasher};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, thread};
 
+use sha2::{Digest, Sha256};
 use wasmtime::component::{HasSelf, Linker, ResourceTableError};
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
@@ -104,6 +106,28 @@ impl Machine {
         });
         store.set_epoch_deadline(1);
         Instance { store, meter, component: Arc::clone(component), place }
+    }
+}
+
+impl Machine {
+    /// See [`crate::Runtime::kind_of_code`].
+    pub(crate) fn kind_of_code(&self) -> [u8; 32] {
+        let mut digest = Digesting(Sha256::new());
+        self.engine.precompile_compatibility_hash().hash(&mut digest);
+        digest.0.finalize().into()
+    }
+}
+
+/// Takes what would go into a hash table's 64 bits, and keeps 256.
+struct Digesting(Sha256);
+
+impl Hasher for Digesting {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        0
     }
 }
 

@@ -4,25 +4,31 @@
 //! allocator that meets its limit ends the process. So this binary runs itself
 //! as a child for each component: WebAssembly on its standard input, native code
 //! and what `describe` said on its output. The child has limits on memory and
-//! CPU from the system, and the parent a clock.
+//! CPU from the system, and the parent a clock. What it answered may be kept
+//! for the next time. (The embedded components are trusted, known to compile in
+//! well under a second, and neither compiled in a child nor kept.)
 //!
 //! Invariant: native code is taken only from the pipe of a child that this
-//! process has just started; nothing is kept on disk.
+//! process has just started, or from a file that carries this host's seal.
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
+use std::process::Stdio;
 
 use anyhow::Context;
+use prometheus_client::metrics::counter::Counter;
 use runtime::Runtime;
 use runtime::component::{Component, Operation};
+use runtime::error::chain;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use tokio::sync::Semaphore;
+
+use crate::config::Compile;
+use crate::keeping::Keeper;
 
 /// The hidden subcommand; the name of the component follows.
 pub const SUBCOMMAND: &str = "__compile";
@@ -33,15 +39,9 @@ pub(crate) const MOST_WASM: usize = 32 << 20;
 const MOST_ANSWER: u64 = 256 << 20;
 /// Bytes of a description: the largest of ours has 40 KiB.
 const MOST_TOLD: usize = 4 << 20;
-/// The child's address space while it compiles.
-const MEMORY: u64 = 3_000_000_000;
-/// The same while it runs `describe`: each linear memory reserves 4 GiB that it never touches, and
+/// The child's address space while it runs `describe`: each linear memory reserves 4 GiB that it never touches, and
 /// what the guest may touch is limited by the runtime.
 const MEMORY_FOR_GUEST: u64 = 32 << 30;
-/// The child's computing time, in seconds.
-const CPU: u64 = 10;
-/// From start to end; longer than `CPU`, for a machine that is busy.
-const WALL: Duration = Duration::from_secs(40);
 /// Children at once.
 const CHILDREN: usize = 2;
 
@@ -50,6 +50,9 @@ const CHILDREN: usize = 2;
 pub(crate) struct Compiler {
     program: PathBuf,
     places: Semaphore,
+    limits: Compile,
+    keeper: Option<Keeper>,
+    children: Counter,
 }
 
 /// A component that is ready to be linked.
@@ -68,10 +71,12 @@ pub(crate) enum CompileFault {
     Refused(String),
     /// It went over a limit.
     #[error(
-        "it is too complex: compiling it needs more than {CPU} s of computing or {} GB of memory",
-        MEMORY / 1_000_000_000
+        "it is too complex: compiling it needs more than {} s of computing, {} s of time or {} MB of memory",
+        .0.cpu.as_secs(),
+        .0.wall.as_secs(),
+        .0.memory / 1_000_000
     )]
-    TooComplex,
+    TooComplex(Compile),
     /// The file is too large to be tried.
     #[error("it has {0} bytes; at most {MOST_WASM} are taken")]
     TooLarge(usize),
@@ -90,11 +95,17 @@ struct Answer {
 
 impl Compiler {
     /// `program` is this binary.
-    pub(crate) fn new(program: PathBuf) -> Self {
-        Self { program, places: Semaphore::new(CHILDREN) }
+    pub(crate) fn new(program: PathBuf, limits: Compile, keeper: Option<Keeper>) -> Self {
+        let (places, children) = (Semaphore::new(CHILDREN), Counter::default());
+        Self { program, places, limits, keeper, children }
     }
 
-    /// Compiles and describes in a child.
+    /// Children that were started.
+    pub(crate) fn children(&self) -> &Counter {
+        &self.children
+    }
+
+    /// Compiles and describes in a child, or takes what one has answered before.
     pub(crate) async fn compile(
         &self,
         runtime: &Runtime,
@@ -104,9 +115,34 @@ impl Compiler {
         if wasm.len() > MOST_WASM {
             return Err(CompileFault::TooLarge(wasm.len()));
         }
+        let digest: [u8; 32] = Sha256::digest(wasm).into();
+        let Some(keeper) = self.keeper.clone() else {
+            let said = self.run(name, wasm).await?;
+            return taken(runtime, name, digest, &said);
+        };
+        let key = kept_as(runtime, digest);
+        let (keeper, found) = blocking(move || {
+            let found = keeper.find(&key);
+            (keeper, found)
+        })
+        .await?;
+        // Sealed here and useless all the same: another version of wasmtime, most likely.
+        if let Some(compiled) = found.and_then(|said| taken(runtime, name, digest, &said).ok()) {
+            return Ok(compiled);
+        }
+        let said = self.run(name, wasm).await?;
+        let compiled = taken(runtime, name, digest, &said)?;
+        blocking(move || keeper.keep(&key, &said)).await?;
+        Ok(compiled)
+    }
+
+    /// One child, from its start to its last byte.
+    async fn run(&self, name: &str, wasm: &[u8]) -> Result<Vec<u8>, CompileFault> {
         let _place = self.places.acquire().await.map_err(broken)?;
+        self.children.inc();
+        let (cpu, memory) = (self.limits.cpu.as_secs().to_string(), self.limits.memory.to_string());
         let mut child = Command::new(&self.program)
-            .args([SUBCOMMAND, name])
+            .args([SUBCOMMAND, name, &cpu, &memory])
             .env_clear()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -129,27 +165,44 @@ impl Compiler {
             drop(limited);
             Ok((said, child.wait().await.map_err(broken)?))
         };
+        let too_complex = || CompileFault::TooComplex(self.limits);
         let (said, status) =
-            tokio::time::timeout(WALL, talk).await.map_err(|_| CompileFault::TooComplex)??;
-        judge(runtime, name, wasm, &said, status)
+            tokio::time::timeout(self.limits.wall, talk).await.map_err(|_| too_complex())??;
+        // Out of memory aborts, out of time is SIGXCPU; whatever the signal, it was this component's doing.
+        if status.code().is_none() {
+            return Err(too_complex());
+        }
+        if !status.success() {
+            return Err(CompileFault::Child(format!("it ended with {status}")));
+        }
+        Ok(said)
     }
 }
 
-fn judge(
+/// What the answer of a child depends on: the component, the form of the answer, and the engine.
+fn kept_as(runtime: &Runtime, digest: [u8; 32]) -> [u8; 32] {
+    let mut name = Sha256::new();
+    name.update(digest);
+    name.update(runtime.kind_of_code());
+    name.update(env!("CARGO_PKG_VERSION"));
+    name.finalize().into()
+}
+
+/// A disk may be slow, and a seal over 40 MB takes its time.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, CompileFault> {
+    tokio::task::spawn_blocking(work).await.map_err(broken)
+}
+
+/// Takes over what a child has answered.
+fn taken(
     runtime: &Runtime,
     name: &str,
-    wasm: &[u8],
+    digest: [u8; 32],
     said: &[u8],
-    status: ExitStatus,
 ) -> Result<Compiled, CompileFault> {
-    // Out of memory aborts, out of time is SIGXCPU; whatever the signal, it was this component's doing.
-    if status.code().is_none() {
-        return Err(CompileFault::TooComplex);
-    }
-    let odd = || CompileFault::Child(format!("it ended with {status}"));
-    if !status.success() {
-        return Err(odd());
-    }
+    let odd = || CompileFault::Child("its answer is not one".to_owned());
     let (length, rest) = said.split_first_chunk::<8>().ok_or_else(odd)?;
     let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| odd())?;
     let (answer, code) = rest
@@ -158,11 +211,13 @@ fn judge(
         .ok_or_else(odd)?;
     let answer: Answer = serde_json::from_slice(answer).map_err(broken)?;
     let operations = answer.outcome.map_err(CompileFault::Refused)?;
-    let digest: [u8; 32] = Sha256::digest(code).into();
-    if digest != answer.digest {
+    if <[u8; 32]>::from(Sha256::digest(code)) != answer.digest {
         return Err(CompileFault::Child("its answer was cut".to_owned()));
     }
-    let component = runtime.adopt(name, Sha256::digest(wasm).into(), code).map_err(broken)?;
+    // The parent has a pool and the child has none: one with more memories, tables or instances than
+    // a place in the pool is refused only here.
+    let component =
+        runtime.adopt(name, digest, code).map_err(|error| CompileFault::Refused(chain(&error)))?;
     Ok(Compiled { component, operations })
 }
 
@@ -171,17 +226,22 @@ fn broken(error: impl std::error::Error) -> CompileFault {
 }
 
 /// The child: one component from standard input, its answer to standard output. On one thread, so
-/// that its address space does not depend on the machine.
+/// that its address space does not depend on the machine. `args` are the component's name and the
+/// limits: seconds of computing, and bytes of address space.
 ///
 /// # Errors
 /// When the pipes break or the limits cannot be set; what is wrong with the component is an answer.
-pub fn child(name: &str) -> anyhow::Result<()> {
+pub fn child(mut args: impl Iterator<Item = String>) -> anyhow::Result<()> {
+    let name = args.next().context("the name of the component is missing")?;
+    let mut number =
+        || args.next().and_then(|text| text.parse().ok()).context("a limit is missing");
+    let (cpu, memory): (u64, u64) = (number()?, number()?);
     limit(Resource::Core, 0)?;
-    limit(Resource::Cpu, CPU)?;
-    limit(Resource::As, MEMORY)?;
+    limit(Resource::Cpu, cpu)?;
+    limit(Resource::As, memory)?;
     let mut wasm = Vec::new();
     std::io::stdin().lock().take(MOST_WASM as u64 + 1).read_to_end(&mut wasm)?;
-    let (outcome, code) = match prepare(name, &wasm) {
+    let (outcome, code) = match prepare(&name, &wasm, memory) {
         Ok((operations, code)) => (Ok(operations), code),
         Err(error) => (Err(told(&error)), Vec::new()),
     };
@@ -199,11 +259,15 @@ pub fn child(name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn prepare(name: &str, wasm: &[u8]) -> anyhow::Result<(Option<Vec<Operation>>, Vec<u8>)> {
+fn prepare(
+    name: &str,
+    wasm: &[u8],
+    memory: u64,
+) -> anyhow::Result<(Option<Vec<Operation>>, Vec<u8>)> {
     let runtime = Runtime::for_one_component()?;
     let component = runtime.component(name, wasm)?;
     let code = component.code()?;
-    limit(Resource::As, MEMORY_FOR_GUEST)?;
+    limit(Resource::As, memory.max(MEMORY_FOR_GUEST))?;
     let describe = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()

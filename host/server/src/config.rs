@@ -34,6 +34,8 @@ pub struct Config {
     pub extra_roots: Option<Vec<u8>>,
     /// Caps on requests.
     pub limits: Limits,
+    /// What compiling a tenant's component may cost.
+    pub compile: Compile,
     /// When a submission is tried again.
     pub outbox: Outbox,
     /// How long mail servers may take.
@@ -100,6 +102,19 @@ pub struct Pace {
     pub grace: Duration,
     /// What it may wait longer for, per second.
     pub bytes: u64,
+}
+
+/// What compiling a tenant's component may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compile {
+    /// Computing time of the child.
+    pub cpu: Duration,
+    /// From its start to its end, on a machine that may be busy.
+    pub wall: Duration,
+    /// Its address space, in bytes.
+    pub memory: u64,
+    /// Compiled code that is kept on disk, in bytes; 0 keeps none.
+    pub cache: u64,
 }
 
 /// When a submission is tried again.
@@ -195,6 +210,8 @@ struct Raw {
     #[serde(default)]
     limits: RawLimits,
     #[serde(default)]
+    compile: RawCompile,
+    #[serde(default)]
     outbox: RawOutbox,
     #[serde(default)]
     mail: RawMail,
@@ -250,6 +267,15 @@ struct RawLimits {
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct RawCompile {
+    cpu_secs: Option<u64>,
+    wall_secs: Option<u64>,
+    memory_bytes: Option<u64>,
+    cache_bytes: Option<u64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 struct RawOutbox {
     retry_secs: Option<Vec<u64>>,
     give_up_hours: Option<u64>,
@@ -294,6 +320,7 @@ impl Raw {
             egress: egress(&self.egress.allow)?,
             extra_roots,
             limits: self.limits.check()?,
+            compile: self.compile.check()?,
             outbox: self.outbox.check()?,
             mail: self.mail.check()?,
             sources,
@@ -409,6 +436,37 @@ impl RawLimits {
             )?),
             instances: u32::try_from(within("limits.instances", self.instances, 200, 2, 1000)?)
                 .unwrap_or(1000),
+        })
+    }
+}
+
+impl Default for Compile {
+    /// What the largest interpreters need on a slow machine, several times over.
+    fn default() -> Self {
+        Self {
+            cpu: Duration::from_secs(60),
+            wall: Duration::from_secs(180),
+            memory: 3_000_000_000,
+            cache: 1 << 30,
+        }
+    }
+}
+
+impl RawCompile {
+    fn check(self) -> Result<Compile, ConfigFault> {
+        let usual = Compile::default();
+        let seconds = |key: &str, value: Option<u64>, default: Duration| {
+            within(&format!("compile.{key}"), value, default.as_secs(), 1, 3600)
+                .map(Duration::from_secs)
+        };
+        let bytes = |key: &str, value: Option<u64>, default: u64, least: u64| {
+            within(&format!("compile.{key}"), value, default, least, 1 << 40)
+        };
+        Ok(Compile {
+            cpu: seconds("cpu-secs", self.cpu_secs, usual.cpu)?,
+            wall: seconds("wall-secs", self.wall_secs, usual.wall)?,
+            memory: bytes("memory-bytes", self.memory_bytes, usual.memory, 256 << 20)?,
+            cache: bytes("cache-bytes", self.cache_bytes, usual.cache, 0)?,
         })
     }
 }

@@ -79,6 +79,7 @@ pub(crate) async fn run(
         egress: Egress::new(rules),
         extra_roots: None,
         limits: defaults.limits,
+        compile: defaults.compile,
         outbox: defaults.outbox,
         mail: defaults.mail,
         sources: defaults.sources,

@@ -34,16 +34,19 @@ use store::memory::Memory;
 use store::seal::MasterKey;
 use store::spool::{FileSpools, SpoolLimits};
 use store::sqlite::Sqlite;
+use zeroize::Zeroizing;
 
 use crate::accounts::Desk;
 use crate::budget::Budget;
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::compiling::Compiler;
-use crate::config::{Limits, MailTimes, Outbox as OutboxConfig, TenantConfig};
+use crate::config::{Compile, Limits, MailTimes, Outbox as OutboxConfig, TenantConfig};
 use crate::deployment::{DeployFault, Deployments, Variables};
+use crate::keeping;
+use crate::keeping::Keeper;
 use crate::metrics::Metrics;
-use crate::tenancy::Tenancy;
 use crate::sources::Sources;
+use crate::tenancy::Tenancy;
 use crate::token::mint;
 use crate::tokens::Keyring;
 
@@ -78,6 +81,8 @@ pub struct Parts {
     pub extra_roots: Option<Vec<u8>>,
     /// Caps on requests.
     pub limits: Limits,
+    /// What compiling a tenant's component may cost.
+    pub compile: Compile,
     /// When submissions are tried again.
     pub outbox: OutboxConfig,
     /// How long mail servers may take.
@@ -94,6 +99,8 @@ pub struct Stores {
     tokens: Arc<dyn Tokens>,
     spools: FileSpools,
     clock: Arc<dyn Clock>,
+    /// Where compiled code is kept, and the key of its seal.
+    kept: Option<(PathBuf, Zeroizing<[u8; 32]>)>,
 }
 
 impl Stores {
@@ -114,6 +121,9 @@ impl Stores {
         }
         let key = MasterKey::load_or_create(key_file)
             .with_context(|| format!("the master key {}", key_file.display()))?;
+        let compiled = data.join("compiled");
+        private_dir(&compiled)?;
+        let kept = Some((compiled, key.derive(keeping::LABEL)));
         let sqlite = Sqlite::open(data, key, Arc::clone(&clock))
             .with_context(|| format!("the store in {}", data.display()))?;
         let spools = spools(&data.join("spool"))?;
@@ -123,6 +133,7 @@ impl Stores {
             tokens: Arc::new(sqlite),
             spools,
             clock,
+            kept,
         })
     }
 
@@ -167,6 +178,7 @@ impl Stores {
             tokens: Arc::new(memory),
             spools,
             clock,
+            kept: None,
         })
     }
 }
@@ -234,12 +246,19 @@ impl Host {
         self.runtime.counters()
     }
 
+    /// Children that were started to compile a component.
+    #[must_use]
+    pub fn children(&self) -> u64 {
+        self.metrics.children.get()
+    }
+
     /// Compiles the components and connects everything.
     ///
     /// # Errors
     /// When the configuration cannot be honoured on this machine.
     pub async fn build(parts: Parts, stores: Stores) -> anyhow::Result<Arc<Self>> {
-        let Parts { tenants, program, egress, extra_roots, limits, outbox, mail, sources } = parts;
+        let Parts { tenants, program, egress, extra_roots, limits, compile, outbox, mail, sources } =
+            parts;
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let trust = Trust::new(extra_roots.as_deref()).context("`tls.extra-roots`")?;
         let mut dialer = Dialer::new(egress, trust);
@@ -302,7 +321,12 @@ impl Host {
             request_body: limits.body,
             ..GuestLimits::default()
         };
-        let compiler = Compiler::new(program);
+        let keeper = stores
+            .kept
+            .filter(|_| compile.cache > 0)
+            .map(|(directory, key)| Keeper::new(directory, key, compile.cache));
+        let compiler = Compiler::new(program, compile, keeper);
+        let children = compiler.children().clone();
         let deployments =
             Deployments::new(runtime.clone(), Arc::clone(&engine), guest, compiler).await?;
         for tenant in &tenants {
@@ -337,7 +361,7 @@ impl Host {
             entropy,
             limits,
             clock: stores.clock,
-            metrics: Metrics::new(runtime),
+            metrics: Metrics::new(runtime, children),
             budget,
             stopping: AtomicBool::new(false),
         }))

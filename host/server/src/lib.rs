@@ -18,6 +18,7 @@ pub mod config;
 mod tenancy;
 mod openapi;
 mod operation;
+mod keeping;
 pub mod compiling;
 mod tokens;
 mod accounts;

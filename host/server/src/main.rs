@@ -12,7 +12,7 @@ fn main() -> ExitCode {
     // Before any thread is started: the child's address space is limited.
     let mut args = std::env::args().skip(1);
     if args.next().as_deref() == Some(compiling::SUBCOMMAND) {
-        return told(compiling::child(&args.next().unwrap_or_default()));
+        return told(compiling::child(args));
     }
     let cli = Cli::parse();
     // The mail crates log passwords and mail at trace: they are never given the chance.

@@ -40,6 +40,8 @@ pub(crate) struct Metrics {
     seconds: Histogram,
     runtime: Runtime,
     guests: Guests,
+    /// Processes that were started to compile a component.
+    pub(crate) children: Counter,
 }
 
 /// The runtime's own counters, copied when they are asked for.
@@ -54,7 +56,7 @@ struct Guests {
 }
 
 impl Metrics {
-    pub(crate) fn new(runtime: Runtime) -> Self {
+    pub(crate) fn new(runtime: Runtime, children: Counter) -> Self {
         let mut registry = Registry::with_prefix("postlet");
         let (answers, seconds, guests) =
             (Family::default(), Histogram::new(SECONDS), Guests::default());
@@ -70,6 +72,8 @@ impl Metrics {
             Unit::Seconds,
             seconds.clone(),
         );
+        let compilations = "Processes that were started to compile a component";
+        registry.register("compilations", compilations, children.clone());
         for (name, help, gauge) in [
             ("instances_live", "Component instances that exist now", &guests.live),
             ("instances_created", "Component instances made since the start", &guests.created),
@@ -80,7 +84,7 @@ impl Metrics {
         ] {
             registry.register(name, help, gauge.clone());
         }
-        Self { registry, answers, seconds, runtime, guests }
+        Self { registry, answers, seconds, runtime, guests, children }
     }
 
     /// Counts one answer.
@@ -140,7 +144,7 @@ mod tests {
 
     #[test]
     fn what_was_answered_is_counted_by_route_and_status() {
-        let metrics = Metrics::new(Runtime::new(Settings::default()).unwrap());
+        let metrics = Metrics::new(Runtime::new(Settings::default()).unwrap(), Counter::default());
         let made_up = Method::from_bytes(b"BREW").unwrap();
         metrics.answered(
             &Method::GET,

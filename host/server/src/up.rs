@@ -38,6 +38,7 @@ pub(crate) async fn run(path: &Path, machine: bool) -> anyhow::Result<()> {
         egress: config.egress,
         extra_roots: config.extra_roots,
         limits: config.limits,
+        compile: config.compile,
         outbox: config.outbox,
         mail: config.mail,
         sources: config.sources,

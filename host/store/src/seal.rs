@@ -20,10 +20,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{Key, KeyInit, XChaCha20Poly1305, XNonce};
+use hkdf::Hkdf;
 use model::account::Credentials;
 use model::ids::{AccountId, TenantId};
 use model::port::store::StoreError;
 use model::secret::Secret;
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::failure::{OpenError, failed};
@@ -76,6 +78,18 @@ impl MasterKey {
         };
         write().map_err(OpenError::io(path))?;
         Ok(key)
+    }
+
+    /// A key for one purpose, from which neither the master key nor that of another purpose follows
+    /// (HKDF-SHA-256, RFC 5869). The label is public and never changes.
+    #[must_use]
+    pub fn derive(&self, label: &'static str) -> Zeroizing<[u8; 32]> {
+        let mut derived = Zeroizing::new([0; 32]);
+        let kdf = Hkdf::<Sha256>::new(None, &self.0[..]);
+        // One block of SHA-256; the only error is a length of more than 255 of them.
+        let expanded = kdf.expand(label.as_bytes(), &mut derived[..]);
+        debug_assert!(expanded.is_ok(), "{label}");
+        derived
     }
 
     /// Encrypts `plain` for one place only.
@@ -215,6 +229,16 @@ mod tests {
             check(&key, HOME, &broken);
             check(&key, HOME, &record[..at]);
         }
+    }
+
+    #[test]
+    fn a_derived_key_belongs_to_one_master_key_and_one_purpose() {
+        let (one, other) = (MasterKey::from_bytes([1; 32]), MasterKey::from_bytes([2; 32]));
+        let keys = [one.derive("a"), one.derive("b"), other.derive("a"), Zeroizing::new([1; 32])];
+        for (index, key) in keys.iter().enumerate() {
+            assert!(keys.iter().skip(index + 1).all(|later| later != key), "{index}");
+        }
+        assert_eq!(one.derive("a"), one.derive("a"));
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! | `eat` | allocates without end |
 //! | `flood` | tells of a million operations |
 //! | `long` | tells of ten thousand |
+//! | `log` | writes to stdout and stderr without end |
 //! | `panic` | traps |
 //! | `schema` | a body's schema that is none |
 //! | `remote` | a schema that refers to another host |
@@ -21,7 +22,7 @@
 //!
 //! Built for wasm32-wasip2 only.
 #![cfg(target_family = "wasm")]
-#![expect(clippy::panic, reason = "it misbehaves")]
+#![expect(clippy::panic, clippy::print_stdout, clippy::print_stderr, reason = "it misbehaves")]
 
 use std::hint::black_box;
 
@@ -78,6 +79,10 @@ impl Guest for Component {
                     all.push(black_box(vec![1_u8; 1 << 20]));
                 }
             }
+            "log" => loop {
+                println!("a line that nobody asked for");
+                eprintln!("a line that nobody asked for");
+            },
             "long" => return vec![fine; 10_000],
             "flood" => return vec![fine; 1_000_000],
             "panic" => panic!("as told"),

@@ -2,8 +2,10 @@
 
 use std::hint::black_box;
 
+use kit::answer::Answer;
 use kit::bindings::postlet::mail::accounts;
 use kit::problem::Problem;
+use wasip2::clocks::monotonic_clock;
 use wasip2::clocks::monotonic_clock::subscribe_duration;
 use wasip2::http::types::{Fields, OutgoingBody, OutgoingResponse, ResponseOutparam};
 use wasip2::io::streams::OutputStream;
@@ -44,11 +46,35 @@ pub(crate) fn log() -> ! {
     }
 }
 
-pub(crate) fn hold(account: &str) -> Result<kit::answer::Answer, Problem> {
+pub(crate) fn hold(account: &str) -> Result<Answer, Problem> {
     let mut held = Vec::new();
     loop {
         held.push(black_box(accounts::open(account)?));
     }
+}
+
+pub(crate) fn leak() -> ! {
+    let mut held = Vec::new();
+    loop {
+        held.push(black_box(Fields::new()));
+    }
+}
+
+pub(crate) fn now() -> ! {
+    loop {
+        black_box(monotonic_clock::now());
+    }
+}
+
+pub(crate) fn lift() -> Result<Answer, Problem> {
+    let fields = vec![("x-heavy".to_owned(), vec![b'v'; 1 << 20]); 24];
+    Answer::json(200, &Fields::from_list(&fields).is_ok())
+}
+
+/// One more than a map of fields has room for (RFC 9110 sets no limit; libraries do).
+pub(crate) fn fields_bomb() -> Result<Answer, Problem> {
+    let fields: Vec<_> = (0..32_769).map(|index| (format!("x-{index}"), b"v".to_vec())).collect();
+    Answer::json(200, &Fields::from_list(&fields).is_ok())
 }
 
 pub(crate) fn flood(out: ResponseOutparam) {

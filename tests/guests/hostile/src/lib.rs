@@ -13,6 +13,14 @@
 //! | `/header-flood` | 100,000 header fields of 1 KiB each |
 //! | `/log-flood` | writes to stdout and stderr without end |
 //! | `/hold` | opens account handles without end (`?account=`) |
+//! | `/leak` | makes header fields without end |
+//! | `/now` | asks for the time without end |
+//! | `/lift` | hands the host 24 MiB at once |
+//! | `/fields-bomb` | makes one header of 32,769 fields at once |
+//! | `/swallow` | reads the request's body to its end |
+//! | `/smuggle-length` | a Content-Length that is not the body's (`?length=`) |
+//! | `/smuggle-fields` | tries header fields that would split its answer |
+//! | `/remember` | looks for `?backwards=`, turned round, in all of its memory |
 //! | `/sockets` | tries TCP, UDP and names |
 //! | `/outbound` | tries an HTTP request to `?host=` |
 //! | `/fs` | looks for preopened directories, and for files |
@@ -20,7 +28,7 @@
 //! | `/open-other` | opens the account `?account=` |
 //! | `/` | shows what header fields it got |
 //!
-//! The last six answer 200 with JSON about what they found; a problem from
+//! Those from `/smuggle-fields` on answer 200 with JSON about what they found; a problem from
 //! `accounts.open` is answered as it is. Anything else is 404.
 //!
 //! Built for wasm32-wasip2 only. Every import that it has is one that a tenant's
@@ -30,6 +38,7 @@
 
 mod drain;
 mod probe;
+mod smuggle;
 
 use kit::answer::{Answer, serve};
 use kit::problem::Problem;
@@ -50,6 +59,7 @@ impl Guest for Component {
             "flood-output" => drain::flood(out),
             "trickle" => drain::trickle(out),
             "header-flood" => drain::header_flood(out),
+            "smuggle-length" => smuggle::length(out, &target),
             word => serve(inner, out, |request| answer(request, word)),
         }
     }
@@ -67,6 +77,16 @@ fn answer(request: &Request, word: &str) -> Result<Answer, Problem> {
         }
         "log-flood" => drain::log(),
         "hold" => drain::hold(&account(request)?),
+        "leak" => drain::leak(),
+        "now" => drain::now(),
+        "lift" => drain::lift(),
+        "fields-bomb" => drain::fields_bomb(),
+        "swallow" => Answer::json(200, &request.body()?.whole(1 << 30)?.len()),
+        "smuggle-fields" => Answer::json(200, &smuggle::fields()),
+        "remember" => {
+            let mut query = request.query(&["backwards"])?;
+            Answer::json(200, &probe::remember(&query.take("backwards").unwrap_or_default()))
+        }
         "sockets" => Answer::json(200, &probe::sockets()),
         "outbound" => {
             let query = request.query(&["host"])?;

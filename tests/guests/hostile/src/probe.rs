@@ -109,6 +109,23 @@ pub(crate) fn environment() -> Value {
     })
 }
 
+/// `{"found"}`: how often the text that is told backwards stands in linear memory.
+pub(crate) fn remember(backwards: &str) -> Value {
+    let kept = std::hint::black_box("a word that the guest keeps");
+    let backwards = backwards.as_bytes();
+    let size = core::arch::wasm32::memory_size(0) << 16;
+    // SAFETY: linear memory is all there, from zero to its size; nothing else runs here.
+    #[expect(unsafe_code, reason = "looks where no reference leads")]
+    let memory = |at: usize| unsafe { std::ptr::with_exposed_provenance::<u8>(at).read_volatile() };
+    // Never at address zero, which is no place for a reference.
+    let starts = 1..size.saturating_sub(backwards.len());
+    let same = |start: &usize| {
+        (0..).map(|index| memory(start + index)).zip(backwards.iter().rev()).all(|(a, b)| a == *b)
+    };
+    let found = if backwards.is_empty() { 0 } else { starts.filter(same).count() };
+    json!({ "found": found, "kept": kept.len() })
+}
+
 /// `{"id", "email"}` of an account that should not have opened.
 pub(crate) fn open(account: &str) -> Result<Value, Problem> {
     let account = accounts::open(account)?;

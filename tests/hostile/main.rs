@@ -1,0 +1,23 @@
+//! Hostile guests on a host, beside a neighbour who is served all the while.
+//!
+//! The host runs in this process, which is weighed: so these tests take turns.
+//! What a guest is refused in a runtime alone is tested there; here it is what
+//! the caller is told, what the neighbour notices, and what is left behind.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop at the first surprise"
+)]
+
+#[path = "../deploying/site.rs"]
+#[allow(dead_code, reason = "these tests need a part of it")]
+mod site;
+mod ground;
+mod by_hand;
+mod costing;
+mod crowding;
+mod dawdling;
+mod smuggling;
+mod snooping;
