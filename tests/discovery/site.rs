@@ -53,6 +53,7 @@ impl Site {
             extra_roots: config.extra_roots,
             sources: config.sources,
             limits: config.limits,
+            compile: config.compile,
             outbox: config.outbox,
             mail: config.mail,
         };

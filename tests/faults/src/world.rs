@@ -3,11 +3,12 @@
 //! Every world is new, and so is its runtime: a server that stalled stays
 //! stalled for as long as its world lives.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 
+use engine::discovery::Discovery;
 use engine::engine::Engine;
 use engine::ports::Ports;
 use engine::profiles::Profiles;
@@ -95,6 +96,9 @@ impl World {
         let dial = Arc::new(Pipes::new(Arc::clone(&mailroom)));
         let clock = Arc::new(Paused::new());
         let memory = Memory::new(MasterKey::from_bytes([7; 32]), clock.clone());
+        let profiles = Arc::new(Profiles::embedded().unwrap());
+        let discovery =
+            Discovery::new(Arc::clone(&profiles), HashMap::new(), None, Arc::clone(&clock) as _);
         let ports = Ports {
             clock,
             entropy: Arc::new(Counting::default()),
@@ -104,7 +108,8 @@ impl World {
             outbox: Arc::new(memory.clone()),
             accounts: Arc::new(memory.clone()),
             spools: MIME.1.clone(),
-            profiles: Arc::new(Profiles::embedded().unwrap()),
+            profiles,
+            discovery: Arc::new(discovery),
         };
         let engine = Engine::new(ports, Settings::default());
         let account = account(setting.security);
@@ -112,7 +117,7 @@ impl World {
         memory.create(&account, &credentials).await.unwrap();
         let caller = Arc::new(Caller {
             tenant: account.tenant.clone(),
-            token: TokenId::generate([1; 10]),
+            token: Some(TokenId::generate([1; 10])),
             scopes: Scope::EVERY.to_vec(),
             accounts: None,
             request: RequestId::generate([2; 10]),
