@@ -65,6 +65,14 @@ async fn a_component_that_knows_wasi_only_is_served_and_not_documented() {
         assert_eq!((answer.status, answer.body), (200, format!("plain {path}\n")));
     }
     assert_eq!(site.get(Who::Globex, "/plain/a").await.status, 404);
+    // And so is one of WASI 0.3.
+    assert!(!imports(guests::ASYNC));
+    site.deploy(&spin, guests::ASYNC).await.unwrap();
+    let answer = site.get(Who::Acme, "/plain/a").await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "async /plain/a\n"));
+    let answer = site.ask(Who::Acme, "POST", "/plain/echo", Some(r#"{"a":1}"#)).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"a":1}"#));
+    assert_eq!(site.get(Who::Acme, "/plain/panic").await.code(), "component-failed");
     let after = site.get(Who::Acme, "/-/openapi.json").await.json();
     assert_eq!(after["paths"], before["paths"]);
 }

@@ -27,10 +27,16 @@ fn main() -> Outcome<()> {
             "Cargo.lock",
         ],
     );
-    let packages =
-        ["hostile-guest", "echo-guest", "describer-guest", "hostile-filter", "plain-guest"];
+    let packages = [
+        "hostile-guest",
+        "echo-guest",
+        "describer-guest",
+        "hostile-filter",
+        "plain-guest",
+        "async-guest",
+    ];
     let files = guests::build(root, &packages)?;
-    let [hostile, echo, describer, filter, plain] = files.as_slice() else {
+    let [hostile, echo, describer, filter, plain, concurrent] = files.as_slice() else {
         return Err("one file for each package".into());
     };
     let code = format!(
@@ -42,6 +48,8 @@ fn main() -> Outcome<()> {
          pub const HOSTILE_FILTER: &[u8] = include_bytes!({filter:?});\n\
          /// Answers with its path; imports WASI only and describes nothing.\n\
          pub const PLAIN: &[u8] = include_bytes!({plain:?});\n\
+         /// Speaks WASI 0.3, and misbehaves by path; its own documentation has the list.\n\
+         pub const ASYNC: &[u8] = include_bytes!({concurrent:?});\n\
          /// Describes itself as its own bytes say; its own documentation has the list.\n\
          pub const DESCRIBER: &[u8] = include_bytes!({describer:?});\n"
     );

@@ -5,10 +5,12 @@
 //! the instance with it. Work that a guest does after its body is complete is
 //! cut short, so there is none to hide.
 //!
-//! Today endpoints speak wasi:http 0.2 (`incoming-handler`). One that exports
-//! 0.3's `handler` will be another variant of [`Handler`].
+//! Endpoints speak wasi:http 0.2 (`incoming-handler`) or 0.3 (`handler`), under
+//! the same limits. Of 0.3 an instance serves one request too, although it could
+//! serve many: nothing of one caller is there for the next. One that exports
+//! both is called by 0.2, which costs half as much.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderValue, Request, Response, header};
 use http_body_util::BodyExt;
@@ -18,6 +20,8 @@ use model::port::capabilities::Capabilities;
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
+use wasmtime_wasi_http::p3::Request as Concurrent;
+use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::{WasiBody, WasiHttpView};
 
 use crate::body::{Body, Incoming, Outgoing};
@@ -25,9 +29,9 @@ use crate::component::Component;
 use crate::error::{EndpointError, RuntimeError, Which};
 use crate::guest::{Guest, Powers};
 use crate::limits::Limits;
-use crate::machine::Machine;
+use crate::machine::{Instance, Machine};
 use crate::meter;
-use crate::spawn::spawn;
+use crate::spawn::{Owned, spawn};
 
 /// A component that serves HTTP, linked and ready. Cheap to share; requests do not wait for another.
 pub struct Endpoint {
@@ -43,6 +47,8 @@ pub struct Endpoint {
 enum Handler {
     /// wasi:http 0.2.
     P2(ProxyPre<Guest>),
+    /// wasi:http 0.3.
+    P3(ServicePre<Guest>),
 }
 
 impl Endpoint {
@@ -55,12 +61,18 @@ impl Endpoint {
         let pre = machine.endpoints.instantiate_pre(&component.compiled).map_err(|error| {
             RuntimeError::Link { component: component.name().into(), source: error.into() }
         })?;
-        let pre = ProxyPre::new(pre).map_err(|error| RuntimeError::NotExported {
-            component: component.name().into(),
-            interface: "wasi:http/incoming-handler",
-            source: error.into(),
-        })?;
-        let (handler, name) = (Handler::P2(pre), Arc::clone(&component.name));
+        let handler = match (ProxyPre::new(pre.clone()), ServicePre::new(pre)) {
+            (Ok(pre), _) => Handler::P2(pre),
+            (Err(_), Ok(pre)) => Handler::P3(pre),
+            (Err(error), Err(_)) => {
+                return Err(RuntimeError::NotExported {
+                    component: component.name().into(),
+                    interface: "wasi:http/incoming-handler (or handler, of WASI 0.3)",
+                    source: error.into(),
+                });
+            }
+        };
+        let name = Arc::clone(&component.name);
         let environment = Arc::new([]);
         Ok(Self { machine, handler, name, capabilities, limits, environment })
     }
@@ -91,30 +103,14 @@ impl Endpoint {
         let capabilities = Arc::clone(&self.capabilities);
         let powers =
             Powers::Endpoint { capabilities, caller, environment: Arc::clone(&self.environment) };
-        let mut instance = self.machine.instance(&self.name, &self.limits, powers, place);
+        let instance = self.machine.instance(&self.name, &self.limits, powers, place);
         let meter = Arc::clone(&instance.meter);
-        let Handler::P2(pre) = &self.handler;
-
         let request = with_authority(request).map(|body| Incoming::new(body, Arc::clone(&meter)));
-        let mut view = instance.store.data_mut().http();
-        let request = view
-            .new_incoming_request(Scheme::Http, request)
-            .map_err(|error| EndpointError::Request(error.into()))?;
         let (sender, answer) = oneshot::channel();
-        let out = view
-            .new_response_outparam(sender)
-            .map_err(|error| EndpointError::Request(error.into()))?;
-
-        let pre = pre.clone();
-        let task = spawn(async move {
-            let store = &mut instance.store;
-            let ended = meter::run(&instance.meter, async {
-                let guest = pre.instantiate_async(&mut *store).await?;
-                guest.wasi_http_incoming_handler().call_handle(&mut *store, request, out).await
-            })
-            .await;
-            instance.judge(ended)
-        });
+        let task = match &self.handler {
+            Handler::P2(pre) => begin(pre.clone(), instance, request, sender)?,
+            Handler::P3(pre) => begin_concurrent(pre.clone(), instance, request, sender),
+        };
         match answer.await {
             Ok(Ok(response)) => {
                 // A guest may answer before it is stopped for a request that turned out too large.
@@ -132,7 +128,7 @@ impl Endpoint {
                     Outgoing::new(body, meter, places, task).boxed_unsync()
                 }))
             }
-            Ok(Err(code)) => Err(EndpointError::Declined(format!("{code:?}"))),
+            Ok(Err(code)) => Err(EndpointError::Declined(code)),
             // The sender went with the store, so the task is at its end.
             Err(_) => {
                 task.end().await?;
@@ -141,6 +137,67 @@ impl Endpoint {
             }
         }
     }
+}
+
+type Answered = Result<Response<WasiBody>, String>;
+
+/// Starts a guest of 0.2, which sets its answer by a call of its own.
+fn begin(
+    pre: ProxyPre<Guest>,
+    mut instance: Instance,
+    request: Request<Incoming>,
+    sender: oneshot::Sender<Answered>,
+) -> Result<Owned<Result<(), EndpointError>>, EndpointError> {
+    let refused = |error: wasmtime::Error| EndpointError::Request(error.into());
+    let mut view = instance.store.data_mut().http();
+    let request = view.new_incoming_request(Scheme::Http, request).map_err(refused)?;
+    let sender = Mutex::new(Some(sender));
+    let set = move |answer: Result<Response<WasiBody>, _>| {
+        let sender = sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Nobody waits once the client has left.
+        let _ = sender.map(|sender| sender.send(answer.map_err(|code| format!("{code:?}"))));
+    };
+    let out = view.new_response_outparam_from_callback(set).map_err(refused)?;
+    Ok(spawn(async move {
+        let store = &mut instance.store;
+        let ended = meter::run(&instance.meter, async {
+            let guest = pre.instantiate_async(&mut *store).await?;
+            guest.wasi_http_incoming_handler().call_handle(&mut *store, request, out).await
+        })
+        .await;
+        instance.judge(ended)
+    }))
+}
+
+/// Starts a guest of 0.3, which returns its answer and writes the body afterwards. It has until whoever
+/// reads the body has come to its end, and is dropped then.
+fn begin_concurrent(
+    pre: ServicePre<Guest>,
+    mut instance: Instance,
+    request: Request<Incoming>,
+    sender: oneshot::Sender<Answered>,
+) -> Owned<Result<(), EndpointError>> {
+    spawn(async move {
+        let store = &mut instance.store;
+        let ended = meter::run(&instance.meter, async {
+            let guest = pre.instantiate_async(&mut *store).await?;
+            let (request, read) = Concurrent::from_http(store.data_mut().http().hooks, request);
+            store
+                .run_concurrent(async |accessor| {
+                    let answer = match guest.handle(accessor, request).await? {
+                        Ok(answer) => Ok(accessor.with(|access| answer.into_http(access, read))?),
+                        Err(code) => Err(format!("{code:?}")),
+                    };
+                    if sender.send(answer).is_ok() {
+                        std::future::pending::<()>().await;
+                    }
+                    Ok(())
+                })
+                .await?
+        })
+        .await;
+        instance.judge(ended)
+    })
 }
 
 /// wasi:http wants an authority; HTTP/1.0 clients need not send one (RFC 9112 §3.2).

@@ -40,7 +40,7 @@ pub(crate) struct Machine {
     pub(crate) engine: Engine,
     pub(crate) places: Arc<Places>,
     pub(crate) settings: Settings,
-    /// WASI, wasi:http and every import of ours.
+    /// WASI 0.2 and 0.3, wasi:http and every import of ours.
     pub(crate) endpoints: Linker<Guest>,
     /// WASI and a place to write to.
     pub(crate) mime: Linker<Guest>,
@@ -84,6 +84,8 @@ impl Machine {
             wasmtime_wasi::p2::add_to_linker_async(linker)?;
             // Only http: the rest of the proxy world is in WASI.
             wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+            wasmtime_wasi::p3::add_to_linker(linker)?;
+            wasmtime_wasi_http::p3::add_to_linker(linker)?;
             Capabilities::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)
         })?;
         Ok(Self { engine, places, settings, endpoints, mime, filters })
@@ -101,6 +103,10 @@ impl Machine {
         let mut store = Store::new(&self.engine, guest);
         store.limiter(|guest| &mut guest.quota);
         store.set_hostcall_fuel(limits.host_call_bytes);
+        // Streams, futures and tasks of WASI 0.3 lie in a table of wasmtime's own.
+        if let Some(table) = store.concurrent_resource_table() {
+            table.set_max_capacity(limits.handles);
+        }
         store.epoch_deadline_callback(|_| {
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
@@ -236,7 +242,8 @@ fn pool(settings: &Settings) -> PoolingAllocationConfig {
         .total_core_instances(count.saturating_mul(limits::CORE_INSTANCES))
         .total_memories(count.saturating_mul(limits::MEMORIES))
         .total_tables(count.saturating_mul(limits::TABLES))
-        .total_stacks(count)
+        // A guest of WASI 0.3 may have a call of its own suspended while the host calls it again.
+        .total_stacks(count.saturating_mul(2))
         .max_core_instances_per_component(limits::CORE_INSTANCES)
         .max_memories_per_component(limits::MEMORIES)
         .max_tables_per_component(limits::TABLES)

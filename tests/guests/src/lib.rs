@@ -34,7 +34,7 @@ mod tests {
     #[test]
     fn all_are_components() {
         // The first eight bytes tell a component (layer 1) from a core module (layer 0).
-        for wasm in [HOSTILE, ECHO, DESCRIBER, HOSTILE_FILTER, PLAIN] {
+        for wasm in [HOSTILE, ECHO, DESCRIBER, HOSTILE_FILTER, PLAIN, ASYNC] {
             assert_eq!(wasm.get(..8), Some(&b"\0asm\x0d\0\x01\0"[..]));
         }
     }
