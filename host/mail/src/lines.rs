@@ -5,7 +5,10 @@
 //!
 //! Invariant: what one step may read is capped before it is buffered.
 
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
+use std::task::Poll;
 
 use bytes::{Buf, BytesMut};
 use model::port::dial::DialError;
@@ -69,6 +72,26 @@ impl Lines {
     /// The server has said more than was asked for.
     pub(crate) fn has_more(&self) -> bool {
         self.buffer.has_remaining()
+    }
+
+    /// As [`Lines::has_more`], with what lies on the wire by now; never waits for the server. Its
+    /// having hung up is an error.
+    pub(crate) async fn look(&mut self) -> io::Result<bool> {
+        if self.has_more() {
+            return Ok(true);
+        }
+        // The reactor turns once, since only then the wire knows what has arrived.
+        tokio::task::yield_now().await;
+        self.buffer.reserve(1024);
+        // Out of its budget tokio would call a wire empty that is not.
+        let mut read =
+            pin!(tokio::task::coop::unconstrained(self.stream.read_buf(&mut self.buffer)));
+        match poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await {
+            Poll::Pending => Ok(false),
+            Poll::Ready(Ok(0)) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Poll::Ready(Ok(_)) => Ok(true),
+            Poll::Ready(Err(error)) => Err(error),
+        }
     }
 
     pub(crate) fn is_encrypted(&self) -> bool {

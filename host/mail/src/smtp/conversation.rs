@@ -102,6 +102,16 @@ impl Conversation {
         self.read_lines(step, within).await.map(|lines| lines.reply())
     }
 
+    /// A reply that was not asked for, if one has begun to arrive; waits for its end only.
+    pub(crate) async fn unasked(&mut self, step: &'static str) -> Result<Option<Reply>, SmtpError> {
+        let within = self.limits.command;
+        self.lines.begin(Patience::of(within));
+        if self.lines.look().await.map_err(|error| failed(step, error))? {
+            return self.read(step, within).await.map(Some);
+        }
+        Ok(None)
+    }
+
     async fn read_lines(
         &mut self,
         step: &'static str,

@@ -2,12 +2,13 @@
 //!
 //! The order is the promise: every recipient is asked, the whole message except
 //! its last line end is flushed, the caller makes its record, and only then the
-//! final dot leaves.
+//! final dot leaves. What the server says before the dot is no answer to it: a refusal
+//! ends the transaction there, and anything else is a breach of the protocol.
 //!
 //! Invariants: an error means that the dot never left; after an error, or after a
 //! call that was dropped, the session refuses to go on.
 //!
-//! Standards: RFC 5321 §3.3 (transactions), RFC 1870 (SIZE), RFC 6152 (8BITMIME).
+//! Standards: RFC 5321 §3.3 (transactions), §4.3.1 (replies in turn), RFC 1870 (SIZE), RFC 6152 (8BITMIME).
 
 use std::io;
 use std::time::Duration;
@@ -28,6 +29,9 @@ use crate::stream::finished;
 
 /// How much of a message is read and written at a time.
 const CHUNK: usize = 64 * 1024;
+
+/// What is under way between the reply to DATA and the final dot.
+const BODY: &str = "the message";
 
 /// RFC 5321 §4.1.1.10 wants QUIT, but nobody should wait for it.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -91,8 +95,13 @@ impl Session {
             return Ok(Delivery { recipients, data: Data::Replied(go) });
         }
         expect(354, "DATA", go)?;
-        self.body(raw, scan).await?;
+        if let Some(refusal) = self.body(raw, scan).await? {
+            return Ok(Delivery { recipients, data: Data::Replied(refusal) });
+        }
         before_dot().await.map_err(SmtpError::Unrecorded)?;
+        if let Some(refusal) = self.refusal().await? {
+            return Ok(Delivery { recipients, data: Data::Replied(refusal) });
+        }
         // From here on nothing may be an error: the server may have the message.
         let data = match self.dot(raw.size() == 0).await {
             Ok(reply) if reply.is_positive() || reply.code >= 400 => {
@@ -164,12 +173,15 @@ impl Session {
         }
     }
 
-    /// Everything except the last line's end, flushed.
-    async fn body(&mut self, raw: &Octets, scan: Scan) -> Result<(), SmtpError> {
+    /// Everything except the last line's end, flushed; or the reply that refused it meanwhile.
+    async fn body(&mut self, raw: &Octets, scan: Scan) -> Result<Option<Reply>, SmtpError> {
         let within = self.conversation.limits.data;
         let end = raw.size() - if scan.ends_line() { 2 } else { 0 };
         let (mut at, mut stuffing, mut out) = (0, Stuffing::new(), Vec::new());
         while at < end {
+            if let Some(refusal) = self.refusal().await? {
+                return Ok(Some(refusal));
+            }
             let wanted = usize::try_from(end - at).unwrap_or(CHUNK).min(CHUNK);
             let chunk = raw.read_at(at, wanted).await.map_err(SmtpError::Unreadable)?;
             let chunk = chunk.get(..wanted).unwrap_or(&chunk);
@@ -178,10 +190,25 @@ impl Session {
             }
             out.clear();
             stuffing.encode(chunk, &mut out);
-            self.conversation.write("the message", &out, within).await?;
+            if let Err(error) = self.conversation.write(BODY, &out, within).await {
+                // Who refuses a message in the middle need not read the rest.
+                return self.refusal().await.ok().flatten().map(Some).ok_or(error);
+            }
             at += chunk.len() as u64;
         }
-        self.conversation.flush("the message").await
+        self.conversation.flush(BODY).await?;
+        self.refusal().await
+    }
+
+    /// The server refuses the message before it has all of it, as with 421 when it shuts down
+    /// (RFC 5321 §3.8). The session is then not used again: the server still expects the rest.
+    async fn refusal(&mut self) -> Result<Option<Reply>, SmtpError> {
+        match self.conversation.unasked(BODY).await? {
+            Some(reply) if reply.code < 400 => {
+                Err(SmtpError::Protocol("the message was answered before its end"))
+            }
+            early => Ok(early),
+        }
     }
 
     async fn dot(&mut self, empty: bool) -> Result<Reply, SmtpError> {

@@ -55,7 +55,8 @@ pub struct Delivery {
 pub enum Data {
     /// No recipient was accepted: nothing was sent.
     Skipped,
-    /// The server's verdict; to the DATA command itself when that was refused.
+    /// The server's verdict; to the DATA command itself when that was refused. A refusal may also
+    /// come before the dot, which then never left.
     Replied(Reply),
     /// The dot was sent, and then the connection or the time ran out.
     Lost(SmtpError),

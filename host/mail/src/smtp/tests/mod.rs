@@ -1,5 +1,7 @@
 //! SMTP against scripted servers: every step refused, broken off, delayed and lied about.
 
+mod early;
+
 use std::sync::Arc;
 use std::time::Duration;
 
