@@ -27,8 +27,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 
-use crate::config::Compile;
 use crate::keeping::Keeper;
+use crate::limits::Compile;
 
 /// The hidden subcommand; the name of the component follows.
 pub const SUBCOMMAND: &str = "__compile";

@@ -8,7 +8,7 @@ use model::problem::{Code, Problem};
 use runtime::body::Body;
 use runtime::error::BodyError;
 
-use crate::config::Pace;
+use crate::limits::Pace;
 use crate::pace::{Paced, SlowBody};
 
 /// A JSON body of one of the host's own resources.

@@ -14,6 +14,7 @@ mod wording;
 mod schema;
 pub mod hostname;
 pub mod sources;
+pub mod limits;
 pub mod config;
 mod tenancy;
 mod openapi;

@@ -16,7 +16,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
-use crate::config::Pace;
+use crate::limits::Pace;
 
 /// A body that must not trickle in.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::config::PeerLimit;
+use crate::limits::PeerLimit;
 
 /// The connections of every peer that has one.
 #[derive(Clone, Debug, Default)]

@@ -1,0 +1,274 @@
+//! The figures of the configuration: how much and how long, each within bounds.
+//!
+//! docs/configuration.md shows every key with its default.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// A key whose value cannot be used, and what to do.
+type Refused = (String, String);
+
+/// Caps on requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// JSON bodies, in bytes.
+    pub json_body: usize,
+    /// Other bodies, in bytes.
+    pub body: u64,
+    /// Connections at once.
+    pub connections: usize,
+    /// Connections at once of one peer; none where it does not matter.
+    pub peer: Option<PeerLimit>,
+    /// From the first byte of a request's head to its last.
+    pub head: Duration,
+    /// How slowly a body may come.
+    pub pace: Pace,
+    /// How long a client may read nothing of an answer that waits for it.
+    pub write: Duration,
+    /// CPU time of a component for one request.
+    pub cpu: Duration,
+    /// Between bytes or host calls of a component.
+    pub idle: Duration,
+    /// A whole request.
+    pub total: Duration,
+    /// Linear memory of a component, in bytes.
+    pub memory: usize,
+    /// Component instances at once.
+    pub instances: u32,
+}
+
+/// How many connections one peer may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerLimit {
+    /// At once.
+    pub most: usize,
+    /// Peers on this machine count too. Where nobody says so they do not: a proxy is one.
+    pub loopback: bool,
+}
+
+/// How slowly a body may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Waiting that every body may cost.
+    pub grace: Duration,
+    /// What it may wait longer for, per second.
+    pub bytes: u64,
+}
+
+/// What compiling a tenant's component may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compile {
+    /// Computing time of the child.
+    pub cpu: Duration,
+    /// From its start to its end, on a machine that may be busy.
+    pub wall: Duration,
+    /// Its address space, in bytes.
+    pub memory: u64,
+    /// Compiled code that is kept on disk, in bytes; 0 keeps none.
+    pub cache: u64,
+}
+
+/// When a submission is tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outbox {
+    /// The wait after each attempt; the last one repeats.
+    pub retry: Vec<Duration>,
+    /// After this a submission expires.
+    pub give_up: Duration,
+}
+
+/// How long mail servers may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MailTimes {
+    /// Between bytes of an IMAP answer.
+    pub imap_idle: Duration,
+    /// A whole IMAP command, however busily the server talks.
+    pub imap_command: Duration,
+    /// One SMTP step.
+    pub smtp_step: Duration,
+    /// The answer to the final dot (RFC 5321 §4.5.3.2.6 asks for ten minutes).
+    pub final_dot: Duration,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct RawLimits {
+    json_body_bytes: Option<u64>,
+    body_bytes: Option<u64>,
+    connections: Option<u64>,
+    connections_per_peer: Option<u64>,
+    head_secs: Option<u64>,
+    body_grace_secs: Option<u64>,
+    body_bytes_per_sec: Option<u64>,
+    write_secs: Option<u64>,
+    cpu_millis: Option<u64>,
+    idle_secs: Option<u64>,
+    total_secs: Option<u64>,
+    memory_bytes: Option<u64>,
+    instances: Option<u64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct RawCompile {
+    cpu_secs: Option<u64>,
+    wall_secs: Option<u64>,
+    memory_bytes: Option<u64>,
+    cache_bytes: Option<u64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct RawOutbox {
+    retry_secs: Option<Vec<u64>>,
+    give_up_hours: Option<u64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct RawMail {
+    imap_idle_secs: Option<u64>,
+    imap_command_secs: Option<u64>,
+    smtp_step_secs: Option<u64>,
+    final_dot_secs: Option<u64>,
+}
+
+impl RawLimits {
+    pub(crate) fn check(self) -> Result<Limits, Refused> {
+        let bytes = |key: &str, value: Option<u64>, default: u64| {
+            within(&format!("limits.{key}"), value, default, 1024, 1 << 30)
+        };
+        let seconds = |key: &str, value: Option<u64>, default: u64| {
+            within(&format!("limits.{key}"), value, default, 1, 3600).map(Duration::from_secs)
+        };
+        let size = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+        Ok(Limits {
+            json_body: size(bytes("json-body-bytes", self.json_body_bytes, 8 << 20)?),
+            body: bytes("body-bytes", self.body_bytes, 35 << 20)?,
+            connections: size(within("limits.connections", self.connections, 1024, 1, 100_000)?),
+            peer: match size(within(
+                "limits.connections-per-peer",
+                self.connections_per_peer,
+                64,
+                0,
+                100_000,
+            )?) {
+                0 => None,
+                most => Some(PeerLimit { most, loopback: self.connections_per_peer.is_some() }),
+            },
+            pace: Pace {
+                grace: seconds("body-grace-secs", self.body_grace_secs, 5)?,
+                bytes: within(
+                    "limits.body-bytes-per-sec",
+                    self.body_bytes_per_sec,
+                    1024,
+                    1,
+                    1 << 20,
+                )?,
+            },
+            write: seconds("write-secs", self.write_secs, 30)?,
+            head: Duration::from_secs(within("limits.head-secs", self.head_secs, 10, 1, 300)?),
+            cpu: Duration::from_millis(within(
+                "limits.cpu-millis",
+                self.cpu_millis,
+                2000,
+                10,
+                60_000,
+            )?),
+            idle: seconds("idle-secs", self.idle_secs, 30)?,
+            total: seconds("total-secs", self.total_secs, 60)?,
+            memory: size(within(
+                "limits.memory-bytes",
+                self.memory_bytes,
+                64 << 20,
+                1 << 20,
+                256 << 20,
+            )?),
+            instances: u32::try_from(within("limits.instances", self.instances, 200, 2, 1000)?)
+                .unwrap_or(1000),
+        })
+    }
+}
+
+impl Default for Compile {
+    /// What the largest interpreters need on a slow machine, several times over.
+    fn default() -> Self {
+        Self {
+            cpu: Duration::from_secs(60),
+            wall: Duration::from_secs(180),
+            memory: 3_000_000_000,
+            cache: 1 << 30,
+        }
+    }
+}
+
+impl RawCompile {
+    pub(crate) fn check(self) -> Result<Compile, Refused> {
+        let usual = Compile::default();
+        let seconds = |key: &str, value: Option<u64>, default: Duration| {
+            within(&format!("compile.{key}"), value, default.as_secs(), 1, 3600)
+                .map(Duration::from_secs)
+        };
+        let bytes = |key: &str, value: Option<u64>, default: u64, least: u64| {
+            within(&format!("compile.{key}"), value, default, least, 1 << 40)
+        };
+        Ok(Compile {
+            cpu: seconds("cpu-secs", self.cpu_secs, usual.cpu)?,
+            wall: seconds("wall-secs", self.wall_secs, usual.wall)?,
+            memory: bytes("memory-bytes", self.memory_bytes, usual.memory, 256 << 20)?,
+            cache: bytes("cache-bytes", self.cache_bytes, usual.cache, 0)?,
+        })
+    }
+}
+
+impl RawOutbox {
+    pub(crate) fn check(self) -> Result<Outbox, Refused> {
+        let retry =
+            self.retry_secs.unwrap_or_else(|| vec![30, 120, 300, 900, 1800, 3600, 7200, 14_400]);
+        if retry.is_empty() || retry.iter().any(|seconds| !(1..=86_400).contains(seconds)) {
+            return Err(fault(
+                "outbox.retry-secs",
+                "one or more waits between 1 and 86400 seconds are needed",
+            ));
+        }
+        let hours = within("outbox.give-up-hours", self.give_up_hours, 96, 1, 720)?;
+        Ok(Outbox {
+            retry: retry.into_iter().map(Duration::from_secs).collect(),
+            give_up: Duration::from_secs(hours * 3600),
+        })
+    }
+}
+
+impl RawMail {
+    pub(crate) fn check(self) -> Result<MailTimes, Refused> {
+        let seconds = |key: &str, value: Option<u64>, default: u64| {
+            within(&format!("mail.{key}"), value, default, 1, 3600).map(Duration::from_secs)
+        };
+        Ok(MailTimes {
+            imap_idle: seconds("imap-idle-secs", self.imap_idle_secs, 60)?,
+            imap_command: seconds("imap-command-secs", self.imap_command_secs, 600)?,
+            smtp_step: seconds("smtp-step-secs", self.smtp_step_secs, 60)?,
+            final_dot: seconds("final-dot-secs", self.final_dot_secs, 600)?,
+        })
+    }
+}
+
+fn within(
+    key: &str,
+    value: Option<u64>,
+    default: u64,
+    least: u64,
+    most: u64,
+) -> Result<u64, Refused> {
+    let value = value.unwrap_or(default);
+    if (least..=most).contains(&value) {
+        Ok(value)
+    } else {
+        Err(fault(key, format!("{value} is not between {least} and {most}")))
+    }
+}
+
+fn fault(key: impl Into<String>, told: impl Into<String>) -> Refused {
+    (key.into(), told.into())
+}
