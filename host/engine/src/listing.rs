@@ -2,8 +2,9 @@
 //!
 //! Sequence numbers lead to the rows, UIDs say which they are: a page is
 //! `FETCH lo:hi (UID FLAGS)` from the top or from the cursor's hint downwards,
-//! and a second FETCH only for what the cache does not know. A mailbox of a
-//! million messages costs what one of fifty does.
+//! and a second FETCH only for what the cache does not know. Where the page
+//! before was unknown, this one probably is, and the first FETCH asks for all.
+//! A mailbox of a million messages costs what one of fifty does.
 //!
 //! Invariant: rows come in falling UID order and all below the cursor's anchor,
 //! so no row is repeated, and none that stays in the mailbox is left out.
@@ -31,6 +32,12 @@ use crate::works::Works;
 const MOST: u32 = 100;
 /// The most sequence numbers that one FETCH of flags goes through in search of the anchor.
 const LONGEST_STRIDE: u32 = 2_000;
+
+/// All that a row shows.
+const ALL: [FetchItem; 4] = {
+    let [received, size, header] = rows::UNKNOWN;
+    [FetchItem::Flags, received, size, header]
+};
 
 /// One page.
 pub(crate) async fn find(
@@ -67,8 +74,8 @@ struct Listing<'a> {
     query: &'a MessageQuery,
 }
 
-/// Flags by UID, with the sequence number at the time.
-type Found = BTreeMap<u32, (u32, Vec<String>)>;
+/// By UID, with the sequence number at the time.
+type Found = BTreeMap<u32, FetchRow>;
 
 impl Listing<'_> {
     async fn page(&self, lease: &mut Lease) -> Result<Page<Summary>, Problem> {
@@ -79,7 +86,7 @@ impl Listing<'_> {
             return Err(problems::invalid_cursor());
         }
         let found = self.collect(lease, selected.exists).await?;
-        let end = found.first_key_value().map(|(uid, (sequence, _))| (*uid, sequence - 1));
+        let end = found.first_key_value().map(|(uid, row)| (*uid, row.sequence.saturating_sub(1)));
         let next_cursor = end.filter(|(_, hint)| *hint > 0).map(|(anchor, hint)| {
             Cursor {
                 tag: self.tag,
@@ -132,33 +139,38 @@ impl Listing<'_> {
         found: &mut Found,
     ) -> Result<(), Problem> {
         let anchor = self.cursor.as_ref().map_or(u32::MAX, |cursor| cursor.anchor);
-        let rows = lease.fetch(&Messages::Sequence(low..=high), &[FetchItem::Flags]).await?;
+        // A long stride looks for the anchor and throws most of its rows away.
+        let all = high - low < self.query.limit && lease.room().is_exploring();
+        let items: &[FetchItem] = if all { &ALL } else { &[FetchItem::Flags] };
+        let rows = lease.fetch(&Messages::Sequence(low..=high), items).await?;
         // Servers may add rows that nobody asked for (RFC 9051 §7.5.2).
         let asked = |row: &FetchRow| (low..=high).contains(&row.sequence);
         let below = |row: &FetchRow| self.cursor.is_none() || row.uid < anchor;
-        for row in rows.into_iter().filter(|row| asked(row) && below(row)) {
-            found.insert(row.uid, (row.sequence, row.flags.unwrap_or_default()));
-        }
+        let rows = rows.into_iter().filter(|row| asked(row) && below(row));
+        found.extend(rows.map(|row| (row.uid, row)));
         Ok(())
     }
 
     async fn rows(
         &self,
         lease: &mut Lease,
-        found: Found,
+        mut found: Found,
         uid_validity: u32,
     ) -> Result<Vec<Summary>, Problem> {
         let place =
             |uid: u32| Place { tag: self.tag, mailbox: self.mailbox.clone(), uid_validity, uid };
         let uids: Vec<u32> = found.keys().rev().copied().collect();
+        let flags: Vec<Vec<String>> =
+            found.values_mut().map(|row| row.flags.take().unwrap_or_default()).collect();
         let wanted = Wanted {
             sketch: self.query.preview || self.query.attachments,
             places: uids.iter().map(|uid| place(*uid)).collect(),
+            fetched: found.into_values().collect(),
         };
         let known = rows::known(self.works, lease, wanted).await?;
         let name = self.mailbox.decoded();
-        let mut rows = Vec::with_capacity(found.len());
-        for (uid, (_, keywords)) in found.into_iter().rev() {
+        let mut rows = Vec::with_capacity(uids.len());
+        for (uid, keywords) in uids.into_iter().zip(flags.into_iter().rev()) {
             // Expunged between the two fetches: no row.
             let Some(known) = known.get(&uid) else { continue };
             let stored = Stored {

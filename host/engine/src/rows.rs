@@ -27,17 +27,12 @@ use crate::problems;
 use crate::works::Works;
 
 /// The header fields that [`Facts`] are made of.
-pub(crate) const FIELDS: &[&str] = &[
-    "From",
-    "To",
-    "Cc",
-    "Subject",
-    "Date",
-    "Message-ID",
-    "In-Reply-To",
-    "References",
-    "Content-Type",
-];
+const FIELDS: &[&str] =
+    &["From", "To", "Cc", "Subject", "Date", "Message-ID", "In-Reply-To", "References"];
+
+/// What is asked about a message that is not known yet.
+pub(crate) const UNKNOWN: [FetchItem; 3] =
+    [FetchItem::Received, FetchItem::Size, FetchItem::HeaderFields(FIELDS)];
 
 /// Previews are fetched in batches of at most this many bytes.
 const BATCH_BYTES: u64 = 8 << 20;
@@ -52,6 +47,8 @@ pub(crate) struct Wanted {
     /// Preview and attachments too.
     pub(crate) sketch: bool,
     pub(crate) places: Vec<Place>,
+    /// Rows that were fetched with all of [`UNKNOWN`] already.
+    pub(crate) fetched: Vec<FetchRow>,
 }
 
 /// What is known of each UID; those that are gone are missing.
@@ -72,7 +69,9 @@ pub(crate) async fn known(
             }
         }
     }
-    learn(works, lease, missing, &mut known).await?;
+    // Next time it will probably be the same.
+    lease.room().note_exploring(missing.len() > known.len());
+    learn(works, lease, missing, wanted.fetched, &mut known).await?;
     if wanted.sketch {
         sketch(works, lease, &mut known).await?;
     }
@@ -85,20 +84,18 @@ async fn learn(
     works: &Works,
     lease: &mut Lease,
     mut missing: HashMap<u32, Place>,
+    fetched: Vec<FetchRow>,
     known: &mut Rows,
 ) -> Result<(), Problem> {
-    if missing.is_empty() {
-        return Ok(());
+    let mut taken = Vec::with_capacity(missing.len());
+    take(&mut missing, fetched, &mut taken);
+    if !missing.is_empty() {
+        let mut uids: Vec<u32> = missing.keys().copied().collect();
+        uids.sort_unstable();
+        let fetched = lease.fetch(&Messages::Uids(uids), &UNKNOWN).await?;
+        take(&mut missing, fetched, &mut taken);
     }
-    let mut uids: Vec<u32> = missing.keys().copied().collect();
-    uids.sort_unstable();
-    let items = [FetchItem::Received, FetchItem::Size, FetchItem::HeaderFields(FIELDS)];
-    let fetched = lease.fetch(&Messages::Uids(uids), &items).await?;
-    let fetched: Vec<(Place, FetchRow)> = fetched
-        .into_iter()
-        .filter(|row| row.header.is_some())
-        .filter_map(|row| Some((missing.remove(&row.uid)?, row)))
-        .collect();
+    let fetched = taken;
     let blocks = fetched.iter().map(|(_, row)| row.header.clone().unwrap_or_default()).collect();
     let facts = summarise(works, blocks).await?;
     for ((place, row), facts) in fetched.into_iter().zip(facts) {
@@ -112,6 +109,16 @@ async fn learn(
         known.insert(place.uid, (place, learnt));
     }
     Ok(())
+}
+
+/// Takes the rows that are missing; a server may add some that nobody asked for.
+fn take(
+    missing: &mut HashMap<u32, Place>,
+    fetched: Vec<FetchRow>,
+    taken: &mut Vec<(Place, FetchRow)>,
+) {
+    let rows = fetched.into_iter().filter(|row| row.header.is_some());
+    taken.extend(rows.filter_map(|row| Some((missing.remove(&row.uid)?, row))));
 }
 
 async fn summarise(works: &Works, blocks: Vec<Bytes>) -> Result<Vec<Option<Facts>>, Problem> {

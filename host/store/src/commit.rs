@@ -11,7 +11,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use model::port::store::StoreError;
@@ -130,6 +130,8 @@ pub(crate) struct Writer {
     pub(crate) conn: Connection,
     /// Where requests come from.
     pub(crate) queue: mpsc::Receiver<Box<dyn Request>>,
+    /// Counts commits, each before anybody is told of it.
+    pub(crate) commits: Arc<AtomicU64>,
     /// Shared with everyone who may see the disk fail.
     pub(crate) poison: Poison,
     /// The log's file, to see how long it has become.
@@ -170,6 +172,8 @@ impl Writer {
                 batch.push(next);
             }
             let outcome = self.commit(&mut batch);
+            // One that failed may have happened all the same.
+            self.commits.fetch_add(1, Ordering::SeqCst);
             for request in batch {
                 request.answer(outcome.as_ref().copied().map_err(String::as_str));
             }

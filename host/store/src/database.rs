@@ -5,6 +5,8 @@
 //! writing connections have had; readers cannot write at all.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
 use model::port::store::StoreError;
@@ -23,6 +25,7 @@ pub(crate) struct Database {
     readers: Option<Crew<Connection>>,
     requests: Option<mpsc::Sender<Box<dyn Request>>>,
     writer: Option<JoinHandle<()>>,
+    commits: Arc<AtomicU64>,
 }
 
 /// Requests that wait for the writer; more wait at their callers.
@@ -52,14 +55,22 @@ impl Database {
         let readers = readers.map_err(OpenError::database(file))?;
         let readers = Crew::new("store-read", readers).map_err(OpenError::io(file))?;
         let (requests, queue) = mpsc::channel(QUEUE);
-        let writer = Writer { conn, queue, poison, log: log_of(file), upkeep };
+        let commits = Arc::<AtomicU64>::default();
+        let counted = Arc::clone(&commits);
+        let writer = Writer { conn, queue, commits: counted, poison, log: log_of(file), upkeep };
         let writer = thread::Builder::new()
             .name("store-write".to_owned())
             .spawn(move || writer.serve())
             .map_err(OpenError::io(file))?;
-        let opened =
-            Self { readers: Some(readers), requests: Some(requests), writer: Some(writer) };
+        let (readers, requests, writer) = (Some(readers), Some(requests), Some(writer));
+        let opened = Self { readers, requests, writer, commits };
         Ok((opened, answer))
+    }
+
+    /// How many commits there have been. What was read after this was asked is of that commit or of a
+    /// later one, and every commit that was answered has been counted.
+    pub(crate) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::SeqCst)
     }
 
     /// Runs `work` in a transaction and answers when it is on the disk. Done to the end even if the

@@ -68,6 +68,11 @@ impl Lease {
         self.session.selected().map_or(0, |selected| selected.exists)
     }
 
+    /// What the account's sessions share.
+    pub(crate) fn room(&self) -> &Room {
+        &self.room
+    }
+
     /// Makes `mailbox` the selected one, with news no older than the pool's freshness.
     pub(crate) async fn enter(&mut self, mailbox: &MailboxName) -> Result<Selected, SessionError> {
         let here = |session: &dyn ImapSession| {

@@ -34,6 +34,8 @@ struct Inside {
     /// How often our sessions changed something, which the others have not seen at first.
     changes: u64,
     mailboxes: Option<(Duration, Arc<Vec<Mailbox>>)>,
+    /// Most rows of the last page were seen for the first time.
+    exploring: bool,
 }
 
 /// A session that nobody uses.
@@ -178,6 +180,15 @@ impl Room {
     pub(crate) fn is_current(&self, synced: Synced, freshness: Duration) -> bool {
         synced.changes == lock(&self.inside).changes
             && self.now().saturating_sub(synced.at) < freshness
+    }
+
+    /// Whether the next page will probably hold messages that nobody has seen yet: the last one did.
+    pub(crate) fn is_exploring(&self) -> bool {
+        lock(&self.inside).exploring
+    }
+
+    pub(crate) fn note_exploring(&self, exploring: bool) {
+        lock(&self.inside).exploring = exploring;
     }
 
     /// The list of mailboxes, when it is younger than `limit`.

@@ -48,6 +48,30 @@ async fn a_list_that_was_read_before_costs_one_fetch_and_at_most_one_noop() {
 }
 
 #[tokio::test]
+async fn a_page_after_an_unknown_one_is_one_fetch_and_shows_the_same() {
+    let host = Host::new();
+    for number in 0..6 {
+        host.imap.add("INBOX", &message(&number.to_string()));
+    }
+    let log = |host: &Host| host.imap.change(|state| std::mem::take(&mut state.log));
+    let first = host.page("INBOX", None, 2).await.unwrap();
+    assert_eq!(log(&host), ["SELECT", "FETCH", "FETCH"]);
+    let second = host.page("INBOX", first.next_cursor, 2).await.unwrap();
+    assert_eq!(log(&host), ["FETCH"]);
+    let subjects: Vec<_> = second.rows.iter().map(|row| row.facts.subject.as_deref()).collect();
+    assert_eq!(subjects, [Some("3"), Some("2")]);
+    assert_eq!(second.rows[0].size, message("3").len() as u64);
+    // Known rows are not parsed again, and the next page is not taken for unknown.
+    let again = host.page("INBOX", None, 2).await.unwrap();
+    assert_eq!(again.rows.len(), 2);
+    assert_eq!(host.mime.summaries.load(Ordering::Relaxed), 2);
+    host.page("INBOX", again.next_cursor, 2).await.unwrap();
+    let third = host.page("INBOX", second.next_cursor, 2).await.unwrap();
+    assert_eq!(third.rows[0].facts.subject.as_deref(), Some("1"));
+    assert_eq!(log(&host), ["FETCH", "FETCH", "FETCH", "FETCH"]);
+}
+
+#[tokio::test]
 async fn flags_and_new_mail_are_at_most_a_second_old() {
     let host = Host::new();
     host.imap.add("INBOX", &message("one"));

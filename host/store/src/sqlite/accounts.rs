@@ -16,7 +16,7 @@ use rusqlite::{OptionalExtension, params};
 use crate::failure::failed;
 use crate::page::{LARGEST, accounts};
 use crate::seal::Place;
-use crate::sqlite::Sqlite;
+use crate::sqlite::{Inner, Sqlite};
 
 impl Accounts for Sqlite {
     fn create<'a>(
@@ -54,14 +54,28 @@ impl Accounts for Sqlite {
         tenant: &'a TenantId,
         id: &'a AccountId,
     ) -> BoxFuture<'a, Result<Option<Account>, StoreError>> {
-        let (tenant, id) = (tenant.clone(), id.clone());
-        Box::pin(self.inner.meta.read(move |conn| {
-            let record: Option<String> = conn
-                .prepare_cached("SELECT record FROM account WHERE tenant = ?1 AND id = ?2")?
-                .query_row([tenant.as_str(), id.as_str()], |row| row.get(0))
-                .optional()?;
-            Ok(record.map(|record| serde_json::from_str(&record).map_err(failed)).transpose()?)
-        }))
+        Box::pin(async move {
+            let Inner { meta, remembered, .. } = &*self.inner;
+            let commits = meta.commits();
+            if let Some(account) = remembered.get(tenant, id, commits) {
+                return Ok(Some(account));
+            }
+            let (tenant, id) = (tenant.clone(), id.clone());
+            let read = meta.read(move |conn| {
+                let record: Option<String> = conn
+                    .prepare_cached("SELECT record FROM account WHERE tenant = ?1 AND id = ?2")?
+                    .query_row([tenant.as_str(), id.as_str()], |row| row.get(0))
+                    .optional()?;
+                Ok(record
+                    .map(|record| serde_json::from_str(&record).map_err(failed))
+                    .transpose()?)
+            });
+            let account: Option<Account> = read.await?;
+            if let Some(account) = &account {
+                remembered.keep(account, commits);
+            }
+            Ok(account)
+        })
     }
 
     fn list<'a>(

@@ -24,8 +24,10 @@ use crate::database::Database;
 use crate::failure::OpenError;
 use crate::schema::{META, OUTBOX};
 use crate::seal::{MasterKey, Place};
+use crate::sqlite::remembered::Remembered;
 use crate::sqlite::rows::files_in_use;
 
+mod remembered;
 mod rows;
 mod claims;
 pub(crate) mod outbox;
@@ -43,6 +45,7 @@ struct Inner {
     outbox: Database,
     meta: Database,
     blobs: Blobs,
+    remembered: Remembered,
     key: MasterKey,
     clock: Arc<dyn Clock>,
     poison: Poison,
@@ -84,8 +87,9 @@ impl Sqlite {
         if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             sync_dir(parent).map_err(OpenError::io(parent))?;
         }
-        let served = Arc::default();
-        let inner = Inner { outbox, meta, blobs, key, clock, poison, served, _lock: lock };
+        let (served, remembered) = (Arc::default(), Remembered::default());
+        let inner =
+            Inner { outbox, meta, blobs, remembered, key, clock, poison, served, _lock: lock };
         Ok(Self { inner: Arc::new(inner) })
     }
 
