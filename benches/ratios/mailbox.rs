@@ -1,8 +1,8 @@
 //! List, fetch and flag over the API against a raw IMAP client: the same server, the same
 //! mailbox, as many persistent sessions as the host's pool has.
 //!
-//! The host remembers what it has read, so first visits and later ones are measured apart;
-//! the raw client asks the server each time and parses nothing.
+//! The host remembers what it has read, so first visits and later ones are measured apart.
+//! The raw client asks the server each time; neither caller parses what it gets.
 
 use rig::{Options, Rig};
 use serde_json::json;
@@ -93,7 +93,7 @@ impl Bench<'_> {
         let mut paths: Vec<String> = self.places.pages.iter().map(path).collect();
         Dice::new(7).shuffle(&mut paths);
         let get = |client: &mut Client, path: &String| {
-            client.get(path).expect(200);
+            client.get(path).ended(200);
         };
         let first = load::each_once(self.clients(get), &paths);
         let paths = &paths;
@@ -121,7 +121,7 @@ impl Bench<'_> {
             ));
         });
         let get = |client: &mut Client, place: &&(String, u32)| {
-            client.get(&under(self.account, &format!("messages/{}", place.0))).expect(200);
+            client.get(&under(self.account, &format!("messages/{}", place.0))).ended(200);
         };
         let first = load::each_once(self.clients(get), chosen);
         let later = load::for_a_while(
@@ -153,7 +153,7 @@ impl Bench<'_> {
                 let change = json!({"flags": {(verb): ["\\Flagged"]}});
                 client
                     .json("PATCH", &under(account, &format!("messages/{id}")), &change)
-                    .expect(200);
+                    .ended(200);
             }),
             self.size.duration,
         );

@@ -21,6 +21,7 @@ use engine::manifest::fault::ManifestFault;
 use engine::manifest::trigger;
 use engine::manifest::trigger::{Hook, Route, StaticResponse, Target};
 use engine::routes::{Pattern, Routes};
+use futures_util::future::try_join_all;
 use model::filter::{Binding, Mode, OnError};
 use model::ids::TenantId;
 use model::port::capabilities::Capabilities;
@@ -93,30 +94,19 @@ pub(crate) struct Deployments {
 }
 
 impl Deployments {
-    /// Compiles the embedded application, which is trusted; `engine` is what imports lead to, and
-    /// what asks the filters.
-    pub(crate) async fn new(
+    /// Links the embedded application; `engine` is what imports lead to, and what asks the filters.
+    pub(crate) fn new(
         runtime: Runtime,
         engine: Arc<Engine>,
         limits: Limits,
         compiler: Compiler,
+        embedded: BTreeMap<String, Compiled>,
     ) -> anyhow::Result<Self> {
         let capabilities: Arc<dyn Capabilities> = Arc::clone(&engine) as _;
         let manifest = manifest::parse(components::MANIFEST).context("the embedded spin.toml")?;
-        let mut compiled = BTreeMap::new();
-        for (name, written) in &manifest.components {
-            let place = || format!("the component `{name}`");
-            let embedded = components::COMPONENTS
-                .iter()
-                .find(|embedded| embedded.source == written.source)
-                .with_context(|| format!("{} is not embedded: {}", place(), written.source))?;
-            let component = runtime.component(name, embedded.wasm).with_context(place)?;
-            let operations = runtime.describe(&component).await.with_context(place)?;
-            compiled.insert(name.clone(), Compiled { component, operations });
-        }
         let link = Link { runtime: &runtime, capabilities: &capabilities, limits: &limits };
         let application = link
-            .application(manifest, compiled, &Variables::new())
+            .application(manifest, embedded, &Variables::new())
             .context("the embedded spin.toml")?;
         let default = assemble(&application, None).context("the embedded spin.toml")?;
         Ok(Self {
@@ -192,6 +182,24 @@ impl Deployments {
         let own = link.application(manifest, compiled, given)?;
         Ok((assemble(&self.application, Some(&own))?, declared))
     }
+}
+
+/// The embedded components, by name.
+pub(crate) async fn embedded(
+    compiler: &Compiler,
+    runtime: &Runtime,
+) -> anyhow::Result<BTreeMap<String, Compiled>> {
+    let manifest = manifest::parse(components::MANIFEST).context("the embedded spin.toml")?;
+    let compiling = manifest.components.iter().map(async |(name, written)| {
+        let place = || format!("the component `{name}`");
+        let embedded = components::COMPONENTS
+            .iter()
+            .find(|embedded| embedded.source == written.source)
+            .with_context(|| format!("{} is not embedded: {}", place(), written.source))?;
+        let compiled = compiler.compile(runtime, name, embedded.wasm).await;
+        anyhow::Ok((name.clone(), compiled.with_context(place)?))
+    });
+    Ok(try_join_all(compiling).await?.into_iter().collect())
 }
 
 /// What may be written of filters, but is not done yet, is refused instead of ignored.

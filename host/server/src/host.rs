@@ -41,6 +41,7 @@ use crate::budget::Budget;
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::compiling::Compiler;
 use crate::config::TenantConfig;
+use crate::deployment;
 use crate::deployment::{DeployFault, Deployments, Variables};
 use crate::keeping;
 use crate::keeping::Keeper;
@@ -273,7 +274,17 @@ impl Host {
             ..RuntimeSettings::default()
         })
         .context("the WebAssembly runtime")?;
-        let mime = runtime.component("mime", components::MIME).context("the mime component")?;
+        let keeper = stores
+            .kept
+            .filter(|_| compile.cache > 0)
+            .map(|(directory, key)| Keeper::new(directory, key, compile.cache));
+        // In children too: what a compiler leaves behind in memory goes with it.
+        let trusted = Compiler::new(program.clone(), Compile::default(), keeper.clone());
+        let (mime, embedded) = tokio::join!(
+            trusted.compile(&runtime, "mime", components::MIME),
+            deployment::embedded(&trusted, &runtime)
+        );
+        let mime = mime.context("the mime component")?.component;
         let spools = Arc::new(stores.spools);
         let mime = runtime.mime(&mime, spools.clone()).context("the mime component")?;
         let ports = Ports {
@@ -322,14 +333,10 @@ impl Host {
             request_body: limits.body,
             ..GuestLimits::default()
         };
-        let keeper = stores
-            .kept
-            .filter(|_| compile.cache > 0)
-            .map(|(directory, key)| Keeper::new(directory, key, compile.cache));
         let compiler = Compiler::new(program, compile, keeper);
         let children = compiler.children().clone();
         let deployments =
-            Deployments::new(runtime.clone(), Arc::clone(&engine), guest, compiler).await?;
+            Deployments::new(runtime.clone(), Arc::clone(&engine), guest, compiler, embedded?)?;
         for tenant in &tenants {
             let Some(path) = &tenant.application else { continue };
             // One tenant's mistake must not keep the others from their mail.

@@ -50,13 +50,20 @@ impl Answer {
         }
     }
 
+    /// # Panics
+    /// When the status is another one.
+    #[track_caller]
+    pub(crate) fn ended(&self, status: u16) {
+        assert_eq!(self.status, status, "{}", self.text());
+    }
+
     /// The body's JSON.
     ///
     /// # Panics
     /// When the status is another one.
     #[track_caller]
     pub(crate) fn expect(&self, status: u16) -> Value {
-        assert_eq!(self.status, status, "{}", self.text());
+        self.ended(status);
         if self.body.is_empty() { Value::Null } else { self.json() }
     }
 }
