@@ -154,8 +154,10 @@ fn begin(
     let sender = Mutex::new(Some(sender));
     let set = move |answer: Result<Response<WasiBody>, _>| {
         let sender = sender.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // Nobody waits once the client has left.
-        let _ = sender.map(|sender| sender.send(answer.map_err(|code| format!("{code:?}"))));
+        if let Some(sender) = sender {
+            // Nobody waits once the client has left.
+            let _ = sender.send(answer.map_err(|code| format!("{code:?}")));
+        }
     };
     let out = view.new_response_outparam_from_callback(set).map_err(refused)?;
     Ok(spawn(async move {
