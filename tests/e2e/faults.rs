@@ -41,6 +41,35 @@ fn reads_and_changes_fail_in_time_and_work_again() {
     assert_eq!(stage.room.mailroom.messages(ANN, "INBOX")[0].1, ["\\Seen"]);
 }
 
+/// Whichever limit is the shorter, a component that waits for a mail server is not to blame.
+#[test]
+fn a_stalled_mail_server_is_told_as_such_whatever_the_limits_are() {
+    for times in [
+        "imap-idle-secs = 5\n[limits]\nidle-secs = 1\ntotal-secs = 60\n",
+        "imap-idle-secs = 60\n[limits]\nidle-secs = 1\ntotal-secs = 5\n",
+    ] {
+        let room = Room::start();
+        let site = Site::with(None, &room.addresses(), times);
+        let host = site.start();
+        let mut operator = site.operator(&host);
+        let account = connect(&mut operator, &room.account());
+        let list = under(&account, "messages");
+        room.mailroom.deliver(ANN, "INBOX", b"Subject: kept\r\n\r\nWords.\r\n").unwrap();
+        // A new connection, and then one that stands already.
+        for step in ["greeting", "FETCH"] {
+            room.fails(Protocol::Imap, step, Fault::Stall, None);
+            let answer = operator.get(&list);
+            assert_eq!(answer.status, 504, "{step}, {times}: {}", answer.text());
+            check(&answer, 504, "upstream-timeout");
+            room.recovers();
+            let rows = operator.get(&list).expect(200);
+            assert!(!subjects(&rows).is_empty(), "{step}, {times}");
+            // Something to fetch that is not known yet.
+            room.mailroom.deliver(ANN, "INBOX", b"Subject: next\r\n\r\nWords.\r\n").unwrap();
+        }
+    }
+}
+
 #[test]
 fn a_stall_before_the_dot_delays_and_leaves_no_doubt() {
     check_send("greeting", &Fault::Stall, "deferred", 1);

@@ -73,6 +73,13 @@ pub enum EndpointError {
         /// How much it had.
         limit: Duration,
     },
+    /// The total time ran out while the guest waited for one host call, which had taken at least
+    /// half of it. Only mail servers take so long.
+    #[error("the component waited for the mail server until its total time of {} was up", seconds(*limit))]
+    HostTimeout {
+        /// How much it had.
+        limit: Duration,
+    },
     /// The guest returned without an answer.
     #[error("the component gave no answer")]
     NoAnswer,

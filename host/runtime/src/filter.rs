@@ -99,7 +99,9 @@ impl Judge for Filter {
         Box::pin(async move {
             self.ask(tenant, request, message, envelope).await.map_err(|error| match &error {
                 EndpointError::Busy => JudgeError::Busy,
-                EndpointError::Timeout { .. } => JudgeError::Timeout,
+                EndpointError::Timeout { .. } | EndpointError::HostTimeout { .. } => {
+                    JudgeError::Timeout
+                }
                 EndpointError::Limit(which) => JudgeError::Limit(which.to_string()),
                 EndpointError::Trapped { .. }
                 | EndpointError::NoAnswer

@@ -5,7 +5,8 @@
 //! time spent inside `poll`, so that host code counts as well and sleeping does
 //! not. Real time, not `port::Clock`: it limits what really runs.
 //!
-//! Invariant: whatever the guest does, [`run`] ends.
+//! Invariants: whatever the guest does, [`run`] ends; a guest that waits for the
+//! host is not idle, and is not blamed when the host takes all of its time.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -115,12 +116,15 @@ impl Meter {
     fn deadline(&self, now: Instant) -> Result<Instant, EndpointError> {
         let Limits { idle, total, .. } = self.limits;
         let last = self.begun + Duration::from_millis(self.moved.load(Relaxed));
-        let quiet_since = if self.inside.load(Relaxed) > 0 { now } else { last };
+        let inside = self.inside.load(Relaxed) > 0;
+        let quiet_since = if inside { now } else { last };
         // Far enough for a total that somebody lifted with Duration::MAX.
         let far = now + Duration::from_secs(86_400);
         let ends = self.begun.checked_add(total).unwrap_or(far);
         let bored = quiet_since.checked_add(idle).unwrap_or(far);
-        if now >= ends {
+        if now >= ends && inside && now.duration_since(last) >= total / 2 {
+            Err(EndpointError::HostTimeout { limit: total })
+        } else if now >= ends {
             Err(EndpointError::Timeout { budget: Budget::Total, limit: total })
         } else if now >= bored {
             Err(EndpointError::Timeout { budget: Budget::Idle, limit: idle })
@@ -169,4 +173,36 @@ pub(crate) async fn run<T>(
         Poll::Pending
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// The total of ten seconds is spent so: a pause of the guest, then a call of the host.
+    async fn check(pauses: Duration, blamed: fn(&EndpointError) -> bool) {
+        let limits = Limits { idle: 9 * SECOND, total: 10 * SECOND, ..Limits::default() };
+        let meter = Meter::new(&limits);
+        let ended = run(&meter, async {
+            tokio::time::sleep(pauses).await;
+            let _inside = meter.enter();
+            std::future::pending::<()>().await;
+        });
+        let error = ended.await.unwrap_err();
+        assert!(blamed(&error), "{pauses:?}: {error:?}");
+        assert_eq!(meter.begun.elapsed().as_secs(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_used_most_of_the_total_time_is_named() {
+        let host = |error: &EndpointError| matches!(error, EndpointError::HostTimeout { .. });
+        let guest = |error: &EndpointError| {
+            matches!(error, EndpointError::Timeout { budget: Budget::Total, .. })
+        };
+        check(Duration::ZERO, host).await;
+        check(4 * SECOND, host).await;
+        check(6 * SECOND, guest).await;
+    }
 }

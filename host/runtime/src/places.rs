@@ -151,7 +151,7 @@ impl Places {
         let counter = match error {
             EndpointError::Trapped { .. } | EndpointError::NoAnswer => &self.traps,
             EndpointError::Limit(_) | EndpointError::BodyTooLarge { .. } => &self.limits,
-            EndpointError::Timeout { .. } => &self.timeouts,
+            EndpointError::Timeout { .. } | EndpointError::HostTimeout { .. } => &self.timeouts,
             EndpointError::Busy => &self.busy,
             EndpointError::Declined(_) | EndpointError::Request(_) => return,
         };

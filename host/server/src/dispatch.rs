@@ -367,6 +367,13 @@ fn failed(name: &str, request: &RequestId, error: EndpointError) -> Problem {
         EndpointError::Timeout { budget, .. } => {
             (Code::ComponentTimeout, format!("the component `{name}` used up its {budget}"))
         }
+        EndpointError::HostTimeout { limit } => (
+            Code::UpstreamTimeout,
+            format!(
+                "the mail server was still at work when the request's {} s were over",
+                limit.as_secs()
+            ),
+        ),
         EndpointError::Busy => (
             Code::TooManyRequests,
             "every place for this tenant's requests is taken; try again".to_owned(),

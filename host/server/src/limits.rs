@@ -246,7 +246,7 @@ impl RawMail {
             within(&format!("mail.{key}"), value, default, 1, 3600).map(Duration::from_secs)
         };
         Ok(MailTimes {
-            imap_idle: seconds("imap-idle-secs", self.imap_idle_secs, 60)?,
+            imap_idle: seconds("imap-idle-secs", self.imap_idle_secs, 30)?,
             imap_command: seconds("imap-command-secs", self.imap_command_secs, 600)?,
             smtp_step: seconds("smtp-step-secs", self.smtp_step_secs, 60)?,
             final_dot: seconds("final-dot-secs", self.final_dot_secs, 600)?,

@@ -45,7 +45,8 @@ impl Site {
         Self::with(None, allow, times)
     }
 
-    fn with(roots: Option<&Path>, allow: &[String], times: &str) -> Self {
+    /// `times` ends the configuration, in its table `[mail]`; other tables may follow.
+    pub(crate) fn with(roots: Option<&Path>, allow: &[String], times: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut text = String::from("listen = \"127.0.0.1:0\"\ndata = \"data\"\n");
         text += "[[tenant]]\nid = \"acme\"\n[[tenant]]\nid = \"globex\"\n[egress]\nallow = [";

@@ -25,7 +25,7 @@ impl Default for ImapLimits {
     fn default() -> Self {
         Self {
             greeting: Duration::from_secs(30),
-            command: Duration::from_secs(60),
+            command: Duration::from_secs(30),
             total: Duration::from_secs(600),
             literal: 64 * 1024 * 1024,
             line: 1024 * 1024,
