@@ -1,12 +1,12 @@
-//! Compiling other people's components, where it can be stopped.
+//! Compiling components where it can be stopped, and leaves nothing behind.
 //!
 //! A small component can cost a compiler minutes and gigabytes, and an
 //! allocator that meets its limit ends the process. So this binary runs itself
 //! as a child for each component: WebAssembly on its standard input, native code
 //! and what `describe` said on its output. The child has limits on memory and
 //! CPU from the system, and the parent a clock. What it answered may be kept
-//! for the next time. (The embedded components are trusted, known to compile in
-//! well under a second, and neither compiled in a child nor kept.)
+//! for the next time. The embedded components are trusted, and go the same way
+//! so that the compiler's memory goes with the child.
 //!
 //! Invariant: native code is taken only from the pipe of a child that this
 //! process has just started, or from a file that carries this host's seal.
