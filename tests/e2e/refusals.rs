@@ -12,6 +12,8 @@ use crate::harness::imap::Imap;
 use crate::harness::process::Host;
 use crate::harness::proxy::Proxy;
 use crate::harness::site::{Site, connect, server, under};
+use crate::harness::wait::wait_until;
+use crate::upstream::send;
 use crate::wrong_input::check;
 
 /// Politeness and probing: what they would have brought may be done without. A call that
@@ -70,6 +72,31 @@ fn no_refusal_is_reported_as_success() {
     }
 }
 
+/// The API does not wait for the copy of a sent message: its failure is told in the log.
+#[test]
+fn a_refused_copy_of_a_sent_message_is_not_taken_for_one() {
+    let stage = Stage::new();
+    let mut second = Imap::login(stage.port, "bob@mailroom.test", &stage.password);
+    let mut operator = stage.site.operator(&stage.host);
+    let mut imap = server("127.0.0.1", stage.proxy.port, "tls");
+    imap["pin"] = json!(stage.proxy.pin);
+    let account = json!({
+        "email": "bob@mailroom.test", "password": stage.password, "imap": imap, "smtp": stage.smtp,
+    });
+    let account = connect(&mut operator, &account);
+    let failures = || stage.host.log().matches("no copy of a sent message was kept").count();
+    for (already, word) in ["NO scripted refusal", "BAD scripted refusal"].iter().enumerate() {
+        stage.proxy.refuse("APPEND", word);
+        send(&mut operator, &account, &["bob@mailroom.test"]);
+        wait_until("the failure to be told", || failures() > already);
+        assert!(stage.proxy.relent() > 0, "{word}: it failed before the command was refused");
+    }
+    assert_eq!(second.search("Sent", "ALL").len(), 0);
+    send(&mut operator, &account, &["bob@mailroom.test"]);
+    wait_until("a copy", || second.search("Sent", "ALL").len() == 1);
+    assert_eq!(failures(), 2);
+}
+
 /// A host whose accounts lead through the proxy to Bob's mailbox.
 struct Stage {
     proxy: Proxy,
@@ -77,6 +104,7 @@ struct Stage {
     site: Site,
     password: String,
     port: u16,
+    smtp: Value,
     cases: u32,
     _mailroom: Host,
 }
@@ -88,8 +116,12 @@ impl Stage {
         let port = u16::try_from(bob["imap"]["port"].as_u64().unwrap()).unwrap();
         let password = bob["password"].as_str().unwrap().to_owned();
         let proxy = Proxy::before(port);
-        let site = Site::new(None, &[format!("127.0.0.1:{}", proxy.port)]);
-        Self { proxy, host: site.start(), site, password, port, cases: 0, _mailroom: mailroom }
+        let mut smtp = bob["smtp"].clone();
+        smtp.as_object_mut().unwrap().remove("username");
+        let allowed = [json!(proxy.port), smtp["port"].clone()];
+        let site = Site::new(None, &allowed.map(|port| format!("127.0.0.1:{port}")));
+        let host = site.start();
+        Self { proxy, host, site, password, port, smtp, cases: 0, _mailroom: mailroom }
     }
 
     /// Every call with every command that it uses refused, by NO and by BAD. The commands.
@@ -122,6 +154,9 @@ impl Stage {
                         let code = answer.json()["code"].as_str().unwrap_or_default().to_owned();
                         check(&answer, answer.status, &code);
                         assert!(refusals > 0, "{told}: failed before the command was refused");
+                        // Passed over, it may lead to a failure later, which tells another story.
+                        let reply = answer.json()["upstream"]["reply"].to_string();
+                        assert!(reply.contains("scripted refusal"), "{told}");
                     }
                 }
             }
