@@ -50,6 +50,27 @@ async fn a_filter_of_the_manifest_judges_what_its_tenant_sends() {
     assert_eq!(send(&site, Who::Acme, "bo@blocked.test").await.code(), "rejected-by-filter");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_filter_that_could_not_be_deployed_at_start_is_not_passed_by() {
+    let account = r#"{"id": "ann", "email": "ann@example.test", "password": "x",
+        "smtp": {"host": "127.0.0.1", "port": 465, "security": "tls"}}"#;
+    // Its component is missing; it is no manifest; it is fail-open.
+    let open = FILTER.replace("hook = ", "on-error = \"open\"\nhook = ");
+    let closed = FILTER.replace("hook = ", "on-error = \"closed\"\nhook = ");
+    for (manifest, status) in [(closed.as_str(), 503), ("nonsense", 503), (open.as_str(), 202)] {
+        let site = Site::with_application(manifest).await;
+        for who in [Who::Acme, Who::Globex] {
+            assert_eq!(site.ask(who, "POST", "/v1/accounts", Some(account)).await.status, 201);
+        }
+        let answer = send(&site, Who::Acme, "bo@example.test").await;
+        assert_eq!(answer.status, status, "{manifest}: {answer:?}");
+        assert_eq!(send(&site, Who::Globex, "bo@example.test").await.status, 202);
+        site.deploy(&closed, components::FILTER_FOOTER).await.unwrap();
+        assert_eq!(send(&site, Who::Acme, "bo@example.test").await.status, 202);
+        assert_eq!(send(&site, Who::Acme, "bo@blocked.test").await.code(), "rejected-by-filter");
+    }
+}
+
 async fn send(site: &Site, who: Who, to: &str) -> Answer {
     let draft = format!(r#"{{"to": [{{"email": "{to}"}}], "subject": "Hi", "text": "Hello"}}"#);
     site.ask(who, "POST", "/v1/accounts/ann/send", Some(&draft)).await

@@ -66,19 +66,27 @@ impl Site {
     pub(crate) async fn under(limits: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let stores = Stores::in_memory(&directory.path().join("spool")).unwrap();
-        Self::of(directory, stores, limits).await
+        Self::of(directory, stores, "", limits).await
+    }
+
+    /// With an application of acme's, of which there is only the manifest.
+    pub(crate) async fn with_application(manifest: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let stores = Stores::in_memory(&directory.path().join("spool")).unwrap();
+        std::fs::write(directory.path().join("spin.toml"), manifest).unwrap();
+        Self::of(directory, stores, "application = \"spin.toml\"\n", "instances = 8").await
     }
 
     /// What it stores is in this directory.
     pub(crate) async fn on_disk(directory: TempDir) -> Self {
         let key = directory.path().join("master.key");
         let stores = Stores::on_disk(directory.path(), &key).unwrap();
-        Self::of(directory, stores, "instances = 8").await
+        Self::of(directory, stores, "", "instances = 8").await
     }
 
-    async fn of(directory: TempDir, stores: Stores, limits: &str) -> Self {
+    async fn of(directory: TempDir, stores: Stores, acme: &str, limits: &str) -> Self {
         let text = format!(
-            "data = \".\"\n[[tenant]]\nid = \"acme\"\nhosts = [\"mail.acme.example\"]\n\
+            "data = \".\"\n[[tenant]]\nid = \"acme\"\nhosts = [\"mail.acme.example\"]\n{acme}\
              [[tenant]]\nid = \"globex\"\nhosts = [\"globex.example\"]\n\
             [egress]\nallow = [\"127.0.0.1:465\"]\n[compile]\ncpu-secs = 10\n[limits]\n{limits}\n"
         );

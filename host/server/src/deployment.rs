@@ -29,7 +29,8 @@ use runtime::Runtime;
 use runtime::error::chain;
 use runtime::limits::Limits;
 
-use crate::compiling::{Compiled, Compiler};
+use crate::compiling::{Compiled, Compiler, MOST_WASM};
+use crate::file;
 use crate::filters;
 use crate::filters::Declared;
 use crate::hostroute;
@@ -156,17 +157,28 @@ impl Deployments {
         Ok(())
     }
 
+    /// For a tenant whose application could not be deployed: what a fail-closed filter should have
+    /// judged is not sent unjudged. Nobody knows the filters of a manifest that cannot be read.
+    pub(crate) async fn withhold(&self, tenant: &TenantId, manifest: &Path) {
+        let names = match read_manifest(manifest).await {
+            Ok(manifest) => manifest
+                .filters
+                .into_iter()
+                .filter(|bound| bound.on_error == trigger::OnError::Closed)
+                .filter(|bound| bound.mode == trigger::Mode::Live)
+                .map(|bound| bound.component)
+                .collect(),
+            Err(_) => vec!["of the application".to_owned()],
+        };
+        filters::withhold(&self.engine, tenant.clone(), names);
+    }
+
     async fn build(
         &self,
         path: &Path,
         given: &Variables,
     ) -> Result<(Deployment, Vec<Declared>), ManifestFault> {
-        let text = tokio::fs::read_to_string(path).await.map_err(|error| ManifestFault {
-            key: String::new(),
-            line: 1,
-            advice: format!("it cannot be read: {error}"),
-        })?;
-        let manifest = manifest::parse(&text)?;
+        let manifest = read_manifest(path).await?;
         runnable(&manifest)?;
         let directory = path.parent().unwrap_or(Path::new("."));
         let mut compiled = BTreeMap::new();
@@ -183,6 +195,9 @@ impl Deployments {
         Ok((assemble(&self.application, Some(&own))?, declared))
     }
 }
+
+/// Bytes of a manifest: the largest of ours has 3 KiB.
+const MOST_MANIFEST: u64 = 1 << 20;
 
 /// The embedded components, by name.
 pub(crate) async fn embedded(
@@ -256,8 +271,25 @@ fn declared(
     Ok(declared.collect())
 }
 
+async fn read_manifest(path: &Path) -> Result<Manifest, ManifestFault> {
+    let unreadable = |error: std::io::Error| ManifestFault {
+        key: String::new(),
+        line: 1,
+        advice: format!("it cannot be read: {error}"),
+    };
+    let bytes = contents(path.to_owned(), MOST_MANIFEST).await.map_err(unreadable)?;
+    let text =
+        String::from_utf8(bytes).map_err(|error| unreadable(std::io::Error::other(error)))?;
+    manifest::parse(&text)
+}
+
+async fn contents(path: PathBuf, most: u64) -> std::io::Result<Vec<u8>> {
+    let read = tokio::task::spawn_blocking(move || file::read(&path, most));
+    read.await.map_err(std::io::Error::other)?
+}
+
 async fn read(file: &Path, name: &str, written: &Written) -> Result<Vec<u8>, ManifestFault> {
-    tokio::fs::read(file).await.map_err(|error| {
+    contents(file.to_owned(), MOST_WASM as u64).await.map_err(|error| {
         let advice = match written.build {
             Some(_) => "; `postlet build` makes it",
             None => "",

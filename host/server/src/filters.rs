@@ -4,15 +4,21 @@
 //! Invariant: the engine gets all filters of a deployment at once or none, so a
 //! message never passes half of them.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use anyhow::Context;
 use engine::bound::BoundFilter;
 use engine::engine::Engine;
-use model::filter::Binding;
-use model::ids::TenantId;
+use model::draft::Envelope;
+use model::filter::{Binding, Mode, OnError, Verdict};
+use model::ids::{RequestId, TenantId};
+use model::port::BoxFuture;
+use model::port::capabilities::Message;
+use model::port::judge::{Judge, JudgeError};
 use runtime::Runtime;
 use runtime::component::Component;
 use runtime::limits::Limits;
-use std::sync::Arc;
 
 /// A filter as a manifest declares it.
 #[derive(Clone, Debug)]
@@ -45,4 +51,35 @@ pub fn deploy(
     });
     engine.set_filters(tenant, linked.collect::<anyhow::Result<_>>()?);
     Ok(())
+}
+
+/// In place of filters that could not be deployed, and must not be passed by.
+pub(crate) fn withhold(engine: &Engine, tenant: TenantId, names: Vec<String>) {
+    let absent = names.into_iter().map(|name| BoundFilter {
+        binding: Binding {
+            name,
+            order: 0,
+            on_error: OnError::Closed,
+            mode: Mode::Live,
+            edits: BTreeSet::new(),
+        },
+        judge: Arc::new(Absent),
+    });
+    engine.set_filters(tenant, absent.collect());
+}
+
+/// A filter that is not there: whoever asks may come again.
+#[derive(Debug)]
+struct Absent;
+
+impl Judge for Absent {
+    fn judge<'a>(
+        &'a self,
+        _: &'a TenantId,
+        _: &'a RequestId,
+        _: Arc<dyn Message>,
+        _: &'a Envelope,
+    ) -> BoxFuture<'a, Result<Verdict, JudgeError>> {
+        Box::pin(std::future::ready(Err(JudgeError::Busy)))
+    }
 }

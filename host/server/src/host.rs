@@ -346,6 +346,7 @@ impl Host {
                     tenant = id,
                     "not deployed, only the default application is: {fault}"
                 );
+                deployments.withhold(&tenant.id, path).await;
             }
         }
         let tenancy = Tenancy::new(&tenants);

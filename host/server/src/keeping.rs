@@ -23,6 +23,8 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::file;
+
 /// What the key is derived under. Another form of file takes another label.
 pub(crate) const LABEL: &str = "postlet compiled code 1";
 
@@ -47,7 +49,7 @@ impl Keeper {
     /// What was kept under this name. A file that cannot be trusted is told in the log.
     pub(crate) fn find(&self, name: &[u8; 32]) -> Option<Vec<u8>> {
         let path = self.path(name);
-        let whole = match fs::read(&path) {
+        let whole = match file::read(&path, self.most) {
             Ok(whole) => whole,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {

@@ -7,6 +7,7 @@
 
 pub mod clock;
 mod task;
+mod file;
 pub mod token;
 mod answer;
 mod strict;

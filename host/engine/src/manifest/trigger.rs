@@ -188,6 +188,19 @@ impl Triggers {
     }
 }
 
+/// Fields that frame an answer or speak of the connection (RFC 9110 §7.6.1, RFC 9112 §6).
+const FRAMING: [&str; 9] = [
+    "connection",
+    "content-length",
+    "date",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 fn static_response(mut table: Table<'_>) -> Result<StaticResponse, ManifestFault> {
     let status = match table.take("status_code") {
         None => 200,
@@ -207,6 +220,11 @@ fn static_response(mut table: Table<'_>) -> Result<StaticResponse, ManifestFault
                 || http::HeaderValue::try_from(&text).is_err()
             {
                 return Err(value.fault("this cannot be a header field (RFC 9110 §5)"));
+            }
+            if FRAMING.iter().any(|field| name.eq_ignore_ascii_case(field)) {
+                return Err(value.fault(
+                    "the host writes this field itself: it says where the answer ends, or how the connection goes on",
+                ));
             }
             headers.push((name, text));
         }
