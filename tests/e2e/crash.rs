@@ -249,14 +249,21 @@ fn nothing_that_was_accepted_is_lost_by_kills_at_odd_moments() {
         let list = operator.get(&under(&from, waiting)).expect(200);
         list["submissions"].as_array().unwrap().is_empty()
     });
-    let mut arrived: BTreeMap<String, u32> = BTreeMap::new();
+    // Postfix has said yes to all of them by now, and may still have to bring some into the mailbox.
     let user = rig.user(reader).0;
-    let headers = rig.doveadm(&["fetch", "-u", &user, "hdr.subject", "mailbox", "INBOX", "all"]);
-    for subject in headers.lines().filter_map(|line| line.strip_prefix("hdr.subject: ")) {
-        *arrived.entry(subject.trim().to_owned()).or_default() += 1;
-    }
-    let lost: Vec<_> = accepted.iter().filter(|subject| !arrived.contains_key(*subject)).collect();
-    assert!(lost.is_empty(), "{} of {} are lost: {lost:?}", lost.len(), accepted.len());
+    let look = || {
+        let mut arrived: BTreeMap<String, u32> = BTreeMap::new();
+        let headers =
+            rig.doveadm(&["fetch", "-u", &user, "hdr.subject", "mailbox", "INBOX", "all"]);
+        for subject in headers.lines().filter_map(|line| line.strip_prefix("hdr.subject: ")) {
+            *arrived.entry(subject.trim().to_owned()).or_default() += 1;
+        }
+        arrived
+    };
+    let what = format!("the arrival of all {} that were accepted", accepted.len());
+    let arrived = wait_for(&what, || {
+        Some(look()).filter(|arrived| accepted.iter().all(|one| arrived.contains_key(one)))
+    });
     let twice = arrived.values().filter(|count| **count > 1).count();
     let suspected = possible_duplicates(&mut operator, &from);
     assert!(twice <= suspected, "{twice} came twice, and {suspected} were said to be possible");
