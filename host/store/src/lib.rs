@@ -21,6 +21,7 @@ mod fair;
 mod page;
 mod lifecycle;
 pub mod sqlite;
+pub mod checkup;
 pub mod memory;
 
 pub use failure::OpenError;
