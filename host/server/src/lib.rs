@@ -45,5 +45,6 @@ mod starting;
 mod watching;
 mod up;
 mod dev;
+mod doctor;
 mod client;
 pub mod cli;
