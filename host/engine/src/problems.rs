@@ -153,6 +153,10 @@ pub(crate) fn dial(error: DialError, server: &str) -> Problem {
         DialError::NotFound { .. } => {
             (Code::HostNotFound, format!("the {server} server's name cannot be found"))
         }
+        DialError::Unresolved { .. } => (
+            Code::UpstreamUnreachable,
+            format!("the name servers gave no answer about the {server} server's name"),
+        ),
         DialError::NotAllowed { reason, .. } => (
             Code::HostNotAllowed,
             format!("connections to the {server} server are not allowed: {reason}"),

@@ -16,8 +16,8 @@ use crate::profiles::domain;
 
 /// An honest file has some fifty.
 const MOST_NODES: u32 = 4096;
-/// Of each kind that are looked at.
-const MOST_SERVERS: usize = 8;
+/// Ways to log in to one server that are read.
+const MOST_METHODS: usize = 8;
 
 /// Why a file is of no use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,8 +74,8 @@ impl ClientConfig {
         let domains = provider.children().filter(|node| is(*node, "domain"));
         let incoming = provider.children().filter(|node| is(*node, "incomingServer"));
         let outgoing = provider.children().filter(|node| is(*node, "outgoingServer"));
-        let incoming = incoming.take(MOST_SERVERS).map(|node| said(node, "imap", Protocol::Imap));
-        let outgoing = outgoing.take(MOST_SERVERS).map(|node| said(node, "smtp", Protocol::Smtp));
+        let incoming = incoming.map(|node| said(node, "imap", Protocol::Imap));
+        let outgoing = outgoing.map(|node| said(node, "smtp", Protocol::Smtp));
         Ok(Self {
             domains: domains.filter_map(|node| domain::normalise(&text_of(node))).collect(),
             servers: incoming.chain(outgoing).collect(),
@@ -160,7 +160,7 @@ fn said(node: Node<'_, '_>, kind: &str, protocol: Protocol) -> Said {
         port: word("port"),
         socket: word("socketType"),
         username: word("username"),
-        auth: auth.take(MOST_SERVERS).map(text_of).collect(),
+        auth: auth.take(MOST_METHODS).map(text_of).collect(),
     }
 }
 

@@ -267,6 +267,7 @@ impl<'a> Search<'a> {
         }
         let (imap, smtp) =
             future::try_join(self.vetted(&suggestion.imap), self.vetted(&suggestion.smtp)).await?;
+        let more = [&suggestion.imap, &suggestion.smtp].map(|list| list.len() > MOST_VETTED);
         let mut auth: Vec<Auth> = Vec::new();
         for method in imap.iter().chain(&smtp).flat_map(|offer| &offer.auth) {
             if !auth.contains(method) {
@@ -298,24 +299,38 @@ impl<'a> Search<'a> {
         };
         let servers = profile.imap.iter().chain(&profile.smtp);
         let names: Vec<_> = servers.map(|s| format!("{}:{}", s.host, s.port)).collect();
-        Ok((profile, format!("it names {}", names.join(" and "))))
+        let mut reason = format!("it names {}", names.join(" and "));
+        if more.contains(&true) {
+            reason += &format!("; of each kind the first {MOST_VETTED} servers were looked at");
+        }
+        Ok((profile, reason))
     }
 
+    /// The first that could be dialled now. All are looked at, also those behind it: who names an inside
+    /// server as the second choice is probing as well.
     async fn vetted<'b>(
         &self,
         offers: &'b [Offer],
     ) -> Result<Option<&'b Offer>, (Outcome, String)> {
-        let mut last = None;
-        for offer in offers.iter().take(MOST_VETTED) {
-            match self.network.resolve.vet(&offer.server.host, offer.server.port).await {
-                Ok(()) => return Ok(Some(offer)),
+        let looked_at = offers.get(..MOST_VETTED).unwrap_or(offers);
+        let vet =
+            |offer: &'b Offer| self.network.resolve.vet(&offer.server.host, offer.server.port);
+        let (mut first, mut last) = (None, None);
+        for (offer, vetted) in
+            looked_at.iter().zip(future::join_all(looked_at.iter().map(vet)).await)
+        {
+            match vetted {
+                Ok(()) => first = first.or(Some(offer)),
                 Err(error @ DialError::NotAllowed { .. }) => {
                     return Err((Outcome::Refused, error.to_string()));
                 }
                 Err(error) => last = Some((Outcome::Failed, error.to_string())),
             }
         }
-        last.map_or(Ok(None), Err)
+        match (first, last) {
+            (None, Some(failed)) => Err(failed),
+            (first, _) => Ok(first),
+        }
     }
 }
 
@@ -339,7 +354,11 @@ fn unfetched(error: &FetchError) -> (Outcome, String) {
         | FetchError::RedirectPort
         | FetchError::TooManyRedirects
         | FetchError::TooLarge(_) => Outcome::Refused,
-        FetchError::Dial(DialError::Unreachable { .. } | DialError::Timeout { .. })
+        FetchError::Dial(
+            DialError::Unresolved { .. }
+            | DialError::Unreachable { .. }
+            | DialError::Timeout { .. },
+        )
         | FetchError::Broken => Outcome::Failed,
     };
     (outcome, error.to_string())
