@@ -352,8 +352,13 @@ impl Host {
         let tenancy = Tenancy::new(&tenants);
         let ids: Vec<TenantId> = tenants.into_iter().map(|tenant| tenant.id).collect();
         let budget = Budget::new(&ids);
-        let keyring =
-            Keyring::new(stores.tokens, Arc::clone(&stores.clock), Arc::clone(&entropy), ids);
+        let keyring = Keyring::new(
+            stores.tokens,
+            Arc::clone(&stores.accounts),
+            Arc::clone(&stores.clock),
+            Arc::clone(&entropy),
+            ids,
+        );
         let desk = Desk {
             accounts: stores.accounts,
             engine: Arc::clone(&engine),

@@ -35,6 +35,8 @@ mod fixture;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod apart;
+#[cfg(test)]
 mod durability;
 #[cfg(test)]
 mod twins;
