@@ -31,6 +31,7 @@ mod metrics;
 mod pages;
 mod budget;
 pub mod host;
+mod head;
 mod handover;
 mod pace;
 mod intake;
