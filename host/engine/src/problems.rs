@@ -37,7 +37,8 @@ pub(crate) fn stale_message() -> Problem {
 
 /// No mailbox of that name.
 pub(crate) fn no_such_mailbox(name: &str) -> Problem {
-    Problem::new(Code::NoSuchMailbox, format!("the account has no mailbox {:?}", printable(name)))
+    let detail = format!("the account has no mailbox `{}`", printable(name));
+    Problem::new(Code::NoSuchMailbox, detail)
 }
 
 /// Not a cursor of this list.
