@@ -92,6 +92,8 @@ pub(crate) struct Deployments {
     application: Application,
     default: Arc<Deployment>,
     own: RwLock<HashMap<TenantId, Arc<Deployment>>>,
+    /// Tenants that have an application and are served only the default one, and why.
+    undeployed: RwLock<BTreeMap<TenantId, String>>,
 }
 
 impl Deployments {
@@ -119,6 +121,7 @@ impl Deployments {
             application,
             default: Arc::new(default),
             own: RwLock::default(),
+            undeployed: RwLock::default(),
         })
     }
 
@@ -153,13 +156,18 @@ impl Deployments {
         })?;
         let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
         own.insert(tenant.clone(), Arc::new(deployment));
+        drop(own);
+        self.undeployed.write().unwrap_or_else(PoisonError::into_inner).remove(tenant);
         tracing::info!(tenant = tenant.as_str(), manifest = %manifest.display(), "deployed");
         Ok(())
     }
 
     /// For a tenant whose application could not be deployed: what a fail-closed filter should have
     /// judged is not sent unjudged. Nobody knows the filters of a manifest that cannot be read.
-    pub(crate) async fn withhold(&self, tenant: &TenantId, manifest: &Path) {
+    pub(crate) async fn withhold(&self, tenant: &TenantId, manifest: &Path, fault: &DeployFault) {
+        let mut undeployed = self.undeployed.write().unwrap_or_else(PoisonError::into_inner);
+        undeployed.insert(tenant.clone(), fault.to_string());
+        drop(undeployed);
         let names = match read_manifest(manifest).await {
             Ok(manifest) => manifest
                 .filters
@@ -171,6 +179,11 @@ impl Deployments {
             Err(_) => vec!["of the application".to_owned()],
         };
         filters::withhold(&self.engine, tenant.clone(), names);
+    }
+
+    /// Tenants whose own application is not served, and why.
+    pub(crate) fn undeployed(&self) -> BTreeMap<TenantId, String> {
+        self.undeployed.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn build(

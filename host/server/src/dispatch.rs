@@ -179,7 +179,10 @@ impl Asked<'_> {
         let deployments = &self.host.deployments;
         match page {
             Page::Health => Ok(pages::health()),
-            Page::Ready => pages::ready(self.host.stopping.load(Ordering::Relaxed)),
+            Page::Ready => {
+                let stopping = self.host.stopping.load(Ordering::Relaxed);
+                pages::ready(stopping, deployments.undeployed().len())
+            }
             Page::Docs => Ok(pages::docs()),
             // Whoever shows a token sees the tenant's own routes too.
             Page::OpenApi if head.headers.contains_key(header::AUTHORIZATION) => {
@@ -210,7 +213,9 @@ impl Asked<'_> {
         let cap = host.limits.json_body;
         let cursor = cursor(resource, head.uri.query().unwrap_or_default())?;
         match (resource, method) {
-            (Resource::Metrics, &Method::GET) => pages::metrics(&host.metrics),
+            (Resource::Metrics, &Method::GET) => {
+                pages::metrics(&host.metrics, host.deployments.undeployed().len())
+            }
             (Resource::Tokens, &Method::GET) => host.keyring.list().await,
             (Resource::Tokens, &Method::POST) => {
                 host.keyring

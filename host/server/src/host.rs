@@ -49,7 +49,7 @@ use crate::limits::{Compile, Limits, MailTimes, Outbox as OutboxConfig};
 use crate::metrics::Metrics;
 use crate::sources::Sources;
 use crate::tenancy::Tenancy;
-use crate::token::mint;
+use crate::token::{Shown, mint};
 use crate::tokens::Keyring;
 
 /// Everything behind the HTTP edge.
@@ -162,6 +162,14 @@ impl Stores {
         };
         self.tokens.create(&token).await.context("a token cannot be stored")?;
         Ok(minted.text)
+    }
+
+    /// Whose token this is; none when it is not one of this host, or not any more.
+    pub(crate) async fn holder(&self, text: &str) -> Option<TenantId> {
+        let shown = Shown::parse(&format!("Bearer {text}"))?;
+        let token = self.tokens.get(&shown.id).await.ok()?;
+        let proven = shown.proves(token.as_ref());
+        token.filter(|_| proven).map(|token| token.tenant)
     }
 
     /// Nothing outlives the process; large uploads go to unnamed files under `scratch`.
@@ -346,7 +354,7 @@ impl Host {
                     tenant = id,
                     "not deployed, only the default application is: {fault}"
                 );
-                deployments.withhold(&tenant.id, path).await;
+                deployments.withhold(&tenant.id, path, &fault).await;
             }
         }
         let tenancy = Tenancy::new(&tenants);
