@@ -43,6 +43,7 @@ mod running;
 mod glob;
 mod building;
 mod starting;
+mod samples;
 mod watching;
 mod up;
 mod dev;
