@@ -1,6 +1,5 @@
 //! What belongs to one caller or one list means nothing to another, in both stores.
 
-use model::port::outbox::Outbox;
 use model::port::store::StoreError;
 use model::submission::{Idempotency, IdempotencyKey, State};
 
