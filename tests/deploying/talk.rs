@@ -14,6 +14,8 @@ const PATIENCE: Duration = Duration::from_secs(180);
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    /// Status line and fields.
+    pub(crate) head: String,
     pub(crate) body: String,
 }
 
@@ -68,7 +70,7 @@ pub(crate) async fn ask_named(
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
     let body = if chunked { unchunked(body) } else { body.to_owned() };
-    Answer { status, body }
+    Answer { status, head: head.to_owned(), body }
 }
 
 /// RFC 9112 §7.1, without extensions and trailers.
