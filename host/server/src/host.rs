@@ -230,6 +230,7 @@ fn discovery(sources: Sources, dialer: &Arc<Dialer>, clock: &Arc<dyn Clock>) -> 
         resolve: dialer.clone(),
         fetch: Arc::new(Fetcher::new(Arc::clone(dialer))),
         ispdb: sources.ispdb,
+        autodiscover: sources.autodiscover,
         https_port: sources.https_port,
         limit: sources.limit,
     });

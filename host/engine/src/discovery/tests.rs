@@ -95,6 +95,16 @@ impl Fetch for World {
         };
         Box::pin(ready(Ok(document)))
     }
+
+    fn post_xml<'a>(
+        &'a self,
+        url: &'a str,
+        xml: String,
+        most: usize,
+    ) -> BoxFuture<'a, Result<Document, FetchError>> {
+        assert!(xml.contains("postmaster@"), "{xml}");
+        self.get(url, most)
+    }
 }
 
 const AUTOCONFIG: &str = "https://autoconfig.acme.example/mail/config-v1.1.xml";
@@ -106,7 +116,7 @@ async fn the_table_answers_without_a_question() {
     let found = site.find("QQ.com").await;
     check(&found, Some(("qq", Origin::BuiltIn, false)), &[(Source::Table, Outcome::Used)]);
     assert_eq!(site.questions(), 0);
-    assert_eq!(found.steps.len(), 7, "{found:?}");
+    assert_eq!(found.steps.len(), 8, "{found:?}");
     check(&site.find("no domain").await, None, &[]);
 }
 
@@ -319,6 +329,7 @@ impl Site {
     fn with(world: World, ispdb: Ispdb) -> Self {
         let (clock, world) = (Arc::new(Owned::default()), Arc::new(world));
         let network = Network {
+            autodiscover: true,
             resolve: world.clone(),
             fetch: world.clone(),
             ispdb,

@@ -41,10 +41,11 @@ pub(crate) async fn names(dialer: &Dialer, accounts: &[Account], table: &Profile
 }
 
 fn names_failed(name: &str, error: LookupError) -> Check {
-    let advice =
-        "set `servers` in [dns], or mend the name servers of this machine (/etc/resolv.conf)";
-    Check::failed(name, error.to_string(), advice)
+    Check::failed(name, error.to_string(), NAME_SERVERS)
 }
+
+const NAME_SERVERS: &str =
+    "set `servers` in [dns], or mend the name servers of this machine (/etc/resolv.conf)";
 
 /// Each server of the accounts once.
 pub(crate) async fn servers(dialer: &Dialer, accounts: &[Account]) -> Vec<Check> {
@@ -88,6 +89,7 @@ const UNREACHABLE: &str =
 const fn advice(error: &DialError) -> &'static str {
     match error {
         DialError::NotFound { .. } => "is the name right, and do the name servers know it?",
+        DialError::Unresolved { .. } => NAME_SERVERS,
         DialError::NotAllowed { .. } => {
             "a server inside your network is allowed by [egress] allow in the configuration"
         }
