@@ -10,6 +10,7 @@
     reason = "a test may stop at the first surprise"
 )]
 
+#[allow(dead_code, reason = "these tests need a part of it")]
 mod talk;
 mod serving;
 mod site;
