@@ -22,4 +22,5 @@ mod faults;
 mod hostile_servers;
 mod reading;
 mod command_line;
+mod keys;
 mod readme;

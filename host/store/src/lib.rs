@@ -10,6 +10,9 @@
 
 pub mod failure;
 pub mod seal;
+pub mod keys;
+pub mod keyfile;
+mod credential;
 mod crew;
 mod file;
 pub mod spool;
@@ -35,5 +38,7 @@ mod fixture;
 mod conformance;
 #[cfg(test)]
 mod durability;
+#[cfg(test)]
+mod rotating;
 #[cfg(test)]
 mod twins;
