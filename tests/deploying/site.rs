@@ -8,6 +8,7 @@ use model::caller::Scope;
 use server::config::Config;
 use server::deployment::Variables;
 use server::host::{Host, Stores};
+use server::keysource::KeySource;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -60,7 +61,7 @@ impl Site {
     /// What it stores is in this directory.
     pub(crate) async fn on_disk(directory: TempDir) -> Self {
         let key = directory.path().join("master.key");
-        let stores = Stores::on_disk(directory.path(), &key).unwrap();
+        let stores = Stores::on_disk(directory.path(), KeySource::file(key)).unwrap();
         Self::of(directory, stores, "", "instances = 8").await
     }
 

@@ -13,6 +13,7 @@
 mod printable;
 mod stream;
 mod lines;
+mod sasl;
 pub mod imap;
 pub mod smtp;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Mutex;
 use std::task::{Context, Poll};
 
-use model::account::{Credentials, MailServer, Security};
+use model::account::{Credentials, MailServer, OAuth, Security, TokenSource};
 use model::port::BoxFuture;
 use model::port::dial::{Dial, DialError, Target, Wire};
 use model::secret::Secret;
@@ -83,7 +83,17 @@ pub(crate) fn server(security: Security) -> MailServer {
 }
 
 pub(crate) fn credentials() -> Credentials {
-    Credentials { password: Secret::new("pass word".into()) }
+    Credentials::Password(Secret::new("pass word".into()))
+}
+
+/// A token in the place of a password.
+pub(crate) fn token() -> Credentials {
+    Credentials::OAuth(OAuth {
+        source: TokenSource::Provider("example".into()),
+        access: Some(Secret::new("t0k".into())),
+        expires: None,
+        refresh: None,
+    })
 }
 
 /// The server's side.

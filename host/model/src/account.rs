@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, EmailAddress};
 use crate::ids::{AccountId, TenantId};
+use crate::instant::Timestamp;
 use crate::secret::Secret;
 
 /// One mailbox login of a tenant.
@@ -125,8 +126,47 @@ impl fmt::Debug for SpkiPin {
 }
 
 /// What proves the login to the servers.
-#[derive(Clone, Debug)]
-pub struct Credentials {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credentials {
     /// The password, app password or authorization code, for both protocols.
-    pub password: Secret,
+    Password(Secret),
+    /// A bearer token for both protocols (RFC 7628), and where the next one comes from.
+    OAuth(OAuth),
+}
+
+/// What OAuth 2.0 (RFC 6749) gave for an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OAuth {
+    /// Who gives tokens.
+    pub source: TokenSource,
+    /// For the mail servers; none before the first authorization.
+    pub access: Option<Secret>,
+    /// When `access` ends; none when nobody said.
+    pub expires: Option<Timestamp>,
+    /// For the token endpoint; none where it gave none, or has withdrawn it.
+    pub refresh: Option<Secret>,
+}
+
+/// Who gives an account's tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenSource {
+    /// An authorization server that the operator configured, by its name there.
+    Provider(String),
+    /// An address of the tenant's own that answers with an access token.
+    Url {
+        /// An https address.
+        url: String,
+        /// Sent as `Authorization: Bearer …`, when given.
+        secret: Option<Secret>,
+    },
+}
+
+impl OAuth {
+    /// Nothing is left from which a token could be had: a person has to authorize again.
+    #[must_use]
+    pub fn needs_authorization(&self) -> bool {
+        matches!(self.source, TokenSource::Provider(_))
+            && self.access.is_none()
+            && self.refresh.is_none()
+    }
 }

@@ -103,6 +103,12 @@ codes! {
     NotConfigured = CONFLICT, "not-configured", "The account has no server for this", Never;
     /// The mail server refused the login.
     CredentialsRefused = CONFLICT, "credentials-refused", "The mail server refused the credentials", Never;
+    /// No token is left, or the authorization server withdrew them.
+    ReauthRequired = CONFLICT, "reauth-required", "The mailbox has to be authorized again", Never;
+    /// The token endpoint is busy, broken or out of reach; says nothing about the credentials.
+    AuthorizationUnavailable = SERVICE_UNAVAILABLE, "authorization-unavailable", "No access token can be had now", Later;
+    /// The token endpoint refused this host, not this account.
+    AuthorizationRefused = BAD_GATEWAY, "authorization-refused", "The authorization server refused the request", Never;
     /// The egress guard refused the host.
     HostNotAllowed = UNPROCESSABLE_ENTITY, "host-not-allowed", "Postlet does not connect to this host", Never;
     /// The name does not resolve.
@@ -131,6 +137,8 @@ codes! {
     TooManyRequests = TOO_MANY_REQUESTS, "too-many-requests", "Too many requests at once", Later;
     /// No capacity, or draining.
     Unavailable = SERVICE_UNAVAILABLE, "unavailable", "Postlet cannot take the request now", Later;
+    /// The master key is not in a file that this host could change.
+    KeyFixed = CONFLICT, "key-fixed", "This host's master key is not changed here", Never;
     /// The store cannot write.
     StoreUnavailable = SERVICE_UNAVAILABLE, "store-unavailable", "Nothing can be stored now", Later;
     /// The component trapped.

@@ -256,7 +256,7 @@ impl Desk {
             identities,
             generation: self.generation(),
         };
-        Ok((account, Credentials { password: Secret::new(written.password) }))
+        Ok((account, Credentials::Password(Secret::new(written.password))))
     }
 
     /// A new account under an old id is another account: its message ids must differ.

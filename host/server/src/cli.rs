@@ -9,6 +9,9 @@ use crate::building;
 use crate::client;
 use crate::dev;
 use crate::doctor;
+use crate::keycommand;
+use crate::keysource::Given;
+use crate::seclusion;
 use crate::starting;
 use crate::up;
 use crate::watching::Own;
@@ -76,6 +79,8 @@ enum Command {
     Token(TokenArgs),
     /// Connect, list and remove mailboxes.
     Account(AccountArgs),
+    /// Change the master key of a running host.
+    Key(KeyArgs),
 }
 
 #[derive(Debug, Args)]
@@ -94,6 +99,14 @@ struct AccountArgs {
     command: client::AccountCommand,
 }
 
+#[derive(Debug, Args)]
+struct KeyArgs {
+    #[command(flatten)]
+    reach: client::Reach,
+    #[command(subcommand)]
+    command: keycommand::KeyCommand,
+}
+
 fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
@@ -102,22 +115,29 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 impl Cli {
-    /// Runs the command.
+    /// Runs the command. `given` is what the environment held.
     ///
     /// # Errors
     /// With everything that a person needs to mend it.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub async fn run(self, given: Given) -> anyhow::Result<()> {
         match self.command {
             Command::Dev { listen, manifest, variables, json } => {
+                seclusion::seclude()?;
                 let own = manifest
                     .map(|manifest| Own { manifest, variables: variables.into_iter().collect() });
                 dev::run(listen, own, json).await
             }
             Command::New { directory } => starting::run(&directory),
             Command::Build { manifest } => building::run(&manifest).await,
-            Command::Up { config, json } => up::run(&config, json).await,
-            Command::Doctor { config, offline, json } => doctor::run(&config, offline, json).await,
+            Command::Up { config, json } => {
+                seclusion::seclude()?;
+                up::run(&config, given, json).await
+            }
+            Command::Doctor { config, offline, json } => {
+                doctor::run(&config, &given, offline, json).await
+            }
             Command::Token(args) => client::token(args.reach, args.command).await,
+            Command::Key(args) => keycommand::key(args.reach, args.command).await,
             Command::Account(args) => client::account(args.reach, args.command).await,
         }
     }

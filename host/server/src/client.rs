@@ -32,7 +32,7 @@ pub(crate) struct Reach {
     token_file: Option<PathBuf>,
     /// Print the host's answer as JSON.
     #[arg(long, global = true, help_heading = CONNECTION)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 const CONNECTION: &str = "Connection";
@@ -291,10 +291,10 @@ fn password(file: Option<&Path>, email: &str) -> anyhow::Result<Secret> {
 }
 
 #[derive(Debug)]
-struct Caller(Client);
+pub(crate) struct Caller(Client);
 
 impl Reach {
-    fn client(self) -> anyhow::Result<Caller> {
+    pub(crate) fn client(self) -> anyhow::Result<Caller> {
         let told = std::env::var("POSTLET_TOKEN").ok();
         let token = token_of(self.token, self.token_file.as_deref(), told)?;
         Ok(Caller(Client::new(&self.url, Some(Secret::new(token)), Trust::new(None)?)?))
@@ -322,7 +322,12 @@ fn token_of(
 
 impl Caller {
     /// The JSON of a good answer; a problem becomes an error with its faults.
-    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> anyhow::Result<Value> {
         let (status, bytes) =
             self.0.request(method, path, body.map(|body| Bytes::from(body.to_string()))).await?;
         let value: Value = if bytes.is_empty() {
@@ -410,7 +415,7 @@ fn table(answer: &Value, rows: &str, columns: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn say(line: &str) -> anyhow::Result<()> {
+pub(crate) fn say(line: &str) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{line}").context("cannot write to standard output")
 }
 

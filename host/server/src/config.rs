@@ -26,8 +26,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Databases, blobs and keys.
     pub data: PathBuf,
-    /// The master key; made on the first start.
-    pub key_file: PathBuf,
+    /// The file of the master key, where it is named; made on the first start.
+    pub key_file: Option<PathBuf>,
     /// At least one.
     pub tenants: Vec<TenantConfig>,
     /// Which servers may be dialled.
@@ -192,7 +192,7 @@ impl Raw {
             .map_err(refused)?;
         Ok(Config {
             listen,
-            key_file: self.key_file.map_or_else(|| data.join("master.key"), |path| base.join(path)),
+            key_file: self.key_file.map(|path| base.join(path)),
             data,
             tenants,
             egress: egress(&self.egress.allow)?,

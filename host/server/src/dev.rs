@@ -93,7 +93,7 @@ pub(crate) async fn run(
         let (account, shown) = account(tenant, id, name, password, &mailroom)?;
         host.desk
             .accounts
-            .create(&account, &Credentials { password: Secret::new(password.to_owned()) })
+            .create(&account, &Credentials::Password(Secret::new(password.to_owned())))
             .await?;
         told.push((tenant, shown));
     }

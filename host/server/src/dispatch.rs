@@ -236,6 +236,7 @@ impl Asked<'_> {
                     .verify_new(&caller, &json_body(head, body, cap, host.limits.pace).await?)
                     .await
             }
+            (Resource::KeyRotation, &Method::POST) => host.rotation.rotate(&caller).await,
             (Resource::VerifyAccount, &Method::POST) => host.desk.verify(&caller, param).await,
             (resource, _) => Err(wrong_method(&head.method, resource.methods().iter().copied())),
         }

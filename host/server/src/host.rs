@@ -45,8 +45,10 @@ use crate::deployment;
 use crate::deployment::{DeployFault, Deployments, Variables};
 use crate::keeping;
 use crate::keeping::Keeper;
+use crate::keysource::KeySource;
 use crate::limits::{Compile, Limits, MailTimes, Outbox as OutboxConfig};
 use crate::metrics::Metrics;
+use crate::rotating::{Rotatable, Rotation};
 use crate::sources::Sources;
 use crate::tenancy::Tenancy;
 use crate::token::{Shown, mint};
@@ -60,6 +62,7 @@ pub struct Host {
     pub(crate) tenancy: Tenancy,
     pub(crate) keyring: Keyring,
     pub(crate) desk: Desk,
+    pub(crate) rotation: Rotation,
     pub(crate) engine: Arc<Engine>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) limits: Limits,
@@ -103,6 +106,7 @@ pub struct Stores {
     clock: Arc<dyn Clock>,
     /// Where compiled code is kept, and the key of its seal.
     kept: Option<(PathBuf, Zeroizing<[u8; 32]>)>,
+    rotatable: Rotatable,
 }
 
 impl Stores {
@@ -110,24 +114,41 @@ impl Stores {
     ///
     /// # Errors
     /// When the directory is in use, or cannot be read or written.
-    pub fn on_disk(data: &Path, key_file: &Path) -> anyhow::Result<Self> {
+    pub fn on_disk(data: &Path, source: KeySource) -> anyhow::Result<Self> {
         private_dir(data)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        // A new key could open nothing of what is there; and the old one may still be found.
-        if !key_file.exists() && data.join("meta.db").exists() {
-            anyhow::bail!(
-                "the master key {} is missing, but {} holds data that it sealed: bring the key back",
-                key_file.display(),
-                data.display()
-            );
-        }
-        let key = MasterKey::load_or_create(key_file)
-            .with_context(|| format!("the master key {}", key_file.display()))?;
+        let keys = match &source {
+            KeySource::File(file) => {
+                // A new key could open nothing of what is there; and the old one may still be found.
+                if !file.path().exists() && data.join("meta.db").exists() {
+                    anyhow::bail!(
+                        "the master key {} is missing, but {} holds data that it sealed: bring the key back",
+                        file.path().display(),
+                        data.display()
+                    );
+                }
+                let key = file.load_or_create();
+                key.with_context(|| format!("the master key {}", file.path().display()))?
+            }
+            KeySource::Environment(keys) => keys.clone(),
+        };
         let compiled = data.join("compiled");
         private_dir(&compiled)?;
-        let kept = Some((compiled, key.derive(keeping::LABEL)));
-        let sqlite = Sqlite::open(data, key, Arc::clone(&clock))
+        let seal = keys.current().derive(keeping::LABEL);
+        let sqlite = Sqlite::open(data, keys.clone(), Arc::clone(&clock))
             .with_context(|| format!("the store in {}", data.display()))?;
+        if let Some(previous) = keys.previous() {
+            Keeper::new(compiled.clone(), previous.derive(keeping::LABEL), u64::MAX)
+                .reseal(seal.clone());
+        }
+        let kept = Some((compiled, seal));
+        let rotatable = match source {
+            KeySource::File(file) => {
+                file.finish().context("the rotation of the master key")?;
+                Rotatable::File(file, sqlite.clone())
+            }
+            KeySource::Environment(_) => Rotatable::Environment,
+        };
         let spools = spools(&data.join("spool"))?;
         Ok(Self {
             outbox: Arc::new(sqlite.clone()),
@@ -136,6 +157,7 @@ impl Stores {
             spools,
             clock,
             kept,
+            rotatable,
         })
     }
 
@@ -189,6 +211,7 @@ impl Stores {
             spools,
             clock,
             kept: None,
+            rotatable: Rotatable::Nothing,
         })
     }
 }
@@ -287,6 +310,7 @@ impl Host {
             .kept
             .filter(|_| compile.cache > 0)
             .map(|(directory, key)| Keeper::new(directory, key, compile.cache));
+        let rotation = Rotation::new(stores.rotatable, keeper.clone());
         // In children too: what a compiler leaves behind in memory goes with it.
         let trusted = Compiler::new(program.clone(), Compile::default(), keeper.clone());
         let (mime, embedded) = tokio::join!(
@@ -380,6 +404,7 @@ impl Host {
             tenancy,
             keyring,
             desk,
+            rotation,
             engine,
             entropy,
             limits,

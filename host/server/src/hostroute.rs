@@ -41,6 +41,7 @@ pub(crate) enum Resource {
     VerifyNew,
     Account,
     VerifyAccount,
+    KeyRotation,
 }
 
 /// Every route of the host.
@@ -52,6 +53,7 @@ pub(crate) const HOST_ROUTES: &[(&str, HostRoute)] = &[
     ("/-/openapi.json", HostRoute::Page(Page::OpenApi)),
     ("/-/docs", HostRoute::Page(Page::Docs)),
     ("/-/metrics", HostRoute::Resource(Resource::Metrics)),
+    ("/-/key/rotate", HostRoute::Resource(Resource::KeyRotation)),
     ("/v1/tokens", HostRoute::Resource(Resource::Tokens)),
     ("/v1/tokens/:token", HostRoute::Resource(Resource::Token)),
     ("/v1/accounts", HostRoute::Resource(Resource::Accounts)),
@@ -64,7 +66,7 @@ impl Resource {
     /// What a token must allow; none where any will do.
     pub(crate) fn scope(self, method: &Method) -> Option<Scope> {
         match self {
-            Self::Metrics | Self::Tokens | Self::Token => Some(Scope::Operate),
+            Self::Metrics | Self::Tokens | Self::Token | Self::KeyRotation => Some(Scope::Operate),
             // Whoever may use an account may see which ones there are to use.
             Self::Accounts | Self::Account if method == Method::GET => None,
             Self::Accounts | Self::VerifyNew | Self::Account | Self::VerifyAccount => {
@@ -80,7 +82,7 @@ impl Resource {
             Self::Tokens | Self::Accounts => &["GET", "POST"],
             Self::Token => &["DELETE"],
             Self::Account => &["GET", "DELETE"],
-            Self::VerifyNew | Self::VerifyAccount => &["POST"],
+            Self::VerifyNew | Self::VerifyAccount | Self::KeyRotation => &["POST"],
         }
     }
 }
@@ -105,6 +107,7 @@ pub(crate) fn operations() -> Vec<Operation> {
             answers: vec![answer(200, "text/plain", "In Prometheus' text format")],
             ..operation("GET", "/-/metrics", "operate", "Show the host's metrics", 200)
         },
+        operation("POST", "/-/key/rotate", "operate", "Change the master key while serving", 200),
         operation("GET", "/v1/tokens", "operate", "List tokens", 200),
         body(
             operation(

@@ -17,6 +17,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use hmac::{Hmac, Mac};
@@ -31,19 +32,32 @@ pub(crate) const LABEL: &str = "postlet compiled code 1";
 /// Bytes of the seal.
 const SEAL: usize = 32;
 
+type Key = Zeroizing<[u8; 32]>;
+
+/// What seals, and what only opens while files are sealed anew.
+#[derive(Clone)]
+struct Seals {
+    current: Key,
+    previous: Option<Key>,
+}
+
 /// A directory of sealed files.
 #[derive(Clone)]
 pub(crate) struct Keeper {
     directory: PathBuf,
-    key: Zeroizing<[u8; 32]>,
+    seals: Arc<RwLock<Seals>>,
     /// Bytes of all files together.
     most: u64,
 }
 
 impl Keeper {
     /// `directory` exists, and belongs to this host alone.
-    pub(crate) fn new(directory: PathBuf, key: Zeroizing<[u8; 32]>, most: u64) -> Self {
-        Self { directory, key, most }
+    pub(crate) fn new(directory: PathBuf, key: Key, most: u64) -> Self {
+        Self {
+            directory,
+            seals: Arc::new(RwLock::new(Seals { current: key, previous: None })),
+            most,
+        }
     }
 
     /// What was kept under this name. A file that cannot be trusted is told in the log.
@@ -58,7 +72,11 @@ impl Keeper {
             }
         };
         let sound = whole.split_first_chunk::<SEAL>().is_some_and(|(seal, content)| {
-            self.seal(name, content).is_some_and(|mac| mac.verify_slice(seal).is_ok())
+            let keys = self.keys();
+            let genuine = |key: &Key| {
+                mac(key, name, content).is_some_and(|mac| mac.verify_slice(seal).is_ok())
+            };
+            genuine(&keys.current) || keys.previous.as_ref().is_some_and(genuine)
         });
         if !sound {
             tracing::warn!(file = %path.display(), "kept code has a wrong seal; it is compiled again");
@@ -82,7 +100,8 @@ impl Keeper {
 
     /// The file appears whole and on disk, or not at all.
     fn write(&self, name: &[u8; 32], content: &[u8]) -> io::Result<()> {
-        let seal = self.seal(name, content).ok_or_else(|| io::Error::other("no seal"))?;
+        let seal =
+            mac(&self.keys().current, name, content).ok_or_else(|| io::Error::other("no seal"))?;
         // tempfile makes files of mode 0600.
         let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
         file.write_all(&seal.finalize().into_bytes())?;
@@ -114,19 +133,61 @@ impl Keeper {
         Ok(())
     }
 
-    /// Over the name too: a file that takes another's place is no better than a forged one.
-    fn seal(&self, name: &[u8; 32], content: &[u8]) -> Option<Hmac<Sha256>> {
-        // A key of any length is taken; there is no error to tell.
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key[..]).ok()?;
-        mac.update(name);
-        mac.update(content);
-        Some(mac)
+    /// From now on files are sealed with `new`, and those that are there are sealed anew. A file that
+    /// cannot be is told in the log, and compiled again when it is needed.
+    pub(crate) fn reseal(&self, new: Key) {
+        {
+            let mut seals = self.seals.write().unwrap_or_else(PoisonError::into_inner);
+            let old = std::mem::replace(&mut seals.current, new);
+            seals.previous = Some(old);
+        }
+        if let Err(error) = self.reseal_files() {
+            let directory = self.directory.display();
+            tracing::warn!(%directory, %error, "kept code cannot be sealed anew");
+        }
+        self.seals.write().unwrap_or_else(PoisonError::into_inner).previous = None;
+    }
+
+    fn reseal_files(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.directory)? {
+            let file = entry?.file_name();
+            let Some(name) = file.to_str().and_then(name_of) else { continue };
+            if let Some(content) = self.find(&name) {
+                self.write(&name, &content)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn keys(&self) -> Seals {
+        self.seals.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn path(&self, name: &[u8; 32]) -> PathBuf {
         let name: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
         self.directory.join(name)
     }
+}
+
+/// Over the name too: a file that takes another's place is no better than a forged one.
+fn mac(key: &Key, name: &[u8; 32], content: &[u8]) -> Option<Hmac<Sha256>> {
+    // A key of any length is taken; there is no error to tell.
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key[..]).ok()?;
+    mac.update(name);
+    mac.update(content);
+    Some(mac)
+}
+
+/// The name that a file is called by; none of a file that another hand, or a crash, left there.
+fn name_of(file: &str) -> Option<[u8; 32]> {
+    let mut name = [0; 32];
+    if file.len() != 2 * name.len() {
+        return None;
+    }
+    for (at, byte) in name.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(file.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(name)
 }
 
 impl std::fmt::Debug for Keeper {
@@ -186,6 +247,23 @@ mod tests {
         }
         keeper.keep(&[1; 32], b"code");
         assert!(keeper.find(&[1; 32]).is_some());
+    }
+
+    #[test]
+    fn files_that_are_sealed_anew_are_found_with_the_new_key_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let running = keeper(place.path(), 1, 1000);
+        running.keep(&[1; 32], b"code");
+        running.keep(&[2; 32], b"forged");
+        let forged = running.path(&[2; 32]);
+        fs::write(&forged, [0; 40]).unwrap();
+        fs::write(place.path().join("tempfile"), b"half").unwrap();
+        running.clone().reseal(Zeroizing::new([7; 32]));
+        assert_eq!(running.find(&[1; 32]).as_deref(), Some(&b"code"[..]), "clones follow");
+        let next = keeper(place.path(), 7, 1000);
+        assert_eq!(next.find(&[1; 32]).as_deref(), Some(&b"code"[..]));
+        assert_eq!(next.find(&[2; 32]), None, "no forged file becomes a good one");
+        assert_eq!(keeper(place.path(), 1, 1000).find(&[1; 32]), None);
     }
 
     #[test]

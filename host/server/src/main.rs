@@ -4,9 +4,15 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
+use model::secret::Secret;
 use server::cli::Cli;
 use server::compiling;
-use tracing_subscriber::EnvFilter;
+use server::keysource::{Given, PREVIOUS, VARIABLE};
+use tracing::Metadata;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 fn main() -> ExitCode {
     // Before any thread is started: the child's address space is limited.
@@ -14,25 +20,51 @@ fn main() -> ExitCode {
     if args.next().as_deref() == Some(compiling::SUBCOMMAND) {
         return told(compiling::child(args));
     }
+    let given = Given { current: taken(VARIABLE), previous: taken(PREVIOUS) };
     let cli = Cli::parse();
-    // The mail crates log passwords and mail at trace: they are never given the chance.
     let filter = EnvFilter::try_from_env("POSTLET_LOG")
         .unwrap_or_else(|_| EnvFilter::new("warn,server=info,server::dispatch=warn"));
-    let quiet = ["async_imap=debug", "imap_proto=debug", "rustls=info", "h2=info", "hyper=info"]
-        .iter()
-        .filter_map(|directive| directive.parse().ok());
-    let filter = quiet.fold(filter, EnvFilter::add_directive);
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // https://no-color.org: any value but an empty one.
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let log = log.with_ansi(!plain && std::io::stderr().is_terminal());
-    if std::env::var("POSTLET_LOG_FORMAT").as_deref() == Ok("json") {
-        log.json().flatten_event(true).init();
+    let log = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(!plain && std::io::stderr().is_terminal());
+    let log = if std::env::var("POSTLET_LOG_FORMAT").as_deref() == Ok("json") {
+        log.json().flatten_event(true).boxed()
     } else {
-        log.init();
-    }
+        log.boxed()
+    };
+    tracing_subscriber::registry().with(filter).with(filter_fn(is_discreet)).with(log).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    told(runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(cli.run())))
+    told(runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(cli.run(given))))
+}
+
+/// Whose words may be logged, whatever `POSTLET_LOG` says: these crates log passwords, tokens and mail.
+fn is_discreet(about: &Metadata<'_>) -> bool {
+    const SILENT: &[&str] = &["async_imap", "imap_proto", "lettre"];
+    const QUIET: &[&str] =
+        &["rustls", "h2", "hyper", "hyper_util", "wasmtime", "wasmtime_wasi_http"];
+    let of = |names: &[&str]| {
+        let target = about.target();
+        names.iter().any(|name| {
+            target.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+        })
+    };
+    !of(SILENT) && (*about.level() <= tracing::Level::INFO || !of(QUIET))
+}
+
+/// A secret of the environment, which no child shall inherit.
+fn taken(name: &str) -> Option<Secret> {
+    let value = std::env::var_os(name)?;
+    #[expect(
+        unsafe_code,
+        reason = "called before any other thread runs that could read the environment"
+    )]
+    unsafe {
+        std::env::remove_var(name);
+    }
+    // What is no text is no key either, and is refused as one.
+    Some(Secret::new(value.to_string_lossy().into_owned()))
 }
 
 fn told(ended: anyhow::Result<()>) -> ExitCode {

@@ -12,17 +12,20 @@ use serde_json::json;
 use crate::config::Config;
 use crate::edge::Edge;
 use crate::host::{Host, Parts, Stores, this_program};
+use crate::keysource::{Given, KeySource};
 use crate::running;
 
 /// Serves until it is told to stop.
-pub(crate) async fn run(path: &Path, machine: bool) -> anyhow::Result<()> {
+pub(crate) async fn run(path: &Path, given: Given, machine: bool) -> anyhow::Result<()> {
     let config =
         Config::load(path).with_context(|| format!("{} cannot be used", path.display()))?;
     // First of all: another host may serve here, and a person would wait for nothing.
     let edge = Edge::bind(config.listen)
         .await
         .context("set `listen` to another address, or stop what serves there")?;
-    let stores = Stores::on_disk(&config.data, &config.key_file)?;
+    let source = KeySource::choose(&given, config.key_file.as_deref(), &config.data)?;
+    drop(given);
+    let stores = Stores::on_disk(&config.data, source)?;
     let token_file = config.data.join("operator.token");
     if let Some(tenant) = config.tenants.first()
         && !token_file.exists()

@@ -14,9 +14,9 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use crate::commit::BUSY;
 use crate::failure::OpenError;
+use crate::keys::Keys;
 use crate::schema::{META, OUTBOX, version};
-use crate::seal::MasterKey;
-use crate::sqlite::opens;
+use crate::sqlite::rotation::opens;
 
 /// What was seen.
 #[derive(Debug)]
@@ -34,13 +34,13 @@ pub struct Checkup {
 /// # Errors
 /// [`OpenError::WrongKey`], [`OpenError::Newer`], [`OpenError::Damaged`] and whatever keeps a database
 /// from being read.
-pub fn look(dir: &Path, key: &MasterKey) -> Result<Option<Checkup>, OpenError> {
+pub fn look(dir: &Path, keys: &Keys) -> Result<Option<Checkup>, OpenError> {
     let (meta_file, outbox_file) = (dir.join("meta.db"), dir.join("outbox.db"));
     if !meta_file.exists() && !outbox_file.exists() {
         return Ok(None);
     }
     let meta = read_only(&meta_file, META)?;
-    if !opens(&meta, key).map_err(OpenError::database(&meta_file))? {
+    if !opens(&meta, keys).map_err(OpenError::database(&meta_file))? {
         return Err(OpenError::WrongKey { dir: dir.to_owned() });
     }
     let outbox = read_only(&outbox_file, OUTBOX)?;
@@ -105,6 +105,7 @@ mod tests {
 
     use super::*;
     use crate::fixture::{Bench, key, password, person, sqlite};
+    use crate::seal::MasterKey;
     use crate::sqlite::Sqlite;
 
     #[tokio::test]
@@ -113,19 +114,23 @@ mod tests {
         bench.accepted(bench.draft(1)).await;
         Accounts::create(&bench.store, &person("t", "anna"), &password("p")).await.unwrap();
         let dir = bench.store.file("meta.db").parent().unwrap().to_owned();
-        let seen = look(&dir, &key()).unwrap().unwrap();
+        let seen = look(&dir, &keys()).unwrap().unwrap();
         assert!(seen.in_use && seen.newest.is_some(), "{seen:?}");
         assert_eq!(seen.accounts, [person("t", "anna")]);
         let kept = closed(bench);
-        let seen = look(kept.path(), &key()).unwrap().unwrap();
+        let seen = look(kept.path(), &keys()).unwrap().unwrap();
         assert!(!seen.in_use && seen.accounts.len() == 1, "{seen:?}");
     }
 
     #[tokio::test]
     async fn an_empty_directory_has_nothing_to_see_and_gets_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(look(dir.path(), &key()).unwrap().is_none());
+        assert!(look(dir.path(), &keys()).unwrap().is_none());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    fn keys() -> Keys {
+        Keys::from(key())
     }
 
     fn closed(bench: Bench<Sqlite>) -> tempfile::TempDir {
@@ -141,7 +146,7 @@ mod tests {
             bench.accepted(bench.draft(number)).await;
         }
         let kept = closed(bench);
-        let other = MasterKey::from_bytes([77; 32]);
+        let other = Keys::from(MasterKey::from_bytes([77; 32]));
         assert!(matches!(look(kept.path(), &other), Err(OpenError::WrongKey { .. })));
         let outbox = kept.path().join("outbox.db");
         let size = fs::metadata(&outbox).unwrap().len();
@@ -149,7 +154,7 @@ mod tests {
         for page in (4..size / 4096).step_by(3) {
             file.write_all_at(&[0xa5; 4096], page * 4096).unwrap();
         }
-        let told = look(kept.path(), &key()).unwrap_err();
+        let told = look(kept.path(), &keys()).unwrap_err();
         let damaged = matches!(told, OpenError::Damaged { .. } | OpenError::Database { .. });
         assert!(damaged, "{told:?}");
     }

@@ -15,6 +15,7 @@ use model::port::BoxFuture;
 use model::port::accounts::Accounts;
 use model::port::clock::Clock;
 use model::port::outbox::{Acceptance, Claim, Outbox, Step};
+use model::port::store::StoreError;
 use model::port::tokens::{Token, Tokens};
 use model::secret::Secret;
 use model::submission::{
@@ -62,11 +63,16 @@ pub(crate) const GENERATION: u32 = 3;
 pub(crate) trait Store: Outbox + Accounts + Tokens + Clone + 'static {
     /// As a thief with the database might.
     fn copy_sealed(&self, tenant: &TenantId, from: &AccountId, to: &AccountId);
+    fn rotate(&self, new: MasterKey) -> BoxFuture<'_, Result<u64, StoreError>>;
 }
 
 impl Store for Memory {
     fn copy_sealed(&self, tenant: &TenantId, from: &AccountId, to: &AccountId) {
         self.copy_sealed(tenant, from, to);
+    }
+
+    fn rotate(&self, new: MasterKey) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(self.rotate(new))
     }
 }
 
@@ -195,7 +201,7 @@ pub(crate) fn person(tenant_id: &str, id: &str) -> Account {
 }
 
 pub(crate) fn password(text: &str) -> Credentials {
-    Credentials { password: Secret::new(text.to_owned()) }
+    Credentials::Password(Secret::new(text.to_owned()))
 }
 
 pub(crate) fn token(tenant_id: &str, number: u8) -> Token {

@@ -10,6 +10,9 @@
 
 pub mod failure;
 pub mod seal;
+pub mod keys;
+pub mod keyfile;
+mod credential;
 mod crew;
 mod file;
 pub mod spool;
@@ -38,5 +41,7 @@ mod conformance;
 mod apart;
 #[cfg(test)]
 mod durability;
+#[cfg(test)]
+mod rotating;
 #[cfg(test)]
 mod twins;

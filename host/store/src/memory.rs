@@ -22,23 +22,26 @@ use model::port::store::StoreError;
 use model::port::tokens::{Token, Tokens};
 use model::submission::{Entry, Idempotency, IdempotencyKey, NewSubmission, Receipt, State};
 
+use crate::credential;
+use crate::credential::Sealed;
 use crate::failure::failed;
 use crate::fair::{deal, in_turn};
+use crate::keys::KeyRing;
 use crate::lifecycle::{CLAIMED, is_forgotten, is_held, untried};
 use crate::page::{Cursor, LARGEST, List, accounts, submissions};
-use crate::seal::{MasterKey, Place};
+use crate::seal::MasterKey;
 
 /// A store that forgets. Clones share it.
 #[derive(Clone)]
 pub struct Memory {
-    key: Arc<MasterKey>,
+    ring: Arc<KeyRing>,
     clock: Arc<dyn Clock>,
     tables: Arc<Mutex<Tables>>,
 }
 
 #[derive(Default)]
 struct Tables {
-    accounts: BTreeMap<(TenantId, AccountId), (Account, Vec<u8>)>,
+    accounts: BTreeMap<(TenantId, AccountId), (Account, Sealed)>,
     tokens: BTreeMap<TokenId, Token>,
     submissions: HashMap<SubmissionId, Row>,
     keys: HashMap<(TenantId, AccountId, u32, IdempotencyKey), Used>,
@@ -130,11 +133,31 @@ impl Memory {
     /// An empty one.
     #[must_use]
     pub fn new(key: MasterKey, clock: Arc<dyn Clock>) -> Self {
-        Self { key: Arc::new(key), clock, tables: Arc::default() }
+        Self { ring: Arc::new(KeyRing::new(key.into())), clock, tables: Arc::default() }
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wraps every record with `new`; how many there were.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub async fn rotate(&self, new: MasterKey) -> Result<u64, StoreError> {
+        let mut tables = self.tables();
+        self.ring.begin(new)?;
+        let keys = self.ring.keys();
+        let mut wrapped = 0;
+        for (account, sealed) in tables.accounts.values_mut() {
+            let place = credential::place(account, &sealed.field);
+            if let Some(record) = keys.rewrap(&place, &sealed.record)? {
+                sealed.record = record;
+                wrapped += 1;
+            }
+        }
+        self.ring.finish();
+        Ok(wrapped)
     }
 
     /// Moves a sealed record between accounts, as a thief with the database might.
@@ -347,9 +370,8 @@ impl Accounts for Memory {
         credentials: &'a Credentials,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
-            let place = Place::password(&account.tenant, &account.id);
-            let sealed = self.key.seal_credentials(&place, credentials)?;
             let mut tables = self.tables();
+            let sealed = credential::seal(&self.ring.keys(), account, credentials)?;
             let at = (account.tenant.clone(), account.id.clone());
             if tables.accounts.contains_key(&at) {
                 return Err(StoreError::Exists);
@@ -395,11 +417,25 @@ impl Accounts for Memory {
         account: &'a Account,
     ) -> BoxFuture<'a, Result<Option<Credentials>, StoreError>> {
         Box::pin(async move {
-            let place = Place::password(&account.tenant, &account.id);
             let tables = self.tables();
             let row = tables.accounts.get(&(account.tenant.clone(), account.id.clone()));
             let row = row.filter(|(known, _)| known.generation == account.generation);
-            row.map(|(_, sealed)| self.key.open_credentials(&place, sealed)).transpose()
+            let keys = self.ring.keys();
+            row.map(|(_, sealed)| credential::open(&keys, account, sealed)).transpose()
+        })
+    }
+
+    fn renew<'a>(
+        &'a self,
+        account: &'a Account,
+        credentials: &'a Credentials,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let mut tables = self.tables();
+            let renewed = credential::seal(&self.ring.keys(), account, credentials)?;
+            let row = tables.accounts.get_mut(&(account.tenant.clone(), account.id.clone()));
+            let row = row.filter(|(known, _)| known.generation == account.generation);
+            Ok(row.map(|(_, sealed)| *sealed = renewed).is_some())
         })
     }
 

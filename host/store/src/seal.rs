@@ -11,26 +11,21 @@
 //! Standard: XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03), RFC 8439 §2.8.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{Key, KeyInit, XChaCha20Poly1305, XNonce};
 use hkdf::Hkdf;
-use model::account::Credentials;
-use model::ids::{AccountId, TenantId};
 use model::port::store::StoreError;
 use model::secret::Secret;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::failure::{OpenError, failed};
+use crate::failure::failed;
 
 /// The key that wraps every record's own key. It lies outside the databases.
+#[derive(PartialEq, Eq)]
 pub struct MasterKey(Zeroizing<[u8; 32]>);
 
 impl MasterKey {
@@ -40,48 +35,23 @@ impl MasterKey {
         Self(Zeroizing::new(bytes))
     }
 
-    /// Reads the key file, or makes one of mode 0600 with 32 random bytes in base64.
-    ///
-    /// # Errors
-    /// [`OpenError::KeyExposed`] when group or others may touch the file, [`OpenError::KeyMalformed`], [`OpenError::Io`].
-    pub fn load_or_create(path: &Path) -> Result<Self, OpenError> {
-        match fs::metadata(path) {
-            Ok(_) => Self::load(path),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::create(path),
-            Err(error) => Err(OpenError::io(path)(error)),
-        }
+    /// 32 new random bytes.
+    pub(crate) fn generate() -> Result<Self, StoreError> {
+        random().map(Self)
     }
 
-    /// Reads the key file.
+    /// From base64, as it stands in a file or in the environment.
     ///
     /// # Errors
-    /// As [`MasterKey::load_or_create`], and [`OpenError::Io`] when there is none.
-    pub fn load(path: &Path) -> Result<Self, OpenError> {
-        let mode = fs::metadata(path).map_err(OpenError::io(path))?.permissions().mode() & 0o7777;
-        if mode & 0o077 != 0 {
-            return Err(OpenError::KeyExposed { path: path.to_owned(), mode });
-        }
-        let text = Zeroizing::new(fs::read_to_string(path).map_err(OpenError::io(path))?);
-        let malformed = || OpenError::KeyMalformed { path: path.to_owned() };
-        let bytes = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| malformed())?);
-        bytes.as_slice().try_into().map(Self::from_bytes).map_err(|_| malformed())
+    /// When it is not 32 bytes in base64.
+    pub fn from_base64(text: &Secret) -> Result<Self, NotAKey> {
+        let bytes = STANDARD.decode(text.reveal().trim()).map(Zeroizing::new);
+        let bytes = bytes.map_err(|_| NotAKey)?;
+        bytes.as_slice().try_into().map(Self::from_bytes).map_err(|_| NotAKey)
     }
 
-    /// Never a half-written key: the file appears whole, or not at all, and never replaces one.
-    fn create(path: &Path) -> Result<Self, OpenError> {
-        let key = Self(random().map_err(|error| OpenError::io(path)(io::Error::other(error)))?);
-        let text = Zeroizing::new(STANDARD.encode(&key.0[..]));
-        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let write = || {
-            // tempfile makes files of mode 0600.
-            let mut file = tempfile::NamedTempFile::new_in(dir)?;
-            writeln!(file, "{}", *text)?;
-            file.as_file().sync_all()?;
-            file.persist_noclobber(path).map_err(|error| error.error)?;
-            File::open(dir)?.sync_all()
-        };
-        write().map_err(OpenError::io(path))?;
-        Ok(key)
+    pub(crate) fn to_base64(&self) -> Secret {
+        Secret::new(STANDARD.encode(&self.0[..]))
     }
 
     /// A key for one purpose, from which neither the master key nor that of another purpose follows
@@ -121,27 +91,27 @@ impl MasterKey {
         decrypt(&data_key, &associated, sealed)
     }
 
-    /// A password, for its place.
-    pub(crate) fn seal_credentials(
+    /// The record as [`MasterKey::seal`] would have made it with this key, from one of the key `old`: the
+    /// secret itself is not decrypted.
+    pub(crate) fn rewrap(
         &self,
-        place: &Place<'_>,
-        credentials: &Credentials,
-    ) -> Result<Vec<u8>, StoreError> {
-        self.seal(place, credentials.password.reveal().as_bytes())
-    }
-
-    /// The reverse of [`MasterKey::seal_credentials`].
-    pub(crate) fn open_credentials(
-        &self,
+        old: &Self,
         place: &Place<'_>,
         record: &[u8],
-    ) -> Result<Credentials, StoreError> {
-        let mut plain = self.open(place, record)?;
-        let password =
-            String::from_utf8(std::mem::take(&mut *plain)).map_err(|_| StoreError::Sealed)?;
-        Ok(Credentials { password: Secret::new(password) })
+    ) -> Result<Vec<u8>, StoreError> {
+        let associated = place.associated();
+        let rest = record.strip_prefix(&[VERSION]).ok_or(StoreError::Sealed)?;
+        let (wrapped, sealed) = rest.split_at_checked(WRAPPED).ok_or(StoreError::Sealed)?;
+        let data_key = decrypt(&old.0, &associated, wrapped)?;
+        let wrapped = encrypt(&self.0, &associated, &data_key)?;
+        Ok([&[VERSION][..], &wrapped, sealed].concat())
     }
 }
+
+/// Not a master key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a master key is 32 bytes in base64, such as `openssl rand -base64 32` prints")]
+pub struct NotAKey;
 
 impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -157,15 +127,10 @@ pub(crate) struct Place<'a> {
     /// Which account's.
     pub(crate) account: &'a str,
     /// Which secret of it.
-    pub(crate) field: &'static str,
+    pub(crate) field: &'a str,
 }
 
-impl<'a> Place<'a> {
-    /// An account's password.
-    pub(crate) fn password(tenant: &'a TenantId, account: &'a AccountId) -> Self {
-        Self { tenant: tenant.as_str(), account: account.as_str(), field: "password" }
-    }
-
+impl Place<'_> {
     /// Ids have no `|`, so no two places read alike.
     fn associated(&self) -> String {
         format!("{}|{}|{}|{VERSION}", self.tenant, self.account, self.field)
@@ -253,35 +218,16 @@ mod tests {
     }
 
     #[test]
-    fn a_key_file_is_made_once_and_read_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("master.key");
-        let made = MasterKey::load_or_create(&path).unwrap();
-        let read = MasterKey::load_or_create(&path).unwrap();
-        assert_eq!(*made.0, *read.0);
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    }
-
-    #[test]
-    fn a_key_file_that_others_may_read_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("master.key");
-        drop(MasterKey::load_or_create(&path).unwrap());
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        let error = MasterKey::load_or_create(&path).unwrap_err();
-        assert!(matches!(error, OpenError::KeyExposed { mode: 0o640, .. }), "{error}");
-    }
-
-    #[test]
-    fn a_file_that_is_no_key_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        for text in ["", "short", "AAAA", "not base64 at all, whatever its length may be!!"] {
-            let path = dir.path().join("master.key");
-            fs::write(&path, text).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-            let error = MasterKey::load_or_create(&path).unwrap_err();
-            assert!(matches!(error, OpenError::KeyMalformed { .. }), "{text:?}: {error}");
-        }
+    fn a_record_that_is_wrapped_anew_opens_with_the_new_key_only() {
+        let (old, new) = (MasterKey::from_bytes([1; 32]), MasterKey::from_bytes([2; 32]));
+        let record = old.seal(&HOME, b"hunter2").unwrap();
+        let moved = new.rewrap(&old, &HOME, &record).unwrap();
+        assert_eq!(new.open(&HOME, &moved).unwrap().as_slice(), b"hunter2");
+        assert_eq!(record[1 + WRAPPED..], moved[1 + WRAPPED..], "the secret was not touched");
+        check(&old, HOME, &moved);
+        assert!(matches!(new.rewrap(&old, &HOME, &moved), Err(StoreError::Sealed)));
+        let elsewhere = Place { account: "bo", ..HOME };
+        assert!(matches!(new.rewrap(&old, &elsewhere, &record), Err(StoreError::Sealed)));
     }
 
     #[track_caller]

@@ -35,19 +35,26 @@ pub(crate) struct Host {
 impl Host {
     /// `postlet dev`.
     pub(crate) fn dev() -> Self {
-        Self::start(&["dev", "--json", "--listen", "127.0.0.1:0"])
+        let mut command = Command::new(binary());
+        command.args(["dev", "--json", "--listen", "127.0.0.1:0"]);
+        Self::start(command)
     }
 
     /// `postlet up` with this configuration, which has to listen on port 0.
     pub(crate) fn up(config: &Path) -> Self {
-        Self::start(&["up", "--json", "--config", config.to_str().unwrap()])
+        Self::up_by(Command::new(binary()), config)
     }
 
-    fn start(args: &[&str]) -> Self {
+    /// The same by a command that ends in the binary, with an environment of its own.
+    pub(crate) fn up_by(mut command: Command, config: &Path) -> Self {
+        command.args(["up", "--json", "--config", config.to_str().unwrap()]);
+        Self::start(command)
+    }
+
+    fn start(mut command: Command) -> Self {
         let scratch = tempfile::tempdir().unwrap();
         let log = scratch.path().join("log");
-        let mut child = Command::new(binary())
-            .args(args)
+        let mut child = command
             .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -65,7 +72,7 @@ impl Host {
         });
         let line = ready.recv_timeout(START);
         let said = || std::fs::read_to_string(&log).unwrap_or_default();
-        let Ok(line) = line else { panic!("postlet {args:?} is not ready:\n{}", said()) };
+        let Ok(line) = line else { panic!("{command:?} is not ready:\n{}", said()) };
         let ready: Value = serde_json::from_str(&line).unwrap();
         let address = ready["url"].as_str().unwrap().strip_prefix("http://").unwrap();
         Self { address: address.parse().unwrap(), child, keeper, ready, log, _scratch: scratch }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::http::Client;
-use crate::harness::process::Host;
+use crate::harness::process::{Host, binary};
 
 const USERS: u16 = 60;
 
@@ -70,11 +71,26 @@ impl Site {
     }
 
     pub(crate) fn start(&self) -> Host {
-        Host::up(&self.dir.path().join("postlet.toml"))
+        Host::up(&self.config())
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        self.dir.path().join("postlet.toml")
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
     }
 
     pub(crate) fn token_file(&self) -> PathBuf {
         self.dir.path().join("data/operator.token")
+    }
+
+    /// With more in its environment.
+    pub(crate) fn start_in(&self, environment: &[(&str, &str)]) -> Host {
+        let mut command = Command::new(binary());
+        command.envs(environment.iter().copied());
+        Host::up_by(command, &self.config())
     }
 
     /// A caller of `acme` who may do everything.

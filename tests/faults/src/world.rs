@@ -113,7 +113,7 @@ impl World {
         };
         let engine = Engine::new(ports, Settings::default());
         let account = account(setting.security);
-        let credentials = Credentials { password: Secret::new("secret".to_owned()) };
+        let credentials = Credentials::Password(Secret::new("secret".to_owned()));
         memory.create(&account, &credentials).await.unwrap();
         let caller = Arc::new(Caller {
             tenant: account.tenant.clone(),

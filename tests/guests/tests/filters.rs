@@ -126,7 +126,7 @@ impl Host {
         let mime = runtime.mime(&mime, Arc::new(Nothing)).unwrap();
         let clock: Arc<dyn Clock> = Arc::new(Wall(Instant::now()));
         let store = Memory::new(MasterKey::from_bytes([1; 32]), Arc::clone(&clock));
-        let credentials = Credentials { password: Secret::new("x".to_owned()) };
+        let credentials = Credentials::Password(Secret::new("x".to_owned()));
         Accounts::create(&store, &account(), &credentials).await.unwrap();
         let profiles = Arc::new(engine::profiles::Profiles::embedded().unwrap());
         let discovery = Discovery::new(profiles.clone(), HashMap::new(), None, clock.clone());

@@ -155,7 +155,7 @@ async fn idle_sessions_are_logged_out_in_time_and_at_the_end() {
 async fn verify_tells_the_two_servers_apart() {
     let host = Host::with(Settings::default());
     host.smtp.change(|state| state.refuse_logins = true);
-    let credentials = Credentials { password: Secret::new("x".to_owned()) };
+    let credentials = Credentials::Password(Secret::new("x".to_owned()));
     let verification = host.engine.verify(&account("anna"), &credentials).await;
     assert!(verification.imap.unwrap().result.is_ok());
     refused(verification.smtp.unwrap().result, Code::CredentialsRefused);

@@ -103,6 +103,15 @@ pub(crate) fn authenticate_plain() -> Command {
     Command::new("AUTHENTICATE PLAIN")
 }
 
+/// With a token; its first word goes along where the server takes it (RFC 4959).
+pub(crate) fn authenticate_bearer(mechanism: &str, first: Option<&str>) -> Command {
+    let command = Command::new("AUTHENTICATE ").push(mechanism);
+    match first {
+        Some(response) => command.push(" ").push(response),
+        None => command,
+    }
+}
+
 pub(crate) fn select(mailbox: &MailboxName) -> Command {
     Command::new("SELECT ").string(mailbox.wire())
 }

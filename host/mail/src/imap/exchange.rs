@@ -86,14 +86,14 @@ impl Exchange {
         self.finish(outcome)
     }
 
-    /// Runs AUTHENTICATE: the response goes out when the server asks for it.
+    /// Runs AUTHENTICATE: each answer goes out when the server asks for it.
     pub(crate) async fn authenticate(
         &mut self,
         command: &Command,
-        response: &str,
+        answers: &[&str],
     ) -> Result<(), ImapError> {
         self.start(command.literal)?;
-        let outcome = self.challenge(command, response).await;
+        let outcome = self.challenge(command, answers).await;
         self.finish(outcome)
     }
 
@@ -134,7 +134,7 @@ impl Exchange {
         }
     }
 
-    async fn challenge(&mut self, command: &Command, response: &str) -> Result<(), ImapError> {
+    async fn challenge(&mut self, command: &Command, answers: &[&str]) -> Result<(), ImapError> {
         self.write(format!("a{} ", self.tag).as_bytes()).await?;
         for part in &command.parts {
             if let Part::Text(text) = part {
@@ -142,16 +142,16 @@ impl Exchange {
             }
         }
         self.end_line().await?;
-        let mut response = Some(response);
+        let mut answers = answers.iter();
         loop {
             match self.read(&mut |_| {}).await? {
                 Stop::Done => return Ok(()),
                 Stop::GoAhead => {
-                    let Some(response) = response.take() else {
+                    let Some(answer) = answers.next() else {
                         return Err(ImapError::Protocol("too many challenges during the login"));
                     };
                     self.client.get_mut().allow_line();
-                    self.write(response.as_bytes()).await?;
+                    self.write(answer.as_bytes()).await?;
                     self.end_line().await?;
                 }
             }

@@ -19,6 +19,7 @@ use crate::imap::exchange::{Exchange, failed};
 use crate::imap::limits::ImapLimits;
 use crate::imap::status::{capabilities, spoken};
 use crate::lines::{Caps, Lines};
+use crate::sasl::{Bearer, Unable};
 use crate::stream::{Patience, Stream};
 
 /// Nobody has more to say before TLS.
@@ -91,6 +92,8 @@ async fn plain_command(
     }
 }
 
+const UNSENDABLE: &str = "the login holds a character that cannot be sent";
+
 /// Logs in on an encrypted connection whose greeting was read (or which has none, after
 /// STARTTLS), and says who we are. The capabilities afterwards.
 pub(crate) async fn log_in(
@@ -103,18 +106,39 @@ pub(crate) async fn log_in(
     }
     let before = known_capabilities(exchange).await?;
     let offers = |name: &str| before.iter().any(|capability| capability == name);
-    let password = credentials.password.reveal();
-    // Neither PLAIN nor a literal can carry it (RFC 4616 §2, RFC 9051 §4.3).
-    if username.contains('\0') || password.contains('\0') {
-        return Err(ImapError::Protocol("the login holds a character that cannot be sent"));
-    }
-    let outcome = if offers("AUTH=PLAIN") {
-        let response = STANDARD.encode(format!("\0{username}\0{password}"));
-        exchange.authenticate(&command::authenticate_plain(), &response).await
-    } else if offers("LOGINDISABLED") {
-        return Err(ImapError::Unsupported("a login with a password"));
-    } else {
-        exchange.run(&command::login(username, password), &mut |_| {}).await
+    let outcome = match credentials {
+        Credentials::Password(password) => {
+            let password = password.reveal();
+            // Neither PLAIN nor a literal can carry it (RFC 4616 §2, RFC 9051 §4.3).
+            if username.contains('\0') || password.contains('\0') {
+                return Err(ImapError::Protocol(UNSENDABLE));
+            }
+            if offers("AUTH=PLAIN") {
+                let response = STANDARD.encode(format!("\0{username}\0{password}"));
+                exchange.authenticate(&command::authenticate_plain(), &[&response]).await
+            } else if offers("LOGINDISABLED") {
+                return Err(ImapError::Unsupported("a login with a password"));
+            } else {
+                exchange.run(&command::login(username, password), &mut |_| {}).await
+            }
+        }
+        Credentials::OAuth(oauth) => {
+            let token = oauth.access.as_ref().ok_or(ImapError::Protocol("there is no token"))?;
+            let bearer = Bearer::new(|name| offers(&format!("AUTH={name}")), username, token);
+            let Bearer { mechanism, response, after_refusal } =
+                bearer.map_err(|unable| match unable {
+                    Unable::NotOffered => ImapError::Unsupported("a login with a token"),
+                    Unable::Unsendable => ImapError::Protocol(UNSENDABLE),
+                })?;
+            let response = response.reveal();
+            if offers("SASL-IR") {
+                let command = command::authenticate_bearer(mechanism, Some(response));
+                exchange.authenticate(&command, &[after_refusal]).await
+            } else {
+                let command = command::authenticate_bearer(mechanism, None);
+                exchange.authenticate(&command, &[response, after_refusal]).await
+            }
+        }
     };
     match outcome {
         Ok(()) => {}

@@ -12,7 +12,9 @@ use lettre::transport::smtp::commands::{Ehlo, Starttls};
 use lettre::transport::smtp::extension::ClientId;
 use model::account::{Credentials, Security};
 use model::port::smtp::{Reply, SmtpError};
+use model::secret::Secret;
 
+use crate::sasl::{Bearer, Unable};
 use crate::smtp::conversation::Conversation;
 
 /// What the server can do, as far as we use it.
@@ -25,6 +27,8 @@ pub(crate) struct Extensions {
     pub(crate) size: Option<Option<u64>>,
     pub(crate) plain: bool,
     pub(crate) login: bool,
+    pub(crate) oauthbearer: bool,
+    pub(crate) xoauth2: bool,
 }
 
 impl Extensions {
@@ -48,6 +52,8 @@ impl Extensions {
                     for word in words {
                         found.plain |= word == "PLAIN";
                         found.login |= word == "LOGIN";
+                        found.oauthbearer |= word == "OAUTHBEARER";
+                        found.xoauth2 |= word == "XOAUTH2";
                     }
                 }
                 _ => {}
@@ -100,13 +106,19 @@ pub(crate) async fn authenticate(
     username: &str,
     credentials: &Credentials,
 ) -> Result<(), SmtpError> {
-    let password = credentials.password.reveal();
+    let password = match credentials {
+        Credentials::Password(password) => password.reveal(),
+        Credentials::OAuth(oauth) => {
+            let token = oauth.access.as_ref().ok_or(SmtpError::Protocol("there is no token"))?;
+            return authenticate_bearer(conversation, extensions, username, token).await;
+        }
+    };
     let within = conversation.limits.command;
     let mut answers: Vec<String>;
     let mut reply = if extensions.plain {
         // RFC 4616 §2: NUL separates, so it cannot be part of either.
         if username.contains('\0') || password.contains('\0') {
-            return Err(SmtpError::Protocol("the login holds a character that cannot be sent"));
+            return Err(SmtpError::Protocol(UNSENDABLE));
         }
         let response = STANDARD.encode(format!("\0{username}\0{password}"));
         answers = vec![response.clone()];
@@ -124,6 +136,39 @@ pub(crate) async fn authenticate(
         };
         reply = conversation.command("AUTH", format!("{answer}\r\n"), within).await?;
     }
+    judged(reply)
+}
+
+const UNSENDABLE: &str = "the login holds a character that cannot be sent";
+
+async fn authenticate_bearer(
+    conversation: &mut Conversation,
+    extensions: &Extensions,
+    username: &str,
+    token: &Secret,
+) -> Result<(), SmtpError> {
+    let offers = |name: &str| match name {
+        "OAUTHBEARER" => extensions.oauthbearer,
+        _ => extensions.xoauth2,
+    };
+    let bearer = Bearer::new(offers, username, token).map_err(|unable| match unable {
+        Unable::NotOffered => {
+            SmtpError::Protocol("neither AUTH OAUTHBEARER nor AUTH XOAUTH2 is offered")
+        }
+        Unable::Unsendable => SmtpError::Protocol(UNSENDABLE),
+    })?;
+    let within = conversation.limits.command;
+    let command = format!("AUTH {} {}\r\n", bearer.mechanism, bearer.response.reveal());
+    let mut reply = conversation.command("AUTH", command, within).await?;
+    if reply.code == 334 {
+        // It tells why the token is refused; the reply that counts comes after an answer.
+        let answer = format!("{}\r\n", bearer.after_refusal);
+        reply = conversation.command("AUTH", answer, within).await?;
+    }
+    judged(reply)
+}
+
+fn judged(reply: Reply) -> Result<(), SmtpError> {
     match reply.code {
         235 => Ok(()),
         // RFC 4954 §6: credentials wrong, mechanism too weak for this user, or none given.

@@ -35,6 +35,13 @@ pub trait Accounts: Send + Sync + fmt::Debug {
         &'a self,
         account: &'a Account,
     ) -> BoxFuture<'a, Result<Option<Credentials>, StoreError>>;
+    /// Puts new credentials in the place of the old ones; on disk when it answers. False when the
+    /// account is gone, or is of another generation by now.
+    fn renew<'a>(
+        &'a self,
+        account: &'a Account,
+        credentials: &'a Credentials,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
     /// Account and sealed data are gone afterwards; false when there was none.
     fn delete<'a>(
         &'a self,

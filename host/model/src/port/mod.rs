@@ -8,6 +8,7 @@ pub use crate::future::BoxFuture;
 pub mod clock;
 pub mod dial;
 pub mod lookup;
+pub mod oauth;
 pub mod imap;
 pub mod mime;
 pub mod spool;

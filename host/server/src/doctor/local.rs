@@ -12,11 +12,13 @@ use model::instant::Timestamp;
 use model::provider::Evidence;
 use store::OpenError;
 use store::checkup::{self, Checkup};
-use store::seal::MasterKey;
+use store::keys::Keys;
 
 use crate::building;
 use crate::config::{Config, TenantConfig};
 use crate::doctor::check::Check;
+use crate::keysource;
+use crate::keysource::{Given, KeySource};
 
 /// Below this a burst of large messages fills the disk before anybody reads the mail about it.
 const ROOM: u64 = 1 << 30;
@@ -78,48 +80,52 @@ pub(crate) fn directory(data: &Path) -> Check {
     Check::ok(NAME, format!("{place}, {} GiB free", free >> 30))
 }
 
-/// The key, and what it opens: the check, and what was seen of the store.
-pub(crate) fn store(config: &Config) -> (Vec<Check>, Option<Checkup>) {
-    const KEY: &str = "key";
+/// The key, and what it opens: the checks, and what was seen of the store.
+pub(crate) fn store(config: &Config, given: &Given) -> (Vec<Check>, Option<Checkup>) {
     const STORE: &str = "store";
-    let (file, data) = (&config.key_file, &config.data);
-    let stored = data.join("meta.db").exists();
-    if !file.exists() {
-        let check = if stored {
-            let told =
-                format!("{} is missing, and {} was sealed with it", file.display(), data.display());
-            Check::failed(KEY, told, "bring the key back: nothing else opens the passwords")
-        } else {
-            Check::ok(KEY, format!("{} will be made by the first start", file.display()))
-        };
-        return (
-            vec![check, Check::skipped(STORE, "nothing is stored yet, or there is no key for it")],
-            None,
-        );
-    }
-    let key = match MasterKey::load(file) {
-        Ok(key) => key,
-        Err(error) => {
-            let checks = vec![
-                Check::failed(KEY, told(&error), advice(&error)),
-                Check::skipped(STORE, "there is no key for it"),
-            ];
-            return (checks, None);
-        }
+    let (key, keys) = key(config, given);
+    let Some(keys) = keys else {
+        return (vec![key, Check::skipped(STORE, "there is no key for it")], None);
     };
-    let good = Check::ok(KEY, format!("{}", file.display()));
-    match checkup::look(data, &key) {
-        Ok(None) => (vec![good, Check::ok(STORE, "nothing is stored yet")], None),
+    match checkup::look(&config.data, &keys) {
+        Ok(None) => (vec![key, Check::ok(STORE, "nothing is stored yet")], None),
         Ok(Some(seen)) => {
             let by = if seen.in_use { "a host runs on it" } else { "no host runs on it" };
             let told = format!("whole, accounts: {}, {by}", seen.accounts.len());
-            (vec![good, Check::ok(STORE, told)], Some(seen))
+            (vec![key, Check::ok(STORE, told)], Some(seen))
         }
         Err(error @ OpenError::WrongKey { .. }) => {
-            let check = Check::failed(KEY, told(&error), advice(&error));
-            (vec![check, Check::skipped(STORE, "the key does not open it")], None)
+            let key = Check::failed(KEY, told(&error), advice(&error));
+            (vec![key, Check::skipped(STORE, "the key does not open it")], None)
         }
-        Err(error) => (vec![good, Check::failed(STORE, told(&error), advice(&error))], None),
+        Err(error) => (vec![key, Check::failed(STORE, told(&error), advice(&error))], None),
+    }
+}
+
+const KEY: &str = "key";
+
+fn key(config: &Config, given: &Given) -> (Check, Option<Keys>) {
+    let source = KeySource::choose(given, config.key_file.as_deref(), &config.data);
+    let file = match source {
+        Ok(KeySource::File(file)) => file,
+        Ok(KeySource::Environment(keys)) => {
+            return (Check::ok(KEY, format!("in {}", keysource::VARIABLE)), Some(keys));
+        }
+        Err(fault) => {
+            return (Check::failed(KEY, format!("{fault:#}"), "leave one key in one place"), None);
+        }
+    };
+    let place = file.path().display();
+    match file.load() {
+        Ok(Some(keys)) => (Check::ok(KEY, place.to_string()), Some(keys)),
+        Ok(None) if config.data.join("meta.db").exists() => {
+            let told =
+                format!("{place} is missing, and {} was sealed with it", config.data.display());
+            let advice = "bring the key back: nothing else opens the passwords";
+            (Check::failed(KEY, told, advice), None)
+        }
+        Ok(None) => (Check::ok(KEY, format!("{place} will be made by the first start")), None),
+        Err(error) => (Check::failed(KEY, told(&error), advice(&error)), None),
     }
 }
 

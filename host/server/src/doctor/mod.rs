@@ -18,15 +18,21 @@ use serde_json::{Value, json};
 use crate::clock::SystemClock;
 use crate::config::{Config, ConfigFault};
 use crate::doctor::check::{Check, State};
+use crate::keysource::Given;
 
 mod check;
 mod local;
 mod network;
 
 /// Looks at everything; an error when something failed.
-pub(crate) async fn run(path: &Path, offline: bool, machine: bool) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    path: &Path,
+    given: &Given,
+    offline: bool,
+    machine: bool,
+) -> anyhow::Result<()> {
     let mut report = Report { machine, checks: Vec::new() };
-    look(path, offline, &mut report).await?;
+    look(path, given, offline, &mut report).await?;
     let failed = report.checks.iter().filter(|check| check.state == State::Failed).count();
     if machine {
         let checks: Vec<Value> = report.checks.iter().map(Check::shown).collect();
@@ -39,7 +45,12 @@ pub(crate) async fn run(path: &Path, offline: bool, machine: bool) -> anyhow::Re
     }
 }
 
-async fn look(path: &Path, offline: bool, report: &mut Report) -> anyhow::Result<()> {
+async fn look(
+    path: &Path,
+    given: &Given,
+    offline: bool,
+    report: &mut Report,
+) -> anyhow::Result<()> {
     let config = match Config::load(path) {
         Ok(config) => config,
         Err(fault) => {
@@ -57,7 +68,7 @@ async fn look(path: &Path, offline: bool, report: &mut Report) -> anyhow::Result
         report.add(check)?;
     }
     report.add(local::directory(&config.data))?;
-    let (checks, seen) = local::store(&config);
+    let (checks, seen) = local::store(&config, given);
     for check in checks {
         report.add(check)?;
     }

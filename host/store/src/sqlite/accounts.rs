@@ -5,17 +5,22 @@
 //!
 //! Invariant: no secret is ever in a statement, a record or a log in the clear.
 
+use std::sync::Arc;
+
 use model::account::{Account, Credentials};
 use model::ids::{AccountId, TenantId};
 use model::message::Page;
 use model::port::BoxFuture;
 use model::port::accounts::Accounts;
 use model::port::store::StoreError;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::commit::Trouble;
+use crate::credential;
+use crate::credential::Sealed;
 use crate::failure::failed;
+use crate::keys::Keys;
 use crate::page::{LARGEST, accounts};
-use crate::seal::Place;
 use crate::sqlite::{Inner, Sqlite};
 
 impl Accounts for Sqlite {
@@ -25,12 +30,11 @@ impl Accounts for Sqlite {
         credentials: &'a Credentials,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
-            let place = Place::password(&account.tenant, &account.id);
-            let (field, sealed) =
-                (place.field, self.inner.key.seal_credentials(&place, credentials)?);
             let record = serde_json::to_string(account).map_err(failed)?;
-            let (tenant, id) = (account.tenant.clone(), account.id.clone());
-            let create = move |conn: &rusqlite::Connection| {
+            let (account, credentials) = (account.clone(), credentials.clone());
+            let ring = Arc::clone(&self.inner.ring);
+            let create = move |conn: &Connection| {
+                let (tenant, id) = (&account.tenant, &account.id);
                 let inserted = conn.execute(
                     "INSERT INTO account (tenant, id, record) VALUES (?1, ?2, ?3)
                      ON CONFLICT (tenant, id) DO NOTHING",
@@ -39,11 +43,7 @@ impl Accounts for Sqlite {
                 if inserted == 0 {
                     return Err(StoreError::Exists.into());
                 }
-                conn.execute(
-                    "INSERT INTO credential (tenant, account, field, sealed) VALUES (?1, ?2, ?3, ?4)",
-                    params![tenant.as_str(), id.as_str(), field, sealed],
-                )?;
-                Ok(())
+                put(conn, &ring.keys(), &account, &credentials)
             };
             self.inner.meta.write(create).await
         })
@@ -105,24 +105,40 @@ impl Accounts for Sqlite {
         account: &'a Account,
     ) -> BoxFuture<'a, Result<Option<Credentials>, StoreError>> {
         Box::pin(async move {
-            let place = Place::password(&account.tenant, &account.id);
-            let (tenant, id) = (account.tenant.clone(), account.id.clone());
-            let (field, generation) = (place.field, account.generation);
-            let record = self.inner.meta.read(move |conn| {
-                let record: Option<Vec<u8>> = conn
+            // Records that were wrapped anew since the keys were looked up are read again.
+            loop {
+                let keys = self.inner.ring.keys();
+                let Some(sealed) = self.sealed(account).await? else { return Ok(None) };
+                match credential::open(&keys, account, &sealed) {
+                    Err(StoreError::Sealed) if self.inner.ring.keys() != keys => {}
+                    opened => return opened.map(Some),
+                }
+            }
+        })
+    }
+
+    fn renew<'a>(
+        &'a self,
+        account: &'a Account,
+        credentials: &'a Credentials,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let (account, credentials) = (account.clone(), credentials.clone());
+            let ring = Arc::clone(&self.inner.ring);
+            let renew = move |conn: &Connection| {
+                let (tenant, id) = (&account.tenant, &account.id);
+                let known = conn
                     .prepare_cached(
-                        "SELECT c.sealed FROM credential c
-                         JOIN account a ON a.tenant = c.tenant AND a.id = c.account
-                         WHERE c.tenant = ?1 AND c.account = ?2 AND c.field = ?3
-                             AND a.record ->> 'generation' = ?4",
+                        "SELECT 1 FROM account WHERE tenant = ?1 AND id = ?2
+                             AND record ->> 'generation' = ?3",
                     )?
-                    .query_row(params![tenant.as_str(), id.as_str(), field, generation], |row| {
-                        row.get(0)
-                    })
-                    .optional()?;
-                Ok(record)
-            });
-            record.await?.map(|record| self.inner.key.open_credentials(&place, &record)).transpose()
+                    .exists(params![tenant.as_str(), id.as_str(), account.generation])?;
+                if known {
+                    put(conn, &ring.keys(), &account, &credentials)?;
+                }
+                Ok(known)
+            };
+            self.inner.meta.write(renew).await
         })
     }
 
@@ -140,4 +156,44 @@ impl Accounts for Sqlite {
             Ok(deleted > 0)
         }))
     }
+}
+
+impl Sqlite {
+    /// The record of this account's generation; only one field at a time holds one.
+    async fn sealed(&self, account: &Account) -> Result<Option<Sealed>, StoreError> {
+        let (tenant, id) = (account.tenant.clone(), account.id.clone());
+        let generation = account.generation;
+        let read = self.inner.meta.read(move |conn| {
+            let sealed = conn
+                .prepare_cached(
+                    "SELECT c.field, c.sealed FROM credential c
+                     JOIN account a ON a.tenant = c.tenant AND a.id = c.account
+                     WHERE c.tenant = ?1 AND c.account = ?2
+                         AND a.record ->> 'generation' = ?3",
+                )?
+                .query_row(params![tenant.as_str(), id.as_str(), generation], |row| {
+                    Ok(Sealed { field: row.get(0)?, record: row.get(1)? })
+                })
+                .optional()?;
+            Ok(sealed)
+        });
+        read.await
+    }
+}
+
+/// On the writer, where nothing comes between looking up the key and writing what it sealed.
+fn put(
+    conn: &Connection,
+    keys: &Keys,
+    account: &Account,
+    credentials: &Credentials,
+) -> Result<(), Trouble> {
+    let (tenant, id) = (account.tenant.as_str(), account.id.as_str());
+    let Sealed { field, record } = credential::seal(keys, account, credentials)?;
+    conn.execute("DELETE FROM credential WHERE tenant = ?1 AND account = ?2", [tenant, id])?;
+    conn.execute(
+        "INSERT INTO credential (tenant, account, field, sealed) VALUES (?1, ?2, ?3, ?4)",
+        params![tenant, id, field, record],
+    )?;
+    Ok(())
 }

@@ -15,15 +15,15 @@ use std::sync::{Arc, Mutex};
 
 use model::ids::TenantId;
 use model::port::clock::Clock;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use crate::blob::{Blobs, sync_dir};
 use crate::commit::{Poison, Upkeep};
 use crate::crew::Crew;
 use crate::database::Database;
 use crate::failure::OpenError;
+use crate::keys::{KeyRing, Keys};
 use crate::schema::{META, OUTBOX};
-use crate::seal::{MasterKey, Place};
 use crate::sqlite::remembered::Remembered;
 use crate::sqlite::rows::files_in_use;
 
@@ -32,6 +32,7 @@ mod rows;
 mod claims;
 pub(crate) mod outbox;
 mod accounts;
+pub(crate) mod rotation;
 mod tokens;
 
 /// The store in a data directory. Clones share it; the last one dropped closes it, after what is queued.
@@ -46,7 +47,9 @@ struct Inner {
     meta: Database,
     blobs: Blobs,
     remembered: Remembered,
-    key: MasterKey,
+    ring: Arc<KeyRing>,
+    /// One rotation at a time.
+    turning: tokio::sync::Mutex<()>,
     clock: Arc<dyn Clock>,
     poison: Poison,
     /// Whose turn it was.
@@ -65,12 +68,17 @@ impl Sqlite {
     /// # Errors
     /// [`OpenError::Locked`] while another store has the directory, [`OpenError::Newer`] when a later
     /// release wrote it, [`OpenError::WrongKey`] when its secrets were sealed with another key.
-    pub fn open(dir: &Path, key: MasterKey, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+    pub fn open(
+        dir: &Path,
+        keys: impl Into<Keys>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        let keys = keys.into();
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(OpenError::io(dir))?;
         let lock = lock(dir)?;
         let poison = Poison::default();
         let file = dir.join("meta.db");
-        let known = |conn: &Connection| check_key(conn, &file, dir, &key);
+        let known = |conn: &Connection| rotation::settle(conn, &file, dir, &keys);
         let (meta, ()) =
             Database::open(&file, META, META_READERS, Upkeep::EveryCommit, poison.clone(), known)?;
         let file = dir.join("outbox.db");
@@ -88,8 +96,22 @@ impl Sqlite {
             sync_dir(parent).map_err(OpenError::io(parent))?;
         }
         let (served, remembered) = (Arc::default(), Remembered::default());
-        let inner =
-            Inner { outbox, meta, blobs, remembered, key, clock, poison, served, _lock: lock };
+        let ring = Arc::new(KeyRing::new(keys));
+        // Whatever the old key had sealed was wrapped anew before anyone is served.
+        ring.finish();
+        let turning = tokio::sync::Mutex::default();
+        let inner = Inner {
+            outbox,
+            meta,
+            blobs,
+            remembered,
+            ring,
+            turning,
+            clock,
+            poison,
+            served,
+            _lock: lock,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -115,33 +137,6 @@ impl fmt::Debug for Sqlite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sqlite").field("blobs", &self.inner.blobs).finish_non_exhaustive()
     }
-}
-
-/// Notices a wrong master key before the first password is asked for.
-fn check_key(conn: &Connection, file: &Path, dir: &Path, key: &MasterKey) -> Result<(), OpenError> {
-    let wrong = || OpenError::WrongKey { dir: dir.to_owned() };
-    match sealed_word(conn).map_err(OpenError::database(file))? {
-        Some(sealed) => key.open(&KEY_CHECK, &sealed).map(|_| ()).map_err(|_| wrong()),
-        None => {
-            let sealed = key.seal(&KEY_CHECK, WORD).map_err(|_| wrong())?;
-            conn.execute("INSERT INTO key_check (id, sealed) VALUES (1, ?1)", [sealed])
-                .map(|_| ())
-                .map_err(OpenError::database(file))
-        }
-    }
-}
-
-/// Whether the key opens what the directory holds; also when it holds nothing yet.
-pub(crate) fn opens(conn: &Connection, key: &MasterKey) -> rusqlite::Result<bool> {
-    let sealed = sealed_word(conn)?;
-    Ok(sealed.is_none_or(|sealed| key.open(&KEY_CHECK, &sealed).is_ok()))
-}
-
-const KEY_CHECK: Place<'static> = Place { tenant: "", account: "", field: "key-check" };
-const WORD: &[u8] = b"postlet";
-
-fn sealed_word(conn: &Connection) -> rusqlite::Result<Option<Vec<u8>>> {
-    conn.query_row("SELECT sealed FROM key_check", [], |row| row.get(0)).optional()
 }
 
 fn lock(dir: &Path) -> Result<File, OpenError> {

@@ -3,7 +3,8 @@
 use model::account::Security;
 use model::port::imap::ImapError;
 
-use crate::imap::tests::script::open;
+use crate::imap::tests::script::{open, open_with};
+use crate::peer::token;
 
 #[tokio::test]
 async fn the_login_takes_the_way_that_the_server_offers() {
@@ -18,6 +19,52 @@ async fn the_login_takes_the_way_that_the_server_offers() {
     let (outcome, heard) = open(Security::Tls, &[disabled]).await;
     assert!(matches!(outcome, Err(ImapError::Unsupported(_))));
     assert!(heard.is_empty());
+}
+
+#[tokio::test]
+async fn a_token_goes_by_the_mechanism_that_is_offered_and_a_refusal_is_answered() {
+    const BEARER: &str = "bixhPWFubiwBYXV0aD1CZWFyZXIgdDBrAQE=";
+    const XOAUTH2: &str = "dXNlcj1hbm4BYXV0aD1CZWFyZXIgdDBrAQE=";
+    let good = "{tag} OK [CAPABILITY IMAP4rev1] in\r\n";
+    let refused = "{tag} NO [AUTHENTICATIONFAILED] expired\r\n";
+    for (capabilities, says, want) in [
+        (
+            "AUTH=OAUTHBEARER AUTH=XOAUTH2 SASL-IR",
+            vec![good],
+            vec![format!("a1 AUTHENTICATE OAUTHBEARER {BEARER}")],
+        ),
+        (
+            "AUTH=XOAUTH2 AUTH=PLAIN",
+            vec!["+ \r\n", good],
+            vec!["a1 AUTHENTICATE XOAUTH2".into(), XOAUTH2.into()],
+        ),
+        (
+            "AUTH=OAUTHBEARER SASL-IR",
+            vec!["+ e30=\r\n", refused],
+            vec![format!("a1 AUTHENTICATE OAUTHBEARER {BEARER}"), "AQ==".into()],
+        ),
+        (
+            "AUTH=XOAUTH2",
+            vec!["+\r\n", "+ e30=\r\n", refused],
+            vec!["a1 AUTHENTICATE XOAUTH2".into(), XOAUTH2.into(), String::new()],
+        ),
+    ] {
+        let hi = format!("* OK [CAPABILITY IMAP4rev1 {capabilities}] hi\r\n");
+        let script: Vec<&str> = std::iter::once(hi.as_str()).chain(says.iter().copied()).collect();
+        let (outcome, heard) = open_with(&token(), Security::Tls, &script).await;
+        assert_eq!(heard, want, "{capabilities}");
+        if says.contains(&refused) {
+            let Err(ImapError::Credentials { reply }) = outcome else { panic!("{outcome:?}") };
+            assert!(reply.contains("expired"), "{reply}");
+        } else {
+            outcome.unwrap();
+        }
+    }
+    let (outcome, heard) =
+        open_with(&token(), Security::Tls, &["* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hi\r\n"])
+            .await;
+    assert!(matches!(outcome, Err(ImapError::Unsupported(_))), "{outcome:?}");
+    assert!(heard.is_empty(), "{heard:?}");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use model::account::Security;
+use model::account::{Credentials, Security};
 use model::mailbox::MailboxName;
 use model::message::FlagChange;
 use model::octets::{Octets, in_memory};
@@ -87,9 +87,17 @@ pub(crate) async fn open(
     security: Security,
     says: &[&str],
 ) -> (Result<(), ImapError>, Vec<String>) {
+    open_with(&credentials(), security, says).await
+}
+
+pub(crate) async fn open_with(
+    credentials: &Credentials,
+    security: Security,
+    says: &[&str],
+) -> (Result<(), ImapError>, Vec<String>) {
     let (dial, mut peer) = pair();
     let imap = imap(dial);
-    let (server, credentials) = (server(security), credentials());
+    let server = server(security);
     let play = async {
         let (mut heard, mut tag) = (Vec::new(), String::new());
         for (index, piece) in says.iter().enumerate() {
@@ -106,7 +114,7 @@ pub(crate) async fn open(
         drop(peer);
         heard
     };
-    let (session, heard) = tokio::join!(imap.connect(&server, &credentials), play);
+    let (session, heard) = tokio::join!(imap.connect(&server, credentials), play);
     (session.map(|_| ()), heard)
 }
 

@@ -1,12 +1,13 @@
 //! SMTP against scripted servers: every step refused, broken off, delayed and lied about.
 
 mod early;
+mod token;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use model::account::Security;
+use model::account::{Credentials, Security};
 use model::draft::Envelope;
 use model::octets::{Octets, in_memory};
 use model::port::smtp::{BeforeDot, Data, Delivery, SmtpConnect, SmtpError, SmtpSession};
@@ -56,9 +57,17 @@ async fn session() -> (Box<dyn SmtpSession>, Peer) {
 
 /// Connects while the peer says one piece after each line that it hears.
 async fn open(security: Security, says: &[&str]) -> (Result<(), SmtpError>, Vec<String>) {
+    open_with(&credentials(), security, says).await
+}
+
+async fn open_with(
+    credentials: &Credentials,
+    security: Security,
+    says: &[&str],
+) -> (Result<(), SmtpError>, Vec<String>) {
     let (dial, mut peer) = pair();
     let smtp = smtp(dial);
-    let (server, credentials) = (server(security), credentials());
+    let server = server(security);
     let play = async {
         let mut heard = Vec::new();
         for (index, piece) in says.iter().enumerate() {
@@ -70,7 +79,7 @@ async fn open(security: Security, says: &[&str]) -> (Result<(), SmtpError>, Vec<
         drop(peer);
         heard
     };
-    let (session, heard) = tokio::join!(smtp.connect(&server, &credentials), play);
+    let (session, heard) = tokio::join!(smtp.connect(&server, credentials), play);
     (session.map(|_| ()), heard)
 }
 

@@ -1,0 +1,100 @@
+//! Bearer tokens for a login: the mechanisms, and the words of each.
+//!
+//! A server that refuses a token says why in a challenge, and speaks its last
+//! word only after an answer to that: without it a refused token would look
+//! like a server that has stalled.
+//!
+//! Standards: RFC 7628 (OAUTHBEARER), RFC 5801 §4 (the name in its header).
+//! XOAUTH2 has no standard; Google's and Microsoft's documentation agree on it.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use model::secret::Secret;
+
+/// One login with a token, in base64 as both protocols want it.
+#[derive(Debug)]
+pub(crate) struct Bearer {
+    /// The mechanism's name.
+    pub(crate) mechanism: &'static str,
+    /// What the client says first.
+    pub(crate) response: Secret,
+    /// The answer to a challenge, which only tells why the token is refused.
+    pub(crate) after_refusal: &'static str,
+}
+
+/// Why there is no login with the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unable {
+    /// The server has neither mechanism.
+    NotOffered,
+    /// A control character in name or token would end the message early.
+    Unsendable,
+}
+
+impl Bearer {
+    /// With the better of the mechanisms that the server offers.
+    pub(crate) fn new(
+        offers: impl Fn(&str) -> bool,
+        username: &str,
+        token: &Secret,
+    ) -> Result<Self, Unable> {
+        let token = token.reveal();
+        if username.chars().chain(token.chars()).any(|c| c.is_ascii_control()) {
+            return Err(Unable::Unsendable);
+        }
+        let (mechanism, message, after_refusal) = if offers("OAUTHBEARER") {
+            let name = username.replace('=', "=3D").replace(',', "=2C");
+            // RFC 7628 §3.2.3: a lone %x01.
+            ("OAUTHBEARER", format!("n,a={name},\x01auth=Bearer {token}\x01\x01"), "AQ==")
+        } else if offers("XOAUTH2") {
+            ("XOAUTH2", format!("user={username}\x01auth=Bearer {token}\x01\x01"), "")
+        } else {
+            return Err(Unable::NotOffered);
+        };
+        let message = Secret::new(message);
+        let response = Secret::new(STANDARD.encode(message.reveal()));
+        Ok(Self { mechanism, response, after_refusal })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_standard_goes_before_the_habit() {
+        check(
+            &["XOAUTH2", "OAUTHBEARER"],
+            "ann",
+            "OAUTHBEARER",
+            "n,a=ann,\x01auth=Bearer t0k\x01\x01",
+        );
+        check(&["PLAIN", "XOAUTH2"], "ann", "XOAUTH2", "user=ann\x01auth=Bearer t0k\x01\x01");
+        check(
+            &["OAUTHBEARER"],
+            "a,b=c",
+            "OAUTHBEARER",
+            "n,a=a=2Cb=3Dc,\x01auth=Bearer t0k\x01\x01",
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_not() {
+        let token = Secret::new("t0k".to_owned());
+        let none = Bearer::new(|name| name == "PLAIN", "ann", &token).unwrap_err();
+        assert_eq!(none, Unable::NotOffered);
+        for (name, token) in [("a\x01b", "t"), ("ann", "t\x01auth=Bearer x"), ("ann", "t\r\nx")] {
+            let refused = Bearer::new(|_| true, name, &Secret::new(token.to_owned()));
+            assert_eq!(refused.unwrap_err(), Unable::Unsendable);
+        }
+    }
+
+    #[track_caller]
+    fn check(offered: &[&str], username: &str, mechanism: &str, message: &str) {
+        let token = Secret::new("t0k".to_owned());
+        let bearer = Bearer::new(|name| offered.contains(&name), username, &token).unwrap();
+        assert_eq!(bearer.mechanism, mechanism);
+        let sent = STANDARD.decode(bearer.response.reveal()).unwrap();
+        assert_eq!(String::from_utf8(sent).unwrap(), message);
+    }
+}
