@@ -7,7 +7,7 @@ use http::Method;
 use model::caller::Scope;
 use runtime::component::{Described, Operation, Parameter};
 
-use crate::accounts;
+use crate::accounts::written;
 use crate::openapi::PUBLIC;
 use crate::tokens;
 
@@ -87,7 +87,7 @@ impl Resource {
 
 /// The same routes as operations, for the documentation.
 pub(crate) fn operations() -> Vec<Operation> {
-    let account_body = |operation| body(operation, accounts::SCHEMA, accounts::EXAMPLE);
+    let account_body = |operation| body(operation, written::SCHEMA, written::EXAMPLE);
     vec![
         operation("GET", "/-/health", PUBLIC, "Say that it runs, and which version", 200),
         operation("GET", "/-/ready", PUBLIC, "Say whether it takes requests", 200),

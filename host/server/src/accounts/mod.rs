@@ -1,0 +1,11 @@
+//! `/v1/accounts`: connecting mailboxes, by explicit servers.
+//!
+//! Passwords come in and never go out. A host that may not be dialled is
+//! refused when the account is made, and again whenever it is dialled.
+
+pub(crate) mod faults;
+pub(crate) mod written;
+pub(crate) mod shown;
+pub(crate) mod desk;
+mod reading;
+mod verifying;
