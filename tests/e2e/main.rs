@@ -15,6 +15,7 @@ mod harness;
 mod main_job;
 mod wrong_input;
 mod upstream;
+mod verifying;
 mod tenants;
 mod crash;
 mod refusals;

@@ -351,7 +351,7 @@ fn refusal(problem: &Value) -> String {
 /// What helps against a problem with a mail server, by its code.
 fn advice(code: &str) -> Option<&'static str> {
     match code {
-        "certificate-refused" => Some(
+        "certificate-untrusted" | "certificate-wrong-host" => Some(
             "trust its key by --imap-pin or --smtp-pin, or its authority by [tls] extra-roots in the configuration",
         ),
         "host-not-allowed" => {

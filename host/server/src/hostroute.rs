@@ -41,6 +41,7 @@ pub(crate) enum Resource {
     VerifyNew,
     Account,
     VerifyAccount,
+    Identities,
 }
 
 /// Every route of the host.
@@ -58,6 +59,7 @@ pub(crate) const HOST_ROUTES: &[(&str, HostRoute)] = &[
     ("/v1/accounts/verify", HostRoute::Resource(Resource::VerifyNew)),
     ("/v1/accounts/:account", HostRoute::Resource(Resource::Account)),
     ("/v1/accounts/:account/verify", HostRoute::Resource(Resource::VerifyAccount)),
+    ("/v1/accounts/:account/identities", HostRoute::Resource(Resource::Identities)),
 ];
 
 impl Resource {
@@ -66,10 +68,12 @@ impl Resource {
         match self {
             Self::Metrics | Self::Tokens | Self::Token => Some(Scope::Operate),
             // Whoever may use an account may see which ones there are to use.
-            Self::Accounts | Self::Account if method == Method::GET => None,
-            Self::Accounts | Self::VerifyNew | Self::Account | Self::VerifyAccount => {
-                Some(Scope::Accounts)
-            }
+            Self::Accounts | Self::Account | Self::Identities if method == Method::GET => None,
+            Self::Accounts
+            | Self::VerifyNew
+            | Self::Account
+            | Self::VerifyAccount
+            | Self::Identities => Some(Scope::Accounts),
         }
     }
 
@@ -79,7 +83,8 @@ impl Resource {
             Self::Metrics => &["GET"],
             Self::Tokens | Self::Accounts => &["GET", "POST"],
             Self::Token => &["DELETE"],
-            Self::Account => &["GET", "DELETE"],
+            Self::Account => &["GET", "PATCH", "DELETE"],
+            Self::Identities => &["GET", "PUT"],
             Self::VerifyNew | Self::VerifyAccount => &["POST"],
         }
     }
@@ -136,7 +141,30 @@ pub(crate) fn operations() -> Vec<Operation> {
             200,
         )),
         operation("GET", "/v1/accounts/:account", "", "Show an account", 200),
+        body(
+            operation(
+                "PATCH",
+                "/v1/accounts/:account",
+                "accounts",
+                "Change an account; a new host needs the password again",
+                200,
+            ),
+            written::CHANGE_SCHEMA,
+            written::CHANGE_EXAMPLE,
+        ),
         operation("DELETE", "/v1/accounts/:account", "accounts", "Remove an account", 204),
+        operation("GET", "/v1/accounts/:account/identities", "", "List whom it may send as", 200),
+        body(
+            operation(
+                "PUT",
+                "/v1/accounts/:account/identities",
+                "accounts",
+                "Replace whom it may send as; the first is the default",
+                200,
+            ),
+            written::IDENTITIES_SCHEMA,
+            written::IDENTITIES_EXAMPLE,
+        ),
         operation(
             "POST",
             "/v1/accounts/:account/verify",

@@ -23,6 +23,7 @@ mod operation;
 mod keeping;
 pub mod compiling;
 mod tokens;
+mod language;
 mod accounts;
 mod hostroute;
 pub mod filters;

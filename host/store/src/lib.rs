@@ -34,6 +34,8 @@ mod fixture;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod changing;
+#[cfg(test)]
 mod durability;
 #[cfg(test)]
 mod twins;

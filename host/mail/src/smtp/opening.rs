@@ -12,6 +12,7 @@ use lettre::transport::smtp::commands::{Ehlo, Starttls};
 use lettre::transport::smtp::extension::ClientId;
 use model::account::{Credentials, Security};
 use model::port::smtp::{Reply, SmtpError};
+use model::port::steps::Steps;
 
 use crate::smtp::conversation::Conversation;
 
@@ -62,9 +63,11 @@ pub(crate) async fn open(
     mut conversation: Conversation,
     security: Security,
     hello: &ClientId,
+    steps: &dyn Steps,
 ) -> Result<(Conversation, Extensions), SmtpError> {
     let greeting = conversation.read("the greeting", conversation.limits.greeting).await?;
     expect(220, "the greeting", greeting)?;
+    steps.greeted();
     let mut extensions = ehlo(&mut conversation, hello).await?;
     match security {
         Security::Tls => {}
@@ -76,6 +79,7 @@ pub(crate) async fn open(
             let reply = conversation.command("STARTTLS", Starttls, within).await?;
             expect(220, "STARTTLS", reply)?;
             conversation = conversation.upgrade().await?;
+            steps.encrypted(conversation.encryption());
             // RFC 3207 §4.2: everything learned before TLS is void.
             extensions = ehlo(&mut conversation, hello).await?;
         }
@@ -93,30 +97,31 @@ async fn ehlo(conversation: &mut Conversation, hello: &ClientId) -> Result<Exten
     Ok(Extensions::read(lines.texts()))
 }
 
-/// Logs in with the best mechanism that both sides have.
+/// Logs in with the best mechanism that both sides have, and tells which.
 pub(crate) async fn authenticate(
     conversation: &mut Conversation,
     extensions: &Extensions,
     username: &str,
     credentials: &Credentials,
-) -> Result<(), SmtpError> {
+) -> Result<&'static str, SmtpError> {
     let password = credentials.password.reveal();
     let within = conversation.limits.command;
     let mut answers: Vec<String>;
-    let mut reply = if extensions.plain {
+    let (mechanism, mut reply) = if extensions.plain {
         // RFC 4616 §2: NUL separates, so it cannot be part of either.
         if username.contains('\0') || password.contains('\0') {
             return Err(SmtpError::Protocol("the login holds a character that cannot be sent"));
         }
         let response = STANDARD.encode(format!("\0{username}\0{password}"));
         answers = vec![response.clone()];
-        conversation.command("AUTH", format!("AUTH PLAIN {response}\r\n"), within).await?
+        let command = format!("AUTH PLAIN {response}\r\n");
+        ("PLAIN", conversation.command("AUTH", command, within).await?)
     } else if extensions.login {
         // Popped from the end. The prompts differ between servers, their order does not.
         answers = vec![STANDARD.encode(password), STANDARD.encode(username)];
-        conversation.command("AUTH", "AUTH LOGIN\r\n", within).await?
+        ("LOGIN", conversation.command("AUTH", "AUTH LOGIN\r\n", within).await?)
     } else {
-        return Err(SmtpError::Protocol("neither AUTH PLAIN nor AUTH LOGIN is offered"));
+        return Err(SmtpError::NoMechanism);
     };
     while reply.code == 334 {
         let Some(answer) = answers.pop() else {
@@ -125,10 +130,10 @@ pub(crate) async fn authenticate(
         reply = conversation.command("AUTH", format!("{answer}\r\n"), within).await?;
     }
     match reply.code {
-        235 => Ok(()),
+        235 => Ok(mechanism),
         // RFC 4954 §6: credentials wrong, mechanism too weak for this user, or none given.
         530 | 534 | 535 => Err(SmtpError::Credentials(reply)),
-        _ => expect(235, "AUTH", reply).map(|_| ()),
+        _ => expect(235, "AUTH", reply).map(|_| mechanism),
     }
 }
 

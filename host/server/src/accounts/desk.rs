@@ -7,6 +7,7 @@ use engine::engine::Engine;
 use http::{Response, StatusCode, header};
 use model::account::Account;
 use model::caller::Caller;
+use model::health::Health;
 use model::ids::{AccountId, TenantId};
 use model::message::Page;
 use model::port::accounts::Accounts;
@@ -37,12 +38,14 @@ impl Desk {
     pub(crate) async fn create(
         &self,
         caller: &Caller,
+        accept: &str,
         body: &[u8],
     ) -> Result<Response<Body>, Problem> {
-        let (account, credentials) = self.read(caller, body).await?;
+        let (account, credentials) = self.read(caller, accept, body).await?;
         match self.accounts.create(&account, &credentials).await {
             Ok(()) => {
-                let mut answer = answer::json(StatusCode::CREATED, &shown(&account));
+                let mut answer =
+                    answer::json(StatusCode::CREATED, &shown(&account, &Health::default()));
                 if let Ok(location) = format!("/v1/accounts/{}", account.id).parse() {
                     answer.headers_mut().insert(header::LOCATION, location);
                 }
@@ -67,11 +70,20 @@ impl Desk {
             }
             Some(named) => self.named(&caller.tenant, named, cursor).await?,
         };
-        let accounts: Vec<Value> = page.rows.iter().map(shown).collect();
+        let mut accounts = Vec::with_capacity(page.rows.len());
+        for account in &page.rows {
+            accounts.push(self.show(account).await?);
+        }
         Ok(answer::json(
             StatusCode::OK,
             &json!({"accounts": accounts, "nextCursor": page.next_cursor}),
         ))
+    }
+
+    /// With its state.
+    pub(crate) async fn show(&self, account: &Account) -> Result<Value, Problem> {
+        let health = self.accounts.health(account).await.map_err(stored)?;
+        Ok(shown(account, &health))
     }
 
     /// Those that a token names, as the store would list them.
@@ -97,7 +109,8 @@ impl Desk {
     }
 
     pub(crate) async fn get(&self, caller: &Caller, id: &str) -> Result<Response<Body>, Problem> {
-        Ok(answer::json(StatusCode::OK, &shown(&self.find(caller, id).await?)))
+        let account = self.find(caller, id).await?;
+        Ok(answer::json(StatusCode::OK, &self.show(&account).await?))
     }
 
     pub(crate) async fn delete(

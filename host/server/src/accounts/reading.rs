@@ -13,30 +13,23 @@ use model::secret::Secret;
 
 use crate::accounts::desk::Desk;
 use crate::accounts::faults::{address, faulty};
-use crate::accounts::written::{Written, WrittenServer};
+use crate::accounts::filling;
+use crate::accounts::written::{Written, WrittenIdentity, WrittenServer};
 
 impl Desk {
     pub(crate) async fn read(
         &self,
         caller: &Caller,
+        accept: &str,
         body: &[u8],
     ) -> Result<(Account, Credentials), Problem> {
-        let written = Written::parse(body)?;
-        if written.imap.is_none() && written.smtp.is_none() {
-            return Err(faulty("", "missing", "give `imap`, `smtp` or both"));
-        }
+        let mut written = Written::parse(body)?;
         let email = address("/email", &written.email)?;
-        let mut identities = Vec::new();
-        for (index, identity) in written.identities.unwrap_or_default().into_iter().enumerate() {
-            identities.push(Identity {
-                name: identity.name,
-                email: address(&format!("/identities/{index}/email"), &identity.email)?,
-            });
-        }
+        let mut identities = identities(written.identities.take().unwrap_or_default())?;
         if identities.is_empty() {
             identities.push(Identity { name: written.name.clone(), email: email.clone() });
         }
-        let id = match written.id {
+        let id = match written.id.take() {
             Some(id) => id.parse().map_err(|error: model::ids::InvalidId| {
                 faulty("/id", "pattern", &error.to_string())
             })?,
@@ -46,6 +39,7 @@ impl Desk {
             let detail = "the token is limited to accounts, and this is not one of them";
             return Err(Problem::new(Code::Forbidden, detail));
         }
+        filling::fill(&self.engine, caller, accept, &email, &mut written).await?;
         let imap = self.server("/imap", written.imap, &email).await?;
         let smtp = self.server("/smtp", written.smtp, &email).await?;
         let account = Account {
@@ -62,13 +56,13 @@ impl Desk {
     }
 
     /// A new account under an old id is another account: its message ids must differ.
-    fn generation(&self) -> u32 {
+    pub(crate) fn generation(&self) -> u32 {
         let mut bytes = [0; 4];
         self.entropy.fill(&mut bytes);
         u32::from_be_bytes(bytes) >> 1
     }
 
-    async fn server(
+    pub(crate) async fn server(
         &self,
         pointer: &str,
         written: Option<WrittenServer>,
@@ -103,4 +97,13 @@ impl Desk {
             pin,
         }))
     }
+}
+
+/// Whom the account sends as; each has to be an address.
+pub(crate) fn identities(written: Vec<WrittenIdentity>) -> Result<Vec<Identity>, Problem> {
+    let read = |(index, identity): (usize, WrittenIdentity)| {
+        let email = address(&format!("/identities/{index}/email"), &identity.email)?;
+        Ok(Identity { name: identity.name, email })
+    };
+    written.into_iter().enumerate().map(read).collect()
 }

@@ -6,7 +6,6 @@ use model::problem::Problem;
 use runtime::body::Body;
 
 use crate::accounts::desk::Desk;
-use crate::accounts::faults::{stored, unknown};
 use crate::accounts::shown::verified;
 
 impl Desk {
@@ -14,24 +13,20 @@ impl Desk {
     pub(crate) async fn verify_new(
         &self,
         caller: &Caller,
+        accept: &str,
         body: &[u8],
     ) -> Result<Response<Body>, Problem> {
-        let (account, credentials) = self.read(caller, body).await?;
-        Ok(verified(&self.engine.verify(&account, &credentials).await))
+        let (account, credentials) = self.read(caller, accept, body).await?;
+        Ok(verified(&self.engine.verify(&account, &credentials).await, accept))
     }
 
     pub(crate) async fn verify(
         &self,
         caller: &Caller,
+        accept: &str,
         id: &str,
     ) -> Result<Response<Body>, Problem> {
         let account = self.find(caller, id).await?;
-        let credentials = self
-            .accounts
-            .credentials(&account)
-            .await
-            .map_err(stored)?
-            .ok_or_else(|| unknown(id))?;
-        Ok(verified(&self.engine.verify(&account, &credentials).await))
+        Ok(verified(&self.engine.verify_stored(&account).await?, accept))
     }
 }

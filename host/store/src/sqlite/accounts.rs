@@ -5,7 +5,8 @@
 //!
 //! Invariant: no secret is ever in a statement, a record or a log in the clear.
 
-use model::account::{Account, Credentials};
+use model::account::{Account, Credentials, MailServer};
+use model::health::Health;
 use model::ids::{AccountId, TenantId};
 use model::message::Page;
 use model::port::BoxFuture;
@@ -108,21 +109,98 @@ impl Accounts for Sqlite {
             let place = Place::password(&account.tenant, &account.id);
             let (tenant, id) = (account.tenant.clone(), account.id.clone());
             let (field, generation) = (place.field, account.generation);
+            let host = |server: &Option<MailServer>| server.as_ref().map(|at| at.host.clone());
+            let (imap, smtp) = (host(&account.imap), host(&account.smtp));
             let record = self.inner.meta.read(move |conn| {
                 let record: Option<Vec<u8>> = conn
                     .prepare_cached(
                         "SELECT c.sealed FROM credential c
                          JOIN account a ON a.tenant = c.tenant AND a.id = c.account
                          WHERE c.tenant = ?1 AND c.account = ?2 AND c.field = ?3
-                             AND a.record ->> 'generation' = ?4",
+                             AND a.record ->> 'generation' = ?4
+                             AND a.record ->> '$.imap.host' IS ?5
+                             AND a.record ->> '$.smtp.host' IS ?6",
                     )?
-                    .query_row(params![tenant.as_str(), id.as_str(), field, generation], |row| {
-                        row.get(0)
-                    })
+                    .query_row(
+                        params![tenant.as_str(), id.as_str(), field, generation, imap, smtp],
+                        |row| row.get(0),
+                    )
                     .optional()?;
                 Ok(record)
             });
             record.await?.map(|record| self.inner.key.open_credentials(&place, &record)).transpose()
+        })
+    }
+
+    fn update<'a>(
+        &'a self,
+        before: u32,
+        account: &'a Account,
+        credentials: Option<&'a Credentials>,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let place = Place::password(&account.tenant, &account.id);
+            let sealed = credentials
+                .map(|credentials| self.inner.key.seal_credentials(&place, credentials))
+                .transpose()?;
+            let record = serde_json::to_string(account).map_err(failed)?;
+            let (tenant, id) = (account.tenant.clone(), account.id.clone());
+            let field = place.field;
+            let update = move |conn: &rusqlite::Connection| {
+                let changed = conn.execute(
+                    "UPDATE account SET record = ?3
+                     WHERE tenant = ?1 AND id = ?2 AND record ->> 'generation' = ?4",
+                    params![tenant.as_str(), id.as_str(), record, before],
+                )?;
+                if let (1, Some(sealed)) = (changed, sealed) {
+                    conn.execute(
+                        "INSERT INTO credential (tenant, account, field, sealed) VALUES (?1, ?2, ?3, ?4)
+                         ON CONFLICT (tenant, account, field) DO UPDATE SET sealed = excluded.sealed",
+                        params![tenant.as_str(), id.as_str(), field, sealed],
+                    )?;
+                }
+                Ok(changed == 1)
+            };
+            self.inner.meta.write(update).await
+        })
+    }
+
+    fn health<'a>(&'a self, account: &'a Account) -> BoxFuture<'a, Result<Health, StoreError>> {
+        let (tenant, id) = (account.tenant.clone(), account.id.clone());
+        let generation = account.generation;
+        Box::pin(self.inner.meta.read(move |conn| {
+            let record: Option<String> = conn
+                .prepare_cached(
+                    "SELECT record FROM health WHERE tenant = ?1 AND account = ?2 AND generation = ?3",
+                )?
+                .query_row(params![tenant.as_str(), id.as_str(), generation], |row| row.get(0))
+                .optional()?;
+            let health = record.map(|record| serde_json::from_str(&record).map_err(failed));
+            Ok(health.transpose()?.unwrap_or_default())
+        }))
+    }
+
+    fn note<'a>(
+        &'a self,
+        account: &'a Account,
+        health: &'a Health,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let record = serde_json::to_string(health).map_err(failed)?;
+            let (tenant, id) = (account.tenant.clone(), account.id.clone());
+            let generation = account.generation;
+            let note = move |conn: &rusqlite::Connection| {
+                conn.execute(
+                    "INSERT INTO health (tenant, account, generation, record)
+                     SELECT tenant, id, ?3, ?4 FROM account
+                     WHERE tenant = ?1 AND id = ?2 AND record ->> 'generation' = ?3
+                     ON CONFLICT (tenant, account)
+                     DO UPDATE SET generation = excluded.generation, record = excluded.record",
+                    params![tenant.as_str(), id.as_str(), generation, record],
+                )?;
+                Ok(())
+            };
+            self.inner.meta.write(note).await
         })
     }
 
