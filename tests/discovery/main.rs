@@ -12,3 +12,4 @@ mod web;
 mod site;
 mod honest;
 mod hostile;
+mod accounts;
