@@ -17,6 +17,7 @@ mod wrong_input;
 mod upstream;
 mod verifying;
 mod changing;
+mod trial;
 mod tenants;
 mod crash;
 mod refusals;

@@ -31,6 +31,7 @@ use crate::problems;
 use crate::reading;
 use crate::settings::Settings;
 use crate::submitting;
+use crate::trial::{self, Trial};
 use crate::verify::{self, Verification};
 use crate::works::{self, Works};
 
@@ -70,10 +71,7 @@ impl Engine {
     /// # Errors
     /// When the store does not answer, or the account is gone.
     pub async fn verify_stored(&self, account: &Account) -> Result<Verification, Problem> {
-        let credentials = self.works.ports.accounts.credentials(account).await;
-        let credentials = credentials.map_err(problems::store)?.ok_or_else(|| {
-            Problem::new(Code::NoSuchAccount, "the account was changed or deleted meanwhile")
-        })?;
+        let credentials = self.credentials(account).await?;
         let verification = self.verify(account, &credentials).await;
         let halves = [(Protocol::Imap, &verification.imap), (Protocol::Smtp, &verification.smtp)];
         for (protocol, half) in halves {
@@ -82,6 +80,23 @@ impl Engine {
             }
         }
         Ok(verification)
+    }
+
+    /// Sends the account a mail from itself, waits until it arrives, and removes it.
+    ///
+    /// # Errors
+    /// When the store does not answer, or the account is gone. What the servers did stands in the trial.
+    pub async fn try_out(&self, account: &Account) -> Result<Trial, Problem> {
+        let credentials = self.credentials(account).await?;
+        let wait = self.works.settings.trial_wait;
+        Ok(trial::run(&self.works, account, &credentials, wait).await)
+    }
+
+    async fn credentials(&self, account: &Account) -> Result<Credentials, Problem> {
+        let credentials = self.works.ports.accounts.credentials(account).await;
+        credentials.map_err(problems::store)?.ok_or_else(|| {
+            Problem::new(Code::NoSuchAccount, "the account was changed or deleted meanwhile")
+        })
     }
 
     /// Closes the account's sessions and forgets what was cached and held against it. To be called

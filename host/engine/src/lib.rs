@@ -38,6 +38,7 @@ mod delivery;
 pub mod watch;
 mod diagnosis;
 pub mod verify;
+pub mod trial;
 pub mod engine;
 pub mod routes;
 pub mod manifest;

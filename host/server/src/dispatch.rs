@@ -278,6 +278,7 @@ impl Asked<'_> {
                 let body = json_body(head, body, cap, host.limits.pace).await?;
                 host.desk.verify_new(&caller, accept, &body).await
             }
+            (Resource::TestAccount, &Method::POST) => host.desk.test(&caller, param).await,
             (Resource::VerifyAccount, &Method::POST) => {
                 host.desk.verify(&caller, accept, param).await
             }

@@ -42,6 +42,7 @@ pub(crate) enum Resource {
     Account,
     VerifyAccount,
     Identities,
+    TestAccount,
 }
 
 /// Every route of the host.
@@ -59,6 +60,7 @@ pub(crate) const HOST_ROUTES: &[(&str, HostRoute)] = &[
     ("/v1/accounts/verify", HostRoute::Resource(Resource::VerifyNew)),
     ("/v1/accounts/:account", HostRoute::Resource(Resource::Account)),
     ("/v1/accounts/:account/verify", HostRoute::Resource(Resource::VerifyAccount)),
+    ("/v1/accounts/:account/test", HostRoute::Resource(Resource::TestAccount)),
     ("/v1/accounts/:account/identities", HostRoute::Resource(Resource::Identities)),
 ];
 
@@ -73,6 +75,7 @@ impl Resource {
             | Self::VerifyNew
             | Self::Account
             | Self::VerifyAccount
+            | Self::TestAccount
             | Self::Identities => Some(Scope::Accounts),
         }
     }
@@ -85,7 +88,7 @@ impl Resource {
             Self::Token => &["DELETE"],
             Self::Account => &["GET", "PATCH", "DELETE"],
             Self::Identities => &["GET", "PUT"],
-            Self::VerifyNew | Self::VerifyAccount => &["POST"],
+            Self::VerifyNew | Self::VerifyAccount | Self::TestAccount => &["POST"],
         }
     }
 }
@@ -170,6 +173,13 @@ pub(crate) fn operations() -> Vec<Operation> {
             "/v1/accounts/:account/verify",
             "accounts",
             "Try the servers of an account, SMTP and IMAP apart",
+            200,
+        ),
+        operation(
+            "POST",
+            "/v1/accounts/:account/test",
+            "accounts",
+            "Send the account a mail from itself, wait for it, and remove it",
             200,
         ),
     ]

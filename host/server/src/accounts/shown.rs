@@ -1,5 +1,6 @@
 //! Accounts and verifications as JSON. A password is in neither.
 
+use engine::trial::Trial;
 use engine::verify::{Probe, Verification};
 use engine::watch::Step;
 use http::{Response, StatusCode};
@@ -59,6 +60,31 @@ const fn word(protocol: Protocol) -> &'static str {
         Protocol::Imap => "imap",
         Protocol::Smtp => "smtp",
     }
+}
+
+/// How a test message fared.
+pub(crate) fn tried_out(trial: &Trial) -> Response<Body> {
+    let steps: Vec<Value> = trial
+        .steps
+        .iter()
+        .map(
+            |step| json!({"step": step.name, "ok": step.ok, "milliseconds": step.took.as_millis()}),
+        )
+        .collect();
+    let arrived = trial.arrived.as_ref();
+    let mut shown = json!({
+        "ok": trial.problem.is_none(), "messageId": trial.message_id, "steps": steps,
+        "mailbox": arrived.map(|arrival| &arrival.mailbox),
+        "junk": arrived.is_some_and(|arrival| arrival.junk), "removed": trial.removed,
+    });
+    if let (Some(problem), Some(members)) = (&trial.problem, shown.as_object_mut()) {
+        members.insert("code".to_owned(), json!(problem.code.as_str()));
+        members.insert("title".to_owned(), json!(problem.code.title()));
+        members.insert("detail".to_owned(), json!(problem.detail));
+        let reply = problem.upstream.as_ref().map(|upstream| &upstream.reply);
+        members.insert("reply".to_owned(), json!(reply));
+    }
+    answer::json(StatusCode::OK, &shown)
 }
 
 /// What was tried, in the caller's language as far as the service speaks it.

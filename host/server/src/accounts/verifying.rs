@@ -1,12 +1,12 @@
-//! `/v1/accounts/verify` and `/v1/accounts/{a}/verify`: do these servers take this login?
+//! Do these servers take this login (`…/verify`), and does a message arrive (`…/test`)?
 
 use http::Response;
 use model::caller::Caller;
-use model::problem::Problem;
+use model::problem::{Code, Problem};
 use runtime::body::Body;
 
 use crate::accounts::desk::Desk;
-use crate::accounts::shown::verified;
+use crate::accounts::shown::{tried_out, verified};
 
 impl Desk {
     /// Checks servers and credentials; nothing is stored.
@@ -28,5 +28,15 @@ impl Desk {
     ) -> Result<Response<Body>, Problem> {
         let account = self.find(caller, id).await?;
         Ok(verified(&self.engine.verify_stored(&account).await?, accept))
+    }
+
+    /// A message from the account to itself, there and away again.
+    pub(crate) async fn test(&self, caller: &Caller, id: &str) -> Result<Response<Body>, Problem> {
+        let account = self.find(caller, id).await?;
+        if account.imap.is_none() || account.smtp.is_none() {
+            let detail = "a test sends by SMTP and looks by IMAP, and the account has only one of them; `verify` tries the one";
+            return Err(Problem::new(Code::NotConfigured, detail));
+        }
+        Ok(tried_out(&self.engine.try_out(&account).await?))
     }
 }
