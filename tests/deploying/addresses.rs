@@ -3,7 +3,8 @@
 
 use guests::describer;
 
-use crate::site::{Answer, Site, Who};
+use crate::site::{Site, Who};
+use crate::talk::Answer;
 
 const HOST: &str = "mail.acme.example";
 

@@ -18,11 +18,7 @@ pub(crate) fn function_bomb() -> Vec<u8> {
         functions.function(0);
         codes.function(&body);
     }
-    let mut module = Module::new();
-    module.section(&types).section(&functions).section(&codes);
-    let mut component = Component::new();
-    component.section(&ModuleSection(&module));
-    component.finish()
+    wrapped(&types, &functions, &codes)
 }
 
 /// Nine hundred nested loops over as many locals, a hundred times over, in two megabytes: a minute
@@ -51,11 +47,7 @@ pub(crate) fn loop_bomb() -> Vec<u8> {
         functions.function(0);
         codes.function(&body);
     }
-    let mut module = Module::new();
-    module.section(&types).section(&functions).section(&codes);
-    let mut component = Component::new();
-    component.section(&ModuleSection(&module));
-    component.finish()
+    wrapped(&types, &functions, &codes)
 }
 
 /// Asks for a function that no host has.
@@ -69,5 +61,14 @@ pub(crate) fn missing_import() -> Vec<u8> {
     imports.import("launch-missiles", ComponentTypeRef::Func(0));
     let mut component = Component::new();
     component.section(&types).section(&imports);
+    component.finish()
+}
+
+/// A component of one module.
+fn wrapped(types: &TypeSection, functions: &FunctionSection, codes: &CodeSection) -> Vec<u8> {
+    let mut module = Module::new();
+    module.section(types).section(functions).section(codes);
+    let mut component = Component::new();
+    component.section(&ModuleSection(&module));
     component.finish()
 }

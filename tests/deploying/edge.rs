@@ -135,6 +135,73 @@ async fn what_is_too_much_or_ambiguous_is_refused_in_words() {
     }
 }
 
+/// RFC 9112 §3.2.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_names_its_host_and_nothing_but_a_host() {
+    let site = Site::start().await;
+    for (head, want) in [
+        ("GET /-/health HTTP/1.1\r\n", Err("`host` is missing")),
+        ("GET /-/health HTTP/1.1\r\nhost:\r\n", Err("not a host")),
+        ("GET /-/health HTTP/1.1\r\nhost: a b\r\n", Err("not a host")),
+        ("GET /-/health HTTP/1.1\r\nhost: http://a\r\n", Err("not a host")),
+        ("GET /-/health HTTP/1.1\r\nhost: ann@a\r\n", Err("not a host")),
+        ("GET /-/health HTTP/1.1\r\nhost: a:b\r\n", Err("not a host")),
+        ("GET http://ann@a/-/health HTTP/1.1\r\nhost: a\r\n", Err("does not name a host")),
+        ("GET /-/health HTTP/1.1\r\nhost: [::1]:7400\r\n", Ok(())),
+        ("GET /-/health HTTP/1.0\r\n", Ok(())),
+    ] {
+        let (mut stream, _) = site.connect().await;
+        stream.write_all(format!("{head}\r\n").as_bytes()).await.unwrap();
+        let answer = until(&mut stream, "}").await;
+        match want {
+            Ok(()) => assert!(answer.contains(" 200 OK"), "{head:?}: {answer}"),
+            Err(told) => {
+                assert!(answer.starts_with("HTTP/1.1 400 "), "{head:?}: {answer}");
+                assert!(answer.contains("malformed-request"), "{head:?}: {answer}");
+                assert!(answer.contains(told), "{head:?}: {answer}");
+            }
+        }
+    }
+}
+
+/// RFC 9112 §6: where a body ends is said in one way, and a connection on which it was not is over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_follows_a_body_of_doubtful_length_is_never_read_as_a_request() {
+    let site = Site::start().await;
+    let smuggled = "GET /-/wit HTTP/1.1\r\nhost: smuggled\r\n\r\n";
+    for (framing, body, status) in [
+        ("content-length: 5\r\ntransfer-encoding: chunked\r\n", "0\r\n\r\n", 405),
+        ("transfer-encoding: chunked\r\ncontent-length: 5\r\n", "0\r\n\r\n", 405),
+        ("transfer-encoding: gzip\r\n", "0\r\n\r\n", 400),
+        ("transfer-encoding: chunked, gzip\r\n", "0\r\n\r\n", 400),
+        ("transfer-encoding: gzip, chunked\r\n", "0\r\n\r\n", 400),
+        ("transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n", "0\r\n\r\n", 400),
+        ("content-length: 0\r\ncontent-length: 5\r\n", "12345", 400),
+        ("content-length: +5\r\n", "12345", 400),
+    ] {
+        let (mut stream, _) = site.connect().await;
+        let ask = format!("POST /-/health HTTP/1.1\r\nhost: test\r\n{framing}\r\n{body}{smuggled}");
+        stream.write_all(ask.as_bytes()).await.unwrap();
+        let mut said = Vec::new();
+        let ended = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut said)).await;
+        assert!(ended.is_ok(), "{framing:?}: it is still open");
+        let said = String::from_utf8_lossy(&said);
+        assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{framing:?}: {said}");
+        assert_eq!(said.matches("HTTP/1.1 ").count(), 1, "{framing:?}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cursor_of_another_list_is_refused() {
+    let site = Site::start().await;
+    for cursor in ["", "AAAAAAAAAAAAAAABc3ViX2FhYWFhYWFhYWFhYWFhYWE", "wQAAB", "Anna", "a%20b"] {
+        let answer = site.get(Who::Acme, &format!("/v1/accounts?cursor={cursor}")).await;
+        assert_eq!((answer.status, answer.code().as_str()), (400, "invalid-cursor"), "{cursor}");
+        assert!(answer.body.contains("start without one"), "{answer:?}");
+    }
+    assert_eq!(site.get(Who::Acme, "/v1/accounts?cursor=anna").await.status, 200);
+}
+
 /// Reads until the answer holds `end`.
 async fn until(stream: &mut TcpStream, end: &str) -> String {
     let mut said = Vec::new();

@@ -1,6 +1,7 @@
 //! A filter that a manifest binds judges what its tenant sends, and nobody else's.
 
-use crate::site::{Answer, Site, Who};
+use crate::site::{Site, Who};
+use crate::talk::Answer;
 
 const FILTER: &str = r#"spin_manifest_version = 2
 
@@ -59,6 +60,12 @@ async fn a_filter_that_could_not_be_deployed_at_start_is_not_passed_by() {
     let closed = FILTER.replace("hook = ", "on-error = \"closed\"\nhook = ");
     for (manifest, status) in [(closed.as_str(), 503), ("nonsense", 503), (open.as_str(), 202)] {
         let site = Site::with_application(manifest).await;
+        let undeployed = async || {
+            let answer = site.get(Who::Nobody, "/-/ready").await;
+            (answer.status, answer.json()["applicationsNotDeployed"].clone())
+        };
+        // It takes requests, and does not hide that one application is missing.
+        assert_eq!(undeployed().await, (200, 1.into()), "{manifest}");
         for who in [Who::Acme, Who::Globex] {
             assert_eq!(site.ask(who, "POST", "/v1/accounts", Some(account)).await.status, 201);
         }
@@ -66,6 +73,7 @@ async fn a_filter_that_could_not_be_deployed_at_start_is_not_passed_by() {
         assert_eq!(answer.status, status, "{manifest}: {answer:?}");
         assert_eq!(send(&site, Who::Globex, "bo@example.test").await.status, 202);
         site.deploy(&closed, components::FILTER_FOOTER).await.unwrap();
+        assert_eq!(undeployed().await, (200, 0.into()), "{manifest}");
         assert_eq!(send(&site, Who::Acme, "bo@example.test").await.status, 202);
         assert_eq!(send(&site, Who::Acme, "bo@blocked.test").await.code(), "rejected-by-filter");
     }

@@ -10,6 +10,8 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod talk;
+mod serving;
 mod site;
 mod bombs;
 mod cases;

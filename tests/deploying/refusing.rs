@@ -193,6 +193,34 @@ async fn a_compile_bomb_costs_its_own_deploy_only() {
     }
 }
 
+/// The host may read files that the tenant may not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_component_outside_of_the_manifests_directory_is_not_read() {
+    let site = Site::start().await;
+    site.deploy(GOOD, &describer("fine")).await.unwrap();
+    std::fs::write(site.path("neighbour.wasm"), describer("fine")).unwrap();
+    let at = |source: &str| GOOD.replacen("own.wasm", source, 1);
+    let advice = "line 14: `component.own.source`: a path below the directory of the manifest";
+    let absolute = site.path("neighbour.wasm").display().to_string();
+    for source in [absolute.as_str(), "../neighbour.wasm", "own/../../neighbour.wasm"] {
+        let told = check(&site, &at(source), &describer("fine"), advice).await;
+        assert!(told.ends_with("have the build copy the file"), "{told}");
+    }
+    let link = |target: &str, name: &str| {
+        std::os::unix::fs::symlink(target, site.path("own").join(name)).unwrap();
+    };
+    link("../neighbour.wasm", "far.wasm");
+    link("..", "up");
+    for source in ["far.wasm", "up/neighbour.wasm"] {
+        let want = format!(
+            "line 14: `component.own.source`: own/{source} cannot be read: it leads out of the directory of the manifest"
+        );
+        check(&site, &at(source), &describer("fine"), &want).await;
+    }
+    link("own.wasm", "near.wasm");
+    site.deploy(&at("near.wasm"), &describer("fine")).await.unwrap();
+}
+
 /// Refused with `want`, and the running deployment is as it was.
 async fn check(site: &Site, manifest: &str, wasm: &[u8], want: &str) -> String {
     let told = match site.deploy(manifest, wasm).await {

@@ -3,20 +3,17 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use model::caller::Scope;
-use serde_json::Value;
 use server::config::Config;
 use server::deployment::Variables;
-use server::edge::Edge;
-use server::host::{Host, Parts, Stores};
+use server::host::{Host, Stores};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-/// A machine that is busy compiles slowly.
-const PATIENCE: Duration = Duration::from_secs(180);
+use crate::serving::{Serving, serve};
+use crate::talk::{Answer, ask_named};
 
 /// A host that serves.
 pub(crate) struct Site {
@@ -33,23 +30,6 @@ pub(crate) enum Who {
     Acme,
     Globex,
     Nobody,
-}
-
-/// An answer.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) body: String,
-}
-
-impl Answer {
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
-    }
-
-    pub(crate) fn code(&self) -> String {
-        self.json()["code"].as_str().unwrap_or_default().to_owned()
-    }
 }
 
 impl Site {
@@ -91,27 +71,9 @@ impl Site {
             [egress]\nallow = [\"127.0.0.1:465\"]\n[compile]\ncpu-secs = 10\n[limits]\n{limits}\n"
         );
         let config = Config::parse(&text, directory.path()).unwrap();
-        let ids: Vec<_> = config.tenants.iter().map(|tenant| tenant.id.clone()).collect();
-        let parts = Parts {
-            tenants: config.tenants,
-            program: PathBuf::from(env!("CARGO_BIN_EXE_postlet")),
-            egress: config.egress,
-            extra_roots: None,
-            sources: config.sources,
-            limits: config.limits,
-            compile: config.compile,
-            outbox: config.outbox,
-            mail: config.mail,
-        };
         let scopes = [Scope::Read, Scope::Change, Scope::Send, Scope::Accounts];
-        let acme = stores.token(&ids[0], "test", &scopes).await.unwrap();
-        let globex = stores.token(&ids[1], "test", &scopes).await.unwrap();
-        let host = Host::build(parts, stores).await.unwrap();
-        let edge = Edge::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let address = edge.address().unwrap();
-        #[expect(clippy::disallowed_methods, reason = "a test ends with its tasks")]
-        tokio::spawn(edge.serve(Arc::clone(&host), std::future::pending()));
-        let (acme, globex) = (acme.reveal().to_owned(), globex.reveal().to_owned());
+        let Serving { host, address, tokens } = serve(config, stores, &scopes).await;
+        let [acme, globex] = tokens.try_into().unwrap();
         Self { host, directory, address, acme, globex }
     }
 
@@ -200,63 +162,6 @@ impl Site {
         let token = self.token(who);
         ask_named(self.address, name, token, method, path, body).await
     }
-}
-
-/// One request on a connection of its own.
-pub(crate) async fn ask(
-    address: SocketAddr,
-    token: Option<&str>,
-    method: &str,
-    path: &str,
-    body: Option<&str>,
-) -> Answer {
-    ask_named(address, "test", token, method, path, body).await
-}
-
-async fn ask_named(
-    address: SocketAddr,
-    name: &str,
-    token: Option<&str>,
-    method: &str,
-    path: &str,
-    body: Option<&str>,
-) -> Answer {
-    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {name}\r\nconnection: close\r\n");
-    if let Some(token) = token {
-        head += &format!("authorization: Bearer {token}\r\n");
-    }
-    if let Some(body) = body {
-        head += &format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
-    }
-    head += "\r\n";
-    head += body.unwrap_or_default();
-    let talk = async {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(head.as_bytes()).await.unwrap();
-        let mut said = Vec::new();
-        stream.read_to_end(&mut said).await.unwrap();
-        String::from_utf8(said).unwrap()
-    };
-    let said = tokio::time::timeout(PATIENCE, talk).await.unwrap();
-    let (head, body) = said.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{said:?}"));
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
-    let body = if chunked { unchunked(body) } else { body.to_owned() };
-    Answer { status, body }
-}
-
-/// RFC 9112 §7.1, without extensions and trailers.
-fn unchunked(mut rest: &str) -> String {
-    let mut whole = String::new();
-    while let Some((size, after)) = rest.split_once("\r\n") {
-        let size = usize::from_str_radix(size, 16).unwrap();
-        whole += &after[..size];
-        rest = after[size..].strip_prefix("\r\n").unwrap_or_default();
-        if size == 0 {
-            break;
-        }
-    }
-    whole
 }
 
 /// A file of this directory.

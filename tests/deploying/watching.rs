@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::site::ask;
+use crate::talk::ask;
 
 const PATIENCE: Duration = Duration::from_secs(180);
 

@@ -1,6 +1,6 @@
 //! A name server of the test's own, over UDP: it answers what it was told, in turn.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
@@ -17,6 +17,7 @@ pub(crate) struct Zone(Arc<Mutex<Inner>>);
 struct Inner {
     records: HashMap<(String, RecordType), VecDeque<Vec<RData>>>,
     asked: Vec<(String, RecordType)>,
+    failing: HashSet<String>,
 }
 
 impl Zone {
@@ -35,6 +36,11 @@ impl Zone {
     /// `.` as the host: the service is not offered.
     pub(crate) fn srv(&self, name: &str, host: &str, port: u16) {
         self.add(name, RecordType::SRV, RData::SRV(SRV::new(0, 0, port, absolute(host))));
+    }
+
+    /// Questions about this name are answered SERVFAIL.
+    pub(crate) fn fail(&self, name: &str) {
+        self.0.lock().unwrap().failing.insert(name.to_owned());
     }
 
     /// How often an address of this name was asked for.
@@ -74,6 +80,10 @@ impl Zone {
             let name = query.name().to_ascii().trim_end_matches('.').to_ascii_lowercase();
             let key = (name, query.query_type());
             inner.asked.push(key.clone());
+            if inner.failing.contains(&key.0) {
+                answer.metadata.response_code = ResponseCode::ServFail;
+                continue;
+            }
             let data = match inner.records.get_mut(&key) {
                 Some(answers) if answers.len() > 1 => answers.pop_front(),
                 Some(answers) => answers.front().cloned(),

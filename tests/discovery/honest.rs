@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::dns::Zone;
 use crate::site::{Site, step};
-use crate::web::{Reply, Web, config};
+use crate::web::{Reply, Web, autodiscovered, config};
 
 const NAMES: [&str; 7] = [
     "autoconfig.auto.test",
@@ -84,6 +84,37 @@ async fn each_source_is_believed_in_its_turn() {
     for request in web.requests() {
         assert!(!request.contains("canary"), "the address left the host: {request}");
     }
+}
+
+const AUTODISCOVERED: [&str; 3] =
+    ["autodiscover.found.test", "own.test", "autodiscover.moved.test"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn autodiscover_is_asked_where_it_is_switched_on_and_learns_no_address() {
+    let (zone, web) = (Zone::default(), Web::start(&AUTODISCOVERED).await);
+    for name in ["autodiscover.found.test", "imap.found.test", "own.test", "imap.own.test"] {
+        zone.address(name, "127.0.0.1");
+    }
+    let path = "/autodiscover/autodiscover.xml";
+    web.say(&format!("autodiscover.found.test{path}"), autodiscovered("imap.found.test"));
+    web.say(&format!("own.test{path}"), autodiscovered("imap.own.test"));
+    let site = Site::start(&zone, &web, "[discovery]\nautodiscover = true", &[]).await;
+    let found = good(&site, "found.test", "autodiscover", false).await;
+    assert_eq!(found["imap"], server("imap.found.test", 993, "tls", "ann.canary"));
+    assert_eq!(step(&found, "srv").0, "nothing");
+    good(&site, "own.test", "autodiscover", false).await;
+    let sent = web.requests().concat();
+    assert!(sent.contains("POST /autodiscover/") && !sent.contains("canary"), "{sent}");
+
+    zone.address("autodiscover.moved.test", "127.0.0.1");
+    let there = format!("https://own.test:{}{path}", web.address.port());
+    web.say(&format!("autodiscover.moved.test{path}"), Reply::Redirect(there));
+    let (status, refused) = site.find("moved.test").await;
+    assert_eq!((status, step(&refused, "autodiscover").0), (404, "refused"));
+
+    let quiet = Site::start(&zone, &web, "", &[]).await;
+    let (status, nothing) = quiet.find("found.test").await;
+    assert_eq!((status, step(&nothing, "autodiscover").0), (404, "off"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

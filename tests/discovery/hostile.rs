@@ -157,6 +157,26 @@ async fn an_answer_that_changes_between_check_and_dial_leads_nowhere() {
     assert!(!caught, "the second answer was dialled");
 }
 
+/// A name server that fails knows nothing about the domain, not even that there is nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_of_the_dns_is_told_as_one() {
+    let zone = Zone::default();
+    let web = Web::start(&[]).await;
+    for name in ["sick.test", "autoconfig.sick.test", "_imaps._tcp.sick.test", "imap.named.test"] {
+        zone.fail(name);
+    }
+    zone.srv("_imaps._tcp.named.test", "imap.named.test", 993);
+    let site = Site::start(&zone, &web, "", &[]).await;
+    let (status, found) = site.find("sick.test").await;
+    assert_eq!(status, 404, "{found:#}");
+    for source in ["mx", "autoconfig", "well-known", "srv"] {
+        assert_eq!(step(&found, source).0, "failed", "{source}: {found:#}");
+    }
+    check(&site, "named.test", "srv", "failed", "the name servers gave no answer").await.unwrap();
+    // What does not exist is still nothing.
+    check(&site, "named.test", "autoconfig", "nothing", "cannot be found").await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_does_not_answer_is_left_behind() {
     let zone = Zone::default();

@@ -7,6 +7,12 @@
     reason = "a test may stop at the first surprise"
 )]
 
+#[path = "../deploying/talk.rs"]
+#[allow(dead_code, reason = "these tests need a part of it")]
+mod talk;
+#[path = "../deploying/serving.rs"]
+#[allow(dead_code, reason = "these tests need a part of it")]
+mod serving;
 mod dns;
 mod web;
 mod site;

@@ -70,7 +70,7 @@ impl Web {
         self.replies.lock().unwrap().insert(place.to_owned(), reply);
     }
 
-    /// Heads of all requests.
+    /// All requests, with what was sent.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
@@ -84,7 +84,11 @@ impl Web {
             head.push(stream.read_u8().await?);
         }
         let head = String::from_utf8(head).unwrap();
-        self.requests.lock().unwrap().push(head.clone());
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+        stream.read_exact(&mut body).await?;
+        let body = String::from_utf8(body).unwrap();
+        self.requests.lock().unwrap().push(format!("{head}{body}"));
         let path = head.split(' ').nth(1).unwrap();
         let host = head.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
         let host = host.split(':').next().unwrap();
@@ -141,6 +145,15 @@ fn acceptor(names: &[&str]) -> (TlsAcceptor, String) {
         .with_single_cert(vec![leaf.der().clone()], private)
         .unwrap();
     (TlsAcceptor::from(Arc::new(config)), authority.pem())
+}
+
+/// An answer to Autodiscover that names one IMAP server.
+pub(crate) fn autodiscovered(imap: &str) -> Reply {
+    Reply::Document(format!(
+        "<?xml version=\"1.0\"?><Autodiscover><Response><Account><AccountType>email</AccountType>\
+         <Protocol><Type>IMAP</Type><Server>{imap}</Server><Port>993</Port><SSL>on</SSL>\
+         <LoginName>postmaster</LoginName></Protocol></Account></Response></Autodiscover>"
+    ))
 }
 
 /// A file that names one IMAP and one SMTP server.

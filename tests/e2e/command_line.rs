@@ -4,6 +4,8 @@
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
+use serde_json::json;
+
 use crate::harness::process::{Host, binary};
 use crate::harness::site::{Site, own_user, rig};
 
@@ -71,6 +73,23 @@ fn tokens_are_made_listed_and_revoked() {
     let id = row.split_whitespace().next().unwrap();
     good(&shell.run(&["token", "revoke", id], ""));
     assert_eq!(host.client(token).get("/v1/accounts").status, 401);
+
+    // A token may be made before its account, and whoever misspelt one is told.
+    let early = shell.run(&["token", "create", "--scope", "read", "--account", "nobody"], "");
+    assert!(said(&early).contains("there is no account `nobody` yet"), "{}", said(&early));
+    good(&early);
+    assert_eq!(host.ready["tenant"], "acme");
+    let mut operator = site.operator(&host);
+    for (body, pointer) in [
+        (json!({"scopes": ["read"], "tenant": "none"}), "/tenant"),
+        (json!({"scopes": ["read"], "accounts": ["ann", "A b"]}), "/accounts/1"),
+        (json!({"scopes": ["read"], "expires": "2020-01-01T00:00:00Z"}), "/expires"),
+    ] {
+        let refused = operator.json("POST", "/v1/tokens", &body).expect(422);
+        assert_eq!(refused["errors"][0]["pointer"], pointer, "{refused}");
+    }
+    let made = operator.json("POST", "/v1/tokens", &json!({"scopes": ["read"], "accounts": ["x"]}));
+    assert_eq!(made.expect(201)["unknownAccounts"], json!(["x"]));
 
     let unknown = shell.run(&["token", "create", "--scope", "everything"], "");
     assert!(

@@ -25,4 +25,5 @@ mod faults;
 mod hostile_servers;
 mod reading;
 mod command_line;
+mod doctor;
 mod readme;

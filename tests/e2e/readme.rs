@@ -40,7 +40,9 @@ fn the_tour_and_the_endpoint_of_ones_own_work_as_printed() {
                 }
             }
             // These need a mailbox in the world; their arguments are looked at.
-            "Connect a real mailbox" | "Give an app its own token" => usage(&block),
+            "Connect a real mailbox" | "Give an app its own token" | "See what is wrong" => {
+                usage(&block);
+            }
             _ => panic!("the README has a new shell block under {section:?}: say how it is tested"),
         }
     }

@@ -14,7 +14,7 @@ async fn a_hundred_loops_end_one_by_one() {
     ground
         .beside(async {
             for _ in 0..25 {
-                let one = || ground.check("/loop", "component-timeout");
+                let one = || ground.check_budget("/loop", "computing time");
                 tokio::join!(one(), one(), one(), one());
             }
         })

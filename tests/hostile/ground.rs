@@ -51,6 +51,13 @@ impl Ground {
         assert_eq!(answer.code(), want, "{path}: {answer:?}");
     }
 
+    /// The same, and which budget of time it was: a loop that is ended as idle is ended too late.
+    pub(crate) async fn check_budget(&self, path: &str, budget: &str) {
+        let answer = self.site.get(Who::Acme, path).await;
+        assert_eq!(answer.code(), "component-timeout", "{path}: {answer:?}");
+        assert!(answer.body.contains(&format!("used up its {budget}")), "{path}: {answer:?}");
+    }
+
     /// Does `work` while the neighbour asks and asks, and is answered every time. Afterwards nothing
     /// lives that it has begun.
     pub(crate) async fn beside<T>(&self, work: impl Future<Output = T>) -> T {

@@ -11,6 +11,11 @@
     reason = "a test may stop at the first surprise"
 )]
 
+#[path = "../deploying/talk.rs"]
+#[allow(dead_code, reason = "these tests need a part of it")]
+mod talk;
+#[path = "../deploying/serving.rs"]
+mod serving;
 #[path = "../deploying/site.rs"]
 #[allow(dead_code, reason = "these tests need a part of it")]
 mod site;

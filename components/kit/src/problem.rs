@@ -151,12 +151,17 @@ impl Problem {
 
 /// The first fault, and how many more there are; the same form as that of the host's schema check.
 fn first_of(faults: &[types::Fault]) -> Option<String> {
-    let (first, rest) = faults.split_first()?;
-    let place = if first.pointer.is_empty() { "the body" } else { &first.pointer };
-    Some(match rest.len() {
-        0 => format!("{place}: {}", first.detail),
-        more => format!("{place}: {}, and {more} more", first.detail),
-    })
+    let (first, others) = faults.split_first()?;
+    let mut told = format!("{}: {}", place(first), first.detail);
+    if !others.is_empty() {
+        let others: Vec<&str> = others.iter().map(place).collect();
+        told += &format!("; also not right: {}", others.join(", "));
+    }
+    Some(told)
+}
+
+fn place(fault: &types::Fault) -> &str {
+    if fault.pointer.is_empty() { "the body" } else { &fault.pointer }
 }
 
 struct Document<'a> {
@@ -305,7 +310,7 @@ mod tests {
         };
         assert_eq!(told("invalid-draft", vec![fault("/to/0")]), "/to/0: no domain");
         let three = vec![fault(""), fault("/to"), fault("/cc")];
-        assert_eq!(told("invalid-draft", three), "the body: no domain, and 2 more");
+        assert_eq!(told("invalid-draft", three), "the body: no domain; also not right: /to, /cc");
         assert_eq!(told("invalid-draft", vec![]), "see errors");
         assert_eq!(told("host-not-allowed", vec![fault("/to/0")]), "see errors");
     }

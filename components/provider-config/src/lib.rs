@@ -80,6 +80,9 @@ fn answer(request: &Request) -> Result<Answer, Problem> {
     }
     let mut query = request.query(&["email"])?;
     let email = query.take("email").ok_or_else(|| invalid("`email` is needed."))?;
+    if email.contains(' ') {
+        return Err(invalid("`email` has a space in it; a `+` in an address is written %2B here."));
+    }
     let person = Person::of(&email)
         .ok_or_else(|| invalid("`email` is an address such as ann@example.com."))?;
     show(request, person.domain, Some(&person))
@@ -101,9 +104,9 @@ fn show(request: &Request, domain: &str, person: Option<&Person<'_>>) -> Result<
 fn unknown(domain: &str, steps: &[Step]) -> Problem {
     let domain: String = domain.chars().filter(|c| !c.is_control()).take(80).collect();
     let detail = match steps {
-        [] => format!("{domain:?} is not a mail domain."),
+        [] => format!("`{domain}` is not a mail domain."),
         _ => format!(
-            "No mail servers were found for {domain:?}; `explain` tells what was asked. Enter the servers by hand, or add a file about the service."
+            "No mail servers were found for `{domain}`; `explain` tells what was asked. Enter the servers by hand, or add a file about the service."
         ),
     };
     let mut problem = Problem::new(Kind::NoSuchProvider, detail);

@@ -71,6 +71,11 @@ fn send(request: &Request) -> Result<Answer, Problem> {
         "multipart/form-data" => multipart::read(request.body()?, media.parameter("boundary"))?,
         _ => return Err(wrong_type("application/json or multipart/form-data")),
     };
+    if draft.text.is_none() && draft.html.is_none() && draft.attachments.is_empty() {
+        let told = "is missing, and there is neither `html` nor an attachment; to send a message \
+                    without a word, give `text` as \"\"";
+        return Err(Problem::at("/text", "missing", told));
+    }
     let receipt = submission::submit(&account, draft)?;
     let path = request.path();
     let base = path.strip_suffix("/send").unwrap_or(&path);

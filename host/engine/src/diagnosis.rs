@@ -7,6 +7,8 @@
 //! `upstream`, never in the sentence.
 
 use model::account::{MailServer, Security};
+use model::port::dial::DialError;
+use model::port::smtp::SmtpError;
 use model::problem::{Code, Problem, Protocol};
 
 use crate::watch::StepName;
@@ -22,10 +24,25 @@ pub(crate) fn explain(
     if at == StepName::Greeting && problem.code == Code::UpstreamMisbehaved {
         problem.code = Code::WrongProtocol;
     }
-    if let Some(sentence) = sentence(problem.code, at, protocol, server) {
+    if is_unresolved(&problem) {
+        problem.detail = format!(
+            "The name servers gave no answer about {}. Try again; if it stays so, the operator has to mend them (`[dns] servers` in the configuration).",
+            server.host
+        );
+    } else if let Some(sentence) = sentence(problem.code, at, protocol, server) {
         problem.detail = sentence;
     }
     problem
+}
+
+/// Whether the host exists is not known, which has no code of its own.
+fn is_unresolved(problem: &Problem) -> bool {
+    let cause = problem.cause.as_ref().and_then(|cause| cause.downcast_ref::<DialError>());
+    matches!(cause, Some(DialError::Unresolved { .. }))
+        || matches!(
+            problem.cause.as_ref().and_then(|cause| cause.downcast_ref::<SmtpError>()),
+            Some(SmtpError::Dial(DialError::Unresolved { .. }))
+        )
 }
 
 fn sentence(code: Code, at: StepName, protocol: Protocol, server: &MailServer) -> Option<String> {

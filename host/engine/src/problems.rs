@@ -40,7 +40,8 @@ pub(crate) fn stale_message() -> Problem {
 
 /// No mailbox of that name.
 pub(crate) fn no_such_mailbox(name: &str) -> Problem {
-    Problem::new(Code::NoSuchMailbox, format!("the account has no mailbox {:?}", printable(name)))
+    let detail = format!("the account has no mailbox `{}`", printable(name));
+    Problem::new(Code::NoSuchMailbox, detail)
 }
 
 /// Not a cursor of this list.
@@ -164,6 +165,10 @@ fn dialled(error: &DialError, server: &str) -> (Code, String) {
         DialError::NotFound { .. } => {
             (Code::HostNotFound, format!("the {server} server's name cannot be found"))
         }
+        DialError::Unresolved { .. } => (
+            Code::UpstreamUnreachable,
+            format!("the name servers gave no answer about the {server} server's name"),
+        ),
         DialError::NotAllowed { reason, .. } => (
             Code::HostNotAllowed,
             format!("connections to the {server} server are not allowed: {reason}"),

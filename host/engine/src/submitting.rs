@@ -19,7 +19,7 @@ use model::message::Page;
 use model::port::clock::ten_bytes;
 use model::port::outbox::{Acceptance, Replay};
 use model::problem::{Code, Problem};
-use model::submission::{Entry, Idempotency, NewSubmission, Receipt, State};
+use model::submission::{Entry, Idempotency, IdempotencyKey, NewSubmission, Receipt, State};
 
 use crate::filtering;
 use crate::fingerprint;
@@ -57,9 +57,10 @@ pub(crate) async fn submit(
     }
 }
 
-async fn idempotency(key: &str, draft: &Draft) -> Result<Idempotency, Problem> {
-    let fits =
-        (1..=255).contains(&key.len()) && key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+async fn idempotency(key: &IdempotencyKey, draft: &Draft) -> Result<Idempotency, Problem> {
+    let text = key.text();
+    let fits = (1..=IdempotencyKey::LONGEST).contains(&text.len())
+        && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
     if !fits {
         let detail = "Idempotency-Key is 1 to 255 printable ASCII characters";
         return Err(Problem::new(Code::InvalidIdempotencyKey, detail));
@@ -67,7 +68,7 @@ async fn idempotency(key: &str, draft: &Draft) -> Result<Idempotency, Problem> {
     let digest = fingerprint::of(draft).await.map_err(|error| {
         Problem::new(Code::StoreUnavailable, "an attachment cannot be read").because(error)
     })?;
-    Ok(Idempotency { key: key.to_owned(), digest })
+    Ok(Idempotency { key: key.clone(), digest })
 }
 
 fn replayed(replay: Replay) -> Result<Receipt, Problem> {
@@ -151,7 +152,7 @@ fn sender<'a>(
 
 fn foreign(email: &str) -> Problem {
     let email = model::problem::printable(email);
-    let detail = format!("{email:?} is not one of the account's identities");
+    let detail = format!("`{email}` is not one of the account's identities");
     Problem::new(Code::ForeignSender, detail)
 }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::Account;
 use crate::ids::{AccountId, RequestId, TenantId, TokenId};
+use crate::submission::IdempotencyKey;
 
 /// What a token allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -70,8 +71,8 @@ pub struct Caller {
     pub accounts: Option<Vec<AccountId>>,
     /// For logs and problems.
     pub request: RequestId,
-    /// The Idempotency-Key header, 1 to 255 printable ASCII characters.
-    pub idempotency_key: Option<String>,
+    /// The Idempotency-Key header.
+    pub idempotency_key: Option<IdempotencyKey>,
 }
 
 impl Caller {

@@ -58,6 +58,8 @@ pub enum Source {
     Ispdb,
     /// DNS records of the services themselves (RFC 6186, RFC 8314 §5.1).
     Srv,
+    /// Microsoft's Autodiscover, "plain old XML", of the domain itself.
+    Autodiscover,
 }
 
 impl Source {
@@ -73,6 +75,7 @@ impl Source {
             Self::WellKnown => "well-known",
             Self::Ispdb => "ispdb",
             Self::Srv => "srv",
+            Self::Autodiscover => "autodiscover",
         }
     }
 }

@@ -282,6 +282,8 @@ pub enum Origin {
     Ispdb,
     /// The domain itself, in the DNS.
     Srv,
+    /// What it answered to Autodiscover.
+    Autodiscover,
 }
 
 impl Origin {
@@ -296,6 +298,7 @@ impl Origin {
             Self::WellKnown => "well-known",
             Self::Ispdb => "ispdb",
             Self::Srv => "srv",
+            Self::Autodiscover => "autodiscover",
         }
     }
 }

@@ -158,11 +158,44 @@ pub struct NewSubmission {
     pub idempotency: Option<Idempotency>,
 }
 
+/// An Idempotency-Key as it was sent, 1 to 255 printable ASCII characters, and by whom.
+///
+/// Two namespaces: whatever a stranger sends, it is no key of a token's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum IdempotencyKey {
+    /// By somebody who showed a token.
+    Token(Box<str>),
+    /// By somebody who showed none.
+    Public(Box<str>),
+}
+
+impl IdempotencyKey {
+    /// Characters.
+    pub const LONGEST: usize = 255;
+
+    /// As it was sent.
+    #[must_use]
+    pub const fn text(&self) -> &str {
+        match self {
+            Self::Token(text) | Self::Public(text) => text,
+        }
+    }
+
+    /// Both namespaces in one column: no text that can be sent begins with a control character.
+    #[must_use]
+    pub fn column(&self) -> String {
+        match self {
+            Self::Token(text) => text.to_string(),
+            Self::Public(text) => format!("\u{1}{text}"),
+        }
+    }
+}
+
 /// One use of an Idempotency-Key, scoped to one generation of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idempotency {
-    /// The key as the caller sent it, 1 to 255 printable ASCII characters.
-    pub key: String,
+    /// The caller's.
+    pub key: IdempotencyKey,
     /// SHA-256 over draft and options.
     pub digest: [u8; 32],
 }

@@ -45,7 +45,7 @@ impl Dialer {
     /// should say no at once. The dial itself checks again.
     ///
     /// # Errors
-    /// [`DialError::NotFound`] and [`DialError::NotAllowed`].
+    /// [`DialError::NotFound`], [`DialError::Unresolved`] and [`DialError::NotAllowed`].
     pub async fn vet(&self, host: &str, port: u16) -> Result<(), DialError> {
         self.vetted(host, port, Purpose::Mail).await.map(drop)
     }
@@ -57,7 +57,8 @@ impl Dialer {
         port: u16,
         purpose: Purpose,
     ) -> Result<Vec<IpAddr>, DialError> {
-        let addresses = self.names.addresses(host).await;
+        let unresolved = |_| DialError::Unresolved { host: host.to_owned() };
+        let addresses = self.names.addresses(host).await.map_err(unresolved)?;
         let mut allowed = Vec::with_capacity(addresses.len());
         let mut refusal = None;
         for ip in addresses.iter().copied() {

@@ -1,6 +1,6 @@
 //! Documents of strangers, for discovery: https only, guarded, bounded.
 //!
-//! One GET on a connection of its own. What is wrong ends it: no fall-back to
+//! One request on a connection of its own. What is wrong ends it: no fall-back to
 //! http, no trust by halves, no second try.
 //!
 //! Invariant: each hop of a redirect is resolved, vetted and verified like the
@@ -8,13 +8,14 @@
 //!
 //! Standards: RFC 9110 §15.4 (redirects).
 
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -47,7 +48,7 @@ impl Fetcher {
     async fn follow(&self, url: &str, most: usize) -> Result<Document, FetchError> {
         let mut at = Place::parse(url).ok_or(FetchError::Address)?;
         for _ in 0..=MOST_REDIRECTS {
-            match self.hop(&at, most).await? {
+            match self.hop(&at, None, most).await? {
                 Hop::Arrived(document) => return Ok(document),
                 Hop::Redirect(location) => {
                     let next = at.redirect(&location)?;
@@ -61,13 +62,21 @@ impl Fetcher {
         Err(FetchError::TooManyRedirects)
     }
 
-    async fn hop(&self, at: &Place, most: usize) -> Result<Hop, FetchError> {
+    /// Sends `xml` where there is some, and else asks for what lies there.
+    async fn hop(&self, at: &Place, xml: Option<String>, most: usize) -> Result<Hop, FetchError> {
         let stream = self.dialer.tls(&at.host, at.port, Purpose::Fetch).await?;
-        let request = Request::get(&at.path)
+        let method = if xml.is_some() { Method::POST } else { Method::GET };
+        let mut request = Request::builder()
+            .method(method)
+            .uri(&at.path)
             .header(header::HOST, &at.authority)
             .header(header::ACCEPT, "application/xml, text/xml;q=0.9, */*;q=0.1")
-            .header(header::USER_AGENT, "postlet")
-            .body(Empty::<Bytes>::new())
+            .header(header::USER_AGENT, "postlet");
+        if xml.is_some() {
+            request = request.header(header::CONTENT_TYPE, "text/xml; charset=utf-8");
+        }
+        let request = request
+            .body(Full::new(Bytes::from(xml.unwrap_or_default())))
             .map_err(|_| FetchError::Address)?;
         let (mut sender, connection) = http1::Builder::new()
             .max_buf_size(HEAD_LIMIT)
@@ -96,14 +105,33 @@ impl Fetcher {
 
 impl Fetch for Fetcher {
     fn get<'a>(&'a self, url: &'a str, most: usize) -> BoxFuture<'a, Result<Document, FetchError>> {
-        Box::pin(async move {
-            let limited = tokio::time::timeout(TIME_LIMIT, self.follow(url, most)).await;
-            limited.unwrap_or_else(|_| {
-                let host = Place::parse(url).map(|place| place.host).unwrap_or_default();
-                Err(FetchError::Dial(DialError::Timeout { host }))
-            })
-        })
+        Box::pin(in_time(url, self.follow(url, most)))
     }
+
+    fn post_xml<'a>(
+        &'a self,
+        url: &'a str,
+        xml: String,
+        most: usize,
+    ) -> BoxFuture<'a, Result<Document, FetchError>> {
+        Box::pin(in_time(url, async move {
+            let at = Place::parse(url).ok_or(FetchError::Address)?;
+            match self.hop(&at, Some(xml), most).await? {
+                Hop::Arrived(document) => Ok(document),
+                Hop::Redirect(_) => Err(FetchError::Redirected),
+            }
+        }))
+    }
+}
+
+async fn in_time(
+    url: &str,
+    work: impl Future<Output = Result<Document, FetchError>>,
+) -> Result<Document, FetchError> {
+    tokio::time::timeout(TIME_LIMIT, work).await.unwrap_or_else(|_| {
+        let host = Place::parse(url).map(|place| place.host).unwrap_or_default();
+        Err(FetchError::Dial(DialError::Timeout { host }))
+    })
 }
 
 enum Hop {

@@ -106,27 +106,26 @@ impl Names {
         Ok((resolver, name.map_err(|_| LookupError::Name)?))
     }
 
-    /// At most eight addresses; empty when the name does not resolve.
-    pub(crate) async fn addresses(&self, host: &str) -> Vec<IpAddr> {
+    /// At most eight addresses; empty when the name does not exist, or has none.
+    pub(crate) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, LookupError> {
         let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
         if let Ok(ip) = bare.parse() {
-            return vec![ip];
+            return Ok(vec![ip]);
         }
         let name = host.trim_end_matches('.');
         if name.eq_ignore_ascii_case("localhost")
             || name.to_ascii_lowercase().ends_with(".localhost")
         {
-            return vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+            return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
         }
-        let Some(resolver) = &self.resolver else { return Vec::new() };
+        let resolver = self.resolver.as_ref().ok_or(LookupError::NoServers)?;
         // The trailing dot keeps the system's search domains out of it.
-        match tokio::time::timeout(TIME_LIMIT, resolver.lookup_ip(format!("{name}."))).await {
-            Ok(Ok(found)) => found.iter().take(MOST_ADDRESSES).collect(),
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "a name did not resolve");
-                Vec::new()
-            }
-            Err(_) => Vec::new(),
+        let Ok(name) = Name::from_ascii(format!("{name}.")) else { return Ok(Vec::new()) };
+        match tokio::time::timeout(TIME_LIMIT, resolver.lookup_ip(name)).await {
+            Ok(Ok(found)) => Ok(found.iter().take(MOST_ADDRESSES).collect()),
+            Ok(Err(error)) if error.is_no_records_found() => Ok(Vec::new()),
+            Ok(Err(error)) => Err(unanswered(&error)),
+            Err(_) => Err(LookupError::Timeout),
         }
     }
 }
@@ -138,13 +137,15 @@ async fn answered(
     match tokio::time::timeout(TIME_LIMIT, question).await {
         Ok(Ok(found)) => Ok(found.answers().iter().map(|record| record.data.clone()).collect()),
         Ok(Err(error)) if error.is_no_records_found() => Ok(Vec::new()),
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "the DNS gave no answer");
-            let late = matches!(error, NetError::Timeout);
-            Err(if late { LookupError::Timeout } else { LookupError::Failed })
-        }
+        Ok(Err(error)) => Err(unanswered(&error)),
         Err(_) => Err(LookupError::Timeout),
     }
+}
+
+fn unanswered(error: &NetError) -> LookupError {
+    tracing::debug!(%error, "the DNS gave no answer");
+    let late = matches!(error, NetError::Timeout);
+    if late { LookupError::Timeout } else { LookupError::Failed }
 }
 
 /// In lower case and without the final dot; the root, which stands for nothing, is empty.
@@ -159,13 +160,13 @@ mod tests {
     #[tokio::test]
     async fn literals_and_localhost_need_no_server() {
         let names = Names { resolver: None };
-        assert_eq!(names.addresses("192.0.2.7").await, ["192.0.2.7".parse::<IpAddr>().unwrap()]);
-        assert_eq!(names.addresses("[::1]").await, ["::1".parse::<IpAddr>().unwrap()]);
-        assert_eq!(names.addresses("LOCALHOST").await.len(), 2);
-        assert!(names.addresses("mail.example.test").await.is_empty());
-        // Spellings of loopback that the system's resolver would take.
-        for odd in ["127.1", "0x7f.1", "2130706433", "0177.0.0.1"] {
-            assert!(names.addresses(odd).await.is_empty(), "{odd}");
+        let one = async |host| names.addresses(host).await.unwrap();
+        assert_eq!(one("192.0.2.7").await, ["192.0.2.7".parse::<IpAddr>().unwrap()]);
+        assert_eq!(one("[::1]").await, ["::1".parse::<IpAddr>().unwrap()]);
+        assert_eq!(one("LOCALHOST").await.len(), 2);
+        // Spellings of loopback that the system's resolver would take are names like any other.
+        for name in ["mail.example.test", "127.1", "0x7f.1", "2130706433", "0177.0.0.1"] {
+            assert_eq!(names.addresses(name).await, Err(LookupError::NoServers), "{name}");
         }
     }
 }

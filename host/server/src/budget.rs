@@ -4,20 +4,22 @@
 //! of any instance. So its bytes are charged to the tenant while they are held,
 //! and the check of a large one runs beside the executor, few at a time.
 //!
-//! Invariant: no tenant's bodies take another's memory or time.
+//! Invariant: no tenant's bodies take another's memory or time, and those of
+//! strangers take none from whoever has a token.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use model::caller::Caller;
 use model::ids::TenantId;
 use model::problem::{Code, Problem};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::schema::Schema;
 
-/// Of JSON bodies, for each tenant.
-const TENANT_BYTES: usize = 64 << 20;
+/// Of JSON bodies, for those who show a token of the tenant, and as much for those who show none.
+const SHARE_BYTES: usize = 32 << 20;
 const UNIT: usize = 1 << 10;
 /// How long a request waits for others of its tenant.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -29,8 +31,15 @@ const CHECKS: usize = 2;
 /// The host's memory and time for bodies.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    tenants: BTreeMap<TenantId, Arc<Semaphore>>,
+    tenants: BTreeMap<TenantId, Shares>,
     checks: Semaphore,
+}
+
+/// What is left for one tenant.
+#[derive(Debug)]
+struct Shares {
+    tokens: Arc<Semaphore>,
+    strangers: Arc<Semaphore>,
 }
 
 /// Bytes that are held; given back when dropped.
@@ -41,20 +50,22 @@ pub(crate) struct Charge {
 
 impl Budget {
     pub(crate) fn new(tenants: &[TenantId]) -> Self {
+        let share = || Arc::new(Semaphore::new(SHARE_BYTES / UNIT));
         let fresh =
-            |tenant: &TenantId| (tenant.clone(), Arc::new(Semaphore::new(TENANT_BYTES / UNIT)));
+            |tenant: &TenantId| (tenant.clone(), Shares { tokens: share(), strangers: share() });
         Self { tenants: tenants.iter().map(fresh).collect(), checks: Semaphore::new(CHECKS) }
     }
 
-    /// Charges `bytes` to the tenant.
-    pub(crate) async fn charge(&self, tenant: &TenantId, bytes: usize) -> Result<Charge, Problem> {
+    /// Charges `bytes` to the caller's share of its tenant.
+    pub(crate) async fn charge(&self, caller: &Caller, bytes: usize) -> Result<Charge, Problem> {
         let busy = || {
             let detail = "too many bytes of this tenant's requests are on their way";
             Problem::new(Code::TooManyRequests, detail).with_retry_after(Duration::from_secs(5))
         };
-        let units = u32::try_from((bytes / UNIT + 1).min(TENANT_BYTES / UNIT)).unwrap_or(u32::MAX);
-        let places = self.tenants.get(tenant).ok_or_else(busy)?;
-        match tokio::time::timeout(PATIENCE, Arc::clone(places).acquire_many_owned(units)).await {
+        let units = u32::try_from((bytes / UNIT + 1).min(SHARE_BYTES / UNIT)).unwrap_or(u32::MAX);
+        let shares = self.tenants.get(&caller.tenant).ok_or_else(busy)?;
+        let share = if caller.token.is_some() { &shares.tokens } else { &shares.strangers };
+        match tokio::time::timeout(PATIENCE, Arc::clone(share).acquire_many_owned(units)).await {
             Ok(Ok(permit)) => Ok(Charge { _permit: permit }),
             Ok(Err(_)) | Err(_) => Err(busy()),
         }
@@ -80,17 +91,38 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
+    use model::ids::{RequestId, TokenId};
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn one_tenants_bodies_leave_anothers_alone() {
+    async fn one_tenants_bodies_leave_anothers_alone_and_strangers_leave_tokens_alone() {
         let (a, b): (TenantId, TenantId) = ("a".parse().unwrap(), "b".parse().unwrap());
         let budget = Budget::new(&[a.clone(), b.clone()]);
-        let held = budget.charge(&a, TENANT_BYTES).await.unwrap();
-        assert_eq!(budget.charge(&a, 1).await.unwrap_err().code, Code::TooManyRequests);
-        assert!(budget.charge(&b, TENANT_BYTES).await.is_ok());
-        drop(held);
-        assert!(budget.charge(&a, 1).await.is_ok());
+        let token = Some(TokenId::generate([1; 10]));
+        let (stranger, holder) = (caller(&a, None), caller(&a, token.clone()));
+        for (full, others) in
+            [(&stranger, [&holder, &caller(&b, None)]), (&holder, [&stranger, &caller(&b, token)])]
+        {
+            let held = budget.charge(full, SHARE_BYTES).await.unwrap();
+            assert_eq!(budget.charge(full, 1).await.unwrap_err().code, Code::TooManyRequests);
+            for other in others {
+                assert!(budget.charge(other, SHARE_BYTES).await.is_ok(), "{other:?}");
+            }
+            drop(held);
+            assert!(budget.charge(full, 1).await.is_ok());
+        }
+    }
+
+    fn caller(tenant: &TenantId, token: Option<TokenId>) -> Caller {
+        Caller {
+            tenant: tenant.clone(),
+            token,
+            scopes: Vec::new(),
+            accounts: None,
+            request: RequestId::generate([2; 10]),
+            idempotency_key: None,
+        }
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::building;
 use crate::client;
 use crate::dev;
+use crate::doctor;
 use crate::starting;
 use crate::up;
 use crate::watching::Own;
@@ -59,6 +60,18 @@ enum Command {
         #[arg(long, value_name = "FILE", default_value = "spin.toml")]
         manifest: PathBuf,
     },
+    /// Look at everything that a host needs, and say what is wrong and how to mend it.
+    Doctor {
+        /// The configuration that `up` serves from.
+        #[arg(long, value_name = "FILE", default_value = "postlet.toml")]
+        config: PathBuf,
+        /// Ask no name server and no mail server.
+        #[arg(long)]
+        offline: bool,
+        /// Print one line of JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Make, list and revoke API tokens.
     Token(TokenArgs),
     /// Connect, list and remove mailboxes.
@@ -103,6 +116,7 @@ impl Cli {
             Command::New { directory } => starting::run(&directory),
             Command::Build { manifest } => building::run(&manifest).await,
             Command::Up { config, json } => up::run(&config, json).await,
+            Command::Doctor { config, offline, json } => doctor::run(&config, offline, json).await,
             Command::Token(args) => client::token(args.reach, args.command).await,
             Command::Account(args) => client::account(args.reach, args.command).await,
         }

@@ -157,6 +157,12 @@ pub(crate) async fn token(reach: Reach, command: TokenCommand) -> anyhow::Result
             if machine {
                 return say(&made.to_string());
             }
+            for unknown in
+                made.get("unknownAccounts").and_then(Value::as_array).into_iter().flatten()
+            {
+                let id = unknown.as_str().unwrap_or_default();
+                complain(&format!("there is no account `{id}` yet"));
+            }
             // Apart from the token, which a script takes from standard output.
             complain(&format!("{} is made, and shown this once:", text(&made, "id")));
             say(text(&made, "token"))
@@ -437,8 +443,11 @@ mod tests {
         let one =
             json!({"detail": "/a: is needed", "code": "invalid-body", "errors": [fault("/a")]});
         assert_eq!(refusal(&one), "/a: is needed (invalid-body)");
-        let two = json!({"detail": "/a: is needed, and 1 more", "code": "invalid-body", "errors": [fault("/a"), fault("/b")]});
-        assert_eq!(refusal(&two), "/a: is needed, and 1 more (invalid-body)\n  /b: is needed");
+        let two = json!({"detail": "/a: is needed; also not right: /b", "code": "invalid-body", "errors": [fault("/a"), fault("/b")]});
+        assert_eq!(
+            refusal(&two),
+            "/a: is needed; also not right: /b (invalid-body)\n  /b: is needed"
+        );
         let host = json!({"detail": "10.0.0.1 is private", "code": "host-not-allowed"});
         assert!(refusal(&host).ends_with("[egress] allow in the configuration"));
         assert_eq!(refusal(&json!({"detail": "no", "code": "forbidden"})), "no (forbidden)");

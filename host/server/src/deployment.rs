@@ -92,6 +92,8 @@ pub(crate) struct Deployments {
     application: Application,
     default: Arc<Deployment>,
     own: RwLock<HashMap<TenantId, Arc<Deployment>>>,
+    /// Tenants that have an application and are served only the default one, and why.
+    undeployed: RwLock<BTreeMap<TenantId, String>>,
 }
 
 impl Deployments {
@@ -119,6 +121,7 @@ impl Deployments {
             application,
             default: Arc::new(default),
             own: RwLock::default(),
+            undeployed: RwLock::default(),
         })
     }
 
@@ -153,13 +156,18 @@ impl Deployments {
         })?;
         let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
         own.insert(tenant.clone(), Arc::new(deployment));
+        drop(own);
+        self.undeployed.write().unwrap_or_else(PoisonError::into_inner).remove(tenant);
         tracing::info!(tenant = tenant.as_str(), manifest = %manifest.display(), "deployed");
         Ok(())
     }
 
     /// For a tenant whose application could not be deployed: what a fail-closed filter should have
     /// judged is not sent unjudged. Nobody knows the filters of a manifest that cannot be read.
-    pub(crate) async fn withhold(&self, tenant: &TenantId, manifest: &Path) {
+    pub(crate) async fn withhold(&self, tenant: &TenantId, manifest: &Path, fault: &DeployFault) {
+        let mut undeployed = self.undeployed.write().unwrap_or_else(PoisonError::into_inner);
+        undeployed.insert(tenant.clone(), fault.to_string());
+        drop(undeployed);
         let names = match read_manifest(manifest).await {
             Ok(manifest) => manifest
                 .filters
@@ -173,6 +181,11 @@ impl Deployments {
         filters::withhold(&self.engine, tenant.clone(), names);
     }
 
+    /// Tenants whose own application is not served, and why.
+    pub(crate) fn undeployed(&self) -> BTreeMap<TenantId, String> {
+        self.undeployed.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     async fn build(
         &self,
         path: &Path,
@@ -180,10 +193,13 @@ impl Deployments {
     ) -> Result<(Deployment, Vec<Declared>), ManifestFault> {
         let manifest = read_manifest(path).await?;
         runnable(&manifest)?;
-        let directory = path.parent().unwrap_or(Path::new("."));
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            Some(_) | None => Path::new("."),
+        };
         let mut compiled = BTreeMap::new();
         for (name, written) in &manifest.components {
-            let wasm = read(&directory.join(&written.source), name, written).await?;
+            let wasm = read(directory, name, written).await?;
             let result = self.compiler.compile(&self.runtime, name, &wasm).await;
             let made = result.map_err(|error| at_source(name, written, error.to_string()))?;
             compiled.insert(name.clone(), made);
@@ -288,13 +304,19 @@ async fn contents(path: PathBuf, most: u64) -> std::io::Result<Vec<u8>> {
     read.await.map_err(std::io::Error::other)?
 }
 
-async fn read(file: &Path, name: &str, written: &Written) -> Result<Vec<u8>, ManifestFault> {
-    contents(file.to_owned(), MOST_WASM as u64).await.map_err(|error| {
-        let advice = match written.build {
-            Some(_) => "; `postlet build` makes it",
-            None => "",
+/// A component's bytes. They are the tenant's to name, and the host may read more than the tenant.
+async fn read(base: &Path, name: &str, written: &Written) -> Result<Vec<u8>, ManifestFault> {
+    let (base, path) = (base.to_owned(), base.join(&written.source));
+    let shown = path.display().to_string();
+    let read = move || file::read_within(&base, &path, MOST_WASM as u64);
+    let read = tokio::task::spawn_blocking(read).await.map_err(std::io::Error::other);
+    read.and_then(|read| read).map_err(|error| {
+        let advice = match (&written.build, error.kind()) {
+            (_, std::io::ErrorKind::InvalidInput) => "",
+            (Some(_), _) => "; `postlet build` makes it",
+            (None, _) => "",
         };
-        at_source(name, written, format!("{} cannot be read: {error}{advice}", file.display()))
+        at_source(name, written, format!("{shown} cannot be read: {error}{advice}"))
     })
 }
 

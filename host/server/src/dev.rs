@@ -18,10 +18,12 @@ use model::secret::Secret;
 use net::guard::{Egress, Rule};
 use serde_json::{Value, json};
 
+use crate::building;
 use crate::config::Config;
 use crate::edge::Edge;
 use crate::host::{Host, Parts, Stores, this_program};
 use crate::running;
+use crate::samples;
 use crate::task;
 use crate::up::progress;
 use crate::watching::Own;
@@ -117,14 +119,27 @@ pub(crate) async fn run(
             .find(|(token, _)| token.tenant.as_str() == wanted)
             .map_or("", |(_, text)| text.as_str())
     };
+    let demo: TenantId = "demo".parse()?;
+    let manifest = own.as_ref().map(|own| own.manifest.clone());
+    let watcher = match own {
+        Some(own) => Some(own.start(&host, demo.clone()).await),
+        None => None,
+    };
     let text = if machine {
         ready_line(&url, of("demo"), of("other"), &told)
     } else {
-        welcome(&url, of("demo"))
-    };
-    let watcher = match own {
-        Some(own) => Some(own.start(&host, "demo".parse()?).await),
-        None => None,
+        let mut text = welcome(&url, of("demo"));
+        // One that is not right was told of already.
+        let manifest = manifest.and_then(|path| building::read(&path).ok());
+        let (own, default) = (host.deployments.of(&demo), host.deployments.default());
+        if let Some(manifest) = manifest
+            && !Arc::ptr_eq(&own, default)
+        {
+            text += &format!("\n# The endpoints of {}\n", manifest.name);
+            let lines = samples::lines(&url, &manifest, &own.openapi, &default.openapi);
+            text.extend(lines.into_iter().map(|line| line + "\n"));
+        }
+        text
     };
     let mut out = std::io::stdout();
     writeln!(out, "{text}")

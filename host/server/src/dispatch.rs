@@ -10,12 +10,10 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request,
-};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request};
 use hyper::body::{Body as _, Incoming};
 use model::caller::{Caller, Scope};
-use model::ids::RequestId;
+use model::ids::{AccountId, RequestId};
 use model::port::clock::ten_bytes;
 use model::problem::{Code, Problem};
 use runtime::body::Body;
@@ -24,6 +22,7 @@ use runtime::error::EndpointError;
 use crate::answer;
 use crate::deployment::{Deployment, Owner};
 use crate::handover::{Matched, prepare};
+use crate::head;
 use crate::host::Host;
 use crate::hostroute::{HostRoute, Page, Resource};
 use crate::intake::{collect, forms_are_larger, json_body, stream, text};
@@ -32,15 +31,13 @@ use crate::pages;
 use crate::tenancy::Place;
 use crate::tokens::{Keyring, unknown_token};
 
-const LONGEST_URI: usize = 8 << 10;
-const HEAD_BYTES: usize = 16 << 10;
-const HEAD_FIELDS: usize = 100;
 const REQUEST_ID: HeaderName = HeaderName::from_static("postlet-request-id");
 
 /// Answers one request; never fails, never panics.
 pub(crate) async fn answer(host: Arc<Host>, request: Request<Incoming>) -> Response<Body> {
     let id = RequestId::generate(ten_bytes(&*host.entropy));
     let method = request.method().clone();
+    let last = head::is_coded(request.headers());
     let began = host.clock.monotonic();
     let mut pattern = None;
     let routed = AssertUnwindSafe(route(&host, request, &id, &mut pattern)).catch_unwind().await;
@@ -65,6 +62,9 @@ pub(crate) async fn answer(host: Arc<Host>, request: Request<Incoming>) -> Respo
     host.metrics.answered(&method, pattern, status, took);
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(REQUEST_ID, value);
+    }
+    if last {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     rate_limit(&mut response);
     if method == Method::HEAD {
@@ -92,12 +92,8 @@ async fn route(
     id: &RequestId,
     pattern: &mut Option<String>,
 ) -> Result<Response<Body>, Problem> {
-    if request.uri().path_and_query().is_some_and(|path| path.as_str().len() > LONGEST_URI) {
-        return Err(Problem::new(Code::UriTooLong, "an address has at most 8 KiB"));
-    }
     let (mut head, body) = request.into_parts();
-    small(&head.headers)?;
-    once(&head)?;
+    head::check(&head)?;
     let place = host.tenancy.place(&mut head)?;
     let asked = Asked { host, place, id };
     let path = head.uri.path().to_owned();
@@ -162,41 +158,6 @@ struct Asked<'a> {
     id: &'a RequestId,
 }
 
-/// The edge takes more than this, so that it can be said what is wrong.
-fn small(headers: &HeaderMap) -> Result<(), Problem> {
-    let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    if size <= HEAD_BYTES && headers.len() <= HEAD_FIELDS {
-        return Ok(());
-    }
-    let detail = format!("there may be {HEAD_FIELDS} header fields with {HEAD_BYTES} bytes in all");
-    Err(Problem::new(Code::HeadTooLarge, detail))
-}
-
-/// Fields that two readers could understand differently when they are there twice, or together:
-/// a proxy in front might have read the other one (RFC 9112 §3.2, §6.1).
-fn once(head: &request::Parts) -> Result<(), Problem> {
-    let refuse = |detail: String| Err(Problem::new(Code::MalformedRequest, detail));
-    let single =
-        [header::HOST, header::AUTHORIZATION, header::CONTENT_TYPE, header::CONTENT_LENGTH];
-    for name in single.iter().map(HeaderName::as_str).chain(["idempotency-key"]) {
-        if head.headers.get_all(name).iter().nth(1).is_some() {
-            return refuse(format!("the header `{name}` is there twice"));
-        }
-    }
-    // A proxy in front may go by one of them, and the tenant is the other's.
-    if let (Some(target), Some(host)) = (head.uri.authority(), text(head, header::HOST))
-        && !target.as_str().eq_ignore_ascii_case(host)
-    {
-        return refuse("the address and the header `host` name different hosts".to_owned());
-    }
-    if head.headers.contains_key(header::TRANSFER_ENCODING)
-        && head.headers.contains_key(header::CONTENT_LENGTH)
-    {
-        return refuse("Transfer-Encoding and Content-Length exclude each other".to_owned());
-    }
-    Ok(())
-}
-
 impl Asked<'_> {
     /// Who shows the token; one of another tenant is unknown at this address.
     async fn caller(&self, head: &request::Parts) -> Result<Caller, Problem> {
@@ -218,7 +179,10 @@ impl Asked<'_> {
         let deployments = &self.host.deployments;
         match page {
             Page::Health => Ok(pages::health()),
-            Page::Ready => pages::ready(self.host.stopping.load(Ordering::Relaxed)),
+            Page::Ready => {
+                let stopping = self.host.stopping.load(Ordering::Relaxed);
+                pages::ready(stopping, deployments.undeployed().len())
+            }
             Page::Docs => Ok(pages::docs()),
             // Whoever shows a token sees the tenant's own routes too.
             Page::OpenApi if head.headers.contains_key(header::AUTHORIZATION) => {
@@ -250,7 +214,9 @@ impl Asked<'_> {
         let accept = text(head, header::ACCEPT_LANGUAGE).unwrap_or_default();
         let cursor = cursor(resource, head.uri.query().unwrap_or_default())?;
         match (resource, method) {
-            (Resource::Metrics, &Method::GET) => pages::metrics(&host.metrics),
+            (Resource::Metrics, &Method::GET) => {
+                pages::metrics(&host.metrics, host.deployments.undeployed().len())
+            }
             (Resource::Tokens, &Method::GET) => host.keyring.list().await,
             (Resource::Tokens, &Method::POST) => {
                 host.keyring
@@ -308,7 +274,7 @@ impl Asked<'_> {
                         let cap = host.limits.json_body;
                         let size = usize::try_from(body.size_hint().upper().unwrap_or(u64::MAX))
                             .unwrap_or(cap);
-                        charge = Some(host.budget.charge(&caller.tenant, size.min(cap)).await?);
+                        charge = Some(host.budget.charge(&caller, size.min(cap)).await?);
                         let bytes =
                             collect(body, cap, host.limits.pace).await.map_err(forms_are_larger)?;
                         host.budget.check(schema, &bytes).await?;
@@ -342,6 +308,11 @@ fn cursor(resource: Resource, query: &str) -> Result<Option<String>, Problem> {
                 model::problem::printable(&name)
             );
             return Err(Problem::new(Code::InvalidQuery, detail));
+        }
+        // It is the last id of the page before, so a cursor of any other list is none.
+        if value.parse::<AccountId>().is_err() {
+            let detail = "the cursor is not one of this list; start without one";
+            return Err(Problem::new(Code::InvalidCursor, detail));
         }
         cursor = Some(value);
     }

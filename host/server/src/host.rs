@@ -49,7 +49,7 @@ use crate::limits::{Compile, Limits, MailTimes, Outbox as OutboxConfig};
 use crate::metrics::Metrics;
 use crate::sources::Sources;
 use crate::tenancy::Tenancy;
-use crate::token::mint;
+use crate::token::{Shown, mint};
 use crate::tokens::Keyring;
 
 /// Everything behind the HTTP edge.
@@ -164,6 +164,14 @@ impl Stores {
         Ok(minted.text)
     }
 
+    /// Whose token this is; none when it is not one of this host, or not any more.
+    pub(crate) async fn holder(&self, text: &str) -> Option<TenantId> {
+        let shown = Shown::parse(&format!("Bearer {text}"))?;
+        let token = self.tokens.get(&shown.id).await.ok()?;
+        let proven = shown.proves(token.as_ref());
+        token.filter(|_| proven).map(|token| token.tenant)
+    }
+
     /// Nothing outlives the process; large uploads go to unnamed files under `scratch`.
     ///
     /// # Errors
@@ -222,6 +230,7 @@ fn discovery(sources: Sources, dialer: &Arc<Dialer>, clock: &Arc<dyn Clock>) -> 
         resolve: dialer.clone(),
         fetch: Arc::new(Fetcher::new(Arc::clone(dialer))),
         ispdb: sources.ispdb,
+        autodiscover: sources.autodiscover,
         https_port: sources.https_port,
         limit: sources.limit,
     });
@@ -346,14 +355,19 @@ impl Host {
                     tenant = id,
                     "not deployed, only the default application is: {fault}"
                 );
-                deployments.withhold(&tenant.id, path).await;
+                deployments.withhold(&tenant.id, path, &fault).await;
             }
         }
         let tenancy = Tenancy::new(&tenants);
         let ids: Vec<TenantId> = tenants.into_iter().map(|tenant| tenant.id).collect();
         let budget = Budget::new(&ids);
-        let keyring =
-            Keyring::new(stores.tokens, Arc::clone(&stores.clock), Arc::clone(&entropy), ids);
+        let keyring = Keyring::new(
+            stores.tokens,
+            Arc::clone(&stores.accounts),
+            Arc::clone(&stores.clock),
+            Arc::clone(&entropy),
+            ids,
+        );
         let desk = Desk {
             accounts: stores.accounts,
             engine: Arc::clone(&engine),

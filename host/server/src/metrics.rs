@@ -44,7 +44,7 @@ pub(crate) struct Metrics {
     pub(crate) children: Counter,
 }
 
-/// The runtime's own counters, copied when they are asked for.
+/// What others count, copied when it is asked for.
 #[derive(Debug, Default)]
 struct Guests {
     live: Gauge,
@@ -53,6 +53,7 @@ struct Guests {
     limits: Gauge,
     timeouts: Gauge,
     busy: Gauge,
+    undeployed: Gauge,
 }
 
 impl Metrics {
@@ -80,6 +81,11 @@ impl Metrics {
             ("instances_trapped", "Instances that trapped", &guests.traps),
             ("instances_limited", "Instances that went over a limit", &guests.limits),
             ("instances_timed_out", "Instances that used up a time budget", &guests.timeouts),
+            (
+                "applications_not_deployed",
+                "Tenants whose own application is not served; the log says why",
+                &guests.undeployed,
+            ),
             ("instances_refused", "Requests for which no instance was free", &guests.busy),
         ] {
             registry.register(name, help, gauge.clone());
@@ -115,7 +121,7 @@ impl Metrics {
     }
 
     /// Everything, in the text format.
-    pub(crate) fn text(&self) -> Result<String, fmt::Error> {
+    pub(crate) fn text(&self, undeployed: usize) -> Result<String, fmt::Error> {
         let counters = self.runtime.counters();
         let whole = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         self.guests.live.set(counters.live.into());
@@ -124,6 +130,7 @@ impl Metrics {
         self.guests.limits.set(whole(counters.limits));
         self.guests.timeouts.set(whole(counters.timeouts));
         self.guests.busy.set(whole(counters.busy));
+        self.guests.undeployed.set(i64::try_from(undeployed).unwrap_or(i64::MAX));
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
@@ -159,7 +166,8 @@ mod tests {
             Duration::from_millis(3),
         );
         metrics.answered(&made_up, None, StatusCode::NOT_FOUND, Duration::from_secs(2));
-        let text = metrics.text().unwrap();
+        let text = metrics.text(2).unwrap();
+        assert!(text.contains("postlet_applications_not_deployed 2\n"), "{text}");
         for line in [
             r#"postlet_answers_total{method="GET",route="/-/health",status="200"} 2"#,
             r#"postlet_answers_total{method="other",route="none",status="404"} 1"#,

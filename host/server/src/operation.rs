@@ -218,8 +218,12 @@ fn check(
         let pattern: Pattern =
             operation.path.parse().map_err(|error| fault(&place, format!("{error}")))?;
         if !routes.iter().any(|route| route.covers(&pattern)) {
-            let advice = "the manifest gives this component no route that holds this path";
-            return Err(fault(&place, advice.to_owned()));
+            let routes: Vec<String> = routes.iter().map(|route| format!("`{route}`")).collect();
+            let advice = format!(
+                "the manifest gives this component no route that holds this path; its routes are {}",
+                routes.join(", ")
+            );
+            return Err(fault(&place, advice));
         }
         let checked = Checked::read(operation).map_err(|error| fault(&place, error))?;
         let (_, known) = by_path.entry(&operation.path).or_insert_with(|| (pattern, Vec::new()));

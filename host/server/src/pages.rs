@@ -38,16 +38,20 @@ pub(crate) fn docs() -> Response<Body> {
 }
 
 /// Ready for requests; not any more once the host is stopping.
-pub(crate) fn ready(stopping: bool) -> Result<Response<Body>, Problem> {
+pub(crate) fn ready(stopping: bool, undeployed: usize) -> Result<Response<Body>, Problem> {
     if stopping {
         return Err(Problem::new(Code::Unavailable, "the host is stopping"));
     }
-    Ok(answer::json(StatusCode::OK, &json!({"status": "ready"})))
+    // Whose they are is nothing for strangers: the log names tenant, file, line and key.
+    Ok(answer::json(
+        StatusCode::OK,
+        &json!({"status": "ready", "applicationsNotDeployed": undeployed}),
+    ))
 }
 
 /// For Prometheus.
-pub(crate) fn metrics(metrics: &Metrics) -> Result<Response<Body>, Problem> {
-    let text = metrics.text().map_err(|error| {
+pub(crate) fn metrics(metrics: &Metrics, undeployed: usize) -> Result<Response<Body>, Problem> {
+    let text = metrics.text(undeployed).map_err(|error| {
         Problem::new(Code::Internal, "the metrics cannot be written").because(error)
     })?;
     Ok(answer::typed(StatusCode::OK, CONTENT_TYPE, text))

@@ -88,14 +88,16 @@ impl Schema {
     }
 }
 
-fn invalid(faults: Vec<Fault>) -> Problem {
-    let detail = match faults.first() {
-        Some(first) if faults.len() == 1 => format!("{}: {}", place(&first.pointer), first.detail),
-        Some(first) => {
-            format!("{}: {}, and {} more", place(&first.pointer), first.detail, faults.len() - 1)
+/// The problem of a body: the first fault in words, the places of the others, and all of them apart.
+pub(crate) fn invalid(faults: Vec<Fault>) -> Problem {
+    let mut detail = String::new();
+    if let Some((first, others)) = faults.split_first() {
+        detail = format!("{}: {}", place(&first.pointer), first.detail);
+        if !others.is_empty() {
+            let others: Vec<&str> = others.iter().map(|fault| place(&fault.pointer)).collect();
+            detail += &format!("; also not right: {}", others.join(", "));
         }
-        None => String::new(),
-    };
+    }
     Problem::new(Code::InvalidBody, detail).with_faults(faults)
 }
 
@@ -134,6 +136,8 @@ mod tests {
             "name":{"type":"string","minLength":1,"maxLength":5,"pattern":"^[a-z]+$"},
             "note":{"type":["string","null"],"pattern":"^[^\\x00-\\x1f\\x7f]*$"},
             "kind":{"enum":["one","two"]}, "count":{"type":"integer","minimum":1,"maximum":9},
+            "code":{"type":"string","pattern":"^[A-Z]{3}$","description":"three capital letters, such as EUR"},
+            "id":{"not":{"const":"verify"}},
             "tags":{"type":"array","minItems":1,"uniqueItems":true,"items":{"$ref":"#/$defs/tag"}},
             "at":{"type":"string","format":"date-time"}},
             "$defs":{"tag":{"type":"object","additionalProperties":false,"properties":{"word":{"type":"string"}}}}}"##;
@@ -144,7 +148,7 @@ mod tests {
             ("{}", "/name: `name` is missing; it is needed here"),
             (
                 r#"{"name":"a","nmae":1}"#,
-                "/nmae: `nmae` is not known here; this object takes `at`, `count`, `kind`, `name`, `note`, `tags`",
+                "/nmae: `nmae` is not known here; this object takes `at`, `code`, `count`, `id`, `kind`, `name`, `note`, `tags`",
             ),
             (
                 r#"{"name":"a","tags":[{"wrod":1}]}"#,
@@ -157,6 +161,15 @@ mod tests {
             (
                 r#"{"name":"a","note":"a\nb"}"#,
                 "/note: `note` holds a line break or another control character; remove it",
+            ),
+            (
+                r#"{"name":"a","code":"eur"}"#,
+                "/code: `code` does not have the form that is needed: three capital letters, such as EUR",
+            ),
+            (r#"{"name":"a","id":"verify"}"#, "/id: `id` may not have this value; take another"),
+            (
+                r#"{"name":"a","kind":"x","count":0}"#,
+                r#"/count: `count` has to be at least 1; also not right: /kind"#,
             ),
             (r#"{"name":"abcdef"}"#, "/name: `name` may have at most 5 characters"),
             (r#"{"name":"a","kind":"x"}"#, r#"/kind: `kind` has to be one of "one", "two""#),

@@ -25,6 +25,8 @@ pub struct Sources {
     pub network: bool,
     /// The operator's database of mail services.
     pub ispdb: Ispdb,
+    /// Whether domains are asked by Autodiscover.
+    pub autodiscover: bool,
     /// For one search.
     pub limit: Duration,
     /// Where domains serve https; only tests have another than 443.
@@ -47,6 +49,7 @@ pub(crate) struct RawProviders {
 pub(crate) struct RawDiscovery {
     network: Option<bool>,
     ispdb: Option<String>,
+    autodiscover: bool,
     timeout_secs: Option<u64>,
 }
 
@@ -87,6 +90,7 @@ impl Sources {
             providers: Arc::new(providers),
             tenants: tables,
             network: discovery.network.unwrap_or(true),
+            autodiscover: discovery.autodiscover,
             ispdb: ispdb(discovery.ispdb.as_deref(), base)?,
             limit: Duration::from_secs(seconds),
             https_port: 443,

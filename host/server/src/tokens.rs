@@ -1,22 +1,25 @@
 //! `/v1/tokens`: API keys. The text of a token is in the answer that made it, and nowhere else.
 
 use std::collections::HashMap;
+use std::str::FromStr;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use http::{Method, Response, StatusCode, header, request};
 use model::caller::{Caller, Scope};
 use model::ids::{AccountId, RequestId, TenantId, TokenId};
 use model::instant::Timestamp;
+use model::port::accounts::Accounts;
 use model::port::clock::{Clock, Entropy};
 use model::port::store::StoreError;
 use model::port::tokens::{Token, Tokens};
-use model::problem::{Code, Problem};
+use model::problem::{Code, Fault, Problem};
+use model::submission::IdempotencyKey;
 use runtime::body::Body;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::answer;
-use crate::schema::Schema;
+use crate::schema::{Schema, invalid};
 use crate::token::{Shown, mint};
 
 /// What makes a token.
@@ -42,12 +45,12 @@ static BODY: LazyLock<Option<Schema>> = LazyLock::new(|| {
 
 /// More tokens than this in use at once, and the cache starts over.
 const MOST_CACHED: usize = 10_000;
-const LONGEST_KEY: usize = 255;
 
 /// Tokens, looked up and managed.
 #[derive(Debug)]
 pub(crate) struct Keyring {
     tokens: Arc<dyn Tokens>,
+    accounts: Arc<dyn Accounts>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     tenants: Vec<TenantId>,
@@ -74,11 +77,12 @@ struct Written {
 impl Keyring {
     pub(crate) fn new(
         tokens: Arc<dyn Tokens>,
+        accounts: Arc<dyn Accounts>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         tenants: Vec<TenantId>,
     ) -> Self {
-        Self { tokens, clock, entropy, tenants, cache: Mutex::default() }
+        Self { tokens, accounts, clock, entropy, tenants, cache: Mutex::default() }
     }
 
     /// Who is calling.
@@ -109,7 +113,7 @@ impl Keyring {
         };
         // A read repeats nothing, so a stray key does no harm there.
         let idempotency_key = match headers.get("idempotency-key").filter(|_| changes) {
-            Some(value) => Some(idempotency_key(value)?),
+            Some(value) => Some(IdempotencyKey::Token(idempotency_key(value)?)),
             None => None,
         };
         Ok(Caller {
@@ -128,18 +132,15 @@ impl Keyring {
         head: &request::Parts,
         request: RequestId,
     ) -> Result<Caller, Problem> {
-        // Under a name of their own: strangers must not use up the keys of those who have a token.
-        let key = head.headers.get("idempotency-key").map(|value| {
-            let key = format!("public:{}", idempotency_key(value)?);
-            if key.len() <= LONGEST_KEY { Ok(key) } else { Err(bad_key()) }
-        });
+        // Strangers must not use up the keys of those who have a token.
+        let key = head.headers.get("idempotency-key").map(idempotency_key).transpose()?;
         Ok(Caller {
             tenant: tenant.clone(),
             token: None,
             scopes: Vec::new(),
             accounts: Some(Vec::new()),
             request,
-            idempotency_key: key.transpose()?,
+            idempotency_key: key.map(IdempotencyKey::Public),
         })
     }
 
@@ -183,30 +184,29 @@ impl Keyring {
         let written: Written = serde_json::from_value(schema.check(body)?)
             .map_err(|error| Problem::new(Code::InvalidBody, error.to_string()))?;
         let tenant = match written.tenant {
-            Some(text) => {
-                self.tenants.iter().find(|tenant| tenant.as_str() == text).cloned().ok_or_else(
-                    || Problem::new(Code::InvalidBody, "/tenant: there is no such tenant"),
-                )?
-            }
+            Some(text) => self
+                .tenants
+                .iter()
+                .find(|tenant| tenant.as_str() == text)
+                .cloned()
+                .ok_or_else(|| faulty("/tenant", "unknown", "there is no such tenant"))?,
             None => caller.tenant.clone(),
         };
         let accounts = match written.accounts {
-            Some(ids) => Some(
-                ids.iter().map(|id| id.parse()).collect::<Result<Vec<AccountId>, _>>().map_err(
-                    |error| Problem::new(Code::InvalidBody, format!("/accounts: {error}")),
-                )?,
-            ),
+            Some(ids) => Some(account_ids(&ids)?),
             None => None,
         };
         let expires = match written.expires {
             Some(text) => Some(Timestamp::parse(&text).ok_or_else(|| {
-                Problem::new(Code::InvalidBody, "/expires: not an RFC 3339 instant")
+                let detail = "is not an instant such as 2026-01-31T12:00:00Z (RFC 3339)";
+                faulty("/expires", "format", detail)
             })?),
             None => None,
         };
         if expires.is_some_and(|end| end <= self.clock.now()) {
-            return Err(Problem::new(Code::InvalidBody, "/expires: lies in the past"));
+            return Err(faulty("/expires", "past", "lies in the past; take a later instant"));
         }
+        let unknown = self.unknown(&tenant, accounts.as_deref().unwrap_or_default()).await?;
         let (token, text) = self
             .make(tenant, written.name, written.scopes, accounts, expires)
             .await
@@ -214,8 +214,26 @@ impl Keyring {
         let mut value = shown(&token);
         if let Some(members) = value.as_object_mut() {
             members.insert("token".to_owned(), json!(text));
+            if !unknown.is_empty() {
+                members.insert("unknownAccounts".to_owned(), json!(unknown));
+            }
         }
         Ok(answer::json(StatusCode::CREATED, &value))
+    }
+
+    /// Those that do not exist. A token may be made before its account, but a slip should be seen.
+    async fn unknown(
+        &self,
+        tenant: &TenantId,
+        named: &[AccountId],
+    ) -> Result<Vec<AccountId>, Problem> {
+        let mut unknown = Vec::new();
+        for id in named {
+            if self.accounts.get(tenant, id).await.map_err(unavailable)?.is_none() {
+                unknown.push(id.clone());
+            }
+        }
+        Ok(unknown)
     }
 
     /// Makes and stores a token; answers its row and its text.
@@ -263,21 +281,35 @@ impl Keyring {
     }
 }
 
+fn account_ids(texts: &[String]) -> Result<Vec<AccountId>, Problem> {
+    let read = |(index, text): (usize, &String)| {
+        let wrong = |error: <AccountId as FromStr>::Err| {
+            faulty(&format!("/accounts/{index}"), "format", &error.to_string())
+        };
+        text.parse().map_err(wrong)
+    };
+    texts.iter().enumerate().map(read).collect()
+}
+
+fn faulty(pointer: &str, code: &str, detail: &str) -> Problem {
+    invalid(vec![Fault {
+        pointer: pointer.to_owned(),
+        code: code.to_owned(),
+        detail: detail.to_owned(),
+    }])
+}
+
 /// Of a token that is not known here, for whatever reason.
 pub(crate) fn unknown_token() -> Problem {
     Problem::new(Code::Unauthenticated, "the token is unknown, revoked or expired")
 }
 
-fn idempotency_key(value: &http::HeaderValue) -> Result<String, Problem> {
+fn idempotency_key(value: &http::HeaderValue) -> Result<Box<str>, Problem> {
     let text = value.to_str().unwrap_or_default().trim();
-    let fits = (1..=LONGEST_KEY).contains(&text.len())
+    let fits = (1..=IdempotencyKey::LONGEST).contains(&text.len())
         && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    if fits { Ok(text.to_owned()) } else { Err(bad_key()) }
-}
-
-fn bad_key() -> Problem {
-    let detail = "an Idempotency-Key has 1 to 255 printable ASCII characters (248 without a token)";
-    Problem::new(Code::InvalidIdempotencyKey, detail)
+    let detail = "an Idempotency-Key has 1 to 255 printable ASCII characters";
+    if fits { Ok(text.into()) } else { Err(Problem::new(Code::InvalidIdempotencyKey, detail)) }
 }
 
 fn unavailable(error: StoreError) -> Problem {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use model::caller::Scope;
+use model::ids::TenantId;
 use serde_json::json;
 
 use crate::config::Config;
@@ -32,6 +33,13 @@ pub(crate) async fn run(path: &Path, machine: bool) -> anyhow::Result<()> {
     if !machine {
         progress("Starting: compiling the components ...");
     }
+    let holder = holder(&stores, &token_file).await;
+    let others: Vec<TenantId> = config
+        .tenants
+        .iter()
+        .map(|tenant| tenant.id.clone())
+        .filter(|id| holder.as_ref().is_some_and(|holder| holder != id))
+        .collect();
     let parts = Parts {
         tenants: config.tenants,
         program: this_program()?,
@@ -45,16 +53,48 @@ pub(crate) async fn run(path: &Path, machine: bool) -> anyhow::Result<()> {
     };
     let host = Host::build(parts, stores).await?;
     let url = format!("http://{}", edge.address()?);
+    for (tenant, fault) in host.deployments.undeployed() {
+        if !machine {
+            progress(&format!("The application of `{}` is not served: {fault}", tenant.as_str()));
+        }
+    }
     let line = if machine {
-        json!({"url": url, "tokenFile": token_file}).to_string()
+        json!({"url": url, "tokenFile": token_file, "tenant": holder}).to_string()
     } else {
-        format!("Postlet is ready at {url}; the operator's token is in {}", token_file.display())
+        ready(&url, &token_file, holder.as_ref(), &others)
     };
     let mut out = std::io::stdout();
     writeln!(out, "{line}")
         .and_then(|()| out.flush())
         .context("cannot write to standard output")?;
     running::run(host, edge).await
+}
+
+/// Whose token the file holds; none when it is not good any more.
+async fn holder(stores: &Stores, token_file: &Path) -> Option<TenantId> {
+    let text = std::fs::read_to_string(token_file).ok()?;
+    stores.holder(text.trim()).await
+}
+
+/// What a person sees: whose the token is, and how the other tenants get theirs.
+fn ready(url: &str, file: &Path, holder: Option<&TenantId>, others: &[TenantId]) -> String {
+    let file = file.display();
+    let Some(holder) = holder else {
+        return format!(
+            "Postlet is ready at {url}; the token in {file} is not good any more: remove the file and start again for a new one"
+        );
+    };
+    let holder = holder.as_str();
+    let mut line = format!(
+        "Postlet is ready at {url}; the operator's token, of the tenant `{holder}`, is in {file}"
+    );
+    if let Some(other) = others.first() {
+        line += &format!(
+            "; another tenant's mailbox is connected with a token of its own: postlet token create --tenant {} --scope read,change,send,accounts",
+            other.as_str()
+        );
+    }
+    line
 }
 
 fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
@@ -73,4 +113,34 @@ fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
 pub(crate) fn progress(line: &str) {
     // Nothing is lost when standard error is closed.
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_line_says_whose_the_token_is_and_how_others_get_one() {
+        let (acme, globex): (TenantId, TenantId) =
+            ("acme".parse().unwrap(), "globex".parse().unwrap());
+        let file = Path::new("data/operator.token");
+        let alone = ready("http://h", file, Some(&acme), &[]);
+        assert!(alone.contains("of the tenant `acme`, is in data/operator.token"), "{alone}");
+        assert!(!alone.contains("--tenant"), "{alone}");
+        let two = ready("http://h", file, Some(&acme), &[globex]);
+        assert!(two.contains("postlet token create --tenant globex --scope read"), "{two}");
+        assert!(ready("http://h", file, None, &[]).contains("not good any more"));
+    }
+
+    #[tokio::test]
+    async fn a_token_of_somewhere_else_has_no_holder_here() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (mine, other) = (Stores::in_memory(scratch.path()), Stores::in_memory(scratch.path()));
+        let (mine, other) = (mine.unwrap(), other.unwrap());
+        let acme: TenantId = "acme".parse().unwrap();
+        let text = mine.token(&acme, "test", &Scope::EVERY).await.unwrap();
+        assert_eq!(mine.holder(text.reveal()).await, Some(acme));
+        assert_eq!(other.holder(text.reveal()).await, None);
+        assert_eq!(mine.holder("nonsense").await, None);
+    }
 }

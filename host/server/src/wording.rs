@@ -44,13 +44,18 @@ pub(crate) fn faults(root: &str, schema: &Value, error: &ValidationError<'_>) ->
             vec![fault(under(name), "missing", format!("`{name}` is missing; it is needed here"))]
         }
         kind => {
-            let told = sentence(&subject(&pointer), kind, error);
+            let told = sentence(&subject(&pointer), kind, error, described(schema, error));
             vec![fault(pointer, &keyword(kind), told)]
         }
     }
 }
 
-fn sentence(what: &str, kind: &ValidationErrorKind, error: &ValidationError<'_>) -> String {
+fn sentence(
+    what: &str,
+    kind: &ValidationErrorKind,
+    error: &ValidationError<'_>,
+    described: Option<&str>,
+) -> String {
     use ValidationErrorKind as Kind;
     #[expect(clippy::wildcard_enum_match_arm, reason = "rare keywords share the last sentence")]
     match kind {
@@ -89,11 +94,16 @@ fn sentence(what: &str, kind: &ValidationErrorKind, error: &ValidationError<'_>)
         Kind::Pattern { pattern } if pattern.starts_with(NO_CONTROLS) => {
             format!("{what} holds a line break or another control character; remove it")
         }
-        Kind::Pattern { .. } => {
-            format!(
+        Kind::Pattern { .. } => match described {
+            Some(form) => format!("{what} does not have the form that is needed: {form}"),
+            None => format!(
                 "{what} does not have the form that is needed; /-/docs shows it with an example"
-            )
-        }
+            ),
+        },
+        Kind::Not { .. } => match described {
+            Some(form) => format!("{what} may not have this value: {form}"),
+            None => format!("{what} may not have this value; take another"),
+        },
         Kind::Format { format } if format == "date-time" => {
             format!("{what} has to be an instant such as 2026-01-31T12:00:00Z (RFC 3339)")
         }
@@ -151,15 +161,26 @@ fn given(value: &Value) -> &'static str {
 
 /// The members that the object with the unknown one may have.
 fn siblings(schema: &Value, error: &ValidationError<'_>) -> Vec<String> {
+    let known = around(schema, error).and_then(|place| place.get("properties"));
+    let names = known.and_then(Value::as_object).into_iter().flat_map(serde_json::Map::keys);
+    names.take(MOST_NAMES).map(|name| format!("`{name}`")).collect()
+}
+
+/// What the schema says of the field in words: whoever wrote the pattern knows how to put it.
+fn described<'a>(schema: &'a Value, error: &ValidationError<'_>) -> Option<&'a str> {
+    around(schema, error)?.get("description")?.as_str()
+}
+
+/// The schema that holds the keyword.
+fn around<'a>(schema: &'a Value, error: &ValidationError<'_>) -> Option<&'a Value> {
     let path = error.schema_path().as_str().to_owned();
-    let Some((parent, _)) = path.rsplit_once('/') else { return Vec::new() };
+    let (parent, _) = path.rsplit_once('/')?;
     let mut place = Some(schema);
     for word in parent.split('/').skip(1) {
         let name = word.replace("~1", "/").replace("~0", "~");
         place = place.and_then(|place| {
             let item = || name.parse::<usize>().ok().and_then(|at| place.get(at));
-            let inner = place.get(&name).or_else(item);
-            match inner {
+            match place.get(&name).or_else(item) {
                 Some(Value::String(target)) if name == "$ref" => {
                     target.strip_prefix('#').and_then(|pointer| schema.pointer(pointer))
                 }
@@ -167,9 +188,7 @@ fn siblings(schema: &Value, error: &ValidationError<'_>) -> Vec<String> {
             }
         });
     }
-    let known = place.and_then(|place| place.get("properties")).and_then(Value::as_object);
-    let names = known.into_iter().flat_map(serde_json::Map::keys);
-    names.take(MOST_NAMES).map(|name| format!("`{name}`")).collect()
+    place
 }
 
 /// `minItems` is `min-items` among the codes.

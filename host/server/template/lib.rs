@@ -32,6 +32,7 @@ impl exports::postlet::mail::describe::Guest for Component {
         };
         vec![Operation {
             method: "GET".to_owned(),
+            // The route of spin.toml, which has to hold it.
             path: "/{{name}}/:account".to_owned(),
             summary: "Tell the subject of the newest message".to_owned(),
             scope: "read".to_owned(),

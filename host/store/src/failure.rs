@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use model::port::store::StoreError;
 
-/// Why [`crate::sqlite::Sqlite::open`], [`crate::seal::MasterKey::load_or_create`] or
-/// [`crate::spool::FileSpools::new`] did not work. Nothing was changed, except that directories may exist now.
+/// Why [`crate::sqlite::Sqlite::open`], [`crate::seal::MasterKey::load_or_create`],
+/// [`crate::spool::FileSpools::new`] or [`crate::checkup::look`] did not work. Nothing was changed, except that directories may exist now.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// One host per data directory.
@@ -37,6 +37,14 @@ pub enum OpenError {
         file: PathBuf,
         /// SQLite's words.
         source: Box<dyn Error + Send + Sync>,
+    },
+    /// SQLite finds the file broken.
+    #[error("{} is damaged: {told}", file.display())]
+    Damaged {
+        /// The database.
+        file: PathBuf,
+        /// The first fault, in SQLite's words.
+        told: String,
     },
     /// The disk.
     #[error("{} cannot be used", path.display())]

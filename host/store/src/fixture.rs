@@ -17,7 +17,9 @@ use model::port::clock::Clock;
 use model::port::outbox::{Acceptance, Claim, Outbox, Step};
 use model::port::tokens::{Token, Tokens};
 use model::secret::Secret;
-use model::submission::{Idempotency, NewSubmission, Receipt, RecipientVerdict, State};
+use model::submission::{
+    Idempotency, IdempotencyKey, NewSubmission, Receipt, RecipientVerdict, State,
+};
 
 use crate::memory::Memory;
 use crate::seal::MasterKey;
@@ -163,7 +165,8 @@ pub(crate) fn octets(bytes: &[u8]) -> Octets {
 }
 
 pub(crate) fn used(key: &str, digest: u8) -> Option<Idempotency> {
-    Some(Idempotency { key: key.to_owned(), digest: [digest; 32] })
+    let key = IdempotencyKey::Token(key.into());
+    Some(Idempotency { key, digest: [digest; 32] })
 }
 
 pub(crate) fn ended(claim: &Claim, state: State, due: Timestamp) -> Step {

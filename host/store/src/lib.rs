@@ -21,6 +21,7 @@ mod fair;
 mod page;
 mod lifecycle;
 pub mod sqlite;
+pub mod checkup;
 pub mod memory;
 
 pub use failure::OpenError;
@@ -35,6 +36,8 @@ mod fixture;
 mod conformance;
 #[cfg(test)]
 mod changing;
+#[cfg(test)]
+mod apart;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]

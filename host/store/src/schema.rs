@@ -153,7 +153,8 @@ pub(crate) fn migrate(conn: &mut Connection, file: &Path, steps: &[&str]) -> Res
     Ok(())
 }
 
-fn version(conn: &Connection) -> rusqlite::Result<u32> {
+/// The newest step that was run.
+pub(crate) fn version(conn: &Connection) -> rusqlite::Result<u32> {
     if !conn.table_exists(None, "migration")? {
         return Ok(0);
     }

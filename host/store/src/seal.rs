@@ -52,7 +52,11 @@ impl MasterKey {
         }
     }
 
-    fn load(path: &Path) -> Result<Self, OpenError> {
+    /// Reads the key file.
+    ///
+    /// # Errors
+    /// As [`MasterKey::load_or_create`], and [`OpenError::Io`] when there is none.
+    pub fn load(path: &Path) -> Result<Self, OpenError> {
         let mode = fs::metadata(path).map_err(OpenError::io(path))?.permissions().mode() & 0o7777;
         if mode & 0o077 != 0 {
             return Err(OpenError::KeyExposed { path: path.to_owned(), mode });

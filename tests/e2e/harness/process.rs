@@ -94,6 +94,13 @@ impl Host {
         self.end();
     }
 
+    /// SIGTERM: it finishes what it does, and closes its store.
+    pub(crate) fn stop(mut self) {
+        let told = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        assert!(told.success());
+        assert!(self.child.wait().unwrap().success(), "{}", self.log());
+    }
+
     /// What it has logged, for the message of a failed test.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()

@@ -10,7 +10,7 @@ use model::port::capabilities::{Body, Capabilities};
 use model::problem::Problem;
 use tokio::time::Instant;
 
-use crate::cell::{Cell, Start, faults};
+use crate::cell::{Cell, Start, cells};
 use crate::world::{ANN, Setting, World, inbox, on_an_owned_clock};
 
 /// The message that the call is about, and one that it is not about.
@@ -102,14 +102,9 @@ impl Call {
     /// Every fault at every step that the call comes to when nothing goes wrong.
     #[must_use]
     pub fn cells(self, start: Start) -> Vec<Cell> {
-        let mut cells = Vec::new();
-        for protocol in [Protocol::Imap, Protocol::Smtp] {
-            for step in self.steps(start, protocol) {
-                let cell = |fault| Cell { call: self.name, start, protocol, step, fault };
-                cells.extend(faults().map(cell));
-            }
-        }
-        cells
+        cells(self.name, start, [Protocol::Imap, Protocol::Smtp], |protocol| {
+            self.steps(start, protocol)
+        })
     }
 
     /// The steps that the call comes to when nothing goes wrong.

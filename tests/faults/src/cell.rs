@@ -1,5 +1,6 @@
 //! One cell of the matrix: what goes wrong, where, and what may then be said, and by when.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -32,6 +33,22 @@ pub fn faults() -> [Fault; 6] {
         Fault::No("not today".to_owned()),
         Fault::Bad("never heard of it".to_owned()),
     ]
+}
+
+/// Every fault at each of the steps, which are asked for one protocol after the other.
+pub fn cells(
+    call: &'static str,
+    start: Start,
+    protocols: [Protocol; 2],
+    steps: impl Fn(Protocol) -> BTreeSet<&'static str>,
+) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for protocol in protocols {
+        for step in steps(protocol) {
+            cells.extend(faults().map(|fault| Cell { call, start, protocol, step, fault }));
+        }
+    }
+    cells
 }
 
 /// See the module.

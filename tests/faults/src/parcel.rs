@@ -11,7 +11,7 @@ use model::port::capabilities::Capabilities;
 use model::submission::{Entry, State};
 use tokio::time::Instant;
 
-use crate::cell::{Cell, Start, faults};
+use crate::cell::{Cell, Start, cells};
 use crate::world::{ANN, BO, Setting, World, on_an_owned_clock};
 
 const TARGET: &str = "target";
@@ -57,14 +57,9 @@ impl Parcel {
     /// Every fault at every step that the send comes to when nothing goes wrong.
     #[must_use]
     pub fn cells(self, start: Start) -> Vec<Cell> {
-        let mut cells = Vec::new();
-        for protocol in [Protocol::Smtp, Protocol::Imap] {
-            for step in self.steps(start, protocol) {
-                let cell = |fault| Cell { call: self.name, start, protocol, step, fault };
-                cells.extend(faults().map(cell));
-            }
-        }
-        cells
+        cells(self.name, start, [Protocol::Smtp, Protocol::Imap], |protocol| {
+            self.steps(start, protocol)
+        })
     }
 
     /// The steps that the send, and what follows it, comes to when nothing goes wrong.

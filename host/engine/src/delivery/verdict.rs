@@ -177,6 +177,7 @@ fn told(error: &SmtpError) -> String {
         SmtpError::Dial(dial) => {
             let why = match dial {
                 DialError::NotFound { .. } => "its name cannot be found".to_owned(),
+                DialError::Unresolved { .. } => "the name servers gave no answer".to_owned(),
                 DialError::NotAllowed { reason, .. } => (*reason).to_owned(),
                 DialError::Unreachable { source, .. } => source.to_string(),
                 DialError::Timeout { .. } => "no answer in time".to_owned(),

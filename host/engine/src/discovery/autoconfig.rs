@@ -1,40 +1,23 @@
 //! The file that a domain publishes for mail programs: `clientConfig`, version 1.1.
 //!
-//! Bytes of a stranger in, a suggestion out. XML without a DTD, so that nothing can
-//! be expanded or fetched; a bounded number of elements; no socket without TLS.
+//! Bytes of a stranger in, a suggestion out; no socket without TLS.
 //!
 //! Refuses to know: where the file came from, and whether its servers may be dialled.
 //!
-//! Standards: XML 1.0; draft-ietf-mailmaint-autoconfig (the format).
+//! Standard: draft-ietf-mailmaint-autoconfig.
 
 use model::account::Security;
 use model::provider::{Auth, Server, Username};
-use roxmltree::{Document, Node, ParsingOptions};
+use roxmltree::Node;
 
 use crate::discovery::offer::{Offer, Suggestion, security_at};
+use crate::discovery::xml::{self, Unusable};
 use crate::profiles::domain;
 
-/// An honest file has some fifty.
-const MOST_NODES: u32 = 4096;
-/// Of each kind that are looked at.
-const MOST_SERVERS: usize = 8;
+/// Ways to log in to one server that are read.
+const MOST_METHODS: usize = 8;
 
-/// Why a file is of no use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unusable {
-    /// Not text, not XML, or cut off.
-    #[error("the file is not XML in UTF-8")]
-    NotXml,
-    /// It could expand, or make us fetch something.
-    #[error("the file has a DTD, which may define entities")]
-    Dtd,
-    /// Too many elements.
-    #[error("the file has more than {MOST_NODES} nodes")]
-    TooMany,
-    /// Some other XML.
-    #[error("the file is not a clientConfig")]
-    NotAConfig,
-}
+const NOT_A_CONFIG: Unusable = Unusable::Other("a clientConfig");
 
 /// A file that was read, for any domain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,21 +46,17 @@ enum Protocol {
 
 impl ClientConfig {
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Unusable> {
-        let text = std::str::from_utf8(bytes).map_err(|_| Unusable::NotXml)?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let options =
-            ParsingOptions { allow_dtd: false, nodes_limit: MOST_NODES, entity_resolver: None };
-        let document = Document::parse_with_options(text, options).map_err(|e| unparsed(&e))?;
+        let document = xml::document(xml::text(bytes)?)?;
         let root = document.root_element();
-        let provider = child(root, "emailProvider").filter(|_| is(root, "clientConfig"));
-        let provider = provider.ok_or(Unusable::NotAConfig)?;
-        let domains = provider.children().filter(|node| is(*node, "domain"));
-        let incoming = provider.children().filter(|node| is(*node, "incomingServer"));
-        let outgoing = provider.children().filter(|node| is(*node, "outgoingServer"));
-        let incoming = incoming.take(MOST_SERVERS).map(|node| said(node, "imap", Protocol::Imap));
-        let outgoing = outgoing.take(MOST_SERVERS).map(|node| said(node, "smtp", Protocol::Smtp));
+        let provider = xml::child(root, "emailProvider").filter(|_| xml::is(root, "clientConfig"));
+        let provider = provider.ok_or(NOT_A_CONFIG)?;
+        let domains = provider.children().filter(|node| xml::is(*node, "domain"));
+        let incoming = provider.children().filter(|node| xml::is(*node, "incomingServer"));
+        let outgoing = provider.children().filter(|node| xml::is(*node, "outgoingServer"));
+        let incoming = incoming.map(|node| said(node, "imap", Protocol::Imap));
+        let outgoing = outgoing.map(|node| said(node, "smtp", Protocol::Smtp));
         Ok(Self {
-            domains: domains.filter_map(|node| domain::normalise(&text_of(node))).collect(),
+            domains: domains.filter_map(|node| domain::normalise(&xml::text_of(node))).collect(),
             servers: incoming.chain(outgoing).collect(),
         })
     }
@@ -102,15 +81,6 @@ impl ClientConfig {
         suggestion.passed.sort_unstable();
         suggestion.passed.dedup();
         suggestion
-    }
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "there are thirty ways not to be XML")]
-fn unparsed(error: &roxmltree::Error) -> Unusable {
-    match error {
-        roxmltree::Error::DtdDetected => Unusable::Dtd,
-        roxmltree::Error::NodesLimitReached => Unusable::TooMany,
-        _ => Unusable::NotXml,
     }
 }
 
@@ -151,29 +121,17 @@ impl Said {
 }
 
 fn said(node: Node<'_, '_>, kind: &str, protocol: Protocol) -> Said {
-    let word = |name| child(node, name).map(text_of).unwrap_or_default();
+    let word = |name| xml::word(node, name);
     let fits = node.attribute("type").is_some_and(|given| given.eq_ignore_ascii_case(kind));
-    let auth = node.children().filter(|node| is(*node, "authentication"));
+    let auth = node.children().filter(|node| xml::is(*node, "authentication"));
     Said {
         protocol: if fits { protocol } else { Protocol::Other },
         host: word("hostname"),
         port: word("port"),
         socket: word("socketType"),
         username: word("username"),
-        auth: auth.take(MOST_SERVERS).map(text_of).collect(),
+        auth: auth.take(MOST_METHODS).map(xml::text_of).collect(),
     }
-}
-
-fn is(node: Node<'_, '_>, name: &str) -> bool {
-    node.is_element() && node.tag_name().name() == name
-}
-
-fn child<'a, 'b>(node: Node<'a, 'b>, name: &str) -> Option<Node<'a, 'b>> {
-    node.children().find(|node| is(*node, name))
-}
-
-fn text_of(node: Node<'_, '_>) -> String {
-    node.text().unwrap_or_default().trim().to_owned()
 }
 
 #[cfg(test)]
@@ -225,8 +183,8 @@ mod tests {
     #[test]
     fn what_is_not_a_configuration_is_said_to_be_none() {
         check("", Unusable::NotXml);
-        check("<html><body>hello</body></html>", Unusable::NotAConfig);
-        check("<clientConfig/>", Unusable::NotAConfig);
+        check("<html><body>hello</body></html>", NOT_A_CONFIG);
+        check("<clientConfig/>", NOT_A_CONFIG);
         check("<clientConfig><emailProvider>", Unusable::NotXml);
         check(&file("&undefined;"), Unusable::NotXml);
         check(&file(&"<a/>".repeat(5000)), Unusable::TooMany);

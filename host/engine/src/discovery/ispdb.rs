@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::discovery::autoconfig::{ClientConfig, Unusable};
+use crate::discovery::autoconfig::ClientConfig;
+use crate::discovery::xml::Unusable;
 
 /// Where the database is.
 #[derive(Clone, Debug, Default)]

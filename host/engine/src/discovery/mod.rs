@@ -2,7 +2,7 @@
 //!
 //! The tenant's own files, then the table, then everything that can be asked, at
 //! once: the table by mail exchanger, the domain's own files over https, the
-//! operator's database, SRV records. The strongest source that answers wins; a
+//! operator's database, SRV records, Autodiscover. The strongest source that answers wins; a
 //! weaker one that was faster waits for it. Nothing is guessed.
 //!
 //! Invariant: no search takes longer than its limit, and every step is told with
@@ -24,13 +24,15 @@ use model::provider::Localised;
 use tokio::sync::Semaphore;
 
 use crate::discovery::memory::Memory;
-use crate::discovery::search::{Network, Search, Told, late};
+use crate::discovery::search::{Network, REMOTE, Search, Told, late};
 use crate::lock::lock;
 use crate::profiles::{Profiles, domain};
 
 mod kin;
 mod offer;
-pub mod autoconfig;
+pub mod xml;
+pub(crate) mod autoconfig;
+mod autodiscover;
 mod srv;
 pub mod ispdb;
 mod memory;
@@ -42,10 +44,6 @@ mod tests;
 /// Searches under way at once, over all tenants, and for one.
 const SEARCHES: usize = 32;
 const SEARCHES_OF_TENANT: usize = 8;
-
-/// What is asked over the network, the strongest first.
-const REMOTE: [Source; 5] =
-    [Source::Mx, Source::Autoconfig, Source::WellKnown, Source::Ispdb, Source::Srv];
 
 /// Finds the servers of a domain.
 pub struct Discovery {

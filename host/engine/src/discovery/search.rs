@@ -17,14 +17,26 @@ use model::instant::Timestamp;
 use model::port::BoxFuture;
 use model::port::clock::Clock;
 use model::port::dial::DialError;
-use model::port::lookup::{Exchanger, Fetch, FetchError, LookupError, Resolve};
+use model::port::lookup::{Document, Exchanger, Fetch, FetchError, LookupError, Resolve};
 use model::provider::{About, Auth, Evidence, Fact, Origin, Profile, Quirks};
 
-use crate::discovery::autoconfig::{ClientConfig, Unusable};
+use crate::discovery::autoconfig::ClientConfig;
 use crate::discovery::ispdb::Ispdb;
 use crate::discovery::offer::{Offer, Suggestion};
-use crate::discovery::{kin, srv};
+use crate::discovery::xml::Unusable;
+use crate::discovery::{autodiscover, kin, srv};
 use crate::profiles::Profiles;
+
+/// What is asked over the network, the strongest first.
+pub(crate) const REMOTE: [Source; 6] = [
+    Source::Mx,
+    Source::Autoconfig,
+    Source::WellKnown,
+    Source::Ispdb,
+    Source::Srv,
+    Source::Autodiscover,
+];
+const AUTODISCOVER: &str = "/autodiscover/autodiscover.xml";
 
 /// A document of a stranger.
 const MOST_BYTES: usize = 64 << 10;
@@ -40,6 +52,8 @@ pub struct Network {
     pub fetch: Arc<dyn Fetch>,
     /// The operator's database.
     pub ispdb: Ispdb,
+    /// Whether domains are asked by Autodiscover.
+    pub autodiscover: bool,
     /// Where domains serve https: 443, but for tests.
     pub https_port: u16,
     /// For all questions together; one has half of it.
@@ -89,9 +103,7 @@ impl<'a> Search<'a> {
     /// Every question, to be asked at once.
     pub(crate) fn questions(&self) -> Vec<BoxFuture<'_, Told>> {
         let ask = |source| -> BoxFuture<'_, Told> { Box::pin(self.ask(source)) };
-        [Source::Mx, Source::Autoconfig, Source::WellKnown, Source::Ispdb, Source::Srv]
-            .map(ask)
-            .into()
+        REMOTE.map(ask).into()
     }
 
     /// What exactly a question is put to.
@@ -107,6 +119,9 @@ impl<'a> Search<'a> {
             }
             Source::WellKnown => {
                 format!("https://{domain}{port}/.well-known/autoconfig/mail/config-v1.1.xml")
+            }
+            Source::Autodiscover => {
+                format!("https://autodiscover.{domain}{port}{AUTODISCOVER}")
             }
             Source::Ispdb => match &self.network.ispdb {
                 Ispdb::Web(base) => format!("{base}{domain}"),
@@ -140,6 +155,7 @@ impl<'a> Search<'a> {
             Source::WellKnown => Box::pin(self.by_file(source, Origin::WellKnown)),
             Source::Ispdb => Box::pin(self.by_ispdb()),
             Source::Srv => Box::pin(self.by_srv()),
+            Source::Autodiscover => Box::pin(self.by_autodiscover()),
             Source::Cache | Source::Tenant | Source::Table => {
                 Box::pin(future::ready(Err((Outcome::Nothing, String::new()))))
             }
@@ -236,6 +252,27 @@ impl<'a> Search<'a> {
         self.accept(srv::suggest(sets), Origin::Srv, "SRV records").await
     }
 
+    async fn by_autodiscover(&self) -> Answer {
+        if !self.network.autodiscover {
+            return Err((Outcome::Off, "the operator has not switched it on".to_owned()));
+        }
+        let named = self.asked(Source::Autodiscover);
+        let own = named.replacen("autodiscover.", "", 1);
+        let mut answer = self.autodiscovered(&named).await;
+        if matches!(&answer, Err((Outcome::Nothing, _))) {
+            answer = self.autodiscovered(&own).await;
+        }
+        answer
+    }
+
+    async fn autodiscovered(&self, url: &str) -> Answer {
+        let question = autodiscover::question(self.domain);
+        let answer = self.network.fetch.post_xml(url, question, MOST_BYTES).await;
+        let document = present(answer)?;
+        let suggestion = autodiscover::suggest(&document.body, self.domain).map_err(unreadable)?;
+        self.accept(suggestion, Origin::Autodiscover, url).await
+    }
+
     /// The registrable domain of the exchangers, where it is not the domain's own.
     async fn exchangers_owner(&self) -> Option<String> {
         let found = self.mx.clone().await.ok()?;
@@ -245,13 +282,8 @@ impl<'a> Search<'a> {
     }
 
     async fn config(&self, url: &str) -> Result<ClientConfig, (Outcome, String)> {
-        let document =
-            self.network.fetch.get(url, MOST_BYTES).await.map_err(|error| unfetched(&error))?;
-        match document.status {
-            200 => ClientConfig::parse(&document.body).map_err(unreadable),
-            404 | 410 => Err((Outcome::Nothing, format!("status {}", document.status))),
-            status => Err((Outcome::Failed, format!("status {status}"))),
-        }
+        let document = present(self.network.fetch.get(url, MOST_BYTES).await)?;
+        ClientConfig::parse(&document.body).map_err(unreadable)
     }
 
     /// Makes a profile of what passes the guard. One server that does not condemns the source: who names
@@ -267,6 +299,7 @@ impl<'a> Search<'a> {
         }
         let (imap, smtp) =
             future::try_join(self.vetted(&suggestion.imap), self.vetted(&suggestion.smtp)).await?;
+        let more = [&suggestion.imap, &suggestion.smtp].map(|list| list.len() > MOST_VETTED);
         let mut auth: Vec<Auth> = Vec::new();
         for method in imap.iter().chain(&smtp).flat_map(|offer| &offer.auth) {
             if !auth.contains(method) {
@@ -298,24 +331,38 @@ impl<'a> Search<'a> {
         };
         let servers = profile.imap.iter().chain(&profile.smtp);
         let names: Vec<_> = servers.map(|s| format!("{}:{}", s.host, s.port)).collect();
-        Ok((profile, format!("it names {}", names.join(" and "))))
+        let mut reason = format!("it names {}", names.join(" and "));
+        if more.contains(&true) {
+            reason += &format!("; of each kind the first {MOST_VETTED} servers were looked at");
+        }
+        Ok((profile, reason))
     }
 
+    /// The first that could be dialled now. All are looked at, also those behind it: who names an inside
+    /// server as the second choice is probing as well.
     async fn vetted<'b>(
         &self,
         offers: &'b [Offer],
     ) -> Result<Option<&'b Offer>, (Outcome, String)> {
-        let mut last = None;
-        for offer in offers.iter().take(MOST_VETTED) {
-            match self.network.resolve.vet(&offer.server.host, offer.server.port).await {
-                Ok(()) => return Ok(Some(offer)),
+        let looked_at = offers.get(..MOST_VETTED).unwrap_or(offers);
+        let vet =
+            |offer: &'b Offer| self.network.resolve.vet(&offer.server.host, offer.server.port);
+        let (mut first, mut last) = (None, None);
+        for (offer, vetted) in
+            looked_at.iter().zip(future::join_all(looked_at.iter().map(vet)).await)
+        {
+            match vetted {
+                Ok(()) => first = first.or(Some(offer)),
                 Err(error @ DialError::NotAllowed { .. }) => {
                     return Err((Outcome::Refused, error.to_string()));
                 }
                 Err(error) => last = Some((Outcome::Failed, error.to_string())),
             }
         }
-        last.map_or(Ok(None), Err)
+        match (first, last) {
+            (None, Some(failed)) => Err(failed),
+            (first, _) => Ok(first),
+        }
     }
 }
 
@@ -330,6 +377,16 @@ pub(crate) fn late(limit: Duration) -> String {
     format!("no answer within {} seconds", limit.as_secs_f32())
 }
 
+/// A document that is there.
+fn present(answer: Result<Document, FetchError>) -> Result<Document, (Outcome, String)> {
+    let document = answer.map_err(|error| unfetched(&error))?;
+    match document.status {
+        200 => Ok(document),
+        404 | 410 => Err((Outcome::Nothing, format!("status {}", document.status))),
+        status => Err((Outcome::Failed, format!("status {status}"))),
+    }
+}
+
 fn unfetched(error: &FetchError) -> (Outcome, String) {
     let outcome = match error {
         FetchError::Dial(DialError::NotFound { .. }) => Outcome::Nothing,
@@ -338,8 +395,13 @@ fn unfetched(error: &FetchError) -> (Outcome, String) {
         | FetchError::InsecureRedirect
         | FetchError::RedirectPort
         | FetchError::TooManyRedirects
+        | FetchError::Redirected
         | FetchError::TooLarge(_) => Outcome::Refused,
-        FetchError::Dial(DialError::Unreachable { .. } | DialError::Timeout { .. })
+        FetchError::Dial(
+            DialError::Unresolved { .. }
+            | DialError::Unreachable { .. }
+            | DialError::Timeout { .. },
+        )
         | FetchError::Broken => Outcome::Failed,
     };
     (outcome, error.to_string())
@@ -348,7 +410,7 @@ fn unfetched(error: &FetchError) -> (Outcome, String) {
 fn unreadable(fault: Unusable) -> (Outcome, String) {
     let outcome = match fault {
         Unusable::Dtd | Unusable::TooMany => Outcome::Refused,
-        Unusable::NotXml | Unusable::NotAConfig => Outcome::Failed,
+        Unusable::NotXml | Unusable::Other(_) => Outcome::Failed,
     };
     (outcome, fault.to_string())
 }

@@ -18,9 +18,6 @@ use crate::profiles::domain;
 pub(crate) const LABELS: [&str; 4] =
     ["_imaps._tcp", "_imap._tcp", "_submissions._tcp", "_submission._tcp"];
 
-/// Of each record set; a domain with more than two or three servers has a balancer.
-const MOST: usize = 4;
-
 /// Whether a record set speaks of the service at all, if only to say that there is none.
 pub(crate) fn suggest([imaps, imap, submissions, submission]: [Vec<Service>; 4]) -> Suggestion {
     let mut suggestion = Suggestion::default();
@@ -37,7 +34,7 @@ pub(crate) fn suggest([imaps, imap, submissions, submission]: [Vec<Service>; 4])
 }
 
 fn offers(services: &[Service], said: Security) -> impl Iterator<Item = Offer> {
-    services.iter().take(MOST).filter_map(move |service| {
+    services.iter().filter_map(move |service| {
         let host = domain::normalise(&service.host)?;
         let (port, security) = (service.port, security_at(service.port, said));
         // RFC 6186 section 4: the whole address is to be tried first.

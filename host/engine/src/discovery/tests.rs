@@ -27,11 +27,13 @@ const LIMIT: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 struct World {
     mx: HashMap<String, Vec<String>>,
-    srv: HashMap<String, (String, u16)>,
+    srv: HashMap<String, Vec<(String, u16)>>,
     files: HashMap<String, String>,
     /// Questions that are never answered.
     silent: HashSet<String>,
     private: HashSet<String>,
+    /// Hosts that do not exist.
+    absent: HashSet<String>,
     asked: Mutex<Vec<String>>,
 }
 
@@ -39,6 +41,12 @@ impl World {
     fn ask(&self, question: &str) -> bool {
         self.asked.lock().unwrap().push(question.to_owned());
         self.silent.contains(question)
+    }
+
+    /// The SRV records of acme, the preferred first.
+    fn imaps(&mut self, hosts: &[&str]) {
+        let records = hosts.iter().map(|host| ((*host).to_owned(), 993)).collect();
+        self.srv.insert("_imaps._tcp.acme.example".to_owned(), records);
     }
 }
 
@@ -59,15 +67,17 @@ impl Resolve for World {
         if self.ask(name) {
             return Box::pin(pending());
         }
-        let found = self.srv.get(name).cloned();
+        let found = self.srv.get(name).cloned().unwrap_or_default().into_iter();
         let services = found.map(|(host, port)| Service { priority: 0, weight: 0, port, host });
-        Box::pin(ready(Ok(services.into_iter().collect())))
+        Box::pin(ready(Ok(services.collect())))
     }
 
     fn vet<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, Result<(), DialError>> {
         let reason = "the address is not a public one";
         Box::pin(ready(if self.private.contains(host) {
             Err(DialError::NotAllowed { host: host.to_owned(), port, reason })
+        } else if self.absent.contains(host) {
+            Err(DialError::NotFound { host: host.to_owned() })
         } else {
             Ok(())
         }))
@@ -85,6 +95,16 @@ impl Fetch for World {
         };
         Box::pin(ready(Ok(document)))
     }
+
+    fn post_xml<'a>(
+        &'a self,
+        url: &'a str,
+        xml: String,
+        most: usize,
+    ) -> BoxFuture<'a, Result<Document, FetchError>> {
+        assert!(xml.contains("postmaster@"), "{xml}");
+        self.get(url, most)
+    }
 }
 
 const AUTOCONFIG: &str = "https://autoconfig.acme.example/mail/config-v1.1.xml";
@@ -96,7 +116,7 @@ async fn the_table_answers_without_a_question() {
     let found = site.find("QQ.com").await;
     check(&found, Some(("qq", Origin::BuiltIn, false)), &[(Source::Table, Outcome::Used)]);
     assert_eq!(site.questions(), 0);
-    assert_eq!(found.steps.len(), 7, "{found:?}");
+    assert_eq!(found.steps.len(), 8, "{found:?}");
     check(&site.find("no domain").await, None, &[]);
 }
 
@@ -112,7 +132,7 @@ async fn the_exchanger_of_a_known_service_is_stronger_than_the_domains_own_file(
 #[tokio::test]
 async fn a_weaker_source_waits_for_a_stronger_one() {
     let mut world = World::default();
-    world.srv.insert("_imaps._tcp.acme.example".to_owned(), ("a.acme.example".to_owned(), 993));
+    world.imaps(&["a.acme.example"]);
     world.files.insert(WELL_KNOWN.to_owned(), file("b.acme.example"));
     world.silent.insert(AUTOCONFIG.to_owned());
     let site = Site::new(world);
@@ -188,9 +208,8 @@ async fn one_server_that_may_not_be_dialled_condemns_its_source() {
     let mut world = World::default();
     world.files.insert(AUTOCONFIG.to_owned(), file("inside.acme.example"));
     world.private.insert("inside.acme.example".to_owned());
-    world
-        .srv
-        .insert("_submissions._tcp.acme.example".to_owned(), ("s.acme.example".to_owned(), 465));
+    let submissions = "_submissions._tcp.acme.example".to_owned();
+    world.srv.insert(submissions, vec![("s.acme.example".to_owned(), 465)]);
     let found = Site::new(world).find("acme.example").await;
     let want = [(Source::Autoconfig, Outcome::Refused), (Source::Srv, Outcome::Used)];
     check(&found, Some(("acme.example", Origin::Srv, false)), &want);
@@ -199,6 +218,31 @@ async fn one_server_that_may_not_be_dialled_condemns_its_source() {
     let profile = found.profile.unwrap();
     assert!(profile.imap.is_none());
     assert_eq!(profile.auth, [Auth::Password]);
+}
+
+#[tokio::test]
+async fn a_server_behind_a_good_one_condemns_its_source_too() {
+    let mut world = World::default();
+    world.imaps(&["a.acme.example", "inside.acme.example"]);
+    world.private.insert("inside.acme.example".to_owned());
+    let found = Site::new(world).find("acme.example").await;
+    check(&found, None, &[(Source::Srv, Outcome::Refused)]);
+    assert!(reason(&found, Source::Srv).contains("inside.acme.example"), "{found:#?}");
+}
+
+#[tokio::test]
+async fn the_first_server_that_is_there_is_taken_and_of_many_it_is_said() {
+    let mut world = World::default();
+    let hosts = ["a", "b", "c", "d", "e"].map(|host| format!("{host}.acme.example"));
+    world.imaps(&hosts.each_ref().map(String::as_str));
+    world.absent.insert("a.acme.example".to_owned());
+    // Nobody uses it, so nobody looks at it.
+    world.private.insert("e.acme.example".to_owned());
+    let found = Site::new(world).find("acme.example").await;
+    check(&found, Some(("acme.example", Origin::Srv, false)), &[(Source::Srv, Outcome::Used)]);
+    assert_eq!(host(&found), "b.acme.example");
+    let told = "it names b.acme.example:993; of each kind the first 4 servers were looked at";
+    assert_eq!(reason(&found, Source::Srv), told);
 }
 
 #[tokio::test]
@@ -285,6 +329,7 @@ impl Site {
     fn with(world: World, ispdb: Ispdb) -> Self {
         let (clock, world) = (Arc::new(Owned::default()), Arc::new(world));
         let network = Network {
+            autodiscover: true,
             resolve: world.clone(),
             fetch: world.clone(),
             ispdb,
@@ -314,6 +359,10 @@ fn file(imap: &str) -> String {
 
 fn host(found: &Found) -> &str {
     &found.profile.as_ref().unwrap().imap.as_ref().unwrap().host
+}
+
+fn reason(found: &Found, source: Source) -> &str {
+    &found.steps.iter().find(|step| step.source == source).unwrap().reason
 }
 
 /// Id, origin and whether a person has to agree; and what came of some of the steps.

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
+use std::path::{Component as PathPart, Path};
 
 use model::filter::EditKind;
 use model::ids::AccountId;
@@ -176,7 +177,16 @@ fn upper(name: &str) -> String {
 
 fn source(value: &Value<'_>) -> Result<String, ManifestFault> {
     if value.is_text() {
-        return value.text();
+        let text = value.text()?;
+        let mut parts = Path::new(&text).components();
+        if text.is_empty()
+            || parts.any(|part| !matches!(part, PathPart::Normal(_) | PathPart::CurDir))
+        {
+            let advice = "a path below the directory of the manifest is needed, without `..`: \
+                          move the manifest up, or have the build copy the file";
+            return Err(value.fault(advice));
+        }
+        return Ok(text);
     }
     let mut table = value.table().map_err(|fault| ManifestFault {
         advice: "a path to a .wasm file is needed".into(),

@@ -15,7 +15,7 @@ use model::message::{MessageQuery, Page, Summary};
 use model::port::capabilities::Capabilities;
 use model::port::spool::{Spool, SpoolError, Spools};
 use model::problem::{Code, Problem};
-use model::submission::Receipt;
+use model::submission::{IdempotencyKey, Receipt};
 
 use crate::discovery::Discovery;
 use crate::engine::Engine;
@@ -176,7 +176,7 @@ pub(crate) fn caller(scopes: &[Scope], key: Option<&str>) -> Arc<Caller> {
         scopes: scopes.to_vec(),
         accounts: None,
         request: model::ids::RequestId::generate([2; 10]),
-        idempotency_key: key.map(str::to_owned),
+        idempotency_key: key.map(|key| IdempotencyKey::Token(key.into())),
     })
 }
 

@@ -87,6 +87,12 @@ pub enum DialError {
         /// As it was given.
         host: String,
     },
+    /// Whether the name exists is not known: the name servers failed, or did not answer in time.
+    #[error("the name servers gave no answer about {host}")]
+    Unresolved {
+        /// As it was given.
+        host: String,
+    },
     /// The egress guard said no.
     #[error("connections to {host} port {port} are not allowed: {reason}")]
     NotAllowed {

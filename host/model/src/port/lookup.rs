@@ -70,6 +70,13 @@ pub trait Fetch: Send + Sync + fmt::Debug {
     /// followed, to https and to the port of `url` only. The certificate is verified at each hop, and
     /// each address passes the egress guard.
     fn get<'a>(&'a self, url: &'a str, most: usize) -> BoxFuture<'a, Result<Document, FetchError>>;
+    /// Sends XML to `url`, likewise. No redirect is followed: what was sent was meant for `url` alone.
+    fn post_xml<'a>(
+        &'a self,
+        url: &'a str,
+        xml: String,
+        most: usize,
+    ) -> BoxFuture<'a, Result<Document, FetchError>>;
 }
 
 /// What a server answered.
@@ -99,6 +106,9 @@ pub enum FetchError {
     /// More than two.
     #[error("it redirects more than twice")]
     TooManyRedirects,
+    /// Away from where something was sent.
+    #[error("it redirects what was sent to it, which is not followed")]
+    Redirected,
     /// The body is larger than was asked for.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),

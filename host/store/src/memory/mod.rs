@@ -21,12 +21,12 @@ use model::port::clock::Clock;
 use model::port::outbox::{Acceptance, Claim, Outbox, Replay, Step};
 use model::port::store::StoreError;
 use model::port::tokens::Token;
-use model::submission::{Entry, Idempotency, NewSubmission, Receipt, State};
+use model::submission::{Entry, Idempotency, IdempotencyKey, NewSubmission, Receipt, State};
 
 use crate::failure::failed;
 use crate::fair::{deal, in_turn};
 use crate::lifecycle::{CLAIMED, is_forgotten, is_held, untried};
-use crate::page::{Cursor, LARGEST, accounts, submissions};
+use crate::page::{Cursor, LARGEST, List, accounts, submissions};
 use crate::seal::{MasterKey, Place};
 
 mod tokens;
@@ -46,7 +46,7 @@ struct Tables {
     health: BTreeMap<(TenantId, AccountId), (u32, Health)>,
     tokens: BTreeMap<TokenId, Token>,
     submissions: HashMap<SubmissionId, Row>,
-    keys: HashMap<(TenantId, AccountId, u32, String), Used>,
+    keys: HashMap<(TenantId, AccountId, u32, IdempotencyKey), Used>,
     served: Option<TenantId>,
 }
 
@@ -319,7 +319,8 @@ impl Outbox for Memory {
     ) -> BoxFuture<'a, Result<Page<Entry>, StoreError>> {
         Box::pin(async move {
             let limit = limit.clamp(1, LARGEST);
-            let before = match cursor.map(Cursor::decode) {
+            let list = List::of(account, states);
+            let before = match cursor.map(|text| Cursor::decode(text, list)) {
                 Some(None) => return Err(StoreError::Cursor),
                 Some(before) => before,
                 None => None,
@@ -338,7 +339,8 @@ impl Outbox for Memory {
                 .filter(|entry| before.as_ref().is_none_or(|before| place(entry) < *before))
                 .collect();
             rows.sort_by_key(|entry| std::cmp::Reverse(place(entry)));
-            Ok(submissions(rows.into_iter().take(limit as usize + 1).cloned().collect(), limit))
+            let rows = rows.into_iter().take(limit as usize + 1).cloned().collect();
+            Ok(submissions(rows, limit, list))
         })
     }
 }

@@ -119,22 +119,29 @@ impl fmt::Debug for Sqlite {
 
 /// Notices a wrong master key before the first password is asked for.
 fn check_key(conn: &Connection, file: &Path, dir: &Path, key: &MasterKey) -> Result<(), OpenError> {
-    const PLACE: Place<'static> = Place { tenant: "", account: "", field: "key-check" };
-    const WORD: &[u8] = b"postlet";
     let wrong = || OpenError::WrongKey { dir: dir.to_owned() };
-    let sealed = conn
-        .query_row("SELECT sealed FROM key_check", [], |row| row.get::<_, Vec<u8>>(0))
-        .optional()
-        .map_err(OpenError::database(file))?;
-    match sealed {
-        Some(sealed) => key.open(&PLACE, &sealed).map(|_| ()).map_err(|_| wrong()),
+    match sealed_word(conn).map_err(OpenError::database(file))? {
+        Some(sealed) => key.open(&KEY_CHECK, &sealed).map(|_| ()).map_err(|_| wrong()),
         None => {
-            let sealed = key.seal(&PLACE, WORD).map_err(|_| wrong())?;
+            let sealed = key.seal(&KEY_CHECK, WORD).map_err(|_| wrong())?;
             conn.execute("INSERT INTO key_check (id, sealed) VALUES (1, ?1)", [sealed])
                 .map(|_| ())
                 .map_err(OpenError::database(file))
         }
     }
+}
+
+/// Whether the key opens what the directory holds; also when it holds nothing yet.
+pub(crate) fn opens(conn: &Connection, key: &MasterKey) -> rusqlite::Result<bool> {
+    let sealed = sealed_word(conn)?;
+    Ok(sealed.is_none_or(|sealed| key.open(&KEY_CHECK, &sealed).is_ok()))
+}
+
+const KEY_CHECK: Place<'static> = Place { tenant: "", account: "", field: "key-check" };
+const WORD: &[u8] = b"postlet";
+
+fn sealed_word(conn: &Connection) -> rusqlite::Result<Option<Vec<u8>>> {
+    conn.query_row("SELECT sealed FROM key_check", [], |row| row.get(0)).optional()
 }
 
 fn lock(dir: &Path) -> Result<File, OpenError> {

@@ -25,7 +25,7 @@ use crate::blob::{Digest, Pin};
 use crate::commit::Trouble;
 use crate::failure::failed;
 use crate::lifecycle::{CLAIMED, REMEMBERED, is_forgotten, untried};
-use crate::page::{Cursor, LARGEST, submissions};
+use crate::page::{Cursor, LARGEST, List, submissions};
 use crate::sqlite::Sqlite;
 use crate::sqlite::claims::{Wish, record, take};
 use crate::sqlite::rows::{ENTRY, entry, parsed, put_recipients, sentences, state};
@@ -176,16 +176,17 @@ impl Outbox for Sqlite {
         cursor: Option<&'a str>,
         limit: u32,
     ) -> BoxFuture<'a, Result<Page<Entry>, StoreError>> {
-        let cursor = match cursor.map(Cursor::decode) {
+        let list = List::of(account, states);
+        let cursor = match cursor.map(|text| Cursor::decode(text, list)) {
             None => None,
             Some(Some(cursor)) => Some(cursor),
             Some(None) => return Box::pin(async { Err(StoreError::Cursor) }),
         };
         let (owner, states) = (Owner::of(account), states.to_vec());
         let limit = limit.clamp(1, LARGEST);
-        Box::pin(
-            self.inner.outbox.read(move |conn| find(conn, &owner, &states, cursor.as_ref(), limit)),
-        )
+        Box::pin(self.inner.outbox.read(move |conn| {
+            Ok(submissions(find(conn, &owner, &states, cursor.as_ref(), limit)?, limit, list))
+        }))
     }
 }
 
@@ -297,7 +298,8 @@ fn replay(
          WHERE i.tenant = ?1 AND i.account = ?2 AND i.generation = ?3 AND i.key = ?4",
     )?;
     let Owner { tenant, account, generation } = owner;
-    let mut rows = statement.query(params![tenant, account, generation, idempotency.key])?;
+    let mut rows =
+        statement.query(params![tenant, account, generation, idempotency.key.column()])?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let state = state(&row.get::<_, String>(4)?)?;
     if is_forgotten(Timestamp::from_millis(row.get(1)?), state, now) {
@@ -371,7 +373,7 @@ fn accept(
         .execute(params![
             new.tenant.as_str(),
             new.account.as_str(),
-            idempotency.key,
+            idempotency.key.column(),
             idempotency.digest,
             new.id.as_str(),
             new.created.millis(),
@@ -417,7 +419,7 @@ fn find(
     states: &[State],
     cursor: Option<&Cursor>,
     limit: u32,
-) -> Result<Page<Entry>, Trouble> {
+) -> Result<Vec<Entry>, Trouble> {
     let states: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
     let states = serde_json::to_string(&states).map_err(failed)?;
     let (created, id) = match cursor {
@@ -434,5 +436,5 @@ fn find(
     while let Some(row) = found.next()? {
         rows.push(entry(conn, row)?);
     }
-    Ok(submissions(rows, limit))
+    Ok(rows)
 }

@@ -133,6 +133,15 @@ async fn an_operators_file_takes_the_place_of_ours() {
     assert_eq!(read(&by_domain(&house, "gmail.com").await)["source"], "built-in");
 }
 
+#[tokio::test]
+async fn a_plus_that_became_a_space_is_told() {
+    let house = house(&[]).await;
+    let answer = by_email(&house, "you+news@qq.com", "").await;
+    is_problem(&answer, 400, "invalid-query");
+    assert!(read(&answer)["detail"].as_str().unwrap().contains("%2B"), "{answer:?}");
+    assert_eq!(by_email(&house, "you%2Bnews@qq.com", "").await.status(), 200);
+}
+
 async fn house(files: &[(String, String)]) -> House {
     let profiles = Arc::new(Profiles::with_directory(files).unwrap());
     let discovery = Some(Discovery::new(profiles, HashMap::new(), None, Arc::new(Still)));

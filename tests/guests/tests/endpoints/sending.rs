@@ -108,6 +108,25 @@ async fn a_send_that_cannot_be_read_says_where() {
     assert!(house.desk.drafts.lock().unwrap().is_empty());
 }
 
+/// Most such messages are a slip of whoever spelt `text` in a way of his own.
+#[tokio::test]
+async fn a_message_without_a_word_is_sent_when_it_is_meant() {
+    let house = House::with("send").await;
+    let post = |body: &'static str| house.ask("POST", "/send", "/send", JSON, body);
+    let mute = post(r#"{"to": [{"email": "bo@example.net"}], "subject": "EOM"}"#).await;
+    is_problem(&mute, 422, "invalid-body");
+    assert_eq!(read(&mute)["errors"][0]["pointer"], "/text");
+    assert!(read(&mute)["detail"].as_str().unwrap().contains("give `text` as \"\""));
+    assert!(house.desk.drafts.lock().unwrap().is_empty());
+    for meant in [
+        r#"{"to": [{"email": "bo@example.net"}], "text": ""}"#,
+        r#"{"to": [{"email": "bo@example.net"}], "html": "<p>"}"#,
+        r#"{"to": [{"email": "bo@example.net"}], "attachments": [{"content": ""}]}"#,
+    ] {
+        assert_eq!(post(meant).await.status(), 202, "{meant}");
+    }
+}
+
 #[tokio::test]
 async fn a_submission_shows_every_recipient() {
     let house = House::with("send").await;

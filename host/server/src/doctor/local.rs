@@ -1,0 +1,246 @@
+//! What can be seen on this machine: configuration, applications, key, store, disk, clock, build
+//! and the table of providers.
+//!
+//! Invariant: nothing is made or changed, also while a host runs.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use engine::profiles::Profiles;
+use model::instant::Timestamp;
+use model::provider::Evidence;
+use store::OpenError;
+use store::checkup::{self, Checkup};
+use store::seal::MasterKey;
+
+use crate::building;
+use crate::config::{Config, TenantConfig};
+use crate::doctor::check::Check;
+
+/// Below this a burst of large messages fills the disk before anybody reads the mail about it.
+const ROOM: u64 = 1 << 30;
+/// Mail software of this age lacks half a year of mended holes.
+const OLD: Duration = Duration::from_secs(180 * 86_400);
+/// How far the clock of a machine may be from that of another.
+const SKEW: Duration = Duration::from_secs(120);
+/// Providers move their servers, and change what they ask for.
+const STALE_YEARS: i32 = 3;
+
+/// Whether each tenant's application could be read.
+pub(crate) fn applications(tenants: &[TenantConfig]) -> Vec<Check> {
+    let named =
+        tenants.iter().filter_map(|tenant| Some((&tenant.id, tenant.application.as_ref()?)));
+    let read = |(id, path): (&model::ids::TenantId, &std::path::PathBuf)| {
+        let name = format!("application of {id}");
+        match building::read(path) {
+            Ok(manifest) => {
+                let count = manifest.components.len();
+                Check::ok(&name, format!("{}, components: {count}", path.display()))
+            }
+            Err(fault) => Check::failed(&name, format!("{fault:#}"), "mend the manifest"),
+        }
+    };
+    named.map(read).collect()
+}
+
+/// The directory that holds everything.
+pub(crate) fn directory(data: &Path) -> Check {
+    const NAME: &str = "data";
+    let place = data.display();
+    let Ok(found) = std::fs::metadata(data) else {
+        return Check::ok(NAME, format!("{place} will be made by the first start"));
+    };
+    if !found.is_dir() {
+        return Check::failed(
+            NAME,
+            format!("{place} is no directory"),
+            "set `data` to another path",
+        );
+    }
+    let mode = found.permissions().mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        let told = format!("others on this machine can read {place} (mode {mode:o})");
+        return Check::warning(NAME, told, format!("chmod 700 {place}"));
+    }
+    let Ok(disk) = rustix::fs::statvfs(data) else {
+        return Check::failed(
+            NAME,
+            format!("{place} cannot be looked into"),
+            "run this as the user who runs the host",
+        );
+    };
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if free < ROOM {
+        let told = format!("{} MiB are free for {place}", free >> 20);
+        return Check::warning(NAME, told, "make room: a full disk accepts no message");
+    }
+    Check::ok(NAME, format!("{place}, {} GiB free", free >> 30))
+}
+
+/// The key, and what it opens: the check, and what was seen of the store.
+pub(crate) fn store(config: &Config) -> (Vec<Check>, Option<Checkup>) {
+    const KEY: &str = "key";
+    const STORE: &str = "store";
+    let (file, data) = (&config.key_file, &config.data);
+    let stored = data.join("meta.db").exists();
+    if !file.exists() {
+        let check = if stored {
+            let told =
+                format!("{} is missing, and {} was sealed with it", file.display(), data.display());
+            Check::failed(KEY, told, "bring the key back: nothing else opens the passwords")
+        } else {
+            Check::ok(KEY, format!("{} will be made by the first start", file.display()))
+        };
+        return (
+            vec![check, Check::skipped(STORE, "nothing is stored yet, or there is no key for it")],
+            None,
+        );
+    }
+    let key = match MasterKey::load(file) {
+        Ok(key) => key,
+        Err(error) => {
+            let checks = vec![
+                Check::failed(KEY, told(&error), advice(&error)),
+                Check::skipped(STORE, "there is no key for it"),
+            ];
+            return (checks, None);
+        }
+    };
+    let good = Check::ok(KEY, format!("{}", file.display()));
+    match checkup::look(data, &key) {
+        Ok(None) => (vec![good, Check::ok(STORE, "nothing is stored yet")], None),
+        Ok(Some(seen)) => {
+            let by = if seen.in_use { "a host runs on it" } else { "no host runs on it" };
+            let told = format!("whole, accounts: {}, {by}", seen.accounts.len());
+            (vec![good, Check::ok(STORE, told)], Some(seen))
+        }
+        Err(error @ OpenError::WrongKey { .. }) => {
+            let check = Check::failed(KEY, told(&error), advice(&error));
+            (vec![check, Check::skipped(STORE, "the key does not open it")], None)
+        }
+        Err(error) => (vec![good, Check::failed(STORE, told(&error), advice(&error))], None),
+    }
+}
+
+fn advice(error: &OpenError) -> &'static str {
+    match error {
+        OpenError::KeyExposed { .. } => "chmod 600 it, and change the passwords that it protects",
+        OpenError::KeyMalformed { .. } | OpenError::WrongKey { .. } => {
+            "bring the key back that belongs to this data"
+        }
+        OpenError::Newer { .. } => "use the newest release that ever ran here",
+        OpenError::Damaged { .. } | OpenError::Database { .. } => {
+            "stop the host, keep a copy of the directory, and bring the last backup back"
+        }
+        OpenError::Io { .. } | OpenError::Locked { .. } => "run this as the user who runs the host",
+    }
+}
+
+/// Certificates, tokens and retries hang on the clock.
+pub(crate) fn clock(now: Timestamp, built: Timestamp, seen: Option<&Checkup>) -> Check {
+    const NAME: &str = "clock";
+    let advice = "set the clock, and keep it right by NTP";
+    if built.since(now) > SKEW {
+        let told = format!("it says {now}, and this program was built at {built}");
+        return Check::failed(NAME, told, advice);
+    }
+    if let Some(newest) = seen.and_then(|seen| seen.newest)
+        && newest.since(now) > SKEW
+    {
+        let told = format!("it says {now}, and a message was accepted at {newest}");
+        return Check::failed(NAME, told, advice);
+    }
+    Check::ok(NAME, now.to_string())
+}
+
+/// How old the program is.
+pub(crate) fn build(now: Timestamp, built: Timestamp) -> Check {
+    const NAME: &str = "build";
+    let age = now.since(built);
+    let told =
+        format!("version {}, {} days old", env!("CARGO_PKG_VERSION"), age.as_secs() / 86_400);
+    if age > OLD {
+        let advice = "install the newest release, or build it again with newer dependencies";
+        return Check::warning(NAME, told, advice);
+    }
+    Check::ok(NAME, told)
+}
+
+/// What is known of mail services, and how long ago somebody read it.
+pub(crate) fn providers(profiles: &Profiles, now: Timestamp) -> Check {
+    const NAME: &str = "providers";
+    let this_year = year(&now.to_string()).unwrap_or_default();
+    let mut known = 0;
+    let mut stale = Vec::new();
+    for profile in profiles.all() {
+        known += 1;
+        let read = profile.facts.iter().filter_map(|fact| match &fact.evidence {
+            Evidence::Read { date, .. } => year(date),
+            Evidence::Unverified => None,
+        });
+        if read.max().is_some_and(|newest| this_year - newest > STALE_YEARS) {
+            stale.push(profile.id.as_str());
+        }
+    }
+    if stale.is_empty() {
+        return Check::ok(NAME, format!("{known} are known"));
+    }
+    let told =
+        format!("what is known of {} is more than {STALE_YEARS} years old", stale.join(", "));
+    Check::warning(NAME, told, "install the newest release, or renew your own provider files")
+}
+
+fn year(date: &str) -> Option<i32> {
+    date.get(..4)?.parse().ok()
+}
+
+/// The whole chain of an error in one line.
+fn told(error: &OpenError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text.push_str(&format!(": {inner}"));
+        cause = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::check::State;
+
+    const BUILT: &str = "2026-06-01T00:00:00Z";
+
+    #[test]
+    fn a_clock_before_the_build_or_before_what_is_stored_is_wrong() {
+        let newest =
+            |text: &str| Checkup { in_use: false, accounts: Vec::new(), newest: Some(at(text)) };
+        let check = |now: &str, seen: Option<Checkup>, want| {
+            assert_eq!(clock(at(now), at(BUILT), seen.as_ref()).state, want, "{now}");
+        };
+        check("2026-06-02T00:00:00Z", None, State::Ok);
+        check("2026-05-31T23:59:00Z", None, State::Ok);
+        check("2026-05-31T00:00:00Z", None, State::Failed);
+        check("2026-06-02T00:00:00Z", Some(newest("2026-06-02T00:01:00Z")), State::Ok);
+        check("2026-06-02T00:00:00Z", Some(newest("2026-06-03T00:00:00Z")), State::Failed);
+    }
+
+    #[test]
+    fn a_program_of_half_a_year_is_old() {
+        assert_eq!(build(at("2026-11-01T00:00:00Z"), at(BUILT)).state, State::Ok);
+        assert_eq!(build(at("2026-12-01T00:00:00Z"), at(BUILT)).state, State::Warning);
+    }
+
+    #[test]
+    fn facts_grow_old() {
+        let table = Profiles::embedded().unwrap();
+        assert_eq!(providers(&table, at("2026-11-01T00:00:00Z")).state, State::Ok);
+        assert_eq!(providers(&table, at("2039-11-01T00:00:00Z")).state, State::Warning);
+    }
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+}

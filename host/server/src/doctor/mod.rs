@@ -1,0 +1,118 @@
+//! `postlet doctor`: is everything in order that a host needs?
+//!
+//! Looks at what `up` would run on, and beside a host that runs. Each look tells
+//! what it saw and, where something is wrong, what to do.
+//!
+//! Invariant: nothing is made, changed or logged in to.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use model::instant::Timestamp;
+use model::port::clock::Clock;
+use net::dial::Dialer;
+use net::tls::Trust;
+use serde_json::{Value, json};
+
+use crate::clock::SystemClock;
+use crate::config::{Config, ConfigFault};
+use crate::doctor::check::{Check, State};
+
+mod check;
+mod local;
+mod network;
+
+/// Looks at everything; an error when something failed.
+pub(crate) async fn run(path: &Path, offline: bool, machine: bool) -> anyhow::Result<()> {
+    let mut report = Report { machine, checks: Vec::new() };
+    look(path, offline, &mut report).await?;
+    let failed = report.checks.iter().filter(|check| check.state == State::Failed).count();
+    if machine {
+        let checks: Vec<Value> = report.checks.iter().map(Check::shown).collect();
+        say(&json!({"ok": failed == 0, "checks": checks}).to_string())?;
+    }
+    match failed {
+        0 => Ok(()),
+        1 => bail!("one thing is wrong"),
+        _ => bail!("{failed} things are wrong"),
+    }
+}
+
+async fn look(path: &Path, offline: bool, report: &mut Report) -> anyhow::Result<()> {
+    let config = match Config::load(path) {
+        Ok(config) => config,
+        Err(fault) => {
+            let named = matches!(fault, ConfigFault::Unreadable { .. });
+            let fault = anyhow::Error::from(fault);
+            let told =
+                if named { format!("{fault:#}") } else { format!("{}: {fault:#}", path.display()) };
+            let advice = "docs/configuration.md shows every key; --config names another file";
+            return report.add(Check::failed("configuration", told, advice));
+        }
+    };
+    let tenants = config.tenants.len();
+    report.add(Check::ok("configuration", format!("{}, tenants: {tenants}", path.display())))?;
+    for check in local::applications(&config.tenants) {
+        report.add(check)?;
+    }
+    report.add(local::directory(&config.data))?;
+    let (checks, seen) = local::store(&config);
+    for check in checks {
+        report.add(check)?;
+    }
+    let (now, built) = (SystemClock::new().now(), built());
+    report.add(local::clock(now, built, seen.as_ref()))?;
+    report.add(local::build(now, built))?;
+    report.add(local::providers(&config.sources.providers, now))?;
+    let trust = match Trust::new(config.extra_roots.as_deref()) {
+        Ok(trust) => trust,
+        Err(fault) => {
+            let told = format!("`tls.extra-roots`: {:#}", anyhow::Error::from(fault));
+            return report.add(Check::failed("roots", told, "give a file of PEM certificates"));
+        }
+    };
+    if offline {
+        return report.add(Check::skipped("network", "not looked at, as --offline says"));
+    }
+    let mut dialer = Dialer::new(config.egress, trust);
+    if !config.sources.name_servers.is_empty() {
+        dialer = dialer.with_name_servers(&config.sources.name_servers);
+    }
+    let accounts = seen.map(|seen| seen.accounts).unwrap_or_default();
+    report.add(network::names(&dialer, &accounts, &config.sources.providers).await)?;
+    for check in network::servers(&dialer, &accounts).await {
+        report.add(check)?;
+    }
+    Ok(())
+}
+
+/// When this program was built.
+fn built() -> Timestamp {
+    let seconds: i64 = env!("POSTLET_BUILT").parse().unwrap_or_default();
+    Timestamp::from_millis(seconds.saturating_mul(1000))
+}
+
+/// What was seen so far; a person reads each line when it is known.
+struct Report {
+    machine: bool,
+    checks: Vec<Check>,
+}
+
+impl Report {
+    fn add(&mut self, check: Check) -> anyhow::Result<()> {
+        if !self.machine {
+            let state = check.state.as_str();
+            say(&format!("{state:<8} {}: {}", check.name, check.told))?;
+            if let Some(advice) = &check.advice {
+                say(&format!("{:<8} {advice}", ""))?;
+            }
+        }
+        self.checks.push(check);
+        Ok(())
+    }
+}
+
+fn say(line: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{line}").context("cannot write to standard output")
+}

@@ -1,0 +1,108 @@
+//! What can be seen from this machine: name servers, and the mail servers of the accounts.
+//!
+//! Nobody logs in: a look must not count as a failed login, and needs no password.
+//!
+//! Invariant: everything goes through the dialler of `net`, so that what it may
+//! not reach is told here, too.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use engine::profiles::Profiles;
+use futures_util::stream::{self, StreamExt};
+use model::account::{Account, MailServer, Security};
+use model::port::dial::{Dial, DialError, Target};
+use model::port::lookup::{LookupError, Resolve};
+use net::dial::Dialer;
+
+use crate::doctor::check::Check;
+
+/// Of one host.
+const MOST_SERVERS: usize = 200;
+const AT_ONCE: usize = 8;
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Whether the name servers answer; that a name has no such record is an answer.
+pub(crate) async fn names(dialer: &Dialer, accounts: &[Account], table: &Profiles) -> Check {
+    const NAME: &str = "dns";
+    let of_accounts = accounts.first().map(|account| account.email.domain().to_owned());
+    let known = || table.all().find_map(|profile| Some(profile.imap.as_ref()?.host.clone()));
+    let Some(domain) = of_accounts.or_else(known) else {
+        return Check::skipped(NAME, "there is no domain to ask about");
+    };
+    match tokio::time::timeout(LIMIT, dialer.exchangers(&domain)).await {
+        Ok(Ok(found)) => Check::ok(
+            NAME,
+            format!("the name servers answered, mail exchangers of {domain}: {}", found.len()),
+        ),
+        Ok(Err(error)) => names_failed(NAME, error),
+        Err(_) => names_failed(NAME, LookupError::Timeout),
+    }
+}
+
+fn names_failed(name: &str, error: LookupError) -> Check {
+    Check::failed(name, error.to_string(), NAME_SERVERS)
+}
+
+const NAME_SERVERS: &str =
+    "set `servers` in [dns], or mend the name servers of this machine (/etc/resolv.conf)";
+
+/// Each server of the accounts once.
+pub(crate) async fn servers(dialer: &Dialer, accounts: &[Account]) -> Vec<Check> {
+    let mut all: BTreeMap<String, &MailServer> = BTreeMap::new();
+    for server in accounts.iter().flat_map(|account| account.imap.iter().chain(&account.smtp)) {
+        all.entry(named(server)).or_insert(server);
+    }
+    let left_out = all.len().saturating_sub(MOST_SERVERS);
+    let looks = all
+        .into_iter()
+        .take(MOST_SERVERS)
+        .map(|(name, at)| async move { server(dialer, &name, at).await });
+    let mut checks: Vec<Check> = stream::iter(looks).buffered(AT_ONCE).collect().await;
+    if left_out > 0 {
+        checks.push(Check::skipped("servers", format!("{left_out} more are not looked at")));
+    }
+    checks
+}
+
+fn named(server: &MailServer) -> String {
+    format!("{}:{}", server.host, server.port)
+}
+
+async fn server(dialer: &Dialer, name: &str, at: &MailServer) -> Check {
+    let look = async {
+        let wire = dialer.dial(&Target::from(at)).await?;
+        match at.security {
+            Security::Tls => wire.upgrade().await.map(drop),
+            Security::StartTls => Ok(()),
+        }
+    };
+    match tokio::time::timeout(LIMIT, look).await {
+        Ok(Ok(())) => match at.security {
+            Security::Tls => Check::ok(name, "it answers, and its certificate is trusted"),
+            Security::StartTls => Check::ok(name, "it answers; TLS begins later there"),
+        },
+        Ok(Err(error)) => {
+            let advice = advice(&error);
+            Check::failed(name, error.to_string(), advice)
+        }
+        Err(_) => Check::failed(name, "no answer in time", UNREACHABLE),
+    }
+}
+
+const UNREACHABLE: &str =
+    "is the server up, and do firewalls let this machine out to ports 993, 465 and 587?";
+
+const fn advice(error: &DialError) -> &'static str {
+    match error {
+        DialError::NotFound { .. } => "is the name right, and do the name servers know it?",
+        DialError::Unresolved { .. } => NAME_SERVERS,
+        DialError::NotAllowed { .. } => {
+            "a server inside your network is allowed by [egress] allow in the configuration"
+        }
+        DialError::Unreachable { .. } | DialError::Timeout { .. } => UNREACHABLE,
+        DialError::Tls { .. } => {
+            "ask the server's operator to renew its certificate, pin its key, or trust its authority by [tls] extra-roots"
+        }
+    }
+}

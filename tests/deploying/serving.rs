@@ -1,0 +1,43 @@
+//! A host in this process, on a port of its own, until the test ends.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use model::caller::Scope;
+use server::config::Config;
+use server::edge::Edge;
+use server::host::{Host, Parts, Stores};
+
+/// With what the host is, where it listens, and a token for each tenant.
+pub(crate) struct Serving {
+    pub(crate) host: Arc<Host>,
+    pub(crate) address: SocketAddr,
+    pub(crate) tokens: Vec<String>,
+}
+
+/// Serves a configuration.
+pub(crate) async fn serve(config: Config, stores: Stores, scopes: &[Scope]) -> Serving {
+    let mut tokens = Vec::new();
+    for tenant in &config.tenants {
+        let token = stores.token(&tenant.id, "test", scopes).await.unwrap();
+        tokens.push(token.reveal().to_owned());
+    }
+    let parts = Parts {
+        tenants: config.tenants,
+        program: PathBuf::from(env!("CARGO_BIN_EXE_postlet")),
+        egress: config.egress,
+        extra_roots: config.extra_roots,
+        sources: config.sources,
+        limits: config.limits,
+        compile: config.compile,
+        outbox: config.outbox,
+        mail: config.mail,
+    };
+    let host = Host::build(parts, stores).await.unwrap();
+    let edge = Edge::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = edge.address().unwrap();
+    #[expect(clippy::disallowed_methods, reason = "a test ends with its tasks")]
+    tokio::spawn(edge.serve(Arc::clone(&host), std::future::pending()));
+    Serving { host, address, tokens }
+}

@@ -1,0 +1,139 @@
+//! `postlet doctor`, beside a host that runs and beside one that cannot: what it sees, and
+//! that it leaves everything as it was.
+
+use std::fs;
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::harness::process::binary;
+use crate::harness::site::{Site, connect, own_user, rig, tls_account};
+
+#[test]
+fn what_is_in_order_is_found_in_order_while_a_host_runs() {
+    let Some(rig) = rig() else { return };
+    let site = Site::on(rig);
+    let host = site.start();
+    connect(&mut site.operator(&host), &tls_account(rig, own_user()));
+    let seen = Seen::of(&site, &["--offline"]);
+    assert!(seen.ok, "{}", seen.text);
+    for name in ["configuration", "data", "key", "store", "clock", "build", "providers"] {
+        assert_eq!(seen.state(name), "ok", "{name}: {}", seen.text);
+    }
+    assert!(seen.told("store").contains("accounts: 1, a host runs on it"), "{}", seen.text);
+    assert_eq!(seen.state("network"), "skipped");
+}
+
+#[test]
+fn the_servers_of_accounts_are_asked_and_one_that_is_gone_is_told() {
+    let Some(rig) = rig() else { return };
+    let site = Site::on(rig);
+    let host = site.start();
+    let mut account = tls_account(rig, own_user());
+    connect(&mut site.operator(&host), &account);
+    let imap = format!("localhost:{}", rig.imaps_port());
+    let seen = Seen::of(&site, &[]);
+    assert_eq!(seen.state(&imap), "ok", "{}", seen.text);
+    // No name server of this machine need answer; the mail servers are on loopback.
+    let failed = seen.failed();
+    assert!(failed.is_empty() || failed == ["dns"], "{}", seen.text);
+
+    account["id"] = "gone".into();
+    account["smtp"]["pin"] = "sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".into();
+    account["smtp"]["host"] = "127.0.0.1".into();
+    connect(&mut site.operator(&host), &account);
+    let seen = Seen::of(&site, &[]);
+    let smtp = format!("127.0.0.1:{}", rig.submissions_port());
+    assert!(!seen.ok && seen.state(&smtp) == "failed", "{}", seen.text);
+    assert!(seen.told(&smtp).contains("pinned"), "{}", seen.text);
+}
+
+#[test]
+fn each_thing_that_is_wrong_is_named_with_what_to_do() {
+    let site = Site::new(None, &[]);
+    let seen = Seen::of(&site, &["--offline"]);
+    assert!(seen.ok, "nothing is there yet: {}", seen.text);
+    let data = site.token_file().parent().unwrap().to_owned();
+    assert!(!data.exists(), "it was made");
+
+    site.start().stop();
+    let key = data.join("master.key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    Seen::of(&site, &["--offline"]).blames("key", "chmod 600");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+
+    let good = fs::read(&key).unwrap();
+    fs::write(&key, "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=\n").unwrap();
+    Seen::of(&site, &["--offline"]).blames("key", "bring the key back");
+    fs::remove_file(&key).unwrap();
+    Seen::of(&site, &["--offline"]).blames("key", "bring the key back");
+    assert!(!key.exists(), "it was made");
+    fs::write(&key, good).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(Seen::of(&site, &["--offline"]).ok);
+
+    let outbox = fs::OpenOptions::new().write(true).open(data.join("outbox.db")).unwrap();
+    let size = outbox.metadata().unwrap().len();
+    for page in 1..size / 4096 {
+        outbox.write_all_at(&[0xa5; 4096], page * 4096).unwrap();
+    }
+    Seen::of(&site, &["--offline"]).blames("store", "backup");
+
+    let config = data.with_file_name("postlet.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("listen", "lisen")).unwrap();
+    let seen = Seen::of(&site, &["--offline"]);
+    seen.blames("configuration", "docs/configuration.md");
+    assert!(seen.told("configuration").contains("lisen"), "{}", seen.text);
+}
+
+/// What the command said.
+struct Seen {
+    ok: bool,
+    checks: Vec<Value>,
+    text: String,
+}
+
+impl Seen {
+    fn of(site: &Site, more: &[&str]) -> Self {
+        let config = site.token_file().parent().unwrap().with_file_name("postlet.toml");
+        let config = config.to_str().unwrap();
+        let args = [&["doctor", "--json", "--config", config], more].concat();
+        let output = Command::new(binary()).args(args).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let told: Value = serde_json::from_str(&text).unwrap();
+        let ok = told["ok"].as_bool().unwrap();
+        assert_eq!(output.status.success(), ok, "{text}");
+        Self { ok, checks: told["checks"].as_array().unwrap().clone(), text }
+    }
+
+    #[track_caller]
+    fn check(&self, name: &str) -> &Value {
+        let check = self.checks.iter().find(|check| check["name"] == name);
+        check.unwrap_or_else(|| panic!("no {name} in {}", self.text))
+    }
+
+    #[track_caller]
+    fn state(&self, name: &str) -> &str {
+        self.check(name)["state"].as_str().unwrap()
+    }
+
+    #[track_caller]
+    fn told(&self, name: &str) -> &str {
+        self.check(name)["told"].as_str().unwrap()
+    }
+
+    fn failed(&self) -> Vec<&str> {
+        let failed = self.checks.iter().filter(|check| check["state"] == "failed");
+        failed.map(|check| check["name"].as_str().unwrap()).collect()
+    }
+
+    /// That and nothing else.
+    #[track_caller]
+    fn blames(&self, name: &str, advice: &str) {
+        assert_eq!(self.failed(), [name], "{}", self.text);
+        let given = self.check(name)["advice"].as_str().unwrap();
+        assert!(given.contains(advice), "{}", self.text);
+    }
+}
