@@ -165,9 +165,10 @@ impl Deployments {
     /// For a tenant whose application could not be deployed: what a fail-closed filter should have
     /// judged is not sent unjudged. Nobody knows the filters of a manifest that cannot be read.
     pub(crate) async fn withhold(&self, tenant: &TenantId, manifest: &Path, fault: &DeployFault) {
-        let mut undeployed = self.undeployed.write().unwrap_or_else(PoisonError::into_inner);
-        undeployed.insert(tenant.clone(), fault.to_string());
-        drop(undeployed);
+        {
+            let mut undeployed = self.undeployed.write().unwrap_or_else(PoisonError::into_inner);
+            undeployed.insert(tenant.clone(), fault.to_string());
+        }
         let names = match read_manifest(manifest).await {
             Ok(manifest) => manifest
                 .filters
