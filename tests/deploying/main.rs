@@ -10,6 +10,7 @@
     reason = "a test may stop at the first surprise"
 )]
 
+#[expect(dead_code, reason = "the head of an answer is for others")]
 mod talk;
 mod serving;
 mod site;

@@ -20,9 +20,9 @@ async fn a_rehearsal_goes_as_far_as_rcpt_and_back() {
             heard
         };
         let (outcome, heard) = tokio::join!(session.rehearse(&ann), play);
-        let said = outcome.err().map(|error| match error {
-            SmtpError::Refused { step: "RCPT", reply } => reply.code,
-            other => panic!("{other:?}"),
+        let said = outcome.err().map(|error| {
+            let SmtpError::Refused { step: "RCPT", reply } = error else { panic!("{error:?}") };
+            reply.code
         });
         assert_eq!(said, code);
         let want = ["MAIL FROM:<ann@example.test> SIZE=0", "RCPT TO:<ann@example.test>", "RSET"];
