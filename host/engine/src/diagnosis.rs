@@ -29,6 +29,9 @@ pub(crate) fn explain(
             "The name servers gave no answer about {}. Try again; if it stays so, the operator has to mend them (`[dns] servers` in the configuration).",
             server.host
         );
+    } else if problem.code == Code::HostNotAllowed {
+        // The guard says which rule it was.
+        problem.detail += ". If the server is the operator's own, `[egress] allow` in the configuration lets it in.";
     } else if let Some(sentence) = sentence(problem.code, at, protocol, server) {
         problem.detail = sentence;
     }
@@ -107,10 +110,6 @@ fn sentence(code: Code, at: StepName, protocol: Protocol, server: &MailServer) -
         (Code::HostNotFound, _) => {
             format!("There is no host with the name {host}. Check its spelling.")
         }
-        (Code::HostNotAllowed, _) => format!(
-            "{} The operator can allow it by `[egress] allow` in the configuration.",
-            "Postlet does not connect to this address or port: it is private, reserved, or no port of mail."
-        ),
         (Code::OverQuota, _) => "The mailbox is full, so the server takes no mail for it. Delete something or get more space, then try again.".to_owned(),
         (Code::UpstreamRefused, StepName::Mail) => "The login works, but the server does not take mail from this address to itself. Check that the address is the login's own, or one that it may send as.".to_owned(),
         (Code::UpstreamBusy, _) => format!(
