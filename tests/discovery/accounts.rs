@@ -53,6 +53,18 @@ async fn the_servers_that_a_body_leaves_out_are_found() {
     away["confirm"] = json!(true);
     assert_eq!(create(&site, away, 201).await["imap"]["host"], "imap.elsewhere.test");
 
+    // The command line shows them, and does not ask where nobody sits.
+    let password = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(password.path(), "p").unwrap();
+    let file = password.path().to_str().unwrap();
+    let add =
+        ["account", "add", "cy@away.test", "--id", "cy", "--unverified", "--password-file", file];
+    let (ok, said) = site.command(&add).await;
+    assert!(!ok && said.contains("imap.elsewhere.test:993 (tls)"), "{said}");
+    assert!(said.contains("--confirm"), "{said}");
+    let (ok, said) = site.command(&[&add[..], &["--confirm"]].concat()).await;
+    assert!(ok && said.contains("cy@away.test is stored as cy, not checked"), "{said}");
+
     for (email, code, words) in [
         ("ann@nowhere.test", "no-servers-found", "give `imap`, `smtp` or both"),
         ("ann@nowhere.test", "no-servers-found", "srv ("),

@@ -18,6 +18,7 @@ mod upstream;
 mod verifying;
 mod changing;
 mod trial;
+mod walkthrough;
 mod tenants;
 mod crash;
 mod refusals;

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::building;
 use crate::client;
+use crate::console;
 use crate::dev;
 use crate::doctor;
 use crate::starting;
@@ -81,7 +82,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct TokenArgs {
     #[command(flatten)]
-    reach: client::Reach,
+    reach: console::Reach,
     #[command(subcommand)]
     command: client::TokenCommand,
 }
@@ -89,7 +90,7 @@ struct TokenArgs {
 #[derive(Debug, Args)]
 struct AccountArgs {
     #[command(flatten)]
-    reach: client::Reach,
+    reach: console::Reach,
     #[command(subcommand)]
     command: client::AccountCommand,
 }

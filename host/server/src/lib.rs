@@ -49,5 +49,7 @@ mod watching;
 mod up;
 mod dev;
 mod doctor;
+mod console;
+mod connecting;
 mod client;
 pub mod cli;
