@@ -18,3 +18,4 @@ mod web;
 mod site;
 mod honest;
 mod hostile;
+mod accounts;

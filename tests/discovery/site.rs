@@ -53,6 +53,20 @@ impl Site {
         self.talk(method, path, Some(body)).await
     }
 
+    /// The command line against this host; what it printed, on both streams.
+    pub(crate) async fn command(&self, args: &[&str]) -> (bool, String) {
+        let ended = tokio::process::Command::new(env!("CARGO_BIN_EXE_postlet"))
+            .args(args)
+            .env("POSTLET_URL", format!("http://{}", self.address))
+            .env("POSTLET_TOKEN", &self.token)
+            .stdin(std::process::Stdio::null())
+            .output()
+            .await
+            .unwrap();
+        let said = [&ended.stdout[..], &ended.stderr].map(String::from_utf8_lossy).concat();
+        (ended.status.success(), said)
+    }
+
     async fn talk(&self, method: &str, path: &str, body: Option<&str>) -> (u16, Value) {
         let answer = ask(self.address, Some(&self.token), method, path, body).await;
         (answer.status, answer.json())

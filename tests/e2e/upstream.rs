@@ -97,14 +97,14 @@ fn a_certificate_that_nobody_vouches_for_is_refused() {
     {
         account["id"] = json!(name);
         let id = connect(&mut operator, &account);
-        check(&operator.get(&under(&id, "messages")), 502, "certificate-refused");
+        check(&operator.get(&under(&id, "messages")), 502, "certificate-untrusted");
         let tried = operator.call("POST", &under(&id, "verify"), &[], b"").expect(200);
-        assert_eq!(tried["imap"]["code"], "certificate-refused", "{tried}");
-        assert_eq!(tried["smtp"]["code"], "certificate-refused", "{tried}");
+        assert_eq!(tried["imap"]["code"], "certificate-untrusted", "{tried}");
+        assert_eq!(tried["smtp"]["code"], "certificate-untrusted", "{tried}");
         account["id"] = json!(format!("{name}-pinned"));
         account["imap"]["pin"] = json!("sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
         let pinned = connect(&mut operator, &account);
-        check(&operator.get(&under(&pinned, "messages")), 502, "certificate-refused");
+        check(&operator.get(&under(&pinned, "messages")), 502, "pin-mismatch");
     }
 }
 
@@ -133,7 +133,7 @@ fn a_certificate_for_another_host_is_refused() {
     account["imap"] = server("127.0.0.2", elsewhere.port(), "tls");
     account.as_object_mut().unwrap().remove("smtp");
     let id = connect(&mut operator, &account);
-    let problem = check(&operator.get(&under(&id, "messages")), 502, "certificate-refused");
+    let problem = check(&operator.get(&under(&id, "messages")), 502, "certificate-wrong-host");
     assert!(problem.get("upstream").is_none(), "{problem}");
     let draft = json!({"to": [{"email": "user001@example.test"}], "text": "x"});
     check(&operator.json("POST", &under(&id, "send"), &draft), 409, "not-configured");

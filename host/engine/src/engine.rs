@@ -17,7 +17,7 @@ use model::message::{FlagChange, MessageQuery, Moved, Page, Summary};
 use model::port::BoxFuture;
 use model::port::capabilities::{Capabilities, Message};
 use model::port::spool::Spool;
-use model::problem::{Code, Problem};
+use model::problem::{Code, Problem, Protocol};
 use model::submission::{Entry, Receipt, State};
 
 use crate::bound::BoundFilter;
@@ -31,6 +31,7 @@ use crate::problems;
 use crate::reading;
 use crate::settings::Settings;
 use crate::submitting;
+use crate::trial::{self, Trial};
 use crate::verify::{self, Verification};
 use crate::works::{self, Works};
 
@@ -60,9 +61,42 @@ impl Engine {
         delivery::run(Arc::clone(&self.works), stop).await;
     }
 
-    /// Logs in to the account's servers. Nothing is stored, and the lock-out is not touched.
+    /// Tries the account's servers. Nothing is stored, and the lock-out is not touched.
     pub async fn verify(&self, account: &Account, credentials: &Credentials) -> Verification {
         verify::verify(&self.works, account, credentials).await
+    }
+
+    /// The same with what is stored; what the servers say is kept as the account's state.
+    ///
+    /// # Errors
+    /// When the store does not answer, or the account is gone.
+    pub async fn verify_stored(&self, account: &Account) -> Result<Verification, Problem> {
+        let credentials = self.credentials(account).await?;
+        let verification = self.verify(account, &credentials).await;
+        let halves = [(Protocol::Imap, &verification.imap), (Protocol::Smtp, &verification.smtp)];
+        for (protocol, half) in halves {
+            if let Some(probe) = half {
+                self.works.healths.saw(account, protocol, probe.result.as_ref().err()).await;
+            }
+        }
+        Ok(verification)
+    }
+
+    /// Sends the account a mail from itself, waits until it arrives, and removes it.
+    ///
+    /// # Errors
+    /// When the store does not answer, or the account is gone. What the servers did stands in the trial.
+    pub async fn try_out(&self, account: &Account) -> Result<Trial, Problem> {
+        let credentials = self.credentials(account).await?;
+        let wait = self.works.settings.trial_wait;
+        Ok(trial::run(&self.works, account, &credentials, wait).await)
+    }
+
+    async fn credentials(&self, account: &Account) -> Result<Credentials, Problem> {
+        let credentials = self.works.ports.accounts.credentials(account).await;
+        credentials.map_err(problems::store)?.ok_or_else(|| {
+            Problem::new(Code::NoSuchAccount, "the account was changed or deleted meanwhile")
+        })
     }
 
     /// Closes the account's sessions and forgets what was cached and held against it. To be called
@@ -70,6 +104,7 @@ impl Engine {
     pub async fn forget(&self, tenant: &TenantId, account: &AccountId) {
         let owner = Owner { tenant: tenant.clone(), account: account.clone() };
         self.works.couriers.forget(&owner);
+        self.works.healths.forget(&owner);
         self.works.pool.forget(&owner).await;
         self.works.cache.forget(&owner);
     }

@@ -5,6 +5,7 @@
 //!
 //! Invariant: only a server's own words go into `upstream`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::caller::Scope;
@@ -15,6 +16,8 @@ use model::port::smtp::{Reply, SmtpError};
 use model::port::spool::SpoolError;
 use model::port::store::StoreError;
 use model::problem::{Code, Problem, Protocol, Upstream, printable};
+
+use crate::access;
 
 /// The token lacks `scope`.
 pub(crate) fn forbidden(scope: Scope) -> Problem {
@@ -69,8 +72,9 @@ pub(crate) fn imap(error: ImapError) -> Problem {
     let upstream = |reply: &str| said(Protocol::Imap, reply, None);
     let (code, heard) = match &error {
         ImapError::Dial(_) => (Code::UpstreamUnreachable, None),
-        ImapError::Credentials { reply } => (Code::CredentialsRefused, upstream(reply)),
+        ImapError::Credentials { reply } => (no_login(reply), upstream(reply)),
         ImapError::NoTls => (Code::TlsUnavailable, None),
+        ImapError::NoMechanism => (Code::AuthUnsupported, None),
         ImapError::No { code, reply } => (
             match code {
                 NoCode::NoSuchMailbox => Code::NoSuchMailbox,
@@ -90,6 +94,7 @@ pub(crate) fn imap(error: ImapError) -> Problem {
         ImapError::Dial(dial) => self::dial(dial, "IMAP"),
         ImapError::Credentials { .. }
         | ImapError::NoTls
+        | ImapError::NoMechanism
         | ImapError::No { .. }
         | ImapError::Bad { .. }
         | ImapError::Lost(_)
@@ -105,7 +110,8 @@ pub(crate) fn imap(error: ImapError) -> Problem {
 
 /// As [`imap`], for a login: a server that turns us away at the door is busy, not wrong.
 pub(crate) fn imap_login(error: ImapError) -> Problem {
-    let turned_away = matches!(error, ImapError::Bad { .. } | ImapError::No { .. });
+    let full = matches!(error, ImapError::No { code: NoCode::OverQuota, .. });
+    let turned_away = matches!(error, ImapError::Bad { .. } | ImapError::No { .. }) && !full;
     let mut problem = imap(error);
     if turned_away {
         problem.code = Code::UpstreamBusy;
@@ -113,44 +119,49 @@ pub(crate) fn imap_login(error: ImapError) -> Problem {
     problem
 }
 
+/// What a login over SMTP met, for whoever still needs the error: without its cause.
+pub(crate) fn smtp_login(error: &SmtpError) -> Problem {
+    if let SmtpError::Dial(dial) = error {
+        let (code, detail) = dialled(dial, "SMTP");
+        return Problem::new(code, detail);
+    }
+    let (code, heard) = smtp_code(error);
+    let mut problem = Problem::new(code, error.to_string());
+    problem.upstream = heard;
+    problem
+}
+
 /// What an SMTP session met before the final dot.
 pub(crate) fn smtp(error: SmtpError) -> Problem {
-    let (code, heard) = match &error {
+    let mut problem = smtp_login(&error);
+    problem.cause = Some(Arc::new(error));
+    problem
+}
+
+fn smtp_code(error: &SmtpError) -> (Code, Option<Box<Upstream>>) {
+    match error {
         SmtpError::Dial(_) => (Code::UpstreamUnreachable, None),
-        SmtpError::Credentials(reply) => (Code::CredentialsRefused, replied(reply)),
+        SmtpError::Credentials(reply) => (no_login(&reply.text), replied(reply)),
         SmtpError::NoTls => (Code::TlsUnavailable, None),
-        SmtpError::Refused { reply, .. } => (
-            if reply.is_permanent() { Code::UpstreamRefused } else { Code::UpstreamBusy },
-            replied(reply),
-        ),
+        SmtpError::NoMechanism => (Code::AuthUnsupported, None),
+        SmtpError::Refused { step, reply } => (refused(step, reply), replied(reply)),
         SmtpError::Lost(_) => (Code::UpstreamUnreachable, None),
         SmtpError::Timeout { .. } => (Code::UpstreamTimeout, None),
         SmtpError::Protocol(_) => (Code::UpstreamMisbehaved, None),
         SmtpError::TooLarge { .. } => (Code::BodyTooLarge, None),
         SmtpError::Unrecorded(_) => (Code::StoreUnavailable, None),
         SmtpError::Unreadable(_) => (Code::StoreUnavailable, None),
-    };
-    match error {
-        SmtpError::Dial(dial) => self::dial(dial, "SMTP"),
-        SmtpError::Credentials(_)
-        | SmtpError::NoTls
-        | SmtpError::Refused { .. }
-        | SmtpError::Lost(_)
-        | SmtpError::Timeout { .. }
-        | SmtpError::Protocol(_)
-        | SmtpError::TooLarge { .. }
-        | SmtpError::Unrecorded(_)
-        | SmtpError::Unreadable(_) => {
-            let mut problem = Problem::new(code, error.to_string());
-            problem.upstream = heard;
-            problem.because(error)
-        }
     }
 }
 
 /// Why there was no connection. `server` is "IMAP" or "SMTP": the host's name stays with the host.
-pub(crate) fn dial(error: DialError, server: &str) -> Problem {
-    let (code, detail) = match &error {
+fn dial(error: DialError, server: &str) -> Problem {
+    let (code, detail) = dialled(&error, server);
+    Problem::new(code, detail).because(error)
+}
+
+fn dialled(error: &DialError, server: &str) -> (Code, String) {
+    match error {
         DialError::NotFound { .. } => {
             (Code::HostNotFound, format!("the {server} server's name cannot be found"))
         }
@@ -170,17 +181,18 @@ pub(crate) fn dial(error: DialError, server: &str) -> Problem {
         }
         DialError::Tls { fault, .. } => (
             match fault {
-                TlsFault::Expired
-                | TlsFault::WrongHost
-                | TlsFault::UnknownIssuer
-                | TlsFault::PinMismatch
-                | TlsFault::InvalidCertificate => Code::CertificateRefused,
-                TlsFault::Version | TlsFault::Handshake => Code::TlsUnavailable,
+                TlsFault::Expired => Code::CertificateExpired,
+                TlsFault::WrongHost => Code::CertificateWrongHost,
+                TlsFault::UnknownIssuer => Code::CertificateUntrusted,
+                TlsFault::PinMismatch => Code::PinMismatch,
+                TlsFault::InvalidCertificate => Code::CertificateRefused,
+                TlsFault::Version => Code::TlsTooOld,
+                TlsFault::NotTls => Code::WrongProtocol,
+                TlsFault::Handshake => Code::TlsUnavailable,
             },
             format!("no trusted TLS with the {server} server: {fault}"),
         ),
-    };
-    Problem::new(code, detail).because(error)
+    }
 }
 
 /// The parser could not read a message.
@@ -235,6 +247,33 @@ pub(crate) fn spool(error: SpoolError) -> Problem {
     Problem::new(code, error.to_string()).because(error)
 }
 
+/// Why a login was refused, by the server's words.
+fn no_login(words: &str) -> Code {
+    if access::is_off(words) { Code::AccessOff } else { Code::CredentialsRefused }
+}
+
+/// What a reply of 4yz or 5yz to a step means.
+fn refused(step: &str, reply: &Reply) -> Code {
+    if step == "AUTH" && access::is_off(&reply.text) {
+        Code::AccessOff
+    } else if is_full(reply) {
+        Code::OverQuota
+    } else if reply.is_permanent() {
+        Code::UpstreamRefused
+    } else {
+        Code::UpstreamBusy
+    }
+}
+
+/// RFC 3463 §3.3: X.2.2 is a full mailbox. RFC 5321 §4.2.3: so are 452 and 552, where no enhanced code
+/// says that they mean something else.
+fn is_full(reply: &Reply) -> bool {
+    match &reply.enhanced {
+        Some(code) => code.ends_with(".2.2") && code.len() == 5,
+        None => matches!(reply.code, 452 | 552),
+    }
+}
+
 fn replied(reply: &Reply) -> Option<Box<Upstream>> {
     said(Protocol::Smtp, &reply.to_string(), reply.enhanced.clone())
 }
@@ -260,6 +299,23 @@ mod tests {
         let problem = imap(ImapError::No { code, reply: "no\r\nway".to_owned() });
         assert_eq!(problem.code, want);
         assert_eq!(problem.upstream.unwrap().reply, "no  way");
+    }
+
+    #[test]
+    fn a_full_mailbox_is_told_from_a_large_message_and_many_recipients() {
+        let check = |code, enhanced: Option<&str>, want| {
+            let enhanced = enhanced.map(str::to_owned);
+            let reply = Reply { code, enhanced, text: String::new() };
+            let problem = smtp(SmtpError::Refused { step: "RCPT", reply });
+            assert_eq!(problem.code, want, "{code}");
+        };
+        check(552, None, Code::OverQuota);
+        check(452, None, Code::OverQuota);
+        check(452, Some("4.2.2"), Code::OverQuota);
+        check(550, Some("5.2.2"), Code::OverQuota);
+        check(552, Some("5.3.4"), Code::UpstreamRefused);
+        check(452, Some("4.5.3"), Code::UpstreamBusy);
+        check(550, None, Code::UpstreamRefused);
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub struct Settings {
     pub copy_to_sent: bool,
     /// All filters of one message together have this long; reading and writing the message is not in it.
     pub filter_time: Duration,
+    /// How long a test message may take to arrive.
+    pub trial_wait: Duration,
     /// Names this process in claims.
     pub owner: String,
 }
@@ -78,6 +80,7 @@ impl Default for Settings {
             smtp_warm: Duration::from_secs(10),
             copy_to_sent: true,
             filter_time: Duration::from_secs(2),
+            trial_wait: MINUTE,
             owner: "postlet".to_owned(),
         }
     }

@@ -157,7 +157,7 @@ fn foreign(email: &str) -> Problem {
 }
 
 /// Unique for ever, and of the sender's domain where that can stand in a header as it is.
-fn message_id(works: &Works, sender: &EmailAddress) -> String {
+pub(crate) fn message_id(works: &Works, sender: &EmailAddress) -> String {
     let mut random = [0_u8; 16];
     works.ports.entropy.fill(&mut random);
     let domain = sender.domain();

@@ -1,37 +1,57 @@
 //! Trying an account's servers without storing anything.
 //!
 //! Both at once and apart from each other: a wrong SMTP port must not hide that
-//! reading works.
+//! reading works. Each is tried as far as it will be used: IMAP to the list of
+//! mailboxes, SMTP to a recipient. No message is sent.
 
-use std::future::Future;
 use std::time::Duration;
 
 use futures_util::future;
-use model::account::{Account, Credentials};
-use model::problem::Problem;
+use model::account::{Account, Credentials, MailServer};
+use model::instant::Timestamp;
+use model::problem::{Problem, Protocol};
+use model::provider::Localised;
 
+use crate::diagnosis;
 use crate::problems;
+use crate::watch::{Report, Step, Watch};
 use crate::works::Works;
 
-/// What each of the account's servers said to a login.
+/// A certificate that ends sooner than this gets a warning: renewals by machine come a month before.
+const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+/// What each of the account's servers said.
 #[derive(Clone, Debug)]
 pub struct Verification {
     /// None when the account has no IMAP server.
     pub imap: Option<Probe>,
     /// None when the account has no SMTP server.
     pub smtp: Option<Probe>,
+    /// What the service asks of whoever logs in, should a login have been refused; in each language
+    /// that there is.
+    pub help: Vec<Localised>,
+    /// The service's own page about it.
+    pub help_url: Option<String>,
 }
 
-/// One login.
+/// One server, tried.
 #[derive(Clone, Debug)]
 pub struct Probe {
+    /// Where.
+    pub server: MailServer,
     /// It worked, or why not.
     pub result: Result<(), Problem>,
     /// How long it took.
     pub took: Duration,
+    /// In their order; the last one failed, if any.
+    pub steps: Vec<Step>,
+    /// How safe it is.
+    pub report: Report,
+    /// The certificate ends then, which is soon.
+    pub ends_soon: Option<Timestamp>,
 }
 
-/// Logs in and out again.
+/// Logs in, looks round, and out again.
 pub(crate) async fn verify(
     works: &Works,
     account: &Account,
@@ -39,36 +59,66 @@ pub(crate) async fn verify(
 ) -> Verification {
     let imap = async {
         let server = account.imap.as_ref()?;
-        let login = async {
-            let session = works.ports.imap.connect(server, credentials).await;
-            session.map_err(problems::imap_login)
-        };
-        let (session, took) = timed(works, login).await;
-        Some(Probe { result: leave(session, |session| session.logout()).await, took })
+        let watch = Watch::new(&*works.ports.clock, Protocol::Imap, server.security);
+        let result = imap(works, server, credentials, &watch).await;
+        Some(probe(works, Protocol::Imap, server, watch, result))
     };
     let smtp = async {
         let server = account.smtp.as_ref()?;
-        let login = async {
-            let session = works.ports.smtp.connect(server, credentials).await;
-            session.map_err(problems::smtp)
-        };
-        let (session, took) = timed(works, login).await;
-        Some(Probe { result: leave(session, |session| session.quit()).await, took })
+        let watch = Watch::new(&*works.ports.clock, Protocol::Smtp, server.security);
+        let result = smtp(works, account, server, credentials, &watch).await;
+        Some(probe(works, Protocol::Smtp, server, watch, result))
     };
     let (imap, smtp) = future::join(imap, smtp).await;
-    Verification { imap, smtp }
+    let (help, help_url) = works.ports.discovery.help(&account.tenant, account.email.domain());
+    Verification { imap, smtp, help, help_url }
 }
 
-async fn timed<T>(works: &Works, work: impl Future<Output = T>) -> (T, Duration) {
-    let before = works.ports.clock.monotonic();
-    let value = work.await;
-    (value, works.ports.clock.monotonic().saturating_sub(before))
-}
-
-async fn leave<S, F: Future<Output = ()>>(
-    session: Result<S, Problem>,
-    goodbye: impl FnOnce(S) -> F,
+async fn imap(
+    works: &Works,
+    server: &MailServer,
+    credentials: &Credentials,
+    watch: &Watch<'_>,
 ) -> Result<(), Problem> {
-    goodbye(session?).await;
+    let connected = works.ports.imap.connect(server, credentials, watch).await;
+    let mut session = connected.map_err(problems::imap_login)?;
+    session.list().await.map_err(problems::imap)?;
+    watch.done();
+    session.logout().await;
     Ok(())
+}
+
+async fn smtp(
+    works: &Works,
+    account: &Account,
+    server: &MailServer,
+    credentials: &Credentials,
+    watch: &Watch<'_>,
+) -> Result<(), Problem> {
+    let connected = works.ports.smtp.connect(server, credentials, watch).await;
+    let mut session = connected.map_err(problems::smtp)?;
+    let rehearsed = session.rehearse(&account.email).await;
+    session.quit().await;
+    rehearsed.map_err(problems::smtp)?;
+    watch.done();
+    Ok(())
+}
+
+fn probe(
+    works: &Works,
+    protocol: Protocol,
+    server: &MailServer,
+    watch: Watch<'_>,
+    result: Result<(), Problem>,
+) -> Probe {
+    let at = watch.at();
+    let result = result.map_err(|problem| {
+        watch.failed();
+        diagnosis::explain(problem, at, protocol, server)
+    });
+    let (steps, report, took) = watch.end();
+    let ends = report.encryption.as_ref().and_then(|found| found.certificate_expires);
+    let now = works.ports.clock.now();
+    let ends_soon = ends.filter(|ends| ends.since(now) < SOON);
+    Probe { server: server.clone(), result, took, steps, report, ends_soon }
 }

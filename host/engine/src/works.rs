@@ -1,5 +1,7 @@
 //! What every part of the engine works with: ports, figures, pool and cache.
 
+use std::sync::Arc;
+
 use model::account::Account;
 use model::caller::{Grant, Scope};
 use model::problem::Problem;
@@ -8,6 +10,7 @@ use tokio::sync::Notify;
 use crate::bound::Filters;
 use crate::cache::{Cache, CacheKey};
 use crate::couriers::Couriers;
+use crate::health::Healths;
 use crate::held::Held;
 use crate::key::Place;
 use crate::pool::Pool;
@@ -21,6 +24,8 @@ pub(crate) struct Works {
     pub(crate) ports: Ports,
     pub(crate) settings: Settings,
     pub(crate) pool: Pool,
+    /// What servers said to logins.
+    pub(crate) healths: Arc<Healths>,
     pub(crate) cache: Cache,
     pub(crate) held: Held,
     pub(crate) couriers: Couriers,
@@ -32,14 +37,17 @@ pub(crate) struct Works {
 
 impl Works {
     pub(crate) fn new(ports: Ports, settings: Settings) -> Self {
-        let pool = Pool::new(ports.clone(), settings.clone());
+        let healths = Healths::new(Arc::clone(&ports.accounts), Arc::clone(&ports.clock));
+        let healths = Arc::new(healths);
+        let pool = Pool::new(ports.clone(), settings.clone(), Arc::clone(&healths));
         let cache = Cache::new(settings.cache_bytes);
         // What lies in the cache counts, too, and must not use the budget up.
         let held = settings.open_bytes.max(settings.message_bytes);
         let held = Held::new(held.saturating_add(settings.cache_bytes as u64));
         let couriers = Couriers::new(settings.deliveries, settings.deliveries_per_account);
         let filters = Filters::default();
-        Self { ports, settings, pool, cache, held, couriers, filters, accepted: Notify::new() }
+        let accepted = Notify::new();
+        Self { ports, settings, pool, healths, cache, held, couriers, filters, accepted }
     }
 
     /// The place as the parser of now sees it.

@@ -11,6 +11,7 @@
 //! Standards: RFC 3501 and RFC 9051 (IMAP), RFC 5321 (SMTP), RFC 8314 (TLS).
 
 mod printable;
+mod dialling;
 mod stream;
 mod lines;
 mod sasl;

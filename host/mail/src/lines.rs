@@ -11,7 +11,7 @@ use std::pin::pin;
 use std::task::Poll;
 
 use bytes::{Buf, BytesMut};
-use model::port::dial::DialError;
+use model::port::dial::{DialError, Encryption};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::stream::{Patience, Stream, breach};
@@ -96,6 +96,11 @@ impl Lines {
 
     pub(crate) fn is_encrypted(&self) -> bool {
         self.stream.is_encrypted()
+    }
+
+    /// What TLS agreed on.
+    pub(crate) fn encryption(&self) -> Option<Encryption> {
+        self.stream.encryption()
     }
 
     /// Writes without flushing.

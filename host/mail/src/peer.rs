@@ -10,7 +10,8 @@ use std::task::{Context, Poll};
 
 use model::account::{Credentials, MailServer, OAuth, Security, TokenSource};
 use model::port::BoxFuture;
-use model::port::dial::{Dial, DialError, Target, Wire};
+use model::port::dial::{Dial, DialError, Encryption, Target, Wire};
+use model::port::steps::Steps;
 use model::secret::Secret;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 
@@ -62,11 +63,10 @@ impl Wire for PipeWire {
 pub(crate) struct OneWire(Mutex<Option<DuplexStream>>);
 
 impl Dial for OneWire {
-    fn dial<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Box<dyn Wire>, DialError>> {
+    fn dial<'a>(&'a self, _: &'a Target) -> BoxFuture<'a, Result<Box<dyn Wire>, DialError>> {
         let pipe = self.0.lock().unwrap().take().expect("one connection");
-        let encrypted = target.security == Security::Tls;
         Box::pin(async move {
-            let wire: Box<dyn Wire> = Box::new(PipeWire { pipe, encrypted });
+            let wire: Box<dyn Wire> = Box::new(PipeWire { pipe, encrypted: false });
             Ok(wire)
         })
     }
@@ -94,6 +94,38 @@ pub(crate) fn token() -> Credentials {
         expires: None,
         refresh: None,
     })
+}
+
+/// Writes down every step of a login.
+#[derive(Debug, Default)]
+pub(crate) struct Diary(Mutex<Vec<&'static str>>);
+
+impl Diary {
+    fn write(&self, step: &'static str) {
+        self.0.lock().unwrap().push(step);
+    }
+
+    pub(crate) fn read(&self) -> String {
+        self.0.lock().unwrap().join(" ")
+    }
+}
+
+impl Steps for Diary {
+    fn connected(&self) {
+        self.write("connected");
+    }
+    fn encrypted(&self, _: Option<Encryption>) {
+        self.write("encrypted");
+    }
+    fn greeted(&self) {
+        self.write("greeted");
+    }
+    fn authenticated(&self, mechanism: &'static str) {
+        self.write(mechanism);
+    }
+    fn informed(&self) {
+        self.write("informed");
+    }
 }
 
 /// The server's side.

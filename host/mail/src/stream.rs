@@ -14,7 +14,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use model::port::dial::{DialError, Wire};
+use model::port::dial::{DialError, Encryption, Wire};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
@@ -86,6 +86,11 @@ impl Stream {
     /// TLS is on.
     pub(crate) fn is_encrypted(&self) -> bool {
         self.wire.is_encrypted()
+    }
+
+    /// What TLS agreed on.
+    pub(crate) fn encryption(&self) -> Option<Encryption> {
+        self.wire.encryption()
     }
 
     /// TLS from here on. The caller has made sure that nothing of the server's is left unread.

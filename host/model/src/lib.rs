@@ -24,5 +24,6 @@ pub mod account;
 pub mod provider;
 pub mod discovery;
 pub mod problem;
+pub mod health;
 pub mod caller;
 pub mod port;

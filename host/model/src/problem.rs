@@ -55,6 +55,12 @@ codes! {
     NoSuchSubmission = NOT_FOUND, "no-such-submission", "There is no such submission", Never;
     /// Unknown token id.
     NoSuchToken = NOT_FOUND, "no-such-token", "There is no such token", Never;
+    /// The address says nothing about its servers, and the body names none.
+    NoServersFound = UNPROCESSABLE_ENTITY, "no-servers-found", "No mail servers were found for this address", Never;
+    /// What was found lies outside the mail domain; `confirm` is missing.
+    ConfirmationNeeded = CONFLICT, "confirmation-needed", "A person has to agree to these servers first", Never;
+    /// The service takes no password at all.
+    OAuthNeeded = UNPROCESSABLE_ENTITY, "oauth-needed", "The service takes no passwords, only OAuth 2", Never;
     /// No mail service is known for that domain.
     NoSuchProvider = NOT_FOUND, "no-such-provider", "Nothing is known about this mail service", Never;
     /// UIDVALIDITY changed: the id means nothing any more.
@@ -115,8 +121,24 @@ codes! {
     HostNotFound = BAD_GATEWAY, "host-not-found", "The mail server's name cannot be found", Later;
     /// No connection.
     UpstreamUnreachable = BAD_GATEWAY, "upstream-unreachable", "The mail server cannot be reached", Later;
-    /// Certificate expired, for another host, or unknown.
+    /// Something answers, and not as a server of this protocol would.
+    WrongProtocol = BAD_GATEWAY, "wrong-protocol", "Another kind of server answers at this address", Never;
+    /// Past its date, or not yet good.
+    CertificateExpired = BAD_GATEWAY, "certificate-expired", "The mail server's certificate is out of date", Never;
+    /// Good, but for somebody else.
+    CertificateWrongHost = BAD_GATEWAY, "certificate-wrong-host", "The mail server's certificate is for another host", Never;
+    /// Self-signed, or by an authority that nobody here trusts.
+    CertificateUntrusted = BAD_GATEWAY, "certificate-untrusted", "Nobody that is trusted vouches for the mail server's certificate", Never;
+    /// Another key than the account's pin.
+    PinMismatch = BAD_GATEWAY, "pin-mismatch", "The mail server's key is not the pinned one", Never;
+    /// Wrong in a way that has no code of its own.
     CertificateRefused = BAD_GATEWAY, "certificate-refused", "The mail server's certificate is not trusted", Never;
+    /// Only versions before 1.2.
+    TlsTooOld = BAD_GATEWAY, "tls-too-old", "The mail server speaks only old versions of TLS", Never;
+    /// No mechanism of the server's is one of ours.
+    AuthUnsupported = BAD_GATEWAY, "auth-unsupported", "The mail server takes no login that Postlet can make", Never;
+    /// The mailbox exists, and mail programs are not let in.
+    AccessOff = CONFLICT, "access-off", "Access for mail programs is switched off", Never;
     /// The server offers no TLS, or none that is safe.
     TlsUnavailable = BAD_GATEWAY, "tls-unavailable", "The mail server offers no safe TLS", Never;
     /// The server said NO or 5yz.

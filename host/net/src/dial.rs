@@ -1,10 +1,10 @@
-//! Dialling: resolve, vet, connect, and TLS where the target wants it from the start.
+//! Dialling: resolve, vet, connect; TLS comes when the wire is upgraded.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use model::account::{Security, SpkiPin};
+use model::account::SpkiPin;
 use model::port::BoxFuture;
 use model::port::dial::{Dial, DialError, Target, TlsFault, Wire};
 use model::port::lookup::{Exchanger, LookupError, Resolve, Service};
@@ -94,10 +94,7 @@ impl Dialer {
     async fn open(&self, target: &Target) -> Result<Box<dyn Wire>, DialError> {
         let upgrade = self.upgrade(&target.host, target.pin)?;
         let (stream, peer) = self.connect(&target.host, target.port, Purpose::Mail).await?;
-        match target.security {
-            Security::Tls => upgrade.handshake(stream, peer).await,
-            Security::StartTls => Ok(Box::new(PlainWire { stream, peer, upgrade })),
-        }
+        Ok(Box::new(PlainWire { stream, peer, upgrade }))
     }
 
     fn upgrade(&self, host: &str, pin: Option<SpkiPin>) -> Result<Upgrade, DialError> {

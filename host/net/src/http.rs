@@ -7,7 +7,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, Uri, header};
+use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -28,6 +28,7 @@ pub struct Client {
     base: Uri,
     token: Option<Secret>,
     trust: Trust,
+    language: Option<HeaderValue>,
 }
 
 /// Why there is no answer.
@@ -64,10 +65,17 @@ impl Client {
         let uri: Uri = base.parse().map_err(|_| ClientError::Address(base.to_owned()))?;
         let known = matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some();
         if known {
-            Ok(Self { base: uri, token, trust })
+            Ok(Self { base: uri, token, trust, language: None })
         } else {
             Err(ClientError::Address(base.to_owned()))
         }
+    }
+
+    /// Asks for texts in this language, as Accept-Language has it; one that cannot stand there is
+    /// not asked for.
+    #[must_use]
+    pub fn in_language(self, tag: &str) -> Self {
+        Self { language: HeaderValue::from_str(tag).ok(), ..self }
     }
 
     /// Sends one request with a JSON body, or none, and reads the whole answer.
@@ -124,6 +132,9 @@ impl Client {
             .header(header::ACCEPT, "application/json");
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.reveal()));
+        }
+        if let Some(language) = &self.language {
+            request = request.header(header::ACCEPT_LANGUAGE, language);
         }
         if json.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");

@@ -16,7 +16,8 @@ use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, InvalidMessage, RootCertStore,
+    SignatureScheme,
 };
 use sha2::{Digest, Sha256};
 
@@ -164,6 +165,8 @@ pub(crate) fn fault(error: &io::Error) -> TlsFault {
         },
         Error::PeerIncompatible(_) => TlsFault::Version,
         Error::AlertReceived(rustls::AlertDescription::ProtocolVersion) => TlsFault::Version,
+        // Every record begins with its type (RFC 8446 §5.1), and a greeting in plain text with none of those.
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) => TlsFault::NotTls,
         _ => TlsFault::Handshake,
     }
 }

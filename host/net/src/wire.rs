@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use model::instant::Timestamp;
 use model::port::BoxFuture;
-use model::port::dial::{DialError, TlsFault, Wire};
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
+use model::port::dial::{DialError, Encryption, TlsFault, Wire};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, ProtocolVersion};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -60,7 +61,7 @@ fn quick_ack(stream: &TcpStream) {
     let _ = stream;
 }
 
-/// Not yet encrypted: only the STARTTLS dialogue may use it.
+/// Not yet encrypted: nothing but a STARTTLS dialogue may use it.
 #[derive(Debug)]
 pub(crate) struct PlainWire {
     pub(crate) stream: TcpStream,
@@ -140,6 +141,33 @@ impl Wire for TlsWire {
     fn is_encrypted(&self) -> bool {
         true
     }
+    fn encryption(&self) -> Option<Encryption> {
+        encryption(self.stream.get_ref().1)
+    }
+}
+
+fn encryption(connection: &ClientConnection) -> Option<Encryption> {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "versions before 1.2 are never agreed on, and later ones have no name yet"
+    )]
+    let tls_version = match connection.protocol_version()? {
+        ProtocolVersion::TLSv1_2 => "1.2",
+        ProtocolVersion::TLSv1_3 => "1.3",
+        _ => return None,
+    };
+    let suite = connection.negotiated_cipher_suite()?.suite();
+    Some(Encryption {
+        tls_version: tls_version.to_owned(),
+        cipher: suite.as_str()?.to_owned(),
+        certificate_expires: connection.peer_certificates()?.first().and_then(expires),
+    })
+}
+
+fn expires(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    let seconds = parsed.validity().not_after.timestamp();
+    Some(Timestamp::from_millis(seconds.saturating_mul(1000)))
 }
 
 fn read(

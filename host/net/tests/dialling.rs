@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use model::account::{Security, SpkiPin};
+use model::account::SpkiPin;
 use model::port::dial::{Dial, DialError, Target, TlsFault, Wire};
 use net::dial::Dialer;
 use net::guard::Egress;
@@ -76,8 +76,8 @@ fn dialer(roots: Option<&str>, allow: &[String]) -> Dialer {
     )
 }
 
-fn target(host: &str, server: &Server, pin: Option<SpkiPin>, security: Security) -> Target {
-    Target { host: host.to_owned(), port: server.address.port(), security, pin }
+fn target(host: &str, server: &Server, pin: Option<SpkiPin>) -> Target {
+    Target { host: host.to_owned(), port: server.address.port(), pin }
 }
 
 async fn read(wire: &mut Box<dyn Wire>) -> String {
@@ -91,8 +91,15 @@ async fn read(wire: &mut Box<dyn Wire>) -> String {
 async fn a_trusted_certificate_opens_the_connection() {
     let server = server(&["localhost"], false).await;
     let dialer = dialer(Some(&server.pem), &[server.address.to_string()]);
-    let mut wire = dialer.dial(&target("localhost", &server, None, Security::Tls)).await.unwrap();
+    let wire = dialer.dial(&target("localhost", &server, None)).await.unwrap();
+    let mut wire = wire.upgrade().await.unwrap();
     assert!(wire.is_encrypted());
+    let encryption = wire.encryption().unwrap();
+    assert_eq!(encryption.tls_version, "1.3");
+    assert!(encryption.cipher.starts_with("TLS13_"), "{encryption:?}");
+    // What rcgen writes when nobody says otherwise.
+    let ends = encryption.certificate_expires.unwrap().to_string();
+    assert_eq!(ends, "4096-01-01T00:00:00Z");
     assert_eq!(read(&mut wire).await, "hello");
 }
 
@@ -100,8 +107,7 @@ async fn a_trusted_certificate_opens_the_connection() {
 async fn starttls_begins_plain_and_is_upgraded_once() {
     let server = server(&["localhost"], true).await;
     let dialer = dialer(Some(&server.pem), &[server.address.to_string()]);
-    let mut wire =
-        dialer.dial(&target("localhost", &server, None, Security::StartTls)).await.unwrap();
+    let mut wire = dialer.dial(&target("localhost", &server, None)).await.unwrap();
     assert!(!wire.is_encrypted());
     assert_eq!(read(&mut wire).await, "plain");
     poll_fn(|context| Pin::new(&mut *wire).poll_write(context, b"start")).await.unwrap();
@@ -115,27 +121,19 @@ async fn starttls_begins_plain_and_is_upgraded_once() {
 async fn a_pin_is_trusted_instead_of_a_chain_and_nothing_else_is() {
     let server = server(&["elsewhere.test"], false).await;
     let allow = [server.address.to_string()];
-    assert!(
-        dialer(None, &allow)
-            .dial(&target("127.0.0.1", &server, Some(server.pin), Security::Tls))
-            .await
-            .is_ok()
-    );
+    let pinned = target("127.0.0.1", &server, Some(server.pin));
+    let wire = dialer(None, &allow).dial(&pinned).await.unwrap();
+    assert!(wire.upgrade().await.is_ok());
     check(
         dialer(None, &allow),
-        target("127.0.0.1", &server, Some(SpkiPin([7; 32])), Security::Tls),
+        target("127.0.0.1", &server, Some(SpkiPin([7; 32]))),
         TlsFault::PinMismatch,
     )
     .await;
-    check(
-        dialer(None, &allow),
-        target("localhost", &server, None, Security::Tls),
-        TlsFault::UnknownIssuer,
-    )
-    .await;
+    check(dialer(None, &allow), target("localhost", &server, None), TlsFault::UnknownIssuer).await;
     check(
         dialer(Some(&server.pem), &allow),
-        target("localhost", &server, None, Security::Tls),
+        target("localhost", &server, None),
         TlsFault::WrongHost,
     )
     .await;
@@ -144,18 +142,11 @@ async fn a_pin_is_trusted_instead_of_a_chain_and_nothing_else_is() {
 #[tokio::test]
 async fn what_the_guard_refuses_is_never_dialled() {
     let server = server(&["localhost"], false).await;
-    let error = dialer(Some(&server.pem), &[])
-        .dial(&target("127.0.0.1", &server, None, Security::Tls))
-        .await
-        .unwrap_err();
+    let error =
+        dialer(Some(&server.pem), &[]).dial(&target("127.0.0.1", &server, None)).await.unwrap_err();
     assert!(matches!(error, DialError::NotAllowed { .. }), "{error:?}");
     let error = dialer(None, &[])
-        .dial(&Target {
-            host: "10.0.0.1".to_owned(),
-            port: 993,
-            security: Security::Tls,
-            pin: None,
-        })
+        .dial(&Target { host: "10.0.0.1".to_owned(), port: 993, pin: None })
         .await
         .unwrap_err();
     assert!(matches!(error, DialError::NotAllowed { .. }), "{error:?}");
@@ -166,18 +157,22 @@ async fn a_closed_port_is_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let target = Target {
-        host: "127.0.0.1".to_owned(),
-        port: address.port(),
-        security: Security::Tls,
-        pin: None,
-    };
+    let target = Target { host: "127.0.0.1".to_owned(), port: address.port(), pin: None };
     let error = dialer(None, &[address.to_string()]).dial(&target).await.unwrap_err();
     assert!(matches!(error, DialError::Unreachable { .. }), "{error:?}");
 }
 
+/// A port for STARTTLS greets first, and in plain text.
+#[tokio::test]
+async fn a_server_that_answers_in_plain_text_is_told_apart() {
+    let server = server(&["localhost"], true).await;
+    let allow = [server.address.to_string()];
+    let target = target("localhost", &server, None);
+    check(dialer(Some(&server.pem), &allow), target, TlsFault::NotTls).await;
+}
+
 async fn check(dialer: Dialer, target: Target, want: TlsFault) {
-    match dialer.dial(&target).await {
+    match dialer.dial(&target).await.unwrap().upgrade().await {
         Err(DialError::Tls { fault, .. }) => assert_eq!(fault, want),
         other => panic!("{other:?}, wanted {want:?}"),
     }

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::building;
 use crate::client;
+use crate::console::Reach;
 use crate::dev;
 use crate::doctor;
 use crate::keycommand;
@@ -86,7 +87,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct TokenArgs {
     #[command(flatten)]
-    reach: client::Reach,
+    reach: Reach,
     #[command(subcommand)]
     command: client::TokenCommand,
 }
@@ -94,7 +95,7 @@ struct TokenArgs {
 #[derive(Debug, Args)]
 struct AccountArgs {
     #[command(flatten)]
-    reach: client::Reach,
+    reach: Reach,
     #[command(subcommand)]
     command: client::AccountCommand,
 }
@@ -102,7 +103,7 @@ struct AccountArgs {
 #[derive(Debug, Args)]
 struct KeyArgs {
     #[command(flatten)]
-    reach: client::Reach,
+    reach: Reach,
     #[command(subcommand)]
     command: keycommand::KeyCommand,
 }

@@ -211,6 +211,7 @@ impl Asked<'_> {
             allow(&caller, scope)?;
         }
         let cap = host.limits.json_body;
+        let accept = text(head, header::ACCEPT_LANGUAGE).unwrap_or_default();
         let cursor = cursor(resource, head.uri.query().unwrap_or_default())?;
         match (resource, method) {
             (Resource::Metrics, &Method::GET) => {
@@ -225,19 +226,29 @@ impl Asked<'_> {
             (Resource::Token, &Method::DELETE) => host.keyring.revoke(param).await,
             (Resource::Accounts, &Method::GET) => host.desk.list(&caller, cursor.as_deref()).await,
             (Resource::Accounts, &Method::POST) => {
-                host.desk
-                    .create(&caller, &json_body(head, body, cap, host.limits.pace).await?)
-                    .await
+                let body = json_body(head, body, cap, host.limits.pace).await?;
+                host.desk.create(&caller, accept, &body).await
+            }
+            (Resource::Account, &Method::PATCH) => {
+                let body = json_body(head, body, cap, host.limits.pace).await?;
+                host.desk.change(&caller, param, &body).await
+            }
+            (Resource::Identities, &Method::GET) => host.desk.identities(&caller, param).await,
+            (Resource::Identities, &Method::PUT) => {
+                let body = json_body(head, body, cap, host.limits.pace).await?;
+                host.desk.set_identities(&caller, param, &body).await
             }
             (Resource::Account, &Method::GET) => host.desk.get(&caller, param).await,
             (Resource::Account, &Method::DELETE) => host.desk.delete(&caller, param).await,
             (Resource::VerifyNew, &Method::POST) => {
-                host.desk
-                    .verify_new(&caller, &json_body(head, body, cap, host.limits.pace).await?)
-                    .await
+                let body = json_body(head, body, cap, host.limits.pace).await?;
+                host.desk.verify_new(&caller, accept, &body).await
+            }
+            (Resource::TestAccount, &Method::POST) => host.desk.test(&caller, param).await,
+            (Resource::VerifyAccount, &Method::POST) => {
+                host.desk.verify(&caller, accept, param).await
             }
             (Resource::KeyRotation, &Method::POST) => host.rotation.rotate(&caller).await,
-            (Resource::VerifyAccount, &Method::POST) => host.desk.verify(&caller, param).await,
             (resource, _) => Err(wrong_method(&head.method, resource.methods().iter().copied())),
         }
     }

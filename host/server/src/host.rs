@@ -36,7 +36,7 @@ use store::spool::{FileSpools, SpoolLimits};
 use store::sqlite::Sqlite;
 use zeroize::Zeroizing;
 
-use crate::accounts::Desk;
+use crate::accounts::desk::Desk;
 use crate::budget::Budget;
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::compiling::Compiler;

@@ -7,7 +7,7 @@ use http::Method;
 use model::caller::Scope;
 use runtime::component::{Described, Operation, Parameter};
 
-use crate::accounts;
+use crate::accounts::written;
 use crate::openapi::PUBLIC;
 use crate::tokens;
 
@@ -42,6 +42,8 @@ pub(crate) enum Resource {
     Account,
     VerifyAccount,
     KeyRotation,
+    Identities,
+    TestAccount,
 }
 
 /// Every route of the host.
@@ -60,6 +62,8 @@ pub(crate) const HOST_ROUTES: &[(&str, HostRoute)] = &[
     ("/v1/accounts/verify", HostRoute::Resource(Resource::VerifyNew)),
     ("/v1/accounts/:account", HostRoute::Resource(Resource::Account)),
     ("/v1/accounts/:account/verify", HostRoute::Resource(Resource::VerifyAccount)),
+    ("/v1/accounts/:account/test", HostRoute::Resource(Resource::TestAccount)),
+    ("/v1/accounts/:account/identities", HostRoute::Resource(Resource::Identities)),
 ];
 
 impl Resource {
@@ -68,10 +72,13 @@ impl Resource {
         match self {
             Self::Metrics | Self::Tokens | Self::Token | Self::KeyRotation => Some(Scope::Operate),
             // Whoever may use an account may see which ones there are to use.
-            Self::Accounts | Self::Account if method == Method::GET => None,
-            Self::Accounts | Self::VerifyNew | Self::Account | Self::VerifyAccount => {
-                Some(Scope::Accounts)
-            }
+            Self::Accounts | Self::Account | Self::Identities if method == Method::GET => None,
+            Self::Accounts
+            | Self::VerifyNew
+            | Self::Account
+            | Self::VerifyAccount
+            | Self::TestAccount
+            | Self::Identities => Some(Scope::Accounts),
         }
     }
 
@@ -81,15 +88,18 @@ impl Resource {
             Self::Metrics => &["GET"],
             Self::Tokens | Self::Accounts => &["GET", "POST"],
             Self::Token => &["DELETE"],
-            Self::Account => &["GET", "DELETE"],
-            Self::VerifyNew | Self::VerifyAccount | Self::KeyRotation => &["POST"],
+            Self::Account => &["GET", "PATCH", "DELETE"],
+            Self::Identities => &["GET", "PUT"],
+            Self::VerifyNew | Self::VerifyAccount | Self::TestAccount | Self::KeyRotation => {
+                &["POST"]
+            }
         }
     }
 }
 
 /// The same routes as operations, for the documentation.
 pub(crate) fn operations() -> Vec<Operation> {
-    let account_body = |operation| body(operation, accounts::SCHEMA, accounts::EXAMPLE);
+    let account_body = |operation| body(operation, written::SCHEMA, written::EXAMPLE);
     vec![
         operation("GET", "/-/health", PUBLIC, "Say that it runs, and which version", 200),
         operation("GET", "/-/ready", PUBLIC, "Say whether it takes requests", 200),
@@ -139,12 +149,42 @@ pub(crate) fn operations() -> Vec<Operation> {
             200,
         )),
         operation("GET", "/v1/accounts/:account", "", "Show an account", 200),
+        body(
+            operation(
+                "PATCH",
+                "/v1/accounts/:account",
+                "accounts",
+                "Change an account; a new host needs the password again",
+                200,
+            ),
+            written::CHANGE_SCHEMA,
+            written::CHANGE_EXAMPLE,
+        ),
         operation("DELETE", "/v1/accounts/:account", "accounts", "Remove an account", 204),
+        operation("GET", "/v1/accounts/:account/identities", "", "List whom it may send as", 200),
+        body(
+            operation(
+                "PUT",
+                "/v1/accounts/:account/identities",
+                "accounts",
+                "Replace whom it may send as; the first is the default",
+                200,
+            ),
+            written::IDENTITIES_SCHEMA,
+            written::IDENTITIES_EXAMPLE,
+        ),
         operation(
             "POST",
             "/v1/accounts/:account/verify",
             "accounts",
             "Try the servers of an account, SMTP and IMAP apart",
+            200,
+        ),
+        operation(
+            "POST",
+            "/v1/accounts/:account/test",
+            "accounts",
+            "Send the account a mail from itself, wait for it, and remove it",
             200,
         ),
     ]

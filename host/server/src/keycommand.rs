@@ -4,7 +4,7 @@ use clap::Subcommand;
 use http::Method;
 use serde_json::Value;
 
-use crate::client::{Reach, say};
+use crate::console::{Reach, say};
 
 /// `postlet key …`
 #[derive(Debug, Subcommand)]

@@ -1,6 +1,4 @@
-//! The one suite that both stores pass.
-//!
-//! Each case is written once, over the ports; `suite!` runs it on each store.
+//! The one suite that both stores pass: each case is written once, and `suite!` runs it on each.
 
 use std::time::Duration;
 
@@ -28,6 +26,8 @@ macro_rules! suite {
         }
     };
 }
+
+pub(crate) use suite;
 
 suite!(
     what_was_accepted_can_be_seen,

@@ -253,7 +253,7 @@ async fn frequent_questions_are_answered_from_an_index() {
 
 #[tokio::test]
 async fn a_newer_schema_is_refused_and_named() {
-    for (name, ours) in [("meta.db", 1), ("outbox.db", 3)] {
+    for (name, ours) in [("meta.db", 2), ("outbox.db", 3)] {
         let bench = sqlite();
         let (dir, clock) = (bench.dir.unwrap(), bench.clock);
         drop(bench.store);

@@ -39,6 +39,16 @@ pub(crate) const META: &[&str] = &["
         record TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX token_tenant ON token (tenant, id);
+", "
+    -- What the servers of an account last said to a login; a row of another generation says nothing.
+    CREATE TABLE health (
+        tenant     TEXT NOT NULL,
+        account    TEXT NOT NULL,
+        generation INTEGER NOT NULL,
+        record     TEXT NOT NULL,
+        PRIMARY KEY (tenant, account),
+        FOREIGN KEY (tenant, account) REFERENCES account (tenant, id) ON DELETE CASCADE
+    ) STRICT, WITHOUT ROWID;
 "];
 
 /// Submissions, their recipients and bytes, idempotency keys.

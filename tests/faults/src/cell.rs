@@ -126,6 +126,8 @@ impl Cell {
                 (Code::CredentialsRefused, at(&LOGIN)),
                 // In place of a handshake, words: behind STARTTLS that is how an attacker injects some.
                 (Code::UpstreamMisbehaved, at(&["greeting", "TLS"])),
+                // What is only tried: who greets in another way is taken for another kind of server.
+                (Code::WrongProtocol, at(&["greeting"])),
                 (Code::TlsUnavailable, at(&["TLS"])),
                 // Too early to be understood, so the server closes.
                 (Code::UpstreamUnreachable, at(&["literal"])),

@@ -11,7 +11,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use mailroom::{Mailroom, Protocol};
-use model::account::Security;
 use model::port::BoxFuture;
 use model::port::dial::{Dial, DialError, Target, TlsFault, Wire};
 use rustls::pki_types::pem::PemObject;
@@ -26,7 +25,8 @@ pub const HANDSHAKE_LIMIT: Duration = Duration::from_secs(15);
 /// What a pipe holds before its reader has to read.
 const ROOM: usize = 64 * 1024;
 
-/// Dials the mailroom, whatever host is asked for; 993 and 143 are IMAP.
+/// Dials the mailroom, whatever host is asked for; 993 and 143 are IMAP,
+/// 993 and 465 want TLS from the first byte.
 pub struct Pipes {
     mailroom: Arc<Mailroom>,
     tls: TlsConnector,
@@ -54,21 +54,16 @@ impl Pipes {
             993 | 143 => Protocol::Imap,
             _ => Protocol::Smtp,
         };
-        let door = match target.security {
-            Security::Tls => mailroom::Security::Implicit,
-            Security::StartTls => mailroom::Security::StartTls,
+        let door = match target.port {
+            993 | 465 => mailroom::Security::Implicit,
+            _ => mailroom::Security::StartTls,
         };
         #[expect(
             clippy::disallowed_methods,
             reason = "a stalled server ends with the test's runtime"
         )]
         tokio::spawn(self.mailroom.speak(far, protocol, door));
-        let plain: Box<dyn Wire> =
-            Box::new(PipeWire { pipe: Box::new(near), tls: Some(self.tls.clone()) });
-        match target.security {
-            Security::Tls => plain.upgrade().await,
-            Security::StartTls => Ok(plain),
-        }
+        Ok(Box::new(PipeWire { pipe: Box::new(near), tls: Some(self.tls.clone()) }))
     }
 }
 

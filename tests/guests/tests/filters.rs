@@ -30,6 +30,7 @@ use model::port::imap::{ImapConnect, ImapError, ImapSession};
 use model::port::outbox::Outbox;
 use model::port::smtp::{SmtpConnect, SmtpError, SmtpSession};
 use model::port::spool::{Spool, SpoolError, Spools};
+use model::port::steps::Steps;
 use model::problem::{Code, Problem};
 use model::secret::Secret;
 use model::submission::Receipt;
@@ -73,6 +74,7 @@ impl ImapConnect for Nothing {
         &'a self,
         _: &'a MailServer,
         _: &'a Credentials,
+        _: &'a dyn Steps,
     ) -> BoxFuture<'a, Result<Box<dyn ImapSession>, ImapError>> {
         Box::pin(async { Err(ImapError::Timeout) })
     }
@@ -83,6 +85,7 @@ impl SmtpConnect for Nothing {
         &'a self,
         _: &'a MailServer,
         _: &'a Credentials,
+        _: &'a dyn Steps,
     ) -> BoxFuture<'a, Result<Box<dyn SmtpSession>, SmtpError>> {
         Box::pin(async { Err(SmtpError::NoTls) })
     }

@@ -1,9 +1,10 @@
 //! A certificate authority of the rig's own, and the one certificate that both
-//! servers show. Made anew for each rig: no key lies in the repository.
+//! servers show, which may be a bad one. Made anew for each rig: no key lies in the repository.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -13,8 +14,24 @@ use rcgen::{
 /// The names under which the servers may be reached.
 const NAMES: [&str; 4] = ["localhost", "mail.example.test", "127.0.0.1", "::1"];
 
+/// What is the matter with the servers' certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Certificate {
+    /// Nothing.
+    #[default]
+    Good,
+    /// It ended in 2001.
+    Expired,
+    /// It ends ten days from now.
+    EndsSoon,
+    /// It is for `elsewhere.example.test` only.
+    OfAnotherHost,
+    /// The authority knows nothing of it.
+    SelfSigned,
+}
+
 /// Writes `ca.crt`, `server.crt` (leaf, then authority) and `server.key`.
-pub(crate) fn write(directory: &Path) -> anyhow::Result<()> {
+pub(crate) fn write(directory: &Path, certificate: Certificate) -> anyhow::Result<()> {
     fs::create_dir_all(directory)?;
     let mut params = CertificateParams::new(Vec::new())?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -24,14 +41,34 @@ pub(crate) fn write(directory: &Path) -> anyhow::Result<()> {
     let authority = params.self_signed(&key)?;
     let issuer = Issuer::new(params, key);
 
-    let mut params = CertificateParams::new(NAMES.map(str::to_owned).to_vec())?;
+    let elsewhere = ["elsewhere.example.test"];
+    let names: &[&str] =
+        if certificate == Certificate::OfAnotherHost { &elsewhere } else { &NAMES };
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut params = CertificateParams::new(names)?;
+    match certificate {
+        Certificate::Expired => {
+            params.not_before = rcgen::date_time_ymd(2000, 1, 1);
+            params.not_after = rcgen::date_time_ymd(2001, 1, 1);
+        }
+        Certificate::EndsSoon => {
+            #[expect(clippy::disallowed_methods, reason = "real servers go by the real date")]
+            let now = SystemTime::now();
+            params.not_after = (now + Duration::from_secs(10 * 24 * 60 * 60)).into();
+        }
+        Certificate::Good | Certificate::OfAnotherHost | Certificate::SelfSigned => {}
+    }
     params.distinguished_name.push(DnType::CommonName, "localhost");
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;
     let key = KeyPair::generate()?;
-    let server = params.signed_by(&key, &issuer)?;
+    let server = if certificate == Certificate::SelfSigned {
+        params.self_signed(&key)?
+    } else {
+        params.signed_by(&key, &issuer)?
+    };
 
     fs::write(directory.join("ca.crt"), authority.pem())?;
     fs::write(directory.join("server.crt"), server.pem() + &authority.pem())?;

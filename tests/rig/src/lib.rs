@@ -17,4 +17,5 @@ mod postfix;
 mod keeper;
 mod servers;
 
+pub use certificates::Certificate;
 pub use servers::{Options, Rig};

@@ -14,6 +14,7 @@ use std::sync::Once;
 use anyhow::{Context as _, ensure};
 
 use crate::certificates;
+use crate::certificates::Certificate;
 use crate::dovecot;
 use crate::keeper::Keeper;
 use crate::machine;
@@ -68,6 +69,15 @@ impl Rig {
     /// When the servers do not start, or cannot and `POSTLET_REQUIRE_RIG=1` is set.
     #[must_use]
     pub fn start(options: Options) -> Option<Self> {
+        Self::showing(Certificate::Good, options)
+    }
+
+    /// The same, with such a certificate.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    #[must_use]
+    pub fn showing(certificate: Certificate, options: Options) -> Option<Self> {
         if let Some(lack) = machine::lack() {
             assert!(
                 std::env::var_os(REQUIRED).is_none_or(|value| value != "1"),
@@ -83,7 +93,7 @@ impl Rig {
         }
         let mut failures = String::new();
         for _ in 0..STARTS {
-            match Self::try_start(options) {
+            match Self::try_start(certificate, options) {
                 Ok(rig) => return Some(rig),
                 Err(error) => failures += &format!("\n{error:#}"),
             }
@@ -91,11 +101,11 @@ impl Rig {
         panic!("Dovecot and Postfix do not start:{failures}")
     }
 
-    fn try_start(options: Options) -> anyhow::Result<Self> {
+    fn try_start(certificate: Certificate, options: Options) -> anyhow::Result<Self> {
         let home = private_directory()?;
         let keeper = Keeper::watch(&home)?;
         let ports = Ports::reserve()?;
-        certificates::write(&home.join("tls"))?;
+        certificates::write(&home.join("tls"), certificate)?;
         dovecot::write(&home, ports, options.users)?;
         postfix::write(&home, ports, options.users)?;
         let rig = Self {

@@ -18,6 +18,7 @@ use model::port::BoxFuture;
 use model::port::outbox::{Claim, Step};
 use model::port::smtp::{BeforeDot, Data, Delivery, SmtpError, SmtpSession};
 use model::port::store::StoreError;
+use model::problem::Protocol;
 use model::submission::State;
 use tokio::sync::watch;
 
@@ -25,6 +26,7 @@ use crate::couriers::Courier;
 use crate::delivery::verdict::{self, Outcome};
 use crate::delivery::{backoff, sent_copy};
 use crate::key::Owner;
+use crate::problems;
 use crate::works::Works;
 
 /// A verdict is so valuable that recording it is tried for as long as the host runs; when it stops,
@@ -206,10 +208,12 @@ impl<'a> Attempt<'a> {
             Ok(None) => return Some((Err(SmtpError::Protocol("there are no credentials")), None)),
             Err(error) => return Some((Err(SmtpError::Unrecorded(error)), None)),
         };
-        let connected = self.unless_stopping(ports.smtp.connect(server, &credentials)).await?;
+        let connected = self.unless_stopping(ports.smtp.connect(server, &credentials, &())).await?;
         let now = ports.clock.monotonic();
+        let (healths, smtp) = (&self.works.healths, Protocol::Smtp);
         match connected {
             Ok(session) => {
+                healths.saw(account, smtp, None).await;
                 courier.with_lockout(|lockout| lockout.accepted());
                 Some(self.deliver(session, envelope).await)
             }
@@ -217,6 +221,7 @@ impl<'a> Attempt<'a> {
                 if matches!(error, SmtpError::Credentials(_)) {
                     courier.with_lockout(|lockout| lockout.refused(now));
                 }
+                healths.saw(account, smtp, Some(&problems::smtp_login(&error))).await;
                 Some((Err(error), None))
             }
         }

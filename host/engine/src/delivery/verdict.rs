@@ -124,6 +124,7 @@ pub(crate) fn broken_off(
         SmtpError::TooLarge { .. } => (State::Failed, None),
         SmtpError::Dial(_)
         | SmtpError::NoTls
+        | SmtpError::NoMechanism
         | SmtpError::Lost(_)
         | SmtpError::Timeout { .. }
         | SmtpError::Protocol(_)
@@ -188,6 +189,7 @@ fn told(error: &SmtpError) -> String {
             printable(&format!("{error}: {reply}"))
         }
         SmtpError::NoTls
+        | SmtpError::NoMechanism
         | SmtpError::Lost(_)
         | SmtpError::Timeout { .. }
         | SmtpError::Protocol(_)

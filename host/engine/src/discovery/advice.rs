@@ -37,6 +37,38 @@ pub(crate) fn hints(profile: &Profile) -> Vec<Localised> {
     in_both(english.to_owned(), chinese.to_owned())
 }
 
+/// What to tell whose login was refused: what the service wants in place of a password, and how to
+/// come by it.
+pub(crate) fn help(profile: &Profile) -> Vec<Localised> {
+    let hints = if profile.hints.is_empty() { hints(profile) } else { profile.hints.clone() };
+    let by_password = profile.auth.iter().find(|method| **method != Auth::OAuth2);
+    let method = by_password.or(profile.auth.first());
+    let wants = |language: &str| match (method, language.starts_with("zh")) {
+        (Some(Auth::AuthorizationCode), true) => Some(("需要授权码，而不是邮箱密码", "：")),
+        (Some(Auth::AuthorizationCode), false) => {
+            Some((" wants an authorization code, not your password", ": "))
+        }
+        (Some(Auth::AppPassword), true) => Some(("需要应用专用密码，而不是邮箱密码", "：")),
+        (Some(Auth::AppPassword), false) => {
+            Some((" wants an app password, not your password", ": "))
+        }
+        (Some(Auth::OAuth2), true) => Some(("不接受密码，需要 OAuth 2 授权登录", "：")),
+        (Some(Auth::OAuth2), false) => Some((" takes no password, only OAuth 2", ": ")),
+        (Some(Auth::Password) | None, _) => None,
+    };
+    let told = |hint: &Localised| {
+        let language = hint.language.clone();
+        let own = profile.names.iter().find(|name| name.language == hint.language);
+        let name = own.map_or(&profile.name, |name| &name.text);
+        let text = match wants(&hint.language) {
+            Some((what, colon)) => format!("{name}{what}{colon}{}", hint.text),
+            None => hint.text.clone(),
+        };
+        Localised { language, text }
+    };
+    hints.iter().map(told).collect()
+}
+
 fn in_both(english: String, chinese: String) -> Vec<Localised> {
     let text = |language: &str, text| Localised { language: language.to_owned(), text };
     vec![text("en", english), text("zh", chinese)]
@@ -155,6 +187,19 @@ mod tests {
         check("163.com", "SMTP (smtp.163.com:465, TLS)", "does not announce new mail", "网易");
         check("outlook.com", "587, STARTTLS", "takes OAuth 2.", "OAuth 2。");
         check("proton.me", "neither an IMAP nor an SMTP", "cannot be used", "无法使用");
+    }
+
+    #[test]
+    fn help_says_what_is_wanted_in_place_of_the_password() {
+        let profiles = Profiles::embedded().unwrap();
+        let text = |domain: &str, language: &str| {
+            let help = help(profiles.by_domain(domain).unwrap());
+            help.into_iter().find(|text| text.language == language).unwrap().text
+        };
+        let qq = text("qq.com", "en");
+        assert!(qq.starts_with("QQ Mail wants an authorization code, not your password: "), "{qq}");
+        assert!(text("qq.com", "zh").contains("需要授权码，而不是邮箱密码："));
+        assert!(text("gmail.com", "en").contains("not your password: "));
     }
 
     #[test]

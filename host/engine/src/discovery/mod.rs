@@ -20,6 +20,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use model::discovery::{Found, Outcome, Source, Step};
 use model::ids::TenantId;
 use model::port::clock::Clock;
+use model::provider::Localised;
 use tokio::sync::Semaphore;
 
 use crate::discovery::memory::Memory;
@@ -92,6 +93,16 @@ impl Discovery {
             }
         }
         found
+    }
+
+    /// What the service of a domain asks of whoever logs in, by the tables alone: in each language that
+    /// there is, and its own page about it.
+    pub(crate) fn help(&self, tenant: &TenantId, domain: &str) -> (Vec<Localised>, Option<String>) {
+        let own = self.tenants.get(tenant).and_then(|table| table.by_domain(domain));
+        match own.or_else(|| self.profiles.by_domain(domain)) {
+            Some(profile) => (advice::help(profile), profile.hint_url.clone()),
+            None => (Vec::new(), None),
+        }
     }
 
     async fn look(&self, tenant: &TenantId, domain: &str) -> Found {

@@ -7,9 +7,10 @@ use std::time::Duration;
 use model::account::{Account, MailServer};
 use model::mailbox::{Mailbox, MailboxName};
 use model::port::imap::{ImapError, ImapSession};
-use model::problem::{Code, Problem};
+use model::problem::{Code, Problem, Protocol};
 use tokio::sync::Semaphore;
 
+use crate::health::Healths;
 use crate::lock::lock;
 use crate::lockout::Lockout;
 use crate::ports::Ports;
@@ -21,6 +22,7 @@ pub(crate) struct Room {
     account: Account,
     server: MailServer,
     ports: Ports,
+    healths: Arc<Healths>,
     pub(crate) permits: Arc<Semaphore>,
     inside: Mutex<Inside>,
 }
@@ -63,8 +65,9 @@ impl Room {
         server: MailServer,
         permits: Arc<Semaphore>,
         ports: Ports,
+        healths: Arc<Healths>,
     ) -> Self {
-        Self { account, server, ports, permits, inside: Mutex::default() }
+        Self { account, server, ports, healths, permits, inside: Mutex::default() }
     }
 
     pub(crate) fn serves(&self, server: &MailServer, generation: u32) -> bool {
@@ -89,15 +92,23 @@ impl Room {
         let credentials = credentials.map_err(problems::store)?.ok_or_else(|| {
             Problem::new(Code::NoSuchAccount, "the account was deleted meanwhile")
         })?;
-        let connected = self.ports.imap.connect(&self.server, &credentials).await;
+        let connected = self.ports.imap.connect(&self.server, &credentials, &()).await;
         let now = self.now();
+        self.note_lockout(&connected, now);
+        let connected = connected.map_err(problems::imap_login);
+        self.healths.saw(&self.account, Protocol::Imap, connected.as_ref().err()).await;
+        connected
+    }
+
+    fn note_lockout<T>(&self, connected: &Result<T, ImapError>, now: Duration) {
         let lockout = &mut lock(&self.inside).lockout;
-        match &connected {
+        match connected {
             Ok(_) => lockout.accepted(),
             Err(ImapError::Credentials { .. }) => lockout.refused(now),
             Err(
                 ImapError::Dial(_)
                 | ImapError::NoTls
+                | ImapError::NoMechanism
                 | ImapError::No { .. }
                 | ImapError::Bad { .. }
                 | ImapError::Lost(_)
@@ -106,7 +117,6 @@ impl Room {
                 | ImapError::Unsupported(_),
             ) => {}
         }
-        connected.map_err(problems::imap_login)
     }
 
     /// The idle session that has `mailbox` selected, else the one that was used longest ago. Those

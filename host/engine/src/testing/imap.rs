@@ -21,6 +21,7 @@ use model::port::imap::{
     AppendUid, CopyUid, FetchItem, FetchRow, ImapConnect, ImapError, ImapSession, Messages, NoCode,
     Selected, UidFlags,
 };
+use model::port::steps::Steps;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Server(pub(crate) Arc<Mutex<State>>);
@@ -128,13 +129,19 @@ impl ImapConnect for Server {
         &'a self,
         _: &'a MailServer,
         _: &'a Credentials,
+        steps: &'a dyn Steps,
     ) -> BoxFuture<'a, Result<Box<dyn ImapSession>, ImapError>> {
         Box::pin(async move {
             let mut state = self.0.lock().unwrap();
             state.logins += 1;
+            steps.connected();
+            steps.encrypted(None);
+            steps.greeted();
             if state.refuse_logins {
                 return Err(ImapError::Credentials { reply: "wrong password".to_owned() });
             }
+            steps.authenticated("PLAIN");
+            steps.informed();
             state.open += 1;
             state.most_open = state.most_open.max(state.open);
             let number = state.logins;

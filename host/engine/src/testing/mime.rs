@@ -26,7 +26,9 @@ fn text(bytes: &[u8]) -> String {
 
 fn facts(text: &str) -> Facts {
     let subject = text.lines().find_map(|line| line.strip_prefix("Subject: "));
-    Facts { subject: subject.map(str::to_owned), ..Facts::default() }
+    let id = text.lines().find_map(|line| line.strip_prefix("Message-ID: <")?.strip_suffix('>'));
+    let (message_id, subject) = (id.map(str::to_owned), subject.map(str::to_owned));
+    Facts { message_id, subject, ..Facts::default() }
 }
 
 fn fault(code: &str) -> MimeError {

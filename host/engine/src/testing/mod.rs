@@ -15,6 +15,7 @@ mod paging;
 mod reads;
 mod changes;
 mod sessions;
+mod trials;
 mod sending;
 mod crashes;
 mod durable;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::future;
 use model::account::Credentials;
+use model::health::AccountState;
 use model::message::FlagChange;
 use model::port::capabilities::Capabilities;
 use model::problem::Code;
@@ -158,9 +159,59 @@ async fn verify_tells_the_two_servers_apart() {
     let credentials = Credentials::Password(Secret::new("x".to_owned()));
     let verification = host.engine.verify(&account("anna"), &credentials).await;
     assert!(verification.imap.unwrap().result.is_ok());
-    refused(verification.smtp.unwrap().result, Code::CredentialsRefused);
+    let smtp = verification.smtp.unwrap();
+    let steps: Vec<_> = smtp.steps.iter().map(|step| (step.name.as_str(), step.ok)).collect();
+    assert_eq!(steps, [("connect", true), ("tls", true), ("greeting", true), ("auth", false)]);
+    refused(smtp.result, Code::CredentialsRefused);
+    assert!(host.shelf.1.lock().unwrap().is_empty(), "something was stored");
     let mut sender = account("anna");
     sender.imap = None;
     let verification = host.engine.verify(&sender, &credentials).await;
     assert!(verification.imap.is_none());
+}
+
+#[tokio::test]
+async fn verify_goes_as_far_as_the_folders_and_a_recipient() {
+    let host = Host::new();
+    let credentials = Credentials::Password(Secret::new("x".to_owned()));
+    host.smtp.change(|state| state.rehearsal = Some(552));
+    let verification = host.engine.verify(&account("anna"), &credentials).await;
+    let (imap, smtp) = (verification.imap.unwrap(), verification.smtp.unwrap());
+    assert_eq!(imap.steps.last().unwrap().name.as_str(), "folders");
+    assert_eq!((host.imap.said("LIST"), imap.report.mechanism), (1, Some("PLAIN")));
+    assert_eq!(smtp.steps.last().unwrap().name.as_str(), "mail");
+    refused(smtp.result, Code::OverQuota);
+    assert!(verification.help.is_empty(), "nobody knows example.com");
+    let mut anna = account("anna");
+    anna.email = "anna@qq.com".parse().unwrap();
+    let help = host.engine.verify(&anna, &credentials).await.help;
+    assert!(help.iter().any(|text| text.text.contains("wants an authorization code")), "{help:?}");
+}
+
+#[tokio::test]
+async fn what_servers_say_is_kept_once_and_not_for_every_request() {
+    let host = Host::new();
+    let anna = account("anna");
+    let notes = || host.shelf.1.lock().unwrap().clone();
+    for _ in 0..3 {
+        host.engine.forget(&anna.tenant, &anna.id).await;
+        host.page("INBOX", None, 5).await.unwrap();
+    }
+    assert_eq!(notes().len(), 1, "it is the same each time");
+    assert_eq!(notes()[0].1.state(), AccountState::Connected);
+    host.engine.forget(&anna.tenant, &anna.id).await;
+    host.imap.change(|state| state.refuse_logins = true);
+    for _ in 0..2 {
+        refused(host.page("INBOX", None, 5).await, Code::CredentialsRefused);
+    }
+    assert_eq!(notes().len(), 2);
+    let health = notes()[1].1.clone();
+    assert_eq!(health.state(), AccountState::AuthenticationFailed);
+    assert_eq!(health.last_error().unwrap().2.code, "credentials-refused");
+    host.imap.change(|state| state.refuse_logins = false);
+    host.smtp.change(|state| state.refuse_logins = true);
+    host.engine.verify_stored(&anna).await.unwrap();
+    let health = notes().pop().unwrap().1;
+    assert!(health.imap.unwrap().trouble.is_none());
+    assert!(health.smtp.unwrap().trouble.is_some());
 }

@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use model::account::{Credentials, MailServer};
+use model::address::EmailAddress;
 use model::draft::Envelope;
 use model::octets::Octets;
 use model::port::BoxFuture;
 use model::port::smtp::{BeforeDot, Data, Delivery, Reply, SmtpConnect, SmtpError, SmtpSession};
+use model::port::steps::Steps;
 use tokio::sync::Notify;
 
 #[derive(Clone, Debug, Default)]
@@ -27,6 +29,8 @@ pub(crate) struct State {
     pub(crate) taken: Vec<(String, Vec<String>)>,
     pub(crate) logins: usize,
     pub(crate) refuse_logins: bool,
+    /// What a rehearsal is refused with.
+    pub(crate) rehearsal: Option<u16>,
     pub(crate) dead_below: usize,
 }
 
@@ -86,9 +90,13 @@ impl SmtpConnect for Server {
         &'a self,
         _: &'a MailServer,
         _: &'a Credentials,
+        steps: &'a dyn Steps,
     ) -> BoxFuture<'a, Result<Box<dyn SmtpSession>, SmtpError>> {
         Box::pin(async move {
             self.stall_at(Point::Connect).await;
+            steps.connected();
+            steps.encrypted(None);
+            steps.greeted();
             let (number, refused) = self.change(|state| {
                 state.logins += 1;
                 state.open += usize::from(!state.refuse_logins);
@@ -97,6 +105,7 @@ impl SmtpConnect for Server {
             if refused {
                 return Err(SmtpError::Credentials(reply(535)));
             }
+            steps.authenticated("PLAIN");
             Ok(Box::new(Session { server: self.clone(), number }) as Box<dyn SmtpSession>)
         })
     }
@@ -154,6 +163,16 @@ impl SmtpSession for Session {
                 None => Data::Lost(gone()),
             };
             Ok(Delivery { recipients, data })
+        })
+    }
+
+    fn rehearse<'a>(&'a mut self, _: &'a EmailAddress) -> BoxFuture<'a, Result<(), SmtpError>> {
+        let answer = self.server.change(|state| state.rehearsal).map(reply);
+        Box::pin(async move {
+            match answer {
+                Some(reply) => Err(SmtpError::Refused { step: "RCPT", reply }),
+                None => Ok(()),
+            }
         })
     }
 

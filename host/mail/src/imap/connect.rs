@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use model::account::{Credentials, MailServer, Security};
 use model::port::BoxFuture;
-use model::port::dial::{Dial, Target};
+use model::port::dial::Dial;
 use model::port::imap::{ImapConnect, ImapError, ImapSession};
+use model::port::steps::Steps;
 
+use crate::dialling;
 use crate::imap::exchange::Exchange;
 use crate::imap::guard::Guard;
 use crate::imap::limits::ImapLimits;
@@ -32,21 +34,24 @@ impl Imap {
         &self,
         server: &MailServer,
         credentials: &Credentials,
+        steps: &dyn Steps,
     ) -> Result<Session, ImapError> {
-        let wire = self.dial.dial(&Target::from(server)).await.map_err(ImapError::Dial)?;
+        let wire = dialling::dial(&*self.dial, server, steps).await.map_err(ImapError::Dial)?;
         let stream = Stream::new(wire, Patience::of(self.limits.greeting));
         let mut exchange = match server.security {
             Security::Tls => {
                 let mut exchange = Exchange::new(Guard::new(stream, self.limits));
                 exchange.greeting().await?;
+                steps.greeted();
                 exchange
             }
             Security::StartTls => {
-                let stream = opening::start_tls(stream, &self.limits).await?;
+                let stream = opening::start_tls(stream, &self.limits, steps).await?;
                 Exchange::new(Guard::new(stream, self.limits))
             }
         };
-        let capabilities = opening::log_in(&mut exchange, &server.username, credentials).await?;
+        let capabilities =
+            opening::log_in(&mut exchange, &server.username, credentials, steps).await?;
         Ok(Session::new(exchange, capabilities))
     }
 }
@@ -56,9 +61,11 @@ impl ImapConnect for Imap {
         &'a self,
         server: &'a MailServer,
         credentials: &'a Credentials,
+        steps: &'a dyn Steps,
     ) -> BoxFuture<'a, Result<Box<dyn ImapSession>, ImapError>> {
         Box::pin(async move {
-            let session: Box<dyn ImapSession> = Box::new(self.open(server, credentials).await?);
+            let session: Box<dyn ImapSession> =
+                Box::new(self.open(server, credentials, steps).await?);
             Ok(session)
         })
     }

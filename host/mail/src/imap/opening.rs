@@ -12,6 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use model::account::Credentials;
 use model::port::imap::{ImapError, NoCode};
+use model::port::steps::Steps;
 
 use crate::imap::command;
 use crate::imap::cursor::Cursor;
@@ -26,7 +27,11 @@ use crate::stream::{Patience, Stream};
 const PLAIN: Caps = Caps { line: 8 * 1024, total: 32 * 1024 };
 
 /// The plain part of a connection, up to TLS.
-pub(crate) async fn start_tls(stream: Stream, limits: &ImapLimits) -> Result<Stream, ImapError> {
+pub(crate) async fn start_tls(
+    stream: Stream,
+    limits: &ImapLimits,
+    steps: &dyn Steps,
+) -> Result<Stream, ImapError> {
     let mut lines = Lines::new(stream, PLAIN);
     lines.begin(Patience::of(limits.greeting));
     let greeting = lines.line().await.map_err(failed)?;
@@ -41,6 +46,7 @@ pub(crate) async fn start_tls(stream: Stream, limits: &ImapLimits) -> Result<Str
         b"PREAUTH" => return Err(ImapError::NoTls),
         _ => return Err(ImapError::Protocol("the server does not greet")),
     }
+    steps.greeted();
     let told = plain_command(&mut lines, "p1", "CAPABILITY", limits).await?;
     if !told.iter().any(|capability| capability == "STARTTLS") {
         return Err(ImapError::NoTls);
@@ -49,7 +55,9 @@ pub(crate) async fn start_tls(stream: Stream, limits: &ImapLimits) -> Result<Str
     if lines.has_more() {
         return Err(ImapError::Protocol("plain text after the answer to STARTTLS"));
     }
-    lines.upgrade().await.map_err(ImapError::Dial)
+    let stream = lines.upgrade().await.map_err(ImapError::Dial)?;
+    steps.encrypted(stream.encryption());
+    Ok(stream)
 }
 
 /// Runs a command without arguments; the capabilities that came with its answer.
@@ -100,13 +108,14 @@ pub(crate) async fn log_in(
     exchange: &mut Exchange,
     username: &str,
     credentials: &Credentials,
+    steps: &dyn Steps,
 ) -> Result<Vec<String>, ImapError> {
     if !exchange.guard().is_encrypted() {
         return Err(ImapError::NoTls);
     }
     let before = known_capabilities(exchange).await?;
     let offers = |name: &str| before.iter().any(|capability| capability == name);
-    let outcome = match credentials {
+    let (mechanism, outcome) = match credentials {
         Credentials::Password(password) => {
             let password = password.reveal();
             // Neither PLAIN nor a literal can carry it (RFC 4616 §2, RFC 9051 §4.3).
@@ -115,11 +124,11 @@ pub(crate) async fn log_in(
             }
             if offers("AUTH=PLAIN") {
                 let response = STANDARD.encode(format!("\0{username}\0{password}"));
-                exchange.authenticate(&command::authenticate_plain(), &[&response]).await
+                ("PLAIN", exchange.authenticate(&command::authenticate_plain(), &[&response]).await)
             } else if offers("LOGINDISABLED") {
-                return Err(ImapError::Unsupported("a login with a password"));
+                return Err(ImapError::NoMechanism);
             } else {
-                exchange.run(&command::login(username, password), &mut |_| {}).await
+                ("LOGIN", exchange.run(&command::login(username, password), &mut |_| {}).await)
             }
         }
         Credentials::OAuth(oauth) => {
@@ -127,16 +136,16 @@ pub(crate) async fn log_in(
             let bearer = Bearer::new(|name| offers(&format!("AUTH={name}")), username, token);
             let Bearer { mechanism, response, after_refusal } =
                 bearer.map_err(|unable| match unable {
-                    Unable::NotOffered => ImapError::Unsupported("a login with a token"),
+                    Unable::NotOffered => ImapError::NoMechanism,
                     Unable::Unsendable => ImapError::Protocol(UNSENDABLE),
                 })?;
             let response = response.reveal();
             if offers("SASL-IR") {
                 let command = command::authenticate_bearer(mechanism, Some(response));
-                exchange.authenticate(&command, &[after_refusal]).await
+                (mechanism, exchange.authenticate(&command, &[after_refusal]).await)
             } else {
                 let command = command::authenticate_bearer(mechanism, None);
-                exchange.authenticate(&command, &[response, after_refusal]).await
+                (mechanism, exchange.authenticate(&command, &[response, after_refusal]).await)
             }
         }
     };
@@ -147,7 +156,9 @@ pub(crate) async fn log_in(
         }
         Err(error) => return Err(error),
     }
+    steps.authenticated(mechanism);
     let after = known_capabilities(exchange).await?;
+    steps.informed();
     if after.iter().any(|capability| capability == "ID") {
         match exchange.run(&command::id(), &mut |_| {}).await {
             // Courtesy only: a server that refuses it serves mail all the same.
@@ -176,7 +187,7 @@ async fn known_capabilities(exchange: &mut Exchange) -> Result<Vec<String>, Imap
 fn refused_login(code: &str, kind: NoCode, reply: String) -> ImapError {
     match (code, kind) {
         ("PRIVACYREQUIRED", _) => ImapError::NoTls,
-        (_, NoCode::Busy) => ImapError::No { code: kind, reply },
+        (_, NoCode::Busy | NoCode::OverQuota) => ImapError::No { code: kind, reply },
         _ => ImapError::Credentials { reply },
     }
 }

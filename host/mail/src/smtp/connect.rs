@@ -6,9 +6,11 @@ use std::sync::Arc;
 use lettre::transport::smtp::extension::ClientId;
 use model::account::{Credentials, MailServer};
 use model::port::BoxFuture;
-use model::port::dial::{Dial, Target};
+use model::port::dial::Dial;
 use model::port::smtp::{SmtpConnect, SmtpError, SmtpSession};
+use model::port::steps::Steps;
 
+use crate::dialling;
 use crate::smtp::conversation::{Conversation, SmtpLimits};
 use crate::smtp::opening;
 use crate::smtp::session::Session;
@@ -34,14 +36,17 @@ impl Smtp {
         &self,
         server: &MailServer,
         credentials: &Credentials,
+        steps: &dyn Steps,
     ) -> Result<Session, SmtpError> {
-        let wire = self.dial.dial(&Target::from(server)).await.map_err(SmtpError::Dial)?;
+        let wire = dialling::dial(&*self.dial, server, steps).await.map_err(SmtpError::Dial)?;
         let stream = Stream::new(wire, Patience::of(self.limits.greeting));
         let conversation = Conversation::new(stream, self.limits);
         let (mut conversation, extensions) =
-            opening::open(conversation, server.security, &self.hello).await?;
-        opening::authenticate(&mut conversation, &extensions, &server.username, credentials)
-            .await?;
+            opening::open(conversation, server.security, &self.hello, steps).await?;
+        let mechanism =
+            opening::authenticate(&mut conversation, &extensions, &server.username, credentials)
+                .await?;
+        steps.authenticated(mechanism);
         Ok(Session::new(conversation, extensions))
     }
 }
@@ -66,9 +71,11 @@ impl SmtpConnect for Smtp {
         &'a self,
         server: &'a MailServer,
         credentials: &'a Credentials,
+        steps: &'a dyn Steps,
     ) -> BoxFuture<'a, Result<Box<dyn SmtpSession>, SmtpError>> {
         Box::pin(async move {
-            let session: Box<dyn SmtpSession> = Box::new(self.open(server, credentials).await?);
+            let session: Box<dyn SmtpSession> =
+                Box::new(self.open(server, credentials, steps).await?);
             Ok(session)
         })
     }

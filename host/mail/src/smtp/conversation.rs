@@ -9,6 +9,7 @@ use std::fmt::Display;
 use std::io;
 use std::time::Duration;
 
+use model::port::dial::Encryption;
 use model::port::smtp::{Reply, SmtpError};
 
 use crate::lines;
@@ -61,6 +62,10 @@ impl Conversation {
 
     pub(crate) fn is_encrypted(&self) -> bool {
         self.lines.is_encrypted()
+    }
+
+    pub(crate) fn encryption(&self) -> Option<Encryption> {
+        self.lines.encryption()
     }
 
     /// Sends a command (with its CRLF) and reads the reply.

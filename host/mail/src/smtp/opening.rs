@@ -12,6 +12,7 @@ use lettre::transport::smtp::commands::{Ehlo, Starttls};
 use lettre::transport::smtp::extension::ClientId;
 use model::account::{Credentials, Security};
 use model::port::smtp::{Reply, SmtpError};
+use model::port::steps::Steps;
 use model::secret::Secret;
 
 use crate::sasl::{Bearer, Unable};
@@ -68,9 +69,11 @@ pub(crate) async fn open(
     mut conversation: Conversation,
     security: Security,
     hello: &ClientId,
+    steps: &dyn Steps,
 ) -> Result<(Conversation, Extensions), SmtpError> {
     let greeting = conversation.read("the greeting", conversation.limits.greeting).await?;
     expect(220, "the greeting", greeting)?;
+    steps.greeted();
     let mut extensions = ehlo(&mut conversation, hello).await?;
     match security {
         Security::Tls => {}
@@ -82,6 +85,7 @@ pub(crate) async fn open(
             let reply = conversation.command("STARTTLS", Starttls, within).await?;
             expect(220, "STARTTLS", reply)?;
             conversation = conversation.upgrade().await?;
+            steps.encrypted(conversation.encryption());
             // RFC 3207 §4.2: everything learned before TLS is void.
             extensions = ehlo(&mut conversation, hello).await?;
         }
@@ -99,13 +103,13 @@ async fn ehlo(conversation: &mut Conversation, hello: &ClientId) -> Result<Exten
     Ok(Extensions::read(lines.texts()))
 }
 
-/// Logs in with the best mechanism that both sides have.
+/// Logs in with the best mechanism that both sides have, and tells which.
 pub(crate) async fn authenticate(
     conversation: &mut Conversation,
     extensions: &Extensions,
     username: &str,
     credentials: &Credentials,
-) -> Result<(), SmtpError> {
+) -> Result<&'static str, SmtpError> {
     let password = match credentials {
         Credentials::Password(password) => password.reveal(),
         Credentials::OAuth(oauth) => {
@@ -115,20 +119,21 @@ pub(crate) async fn authenticate(
     };
     let within = conversation.limits.command;
     let mut answers: Vec<String>;
-    let mut reply = if extensions.plain {
+    let (mechanism, mut reply) = if extensions.plain {
         // RFC 4616 §2: NUL separates, so it cannot be part of either.
         if username.contains('\0') || password.contains('\0') {
             return Err(SmtpError::Protocol(UNSENDABLE));
         }
         let response = STANDARD.encode(format!("\0{username}\0{password}"));
         answers = vec![response.clone()];
-        conversation.command("AUTH", format!("AUTH PLAIN {response}\r\n"), within).await?
+        let command = format!("AUTH PLAIN {response}\r\n");
+        ("PLAIN", conversation.command("AUTH", command, within).await?)
     } else if extensions.login {
         // Popped from the end. The prompts differ between servers, their order does not.
         answers = vec![STANDARD.encode(password), STANDARD.encode(username)];
-        conversation.command("AUTH", "AUTH LOGIN\r\n", within).await?
+        ("LOGIN", conversation.command("AUTH", "AUTH LOGIN\r\n", within).await?)
     } else {
-        return Err(SmtpError::Protocol("neither AUTH PLAIN nor AUTH LOGIN is offered"));
+        return Err(SmtpError::NoMechanism);
     };
     while reply.code == 334 {
         let Some(answer) = answers.pop() else {
@@ -136,7 +141,7 @@ pub(crate) async fn authenticate(
         };
         reply = conversation.command("AUTH", format!("{answer}\r\n"), within).await?;
     }
-    judged(reply)
+    judged(reply, mechanism)
 }
 
 const UNSENDABLE: &str = "the login holds a character that cannot be sent";
@@ -146,15 +151,13 @@ async fn authenticate_bearer(
     extensions: &Extensions,
     username: &str,
     token: &Secret,
-) -> Result<(), SmtpError> {
+) -> Result<&'static str, SmtpError> {
     let offers = |name: &str| match name {
         "OAUTHBEARER" => extensions.oauthbearer,
         _ => extensions.xoauth2,
     };
     let bearer = Bearer::new(offers, username, token).map_err(|unable| match unable {
-        Unable::NotOffered => {
-            SmtpError::Protocol("neither AUTH OAUTHBEARER nor AUTH XOAUTH2 is offered")
-        }
+        Unable::NotOffered => SmtpError::NoMechanism,
         Unable::Unsendable => SmtpError::Protocol(UNSENDABLE),
     })?;
     let within = conversation.limits.command;
@@ -165,15 +168,15 @@ async fn authenticate_bearer(
         let answer = format!("{}\r\n", bearer.after_refusal);
         reply = conversation.command("AUTH", answer, within).await?;
     }
-    judged(reply)
+    judged(reply, bearer.mechanism)
 }
 
-fn judged(reply: Reply) -> Result<(), SmtpError> {
+fn judged(reply: Reply, mechanism: &'static str) -> Result<&'static str, SmtpError> {
     match reply.code {
-        235 => Ok(()),
+        235 => Ok(mechanism),
         // RFC 4954 §6: credentials wrong, mechanism too weak for this user, or none given.
         530 | 534 | 535 => Err(SmtpError::Credentials(reply)),
-        _ => expect(235, "AUTH", reply).map(|_| ()),
+        _ => expect(235, "AUTH", reply).map(|_| mechanism),
     }
 }
 

@@ -16,6 +16,7 @@ use std::time::Duration;
 use lettre::Address;
 use lettre::transport::smtp::commands::{Data as DataCommand, Mail, Quit, Rcpt, Rset};
 use lettre::transport::smtp::extension::{MailBodyParameter, MailParameter};
+use model::address::EmailAddress;
 use model::draft::Envelope;
 use model::octets::Octets;
 use model::port::BoxFuture;
@@ -112,6 +113,28 @@ impl Session {
             Err(error) => Data::Lost(error),
         };
         Ok(Delivery { recipients, data })
+    }
+
+    /// As far as RCPT, and back.
+    async fn try_out(&mut self, address: &EmailAddress) -> Result<(), SmtpError> {
+        let before = std::mem::replace(&mut self.state, State::Ended);
+        if before == State::Ended {
+            return Err(SmtpError::Lost(finished()));
+        }
+        let within = self.conversation.limits.command;
+        if before == State::Begun {
+            let reply = self.conversation.command("RSET", Rset, within).await?;
+            expect(250, "RSET", reply)?;
+        }
+        let refused = |reply| SmtpError::Refused { step: "RCPT", reply };
+        let envelope = Envelope { sender: address.clone(), recipients: vec![address.clone()] };
+        self.mail(&envelope, 0, false).await?;
+        let recipient = on_the_wire(address, self.extensions.smtputf8).map_err(refused)?;
+        let answer = self.recipient(recipient).await?;
+        let reply = self.conversation.command("RSET", Rset, within).await?;
+        expect(250, "RSET", reply)?;
+        self.state = State::Ready;
+        if answer.is_positive() { Ok(()) } else { Err(refused(answer)) }
     }
 
     async fn mail(
@@ -248,6 +271,13 @@ impl SmtpSession for Session {
         before_dot: BeforeDot<'a>,
     ) -> BoxFuture<'a, Result<Delivery, SmtpError>> {
         Box::pin(self.transact(envelope, raw, before_dot))
+    }
+
+    fn rehearse<'a>(
+        &'a mut self,
+        address: &'a EmailAddress,
+    ) -> BoxFuture<'a, Result<(), SmtpError>> {
+        Box::pin(self.try_out(address))
     }
 
     fn quit(mut self: Box<Self>) -> BoxFuture<'static, ()> {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::account::{Account, Credentials};
 use crate::future::BoxFuture;
+use crate::health::Health;
 use crate::ids::{AccountId, TenantId};
 use crate::message::Page;
 use crate::port::store::StoreError;
@@ -29,8 +30,8 @@ pub trait Accounts: Send + Sync + fmt::Debug {
         cursor: Option<&'a str>,
         limit: u32,
     ) -> BoxFuture<'a, Result<Page<Account>, StoreError>>;
-    /// The sealed credentials, opened; none when the account is gone, or is of another generation by
-    /// now: a password never goes to a server that it was not given for.
+    /// The sealed credentials, opened; none when the account is gone, or is of another generation or
+    /// at other hosts by now: a password never goes to a server that it was not given for.
     fn credentials<'a>(
         &'a self,
         account: &'a Account,
@@ -42,6 +43,24 @@ pub trait Accounts: Send + Sync + fmt::Debug {
         account: &'a Account,
         credentials: &'a Credentials,
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
+    /// Puts `account` in the place of the one that has its id and the generation `before`, with new
+    /// credentials or the old ones; in one step. False when there is none of that generation: it was
+    /// changed or deleted meanwhile.
+    fn update<'a>(
+        &'a self,
+        before: u32,
+        account: &'a Account,
+        credentials: Option<&'a Credentials>,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+    /// What its servers last said; nothing when the account is gone, or of another generation.
+    fn health<'a>(&'a self, account: &'a Account) -> BoxFuture<'a, Result<Health, StoreError>>;
+    /// Keeps what its servers said; forgotten at once when the account is gone, or of another
+    /// generation.
+    fn note<'a>(
+        &'a self,
+        account: &'a Account,
+        health: &'a Health,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Account and sealed data are gone afterwards; false when there was none.
     fn delete<'a>(
         &'a self,

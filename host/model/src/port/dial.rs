@@ -1,7 +1,7 @@
 //! Connections. Only `net` implements these; only `mail` calls them.
 //!
 //! The STARTTLS dialogue belongs to the mail protocols and TLS to `net`: so a
-//! [`Wire`] is handed over plain and can be upgraded once.
+//! [`Wire`] is handed over plain and is upgraded once, at once or after STARTTLS.
 
 use std::fmt;
 use std::io;
@@ -9,8 +9,9 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::account::{MailServer, Security, SpkiPin};
+use crate::account::{MailServer, SpkiPin};
 use crate::future::BoxFuture;
+use crate::instant::Timestamp;
 
 /// Where to connect and whom to trust there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,26 +20,19 @@ pub struct Target {
     pub host: String,
     /// TCP port.
     pub port: u16,
-    /// With `Tls` the wire comes encrypted; with `StartTls` it comes plain.
-    pub security: Security,
     /// Trusted instead of a public certificate chain, when given.
     pub pin: Option<SpkiPin>,
 }
 
 impl From<&MailServer> for Target {
     fn from(server: &MailServer) -> Self {
-        Self {
-            host: server.host.clone(),
-            port: server.port,
-            security: server.security,
-            pin: server.pin,
-        }
+        Self { host: server.host.clone(), port: server.port, pin: server.pin }
     }
 }
 
-/// Opens connections: resolves, passes the egress guard, dials the vetted address, verifies TLS.
+/// Opens connections: resolves, passes the egress guard, dials the vetted address.
 pub trait Dial: Send + Sync + fmt::Debug {
-    /// Connects within the implementation's own time limit.
+    /// Connects within the implementation's own time limit; the wire is plain.
     fn dial<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Box<dyn Wire>, DialError>>;
 }
 
@@ -67,6 +61,21 @@ pub trait Wire: Send + Sync + Unpin + fmt::Debug {
     fn peer(&self) -> SocketAddr;
     /// TLS is on.
     fn is_encrypted(&self) -> bool;
+    /// What TLS agreed on; none while it is off, or where the wire cannot tell.
+    fn encryption(&self) -> Option<Encryption> {
+        None
+    }
+}
+
+/// What TLS agreed on with a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encryption {
+    /// `1.2` or `1.3`.
+    pub tls_version: String,
+    /// The suite's name in the registry of RFC 8446 §11.
+    pub cipher: String,
+    /// When the server's certificate ends (RFC 5280 §4.1.2.5); none when it cannot be read.
+    pub certificate_expires: Option<Timestamp>,
 }
 
 /// Why there is no connection.
@@ -139,7 +148,10 @@ pub enum TlsFault {
     /// Older than TLS 1.2.
     #[error("the server speaks no TLS version that is safe (1.2 or newer)")]
     Version,
-    /// The peer does not speak TLS, or broke off.
+    /// The peer answers in another protocol: in plain text, most likely.
+    #[error("the server does not answer with TLS")]
+    NotTls,
+    /// The peer broke off, or there is nothing that both sides have.
     #[error("the TLS handshake failed")]
     Handshake,
 }

@@ -17,14 +17,16 @@ use crate::mailbox::{Counters, Mailbox, MailboxName};
 use crate::message::{Flag, FlagChange};
 use crate::octets::Octets;
 use crate::port::dial::DialError;
+use crate::port::steps::Steps;
 
 /// Logs in.
 pub trait ImapConnect: Send + Sync + fmt::Debug {
-    /// Connects, upgrades to TLS, logs in and reads the capabilities.
+    /// Connects, upgrades to TLS, logs in and reads the capabilities; `steps` is told each.
     fn connect<'a>(
         &'a self,
         server: &'a MailServer,
         credentials: &'a Credentials,
+        steps: &'a dyn Steps,
     ) -> BoxFuture<'a, Result<Box<dyn ImapSession>, ImapError>>;
 }
 
@@ -196,6 +198,9 @@ pub enum ImapError {
     /// STARTTLS is missing, or the server wants a login in the clear.
     #[error("the IMAP server offers no safe TLS")]
     NoTls,
+    /// It offers no way to log in that we have.
+    #[error("the IMAP server offers no login that Postlet can make")]
+    NoMechanism,
     /// A tagged NO. The session can go on.
     #[error("the IMAP server said NO")]
     No {

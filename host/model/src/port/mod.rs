@@ -7,6 +7,7 @@ pub use crate::future::BoxFuture;
 
 pub mod clock;
 pub mod dial;
+pub mod steps;
 pub mod lookup;
 pub mod oauth;
 pub mod imap;

@@ -9,19 +9,22 @@
 use std::fmt;
 
 use crate::account::{Credentials, MailServer};
+use crate::address::EmailAddress;
 use crate::draft::Envelope;
 use crate::future::BoxFuture;
 use crate::octets::Octets;
 use crate::port::dial::DialError;
+use crate::port::steps::Steps;
 use crate::port::store::StoreError;
 
 /// Logs in.
 pub trait SmtpConnect: Send + Sync + fmt::Debug {
-    /// Connects, upgrades to TLS, says EHLO and authenticates.
+    /// Connects, upgrades to TLS, says EHLO and authenticates; `steps` is told each.
     fn connect<'a>(
         &'a self,
         server: &'a MailServer,
         credentials: &'a Credentials,
+        steps: &'a dyn Steps,
     ) -> BoxFuture<'a, Result<Box<dyn SmtpSession>, SmtpError>>;
 }
 
@@ -37,6 +40,12 @@ pub trait SmtpSession: Send + fmt::Debug {
         raw: &'a Octets,
         before_dot: BeforeDot<'a>,
     ) -> BoxFuture<'a, Result<Delivery, SmtpError>>;
+    /// MAIL and RCPT, both with this address, and RSET: whether the server would take a message of
+    /// the account's own. Nothing is sent. A refusal is [`SmtpError::Refused`].
+    fn rehearse<'a>(
+        &'a mut self,
+        address: &'a EmailAddress,
+    ) -> BoxFuture<'a, Result<(), SmtpError>>;
     /// QUIT, politely and within a second.
     fn quit(self: Box<Self>) -> BoxFuture<'static, ()>;
 }
@@ -105,6 +114,9 @@ pub enum SmtpError {
     /// STARTTLS is missing.
     #[error("the SMTP server offers no safe TLS")]
     NoTls,
+    /// It offers no mechanism that we have.
+    #[error("the SMTP server offers no login that Postlet can make")]
+    NoMechanism,
     /// The server refused a step that concerns every recipient: greeting, EHLO, MAIL.
     #[error("the SMTP server refused {step}")]
     Refused {

@@ -49,15 +49,15 @@ const NAME_SERVERS: &str =
 
 /// Each server of the accounts once.
 pub(crate) async fn servers(dialer: &Dialer, accounts: &[Account]) -> Vec<Check> {
-    let mut all: BTreeMap<String, Target> = BTreeMap::new();
+    let mut all: BTreeMap<String, &MailServer> = BTreeMap::new();
     for server in accounts.iter().flat_map(|account| account.imap.iter().chain(&account.smtp)) {
-        all.entry(named(server)).or_insert_with(|| Target::from(server));
+        all.entry(named(server)).or_insert(server);
     }
     let left_out = all.len().saturating_sub(MOST_SERVERS);
     let looks = all
         .into_iter()
         .take(MOST_SERVERS)
-        .map(|(name, target)| async move { server(dialer, &name, &target).await });
+        .map(|(name, at)| async move { server(dialer, &name, at).await });
     let mut checks: Vec<Check> = stream::iter(looks).buffered(AT_ONCE).collect().await;
     if left_out > 0 {
         checks.push(Check::skipped("servers", format!("{left_out} more are not looked at")));
@@ -69,9 +69,16 @@ fn named(server: &MailServer) -> String {
     format!("{}:{}", server.host, server.port)
 }
 
-async fn server(dialer: &Dialer, name: &str, target: &Target) -> Check {
-    match tokio::time::timeout(LIMIT, dialer.dial(target)).await {
-        Ok(Ok(_)) => match target.security {
+async fn server(dialer: &Dialer, name: &str, at: &MailServer) -> Check {
+    let look = async {
+        let wire = dialer.dial(&Target::from(at)).await?;
+        match at.security {
+            Security::Tls => wire.upgrade().await.map(drop),
+            Security::StartTls => Ok(()),
+        }
+    };
+    match tokio::time::timeout(LIMIT, look).await {
+        Ok(Ok(())) => match at.security {
             Security::Tls => Check::ok(name, "it answers, and its certificate is trusted"),
             Security::StartTls => Check::ok(name, "it answers; TLS begins later there"),
         },

@@ -7,7 +7,8 @@
 
 use std::sync::Arc;
 
-use model::account::{Account, Credentials};
+use model::account::{Account, Credentials, MailServer};
+use model::health::Health;
 use model::ids::{AccountId, TenantId};
 use model::message::Page;
 use model::port::BoxFuture;
@@ -142,6 +143,70 @@ impl Accounts for Sqlite {
         })
     }
 
+    fn update<'a>(
+        &'a self,
+        before: u32,
+        account: &'a Account,
+        credentials: Option<&'a Credentials>,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let record = serde_json::to_string(account).map_err(failed)?;
+            let (account, credentials) = (account.clone(), credentials.cloned());
+            let ring = Arc::clone(&self.inner.ring);
+            let update = move |conn: &Connection| {
+                let changed = conn.execute(
+                    "UPDATE account SET record = ?3
+                     WHERE tenant = ?1 AND id = ?2 AND record ->> 'generation' = ?4",
+                    params![account.tenant.as_str(), account.id.as_str(), record, before],
+                )?;
+                if let (1, Some(credentials)) = (changed, credentials) {
+                    put(conn, &ring.keys(), &account, &credentials)?;
+                }
+                Ok(changed == 1)
+            };
+            self.inner.meta.write(update).await
+        })
+    }
+
+    fn health<'a>(&'a self, account: &'a Account) -> BoxFuture<'a, Result<Health, StoreError>> {
+        let (tenant, id) = (account.tenant.clone(), account.id.clone());
+        let generation = account.generation;
+        Box::pin(self.inner.meta.read(move |conn| {
+            let record: Option<String> = conn
+                .prepare_cached(
+                    "SELECT record FROM health WHERE tenant = ?1 AND account = ?2 AND generation = ?3",
+                )?
+                .query_row(params![tenant.as_str(), id.as_str(), generation], |row| row.get(0))
+                .optional()?;
+            let health = record.map(|record| serde_json::from_str(&record).map_err(failed));
+            Ok(health.transpose()?.unwrap_or_default())
+        }))
+    }
+
+    fn note<'a>(
+        &'a self,
+        account: &'a Account,
+        health: &'a Health,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let record = serde_json::to_string(health).map_err(failed)?;
+            let (tenant, id) = (account.tenant.clone(), account.id.clone());
+            let generation = account.generation;
+            let note = move |conn: &rusqlite::Connection| {
+                conn.execute(
+                    "INSERT INTO health (tenant, account, generation, record)
+                     SELECT tenant, id, ?3, ?4 FROM account
+                     WHERE tenant = ?1 AND id = ?2 AND record ->> 'generation' = ?3
+                     ON CONFLICT (tenant, account)
+                     DO UPDATE SET generation = excluded.generation, record = excluded.record",
+                    params![tenant.as_str(), id.as_str(), generation, record],
+                )?;
+                Ok(())
+            };
+            self.inner.meta.write(note).await
+        })
+    }
+
     fn delete<'a>(
         &'a self,
         tenant: &'a TenantId,
@@ -163,15 +228,19 @@ impl Sqlite {
     async fn sealed(&self, account: &Account) -> Result<Option<Sealed>, StoreError> {
         let (tenant, id) = (account.tenant.clone(), account.id.clone());
         let generation = account.generation;
+        let host = |server: &Option<MailServer>| server.as_ref().map(|at| at.host.clone());
+        let (imap, smtp) = (host(&account.imap), host(&account.smtp));
         let read = self.inner.meta.read(move |conn| {
             let sealed = conn
                 .prepare_cached(
                     "SELECT c.field, c.sealed FROM credential c
                      JOIN account a ON a.tenant = c.tenant AND a.id = c.account
                      WHERE c.tenant = ?1 AND c.account = ?2
-                         AND a.record ->> 'generation' = ?3",
+                         AND a.record ->> 'generation' = ?3
+                         AND a.record ->> '$.imap.host' IS ?4
+                         AND a.record ->> '$.smtp.host' IS ?5",
                 )?
-                .query_row(params![tenant.as_str(), id.as_str(), generation], |row| {
+                .query_row(params![tenant.as_str(), id.as_str(), generation, imap, smtp], |row| {
                     Ok(Sealed { field: row.get(0)?, record: row.get(1)? })
                 })
                 .optional()?;

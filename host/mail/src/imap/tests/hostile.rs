@@ -89,7 +89,7 @@ async fn silence_and_a_trickle_are_timeouts() {
     assert!(matches!(outcome, Err(ImapError::Timeout)), "{outcome:?}");
 
     let (dial, _peer) = pair();
-    let outcome = imap(dial).connect(&server(Security::Tls), &credentials()).await;
+    let outcome = imap(dial).connect(&server(Security::Tls), &credentials(), &()).await;
     assert!(matches!(outcome, Err(ImapError::Timeout)));
 }
 

@@ -3,8 +3,8 @@
 use model::account::Security;
 use model::port::imap::ImapError;
 
-use crate::imap::tests::script::{open, open_with};
-use crate::peer::token;
+use crate::imap::tests::script::{open, open_with, watched};
+use crate::peer::{Diary, token};
 
 #[tokio::test]
 async fn the_login_takes_the_way_that_the_server_offers() {
@@ -17,7 +17,7 @@ async fn the_login_takes_the_way_that_the_server_offers() {
 
     let disabled = "* OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hi\r\n";
     let (outcome, heard) = open(Security::Tls, &[disabled]).await;
-    assert!(matches!(outcome, Err(ImapError::Unsupported(_))));
+    assert!(matches!(outcome, Err(ImapError::NoMechanism)));
     assert!(heard.is_empty());
 }
 
@@ -143,4 +143,26 @@ async fn without_tls_no_credential_is_written() {
         assert!(error.starts_with(want), "{says:?} gave {error}");
         assert!(!heard.iter().any(|line| line.contains("LOGIN")), "{heard:?}");
     }
+}
+
+#[tokio::test]
+async fn each_step_of_a_login_is_told_when_it_was_done() {
+    let hi = "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hi\r\n";
+    let (taken, refused) = ("{tag} OK [CAPABILITY IMAP4rev1] in\r\n", "{tag} NO no\r\n");
+    let upgrade =
+        ["* OK hi\r\n", "* CAPABILITY IMAP4rev1 STARTTLS\r\n{tag} OK\r\n", "{tag} OK go\r\n"];
+    let inside = "* CAPABILITY IMAP4rev1\r\n{tag} OK\r\n";
+    check(Security::Tls, &["220 hi\r\n"], "connected encrypted").await;
+    check(Security::Tls, &[hi, "+\r\n", refused], "connected encrypted greeted").await;
+    let all = "connected encrypted greeted PLAIN informed";
+    check(Security::Tls, &[hi, "+\r\n", taken], all).await;
+    check(Security::StartTls, &[upgrade[0], "{tag} NO no\r\n"], "connected greeted").await;
+    let all = "connected greeted encrypted LOGIN informed";
+    check(Security::StartTls, &[&upgrade[..], &[inside, taken]].concat(), all).await;
+}
+
+async fn check(security: Security, says: &[&str], want: &str) {
+    let diary = Diary::default();
+    let _ = watched(security, says, &diary).await;
+    assert_eq!(diary.read(), want, "{says:?}");
 }

@@ -8,6 +8,7 @@ use model::mailbox::MailboxName;
 use model::message::FlagChange;
 use model::octets::{Octets, in_memory};
 use model::port::imap::{FetchItem, ImapConnect, ImapError, ImapSession, Messages};
+use model::port::steps::Steps;
 
 use crate::imap::{Imap, ImapLimits};
 use crate::peer::{OneWire, Peer, credentials, pair, server};
@@ -67,7 +68,7 @@ pub(crate) async fn limited(
         let says = format!("{{tag}} OK [CAPABILITY {capabilities}] in\r\n");
         assert_eq!(answer(&mut peer, &says).await, "LOGIN \"ann\" \"pass word\"");
     };
-    let (session, ()) = tokio::join!(imap.connect(&server, &credentials), play);
+    let (session, ()) = tokio::join!(imap.connect(&server, &credentials, &()), play);
     (session.unwrap(), peer)
 }
 
@@ -95,6 +96,23 @@ pub(crate) async fn open_with(
     security: Security,
     says: &[&str],
 ) -> (Result<(), ImapError>, Vec<String>) {
+    talk(credentials, security, says, &()).await
+}
+
+pub(crate) async fn watched(
+    security: Security,
+    says: &[&str],
+    steps: &dyn Steps,
+) -> (Result<(), ImapError>, Vec<String>) {
+    talk(&credentials(), security, says, steps).await
+}
+
+async fn talk(
+    credentials: &Credentials,
+    security: Security,
+    says: &[&str],
+    steps: &dyn Steps,
+) -> (Result<(), ImapError>, Vec<String>) {
     let (dial, mut peer) = pair();
     let imap = imap(dial);
     let server = server(security);
@@ -114,7 +132,7 @@ pub(crate) async fn open_with(
         drop(peer);
         heard
     };
-    let (session, heard) = tokio::join!(imap.connect(&server, credentials), play);
+    let (session, heard) = tokio::join!(imap.connect(&server, credentials, steps), play);
     (session.map(|_| ()), heard)
 }
 

@@ -2,6 +2,7 @@
 
 mod early;
 mod token;
+mod trying;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use model::account::{Credentials, Security};
 use model::draft::Envelope;
 use model::octets::{Octets, in_memory};
 use model::port::smtp::{BeforeDot, Data, Delivery, SmtpConnect, SmtpError, SmtpSession};
+use model::port::steps::Steps;
 use model::port::store::StoreError;
 
 use crate::peer::{Peer, credentials, pair, server};
@@ -51,7 +53,7 @@ async fn session() -> (Box<dyn SmtpSession>, Peer) {
     let smtp = smtp(dial);
     let server = server(Security::Tls);
     let credentials = credentials();
-    let (session, ()) = tokio::join!(smtp.connect(&server, &credentials), greet(&mut peer));
+    let (session, ()) = tokio::join!(smtp.connect(&server, &credentials, &()), greet(&mut peer));
     (session.unwrap(), peer)
 }
 
@@ -64,6 +66,23 @@ async fn open_with(
     credentials: &Credentials,
     security: Security,
     says: &[&str],
+) -> (Result<(), SmtpError>, Vec<String>) {
+    talk(credentials, security, says, &()).await
+}
+
+async fn watched(
+    security: Security,
+    says: &[&str],
+    steps: &dyn Steps,
+) -> (Result<(), SmtpError>, Vec<String>) {
+    talk(&credentials(), security, says, steps).await
+}
+
+async fn talk(
+    credentials: &Credentials,
+    security: Security,
+    says: &[&str],
+    steps: &dyn Steps,
 ) -> (Result<(), SmtpError>, Vec<String>) {
     let (dial, mut peer) = pair();
     let smtp = smtp(dial);
@@ -79,7 +98,7 @@ async fn open_with(
         drop(peer);
         heard
     };
-    let (session, heard) = tokio::join!(smtp.connect(&server, credentials), play);
+    let (session, heard) = tokio::join!(smtp.connect(&server, credentials, steps), play);
     (session.map(|_| ()), heard)
 }
 
@@ -359,7 +378,7 @@ async fn a_reply_that_never_ends_is_cut_off() {
             }
             sent
         };
-        let open = async { smtp.connect(&server, &credentials).await.map(|_| ()) };
+        let open = async { smtp.connect(&server, &credentials, &()).await.map(|_| ()) };
         let (outcome, sent) = tokio::join!(open, flood);
         assert!(matches!(outcome, Err(SmtpError::Protocol(_))), "{outcome:?}");
         assert!(sent < 1 << 20, "{sent} bytes were taken");
@@ -377,7 +396,7 @@ async fn an_unasked_reply_is_never_taken_for_an_answer() {
 #[tokio::test(start_paused = true)]
 async fn silence_is_a_timeout_with_its_step() {
     let (dial, _peer) = pair();
-    let outcome = smtp(dial).connect(&server(Security::Tls), &credentials()).await;
+    let outcome = smtp(dial).connect(&server(Security::Tls), &credentials(), &()).await;
     check_timeout(&outcome.map(|_| ()).unwrap_err(), "the greeting");
 
     let (mut session, mut peer) = session().await;
@@ -415,7 +434,7 @@ async fn a_trickle_is_a_timeout_too() {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     };
-    let open = async { smtp.connect(&server, &credentials).await.map(|_| ()) };
+    let open = async { smtp.connect(&server, &credentials, &()).await.map(|_| ()) };
     let (outcome, ()) = tokio::join!(open, trickle);
     check_timeout(&outcome.unwrap_err(), "the greeting");
 }

@@ -9,7 +9,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use model::account::{Account, Credentials};
+use model::account::{Account, Credentials, MailServer};
+use model::health::Health;
 use model::ids::{AccountId, SubmissionId, TenantId, TokenId};
 use model::instant::Timestamp;
 use model::message::Page;
@@ -19,7 +20,7 @@ use model::port::accounts::Accounts;
 use model::port::clock::Clock;
 use model::port::outbox::{Acceptance, Claim, Outbox, Replay, Step};
 use model::port::store::StoreError;
-use model::port::tokens::{Token, Tokens};
+use model::port::tokens::Token;
 use model::submission::{Entry, Idempotency, IdempotencyKey, NewSubmission, Receipt, State};
 
 use crate::credential;
@@ -30,6 +31,8 @@ use crate::keys::KeyRing;
 use crate::lifecycle::{CLAIMED, is_forgotten, is_held, untried};
 use crate::page::{Cursor, LARGEST, List, accounts, submissions};
 use crate::seal::MasterKey;
+
+mod tokens;
 
 /// A store that forgets. Clones share it.
 #[derive(Clone)]
@@ -42,6 +45,8 @@ pub struct Memory {
 #[derive(Default)]
 struct Tables {
     accounts: BTreeMap<(TenantId, AccountId), (Account, Sealed)>,
+    /// With the generation that it is of.
+    health: BTreeMap<(TenantId, AccountId), (u32, Health)>,
     tokens: BTreeMap<TokenId, Token>,
     submissions: HashMap<SubmissionId, Row>,
     keys: HashMap<(TenantId, AccountId, u32, IdempotencyKey), Used>,
@@ -419,7 +424,7 @@ impl Accounts for Memory {
         Box::pin(async move {
             let tables = self.tables();
             let row = tables.accounts.get(&(account.tenant.clone(), account.id.clone()));
-            let row = row.filter(|(known, _)| known.generation == account.generation);
+            let row = row.filter(|(known, _)| trusted(known) == trusted(account));
             let keys = self.ring.keys();
             row.map(|(_, sealed)| credential::open(&keys, account, sealed)).transpose()
         })
@@ -439,50 +444,68 @@ impl Accounts for Memory {
         })
     }
 
+    fn update<'a>(
+        &'a self,
+        before: u32,
+        account: &'a Account,
+        credentials: Option<&'a Credentials>,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let mut tables = self.tables();
+            let keys = self.ring.keys();
+            let sealed =
+                credentials.map(|new| credential::seal(&keys, account, new)).transpose()?;
+            let row = tables.accounts.get_mut(&(account.tenant.clone(), account.id.clone()));
+            let Some(row) = row.filter(|(known, _)| known.generation == before) else {
+                return Ok(false);
+            };
+            row.0 = account.clone();
+            if let Some(sealed) = sealed {
+                row.1 = sealed;
+            }
+            Ok(true)
+        })
+    }
+
+    fn health<'a>(&'a self, account: &'a Account) -> BoxFuture<'a, Result<Health, StoreError>> {
+        let at = (account.tenant.clone(), account.id.clone());
+        let tables = self.tables();
+        let found = tables.health.get(&at).filter(|(of, _)| *of == account.generation);
+        let found = found.map(|(_, health)| health.clone());
+        Box::pin(async { Ok(found.unwrap_or_default()) })
+    }
+
+    fn note<'a>(
+        &'a self,
+        account: &'a Account,
+        health: &'a Health,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        let (mut tables, generation) = (self.tables(), account.generation);
+        let at = (account.tenant.clone(), account.id.clone());
+        if tables.accounts.get(&at).is_some_and(|(known, _)| known.generation == generation) {
+            tables.health.insert(at, (generation, health.clone()));
+        }
+        Box::pin(async { Ok(()) })
+    }
+
     fn delete<'a>(
         &'a self,
         tenant: &'a TenantId,
         id: &'a AccountId,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
-            Ok(self.tables().accounts.remove(&(tenant.clone(), id.clone())).is_some())
+            let (mut tables, at) = (self.tables(), (tenant.clone(), id.clone()));
+            tables.health.remove(&at);
+            Ok(tables.accounts.remove(&at).is_some())
         })
     }
 }
 
-impl Tokens for Memory {
-    fn create<'a>(&'a self, token: &'a Token) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
-            let mut tables = self.tables();
-            if tables.tokens.contains_key(&token.id) {
-                return Err(StoreError::Exists);
-            }
-            tables.tokens.insert(token.id.clone(), token.clone());
-            Ok(())
-        })
-    }
-
-    fn get<'a>(&'a self, id: &'a TokenId) -> BoxFuture<'a, Result<Option<Token>, StoreError>> {
-        Box::pin(async move { Ok(self.tables().tokens.get(id).cloned()) })
-    }
-
-    fn list<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<Vec<Token>, StoreError>> {
-        Box::pin(async move {
-            let tables = self.tables();
-            let rows = tables.tokens.values().filter(|token| token.tenant == *tenant);
-            Ok(rows.cloned().collect())
-        })
-    }
-
-    fn revoke<'a>(
-        &'a self,
-        tenant: &'a TenantId,
-        id: &'a TokenId,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(async move {
-            let mut tables = self.tables();
-            let ours = tables.tokens.get(id).is_some_and(|token| token.tenant == *tenant);
-            Ok(ours && tables.tokens.remove(id).is_some())
-        })
-    }
+/// What the credentials were given for.
+fn trusted(account: &Account) -> (u32, [Option<&str>; 2]) {
+    let hosts = [&account.imap, &account.smtp];
+    (
+        account.generation,
+        hosts.map(|server| server.as_ref().map(|at: &MailServer| at.host.as_str())),
+    )
 }

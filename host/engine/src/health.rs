@@ -1,0 +1,74 @@
+//! What the servers of each account last said to a login, as it happens.
+//!
+//! The store is told only when a server says something else than before, so that
+//! nothing is written for a request. What was said before this process began is
+//! read once.
+//!
+//! Invariant: a failure to keep it is logged and hurts nobody's request.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use model::account::Account;
+use model::health::{Health, Trouble, TroubleKind};
+use model::port::accounts::Accounts;
+use model::port::clock::Clock;
+use model::problem::{Code, Problem, Protocol};
+
+use crate::key::Owner;
+use crate::lock::lock;
+
+/// Of every account that was logged in to lately.
+#[derive(Debug)]
+pub(crate) struct Healths {
+    accounts: Arc<dyn Accounts>,
+    clock: Arc<dyn Clock>,
+    known: Mutex<HashMap<(Owner, u32), Health>>,
+}
+
+impl Healths {
+    pub(crate) fn new(accounts: Arc<dyn Accounts>, clock: Arc<dyn Clock>) -> Self {
+        Self { accounts, clock, known: Mutex::default() }
+    }
+
+    /// A server took the login, or did not.
+    pub(crate) async fn saw(&self, account: &Account, protocol: Protocol, no: Option<&Problem>) {
+        let key = (Owner::of(account), account.generation);
+        let known = lock(&self.known).get(&key).cloned();
+        let before = match known {
+            Some(known) => known,
+            None => match self.accounts.health(account).await {
+                Ok(health) => health,
+                Err(error) => {
+                    return tracing::warn!(account = %account.id, %error, "its state cannot be read");
+                }
+            },
+        };
+        let news = {
+            let mut known = lock(&self.known);
+            let health = known.entry(key).or_insert(before);
+            let changed = health.see(protocol, self.clock.now(), no.map(trouble));
+            changed.then(|| health.clone())
+        };
+        let Some(health) = news else { return };
+        if let Err(error) = self.accounts.note(account, &health).await {
+            tracing::warn!(account = %account.id, %error, "its state cannot be kept");
+        }
+    }
+
+    /// The account was changed or deleted.
+    pub(crate) fn forget(&self, owner: &Owner) {
+        lock(&self.known).retain(|(of, _), _| of != owner);
+    }
+}
+
+fn trouble(no: &Problem) -> Trouble {
+    let refused = matches!(
+        no.code,
+        Code::CredentialsRefused | Code::AccessOff | Code::AuthUnsupported | Code::OAuthNeeded
+    );
+    let kind = if refused { TroubleKind::Refused } else { TroubleKind::Unreachable };
+    let reply = no.upstream.as_ref().map(|upstream| format!(": {}", upstream.reply));
+    let detail = format!("{}{}", no.detail, reply.unwrap_or_default());
+    Trouble { kind, code: no.code.as_str().to_owned(), detail }
+}

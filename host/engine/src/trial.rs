@@ -1,0 +1,275 @@
+//! Sending an account a mail from itself, waiting for it, and removing it.
+//!
+//! The only proof that a mailbox works is a message that went through it. It is built
+//! by `mime` like every other, but goes past the outbox: who tries wants to know
+//! now, and a retry tomorrow helps nobody.
+//!
+//! Invariants: what is removed bears the Message-ID that was made up for it, and
+//! nothing else does; IMAP is logged in to first, so that nothing is sent that could
+//! not be removed.
+
+use std::time::Duration;
+
+use model::account::{Account, Credentials};
+use model::address::Address;
+use model::draft::Draft;
+use model::mailbox::{Mailbox, MailboxName, Role, RoleSource};
+use model::port::imap::{FetchItem, ImapSession, Messages};
+use model::port::smtp::{BeforeDot, Data, Reply, SmtpError};
+use model::problem::{Code, Problem};
+
+use crate::problems;
+use crate::submitting;
+use crate::works::Works;
+
+/// How many of the newest messages are looked at: others arrive meanwhile.
+const NEWEST: u32 = 50;
+/// Between two looks at first, and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How it went.
+#[derive(Clone, Debug, Default)]
+pub struct Trial {
+    /// Of the test message, without angle brackets; none when there was none.
+    pub message_id: Option<String>,
+    /// In their order; the last one failed, if there is a problem.
+    pub steps: Vec<TrialStep>,
+    /// Where the message arrived, and whether that is the mailbox for junk.
+    pub arrived: Option<Arrival>,
+    /// Nothing of it is left in the mailbox.
+    pub removed: bool,
+    /// Why it ended early.
+    pub problem: Option<Problem>,
+}
+
+/// Where the message arrived.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// The mailbox's decoded name.
+    pub mailbox: String,
+    /// The service takes it for junk.
+    pub junk: bool,
+}
+
+/// One step of it.
+#[derive(Clone, Copy, Debug)]
+pub struct TrialStep {
+    /// `imap`, `compose`, `smtp`, `send`, `arrive`, `remove`.
+    pub name: &'static str,
+    /// It was done.
+    pub ok: bool,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// See the module. `wait` bounds the arrival.
+pub(crate) async fn run(
+    works: &Works,
+    account: &Account,
+    credentials: &Credentials,
+    wait: Duration,
+) -> Trial {
+    let mut run =
+        Run { works, account, trial: Trial::default(), last: works.ports.clock.monotonic() };
+    if let Err(problem) = run.through(credentials, wait).await {
+        run.trial.problem = Some(problem);
+    }
+    run.trial
+}
+
+struct Run<'a> {
+    works: &'a Works,
+    account: &'a Account,
+    trial: Trial,
+    last: Duration,
+}
+
+/// A mailbox in which the message may turn up.
+struct Place {
+    name: MailboxName,
+    junk: bool,
+}
+
+impl Run<'_> {
+    async fn through(&mut self, credentials: &Credentials, wait: Duration) -> Result<(), Problem> {
+        let (works, account) = (self.works, self.account);
+        let missing = |what: &str| {
+            Problem::new(
+                Code::NotConfigured,
+                format!("a test needs both servers; the account has no {what}"),
+            )
+        };
+        let server = account.imap.as_ref().ok_or_else(|| missing("IMAP server"))?;
+        let smtp = account.smtp.as_ref().ok_or_else(|| missing("SMTP server"))?;
+
+        let connected = works.ports.imap.connect(server, credentials, &()).await;
+        let mut imap = self.step("imap", connected.map_err(problems::imap_login))?;
+        let mailboxes = imap.list().await.map_err(problems::imap)?;
+
+        let message_id = submitting::message_id(works, &account.email);
+        let composed = self.compose(&message_id).await;
+        let composed = self.step("compose", composed)?;
+
+        let connected = works.ports.smtp.connect(smtp, credentials, &()).await;
+        let mut session = self.step("smtp", connected.map_err(problems::smtp))?;
+        self.trial.message_id = Some(message_id.clone());
+        let unrecorded: BeforeDot<'_> = Box::new(|| Box::pin(async { Ok(()) }));
+        let sent = session.deliver(&composed.envelope, &composed.raw, unrecorded).await;
+        let sent = sent.map_err(problems::smtp).and_then(|delivery| {
+            let refused = delivery.recipients.into_iter().find(|reply| !reply.is_positive());
+            match (refused, delivery.data) {
+                (Some(reply), _) => Err(refusal("RCPT", reply)),
+                (None, Data::Replied(reply)) if reply.is_positive() => Ok(()),
+                (None, Data::Replied(reply)) => Err(refusal("the message", reply)),
+                (None, Data::Lost(error)) => Err(problems::smtp(error)),
+                (None, Data::Skipped) => Ok(()),
+            }
+        });
+        self.step("send", sent)?;
+        session.quit().await;
+
+        let places = places(&mailboxes);
+        let found = self.arrival(&mut *imap, &places, &message_id, wait).await;
+        let (at, uids) = self.step("arrive", found)?;
+        let arrival = Arrival { mailbox: at.name.decoded(), junk: at.junk };
+        self.trial.arrived = Some(arrival);
+        let removed = self.remove(&mut *imap, &mailboxes, &message_id, &uids).await;
+        self.step("remove", removed)?;
+        self.trial.removed = true;
+        imap.logout().await;
+        Ok(())
+    }
+
+    async fn compose(&self, message_id: &str) -> Result<model::draft::Composed, Problem> {
+        let (works, account) = (self.works, self.account);
+        let to = Address { name: account.name.clone(), email: account.email.as_str().to_owned() };
+        let draft = Draft {
+            sender: Some(to.clone()),
+            to: vec![to],
+            subject: Some("Postlet: a test of this mailbox".to_owned()),
+            text: Some(
+                "Postlet sent this message to find out whether the mailbox works, and removes it again. If you read it, that did not work: you can delete it.\r\n"
+                    .to_owned(),
+            ),
+            ..Draft::default()
+        };
+        let now = works.ports.clock.now();
+        works.ports.mime.compose(draft, message_id, now).await.map_err(problems::composing)
+    }
+
+    /// Looks into the mailboxes by turns, ever more seldom, until the message lies in one.
+    async fn arrival<'p>(
+        &self,
+        imap: &mut dyn ImapSession,
+        places: &'p [Place],
+        message_id: &str,
+        wait: Duration,
+    ) -> Result<(&'p Place, Vec<u32>), Problem> {
+        let clock = &self.works.ports.clock;
+        let began = clock.monotonic();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            for place in places {
+                let uids = self.bearing(imap, &place.name, message_id).await?;
+                if !uids.is_empty() {
+                    return Ok((place, uids));
+                }
+            }
+            if clock.monotonic().saturating_sub(began) + pause > wait {
+                let detail = format!(
+                    "the server took the message, and after {} seconds it lies neither in INBOX nor in the mailbox for junk. It may still come, and is then not removed: its subject is \"Postlet: a test of this mailbox\"",
+                    wait.as_secs()
+                );
+                return Err(Problem::new(Code::UpstreamTimeout, detail));
+            }
+            clock.sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Of the newest messages, those with this Message-ID. Selects anew each time: there are servers
+    /// whose sessions see a mailbox as it was then.
+    async fn bearing(
+        &self,
+        imap: &mut dyn ImapSession,
+        mailbox: &MailboxName,
+        message_id: &str,
+    ) -> Result<Vec<u32>, Problem> {
+        let selected = imap.select(mailbox).await.map_err(problems::imap)?;
+        if selected.exists == 0 {
+            return Ok(Vec::new());
+        }
+        let first = selected.exists.saturating_sub(NEWEST - 1).max(1);
+        let newest = Messages::Sequence(first..=selected.exists);
+        let rows = imap.fetch(&newest, &[FetchItem::HeaderFields(&["MESSAGE-ID"])]).await;
+        let rows = rows.map_err(problems::imap)?;
+        let (uids, blocks): (Vec<u32>, Vec<_>) =
+            rows.into_iter().filter_map(|row| Some((row.uid, row.header?))).unzip();
+        let read = self.works.ports.mime.summarise(blocks).await.map_err(problems::reading)?;
+        let ours = uids.into_iter().zip(read).filter(|(_, facts)| {
+            facts.as_ref().and_then(|facts| facts.message_id.as_deref()) == Some(message_id)
+        });
+        Ok(ours.map(|(uid, _)| uid).collect())
+    }
+
+    /// From where it arrived, and from the sent mail of a service that files what goes out.
+    async fn remove(
+        &self,
+        imap: &mut dyn ImapSession,
+        mailboxes: &[Mailbox],
+        message_id: &str,
+        uids: &[u32],
+    ) -> Result<(), Problem> {
+        imap.expunge_forever(uids).await.map_err(left_behind)?;
+        let sent = with_role(mailboxes, Role::Sent);
+        let files_itself = self
+            .account
+            .smtp
+            .as_ref()
+            .is_some_and(|server| self.works.ports.profiles.keeps_sent_mail(&server.host));
+        if let Some(sent) = sent.filter(|_| files_itself) {
+            let copies = self.bearing(imap, sent, message_id).await?;
+            if !copies.is_empty() {
+                imap.expunge_forever(&copies).await.map_err(left_behind)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn step<T>(&mut self, name: &'static str, ended: Result<T, Problem>) -> Result<T, Problem> {
+        let now = self.works.ports.clock.monotonic();
+        let took = now.saturating_sub(std::mem::replace(&mut self.last, now));
+        self.trial.steps.push(TrialStep { name, ok: ended.is_ok(), took });
+        ended
+    }
+}
+
+fn places(mailboxes: &[Mailbox]) -> Vec<Place> {
+    let inbox = MailboxName::from_wire("INBOX").ok().map(|name| Place { name, junk: false });
+    let junk = with_role(mailboxes, Role::Junk);
+    let junk = junk.map(|name| Place { name: name.clone(), junk: true });
+    inbox.into_iter().chain(junk).collect()
+}
+
+/// What the server says goes before what a name suggests.
+fn with_role(mailboxes: &[Mailbox], role: Role) -> Option<&MailboxName> {
+    let find = |source: RoleSource| {
+        mailboxes.iter().find(|known| known.selectable && known.role == Some((role, source)))
+    };
+    let found = find(RoleSource::SpecialUse).or_else(|| find(RoleSource::Name));
+    found.map(|mailbox| &mailbox.name)
+}
+
+fn refusal(step: &'static str, reply: Reply) -> Problem {
+    problems::smtp(SmtpError::Refused { step, reply })
+}
+
+fn left_behind(error: model::port::imap::ImapError) -> Problem {
+    let mut problem = problems::imap(error);
+    problem.detail = format!(
+        "the test message arrived and could not be removed ({}); delete it by hand: its subject is \"Postlet: a test of this mailbox\"",
+        problem.detail
+    );
+    problem
+}

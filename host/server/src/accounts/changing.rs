@@ -1,0 +1,115 @@
+//! Changing an account: `PATCH`, and the identities by themselves.
+//!
+//! Invariants: a stored password never goes to a host that it was not given for; an
+//! account that reads another mailbox than before has another generation.
+
+use http::{Response, StatusCode};
+use model::account::{Account, Credentials, MailServer};
+use model::caller::Caller;
+use model::problem::Problem;
+use model::secret::Secret;
+use runtime::body::Body;
+use serde_json::json;
+
+use crate::accounts::desk::Desk;
+use crate::accounts::faults::{faulty, stored, unknown};
+use crate::accounts::{reading, shown, written};
+use crate::answer;
+
+impl Desk {
+    /// A merge patch (RFC 7396).
+    pub(crate) async fn change(
+        &self,
+        caller: &Caller,
+        id: &str,
+        body: &[u8],
+    ) -> Result<Response<Body>, Problem> {
+        let before = self.find(caller, id).await?;
+        let change = written::Change::parse(body)?;
+        let (password, own) = (change.password().map(str::to_owned), change.has_identities());
+        let written = change.over(shown::base(&before))?;
+        if written.imap.is_none() && written.smtp.is_none() {
+            return Err(faulty("", "missing", "an account keeps `imap`, `smtp` or both"));
+        }
+        let email = before.email.clone();
+        let mut after = Account {
+            name: written.name,
+            imap: self.server("/imap", written.imap, &email).await?,
+            smtp: self.server("/smtp", written.smtp, &email).await?,
+            ..before.clone()
+        };
+        if own {
+            after.identities = reading::identities(written.identities.unwrap_or_default())?;
+        }
+        if password.is_none() {
+            trusted(&before.imap, &after.imap)?;
+            trusted(&before.smtp, &after.smtp)?;
+        }
+        if mailbox(&before) != mailbox(&after) {
+            after.generation = self.generation();
+        }
+        let credentials = password.map(|text| Credentials::Password(Secret::new(text)));
+        self.replace(&before, &after, credentials.as_ref()).await?;
+        Ok(answer::json(StatusCode::OK, &self.show(&after).await?))
+    }
+
+    pub(crate) async fn identities(
+        &self,
+        caller: &Caller,
+        id: &str,
+    ) -> Result<Response<Body>, Problem> {
+        Ok(those_of(&self.find(caller, id).await?))
+    }
+
+    /// In place of those that there are.
+    pub(crate) async fn set_identities(
+        &self,
+        caller: &Caller,
+        id: &str,
+        body: &[u8],
+    ) -> Result<Response<Body>, Problem> {
+        let before = self.find(caller, id).await?;
+        let identities = reading::identities(written::identities(body)?)?;
+        let after = Account { identities, ..before.clone() };
+        self.replace(&before, &after, None).await?;
+        Ok(those_of(&after))
+    }
+
+    async fn replace(
+        &self,
+        before: &Account,
+        after: &Account,
+        credentials: Option<&Credentials>,
+    ) -> Result<(), Problem> {
+        let replaced = self.accounts.update(before.generation, after, credentials).await;
+        if !replaced.map_err(stored)? {
+            return Err(unknown(before.id.as_str()));
+        }
+        // Its sessions are those of the servers and the password of before.
+        self.engine.forget(&before.tenant, &before.id).await;
+        Ok(())
+    }
+}
+
+fn those_of(account: &Account) -> Response<Body> {
+    answer::json(StatusCode::OK, &json!({"identities": shown::identities(&account.identities)}))
+}
+
+/// Whether the stored password was given for this host, under this protocol.
+fn trusted(before: &Option<MailServer>, after: &Option<MailServer>) -> Result<(), Problem> {
+    let Some(after) = after else { return Ok(()) };
+    if before.as_ref().is_some_and(|known| known.host.eq_ignore_ascii_case(&after.host)) {
+        return Ok(());
+    }
+    let detail = format!(
+        "the stored password was not given for {}; send `password` with the new host",
+        after.host
+    );
+    Err(faulty("/password", "missing", &detail))
+}
+
+/// What its message ids rest on.
+fn mailbox(account: &Account) -> Option<(String, &str)> {
+    let server = account.imap.as_ref()?;
+    Some((server.host.to_ascii_lowercase(), &server.username))
+}

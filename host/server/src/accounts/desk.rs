@@ -1,0 +1,134 @@
+//! Making, listing, showing and removing accounts.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use engine::engine::Engine;
+use http::{Response, StatusCode, header};
+use model::account::Account;
+use model::caller::Caller;
+use model::health::Health;
+use model::ids::{AccountId, TenantId};
+use model::message::Page;
+use model::port::accounts::Accounts;
+use model::port::clock::Entropy;
+use model::port::store::StoreError;
+use model::problem::{Code, Problem};
+use net::dial::Dialer;
+use runtime::body::Body;
+use serde_json::{Value, json};
+
+use crate::accounts::faults::{stored, unknown};
+use crate::accounts::shown::shown;
+use crate::answer;
+
+/// Accounts in one answer.
+const PAGE: usize = 100;
+
+/// What the handlers need.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) accounts: Arc<dyn Accounts>,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) dialer: Arc<Dialer>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+}
+
+impl Desk {
+    pub(crate) async fn create(
+        &self,
+        caller: &Caller,
+        accept: &str,
+        body: &[u8],
+    ) -> Result<Response<Body>, Problem> {
+        let (account, credentials) = self.read(caller, accept, body).await?;
+        match self.accounts.create(&account, &credentials).await {
+            Ok(()) => {
+                let mut answer =
+                    answer::json(StatusCode::CREATED, &shown(&account, &Health::default()));
+                if let Ok(location) = format!("/v1/accounts/{}", account.id).parse() {
+                    answer.headers_mut().insert(header::LOCATION, location);
+                }
+                Ok(answer)
+            }
+            Err(StoreError::Exists) => Err(Problem::new(
+                Code::AlreadyExists,
+                format!("the account `{}` exists already", account.id),
+            )),
+            Err(error) => Err(stored(error)),
+        }
+    }
+
+    pub(crate) async fn list(
+        &self,
+        caller: &Caller,
+        cursor: Option<&str>,
+    ) -> Result<Response<Body>, Problem> {
+        let page = match &caller.accounts {
+            None => {
+                self.accounts.list(&caller.tenant, cursor, PAGE as u32).await.map_err(stored)?
+            }
+            Some(named) => self.named(&caller.tenant, named, cursor).await?,
+        };
+        let mut accounts = Vec::with_capacity(page.rows.len());
+        for account in &page.rows {
+            accounts.push(self.show(account).await?);
+        }
+        Ok(answer::json(
+            StatusCode::OK,
+            &json!({"accounts": accounts, "nextCursor": page.next_cursor}),
+        ))
+    }
+
+    /// With its state.
+    pub(crate) async fn show(&self, account: &Account) -> Result<Value, Problem> {
+        let health = self.accounts.health(account).await.map_err(stored)?;
+        Ok(shown(account, &health))
+    }
+
+    /// Those that a token names, as the store would list them.
+    async fn named(
+        &self,
+        tenant: &TenantId,
+        named: &[AccountId],
+        cursor: Option<&str>,
+    ) -> Result<Page<Account>, Problem> {
+        let known: BTreeSet<&AccountId> =
+            named.iter().filter(|id| cursor.is_none_or(|cursor| id.as_str() > cursor)).collect();
+        let mut rows = Vec::new();
+        for id in &known {
+            rows.extend(self.accounts.get(tenant, id).await.map_err(stored)?);
+            if rows.len() == PAGE {
+                break;
+            }
+        }
+        let last = rows.last().filter(|_| rows.len() == PAGE).map(|account| &account.id);
+        let more = last.is_some_and(|last| known.iter().any(|id| *id > last));
+        let next_cursor = last.filter(|_| more).map(|last| last.as_str().to_owned());
+        Ok(Page { rows, next_cursor })
+    }
+
+    pub(crate) async fn get(&self, caller: &Caller, id: &str) -> Result<Response<Body>, Problem> {
+        let account = self.find(caller, id).await?;
+        Ok(answer::json(StatusCode::OK, &self.show(&account).await?))
+    }
+
+    pub(crate) async fn delete(
+        &self,
+        caller: &Caller,
+        id: &str,
+    ) -> Result<Response<Body>, Problem> {
+        let account = self.find(caller, id).await?;
+        self.accounts.delete(&caller.tenant, &account.id).await.map_err(stored)?;
+        self.engine.forget(&caller.tenant, &account.id).await;
+        Ok(answer::empty(StatusCode::NO_CONTENT))
+    }
+
+    pub(crate) async fn find(&self, caller: &Caller, id: &str) -> Result<Account, Problem> {
+        let parsed: AccountId = id.parse().map_err(|_| unknown(id))?;
+        if !caller.may_open(&parsed) {
+            return Err(unknown(id));
+        }
+        self.accounts.get(&caller.tenant, &parsed).await.map_err(stored)?.ok_or_else(|| unknown(id))
+    }
+}

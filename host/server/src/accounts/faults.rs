@@ -1,0 +1,28 @@
+//! What the handlers of accounts refuse with.
+
+use model::address::EmailAddress;
+use model::port::store::StoreError;
+use model::problem::{Code, Fault, Problem};
+
+pub(crate) fn address(pointer: &str, text: &str) -> Result<EmailAddress, Problem> {
+    text.parse().map_err(|error: model::address::InvalidAddress| {
+        faulty(pointer, "bad-address", &error.to_string())
+    })
+}
+
+pub(crate) fn faulty(pointer: &str, code: &str, detail: &str) -> Problem {
+    let fault =
+        Fault { pointer: pointer.to_owned(), code: code.to_owned(), detail: detail.to_owned() };
+    Problem::new(Code::InvalidBody, format!("{pointer}: {detail}")).with_faults(vec![fault])
+}
+
+pub(crate) fn unknown(id: &str) -> Problem {
+    Problem::new(
+        Code::NoSuchAccount,
+        format!("no account `{}` belongs to this token", model::problem::printable(id)),
+    )
+}
+
+pub(crate) fn stored(error: StoreError) -> Problem {
+    Problem::new(Code::StoreUnavailable, "the account could not be read or written").because(error)
+}

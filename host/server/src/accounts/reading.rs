@@ -1,0 +1,109 @@
+//! From a request's body to an account that may be dialled.
+//!
+//! A host that may not be dialled is refused here, and again whenever it is dialled.
+
+use model::account::{Account, Credentials, Identity, MailServer};
+use model::address::EmailAddress;
+use model::caller::Caller;
+use model::ids::AccountId;
+use model::port::clock::ten_bytes;
+use model::port::dial::DialError;
+use model::problem::{Code, Fault, Problem};
+use model::secret::Secret;
+
+use crate::accounts::desk::Desk;
+use crate::accounts::faults::{address, faulty};
+use crate::accounts::filling;
+use crate::accounts::written::{Written, WrittenIdentity, WrittenServer};
+
+impl Desk {
+    pub(crate) async fn read(
+        &self,
+        caller: &Caller,
+        accept: &str,
+        body: &[u8],
+    ) -> Result<(Account, Credentials), Problem> {
+        let mut written = Written::parse(body)?;
+        let email = address("/email", &written.email)?;
+        let mut identities = identities(written.identities.take().unwrap_or_default())?;
+        if identities.is_empty() {
+            identities.push(Identity { name: written.name.clone(), email: email.clone() });
+        }
+        let id = match written.id.take() {
+            Some(id) => id.parse().map_err(|error: model::ids::InvalidId| {
+                faulty("/id", "pattern", &error.to_string())
+            })?,
+            None => AccountId::generate(ten_bytes(&*self.entropy)),
+        };
+        if !caller.may_open(&id) {
+            let detail = "the token is limited to accounts, and this is not one of them";
+            return Err(Problem::new(Code::Forbidden, detail));
+        }
+        filling::fill(&self.engine, caller, accept, &email, &mut written).await?;
+        let imap = self.server("/imap", written.imap, &email).await?;
+        let smtp = self.server("/smtp", written.smtp, &email).await?;
+        let account = Account {
+            id,
+            tenant: caller.tenant.clone(),
+            email,
+            name: written.name,
+            imap,
+            smtp,
+            identities,
+            generation: self.generation(),
+        };
+        Ok((account, Credentials::Password(Secret::new(written.password))))
+    }
+
+    /// A new account under an old id is another account: its message ids must differ.
+    pub(crate) fn generation(&self) -> u32 {
+        let mut bytes = [0; 4];
+        self.entropy.fill(&mut bytes);
+        u32::from_be_bytes(bytes) >> 1
+    }
+
+    pub(crate) async fn server(
+        &self,
+        pointer: &str,
+        written: Option<WrittenServer>,
+        email: &EmailAddress,
+    ) -> Result<Option<MailServer>, Problem> {
+        let Some(written) = written else { return Ok(None) };
+        let pin = match written.pin {
+            Some(pin) => Some(pin.parse().map_err(|error: model::account::InvalidPin| {
+                faulty(&format!("{pointer}/pin"), "pattern", &error.to_string())
+            })?),
+            None => None,
+        };
+        // A name that does not resolve now may do so later; one that leads inside never may.
+        if let Err(error @ DialError::NotAllowed { .. }) =
+            self.dialer.vet(&written.host, written.port).await
+        {
+            let fault = Fault {
+                pointer: format!("{pointer}/host"),
+                code: "host-not-allowed".to_owned(),
+                detail: error.to_string(),
+            };
+            return Err(
+                Problem::new(Code::HostNotAllowed, error.to_string()).with_faults(vec![fault])
+            );
+        }
+        let username = written.username.unwrap_or_else(|| email.as_str().to_owned());
+        Ok(Some(MailServer {
+            host: written.host,
+            port: written.port,
+            security: written.security,
+            username,
+            pin,
+        }))
+    }
+}
+
+/// Whom the account sends as; each has to be an address.
+pub(crate) fn identities(written: Vec<WrittenIdentity>) -> Result<Vec<Identity>, Problem> {
+    let read = |(index, identity): (usize, WrittenIdentity)| {
+        let email = address(&format!("/identities/{index}/email"), &identity.email)?;
+        Ok(Identity { name: identity.name, email })
+    };
+    written.into_iter().enumerate().map(read).collect()
+}

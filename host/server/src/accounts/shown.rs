@@ -1,0 +1,151 @@
+//! Accounts and verifications as JSON. A password is in neither.
+
+use engine::trial::Trial;
+use engine::verify::{Probe, Verification};
+use engine::watch::Step;
+use http::{Response, StatusCode};
+use model::account::{Account, Identity, MailServer};
+use model::health::Health;
+use model::problem::{Code, Protocol};
+use runtime::body::Body;
+use serde_json::{Map, Value, json};
+
+use crate::answer;
+use crate::language;
+
+/// As the API shows it.
+pub(crate) fn shown(account: &Account, health: &Health) -> Value {
+    let last_error = health.last_error().map(|(protocol, at, trouble)| {
+        json!({"protocol": word(protocol), "code": trouble.code, "detail": trouble.detail, "at": at.to_string()})
+    });
+    json!({
+        "id": account.id, "email": account.email, "name": account.name,
+        "imap": account.imap.as_ref().map(server), "smtp": account.smtp.as_ref().map(server),
+        "identities": identities(&account.identities),
+        "state": health.state().as_str(), "lastError": last_error,
+    })
+}
+
+/// As a body would have written it, but for the password: what a change is laid over.
+pub(crate) fn base(account: &Account) -> Value {
+    let mut base = Map::new();
+    base.insert("id".to_owned(), json!(account.id));
+    base.insert("email".to_owned(), json!(account.email));
+    let halves = [("imap", &account.imap), ("smtp", &account.smtp)];
+    base.extend(
+        halves
+            .into_iter()
+            .filter_map(|(name, half)| Some((name.to_owned(), half.as_ref().map(server)?))),
+    );
+    base.extend(account.name.as_ref().map(|name| ("name".to_owned(), json!(name))));
+    Value::Object(base)
+}
+
+/// Whom an account may send as.
+pub(crate) fn identities(identities: &[Identity]) -> Vec<Value> {
+    let shown = |identity: &Identity| json!({"name": identity.name, "email": identity.email});
+    identities.iter().map(shown).collect()
+}
+
+fn server(server: &MailServer) -> Value {
+    let mut shown = json!({"host": server.host, "port": server.port, "security": server.security, "username": server.username});
+    if let (Some(pin), Some(members)) = (server.pin, shown.as_object_mut()) {
+        members.insert("pin".to_owned(), json!(pin.to_string()));
+    }
+    shown
+}
+
+const fn word(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Imap => "imap",
+        Protocol::Smtp => "smtp",
+    }
+}
+
+/// How a test message fared.
+pub(crate) fn tried_out(trial: &Trial) -> Response<Body> {
+    let steps: Vec<Value> = trial
+        .steps
+        .iter()
+        .map(
+            |step| json!({"step": step.name, "ok": step.ok, "milliseconds": step.took.as_millis()}),
+        )
+        .collect();
+    let arrived = trial.arrived.as_ref();
+    let mut shown = json!({
+        "ok": trial.problem.is_none(), "messageId": trial.message_id, "steps": steps,
+        "mailbox": arrived.map(|arrival| &arrival.mailbox),
+        "junk": arrived.is_some_and(|arrival| arrival.junk), "removed": trial.removed,
+    });
+    if let (Some(problem), Some(members)) = (&trial.problem, shown.as_object_mut()) {
+        members.insert("code".to_owned(), json!(problem.code.as_str()));
+        members.insert("title".to_owned(), json!(problem.code.title()));
+        members.insert("detail".to_owned(), json!(problem.detail));
+        let reply = problem.upstream.as_ref().map(|upstream| &upstream.reply);
+        members.insert("reply".to_owned(), json!(reply));
+    }
+    answer::json(StatusCode::OK, &shown)
+}
+
+/// What was tried, in the caller's language as far as the service speaks it.
+pub(crate) fn verified(verification: &Verification, accept: &str) -> Response<Body> {
+    let help = Help {
+        text: language::choose(&verification.help, accept),
+        url: verification.help_url.as_deref(),
+    };
+    let (imap, smtp) = (&verification.imap, &verification.smtp);
+    let ok = [imap, smtp].into_iter().flatten().all(|half| half.result.is_ok());
+    let half = |half: &Option<Probe>| half.as_ref().map(|half| probe(half, &help));
+    answer::json(StatusCode::OK, &json!({"ok": ok, "imap": half(imap), "smtp": half(smtp)}))
+}
+
+struct Help<'a> {
+    text: Option<&'a str>,
+    url: Option<&'a str>,
+}
+
+fn probe(probe: &Probe, help: &Help<'_>) -> Value {
+    let steps: Vec<Value> = probe.steps.iter().map(step).collect();
+    let mut shown = json!({
+        "ok": probe.result.is_ok(), "milliseconds": probe.took.as_millis(), "steps": steps,
+        "server": server(&probe.server), "security": security(probe),
+    });
+    let Some(members) = shown.as_object_mut() else { return shown };
+    if let Some(ends) = probe.ends_soon {
+        let warning = format!(
+            "The certificate of {} ends on {ends}; from then on nothing is sent or read until whoever runs the server renews it.",
+            probe.server.host
+        );
+        members.insert("warnings".to_owned(), json!([warning]));
+    }
+    let Err(problem) = &probe.result else { return shown };
+    let about_login =
+        matches!(problem.code, Code::CredentialsRefused | Code::AccessOff | Code::AuthUnsupported);
+    let detail = match help.text.filter(|_| about_login) {
+        Some(text) => format!("{text} ({})", problem.detail),
+        None => problem.detail.clone(),
+    };
+    members.insert("code".to_owned(), json!(problem.code.as_str()));
+    members.insert("title".to_owned(), json!(problem.code.title()));
+    members.insert("detail".to_owned(), json!(detail));
+    let reply = problem.upstream.as_ref().map(|upstream| &upstream.reply);
+    members.insert("reply".to_owned(), json!(reply));
+    if let Some(url) = help.url.filter(|_| about_login) {
+        members.insert("hintUrl".to_owned(), json!(url));
+    }
+    shown
+}
+
+fn step(step: &Step) -> Value {
+    json!({"step": step.name.as_str(), "ok": step.ok, "milliseconds": step.took.as_millis()})
+}
+
+/// What is known of how safe the server is; null before TLS.
+fn security(probe: &Probe) -> Option<Value> {
+    let found = probe.report.encryption.as_ref()?;
+    let expires = found.certificate_expires.map(|at| at.to_string());
+    Some(json!({
+        "tlsVersion": found.tls_version, "cipher": found.cipher,
+        "certificateExpires": expires, "mechanism": probe.report.mechanism,
+    }))
+}

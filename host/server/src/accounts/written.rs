@@ -1,0 +1,232 @@
+//! What a caller writes to connect a mailbox or to change one, and the schemas.
+//!
+//! A change is a merge patch (RFC 7396): it is laid over what is there, and the
+//! result has to be a body that could have connected the mailbox. So what holds of
+//! an account when it is made holds of it ever after.
+
+use std::sync::LazyLock;
+
+use model::account::Security;
+use model::problem::{Code, Problem};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::schema::Schema;
+
+/// What connects a mailbox.
+pub(crate) const SCHEMA: &str = r##"{
+  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "type": "object", "additionalProperties": false, "required": ["email", "password"],
+  "properties": {
+    "id": {"type": "string", "pattern": "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", "not": {"const": "verify"}},
+    "email": {"type": "string", "minLength": 3, "maxLength": 320},
+    "name": {"type": "string", "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f]*$"},
+    "password": {"type": "string", "minLength": 1, "maxLength": 1000, "pattern": "^[^\\x00\\r\\n]*$"},
+    "imap": {"$ref": "#/$defs/server"},
+    "smtp": {"$ref": "#/$defs/server"},
+    "confirm": {"type": "boolean"},
+    "identities": {"type": "array", "maxItems": 50, "items": {
+      "type": "object", "additionalProperties": false, "required": ["email"],
+      "properties": {"name": {"type": "string", "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f]*$"}, "email": {"type": "string", "minLength": 3, "maxLength": 320}}
+    }}
+  },
+  "$defs": {"server": {
+    "type": "object", "additionalProperties": false, "required": ["host", "port", "security"],
+    "properties": {
+      "host": {"type": "string", "minLength": 1, "maxLength": 253, "pattern": "^[A-Za-z0-9.:_\\[\\]-]+$"},
+      "port": {"type": "integer", "minimum": 1, "maximum": 65535},
+      "security": {"enum": ["tls", "starttls"]},
+      "username": {"type": "string", "minLength": 1, "maxLength": 320, "pattern": "^[^\\x00-\\x1f\\x7f]*$"},
+      "pin": {"type": "string", "pattern": "^sha256/[A-Za-z0-9+/]{43}=$"}
+    }
+  }}
+}"##;
+
+/// A body that fits [`SCHEMA`].
+pub(crate) const EXAMPLE: &str = r#"{"id": "me", "email": "you@example.com", "password": "an app password", "imap": {"host": "imap.example.com", "port": 993, "security": "tls"}, "smtp": {"host": "smtp.example.com", "port": 465, "security": "tls"}}"#;
+
+/// What changes an account: every member may be left out, and `null` takes one away.
+pub(crate) const CHANGE_SCHEMA: &str = r##"{
+  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "type": "object", "additionalProperties": false, "minProperties": 1,
+  "properties": {
+    "name": {"type": ["string", "null"], "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f]*$"},
+    "password": {"type": "string", "minLength": 1, "maxLength": 1000, "pattern": "^[^\\x00\\r\\n]*$"},
+    "imap": {"$ref": "#/$defs/server"},
+    "smtp": {"$ref": "#/$defs/server"},
+    "identities": {"type": "array", "minItems": 1, "maxItems": 50, "items": {
+      "type": "object", "additionalProperties": false, "required": ["email"],
+      "properties": {"name": {"type": "string", "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f]*$"}, "email": {"type": "string", "minLength": 3, "maxLength": 320}}
+    }}
+  },
+  "$defs": {"server": {
+    "type": ["object", "null"], "additionalProperties": false,
+    "properties": {
+      "host": {"type": "string", "minLength": 1, "maxLength": 253, "pattern": "^[A-Za-z0-9.:_\\[\\]-]+$"},
+      "port": {"type": "integer", "minimum": 1, "maximum": 65535},
+      "security": {"enum": ["tls", "starttls"]},
+      "username": {"type": ["string", "null"], "minLength": 1, "maxLength": 320, "pattern": "^[^\\x00-\\x1f\\x7f]*$"},
+      "pin": {"type": ["string", "null"], "pattern": "^sha256/[A-Za-z0-9+/]{43}=$"}
+    }
+  }}
+}"##;
+
+/// A body that fits [`CHANGE_SCHEMA`].
+pub(crate) const CHANGE_EXAMPLE: &str = r#"{"name": "Ann", "password": "a new app password"}"#;
+
+/// Whom an account may send as.
+pub(crate) const IDENTITIES_SCHEMA: &str = r##"{
+  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "type": "object", "additionalProperties": false, "required": ["identities"],
+  "properties": {"identities": {"type": "array", "minItems": 1, "maxItems": 50, "items": {
+    "type": "object", "additionalProperties": false, "required": ["email"],
+    "properties": {"name": {"type": ["string", "null"], "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f]*$"}, "email": {"type": "string", "minLength": 3, "maxLength": 320}}
+  }}}
+}"##;
+
+/// A body that fits [`IDENTITIES_SCHEMA`].
+pub(crate) const IDENTITIES_EXAMPLE: &str = r#"{"identities": [{"name": "Ann", "email": "ann@example.com"}, {"name": "Sales", "email": "sales@example.com"}]}"#;
+
+static BODY: Compiled = LazyLock::new(|| compiled(SCHEMA));
+static CHANGE: Compiled = LazyLock::new(|| compiled(CHANGE_SCHEMA));
+static IDENTITIES: Compiled = LazyLock::new(|| compiled(IDENTITIES_SCHEMA));
+
+type Compiled = LazyLock<Option<Schema>>;
+
+fn compiled(text: &str) -> Option<Schema> {
+    Schema::compile(text).inspect_err(|error| tracing::error!(%error, "the accounts' schema")).ok()
+}
+
+fn checked(schema: &Compiled, body: &[u8]) -> Result<Value, Problem> {
+    let schema = schema
+        .as_ref()
+        .ok_or_else(|| Problem::new(Code::Internal, "the accounts' schema is broken"))?;
+    schema.check(body)
+}
+
+fn read<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
+    serde_json::from_value(value)
+        .map_err(|error| Problem::new(Code::InvalidBody, error.to_string()))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Written {
+    pub(crate) id: Option<String>,
+    pub(crate) email: String,
+    pub(crate) name: Option<String>,
+    pub(crate) password: String,
+    pub(crate) imap: Option<WrittenServer>,
+    pub(crate) smtp: Option<WrittenServer>,
+    pub(crate) identities: Option<Vec<WrittenIdentity>>,
+    #[serde(default)]
+    pub(crate) confirm: bool,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct WrittenServer {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) security: Security,
+    pub(crate) username: Option<String>,
+    pub(crate) pin: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct WrittenIdentity {
+    pub(crate) name: Option<String>,
+    pub(crate) email: String,
+}
+
+impl Written {
+    /// From a request's body.
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, Problem> {
+        read(checked(&BODY, body)?)
+    }
+}
+
+/// What is to be changed, checked by itself.
+#[derive(Debug)]
+pub(crate) struct Change(Map<String, Value>);
+
+impl Change {
+    /// From a request's body.
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, Problem> {
+        read(checked(&CHANGE, body)?).map(Self)
+    }
+
+    /// The password in it.
+    pub(crate) fn password(&self) -> Option<&str> {
+        self.0.get("password").and_then(Value::as_str)
+    }
+
+    pub(crate) fn has_identities(&self) -> bool {
+        self.0.contains_key("identities")
+    }
+
+    /// Laid over what is there, as a body that would connect the mailbox anew.
+    pub(crate) fn over(self, mut base: Value) -> Result<Written, Problem> {
+        let mut change = self.0;
+        // A body has a password; it is put aside, and the one that is stored stays where it is.
+        change.entry("password").or_insert_with(|| Value::from("-"));
+        merge(&mut base, Value::Object(change));
+        Written::parse(base.to_string().as_bytes())
+    }
+}
+
+/// RFC 7396 §2.
+fn merge(target: &mut Value, patch: Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch;
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    let Some(members) = target.as_object_mut() else { return };
+    for (name, value) in patch {
+        if value.is_null() {
+            members.remove(&name);
+        } else {
+            merge(members.entry(name).or_insert(Value::Null), value);
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct WrittenIdentities {
+    identities: Vec<WrittenIdentity>,
+}
+
+/// Whom an account is to send as, from a request's body.
+pub(crate) fn identities(body: &[u8]) -> Result<Vec<WrittenIdentity>, Problem> {
+    let written: WrittenIdentities = read(checked(&IDENTITIES, body)?)?;
+    Ok(written.identities)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The examples of RFC 7396, appendix A, as far as an account has their like.
+    #[test]
+    fn a_patch_is_merged_as_the_standard_says() {
+        let check = |mut target: Value, patch: Value, want: Value| {
+            merge(&mut target, patch);
+            assert_eq!(target, want);
+        };
+        check(json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"}));
+        check(json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"}));
+        check(json!({"a": "b", "b": "c"}), json!({"a": null}), json!({"b": "c"}));
+        check(json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"}));
+        check(
+            json!({"a": {"b": "c"}}),
+            json!({"a": {"b": "d", "c": null}}),
+            json!({"a": {"b": "d"}}),
+        );
+        check(json!({"a": [{"b": "c"}]}), json!({"a": [1]}), json!({"a": [1]}));
+        check(json!({}), json!({"a": {"bb": {"ccc": null}}}), json!({"a": {"bb": {}}}));
+    }
+}

@@ -1,0 +1,205 @@
+//! What the commands that talk to a host share: which host, as whom, and how a person
+//! is spoken to.
+//!
+//! A client like any other: what it does is what curl can do. Results go to standard
+//! output, everything else to standard error.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use clap::Args;
+use http::Method;
+use model::secret::Secret;
+use net::http::Client;
+use net::tls::Trust;
+use serde_json::Value;
+
+/// Which host, as whom.
+#[derive(Args, Debug)]
+pub(crate) struct Reach {
+    /// The host's address.
+    #[arg(long, env = "POSTLET_URL", default_value = "http://127.0.0.1:7400")]
+    #[arg(global = true, help_heading = CONNECTION)]
+    url: String,
+    /// A token; every user of the machine sees it here, so better set POSTLET_TOKEN or use --token-file.
+    // Not clap's `env`: what the environment holds would look as if it had been typed.
+    #[arg(long, global = true, help_heading = CONNECTION)]
+    token: Option<String>,
+    /// A file that holds the token, such as operator.token in the data directory.
+    #[arg(long, value_name = "FILE", global = true, help_heading = CONNECTION)]
+    token_file: Option<PathBuf>,
+    /// Print the host's answer as JSON.
+    #[arg(long, global = true, help_heading = CONNECTION)]
+    pub(crate) json: bool,
+}
+
+const CONNECTION: &str = "Connection";
+
+#[derive(Debug)]
+pub(crate) struct Caller(Client);
+
+impl Reach {
+    pub(crate) fn client(self) -> anyhow::Result<Caller> {
+        let told = std::env::var("POSTLET_TOKEN").ok();
+        let token = token_of(self.token, self.token_file.as_deref(), told)?;
+        let client = Client::new(&self.url, Some(Secret::new(token)), Trust::new(None)?)?;
+        Ok(Caller(client.in_language(&language())))
+    }
+}
+
+/// What was typed goes before what the environment holds.
+fn token_of(
+    typed: Option<String>,
+    file: Option<&Path>,
+    told: Option<String>,
+) -> anyhow::Result<String> {
+    match (typed, file) {
+        (Some(_), Some(_)) => bail!("give --token or --token-file, not both"),
+        (Some(token), None) => Ok(token),
+        (None, Some(path)) => Ok(std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read {}", path.display()))?
+            .trim()
+            .to_owned()),
+        (None, None) => told
+            .filter(|token| !token.is_empty())
+            .context("a token is needed: POSTLET_TOKEN, or --token-file <data>/operator.token"),
+    }
+}
+
+impl Caller {
+    /// The JSON of a good answer; a problem becomes an error with its faults.
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> anyhow::Result<Value> {
+        let (status, bytes) =
+            self.0.request(method, path, body.map(|body| Bytes::from(body.to_string()))).await?;
+        let value: Value = if bytes.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&bytes).context("the host's answer is not JSON")?
+        };
+        if status.is_success() {
+            return Ok(value);
+        }
+        bail!(refusal(&value))
+    }
+}
+
+/// A problem document for a person: what happened, each fault once, and what to do about it here.
+pub(crate) fn refusal(problem: &Value) -> String {
+    let detail = text(problem, "detail");
+    let mut message = format!("{detail} ({})", text(problem, "code"));
+    let faults = problem.get("errors").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    for (index, fault) in faults.iter().enumerate() {
+        // The detail of a faulty body begins with the first one.
+        if index > 0 || !detail.contains(text(fault, "detail")) {
+            message.push_str(&format!("\n  {}: {}", text(fault, "pointer"), text(fault, "detail")));
+        }
+    }
+    if let Some(advice) = advice(text(problem, "code")) {
+        message.push_str(&format!("\n  {advice}"));
+    }
+    message
+}
+
+/// What helps against a problem with a mail server, by its code.
+pub(crate) fn advice(code: &str) -> Option<&'static str> {
+    match code {
+        "certificate-untrusted" | "certificate-wrong-host" => Some(
+            "trust its key by --imap-pin or --smtp-pin, or its authority by [tls] extra-roots in the configuration",
+        ),
+        "no-such-provider" => Some("name the servers: --imap host:993, --smtp host:465, or both"),
+        "host-not-allowed" => {
+            Some("a server inside your network is allowed by [egress] allow in the configuration")
+        }
+        _ => None,
+    }
+}
+
+pub(crate) fn put(object: &mut Value, name: &str, value: Option<impl Into<Value>>) {
+    if let (Some(members), Some(value)) = (object.as_object_mut(), value) {
+        members.insert(name.to_owned(), value.into());
+    }
+}
+
+pub(crate) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+pub(crate) fn say(line: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{line}").context("cannot write to standard output")
+}
+
+pub(crate) fn complain(line: &str) {
+    // Nothing is left to do when standard error is closed.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// The person's language, as POSIX locales name it (`zh_CN.UTF-8`), as a language tag (RFC 5646).
+fn language() -> String {
+    let set =
+        ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().filter_map(|name| std::env::var(name).ok());
+    tag(set.into_iter().find(|value| !value.is_empty()).as_deref().unwrap_or_default())
+}
+
+fn tag(locale: &str) -> String {
+    match locale.split(['.', '@']).next().unwrap_or_default() {
+        "" | "C" | "POSIX" => "en".to_owned(),
+        name => name.replace('_', "-"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_locale_becomes_a_language_tag() {
+        for (locale, want) in [
+            ("zh_CN.UTF-8", "zh-CN"),
+            ("de_DE@euro", "de-DE"),
+            ("C.UTF-8", "en"),
+            ("", "en"),
+            ("fr", "fr"),
+        ] {
+            assert_eq!(tag(locale), want);
+        }
+    }
+
+    #[test]
+    fn what_is_typed_goes_before_the_environment() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("token");
+        std::fs::write(&path, "plt_file\n").unwrap();
+        let (typed, told) = (|| Some("plt_typed".to_owned()), || Some("plt_told".to_owned()));
+        assert_eq!(token_of(typed(), None, told()).unwrap(), "plt_typed");
+        assert_eq!(token_of(None, Some(&path), told()).unwrap(), "plt_file");
+        assert_eq!(token_of(None, None, told()).unwrap(), "plt_told");
+        assert!(token_of(typed(), Some(&path), None).is_err());
+        assert!(token_of(None, None, Some(String::new())).is_err());
+    }
+
+    #[test]
+    fn a_fault_is_printed_once_and_advice_follows() {
+        let fault =
+            |pointer: &str| json!({"pointer": pointer, "code": "missing", "detail": "is needed"});
+        let one =
+            json!({"detail": "/a: is needed", "code": "invalid-body", "errors": [fault("/a")]});
+        assert_eq!(refusal(&one), "/a: is needed (invalid-body)");
+        let two = json!({"detail": "/a: is needed; also not right: /b", "code": "invalid-body", "errors": [fault("/a"), fault("/b")]});
+        assert_eq!(
+            refusal(&two),
+            "/a: is needed; also not right: /b (invalid-body)\n  /b: is needed"
+        );
+        let host = json!({"detail": "10.0.0.1 is private", "code": "host-not-allowed"});
+        assert!(refusal(&host).ends_with("[egress] allow in the configuration"));
+        assert_eq!(refusal(&json!({"detail": "no", "code": "forbidden"})), "no (forbidden)");
+    }
+}

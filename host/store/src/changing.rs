@@ -1,0 +1,96 @@
+//! The suite of both stores, for accounts that change and what is known of their servers.
+
+use model::account::{Account, Credentials, MailServer, Security};
+use model::health::{AccountState, Health, Trouble, TroubleKind};
+use model::port::accounts::Accounts;
+use model::problem::Protocol;
+
+use crate::conformance::suite;
+use crate::fixture::{Bench, Store, password, person, tenant};
+
+suite!(
+    an_account_is_changed_only_as_it_was_read,
+    credentials_open_only_for_the_hosts_that_they_were_given_for,
+    health_is_kept_for_one_generation,
+);
+
+async fn stored<S: Store>(bench: &Bench<S>) -> Account {
+    let anna = person("t", "anna");
+    Accounts::create(&bench.store, &anna, &password("old")).await.unwrap();
+    anna
+}
+
+async fn opened<S: Store>(bench: &Bench<S>, account: &Account) -> Option<String> {
+    let opened = bench.store.credentials(account).await.unwrap();
+    opened.map(|opened| match opened {
+        Credentials::Password(password) => password.reveal().to_owned(),
+        Credentials::OAuth(oauth) => panic!("{oauth:?}"),
+    })
+}
+
+async fn an_account_is_changed_only_as_it_was_read<S: Store>(bench: Bench<S>) {
+    let anna = stored(&bench).await;
+    let before = anna.generation;
+    let renamed = Account { name: Some("Other".to_owned()), ..anna.clone() };
+    assert!(bench.store.update(before, &renamed, None).await.unwrap());
+    let get = async || Accounts::get(&bench.store, &tenant("t"), &anna.id).await.unwrap();
+    assert_eq!(get().await, Some(renamed.clone()));
+    assert_eq!(opened(&bench, &renamed).await.as_deref(), Some("old"));
+
+    let moved = Account { generation: before + 1, ..renamed };
+    assert!(bench.store.update(before, &moved, Some(&password("new"))).await.unwrap());
+    assert_eq!(opened(&bench, &moved).await.as_deref(), Some("new"));
+    assert_eq!(opened(&bench, &anna).await, None, "of another generation");
+    // Who read it before that comes too late, with account and password.
+    assert!(!bench.store.update(before, &anna, Some(&password("late"))).await.unwrap());
+    assert_eq!(get().await, Some(moved.clone()));
+    assert_eq!(opened(&bench, &moved).await.as_deref(), Some("new"));
+
+    let nobody = person("t", "nobody");
+    assert!(!bench.store.update(nobody.generation, &nobody, None).await.unwrap());
+    let stranger = person("u", "anna");
+    assert!(!bench.store.update(moved.generation, &stranger, None).await.unwrap());
+}
+
+async fn credentials_open_only_for_the_hosts_that_they_were_given_for<S: Store>(bench: Bench<S>) {
+    let at = |host: &str| {
+        let (host, username) = (host.to_owned(), "anna".to_owned());
+        Some(MailServer { host, port: 465, security: Security::Tls, username, pin: None })
+    };
+    let old = stored(&bench).await;
+    let new = Account { smtp: at("smtp.example.net"), ..old.clone() };
+    assert!(bench.store.update(old.generation, &new, Some(&password("new"))).await.unwrap());
+    assert_eq!(opened(&bench, &old).await, None, "the server of before would get it");
+    let other = Account { smtp: at("smtp.example.org"), ..old.clone() };
+    assert_eq!(opened(&bench, &other).await, None);
+    let other = Account { imap: at("smtp.example.net"), ..new.clone() };
+    assert_eq!(opened(&bench, &other).await, None);
+    assert_eq!(opened(&bench, &new).await.as_deref(), Some("new"));
+}
+
+async fn health_is_kept_for_one_generation<S: Store>(bench: Bench<S>) {
+    let anna = stored(&bench).await;
+    assert_eq!(bench.store.health(&anna).await.unwrap(), Health::default());
+    let (kind, code, detail) = (TroubleKind::Refused, "x".to_owned(), "y".to_owned());
+    let mut health = Health::default();
+    health.see(Protocol::Imap, bench.now(), None);
+    bench.store.note(&anna, &health).await.unwrap();
+    health.see(Protocol::Smtp, bench.now(), Some(Trouble { kind, code, detail }));
+    bench.store.note(&anna, &health).await.unwrap();
+    assert_eq!(bench.store.health(&anna).await.unwrap(), health);
+    assert_eq!(health.state(), AccountState::AuthenticationFailed);
+
+    let moved = Account { generation: anna.generation + 1, ..anna.clone() };
+    assert!(bench.store.update(anna.generation, &moved, None).await.unwrap());
+    assert_eq!(bench.store.health(&moved).await.unwrap(), Health::default());
+    // A login that began before the change ends after it.
+    bench.store.note(&anna, &health).await.unwrap();
+    assert_eq!(bench.store.health(&moved).await.unwrap(), Health::default());
+    bench.store.note(&moved, &health).await.unwrap();
+    assert_eq!(bench.store.health(&moved).await.unwrap(), health);
+
+    assert!(bench.store.delete(&tenant("t"), &anna.id).await.unwrap());
+    bench.store.note(&moved, &health).await.unwrap();
+    Accounts::create(&bench.store, &moved, &password("again")).await.unwrap();
+    assert_eq!(bench.store.health(&moved).await.unwrap(), Health::default());
+}

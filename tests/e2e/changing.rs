@@ -1,0 +1,99 @@
+//! Changing an account: what is written is what changes, and a password stays where it was given.
+
+use serde_json::{Value, json};
+
+use crate::harness::site::{Site, connect, own_user, rig, server, tls_account, under};
+use crate::wrong_input::check;
+
+#[test]
+fn an_account_is_changed_member_by_member() {
+    let Some(rig) = rig() else { return };
+    let site = Site::on(rig);
+    let host = site.start();
+    let mut operator = site.operator(&host);
+    let n = own_user();
+    let (email, password) = rig.user(n);
+    let id = connect(&mut operator, &tls_account(rig, n));
+    let path = format!("/v1/accounts/{id}");
+    rig.deliver(n, "INBOX", b"Subject: here\r\n\r\nx\r\n");
+    let list = under(&id, "messages");
+    let message = operator.get(&list).expect(200)["messages"][0]["id"].clone();
+
+    // The name goes, a port comes; the rest stays, and so do the ids.
+    let patch = json!({"name": null, "imap": {"port": rig.imap_port(), "security": "starttls"}});
+    let changed = operator.json("PATCH", &path, &patch).expect(200);
+    assert_eq!((&changed["name"], &changed["email"]), (&Value::Null, &json!(email)));
+    assert_eq!(changed["imap"]["port"], rig.imap_port());
+    assert_eq!(changed["imap"]["username"], email);
+    assert_eq!(changed["smtp"]["port"], rig.submissions_port());
+    assert_eq!(operator.get(&path).expect(200), changed);
+    assert_eq!(operator.get(&list).expect(200)["messages"][0]["id"], message);
+
+    // A stored password never goes to another host.
+    let moved = json!({"smtp": {"host": "127.0.0.1"}});
+    let refused = check(&operator.json("PATCH", &path, &moved), 422, "invalid-body");
+    assert_eq!(refused["errors"][0]["pointer"], "/password");
+    assert!(refused["detail"].as_str().unwrap().contains("127.0.0.1"), "{refused}");
+    assert_eq!(operator.get(&path).expect(200), changed, "it was changed all the same");
+    let moved = json!({"smtp": {"host": "127.0.0.1"}, "password": password});
+    operator.json("PATCH", &path, &moved).expect(200);
+    assert_eq!(operator.call("POST", &under(&id, "verify"), &[], b"").expect(200)["ok"], true);
+    operator.get(&under(&id, &format!("messages/{}", message.as_str().unwrap()))).expect(200);
+
+    // Another IMAP host is another mailbox, as far as ids go.
+    let moved = json!({"imap": {"host": "127.0.0.1"}, "password": password});
+    operator.json("PATCH", &path, &moved).expect(200);
+    let old = operator.get(&under(&id, &format!("messages/{}", message.as_str().unwrap())));
+    check(&old, 404, "no-such-message");
+    assert_ne!(operator.get(&list).expect(200)["messages"][0]["id"], message);
+
+    operator.json("PATCH", &path, &json!({"imap": null})).expect(200);
+    check(&operator.get(&list), 409, "not-configured");
+    for (patch, pointer) in [
+        (json!({}), ""),
+        (json!({"smtp": null}), ""),
+        (json!({"email": "other@example.test"}), "/email"),
+        (json!({"password": ""}), "/password"),
+        (json!({"smtp": {"port": 0}}), "/smtp/port"),
+        (json!({"imap": {"port": 993}}), "/imap/host"),
+        (json!({"identities": [{"email": "no address"}]}), "/identities/0/email"),
+    ] {
+        let refused = check(&operator.json("PATCH", &path, &patch), 422, "invalid-body");
+        let faults = refused["errors"].as_array().unwrap();
+        assert!(faults.iter().any(|fault| fault["pointer"] == pointer), "{patch}: {refused}");
+    }
+    let inside = json!({"smtp": server("10.0.0.1", 465, "tls"), "password": password});
+    check(&operator.json("PATCH", &path, &inside), 422, "host-not-allowed");
+    check(
+        &operator.json("PATCH", "/v1/accounts/nobody", &json!({"name": "x"})),
+        404,
+        "no-such-account",
+    );
+    let mut stranger = site.stranger(&host);
+    check(&stranger.json("PATCH", &path, &json!({"name": "x"})), 404, "no-such-account");
+}
+
+#[test]
+fn identities_are_replaced_and_a_message_goes_out_as_one() {
+    let Some(rig) = rig() else { return };
+    let site = Site::on(rig);
+    let host = site.start();
+    let mut operator = site.operator(&host);
+    let n = own_user();
+    let (email, _) = rig.user(n);
+    let id = connect(&mut operator, &tls_account(rig, n));
+    let (path, send) = (under(&id, "identities"), under(&id, "send"));
+    let first = operator.get(&path).expect(200);
+    assert_eq!(first, json!({"identities": [{"name": "王小明", "email": email}]}));
+    let draft =
+        json!({"from": {"email": "sales@example.test"}, "to": [{"email": email}], "text": "x"});
+    check(&operator.json("POST", &send, &draft), 403, "foreign-sender");
+    let own = json!({"identities": [{"name": null, "email": email}, {"name": "Sales", "email": "sales@example.test"}]});
+    assert_eq!(operator.json("PUT", &path, &own).expect(200), own);
+    assert_eq!(operator.get(&path).expect(200), own);
+    operator.json("POST", &send, &draft).expect(202);
+    let none = json!({"identities": []});
+    let refused = check(&operator.json("PUT", &path, &none), 422, "invalid-body");
+    assert_eq!(refused["errors"][0]["pointer"], "/identities");
+    assert_eq!(operator.get(&path).expect(200), own);
+}

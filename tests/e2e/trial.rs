@@ -1,0 +1,90 @@
+//! A message from an account to itself: there, seen, and away again.
+
+use mailroom::{Fault, Protocol};
+use serde_json::{Value, json};
+
+use crate::harness::mailroom::{ANN, Room};
+use crate::harness::site::{Site, connect, own_user, rig, server, tls_account, under};
+use crate::wrong_input::check;
+
+#[test]
+fn a_test_message_goes_round_and_leaves_nothing_behind() {
+    let Some(rig) = rig() else { return };
+    let site = Site::on(rig);
+    let host = site.start();
+    let mut operator = site.operator(&host);
+    let n = own_user();
+    let (email, _) = rig.user(n);
+    let id = connect(&mut operator, &tls_account(rig, n));
+    // Another one with the same subject stays, whatever is removed.
+    rig.deliver(
+        n,
+        "INBOX",
+        b"Message-ID: <other@x>\r\nSubject: Postlet: a test of this mailbox\r\n\r\nx\r\n",
+    );
+    let trial = operator.call("POST", &under(&id, "test"), &[], b"").expect(200);
+    assert_eq!(
+        (&trial["ok"], &trial["removed"], &trial["junk"]),
+        (&json!(true), &json!(true), &json!(false)),
+        "{trial:#}"
+    );
+    assert_eq!(trial["mailbox"], "INBOX");
+    let steps: Vec<&str> = trial["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["step"].as_str().unwrap())
+        .collect();
+    assert_eq!(steps, ["imap", "compose", "smtp", "send", "arrive", "remove"]);
+    // It was really sent, and is really gone.
+    let message_id = trial["messageId"].as_str().unwrap();
+    assert!(rig.logs().contains(&format!("message-id=<{message_id}>")), "{}", rig.logs());
+    let left = rig.doveadm(&["fetch", "-u", &email, "hdr.message-id", "ALL"]);
+    assert!(left.contains("other@x") && !left.contains(message_id), "{left}");
+    let outbox = operator.get(&under(&id, "submissions")).expect(200);
+    assert_eq!(outbox["submissions"], json!([]));
+}
+
+#[test]
+fn a_test_that_fails_tells_the_step_and_what_is_left() {
+    let room = Room::start();
+    let site = Site::impatient(&room.addresses());
+    let host = site.start();
+    let mut operator = site.operator(&host);
+    let id = connect(&mut operator, &room.account());
+    let mut test = || operator.call("POST", &under(&id, "test"), &[], b"").expect(200);
+    let messages = || room.mailroom.messages(ANN, "INBOX").len();
+
+    room.fails(Protocol::Smtp, "RCPT", Fault::Reply("552 5.2.2 full".to_owned()), None);
+    let trial = test();
+    assert_eq!((&trial["code"], last(&trial)), (&json!("over-quota"), "send"), "{trial:#}");
+    assert_eq!((trial["ok"].as_bool(), messages()), (Some(false), 0));
+    room.fails(Protocol::Imap, "AUTHENTICATE", Fault::No("wrong".to_owned()), None);
+    let trial = test();
+    assert_eq!(
+        (&trial["code"], last(&trial)),
+        (&json!("credentials-refused"), "imap"),
+        "{trial:#}"
+    );
+    assert_eq!((&trial["messageId"], messages()), (&Value::Null, 0), "it was sent all the same");
+
+    room.fails(Protocol::Imap, "UID EXPUNGE", Fault::No("not yours".to_owned()), None);
+    let trial = test();
+    assert_eq!((last(&trial), &trial["removed"]), ("remove", &json!(false)), "{trial:#}");
+    assert_eq!(trial["mailbox"], "INBOX", "{trial:#}");
+    assert!(trial["detail"].as_str().unwrap().contains("delete it by hand"), "{trial:#}");
+    assert_eq!(messages(), 1);
+    room.recovers();
+    assert_eq!(test()["removed"], true);
+    assert_eq!(messages(), 1, "only its own is removed");
+
+    let sender = json!({"id": "sender", "email": ANN, "password": "secret", "smtp": server("127.0.0.1", room.mailroom.submissions().port(), "tls")});
+    let id = connect(&mut operator, &sender);
+    check(&operator.call("POST", &under(&id, "test"), &[], b""), 409, "not-configured");
+}
+
+fn last(trial: &Value) -> &str {
+    let step = trial["steps"].as_array().unwrap().last().unwrap();
+    assert_eq!(step["ok"], false, "{trial:#}");
+    step["step"].as_str().unwrap()
+}
