@@ -92,7 +92,7 @@ fn a_token_without_the_scope_is_told_which() {
 fn a_body_that_is_wrong_is_refused_by_name() {
     let mut demo = demo();
     let long = "x".repeat(9000);
-    let to = r#""to":[{"email":"bob@mailroom.test"}]"#;
+    let to = r#""to":[{"email":"bob@mailroom.test"}],"html":"x""#;
     let member = |name: &str, value: &str| format!("{{{to},\"{name}\":{value}}}");
     let attachment = |fields: &str| member("attachments", &format!("[{{{fields}}}]"));
     let header = |name: &str, value: &str| {
@@ -100,6 +100,7 @@ fn a_body_that_is_wrong_is_refused_by_name() {
     };
     let schema: &[(String, &str)] = &[
         ("{}".to_owned(), "/to"),
+        (r#"{"to":[{"email":"bob@mailroom.test"}],"subject":"mute"}"#.to_owned(), "/text"),
         (member("suject", "\"x\""), "/suject"),
         (member("a/b~c", "1"), "/a~1b~0c"),
         (r#"{"to":"bob@mailroom.test"}"#.to_owned(), "/to"),
@@ -114,14 +115,19 @@ fn a_body_that_is_wrong_is_refused_by_name() {
     let control = ["a\\r\\nBcc: eve@mailroom.test", "a\\nb", "a\\rb", "a\\u0000b"];
     for bad in control {
         let text = format!("\"{bad}\"");
-        let address = format!("{{\"to\":[{{\"name\":{text},\"email\":\"bob@mailroom.test\"}}]}}");
+        let address = format!(
+            "{{\"to\":[{{\"name\":{text},\"email\":\"bob@mailroom.test\"}}],\"text\":\"x\"}}"
+        );
         let header = |name: &str, value: &str| {
             member("headers", &format!("[{{\"name\":{name},\"value\":{value}}}]"))
         };
         for (body, pointer) in [
             (member("subject", &text), "/subject"),
             (address, "/to/0/name"),
-            (format!("{{\"to\":[{{\"email\":\"bob@mailroom.test{bad}\"}}]}}"), "/to/0/email"),
+            (
+                format!("{{\"to\":[{{\"email\":\"bob@mailroom.test{bad}\"}}],\"text\":\"x\"}}"),
+                "/to/0/email",
+            ),
             (header("\"X-Note\"", &text), "/headers/0/value"),
             (header(&text, "\"x\""), "/headers/0/name"),
             (
@@ -141,9 +147,9 @@ fn a_body_that_is_wrong_is_refused_by_name() {
         }
     }
     let draft: &[(String, &str)] = &[
-        (r#"{"to":[]}"#.to_owned(), ""),
-        (r#"{"to":[{"email":"bob"}]}"#.to_owned(), "/to/0/email"),
-        (r#"{"to":[{"email":"a@b.test, eve@c.test"}]}"#.to_owned(), "/to/0/email"),
+        (r#"{"to":[],"text":"x"}"#.to_owned(), ""),
+        (r#"{"to":[{"email":"bob"}],"text":"x"}"#.to_owned(), "/to/0/email"),
+        (r#"{"to":[{"email":"a@b.test, eve@c.test"}],"text":"x"}"#.to_owned(), "/to/0/email"),
         (header("Bcc", "eve@mailroom.test"), "/headers/0/name"),
         (header("From", "eve@mailroom.test"), "/headers/0/name"),
         (header("Content-Type", "text/x"), "/headers/0/name"),
@@ -173,7 +179,7 @@ fn a_form_that_is_wrong_is_refused_too() {
             "--B\r\nContent-Disposition: form-data; name=\"attachment\"; filename=\"{filename}\"\r\n\r\nhi\r\n"
         )
     };
-    let to = field("to", "Bob <bob@mailroom.test>");
+    let to = field("to", "Bob <bob@mailroom.test>") + &field("html", "x");
     let cases = [
         (field("subject", "a\r\nBcc: eve@mailroom.test"), 422, "invalid-draft", "/subject"),
         (field("subject", "a\0b"), 422, "invalid-draft", "/subject"),
