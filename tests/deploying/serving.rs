@@ -29,6 +29,7 @@ pub(crate) async fn serve(config: Config, stores: Stores, scopes: &[Scope]) -> S
         egress: config.egress,
         extra_roots: config.extra_roots,
         sources: config.sources,
+        authorization: config.authorization,
         limits: config.limits,
         compile: config.compile,
         outbox: config.outbox,

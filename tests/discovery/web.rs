@@ -12,6 +12,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
+/// Says something else each time: status, header fields, and a body for a whole request.
+#[derive(Clone)]
+pub(crate) struct Speaker(pub(crate) Arc<dyn Fn(&str) -> (u16, String, String) + Send + Sync>);
+
+impl std::fmt::Debug for Speaker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Speaker")
+    }
+}
+
 /// What is said at an address.
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
@@ -25,6 +35,7 @@ pub(crate) enum Reply {
     /// The request is taken and never answered.
     Silence,
     Status(u16),
+    Spoken(Speaker),
 }
 
 /// Whoever answers https.
@@ -88,8 +99,9 @@ impl Web {
         let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
         stream.read_exact(&mut body).await?;
         let body = String::from_utf8(body).unwrap();
-        self.requests.lock().unwrap().push(format!("{head}{body}"));
-        let path = head.split(' ').nth(1).unwrap();
+        let request = format!("{head}{body}");
+        self.requests.lock().unwrap().push(request.clone());
+        let path = head.split([' ', '?']).nth(1).unwrap();
         let host = head.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
         let host = host.split(':').next().unwrap();
         let reply = self.replies.lock().unwrap().get(&format!("{host}{path}")).cloned();
@@ -114,6 +126,13 @@ impl Web {
                 }
             }
             Some(Reply::Silence) => std::future::pending().await,
+            Some(Reply::Spoken(speaker)) => {
+                let (status, fields, body) = (speaker.0)(&request);
+                let length = body.len();
+                let head =
+                    format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n{fields}\r\n");
+                stream.write_all((head + &body).as_bytes()).await?;
+            }
             Some(Reply::Status(status)) => {
                 let head = format!("HTTP/1.1 {status} No\r\ncontent-length: 0\r\n\r\n");
                 stream.write_all(head.as_bytes()).await?;

@@ -26,6 +26,9 @@ use crate::delivery;
 use crate::key::Owner;
 use crate::listing;
 use crate::mailboxes;
+use crate::oauth::answer::Withheld;
+use crate::oauth::bearers;
+use crate::oauth::consent::Begun;
 use crate::ports::Ports;
 use crate::problems;
 use crate::reading;
@@ -93,10 +96,53 @@ impl Engine {
     }
 
     async fn credentials(&self, account: &Account) -> Result<Credentials, Problem> {
-        let credentials = self.works.ports.accounts.credentials(account).await;
-        credentials.map_err(problems::store)?.ok_or_else(|| {
+        self.works.bearers.current(account).await
+    }
+
+    /// Credentials that are stored nowhere, made good: those of a token address are asked for there.
+    ///
+    /// # Errors
+    /// What the token address says.
+    pub async fn made_good(&self, credentials: Credentials) -> Result<Credentials, Problem> {
+        self.works.bearers.unstored(credentials).await
+    }
+
+    /// Begins a consent: where the owner of the mailbox has to agree.
+    ///
+    /// # Errors
+    /// [`Code::NotConfigured`] when the account has no authorization server, or the host does not know it.
+    pub async fn begin_consent(&self, account: &Account) -> Result<Begun, Problem> {
+        let stored = self.works.ports.accounts.credentials(account).await;
+        let stored = stored.map_err(problems::store)?.ok_or_else(|| {
             Problem::new(Code::NoSuchAccount, "the account was changed or deleted meanwhile")
-        })
+        })?;
+        self.works.consents.begin(&self.works.bearers, account, &stored)
+    }
+
+    /// Ends a consent with what came back; the account whose tokens are stored now.
+    ///
+    /// # Errors
+    /// [`Code::InvalidConsent`], and what the token endpoint says.
+    pub async fn end_consent(&self, state: &str, code: &str) -> Result<Account, Problem> {
+        let account = self.works.consents.end(&self.works.bearers, state, code).await?;
+        self.works.healths.consented(&account).await;
+        self.forget(&account.tenant, &account.id).await;
+        Ok(account)
+    }
+
+    /// Whether this host knows the authorization server.
+    ///
+    /// # Errors
+    /// [`Code::NotConfigured`], with the names of those that it knows.
+    pub fn knows_server(&self, name: &str) -> Result<(), Problem> {
+        self.works.bearers.server(name).map(drop)
+    }
+
+    /// Marks an account that waits for its owner's consent.
+    pub async fn awaits_consent(&self, account: &Account) {
+        let problem = bearers::withheld(Withheld::Grant);
+        let protocol = if account.imap.is_some() { Protocol::Imap } else { Protocol::Smtp };
+        self.works.healths.saw(account, protocol, Some(&problem)).await;
     }
 
     /// Closes the account's sessions and forgets what was cached and held against it. To be called

@@ -56,6 +56,13 @@ impl Healths {
         }
     }
 
+    /// The owner has agreed: what stood in the way is gone, and the next login tells the rest.
+    pub(crate) async fn consented(&self, account: &Account) {
+        if let Err(error) = self.accounts.note(account, &Health::default()).await {
+            tracing::warn!(account = %account.id, %error, "its state cannot be kept");
+        }
+    }
+
     /// The account was changed or deleted.
     pub(crate) fn forget(&self, owner: &Owner) {
         lock(&self.known).retain(|(of, _), _| of != owner);
@@ -67,7 +74,11 @@ fn trouble(no: &Problem) -> Trouble {
         no.code,
         Code::CredentialsRefused | Code::AccessOff | Code::AuthUnsupported | Code::OAuthNeeded
     );
-    let kind = if refused { TroubleKind::Refused } else { TroubleKind::Unreachable };
+    let kind = match no.code {
+        Code::ReauthRequired => TroubleKind::Reauth,
+        _ if refused => TroubleKind::Refused,
+        _ => TroubleKind::Unreachable,
+    };
     let reply = no.upstream.as_ref().map(|upstream| format!(": {}", upstream.reply));
     let detail = format!("{}{}", no.detail, reply.unwrap_or_default());
     Trouble { kind, code: no.code.as_str().to_owned(), detail }

@@ -6,11 +6,13 @@ use model::port::accounts::Accounts;
 use model::port::clock::{Clock, Entropy};
 use model::port::imap::ImapConnect;
 use model::port::mime::Mime;
+use model::port::oauth::TokenEndpoint;
 use model::port::outbox::Outbox;
 use model::port::smtp::SmtpConnect;
 use model::port::spool::Spools;
 
 use crate::discovery::Discovery;
+use crate::oauth::servers::Servers;
 use crate::profiles::Profiles;
 
 /// One implementation of each port.
@@ -32,6 +34,10 @@ pub struct Ports {
     pub accounts: Arc<dyn Accounts>,
     /// Places for uploads.
     pub spools: Arc<dyn Spools>,
+    /// Where tokens are asked for.
+    pub tokens: Arc<dyn TokenEndpoint>,
+    /// Who gives tokens. No port: it stands in the configuration.
+    pub authorization: Arc<Servers>,
     /// What is known about mail services. No port: a table that was made at start.
     pub profiles: Arc<Profiles>,
     /// The same and more, for domains that are not in the table.

@@ -121,6 +121,9 @@ pub(crate) fn imap_login(error: ImapError) -> Problem {
 
 /// What a login over SMTP met, for whoever still needs the error: without its cause.
 pub(crate) fn smtp_login(error: &SmtpError) -> Problem {
+    if let SmtpError::NoCredentials(problem) = error {
+        return (**problem).clone();
+    }
     if let SmtpError::Dial(dial) = error {
         let (code, detail) = dialled(dial, "SMTP");
         return Problem::new(code, detail);
@@ -141,6 +144,7 @@ pub(crate) fn smtp(error: SmtpError) -> Problem {
 fn smtp_code(error: &SmtpError) -> (Code, Option<Box<Upstream>>) {
     match error {
         SmtpError::Dial(_) => (Code::UpstreamUnreachable, None),
+        SmtpError::NoCredentials(problem) => (problem.code, None),
         SmtpError::Credentials(reply) => (no_login(&reply.text), replied(reply)),
         SmtpError::NoTls => (Code::TlsUnavailable, None),
         SmtpError::NoMechanism => (Code::AuthUnsupported, None),

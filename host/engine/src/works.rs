@@ -13,7 +13,10 @@ use crate::couriers::Couriers;
 use crate::health::Healths;
 use crate::held::Held;
 use crate::key::Place;
+use crate::oauth::bearers::Bearers;
+use crate::oauth::consent::Consents;
 use crate::pool::Pool;
+use crate::pool::room::Logins;
 use crate::ports::Ports;
 use crate::problems;
 use crate::settings::Settings;
@@ -24,6 +27,10 @@ pub(crate) struct Works {
     pub(crate) ports: Ports,
     pub(crate) settings: Settings,
     pub(crate) pool: Pool,
+    /// Who knows what logs in now.
+    pub(crate) bearers: Arc<Bearers>,
+    /// People on their way to an authorization server and back.
+    pub(crate) consents: Consents,
     /// What servers said to logins.
     pub(crate) healths: Arc<Healths>,
     pub(crate) cache: Cache,
@@ -39,7 +46,15 @@ impl Works {
     pub(crate) fn new(ports: Ports, settings: Settings) -> Self {
         let healths = Healths::new(Arc::clone(&ports.accounts), Arc::clone(&ports.clock));
         let healths = Arc::new(healths);
-        let pool = Pool::new(ports.clone(), settings.clone(), Arc::clone(&healths));
+        let bearers = Arc::new(Bearers::new(
+            Arc::clone(&ports.accounts),
+            Arc::clone(&ports.clock),
+            Arc::clone(&ports.tokens),
+            Arc::clone(&ports.authorization),
+        ));
+        let consents = Consents::new(Arc::clone(&ports.clock), Arc::clone(&ports.entropy));
+        let logins = Logins { bearers: Arc::clone(&bearers), healths: Arc::clone(&healths) };
+        let pool = Pool::new(ports.clone(), settings.clone(), logins);
         let cache = Cache::new(settings.cache_bytes);
         // What lies in the cache counts, too, and must not use the budget up.
         let held = settings.open_bytes.max(settings.message_bytes);
@@ -47,7 +62,19 @@ impl Works {
         let couriers = Couriers::new(settings.deliveries, settings.deliveries_per_account);
         let filters = Filters::default();
         let accepted = Notify::new();
-        Self { ports, settings, pool, healths, cache, held, couriers, filters, accepted }
+        Self {
+            ports,
+            settings,
+            pool,
+            bearers,
+            consents,
+            healths,
+            cache,
+            held,
+            couriers,
+            filters,
+            accepted,
+        }
     }
 
     /// The place as the parser of now sees it.

@@ -115,6 +115,8 @@ codes! {
     AuthorizationUnavailable = SERVICE_UNAVAILABLE, "authorization-unavailable", "No access token can be had now", Later;
     /// The token endpoint refused this host, not this account.
     AuthorizationRefused = BAD_GATEWAY, "authorization-refused", "The authorization server refused the request", Never;
+    /// What came back from an authorization server belongs to no consent that was begun.
+    InvalidConsent = BAD_REQUEST, "invalid-consent", "This consent cannot be used", Never;
     /// The egress guard refused the host.
     HostNotAllowed = UNPROCESSABLE_ENTITY, "host-not-allowed", "Postlet does not connect to this host", Never;
     /// The name does not resolve.

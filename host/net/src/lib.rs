@@ -13,5 +13,8 @@ mod resolve;
 pub mod tls;
 mod wire;
 pub mod dial;
+mod place;
+mod talk;
 pub mod fetch;
+mod tokens;
 pub mod http;

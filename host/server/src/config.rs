@@ -9,6 +9,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use engine::oauth::servers::Servers;
 use model::ids::TenantId;
 use net::guard::{Egress, Rule};
 use serde::Deserialize;
@@ -17,6 +18,7 @@ use crate::hostname::HostName;
 use crate::limits::{
     Compile, Limits, MailTimes, Outbox, RawCompile, RawLimits, RawMail, RawOutbox,
 };
+use crate::oauth::RawOAuth;
 use crate::sources::{RawDiscovery, RawDns, RawProviders, Sources};
 
 /// What the host runs on.
@@ -44,6 +46,8 @@ pub struct Config {
     pub mail: MailTimes,
     /// How mail servers are found.
     pub sources: Sources,
+    /// Who gives tokens for mailboxes without a password.
+    pub authorization: Servers,
 }
 
 /// One customer.
@@ -141,6 +145,8 @@ struct Raw {
     discovery: RawDiscovery,
     #[serde(default)]
     dns: RawDns,
+    #[serde(default)]
+    oauth: RawOAuth,
 }
 
 #[derive(Deserialize)]
@@ -202,6 +208,7 @@ impl Raw {
             outbox: self.outbox.check().map_err(refused)?,
             mail: self.mail.check().map_err(refused)?,
             sources,
+            authorization: self.oauth.check(base).map_err(refused)?,
         })
     }
 }

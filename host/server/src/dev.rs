@@ -85,6 +85,7 @@ pub(crate) async fn run(
         outbox: defaults.outbox,
         mail: defaults.mail,
         sources: defaults.sources,
+        authorization: defaults.authorization,
     };
     let host = Host::build(parts, Stores::in_memory(scratch.path())?).await?;
 

@@ -19,6 +19,7 @@ use model::problem::{Code, Problem};
 use runtime::body::Body;
 use runtime::error::EndpointError;
 
+use crate::accounts::consenting;
 use crate::answer;
 use crate::deployment::{Deployment, Owner};
 use crate::handover::{Matched, prepare};
@@ -184,6 +185,14 @@ impl Asked<'_> {
                 pages::ready(stopping, deployments.undeployed().len())
             }
             Page::Docs => Ok(pages::docs()),
+            // Whoever only looks at the address must not use it up.
+            Page::ConsentAnswer if head.method == Method::HEAD => {
+                Err(wrong_method(&head.method, ["GET"].into_iter()))
+            }
+            Page::ConsentAnswer => {
+                let query = head.uri.query().unwrap_or_default();
+                consenting::come_back(&self.host.engine, query).await
+            }
             // Whoever shows a token sees the tenant's own routes too.
             Page::OpenApi if head.headers.contains_key(header::AUTHORIZATION) => {
                 let caller = self.caller(head).await?;
@@ -244,6 +253,7 @@ impl Asked<'_> {
                 let body = json_body(head, body, cap, host.limits.pace).await?;
                 host.desk.verify_new(&caller, accept, &body).await
             }
+            (Resource::Consent, &Method::POST) => host.desk.begin_consent(&caller, param).await,
             (Resource::TestAccount, &Method::POST) => host.desk.test(&caller, param).await,
             (Resource::VerifyAccount, &Method::POST) => {
                 host.desk.verify(&caller, accept, param).await

@@ -12,6 +12,7 @@ use anyhow::Context;
 use engine::discovery::Discovery;
 use engine::discovery::search::Network;
 use engine::engine::Engine;
+use engine::oauth::servers::Servers;
 use engine::ports::Ports;
 use engine::settings::Settings;
 use mail::imap::{Imap, ImapLimits};
@@ -94,6 +95,8 @@ pub struct Parts {
     pub mail: MailTimes,
     /// How mail servers are found.
     pub sources: Sources,
+    /// Who gives tokens for mailboxes without a password.
+    pub authorization: Servers,
 }
 
 /// What is stored, and where.
@@ -291,8 +294,18 @@ impl Host {
     /// # Errors
     /// When the configuration cannot be honoured on this machine.
     pub async fn build(parts: Parts, stores: Stores) -> anyhow::Result<Arc<Self>> {
-        let Parts { tenants, program, egress, extra_roots, limits, compile, outbox, mail, sources } =
-            parts;
+        let Parts {
+            tenants,
+            program,
+            egress,
+            extra_roots,
+            limits,
+            compile,
+            outbox,
+            mail,
+            sources,
+            authorization,
+        } = parts;
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let trust = Trust::new(extra_roots.as_deref()).context("`tls.extra-roots`")?;
         let mut dialer = Dialer::new(egress, trust);
@@ -349,6 +362,8 @@ impl Host {
             spools,
             profiles: Arc::clone(&sources.providers),
             discovery: Arc::new(discovery(sources, &dialer, &stores.clock)),
+            tokens: Arc::new(Fetcher::new(Arc::clone(&dialer))),
+            authorization: Arc::new(authorization),
         };
         let engine = Engine::new(
             ports,

@@ -29,6 +29,7 @@ pub(crate) enum Page {
     WitFile,
     OpenApi,
     Docs,
+    ConsentAnswer,
 }
 
 /// What the host serves to tokens.
@@ -44,6 +45,7 @@ pub(crate) enum Resource {
     KeyRotation,
     Identities,
     TestAccount,
+    Consent,
 }
 
 /// Every route of the host.
@@ -54,6 +56,7 @@ pub(crate) const HOST_ROUTES: &[(&str, HostRoute)] = &[
     ("/-/wit/...", HostRoute::Page(Page::WitFile)),
     ("/-/openapi.json", HostRoute::Page(Page::OpenApi)),
     ("/-/docs", HostRoute::Page(Page::Docs)),
+    ("/-/oauth/callback", HostRoute::Page(Page::ConsentAnswer)),
     ("/-/metrics", HostRoute::Resource(Resource::Metrics)),
     ("/-/key/rotate", HostRoute::Resource(Resource::KeyRotation)),
     ("/v1/tokens", HostRoute::Resource(Resource::Tokens)),
@@ -63,6 +66,7 @@ pub(crate) const HOST_ROUTES: &[(&str, HostRoute)] = &[
     ("/v1/accounts/:account", HostRoute::Resource(Resource::Account)),
     ("/v1/accounts/:account/verify", HostRoute::Resource(Resource::VerifyAccount)),
     ("/v1/accounts/:account/test", HostRoute::Resource(Resource::TestAccount)),
+    ("/v1/accounts/:account/oauth", HostRoute::Resource(Resource::Consent)),
     ("/v1/accounts/:account/identities", HostRoute::Resource(Resource::Identities)),
 ];
 
@@ -78,6 +82,7 @@ impl Resource {
             | Self::Account
             | Self::VerifyAccount
             | Self::TestAccount
+            | Self::Consent
             | Self::Identities => Some(Scope::Accounts),
         }
     }
@@ -90,9 +95,11 @@ impl Resource {
             Self::Token => &["DELETE"],
             Self::Account => &["GET", "PATCH", "DELETE"],
             Self::Identities => &["GET", "PUT"],
-            Self::VerifyNew | Self::VerifyAccount | Self::TestAccount | Self::KeyRotation => {
-                &["POST"]
-            }
+            Self::VerifyNew
+            | Self::VerifyAccount
+            | Self::TestAccount
+            | Self::Consent
+            | Self::KeyRotation => &["POST"],
         }
     }
 }
@@ -112,6 +119,17 @@ pub(crate) fn operations() -> Vec<Operation> {
         Operation {
             answers: vec![answer(200, "text/html; charset=utf-8", "The page")],
             ..operation("GET", "/-/docs", PUBLIC, "Show this document as a page", 200)
+        },
+        Operation {
+            parameters: ["state", "code", "error"].map(consent_parameter).into(),
+            answers: vec![answer(200, "text/html; charset=utf-8", "The mailbox is connected")],
+            ..operation(
+                "GET",
+                "/-/oauth/callback",
+                PUBLIC,
+                "End a consent: where people come back",
+                200,
+            )
         },
         Operation {
             answers: vec![answer(200, "text/plain", "In Prometheus' text format")],
@@ -161,6 +179,13 @@ pub(crate) fn operations() -> Vec<Operation> {
             written::CHANGE_EXAMPLE,
         ),
         operation("DELETE", "/v1/accounts/:account", "accounts", "Remove an account", 204),
+        operation(
+            "POST",
+            "/v1/accounts/:account/oauth",
+            "accounts",
+            "Begin a consent: where the owner of the mailbox has to agree",
+            200,
+        ),
         operation("GET", "/v1/accounts/:account/identities", "", "List whom it may send as", 200),
         body(
             operation(
@@ -188,6 +213,15 @@ pub(crate) fn operations() -> Vec<Operation> {
             200,
         ),
     ]
+}
+
+fn consent_parameter(name: &str) -> Parameter {
+    Parameter {
+        name: name.to_owned(),
+        schema: r#"{"type":"string"}"#.to_owned(),
+        required: false,
+        summary: "As the authorization server gives it (RFC 6749, 4.1.2)".to_owned(),
+    }
 }
 
 fn operation(method: &str, path: &str, scope: &str, summary: &str, status: u16) -> Operation {

@@ -15,6 +15,7 @@ mod wording;
 mod schema;
 pub mod hostname;
 pub mod sources;
+mod oauth;
 pub mod limits;
 pub mod config;
 mod tenancy;

@@ -53,6 +53,7 @@ pub(crate) async fn run(path: &Path, given: Given, machine: bool) -> anyhow::Res
         outbox: config.outbox,
         mail: config.mail,
         sources: config.sources,
+        authorization: config.authorization,
     };
     let host = Host::build(parts, stores).await?;
     let url = format!("http://{}", edge.address()?);

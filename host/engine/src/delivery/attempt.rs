@@ -202,14 +202,8 @@ impl<'a> Attempt<'a> {
         server: &MailServer,
         envelope: &Envelope,
     ) -> Option<(Result<Delivery, SmtpError>, Option<Box<dyn SmtpSession>>)> {
-        let ports = &self.works.ports;
-        let credentials = match ports.accounts.credentials(account).await {
-            Ok(Some(credentials)) => credentials,
-            Ok(None) => return Some((Err(SmtpError::Protocol("there are no credentials")), None)),
-            Err(error) => return Some((Err(SmtpError::Unrecorded(error)), None)),
-        };
-        let connected = self.unless_stopping(ports.smtp.connect(server, &credentials, &())).await?;
-        let now = ports.clock.monotonic();
+        let connected = self.unless_stopping(self.log_in(account, server)).await?;
+        let now = self.works.ports.clock.monotonic();
         let (healths, smtp) = (&self.works.healths, Protocol::Smtp);
         match connected {
             Ok(session) => {
@@ -225,6 +219,24 @@ impl<'a> Attempt<'a> {
                 Some((Err(error), None))
             }
         }
+    }
+
+    /// With a new token, should the server not take the one that is stored.
+    async fn log_in(
+        &self,
+        account: &Account,
+        server: &MailServer,
+    ) -> Result<Box<dyn SmtpSession>, SmtpError> {
+        let (smtp, bearers) = (&self.works.ports.smtp, &self.works.bearers);
+        let none = |problem| SmtpError::NoCredentials(Box::new(problem));
+        let credentials = bearers.current(account).await.map_err(none)?;
+        let connected = smtp.connect(server, &credentials, &()).await;
+        if matches!(connected, Err(SmtpError::Credentials(_)))
+            && let Some(other) = bearers.instead_of(account, &credentials).await.map_err(none)?
+        {
+            return smtp.connect(server, &other, &()).await;
+        }
+        connected
     }
 
     /// One transaction, and the session if it can go on.

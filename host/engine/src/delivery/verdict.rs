@@ -125,6 +125,7 @@ pub(crate) fn broken_off(
         SmtpError::Dial(_)
         | SmtpError::NoTls
         | SmtpError::NoMechanism
+        | SmtpError::NoCredentials(_)
         | SmtpError::Lost(_)
         | SmtpError::Timeout { .. }
         | SmtpError::Protocol(_)
@@ -190,6 +191,7 @@ fn told(error: &SmtpError) -> String {
         }
         SmtpError::NoTls
         | SmtpError::NoMechanism
+        | SmtpError::NoCredentials(_)
         | SmtpError::Lost(_)
         | SmtpError::Timeout { .. }
         | SmtpError::Protocol(_)

@@ -20,11 +20,10 @@ use model::port::imap::{ImapError, ImapSession};
 use model::problem::{Code, Problem};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::health::Healths;
 use crate::key::Owner;
 use crate::lock::lock;
 use crate::pool::lease::Lease;
-use crate::pool::room::{Idle, Room};
+use crate::pool::room::{Idle, Logins, Room};
 use crate::ports::Ports;
 use crate::problems;
 use crate::settings::Settings;
@@ -37,13 +36,13 @@ pub(crate) mod lease;
 pub(crate) struct Pool {
     ports: Ports,
     settings: Settings,
-    healths: Arc<Healths>,
+    logins: Logins,
     rooms: Mutex<HashMap<Owner, Arc<Room>>>,
 }
 
 impl Pool {
-    pub(crate) fn new(ports: Ports, settings: Settings, healths: Arc<Healths>) -> Self {
-        Self { ports, settings, healths, rooms: Mutex::new(HashMap::new()) }
+    pub(crate) fn new(ports: Ports, settings: Settings, logins: Logins) -> Self {
+        Self { ports, settings, logins, rooms: Mutex::new(HashMap::new()) }
     }
 
     /// A session for one request, best with `mailbox` selected. Waits while all are in use.
@@ -98,8 +97,8 @@ impl Pool {
 
     fn build(&self, account: &Account, server: &MailServer) -> Room {
         let permits = Arc::new(Semaphore::new(self.settings.sessions_per_account.max(1)));
-        let healths = Arc::clone(&self.healths);
-        Room::new(account.clone(), server.clone(), permits, self.ports.clone(), healths)
+        let logins = self.logins.clone();
+        Room::new(account.clone(), server.clone(), permits, self.ports.clone(), logins)
     }
 
     /// Closes the sessions of one account; those in use end with their request.

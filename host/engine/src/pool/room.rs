@@ -7,14 +7,22 @@ use std::time::Duration;
 use model::account::{Account, MailServer};
 use model::mailbox::{Mailbox, MailboxName};
 use model::port::imap::{ImapError, ImapSession};
-use model::problem::{Code, Problem, Protocol};
+use model::problem::{Problem, Protocol};
 use tokio::sync::Semaphore;
 
 use crate::health::Healths;
 use crate::lock::lock;
 use crate::lockout::Lockout;
+use crate::oauth::bearers::Bearers;
 use crate::ports::Ports;
 use crate::problems;
+
+/// What a login needs, and who is told how it went.
+#[derive(Clone, Debug)]
+pub(crate) struct Logins {
+    pub(crate) bearers: Arc<Bearers>,
+    pub(crate) healths: Arc<Healths>,
+}
 
 /// One account at one IMAP server.
 #[derive(Debug)]
@@ -22,7 +30,7 @@ pub(crate) struct Room {
     account: Account,
     server: MailServer,
     ports: Ports,
-    healths: Arc<Healths>,
+    logins: Logins,
     pub(crate) permits: Arc<Semaphore>,
     inside: Mutex<Inside>,
 }
@@ -65,9 +73,9 @@ impl Room {
         server: MailServer,
         permits: Arc<Semaphore>,
         ports: Ports,
-        healths: Arc<Healths>,
+        logins: Logins,
     ) -> Self {
-        Self { account, server, ports, healths, permits, inside: Mutex::default() }
+        Self { account, server, ports, logins, permits, inside: Mutex::default() }
     }
 
     pub(crate) fn serves(&self, server: &MailServer, generation: u32) -> bool {
@@ -88,16 +96,22 @@ impl Room {
     /// Logs in once more.
     pub(crate) async fn connect(&self) -> Result<Box<dyn ImapSession>, Problem> {
         self.check_lockout()?;
-        let credentials = self.ports.accounts.credentials(&self.account).await;
-        let credentials = credentials.map_err(problems::store)?.ok_or_else(|| {
-            Problem::new(Code::NoSuchAccount, "the account was deleted meanwhile")
-        })?;
-        let connected = self.ports.imap.connect(&self.server, &credentials, &()).await;
-        let now = self.now();
-        self.note_lockout(&connected, now);
-        let connected = connected.map_err(problems::imap_login);
-        self.healths.saw(&self.account, Protocol::Imap, connected.as_ref().err()).await;
+        let connected = self.log_in().await;
+        self.logins.healths.saw(&self.account, Protocol::Imap, connected.as_ref().err()).await;
         connected
+    }
+
+    async fn log_in(&self) -> Result<Box<dyn ImapSession>, Problem> {
+        let Self { ports, account, server, logins, .. } = self;
+        let credentials = logins.bearers.current(account).await?;
+        let mut connected = ports.imap.connect(server, &credentials, &()).await;
+        if matches!(connected, Err(ImapError::Credentials { .. }))
+            && let Some(other) = logins.bearers.instead_of(account, &credentials).await?
+        {
+            connected = ports.imap.connect(server, &other, &()).await;
+        }
+        self.note_lockout(&connected, self.now());
+        connected.map_err(problems::imap_login)
     }
 
     fn note_lockout<T>(&self, connected: &Result<T, ImapError>, now: Duration) {

@@ -16,6 +16,7 @@ use crate::octets::Octets;
 use crate::port::dial::DialError;
 use crate::port::steps::Steps;
 use crate::port::store::StoreError;
+use crate::problem::Problem;
 
 /// Logs in.
 pub trait SmtpConnect: Send + Sync + fmt::Debug {
@@ -108,6 +109,9 @@ pub enum SmtpError {
     /// No connection.
     #[error("cannot reach the SMTP server")]
     Dial(#[source] DialError),
+    /// Nothing to log in with can be had; why, as a caller may see it.
+    #[error("{}", .0.detail)]
+    NoCredentials(Box<Problem>),
     /// 535 and its like.
     #[error("the SMTP server refused the credentials")]
     Credentials(Reply),

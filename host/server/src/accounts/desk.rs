@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use engine::engine::Engine;
 use http::{Response, StatusCode, header};
-use model::account::Account;
+use model::account::{Account, Credentials};
 use model::caller::Caller;
-use model::health::Health;
 use model::ids::{AccountId, TenantId};
 use model::message::Page;
 use model::port::accounts::Accounts;
@@ -44,8 +43,12 @@ impl Desk {
         let (account, credentials) = self.read(caller, accept, body).await?;
         match self.accounts.create(&account, &credentials).await {
             Ok(()) => {
-                let mut answer =
-                    answer::json(StatusCode::CREATED, &shown(&account, &Health::default()));
+                if let Credentials::OAuth(oauth) = &credentials
+                    && oauth.needs_authorization()
+                {
+                    self.engine.awaits_consent(&account).await;
+                }
+                let mut answer = answer::json(StatusCode::CREATED, &self.show(&account).await?);
                 if let Ok(location) = format!("/v1/accounts/{}", account.id).parse() {
                     answer.headers_mut().insert(header::LOCATION, location);
                 }

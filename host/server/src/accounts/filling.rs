@@ -42,7 +42,10 @@ pub(crate) async fn fill(
             format!("{why} If there is another way in, {WAY_OUT}."),
         ));
     }
-    if !profile.auth.is_empty() && profile.auth.iter().all(|method| *method == Auth::OAuth2) {
+    if !written.takes_tokens
+        && !profile.auth.is_empty()
+        && profile.auth.iter().all(|method| *method == Auth::OAuth2)
+    {
         return Err(no_password(profile, accept));
     }
     if found.confirm && !written.confirm {

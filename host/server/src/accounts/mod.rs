@@ -11,4 +11,5 @@ pub(crate) mod desk;
 mod filling;
 mod reading;
 mod changing;
+pub(crate) mod consenting;
 mod verifying;

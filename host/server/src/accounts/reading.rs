@@ -2,7 +2,7 @@
 //!
 //! A host that may not be dialled is refused here, and again whenever it is dialled.
 
-use model::account::{Account, Credentials, Identity, MailServer};
+use model::account::{Account, Credentials, Identity, MailServer, OAuth, TokenSource};
 use model::address::EmailAddress;
 use model::caller::Caller;
 use model::ids::AccountId;
@@ -39,6 +39,7 @@ impl Desk {
             let detail = "the token is limited to accounts, and this is not one of them";
             return Err(Problem::new(Code::Forbidden, detail));
         }
+        let credentials = self.credentials(&mut written)?;
         filling::fill(&self.engine, caller, accept, &email, &mut written).await?;
         let imap = self.server("/imap", written.imap, &email).await?;
         let smtp = self.server("/smtp", written.smtp, &email).await?;
@@ -52,7 +53,36 @@ impl Desk {
             identities,
             generation: self.generation(),
         };
-        Ok((account, Credentials::Password(Secret::new(written.password))))
+        Ok((account, credentials))
+    }
+
+    /// A password, or where tokens come from.
+    fn credentials(&self, written: &mut Written) -> Result<Credentials, Problem> {
+        let oauth = match (written.password.take(), written.oauth.take()) {
+            (Some(password), None) => return Ok(Credentials::Password(Secret::new(password))),
+            (None, Some(oauth)) => oauth,
+            (None, None) => {
+                return Err(faulty("/password", "missing", "is needed, or `oauth` in its place"));
+            }
+            (Some(_), Some(_)) => {
+                return Err(faulty("/oauth", "excluded", "give `password` or `oauth`, not both"));
+            }
+        };
+        written.takes_tokens = true;
+        let source = match (oauth.provider, oauth.token_url) {
+            (Some(name), None) if oauth.secret.is_none() => {
+                self.engine.knows_server(&name)?;
+                TokenSource::Provider(name)
+            }
+            (None, Some(url)) => TokenSource::Url { url, secret: oauth.secret.map(Secret::new) },
+            (Some(_), None) => {
+                return Err(faulty("/oauth/secret", "excluded", "it goes with `tokenUrl` only"));
+            }
+            (None, None) | (Some(_), Some(_)) => {
+                return Err(faulty("/oauth", "one-of", "give `provider` or `tokenUrl`"));
+            }
+        };
+        Ok(Credentials::OAuth(OAuth { source, access: None, expires: None, refresh: None }))
     }
 
     /// A new account under an old id is another account: its message ids must differ.

@@ -17,6 +17,7 @@ impl Desk {
         body: &[u8],
     ) -> Result<Response<Body>, Problem> {
         let (account, credentials) = self.read(caller, accept, body).await?;
+        let credentials = self.engine.made_good(credentials).await?;
         Ok(verified(&self.engine.verify(&account, &credentials).await, accept))
     }
 

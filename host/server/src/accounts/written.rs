@@ -17,12 +17,21 @@ use crate::schema::Schema;
 /// What connects a mailbox.
 pub(crate) const SCHEMA: &str = r##"{
   "$schema": "https://json-schema.org/draft/2020-12/schema",
-  "type": "object", "additionalProperties": false, "required": ["email", "password"],
+  "type": "object", "additionalProperties": false, "required": ["email"],
   "properties": {
     "id": {"type": "string", "pattern": "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", "not": {"const": "verify"}},
     "email": {"type": "string", "minLength": 3, "maxLength": 320},
     "name": {"type": "string", "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f]*$"},
     "password": {"type": "string", "minLength": 1, "maxLength": 1000, "pattern": "^[^\\x00\\r\\n]*$"},
+    "oauth": {
+      "type": "object", "additionalProperties": false,
+      "description": "Instead of a password: `provider`, an authorization server that the operator configured, or `tokenUrl`, an address of your own that answers `{\"access_token\", \"expires_in\"}`",
+      "properties": {
+        "provider": {"type": "string", "minLength": 1, "maxLength": 64},
+        "tokenUrl": {"type": "string", "maxLength": 2000, "pattern": "^https://", "description": "an https address"},
+        "secret": {"type": "string", "minLength": 1, "maxLength": 4000, "pattern": "^[\\x21-\\x7e]+$", "description": "visible ASCII; sent to `tokenUrl` as `Authorization: Bearer`"}
+      }
+    },
     "imap": {"$ref": "#/$defs/server"},
     "smtp": {"$ref": "#/$defs/server"},
     "confirm": {"type": "boolean"},
@@ -115,12 +124,24 @@ pub(crate) struct Written {
     pub(crate) id: Option<String>,
     pub(crate) email: String,
     pub(crate) name: Option<String>,
-    pub(crate) password: String,
+    pub(crate) password: Option<String>,
+    pub(crate) oauth: Option<WrittenOAuth>,
     pub(crate) imap: Option<WrittenServer>,
     pub(crate) smtp: Option<WrittenServer>,
     pub(crate) identities: Option<Vec<WrittenIdentity>>,
     #[serde(default)]
     pub(crate) confirm: bool,
+    /// Told by what `oauth` holds: a service that takes no passwords is right then.
+    #[serde(skip)]
+    pub(crate) takes_tokens: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct WrittenOAuth {
+    pub(crate) provider: Option<String>,
+    pub(crate) token_url: Option<String>,
+    pub(crate) secret: Option<String>,
 }
 
 #[derive(Deserialize)]

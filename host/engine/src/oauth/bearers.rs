@@ -1,0 +1,239 @@
+//! Credentials that are good now: a password as it is, a token that has not ended.
+//!
+//! Whoever logs in asks here. A token that ends soon is renewed first, and one that
+//! a mail server refused is renewed once.
+//!
+//! Invariants: of all who need a new token for an account one asks for it, and the
+//! others take what it got; a new refresh token is on the disk before its access
+//! token is used, since the old one may be void by then (RFC 9700 §4.14.2).
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use model::account::{Account, Credentials, OAuth, TokenSource};
+use model::port::accounts::Accounts;
+use model::port::clock::Clock;
+use model::port::oauth::{Ask, TokenEndpoint};
+use model::problem::{Code, Problem};
+use model::secret::Secret;
+use tokio::sync::Mutex as Turn;
+
+use crate::key::Owner;
+use crate::lock::lock;
+use crate::oauth::answer::{self, Given, Withheld};
+use crate::oauth::servers::{Server, Servers};
+use crate::problems;
+
+/// A token that ends sooner is renewed before it is used: a login takes a while, and clocks differ.
+const LEEWAY: Duration = Duration::from_secs(60);
+/// Turns that nobody holds are looked for when there are so many.
+const CROWD: usize = 256;
+
+/// Gives out credentials, for every account.
+#[derive(Debug)]
+pub(crate) struct Bearers {
+    accounts: Arc<dyn Accounts>,
+    clock: Arc<dyn Clock>,
+    endpoint: Arc<dyn TokenEndpoint>,
+    servers: Arc<Servers>,
+    turns: Mutex<HashMap<Owner, Weak<Turn<()>>>>,
+}
+
+impl Bearers {
+    pub(crate) fn new(
+        accounts: Arc<dyn Accounts>,
+        clock: Arc<dyn Clock>,
+        endpoint: Arc<dyn TokenEndpoint>,
+        servers: Arc<Servers>,
+    ) -> Self {
+        Self { accounts, clock, endpoint, servers, turns: Mutex::default() }
+    }
+
+    /// What logs in to the account's servers now.
+    pub(crate) async fn current(&self, account: &Account) -> Result<Credentials, Problem> {
+        match self.stored(account).await? {
+            Credentials::OAuth(oauth) if !self.is_fresh(&oauth) => {
+                self.renewed(account, |stored| self.is_fresh(stored)).await
+            }
+            good => Ok(good),
+        }
+    }
+
+    /// Something else than `refused`, which a mail server did not take; none for a password.
+    pub(crate) async fn instead_of(
+        &self,
+        account: &Account,
+        refused: &Credentials,
+    ) -> Result<Option<Credentials>, Problem> {
+        let Credentials::OAuth(refused) = refused else { return Ok(None) };
+        let is_new = |stored: &OAuth| stored.access.is_some() && stored.access != refused.access;
+        self.renewed(account, is_new).await.map(Some)
+    }
+
+    /// For credentials that are stored nowhere yet.
+    pub(crate) async fn unstored(&self, credentials: Credentials) -> Result<Credentials, Problem> {
+        match credentials {
+            Credentials::OAuth(oauth) if !self.is_fresh(&oauth) => {
+                let given = self.ask(&oauth).await.map_err(withheld)?;
+                Ok(Credentials::OAuth(self.with(&oauth, given)))
+            }
+            good => Ok(good),
+        }
+    }
+
+    /// Puts what was given after a person's consent in the place of what is stored.
+    pub(crate) async fn keep(
+        &self,
+        account: &Account,
+        oauth: &OAuth,
+        given: Given,
+    ) -> Result<(), Problem> {
+        self.store(account, self.with(oauth, given)).await.map(drop)
+    }
+
+    async fn stored(&self, account: &Account) -> Result<Credentials, Problem> {
+        let stored = self.accounts.credentials(account).await.map_err(problems::store)?;
+        stored.ok_or_else(gone)
+    }
+
+    /// One at a time for each account; who comes later sees what the first one got.
+    async fn renewed(
+        &self,
+        account: &Account,
+        is_good: impl Fn(&OAuth) -> bool,
+    ) -> Result<Credentials, Problem> {
+        let turn = self.turn(account);
+        let _turn = turn.lock().await;
+        let oauth = match self.stored(account).await? {
+            Credentials::OAuth(oauth) if !is_good(&oauth) => oauth,
+            good => return Ok(good),
+        };
+        match self.ask(&oauth).await {
+            Ok(given) => self.store(account, self.with(&oauth, given)).await,
+            Err(Withheld::Grant) => {
+                // It will never be good again: nobody needs to ask a second time.
+                self.store(account, OAuth { access: None, refresh: None, ..oauth }).await?;
+                Err(withheld(Withheld::Grant))
+            }
+            Err(other) => Err(withheld(other)),
+        }
+    }
+
+    async fn store(&self, account: &Account, oauth: OAuth) -> Result<Credentials, Problem> {
+        let credentials = Credentials::OAuth(oauth);
+        match self.accounts.renew(account, &credentials).await.map_err(problems::store)? {
+            true => Ok(credentials),
+            false => Err(gone()),
+        }
+    }
+
+    async fn ask(&self, oauth: &OAuth) -> Result<Given, Withheld> {
+        match &oauth.source {
+            TokenSource::Provider(name) => {
+                let refresh = oauth.refresh.as_ref().ok_or(Withheld::Grant)?;
+                let server = self.server(name).map_err(Withheld::Other)?;
+                let form = form(
+                    server,
+                    &[("grant_type", "refresh_token"), ("refresh_token", refresh.reveal())],
+                );
+                let told = self.endpoint.ask(&server.token, Ask::Form(&form)).await;
+                answer::read(told, &server.name)
+            }
+            TokenSource::Url { url, secret } => {
+                let told = self.endpoint.ask(url, Ask::Get(secret.as_ref())).await;
+                answer::read(told, "The tenant's token address")
+            }
+        }
+    }
+
+    /// By code and verifier, after a person has agreed.
+    pub(crate) async fn exchange(
+        &self,
+        server: &Server,
+        code: &str,
+        verifier: &Secret,
+    ) -> Result<Given, Withheld> {
+        let form = form(
+            server,
+            &[
+                ("grant_type", "authorization_code"),
+                ("code", code),
+                ("redirect_uri", &self.servers.redirect),
+                ("code_verifier", verifier.reveal()),
+            ],
+        );
+        let told = self.endpoint.ask(&server.token, Ask::Form(&form)).await;
+        answer::read(told, &server.name)
+    }
+
+    pub(crate) fn server(&self, name: &str) -> Result<&Server, Problem> {
+        self.servers.by_name.get(name).ok_or_else(|| {
+            let known: Vec<&str> = self.servers.by_name.keys().map(String::as_str).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let detail = format!(
+                "this host knows no authorization server `{}`; the operator has configured: {known}",
+                model::problem::printable(name)
+            );
+            Problem::new(Code::NotConfigured, detail)
+        })
+    }
+
+    pub(crate) fn redirect(&self) -> &str {
+        &self.servers.redirect
+    }
+
+    fn with(&self, old: &OAuth, given: Given) -> OAuth {
+        OAuth {
+            source: old.source.clone(),
+            access: Some(given.access),
+            expires: given.lasts.map(|lasts| self.clock.now().after(lasts)),
+            // A server that sends none leaves the old one good (RFC 6749 §6).
+            refresh: given.refresh.or_else(|| old.refresh.clone()),
+        }
+    }
+
+    fn is_fresh(&self, oauth: &OAuth) -> bool {
+        let soon = self.clock.now().after(LEEWAY);
+        oauth.access.is_some() && oauth.expires.is_none_or(|expires| expires > soon)
+    }
+
+    fn turn(&self, account: &Account) -> Arc<Turn<()>> {
+        let mut turns = lock(&self.turns);
+        if turns.len() >= CROWD {
+            turns.retain(|_, turn| turn.strong_count() > 0);
+        }
+        let turn = turns.entry(Owner::of(account)).or_default();
+        turn.upgrade().unwrap_or_else(|| {
+            let fresh = Arc::default();
+            *turn = Arc::downgrade(&fresh);
+            fresh
+        })
+    }
+}
+
+/// What is sent, with who this host is. Both in the body, as RFC 6749 §2.3.1 allows and all of the
+/// large services take.
+fn form(server: &Server, fields: &[(&str, &str)]) -> Secret {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.extend_pairs(fields);
+    form.append_pair("client_id", &server.client_id);
+    if let Some(secret) = &server.client_secret {
+        form.append_pair("client_secret", secret.reveal());
+    }
+    Secret::new(form.finish())
+}
+
+pub(crate) fn withheld(withheld: Withheld) -> Problem {
+    match withheld {
+        Withheld::Grant => Problem::new(
+            Code::ReauthRequired,
+            "the owner of the mailbox has to agree again: POST …/oauth and open the address that it answers",
+        ),
+        Withheld::Other(problem) => problem,
+    }
+}
+
+fn gone() -> Problem {
+    Problem::new(Code::NoSuchAccount, "the account was changed or deleted meanwhile")
+}

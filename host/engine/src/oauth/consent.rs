@@ -1,0 +1,146 @@
+//! The way of a person to the authorization server and back.
+//!
+//! A consent is begun for one account, ends after ten minutes, and is good for one
+//! answer. It lies in memory: who restarts the host in between begins again.
+//!
+//! Invariants: what comes back is believed only with the state that was sent
+//! (RFC 6749 §10.12), and its code is worth nothing without the verifier, which
+//! never left this host (RFC 7636 §4).
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use model::account::{Account, Credentials, OAuth, TokenSource};
+use model::instant::Timestamp;
+use model::port::clock::{Clock, Entropy};
+use model::problem::{Code, Problem};
+use model::secret::Secret;
+use sha2::{Digest, Sha256};
+
+use crate::lock::lock;
+use crate::oauth::bearers::{self, Bearers};
+
+const LASTS: Duration = Duration::from_secs(600);
+/// Begun and not ended, on the whole host.
+const MOST: usize = 10_000;
+
+/// Where to send a person.
+#[derive(Clone, Debug)]
+pub struct Begun {
+    /// To be opened in a browser.
+    pub address: String,
+    /// Afterwards it has to be begun anew.
+    pub expires: Timestamp,
+}
+
+#[derive(Debug)]
+struct Pending {
+    account: Account,
+    provider: String,
+    verifier: Secret,
+    expires: Timestamp,
+}
+
+/// Consents that were begun.
+#[derive(Debug)]
+pub(crate) struct Consents {
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    pending: Mutex<HashMap<String, Pending>>,
+}
+
+impl Consents {
+    pub(crate) fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        Self { clock, entropy, pending: Mutex::default() }
+    }
+
+    pub(crate) fn begin(
+        &self,
+        bearers: &Bearers,
+        account: &Account,
+        stored: &Credentials,
+    ) -> Result<Begun, Problem> {
+        let provider = match stored {
+            Credentials::OAuth(OAuth { source: TokenSource::Provider(name), .. }) => name.clone(),
+            Credentials::OAuth(_) | Credentials::Password(_) => {
+                let detail = "the account has no authorization server: connect it with `\"oauth\": {\"provider\": …}`";
+                return Err(Problem::new(Code::NotConfigured, detail));
+            }
+        };
+        let server = bearers.server(&provider)?;
+        let (state, verifier) = (self.random(), self.random());
+        let now = self.clock.now();
+        let expires = now.after(LASTS);
+        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(&verifier));
+        let scopes = server.scopes.join(" ");
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(&server.parameters);
+        query.extend_pairs([
+            ("response_type", "code"),
+            ("client_id", &server.client_id),
+            ("redirect_uri", bearers.redirect()),
+            ("scope", &scopes),
+            ("state", &state),
+            ("code_challenge", &challenge),
+            ("code_challenge_method", "S256"),
+            ("login_hint", account.email.as_str()),
+        ]);
+        let joint = if server.authorize.contains('?') { '&' } else { '?' };
+        let address = format!("{}{joint}{}", server.authorize, query.finish());
+        let verifier = Secret::new(verifier);
+        let mut pending = lock(&self.pending);
+        pending.retain(|_, one| one.expires > now);
+        if pending.len() >= MOST {
+            let detail = "too many consents are begun and not ended";
+            return Err(Problem::new(Code::TooManyRequests, detail).with_retry_after(LASTS));
+        }
+        // The last one counts: whoever begins again has closed the other window.
+        pending.retain(|_, one| {
+            (&one.account.tenant, &one.account.id) != (&account.tenant, &account.id)
+        });
+        pending.insert(state, Pending { account: account.clone(), provider, verifier, expires });
+        Ok(Begun { address, expires })
+    }
+
+    /// The account whose tokens are stored now.
+    pub(crate) async fn end(
+        &self,
+        bearers: &Bearers,
+        state: &str,
+        code: &str,
+    ) -> Result<Account, Problem> {
+        let pending = lock(&self.pending).remove(state);
+        let pending = pending.filter(|one| one.expires > self.clock.now()).ok_or_else(|| {
+            let detail =
+                "this consent was not begun here, has ended, or was used before: begin again";
+            Problem::new(Code::InvalidConsent, detail)
+        })?;
+        let server = bearers.server(&pending.provider)?;
+        let given = bearers.exchange(server, code, &pending.verifier).await;
+        let given = given.map_err(|refused| match bearers::withheld(refused) {
+            again if again.code == Code::ReauthRequired => {
+                let detail = "the authorization server does not take the code: begin again";
+                Problem::new(Code::InvalidConsent, detail)
+            }
+            other => other,
+        })?;
+        let oauth = OAuth {
+            source: TokenSource::Provider(pending.provider),
+            access: None,
+            expires: None,
+            refresh: None,
+        };
+        bearers.keep(&pending.account, &oauth, given).await?;
+        Ok(pending.account)
+    }
+
+    /// 256 bits in the letters that RFC 7636 §4.1 allows.
+    fn random(&self) -> String {
+        let mut bytes = [0; 32];
+        self.entropy.fill(&mut bytes);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+}

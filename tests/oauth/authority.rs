@@ -1,0 +1,115 @@
+//! An authorization server: it checks the code and the verifier, gives each refresh token
+//! once, and counts what it was asked.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::web::{Reply, Speaker, Web};
+
+pub(crate) const NAME: &str = "login.test";
+pub(crate) const CLIENT: &str = "postlet-test";
+pub(crate) const CLIENT_SECRET: &str = "canary-of-the-client";
+
+/// How it behaves, and what it has seen.
+#[derive(Debug, Default)]
+struct Inner {
+    /// Challenge of the code that was given.
+    codes: HashMap<String, String>,
+    refresh: Option<String>,
+    lasts: Option<u64>,
+    given: u32,
+    refreshes: u32,
+    /// Said instead of anything else.
+    instead: Option<(u16, String, String)>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Authority(Arc<Mutex<Inner>>);
+
+impl Authority {
+    /// Served at `https://login.test/token`.
+    pub(crate) fn at(web: &Web) -> Self {
+        let authority = Self::default();
+        let speaking = authority.clone();
+        let speaker = Speaker(Arc::new(move |request| speaking.answer(request)));
+        web.say(&format!("{NAME}/token"), Reply::Spoken(speaker));
+        authority
+    }
+
+    /// The owner of the mailbox agrees: the query that his browser comes back with.
+    pub(crate) fn agree(&self, address: &str) -> String {
+        let query = address.split_once('?').unwrap().1;
+        let asked: HashMap<String, String> =
+            form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        assert_eq!(asked["response_type"], "code");
+        assert_eq!(asked["client_id"], CLIENT);
+        assert_eq!(asked["code_challenge_method"], "S256");
+        assert_eq!(asked["scope"], "mail offline");
+        assert!(asked["state"].len() >= 43, "{asked:?}");
+        let mut inner = self.0.lock().unwrap();
+        let code = format!("code-{}", inner.codes.len());
+        inner.codes.insert(code.clone(), asked["code_challenge"].clone());
+        form_urlencoded::Serializer::new(String::new())
+            .append_pair("code", &code)
+            .append_pair("state", &asked["state"])
+            .finish()
+    }
+
+    /// Tokens last so long from now on.
+    pub(crate) fn lasting(&self, seconds: u64) {
+        self.0.lock().unwrap().lasts = Some(seconds);
+    }
+
+    /// From now on it says this; `None`: it works again.
+    pub(crate) fn says(&self, instead: Option<(u16, &str, &str)>) {
+        self.0.lock().unwrap().instead =
+            instead.map(|(status, fields, body)| (status, fields.to_owned(), body.to_owned()));
+    }
+
+    /// How often somebody asked for a new token with an old one.
+    pub(crate) fn refreshes(&self) -> u32 {
+        self.0.lock().unwrap().refreshes
+    }
+
+    fn answer(&self, request: &str) -> (u16, String, String) {
+        let (head, form) = request.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("POST /token HTTP/1.1"), "{head}");
+        let form: HashMap<String, String> =
+            form_urlencoded::parse(form.as_bytes()).into_owned().collect();
+        assert_eq!((&*form["client_id"], &*form["client_secret"]), (CLIENT, CLIENT_SECRET));
+        let is_refresh = form["grant_type"] == "refresh_token";
+        if is_refresh {
+            self.0.lock().unwrap().refreshes += 1;
+            // Long enough for others to come along.
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        let mut inner = self.0.lock().unwrap();
+        if let Some(instead) = inner.instead.clone() {
+            return instead;
+        }
+        let good = if is_refresh {
+            inner.refresh.as_ref() == form.get("refresh_token")
+        } else {
+            let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(&form["code_verifier"]));
+            inner.codes.remove(&form["code"]) == Some(challenge)
+                && form["redirect_uri"] == "https://mail.test/-/oauth/callback"
+        };
+        if !good {
+            return (400, String::new(), json!({"error": "invalid_grant"}).to_string());
+        }
+        inner.given += 1;
+        let refresh = format!("canary-refresh-{}", inner.given);
+        inner.refresh = Some(refresh.clone());
+        let body = json!({
+            "access_token": format!("canary-access-{}", inner.given), "token_type": "Bearer",
+            "expires_in": inner.lasts.unwrap_or(3600), "refresh_token": refresh,
+        });
+        (200, "content-type: application/json\r\n".to_owned(), body.to_string())
+    }
+}

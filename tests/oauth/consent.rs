@@ -1,0 +1,82 @@
+//! A person agrees, or does not, or somebody pretends to be him.
+
+use serde_json::json;
+
+use crate::site::Site;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_is_connected_by_consent_and_shows_no_token() {
+    let site = Site::start().await;
+    let made = site.connect(json!({"provider": "corp"})).await;
+    assert_eq!(made.json()["state"], "reauthRequired", "{made:?}");
+    let refused = site.verify().await;
+    assert_eq!((refused.status, refused.code()), (409, "reauth-required".to_owned()));
+
+    let page = site.consent().await;
+    assert_eq!(page.status, 200, "{page:?}");
+    assert!(page.head.contains("default-src 'none'") && page.body.contains("connected"));
+    assert_eq!(site.state().await, "unverified");
+
+    // There is a token now; the mailroom has no mechanism for it.
+    let tried = site.verify().await.json();
+    assert_eq!(tried["imap"]["code"], "auth-unsupported", "{tried:#}");
+    let shown = site.ask("GET", "/v1/accounts/ann", None).await.body;
+    for said in [&page.body, &page.head, &shown, &tried.to_string()] {
+        assert!(!said.contains("canary"), "{said}");
+    }
+    for entry in std::fs::read_dir(site.scratch()).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        let told = String::from_utf8_lossy(&bytes).contains("canary-access");
+        assert!(!told, "{}", path.display());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_back_with_something_else_connects_nothing() {
+    let site = Site::start().await;
+    site.connect(json!({"provider": "corp"})).await;
+    let begun = site.ask("POST", "/v1/accounts/ann/oauth", None).await.json();
+    let good = site.authority.agree(begun["authorizeUrl"].as_str().unwrap());
+
+    let code = good.split('&').next().unwrap();
+    for bad in [
+        format!("{code}&state=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+        code.to_owned(),
+        "error=access_denied&state=x".to_owned(),
+        String::new(),
+    ] {
+        let answer = site.come_back(&bad).await;
+        assert_eq!((answer.status, answer.code()), (400, "invalid-consent".to_owned()), "{bad}");
+    }
+    // A code of somebody else's consent: its verifier is another one.
+    let state = good.split_once("state=").unwrap().1;
+    let answer = site.come_back(&format!("code=code-9&state={state}")).await;
+    assert_eq!(answer.code(), "invalid-consent");
+    let answer = site.come_back(&good).await;
+    assert_eq!(answer.code(), "invalid-consent", "a state is good once, whatever came of it");
+    assert_eq!(site.state().await, "reauthRequired");
+
+    assert_eq!(site.consent().await.status, 200);
+    let begun = site.ask("POST", "/v1/accounts/ann/oauth", None).await.json();
+    let query = site.authority.agree(begun["authorizeUrl"].as_str().unwrap());
+    assert_eq!(site.come_back(&query).await.status, 200);
+    assert_eq!(site.come_back(&query).await.code(), "invalid-consent", "it is used up");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_wrong_is_named() {
+    let site = Site::start().await;
+    for (oauth, code, told) in [
+        (json!({"provider": "nobody"}), "not-configured", "corp"),
+        (json!({}), "invalid-body", "`provider` or `tokenUrl`"),
+        (json!({"provider": "corp", "secret": "x"}), "invalid-body", "/oauth/secret"),
+        (json!({"tokenUrl": "http://own.test/"}), "invalid-body", "/oauth/tokenUrl"),
+    ] {
+        let answer = site.connect(oauth).await;
+        assert_eq!(answer.code(), code, "{answer:?}");
+        assert!(answer.body.contains(told), "{answer:?}");
+    }
+    let both = json!({"email": "ann@x.test", "password": "x", "oauth": {"provider": "corp"}});
+    assert_eq!(site.ask("POST", "/v1/accounts", Some(&both)).await.code(), "invalid-body");
+}

@@ -1,0 +1,118 @@
+//! Tokens end, and are renewed: once, by whoever needs one first.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use crate::site::Site;
+use crate::web::{Reply, Speaker};
+
+const WORKERS: usize = 20;
+
+/// Connected, with a token that ends at once.
+async fn expiring() -> Site {
+    let site = Site::start().await;
+    site.connect(json!({"provider": "corp"})).await;
+    site.authority.lasting(1);
+    assert_eq!(site.consent().await.status, 200);
+    site.authority.lasting(3600);
+    site
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_race_of_twenty_workers_makes_one_refresh() {
+    let site = expiring().await;
+    let answers = join_all((0..WORKERS).map(|_| site.verify())).await;
+    for answer in answers {
+        assert_eq!(answer.json()["imap"]["code"], "auth-unsupported", "{answer:?}");
+    }
+    assert_eq!(site.authority.refreshes(), 1);
+}
+
+/// Each refresh token is good once; the next renewal shows that the new one was kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_refresh_token_takes_the_place_of_the_old_one() {
+    let site = expiring().await;
+    site.authority.lasting(1);
+    for round in 1..=3 {
+        let tried = site.verify().await;
+        assert_eq!(tried.json()["imap"]["code"], "auth-unsupported", "{tried:?}");
+        assert_eq!(site.authority.refreshes(), round);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_endpoint_that_is_busy_is_not_called_bad_credentials() {
+    let site = expiring().await;
+    for (status, fields, body) in [
+        (429, "retry-after: 7\r\n", r#"{"error": "rate_limited"}"#),
+        (503, "", "<html>later</html>"),
+    ] {
+        site.authority.says(Some((status, fields, body)));
+        let answer = site.verify().await;
+        let told = answer.json();
+        assert_eq!((answer.status, &told["code"]), (503, &json!("authorization-unavailable")));
+        assert_eq!(told["retryable"], true, "{told:#}");
+        if status == 429 {
+            assert_eq!(told["retryAfter"], 7, "{told:#}");
+        }
+        assert_ne!(site.state().await, "reauthRequired");
+        assert_ne!(site.state().await, "authenticationFailed");
+    }
+    // Reading fails likewise, and the state says so: it is not reached.
+    let listed = site.ask("GET", "/v1/accounts/ann/messages", None).await;
+    assert_eq!(listed.code(), "authorization-unavailable");
+    assert_eq!(site.state().await, "unreachable");
+    site.authority.says(None);
+    assert_eq!(site.verify().await.json()["imap"]["code"], "auth-unsupported");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_has_ended_asks_for_its_owner_and_is_not_asked_for_again() {
+    let site = expiring().await;
+    site.authority.says(Some((400, "", r#"{"error": "invalid_grant"}"#)));
+    for _ in 0..3 {
+        let listed = site.ask("GET", "/v1/accounts/ann/messages", None).await;
+        assert_eq!((listed.status, listed.code()), (409, "reauth-required".to_owned()));
+    }
+    assert_eq!(site.authority.refreshes(), 1);
+    assert_eq!(site.state().await, "reauthRequired");
+    site.authority.says(None);
+    assert_eq!(site.consent().await.status, 200);
+    assert_eq!(site.verify().await.json()["imap"]["code"], "auth-unsupported");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_client_is_the_operators_to_mend() {
+    let site = expiring().await;
+    site.authority.says(Some((401, "", r#"{"error": "invalid_client"}"#)));
+    let answer = site.verify().await;
+    assert_eq!((answer.status, answer.code()), (502, "authorization-refused".to_owned()));
+    assert!(answer.body.contains("invalid_client") && !answer.body.contains("canary"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_comes_from_the_tenants_own_address_too() {
+    let site = Site::start().await;
+    let asked = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&asked);
+    let speaker = Speaker(Arc::new(move |request| {
+        count.fetch_add(1, Ordering::SeqCst);
+        let known = request.contains("authorization: Bearer canary-secret\r\n");
+        assert!(known && request.starts_with("GET /token"), "{request}");
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        (200, String::new(), r#"{"access_token": "canary-own", "expires_in": 3600}"#.to_owned())
+    }));
+    site.web.say("own.test/token", Reply::Spoken(speaker));
+    let url = format!("https://own.test:{}/token", site.web.address.port());
+    let made = site.connect(json!({"tokenUrl": url, "secret": "canary-secret"})).await;
+    assert_eq!(made.json()["state"], "unverified", "{made:?}");
+    assert!(!made.body.contains("canary"), "{made:?}");
+    let answers = join_all((0..WORKERS).map(|_| site.verify())).await;
+    for answer in answers {
+        assert_eq!(answer.json()["imap"]["code"], "auth-unsupported", "{answer:?}");
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}

@@ -1,0 +1,113 @@
+//! A host that knows the authorization server, and a mailbox in the mailroom, which takes no
+//! tokens: how far a login gets tells whether there was one.
+
+use std::net::SocketAddr;
+
+use mailroom::{Config as RoomConfig, Mailroom, User};
+use model::caller::Scope;
+use serde_json::{Value, json};
+use server::config::Config;
+use server::host::Stores;
+use tempfile::TempDir;
+
+use crate::authority::{Authority, CLIENT, CLIENT_SECRET, NAME};
+use crate::dns::Zone;
+use crate::serving::{Serving, serve};
+use crate::talk::{Answer, ask};
+use crate::web::Web;
+
+pub(crate) struct Site {
+    pub(crate) address: SocketAddr,
+    pub(crate) token: String,
+    pub(crate) authority: Authority,
+    pub(crate) web: Web,
+    mailroom: Mailroom,
+    directory: TempDir,
+}
+
+impl Site {
+    pub(crate) async fn start() -> Self {
+        let (zone, web) = (Zone::default(), Web::start(&[NAME, "own.test"]).await);
+        for name in [NAME, "own.test"] {
+            zone.address(name, "127.0.0.1");
+        }
+        let authority = Authority::at(&web);
+        let user = User { email: "ann@x.test".to_owned(), password: "secret".to_owned() };
+        let room = RoomConfig { users: vec![user], hostname: "x.test".to_owned() };
+        let mailroom = Mailroom::start(room).await.unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("ca.pem"), &web.authority).unwrap();
+        std::fs::write(directory.path().join("secret"), format!("{CLIENT_SECRET}\n")).unwrap();
+        let port = web.address.port();
+        let text = format!(
+            r#"data = "."
+[dns]
+servers = ["{}"]
+[egress]
+allow = ["{}", "{}", "127.0.0.1:{port}"]
+[tls]
+extra-roots = "ca.pem"
+[oauth]
+redirect = "https://mail.test/-/oauth/callback"
+[oauth.server.corp]
+client-id = "{CLIENT}"
+client-secret-file = "secret"
+authorize = "https://{NAME}:{port}/authorize"
+token = "https://{NAME}:{port}/token"
+scopes = ["mail", "offline"]
+[[tenant]]
+id = "acme"
+"#,
+            zone.serve().await,
+            mailroom.imaps(),
+            mailroom.submissions(),
+        );
+        let config = Config::parse(&text, directory.path()).unwrap();
+        let stores = Stores::in_memory(&directory.path().join("spool")).unwrap();
+        let Serving { address, mut tokens, .. } = serve(config, stores, &Scope::EVERY).await;
+        Self { address, token: tokens.remove(0), authority, web, mailroom, directory }
+    }
+
+    /// Makes Ann's account with these tokens.
+    pub(crate) async fn connect(&self, oauth: Value) -> Answer {
+        let server = |port: u16| json!({"host": "127.0.0.1", "port": port, "security": "tls", "pin": self.mailroom.spki_pin()});
+        let body = json!({
+            "id": "ann", "email": "ann@x.test", "oauth": oauth,
+            "imap": server(self.mailroom.imaps().port()),
+            "smtp": server(self.mailroom.submissions().port()),
+        });
+        self.ask("POST", "/v1/accounts", Some(&body)).await
+    }
+
+    /// The owner of the account agrees; what his browser sees.
+    pub(crate) async fn consent(&self) -> Answer {
+        let begun = self.ask("POST", "/v1/accounts/ann/oauth", None).await;
+        assert_eq!(begun.status, 200, "{begun:?}");
+        let address = begun.json()["authorizeUrl"].as_str().unwrap().to_owned();
+        self.come_back(&self.authority.agree(&address)).await
+    }
+
+    /// A browser comes back, without a token.
+    pub(crate) async fn come_back(&self, query: &str) -> Answer {
+        ask(self.address, None, "GET", &format!("/-/oauth/callback?{query}"), None).await
+    }
+
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        let body = body.map(Value::to_string);
+        ask(self.address, Some(&self.token), method, path, body.as_deref()).await
+    }
+
+    pub(crate) async fn verify(&self) -> Answer {
+        self.ask("POST", "/v1/accounts/ann/verify", None).await
+    }
+
+    pub(crate) async fn state(&self) -> String {
+        let account = self.ask("GET", "/v1/accounts/ann", None).await.json();
+        account["state"].as_str().unwrap().to_owned()
+    }
+
+    /// Nothing that lies on the disk beside the configuration tells a token.
+    pub(crate) fn scratch(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+}
