@@ -165,10 +165,7 @@ impl Deployments {
     /// For a tenant whose application could not be deployed: what a fail-closed filter should have
     /// judged is not sent unjudged. Nobody knows the filters of a manifest that cannot be read.
     pub(crate) async fn withhold(&self, tenant: &TenantId, manifest: &Path, fault: &DeployFault) {
-        {
-            let mut undeployed = self.undeployed.write().unwrap_or_else(PoisonError::into_inner);
-            undeployed.insert(tenant.clone(), fault.to_string());
-        }
+        self.note(tenant, fault);
         let names = match read_manifest(manifest).await {
             Ok(manifest) => manifest
                 .filters
@@ -180,6 +177,11 @@ impl Deployments {
             Err(_) => vec!["of the application".to_owned()],
         };
         filters::withhold(&self.engine, tenant.clone(), names);
+    }
+
+    fn note(&self, tenant: &TenantId, fault: &DeployFault) {
+        let mut undeployed = self.undeployed.write().unwrap_or_else(PoisonError::into_inner);
+        undeployed.insert(tenant.clone(), fault.to_string());
     }
 
     /// Tenants whose own application is not served, and why.

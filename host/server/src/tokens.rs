@@ -322,3 +322,24 @@ fn shown(token: &Token) -> Value {
         "created": token.created.to_string(), "expires": token.expires.map(|at| at.to_string()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_without_a_token_is_a_strangers() {
+        let tenant: TenantId = "acme".parse().unwrap();
+        let anonymous = |key: &str| {
+            let request = http::Request::post("/x").header("idempotency-key", key);
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            Keyring::anonymous(&tenant, &head, RequestId::generate([1; 10]))
+        };
+        for key in ["k", &"k".repeat(255)] {
+            let want = Some(IdempotencyKey::Public(key.into()));
+            assert_eq!(anonymous(key).unwrap().idempotency_key, want);
+        }
+        let code = anonymous(&"k".repeat(256)).unwrap_err().code;
+        assert_eq!(code, Code::InvalidIdempotencyKey);
+    }
+}

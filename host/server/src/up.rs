@@ -141,6 +141,8 @@ mod tests {
         let text = mine.token(&acme, "test", &Scope::EVERY).await.unwrap();
         assert_eq!(mine.holder(text.reveal()).await, Some(acme));
         assert_eq!(other.holder(text.reveal()).await, None);
+        // Nor has one whose secret is not right.
+        assert_eq!(mine.holder(&format!("{}x", text.reveal())).await, None);
         assert_eq!(mine.holder("nonsense").await, None);
     }
 }
