@@ -14,7 +14,9 @@ use tokio_rustls::TlsAcceptor;
 
 /// Says something else each time: status, header fields, and a body for a whole request.
 #[derive(Clone)]
-pub(crate) struct Speaker(pub(crate) Arc<dyn Fn(&str) -> (u16, String, String) + Send + Sync>);
+pub(crate) struct Speaker(pub(crate) Arc<Speech>);
+
+pub(crate) type Speech = dyn Fn(&str) -> (u16, String, String) + Send + Sync;
 
 impl std::fmt::Debug for Speaker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -74,10 +74,12 @@ fn trouble(no: &Problem) -> Trouble {
         no.code,
         Code::CredentialsRefused | Code::AccessOff | Code::AuthUnsupported | Code::OAuthNeeded
     );
-    let kind = match no.code {
-        Code::ReauthRequired => TroubleKind::Reauth,
-        _ if refused => TroubleKind::Refused,
-        _ => TroubleKind::Unreachable,
+    let kind = if no.code == Code::ReauthRequired {
+        TroubleKind::Reauth
+    } else if refused {
+        TroubleKind::Refused
+    } else {
+        TroubleKind::Unreachable
     };
     let reply = no.upstream.as_ref().map(|upstream| format!(": {}", upstream.reply));
     let detail = format!("{}{}", no.detail, reply.unwrap_or_default());

@@ -100,6 +100,8 @@ impl World {
         let discovery =
             Discovery::new(Arc::clone(&profiles), HashMap::new(), None, Arc::clone(&clock) as _);
         let ports = Ports {
+            tokens: Arc::new(()),
+            authorization: Arc::default(),
             clock,
             entropy: Arc::new(Counting::default()),
             imap: Arc::new(Imap::new(dial.clone(), ImapLimits::default())),

@@ -134,6 +134,8 @@ impl Host {
         let profiles = Arc::new(engine::profiles::Profiles::embedded().unwrap());
         let discovery = Discovery::new(profiles.clone(), HashMap::new(), None, clock.clone());
         let ports = Ports {
+            tokens: Arc::new(()),
+            authorization: Arc::default(),
             clock,
             entropy: Arc::new(Nothing),
             imap: Arc::new(Nothing),

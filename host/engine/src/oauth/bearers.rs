@@ -56,7 +56,7 @@ impl Bearers {
             Credentials::OAuth(oauth) if !self.is_fresh(&oauth) => {
                 self.renewed(account, |stored| self.is_fresh(stored)).await
             }
-            good => Ok(good),
+            good @ (Credentials::Password(_) | Credentials::OAuth(_)) => Ok(good),
         }
     }
 
@@ -78,7 +78,7 @@ impl Bearers {
                 let given = self.ask(&oauth).await.map_err(withheld)?;
                 Ok(Credentials::OAuth(self.with(&oauth, given)))
             }
-            good => Ok(good),
+            good @ (Credentials::Password(_) | Credentials::OAuth(_)) => Ok(good),
         }
     }
 
@@ -107,7 +107,7 @@ impl Bearers {
         let _turn = turn.lock().await;
         let oauth = match self.stored(account).await? {
             Credentials::OAuth(oauth) if !is_good(&oauth) => oauth,
-            good => return Ok(good),
+            good @ (Credentials::Password(_) | Credentials::OAuth(_)) => return Ok(good),
         };
         match self.ask(&oauth).await {
             Ok(given) => self.store(account, self.with(&oauth, given)).await,

@@ -71,6 +71,8 @@ impl Host {
         }
         let profiles = Arc::new(Profiles::embedded().unwrap());
         let ports = Ports {
+            tokens: Arc::new(()),
+            authorization: Arc::default(),
             discovery: Arc::new(Discovery::new(
                 profiles.clone(),
                 HashMap::new(),

@@ -9,14 +9,13 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use model::account::{Account, Credentials, MailServer};
+use model::account::Account;
 use model::health::Health;
 use model::ids::{AccountId, SubmissionId, TenantId, TokenId};
 use model::instant::Timestamp;
 use model::message::Page;
 use model::octets::Octets;
 use model::port::BoxFuture;
-use model::port::accounts::Accounts;
 use model::port::clock::Clock;
 use model::port::outbox::{Acceptance, Claim, Outbox, Replay, Step};
 use model::port::store::StoreError;
@@ -29,9 +28,10 @@ use crate::failure::failed;
 use crate::fair::{deal, in_turn};
 use crate::keys::KeyRing;
 use crate::lifecycle::{CLAIMED, is_forgotten, is_held, untried};
-use crate::page::{Cursor, LARGEST, List, accounts, submissions};
+use crate::page::{Cursor, LARGEST, List, submissions};
 use crate::seal::MasterKey;
 
+mod accounts;
 mod tokens;
 
 /// A store that forgets. Clones share it.
@@ -366,146 +366,4 @@ impl Outbox for Memory {
             Ok(submissions(rows, limit, list))
         })
     }
-}
-
-impl Accounts for Memory {
-    fn create<'a>(
-        &'a self,
-        account: &'a Account,
-        credentials: &'a Credentials,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
-            let mut tables = self.tables();
-            let sealed = credential::seal(&self.ring.keys(), account, credentials)?;
-            let at = (account.tenant.clone(), account.id.clone());
-            if tables.accounts.contains_key(&at) {
-                return Err(StoreError::Exists);
-            }
-            tables.accounts.insert(at, (account.clone(), sealed));
-            Ok(())
-        })
-    }
-
-    fn get<'a>(
-        &'a self,
-        tenant: &'a TenantId,
-        id: &'a AccountId,
-    ) -> BoxFuture<'a, Result<Option<Account>, StoreError>> {
-        Box::pin(async move {
-            let tables = self.tables();
-            let row = tables.accounts.get(&(tenant.clone(), id.clone()));
-            Ok(row.map(|(account, _)| account.clone()))
-        })
-    }
-
-    fn list<'a>(
-        &'a self,
-        tenant: &'a TenantId,
-        cursor: Option<&'a str>,
-        limit: u32,
-    ) -> BoxFuture<'a, Result<Page<Account>, StoreError>> {
-        Box::pin(async move {
-            let limit = limit.clamp(1, LARGEST);
-            let tables = self.tables();
-            let rows = tables.accounts.values().map(|(account, _)| account);
-            let rows = rows
-                .filter(|account| account.tenant == *tenant)
-                .filter(|account| cursor.is_none_or(|after| account.id.as_str() > after))
-                .take(limit as usize + 1)
-                .cloned();
-            Ok(accounts(rows.collect(), limit))
-        })
-    }
-
-    fn credentials<'a>(
-        &'a self,
-        account: &'a Account,
-    ) -> BoxFuture<'a, Result<Option<Credentials>, StoreError>> {
-        Box::pin(async move {
-            let tables = self.tables();
-            let row = tables.accounts.get(&(account.tenant.clone(), account.id.clone()));
-            let row = row.filter(|(known, _)| trusted(known) == trusted(account));
-            let keys = self.ring.keys();
-            row.map(|(_, sealed)| credential::open(&keys, account, sealed)).transpose()
-        })
-    }
-
-    fn renew<'a>(
-        &'a self,
-        account: &'a Account,
-        credentials: &'a Credentials,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(async move {
-            let mut tables = self.tables();
-            let renewed = credential::seal(&self.ring.keys(), account, credentials)?;
-            let row = tables.accounts.get_mut(&(account.tenant.clone(), account.id.clone()));
-            let row = row.filter(|(known, _)| known.generation == account.generation);
-            Ok(row.map(|(_, sealed)| *sealed = renewed).is_some())
-        })
-    }
-
-    fn update<'a>(
-        &'a self,
-        before: u32,
-        account: &'a Account,
-        credentials: Option<&'a Credentials>,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(async move {
-            let mut tables = self.tables();
-            let keys = self.ring.keys();
-            let sealed =
-                credentials.map(|new| credential::seal(&keys, account, new)).transpose()?;
-            let row = tables.accounts.get_mut(&(account.tenant.clone(), account.id.clone()));
-            let Some(row) = row.filter(|(known, _)| known.generation == before) else {
-                return Ok(false);
-            };
-            row.0 = account.clone();
-            if let Some(sealed) = sealed {
-                row.1 = sealed;
-            }
-            Ok(true)
-        })
-    }
-
-    fn health<'a>(&'a self, account: &'a Account) -> BoxFuture<'a, Result<Health, StoreError>> {
-        let at = (account.tenant.clone(), account.id.clone());
-        let tables = self.tables();
-        let found = tables.health.get(&at).filter(|(of, _)| *of == account.generation);
-        let found = found.map(|(_, health)| health.clone());
-        Box::pin(async { Ok(found.unwrap_or_default()) })
-    }
-
-    fn note<'a>(
-        &'a self,
-        account: &'a Account,
-        health: &'a Health,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        let (mut tables, generation) = (self.tables(), account.generation);
-        let at = (account.tenant.clone(), account.id.clone());
-        if tables.accounts.get(&at).is_some_and(|(known, _)| known.generation == generation) {
-            tables.health.insert(at, (generation, health.clone()));
-        }
-        Box::pin(async { Ok(()) })
-    }
-
-    fn delete<'a>(
-        &'a self,
-        tenant: &'a TenantId,
-        id: &'a AccountId,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(async move {
-            let (mut tables, at) = (self.tables(), (tenant.clone(), id.clone()));
-            tables.health.remove(&at);
-            Ok(tables.accounts.remove(&at).is_some())
-        })
-    }
-}
-
-/// What the credentials were given for.
-fn trusted(account: &Account) -> (u32, [Option<&str>; 2]) {
-    let hosts = [&account.imap, &account.smtp];
-    (
-        account.generation,
-        hosts.map(|server| server.as_ref().map(|at: &MailServer| at.host.as_str())),
-    )
 }
