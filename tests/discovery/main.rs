@@ -14,6 +14,7 @@ mod talk;
 #[allow(dead_code, reason = "these tests need a part of it")]
 mod serving;
 mod dns;
+#[allow(dead_code, reason = "these tests need a part of it")]
 mod web;
 mod site;
 mod honest;

@@ -23,6 +23,7 @@ use crate::config::Config;
 use crate::edge::Edge;
 use crate::host::{Host, Parts, Stores, this_program};
 use crate::running;
+use crate::running::Signals;
 use crate::samples;
 use crate::task;
 use crate::up::progress;
@@ -142,18 +143,18 @@ pub(crate) async fn run(
         }
         text
     };
+    let signals = Signals::watch()?;
     let mut out = std::io::stdout();
     writeln!(out, "{text}")
         .and_then(|()| out.flush())
         .context("cannot write to standard output")?;
     let watching =
         watcher.map(|watcher| task::spawn("manifest", watcher.run(Arc::downgrade(&host))));
-    let ended = running::run(host, edge).await;
+    running::run(host, edge, signals).await;
     if let Some(watching) = watching {
         watching.abort();
     }
     drop(mailroom);
-    ended?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::edge::Edge;
@@ -16,23 +16,41 @@ use crate::task;
 /// minutes (RFC 5321 §4.5.3.2.6), which is longer than any service manager.
 const DELIVERIES: Duration = Duration::from_secs(60);
 
+/// The signals that end a host in order.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From now on they no longer end the process at once: to be called when it is ready, and before
+    /// anybody is told so.
+    ///
+    /// # Errors
+    /// When the system does not allow it.
+    pub(crate) fn watch() -> anyhow::Result<Self> {
+        let terminate = signal(SignalKind::terminate()).context("cannot watch for SIGTERM")?;
+        let interrupt = signal(SignalKind::interrupt()).context("cannot watch for Ctrl-C")?;
+        Ok(Self { terminate, interrupt })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "Ctrl-C",
+        }
+    }
+}
+
 /// Serves and delivers until the process is told to stop; what was begun is finished.
-///
-/// # Errors
-/// When signals cannot be watched.
-pub(crate) async fn run(host: Arc<Host>, edge: Edge) -> anyhow::Result<()> {
+pub(crate) async fn run(host: Arc<Host>, edge: Edge, mut signals: Signals) {
     let (stopping, stop) = watch::channel(false);
-    let mut terminate = signal(SignalKind::terminate()).context("cannot watch for SIGTERM")?;
     let driver =
         task::spawn("outbox", Arc::clone(&host.engine).deliver_forever(stopped(stop.clone())));
     let server = task::spawn("edge", edge.serve(Arc::clone(&host), stopped(stop)));
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("SIGTERM: finishing what was begun"),
-        result = tokio::signal::ctrl_c() => {
-            result.context("cannot watch for Ctrl-C")?;
-            tracing::info!("Ctrl-C: finishing what was begun");
-        }
-    }
+    let signal = signals.next().await;
+    tracing::info!("{signal}: finishing what was begun");
     host.stopping.store(true, Ordering::Relaxed);
     stopping.send_replace(true);
     // A second signal ends it at once.
@@ -48,10 +66,8 @@ pub(crate) async fn run(host: Arc<Host>, edge: Edge) -> anyhow::Result<()> {
     };
     tokio::select! {
         () = orderly => {}
-        _ = terminate.recv() => tracing::warn!("a second SIGTERM: stopping now"),
-        _ = tokio::signal::ctrl_c() => tracing::warn!("a second Ctrl-C: stopping now"),
+        signal = signals.next() => tracing::warn!("a second {signal}: stopping now"),
     }
-    Ok(())
 }
 
 async fn stopped(mut stop: watch::Receiver<bool>) {

@@ -14,6 +14,7 @@ use crate::edge::Edge;
 use crate::host::{Host, Parts, Stores, this_program};
 use crate::keysource::{Given, KeySource};
 use crate::running;
+use crate::running::Signals;
 
 /// Serves until it is told to stop.
 pub(crate) async fn run(path: &Path, given: Given, machine: bool) -> anyhow::Result<()> {
@@ -67,11 +68,13 @@ pub(crate) async fn run(path: &Path, given: Given, machine: bool) -> anyhow::Res
     } else {
         ready(&url, &token_file, holder.as_ref(), &others)
     };
+    let signals = Signals::watch()?;
     let mut out = std::io::stdout();
     writeln!(out, "{line}")
         .and_then(|()| out.flush())
         .context("cannot write to standard output")?;
-    running::run(host, edge).await
+    running::run(host, edge, signals).await;
+    Ok(())
 }
 
 /// Whose token the file holds; none when it is not good any more.
