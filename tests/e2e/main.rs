@@ -23,4 +23,5 @@ mod hostile_servers;
 mod reading;
 mod command_line;
 mod keys;
+mod canaries;
 mod readme;

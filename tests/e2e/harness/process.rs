@@ -15,6 +15,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::harness::http::Client;
+use crate::harness::wait::wait_until;
 
 /// A debug build compiles the components on a machine that may be busy.
 const START: Duration = Duration::from_secs(180);
@@ -99,6 +100,13 @@ impl Host {
     /// SIGKILL: no destructor of the host runs, nothing is flushed.
     pub(crate) fn kill(mut self) {
         self.end();
+    }
+
+    /// SIGTERM, as a service manager does, and the orderly end.
+    pub(crate) fn stop(mut self) {
+        let told = Command::new("kill").args(["-s", "TERM", &self.pid().to_string()]).status();
+        assert!(told.unwrap().success());
+        wait_until("the orderly end", || self.child.try_wait().unwrap().is_some());
     }
 
     /// What it has logged, for the message of a failed test.
