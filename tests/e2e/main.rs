@@ -28,4 +28,5 @@ mod reading;
 mod command_line;
 mod doctor;
 mod keys;
+mod canaries;
 mod readme;

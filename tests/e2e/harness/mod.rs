@@ -10,3 +10,4 @@ pub(crate) mod mailroom;
 pub(crate) mod hostile;
 pub(crate) mod proxy;
 pub(crate) mod smtp;
+pub(crate) mod canary;

@@ -15,6 +15,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::harness::http::Client;
+use crate::harness::wait::wait_until;
 
 /// A debug build compiles the components on a machine that may be busy.
 const START: Duration = Duration::from_secs(180);
@@ -101,11 +102,11 @@ impl Host {
         self.end();
     }
 
-    /// SIGTERM: it finishes what it does, and closes its store.
+    /// SIGTERM, as a service manager does, and the orderly end.
     pub(crate) fn stop(mut self) {
-        let told = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
-        assert!(told.success());
-        assert!(self.child.wait().unwrap().success(), "{}", self.log());
+        let told = Command::new("kill").args(["-s", "TERM", &self.pid().to_string()]).status();
+        assert!(told.unwrap().success());
+        wait_until("the orderly end", || self.child.try_wait().unwrap().is_some());
     }
 
     /// What it has logged, for the message of a failed test.

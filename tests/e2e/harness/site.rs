@@ -70,6 +70,17 @@ impl Site {
         Self::new(Some(rig.ca_pem()), &addresses(rig))
     }
 
+    /// With an application of acme's.
+    pub(crate) fn with_application(self, manifest: &str, wasm: &[u8]) -> Self {
+        std::fs::write(self.dir.path().join("spin.toml"), manifest).unwrap();
+        std::fs::write(self.dir.path().join("own.wasm"), wasm).unwrap();
+        let acme = "id = \"acme\"\n";
+        let text = std::fs::read_to_string(self.config()).unwrap();
+        let text = text.replace(acme, &format!("{acme}application = \"spin.toml\"\n"));
+        std::fs::write(self.config(), text).unwrap();
+        self
+    }
+
     pub(crate) fn start(&self) -> Host {
         Host::up(&self.config())
     }

@@ -74,7 +74,10 @@ impl Sqlite {
     /// Keeps the one reader from reading until `release` speaks.
     #[cfg(test)]
     pub(crate) async fn hold_reader(&self, release: std::sync::mpsc::Receiver<()>) {
-        let held = self.inner.meta.read(move |_| Ok(release.recv().unwrap()));
+        let held = self.inner.meta.read(move |_| {
+            release.recv().unwrap();
+            Ok(())
+        });
         held.await.unwrap();
     }
 

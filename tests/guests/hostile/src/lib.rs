@@ -21,6 +21,7 @@
 //! | `/smuggle-length` | a Content-Length that is not the body's (`?length=`) |
 //! | `/smuggle-fields` | tries header fields that would split its answer |
 //! | `/remember` | looks for `?backwards=`, turned round, in all of its memory |
+//! | `/witness` | uses every capability with `?account=`, then answers with all of its memory |
 //! | `/sockets` | tries TCP, UDP and names |
 //! | `/outbound` | tries an HTTP request to `?host=` |
 //! | `/fs` | looks for preopened directories, and for files |
@@ -39,6 +40,7 @@
 mod drain;
 mod probe;
 mod smuggle;
+mod witness;
 
 use kit::answer::{Answer, serve};
 use kit::problem::Problem;
@@ -86,6 +88,10 @@ fn answer(request: &Request, word: &str) -> Result<Answer, Problem> {
         "remember" => {
             let mut query = request.query(&["backwards"])?;
             Answer::json(200, &probe::remember(&query.take("backwards").unwrap_or_default()))
+        }
+        "witness" => {
+            let memory = witness::testify(&account(request)?)?;
+            Ok(Answer::bytes(200, "application/octet-stream", memory))
         }
         "sockets" => Answer::json(200, &probe::sockets()),
         "outbound" => {
