@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::process::Command;
 
+use rig::{Certificate, Options, Rig};
 use serde_json::Value;
 
 use crate::harness::process::binary;
@@ -47,6 +48,18 @@ fn the_servers_of_accounts_are_asked_and_one_that_is_gone_is_told() {
     let smtp = format!("127.0.0.1:{}", rig.submissions_port());
     assert!(!seen.ok && seen.state(&smtp) == "failed", "{}", seen.text);
     assert!(seen.told(&smtp).contains("pinned"), "{}", seen.text);
+}
+
+#[test]
+fn a_certificate_that_ends_soon_is_a_warning() {
+    let Some(rig) = Rig::showing(Certificate::EndsSoon, Options { users: 1 }) else { return };
+    let site = Site::on(&rig);
+    let host = site.start();
+    connect(&mut site.operator(&host), &tls_account(&rig, 1));
+    let seen = Seen::of(&site, &[]);
+    let imap = format!("localhost:{}", rig.imaps_port());
+    assert_eq!(seen.state(&imap), "warning", "{}", seen.text);
+    assert!(seen.told(&imap).contains("ends on"), "{}", seen.text);
 }
 
 #[test]

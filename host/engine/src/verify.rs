@@ -18,7 +18,7 @@ use crate::watch::{Report, Step, Watch};
 use crate::works::Works;
 
 /// A certificate that ends sooner than this gets a warning: renewals by machine come a month before.
-const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+pub const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// What each of the account's servers said.
 #[derive(Clone, Debug)]

@@ -24,8 +24,8 @@ impl Desk {
         id: &str,
         body: &[u8],
     ) -> Result<Response<Body>, Problem> {
-        let before = self.find(caller, id).await?;
         let change = written::Change::parse(body)?;
+        let before = self.find(caller, id).await?;
         let (password, own) = (change.password().map(str::to_owned), change.has_identities());
         let written = change.over(shown::base(&before))?;
         if written.imap.is_none() && written.smtp.is_none() {
@@ -68,8 +68,8 @@ impl Desk {
         id: &str,
         body: &[u8],
     ) -> Result<Response<Body>, Problem> {
-        let before = self.find(caller, id).await?;
         let identities = reading::identities(written::identities(body)?)?;
+        let before = self.find(caller, id).await?;
         let after = Account { identities, ..before.clone() };
         self.replace(&before, &after, None).await?;
         Ok(those_of(&after))

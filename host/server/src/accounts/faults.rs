@@ -13,7 +13,9 @@ pub(crate) fn address(pointer: &str, text: &str) -> Result<EmailAddress, Problem
 pub(crate) fn faulty(pointer: &str, code: &str, detail: &str) -> Problem {
     let fault =
         Fault { pointer: pointer.to_owned(), code: code.to_owned(), detail: detail.to_owned() };
-    Problem::new(Code::InvalidBody, format!("{pointer}: {detail}")).with_faults(vec![fault])
+    // The whole body has no name.
+    let told = if pointer.is_empty() { detail.to_owned() } else { format!("{pointer}: {detail}") };
+    Problem::new(Code::InvalidBody, told).with_faults(vec![fault])
 }
 
 pub(crate) fn unknown(id: &str) -> Problem {

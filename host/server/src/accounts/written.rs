@@ -19,10 +19,10 @@ pub(crate) const SCHEMA: &str = r##"{
   "$schema": "https://json-schema.org/draft/2020-12/schema",
   "type": "object", "additionalProperties": false, "required": ["email"],
   "properties": {
-    "id": {"type": "string", "pattern": "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", "not": {"const": "verify"}},
+    "id": {"type": "string", "pattern": "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", "not": {"const": "verify"}, "description": "1 to 63 lower-case letters, digits and hyphens, with a letter or digit at both ends; not `verify`"},
     "email": {"type": "string", "minLength": 3, "maxLength": 320},
-    "name": {"type": "string", "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f]*$"},
-    "password": {"type": "string", "minLength": 1, "maxLength": 1000, "pattern": "^[^\\x00\\r\\n]*$"},
+    "name": {"type": "string", "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f]*$", "description": "text without control characters"},
+    "password": {"type": "string", "minLength": 1, "maxLength": 1000, "pattern": "^[^\\x00\\r\\n]*$", "description": "text without line breaks and NUL"},
     "oauth": {
       "type": "object", "additionalProperties": false,
       "description": "Instead of a password: `provider`, an authorization server that the operator configured, or `tokenUrl`, an address of your own that answers `{\"access_token\", \"expires_in\"}`",
@@ -37,17 +37,17 @@ pub(crate) const SCHEMA: &str = r##"{
     "confirm": {"type": "boolean"},
     "identities": {"type": "array", "maxItems": 50, "items": {
       "type": "object", "additionalProperties": false, "required": ["email"],
-      "properties": {"name": {"type": "string", "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f]*$"}, "email": {"type": "string", "minLength": 3, "maxLength": 320}}
+      "properties": {"name": {"type": "string", "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f]*$", "description": "text without control characters"}, "email": {"type": "string", "minLength": 3, "maxLength": 320}}
     }}
   },
   "$defs": {"server": {
     "type": "object", "additionalProperties": false, "required": ["host", "port", "security"],
     "properties": {
-      "host": {"type": "string", "minLength": 1, "maxLength": 253, "pattern": "^[A-Za-z0-9.:_\\[\\]-]+$"},
+      "host": {"type": "string", "minLength": 1, "maxLength": 253, "pattern": "^[A-Za-z0-9.:_\\[\\]-]+$", "description": "a name such as imap.example.com, or an address; no scheme and no port"},
       "port": {"type": "integer", "minimum": 1, "maximum": 65535},
       "security": {"enum": ["tls", "starttls"]},
-      "username": {"type": "string", "minLength": 1, "maxLength": 320, "pattern": "^[^\\x00-\\x1f\\x7f]*$"},
-      "pin": {"type": "string", "pattern": "^sha256/[A-Za-z0-9+/]{43}=$"}
+      "username": {"type": "string", "minLength": 1, "maxLength": 320, "pattern": "^[^\\x00-\\x1f\\x7f]*$", "description": "text without control characters"},
+      "pin": {"type": "string", "pattern": "^sha256/[A-Za-z0-9+/]{43}=$", "description": "`sha256/` and 44 characters of base64, the last one `=`"}
     }
   }}
 }"##;
@@ -60,23 +60,23 @@ pub(crate) const CHANGE_SCHEMA: &str = r##"{
   "$schema": "https://json-schema.org/draft/2020-12/schema",
   "type": "object", "additionalProperties": false, "minProperties": 1,
   "properties": {
-    "name": {"type": ["string", "null"], "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f]*$"},
-    "password": {"type": "string", "minLength": 1, "maxLength": 1000, "pattern": "^[^\\x00\\r\\n]*$"},
+    "name": {"type": ["string", "null"], "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f]*$", "description": "text without control characters"},
+    "password": {"type": "string", "minLength": 1, "maxLength": 1000, "pattern": "^[^\\x00\\r\\n]*$", "description": "text without line breaks and NUL"},
     "imap": {"$ref": "#/$defs/server"},
     "smtp": {"$ref": "#/$defs/server"},
     "identities": {"type": "array", "minItems": 1, "maxItems": 50, "items": {
       "type": "object", "additionalProperties": false, "required": ["email"],
-      "properties": {"name": {"type": "string", "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f]*$"}, "email": {"type": "string", "minLength": 3, "maxLength": 320}}
+      "properties": {"name": {"type": "string", "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f]*$", "description": "text without control characters"}, "email": {"type": "string", "minLength": 3, "maxLength": 320}}
     }}
   },
   "$defs": {"server": {
     "type": ["object", "null"], "additionalProperties": false,
     "properties": {
-      "host": {"type": "string", "minLength": 1, "maxLength": 253, "pattern": "^[A-Za-z0-9.:_\\[\\]-]+$"},
+      "host": {"type": "string", "minLength": 1, "maxLength": 253, "pattern": "^[A-Za-z0-9.:_\\[\\]-]+$", "description": "a name such as imap.example.com, or an address; no scheme and no port"},
       "port": {"type": "integer", "minimum": 1, "maximum": 65535},
       "security": {"enum": ["tls", "starttls"]},
-      "username": {"type": ["string", "null"], "minLength": 1, "maxLength": 320, "pattern": "^[^\\x00-\\x1f\\x7f]*$"},
-      "pin": {"type": ["string", "null"], "pattern": "^sha256/[A-Za-z0-9+/]{43}=$"}
+      "username": {"type": ["string", "null"], "minLength": 1, "maxLength": 320, "pattern": "^[^\\x00-\\x1f\\x7f]*$", "description": "text without control characters"},
+      "pin": {"type": ["string", "null"], "pattern": "^sha256/[A-Za-z0-9+/]{43}=$", "description": "`sha256/` and 44 characters of base64, the last one `=`"}
     }
   }}
 }"##;
@@ -90,7 +90,7 @@ pub(crate) const IDENTITIES_SCHEMA: &str = r##"{
   "type": "object", "additionalProperties": false, "required": ["identities"],
   "properties": {"identities": {"type": "array", "minItems": 1, "maxItems": 50, "items": {
     "type": "object", "additionalProperties": false, "required": ["email"],
-    "properties": {"name": {"type": ["string", "null"], "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f]*$"}, "email": {"type": "string", "minLength": 3, "maxLength": 320}}
+    "properties": {"name": {"type": ["string", "null"], "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f]*$", "description": "text without control characters"}, "email": {"type": "string", "minLength": 3, "maxLength": 320}}
   }}}
 }"##;
 

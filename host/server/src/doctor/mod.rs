@@ -92,7 +92,7 @@ async fn look(
     }
     let accounts = seen.map(|seen| seen.accounts).unwrap_or_default();
     report.add(network::names(&dialer, &accounts, &config.sources.providers).await)?;
-    for check in network::servers(&dialer, &accounts).await {
+    for check in network::servers(&dialer, &accounts, now).await {
         report.add(check)?;
     }
     Ok(())

@@ -9,9 +9,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use engine::profiles::Profiles;
+use engine::verify::SOON;
 use futures_util::stream::{self, StreamExt};
 use model::account::{Account, MailServer, Security};
-use model::port::dial::{Dial, DialError, Target};
+use model::instant::Timestamp;
+use model::port::dial::{Dial, DialError, Encryption, Target};
 use model::port::lookup::{LookupError, Resolve};
 use net::dial::Dialer;
 
@@ -48,7 +50,7 @@ const NAME_SERVERS: &str =
     "set `servers` in [dns], or mend the name servers of this machine (/etc/resolv.conf)";
 
 /// Each server of the accounts once.
-pub(crate) async fn servers(dialer: &Dialer, accounts: &[Account]) -> Vec<Check> {
+pub(crate) async fn servers(dialer: &Dialer, accounts: &[Account], now: Timestamp) -> Vec<Check> {
     let mut all: BTreeMap<String, &MailServer> = BTreeMap::new();
     for server in accounts.iter().flat_map(|account| account.imap.iter().chain(&account.smtp)) {
         all.entry(named(server)).or_insert(server);
@@ -57,7 +59,7 @@ pub(crate) async fn servers(dialer: &Dialer, accounts: &[Account]) -> Vec<Check>
     let looks = all
         .into_iter()
         .take(MOST_SERVERS)
-        .map(|(name, at)| async move { server(dialer, &name, at).await });
+        .map(|(name, at)| async move { server(dialer, &name, at, now).await });
     let mut checks: Vec<Check> = stream::iter(looks).buffered(AT_ONCE).collect().await;
     if left_out > 0 {
         checks.push(Check::skipped("servers", format!("{left_out} more are not looked at")));
@@ -69,19 +71,31 @@ fn named(server: &MailServer) -> String {
     format!("{}:{}", server.host, server.port)
 }
 
-async fn server(dialer: &Dialer, name: &str, at: &MailServer) -> Check {
+fn certificate(name: &str, encryption: Option<Encryption>, now: Timestamp) -> Check {
+    let ends = encryption.and_then(|found| found.certificate_expires);
+    match ends {
+        Some(ends) if ends.since(now) < SOON => {
+            let told = format!("it answers, and its certificate ends on {ends}");
+            Check::warning(name, told, "ask the server's operator to renew it in time")
+        }
+        Some(ends) => {
+            Check::ok(name, format!("it answers, and its certificate is good until {ends}"))
+        }
+        None => Check::ok(name, "it answers, and its certificate is trusted"),
+    }
+}
+
+async fn server(dialer: &Dialer, name: &str, at: &MailServer, now: Timestamp) -> Check {
     let look = async {
         let wire = dialer.dial(&Target::from(at)).await?;
         match at.security {
-            Security::Tls => wire.upgrade().await.map(drop),
-            Security::StartTls => Ok(()),
+            Security::Tls => Ok(Some(wire.upgrade().await?.encryption())),
+            Security::StartTls => Ok(None),
         }
     };
     match tokio::time::timeout(LIMIT, look).await {
-        Ok(Ok(())) => match at.security {
-            Security::Tls => Check::ok(name, "it answers, and its certificate is trusted"),
-            Security::StartTls => Check::ok(name, "it answers; TLS begins later there"),
-        },
+        Ok(Ok(None)) => Check::ok(name, "it answers; TLS begins later there"),
+        Ok(Ok(Some(encryption))) => certificate(name, encryption, now),
         Ok(Err(error)) => {
             let advice = advice(&error);
             Check::failed(name, error.to_string(), advice)
