@@ -169,6 +169,6 @@ fn typed(host: &Host, token: &str, rig: &rig::Rig, input: &str) -> Vec<u8> {
     let output = child.wait_with_output().unwrap();
     assert!(!output.status.success());
     let said = [output.stdout, output.stderr].concat();
-    assert!(found(&said, b"refused the credentials"), "{}", String::from_utf8_lossy(&said));
+    assert!(found(&said, b"auth          failed"), "{}", String::from_utf8_lossy(&said));
     said
 }
