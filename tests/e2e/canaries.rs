@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use crate::harness::canary::Canary;
 use crate::harness::process::{Host, binary};
-use crate::harness::site::{Site, own_user, rig, server, starttls_account, tls_account, under};
+use crate::harness::site::{
+    APPLICATION, Site, own_user, rig, server, starttls_account, tls_account, under,
+};
 use crate::harness::wait::wait_until;
 
 /// Everything, and by name what logs passwords, tokens and mail.
@@ -144,10 +146,6 @@ fn no_secret_is_in_any_file_log_answer_or_component() {
 }
 
 /// The hostile guest, for all paths that nobody else has.
-const APPLICATION: &str = "spin_manifest_version = 2\n[application]\nname = \"own\"\n\
-    [[trigger.http]]\nroute = \"/...\"\ncomponent = \"own\"\n\
-    [component.own]\nsource = \"own.wasm\"\n";
-
 fn found(bytes: &[u8], word: &[u8]) -> bool {
     bytes.windows(word.len()).any(|window| window == word)
 }

@@ -27,6 +27,11 @@ pub(crate) fn own_user() -> u16 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
+/// An application of one component, for every path that is left.
+pub(crate) const APPLICATION: &str = "spin_manifest_version = 2\n[application]\nname = \"own\"\n\
+    [[trigger.http]]\nroute = \"/...\"\ncomponent = \"own\"\n\
+    [component.own]\nsource = \"own.wasm\"\n";
+
 /// What outlives a host: its configuration and its data.
 #[derive(Debug)]
 pub(crate) struct Site {
