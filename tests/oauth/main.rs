@@ -19,6 +19,10 @@ mod dns;
 #[path = "../discovery/web.rs"]
 #[allow(dead_code, reason = "these tests need a part of it")]
 mod web;
+#[path = "../e2e/harness/canary.rs"]
+#[allow(dead_code, reason = "these tests need a part of it")]
+mod canary;
+mod journal;
 mod authority;
 mod site;
 mod consent;

@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use futures_util::future::join_all;
 use serde_json::json;
 
+use crate::authority::CLIENT_SECRET;
+use crate::canary::Canary;
+use crate::journal;
 use crate::site::Site;
 use crate::web::{Reply, Speaker};
 
@@ -40,6 +43,33 @@ async fn a_new_refresh_token_takes_the_place_of_the_old_one() {
         let tried = site.verify().await;
         assert_eq!(tried.json()["imap"]["code"], "auth-unsupported", "{tried:?}");
         assert_eq!(site.authority.refreshes(), round);
+    }
+}
+
+/// Consent, renewal and a refused login, with everything logged.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_token_is_in_any_log_or_answer() {
+    let site = expiring().await;
+    let answers = [
+        site.verify().await,
+        site.ask("GET", "/v1/accounts/ann/messages", None).await,
+        site.ask("GET", "/v1/accounts", None).await,
+    ];
+    let logged = journal::read();
+    let heard = String::from_utf8_lossy(&logged);
+    assert!(heard.contains(" TRACE ") && heard.contains("ann"), "nothing was logged");
+    for secret in [
+        "canary-access-1",
+        "canary-access-2",
+        "canary-refresh-1",
+        "canary-refresh-2",
+        CLIENT_SECRET,
+    ] {
+        let canary = Canary::new(secret, secret);
+        canary.is_not_in("the log", &logged);
+        for answer in &answers {
+            canary.is_not_in("an answer", answer.body.as_bytes());
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::authority::{Authority, CLIENT, CLIENT_SECRET, NAME};
 use crate::dns::Zone;
+use crate::journal;
 use crate::serving::{Serving, serve};
 use crate::talk::{Answer, ask};
 use crate::web::Web;
@@ -27,6 +28,7 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) async fn start() -> Self {
+        journal::begin();
         let (zone, web) = (Zone::default(), Web::start(&[NAME, "own.test"]).await);
         for name in [NAME, "own.test"] {
             zone.address(name, "127.0.0.1");
