@@ -192,7 +192,7 @@ fn what_a_server_last_said_to_a_login_is_the_state_of_the_account() {
 
     let wrong = json!({"password": "not-the-canary-password"});
     let changed = operator.json("PATCH", &shown, &wrong).expect(200);
-    assert_eq!(changed["state"], "connected", "nobody has tried it yet");
+    assert_eq!(changed["state"], "unverified", "nobody has tried it yet");
     assert_eq!(operator.call("POST", &under(&id, "verify"), &[], b"").expect(200)["ok"], false);
     let account = operator.get("/v1/accounts").expect(200)["accounts"][0].clone();
     assert_eq!(account["state"], "authenticationFailed", "{account:#}");

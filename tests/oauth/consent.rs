@@ -68,7 +68,11 @@ async fn whoever_comes_back_with_something_else_connects_nothing() {
 async fn what_is_written_wrong_is_named() {
     let site = Site::start().await;
     for (oauth, code, told) in [
-        (json!({"provider": "nobody"}), "not-configured", "corp"),
+        (
+            json!({"provider": "nobody"}),
+            "invalid-body",
+            "/oauth/provider: this host knows no authorization server `nobody`; the operator has configured: corp",
+        ),
         (json!({}), "invalid-body", "`provider` or `tokenUrl`"),
         (json!({"provider": "corp", "secret": "x"}), "invalid-body", "/oauth/secret"),
         (json!({"tokenUrl": "http://own.test/"}), "invalid-body", "/oauth/tokenUrl"),

@@ -69,7 +69,7 @@ fn sentence(code: Code, at: StepName, protocol: Protocol, server: &MailServer) -
             "Nothing answers at {place}. Check host and port (usually {usual}), and whether the server is up."
         ),
         (Code::UpstreamUnreachable, StepName::Greeting | StepName::Tls) => format!(
-            "The server at {place} closed the connection at once. Check the port and `security` (usually {usual})."
+            "The server at {place} closed the connection without a word that belongs here. Check the port and `security` (usually {usual})."
         ),
         (Code::UpstreamTimeout, StepName::Connect) => format!(
             "{place} does not answer. Check host and port (usually {usual}); a firewall on the way may also swallow the connection."

@@ -81,7 +81,10 @@ fn trouble(no: &Problem) -> Trouble {
     } else {
         TroubleKind::Unreachable
     };
-    let reply = no.upstream.as_ref().map(|upstream| format!(": {}", upstream.reply));
-    let detail = format!("{}{}", no.detail, reply.unwrap_or_default());
+    let said = no.upstream.as_ref().map(|upstream| upstream.reply.as_str());
+    let detail = match said {
+        Some(said) => format!("{} The server said: {said}", no.detail),
+        None => no.detail.clone(),
+    };
     Trouble { kind, code: no.code.as_str().to_owned(), detail }
 }

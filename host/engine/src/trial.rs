@@ -16,7 +16,7 @@ use model::draft::Draft;
 use model::mailbox::{Mailbox, MailboxName, Role, RoleSource};
 use model::port::imap::{FetchItem, ImapSession, Messages};
 use model::port::smtp::{BeforeDot, Data, Reply, SmtpError};
-use model::problem::{Code, Problem};
+use model::problem::{Code, Problem, Protocol};
 
 use crate::problems;
 use crate::submitting;
@@ -104,7 +104,9 @@ impl Run<'_> {
         let smtp = account.smtp.as_ref().ok_or_else(|| missing("SMTP server"))?;
 
         let connected = works.ports.imap.connect(server, credentials, &()).await;
-        let mut imap = self.step("imap", connected.map_err(problems::imap_login))?;
+        let connected = connected.map_err(problems::imap_login);
+        works.healths.saw(account, Protocol::Imap, connected.as_ref().err()).await;
+        let mut imap = self.step("imap", connected)?;
         let mailboxes = imap.list().await.map_err(problems::imap)?;
 
         let message_id = submitting::message_id(works, &account.email);
@@ -112,7 +114,9 @@ impl Run<'_> {
         let composed = self.step("compose", composed)?;
 
         let connected = works.ports.smtp.connect(smtp, credentials, &()).await;
-        let mut session = self.step("smtp", connected.map_err(problems::smtp))?;
+        let connected = connected.map_err(problems::smtp);
+        works.healths.saw(account, Protocol::Smtp, connected.as_ref().err()).await;
+        let mut session = self.step("smtp", connected)?;
         self.trial.message_id = Some(message_id.clone());
         let unrecorded: BeforeDot<'_> = Box::new(|| Box::pin(async { Ok(()) }));
         let sent = session.deliver(&composed.envelope, &composed.raw, unrecorded).await;

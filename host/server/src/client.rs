@@ -115,7 +115,7 @@ pub(crate) async fn account(reach: Reach, command: AccountCommand) -> anyhow::Re
             if machine {
                 return say(&accounts.to_string());
             }
-            table(&accounts, "accounts", &["id", "email", "name"])
+            table(&accounts, "accounts", &["id", "email", "name", "state"])
         }
         AccountCommand::Remove { id } => {
             client.call(Method::DELETE, &format!("/v1/accounts/{id}"), None).await?;

@@ -103,6 +103,9 @@ pub(crate) async fn add(client: &Caller, machine: bool, new: NewAccount) -> anyh
     } else {
         by_hand(&new, &mut body)?;
     }
+    if new.test && !(body.get("imap").is_some() && body.get("smtp").is_some()) {
+        bail!("a test sends by SMTP and looks by IMAP: name both servers, or leave out --test");
+    }
     let password = password(new.password_file.as_deref(), &new.email)?;
     put(&mut body, "password", Some(password.reveal()));
     if !new.unverified {

@@ -222,6 +222,10 @@ impl Asked<'_> {
         let cap = host.limits.json_body;
         let accept = text(head, header::ACCEPT_LANGUAGE).unwrap_or_default();
         let cursor = cursor(resource, head.uri.query().unwrap_or_default())?;
+        if resource.takes_nothing() && !body.is_end_stream() {
+            let detail = "this takes no body: it is about what is stored";
+            return Err(Problem::new(Code::InvalidBody, detail));
+        }
         match (resource, method) {
             (Resource::Metrics, &Method::GET) => {
                 pages::metrics(&host.metrics, host.deployments.undeployed().len())

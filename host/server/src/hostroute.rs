@@ -87,6 +87,11 @@ impl Resource {
         }
     }
 
+    /// Whether a body would be of no effect.
+    pub(crate) const fn takes_nothing(self) -> bool {
+        matches!(self, Self::VerifyAccount | Self::TestAccount | Self::Consent | Self::KeyRotation)
+    }
+
     /// What it answers.
     pub(crate) const fn methods(self) -> &'static [&'static str] {
         match self {

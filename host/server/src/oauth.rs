@@ -51,6 +51,11 @@ impl RawOAuth {
                 format!("`{redirect}` is not an address such as {example}"),
             ));
         }
+        if !redirect.ends_with("/-/oauth/callback") {
+            let told =
+                format!("`{redirect}` does not end in /-/oauth/callback, where this host answers");
+            return Err(wrong("redirect", told));
+        }
         let places = places().map_err(|error| wrong("server", error))?;
         let mut by_name = BTreeMap::new();
         for (name, raw) in self.server {

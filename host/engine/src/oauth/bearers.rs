@@ -228,7 +228,7 @@ pub(crate) fn withheld(withheld: Withheld) -> Problem {
     match withheld {
         Withheld::Grant => Problem::new(
             Code::ReauthRequired,
-            "the owner of the mailbox has to agree again: POST …/oauth and open the address that it answers",
+            "the owner of the mailbox has to agree: `POST /v1/accounts/{account}/oauth` answers the address where he does",
         ),
         Withheld::Other(problem) => problem,
     }

@@ -115,14 +115,14 @@ impl Consents {
         let pending = lock(&self.pending).remove(state);
         let pending = pending.filter(|one| one.expires > self.clock.now()).ok_or_else(|| {
             let detail =
-                "this consent was not begun here, has ended, or was used before: begin again";
+                "this consent was not begun here, has ended, or was used before: ask whoever sent you there to begin again";
             Problem::new(Code::InvalidConsent, detail)
         })?;
         let server = bearers.server(&pending.provider)?;
         let given = bearers.exchange(server, code, &pending.verifier).await;
         let given = given.map_err(|refused| match bearers::withheld(refused) {
             again if again.code == Code::ReauthRequired => {
-                let detail = "the authorization server does not take the code: begin again";
+                let detail = "the authorization server does not take the code: ask whoever sent you there to begin again";
                 Problem::new(Code::InvalidConsent, detail)
             }
             other => other,

@@ -6,6 +6,7 @@
 use http::{Response, StatusCode};
 use model::account::{Account, Credentials, MailServer};
 use model::caller::Caller;
+use model::health::Health;
 use model::problem::Problem;
 use model::secret::Secret;
 use runtime::body::Body;
@@ -41,9 +42,15 @@ impl Desk {
         if own {
             after.identities = reading::identities(written.identities.unwrap_or_default())?;
         }
+        let stored = self.accounts.credentials(&before).await.map_err(stored)?;
+        let by_token = matches!(stored, Some(Credentials::OAuth(_)));
+        if by_token && password.is_some() {
+            let detail = "the account logs in with OAuth tokens: remove it and connect it again with a password";
+            return Err(faulty("/password", "excluded", detail));
+        }
         if password.is_none() {
-            trusted(&before.imap, &after.imap)?;
-            trusted(&before.smtp, &after.smtp)?;
+            trusted(&before.imap, &after.imap, by_token)?;
+            trusted(&before.smtp, &after.smtp, by_token)?;
         }
         if mailbox(&before) != mailbox(&after) {
             after.generation = self.generation();
@@ -85,6 +92,10 @@ impl Desk {
         if !replaced.map_err(stored)? {
             return Err(unknown(before.id.as_str()));
         }
+        // What was said to the login of before says nothing about this one.
+        if credentials.is_some() || (&before.imap, &before.smtp) != (&after.imap, &after.smtp) {
+            self.accounts.note(after, &Health::default()).await.map_err(stored)?;
+        }
         // Its sessions are those of the servers and the password of before.
         self.engine.forget(&before.tenant, &before.id).await;
         Ok(())
@@ -96,10 +107,21 @@ fn those_of(account: &Account) -> Response<Body> {
 }
 
 /// Whether the stored password was given for this host, under this protocol.
-fn trusted(before: &Option<MailServer>, after: &Option<MailServer>) -> Result<(), Problem> {
+fn trusted(
+    before: &Option<MailServer>,
+    after: &Option<MailServer>,
+    by_token: bool,
+) -> Result<(), Problem> {
     let Some(after) = after else { return Ok(()) };
     if before.as_ref().is_some_and(|known| known.host.eq_ignore_ascii_case(&after.host)) {
         return Ok(());
+    }
+    if by_token {
+        let detail = format!(
+            "the stored tokens were not given for {}: remove the account and connect it again",
+            after.host
+        );
+        return Err(faulty("", "excluded", &detail));
     }
     let detail = format!(
         "the stored password was not given for {}; send `password` with the new host",

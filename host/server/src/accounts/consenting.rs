@@ -45,7 +45,7 @@ pub(crate) async fn come_back(engine: &Engine, query: &str) -> Result<Response<B
     }
     if let Some(error) = error {
         let detail = format!(
-            "the mailbox is not connected: the authorization server says `{}`; begin again to change that",
+            "the mailbox is not connected: the authorization server says `{}`; ask whoever sent you there to begin again",
             model::problem::printable(&error)
         );
         return Err(Problem::new(Code::InvalidConsent, detail));

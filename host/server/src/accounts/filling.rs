@@ -88,8 +88,10 @@ fn nothing(email: &EmailAddress, steps: &[Step]) -> Problem {
 
 fn no_password(profile: &Profile, accept: &str) -> Problem {
     let hint = language::choose(&profile.hints, accept).unwrap_or_default();
-    let detail =
-        format!("{} takes no password from mail programs, only OAuth 2. {hint}", profile.name);
+    let detail = format!(
+        "{} takes no password from mail programs, only OAuth 2: connect it with `oauth` in the place of `password`. {hint}",
+        profile.name
+    );
     let problem = Problem::new(Code::OAuthNeeded, detail.trim_end());
     match &profile.hint_url {
         Some(url) => problem.with_extra("hintUrl", url),

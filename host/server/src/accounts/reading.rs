@@ -71,7 +71,13 @@ impl Desk {
         written.takes_tokens = true;
         let source = match (oauth.provider, oauth.token_url) {
             (Some(name), None) if oauth.secret.is_none() => {
-                self.engine.knows_server(&name)?;
+                self.engine.knows_server(&name).map_err(|unknown| {
+                    let way = format!(
+                        "{}; another one needs [oauth.server.NAME] in its configuration",
+                        unknown.detail
+                    );
+                    faulty("/oauth/provider", "unknown", &way)
+                })?;
                 TokenSource::Provider(name)
             }
             (None, Some(url)) => TokenSource::Url { url, secret: oauth.secret.map(Secret::new) },

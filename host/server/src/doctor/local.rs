@@ -112,7 +112,14 @@ fn key(config: &Config, given: &Given) -> (Check, Option<Keys>) {
             return (Check::ok(KEY, format!("in {}", keysource::VARIABLE)), Some(keys));
         }
         Err(fault) => {
-            return (Check::failed(KEY, format!("{fault:#}"), "leave one key in one place"), None);
+            return (
+                Check::failed(
+                    KEY,
+                    format!("{fault:#}"),
+                    "one key in one place, as docs/configuration.md says under \"The master key\"",
+                ),
+                None,
+            );
         }
     };
     let place = file.path().display();
@@ -121,7 +128,7 @@ fn key(config: &Config, given: &Given) -> (Check, Option<Keys>) {
         Ok(None) if config.data.join("meta.db").exists() => {
             let told =
                 format!("{place} is missing, and {} was sealed with it", config.data.display());
-            let advice = "bring the key back: nothing else opens the passwords";
+            let advice = "bring the key back, or set POSTLET_MASTER_KEY here too if it is kept there: nothing else opens the passwords";
             (Check::failed(KEY, told, advice), None)
         }
         Ok(None) => (Check::ok(KEY, format!("{place} will be made by the first start")), None),
