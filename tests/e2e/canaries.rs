@@ -48,7 +48,14 @@ fn no_secret_is_in_any_file_log_answer_or_component() {
 
     let mut client = host.client(own);
     let mut ask = |method: &str, path: &str, value: &Value, status: u16| {
-        let answer = client.json(method, path, value);
+        let answer = match value {
+            Value::Null => client.call(method, path, &[], b""),
+            body @ (Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_)
+            | Value::Object(_)) => client.json(method, path, body),
+        };
         assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
         none(&format!("the answer to {method} {path}"), &answer.body);
         answer.text()

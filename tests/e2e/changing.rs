@@ -20,14 +20,23 @@ fn an_account_is_changed_member_by_member() {
     let message = operator.get(&list).expect(200)["messages"][0]["id"].clone();
 
     // The name goes, a port comes; the rest stays, and so do the ids.
-    let patch = json!({"name": null, "imap": {"port": rig.imap_port(), "security": "starttls"}});
+    let mut patch =
+        json!({"name": null, "imap": {"port": rig.imap_port(), "security": "starttls"}});
+    // At a port that is none of mail, and with another key, anybody may answer.
+    check(&operator.json("PATCH", &path, &patch), 422, "invalid-body");
+    let pin = json!({"smtp": {"pin": format!("sha256/{}=", "A".repeat(43))}});
+    check(&operator.json("PATCH", &path, &pin), 422, "invalid-body");
+    patch["password"] = json!(password);
     let changed = operator.json("PATCH", &path, &patch).expect(200);
     assert_eq!((&changed["name"], &changed["email"]), (&Value::Null, &json!(email)));
     assert_eq!(changed["imap"]["port"], rig.imap_port());
     assert_eq!(changed["imap"]["username"], email);
     assert_eq!(changed["smtp"]["port"], rig.submissions_port());
     assert_eq!(operator.get(&path).expect(200), changed);
+    assert_eq!(changed["state"], "unverified", "another login than the one that worked");
     assert_eq!(operator.get(&list).expect(200)["messages"][0]["id"], message);
+    let changed = operator.get(&path).expect(200);
+    assert_eq!(changed["state"], "connected");
 
     // A stored password never goes to another host.
     let moved = json!({"smtp": {"host": "127.0.0.1"}});

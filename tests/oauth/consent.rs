@@ -65,6 +65,37 @@ async fn whoever_comes_back_with_something_else_connects_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_consent_is_for_the_account_that_it_was_begun_for_and_outlives_a_busy_server() {
+    let site = Site::start().await;
+    site.connect(json!({"provider": "corp"})).await;
+    let begin = async || {
+        let begun = site.ask("POST", "/v1/accounts/ann/oauth", None).await.json();
+        site.authority.agree(begun["authorizeUrl"].as_str().unwrap())
+    };
+    let query = begin().await;
+    site.authority.says(Some((503, "", "")));
+    assert_eq!(site.come_back(&query).await.code(), "authorization-unavailable");
+    site.authority.says(None);
+    assert_eq!(site.come_back(&query).await.status, 200, "the same answer, a moment later");
+
+    for (change, told) in [
+        (json!({"password": "x"}), "/password"),
+        (json!({"smtp": {"host": "elsewhere.test"}}), "tokens were not given"),
+    ] {
+        let refused = site.ask("PATCH", "/v1/accounts/ann", Some(&change)).await;
+        assert_eq!(refused.status, 422, "{refused:?}");
+        assert!(refused.body.contains(told), "{refused:?}");
+    }
+
+    let query = begin().await;
+    assert_eq!(site.ask("DELETE", "/v1/accounts/ann", None).await.status, 204);
+    site.connect(json!({"provider": "corp"})).await;
+    let late = site.come_back(&query).await;
+    assert_eq!(late.code(), "invalid-consent", "another account under the same id: {late:?}");
+    assert_eq!(site.state().await, "reauthRequired");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_written_wrong_is_named() {
     let site = Site::start().await;
     for (oauth, code, told) in [
@@ -81,6 +112,10 @@ async fn what_is_written_wrong_is_named() {
         assert_eq!(answer.code(), code, "{answer:?}");
         assert!(answer.body.contains(told), "{answer:?}");
     }
+    let elsewhere = json!({"email": "ann@x.test", "oauth": {"provider": "corp"},
+        "smtp": {"host": "localhost", "port": site.mailroom.submissions().port(), "security": "tls"}});
+    let answer = site.ask("POST", "/v1/accounts", Some(&elsewhere)).await;
+    assert!(answer.body.contains("tokens of `corp` are not for localhost"), "{answer:?}");
     let both = json!({"email": "ann@x.test", "password": "x", "oauth": {"provider": "corp"}});
     assert_eq!(site.ask("POST", "/v1/accounts", Some(&both)).await.code(), "invalid-body");
 }

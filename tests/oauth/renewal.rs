@@ -34,6 +34,16 @@ async fn a_race_of_twenty_workers_makes_one_refresh() {
     assert_eq!(site.authority.refreshes(), 1);
 }
 
+/// The refresh token that was given is not lost with whoever asked for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_during_a_refresh_takes_nothing_along() {
+    let site = expiring().await;
+    site.leave().await;
+    let tried = site.verify().await;
+    assert_eq!(tried.json()["imap"]["code"], "auth-unsupported", "{tried:?}");
+    assert_eq!(site.authority.refreshes(), 1);
+}
+
 /// Each refresh token is good once; the next renewal shows that the new one was kept.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_refresh_token_takes_the_place_of_the_old_one() {

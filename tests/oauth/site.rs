@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use server::config::Config;
 use server::host::Stores;
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::authority::{Authority, CLIENT, CLIENT_SECRET, NAME};
 use crate::dns::Zone;
@@ -22,7 +24,7 @@ pub(crate) struct Site {
     pub(crate) token: String,
     pub(crate) authority: Authority,
     pub(crate) web: Web,
-    mailroom: Mailroom,
+    pub(crate) mailroom: Mailroom,
     directory: TempDir,
 }
 
@@ -57,6 +59,7 @@ client-secret-file = "secret"
 authorize = "https://{NAME}:{port}/authorize"
 token = "https://{NAME}:{port}/token"
 scopes = ["mail", "offline"]
+hosts = ["127.0.0.1"]
 [[tenant]]
 id = "acme"
 "#,
@@ -97,6 +100,19 @@ id = "acme"
     pub(crate) async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
         let body = body.map(Value::to_string);
         ask(self.address, Some(&self.token), method, path, body.as_deref()).await
+    }
+
+    /// Asks for a verification and leaves before it is answered.
+    pub(crate) async fn leave(&self) {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let head = format!(
+            "POST /v1/accounts/ann/verify HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {}\r\n\r\n",
+            self.token
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        while self.authority.refreshes() == 0 {
+            tokio::task::yield_now().await;
+        }
     }
 
     pub(crate) async fn verify(&self) -> Answer {

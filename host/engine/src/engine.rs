@@ -29,6 +29,7 @@ use crate::mailboxes;
 use crate::oauth::answer::Withheld;
 use crate::oauth::bearers;
 use crate::oauth::consent::Begun;
+use crate::oauth::servers::Server;
 use crate::ports::Ports;
 use crate::problems;
 use crate::reading;
@@ -75,7 +76,12 @@ impl Engine {
     /// When the store does not answer, or the account is gone.
     pub async fn verify_stored(&self, account: &Account) -> Result<Verification, Problem> {
         let credentials = self.credentials(account).await?;
-        let verification = self.verify(account, &credentials).await;
+        let mut verification = self.verify(account, &credentials).await;
+        if verification.is_refused()
+            && let Some(other) = self.works.bearers.instead_of(account, &credentials).await?
+        {
+            verification = self.verify(account, &other).await;
+        }
         let halves = [(Protocol::Imap, &verification.imap), (Protocol::Smtp, &verification.smtp)];
         for (protocol, half) in halves {
             if let Some(probe) = half {
@@ -96,7 +102,11 @@ impl Engine {
     }
 
     async fn credentials(&self, account: &Account) -> Result<Credentials, Problem> {
-        self.works.bearers.current(account).await
+        let found = self.works.bearers.current(account).await;
+        if found.as_ref().is_err_and(|problem| problem.code == Code::ReauthRequired) {
+            self.awaits_consent(account).await;
+        }
+        found
     }
 
     /// Credentials that are stored nowhere, made good: those of a token address are asked for there.
@@ -130,12 +140,12 @@ impl Engine {
         Ok(account)
     }
 
-    /// Whether this host knows the authorization server.
+    /// The authorization server of this name.
     ///
     /// # Errors
-    /// [`Code::NotConfigured`], with the names of those that it knows.
-    pub fn knows_server(&self, name: &str) -> Result<(), Problem> {
-        self.works.bearers.server(name).map(drop)
+    /// [`Code::NotConfigured`], with the names of those that this host knows.
+    pub fn authorization_server(&self, name: &str) -> Result<&Server, Problem> {
+        self.works.bearers.server(name)
     }
 
     /// Marks an account that waits for its owner's consent.
@@ -161,8 +171,9 @@ impl Engine {
         self.works.filters.set(tenant, filters);
     }
 
-    /// Logs out every idle session.
+    /// Logs out every idle session, when tokens that are being renewed are stored.
     pub async fn close(&self) {
+        self.works.bearers.settle().await;
         self.works.pool.close().await;
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use model::port::accounts::Accounts;
+use model::port::background::Background;
 use model::port::clock::{Clock, Entropy};
 use model::port::imap::ImapConnect;
 use model::port::mime::Mime;
@@ -34,6 +35,8 @@ pub struct Ports {
     pub accounts: Arc<dyn Accounts>,
     /// Places for uploads.
     pub spools: Arc<dyn Spools>,
+    /// Runs what must come to its end.
+    pub background: Arc<dyn Background>,
     /// Where tokens are asked for.
     pub tokens: Arc<dyn TokenEndpoint>,
     /// Who gives tokens. No port: it stands in the configuration.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::future;
 use model::account::{Account, Credentials, MailServer};
 use model::instant::Timestamp;
-use model::problem::{Problem, Protocol};
+use model::problem::{Code, Problem, Protocol};
 use model::provider::Localised;
 
 use crate::diagnosis;
@@ -32,6 +32,16 @@ pub struct Verification {
     pub help: Vec<Localised>,
     /// The service's own page about it.
     pub help_url: Option<String>,
+}
+
+impl Verification {
+    /// A server did not take the login.
+    pub(crate) fn is_refused(&self) -> bool {
+        let refused = |probe: &Probe| {
+            probe.result.as_ref().is_err_and(|problem| problem.code == Code::CredentialsRefused)
+        };
+        [&self.imap, &self.smtp].into_iter().flatten().any(refused)
+    }
 }
 
 /// One server, tried.

@@ -49,6 +49,7 @@ impl Works {
         let bearers = Arc::new(Bearers::new(
             Arc::clone(&ports.accounts),
             Arc::clone(&ports.clock),
+            Arc::clone(&ports.background),
             Arc::clone(&ports.tokens),
             Arc::clone(&ports.authorization),
         ));

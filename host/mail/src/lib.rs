@@ -15,6 +15,7 @@ mod dialling;
 mod stream;
 mod lines;
 mod sasl;
+mod hush;
 pub mod imap;
 pub mod smtp;
 #[cfg(test)]

@@ -105,6 +105,8 @@ codes! {
     InvalidIdempotencyKey = BAD_REQUEST, "invalid-idempotency-key", "The Idempotency-Key is malformed", Never;
     /// An id that is taken.
     AlreadyExists = CONFLICT, "already-exists", "The id is taken", Never;
+    /// Somebody else changed it between reading and writing.
+    ChangedMeanwhile = CONFLICT, "changed-meanwhile", "It was changed by somebody else at the same time", Later;
     /// The account has no server for this.
     NotConfigured = CONFLICT, "not-configured", "The account has no server for this", Never;
     /// The mail server refused the login.

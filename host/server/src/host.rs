@@ -51,6 +51,7 @@ use crate::limits::{Compile, Limits, MailTimes, Outbox as OutboxConfig};
 use crate::metrics::Metrics;
 use crate::rotating::{Rotatable, Rotation};
 use crate::sources::Sources;
+use crate::task::Tasks;
 use crate::tenancy::Tenancy;
 use crate::token::{Shown, mint};
 use crate::tokens::Keyring;
@@ -362,6 +363,7 @@ impl Host {
             spools,
             profiles: Arc::clone(&sources.providers),
             discovery: Arc::new(discovery(sources, &dialer, &stores.clock)),
+            background: Arc::new(Tasks),
             tokens: Arc::new(Fetcher::new(Arc::clone(&dialer))),
             authorization: Arc::new(authorization),
         };

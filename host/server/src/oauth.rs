@@ -28,6 +28,7 @@ struct RawServer {
     authorize: Option<String>,
     token: Option<String>,
     scopes: Option<Vec<String>>,
+    hosts: Option<Vec<String>>,
     #[serde(default)]
     parameters: BTreeMap<String, String>,
 }
@@ -85,6 +86,7 @@ impl RawServer {
         let authorize = address("authorize", self.authorize, known.map(|place| &place.authorize))?;
         let token = address("token", self.token, known.map(|place| &place.token))?;
         let scopes = self.scopes.or_else(|| known.map(|place| place.scopes.clone()));
+        let hosts = self.hosts.or_else(|| known.map(|place| place.hosts.clone()));
         let mut parameters = known.map(|place| place.parameters.clone()).unwrap_or_default();
         parameters.extend(self.parameters);
         let client_secret = match self.client_secret_file {
@@ -105,6 +107,7 @@ impl RawServer {
             token,
             scopes: scopes.unwrap_or_default(),
             parameters,
+            hosts: hosts.unwrap_or_default(),
             client_id: self.client_id,
             client_secret,
         })
@@ -117,7 +120,7 @@ fn secret(path: &Path) -> Result<Secret, String> {
     Ok(Secret::new(text.trim().to_owned()))
 }
 
-fn is_https(text: &str) -> bool {
+pub(crate) fn is_https(text: &str) -> bool {
     text.parse::<Uri>().is_ok_and(|uri| uri.scheme_str() == Some("https") && uri.host().is_some())
 }
 

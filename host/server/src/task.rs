@@ -2,6 +2,8 @@
 
 use std::future::Future;
 
+use model::port::BoxFuture;
+use model::port::background::Background;
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
@@ -15,4 +17,14 @@ pub(crate) fn spawn<T: Send + 'static>(
     task: impl Future<Output = T> + Send + 'static,
 ) -> JoinHandle<T> {
     tokio::spawn(task.instrument(tracing::debug_span!("task", name)))
+}
+
+/// What must come to its end, as tasks of this process.
+#[derive(Debug)]
+pub(crate) struct Tasks;
+
+impl Background for Tasks {
+    fn run(&self, name: &'static str, work: BoxFuture<'static, ()>) {
+        drop(spawn(name, work));
+    }
 }

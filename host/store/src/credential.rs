@@ -3,7 +3,7 @@
 //! Invariant: each kind has a field of its own, which is authenticated, so that
 //! one is never read as the other.
 
-use model::account::{Account, Credentials, OAuth, TokenSource};
+use model::account::{Account, Credentials, MailServer, OAuth, TokenSource};
 use model::instant::Timestamp;
 use model::port::store::StoreError;
 use model::secret::Secret;
@@ -62,6 +62,15 @@ pub(crate) fn open(
         }
         _ => Err(StoreError::Sealed),
     }
+}
+
+/// What an account's credentials were given for.
+pub(crate) fn given_for(account: &Account) -> (u32, [Option<&str>; 2]) {
+    let hosts = [&account.imap, &account.smtp];
+    (
+        account.generation,
+        hosts.map(|server| server.as_ref().map(|at: &MailServer| at.host.as_str())),
+    )
 }
 
 pub(crate) fn place<'a>(account: &'a Account, field: &'a str) -> Place<'a> {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use model::account::{Account, Credentials, OAuth, TokenSource};
+use model::account::{Account, Credentials, MailServer, OAuth, Security, TokenSource};
 use model::instant::Timestamp;
 use model::port::accounts::Accounts;
 use model::port::store::StoreError;
@@ -41,7 +41,7 @@ async fn everything_opens_all_the_while<S: Store>(bench: Bench<S>) {
             let number = rounds % PEOPLE;
             let opened = store.credentials(&someone(number)).await.unwrap();
             assert_eq!(opened, Some(secret(number)));
-            assert!(store.renew(&someone(number), &secret(number)).await.unwrap());
+            assert!(store.renew(&someone(number), &secret(number), &secret(number)).await.unwrap());
             rounds += 1;
         }
     });
@@ -84,12 +84,17 @@ async fn renewed_credentials_replace_the_old_ones_of_their_generation_only() {
     for_both(sqlite()).await;
     async fn for_both<S: Store>(bench: Bench<S>) {
         let anna = someone(1);
-        assert!(!bench.store.renew(&anna, &password("early")).await.unwrap());
+        assert!(!bench.store.renew(&anna, &password("none"), &password("early")).await.unwrap());
         Accounts::create(&bench.store, &anna, &password("first")).await.unwrap();
-        assert!(bench.store.renew(&anna, &secret(3)).await.unwrap());
+        assert!(!bench.store.renew(&anna, &password("stale"), &secret(3)).await.unwrap());
+        let (host, username) = ("elsewhere.example".to_owned(), "anna".to_owned());
+        let other = MailServer { host, port: 465, security: Security::Tls, username, pin: None };
+        let elsewhere = Account { smtp: Some(other), ..anna.clone() };
+        assert!(!bench.store.renew(&elsewhere, &password("first"), &secret(3)).await.unwrap());
+        assert!(bench.store.renew(&anna, &password("first"), &secret(3)).await.unwrap());
         assert_eq!(bench.store.credentials(&anna).await.unwrap(), Some(secret(3)));
         let later = Account { generation: anna.generation + 1, ..anna.clone() };
-        assert!(!bench.store.renew(&later, &password("other")).await.unwrap());
+        assert!(!bench.store.renew(&later, &secret(3), &password("other")).await.unwrap());
         assert_eq!(bench.store.credentials(&anna).await.unwrap(), Some(secret(3)));
         let url = Credentials::OAuth(OAuth {
             source: TokenSource::Url {
@@ -100,7 +105,7 @@ async fn renewed_credentials_replace_the_old_ones_of_their_generation_only() {
             expires: None,
             refresh: None,
         });
-        assert!(bench.store.renew(&anna, &url).await.unwrap());
+        assert!(bench.store.renew(&anna, &secret(3), &url).await.unwrap());
         assert_eq!(bench.store.credentials(&anna).await.unwrap(), Some(url));
     }
 }

@@ -100,6 +100,7 @@ impl World {
         let discovery =
             Discovery::new(Arc::clone(&profiles), HashMap::new(), None, Arc::clone(&clock) as _);
         let ports = Ports {
+            background: Arc::new(()),
             tokens: Arc::new(()),
             authorization: Arc::default(),
             clock,

@@ -134,6 +134,7 @@ impl Host {
         let profiles = Arc::new(engine::profiles::Profiles::embedded().unwrap());
         let discovery = Discovery::new(profiles.clone(), HashMap::new(), None, clock.clone());
         let ports = Ports {
+            background: Arc::new(()),
             tokens: Arc::new(()),
             authorization: Arc::default(),
             clock,

@@ -40,6 +40,8 @@ struct Written {
 
 /// A retry sooner than this would only add to what is wrong.
 const PAUSE: Duration = Duration::from_secs(30);
+/// Whoever asks for more is asked again all the same.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 pub(crate) fn read(answer: Result<Told, FetchError>, who: &str) -> Result<Given, Withheld> {
     let told = answer.map_err(|error| {
@@ -53,7 +55,11 @@ pub(crate) fn read(answer: Result<Told, FetchError>, who: &str) -> Result<Given,
     match (told.status, error) {
         (200, None) => {
             let written = written.and_then(|written| {
-                Some((written.access_token?, written.refresh_token, written.expires_in))
+                Some((
+                    written.access_token.filter(|token| !token.is_empty())?,
+                    written.refresh_token,
+                    written.expires_in,
+                ))
             });
             let Some((access, refresh, lasts)) = written else {
                 return Err(refused(who, "its answer holds no access_token"));
@@ -61,13 +67,13 @@ pub(crate) fn read(answer: Result<Told, FetchError>, who: &str) -> Result<Given,
             Ok(Given {
                 access: Secret::new(access),
                 refresh: refresh.map(Secret::new),
-                lasts: lasts.as_ref().and_then(seconds).map(Duration::from_secs),
+                lasts: lasts.as_ref().and_then(seconds),
             })
         }
         (_, Some("invalid_grant")) => Err(Withheld::Grant),
         (429, _) | (500.., _) | (_, Some("temporarily_unavailable" | "slow_down")) => {
             let detail = format!("{who} gives no token now (status {})", told.status);
-            let pause = told.retry_after.unwrap_or(PAUSE);
+            let pause = told.retry_after.unwrap_or(PAUSE).min(LONGEST_PAUSE);
             let problem = Problem::new(Code::AuthorizationUnavailable, detail);
             Err(Withheld::Other(problem.with_retry_after(pause)))
         }
@@ -82,16 +88,17 @@ pub(crate) fn read(answer: Result<Told, FetchError>, who: &str) -> Result<Given,
     }
 }
 
-fn refused(who: &str, why: &str) -> Withheld {
+pub(crate) fn refused(who: &str, why: &str) -> Withheld {
     Withheld::Other(Problem::new(
         Code::AuthorizationRefused,
         format!("{who} gives no token: {why}"),
     ))
 }
 
-/// Some servers write the number as a string.
-fn seconds(value: &serde_json::Value) -> Option<u64> {
-    value.as_u64().or_else(|| value.as_str()?.parse().ok())
+/// Some servers write the number as a string, or with a fraction.
+fn seconds(value: &serde_json::Value) -> Option<Duration> {
+    let seconds = value.as_f64().or_else(|| value.as_str()?.parse().ok())?;
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 #[cfg(test)]
@@ -105,8 +112,9 @@ mod tests {
                 .unwrap();
         assert_eq!((given.access.reveal(), given.lasts), ("a", Some(Duration::from_secs(3600))));
         assert!(given.refresh.is_none());
-        let given =
-            told(200, r#"{"access_token": "a", "expires_in": 60, "refresh_token": "r"}"#).unwrap();
+        let given = told(200, r#"{"access_token": "a", "expires_in": 59.5, "refresh_token": "r"}"#)
+            .unwrap();
+        assert_eq!(given.lasts, Some(Duration::from_millis(59_500)));
         assert_eq!(given.refresh.unwrap().reveal(), "r");
     }
 
@@ -121,6 +129,7 @@ mod tests {
             (401, r#"{"error": "invalid_client"}"#, Code::AuthorizationRefused),
             (200, "{}", Code::AuthorizationRefused),
             (200, "nonsense", Code::AuthorizationRefused),
+            (200, r#"{"access_token": ""}"#, Code::AuthorizationRefused),
             (404, "", Code::AuthorizationRefused),
         ] {
             let Err(Withheld::Other(problem)) = told(status, body) else {

@@ -8,16 +8,18 @@
 //! token is used, since the old one may be void by then (RFC 9700 §4.14.2).
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use model::account::{Account, Credentials, OAuth, TokenSource};
 use model::port::accounts::Accounts;
+use model::port::background::Background;
 use model::port::clock::Clock;
 use model::port::oauth::{Ask, TokenEndpoint};
 use model::problem::{Code, Problem};
 use model::secret::Secret;
-use tokio::sync::Mutex as Turn;
+use tokio::sync::{Mutex as Turn, oneshot};
 
 use crate::key::Owner;
 use crate::lock::lock;
@@ -30,11 +32,20 @@ const LEEWAY: Duration = Duration::from_secs(60);
 /// Turns that nobody holds are looked for when there are so many.
 const CROWD: usize = 256;
 
+/// What is wrong with the token that is there.
+enum Need {
+    /// It ends soon, or has ended.
+    Fresh,
+    /// A mail server did not take this one.
+    Other(Option<Secret>),
+}
+
 /// Gives out credentials, for every account.
 #[derive(Debug)]
 pub(crate) struct Bearers {
     accounts: Arc<dyn Accounts>,
     clock: Arc<dyn Clock>,
+    background: Arc<dyn Background>,
     endpoint: Arc<dyn TokenEndpoint>,
     servers: Arc<Servers>,
     turns: Mutex<HashMap<Owner, Weak<Turn<()>>>>,
@@ -44,17 +55,21 @@ impl Bearers {
     pub(crate) fn new(
         accounts: Arc<dyn Accounts>,
         clock: Arc<dyn Clock>,
+        background: Arc<dyn Background>,
         endpoint: Arc<dyn TokenEndpoint>,
         servers: Arc<Servers>,
     ) -> Self {
-        Self { accounts, clock, endpoint, servers, turns: Mutex::default() }
+        Self { accounts, clock, background, endpoint, servers, turns: Mutex::default() }
     }
 
     /// What logs in to the account's servers now.
-    pub(crate) async fn current(&self, account: &Account) -> Result<Credentials, Problem> {
+    pub(crate) async fn current(
+        self: &Arc<Self>,
+        account: &Account,
+    ) -> Result<Credentials, Problem> {
         match self.stored(account).await? {
             Credentials::OAuth(oauth) if !self.is_fresh(&oauth) => {
-                self.renewed(account, |stored| self.is_fresh(stored)).await
+                self.renewed(account, Need::Fresh).await
             }
             good @ (Credentials::Password(_) | Credentials::OAuth(_)) => Ok(good),
         }
@@ -62,13 +77,12 @@ impl Bearers {
 
     /// Something else than `refused`, which a mail server did not take; none for a password.
     pub(crate) async fn instead_of(
-        &self,
+        self: &Arc<Self>,
         account: &Account,
         refused: &Credentials,
     ) -> Result<Option<Credentials>, Problem> {
         let Credentials::OAuth(refused) = refused else { return Ok(None) };
-        let is_new = |stored: &OAuth| stored.access.is_some() && stored.access != refused.access;
-        self.renewed(account, is_new).await.map(Some)
+        self.renewed(account, Need::Other(refused.access.clone())).await.map(Some)
     }
 
     /// For credentials that are stored nowhere yet.
@@ -82,14 +96,56 @@ impl Bearers {
         }
     }
 
-    /// Puts what was given after a person's consent in the place of what is stored.
-    pub(crate) async fn keep(
-        &self,
+    /// After a person's consent: tokens for a code, in the place of what is stored, as long as the account
+    /// is the one that the consent was begun for and still takes tokens from that server.
+    pub(crate) async fn consented(
+        self: &Arc<Self>,
         account: &Account,
-        oauth: &OAuth,
-        given: Given,
-    ) -> Result<(), Problem> {
-        self.store(account, self.with(oauth, given)).await.map(drop)
+        provider: &str,
+        code: String,
+        verifier: Secret,
+    ) -> Result<(), Withheld> {
+        let (this, account, provider) = (Arc::clone(self), account.clone(), provider.to_owned());
+        self.to_the_end(async move {
+            let turn = this.turn(&account);
+            let _turn = turn.lock().await;
+            let stored = this.stored(&account).await.map_err(Withheld::Other)?;
+            let oauth = match &stored {
+                Credentials::OAuth(oauth)
+                    if oauth.source == TokenSource::Provider(provider.clone()) =>
+                {
+                    oauth.clone()
+                }
+                Credentials::OAuth(_) | Credentials::Password(_) => {
+                    return Err(Withheld::Other(gone()));
+                }
+            };
+            let server = this.server(&provider).map_err(Withheld::Other)?;
+            let given = this.exchange(server, &code, &verifier).await?;
+            let after = Credentials::OAuth(this.with(&oauth, given));
+            this.swap(&account, &stored, after).await.map(drop).map_err(Withheld::Other)
+        })
+        .await
+        .unwrap_or_else(|| Err(Withheld::Other(ending())))
+    }
+
+    /// Waits for those that are being renewed: what an authorization server gave must not be lost.
+    pub(crate) async fn settle(&self) {
+        let turns: Vec<_> = lock(&self.turns).values().filter_map(Weak::upgrade).collect();
+        for turn in turns {
+            drop(turn.lock().await);
+        }
+    }
+
+    /// Whoever asked may leave; a token that was given is stored all the same.
+    async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let (tell, told) = oneshot::channel();
+        let work = async move { drop(tell.send(work.await)) };
+        self.background.run("token", Box::pin(work));
+        told.await.ok()
     }
 
     async fn stored(&self, account: &Account) -> Result<Credentials, Problem> {
@@ -99,31 +155,50 @@ impl Bearers {
 
     /// One at a time for each account; who comes later sees what the first one got.
     async fn renewed(
-        &self,
+        self: &Arc<Self>,
         account: &Account,
-        is_good: impl Fn(&OAuth) -> bool,
+        need: Need,
     ) -> Result<Credentials, Problem> {
+        let (this, account) = (Arc::clone(self), account.clone());
+        let renewal = async move { this.renew(&account, &need).await };
+        self.to_the_end(renewal).await.unwrap_or_else(|| Err(ending()))
+    }
+
+    async fn renew(&self, account: &Account, need: &Need) -> Result<Credentials, Problem> {
         let turn = self.turn(account);
         let _turn = turn.lock().await;
-        let oauth = match self.stored(account).await? {
+        let stored = self.stored(account).await?;
+        let is_good = |oauth: &OAuth| match need {
+            Need::Fresh => self.is_fresh(oauth),
+            Need::Other(refused) => oauth.access.is_some() && oauth.access != *refused,
+        };
+        let oauth = match stored.clone() {
             Credentials::OAuth(oauth) if !is_good(&oauth) => oauth,
             good @ (Credentials::Password(_) | Credentials::OAuth(_)) => return Ok(good),
         };
         match self.ask(&oauth).await {
-            Ok(given) => self.store(account, self.with(&oauth, given)).await,
+            Ok(given) => {
+                self.swap(account, &stored, Credentials::OAuth(self.with(&oauth, given))).await
+            }
             Err(Withheld::Grant) => {
                 // It will never be good again: nobody needs to ask a second time.
-                self.store(account, OAuth { access: None, refresh: None, ..oauth }).await?;
+                let void = OAuth { access: None, refresh: None, ..oauth };
+                self.swap(account, &stored, Credentials::OAuth(void)).await?;
                 Err(withheld(Withheld::Grant))
             }
             Err(other) => Err(withheld(other)),
         }
     }
 
-    async fn store(&self, account: &Account, oauth: OAuth) -> Result<Credentials, Problem> {
-        let credentials = Credentials::OAuth(oauth);
-        match self.accounts.renew(account, &credentials).await.map_err(problems::store)? {
-            true => Ok(credentials),
+    /// What was changed meanwhile stays: it is newer than the answer that was waited for.
+    async fn swap(
+        &self,
+        account: &Account,
+        before: &Credentials,
+        after: Credentials,
+    ) -> Result<Credentials, Problem> {
+        match self.accounts.renew(account, before, &after).await.map_err(problems::store)? {
+            true => Ok(after),
             false => Err(gone()),
         }
     }
@@ -141,14 +216,19 @@ impl Bearers {
                 answer::read(told, &server.name)
             }
             TokenSource::Url { url, secret } => {
+                let who = "The tenant's token address";
                 let told = self.endpoint.ask(url, Ask::Get(secret.as_ref())).await;
-                answer::read(told, "The tenant's token address")
+                // Nobody can agree anew there: whatever it says is the tenant's to mend.
+                answer::read(told, who).map_err(|withheld| match withheld {
+                    Withheld::Grant => answer::refused(who, "it says invalid_grant"),
+                    other @ Withheld::Other(_) => other,
+                })
             }
         }
     }
 
     /// By code and verifier, after a person has agreed.
-    pub(crate) async fn exchange(
+    async fn exchange(
         &self,
         server: &Server,
         code: &str,
@@ -232,6 +312,10 @@ pub(crate) fn withheld(withheld: Withheld) -> Problem {
         ),
         Withheld::Other(problem) => problem,
     }
+}
+
+fn ending() -> Problem {
+    Problem::new(Code::Unavailable, "the host is stopping")
 }
 
 fn gone() -> Problem {

@@ -21,11 +21,14 @@ use model::secret::Secret;
 use sha2::{Digest, Sha256};
 
 use crate::lock::lock;
-use crate::oauth::bearers::{self, Bearers};
+use crate::oauth::answer::Withheld;
+use crate::oauth::bearers::Bearers;
 
 const LASTS: Duration = Duration::from_secs(600);
 /// Begun and not ended, on the whole host.
 const MOST: usize = 10_000;
+/// And of one tenant, so that it keeps nobody else's people waiting.
+const MOST_OF_TENANT: usize = 500;
 
 /// Where to send a person.
 #[derive(Clone, Debug)]
@@ -93,7 +96,8 @@ impl Consents {
         let verifier = Secret::new(verifier);
         let mut pending = lock(&self.pending);
         pending.retain(|_, one| one.expires > now);
-        if pending.len() >= MOST {
+        let of_tenant = pending.values().filter(|one| one.account.tenant == account.tenant).count();
+        if pending.len() >= MOST || of_tenant >= MOST_OF_TENANT {
             let detail = "too many consents are begun and not ended";
             return Err(Problem::new(Code::TooManyRequests, detail).with_retry_after(LASTS));
         }
@@ -108,33 +112,34 @@ impl Consents {
     /// The account whose tokens are stored now.
     pub(crate) async fn end(
         &self,
-        bearers: &Bearers,
+        bearers: &Arc<Bearers>,
         state: &str,
         code: &str,
     ) -> Result<Account, Problem> {
         let pending = lock(&self.pending).remove(state);
         let pending = pending.filter(|one| one.expires > self.clock.now()).ok_or_else(|| {
-            let detail =
-                "this consent was not begun here, has ended, or was used before: ask whoever sent you there to begin again";
+            let detail = "this consent was not begun here, has ended, or was used before: ask whoever sent you there to begin again";
             Problem::new(Code::InvalidConsent, detail)
         })?;
-        let server = bearers.server(&pending.provider)?;
-        let given = bearers.exchange(server, code, &pending.verifier).await;
-        let given = given.map_err(|refused| match bearers::withheld(refused) {
-            again if again.code == Code::ReauthRequired => {
+        let Pending { account, provider, verifier, .. } = &pending;
+        let (code, verifier) = (code.to_owned(), verifier.clone());
+        match bearers.consented(account, provider, code, verifier).await {
+            Ok(()) => Ok(pending.account),
+            Err(Withheld::Grant) => {
                 let detail = "the authorization server does not take the code: ask whoever sent you there to begin again";
-                Problem::new(Code::InvalidConsent, detail)
+                Err(Problem::new(Code::InvalidConsent, detail))
             }
-            other => other,
-        })?;
-        let oauth = OAuth {
-            source: TokenSource::Provider(pending.provider),
-            access: None,
-            expires: None,
-            refresh: None,
-        };
-        bearers.keep(&pending.account, &oauth, given).await?;
-        Ok(pending.account)
+            // The same answer may be good in a moment.
+            Err(Withheld::Other(busy)) if busy.code == Code::AuthorizationUnavailable => {
+                lock(&self.pending).insert(state.to_owned(), pending);
+                Err(busy)
+            }
+            Err(Withheld::Other(gone)) if gone.code == Code::NoSuchAccount => {
+                let detail = "the account was changed since this consent was begun: ask whoever sent you there to begin again";
+                Err(Problem::new(Code::InvalidConsent, detail))
+            }
+            Err(Withheld::Other(problem)) => Err(problem),
+        }
     }
 
     /// 256 bits in the letters that RFC 7636 §4.1 allows.

@@ -22,6 +22,8 @@ pub struct Server {
     pub scopes: Vec<String>,
     /// What else the authorization request holds.
     pub parameters: BTreeMap<String, String>,
+    /// The mail servers that its tokens are for; any when there are none here.
+    pub hosts: Vec<String>,
     /// Who this host is.
     pub client_id: String,
     /// And what proves it; some servers give none to public clients.
@@ -35,6 +37,14 @@ pub struct Servers {
     pub by_name: BTreeMap<String, Server>,
     /// Where people are sent back to: this host's `/-/oauth/callback`, as the world sees it.
     pub redirect: String,
+}
+
+impl Server {
+    /// Whether its tokens may be shown to this mail server.
+    #[must_use]
+    pub fn serves(&self, host: &str) -> bool {
+        self.hosts.is_empty() || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
+    }
 }
 
 impl fmt::Debug for Server {
@@ -55,6 +65,8 @@ pub struct Place {
     pub token: String,
     /// For reading and sending mail.
     pub scopes: Vec<String>,
+    /// The mail servers that its tokens are for.
+    pub hosts: Vec<String>,
     /// What else the authorization request has to hold.
     #[serde(default)]
     pub parameters: BTreeMap<String, String>,
@@ -85,6 +97,7 @@ mod tests {
             assert!(place.authorize.starts_with("https://"), "{place:?}");
             assert!(place.token.starts_with("https://"), "{place:?}");
             assert!(!place.scopes.is_empty() && !place.source.is_empty(), "{place:?}");
+            assert!(place.hosts.len() >= 2, "{place:?}");
             assert!(place.date.len() >= 4, "{place:?}");
         }
     }

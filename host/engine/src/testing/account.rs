@@ -87,15 +87,16 @@ impl Accounts for Shelf {
     fn renew<'a>(
         &'a self,
         account: &'a Account,
-        credentials: &'a Credentials,
+        _: &'a Credentials,
+        after: &'a Credentials,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        self.2.lock().unwrap().insert(account.id.clone(), credentials.clone());
+        self.2.lock().unwrap().insert(account.id.clone(), after.clone());
         Box::pin(async { Ok(true) })
     }
 
     fn update<'a>(
         &'a self,
-        _: u32,
+        _: &'a Account,
         account: &'a Account,
         _: Option<&'a Credentials>,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {

@@ -71,6 +71,7 @@ impl Host {
         }
         let profiles = Arc::new(Profiles::embedded().unwrap());
         let ports = Ports {
+            background: Arc::new(()),
             tokens: Arc::new(()),
             authorization: Arc::default(),
             discovery: Arc::new(Discovery::new(

@@ -14,6 +14,7 @@ use model::account::Credentials;
 use model::port::imap::{ImapError, NoCode};
 use model::port::steps::Steps;
 
+use crate::hush::hushed;
 use crate::imap::command;
 use crate::imap::cursor::Cursor;
 use crate::imap::exchange::{Exchange, failed};
@@ -152,7 +153,11 @@ pub(crate) async fn log_in(
     match outcome {
         Ok(()) => {}
         Err(ImapError::No { code, reply }) => {
+            let reply = hushed(&reply, username, credentials);
             return Err(refused_login(&exchange.last_code(), code, reply));
+        }
+        Err(ImapError::Bad { reply }) => {
+            return Err(ImapError::Bad { reply: hushed(&reply, username, credentials) });
         }
         Err(error) => return Err(error),
     }

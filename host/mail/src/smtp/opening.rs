@@ -15,6 +15,7 @@ use model::port::smtp::{Reply, SmtpError};
 use model::port::steps::Steps;
 use model::secret::Secret;
 
+use crate::hush::hushed;
 use crate::sasl::{Bearer, Unable};
 use crate::smtp::conversation::Conversation;
 
@@ -103,8 +104,33 @@ async fn ehlo(conversation: &mut Conversation, hello: &ClientId) -> Result<Exten
     Ok(Extensions::read(lines.texts()))
 }
 
-/// Logs in with the best mechanism that both sides have, and tells which.
+/// Logs in with the best mechanism that both sides have, and tells which. What the server says about
+/// it holds no secret.
 pub(crate) async fn authenticate(
+    conversation: &mut Conversation,
+    extensions: &Extensions,
+    username: &str,
+    credentials: &Credentials,
+) -> Result<&'static str, SmtpError> {
+    let hush = |reply: Reply| Reply { text: hushed(&reply.text, username, credentials), ..reply };
+    let outcome = log_in(conversation, extensions, username, credentials).await;
+    outcome.map_err(|error| match error {
+        SmtpError::Credentials(reply) => SmtpError::Credentials(hush(reply)),
+        SmtpError::Refused { step, reply } => SmtpError::Refused { step, reply: hush(reply) },
+        other @ (SmtpError::Dial(_)
+        | SmtpError::NoCredentials(_)
+        | SmtpError::NoTls
+        | SmtpError::NoMechanism
+        | SmtpError::Lost(_)
+        | SmtpError::Timeout { .. }
+        | SmtpError::Protocol(_)
+        | SmtpError::TooLarge { .. }
+        | SmtpError::Unrecorded(_)
+        | SmtpError::Unreadable(_)) => other,
+    })
+}
+
+async fn log_in(
     conversation: &mut Conversation,
     extensions: &Extensions,
     username: &str,

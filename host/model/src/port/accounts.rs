@@ -36,20 +36,20 @@ pub trait Accounts: Send + Sync + fmt::Debug {
         &'a self,
         account: &'a Account,
     ) -> BoxFuture<'a, Result<Option<Credentials>, StoreError>>;
-    /// Puts new credentials in the place of the old ones; on disk when it answers. False when the
-    /// account is gone, or is of another generation by now.
+    /// Puts credentials in the place of those `before`; on disk when it answers. False when others are
+    /// there by now, or the account is gone, of another generation, or at other hosts.
     fn renew<'a>(
         &'a self,
         account: &'a Account,
-        credentials: &'a Credentials,
+        before: &'a Credentials,
+        after: &'a Credentials,
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
-    /// Puts `account` in the place of the one that has its id and the generation `before`, with new
-    /// credentials or the old ones; in one step. False when there is none of that generation: it was
-    /// changed or deleted meanwhile.
+    /// Puts `after` in the place of `before`, with new credentials or the old ones; in one step. False
+    /// when the account is not as it was before: it was changed or deleted meanwhile.
     fn update<'a>(
         &'a self,
-        before: u32,
-        account: &'a Account,
+        before: &'a Account,
+        after: &'a Account,
         credentials: Option<&'a Credentials>,
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
     /// What its servers last said; nothing when the account is gone, or of another generation.

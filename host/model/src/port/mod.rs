@@ -9,6 +9,7 @@ pub mod clock;
 pub mod dial;
 pub mod steps;
 pub mod lookup;
+pub mod background;
 pub mod oauth;
 pub mod imap;
 pub mod mime;

@@ -7,13 +7,13 @@ use http::{Response, StatusCode};
 use model::account::{Account, Credentials, MailServer};
 use model::caller::Caller;
 use model::health::Health;
-use model::problem::Problem;
+use model::problem::{Code, Problem};
 use model::secret::Secret;
 use runtime::body::Body;
 use serde_json::json;
 
 use crate::accounts::desk::Desk;
-use crate::accounts::faults::{faulty, stored, unknown};
+use crate::accounts::faults::{faulty, stored};
 use crate::accounts::{reading, shown, written};
 use crate::answer;
 
@@ -88,9 +88,10 @@ impl Desk {
         after: &Account,
         credentials: Option<&Credentials>,
     ) -> Result<(), Problem> {
-        let replaced = self.accounts.update(before.generation, after, credentials).await;
+        let replaced = self.accounts.update(before, after, credentials).await;
         if !replaced.map_err(stored)? {
-            return Err(unknown(before.id.as_str()));
+            let detail = "the account was changed or removed while this change was under way: look at it again";
+            return Err(Problem::new(Code::ChangedMeanwhile, detail));
         }
         // What was said to the login of before says nothing about this one.
         if credentials.is_some() || (&before.imap, &before.smtp) != (&after.imap, &after.smtp) {
@@ -113,21 +114,29 @@ fn trusted(
     by_token: bool,
 ) -> Result<(), Problem> {
     let Some(after) = after else { return Ok(()) };
-    if before.as_ref().is_some_and(|known| known.host.eq_ignore_ascii_case(&after.host)) {
+    if before.as_ref().is_some_and(|known| is_same(known, after)) {
         return Ok(());
     }
     if by_token {
         let detail = format!(
-            "the stored tokens were not given for {}: remove the account and connect it again",
+            "the stored tokens were not given for {} as it is now: remove the account and connect it again",
             after.host
         );
         return Err(faulty("", "excluded", &detail));
     }
     let detail = format!(
-        "the stored password was not given for {}; send `password` with the new host",
+        "the stored password was not given for {} as it is now; send `password` with a new `host`, `pin` or unusual `port`",
         after.host
     );
     Err(faulty("/password", "missing", &detail))
+}
+
+/// Another key is trusted instead of an authority, and at another port anybody may answer who shares
+/// the host; the ports of mail are as good as each other.
+fn is_same(before: &MailServer, after: &MailServer) -> bool {
+    before.host.eq_ignore_ascii_case(&after.host)
+        && before.pin == after.pin
+        && (before.port == after.port || [143, 465, 587, 993].contains(&after.port))
 }
 
 /// What its message ids rest on.

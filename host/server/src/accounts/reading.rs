@@ -15,6 +15,7 @@ use crate::accounts::desk::Desk;
 use crate::accounts::faults::{address, faulty};
 use crate::accounts::filling;
 use crate::accounts::written::{Written, WrittenIdentity, WrittenServer};
+use crate::oauth;
 
 impl Desk {
     pub(crate) async fn read(
@@ -43,6 +44,21 @@ impl Desk {
         filling::fill(&self.engine, caller, accept, &email, &mut written).await?;
         let imap = self.server("/imap", written.imap, &email).await?;
         let smtp = self.server("/smtp", written.smtp, &email).await?;
+        if let Credentials::OAuth(OAuth { source: TokenSource::Provider(name), .. }) = &credentials
+        {
+            let server = self.engine.authorization_server(name)?;
+            for (pointer, half) in [("/imap/host", &imap), ("/smtp/host", &smtp)] {
+                let strange = half.as_ref().filter(|half| !server.serves(&half.host));
+                if let Some(strange) = strange {
+                    let detail = format!(
+                        "tokens of `{name}` are not for {}; they are for {}",
+                        strange.host,
+                        server.hosts.join(", ")
+                    );
+                    return Err(faulty(pointer, "excluded", &detail));
+                }
+            }
+        }
         let account = Account {
             id,
             tenant: caller.tenant.clone(),
@@ -71,7 +87,7 @@ impl Desk {
         written.takes_tokens = true;
         let source = match (oauth.provider, oauth.token_url) {
             (Some(name), None) if oauth.secret.is_none() => {
-                self.engine.knows_server(&name).map_err(|unknown| {
+                self.engine.authorization_server(&name).map_err(|unknown| {
                     let way = format!(
                         "{}; another one needs [oauth.server.NAME] in its configuration",
                         unknown.detail
@@ -79,6 +95,10 @@ impl Desk {
                     faulty("/oauth/provider", "unknown", &way)
                 })?;
                 TokenSource::Provider(name)
+            }
+            (None, Some(url)) if !oauth::is_https(&url) || url.contains('@') => {
+                let detail = "it is no https address such as https://tokens.example.com/mail";
+                return Err(faulty("/oauth/tokenUrl", "pattern", detail));
             }
             (None, Some(url)) => TokenSource::Url { url, secret: oauth.secret.map(Secret::new) },
             (Some(_), None) => {

@@ -1,6 +1,6 @@
 //! The accounts port of the memory twin.
 
-use model::account::{Account, Credentials, MailServer};
+use model::account::{Account, Credentials};
 use model::health::Health;
 use model::ids::{AccountId, TenantId};
 use model::message::Page;
@@ -9,6 +9,7 @@ use model::port::accounts::Accounts;
 use model::port::store::StoreError;
 
 use crate::credential;
+use crate::credential::given_for;
 use crate::memory::Memory;
 use crate::page::{LARGEST, accounts};
 
@@ -68,7 +69,7 @@ impl Accounts for Memory {
         Box::pin(async move {
             let tables = self.tables();
             let row = tables.accounts.get(&(account.tenant.clone(), account.id.clone()));
-            let row = row.filter(|(known, _)| trusted(known) == trusted(account));
+            let row = row.filter(|(known, _)| given_for(known) == given_for(account));
             let keys = self.ring.keys();
             row.map(|(_, sealed)| credential::open(&keys, account, sealed)).transpose()
         })
@@ -77,33 +78,37 @@ impl Accounts for Memory {
     fn renew<'a>(
         &'a self,
         account: &'a Account,
-        credentials: &'a Credentials,
+        before: &'a Credentials,
+        after: &'a Credentials,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             let mut tables = self.tables();
-            let renewed = credential::seal(&self.ring.keys(), account, credentials)?;
+            let keys = self.ring.keys();
+            let renewed = credential::seal(&keys, account, after)?;
             let row = tables.accounts.get_mut(&(account.tenant.clone(), account.id.clone()));
-            let row = row.filter(|(known, _)| known.generation == account.generation);
-            Ok(row.map(|(_, sealed)| *sealed = renewed).is_some())
+            let row = row.filter(|(known, _)| given_for(known) == given_for(account));
+            let Some((_, sealed)) = row else { return Ok(false) };
+            let is_before = credential::open(&keys, account, sealed)? == *before;
+            if is_before {
+                *sealed = renewed;
+            }
+            Ok(is_before)
         })
     }
 
     fn update<'a>(
         &'a self,
-        before: u32,
-        account: &'a Account,
+        before: &'a Account,
+        after: &'a Account,
         credentials: Option<&'a Credentials>,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             let mut tables = self.tables();
             let keys = self.ring.keys();
-            let sealed =
-                credentials.map(|new| credential::seal(&keys, account, new)).transpose()?;
-            let row = tables.accounts.get_mut(&(account.tenant.clone(), account.id.clone()));
-            let Some(row) = row.filter(|(known, _)| known.generation == before) else {
-                return Ok(false);
-            };
-            row.0 = account.clone();
+            let sealed = credentials.map(|new| credential::seal(&keys, after, new)).transpose()?;
+            let row = tables.accounts.get_mut(&(before.tenant.clone(), before.id.clone()));
+            let Some(row) = row.filter(|(known, _)| known == before) else { return Ok(false) };
+            row.0 = after.clone();
             if let Some(sealed) = sealed {
                 row.1 = sealed;
             }
@@ -143,13 +148,4 @@ impl Accounts for Memory {
             Ok(tables.accounts.remove(&at).is_some())
         })
     }
-}
-
-/// What the credentials were given for.
-fn trusted(account: &Account) -> (u32, [Option<&str>; 2]) {
-    let hosts = [&account.imap, &account.smtp];
-    (
-        account.generation,
-        hosts.map(|server| server.as_ref().map(|at: &MailServer| at.host.as_str())),
-    )
 }

@@ -18,7 +18,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::commit::Trouble;
 use crate::credential;
-use crate::credential::Sealed;
+use crate::credential::{Sealed, given_for};
 use crate::failure::failed;
 use crate::keys::Keys;
 use crate::page::{LARGEST, accounts};
@@ -121,23 +121,26 @@ impl Accounts for Sqlite {
     fn renew<'a>(
         &'a self,
         account: &'a Account,
-        credentials: &'a Credentials,
+        before: &'a Credentials,
+        after: &'a Credentials,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
-            let (account, credentials) = (account.clone(), credentials.clone());
+            let (account, before, after) = (account.clone(), before.clone(), after.clone());
             let ring = Arc::clone(&self.inner.ring);
             let renew = move |conn: &Connection| {
-                let (tenant, id) = (&account.tenant, &account.id);
-                let known = conn
-                    .prepare_cached(
-                        "SELECT 1 FROM account WHERE tenant = ?1 AND id = ?2
-                             AND record ->> 'generation' = ?3",
-                    )?
-                    .exists(params![tenant.as_str(), id.as_str(), account.generation])?;
-                if known {
-                    put(conn, &ring.keys(), &account, &credentials)?;
+                let known = read(conn, &account.tenant, &account.id)?;
+                if known.is_none_or(|known| given_for(&known) != given_for(&account)) {
+                    return Ok(false);
                 }
-                Ok(known)
+                let keys = ring.keys();
+                let is_before = match find(conn, &account)? {
+                    Some(sealed) => credential::open(&keys, &account, &sealed)? == before,
+                    None => false,
+                };
+                if is_before {
+                    put(conn, &keys, &account, &after)?;
+                }
+                Ok(is_before)
             };
             self.inner.meta.write(renew).await
         })
@@ -145,24 +148,27 @@ impl Accounts for Sqlite {
 
     fn update<'a>(
         &'a self,
-        before: u32,
-        account: &'a Account,
+        before: &'a Account,
+        after: &'a Account,
         credentials: Option<&'a Credentials>,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
-            let record = serde_json::to_string(account).map_err(failed)?;
-            let (account, credentials) = (account.clone(), credentials.cloned());
+            let record = serde_json::to_string(after).map_err(failed)?;
+            let (before, after, credentials) =
+                (before.clone(), after.clone(), credentials.cloned());
             let ring = Arc::clone(&self.inner.ring);
             let update = move |conn: &Connection| {
-                let changed = conn.execute(
-                    "UPDATE account SET record = ?3
-                     WHERE tenant = ?1 AND id = ?2 AND record ->> 'generation' = ?4",
-                    params![account.tenant.as_str(), account.id.as_str(), record, before],
-                )?;
-                if let (1, Some(credentials)) = (changed, credentials) {
-                    put(conn, &ring.keys(), &account, &credentials)?;
+                if read(conn, &before.tenant, &before.id)? != Some(before) {
+                    return Ok(false);
                 }
-                Ok(changed == 1)
+                conn.execute(
+                    "UPDATE account SET record = ?3 WHERE tenant = ?1 AND id = ?2",
+                    params![after.tenant.as_str(), after.id.as_str(), record],
+                )?;
+                if let Some(credentials) = credentials {
+                    put(conn, &ring.keys(), &after, &credentials)?;
+                }
+                Ok(true)
             };
             self.inner.meta.write(update).await
         })
@@ -248,6 +254,24 @@ impl Sqlite {
         });
         read.await
     }
+}
+
+fn read(conn: &Connection, tenant: &TenantId, id: &AccountId) -> Result<Option<Account>, Trouble> {
+    let record: Option<String> = conn
+        .prepare_cached("SELECT record FROM account WHERE tenant = ?1 AND id = ?2")?
+        .query_row([tenant.as_str(), id.as_str()], |row| row.get(0))
+        .optional()?;
+    Ok(record.map(|record| serde_json::from_str(&record).map_err(failed)).transpose()?)
+}
+
+fn find(conn: &Connection, account: &Account) -> Result<Option<Sealed>, Trouble> {
+    let sealed = conn
+        .prepare_cached("SELECT field, sealed FROM credential WHERE tenant = ?1 AND account = ?2")?
+        .query_row([account.tenant.as_str(), account.id.as_str()], |row| {
+            Ok(Sealed { field: row.get(0)?, record: row.get(1)? })
+        })
+        .optional()?;
+    Ok(sealed)
 }
 
 /// On the writer, where nothing comes between looking up the key and writing what it sealed.
