@@ -122,10 +122,7 @@ impl Engine {
     /// # Errors
     /// [`Code::NotConfigured`] when the account has no authorization server, or the host does not know it.
     pub async fn begin_consent(&self, account: &Account) -> Result<Begun, Problem> {
-        let stored = self.works.ports.accounts.credentials(account).await;
-        let stored = stored.map_err(problems::store)?.ok_or_else(|| {
-            Problem::new(Code::NoSuchAccount, "the account was changed or deleted meanwhile")
-        })?;
+        let stored = self.works.bearers.stored(account).await?;
         self.works.consents.begin(&self.works.bearers, account, &stored)
     }
 

@@ -148,7 +148,8 @@ impl Bearers {
         told.await.ok()
     }
 
-    async fn stored(&self, account: &Account) -> Result<Credentials, Problem> {
+    /// What lies sealed, good or not.
+    pub(crate) async fn stored(&self, account: &Account) -> Result<Credentials, Problem> {
         let stored = self.accounts.credentials(account).await.map_err(problems::store)?;
         stored.ok_or_else(gone)
     }

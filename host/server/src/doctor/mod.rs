@@ -5,10 +5,9 @@
 //!
 //! Invariant: nothing is made, changed or logged in to.
 
-use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use model::instant::Timestamp;
 use model::port::clock::Clock;
 use net::dial::Dialer;
@@ -17,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::clock::SystemClock;
 use crate::config::{Config, ConfigFault};
+use crate::console::say;
 use crate::doctor::check::{Check, State};
 use crate::keysource::Given;
 
@@ -122,8 +122,4 @@ impl Report {
         self.checks.push(check);
         Ok(())
     }
-}
-
-fn say(line: &str) -> anyhow::Result<()> {
-    writeln!(std::io::stdout(), "{line}").context("cannot write to standard output")
 }

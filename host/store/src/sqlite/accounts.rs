@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use model::account::{Account, Credentials, MailServer};
+use model::account::{Account, Credentials};
 use model::health::Health;
 use model::ids::{AccountId, TenantId};
 use model::message::Page;
@@ -62,16 +62,7 @@ impl Accounts for Sqlite {
                 return Ok(Some(account));
             }
             let (tenant, id) = (tenant.clone(), id.clone());
-            let read = meta.read(move |conn| {
-                let record: Option<String> = conn
-                    .prepare_cached("SELECT record FROM account WHERE tenant = ?1 AND id = ?2")?
-                    .query_row([tenant.as_str(), id.as_str()], |row| row.get(0))
-                    .optional()?;
-                Ok(record
-                    .map(|record| serde_json::from_str(&record).map_err(failed))
-                    .transpose()?)
-            });
-            let account: Option<Account> = read.await?;
+            let account = meta.read(move |conn| read(conn, &tenant, &id)).await?;
             if let Some(account) = &account {
                 remembered.keep(account, commits);
             }
@@ -109,7 +100,9 @@ impl Accounts for Sqlite {
             // Records that were wrapped anew since the keys were looked up are read again.
             loop {
                 let keys = self.inner.ring.keys();
-                let Some(sealed) = self.sealed(account).await? else { return Ok(None) };
+                let wanted = account.clone();
+                let sealed = self.inner.meta.read(move |conn| held(conn, &wanted)).await?;
+                let Some(sealed) = sealed else { return Ok(None) };
                 match credential::open(&keys, account, &sealed) {
                     Err(StoreError::Sealed) if self.inner.ring.keys() != keys => {}
                     opened => return opened.map(Some),
@@ -128,12 +121,8 @@ impl Accounts for Sqlite {
             let (account, before, after) = (account.clone(), before.clone(), after.clone());
             let ring = Arc::clone(&self.inner.ring);
             let renew = move |conn: &Connection| {
-                let known = read(conn, &account.tenant, &account.id)?;
-                if known.is_none_or(|known| given_for(&known) != given_for(&account)) {
-                    return Ok(false);
-                }
                 let keys = ring.keys();
-                let is_before = match find(conn, &account)? {
+                let is_before = match held(conn, &account)? {
                     Some(sealed) => credential::open(&keys, &account, &sealed)? == before,
                     None => false,
                 };
@@ -229,33 +218,6 @@ impl Accounts for Sqlite {
     }
 }
 
-impl Sqlite {
-    /// The record of this account's generation; only one field at a time holds one.
-    async fn sealed(&self, account: &Account) -> Result<Option<Sealed>, StoreError> {
-        let (tenant, id) = (account.tenant.clone(), account.id.clone());
-        let generation = account.generation;
-        let host = |server: &Option<MailServer>| server.as_ref().map(|at| at.host.clone());
-        let (imap, smtp) = (host(&account.imap), host(&account.smtp));
-        let read = self.inner.meta.read(move |conn| {
-            let sealed = conn
-                .prepare_cached(
-                    "SELECT c.field, c.sealed FROM credential c
-                     JOIN account a ON a.tenant = c.tenant AND a.id = c.account
-                     WHERE c.tenant = ?1 AND c.account = ?2
-                         AND a.record ->> 'generation' = ?3
-                         AND a.record ->> '$.imap.host' IS ?4
-                         AND a.record ->> '$.smtp.host' IS ?5",
-                )?
-                .query_row(params![tenant.as_str(), id.as_str(), generation, imap, smtp], |row| {
-                    Ok(Sealed { field: row.get(0)?, record: row.get(1)? })
-                })
-                .optional()?;
-            Ok(sealed)
-        });
-        read.await
-    }
-}
-
 fn read(conn: &Connection, tenant: &TenantId, id: &AccountId) -> Result<Option<Account>, Trouble> {
     let record: Option<String> = conn
         .prepare_cached("SELECT record FROM account WHERE tenant = ?1 AND id = ?2")?
@@ -264,7 +226,12 @@ fn read(conn: &Connection, tenant: &TenantId, id: &AccountId) -> Result<Option<A
     Ok(record.map(|record| serde_json::from_str(&record).map_err(failed)).transpose()?)
 }
 
-fn find(conn: &Connection, account: &Account) -> Result<Option<Sealed>, Trouble> {
+/// The credentials of an account that is still the one that they were given for.
+fn held(conn: &Connection, account: &Account) -> Result<Option<Sealed>, Trouble> {
+    let known = read(conn, &account.tenant, &account.id)?;
+    if known.is_none_or(|known| given_for(&known) != given_for(account)) {
+        return Ok(None);
+    }
     let sealed = conn
         .prepare_cached("SELECT field, sealed FROM credential WHERE tenant = ?1 AND account = ?2")?
         .query_row([account.tenant.as_str(), account.id.as_str()], |row| {
