@@ -1,7 +1,7 @@
 //! An authorization server: it checks the code and the verifier, gives each refresh token
 //! once, and counts what it was asked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ struct Inner {
     lasts: Option<u64>,
     given: u32,
     refreshes: u32,
+    /// Access tokens that are to be given, one after the other; then, and else, they mean nothing.
+    stock: VecDeque<String>,
     /// Said instead of anything else.
     instead: Option<(u16, String, String)>,
 }
@@ -64,6 +66,11 @@ impl Authority {
     /// Tokens last so long from now on.
     pub(crate) fn lasting(&self, seconds: u64) {
         self.0.lock().unwrap().lasts = Some(seconds);
+    }
+
+    /// The access tokens that it gives next.
+    pub(crate) fn stock(&self, tokens: &[String]) {
+        self.0.lock().unwrap().stock.extend(tokens.iter().cloned());
     }
 
     /// From now on it says this; `None`: it works again.
@@ -106,8 +113,10 @@ impl Authority {
         inner.given += 1;
         let refresh = format!("canary-refresh-{}", inner.given);
         inner.refresh = Some(refresh.clone());
+        let access =
+            inner.stock.pop_front().unwrap_or_else(|| format!("canary-access-{}", inner.given));
         let body = json!({
-            "access_token": format!("canary-access-{}", inner.given), "token_type": "Bearer",
+            "access_token": access, "token_type": "Bearer",
             "expires_in": inner.lasts.unwrap_or(3600), "refresh_token": refresh,
         });
         (200, "content-type: application/json\r\n".to_owned(), body.to_string())

@@ -113,7 +113,7 @@ async fn what_is_written_wrong_is_named() {
         assert!(answer.body.contains(told), "{answer:?}");
     }
     let elsewhere = json!({"email": "ann@x.test", "oauth": {"provider": "corp"},
-        "smtp": {"host": "localhost", "port": site.mailroom.submissions().port(), "security": "tls"}});
+        "smtp": {"host": "localhost", "port": site.mail.smtp.port(), "security": "tls"}});
     let answer = site.ask("POST", "/v1/accounts", Some(&elsewhere)).await;
     assert!(answer.body.contains("tokens of `corp` are not for localhost"), "{answer:?}");
     let both = json!({"email": "ann@x.test", "password": "x", "oauth": {"provider": "corp"}});

@@ -27,3 +27,4 @@ mod authority;
 mod site;
 mod consent;
 mod renewal;
+mod servers;

@@ -1,5 +1,5 @@
-//! A host that knows the authorization server, and a mailbox in the mailroom, which takes no
-//! tokens: how far a login gets tells whether there was one.
+//! A host that knows the authorization server, and Ann's mailbox: in the mailroom, which takes
+//! no tokens (how far a login gets tells whether there was one), or at servers that take them.
 
 use std::net::SocketAddr;
 
@@ -24,23 +24,54 @@ pub(crate) struct Site {
     pub(crate) token: String,
     pub(crate) authority: Authority,
     pub(crate) web: Web,
-    pub(crate) mailroom: Mailroom,
+    pub(crate) mail: Mail,
     directory: TempDir,
+}
+
+/// Where Ann's mailbox is.
+#[derive(Debug)]
+pub(crate) struct Mail {
+    pub(crate) email: String,
+    pub(crate) imap: SocketAddr,
+    pub(crate) smtp: SocketAddr,
+    /// The key by which both are trusted, unless an authority vouches for them.
+    pub(crate) pin: Option<String>,
+    pub(crate) authority: String,
+    #[expect(dead_code, reason = "it runs as long as it is kept")]
+    pub(crate) mailroom: Option<Mailroom>,
+}
+
+impl Mail {
+    async fn in_the_mailroom() -> Self {
+        let user = User { email: "ann@x.test".to_owned(), password: "secret".to_owned() };
+        let room = RoomConfig { users: vec![user], hostname: "x.test".to_owned() };
+        let mailroom = Mailroom::start(room).await.unwrap();
+        Self {
+            email: "ann@x.test".to_owned(),
+            imap: mailroom.imaps(),
+            smtp: mailroom.submissions(),
+            pin: Some(mailroom.spki_pin().to_owned()),
+            authority: String::new(),
+            mailroom: Some(mailroom),
+        }
+    }
 }
 
 impl Site {
     pub(crate) async fn start() -> Self {
+        Self::before(Mail::in_the_mailroom().await).await
+    }
+
+    pub(crate) async fn before(mail: Mail) -> Self {
         journal::begin();
         let (zone, web) = (Zone::default(), Web::start(&[NAME, "own.test"]).await);
         for name in [NAME, "own.test"] {
             zone.address(name, "127.0.0.1");
         }
         let authority = Authority::at(&web);
-        let user = User { email: "ann@x.test".to_owned(), password: "secret".to_owned() };
-        let room = RoomConfig { users: vec![user], hostname: "x.test".to_owned() };
-        let mailroom = Mailroom::start(room).await.unwrap();
         let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("ca.pem"), &web.authority).unwrap();
+        let roots = format!("{}\n{}", web.authority, mail.authority);
+        std::fs::write(directory.path().join("ca.pem"), roots).unwrap();
         std::fs::write(directory.path().join("secret"), format!("{CLIENT_SECRET}\n")).unwrap();
         let port = web.address.port();
         let text = format!(
@@ -64,23 +95,28 @@ hosts = ["127.0.0.1"]
 id = "acme"
 "#,
             zone.serve().await,
-            mailroom.imaps(),
-            mailroom.submissions(),
+            mail.imap,
+            mail.smtp,
         );
         let config = Config::parse(&text, directory.path()).unwrap();
         let stores = Stores::in_memory(&directory.path().join("spool")).unwrap();
-        let Serving { address, mut tokens, .. } = serve(config, stores, &Scope::EVERY).await;
-        Self { address, token: tokens.remove(0), authority, web, mailroom, directory }
+        let Serving { host, address, mut tokens } = serve(config, stores, &Scope::EVERY).await;
+        #[expect(clippy::disallowed_methods, reason = "a test ends with its tasks")]
+        tokio::spawn(host.deliver(std::future::pending()));
+        Self { address, token: tokens.remove(0), authority, web, mail, directory }
     }
 
     /// Makes Ann's account with these tokens.
     pub(crate) async fn connect(&self, oauth: Value) -> Answer {
-        let server = |port: u16| json!({"host": "127.0.0.1", "port": port, "security": "tls", "pin": self.mailroom.spki_pin()});
-        let body = json!({
-            "id": "ann", "email": "ann@x.test", "oauth": oauth,
-            "imap": server(self.mailroom.imaps().port()),
-            "smtp": server(self.mailroom.submissions().port()),
-        });
+        let Mail { email, imap, smtp, pin, .. } = &self.mail;
+        let server = |at: &SocketAddr| {
+            let mut server = json!({"host": "127.0.0.1", "port": at.port(), "security": "tls"});
+            if let Some(pin) = pin {
+                server["pin"] = json!(pin);
+            }
+            server
+        };
+        let body = json!({"id": "ann", "email": email, "oauth": oauth, "imap": server(imap), "smtp": server(smtp)});
         self.ask("POST", "/v1/accounts", Some(&body)).await
     }
 

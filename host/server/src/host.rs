@@ -278,6 +278,11 @@ impl Host {
         self.deployments.deploy(tenant, manifest, given).await
     }
 
+    /// Delivers what was accepted, until `stop`. Only one may run on a data directory.
+    pub async fn deliver(self: Arc<Self>, stop: impl Future<Output = ()> + Send) {
+        Arc::clone(&self.engine).deliver_forever(stop).await;
+    }
+
     /// How component instances fared so far.
     #[must_use]
     pub fn counters(&self) -> Counters {

@@ -46,8 +46,7 @@ impl Signals {
 /// Serves and delivers until the process is told to stop; what was begun is finished.
 pub(crate) async fn run(host: Arc<Host>, edge: Edge, mut signals: Signals) {
     let (stopping, stop) = watch::channel(false);
-    let driver =
-        task::spawn("outbox", Arc::clone(&host.engine).deliver_forever(stopped(stop.clone())));
+    let driver = task::spawn("outbox", Arc::clone(&host).deliver(stopped(stop.clone())));
     let server = task::spawn("edge", edge.serve(Arc::clone(&host), stopped(stop)));
     let signal = signals.next().await;
     tracing::info!("{signal}: finishing what was begun");

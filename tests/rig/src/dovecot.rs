@@ -9,6 +9,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 
+use crate::logins::Login;
 use crate::machine::owner;
 use crate::ports::Ports;
 
@@ -16,7 +17,8 @@ use crate::ports::Ports;
 pub(crate) const DOMAIN: &str = "example.test";
 
 /// Writes `dovecot.conf` and `users` below `home`, and the place for the mail.
-pub(crate) fn write(home: &Path, ports: Ports, users: u16) -> anyhow::Result<()> {
+pub(crate) fn write(home: &Path, ports: Ports, users: u16, login: Login) -> anyhow::Result<()> {
+    login.write(home)?;
     for place in ["dovecot", "log", "mail", "run/dovecot", "run/state"] {
         fs::create_dir_all(home.join(place))?;
     }
@@ -38,13 +40,14 @@ pub(crate) fn write(home: &Path, ports: Ports, users: u16) -> anyhow::Result<()>
     chown(&path, None, Some(owner("dovecot")?.gid))?;
     fs::write(
         home.join("dovecot/dovecot.conf"),
-        configuration(&home.display().to_string(), ports),
+        configuration(&home.display().to_string(), ports, login),
     )?;
     Ok(())
 }
 
-fn configuration(home: &str, ports: Ports) -> String {
+fn configuration(home: &str, ports: Ports, login: Login) -> String {
     let Ports { imap, imaps, lmtp, .. } = ports;
+    let (mechanisms, passdb) = (login.mechanisms(), login.passdb(home));
     let special: String = ["Drafts", "Sent", "Trash", "Junk", "Archive"]
         .map(|name| {
             format!("  mailbox {name} {{\n    auto = subscribe\n    special_use = \\{name}\n  }}\n")
@@ -67,14 +70,11 @@ ssl_dh =
 
 # The stock two seconds after a wrong password would be spent by every test of one.
 auth_failure_delay = 0
-auth_mechanisms = plain login
+auth_mechanisms = {mechanisms}
 auth_cache_size = 1M
 auth_verbose = yes
 disable_plaintext_auth = yes
-passdb {{
-  driver = passwd-file
-  args = username_format=%u {home}/dovecot/users
-}}
+{passdb}
 userdb {{
   driver = passwd-file
   args = username_format=%u {home}/dovecot/users

@@ -12,10 +12,12 @@
 mod machine;
 mod ports;
 mod certificates;
+mod logins;
 mod dovecot;
 mod postfix;
 mod keeper;
 mod servers;
 
 pub use certificates::Certificate;
+pub use logins::Mechanism;
 pub use servers::{Options, Rig};

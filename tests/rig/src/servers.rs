@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Once;
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 
@@ -17,6 +18,8 @@ use crate::certificates;
 use crate::certificates::Certificate;
 use crate::dovecot;
 use crate::keeper::Keeper;
+use crate::logins;
+use crate::logins::{Login, Mechanism};
 use crate::machine;
 use crate::ports::{Ports, until, wait_open};
 use crate::postfix;
@@ -58,6 +61,7 @@ pub struct Rig {
     users: u16,
     ca: PathBuf,
     conf: PathBuf,
+    login: Login,
     _keeper: Keeper,
 }
 
@@ -69,7 +73,7 @@ impl Rig {
     /// When the servers do not start, or cannot and `POSTLET_REQUIRE_RIG=1` is set.
     #[must_use]
     pub fn start(options: Options) -> Option<Self> {
-        Self::showing(Certificate::Good, options)
+        Self::launch(Certificate::Good, Login::Password, options)
     }
 
     /// The same, with such a certificate.
@@ -78,6 +82,19 @@ impl Rig {
     /// As [`Self::start`].
     #[must_use]
     pub fn showing(certificate: Certificate, options: Options) -> Option<Self> {
+        Self::launch(certificate, Login::Password, options)
+    }
+
+    /// The same, with a login by such a token ([`Self::token`]) and by nothing else.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    #[must_use]
+    pub fn taking(mechanism: Mechanism, options: Options) -> Option<Self> {
+        Self::launch(Certificate::Good, Login::Token(mechanism), options)
+    }
+
+    fn launch(certificate: Certificate, login: Login, options: Options) -> Option<Self> {
         if let Some(lack) = machine::lack() {
             assert!(
                 std::env::var_os(REQUIRED).is_none_or(|value| value != "1"),
@@ -93,7 +110,7 @@ impl Rig {
         }
         let mut failures = String::new();
         for _ in 0..STARTS {
-            match Self::try_start(certificate, options) {
+            match Self::try_start(certificate, login, options) {
                 Ok(rig) => return Some(rig),
                 Err(error) => failures += &format!("\n{error:#}"),
             }
@@ -101,12 +118,12 @@ impl Rig {
         panic!("Dovecot and Postfix do not start:{failures}")
     }
 
-    fn try_start(certificate: Certificate, options: Options) -> anyhow::Result<Self> {
+    fn try_start(certificate: Certificate, login: Login, options: Options) -> anyhow::Result<Self> {
         let home = private_directory()?;
         let keeper = Keeper::watch(&home)?;
         let ports = Ports::reserve()?;
         certificates::write(&home.join("tls"), certificate)?;
-        dovecot::write(&home, ports, options.users)?;
+        dovecot::write(&home, ports, options.users, login)?;
         postfix::write(&home, ports, options.users)?;
         let rig = Self {
             ca: home.join("tls/ca.crt"),
@@ -114,6 +131,7 @@ impl Rig {
             users: options.users,
             home,
             ports,
+            login,
             _keeper: keeper,
         };
         let started = rig.launch_dovecot().and_then(|()| rig.launch_postfix());
@@ -181,6 +199,18 @@ impl Rig {
     pub fn user(&self, n: u16) -> (String, String) {
         assert!((1..=self.users).contains(&n), "the rig has users 1 to {}, not {n}", self.users);
         (format!("user{n:03}@{}", dovecot::DOMAIN), format!("pass{n:03}"))
+    }
+
+    /// What logs user `n` in to a rig that takes tokens, until `lasts` from now; none at all: it has ended already.
+    ///
+    /// # Panics
+    /// When the rig has fewer users, or takes passwords.
+    #[must_use]
+    #[track_caller]
+    pub fn token(&self, n: u16, lasts: Duration) -> String {
+        assert!(matches!(self.login, Login::Token(_)), "this rig takes passwords");
+        let (email, _) = self.user(n);
+        must(logins::token(&self.home, &email, lasts))
     }
 
     /// Ends every IMAP session and comes back on the same ports with the same mail.
