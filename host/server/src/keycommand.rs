@@ -24,7 +24,7 @@ pub(crate) async fn key(reach: Reach, command: KeyCommand) -> anyhow::Result<()>
             }
             let records = done.get("records").and_then(Value::as_u64).unwrap_or_default();
             say(&format!(
-                "The master key is a new one, {records} sealed records with it; back the key file up again"
+                "There is a new master key, and all that was sealed ({records} records) opens with it; back the key file up again"
             ))
         }
     }
