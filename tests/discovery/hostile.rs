@@ -157,6 +157,35 @@ async fn an_answer_that_changes_between_check_and_dial_leads_nowhere() {
     assert!(!caught, "the second answer was dialled");
 }
 
+/// What the operator names may lie inside; what a domain names, or the operator's database redirects to,
+/// has not become open by that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_for_the_operators_database_opens_nothing_to_domains() {
+    let names = ["autoconfig.auto.test", "autoconfig.away.test", "ispdb.test", "other.test"];
+    let (zone, web) = (Zone::default(), Web::start(&names).await);
+    for name in names.into_iter().chain(["imap.auto.test", "imap.listed.test"]) {
+        zone.address(name, "127.0.0.1");
+    }
+    let port = web.address.port();
+    web.say(&format!("autoconfig.auto.test{AUTO}"), config("imap.auto.test", "imap.auto.test"));
+    let listed = config("imap.listed.test", "imap.listed.test");
+    web.say("ispdb.test/v1/listed.test", Reply::Redirect("/elsewhere".to_owned()));
+    web.say("ispdb.test/elsewhere", listed.clone());
+    let away = Reply::Redirect(format!("https://other.test:{port}/x"));
+    web.say("ispdb.test/v1/moved.test", away);
+    web.say("other.test/x", listed);
+    let allow = format!("allow = [\"127.0.0.1\", \"{}\"]", web.address);
+    let ispdb = format!("[discovery]\nispdb = \"https://ispdb.test:{port}/v1\"");
+    let site = Site::under(&allow, &zone, &web, &ispdb, &[]).await;
+
+    check(&site, "auto.test", "autoconfig", "refused", "`egress.fetch`").await.unwrap();
+    let (status, found) = site.find("listed.test").await;
+    assert_eq!((status, step(&found, "ispdb").0), (200, "used"), "{found:#}");
+    check(&site, "moved.test", "ispdb", "refused", "`egress.fetch`").await.unwrap();
+    let asked = web.requests();
+    assert!(asked.iter().all(|asked| asked.contains("host: ispdb.test")), "{asked:?}");
+}
+
 /// A name server that fails knows nothing about the domain, not even that there is nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_of_the_dns_is_told_as_one() {

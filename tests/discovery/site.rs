@@ -21,9 +21,21 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Mail ports of 127.0.0.1 and the web's address may be dialled, and nothing else that is private.
-    /// `files` lie beside the configuration, of which `more` is a part.
+    /// Mail ports of 127.0.0.1 may be dialled, and the web's address for everybody; nothing else that is
+    /// private. `files` lie beside the configuration, of which `more` is a part.
     pub(crate) async fn start(zone: &Zone, web: &Web, more: &str, files: &[(&str, &str)]) -> Self {
+        let rules = format!("allow = [\"127.0.0.1\"]\nfetch = [\"{}\"]", web.address);
+        Self::under(&rules, zone, web, more, files).await
+    }
+
+    /// The same under other rules of `[egress]`.
+    pub(crate) async fn under(
+        rules: &str,
+        zone: &Zone,
+        web: &Web,
+        more: &str,
+        files: &[(&str, &str)],
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         for (name, text) in [("ca.pem", web.authority.as_str())].iter().chain(files) {
             let path = directory.path().join(name);
@@ -31,9 +43,8 @@ impl Site {
             std::fs::write(path, text).unwrap();
         }
         let text = format!(
-            "data = \".\"\n[dns]\nservers = [\"{}\"]\n[egress]\nallow = [\"127.0.0.1\", \"{}\"]\n[tls]\nextra-roots = \"ca.pem\"\n[limits]\ninstances = 8\n{more}\n[[tenant]]\nid = \"acme\"\n",
+            "data = \".\"\n[dns]\nservers = [\"{}\"]\n[egress]\n{rules}\n[tls]\nextra-roots = \"ca.pem\"\n[limits]\ninstances = 8\n{more}\n[[tenant]]\nid = \"acme\"\n",
             zone.serve().await,
-            web.address,
         );
         let tenant_has_files = files.iter().any(|(name, _)| name.starts_with("own/"));
         let text = if tenant_has_files { text + "providers = \"own\"\n" } else { text };

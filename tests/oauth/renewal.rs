@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::authority::CLIENT_SECRET;
+use crate::authority::{CLIENT_SECRET, NAME};
 use crate::canary::Canary;
 use crate::journal;
 use crate::site::Site;
@@ -131,6 +131,25 @@ async fn a_wrong_client_is_the_operators_to_mend() {
     let answer = site.verify().await;
     assert_eq!((answer.status, answer.code()), (502, "authorization-refused".to_owned()));
     assert!(answer.body.contains("invalid_client") && !answer.body.contains("canary"));
+}
+
+/// The rule that lets the operator's authorization server in lets no tenant in.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenants_own_address_inside_needs_a_rule_for_what_tenants_name() {
+    let site = Site::with(|_| String::new()).await;
+    let port = site.web.address.port();
+    for url in [
+        format!("https://own.test:{port}/token"),
+        format!("https://{NAME}:{port}/token"),
+        format!("https://127.0.0.1:{port}/token"),
+    ] {
+        let answer = site.try_with(json!({"tokenUrl": url})).await;
+        assert!(answer.body.contains("`egress.fetch`"), "{url}: {answer:?}");
+    }
+    assert!(site.web.requests().is_empty());
+    // And the authorization server is reached as before.
+    site.connect(json!({"provider": "corp"})).await;
+    assert_eq!(site.consent().await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

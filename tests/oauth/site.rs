@@ -58,11 +58,21 @@ impl Mail {
 }
 
 impl Site {
+    /// Where tenants may have tokens come from this machine.
     pub(crate) async fn start() -> Self {
         Self::before(Mail::in_the_mailroom().await).await
     }
 
     pub(crate) async fn before(mail: Mail) -> Self {
+        Self::build(mail, |web| format!("fetch = [\"{web}\"]")).await
+    }
+
+    /// `fetching` writes the rules for what tenants name, of the address of the web.
+    pub(crate) async fn with(fetching: impl Fn(SocketAddr) -> String) -> Self {
+        Self::build(Mail::in_the_mailroom().await, fetching).await
+    }
+
+    async fn build(mail: Mail, fetching: impl Fn(SocketAddr) -> String) -> Self {
         journal::begin();
         let (zone, web) = (Zone::default(), Web::start(&[NAME, "own.test"]).await);
         for name in [NAME, "own.test"] {
@@ -80,6 +90,7 @@ impl Site {
 servers = ["{}"]
 [egress]
 allow = ["{}", "{}", "127.0.0.1:{port}"]
+{}
 [tls]
 extra-roots = "ca.pem"
 [oauth]
@@ -97,6 +108,7 @@ id = "acme"
             zone.serve().await,
             mail.imap,
             mail.smtp,
+            fetching(web.address),
         );
         let config = Config::parse(&text, directory.path()).unwrap();
         let stores = Stores::in_memory(&directory.path().join("spool")).unwrap();
@@ -108,6 +120,15 @@ id = "acme"
 
     /// Makes Ann's account with these tokens.
     pub(crate) async fn connect(&self, oauth: Value) -> Answer {
+        self.ask("POST", "/v1/accounts", Some(&self.ann(&oauth))).await
+    }
+
+    /// Tries Ann's servers with these tokens, and stores nothing.
+    pub(crate) async fn try_with(&self, oauth: Value) -> Answer {
+        self.ask("POST", "/v1/accounts/verify", Some(&self.ann(&oauth))).await
+    }
+
+    fn ann(&self, oauth: &Value) -> Value {
         let Mail { email, imap, smtp, pin, .. } = &self.mail;
         let server = |at: &SocketAddr| {
             let mut server = json!({"host": "127.0.0.1", "port": at.port(), "security": "tls"});
@@ -116,8 +137,7 @@ id = "acme"
             }
             server
         };
-        let body = json!({"id": "ann", "email": email, "oauth": oauth, "imap": server(imap), "smtp": server(smtp)});
-        self.ask("POST", "/v1/accounts", Some(&body)).await
+        json!({"id": "ann", "email": email, "oauth": oauth, "imap": server(imap), "smtp": server(smtp)})
     }
 
     /// The owner of the account agrees; what his browser sees.

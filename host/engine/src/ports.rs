@@ -37,8 +37,10 @@ pub struct Ports {
     pub spools: Arc<dyn Spools>,
     /// Runs what must come to its end.
     pub background: Arc<dyn Background>,
-    /// Where tokens are asked for.
+    /// Where authorization servers give tokens: the operator names them.
     pub tokens: Arc<dyn TokenEndpoint>,
+    /// Where tenants' own addresses give tokens.
+    pub own_tokens: Arc<dyn TokenEndpoint>,
     /// Who gives tokens. No port: it stands in the configuration.
     pub authorization: Arc<Servers>,
     /// What is known about mail services. No port: a table that was made at start.

@@ -13,7 +13,7 @@ use crate::couriers::Couriers;
 use crate::health::Healths;
 use crate::held::Held;
 use crate::key::Place;
-use crate::oauth::bearers::Bearers;
+use crate::oauth::bearers::{Bearers, Endpoints};
 use crate::oauth::consent::Consents;
 use crate::pool::Pool;
 use crate::pool::room::Logins;
@@ -50,7 +50,7 @@ impl Works {
             Arc::clone(&ports.accounts),
             Arc::clone(&ports.clock),
             Arc::clone(&ports.background),
-            Arc::clone(&ports.tokens),
+            Endpoints { servers: Arc::clone(&ports.tokens), own: Arc::clone(&ports.own_tokens) },
             Arc::clone(&ports.authorization),
         ));
         let consents = Consents::new(Arc::clone(&ports.clock), Arc::clone(&ports.entropy));

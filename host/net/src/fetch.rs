@@ -1,9 +1,10 @@
-//! Documents of strangers, for discovery: https only, guarded, bounded.
+//! Documents by https, for discovery: guarded, bounded, for one purpose.
 //!
 //! What is wrong ends it: no fall-back to http, no trust by halves, no second try.
 //!
 //! Invariant: each hop of a redirect is resolved, vetted and verified like the
-//! first, and connected at the address that was vetted.
+//! first, and connected at the address that was vetted. Another host than the first
+//! is one that a stranger named, whoever named the first.
 //!
 //! Standards: RFC 9110 §15.4 (redirects).
 
@@ -16,6 +17,7 @@ use model::port::BoxFuture;
 use model::port::lookup::{Document, Fetch, FetchError};
 
 use crate::dial::Dialer;
+use crate::guard::Purpose;
 use crate::place::Place;
 use crate::talk::{in_time, request, talk};
 
@@ -25,25 +27,36 @@ const MOST_REDIRECTS: usize = 2;
 #[derive(Debug)]
 pub struct Fetcher {
     dialer: Arc<Dialer>,
+    purpose: Purpose,
 }
 
 impl Fetcher {
-    /// With the dialler's name servers, guard and trust.
+    /// For addresses that a tenant or a domain names.
     #[must_use]
-    pub fn new(dialer: Arc<Dialer>) -> Self {
-        Self { dialer }
+    pub fn foreign(dialer: Arc<Dialer>) -> Self {
+        Self { dialer, purpose: Purpose::Foreign }
+    }
+
+    /// For addresses that stand in the operator's configuration, and no other.
+    #[must_use]
+    pub fn configured(dialer: Arc<Dialer>) -> Self {
+        Self { dialer, purpose: Purpose::Configured }
     }
 
     async fn follow(&self, url: &str, most: usize) -> Result<Document, FetchError> {
         let mut at = Place::parse(url).ok_or(FetchError::Address)?;
+        let mut purpose = self.purpose;
         for _ in 0..=MOST_REDIRECTS {
-            let answer = self.ask(&at, get(&at)?, most).await?;
+            let answer = self.ask(purpose, &at, get(&at)?, most).await?;
             match redirect(&answer) {
                 None => return Ok(document(answer)),
                 Some(location) => {
                     let next = at.redirect(location)?;
                     if next.port != at.port {
                         return Err(FetchError::RedirectPort);
+                    }
+                    if !next.host.eq_ignore_ascii_case(&at.host) {
+                        purpose = Purpose::Foreign;
                     }
                     at = next;
                 }
@@ -54,17 +67,23 @@ impl Fetcher {
 
     async fn ask(
         &self,
+        purpose: Purpose,
         at: &Place,
         request: Request<Full<Bytes>>,
         most: usize,
     ) -> Result<Response<Bytes>, FetchError> {
         let is_wanted = |status| status == StatusCode::OK;
-        talk(&self.dialer, at, request, most, is_wanted).await
+        talk(&self.dialer, purpose, at, request, most, is_wanted).await
     }
 
     /// With the same dialler.
     pub(crate) fn dialer(&self) -> &Dialer {
         &self.dialer
+    }
+
+    /// What its addresses are for.
+    pub(crate) const fn purpose(&self) -> Purpose {
+        self.purpose
     }
 }
 
@@ -105,7 +124,7 @@ impl Fetch for Fetcher {
                 .header(header::CONTENT_TYPE, "text/xml; charset=utf-8")
                 .body(Full::from(xml))
                 .map_err(|_| FetchError::Address)?;
-            let answer = self.ask(&at, request, most).await?;
+            let answer = self.ask(self.purpose, &at, request, most).await?;
             if redirect(&answer).is_some() {
                 return Err(FetchError::Redirected);
             }

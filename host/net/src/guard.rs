@@ -2,9 +2,11 @@
 //!
 //! Every host name that a person, a tenant or discovery supplied passes here
 //! after resolution. Only globally routable addresses and the ports of mail
-//! are allowed; the operator's rules lift address and port together.
+//! are allowed; the operator's rules lift address and port together, each for
+//! the purposes of its list.
 //!
-//! Invariant: fails closed. An address of a kind that we do not know is refused.
+//! Invariants: fails closed, so an address of a kind that we do not know is refused;
+//! a rule for what the operator himself names opens nothing to what others name.
 //!
 //! Standards: RFC 6890 (special-purpose addresses), RFC 8314 §7 (ports of mail over TLS).
 
@@ -20,17 +22,20 @@ const HTTPS: u16 = 443;
 pub enum Purpose {
     /// IMAP or SMTP.
     Mail,
-    /// A document that discovery asks for.
-    Fetch,
+    /// https at an address that stands in the operator's configuration.
+    Configured,
+    /// https at an address that a tenant or a domain named.
+    Foreign,
 }
 
 /// What may be dialled.
 #[derive(Clone, Debug, Default)]
 pub struct Egress {
-    rules: Vec<Rule>,
+    allow: Vec<Rule>,
+    fetch: Vec<Rule>,
 }
 
-/// One line of `egress.allow`: an address or network, and perhaps one port.
+/// One line of `egress.allow` or `egress.fetch`: an address or network, and perhaps one port.
 ///
 /// `127.0.0.1:21993`, `10.1.0.0/16`, `[fd00::]/8`, `[::1]:1143`. Without a port: every port of mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,10 +51,18 @@ pub struct Rule {
 pub struct InvalidRule(String);
 
 impl Egress {
-    /// With the operator's rules beside the built-in ones.
+    /// With the operator's rules beside the built-in ones: `allow` for mail servers and, where a rule
+    /// has a port, for what the configuration names.
     #[must_use]
-    pub fn new(rules: Vec<Rule>) -> Self {
-        Self { rules }
+    pub fn new(allow: Vec<Rule>) -> Self {
+        Self { allow, fetch: Vec::new() }
+    }
+
+    /// The same with rules for every address of https, also one that a tenant or a domain names. A rule
+    /// without a port opens nothing here.
+    #[must_use]
+    pub fn with_fetch(self, fetch: Vec<Rule>) -> Self {
+        Self { fetch, ..self }
     }
 
     /// Whether `ip` and `port` may be dialled; otherwise the reason, without the address.
@@ -58,38 +71,68 @@ impl Egress {
     /// When no rule allows it.
     pub fn check(&self, ip: IpAddr, port: u16, purpose: Purpose) -> Result<(), &'static str> {
         let ip = unwrapped(ip);
-        if self.rules.iter().any(|rule| rule.covers(ip, port)) {
+        let exact = |rules: &[Rule]| rules.iter().any(|rule| rule.names(ip, port));
+        let lifted = match purpose {
+            Purpose::Mail => self.allow.iter().any(|rule| rule.covers(ip, port)),
+            Purpose::Configured => exact(&self.allow) || exact(&self.fetch),
+            Purpose::Foreign => exact(&self.fetch),
+        };
+        if lifted {
             return Ok(());
         }
-        if purpose == Purpose::Mail && !MAIL_PORTS.contains(&port) {
-            return Err("the port is not one of 993, 143, 465 and 587");
+        let public = is_global(ip);
+        match purpose {
+            Purpose::Mail if !MAIL_PORTS.contains(&port) => {
+                Err("the port is not one of 993, 143, 465 and 587")
+            }
+            Purpose::Mail if !public => Err("the address is not a public one"),
+            Purpose::Configured if !public => Err(
+                "the address is not a public one, and no rule of `egress.allow` with a port names it",
+            ),
+            Purpose::Foreign if !public => {
+                Err("the address is not a public one, and `egress.fetch` does not name it")
+            }
+            Purpose::Configured if port != HTTPS => {
+                Err("the port is not 443, and no rule of `egress.allow` names it")
+            }
+            Purpose::Foreign if port != HTTPS => {
+                Err("the port is not 443, and `egress.fetch` does not name it")
+            }
+            Purpose::Mail | Purpose::Configured | Purpose::Foreign => Ok(()),
         }
-        if !is_global(ip) {
-            return Err("the address is not a public one");
-        }
-        if purpose == Purpose::Fetch && port != HTTPS {
-            return Err("the port is not 443");
-        }
-        Ok(())
     }
 }
 
 impl Rule {
+    /// Whether it says which port it opens.
+    #[must_use]
+    pub const fn has_port(&self) -> bool {
+        self.port.is_some()
+    }
+
+    /// By its port, or as one of the ports of mail where it has none.
     fn covers(&self, ip: IpAddr, port: u16) -> bool {
-        let port_fits =
-            self.port.map_or_else(|| MAIL_PORTS.contains(&port), |allowed| allowed == port);
-        port_fits
-            && match (self.network, ip) {
-                (IpAddr::V4(network), IpAddr::V4(ip)) => {
-                    let differ = u32::from(network) ^ u32::from(ip);
-                    differ.leading_zeros() >= u32::from(self.prefix)
-                }
-                (IpAddr::V6(network), IpAddr::V6(ip)) => {
-                    let differ = u128::from(network) ^ u128::from(ip);
-                    differ.leading_zeros() >= u32::from(self.prefix)
-                }
-                (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        self.names(ip, port)
+            || (self.port.is_none() && MAIL_PORTS.contains(&port) && self.holds(ip))
+    }
+
+    /// Address and port.
+    fn names(&self, ip: IpAddr, port: u16) -> bool {
+        self.port == Some(port) && self.holds(ip)
+    }
+
+    fn holds(&self, ip: IpAddr) -> bool {
+        match (self.network, ip) {
+            (IpAddr::V4(network), IpAddr::V4(ip)) => {
+                let differ = u32::from(network) ^ u32::from(ip);
+                differ.leading_zeros() >= u32::from(self.prefix)
             }
+            (IpAddr::V6(network), IpAddr::V6(ip)) => {
+                let differ = u128::from(network) ^ u128::from(ip);
+                differ.leading_zeros() >= u32::from(self.prefix)
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
     }
 }
 
@@ -187,8 +230,10 @@ mod tests {
             check(&[], ip, 80, false);
             check(&[], ip, 25, false);
             check(&[], ip, 443, false);
-            fetch(&[], ip, 443, true);
-            fetch(&[], ip, 993, false);
+            for purpose in [Purpose::Configured, Purpose::Foreign] {
+                judge(&[], &[], ip, 443, purpose, true);
+                judge(&[], &[], ip, 993, purpose, false);
+            }
         }
         for ip in [
             "0.0.0.0",
@@ -229,14 +274,41 @@ mod tests {
             "ff02::1",
         ] {
             check(&[], ip, 993, false);
-            fetch(&[], ip, 443, false);
+            judge(&[], &[], ip, 443, Purpose::Configured, false);
+            judge(&[], &[], ip, 443, Purpose::Foreign, false);
         }
     }
 
     #[test]
-    fn a_rule_without_a_port_opens_no_web_server() {
-        fetch(&["10.1.0.0/16"], "10.1.0.1", 443, false);
-        fetch(&["10.1.0.0/16:443"], "10.1.0.1", 443, true);
+    fn what_others_name_is_lifted_by_a_list_of_its_own() {
+        use Purpose::{Configured, Foreign, Mail};
+        let open = ["10.1.0.0/16:443"];
+        for (allow, fetch, purpose, want) in [
+            (&["10.1.0.0/16"][..], &[][..], Configured, false),
+            (&open, &[], Configured, true),
+            (&open, &[], Foreign, false),
+            (&[], &open, Configured, true),
+            (&[], &open, Foreign, true),
+            (&[], &open, Mail, false),
+            (&[], &["10.1.0.0/16"], Foreign, false),
+        ] {
+            judge(allow, fetch, "10.1.0.1", 443, purpose, want);
+        }
+        // Ports of mail are no web servers.
+        judge(&["10.1.0.0/16"], &["10.1.0.0/16"], "10.1.0.1", 993, Foreign, false);
+        judge(&["10.1.0.0/16"], &[], "10.1.0.1", 993, Configured, false);
+        // A port that is not 443 is lifted together with its address, public or not.
+        judge(&[], &["8.8.8.8:8443"], "8.8.8.8", 8443, Foreign, true);
+        judge(&["8.8.8.8:8443"], &[], "8.8.8.8", 8443, Foreign, false);
+    }
+
+    #[test]
+    fn the_reason_names_the_list_that_would_lift_it() {
+        let reason = |purpose| {
+            Egress::default().check("10.1.0.1".parse().unwrap(), 443, purpose).unwrap_err()
+        };
+        assert!(reason(Purpose::Configured).contains("`egress.allow`"));
+        assert!(reason(Purpose::Foreign).contains("`egress.fetch`"));
     }
 
     #[test]
@@ -271,21 +343,17 @@ mod tests {
 
     #[track_caller]
     fn check(rules: &[&str], ip: &str, port: u16, want: bool) {
-        judge(rules, ip, port, Purpose::Mail, want);
+        judge(rules, &[], ip, port, Purpose::Mail, want);
     }
 
     #[track_caller]
-    fn fetch(rules: &[&str], ip: &str, port: u16, want: bool) {
-        judge(rules, ip, port, Purpose::Fetch, want);
-    }
-
-    #[track_caller]
-    fn judge(rules: &[&str], ip: &str, port: u16, purpose: Purpose, want: bool) {
-        let egress = Egress::new(rules.iter().map(|rule| rule.parse().unwrap()).collect());
+    fn judge(allow: &[&str], fetch: &[&str], ip: &str, port: u16, purpose: Purpose, want: bool) {
+        let rules = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+        let egress = Egress::new(rules(allow)).with_fetch(rules(fetch));
         assert_eq!(
             egress.check(ip.parse().unwrap(), port, purpose).is_ok(),
             want,
-            "{ip} port {port} for {purpose:?} under {rules:?}"
+            "{ip} port {port} for {purpose:?} under {allow:?} and {fetch:?}"
         );
     }
 }

@@ -37,12 +37,13 @@ pub(crate) fn request(method: Method, at: &Place) -> request::Builder {
 /// The answer; its body is empty unless the status says that it is wanted.
 pub(crate) async fn talk(
     dialer: &Dialer,
+    purpose: Purpose,
     at: &Place,
     request: Request<Full<Bytes>>,
     most: usize,
     is_wanted: impl Fn(StatusCode) -> bool,
 ) -> Result<Response<Bytes>, FetchError> {
-    let stream = dialer.tls(&at.host, at.port, Purpose::Fetch).await?;
+    let stream = dialer.tls(&at.host, at.port, purpose).await?;
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(HEAD_LIMIT)
         .handshake(TokioIo::new(stream))

@@ -45,7 +45,7 @@ impl TokenEndpoint for Fetcher {
                 }
             };
             let request = request.map_err(|_| FetchError::Address)?;
-            let answer = talk(self.dialer(), &at, request, MOST, |_| true).await?;
+            let answer = talk(self.dialer(), self.purpose(), &at, request, MOST, |_| true).await?;
             if answer.status().is_redirection() {
                 return Err(FetchError::Redirected);
             }

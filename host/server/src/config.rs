@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use engine::oauth::servers::Servers;
 use model::ids::TenantId;
-use net::guard::{Egress, Rule};
+use net::guard::{Egress, InvalidRule, Rule};
 use serde::Deserialize;
 
 use crate::hostname::HostName;
@@ -165,6 +165,7 @@ struct RawTenant {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 struct RawEgress {
     allow: Vec<String>,
+    fetch: Vec<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -201,7 +202,7 @@ impl Raw {
             key_file: self.key_file.map(|path| base.join(path)),
             data,
             tenants,
-            egress: egress(&self.egress.allow)?,
+            egress: self.egress.check()?,
             extra_roots,
             limits: self.limits.check().map_err(refused)?,
             compile: self.compile.check().map_err(refused)?,
@@ -257,15 +258,25 @@ fn tenants(
     Ok((tenants, own))
 }
 
-fn egress(allow: &[String]) -> Result<Egress, ConfigFault> {
-    let mut rules: Vec<Rule> = Vec::with_capacity(allow.len());
-    for (index, rule) in allow.iter().enumerate() {
-        rules.push(
-            rule.parse()
-                .map_err(|error| fault(format!("egress.allow[{index}]"), format!("{error}")))?,
-        );
+impl RawEgress {
+    fn check(&self) -> Result<Egress, ConfigFault> {
+        let fetch = rules("fetch", &self.fetch)?;
+        if let Some(index) = fetch.iter().position(|rule| !rule.has_port()) {
+            let told = "a port is needed, as in `10.0.0.5:443`: what is opened here is open to addresses that tenants and mail domains name";
+            return Err(fault(format!("egress.fetch[{index}]"), told));
+        }
+        Ok(Egress::new(rules("allow", &self.allow)?).with_fetch(fetch))
     }
-    Ok(Egress::new(rules))
+}
+
+fn rules(key: &str, texts: &[String]) -> Result<Vec<Rule>, ConfigFault> {
+    let mut rules = Vec::with_capacity(texts.len());
+    for (index, text) in texts.iter().enumerate() {
+        let rule = text.parse();
+        let told = |error: InvalidRule| fault(format!("egress.{key}[{index}]"), error.to_string());
+        rules.push(rule.map_err(told)?);
+    }
+    Ok(rules)
 }
 
 fn fault(key: impl Into<String>, fault: impl Into<String>) -> ConfigFault {

@@ -255,8 +255,9 @@ pub(crate) fn this_program() -> anyhow::Result<PathBuf> {
 fn discovery(sources: Sources, dialer: &Arc<Dialer>, clock: &Arc<dyn Clock>) -> Discovery {
     let network = sources.network.then(|| Network {
         resolve: dialer.clone(),
-        fetch: Arc::new(Fetcher::new(Arc::clone(dialer))),
+        fetch: Arc::new(Fetcher::foreign(Arc::clone(dialer))),
         ispdb: sources.ispdb,
+        database: Arc::new(Fetcher::configured(Arc::clone(dialer))),
         autodiscover: sources.autodiscover,
         https_port: sources.https_port,
         limit: sources.limit,
@@ -369,7 +370,8 @@ impl Host {
             profiles: Arc::clone(&sources.providers),
             discovery: Arc::new(discovery(sources, &dialer, &stores.clock)),
             background: Arc::new(Tasks),
-            tokens: Arc::new(Fetcher::new(Arc::clone(&dialer))),
+            tokens: Arc::new(Fetcher::configured(Arc::clone(&dialer))),
+            own_tokens: Arc::new(Fetcher::foreign(Arc::clone(&dialer))),
             authorization: Arc::new(authorization),
         };
         let engine = Engine::new(

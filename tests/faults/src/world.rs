@@ -102,6 +102,7 @@ impl World {
         let ports = Ports {
             background: Arc::new(()),
             tokens: Arc::new(()),
+            own_tokens: Arc::new(()),
             authorization: Arc::default(),
             clock,
             entropy: Arc::new(Counting::default()),

@@ -136,6 +136,7 @@ impl Host {
         let ports = Ports {
             background: Arc::new(()),
             tokens: Arc::new(()),
+            own_tokens: Arc::new(()),
             authorization: Arc::default(),
             clock,
             entropy: Arc::new(Nothing),

@@ -48,10 +48,12 @@ const MOST_VETTED: usize = 4;
 pub struct Network {
     /// The DNS.
     pub resolve: Arc<dyn Resolve>,
-    /// The web.
+    /// The web, as domains name it.
     pub fetch: Arc<dyn Fetch>,
     /// The operator's database.
     pub ispdb: Ispdb,
+    /// Where the database is asked, if it is on the web: the operator named it.
+    pub database: Arc<dyn Fetch>,
     /// Whether domains are asked by Autodiscover.
     pub autodiscover: bool,
     /// Where domains serve https: 443, but for tests.
@@ -199,7 +201,7 @@ impl<'a> Search<'a> {
 
     async fn by_file(&self, source: Source, origin: Origin) -> Answer {
         let url = self.asked(source);
-        let config = self.config(&url).await?;
+        let config = self.config(&*self.network.fetch, &url).await?;
         self.accept(config.suggest(self.domain), origin, &url).await
     }
 
@@ -217,13 +219,14 @@ impl<'a> Search<'a> {
             }
             Ispdb::Web(base) => {
                 let url = self.asked(Source::Ispdb);
-                let (url, config) = match self.config(&url).await {
+                let database = &*self.network.database;
+                let (url, config) = match self.config(database, &url).await {
                     // A domain of one's own at a service that the database knows.
                     Err((Outcome::Nothing, reason)) => {
                         let owner = self.exchangers_owner().await;
                         let owner = owner.ok_or((Outcome::Nothing, reason))?;
                         let url = format!("{base}{owner}");
-                        let config = self.config(&url).await?;
+                        let config = self.config(database, &url).await?;
                         (url, config)
                     }
                     config => (url, config?),
@@ -281,8 +284,8 @@ impl<'a> Search<'a> {
         (!kin::are_kin(self.domain, host)).then(|| owner.to_owned())
     }
 
-    async fn config(&self, url: &str) -> Result<ClientConfig, (Outcome, String)> {
-        let document = present(self.network.fetch.get(url, MOST_BYTES).await)?;
+    async fn config(&self, web: &dyn Fetch, url: &str) -> Result<ClientConfig, (Outcome, String)> {
+        let document = present(web.get(url, MOST_BYTES).await)?;
         ClientConfig::parse(&document.body).map_err(unreadable)
     }
 

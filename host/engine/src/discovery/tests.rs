@@ -333,6 +333,7 @@ impl Site {
             resolve: world.clone(),
             fetch: world.clone(),
             ispdb,
+            database: world.clone(),
             https_port: 443,
             limit: LIMIT,
         };

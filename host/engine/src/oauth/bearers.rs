@@ -40,13 +40,22 @@ enum Need {
     Other(Option<Secret>),
 }
 
+/// Who is asked for tokens: what the operator named may lie where nobody else's address may.
+#[derive(Debug)]
+pub(crate) struct Endpoints {
+    /// Authorization servers of the configuration.
+    pub(crate) servers: Arc<dyn TokenEndpoint>,
+    /// Addresses of tenants.
+    pub(crate) own: Arc<dyn TokenEndpoint>,
+}
+
 /// Gives out credentials, for every account.
 #[derive(Debug)]
 pub(crate) struct Bearers {
     accounts: Arc<dyn Accounts>,
     clock: Arc<dyn Clock>,
     background: Arc<dyn Background>,
-    endpoint: Arc<dyn TokenEndpoint>,
+    endpoints: Endpoints,
     servers: Arc<Servers>,
     turns: Mutex<HashMap<Owner, Weak<Turn<()>>>>,
 }
@@ -56,10 +65,10 @@ impl Bearers {
         accounts: Arc<dyn Accounts>,
         clock: Arc<dyn Clock>,
         background: Arc<dyn Background>,
-        endpoint: Arc<dyn TokenEndpoint>,
+        endpoints: Endpoints,
         servers: Arc<Servers>,
     ) -> Self {
-        Self { accounts, clock, background, endpoint, servers, turns: Mutex::default() }
+        Self { accounts, clock, background, endpoints, servers, turns: Mutex::default() }
     }
 
     /// What logs in to the account's servers now.
@@ -213,12 +222,12 @@ impl Bearers {
                     server,
                     &[("grant_type", "refresh_token"), ("refresh_token", refresh.reveal())],
                 );
-                let told = self.endpoint.ask(&server.token, Ask::Form(&form)).await;
+                let told = self.endpoints.servers.ask(&server.token, Ask::Form(&form)).await;
                 answer::read(told, &server.name)
             }
             TokenSource::Url { url, secret } => {
                 let who = "The tenant's token address";
-                let told = self.endpoint.ask(url, Ask::Get(secret.as_ref())).await;
+                let told = self.endpoints.own.ask(url, Ask::Get(secret.as_ref())).await;
                 // Nobody can agree anew there: whatever it says is the tenant's to mend.
                 answer::read(told, who).map_err(|withheld| match withheld {
                     Withheld::Grant => answer::refused(who, "it says invalid_grant"),
@@ -244,7 +253,7 @@ impl Bearers {
                 ("code_verifier", verifier.reveal()),
             ],
         );
-        let told = self.endpoint.ask(&server.token, Ask::Form(&form)).await;
+        let told = self.endpoints.servers.ask(&server.token, Ask::Form(&form)).await;
         answer::read(told, &server.name)
     }
 

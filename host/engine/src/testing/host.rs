@@ -73,6 +73,7 @@ impl Host {
         let ports = Ports {
             background: Arc::new(()),
             tokens: Arc::new(()),
+            own_tokens: Arc::new(()),
             authorization: Arc::default(),
             discovery: Arc::new(Discovery::new(
                 profiles.clone(),
