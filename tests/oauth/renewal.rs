@@ -143,13 +143,36 @@ async fn a_tenants_own_address_inside_needs_a_rule_for_what_tenants_name() {
         format!("https://{NAME}:{port}/token"),
         format!("https://127.0.0.1:{port}/token"),
     ] {
-        let answer = site.try_with(json!({"tokenUrl": url})).await;
-        assert!(answer.body.contains("`egress.fetch`"), "{url}: {answer:?}");
+        for answer in [
+            site.try_with(json!({"tokenUrl": url})).await,
+            site.connect(json!({"tokenUrl": url})).await,
+        ] {
+            let told = answer.json();
+            assert_eq!((answer.status, &told["code"]), (422, &json!("host-not-allowed")));
+            assert_eq!(told["errors"][0]["pointer"], "/oauth/tokenUrl", "{told:#}");
+            assert!(answer.body.contains("`egress.fetch`"), "{url}: {answer:?}");
+        }
     }
+    // One that leads elsewhere by the time that it is asked.
+    let later = site.try_with(json!({"tokenUrl": "https://moving.test/token"})).await;
+    assert_eq!(later.code(), "authorization-unavailable");
+    assert!(later.body.contains("`egress.fetch`"), "{later:?}");
     assert!(site.web.requests().is_empty());
     // And the authorization server is reached as before.
     site.connect(json!({"provider": "corp"})).await;
     assert_eq!(site.consent().await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenants_own_address_without_a_host_is_told_when_the_account_is_made() {
+    let site = Site::start().await;
+    let typo = site.connect(json!({"tokenUrl": "https://nowhere.test/token"})).await;
+    let told = typo.json();
+    assert_eq!((typo.status, &told["errors"][0]["code"]), (422, &json!("host-not-found")));
+    assert_eq!(told["errors"][0]["pointer"], "/oauth/tokenUrl", "{told:#}");
+    // Nothing is known of one whose name servers fail: it may be right.
+    let made = site.connect(json!({"tokenUrl": "https://sick.test/token"})).await;
+    assert_eq!(made.status, 201, "{made:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

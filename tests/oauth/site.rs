@@ -78,6 +78,10 @@ impl Site {
         for name in [NAME, "own.test"] {
             zone.address(name, "127.0.0.1");
         }
+        for address in ["8.8.8.8", "127.0.0.1"] {
+            zone.address("moving.test", address);
+        }
+        zone.fail("sick.test");
         let authority = Authority::at(&web);
         let directory = tempfile::tempdir().unwrap();
         let roots = format!("{}\n{}", web.authority, mail.authority);

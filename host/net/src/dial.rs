@@ -51,7 +51,7 @@ impl Dialer {
     }
 
     /// The addresses of `host` that may be dialled; at least one.
-    async fn vetted(
+    pub(crate) async fn vetted(
         &self,
         host: &str,
         port: u16,

@@ -76,6 +76,17 @@ impl Fetcher {
         talk(&self.dialer, purpose, at, request, most, is_wanted).await
     }
 
+    /// Whether `url` could be asked now, without asking: its host resolves, and address and port pass the
+    /// guard. The request itself checks again.
+    ///
+    /// # Errors
+    /// [`FetchError::Address`], and those of [`Dialer::vet`] in [`FetchError::Dial`].
+    pub async fn vet(&self, url: &str) -> Result<(), FetchError> {
+        let at = Place::parse(url).ok_or(FetchError::Address)?;
+        self.dialer.vetted(&at.host, at.port, self.purpose).await?;
+        Ok(())
+    }
+
     /// With the same dialler.
     pub(crate) fn dialer(&self) -> &Dialer {
         &self.dialer

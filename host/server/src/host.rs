@@ -340,6 +340,7 @@ impl Host {
         let mime = mime.context("the mime component")?.component;
         let spools = Arc::new(stores.spools);
         let mime = runtime.mime(&mime, spools.clone()).context("the mime component")?;
+        let own_tokens = Arc::new(Fetcher::foreign(Arc::clone(&dialer)));
         let ports = Ports {
             clock: Arc::clone(&stores.clock),
             entropy: Arc::clone(&entropy),
@@ -371,7 +372,7 @@ impl Host {
             discovery: Arc::new(discovery(sources, &dialer, &stores.clock)),
             background: Arc::new(Tasks),
             tokens: Arc::new(Fetcher::configured(Arc::clone(&dialer))),
-            own_tokens: Arc::new(Fetcher::foreign(Arc::clone(&dialer))),
+            own_tokens: own_tokens.clone(),
             authorization: Arc::new(authorization),
         };
         let engine = Engine::new(
@@ -420,6 +421,7 @@ impl Host {
             accounts: stores.accounts,
             engine: Arc::clone(&engine),
             dialer,
+            own_tokens,
             entropy: Arc::clone(&entropy),
         };
         Ok(Arc::new(Self {

@@ -14,6 +14,7 @@ use model::port::clock::Entropy;
 use model::port::store::StoreError;
 use model::problem::{Code, Problem};
 use net::dial::Dialer;
+use net::fetch::Fetcher;
 use runtime::body::Body;
 use serde_json::{Value, json};
 
@@ -30,6 +31,8 @@ pub(crate) struct Desk {
     pub(crate) accounts: Arc<dyn Accounts>,
     pub(crate) engine: Arc<Engine>,
     pub(crate) dialer: Arc<Dialer>,
+    /// Where tenants' own addresses give tokens.
+    pub(crate) own_tokens: Arc<Fetcher>,
     pub(crate) entropy: Arc<dyn Entropy>,
 }
 

@@ -1,6 +1,7 @@
 //! What the handlers of accounts refuse with.
 
 use model::address::EmailAddress;
+use model::port::dial::DialError;
 use model::port::store::StoreError;
 use model::problem::{Code, Fault, Problem};
 
@@ -16,6 +17,16 @@ pub(crate) fn faulty(pointer: &str, code: &str, detail: &str) -> Problem {
     // The whole body has no name.
     let told = if pointer.is_empty() { detail.to_owned() } else { format!("{pointer}: {detail}") };
     Problem::new(Code::InvalidBody, told).with_faults(vec![fault])
+}
+
+/// An address that may never be dialled.
+pub(crate) fn not_allowed(pointer: &str, error: &DialError) -> Problem {
+    let fault = Fault {
+        pointer: pointer.to_owned(),
+        code: Code::HostNotAllowed.as_str().to_owned(),
+        detail: error.to_string(),
+    };
+    Problem::new(Code::HostNotAllowed, error.to_string()).with_faults(vec![fault])
 }
 
 pub(crate) fn unknown(id: &str) -> Problem {

@@ -8,11 +8,12 @@ use model::caller::Caller;
 use model::ids::AccountId;
 use model::port::clock::ten_bytes;
 use model::port::dial::DialError;
-use model::problem::{Code, Fault, Problem};
+use model::port::lookup::FetchError;
+use model::problem::{Code, Problem};
 use model::secret::Secret;
 
 use crate::accounts::desk::Desk;
-use crate::accounts::faults::{address, faulty};
+use crate::accounts::faults::{address, faulty, not_allowed};
 use crate::accounts::filling;
 use crate::accounts::written::{Written, WrittenIdentity, WrittenServer};
 use crate::oauth;
@@ -41,6 +42,7 @@ impl Desk {
             return Err(Problem::new(Code::Forbidden, detail));
         }
         let credentials = self.credentials(&mut written)?;
+        self.vet_tokens(&credentials).await?;
         filling::fill(&self.engine, caller, accept, &email, &mut written).await?;
         let imap = self.server("/imap", written.imap, &email).await?;
         let smtp = self.server("/smtp", written.smtp, &email).await?;
@@ -111,6 +113,26 @@ impl Desk {
         Ok(Credentials::OAuth(OAuth { source, access: None, expires: None, refresh: None }))
     }
 
+    /// An address for tokens is written once and not changed again, so one without a host is told now.
+    async fn vet_tokens(&self, credentials: &Credentials) -> Result<(), Problem> {
+        const POINTER: &str = "/oauth/tokenUrl";
+        let Credentials::OAuth(OAuth { source: TokenSource::Url { url, .. }, .. }) = credentials
+        else {
+            return Ok(());
+        };
+        match self.own_tokens.vet(url).await {
+            Err(FetchError::Dial(error @ DialError::NotAllowed { .. })) => {
+                Err(not_allowed(POINTER, &error))
+            }
+            Err(FetchError::Dial(error @ DialError::NotFound { .. })) => {
+                let detail = format!("{error}: check its spelling, or make its DNS entry first");
+                Err(faulty(POINTER, "host-not-found", &detail))
+            }
+            // What the name servers do not know now may be right.
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     /// A new account under an old id is another account: its message ids must differ.
     pub(crate) fn generation(&self) -> u32 {
         let mut bytes = [0; 4];
@@ -135,14 +157,7 @@ impl Desk {
         if let Err(error @ DialError::NotAllowed { .. }) =
             self.dialer.vet(&written.host, written.port).await
         {
-            let fault = Fault {
-                pointer: format!("{pointer}/host"),
-                code: "host-not-allowed".to_owned(),
-                detail: error.to_string(),
-            };
-            return Err(
-                Problem::new(Code::HostNotAllowed, error.to_string()).with_faults(vec![fault])
-            );
+            return Err(not_allowed(&format!("{pointer}/host"), &error));
         }
         let username = written.username.unwrap_or_else(|| email.as_str().to_owned());
         Ok(Some(MailServer {
