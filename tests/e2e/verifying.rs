@@ -16,6 +16,7 @@ use crate::harness::site::{
     Site, addresses, connect, own_user, rig, server, starttls_account, tls_account, under,
 };
 use crate::harness::wait::wait_until;
+use crate::wrong_input::check;
 
 /// Longer than Dovecot makes whoever failed a login wait, which it counts by address.
 const TIMES: &str = "imap-idle-secs = 20\nimap-command-secs = 20\nsmtp-step-secs = 20\n";
@@ -174,6 +175,40 @@ fn everything_that_can_be_wrong_has_a_code_of_its_own_and_a_way_out() {
 
     let told: Vec<&str> = verify.codes.iter().map(String::as_str).collect();
     assert_eq!(told.len(), 13, "{told:?}");
+}
+
+/// A token scans no ports and guesses no passwords, and one tenant's tries are not another's.
+#[test]
+fn who_tries_too_often_is_told_when_to_come_back() {
+    let room = Room::start();
+    let limits = "imap-idle-secs = 20\n[limits]\ntries-burst = 7\ntries-per-minute = 1\n";
+    let site = Site::with(None, &room.addresses(), limits);
+    let host = site.start();
+    let mut operator = site.operator(&host);
+    let mut guess = room.account();
+    guess["password"] = json!("a guess");
+    for _ in 0..5 {
+        let tried = operator.json("POST", "/v1/accounts/verify", &guess).expect(200);
+        assert_eq!(tried["imap"]["code"], "credentials-refused", "{tried:#}");
+    }
+    let mut over = |account: &Value, longest: u64, words: &str| {
+        let answer = operator.json("POST", "/v1/accounts/verify", account);
+        let problem = check(&answer, 429, "too-many-requests");
+        let after: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+        assert!(after > longest / 2 && after <= longest, "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(words), "{problem}");
+    };
+    over(&guess, 30, "refused this login");
+    let mut other = guess.clone();
+    for half in ["imap", "smtp"] {
+        other[half]["username"] = json!("somebody@x.test");
+    }
+    // The seventh; what was refused as a guess was one, too.
+    over(&guess, 30, "refused this login");
+    over(&other, 60, "in the last minutes");
+    let mut stranger = site.stranger(&host);
+    let tried = stranger.json("POST", "/v1/accounts/verify", &room.account()).expect(200);
+    assert_eq!(tried["ok"], true, "{tried:#}");
 }
 
 /// Who verifies what is stored learns the state, and so does who lists.

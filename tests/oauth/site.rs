@@ -97,6 +97,9 @@ allow = ["{}", "{}", "127.0.0.1:{port}"]
 {}
 [tls]
 extra-roots = "ca.pem"
+[limits]
+tries-at-once = 50
+tries-burst = 500
 [oauth]
 redirect = "https://mail.test/-/oauth/callback"
 [oauth.server.corp]

@@ -65,23 +65,36 @@ impl Engine {
         delivery::run(Arc::clone(&self.works), stop).await;
     }
 
-    /// Tries the account's servers. Nothing is stored, and the lock-out is not touched.
-    pub async fn verify(&self, account: &Account, credentials: &Credentials) -> Verification {
-        verify::verify(&self.works, account, credentials).await
+    /// Tries the account's servers. Nothing is stored, and what readers of the account were refused is
+    /// not counted.
+    ///
+    /// # Errors
+    /// [`Code::TooManyRequests`] while a login is left alone that was refused several times.
+    pub async fn verify(
+        &self,
+        account: &Account,
+        credentials: &Credentials,
+    ) -> Result<Verification, Problem> {
+        self.works.refusals.check(account)?;
+        let verification = verify::verify(&self.works, account, credentials).await;
+        self.works.refusals.note(account, verification.answers());
+        Ok(verification)
     }
 
     /// The same with what is stored; what the servers say is kept as the account's state.
     ///
     /// # Errors
-    /// When the store does not answer, or the account is gone.
+    /// As for [`Self::verify`], and when the store does not answer, or the account is gone.
     pub async fn verify_stored(&self, account: &Account) -> Result<Verification, Problem> {
+        self.works.refusals.check(account)?;
         let credentials = self.credentials(account).await?;
-        let mut verification = self.verify(account, &credentials).await;
+        let mut verification = verify::verify(&self.works, account, &credentials).await;
         if verification.is_refused()
             && let Some(other) = self.works.bearers.instead_of(account, &credentials).await?
         {
-            verification = self.verify(account, &other).await;
+            verification = verify::verify(&self.works, account, &other).await;
         }
+        self.works.refusals.note(account, verification.answers());
         let halves = [(Protocol::Imap, &verification.imap), (Protocol::Smtp, &verification.smtp)];
         for (protocol, half) in halves {
             if let Some(probe) = half {
@@ -94,8 +107,9 @@ impl Engine {
     /// Sends the account a mail from itself, waits until it arrives, and removes it.
     ///
     /// # Errors
-    /// When the store does not answer, or the account is gone. What the servers did stands in the trial.
+    /// As for [`Self::verify_stored`]. What the servers did stands in the trial.
     pub async fn try_out(&self, account: &Account) -> Result<Trial, Problem> {
+        self.works.refusals.check(account)?;
         let credentials = self.credentials(account).await?;
         let wait = self.works.settings.trial_wait;
         Ok(trial::run(&self.works, account, &credentials, wait).await)

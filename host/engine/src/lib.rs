@@ -22,6 +22,7 @@ mod cursor;
 mod cache;
 mod held;
 mod lockout;
+mod refusals;
 mod health;
 mod pool;
 mod couriers;

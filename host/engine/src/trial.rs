@@ -19,6 +19,7 @@ use model::port::smtp::{BeforeDot, Data, Reply, SmtpError};
 use model::problem::{Code, Problem, Protocol};
 
 use crate::problems;
+use crate::refusals::Answer;
 use crate::submitting;
 use crate::works::Works;
 
@@ -106,6 +107,7 @@ impl Run<'_> {
         let connected = works.ports.imap.connect(server, credentials, &()).await;
         let connected = connected.map_err(problems::imap_login);
         works.healths.saw(account, Protocol::Imap, connected.as_ref().err()).await;
+        works.refusals.note(account, Answer::of(&connected).map(|answer| (server, answer)));
         let mut imap = self.step("imap", connected)?;
         let mailboxes = imap.list().await.map_err(problems::imap)?;
 
@@ -116,6 +118,7 @@ impl Run<'_> {
         let connected = works.ports.smtp.connect(smtp, credentials, &()).await;
         let connected = connected.map_err(problems::smtp);
         works.healths.saw(account, Protocol::Smtp, connected.as_ref().err()).await;
+        works.refusals.note(account, Answer::of(&connected).map(|answer| (smtp, answer)));
         let mut session = self.step("smtp", connected)?;
         self.trial.message_id = Some(message_id.clone());
         let unrecorded: BeforeDot<'_> = Box::new(|| Box::pin(async { Ok(()) }));

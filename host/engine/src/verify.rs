@@ -14,6 +14,7 @@ use model::provider::Localised;
 
 use crate::diagnosis;
 use crate::problems;
+use crate::refusals::Answer;
 use crate::watch::{Report, Step, Watch};
 use crate::works::Works;
 
@@ -35,6 +36,12 @@ pub struct Verification {
 }
 
 impl Verification {
+    /// What each server said to the login, as far as it said anything about it.
+    pub(crate) fn answers(&self) -> impl Iterator<Item = (&MailServer, Answer)> {
+        let probes = [&self.imap, &self.smtp].into_iter().flatten();
+        probes.filter_map(|probe| Some((&probe.server, Answer::of(&probe.result)?)))
+    }
+
     /// A server did not take the login.
     pub(crate) fn is_refused(&self) -> bool {
         let refused = |probe: &Probe| {

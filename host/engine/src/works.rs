@@ -19,6 +19,7 @@ use crate::pool::Pool;
 use crate::pool::room::Logins;
 use crate::ports::Ports;
 use crate::problems;
+use crate::refusals::Refusals;
 use crate::settings::Settings;
 
 /// One for each engine.
@@ -31,6 +32,8 @@ pub(crate) struct Works {
     pub(crate) bearers: Arc<Bearers>,
     /// People on their way to an authorization server and back.
     pub(crate) consents: Consents,
+    /// Logins that were refused to those who try accounts.
+    pub(crate) refusals: Refusals,
     /// What servers said to logins.
     pub(crate) healths: Arc<Healths>,
     pub(crate) cache: Cache,
@@ -55,6 +58,7 @@ impl Works {
         ));
         let consents = Consents::new(Arc::clone(&ports.clock), Arc::clone(&ports.entropy));
         let logins = Logins { bearers: Arc::clone(&bearers), healths: Arc::clone(&healths) };
+        let refusals = Refusals::new(Arc::clone(&ports.clock));
         let pool = Pool::new(ports.clone(), settings.clone(), logins);
         let cache = Cache::new(settings.cache_bytes);
         // What lies in the cache counts, too, and must not use the budget up.
@@ -69,6 +73,7 @@ impl Works {
             pool,
             bearers,
             consents,
+            refusals,
             healths,
             cache,
             held,

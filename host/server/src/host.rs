@@ -55,6 +55,7 @@ use crate::task::Tasks;
 use crate::tenancy::Tenancy;
 use crate::token::{Shown, mint};
 use crate::tokens::Keyring;
+use crate::trying::Tries;
 
 /// Everything behind the HTTP edge.
 #[derive(Debug)]
@@ -410,6 +411,7 @@ impl Host {
         let tenancy = Tenancy::new(&tenants);
         let ids: Vec<TenantId> = tenants.into_iter().map(|tenant| tenant.id).collect();
         let budget = Budget::new(&ids);
+        let tries = Tries::new(&ids, limits.tries, Arc::clone(&stores.clock));
         let keyring = Keyring::new(
             stores.tokens,
             Arc::clone(&stores.accounts),
@@ -423,6 +425,7 @@ impl Host {
             dialer,
             own_tokens,
             entropy: Arc::clone(&entropy),
+            tries,
         };
         Ok(Arc::new(Self {
             deployments,

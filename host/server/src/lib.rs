@@ -28,6 +28,7 @@ mod seclusion;
 pub mod compiling;
 mod tokens;
 mod language;
+mod trying;
 mod accounts;
 mod hostroute;
 pub mod filters;

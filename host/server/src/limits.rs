@@ -36,6 +36,19 @@ pub struct Limits {
     pub memory: usize,
     /// Component instances at once.
     pub instances: u32,
+    /// How often a tenant may have mail servers tried.
+    pub tries: TryLimits,
+}
+
+/// How often a tenant may have mail servers tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TryLimits {
+    /// Under way at the same time.
+    pub at_once: u32,
+    /// In the long run.
+    pub per_minute: u32,
+    /// In a row, after a rest.
+    pub burst: u32,
 }
 
 /// How many connections one peer may have.
@@ -107,6 +120,9 @@ pub(crate) struct RawLimits {
     total_secs: Option<u64>,
     memory_bytes: Option<u64>,
     instances: Option<u64>,
+    tries_at_once: Option<u64>,
+    tries_per_minute: Option<u64>,
+    tries_burst: Option<u64>,
 }
 
 #[derive(Default, Deserialize)]
@@ -143,6 +159,10 @@ impl RawLimits {
             within(&format!("limits.{key}"), value, default, 1, 3600).map(Duration::from_secs)
         };
         let size = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+        let number = |key: &str, value: Option<u64>, default: u64, least: u64, most: u64| {
+            within(&format!("limits.{key}"), value, default, least, most)
+                .map(|value| u32::try_from(value).unwrap_or(u32::MAX))
+        };
         Ok(Limits {
             json_body: size(bytes("json-body-bytes", self.json_body_bytes, 8 << 20)?),
             body: bytes("body-bytes", self.body_bytes, 35 << 20)?,
@@ -185,8 +205,12 @@ impl RawLimits {
                 1 << 20,
                 256 << 20,
             )?),
-            instances: u32::try_from(within("limits.instances", self.instances, 200, 2, 1000)?)
-                .unwrap_or(1000),
+            instances: number("instances", self.instances, 200, 2, 1000)?,
+            tries: TryLimits {
+                at_once: number("tries-at-once", self.tries_at_once, 8, 1, 1000)?,
+                per_minute: number("tries-per-minute", self.tries_per_minute, 30, 1, 6000)?,
+                burst: number("tries-burst", self.tries_burst, 60, 1, 10_000)?,
+            },
         })
     }
 }

@@ -233,7 +233,7 @@ impl Call {
                 Ok(())
             }
             Kind::Verify => {
-                let verified = engine.verify(&grant.account, &world.credentials).await;
+                let verified = engine.verify(&grant.account, &world.credentials).await?;
                 verified.imap.unwrap().result?;
                 verified.smtp.unwrap().result
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future;
-use model::account::Credentials;
+use model::account::{Account, Credentials};
 use model::health::AccountState;
 use model::message::FlagChange;
 use model::port::capabilities::Capabilities;
@@ -157,7 +157,7 @@ async fn verify_tells_the_two_servers_apart() {
     let host = Host::with(Settings::default());
     host.smtp.change(|state| state.refuse_logins = true);
     let credentials = Credentials::Password(Secret::new("x".to_owned()));
-    let verification = host.engine.verify(&account("anna"), &credentials).await;
+    let verification = host.engine.verify(&account("anna"), &credentials).await.unwrap();
     assert!(verification.imap.unwrap().result.is_ok());
     let smtp = verification.smtp.unwrap();
     let steps: Vec<_> = smtp.steps.iter().map(|step| (step.name.as_str(), step.ok)).collect();
@@ -166,7 +166,7 @@ async fn verify_tells_the_two_servers_apart() {
     assert!(host.shelf.1.lock().unwrap().is_empty(), "something was stored");
     let mut sender = account("anna");
     sender.imap = None;
-    let verification = host.engine.verify(&sender, &credentials).await;
+    let verification = host.engine.verify(&sender, &credentials).await.unwrap();
     assert!(verification.imap.is_none());
 }
 
@@ -175,7 +175,7 @@ async fn verify_goes_as_far_as_the_folders_and_a_recipient() {
     let host = Host::new();
     let credentials = Credentials::Password(Secret::new("x".to_owned()));
     host.smtp.change(|state| state.rehearsal = Some(552));
-    let verification = host.engine.verify(&account("anna"), &credentials).await;
+    let verification = host.engine.verify(&account("anna"), &credentials).await.unwrap();
     let (imap, smtp) = (verification.imap.unwrap(), verification.smtp.unwrap());
     assert_eq!(imap.steps.last().unwrap().name.as_str(), "folders");
     assert_eq!((host.imap.said("LIST"), imap.report.mechanism), (1, Some("PLAIN")));
@@ -184,8 +184,64 @@ async fn verify_goes_as_far_as_the_folders_and_a_recipient() {
     assert!(verification.help.is_empty(), "nobody knows example.com");
     let mut anna = account("anna");
     anna.email = "anna@qq.com".parse().unwrap();
-    let help = host.engine.verify(&anna, &credentials).await.help;
+    let help = host.engine.verify(&anna, &credentials).await.unwrap().help;
     assert!(help.iter().any(|text| text.text.contains("wants an authorization code")), "{help:?}");
+}
+
+/// Trying serves no guessing: five passwords, then ever longer pauses, whatever became of the account
+/// meanwhile. Another tenant, and another login, are tried as before.
+#[tokio::test]
+async fn a_login_that_was_refused_repeatedly_is_left_alone() {
+    let host = Host::new();
+    host.imap.change(|state| state.refuse_logins = true);
+    let anna = account("anna");
+    let credentials = Credentials::Password(Secret::new("x".to_owned()));
+    let guess = async |account: &Account| host.engine.verify(account, &credentials).await.map(drop);
+    for _ in 0..5 {
+        guess(&anna).await.unwrap();
+        host.engine.forget(&anna.tenant, &anna.id).await;
+    }
+    let logins = host.imap.change(|state| state.logins);
+    let over = guess(&anna).await.unwrap_err();
+    assert_eq!(
+        (over.code, over.retry_after),
+        (Code::TooManyRequests, Some(Duration::from_secs(30)))
+    );
+    refused(host.engine.verify_stored(&anna).await, Code::TooManyRequests);
+    refused(host.engine.try_out(&anna).await, Code::TooManyRequests);
+    let mut twin = anna.clone();
+    for server in twin.imap.iter_mut().chain(&mut twin.smtp) {
+        server.host = server.host.to_ascii_uppercase() + ".";
+        server.port += 1;
+    }
+    refused(guess(&twin).await, Code::TooManyRequests);
+    assert_eq!(host.imap.change(|state| state.logins), logins);
+
+    let mut theirs = anna.clone();
+    theirs.tenant = "globex".parse().unwrap();
+    guess(&theirs).await.unwrap();
+    let mut other = anna.clone();
+    for server in other.imap.iter_mut().chain(&mut other.smtp) {
+        server.username = "somebody".to_owned();
+    }
+    guess(&other).await.unwrap();
+    // Who reads stored mail is not kept waiting by who tries.
+    host.imap.change(|state| state.refuse_logins = false);
+    assert!(host.page("INBOX", None, 5).await.is_ok());
+
+    host.clock.advance(Duration::from_secs(30));
+    guess(&anna).await.unwrap();
+    assert!(guess(&anna).await.is_ok(), "the right password clears the count");
+    host.imap.change(|state| state.refuse_logins = true);
+    for _ in 0..5 {
+        host.engine.try_out(&anna).await.unwrap();
+    }
+    refused(host.engine.try_out(&anna).await, Code::TooManyRequests);
+    host.clock.advance(Duration::from_secs(3600));
+    for _ in 0..4 {
+        guess(&anna).await.unwrap();
+    }
+    assert!(guess(&anna).await.is_ok(), "after an hour it starts afresh");
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use crate::accounts::faults::{stored, unknown};
 use crate::accounts::shown::shown;
 use crate::answer;
+use crate::trying::Tries;
 
 /// Accounts in one answer.
 const PAGE: usize = 100;
@@ -34,6 +35,7 @@ pub(crate) struct Desk {
     /// Where tenants' own addresses give tokens.
     pub(crate) own_tokens: Arc<Fetcher>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) tries: Tries,
 }
 
 impl Desk {

@@ -17,8 +17,9 @@ impl Desk {
         body: &[u8],
     ) -> Result<Response<Body>, Problem> {
         let (account, credentials) = self.read(caller, accept, body).await?;
+        let _try = self.tries.begin(&caller.tenant)?;
         let credentials = self.engine.made_good(credentials).await?;
-        Ok(verified(&self.engine.verify(&account, &credentials).await, accept))
+        Ok(verified(&self.engine.verify(&account, &credentials).await?, accept))
     }
 
     pub(crate) async fn verify(
@@ -28,6 +29,7 @@ impl Desk {
         id: &str,
     ) -> Result<Response<Body>, Problem> {
         let account = self.find(caller, id).await?;
+        let _try = self.tries.begin(&caller.tenant)?;
         Ok(verified(&self.engine.verify_stored(&account).await?, accept))
     }
 
@@ -38,6 +40,7 @@ impl Desk {
             let detail = "a test sends by SMTP and looks by IMAP, and the account has only one of them; `verify` tries the one";
             return Err(Problem::new(Code::NotConfigured, detail));
         }
+        let _try = self.tries.begin(&caller.tenant)?;
         Ok(tried_out(&self.engine.try_out(&account).await?))
     }
 }

@@ -1,0 +1,128 @@
+//! Logins that servers refused to those who try accounts: after some, a login is left
+//! alone.
+//!
+//! Whoever tries servers may send any password to any login, so trying must not
+//! serve for guessing, nor lock somebody's mailbox at his service. A change of an
+//! account clears nothing here, and what readers and senders of a stored account
+//! were refused is counted elsewhere, so that neither keeps the other waiting.
+//!
+//! Invariant: each tenant has counts of its own; what one tries holds up no other.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use model::account::{Account, MailServer};
+use model::ids::TenantId;
+use model::port::clock::Clock;
+use model::problem::{Code, Problem};
+
+use crate::lock::lock;
+use crate::lockout::Lockout;
+
+/// A login that nobody tried for so long starts afresh.
+const REMEMBERED: Duration = Duration::from_secs(3600);
+/// Those to forget are looked for when there are so many; how fast they come is limited by whoever
+/// lets accounts be tried.
+const CROWD: usize = 1024;
+
+/// A name at a host, whatever the protocol: mostly one password opens both.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Login {
+    tenant: TenantId,
+    host: String,
+    username: String,
+}
+
+#[derive(Debug, Default)]
+struct Count {
+    lockout: Lockout,
+    /// When it was tried last.
+    at: Duration,
+}
+
+/// The counts of every tenant.
+#[derive(Debug)]
+pub(crate) struct Refusals {
+    clock: Arc<dyn Clock>,
+    counts: Mutex<HashMap<Login, Count>>,
+}
+
+impl Refusals {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, counts: Mutex::default() }
+    }
+
+    /// Whether none of the account's logins has to be left alone now.
+    pub(crate) fn check(&self, account: &Account) -> Result<(), Problem> {
+        let now = self.clock.monotonic();
+        let counts = lock(&self.counts);
+        let left = |server| counts.get(&Login::of(account, server))?.lockout.left(now);
+        let longest = account.imap.iter().chain(&account.smtp).filter_map(left).max();
+        let Some(left) = longest else { return Ok(()) };
+        let detail = "the mail server refused this login several times in a row, and is left alone for a while: more tries could lock the mailbox";
+        Err(Problem::new(Code::TooManyRequests, detail).with_retry_after(left))
+    }
+
+    /// What came of one try: of each server that answered, whether it refused the login. Two servers
+    /// with one login count once.
+    pub(crate) fn note<'a>(
+        &self,
+        account: &Account,
+        answers: impl IntoIterator<Item = (&'a MailServer, Answer)>,
+    ) {
+        let now = self.clock.monotonic();
+        let mut of_logins: HashMap<Login, Answer> = HashMap::new();
+        for (server, answer) in answers {
+            let known = of_logins.entry(Login::of(account, server)).or_insert(answer);
+            if answer == Answer::Refused {
+                *known = Answer::Refused;
+            }
+        }
+        let mut counts = lock(&self.counts);
+        if counts.len() >= CROWD {
+            counts.retain(|_, count| now.saturating_sub(count.at) < REMEMBERED);
+        }
+        for (login, answer) in of_logins {
+            match answer {
+                Answer::Accepted => drop(counts.remove(&login)),
+                Answer::Refused => {
+                    let count = counts.entry(login).or_default();
+                    if now.saturating_sub(count.at) >= REMEMBERED {
+                        count.lockout.accepted();
+                    }
+                    count.lockout.refused(now);
+                    count.at = now;
+                }
+            }
+        }
+    }
+}
+
+/// What a server said to a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Accepted,
+    Refused,
+}
+
+impl Answer {
+    /// None where the login was not judged.
+    pub(crate) fn of<T>(result: &Result<T, Problem>) -> Option<Self> {
+        match result {
+            Ok(_) => Some(Self::Accepted),
+            Err(problem) if problem.code == Code::CredentialsRefused => Some(Self::Refused),
+            Err(_) => None,
+        }
+    }
+}
+
+impl Login {
+    fn of(account: &Account, server: &MailServer) -> Self {
+        Self {
+            tenant: account.tenant.clone(),
+            host: server.host.trim_end_matches('.').to_ascii_lowercase(),
+            username: server.username.clone(),
+        }
+    }
+}
