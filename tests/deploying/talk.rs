@@ -49,9 +49,24 @@ pub(crate) async fn ask_named(
     path: &str,
     body: Option<&str>,
 ) -> Answer {
+    let authorization = token.map(|token| format!("Bearer {token}"));
+    let fields: Vec<(&str, &str)> =
+        authorization.iter().map(|bearer| ("authorization", bearer.as_str())).collect();
+    ask_with(address, name, &fields, method, path, body).await
+}
+
+/// With these header fields.
+pub(crate) async fn ask_with(
+    address: SocketAddr,
+    name: &str,
+    fields: &[(&str, &str)],
+    method: &str,
+    path: &str,
+    body: Option<&str>,
+) -> Answer {
     let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {name}\r\nconnection: close\r\n");
-    if let Some(token) = token {
-        head += &format!("authorization: Bearer {token}\r\n");
+    for (name, value) in fields {
+        head += &format!("{name}: {value}\r\n");
     }
     if let Some(body) = body {
         head += &format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());

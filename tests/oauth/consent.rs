@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::site::Site;
+use crate::talk::{Answer, ask};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mailbox_is_connected_by_consent_and_shows_no_token() {
@@ -62,6 +63,61 @@ async fn whoever_comes_back_with_something_else_connects_nothing() {
     let query = site.authority.agree(begun["authorizeUrl"].as_str().unwrap());
     assert_eq!(site.come_back(&query).await.status, 200);
     assert_eq!(site.come_back(&query).await.code(), "invalid-consent", "it is used up");
+}
+
+/// Whatever came of it is a page that a person can read, with the status of its problem; a program gets
+/// the problem. Neither is kept, framed or told to others.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_of_a_consent_is_a_page_for_browsers() {
+    let site = Site::start().await;
+    site.connect(json!({"provider": "corp"})).await;
+    let begun = site.ask("POST", "/v1/accounts/ann/oauth", None).await.json();
+    let good = site.authority.agree(begun["authorizeUrl"].as_str().unwrap());
+    let private = |answer: &Answer| {
+        for field in [
+            "cache-control: no-store",
+            "referrer-policy: no-referrer",
+            "x-content-type-options: nosniff",
+            "content-security-policy: default-src 'none'; frame-ancestors 'none'",
+        ] {
+            assert!(answer.head.contains(field), "{field}: {answer:?}");
+        }
+    };
+    let busy = (503, "retry-after: 9\r\n", "");
+    let stranger = (401, "", r#"{"error": "invalid_client"}"#);
+    for (query, instead, status, code, told) in [
+        ("", None, 400, "invalid-consent", "begin again"),
+        ("state=x&code=y", None, 400, "invalid-consent", "begin again"),
+        (
+            "error=%3Cscript%3E%22%27%26&state=x",
+            None,
+            400,
+            "invalid-consent",
+            "`&lt;script&gt;&quot;",
+        ),
+        (good.as_str(), Some(busy), 503, "authorization-unavailable", "Load this page again"),
+        (good.as_str(), Some(stranger), 502, "authorization-refused", "Show this page to"),
+        (good.as_str(), None, 400, "invalid-consent", "was used before"),
+    ] {
+        site.authority.says(instead);
+        let page = site.browse(query).await;
+        assert_eq!(page.status, status, "{page:?}");
+        assert!(page.head.contains("content-type: text/html; charset=utf-8"), "{page:?}");
+        assert!(page.body.contains("<h1>The mailbox is not connected</h1>"), "{page:?}");
+        assert!(page.body.contains(told) && page.body.contains(code), "{page:?}");
+        assert!(!page.body.contains("<script"), "{page:?}");
+        assert_eq!(page.head.contains("retry-after: 9"), status == 503, "{page:?}");
+        private(&page);
+    }
+    let problem = site.come_back("state=x&code=y").await;
+    assert_eq!((problem.status, problem.code()), (400, "invalid-consent".to_owned()));
+    assert!(problem.head.contains("content-type: application/problem+json"), "{problem:?}");
+    private(&problem);
+    site.authority.says(None);
+    private(&site.consent().await);
+    let looked = ask(site.address, None, "HEAD", "/-/oauth/callback?state=x", None).await;
+    assert_eq!(looked.status, 405, "{looked:?}");
+    private(&looked);
 }
 
 #[tokio::test(flavor = "multi_thread")]

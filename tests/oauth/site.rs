@@ -16,7 +16,7 @@ use crate::authority::{Authority, CLIENT, CLIENT_SECRET, NAME};
 use crate::dns::Zone;
 use crate::journal;
 use crate::serving::{Serving, serve};
-use crate::talk::{Answer, ask};
+use crate::talk::{Answer, ask, ask_with};
 use crate::web::Web;
 
 pub(crate) struct Site {
@@ -152,12 +152,22 @@ id = "acme"
         let begun = self.ask("POST", "/v1/accounts/ann/oauth", None).await;
         assert_eq!(begun.status, 200, "{begun:?}");
         let address = begun.json()["authorizeUrl"].as_str().unwrap().to_owned();
-        self.come_back(&self.authority.agree(&address)).await
+        self.browse(&self.authority.agree(&address)).await
+    }
+
+    /// A program comes back in the place of a browser, without a token.
+    pub(crate) async fn come_back(&self, query: &str) -> Answer {
+        self.come_back_for("application/problem+json", query).await
     }
 
     /// A browser comes back, without a token.
-    pub(crate) async fn come_back(&self, query: &str) -> Answer {
-        ask(self.address, None, "GET", &format!("/-/oauth/callback?{query}"), None).await
+    pub(crate) async fn browse(&self, query: &str) -> Answer {
+        self.come_back_for("text/html,application/xml;q=0.9,*/*;q=0.8", query).await
+    }
+
+    async fn come_back_for(&self, accept: &str, query: &str) -> Answer {
+        let path = format!("/-/oauth/callback?{query}");
+        ask_with(self.address, "test", &[("accept", accept)], "GET", &path, None).await
     }
 
     pub(crate) async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {

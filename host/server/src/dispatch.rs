@@ -174,7 +174,8 @@ impl Asked<'_> {
         head: &request::Parts,
         rest: &str,
     ) -> Result<Response<Body>, Problem> {
-        if head.method != Method::GET && head.method != Method::HEAD {
+        let reads = head.method == Method::GET || head.method == Method::HEAD;
+        if !reads && page != Page::ConsentAnswer {
             return Err(wrong_method(&head.method, ["GET"].into_iter()));
         }
         let deployments = &self.host.deployments;
@@ -185,13 +186,8 @@ impl Asked<'_> {
                 pages::ready(stopping, deployments.undeployed().len())
             }
             Page::Docs => Ok(pages::docs()),
-            // Whoever only looks at the address must not use it up.
-            Page::ConsentAnswer if head.method == Method::HEAD => {
-                Err(wrong_method(&head.method, ["GET"].into_iter()))
-            }
             Page::ConsentAnswer => {
-                let query = head.uri.query().unwrap_or_default();
-                consenting::come_back(&self.host.engine, query).await
+                Ok(consenting::come_back(&self.host.engine, head, self.id).await)
             }
             // Whoever shows a token sees the tenant's own routes too.
             Page::OpenApi if head.headers.contains_key(header::AUTHORIZATION) => {
