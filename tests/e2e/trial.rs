@@ -1,6 +1,6 @@
 //! A message from an account to itself: there, seen, and away again.
 
-use mailroom::{Fault, Protocol};
+use mailroom::{Fault, Protocol, Script};
 use serde_json::{Value, json};
 
 use crate::harness::mailroom::{ANN, Room};
@@ -68,6 +68,14 @@ fn a_test_that_fails_tells_the_step_and_what_is_left() {
     );
     assert_eq!((&trial["messageId"], messages()), (&Value::Null, 0), "it was sent all the same");
 
+    // A server that removes only all marked messages at once.
+    let bare = || {
+        let without = vec!["UIDPLUS".to_owned()];
+        room.mailroom.misbehave(Script { without, ..Script::default() });
+    };
+    bare();
+    assert_eq!((&test()["removed"], messages()), (&json!(true), 0));
+
     room.fails(Protocol::Imap, "UID EXPUNGE", Fault::No("not yours".to_owned()), None);
     let trial = test();
     assert_eq!((last(&trial), &trial["removed"]), ("remove", &json!(false)), "{trial:#}");
@@ -77,6 +85,14 @@ fn a_test_that_fails_tells_the_step_and_what_is_left() {
     room.recovers();
     assert_eq!(test()["removed"], true);
     assert_eq!(messages(), 1, "only its own is removed");
+
+    // The one that was left is marked, so that a plain EXPUNGE would take it along.
+    bare();
+    let trial = test();
+    assert_eq!((last(&trial), &trial["removed"]), ("remove", &json!(false)), "{trial:#}");
+    assert_eq!(trial["code"], "upstream-unsupported", "{trial:#}");
+    assert!(trial["detail"].as_str().unwrap().contains("marked as deleted in INBOX"), "{trial:#}");
+    assert_eq!(messages(), 2);
 
     let sender = json!({"id": "sender", "email": ANN, "password": "secret", "smtp": server("127.0.0.1", room.mailroom.submissions().port(), "tls")});
     let id = connect(&mut operator, &sender);

@@ -14,7 +14,7 @@ use model::account::{Account, Credentials};
 use model::address::Address;
 use model::draft::Draft;
 use model::mailbox::{Mailbox, MailboxName, Role, RoleSource};
-use model::port::imap::{FetchItem, ImapSession, Messages};
+use model::port::imap::{FetchItem, ImapError, ImapSession, Messages, Removal};
 use model::port::smtp::{BeforeDot, Data, Reply, SmtpError};
 use model::problem::{Code, Problem, Protocol};
 
@@ -138,10 +138,10 @@ impl Run<'_> {
 
         let places = places(&mailboxes);
         let found = self.arrival(&mut *imap, &places, &message_id, wait).await;
-        let (at, uids) = self.step("arrive", found)?;
+        let at = self.step("arrive", found)?;
         let arrival = Arrival { mailbox: at.name.decoded(), junk: at.junk };
         self.trial.arrived = Some(arrival);
-        let removed = self.remove(&mut *imap, &mailboxes, &message_id, &uids).await;
+        let removed = self.remove(&mut *imap, &places, &mailboxes, &message_id).await;
         self.step("remove", removed)?;
         self.trial.removed = true;
         imap.logout().await;
@@ -172,15 +172,14 @@ impl Run<'_> {
         places: &'p [Place],
         message_id: &str,
         wait: Duration,
-    ) -> Result<(&'p Place, Vec<u32>), Problem> {
+    ) -> Result<&'p Place, Problem> {
         let clock = &self.works.ports.clock;
         let began = clock.monotonic();
         let mut pause = FIRST_PAUSE;
         loop {
             for place in places {
-                let uids = self.bearing(imap, &place.name, message_id).await?;
-                if !uids.is_empty() {
-                    return Ok((place, uids));
+                if !self.bearing(imap, &place.name, message_id).await?.is_empty() {
+                    return Ok(place);
                 }
             }
             if clock.monotonic().saturating_sub(began) + pause > wait {
@@ -220,28 +219,49 @@ impl Run<'_> {
         Ok(ours.map(|(uid, _)| uid).collect())
     }
 
-    /// From where it arrived, and from the sent mail of a service that files what goes out.
+    /// From every place where it lies: where mail arrives, and the sent mail of a service that files what
+    /// goes out. One place that cannot be cleared does not save the others; the first is told.
     async fn remove(
         &self,
         imap: &mut dyn ImapSession,
+        places: &[Place],
         mailboxes: &[Mailbox],
         message_id: &str,
-        uids: &[u32],
     ) -> Result<(), Problem> {
-        imap.expunge_forever(uids).await.map_err(left_behind)?;
-        let sent = with_role(mailboxes, Role::Sent);
         let files_itself = self
             .account
             .smtp
             .as_ref()
             .is_some_and(|server| self.works.ports.profiles.keeps_sent_mail(&server.host));
-        if let Some(sent) = sent.filter(|_| files_itself) {
-            let copies = self.bearing(imap, sent, message_id).await?;
-            if !copies.is_empty() {
-                imap.expunge_forever(&copies).await.map_err(left_behind)?;
+        let sent = with_role(mailboxes, Role::Sent).filter(|_| files_itself);
+        let mut left = None;
+        for name in places.iter().map(|place| &place.name).chain(sent) {
+            let Err(problem) = self.clear(imap, name, message_id).await else { continue };
+            let over = ends_session(&problem);
+            left = left.or(Some(problem));
+            if over {
+                break;
             }
         }
-        Ok(())
+        left.map_or(Ok(()), Err)
+    }
+
+    async fn clear(
+        &self,
+        imap: &mut dyn ImapSession,
+        mailbox: &MailboxName,
+        message_id: &str,
+    ) -> Result<(), Problem> {
+        let uids = self.bearing(imap, mailbox, message_id).await;
+        let uids = uids.map_err(|problem| left_behind(problem, mailbox))?;
+        if uids.is_empty() {
+            return Ok(());
+        }
+        match imap.remove(&uids).await {
+            Ok(Removal::Gone) => Ok(()),
+            Ok(Removal::Marked) => Err(marked(mailbox)),
+            Err(error) => Err(left_behind(problems::imap(error), mailbox)),
+        }
     }
 
     fn step<T>(&mut self, name: &'static str, ended: Result<T, Problem>) -> Result<T, Problem> {
@@ -272,11 +292,26 @@ fn refusal(step: &'static str, reply: Reply) -> Problem {
     problems::smtp(SmtpError::Refused { step, reply })
 }
 
-fn left_behind(error: model::port::imap::ImapError) -> Problem {
-    let mut problem = problems::imap(error);
+fn left_behind(mut problem: Problem, mailbox: &MailboxName) -> Problem {
     problem.detail = format!(
-        "the test message arrived and could not be removed ({}); delete it by hand: its subject is \"Postlet: a test of this mailbox\"",
+        "the test message arrived, and {} could not be cleared of it ({}); delete it by hand: its subject is \"Postlet: a test of this mailbox\"",
+        mailbox.decoded(),
         problem.detail
     );
     problem
+}
+
+/// Without UIDPLUS (RFC 4315) an EXPUNGE would take along what others have marked.
+fn marked(mailbox: &MailboxName) -> Problem {
+    let detail = format!(
+        "the test message arrived and is marked as deleted in {}, where it still lies: this server removes only all marked messages at once (it lacks UIDPLUS), and others are marked there that are not Postlet's to remove. It goes when a mail program next expunges (compacts, purges) the mailbox",
+        mailbox.decoded()
+    );
+    Problem::new(Code::UpstreamUnsupported, detail)
+}
+
+/// After any other answer than a NO no command may follow.
+fn ends_session(problem: &Problem) -> bool {
+    let cause = problem.cause.as_ref().and_then(|cause| cause.downcast_ref::<ImapError>());
+    cause.is_some_and(|error| !matches!(error, ImapError::No { .. }))
 }

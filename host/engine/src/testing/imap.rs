@@ -19,7 +19,7 @@ use model::octets::Octets;
 use model::port::BoxFuture;
 use model::port::imap::{
     AppendUid, CopyUid, FetchItem, FetchRow, ImapConnect, ImapError, ImapSession, Messages, NoCode,
-    Selected, UidFlags,
+    Removal, Selected, UidFlags,
 };
 use model::port::steps::Steps;
 
@@ -44,6 +44,7 @@ pub(crate) struct State {
     /// What happens before the next sequence fetches.
     pub(crate) events: VecDeque<Vec<Event>>,
     pub(crate) no_copyuid: bool,
+    pub(crate) no_uidplus: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -373,6 +374,28 @@ impl ImapSession for Session {
             self.begin("EXPUNGE").await?;
             self.with_box(|mailbox| mailbox.messages.retain(|uid, _| !uids.contains(uid)));
             Ok(())
+        })
+    }
+
+    fn remove<'a>(&'a mut self, uids: &'a [u32]) -> BoxFuture<'a, Result<Removal, ImapError>> {
+        Box::pin(async move {
+            self.begin("EXPUNGE").await?;
+            let bare = self.server.change(|state| state.no_uidplus);
+            Ok(self.with_box(|mailbox| {
+                let deleted = "\\Deleted".to_owned();
+                for uid in uids {
+                    let message = mailbox.messages.get_mut(uid);
+                    message.into_iter().for_each(|message| message.flags.push(deleted.clone()));
+                }
+                let others = |(uid, message): (&u32, &Msg)| {
+                    message.flags.contains(&deleted) && !uids.contains(uid)
+                };
+                if bare && mailbox.messages.iter().any(others) {
+                    return Removal::Marked;
+                }
+                mailbox.messages.retain(|uid, _| !uids.contains(uid));
+                Removal::Gone
+            }))
         })
     }
 

@@ -10,7 +10,7 @@ use model::problem::Code;
 
 use crate::testing::account::account;
 use crate::testing::host::{Host, settle};
-use crate::testing::imap::Box_;
+use crate::testing::imap::{Box_, State};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -46,6 +46,47 @@ async fn a_message_that_comes_late_and_as_junk_is_found_and_only_it_is_removed()
     assert_eq!(host.imap.uids("Spam"), [1], "the other one");
     let waited = trial.steps.iter().find(|step| step.name == "arrive").unwrap().took;
     assert!(waited >= 20 * SECOND, "{waited:?}");
+}
+
+#[tokio::test]
+async fn every_place_where_it_lies_is_cleared_though_one_cannot_be() {
+    let (host, anna) = (with_junk(), account("anna"));
+    let mut trial = pin!(host.engine.try_out(&anna));
+    assert!(!settle(trial.as_mut()));
+    for mailbox in ["INBOX", "Spam"] {
+        arrives(&host, mailbox);
+    }
+    host.clock.advance(10 * SECOND);
+    let ended = trial.await.unwrap();
+    assert!(ended.removed, "{:?}", ended.problem);
+    assert_eq!((host.imap.uids("INBOX"), host.imap.uids("Spam")), (vec![], vec![]));
+
+    // Without UIDPLUS, and with something in INBOX that somebody else marked.
+    host.imap.change(|state| state.no_uidplus = true);
+    let other = host.imap.add("INBOX", "Subject: mine\r\n\r\n");
+    let mark = |state: &mut State, on: bool| {
+        let message = state.boxes.get_mut("INBOX").unwrap().messages.get_mut(&other).unwrap();
+        message.flags = if on { vec!["\\Deleted".to_owned()] } else { Vec::new() };
+    };
+    host.imap.change(|state| mark(state, true));
+    let taken = host.smtp.taken();
+    let mut trial = pin!(host.engine.try_out(&anna));
+    assert!(!settle(trial.as_mut()));
+    for mailbox in ["INBOX", "Spam"] {
+        let message = host.smtp.change(|state| state.taken[taken].0.clone());
+        host.imap.add(mailbox, &message);
+    }
+    host.clock.advance(10 * SECOND);
+    let ended = trial.await.unwrap();
+    let problem = ended.problem.unwrap();
+    assert!(!ended.removed && problem.code == Code::UpstreamUnsupported, "{problem:?}");
+    assert!(problem.detail.contains("marked as deleted in INBOX"), "{problem:?}");
+    let flags = host.imap.change(|state| {
+        let inbox = &state.boxes["INBOX"].messages;
+        inbox.values().map(|message| message.flags.clone()).collect::<Vec<_>>()
+    });
+    assert_eq!(flags, [["\\Deleted"], ["\\Deleted"]], "the other one stays, ours is marked");
+    assert!(host.imap.uids("Spam").is_empty(), "the other place is cleared all the same");
 }
 
 #[tokio::test]

@@ -201,6 +201,15 @@ pub(crate) fn uid_expunge(set: &str) -> Command {
     Command::new(format!("UID EXPUNGE {set}"))
 }
 
+/// Every message that is marked \Deleted (RFC 3501 §6.4.3), whoever marked it.
+pub(crate) fn expunge() -> Command {
+    Command::new("EXPUNGE")
+}
+
+pub(crate) fn search_deleted() -> Command {
+    Command::new("UID SEARCH DELETED")
+}
+
 pub(crate) fn append(mailbox: &MailboxName, flags: &[Flag], raw: &Octets) -> Command {
     let mut command = Command::new("APPEND ").string(mailbox.wire()).push(&if flags.is_empty() {
         " ".to_owned()

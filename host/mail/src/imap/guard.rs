@@ -29,6 +29,9 @@ use crate::stream::{Breach, Patience, Stream};
 /// A LIST or STATUS answer with its literals.
 const GATHERED: usize = 16 * 1024;
 
+/// Numbers of a SEARCH answer in one line.
+const FOUND: usize = 100;
+
 /// How much is read from the wire at a time.
 const READ: usize = 16 * 1024;
 
@@ -221,8 +224,30 @@ impl Guard {
                 self.capabilities = Some(capabilities(after));
                 Ok(Inbound::Fresh)
             }
+            b"SEARCH" => self.found(after),
             _ => self.dropped(line),
         }
+    }
+
+    /// Numbers, few to a line: the parser reads a line again as it grows. One that cannot be read would
+    /// look as if it were not there, so it ends the session.
+    fn found(&mut self, numbers: &[u8]) -> Result<Inbound, Breach> {
+        let mut cursor = Cursor::new(numbers);
+        let mut found = Vec::new();
+        loop {
+            cursor.spaces();
+            // `(MODSEQ …)` may follow (RFC 7162 §3.1.5).
+            if matches!(cursor.peek(), None | Some(b'(')) {
+                break;
+            }
+            let number = cursor.number();
+            found.push(number.ok_or(Breach("an answer is not as IMAP writes it"))?);
+        }
+        for few in found.chunks(FOUND) {
+            let few: Vec<String> = few.iter().map(u32::to_string).collect();
+            self.pass(format!("* SEARCH {}", few.join(" ")).as_bytes());
+        }
+        Ok(Inbound::Fresh)
     }
 
     fn status(

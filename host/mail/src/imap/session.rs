@@ -19,7 +19,8 @@ use model::message::{Flag, FlagChange};
 use model::octets::Octets;
 use model::port::BoxFuture;
 use model::port::imap::{
-    AppendUid, CopyUid, FetchItem, FetchRow, ImapError, ImapSession, Messages, Selected, UidFlags,
+    AppendUid, CopyUid, FetchItem, FetchRow, ImapError, ImapSession, Messages, Removal, Selected,
+    UidFlags,
 };
 
 use crate::imap::answer::{Rows, append_uid, copy_uid, uid_validity};
@@ -212,6 +213,28 @@ impl Session {
         Ok(())
     }
 
+    async fn do_remove(&mut self, uids: &[u32]) -> Result<Removal, ImapError> {
+        if self.offers("UIDPLUS") {
+            return self.do_expunge(uids).await.map(|()| Removal::Gone);
+        }
+        for set in uid_sets(uids) {
+            self.exchange.run(&command::mark_deleted(&set), &mut |_| {}).await?;
+        }
+        // Asked as late as can be: what somebody marks from here on goes along.
+        let mut marked = Vec::new();
+        let mut visit = |answer: &Response<'_>| {
+            if let Response::MailboxData(MailboxDatum::Search(found)) = answer {
+                marked.extend_from_slice(found);
+            }
+        };
+        self.exchange.run(&command::search_deleted(), &mut visit).await?;
+        if marked.is_empty() || !marked.iter().all(|uid| uids.contains(uid)) {
+            return Ok(Removal::Marked);
+        }
+        self.exchange.run(&command::expunge(), &mut |_| {}).await?;
+        Ok(Removal::Gone)
+    }
+
     async fn do_append(
         &mut self,
         mailbox: &MailboxName,
@@ -290,6 +313,10 @@ impl ImapSession for Session {
 
     fn expunge_forever<'a>(&'a mut self, uids: &'a [u32]) -> BoxFuture<'a, Result<(), ImapError>> {
         Box::pin(self.do_expunge(uids))
+    }
+
+    fn remove<'a>(&'a mut self, uids: &'a [u32]) -> BoxFuture<'a, Result<Removal, ImapError>> {
+        Box::pin(self.do_remove(uids))
     }
 
     fn append<'a>(

@@ -78,6 +78,9 @@ pub trait ImapSession: Send + fmt::Debug {
     ) -> BoxFuture<'a, Result<Option<CopyUid>, ImapError>>;
     /// UID STORE \Deleted and UID EXPUNGE. [`ImapError::Unsupported`] without UIDPLUS.
     fn expunge_forever<'a>(&'a mut self, uids: &'a [u32]) -> BoxFuture<'a, Result<(), ImapError>>;
+    /// The same, also without UIDPLUS: there UID STORE \Deleted, and EXPUNGE where no other message of the
+    /// mailbox is marked, since that removes all that are.
+    fn remove<'a>(&'a mut self, uids: &'a [u32]) -> BoxFuture<'a, Result<Removal, ImapError>>;
     /// APPEND; where the new message lies, if the server has UIDPLUS.
     fn append<'a>(
         &'a mut self,
@@ -141,6 +144,15 @@ pub struct FetchRow {
     pub header: Option<Bytes>,
     /// The whole message.
     pub whole: Option<Bytes>,
+}
+
+/// What became of messages that were to be removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// They are not there any more.
+    Gone,
+    /// They bear \Deleted and wait for whoever expunges the mailbox.
+    Marked,
 }
 
 /// The flags of one message.

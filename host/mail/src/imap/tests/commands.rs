@@ -2,7 +2,7 @@
 
 use model::mailbox::{Role, RoleSource};
 use model::message::FlagChange;
-use model::port::imap::{AppendUid, CopyUid, FetchItem, ImapError, Messages, NoCode};
+use model::port::imap::{AppendUid, CopyUid, FetchItem, ImapError, Messages, NoCode, Removal};
 
 use crate::imap::tests::script::{BARE, FULL, answer, every_command, name, raw, selected, session};
 
@@ -244,4 +244,39 @@ async fn whatever_a_mailbox_is_called_it_is_one_command() {
         drop(session);
         assert_eq!(peer.rest().await, b"", "{wire:?}");
     }
+}
+
+/// A plain EXPUNGE removes all that is marked, so it is sent only where nothing else is.
+#[tokio::test]
+async fn without_uidplus_a_removal_takes_nobody_elses_messages_along() {
+    for (found, gone) in [
+        ("* SEARCH 7 8\r\n", true),
+        ("* SEARCH 8\r\n* SEARCH 7\r\n", true),
+        ("* SEARCH 6 7 8\r\n", false),
+        ("* SEARCH\r\n", false),
+        ("", false),
+    ] {
+        let (mut session, mut peer) = selected("IMAP4rev1").await;
+        let server = async {
+            let mut heard = vec![answer(&mut peer, "{tag} OK\r\n").await];
+            heard.push(answer(&mut peer, &format!("{found}{{tag}} OK\r\n")).await);
+            if gone {
+                heard.push(answer(&mut peer, "* 3 EXPUNGE\r\n* 2 EXPUNGE\r\n{tag} OK\r\n").await);
+            }
+            heard
+        };
+        let (removal, heard) = tokio::join!(session.remove(&[7, 8]), server);
+        let want = if gone { Removal::Gone } else { Removal::Marked };
+        assert_eq!(removal.unwrap(), want, "{found:?}");
+        let begin = ["UID STORE 7:8 +FLAGS.SILENT (\\Deleted)", "UID SEARCH DELETED"];
+        assert_eq!(heard[..2], begin);
+        assert_eq!(heard.get(2).map(String::as_str), gone.then_some("EXPUNGE"));
+    }
+    let (mut session, mut peer) = selected(BARE).await;
+    let server = async {
+        answer(&mut peer, "{tag} OK\r\n").await;
+        answer(&mut peer, "{tag} OK\r\n").await
+    };
+    let (removal, heard) = tokio::join!(session.remove(&[7]), server);
+    assert_eq!((removal.unwrap(), heard.as_str()), (Removal::Gone, "UID EXPUNGE 7"));
 }

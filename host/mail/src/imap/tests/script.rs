@@ -158,6 +158,7 @@ pub(crate) async fn run(
         11 => {
             session.store(&[7], &FlagChange::Edit { add: vec![], remove: vec![] }).await.map(|_| ())
         }
+        12 => session.remove(&[7]).await.map(|_| ()),
         _ => return None,
     })
 }
