@@ -2,6 +2,7 @@
 //! that it leaves everything as it was.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::process::Command;
 
@@ -9,7 +10,7 @@ use rig::{Certificate, Options, Rig};
 use serde_json::Value;
 
 use crate::harness::process::binary;
-use crate::harness::site::{Site, connect, own_user, rig, tls_account};
+use crate::harness::site::{Site, addresses, connect, own_user, rig, tls_account};
 
 #[test]
 fn what_is_in_order_is_found_in_order_while_a_host_runs() {
@@ -46,8 +47,51 @@ fn the_servers_of_accounts_are_asked_and_one_that_is_gone_is_told() {
     connect(&mut site.operator(&host), &account);
     let seen = Seen::of(&site, &[]);
     let smtp = format!("127.0.0.1:{}", rig.submissions_port());
-    assert!(!seen.ok && seen.state(&smtp) == "failed", "{}", seen.text);
+    // A tenant's server is not the operator's to mend.
+    assert_eq!((seen.failed(), seen.state(&smtp)), (failed.clone(), "warning"), "{}", seen.text);
     assert!(seen.told(&smtp).contains("pinned"), "{}", seen.text);
+
+    // TLS on the port that greets in plain text.
+    account["id"] = "plain".into();
+    account["imap"]["port"] = rig.imap_port().into();
+    connect(&mut site.operator(&host), &account);
+    let seen = Seen::of(&site, &[]);
+    let imap = format!("localhost:{}", rig.imap_port());
+    assert_eq!((seen.failed(), seen.state(&imap)), (failed, "warning"), "{}", seen.text);
+    assert!(seen.advice(&imap).contains("`starttls`"), "{}", seen.text);
+}
+
+/// TLS is opened with each token endpoint of the configuration, and nothing is sent.
+#[test]
+fn the_operators_authorization_servers_are_looked_at() {
+    let Some(rig) = rig() else { return };
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let server = |name: &str, token: &str| {
+        format!(
+            "[oauth.server.{name}]\nclient-id = \"x\"\nauthorize = \"https://login.test/\"\ntoken = \"https://{token}/token\"\n"
+        )
+    };
+    let more = [
+        "imap-idle-secs = 20\n[oauth]\nredirect = \"https://mail.test/-/oauth/callback\"\n"
+            .to_owned(),
+        server("good", &format!("localhost:{}", rig.imaps_port())),
+        server("closed", &format!("localhost:{closed}")),
+        server("plain", &format!("localhost:{}", rig.imap_port())),
+        server("inside", "10.0.0.1"),
+    ];
+    let mut allow = addresses(rig);
+    allow.push(format!("127.0.0.1:{closed}"));
+    let site = Site::with(Some(rig.ca_pem()), &allow, &more.concat());
+    let seen = Seen::of(&site, &[]);
+    assert_eq!(seen.state("oauth.server.good"), "ok", "{}", seen.text);
+    for (name, words) in [
+        ("oauth.server.closed", "cannot connect"),
+        ("oauth.server.plain", "does not answer with TLS"),
+        ("oauth.server.inside", "`egress.allow`"),
+    ] {
+        assert_eq!(seen.state(name), "failed", "{}", seen.text);
+        assert!(seen.told(name).contains(words), "{}", seen.text);
+    }
 }
 
 #[test]
@@ -73,7 +117,9 @@ fn each_thing_that_is_wrong_is_named_with_what_to_do() {
     site.start().stop();
     let key = data.join("master.key");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
-    Seen::of(&site, &["--offline"]).blames("key", "chmod 600");
+    let seen = Seen::of(&site, &["--offline"]);
+    seen.blames("key", "chmod 600");
+    assert!(!seen.told("key").contains("chmod"), "said twice: {}", seen.text);
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
 
     let good = fs::read(&key).unwrap();
@@ -85,6 +131,14 @@ fn each_thing_that_is_wrong_is_named_with_what_to_do() {
     fs::write(&key, good).unwrap();
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     assert!(Seen::of(&site, &["--offline"]).ok);
+
+    // A change of the key that was cut off.
+    let next = data.join("master.key.next");
+    fs::copy(&key, &next).unwrap();
+    let seen = Seen::of(&site, &["--offline"]);
+    assert_eq!((seen.ok, seen.state("key")), (true, "warning"), "{}", seen.text);
+    assert!(seen.told("key").contains("master.key.next"), "{}", seen.text);
+    fs::remove_file(&next).unwrap();
 
     let outbox = fs::OpenOptions::new().write(true).open(data.join("outbox.db")).unwrap();
     let size = outbox.metadata().unwrap().len();
@@ -99,6 +153,9 @@ fn each_thing_that_is_wrong_is_named_with_what_to_do() {
     let seen = Seen::of(&site, &["--offline"]);
     seen.blames("configuration", "docs/configuration.md");
     assert!(seen.told("configuration").contains("lisen"), "{}", seen.text);
+    fs::remove_file(&config).unwrap();
+    let seen = Seen::of(&site, &["--offline"]);
+    seen.blames("configuration", "\n[[tenant]]\nid = \"acme\"");
 }
 
 /// What the command said.
@@ -135,6 +192,11 @@ impl Seen {
     #[track_caller]
     fn told(&self, name: &str) -> &str {
         self.check(name)["told"].as_str().unwrap()
+    }
+
+    #[track_caller]
+    fn advice(&self, name: &str) -> &str {
+        self.check(name)["advice"].as_str().unwrap()
     }
 
     fn failed(&self) -> Vec<&str> {

@@ -14,12 +14,14 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use model::port::BoxFuture;
+use model::port::dial::Encryption;
 use model::port::lookup::{Document, Fetch, FetchError};
 
 use crate::dial::Dialer;
 use crate::guard::Purpose;
 use crate::place::Place;
 use crate::talk::{in_time, request, talk};
+use crate::wire::encryption;
 
 const MOST_REDIRECTS: usize = 2;
 
@@ -85,6 +87,16 @@ impl Fetcher {
         let at = Place::parse(url).ok_or(FetchError::Address)?;
         self.dialer.vetted(&at.host, at.port, self.purpose).await?;
         Ok(())
+    }
+
+    /// Opens TLS with the host of `url` and closes it again; nothing is asked.
+    ///
+    /// # Errors
+    /// [`FetchError::Address`] and [`FetchError::Dial`].
+    pub async fn knock(&self, url: &str) -> Result<Option<Encryption>, FetchError> {
+        let at = Place::parse(url).ok_or(FetchError::Address)?;
+        let stream = self.dialer.tls(&at.host, at.port, self.purpose).await?;
+        Ok(encryption(stream.get_ref().1))
     }
 
     /// With the same dialler.

@@ -146,7 +146,8 @@ impl Wire for TlsWire {
     }
 }
 
-fn encryption(connection: &ClientConnection) -> Option<Encryption> {
+/// What TLS agreed on.
+pub(crate) fn encryption(connection: &ClientConnection) -> Option<Encryption> {
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "versions before 1.2 are never agreed on, and later ones have no name yet"

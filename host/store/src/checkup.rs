@@ -3,7 +3,7 @@
 //! For whoever asks how a host is, also while it runs.
 //!
 //! Invariant: nothing is made, migrated or changed. The lock is held for a moment
-//! at most, to see whether somebody has it.
+//! at most, to see whether somebody has it; a host that starts then tries again.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -100,11 +100,12 @@ fn in_use(lock: &Path) -> Result<bool, OpenError> {
 mod tests {
     use std::fs;
     use std::os::unix::fs::FileExt;
+    use std::time::Duration;
 
     use model::port::accounts::Accounts;
 
     use super::*;
-    use crate::fixture::{Bench, key, password, person, sqlite};
+    use crate::fixture::{Bench, TestClock, key, password, person, sqlite};
     use crate::seal::MasterKey;
     use crate::sqlite::Sqlite;
 
@@ -127,6 +128,23 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert!(look(dir.path(), &keys()).unwrap().is_none());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    /// Whoever looks must not keep a host from starting; another host does.
+    #[tokio::test]
+    async fn a_host_that_starts_waits_for_a_look_and_not_for_a_host() {
+        let kept = closed(sqlite());
+        let open = || Sqlite::open(kept.path(), keys(), TestClock::new());
+        let lock = File::open(kept.path().join("lock")).unwrap();
+        lock.lock_shared().unwrap();
+        let looking = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(200));
+            drop(lock);
+        });
+        let host = open().unwrap();
+        looking.join().unwrap();
+        assert!(matches!(open(), Err(OpenError::Locked { .. })));
+        drop(host);
     }
 
     fn keys() -> Keys {

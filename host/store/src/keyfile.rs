@@ -73,6 +73,12 @@ impl KeyFile {
         }
     }
 
+    /// The file of a new key, where a rotation was begun and has not ended.
+    #[must_use]
+    pub fn unfinished(&self) -> Option<PathBuf> {
+        Some(self.next()).filter(|next| next.exists())
+    }
+
     /// The new key is the only one: to be called when no record is wrapped by the old one.
     ///
     /// # Errors
@@ -152,8 +158,9 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         assert!(file.begin().unwrap() == next, "one that was broken off goes on with its key");
         assert!(file.load_or_create().unwrap() == Keys::new(file.begin().unwrap(), Some(first)));
+        assert_eq!(file.unfinished(), Some(file.next()));
         file.finish().unwrap();
-        assert!(old() == next);
+        assert!(old() == next && file.unfinished().is_none());
         assert!(file.load_or_create().unwrap() == Keys::from(next));
         file.finish().unwrap();
         assert_eq!(fs::read_dir(directory(&file.path)).unwrap().count(), 1);

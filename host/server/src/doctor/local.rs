@@ -12,6 +12,7 @@ use model::instant::Timestamp;
 use model::provider::Evidence;
 use store::OpenError;
 use store::checkup::{self, Checkup};
+use store::keyfile::KeyFile;
 use store::keys::Keys;
 
 use crate::building;
@@ -124,7 +125,7 @@ fn key(config: &Config, given: &Given) -> (Check, Option<Keys>) {
     };
     let place = file.path().display();
     match file.load() {
-        Ok(Some(keys)) => (Check::ok(KEY, place.to_string()), Some(keys)),
+        Ok(Some(keys)) => (whole(&file), Some(keys)),
         Ok(None) if config.data.join("meta.db").exists() => {
             let told =
                 format!("{place} is missing, and {} was sealed with it", config.data.display());
@@ -134,6 +135,16 @@ fn key(config: &Config, given: &Given) -> (Check, Option<Keys>) {
         Ok(None) => (Check::ok(KEY, format!("{place} will be made by the first start")), None),
         Err(error) => (Check::failed(KEY, told(&error), advice(&error)), None),
     }
+}
+
+/// A key that was read, and perhaps another one that is to take its place.
+fn whole(file: &KeyFile) -> Check {
+    let place = file.path().display();
+    let Some(next) = file.unfinished() else { return Check::ok(KEY, place.to_string()) };
+    let told =
+        format!("{place}, and {}: a change of the key was begun and has not ended", next.display());
+    let advice = "start the host, or run `postlet key rotate` where it runs: that ends the change; until then keep both files, since each may be needed";
+    Check::warning(KEY, told, advice)
 }
 
 fn advice(error: &OpenError) -> &'static str {
@@ -208,9 +219,14 @@ fn year(date: &str) -> Option<i32> {
     date.get(..4)?.parse().ok()
 }
 
-/// The whole chain of an error in one line.
+/// The whole chain of an error in one line, less what [`advice`] says.
 fn told(error: &OpenError) -> String {
     let mut text = error.to_string();
+    if matches!(error, OpenError::KeyExposed { .. } | OpenError::Newer { .. })
+        && let Some((fact, _)) = text.rsplit_once(": ")
+    {
+        text = fact.to_owned();
+    }
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {
         text.push_str(&format!(": {inner}"));
@@ -244,6 +260,16 @@ mod tests {
     fn a_program_of_half_a_year_is_old() {
         assert_eq!(build(at("2026-11-01T00:00:00Z"), at(BUILT)).state, State::Ok);
         assert_eq!(build(at("2026-12-01T00:00:00Z"), at(BUILT)).state, State::Warning);
+    }
+
+    #[test]
+    fn what_was_seen_does_not_say_what_to_do() {
+        let path = std::path::PathBuf::from("/k: y");
+        let error = OpenError::KeyExposed { path: path.clone(), mode: 0o644 };
+        assert_eq!(told(&error), "/k: y may be read by others (mode 644)");
+        assert!(advice(&error).contains("chmod 600"));
+        let error = OpenError::Newer { file: path, found: 9, known: 8 };
+        assert!(told(&error).ends_with("versions up to 8"), "{}", told(&error));
     }
 
     #[test]

@@ -5,12 +5,15 @@
 //!
 //! Invariant: nothing is made, changed or logged in to.
 
+use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::bail;
 use model::instant::Timestamp;
 use model::port::clock::Clock;
 use net::dial::Dialer;
+use net::fetch::Fetcher;
 use net::tls::Trust;
 use serde_json::{Value, json};
 
@@ -23,6 +26,9 @@ use crate::keysource::Given;
 mod check;
 mod local;
 mod network;
+
+/// A whole configuration, as the README has it.
+const FIRST: &str = "data = \"data\"\n\n[[tenant]]\nid = \"acme\"";
 
 /// Looks at everything; an error when something failed.
 pub(crate) async fn run(
@@ -55,10 +61,17 @@ async fn look(
         Ok(config) => config,
         Err(fault) => {
             let named = matches!(fault, ConfigFault::Unreadable { .. });
+            let missing = matches!(&fault, ConfigFault::Unreadable { source, .. } if source.kind() == ErrorKind::NotFound);
             let fault = anyhow::Error::from(fault);
             let told =
                 if named { format!("{fault:#}") } else { format!("{}: {fault:#}", path.display()) };
-            let advice = "docs/configuration.md shows every key; --config names another file";
+            let advice = if missing {
+                format!(
+                    "--config names another file; to begin with, write these four lines:\n{FIRST}"
+                )
+            } else {
+                "docs/configuration.md shows every key; --config names another file".to_owned()
+            };
             return report.add(Check::failed("configuration", told, advice));
         }
     };
@@ -90,8 +103,13 @@ async fn look(
     if !config.sources.name_servers.is_empty() {
         dialer = dialer.with_name_servers(&config.sources.name_servers);
     }
+    let dialer = Arc::new(dialer);
     let accounts = seen.map(|seen| seen.accounts).unwrap_or_default();
     report.add(network::names(&dialer, &accounts, &config.sources.providers).await)?;
+    let fetcher = Fetcher::configured(Arc::clone(&dialer));
+    for check in network::authorization(&fetcher, &config.authorization, now).await {
+        report.add(check)?;
+    }
     for check in network::servers(&dialer, &accounts, now).await {
         report.add(check)?;
     }
@@ -115,11 +133,22 @@ impl Report {
         if !self.machine {
             let state = check.state.as_str();
             say(&format!("{state:<8} {}: {}", check.name, check.told))?;
-            if let Some(advice) = &check.advice {
-                say(&format!("{:<8} {advice}", ""))?;
+            for line in check.advice.iter().flat_map(|advice| advice.lines()) {
+                say(format!("{:<8} {line}", "").trim_end())?;
             }
         }
         self.checks.push(check);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_four_lines_are_a_configuration() {
+        let config = Config::parse(FIRST, Path::new("/")).unwrap();
+        assert_eq!((config.tenants.len(), FIRST.lines().count()), (1, 4));
     }
 }

@@ -1,6 +1,9 @@
-//! What can be seen from this machine: name servers, and the mail servers of the accounts.
+//! What can be seen from this machine: name servers, the operator's authorization servers,
+//! and the mail servers of the accounts.
 //!
-//! Nobody logs in: a look must not count as a failed login, and needs no password.
+//! Nobody logs in, and nothing is asked of a token endpoint: a look must not count as a
+//! failed login, and needs no secret. A tenant's mail server is not the operator's to mend, so
+//! one that does not answer is a warning.
 //!
 //! Invariant: everything goes through the dialler of `net`, so that what it may
 //! not reach is told here, too.
@@ -8,14 +11,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use engine::oauth::servers::Servers;
 use engine::profiles::Profiles;
 use engine::verify::SOON;
 use futures_util::stream::{self, StreamExt};
 use model::account::{Account, MailServer, Security};
 use model::instant::Timestamp;
-use model::port::dial::{Dial, DialError, Encryption, Target};
-use model::port::lookup::{LookupError, Resolve};
+use model::port::dial::{Dial, DialError, Encryption, Target, TlsFault};
+use model::port::lookup::{FetchError, LookupError, Resolve};
 use net::dial::Dialer;
+use net::fetch::Fetcher;
 
 use crate::doctor::check::Check;
 
@@ -67,6 +72,39 @@ pub(crate) async fn servers(dialer: &Dialer, accounts: &[Account], now: Timestam
     checks
 }
 
+/// Whether each token endpoint of the configuration could be asked.
+pub(crate) async fn authorization(
+    fetcher: &Fetcher,
+    servers: &Servers,
+    now: Timestamp,
+) -> Vec<Check> {
+    let looks = servers.by_name.iter().map(|(name, server)| async move {
+        let name = format!("oauth.server.{name}");
+        match tokio::time::timeout(LIMIT, fetcher.knock(&server.token)).await {
+            Ok(Ok(encryption)) => certificate(&name, encryption, now),
+            Ok(Err(error @ FetchError::Dial(DialError::NotAllowed { .. }))) => {
+                let advice = "an authorization server inside your network is allowed by a rule of [egress] allow with its port";
+                Check::failed(&name, error.to_string(), advice)
+            }
+            Ok(Err(FetchError::Dial(error))) => {
+                let advice = match error {
+                    DialError::Unreachable { .. } | DialError::Timeout { .. } => NO_WEB,
+                    DialError::NotFound { .. }
+                    | DialError::Unresolved { .. }
+                    | DialError::NotAllowed { .. }
+                    | DialError::Tls { .. } => advice(&error),
+                };
+                Check::failed(&name, error.to_string(), advice)
+            }
+            Ok(Err(error)) => Check::failed(&name, error.to_string(), "mend `token` there"),
+            Err(_) => Check::failed(&name, "no answer in time", NO_WEB),
+        }
+    });
+    stream::iter(looks).buffered(AT_ONCE).collect().await
+}
+
+const NO_WEB: &str = "is the server up, and do firewalls let this machine out to its port?";
+
 fn named(server: &MailServer) -> String {
     format!("{}:{}", server.host, server.port)
 }
@@ -98,9 +136,9 @@ async fn server(dialer: &Dialer, name: &str, at: &MailServer, now: Timestamp) ->
         Ok(Ok(Some(encryption))) => certificate(name, encryption, now),
         Ok(Err(error)) => {
             let advice = advice(&error);
-            Check::failed(name, error.to_string(), advice)
+            Check::warning(name, error.to_string(), advice)
         }
-        Err(_) => Check::failed(name, "no answer in time", UNREACHABLE),
+        Err(_) => Check::warning(name, "no answer in time", UNREACHABLE),
     }
 }
 
@@ -115,6 +153,9 @@ const fn advice(error: &DialError) -> &'static str {
             "a server inside your network is allowed by [egress] allow in the configuration"
         }
         DialError::Unreachable { .. } | DialError::Timeout { .. } => UNREACHABLE,
+        DialError::Tls { fault: TlsFault::NotTls, .. } => {
+            "the port greets in plain text: set `security` to `starttls`, or take the port for TLS (993 or 465)"
+        }
         DialError::Tls { .. } => {
             "ask the server's operator to renew its certificate, pin its key, or trust its authority by [tls] extra-roots"
         }

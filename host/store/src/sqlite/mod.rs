@@ -12,6 +12,7 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use model::ids::TenantId;
 use model::port::clock::Clock;
@@ -60,6 +61,9 @@ struct Inner {
 const OUTBOX_READERS: usize = 2;
 const META_READERS: usize = 1;
 const FILE_THREADS: usize = 2;
+/// Together a second.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 impl Sqlite {
     /// Opens or creates a data directory (mode 0700), migrates it, and removes old bodies that nothing
@@ -148,9 +152,13 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
         .mode(0o600)
         .open(&path)
         .map_err(OpenError::io(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { dir: dir.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(OpenError::Io { path, source }),
+    // Whoever only looks (`checkup`) holds it for a moment, and a host that ends may need one, too.
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(source)) => return Err(OpenError::Io { path, source }),
+        }
     }
+    Err(OpenError::Locked { dir: dir.to_owned() })
 }
