@@ -131,7 +131,7 @@ async fn an_answer_that_changes_between_check_and_dial_leads_nowhere() {
         web.say(&format!("autoconfig.{domain}{AUTO}"), config(&imap, &imap));
     }
     web.say(&format!("autoconfig.flip.test{AUTO}"), Reply::Redirect("/again".to_owned()));
-    // Vetted for IMAP and for SMTP; then it moves inside.
+    // Vetted when it is found and when it is stored; then it moves inside.
     zone.address("imap.once.test", "127.0.0.1");
     zone.address("imap.once.test", "127.0.0.1");
     zone.address("imap.once.test", "10.0.0.1");
@@ -141,11 +141,13 @@ async fn an_answer_that_changes_between_check_and_dial_leads_nowhere() {
     assert_eq!(status, 200, "{found:#}");
     assert_eq!(zone.asked("autoconfig.once.test"), 1, "checked and dialled by two answers");
     let body = json!({
-        "email": "ann@once.test", "password": "x",
+        "id": "ann", "email": "ann@once.test", "password": "x",
         "imap": {"host": "imap.once.test", "port": 993, "security": "tls", "username": "ann"},
     });
-    let (_, verdict) = site.ask("POST", "/v1/accounts/verify", &body.to_string()).await;
-    assert!(verdict.to_string().contains("not allowed"), "{verdict:#}");
+    let (status, made) = site.ask("POST", "/v1/accounts", &body.to_string()).await;
+    assert_eq!(status, 201, "{made:#}");
+    let (_, verdict) = site.ask("POST", "/v1/accounts/ann/verify", "").await;
+    assert_eq!(verdict["imap"]["code"], "host-not-allowed", "{verdict:#}");
 
     check(&site, "flip.test", "autoconfig", "refused", "not a public one").await.unwrap();
     assert_eq!(zone.asked("autoconfig.flip.test"), 2);

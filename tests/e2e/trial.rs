@@ -52,6 +52,8 @@ fn a_test_that_fails_tells_the_step_and_what_is_left() {
     let host = site.start();
     let mut operator = site.operator(&host);
     let id = connect(&mut operator, &room.account());
+    let mut reader = site.operator(&host);
+    let mut list = || reader.get(&under(&id, "messages"));
     let mut test = || operator.call("POST", &under(&id, "test"), &[], b"").expect(200);
     let messages = || room.mailroom.messages(ANN, "INBOX").len();
 
@@ -59,6 +61,7 @@ fn a_test_that_fails_tells_the_step_and_what_is_left() {
     let trial = test();
     assert_eq!((&trial["code"], last(&trial)), (&json!("over-quota"), "send"), "{trial:#}");
     assert_eq!((trial["ok"].as_bool(), messages()), (Some(false), 0));
+    assert!(trial["detail"].as_str().unwrap().contains("Delete something"), "{trial:#}");
     room.fails(Protocol::Imap, "AUTHENTICATE", Fault::No("wrong".to_owned()), None);
     let trial = test();
     assert_eq!(
@@ -67,6 +70,17 @@ fn a_test_that_fails_tells_the_step_and_what_is_left() {
         "{trial:#}"
     );
     assert_eq!((&trial["messageId"], messages()), (&Value::Null, 0), "it was sent all the same");
+    // In the same words as who verifies; a component gets them without the host.
+    assert!(trial["detail"].as_str().unwrap().contains("want an app password"), "{trial:#}");
+    let listed = list();
+    let told = check(&listed, 409, "credentials-refused")["detail"].as_str().unwrap().to_owned();
+    assert!(told.contains("want an app password") && told.contains("PATCH /v1/accounts"), "{told}");
+    let off = "Your account is not enabled for IMAP use".to_owned();
+    room.fails(Protocol::Imap, "AUTHENTICATE", Fault::No(off), None);
+    for detail in [&test()["detail"], &check(&list(), 409, "access-off")["detail"]] {
+        let told = detail.as_str().unwrap();
+        assert!(told.contains("Switch on IMAP access") && !told.contains("127.0.0.1"), "{told}");
+    }
 
     // A server that removes only all marked messages at once.
     let bare = || {

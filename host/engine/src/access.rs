@@ -9,6 +9,8 @@
 //!
 //! Standards: RFC 4954 §6, RFC 5530 §3, which have no code for it.
 
+use model::problem::Code;
+
 /// What is switched off, and how it is said that it is; both have to be there.
 const WHAT: [&str; 5] = ["imap", "smtp", "mail client", "third-party", "服务"];
 const OFF: [&str; 11] = [
@@ -25,15 +27,34 @@ const OFF: [&str; 11] = [
     "已关闭",
 ];
 
-/// Said of nothing else.
-const PHRASES: [&str; 3] =
-    ["does not have access rights to this service", "user has no permission", "用户没有权限"];
+/// Said of nothing else. The last is what Alibaba's says of a protocol that is closed (its list of errors of
+/// SMTP, as sh-aliyun.com shows it).
+const PHRASES: [&str; 4] = [
+    "does not have access rights to this service",
+    "user has no permission",
+    "用户没有权限",
+    "uc_login_source_not_allowed",
+];
 
-/// Whether the mailbox lets no mail programs in.
-pub(crate) fn is_off(words: &str) -> bool {
+/// Both at once, and so nothing: "LOGIN invalid credentials or IMAP is disabled" is what Yandex says to
+/// a wrong password too (Foundry376/Mailspring issues 904 and 2111).
+const EITHER: [&str; 1] = ["invalid credentials or"];
+
+/// Passwords are what is switched off: Microsoft's "535 5.7.139 Authentication unsuccessful, basic
+/// authentication is disabled." (rpremraj/mailR issue 107).
+const NO_PASSWORDS: [&str; 1] = ["basic authentication is disabled"];
+
+/// Why a login was refused.
+pub(crate) fn refused(words: &str) -> Code {
     let words = words.to_lowercase();
     let says = |any: &[&str]| any.iter().any(|needle| words.contains(needle));
-    says(&PHRASES) || (says(&WHAT) && says(&OFF))
+    if says(&NO_PASSWORDS) {
+        Code::AuthUnsupported
+    } else if !says(&EITHER) && (says(&PHRASES) || (says(&WHAT) && says(&OFF))) {
+        Code::AccessOff
+    } else {
+        Code::CredentialsRefused
+    }
 }
 
 #[cfg(test)]
@@ -58,10 +79,19 @@ mod tests {
             false,
         );
         check("", false);
+        check("[AUTHENTICATIONFAILED] LOGIN invalid credentials or IMAP is disabled sc=x", false);
+        check("535 UC_LOGIN_SOURCE_NOT_ALLOWED", true);
+    }
+
+    #[test]
+    fn a_server_that_takes_no_passwords_any_more_is_told_from_both() {
+        let words = "535 5.7.139 Authentication unsuccessful, basic authentication is disabled. [X.OUTLOOK.COM]";
+        assert_eq!(refused(words), Code::AuthUnsupported);
     }
 
     #[track_caller]
-    fn check(words: &str, want: bool) {
-        assert_eq!(is_off(words), want, "{words:?}");
+    fn check(words: &str, off: bool) {
+        let want = if off { Code::AccessOff } else { Code::CredentialsRefused };
+        assert_eq!(refused(words), want, "{words:?}");
     }
 }

@@ -18,6 +18,8 @@ use model::port::store::StoreError;
 use model::problem::{Code, Problem, Protocol, Upstream, printable};
 
 use crate::access;
+use crate::diagnosis::{self, Login, Tried};
+use crate::watch::StepName;
 
 /// The token lacks `scope`.
 pub(crate) fn forbidden(scope: Scope) -> Problem {
@@ -56,7 +58,7 @@ pub(crate) fn invalid_cursor() -> Problem {
 pub(crate) fn locked_out(left: Duration) -> Problem {
     Problem::new(
         Code::CredentialsRefused,
-        "the mail server refused the credentials several times in a row and is not asked again yet",
+        "the mail server refused the login several times in a row and is not asked again yet: give the right password by `PATCH /v1/accounts/{account}`, which is tried at once",
     )
     .with_retry_after(left)
 }
@@ -69,10 +71,14 @@ pub(crate) fn too_much_open() -> Problem {
 
 /// What an IMAP command met.
 pub(crate) fn imap(error: ImapError) -> Problem {
+    imap_of(error, Login::Any)
+}
+
+fn imap_of(error: ImapError, login: Login) -> Problem {
     let upstream = |reply: &str| said(Protocol::Imap, reply, None);
     let (code, heard) = match &error {
-        ImapError::Dial(_) => (Code::UpstreamUnreachable, None),
-        ImapError::Credentials { reply } => (no_login(reply), upstream(reply)),
+        ImapError::Dial(dial) => (dialled(dial), None),
+        ImapError::Credentials { reply } => (access::refused(reply), upstream(reply)),
         ImapError::NoTls => (Code::TlsUnavailable, None),
         ImapError::NoMechanism => (Code::AuthUnsupported, None),
         ImapError::No { code, reply } => (
@@ -90,8 +96,25 @@ pub(crate) fn imap(error: ImapError) -> Problem {
         ImapError::Protocol(_) => (Code::UpstreamMisbehaved, None),
         ImapError::Unsupported(_) => (Code::UpstreamUnsupported, None),
     };
+    let told = match &error {
+        ImapError::Dial(dial) => undialled(dial, Protocol::Imap),
+        ImapError::Credentials { .. }
+        | ImapError::NoTls
+        | ImapError::NoMechanism
+        | ImapError::No { code: NoCode::OverQuota, .. } => {
+            without_host(code, StepName::Auth, Protocol::Imap, login)
+        }
+        ImapError::No { .. }
+        | ImapError::Bad { .. }
+        | ImapError::Lost(_)
+        | ImapError::Timeout
+        | ImapError::Protocol(_)
+        | ImapError::Unsupported(_) => None,
+    };
+    let mut problem = Problem::new(code, told.unwrap_or_else(|| error.to_string()));
+    problem.upstream = heard;
     match error {
-        ImapError::Dial(dial) => self::dial(dial, "IMAP"),
+        ImapError::Dial(dial) => problem.because(dial),
         ImapError::Credentials { .. }
         | ImapError::NoTls
         | ImapError::NoMechanism
@@ -100,19 +123,15 @@ pub(crate) fn imap(error: ImapError) -> Problem {
         | ImapError::Lost(_)
         | ImapError::Timeout
         | ImapError::Protocol(_)
-        | ImapError::Unsupported(_) => {
-            let mut problem = Problem::new(code, error.to_string());
-            problem.upstream = heard;
-            problem.because(error)
-        }
+        | ImapError::Unsupported(_) => problem.because(error),
     }
 }
 
 /// As [`imap`], for a login: a server that turns us away at the door is busy, not wrong.
-pub(crate) fn imap_login(error: ImapError) -> Problem {
+pub(crate) fn imap_login(error: ImapError, login: Login) -> Problem {
     let full = matches!(error, ImapError::No { code: NoCode::OverQuota, .. });
     let turned_away = matches!(error, ImapError::Bad { .. } | ImapError::No { .. }) && !full;
-    let mut problem = imap(error);
+    let mut problem = imap_of(error, login);
     if turned_away {
         problem.code = Code::UpstreamBusy;
     }
@@ -124,12 +143,9 @@ pub(crate) fn smtp_login(error: &SmtpError) -> Problem {
     if let SmtpError::NoCredentials(problem) = error {
         return (**problem).clone();
     }
-    if let SmtpError::Dial(dial) = error {
-        let (code, detail) = dialled(dial, "SMTP");
-        return Problem::new(code, detail);
-    }
     let (code, heard) = smtp_code(error);
-    let mut problem = Problem::new(code, error.to_string());
+    let told = smtp_told(error, code).unwrap_or_else(|| error.to_string());
+    let mut problem = Problem::new(code, told);
     problem.upstream = heard;
     problem
 }
@@ -141,11 +157,38 @@ pub(crate) fn smtp(error: SmtpError) -> Problem {
     problem
 }
 
+/// In a sentence with a way out, where there is one and the error does not say more.
+pub(crate) fn smtp_sentence(error: &SmtpError) -> Option<String> {
+    smtp_told(error, smtp_code(error).0)
+}
+
+fn smtp_told(error: &SmtpError, code: Code) -> Option<String> {
+    match error {
+        SmtpError::Dial(dial) => undialled(dial, Protocol::Smtp),
+        SmtpError::Credentials(_) | SmtpError::NoTls | SmtpError::NoMechanism => {
+            without_host(code, StepName::Auth, Protocol::Smtp, Login::Any)
+        }
+        SmtpError::Refused { .. }
+            if matches!(code, Code::AccessOff | Code::AuthUnsupported | Code::OverQuota) =>
+        {
+            without_host(code, StepName::Auth, Protocol::Smtp, Login::Any)
+        }
+        SmtpError::NoCredentials(_)
+        | SmtpError::Refused { .. }
+        | SmtpError::Lost(_)
+        | SmtpError::Timeout { .. }
+        | SmtpError::Protocol(_)
+        | SmtpError::TooLarge { .. }
+        | SmtpError::Unrecorded(_)
+        | SmtpError::Unreadable(_) => None,
+    }
+}
+
 fn smtp_code(error: &SmtpError) -> (Code, Option<Box<Upstream>>) {
     match error {
-        SmtpError::Dial(_) => (Code::UpstreamUnreachable, None),
+        SmtpError::Dial(dial) => (dialled(dial), None),
         SmtpError::NoCredentials(problem) => (problem.code, None),
-        SmtpError::Credentials(reply) => (no_login(&reply.text), replied(reply)),
+        SmtpError::Credentials(reply) => (access::refused(&reply.text), replied(reply)),
         SmtpError::NoTls => (Code::TlsUnavailable, None),
         SmtpError::NoMechanism => (Code::AuthUnsupported, None),
         SmtpError::Refused { step, reply } => (refused(step, reply), replied(reply)),
@@ -158,44 +201,52 @@ fn smtp_code(error: &SmtpError) -> (Code, Option<Box<Upstream>>) {
     }
 }
 
-/// Why there was no connection. `server` is "IMAP" or "SMTP": the host's name stays with the host.
-fn dial(error: DialError, server: &str) -> Problem {
-    let (code, detail) = dialled(&error, server);
-    Problem::new(code, detail).because(error)
+/// Why there was no connection.
+fn dialled(error: &DialError) -> Code {
+    match error {
+        DialError::NotFound { .. } => Code::HostNotFound,
+        DialError::Unresolved { .. } | DialError::Unreachable { .. } => Code::UpstreamUnreachable,
+        DialError::NotAllowed { .. } => Code::HostNotAllowed,
+        DialError::Timeout { .. } => Code::UpstreamTimeout,
+        DialError::Tls { fault, .. } => match fault {
+            TlsFault::Expired => Code::CertificateExpired,
+            TlsFault::WrongHost => Code::CertificateWrongHost,
+            TlsFault::UnknownIssuer => Code::CertificateUntrusted,
+            TlsFault::PinMismatch => Code::PinMismatch,
+            TlsFault::InvalidCertificate => Code::CertificateRefused,
+            TlsFault::Version => Code::TlsTooOld,
+            TlsFault::NotTls => Code::WrongProtocol,
+            TlsFault::Handshake => Code::TlsUnavailable,
+        },
+    }
 }
 
-fn dialled(error: &DialError, server: &str) -> (Code, String) {
+/// The same in words. The host's name stays with the host.
+fn undialled(error: &DialError, protocol: Protocol) -> Option<String> {
     match error {
-        DialError::NotFound { .. } => {
-            (Code::HostNotFound, format!("the {server} server's name cannot be found"))
+        DialError::Unresolved { .. } => Some(diagnosis::unresolved(None)),
+        DialError::NotAllowed { reason, .. } => {
+            let server = name(protocol);
+            Some(format!(
+                "Postlet does not connect to the account's {server} server: {reason}. If the server is the operator's own, `[egress] allow` in the configuration lets it in."
+            ))
         }
-        DialError::Unresolved { .. } => (
-            Code::UpstreamUnreachable,
-            format!("the name servers gave no answer about the {server} server's name"),
-        ),
-        DialError::NotAllowed { reason, .. } => (
-            Code::HostNotAllowed,
-            format!("connections to the {server} server are not allowed: {reason}"),
-        ),
-        DialError::Unreachable { .. } => {
-            (Code::UpstreamUnreachable, format!("the {server} server cannot be reached"))
+        DialError::NotFound { .. } | DialError::Unreachable { .. } | DialError::Timeout { .. } => {
+            without_host(dialled(error), StepName::Connect, protocol, Login::Any)
         }
-        DialError::Timeout { .. } => {
-            (Code::UpstreamTimeout, format!("the {server} server did not answer in time"))
-        }
-        DialError::Tls { fault, .. } => (
-            match fault {
-                TlsFault::Expired => Code::CertificateExpired,
-                TlsFault::WrongHost => Code::CertificateWrongHost,
-                TlsFault::UnknownIssuer => Code::CertificateUntrusted,
-                TlsFault::PinMismatch => Code::PinMismatch,
-                TlsFault::InvalidCertificate => Code::CertificateRefused,
-                TlsFault::Version => Code::TlsTooOld,
-                TlsFault::NotTls => Code::WrongProtocol,
-                TlsFault::Handshake => Code::TlsUnavailable,
-            },
-            format!("no trusted TLS with the {server} server: {fault}"),
-        ),
+        DialError::Tls { .. } => without_host(dialled(error), StepName::Tls, protocol, Login::Any),
+    }
+}
+
+/// These details pass through components.
+fn without_host(code: Code, at: StepName, protocol: Protocol, login: Login) -> Option<String> {
+    diagnosis::sentence(code, at, Tried { protocol, login, server: None, service: None })
+}
+
+const fn name(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Imap => "IMAP",
+        Protocol::Smtp => "SMTP",
     }
 }
 
@@ -251,15 +302,11 @@ pub(crate) fn spool(error: SpoolError) -> Problem {
     Problem::new(code, error.to_string()).because(error)
 }
 
-/// Why a login was refused, by the server's words.
-fn no_login(words: &str) -> Code {
-    if access::is_off(words) { Code::AccessOff } else { Code::CredentialsRefused }
-}
-
 /// What a reply of 4yz or 5yz to a step means.
 fn refused(step: &str, reply: &Reply) -> Code {
-    if step == "AUTH" && access::is_off(&reply.text) {
-        Code::AccessOff
+    let login = (step == "AUTH").then(|| access::refused(&reply.text));
+    if let Some(told @ (Code::AccessOff | Code::AuthUnsupported)) = login {
+        told
     } else if is_full(reply) {
         Code::OverQuota
     } else if reply.is_permanent() {
@@ -323,10 +370,34 @@ mod tests {
     }
 
     #[test]
-    fn a_dial_error_tells_a_component_no_host_name() {
-        let host = "imap.secret.example".to_owned();
-        let problem = imap(ImapError::Dial(DialError::NotFound { host }));
+    fn a_dial_error_tells_a_component_no_host_name_and_still_a_way_out() {
+        let host = || "imap.secret.example".to_owned();
+        let io = || std::io::ErrorKind::ConnectionRefused.into();
+        let tls = |fault| DialError::Tls { host: host(), fault };
+        let reason = "the address is not a public one";
+        for error in [
+            DialError::NotFound { host: host() },
+            DialError::Unresolved { host: host() },
+            DialError::NotAllowed { host: host(), port: 993, reason },
+            DialError::Unreachable { host: host(), source: io() },
+            DialError::Timeout { host: host() },
+            tls(TlsFault::Expired),
+            tls(TlsFault::WrongHost),
+            tls(TlsFault::UnknownIssuer),
+            tls(TlsFault::PinMismatch),
+            tls(TlsFault::InvalidCertificate),
+            tls(TlsFault::Version),
+            tls(TlsFault::NotTls),
+            tls(TlsFault::Handshake),
+        ] {
+            let told = format!("{error:?}");
+            let detail = smtp_sentence(&SmtpError::Dial(error)).unwrap_or_default();
+            assert!(!detail.contains("secret"), "{detail}");
+            let clauses = detail.matches(['.', ';']).count();
+            assert!(detail.ends_with('.') && clauses >= 2, "{told}: {detail}");
+        }
+        let problem = imap(ImapError::Dial(DialError::NotFound { host: host() }));
         assert_eq!(problem.code, Code::HostNotFound);
-        assert!(!problem.detail.contains("secret"));
+        assert!(problem.detail.contains("spelling") && !problem.detail.contains("secret"));
     }
 }

@@ -18,9 +18,12 @@ use model::port::imap::{FetchItem, ImapError, ImapSession, Messages, Removal};
 use model::port::smtp::{BeforeDot, Data, Reply, SmtpError};
 use model::problem::{Code, Problem, Protocol};
 
+use crate::diagnosis;
 use crate::problems;
 use crate::refusals::Answer;
 use crate::submitting;
+use crate::verify;
+use crate::watch::{StepName, Watch};
 use crate::works::Works;
 
 /// How many of the newest messages are looked at: others arrive meanwhile.
@@ -104,8 +107,12 @@ impl Run<'_> {
         let server = account.imap.as_ref().ok_or_else(|| missing("IMAP server"))?;
         let smtp = account.smtp.as_ref().ok_or_else(|| missing("SMTP server"))?;
 
-        let connected = works.ports.imap.connect(server, credentials, &()).await;
-        let connected = connected.map_err(problems::imap_login);
+        let tried = verify::tried(works, Protocol::Imap, credentials, server);
+        let watch = Watch::new(&*works.ports.clock, Protocol::Imap, server.security);
+        let connected = works.ports.imap.connect(server, credentials, &watch).await;
+        let connected = connected.map_err(|error| {
+            diagnosis::explain(problems::imap_login(error, tried.login), watch.at(), tried)
+        });
         works.healths.saw(account, Protocol::Imap, connected.as_ref().err()).await;
         works.refusals.note(account, Answer::of(&connected).map(|answer| (server, answer)));
         let mut imap = self.step("imap", connected)?;
@@ -115,8 +122,11 @@ impl Run<'_> {
         let composed = self.compose(&message_id).await;
         let composed = self.step("compose", composed)?;
 
-        let connected = works.ports.smtp.connect(smtp, credentials, &()).await;
-        let connected = connected.map_err(problems::smtp);
+        let tried = verify::tried(works, Protocol::Smtp, credentials, smtp);
+        let watch = Watch::new(&*works.ports.clock, Protocol::Smtp, smtp.security);
+        let connected = works.ports.smtp.connect(smtp, credentials, &watch).await;
+        let connected =
+            connected.map_err(|error| diagnosis::explain(problems::smtp(error), watch.at(), tried));
         works.healths.saw(account, Protocol::Smtp, connected.as_ref().err()).await;
         works.refusals.note(account, Answer::of(&connected).map(|answer| (smtp, answer)));
         let mut session = self.step("smtp", connected)?;
@@ -133,6 +143,7 @@ impl Run<'_> {
                 (None, Data::Skipped) => Ok(()),
             }
         });
+        let sent = sent.map_err(|problem| diagnosis::explain(problem, StepName::Mail, tried));
         self.step("send", sent)?;
         session.quit().await;
 

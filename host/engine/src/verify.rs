@@ -12,7 +12,7 @@ use model::instant::Timestamp;
 use model::problem::{Code, Problem, Protocol};
 use model::provider::Localised;
 
-use crate::diagnosis;
+use crate::diagnosis::{self, Login, Tried};
 use crate::problems;
 use crate::refusals::Answer;
 use crate::watch::{Report, Step, Watch};
@@ -36,10 +36,21 @@ pub struct Verification {
 }
 
 impl Verification {
+    /// Those that there are, each with its protocol.
+    pub fn probes(&self) -> impl Iterator<Item = (Protocol, &Probe)> {
+        let halves = [(Protocol::Imap, &self.imap), (Protocol::Smtp, &self.smtp)];
+        halves.into_iter().filter_map(|(protocol, half)| Some((protocol, half.as_ref()?)))
+    }
+
     /// What each server said to the login, as far as it said anything about it.
     pub(crate) fn answers(&self) -> impl Iterator<Item = (&MailServer, Answer)> {
-        let probes = [&self.imap, &self.smtp].into_iter().flatten();
-        probes.filter_map(|probe| Some((&probe.server, Answer::of(&probe.result)?)))
+        self.probes().filter_map(|(_, probe)| Some((&probe.server, Answer::of(&probe.result)?)))
+    }
+
+    /// Why it did not work; none when it did.
+    #[must_use]
+    pub fn problem(&self) -> Option<&Problem> {
+        self.probes().find_map(|(_, probe)| probe.result.as_ref().err())
     }
 
     /// A server did not take the login.
@@ -47,7 +58,7 @@ impl Verification {
         let refused = |probe: &Probe| {
             probe.result.as_ref().is_err_and(|problem| problem.code == Code::CredentialsRefused)
         };
-        [&self.imap, &self.smtp].into_iter().flatten().any(refused)
+        self.probes().any(|(_, probe)| refused(probe))
     }
 }
 
@@ -78,16 +89,20 @@ pub(crate) async fn verify(
         let server = account.imap.as_ref()?;
         let watch = Watch::new(&*works.ports.clock, Protocol::Imap, server.security);
         let result = imap(works, server, credentials, &watch).await;
-        Some(probe(works, Protocol::Imap, server, watch, result))
+        Some(probe(works, tried(works, Protocol::Imap, credentials, server), server, watch, result))
     };
     let smtp = async {
         let server = account.smtp.as_ref()?;
         let watch = Watch::new(&*works.ports.clock, Protocol::Smtp, server.security);
         let result = smtp(works, account, server, credentials, &watch).await;
-        Some(probe(works, Protocol::Smtp, server, watch, result))
+        Some(probe(works, tried(works, Protocol::Smtp, credentials, server), server, watch, result))
     };
     let (imap, smtp) = future::join(imap, smtp).await;
-    let (help, help_url) = works.ports.discovery.help(&account.tenant, account.email.domain());
+    // What services tell people about is passwords.
+    let (help, help_url) = match Login::by(credentials) {
+        Login::Password => works.ports.discovery.help(&account.tenant, account.email.domain()),
+        Login::Consent | Login::TokenAddress | Login::Any => (Vec::new(), None),
+    };
     Verification { imap, smtp, help, help_url }
 }
 
@@ -98,7 +113,8 @@ async fn imap(
     watch: &Watch<'_>,
 ) -> Result<(), Problem> {
     let connected = works.ports.imap.connect(server, credentials, watch).await;
-    let mut session = connected.map_err(problems::imap_login)?;
+    let mut session =
+        connected.map_err(|error| problems::imap_login(error, Login::by(credentials)))?;
     session.list().await.map_err(problems::imap)?;
     watch.done();
     session.logout().await;
@@ -121,9 +137,20 @@ async fn smtp(
     Ok(())
 }
 
+/// For whoever may know the server.
+pub(crate) fn tried<'a>(
+    works: &'a Works,
+    protocol: Protocol,
+    credentials: &Credentials,
+    server: &'a MailServer,
+) -> Tried<'a> {
+    let service = works.ports.profiles.service_at(&server.host);
+    Tried { protocol, login: Login::by(credentials), server: Some(server), service }
+}
+
 fn probe(
     works: &Works,
-    protocol: Protocol,
+    tried: Tried<'_>,
     server: &MailServer,
     watch: Watch<'_>,
     result: Result<(), Problem>,
@@ -131,7 +158,7 @@ fn probe(
     let at = watch.at();
     let result = result.map_err(|problem| {
         watch.failed();
-        diagnosis::explain(problem, at, protocol, server)
+        diagnosis::explain(problem, at, tried)
     });
     let (steps, report, took) = watch.end();
     let ends = report.encryption.as_ref().and_then(|found| found.certificate_expires);

@@ -10,10 +10,11 @@
 
 use model::address::EmailAddress;
 use model::instant::Timestamp;
-use model::port::dial::DialError;
 use model::port::smtp::{Data, Delivery, Reply, SmtpError};
 use model::problem::printable;
 use model::submission::{RecipientVerdict, State};
+
+use crate::problems;
 
 /// What will be recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,24 +173,16 @@ fn set(
     }
 }
 
-/// The error and its causes in one line, without host names.
+/// What happened and what to do about it, in one line without host names.
 fn told(error: &SmtpError) -> String {
+    let sentence = problems::smtp_sentence(error).unwrap_or_else(|| printable(&error.to_string()));
     match error {
-        SmtpError::Dial(dial) => {
-            let why = match dial {
-                DialError::NotFound { .. } => "its name cannot be found".to_owned(),
-                DialError::Unresolved { .. } => "the name servers gave no answer".to_owned(),
-                DialError::NotAllowed { reason, .. } => (*reason).to_owned(),
-                DialError::Unreachable { source, .. } => source.to_string(),
-                DialError::Timeout { .. } => "no answer in time".to_owned(),
-                DialError::Tls { fault, .. } => fault.to_string(),
-            };
-            printable(&format!("{error}: {why}"))
-        }
         SmtpError::Credentials(reply) | SmtpError::Refused { reply, .. } => {
-            printable(&format!("{error}: {reply}"))
+            let said = printable(&reply.to_string());
+            format!("{}. The server said: {said}", sentence.trim_end_matches('.'))
         }
-        SmtpError::NoTls
+        SmtpError::Dial(_)
+        | SmtpError::NoTls
         | SmtpError::NoMechanism
         | SmtpError::NoCredentials(_)
         | SmtpError::Lost(_)
@@ -197,7 +190,7 @@ fn told(error: &SmtpError) -> String {
         | SmtpError::Protocol(_)
         | SmtpError::TooLarge { .. }
         | SmtpError::Unrecorded(_)
-        | SmtpError::Unreadable(_) => printable(&error.to_string()),
+        | SmtpError::Unreadable(_) => sentence,
     }
 }
 

@@ -10,6 +10,7 @@ use model::port::imap::{ImapError, ImapSession};
 use model::problem::{Problem, Protocol};
 use tokio::sync::Semaphore;
 
+use crate::diagnosis::Login;
 use crate::health::Healths;
 use crate::lock::lock;
 use crate::lockout::Lockout;
@@ -111,7 +112,7 @@ impl Room {
             connected = ports.imap.connect(server, &other, &()).await;
         }
         self.note_lockout(&connected, self.now());
-        connected.map_err(problems::imap_login)
+        connected.map_err(|error| problems::imap_login(error, Login::by(&credentials)))
     }
 
     fn note_lockout<T>(&self, connected: &Result<T, ImapError>, now: Duration) {

@@ -124,6 +124,17 @@ impl Profiles {
         domain::normalise(smtp_host).is_some_and(|host| self.keepers.contains(&host))
     }
 
+    /// The name of the service that has this mail server.
+    #[must_use]
+    pub fn service_at(&self, host: &str) -> Option<&str> {
+        let host = domain::normalise(host)?;
+        let has = |profile: &&Profile| {
+            let servers = [&profile.imap, &profile.smtp].into_iter().flatten();
+            servers.into_iter().any(|server| server.host.eq_ignore_ascii_case(&host))
+        };
+        self.profiles.values().find(has).map(|profile| profile.name.as_str())
+    }
+
     /// Every provider, by id.
     pub fn all(&self) -> impl Iterator<Item = &Profile> {
         self.profiles.values()

@@ -157,7 +157,7 @@ async fn a_message_that_nobody_takes_expires() {
         host.clock.advance(HOUR / 4);
     }
     assert_eq!(host.outbox.states(), [State::Expired]);
-    assert!(host.outbox.only().last_error.unwrap().contains("credentials"));
+    assert!(host.outbox.only().last_error.unwrap().contains("does not accept this login"));
     let logins = host.smtp.change(|state| state.logins);
     assert!((8..60).contains(&logins), "{logins} logins");
 }
