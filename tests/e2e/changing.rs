@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::site::{Site, connect, own_user, rig, server, tls_account, under};
+use crate::harness::wait::wait_until;
 use crate::wrong_input::check;
 
 #[test]
@@ -96,11 +97,30 @@ fn identities_are_replaced_and_a_message_goes_out_as_one() {
     assert_eq!(first, json!({"identities": [{"name": "王小明", "email": email}]}));
     let draft =
         json!({"from": {"email": "sales@example.test"}, "to": [{"email": email}], "text": "x"});
-    check(&operator.json("POST", &send, &draft), 403, "foreign-sender");
+    let refused = check(&operator.json("POST", &send, &draft), 403, "foreign-sender");
+    let told = refused["detail"].as_str().unwrap();
+    assert!(told.contains(&email) && told.contains("/identities"), "{told}");
     let own = json!({"identities": [{"name": null, "email": email}, {"name": "Sales", "email": "sales@example.test"}]});
     assert_eq!(operator.json("PUT", &path, &own).expect(200), own);
     assert_eq!(operator.get(&path).expect(200), own);
     operator.json("POST", &send, &draft).expect(202);
+
+    // Exactly these: without `from` the first, and the account's own address only where it is one.
+    let others = json!({"identities": [{"name": "Sales", "email": "sales@example.test"}]});
+    operator.json("PUT", &path, &others).expect(200);
+    let draft = json!({"to": [{"email": email}], "subject": "without from", "text": "x"});
+    let sent = operator.json("POST", &send, &draft).expect(202);
+    let as_itself = json!({"from": {"email": email}, "to": [{"email": email}], "text": "x"});
+    let refused = check(&operator.json("POST", &send, &as_itself), 403, "foreign-sender");
+    let told = refused["detail"].as_str().unwrap();
+    assert!(
+        told.contains("though it is its own address: it may send as sales@example.test"),
+        "{told}"
+    );
+    let own_id = sent["messageId"].as_str().unwrap();
+    wait_until("the message", || rig.logs().contains(&format!("message-id=<{own_id}>")));
+    assert!(rig.logs().contains("from=<sales@example.test>"));
+    operator.json("PUT", &path, &own).expect(200);
     let none = json!({"identities": []});
     let refused = check(&operator.json("PUT", &path, &none), 422, "invalid-body");
     assert_eq!(refused["errors"][0]["pointer"], "/identities");

@@ -26,6 +26,9 @@ use crate::fingerprint;
 use crate::problems;
 use crate::works::Works;
 
+/// Identities that are named to whoever used another address.
+const MOST_NAMED: usize = 10;
+
 /// Durable when it answers.
 pub(crate) async fn submit(
     works: &Works,
@@ -88,16 +91,16 @@ async fn compose(
     mut draft: Draft,
     idempotency: Option<Idempotency>,
 ) -> Result<NewSubmission, Problem> {
-    let (identity, sender) = sender(account, draft.sender.as_ref())?;
+    let (identity, sender) = sender(caller, account, draft.sender.as_ref())?;
     draft.sender = Some(sender);
     let created = works.ports.clock.now();
     let message_id = message_id(works, &identity.email);
     let composed = works.ports.mime.compose(draft, &message_id, created).await;
     let composed = composed.map_err(problems::composing)?;
-    check(works, account, &composed)?;
+    check(works, caller, account, &composed)?;
     let filtered = filtering::before_send(works, caller, account, composed).await?;
     let composed = filtered.composed;
-    check(works, account, &composed)?;
+    check(works, caller, account, &composed)?;
     Ok(NewSubmission {
         id: SubmissionId::generate(ten_bytes(&*works.ports.entropy)),
         tenant: account.tenant.clone(),
@@ -115,10 +118,15 @@ async fn compose(
 }
 
 /// What holds of every message that is accepted.
-fn check(works: &Works, account: &Account, composed: &Composed) -> Result<(), Problem> {
+fn check(
+    works: &Works,
+    caller: &Caller,
+    account: &Account,
+    composed: &Composed,
+) -> Result<(), Problem> {
     let envelope = &composed.envelope;
     if !account.identities.iter().any(|identity| identity.email.same_as(&envelope.sender)) {
-        return Err(foreign(envelope.sender.as_str()));
+        return Err(foreign(caller, account, envelope.sender.as_str()));
     }
     if envelope.recipients.is_empty() {
         return Err(Problem::new(Code::InvalidDraft, "the message has no recipient"));
@@ -133,11 +141,12 @@ fn check(works: &Works, account: &Account, composed: &Composed) -> Result<(), Pr
 
 /// Whom the message is from: an identity, under the name that the draft gives it.
 fn sender<'a>(
+    caller: &Caller,
     account: &'a Account,
     asked: Option<&Address>,
 ) -> Result<(&'a Identity, Address), Problem> {
     let Some(asked) = asked else {
-        let first = account.identities.first().ok_or_else(|| foreign("nobody"))?;
+        let first = account.identities.first().ok_or_else(|| foreign(caller, account, "nobody"))?;
         return Ok((first, first.address()));
     };
     let identity = asked
@@ -145,14 +154,28 @@ fn sender<'a>(
         .parse::<EmailAddress>()
         .ok()
         .and_then(|email| account.identities.iter().find(|known| known.email.same_as(&email)))
-        .ok_or_else(|| foreign(&asked.email))?;
+        .ok_or_else(|| foreign(caller, account, &asked.email))?;
     let name = asked.name.clone().or_else(|| identity.name.clone());
     Ok((identity, Address { name, email: asked.email.clone() }))
 }
 
-fn foreign(email: &str) -> Problem {
-    let email = model::problem::printable(email);
-    let detail = format!("`{email}` is not one of the account's identities");
+fn foreign(caller: &Caller, account: &Account, email: &str) -> Problem {
+    let own = account.email.as_str().eq_ignore_ascii_case(email);
+    let though = if own { ", though it is its own address" } else { "" };
+    let mut detail = format!(
+        "`{}` is not one of the account's identities{though}",
+        model::problem::printable(email)
+    );
+    // Strangers who fill in a form learn none of its addresses.
+    if caller.token.is_some() {
+        let known = account.identities.iter().take(MOST_NAMED);
+        let known: Vec<&str> = known.map(|identity| identity.email.as_str()).collect();
+        let more = if account.identities.len() > MOST_NAMED { " and others" } else { "" };
+        detail += &format!(
+            ": it may send as {}{more}. Leave `from` out to send as the first, or add this one by `PUT /v1/accounts/{{account}}/identities`",
+            known.join(", ")
+        );
+    }
     Problem::new(Code::ForeignSender, detail)
 }
 

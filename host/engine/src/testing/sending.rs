@@ -84,6 +84,13 @@ async fn a_draft_must_be_the_accounts_own_and_well_formed() {
     };
     assert!(host.submit(None, from("anna@EXAMPLE.com")).await.is_ok());
     refused(host.submit(None, from("bela@example.com")).await, Code::ForeignSender);
+    let told = host.submit(None, from("bela@example.com")).await.unwrap_err().detail;
+    assert!(
+        told.contains("may send as anna@example.com") && told.contains("/identities"),
+        "{told}"
+    );
+    let told = host.submit_unknown(from("bela@example.com")).await.unwrap_err().detail;
+    assert!(!told.contains("anna@"), "{told}");
     refused(host.submit(None, from("Anna <anna@example.com>")).await, Code::ForeignSender);
     let bad = Draft { subject: Some("a\nb".to_owned()), ..draft(&["bo@example.net"]) };
     let problem = host.submit(None, bad).await.unwrap_err();
