@@ -76,6 +76,11 @@ async fn the_servers_that_a_body_leaves_out_are_found() {
         assert_eq!(refused["code"], code, "{refused:#}");
         assert!(refused["detail"].as_str().unwrap().contains(words), "{refused:#}");
     }
+    let refused = create(&site, json!({"email": "ann@outlook.com"}), 422).await;
+    assert!(refused["hintUrl"].as_str().unwrap().starts_with("https://support.microsoft.com/"));
+    let told = refused["detail"].as_str().unwrap();
+    assert_eq!(told.matches("OAuth").count(), 2, "{told}");
+    assert!(told.contains("[oauth.server.NAME]"), "{told}");
     let body = json!({"email": "ann@nowhere.test", "password": "p"}).to_string();
     let (status, refused) = site.ask("POST", "/v1/accounts/verify", &body).await;
     assert_eq!((status, &refused["code"]), (422, &json!("no-servers-found")));

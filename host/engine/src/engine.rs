@@ -159,6 +159,12 @@ impl Engine {
         self.works.bearers.server(name)
     }
 
+    /// The name of the authorization server whose tokens are for this mail server.
+    #[must_use]
+    pub fn authorization_server_for(&self, host: &str) -> Option<&str> {
+        self.works.bearers.server_for(host)
+    }
+
     /// Marks an account that waits for its owner's consent.
     pub async fn awaits_consent(&self, account: &Account) {
         let problem = bearers::withheld(Withheld::Grant);

@@ -269,6 +269,13 @@ impl Bearers {
         })
     }
 
+    /// Whose tokens are for this mail server, by name.
+    pub(crate) fn server_for(&self, host: &str) -> Option<&str> {
+        let all = self.servers.by_name.iter();
+        let mut fitting = all.filter(|(_, server)| !server.hosts.is_empty() && server.serves(host));
+        fitting.next().map(|(name, _)| name.as_str())
+    }
+
     pub(crate) fn redirect(&self) -> &str {
         &self.servers.redirect
     }

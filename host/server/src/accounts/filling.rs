@@ -46,7 +46,7 @@ pub(crate) async fn fill(
         && !profile.auth.is_empty()
         && profile.auth.iter().all(|method| *method == Auth::OAuth2)
     {
-        return Err(no_password(profile, accept));
+        return Err(no_password(engine, profile, accept));
     }
     if found.confirm && !written.confirm {
         return Err(ask(email, &found, profile));
@@ -86,13 +86,17 @@ fn nothing(email: &EmailAddress, steps: &[Step]) -> Problem {
     Problem::new(Code::NoServersFound, detail)
 }
 
-fn no_password(profile: &Profile, accept: &str) -> Problem {
-    let hint = language::choose(&profile.hints, accept).unwrap_or_default();
-    let detail = format!(
-        "{} takes no password from mail programs, only OAuth 2: connect it with `oauth` in the place of `password`. {hint}",
-        profile.name
-    );
-    let problem = Problem::new(Code::OAuthNeeded, detail.trim_end());
+fn no_password(engine: &Engine, profile: &Profile, accept: &str) -> Problem {
+    let hint = language::choose(&profile.hints, accept).map(str::to_owned);
+    let why = hint.unwrap_or_else(|| format!("{} takes no password.", profile.name));
+    let host = profile.imap.as_ref().or(profile.smtp.as_ref()).map(|server| server.host.as_str());
+    let way = match host.and_then(|host| engine.authorization_server_for(host)) {
+        Some(name) => format!(
+            "In the place of `password` give `\"oauth\": {{\"provider\": \"{name}\"}}`, and have the owner of the mailbox agree."
+        ),
+        None => "In the place of `password` give `oauth` with a `tokenUrl` of your own, or have the operator configure an authorization server ([oauth.server.NAME]).".to_owned(),
+    };
+    let problem = Problem::new(Code::OAuthNeeded, format!("{why} Connect it by OAuth 2. {way}"));
     match &profile.hint_url {
         Some(url) => problem.with_extra("hintUrl", url),
         None => problem,
