@@ -92,7 +92,11 @@ impl Schema {
 pub(crate) fn invalid(faults: Vec<Fault>) -> Problem {
     let mut detail = String::new();
     if let Some((first, others)) = faults.split_first() {
-        detail = format!("{}: {}", place(&first.pointer), first.detail);
+        detail = match first.pointer.as_str() {
+            // The sentence begins with it.
+            "" => first.detail.clone(),
+            pointer => format!("{pointer}: {}", first.detail),
+        };
         if !others.is_empty() {
             let others: Vec<&str> = others.iter().map(|fault| place(&fault.pointer)).collect();
             detail += &format!("; also not right: {}", others.join(", "));
@@ -139,16 +143,23 @@ mod tests {
             "code":{"type":"string","pattern":"^[A-Z]{3}$","description":"three capital letters, such as EUR"},
             "id":{"not":{"const":"verify"}},
             "tags":{"type":"array","minItems":1,"uniqueItems":true,"items":{"$ref":"#/$defs/tag"}},
+            "made":{"type":"object","minProperties":1,"additionalProperties":false,"properties":{
+                "at":{"not":{},"description":"it is when it was made"},"by":{"type":"string"}}},
             "at":{"type":"string","format":"date-time"}},
             "$defs":{"tag":{"type":"object","additionalProperties":false,"properties":{"word":{"type":"string"}}}}}"##;
         for (body, want) in [
             (r#"{"name":7}"#, "/name: `name` has to be text, and is a number"),
             (r#"{"name":"a","note":7}"#, "/note: `note` has to be null or text, and is a number"),
-            ("[]", "the body: the body has to be an object, and is a list"),
+            ("[]", "the body has to be an object, and is a list"),
             ("{}", "/name: `name` is missing; it is needed here"),
+            (r#"{"name":"a","made":{}}"#, "/made: `made` is empty; give at least one of `by`"),
+            (
+                r#"{"name":"a","made":{"by":"x","at":"y"}}"#,
+                "/made/at: `at` cannot be changed: it is when it was made",
+            ),
             (
                 r#"{"name":"a","nmae":1}"#,
-                "/nmae: `nmae` is not known here; this object takes `at`, `code`, `count`, `id`, `kind`, `name`, `note`, `tags`",
+                "/nmae: `nmae` is not known here; this object takes `at`, `code`, `count`, `id`, `kind`, `made`, `name`, `note`, `tags`",
             ),
             (
                 r#"{"name":"a","tags":[{"wrod":1}]}"#,

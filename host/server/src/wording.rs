@@ -44,7 +44,7 @@ pub(crate) fn faults(root: &str, schema: &Value, error: &ValidationError<'_>) ->
             vec![fault(under(name), "missing", format!("`{name}` is missing; it is needed here"))]
         }
         kind => {
-            let told = sentence(&subject(&pointer), kind, error, described(schema, error));
+            let told = sentence(&subject(&pointer), kind, error, schema);
             vec![fault(pointer, &keyword(kind), told)]
         }
     }
@@ -54,8 +54,9 @@ fn sentence(
     what: &str,
     kind: &ValidationErrorKind,
     error: &ValidationError<'_>,
-    described: Option<&str>,
+    schema: &Value,
 ) -> String {
+    let described = described(schema, error);
     use ValidationErrorKind as Kind;
     #[expect(clippy::wildcard_enum_match_arm, reason = "rare keywords share the last sentence")]
     match kind {
@@ -82,7 +83,10 @@ fn sentence(
         Kind::MinItems { limit: 1 } => format!("{what} is an empty list; put something into it"),
         Kind::MinItems { limit } => format!("{what} has to have at least {limit} entries"),
         Kind::MaxItems { limit } => format!("{what} may have at most {limit} entries"),
-        Kind::MinProperties { limit: 1 } => format!("{what} is empty; give one of its fields"),
+        Kind::MinProperties { limit: 1 } => match siblings(schema, error).as_slice() {
+            [] => format!("{what} is empty; give one of its fields"),
+            known => format!("{what} is empty; give at least one of {}", known.join(", ")),
+        },
         Kind::MinProperties { limit } => format!("{what} has to have at least {limit} fields"),
         Kind::MaxProperties { limit } => format!("{what} may have at most {limit} fields"),
         Kind::UniqueItems => format!("{what} names something twice; each entry may be there once"),
@@ -99,6 +103,11 @@ fn sentence(
             None => format!(
                 "{what} does not have the form that is needed; /-/docs shows it with an example"
             ),
+        },
+        // A schema that nothing fits, for a field that is only there to say why not.
+        Kind::Not { schema: negated } if is_never(negated) => match described {
+            Some(why) => format!("{what} cannot be changed: {why}"),
+            None => format!("{what} cannot be changed; remove it"),
         },
         Kind::Not { .. } => match described {
             Some(form) => format!("{what} may not have this value: {form}"),
@@ -162,8 +171,13 @@ fn given(value: &Value) -> &'static str {
 /// The members that the object with the unknown one may have.
 fn siblings(schema: &Value, error: &ValidationError<'_>) -> Vec<String> {
     let known = around(schema, error).and_then(|place| place.get("properties"));
-    let names = known.and_then(Value::as_object).into_iter().flat_map(serde_json::Map::keys);
-    names.take(MOST_NAMES).map(|name| format!("`{name}`")).collect()
+    let known = known.and_then(Value::as_object).into_iter().flatten();
+    let taken = known.filter(|(_, field)| !field.get("not").is_some_and(is_never));
+    taken.take(MOST_NAMES).map(|(name, _)| format!("`{name}`")).collect()
+}
+
+fn is_never(negated: &Value) -> bool {
+    negated.as_object().is_some_and(serde_json::Map::is_empty)
 }
 
 /// What the schema says of the field in words: whoever wrote the pattern knows how to put it.
