@@ -96,6 +96,35 @@ async fn a_host_that_has_no_address_is_said_when_it_is_tried() {
     assert_eq!((status, &tried["imap"]["code"]), (200, &json!("host-not-found")), "{tried:#}");
     assert!(tried["imap"]["detail"].as_str().unwrap().contains("spelling"), "{tried:#}");
     assert_eq!(tried["imap"]["security"], Value::Null);
+
+    // A name from the table is no slip of the pen.
+    let body = json!({"email": "ann@gmail.com", "password": "p"}).to_string();
+    let (status, tried) = site.ask("POST", "/v1/accounts/verify", &body).await;
+    assert_eq!((status, &tried["imap"]["code"]), (200, &json!("host-not-found")), "{tried:#}");
+    for half in ["imap", "smtp"] {
+        let told = tried[half]["detail"].as_str().unwrap();
+        assert!(told.contains("the right name for Gmail"), "{told}");
+        assert!(told.contains("`[dns] servers`") && !told.contains("spelling"), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn name_servers_that_fail_are_not_a_wrong_name() {
+    let (zone, web) = (Zone::default(), Web::start(&["unused.test"]).await);
+    zone.fail("imap.there.test");
+    let site = Site::start(&zone, &web, "", &[]).await;
+    let server = json!({"host": "imap.there.test", "port": 993, "security": "tls"});
+    let body = json!({"id": "ann", "email": "ann@there.test", "password": "p", "imap": server});
+    let (_, tried) = site.ask("POST", "/v1/accounts/verify", &body.to_string()).await;
+    let (status, _) = site.ask("POST", "/v1/accounts", &body.to_string()).await;
+    assert_eq!(status, 201, "it may be there again in a moment");
+    let (_, listed) = site.ask("GET", "/v1/accounts/ann/messages", "").await;
+    for told in [&tried["imap"], &listed] {
+        assert_eq!(told["code"], "upstream-unreachable", "{told:#}");
+        let detail = told["detail"].as_str().unwrap();
+        assert!(detail.contains("name servers gave no answer"), "{detail}");
+    }
+    assert!(!listed["detail"].as_str().unwrap().contains("there.test"), "{listed:#}");
 }
 
 async fn create(site: &Site, mut body: Value, want: u16) -> Value {

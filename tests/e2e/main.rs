@@ -16,6 +16,7 @@ mod main_job;
 mod wrong_input;
 mod upstream;
 mod verifying;
+mod connecting;
 mod changing;
 mod trial;
 mod walkthrough;

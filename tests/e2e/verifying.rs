@@ -69,10 +69,15 @@ fn everything_that_can_be_wrong_has_a_code_of_its_own_and_a_way_out() {
     let room = Room::start();
     let old = OldTls::start();
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // It takes connections and says nothing; and one that hangs up at once.
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mute_port = mute.local_addr().unwrap().port();
+    let curt = Curt::start();
     let mut allow: Vec<String> =
         [rig, &expired, &elsewhere, &own].iter().flat_map(|rig| addresses(rig)).collect();
     allow.extend(room.addresses());
     let others = [room.mailroom.imap().port(), room.mailroom.submission().port(), old.port, closed];
+    let others = [&others[..], &[mute_port, curt.port]].concat();
     allow.extend(others.iter().map(|port| format!("127.0.0.1:{port}")));
     let mut roots = tempfile::NamedTempFile::new().unwrap();
     for rig in [rig, &expired, &elsewhere, &own] {
@@ -109,6 +114,11 @@ fn everything_that_can_be_wrong_has_a_code_of_its_own_and_a_way_out() {
     // The port for TLS, which waits for us to begin.
     let silent = with(at(rig.imaps_port(), "starttls"), at(rig.submissions_port(), "starttls"));
     verify.both(&silent, "upstream-timeout", "greeting", "Try `security` `tls`");
+
+    let silent = with(at(mute_port, "tls"), at(mute_port, "tls"));
+    verify.both(&silent, "upstream-timeout", "tls", "set `security` to `starttls`");
+    let hanging_up = with(at(curt.port, "starttls"), at(curt.port, "starttls"));
+    verify.both(&hanging_up, "upstream-unreachable", "greeting", "Try `security` `tls`");
 
     for (rig, code, way_out) in [
         (&expired, "certificate-expired", "renew"),
@@ -169,12 +179,11 @@ fn everything_that_can_be_wrong_has_a_code_of_its_own_and_a_way_out() {
         verify.one(&account, "smtp", "over-quota", "mail", "Delete something");
     }
 
-    let refused = with(server("10.0.0.1", 993, "tls"), Value::Null);
-    let problem = verify.operator.json("POST", "/v1/accounts/verify", &without_nulls(refused));
-    assert_eq!(problem.expect(422)["code"], "host-not-allowed");
+    let inside = with(server("10.0.0.1", 993, "tls"), server("10.0.0.1", 465, "tls"));
+    verify.both(&inside, "host-not-allowed", "connect", "`[egress] allow`");
 
     let told: Vec<&str> = verify.codes.iter().map(String::as_str).collect();
-    assert_eq!(told.len(), 13, "{told:?}");
+    assert_eq!(told.len(), 14, "{told:?}");
 }
 
 /// A token scans no ports and guesses no passwords, and one tenant's tries are not another's.
@@ -330,6 +339,20 @@ fn rules(rules: Vec<Rule>) -> Script {
 
 fn rule(protocol: Protocol, step: &str, fault: Fault) -> Rule {
     Rule { protocol, step: step.to_owned(), fault, times: None }
+}
+
+/// Hangs up on everybody, as a server of TLS does on who does not begin it, when it has waited enough.
+struct Curt {
+    port: u16,
+}
+
+impl Curt {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || listener.incoming().for_each(drop));
+        Self { port }
+    }
 }
 
 /// OpenSSL, with TLS 1.0 and nothing newer.

@@ -284,12 +284,12 @@ fn an_account_on_a_private_host_is_refused_when_it_is_made() {
         ("93.184.216.34", 80),
     ] {
         let server = json!({"host": name, "port": port, "security": "tls"});
-        for (path, part) in
-            [("/v1/accounts", "imap"), ("/v1/accounts", "smtp"), ("/v1/accounts/verify", "imap")]
-        {
+        for part in ["imap", "smtp"] {
             let body = json!({"email": "x@mailroom.test", "password": "p", part: server});
-            let problem = check(&demo.json("POST", path, &body), 422, "host-not-allowed");
-            assert_eq!(pointers(&problem), [format!("/{part}/host")]);
+            let answer = demo.json("POST", "/v1/accounts", &body);
+            let problem = check(&answer, 422, "host-not-allowed");
+            let member = if port == 80 { "port" } else { "host" };
+            assert_eq!(pointers(&problem), [format!("/{part}/{member}")]);
         }
     }
     let listed = demo.get("/v1/accounts").expect(200);

@@ -95,13 +95,15 @@ impl Engine {
             verification = verify::verify(&self.works, account, &other).await;
         }
         self.works.refusals.note(account, verification.answers());
-        let halves = [(Protocol::Imap, &verification.imap), (Protocol::Smtp, &verification.smtp)];
-        for (protocol, half) in halves {
-            if let Some(probe) = half {
-                self.works.healths.saw(account, protocol, probe.result.as_ref().err()).await;
-            }
-        }
+        self.keep(account, &verification).await;
         Ok(verification)
+    }
+
+    /// What the servers said becomes the account's state.
+    pub async fn keep(&self, account: &Account, verification: &Verification) {
+        for (protocol, probe) in verification.probes() {
+            self.works.healths.saw(account, protocol, probe.result.as_ref().err()).await;
+        }
     }
 
     /// Sends the account a mail from itself, waits until it arrives, and removes it.

@@ -59,6 +59,8 @@ codes! {
     NoServersFound = UNPROCESSABLE_ENTITY, "no-servers-found", "No mail servers were found for this address", Never;
     /// What was found lies outside the mail domain; `confirm` is missing.
     ConfirmationNeeded = CONFLICT, "confirmation-needed", "A person has to agree to these servers first", Never;
+    /// It was to be tried before it is stored, and a server did not take the login; `imap` and `smtp` say more.
+    VerificationFailed = UNPROCESSABLE_ENTITY, "verification-failed", "A mail server could not be used, so nothing was stored", Never;
     /// The service takes no password at all.
     OAuthNeeded = UNPROCESSABLE_ENTITY, "oauth-needed", "The service takes no passwords, only OAuth 2", Never;
     /// No mail service is known for that domain.

@@ -73,6 +73,15 @@ pub(crate) fn empty(status: StatusCode) -> Response<Body> {
 
 /// The problem document; logs the cause.
 pub(crate) fn problem(problem: &Problem, request: &RequestId) -> Response<Body> {
+    problem_with(problem, request, Map::new())
+}
+
+/// The same with more members, which replace none.
+pub(crate) fn problem_with(
+    problem: &Problem,
+    request: &RequestId,
+    more: Map<String, Value>,
+) -> Response<Body> {
     let status = problem.code.status();
     let cause = problem.cause.as_ref().map(|cause| chain(cause.as_ref()));
     if status.is_server_error() {
@@ -80,8 +89,11 @@ pub(crate) fn problem(problem: &Problem, request: &RequestId) -> Response<Body> 
     } else {
         tracing::debug!(request = request.as_str(), code = problem.code.as_str(), detail = %problem.detail, cause, "a request was refused");
     }
-    let mut answer =
-        typed(status, "application/problem+json", format!("{}\n", document(problem, request)));
+    let mut answer = typed(
+        status,
+        "application/problem+json",
+        format!("{}\n", document(problem, request, more)),
+    );
     let headers = answer.headers_mut();
     if let Some(after) = problem.retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
@@ -98,9 +110,9 @@ pub(crate) fn problem(problem: &Problem, request: &RequestId) -> Response<Body> 
     answer
 }
 
-fn document(problem: &Problem, request: &RequestId) -> Value {
+fn document(problem: &Problem, request: &RequestId, more: Map<String, Value>) -> Value {
     let code = problem.code;
-    let mut members = Map::new();
+    let mut members = more;
     for (name, value) in &problem.extras {
         members.insert(name.clone(), json!(value));
     }
@@ -152,7 +164,7 @@ mod tests {
             .with_retry_after(Duration::from_secs(30))
             .with_extra("step", "MAIL");
         let request = RequestId::generate([0; 10]);
-        let document = document(&problem, &request);
+        let document = document(&problem, &request, Map::new());
         assert_eq!(
             document,
             json!({

@@ -7,7 +7,7 @@ use http::Method;
 use model::caller::Scope;
 use runtime::component::{Described, Operation, Parameter};
 
-use crate::accounts::written;
+use crate::accounts::{shown, written};
 use crate::openapi::PUBLIC;
 use crate::tokens;
 
@@ -163,7 +163,13 @@ pub(crate) fn operations() -> Vec<Operation> {
             }],
             ..operation("GET", "/v1/accounts", "", "List the accounts that the token may open", 200)
         },
-        account_body(operation("POST", "/v1/accounts", "accounts", "Connect a mailbox", 201)),
+        shows_account(account_body(operation(
+            "POST",
+            "/v1/accounts",
+            "accounts",
+            "Connect a mailbox",
+            201,
+        ))),
         account_body(operation(
             "POST",
             "/v1/accounts/verify",
@@ -171,8 +177,8 @@ pub(crate) fn operations() -> Vec<Operation> {
             "Try a mailbox's servers; nothing is stored",
             200,
         )),
-        operation("GET", "/v1/accounts/:account", "", "Show an account", 200),
-        body(
+        shows_account(operation("GET", "/v1/accounts/:account", "", "Show an account", 200)),
+        shows_account(body(
             operation(
                 "PATCH",
                 "/v1/accounts/:account",
@@ -182,7 +188,7 @@ pub(crate) fn operations() -> Vec<Operation> {
             ),
             written::CHANGE_SCHEMA,
             written::CHANGE_EXAMPLE,
-        ),
+        )),
         operation("DELETE", "/v1/accounts/:account", "accounts", "Remove an account", 204),
         operation(
             "POST",
@@ -218,6 +224,13 @@ pub(crate) fn operations() -> Vec<Operation> {
             200,
         ),
     ]
+}
+
+fn shows_account(mut operation: Operation) -> Operation {
+    for answer in &mut operation.answers {
+        answer.schema = Some(shown::SCHEMA.to_owned());
+    }
+    operation
 }
 
 fn consent_parameter(name: &str) -> Parameter {

@@ -35,10 +35,15 @@ impl Desk {
         let email = before.email.clone();
         let mut after = Account {
             name: written.name,
-            imap: self.server("/imap", written.imap, &email).await?,
-            smtp: self.server("/smtp", written.smtp, &email).await?,
+            imap: reading::server("/imap", written.imap, &email)?,
+            smtp: reading::server("/smtp", written.smtp, &email)?,
             ..before.clone()
         };
+        for (pointer, before, after) in
+            [("/imap", &before.imap, &after.imap), ("/smtp", &before.smtp, &after.smtp)]
+        {
+            self.vet(pointer, after.as_ref().filter(|_| before != after)).await?;
+        }
         if own {
             after.identities = reading::identities(written.identities.unwrap_or_default())?;
         }

@@ -1,25 +1,24 @@
-//! Making, listing, showing and removing accounts.
+//! Listing, showing and removing accounts.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use engine::engine::Engine;
-use http::{Response, StatusCode, header};
-use model::account::{Account, Credentials};
+use http::{Response, StatusCode};
+use model::account::Account;
 use model::caller::Caller;
 use model::ids::{AccountId, TenantId};
 use model::message::Page;
 use model::port::accounts::Accounts;
 use model::port::clock::Entropy;
-use model::port::store::StoreError;
-use model::problem::{Code, Problem};
+use model::problem::Problem;
 use net::dial::Dialer;
 use net::fetch::Fetcher;
 use runtime::body::Body;
 use serde_json::{Value, json};
 
 use crate::accounts::faults::{stored, unknown};
-use crate::accounts::shown::shown;
+use crate::accounts::shown;
 use crate::answer;
 use crate::trying::Tries;
 
@@ -39,34 +38,6 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    pub(crate) async fn create(
-        &self,
-        caller: &Caller,
-        accept: &str,
-        body: &[u8],
-    ) -> Result<Response<Body>, Problem> {
-        let (account, credentials) = self.read(caller, accept, body).await?;
-        match self.accounts.create(&account, &credentials).await {
-            Ok(()) => {
-                if let Credentials::OAuth(oauth) = &credentials
-                    && oauth.needs_authorization()
-                {
-                    self.engine.awaits_consent(&account).await;
-                }
-                let mut answer = answer::json(StatusCode::CREATED, &self.show(&account).await?);
-                if let Ok(location) = format!("/v1/accounts/{}", account.id).parse() {
-                    answer.headers_mut().insert(header::LOCATION, location);
-                }
-                Ok(answer)
-            }
-            Err(StoreError::Exists) => Err(Problem::new(
-                Code::AlreadyExists,
-                format!("the account `{}` exists already", account.id),
-            )),
-            Err(error) => Err(stored(error)),
-        }
-    }
-
     pub(crate) async fn list(
         &self,
         caller: &Caller,
@@ -88,10 +59,11 @@ impl Desk {
         ))
     }
 
-    /// With its state.
+    /// With its state, and how it logs in.
     pub(crate) async fn show(&self, account: &Account) -> Result<Value, Problem> {
         let health = self.accounts.health(account).await.map_err(stored)?;
-        Ok(shown(account, &health))
+        let credentials = self.accounts.credentials(account).await.map_err(stored)?;
+        Ok(shown::account(account, &health, credentials.as_ref()))
     }
 
     /// Those that a token names, as the store would list them.

@@ -1,7 +1,6 @@
 //! What the handlers of accounts refuse with.
 
 use model::address::EmailAddress;
-use model::port::dial::DialError;
 use model::port::store::StoreError;
 use model::problem::{Code, Fault, Problem};
 
@@ -20,13 +19,13 @@ pub(crate) fn faulty(pointer: &str, code: &str, detail: &str) -> Problem {
 }
 
 /// An address that may never be dialled.
-pub(crate) fn not_allowed(pointer: &str, error: &DialError) -> Problem {
+pub(crate) fn not_allowed(pointer: &str, detail: String) -> Problem {
     let fault = Fault {
         pointer: pointer.to_owned(),
         code: Code::HostNotAllowed.as_str().to_owned(),
-        detail: error.to_string(),
+        detail: detail.clone(),
     };
-    Problem::new(Code::HostNotAllowed, error.to_string()).with_faults(vec![fault])
+    Problem::new(Code::HostNotAllowed, detail).with_faults(vec![fault])
 }
 
 pub(crate) fn unknown(id: &str) -> Problem {

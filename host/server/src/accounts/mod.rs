@@ -10,6 +10,7 @@ pub(crate) mod shown;
 pub(crate) mod desk;
 mod filling;
 mod reading;
+mod making;
 mod changing;
 pub(crate) mod consenting;
 mod verifying;

@@ -1,7 +1,8 @@
 //! From a request's body to an account that may be dialled.
 //!
-//! A host that may not be dialled is refused here, and again whenever it is dialled.
+//! What is stored is vetted here; every host is again whenever it is dialled.
 
+use engine::diagnosis;
 use model::account::{Account, Credentials, Identity, MailServer, OAuth, TokenSource};
 use model::address::EmailAddress;
 use model::caller::Caller;
@@ -15,8 +16,20 @@ use model::secret::Secret;
 use crate::accounts::desk::Desk;
 use crate::accounts::faults::{address, faulty, not_allowed};
 use crate::accounts::filling;
-use crate::accounts::written::{Written, WrittenIdentity, WrittenServer};
+use crate::accounts::written::{Written, WrittenIdentity, WrittenOAuth, WrittenServer};
 use crate::oauth;
+
+/// A port that is open wherever the host is.
+const IMAPS: u16 = 993;
+
+/// What a body asks for.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub(crate) account: Account,
+    pub(crate) credentials: Credentials,
+    /// Not without trying it.
+    pub(crate) verify: bool,
+}
 
 impl Desk {
     pub(crate) async fn read(
@@ -24,7 +37,7 @@ impl Desk {
         caller: &Caller,
         accept: &str,
         body: &[u8],
-    ) -> Result<(Account, Credentials), Problem> {
+    ) -> Result<Wanted, Problem> {
         let mut written = Written::parse(body)?;
         let email = address("/email", &written.email)?;
         let mut identities = identities(written.identities.take().unwrap_or_default())?;
@@ -44,23 +57,9 @@ impl Desk {
         let credentials = self.credentials(&mut written)?;
         self.vet_tokens(&credentials).await?;
         filling::fill(&self.engine, caller, accept, &email, &mut written).await?;
-        let imap = self.server("/imap", written.imap, &email).await?;
-        let smtp = self.server("/smtp", written.smtp, &email).await?;
-        if let Credentials::OAuth(OAuth { source: TokenSource::Provider(name), .. }) = &credentials
-        {
-            let server = self.engine.authorization_server(name)?;
-            for (pointer, half) in [("/imap/host", &imap), ("/smtp/host", &smtp)] {
-                let strange = half.as_ref().filter(|half| !server.serves(&half.host));
-                if let Some(strange) = strange {
-                    let detail = format!(
-                        "tokens of `{name}` are not for {}; they are for {}",
-                        strange.host,
-                        server.hosts.join(", ")
-                    );
-                    return Err(faulty(pointer, "excluded", &detail));
-                }
-            }
-        }
+        let imap = server("/imap", written.imap, &email)?;
+        let smtp = server("/smtp", written.smtp, &email)?;
+        self.check_served(&credentials, imap.as_ref(), smtp.as_ref())?;
         let account = Account {
             id,
             tenant: caller.tenant.clone(),
@@ -71,7 +70,32 @@ impl Desk {
             identities,
             generation: self.generation(),
         };
-        Ok((account, credentials))
+        Ok(Wanted { account, credentials, verify: written.verify })
+    }
+
+    /// The tokens of a configured server are shown to its mail servers only.
+    pub(crate) fn check_served(
+        &self,
+        credentials: &Credentials,
+        imap: Option<&MailServer>,
+        smtp: Option<&MailServer>,
+    ) -> Result<(), Problem> {
+        let Credentials::OAuth(OAuth { source: TokenSource::Provider(name), .. }) = credentials
+        else {
+            return Ok(());
+        };
+        let server = self.engine.authorization_server(name)?;
+        for (pointer, half) in [("/imap/host", imap), ("/smtp/host", smtp)] {
+            if let Some(strange) = half.filter(|half| !server.serves(&half.host)) {
+                let detail = format!(
+                    "tokens of `{name}` are not for {}; they are for {}",
+                    strange.host,
+                    server.hosts.join(", ")
+                );
+                return Err(faulty(pointer, "excluded", &detail));
+            }
+        }
+        Ok(())
     }
 
     /// A password, or where tokens come from.
@@ -87,6 +111,11 @@ impl Desk {
             }
         };
         written.takes_tokens = true;
+        self.by_tokens(oauth)
+    }
+
+    /// Where tokens come from; there is none yet.
+    pub(crate) fn by_tokens(&self, oauth: WrittenOAuth) -> Result<Credentials, Problem> {
         let source = match (oauth.provider, oauth.token_url) {
             (Some(name), None) if oauth.secret.is_none() => {
                 self.engine.authorization_server(&name).map_err(|unknown| {
@@ -122,7 +151,8 @@ impl Desk {
         };
         match self.own_tokens.vet(url).await {
             Err(FetchError::Dial(error @ DialError::NotAllowed { .. })) => {
-                Err(not_allowed(POINTER, &error))
+                let detail = format!("{error}. If it is the operator's own, `[egress] fetch` in the configuration lets it in.");
+                Err(not_allowed(POINTER, detail))
             }
             Err(FetchError::Dial(error @ DialError::NotFound { .. })) => {
                 let detail = format!("{error}: check its spelling, or make its DNS entry first");
@@ -140,34 +170,49 @@ impl Desk {
         u32::from_be_bytes(bytes) >> 1
     }
 
-    pub(crate) async fn server(
+    /// Whether the server may be dialled. A name that does not resolve now may do so later; one that
+    /// leads inside never may.
+    pub(crate) async fn vet(
         &self,
         pointer: &str,
-        written: Option<WrittenServer>,
-        email: &EmailAddress,
-    ) -> Result<Option<MailServer>, Problem> {
-        let Some(written) = written else { return Ok(None) };
-        let pin = match written.pin {
-            Some(pin) => Some(pin.parse().map_err(|error: model::account::InvalidPin| {
-                faulty(&format!("{pointer}/pin"), "pattern", &error.to_string())
-            })?),
-            None => None,
+        server: Option<&MailServer>,
+    ) -> Result<(), Problem> {
+        let Some(MailServer { host, port, .. }) = server else { return Ok(()) };
+        let refusal = async |port| match self.dialer.vet(host, port).await {
+            Err(DialError::NotAllowed { reason, .. }) => Some(reason),
+            Err(_) | Ok(()) => None,
         };
-        // A name that does not resolve now may do so later; one that leads inside never may.
-        if let Err(error @ DialError::NotAllowed { .. }) =
-            self.dialer.vet(&written.host, written.port).await
-        {
-            return Err(not_allowed(&format!("{pointer}/host"), &error));
-        }
-        let username = written.username.unwrap_or_else(|| email.as_str().to_owned());
-        Ok(Some(MailServer {
-            host: written.host,
-            port: written.port,
-            security: written.security,
-            username,
-            pin,
-        }))
+        let Some(reason) = refusal(*port).await else { return Ok(()) };
+        // Where the host would do at a port of mail, it is the port that has to change.
+        let (member, reason) = match refusal(IMAPS).await {
+            Some(reason) => ("host", reason),
+            None => ("port", reason),
+        };
+        let detail = diagnosis::not_allowed(host, *port, reason);
+        Err(not_allowed(&format!("{pointer}/{member}"), detail))
     }
+}
+
+pub(crate) fn server(
+    pointer: &str,
+    written: Option<WrittenServer>,
+    email: &EmailAddress,
+) -> Result<Option<MailServer>, Problem> {
+    let Some(written) = written else { return Ok(None) };
+    let pin = match written.pin {
+        Some(pin) => Some(pin.parse().map_err(|error: model::account::InvalidPin| {
+            faulty(&format!("{pointer}/pin"), "pattern", &error.to_string())
+        })?),
+        None => None,
+    };
+    let username = written.username.unwrap_or_else(|| email.as_str().to_owned());
+    Ok(Some(MailServer {
+        host: written.host,
+        port: written.port,
+        security: written.security,
+        username,
+        pin,
+    }))
 }
 
 /// Whom the account sends as; each has to be an address.

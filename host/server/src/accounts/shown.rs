@@ -3,26 +3,71 @@
 use engine::trial::Trial;
 use engine::verify::{Probe, Verification};
 use engine::watch::Step;
-use http::{Response, StatusCode};
-use model::account::{Account, Identity, MailServer};
+use http::{Response, StatusCode, Uri};
+use model::account::{Account, Credentials, Identity, MailServer, TokenSource};
 use model::health::Health;
-use model::problem::{Code, Protocol};
+use model::ids::RequestId;
+use model::problem::{Code, Problem, Protocol};
 use runtime::body::Body;
 use serde_json::{Map, Value, json};
 
 use crate::answer;
 use crate::language;
 
+/// What [`account`] answers.
+pub(crate) const SCHEMA: &str = r##"{
+  "type": "object",
+  "required": ["id", "email", "name", "auth", "oauth", "imap", "smtp", "identities", "state", "lastError"],
+  "properties": {
+    "id": {"type": "string"},
+    "email": {"type": "string"},
+    "name": {"type": ["string", "null"]},
+    "auth": {"enum": ["password", "oauth2", null], "description": "What logs in"},
+    "oauth": {"type": ["object", "null"], "required": ["provider", "tokenHost"], "properties": {
+      "provider": {"type": ["string", "null"], "description": "The authorization server, by its name on this host"},
+      "tokenHost": {"type": ["string", "null"], "description": "The host of `tokenUrl`"}
+    }},
+    "imap": {"$ref": "#/$defs/server"},
+    "smtp": {"$ref": "#/$defs/server"},
+    "identities": {"type": "array", "items": {"type": "object", "required": ["name", "email"]}},
+    "state": {"enum": ["unverified", "connected", "authenticationFailed", "unreachable", "reauthRequired"]},
+    "lastError": {"type": ["object", "null"], "required": ["protocol", "code", "detail", "at"]},
+    "verification": {"type": "object", "description": "Where `verify` was asked for: as `POST /v1/accounts/verify` answers"}
+  },
+  "$defs": {"server": {"type": ["object", "null"], "required": ["host", "port", "security", "username"]}}
+}"##;
+
 /// As the API shows it.
-pub(crate) fn shown(account: &Account, health: &Health) -> Value {
+pub(crate) fn account(
+    account: &Account,
+    health: &Health,
+    credentials: Option<&Credentials>,
+) -> Value {
     let last_error = health.last_error().map(|(protocol, at, trouble)| {
         json!({"protocol": word(protocol), "code": trouble.code, "detail": trouble.detail, "at": at.to_string()})
     });
+    let auth = credentials.map(|credentials| match credentials {
+        Credentials::Password(_) => "password",
+        Credentials::OAuth(_) => "oauth2",
+    });
     json!({
         "id": account.id, "email": account.email, "name": account.name,
+        "auth": auth, "oauth": credentials.and_then(source),
         "imap": account.imap.as_ref().map(server), "smtp": account.smtp.as_ref().map(server),
         "identities": identities(&account.identities),
         "state": health.state().as_str(), "lastError": last_error,
+    })
+}
+
+/// Where tokens come from. What follows the host in an address may be a secret.
+fn source(credentials: &Credentials) -> Option<Value> {
+    let Credentials::OAuth(oauth) = credentials else { return None };
+    Some(match &oauth.source {
+        TokenSource::Provider(name) => json!({"provider": name, "tokenHost": null}),
+        TokenSource::Url { url, .. } => {
+            let url: Option<Uri> = url.parse().ok();
+            json!({"provider": null, "tokenHost": url.as_ref().and_then(Uri::host)})
+        }
     })
 }
 
@@ -88,15 +133,33 @@ pub(crate) fn tried_out(trial: &Trial) -> Response<Body> {
 }
 
 /// What was tried, in the caller's language as far as the service speaks it.
-pub(crate) fn verified(verification: &Verification, accept: &str) -> Response<Body> {
-    let help = Help {
-        text: language::choose(&verification.help, accept),
-        url: verification.help_url.as_deref(),
-    };
-    let (imap, smtp) = (&verification.imap, &verification.smtp);
-    let ok = [imap, smtp].into_iter().flatten().all(|half| half.result.is_ok());
+pub(crate) fn verified(tried: &Verification, accept: &str) -> Response<Body> {
+    answer::json(StatusCode::OK, &verification(tried, accept))
+}
+
+/// The same as a member of something else.
+pub(crate) fn verification(tried: &Verification, accept: &str) -> Value {
+    let help = Help { text: language::choose(&tried.help, accept), url: tried.help_url.as_deref() };
     let half = |half: &Option<Probe>| half.as_ref().map(|half| probe(half, &help));
-    answer::json(StatusCode::OK, &json!({"ok": ok, "imap": half(imap), "smtp": half(smtp)}))
+    json!({"ok": tried.problem().is_none(), "imap": half(&tried.imap), "smtp": half(&tried.smtp)})
+}
+
+/// `problem` is the first one of what was tried.
+pub(crate) fn not_stored(
+    tried: &Verification,
+    problem: &Problem,
+    accept: &str,
+    request: &RequestId,
+) -> Response<Body> {
+    let told = verification(tried, accept);
+    let halves = ["imap", "smtp"].map(|name| told.get(name).cloned().unwrap_or_default());
+    let detail = halves.iter().find_map(|half| half.get("detail")?.as_str());
+    let mut refusal =
+        Problem::new(Code::VerificationFailed, detail.unwrap_or(&problem.detail).to_owned());
+    refusal.upstream = problem.upstream.clone();
+    let [imap, smtp] = halves;
+    let more = Map::from_iter([("imap".to_owned(), imap), ("smtp".to_owned(), smtp)]);
+    answer::problem_with(&refusal, request, more)
 }
 
 struct Help<'a> {
@@ -148,4 +211,56 @@ fn security(probe: &Probe) -> Option<Value> {
         "tlsVersion": found.tls_version, "cipher": found.cipher,
         "certificateExpires": expires, "mechanism": probe.report.mechanism,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use model::account::OAuth;
+    use model::secret::Secret;
+
+    use super::*;
+    use crate::schema::Schema;
+
+    #[test]
+    fn an_account_is_shown_as_it_is_documented_and_without_secrets() {
+        let server = json!({"host": "mail.x.test", "port": 993, "security": "tls", "username": "a", "pin": null});
+        let known: Account = serde_json::from_value(json!({
+            "id": "ann", "tenant": "acme", "email": "ann@x.test", "name": null, "generation": 1,
+            "imap": server, "smtp": null, "identities": [{"name": null, "email": "ann@x.test"}],
+        }))
+        .unwrap();
+        let by = |source| {
+            let given = || Some(Secret::new("canary".to_owned()));
+            Credentials::OAuth(OAuth { source, access: given(), expires: None, refresh: given() })
+        };
+        let url = "https://tokens.x.test:8443/canary?key=canary".to_owned();
+        let secret = Some(Secret::new("canary".to_owned()));
+        for (credentials, auth, provider, host) in [
+            (None, json!(null), json!(null), json!(null)),
+            (
+                Some(Credentials::Password(Secret::new("canary".to_owned()))),
+                json!("password"),
+                json!(null),
+                json!(null),
+            ),
+            (
+                Some(by(TokenSource::Provider("corp".to_owned()))),
+                json!("oauth2"),
+                json!("corp"),
+                json!(null),
+            ),
+            (
+                Some(by(TokenSource::Url { url, secret })),
+                json!("oauth2"),
+                json!(null),
+                json!("tokens.x.test"),
+            ),
+        ] {
+            let shown = account(&known, &Health::default(), credentials.as_ref());
+            Schema::compile(SCHEMA).unwrap().check(shown.to_string().as_bytes()).unwrap();
+            assert_eq!((&shown["auth"], &shown["oauth"]["provider"]), (&auth, &provider));
+            assert_eq!(shown["oauth"]["tokenHost"], host);
+            assert!(!shown.to_string().contains("canary"), "{shown}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ use model::problem::{Code, Problem};
 use runtime::body::Body;
 
 use crate::accounts::desk::Desk;
+use crate::accounts::reading::Wanted;
 use crate::accounts::shown::{tried_out, verified};
 
 impl Desk {
@@ -16,7 +17,7 @@ impl Desk {
         accept: &str,
         body: &[u8],
     ) -> Result<Response<Body>, Problem> {
-        let (account, credentials) = self.read(caller, accept, body).await?;
+        let Wanted { account, credentials, .. } = self.read(caller, accept, body).await?;
         let _try = self.tries.begin(&caller.tenant)?;
         let credentials = self.engine.made_good(credentials).await?;
         Ok(verified(&self.engine.verify(&account, &credentials).await?, accept))

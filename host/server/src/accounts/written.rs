@@ -35,6 +35,7 @@ pub(crate) const SCHEMA: &str = r##"{
     "imap": {"$ref": "#/$defs/server"},
     "smtp": {"$ref": "#/$defs/server"},
     "confirm": {"type": "boolean"},
+    "verify": {"type": "boolean", "description": "`true`: the servers are tried first, and nothing is stored unless both take the login"},
     "identities": {"type": "array", "maxItems": 50, "items": {
       "type": "object", "additionalProperties": false, "required": ["email"],
       "properties": {"name": {"type": "string", "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f]*$", "description": "text without control characters"}, "email": {"type": "string", "minLength": 3, "maxLength": 320}}
@@ -43,7 +44,7 @@ pub(crate) const SCHEMA: &str = r##"{
   "$defs": {"server": {
     "type": "object", "additionalProperties": false, "required": ["host", "port", "security"],
     "properties": {
-      "host": {"type": "string", "minLength": 1, "maxLength": 253, "pattern": "^[A-Za-z0-9.:_\\[\\]-]+$", "description": "a name such as imap.example.com, or an address; no scheme and no port"},
+      "host": {"type": "string", "minLength": 1, "maxLength": 253, "pattern": "^([A-Za-z0-9._-]+|[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*|\\[[0-9A-Fa-f:.]+\\])$", "description": "a name such as imap.example.com, or an address; no scheme, no path, and no port, which is the member `port`"},
       "port": {"type": "integer", "minimum": 1, "maximum": 65535},
       "security": {"enum": ["tls", "starttls"]},
       "username": {"type": "string", "minLength": 1, "maxLength": 320, "pattern": "^[^\\x00-\\x1f\\x7f]*$", "description": "text without control characters"},
@@ -72,7 +73,7 @@ pub(crate) const CHANGE_SCHEMA: &str = r##"{
   "$defs": {"server": {
     "type": ["object", "null"], "additionalProperties": false,
     "properties": {
-      "host": {"type": "string", "minLength": 1, "maxLength": 253, "pattern": "^[A-Za-z0-9.:_\\[\\]-]+$", "description": "a name such as imap.example.com, or an address; no scheme and no port"},
+      "host": {"type": "string", "minLength": 1, "maxLength": 253, "pattern": "^([A-Za-z0-9._-]+|[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*|\\[[0-9A-Fa-f:.]+\\])$", "description": "a name such as imap.example.com, or an address; no scheme, no path, and no port, which is the member `port`"},
       "port": {"type": "integer", "minimum": 1, "maximum": 65535},
       "security": {"enum": ["tls", "starttls"]},
       "username": {"type": ["string", "null"], "minLength": 1, "maxLength": 320, "pattern": "^[^\\x00-\\x1f\\x7f]*$", "description": "text without control characters"},
@@ -131,6 +132,8 @@ pub(crate) struct Written {
     pub(crate) identities: Option<Vec<WrittenIdentity>>,
     #[serde(default)]
     pub(crate) confirm: bool,
+    #[serde(default)]
+    pub(crate) verify: bool,
     /// Told by what `oauth` holds: a service that takes no passwords is right then.
     #[serde(skip)]
     pub(crate) takes_tokens: bool,
