@@ -61,6 +61,12 @@ fn an_account_is_changed_member_by_member() {
     check(&operator.get(&list), 409, "not-configured");
     for (patch, pointer) in [
         (json!({}), ""),
+        (json!({"id": "other"}), "/id"),
+        (json!({"password": null}), "/password"),
+        (json!({"oauth": {}}), "/oauth"),
+        (json!({"oauth": {"secret": "x"}}), "/oauth"),
+        (json!({"oauth": {"provider": "nobody"}}), "/oauth/provider"),
+        (json!({"oauth": {"tokenUrl": "https://t.example"}, "password": "x"}), "/oauth"),
         (json!({"smtp": null}), ""),
         (json!({"email": "other@example.test"}), "/email"),
         (json!({"password": ""}), "/password"),
@@ -72,6 +78,24 @@ fn an_account_is_changed_member_by_member() {
         let faults = refused["errors"].as_array().unwrap();
         assert!(faults.iter().any(|fault| fault["pointer"] == pointer), "{patch}: {refused}");
     }
+    for (patch, words) in [
+        (
+            json!({}),
+            "give at least one of `identities`, `imap`, `name`, `oauth`, `password`, `smtp`",
+        ),
+        (json!({"email": "other@example.test"}), "add it to `identities`"),
+    ] {
+        let refused = check(&operator.json("PATCH", &path, &patch), 422, "invalid-body");
+        let told = refused["detail"].as_str().unwrap();
+        assert!(told.contains(words) && !told.contains("the body: the body"), "{told}");
+    }
+    let typed = |kind: &'static str| [("content-type", kind)];
+    let named = br#"{"name": "Ann"}"#;
+    let merge = typed("application/merge-patch+json; charset=utf-8");
+    assert_eq!(operator.call("PATCH", &path, &merge, named).expect(200)["name"], "Ann");
+    let other = operator.call("PATCH", &path, &typed("application/json-patch+json"), named);
+    let told = check(&other, 415, "unsupported-media-type");
+    assert!(told["detail"].as_str().unwrap().contains("application/merge-patch+json"), "{told}");
     let inside = json!({"smtp": server("10.0.0.1", 465, "tls"), "password": password});
     check(&operator.json("PATCH", &path, &inside), 422, "host-not-allowed");
     check(

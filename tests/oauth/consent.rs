@@ -134,14 +134,10 @@ async fn a_consent_is_for_the_account_that_it_was_begun_for_and_outlives_a_busy_
     site.authority.says(None);
     assert_eq!(site.come_back(&query).await.status, 200, "the same answer, a moment later");
 
-    for (change, told) in [
-        (json!({"password": "x"}), "/password"),
-        (json!({"smtp": {"host": "elsewhere.test"}}), "tokens were not given"),
-    ] {
-        let refused = site.ask("PATCH", "/v1/accounts/ann", Some(&change)).await;
-        assert_eq!(refused.status, 422, "{refused:?}");
-        assert!(refused.body.contains(told), "{refused:?}");
-    }
+    let change = json!({"smtp": {"host": "elsewhere.test"}});
+    let refused = site.ask("PATCH", "/v1/accounts/ann", Some(&change)).await;
+    assert_eq!(refused.status, 422, "{refused:?}");
+    assert!(refused.body.contains("tokens were not given"), "{refused:?}");
 
     let query = begin().await;
     assert_eq!(site.ask("DELETE", "/v1/accounts/ann", None).await.status, 204);

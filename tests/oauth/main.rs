@@ -26,5 +26,6 @@ mod journal;
 mod authority;
 mod site;
 mod consent;
+mod changing;
 mod renewal;
 mod servers;

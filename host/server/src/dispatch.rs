@@ -26,7 +26,7 @@ use crate::handover::{Matched, prepare};
 use crate::head;
 use crate::host::Host;
 use crate::hostroute::{HostRoute, Page, Resource};
-use crate::intake::{collect, forms_are_larger, json_body, stream, text};
+use crate::intake::{collect, forms_are_larger, json_body, merge_patch, stream, text};
 use crate::operation::{Served, Taking, wrong_method};
 use crate::pages;
 use crate::tenancy::Place;
@@ -239,7 +239,7 @@ impl Asked<'_> {
                 host.desk.create(&caller, accept, &body).await
             }
             (Resource::Account, &Method::PATCH) => {
-                let body = json_body(head, body, cap, host.limits.pace).await?;
+                let body = merge_patch(head, body, cap, host.limits.pace).await?;
                 host.desk.change(&caller, param, &body).await
             }
             (Resource::Identities, &Method::GET) => host.desk.identities(&caller, param).await,

@@ -8,6 +8,7 @@ use model::caller::Scope;
 use runtime::component::{Described, Operation, Parameter};
 
 use crate::accounts::{shown, written};
+use crate::intake::MERGE_PATCH;
 use crate::openapi::PUBLIC;
 use crate::tokens;
 
@@ -178,17 +179,20 @@ pub(crate) fn operations() -> Vec<Operation> {
             200,
         )),
         shows_account(operation("GET", "/v1/accounts/:account", "", "Show an account", 200)),
-        shows_account(body(
-            operation(
-                "PATCH",
-                "/v1/accounts/:account",
-                "accounts",
-                "Change an account; a new host needs the password again",
-                200,
-            ),
-            written::CHANGE_SCHEMA,
-            written::CHANGE_EXAMPLE,
-        )),
+        shows_account(Operation {
+            other_content_types: vec![MERGE_PATCH.to_owned()],
+            ..body(
+                operation(
+                    "PATCH",
+                    "/v1/accounts/:account",
+                    "accounts",
+                    "Change an account by a merge patch; a new host needs the password again",
+                    200,
+                ),
+                written::CHANGE_SCHEMA,
+                written::CHANGE_EXAMPLE,
+            )
+        }),
         operation("DELETE", "/v1/accounts/:account", "accounts", "Remove an account", 204),
         operation(
             "POST",

@@ -11,6 +11,9 @@ use runtime::error::BodyError;
 use crate::limits::Pace;
 use crate::pace::{Paced, SlowBody};
 
+/// RFC 7396 §4.
+pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
+
 /// A JSON body of one of the host's own resources.
 pub(crate) async fn json_body(
     head: &request::Parts,
@@ -18,16 +21,31 @@ pub(crate) async fn json_body(
     cap: usize,
     pace: Pace,
 ) -> Result<Bytes, Problem> {
+    taken(head, &["application/json"])?;
+    collect(body, cap, pace).await
+}
+
+/// A merge patch (RFC 7396 §4), under its own type or as plain JSON.
+pub(crate) async fn merge_patch(
+    head: &request::Parts,
+    body: Incoming,
+    cap: usize,
+    pace: Pace,
+) -> Result<Bytes, Problem> {
+    taken(head, &["application/json", MERGE_PATCH])?;
+    collect(body, cap, pace).await
+}
+
+/// The body says that it is of one of these types.
+fn taken(head: &request::Parts, types: &[&str]) -> Result<(), Problem> {
     let given = text(head, header::CONTENT_TYPE)
         .map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
-    if given.as_deref() != Some("application/json") {
-        let given = given.unwrap_or_else(|| "no content type".to_owned());
-        return Err(Problem::new(
-            Code::UnsupportedMediaType,
-            format!("{given} was sent; the operation takes application/json"),
-        ));
+    if given.as_deref().is_some_and(|given| types.contains(&given)) {
+        return Ok(());
     }
-    collect(body, cap, pace).await
+    let given = given.unwrap_or_else(|| "no content type".to_owned());
+    let detail = format!("{given} was sent; the operation takes {}", types.join(", "));
+    Err(Problem::new(Code::UnsupportedMediaType, detail))
 }
 
 /// The whole body, at most `cap` bytes.

@@ -1,19 +1,20 @@
 //! Changing an account: `PATCH`, and the identities by themselves.
 //!
-//! Invariants: a stored password never goes to a host that it was not given for; an
-//! account that reads another mailbox than before has another generation.
+//! Invariants: what is stored to log in with never goes to a host that it was not given
+//! for; an account that reads another mailbox than before has another generation.
 
 use http::{Response, StatusCode};
-use model::account::{Account, Credentials, MailServer};
+use model::account::{Account, Credentials, MailServer, OAuth, TokenSource};
 use model::caller::Caller;
 use model::health::Health;
 use model::problem::{Code, Problem};
-use model::secret::Secret;
 use runtime::body::Body;
 use serde_json::json;
 
 use crate::accounts::desk::Desk;
 use crate::accounts::faults::{faulty, stored};
+use crate::accounts::making::needs_consent;
+use crate::accounts::proving::Proof;
 use crate::accounts::{reading, shown, written};
 use crate::answer;
 
@@ -27,7 +28,7 @@ impl Desk {
     ) -> Result<Response<Body>, Problem> {
         let change = written::Change::parse(body)?;
         let before = self.find(caller, id).await?;
-        let (password, own) = (change.password().map(str::to_owned), change.has_identities());
+        let (asked, own) = (change.proof()?, change.has_identities());
         let written = change.over(shown::base(&before))?;
         if written.imap.is_none() && written.smtp.is_none() {
             return Err(faulty("", "missing", "an account keeps `imap`, `smtp` or both"));
@@ -48,20 +49,26 @@ impl Desk {
             after.identities = reading::identities(written.identities.unwrap_or_default())?;
         }
         let stored = self.accounts.credentials(&before).await.map_err(stored)?;
-        let by_token = matches!(stored, Some(Credentials::OAuth(_)));
-        if by_token && password.is_some() {
-            let detail = "the account logs in with OAuth tokens: remove it and connect it again with a password";
-            return Err(faulty("/password", "excluded", detail));
-        }
-        if password.is_none() {
-            trusted(&before.imap, &after.imap, by_token)?;
-            trusted(&before.smtp, &after.smtp, by_token)?;
+        let stored = stored.ok_or_else(changed_meanwhile)?;
+        let proof = self.proof(&stored, asked)?;
+        if !matches!(proof, Proof::Given(_)) {
+            trusted(&before.imap, &after.imap, &stored)?;
+            trusted(&before.smtp, &after.smtp, &stored)?;
         }
         if mailbox(&before) != mailbox(&after) {
             after.generation = self.generation();
         }
-        let credentials = password.map(|text| Credentials::Password(Secret::new(text)));
-        self.replace(&before, &after, credentials.as_ref()).await?;
+        let credentials = match &proof {
+            Proof::Kept => None,
+            Proof::Amended(credentials) | Proof::Given(credentials) => Some(credentials),
+        };
+        if let Some(credentials) = credentials {
+            self.check_served(credentials, after.imap.as_ref(), after.smtp.as_ref())?;
+        }
+        self.replace(&before, &after, credentials).await?;
+        if credentials.is_some_and(needs_consent) {
+            self.engine.awaits_consent(&after).await;
+        }
         Ok(answer::json(StatusCode::OK, &self.show(&after).await?))
     }
 
@@ -95,8 +102,7 @@ impl Desk {
     ) -> Result<(), Problem> {
         let replaced = self.accounts.update(before, after, credentials).await;
         if !replaced.map_err(stored)? {
-            let detail = "the account was changed or removed while this change was under way: look at it again";
-            return Err(Problem::new(Code::ChangedMeanwhile, detail));
+            return Err(changed_meanwhile());
         }
         // What was said to the login of before says nothing about this one.
         if credentials.is_some() || (&before.imap, &before.smtp) != (&after.imap, &after.smtp) {
@@ -112,28 +118,47 @@ fn those_of(account: &Account) -> Response<Body> {
     answer::json(StatusCode::OK, &json!({"identities": shown::identities(&account.identities)}))
 }
 
-/// Whether the stored password was given for this host, under this protocol.
+fn changed_meanwhile() -> Problem {
+    let detail =
+        "the account was changed or removed while this change was under way: look at it again";
+    Problem::new(Code::ChangedMeanwhile, detail)
+}
+
+/// Whether what is stored was given for this host, under this protocol.
 fn trusted(
     before: &Option<MailServer>,
     after: &Option<MailServer>,
-    by_token: bool,
+    stored: &Credentials,
 ) -> Result<(), Problem> {
     let Some(after) = after else { return Ok(()) };
     if before.as_ref().is_some_and(|known| is_same(known, after)) {
         return Ok(());
     }
-    if by_token {
-        let detail = format!(
-            "the stored tokens were not given for {} as it is now: remove the account and connect it again",
-            after.host
-        );
-        return Err(faulty("", "excluded", &detail));
-    }
-    let detail = format!(
-        "the stored password was not given for {} as it is now; send `password` with a new `host`, `pin` or unusual `port`",
-        after.host
-    );
-    Err(faulty("/password", "missing", &detail))
+    let host = &after.host;
+    let (pointer, code, detail) = match stored {
+        Credentials::Password(_) => (
+            "/password",
+            "missing",
+            format!(
+                "the stored password was not given for {host} as it is now; send `password` with a new `host`, `pin` or unusual `port`"
+            ),
+        ),
+        Credentials::OAuth(OAuth { source: TokenSource::Url { .. }, .. }) => (
+            "/oauth",
+            "missing",
+            format!(
+                "the stored tokens were not given for {host} as it is now; send `oauth` with `tokenUrl` and `secret` too"
+            ),
+        ),
+        Credentials::OAuth(OAuth { source: TokenSource::Provider(_), .. }) => (
+            "",
+            "excluded",
+            format!(
+                "the stored tokens were not given for {host} as it is now: remove the account and connect it again"
+            ),
+        ),
+    };
+    Err(faulty(pointer, code, &detail))
 }
 
 /// Another key is trusted instead of an authority, and at another port anybody may answer who shares

@@ -11,6 +11,7 @@ pub(crate) mod desk;
 mod filling;
 mod reading;
 mod making;
+mod proving;
 mod changing;
 pub(crate) mod consenting;
 mod verifying;

@@ -62,7 +62,18 @@ pub(crate) const CHANGE_SCHEMA: &str = r##"{
   "type": "object", "additionalProperties": false, "minProperties": 1,
   "properties": {
     "name": {"type": ["string", "null"], "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f]*$", "description": "text without control characters"},
-    "password": {"type": "string", "minLength": 1, "maxLength": 1000, "pattern": "^[^\\x00\\r\\n]*$", "description": "text without line breaks and NUL"},
+    "id": {"not": {}, "description": "it is part of every address; connect the mailbox again under another one"},
+    "email": {"not": {}, "description": "an account is one mailbox. To send as another address, add it to `identities`; to read another mailbox, connect it by `POST /v1/accounts`"},
+    "password": {"type": ["string", "null"], "minLength": 1, "maxLength": 1000, "pattern": "^[^\\x00\\r\\n]*$", "description": "text without line breaks and NUL"},
+    "oauth": {
+      "type": ["object", "null"], "additionalProperties": false, "minProperties": 1,
+      "description": "In the place of what logged in before: `provider` needs its owner's consent again; a new `tokenUrl` needs `secret` again, where there was one",
+      "properties": {
+        "provider": {"type": ["string", "null"], "minLength": 1, "maxLength": 64},
+        "tokenUrl": {"type": ["string", "null"], "maxLength": 2000, "pattern": "^https://", "description": "an https address"},
+        "secret": {"type": ["string", "null"], "minLength": 1, "maxLength": 4000, "pattern": "^[\\x21-\\x7e]+$", "description": "visible ASCII; sent to `tokenUrl` as `Authorization: Bearer`"}
+      }
+    },
     "imap": {"$ref": "#/$defs/server"},
     "smtp": {"$ref": "#/$defs/server"},
     "identities": {"type": "array", "minItems": 1, "maxItems": 50, "items": {
@@ -169,6 +180,13 @@ impl Written {
     }
 }
 
+/// What is to log in: a member that is left out is none, and one that takes away is `Some(None)`.
+#[derive(Debug)]
+pub(crate) struct WrittenProof {
+    pub(crate) password: Option<Option<String>>,
+    pub(crate) oauth: Option<Option<Map<String, Value>>>,
+}
+
 /// What is to be changed, checked by itself.
 #[derive(Debug)]
 pub(crate) struct Change(Map<String, Value>);
@@ -179,9 +197,15 @@ impl Change {
         read(checked(&CHANGE, body)?).map(Self)
     }
 
-    /// The password in it.
-    pub(crate) fn password(&self) -> Option<&str> {
-        self.0.get("password").and_then(Value::as_str)
+    /// What logs in from now on, as far as it is in there.
+    pub(crate) fn proof(&self) -> Result<WrittenProof, Problem> {
+        let member = |name: &str| self.0.get(name).cloned();
+        let oauth = match member("oauth") {
+            Some(Value::Object(members)) => Some(Some(members)),
+            Some(_) => Some(None),
+            None => None,
+        };
+        Ok(WrittenProof { password: member("password").map(read).transpose()?, oauth })
     }
 
     pub(crate) fn has_identities(&self) -> bool {
@@ -191,8 +215,9 @@ impl Change {
     /// Laid over what is there, as a body that would connect the mailbox anew.
     pub(crate) fn over(self, mut base: Value) -> Result<Written, Problem> {
         let mut change = self.0;
-        // A body has a password; it is put aside, and the one that is stored stays where it is.
-        change.entry("password").or_insert_with(|| Value::from("-"));
+        // What logs in is looked at apart, and what is stored of it stays where it is.
+        change.remove("oauth");
+        change.insert("password".to_owned(), Value::from("-"));
         merge(&mut base, Value::Object(change));
         Written::parse(base.to_string().as_bytes())
     }
