@@ -71,7 +71,7 @@ fn a_test_that_fails_tells_the_step_and_what_is_left() {
     );
     assert_eq!((&trial["messageId"], messages()), (&Value::Null, 0), "it was sent all the same");
     // In the same words as who verifies; a component gets them without the host.
-    assert!(trial["detail"].as_str().unwrap().contains("want an app password"), "{trial:#}");
+    assert!(trial["detail"].as_str().unwrap().contains("Check both; many services"), "{trial:#}");
     let listed = list();
     let told = check(&listed, 409, "credentials-refused")["detail"].as_str().unwrap().to_owned();
     assert!(told.contains("want an app password") && told.contains("PATCH /v1/accounts"), "{told}");

@@ -11,6 +11,7 @@ use model::ids::{AccountId, TenantId};
 use model::message::Page;
 use model::port::accounts::Accounts;
 use model::port::clock::Entropy;
+use model::port::store::StoreError;
 use model::problem::Problem;
 use net::dial::Dialer;
 use net::fetch::Fetcher;
@@ -62,7 +63,15 @@ impl Desk {
     /// With its state, and how it logs in.
     pub(crate) async fn show(&self, account: &Account) -> Result<Value, Problem> {
         let health = self.accounts.health(account).await.map_err(stored)?;
-        let credentials = self.accounts.credentials(account).await.map_err(stored)?;
+        let credentials = match self.accounts.credentials(account).await {
+            Ok(credentials) => credentials,
+            // One that cannot be opened must not hide the others of a list.
+            Err(StoreError::Sealed) => {
+                tracing::error!(account = %account.id, "what is stored of it cannot be opened");
+                None
+            }
+            Err(error) => return Err(stored(error)),
+        };
         Ok(shown::account(account, &health, credentials.as_ref()))
     }
 
