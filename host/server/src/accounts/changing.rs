@@ -63,6 +63,7 @@ impl Desk {
             Proof::Amended(credentials) | Proof::Given(credentials) => Some(credentials),
         };
         if let Some(credentials) = credentials {
+            self.vet_tokens(credentials).await?;
             self.check_served(credentials, after.imap.as_ref(), after.smtp.as_ref())?;
         }
         self.replace(&before, &after, credentials).await?;

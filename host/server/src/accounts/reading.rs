@@ -142,8 +142,9 @@ impl Desk {
         Ok(Credentials::OAuth(OAuth { source, access: None, expires: None, refresh: None }))
     }
 
-    /// An address for tokens is written once and not changed again, so one without a host is told now.
-    async fn vet_tokens(&self, credentials: &Credentials) -> Result<(), Problem> {
+    /// An address for tokens is written by people, and asked later without them: one without a host is
+    /// told now.
+    pub(crate) async fn vet_tokens(&self, credentials: &Credentials) -> Result<(), Problem> {
         const POINTER: &str = "/oauth/tokenUrl";
         let Credentials::OAuth(OAuth { source: TokenSource::Url { url, .. }, .. }) = credentials
         else {
