@@ -65,6 +65,23 @@ async fn the_servers_that_a_body_leaves_out_are_found() {
     let (ok, said) = site.command(&[&add[..], &["--confirm"]].concat()).await;
     assert!(ok && said.contains("cy@away.test is stored as cy, not checked"), "{said}");
 
+    // Somebody sits at a terminal: he is asked, and only a yes is one.
+    for answer in ["n", "", "y"] {
+        let mut terminal = site.terminal("account add dan@away.test --id dan --unverified");
+        terminal.until("Use them? [y/N]");
+        assert!(terminal.said().contains("not of the mail domain"), "{}", terminal.said());
+        terminal.types(answer);
+        if answer == "y" {
+            terminal.until("Password of ");
+            terminal.types("canary-password");
+            let said = terminal.ends(true);
+            assert!(said.contains("stored as dan") && !said.contains("canary"), "{said}");
+        } else {
+            let said = terminal.ends(false);
+            assert!(said.contains("nothing was stored") && !said.contains("Password"), "{said}");
+        }
+    }
+
     for (email, code, words) in [
         ("ann@nowhere.test", "no-servers-found", "give `imap`, `smtp` or both"),
         ("ann@nowhere.test", "no-servers-found", "srv ("),

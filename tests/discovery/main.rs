@@ -16,6 +16,14 @@ mod serving;
 mod dns;
 #[allow(dead_code, reason = "these tests need a part of it")]
 mod web;
+#[path = "../e2e/harness"]
+#[allow(dead_code, reason = "these tests need a part of it")]
+mod harness {
+    pub(crate) mod wait;
+    pub(crate) mod http;
+    pub(crate) mod process;
+    pub(crate) mod terminal;
+}
 mod site;
 mod honest;
 mod hostile;

@@ -10,6 +10,7 @@ use server::host::Stores;
 use tempfile::TempDir;
 
 use crate::dns::Zone;
+use crate::harness::terminal::Terminal;
 use crate::serving::{Serving, serve};
 use crate::talk::ask;
 use crate::web::Web;
@@ -76,6 +77,11 @@ impl Site {
             .unwrap();
         let said = [&ended.stdout[..], &ended.stderr].map(String::from_utf8_lossy).concat();
         (ended.status.success(), said)
+    }
+
+    /// The same at a terminal.
+    pub(crate) fn terminal(&self, args: &str) -> Terminal {
+        Terminal::run(&format!("http://{}", self.address), &self.token, args, "C")
     }
 
     async fn talk(&self, method: &str, path: &str, body: Option<&str>) -> (u16, Value) {

@@ -1,12 +1,13 @@
-//! `postlet account add` at a terminal: `script(1)` brings one.
+//! `postlet account add`, at a terminal and without one.
 
-use std::io::{Read, Write};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
 
 use crate::harness::process::{Host, binary};
 use crate::harness::site::{Site, addresses, own_user, rig};
-use crate::harness::wait::wait_until;
+use crate::harness::terminal::Terminal;
 
 /// Name servers that never answer: the discard port.
 const NO_NETWORK: &str = "imap-idle-secs = 20\nsmtp-step-secs = 20\n[dns]\nservers = [\"127.0.0.1:9\"]\n[discovery]\nnetwork = false\n";
@@ -19,8 +20,8 @@ fn a_person_is_led_from_the_address_to_a_tested_mailbox() {
     let (email, password) = rig.user(own_user());
     let (imap, smtp) = (rig.imaps_port(), rig.submissions_port());
     let mut terminal = Terminal::run(
-        &host,
-        &site,
+        &host.url(),
+        &site.token(),
         &format!("account add {email} --id ann --imap localhost:{imap} --smtp localhost:{smtp}"),
         "en_US.UTF-8",
     );
@@ -37,7 +38,7 @@ fn a_person_is_led_from_the_address_to_a_tested_mailbox() {
     assert!(said.contains(&format!("{email} is connected as ann")), "{said}");
     assert!(said.contains("Trying the servers") && !said.contains(&password), "{said}");
     let account = site.operator(&host).get("/v1/accounts/ann").expect(200);
-    assert_eq!(account["imap"]["port"], imap);
+    assert_eq!((&account["imap"]["port"], &account["state"]), (&json!(imap), &json!("connected")));
 }
 
 #[test]
@@ -45,7 +46,8 @@ fn the_hint_comes_before_the_password_and_in_the_persons_language() {
     let site = Site::with(None, &[], NO_NETWORK);
     let host = site.start();
     for (locale, hint) in [("zh_CN.UTF-8", "授权码"), ("C.UTF-8", "authorization code")] {
-        let mut terminal = Terminal::run(&host, &site, "account add you@qq.com --id qq", locale);
+        let mut terminal =
+            Terminal::run(&host.url(), &site.token(), "account add you@qq.com --id qq", locale);
         terminal.until("Password of ");
         let before = terminal.said();
         for line in [
@@ -74,23 +76,7 @@ fn without_a_terminal_nothing_is_asked() {
     let Some(rig) = rig() else { return };
     let site = Site::with(Some(rig.ca_pem()), &addresses(rig), NO_NETWORK);
     let host = site.start();
-    let run = |args: &str, input: &str| {
-        let mut child = Command::new(binary())
-            .args(args.split(' '))
-            .env("POSTLET_URL", host.url())
-            .env("POSTLET_TOKEN", site.token())
-            .env("LC_ALL", "C")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // A command that fails before does not read it.
-        drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
-        let ended = child.wait_with_output().unwrap();
-        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (ended.status.success(), said(&ended.stdout), said(&ended.stderr))
-    };
+    let run = |args: &str, input: &str| run(&host, &site, args, input);
     let (ok, _, said) = run("account add ann@nowhere.test", "x\n");
     assert!(!ok && said.contains("--imap host:993"), "{said}");
     let (ok, _, said) = run("account add ann@outlook.com", "x\n");
@@ -111,74 +97,105 @@ fn without_a_terminal_nothing_is_asked() {
     let made: serde_json::Value =
         serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{said}"));
     assert!(ok && made["id"] == "bo" && made["test"]["removed"] == true, "{made:#}");
+    assert_eq!(made["state"], "connected", "as it is stored, after the servers were asked");
     assert!(!said.contains('\r') && !out.contains(&password), "{said}");
 }
 
-/// A command at a terminal of its own.
-struct Terminal {
-    child: Child,
-    screen: Arc<Mutex<Vec<u8>>>,
+#[test]
+fn whoever_reads_json_gets_one_document_whatever_happened() {
+    let Some(rig) = rig() else { return };
+    let site = Site::with(Some(rig.ca_pem()), &addresses(rig), NO_NETWORK);
+    let host = site.start();
+    let (email, password) = rig.user(own_user());
+    let document = |args: &str, input: &str| -> Value {
+        let (ok, out, said) = run(&host, &site, args, input);
+        assert!(!ok && format!("\n{said}").contains("\npostlet: "), "{said}");
+        serde_json::from_str(&out).unwrap_or_else(|_| panic!("{args}: {out}{said}"))
+    };
+    let servers = format!("--imap localhost:{} --json", rig.imaps_port());
+    let wrong = document(&format!("account add {email} --id ann {servers}"), "wrong");
+    assert_eq!(
+        (&wrong["ok"], &wrong["imap"]["code"]),
+        (&json!(false), &json!("credentials-refused"))
+    );
+    for (args, code) in [
+        ("account add ann@nowhere.test --json", json!("no-such-provider")),
+        ("account add ann@outlook.com --json", json!("oauth-needed")),
+        ("account add ann@proton.me --json", json!("no-servers-found")),
+        ("account add ann@x.test --imap localhost:99999 --json", Value::Null),
+        ("account list --token plt_none --json", json!("unauthenticated")),
+        ("account list --url http://127.0.0.1:9 --json", Value::Null),
+    ] {
+        let told = document(args, "x");
+        assert_eq!(told["code"], code, "{args}: {told:#}");
+        assert!(!told["detail"].as_str().unwrap().is_empty(), "{args}: {told:#}");
+    }
+    let listed = site.operator(&host).get("/v1/accounts").expect(200);
+    assert_eq!(listed["accounts"], json!([]), "nothing is stored when it fails");
+    let (ok, ..) = run(&host, &site, &format!("account add {email} --id ann {servers}"), &password);
+    assert!(ok);
+    let again = document(&format!("account add {email} --id ann {servers}"), &password);
+    assert_eq!(again["code"], "already-exists");
+    let kept = site.operator(&host).get("/v1/accounts/ann").expect(200);
+    assert_eq!(kept["state"], "connected", "the one that was there is not removed");
 }
 
-impl Terminal {
-    fn run(host: &Host, site: &Site, args: &str, locale: &str) -> Self {
-        let mut child = Command::new("script")
-            .args(["-qfec", &format!("'{}' {args}", binary()), "/dev/null"])
-            .env("POSTLET_URL", host.url())
-            .env("POSTLET_TOKEN", site.token())
-            .env("LC_ALL", locale)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut out = child.stdout.take().unwrap();
-        let screen = Arc::new(Mutex::new(Vec::new()));
-        let shared = Arc::clone(&screen);
-        std::thread::spawn(move || {
-            let mut bytes = [0; 1024];
-            while let Ok(count @ 1..) = out.read(&mut bytes) {
-                shared.lock().unwrap().extend_from_slice(&bytes[..count]);
-            }
-        });
-        Self { child, screen }
+#[test]
+fn every_source_is_explained_on_request_and_when_none_knew() {
+    let site = Site::with(None, &[], NO_NETWORK);
+    let host = site.start();
+    let add =
+        |args: &str| run(&host, &site, &format!("account add {args} --id a --unverified"), "x").2;
+    let said = add("ann@nowhere.test");
+    for (source, outcome) in [("tenant", "off"), ("table", "nothing")] {
+        let told = |line: &&str| line.trim_start().starts_with(source) && line.contains(outcome);
+        let line = said.lines().find(told).unwrap_or_else(|| panic!("{source}: {said}"));
+        assert!(line.contains(" ms  nowhere.test: "), "{line}");
     }
-
-    fn said(&self) -> String {
-        String::from_utf8_lossy(&self.screen.lock().unwrap()).into_owned()
-    }
-
-    fn until(&self, words: &str) {
-        wait_until(words, || self.said().contains(words));
-    }
-
-    fn until_twice(&self, words: &str) {
-        wait_until(words, || self.said().matches(words).count() == 2);
-    }
-
-    fn types(&mut self, line: &str) {
-        self.child.stdin.as_mut().unwrap().write_all(format!("{line}\n").as_bytes()).unwrap();
-    }
-
-    /// All that it said, when it has ended so.
-    #[track_caller]
-    fn ends(mut self, well: bool) -> String {
-        let mut ended = None;
-        wait_until("the command to end", || {
-            ended = self.child.try_wait().unwrap();
-            ended.is_some()
-        });
-        // What is still on its way to the screen ends with a line.
-        wait_until("its last line", || self.said().trim_end().ends_with(|c: char| !c.is_control()));
-        assert_eq!(ended.unwrap().success(), well, "{}", self.said());
-        self.said()
-    }
+    let said = add("ann@163.com --explain");
+    assert!(
+        said.lines().any(|line| line.starts_with("  table") && line.contains("used")),
+        "{said}"
+    );
+    let said = add("bo@163.com --id b");
+    assert!(!said.contains(" ms  "), "nobody asked for it: {said}");
 }
 
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        // It has ended, unless the test failed.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+#[test]
+fn a_no_is_a_no_and_a_password_is_on_no_screen() {
+    let Some(rig) = rig() else { return };
+    let site = Site::with(Some(rig.ca_pem()), &addresses(rig), NO_NETWORK);
+    let host = site.start();
+    let (email, password) = rig.user(own_user());
+    let (imap, smtp) = (rig.imaps_port(), rig.submissions_port());
+    let add =
+        format!("account add {email} --id ann --imap localhost:{imap} --smtp localhost:{smtp}");
+    let mut terminal = Terminal::run(&host.url(), &site.token(), &add, "C");
+    terminal.until("Password of ");
+    terminal.types(&password);
+    terminal.until("Send a test message");
+    terminal.types("NO");
+    let said = terminal.ends(true);
+    assert!(said.contains("NO"), "what is typed at a question is echoed: {said}");
+    assert!(said.contains("is connected as ann") && !said.contains("test  arrive"), "{said}");
+    assert!(!said.contains(&password), "{said}");
+}
+
+/// The command without a terminal: whether it went well, what it printed, and what it told.
+fn run(host: &Host, site: &Site, args: &str, input: &str) -> (bool, String, String) {
+    let mut child = Command::new(binary())
+        .args(args.split(' '))
+        .env("POSTLET_URL", host.url())
+        .env("POSTLET_TOKEN", site.token())
+        .env("LC_ALL", "C")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that fails before does not read it.
+    drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
+    let ended = child.wait_with_output().unwrap();
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (ended.status.success(), said(&ended.stdout), said(&ended.stderr))
 }

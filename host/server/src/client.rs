@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::connecting::{ACCOUNT_EXAMPLES, NewAccount, add};
-use crate::console::{Reach, complain, put, say, text};
+use crate::console::{Reach, complain, ended, put, say, text};
 
 const TOKEN_EXAMPLES: &str = "\
 Examples:
@@ -51,7 +51,7 @@ pub(crate) enum TokenCommand {
 /// `postlet account …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum AccountCommand {
-    /// Connect a mailbox; servers and password are checked first.
+    /// Connect a mailbox; nothing stays stored when its servers do not let it in.
     #[command(after_help = ACCOUNT_EXAMPLES)]
     Add(Box<NewAccount>),
     /// List the accounts.
@@ -64,6 +64,10 @@ pub(crate) enum AccountCommand {
 }
 
 pub(crate) async fn token(reach: Reach, command: TokenCommand) -> anyhow::Result<()> {
+    ended(reach.json, run_token(reach, command).await)
+}
+
+async fn run_token(reach: Reach, command: TokenCommand) -> anyhow::Result<()> {
     let machine = reach.json;
     let client = reach.client()?;
     match command {
@@ -106,6 +110,10 @@ pub(crate) async fn token(reach: Reach, command: TokenCommand) -> anyhow::Result
 }
 
 pub(crate) async fn account(reach: Reach, command: AccountCommand) -> anyhow::Result<()> {
+    ended(reach.json, run_account(reach, command).await)
+}
+
+async fn run_account(reach: Reach, command: AccountCommand) -> anyhow::Result<()> {
     let machine = reach.json;
     let client = reach.client()?;
     match command {

@@ -3,6 +3,8 @@
 //!
 //! A client like any other: what it does is what curl can do. Results go to standard
 //! output, everything else to standard error.
+//!
+//! Invariant: with `--json` there is one document on standard output, however it ended.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,10 +13,11 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use clap::Args;
 use http::Method;
+use model::problem::Code;
 use model::secret::Secret;
 use net::http::Client;
 use net::tls::Trust;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Which host, as whom.
 #[derive(Args, Debug)]
@@ -30,7 +33,7 @@ pub(crate) struct Reach {
     /// A file that holds the token, such as operator.token in the data directory.
     #[arg(long, value_name = "FILE", global = true, help_heading = CONNECTION)]
     token_file: Option<PathBuf>,
-    /// Print the host's answer as JSON.
+    /// Print the host's answer as one JSON document, also when it is a no.
     #[arg(long, global = true, help_heading = CONNECTION)]
     pub(crate) json: bool,
 }
@@ -86,7 +89,42 @@ impl Caller {
         if status.is_success() {
             return Ok(value);
         }
-        bail!(refusal(&value))
+        Err(Refused { words: refusal(&value), document: value }.into())
+    }
+}
+
+/// A no: in words for a person, and as the document that a script is given.
+#[derive(Debug, thiserror::Error)]
+#[error("{words}")]
+pub(crate) struct Refused {
+    pub(crate) words: String,
+    pub(crate) document: Value,
+}
+
+impl Refused {
+    /// What the host would say if it were asked; it is known here already.
+    pub(crate) fn of(code: Code, words: String) -> Self {
+        let document = json!({
+            "type": format!("urn:postlet:problem:{}", code.as_str()), "title": code.title(),
+            "detail": words, "code": code.as_str(), "retryable": code.retryable(),
+        });
+        Self { words, document }
+    }
+}
+
+/// The end of a command: a script reads what went wrong as a document.
+pub(crate) fn ended(machine: bool, ended: anyhow::Result<()>) -> anyhow::Result<()> {
+    if machine && let Err(error) = &ended {
+        say(&document(error).to_string())?;
+    }
+    ended
+}
+
+/// What has no document, since no host was reached or asked, gets one without a code.
+fn document(error: &anyhow::Error) -> Value {
+    match error.downcast_ref::<Refused>() {
+        Some(refused) => refused.document.clone(),
+        None => json!({"type": "about:blank", "code": null, "detail": format!("{error:#}")}),
     }
 }
 
@@ -184,6 +222,16 @@ mod tests {
         assert_eq!(token_of(None, None, told()).unwrap(), "plt_told");
         assert!(token_of(typed(), Some(&path), None).is_err());
         assert!(token_of(None, None, Some(String::new())).is_err());
+    }
+
+    #[test]
+    fn every_error_has_a_document() {
+        let refused = Refused::of(Code::OAuthNeeded, "no".to_owned());
+        let wrapped = anyhow::Error::from(refused).context("stored");
+        assert_eq!(document(&wrapped)["code"], "oauth-needed");
+        let other = document(&anyhow::anyhow!("cause").context("nobody answers"));
+        assert_eq!(other["detail"], "nobody answers: cause");
+        assert_eq!(other["code"], Value::Null);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use clap::Subcommand;
 use http::Method;
 use serde_json::Value;
 
-use crate::console::{Reach, say};
+use crate::console::{Reach, ended, say};
 
 /// `postlet key …`
 #[derive(Debug, Subcommand)]
@@ -14,6 +14,10 @@ pub(crate) enum KeyCommand {
 }
 
 pub(crate) async fn key(reach: Reach, command: KeyCommand) -> anyhow::Result<()> {
+    ended(reach.json, run(reach, command).await)
+}
+
+async fn run(reach: Reach, command: KeyCommand) -> anyhow::Result<()> {
     let machine = reach.json;
     let client = reach.client()?;
     match command {

@@ -6,6 +6,7 @@ pub(crate) mod process;
 pub(crate) mod imap;
 pub(crate) mod site;
 pub(crate) mod identity;
+pub(crate) mod terminal;
 pub(crate) mod mailroom;
 pub(crate) mod hostile;
 pub(crate) mod proxy;

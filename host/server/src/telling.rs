@@ -1,0 +1,71 @@
+//! What the host answered, in lines for a person: a verification, a test message, a
+//! search for servers.
+//!
+//! Invariant: nothing is left out that says what to do.
+
+use serde_json::Value;
+
+use crate::console::{advice, complain, text};
+
+/// Each server with its steps, and what is wrong with it.
+pub(crate) fn verification(verified: &Value) {
+    for protocol in ["imap", "smtp"] {
+        let Some(half) = verified.get(protocol).filter(|half| half.is_object()) else { continue };
+        let protocol = protocol.to_uppercase();
+        steps(&protocol, half);
+        for warning in members(half, "warnings") {
+            complain(&format!("{protocol}: {}", warning.as_str().unwrap_or_default()));
+        }
+        if half.get("ok") == Some(&Value::Bool(false)) {
+            complain(&format!("{protocol}: {}", text(half, "detail")));
+            let more = [text(half, "hintUrl"), advice(text(half, "code")).unwrap_or_default()];
+            for line in more.into_iter().filter(|line| !line.is_empty()) {
+                complain(&format!("  {line}"));
+            }
+        }
+    }
+}
+
+/// How a test message fared.
+pub(crate) fn trial(trial: &Value) {
+    steps("test", trial);
+    if trial.get("junk") == Some(&Value::Bool(true)) {
+        complain("test: the message arrived, but as junk");
+    }
+    if !is_ok(trial) {
+        complain(&format!("test: {}", text(trial, "detail")));
+    }
+}
+
+/// Whoever was asked for the servers of a domain, the strongest first.
+pub(crate) fn explanation(found: &Value) {
+    for step in members(found, "explain") {
+        let took = step.get("millis").and_then(Value::as_u64).unwrap_or_default();
+        let (source, outcome) = (text(step, "source"), text(step, "outcome"));
+        let (asked, reason) = (text(step, "asked"), text(step, "reason"));
+        complain(&format!("  {source:<12}  {outcome:<7}  {took:>5} ms  {asked}: {reason}"));
+    }
+}
+
+/// A server, with whom it takes the caller for.
+pub(crate) fn place(server: &Value) -> String {
+    let port = server.get("port").and_then(Value::as_u64).unwrap_or_default();
+    let (host, security) = (text(server, "host"), text(server, "security"));
+    format!("{host}:{port} ({security}), login {}", text(server, "username"))
+}
+
+pub(crate) fn is_ok(tried: &Value) -> bool {
+    tried.get("ok") == Some(&Value::Bool(true))
+}
+
+fn steps(of: &str, tried: &Value) {
+    for step in members(tried, "steps") {
+        let took = step.get("milliseconds").and_then(Value::as_u64).unwrap_or_default();
+        let mark = if is_ok(step) { "ok" } else { "failed" };
+        complain(&format!("  {of}  {:<12}  {mark:<6}  {took} ms", text(step, "step")));
+    }
+}
+
+fn members<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
+    value.get(name).and_then(Value::as_array).into_iter().flatten()
+}
