@@ -4,10 +4,11 @@
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::process::{Host, binary};
-use crate::harness::site::{Site, own_user, rig};
+use crate::harness::site::{Site, connect, own_user, rig, tls_account};
+use crate::harness::terminal::Terminal;
 
 #[test]
 fn accounts_are_connected_listed_and_removed() {
@@ -45,13 +46,101 @@ fn accounts_are_connected_listed_and_removed() {
     let again = shell.run(&add, &format!("{password}\n"));
     assert!(!again.status.success() && said(&again).contains("already-exists"), "{}", said(&again));
     let json = good(&shell.run(&["account", "list", "--json"], ""));
-    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["accounts"][0]["imap"]["security"], "starttls");
     assert!(!json.to_string().contains(&password), "a password is shown");
 
-    good(&shell.run(&["account", "remove", "ann"], ""));
+    let unasked = shell.run(&["account", "remove", "ann"], "y\n");
+    assert!(!unasked.status.success() && said(&unasked).contains("--yes"), "{}", said(&unasked));
+    good(&shell.run(&["account", "show", "ann"], ""));
+    assert_eq!(good(&shell.run(&["account", "remove", "ann", "--yes"], "")), "ann is removed\n");
     assert_eq!(site.operator(&host).get("/v1/accounts/ann").status, 404);
-    assert!(!shell.run(&["account", "remove", "ann"], "").status.success());
+    assert!(!shell.run(&["account", "remove", "ann", "--yes"], "").status.success());
+}
+
+#[test]
+fn a_stored_account_is_shown_tried_and_removed_by_its_id() {
+    let Some(rig) = rig() else { return };
+    let site = Site::on(rig);
+    let host = site.start();
+    let shell = Shell { host: &host, site: &site };
+    let mut account = tls_account(rig, own_user());
+    account["id"] = json!("ann");
+    connect(&mut site.operator(&host), &account);
+    let json = |args: &[&str]| -> Value {
+        serde_json::from_str(&good(&shell.run(&[args, &["--json"]].concat(), ""))).unwrap()
+    };
+    let shown = good(&shell.run(&["account", "show", "ann"], ""));
+    let email = account["email"].as_str().unwrap();
+    let port = rig.imaps_port();
+    for line in [
+        "state       unverified".to_owned(),
+        format!("imap        localhost:{port} (tls), login {email}"),
+        format!("sends as    王小明 <{email}>"),
+        "last error  -".to_owned(),
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line} is missing:\n{shown}");
+    }
+    let verified = shell.run(&["account", "verify", "ann"], "");
+    assert_eq!(good(&verified), "ann is connected\n");
+    assert!(said(&verified).contains("SMTP  mail          ok"), "{}", said(&verified));
+    assert_eq!(json(&["account", "verify", "ann"])["imap"]["ok"], true);
+    assert_eq!(json(&["account", "show", "ann"])["state"], "connected");
+    let tested = shell.run(&["account", "test", "ann"], "");
+    assert_eq!(good(&tested), "the message came to INBOX and is removed\n");
+    assert_eq!(json(&["account", "test", "ann"])["removed"], true);
+
+    // A login that is no longer good: each says so, ends with 1, and the account stays.
+    let wrong = json!({"password": "wrong"});
+    site.operator(&host).json("PATCH", "/v1/accounts/ann", &wrong).expect(200);
+    for command in ["verify", "test"] {
+        let failed = shell.run(&["account", command, "ann", "--json"], "");
+        let document: Value = serde_json::from_slice(&failed.stdout).unwrap();
+        assert_eq!((failed.status.code(), &document["ok"]), (Some(1), &json!(false)));
+    }
+    let shown = good(&shell.run(&["account", "show", "ann"], ""));
+    assert!(
+        shown.contains("authenticationFailed") && shown.contains("(credentials-refused)"),
+        "{shown}"
+    );
+    assert_eq!(json(&["account", "remove", "ann", "--yes"]), json!({"id": "ann", "removed": true}));
+    let address = shell.run(&["account", "show", email], "");
+    assert_eq!(address.status.code(), Some(2), "an address is no id: {}", said(&address));
+}
+
+#[test]
+fn removing_is_asked_where_somebody_sits() {
+    let Some(rig) = rig() else { return };
+    let site = Site::on(rig);
+    let host = site.start();
+    let mut account = tls_account(rig, own_user());
+    account["id"] = json!("ann");
+    connect(&mut site.operator(&host), &account);
+    for (answer, well, status) in [("", false, 200), ("n", false, 200), ("y", true, 404)] {
+        let mut terminal = Terminal::run(&host.url(), &site.token(), "account remove ann", "C");
+        terminal.until("Remove ann (");
+        terminal.types(answer);
+        terminal.ends(well);
+        assert_eq!(site.operator(&host).get("/v1/accounts/ann").status, status, "{answer}");
+    }
+}
+
+#[test]
+fn a_long_list_is_told_whole() {
+    let site = Site::new(None, &["127.0.0.1:993".to_owned()]);
+    let host = site.start();
+    let mut operator = site.operator(&host);
+    for n in 0..101 {
+        let server = json!({"host": "127.0.0.1", "port": 993, "security": "tls"});
+        let account =
+            json!({"id": format!("a{n:03}"), "email": "a@x.test", "password": "x", "imap": server});
+        operator.json("POST", "/v1/accounts", &account).expect(201);
+    }
+    let shell = Shell { host: &host, site: &site };
+    let listed = good(&shell.run(&["account", "list", "--json"], ""));
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed["accounts"].as_array().unwrap().len(), 101);
+    assert_eq!(listed["nextCursor"], Value::Null);
 }
 
 #[test]

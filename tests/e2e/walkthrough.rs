@@ -123,6 +123,7 @@ fn whoever_reads_json_gets_one_document_whatever_happened() {
         ("account add ann@outlook.com --json", json!("oauth-needed")),
         ("account add ann@proton.me --json", json!("no-servers-found")),
         ("account add ann@x.test --imap localhost:99999 --json", Value::Null),
+        ("account show ann --json", json!("no-such-account")),
         ("account list --token plt_none --json", json!("unauthenticated")),
         ("account list --url http://127.0.0.1:9 --json", Value::Null),
     ] {

@@ -78,7 +78,7 @@ enum Command {
     },
     /// Make, list and revoke API tokens.
     Token(TokenArgs),
-    /// Connect, list and remove mailboxes.
+    /// Connect, list, show, try and remove mailboxes.
     Account(AccountArgs),
     /// Change the master key of a running host.
     Key(KeyArgs),

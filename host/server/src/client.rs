@@ -2,12 +2,16 @@
 //!
 //! A mailbox is connected in a file of its own.
 
+use anyhow::bail;
 use clap::Subcommand;
 use http::Method;
+use model::ids::AccountId;
 use serde_json::{Value, json};
 
-use crate::connecting::{ACCOUNT_EXAMPLES, NewAccount, add};
-use crate::console::{Reach, complain, ended, put, say, text};
+use crate::asking::{Manner, ask};
+use crate::connecting::{ACCOUNT_EXAMPLES, NewAccount, add, test, verify};
+use crate::console::{Caller, Reach, Refused, complain, ended, put, say, text};
+use crate::telling;
 
 const TOKEN_EXAMPLES: &str = "\
 Examples:
@@ -56,10 +60,28 @@ pub(crate) enum AccountCommand {
     Add(Box<NewAccount>),
     /// List the accounts.
     List,
+    /// Show one: servers, whom it sends as, its state and the last error.
+    Show {
+        /// The account's id.
+        id: AccountId,
+    },
+    /// Try the servers with what is stored, step by step; nothing is sent.
+    Verify {
+        /// The account's id.
+        id: AccountId,
+    },
+    /// Send the mailbox a message from itself, wait for it, and remove it again.
+    Test {
+        /// The account's id.
+        id: AccountId,
+    },
     /// Remove an account and its sealed password.
     Remove {
         /// The account's id.
-        id: String,
+        id: AccountId,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
     },
 }
 
@@ -104,7 +126,8 @@ async fn run_token(reach: Reach, command: TokenCommand) -> anyhow::Result<()> {
         }
         TokenCommand::Revoke { id } => {
             client.call(Method::DELETE, &format!("/v1/tokens/{id}"), None).await?;
-            say(&format!("{id} is revoked"))
+            let told = json!({"id": id, "revoked": true});
+            say(&if machine { told.to_string() } else { format!("{id} is revoked") })
         }
     }
 }
@@ -115,20 +138,75 @@ pub(crate) async fn account(reach: Reach, command: AccountCommand) -> anyhow::Re
 
 async fn run_account(reach: Reach, command: AccountCommand) -> anyhow::Result<()> {
     let machine = reach.json;
+    let manner = Manner::here(machine);
     let client = reach.client()?;
     match command {
         AccountCommand::Add(new) => add(&client, machine, *new).await,
         AccountCommand::List => {
-            let accounts = client.call(Method::GET, "/v1/accounts", None).await?;
+            let accounts = every_account(&client).await?;
             if machine {
                 return say(&accounts.to_string());
             }
             table(&accounts, "accounts", &["id", "email", "name", "state"])
         }
-        AccountCommand::Remove { id } => {
-            client.call(Method::DELETE, &format!("/v1/accounts/{id}"), None).await?;
-            say(&format!("{id} is removed"))
+        AccountCommand::Show { id } => {
+            let account = client.call(Method::GET, &path(&id), None).await?;
+            if machine { say(&account.to_string()) } else { telling::account(&account) }
         }
+        AccountCommand::Verify { id } => {
+            let verified = verify(&client, manner, id.as_str()).await?;
+            let failed = format!("{id} does not get in; mend the above");
+            judged(machine, verified, &format!("{id} is connected"), failed)
+        }
+        AccountCommand::Test { id } => {
+            let trial = test(&client, manner, id.as_str()).await?;
+            let told = format!("the message came to {} and is removed", text(&trial, "mailbox"));
+            judged(machine, trial, &told, "the test message did not go round".to_owned())
+        }
+        AccountCommand::Remove { id, yes } => {
+            let account = client.call(Method::GET, &path(&id), None).await?;
+            let question =
+                format!("Remove {id} ({}) and its login? [y/N]", text(&account, "email"));
+            match manner {
+                Manner::Script if !yes => bail!("nobody is here to be asked: repeat with --yes"),
+                Manner::Terminal if !yes && !ask(&question, false)? => {
+                    bail!("nothing was removed")
+                }
+                Manner::Script | Manner::Terminal => {}
+            }
+            client.call(Method::DELETE, &path(&id), None).await?;
+            let told = json!({"id": id, "removed": true});
+            say(&if machine { told.to_string() } else { format!("{id} is removed") })
+        }
+    }
+}
+
+fn path(id: &AccountId) -> String {
+    format!("/v1/accounts/{id}")
+}
+
+/// What the servers did, as a document or in a word; a no is an error.
+fn judged(machine: bool, document: Value, well: &str, words: String) -> anyhow::Result<()> {
+    if !telling::is_ok(&document) {
+        return Err(Refused { words, document }.into());
+    }
+    say(&if machine { document.to_string() } else { well.to_owned() })
+}
+
+/// All pages as one.
+async fn every_account(client: &Caller) -> anyhow::Result<Value> {
+    let mut rows = Vec::new();
+    let mut page = "/v1/accounts".to_owned();
+    loop {
+        let mut answer = client.call(Method::GET, &page, None).await?;
+        let accounts = answer.get_mut("accounts").map(Value::take);
+        rows.extend(accounts.and_then(|rows| rows.as_array().cloned()).unwrap_or_default());
+        let cursor: String =
+            form_urlencoded::byte_serialize(text(&answer, "nextCursor").as_bytes()).collect();
+        if cursor.is_empty() {
+            return Ok(json!({"accounts": rows, "nextCursor": null}));
+        }
+        page = format!("/v1/accounts?cursor={cursor}");
     }
 }
 

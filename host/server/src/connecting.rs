@@ -148,7 +148,7 @@ async fn or_removed(
 }
 
 /// Tries both servers with what is stored, a line for each step.
-async fn verify(client: &Caller, manner: Manner, id: &str) -> anyhow::Result<Value> {
+pub(crate) async fn verify(client: &Caller, manner: Manner, id: &str) -> anyhow::Result<Value> {
     let path = format!("/v1/accounts/{id}/verify");
     let tried = client.call(Method::POST, &path, None);
     let verified = waiting(manner, "Trying the servers", tried).await?;
@@ -157,7 +157,7 @@ async fn verify(client: &Caller, manner: Manner, id: &str) -> anyhow::Result<Val
 }
 
 /// Sends a message round, a line for each step.
-async fn test(client: &Caller, manner: Manner, id: &str) -> anyhow::Result<Value> {
+pub(crate) async fn test(client: &Caller, manner: Manner, id: &str) -> anyhow::Result<Value> {
     let path = format!("/v1/accounts/{id}/test");
     let tried = client.call(Method::POST, &path, None);
     let trial = waiting(manner, "Sending a test message and waiting for it", tried).await?;

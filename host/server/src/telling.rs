@@ -1,11 +1,11 @@
 //! What the host answered, in lines for a person: a verification, a test message, a
-//! search for servers.
+//! search for servers, an account.
 //!
 //! Invariant: nothing is left out that says what to do.
 
 use serde_json::Value;
 
-use crate::console::{advice, complain, text};
+use crate::console::{advice, complain, say, text};
 
 /// Each server with its steps, and what is wrong with it.
 pub(crate) fn verification(verified: &Value) {
@@ -45,6 +45,42 @@ pub(crate) fn explanation(found: &Value) {
         let (asked, reason) = (text(step, "asked"), text(step, "reason"));
         complain(&format!("  {source:<12}  {outcome:<7}  {took:>5} ms  {asked}: {reason}"));
     }
+}
+
+/// An account, a line for each thing that is known of it.
+pub(crate) fn account(account: &Value) -> anyhow::Result<()> {
+    let server = |protocol: &str| {
+        let server = account.get(protocol).filter(|server| server.is_object())?;
+        let pin = match text(server, "pin") {
+            "" => String::new(),
+            pin => format!(", pin {pin}"),
+        };
+        Some(format!("{}{pin}", place(server)))
+    };
+    let identity = |identity: &Value| match text(identity, "name") {
+        "" => text(identity, "email").to_owned(),
+        name => format!("{name} <{}>", text(identity, "email")),
+    };
+    let error = account.get("lastError").filter(|error| error.is_object()).map(|error| {
+        let (at, protocol, code) =
+            (text(error, "at"), text(error, "protocol"), text(error, "code"));
+        format!("{at}, {protocol}: {} ({code})", text(error, "detail"))
+    });
+    let own = |name: &str| Some(text(account, name).to_owned()).filter(|text| !text.is_empty());
+    let identities: Vec<String> = members(account, "identities").map(identity).collect();
+    for (name, value) in [
+        ("id", own("id")),
+        ("email", own("email")),
+        ("name", own("name")),
+        ("imap", server("imap")),
+        ("smtp", server("smtp")),
+        ("sends as", Some(identities.join(", "))),
+        ("state", own("state")),
+        ("last error", error),
+    ] {
+        say(format!("{name:<11} {}", value.as_deref().unwrap_or("-")).trim_end())?;
+    }
+    Ok(())
 }
 
 /// A server, with whom it takes the caller for.
