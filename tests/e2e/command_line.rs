@@ -103,6 +103,12 @@ fn a_stored_account_is_shown_tried_and_removed_by_its_id() {
         shown.contains("authenticationFailed") && shown.contains("(credentials-refused)"),
         "{shown}"
     );
+    let needless = shell.run(&["account", "consent", "ann"], "");
+    assert!(
+        !needless.status.success() && said(&needless).contains("no consent"),
+        "{}",
+        said(&needless)
+    );
     assert_eq!(json(&["account", "remove", "ann", "--yes"]), json!({"id": "ann", "removed": true}));
     let address = shell.run(&["account", "show", email], "");
     assert_eq!(address.status.code(), Some(2), "an address is no id: {}", said(&address));

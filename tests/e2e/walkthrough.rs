@@ -80,7 +80,7 @@ fn without_a_terminal_nothing_is_asked() {
     let (ok, _, said) = run("account add ann@nowhere.test", "x\n");
     assert!(!ok && said.contains("--imap host:993"), "{said}");
     let (ok, _, said) = run("account add ann@outlook.com", "x\n");
-    assert!(!ok && said.contains("OAuth 2"), "{said}");
+    assert!(!ok && said.contains("OAuth 2") && said.contains("--oauth microsoft"), "{said}");
     let (ok, _, said) = run("account add ann@proton.me", "x\n");
     assert!(!ok && said.contains("cannot be used"), "{said}");
     let (ok, out, said) = run("account add ann@163.com --id ann --unverified", "x\n");

@@ -29,3 +29,4 @@ mod consent;
 mod changing;
 mod renewal;
 mod servers;
+mod terminal;

@@ -13,16 +13,7 @@ const PATIENCE: u32 = 300;
 
 /// The owner of the first mailbox has agreed, and these are the tokens that it brought.
 async fn connected(rig: &Rig, tokens: &[String]) -> Site {
-    let at = |port: u16| ([127, 0, 0, 1], port).into();
-    let site = Site::before(Mail {
-        email: rig.user(1).0,
-        imap: at(rig.imaps_port()),
-        smtp: at(rig.submissions_port()),
-        pin: None,
-        authority: std::fs::read_to_string(rig.ca_pem()).unwrap(),
-        mailroom: None,
-    })
-    .await;
+    let site = Site::before(Mail::at(rig)).await;
     let made = site.connect(json!({"provider": "corp"})).await;
     assert_eq!(made.json()["state"], "reauthRequired", "{made:?}");
     site.authority.stock(tokens);

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use mailroom::{Config as RoomConfig, Mailroom, User};
 use model::caller::Scope;
+use rig::Rig;
 use serde_json::{Value, json};
 use server::config::Config;
 use server::host::Stores;
@@ -42,6 +43,19 @@ pub(crate) struct Mail {
 }
 
 impl Mail {
+    /// The first mailbox of servers that take tokens.
+    pub(crate) fn at(rig: &Rig) -> Self {
+        let at = |port: u16| ([127, 0, 0, 1], port).into();
+        Self {
+            email: rig.user(1).0,
+            imap: at(rig.imaps_port()),
+            smtp: at(rig.submissions_port()),
+            pin: None,
+            authority: std::fs::read_to_string(rig.ca_pem()).unwrap(),
+            mailroom: None,
+        }
+    }
+
     async fn in_the_mailroom() -> Self {
         let user = User { email: "ann@x.test".to_owned(), password: "secret".to_owned() };
         let room = RoomConfig { users: vec![user], hostname: "x.test".to_owned() };
@@ -186,6 +200,20 @@ id = "acme"
         while self.authority.refreshes() == 0 {
             tokio::task::yield_now().await;
         }
+    }
+
+    /// The command line against this host; whether it went well, and what it printed on both streams.
+    pub(crate) async fn command(&self, args: &str) -> (bool, String) {
+        let ended = tokio::process::Command::new(env!("CARGO_BIN_EXE_postlet"))
+            .args(args.split(' '))
+            .env("POSTLET_URL", format!("http://{}", self.address))
+            .env("POSTLET_TOKEN", &self.token)
+            .stdin(std::process::Stdio::null())
+            .output()
+            .await
+            .unwrap();
+        let said = [&ended.stdout[..], &ended.stderr].map(String::from_utf8_lossy).concat();
+        (ended.status.success(), said)
     }
 
     pub(crate) async fn verify(&self) -> Answer {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::asking::{Manner, ask};
 use crate::connecting::{ACCOUNT_EXAMPLES, NewAccount, add, test, verify};
+use crate::consent;
 use crate::console::{Caller, Reach, Refused, complain, ended, put, say, text};
 use crate::telling;
 
@@ -72,6 +73,11 @@ pub(crate) enum AccountCommand {
     },
     /// Send the mailbox a message from itself, wait for it, and remove it again.
     Test {
+        /// The account's id.
+        id: AccountId,
+    },
+    /// Ask the owner of a mailbox to agree again, when its state is reauthRequired.
+    Consent {
         /// The account's id.
         id: AccountId,
     },
@@ -162,6 +168,15 @@ async fn run_account(reach: Reach, command: AccountCommand) -> anyhow::Result<()
             let trial = test(&client, manner, id.as_str()).await?;
             let told = format!("the message came to {} and is removed", text(&trial, "mailbox"));
             judged(machine, trial, &told, "the test message did not go round".to_owned())
+        }
+        AccountCommand::Consent { id } => {
+            if !consent::is_missing(&client.call(Method::GET, &path(&id), None).await?) {
+                bail!("{id} needs no consent now: its state is not reauthRequired");
+            }
+            consent::get(&client, manner, id.as_str()).await?;
+            let verified = verify(&client, manner, id.as_str()).await?;
+            let failed = format!("{id} has its consent, and does not get in; mend the above");
+            judged(machine, verified, &format!("{id} is connected"), failed)
         }
         AccountCommand::Remove { id, yes } => {
             let account = client.call(Method::GET, &path(&id), None).await?;

@@ -17,8 +17,9 @@ use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::asking::{Manner, ask, password, waiting};
+use crate::consent;
 use crate::console::{Caller, Refused, complain, put, say, text};
-use crate::finding::{Wanted, servers};
+use crate::finding::{Login, Wanted, servers};
 use crate::task;
 use crate::telling;
 
@@ -26,6 +27,9 @@ pub(crate) const ACCOUNT_EXAMPLES: &str = "\
 Examples:
   # The servers are found, the service's hint is shown, and the password is asked for
   postlet account add you@example.com
+
+  # Without a password: its owner agrees in a browser
+  postlet account add you@gmail.com --oauth google
 
   # Servers by hand, TLS from the start
   postlet account add you@example.com --id me --imap imap.example.com:993 --smtp smtp.example.com:465
@@ -56,6 +60,10 @@ pub(crate) struct NewAccount {
     /// A file that holds the password; else it is asked for, or read from standard input.
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// In the place of a password: an authorization server of the host's configuration, such as
+    /// google or microsoft, where the mailbox's owner agrees in a browser.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["password_file", "unverified"])]
+    oauth: Option<String>,
     /// Send a test message to the mailbox itself, and remove it again; on a terminal it is asked.
     #[arg(long, conflicts_with_all = ["no_test", "unverified"])]
     test: bool,
@@ -69,20 +77,26 @@ pub(crate) struct NewAccount {
 
 pub(crate) async fn add(client: &Caller, machine: bool, new: NewAccount) -> anyhow::Result<()> {
     let manner = Manner::here(machine);
+    let login = if new.oauth.is_some() { Login::Tokens } else { Login::Password };
     let mut body = json!({"email": new.email});
     put(&mut body, "id", new.id.clone());
     put(&mut body, "name", new.name.clone());
-    servers(client, manner, &new.email, &new.servers, &mut body).await?;
+    servers(client, manner, login, &new.email, &new.servers, &mut body).await?;
     let both = body.get("imap").is_some() && body.get("smtp").is_some();
     if new.test && !both {
         bail!("a test sends by SMTP and looks by IMAP: name both servers, or leave out --test");
     }
-    let password = password(new.password_file.as_deref(), &new.email)?;
-    put(&mut body, "password", Some(password.reveal()));
+    match &new.oauth {
+        Some(server) => put(&mut body, "oauth", Some(json!({"provider": server}))),
+        None => {
+            let password = password(new.password_file.as_deref(), &new.email)?;
+            put(&mut body, "password", Some(password.reveal()));
+        }
+    }
     let made = client.call(Method::POST, "/v1/accounts", Some(body)).await?;
     let id = text(&made, "id");
     if !new.unverified {
-        or_removed(client, id, try_login(client, manner, id)).await?;
+        or_removed(client, id, try_login(client, manner, login, id)).await?;
     }
     let wanted = new.test
         || (manner == Manner::Terminal
@@ -108,13 +122,19 @@ pub(crate) async fn add(client: &Caller, machine: bool, new: NewAccount) -> anyh
     }
 }
 
-/// What the servers say to it.
-async fn try_login(client: &Caller, manner: Manner, id: &str) -> anyhow::Result<()> {
+/// What the mailbox's owner has to do, and then what the servers say to it.
+async fn try_login(client: &Caller, manner: Manner, login: Login, id: &str) -> anyhow::Result<()> {
+    if login == Login::Tokens {
+        consent::get(client, manner, id).await?;
+    }
     let document = verify(client, manner, id).await?;
     if telling::is_ok(&document) {
         return Ok(());
     }
-    let words = "mend the above, or store it all the same with --unverified";
+    let words = match login {
+        Login::Password => "mend the above, or store it all the same with --unverified",
+        Login::Tokens => "mend the above, and begin again",
+    };
     Err(Refused { words: words.to_owned(), document }.into())
 }
 

@@ -5,6 +5,7 @@
 
 use anyhow::{Context, bail};
 use clap::Args;
+use engine::oauth::servers::places;
 use http::Method;
 use model::problem::Code;
 use serde_json::{Value, json};
@@ -45,10 +46,18 @@ pub(crate) struct Wanted {
     explain: bool,
 }
 
+/// What the servers are to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Login {
+    Password,
+    Tokens,
+}
+
 /// Both servers, as members of the account's body.
 pub(crate) async fn servers(
     client: &Caller,
     manner: Manner,
+    login: Login,
     email: &str,
     wanted: &Wanted,
     body: &mut Value,
@@ -72,15 +81,15 @@ pub(crate) async fn servers(
         let why = found.get("recommendation").map(|told| text(told, "text")).unwrap_or_default();
         return Err(Refused::of(Code::NoServersFound, why.to_owned()).into());
     }
-    if takes_only_tokens(&found) {
-        return Err(Refused::of(Code::OAuthNeeded, way_of_tokens(name, &found)).into());
+    if login == Login::Password && takes_only_tokens(&found) {
+        return Err(Refused::of(Code::OAuthNeeded, way_of_tokens(name, body, &found)).into());
     }
     if found.get("confirm") == Some(&Value::Bool(true)) && !wanted.confirm {
-        agreed(manner)?;
+        agreed(manner, login)?;
     }
     // Before the password is asked for: it is about which one.
     let hints = [text(&found, "hint"), text(&found, "hintUrl")];
-    for line in hints.into_iter().filter(|line| !line.is_empty()) {
+    for line in hints.into_iter().filter(|line| login == Login::Password && !line.is_empty()) {
         complain(line);
     }
     Ok(())
@@ -144,17 +153,36 @@ fn takes_only_tokens(found: &Value) -> bool {
     !methods.is_empty() && methods.iter().all(|method| method == "oauth2")
 }
 
-fn way_of_tokens(name: &str, found: &Value) -> String {
-    let (hint, url) = (text(found, "hint"), text(found, "hintUrl"));
-    format!("{name} takes no password from mail programs, only OAuth 2. {hint} {url}")
+/// What to type in the place of a password, where a service takes none.
+fn way_of_tokens(name: &str, body: &Value, found: &Value) -> String {
+    let hosts = ["imap", "smtp"].map(|half| body.get(half).map_or("", |half| text(half, "host")));
+    let places = places().unwrap_or_default();
+    let place = places.iter().find(|(_, place)| {
+        place.hosts.iter().any(|known| hosts.iter().any(|host| known.eq_ignore_ascii_case(host)))
+    });
+    let server = place.map_or("NAME", |(server, _)| server);
+    let words = format!(
+        "{name} takes no password from mail programs, only OAuth 2: add --oauth {server}, \
+         which [oauth.server.{server}] of the host's configuration makes known (docs/oauth.md)"
+    );
+    let hints = [text(found, "hint"), text(found, "hintUrl")];
+    hints
+        .into_iter()
+        .filter(|hint| !hint.is_empty())
+        .fold(words, |words, hint| words + "\n  " + hint)
 }
 
 /// A person has to agree to servers that somebody named who need not be of the domain.
-fn agreed(manner: Manner) -> anyhow::Result<()> {
-    let foreign = "These servers are not of the mail domain: whoever runs them gets the password.";
+fn agreed(manner: Manner, login: Login) -> anyhow::Result<()> {
+    let what = match login {
+        Login::Password => "the password",
+        Login::Tokens => "the access token",
+    };
+    let foreign =
+        format!("These servers are not of the mail domain: whoever runs them gets {what}.");
     match manner {
         Manner::Terminal => {
-            complain(foreign);
+            complain(&foreign);
             if ask("Use them? [y/N]", false)? {
                 return Ok(());
             }
@@ -216,5 +244,16 @@ mod tests {
         ] {
             assert_eq!(server(text, 465, None).unwrap_err().to_string(), want);
         }
+    }
+
+    #[test]
+    fn a_service_without_passwords_names_the_flag_and_the_server_of_its_tokens() {
+        let of = |host: &str| {
+            let body = json!({"imap": {"host": host}});
+            way_of_tokens("X", &body, &json!({"hint": "No passwords."}))
+        };
+        let outlook = of("outlook.office365.com");
+        assert!(outlook.contains("--oauth microsoft") && outlook.ends_with("\n  No passwords."));
+        assert!(of("imap.corp.example").contains("[oauth.server.NAME]"));
     }
 }

@@ -58,6 +58,7 @@ mod doctor;
 mod asking;
 mod telling;
 mod finding;
+mod consent;
 mod connecting;
 mod client;
 mod keycommand;

@@ -1,0 +1,71 @@
+//! The consent of a mailbox's owner, awaited at a terminal.
+//!
+//! The owner agrees in a browser, which may be somebody else's; that the consent came
+//! back is seen by the account's state, which is `reauthRequired` until there are tokens.
+
+use std::time::Duration;
+
+use http::Method;
+use model::instant::Timestamp;
+use model::port::clock::Clock;
+use serde_json::Value;
+
+use crate::asking::{Manner, waiting};
+use crate::clock::SystemClock;
+use crate::console::{Caller, complain, text};
+
+const PAUSE: Duration = Duration::from_secs(1);
+/// However far this machine's clock is from the host's.
+const LEAST: Duration = Duration::from_secs(60);
+const MOST: Duration = Duration::from_secs(3600);
+
+/// Whether the account has no tokens that are good.
+pub(crate) fn is_missing(account: &Value) -> bool {
+    text(account, "state") == "reauthRequired"
+}
+
+/// Begins a consent, tells where to agree, and waits until its owner has.
+pub(crate) async fn get(client: &Caller, manner: Manner, id: &str) -> anyhow::Result<()> {
+    let begun = client.call(Method::POST, &format!("/v1/accounts/{id}/oauth"), None).await?;
+    let expires = text(&begun, "expires");
+    complain("The owner of the mailbox has to agree. Open this address in a browser:");
+    complain(text(&begun, "authorizeUrl"));
+    complain(&format!("It is good until {expires}."));
+    let patience = left(expires, SystemClock::new().now());
+    let came = tokio::time::timeout(patience, coming(client, id));
+    match waiting(manner, "Waiting for the consent", came).await {
+        Ok(came) => came,
+        Err(_) => anyhow::bail!("nobody agreed until {expires}"),
+    }
+}
+
+async fn coming(client: &Caller, id: &str) -> anyhow::Result<()> {
+    let path = format!("/v1/accounts/{id}");
+    while is_missing(&client.call(Method::GET, &path, None).await?) {
+        tokio::time::sleep(PAUSE).await;
+    }
+    complain("The consent has come.");
+    Ok(())
+}
+
+fn left(expires: &str, now: Timestamp) -> Duration {
+    Timestamp::parse(expires).map_or(LEAST, |expires| expires.since(now)).clamp(LEAST, MOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_waits_gives_up_when_the_consent_has_ended() {
+        let now = Timestamp::parse("2026-01-01T12:00:00Z").unwrap();
+        for (expires, seconds) in [
+            ("2026-01-01T12:10:00Z", 600),
+            ("2026-01-01T11:00:00Z", 60),
+            ("2027-01-01T12:00:00Z", 3600),
+            ("soon", 60),
+        ] {
+            assert_eq!(left(expires, now), Duration::from_secs(seconds), "{expires}");
+        }
+    }
+}
