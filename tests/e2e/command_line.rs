@@ -2,12 +2,13 @@
 //! standard input, against a host that serves from a configuration.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
 use crate::harness::process::{Host, binary};
-use crate::harness::site::{Site, connect, own_user, rig, tls_account};
+use crate::harness::site::{Site, addresses, connect, own_user, rig, tls_account};
 use crate::harness::terminal::Terminal;
 
 #[test]
@@ -112,6 +113,47 @@ fn a_stored_account_is_shown_tried_and_removed_by_its_id() {
     assert_eq!(json(&["account", "remove", "ann", "--yes"]), json!({"id": "ann", "removed": true}));
     let address = shell.run(&["account", "show", email], "");
     assert_eq!(address.status.code(), Some(2), "an address is no id: {}", said(&address));
+}
+
+/// The lines of the page, run as they stand there but for the server's address.
+#[test]
+fn the_pins_that_the_page_tells_how_to_get_are_taken() {
+    let Some(rig) = rig() else { return };
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/command-line.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let pins = page.split_once("## Pins").unwrap().1;
+    let lines: Vec<&str> =
+        pins.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let [begun, upgraded] = lines[..] else { panic!("{} blocks", lines.len()) };
+    let pin = |line: &str, example: &str, port: u16| {
+        assert!(line.contains(example), "{line}");
+        let line = line.replace(example, &format!("localhost:{port}"));
+        let ended = Command::new("bash").args(["-c", &line]).output().unwrap();
+        let pin = String::from_utf8(ended.stdout).unwrap();
+        assert!(pin.starts_with("sha256/") && pin.trim().len() == 51, "{line}: {pin}");
+        pin.trim().to_owned()
+    };
+    let imap = pin(begun, "imap.example.com:993", rig.imaps_port());
+    let smtp = pin(upgraded, "smtp.example.com:587", rig.submission_port());
+
+    // Nobody that this host trusts vouches for the certificate.
+    let site = Site::new(None, &addresses(rig));
+    let host = site.start();
+    let shell = Shell { host: &host, site: &site };
+    let (email, password) = rig.user(own_user());
+    let (imaps, submission) =
+        (format!("localhost:{}", rig.imaps_port()), format!("localhost:{}", rig.submission_port()));
+    let add = ["account", "add", &email, "--id", "ann", "--imap", &imaps, "--smtp", &submission];
+    let add = [&add[..], &["--smtp-security", "starttls"]].concat();
+    let refused = shell.run(&add, &password);
+    assert!(!refused.status.success(), "{}", said(&refused));
+    assert!(
+        said(&refused).contains("docs/command-line.md says how to get it"),
+        "{}",
+        said(&refused)
+    );
+    let pinned = [&add[..], &["--imap-pin", &imap, "--smtp-pin", &smtp]].concat();
+    assert_eq!(good(&shell.run(&pinned, &password)), format!("{email} is connected as ann\n"));
 }
 
 #[test]

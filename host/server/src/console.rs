@@ -149,7 +149,7 @@ pub(crate) fn refusal(problem: &Value) -> String {
 pub(crate) fn advice(code: &str) -> Option<&'static str> {
     match code {
         "certificate-untrusted" | "certificate-wrong-host" => Some(
-            "trust its key by --imap-pin or --smtp-pin, or its authority by [tls] extra-roots in the configuration",
+            "trust its key by its pin (--imap-pin, --smtp-pin; docs/command-line.md says how to get it), or its authority by [tls] extra-roots in the configuration",
         ),
         "no-such-provider" => Some("name the servers: --imap host:993, --smtp host:465, or both"),
         "host-not-allowed" => {
