@@ -223,6 +223,9 @@ fn welcome(url: &str, token: &str) -> String {
 export POSTLET={url}/v1/accounts
 export TOKEN={token}
 
+# The same for this program's own commands, such as `postlet account list`
+export POSTLET_URL={url} POSTLET_TOKEN=$TOKEN
+
 # Anna writes to Bob
 curl -sS -H "Authorization: Bearer $TOKEN" $POSTLET/anna/send --json '{{"to": [{{"email": "bob@mailroom.test"}}], "subject": "Hello Bob", "text": "How are you?"}}'
 
