@@ -77,6 +77,7 @@ fn a_stored_account_is_shown_tried_and_removed_by_its_id() {
     for line in [
         "state       unverified".to_owned(),
         format!("imap        localhost:{port} (tls), login {email}"),
+        "login       password".to_owned(),
         format!("sends as    王小明 <{email}>"),
         "last error  -".to_owned(),
     ] {

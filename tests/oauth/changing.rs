@@ -45,7 +45,7 @@ async fn a_stored_secret_stays_with_the_address_that_it_was_given_for() {
     let made = site.connect(own.clone()).await;
     let oauth = made.json()["oauth"].clone();
     assert_eq!(oauth, json!({"provider": null, "tokenHost": "own.test"}));
-    let elsewhere = site.mailroom.submissions().port();
+    let elsewhere = site.mail.smtp.port();
     for (change, pointer) in [
         (json!({"oauth": {"tokenUrl": at("other")}}), "/oauth/secret"),
         // Nor do the tokens that the address answers go to another host.
@@ -83,7 +83,7 @@ async fn a_stored_secret_stays_with_the_address_that_it_was_given_for() {
 async fn what_has_no_token_yet_cannot_be_tried_first() {
     let site = Site::start().await;
     let body = json!({"id": "bo", "email": "bo@x.test", "oauth": {"provider": "corp"}, "verify": true,
-        "imap": {"host": "127.0.0.1", "port": site.mailroom.imaps().port(), "security": "tls"}});
+        "imap": {"host": "127.0.0.1", "port": site.mail.imap.port(), "security": "tls"}});
     let refused = site.ask("POST", "/v1/accounts", Some(&body)).await;
     assert_eq!(refused.json()["errors"][0]["pointer"], "/verify", "{refused:?}");
     assert!(refused.body.contains("/oauth"), "{refused:?}");

@@ -23,7 +23,9 @@ impl Site {
     fn add(&self) -> String {
         let Mail { email, imap, pin, .. } = &self.mail;
         let pin = pin.as_deref().unwrap();
-        format!("account add {email} --id ann --oauth corp --imap {imap} --imap-security tls --imap-pin {pin} --json")
+        format!(
+            "account add {email} --id ann --oauth corp --imap {imap} --imap-security tls --imap-pin {pin} --json"
+        )
     }
 }
 
@@ -70,7 +72,8 @@ async fn site_of(rig: &Rig) -> (Site, String) {
     let site = Site::before(Mail::at(rig)).await;
     site.authority.stock(&[rig.token(1, Duration::from_secs(3600))]);
     let Mail { email, imap, smtp, .. } = &site.mail;
-    let add = format!("account add {email} --id ann --oauth corp --imap {imap} --smtp {smtp} --json");
+    let add =
+        format!("account add {email} --id ann --oauth corp --imap {imap} --smtp {smtp} --json");
     (site, add)
 }
 

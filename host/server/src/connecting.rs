@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use http::Method;
+use model::problem::Code;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -93,10 +94,15 @@ pub(crate) async fn add(client: &Caller, machine: bool, new: NewAccount) -> anyh
             put(&mut body, "password", Some(password.reveal()));
         }
     }
-    let made = client.call(Method::POST, "/v1/accounts", Some(body)).await?;
+    let made = match login {
+        Login::Password if !new.unverified => tried(client, manner, body).await?,
+        Login::Password | Login::Tokens => {
+            client.call(Method::POST, "/v1/accounts", Some(body)).await?
+        }
+    };
     let id = text(&made, "id");
-    if !new.unverified {
-        or_removed(client, id, try_login(client, manner, login, id)).await?;
+    if login == Login::Tokens {
+        or_removed(client, id, agreed(client, manner, id)).await?;
     }
     let wanted = new.test
         || (manner == Manner::Terminal
@@ -122,20 +128,39 @@ pub(crate) async fn add(client: &Caller, machine: bool, new: NewAccount) -> anyh
     }
 }
 
-/// What the mailbox's owner has to do, and then what the servers say to it.
-async fn try_login(client: &Caller, manner: Manner, login: Login, id: &str) -> anyhow::Result<()> {
-    if login == Login::Tokens {
-        consent::get(client, manner, id).await?;
+/// Stored if both servers take the password, a line for each step.
+async fn tried(client: &Caller, manner: Manner, mut body: Value) -> anyhow::Result<Value> {
+    put(&mut body, "verify", Some(true));
+    let made = client.call(Method::POST, "/v1/accounts", Some(body));
+    let made = waiting(manner, "Trying the servers", made).await;
+    match made {
+        Ok(made) => {
+            telling::verification(made.get("verification").unwrap_or(&Value::Null));
+            Ok(made)
+        }
+        Err(error) => match error.downcast::<Refused>() {
+            Ok(Refused { document, .. })
+                if text(&document, "code") == Code::VerificationFailed.as_str() =>
+            {
+                telling::verification(&document);
+                let words = "nothing was stored: mend the above, or store it all the same with --unverified";
+                Err(Refused { words: words.to_owned(), document }.into())
+            }
+            Ok(refused) => Err(refused.into()),
+            Err(error) => Err(error),
+        },
     }
+}
+
+/// There are tokens when the mailbox's owner has agreed, and the servers take them.
+async fn agreed(client: &Caller, manner: Manner, id: &str) -> anyhow::Result<()> {
+    consent::get(client, manner, id).await?;
     let document = verify(client, manner, id).await?;
     if telling::is_ok(&document) {
         return Ok(());
     }
-    let words = match login {
-        Login::Password => "mend the above, or store it all the same with --unverified",
-        Login::Tokens => "mend the above, and begin again",
-    };
-    Err(Refused { words: words.to_owned(), document }.into())
+    let words = "mend the above, and begin again".to_owned();
+    Err(Refused { words, document }.into())
 }
 
 /// The account goes when the work fails, and when a person breaks it off.

@@ -152,9 +152,6 @@ pub(crate) fn advice(code: &str) -> Option<&'static str> {
             "trust its key by its pin (--imap-pin, --smtp-pin; docs/command-line.md says how to get it), or its authority by [tls] extra-roots in the configuration",
         ),
         "no-such-provider" => Some("name the servers: --imap host:993, --smtp host:465, or both"),
-        "host-not-allowed" => {
-            Some("a server inside your network is allowed by [egress] allow in the configuration")
-        }
         _ => None,
     }
 }
@@ -246,8 +243,8 @@ mod tests {
             refusal(&two),
             "/a: is needed; also not right: /b (invalid-body)\n  /b: is needed"
         );
-        let host = json!({"detail": "10.0.0.1 is private", "code": "host-not-allowed"});
-        assert!(refusal(&host).ends_with("[egress] allow in the configuration"));
+        let nobody = json!({"detail": "nobody knows it", "code": "no-such-provider"});
+        assert!(refusal(&nobody).ends_with("--smtp host:465, or both"));
         assert_eq!(refusal(&json!({"detail": "no", "code": "forbidden"})), "no (forbidden)");
     }
 }

@@ -8,7 +8,6 @@ use model::caller::Scope;
 use runtime::component::{Described, Operation, Parameter};
 
 use crate::accounts::{shown, written};
-use crate::intake::MERGE_PATCH;
 use crate::openapi::PUBLIC;
 use crate::tokens;
 
@@ -180,7 +179,7 @@ pub(crate) fn operations() -> Vec<Operation> {
         )),
         shows_account(operation("GET", "/v1/accounts/:account", "", "Show an account", 200)),
         shows_account(Operation {
-            other_content_types: vec![MERGE_PATCH.to_owned()],
+            other_content_types: vec![written::MERGE_PATCH.to_owned()],
             ..body(
                 operation(
                     "PATCH",

@@ -8,11 +8,9 @@ use model::problem::{Code, Problem};
 use runtime::body::Body;
 use runtime::error::BodyError;
 
+use crate::accounts::written::MERGE_PATCH;
 use crate::limits::Pace;
 use crate::pace::{Paced, SlowBody};
-
-/// RFC 7396 §4.
-pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// A JSON body of one of the host's own resources.
 pub(crate) async fn json_body(

@@ -74,6 +74,7 @@ pub(crate) fn account(account: &Value) -> anyhow::Result<()> {
         ("name", own("name")),
         ("imap", server("imap")),
         ("smtp", server("smtp")),
+        ("login", Some(login(account))),
         ("sends as", Some(identities.join(", "))),
         ("state", own("state")),
         ("last error", error),
@@ -81,6 +82,16 @@ pub(crate) fn account(account: &Value) -> anyhow::Result<()> {
         say(format!("{name:<11} {}", value.as_deref().unwrap_or("-")).trim_end())?;
     }
     Ok(())
+}
+
+fn login(account: &Value) -> String {
+    let source = account.get("oauth").filter(|source| source.is_object());
+    let by = |name: &str| source.map(|source| text(source, name)).filter(|text| !text.is_empty());
+    match (by("provider"), by("tokenHost")) {
+        (Some(provider), _) => format!("OAuth 2, by the consent of its owner to {provider}"),
+        (None, Some(host)) => format!("OAuth 2, with tokens from {host}"),
+        (None, None) => text(account, "auth").to_owned(),
+    }
 }
 
 /// A server, with whom it takes the caller for.

@@ -37,7 +37,7 @@ impl Desk {
             (Some(Some(password)), _) => {
                 Ok(Proof::Given(Credentials::Password(Secret::new(password))))
             }
-            (_, Some(Some(members))) => self.by_oauth(stored, members),
+            (_, Some(Some(members))) => self.by_oauth(stored, &members),
             (Some(None), _) if matches!(stored, Credentials::Password(_)) => Err(faulty(
                 "/password",
                 "missing",
@@ -55,7 +55,7 @@ impl Desk {
     fn by_oauth(
         &self,
         stored: &Credentials,
-        members: Map<String, Value>,
+        members: &Map<String, Value>,
     ) -> Result<Proof, Problem> {
         let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
         let (provider, token_url) = (text("provider"), text("tokenUrl"));

@@ -152,7 +152,9 @@ impl Desk {
         };
         match self.own_tokens.vet(url).await {
             Err(FetchError::Dial(error @ DialError::NotAllowed { .. })) => {
-                let detail = format!("{error}. If it is the operator's own, `[egress] fetch` in the configuration lets it in.");
+                let detail = format!(
+                    "{error}. If it is the operator's own, `[egress] fetch` in the configuration lets it in."
+                );
                 Err(not_allowed(POINTER, detail))
             }
             Err(FetchError::Dial(error @ DialError::NotFound { .. })) => {
