@@ -25,13 +25,15 @@ impl Lockout {
         self.until.checked_sub(now).filter(|left| !left.is_zero())
     }
 
-    /// The server refused the login.
-    pub(crate) fn refused(&mut self, now: Duration) {
+    /// The server refused the login; true when it is the first refusal in a row.
+    pub(crate) fn refused(&mut self, now: Duration) -> bool {
+        let first = self.is_clear();
         self.failures = self.failures.saturating_add(1);
         if let Some(beyond) = self.failures.checked_sub(FREE) {
             let pause = FIRST.saturating_mul(1_u32.checked_shl(beyond).unwrap_or(u32::MAX));
             self.until = now + pause.min(LONGEST);
         }
+        first
     }
 
     /// The server took the login.
@@ -63,7 +65,7 @@ mod tests {
     #[track_caller]
     fn check(failures: u32, want: Option<u64>) {
         let mut lockout = Lockout::default();
-        (0..failures).for_each(|_| lockout.refused(Duration::ZERO));
+        (0..failures).for_each(|_| drop(lockout.refused(Duration::ZERO)));
         assert_eq!(lockout.left(Duration::ZERO), want.map(Duration::from_secs), "{failures}");
         assert_eq!(lockout.left(LONGEST), None);
     }
@@ -71,7 +73,7 @@ mod tests {
     #[test]
     fn a_login_that_works_clears_the_count() {
         let mut lockout = Lockout::default();
-        (0..4).for_each(|_| lockout.refused(Duration::ZERO));
+        (0..4).for_each(|_| drop(lockout.refused(Duration::ZERO)));
         lockout.accepted();
         lockout.refused(Duration::ZERO);
         assert_eq!(lockout.left(Duration::ZERO), None);

@@ -1,10 +1,10 @@
-//! Logins that servers refused to those who try accounts: after some, a login is left
-//! alone.
+//! Passwords that servers refused, one after the other: after some, a login is left alone.
 //!
-//! Whoever tries servers may send any password to any login, so trying must not
-//! serve for guessing, nor lock somebody's mailbox at his service. A change of an
-//! account clears nothing here, and what readers and senders of a stored account
-//! were refused is counted elsewhere, so that neither keeps the other waiting.
+//! Whoever tries servers may send any password to any login, and whoever stores one
+//! after the other and reads may, too: neither must serve for guessing, nor lock
+//! somebody's mailbox at his service. A change of an account clears nothing here.
+//! There are counts for those who try and others for what is stored, of which each
+//! counts once however often it is used, so that neither keeps the other waiting.
 //!
 //! Invariant: each tenant has counts of its own; what one tries holds up no other.
 

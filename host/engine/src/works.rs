@@ -34,6 +34,8 @@ pub(crate) struct Works {
     pub(crate) consents: Consents,
     /// Logins that were refused to those who try accounts.
     pub(crate) refusals: Refusals,
+    /// Logins that were refused with one stored password after the other.
+    pub(crate) guesses: Arc<Refusals>,
     /// What servers said to logins.
     pub(crate) healths: Arc<Healths>,
     pub(crate) cache: Cache,
@@ -57,7 +59,12 @@ impl Works {
             Arc::clone(&ports.authorization),
         ));
         let consents = Consents::new(Arc::clone(&ports.clock), Arc::clone(&ports.entropy));
-        let logins = Logins { bearers: Arc::clone(&bearers), healths: Arc::clone(&healths) };
+        let guesses = Arc::new(Refusals::new(Arc::clone(&ports.clock)));
+        let logins = Logins {
+            bearers: Arc::clone(&bearers),
+            healths: Arc::clone(&healths),
+            guesses: Arc::clone(&guesses),
+        };
         let refusals = Refusals::new(Arc::clone(&ports.clock));
         let pool = Pool::new(ports.clone(), settings.clone(), logins);
         let cache = Cache::new(settings.cache_bytes);
@@ -74,6 +81,7 @@ impl Works {
             bearers,
             consents,
             refusals,
+            guesses,
             healths,
             cache,
             held,

@@ -252,7 +252,7 @@ mod tests {
             let body = json!({"imap": {"host": host}});
             way_of_tokens("X", &body, &json!({"hint": "No passwords."}))
         };
-        let outlook = of("outlook.office365.com");
+        let outlook = of(&places().unwrap()["microsoft"].hosts[0]);
         assert!(outlook.contains("--oauth microsoft") && outlook.ends_with("\n  No passwords."));
         assert!(of("imap.corp.example").contains("[oauth.server.NAME]"));
     }

@@ -26,7 +26,9 @@ use crate::couriers::Courier;
 use crate::delivery::verdict::{self, Outcome};
 use crate::delivery::{backoff, sent_copy};
 use crate::key::Owner;
+use crate::lockout::Lockout;
 use crate::problems;
+use crate::refusals::Answer;
 use crate::works::Works;
 
 /// A verdict is so valuable that recording it is tried for as long as the host runs; when it stops,
@@ -148,7 +150,11 @@ impl<'a> Attempt<'a> {
             return Ending::Outcome { outcome, due: now };
         }
         let monotonic = self.works.ports.clock.monotonic();
-        if let Some(left) = courier.with_lockout(|lockout| lockout.left(monotonic)) {
+        let lockout = courier.with_lockout(|lockout| *lockout);
+        // Nothing is held against what is stored now; something may be against the login.
+        let guessed = || self.works.guesses.check(account).err()?.retry_after;
+        let left = lockout.left(monotonic);
+        if let Some(left) = left.or_else(|| lockout.is_clear().then(guessed).flatten()) {
             let why = "the SMTP server refused the credentials several times and is left alone for a while";
             return self.without_attempt(why, now.after(left));
         }
@@ -208,12 +214,15 @@ impl<'a> Attempt<'a> {
         match connected {
             Ok(session) => {
                 healths.saw(account, smtp, None).await;
-                courier.with_lockout(|lockout| lockout.accepted());
+                courier.with_lockout(Lockout::accepted);
+                self.works.guesses.note(account, [(server, Answer::Accepted)]);
                 Some(self.deliver(session, envelope).await)
             }
             Err(error) => {
-                if matches!(error, SmtpError::Credentials(_)) {
-                    courier.with_lockout(|lockout| lockout.refused(now));
+                if matches!(error, SmtpError::Credentials(_))
+                    && courier.with_lockout(|lockout| lockout.refused(now))
+                {
+                    self.works.guesses.note(account, [(server, Answer::Refused)]);
                 }
                 healths.saw(account, smtp, Some(&problems::smtp_login(&error))).await;
                 Some((Err(error), None))

@@ -17,12 +17,14 @@ use crate::lockout::Lockout;
 use crate::oauth::bearers::Bearers;
 use crate::ports::Ports;
 use crate::problems;
+use crate::refusals::{Answer, Refusals};
 
 /// What a login needs, and who is told how it went.
 #[derive(Clone, Debug)]
 pub(crate) struct Logins {
     pub(crate) bearers: Arc<Bearers>,
     pub(crate) healths: Arc<Healths>,
+    pub(crate) guesses: Arc<Refusals>,
 }
 
 /// One account at one IMAP server.
@@ -97,6 +99,10 @@ impl Room {
     /// Logs in once more.
     pub(crate) async fn connect(&self) -> Result<Box<dyn ImapSession>, Problem> {
         self.check_lockout()?;
+        // Nothing is held against what is stored now; something may be against the login.
+        if lock(&self.inside).lockout.is_clear() {
+            self.logins.guesses.check(&self.account)?;
+        }
         let connected = self.log_in().await;
         self.logins.healths.saw(&self.account, Protocol::Imap, connected.as_ref().err()).await;
         connected
@@ -116,10 +122,15 @@ impl Room {
     }
 
     fn note_lockout<T>(&self, connected: &Result<T, ImapError>, now: Duration) {
-        let lockout = &mut lock(&self.inside).lockout;
-        match connected {
-            Ok(_) => lockout.accepted(),
-            Err(ImapError::Credentials { .. }) => lockout.refused(now),
+        let mut inside = lock(&self.inside);
+        let answer = match connected {
+            Ok(_) => {
+                inside.lockout.accepted();
+                Some(Answer::Accepted)
+            }
+            Err(ImapError::Credentials { .. }) => {
+                inside.lockout.refused(now).then_some(Answer::Refused)
+            }
             Err(
                 ImapError::Dial(_)
                 | ImapError::NoTls
@@ -130,8 +141,10 @@ impl Room {
                 | ImapError::Timeout
                 | ImapError::Protocol(_)
                 | ImapError::Unsupported(_),
-            ) => {}
-        }
+            ) => None,
+        };
+        drop(inside);
+        self.logins.guesses.note(&self.account, answer.map(|answer| (&self.server, answer)));
     }
 
     /// The idle session that has `mailbox` selected, else the one that was used longest ago. Those

@@ -244,6 +244,38 @@ async fn a_login_that_was_refused_repeatedly_is_left_alone() {
     assert!(guess(&anna).await.is_ok(), "after an hour it starts afresh");
 }
 
+/// As somebody would who changes the account and reads, over and over.
+#[tokio::test]
+async fn stored_passwords_are_not_guessed_one_after_the_other() {
+    let host = Host::new();
+    let anna = account("anna");
+    host.imap.change(|state| state.refuse_logins = true);
+    let changed = || host.engine.forget(&anna.tenant, &anna.id);
+    for _ in 0..4 {
+        // However often one of them is used, it is one guess.
+        for _ in 0..3 {
+            refused(host.page("INBOX", None, 5).await, Code::CredentialsRefused);
+        }
+        changed().await;
+    }
+    refused(host.page("INBOX", None, 5).await, Code::CredentialsRefused);
+    changed().await;
+    let logins = host.imap.change(|state| state.logins);
+    refused(host.page("INBOX", None, 5).await, Code::TooManyRequests);
+    assert_eq!(host.imap.change(|state| state.logins), logins);
+
+    host.clock.advance(Duration::from_secs(30));
+    refused(host.page("INBOX", None, 5).await, Code::CredentialsRefused);
+    changed().await;
+    host.imap.change(|state| state.refuse_logins = false);
+    refused(host.page("INBOX", None, 5).await, Code::TooManyRequests);
+    host.clock.advance(Duration::from_secs(60));
+    assert!(host.page("INBOX", None, 5).await.is_ok());
+    host.imap.change(|state| state.refuse_logins = true);
+    changed().await;
+    refused(host.page("INBOX", None, 5).await, Code::CredentialsRefused);
+}
+
 #[tokio::test]
 async fn what_servers_say_is_kept_once_and_not_for_every_request() {
     let host = Host::new();
