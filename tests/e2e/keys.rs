@@ -38,7 +38,7 @@ fn the_key_is_changed_while_everything_is_served_and_the_old_one_opens_nothing()
             let before = served.load(Ordering::SeqCst);
             let said = rotate(&host, &site);
             let text = String::from_utf8_lossy(&said.stdout);
-            assert!(text.contains("3 sealed records"), "{said:?}");
+            assert!(text.contains("(3 records)"), "{said:?}");
             wait_until("a login", || served.load(Ordering::SeqCst) > before);
         }
         over.store(true, Ordering::SeqCst);
