@@ -115,8 +115,8 @@ fn whoever_reads_json_gets_one_document_whatever_happened() {
     let servers = format!("--imap localhost:{} --json", rig.imaps_port());
     let wrong = document(&format!("account add {email} --id ann {servers}"), "wrong");
     assert_eq!(
-        (&wrong["ok"], &wrong["imap"]["code"]),
-        (&json!(false), &json!("credentials-refused"))
+        (&wrong["code"], &wrong["imap"]["code"]),
+        (&json!("verification-failed"), &json!("credentials-refused"))
     );
     for (args, code) in [
         ("account add ann@nowhere.test --json", json!("no-such-provider")),

@@ -9,6 +9,7 @@
 //! Invariant: each tenant has counts of its own; what one tries holds up no other.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -119,10 +120,13 @@ impl Answer {
 
 impl Login {
     fn of(account: &Account, server: &MailServer) -> Self {
+        let host = server.host.trim_end_matches('.').to_ascii_lowercase();
+        let address: Result<IpAddr, _> = host.trim_matches(['[', ']']).parse();
         Self {
             tenant: account.tenant.clone(),
-            host: server.host.trim_end_matches('.').to_ascii_lowercase(),
-            username: server.username.clone(),
+            host: address.map_or(host, |address| address.to_canonical().to_string()),
+            // Mail services take names in any case.
+            username: server.username.to_lowercase(),
         }
     }
 }

@@ -102,7 +102,7 @@ pub(crate) async fn add(client: &Caller, machine: bool, new: NewAccount) -> anyh
     };
     let id = text(&made, "id");
     if login == Login::Tokens {
-        or_removed(client, id, agreed(client, manner, id)).await?;
+        or_removed(client, &made, agreed(client, manner, id)).await?;
     }
     let wanted = new.test
         || (manner == Manner::Terminal
@@ -166,13 +166,18 @@ async fn agreed(client: &Caller, manner: Manner, id: &str) -> anyhow::Result<()>
 /// The account goes when the work fails, and when a person breaks it off.
 async fn or_removed(
     client: &Caller,
-    id: &str,
+    made: &Value,
     work: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch for an interrupt")?;
+    let id = text(made, "id");
+    let watch = |kind| signal(kind).context("cannot watch for an interrupt");
+    let mut interrupt = watch(SignalKind::interrupt())?;
+    let (mut end, mut hangup) = (watch(SignalKind::terminate())?, watch(SignalKind::hangup())?);
     let ended = tokio::select! {
         ended = work => ended,
         _ = interrupt.recv() => Err(anyhow!("broken off")),
+        _ = end.recv() => Err(anyhow!("broken off")),
+        _ = hangup.recv() => Err(anyhow!("broken off")),
     };
     // The signal no longer ends the program by itself, once somebody has watched for it.
     task::spawn("interrupt", async move {
@@ -181,7 +186,18 @@ async fn or_removed(
         }
     });
     let Err(error) = ended else { return Ok(()) };
-    match client.call(Method::DELETE, &format!("/v1/accounts/{id}"), None).await {
+    let path = format!("/v1/accounts/{id}");
+    // Under the same id somebody may have put another one meanwhile.
+    if let Ok(there) = client.call(Method::GET, &path, None).await
+        && ["email", "auth", "oauth", "imap", "smtp"]
+            .iter()
+            .any(|name| there.get(name) != made.get(name))
+    {
+        return Err(
+            error.context(format!("the account {id} was changed by somebody else, and stays"))
+        );
+    }
+    match client.call(Method::DELETE, &path, None).await {
         Ok(_) => Err(error.context("nothing was stored")),
         Err(left) => {
             complain(&format!("{left:#}"));

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::asking::{Manner, waiting};
 use crate::clock::SystemClock;
-use crate::console::{Caller, complain, text};
+use crate::console::{Caller, Refused, complain, text};
 
 const PAUSE: Duration = Duration::from_secs(1);
 /// However far this machine's clock is from the host's.
@@ -39,13 +39,26 @@ pub(crate) async fn get(client: &Caller, manner: Manner, id: &str) -> anyhow::Re
     }
 }
 
+/// A host that does not answer for a moment has not lost the consent.
 async fn coming(client: &Caller, id: &str) -> anyhow::Result<()> {
     let path = format!("/v1/accounts/{id}");
-    while is_missing(&client.call(Method::GET, &path, None).await?) {
+    loop {
+        match client.call(Method::GET, &path, None).await {
+            Ok(account) if is_missing(&account) => {}
+            Ok(_) => break,
+            Err(error) if is_final(&error) => return Err(error),
+            Err(_) => {}
+        }
         tokio::time::sleep(PAUSE).await;
     }
     complain("The consent has come.");
     Ok(())
+}
+
+/// A no that stays one, however often it is asked.
+fn is_final(error: &anyhow::Error) -> bool {
+    let refused = error.downcast_ref::<Refused>();
+    refused.is_some_and(|refused| refused.document.get("retryable") == Some(&Value::Bool(false)))
 }
 
 fn left(expires: &str, now: Timestamp) -> Duration {

@@ -7,12 +7,13 @@
 //! Invariant: with `--json` there is one document on standard output, however it ended.
 
 use std::io::Write;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use clap::Args;
-use http::Method;
+use http::{Method, Uri};
 use model::problem::Code;
 use model::secret::Secret;
 use net::http::Client;
@@ -47,9 +48,22 @@ impl Reach {
     pub(crate) fn client(self) -> anyhow::Result<Caller> {
         let told = std::env::var("POSTLET_TOKEN").ok();
         let token = token_of(self.token, self.token_file.as_deref(), told)?;
+        if let Some(host) = in_the_clear(&self.url) {
+            complain(&format!(
+                "warning: the token and every password go to {host} unencrypted; use https there"
+            ));
+        }
         let client = Client::new(&self.url, Some(Secret::new(token)), Trust::new(None)?)?;
         Ok(Caller(client.in_language(&language())))
     }
+}
+
+/// A host beyond this machine to which nothing is encrypted.
+fn in_the_clear(url: &str) -> Option<String> {
+    let url: Uri = url.parse().ok()?;
+    let host = url.host().filter(|_| url.scheme_str() == Some("http"))?.trim_matches(['[', ']']);
+    let here = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    (!here).then(|| host.to_owned())
 }
 
 /// What was typed goes before what the environment holds.
@@ -142,7 +156,7 @@ pub(crate) fn refusal(problem: &Value) -> String {
     if let Some(advice) = advice(text(problem, "code")) {
         message.push_str(&format!("\n  {advice}"));
     }
-    message
+    inert(&message)
 }
 
 /// What helps against a problem with a mail server, by its code.
@@ -167,12 +181,29 @@ pub(crate) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 }
 
 pub(crate) fn say(line: &str) -> anyhow::Result<()> {
-    writeln!(std::io::stdout(), "{line}").context("cannot write to standard output")
+    writeln!(std::io::stdout(), "{}", inert(line)).context("cannot write to standard output")
 }
 
 pub(crate) fn complain(line: &str) {
     // Nothing is left to do when standard error is closed.
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", inert(line));
+}
+
+/// What would steer a terminal, or turn the order of letters round, is written as JSON writes it: names
+/// are anybody's words, and JSON stays what it was.
+fn inert(line: &str) -> String {
+    let mut safe = String::with_capacity(line.len());
+    for letter in line.chars() {
+        let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        match letter {
+            '\n' | '\t' => safe.push(letter),
+            steers if turns || steers.is_control() => {
+                safe.push_str(&format!("\\u{:04x}", u32::from(steers)));
+            }
+            plain => safe.push(plain),
+        }
+    }
+    safe
 }
 
 /// The person's language, as POSIX locales name it (`zh_CN.UTF-8`), as a language tag (RFC 5646).
@@ -229,6 +260,23 @@ mod tests {
         let other = document(&anyhow::anyhow!("cause").context("nobody answers"));
         assert_eq!(other["detail"], "nobody answers: cause");
         assert_eq!(other["code"], Value::Null);
+    }
+
+    #[test]
+    fn only_another_machine_without_tls_is_warned_of() {
+        for url in ["http://127.0.0.1:7400", "http://localhost", "http://[::1]:1", "https://vm"] {
+            assert_eq!(in_the_clear(url), None, "{url}");
+        }
+        assert_eq!(in_the_clear("http://vm:7400").as_deref(), Some("vm"));
+    }
+
+    #[test]
+    fn no_word_of_a_stranger_steers_the_terminal() {
+        assert_eq!(inert("a\tb\nc Grüße 你好"), "a\tb\nc Grüße 你好");
+        assert_eq!(inert("N\u{9b}31m\u{1b}[0m\u{202e}x"), "N\\u009b31m\\u001b[0m\\u202ex");
+        let name = json!({"name": "N\u{9b}\u{2028}"});
+        let read: Value = serde_json::from_str(&inert(&name.to_string())).unwrap();
+        assert_eq!(read, name);
     }
 
     #[test]

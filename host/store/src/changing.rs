@@ -2,7 +2,7 @@
 
 use model::account::{Account, Credentials, MailServer, Security};
 use model::health::{AccountState, Health, Trouble, TroubleKind};
-use model::port::accounts::Accounts;
+use model::port::accounts::{Accounts, Exchange};
 use model::problem::Protocol;
 
 use crate::conformance::suite;
@@ -10,7 +10,8 @@ use crate::fixture::{Bench, Store, password, person, tenant};
 
 suite!(
     an_account_is_changed_only_as_it_was_read,
-    credentials_open_only_for_the_hosts_that_they_were_given_for,
+    credentials_open_only_for_the_servers_that_they_were_given_for,
+    of_two_new_passwords_one_is_refused,
     health_is_kept_for_one_generation,
 );
 
@@ -42,11 +43,23 @@ async fn an_account_is_changed_only_as_it_was_read<S: Store>(bench: Bench<S>) {
     assert_eq!(get().await, Some(renamed.clone()));
 
     let moved = Account { generation: anna.generation + 1, ..renamed.clone() };
-    assert!(bench.store.update(&renamed, &moved, Some(&password("new"))).await.unwrap());
+    assert!(
+        bench
+            .store
+            .update(&renamed, &moved, swap(&password("old"), &password("new")))
+            .await
+            .unwrap()
+    );
     assert_eq!(opened(&bench, &moved).await.as_deref(), Some("new"));
     assert_eq!(opened(&bench, &anna).await, None, "of another generation");
     // Who read it before that comes too late, with account and password.
-    assert!(!bench.store.update(&renamed, &anna, Some(&password("late"))).await.unwrap());
+    assert!(
+        !bench
+            .store
+            .update(&renamed, &anna, swap(&password("old"), &password("late")))
+            .await
+            .unwrap()
+    );
     assert_eq!(get().await, Some(moved.clone()));
     assert_eq!(opened(&bench, &moved).await.as_deref(), Some("new"));
 
@@ -56,20 +69,49 @@ async fn an_account_is_changed_only_as_it_was_read<S: Store>(bench: Bench<S>) {
     assert!(!bench.store.update(&stranger, &stranger, None).await.unwrap());
 }
 
-async fn credentials_open_only_for_the_hosts_that_they_were_given_for<S: Store>(bench: Bench<S>) {
+async fn credentials_open_only_for_the_servers_that_they_were_given_for<S: Store>(bench: Bench<S>) {
     let at = |host: &str| {
         let (host, username) = (host.to_owned(), "anna".to_owned());
         Some(MailServer { host, port: 465, security: Security::Tls, username, pin: None })
     };
     let old = stored(&bench).await;
     let new = Account { smtp: at("smtp.example.net"), ..old.clone() };
-    assert!(bench.store.update(&old, &new, Some(&password("new"))).await.unwrap());
+    assert!(
+        bench.store.update(&old, &new, swap(&password("old"), &password("new"))).await.unwrap()
+    );
     assert_eq!(opened(&bench, &old).await, None, "the server of before would get it");
     let other = Account { smtp: at("smtp.example.org"), ..old.clone() };
     assert_eq!(opened(&bench, &other).await, None);
     let other = Account { imap: at("smtp.example.net"), ..new.clone() };
     assert_eq!(opened(&bench, &other).await, None);
     assert_eq!(opened(&bench, &new).await.as_deref(), Some("new"));
+
+    let changed = |change: &dyn Fn(&mut MailServer)| {
+        let mut other = new.clone();
+        other.smtp.iter_mut().for_each(change);
+        other
+    };
+    let pin = format!("sha256/{}=", "A".repeat(43));
+    for other in [
+        changed(&|server| server.port = 4650),
+        changed(&|server| server.pin = Some(pin.parse().unwrap())),
+    ] {
+        assert_eq!(opened(&bench, &other).await, None, "somebody else may answer there");
+    }
+}
+
+async fn of_two_new_passwords_one_is_refused<S: Store>(bench: Bench<S>) {
+    let anna = stored(&bench).await;
+    let (old, one, two) = (password("old"), password("one"), password("two"));
+    assert!(bench.store.update(&anna, &anna, swap(&old, &one)).await.unwrap());
+    assert!(!bench.store.update(&anna, &anna, swap(&old, &two)).await.unwrap());
+    assert_eq!(opened(&bench, &anna).await.as_deref(), Some("one"));
+    assert!(bench.store.update(&anna, &anna, swap(&one, &two)).await.unwrap());
+    assert_eq!(opened(&bench, &anna).await.as_deref(), Some("two"));
+}
+
+fn swap<'a>(before: &'a Credentials, after: &'a Credentials) -> Option<Exchange<'a>> {
+    Some(Exchange { before, after })
 }
 
 async fn health_is_kept_for_one_generation<S: Store>(bench: Bench<S>) {

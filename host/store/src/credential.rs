@@ -64,13 +64,22 @@ pub(crate) fn open(
     }
 }
 
-/// What an account's credentials were given for.
-pub(crate) fn given_for(account: &Account) -> (u32, [Option<&str>; 2]) {
-    let hosts = [&account.imap, &account.smtp];
-    (
-        account.generation,
-        hosts.map(|server| server.as_ref().map(|at: &MailServer| at.host.as_str())),
-    )
+/// Whether what is stored for `known` may be shown to the servers of `account`: behind another port,
+/// and behind another key that is trusted, somebody else may answer.
+pub(crate) fn is_given_for(known: &Account, account: &Account) -> bool {
+    let place = |server: &MailServer| (server.host.clone(), server.port, server.pin);
+    known.generation == account.generation
+        && known.imap.as_ref().map(place) == account.imap.as_ref().map(place)
+        && known.smtp.as_ref().map(place) == account.smtp.as_ref().map(place)
+}
+
+/// Whether tokens for `account` are still those of `known`. A new one that came while only a port was
+/// changed must not be lost: the old one may be void.
+pub(crate) fn is_renewed_for(known: &Account, account: &Account) -> bool {
+    let host = |server: &MailServer| server.host.clone();
+    known.generation == account.generation
+        && known.imap.as_ref().map(host) == account.imap.as_ref().map(host)
+        && known.smtp.as_ref().map(host) == account.smtp.as_ref().map(host)
 }
 
 pub(crate) fn place<'a>(account: &'a Account, field: &'a str) -> Place<'a> {

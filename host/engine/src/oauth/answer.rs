@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use model::port::dial::DialError;
 use model::port::lookup::FetchError;
 use model::port::oauth::Told;
 use model::problem::{Code, Problem};
@@ -45,10 +46,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 pub(crate) fn read(answer: Result<Told, FetchError>, who: &str) -> Result<Given, Withheld> {
     let told = answer.map_err(|error| {
-        let detail = format!("{who} cannot be asked for a token: {error}");
-        Withheld::Other(
-            Problem::new(Code::AuthorizationUnavailable, detail).with_retry_after(PAUSE),
-        )
+        let detail = format!("{who} cannot be asked for a token: {}", unnamed(&error));
+        let problem = Problem::new(Code::AuthorizationUnavailable, detail).because(error);
+        Withheld::Other(problem.with_retry_after(PAUSE))
     })?;
     let written: Option<Written> = serde_json::from_str(told.body.reveal()).ok();
     let error = written.as_ref().and_then(|written| written.error.as_deref());
@@ -88,6 +88,31 @@ pub(crate) fn read(answer: Result<Told, FetchError>, who: &str) -> Result<Given,
     }
 }
 
+/// What went wrong, without the host: components are told, too.
+fn unnamed(error: &FetchError) -> String {
+    match error {
+        FetchError::Dial(DialError::NotFound { .. }) => "its host cannot be found".to_owned(),
+        FetchError::Dial(DialError::Unresolved { .. }) => {
+            "the name servers gave no answer about its host".to_owned()
+        }
+        FetchError::Dial(DialError::NotAllowed { reason, .. }) => {
+            format!("connections to it are not allowed: {reason}")
+        }
+        FetchError::Dial(DialError::Unreachable { .. }) => "it cannot be reached".to_owned(),
+        FetchError::Dial(DialError::Timeout { .. }) => "it did not answer in time".to_owned(),
+        FetchError::Dial(DialError::Tls { fault, .. }) => {
+            format!("no trusted TLS with it: {fault}")
+        }
+        FetchError::Address
+        | FetchError::InsecureRedirect
+        | FetchError::RedirectPort
+        | FetchError::TooManyRedirects
+        | FetchError::Redirected
+        | FetchError::TooLarge(_)
+        | FetchError::Broken => error.to_string(),
+    }
+}
+
 pub(crate) fn refused(who: &str, why: &str) -> Withheld {
     Withheld::Other(Problem::new(
         Code::AuthorizationRefused,
@@ -103,6 +128,8 @@ fn seconds(value: &serde_json::Value) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use model::port::dial::TlsFault;
+
     use super::*;
 
     #[test]
@@ -141,6 +168,25 @@ mod tests {
             panic!()
         };
         assert!(!problem.detail.contains("Canary"), "{}", problem.detail);
+    }
+
+    /// A component is told what a request ran into, and may know no host.
+    #[test]
+    fn no_host_is_named() {
+        let host = || "hidden.test".to_owned();
+        for error in [
+            DialError::NotFound { host: host() },
+            DialError::Unresolved { host: host() },
+            DialError::NotAllowed { host: host(), port: 443, reason: "private" },
+            DialError::Unreachable { host: host(), source: std::io::Error::other("refused") },
+            DialError::Timeout { host: host() },
+            DialError::Tls { host: host(), fault: TlsFault::WrongHost },
+        ] {
+            let Err(Withheld::Other(problem)) = read(Err(error.into()), "The server") else {
+                panic!()
+            };
+            assert!(!problem.detail.contains("hidden"), "{}", problem.detail);
+        }
     }
 
     fn told(status: u16, body: &str) -> Result<Given, Withheld> {

@@ -208,7 +208,8 @@ impl Bearers {
         after: Credentials,
     ) -> Result<Credentials, Problem> {
         match self.accounts.renew(account, before, &after).await.map_err(problems::store)? {
-            true => Ok(after),
+            // For servers that were changed while it was asked for, it was not given.
+            true => self.stored(account).await,
             false => Err(gone()),
         }
     }

@@ -8,7 +8,7 @@ use model::health::Health;
 use model::ids::{AccountId, TenantId};
 use model::message::Page;
 use model::port::BoxFuture;
-use model::port::accounts::Accounts;
+use model::port::accounts::{Accounts, Exchange};
 use model::port::store::StoreError;
 use model::secret::Secret;
 
@@ -98,7 +98,7 @@ impl Accounts for Shelf {
         &'a self,
         _: &'a Account,
         account: &'a Account,
-        _: Option<&'a Credentials>,
+        _: Option<Exchange<'a>>,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.0.lock().unwrap().insert(account.id.clone(), account.clone());
         Box::pin(async { Ok(true) })

@@ -9,6 +9,15 @@ use crate::ids::{AccountId, TenantId};
 use crate::message::Page;
 use crate::port::store::StoreError;
 
+/// Credentials that are to take the place of others.
+#[derive(Clone, Copy, Debug)]
+pub struct Exchange<'a> {
+    /// What has to be there.
+    pub before: &'a Credentials,
+    /// What is there afterwards.
+    pub after: &'a Credentials,
+}
+
 /// The accounts of every tenant.
 pub trait Accounts: Send + Sync + fmt::Debug {
     /// [`StoreError::Exists`] when the tenant has the id already.
@@ -31,7 +40,7 @@ pub trait Accounts: Send + Sync + fmt::Debug {
         limit: u32,
     ) -> BoxFuture<'a, Result<Page<Account>, StoreError>>;
     /// The sealed credentials, opened; none when the account is gone, or is of another generation or
-    /// at other hosts by now: a password never goes to a server that it was not given for.
+    /// at other hosts, ports or pins by now: a password never goes to a server that it was not given for.
     fn credentials<'a>(
         &'a self,
         account: &'a Account,
@@ -45,12 +54,13 @@ pub trait Accounts: Send + Sync + fmt::Debug {
         after: &'a Credentials,
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
     /// Puts `after` in the place of `before`, with new credentials or the old ones; in one step. False
-    /// when the account is not as it was before: it was changed or deleted meanwhile.
+    /// when the account, or what logs in to it, is not as it was before: it was changed or deleted
+    /// meanwhile.
     fn update<'a>(
         &'a self,
         before: &'a Account,
         after: &'a Account,
-        credentials: Option<&'a Credentials>,
+        credentials: Option<Exchange<'a>>,
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
     /// What its servers last said; nothing when the account is gone, or of another generation.
     fn health<'a>(&'a self, account: &'a Account) -> BoxFuture<'a, Result<Health, StoreError>>;

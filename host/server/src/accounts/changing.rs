@@ -7,6 +7,7 @@ use http::{Response, StatusCode};
 use model::account::{Account, Credentials, MailServer, OAuth, TokenSource};
 use model::caller::Caller;
 use model::health::Health;
+use model::port::accounts::Exchange;
 use model::problem::{Code, Problem};
 use runtime::body::Body;
 use serde_json::json;
@@ -66,7 +67,8 @@ impl Desk {
             self.vet_tokens(credentials).await?;
             self.check_served(credentials, after.imap.as_ref(), after.smtp.as_ref())?;
         }
-        self.replace(&before, &after, credentials).await?;
+        let exchange = credentials.map(|after| Exchange { before: &stored, after });
+        self.replace(&before, &after, exchange).await?;
         if credentials.is_some_and(needs_consent) {
             self.engine.awaits_consent(&after).await;
         }
@@ -99,14 +101,15 @@ impl Desk {
         &self,
         before: &Account,
         after: &Account,
-        credentials: Option<&Credentials>,
+        credentials: Option<Exchange<'_>>,
     ) -> Result<(), Problem> {
+        let is_other = credentials.is_some();
         let replaced = self.accounts.update(before, after, credentials).await;
         if !replaced.map_err(stored)? {
             return Err(changed_meanwhile());
         }
         // What was said to the login of before says nothing about this one.
-        if credentials.is_some() || (&before.imap, &before.smtp) != (&after.imap, &after.smtp) {
+        if is_other || (&before.imap, &before.smtp) != (&after.imap, &after.smtp) {
             self.accounts.note(after, &Health::default()).await.map_err(stored)?;
         }
         // Its sessions are those of the servers and the password of before.

@@ -17,8 +17,9 @@ impl Desk {
         accept: &str,
         body: &[u8],
     ) -> Result<Response<Body>, Problem> {
-        let Wanted { account, credentials, .. } = self.read(caller, accept, body).await?;
+        // Looking for servers and for a token address is a part of it.
         let _try = self.tries.begin(&caller.tenant)?;
+        let Wanted { account, credentials, .. } = self.read(caller, accept, body).await?;
         let credentials = self.engine.made_good(credentials).await?;
         Ok(verified(&self.engine.verify(&account, &credentials).await?, accept))
     }

@@ -5,11 +5,11 @@ use model::health::Health;
 use model::ids::{AccountId, TenantId};
 use model::message::Page;
 use model::port::BoxFuture;
-use model::port::accounts::Accounts;
+use model::port::accounts::{Accounts, Exchange};
 use model::port::store::StoreError;
 
 use crate::credential;
-use crate::credential::given_for;
+use crate::credential::{is_given_for, is_renewed_for};
 use crate::memory::Memory;
 use crate::page::{LARGEST, accounts};
 
@@ -69,7 +69,7 @@ impl Accounts for Memory {
         Box::pin(async move {
             let tables = self.tables();
             let row = tables.accounts.get(&(account.tenant.clone(), account.id.clone()));
-            let row = row.filter(|(known, _)| given_for(known) == given_for(account));
+            let row = row.filter(|(known, _)| is_given_for(known, account));
             let keys = self.ring.keys();
             row.map(|(_, sealed)| credential::open(&keys, account, sealed)).transpose()
         })
@@ -86,7 +86,7 @@ impl Accounts for Memory {
             let keys = self.ring.keys();
             let renewed = credential::seal(&keys, account, after)?;
             let row = tables.accounts.get_mut(&(account.tenant.clone(), account.id.clone()));
-            let row = row.filter(|(known, _)| given_for(known) == given_for(account));
+            let row = row.filter(|(known, _)| is_renewed_for(known, account));
             let Some((_, sealed)) = row else { return Ok(false) };
             let is_before = credential::open(&keys, account, sealed)? == *before;
             if is_before {
@@ -100,14 +100,20 @@ impl Accounts for Memory {
         &'a self,
         before: &'a Account,
         after: &'a Account,
-        credentials: Option<&'a Credentials>,
+        credentials: Option<Exchange<'a>>,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             let mut tables = self.tables();
             let keys = self.ring.keys();
-            let sealed = credentials.map(|new| credential::seal(&keys, after, new)).transpose()?;
+            let seal = |exchange: &Exchange<'_>| credential::seal(&keys, after, exchange.after);
+            let sealed = credentials.as_ref().map(seal).transpose()?;
             let row = tables.accounts.get_mut(&(before.tenant.clone(), before.id.clone()));
             let Some(row) = row.filter(|(known, _)| known == before) else { return Ok(false) };
+            if let Some(exchange) = credentials
+                && credential::open(&keys, before, &row.1)? != *exchange.before
+            {
+                return Ok(false);
+            }
             row.0 = after.clone();
             if let Some(sealed) = sealed {
                 row.1 = sealed;

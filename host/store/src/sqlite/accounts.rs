@@ -12,13 +12,13 @@ use model::health::Health;
 use model::ids::{AccountId, TenantId};
 use model::message::Page;
 use model::port::BoxFuture;
-use model::port::accounts::Accounts;
+use model::port::accounts::{Accounts, Exchange};
 use model::port::store::StoreError;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::commit::Trouble;
 use crate::credential;
-use crate::credential::{Sealed, given_for};
+use crate::credential::{Sealed, is_given_for, is_renewed_for};
 use crate::failure::failed;
 use crate::keys::Keys;
 use crate::page::{LARGEST, accounts};
@@ -101,7 +101,8 @@ impl Accounts for Sqlite {
             loop {
                 let keys = self.inner.ring.keys();
                 let wanted = account.clone();
-                let sealed = self.inner.meta.read(move |conn| held(conn, &wanted)).await?;
+                let sealed =
+                    self.inner.meta.read(move |conn| held(conn, &wanted, is_given_for)).await?;
                 let Some(sealed) = sealed else { return Ok(None) };
                 match credential::open(&keys, account, &sealed) {
                     Err(StoreError::Sealed) if self.inner.ring.keys() != keys => {}
@@ -122,7 +123,7 @@ impl Accounts for Sqlite {
             let ring = Arc::clone(&self.inner.ring);
             let renew = move |conn: &Connection| {
                 let keys = ring.keys();
-                let is_before = match held(conn, &account)? {
+                let is_before = match held(conn, &account, is_renewed_for)? {
                     Some(sealed) => credential::open(&keys, &account, &sealed)? == before,
                     None => false,
                 };
@@ -139,23 +140,34 @@ impl Accounts for Sqlite {
         &'a self,
         before: &'a Account,
         after: &'a Account,
-        credentials: Option<&'a Credentials>,
+        credentials: Option<Exchange<'a>>,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             let record = serde_json::to_string(after).map_err(failed)?;
-            let (before, after, credentials) =
-                (before.clone(), after.clone(), credentials.cloned());
+            let (before, after) = (before.clone(), after.clone());
+            let credentials =
+                credentials.map(|exchange| (exchange.before.clone(), exchange.after.clone()));
             let ring = Arc::clone(&self.inner.ring);
             let update = move |conn: &Connection| {
-                if read(conn, &before.tenant, &before.id)? != Some(before) {
+                if read(conn, &before.tenant, &before.id)?.as_ref() != Some(&before) {
                     return Ok(false);
+                }
+                let keys = ring.keys();
+                if let Some((old, _)) = &credentials {
+                    let sealed = held(conn, &before, is_given_for)?;
+                    let there = sealed
+                        .map(|sealed| credential::open(&keys, &before, &sealed))
+                        .transpose()?;
+                    if there.as_ref() != Some(old) {
+                        return Ok(false);
+                    }
                 }
                 conn.execute(
                     "UPDATE account SET record = ?3 WHERE tenant = ?1 AND id = ?2",
                     params![after.tenant.as_str(), after.id.as_str(), record],
                 )?;
-                if let Some(credentials) = credentials {
-                    put(conn, &ring.keys(), &after, &credentials)?;
+                if let Some((_, new)) = credentials {
+                    put(conn, &keys, &after, &new)?;
                 }
                 Ok(true)
             };
@@ -227,9 +239,13 @@ fn read(conn: &Connection, tenant: &TenantId, id: &AccountId) -> Result<Option<A
 }
 
 /// The credentials of an account that is still the one that they were given for.
-fn held(conn: &Connection, account: &Account) -> Result<Option<Sealed>, Trouble> {
+fn held(
+    conn: &Connection,
+    account: &Account,
+    is_for: impl Fn(&Account, &Account) -> bool,
+) -> Result<Option<Sealed>, Trouble> {
     let known = read(conn, &account.tenant, &account.id)?;
-    if known.is_none_or(|known| given_for(&known) != given_for(account)) {
+    if known.is_none_or(|known| !is_for(&known, account)) {
         return Ok(None);
     }
     let sealed = conn
