@@ -120,8 +120,8 @@ async fn a_host_that_has_no_address_is_said_when_it_is_tried() {
     assert_eq!((status, &tried["imap"]["code"]), (200, &json!("host-not-found")), "{tried:#}");
     for half in ["imap", "smtp"] {
         let told = tried[half]["detail"].as_str().unwrap();
-        assert!(told.contains("the right name for Gmail"), "{told}");
-        assert!(told.contains("`[dns] servers`") && !told.contains("spelling"), "{told}");
+        assert!(told.contains("spelled rightly"), "{told}");
+        assert!(told.contains("`[dns] servers`") && !told.contains("Check its spelling"), "{told}");
     }
 }
 

@@ -105,6 +105,11 @@ fn a_stored_account_is_shown_tried_and_removed_by_its_id() {
         shown.contains("authenticationFailed") && shown.contains("(credentials-refused)"),
         "{shown}"
     );
+    let still = shell.run(&["account", "password", "ann"], "wrong, too\n");
+    assert!(!still.status.success() && said(&still).contains("does not get in with it"));
+    let password = account["password"].as_str().unwrap();
+    let mended = shell.run(&["account", "password", "ann"], &format!("{password}\n"));
+    assert_eq!(good(&mended), "ann is connected\n");
     let needless = shell.run(&["account", "consent", "ann"], "");
     assert!(
         !needless.status.success() && said(&needless).contains("no consent"),

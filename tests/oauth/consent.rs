@@ -15,7 +15,7 @@ async fn a_mailbox_is_connected_by_consent_and_shows_no_token() {
 
     let page = site.consent().await;
     assert_eq!(page.status, 200, "{page:?}");
-    assert!(page.head.contains("default-src 'none'") && page.body.contains("connected"));
+    assert!(page.head.contains("default-src 'none'") && page.body.contains("has arrived"));
     assert_eq!(site.state().await, "unverified");
 
     // There is a token now; the mailroom has no mechanism for it.

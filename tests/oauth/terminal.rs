@@ -124,6 +124,20 @@ async fn whoever_breaks_off_the_wait_leaves_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_owner_who_says_no_ends_the_wait() {
+    let site = Site::start().await;
+    let waiting = Waiting::run(&site, &site.add()).await;
+    // The wait has begun: it has looked once.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let state = waiting.address.split_once("state=").unwrap().1.split('&').next().unwrap();
+    let page = site.come_back(&format!("error=access_denied&state={state}")).await;
+    assert_eq!(page.code(), "invalid-consent");
+    let (ok, _, told) = waiting.ends().await;
+    assert!(!ok && told.contains("did not agree") && told.contains("access_denied"), "{told}");
+    assert_eq!(site.ask("GET", "/v1/accounts/ann", None).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_consent_that_was_withdrawn_is_asked_for_again() {
     let Some(rig) = Rig::taking(Mechanism::OAuthBearer, Options { users: 1 }) else { return };
     let (site, _) = site_of(&rig).await;

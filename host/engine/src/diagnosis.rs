@@ -21,8 +21,8 @@ pub(crate) struct Tried<'a> {
     pub(crate) login: Login,
     /// None where whoever is told may know no host.
     pub(crate) server: Option<&'a MailServer>,
-    /// The mail service whose host this is known to be.
-    pub(crate) service: Option<&'a str>,
+    /// Whether the table of mail services has this host.
+    pub(crate) is_known: bool,
 }
 
 /// What proved the login.
@@ -50,6 +50,11 @@ impl Login {
 /// A host that may not be dialled, and who can change that.
 #[must_use]
 pub fn not_allowed(host: &str, port: u16, reason: &str) -> String {
+    if port == 25 {
+        return format!(
+            "Postlet does not connect to {host} port 25, at which servers hand mail to each other: mail programs use 465 with `tls` or 587 with `starttls`."
+        );
+    }
     format!(
         "Postlet does not connect to {host} port {port}: {reason}. If the server is the operator's own, `[egress] allow` in the configuration lets it in."
     )
@@ -178,14 +183,12 @@ pub(crate) fn sentence(code: Code, at: StepName, tried: Tried<'_>) -> Option<Str
         (Code::TlsTooOld, _) => format!(
             "{server} speaks only versions of TLS that are broken (before 1.2); no password was sent. Whoever runs the server has to update it."
         ),
-        (Code::HostNotFound, _) => match tried.service {
-            Some(service) => format!(
-                "The name servers say that there is no {host}, which is the right name for {service}. The operator has to look after them (`[dns] servers` in the configuration)."
-            ),
-            None => format!(
-                "The name servers know no address of {host}. Check its spelling, or name the server as your provider's help pages do."
-            ),
-        },
+        (Code::HostNotFound, _) if tried.is_known => format!(
+            "The name servers say that there is no {host}, which is spelled rightly: it is in Postlet's table of mail services. The operator has to look after them (`[dns] servers` in the configuration)."
+        ),
+        (Code::HostNotFound, _) => format!(
+            "The name servers know no address of {host}. Check its spelling, or name the server as your provider's help pages do."
+        ),
         (Code::OverQuota, _) => {
             "The mailbox is full. Delete something or get more space, then try again.".to_owned()
         }

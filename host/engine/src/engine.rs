@@ -17,7 +17,7 @@ use model::message::{FlagChange, MessageQuery, Moved, Page, Summary};
 use model::port::BoxFuture;
 use model::port::capabilities::{Capabilities, Message};
 use model::port::spool::Spool;
-use model::problem::{Code, Problem, Protocol};
+use model::problem::{Code, Problem, Protocol, printable};
 use model::submission::{Entry, Receipt, State};
 
 use crate::bound::BoundFilter;
@@ -153,6 +153,18 @@ impl Engine {
         Ok(account)
     }
 
+    /// Ends a consent that its owner did not give; what the authorization server says about it becomes
+    /// the account's last error.
+    pub async fn refuse_consent(&self, state: &str, said: &str) {
+        let Some(account) = self.works.consents.give_up(state) else { return };
+        let detail = format!(
+            "the owner of the mailbox did not agree: the authorization server says `{}`",
+            printable(said)
+        );
+        let problem = Problem::new(Code::ReauthRequired, detail);
+        self.works.healths.refused(&account, protocol_of(&account), &problem).await;
+    }
+
     /// The authorization server of this name.
     ///
     /// # Errors
@@ -170,8 +182,7 @@ impl Engine {
     /// Marks an account that waits for its owner's consent.
     pub async fn awaits_consent(&self, account: &Account) {
         let problem = bearers::withheld(Withheld::Grant);
-        let protocol = if account.imap.is_some() { Protocol::Imap } else { Protocol::Smtp };
-        self.works.healths.saw(account, protocol, Some(&problem)).await;
+        self.works.healths.saw(account, protocol_of(account), Some(&problem)).await;
     }
 
     /// Closes the account's sessions and forgets what was cached and held against it. To be called
@@ -366,4 +377,9 @@ impl Capabilities for Engine {
     fn spool(&self, caller: &Caller) -> Result<Box<dyn Spool>, Problem> {
         self.works.ports.spools.create(Some(&caller.tenant)).map_err(problems::spool)
     }
+}
+
+/// Whose trouble a missing consent is told as.
+fn protocol_of(account: &Account) -> Protocol {
+    if account.imap.is_some() { Protocol::Imap } else { Protocol::Smtp }
 }

@@ -63,6 +63,15 @@ impl Healths {
         }
     }
 
+    /// The owner has not agreed, this time neither.
+    pub(crate) async fn refused(&self, account: &Account, protocol: Protocol, no: &Problem) {
+        let mut health = Health::default();
+        health.see(protocol, self.clock.now(), Some(trouble(no)));
+        if let Err(error) = self.accounts.note(account, &health).await {
+            tracing::warn!(account = %account.id, %error, "its state cannot be kept");
+        }
+    }
+
     /// The account was changed or deleted.
     pub(crate) fn forget(&self, owner: &Owner) {
         lock(&self.known).retain(|(of, _), _| of != owner);

@@ -240,7 +240,7 @@ fn undialled(error: &DialError, protocol: Protocol) -> Option<String> {
 
 /// These details pass through components.
 fn without_host(code: Code, at: StepName, protocol: Protocol, login: Login) -> Option<String> {
-    diagnosis::sentence(code, at, Tried { protocol, login, server: None, service: None })
+    diagnosis::sentence(code, at, Tried { protocol, login, server: None, is_known: false })
 }
 
 const fn name(protocol: Protocol) -> &'static str {

@@ -61,7 +61,10 @@ impl Refusals {
         let left = |server| counts.get(&Login::of(account, server))?.lockout.left(now);
         let longest = account.imap.iter().chain(&account.smtp).filter_map(left).max();
         let Some(left) = longest else { return Ok(()) };
-        let detail = "the mail server refused this login several times in a row, and is left alone for a while: more tries could lock the mailbox";
+        let detail = format!(
+            "the mail server refused this login several times in a row, and is left alone for {} seconds more, also with another password: more tries could lock the mailbox",
+            left.as_secs().max(1)
+        );
         Err(Problem::new(Code::TooManyRequests, detail).with_retry_after(left))
     }
 

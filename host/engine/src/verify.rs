@@ -144,8 +144,8 @@ pub(crate) fn tried<'a>(
     credentials: &Credentials,
     server: &'a MailServer,
 ) -> Tried<'a> {
-    let service = works.ports.profiles.service_at(&server.host);
-    Tried { protocol, login: Login::by(credentials), server: Some(server), service }
+    let is_known = works.ports.profiles.knows(&server.host);
+    Tried { protocol, login: Login::by(credentials), server: Some(server), is_known }
 }
 
 fn probe(

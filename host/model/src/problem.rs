@@ -162,7 +162,7 @@ codes! {
     /// The message is larger, deeper or stranger than the parser takes.
     Unparsable = UNPROCESSABLE_ENTITY, "unparsable", "The message cannot be parsed", Never;
     /// Too many requests at once.
-    TooManyRequests = TOO_MANY_REQUESTS, "too-many-requests", "Too many requests at once", Later;
+    TooManyRequests = TOO_MANY_REQUESTS, "too-many-requests", "Too many requests", Later;
     /// No capacity, or draining.
     Unavailable = SERVICE_UNAVAILABLE, "unavailable", "Postlet cannot take the request now", Later;
     /// The master key is not in a file that this host could change.

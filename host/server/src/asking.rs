@@ -10,6 +10,12 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use model::secret::Secret;
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+
+use crate::task;
+
+/// The status that shells give what SIGINT ended.
+pub(crate) const INTERRUPTED: i32 = 130;
 
 /// Whether there is a person to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,10 +37,13 @@ pub(crate) fn password(file: Option<&Path>, email: &str) -> anyhow::Result<Secre
     let text = match file {
         Some(path) => std::fs::read_to_string(path)
             .with_context(|| format!("cannot read {}", path.display()))?,
-        None if std::io::stdin().is_terminal() => rpassword::prompt_password(format!(
-            "Password of {email} (an app password or authorization code, where the provider has them): "
-        ))
-        .context("cannot read the password")?,
+        None if std::io::stdin().is_terminal() => {
+            echo_again_when_interrupted();
+            rpassword::prompt_password(format!(
+                "Password of {email} (an app password or authorization code, where the provider has them): "
+            ))
+            .context("cannot read the password")?
+        }
         None => {
             let mut text = String::new();
             std::io::stdin()
@@ -46,6 +55,19 @@ pub(crate) fn password(file: Option<&Path>, email: &str) -> anyhow::Result<Secre
     };
     let text = text.trim_end_matches(['\r', '\n']).to_owned();
     if text.is_empty() { bail!("the password is empty") } else { Ok(Secret::new(text)) }
+}
+
+/// A shell that is no interactive one leaves the terminal as it was left: without an echo of what is
+/// typed, should somebody break off while a password is asked for.
+fn echo_again_when_interrupted() {
+    let Ok(usual) = tcgetattr(std::io::stdin()) else { return };
+    task::spawn("echo", async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &usual);
+            let _ = writeln!(std::io::stderr());
+            std::process::exit(INTERRUPTED);
+        }
+    });
 }
 
 /// Asks until the answer is yes, no or nothing, which is `usual`.

@@ -2,13 +2,15 @@
 //!
 //! A mailbox is connected in a file of its own.
 
+use std::path::PathBuf;
+
 use anyhow::bail;
 use clap::Subcommand;
 use http::Method;
 use model::ids::AccountId;
 use serde_json::{Value, json};
 
-use crate::asking::{Manner, ask};
+use crate::asking::{Manner, ask, password};
 use crate::connecting::{ACCOUNT_EXAMPLES, NewAccount, add, test, verify};
 use crate::consent;
 use crate::console::{Caller, Reach, Refused, complain, ended, put, say, text};
@@ -75,6 +77,14 @@ pub(crate) enum AccountCommand {
     Test {
         /// The account's id.
         id: AccountId,
+    },
+    /// Give an account another password, and try the servers with it.
+    Password {
+        /// The account's id.
+        id: AccountId,
+        /// A file that holds the password; else it is asked for, or read from standard input.
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
     },
     /// Ask the owner of a mailbox to agree again, when its state is reauthRequired.
     Consent {
@@ -161,7 +171,18 @@ async fn run_account(reach: Reach, command: AccountCommand) -> anyhow::Result<()
         }
         AccountCommand::Verify { id } => {
             let verified = verify(&client, manner, id.as_str()).await?;
-            let failed = format!("{id} does not get in; mend the above");
+            let failed = format!(
+                "{id} does not get in; mend the above (another password: postlet account password {id})"
+            );
+            judged(machine, verified, &format!("{id} is connected"), failed)
+        }
+        AccountCommand::Password { id, password_file } => {
+            let account = client.call(Method::GET, &path(&id), None).await?;
+            let secret = password(password_file.as_deref(), text(&account, "email"))?;
+            let change = json!({"password": secret.reveal()});
+            client.call(Method::PATCH, &path(&id), Some(change)).await?;
+            let verified = verify(&client, manner, id.as_str()).await?;
+            let failed = format!("the password is stored, and {id} does not get in with it");
             judged(machine, verified, &format!("{id} is connected"), failed)
         }
         AccountCommand::Test { id } => {

@@ -17,7 +17,7 @@ use model::problem::Code;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::asking::{Manner, ask, password, waiting};
+use crate::asking::{INTERRUPTED, Manner, ask, password, waiting};
 use crate::consent;
 use crate::console::{Caller, Refused, complain, put, say, text};
 use crate::finding::{Login, Wanted, servers};
@@ -41,9 +41,6 @@ Examples:
 
   # Sending only
   postlet account add news@example.com --smtp smtp.example.com:465";
-
-/// The status that shells give what SIGINT ended.
-const INTERRUPTED: i32 = 130;
 
 /// What `account add` takes.
 #[derive(Args, Debug)]
@@ -95,21 +92,23 @@ pub(crate) async fn add(client: &Caller, machine: bool, new: NewAccount) -> anyh
         }
     }
     let made = match login {
-        Login::Password if !new.unverified => tried(client, manner, body).await?,
+        Login::Password if !new.unverified => tried(client, manner, body.clone()).await?,
         Login::Password | Login::Tokens => {
-            client.call(Method::POST, "/v1/accounts", Some(body)).await?
+            client.call(Method::POST, "/v1/accounts", Some(body.clone())).await?
         }
     };
     let id = text(&made, "id");
     if login == Login::Tokens {
         or_removed(client, &made, agreed(client, manner, id)).await?;
     }
-    let wanted = new.test
-        || (manner == Manner::Terminal
-            && both
-            && !new.no_test
-            && !new.unverified
-            && ask("Send a test message to the mailbox itself, and remove it again? [Y/n]", true)?);
+    if !machine {
+        // Whatever becomes of the test: this much is done.
+        say(&stored_as(&new, id, &body))?;
+    }
+    let offered = manner == Manner::Terminal && both && !new.no_test && !new.unverified;
+    let question = "Send a test message to the mailbox itself, and remove it again? [Y/n]";
+    // Whoever leaves without an answer wants none sent.
+    let wanted = new.test || (offered && ask(question, true).unwrap_or(false));
     let stored = || format!("the account is stored as {id}");
     let trial =
         if wanted { Some(test(client, manner, id).await.with_context(stored)?) } else { None };
@@ -121,10 +120,20 @@ pub(crate) async fn add(client: &Caller, machine: bool, new: NewAccount) -> anyh
         let words = format!("{}, but the test message did not go round", stored());
         return Err(Refused { words, document: account }.into());
     }
-    match (machine, new.unverified) {
-        (true, _) => say(&account.to_string()),
-        (false, true) => say(&format!("{} is stored as {id}, not checked", new.email)),
-        (false, false) => say(&format!("{} is connected as {id}", new.email)),
+    if machine { say(&account.to_string()) } else { Ok(()) }
+}
+
+fn stored_as(new: &NewAccount, id: &str, body: &Value) -> String {
+    let email = &new.email;
+    let part = match (body.get("imap"), body.get("smtp")) {
+        (Some(_), None) => ", to read only: it has no SMTP server",
+        (None, Some(_)) => ", to send only: it has no IMAP server",
+        _ => "",
+    };
+    if new.unverified {
+        format!("{email} is stored as {id}, not checked{part}")
+    } else {
+        format!("{email} is connected as {id}{part}")
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use anyhow::bail;
 use http::Method;
 use model::instant::Timestamp;
 use model::port::clock::Clock;
@@ -35,16 +36,24 @@ pub(crate) async fn get(client: &Caller, manner: Manner, id: &str) -> anyhow::Re
     let came = tokio::time::timeout(patience, coming(client, id));
     match waiting(manner, "Waiting for the consent", came).await {
         Ok(came) => came,
-        Err(_) => anyhow::bail!("nobody agreed until {expires}"),
+        Err(_) => bail!("nobody agreed until {expires}"),
     }
 }
 
 /// A host that does not answer for a moment has not lost the consent.
 async fn coming(client: &Caller, id: &str) -> anyhow::Result<()> {
     let path = format!("/v1/accounts/{id}");
+    let mut known: Option<Value> = None;
     loop {
         match client.call(Method::GET, &path, None).await {
-            Ok(account) if is_missing(&account) => {}
+            Ok(account) if is_missing(&account) => {
+                let error = account.get("lastError").cloned().unwrap_or_default();
+                // News while it is waited for: the owner has said no.
+                if known.as_ref().is_some_and(|known| *known != error) {
+                    bail!("{}", text(&error, "detail"));
+                }
+                known = Some(error);
+            }
             Ok(_) => break,
             Err(error) if is_final(&error) => return Err(error),
             Err(_) => {}

@@ -165,6 +165,7 @@ pub(crate) fn advice(code: &str) -> Option<&'static str> {
         "certificate-untrusted" | "certificate-wrong-host" => Some(
             "trust its key by its pin (--imap-pin, --smtp-pin; docs/command-line.md says how to get it), or its authority by [tls] extra-roots in the configuration",
         ),
+        "reauth-required" => Some("postlet account consent, with the account's id, asks its owner"),
         "no-such-provider" => Some("name the servers: --imap host:993, --smtp host:465, or both"),
         _ => None,
     }

@@ -216,7 +216,7 @@ fn welcome(url: &str, token: &str) -> String {
         r#"Postlet is ready at {url}
 
   Two mailboxes are waiting, anna and bob, on mail servers inside this process.
-  Nothing leaves this machine, and everything is gone when it ends (Ctrl-C).
+  No mail leaves this machine, and everything is gone when it ends (Ctrl-C).
 
   Paste these lines into another terminal:
 

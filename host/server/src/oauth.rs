@@ -46,7 +46,8 @@ impl RawOAuth {
                 format!("the address of this host that people come back to, such as {example}"),
             )
         })?;
-        if !is_https(&redirect) && !redirect.starts_with("http://127.0.0.1:") {
+        let here = ["http://127.0.0.1:", "http://localhost:", "http://[::1]:"];
+        if !is_https(&redirect) && !here.iter().any(|here| redirect.starts_with(here)) {
             return Err(wrong(
                 "redirect",
                 format!("`{redirect}` is not an address such as {example}"),

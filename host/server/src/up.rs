@@ -18,8 +18,9 @@ use crate::running::Signals;
 
 /// Serves until it is told to stop.
 pub(crate) async fn run(path: &Path, given: Given, machine: bool) -> anyhow::Result<()> {
-    let config =
-        Config::load(path).with_context(|| format!("{} cannot be used", path.display()))?;
+    let config = Config::load(path).with_context(|| {
+        format!("{} cannot be used (`postlet doctor` says what it needs)", path.display())
+    })?;
     // First of all: another host may serve here, and a person would wait for nothing.
     let edge = Edge::bind(config.listen)
         .await

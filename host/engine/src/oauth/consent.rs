@@ -142,6 +142,12 @@ impl Consents {
         }
     }
 
+    /// It comes to nothing: the account that it was begun for.
+    pub(crate) fn give_up(&self, state: &str) -> Option<Account> {
+        let pending = lock(&self.pending).remove(state)?;
+        (pending.expires > self.clock.now()).then_some(pending.account)
+    }
+
     /// 256 bits in the letters that RFC 7636 §4.1 allows.
     fn random(&self) -> String {
         let mut bytes = [0; 32];

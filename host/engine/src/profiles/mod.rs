@@ -124,15 +124,14 @@ impl Profiles {
         domain::normalise(smtp_host).is_some_and(|host| self.keepers.contains(&host))
     }
 
-    /// The name of the service that has this mail server.
+    /// Whether it is a mail server of a service.
     #[must_use]
-    pub fn service_at(&self, host: &str) -> Option<&str> {
-        let host = domain::normalise(host)?;
-        let has = |profile: &&Profile| {
+    pub fn knows(&self, host: &str) -> bool {
+        let Some(host) = domain::normalise(host) else { return false };
+        self.profiles.values().any(|profile| {
             let servers = [&profile.imap, &profile.smtp].into_iter().flatten();
             servers.into_iter().any(|server| server.host.eq_ignore_ascii_case(&host))
-        };
-        self.profiles.values().find(has).map(|profile| profile.name.as_str())
+        })
     }
 
     /// Every provider, by id.

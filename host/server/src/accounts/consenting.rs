@@ -63,7 +63,8 @@ pub(crate) async fn come_back(
     };
     let mut answer = match ended {
         Ok(()) => {
-            answer::typed(StatusCode::OK, HTML, page("connected", "You can close this window."))
+            let text = "You can close this window, and go back to where you began.";
+            answer::typed(StatusCode::OK, HTML, page("Your consent has arrived", text))
         }
         Err(problem) => {
             let mut answer = answer::problem(&problem, request);
@@ -92,6 +93,9 @@ async fn end(engine: &Engine, query: &str) -> Result<(), Problem> {
         }
     }
     if let Some(error) = error {
+        if let Some(state) = &state {
+            engine.refuse_consent(state, &error).await;
+        }
         let detail = format!(
             "the authorization server says `{}`; ask whoever sent you there to begin again",
             model::problem::printable(&error)
@@ -119,16 +123,16 @@ fn refusal(problem: &Problem, request: &RequestId) -> String {
     let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
     let (detail, code) = (escaped(&format!("{first}{}.", letters.as_str())), problem.code.as_str());
     page(
-        "not connected",
+        "The mailbox is not connected",
         &format!("{detail}{way}</p>\n<p><small>{code}, {}</small>", request.as_str()),
     )
 }
 
 /// `text` is HTML.
-fn page(connected: &str, text: &str) -> String {
+fn page(heading: &str, text: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Postlet</title>\n\
-         <h1>The mailbox is {connected}</h1>\n<p>{text}</p>\n</html>\n"
+         <h1>{heading}</h1>\n<p>{text}</p>\n</html>\n"
     )
 }
 

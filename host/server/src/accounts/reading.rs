@@ -120,7 +120,7 @@ impl Desk {
             (Some(name), None) if oauth.secret.is_none() => {
                 self.engine.authorization_server(&name).map_err(|unknown| {
                     let way = format!(
-                        "{}; another one needs [oauth.server.NAME] in its configuration",
+                        "{}; another one needs `redirect` in [oauth] and an [oauth.server.NAME] in its configuration, as docs/oauth.md shows",
                         unknown.detail
                     );
                     faulty("/oauth/provider", "unknown", &way)

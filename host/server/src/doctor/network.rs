@@ -33,11 +33,20 @@ const LIMIT: Duration = Duration::from_secs(20);
 pub(crate) async fn names(dialer: &Dialer, accounts: &[Account], table: &Profiles) -> Check {
     const NAME: &str = "dns";
     let of_accounts = accounts.first().map(|account| account.email.domain().to_owned());
-    let known = || table.all().find_map(|profile| Some(profile.imap.as_ref()?.host.clone()));
+    // The domain of a large service's mail server gets mail itself.
+    let known = || {
+        table
+            .all()
+            .find_map(|profile| Some(profile.imap.as_ref()?.host.split_once('.')?.1.to_owned()))
+    };
     let Some(domain) = of_accounts.or_else(known) else {
         return Check::skipped(NAME, "there is no domain to ask about");
     };
     match tokio::time::timeout(LIMIT, dialer.exchangers(&domain)).await {
+        Ok(Ok(found)) if found.is_empty() => {
+            let told = format!("the name servers answered, and know no mail exchanger of {domain}");
+            Check::warning(NAME, told, format!("if mail goes to that domain, {NAME_SERVERS}"))
+        }
         Ok(Ok(found)) => Check::ok(
             NAME,
             format!("the name servers answered, mail exchangers of {domain}: {}", found.len()),
