@@ -38,11 +38,21 @@ pub enum ClientError {
     #[error("`{0}` is not an address such as http://127.0.0.1:7400")]
     Address(String),
     /// No connection.
-    #[error("nobody answers at {address}")]
+    #[error("nobody answers at {address} (is `postlet up` running there?)")]
     Connect {
         /// Host and port.
         address: String,
         /// What the system said.
+        source: io::Error,
+    },
+    /// Somebody answers, and not in TLS, or with a certificate that is not trusted.
+    #[error(
+        "no trusted TLS with {address} (if it serves without TLS, as Postlet itself does, write http://)"
+    )]
+    Tls {
+        /// Host and port.
+        address: String,
+        /// What is wrong.
         source: io::Error,
     },
     /// The connection broke, or was not HTTP.
@@ -104,6 +114,7 @@ impl Client {
         let port = self.base.port_u16().unwrap_or(if https { 443 } else { 80 });
         let address = format!("{host}:{port}");
         let refused = |source| ClientError::Connect { address: address.clone(), source };
+        let untrusted = |source| ClientError::Tls { address: address.clone(), source };
         let stream = TcpStream::connect(&address).await.map_err(refused)?;
         let request = self.head(method, path, json)?;
         if https {
@@ -111,7 +122,8 @@ impl Client {
                 .map_err(|_| ClientError::Address(host.to_owned()))?;
             let config =
                 self.trust.config(None).map_err(|error| refused(io::Error::other(error)))?;
-            let stream = TlsConnector::from(config).connect(name, stream).await.map_err(refused)?;
+            let stream =
+                TlsConnector::from(config).connect(name, stream).await.map_err(untrusted)?;
             converse(stream, request).await
         } else {
             converse(stream, request).await

@@ -191,7 +191,11 @@ async fn run_account(reach: Reach, command: AccountCommand) -> anyhow::Result<()
             judged(machine, trial, &told, "the test message did not go round".to_owned())
         }
         AccountCommand::Consent { id } => {
-            if !consent::is_missing(&client.call(Method::GET, &path(&id), None).await?) {
+            let account = client.call(Method::GET, &path(&id), None).await?;
+            if text(&account, "auth") == "password" {
+                bail!("{id} logs in with a password, and needs no consent");
+            }
+            if !consent::is_missing(&account) {
                 bail!("{id} needs no consent now: its state is not reauthRequired");
             }
             consent::get(&client, manner, id.as_str()).await?;

@@ -31,8 +31,8 @@ pub(crate) async fn get(client: &Caller, manner: Manner, id: &str) -> anyhow::Re
     let expires = text(&begun, "expires");
     complain("The owner of the mailbox has to agree. Open this address in a browser:");
     complain(text(&begun, "authorizeUrl"));
-    complain(&format!("It is good until {expires}."));
     let patience = left(expires, SystemClock::new().now());
+    complain(&format!("It is good for {} minutes.", patience.as_secs().div_ceil(60)));
     let came = tokio::time::timeout(patience, coming(client, id));
     match waiting(manner, "Waiting for the consent", came).await {
         Ok(came) => came,

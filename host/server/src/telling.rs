@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use crate::console::{advice, complain, say, text};
 
-/// Each server with its steps, and what is wrong with it.
+/// Each server with its steps, and what is wrong with it; what helps both is said once.
 pub(crate) fn verification(verified: &Value) {
+    let mut told = Vec::new();
     for protocol in ["imap", "smtp"] {
         let Some(half) = verified.get(protocol).filter(|half| half.is_object()) else { continue };
         let protocol = protocol.to_uppercase();
@@ -18,9 +19,16 @@ pub(crate) fn verification(verified: &Value) {
         }
         if half.get("ok") == Some(&Value::Bool(false)) {
             complain(&format!("{protocol}: {}", text(half, "detail")));
+            let upstream = half.get("reply").and_then(Value::as_str).unwrap_or_default();
+            if !upstream.is_empty() {
+                complain(&format!("  the server said: {upstream}"));
+            }
             let more = [text(half, "hintUrl"), advice(text(half, "code")).unwrap_or_default()];
             for line in more.into_iter().filter(|line| !line.is_empty()) {
-                complain(&format!("  {line}"));
+                if !told.contains(&line) {
+                    complain(&format!("  {line}"));
+                    told.push(line);
+                }
             }
         }
     }

@@ -21,7 +21,7 @@ pub(crate) const SCHEMA: &str = r##"{
   "properties": {
     "id": {"type": "string", "pattern": "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", "not": {"const": "verify"}, "description": "1 to 63 lower-case letters, digits and hyphens, with a letter or digit at both ends; not `verify`"},
     "email": {"type": "string", "minLength": 3, "maxLength": 320},
-    "name": {"type": "string", "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f]*$", "description": "text without control characters"},
+    "name": {"type": "string", "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$", "description": "text without control characters"},
     "password": {"type": "string", "minLength": 1, "maxLength": 1000, "pattern": "^[^\\x00\\r\\n]*$", "description": "text without line breaks and NUL"},
     "oauth": {
       "type": "object", "additionalProperties": false,
@@ -38,7 +38,7 @@ pub(crate) const SCHEMA: &str = r##"{
     "verify": {"type": "boolean", "description": "`true`: the servers are tried first, and nothing is stored unless both take the login"},
     "identities": {"type": "array", "maxItems": 50, "items": {
       "type": "object", "additionalProperties": false, "required": ["email"],
-      "properties": {"name": {"type": "string", "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f]*$", "description": "text without control characters"}, "email": {"type": "string", "minLength": 3, "maxLength": 320}}
+      "properties": {"name": {"type": "string", "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$", "description": "text without control characters"}, "email": {"type": "string", "minLength": 3, "maxLength": 320}}
     }}
   },
   "$defs": {"server": {
@@ -47,7 +47,7 @@ pub(crate) const SCHEMA: &str = r##"{
       "host": {"type": "string", "minLength": 1, "maxLength": 253, "pattern": "^([A-Za-z0-9._-]+|[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*|\\[[0-9A-Fa-f:.]+\\])$", "description": "a name such as imap.example.com, or an address; no scheme, no path, and no port, which is the member `port`"},
       "port": {"type": "integer", "minimum": 1, "maximum": 65535},
       "security": {"enum": ["tls", "starttls"]},
-      "username": {"type": "string", "minLength": 1, "maxLength": 320, "pattern": "^[^\\x00-\\x1f\\x7f]*$", "description": "text without control characters"},
+      "username": {"type": "string", "minLength": 1, "maxLength": 320, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$", "description": "text without control characters"},
       "pin": {"type": "string", "pattern": "^sha256/[A-Za-z0-9+/]{43}=$", "description": "`sha256/` and 44 characters of base64, the last one `=`"}
     }
   }}
@@ -64,7 +64,7 @@ pub(crate) const CHANGE_SCHEMA: &str = r##"{
   "$schema": "https://json-schema.org/draft/2020-12/schema",
   "type": "object", "additionalProperties": false, "minProperties": 1,
   "properties": {
-    "name": {"type": ["string", "null"], "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f]*$", "description": "text without control characters"},
+    "name": {"type": ["string", "null"], "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$", "description": "text without control characters"},
     "id": {"not": {}, "description": "it is part of every address; connect the mailbox again under another one"},
     "email": {"not": {}, "description": "an account is one mailbox. To send as another address, add it to `identities`; to read another mailbox, connect it by `POST /v1/accounts`"},
     "password": {"type": ["string", "null"], "minLength": 1, "maxLength": 1000, "pattern": "^[^\\x00\\r\\n]*$", "description": "text without line breaks and NUL"},
@@ -81,7 +81,7 @@ pub(crate) const CHANGE_SCHEMA: &str = r##"{
     "smtp": {"$ref": "#/$defs/server"},
     "identities": {"type": "array", "minItems": 1, "maxItems": 50, "items": {
       "type": "object", "additionalProperties": false, "required": ["email"],
-      "properties": {"name": {"type": "string", "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f]*$", "description": "text without control characters"}, "email": {"type": "string", "minLength": 3, "maxLength": 320}}
+      "properties": {"name": {"type": "string", "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$", "description": "text without control characters"}, "email": {"type": "string", "minLength": 3, "maxLength": 320}}
     }}
   },
   "$defs": {"server": {
@@ -90,7 +90,7 @@ pub(crate) const CHANGE_SCHEMA: &str = r##"{
       "host": {"type": "string", "minLength": 1, "maxLength": 253, "pattern": "^([A-Za-z0-9._-]+|[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*|\\[[0-9A-Fa-f:.]+\\])$", "description": "a name such as imap.example.com, or an address; no scheme, no path, and no port, which is the member `port`"},
       "port": {"type": "integer", "minimum": 1, "maximum": 65535},
       "security": {"enum": ["tls", "starttls"]},
-      "username": {"type": ["string", "null"], "minLength": 1, "maxLength": 320, "pattern": "^[^\\x00-\\x1f\\x7f]*$", "description": "text without control characters"},
+      "username": {"type": ["string", "null"], "minLength": 1, "maxLength": 320, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$", "description": "text without control characters"},
       "pin": {"type": ["string", "null"], "pattern": "^sha256/[A-Za-z0-9+/]{43}=$", "description": "`sha256/` and 44 characters of base64, the last one `=`"}
     }
   }}
@@ -105,7 +105,7 @@ pub(crate) const IDENTITIES_SCHEMA: &str = r##"{
   "type": "object", "additionalProperties": false, "required": ["identities"],
   "properties": {"identities": {"type": "array", "minItems": 1, "maxItems": 50, "items": {
     "type": "object", "additionalProperties": false, "required": ["email"],
-    "properties": {"name": {"type": ["string", "null"], "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f]*$", "description": "text without control characters"}, "email": {"type": "string", "minLength": 3, "maxLength": 320}}
+    "properties": {"name": {"type": ["string", "null"], "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$", "description": "text without control characters"}, "email": {"type": "string", "minLength": 3, "maxLength": 320}}
   }}}
 }"##;
 
