@@ -171,3 +171,26 @@ async fn what_is_written_wrong_is_named() {
     let both = json!({"email": "ann@x.test", "password": "x", "oauth": {"provider": "corp"}});
     assert_eq!(site.ask("POST", "/v1/accounts", Some(&both)).await.code(), "invalid-body");
 }
+
+/// Of an account that has tokens, nothing changes; of one that has none, the reason is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_who_says_no_takes_nothing_away() {
+    let site = Site::start().await;
+    site.connect(json!({"provider": "corp"})).await;
+    let refuse = async || {
+        let begun = site.ask("POST", "/v1/accounts/ann/oauth", None).await.json();
+        let query = site.authority.agree(begun["authorizeUrl"].as_str().unwrap());
+        let state = query.split_once("state=").unwrap().1.to_owned();
+        let no = site.come_back(&format!("error=access_denied&state={state}")).await;
+        assert_eq!(no.code(), "invalid-consent");
+        assert_eq!(site.come_back(&query).await.code(), "invalid-consent", "it is used up");
+    };
+    refuse().await;
+    let account = site.ask("GET", "/v1/accounts/ann", None).await.json();
+    assert_eq!(account["state"], "reauthRequired");
+    let told = account["lastError"]["detail"].as_str().unwrap();
+    assert!(told.contains("did not agree") && told.contains("access_denied"), "{told}");
+    assert_eq!(site.consent().await.status, 200);
+    refuse().await;
+    assert_eq!(site.state().await, "unverified", "the tokens of before are as good as they were");
+}

@@ -157,12 +157,18 @@ impl Engine {
     /// the account's last error.
     pub async fn refuse_consent(&self, state: &str, said: &str) {
         let Some(account) = self.works.consents.give_up(state) else { return };
+        let stored = self.works.bearers.stored(&account).await;
+        // Who has tokens that are good goes on with them.
+        if !matches!(stored, Ok(Credentials::OAuth(oauth)) if oauth.needs_authorization()) {
+            return;
+        }
         let detail = format!(
             "the owner of the mailbox did not agree: the authorization server says `{}`",
             printable(said)
         );
         let problem = Problem::new(Code::ReauthRequired, detail);
         self.works.healths.refused(&account, protocol_of(&account), &problem).await;
+        self.works.healths.forget(&Owner::of(&account));
     }
 
     /// The authorization server of this name.

@@ -51,23 +51,23 @@ impl Healths {
             changed.then(|| health.clone())
         };
         let Some(health) = news else { return };
-        if let Err(error) = self.accounts.note(account, &health).await {
-            tracing::warn!(account = %account.id, %error, "its state cannot be kept");
-        }
+        self.keep(account, &health).await;
     }
 
     /// The owner has agreed: what stood in the way is gone, and the next login tells the rest.
     pub(crate) async fn consented(&self, account: &Account) {
-        if let Err(error) = self.accounts.note(account, &Health::default()).await {
-            tracing::warn!(account = %account.id, %error, "its state cannot be kept");
-        }
+        self.keep(account, &Health::default()).await;
     }
 
     /// The owner has not agreed, this time neither.
     pub(crate) async fn refused(&self, account: &Account, protocol: Protocol, no: &Problem) {
         let mut health = Health::default();
         health.see(protocol, self.clock.now(), Some(trouble(no)));
-        if let Err(error) = self.accounts.note(account, &health).await {
+        self.keep(account, &health).await;
+    }
+
+    async fn keep(&self, account: &Account, health: &Health) {
+        if let Err(error) = self.accounts.note(account, health).await {
             tracing::warn!(account = %account.id, %error, "its state cannot be kept");
         }
     }
