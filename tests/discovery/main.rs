@@ -13,6 +13,7 @@ mod talk;
 #[path = "../deploying/serving.rs"]
 #[allow(dead_code, reason = "these tests need a part of it")]
 mod serving;
+mod command;
 mod dns;
 #[allow(dead_code, reason = "these tests need a part of it")]
 mod web;

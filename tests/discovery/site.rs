@@ -9,6 +9,7 @@ use server::config::Config;
 use server::host::Stores;
 use tempfile::TempDir;
 
+use crate::command::command;
 use crate::dns::Zone;
 use crate::harness::terminal::Terminal;
 use crate::serving::{Serving, serve};
@@ -67,16 +68,7 @@ impl Site {
 
     /// The command line against this host; what it printed, on both streams.
     pub(crate) async fn command(&self, args: &[&str]) -> (bool, String) {
-        let ended = tokio::process::Command::new(env!("CARGO_BIN_EXE_postlet"))
-            .args(args)
-            .env("POSTLET_URL", format!("http://{}", self.address))
-            .env("POSTLET_TOKEN", &self.token)
-            .stdin(std::process::Stdio::null())
-            .output()
-            .await
-            .unwrap();
-        let said = [&ended.stdout[..], &ended.stderr].map(String::from_utf8_lossy).concat();
-        (ended.status.success(), said)
+        command(self.address, &self.token, args).await
     }
 
     /// The same at a terminal.

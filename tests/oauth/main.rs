@@ -13,6 +13,8 @@ mod talk;
 #[path = "../deploying/serving.rs"]
 #[allow(dead_code, reason = "these tests need a part of it")]
 mod serving;
+#[path = "../discovery/command.rs"]
+mod command;
 #[path = "../discovery/dns.rs"]
 #[allow(dead_code, reason = "these tests need a part of it")]
 mod dns;

@@ -14,6 +14,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::authority::{Authority, CLIENT, CLIENT_SECRET, NAME};
+use crate::command::command;
 use crate::dns::Zone;
 use crate::journal;
 use crate::serving::{Serving, serve};
@@ -204,16 +205,7 @@ id = "acme"
 
     /// The command line against this host; whether it went well, and what it printed on both streams.
     pub(crate) async fn command(&self, args: &str) -> (bool, String) {
-        let ended = tokio::process::Command::new(env!("CARGO_BIN_EXE_postlet"))
-            .args(args.split(' '))
-            .env("POSTLET_URL", format!("http://{}", self.address))
-            .env("POSTLET_TOKEN", &self.token)
-            .stdin(std::process::Stdio::null())
-            .output()
-            .await
-            .unwrap();
-        let said = [&ended.stdout[..], &ended.stderr].map(String::from_utf8_lossy).concat();
-        (ended.status.success(), said)
+        command(self.address, &self.token, &args.split(' ').collect::<Vec<_>>()).await
     }
 
     pub(crate) async fn verify(&self) -> Answer {

@@ -54,13 +54,17 @@ impl Refusals {
         Self { clock, counts: Mutex::default() }
     }
 
-    /// Whether none of the account's logins has to be left alone now.
-    pub(crate) fn check(&self, account: &Account) -> Result<(), Problem> {
+    /// How long the account's logins have to be left alone from now on; none when they may be tried.
+    pub(crate) fn left(&self, account: &Account) -> Option<Duration> {
         let now = self.clock.monotonic();
         let counts = lock(&self.counts);
         let left = |server| counts.get(&Login::of(account, server))?.lockout.left(now);
-        let longest = account.imap.iter().chain(&account.smtp).filter_map(left).max();
-        let Some(left) = longest else { return Ok(()) };
+        account.imap.iter().chain(&account.smtp).filter_map(left).max()
+    }
+
+    /// Whether none of the account's logins has to be left alone now.
+    pub(crate) fn check(&self, account: &Account) -> Result<(), Problem> {
+        let Some(left) = self.left(account) else { return Ok(()) };
         let detail = format!(
             "the mail server refused this login several times in a row, and is left alone for {} seconds more, also with another password: more tries could lock the mailbox",
             left.as_secs().max(1)

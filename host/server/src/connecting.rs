@@ -92,9 +92,9 @@ pub(crate) async fn add(client: &Caller, machine: bool, new: NewAccount) -> anyh
         }
     }
     let made = match login {
-        Login::Password if !new.unverified => tried(client, manner, body.clone()).await?,
+        Login::Password if !new.unverified => tried(client, manner, body).await?,
         Login::Password | Login::Tokens => {
-            client.call(Method::POST, "/v1/accounts", Some(body.clone())).await?
+            client.call(Method::POST, "/v1/accounts", Some(body)).await?
         }
     };
     let id = text(&made, "id");
@@ -103,7 +103,7 @@ pub(crate) async fn add(client: &Caller, machine: bool, new: NewAccount) -> anyh
     }
     if !machine {
         // Whatever becomes of the test: this much is done.
-        say(&stored_as(&new, id, &body))?;
+        say(&stored_as(&new, &made))?;
     }
     let offered = manner == Manner::Terminal && both && !new.no_test && !new.unverified;
     let question = "Send a test message to the mailbox itself, and remove it again? [Y/n]";
@@ -123,12 +123,13 @@ pub(crate) async fn add(client: &Caller, machine: bool, new: NewAccount) -> anyh
     if machine { say(&account.to_string()) } else { Ok(()) }
 }
 
-fn stored_as(new: &NewAccount, id: &str, body: &Value) -> String {
-    let email = &new.email;
-    let part = match (body.get("imap"), body.get("smtp")) {
-        (Some(_), None) => ", to read only: it has no SMTP server",
-        (None, Some(_)) => ", to send only: it has no IMAP server",
-        _ => "",
+fn stored_as(new: &NewAccount, made: &Value) -> String {
+    let (email, id) = (&new.email, text(made, "id"));
+    let has = |protocol: &str| made.get(protocol).is_some_and(Value::is_object);
+    let part = match (has("imap"), has("smtp")) {
+        (true, false) => ", to read only: it has no SMTP server",
+        (false, true) => ", to send only: it has no IMAP server",
+        (true, true) | (false, false) => "",
     };
     if new.unverified {
         format!("{email} is stored as {id}, not checked{part}")

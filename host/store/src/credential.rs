@@ -67,19 +67,30 @@ pub(crate) fn open(
 /// Whether what is stored for `known` may be shown to the servers of `account`: behind another port,
 /// and behind another key that is trusted, somebody else may answer.
 pub(crate) fn is_given_for(known: &Account, account: &Account) -> bool {
-    let place = |server: &MailServer| (server.host.clone(), server.port, server.pin);
-    known.generation == account.generation
-        && known.imap.as_ref().map(place) == account.imap.as_ref().map(place)
-        && known.smtp.as_ref().map(place) == account.smtp.as_ref().map(place)
+    agree(known, account, |one, other| {
+        (&one.host, one.port, one.pin) == (&other.host, other.port, other.pin)
+    })
 }
 
 /// Whether tokens for `account` are still those of `known`. A new one that came while only a port was
 /// changed must not be lost: the old one may be void.
 pub(crate) fn is_renewed_for(known: &Account, account: &Account) -> bool {
-    let host = |server: &MailServer| server.host.clone();
+    agree(known, account, |one, other| one.host == other.host)
+}
+
+/// The same account, and under each protocol the same server or none.
+fn agree(
+    known: &Account,
+    account: &Account,
+    is_same: impl Fn(&MailServer, &MailServer) -> bool,
+) -> bool {
+    let same = |one: &Option<MailServer>, other: &Option<MailServer>| match (one, other) {
+        (Some(one), Some(other)) => is_same(one, other),
+        (one, other) => one.is_none() && other.is_none(),
+    };
     known.generation == account.generation
-        && known.imap.as_ref().map(host) == account.imap.as_ref().map(host)
-        && known.smtp.as_ref().map(host) == account.smtp.as_ref().map(host)
+        && same(&known.imap, &account.imap)
+        && same(&known.smtp, &account.smtp)
 }
 
 pub(crate) fn place<'a>(account: &'a Account, field: &'a str) -> Place<'a> {

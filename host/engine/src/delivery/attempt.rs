@@ -152,9 +152,12 @@ impl<'a> Attempt<'a> {
         let monotonic = self.works.ports.clock.monotonic();
         let lockout = courier.with_lockout(|lockout| *lockout);
         // Nothing is held against what is stored now; something may be against the login.
-        let guessed = || self.works.guesses.check(account).err()?.retry_after;
-        let left = lockout.left(monotonic);
-        if let Some(left) = left.or_else(|| lockout.is_clear().then(guessed).flatten()) {
+        let left = if lockout.is_clear() {
+            self.works.guesses.left(account)
+        } else {
+            lockout.left(monotonic)
+        };
+        if let Some(left) = left {
             let why = "the SMTP server refused the credentials several times and is left alone for a while";
             return self.without_attempt(why, now.after(left));
         }
