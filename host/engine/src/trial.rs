@@ -8,6 +8,7 @@
 //! nothing else does; IMAP is logged in to first, so that nothing is sent that could
 //! not be removed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::account::{Account, Credentials};
@@ -15,7 +16,7 @@ use model::address::Address;
 use model::draft::Draft;
 use model::mailbox::{Mailbox, MailboxName, Role, RoleSource};
 use model::port::imap::{FetchItem, ImapError, ImapSession, Messages, Removal};
-use model::port::smtp::{BeforeDot, Data, Reply, SmtpError};
+use model::port::smtp::{Activity, BeforeDot, Data, Reply, SmtpError};
 use model::problem::{Code, Problem, Protocol};
 
 use crate::diagnosis;
@@ -124,7 +125,8 @@ impl Run<'_> {
 
         let tried = verify::tried(works, Protocol::Smtp, credentials, smtp);
         let watch = Watch::new(&*works.ports.clock, Protocol::Smtp, smtp.security);
-        let connected = works.ports.smtp.connect(smtp, credentials, &watch).await;
+        let activity = Activity::new(Arc::clone(&works.ports.clock));
+        let connected = works.ports.smtp.connect(smtp, credentials, &watch, &activity).await;
         let connected =
             connected.map_err(|error| diagnosis::explain(problems::smtp(error), watch.at(), tried));
         works.healths.saw(account, Protocol::Smtp, connected.as_ref().err()).await;

@@ -4,11 +4,13 @@
 //! reading works. Each is tried as far as it will be used: IMAP to the list of
 //! mailboxes, SMTP to a recipient. No message is sent.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future;
 use model::account::{Account, Credentials, MailServer};
 use model::instant::Timestamp;
+use model::port::smtp::Activity;
 use model::problem::{Code, Problem, Protocol};
 use model::provider::Localised;
 
@@ -128,7 +130,8 @@ async fn smtp(
     credentials: &Credentials,
     watch: &Watch<'_>,
 ) -> Result<(), Problem> {
-    let connected = works.ports.smtp.connect(server, credentials, watch).await;
+    let activity = Activity::new(Arc::clone(&works.ports.clock));
+    let connected = works.ports.smtp.connect(server, credentials, watch, &activity).await;
     let mut session = connected.map_err(problems::smtp)?;
     let rehearsed = session.rehearse(&account.email).await;
     session.quit().await;

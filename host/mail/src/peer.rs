@@ -5,12 +5,16 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use model::account::{Credentials, MailServer, OAuth, Security, TokenSource};
+use model::instant::Timestamp;
 use model::port::BoxFuture;
+use model::port::clock::Clock;
 use model::port::dial::{Dial, DialError, Encryption, Target, Wire};
+use model::port::smtp::Activity;
 use model::port::steps::Steps;
 use model::secret::Secret;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
@@ -94,6 +98,26 @@ pub(crate) fn token() -> Credentials {
         expires: None,
         refresh: None,
     })
+}
+
+/// tokio's clock, which some tests pause.
+#[derive(Debug)]
+struct Tokio(tokio::time::Instant);
+
+impl Clock for Tokio {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(0).after(self.0.elapsed())
+    }
+    fn monotonic(&self) -> Duration {
+        self.0.elapsed()
+    }
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+pub(crate) fn activity() -> Activity {
+    Activity::new(Arc::new(Tokio(tokio::time::Instant::now())))
 }
 
 /// Writes down every step of a login.

@@ -28,7 +28,7 @@ use model::port::capabilities::Capabilities;
 use model::port::clock::{Clock, Entropy};
 use model::port::imap::{ImapConnect, ImapError, ImapSession};
 use model::port::outbox::Outbox;
-use model::port::smtp::{SmtpConnect, SmtpError, SmtpSession};
+use model::port::smtp::{Activity, SmtpConnect, SmtpError, SmtpSession};
 use model::port::spool::{Spool, SpoolError, Spools};
 use model::port::steps::Steps;
 use model::problem::{Code, Problem};
@@ -86,6 +86,7 @@ impl SmtpConnect for Nothing {
         _: &'a MailServer,
         _: &'a Credentials,
         _: &'a dyn Steps,
+        _: &'a Activity,
     ) -> BoxFuture<'a, Result<Box<dyn SmtpSession>, SmtpError>> {
         Box::pin(async { Err(SmtpError::NoTls) })
     }

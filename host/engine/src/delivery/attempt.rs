@@ -8,6 +8,7 @@
 //! account is gone or may not send as its sender any more.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{self, Either};
@@ -16,7 +17,7 @@ use model::draft::Envelope;
 use model::instant::Timestamp;
 use model::port::BoxFuture;
 use model::port::outbox::{Claim, Step};
-use model::port::smtp::{BeforeDot, Data, Delivery, SmtpError, SmtpSession};
+use model::port::smtp::{Activity, BeforeDot, Data, Delivery, SmtpError, SmtpSession};
 use model::port::store::StoreError;
 use model::problem::Protocol;
 use model::submission::State;
@@ -242,11 +243,12 @@ impl<'a> Attempt<'a> {
         let (smtp, bearers) = (&self.works.ports.smtp, &self.works.bearers);
         let none = |problem| SmtpError::NoCredentials(Box::new(problem));
         let credentials = bearers.current(account).await.map_err(none)?;
-        let connected = smtp.connect(server, &credentials, &()).await;
+        let activity = Activity::new(Arc::clone(&self.works.ports.clock));
+        let connected = smtp.connect(server, &credentials, &(), &activity).await;
         if matches!(connected, Err(SmtpError::Credentials(_)))
             && let Some(other) = bearers.instead_of(account, &credentials).await.map_err(none)?
         {
-            return smtp.connect(server, &other, &()).await;
+            return smtp.connect(server, &other, &(), &activity).await;
         }
         connected
     }

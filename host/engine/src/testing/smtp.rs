@@ -8,7 +8,9 @@ use model::address::EmailAddress;
 use model::draft::Envelope;
 use model::octets::Octets;
 use model::port::BoxFuture;
-use model::port::smtp::{BeforeDot, Data, Delivery, Reply, SmtpConnect, SmtpError, SmtpSession};
+use model::port::smtp::{
+    Activity, BeforeDot, Data, Delivery, Reply, SmtpConnect, SmtpError, SmtpSession,
+};
 use model::port::steps::Steps;
 use tokio::sync::Notify;
 
@@ -91,6 +93,7 @@ impl SmtpConnect for Server {
         _: &'a MailServer,
         _: &'a Credentials,
         steps: &'a dyn Steps,
+        activity: &'a Activity,
     ) -> BoxFuture<'a, Result<Box<dyn SmtpSession>, SmtpError>> {
         Box::pin(async move {
             self.stall_at(Point::Connect).await;
@@ -106,7 +109,8 @@ impl SmtpConnect for Server {
                 return Err(SmtpError::Credentials(reply(535)));
             }
             steps.authenticated("PLAIN");
-            Ok(Box::new(Session { server: self.clone(), number }) as Box<dyn SmtpSession>)
+            let activity = activity.clone();
+            Ok(Box::new(Session { server: self.clone(), number, activity }) as Box<dyn SmtpSession>)
         })
     }
 }
@@ -115,6 +119,7 @@ impl SmtpConnect for Server {
 struct Session {
     server: Server,
     number: usize,
+    activity: Activity,
 }
 
 impl Drop for Session {
@@ -135,6 +140,7 @@ impl SmtpSession for Session {
             if self.server.change(|state| self.number < state.dead_below) {
                 return Err(gone());
             }
+            self.activity.note();
             self.server.stall_at(Point::Mail).await;
             let turn = self.server.change(|state| state.script.pop_front());
             let all = vec![250; envelope.recipients.len()];
@@ -157,6 +163,7 @@ impl SmtpSession for Session {
             if verdict.is_none_or(|code| code < 300) {
                 self.server.change(|state| state.taken.push((message, for_whom)));
             }
+            self.activity.note();
             self.server.stall_at(Point::Verdict).await;
             let data = match verdict {
                 Some(code) => Data::Replied(reply(code)),
@@ -174,6 +181,10 @@ impl SmtpSession for Session {
                 None => Ok(()),
             }
         })
+    }
+
+    fn activity(&self) -> &Activity {
+        &self.activity
     }
 
     fn quit(self: Box<Self>) -> BoxFuture<'static, ()> {

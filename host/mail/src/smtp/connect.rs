@@ -7,7 +7,7 @@ use lettre::transport::smtp::extension::ClientId;
 use model::account::{Credentials, MailServer};
 use model::port::BoxFuture;
 use model::port::dial::Dial;
-use model::port::smtp::{SmtpConnect, SmtpError, SmtpSession};
+use model::port::smtp::{Activity, SmtpConnect, SmtpError, SmtpSession};
 use model::port::steps::Steps;
 
 use crate::dialling;
@@ -37,10 +37,13 @@ impl Smtp {
         server: &MailServer,
         credentials: &Credentials,
         steps: &dyn Steps,
+        activity: &Activity,
     ) -> Result<Session, SmtpError> {
+        activity.note();
         let wire = dialling::dial(&*self.dial, server, steps).await.map_err(SmtpError::Dial)?;
         let stream = Stream::new(wire, Patience::of(self.limits.greeting));
-        let conversation = Conversation::new(stream, self.limits);
+        activity.note();
+        let conversation = Conversation::new(stream, self.limits, activity.clone());
         let (mut conversation, extensions) =
             opening::open(conversation, server.security, &self.hello, steps).await?;
         let mechanism =
@@ -72,10 +75,11 @@ impl SmtpConnect for Smtp {
         server: &'a MailServer,
         credentials: &'a Credentials,
         steps: &'a dyn Steps,
+        activity: &'a Activity,
     ) -> BoxFuture<'a, Result<Box<dyn SmtpSession>, SmtpError>> {
         Box::pin(async move {
             let session: Box<dyn SmtpSession> =
-                Box::new(self.open(server, credentials, steps).await?);
+                Box::new(self.open(server, credentials, steps, activity).await?);
             Ok(session)
         })
     }

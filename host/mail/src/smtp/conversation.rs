@@ -10,7 +10,7 @@ use std::io;
 use std::time::Duration;
 
 use model::port::dial::Encryption;
-use model::port::smtp::{Reply, SmtpError};
+use model::port::smtp::{Activity, Reply, SmtpError};
 
 use crate::lines;
 use crate::smtp::reply;
@@ -52,12 +52,17 @@ impl Default for SmtpLimits {
 pub(crate) struct Conversation {
     lines: lines::Lines,
     pub(crate) limits: SmtpLimits,
+    activity: Activity,
 }
 
 impl Conversation {
-    pub(crate) fn new(stream: Stream, limits: SmtpLimits) -> Self {
+    pub(crate) fn new(stream: Stream, limits: SmtpLimits, activity: Activity) -> Self {
         let caps = lines::Caps { line: limits.reply_line, total: limits.reply_total };
-        Self { lines: lines::Lines::new(stream, caps), limits }
+        Self { lines: lines::Lines::new(stream, caps), limits, activity }
+    }
+
+    pub(crate) fn activity(&self) -> &Activity {
+        &self.activity
     }
 
     pub(crate) fn is_encrypted(&self) -> bool {
@@ -128,7 +133,10 @@ impl Conversation {
             let line = self.lines.line().await.map_err(|error| failed(step, error))?;
             match collected.push(&line) {
                 Ok(reply::Progress::More) => {}
-                Ok(reply::Progress::Complete) => return Ok(collected),
+                Ok(reply::Progress::Complete) => {
+                    self.activity.note();
+                    return Ok(collected);
+                }
                 Err(reply::NoReply) => {
                     return Err(SmtpError::Protocol("a line that is no SMTP reply"));
                 }
@@ -143,6 +151,7 @@ impl Conversation {
         bytes: &[u8],
         within: Duration,
     ) -> Result<(), SmtpError> {
+        self.activity.note();
         self.lines.begin(Patience::of(within));
         self.lines.write(bytes).await.map_err(|error| failed(step, error))
     }
@@ -153,13 +162,14 @@ impl Conversation {
 
     /// TLS, right after the reply to STARTTLS.
     pub(crate) async fn upgrade(self) -> Result<Self, SmtpError> {
-        let Self { lines, limits } = self;
+        let Self { lines, limits, activity } = self;
         if lines.has_more() {
             // RFC 3207 §6 lets plain text be injected into the encrypted session otherwise.
             return Err(SmtpError::Protocol("plain text after the reply to STARTTLS"));
         }
         let stream = lines.upgrade().await.map_err(SmtpError::Dial)?;
-        Ok(Self::new(stream, limits))
+        activity.note();
+        Ok(Self::new(stream, limits, activity))
     }
 }
 

@@ -20,7 +20,7 @@ use model::address::EmailAddress;
 use model::draft::Envelope;
 use model::octets::Octets;
 use model::port::BoxFuture;
-use model::port::smtp::{BeforeDot, Data, Delivery, Reply, SmtpError, SmtpSession};
+use model::port::smtp::{Activity, BeforeDot, Data, Delivery, Reply, SmtpError, SmtpSession};
 
 use crate::smtp::body::{Scan, Stuffing};
 use crate::smtp::conversation::Conversation;
@@ -270,6 +270,8 @@ impl SmtpSession for Session {
         raw: &'a Octets,
         before_dot: BeforeDot<'a>,
     ) -> BoxFuture<'a, Result<Delivery, SmtpError>> {
+        // Between two transactions nobody asked the server for anything.
+        self.conversation.activity().note();
         Box::pin(self.transact(envelope, raw, before_dot))
     }
 
@@ -277,7 +279,12 @@ impl SmtpSession for Session {
         &'a mut self,
         address: &'a EmailAddress,
     ) -> BoxFuture<'a, Result<(), SmtpError>> {
+        self.conversation.activity().note();
         Box::pin(self.try_out(address))
+    }
+
+    fn activity(&self) -> &Activity {
+        self.conversation.activity()
     }
 
     fn quit(mut self: Box<Self>) -> BoxFuture<'static, ()> {

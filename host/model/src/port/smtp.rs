@@ -7,12 +7,16 @@
 //! Standards: RFC 5321, RFC 6409, RFC 4954 (AUTH), RFC 3463 (enhanced codes).
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::account::{Credentials, MailServer};
 use crate::address::EmailAddress;
 use crate::draft::Envelope;
 use crate::future::BoxFuture;
 use crate::octets::Octets;
+use crate::port::clock::Clock;
 use crate::port::dial::DialError;
 use crate::port::steps::Steps;
 use crate::port::store::StoreError;
@@ -20,13 +24,61 @@ use crate::problem::Problem;
 
 /// Logs in.
 pub trait SmtpConnect: Send + Sync + fmt::Debug {
-    /// Connects, upgrades to TLS, says EHLO and authenticates; `steps` is told each.
+    /// Connects, upgrades to TLS, says EHLO and authenticates; `steps` is told each. The session keeps
+    /// `activity` and notes there whatever the server does, from here on.
     fn connect<'a>(
         &'a self,
         server: &'a MailServer,
         credentials: &'a Credentials,
         steps: &'a dyn Steps,
+        activity: &'a Activity,
     ) -> BoxFuture<'a, Result<Box<dyn SmtpSession>, SmtpError>>;
+}
+
+/// How long a server has been silent in what is under way with it: shared between a session, which
+/// notes what moves, and whoever has to know that nothing does.
+///
+/// What counts is a connection or TLS that stands, a whole reply, and a piece of the message that was
+/// taken. Single bytes do not: a reply that trickles is as slow as one that does not come.
+#[derive(Clone, Debug)]
+pub struct Activity {
+    clock: Arc<dyn Clock>,
+    /// On the monotonic clock, in nanoseconds.
+    last: Arc<AtomicU64>,
+}
+
+impl Activity {
+    /// The silence begins now.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        let activity = Self { clock, last: Arc::default() };
+        activity.note();
+        activity
+    }
+
+    /// The server did something, or is asked for something only now: the silence begins again.
+    pub fn note(&self) {
+        let now = u64::try_from(self.clock.monotonic().as_nanos()).unwrap_or(u64::MAX);
+        self.last.store(now, Ordering::Relaxed);
+    }
+
+    /// How long the server has been silent.
+    #[must_use]
+    pub fn silent_for(&self) -> Duration {
+        let last = Duration::from_nanos(self.last.load(Ordering::Relaxed));
+        self.clock.monotonic().saturating_sub(last)
+    }
+
+    /// Ready when the server has been silent for `limit` without a break.
+    pub async fn silence(&self, limit: Duration) {
+        loop {
+            let left = limit.saturating_sub(self.silent_for());
+            if left.is_zero() {
+                return;
+            }
+            self.clock.sleep(left).await;
+        }
+    }
 }
 
 /// Run when everything but the final dot was sent. An error keeps the dot back.
@@ -47,6 +99,8 @@ pub trait SmtpSession: Send + fmt::Debug {
         &'a mut self,
         address: &'a EmailAddress,
     ) -> BoxFuture<'a, Result<(), SmtpError>>;
+    /// What the session was connected with: it says how long the server has been silent.
+    fn activity(&self) -> &Activity;
     /// QUIT, politely and within a second.
     fn quit(self: Box<Self>) -> BoxFuture<'static, ()>;
 }

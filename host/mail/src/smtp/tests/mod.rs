@@ -1,6 +1,7 @@
 //! SMTP against scripted servers: every step refused, broken off, delayed and lied about.
 
 mod early;
+mod silent;
 mod token;
 mod trying;
 
@@ -15,7 +16,7 @@ use model::port::smtp::{BeforeDot, Data, Delivery, SmtpConnect, SmtpError, SmtpS
 use model::port::steps::Steps;
 use model::port::store::StoreError;
 
-use crate::peer::{Peer, credentials, pair, server};
+use crate::peer::{Peer, activity, credentials, pair, server};
 use crate::smtp::{Smtp, SmtpLimits};
 
 const PLAIN: &str = "250-x\r\n250-SIZE 1000000\r\n250-8BITMIME\r\n250 AUTH PLAIN LOGIN\r\n";
@@ -53,7 +54,9 @@ async fn session() -> (Box<dyn SmtpSession>, Peer) {
     let smtp = smtp(dial);
     let server = server(Security::Tls);
     let credentials = credentials();
-    let (session, ()) = tokio::join!(smtp.connect(&server, &credentials, &()), greet(&mut peer));
+    let activity = activity();
+    let open = smtp.connect(&server, &credentials, &(), &activity);
+    let (session, ()) = tokio::join!(open, greet(&mut peer));
     (session.unwrap(), peer)
 }
 
@@ -98,7 +101,9 @@ async fn talk(
         drop(peer);
         heard
     };
-    let (session, heard) = tokio::join!(smtp.connect(&server, credentials, steps), play);
+    let activity = activity();
+    let open = smtp.connect(&server, credentials, steps, &activity);
+    let (session, heard) = tokio::join!(open, play);
     (session.map(|_| ()), heard)
 }
 
@@ -378,7 +383,8 @@ async fn a_reply_that_never_ends_is_cut_off() {
             }
             sent
         };
-        let open = async { smtp.connect(&server, &credentials, &()).await.map(|_| ()) };
+        let open =
+            async { smtp.connect(&server, &credentials, &(), &activity()).await.map(|_| ()) };
         let (outcome, sent) = tokio::join!(open, flood);
         assert!(matches!(outcome, Err(SmtpError::Protocol(_))), "{outcome:?}");
         assert!(sent < 1 << 20, "{sent} bytes were taken");
@@ -396,7 +402,8 @@ async fn an_unasked_reply_is_never_taken_for_an_answer() {
 #[tokio::test(start_paused = true)]
 async fn silence_is_a_timeout_with_its_step() {
     let (dial, _peer) = pair();
-    let outcome = smtp(dial).connect(&server(Security::Tls), &credentials(), &()).await;
+    let outcome =
+        smtp(dial).connect(&server(Security::Tls), &credentials(), &(), &activity()).await;
     check_timeout(&outcome.map(|_| ()).unwrap_err(), "the greeting");
 
     let (mut session, mut peer) = session().await;
@@ -434,7 +441,7 @@ async fn a_trickle_is_a_timeout_too() {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     };
-    let open = async { smtp.connect(&server, &credentials, &()).await.map(|_| ()) };
+    let open = async { smtp.connect(&server, &credentials, &(), &activity()).await.map(|_| ()) };
     let (outcome, ()) = tokio::join!(open, trickle);
     check_timeout(&outcome.unwrap_err(), "the greeting");
 }
