@@ -141,7 +141,7 @@ impl Run<'_> {
                 (Some(reply), _) => Err(refusal("RCPT", reply)),
                 (None, Data::Replied(reply)) if reply.is_positive() => Ok(()),
                 (None, Data::Replied(reply)) => Err(refusal("the message", reply)),
-                (None, Data::Lost(error)) => Err(problems::smtp(error)),
+                (None, Data::Ended(error) | Data::Lost(error)) => Err(problems::smtp(error)),
                 (None, Data::Skipped) => Ok(()),
             }
         });

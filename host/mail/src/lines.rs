@@ -7,14 +7,17 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use bytes::{Buf, BytesMut};
 use model::port::dial::{DialError, Encryption};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::stream::{Patience, Stream, breach};
+
+/// What is read while something is written, in bytes.
+const READ_AHEAD: usize = 64 * 1024;
 
 /// How much a server may say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +113,43 @@ impl Lines {
 
     pub(crate) async fn flush(&mut self) -> io::Result<()> {
         self.stream.flush().await
+    }
+
+    /// Writes and flushes. What the server says meanwhile is read, up to a bound, so that neither side
+    /// waits for the other to read.
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut left = bytes;
+        poll_fn(|context| {
+            loop {
+                let stream = Pin::new(&mut self.stream);
+                let moved = if left.is_empty() {
+                    match stream.poll_flush(context) {
+                        Poll::Ready(flushed) => return Poll::Ready(flushed),
+                        Poll::Pending => Poll::Pending,
+                    }
+                } else {
+                    stream.poll_write(context, left)
+                };
+                match moved {
+                    Poll::Ready(Ok(0)) => {
+                        return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                    }
+                    Poll::Ready(Ok(count)) => left = left.get(count..).unwrap_or_default(),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending if self.buffer.len() >= READ_AHEAD => return Poll::Pending,
+                    Poll::Pending => {
+                        self.buffer.reserve(1024);
+                        let read = pin!(self.stream.read_buf(&mut self.buffer));
+                        match std::task::ready!(read.poll(context)) {
+                            Ok(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                            Ok(_) => {}
+                            Err(error) => return Poll::Ready(Err(error)),
+                        }
+                    }
+                }
+            }
+        })
+        .await
     }
 
     /// TLS from here on; what was buffered in plain text must be nothing.

@@ -160,7 +160,12 @@ pub(crate) struct Peer {
 
 /// A dialler with one wire, and the peer at its other end.
 pub(crate) fn pair() -> (OneWire, Peer) {
-    let (near, far) = tokio::io::duplex(64 * 1024);
+    pair_holding(64 * 1024)
+}
+
+/// As [`pair`], with so many bytes that either side may write before the other reads.
+pub(crate) fn pair_holding(room: usize) -> (OneWire, Peer) {
+    let (near, far) = tokio::io::duplex(room);
     (OneWire(Mutex::new(Some(near))), Peer { pipe: far })
 }
 
@@ -190,6 +195,20 @@ impl Peer {
         let mut bytes = vec![0; count];
         self.pipe.read_exact(&mut bytes).await.unwrap();
         bytes
+    }
+
+    /// Whether the client says more although it was told nothing; it gets every chance to.
+    pub(crate) async fn has_more(&mut self) -> bool {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        let mut byte = [0];
+        let mut buffer = ReadBuf::new(&mut byte);
+        let mut pipe = Pin::new(&mut self.pipe);
+        std::future::poll_fn(|context| {
+            Poll::Ready(pipe.as_mut().poll_read(context, &mut buffer).is_ready())
+        })
+        .await
     }
 
     /// Whatever comes until the client hangs up.

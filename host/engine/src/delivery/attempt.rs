@@ -17,7 +17,7 @@ use model::draft::Envelope;
 use model::instant::Timestamp;
 use model::port::BoxFuture;
 use model::port::outbox::{Claim, Step};
-use model::port::smtp::{Activity, BeforeDot, Data, Delivery, SmtpError, SmtpSession};
+use model::port::smtp::{Activity, BeforeDot, Delivery, SmtpError, SmtpSession};
 use model::port::store::StoreError;
 use model::problem::Protocol;
 use model::submission::State;
@@ -262,7 +262,7 @@ impl<'a> Attempt<'a> {
         let before_dot: BeforeDot<'_> = Box::new(|| Box::pin(self.record(Step::DotSent)));
         let answer = session.deliver(envelope, &self.claim.raw, before_dot).await;
         let usable = match &answer {
-            Ok(delivery) => !matches!(delivery.data, Data::Lost(_)),
+            Ok(delivery) => delivery.leaves_session(),
             Err(_) => false,
         };
         (answer, usable.then_some(session))

@@ -93,7 +93,7 @@ pub(crate) fn delivered(
 
 fn accepted(data: &Data) -> (State, Option<String>) {
     match data {
-        Data::Skipped => (State::Deferred, None),
+        Data::Skipped | Data::Ended(_) => (State::Deferred, None),
         Data::Replied(reply) if reply.is_positive() => (State::Sent, Some(reply.to_string())),
         Data::Replied(reply) => (refused(reply), Some(reply.to_string())),
         Data::Lost(error) => (State::Uncertain, Some(told(error))),

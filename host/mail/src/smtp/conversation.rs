@@ -93,11 +93,7 @@ impl Conversation {
         if self.lines.has_more() {
             return Err(SmtpError::Protocol("a reply came before its command"));
         }
-        let command = command.to_string();
-        // The typed commands cannot hold a line break; this is the last place to notice one.
-        if command.trim_end_matches("\r\n").contains(['\r', '\n', '\0']) {
-            return Err(SmtpError::Protocol("a command of ours had more than one line"));
-        }
+        let command = line_of(command)?;
         self.write(step, command.as_bytes(), within).await?;
         self.flush(step).await?;
         self.read_lines(step, within).await
@@ -144,6 +140,23 @@ impl Conversation {
         }
     }
 
+    /// The server has said something that nobody read yet.
+    pub(crate) fn has_more(&self) -> bool {
+        self.lines.has_more()
+    }
+
+    /// Writes commands and flushes; what the server says meanwhile is kept for [`Conversation::read`].
+    pub(crate) async fn send(
+        &mut self,
+        step: &'static str,
+        bytes: &[u8],
+        within: Duration,
+    ) -> Result<(), SmtpError> {
+        self.activity.note();
+        self.lines.begin(Patience::of(within));
+        self.lines.send(bytes).await.map_err(|error| failed(step, error))
+    }
+
     /// Writes bytes without flushing.
     pub(crate) async fn write(
         &mut self,
@@ -171,6 +184,16 @@ impl Conversation {
         activity.note();
         Ok(Self::new(stream, limits, activity))
     }
+}
+
+/// The command as it is sent.
+pub(crate) fn line_of(command: impl Display) -> Result<String, SmtpError> {
+    let command = command.to_string();
+    // The typed commands cannot hold a line break; this is the last place to notice one.
+    if command.trim_end_matches("\r\n").contains(['\r', '\n', '\0']) {
+        return Err(SmtpError::Protocol("a command of ours had more than one line"));
+    }
+    Ok(command)
 }
 
 fn failed(step: &'static str, error: io::Error) -> SmtpError {

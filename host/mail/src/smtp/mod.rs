@@ -8,12 +8,15 @@
 //! Invariant: until the final dot is written every failure is an error, from
 //! then on it is [`model::port::smtp::Data::Lost`].
 //!
-//! Standards: RFC 5321, RFC 6409, RFC 4954 (AUTH), RFC 3207 (STARTTLS), RFC 1870 (SIZE).
+//! Standards: RFC 5321, RFC 6409, RFC 4954 (AUTH), RFC 3207 (STARTTLS),
+//! RFC 1870 (SIZE), RFC 2920 (PIPELINING).
 
 mod reply;
 mod body;
 mod envelope;
 mod conversation;
+mod pipeline;
+mod message;
 mod opening;
 mod session;
 mod connect;

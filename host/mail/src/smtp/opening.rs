@@ -23,6 +23,7 @@ use crate::smtp::conversation::Conversation;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Extensions {
     pub(crate) starttls: bool,
+    pub(crate) pipelining: bool,
     pub(crate) eight_bit_mime: bool,
     pub(crate) smtputf8: bool,
     /// SIZE was offered; the limit is none where the server does not tell it.
@@ -43,6 +44,7 @@ impl Extensions {
                 line.split([' ', '=']).map(str::to_ascii_uppercase).filter(|word| !word.is_empty());
             match words.next().as_deref() {
                 Some("STARTTLS") => found.starttls = true,
+                Some("PIPELINING") => found.pipelining = true,
                 Some("8BITMIME") => found.eight_bit_mime = true,
                 Some("SMTPUTF8") => found.smtputf8 = true,
                 Some("SIZE") => {

@@ -1,18 +1,18 @@
 //! One transaction after the other.
 //!
 //! The order is the promise: every recipient is asked, the whole message except
-//! its last line end is flushed, the caller makes its record, and only then the
-//! final dot leaves. What the server says before the dot is no answer to it: a refusal
-//! ends the transaction there, and anything else is a breach of the protocol.
+//! its last line end is flushed while the caller makes its record, and only when
+//! both are done the final dot leaves.
 //!
 //! Invariants: an error means that the dot never left; after an error, or after a
 //! call that was dropped, the session refuses to go on.
 //!
-//! Standards: RFC 5321 §3.3 (transactions), §4.3.1 (replies in turn), RFC 1870 (SIZE), RFC 6152 (8BITMIME).
+//! Standards: RFC 5321 §3.3 (transactions), §4.3.1 (replies in turn), §3.8 (421), RFC 1870 (SIZE), RFC 2920
+//! (PIPELINING), RFC 6152 (8BITMIME).
 
-use std::io;
 use std::time::Duration;
 
+use futures_util::future;
 use lettre::Address;
 use lettre::transport::smtp::commands::{Data as DataCommand, Mail, Quit, Rcpt, Rset};
 use lettre::transport::smtp::extension::{MailBodyParameter, MailParameter};
@@ -22,17 +22,12 @@ use model::octets::Octets;
 use model::port::BoxFuture;
 use model::port::smtp::{Activity, BeforeDot, Data, Delivery, Reply, SmtpError, SmtpSession};
 
-use crate::smtp::body::{Scan, Stuffing};
 use crate::smtp::conversation::Conversation;
 use crate::smtp::envelope::on_the_wire;
+use crate::smtp::message;
 use crate::smtp::opening::{Extensions, expect};
+use crate::smtp::pipeline::Pipeline;
 use crate::stream::finished;
-
-/// How much of a message is read and written at a time.
-const CHUNK: usize = 64 * 1024;
-
-/// What is under way between the reply to DATA and the final dot.
-const BODY: &str = "the message";
 
 /// RFC 5321 §4.1.1.10 wants QUIT, but nobody should wait for it.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -77,42 +72,157 @@ impl Session {
             self.state = before;
             return Err(SmtpError::TooLarge { limit });
         }
-        let scan = scan(raw).await?;
-        let within = self.conversation.limits.command;
-        if before == State::Begun {
-            let reply = self.conversation.command("RSET", Rset, within).await?;
-            expect(250, "RSET", reply)?;
-        }
-        self.mail(envelope, raw.size(), scan.eight_bit).await?;
-        let recipients = self.recipients(envelope).await?;
-        if !recipients.iter().any(Reply::is_positive) {
-            self.state = State::Begun;
+        let scan = message::scan(raw).await?;
+        let utf8 = self.extensions.smtputf8;
+        let on_the_wire = |recipient| on_the_wire(recipient, utf8);
+        let wires: Vec<_> = envelope.recipients.iter().map(on_the_wire).collect();
+        if wires.iter().all(Result::is_err) {
+            self.state = before;
+            let recipients = wires.into_iter().filter_map(Result::err).collect();
             return Ok(Delivery { recipients, data: Data::Skipped });
         }
-        let within = self.conversation.limits.data;
-        let go = self.conversation.command("DATA", DataCommand, within).await?;
+        let mut pipeline = Pipeline::new(self.extensions.pipelining);
+        let within = self.conversation.limits.command;
+        if before == State::Begun {
+            pipeline.push("RSET", Rset, within)?;
+        }
+        pipeline.push("MAIL", self.mail(envelope, raw.size(), scan.eight_bit)?, within)?;
+        for address in wires.iter().flatten() {
+            pipeline.push("RCPT", Rcpt::new(address.clone(), Vec::new()), within)?;
+        }
+        let ahead = pipeline.is_ahead();
+        if ahead {
+            pipeline.push("DATA", DataCommand, self.conversation.limits.data)?;
+        }
+        if before == State::Begun {
+            expect(250, "RSET", pipeline.reply(&mut self.conversation).await?)?;
+        }
+        expect(250, "MAIL", pipeline.reply(&mut self.conversation).await?)?;
+
+        let recipients = match self.recipients(&mut pipeline, wires).await? {
+            (recipients, None) => recipients,
+            (recipients, Some(error)) => return ended(recipients, error),
+        };
+        let accepted = recipients.iter().any(Reply::is_positive);
+        let is_about_session = recipients.iter().any(Reply::is_about_session);
+        if !accepted && !ahead {
+            self.state = if is_about_session { State::Ended } else { State::Begun };
+            return Ok(Delivery { recipients, data: Data::Skipped });
+        }
+        if !ahead {
+            pipeline.push("DATA", DataCommand, self.conversation.limits.data)?;
+        }
+        let go = match pipeline.reply(&mut self.conversation).await {
+            Ok(go) if accepted && go.code == 421 => {
+                return ended(recipients, SmtpError::Refused { step: "DATA", reply: go });
+            }
+            Err(SmtpError::Lost(_) | SmtpError::Timeout { .. }) if !accepted => {
+                return Ok(Delivery { recipients, data: Data::Skipped });
+            }
+            Err(error) => return ended(recipients, error),
+            Ok(go) => go,
+        };
+        if !accepted {
+            self.nobody(&go).await?;
+            return Ok(Delivery { recipients, data: Data::Skipped });
+        }
         if go.code >= 400 {
-            self.state = State::Begun;
+            if ahead {
+                self.realign().await?;
+            } else if !go.is_about_session() {
+                self.state = State::Begun;
+            }
             return Ok(Delivery { recipients, data: Data::Replied(go) });
         }
         expect(354, "DATA", go)?;
-        if let Some(refusal) = self.body(raw, scan).await? {
-            return Ok(Delivery { recipients, data: Data::Replied(refusal) });
-        }
-        before_dot().await.map_err(SmtpError::Unrecorded)?;
-        if let Some(refusal) = self.refusal().await? {
-            return Ok(Delivery { recipients, data: Data::Replied(refusal) });
+
+        // The record is made while the message goes out; one that fails ends both at once.
+        let record = async { before_dot().await.map_err(SmtpError::Unrecorded) };
+        let body = async { Ok(message::stream(&mut self.conversation, raw, scan).await) };
+        let (streamed, ()) = future::try_join(body, record).await?;
+        let streamed = match streamed {
+            Ok(None) => message::refusal(&mut self.conversation).await,
+            early => early,
+        };
+        match streamed {
+            Ok(None) => {}
+            Ok(Some(reply)) if reply.code == 421 => {
+                return ended(recipients, SmtpError::Refused { step: message::BODY, reply });
+            }
+            Ok(Some(refusal)) => return Ok(Delivery { recipients, data: Data::Replied(refusal) }),
+            Err(error) => return ended(recipients, error),
         }
         // From here on nothing may be an error: the server may have the message.
-        let data = match self.dot(raw.size() == 0).await {
+        let data = match message::end(&mut self.conversation, raw.size() == 0).await {
             Ok(reply) if reply.is_positive() || reply.code >= 400 => {
-                self.state = State::Ready;
+                if !reply.is_about_session() && !is_about_session {
+                    self.state = State::Ready;
+                }
                 Data::Replied(reply)
             }
             Ok(_) => Data::Lost(SmtpError::Protocol("a reply to the message that says nothing")),
             Err(error) => Data::Lost(error),
         };
         Ok(Delivery { recipients, data })
+    }
+
+    /// Every recipient gets its own answer; a refusal stops nobody else. With an error when the session
+    /// ended before all had one.
+    async fn recipients(
+        &mut self,
+        pipeline: &mut Pipeline,
+        wires: Vec<Result<Address, Reply>>,
+    ) -> Result<(Vec<Reply>, Option<SmtpError>), SmtpError> {
+        let mut replies = Vec::with_capacity(wires.len());
+        for wire in wires {
+            let reply = match wire {
+                Ok(_) => pipeline.reply(&mut self.conversation).await,
+                Err(ours) => Ok(ours),
+            };
+            match reply {
+                // RFC 5321 §3.8: the server is closing the connection, which is about nobody.
+                Ok(reply) if reply.code == 421 => {
+                    let error = SmtpError::Refused { step: "RCPT", reply };
+                    return Ok((replies, Some(error)));
+                }
+                Ok(reply) if (300..400).contains(&reply.code) => {
+                    return Err(SmtpError::Protocol("RCPT was answered with a challenge"));
+                }
+                Ok(reply) => replies.push(reply),
+                Err(error) => return Ok((replies, Some(error))),
+            }
+        }
+        Ok((replies, None))
+    }
+
+    /// Everybody was refused, and DATA was on its way already.
+    async fn nobody(&mut self, go: &Reply) -> Result<(), SmtpError> {
+        match go.code {
+            421 => Ok(()),
+            354 => {
+                let ended = message::end_unwanted(&mut self.conversation).await;
+                if ended.is_ok_and(|reply| !reply.is_about_session()) {
+                    self.state = State::Ready;
+                }
+                Ok(())
+            }
+            400.. => self.realign().await,
+            _ => Err(SmtpError::Protocol("DATA was answered as if it had been something else")),
+        }
+    }
+
+    /// RSET after commands that went ahead of their replies. A server that said something unasked is one
+    /// reply behind, and everybody got somebody else's: its reply to RSET is then another command's.
+    async fn realign(&mut self) -> Result<(), SmtpError> {
+        let within = self.conversation.limits.command;
+        match self.conversation.command("RSET", Rset, within).await {
+            Ok(reply) if reply.code == 250 => self.state = State::Ready,
+            Ok(reply) if reply.code == 421 => {}
+            Err(SmtpError::Lost(_) | SmtpError::Timeout { .. }) => {}
+            Ok(_) => return Err(SmtpError::Protocol("replies do not belong to their commands")),
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// As far as RCPT, and back.
@@ -128,21 +238,21 @@ impl Session {
         }
         let refused = |reply| SmtpError::Refused { step: "RCPT", reply };
         let envelope = Envelope { sender: address.clone(), recipients: vec![address.clone()] };
-        self.mail(&envelope, 0, false).await?;
+        let mail = self.mail(&envelope, 0, false)?;
+        expect(250, "MAIL", self.conversation.command("MAIL", mail, within).await?)?;
         let recipient = on_the_wire(address, self.extensions.smtputf8).map_err(refused)?;
-        let answer = self.recipient(recipient).await?;
+        let recipient = Rcpt::new(recipient, Vec::new());
+        let answer = self.conversation.command("RCPT", recipient, within).await?;
+        if answer.code == 421 {
+            return Err(refused(answer));
+        }
         let reply = self.conversation.command("RSET", Rset, within).await?;
         expect(250, "RSET", reply)?;
         self.state = State::Ready;
         if answer.is_positive() { Ok(()) } else { Err(refused(answer)) }
     }
 
-    async fn mail(
-        &mut self,
-        envelope: &Envelope,
-        size: u64,
-        eight_bit: bool,
-    ) -> Result<(), SmtpError> {
+    fn mail(&self, envelope: &Envelope, size: u64, eight_bit: bool) -> Result<Mail, SmtpError> {
         let sender = on_the_wire(&envelope.sender, self.extensions.smtputf8)
             .map_err(|reply| SmtpError::Refused { step: "MAIL", reply })?;
         let mut parameters = Vec::new();
@@ -165,102 +275,26 @@ impl Session {
         {
             parameters.push(MailParameter::SmtpUtfEight);
         }
-        let within = self.conversation.limits.command;
-        let command = Mail::new(Some(sender), parameters);
-        let reply = self.conversation.command("MAIL", command, within).await?;
-        expect(250, "MAIL", reply).map(|_| ())
-    }
-
-    /// Every recipient gets its own answer; a refusal stops nobody else.
-    async fn recipients(&mut self, envelope: &Envelope) -> Result<Vec<Reply>, SmtpError> {
-        let mut replies = Vec::with_capacity(envelope.recipients.len());
-        for recipient in &envelope.recipients {
-            let reply = match on_the_wire(recipient, self.extensions.smtputf8) {
-                Ok(address) => self.recipient(address).await?,
-                Err(reply) => reply,
-            };
-            replies.push(reply);
-        }
-        Ok(replies)
-    }
-
-    async fn recipient(&mut self, address: Address) -> Result<Reply, SmtpError> {
-        let within = self.conversation.limits.command;
-        let command = Rcpt::new(address, Vec::new());
-        let reply = self.conversation.command("RCPT", command, within).await?;
-        match reply.code {
-            // RFC 5321 §3.8: the server is closing the connection, which concerns everybody.
-            421 => Err(SmtpError::Refused { step: "RCPT", reply }),
-            300..=399 => Err(SmtpError::Protocol("RCPT was answered with a challenge")),
-            _ => Ok(reply),
-        }
-    }
-
-    /// Everything except the last line's end, flushed; or the reply that refused it meanwhile.
-    async fn body(&mut self, raw: &Octets, scan: Scan) -> Result<Option<Reply>, SmtpError> {
-        let within = self.conversation.limits.data;
-        let end = raw.size() - if scan.ends_line() { 2 } else { 0 };
-        let (mut at, mut stuffing, mut out) = (0, Stuffing::new(), Vec::new());
-        while at < end {
-            if let Some(refusal) = self.refusal().await? {
-                return Ok(Some(refusal));
-            }
-            let wanted = usize::try_from(end - at).unwrap_or(CHUNK).min(CHUNK);
-            let chunk = raw.read_at(at, wanted).await.map_err(SmtpError::Unreadable)?;
-            let chunk = chunk.get(..wanted).unwrap_or(&chunk);
-            if chunk.is_empty() {
-                return Err(SmtpError::Unreadable(io::ErrorKind::UnexpectedEof.into()));
-            }
-            out.clear();
-            stuffing.encode(chunk, &mut out);
-            if let Err(error) = self.conversation.write(BODY, &out, within).await {
-                // Who refuses a message in the middle need not read the rest.
-                return self.refusal().await.ok().flatten().map(Some).ok_or(error);
-            }
-            at += chunk.len() as u64;
-        }
-        self.conversation.flush(BODY).await?;
-        self.refusal().await
-    }
-
-    /// The server refuses the message before it has all of it, as with 421 when it shuts down
-    /// (RFC 5321 §3.8). The session is then not used again: the server still expects the rest.
-    async fn refusal(&mut self) -> Result<Option<Reply>, SmtpError> {
-        match self.conversation.unasked(BODY).await? {
-            Some(reply) if reply.code < 400 => {
-                Err(SmtpError::Protocol("the message was answered before its end"))
-            }
-            early => Ok(early),
-        }
-    }
-
-    async fn dot(&mut self, empty: bool) -> Result<Reply, SmtpError> {
-        const STEP: &str = "the final dot";
-        let limits = self.conversation.limits;
-        let end: &[u8] = if empty { b".\r\n" } else { b"\r\n.\r\n" };
-        self.conversation.write(STEP, end, limits.data).await?;
-        self.conversation.flush(STEP).await?;
-        self.conversation.read(STEP, limits.final_dot).await
+        Ok(Mail::new(Some(sender), parameters))
     }
 }
 
-/// Reads the whole message once, before anything is said to the server.
-async fn scan(raw: &Octets) -> Result<Scan, SmtpError> {
-    let (mut scan, mut at) = (Scan::default(), 0);
-    while at < raw.size() {
-        let chunk = raw.read_at(at, CHUNK).await.map_err(SmtpError::Unreadable)?;
-        if chunk.is_empty() {
-            return Err(SmtpError::Unreadable(io::ErrorKind::UnexpectedEof.into()));
-        }
-        scan.feed(&chunk);
-        at += chunk.len() as u64;
+/// What was answered stands, unless the server's replies make no sense.
+fn ended(recipients: Vec<Reply>, error: SmtpError) -> Result<Delivery, SmtpError> {
+    match error {
+        SmtpError::Refused { .. }
+        | SmtpError::Lost(_)
+        | SmtpError::Timeout { .. }
+        | SmtpError::Unreadable(_) => Ok(Delivery { recipients, data: Data::Ended(error) }),
+        SmtpError::Dial(_)
+        | SmtpError::NoCredentials(_)
+        | SmtpError::Credentials(_)
+        | SmtpError::NoTls
+        | SmtpError::NoMechanism
+        | SmtpError::Protocol(_)
+        | SmtpError::TooLarge { .. }
+        | SmtpError::Unrecorded(_) => Err(error),
     }
-    let scan = scan.finish();
-    if scan.bare {
-        let what = "a line of the message does not end with CRLF";
-        return Err(SmtpError::Unreadable(io::Error::new(io::ErrorKind::InvalidData, what)));
-    }
-    Ok(scan)
 }
 
 impl SmtpSession for Session {

@@ -1,8 +1,8 @@
 //! SMTP submission sessions. `mail` implements these; `engine` calls them.
 //!
 //! Invariant: an `Err` of [`SmtpSession::deliver`] means that the final dot was
-//! never sent, so that a retry cannot duplicate. Doubt after the dot is a value:
-//! [`Data::Lost`].
+//! never sent and that nobody was answered, so that a retry cannot duplicate. Doubt
+//! after the dot is a value: [`Data::Lost`].
 //!
 //! Standards: RFC 5321, RFC 6409, RFC 4954 (AUTH), RFC 3463 (enhanced codes).
 
@@ -108,7 +108,7 @@ pub trait SmtpSession: Send + fmt::Debug {
 /// How a transaction went.
 #[derive(Debug)]
 pub struct Delivery {
-    /// The answer to each RCPT, in the order of the envelope.
+    /// The answer to each RCPT, in the order of the envelope. Only [`Data::Ended`] may leave some without.
     pub recipients: Vec<Reply>,
     /// The answer to the message, for those recipients whose RCPT was positive.
     pub data: Data,
@@ -122,8 +122,24 @@ pub enum Data {
     /// The server's verdict; to the DATA command itself when that was refused. A refusal may also
     /// come before the dot, which then never left.
     Replied(Reply),
+    /// The session ended between RCPT and the final dot, which never left: 421 (RFC 5321 §3.8), or the
+    /// connection or the time ran out. What was refused by then is refused; whoever was accepted, or
+    /// has no answer, was not tried.
+    Ended(SmtpError),
     /// The dot was sent, and then the connection or the time ran out.
     Lost(SmtpError),
+}
+
+impl Delivery {
+    /// The session may serve another transaction.
+    #[must_use]
+    pub const fn leaves_session(&self) -> bool {
+        match &self.data {
+            Data::Skipped => true,
+            Data::Replied(reply) => !reply.is_about_session(),
+            Data::Ended(_) | Data::Lost(_) => false,
+        }
+    }
 }
 
 /// One SMTP reply, every line of it.
@@ -148,6 +164,13 @@ impl Reply {
     #[must_use]
     pub const fn is_permanent(&self) -> bool {
         self.code >= 500 && self.code < 600
+    }
+
+    /// About the session, not about what was asked in it: the order of commands (RFC 5321 §4.2.3) or a
+    /// login that is missing, too weak or void (RFC 4954 §6). Another session may do better.
+    #[must_use]
+    pub const fn is_about_session(&self) -> bool {
+        matches!(self.code, 421 | 503 | 530 | 534 | 535 | 538)
     }
 }
 
