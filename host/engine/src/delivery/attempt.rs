@@ -51,9 +51,16 @@ pub(crate) struct Attempt<'a> {
 /// How it went, short of recording it.
 enum Ending {
     /// To be recorded, with the time of the next attempt.
-    Outcome { outcome: Outcome, due: Timestamp },
+    Outcome { outcome: Outcome, due: Timestamp, counted: Counted },
     /// The claim is another's now.
     Lost,
+}
+
+/// Whether this attempt is one of those that the schedule allows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Counted {
+    Yes,
+    No,
 }
 
 impl<'a> Attempt<'a> {
@@ -91,10 +98,10 @@ impl<'a> Attempt<'a> {
         let Some((account, server)) = self.account().await else { return };
         let ending = self.attempt(courier, &account, &server).await;
         drop(permits);
-        let Ending::Outcome { outcome, due } = ending else { return };
+        let Ending::Outcome { outcome, due, counted } = ending else { return };
         let had = self.claim.recipients.iter().any(|known| known.state == State::Sent);
         let has = outcome.recipients.iter().any(|known| known.state == State::Sent);
-        if self.end(outcome, due, None).await && has && !had {
+        if self.end(outcome, due, counted, None).await && has && !had {
             sent_copy::file(self.works, &account, &self.claim.raw).await;
         }
     }
@@ -126,8 +133,10 @@ impl<'a> Attempt<'a> {
                 None => {
                     let why = "the account has no SMTP server";
                     let due = self.now().after(self.backoff());
-                    if let Ending::Outcome { outcome, due } = self.without_attempt(why, due) {
-                        self.end(outcome, due, None).await;
+                    if let Ending::Outcome { outcome, due, counted } =
+                        self.without_attempt(why, due)
+                    {
+                        self.end(outcome, due, counted, None).await;
                     }
                 }
             },
@@ -139,7 +148,7 @@ impl<'a> Attempt<'a> {
     async fn give_up(&self, why: &str) {
         let outcome =
             verdict::without_attempt(&self.claim.recipients, State::Failed, why, self.now());
-        self.end(outcome, self.now(), Some(State::Failed)).await;
+        self.end(outcome, self.now(), Counted::Yes, Some(State::Failed)).await;
     }
 
     async fn attempt(&self, courier: &Courier, account: &Account, server: &MailServer) -> Ending {
@@ -148,7 +157,7 @@ impl<'a> Attempt<'a> {
         let recipients = verdict::pending(&claim.recipients);
         if recipients.is_empty() {
             let outcome = Outcome { recipients: claim.recipients.clone(), last_error: None };
-            return Ending::Outcome { outcome, due: now };
+            return Ending::Outcome { outcome, due: now, counted: Counted::Yes };
         }
         let monotonic = self.works.ports.clock.monotonic();
         let lockout = courier.with_lockout(|lockout| *lockout);
@@ -200,8 +209,13 @@ impl<'a> Attempt<'a> {
             }
             Err(error) => verdict::broken_off(&claim.recipients, &envelope.recipients, error, now),
         };
+        if let Ok(delivery) = &answer
+            && verdict::goes_on(&claim.recipients, &outcome, &envelope.recipients, delivery)
+        {
+            return Ending::Outcome { outcome, due: now, counted: Counted::No };
+        }
         // From the end: a server that kept us waiting is not called again at once.
-        Ending::Outcome { outcome, due: now.after(pause) }
+        Ending::Outcome { outcome, due: now.after(pause), counted: Counted::Yes }
     }
 
     /// None when the host stops before the session stands.
@@ -280,7 +294,7 @@ impl<'a> Attempt<'a> {
     fn without_attempt(&self, why: &str, due: Timestamp) -> Ending {
         let recipients = &self.claim.recipients;
         let outcome = verdict::without_attempt(recipients, State::Deferred, why, self.now());
-        Ending::Outcome { outcome, due }
+        Ending::Outcome { outcome, due, counted: Counted::Yes }
     }
 
     /// A local failure says nothing about the message: its claim runs out, and it comes back.
@@ -322,7 +336,13 @@ impl<'a> Attempt<'a> {
     }
 
     /// Records the outcome, as `over` if nothing more can be tried; true when it is durable.
-    async fn end(&self, mut outcome: Outcome, due: Timestamp, over: Option<State>) -> bool {
+    async fn end(
+        &self,
+        mut outcome: Outcome,
+        due: Timestamp,
+        counted: Counted,
+        over: Option<State>,
+    ) -> bool {
         let age = due.since(self.claim.created);
         let mut state = over.unwrap_or_else(|| outcome.state());
         if !state.is_final() && age >= self.works.settings.give_up_after {
@@ -332,7 +352,11 @@ impl<'a> Attempt<'a> {
         // What is over is due no more: the time says when it ended.
         let due = if state.is_final() { self.now() } else { due };
         let Outcome { recipients, last_error } = outcome;
-        self.record_verdict(Step::Ended { state, recipients, due, last_error }).await
+        self.record_verdict(match counted {
+            Counted::Yes => Step::Ended { state, recipients, due, last_error },
+            Counted::No => Step::Uncounted { state, recipients, due, last_error },
+        })
+        .await
     }
 
     /// True when it is durable. A verdict that is not is left where the submission's next claim finds

@@ -3,10 +3,12 @@
 //! Pure. Only a server's own reply ends anything: trouble on our side or on the
 //! way defers, however often it happens.
 //!
-//! Invariant: after the final dot without a verdict a recipient is uncertain,
-//! never sent and never failed (RFC 1047).
+//! Invariants: after the final dot without a verdict a recipient is uncertain,
+//! never sent and never failed (RFC 1047); whoever was not tried keeps what was
+//! known about it, and comes before those that were.
 //!
-//! Standards: RFC 5321 §4.2.1 (first digit decides), §4.5.4.1 (retry).
+//! Standards: RFC 5321 §3.8 (421), §4.2.1 (first digit decides), §4.5.3.1.10 (too many
+//! recipients), §4.5.4.1 (retry).
 
 use model::address::EmailAddress;
 use model::instant::Timestamp;
@@ -53,13 +55,56 @@ impl Outcome {
     }
 }
 
-/// Those that an attempt is made for.
+/// Those that an attempt is made for: of those that wait, whoever was asked about longest ago, or never.
+/// Others wait for the next transaction: one of them may be why these were not tried in the last.
 pub(crate) fn pending(recipients: &[RecipientVerdict]) -> Vec<EmailAddress> {
-    recipients
-        .iter()
-        .filter(|known| !known.state.is_final())
+    let longest = waiting(recipients).map(|known| known.at).min();
+    waiting(recipients)
+        .filter(|known| Some(known.at) == longest)
         .map(|known| known.recipient.clone())
         .collect()
+}
+
+fn waiting(recipients: &[RecipientVerdict]) -> impl Iterator<Item = &RecipientVerdict> {
+    recipients.iter().filter(|known| !known.state.is_final())
+}
+
+/// Whether the next transaction begins at once: somebody's turn ended with this one, and somebody
+/// waits whom it did not ask. So every such transaction ends the turn of one recipient at least.
+pub(crate) fn goes_on(
+    before: &[RecipientVerdict],
+    outcome: &Outcome,
+    tried: &[EmailAddress],
+    delivery: &Delivery,
+) -> bool {
+    let ours = matches!(delivery.data, Data::Lost(_) | Data::Ended(SmtpError::Unreadable(_)));
+    let asked = |known: &RecipientVerdict| {
+        let index = tried.iter().position(|recipient| known.recipient == *recipient);
+        index.is_some_and(|index| !is_untried(index, delivery))
+    };
+    !ours
+        && waiting(&outcome.recipients).count() < waiting(before).count()
+        && waiting(&outcome.recipients).any(|known| !asked(known))
+}
+
+/// The recipient with this place in the envelope has no answer of its own.
+fn is_untried(index: usize, delivery: &Delivery) -> bool {
+    let reply = delivery.recipients.get(index);
+    match &delivery.data {
+        Data::Ended(_) => reply.is_none_or(Reply::is_positive),
+        // RFC 5321 §4.5.3.1.10: those that were taken go now, the rest with the next transaction.
+        Data::Replied(_) => {
+            reply.is_none_or(is_one_too_many) && delivery.recipients.iter().any(Reply::is_positive)
+        }
+        Data::Skipped | Data::Lost(_) => reply.is_none(),
+    }
+}
+
+/// As many recipients as the server takes at once were there already. Both codes have other meanings,
+/// which the enhanced code tells where there is one (RFC 3463 §3.6: X.5.3).
+fn is_one_too_many(reply: &Reply) -> bool {
+    matches!(reply.code, 452 | 552)
+        && reply.enhanced.as_deref().is_none_or(|code| code.ends_with(".5.3"))
 }
 
 /// The dot was recorded and nothing after it: any of those that waited may have got the message.
@@ -79,14 +124,32 @@ pub(crate) fn delivered(
     let mut outcome = Outcome { recipients: before.to_vec(), last_error: None };
     for (index, recipient) in tried.iter().enumerate() {
         let (state, reply) = match delivery.recipients.get(index) {
-            Some(reply) if reply.is_positive() => accepted(&delivery.data),
-            Some(reply) => (refused(reply), Some(reply.to_string())),
+            Some(reply) if !reply.is_positive() => {
+                (refused_at_rcpt(reply), Some(reply.to_string()))
+            }
+            Some(_) => accepted(&delivery.data),
             None => (State::Deferred, None),
         };
         if state != State::Sent {
             outcome.last_error = reply.clone().or(outcome.last_error);
         }
-        set(&mut outcome.recipients, recipient, state, reply.as_deref(), now);
+        if is_untried(index, delivery) {
+            defer(&mut outcome.recipients, recipient);
+        } else {
+            set(&mut outcome.recipients, recipient, state, reply.as_deref(), now);
+        }
+    }
+    let Data::Ended(error) = &delivery.data else { return outcome };
+    outcome.last_error = Some(told(error));
+    if !goes_on(before, &outcome, tried, delivery)
+        && let Some(last) = tried.get(delivery.recipients.len())
+    {
+        // If it is why the session ended, it must not be that for the others again.
+        let reply = match error {
+            SmtpError::Refused { reply, .. } => Some(reply.to_string()),
+            _ => None,
+        };
+        set(&mut outcome.recipients, last, State::Deferred, reply.as_deref(), now);
     }
     outcome
 }
@@ -101,7 +164,12 @@ fn accepted(data: &Data) -> (State, Option<String>) {
 }
 
 fn refused(reply: &Reply) -> State {
-    if reply.is_permanent() { State::Failed } else { State::Deferred }
+    if reply.is_permanent() && !reply.is_about_session() { State::Failed } else { State::Deferred }
+}
+
+/// RFC 5321 §4.5.3.1.10: 552 for one recipient is to be taken as 452. It is said of a full mailbox, too.
+fn refused_at_rcpt(reply: &Reply) -> State {
+    if reply.code == 552 { State::Deferred } else { refused(reply) }
 }
 
 /// The transaction ended before the final dot.
@@ -112,11 +180,9 @@ pub(crate) fn broken_off(
     now: Timestamp,
 ) -> Outcome {
     let (state, reply) = match error {
-        // 530 is about our login, and a greeting about our address: the message may go later.
-        SmtpError::Refused { step, reply }
-            if step.starts_with("MAIL") && reply.is_permanent() && reply.code != 530 =>
-        {
-            (State::Failed, Some(reply.to_string()))
+        // A greeting is about our address: the message may go later.
+        SmtpError::Refused { step, reply } if step.starts_with("MAIL") => {
+            (refused(reply), Some(reply.to_string()))
         }
         SmtpError::Refused { reply, .. } | SmtpError::Credentials(reply) => {
             (State::Deferred, Some(reply.to_string()))
@@ -148,10 +214,21 @@ pub(crate) fn without_attempt(
     now: Timestamp,
 ) -> Outcome {
     let mut outcome = Outcome { recipients: before.to_vec(), last_error: Some(printable(why)) };
-    for recipient in pending(before) {
-        set(&mut outcome.recipients, &recipient, state, None, now);
+    for known in waiting(before) {
+        set(&mut outcome.recipients, &known.recipient, state, None, now);
     }
     outcome
+}
+
+/// Waits, and nothing more is known about it than before.
+fn defer(recipients: &mut [RecipientVerdict], recipient: &EmailAddress) {
+    let waiting =
+        |known: &&mut RecipientVerdict| known.recipient == *recipient && !known.state.is_final();
+    if let Some(known) = recipients.iter_mut().find(waiting)
+        && known.state != State::Uncertain
+    {
+        known.state = State::Deferred;
+    }
 }
 
 fn set(
@@ -233,9 +310,85 @@ mod tests {
         check(&[], replied(250), &[], State::Cancelled);
     }
 
+    /// 552 for a recipient may be a full mailbox, or one recipient too many.
+    #[test]
+    fn what_a_server_may_think_better_of_defers() {
+        let replies = [552, 452, 530, 503, 535].map(|code| (code, State::Deferred));
+        let final_ones = [550, 551, 553, 554, 501, 571].map(|code| (code, State::Failed));
+        for (code, want) in replies.into_iter().chain(final_ones) {
+            check(&[code], Data::Skipped, &[want], want);
+            let at_the_dot = if code == 552 { State::Failed } else { want };
+            check(&[250], replied(code), &[at_the_dot], at_the_dot);
+            ends(&SmtpError::Refused { step: "MAIL", reply: reply(code) }, at_the_dot);
+        }
+    }
+
+    #[test]
+    fn whoever_was_not_tried_goes_at_once_when_somebody_elses_turn_ended() {
+        let closing = || Data::Ended(SmtpError::Refused { step: "RCPT", reply: reply(421) });
+        let lost = || Data::Ended(SmtpError::Lost(std::io::ErrorKind::ConnectionReset.into()));
+        let unreadable = || Data::Ended(SmtpError::Unreadable(std::io::ErrorKind::NotFound.into()));
+        // Of four recipients: the replies, what came of the message, and who is asked at once.
+        goes(&[250, 550], closing(), &[0, 2, 3]);
+        goes(&[550, 450], lost(), &[2, 3]);
+        goes(&[550, 250, 250, 250], closing(), &[1, 2, 3]);
+        goes(&[550, 250], unreadable(), &[]);
+        goes(&[250, 450, 250], closing(), &[]);
+        goes(&[], closing(), &[]);
+        goes(&[250, 250, 452, 552], replied(250), &[2, 3]);
+        goes(&[250, 450, 452, 550], replied(250), &[2]);
+        goes(&[250, 452, 452, 452], replied(554), &[1, 2, 3]);
+        goes(&[250, 452, 452, 452], replied(451), &[]);
+        goes(&[550, 452, 452, 452], Data::Skipped, &[]);
+        goes(&[250, 450, 450, 450], replied(250), &[]);
+        goes(&[250, 550, 452, 452], Data::Lost(SmtpError::Timeout { step: "." }), &[]);
+    }
+
+    #[track_caller]
+    fn goes(codes: &[u16], data: Data, want: &[usize]) {
+        let before = accepted_by_us(4);
+        let tried = pending(&before);
+        let recipients = codes.iter().map(|code| reply(*code)).collect();
+        let delivery = Delivery { recipients, data };
+        let outcome = delivered(&before, &tried, &delivery, NOW);
+        let on = goes_on(&before, &outcome, &tried, &delivery);
+        let next = if on { pending(&outcome.recipients) } else { Vec::new() };
+        let want: Vec<_> = want.iter().map(|&index| tried[index].clone()).collect();
+        assert_eq!(next, want, "{codes:?}");
+    }
+
+    /// A server may end the session for one recipient only, each time: it must not keep the others.
+    #[test]
+    fn where_a_session_ended_the_others_go_first() {
+        let before = accepted_by_us(3);
+        let tried = pending(&before);
+        let data = Data::Ended(SmtpError::Refused { step: "RCPT", reply: reply(421) });
+        let delivery = Delivery { recipients: vec![reply(250)], data };
+        let outcome = delivered(&before, &tried, &delivery, NOW);
+        assert_eq!(outcome.state(), State::Deferred);
+        assert_eq!(pending(&outcome.recipients), [tried[0].clone(), tried[2].clone()]);
+        assert_eq!(outcome.recipients[1].reply.as_deref(), Some("421 words"));
+        assert_eq!(outcome.recipients[0].reply, None);
+        // They are taken, and the one that is left goes at once.
+        let (before, tried) = (outcome.recipients.clone(), pending(&outcome.recipients));
+        let delivery = Delivery { recipients: vec![reply(250), reply(250)], data: replied(250) };
+        let outcome = delivered(&before, &tried, &delivery, NOW);
+        assert!(goes_on(&before, &outcome, &tried, &delivery));
+        assert_eq!(pending(&outcome.recipients), [before[1].recipient.clone()]);
+    }
+
+    #[test]
+    fn giving_up_is_about_everybody_who_waits() {
+        let mut before = accepted_by_us(2);
+        before[0].at = Some(NOW);
+        let given_up = without_attempt(&before, State::Failed, "gone", NOW);
+        assert_eq!(given_up.state(), State::Failed);
+        assert!(given_up.recipients.iter().all(|known| known.state == State::Failed));
+    }
+
     #[track_caller]
     fn check(codes: &[u16], data: Data, want: &[State], whole: State) {
-        let before = waiting(codes.len());
+        let before = accepted_by_us(codes.len());
         let tried = pending(&before);
         let delivery =
             Delivery { recipients: codes.iter().map(|code| reply(*code)).collect(), data };
@@ -260,7 +413,7 @@ mod tests {
 
     #[track_caller]
     fn ends(error: &SmtpError, want: State) {
-        let before = waiting(2);
+        let before = accepted_by_us(2);
         let outcome = broken_off(&before, &pending(&before), error, NOW);
         assert_eq!(outcome.state(), want, "{error:?}");
         assert!(outcome.last_error.is_some());
@@ -268,7 +421,7 @@ mod tests {
 
     #[test]
     fn a_recipient_in_doubt_stays_in_doubt_until_a_server_speaks() {
-        let mut before = waiting(1);
+        let mut before = accepted_by_us(1);
         before[0].state = State::Uncertain;
         let tried = pending(&before);
         let broken = broken_off(&before, &tried, &SmtpError::Timeout { step: "MAIL" }, NOW);
@@ -277,7 +430,7 @@ mod tests {
         assert_eq!(delivered(&before, &tried, &delivery, NOW).state(), State::Sent);
     }
 
-    fn waiting(count: usize) -> Vec<RecipientVerdict> {
+    fn accepted_by_us(count: usize) -> Vec<RecipientVerdict> {
         (0..count)
             .map(|index| RecipientVerdict {
                 recipient: format!("r{index}@example.net").parse().unwrap(),

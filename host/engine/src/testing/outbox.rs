@@ -151,12 +151,15 @@ impl Outbox for Memory {
         Box::pin(async move {
             let mut rows = self.0.lock().unwrap();
             let row = rows.iter_mut().find(|row| row.new.id == *id).unwrap();
-            if self.1.load(Ordering::Relaxed) && matches!(step, Step::Ended { .. }) {
+            if self.1.load(Ordering::Relaxed)
+                && matches!(step, Step::Ended { .. } | Step::Uncounted { .. })
+            {
                 return Err(StoreError::Failed("the disk is full".to_owned()));
             }
             if row.epoch != epoch || row.until.is_none() {
                 return Err(StoreError::LostClaim);
             }
+            let uncounted = u32::from(matches!(step, Step::Uncounted { .. }));
             match step {
                 Step::Dialing { due, possible_duplicate } => {
                     row.steps.push("dialing");
@@ -169,7 +172,9 @@ impl Outbox for Memory {
                     row.steps.push("dot-sent");
                     row.entry.receipt.state = State::DotSent;
                 }
-                Step::Ended { state, recipients, due, last_error } => {
+                Step::Ended { state, recipients, due, last_error }
+                | Step::Uncounted { state, recipients, due, last_error } => {
+                    row.entry.attempts -= uncounted;
                     row.steps.push("ended");
                     row.entry.receipt.state = state;
                     row.entry.receipt.due = due;

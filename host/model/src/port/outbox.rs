@@ -137,4 +137,15 @@ pub enum Step {
         /// The trouble in one line.
         last_error: Option<String>,
     },
+    /// As [`Step::Ended`], and the attempt does not count.
+    Uncounted {
+        /// The submission's state.
+        state: State,
+        /// Every recipient.
+        recipients: Vec<RecipientVerdict>,
+        /// When to try again, unless final.
+        due: Timestamp,
+        /// The trouble in one line.
+        last_error: Option<String>,
+    },
 }

@@ -109,6 +109,7 @@ impl Row {
     }
 
     fn record(&mut self, step: Step) -> Result<(), StoreError> {
+        let uncounted = u32::from(matches!(step, Step::Uncounted { .. }));
         match step {
             Step::Dialing { due, possible_duplicate } => {
                 self.entry.receipt.state = State::Dialing;
@@ -117,10 +118,12 @@ impl Row {
                 self.entry.possible_duplicate |= possible_duplicate;
             }
             Step::DotSent => self.entry.receipt.state = State::DotSent,
-            Step::Ended { state, .. } if is_held(state) => {
+            Step::Ended { state, .. } | Step::Uncounted { state, .. } if is_held(state) => {
                 return Err(failed(format_args!("no attempt ends as {}", state.as_str())));
             }
-            Step::Ended { state, recipients, due, last_error } => {
+            Step::Ended { state, recipients, due, last_error }
+            | Step::Uncounted { state, recipients, due, last_error } => {
+                self.entry.attempts = self.entry.attempts.saturating_sub(uncounted);
                 self.entry.receipt.state = state;
                 self.entry.receipt.due = due;
                 self.entry.recipients = recipients;

@@ -200,20 +200,23 @@ pub(crate) fn record(
                 .execute([id.as_str()])?;
             Ok(None)
         }
-        Step::Ended { state, recipients, due, last_error } => {
+        Step::Ended { state, recipients, due, last_error }
+        | Step::Uncounted { state, recipients, due, last_error } => {
+            let uncounted = matches!(step, Step::Uncounted { .. });
             if is_held(*state) {
                 return Err(failed(format_args!("no attempt ends as {}", state.as_str())).into());
             }
             conn.prepare_cached(
                 "UPDATE submission SET state = ?2, due = ?3, last_error = ?4,
-                     owner = NULL, lease_until = NULL, found = NULL
+                     attempts = max(attempts - ?5, 0), owner = NULL, lease_until = NULL, found = NULL
                  WHERE id = ?1",
             )?
             .execute(params![
                 id.as_str(),
                 state.as_str(),
                 due.millis(),
-                last_error
+                last_error,
+                uncounted
             ])?;
             put_recipients(conn, id, recipients)?;
             if !state.is_final() {
