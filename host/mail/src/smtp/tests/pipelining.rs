@@ -139,6 +139,28 @@ async fn replies_that_are_shifted_are_nobodys() {
     }
 }
 
+/// The same where the reply that is one too many comes only when it is needed: RSET is answered with what
+/// was meant for DATA.
+#[tokio::test]
+async fn replies_that_are_shifted_are_found_out_by_the_next_one() {
+    for (says, last) in [
+        ([OK, OK, OK, NO, NO].concat(), GO),
+        ([OK, NO, OK, NO, NO].concat(), GO),
+        ([OK, NO, NO, NO, NO].concat(), "503 5.5.1 nobody\r\n"),
+    ] {
+        let (mut session, mut peer) = piped().await;
+        let (envelope, raw) = (envelope(&THREE), message("a\r\n"));
+        let play = async {
+            heard_ahead(&mut peer, &THREE).await;
+            peer.say(&says).await;
+            assert_eq!(peer.hear().await, "RSET");
+            peer.say(last).await;
+        };
+        let (delivery, ()) = tokio::join!(session.deliver(&envelope, &raw, recorded()), play);
+        assert!(matches!(delivery, Err(SmtpError::Protocol(_))), "{says:?} gave {delivery:?}");
+    }
+}
+
 /// A server that reads no command before its reply to the last one is taken, over a wire that holds
 /// less than either.
 #[tokio::test(start_paused = true)]
@@ -160,7 +182,12 @@ async fn many_recipients_block_neither_side() {
         while peer.hear().await != "." {}
         peer.say(OK).await;
     };
-    let (delivery, ()) = tokio::join!(session.deliver(&envelope, &raw, recorded()), play);
+    let deliver = async {
+        let delivery = session.deliver(&envelope, &raw, recorded()).await;
+        drop(session);
+        delivery
+    };
+    let (delivery, ()) = tokio::join!(deliver, play);
     let delivery = delivery.unwrap();
     assert_eq!(codes(&delivery), [250; 1000]);
     assert!(matches!(delivery.data, Data::Replied(reply) if reply.is_positive()));
