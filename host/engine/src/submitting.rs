@@ -23,6 +23,7 @@ use model::submission::{Entry, Idempotency, IdempotencyKey, NewSubmission, Recei
 
 use crate::filtering;
 use crate::fingerprint;
+use crate::key::Owner;
 use crate::problems;
 use crate::works::Works;
 
@@ -53,7 +54,7 @@ pub(crate) async fn submit(
     let submission = compose(works, caller, account, draft, idempotency).await?;
     match works.ports.outbox.accept(submission).await.map_err(problems::store)? {
         Acceptance::Stored(receipt) => {
-            works.accepted.notify_one();
+            works.couriers.accepted(&Owner::of(account));
             Ok(receipt)
         }
         Acceptance::Replayed(replay) => replayed(replay),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use model::account::Account;
 use model::caller::{Grant, Scope};
 use model::problem::Problem;
-use tokio::sync::Notify;
 
 use crate::bound::Filters;
 use crate::cache::{Cache, CacheKey};
@@ -43,8 +42,6 @@ pub(crate) struct Works {
     pub(crate) couriers: Couriers,
     /// What every message of a tenant passes before it is accepted.
     pub(crate) filters: Filters,
-    /// Told when something was accepted for sending.
-    pub(crate) accepted: Notify,
 }
 
 impl Works {
@@ -71,9 +68,8 @@ impl Works {
         // What lies in the cache counts, too, and must not use the budget up.
         let held = settings.open_bytes.max(settings.message_bytes);
         let held = Held::new(held.saturating_add(settings.cache_bytes as u64));
-        let couriers = Couriers::new(settings.deliveries, settings.deliveries_per_account);
+        let couriers = Couriers::new(&settings);
         let filters = Filters::default();
-        let accepted = Notify::new();
         Self {
             ports,
             settings,
@@ -87,7 +83,6 @@ impl Works {
             held,
             couriers,
             filters,
-            accepted,
         }
     }
 

@@ -381,6 +381,8 @@ impl Host {
             Settings {
                 backoff: outbox.retry,
                 give_up_after: outbox.give_up,
+                deliveries: outbox.deliveries,
+                deliveries_per_account: outbox.deliveries_per_account,
                 ..Settings::default()
             },
         );

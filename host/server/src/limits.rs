@@ -89,6 +89,10 @@ pub struct Outbox {
     pub retry: Vec<Duration>,
     /// After this a submission expires.
     pub give_up: Duration,
+    /// Deliveries under way at once.
+    pub deliveries: usize,
+    /// Of those, for one account.
+    pub deliveries_per_account: usize,
 }
 
 /// How long mail servers may take.
@@ -139,6 +143,8 @@ pub(crate) struct RawCompile {
 pub(crate) struct RawOutbox {
     retry_secs: Option<Vec<u64>>,
     give_up_hours: Option<u64>,
+    deliveries: Option<u64>,
+    deliveries_per_account: Option<u64>,
 }
 
 #[derive(Default, Deserialize)]
@@ -257,9 +263,21 @@ impl RawOutbox {
             ));
         }
         let hours = within("outbox.give-up-hours", self.give_up_hours, 96, 1, 720)?;
+        let count = |key: &str, value: Option<u64>, default: u64| {
+            within(&format!("outbox.{key}"), value, default, 1, 256)
+                .map(|count| usize::try_from(count).unwrap_or(1))
+        };
+        let deliveries = count("deliveries", self.deliveries, 32)?;
+        let each = count("deliveries-per-account", self.deliveries_per_account, 2)?;
+        if each > deliveries {
+            let told = "an account cannot have more deliveries at once than there are in all";
+            return Err(fault("outbox.deliveries-per-account", told));
+        }
         Ok(Outbox {
             retry: retry.into_iter().map(Duration::from_secs).collect(),
             give_up: Duration::from_secs(hours * 3600),
+            deliveries,
+            deliveries_per_account: each,
         })
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::account::Account;
 use model::port::accounts::Accounts;
-use model::port::outbox::{Acceptance, Claim, Outbox, Replay, Step};
+use model::port::outbox::{Acceptance, Claim, Outbox, Replay, Step, Wish};
 use model::port::store::StoreError;
 use model::port::tokens::Tokens;
 use model::submission::{NewSubmission, State};
@@ -223,7 +223,7 @@ async fn a_claim_that_ran_out_is_claimed_again_with_a_higher_epoch<S: Store>(ben
     bench.clock.advance(Duration::from_millis(1));
     let second = bench.claimed().await;
     assert_eq!((first.epoch, second.epoch), (1, 2));
-    assert_eq!(second.attempts, 0, "the first claim never dialled");
+    assert_eq!((first.attempts, second.attempts), (0, 1));
 }
 
 async fn a_worker_that_lost_its_claim_cannot_record<S: Store>(bench: Bench<S>) {
@@ -237,7 +237,7 @@ async fn a_worker_that_lost_its_claim_cannot_record<S: Store>(bench: Bench<S>) {
             assert!(matches!(late, Err(StoreError::LostClaim)), "{epoch}: {late:?}");
         }
     }
-    assert_eq!(bench.state(1).await, State::Claimed);
+    assert_eq!(bench.state(1).await, State::Dialing);
     let unknown = bench.store.record(&id(9), 1, Step::DotSent).await;
     assert!(matches!(unknown, Err(StoreError::LostClaim)));
     bench.store.record(&second.id, second.epoch, Step::DotSent).await.unwrap();
@@ -246,10 +246,9 @@ async fn a_worker_that_lost_its_claim_cannot_record<S: Store>(bench: Bench<S>) {
 async fn steps_are_seen_and_the_claim_ends<S: Store>(bench: Bench<S>) {
     let anna = person("t", "anna");
     bench.accepted(bench.draft(1)).await;
-    let claim = bench.claimed().await;
     let due = bench.now().after(SECOND * 60);
-    let dialing = Step::Dialing { due, possible_duplicate: false };
-    bench.store.record(&claim.id, claim.epoch, dialing).await.unwrap();
+    let wish = Wish { pauses: vec![SECOND * 60], ..bench.wish(1) };
+    let claim = bench.store.claim(wish).await.unwrap().claims.remove(0);
     let entry = Outbox::get(&bench.store, &anna, &id(1)).await.unwrap().unwrap();
     assert_eq!((entry.attempts, entry.receipt.due), (1, due));
     assert_eq!(entry.receipt.state, State::Dialing);
@@ -267,8 +266,6 @@ async fn steps_are_seen_and_the_claim_ends<S: Store>(bench: Bench<S>) {
     let claim = bench.claimed().await;
     assert_eq!((claim.found, claim.attempts), (State::Deferred, 1));
     assert_eq!(claim.recipients, entry.recipients);
-    let dialing = Step::Dialing { due, possible_duplicate: false };
-    bench.store.record(&claim.id, claim.epoch, dialing).await.unwrap();
     let Step::Ended { state, recipients, last_error, .. } = ended(&claim, State::Deferred, due)
     else {
         panic!("the fixture ends attempts")
@@ -282,7 +279,7 @@ async fn steps_are_seen_and_the_claim_ends<S: Store>(bench: Bench<S>) {
     bench.store.record(&claim.id, claim.epoch, step).await.unwrap();
     bench.clock.advance(LEASE * 1000);
     assert!(bench.claims(10).await.is_empty(), "final");
-    assert_eq!(bench.store.next_due().await.unwrap(), None);
+    assert_eq!(bench.store.next_due(bench.now()).await.unwrap(), None);
 }
 
 async fn what_ended_in_doubt_is_found_so_until_a_step<S: Store>(bench: Bench<S>) {
@@ -292,23 +289,20 @@ async fn what_ended_in_doubt_is_found_so_until_a_step<S: Store>(bench: Bench<S>)
     for _ in 0..3 {
         bench.clock.advance(LEASE);
         let claim = bench.claimed().await;
-        assert_eq!(claim.found, State::DotSent, "a claim without a step hid the doubt");
-        assert!(!claim.possible_duplicate, "the engine decides");
+        assert_eq!(claim.found, State::DotSent, "an attempt that vanished hid the doubt");
+        assert!(!claim.possible_duplicate, "none was made since");
     }
     bench.clock.advance(LEASE);
     let claim = bench.claimed().await;
-    let dialing = Step::Dialing { due: bench.now(), possible_duplicate: true };
-    bench.store.record(&claim.id, claim.epoch, dialing).await.unwrap();
     let step = ended(&claim, State::Uncertain, bench.now());
     bench.store.record(&claim.id, claim.epoch, step).await.unwrap();
+    // Once possible, always possible.
     let claim = bench.claimed().await;
     assert_eq!((claim.found, claim.possible_duplicate), (State::Uncertain, true));
-    // Once possible, always possible.
-    let dialing = Step::Dialing { due: bench.now(), possible_duplicate: false };
-    bench.store.record(&claim.id, claim.epoch, dialing).await.unwrap();
+    bench.store.record(&claim.id, claim.epoch, Step::DotSent).await.unwrap();
     bench.clock.advance(LEASE);
     let claim = bench.claimed().await;
-    assert_eq!((claim.found, claim.possible_duplicate), (State::Dialing, true));
+    assert_eq!((claim.found, claim.possible_duplicate), (State::DotSent, true));
 }
 
 async fn no_attempt_ends_in_the_hands_of_a_worker<S: Store>(bench: Bench<S>) {
@@ -319,42 +313,42 @@ async fn no_attempt_ends_in_the_hands_of_a_worker<S: Store>(bench: Bench<S>) {
         let refused = bench.store.record(&claim.id, claim.epoch, step).await;
         assert!(matches!(refused, Err(StoreError::Failed(_))), "{state:?}");
     }
-    assert_eq!(bench.state(1).await, State::Claimed);
+    assert_eq!(bench.state(1).await, State::Dialing);
 }
 
 async fn void_claims_leaves_every_claim_its_due<S: Store>(bench: Bench<S>) {
     for number in 1..=5 {
         bench.accepted(bench.draft(number)).await;
     }
-    let claims = bench.claims(4).await;
+    let mut claims = bench.claims(2).await;
+    let wish = Wish { pauses: vec![LEASE / 2], ..bench.wish(2) };
+    claims.extend(bench.store.claim(wish).await.unwrap().claims);
     bench.store.record(&claims[0].id, 1, Step::DotSent).await.unwrap();
-    let dialing = Step::Dialing { due: bench.now().after(LEASE / 2), possible_duplicate: false };
-    bench.store.record(&claims[1].id, 1, dialing).await.unwrap();
     let step = ended(&claims[2], State::Sent, bench.now());
     bench.store.record(&claims[2].id, 1, step).await.unwrap();
     assert_eq!(bench.store.void_claims().await.unwrap(), 3);
     let mut found: Vec<_> =
         bench.claims(9).await.into_iter().map(|claim| (claim.id, claim.found)).collect();
     found.sort_by(|one, two| one.0.cmp(&two.0));
-    let want = [(id(1), State::DotSent), (id(4), State::Accepted), (id(5), State::Accepted)];
+    let want = [(id(1), State::DotSent), (id(2), State::Accepted), (id(5), State::Accepted)];
     assert_eq!(found, want);
-    // The attempt that had begun keeps its back-off.
+    // An attempt that had begun keeps its back-off.
     bench.clock.advance(LEASE / 2);
     let claim = bench.claimed().await;
-    assert_eq!((claim.id, claim.found), (id(2), State::Dialing));
+    assert_eq!((claim.id, claim.attempts), (id(4), 1));
 }
 
 async fn next_due_is_the_soonest_of_dues_and_leases<S: Store>(bench: Bench<S>) {
-    assert_eq!(bench.store.next_due().await.unwrap(), None);
+    assert_eq!(bench.store.next_due(bench.now()).await.unwrap(), None);
     let later = bench.now().after(LEASE * 2);
     let mut new = bench.draft(1);
     new.due = later;
     bench.accepted(new).await;
-    assert_eq!(bench.store.next_due().await.unwrap(), Some(later));
+    assert_eq!(bench.store.next_due(bench.now()).await.unwrap(), Some(later));
     bench.accepted(bench.draft(2)).await;
-    assert_eq!(bench.store.next_due().await.unwrap(), Some(bench.now()));
+    assert_eq!(bench.store.next_due(bench.now()).await.unwrap(), Some(later), "it is due now");
     bench.claimed().await;
-    assert_eq!(bench.store.next_due().await.unwrap(), Some(bench.now().after(LEASE)));
+    assert_eq!(bench.store.next_due(bench.now()).await.unwrap(), Some(bench.now().after(LEASE)));
 }
 
 async fn pages_stay_stable_while_new_ones_arrive<S: Store>(bench: Bench<S>) {
@@ -390,10 +384,10 @@ async fn find_selects_states_and_refuses_strange_cursors<S: Store>(bench: Bench<
     let find = async |states: &[State], cursor: Option<&str>| {
         bench.store.find(&anna, states, cursor, 100).await.unwrap()
     };
-    assert_eq!(find(&[State::Claimed], None).await.rows[0].receipt.submission, claim.id);
-    assert_eq!(find(&[State::Claimed], None).await.rows.len(), 1);
+    assert_eq!(find(&[State::Dialing], None).await.rows[0].receipt.submission, claim.id);
+    assert_eq!(find(&[State::Dialing], None).await.rows.len(), 1);
     assert_eq!(find(&[State::Accepted], None).await.rows.len(), 3);
-    assert_eq!(find(&[State::Accepted, State::Claimed], None).await.rows.len(), 4);
+    assert_eq!(find(&[State::Accepted, State::Dialing], None).await.rows.len(), 4);
     assert_eq!(find(&[State::Sent], None).await.rows.len(), 0);
     assert_eq!(find(&[], None).await.next_cursor, None);
     for cursor in ["", "nonsense", "AAAA", "%", "c3ViX2FhYWFhYWFhYWFhYWFhYWE"] {

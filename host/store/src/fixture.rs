@@ -14,7 +14,7 @@ use model::octets::{Octets, in_memory};
 use model::port::BoxFuture;
 use model::port::accounts::Accounts;
 use model::port::clock::Clock;
-use model::port::outbox::{Acceptance, Claim, Outbox, Step};
+use model::port::outbox::{Acceptance, Claim, Outbox, Room, Step, Wish};
 use model::port::store::StoreError;
 use model::port::tokens::{Token, Tokens};
 use model::secret::Secret;
@@ -129,7 +129,13 @@ impl<S: Store> Bench<S> {
     }
 
     pub(crate) async fn claims(&self, limit: u32) -> Vec<Claim> {
-        self.store.claim("me", self.now(), LEASE, limit).await.unwrap()
+        self.store.claim(self.wish(limit)).await.unwrap().claims
+    }
+
+    /// For anything that is due; an attempt that vanishes is due again at once.
+    pub(crate) fn wish(&self, limit: u32) -> Wish {
+        let (owner, now) = ("me".to_owned(), self.now());
+        Wish { owner, now, lease: LEASE, room: Room::of(limit), pauses: Vec::new() }
     }
 
     /// The one claim there is.

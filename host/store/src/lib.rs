@@ -38,6 +38,8 @@ mod fixture;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod claiming;
+#[cfg(test)]
 mod changing;
 #[cfg(test)]
 mod apart;

@@ -25,6 +25,16 @@ pub(crate) fn is_held(state: State) -> bool {
     matches!(state, State::Claimed | State::Dialing | State::DotSent)
 }
 
+/// Whoever makes another attempt may send it twice.
+pub(crate) fn in_doubt(found: State) -> bool {
+    matches!(found, State::DotSent | State::Uncertain)
+}
+
+/// What was found in doubt is so no more, though the attempt does not count and no server took it.
+pub(crate) fn ends_doubt(state: State) -> bool {
+    !matches!(state, State::Uncertain | State::Sent)
+}
+
 /// Recipients of whom nothing is known yet.
 pub(crate) fn untried(recipients: &[EmailAddress]) -> Vec<RecipientVerdict> {
     let untried = |recipient: &EmailAddress| RecipientVerdict {

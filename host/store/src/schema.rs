@@ -129,6 +129,12 @@ pub(crate) const OUTBOX: &[&str] = &["
 ", "
     -- Sentences for the receipt, one a line.
     ALTER TABLE submission ADD COLUMN warnings TEXT NOT NULL DEFAULT '';
+", "
+    -- What waits, account by account: first attempts and retries apart, so that the oldest of both is
+    -- found at once, however many wait.
+    DROP INDEX submission_tenant_wake;
+    CREATE INDEX submission_account_wake
+        ON submission (tenant, account, (attempts = 0), wake, created, id) WHERE wake IS NOT NULL;
 "];
 
 /// Brings the database to the newest step.

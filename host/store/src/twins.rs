@@ -12,35 +12,66 @@ use model::submission::State;
 use proptest::prelude::*;
 
 use crate::fixture::{
-    Bench, LEASE, Store, TestClock, bytes_of, ended, memory, octets, person, sqlite, tenant, used,
+    Bench, Store, TestClock, account, bytes_of, ended, memory, octets, person, sqlite, tenant, used,
 };
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
 enum Event {
-    Accept { number: u8, tenant: u8, key: Option<u8>, digest: u8, wait: u8, large: bool },
-    Claim { limit: u8 },
-    Dial { claim: usize, wait: u8, doubtful: bool },
-    Dot { claim: usize },
-    End { claim: usize, state: usize, wait: u8 },
+    Accept {
+        number: u8,
+        tenant: u8,
+        account: u8,
+        key: Option<u8>,
+        digest: u8,
+        wait: u8,
+        large: bool,
+    },
+    Claim {
+        limit: u8,
+        each: u8,
+        anna: u8,
+        wait: u8,
+    },
+    Dot {
+        claim: usize,
+    },
+    End {
+        claim: usize,
+        state: usize,
+        wait: u8,
+        counted: bool,
+    },
     Void,
-    Pass { seconds: u32 },
-    Page { tenant: u8, limit: u8, state: Option<usize> },
+    Pass {
+        seconds: u32,
+    },
+    Page {
+        tenant: u8,
+        limit: u8,
+        state: Option<usize>,
+    },
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let accept =
-        (0..20_u8, 0..3_u8, proptest::option::of(0..4_u8), 0..2_u8, 0..4_u8, any::<bool>());
+    let accept = (
+        0..20_u8,
+        0..3_u8,
+        0..2_u8,
+        proptest::option::of(0..4_u8),
+        0..2_u8,
+        0..4_u8,
+        any::<bool>(),
+    );
     prop_oneof![
-        4 => accept.prop_map(|(number, tenant, key, digest, wait, large)| {
-            Event::Accept { number, tenant, key, digest, wait, large: large && number == 0 }
+        4 => accept.prop_map(|(number, tenant, account, key, digest, wait, large)| {
+            Event::Accept { number, tenant, account, key, digest, wait, large: large && number == 0 }
         }),
-        3 => (0..5_u8).prop_map(|limit| Event::Claim { limit }),
-        2 => (any::<usize>(), 0..200_u8, any::<bool>())
-            .prop_map(|(claim, wait, doubtful)| Event::Dial { claim, wait, doubtful }),
+        3 => (0..5_u8, 0..3_u8, 0..3_u8, 0..200_u8)
+            .prop_map(|(limit, each, anna, wait)| Event::Claim { limit, each, anna, wait }),
         1 => any::<usize>().prop_map(|claim| Event::Dot { claim }),
-        2 => (any::<usize>(), 0..State::EVERY.len(), 0..200_u8)
-            .prop_map(|(claim, state, wait)| Event::End { claim, state, wait }),
+        2 => (any::<usize>(), 0..State::EVERY.len(), 0..200_u8, any::<bool>())
+            .prop_map(|(claim, state, wait, counted)| Event::End { claim, state, wait, counted }),
         1 => Just(Event::Void),
         2 => (0..300_u32).prop_map(|seconds| Event::Pass { seconds }),
         // Long enough for keys to be forgotten.
@@ -82,20 +113,25 @@ impl<S: Store> Side<S> {
         let store = self.bench.store.clone();
         let after = |seconds: u8| self.bench.now().after(Duration::from_secs(seconds.into()));
         let seen = match event {
-            Event::Accept { number, tenant, key, digest, wait, large } => {
+            Event::Accept { number, tenant, account: who, key, digest, wait, large } => {
                 let mut new = self.bench.draft(*number);
                 (new.tenant, new.due) = (nth(*tenant), after(*wait));
+                new.account = account(ACCOUNTS[usize::from(*who)]);
                 new.idempotency = key.and_then(|key| used(&key.to_string(), *digest));
                 if *large {
                     new.raw = octets(&[b'x'; 70_000]);
                 }
                 plain(store.accept(new).await)
             }
-            Event::Claim { limit } => {
-                let now = self.bench.now();
-                let claims = store.claim("me", now, LEASE, (*limit).into()).await.unwrap();
-                let mut seen = String::new();
-                for claim in claims {
+            Event::Claim { limit, each, anna, wait } => {
+                let mut wish = self.bench.wish((*limit).into());
+                wish.room.each = (*each).into();
+                wish.room.accounts = [((nth(0), account("anna")), (*anna).into())].into();
+                let pause = Duration::from_secs((*wait).into());
+                wish.pauses = vec![pause, pause * 2];
+                let claimed = store.claim(wish).await.unwrap();
+                let mut seen = format!("{} ", claimed.more);
+                for claim in claimed.claims {
                     let bytes = bytes_of(&claim.raw).await.len();
                     seen += &format!(
                         "{} {} {} {:?} {:?} {} {} {bytes};",
@@ -111,14 +147,16 @@ impl<S: Store> Side<S> {
                 }
                 seen
             }
-            Event::Dial { claim, wait, doubtful } => {
-                let step = Step::Dialing { due: after(*wait), possible_duplicate: *doubtful };
-                self.record(*claim, |_| step).await
-            }
             Event::Dot { claim } => self.record(*claim, |_| Step::DotSent).await,
-            Event::End { claim, state, wait } => {
+            Event::End { claim, state, wait, counted } => {
                 let due = after(*wait);
-                self.record(*claim, |claim| ended(claim, State::EVERY[*state], due)).await
+                let ended = |claim: &Claim| match ended(claim, State::EVERY[*state], due) {
+                    Step::Ended { state, recipients, due, last_error } if !counted => {
+                        Step::Uncounted { state, recipients, due, last_error }
+                    }
+                    step @ (Step::DotSent | Step::Ended { .. } | Step::Uncounted { .. }) => step,
+                };
+                self.record(*claim, ended).await
             }
             Event::Void => plain(store.void_claims().await),
             Event::Pass { seconds } => {
@@ -148,7 +186,7 @@ impl<S: Store> Side<S> {
             let key = used(&key.to_string(), 0).unwrap();
             keys.push(plain(store.lookup(&person(NAMES[0], "anna"), &key).await));
         }
-        format!("{seen} {:?} {keys:?}", store.next_due().await.unwrap())
+        format!("{seen} {:?} {keys:?}", store.next_due(self.bench.now()).await.unwrap())
     }
 
     async fn record(&self, claim: usize, step: impl FnOnce(&Claim) -> Step) -> String {
@@ -160,6 +198,7 @@ impl<S: Store> Side<S> {
 }
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
+const ACCOUNTS: [&str; 2] = ["anna", "bo"];
 
 fn nth(number: u8) -> TenantId {
     tenant(NAMES[usize::from(number)])

@@ -27,7 +27,7 @@ use model::port::accounts::Accounts;
 use model::port::capabilities::Capabilities;
 use model::port::clock::{Clock, Entropy};
 use model::port::imap::{ImapConnect, ImapError, ImapSession};
-use model::port::outbox::Outbox;
+use model::port::outbox::{Outbox, Room, Wish};
 use model::port::smtp::{Activity, SmtpConnect, SmtpError, SmtpSession};
 use model::port::spool::{Spool, SpoolError, Spools};
 use model::port::steps::Steps;
@@ -187,9 +187,11 @@ impl Host {
     /// The bytes that would go out.
     async fn accepted(&self) -> Vec<String> {
         let now = Timestamp::from_millis(1_700_000_000_000);
-        let claims = self.store.claim("test", now, Duration::from_secs(60), 10).await.unwrap();
+        let (owner, lease, room) = ("test".to_owned(), Duration::from_secs(60), Room::of(10));
+        let wish = Wish { owner, now, lease, room, pauses: Vec::new() };
+        let claimed = self.store.claim(wish).await.unwrap();
         let mut texts = Vec::new();
-        for claim in claims {
+        for claim in claimed.claims {
             let bytes = claim.raw.read_at(0, 1 << 20).await.unwrap();
             texts.push(String::from_utf8(bytes.to_vec()).unwrap());
         }

@@ -1,7 +1,7 @@
 //! One attempt at one submission, from claim to verdict.
 //!
-//! Every step is recorded before it is taken: the attempt with its back-off
-//! before the dial, the dot before the dot. So whenever this future is dropped,
+//! Every step is recorded before it is taken: the attempt with its back-off by
+//! its claim, the dot before the dot. So whenever this future is dropped,
 //! the next one knows whether a repetition could be a duplicate.
 //!
 //! Invariant: a submission ends only by a server's reply, by age, or because its
@@ -23,10 +23,9 @@ use model::problem::Protocol;
 use model::submission::State;
 use tokio::sync::watch;
 
-use crate::couriers::Courier;
+use crate::couriers::{Courier, Place};
 use crate::delivery::verdict::{self, Outcome};
 use crate::delivery::{backoff, sent_copy};
-use crate::key::Owner;
 use crate::lockout::Lockout;
 use crate::problems;
 use crate::refusals::Answer;
@@ -72,32 +71,20 @@ impl<'a> Attempt<'a> {
     }
 
     /// To the end. Says nothing: what became of it stands in the outbox.
-    pub(crate) async fn run(self) {
+    pub(crate) async fn run(self, place: Place<'a>) {
         // The claim of before ran out while the store took no writes: its verdict still holds.
         if let Some(verdict) = self.works.couriers.take_verdict(&self.claim.id) {
-            self.record_verdict(verdict).await;
+            drop(place);
+            self.record_verdict(uncounted(verdict)).await;
             return;
         }
-        let owner =
-            Owner { tenant: self.claim.tenant.clone(), account: self.claim.account.clone() };
-        let queued = match self.works.couriers.queue(&owner, self.claim.generation) {
-            Ok(queued) => queued,
-            Err(pause) => {
-                return self.put_back("many messages of the account are waiting", pause).await;
-            }
-        };
-        let courier = queued.courier();
-        let permits = async {
-            let mine = courier.permits.acquire().await;
-            (mine, self.works.couriers.desks.acquire().await)
-        };
-        let Some(permits) = self.unless_stopping(permits).await else {
+        if *self.stopping.borrow() {
             return self.put_back("the host is stopping", Duration::ZERO).await;
-        };
-        // Not before: the wait may have been long.
+        }
         let Some((account, server)) = self.account().await else { return };
-        let ending = self.attempt(courier, &account, &server).await;
-        drop(permits);
+        let ending = self.attempt(&place, &account, &server).await;
+        // The account's next message need not wait until this one is recorded.
+        drop(place);
         let Ending::Outcome { outcome, due, counted } = ending else { return };
         let had = self.claim.recipients.iter().any(|known| known.state == State::Sent);
         let has = outcome.recipients.iter().any(|known| known.state == State::Sent);
@@ -148,16 +135,16 @@ impl<'a> Attempt<'a> {
     async fn give_up(&self, why: &str) {
         let outcome =
             verdict::without_attempt(&self.claim.recipients, State::Failed, why, self.now());
-        self.end(outcome, self.now(), Counted::Yes, Some(State::Failed)).await;
+        self.end(outcome, self.now(), Counted::No, Some(State::Failed)).await;
     }
 
-    async fn attempt(&self, courier: &Courier, account: &Account, server: &MailServer) -> Ending {
-        let claim = &self.claim;
+    async fn attempt(&self, place: &Place<'_>, account: &Account, server: &MailServer) -> Ending {
+        let (claim, courier) = (&self.claim, place.courier());
         let now = self.now();
         let recipients = verdict::pending(&claim.recipients);
         if recipients.is_empty() {
             let outcome = Outcome { recipients: claim.recipients.clone(), last_error: None };
-            return Ending::Outcome { outcome, due: now, counted: Counted::Yes };
+            return Ending::Outcome { outcome, due: now, counted: Counted::No };
         }
         let monotonic = self.works.ports.clock.monotonic();
         let lockout = courier.with_lockout(|lockout| *lockout);
@@ -172,14 +159,6 @@ impl<'a> Attempt<'a> {
             return self.without_attempt(why, now.after(left));
         }
         let pause = self.backoff();
-        // Policy for doubt: send again, and say that it may arrive twice.
-        let possible_duplicate =
-            claim.possible_duplicate || matches!(claim.found, State::DotSent | State::Uncertain);
-        // Should this process end meanwhile.
-        let due = now.after(self.backoff_after_crash());
-        if let Err(error) = self.record(Step::Dialing { due, possible_duplicate }).await {
-            return self.unrecorded(&error);
-        }
         let envelope = Envelope { sender: claim.sender.clone(), recipients };
         let answer = match courier.take_warm(server) {
             Some(session) => match self.deliver(session, &envelope).await {
@@ -196,7 +175,7 @@ impl<'a> Attempt<'a> {
             return self.without_attempt(why, self.now());
         };
         if let Some(session) = session {
-            courier.keep_warm(session, server, self.works.ports.clock.monotonic());
+            place.keep_warm(session, server, self.works.ports.clock.monotonic());
         }
         let now = self.now();
         let outcome = match &answer {
@@ -204,7 +183,6 @@ impl<'a> Attempt<'a> {
                 return self.unrecorded(error);
             }
             Ok(delivery) => {
-                courier.answered();
                 verdict::delivered(&claim.recipients, &envelope.recipients, delivery, now)
             }
             Err(error) => verdict::broken_off(&claim.recipients, &envelope.recipients, error, now),
@@ -273,6 +251,7 @@ impl<'a> Attempt<'a> {
         mut session: Box<dyn SmtpSession>,
         envelope: &Envelope,
     ) -> (Result<Delivery, SmtpError>, Option<Box<dyn SmtpSession>>) {
+        // Policy for doubt: send again, and say that it may arrive twice.
         let before_dot: BeforeDot<'_> = Box::new(|| Box::pin(self.record(Step::DotSent)));
         let answer = session.deliver(envelope, &self.claim.raw, before_dot).await;
         let usable = match &answer {
@@ -294,7 +273,7 @@ impl<'a> Attempt<'a> {
     fn without_attempt(&self, why: &str, due: Timestamp) -> Ending {
         let recipients = &self.claim.recipients;
         let outcome = verdict::without_attempt(recipients, State::Deferred, why, self.now());
-        Ending::Outcome { outcome, due, counted: Counted::Yes }
+        Ending::Outcome { outcome, due, counted: Counted::No }
     }
 
     /// A local failure says nothing about the message: its claim runs out, and it comes back.
@@ -324,7 +303,7 @@ impl<'a> Attempt<'a> {
             | State::Expired => State::Deferred,
         };
         tracing::debug!(id = %self.claim.id, why, "a claim is put back");
-        let step = Step::Ended {
+        let step = Step::Uncounted {
             state,
             recipients: self.claim.recipients.clone(),
             due: self.now().after(pause),
@@ -352,11 +331,9 @@ impl<'a> Attempt<'a> {
         // What is over is due no more: the time says when it ended.
         let due = if state.is_final() { self.now() } else { due };
         let Outcome { recipients, last_error } = outcome;
-        self.record_verdict(match counted {
-            Counted::Yes => Step::Ended { state, recipients, due, last_error },
-            Counted::No => Step::Uncounted { state, recipients, due, last_error },
-        })
-        .await
+        let verdict = Step::Ended { state, recipients, due, last_error };
+        let verdict = if counted == Counted::Yes { verdict } else { uncounted(verdict) };
+        self.record_verdict(verdict).await
     }
 
     /// True when it is durable. A verdict that is not is left where the submission's next claim finds
@@ -400,12 +377,17 @@ impl<'a> Attempt<'a> {
         backoff::pause(&settings.backoff, self.claim.attempts, &*ports.entropy)
     }
 
-    fn backoff_after_crash(&self) -> Duration {
-        let Works { ports, settings, .. } = self.works;
-        backoff::after_crash(&settings.backoff, self.claim.attempts, &*ports.entropy)
-    }
-
     fn now(&self) -> Timestamp {
         self.works.ports.clock.now()
+    }
+}
+
+/// The same, of an attempt that does not count.
+fn uncounted(verdict: Step) -> Step {
+    match verdict {
+        Step::Ended { state, recipients, due, last_error } => {
+            Step::Uncounted { state, recipients, due, last_error }
+        }
+        other @ (Step::Uncounted { .. } | Step::DotSent) => other,
     }
 }

@@ -18,14 +18,13 @@ pub(crate) fn pause(table: &[Duration], attempts: u32, entropy: &dyn Entropy) ->
     base - tenth + tenth * 2 * u32::from(u16::from_be_bytes(random)) / u32::from(u16::MAX)
 }
 
-/// The pause after an attempt that vanished with its process. The first is short, since a restart is no
-/// fault of the server's; from then on as if each had failed, so that a host that crashes again and
-/// again does not call a server at each of its starts.
-pub(crate) fn after_crash(table: &[Duration], attempts: u32, entropy: &dyn Entropy) -> Duration {
-    match attempts.checked_sub(1) {
-        None => table.first().copied().unwrap_or(RESTART).min(RESTART),
-        Some(earlier) => pause(table, earlier, entropy),
-    }
+/// The pauses after an attempt that vanished with its process: with no earlier one, with one, and so on.
+/// The first is short, since a restart is no fault of the server's; from then on as if each had failed,
+/// so that a host that crashes again and again does not call a server at each of its starts.
+pub(crate) fn after_crash(table: &[Duration], entropy: &dyn Entropy) -> Vec<Duration> {
+    let first = table.first().copied().unwrap_or(RESTART).min(RESTART);
+    let later = (0_u32..).zip(table).map(|(earlier, _)| pause(table, earlier, entropy));
+    [first].into_iter().chain(later).collect()
 }
 
 #[cfg(test)]
@@ -44,13 +43,11 @@ mod tests {
 
     #[test]
     fn the_first_crash_costs_a_moment_and_further_ones_what_a_failure_does() {
-        let after = |attempts| {
-            let table = Settings::default().backoff;
-            after_crash(&table, attempts, &Counting::default()).as_secs()
-        };
-        assert_eq!(after(0), 2);
-        assert!((27..=33).contains(&after(1)), "{}", after(1));
-        assert!((108..=132).contains(&after(2)), "{}", after(2));
+        let table = Settings::default().backoff;
+        let after = after_crash(&table, &Counting::default());
+        assert_eq!((after.len(), after[0]), (table.len() + 1, RESTART));
+        assert!((27..=33).contains(&after[1].as_secs()), "{after:?}");
+        assert!((108..=132).contains(&after[2].as_secs()), "{after:?}");
     }
 
     #[track_caller]

@@ -6,19 +6,22 @@
 //! Invariant: no claim is made while stopping, and a transaction that is under
 //! way is finished, not cut.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::{self, Either, FutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use model::port::BoxFuture;
-use model::port::outbox::Claim;
+use model::port::outbox::{Claimed, Wish};
 use model::port::store::StoreError;
 use tokio::sync::watch;
 
+use crate::couriers::Look;
 use crate::delivery::attempt::Attempt;
+use crate::key::Owner;
 use crate::pool;
 use crate::works::Works;
 
@@ -27,73 +30,152 @@ pub(crate) mod verdict;
 pub(crate) mod sent_copy;
 pub(crate) mod attempt;
 
-/// The driver looks round at least this often: a clock may jump, and idle sessions want closing.
+/// The driver looks round at least this often: a clock may jump.
 const ROUND: Duration = Duration::from_secs(30);
-/// While idle SMTP sessions wait, it looks round more often.
-const WARM_ROUND: Duration = Duration::from_secs(5);
+/// Idle sessions are looked at this often.
+const TIDY: Duration = Duration::from_secs(5);
 /// After the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(5);
 /// Never faster than this, whatever the store says is due.
 const SHORTEST: Duration = Duration::from_millis(50);
 
+/// What the driver waits for.
+enum Event {
+    Stop,
+    /// There is a place that was taken, or something new for one.
+    Changed,
+    Claimed(Result<Claimed, StoreError>),
+    /// Something is due.
+    Due,
+    Tidy,
+}
+
 /// Runs until `stop`, then finishes what is under way.
 pub(crate) async fn run(works: Arc<Works>, stop: impl Future<Output = ()> + Send) {
     let works = &*works;
-    let couriers = &works.couriers;
+    let (clock, couriers) = (&works.ports.clock, &works.couriers);
     let (stopping, stopped) = watch::channel(false);
     let mut stop = pin!(stop.fuse());
     let mut under_way: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
-    let mut voided = false;
+    while !void_claims(works).await {
+        if let Either::Left(_) = future::select(&mut stop, clock.sleep(STORE_PAUSE)).await {
+            return;
+        }
+    }
+    let mut claiming: Option<BoxFuture<'_, Result<Claimed, StoreError>>> = None;
+    let mut due: BoxFuture<'_, ()> = future::pending().boxed();
+    let mut tidying = clock.sleep(TIDY);
+    let mut changed = pin!(couriers.changed());
+    couriers.look();
     loop {
-        if !voided {
-            voided = void_claims(works).await;
+        if claiming.is_none()
+            && let Some(look) = couriers.take_look()
+        {
+            claiming = Some(claim(works, look).boxed());
         }
-        let mut pause = STORE_PAUSE;
-        if voided {
-            let room = couriers.hand().saturating_sub(under_way.len());
-            match claim(works, room).await {
-                Ok(claims) => {
-                    let full = room > 0 && claims.len() >= room;
-                    for claim in claims {
-                        let attempt = Attempt::new(works, claim, stopped.clone());
-                        under_way.push(attempt.run().boxed());
-                    }
-                    pause = if full { Duration::ZERO } else { until_due(works).await };
-                }
-                Err(error) => tracing::error!(%error, "the outbox cannot be claimed from"),
+        let event = poll_fn(|context| {
+            if stop.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Event::Stop);
             }
-        }
-        tidy(works, &under_way);
-        if couriers.has_warm() {
-            pause = pause.min(WARM_ROUND);
-        }
-        let full_hands = under_way.len() >= couriers.hand();
-        let woken = async {
-            if full_hands {
-                future::pending::<()>().await;
-            }
-            let sleep = works.ports.clock.sleep(pause.max(SHORTEST));
-            future::select(pin!(works.accepted.notified()), sleep).await;
-        };
-        let ended = async {
-            if under_way.is_empty() {
-                future::pending::<()>().await;
-            }
-            under_way.next().await;
             // All that ended together cost one look at the outbox.
-            while let Some(Some(())) = under_way.next().now_or_never() {}
-        };
-        let (woken, ended) = (pin!(woken), pin!(ended));
-        let event = future::select(woken, ended);
-        if let Either::Left(_) = future::select(&mut stop, event).await {
-            break;
+            while let Poll::Ready(Some(())) = under_way.poll_next_unpin(context) {}
+            if let Some(answer) = &mut claiming
+                && let Poll::Ready(answer) = answer.poll_unpin(context)
+            {
+                return Poll::Ready(Event::Claimed(answer));
+            }
+            if changed.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Event::Changed);
+            }
+            if due.poll_unpin(context).is_ready() {
+                return Poll::Ready(Event::Due);
+            }
+            tidying.poll_unpin(context).map(|()| Event::Tidy)
+        });
+        match event.await {
+            Event::Stop => break,
+            Event::Changed => changed.set(couriers.changed()),
+            Event::Due => {
+                due = future::pending().boxed();
+                couriers.look();
+            }
+            Event::Tidy => {
+                tidy(works, &under_way);
+                tidying = clock.sleep(TIDY);
+            }
+            Event::Claimed(answer) => {
+                claiming = None;
+                match answer {
+                    Ok(claimed) => {
+                        begin(works, claimed, &stopped, &under_way);
+                        due = until_due(works).boxed();
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "the outbox cannot be claimed from");
+                        due = clock.sleep(STORE_PAUSE);
+                    }
+                }
+            }
         }
     }
     let _ = stopping.send(true);
+    // What it takes is given back.
+    if let Some(claiming) = claiming
+        && let Ok(claimed) = claiming.await
+    {
+        begin(works, claimed, &stopped, &under_way);
+    }
     while under_way.next().await.is_some() {}
     future::join_all(couriers.take_all_warm().into_iter().map(|session| session.quit())).await;
 }
 
+/// A place for each claim, and its attempt in it.
+fn begin<'a>(
+    works: &'a Works,
+    claimed: Claimed,
+    stopped: &watch::Receiver<bool>,
+    under_way: &FuturesUnordered<BoxFuture<'a, ()>>,
+) {
+    for claim in claimed.claims {
+        let owner = Owner { tenant: claim.tenant.clone(), account: claim.account.clone() };
+        let place = works.couriers.begin(&owner, claim.generation);
+        under_way.push(Attempt::new(works, claim, stopped.clone()).run(place).boxed());
+    }
+}
+
+async fn claim(works: &Works, look: Look) -> Result<Claimed, StoreError> {
+    let Works { ports, settings, couriers, .. } = works;
+    let Look { room, freed } = look;
+    let wish = Wish {
+        owner: settings.owner.clone(),
+        now: ports.clock.now(),
+        lease: settings.lease,
+        room,
+        pauses: backoff::after_crash(&settings.backoff, &*ports.entropy),
+    };
+    let claimed = ports.outbox.claim(wish).await?;
+    if claimed.more {
+        couriers.left(freed);
+    }
+    Ok(claimed)
+}
+
+/// Ready when something becomes due that was not due at the last look.
+async fn until_due(works: &Works) {
+    let clock = &works.ports.clock;
+    let now = clock.now();
+    let pause = match works.ports.outbox.next_due(now).await {
+        Ok(Some(due)) => due.since(now).min(ROUND),
+        Ok(None) => ROUND,
+        Err(error) => {
+            tracing::error!(%error, "the outbox does not say what is due next");
+            STORE_PAUSE
+        }
+    };
+    clock.sleep(pause.max(SHORTEST)).await;
+}
+
+/// True once the claims of the last run are void.
 async fn void_claims(works: &Works) -> bool {
     match works.ports.outbox.void_claims().await {
         Ok(count) => {
@@ -105,26 +187,6 @@ async fn void_claims(works: &Works) -> bool {
         Err(error) => {
             tracing::error!(%error, "the claims of the last run cannot be voided");
             false
-        }
-    }
-}
-
-async fn claim(works: &Works, room: usize) -> Result<Vec<Claim>, StoreError> {
-    if room == 0 {
-        return Ok(Vec::new());
-    }
-    let limit = u32::try_from(room).unwrap_or(u32::MAX);
-    let now = works.ports.clock.now();
-    works.ports.outbox.claim(&works.settings.owner, now, works.settings.lease, limit).await
-}
-
-async fn until_due(works: &Works) -> Duration {
-    match works.ports.outbox.next_due().await {
-        Ok(Some(due)) => due.since(works.ports.clock.now()).min(ROUND),
-        Ok(None) => ROUND,
-        Err(error) => {
-            tracing::error!(%error, "the outbox does not say what is due next");
-            STORE_PAUSE
         }
     }
 }

@@ -1,21 +1,20 @@
 //! An outbox in memory that survives the engine, as a disk would.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use model::account::Account;
 use model::ids::SubmissionId;
 use model::instant::Timestamp;
 use model::message::Page;
 use model::port::BoxFuture;
-use model::port::outbox::{Acceptance, Claim, Outbox, Replay, Step};
+use model::port::outbox::{Acceptance, Claim, Claimed, Outbox, Replay, Step, Wish};
 use model::port::store::StoreError;
 use model::submission::{Entry, Idempotency, NewSubmission, Receipt, RecipientVerdict, State};
 
-/// Its rows, and whether no verdict can be recorded now.
+/// Its rows, whether no verdict can be recorded now, and how often was claimed.
 #[derive(Debug, Default)]
-pub(crate) struct Memory(pub(crate) Mutex<Vec<Row>>, pub(crate) AtomicBool);
+pub(crate) struct Memory(pub(crate) Mutex<Vec<Row>>, pub(crate) AtomicBool, pub(crate) AtomicUsize);
 
 #[derive(Debug)]
 pub(crate) struct Row {
@@ -23,6 +22,7 @@ pub(crate) struct Row {
     pub(crate) entry: Entry,
     epoch: u64,
     until: Option<Timestamp>,
+    found: State,
     /// Every step, in order.
     pub(crate) steps: Vec<&'static str>,
 }
@@ -102,27 +102,35 @@ impl Outbox for Memory {
             last_error: None,
             created: new.created,
         };
-        self.0.lock().unwrap().push(Row { new, entry, epoch: 0, until: None, steps: Vec::new() });
+        let found = State::Accepted;
+        let row = Row { new, entry, epoch: 0, until: None, found, steps: Vec::new() };
+        self.0.lock().unwrap().push(row);
         Box::pin(async { Ok(Acceptance::Stored(receipt)) })
     }
 
-    fn claim<'a>(
-        &'a self,
-        _: &'a str,
-        now: Timestamp,
-        lease: Duration,
-        limit: u32,
-    ) -> BoxFuture<'a, Result<Vec<Claim>, StoreError>> {
+    fn claim(&self, wish: Wish) -> BoxFuture<'_, Result<Claimed, StoreError>> {
+        self.2.fetch_add(1, Ordering::Relaxed);
         let mut rows = self.0.lock().unwrap();
-        let due = rows.iter_mut().filter(|row| row.due().is_some_and(|due| due <= now));
-        let claims = due.take(limit as usize).map(|row| {
-            let found = row.entry.receipt.state;
-            row.epoch += 1;
-            row.until = Some(now.after(lease));
-            if !matches!(found, State::DotSent | State::Uncertain) {
-                row.entry.receipt.state = State::Claimed;
+        let (mut room, mut claims, mut more) = (wish.room.clone(), Vec::new(), false);
+        for row in rows.iter_mut().filter(|row| row.due().is_some_and(|due| due <= wish.now)) {
+            let (tenant, account) = (row.new.tenant.clone(), row.new.account.clone());
+            let left = room.for_account(&tenant, &account);
+            if left == 0 {
+                more = true;
+                continue;
             }
-            Claim {
+            room.limit -= 1;
+            room.accounts.insert((tenant, account), left - 1);
+            if row.entry.receipt.state != State::Dialing {
+                row.found = row.entry.receipt.state;
+            }
+            row.steps.push("dialing");
+            row.epoch += 1;
+            row.until = Some(wish.now.after(wish.lease));
+            row.entry.receipt.state = State::Dialing;
+            row.entry.receipt.due = wish.now.after(wish.pause(row.entry.attempts));
+            row.entry.attempts += 1;
+            claims.push(Claim {
                 id: row.new.id.clone(),
                 tenant: row.new.tenant.clone(),
                 account: row.new.account.clone(),
@@ -132,14 +140,13 @@ impl Outbox for Memory {
                 sender: row.new.sender.clone(),
                 recipients: row.entry.recipients.clone(),
                 raw: row.new.raw.clone(),
-                attempts: row.entry.attempts,
+                attempts: row.entry.attempts - 1,
                 created: row.new.created,
-                found,
+                found: row.found,
                 possible_duplicate: row.entry.possible_duplicate,
-            }
-        });
-        let claims = claims.collect();
-        Box::pin(async { Ok(claims) })
+            });
+        }
+        Box::pin(async move { Ok(Claimed { claims, more }) })
     }
 
     fn record<'a>(
@@ -151,30 +158,25 @@ impl Outbox for Memory {
         Box::pin(async move {
             let mut rows = self.0.lock().unwrap();
             let row = rows.iter_mut().find(|row| row.new.id == *id).unwrap();
-            if self.1.load(Ordering::Relaxed)
-                && matches!(step, Step::Ended { .. } | Step::Uncounted { .. })
-            {
+            if self.1.load(Ordering::Relaxed) && !matches!(step, Step::DotSent) {
                 return Err(StoreError::Failed("the disk is full".to_owned()));
             }
             if row.epoch != epoch || row.until.is_none() {
                 return Err(StoreError::LostClaim);
             }
-            let uncounted = u32::from(matches!(step, Step::Uncounted { .. }));
+            let in_doubt = matches!(row.found, State::DotSent | State::Uncertain);
+            let is_uncounted = matches!(step, Step::Uncounted { .. });
             match step {
-                Step::Dialing { due, possible_duplicate } => {
-                    row.steps.push("dialing");
-                    row.entry.receipt.state = State::Dialing;
-                    row.entry.receipt.due = due;
-                    row.entry.attempts += 1;
-                    row.entry.possible_duplicate |= possible_duplicate;
-                }
                 Step::DotSent => {
                     row.steps.push("dot-sent");
                     row.entry.receipt.state = State::DotSent;
+                    row.entry.possible_duplicate |= in_doubt;
                 }
                 Step::Ended { state, recipients, due, last_error }
                 | Step::Uncounted { state, recipients, due, last_error } => {
-                    row.entry.attempts -= uncounted;
+                    row.entry.attempts -= u32::from(is_uncounted);
+                    row.entry.possible_duplicate |= in_doubt
+                        && (!is_uncounted || !matches!(state, State::Uncertain | State::Sent));
                     row.steps.push("ended");
                     row.entry.receipt.state = state;
                     row.entry.receipt.due = due;
@@ -194,8 +196,9 @@ impl Outbox for Memory {
         Box::pin(async move { Ok(count) })
     }
 
-    fn next_due(&self) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
-        let due = self.0.lock().unwrap().iter().filter_map(Row::due).min();
+    fn next_due(&self, after: Timestamp) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+        let rows = self.0.lock().unwrap();
+        let due = rows.iter().filter_map(Row::due).filter(|due| *due > after).min();
         Box::pin(async move { Ok(due) })
     }
 

@@ -4,6 +4,7 @@
 //! its bytes and its idempotency row. Every later write names the claim's
 //! epoch, so that a worker that lost its claim cannot speak for it.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -28,15 +29,11 @@ pub trait Outbox: Send + Sync + fmt::Debug {
     ) -> BoxFuture<'a, Result<Option<Replay>, StoreError>>;
     /// Submission, idempotency row and bytes in one durable step; looks the key up again inside it.
     fn accept(&self, submission: NewSubmission) -> BoxFuture<'_, Result<Acceptance, StoreError>>;
-    /// Takes up to `limit` submissions that are due, or whose claim has run out, for `owner`; round
-    /// robin over tenants.
-    fn claim<'a>(
-        &'a self,
-        owner: &'a str,
-        now: Timestamp,
-        lease: Duration,
-        limit: u32,
-    ) -> BoxFuture<'a, Result<Vec<Claim>, StoreError>>;
+    /// Takes what is due, or whose claim has run out, as far as there is room, and begins an attempt at
+    /// each, in one durable step: attempts rise by one, and the due time is when the next attempt
+    /// would be, should this one vanish. Round robin over tenants and over the accounts of each; of
+    /// one account the oldest first.
+    fn claim(&self, wish: Wish) -> BoxFuture<'_, Result<Claimed, StoreError>>;
     /// Records a step of a claimed submission, durably. [`StoreError::LostClaim`] when the epoch is not the current one.
     fn record<'a>(
         &'a self,
@@ -45,10 +42,10 @@ pub trait Outbox: Send + Sync + fmt::Debug {
         step: Step,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Voids every claim: called once at start, when the data directory is ours alone. What was claimed
-    /// comes back when it is due, so an attempt that had begun keeps the back-off of [`Step::Dialing`].
+    /// comes back when it is due, so an attempt that had begun keeps its back-off.
     fn void_claims(&self) -> BoxFuture<'_, Result<u64, StoreError>>;
-    /// When the next submission becomes due, or its claim runs out.
-    fn next_due(&self) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>>;
+    /// When the next submission becomes due, or its claim runs out, later than `after`.
+    fn next_due(&self, after: Timestamp) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>>;
     /// One submission of an account.
     fn get<'a>(
         &'a self,
@@ -83,6 +80,65 @@ pub enum Acceptance {
     Replayed(Replay),
 }
 
+/// One call of [`Outbox::claim`].
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// Who asks.
+    pub owner: String,
+    /// What is due by then.
+    pub now: Timestamp,
+    /// How long the claims hold.
+    pub lease: Duration,
+    /// How many, and of which accounts.
+    pub room: Room,
+    /// When the next attempt would be: after no, one, two, ... attempts before this one. The last repeats.
+    pub pauses: Vec<Duration>,
+}
+
+/// For how many claims there is room.
+#[derive(Clone, Debug, Default)]
+pub struct Room {
+    /// In all.
+    pub limit: u32,
+    /// For each account that is not among `accounts`.
+    pub each: u32,
+    /// For these.
+    pub accounts: HashMap<(TenantId, AccountId), u32>,
+}
+
+impl Room {
+    /// The same for every account.
+    #[must_use]
+    pub fn of(limit: u32) -> Self {
+        Self { limit, each: limit, accounts: HashMap::new() }
+    }
+
+    /// For one account.
+    #[must_use]
+    pub fn for_account(&self, tenant: &TenantId, account: &AccountId) -> u32 {
+        let room = self.accounts.get(&(tenant.clone(), account.clone()));
+        room.copied().unwrap_or(self.each).min(self.limit)
+    }
+}
+
+impl Wish {
+    /// The wait after an attempt with so many before it.
+    #[must_use]
+    pub fn pause(&self, attempts: u32) -> Duration {
+        let index = usize::try_from(attempts).unwrap_or(usize::MAX);
+        self.pauses.get(index).or(self.pauses.last()).copied().unwrap_or_default()
+    }
+}
+
+/// What a claim gave.
+#[derive(Clone, Debug, Default)]
+pub struct Claimed {
+    /// In the order in which they are to begin.
+    pub claims: Vec<Claim>,
+    /// Something that is due may have been left, for lack of room.
+    pub more: bool,
+}
+
 /// A submission in the hands of one worker.
 #[derive(Clone, Debug)]
 pub struct Claim {
@@ -108,25 +164,20 @@ pub struct Claim {
     pub attempts: u32,
     /// When it was accepted.
     pub created: Timestamp,
-    /// The state in which it was found. `DotSent` means that an attempt ended in doubt.
+    /// The state in which it was found: `DotSent` means that an attempt ended in doubt. Attempts that
+    /// vanished before their dot change nothing about it.
     pub found: State,
-    /// An attempt ended in doubt before.
+    /// Another attempt was made after one had ended in doubt.
     pub possible_duplicate: bool,
 }
 
 /// One step of a claimed submission.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// An attempt begins: attempts rise by one, and `due` is when the next would be, should this one vanish.
-    Dialing {
-        /// The back-off, already set.
-        due: Timestamp,
-        /// This attempt may repeat one that ended in doubt.
-        possible_duplicate: bool,
-    },
     /// Everything but the final dot was sent.
     DotSent,
-    /// The attempt is over; the claim ends.
+    /// The attempt is over; the claim ends. What was found in doubt was tried again: from now on it says
+    /// that it may arrive twice.
     Ended {
         /// The submission's state.
         state: State,
@@ -137,7 +188,7 @@ pub enum Step {
         /// The trouble in one line.
         last_error: Option<String>,
     },
-    /// As [`Step::Ended`], and the attempt does not count.
+    /// As [`Step::Ended`], and the attempt does not count: it did not begin, or another begins at once.
     Uncounted {
         /// The submission's state.
         state: State,

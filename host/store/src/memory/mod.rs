@@ -5,9 +5,9 @@
 //! SQLite is compared with. Secrets are sealed here too.
 
 use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use model::account::Account;
 use model::health::Health;
@@ -17,17 +17,19 @@ use model::message::Page;
 use model::octets::Octets;
 use model::port::BoxFuture;
 use model::port::clock::Clock;
-use model::port::outbox::{Acceptance, Claim, Outbox, Replay, Step};
+use model::port::outbox::{Acceptance, Claim, Claimed, Outbox, Replay, Step, Wish};
 use model::port::store::StoreError;
 use model::port::tokens::Token;
-use model::submission::{Entry, Idempotency, IdempotencyKey, NewSubmission, Receipt, State};
+use model::submission::{
+    Entry, Idempotency, IdempotencyKey, NewSubmission, Receipt, RecipientVerdict, State,
+};
 
 use crate::credential;
 use crate::credential::Sealed;
 use crate::failure::failed;
-use crate::fair::{deal, in_turn};
+use crate::fair::{Due, Served, choose, merge};
 use crate::keys::KeyRing;
-use crate::lifecycle::{CLAIMED, is_forgotten, is_held, untried};
+use crate::lifecycle::{CLAIMED, ends_doubt, in_doubt, is_forgotten, is_held, untried};
 use crate::page::{Cursor, LARGEST, List, submissions};
 use crate::seal::MasterKey;
 
@@ -50,7 +52,7 @@ struct Tables {
     tokens: BTreeMap<TokenId, Token>,
     submissions: HashMap<SubmissionId, Row>,
     keys: HashMap<(TenantId, AccountId, u32, IdempotencyKey), Used>,
-    served: Option<TenantId>,
+    served: Served,
 }
 
 struct Used {
@@ -83,14 +85,18 @@ impl Row {
         (tenant, id, generation) == (&account.tenant, &account.id, &account.generation)
     }
 
-    fn claim(&mut self, lease_until: Timestamp) -> Option<Claim> {
+    fn claim(&mut self, wish: &Wish) -> Option<Claim> {
         let raw = self.raw.clone()?;
-        let state = std::mem::replace(&mut self.entry.receipt.state, State::Claimed);
-        if state != State::Claimed {
+        let state = std::mem::replace(&mut self.entry.receipt.state, State::Dialing);
+        // An attempt that ran out before its dot was never made: what it found still holds.
+        if !matches!(state, State::Claimed | State::Dialing) {
             self.found = state;
         }
+        let attempts = self.entry.attempts;
+        self.entry.attempts += 1;
+        self.entry.receipt.due = wish.now.after(wish.pause(attempts));
         self.epoch += 1;
-        self.lease_until = lease_until;
+        self.lease_until = wish.now.after(wish.lease);
         Some(Claim {
             id: self.new.id.clone(),
             tenant: self.new.tenant.clone(),
@@ -101,7 +107,7 @@ impl Row {
             sender: self.new.sender.clone(),
             recipients: self.entry.recipients.clone(),
             raw,
-            attempts: self.entry.attempts,
+            attempts,
             created: self.new.created,
             found: self.found,
             possible_duplicate: self.entry.possible_duplicate,
@@ -109,31 +115,41 @@ impl Row {
     }
 
     fn record(&mut self, step: Step) -> Result<(), StoreError> {
-        let uncounted = u32::from(matches!(step, Step::Uncounted { .. }));
         match step {
-            Step::Dialing { due, possible_duplicate } => {
-                self.entry.receipt.state = State::Dialing;
-                self.entry.receipt.due = due;
-                self.entry.attempts += 1;
-                self.entry.possible_duplicate |= possible_duplicate;
+            Step::DotSent => {
+                self.entry.receipt.state = State::DotSent;
+                self.entry.possible_duplicate |= in_doubt(self.found);
             }
-            Step::DotSent => self.entry.receipt.state = State::DotSent,
             Step::Ended { state, .. } | Step::Uncounted { state, .. } if is_held(state) => {
                 return Err(failed(format_args!("no attempt ends as {}", state.as_str())));
             }
-            Step::Ended { state, recipients, due, last_error }
-            | Step::Uncounted { state, recipients, due, last_error } => {
-                self.entry.attempts = self.entry.attempts.saturating_sub(uncounted);
-                self.entry.receipt.state = state;
-                self.entry.receipt.due = due;
-                self.entry.recipients = recipients;
-                self.entry.last_error = last_error;
-                if state.is_final() {
-                    self.raw = None;
-                }
+            Step::Uncounted { state, recipients, due, last_error } => {
+                self.entry.attempts = self.entry.attempts.saturating_sub(1);
+                self.entry.possible_duplicate |= in_doubt(self.found) && ends_doubt(state);
+                self.end(state, recipients, due, last_error);
+            }
+            Step::Ended { state, recipients, due, last_error } => {
+                self.entry.possible_duplicate |= in_doubt(self.found);
+                self.end(state, recipients, due, last_error);
             }
         }
         Ok(())
+    }
+
+    fn end(
+        &mut self,
+        state: State,
+        recipients: Vec<RecipientVerdict>,
+        due: Timestamp,
+        last_error: Option<String>,
+    ) {
+        self.entry.receipt.state = state;
+        self.entry.receipt.due = due;
+        self.entry.recipients = recipients;
+        self.entry.last_error = last_error;
+        if state.is_final() {
+            self.raw = None;
+        }
     }
 }
 
@@ -243,24 +259,37 @@ impl Tables {
         Ok(Acceptance::Stored(receipt))
     }
 
-    fn claim(&mut self, now: Timestamp, lease_until: Timestamp, limit: usize) -> Vec<Claim> {
-        let mut due: BTreeMap<TenantId, Vec<_>> = BTreeMap::new();
+    fn claim(&mut self, wish: &Wish) -> Claimed {
+        let mut room = wish.room.clone();
+        room.limit = room.limit.min(CLAIMED);
+        if room.limit == 0 {
+            return Claimed::default();
+        }
+        let mut waiting: BTreeMap<(TenantId, AccountId), Vec<_>> = BTreeMap::new();
         for row in self.submissions.values() {
-            if let Some(wake) = row.wake().filter(|wake| *wake <= now) {
-                let place = (wake, row.new.created, row.new.id.clone());
-                due.entry(row.new.tenant.clone()).or_default().push(place);
+            if let Some(wake) = row.wake() {
+                let owner = (row.new.tenant.clone(), row.new.account.clone());
+                waiting.entry(owner).or_default().push((wake, row));
             }
         }
-        let turns = in_turn(due.keys().cloned().collect(), self.served.as_ref());
-        let queues = turns.into_iter().take(limit).map(|tenant| {
-            let mut queue = due.remove(&tenant).unwrap_or_default();
-            queue.sort();
-            (tenant, queue.into_iter().map(|(_, _, id)| id).collect())
-        });
-        let (ids, last) = deal(queues.collect(), limit);
-        self.served = last.or(self.served.take());
-        let claim = |id| self.submissions.get_mut(&id)?.claim(lease_until);
-        ids.into_iter().filter_map(claim).collect()
+        let due = |tenant: &TenantId, account: &AccountId, limit: u32| {
+            let owner = (tenant.clone(), account.clone());
+            let rows = waiting.get(&owner).map(Vec::as_slice).unwrap_or_default();
+            let due = |first: bool| -> Vec<Due> {
+                let mut mine: Vec<_> = rows
+                    .iter()
+                    .filter(|(wake, row)| *wake <= wish.now && (row.entry.attempts == 0) == first)
+                    .map(|(wake, row)| (*wake, (row.new.created, row.new.id.clone())))
+                    .collect();
+                mine.sort();
+                mine.into_iter().map(|(_, due)| due).collect()
+            };
+            Ok::<_, Infallible>(merge(due(true), due(false), limit))
+        };
+        let owners: Vec<_> = waiting.keys().cloned().collect();
+        let Ok((ids, more)) = choose(owners, &room, &mut self.served, due);
+        let claim = |id| self.submissions.get_mut(&id)?.claim(wish);
+        Claimed { claims: ids.into_iter().filter_map(claim).collect(), more }
     }
 }
 
@@ -280,16 +309,8 @@ impl Outbox for Memory {
         Box::pin(async move { self.tables().accept(submission, now) })
     }
 
-    fn claim<'a>(
-        &'a self,
-        _: &'a str,
-        now: Timestamp,
-        lease: Duration,
-        limit: u32,
-    ) -> BoxFuture<'a, Result<Vec<Claim>, StoreError>> {
-        Box::pin(async move {
-            Ok(self.tables().claim(now, now.after(lease), limit.min(CLAIMED) as usize))
-        })
+    fn claim(&self, wish: Wish) -> BoxFuture<'_, Result<Claimed, StoreError>> {
+        Box::pin(async move { Ok(self.tables().claim(&wish)) })
     }
 
     fn record<'a>(
@@ -320,8 +341,12 @@ impl Outbox for Memory {
         })
     }
 
-    fn next_due(&self) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
-        Box::pin(async move { Ok(self.tables().submissions.values().filter_map(Row::wake).min()) })
+    fn next_due(&self, after: Timestamp) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+        Box::pin(async move {
+            let tables = self.tables();
+            let wakes = tables.submissions.values().filter_map(Row::wake);
+            Ok(wakes.filter(|wake| *wake > after).min())
+        })
     }
 
     fn get<'a>(

@@ -7,68 +7,48 @@
 //! of two workers at most one can change a submission. What was found in doubt
 //! stays in doubt until a step says otherwise, however many claims run out.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use model::ids::{SubmissionId, TenantId};
+use model::ids::{AccountId, SubmissionId, TenantId};
 use model::instant::Timestamp;
 use model::octets::{Octets, in_memory};
-use model::port::outbox::{Claim, Step};
+use model::port::outbox::{Claim, Claimed, Step, Wish};
 use model::port::store::StoreError;
+use model::submission::{RecipientVerdict, State};
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest as _, Sha256};
 
 use crate::blob::{Blobs, Damaged, Digest};
 use crate::commit::Trouble;
 use crate::failure::failed;
-use crate::fair::{Queue, deal, in_turn};
-use crate::lifecycle::is_held;
+use crate::fair::{Due, Served, choose, merge};
+use crate::lifecycle::{CLAIMED, ends_doubt, is_held};
 use crate::sqlite::rows::{parsed, put_recipients, recipients, state};
 
-/// One call of `claim`.
-#[derive(Debug)]
-pub(crate) struct Wish {
-    /// Who asks.
-    pub(crate) owner: String,
-    /// What is due by then.
-    pub(crate) now: Timestamp,
-    /// When the claim runs out.
-    pub(crate) lease_until: Timestamp,
-    /// At most so many.
-    pub(crate) limit: u32,
-}
+/// One seek, however much waits for the accounts.
+pub(crate) const NEXT_ACCOUNT: &str = "SELECT tenant, account FROM submission
+    WHERE wake IS NOT NULL AND (tenant, account) > (?1, ?2) ORDER BY tenant, account LIMIT 1";
+/// What an account has waiting: first attempts, or retries.
+pub(crate) const DUE: &str = "SELECT created, id FROM submission
+    WHERE tenant = ?1 AND account = ?2 AND (attempts = 0) = ?3 AND wake <= ?4
+    ORDER BY wake, created, id LIMIT ?5";
 
-/// One seek, however much waits for the tenants.
-pub(crate) const NEXT_TENANT: &str = "SELECT tenant FROM submission
-    WHERE wake IS NOT NULL AND tenant > ?1 ORDER BY tenant LIMIT 1";
-/// A tenant's queue.
-pub(crate) const DUE: &str = "SELECT id FROM submission
-    WHERE tenant = ?1 AND wake <= ?2 ORDER BY wake, created, id LIMIT ?3";
-
-/// Takes what is due, one of each tenant in turn; `served` is whose turn ended last.
+/// Takes what is due as far as there is room, and begins an attempt at each.
 pub(crate) fn take(
     conn: &Connection,
     blobs: &Blobs,
     wish: &Wish,
-    served: &mut Option<TenantId>,
-) -> Result<Vec<Claim>, Trouble> {
-    let limit = wish.limit as usize;
-    let mut queues = Vec::new();
-    for tenant in in_turn(waiting_tenants(conn)?, served.as_ref()) {
-        // Each of them gives one: more tenants than that are not served in this call.
-        if queues.len() == limit {
-            break;
-        }
-        let queue = due(conn, tenant, wish)?;
-        if !queue.1.is_empty() {
-            queues.push(queue);
-        }
+    served: &mut Served,
+) -> Result<Claimed, Trouble> {
+    let mut room = wish.room.clone();
+    room.limit = room.limit.min(CLAIMED);
+    if room.limit == 0 {
+        return Ok(Claimed::default());
     }
-    let (ids, last) = deal(queues, limit);
-    if last.is_some() {
-        *served = last;
-    }
+    let due =
+        |tenant: &TenantId, account: &AccountId, limit| due(conn, tenant, account, wish, limit);
+    let (ids, more) = choose(waiting(conn)?, &room, served, due)?;
     let mut claims = Vec::new();
     for id in ids {
         match take_one(conn, blobs, &id, wish) {
@@ -77,28 +57,46 @@ pub(crate) fn take(
             Err(Trouble::Sqlite(error)) => return Err(error.into()),
         }
     }
-    Ok(claims)
+    Ok(Claimed { claims, more })
 }
 
-fn waiting_tenants(conn: &Connection) -> Result<Vec<TenantId>, Trouble> {
-    let mut next = conn.prepare_cached(NEXT_TENANT)?;
-    let mut tenants: Vec<TenantId> = Vec::new();
-    let mut last = String::new();
-    while let Some(tenant) = next.query_row([&last], |row| row.get::<_, String>(0)).optional()? {
-        tenants.extend(tenant.parse::<TenantId>().ok());
-        last = tenant;
+/// The accounts that have something waiting.
+fn waiting(conn: &Connection) -> Result<Vec<(TenantId, AccountId)>, Trouble> {
+    let mut next = conn.prepare_cached(NEXT_ACCOUNT)?;
+    let mut accounts = Vec::new();
+    let mut last = (String::new(), String::new());
+    while let Some(found) = next
+        .query_row([&last.0, &last.1], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))
+        .optional()?
+    {
+        last = found;
+        if let (Ok(tenant), Ok(account)) = (last.0.parse(), last.1.parse()) {
+            accounts.push((tenant, account));
+        }
     }
-    Ok(tenants)
+    Ok(accounts)
 }
 
-fn due(conn: &Connection, tenant: TenantId, wish: &Wish) -> Result<Queue<SubmissionId>, Trouble> {
+/// The oldest first, whether they were tried before or not.
+fn due(
+    conn: &Connection,
+    tenant: &TenantId,
+    account: &AccountId,
+    wish: &Wish,
+    limit: u32,
+) -> Result<Vec<Due>, Trouble> {
     let mut statement = conn.prepare_cached(DUE)?;
-    let mut rows = statement.query(params![tenant.as_str(), wish.now.millis(), wish.limit])?;
-    let mut ids = VecDeque::new();
-    while let Some(row) = rows.next()? {
-        ids.extend(row.get::<_, String>(0)?.parse::<SubmissionId>().ok());
-    }
-    Ok((tenant, ids))
+    let mut waiting = |first: bool| {
+        let (now, mut due) = (wish.now.millis(), Vec::new());
+        let mut rows =
+            statement.query(params![tenant.as_str(), account.as_str(), first, now, limit])?;
+        while let Some(row) = rows.next()? {
+            let created = Timestamp::from_millis(row.get(0)?);
+            due.extend(row.get::<_, String>(1)?.parse().ok().map(|id| (created, id)));
+        }
+        Ok::<_, Trouble>(due)
+    };
+    Ok(merge(waiting(true)?, waiting(false)?, limit))
 }
 
 fn take_one(
@@ -107,18 +105,24 @@ fn take_one(
     id: &SubmissionId,
     wish: &Wish,
 ) -> Result<Claim, Trouble> {
-    // A claim that ran out before its first step was never made: what it found still holds.
+    let attempts: u32 = conn
+        .prepare_cached("SELECT attempts FROM submission WHERE id = ?1")?
+        .query_row([id.as_str()], |row| row.get(0))?;
+    let due = wish.now.after(wish.pause(attempts));
+    // An attempt that ran out before its dot was never made: what it found still holds.
     let mut statement = conn.prepare_cached(
         "UPDATE submission SET
-             found = CASE state WHEN 'claimed' THEN found ELSE state END,
-             state = 'claimed', owner = ?2, epoch = epoch + 1, lease_until = ?3
+             found = CASE WHEN state IN ('claimed', 'dialing') THEN coalesce(found, state) ELSE state END,
+             state = 'dialing', attempts = attempts + 1, due = ?4,
+             owner = ?2, epoch = epoch + 1, lease_until = ?3
          WHERE id = ?1
-         RETURNING tenant, account, epoch, message_id, sender, attempts, created, found,
+         RETURNING tenant, account, epoch, message_id, sender, created, found,
              possible_duplicate, size, digest, place, generation",
     )?;
-    let mut rows = statement.query(params![id.as_str(), wish.owner, wish.lease_until.millis()])?;
+    let lease_until = wish.now.after(wish.lease).millis();
+    let mut rows = statement.query(params![id.as_str(), wish.owner, lease_until, due.millis()])?;
     let row = rows.next()?.ok_or(StoreError::LostClaim)?;
-    let (size, digest, place) = (unsigned(row.get(9)?)?, row.get(10)?, row.get::<_, String>(11)?);
+    let (size, digest, place) = (unsigned(row.get(8)?)?, row.get(9)?, row.get::<_, String>(10)?);
     let raw = match place.as_str() {
         "inline" => {
             inline(conn, id, &digest)?.map_or_else(|| Arc::new(Damaged(size)) as Octets, in_memory)
@@ -130,16 +134,16 @@ fn take_one(
         id: id.clone(),
         tenant: parsed(&row.get::<_, String>(0)?)?,
         account: parsed(&row.get::<_, String>(1)?)?,
-        generation: row.get(12)?,
+        generation: row.get(11)?,
         epoch: unsigned(row.get(2)?)?,
         message_id: row.get(3)?,
         sender: parsed(&row.get::<_, String>(4)?)?,
         recipients: recipients(conn, id)?,
         raw,
-        attempts: row.get(5)?,
-        created: Timestamp::from_millis(row.get(6)?),
-        found: state(&row.get::<_, String>(7)?)?,
-        possible_duplicate: row.get(8)?,
+        attempts,
+        created: Timestamp::from_millis(row.get(5)?),
+        found: state(&row.get::<_, String>(6)?)?,
+        possible_duplicate: row.get(7)?,
     })
 }
 
@@ -186,48 +190,64 @@ pub(crate) fn record(
         .optional()?
         .ok_or(StoreError::LostClaim)?;
     match step {
-        Step::Dialing { due, possible_duplicate } => {
-            conn.prepare_cached(
-                "UPDATE submission SET state = 'dialing', attempts = attempts + 1, due = ?2,
-                     possible_duplicate = possible_duplicate OR ?3
-                 WHERE id = ?1",
-            )?
-            .execute(params![id.as_str(), due.millis(), possible_duplicate])?;
-            Ok(None)
-        }
         Step::DotSent => {
-            conn.prepare_cached("UPDATE submission SET state = 'dot-sent' WHERE id = ?1")?
-                .execute([id.as_str()])?;
-            Ok(None)
-        }
-        Step::Ended { state, recipients, due, last_error }
-        | Step::Uncounted { state, recipients, due, last_error } => {
-            let uncounted = matches!(step, Step::Uncounted { .. });
-            if is_held(*state) {
-                return Err(failed(format_args!("no attempt ends as {}", state.as_str())).into());
-            }
             conn.prepare_cached(
-                "UPDATE submission SET state = ?2, due = ?3, last_error = ?4,
-                     attempts = max(attempts - ?5, 0), owner = NULL, lease_until = NULL, found = NULL
+                "UPDATE submission SET state = 'dot-sent',
+                     possible_duplicate = possible_duplicate OR coalesce(found IN ('dot-sent', 'uncertain'), 0)
                  WHERE id = ?1",
             )?
-            .execute(params![
-                id.as_str(),
-                state.as_str(),
-                due.millis(),
-                last_error,
-                uncounted
-            ])?;
-            put_recipients(conn, id, recipients)?;
-            if !state.is_final() {
-                return Ok(None);
-            }
-            // Nobody sends it again, so nobody needs a copy of somebody's mail.
-            conn.prepare_cached("DELETE FROM body WHERE submission = ?1")?
-                .execute([id.as_str()])?;
-            conn.prepare_cached("UPDATE submission SET place = 'none' WHERE id = ?1")?
-                .execute([id.as_str()])?;
-            Ok(file)
+            .execute([id.as_str()])?;
+            Ok(None)
+        }
+        Step::Ended { state, recipients, due, last_error } => {
+            let end = End { state: *state, recipients, due: *due, last_error, uncounted: 0 };
+            ended(conn, id, &end).map(|over| file.filter(|_| over))
+        }
+        Step::Uncounted { state, recipients, due, last_error } => {
+            let end = End { state: *state, recipients, due: *due, last_error, uncounted: 1 };
+            ended(conn, id, &end).map(|over| file.filter(|_| over))
         }
     }
+}
+
+/// How an attempt ends.
+struct End<'a> {
+    state: State,
+    recipients: &'a [RecipientVerdict],
+    due: Timestamp,
+    last_error: &'a Option<String>,
+    /// Attempts that do not count: none or one.
+    uncounted: u32,
+}
+
+/// True when the submission is over, and its bytes are given up.
+fn ended(conn: &Connection, id: &SubmissionId, end: &End<'_>) -> Result<bool, Trouble> {
+    let &End { state, recipients, due, last_error, uncounted } = end;
+    if is_held(state) {
+        return Err(failed(format_args!("no attempt ends as {}", state.as_str())).into());
+    }
+    conn.prepare_cached(
+        "UPDATE submission SET state = ?2, due = ?3, last_error = ?4,
+             attempts = max(attempts - ?5, 0),
+             possible_duplicate = possible_duplicate OR (?6 AND coalesce(found IN ('dot-sent', 'uncertain'), 0)),
+             owner = NULL, lease_until = NULL, found = NULL
+         WHERE id = ?1",
+    )?
+    .execute(params![
+        id.as_str(),
+        state.as_str(),
+        due.millis(),
+        last_error,
+        uncounted,
+        uncounted == 0 || ends_doubt(state)
+    ])?;
+    put_recipients(conn, id, recipients)?;
+    if !state.is_final() {
+        return Ok(false);
+    }
+    // Nobody sends it again, so nobody needs a copy of somebody's mail.
+    conn.prepare_cached("DELETE FROM body WHERE submission = ?1")?.execute([id.as_str()])?;
+    conn.prepare_cached("UPDATE submission SET place = 'none' WHERE id = ?1")?
+        .execute([id.as_str()])?;
+    Ok(true)
 }

@@ -14,7 +14,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use model::ids::TenantId;
 use model::port::clock::Clock;
 use rusqlite::Connection;
 
@@ -23,6 +22,7 @@ use crate::commit::{Poison, Upkeep};
 use crate::crew::Crew;
 use crate::database::Database;
 use crate::failure::OpenError;
+use crate::fair::Served;
 use crate::keys::{KeyRing, Keys};
 use crate::schema::{META, OUTBOX};
 use crate::sqlite::remembered::Remembered;
@@ -54,7 +54,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     poison: Poison,
     /// Whose turn it was.
-    served: Arc<Mutex<Option<TenantId>>>,
+    served: Arc<Mutex<Served>>,
     _lock: File,
 }
 

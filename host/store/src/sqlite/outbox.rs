@@ -6,7 +6,6 @@
 
 use std::io;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use model::account::Account;
@@ -15,19 +14,19 @@ use model::instant::Timestamp;
 use model::message::Page;
 use model::octets::Octets;
 use model::port::BoxFuture;
-use model::port::outbox::{Acceptance, Claim, Outbox, Replay, Step};
+use model::port::outbox::{Acceptance, Claimed, Outbox, Replay, Step, Wish};
 use model::port::store::StoreError;
 use model::submission::{Entry, Idempotency, NewSubmission, Receipt, State};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest as _, Sha256};
 
 use crate::blob::{Digest, Pin};
 use crate::commit::Trouble;
 use crate::failure::failed;
-use crate::lifecycle::{CLAIMED, REMEMBERED, is_forgotten, untried};
+use crate::lifecycle::{REMEMBERED, is_forgotten, untried};
 use crate::page::{Cursor, LARGEST, List, submissions};
 use crate::sqlite::Sqlite;
-use crate::sqlite::claims::{Wish, record, take};
+use crate::sqlite::claims::{record, take};
 use crate::sqlite::rows::{ENTRY, entry, parsed, put_recipients, sentences, state};
 
 /// Larger bodies are files, so that the database's log stays small.
@@ -99,15 +98,7 @@ impl Outbox for Sqlite {
         })
     }
 
-    fn claim<'a>(
-        &'a self,
-        owner: &'a str,
-        now: Timestamp,
-        lease: Duration,
-        limit: u32,
-    ) -> BoxFuture<'a, Result<Vec<Claim>, StoreError>> {
-        let (owner, limit) = (owner.to_owned(), limit.min(CLAIMED));
-        let wish = Wish { owner, now, lease_until: now.after(lease), limit };
+    fn claim(&self, wish: Wish) -> BoxFuture<'_, Result<Claimed, StoreError>> {
         let (blobs, served) = (self.inner.blobs.clone(), Arc::clone(&self.inner.served));
         Box::pin(self.inner.outbox.write(move |conn| {
             let mut served = served.lock().unwrap_or_else(PoisonError::into_inner);
@@ -144,10 +135,10 @@ impl Outbox for Sqlite {
         }))
     }
 
-    fn next_due(&self) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
-        Box::pin(self.inner.outbox.read(|conn| {
+    fn next_due(&self, after: Timestamp) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+        Box::pin(self.inner.outbox.read(move |conn| {
             let mut soonest = conn.prepare_cached(SOONEST)?;
-            let wake: Option<i64> = soonest.query_row([], |row| row.get(0))?;
+            let wake = soonest.query_row([after.millis()], |row| row.get(0)).optional()?;
             Ok(wake.map(Timestamp::from_millis))
         }))
     }
@@ -265,7 +256,7 @@ impl Sqlite {
     }
 }
 
-const SOONEST: &str = "SELECT min(wake) FROM submission WHERE wake IS NOT NULL";
+const SOONEST: &str = "SELECT wake FROM submission WHERE wake > ?1 ORDER BY wake LIMIT 1";
 const PURGE: &str = "DELETE FROM idempotency WHERE (tenant, account, generation, key) IN (
     SELECT i.tenant, i.account, i.generation, i.key
     FROM idempotency i JOIN submission s ON s.id = i.submission
@@ -407,9 +398,9 @@ fn newest() -> String {
 /// What is asked of the outbox again and again, to see that no question reads all of it.
 #[cfg(test)]
 pub(crate) fn frequent() -> Vec<String> {
-    use crate::sqlite::claims::{DUE, NEXT_TENANT};
+    use crate::sqlite::claims::{DUE, NEXT_ACCOUNT};
 
-    let fixed = [NEXT_TENANT, DUE, SOONEST, PURGE, IN_USE].map(str::to_owned);
+    let fixed = [NEXT_ACCOUNT, DUE, SOONEST, PURGE, IN_USE].map(str::to_owned);
     fixed.into_iter().chain([newest()]).collect()
 }
 
