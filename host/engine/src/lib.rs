@@ -27,6 +27,7 @@ mod lockout;
 mod refusals;
 mod health;
 mod pool;
+mod places;
 mod couriers;
 mod works;
 mod mailboxes;

@@ -30,6 +30,8 @@ pub struct Settings {
     pub deliveries: usize,
     /// Of those, for one account.
     pub deliveries_per_account: usize,
+    /// Deliveries that go on beside those, since their servers have fallen silent.
+    pub slow_deliveries: usize,
     /// How long a claim holds. Longer than the longest delivery: RFC 5321 §4.5.3.2 allows ten
     /// minutes for the final dot alone.
     pub lease: Duration,
@@ -65,6 +67,7 @@ impl Default for Settings {
             preview_bytes: 1 << 20,
             deliveries: 32,
             deliveries_per_account: 2,
+            slow_deliveries: 256,
             lease: 30 * MINUTE,
             backoff: vec![
                 MINUTE / 2,

@@ -9,6 +9,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{self, Either};
@@ -23,10 +24,11 @@ use model::problem::Protocol;
 use model::submission::State;
 use tokio::sync::watch;
 
-use crate::couriers::{Courier, Place};
+use crate::couriers::Place;
 use crate::delivery::verdict::{self, Outcome};
 use crate::delivery::{backoff, sent_copy};
 use crate::lockout::Lockout;
+use crate::places::Fate;
 use crate::problems;
 use crate::refusals::Answer;
 use crate::works::Works;
@@ -39,12 +41,20 @@ const RECORDING_PAUSE: Duration = Duration::from_secs(2);
 /// The longest pause.
 const LONGEST_RECORDING_PAUSE: Duration = Duration::from_secs(30);
 
+/// A server that says nothing for so long gives no more answers to those that have a place. Its
+/// deadlines are much longer, and hold.
+const SILENCE: Duration = Duration::from_secs(3);
+/// How long a message waits whose server is silent and has others waiting for it.
+const SILENT: Duration = Duration::from_secs(15);
+
 /// A claim and what it takes to carry it out.
 #[derive(Debug)]
 pub(crate) struct Attempt<'a> {
     works: &'a Works,
     claim: Claim,
     stopping: watch::Receiver<bool>,
+    /// The final dot may have been sent.
+    dot: AtomicBool,
 }
 
 /// How it went, short of recording it.
@@ -53,6 +63,16 @@ enum Ending {
     Outcome { outcome: Outcome, due: Timestamp, counted: Counted },
     /// The claim is another's now.
     Lost,
+}
+
+/// What became of the talk with a server.
+enum Tried {
+    /// It ended, with the session if that can go on.
+    Answered(Result<Delivery, SmtpError>, Option<Box<dyn SmtpSession>>),
+    /// The host stops, and the session did not stand yet.
+    Stopped,
+    /// The server is silent, and no more may wait for it.
+    Silent,
 }
 
 /// Whether this attempt is one of those that the schedule allows.
@@ -67,11 +87,11 @@ impl<'a> Attempt<'a> {
         if claim.found == State::DotSent {
             verdict::doubt(&mut claim.recipients);
         }
-        Self { works, claim, stopping }
+        Self { works, claim, stopping, dot: AtomicBool::new(false) }
     }
 
     /// To the end. Says nothing: what became of it stands in the outbox.
-    pub(crate) async fn run(self, place: Place<'a>) {
+    pub(crate) async fn run(self, mut place: Place<'a>) {
         // The claim of before ran out while the store took no writes: its verdict still holds.
         if let Some(verdict) = self.works.couriers.take_verdict(&self.claim.id) {
             drop(place);
@@ -82,7 +102,10 @@ impl<'a> Attempt<'a> {
             return self.put_back("the host is stopping", Duration::ZERO).await;
         }
         let Some((account, server)) = self.account().await else { return };
-        let ending = self.attempt(&place, &account, &server).await;
+        if !place.settle(&server) {
+            return self.put_back("the server is silent, and others wait for it", SILENT).await;
+        }
+        let ending = self.attempt(&mut place, &account, &server).await;
         // The account's next message need not wait until this one is recorded.
         drop(place);
         let Ending::Outcome { outcome, due, counted } = ending else { return };
@@ -138,8 +161,13 @@ impl<'a> Attempt<'a> {
         self.end(outcome, self.now(), Counted::No, Some(State::Failed)).await;
     }
 
-    async fn attempt(&self, place: &Place<'_>, account: &Account, server: &MailServer) -> Ending {
-        let (claim, courier) = (&self.claim, place.courier());
+    async fn attempt(
+        &self,
+        place: &mut Place<'_>,
+        account: &Account,
+        server: &MailServer,
+    ) -> Ending {
+        let claim = &self.claim;
         let now = self.now();
         let recipients = verdict::pending(&claim.recipients);
         if recipients.is_empty() {
@@ -147,7 +175,7 @@ impl<'a> Attempt<'a> {
             return Ending::Outcome { outcome, due: now, counted: Counted::No };
         }
         let monotonic = self.works.ports.clock.monotonic();
-        let lockout = courier.with_lockout(|lockout| *lockout);
+        let lockout = place.courier().with_lockout(|lockout| *lockout);
         // Nothing is held against what is stored now; something may be against the login.
         let left = if lockout.is_clear() {
             self.works.guesses.left(account)
@@ -160,20 +188,32 @@ impl<'a> Attempt<'a> {
         }
         let pause = self.backoff();
         let envelope = Envelope { sender: claim.sender.clone(), recipients };
-        let answer = match courier.take_warm(server) {
-            Some(session) => match self.deliver(session, &envelope).await {
+        let warm = place.courier().take_warm(server);
+        let tried = match warm {
+            Some(session) => match self.deliver(place, session, &envelope).await {
                 // It had gone cold. The dot was not sent, so a fresh session may try at once.
-                (Err(SmtpError::Lost(_) | SmtpError::Refused { .. }), _) => {
-                    self.connect_and_deliver(courier, account, server, &envelope).await
+                Tried::Answered(Err(SmtpError::Lost(_) | SmtpError::Refused { .. }), _) => {
+                    self.connect_and_deliver(place, account, server, &envelope).await
                 }
-                answer => Some(answer),
+                tried @ (Tried::Answered(..) | Tried::Stopped | Tried::Silent) => tried,
             },
-            None => self.connect_and_deliver(courier, account, server, &envelope).await,
+            None => self.connect_and_deliver(place, account, server, &envelope).await,
         };
-        let Some((answer, session)) = answer else {
-            let why = "the host stopped before the message was sent";
-            return self.without_attempt(why, self.now());
+        let (answer, session) = match tried {
+            Tried::Answered(answer, session) => (answer, session),
+            Tried::Stopped => {
+                let why = "the host stopped before the message was sent";
+                return self.without_attempt(why, self.now());
+            }
+            Tried::Silent => {
+                let why = "the SMTP server is silent, and as many deliveries as may wait for silent servers do";
+                let now = self.now();
+                let outcome =
+                    verdict::without_attempt(&claim.recipients, State::Deferred, why, now);
+                return Ending::Outcome { outcome, due: now.after(pause), counted: Counted::Yes };
+            }
         };
+        place.answered();
         if let Some(session) = session {
             place.keep_warm(session, server, self.works.ports.clock.monotonic());
         }
@@ -196,15 +236,26 @@ impl<'a> Attempt<'a> {
         Ending::Outcome { outcome, due: now.after(pause), counted: Counted::Yes }
     }
 
-    /// None when the host stops before the session stands.
     async fn connect_and_deliver(
         &self,
-        courier: &Courier,
+        place: &mut Place<'_>,
         account: &Account,
         server: &MailServer,
         envelope: &Envelope,
-    ) -> Option<(Result<Delivery, SmtpError>, Option<Box<dyn SmtpSession>>)> {
-        let connected = self.unless_stopping(self.log_in(account, server)).await?;
+    ) -> Tried {
+        let activity = Activity::new(Arc::clone(&self.works.ports.clock));
+        let login = self.unless_stopping(self.log_in(account, server, &activity));
+        let connected = match self.watched(place, &activity, login).await {
+            Some(Some(connected)) => connected,
+            Some(None) => return Tried::Stopped,
+            None => {
+                let silent = SmtpError::Timeout { step: "the login" };
+                let problem = problems::smtp_login(&silent);
+                self.works.healths.saw(account, Protocol::Smtp, Some(&problem)).await;
+                return Tried::Silent;
+            }
+        };
+        let courier = place.courier();
         let now = self.works.ports.clock.monotonic();
         let (healths, smtp) = (&self.works.healths, Protocol::Smtp);
         match connected {
@@ -212,7 +263,7 @@ impl<'a> Attempt<'a> {
                 healths.saw(account, smtp, None).await;
                 courier.with_lockout(Lockout::accepted);
                 self.works.guesses.note(account, [(server, Answer::Accepted)]);
-                Some(self.deliver(session, envelope).await)
+                self.deliver(place, session, envelope).await
             }
             Err(error) => {
                 if matches!(error, SmtpError::Credentials(_))
@@ -221,7 +272,7 @@ impl<'a> Attempt<'a> {
                     self.works.guesses.note(account, [(server, Answer::Refused)]);
                 }
                 healths.saw(account, smtp, Some(&problems::smtp_login(&error))).await;
-                Some((Err(error), None))
+                Tried::Answered(Err(error), None)
             }
         }
     }
@@ -231,16 +282,16 @@ impl<'a> Attempt<'a> {
         &self,
         account: &Account,
         server: &MailServer,
+        activity: &Activity,
     ) -> Result<Box<dyn SmtpSession>, SmtpError> {
         let (smtp, bearers) = (&self.works.ports.smtp, &self.works.bearers);
         let none = |problem| SmtpError::NoCredentials(Box::new(problem));
         let credentials = bearers.current(account).await.map_err(none)?;
-        let activity = Activity::new(Arc::clone(&self.works.ports.clock));
-        let connected = smtp.connect(server, &credentials, &(), &activity).await;
+        let connected = smtp.connect(server, &credentials, &(), activity).await;
         if matches!(connected, Err(SmtpError::Credentials(_)))
             && let Some(other) = bearers.instead_of(account, &credentials).await.map_err(none)?
         {
-            return smtp.connect(server, &other, &(), &activity).await;
+            return smtp.connect(server, &other, &(), activity).await;
         }
         connected
     }
@@ -248,17 +299,47 @@ impl<'a> Attempt<'a> {
     /// One transaction, and the session if it can go on.
     async fn deliver(
         &self,
+        place: &mut Place<'_>,
         mut session: Box<dyn SmtpSession>,
         envelope: &Envelope,
-    ) -> (Result<Delivery, SmtpError>, Option<Box<dyn SmtpSession>>) {
+    ) -> Tried {
         // Policy for doubt: send again, and say that it may arrive twice.
-        let before_dot: BeforeDot<'_> = Box::new(|| Box::pin(self.record(Step::DotSent)));
-        let answer = session.deliver(envelope, &self.claim.raw, before_dot).await;
+        let before_dot: BeforeDot<'_> = Box::new(|| {
+            self.dot.store(true, Ordering::SeqCst);
+            Box::pin(self.record(Step::DotSent))
+        });
+        let activity = session.activity().clone();
+        let transaction = session.deliver(envelope, &self.claim.raw, before_dot);
+        let Some(answer) = self.watched(place, &activity, transaction).await else {
+            return Tried::Silent;
+        };
         let usable = match &answer {
             Ok(delivery) => delivery.leaves_session(),
             Err(_) => false,
         };
-        (answer, usable.then_some(session))
+        Tried::Answered(answer, usable.then_some(session))
+    }
+
+    /// What comes of `work`, however long it takes: once the server has been silent for a while, it goes
+    /// on beside those that have a place. None when it may not.
+    async fn watched<T>(
+        &self,
+        place: &mut Place<'_>,
+        activity: &Activity,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        let mut work = pin!(work);
+        loop {
+            let silence = pin!(activity.silence(SILENCE));
+            if let Either::Left((value, _)) = future::select(work.as_mut(), silence).await {
+                return Some(value);
+            }
+            match place.fall_silent(self.dot.load(Ordering::SeqCst)) {
+                Fate::Slow => return Some(work.await),
+                Fate::Stays => activity.note(),
+                Fate::Cut => return None,
+            }
+        }
     }
 
     async fn unless_stopping<T>(&self, work: impl Future<Output = T>) -> Option<T> {
@@ -309,8 +390,9 @@ impl<'a> Attempt<'a> {
             due: self.now().after(pause),
             last_error: None,
         };
-        if let Err(error) = self.record(step).await {
-            self.unrecorded(&error);
+        match self.record(step).await {
+            Ok(()) => self.works.couriers.deferred(),
+            Err(error) => drop(self.unrecorded(&error)),
         }
     }
 
@@ -345,6 +427,9 @@ impl<'a> Attempt<'a> {
             match self.record(verdict.clone()).await {
                 Ok(()) => {
                     couriers.take_verdict(&self.claim.id);
+                    if is_later(&verdict) {
+                        couriers.deferred();
+                    }
                     return true;
                 }
                 Err(error @ StoreError::LostClaim) => {
@@ -379,6 +464,14 @@ impl<'a> Attempt<'a> {
 
     fn now(&self) -> Timestamp {
         self.works.ports.clock.now()
+    }
+}
+
+/// Another attempt follows.
+fn is_later(verdict: &Step) -> bool {
+    match verdict {
+        Step::Ended { state, .. } | Step::Uncounted { state, .. } => !state.is_final(),
+        Step::DotSent => false,
     }
 }
 

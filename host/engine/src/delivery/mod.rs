@@ -14,14 +14,15 @@ use std::time::Duration;
 
 use futures_util::future::{self, Either, FutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use model::instant::Timestamp;
 use model::port::BoxFuture;
 use model::port::outbox::{Claimed, Wish};
 use model::port::store::StoreError;
 use tokio::sync::watch;
 
-use crate::couriers::Look;
 use crate::delivery::attempt::Attempt;
 use crate::key::Owner;
+use crate::places::Look;
 use crate::pool;
 use crate::works::Works;
 
@@ -63,6 +64,7 @@ pub(crate) async fn run(works: Arc<Works>, stop: impl Future<Output = ()> + Send
         }
     }
     let mut claiming: Option<BoxFuture<'_, Result<Claimed, StoreError>>> = None;
+    let mut looked = clock.now();
     let mut due: BoxFuture<'_, ()> = future::pending().boxed();
     let mut tidying = clock.sleep(TIDY);
     let mut changed = pin!(couriers.changed());
@@ -71,7 +73,8 @@ pub(crate) async fn run(works: Arc<Works>, stop: impl Future<Output = ()> + Send
         if claiming.is_none()
             && let Some(look) = couriers.take_look()
         {
-            claiming = Some(claim(works, look).boxed());
+            looked = clock.now();
+            claiming = Some(claim(works, look, looked).boxed());
         }
         let event = poll_fn(|context| {
             if stop.as_mut().poll(context).is_ready() {
@@ -94,7 +97,12 @@ pub(crate) async fn run(works: Arc<Works>, stop: impl Future<Output = ()> + Send
         });
         match event.await {
             Event::Stop => break,
-            Event::Changed => changed.set(couriers.changed()),
+            Event::Changed => {
+                changed.set(couriers.changed());
+                if couriers.take_deferred() {
+                    due = until_due(works, looked).boxed();
+                }
+            }
             Event::Due => {
                 due = future::pending().boxed();
                 couriers.look();
@@ -108,7 +116,7 @@ pub(crate) async fn run(works: Arc<Works>, stop: impl Future<Output = ()> + Send
                 match answer {
                     Ok(claimed) => {
                         begin(works, claimed, &stopped, &under_way);
-                        due = until_due(works).boxed();
+                        due = until_due(works, looked).boxed();
                     }
                     Err(error) => {
                         tracing::error!(%error, "the outbox cannot be claimed from");
@@ -143,28 +151,27 @@ fn begin<'a>(
     }
 }
 
-async fn claim(works: &Works, look: Look) -> Result<Claimed, StoreError> {
+async fn claim(works: &Works, look: Look, now: Timestamp) -> Result<Claimed, StoreError> {
     let Works { ports, settings, couriers, .. } = works;
-    let Look { room, freed } = look;
     let wish = Wish {
         owner: settings.owner.clone(),
-        now: ports.clock.now(),
+        now,
         lease: settings.lease,
-        room,
+        room: look.room.clone(),
         pauses: backoff::after_crash(&settings.backoff, &*ports.entropy),
     };
     let claimed = ports.outbox.claim(wish).await?;
     if claimed.more {
-        couriers.left(freed);
+        couriers.left(&look, claimed.claims.len());
     }
     Ok(claimed)
 }
 
-/// Ready when something becomes due that was not due at the last look.
-async fn until_due(works: &Works) {
+/// Ready when something becomes due that was not due when it was `looked` last.
+async fn until_due(works: &Works, looked: Timestamp) {
     let clock = &works.ports.clock;
     let now = clock.now();
-    let pause = match works.ports.outbox.next_due(now).await {
+    let pause = match works.ports.outbox.next_due(looked.min(now)).await {
         Ok(Some(due)) => due.since(now).min(ROUND),
         Ok(None) => ROUND,
         Err(error) => {

@@ -17,5 +17,6 @@ mod changes;
 mod sessions;
 mod trials;
 mod sending;
+mod silence;
 mod crashes;
 mod durable;

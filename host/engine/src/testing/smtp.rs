@@ -24,7 +24,11 @@ pub(crate) struct State {
     pub(crate) stall: Option<Point>,
     /// Where one waits until [`Server::go_on`].
     pub(crate) wait: Option<Point>,
+    /// Where those whose name begins with `silent` wait until [`Server::go_on`].
+    pub(crate) silent: Option<Point>,
     go_on: Arc<Notify>,
+    /// Logins under way, and how many there were at once.
+    pub(crate) connecting: (usize, usize),
     /// Sessions that stand.
     pub(crate) open: usize,
     /// What got its final dot: the message and whom it was for.
@@ -67,13 +71,21 @@ impl Server {
     }
 
     pub(crate) fn go_on(&self) {
-        self.change(|state| state.wait = None);
+        self.change(|state| (state.wait, state.silent) = (None, None));
         self.change(|state| Arc::clone(&state.go_on)).notify_waiters();
     }
 
-    async fn stall_at(&self, point: Point) {
-        let held =
-            self.change(|state| (state.wait == Some(point)).then(|| Arc::clone(&state.go_on)));
+    /// As far as there.
+    pub(crate) fn go_on_to(&self, next: Option<Point>) {
+        self.change(|state| state.wait = next);
+        self.change(|state| Arc::clone(&state.go_on)).notify_waiters();
+    }
+
+    async fn stall_at(&self, point: Point, host: &str) {
+        let held = self.change(|state| {
+            let silent = state.silent == Some(point) && host.starts_with("silent");
+            (state.wait == Some(point) || silent).then(|| Arc::clone(&state.go_on))
+        });
         if let Some(held) = held {
             held.notified().await;
         }
@@ -90,13 +102,16 @@ pub(crate) fn reply(code: u16) -> Reply {
 impl SmtpConnect for Server {
     fn connect<'a>(
         &'a self,
-        _: &'a MailServer,
+        server: &'a MailServer,
         _: &'a Credentials,
         steps: &'a dyn Steps,
         activity: &'a Activity,
     ) -> BoxFuture<'a, Result<Box<dyn SmtpSession>, SmtpError>> {
         Box::pin(async move {
-            self.stall_at(Point::Connect).await;
+            let connecting = Connecting::new(self);
+            self.stall_at(Point::Connect, &server.host).await;
+            activity.note();
+            drop(connecting);
             steps.connected();
             steps.encrypted(None);
             steps.greeted();
@@ -110,14 +125,35 @@ impl SmtpConnect for Server {
             }
             steps.authenticated("PLAIN");
             let activity = activity.clone();
-            Ok(Box::new(Session { server: self.clone(), number, activity }) as Box<dyn SmtpSession>)
+            let (server, host) = (self.clone(), server.host.clone());
+            Ok(Box::new(Session { server, host, number, activity }) as Box<dyn SmtpSession>)
         })
+    }
+}
+
+#[derive(Debug)]
+struct Connecting(Server);
+
+impl Connecting {
+    fn new(server: &Server) -> Self {
+        server.change(|state| {
+            let (now, most) = state.connecting;
+            state.connecting = (now + 1, most.max(now + 1));
+        });
+        Self(server.clone())
+    }
+}
+
+impl Drop for Connecting {
+    fn drop(&mut self) {
+        self.0.change(|state| state.connecting.0 -= 1);
     }
 }
 
 #[derive(Debug)]
 struct Session {
     server: Server,
+    host: String,
     number: usize,
     activity: Activity,
 }
@@ -141,7 +177,7 @@ impl SmtpSession for Session {
                 return Err(gone());
             }
             self.activity.note();
-            self.server.stall_at(Point::Mail).await;
+            self.server.stall_at(Point::Mail, &self.host).await;
             let turn = self.server.change(|state| state.script.pop_front());
             let all = vec![250; envelope.recipients.len()];
             let turn = turn.unwrap_or(Turn::Codes(all.clone(), 250));
@@ -155,7 +191,7 @@ impl SmtpSession for Session {
                 return Ok(Delivery { recipients, data: Data::Skipped });
             }
             before_dot().await.map_err(SmtpError::Unrecorded)?;
-            self.server.stall_at(Point::Dot).await;
+            self.server.stall_at(Point::Dot, &self.host).await;
             let for_whom = envelope.recipients.iter().zip(&recipients);
             let for_whom = for_whom.filter(|(_, reply)| reply.is_positive());
             let for_whom = for_whom.map(|(recipient, _)| recipient.to_string()).collect();
@@ -164,7 +200,7 @@ impl SmtpSession for Session {
                 self.server.change(|state| state.taken.push((message, for_whom)));
             }
             self.activity.note();
-            self.server.stall_at(Point::Verdict).await;
+            self.server.stall_at(Point::Verdict, &self.host).await;
             let data = match verdict {
                 Some(code) => Data::Replied(reply(code)),
                 None => Data::Lost(gone()),

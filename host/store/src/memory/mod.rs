@@ -265,16 +265,14 @@ impl Tables {
         if room.limit == 0 {
             return Claimed::default();
         }
-        let mut waiting: BTreeMap<(TenantId, AccountId), Vec<_>> = BTreeMap::new();
+        let mut waiting: BTreeMap<(&TenantId, &AccountId), Vec<_>> = BTreeMap::new();
         for row in self.submissions.values() {
             if let Some(wake) = row.wake() {
-                let owner = (row.new.tenant.clone(), row.new.account.clone());
-                waiting.entry(owner).or_default().push((wake, row));
+                waiting.entry((&row.new.tenant, &row.new.account)).or_default().push((wake, row));
             }
         }
         let due = |tenant: &TenantId, account: &AccountId, limit: u32| {
-            let owner = (tenant.clone(), account.clone());
-            let rows = waiting.get(&owner).map(Vec::as_slice).unwrap_or_default();
+            let rows = waiting.get(&(tenant, account)).map(Vec::as_slice).unwrap_or_default();
             let due = |first: bool| -> Vec<Due> {
                 let mut mine: Vec<_> = rows
                     .iter()
@@ -286,7 +284,8 @@ impl Tables {
             };
             Ok::<_, Infallible>(merge(due(true), due(false), limit))
         };
-        let owners: Vec<_> = waiting.keys().cloned().collect();
+        let owners =
+            waiting.keys().map(|(tenant, account)| ((*tenant).clone(), (*account).clone()));
         let Ok((ids, more)) = choose(owners, &room, &mut self.served, due);
         let claim = |id| self.submissions.get_mut(&id)?.claim(wish);
         Claimed { claims: ids.into_iter().filter_map(claim).collect(), more }
