@@ -4,8 +4,6 @@
 //! Standard: draft-ietf-httpapi-idempotency-key-header (the key).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::mpsc;
-use std::time::Duration;
 
 use rig::{Options, Rig};
 use serde_json::{Value, json};
@@ -200,85 +198,4 @@ fn a_refused_recipient_is_seen_and_the_others_are_served() {
     assert_eq!(entry["recipients"][1]["state"], "deferred", "{entry}");
     let list = operator.get(&under(&to, "messages")).expect(200);
     assert_eq!(subjects(&list).len(), 2, "a served recipient was served again");
-}
-
-/// Killed at odd moments while messages are accepted and delivered, again and again.
-#[test]
-fn nothing_that_was_accepted_is_lost_by_kills_at_odd_moments() {
-    const ROUNDS: u64 = 4;
-    let Some(rig) = rig() else { return };
-    let site = Site::on(rig);
-    let (n, reader) = (own_user(), own_user());
-    let host = site.start();
-    let from = connect(&mut site.operator(&host), &tls_account(rig, n));
-    connect(&mut site.operator(&host), &tls_account(rig, reader));
-    host.kill();
-
-    let mut accepted: BTreeSet<String> = BTreeSet::new();
-    for round in 0..ROUNDS {
-        let host = site.start();
-        let mut client = site.operator(&host);
-        let (sender, receipts) = mpsc::channel();
-        let (path, to) = (under(&from, "send"), rig.user(reader).0);
-        let caller = std::thread::spawn(move || {
-            for number in 0.. {
-                let subject = format!("{round}-{number}");
-                let draft = json!({"to": [{"email": to}], "subject": subject, "text": "x"});
-                let body = draft.to_string();
-                let json = [("content-type", "application/json")];
-                match client.try_call("POST", &path, &json, body.as_bytes()) {
-                    Ok(answer) if answer.status == 202 => sender.send(subject).unwrap(),
-                    Ok(answer) => panic!("{}", answer.text()),
-                    // Killed: whether this one was accepted nobody knows.
-                    Err(_) => return,
-                }
-            }
-        });
-        // At least one, and then another moment in each round.
-        let first = receipts.recv_timeout(Duration::from_secs(60)).unwrap();
-        std::thread::sleep(Duration::from_millis(37 + 211 * round));
-        host.kill();
-        caller.join().unwrap();
-        accepted.insert(first);
-        accepted.extend(receipts.try_iter());
-    }
-    let host = site.start();
-    let mut operator = site.operator(&host);
-    let waiting = "submissions?state=accepted,claimed,dialing,dotSent,deferred,uncertain";
-    wait_until("the outbox to be empty", || {
-        let list = operator.get(&under(&from, waiting)).expect(200);
-        list["submissions"].as_array().unwrap().is_empty()
-    });
-    // Postfix has said yes to all of them by now, and may still have to bring some into the mailbox.
-    let user = rig.user(reader).0;
-    let look = || {
-        let mut arrived: BTreeMap<String, u32> = BTreeMap::new();
-        let headers =
-            rig.doveadm(&["fetch", "-u", &user, "hdr.subject", "mailbox", "INBOX", "all"]);
-        for subject in headers.lines().filter_map(|line| line.strip_prefix("hdr.subject: ")) {
-            *arrived.entry(subject.trim().to_owned()).or_default() += 1;
-        }
-        arrived
-    };
-    let what = format!("the arrival of all {} that were accepted", accepted.len());
-    let arrived = wait_for(&what, || {
-        Some(look()).filter(|arrived| accepted.iter().all(|one| arrived.contains_key(one)))
-    });
-    let twice = arrived.values().filter(|count| **count > 1).count();
-    let suspected = possible_duplicates(&mut operator, &from);
-    assert!(twice <= suspected, "{twice} came twice, and {suspected} were said to be possible");
-}
-
-fn possible_duplicates(client: &mut Client, account: &str) -> usize {
-    let (mut count, mut cursor) = (0, String::new());
-    loop {
-        let path = under(account, &format!("submissions?limit=100{cursor}"));
-        let page = client.get(&path).expect(200);
-        let rows = page["submissions"].as_array().unwrap();
-        count += rows.iter().filter(|row| row["possibleDuplicate"] == true).count();
-        match page["nextCursor"].as_str() {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => return count,
-        }
-    }
 }

@@ -11,4 +11,5 @@ pub(crate) mod mailroom;
 pub(crate) mod hostile;
 pub(crate) mod proxy;
 pub(crate) mod smtp;
+pub(crate) mod sink;
 pub(crate) mod canary;

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::harness::http::Client;
 use crate::harness::process::{Host, binary};
 
-const USERS: u16 = 60;
+const USERS: u16 = 80;
 
 /// Dovecot and Postfix for every test that does not stop them; None where there are none.
 pub(crate) fn rig() -> Option<&'static Rig> {

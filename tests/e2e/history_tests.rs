@@ -1,0 +1,132 @@
+//! The judge of [`crate::history`] finds what is planted, and nothing where nothing is wrong.
+
+use crate::history::{Accepted, Arrival, Copies, Entry, Fault, History, faults};
+
+/// Three messages over two connections in two runs, with a kill between: `b` was in the dot window
+/// and came again.
+fn sound() -> History {
+    let arrivals =
+        vec![arrival(1, 0, "a"), arrival(2, 0, "b"), arrival(3, 1, "b"), arrival(3, 1, "c")];
+    let accepted =
+        ["a", "b", "c"].map(|mark| Accepted { mark: mark.to_owned(), message_id: id(mark) });
+    let entries = ["a", "b", "c"].map(|mark| Entry {
+        message_id: id(mark),
+        state: "sent".to_owned(),
+        possible_duplicate: mark == "b",
+    });
+    History {
+        accepted: accepted.to_vec(),
+        arrivals,
+        entries: entries.to_vec(),
+        said_sent: [(id("a"), 0), (id("b"), 1)].into(),
+        places: 1,
+        kills: 1,
+        copies: Some((Copies::AtMostOne, vec![id("a"), id("b"), id("c")])),
+    }
+}
+
+#[test]
+fn a_repetition_out_of_the_dot_window_that_is_told_is_sound() {
+    check(|_| (), &[]);
+}
+
+#[test]
+fn a_draft_whose_answer_was_lost_may_arrive_or_not() {
+    check(|history| drop(history.accepted.remove(2)), &[]);
+}
+
+#[test]
+fn a_planted_loss_is_found() {
+    check(|history| drop(history.arrivals.remove(0)), &[Fault::Lost("a".to_owned())]);
+}
+
+#[test]
+fn a_planted_duplicate_is_found() {
+    // In the same run, over another connection, and untold.
+    let plant = |history: &mut History| history.arrivals.push(arrival(4, 1, "c"));
+    check(plant, &[Fault::TwiceInOneRun("c".to_owned()), Fault::NotTold("c".to_owned())]);
+}
+
+#[test]
+fn a_planted_duplicate_outside_of_the_dot_window_is_found() {
+    let fault = || [Fault::OutsideTheDotWindow("b".to_owned())];
+    // Its connection had gone on to another message before the kill.
+    let followed = |history: &mut History| {
+        history.arrivals.insert(2, Arrival { mark: "d".to_owned(), ..arrival(2, 0, "d") });
+        history.entries.push(Entry { message_id: id("d"), ..history.entries[0].clone() });
+    };
+    check(followed, &fault());
+    // Or the API had said that it was sent.
+    let said = |history: &mut History| history.said_sent.extend([(id("b"), 0)]);
+    check(said, &fault());
+}
+
+#[test]
+fn a_double_delivery_that_is_not_told_is_found() {
+    let plant = |history: &mut History| history.entries[1].possible_duplicate = false;
+    check(plant, &[Fault::NotTold("b".to_owned())]);
+}
+
+#[test]
+fn a_planted_byte_is_found() {
+    let plant = |history: &mut History| history.arrivals[2].bytes[0] ^= 1;
+    check(plant, &[Fault::Changed("b".to_owned())]);
+}
+
+#[test]
+fn another_message_id_is_found() {
+    let plant = |history: &mut History| history.arrivals[2].message_id = id("other");
+    check(plant, &[Fault::Renamed("b".to_owned())]);
+    let plant = |history: &mut History| history.accepted[0].message_id = id("c");
+    check(plant, &[Fault::Renamed("a".to_owned())]);
+}
+
+#[test]
+fn what_the_api_does_not_know_or_calls_unsent_is_found() {
+    let forgotten = |history: &mut History| {
+        history.entries.remove(0);
+        history.copies = None;
+    };
+    let both = [Fault::Unlisted("a".to_owned()), Fault::Stranger("a".to_owned())];
+    check(forgotten, &both);
+    let expired = |history: &mut History| {
+        history.entries[0].state = "expired".to_owned();
+        history.copies = None;
+    };
+    check(expired, &[Fault::NotSent(id("a"))]);
+}
+
+#[test]
+fn more_doubts_than_places_are_found() {
+    let plant = |history: &mut History| history.entries[2].possible_duplicate = true;
+    check(plant, &[Fault::TooManyDoubts(2)]);
+}
+
+#[test]
+fn copies_are_counted() {
+    let copies = |wanted, ids: &[&str]| {
+        let ids = ids.iter().map(|mark| id(mark)).collect();
+        move |history: &mut History| history.copies = Some((wanted, ids))
+    };
+    check(copies(Copies::One, &["a", "b", "c"]), &[]);
+    check(copies(Copies::AtMostOne, &["a"]), &[]);
+    check(copies(Copies::One, &["a", "c"]), &[Fault::NoCopy(id("b"))]);
+    check(copies(Copies::AtMostOne, &["a", "a"]), &[Fault::CopiedTwice(id("a"))]);
+    check(copies(Copies::AtMostOne, &["x"]), &[Fault::StrangeCopy(id("x"))]);
+}
+
+#[track_caller]
+fn check(plant: impl FnOnce(&mut History), want: &[Fault]) {
+    let mut history = sound();
+    plant(&mut history);
+    assert_eq!(faults(&history), want);
+}
+
+fn id(mark: &str) -> String {
+    format!("{mark}@example.test")
+}
+
+fn arrival(connection: usize, run: usize, mark: &str) -> Arrival {
+    let (message_id, bytes) = (id(mark), format!("Subject: {mark}\r\n\r\n").into_bytes());
+    Arrival { connection, run, mark: mark.to_owned(), message_id, bytes }
+}
