@@ -12,6 +12,8 @@
 
 #[allow(dead_code, reason = "these tests need a part of it")]
 mod talk;
+#[path = "../e2e/harness/kept.rs"]
+mod kept;
 mod serving;
 mod site;
 mod bombs;

@@ -1,13 +1,16 @@
 //! A host in this process, on a port of its own, until the test ends.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model::caller::Scope;
 use server::config::Config;
 use server::edge::Edge;
 use server::host::{Host, Parts, Stores};
+use server::keysource::KeySource;
+
+use crate::kept;
 
 /// With what the host is, where it listens, and a token for each tenant.
 pub(crate) struct Serving {
@@ -16,8 +19,15 @@ pub(crate) struct Serving {
     pub(crate) tokens: Vec<String>,
 }
 
+/// On disk in this directory, where what earlier hosts have compiled lies already.
+pub(crate) fn stores(directory: &Path) -> Stores {
+    kept::lend(directory);
+    Stores::on_disk(directory, KeySource::file(directory.join("master.key"))).unwrap()
+}
+
 /// Serves a configuration.
 pub(crate) async fn serve(config: Config, stores: Stores, scopes: &[Scope]) -> Serving {
+    let data = config.data.clone();
     let mut tokens = Vec::new();
     for tenant in &config.tenants {
         let token = stores.token(&tenant.id, "test", scopes).await.unwrap();
@@ -36,6 +46,7 @@ pub(crate) async fn serve(config: Config, stores: Stores, scopes: &[Scope]) -> S
         mail: config.mail,
     };
     let host = Host::build(parts, stores).await.unwrap();
+    kept::keep(&data);
     let edge = Edge::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = edge.address().unwrap();
     #[expect(clippy::disallowed_methods, reason = "a test ends with its tasks")]

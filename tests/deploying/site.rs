@@ -13,7 +13,8 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::serving::{Serving, serve};
+use crate::kept;
+use crate::serving::{Serving, serve, stores};
 use crate::talk::{Answer, ask_named};
 
 /// A host that serves.
@@ -46,14 +47,14 @@ impl Site {
     /// With these lines below `[limits]`.
     pub(crate) async fn under(limits: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let stores = Stores::in_memory(&directory.path().join("spool")).unwrap();
+        let stores = stores(directory.path());
         Self::of(directory, stores, "", limits).await
     }
 
     /// With an application of acme's, of which there is only the manifest.
     pub(crate) async fn with_application(manifest: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let stores = Stores::in_memory(&directory.path().join("spool")).unwrap();
+        let stores = stores(directory.path());
         std::fs::write(directory.path().join("spin.toml"), manifest).unwrap();
         Self::of(directory, stores, "application = \"spin.toml\"\n", "instances = 8").await
     }
@@ -96,6 +97,7 @@ impl Site {
         std::fs::write(&path, manifest).unwrap();
         std::fs::write(path.with_file_name("own.wasm"), wasm).unwrap();
         let ended = self.host.deploy(&tenant.parse().unwrap(), &path, &Variables::new()).await;
+        kept::keep(self.directory.path());
         ended.map_err(|fault| {
             let text = fault.to_string();
             let (place, rest) = text.split_once(": ").unwrap();

@@ -6,13 +6,12 @@ use std::path::Path;
 use model::caller::Scope;
 use serde_json::Value;
 use server::config::Config;
-use server::host::Stores;
 use tempfile::TempDir;
 
 use crate::command::command;
 use crate::dns::Zone;
 use crate::harness::terminal::Terminal;
-use crate::serving::{Serving, serve};
+use crate::serving::{Serving, serve, stores};
 use crate::talk::ask;
 use crate::web::Web;
 
@@ -52,7 +51,7 @@ impl Site {
         let text = if tenant_has_files { text + "providers = \"own\"\n" } else { text };
         let mut config = Config::parse(&text, directory.path()).unwrap();
         config.sources.https_port = web.address.port();
-        let stores = Stores::in_memory(&directory.path().join("spool")).unwrap();
+        let stores = stores(directory.path());
         let Serving { address, mut tokens, .. } = serve(config, stores, &Scope::EVERY).await;
         Self { address, token: tokens.remove(0), _directory: directory }
     }

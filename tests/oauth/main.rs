@@ -10,6 +10,8 @@
 #[path = "../deploying/talk.rs"]
 #[allow(dead_code, reason = "these tests need a part of it")]
 mod talk;
+#[path = "../e2e/harness/kept.rs"]
+mod kept;
 #[path = "../deploying/serving.rs"]
 #[allow(dead_code, reason = "these tests need a part of it")]
 mod serving;

@@ -8,7 +8,6 @@ use model::caller::Scope;
 use rig::Rig;
 use serde_json::{Value, json};
 use server::config::Config;
-use server::host::Stores;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -17,7 +16,7 @@ use crate::authority::{Authority, CLIENT, CLIENT_SECRET, NAME};
 use crate::command::command;
 use crate::dns::Zone;
 use crate::journal;
-use crate::serving::{Serving, serve};
+use crate::serving::{Serving, serve, stores};
 use crate::talk::{Answer, ask, ask_with};
 use crate::web::Web;
 
@@ -133,7 +132,7 @@ id = "acme"
             fetching(web.address),
         );
         let config = Config::parse(&text, directory.path()).unwrap();
-        let stores = Stores::in_memory(&directory.path().join("spool")).unwrap();
+        let stores = stores(directory.path());
         let Serving { host, address, mut tokens } = serve(config, stores, &Scope::EVERY).await;
         #[expect(clippy::disallowed_methods, reason = "a test ends with its tasks")]
         tokio::spawn(host.deliver(std::future::pending()));

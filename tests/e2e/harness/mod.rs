@@ -4,6 +4,7 @@ pub(crate) mod wait;
 pub(crate) mod http;
 pub(crate) mod process;
 pub(crate) mod imap;
+pub(crate) mod kept;
 pub(crate) mod site;
 pub(crate) mod identity;
 pub(crate) mod terminal;

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::http::Client;
+use crate::harness::kept;
 use crate::harness::process::{Host, binary};
 
 const USERS: u16 = 80;
@@ -86,8 +87,12 @@ impl Site {
         self
     }
 
+    /// On an empty directory, with the components that other hosts of these tests have compiled.
     pub(crate) fn start(&self) -> Host {
-        Host::up(&self.config())
+        kept::lend(&self.data());
+        let host = Host::up(&self.config());
+        kept::keep(&self.data());
+        host
     }
 
     pub(crate) fn config(&self) -> PathBuf {
@@ -102,7 +107,7 @@ impl Site {
         self.dir.path().join("data/operator.token")
     }
 
-    /// With more in its environment.
+    /// With more in its environment, and on an empty directory without what other hosts have compiled.
     pub(crate) fn start_in(&self, environment: &[(&str, &str)]) -> Host {
         let mut command = Command::new(binary());
         command.envs(environment.iter().copied());
