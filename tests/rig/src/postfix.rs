@@ -38,6 +38,7 @@ pub(crate) fn write(home: &Path, ports: Ports, users: u16) -> anyhow::Result<()>
     for number in 1..=users {
         writeln!(mailboxes, "user{number:03}@{DOMAIN} OK")?;
     }
+    writeln!(mailboxes, "sink@{DOMAIN} OK")?;
     let configuration = home.join("postfix");
     fs::write(configuration.join("mailboxes"), mailboxes)?;
     fs::write(configuration.join("aliases"), "/^(.*)@example\\.com$/ ${1}@example.test\n")?;
@@ -87,6 +88,7 @@ notify_classes =
 virtual_mailbox_domains = {DOMAIN}
 virtual_mailbox_maps = texthash:{home}/postfix/mailboxes
 virtual_transport = lmtp:unix:{home}/run/lmtp
+transport_maps = inline:{{ {{ sink@{DOMAIN} = discard: }} }}
 # Accepts everybody and finds out later who is missing: so bounces come by mail.
 virtual_alias_domains = example.com
 virtual_alias_maps = regexp:{home}/postfix/aliases

@@ -51,7 +51,8 @@ impl Default for Options {
 /// Mailboxes have the folders Drafts, Sent, Trash, Junk and Archive, marked as such
 /// (RFC 6154); the separator is `/`. Logins are whole addresses. Some recipients fail:
 /// `bounce@example.test` (550) and `tempfail@example.test` (451) at RCPT,
-/// `drop@example.test` is accepted and thrown away, other unknown ones are refused.
+/// `drop@example.test` is accepted and thrown away, `sink@example.test` is queued on disk and then
+/// thrown away, other unknown ones are refused.
 /// `userNNN@example.com` is an alias of the same mailbox; an unknown name there is
 /// accepted and bounces by mail.
 #[derive(Debug)]
