@@ -38,7 +38,27 @@ pub fn check(file: &Source) -> Vec<Fault> {
             "begin the file with `//! ` and say what it is, why it exists and what it refuses to know",
         ));
     }
+    faults.extend(check_examples(file));
     faults
+}
+
+/// `.ci/run` starts no documentation tests: there are none, and asking each crate takes a minute.
+fn check_examples(file: &Source) -> Vec<Fault> {
+    let opens = |line: &str| {
+        let text = line.trim_start();
+        let text = text.strip_prefix("///").or_else(|| text.strip_prefix("//!"));
+        text.is_some_and(|text| text.trim_start().starts_with("```"))
+    };
+    // Every second one closes a block.
+    let fences = file.text.lines().enumerate().filter(|(_, line)| opens(line)).step_by(2);
+    fences
+        .filter(|(_, line)| !line.trim_end().ends_with("```text"))
+        .map(|(at, _)| {
+            let advice =
+                "an example in the documentation is not run: make it a test, or mark it as `text`";
+            Fault::new(&file.path, at + 1, advice)
+        })
+        .collect()
 }
 
 /// The mailroom as a whole, without its tests.
@@ -84,6 +104,16 @@ mod tests {
         judge("use std::fmt;\n//! Too late.\n", 1);
         judge("#![cfg(target_family = \"wasm\")]\nfn a() {}\n", 1);
         judge("#!/usr/bin/env run\n//! Not here.\n", 1);
+    }
+
+    #[test]
+    fn an_example_that_nobody_runs_is_a_fault() {
+        judge("//! What it is.\n//!\n//! ```text\n//! a picture\n//! ```\n", 0);
+        judge("//! What it is.\n//!\n//! ```\n//! assert!(true);\n//! ```\n", 1);
+        judge(
+            "//! What it is.\n/// ```text\n/// ```\n/// ```rust\n/// f();\n/// ```\nfn f() {}\n",
+            1,
+        );
     }
 
     #[test]
