@@ -31,6 +31,7 @@ mod lower;
 mod lift;
 mod refusal;
 mod imports;
+mod bounds;
 mod machine;
 pub mod component;
 pub mod mime;

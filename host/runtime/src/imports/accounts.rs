@@ -6,6 +6,7 @@ use model::caller::Grant;
 use wasmtime::component::Resource;
 
 use crate::bindings::capabilities::postlet::mail::{accounts, content, grants, types};
+use crate::bounds;
 use crate::guest::Guest;
 use crate::imports::Answer;
 use crate::lower;
@@ -14,6 +15,9 @@ impl accounts::Host for Guest {
     async fn open(&mut self, id: String) -> Answer<Resource<Grant>> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
+        if let Err(problem) = bounds::word("id", &id) {
+            return Ok(Err(self.refuse(problem)));
+        }
         let (capabilities, caller) = self.endpoint()?;
         match capabilities.open_account(&caller, &id).await {
             Ok(grant) => Ok(Ok(self.table.push(grant)?)),

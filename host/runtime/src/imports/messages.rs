@@ -10,6 +10,7 @@ use wasmtime::component::Resource;
 
 use crate::bindings::capabilities::postlet::mail::{content, messages, reading, types};
 use crate::bindings::mime_engine::postlet::mail::filtering;
+use crate::bounds;
 use crate::guest::Guest;
 use crate::handles::MessageHandle;
 use crate::imports::{Answer, PAGE};
@@ -27,6 +28,9 @@ impl messages::Host for Guest {
     ) -> Answer<messages::Page> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
+        if let Err(problem) = bounds::query(&query) {
+            return Ok(Err(self.refuse(problem)));
+        }
         let (capabilities, _) = self.endpoint()?;
         let grant = self.table.get(&account)?.clone();
         let mut query = lift::query(query);
@@ -51,6 +55,9 @@ impl messages::Host for Guest {
     ) -> Answer<Resource<MessageHandle>> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
+        if let Err(problem) = bounds::word("key", &key) {
+            return Ok(Err(self.refuse(problem)));
+        }
         let (capabilities, _) = self.endpoint()?;
         let grant = self.table.get(&account)?.clone();
         match capabilities.open_message(&grant, &key).await {
@@ -67,6 +74,9 @@ impl messages::Host for Guest {
     ) -> Each<Vec<String>> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
+        if let Err(problem) = bounds::keys(&keys).and_then(|()| bounds::flags(&change)) {
+            return Ok(vec![Err(self.refuse(problem))]);
+        }
         let (capabilities, _) = self.endpoint()?;
         let grant = self.table.get(&account)?.clone();
         let results = match lift::flag_change(change) {
@@ -84,6 +94,9 @@ impl messages::Host for Guest {
     ) -> Each<messages::Moved> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
+        if let Err(problem) = bounds::keys(&keys).and_then(|()| bounds::word("mailbox", &mailbox)) {
+            return Ok(vec![Err(self.refuse(problem))]);
+        }
         let (capabilities, _) = self.endpoint()?;
         let grant = self.table.get(&account)?.clone();
         let results = capabilities.move_messages(&grant, &keys, &mailbox).await;
@@ -98,6 +111,9 @@ impl messages::Host for Guest {
     ) -> Each<messages::Moved> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
+        if let Err(problem) = bounds::keys(&keys).and_then(|()| bounds::word("mailbox", &mailbox)) {
+            return Ok(vec![Err(self.refuse(problem))]);
+        }
         let (capabilities, _) = self.endpoint()?;
         let grant = self.table.get(&account)?.clone();
         let results = capabilities.copy_messages(&grant, &keys, &mailbox).await;
@@ -111,6 +127,9 @@ impl messages::Host for Guest {
     ) -> Each<messages::Moved> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
+        if let Err(problem) = bounds::keys(&keys) {
+            return Ok(vec![Err(self.refuse(problem))]);
+        }
         let (capabilities, _) = self.endpoint()?;
         let grant = self.table.get(&account)?.clone();
         let results = capabilities.trash(&grant, &keys).await;
@@ -120,6 +139,9 @@ impl messages::Host for Guest {
     async fn expunge_forever(&mut self, account: Resource<Grant>, keys: Vec<String>) -> Each<()> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
+        if let Err(problem) = bounds::keys(&keys) {
+            return Ok(vec![Err(self.refuse(problem))]);
+        }
         let (capabilities, _) = self.endpoint()?;
         let grant = self.table.get(&account)?.clone();
         let results = capabilities.expunge_forever(&grant, &keys).await;
@@ -184,6 +206,9 @@ impl reading::HostMessage for Guest {
     ) -> Answer<Resource<Octets>> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
+        if let Err(problem) = bounds::word("path", &path) {
+            return Ok(Err(self.refuse(problem)));
+        }
         let message = self.table.get(&message)?.clone();
         let part = message.0.part(&path).await;
         self.hand_over(part)

@@ -8,6 +8,7 @@ use model::submission::{Entry, State};
 use wasmtime::component::Resource;
 
 use crate::bindings::capabilities::postlet::mail::{drafts, outcomes, submission};
+use crate::bounds;
 use crate::guest::Guest;
 use crate::imports::{Answer, PAGE};
 use crate::lift;
@@ -25,6 +26,12 @@ impl submission::Host for Guest {
     ) -> Answer<outcomes::Receipt> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
+        if let Err(problem) = bounds::draft(&draft) {
+            for attachment in draft.attachments {
+                self.table.delete(attachment.content)?;
+            }
+            return Ok(Err(self.refuse(problem)));
+        }
         let (capabilities, _) = self.endpoint()?;
         let grant = self.table.get(&account)?.clone();
         let draft = lift::draft(&mut self.table, draft)?;
@@ -35,6 +42,9 @@ impl submission::Host for Guest {
     async fn get(&mut self, account: Resource<Grant>, id: String) -> Answer<outcomes::Entry> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
+        if let Err(problem) = bounds::word("submission-id", &id) {
+            return Ok(Err(self.refuse(problem)));
+        }
         let (capabilities, _) = self.endpoint()?;
         let grant = self.table.get(&account)?.clone();
         let entry = capabilities.submission(&grant, &id).await;
@@ -50,6 +60,10 @@ impl submission::Host for Guest {
     ) -> Answer<submission::Page> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
+        let cursor_fits = cursor.as_deref().map_or(Ok(()), |cursor| bounds::word("cursor", cursor));
+        if let Err(problem) = bounds::states(states.len()).and(cursor_fits) {
+            return Ok(Err(self.refuse(problem)));
+        }
         let (capabilities, _) = self.endpoint()?;
         let grant = self.table.get(&account)?.clone();
         let states: Vec<State> = states.into_iter().map(lift::state).collect();
