@@ -43,6 +43,11 @@ impl Zone {
         self.0.lock().unwrap().failing.insert(name.to_owned());
     }
 
+    /// All questions so far.
+    pub(crate) fn questions(&self) -> usize {
+        self.0.lock().unwrap().asked.len()
+    }
+
     /// How often an address of this name was asked for.
     pub(crate) fn asked(&self, name: &str) -> usize {
         let inner = self.0.lock().unwrap();

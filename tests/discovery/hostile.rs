@@ -242,3 +242,31 @@ async fn check(
     }
     Err(format!("{domain}, {source}: {status}, {got}: {why}"))
 }
+
+/// Whoever may ask for one domain could have the host ask for thousands.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_has_the_network_asked_only_so_often() {
+    let zone = Zone::default();
+    let web = Web::start(&[]).await;
+    let rate = "lookups-per-minute = 1\nlookups-burst = 3";
+    let site = Site::start(&zone, &web, rate, &[]).await;
+    for at in 0..3 {
+        let (status, found) = site.find(&format!("d{at}.test")).await;
+        assert_eq!((status, &found["code"]), (404, &json!("no-such-provider")), "{found:#}");
+    }
+    let before = zone.questions();
+    let body = r#"{"email": "ann@d4.test", "password": "x"}"#;
+    for (status, told) in [
+        site.find("d3.test").await,
+        site.ask("POST", "/v1/accounts", body).await,
+        site.ask("POST", "/v1/accounts/verify", body).await,
+    ] {
+        assert_eq!((status, &told["code"]), (429, &json!("too-many-requests")), "{told:#}");
+        assert!(told["retryAfter"].as_u64().is_some_and(|after| after > 0), "{told:#}");
+    }
+    assert_eq!(zone.questions(), before, "nothing was asked");
+    // What is known needs no question.
+    assert_eq!(site.find("gmail.com").await.0, 200);
+    let (status, again) = site.find("d0.test").await;
+    assert_eq!((status, step(&again, "cache").0), (404, "used"), "{again:#}");
+}

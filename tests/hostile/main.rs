@@ -26,5 +26,6 @@ mod by_hand;
 mod costing;
 mod crowding;
 mod dawdling;
+mod handing;
 mod smuggling;
 mod snooping;

@@ -89,7 +89,7 @@ fn answer(request: &Request) -> Result<Answer, Problem> {
 }
 
 fn show(request: &Request, domain: &str, person: Option<&Person<'_>>) -> Result<Answer, Problem> {
-    let found = providers::discover(domain);
+    let found = providers::look_up(domain)?;
     let profile = found.profile.as_ref().ok_or_else(|| unknown(domain, &found.steps))?;
     let accept = request.field("accept-language").unwrap_or_default();
     let shown = Shown::new(&found, profile, person, &accept);

@@ -117,6 +117,18 @@ impl Engine {
         Ok(trial::run(&self.works, account, &credentials, wait).await)
     }
 
+    /// What can be found out about the mail servers of a domain, whatever the caller's scopes.
+    ///
+    /// # Errors
+    /// [`Code::TooManyRequests`] when the network was asked too often for the caller's tenant.
+    pub async fn find_servers(&self, caller: &Caller, domain: &str) -> Result<Found, Problem> {
+        let discovery = &self.works.ports.discovery;
+        if discovery.asks(&caller.tenant, domain) {
+            self.works.lookups.take(caller)?;
+        }
+        Ok(discovery.find(&caller.tenant, domain).await)
+    }
+
     async fn credentials(&self, account: &Account) -> Result<Credentials, Problem> {
         let found = self.works.bearers.current(account).await;
         if found.as_ref().is_err_and(|problem| problem.code == Code::ReauthRequired) {
@@ -376,8 +388,17 @@ impl Capabilities for Engine {
         })
     }
 
-    fn discover<'a>(&'a self, caller: &'a Caller, domain: &'a str) -> BoxFuture<'a, Found> {
-        Box::pin(self.works.ports.discovery.find(&caller.tenant, domain))
+    fn discover<'a>(
+        &'a self,
+        caller: &'a Caller,
+        domain: &'a str,
+    ) -> BoxFuture<'a, Result<Found, Problem>> {
+        Box::pin(async move {
+            if !caller.may(Scope::Read) {
+                return Err(problems::forbidden(Scope::Read));
+            }
+            self.find_servers(caller, domain).await
+        })
     }
 
     fn spool(&self, caller: &Caller) -> Result<Box<dyn Spool>, Problem> {

@@ -24,6 +24,7 @@ mod cursor;
 mod cache;
 mod held;
 mod lockout;
+mod lookups;
 mod refusals;
 mod health;
 mod pool;

@@ -47,8 +47,19 @@ pub struct Settings {
     pub filter_time: Duration,
     /// How long a test message may take to arrive.
     pub trial_wait: Duration,
+    /// How often the network is asked for mail servers, for one tenant.
+    pub lookups: LookupRate,
     /// Names this process in claims.
     pub owner: String,
+}
+
+/// A rate that allows bursts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LookupRate {
+    /// In the long run.
+    pub per_minute: u32,
+    /// In a row, after a rest.
+    pub burst: u32,
 }
 
 impl Default for Settings {
@@ -84,6 +95,7 @@ impl Default for Settings {
             copy_to_sent: true,
             filter_time: Duration::from_secs(2),
             trial_wait: MINUTE,
+            lookups: LookupRate { per_minute: 30, burst: 40 },
             owner: "postlet".to_owned(),
         }
     }

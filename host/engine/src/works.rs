@@ -12,6 +12,7 @@ use crate::couriers::Couriers;
 use crate::health::Healths;
 use crate::held::Held;
 use crate::key::Place;
+use crate::lookups::Lookups;
 use crate::oauth::bearers::{Bearers, Endpoints};
 use crate::oauth::consent::Consents;
 use crate::pool::Pool;
@@ -42,6 +43,8 @@ pub(crate) struct Works {
     pub(crate) couriers: Couriers,
     /// What every message of a tenant passes before it is accepted.
     pub(crate) filters: Filters,
+    /// How often the network is asked for mail servers.
+    pub(crate) lookups: Lookups,
 }
 
 impl Works {
@@ -70,6 +73,7 @@ impl Works {
         let held = Held::new(held.saturating_add(settings.cache_bytes as u64));
         let couriers = Couriers::new(&settings);
         let filters = Filters::default();
+        let lookups = Lookups::new(settings.lookups, Arc::clone(&ports.clock));
         Self {
             ports,
             settings,
@@ -83,6 +87,7 @@ impl Works {
             held,
             couriers,
             filters,
+            lookups,
         }
     }
 

@@ -386,6 +386,7 @@ impl Host {
                 ..Settings::default()
             },
         );
+                lookups: limits.lookups,
         let guest = GuestLimits {
             memory: limits.memory,
             cpu: limits.cpu,

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use engine::settings::LookupRate;
 use serde::Deserialize;
 
 /// A key whose value cannot be used, and what to do.
@@ -40,6 +41,8 @@ pub struct Limits {
     pub tries: TryLimits,
 }
 
+    /// How often the network is asked for mail servers, for one tenant.
+    pub lookups: LookupRate,
 /// How often a tenant may have mail servers tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TryLimits {
@@ -130,6 +133,8 @@ pub(crate) struct RawLimits {
 }
 
 #[derive(Default, Deserialize)]
+    lookups_per_minute: Option<u64>,
+    lookups_burst: Option<u64>,
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct RawCompile {
     cpu_secs: Option<u64>,
@@ -225,6 +230,10 @@ impl Default for Compile {
     /// What the largest interpreters need on a slow machine, several times over.
     fn default() -> Self {
         Self {
+            lookups: LookupRate {
+                per_minute: number("lookups-per-minute", self.lookups_per_minute, 30, 1, 6000)?,
+                burst: number("lookups-burst", self.lookups_burst, 40, 1, 10_000)?,
+            },
             cpu: Duration::from_secs(60),
             wall: Duration::from_secs(180),
             memory: 3_000_000_000,

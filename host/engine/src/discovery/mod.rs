@@ -95,6 +95,16 @@ impl Discovery {
         found
     }
 
+    /// Whether the network would be asked: neither a table nor the memory knows the domain.
+    pub(crate) fn asks(&self, tenant: &TenantId, domain: &str) -> bool {
+        let Some(domain) = domain::normalise(domain) else { return false };
+        let own = self.tenants.get(tenant);
+        let listed =
+            own.into_iter().chain([&*self.profiles]).any(|t| t.by_domain(&domain).is_some());
+        let key = memory_key(tenant, own, &domain);
+        self.network.is_some() && !listed && self.memory.get(&key, self.clock.monotonic()).is_none()
+    }
+
     /// What the service of a domain asks of whoever logs in, by the tables alone: in each language that
     /// there is, and its own page about it.
     pub(crate) fn help(&self, tenant: &TenantId, domain: &str) -> (Vec<Localised>, Option<String>) {
@@ -128,8 +138,7 @@ impl Discovery {
         }
         let Some(network) = &self.network else { return Found { steps, ..Found::default() } };
 
-        // What a tenant's own files say about mail exchangers is nobody else's answer.
-        let key = own.map_or_else(|| domain.clone(), |_| format!("{} {domain}", tenant.as_str()));
+        let key = memory_key(tenant, own, &domain);
         if let Some((found, age)) = self.memory.get(&key, self.clock.monotonic()) {
             let reason = format!("what follows was found {} seconds ago", age.as_secs());
             steps.push(step(Source::Cache, &domain, Duration::ZERO, Outcome::Used, reason));
@@ -201,6 +210,11 @@ impl Discovery {
         let fresh = || Arc::new(Semaphore::new(SEARCHES_OF_TENANT));
         Arc::clone(all.entry(tenant.clone()).or_insert_with(fresh))
     }
+}
+
+/// What a tenant's own files say about mail exchangers is nobody else's answer.
+fn memory_key(tenant: &TenantId, own: Option<&Profiles>, domain: &str) -> String {
+    own.map_or_else(|| domain.to_owned(), |_| format!("{} {domain}", tenant.as_str()))
 }
 
 const WEAKER: &str = "not waited for: a stronger source had an answer";

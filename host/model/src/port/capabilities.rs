@@ -102,9 +102,13 @@ pub trait Capabilities: Send + Sync + fmt::Debug {
     ) -> BoxFuture<'a, Result<Page<Entry>, Problem>>;
 
     /// What can be found out about the mail service of a domain; by default nothing. Public knowledge,
-    /// so it needs neither an account nor a scope. Only the domain leaves the host.
-    fn discover<'a>(&'a self, _caller: &'a Caller, _domain: &'a str) -> BoxFuture<'a, Found> {
-        Box::pin(async { Found::default() })
+    /// so it needs no account. Only the domain leaves the host.
+    fn discover<'a>(
+        &'a self,
+        _caller: &'a Caller,
+        _domain: &'a str,
+    ) -> BoxFuture<'a, Result<Found, Problem>> {
+        Box::pin(async { Ok(Found::default()) })
     }
 
     /// A place for an upload, charged to the caller's tenant.

@@ -1,16 +1,48 @@
-//! `providers.discover`.
+//! `providers`: what is known about mail services.
 
 use std::sync::Arc;
 
+use model::discovery::{Found, Outcome, Source, Step};
+use model::problem::Problem;
+
 use crate::bindings::capabilities::postlet::mail::providers;
+use crate::bounds;
 use crate::guest::Guest;
+use crate::imports::Answer;
 use crate::lower;
 
-impl providers::Host for Guest {
-    async fn discover(&mut self, domain: String) -> wasmtime::Result<providers::Discovery> {
+impl Guest {
+    async fn found(&mut self, domain: &str) -> wasmtime::Result<Result<Found, Problem>> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
+        if let Err(problem) = bounds::word("domain", domain) {
+            return Ok(Err(problem));
+        }
         let (capabilities, caller) = self.endpoint()?;
-        Ok(lower::discovery(capabilities.discover(&caller, &domain).await))
+        Ok(capabilities.discover(&caller, domain).await)
     }
+}
+
+impl providers::Host for Guest {
+    async fn look_up(&mut self, domain: String) -> Answer<providers::Discovery> {
+        let found = self.found(&domain).await?;
+        self.answer(found, lower::discovery)
+    }
+
+    async fn discover(&mut self, domain: String) -> wasmtime::Result<providers::Discovery> {
+        let found = self.found(&domain).await?;
+        Ok(lower::discovery(found.unwrap_or_else(|problem| refused(problem, &domain))))
+    }
+}
+
+/// It has no way to answer a problem: nothing was found, and the one step tells why.
+fn refused(problem: Problem, domain: &str) -> Found {
+    let step = Step {
+        source: Source::Table,
+        asked: domain.chars().take(253).collect(),
+        took: std::time::Duration::ZERO,
+        outcome: Outcome::Refused,
+        reason: problem.detail,
+    };
+    Found { steps: vec![step], ..Found::default() }
 }

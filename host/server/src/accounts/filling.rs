@@ -11,7 +11,6 @@ use model::account::Security;
 use model::address::EmailAddress;
 use model::caller::Caller;
 use model::discovery::{Found, Step};
-use model::port::capabilities::Capabilities;
 use model::problem::{Code, Problem};
 use model::provider::{Auth, Profile, Server, Username};
 
@@ -31,7 +30,7 @@ pub(crate) async fn fill(
     if written.imap.is_some() || written.smtp.is_some() {
         return Ok(());
     }
-    let found = engine.discover(caller, email.domain()).await;
+    let found = engine.find_servers(caller, email.domain()).await?;
     let Some(profile) = &found.profile else {
         return Err(nothing(email, &found.steps));
     };

@@ -25,6 +25,21 @@ pub(crate) fn eat() -> ! {
     }
 }
 
+/// Or says how much of it there was.
+pub(crate) fn keep(mebibytes: usize) -> Result<Answer, Problem> {
+    let mut kept: Vec<Vec<u8>> = Vec::new();
+    for _ in 0..mebibytes {
+        let mut piece = Vec::new();
+        if piece.try_reserve_exact(1 << 20).is_err() {
+            return Answer::json(200, &kept.len());
+        }
+        piece.resize(1 << 20, 1_u8);
+        kept.push(black_box(piece));
+    }
+    sleep(3600);
+    Answer::json(200, &kept.len())
+}
+
 /// Something follows the inner call, so that it is no loop.
 pub(crate) fn recurse(depth: u64) -> u64 {
     let frame = black_box([depth; 64]);

@@ -16,6 +16,9 @@
 //! | `/leak` | makes header fields without end |
 //! | `/now` | asks for the time without end |
 //! | `/lift` | hands the host 24 MiB at once |
+//! | `/hand` | hands `?count=` entries to the host in `?list=`, with `?account=` |
+//! | `/look-up` | looks up `?domain=` |
+//! | `/keep` | takes `?mebibytes=`, and waits for an hour |
 //! | `/fields-bomb` | makes one header of 32,769 fields at once |
 //! | `/swallow` | reads the request's body to its end |
 //! | `/smuggle-length` | a Content-Length that is not the body's (`?length=`) |
@@ -38,6 +41,7 @@
 #![expect(clippy::panic, clippy::print_stdout, clippy::print_stderr, reason = "it misbehaves")]
 
 mod drain;
+mod lists;
 mod probe;
 mod smuggle;
 mod witness;
@@ -100,6 +104,20 @@ fn answer(request: &Request, word: &str) -> Result<Answer, Problem> {
         }
         "fs" => Answer::json(200, &probe::files()),
         "env" => Answer::json(200, &probe::environment()),
+        "hand" => {
+            let mut query = request.query(&["account", "list", "count"])?;
+            let mut take = |name: &str| query.take(name).unwrap_or_default();
+            lists::hand(&take("account"), &take("list"), take("count").parse().unwrap_or(0))
+        }
+        "look-up" => {
+            let mut query = request.query(&["domain"])?;
+            lists::look_up(&query.take("domain").unwrap_or_default())
+        }
+        "keep" => {
+            let mut query = request.query(&["mebibytes"])?;
+            let mebibytes = query.take("mebibytes").and_then(|count| count.parse().ok());
+            drain::keep(mebibytes.unwrap_or(0))
+        }
         "open-other" => Answer::json(200, &probe::open(&account(request)?)?),
         "" => Answer::json(200, &probe::fields(request)),
         _ => Err(nowhere()),

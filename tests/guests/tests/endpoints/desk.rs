@@ -229,12 +229,16 @@ impl Capabilities for Desk {
         ready(Ok(Page { rows: vec![entry()], next_cursor: None }))
     }
 
-    fn discover<'a>(&'a self, caller: &'a Caller, domain: &'a str) -> BoxFuture<'a, Found> {
+    fn discover<'a>(
+        &'a self,
+        caller: &'a Caller,
+        domain: &'a str,
+    ) -> BoxFuture<'a, Result<Found, Problem>> {
         Box::pin(async {
-            match &self.discovery {
+            Ok(match &self.discovery {
                 Some(discovery) => discovery.find(&caller.tenant, domain).await,
                 None => Found::default(),
-            }
+            })
         })
     }
 
