@@ -141,8 +141,12 @@ impl Engine {
     ///
     /// # Errors
     /// What the token address says.
-    pub async fn made_good(&self, credentials: Credentials) -> Result<Credentials, Problem> {
-        self.works.bearers.unstored(credentials).await
+    pub async fn made_good(
+        &self,
+        tenant: &TenantId,
+        credentials: Credentials,
+    ) -> Result<Credentials, Problem> {
+        self.works.bearers.unstored(tenant, credentials).await
     }
 
     /// Begins a consent: where the owner of the mailbox has to agree.

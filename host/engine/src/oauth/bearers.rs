@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use model::account::{Account, Credentials, OAuth, TokenSource};
+use model::ids::TenantId;
 use model::port::accounts::Accounts;
 use model::port::background::Background;
 use model::port::clock::Clock;
@@ -24,6 +25,7 @@ use tokio::sync::{Mutex as Turn, oneshot};
 use crate::key::Owner;
 use crate::lock::lock;
 use crate::oauth::answer::{self, Given, Withheld};
+use crate::oauth::pauses::{Address, Pauses};
 use crate::oauth::servers::{Server, Servers};
 use crate::problems;
 
@@ -57,6 +59,7 @@ pub(crate) struct Bearers {
     background: Arc<dyn Background>,
     endpoints: Endpoints,
     servers: Arc<Servers>,
+    pauses: Pauses,
     turns: Mutex<HashMap<Owner, Weak<Turn<()>>>>,
 }
 
@@ -68,7 +71,8 @@ impl Bearers {
         endpoints: Endpoints,
         servers: Arc<Servers>,
     ) -> Self {
-        Self { accounts, clock, background, endpoints, servers, turns: Mutex::default() }
+        let pauses = Pauses::new(Arc::clone(&clock));
+        Self { accounts, clock, background, endpoints, servers, pauses, turns: Mutex::default() }
     }
 
     /// What logs in to the account's servers now.
@@ -95,10 +99,14 @@ impl Bearers {
     }
 
     /// For credentials that are stored nowhere yet.
-    pub(crate) async fn unstored(&self, credentials: Credentials) -> Result<Credentials, Problem> {
+    pub(crate) async fn unstored(
+        &self,
+        tenant: &TenantId,
+        credentials: Credentials,
+    ) -> Result<Credentials, Problem> {
         match credentials {
             Credentials::OAuth(oauth) if !self.is_fresh(&oauth) => {
-                let given = self.ask(&oauth).await.map_err(withheld)?;
+                let given = self.ask(tenant, &oauth).await.map_err(withheld)?;
                 Ok(Credentials::OAuth(self.with(&oauth, given)))
             }
             good @ (Credentials::Password(_) | Credentials::OAuth(_)) => Ok(good),
@@ -186,7 +194,7 @@ impl Bearers {
             Credentials::OAuth(oauth) if !is_good(&oauth) => oauth,
             good @ (Credentials::Password(_) | Credentials::OAuth(_)) => return Ok(good),
         };
-        match self.ask(&oauth).await {
+        match self.ask(&account.tenant, &oauth).await {
             Ok(given) => {
                 self.swap(account, &stored, Credentials::OAuth(self.with(&oauth, given))).await
             }
@@ -214,7 +222,7 @@ impl Bearers {
         }
     }
 
-    async fn ask(&self, oauth: &OAuth) -> Result<Given, Withheld> {
+    async fn ask(&self, tenant: &TenantId, oauth: &OAuth) -> Result<Given, Withheld> {
         match &oauth.source {
             TokenSource::Provider(name) => {
                 let refresh = oauth.refresh.as_ref().ok_or(Withheld::Grant)?;
@@ -228,12 +236,25 @@ impl Bearers {
             }
             TokenSource::Url { url, secret } => {
                 let who = "The tenant's token address";
+                let address = Address::new(url, secret.as_ref());
+                self.pauses.check(tenant, &address).map_err(Withheld::Other)?;
                 let told = self.endpoints.own.ask(url, Ask::Get(secret.as_ref())).await;
+                let asked = told.as_ref().ok().and_then(|told| told.retry_after);
                 // Nobody can agree anew there: whatever it says is the tenant's to mend.
-                answer::read(told, who).map_err(|withheld| match withheld {
+                let read = answer::read(told, who).map_err(|withheld| match withheld {
                     Withheld::Grant => answer::refused(who, "it says invalid_grant"),
                     other @ Withheld::Other(_) => other,
-                })
+                });
+                match read {
+                    Ok(given) => {
+                        self.pauses.clear(tenant, &address);
+                        Ok(given)
+                    }
+                    Err(Withheld::Other(problem)) => {
+                        Err(Withheld::Other(self.pauses.failed(tenant, address, problem, asked)))
+                    }
+                    Err(Withheld::Grant) => Err(Withheld::Grant),
+                }
             }
         }
     }

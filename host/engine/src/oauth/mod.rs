@@ -8,5 +8,6 @@
 
 pub mod servers;
 pub(crate) mod answer;
+pub(crate) mod pauses;
 pub(crate) mod bearers;
 pub mod consent;

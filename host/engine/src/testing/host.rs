@@ -7,12 +7,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use model::caller::{Caller, Grant, Scope};
 use model::draft::Draft;
 use model::ids::TenantId;
 use model::mailbox::Role;
 use model::message::{MessageQuery, Page, Summary};
+use model::port::BoxFuture;
+use model::port::background::Background;
 use model::port::capabilities::Capabilities;
+use model::port::oauth::TokenEndpoint;
 use model::port::spool::{Spool, SpoolError, Spools};
 use model::problem::{Code, Problem};
 use model::submission::{IdempotencyKey, Receipt};
@@ -34,6 +38,16 @@ struct NoSpools;
 impl Spools for NoSpools {
     fn create(&self, _: Option<&TenantId>) -> Result<Box<dyn Spool>, SpoolError> {
         Err(SpoolError::Full)
+    }
+}
+
+/// Does at once what must come to its end.
+#[derive(Debug)]
+struct AtOnce;
+
+impl Background for AtOnce {
+    fn run(&self, _: &'static str, work: BoxFuture<'static, ()>) {
+        work.now_or_never().unwrap();
     }
 }
 
@@ -104,6 +118,13 @@ impl Host {
     /// The same world after a restart: only outbox, accounts and servers are left.
     pub(crate) fn restart(&mut self) {
         self.engine = Engine::new(self.ports.clone(), Settings::default());
+    }
+
+    /// The same world where tenants' own addresses give tokens.
+    pub(crate) fn with_tokens(&mut self, tokens: Arc<dyn TokenEndpoint>) {
+        self.ports.own_tokens = tokens;
+        self.ports.background = Arc::new(AtOnce);
+        self.restart();
     }
 
     pub(crate) async fn grant(&self, id: &str) -> Grant {

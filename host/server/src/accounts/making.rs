@@ -68,7 +68,7 @@ impl Desk {
         if self.accounts.get(&account.tenant, &account.id).await.map_err(stored)?.is_some() {
             return Err(taken(&account.id));
         }
-        self.engine.made_good(credentials).await
+        self.engine.made_good(&account.tenant, credentials).await
     }
 
     async fn store(&self, account: &Account, credentials: &Credentials) -> Result<(), Problem> {

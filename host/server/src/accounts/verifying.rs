@@ -20,7 +20,7 @@ impl Desk {
         // Looking for servers and for a token address is a part of it.
         let _try = self.tries.begin(&caller.tenant)?;
         let Wanted { account, credentials, .. } = self.read(caller, accept, body).await?;
-        let credentials = self.engine.made_good(credentials).await?;
+        let credentials = self.engine.made_good(&account.tenant, credentials).await?;
         Ok(verified(&self.engine.verify(&account, &credentials).await?, accept))
     }
 
