@@ -24,6 +24,7 @@ pub(crate) struct Site {
     address: SocketAddr,
     acme: String,
     globex: String,
+    initech: String,
 }
 
 /// Who asks.
@@ -31,6 +32,7 @@ pub(crate) struct Site {
 pub(crate) enum Who {
     Acme,
     Globex,
+    Initech,
     Nobody,
 }
 
@@ -70,13 +72,14 @@ impl Site {
         let text = format!(
             "data = \".\"\n[[tenant]]\nid = \"acme\"\nhosts = [\"mail.acme.example\"]\n{acme}\
              [[tenant]]\nid = \"globex\"\nhosts = [\"globex.example\"]\n\
+             [[tenant]]\nid = \"initech\"\n\
             [egress]\nallow = [\"127.0.0.1:465\"]\n[compile]\ncpu-secs = 10\n[limits]\n{limits}\n"
         );
         let config = Config::parse(&text, directory.path()).unwrap();
         let scopes = [Scope::Read, Scope::Change, Scope::Send, Scope::Accounts];
         let Serving { host, address, tokens } = serve(config, stores, &scopes).await;
-        let [acme, globex] = tokens.try_into().unwrap();
-        Self { host, directory, address, acme, globex }
+        let [acme, globex, initech] = tokens.try_into().unwrap();
+        Self { host, directory, address, acme, globex, initech }
     }
 
     /// Writes the files of an application and deploys it for `acme`.
@@ -135,6 +138,7 @@ impl Site {
         match who {
             Who::Acme => Some(&self.acme),
             Who::Globex => Some(&self.globex),
+            Who::Initech => Some(&self.initech),
             Who::Nobody => None,
         }
     }

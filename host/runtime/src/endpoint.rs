@@ -99,7 +99,7 @@ impl Endpoint {
         if request.body().size_hint().lower() > limit {
             return Err(EndpointError::BodyTooLarge { limit });
         }
-        let place = self.machine.places.endpoint(&caller.tenant).await?;
+        let place = self.machine.places.endpoint(&caller).await?;
         let capabilities = Arc::clone(&self.capabilities);
         let powers =
             Powers::Endpoint { capabilities, caller, environment: Arc::clone(&self.environment) };

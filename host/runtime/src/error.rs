@@ -86,9 +86,9 @@ pub enum EndpointError {
     /// The guest answered with one of wasi:http's error codes.
     #[error("the component declined to answer: {0}")]
     Declined(String),
-    /// Every instance is taken, or the tenant's share of them.
-    #[error("no instance is free")]
-    Busy,
+    /// There was no place, or no memory, for one more instance.
+    #[error("{0}")]
+    Busy(Full),
     /// The request has more bytes than a component is given.
     #[error("the request body has more than {limit} bytes")]
     BodyTooLarge {
@@ -98,6 +98,59 @@ pub enum EndpointError {
     /// The request cannot be handed to a component (no authority, or a malformed length).
     #[error("the request cannot be handed to the component")]
     Request(#[source] Cause),
+}
+
+/// Which bound left no room for one more instance.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Full {
+    /// The tenant's share of the places.
+    #[error("this tenant's requests hold {held} of {places} places, which is its share now")]
+    Tenant {
+        /// By this tenant.
+        held: u32,
+        /// Altogether.
+        places: u32,
+    },
+    /// The share of those who show this tenant no token.
+    #[error(
+        "requests to this tenant without a token hold {held} of {places} places, which is their share now"
+    )]
+    Strangers {
+        /// By them.
+        held: u32,
+        /// For all requests without a token.
+        places: u32,
+    },
+    /// All places: those that are free are kept for parties that have fewer.
+    #[error("all {places} places of this host are taken, or kept for tenants that have fewer")]
+    Host {
+        /// Altogether.
+        places: u32,
+    },
+    /// The memory of the tenant.
+    #[error(
+        "this tenant's components have taken the {limit} bytes of memory that they may have together"
+    )]
+    TenantMemory {
+        /// In bytes.
+        limit: usize,
+    },
+    /// The memory of those who show this tenant no token.
+    #[error(
+        "requests to this tenant without a token have taken the {limit} bytes of memory that they may have together"
+    )]
+    StrangersMemory {
+        /// In bytes.
+        limit: usize,
+    },
+}
+
+impl Full {
+    /// Nobody but this tenant's own callers is in the way.
+    #[must_use]
+    pub const fn is_own(&self) -> bool {
+        !matches!(self, Self::Host { .. })
+    }
 }
 
 /// What a guest had too much of.

@@ -98,7 +98,7 @@ impl Judge for Filter {
     ) -> BoxFuture<'a, Result<Verdict, JudgeError>> {
         Box::pin(async move {
             self.ask(tenant, request, message, envelope).await.map_err(|error| match &error {
-                EndpointError::Busy => JudgeError::Busy,
+                EndpointError::Busy(_) => JudgeError::Busy,
                 EndpointError::Timeout { .. } | EndpointError::HostTimeout { .. } => {
                     JudgeError::Timeout
                 }

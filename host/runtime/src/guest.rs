@@ -67,6 +67,7 @@ impl Guest {
         component: &Arc<str>,
         limits: &Limits,
         meter: Arc<Meter>,
+        quota: Quota,
         powers: Powers,
     ) -> Self {
         let mut table = ResourceTable::new();
@@ -87,15 +88,7 @@ impl Guest {
         }
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(limits.header_bytes);
-        Self {
-            table,
-            quota: Quota::new(limits),
-            meter,
-            powers,
-            wasi: wasi.build(),
-            http,
-            hooks: NoRequests,
-        }
+        Self { table, quota, meter, powers, wasi: wasi.build(), http, hooks: NoRequests }
     }
 }
 

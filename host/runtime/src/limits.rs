@@ -96,16 +96,20 @@ impl Limits {
 /// What the engine is built with. Fixed for the life of the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Instances of endpoints at once.
+    /// Tenants that there can be: a place is kept for each as far as there are places.
+    pub tenants: u32,
+    /// Instances of endpoints at once, for requests that show a token.
     pub instances: u32,
+    /// The same for requests that show none.
+    pub stranger_instances: u32,
     /// Instances of the `mime` component at once. Apart from `instances`, since endpoints wait for them.
     pub mime_instances: u32,
     /// Instances of filters at once. Apart from `instances`, since an endpoint that sends waits for them.
     pub filter_instances: u32,
-    /// How many of `filter_instances` one tenant may have at once.
-    pub filter_share: u32,
-    /// How many of `instances` one tenant may have at once.
-    pub tenant_share: u32,
+    /// Linear memory of one tenant's endpoints together, in bytes; as much of its filters.
+    pub tenant_memory: usize,
+    /// Linear memory of the endpoints that one tenant's strangers keep busy, in bytes.
+    pub stranger_memory: usize,
     /// How long a request may wait for an instance.
     pub patience: Duration,
     /// The most memory that any instance's limits name, in bytes.
@@ -117,11 +121,13 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            tenants: 2,
             instances: 200,
+            stranger_instances: 100,
             mime_instances: 32,
             filter_instances: 32,
-            filter_share: 16,
-            tenant_share: 100,
+            tenant_memory: 512 << 20,
+            stranger_memory: 256 << 20,
             patience: Duration::from_secs(1),
             max_memory: 256 << 20,
             mime: Limits::for_mime(),

@@ -1,8 +1,7 @@
 //! The engine: its configuration, its pool, its clock, and fresh instances.
 //!
 //! Settings follow measurements: pooling with resident pages kept and
-//! `PAGEMAP_SCAN` halves the cost of a fresh instance, and yielding through
-//! tokio's own queue keeps one looping guest from starving its neighbours.
+//! `PAGEMAP_SCAN` halves the cost of a fresh instance.
 //! Language features that no guest of ours needs are off.
 //!
 //! Invariant: a store serves one request or call, and its place is given back
@@ -31,6 +30,7 @@ use crate::limits;
 use crate::limits::{Limits, Settings};
 use crate::meter::{Meter, Outcome, TICK};
 use crate::places::{Place, Places};
+use crate::quota::Quota;
 
 /// Deploys that run `describe` at the same time, beyond the places that requests have.
 const DESCRIBES: u32 = 8;
@@ -98,8 +98,9 @@ impl Machine {
         powers: Powers,
         place: Place,
     ) -> Instance {
-        let meter = Arc::new(Meter::new(limits));
-        let guest = Guest::new(component, limits, Arc::clone(&meter), powers);
+        let meter = Arc::new(Meter::new(limits, place.chair()));
+        let quota = Quota::new(limits, place.account());
+        let guest = Guest::new(component, limits, Arc::clone(&meter), quota, powers);
         let mut store = Store::new(&self.engine, guest);
         store.limiter(|guest| &mut guest.quota);
         store.set_hostcall_fuel(limits.host_call_bytes);
@@ -107,8 +108,9 @@ impl Machine {
         if let Some(table) = store.concurrent_resource_table() {
             table.set_max_capacity(limits.handles);
         }
-        store.epoch_deadline_callback(|_| {
-            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+        store.epoch_deadline_callback(|context| {
+            let meter = Arc::clone(&context.data().meter);
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(async move { meter.turn().await })))
         });
         store.set_epoch_deadline(1);
         Instance { store, meter, component: Arc::clone(component), place }
@@ -161,6 +163,9 @@ impl Instance {
     fn blame(&self, trap: wasmtime::Error) -> EndpointError {
         if let Some(stopped) = self.meter.stopped() {
             return stopped;
+        }
+        if let Some(full) = self.store.data().quota.crowded() {
+            return EndpointError::Busy(full);
         }
         if let Some(which) = self.store.data().quota.refused() {
             return EndpointError::Limit(which);
@@ -236,7 +241,7 @@ fn engine(settings: &Settings, allocation: Allocation) -> Result<Engine, Runtime
 fn pool(settings: &Settings) -> PoolingAllocationConfig {
     let count = [settings.mime_instances, settings.filter_instances, DESCRIBES]
         .into_iter()
-        .fold(settings.instances, u32::saturating_add);
+        .fold(settings.instances.saturating_add(settings.stranger_instances), u32::saturating_add);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(count)
         .total_core_instances(count.saturating_mul(limits::CORE_INSTANCES))

@@ -2,11 +2,11 @@
 //!
 //! [`run`] wraps the future that drives a guest. The engine's epoch makes the
 //! guest yield every tick, so this is where every budget is checked: CPU is the
-//! time spent inside `poll`, so that host code counts as well and sleeping does
-//! not. Real time, not `port::Clock`: it limits what really runs.
+//! time spent inside `poll`, so that host code counts as well, and neither sleeping
+//! nor waiting for a turn does. Real time, not `port::Clock`: it limits what really runs.
 //!
 //! Invariants: whatever the guest does, [`run`] ends; a guest that waits for the
-//! host is not idle, and is not blamed when the host takes all of its time.
+//! host or for its turn is not idle, and is not blamed when the host takes all of its time.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::error::{Budget, EndpointError, Which};
 use crate::limits::Limits;
+use crate::turns::Chair;
 
 /// How often the epoch moves on, and so how long a guest computes without a break.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
@@ -30,6 +31,9 @@ pub(crate) struct Meter {
     begun: Instant,
     /// Milliseconds from `begun` to the last byte or host call.
     moved: AtomicU64,
+    /// It waits for its turn to compute: that is neither computing nor idling.
+    queued: AtomicBool,
+    chair: Chair,
     /// Calls of ours that are running: while the host works, the guest is not idle.
     inside: AtomicU32,
     calls: AtomicU32,
@@ -53,10 +57,12 @@ pub(crate) enum Outcome {
 pub(crate) struct Inside<'a>(&'a Meter);
 
 impl Meter {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, chair: Chair) -> Self {
         Self {
             begun: Instant::now(),
             moved: AtomicU64::new(0),
+            queued: AtomicBool::new(false),
+            chair,
             inside: AtomicU32::new(0),
             calls: AtomicU32::new(0),
             limits: limits.clone(),
@@ -71,8 +77,23 @@ impl Meter {
 
     /// A byte moved.
     pub(crate) fn touch(&self) {
-        let millis = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.moved.store(millis, Relaxed);
+        self.moved.store(self.millis(), Relaxed);
+    }
+
+    /// The guest has computed for a tick: it lets others go first, and comes back when it is its turn.
+    pub(crate) async fn turn(&self) {
+        let asked = self.millis();
+        self.queued.store(true, Relaxed);
+        self.chair.turn().await;
+        let now = self.millis();
+        let waited = now.saturating_sub(asked);
+        let later = |moved: u64| Some(moved.saturating_add(waited).min(now));
+        let _ = self.moved.fetch_update(Relaxed, Relaxed, later);
+        self.queued.store(false, Relaxed);
+    }
+
+    fn millis(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// One more call into WASI.
@@ -117,7 +138,7 @@ impl Meter {
         let Limits { idle, total, .. } = self.limits;
         let last = self.begun + Duration::from_millis(self.moved.load(Relaxed));
         let inside = self.inside.load(Relaxed) > 0;
-        let quiet_since = if inside { now } else { last };
+        let quiet_since = if inside || self.queued.load(Relaxed) { now } else { last };
         // Far enough for a total that somebody lifted with Duration::MAX.
         let far = now + Duration::from_secs(86_400);
         let ends = self.begun.checked_add(total).unwrap_or(far);
@@ -146,12 +167,14 @@ pub(crate) async fn run<T>(
     meter: &Meter,
     work: impl Future<Output = T>,
 ) -> Result<T, EndpointError> {
-    let mut work = pin!(work);
+    let mut work = pin!(meter.chair.party().clone().scope(work));
     let mut timer = pin!(sleep_until(meter.deadline(Instant::now())?));
     let mut spent = Duration::ZERO;
     poll_fn(|context| {
         let begun = Instant::now();
-        if let Poll::Ready(done) = work.as_mut().poll(context) {
+        let polled = work.as_mut().poll(context);
+        meter.chair.rest();
+        if let Poll::Ready(done) = polled {
             return Poll::Ready(Ok(done));
         }
         // A guest yields after a tick. What goes far beyond it is the machine's scheduler giving
@@ -177,14 +200,19 @@ pub(crate) async fn run<T>(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::party::Party;
+    use crate::turns::Turns;
 
     const SECOND: Duration = Duration::from_secs(1);
 
     /// The total of ten seconds is spent so: a pause of the guest, then a call of the host.
     async fn check(pauses: Duration, blamed: fn(&EndpointError) -> bool) {
         let limits = Limits { idle: 9 * SECOND, total: 10 * SECOND, ..Limits::default() };
-        let meter = Meter::new(&limits);
+        let chair = Arc::new(Turns::default()).chair(Party::Host);
+        let meter = Meter::new(&limits, chair);
         let ended = run(&meter, async {
             tokio::time::sleep(pauses).await;
             let _inside = meter.enter();

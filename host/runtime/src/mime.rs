@@ -88,7 +88,7 @@ impl MimeComponent {
         match task.end().await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(faults)) => Err(MimeError::Faults(lift::faults(faults))),
-            Err(EndpointError::Busy) => Err(MimeError::Busy),
+            Err(EndpointError::Busy(_)) => Err(MimeError::Busy),
             Err(error) => Err(MimeError::Failed(chain(&error))),
         }
     }

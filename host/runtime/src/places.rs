@@ -1,25 +1,28 @@
 //! Who may have an instance, and how many there are.
 //!
 //! Exhaustion of wasmtime's pool is an error, not a wait, so a place is taken
-//! here first and given back after the store is gone. The `mime` component and
-//! filters have places of their own: endpoints wait for them, and filters for
-//! `mime`, so sharing could lock all.
+//! here first and given back after the store is gone. Requests without a token
+//! have places of their own, so that strangers take none from a tenant's own callers.
+//! So have the `mime` component and filters: endpoints wait for them, and filters
+//! for `mime`, so sharing could lock all.
 //!
-//! Invariant: no tenant holds more than its share, waiting requests included.
+//! Invariant: of each kind no tenant holds more than `shares` admits, whatever it sends.
 
-use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU32, AtomicU64};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 use std::time::Duration;
 
+use model::caller::Caller;
 use model::ids::TenantId;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
 
-use crate::error::EndpointError;
+use crate::error::{EndpointError, Full};
 use crate::limits::Settings;
+use crate::party::Party;
+use crate::pool::{Pool, Seat};
+use crate::quota::Account;
+use crate::turns::{Chair, Turns};
 
 /// How the instances fared since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,20 +37,19 @@ pub struct Counters {
     pub limits: u64,
     /// Ended because a time budget ran out.
     pub timeouts: u64,
-    /// Requests turned away because no instance was free.
+    /// Requests turned away because there was no place or no memory for an instance.
     pub busy: u64,
 }
 
 /// All places.
 #[derive(Debug)]
 pub(crate) struct Places {
-    endpoints: Arc<Semaphore>,
-    mime: Arc<Semaphore>,
-    filters: Arc<Semaphore>,
-    filter_share: u32,
-    share: u32,
+    endpoints: Arc<Pool>,
+    strangers: Arc<Pool>,
+    mime: Arc<Pool>,
+    filters: Arc<Pool>,
+    turns: Arc<Turns>,
     patience: Duration,
-    tenants: Mutex<HashMap<Holder, u32>>,
     created: AtomicU64,
     live: AtomicU32,
     traps: AtomicU64,
@@ -62,34 +64,22 @@ pub(crate) struct Places {
 #[derive(Debug)]
 pub(crate) struct Place {
     places: Arc<Places>,
-    _permit: Option<OwnedSemaphorePermit>,
-    _share: Option<Share>,
-}
-
-/// One of a tenant's places.
-#[derive(Debug)]
-struct Share {
-    places: Arc<Places>,
-    holder: Holder,
-}
-
-/// Whose places, and of which kind.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Holder {
-    Endpoints(TenantId),
-    Filters(TenantId),
+    seat: Option<Seat>,
 }
 
 impl Places {
     pub(crate) fn new(settings: &Settings) -> Self {
+        let tenants = settings.tenants;
+        let pool = |places, parties, memory| Arc::new(Pool::new(places, parties, memory));
+        // Of every tenant those with a token and those without, and the host for itself.
+        let everybody = tenants.saturating_mul(2).saturating_add(1);
         Self {
-            endpoints: Arc::new(Semaphore::new(settings.instances as usize)),
-            mime: Arc::new(Semaphore::new(settings.mime_instances as usize)),
-            filters: Arc::new(Semaphore::new(settings.filter_instances as usize)),
-            filter_share: settings.filter_share,
-            share: settings.tenant_share,
+            endpoints: pool(settings.instances, tenants, settings.tenant_memory),
+            strangers: pool(settings.stranger_instances, tenants, settings.stranger_memory),
+            mime: pool(settings.mime_instances, everybody, usize::MAX),
+            filters: pool(settings.filter_instances, tenants, settings.tenant_memory),
+            turns: Arc::default(),
             patience: settings.patience,
-            tenants: Mutex::default(),
             created: AtomicU64::new(0),
             live: AtomicU32::new(0),
             traps: AtomicU64::new(0),
@@ -100,35 +90,31 @@ impl Places {
         }
     }
 
-    /// A place for a tenant's endpoint. A tenant over its share is turned away at once.
+    /// A place for an endpoint of the caller's tenant.
     pub(crate) async fn endpoint(
         self: &Arc<Self>,
-        tenant: &TenantId,
+        caller: &Caller,
     ) -> Result<Place, EndpointError> {
-        let share = self.share(Holder::Endpoints(tenant.clone()), self.share)?;
-        let permit = self.wait(&self.endpoints, self.patience).await?;
-        Ok(self.begin(Some(permit), Some(share)))
+        let pool = if caller.token.is_some() { &self.endpoints } else { &self.strangers };
+        self.take(pool, &Party::of(caller), self.patience).await
     }
 
-    /// A place for a tenant's filter, under the same rules.
+    /// A place for a tenant's filter.
     pub(crate) async fn filter(
         self: &Arc<Self>,
         tenant: &TenantId,
     ) -> Result<Place, EndpointError> {
-        let share = self.share(Holder::Filters(tenant.clone()), self.filter_share)?;
-        let permit = self.wait(&self.filters, self.patience).await?;
-        Ok(self.begin(Some(permit), Some(share)))
+        self.take(&self.filters, &Party::Tenant(tenant.clone()), self.patience).await
     }
 
-    /// A place for a call of the `mime` component, waiting up to `patience`.
+    /// A place for a call of the `mime` component, for whoever this task runs.
     pub(crate) async fn mime(self: &Arc<Self>, patience: Duration) -> Result<Place, EndpointError> {
-        let permit = self.wait(&self.mime, patience).await?;
-        Ok(self.begin(Some(permit), None))
+        self.take(&self.mime, &Party::current(), patience).await
     }
 
     /// A place for `describe`, which the pool keeps room for: deploying is rare and never waits.
     pub(crate) fn describe(self: &Arc<Self>) -> Place {
-        self.begin(None, None)
+        self.begin(None)
     }
 
     pub(crate) fn counters(&self) -> Counters {
@@ -152,59 +138,54 @@ impl Places {
             EndpointError::Trapped { .. } | EndpointError::NoAnswer => &self.traps,
             EndpointError::Limit(_) | EndpointError::BodyTooLarge { .. } => &self.limits,
             EndpointError::Timeout { .. } | EndpointError::HostTimeout { .. } => &self.timeouts,
-            EndpointError::Busy => &self.busy,
+            EndpointError::Busy(_) => &self.busy,
             EndpointError::Declined(_) | EndpointError::Request(_) => return,
         };
         counter.fetch_add(1, Relaxed);
     }
 
-    fn share(self: &Arc<Self>, holder: Holder, most: u32) -> Result<Share, EndpointError> {
-        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = tenants.entry(holder.clone()).or_insert(0);
-        if *held >= most {
-            drop(tenants);
-            self.note(&EndpointError::Busy);
-            return Err(EndpointError::Busy);
-        }
-        *held += 1;
-        Ok(Share { places: Arc::clone(self), holder })
-    }
-
-    async fn wait(
-        &self,
-        semaphore: &Arc<Semaphore>,
+    async fn take(
+        self: &Arc<Self>,
+        pool: &Arc<Pool>,
+        party: &Party,
         patience: Duration,
-    ) -> Result<OwnedSemaphorePermit, EndpointError> {
-        if let Ok(permit) = Arc::clone(semaphore).try_acquire_owned() {
-            return Ok(permit);
-        }
-        match timeout(patience, Arc::clone(semaphore).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => {
-                self.note(&EndpointError::Busy);
-                Err(EndpointError::Busy)
+    ) -> Result<Place, EndpointError> {
+        match pool.take(party, patience).await {
+            Ok(seat) => Ok(self.begin(Some(seat))),
+            Err(full) => {
+                let error = EndpointError::Busy(full);
+                self.note(&error);
+                Err(error)
             }
         }
     }
 
-    fn begin(
-        self: &Arc<Self>,
-        permit: Option<OwnedSemaphorePermit>,
-        share: Option<Share>,
-    ) -> Place {
+    fn begin(self: &Arc<Self>, seat: Option<Seat>) -> Place {
         self.created.fetch_add(1, Relaxed);
         if self.live.fetch_add(1, Relaxed) == 0
             && let Some(ticker) = self.ticker.get()
         {
             ticker.unpark();
         }
-        Place { places: Arc::clone(self), _permit: permit, _share: share }
+        Place { places: Arc::clone(self), seat }
     }
 }
 
 impl Place {
     pub(crate) fn places(&self) -> &Places {
         &self.places
+    }
+
+    /// Where the instance waits for its turns to compute.
+    pub(crate) fn chair(&self) -> Chair {
+        let party = self.seat.as_ref().map_or(Party::Host, |seat| seat.party().clone());
+        self.places.turns.chair(party)
+    }
+
+    /// What the instance's memory is charged to.
+    pub(crate) fn account(&self) -> Arc<Account> {
+        let unbounded = || Arc::new(Account::new(usize::MAX, Full::Host { places: 0 }));
+        self.seat.as_ref().map_or_else(unbounded, |seat| Arc::clone(seat.account()))
     }
 }
 
@@ -214,53 +195,68 @@ impl Drop for Place {
     }
 }
 
-impl Drop for Share {
-    fn drop(&mut self) {
-        let mut tenants = self.places.tenants.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(held) = tenants.get_mut(&self.holder) {
-            *held -= 1;
-            if *held == 0 {
-                tenants.remove(&self.holder);
+#[cfg(test)]
+mod tests {
+    use model::ids::{RequestId, TokenId};
+
+    use super::*;
+
+    fn caller(tenant: &str, token: Option<TokenId>) -> Caller {
+        Caller {
+            tenant: tenant.parse().unwrap(),
+            token,
+            scopes: Vec::new(),
+            accounts: None,
+            request: RequestId::generate([2; 10]),
+            idempotency_key: None,
+        }
+    }
+
+    /// All places that a caller gets, one after the other.
+    async fn flood(places: &Arc<Places>, caller: &Caller) -> (Vec<Place>, Full) {
+        let mut held = Vec::new();
+        loop {
+            match places.endpoint(caller).await {
+                Ok(place) => held.push(place),
+                Err(EndpointError::Busy(full)) => return (held, full),
+                Err(other) => panic!("{other}"),
             }
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_tenant_over_its_share_is_turned_away_and_others_are_not() {
-        let settings = Settings { instances: 4, tenant_share: 2, ..Settings::default() };
-        let places = Arc::new(Places::new(&settings));
-        let (ann, bo) = ("ann".parse().unwrap(), "bo".parse().unwrap());
-        let first = places.endpoint(&ann).await.unwrap();
-        let _second = places.endpoint(&ann).await.unwrap();
-        assert!(matches!(places.endpoint(&ann).await, Err(EndpointError::Busy)));
-        let _other = places.endpoint(&bo).await.unwrap();
-        drop(first);
-        let _again = places.endpoint(&ann).await.unwrap();
-        assert_eq!(places.counters().live, 3);
-        assert_eq!(places.counters().busy, 1);
-    }
-
-    #[tokio::test]
-    async fn a_tenant_that_left_leaves_nothing_behind() {
-        let places = Arc::new(Places::new(&Settings::default()));
-        drop(places.endpoint(&"ann".parse().unwrap()).await.unwrap());
-        assert!(places.tenants.lock().unwrap().is_empty());
-        assert_eq!(places.counters().live, 0);
-    }
-
-    #[tokio::test]
-    async fn a_full_house_is_busy_after_its_patience() {
+    #[tokio::test(start_paused = true)]
+    async fn strangers_take_no_place_of_those_who_show_a_token() {
         let settings =
-            Settings { instances: 1, patience: Duration::from_millis(1), ..Settings::default() };
+            Settings { instances: 4, stranger_instances: 2, tenants: 2, ..Settings::default() };
         let places = Arc::new(Places::new(&settings));
-        let _first = places.endpoint(&"ann".parse().unwrap()).await.unwrap();
-        let second = places.endpoint(&"bo".parse().unwrap()).await;
-        assert!(matches!(second, Err(EndpointError::Busy)));
-        assert!(places.mime(Duration::ZERO).await.is_ok(), "mime has places of its own");
+        let token = Some(TokenId::generate([1; 10]));
+        let (strangers, full) = flood(&places, &caller("ann", None)).await;
+        assert_eq!(strangers.len(), 1);
+        assert_eq!(full, Full::Strangers { held: 1, places: 2 });
+        let (own, full) = flood(&places, &caller("ann", token)).await;
+        assert_eq!(own.len(), 2);
+        assert_eq!(full, Full::Tenant { held: 2, places: 4 });
+        assert_eq!((places.counters().live, places.counters().busy), (3, 2));
+        assert!(places.endpoint(&caller("bo", None)).await.is_ok());
+        drop((strangers, own));
+        assert_eq!(places.counters().live, 0);
+        assert!(places.endpoints.is_empty() && places.strangers.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_parser_has_places_of_its_own_shared_by_those_who_read() {
+        let settings = Settings { mime_instances: 5, tenants: 2, ..Settings::default() };
+        let places = Arc::new(Places::new(&settings));
+        let mut held = Vec::new();
+        let party = Party::Tenant("ann".parse().unwrap());
+        let flood = party.scope(async {
+            while let Ok(place) = places.mime(Duration::from_secs(1)).await {
+                held.push(place);
+            }
+        });
+        flood.await;
+        let other = Party::Tenant("bo".parse().unwrap());
+        assert!(other.scope(places.mime(Duration::ZERO)).await.is_ok());
+        assert!(places.mime(Duration::ZERO).await.is_ok(), "what nobody waits for");
     }
 }

@@ -66,13 +66,7 @@ impl Message for Saying {
 }
 
 fn runtime() -> Runtime {
-    with(Settings {
-        instances: 4,
-        mime_instances: 2,
-        filter_instances: 4,
-        filter_share: 2,
-        ..Settings::default()
-    })
+    with(Settings { instances: 4, mime_instances: 2, filter_instances: 4, ..Settings::default() })
 }
 
 fn envelope(recipients: &[&str]) -> Envelope {
@@ -190,7 +184,13 @@ async fn dropping_the_question_ends_the_filter() {
 
 #[tokio::test]
 async fn a_tenant_cannot_take_every_place() {
-    let runtime = runtime();
+    let runtime = with(Settings {
+        instances: 4,
+        mime_instances: 2,
+        filter_instances: 4,
+        patience: Duration::from_millis(1),
+        ..Settings::default()
+    });
     let filter = hostile(&runtime, short());
     let looping = || ask(&filter, "loop", &[]);
     let three = tokio::join!(looping(), looping(), looping());

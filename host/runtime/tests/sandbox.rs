@@ -16,7 +16,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Bytes, Frame};
 use runtime::body::Body;
-use runtime::error::{BodyError, Budget, EndpointError, Which};
+use runtime::error::{BodyError, Budget, EndpointError, Full, Which};
 use runtime::limits::{Limits, Settings};
 use support::{ask, caller, drain, get, hostile, json, nothing_lives, runtime, short, with};
 
@@ -179,11 +179,14 @@ async fn a_request_that_never_arrives_is_idle() {
 
 #[tokio::test]
 async fn a_tenant_over_its_share_is_busy_and_another_is_not() {
-    let runtime = with(Settings { instances: 4, tenant_share: 1, ..Settings::default() });
+    let runtime = with(Settings { instances: 2, ..Settings::default() });
     let endpoint = hostile(&runtime, short());
     let first = ask(&endpoint, "/trickle").await.unwrap();
     let second = ask(&endpoint, "/env").await;
-    assert!(matches!(second, Err(EndpointError::Busy)), "{second:?}");
+    assert!(
+        matches!(second, Err(EndpointError::Busy(Full::Tenant { held: 1, places: 2 }))),
+        "{second:?}"
+    );
     let other = endpoint.handle(caller("bo"), get("/env")).await;
     assert_eq!(other.unwrap().status(), 200);
     drop(first);
@@ -198,7 +201,8 @@ async fn every_place_has_room_in_the_pool() {
     let settings = Settings {
         instances: count,
         mime_instances: 1,
-        tenant_share: count,
+        stranger_instances: 1,
+        tenants: 1,
         ..Settings::default()
     };
     let runtime = with(settings);

@@ -367,10 +367,11 @@ fn failed(name: &str, request: &RequestId, error: EndpointError) -> Problem {
                 limit.as_secs()
             ),
         ),
-        EndpointError::Busy => (
-            Code::TooManyRequests,
-            "every place for this tenant's requests is taken; try again".to_owned(),
-        ),
+        // 429 where the tenant's own callers are in the way, 503 where others are (RFC 6585 §4).
+        EndpointError::Busy(full) => {
+            let code = if full.is_own() { Code::TooManyRequests } else { Code::Unavailable };
+            (code, format!("{full}: wait, then try again"))
+        }
         EndpointError::BodyTooLarge { limit } => {
             (Code::BodyTooLarge, format!("the body has more than {limit} bytes"))
         }
@@ -379,7 +380,7 @@ fn failed(name: &str, request: &RequestId, error: EndpointError) -> Problem {
         }
     };
     let problem = Problem::new(code, detail).because(error);
-    if code == Code::TooManyRequests {
+    if matches!(code, Code::TooManyRequests | Code::Unavailable) {
         problem.with_retry_after(std::time::Duration::from_secs(1))
     } else {
         problem

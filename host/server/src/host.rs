@@ -322,8 +322,11 @@ impl Host {
         }
         let dialer = Arc::new(dialer);
         let runtime = Runtime::new(RuntimeSettings {
+            tenants: u32::try_from(tenants.len()).unwrap_or(u32::MAX),
             instances: limits.instances,
-            tenant_share: (limits.instances / 2).max(1),
+            stranger_instances: (limits.instances / 2).max(2),
+            tenant_memory: limits.tenant_memory,
+            stranger_memory: (limits.tenant_memory / 2).max(limits.memory),
             ..RuntimeSettings::default()
         })
         .context("the WebAssembly runtime")?;
@@ -383,10 +386,10 @@ impl Host {
                 give_up_after: outbox.give_up,
                 deliveries: outbox.deliveries,
                 deliveries_per_account: outbox.deliveries_per_account,
+                lookups: limits.lookups,
                 ..Settings::default()
             },
         );
-                lookups: limits.lookups,
         let guest = GuestLimits {
             memory: limits.memory,
             cpu: limits.cpu,

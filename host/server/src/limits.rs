@@ -35,14 +35,16 @@ pub struct Limits {
     pub total: Duration,
     /// Linear memory of a component, in bytes.
     pub memory: usize,
-    /// Component instances at once.
+    /// Linear memory of one tenant's components together, in bytes.
+    pub tenant_memory: usize,
+    /// Component instances at once, for requests that show a token.
     pub instances: u32,
     /// How often a tenant may have mail servers tried.
     pub tries: TryLimits,
-}
-
     /// How often the network is asked for mail servers, for one tenant.
     pub lookups: LookupRate,
+}
+
 /// How often a tenant may have mail servers tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TryLimits {
@@ -126,15 +128,16 @@ pub(crate) struct RawLimits {
     idle_secs: Option<u64>,
     total_secs: Option<u64>,
     memory_bytes: Option<u64>,
+    memory_per_tenant_bytes: Option<u64>,
     instances: Option<u64>,
     tries_at_once: Option<u64>,
     tries_per_minute: Option<u64>,
     tries_burst: Option<u64>,
+    lookups_per_minute: Option<u64>,
+    lookups_burst: Option<u64>,
 }
 
 #[derive(Default, Deserialize)]
-    lookups_per_minute: Option<u64>,
-    lookups_burst: Option<u64>,
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct RawCompile {
     cpu_secs: Option<u64>,
@@ -174,6 +177,16 @@ impl RawLimits {
             within(&format!("limits.{key}"), value, default, least, most)
                 .map(|value| u32::try_from(value).unwrap_or(u32::MAX))
         };
+        let memory =
+            within("limits.memory-bytes", self.memory_bytes, 64 << 20, 1 << 20, 256 << 20)?;
+        // Less than one component may have would be room for none.
+        let tenant_memory = within(
+            "limits.memory-per-tenant-bytes",
+            self.memory_per_tenant_bytes,
+            512 << 20,
+            memory,
+            1 << 40,
+        )?;
         Ok(Limits {
             json_body: size(bytes("json-body-bytes", self.json_body_bytes, 8 << 20)?),
             body: bytes("body-bytes", self.body_bytes, 35 << 20)?,
@@ -209,18 +222,17 @@ impl RawLimits {
             )?),
             idle: seconds("idle-secs", self.idle_secs, 30)?,
             total: seconds("total-secs", self.total_secs, 60)?,
-            memory: size(within(
-                "limits.memory-bytes",
-                self.memory_bytes,
-                64 << 20,
-                1 << 20,
-                256 << 20,
-            )?),
+            memory: size(memory),
+            tenant_memory: size(tenant_memory),
             instances: number("instances", self.instances, 200, 2, 1000)?,
             tries: TryLimits {
                 at_once: number("tries-at-once", self.tries_at_once, 8, 1, 1000)?,
                 per_minute: number("tries-per-minute", self.tries_per_minute, 30, 1, 6000)?,
                 burst: number("tries-burst", self.tries_burst, 60, 1, 10_000)?,
+            },
+            lookups: LookupRate {
+                per_minute: number("lookups-per-minute", self.lookups_per_minute, 30, 1, 6000)?,
+                burst: number("lookups-burst", self.lookups_burst, 40, 1, 10_000)?,
             },
         })
     }
@@ -230,10 +242,6 @@ impl Default for Compile {
     /// What the largest interpreters need on a slow machine, several times over.
     fn default() -> Self {
         Self {
-            lookups: LookupRate {
-                per_minute: number("lookups-per-minute", self.lookups_per_minute, 30, 1, 6000)?,
-                burst: number("lookups-burst", self.lookups_burst, 40, 1, 10_000)?,
-            },
             cpu: Duration::from_secs(60),
             wall: Duration::from_secs(180),
             memory: 3_000_000_000,

@@ -33,7 +33,7 @@ impl House {
         let runtime = Runtime::new(Settings {
             instances: 10,
             mime_instances: 1,
-            tenant_share: 10,
+            tenants: 1,
             ..Settings::default()
         })
         .unwrap();
