@@ -3,6 +3,8 @@
 //! What a server says is shown to people and written to logs, so it must not
 //! carry control characters, nor more than a line's worth of anything.
 
+use model::foreign::steers;
+
 /// Enough for every honest reply; the rest is somebody's disclaimer.
 const LONGEST: usize = 200;
 
@@ -12,15 +14,10 @@ pub(crate) fn printable(bytes: &[u8]) -> String {
     let head = bytes.get(..LONGEST * 4).unwrap_or(bytes);
     let text: String = String::from_utf8_lossy(head)
         .chars()
-        .map(|c| if c.is_control() || is_steering(c) { ' ' } else { c })
+        .map(|c| if steers(c) { ' ' } else { c })
         .take(LONGEST)
         .collect();
     text.trim().to_owned()
-}
-
-/// Characters that change how the text around them is shown (Unicode TR 9), and line separators.
-const fn is_steering(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 #![warn(missing_docs)]
 
 pub mod future;
+pub mod foreign;
 pub mod ids;
 pub mod instant;
 pub mod secret;

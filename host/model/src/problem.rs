@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::foreign::steers;
+
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $status:ident, $code:literal, $title:literal, $retry:ident;)*) => {
         /// One variant for each `type` URI, so part of the public API (RFC 9457 §3.1.1). Add freely; never rename, never reuse.
@@ -308,11 +310,11 @@ impl Problem {
     }
 }
 
-/// A server's words made safe to show: one line, 200 characters, no control characters.
+/// A server's words made safe to show: one line, 200 characters, nothing that steers what shows it.
 #[must_use]
 pub fn printable(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| if steers(c) { ' ' } else { c })
         .take(200)
         .collect::<String>()
         .trim()
@@ -334,7 +336,7 @@ mod tests {
 
     #[test]
     fn a_servers_words_lose_their_control_characters_and_their_length() {
-        assert_eq!(printable("a\r\nb\u{1b}[31m"), "a  b [31m");
+        assert_eq!(printable("a\r\nb\u{1b}[31m\u{202e}\u{2028}c"), "a  b [31m  c");
         assert_eq!(printable(&"x".repeat(500)).len(), 200);
     }
 }

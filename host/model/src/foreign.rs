@@ -1,0 +1,182 @@
+//! Text of others, made fit for an error, a log and a terminal.
+//!
+//! A guest, a filter, a mail server or a client chooses it: its length, line
+//! breaks that would forge a line of the log, escape sequences that would drive a
+//! terminal (ECMA-48), and controls that turn round what is read (Unicode TR 9).
+//! [`shown`] cuts and escapes; it is called where such a text enters an error, and
+//! once more where the log is written, for what was forgotten.
+//!
+//! Invariant: what comes out is one line of at most [`LONGEST`] bytes and the mark
+//! of the cut, whatever goes in.
+
+use std::error::Error;
+use std::fmt;
+use std::fmt::Write;
+
+/// Bytes that are kept of one text: a long sentence of an error and its causes.
+pub const LONGEST: usize = 4 << 10;
+
+/// An error of which only the words are kept, cut and escaped.
+///
+/// What a foreign library says may hold names and texts of a guest, and be megabytes long.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Told(Box<str>);
+
+/// A writer that escapes, and keeps the first bytes of what is written to it.
+#[derive(Debug)]
+pub struct Shown {
+    kept: String,
+    most: usize,
+    /// Bytes that found no room, before they would have been escaped.
+    cut: usize,
+}
+
+impl Told {
+    /// An error with all of its causes.
+    #[must_use]
+    pub fn of(error: &(dyn Error + 'static)) -> Self {
+        let mut words = Shown::new(LONGEST);
+        // Writing to it cannot fail; a `Display` that says so is cut short.
+        let _ = write!(words, "{error}");
+        let mut next = error.source();
+        while let Some(source) = next {
+            let _ = write!(words, ": {source}");
+            next = source.source();
+        }
+        Self(words.finish().into())
+    }
+
+    /// These words.
+    #[must_use]
+    pub fn words(text: impl fmt::Display) -> Self {
+        Self(shown(text).into())
+    }
+}
+
+/// One line of printable text, with a mark of how much was cut off.
+#[must_use]
+pub fn shown(text: impl fmt::Display) -> String {
+    within(LONGEST, text)
+}
+
+/// The same with another length.
+#[must_use]
+pub fn within(most: usize, text: impl fmt::Display) -> String {
+    let mut words = Shown::new(most);
+    let _ = write!(words, "{text}");
+    words.finish()
+}
+
+/// What ends a line, drives a terminal, or turns round what is shown.
+#[must_use]
+pub fn steers(letter: char) -> bool {
+    letter.is_control()
+        || matches!(
+            letter,
+            '\u{61c}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+impl Shown {
+    /// With room for so many bytes.
+    #[must_use]
+    pub const fn new(most: usize) -> Self {
+        Self { kept: String::new(), most, cut: 0 }
+    }
+
+    /// Bytes that are kept by now.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Nothing was written yet.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.kept.is_empty() && self.cut == 0
+    }
+
+    /// The line.
+    #[must_use]
+    pub fn finish(mut self) -> String {
+        if self.cut > 0 {
+            // Writing to a string cannot fail.
+            let _ = write!(self.kept, " … ({} bytes more)", self.cut);
+        }
+        self.kept
+    }
+}
+
+impl Write for Shown {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for (at, letter) in text.char_indices() {
+            let before = self.kept.len();
+            if self.cut == 0 {
+                if steers(letter) {
+                    self.kept.extend(letter.escape_default());
+                } else {
+                    self.kept.push(letter);
+                }
+            }
+            if self.cut > 0 || self.kept.len() > self.most {
+                self.kept.truncate(before);
+                self.cut = self.cut.saturating_add(text.len() - at);
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_forges_a_line_or_drives_a_terminal() {
+        check("plain Grüße 你好 \\", "plain Grüße 你好 \\");
+        check("a\nb\r\u{0}", "a\\nb\\r\\u{0}");
+        check("a\u{1b}[31mb\u{9b}1m", "a\\u{1b}[31mb\\u{9b}1m");
+        check("\u{202e}txt\u{2069}\u{200f}", "\\u{202e}txt\\u{2069}\\u{200f}");
+        check("\u{2028}\u{2029}\u{85}", "\\u{2028}\\u{2029}\\u{85}");
+        // A family, joined by what joins: that is no control of direction.
+        check("👩\u{200d}👧", "👩\u{200d}👧");
+        // What a lone surrogate in UTF-8 becomes on the way to a string.
+        check(&String::from_utf8_lossy(b"\xed\xa0\x80"), "\u{fffd}\u{fffd}\u{fffd}");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_and_says_by_how_much() {
+        let long = shown("x".repeat(10_000_000));
+        assert_eq!(long, format!("{} … (9995904 bytes more)", "x".repeat(LONGEST)));
+        assert_eq!(within(3, "aäb"), "aä … (1 bytes more)");
+        // Escaped, no letter is cut in half.
+        assert_eq!(within(6, "a\u{1b}b"), "a … (2 bytes more)");
+        for most in 0..20 {
+            let all = "\n\u{202e}ä".repeat(20);
+            assert!(within(most, &all).len() < most + 24, "{most}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_told_with_its_causes() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer\n")]
+        struct Outer(#[source] std::io::Error);
+        let told = Told::of(&Outer(std::io::Error::other("in\u{1b}ner")));
+        assert_eq!(told.to_string(), "outer\\n: in\\u{1b}ner");
+    }
+
+    #[track_caller]
+    fn check(text: &str, want: &str) {
+        assert_eq!(shown(text), want);
+    }
+}
