@@ -26,6 +26,7 @@ mod history;
 mod history_tests;
 mod kills;
 mod refusals;
+mod stopping;
 mod faults;
 mod hostile_servers;
 mod reading;

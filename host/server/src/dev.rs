@@ -88,6 +88,7 @@ pub(crate) async fn run(
         sources: defaults.sources,
         authorization: defaults.authorization,
     };
+    let stop = parts.limits.stop;
     let host = Host::build(parts, Stores::in_memory(scratch.path())?).await?;
 
     let mut told = Vec::with_capacity(MAILBOXES.len());
@@ -143,7 +144,7 @@ pub(crate) async fn run(
         }
         text
     };
-    let signals = Signals::watch()?;
+    let signals = Signals::watch(stop)?;
     let mut out = std::io::stdout();
     writeln!(out, "{text}")
         .and_then(|()| out.flush())

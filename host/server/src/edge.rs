@@ -32,7 +32,6 @@ const HEAD_BYTES: usize = 64 << 10;
 const HEAD_FIELDS: usize = 200;
 /// A connection between two requests is kept this long at least.
 const IDLE: Duration = Duration::from_secs(15);
-const DRAIN: Duration = Duration::from_secs(30);
 
 /// A bound listener.
 #[derive(Debug)]
@@ -60,7 +59,7 @@ impl Edge {
         Ok(self.listener.local_addr()?)
     }
 
-    /// Serves until `stop`, then finishes what was begun within 30 seconds.
+    /// Serves until `stop`, then finishes what was begun within [`Stop::requests`](crate::limits::Stop).
     pub async fn serve(self, host: Arc<Host>, stop: impl Future<Output = ()>) {
         let mut stop = std::pin::pin!(stop);
         let places = Arc::new(Semaphore::new(host.limits.connections));
@@ -112,8 +111,10 @@ impl Edge {
             });
         }
         drop(self.listener);
-        if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
-            tracing::warn!("some requests did not finish within 30 seconds");
+        let most = host.limits.stop.requests;
+        if tokio::time::timeout(most, graceful.shutdown()).await.is_err() {
+            let seconds = most.as_secs();
+            tracing::warn!("some requests did not finish within {seconds} seconds");
         }
     }
 }

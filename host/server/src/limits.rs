@@ -43,6 +43,18 @@ pub struct Limits {
     pub tries: TryLimits,
     /// How often the network is asked for mail servers, for one tenant.
     pub lookups: LookupRate,
+    /// What was begun when the host is told to stop.
+    pub stop: Stop,
+}
+
+/// How long what was begun may take when the host is told to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// Requests, to the last byte of their answers.
+    pub requests: Duration,
+    /// Deliveries. The final dot may wait for ten minutes (RFC 5321 §4.5.3.2.6), which is longer than any
+    /// service manager does.
+    pub deliveries: Duration,
 }
 
 /// How often a tenant may have mail servers tried.
@@ -135,6 +147,8 @@ pub(crate) struct RawLimits {
     tries_burst: Option<u64>,
     lookups_per_minute: Option<u64>,
     lookups_burst: Option<u64>,
+    stop_requests_secs: Option<u64>,
+    stop_deliveries_secs: Option<u64>,
 }
 
 #[derive(Default, Deserialize)]
@@ -233,6 +247,10 @@ impl RawLimits {
             lookups: LookupRate {
                 per_minute: number("lookups-per-minute", self.lookups_per_minute, 30, 1, 6000)?,
                 burst: number("lookups-burst", self.lookups_burst, 40, 1, 10_000)?,
+            },
+            stop: Stop {
+                requests: seconds("stop-requests-secs", self.stop_requests_secs, 30)?,
+                deliveries: seconds("stop-deliveries-secs", self.stop_deliveries_secs, 60)?,
             },
         })
     }

@@ -35,8 +35,14 @@ fn main() -> ExitCode {
         log.boxed()
     };
     tracing_subscriber::registry().with(filter).with(filter_fn(is_discreet)).with(log).init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    told(runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(cli.run(given))))
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return told(Err(error.into())),
+    };
+    let ended = runtime.block_on(cli.run(given));
+    // What still runs is not waited for: the command had its end, and nothing that was accepted is lost.
+    runtime.shutdown_background();
+    told(ended)
 }
 
 /// Whose words may be logged, whatever `POSTLET_LOG` says: these crates log passwords, tokens and mail.

@@ -57,6 +57,7 @@ pub(crate) async fn run(path: &Path, given: Given, machine: bool) -> anyhow::Res
         sources: config.sources,
         authorization: config.authorization,
     };
+    let stop = parts.limits.stop;
     let host = Host::build(parts, stores).await?;
     let url = format!("http://{}", edge.address()?);
     for (tenant, fault) in host.deployments.undeployed() {
@@ -69,7 +70,7 @@ pub(crate) async fn run(path: &Path, given: Given, machine: bool) -> anyhow::Res
     } else {
         ready(&url, &token_file, holder.as_ref(), &others)
     };
-    let signals = Signals::watch()?;
+    let signals = Signals::watch(stop)?;
     let mut out = std::io::stdout();
     writeln!(out, "{line}")
         .and_then(|()| out.flush())

@@ -1,0 +1,120 @@
+//! A host that is told to stop has stopped in time, whatever its guests do and whoever reads its log.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::harness::process::binary;
+use crate::harness::site::{APPLICATION, Site};
+use crate::harness::wait::{wait_for, wait_until};
+
+/// Guests that compute for as long as they are let, more of them than there are workers.
+const LIMITS: &str = "imap-idle-secs = 20\n[limits]\ncpu-millis = 60000\ntotal-secs = 3600\n\
+    instances = 16\n";
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let mut stage = Stage::with("");
+    stage.compute();
+    stage.signal();
+    stage.refuses_connections();
+    // It waits for what was begun, half a minute by default.
+    assert!(stage.host.try_wait().unwrap().is_none(), "it has not waited");
+    stage.signal();
+    stage.has_ended();
+}
+
+#[test]
+fn the_deadline_holds_though_nobody_reads_the_log() {
+    let mut stage = Stage::with("stop-requests-secs = 1\nstop-deliveries-secs = 1\n");
+    stage.compute();
+    stage.fill_the_log();
+    stage.signal();
+    stage.has_ended();
+}
+
+/// A host whose log is a pipe that nobody reads.
+struct Stage {
+    host: Child,
+    address: String,
+    token: String,
+    busy: Vec<TcpStream>,
+    _site: Site,
+}
+
+impl Stage {
+    fn with(limits: &str) -> Self {
+        let site = Site::with(None, &[], &format!("{LIMITS}{limits}"))
+            .with_application(APPLICATION, guests::HOSTILE);
+        let mut host = Command::new(binary())
+            .args(["up", "--json", "--config", site.config().to_str().unwrap()])
+            .env("POSTLET_LOG", "debug")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = Vec::new();
+        let mut out = host.stdout.take().unwrap();
+        let mut byte = [0];
+        while !line.ends_with(b"\n") {
+            assert_eq!(out.read(&mut byte).unwrap(), 1, "it is not ready");
+            line.push(byte[0]);
+        }
+        let ready: Value = serde_json::from_slice(&line).unwrap();
+        let address = ready["url"].as_str().unwrap().strip_prefix("http://").unwrap().to_owned();
+        Self { host, address, token: site.token(), busy: Vec::new(), _site: site }
+    }
+
+    fn ask(&self, path: &str) -> Option<TcpStream> {
+        let mut stream = TcpStream::connect(&self.address).ok()?;
+        let token = &self.token;
+        let head =
+            format!("GET {path} HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {token}\r\n\r\n");
+        stream.write_all(head.as_bytes()).ok()?;
+        Some(stream)
+    }
+
+    /// Eight loops, and the proof that they are under way: a ninth request was answered after them.
+    fn compute(&mut self) {
+        for _ in 0..8 {
+            self.busy.push(self.ask("/loop").unwrap());
+        }
+        let mut stream = self.ask("/env").unwrap();
+        stream.read_exact(&mut [0; 12]).unwrap();
+    }
+
+    /// Until nobody gets an answer any more, since the log is full.
+    fn fill_the_log(&self) {
+        wait_for("a log that is full", || {
+            let mut stream = self.ask("/v1/accounts/none/mailboxes")?;
+            stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            stream.read_exact(&mut [0; 12]).err()
+        });
+    }
+
+    fn signal(&self) {
+        let pid = self.host.id().to_string();
+        assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
+    }
+
+    fn refuses_connections(&self) {
+        wait_until("the end of the listener", || TcpStream::connect(&self.address).is_err());
+    }
+
+    fn has_ended(&mut self) {
+        let status = wait_for("its end", || self.host.try_wait().unwrap());
+        assert_eq!(status.code(), Some(0), "{status}");
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.host.kill();
+        let _ = self.host.wait();
+    }
+}
