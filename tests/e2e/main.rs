@@ -30,6 +30,8 @@ mod stopping;
 mod faults;
 mod hostile_servers;
 mod reading;
+mod odd_servers;
+mod odd_mail;
 mod command_line;
 mod doctor;
 mod keys;

@@ -44,7 +44,7 @@ pub(crate) struct Row<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) flags: Option<&'a [String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) size: Option<u64>,
+    pub(crate) size: Option<Option<u64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) thread_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,6 +53,8 @@ pub(crate) struct Row<'a> {
     pub(crate) has_attachments: Option<bool>,
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) unparsed: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) unavailable: bool,
 }
 
 /// A fetched message.
@@ -77,6 +79,17 @@ pub(crate) struct Full<'a> {
     pub(crate) html: Option<Option<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) attachments: Option<Vec<Attachment<'a>>>,
+    /// What could not be read or shown; mostly nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) incomplete: Option<Vec<Lack<'a>>>,
+}
+
+/// Something that could not be read or shown, in the form of a problem's `errors`.
+#[derive(Serialize)]
+pub(crate) struct Lack<'a> {
+    pointer: &'a str,
+    code: &'a str,
+    detail: &'a str,
 }
 
 #[derive(Serialize)]
@@ -125,7 +138,7 @@ impl<'a> Row<'a> {
             uid: Some(stored.map(|stored| stored.uid)),
             message_id: Some(facts.message_id.as_deref()),
             date: Some(facts.date.map(Instant)),
-            received: Some(stored.map(|stored| Instant(stored.received))),
+            received: Some(stored.and_then(|stored| stored.received).map(Instant)),
             from: Some(Addresses(&facts.sender)),
             to: Some(Addresses(&facts.to)),
             cc: Some(Addresses(&facts.cc)),
@@ -136,6 +149,7 @@ impl<'a> Row<'a> {
             preview: summary.preview.as_deref(),
             has_attachments: summary.has_attachments,
             unparsed: summary.unparsed,
+            unavailable: summary.unavailable,
         }
     }
 
@@ -172,6 +186,12 @@ impl<'a> Attachment<'a> {
             disposition: part.disposition.as_deref(),
             content_id: part.content_id.as_deref(),
         }
+    }
+}
+
+impl<'a> Lack<'a> {
+    pub(crate) fn new(fault: &'a types::Fault) -> Self {
+        Self { pointer: &fault.pointer, code: &fault.code, detail: &fault.detail }
     }
 }
 

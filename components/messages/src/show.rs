@@ -9,12 +9,13 @@ use kit::bindings::postlet::mail::content::Part;
 use kit::bindings::postlet::mail::messages;
 use kit::bindings::postlet::mail::messages::{Query, Want};
 use kit::bindings::postlet::mail::reading::{Body, Message};
+use kit::bindings::postlet::mail::types;
 use kit::media;
 use kit::problem::{Kind, Problem};
 use kit::query::invalid;
 use kit::request::Request;
 
-use crate::rows::{Attachment, Field, Full, List, Row};
+use crate::rows::{Attachment, Field, Full, Lack, List, Row};
 
 /// Bytes of a body within JSON.
 const IN_JSON: u32 = 2 * 1024 * 1024;
@@ -46,6 +47,8 @@ const FIELDS: [&str; 21] = [
 ];
 /// Those of [`FIELDS`] that a list has: what a page costs no further fetch for.
 const IN_LISTS: usize = 13;
+/// Those that are read in the whole message, and may be found wanting.
+const READ: [&str; 4] = ["headers", "text", "html", "attachments"];
 const DETAILS: [&str; 4] = ["replyTo", "bcc", "inReplyTo", "references"];
 
 /// `GET …/messages`.
@@ -83,17 +86,29 @@ pub(crate) fn one(request: &Request, id: &str) -> Result<Answer, Problem> {
     let headers = if wanted("headers") { Some(message.headers()?) } else { None };
     full.headers = headers.as_ref().map(|headers| headers.iter().map(Field::new).collect());
     if wanted("text") {
-        full.text = Some(message.body(Body::Text, IN_JSON)?);
+        full.text = Some(shown(message.body(Body::Text, IN_JSON))?);
     }
     if wanted("html") {
-        full.html = Some(message.body(Body::Html, IN_JSON)?);
+        full.html = Some(shown(message.body(Body::Html, IN_JSON))?);
     }
     let parts = if wanted("attachments") { Some(message.structure()?) } else { None };
     full.attachments = parts.as_ref().map(|parts| {
         let attached = parts.iter().filter(|part| part.attachment);
         (1..).zip(attached).map(|(number, part)| Attachment::new(number, part)).collect()
     });
+    // Each of these needed the whole message, which was read for them.
+    let lacking = if READ.into_iter().any(wanted) { message.faults()? } else { Vec::new() };
+    let lacking = lacking.iter().filter(|fault| wanted(fault.pointer.trim_start_matches('/')));
+    full.incomplete = Some(lacking.map(Lack::new).collect()).filter(|all: &Vec<_>| !all.is_empty());
     Ok(Answer::json(200, &full)?.with("vary", "accept"))
+}
+
+/// A body that could not be read is null, and `incomplete` says why.
+fn shown(body: Result<Option<String>, types::Problem>) -> Result<Option<String>, types::Problem> {
+    match body {
+        Err(problem) if problem.code == "unparsable" && !problem.faults.is_empty() => Ok(None),
+        body => body,
+    }
 }
 
 /// `GET …/messages/{id}/text`.

@@ -1,14 +1,14 @@
 //! A header block, cut into fields.
 //!
 //! Real mail has blocks with bare LF, an mbox line on top, lines that are no fields, bytes in no
-//! stated charset, and no end. None of it is a failure here: what cannot be read is left out.
+//! stated charset, and no end. None of it is a failure here: what cannot be read is left out, and so are
+//! fields beyond [`LONGEST_BLOCK`].
 //!
-//! Invariant: the cost is linear, and a block longer than [`LONGEST_BLOCK`] is refused.
+//! Invariant: the cost is linear, and so much of a block is kept at most.
 //!
 //! Standard: RFC 5322 section 2.2.
 
 use crate::charset::{decode_unlabelled, guess};
-use crate::fault::{Code, Fault};
 use crate::words::decode;
 
 /// In bytes.
@@ -48,27 +48,28 @@ impl Fields {
     }
 }
 
+/// A header block that was cut into fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Block {
+    pub fields: Fields,
+    /// Where the body begins.
+    pub body: usize,
+    /// Some fields were left out, because the block is longer than [`LONGEST_BLOCK`].
+    pub is_cut: bool,
+}
+
 /// Cuts the block that starts at `start`. It ends after the first empty line, or before a line that
-/// `stop` knows (a boundary), or where two lines in a row are no fields. Answers the fields and where
-/// the body begins.
-///
-/// # Errors
-/// [`Code::HeaderTooLarge`].
-pub fn split(
-    raw: &[u8],
-    start: usize,
-    stop: &dyn Fn(&[u8]) -> bool,
-) -> Result<(Fields, usize), Fault> {
+/// `stop` knows (a boundary), or where two lines in a row are no fields. Of a block that is too long the
+/// fields that fit are kept, whatever their order: a long one is left out and a short one after it is not.
+pub fn split(raw: &[u8], start: usize, stop: &dyn Fn(&[u8]) -> bool) -> Block {
     let mut spans: Vec<(&[u8], Vec<u8>)> = Vec::new();
+    let (mut kept, mut is_cut) = (0, false);
+    // The field that is being read is kept.
+    let mut keeping = false;
     let mut at = start;
     while at < raw.len() {
-        if at - start > LONGEST_BLOCK {
-            return Err(Fault::of_message(
-                Code::HeaderTooLarge,
-                format!("a header block is longer than {LONGEST_BLOCK} bytes"),
-            ));
-        }
         let (line, next) = line_at(raw, at);
+        let fits = kept + line.len() <= LONGEST_BLOCK;
         if line.is_empty() {
             at = next;
             break;
@@ -77,12 +78,24 @@ pub fn split(
             break;
         }
         if is_continuation(line) {
-            if let Some((_, value)) = spans.last_mut() {
-                value.push(b'\n');
-                value.extend_from_slice(line);
+            if let Some((_, value)) = spans.last_mut().filter(|_| keeping) {
+                if fits {
+                    value.push(b'\n');
+                    value.extend_from_slice(line);
+                    kept += line.len() + 1;
+                } else {
+                    // Half a field says something else than the whole.
+                    kept -= value.len();
+                    spans.pop();
+                    (keeping, is_cut) = (false, true);
+                }
             }
         } else if let Some((name, value)) = as_field(line) {
-            spans.push((name, value.to_vec()));
+            (keeping, is_cut) = (fits, is_cut || !fits);
+            if fits {
+                kept += line.len() + 1;
+                spans.push((name, value.to_vec()));
+            }
         } else if !is_mbox_line(line, at == start) {
             let (following, _) = line_at(raw, next);
             let goes_on = following.is_empty()
@@ -96,7 +109,7 @@ pub fn split(
         }
         at = next;
     }
-    Ok((to_text(spans), at.min(raw.len())))
+    Block { fields: to_text(spans), body: at.min(raw.len()), is_cut }
 }
 
 /// The line that starts at `at` without its end, and where the next one starts.
@@ -173,23 +186,30 @@ mod tests {
     }
 
     #[test]
-    fn a_block_without_end_is_refused() {
+    fn of_a_block_without_end_what_fits_is_kept() {
         let raw = "A: 1\r\n".repeat(60_000);
-        let fault = split(raw.as_bytes(), 0, &|_| false).unwrap_err();
-        assert_eq!(fault.code, Code::HeaderTooLarge);
+        let block = split(raw.as_bytes(), 0, &|_| false);
+        assert!(block.is_cut && block.body == raw.len());
+        assert!(block.fields.iter().count() > 40_000);
+        let long = format!("References: {}\r\n", "<x@y>\r\n ".repeat(10_000));
+        let raw = format!("{}Subject: s\r\n\r\nbody", long.repeat(20));
+        let block = split(raw.as_bytes(), 0, &|_| false);
+        assert_eq!(block.fields.text("subject").as_deref(), Some("s"));
+        assert!(block.is_cut && raw.get(block.body..) == Some("body"));
     }
 
     #[test]
     fn bytes_without_a_charset_are_guessed() {
         let raw = b"Subject: \xc4\xe3\xba\xc3\xca\xc0\xbd\xe7\r\nX: \xe4\xbd\xa0\r\n\r\n";
-        let (fields, _) = split(raw, 0, &|_| false).unwrap();
+        let fields = split(raw, 0, &|_| false).fields;
         assert_eq!(fields.text("subject").as_deref(), Some("你好世界"));
         assert_eq!(fields.text("x").as_deref(), Some("你"));
     }
 
     #[track_caller]
     fn check(raw: &[u8], want: &[(&str, &str)], body: &str) {
-        let (fields, at) = split(raw, 0, &|_| false).unwrap();
+        let Block { fields, body: at, is_cut } = split(raw, 0, &|_| false);
+        assert!(!is_cut);
         let found: Vec<_> = fields.iter().map(|f| (f.name.as_str(), f.raw.as_str())).collect();
         assert_eq!(found, want);
         assert_eq!(std::str::from_utf8(&raw[at..]).unwrap(), body);

@@ -37,7 +37,7 @@ const _: () = {
 
 impl Guest for Component {
     fn summarise(blocks: Vec<Vec<u8>>) -> Vec<Option<content::Facts>> {
-        blocks.iter().map(|block| facts::summarise(block).map(to_facts)).collect()
+        blocks.iter().map(|block| Some(to_facts(facts::summarise(block)))).collect()
     }
 
     fn read(raw: &types::Octets, want: Want, limit: u32) -> Result<Reading, Vec<types::Fault>> {
@@ -63,6 +63,7 @@ impl Guest for Component {
             html_as_sent: reading.html_as_sent,
             preview: reading.preview,
             has_attachments: reading.has_attachments,
+            faults: to_faults(reading.faults),
         })
     }
 

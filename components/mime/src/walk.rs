@@ -2,14 +2,15 @@
 //!
 //! The walk goes over the lines once and keeps the open multiparts in a list; it never recurses and
 //! never descends into an attached message, so a message nested in itself fifty thousand times is one
-//! part like any other.
+//! part like any other. What is nested deeper than [`DEEPEST`], or comes after [`MOST_PARTS`] parts, is not
+//! taken apart: it is the body of the last part that is.
 //!
 //! Invariant: at most [`DEEPEST`] multiparts are open and at most [`MOST_PARTS`] parts are made.
 //!
 //! Standards: RFC 2046 section 5.1 (multiparts), RFC 9051 section 6.4.5.1 (part numbers).
 
 use crate::fault::{Code, Fault};
-use crate::fields::{Fields, line_at, split};
+use crate::fields::{Block, Fields, LONGEST_BLOCK, line_at, split};
 use crate::params::{Value, parse};
 
 /// Multiparts within multiparts.
@@ -54,20 +55,41 @@ enum Delimiter {
     Close(usize),
 }
 
-/// All parts, depth first; the first is the message itself.
+/// The parts of a message, and what of it was not taken apart.
+#[derive(Clone, Debug, Default)]
+pub struct Walked {
+    /// Depth first; the first is the message itself.
+    pub nodes: Vec<Node>,
+    /// At most one of each kind: [`Code::TooDeep`], [`Code::TooManyParts`], [`Code::HeaderTooLarge`].
+    pub faults: Vec<Fault>,
+}
+
+/// All parts of a message of which nothing is left out.
 ///
 /// # Errors
 /// [`Code::TooDeep`], [`Code::TooManyParts`], [`Code::HeaderTooLarge`].
-pub fn walk(raw: &[u8]) -> Result<Vec<Node>, Fault> {
-    let mut walk = Walk { raw, nodes: Vec::new(), open: Vec::new(), leaf: None };
-    let mut at = walk.enter(0)?;
+pub fn whole(raw: &[u8]) -> Result<Vec<Node>, Fault> {
+    let Walked { nodes, faults } = walk(raw);
+    faults.into_iter().next().map_or(Ok(nodes), Err)
+}
+
+/// As many parts as are taken apart.
+pub fn walk(raw: &[u8]) -> Walked {
+    let mut walk = Walk { raw, found: Walked::default(), open: Vec::new(), leaf: None };
+    let mut at = walk.enter(0);
     while at < raw.len() {
         let (line, next) = line_at(raw, at);
         at = match delimiter(&walk.open, line) {
             None => next,
+            Some(Delimiter::Next(_)) if walk.found.nodes.len() >= MOST_PARTS => {
+                let detail = format!("the message has more than {MOST_PARTS} parts");
+                walk.note("/attachments", Code::TooManyParts, detail);
+                // Nothing more begins or ends.
+                raw.len()
+            }
             Some(Delimiter::Next(level)) => {
                 walk.leave(level + 1, at);
-                walk.enter(next)?
+                walk.enter(next)
             }
             Some(Delimiter::Close(level)) => {
                 walk.close(level, at, at + line.len());
@@ -76,12 +98,12 @@ pub fn walk(raw: &[u8]) -> Result<Vec<Node>, Fault> {
         };
     }
     walk.leave(0, raw.len());
-    Ok(walk.nodes)
+    walk.found
 }
 
 struct Walk<'a> {
     raw: &'a [u8],
-    nodes: Vec<Node>,
+    found: Walked,
     open: Vec<Open>,
     /// The part whose body is being passed over.
     leaf: Option<usize>,
@@ -89,14 +111,17 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// Reads the header at `at`; answers where its body begins.
-    fn enter(&mut self, at: usize) -> Result<usize, Fault> {
-        if self.nodes.len() >= MOST_PARTS {
-            let detail = format!("the message has more than {MOST_PARTS} parts");
-            return Err(Fault::of_message(Code::TooManyParts, detail));
-        }
+    fn enter(&mut self, at: usize) -> usize {
         let open = &self.open;
-        let (fields, body) = split(self.raw, at, &|line| delimiter(open, line).is_some())?;
-        let index = self.nodes.len();
+        let Block { fields, body, is_cut } =
+            split(self.raw, at, &|line| delimiter(open, line).is_some());
+        if is_cut {
+            let detail = format!(
+                "a header block is longer than {LONGEST_BLOCK} bytes; the fields that do not fit are left out"
+            );
+            self.note("/headers", Code::HeaderTooLarge, detail);
+        }
+        let index = self.found.nodes.len();
         let (parent, number) = match self.open.last_mut() {
             Some(around) => {
                 around.children += 1;
@@ -104,7 +129,7 @@ impl Walk<'_> {
             }
             None => (None, 1),
         };
-        let parent_node = parent.and_then(|parent| self.nodes.get(parent));
+        let parent_node = parent.and_then(|parent| self.found.nodes.get(parent));
         let content_type = fields.raw("Content-Type").map(parse).unwrap_or_default();
         let in_digest = parent_node.is_some_and(|node| node.media_type == "multipart/digest");
         let boundary =
@@ -118,7 +143,7 @@ impl Walk<'_> {
         };
         let disposition = fields.raw("Content-Disposition").map(parse).unwrap_or_default();
         let body_end = body..self.raw.len();
-        self.nodes.push(Node {
+        self.found.nodes.push(Node {
             path,
             parent,
             fields,
@@ -131,21 +156,28 @@ impl Walk<'_> {
         });
         self.leaf = Some(index);
         if let (true, Some(boundary)) = (is_multipart, boundary) {
-            if self.open.len() >= DEEPEST {
+            if self.open.len() < DEEPEST {
+                self.leaf = None;
+                self.open.push(Open { node: index, boundary, children: 0 });
+            } else {
                 let detail = format!("multiparts are nested more than {DEEPEST} deep");
-                return Err(Fault::of_message(Code::TooDeep, detail));
+                self.note("/attachments", Code::TooDeep, detail);
             }
-            self.leaf = None;
-            self.open.push(Open { node: index, boundary, children: 0 });
         }
-        Ok(body)
+        body
+    }
+
+    fn note(&mut self, pointer: &str, code: Code, detail: String) {
+        if self.found.faults.iter().all(|known| known.code != code) {
+            self.found.faults.push(Fault::at(pointer, code, detail));
+        }
     }
 
     /// As [`Walk::leave`], for a multipart that says itself that it ends, with the line from `at` to `end`.
     fn close(&mut self, level: usize, at: usize, end: usize) {
         let closed = self.open.get(level).map(|open| open.node);
         self.leave(level, at);
-        if let Some(node) = closed.and_then(|index| self.nodes.get_mut(index)) {
+        if let Some(node) = closed.and_then(|index| self.found.nodes.get_mut(index)) {
             node.end = end;
         }
     }
@@ -155,7 +187,7 @@ impl Walk<'_> {
         let ended = self.open.drain(level.min(self.open.len())..).map(|open| open.node);
         let ended: Vec<usize> = ended.chain(self.leaf.take()).collect();
         for index in ended {
-            if let Some(node) = self.nodes.get_mut(index) {
+            if let Some(node) = self.found.nodes.get_mut(index) {
                 let before = self.raw.get(node.body.start..at).unwrap_or_default();
                 let end = node.body.start + without_line_end(before, at == self.raw.len()).len();
                 node.body.end = end;
@@ -262,23 +294,26 @@ mod tests {
     }
 
     #[test]
-    fn bombs_are_refused() {
+    fn of_bombs_the_first_parts_are_taken_apart() {
         let same = "Content-Type: multipart/mixed; boundary=x\n\n--x\n".repeat(20_000);
-        assert_eq!(walk(same.as_bytes()).unwrap_err().code, Code::TooDeep);
+        let walked = walk(same.as_bytes());
+        assert_eq!((walked.nodes.len(), walked.faults[0].code), (DEEPEST + 1, Code::TooDeep));
+        assert_eq!(whole(same.as_bytes()).unwrap_err().code, Code::TooDeep);
         let many =
             format!("Content-Type: multipart/mixed; boundary=x\n\n{}", "--x\n".repeat(1_000_000));
-        assert_eq!(walk(many.as_bytes()).unwrap_err().code, Code::TooManyParts);
+        let walked = walk(many.as_bytes());
+        assert_eq!((walked.nodes.len(), walked.faults[0].code), (MOST_PARTS, Code::TooManyParts));
     }
 
     #[test]
     fn a_message_nested_in_itself_is_one_part() {
         let nested = "Content-Type: message/rfc822\n\n".repeat(50_000);
-        assert_eq!(walk(nested.as_bytes()).unwrap().len(), 1);
+        assert_eq!(whole(nested.as_bytes()).unwrap().len(), 1);
     }
 
     #[track_caller]
     fn check(raw: &str, want: &[(&str, &str, Option<&str>)]) {
-        let nodes = walk(raw.as_bytes()).unwrap();
+        let nodes = whole(raw.as_bytes()).unwrap();
         let found: Vec<_> = nodes
             .iter()
             .map(|node| {

@@ -1,8 +1,9 @@
 //! What a mail server's words mean when it refuses a login.
 //!
 //! The protocols have one answer for a wrong password and for a mailbox that lets
-//! no mail programs in, and the remedies differ. Services tell the second in words,
-//! so words are what there is to go by: one table, no service's name in it.
+//! no mail programs in, and some have it for too many connections too, and the
+//! remedies differ. Services tell those in words, so words are what there is to go
+//! by: one table, no service's name in it.
 //!
 //! Invariant: what is not in the table is a refused login. Whoever is sent to a
 //! switch that is on already loses more time than by trying another password.
@@ -44,8 +45,36 @@ const EITHER: [&str; 1] = ["invalid credentials or"];
 /// authentication is disabled." (rpremraj/mailR issue 107).
 const NO_PASSWORDS: [&str; 1] = ["basic authentication is disabled"];
 
+/// The server has too many connections of this user, or of everybody, and would have taken the login
+/// otherwise: Gmail's "[ALERT] Too many simultaneous connections. (Failure)", Dovecot's "Maximum number of
+/// connections from user+IP exceeded". RFC 5530 has LIMIT and UNAVAILABLE for it, and many do not use them.
+const BUSY: [&str; 12] = [
+    "too many simultaneous",
+    "too many concurrent",
+    "too many connections",
+    "too many open connections",
+    "too many sessions",
+    "simultaneous connections",
+    "number of connections",
+    "connection limit",
+    "session limit",
+    "temporarily unavailable",
+    "连接数",
+    "连接过多",
+];
+
+/// The server was busy, and did not judge the login.
+pub(crate) fn is_busy(words: &str) -> bool {
+    let words = words.to_lowercase();
+    let says = |any: &[&str]| any.iter().any(|needle| words.contains(needle));
+    says(&BUSY) && !says(&EITHER)
+}
+
 /// Why a login was refused.
 pub(crate) fn refused(words: &str) -> Code {
+    if is_busy(words) {
+        return Code::UpstreamBusy;
+    }
     let words = words.to_lowercase();
     let says = |any: &[&str]| any.iter().any(|needle| words.contains(needle));
     if says(&NO_PASSWORDS) {
@@ -87,6 +116,21 @@ mod tests {
     fn a_server_that_takes_no_passwords_any_more_is_told_from_both() {
         let words = "535 5.7.139 Authentication unsuccessful, basic authentication is disabled. [X.OUTLOOK.COM]";
         assert_eq!(refused(words), Code::AuthUnsupported);
+    }
+
+    #[test]
+    fn a_server_that_is_full_did_not_judge_the_login() {
+        for words in [
+            "[ALERT] Too many simultaneous connections. (Failure)",
+            "Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)",
+            "454 4.7.0 Too many concurrent connections",
+            "535 5.7.8 too many connections for this user",
+            "您的连接数过多",
+        ] {
+            assert_eq!(refused(words), Code::UpstreamBusy, "{words:?}");
+        }
+        let both = "LOGIN invalid credentials or too many simultaneous connections";
+        assert_eq!(refused(both), Code::CredentialsRefused);
     }
 
     #[track_caller]

@@ -35,10 +35,12 @@ pub(crate) struct CacheKey {
 /// What a list row needs beyond flags.
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
-    pub(crate) received: Timestamp,
-    pub(crate) size: u64,
+    pub(crate) received: Option<Timestamp>,
+    pub(crate) size: Option<u64>,
     /// None when the parser gave up.
     pub(crate) facts: Option<Facts>,
+    /// The parser was not asked: the header fields are too long for a list.
+    pub(crate) unread: bool,
     /// Only once it was asked for.
     pub(crate) sketch: Option<Sketch>,
 }

@@ -32,6 +32,7 @@ mod places;
 mod couriers;
 mod works;
 mod mailboxes;
+mod piecemeal;
 mod rows;
 mod listing;
 mod reading;

@@ -13,6 +13,7 @@
 //! hint misses nothing.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use model::account::Account;
 use model::mailbox::MailboxName;
@@ -23,9 +24,10 @@ use model::problem::{Code, Problem};
 use crate::cursor::Cursor;
 use crate::key::{AccountTag, Place};
 use crate::mailboxes;
+use crate::piecemeal;
 use crate::pool::lease::Lease;
 use crate::problems;
-use crate::rows::{self, Wanted};
+use crate::rows::{self, Learnt, Wanted};
 use crate::works::Works;
 
 /// The most rows of a page.
@@ -141,13 +143,28 @@ impl Listing<'_> {
         let anchor = self.cursor.as_ref().map_or(u32::MAX, |cursor| cursor.anchor);
         // A long stride looks for the anchor and throws most of its rows away.
         let all = high - low < self.query.limit && lease.room().is_exploring();
-        let items: &[FetchItem] = if all { &ALL } else { &[FetchItem::Flags] };
-        let rows = lease.fetch(&Messages::Sequence(low..=high), items).await?;
+        let mut rows = Vec::new();
+        let asked = Messages::Sequence(low..=high);
+        let whole = if all { lease.fetch_into(&mut rows, &asked, &ALL).await } else { Ok(()) };
+        // Where one message is in the way of the others, it is found by its UID.
+        if !all || whole.is_err() {
+            rows.extend(piecemeal::flags(lease, low..=high).await?);
+        }
         // Servers may add rows that nobody asked for (RFC 9051 §7.5.2).
         let asked = |row: &FetchRow| (low..=high).contains(&row.sequence);
         let below = |row: &FetchRow| self.cursor.is_none() || row.uid < anchor;
         let rows = rows.into_iter().filter(|row| asked(row) && below(row));
-        found.extend(rows.map(|row| (row.uid, row)));
+        for row in rows {
+            match found.entry(row.uid) {
+                Entry::Vacant(free) => drop(free.insert(row)),
+                // Of both halves of a page that was asked for twice.
+                Entry::Occupied(mut known) => {
+                    let known = known.get_mut();
+                    (known.sequence, known.flags) =
+                        (row.sequence, row.flags.or(known.flags.take()));
+                }
+            }
+        }
         Ok(())
     }
 
@@ -167,31 +184,37 @@ impl Listing<'_> {
             places: uids.iter().map(|uid| place(*uid)).collect(),
             fetched: found.into_values().collect(),
         };
-        let known = rows::known(self.works, lease, wanted).await?;
+        let Learnt { known, unavailable } = rows::known(self.works, lease, wanted).await?;
         let name = self.mailbox.decoded();
         let mut rows = Vec::with_capacity(uids.len());
         for (uid, keywords) in uids.into_iter().zip(flags.into_iter().rev()) {
+            let known = known.get(&uid);
+            let unavailable = known.is_none() && unavailable.contains(&uid);
             // Expunged between the two fetches: no row.
-            let Some(known) = known.get(&uid) else { continue };
+            if known.is_none() && !unavailable {
+                continue;
+            }
             let stored = Stored {
                 key: place(uid).key(),
                 mailbox: name.clone(),
                 uid,
-                received: known.received,
+                received: known.and_then(|known| known.received),
                 keywords,
             };
-            let sketch = known.sketch.as_ref();
+            let facts = known.and_then(|known| known.facts.as_ref());
+            let sketch = known.and_then(|known| known.sketch.as_ref());
             rows.push(Summary {
                 stored: Some(stored),
-                facts: known.facts.clone().unwrap_or_default(),
-                size: known.size,
+                facts: facts.cloned().unwrap_or_default(),
+                size: known.and_then(|known| known.size),
                 preview: sketch
                     .filter(|_| self.query.preview)
                     .and_then(|sketch| sketch.preview.clone()),
                 has_attachments: sketch
                     .filter(|_| self.query.attachments)
                     .map(|sketch| sketch.has_attachments),
-                unparsed: known.facts.is_none(),
+                unparsed: facts.is_none() && !unavailable,
+                unavailable,
             });
         }
         Ok(rows)

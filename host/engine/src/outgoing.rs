@@ -13,7 +13,7 @@ use model::octets::Octets;
 use model::port::BoxFuture;
 use model::port::capabilities::{Body, Message};
 use model::port::mime::Mime;
-use model::problem::Problem;
+use model::problem::{Fault, Problem};
 
 use crate::problems;
 use crate::reading::cut;
@@ -57,10 +57,11 @@ impl Message for Outgoing {
         Summary {
             stored: None,
             facts: self.reading.facts.clone(),
-            size: self.raw.size(),
+            size: Some(self.raw.size()),
             preview: None,
             has_attachments: Some(self.reading.has_attachments),
             unparsed: false,
+            unavailable: false,
         }
     }
 
@@ -74,6 +75,10 @@ impl Message for Outgoing {
 
     fn structure(&self) -> BoxFuture<'_, Result<Vec<Part>, Problem>> {
         Box::pin(async { Ok(self.reading.parts.clone()) })
+    }
+
+    fn faults(&self) -> BoxFuture<'_, Result<Vec<Fault>, Problem>> {
+        Box::pin(async { Ok(self.reading.faults.clone()) })
     }
 
     fn body(&self, kind: Body, limit: u32) -> BoxFuture<'_, Result<Option<String>, Problem>> {

@@ -15,7 +15,7 @@ use model::port::mime::MimeError;
 use model::port::smtp::{Reply, SmtpError};
 use model::port::spool::SpoolError;
 use model::port::store::StoreError;
-use model::problem::{Code, Problem, Protocol, Upstream, printable};
+use model::problem::{Code, Fault, Problem, Protocol, Upstream, printable};
 
 use crate::access;
 use crate::diagnosis::{self, Login, Tried};
@@ -30,6 +30,19 @@ pub(crate) fn forbidden(scope: Scope) -> Problem {
 /// Gone, another account's, or never an id at all: the three look alike, so that ids cannot be probed.
 pub(crate) fn no_such_message() -> Problem {
     Problem::new(Code::NoSuchMessage, "the account has no message with this id")
+}
+
+/// It lies there, and the server does not give it out.
+pub(crate) fn unavailable_message() -> Problem {
+    Problem::new(
+        Code::UpstreamRefused,
+        "the mail server lists this message and does not give it out",
+    )
+}
+
+/// A body that is there and could not be read.
+pub(crate) fn unreadable_body(fault: &Fault) -> Problem {
+    Problem::new(Code::Unparsable, fault.detail.clone()).with_faults(vec![fault.clone()])
 }
 
 /// The mailbox was renumbered.
@@ -69,6 +82,11 @@ pub(crate) fn too_much_open() -> Problem {
         .with_retry_after(Duration::from_secs(5))
 }
 
+/// Every connection that the server takes is in use.
+pub(crate) fn full() -> Problem {
+    Problem::new(Code::UpstreamBusy, "the IMAP server takes no more connections of this account")
+}
+
 /// What an IMAP command met.
 pub(crate) fn imap(error: ImapError) -> Problem {
     imap_of(error, Login::Any)
@@ -91,6 +109,7 @@ fn imap_of(error: ImapError, login: Login) -> Problem {
             upstream(reply),
         ),
         ImapError::Bad { reply } => (Code::UpstreamRefused, upstream(reply)),
+        ImapError::Bye { reply } => (Code::UpstreamUnreachable, upstream(reply)),
         ImapError::Lost(_) => (Code::UpstreamUnreachable, None),
         ImapError::Timeout => (Code::UpstreamTimeout, None),
         ImapError::Protocol(_) => (Code::UpstreamMisbehaved, None),
@@ -106,6 +125,7 @@ fn imap_of(error: ImapError, login: Login) -> Problem {
         }
         ImapError::No { .. }
         | ImapError::Bad { .. }
+        | ImapError::Bye { .. }
         | ImapError::Lost(_)
         | ImapError::Timeout
         | ImapError::Protocol(_)
@@ -120,6 +140,7 @@ fn imap_of(error: ImapError, login: Login) -> Problem {
         | ImapError::NoMechanism
         | ImapError::No { .. }
         | ImapError::Bad { .. }
+        | ImapError::Bye { .. }
         | ImapError::Lost(_)
         | ImapError::Timeout
         | ImapError::Protocol(_)
@@ -129,12 +150,23 @@ fn imap_of(error: ImapError, login: Login) -> Problem {
 
 /// As [`imap`], for a login: a server that turns us away at the door is busy, not wrong.
 pub(crate) fn imap_login(error: ImapError, login: Login) -> Problem {
-    let full = matches!(error, ImapError::No { code: NoCode::OverQuota, .. });
-    let turned_away = matches!(error, ImapError::Bad { .. } | ImapError::No { .. }) && !full;
-    let mut problem = imap_of(error, login);
-    if turned_away {
-        problem.code = Code::UpstreamBusy;
+    let turned_away = match &error {
+        ImapError::No { code, .. } => *code != NoCode::OverQuota,
+        ImapError::Bad { .. } | ImapError::Bye { .. } => true,
+        ImapError::Credentials { reply } => access::is_busy(reply),
+        ImapError::Dial(_)
+        | ImapError::NoTls
+        | ImapError::NoMechanism
+        | ImapError::Lost(_)
+        | ImapError::Timeout
+        | ImapError::Protocol(_)
+        | ImapError::Unsupported(_) => false,
+    };
+    if !turned_away {
+        return imap_of(error, login);
     }
+    let mut problem = Problem::new(Code::UpstreamBusy, "the IMAP server takes no login now");
+    problem.upstream = imap_of(error, login).upstream;
     problem
 }
 
@@ -305,7 +337,7 @@ pub(crate) fn spool(error: SpoolError) -> Problem {
 /// What a reply of 4yz or 5yz to a step means.
 fn refused(step: &str, reply: &Reply) -> Code {
     let login = (step == "AUTH").then(|| access::refused(&reply.text));
-    if let Some(told @ (Code::AccessOff | Code::AuthUnsupported)) = login {
+    if let Some(told @ (Code::AccessOff | Code::AuthUnsupported | Code::UpstreamBusy)) = login {
         told
     } else if is_full(reply) {
         Code::OverQuota

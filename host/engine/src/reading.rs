@@ -14,14 +14,13 @@ use std::sync::Arc;
 
 use futures_util::future::{self, Either};
 use model::account::Account;
-use model::instant::Timestamp;
 use model::message::{Details, Header, Part, ReadWant, Reading, Stored, Summary};
 use model::octets::{Octets, in_memory};
 use model::port::BoxFuture;
 use model::port::capabilities::{Body, Message};
 use model::port::imap::{FetchItem, FetchRow, ImapError, Messages};
 use model::port::mime::MimeError;
-use model::problem::{Code, Problem};
+use model::problem::{Code, Fault, Problem};
 use tokio::sync::OnceCell;
 
 use crate::cache::{CacheKey, Known, Opened};
@@ -46,12 +45,14 @@ pub(crate) async fn open(
 ) -> Result<Arc<dyn Message>, Problem> {
     let place = Place::parse(key, AccountTag::of(account)).ok_or_else(problems::no_such_message)?;
     let cache_key = works.cache_key(place.clone());
-    let mut known = works.cache.known(&cache_key);
-    let lazily = known.as_ref().is_some_and(|known| known.size > EAGER_BYTES);
+    let known = works.cache.known(&cache_key);
+    let size = known.as_ref().and_then(|known| known.size);
+    // Of one that a list could not read, the whole message tells more.
+    let mut known = known.filter(|known| !known.unread);
+    let lazily = known.is_some() && size.is_some_and(|size| size > EAGER_BYTES);
     let (opened, row) = if lazily {
         (held(works, &cache_key), None)
     } else {
-        let size = known.as_ref().map(|known| known.size);
         let (opened, row) = whole(works, account, &place, size).await?;
         (Some(opened), row)
     };
@@ -59,7 +60,7 @@ pub(crate) async fn open(
         Some(row) => row,
         None => {
             // Whoever fetched it may have read it, too.
-            known = known.or_else(|| works.cache.known(&cache_key));
+            known = known.or_else(|| works.cache.known(&cache_key).filter(|known| !known.unread));
             let items: &[FetchItem] = match &known {
                 Some(_) => &[FetchItem::Flags],
                 None => &[FetchItem::Flags, FetchItem::Received, FetchItem::Size],
@@ -75,9 +76,9 @@ pub(crate) async fn open(
                 Err(problem) if problem.code == Code::Unparsable => None,
                 Err(problem) => return Err(problem),
             };
-            let size = row.size.unwrap_or(opened.raw.len() as u64);
-            let received = row.received.unwrap_or(Timestamp::from_millis(0));
-            let known = Arc::new(Known { received, size, facts, sketch: None });
+            let size = row.size.or(Some(opened.raw.len() as u64));
+            let received = row.received;
+            let known = Arc::new(Known { received, size, facts, unread: false, sketch: None });
             works.cache.learn(cache_key, Arc::clone(&known));
             known
         }
@@ -114,6 +115,7 @@ async fn whole(
     if let Some(opened) = held(works, &key) {
         return Ok((opened, None));
     }
+    check_size(works, size)?;
     let share = room_for(works, account, place, size).await?;
     let mut row = fetch(works, account, place, WHOLE).await?;
     let bytes = row.whole.take().ok_or_else(problems::no_such_message)?;
@@ -172,6 +174,7 @@ fn summary(place: &Place, known: &Known, keywords: Vec<String>) -> Summary {
         preview: None,
         has_attachments: None,
         unparsed: known.facts.is_none(),
+        unavailable: false,
     }
 }
 
@@ -226,8 +229,11 @@ async fn fetch_with(
             },
         });
     }
-    let complete = |row: &FetchRow| !whole || row.whole.is_some();
-    found.filter(complete).ok_or_else(|| Failed::Otherwise(problems::no_such_message()))
+    let row = found.ok_or_else(|| Failed::Otherwise(problems::no_such_message()))?;
+    if whole && row.whole.is_none() {
+        return Err(Failed::Otherwise(problems::unavailable_message()));
+    }
+    Ok(row)
 }
 
 /// Selects the place's mailbox. A mailbox that is gone took its messages along.
@@ -253,18 +259,26 @@ async fn too_large(
     place: &Place,
     error: SessionError,
 ) -> Problem {
-    let limit = works.settings.message_bytes;
     let Ok(mut lease) = works.pool.lease(account, Some(&place.mailbox)).await else {
         return error.into();
     };
     let row = fetch_with(&mut lease, place, &[FetchItem::Size]).await;
     lease.keep();
     match row {
-        Ok(FetchRow { size: Some(size), .. }) if size > limit => Problem::new(
+        Ok(row) => check_size(works, row.size).err().unwrap_or_else(|| error.into()),
+        Err(_) => error.into(),
+    }
+}
+
+/// Whether the message may be read, as far as its size tells.
+fn check_size(works: &Works, size: Option<u64>) -> Result<(), Problem> {
+    let limit = works.settings.message_bytes;
+    match size {
+        Some(size) if size > limit => Err(Problem::new(
             Code::Unparsable,
             format!("the message has {size} bytes, and Postlet reads at most {limit}"),
-        ),
-        Ok(_) | Err(_) => error.into(),
+        )),
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -287,8 +301,7 @@ impl LazyMessage {
     async fn opened(&self) -> Result<&Arc<Opened>, Problem> {
         self.bytes
             .get_or_try_init(async || {
-                let size = Some(self.summary.size);
-                Ok(whole(&self.works, &self.account, &self.place, size).await?.0)
+                Ok(whole(&self.works, &self.account, &self.place, self.summary.size).await?.0)
             })
             .await
     }
@@ -310,22 +323,44 @@ async fn read(
     if let Some(reading) = opened.reading(want, limit) {
         return Ok(reading);
     }
-    let raw = || in_memory(opened.raw.clone());
-    let (mut want, mut limit) = (want, limit);
-    let generous = (with_first(want), limit.max(BODY_LIMIT));
-    let answer = match works.ports.mime.read(raw(), generous.0, generous.1).await {
-        // Perhaps it was one of the extras that was too much for it.
-        Err(MimeError::Failed(_)) if generous != (want, limit) => {
-            works.ports.mime.read(raw(), want, limit).await
-        }
-        answer => {
-            (want, limit) = generous;
-            answer
-        }
-    };
-    let reading = Arc::new(answer.map_err(problems::reading)?);
+    let (want, limit) = (with_first(want), limit.max(BODY_LIMIT));
+    let reading = what_can_be_read(works, opened, want, limit).await.map_err(problems::reading)?;
+    let reading = Arc::new(reading);
     opened.add(want, limit, &reading);
     works.cache.keep(works.cache_key(place.clone()), Arc::clone(opened));
+    Ok(reading)
+}
+
+/// Everything; or, where a body is too much for the parser, all but that body, whose absence is told.
+async fn what_can_be_read(
+    works: &Works,
+    opened: &Opened,
+    want: ReadWant,
+    limit: u32,
+) -> Result<Reading, MimeError> {
+    let read = |want| works.ports.mime.read(in_memory(opened.raw.clone()), want, limit);
+    let without_html = ReadWant { html: false, ..want };
+    let without_bodies = ReadWant { text: false, preview: false, ..without_html };
+    let mut gone = Vec::new();
+    let mut last = want;
+    let mut answer = read(want).await;
+    for (less, pointer) in [(without_html, "/html"), (without_bodies, "/text")] {
+        if !matches!(answer, Err(MimeError::Failed(_))) {
+            break;
+        }
+        if less != last {
+            last = less;
+            gone.push(Fault {
+                pointer: pointer.to_owned(),
+                code: "too-costly".to_owned(),
+                detail: "the parser gave up on this body: it took too much time or memory"
+                    .to_owned(),
+            });
+            answer = read(less).await;
+        }
+    }
+    let mut reading = answer?;
+    reading.faults.extend(gone);
     Ok(reading)
 }
 
@@ -353,6 +388,10 @@ impl Message for LazyMessage {
         Box::pin(async move { Ok(self.read(want, 0).await?.parts.clone()) })
     }
 
+    fn faults(&self) -> BoxFuture<'_, Result<Vec<Fault>, Problem>> {
+        Box::pin(async move { Ok(self.read(FIRST, BODY_LIMIT).await?.faults.clone()) })
+    }
+
     fn body(&self, kind: Body, limit: u32) -> BoxFuture<'_, Result<Option<String>, Problem>> {
         let want = ReadWant {
             text: kind == Body::Text,
@@ -362,11 +401,15 @@ impl Message for LazyMessage {
         };
         Box::pin(async move {
             let reading = self.read(want, limit).await?;
-            let body = match kind {
-                Body::Text => &reading.text,
-                Body::Html => &reading.html,
-                Body::HtmlAsSent => &reading.html_as_sent,
+            let (body, pointer) = match kind {
+                Body::Text => (&reading.text, "/text"),
+                Body::Html => (&reading.html, "/html"),
+                Body::HtmlAsSent => (&reading.html_as_sent, "/html"),
             };
+            let fault = reading.faults.iter().find(|fault| fault.pointer == pointer);
+            if let (None, Some(fault)) = (body, fault) {
+                return Err(problems::unreadable_body(fault));
+            }
             Ok(body.as_deref().map(|text| cut(text, limit).to_owned()))
         })
     }

@@ -13,15 +13,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
-use model::instant::Timestamp;
 use model::message::{Facts, ReadWant};
 use model::octets::in_memory;
-use model::port::imap::{FetchItem, FetchRow, Messages};
+use model::port::imap::{FetchItem, FetchRow};
 use model::port::mime::MimeError;
 use model::problem::Problem;
 
 use crate::cache::{Known, Sketch};
 use crate::key::Place;
+use crate::piecemeal;
 use crate::pool::lease::Lease;
 use crate::problems;
 use crate::works::Works;
@@ -33,6 +33,10 @@ const FIELDS: &[&str] =
 /// What is asked about a message that is not known yet.
 pub(crate) const UNKNOWN: [FetchItem; 3] =
     [FetchItem::Received, FetchItem::Size, FetchItem::HeaderFields(FIELDS)];
+
+/// The same of messages whose header fields may be too long to be asked for as they are.
+const UNKNOWN_START: [FetchItem; 3] =
+    [FetchItem::Received, FetchItem::Size, FetchItem::HeaderFieldsStart(FIELDS)];
 
 /// Previews are fetched in batches of at most this many bytes.
 const BATCH_BYTES: u64 = 8 << 20;
@@ -51,12 +55,21 @@ pub(crate) struct Wanted {
     pub(crate) fetched: Vec<FetchRow>,
 }
 
-/// What is known of each UID; those that are gone are missing.
+/// What was found out.
+#[derive(Debug)]
+pub(crate) struct Learnt {
+    /// What is known of each UID; those that are gone are missing.
+    pub(crate) known: HashMap<u32, Arc<Known>>,
+    /// Those that the server does not give out.
+    pub(crate) unavailable: HashSet<u32>,
+}
+
+/// What is known of each.
 pub(crate) async fn known(
     works: &Works,
     lease: &mut Lease,
     wanted: Wanted,
-) -> Result<HashMap<u32, Arc<Known>>, Problem> {
+) -> Result<Learnt, Problem> {
     let mut known = HashMap::new();
     let mut missing = HashMap::new();
     for place in wanted.places {
@@ -71,11 +84,12 @@ pub(crate) async fn known(
     }
     // Next time it will probably be the same.
     lease.room().note_exploring(missing.len() > known.len());
-    learn(works, lease, missing, wanted.fetched, &mut known).await?;
+    let unavailable = learn(works, lease, missing, wanted.fetched, &mut known).await?;
     if wanted.sketch {
         sketch(works, lease, &mut known).await?;
     }
-    Ok(known.into_iter().map(|(uid, (_, known))| (uid, known)).collect())
+    let known = known.into_iter().map(|(uid, (_, known))| (uid, known)).collect();
+    Ok(Learnt { known, unavailable })
 }
 
 type Rows = HashMap<u32, (Place, Arc<Known>)>;
@@ -86,29 +100,36 @@ async fn learn(
     mut missing: HashMap<u32, Place>,
     fetched: Vec<FetchRow>,
     known: &mut Rows,
-) -> Result<(), Problem> {
+) -> Result<HashSet<u32>, Problem> {
     let mut taken = Vec::with_capacity(missing.len());
     take(&mut missing, fetched, &mut taken);
+    let mut unavailable = HashSet::new();
     if !missing.is_empty() {
         let mut uids: Vec<u32> = missing.keys().copied().collect();
         uids.sort_unstable();
-        let fetched = lease.fetch(&Messages::Uids(uids), &UNKNOWN).await?;
-        take(&mut missing, fetched, &mut taken);
+        let found = piecemeal::fetch(lease, uids, &UNKNOWN, &UNKNOWN_START).await?;
+        unavailable = found.refused;
+        // A row without what was asked for is no row.
+        let given: Vec<u32> = found.rows.iter().map(|row| row.uid).collect();
+        take(&mut missing, found.rows, &mut taken);
+        unavailable.extend(given.into_iter().filter(|uid| missing.contains_key(uid)));
     }
     let fetched = taken;
     let blocks = fetched.iter().map(|(_, row)| row.header.clone().unwrap_or_default()).collect();
     let facts = summarise(works, blocks).await?;
     for ((place, row), facts) in fetched.into_iter().zip(facts) {
         let learnt = Arc::new(Known {
-            received: row.received.unwrap_or(Timestamp::from_millis(0)),
-            size: row.size.unwrap_or_default(),
-            facts,
+            received: row.received,
+            size: row.size,
+            // Of what is too long to be read nothing is said.
+            facts: facts.filter(|_| !row.header_unread),
+            unread: row.header_unread,
             sketch: None,
         });
         works.cache.learn(works.cache_key(place.clone()), Arc::clone(&learnt));
         known.insert(place.uid, (place, learnt));
     }
-    Ok(())
+    Ok(unavailable)
 }
 
 /// Takes the rows that are missing; a server may add some that nobody asked for.
@@ -117,7 +138,7 @@ fn take(
     fetched: Vec<FetchRow>,
     taken: &mut Vec<(Place, FetchRow)>,
 ) {
-    let rows = fetched.into_iter().filter(|row| row.header.is_some());
+    let rows = fetched.into_iter().filter(|row| row.header.is_some() || row.header_unread);
     taken.extend(rows.filter_map(|row| Some((missing.remove(&row.uid)?, row))));
 }
 
@@ -145,18 +166,19 @@ async fn summarise(works: &Works, blocks: Vec<Bytes>) -> Result<Vec<Option<Facts
 }
 
 async fn sketch(works: &Works, lease: &mut Lease, known: &mut Rows) -> Result<(), Problem> {
-    let fits = |row: &Known| row.sketch.is_none() && row.size <= works.settings.preview_bytes;
-    let mut lacking: Vec<(u32, u64)> = known
-        .iter()
-        .filter(|(_, (_, row))| fits(row))
-        .map(|(uid, (_, row))| (*uid, row.size))
-        .collect();
+    let fits = |row: &Known| {
+        row.size.filter(|size| row.sketch.is_none() && *size <= works.settings.preview_bytes)
+    };
+    let mut lacking: Vec<(u32, u64)> =
+        known.iter().filter_map(|(uid, (_, row))| Some((*uid, fits(row)?))).collect();
     lacking.sort_unstable();
     while !lacking.is_empty() {
         let batch = take_batch(&mut lacking);
         let asked: HashSet<u32> = batch.iter().copied().collect();
-        let fetched = lease.fetch(&Messages::Uids(batch), &[FetchItem::Whole]).await?;
-        let read = stream::iter(fetched)
+        let whole = [FetchItem::Whole];
+        // One that is refused has no preview.
+        let fetched = piecemeal::fetch(lease, batch, &whole, &whole).await?;
+        let read = stream::iter(fetched.rows)
             .filter_map(|row| std::future::ready(row.whole.map(|whole| (row.uid, whole))))
             .filter(|(uid, _)| std::future::ready(asked.contains(uid)))
             .map(|(uid, whole)| async move { (uid, sketch_of(works, whole).await) })

@@ -221,8 +221,9 @@ impl Run<'_> {
         }
         let first = selected.exists.saturating_sub(NEWEST - 1).max(1);
         let newest = Messages::Sequence(first..=selected.exists);
-        let rows = imap.fetch(&newest, &[FetchItem::HeaderFields(&["MESSAGE-ID"])]).await;
-        let rows = rows.map_err(problems::imap)?;
+        let mut rows = Vec::new();
+        let items = [FetchItem::HeaderFields(&["MESSAGE-ID"])];
+        imap.fetch(&newest, &items, &mut rows).await.map_err(problems::imap)?;
         let (uids, blocks): (Vec<u32>, Vec<_>) =
             rows.into_iter().filter_map(|row| Some((row.uid, row.header?))).unzip();
         let read = self.works.ports.mime.summarise(blocks).await.map_err(problems::reading)?;

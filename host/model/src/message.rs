@@ -12,15 +12,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 use crate::instant::Timestamp;
+use crate::problem::Fault;
 
-/// An IMAP flag or keyword, safe on the wire: `\Seen`, `$Forwarded`, `important`.
+/// An IMAP flag or keyword, safe on the wire: `\Seen`, `$Forwarded`, `Perso/Travail`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Flag(Box<str>);
 
+/// In bytes, without the backslash.
+const LONGEST_FLAG: usize = 255;
+
 /// Not a flag that we would send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a flag is 1 to 64 letters, digits, `$`, `.`, `_` or `-`, with `\\` only in front")]
+#[error(
+    "a flag is 1 to 255 printable characters of ASCII without space and `( ) {{ ] % * \" \\`, with `\\` only in front"
+)]
 pub struct InvalidFlag;
 
 impl Flag {
@@ -41,8 +47,9 @@ impl FromStr for Flag {
     type Err = InvalidFlag;
     fn from_str(text: &str) -> Result<Self, InvalidFlag> {
         let word = text.strip_prefix('\\').unwrap_or(text);
-        let fits = (1..=64).contains(&word.len())
-            && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"$._-".contains(&byte));
+        // RFC 9051 §9, `atom`: what a server may list has to be settable.
+        let is_atom = |byte: u8| byte.is_ascii_graphic() && !b"(){]%*\"\\".contains(&byte);
+        let fits = (1..=LONGEST_FLAG).contains(&word.len()) && word.bytes().all(is_atom);
         if fits { Ok(Self(text.into())) } else { Err(InvalidFlag) }
     }
 }
@@ -172,6 +179,8 @@ pub struct Reading {
     pub preview: Option<String>,
     /// Always there.
     pub has_attachments: bool,
+    /// What could not be read or shown, and why: `/html` is the pointer of the HTML body.
+    pub faults: Vec<Fault>,
 }
 
 /// Where a message lies.
@@ -183,8 +192,8 @@ pub struct Stored {
     pub mailbox: String,
     /// UID.
     pub uid: u32,
-    /// INTERNALDATE.
-    pub received: Timestamp,
+    /// INTERNALDATE; none where the server tells none that can be read.
+    pub received: Option<Timestamp>,
     /// Flags as the server spells them.
     pub keywords: Vec<String>,
 }
@@ -196,14 +205,16 @@ pub struct Summary {
     pub stored: Option<Stored>,
     /// What it says.
     pub facts: Facts,
-    /// RFC822.SIZE.
-    pub size: u64,
+    /// RFC822.SIZE; none where the server does not tell.
+    pub size: Option<u64>,
     /// Only when asked for.
     pub preview: Option<String>,
     /// Only when asked for.
     pub has_attachments: Option<bool>,
     /// The parser gave up on it.
     pub unparsed: bool,
+    /// The mail server does not give it out.
+    pub unavailable: bool,
 }
 
 /// A page of rows, newest first.

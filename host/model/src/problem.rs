@@ -31,6 +31,9 @@ macro_rules! codes {
     };
 }
 
+/// After this much, a call that met a 503 may be worth another try.
+const COME_BACK: Duration = Duration::from_secs(5);
+
 /// Whether the same call may succeed later without any change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Retry {
@@ -205,6 +208,16 @@ impl Code {
     pub const fn retryable(self) -> bool {
         matches!(self.row().3, Retry::Later)
     }
+
+    /// When to try again, if nobody knows better: every 503 says it (RFC 9110 §15.6.4).
+    #[must_use]
+    pub const fn retry_after(self) -> Option<Duration> {
+        if self.row().0.as_u16() == StatusCode::SERVICE_UNAVAILABLE.as_u16() {
+            Some(COME_BACK)
+        } else {
+            None
+        }
+    }
 }
 
 /// A no, ready to be shown. `cause` goes only to the log.
@@ -260,13 +273,13 @@ pub enum Protocol {
 }
 
 impl Problem {
-    /// A problem with nothing but its detail.
+    /// A problem with nothing but its detail; and a time to come back, where the status asks for one.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self {
             code,
             detail: detail.into(),
-            retry_after: None,
+            retry_after: code.retry_after(),
             faults: Vec::new(),
             upstream: None,
             extras: Vec::new(),
@@ -332,6 +345,17 @@ mod tests {
             assert!(code.as_str().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'));
             assert_eq!(Code::ALL.iter().filter(|other| other.as_str() == code.as_str()).count(), 1);
         }
+    }
+
+    #[test]
+    fn every_503_says_when_to_come_back() {
+        for code in Code::ALL {
+            let unavailable = code.status() == StatusCode::SERVICE_UNAVAILABLE;
+            let problem = Problem::new(*code, "");
+            assert_eq!(problem.retry_after.is_some(), unavailable, "{code:?}");
+        }
+        let told = Problem::new(Code::Unavailable, "").with_retry_after(Duration::from_secs(60));
+        assert_eq!(told.retry_after, Some(Duration::from_secs(60)));
     }
 
     #[test]

@@ -154,6 +154,7 @@ pub(crate) fn reading(reading: mime::Reading) -> Reading {
         html_as_sent: reading.html_as_sent,
         preview: reading.preview,
         has_attachments: reading.has_attachments,
+        faults: faults(reading.faults),
     }
 }
 

@@ -7,6 +7,7 @@ use model::filter::{Edit, Footer};
 use model::instant::Timestamp;
 use model::mailbox::{Mailbox, Role, RoleSource};
 use model::message::{Details, Facts, Header, Moved, Part, Summary};
+use model::problem::Fault;
 use model::provider::{Evidence, Fact, Limit, Localised, Profile, Server};
 use model::submission::{Entry, Receipt, State};
 
@@ -27,6 +28,12 @@ pub(crate) fn addresses(list: Vec<Address>) -> Vec<wit::types::Address> {
 
 pub(crate) fn headers(list: Vec<Header>) -> Vec<wit::types::Header> {
     list.into_iter().map(|Header { name, value }| wit::types::Header { name, value }).collect()
+}
+
+pub(crate) fn faults(list: Vec<Fault>) -> Vec<wit::types::Fault> {
+    list.into_iter()
+        .map(|Fault { pointer, code, detail }| wit::types::Fault { pointer, code, detail })
+        .collect()
 }
 
 pub(crate) fn edit(edit: Edit) -> filtering::Edit {
@@ -85,13 +92,14 @@ pub(crate) fn part(part: Part) -> wit::content::Part {
 }
 
 pub(crate) fn summary(summary: Summary) -> wit::reading::Summary {
-    let Summary { stored, facts: read, size, preview, has_attachments, unparsed } = summary;
+    let Summary { stored, facts: read, size, preview, has_attachments, unparsed, unavailable } =
+        summary;
     wit::reading::Summary {
         stored: stored.map(|stored| wit::reading::Stored {
             key: stored.key,
             mailbox: stored.mailbox,
             uid: stored.uid,
-            received: instant(stored.received),
+            received: stored.received.map(instant),
             keywords: stored.keywords,
         }),
         facts: facts(read),
@@ -99,6 +107,7 @@ pub(crate) fn summary(summary: Summary) -> wit::reading::Summary {
         preview,
         has_attachments,
         unparsed,
+        unavailable,
     }
 }
 

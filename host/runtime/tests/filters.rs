@@ -21,7 +21,7 @@ use model::port::BoxFuture;
 use model::port::capabilities::{Body, Message};
 use model::port::judge::{Judge, JudgeError};
 use model::port::mime::{Mime, MimeError};
-use model::problem::Problem;
+use model::problem::{Fault, Problem};
 use runtime::Runtime;
 use runtime::error::RuntimeError;
 use runtime::filter::Filter;
@@ -39,10 +39,11 @@ impl Message for Saying {
         Summary {
             stored: None,
             facts: Facts { subject: Some(self.0.to_owned()), ..Facts::default() },
-            size: 5,
+            size: Some(5),
             preview: None,
             has_attachments: None,
             unparsed: false,
+            unavailable: false,
         }
     }
     fn headers(&self) -> BoxFuture<'_, Result<Vec<Header>, Problem>> {
@@ -52,6 +53,9 @@ impl Message for Saying {
         Box::pin(async { Ok(Details::default()) })
     }
     fn structure(&self) -> BoxFuture<'_, Result<Vec<Part>, Problem>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+    fn faults(&self) -> BoxFuture<'_, Result<Vec<Fault>, Problem>> {
         Box::pin(async { Ok(Vec::new()) })
     }
     fn body(&self, _: Body, _: u32) -> BoxFuture<'_, Result<Option<String>, Problem>> {

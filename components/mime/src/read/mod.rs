@@ -13,9 +13,9 @@ use crate::facts::{Details, Facts, details, facts};
 use crate::fault::{Code, Fault};
 use crate::filename::cut;
 use crate::octets::{Buffered, Octets, Sink, pull};
-use crate::sieve::{clean, text as text_of_html};
+use crate::sieve::{Shown, clean, text as text_of_html};
 use crate::transfer::{Encoding, decode as decode_transfer, decoded_size};
-use crate::walk::{Node, walk};
+use crate::walk::{Node, Walked, walk};
 use crate::words::decode as decode_words;
 
 /// In characters.
@@ -66,16 +66,17 @@ pub struct Reading {
     pub html_as_sent: Option<String>,
     pub preview: Option<String>,
     pub has_attachments: bool,
+    /// What could not be read or shown as it should; a pointer is that of the member.
+    pub faults: Vec<Fault>,
 }
 
 /// Each body is cut to `limit` bytes at a character.
 ///
 /// # Errors
-/// [`Code::TooLarge`], [`Code::TooDeep`], [`Code::TooManyParts`], [`Code::HeaderTooLarge`],
-/// [`Code::OctetsUnreadable`].
+/// [`Code::TooLarge`], [`Code::OctetsUnreadable`].
 pub fn read(octets: &dyn Octets, want: Want, limit: usize) -> Result<Reading, Fault> {
     let raw = pull(octets)?;
-    let nodes = walk(&raw)?;
+    let Walked { nodes, faults } = walk(&raw);
     let bodies = choose(&nodes);
     let body_at = |index: Option<usize>| {
         index.and_then(|index| nodes.get(index)).map(|node| text_of(&raw, node))
@@ -95,7 +96,7 @@ pub fn read(octets: &dyn Octets, want: Want, limit: usize) -> Result<Reading, Fa
     let shown = html.as_deref().map(shown_ids).unwrap_or_default();
     let has_attachments =
         (0..nodes.len()).any(|index| is_attachment(&nodes, index, bodies, &shown));
-    let mut reading = Reading { has_attachments, ..Reading::default() };
+    let mut reading = Reading { has_attachments, faults, ..Reading::default() };
     if let Some(root) = nodes.first() {
         reading.facts = facts(&root.fields);
         reading.details = want.details.then(|| details(&root.fields));
@@ -113,7 +114,15 @@ pub fn read(octets: &dyn Octets, want: Want, limit: usize) -> Result<Reading, Fa
         reading.preview = text.as_deref().map(preview);
     }
     if want.html {
-        reading.html = html.as_deref().map(|html| clean(html, limit));
+        reading.html = html.as_deref().map(|html| match clean(html, limit) {
+            Shown::Html(html) => html,
+            Shown::Text(text) => {
+                let detail =
+                    "the HTML is nested too deeply to be made safe, and is shown as its text";
+                reading.faults.push(Fault::at("/html", Code::TooDeep, detail));
+                text
+            }
+        });
     }
     if want.html_as_sent {
         reading.html_as_sent = html.map(|html| cut(&html, limit).to_owned());
@@ -130,7 +139,7 @@ pub fn read(octets: &dyn Octets, want: Want, limit: usize) -> Result<Reading, Fa
 /// [`Code::NoSuchPart`], and those of [`read`]; [`Code::SpoolRefused`].
 pub fn decode(octets: &dyn Octets, path: &str, sink: &mut dyn Sink) -> Result<(), Fault> {
     let raw = pull(octets)?;
-    let nodes = walk(&raw)?;
+    let nodes = walk(&raw).nodes;
     let node = nodes.iter().find(|node| node.path == path && !path.is_empty());
     let Some(node) = node else {
         return Err(Fault::of_message(Code::NoSuchPart, "the message has no part at that path"));

@@ -22,7 +22,7 @@ use crate::fault::{Code, Fault};
 use crate::fields::LONGEST_BLOCK;
 use crate::octets::{Buffered, Octets, Sink, pull};
 use crate::transfer::{Encoding, decoded_size};
-use crate::walk::{Node, walk};
+use crate::walk::{Node, whole};
 use crate::write;
 
 mod header;
@@ -129,7 +129,7 @@ struct Message<'a> {
 
 impl<'a> Message<'a> {
     fn cut(raw: &'a [u8]) -> Result<Self, Fault> {
-        let nodes = walk(raw)?;
+        let nodes = whole(raw)?;
         let bodies = own_words(&nodes);
         Ok(Self { raw, nodes, bodies })
     }

@@ -24,6 +24,7 @@ use model::problem::Protocol;
 use model::submission::State;
 use tokio::sync::watch;
 
+use crate::access;
 use crate::couriers::Place;
 use crate::delivery::verdict::{self, Outcome};
 use crate::delivery::{backoff, sent_copy};
@@ -266,9 +267,9 @@ impl<'a> Attempt<'a> {
                 self.deliver(place, session, envelope).await
             }
             Err(error) => {
-                if matches!(error, SmtpError::Credentials(_))
-                    && courier.with_lockout(|lockout| lockout.refused(now))
-                {
+                let judged =
+                    matches!(&error, SmtpError::Credentials(no) if !access::is_busy(&no.text));
+                if judged && courier.with_lockout(|lockout| lockout.refused(now)) {
                     self.works.guesses.note(account, [(server, Answer::Refused)]);
                 }
                 healths.saw(account, smtp, Some(&problems::smtp_login(&error))).await;
@@ -288,7 +289,7 @@ impl<'a> Attempt<'a> {
         let none = |problem| SmtpError::NoCredentials(Box::new(problem));
         let credentials = bearers.current(account).await.map_err(none)?;
         let connected = smtp.connect(server, &credentials, &(), activity).await;
-        if matches!(connected, Err(SmtpError::Credentials(_)))
+        if matches!(&connected, Err(SmtpError::Credentials(no)) if !access::is_busy(&no.text))
             && let Some(other) = bearers.instead_of(account, &credentials).await.map_err(none)?
         {
             return smtp.connect(server, &other, &(), activity).await;

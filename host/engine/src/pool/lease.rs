@@ -3,7 +3,8 @@
 //! A session that lay idle may be dead without anybody knowing. Only its first
 //! command can find that out, and only commands that change nothing are then
 //! sent again, once, on a new session: after a lost answer to a STORE or MOVE
-//! nobody knows what happened, so that is said instead.
+//! nobody knows what happened, so that is said instead. The same goes for a BYE
+//! in place of an answer, whenever it comes.
 //!
 //! Invariant: after any error but NO the session is never used again.
 
@@ -16,10 +17,15 @@ use model::octets::Octets;
 use model::port::imap::{
     AppendUid, CopyUid, FetchItem, FetchRow, ImapError, ImapSession, Messages, Selected, UidFlags,
 };
+use model::problem::{Code, Problem};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::pool::SessionError;
-use crate::pool::room::{Room, Synced};
+use crate::pool::gone::Gone;
+use crate::pool::room::{Lent, Room, Synced};
+
+/// How often a new session is asked for while the server has no room for one.
+const BUSY_TRIES: u32 = 2;
 
 /// One session. Give it back with [`Lease::keep`].
 #[derive(Debug)]
@@ -28,10 +34,13 @@ pub(crate) struct Lease {
     /// It lay idle, and has not answered since.
     doubtful: bool,
     broken: bool,
+    /// It is not the first session of this lease.
+    renewed: bool,
     synced: Synced,
     freshness: Duration,
     room: Arc<Room>,
     // Last, so that the session is closed before another may open.
+    _lent: Lent,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -39,11 +48,12 @@ impl Lease {
     pub(crate) fn fresh(
         room: Arc<Room>,
         permit: OwnedSemaphorePermit,
+        login: Lent,
         session: Box<dyn ImapSession>,
         freshness: Duration,
     ) -> Self {
         let synced = room.present();
-        Self { session, doubtful: false, broken: false, synced, freshness, room, _permit: permit }
+        Self::new(room, permit, login, session, synced, freshness, false)
     }
 
     pub(crate) fn reused(
@@ -53,7 +63,21 @@ impl Lease {
         synced: Synced,
         freshness: Duration,
     ) -> Self {
-        Self { session, doubtful: true, broken: false, synced, freshness, room, _permit: permit }
+        let lent = room.lend();
+        Self::new(room, permit, lent, session, synced, freshness, true)
+    }
+
+    fn new(
+        room: Arc<Room>,
+        permit: OwnedSemaphorePermit,
+        lent: Lent,
+        session: Box<dyn ImapSession>,
+        synced: Synced,
+        freshness: Duration,
+        doubtful: bool,
+    ) -> Self {
+        let (broken, renewed, _lent) = (false, false, lent);
+        Self { session, doubtful, broken, renewed, synced, freshness, room, _lent, _permit: permit }
     }
 
     /// Back to the pool, unless an error spoilt it.
@@ -112,29 +136,50 @@ impl Lease {
         Ok(selected)
     }
 
-    /// FETCH, in the mailbox that was entered.
+    /// FETCH, in the mailbox that was entered; all of it or an error.
     pub(crate) async fn fetch(
         &mut self,
         messages: &Messages,
         items: &[FetchItem],
     ) -> Result<Vec<FetchRow>, SessionError> {
-        let before = self.session.selected().cloned();
-        let answer = self.session.fetch(messages, items).await;
+        let mut rows = Vec::new();
+        self.fetch_into(&mut rows, messages, items).await?;
+        Ok(rows)
+    }
+
+    /// FETCH; the rows that came are in `rows`, also when it ended with an error.
+    pub(crate) async fn fetch_into(
+        &mut self,
+        rows: &mut Vec<FetchRow>,
+        messages: &Messages,
+        items: &[FetchItem],
+    ) -> Result<(), SessionError> {
+        if self.broken {
+            self.reopen().await?;
+        }
+        let before = rows.len();
+        let answer = self.session.fetch(messages, items, rows).await;
         match self.judge(answer)? {
-            Verdict::Answered(rows) => Ok(rows),
+            Verdict::Answered(()) => Ok(()),
             Verdict::Dead => {
-                self.renew().await?;
-                if let Some(before) = before {
-                    let selected = self.select(&before.mailbox).await?;
-                    if selected.uid_validity != before.uid_validity {
-                        let text = "the mailbox was renumbered meanwhile";
-                        return self.last(Err(ImapError::Protocol(text)));
-                    }
-                }
-                let answer = self.session.fetch(messages, items).await;
+                rows.truncate(before);
+                self.reopen().await?;
+                let answer = self.session.fetch(messages, items, rows).await;
                 self.last(answer)
             }
         }
+    }
+
+    /// A new session, in the mailbox that was selected.
+    async fn reopen(&mut self) -> Result<(), SessionError> {
+        let before = self.session.selected().cloned();
+        self.renew().await?;
+        let Some(before) = before else { return Ok(()) };
+        let selected = self.select(&before.mailbox).await?;
+        if selected.uid_validity == before.uid_validity {
+            return Ok(());
+        }
+        self.last(Err(ImapError::Protocol("the mailbox was renumbered meanwhile")))
     }
 
     /// LIST.
@@ -224,8 +269,11 @@ impl Lease {
     }
 
     async fn renew(&mut self) -> Result<(), SessionError> {
-        self.session = self.room.connect().await.map_err(SessionError::NoSession)?;
+        // Its place at the server is needed: there are some that take one connection only.
+        self.session = Box::new(Gone);
+        self.session = connect(&self.room).await.map_err(SessionError::NoSession)?;
         self.broken = false;
+        self.renewed = true;
         self.synced = self.room.present();
         Ok(())
     }
@@ -235,11 +283,11 @@ impl Lease {
         let was_doubtful = self.doubtful;
         match self.last(answer) {
             Ok(value) => Ok(Verdict::Answered(value)),
-            Err(SessionError::Command(ImapError::Lost(_) | ImapError::Bad { .. }))
-                if was_doubtful =>
-            {
-                Ok(Verdict::Dead)
-            }
+            // A server that says goodbye in place of an answer may have meant any session of its own.
+            Err(SessionError::Command(ImapError::Bye { .. })) if !self.renewed => Ok(Verdict::Dead),
+            Err(SessionError::Command(
+                ImapError::Lost(_) | ImapError::Bad { .. } | ImapError::Bye { .. },
+            )) if was_doubtful => Ok(Verdict::Dead),
             Err(error) => Err(error),
         }
     }
@@ -249,6 +297,17 @@ impl Lease {
         self.broken = !matches!(answer, Ok(_) | Err(ImapError::No { .. }));
         answer.map_err(SessionError::Command)
     }
+}
+
+/// Where the server counts the session that was just closed, it does so for a moment only.
+async fn connect(room: &Room) -> Result<Box<dyn ImapSession>, Problem> {
+    for _ in 0..BUSY_TRIES {
+        match room.connect().await {
+            Err(no) if no.code == Code::UpstreamBusy => room.returned().await,
+            connected => return connected,
+        }
+    }
+    room.connect().await
 }
 
 enum Verdict<T> {

@@ -29,6 +29,7 @@ use crate::problems;
 use crate::settings::Settings;
 
 pub(crate) mod room;
+mod gone;
 pub(crate) mod lease;
 
 /// The rooms of every account that was used lately.
@@ -53,17 +54,37 @@ impl Pool {
     ) -> Result<Lease, Problem> {
         let room = self.room(account)?;
         room.check_lockout()?;
+        let Settings { session_idle, freshness, session_wait, .. } = self.settings;
+        let end = room.now() + session_wait;
         let permit = self.permit(&room).await?;
-        let lease = match room.take(mailbox, self.settings.session_idle) {
-            Some(Idle { session, synced, .. }) => {
-                Lease::reused(room, permit, session, synced, self.settings.freshness)
+        loop {
+            if let Some(Idle { session, synced, .. }) = room.take(mailbox, session_idle) {
+                return Ok(Lease::reused(room, permit, session, synced, freshness));
             }
-            None => {
-                let session = room.connect().await?;
-                Lease::fresh(room, permit, session, self.settings.freshness)
+            // The server takes no more connections beside ours: wait for one of them.
+            if !room.is_full() {
+                let login = room.lend();
+                match room.connect().await {
+                    Ok(session) => {
+                        return Ok(Lease::fresh(room, permit, login, session, freshness));
+                    }
+                    Err(no) => {
+                        drop(login);
+                        let waits = no.code == Code::UpstreamBusy && room.note_full();
+                        if !waits || room.now() >= end {
+                            return Err(no);
+                        }
+                        // One of them may have come back meanwhile.
+                        if room.has_idle() {
+                            continue;
+                        }
+                    }
+                }
+            } else if room.now() >= end {
+                return Err(problems::full());
             }
-        };
-        Ok(lease)
+            room.returned().await;
+        }
     }
 
     async fn permit(&self, room: &Room) -> Result<OwnedSemaphorePermit, Problem> {

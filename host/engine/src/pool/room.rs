@@ -1,15 +1,19 @@
 //! What one account's sessions share: permits, the idle ones, the lock-out, and
 //! the last list of mailboxes.
 
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::future;
 use model::account::{Account, MailServer};
 use model::mailbox::{Mailbox, MailboxName};
 use model::port::imap::{ImapError, ImapSession};
 use model::problem::{Problem, Protocol};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
+use crate::access;
 use crate::diagnosis::Login;
 use crate::health::Healths;
 use crate::lock::lock;
@@ -18,6 +22,9 @@ use crate::oauth::bearers::Bearers;
 use crate::ports::Ports;
 use crate::problems;
 use crate::refusals::{Answer, Refusals};
+
+/// For how long a server is not asked for one more connection when it took no more.
+const FULL: Duration = Duration::from_secs(2);
 
 /// What a login needs, and who is told how it went.
 #[derive(Clone, Debug)]
@@ -35,6 +42,10 @@ pub(crate) struct Room {
     ports: Ports,
     logins: Logins,
     pub(crate) permits: Arc<Semaphore>,
+    /// Sessions that are in use, and logins under way.
+    lent: AtomicUsize,
+    /// One of them came back, or was closed.
+    returned: Notify,
     inside: Mutex<Inside>,
 }
 
@@ -44,11 +55,24 @@ struct Inside {
     /// The most recently used stands last.
     idle: Vec<Idle>,
     lockout: Lockout,
+    /// The server takes no more connections for now; until then nobody asks again.
+    full_until: Duration,
     /// How often our sessions changed something, which the others have not seen at first.
     changes: u64,
     mailboxes: Option<(Duration, Arc<Vec<Mailbox>>)>,
     /// Most rows of the last page were seen for the first time.
     exploring: bool,
+}
+
+/// A session in use.
+#[derive(Debug)]
+pub(crate) struct Lent(Arc<Room>);
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.0.lent.fetch_sub(1, Ordering::Relaxed);
+        self.0.returned.notify_one();
+    }
 }
 
 /// A session that nobody uses.
@@ -78,7 +102,37 @@ impl Room {
         ports: Ports,
         logins: Logins,
     ) -> Self {
-        Self { account, server, ports, logins, permits, inside: Mutex::default() }
+        let (lent, returned) = (AtomicUsize::new(0), Notify::new());
+        Self { account, server, ports, logins, permits, lent, returned, inside: Mutex::default() }
+    }
+
+    /// Counts a session that is in use, or a login, until what is answered is dropped.
+    pub(crate) fn lend(self: &Arc<Self>) -> Lent {
+        self.lent.fetch_add(1, Ordering::Relaxed);
+        Lent(Arc::clone(self))
+    }
+
+    /// Whether the server had no room beside our own sessions when it was asked last. What is idle
+    /// then is all that there is until one comes back.
+    pub(crate) fn is_full(&self) -> bool {
+        self.lent.load(Ordering::Relaxed) > 0 && self.now() < lock(&self.inside).full_until
+    }
+
+    /// The server took no more connections; true when waiting for one of ours may help.
+    pub(crate) fn note_full(&self) -> bool {
+        let mut inside = lock(&self.inside);
+        inside.full_until = self.now() + FULL;
+        !inside.idle.is_empty() || self.lent.load(Ordering::Relaxed) > 0
+    }
+
+    pub(crate) fn has_idle(&self) -> bool {
+        !lock(&self.inside).idle.is_empty()
+    }
+
+    /// Until a session may have come back.
+    pub(crate) async fn returned(&self) {
+        let pause = self.ports.clock.sleep(FULL);
+        future::select(pin!(self.returned.notified()), pause).await;
     }
 
     pub(crate) fn serves(&self, server: &MailServer, generation: u32) -> bool {
@@ -112,7 +166,7 @@ impl Room {
         let Self { ports, account, server, logins, .. } = self;
         let credentials = logins.bearers.current(account).await?;
         let mut connected = ports.imap.connect(server, &credentials, &()).await;
-        if matches!(connected, Err(ImapError::Credentials { .. }))
+        if matches!(&connected, Err(ImapError::Credentials { reply }) if !access::is_busy(reply))
             && let Some(other) = logins.bearers.instead_of(account, &credentials).await?
         {
             connected = ports.imap.connect(server, &other, &()).await;
@@ -128,6 +182,7 @@ impl Room {
                 inside.lockout.accepted();
                 Some(Answer::Accepted)
             }
+            Err(ImapError::Credentials { reply }) if access::is_busy(reply) => None,
             Err(ImapError::Credentials { .. }) => {
                 inside.lockout.refused(now).then_some(Answer::Refused)
             }
@@ -137,6 +192,7 @@ impl Room {
                 | ImapError::NoMechanism
                 | ImapError::No { .. }
                 | ImapError::Bad { .. }
+                | ImapError::Bye { .. }
                 | ImapError::Lost(_)
                 | ImapError::Timeout
                 | ImapError::Protocol(_)

@@ -43,6 +43,8 @@ pub(crate) struct State {
     pub(crate) stalled: Option<&'static str>,
     /// What happens before the next sequence fetches.
     pub(crate) events: VecDeque<Vec<Event>>,
+    /// Messages, by UID, that a FETCH of more than flags stumbles over.
+    pub(crate) broken: HashMap<u32, Broken>,
     pub(crate) no_copyuid: bool,
     pub(crate) no_uidplus: bool,
 }
@@ -52,6 +54,14 @@ pub(crate) enum Event {
     Arrive,
     /// The message at this place, counted modulo.
     Expunge(usize),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Broken {
+    /// NO, after the rows before it.
+    Refused,
+    /// Its header fields bring the session down, unless they are asked for in part.
+    Endless,
 }
 
 #[derive(Debug)]
@@ -301,7 +311,8 @@ impl ImapSession for Session {
         &'a mut self,
         messages: &'a Messages,
         items: &'a [FetchItem],
-    ) -> BoxFuture<'a, Result<Vec<FetchRow>, ImapError>> {
+        into: &'a mut Vec<FetchRow>,
+    ) -> BoxFuture<'a, Result<(), ImapError>> {
         Box::pin(async move {
             self.begin("FETCH").await?;
             let by_uid = matches!(messages, Messages::Uids(_));
@@ -314,7 +325,7 @@ impl ImapSession for Session {
                 Messages::Uids(uids) => uids.contains(&uid),
             };
             let view = self.view.clone();
-            let rows = self.with_box(|mailbox| {
+            let rows: Vec<FetchRow> = self.with_box(|mailbox| {
                 let rows = view.iter().enumerate().filter_map(|(index, uid)| {
                     let sequence = u32::try_from(index + 1).unwrap();
                     let message = mailbox.messages.get(uid).filter(|_| asked(sequence, *uid))?;
@@ -323,7 +334,25 @@ impl ImapSession for Session {
                 rows.collect()
             });
             self.sync(by_uid);
-            Ok(rows)
+            let broken = self.server.change(|state| state.broken.clone());
+            let whole = !items.iter().all(|item| *item == FetchItem::Flags);
+            for row in rows {
+                match broken.get(&row.uid) {
+                    Some(Broken::Refused) if whole => {
+                        let (code, reply) = (NoCode::Other, "cannot be read".to_owned());
+                        return Err(ImapError::No { code, reply });
+                    }
+                    // As the guard does with what is too much to be skipped.
+                    Some(Broken::Endless) if row.header.is_some() && !starts(items) => {
+                        into.push(FetchRow { header: None, header_unread: true, ..row });
+                        let dead = self.number + 1;
+                        self.server.change(|state| state.dead_below = state.dead_below.max(dead));
+                        return Err(ImapError::Protocol("a literal is too long"));
+                    }
+                    Some(Broken::Refused | Broken::Endless) | None => into.push(row),
+                }
+            }
+            Ok(())
         })
     }
 
@@ -419,6 +448,10 @@ impl ImapSession for Session {
     }
 }
 
+fn starts(items: &[FetchItem]) -> bool {
+    items.iter().any(|item| matches!(item, FetchItem::HeaderFieldsStart(_)))
+}
+
 fn row(sequence: u32, uid: u32, message: &Msg, items: &[FetchItem]) -> FetchRow {
     let mut row = FetchRow { sequence, uid, ..FetchRow::default() };
     for item in items {
@@ -426,7 +459,9 @@ fn row(sequence: u32, uid: u32, message: &Msg, items: &[FetchItem]) -> FetchRow 
             FetchItem::Flags => row.flags = Some(message.flags.clone()),
             FetchItem::Received => row.received = Some(Timestamp::from_millis(i64::from(uid))),
             FetchItem::Size => row.size = Some(message.raw.len() as u64),
-            FetchItem::HeaderFields(_) => row.header = Some(message.raw.clone()),
+            FetchItem::HeaderFields(_) | FetchItem::HeaderFieldsStart(_) => {
+                row.header = Some(message.raw.clone());
+            }
             FetchItem::Whole => row.whole = Some(message.raw.clone()),
         }
     }

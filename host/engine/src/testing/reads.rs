@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use futures_util::future;
 use model::caller::{Grant, Scope};
-use model::message::MessageQuery;
+use model::message::{MessageQuery, Summary};
 use model::port::capabilities::{Body, Capabilities};
 use model::port::imap::NoCode;
 use model::problem::Code;
 
 use crate::settings::Settings;
 use crate::testing::host::{Host, caller, query, refused};
+use crate::testing::imap::Broken;
 
 fn message(subject: &str) -> String {
     format!("Subject: {subject}\r\n\r\nbody of {subject}")
@@ -27,8 +28,11 @@ async fn a_list_is_newest_first_and_knows_facts_flags_and_size() {
     assert_eq!(subjects, ["two", "one"]);
     assert_eq!(page.next_cursor, None);
     let stored = page.rows[0].stored.as_ref().unwrap();
-    assert_eq!((stored.uid, stored.mailbox.as_str(), stored.received.millis()), (2, "INBOX", 2));
-    assert_eq!(page.rows[0].size, message("two").len() as u64);
+    assert_eq!(
+        (stored.uid, stored.mailbox.as_str(), stored.received.map(|at| at.millis())),
+        (2, "INBOX", Some(2))
+    );
+    assert_eq!(page.rows[0].size, Some(message("two").len() as u64));
     assert_eq!((page.rows[0].preview.as_ref(), page.rows[0].has_attachments), (None, None));
 }
 
@@ -60,7 +64,7 @@ async fn a_page_after_an_unknown_one_is_one_fetch_and_shows_the_same() {
     assert_eq!(log(&host), ["FETCH"]);
     let subjects: Vec<_> = second.rows.iter().map(|row| row.facts.subject.as_deref()).collect();
     assert_eq!(subjects, [Some("3"), Some("2")]);
-    assert_eq!(second.rows[0].size, message("3").len() as u64);
+    assert_eq!(second.rows[0].size, Some(message("3").len() as u64));
     // Known rows are not parsed again, and the next page is not taken for unknown.
     let again = host.page("INBOX", None, 2).await.unwrap();
     assert_eq!(again.rows.len(), 2);
@@ -191,10 +195,17 @@ async fn an_unparsable_message_still_has_its_bytes() {
     refused(hostile.body(Body::Text, 9).await, Code::Unparsable);
     refused(hostile.headers().await, Code::Unparsable);
     assert!(hostile.raw().await.is_ok());
-    // What is wanted alone may work where everything together does not.
+    // All but the body that is too much works, and the parser is asked about that one once.
     let hard = host.engine.open_message(&grant, &keys[0]).await.unwrap();
     assert!(hard.body(Body::Text, 9).await.is_ok());
-    refused(hard.body(Body::Html, 9).await, Code::Unparsable);
+    let reads = host.mime.reads.load(Ordering::Relaxed);
+    assert!(!hard.summary().unparsed);
+    assert!(hard.structure().await.is_ok() && hard.headers().await.is_ok());
+    let lack = hard.faults().await.unwrap().remove(0);
+    assert_eq!((lack.pointer.as_str(), lack.code.as_str()), ("/html", "too-costly"));
+    let no = hard.body(Body::Html, 9).await.unwrap_err();
+    assert_eq!((no.code, no.faults), (Code::Unparsable, vec![lack]));
+    assert_eq!(host.mime.reads.load(Ordering::Relaxed), reads);
 }
 
 #[tokio::test]
@@ -316,4 +327,53 @@ async fn accounts_of_others_look_like_none_and_scopes_are_checked() {
 
 async fn host_grant() -> Grant {
     Host::new().grant("anna").await
+}
+
+#[tokio::test]
+async fn one_message_that_the_server_cannot_read_costs_its_own_row_only() {
+    for broken in [Broken::Refused, Broken::Endless] {
+        for limit in [1, 4, 50] {
+            let host = Host::new();
+            for number in 1..=9 {
+                host.imap.add("INBOX", &message(&number.to_string()));
+            }
+            host.imap.change(|state| state.broken.insert(6, broken));
+            // Twice: at first with what nobody has seen yet.
+            for _ in 0..2 {
+                let (mut cursor, mut rows) = (None, Vec::new());
+                loop {
+                    let page = host.page("INBOX", cursor, limit).await.unwrap();
+                    rows.extend(page.rows);
+                    cursor = page.next_cursor;
+                    if cursor.is_none() {
+                        break;
+                    }
+                }
+                let uids: Vec<u32> =
+                    rows.iter().map(|row| row.stored.as_ref().unwrap().uid).collect();
+                assert_eq!(uids, [9, 8, 7, 6, 5, 4, 3, 2, 1], "{broken:?}, {limit}");
+                let is_whole = |row: &Summary| !row.unavailable && !row.unparsed;
+                assert!(rows.iter().all(|row| is_whole(row) == row.facts.subject.is_some()));
+                let odd: Vec<_> = rows.iter().filter(|row| !is_whole(row)).collect();
+                assert_eq!(odd.len(), 1, "{broken:?}, {limit}");
+                let refused = matches!(broken, Broken::Refused);
+                assert_eq!((odd[0].unavailable, odd[0].unparsed), (refused, !refused));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_every_fetch_is_no_list_of_odd_messages() {
+    let host = Host::new();
+    for number in 1..=9 {
+        host.imap.add("INBOX", &message(&number.to_string()));
+    }
+    host.imap.change(|state| state.refused.insert("FETCH", NoCode::Other));
+    refused(host.page("INBOX", None, 5).await, Code::UpstreamRefused);
+    assert!(host.imap.said("FETCH") < 40);
+    host.imap.change(|state| state.refused.insert("FETCH", NoCode::Busy));
+    let busy = host.page("INBOX", None, 5).await.unwrap_err();
+    assert_eq!(busy.code, Code::UpstreamBusy);
+    assert!(busy.retry_after.is_some());
 }

@@ -90,11 +90,14 @@ fn row(sequence: u32, attributes: &[AttributeValue<'_>]) -> FetchRow {
             }
             AttributeValue::InternalDate(date) => row.received = internal_date(date),
             AttributeValue::Rfc822Size(size) => row.size = Some(u64::from(*size)),
-            AttributeValue::BodySection { section, data: Some(data), .. } => {
-                let data = Bytes::copy_from_slice(data);
+            AttributeValue::BodySection { section, data, .. } => {
+                let data = data.as_ref().map(|data| Bytes::copy_from_slice(data));
                 match section {
-                    None => row.whole = Some(data),
-                    Some(SectionPath::Full(MessageSection::Header)) => row.header = Some(data),
+                    None => row.whole = data,
+                    Some(SectionPath::Full(MessageSection::Header)) => {
+                        row.header_unread = data.is_none();
+                        row.header = data;
+                    }
                     Some(_) => {}
                 }
             }
@@ -111,6 +114,7 @@ fn merge(known: &mut FetchRow, row: FetchRow) {
     known.size = row.size.or(known.size);
     known.header = row.header.or(known.header.take());
     known.whole = row.whole.or(known.whole.take());
+    known.header_unread = known.header.is_none() && (known.header_unread || row.header_unread);
 }
 
 /// `17-Jul-1996 02:44:25 -0700`; none for anything else.

@@ -21,8 +21,8 @@ const LONGEST_SET: usize = 6000;
 /// No answer but a message has a long literal.
 const SMALL: u64 = 16 * 1024;
 
-/// The header fields of one message.
-const HEADER: u64 = 1024 * 1024;
+/// The header fields of one message: what the parser takes of them.
+const HEADER: u64 = 256 * 1024;
 
 /// One command, without its tag.
 #[derive(Debug)]
@@ -147,6 +147,11 @@ pub(crate) fn fetch(messages: &Messages, items: &[FetchItem]) -> Vec<Command> {
             FetchItem::Size => list.push_str(" RFC822.SIZE"),
             FetchItem::HeaderFields(fields) => {
                 let _ = write!(list, " BODY.PEEK[HEADER.FIELDS ({})]", fields.join(" "));
+                literal = literal.max(HEADER);
+            }
+            FetchItem::HeaderFieldsStart(fields) => {
+                let fields = fields.join(" ");
+                let _ = write!(list, " BODY.PEEK[HEADER.FIELDS ({fields})]<0.{HEADER}>");
                 literal = literal.max(HEADER);
             }
             FetchItem::Whole => {

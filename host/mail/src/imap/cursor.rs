@@ -136,7 +136,7 @@ pub(crate) fn announced(line: &[u8]) -> Option<u64> {
 /// RFC 9051 §9: flags and attributes hold nothing that ends an atom.
 pub(crate) fn is_flag(word: &[u8]) -> bool {
     let name = word.strip_prefix(b"\\").unwrap_or(word);
-    !name.is_empty()
+    (1..=255).contains(&name.len())
         && name.iter().all(|&byte| {
             byte.is_ascii_graphic()
                 && !matches!(byte, b'(' | b')' | b'{' | b'%' | b'*' | b'"' | b'\\' | b']')

@@ -5,7 +5,8 @@
 //! would pass over a NO, or take a lost connection for the end of the answer.
 //!
 //! Invariants: only a tagged OK is `Ok`; after any error but a NO, and after a
-//! call that was dropped, every further command is refused.
+//! call that was dropped, every further command is refused, unless
+//! [`Exchange::go_on`] says otherwise.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -69,7 +70,7 @@ impl Exchange {
                 Err(ImapError::Protocol("the server greets with PREAUTH"))
             }
             Response::Data { status: Status::Bye, .. } => {
-                Err(ImapError::Bad { reply: self.words() })
+                Err(ImapError::Bye { reply: self.words() })
             }
             _ => Err(ImapError::Protocol("the server does not greet")),
         }
@@ -110,6 +111,12 @@ impl Exchange {
     fn finish(&mut self, outcome: Result<(), ImapError>) -> Result<(), ImapError> {
         self.ended = !matches!(outcome, Ok(()) | Err(ImapError::No { .. }));
         outcome
+    }
+
+    /// After a tagged BAD: the server answered, and can be asked something else. For commands that are
+    /// optional; any other means that one side does not know what the other said.
+    pub(crate) const fn go_on(&mut self) {
+        self.ended = false;
     }
 
     async fn converse(&mut self, command: &Command, visit: Visit<'_>) -> Result<(), ImapError> {
@@ -192,9 +199,14 @@ impl Exchange {
         let tag = format!("a{}", self.tag);
         let mut farewell = false;
         loop {
-            let Some(answer) = self.client.read_response().await.map_err(failed)? else {
-                let reply = self.words();
-                return Err(if farewell { ImapError::Bad { reply } } else { lost() });
+            let answer = match self.client.read_response().await.map_err(failed) {
+                Ok(Some(answer)) => answer,
+                // Some do not end TLS before they close.
+                Ok(None) | Err(ImapError::Lost(_)) if farewell => {
+                    return Err(ImapError::Bye { reply: self.words() });
+                }
+                Ok(None) => return Err(lost()),
+                Err(error) => return Err(error),
             };
             let answer = answer.parsed();
             match answer {

@@ -5,6 +5,9 @@
 //! a hostile one can do no more than that. Capabilities and the words of status
 //! lines are kept here, where no parser can stumble over them.
 //!
+//! What is too long within the answer about one message costs that message its
+//! attribute and no more: literals and lines are read over, up to a total.
+//!
 //! Invariants: memory is bounded by the caps of [`ImapLimits`]; no line is passed
 //! on that this file or its siblings did not write.
 //!
@@ -32,6 +35,11 @@ const GATHERED: usize = 16 * 1024;
 /// Numbers of a SEARCH answer in one line.
 const FOUND: usize = 100;
 
+/// `~{18446744073709551615+}` and its line end.
+const LONGEST_ANNOUNCEMENT: usize = 32;
+
+const TOO_LONG: Breach = Breach("a line is too long");
+
 /// How much is read from the wire at a time.
 const READ: usize = 16 * 1024;
 
@@ -42,6 +50,8 @@ pub(crate) struct Guard {
     /// For the command in flight: most commands have no business with large literals.
     literal: u64,
     spent: u64,
+    /// Of `spent`, what was announced or read only to be thrown away.
+    skipped: u64,
     raw: BytesMut,
     /// Bytes of `raw` in which no line's end was found.
     searched: usize,
@@ -63,6 +73,10 @@ enum Inbound {
     Gathering(Gathered),
     /// A line of an answer that is dropped comes next.
     Dropping,
+    /// Inside a line of a FETCH answer that is too long; what was last seen of it.
+    Overlong(Vec<u8>),
+    /// What was passed on is the last.
+    Broken(Breach),
     /// So many bytes of a literal, and what comes after them.
     Literal { left: u64, pass: bool, then: Box<Inbound> },
 }
@@ -74,6 +88,7 @@ impl Guard {
             limits,
             literal: limits.literal,
             spent: 0,
+            skipped: 0,
             raw: BytesMut::new(),
             searched: 0,
             checked: BytesMut::new(),
@@ -88,6 +103,7 @@ impl Guard {
     pub(crate) fn begin(&mut self, literal: u64) {
         self.literal = literal.min(self.limits.literal);
         self.spent = 0;
+        self.skipped = 0;
         self.stream.begin(Patience { idle: self.limits.command, total: self.limits.total });
         self.outbound.allow_line();
     }
@@ -111,20 +127,35 @@ impl Guard {
         self.stream.is_encrypted()
     }
 
-    /// Works through `raw` until something is checked or more is needed.
+    /// Works through `raw` until something is checked or more is needed. What was checked before a breach
+    /// is passed on before it.
     fn advance(&mut self) -> Result<(), Breach> {
-        while self.checked.len() < READ && !self.raw.is_empty() {
+        match self.work() {
+            Err(breach) if !self.checked.is_empty() => {
+                self.inbound = Inbound::Broken(breach);
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn work(&mut self) -> Result<(), Breach> {
+        while self.checked.len() < READ && (!self.raw.is_empty() || self.is_broken()) {
             match std::mem::replace(&mut self.inbound, Inbound::Fresh) {
                 Inbound::Literal { left, pass, then } => self.literal_bytes(left, pass, then),
+                Inbound::Overlong(tail) => self.inbound = self.overlong(tail)?,
+                Inbound::Broken(breach) => return Err(breach),
                 state @ (Inbound::Fresh
                 | Inbound::Row(_)
                 | Inbound::Gathering(_)
-                | Inbound::Dropping) => match self.next_line()? {
-                    None => {
+                | Inbound::Dropping) => match self.next_line() {
+                    Ok(None) => {
                         self.inbound = state;
                         return Ok(());
                     }
-                    Some(line) => self.inbound = self.line(state, &line)?,
+                    Ok(Some(line)) => self.inbound = self.line(state, &line)?,
+                    Err(TOO_LONG) => self.inbound = self.cut_row(state)?,
+                    Err(breach) => return Err(breach),
                 },
             }
         }
@@ -152,15 +183,15 @@ impl Guard {
         let Some(found) = fresh.iter().position(|&byte| byte == b'\n') else {
             self.searched = self.raw.len();
             if self.searched > self.limits.line {
-                return Err(Breach("a line is too long"));
+                return Err(TOO_LONG);
             }
             return Ok(None);
         };
+        if self.searched + found + 1 > self.limits.line {
+            return Err(TOO_LONG);
+        }
         let mut line = self.raw.split_to(self.searched + found + 1);
         self.searched = 0;
-        if line.len() > self.limits.line {
-            return Err(Breach("a line is too long"));
-        }
         line.truncate(line.len() - 1);
         if line.last() != Some(&b'\r') {
             return Err(Breach("a line does not end with CRLF"));
@@ -179,8 +210,10 @@ impl Guard {
             Inbound::Row(row) => self.row(row, line),
             Inbound::Gathering(gathered) => self.gather(gathered, line),
             Inbound::Dropping => self.dropped(line),
-            // Literals are not lines; see `advance`.
-            Inbound::Literal { .. } => Err(Breach("an answer is not as IMAP writes it")),
+            // None of them waits for a line; see `advance`.
+            Inbound::Literal { .. } | Inbound::Overlong(_) | Inbound::Broken(_) => {
+                Err(Breach("an answer is not as IMAP writes it"))
+            }
         }
     }
 
@@ -271,13 +304,84 @@ impl Guard {
 
     fn row(&mut self, mut row: Row, line: &[u8]) -> Result<Inbound, Breach> {
         let mut out = Vec::new();
-        let next = row.feed(line, self.limits.depth, &mut out)?;
+        let next = row.feed(line, self.limits.depth, self.literal, &mut out)?;
         self.checked.extend_from_slice(&out);
         match next {
             Next::End => Ok(Inbound::Fresh),
             Next::Pass(size) => self.literal(size, true, Inbound::Row(row)),
-            Next::Skip(size) => self.literal(size, false, Inbound::Row(row)),
+            Next::Skip(size) => Ok(match self.skip(size) {
+                Ok(()) if size == 0 => Inbound::Row(row),
+                Ok(()) => {
+                    Inbound::Literal { left: size, pass: false, then: Box::new(Inbound::Row(row)) }
+                }
+                // The session ends, and what is known of this message is told before.
+                Err(breach) => self.last_row(row, breach),
+            }),
         }
+    }
+
+    /// Counts what is read only to be thrown away.
+    fn skip(&mut self, size: u64) -> Result<(), Breach> {
+        self.skipped = self.skipped.saturating_add(size);
+        if self.skipped > self.limits.skipped.max(self.literal) {
+            return Err(Breach("a literal is too long"));
+        }
+        Ok(())
+    }
+
+    fn last_row(&mut self, row: Row, breach: Breach) -> Inbound {
+        let mut out = Vec::new();
+        row.close(&mut out);
+        self.checked.extend_from_slice(&out);
+        Inbound::Broken(breach)
+    }
+
+    const fn is_broken(&self) -> bool {
+        matches!(self.inbound, Inbound::Broken(_))
+    }
+
+    /// A line is too long: within the answer about one message only what stands before is read.
+    fn cut_row(&mut self, state: Inbound) -> Result<Inbound, Breach> {
+        let start = self.raw.get(..self.limits.line).unwrap_or(&self.raw).to_vec();
+        let (mut row, line) = match state {
+            Inbound::Row(row) => (row, start.as_slice()),
+            Inbound::Fresh => {
+                let mut cursor = Cursor::new(&start);
+                let is_untagged = cursor.word() == b"*" && cursor.take(b' ');
+                let number = cursor.number().filter(|_| is_untagged && cursor.take(b' '));
+                let number = number.filter(|_| cursor.word().eq_ignore_ascii_case(b"FETCH"));
+                cursor.spaces();
+                (Row::new(number.ok_or(TOO_LONG)?), cursor.rest())
+            }
+            Inbound::Gathering(_)
+            | Inbound::Dropping
+            | Inbound::Literal { .. }
+            | Inbound::Overlong(_)
+            | Inbound::Broken(_) => return Err(TOO_LONG),
+        };
+        let mut out = Vec::new();
+        // It cannot be read to its end, of course; what was read until there is in `out`.
+        let _ = row.feed(line, self.limits.depth, self.literal, &mut out);
+        row.close(&mut out);
+        self.checked.extend_from_slice(&out);
+        self.searched = 0;
+        Ok(Inbound::Overlong(Vec::new()))
+    }
+
+    /// Reads on to the end of the line; it may announce a literal, after which it goes on.
+    fn overlong(&mut self, mut tail: Vec<u8>) -> Result<Inbound, Breach> {
+        let found = self.raw.iter().position(|&byte| byte == b'\n');
+        let piece = self.raw.split_to(found.map_or(self.raw.len(), |at| at + 1));
+        self.skip(piece.len() as u64)?;
+        tail.extend_from_slice(&piece);
+        tail.drain(..tail.len().saturating_sub(LONGEST_ANNOUNCEMENT));
+        if found.is_none() {
+            return Ok(Inbound::Overlong(tail));
+        }
+        let Some(size) = announced(tail.trim_ascii_end()) else { return Ok(Inbound::Fresh) };
+        self.skip(size)?;
+        let then = Box::new(Inbound::Overlong(Vec::new()));
+        Ok(if size == 0 { *then } else { Inbound::Literal { left: size, pass: false, then } })
     }
 
     fn gather(&mut self, mut gathered: Gathered, line: &[u8]) -> Result<Inbound, Breach> {

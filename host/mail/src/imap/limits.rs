@@ -17,6 +17,9 @@ pub struct ImapLimits {
     pub line: usize,
     /// Everything that is said in answer to one command, in bytes.
     pub response_total: u64,
+    /// Of that, what is read only to be thrown away: literals and lines of a message that are longer than
+    /// they may be.
+    pub skipped: u64,
     /// Parentheses within parentheses.
     pub depth: usize,
 }
@@ -30,6 +33,7 @@ impl Default for ImapLimits {
             literal: 64 * 1024 * 1024,
             line: 1024 * 1024,
             response_total: 128 * 1024 * 1024,
+            skipped: 16 * 1024 * 1024,
             depth: 32,
         }
     }

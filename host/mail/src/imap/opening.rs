@@ -41,7 +41,7 @@ pub(crate) async fn start_tls(
     cursor.spaces();
     match cursor.word().to_ascii_uppercase().as_slice() {
         b"OK" => {}
-        b"BYE" => return Err(ImapError::Bad { reply: spoken(cursor.rest()).words }),
+        b"BYE" => return Err(ImapError::Bye { reply: spoken(cursor.rest()).words }),
         // RFC 9051 §7.1.4: STARTTLS cannot follow, so this is how somebody in the middle
         // keeps us in plain text.
         b"PREAUTH" => return Err(ImapError::NoTls),
@@ -84,7 +84,7 @@ async fn plain_command(
         if first == b"*" {
             match word.as_slice() {
                 b"CAPABILITY" => told = capabilities(cursor.rest()),
-                b"BYE" => return Err(ImapError::Bad { reply: spoken(cursor.rest()).words }),
+                b"BYE" => return Err(ImapError::Bye { reply: spoken(cursor.rest()).words }),
                 _ => {}
             }
         } else if first == tag.as_bytes() {
@@ -159,6 +159,9 @@ pub(crate) async fn log_in(
         Err(ImapError::Bad { reply }) => {
             return Err(ImapError::Bad { reply: hushed(&reply, username, credentials) });
         }
+        Err(ImapError::Bye { reply }) => {
+            return Err(ImapError::Bye { reply: hushed(&reply, username, credentials) });
+        }
         Err(error) => return Err(error),
     }
     steps.authenticated(mechanism);
@@ -166,8 +169,10 @@ pub(crate) async fn log_in(
     steps.informed();
     if after.iter().any(|capability| capability == "ID") {
         match exchange.run(&command::id(), &mut |_| {}).await {
-            // Courtesy only: a server that refuses it serves mail all the same.
+            // A courtesy (RFC 2971): a server that refuses it, or does not know what it offers, serves
+            // mail all the same.
             Ok(()) | Err(ImapError::No { .. }) => {}
+            Err(ImapError::Bad { .. }) => exchange.go_on(),
             Err(error) => return Err(error),
         }
         // ID tells nothing new, whatever else the server put beside it.

@@ -56,11 +56,13 @@ impl Row {
         Self { sequence, begun: false, written: false, skipping: 0, literals: 0, attributes: 0 }
     }
 
-    /// Reads one line of the answer (without its end) and writes what the parser may see.
+    /// Reads one line of the answer (without its end) and writes what the parser may see. A body that is
+    /// longer than `longest` becomes NIL, and its bytes are skipped.
     pub(crate) fn feed(
         &mut self,
         line: &[u8],
         depth: usize,
+        longest: u64,
         out: &mut Vec<u8>,
     ) -> Result<Next, Breach> {
         let mut cursor = Cursor::new(line);
@@ -85,9 +87,16 @@ impl Row {
                 }
                 return Ok(Next::End);
             }
-            if let Some(next) = self.attribute(&mut cursor, out)? {
+            if let Some(next) = self.attribute(&mut cursor, longest, out)? {
                 return Ok(next);
             }
+        }
+    }
+
+    /// The answer ends here, whatever more the server says in it: what was written so far is kept.
+    pub(crate) fn close(self, out: &mut Vec<u8>) {
+        if self.written {
+            out.extend_from_slice(b")\r\n");
         }
     }
 
@@ -123,6 +132,7 @@ impl Row {
     fn attribute(
         &mut self,
         cursor: &mut Cursor<'_>,
+        longest: u64,
         out: &mut Vec<u8>,
     ) -> Result<Option<Next>, Breach> {
         let name = cursor
@@ -156,7 +166,7 @@ impl Row {
                 Text::Literal(size) => return self.literal(Next::Skip(size)).map(Some),
             },
             (b"BODY", Some(section @ ("" | "HEADER"))) => {
-                return self.body(section, cursor, out);
+                return self.body(section, cursor, longest, out);
             }
             _ => return self.unasked(cursor),
         }
@@ -182,10 +192,15 @@ impl Row {
         &mut self,
         section: &str,
         cursor: &mut Cursor<'_>,
+        longest: u64,
         out: &mut Vec<u8>,
     ) -> Result<Option<Next>, Breach> {
         let is_word = !matches!(cursor.peek(), Some(b'"' | b'{' | b'~'));
         match cursor.text()? {
+            Text::Literal(size) if size > longest => {
+                self.write(out, format_args!("BODY[{section}] NIL"));
+                self.literal(Next::Skip(size)).map(Some)
+            }
             Text::Literal(size) => {
                 self.write(out, format_args!("BODY[{section}] {{{size}}}\r\n"));
                 self.literal(Next::Pass(size)).map(Some)
@@ -297,6 +312,16 @@ mod tests {
     }
 
     #[test]
+    fn a_body_that_is_too_long_is_nil_and_skipped() {
+        let mut out = Vec::new();
+        let mut row = Row::new(3);
+        let next = row.feed(b"(UID 7 BODY[HEADER.FIELDS (TO)]<0> {101}", 32, 100, &mut out);
+        assert_eq!(next, Ok(Next::Skip(101)));
+        assert_eq!(row.feed(b" FLAGS ())", 32, 100, &mut out), Ok(Next::End));
+        assert_eq!(out, b"* 3 FETCH (UID 7 BODY[HEADER] NIL FLAGS ())\r\n");
+    }
+
+    #[test]
     fn tricks_that_would_turn_text_into_structure_end_the_session() {
         for line in [
             "(FLAGS (\\Seen {10}",
@@ -313,7 +338,7 @@ mod tests {
             "(FOO {4294967295} x)",
             "(FOO {99999999999999999999}",
         ] {
-            let outcome = Row::new(3).feed(line.as_bytes(), 32, &mut Vec::new());
+            let outcome = Row::new(3).feed(line.as_bytes(), 32, 100, &mut Vec::new());
             let harmless = line == "()" && outcome == Ok(Next::End)
                 || line.ends_with("{10}") && matches!(outcome, Ok(Next::Pass(10)));
             assert!(outcome.is_err() || harmless, "{line:?} gave {outcome:?}");
@@ -324,7 +349,7 @@ mod tests {
     fn deep_nesting_is_counted_never_followed() {
         for deep in [600, 100_000] {
             let line = format!("(BODYSTRUCTURE {}", "(".repeat(deep));
-            let outcome = Row::new(1).feed(line.as_bytes(), 32, &mut Vec::new());
+            let outcome = Row::new(1).feed(line.as_bytes(), 32, 100, &mut Vec::new());
             assert_eq!(outcome.unwrap_err().0, "an answer is nested too deeply");
         }
         check(&format!("(X {}{} UID 7)", "(".repeat(32), ")".repeat(32)), "* 3 FETCH (UID 7)\r\n");
@@ -333,9 +358,9 @@ mod tests {
     #[test]
     fn an_answer_of_nothing_but_literals_ends() {
         let mut row = Row::new(1);
-        row.feed(b"(X {0}", 32, &mut Vec::new()).unwrap();
+        row.feed(b"(X {0}", 32, 100, &mut Vec::new()).unwrap();
         let mut fed = 0;
-        while row.feed(b" X {0}", 32, &mut Vec::new()).is_ok() {
+        while row.feed(b" X {0}", 32, 100, &mut Vec::new()).is_ok() {
             fed += 1;
             assert!(fed < 100);
         }
@@ -344,14 +369,14 @@ mod tests {
     #[track_caller]
     fn check(line: &str, want: &str) {
         let mut out = Vec::new();
-        let outcome = Row::new(3).feed(line.as_bytes(), 32, &mut out);
+        let outcome = Row::new(3).feed(line.as_bytes(), 32, 100, &mut out);
         assert_eq!(outcome.map_err(|breach| breach.0), Ok(Next::End), "{line:?}");
         assert_eq!(String::from_utf8_lossy(&out), want);
     }
 
     #[track_caller]
     fn next(line: &str, want: Next) {
-        let outcome = Row::new(3).feed(line.as_bytes(), 32, &mut Vec::new());
+        let outcome = Row::new(3).feed(line.as_bytes(), 32, 100, &mut Vec::new());
         assert_eq!(outcome.map_err(|breach| breach.0), Ok(want), "{line:?}");
     }
 }

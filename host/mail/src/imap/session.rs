@@ -114,12 +114,18 @@ impl Session {
         &mut self,
         messages: &Messages,
         items: &[FetchItem],
-    ) -> Result<Vec<FetchRow>, ImapError> {
+        into: &mut Vec<FetchRow>,
+    ) -> Result<(), ImapError> {
         let mut rows = Rows::of(messages);
+        let mut outcome = Ok(());
         for command in command::fetch(messages, items) {
-            self.exchange.run(&command, &mut |answer| rows.take(answer)).await?;
+            outcome = self.exchange.run(&command, &mut |answer| rows.take(answer)).await;
+            if outcome.is_err() {
+                break;
+            }
         }
-        Ok(rows.finish())
+        into.extend(rows.finish());
+        outcome
     }
 
     async fn do_store(
@@ -283,8 +289,9 @@ impl ImapSession for Session {
         &'a mut self,
         messages: &'a Messages,
         items: &'a [FetchItem],
-    ) -> BoxFuture<'a, Result<Vec<FetchRow>, ImapError>> {
-        Box::pin(self.do_fetch(messages, items))
+        rows: &'a mut Vec<FetchRow>,
+    ) -> BoxFuture<'a, Result<(), ImapError>> {
+        Box::pin(self.do_fetch(messages, items, rows))
     }
 
     fn store<'a>(

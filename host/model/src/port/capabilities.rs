@@ -15,7 +15,7 @@ use crate::mailbox::Mailbox;
 use crate::message::{Details, FlagChange, Header, MessageQuery, Moved, Page, Part, Summary};
 use crate::octets::Octets;
 use crate::port::spool::Spool;
-use crate::problem::Problem;
+use crate::problem::{Fault, Problem};
 use crate::submission::{Entry, Receipt, State};
 
 /// Everything that a component's imports lead to.
@@ -125,6 +125,8 @@ pub trait Message: Send + Sync + fmt::Debug {
     fn details(&self) -> BoxFuture<'_, Result<Details, Problem>>;
     /// The MIME structure, depth first.
     fn structure(&self) -> BoxFuture<'_, Result<Vec<Part>, Problem>>;
+    /// What could not be read or shown, and why; `/html` is the pointer of the HTML body.
+    fn faults(&self) -> BoxFuture<'_, Result<Vec<Fault>, Problem>>;
     /// A body, cut to `limit` bytes at a character.
     fn body(&self, kind: Body, limit: u32) -> BoxFuture<'_, Result<Option<String>, Problem>>;
     /// A part, decoded.

@@ -51,12 +51,14 @@ pub trait ImapSession: Send + fmt::Debug {
     ) -> BoxFuture<'a, Result<Counters, ImapError>>;
     /// NOOP: lets the server tell what changed.
     fn noop(&mut self) -> BoxFuture<'_, Result<(), ImapError>>;
-    /// FETCH or UID FETCH. Rows come as the server sends them; ones without a UID are dropped.
+    /// FETCH or UID FETCH. Rows are added to `rows` as the server sends them, those before a NO or the end
+    /// of the session too; ones without a UID are dropped.
     fn fetch<'a>(
         &'a mut self,
         messages: &'a Messages,
         items: &'a [FetchItem],
-    ) -> BoxFuture<'a, Result<Vec<FetchRow>, ImapError>>;
+        rows: &'a mut Vec<FetchRow>,
+    ) -> BoxFuture<'a, Result<(), ImapError>>;
     /// UID STORE; the flags afterwards, as far as the server tells them.
     fn store<'a>(
         &'a mut self,
@@ -123,6 +125,8 @@ pub enum FetchItem {
     Size,
     /// BODY.PEEK[HEADER.FIELDS (...)]: at most one for each fetch.
     HeaderFields(&'static [&'static str]),
+    /// The same, and no more than the server may be asked to send of it at once (RFC 9051 §6.4.5, partial).
+    HeaderFieldsStart(&'static [&'static str]),
     /// BODY.PEEK[]: the whole message.
     Whole,
 }
@@ -144,6 +148,8 @@ pub struct FetchRow {
     pub header: Option<Bytes>,
     /// The whole message.
     pub whole: Option<Bytes>,
+    /// The header fields were longer than what is taken of one message, or NIL.
+    pub header_unread: bool,
 }
 
 /// What became of messages that were to be removed.
@@ -221,9 +227,15 @@ pub enum ImapError {
         /// The server's words.
         reply: String,
     },
-    /// A tagged BAD or a BYE.
-    #[error("the IMAP server rejected the command or ended the session")]
+    /// A tagged BAD.
+    #[error("the IMAP server did not understand the command")]
     Bad {
+        /// The server's words.
+        reply: String,
+    },
+    /// A BYE that nobody asked for, in place of a greeting or of an answer.
+    #[error("the IMAP server ended the session")]
+    Bye {
         /// The server's words.
         reply: String,
     },

@@ -186,6 +186,14 @@ impl reading::HostMessage for Guest {
         self.answer(parts, |parts| parts.into_iter().map(lower::part).collect())
     }
 
+    async fn faults(&mut self, message: Resource<MessageHandle>) -> Answer<Vec<types::Fault>> {
+        let meter = Arc::clone(&self.meter);
+        let _inside = meter.enter();
+        let message = self.table.get(&message)?.clone();
+        let faults = message.0.faults().await;
+        self.answer(faults, lower::faults)
+    }
+
     async fn body(
         &mut self,
         message: Resource<MessageHandle>,

@@ -164,10 +164,11 @@ impl Capabilities for OneAccount {
         let row = Summary {
             stored: None,
             facts: Facts { subject: Some("x".repeat(8 << 10)), ..Facts::default() },
-            size: 0,
+            size: Some(0),
             preview: None,
             has_attachments: None,
             unparsed: false,
+            unavailable: false,
         };
         let rows = vec![row; if query.mailbox == "heavy" { query.limit as usize } else { 0 }];
         let next_cursor = Some(format!("after-{}", rows.len()));

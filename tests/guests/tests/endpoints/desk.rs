@@ -19,7 +19,7 @@ use model::message::{
 use model::octets::{Octets, in_memory};
 use model::port::capabilities::{Body, Capabilities, Message};
 use model::port::spool::{Spool, SpoolError};
-use model::problem::{Code, Problem};
+use model::problem::{Code, Fault, Problem};
 use model::submission::{Entry, Receipt, RecipientVerdict, State};
 
 /// What was asked for, in order.
@@ -52,7 +52,7 @@ fn summary() -> Summary {
             key: "k1".to_owned(),
             mailbox: "INBOX".to_owned(),
             uid: 7,
-            received: Timestamp::from_millis(0),
+            received: Some(Timestamp::from_millis(0)),
             keywords: vec!["\\Seen".to_owned()],
         }),
         facts: Facts {
@@ -64,10 +64,11 @@ fn summary() -> Summary {
             cc: Vec::new(),
             subject: Some("Grüße".to_owned()),
         },
-        size: 200_001,
+        size: Some(200_001),
         preview: None,
         has_attachments: None,
         unparsed: false,
+        unavailable: false,
     }
 }
 
@@ -292,6 +293,10 @@ impl Message for Letter {
             attachment,
         };
         ready(Ok(vec![part("1", false), part("2", true)]))
+    }
+
+    fn faults(&self) -> BoxFuture<'_, Result<Vec<Fault>, Problem>> {
+        ready(Ok(Vec::new()))
     }
 
     fn body(&self, kind: Body, _: u32) -> BoxFuture<'_, Result<Option<String>, Problem>> {

@@ -4,7 +4,9 @@ use model::mailbox::{Role, RoleSource};
 use model::message::FlagChange;
 use model::port::imap::{AppendUid, CopyUid, FetchItem, ImapError, Messages, NoCode, Removal};
 
-use crate::imap::tests::script::{BARE, FULL, answer, every_command, name, raw, selected, session};
+use crate::imap::tests::script::{
+    BARE, FULL, answer, every_command, fetch, name, raw, selected, session,
+};
 
 #[tokio::test]
 async fn a_no_to_any_command_is_an_error() {
@@ -44,7 +46,7 @@ async fn a_connection_lost_before_the_tagged_answer_is_an_error() {
         .await;
     }
     every_command(FULL, 0, "* BYE [UNAVAILABLE] going\r\n", |number, outcome| {
-        let Err(ImapError::Bad { reply }) = outcome else { panic!("{number} gave {outcome:?}") };
+        let Err(ImapError::Bye { reply }) = outcome else { panic!("{number} gave {outcome:?}") };
         assert_eq!(reply, "going");
     })
     .await;
@@ -98,7 +100,8 @@ async fn rows_are_matched_by_uid_whatever_else_is_said() {
         FetchItem::HeaderFields(&["FROM"]),
         FetchItem::Whole,
     ];
-    let (rows, command) = tokio::join!(session.fetch(&asked, &items), answer(&mut peer, says));
+    let (rows, command) =
+        tokio::join!(fetch(&mut *session, &asked, &items), answer(&mut peer, says));
     assert_eq!(
         command,
         "UID FETCH 7:8 (UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (FROM)] BODY.PEEK[])"

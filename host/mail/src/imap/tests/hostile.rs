@@ -6,7 +6,7 @@ use model::account::Security;
 use model::port::imap::{FetchItem, ImapConnect, ImapError, Messages};
 
 use crate::imap::ImapLimits;
-use crate::imap::tests::script::{FULL, answer, hear, imap, limited, selected, session};
+use crate::imap::tests::script::{FULL, answer, fetch, hear, imap, limited, selected, session};
 use crate::peer::{credentials, pair, server};
 
 #[tokio::test]
@@ -33,7 +33,8 @@ async fn hostile_answers_end_with_a_typed_error() {
             peer.say(&says).await;
             peer
         };
-        let (outcome, _peer) = tokio::join!(session.fetch(&asked, &[FetchItem::Whole]), play);
+        let (outcome, _peer) =
+            tokio::join!(fetch(&mut *session, &asked, &[FetchItem::Whole]), play);
         let head = says.get(..60).unwrap_or(&says);
         assert!(matches!(outcome, Err(ImapError::Protocol(_))), "{head:?} gave {outcome:?}");
         assert!(matches!(session.noop().await, Err(ImapError::Lost(_))));
@@ -111,7 +112,7 @@ async fn neither_mail_nor_credentials_reach_an_error() {
         hear(&mut peer).await;
         peer.say("* 1 FETCH (UID 7 BODY[] {6}\r\nsecret secret\r\n").await;
     };
-    let (outcome, ()) = tokio::join!(session.fetch(&asked, &[FetchItem::Whole]), play);
+    let (outcome, ()) = tokio::join!(fetch(&mut *session, &asked, &[FetchItem::Whole]), play);
     let text = format!("{:?} {session:?}", outcome.unwrap_err());
     assert!(!text.contains("secret") && !text.contains("pass word"), "{text}");
 }
@@ -192,7 +193,7 @@ async fn no_mixture_of_answers_hurts() {
             peer.say(&says).await;
             drop(peer);
         };
-        let (outcome, ()) = tokio::join!(session.fetch(&asked, &[FetchItem::Whole]), play);
+        let (outcome, ()) = tokio::join!(fetch(&mut *session, &asked, &[FetchItem::Whole]), play);
         // A parse error here means that the guard passed on what it did not write.
         let slipped = matches!(outcome, Err(ImapError::Protocol("an answer cannot be parsed")));
         assert!(!slipped, "{says:?} reached the parser");

@@ -85,7 +85,7 @@ async fn a_refused_login_is_told_apart_from_a_busy_server() {
         ("{tag} NO [UNAVAILABLE] later\r\n", "No"),
         ("{tag} NO [PRIVACYREQUIRED] tls\r\n", "NoTls"),
         ("{tag} BAD what\r\n", "Bad"),
-        ("* BYE too many\r\n", "Bad"),
+        ("* BYE too many\r\n", "Bye"),
         ("", "Lost"),
     ] {
         let (outcome, _) = open(Security::Tls, &[hi, says]).await;
@@ -98,7 +98,7 @@ async fn a_refused_login_is_told_apart_from_a_busy_server() {
 async fn greetings_other_than_ok_are_refused() {
     for (greeting, want) in [
         ("* PREAUTH in\r\n", "Protocol"),
-        ("* BYE full\r\n", "Bad"),
+        ("* BYE full\r\n", "Bye"),
         ("", "Lost"),
         ("220 smtp\r\n", "Protocol"),
     ] {

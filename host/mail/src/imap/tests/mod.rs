@@ -4,3 +4,4 @@ mod script;
 mod commands;
 mod login;
 mod hostile;
+mod overlong;

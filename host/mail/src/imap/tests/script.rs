@@ -7,7 +7,7 @@ use model::account::{Credentials, Security};
 use model::mailbox::MailboxName;
 use model::message::FlagChange;
 use model::octets::{Octets, in_memory};
-use model::port::imap::{FetchItem, ImapConnect, ImapError, ImapSession, Messages};
+use model::port::imap::{FetchItem, FetchRow, ImapConnect, ImapError, ImapSession, Messages};
 use model::port::steps::Steps;
 
 use crate::imap::{Imap, ImapLimits};
@@ -49,6 +49,16 @@ pub(crate) async fn answer(peer: &mut Peer, says: &str) -> String {
     let (tag, command) = hear(peer).await;
     peer.say(says.replace("{tag}", &tag)).await;
     command
+}
+
+/// The rows of a fetch, all or none.
+pub(crate) async fn fetch(
+    session: &mut dyn ImapSession,
+    messages: &Messages,
+    items: &[FetchItem],
+) -> Result<Vec<FetchRow>, ImapError> {
+    let mut rows = Vec::new();
+    session.fetch(messages, items, &mut rows).await.map(|()| rows)
 }
 
 pub(crate) async fn session(capabilities: &str) -> (Box<dyn ImapSession>, Peer) {
@@ -148,8 +158,8 @@ pub(crate) async fn run(
         1 => session.list().await.map(|_| ()),
         2 => session.counters(&name("x")).await.map(|_| ()),
         3 => session.noop().await,
-        4 => session.fetch(&uids, &[FetchItem::Whole]).await.map(|_| ()),
-        5 => session.fetch(&Messages::Sequence(1..=2), &[FetchItem::Flags]).await.map(|_| ()),
+        4 => fetch(session, &uids, &[FetchItem::Whole]).await.map(|_| ()),
+        5 => fetch(session, &Messages::Sequence(1..=2), &[FetchItem::Flags]).await.map(|_| ()),
         6 => session.store(&[7], &change).await.map(|_| ()),
         7 => session.move_to(&[7], &name("x")).await.map(|_| ()),
         8 => session.copy_to(&[7], &name("x")).await.map(|_| ()),

@@ -1,0 +1,105 @@
+//! The session of a lease while it has none: every command is lost.
+//!
+//! A mail server may take one connection of a user only, so a session that is of
+//! no use any more has to be closed before the next one opens.
+
+use model::mailbox::{Counters, Mailbox, MailboxName};
+use model::message::{Flag, FlagChange};
+use model::octets::Octets;
+use model::port::BoxFuture;
+use model::port::imap::{
+    AppendUid, CopyUid, FetchItem, FetchRow, ImapError, ImapSession, Messages, Removal, Selected,
+    UidFlags,
+};
+
+/// Stands where a session was that is closed.
+#[derive(Debug)]
+pub(crate) struct Gone;
+
+fn lost<'a, T: Send + 'a>() -> BoxFuture<'a, Result<T, ImapError>> {
+    let gone = std::io::ErrorKind::NotConnected;
+    Box::pin(std::future::ready(Err(ImapError::Lost(gone.into()))))
+}
+
+impl ImapSession for Gone {
+    fn has(&self, _: &str) -> bool {
+        false
+    }
+
+    fn selected(&self) -> Option<&Selected> {
+        None
+    }
+
+    fn select<'a>(&'a mut self, _: &'a MailboxName) -> BoxFuture<'a, Result<Selected, ImapError>> {
+        lost()
+    }
+
+    fn list(&mut self) -> BoxFuture<'_, Result<Vec<Mailbox>, ImapError>> {
+        lost()
+    }
+
+    fn counters<'a>(
+        &'a mut self,
+        _: &'a MailboxName,
+    ) -> BoxFuture<'a, Result<Counters, ImapError>> {
+        lost()
+    }
+
+    fn noop(&mut self) -> BoxFuture<'_, Result<(), ImapError>> {
+        lost()
+    }
+
+    fn fetch<'a>(
+        &'a mut self,
+        _: &'a Messages,
+        _: &'a [FetchItem],
+        _: &'a mut Vec<FetchRow>,
+    ) -> BoxFuture<'a, Result<(), ImapError>> {
+        lost()
+    }
+
+    fn store<'a>(
+        &'a mut self,
+        _: &'a [u32],
+        _: &'a FlagChange,
+    ) -> BoxFuture<'a, Result<Vec<UidFlags>, ImapError>> {
+        lost()
+    }
+
+    fn move_to<'a>(
+        &'a mut self,
+        _: &'a [u32],
+        _: &'a MailboxName,
+    ) -> BoxFuture<'a, Result<Option<CopyUid>, ImapError>> {
+        lost()
+    }
+
+    fn copy_to<'a>(
+        &'a mut self,
+        _: &'a [u32],
+        _: &'a MailboxName,
+    ) -> BoxFuture<'a, Result<Option<CopyUid>, ImapError>> {
+        lost()
+    }
+
+    fn expunge_forever<'a>(&'a mut self, _: &'a [u32]) -> BoxFuture<'a, Result<(), ImapError>> {
+        lost()
+    }
+
+    fn remove<'a>(&'a mut self, _: &'a [u32]) -> BoxFuture<'a, Result<Removal, ImapError>> {
+        lost()
+    }
+
+    fn append<'a>(
+        &'a mut self,
+        _: &'a MailboxName,
+        _: &'a [Flag],
+        _: &'a Octets,
+    ) -> BoxFuture<'a, Result<Option<AppendUid>, ImapError>> {
+        lost()
+    }
+
+    fn logout(self: Box<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}

@@ -1,0 +1,215 @@
+//! IMAP servers as they are met in the field: each does one thing that other servers do not, and
+//! reading goes on all the same.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use scripted::imap::{Letter, Reply, Script, Server};
+use serde_json::{Value, json};
+
+use crate::harness::http::{Answer, Client};
+use crate::harness::process::Host;
+use crate::harness::site::{Site, connect, server, under};
+use crate::upstream::subjects;
+use crate::wrong_input::check;
+
+/// Longer than any wait of these tests.
+const LONG: Duration = Duration::from_secs(60);
+
+/// A host with one account at a scripted server.
+struct Ground {
+    server: Server,
+    site: Site,
+    host: Host,
+    client: Client,
+    account: String,
+}
+
+impl Ground {
+    fn with(script: Script) -> Self {
+        let server = Server::start(script);
+        let site = Site::new(None, &[format!("127.0.0.1:{}", server.port)]);
+        let host = site.start();
+        let mut client = site.operator(&host);
+        let account = connect(&mut client, &account(&server));
+        Self { server, site, host, client, account }
+    }
+
+    fn get(&mut self, rest: &str) -> Answer {
+        self.client.get(&under(&self.account, rest))
+    }
+
+    /// How often a command that begins so was heard.
+    fn heard(&self, begins: &str) -> usize {
+        self.server.heard().iter().filter(|line| line.starts_with(begins)).count()
+    }
+}
+
+fn account(at: &Server) -> Value {
+    let mut account = json!({
+        "id": "ann", "email": "ann@x.test", "password": "secret",
+        "imap": server("127.0.0.1", at.port, "tls"),
+    });
+    account["imap"]["pin"] = json!(at.pin);
+    account
+}
+
+fn letters(subjects: &[&str]) -> Vec<Letter> {
+    subjects.iter().map(|subject| Letter::new(subject)).collect()
+}
+
+#[test]
+fn a_message_that_the_server_cannot_read_is_a_row_of_its_own() {
+    let mut script = Script::with(letters(&["one", "two", "three", "four", "five"]));
+    script.unreadable.insert(3);
+    let mut ground = Ground::with(script);
+    for limit in [1, 2, 20] {
+        let (mut rows, mut cursor) = (Vec::new(), String::new());
+        for _ in 0..10 {
+            let list = ground.get(&format!("messages?limit={limit}{cursor}")).expect(200);
+            rows.extend(list["messages"].as_array().unwrap().clone());
+            match list["nextCursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        let seen: Vec<_> = rows.iter().map(|row| (&row["uid"], &row["subject"])).collect();
+        let want = json!([[5, "five"], [4, "four"], [3, null], [2, "two"], [1, "one"]]);
+        assert_eq!(json!(seen), want, "limit={limit}");
+        let odd = &rows[2];
+        assert_eq!((&odd["unavailable"], &odd["unparsed"]), (&json!(true), &Value::Null), "{odd}");
+        assert_eq!((&odd["size"], &odd["received"]), (&Value::Null, &Value::Null), "{odd}");
+        assert!(rows.iter().filter(|row| row["unavailable"] == true).count() == 1, "{rows:?}");
+    }
+    let list = ground.get("messages?limit=20&expand=preview").expect(200);
+    assert_eq!(list["messages"][1]["preview"], "Words.", "{list}");
+    let id = list["messages"][2]["id"].as_str().unwrap();
+    check(&ground.get(&format!("messages/{id}")), 502, "upstream-refused");
+}
+
+#[test]
+fn a_server_that_does_not_know_its_own_id_command_is_read() {
+    let mut script = Script::with(letters(&["one"]));
+    script.capabilities = "IMAP4rev1 AUTH=PLAIN ID".to_owned();
+    let mut ground = Ground::with(script.but(|asked| {
+        asked.command.starts_with("ID ").then(|| Reply::Say("{tag} BAD Unknown command\r\n".into()))
+    }));
+    assert_eq!(subjects(&ground.get("messages").expect(200)), ["one"]);
+    assert!(ground.heard("ID ") > 0);
+}
+
+#[test]
+fn a_time_that_cannot_be_read_is_null() {
+    let dates = ["NIL", "\"00-Jan-0000 00:00:00 +0000\"", "\"yesterday\"", "\"\""];
+    let odd = dates.map(|date| Letter { received: date.to_owned(), ..Letter::new("odd") });
+    let mut ground = Ground::with(Script::with([&odd[..], &letters(&["good"])].concat()));
+    let list = ground.get("messages").expect(200);
+    assert_eq!(list["messages"][0]["received"], "2026-11-02T10:00:00Z", "{list}");
+    for row in 1..=dates.len() {
+        let row = &list["messages"][row];
+        assert_eq!((&row["subject"], &row["received"]), (&json!("odd"), &Value::Null), "{row}");
+        let fetched = ground.get(&format!("messages/{}", row["id"].as_str().unwrap())).expect(200);
+        assert_eq!(fetched["received"], Value::Null, "{fetched}");
+    }
+}
+
+#[test]
+fn keywords_that_are_listed_can_be_removed_and_set() {
+    let odd = ["+", "Perso/Travail", "Important!", "[Gmail]x".trim_end_matches("]x"), "a:b&c"];
+    let flags = odd.map(str::to_owned).to_vec();
+    let mut ground = Ground::with(Script::with(vec![Letter { flags, ..Letter::new("one") }]));
+    let row = ground.get("messages").expect(200)["messages"][0].clone();
+    assert_eq!(row["flags"], json!(odd));
+    let path = under(&ground.account, &format!("messages/{}", row["id"].as_str().unwrap()));
+    for flag in odd {
+        for (change, held) in [("remove", false), ("add", true)] {
+            let body = json!({"flags": {change: [flag]}});
+            let changed = ground.client.json("PATCH", &path, &body).expect(200);
+            let has = changed["flags"].as_array().unwrap().contains(&json!(flag));
+            assert_eq!(has, held, "{change} {flag}: {changed}");
+        }
+    }
+    let set = json!({"flags": {"set": odd}});
+    assert_eq!(ground.client.json("PATCH", &path, &set).expect(200)["flags"], json!(odd));
+}
+
+#[test]
+fn where_one_connection_is_allowed_further_calls_wait_for_it() {
+    // The first FETCH is answered when another login was turned away.
+    let turned_away = Arc::new((Mutex::new(0), Condvar::new()));
+    let (counted, held) = (Arc::clone(&turned_away), AtomicUsize::new(0));
+    let script = Script::with(letters(&["one", "two"])).but(move |asked| {
+        let (count, changed) = &*counted;
+        if asked.command.starts_with("AUTHENTICATE") && asked.others > 0 {
+            *count.lock().unwrap() += 1;
+            changed.notify_all();
+            let says = "{tag} NO [ALERT] Too many simultaneous connections. (Failure)\r\n";
+            return Some(Reply::Close(says.into()));
+        }
+        if asked.command.starts_with("FETCH") && held.fetch_add(1, Ordering::SeqCst) == 0 {
+            let none = |count: &mut usize| *count == 0;
+            drop(changed.wait_timeout_while(count.lock().unwrap(), LONG, none).unwrap());
+        }
+        None
+    });
+    let ground = Ground::with(script);
+    let path = under(&ground.account, "messages");
+    let calls: Vec<_> = (0..6)
+        .map(|_| {
+            let (mut client, path) = (ground.site.operator(&ground.host), path.clone());
+            thread::spawn(move || client.get(&path))
+        })
+        .collect();
+    for call in calls {
+        assert_eq!(subjects(&call.join().unwrap().expect(200)), ["two", "one"]);
+    }
+    assert!(*turned_away.0.lock().unwrap() > 0, "the test needs two at once");
+}
+
+#[test]
+fn a_server_that_is_full_is_busy_and_no_wrong_password() {
+    for says in [
+        "{tag} NO [ALERT] Too many simultaneous connections. (Failure)\r\n",
+        "{tag} NO [LIMIT] too many\r\n",
+        "* BYE Too many connections from your address\r\n",
+    ] {
+        let mut ground = Ground::with(Script::with(letters(&["one"])).but(move |asked| {
+            asked.command.starts_with("AUTHENTICATE").then(|| Reply::Close(says.into()))
+        }));
+        // More often than refused logins are tried.
+        for _ in 0..8 {
+            let answer = ground.get("messages");
+            check(&answer, 503, "upstream-busy");
+            assert!(answer.header("retry-after").is_some(), "{says}");
+            assert_eq!(answer.json()["retryable"], true);
+        }
+        assert_eq!(ground.heard("AUTHENTICATE"), 8, "{says}");
+    }
+}
+
+#[test]
+fn a_goodbye_in_place_of_an_answer_is_tried_once_more() {
+    for command in ["SELECT", "FETCH"] {
+        let left = AtomicUsize::new(1);
+        let mut ground = Ground::with(Script::with(letters(&["one"])).but(move |asked| {
+            let is_it = asked.command.starts_with(command);
+            let goes = is_it
+                && left
+                    .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1))
+                    .is_ok();
+            goes.then(|| Reply::Close("* BYE Internal error occurred\r\n".into()))
+        }));
+        assert_eq!(subjects(&ground.get("messages").expect(200)), ["one"], "{command}");
+        assert_eq!(ground.heard("AUTHENTICATE"), 2);
+    }
+    let mut ground = Ground::with(Script::with(letters(&["one"])).but(|asked| {
+        let goes = asked.command.starts_with("SELECT");
+        goes.then(|| Reply::Close("* BYE Internal error occurred\r\n".into()))
+    }));
+    let answer = ground.get("messages");
+    let problem = check(&answer, 502, "upstream-unreachable");
+    assert_eq!(problem["retryable"], true);
+    assert_eq!(ground.heard("AUTHENTICATE"), 2, "once more, and no oftener");
+}

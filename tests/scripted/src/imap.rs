@@ -1,0 +1,304 @@
+//! An IMAP server of one mailbox, INBOX, that takes every login.
+//!
+//! It understands what a mail client asks for in reading: LIST, SELECT, FETCH by number
+//! and by UID, STORE. What it does differently stands in its [`Script`].
+//!
+//! Standards: RFC 3501 §6 and §7, RFC 2971 (ID).
+
+use std::collections::BTreeSet;
+use std::io::{self, BufRead, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::secure::{Wire, serve};
+
+/// One message of the mailbox. Its UID is its place, counted from 1.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    pub raw: String,
+    /// As FETCH shows it: a quoted string or NIL.
+    pub received: String,
+    pub flags: Vec<String>,
+}
+
+impl Letter {
+    /// An ordinary message.
+    #[must_use]
+    pub fn new(subject: &str) -> Self {
+        Self {
+            raw: format!("From: ann@x.test\r\nSubject: {subject}\r\n\r\nWords.\r\n"),
+            received: "\"02-Nov-2026 10:00:00 +0000\"".to_owned(),
+            flags: Vec::new(),
+        }
+    }
+}
+
+/// What a command is answered with, in place of what it deserves. `{tag}` stands for its tag.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    Say(String),
+    /// And then the connection is closed.
+    Close(String),
+}
+
+/// A command as it came, and what there was around it.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Without its tag; empty for the greeting.
+    pub command: &'a str,
+    /// Connections that are logged in, besides this one.
+    pub others: usize,
+}
+
+type Instead = dyn Fn(&Asked<'_>) -> Option<Reply> + Send + Sync;
+
+/// What this server is like.
+pub struct Script {
+    /// Told before and after the login.
+    pub capabilities: String,
+    pub letters: Vec<Letter>,
+    /// UIDs at which a FETCH of more than flags ends with NO, after the rows before them.
+    pub unreadable: BTreeSet<u32>,
+    /// Looked at before every command.
+    pub instead: Box<Instead>,
+}
+
+impl Script {
+    /// A server without fault.
+    #[must_use]
+    pub fn with(letters: Vec<Letter>) -> Self {
+        Self {
+            capabilities: "IMAP4rev1 AUTH=PLAIN UIDPLUS MOVE".to_owned(),
+            letters,
+            unreadable: BTreeSet::new(),
+            instead: Box::new(|_| None),
+        }
+    }
+
+    /// With another answer to some commands.
+    #[must_use]
+    pub fn but(
+        mut self,
+        instead: impl Fn(&Asked<'_>) -> Option<Reply> + Send + Sync + 'static,
+    ) -> Self {
+        self.instead = Box::new(instead);
+        self
+    }
+}
+
+/// A running server; it ends with the process.
+pub struct Server {
+    pub port: u16,
+    /// Of its key, as an account names it.
+    pub pin: String,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    script: Script,
+    flags: Mutex<Vec<Vec<String>>>,
+    inside: AtomicUsize,
+    heard: Mutex<Vec<String>>,
+}
+
+impl Server {
+    /// Starts it.
+    #[must_use]
+    pub fn start(script: Script) -> Self {
+        let flags = script.letters.iter().map(|letter| letter.flags.clone()).collect();
+        let shared = Arc::new(Shared {
+            script,
+            flags: Mutex::new(flags),
+            inside: AtomicUsize::new(0),
+            heard: Mutex::default(),
+        });
+        let own = Arc::clone(&shared);
+        let (port, pin) = serve(move |wire| Session::new(&own, wire).run());
+        Self { port, pin, shared }
+    }
+
+    /// Every command so far, without tags and without what a login says.
+    #[must_use]
+    pub fn heard(&self) -> Vec<String> {
+        self.shared.heard.lock().unwrap().clone()
+    }
+}
+
+struct Session<'a> {
+    shared: &'a Shared,
+    wire: &'a mut Wire,
+    is_in: bool,
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        self.shared.inside.fetch_sub(usize::from(self.is_in), Ordering::SeqCst);
+    }
+}
+
+impl<'a> Session<'a> {
+    fn new(shared: &'a Shared, wire: &'a mut Wire) -> Self {
+        Self { shared, wire, is_in: false }
+    }
+
+    fn run(mut self) -> io::Result<()> {
+        if !self.is_normal("", "*")? {
+            return Ok(());
+        }
+        let capabilities = &self.shared.script.capabilities;
+        self.say(&format!("* OK [CAPABILITY {capabilities}] hello\r\n"))?;
+        loop {
+            let mut line = String::new();
+            if self.wire.read_line(&mut line)? == 0 {
+                return Ok(());
+            }
+            let (tag, command) = line.trim_end().split_once(' ').unwrap_or((line.trim_end(), ""));
+            let verb = command.split(' ').next().unwrap_or_default();
+            let shown = if verb == "LOGIN" { verb } else { command };
+            self.shared.heard.lock().unwrap().push(shown.to_owned());
+            if verb == "AUTHENTICATE" {
+                self.say("+ \r\n")?;
+                self.wire.read_line(&mut String::new())?;
+            }
+            if !self.is_normal(command, tag)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Answers a command; false when the connection is to be closed.
+    fn is_normal(&mut self, command: &str, tag: &str) -> io::Result<bool> {
+        let others = self.shared.inside.load(Ordering::SeqCst) - usize::from(self.is_in);
+        let told = (self.shared.script.instead)(&Asked { command, others });
+        match told {
+            Some(Reply::Say(says)) => self.say(&says.replace("{tag}", tag)).map(|()| true),
+            Some(Reply::Close(says)) => self.say(&says.replace("{tag}", tag)).map(|()| false),
+            None if command.is_empty() => Ok(true),
+            None => self.answer(command, tag),
+        }
+    }
+
+    fn answer(&mut self, command: &str, tag: &str) -> io::Result<bool> {
+        let mut words = command.split(' ');
+        let verb = words.next().unwrap_or_default();
+        let capabilities = &self.shared.script.capabilities;
+        let mut says = match verb {
+            "LOGIN" | "AUTHENTICATE" => {
+                self.is_in = true;
+                self.shared.inside.fetch_add(1, Ordering::SeqCst);
+                String::new()
+            }
+            "CAPABILITY" => format!("* CAPABILITY {capabilities}\r\n"),
+            "ID" => "* ID NIL\r\n".to_owned(),
+            "LIST" => "* LIST () \"/\" INBOX\r\n".to_owned(),
+            "SELECT" => {
+                let count = self.shared.script.letters.len();
+                format!("* {count} EXISTS\r\n* OK [UIDVALIDITY 1] same\r\n")
+            }
+            "FETCH" => match self.rows(words.next().unwrap_or_default(), command) {
+                Ok(rows) => rows,
+                Err(rows) => return self.refuse(&rows, tag),
+            },
+            "UID" => match (words.next(), words.next()) {
+                (Some("FETCH"), Some(set)) => match self.rows(set, command) {
+                    Ok(rows) => rows,
+                    Err(rows) => return self.refuse(&rows, tag),
+                },
+                (Some("STORE"), Some(set)) => self.store(set, command),
+                _ => String::new(),
+            },
+            "LOGOUT" => "* BYE bye\r\n".to_owned(),
+            _ => String::new(),
+        };
+        says += &format!("{tag} OK done\r\n");
+        self.say(&says).map(|()| verb != "LOGOUT")
+    }
+
+    fn refuse(&mut self, rows: &str, tag: &str) -> io::Result<bool> {
+        let says = format!("{rows}{tag} NO some messages could not be fetched\r\n");
+        self.say(&says).map(|()| true)
+    }
+
+    /// The rows of a FETCH; those before a message that cannot be read, where there is one.
+    fn rows(&self, set: &str, command: &str) -> Result<String, String> {
+        let mut rows = String::new();
+        let flags = self.shared.flags.lock().unwrap();
+        let deep = command.contains("BODY") || command.contains("RFC822.SIZE");
+        for (uid, (letter, flags)) in (1..).zip(self.shared.script.letters.iter().zip(flags.iter()))
+        {
+            if !holds(set, uid) {
+                continue;
+            }
+            if deep && self.shared.script.unreadable.contains(&uid) {
+                return Err(rows);
+            }
+            let mut items = vec![format!("UID {uid}")];
+            if command.contains("FLAGS") {
+                items.push(format!("FLAGS ({})", flags.join(" ")));
+            }
+            if command.contains("INTERNALDATE") {
+                items.push(format!("INTERNALDATE {}", letter.received));
+            }
+            if command.contains("RFC822.SIZE") {
+                items.push(format!("RFC822.SIZE {}", letter.raw.len()));
+            }
+            let raw = &letter.raw;
+            let header = raw.split_inclusive("\r\n\r\n").next().unwrap_or_default();
+            if command.contains("BODY.PEEK[HEADER") {
+                let length = header.len();
+                items.push(format!("BODY[HEADER.FIELDS (SUBJECT)] {{{length}}}\r\n{header}"));
+            }
+            if command.contains("BODY.PEEK[]") {
+                items.push(format!("BODY[] {{{}}}\r\n{raw}", raw.len()));
+            }
+            rows += &format!("* {uid} FETCH ({})\r\n", items.join(" "));
+        }
+        Ok(rows)
+    }
+
+    fn store(&self, set: &str, command: &str) -> String {
+        let inside = command.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+        let named: Vec<String> = inside.unwrap_or_default().split(' ').map(str::to_owned).collect();
+        let mut says = String::new();
+        for (uid, flags) in (1..).zip(self.shared.flags.lock().unwrap().iter_mut()) {
+            if !holds(set, uid) {
+                continue;
+            }
+            if command.contains(" -FLAGS") {
+                flags.retain(|flag| !named.contains(flag));
+            } else if command.contains(" +FLAGS") {
+                flags.extend(named.clone());
+            } else {
+                flags.clone_from(&named);
+            }
+            says += &format!("* {uid} FETCH (UID {uid} FLAGS ({}))\r\n", flags.join(" "));
+        }
+        says
+    }
+
+    fn say(&mut self, says: &str) -> io::Result<()> {
+        self.wire.get_mut().write_all(says.as_bytes())?;
+        self.wire.get_mut().flush()
+    }
+}
+
+/// Whether a sequence set has the number (RFC 3501 §9, `sequence-set`), without `*`.
+fn holds(set: &str, number: u32) -> bool {
+    set.split(',').any(|range| {
+        let (first, last) = range.split_once(':').unwrap_or((range, range));
+        let (first, last) = (first.parse::<u32>(), last.parse::<u32>());
+        matches!((first, last), (Ok(first), Ok(last)) if (first..=last).contains(&number))
+    })
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Script {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Script").field("letters", &self.letters.len()).finish_non_exhaustive()
+    }
+}
