@@ -31,11 +31,19 @@ pub(crate) struct Couriers {
     /// By generation, so that a session never serves an account that was made again.
     accounts: Mutex<HashMap<(Owner, u32), Arc<Courier>>>,
     /// What became of submissions, where the store could not record it yet.
-    verdicts: Mutex<HashMap<SubmissionId, Step>>,
+    verdicts: Mutex<HashMap<SubmissionId, Verdict>>,
     /// Something is due later that was not before.
     deferred: AtomicBool,
     /// Told when something may be due that has a place, or is due later.
     changed: Notify,
+}
+
+/// What became of a submission.
+#[derive(Clone, Debug)]
+pub(crate) struct Verdict {
+    pub(crate) step: Step,
+    /// A copy is to be filed among the account's sent mail.
+    pub(crate) copy: bool,
 }
 
 /// What is remembered of one account.
@@ -148,12 +156,12 @@ impl Couriers {
     }
 
     /// Keeps a verdict that could not be recorded, for whoever claims the submission next.
-    pub(crate) fn leave_verdict(&self, id: &SubmissionId, verdict: &Step) {
+    pub(crate) fn leave_verdict(&self, id: &SubmissionId, verdict: &Verdict) {
         lock(&self.verdicts).insert(id.clone(), verdict.clone());
     }
 
     /// The verdict that waits, once.
-    pub(crate) fn take_verdict(&self, id: &SubmissionId) -> Option<Step> {
+    pub(crate) fn take_verdict(&self, id: &SubmissionId) -> Option<Verdict> {
         lock(&self.verdicts).remove(id)
     }
 

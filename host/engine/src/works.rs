@@ -5,6 +5,7 @@ use std::sync::Arc;
 use model::account::Account;
 use model::caller::{Grant, Scope};
 use model::problem::Problem;
+use tokio::sync::Notify;
 
 use crate::bound::Filters;
 use crate::cache::{Cache, CacheKey};
@@ -41,6 +42,8 @@ pub(crate) struct Works {
     pub(crate) cache: Cache,
     pub(crate) held: Held,
     pub(crate) couriers: Couriers,
+    /// Told when a copy of a sent message is to be filed.
+    pub(crate) sent: Notify,
     /// What every message of a tenant passes before it is accepted.
     pub(crate) filters: Filters,
     /// How often the network is asked for mail servers.
@@ -86,6 +89,7 @@ impl Works {
             cache,
             held,
             couriers,
+            sent: Notify::new(),
             filters,
             lookups,
         }

@@ -84,6 +84,37 @@ impl State {
     }
 }
 
+/// What became of the copy in the mailbox with the role `\Sent`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SentCopy {
+    /// To be made, or being made.
+    Pending,
+    /// The mailbox has one.
+    Done,
+    /// It could not be made, however often it was tried.
+    GivenUp,
+}
+
+impl SentCopy {
+    /// As the store writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Done => "done",
+            Self::GivenUp => "given-up",
+        }
+    }
+
+    /// Reads what [`SentCopy::as_str`] wrote.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let every = [Self::Pending, Self::Done, Self::GivenUp];
+        every.into_iter().find(|copy| copy.as_str() == text)
+    }
+}
+
 /// The first answer to a send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
@@ -125,6 +156,8 @@ pub struct Entry {
     pub possible_duplicate: bool,
     /// The last trouble in one line.
     pub last_error: Option<String>,
+    /// Its copy among the account's sent mail; none while it was not sent, or where none is wanted.
+    pub sent_copy: Option<SentCopy>,
     /// When it was accepted.
     pub created: Timestamp,
 }

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use model::port::outbox::{Claimed, Outbox, Room, Step, Wish};
-use model::submission::State;
+use model::port::store::StoreError;
+use model::submission::{SentCopy, State};
 
 use crate::conformance::suite;
-use crate::fixture::{Bench, SECOND, Store, account, ended, id, person, tenant};
+use crate::fixture::{Bench, SECOND, Store, account, bytes_of, ended, id, octets, person, tenant};
 
 suite!(
     an_account_without_room_keeps_nobody_waiting,
@@ -15,6 +16,8 @@ suite!(
     old_mail_goes_before_new_mail_also_when_it_was_deferred,
     an_attempt_that_did_not_begin_does_not_count,
     a_claim_says_when_an_attempt_that_vanishes_comes_back,
+    a_copy_is_pending_with_its_verdict_and_keeps_the_bytes,
+    copies_have_room_of_their_own,
 );
 
 async fn an_account_without_room_keeps_nobody_waiting<S: Store>(bench: Bench<S>) {
@@ -119,4 +122,60 @@ async fn claims<S: Store>(bench: &Bench<S>, limit: u32) -> Vec<u8> {
 fn numbers(claimed: &Claimed) -> Vec<u8> {
     let number = |of| (0..=u8::MAX).find(|number| id(*number) == of).unwrap();
     claimed.claims.iter().map(|claim| number(claim.id.clone())).collect()
+}
+
+async fn a_copy_is_pending_with_its_verdict_and_keeps_the_bytes<S: Store>(bench: Bench<S>) {
+    for (number, length) in [(1_u8, 10), (2, 70_000)] {
+        let mut new = bench.draft(number);
+        new.raw = octets(&vec![b'x'; length]);
+        bench.accepted(new).await;
+        let claim = bench.claimed().await;
+        let step = ended(&claim, State::Sent, bench.now());
+        let late = bench.store.record_and_copy(&claim.id, claim.epoch + 1, step.clone()).await;
+        assert!(matches!(late, Err(StoreError::LostClaim)));
+        assert_eq!(copy_of(&bench, number).await, None);
+        bench.store.record_and_copy(&claim.id, claim.epoch, step).await.unwrap();
+        assert_eq!(copy_of(&bench, number).await, Some(SentCopy::Pending));
+        for tries in 0..2 {
+            let wish = Wish { pauses: vec![SECOND], ..bench.wish(9) };
+            let copies = bench.store.claim_copies(wish.clone()).await.unwrap().copies;
+            assert_eq!(copies.len(), 1);
+            assert_eq!((&copies[0].id, copies[0].tries), (&claim.id, tries));
+            assert_eq!(bytes_of(&copies[0].raw).await.len(), length);
+            assert!(bench.store.claim_copies(wish).await.unwrap().copies.is_empty());
+            let due = bench.store.next_copy(bench.now()).await.unwrap();
+            assert_eq!(due, Some(bench.now().after(SECOND)));
+            bench.clock.advance(SECOND);
+        }
+        bench.store.record_copy(&claim.id, SentCopy::Done).await.unwrap();
+        assert_eq!(copy_of(&bench, number).await, Some(SentCopy::Done));
+        assert!(bench.store.claim_copies(bench.wish(9)).await.unwrap().copies.is_empty());
+        assert_eq!(bench.store.next_copy(bench.now()).await.unwrap(), None);
+        bench.store.record_copy(&claim.id, SentCopy::GivenUp).await.unwrap();
+        assert_eq!(copy_of(&bench, number).await, Some(SentCopy::Done), "it has ended");
+    }
+}
+
+async fn copies_have_room_of_their_own<S: Store>(bench: Bench<S>) {
+    for (number, who) in [(1, "a"), (2, "a"), (3, "b")] {
+        let mut new = bench.draft(number);
+        (new.account, new.created) = (account(who), bench.now().after(SECOND * number.into()));
+        bench.accepted(new).await;
+    }
+    for claim in bench.claims(9).await {
+        let step = ended(&claim, State::Sent, bench.now());
+        bench.store.record_and_copy(&claim.id, claim.epoch, step).await.unwrap();
+    }
+    let room = Room { limit: 9, each: 1, ..Room::default() };
+    let wish = Wish { room, pauses: vec![SECOND], ..bench.wish(0) };
+    let first = bench.store.claim_copies(wish).await.unwrap();
+    let accounts: Vec<_> = first.copies.iter().map(|copy| copy.account.as_str()).collect();
+    assert_eq!((accounts, first.more), (vec!["a", "b"], true));
+    let rest = bench.store.claim_copies(bench.wish(9)).await.unwrap();
+    assert_eq!((rest.copies[0].id.clone(), rest.copies.len(), rest.more), (id(2), 1, false));
+}
+
+async fn copy_of<S: Store>(bench: &Bench<S>, number: u8) -> Option<SentCopy> {
+    let entry = Outbox::get(&bench.store, &person("t", "anna"), &id(number)).await.unwrap();
+    entry.unwrap().sent_copy
 }

@@ -135,6 +135,14 @@ pub(crate) const OUTBOX: &[&str] = &["
     DROP INDEX submission_tenant_wake;
     CREATE INDEX submission_account_wake
         ON submission (tenant, account, (attempts = 0), wake, created, id) WHERE wake IS NOT NULL;
+", "
+    -- The copy among the account's sent mail: null where none is wanted, pending, done, given-up.
+    ALTER TABLE submission ADD COLUMN sent_copy TEXT;
+    ALTER TABLE submission ADD COLUMN copy_due INTEGER;
+    ALTER TABLE submission ADD COLUMN copy_tries INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX submission_copy
+        ON submission (tenant, account, copy_due, created, id) WHERE sent_copy = 'pending';
+    CREATE INDEX submission_copy_due ON submission (copy_due) WHERE sent_copy = 'pending';
 "];
 
 /// Brings the database to the newest step.

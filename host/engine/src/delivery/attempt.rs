@@ -25,22 +25,15 @@ use model::submission::State;
 use tokio::sync::watch;
 
 use crate::access;
-use crate::couriers::Place;
+use crate::couriers::{Place, Verdict};
+use crate::delivery::recording::uncounted;
 use crate::delivery::verdict::{self, Outcome};
-use crate::delivery::{backoff, sent_copy};
+use crate::delivery::{backoff, recording, sent_copy};
 use crate::lockout::Lockout;
 use crate::places::Fate;
 use crate::problems;
 use crate::refusals::Answer;
 use crate::works::Works;
-
-/// A verdict is so valuable that recording it is tried for as long as the host runs; when it stops,
-/// this often.
-const LAST_RECORDINGS: u32 = 10;
-/// Between those; while nobody is stopping, ever longer.
-const RECORDING_PAUSE: Duration = Duration::from_secs(2);
-/// The longest pause.
-const LONGEST_RECORDING_PAUSE: Duration = Duration::from_secs(30);
 
 /// A server that says nothing for so long gives no more answers to those that have a place. Its
 /// deadlines are much longer, and hold.
@@ -64,6 +57,15 @@ enum Ending {
     Outcome { outcome: Outcome, due: Timestamp, counted: Counted },
     /// The claim is another's now.
     Lost,
+}
+
+/// What else is known when an attempt ends.
+#[derive(Default)]
+struct Over {
+    /// Nothing more can be tried, and this is why.
+    state: Option<State>,
+    /// A copy is to be filed among the account's sent mail.
+    copy: bool,
 }
 
 /// What became of the talk with a server.
@@ -96,7 +98,8 @@ impl<'a> Attempt<'a> {
         // The claim of before ran out while the store took no writes: its verdict still holds.
         if let Some(verdict) = self.works.couriers.take_verdict(&self.claim.id) {
             drop(place);
-            self.record_verdict(uncounted(verdict)).await;
+            let verdict = Verdict { step: uncounted(verdict.step), ..verdict };
+            self.keep(verdict).await;
             return;
         }
         if *self.stopping.borrow() {
@@ -112,9 +115,8 @@ impl<'a> Attempt<'a> {
         let Ending::Outcome { outcome, due, counted } = ending else { return };
         let had = self.claim.recipients.iter().any(|known| known.state == State::Sent);
         let has = outcome.recipients.iter().any(|known| known.state == State::Sent);
-        if self.end(outcome, due, counted, None).await && has && !had {
-            sent_copy::file(self.works, &account, &self.claim.raw).await;
-        }
+        let copy = has && !had && sent_copy::is_wanted(self.works, &account);
+        self.end(outcome, due, counted, Over { state: None, copy }).await;
     }
 
     /// The account as it is now; without one the attempt is over.
@@ -147,7 +149,7 @@ impl<'a> Attempt<'a> {
                     if let Ending::Outcome { outcome, due, counted } =
                         self.without_attempt(why, due)
                     {
-                        self.end(outcome, due, counted, None).await;
+                        self.end(outcome, due, counted, Over::default()).await;
                     }
                 }
             },
@@ -159,7 +161,8 @@ impl<'a> Attempt<'a> {
     async fn give_up(&self, why: &str) {
         let outcome =
             verdict::without_attempt(&self.claim.recipients, State::Failed, why, self.now());
-        self.end(outcome, self.now(), Counted::No, Some(State::Failed)).await;
+        let over = Over { state: Some(State::Failed), copy: false };
+        self.end(outcome, self.now(), Counted::No, over).await;
     }
 
     async fn attempt(
@@ -221,7 +224,8 @@ impl<'a> Attempt<'a> {
         let now = self.now();
         let outcome = match &answer {
             Err(SmtpError::Unrecorded(error @ StoreError::LostClaim)) => {
-                return self.unrecorded(error);
+                recording::failed(claim, error);
+                return Ending::Lost;
             }
             Ok(delivery) => {
                 verdict::delivered(&claim.recipients, &envelope.recipients, delivery, now)
@@ -358,20 +362,6 @@ impl<'a> Attempt<'a> {
         Ending::Outcome { outcome, due, counted: Counted::No }
     }
 
-    /// A local failure says nothing about the message: its claim runs out, and it comes back.
-    fn unrecorded(&self, error: &StoreError) -> Ending {
-        match error {
-            StoreError::LostClaim => tracing::info!(id = %self.claim.id, "the claim was lost"),
-            StoreError::Exists
-            | StoreError::Cursor
-            | StoreError::Sealed
-            | StoreError::Failed(_) => {
-                tracing::error!(id = %self.claim.id, %error, "an attempt cannot be recorded");
-            }
-        }
-        Ending::Lost
-    }
-
     /// Back to the outbox, as if it had not been claimed.
     async fn put_back(&self, why: &str, pause: Duration) {
         let state = match self.claim.found {
@@ -393,20 +383,14 @@ impl<'a> Attempt<'a> {
         };
         match self.record(step).await {
             Ok(()) => self.works.couriers.deferred(),
-            Err(error) => drop(self.unrecorded(&error)),
+            Err(error) => recording::failed(&self.claim, &error),
         }
     }
 
-    /// Records the outcome, as `over` if nothing more can be tried; true when it is durable.
-    async fn end(
-        &self,
-        mut outcome: Outcome,
-        due: Timestamp,
-        counted: Counted,
-        over: Option<State>,
-    ) -> bool {
+    /// Records the outcome.
+    async fn end(&self, mut outcome: Outcome, due: Timestamp, counted: Counted, over: Over) {
         let age = due.since(self.claim.created);
-        let mut state = over.unwrap_or_else(|| outcome.state());
+        let mut state = over.state.unwrap_or_else(|| outcome.state());
         if !state.is_final() && age >= self.works.settings.give_up_after {
             outcome.expire(self.now());
             state = State::Expired;
@@ -414,44 +398,13 @@ impl<'a> Attempt<'a> {
         // What is over is due no more: the time says when it ended.
         let due = if state.is_final() { self.now() } else { due };
         let Outcome { recipients, last_error } = outcome;
-        let verdict = Step::Ended { state, recipients, due, last_error };
-        let verdict = if counted == Counted::Yes { verdict } else { uncounted(verdict) };
-        self.record_verdict(verdict).await
+        let step = Step::Ended { state, recipients, due, last_error };
+        let step = if counted == Counted::Yes { step } else { uncounted(step) };
+        self.keep(Verdict { step, copy: over.copy }).await;
     }
 
-    /// True when it is durable. A verdict that is not is left where the submission's next claim finds
-    /// it, since the mail server may have taken the message.
-    async fn record_verdict(&self, verdict: Step) -> bool {
-        let couriers = &self.works.couriers;
-        let (mut pause, mut last) = (RECORDING_PAUSE, 0);
-        loop {
-            match self.record(verdict.clone()).await {
-                Ok(()) => {
-                    couriers.take_verdict(&self.claim.id);
-                    if is_later(&verdict) {
-                        couriers.deferred();
-                    }
-                    return true;
-                }
-                Err(error @ StoreError::LostClaim) => {
-                    self.unrecorded(&error);
-                    return false;
-                }
-                Err(error) => tracing::error!(id = %self.claim.id, %error, "a verdict waits"),
-            }
-            couriers.leave_verdict(&self.claim.id, &verdict);
-            let sleep = |pause| self.works.ports.clock.sleep(pause);
-            if *self.stopping.borrow() {
-                if last == LAST_RECORDINGS {
-                    return false;
-                }
-                last += 1;
-                sleep(RECORDING_PAUSE).await;
-            } else {
-                self.unless_stopping(sleep(pause)).await;
-                pause = (pause * 2).min(LONGEST_RECORDING_PAUSE);
-            }
-        }
+    async fn keep(&self, verdict: Verdict) {
+        recording::keep(self.works, &self.claim, &verdict, self.stopping.clone()).await;
     }
 
     fn record(&self, step: Step) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -465,23 +418,5 @@ impl<'a> Attempt<'a> {
 
     fn now(&self) -> Timestamp {
         self.works.ports.clock.now()
-    }
-}
-
-/// Another attempt follows.
-fn is_later(verdict: &Step) -> bool {
-    match verdict {
-        Step::Ended { state, .. } | Step::Uncounted { state, .. } => !state.is_final(),
-        Step::DotSent => false,
-    }
-}
-
-/// The same, of an attempt that does not count.
-fn uncounted(verdict: Step) -> Step {
-    match verdict {
-        Step::Ended { state, recipients, due, last_error } => {
-            Step::Uncounted { state, recipients, due, last_error }
-        }
-        other @ (Step::Uncounted { .. } | Step::DotSent) => other,
     }
 }

@@ -29,6 +29,7 @@ use crate::works::Works;
 pub(crate) mod backoff;
 pub(crate) mod verdict;
 pub(crate) mod sent_copy;
+pub(crate) mod recording;
 pub(crate) mod attempt;
 
 /// The driver looks round at least this often: a clock may jump.
@@ -68,6 +69,7 @@ pub(crate) async fn run(works: Arc<Works>, stop: impl Future<Output = ()> + Send
     let mut due: BoxFuture<'_, ()> = future::pending().boxed();
     let mut tidying = clock.sleep(TIDY);
     let mut changed = pin!(couriers.changed());
+    let mut copying = pin!(sent_copy::run(works));
     couriers.look();
     loop {
         if claiming.is_none()
@@ -80,6 +82,7 @@ pub(crate) async fn run(works: Arc<Works>, stop: impl Future<Output = ()> + Send
             if stop.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Event::Stop);
             }
+            let _ = copying.poll_unpin(context);
             // All that ended together cost one look at the outbox.
             while let Poll::Ready(Some(())) = under_way.poll_next_unpin(context) {}
             if let Some(answer) = &mut claiming
@@ -133,7 +136,9 @@ pub(crate) async fn run(works: Arc<Works>, stop: impl Future<Output = ()> + Send
     {
         begin(works, claimed, &stopped, &under_way);
     }
-    while under_way.next().await.is_some() {}
+    let drained = async { while under_way.next().await.is_some() {} };
+    // A copy that is cut off is pending: it is looked for before it is tried again.
+    future::select(pin!(drained), copying).await;
     future::join_all(couriers.take_all_warm().into_iter().map(|session| session.quit())).await;
 }
 

@@ -182,6 +182,16 @@ impl Lease {
         self.last(Err(ImapError::Protocol("the mailbox was renumbered meanwhile")))
     }
 
+    /// UID SEARCH HEADER, in the mailbox that was entered just now.
+    pub(crate) async fn search_header(
+        &mut self,
+        field: &'static str,
+        text: &str,
+    ) -> Result<Vec<u32>, SessionError> {
+        let answer = self.session.search_header(field, text).await;
+        self.last(answer)
+    }
+
     /// LIST.
     pub(crate) async fn list(&mut self) -> Result<Vec<Mailbox>, SessionError> {
         let answer = self.session.list().await;

@@ -442,6 +442,21 @@ impl ImapSession for Session {
         })
     }
 
+    fn search_header<'a>(
+        &'a mut self,
+        _: &'static str,
+        text: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<u32>, ImapError>> {
+        Box::pin(async move {
+            self.begin("SEARCH").await?;
+            Ok(self.with_box(|mailbox| {
+                let has = |raw: &Bytes| String::from_utf8_lossy(raw).contains(text);
+                let found = mailbox.messages.iter().filter(|(_, message)| has(&message.raw));
+                found.map(|(uid, _)| *uid).collect()
+            }))
+        })
+    }
+
     fn logout(self: Box<Self>) -> BoxFuture<'static, ()> {
         self.server.0.lock().unwrap().log.push("LOGOUT".to_owned());
         Box::pin(async move { drop(self) })

@@ -18,6 +18,7 @@ mod sessions;
 mod trials;
 pub(crate) mod sending;
 mod silence;
+mod copies;
 mod crashes;
 mod durable;
 mod tokens;

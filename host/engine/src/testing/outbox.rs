@@ -8,9 +8,11 @@ use model::ids::SubmissionId;
 use model::instant::Timestamp;
 use model::message::Page;
 use model::port::BoxFuture;
-use model::port::outbox::{Acceptance, Claim, Claimed, Outbox, Replay, Step, Wish};
+use model::port::outbox::{Acceptance, Claim, Claimed, Copies, Copy, Outbox, Replay, Step, Wish};
 use model::port::store::StoreError;
-use model::submission::{Entry, Idempotency, NewSubmission, Receipt, RecipientVerdict, State};
+use model::submission::{
+    Entry, Idempotency, NewSubmission, Receipt, RecipientVerdict, SentCopy, State,
+};
 
 /// Its rows, whether no verdict can be recorded now, and how often was claimed.
 #[derive(Debug, Default)]
@@ -23,6 +25,7 @@ pub(crate) struct Row {
     epoch: u64,
     until: Option<Timestamp>,
     found: State,
+    copy: (Timestamp, u32),
     /// Every step, in order.
     pub(crate) steps: Vec<&'static str>,
 }
@@ -100,10 +103,11 @@ impl Outbox for Memory {
             recipients: recipients.collect(),
             possible_duplicate: false,
             last_error: None,
+            sent_copy: None,
             created: new.created,
         };
-        let found = State::Accepted;
-        let row = Row { new, entry, epoch: 0, until: None, found, steps: Vec::new() };
+        let (found, copy) = (State::Accepted, (new.created, 0));
+        let row = Row { new, entry, epoch: 0, until: None, found, copy, steps: Vec::new() };
         self.0.lock().unwrap().push(row);
         Box::pin(async { Ok(Acceptance::Stored(receipt)) })
     }
@@ -187,6 +191,68 @@ impl Outbox for Memory {
             }
             Ok(())
         })
+    }
+
+    fn record_and_copy<'a>(
+        &'a self,
+        id: &'a SubmissionId,
+        epoch: u64,
+        step: Step,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.record(id, epoch, step).await?;
+            let mut rows = self.0.lock().unwrap();
+            let row = rows.iter_mut().find(|row| row.new.id == *id).unwrap();
+            row.entry.sent_copy.get_or_insert(SentCopy::Pending);
+            Ok(())
+        })
+    }
+
+    fn claim_copies(&self, wish: Wish) -> BoxFuture<'_, Result<Copies, StoreError>> {
+        let mut rows = self.0.lock().unwrap();
+        let (mut room, mut copies, mut more) = (wish.room.clone(), Vec::new(), false);
+        let pending = |row: &&mut Row| {
+            row.entry.sent_copy == Some(SentCopy::Pending) && row.copy.0 <= wish.now
+        };
+        for row in rows.iter_mut().filter(pending) {
+            let (tenant, account) = (row.new.tenant.clone(), row.new.account.clone());
+            let left = room.for_account(&tenant, &account);
+            if left == 0 {
+                more = true;
+                continue;
+            }
+            room.limit -= 1;
+            room.accounts.insert((tenant.clone(), account.clone()), left - 1);
+            let tries = row.copy.1;
+            row.copy = (wish.now.after(wish.pause(tries)), tries + 1);
+            copies.push(Copy {
+                id: row.new.id.clone(),
+                tenant,
+                account,
+                generation: row.new.generation,
+                message_id: row.new.message_id.clone(),
+                raw: row.new.raw.clone(),
+                tries,
+            });
+        }
+        Box::pin(async move { Ok(Copies { copies, more }) })
+    }
+
+    fn record_copy<'a>(
+        &'a self,
+        id: &'a SubmissionId,
+        copy: SentCopy,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        let mut rows = self.0.lock().unwrap();
+        rows.iter_mut().find(|row| row.new.id == *id).unwrap().entry.sent_copy = Some(copy);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn next_copy(&self, after: Timestamp) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+        let rows = self.0.lock().unwrap();
+        let pending = rows.iter().filter(|row| row.entry.sent_copy == Some(SentCopy::Pending));
+        let due = pending.map(|row| row.copy.0).filter(|due| *due > after).min();
+        Box::pin(async move { Ok(due) })
     }
 
     fn void_claims(&self) -> BoxFuture<'_, Result<u64, StoreError>> {

@@ -215,6 +215,11 @@ pub(crate) fn search_deleted() -> Command {
     Command::new("UID SEARCH DELETED")
 }
 
+/// `field` is one of our own words.
+pub(crate) fn search_header(field: &'static str, text: &str) -> Command {
+    Command::new("UID SEARCH HEADER ").push(field).push(" ").string(text)
+}
+
 pub(crate) fn append(mailbox: &MailboxName, flags: &[Flag], raw: &Octets) -> Command {
     let mut command = Command::new("APPEND ").string(mailbox.wire()).push(&if flags.is_empty() {
         " ".to_owned()

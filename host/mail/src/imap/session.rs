@@ -241,6 +241,21 @@ impl Session {
         Ok(Removal::Gone)
     }
 
+    async fn do_search_header(
+        &mut self,
+        field: &'static str,
+        text: &str,
+    ) -> Result<Vec<u32>, ImapError> {
+        let mut found = Vec::new();
+        let mut visit = |answer: &Response<'_>| {
+            if let Response::MailboxData(MailboxDatum::Search(uids)) = answer {
+                found.extend_from_slice(uids);
+            }
+        };
+        self.exchange.run(&command::search_header(field, text), &mut visit).await?;
+        Ok(found)
+    }
+
     async fn do_append(
         &mut self,
         mailbox: &MailboxName,
@@ -333,6 +348,14 @@ impl ImapSession for Session {
         raw: &'a Octets,
     ) -> BoxFuture<'a, Result<Option<AppendUid>, ImapError>> {
         Box::pin(self.do_append(mailbox, flags, raw))
+    }
+
+    fn search_header<'a>(
+        &'a mut self,
+        field: &'static str,
+        text: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<u32>, ImapError>> {
+        Box::pin(self.do_search_header(field, text))
     }
 
     fn logout(mut self: Box<Self>) -> BoxFuture<'static, ()> {

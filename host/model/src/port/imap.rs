@@ -90,6 +90,13 @@ pub trait ImapSession: Send + fmt::Debug {
         flags: &'a [Flag],
         raw: &'a Octets,
     ) -> BoxFuture<'a, Result<Option<AppendUid>, ImapError>>;
+    /// UID SEARCH HEADER in the selected mailbox: the UIDs of messages whose header field `field` holds
+    /// `text` (RFC 3501 §6.4.4).
+    fn search_header<'a>(
+        &'a mut self,
+        field: &'static str,
+        text: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<u32>, ImapError>>;
     /// LOGOUT, politely and within a second.
     fn logout(self: Box<Self>) -> BoxFuture<'static, ()>;
 }

@@ -16,7 +16,9 @@ use crate::instant::Timestamp;
 use crate::message::Page;
 use crate::octets::Octets;
 use crate::port::store::StoreError;
-use crate::submission::{Entry, Idempotency, NewSubmission, Receipt, RecipientVerdict, State};
+use crate::submission::{
+    Entry, Idempotency, NewSubmission, Receipt, RecipientVerdict, SentCopy, State,
+};
 
 /// The outbox. What is asked for an account is answered for its generation only: one that is made
 /// again under an old id inherits nothing.
@@ -41,6 +43,25 @@ pub trait Outbox: Send + Sync + fmt::Debug {
         epoch: u64,
         step: Step,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// As [`Outbox::record`], and in the same durable step the submission's copy among the account's sent
+    /// mail becomes pending, unless it had one before. Its bytes are kept until that ends.
+    fn record_and_copy<'a>(
+        &'a self,
+        id: &'a SubmissionId,
+        epoch: u64,
+        step: Step,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// Takes copies that are pending and due, as far as there is room, and begins a try of each, in one
+    /// durable step, as [`Outbox::claim`] does. Nobody else may have them at the same time.
+    fn claim_copies(&self, wish: Wish) -> BoxFuture<'_, Result<Copies, StoreError>>;
+    /// Records what became of a pending copy, durably.
+    fn record_copy<'a>(
+        &'a self,
+        id: &'a SubmissionId,
+        copy: SentCopy,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// When the next copy becomes due, later than `after`.
+    fn next_copy(&self, after: Timestamp) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>>;
     /// Voids every claim: called once at start, when the data directory is ours alone. What was claimed
     /// comes back when it is due, so an attempt that had begun keeps its back-off.
     fn void_claims(&self) -> BoxFuture<'_, Result<u64, StoreError>>;
@@ -136,6 +157,34 @@ pub struct Claimed {
     /// In the order in which they are to begin.
     pub claims: Vec<Claim>,
     /// Something that is due may have been left, for lack of room.
+    pub more: bool,
+}
+
+/// A copy that is to be filed.
+#[derive(Clone, Debug)]
+pub struct Copy {
+    /// Of which submission.
+    pub id: SubmissionId,
+    /// Whose.
+    pub tenant: TenantId,
+    /// Sent by.
+    pub account: AccountId,
+    /// Of the account when it was accepted.
+    pub generation: u32,
+    /// Without angle brackets.
+    pub message_id: String,
+    /// The message.
+    pub raw: Octets,
+    /// Tries begun before this one: any of them may have filed it.
+    pub tries: u32,
+}
+
+/// What a claim of copies gave.
+#[derive(Clone, Debug, Default)]
+pub struct Copies {
+    /// In their order.
+    pub copies: Vec<Copy>,
+    /// Some that are due may have been left, for lack of room.
     pub more: bool,
 }
 

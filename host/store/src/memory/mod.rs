@@ -17,11 +17,11 @@ use model::message::Page;
 use model::octets::Octets;
 use model::port::BoxFuture;
 use model::port::clock::Clock;
-use model::port::outbox::{Acceptance, Claim, Claimed, Outbox, Replay, Step, Wish};
+use model::port::outbox::{Acceptance, Claim, Claimed, Copies, Outbox, Replay, Step, Wish};
 use model::port::store::StoreError;
 use model::port::tokens::Token;
 use model::submission::{
-    Entry, Idempotency, IdempotencyKey, NewSubmission, Receipt, RecipientVerdict, State,
+    Entry, Idempotency, IdempotencyKey, NewSubmission, Receipt, RecipientVerdict, SentCopy, State,
 };
 
 use crate::credential;
@@ -34,6 +34,7 @@ use crate::page::{Cursor, LARGEST, List, submissions};
 use crate::seal::MasterKey;
 
 mod accounts;
+mod copies;
 mod tokens;
 
 /// A store that forgets. Clones share it.
@@ -53,6 +54,7 @@ struct Tables {
     submissions: HashMap<SubmissionId, Row>,
     keys: HashMap<(TenantId, AccountId, u32, IdempotencyKey), Used>,
     served: Served,
+    served_copies: Served,
 }
 
 struct Used {
@@ -69,6 +71,8 @@ struct Row {
     epoch: u64,
     lease_until: Timestamp,
     found: State,
+    copy_due: Timestamp,
+    copy_tries: u32,
 }
 
 impl Row {
@@ -147,7 +151,7 @@ impl Row {
         self.entry.receipt.due = due;
         self.entry.recipients = recipients;
         self.entry.last_error = last_error;
-        if state.is_final() {
+        if state.is_final() && self.entry.sent_copy != Some(SentCopy::Pending) {
             self.raw = None;
         }
     }
@@ -245,6 +249,7 @@ impl Tables {
             recipients: untried(&new.recipients),
             possible_duplicate: false,
             last_error: None,
+            sent_copy: None,
             created: new.created,
         };
         let row = Row {
@@ -252,6 +257,8 @@ impl Tables {
             raw: Some(Arc::clone(&new.raw)),
             epoch: 0,
             lease_until: new.created,
+            copy_due: new.created,
+            copy_tries: 0,
             found: State::Accepted,
             new,
         };
@@ -324,6 +331,55 @@ impl Outbox for Memory {
             row.filter(|row| row.epoch == epoch && is_held(row.entry.receipt.state))
                 .ok_or(StoreError::LostClaim)?
                 .record(step)
+        })
+    }
+
+    fn record_and_copy<'a>(
+        &'a self,
+        id: &'a SubmissionId,
+        epoch: u64,
+        step: Step,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        let now = self.clock.now();
+        Box::pin(async move {
+            let mut tables = self.tables();
+            let row = tables.submissions.get_mut(id);
+            let row = row
+                .filter(|row| row.epoch == epoch && is_held(row.entry.receipt.state))
+                .ok_or(StoreError::LostClaim)?;
+            let before = row.entry.sent_copy;
+            if before.is_none() {
+                row.entry.sent_copy = Some(SentCopy::Pending);
+                row.copy_due = now;
+            }
+            let recorded = row.record(step);
+            if recorded.is_err() {
+                row.entry.sent_copy = before;
+            }
+            recorded
+        })
+    }
+
+    fn claim_copies(&self, wish: Wish) -> BoxFuture<'_, Result<Copies, StoreError>> {
+        Box::pin(async move { Ok(self.tables().take_copies(&wish)) })
+    }
+
+    fn record_copy<'a>(
+        &'a self,
+        id: &'a SubmissionId,
+        copy: SentCopy,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.tables().end_copy(id, copy);
+            Ok(())
+        })
+    }
+
+    fn next_copy(&self, after: Timestamp) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+        Box::pin(async move {
+            let tables = self.tables();
+            let dues = tables.submissions.values().filter_map(Row::copy_due);
+            Ok(dues.filter(|due| *due > after).min())
         })
     }
 

@@ -123,13 +123,7 @@ fn take_one(
     let mut rows = statement.query(params![id.as_str(), wish.owner, lease_until, due.millis()])?;
     let row = rows.next()?.ok_or(StoreError::LostClaim)?;
     let (size, digest, place) = (unsigned(row.get(8)?)?, row.get(9)?, row.get::<_, String>(10)?);
-    let raw = match place.as_str() {
-        "inline" => {
-            inline(conn, id, &digest)?.map_or_else(|| Arc::new(Damaged(size)) as Octets, in_memory)
-        }
-        "file" => blobs.octets(digest, size),
-        _ => return Err(failed("its bytes were given up").into()),
-    };
+    let raw = stored_bytes(conn, blobs, id, size, digest, &place)?;
     Ok(Claim {
         id: id.clone(),
         tenant: parsed(&row.get::<_, String>(0)?)?,
@@ -147,8 +141,35 @@ fn take_one(
     })
 }
 
+/// The bytes of a submission, wherever they are.
+pub(crate) fn stored_bytes(
+    conn: &Connection,
+    blobs: &Blobs,
+    id: &SubmissionId,
+    size: u64,
+    digest: Digest,
+    place: &str,
+) -> Result<Octets, Trouble> {
+    match place {
+        "inline" => {
+            let raw = inline(conn, id, &digest)?;
+            Ok(raw.map_or_else(|| Arc::new(Damaged(size)) as Octets, in_memory))
+        }
+        "file" => Ok(blobs.octets(digest, size)),
+        _ => Err(failed("its bytes were given up").into()),
+    }
+}
+
+/// Nobody sends it again, so nobody needs a copy of somebody's mail.
+pub(crate) fn give_up_bytes(conn: &Connection, id: &SubmissionId) -> Result<(), Trouble> {
+    conn.prepare_cached("DELETE FROM body WHERE submission = ?1")?.execute([id.as_str()])?;
+    conn.prepare_cached("UPDATE submission SET place = 'none' WHERE id = ?1")?
+        .execute([id.as_str()])?;
+    Ok(())
+}
+
 /// SQLite has signed integers only.
-fn unsigned(number: i64) -> Result<u64, StoreError> {
+pub(crate) fn unsigned(number: i64) -> Result<u64, StoreError> {
     u64::try_from(number).map_err(failed)
 }
 
@@ -171,6 +192,22 @@ fn quarantine(conn: &Connection, id: &SubmissionId, error: &StoreError) -> Resul
     )?
     .execute(params![id.as_str(), error.to_string()])?;
     Ok(())
+}
+
+/// As [`record`], and the copy becomes pending, unless there was one.
+pub(crate) fn record_and_copy(
+    conn: &Connection,
+    id: &SubmissionId,
+    epoch: u64,
+    step: &Step,
+    now: Timestamp,
+) -> Result<Option<Digest>, Trouble> {
+    // In one savepoint: where the step is refused, this is taken back.
+    conn.prepare_cached(
+        "UPDATE submission SET sent_copy = 'pending', copy_due = ?2 WHERE id = ?1 AND sent_copy IS NULL",
+    )?
+    .execute(params![id.as_str(), now.millis()])?;
+    record(conn, id, epoch, step)
 }
 
 /// Records a step. A file that the submission no longer needs is returned.
@@ -245,9 +282,12 @@ fn ended(conn: &Connection, id: &SubmissionId, end: &End<'_>) -> Result<bool, Tr
     if !state.is_final() {
         return Ok(false);
     }
-    // Nobody sends it again, so nobody needs a copy of somebody's mail.
-    conn.prepare_cached("DELETE FROM body WHERE submission = ?1")?.execute([id.as_str()])?;
-    conn.prepare_cached("UPDATE submission SET place = 'none' WHERE id = ?1")?
-        .execute([id.as_str()])?;
+    let pending = conn
+        .prepare_cached("SELECT 1 FROM submission WHERE id = ?1 AND sent_copy = 'pending'")?
+        .exists([id.as_str()])?;
+    if pending {
+        return Ok(false);
+    }
+    give_up_bytes(conn, id)?;
     Ok(true)
 }

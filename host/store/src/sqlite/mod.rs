@@ -31,6 +31,7 @@ use crate::sqlite::rows::files_in_use;
 mod remembered;
 mod rows;
 mod claims;
+mod copies;
 pub(crate) mod outbox;
 mod accounts;
 pub(crate) mod rotation;
@@ -55,6 +56,7 @@ struct Inner {
     poison: Poison,
     /// Whose turn it was.
     served: Arc<Mutex<Served>>,
+    served_copies: Arc<Mutex<Served>>,
     _lock: File,
 }
 
@@ -114,6 +116,7 @@ impl Sqlite {
             clock,
             poison,
             served,
+            served_copies: Arc::default(),
             _lock: lock,
         };
         Ok(Self { inner: Arc::new(inner) })

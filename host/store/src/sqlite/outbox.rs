@@ -14,9 +14,9 @@ use model::instant::Timestamp;
 use model::message::Page;
 use model::octets::Octets;
 use model::port::BoxFuture;
-use model::port::outbox::{Acceptance, Claimed, Outbox, Replay, Step, Wish};
+use model::port::outbox::{Acceptance, Claimed, Copies, Outbox, Replay, Step, Wish};
 use model::port::store::StoreError;
-use model::submission::{Entry, Idempotency, NewSubmission, Receipt, State};
+use model::submission::{Entry, Idempotency, NewSubmission, Receipt, SentCopy, State};
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest as _, Sha256};
 
@@ -26,7 +26,8 @@ use crate::failure::failed;
 use crate::lifecycle::{REMEMBERED, is_forgotten, untried};
 use crate::page::{Cursor, LARGEST, List, submissions};
 use crate::sqlite::Sqlite;
-use crate::sqlite::claims::{record, take};
+use crate::sqlite::claims::{record, record_and_copy, take};
+use crate::sqlite::copies::{end, take_copies};
 use crate::sqlite::rows::{ENTRY, entry, parsed, put_recipients, sentences, state};
 
 /// Larger bodies are files, so that the database's log stays small.
@@ -112,17 +113,43 @@ impl Outbox for Sqlite {
         epoch: u64,
         step: Step,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
-            let id = id.clone();
-            let work = move |conn: &Connection| record(conn, &id, epoch, &step);
-            let outcome = self.inner.outbox.write(work).await;
-            self.make_room_after(&outcome).await;
-            if let Some(digest) = outcome? {
-                self.inner.blobs.retire(digest);
-                self.sweep().await;
-            }
-            Ok(())
-        })
+        let id = id.clone();
+        Box::pin(self.retiring(move |conn| record(conn, &id, epoch, &step)))
+    }
+
+    fn record_and_copy<'a>(
+        &'a self,
+        id: &'a SubmissionId,
+        epoch: u64,
+        step: Step,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        let (id, now) = (id.clone(), self.inner.clock.now());
+        Box::pin(self.retiring(move |conn| record_and_copy(conn, &id, epoch, &step, now)))
+    }
+
+    fn claim_copies(&self, wish: Wish) -> BoxFuture<'_, Result<Copies, StoreError>> {
+        let (blobs, served) = (self.inner.blobs.clone(), Arc::clone(&self.inner.served_copies));
+        Box::pin(self.inner.outbox.write(move |conn| {
+            let mut served = served.lock().unwrap_or_else(PoisonError::into_inner);
+            take_copies(conn, &blobs, &wish, &mut served)
+        }))
+    }
+
+    fn record_copy<'a>(
+        &'a self,
+        id: &'a SubmissionId,
+        copy: SentCopy,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        let id = id.clone();
+        Box::pin(self.retiring(move |conn| end(conn, &id, copy)))
+    }
+
+    fn next_copy(&self, after: Timestamp) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+        Box::pin(self.inner.outbox.read(move |conn| {
+            let mut soonest = conn.prepare_cached(NEXT_COPY)?;
+            let due = soonest.query_row([after.millis()], |row| row.get(0)).optional()?;
+            Ok(due.map(Timestamp::from_millis))
+        }))
     }
 
     fn void_claims(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
@@ -182,6 +209,20 @@ impl Outbox for Sqlite {
 }
 
 impl Sqlite {
+    /// A write that may give up a file.
+    async fn retiring(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<Option<Digest>, Trouble> + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let outcome = self.inner.outbox.write(work).await;
+        self.make_room_after(&outcome).await;
+        if let Some(digest) = outcome? {
+            self.inner.blobs.retire(digest);
+            self.sweep().await;
+        }
+        Ok(())
+    }
+
     async fn body(&self, raw: &Octets) -> Result<Body, StoreError> {
         if raw.size() > INLINE {
             let put = match self.inner.blobs.put(raw).await {
@@ -257,6 +298,8 @@ impl Sqlite {
 }
 
 const SOONEST: &str = "SELECT wake FROM submission WHERE wake > ?1 ORDER BY wake LIMIT 1";
+const NEXT_COPY: &str = "SELECT copy_due FROM submission
+    WHERE sent_copy = 'pending' AND copy_due > ?1 ORDER BY copy_due LIMIT 1";
 const PURGE: &str = "DELETE FROM idempotency WHERE (tenant, account, generation, key) IN (
     SELECT i.tenant, i.account, i.generation, i.key
     FROM idempotency i JOIN submission s ON s.id = i.submission
@@ -399,8 +442,10 @@ fn newest() -> String {
 #[cfg(test)]
 pub(crate) fn frequent() -> Vec<String> {
     use crate::sqlite::claims::{DUE, NEXT_ACCOUNT};
+    use crate::sqlite::copies::{DUE_COPIES, NEXT_OWNER};
 
-    let fixed = [NEXT_ACCOUNT, DUE, SOONEST, PURGE, IN_USE].map(str::to_owned);
+    let fixed = [NEXT_OWNER, DUE_COPIES, NEXT_COPY, NEXT_ACCOUNT, DUE, SOONEST, PURGE, IN_USE]
+        .map(str::to_owned);
     fixed.into_iter().chain([newest()]).collect()
 }
 

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use model::ids::SubmissionId;
 use model::instant::Timestamp;
 use model::port::store::StoreError;
-use model::submission::{Entry, Receipt, RecipientVerdict, State};
+use model::submission::{Entry, Receipt, RecipientVerdict, SentCopy, State};
 use rusqlite::{Connection, Row, params};
 
 use crate::blob::Digest;
@@ -19,7 +19,8 @@ use crate::failure::failed;
 
 /// What [`entry`] reads, in its order.
 pub(crate) const ENTRY: &str =
-    "id, message_id, state, due, attempts, possible_duplicate, last_error, created, warnings";
+    "id, message_id, state, due, attempts, possible_duplicate, last_error, created, warnings,
+     sent_copy";
 
 /// A row of [`ENTRY`], with its recipients.
 pub(crate) fn entry(conn: &Connection, row: &Row<'_>) -> Result<Entry, Trouble> {
@@ -37,6 +38,7 @@ pub(crate) fn entry(conn: &Connection, row: &Row<'_>) -> Result<Entry, Trouble> 
         recipients,
         possible_duplicate: row.get(5)?,
         last_error: row.get(6)?,
+        sent_copy: copy(row.get::<_, Option<String>>(9)?.as_deref())?,
         created: Timestamp::from_millis(row.get(7)?),
     })
 }
@@ -94,6 +96,15 @@ pub(crate) fn files_in_use(conn: &Connection) -> rusqlite::Result<HashSet<Digest
 /// An id or address, as it was written.
 pub(crate) fn parsed<T: FromStr>(text: &str) -> Result<T, StoreError> {
     text.parse().map_err(|_| failed(format_args!("a stored record is damaged at {text:?}")))
+}
+
+/// What became of a copy, as it was written.
+fn copy(text: Option<&str>) -> Result<Option<SentCopy>, StoreError> {
+    let parsed = |text: &str| {
+        let damaged = || failed(format_args!("a stored record is damaged at {text:?}"));
+        SentCopy::parse(text).ok_or_else(damaged)
+    };
+    text.map(parsed).transpose()
 }
 
 /// A state, as it was written.

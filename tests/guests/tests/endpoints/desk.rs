@@ -94,6 +94,7 @@ fn entry() -> Entry {
         }],
         possible_duplicate: true,
         last_error: None,
+        sent_copy: None,
         created: Timestamp::from_millis(0),
     }
 }

@@ -204,6 +204,22 @@ async fn an_append_streams_the_message_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn a_header_is_searched_for_as_one_string() {
+    let (mut session, mut peer) = selected(FULL).await;
+    let id = "a \"b\" DELETED@example.net";
+    let (found, command) = tokio::join!(
+        session.search_header("Message-ID", id),
+        answer(&mut peer, "* SEARCH 7 9\r\n* SEARCH\r\n{tag} OK\r\n")
+    );
+    assert_eq!(found.unwrap(), [7, 9]);
+    assert_eq!(command, "UID SEARCH HEADER Message-ID \"a \\\"b\\\" DELETED@example.net\"");
+    let says = "{tag} NO not here\r\n";
+    let (refused, _) =
+        tokio::join!(session.search_header("Message-ID", id), answer(&mut peer, says));
+    assert!(matches!(refused, Err(ImapError::No { .. })));
+}
+
+#[tokio::test]
 async fn a_list_shows_paths_and_roles() {
     let (mut session, mut peer) = session(FULL).await;
     let says = concat!(

@@ -169,6 +169,7 @@ pub(crate) async fn run(
             session.store(&[7], &FlagChange::Edit { add: vec![], remove: vec![] }).await.map(|_| ())
         }
         12 => session.remove(&[7]).await.map(|_| ()),
+        13 => session.search_header("Message-ID", "x").await.map(|_| ()),
         _ => return None,
     })
 }

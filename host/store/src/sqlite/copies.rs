@@ -1,0 +1,137 @@
+//! Copies for the mailbox with the role `\Sent`: which are due, and what became of them.
+//!
+//! Plain functions over the writer's connection; the port is in [`crate::sqlite::outbox`].
+//!
+//! Invariant: bytes whose copy is pending are kept, whatever state the submission is in.
+
+use model::ids::{AccountId, SubmissionId, TenantId};
+use model::instant::Timestamp;
+use model::port::outbox::{Copies, Copy, Wish};
+use model::submission::SentCopy;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::blob::{Blobs, Digest};
+use crate::commit::Trouble;
+use crate::fair::{Due, Served, choose};
+use crate::lifecycle::CLAIMED;
+use crate::sqlite::claims::{give_up_bytes, stored_bytes, unsigned};
+use crate::sqlite::rows::{parsed, state};
+
+/// One seek, however many copies are pending.
+pub(crate) const NEXT_OWNER: &str = "SELECT tenant, account FROM submission
+    WHERE sent_copy = 'pending' AND (tenant, account) > (?1, ?2) ORDER BY tenant, account LIMIT 1";
+/// What an account has pending.
+pub(crate) const DUE_COPIES: &str = "SELECT created, id FROM submission
+    WHERE sent_copy = 'pending' AND tenant = ?1 AND account = ?2 AND copy_due <= ?3
+    ORDER BY copy_due, created, id LIMIT ?4";
+
+/// Takes what is due as far as there is room, and begins a try of each.
+pub(crate) fn take_copies(
+    conn: &Connection,
+    blobs: &Blobs,
+    wish: &Wish,
+    served: &mut Served,
+) -> Result<Copies, Trouble> {
+    let mut room = wish.room.clone();
+    room.limit = room.limit.min(CLAIMED);
+    if room.limit == 0 {
+        return Ok(Copies::default());
+    }
+    let due =
+        |tenant: &TenantId, account: &AccountId, limit| due(conn, tenant, account, wish, limit);
+    let (ids, more) = choose(owners(conn)?, &room, served, due)?;
+    let mut copies = Vec::new();
+    for id in ids {
+        match take(conn, blobs, &id, wish) {
+            Ok(copy) => copies.push(copy),
+            // Without its bytes there is nothing to copy.
+            Err(Trouble::Store(_)) => drop(end(conn, &id, SentCopy::GivenUp)?),
+            Err(Trouble::Sqlite(error)) => return Err(error.into()),
+        }
+    }
+    Ok(Copies { copies, more })
+}
+
+fn owners(conn: &Connection) -> Result<Vec<(TenantId, AccountId)>, Trouble> {
+    let mut next = conn.prepare_cached(NEXT_OWNER)?;
+    let mut owners = Vec::new();
+    let mut last = (String::new(), String::new());
+    while let Some(found) = next
+        .query_row([&last.0, &last.1], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))
+        .optional()?
+    {
+        last = found;
+        if let (Ok(tenant), Ok(account)) = (last.0.parse(), last.1.parse()) {
+            owners.push((tenant, account));
+        }
+    }
+    Ok(owners)
+}
+
+fn due(
+    conn: &Connection,
+    tenant: &TenantId,
+    account: &AccountId,
+    wish: &Wish,
+    limit: u32,
+) -> Result<Vec<Due>, Trouble> {
+    let mut statement = conn.prepare_cached(DUE_COPIES)?;
+    let mut rows =
+        statement.query(params![tenant.as_str(), account.as_str(), wish.now.millis(), limit])?;
+    let mut due = Vec::new();
+    while let Some(row) = rows.next()? {
+        let created = Timestamp::from_millis(row.get(0)?);
+        due.extend(row.get::<_, String>(1)?.parse().ok().map(|id| (created, id)));
+    }
+    Ok(due)
+}
+
+fn take(conn: &Connection, blobs: &Blobs, id: &SubmissionId, wish: &Wish) -> Result<Copy, Trouble> {
+    let tries: u32 = conn
+        .prepare_cached("SELECT copy_tries FROM submission WHERE id = ?1")?
+        .query_row([id.as_str()], |row| row.get(0))?;
+    let mut statement = conn.prepare_cached(
+        "UPDATE submission SET copy_tries = copy_tries + 1, copy_due = ?2 WHERE id = ?1
+         RETURNING tenant, account, generation, message_id, size, digest, place",
+    )?;
+    let due = wish.now.after(wish.pause(tries));
+    let row = |row: &rusqlite::Row<'_>| {
+        let owner = (row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?);
+        Ok((owner, row.get(3)?, row.get(4)?, row.get(5)?, row.get::<_, String>(6)?))
+    };
+    let ((tenant, account, generation), message_id, size, digest, place) =
+        statement.query_row(params![id.as_str(), due.millis()], row)?;
+    Ok(Copy {
+        id: id.clone(),
+        tenant: parsed(&tenant)?,
+        account: parsed(&account)?,
+        generation,
+        message_id,
+        raw: stored_bytes(conn, blobs, id, unsigned(size)?, digest, &place)?,
+        tries,
+    })
+}
+
+/// What became of a copy. A file that the submission no longer needs is returned.
+pub(crate) fn end(
+    conn: &Connection,
+    id: &SubmissionId,
+    copy: SentCopy,
+) -> Result<Option<Digest>, Trouble> {
+    let found = conn
+        .prepare_cached(
+            "UPDATE submission SET sent_copy = ?2, copy_due = NULL
+             WHERE id = ?1 AND sent_copy = 'pending'
+             RETURNING state, CASE place WHEN 'file' THEN digest END",
+        )?
+        .query_row(params![id.as_str(), copy.as_str()], |row| {
+            Ok((row.get::<_, String>(0)?, row.get(1)?))
+        })
+        .optional()?;
+    let Some((text, file)) = found else { return Ok(None) };
+    if !state(&text)?.is_final() {
+        return Ok(None);
+    }
+    give_up_bytes(conn, id)?;
+    Ok(file)
+}
