@@ -27,7 +27,8 @@ pub(crate) struct Arrival {
     pub(crate) run: usize,
     pub(crate) mark: String,
     pub(crate) message_id: String,
-    pub(crate) bytes: Vec<u8>,
+    /// SHA-256 of its bytes.
+    pub(crate) digest: [u8; 32],
 }
 
 /// What the API said of a submission when everything was over.
@@ -153,7 +154,7 @@ fn repeated(
     let mark = || first.mark.clone();
     [
         (first.message_id != again.message_id, Fault::Renamed(mark())),
-        (first.bytes != again.bytes, Fault::Changed(mark())),
+        (first.digest != again.digest, Fault::Changed(mark())),
         (first.run >= again.run, Fault::TwiceInOneRun(mark())),
         (followed || known, Fault::OutsideTheDotWindow(mark())),
         (!told, Fault::NotTold(mark())),

@@ -231,22 +231,20 @@ fn arrivals(sink: &Sink) -> Vec<Arrival> {
     let taken = sink.taken().into_iter();
     taken
         .map(|taken| {
-            let field = |name| field(&taken.bytes, name);
+            let field = |name| field(&taken.header, name);
             Arrival {
                 connection: taken.connection,
                 run: taken.run,
                 mark: field("subject: "),
                 message_id: field("message-id: ").trim_matches(['<', '>']).to_owned(),
-                bytes: taken.bytes,
+                digest: taken.digest,
             }
         })
         .collect()
 }
 
 /// A field of the header, which is not folded.
-fn field(bytes: &[u8], name: &str) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let header = text.split("\r\n\r\n").next().unwrap_or_default();
+fn field(header: &str, name: &str) -> String {
     let value = header.lines().find_map(|line| {
         let begin = line.get(..name.len())?;
         begin.eq_ignore_ascii_case(name).then(|| line[name.len()..].trim().to_owned())

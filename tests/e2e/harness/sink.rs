@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use sha2::{Digest as _, Sha256};
 
 use crate::harness::identity::identity;
 
@@ -23,8 +24,10 @@ pub(crate) struct Taken {
     pub(crate) connection: usize,
     /// What [`Sink::begin`] had said when the connection was made.
     pub(crate) run: usize,
-    /// As they came over the wire, without the dot.
-    pub(crate) bytes: Vec<u8>,
+    /// Up to the empty line.
+    pub(crate) header: String,
+    /// SHA-256 of all bytes as they came over the wire, without the dot.
+    pub(crate) digest: [u8; 32],
 }
 
 /// A running server; it ends with the process.
@@ -111,7 +114,11 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>, ledger: &Ledger) -> std::
             "DATA" => {
                 say(&mut stream, "354 go on")?;
                 let bytes = message(&mut stream)?;
-                ledger.taken.lock().unwrap().push(Taken { connection, run, bytes });
+                let end =
+                    bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(bytes.len());
+                let header = String::from_utf8_lossy(&bytes[..end]).into_owned();
+                let digest = Sha256::digest(&bytes).into();
+                ledger.taken.lock().unwrap().push(Taken { connection, run, header, digest });
                 // A step of a linear congruential generator: any sequence will do.
                 slowness = slowness.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 std::thread::sleep(Duration::from_millis((slowness >> 33) % SLOWEST));
