@@ -18,25 +18,46 @@ use crate::wrong_input::check;
 /// Longer than any wait of these tests.
 const LONG: Duration = Duration::from_secs(60);
 
-/// A host with one account at a scripted server.
+/// How many servers there are.
+const SERVERS: usize = 12;
+
+/// A host, and servers that it may dial.
 struct Ground {
-    server: Server,
+    free: Mutex<Vec<Server>>,
     site: Site,
     host: Host,
+}
+
+/// One account at a server of its own.
+struct Case<'a> {
+    ground: &'a Ground,
+    server: Server,
     client: Client,
     account: String,
 }
 
 impl Ground {
-    fn with(script: Script) -> Self {
-        let server = Server::start(script);
-        let site = Site::new(None, &[format!("127.0.0.1:{}", server.port)]);
+    fn start() -> Self {
+        let server = |_| Server::start(Script::with(Vec::new()));
+        let servers: Vec<Server> = (0..SERVERS).map(server).collect();
+        let allow: Vec<String> =
+            servers.iter().map(|server| format!("127.0.0.1:{}", server.port)).collect();
+        let site = Site::new(None, &allow);
         let host = site.start();
-        let mut client = site.operator(&host);
-        let account = connect(&mut client, &account(&server));
-        Self { server, site, host, client, account }
+        Self { free: Mutex::new(servers), site, host }
     }
 
+    /// An account of its own at a server that plays `script`.
+    fn case(&self, script: Script) -> Case<'_> {
+        let server = self.free.lock().unwrap().pop().unwrap();
+        server.play(script);
+        let mut client = self.site.operator(&self.host);
+        let account = connect(&mut client, &account(&server));
+        Case { ground: self, server, client, account }
+    }
+}
+
+impl Case<'_> {
     fn get(&mut self, rest: &str) -> Answer {
         self.client.get(&under(&self.account, rest))
     }
@@ -49,26 +70,38 @@ impl Ground {
 
 fn account(at: &Server) -> Value {
     let mut account = json!({
-        "id": "ann", "email": "ann@x.test", "password": "secret",
+        "id": format!("ann{}", at.port), "email": "ann@x.test", "password": "secret",
         "imap": server("127.0.0.1", at.port, "tls"),
     });
     account["imap"]["pin"] = json!(at.pin);
     account
 }
 
+/// One after the other, since a host takes longer to start than any of them.
+#[test]
+fn reading_goes_on_at_servers_that_differ() {
+    let ground = Ground::start();
+    a_message_that_the_server_cannot_read_is_a_row_of_its_own(&ground);
+    a_server_that_does_not_know_its_own_id_command_is_read(&ground);
+    a_time_that_cannot_be_read_is_null(&ground);
+    keywords_that_are_listed_can_be_removed_and_set(&ground);
+    where_one_connection_is_allowed_further_calls_wait_for_it(&ground);
+    a_server_that_is_full_is_busy_and_no_wrong_password(&ground);
+    a_goodbye_in_place_of_an_answer_is_tried_once_more(&ground);
+}
+
 fn letters(subjects: &[&str]) -> Vec<Letter> {
     subjects.iter().map(|subject| Letter::new(subject)).collect()
 }
 
-#[test]
-fn a_message_that_the_server_cannot_read_is_a_row_of_its_own() {
+fn a_message_that_the_server_cannot_read_is_a_row_of_its_own(ground: &Ground) {
     let mut script = Script::with(letters(&["one", "two", "three", "four", "five"]));
     script.unreadable.insert(3);
-    let mut ground = Ground::with(script);
+    let mut case = ground.case(script);
     for limit in [1, 2, 20] {
         let (mut rows, mut cursor) = (Vec::new(), String::new());
         for _ in 0..10 {
-            let list = ground.get(&format!("messages?limit={limit}{cursor}")).expect(200);
+            let list = case.get(&format!("messages?limit={limit}{cursor}")).expect(200);
             rows.extend(list["messages"].as_array().unwrap().clone());
             match list["nextCursor"].as_str() {
                 Some(next) => cursor = format!("&cursor={next}"),
@@ -83,60 +116,56 @@ fn a_message_that_the_server_cannot_read_is_a_row_of_its_own() {
         assert_eq!((&odd["size"], &odd["received"]), (&Value::Null, &Value::Null), "{odd}");
         assert!(rows.iter().filter(|row| row["unavailable"] == true).count() == 1, "{rows:?}");
     }
-    let list = ground.get("messages?limit=20&expand=preview").expect(200);
+    let list = case.get("messages?limit=20&expand=preview").expect(200);
     assert_eq!(list["messages"][1]["preview"], "Words.", "{list}");
     let id = list["messages"][2]["id"].as_str().unwrap();
-    check(&ground.get(&format!("messages/{id}")), 502, "upstream-refused");
+    check(&case.get(&format!("messages/{id}")), 502, "upstream-refused");
 }
 
-#[test]
-fn a_server_that_does_not_know_its_own_id_command_is_read() {
+fn a_server_that_does_not_know_its_own_id_command_is_read(ground: &Ground) {
     let mut script = Script::with(letters(&["one"]));
     script.capabilities = "IMAP4rev1 AUTH=PLAIN ID".to_owned();
-    let mut ground = Ground::with(script.but(|asked| {
+    let mut case = ground.case(script.but(|asked| {
         asked.command.starts_with("ID ").then(|| Reply::Say("{tag} BAD Unknown command\r\n".into()))
     }));
-    assert_eq!(subjects(&ground.get("messages").expect(200)), ["one"]);
-    assert!(ground.heard("ID ") > 0);
+    assert_eq!(subjects(&case.get("messages").expect(200)), ["one"]);
+    assert!(case.heard("ID ") > 0);
 }
 
-#[test]
-fn a_time_that_cannot_be_read_is_null() {
+fn a_time_that_cannot_be_read_is_null(ground: &Ground) {
     let dates = ["NIL", "\"00-Jan-0000 00:00:00 +0000\"", "\"yesterday\"", "\"\""];
     let odd = dates.map(|date| Letter { received: date.to_owned(), ..Letter::new("odd") });
-    let mut ground = Ground::with(Script::with([&odd[..], &letters(&["good"])].concat()));
-    let list = ground.get("messages").expect(200);
+    let mut case = ground.case(Script::with([&odd[..], &letters(&["good"])].concat()));
+    let list = case.get("messages").expect(200);
     assert_eq!(list["messages"][0]["received"], "2026-11-02T10:00:00Z", "{list}");
     for row in 1..=dates.len() {
         let row = &list["messages"][row];
         assert_eq!((&row["subject"], &row["received"]), (&json!("odd"), &Value::Null), "{row}");
-        let fetched = ground.get(&format!("messages/{}", row["id"].as_str().unwrap())).expect(200);
+        let fetched = case.get(&format!("messages/{}", row["id"].as_str().unwrap())).expect(200);
         assert_eq!(fetched["received"], Value::Null, "{fetched}");
     }
 }
 
-#[test]
-fn keywords_that_are_listed_can_be_removed_and_set() {
+fn keywords_that_are_listed_can_be_removed_and_set(ground: &Ground) {
     let odd = ["+", "Perso/Travail", "Important!", "[Gmail]x".trim_end_matches("]x"), "a:b&c"];
     let flags = odd.map(str::to_owned).to_vec();
-    let mut ground = Ground::with(Script::with(vec![Letter { flags, ..Letter::new("one") }]));
-    let row = ground.get("messages").expect(200)["messages"][0].clone();
+    let mut case = ground.case(Script::with(vec![Letter { flags, ..Letter::new("one") }]));
+    let row = case.get("messages").expect(200)["messages"][0].clone();
     assert_eq!(row["flags"], json!(odd));
-    let path = under(&ground.account, &format!("messages/{}", row["id"].as_str().unwrap()));
+    let path = under(&case.account, &format!("messages/{}", row["id"].as_str().unwrap()));
     for flag in odd {
         for (change, held) in [("remove", false), ("add", true)] {
             let body = json!({"flags": {change: [flag]}});
-            let changed = ground.client.json("PATCH", &path, &body).expect(200);
+            let changed = case.client.json("PATCH", &path, &body).expect(200);
             let has = changed["flags"].as_array().unwrap().contains(&json!(flag));
             assert_eq!(has, held, "{change} {flag}: {changed}");
         }
     }
     let set = json!({"flags": {"set": odd}});
-    assert_eq!(ground.client.json("PATCH", &path, &set).expect(200)["flags"], json!(odd));
+    assert_eq!(case.client.json("PATCH", &path, &set).expect(200)["flags"], json!(odd));
 }
 
-#[test]
-fn where_one_connection_is_allowed_further_calls_wait_for_it() {
+fn where_one_connection_is_allowed_further_calls_wait_for_it(ground: &Ground) {
     // The first FETCH is answered when another login was turned away.
     let turned_away = Arc::new((Mutex::new(0), Condvar::new()));
     let (counted, held) = (Arc::clone(&turned_away), AtomicUsize::new(0));
@@ -154,11 +183,11 @@ fn where_one_connection_is_allowed_further_calls_wait_for_it() {
         }
         None
     });
-    let ground = Ground::with(script);
-    let path = under(&ground.account, "messages");
+    let case = ground.case(script);
+    let path = under(&case.account, "messages");
     let calls: Vec<_> = (0..6)
         .map(|_| {
-            let (mut client, path) = (ground.site.operator(&ground.host), path.clone());
+            let (mut client, path) = (case.ground.site.operator(&case.ground.host), path.clone());
             thread::spawn(move || client.get(&path))
         })
         .collect();
@@ -168,32 +197,30 @@ fn where_one_connection_is_allowed_further_calls_wait_for_it() {
     assert!(*turned_away.0.lock().unwrap() > 0, "the test needs two at once");
 }
 
-#[test]
-fn a_server_that_is_full_is_busy_and_no_wrong_password() {
+fn a_server_that_is_full_is_busy_and_no_wrong_password(ground: &Ground) {
     for says in [
         "{tag} NO [ALERT] Too many simultaneous connections. (Failure)\r\n",
         "{tag} NO [LIMIT] too many\r\n",
         "* BYE Too many connections from your address\r\n",
     ] {
-        let mut ground = Ground::with(Script::with(letters(&["one"])).but(move |asked| {
+        let mut case = ground.case(Script::with(letters(&["one"])).but(move |asked| {
             asked.command.starts_with("AUTHENTICATE").then(|| Reply::Close(says.into()))
         }));
         // More often than refused logins are tried.
         for _ in 0..8 {
-            let answer = ground.get("messages");
+            let answer = case.get("messages");
             check(&answer, 503, "upstream-busy");
             assert!(answer.header("retry-after").is_some(), "{says}");
             assert_eq!(answer.json()["retryable"], true);
         }
-        assert_eq!(ground.heard("AUTHENTICATE"), 8, "{says}");
+        assert_eq!(case.heard("AUTHENTICATE"), 8, "{says}");
     }
 }
 
-#[test]
-fn a_goodbye_in_place_of_an_answer_is_tried_once_more() {
+fn a_goodbye_in_place_of_an_answer_is_tried_once_more(ground: &Ground) {
     for command in ["SELECT", "FETCH"] {
         let left = AtomicUsize::new(1);
-        let mut ground = Ground::with(Script::with(letters(&["one"])).but(move |asked| {
+        let mut case = ground.case(Script::with(letters(&["one"])).but(move |asked| {
             let is_it = asked.command.starts_with(command);
             let goes = is_it
                 && left
@@ -201,15 +228,15 @@ fn a_goodbye_in_place_of_an_answer_is_tried_once_more() {
                     .is_ok();
             goes.then(|| Reply::Close("* BYE Internal error occurred\r\n".into()))
         }));
-        assert_eq!(subjects(&ground.get("messages").expect(200)), ["one"], "{command}");
-        assert_eq!(ground.heard("AUTHENTICATE"), 2);
+        assert_eq!(subjects(&case.get("messages").expect(200)), ["one"], "{command}");
+        assert_eq!(case.heard("AUTHENTICATE"), 2);
     }
-    let mut ground = Ground::with(Script::with(letters(&["one"])).but(|asked| {
+    let mut case = ground.case(Script::with(letters(&["one"])).but(|asked| {
         let goes = asked.command.starts_with("SELECT");
         goes.then(|| Reply::Close("* BYE Internal error occurred\r\n".into()))
     }));
-    let answer = ground.get("messages");
+    let answer = case.get("messages");
     let problem = check(&answer, 502, "upstream-unreachable");
     assert_eq!(problem["retryable"], true);
-    assert_eq!(ground.heard("AUTHENTICATE"), 2, "once more, and no oftener");
+    assert_eq!(case.heard("AUTHENTICATE"), 2, "once more, and no oftener");
 }

@@ -95,6 +95,11 @@ pub struct Server {
 }
 
 struct Shared {
+    play: Mutex<Arc<Play>>,
+}
+
+/// A script under way.
+struct Play {
     script: Script,
     flags: Mutex<Vec<Vec<String>>>,
     inside: AtomicUsize,
@@ -105,47 +110,54 @@ impl Server {
     /// Starts it.
     #[must_use]
     pub fn start(script: Script) -> Self {
-        let flags = script.letters.iter().map(|letter| letter.flags.clone()).collect();
-        let shared = Arc::new(Shared {
-            script,
-            flags: Mutex::new(flags),
-            inside: AtomicUsize::new(0),
-            heard: Mutex::default(),
-        });
+        let shared = Arc::new(Shared { play: Mutex::new(Play::of(script)) });
         let own = Arc::clone(&shared);
-        let (port, pin) = serve(move |wire| Session::new(&own, wire).run());
+        let (port, pin) = serve(move |wire| {
+            let play = Arc::clone(&own.play.lock().unwrap());
+            Session { play: &play, wire, is_in: false }.run()
+        });
         Self { port, pin, shared }
     }
 
-    /// Every command so far, without tags and without what a login says.
+    /// Another script, for whoever connects from now on.
+    pub fn play(&self, script: Script) {
+        *self.shared.play.lock().unwrap() = Play::of(script);
+    }
+
+    /// Every command since its script began, without tags and without what a login says.
     #[must_use]
     pub fn heard(&self) -> Vec<String> {
-        self.shared.heard.lock().unwrap().clone()
+        let play = Arc::clone(&self.shared.play.lock().unwrap());
+        play.heard.lock().unwrap().clone()
+    }
+}
+
+impl Play {
+    fn of(script: Script) -> Arc<Self> {
+        let flags = script.letters.iter().map(|letter| letter.flags.clone()).collect();
+        let (inside, heard) = (AtomicUsize::new(0), Mutex::default());
+        Arc::new(Self { script, flags: Mutex::new(flags), inside, heard })
     }
 }
 
 struct Session<'a> {
-    shared: &'a Shared,
+    play: &'a Play,
     wire: &'a mut Wire,
     is_in: bool,
 }
 
 impl Drop for Session<'_> {
     fn drop(&mut self) {
-        self.shared.inside.fetch_sub(usize::from(self.is_in), Ordering::SeqCst);
+        self.play.inside.fetch_sub(usize::from(self.is_in), Ordering::SeqCst);
     }
 }
 
-impl<'a> Session<'a> {
-    fn new(shared: &'a Shared, wire: &'a mut Wire) -> Self {
-        Self { shared, wire, is_in: false }
-    }
-
+impl Session<'_> {
     fn run(mut self) -> io::Result<()> {
         if !self.is_normal("", "*")? {
             return Ok(());
         }
-        let capabilities = &self.shared.script.capabilities;
+        let capabilities = &self.play.script.capabilities;
         self.say(&format!("* OK [CAPABILITY {capabilities}] hello\r\n"))?;
         loop {
             let mut line = String::new();
@@ -155,7 +167,7 @@ impl<'a> Session<'a> {
             let (tag, command) = line.trim_end().split_once(' ').unwrap_or((line.trim_end(), ""));
             let verb = command.split(' ').next().unwrap_or_default();
             let shown = if verb == "LOGIN" { verb } else { command };
-            self.shared.heard.lock().unwrap().push(shown.to_owned());
+            self.play.heard.lock().unwrap().push(shown.to_owned());
             if verb == "AUTHENTICATE" {
                 self.say("+ \r\n")?;
                 self.wire.read_line(&mut String::new())?;
@@ -168,8 +180,8 @@ impl<'a> Session<'a> {
 
     /// Answers a command; false when the connection is to be closed.
     fn is_normal(&mut self, command: &str, tag: &str) -> io::Result<bool> {
-        let others = self.shared.inside.load(Ordering::SeqCst) - usize::from(self.is_in);
-        let told = (self.shared.script.instead)(&Asked { command, others });
+        let others = self.play.inside.load(Ordering::SeqCst) - usize::from(self.is_in);
+        let told = (self.play.script.instead)(&Asked { command, others });
         match told {
             Some(Reply::Say(says)) => self.say(&says.replace("{tag}", tag)).map(|()| true),
             Some(Reply::Close(says)) => self.say(&says.replace("{tag}", tag)).map(|()| false),
@@ -181,18 +193,18 @@ impl<'a> Session<'a> {
     fn answer(&mut self, command: &str, tag: &str) -> io::Result<bool> {
         let mut words = command.split(' ');
         let verb = words.next().unwrap_or_default();
-        let capabilities = &self.shared.script.capabilities;
+        let capabilities = &self.play.script.capabilities;
         let mut says = match verb {
             "LOGIN" | "AUTHENTICATE" => {
                 self.is_in = true;
-                self.shared.inside.fetch_add(1, Ordering::SeqCst);
+                self.play.inside.fetch_add(1, Ordering::SeqCst);
                 String::new()
             }
             "CAPABILITY" => format!("* CAPABILITY {capabilities}\r\n"),
             "ID" => "* ID NIL\r\n".to_owned(),
             "LIST" => "* LIST () \"/\" INBOX\r\n".to_owned(),
             "SELECT" => {
-                let count = self.shared.script.letters.len();
+                let count = self.play.script.letters.len();
                 format!("* {count} EXISTS\r\n* OK [UIDVALIDITY 1] same\r\n")
             }
             "FETCH" => match self.rows(words.next().unwrap_or_default(), command) {
@@ -222,14 +234,13 @@ impl<'a> Session<'a> {
     /// The rows of a FETCH; those before a message that cannot be read, where there is one.
     fn rows(&self, set: &str, command: &str) -> Result<String, String> {
         let mut rows = String::new();
-        let flags = self.shared.flags.lock().unwrap();
+        let flags = self.play.flags.lock().unwrap();
         let deep = command.contains("BODY") || command.contains("RFC822.SIZE");
-        for (uid, (letter, flags)) in (1..).zip(self.shared.script.letters.iter().zip(flags.iter()))
-        {
+        for (uid, (letter, flags)) in (1..).zip(self.play.script.letters.iter().zip(flags.iter())) {
             if !holds(set, uid) {
                 continue;
             }
-            if deep && self.shared.script.unreadable.contains(&uid) {
+            if deep && self.play.script.unreadable.contains(&uid) {
                 return Err(rows);
             }
             let mut items = vec![format!("UID {uid}")];
@@ -260,7 +271,7 @@ impl<'a> Session<'a> {
         let inside = command.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
         let named: Vec<String> = inside.unwrap_or_default().split(' ').map(str::to_owned).collect();
         let mut says = String::new();
-        for (uid, flags) in (1..).zip(self.shared.flags.lock().unwrap().iter_mut()) {
+        for (uid, flags) in (1..).zip(self.play.flags.lock().unwrap().iter_mut()) {
             if !holds(set, uid) {
                 continue;
             }
