@@ -19,18 +19,39 @@ const VOID: [&str; 14] = [
     "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source",
     "track", "wbr",
 ];
-/// Closed by their like or their parent, so they never nest by themselves.
-const IMPLIED: [&str; 8] = ["p", "li", "dt", "dd", "option", "optgroup", "html", "body"];
+/// There is one of each, whatever a message says.
+const ONCE: [&str; 3] = ["html", "head", "body"];
 const FORMATTING: [&str; 14] = [
     "a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u",
 ];
 const ROWS: [&str; 5] = ["tr", "tbody", "thead", "tfoot", "colgroup"];
 const CELLS: [&str; 3] = ["td", "th", "caption"];
 /// An end tag inside one does not reach out of it.
-const BARRIERS: [&str; 8] =
-    ["table", "td", "th", "caption", "template", "object", "marquee", "applet"];
-const RAW_TEXT: [&str; 8] =
-    ["script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes"];
+const BARRIERS: [&str; 9] =
+    ["table", "td", "th", "caption", "template", "object", "marquee", "applet", "select"];
+/// The end tag of another kind of element does not reach past one of these, and neither does an item of a list
+/// that begins, except past the last three. (The standard's "special", those that are never open left out.)
+#[rustfmt::skip]
+const SPECIAL: [&str; 60] = [
+    "applet", "article", "aside", "blockquote", "body", "button", "caption", "center", "colgroup",
+    "dd", "details", "dir", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form",
+    "frameset", "h1", "h2", "h3", "h4", "h5", "h6", "head", "header", "hgroup", "html", "li",
+    "listing", "main", "marquee", "menu", "nav", "object", "ol", "plaintext", "pre", "search",
+    "section", "select", "summary", "table", "tbody", "td", "template", "tfoot", "th", "thead",
+    "tr", "ul", "iframe", "noembed", "noframes", "xmp", "address", "div", "p",
+];
+/// A paragraph ends where one of these begins.
+#[rustfmt::skip]
+const CLOSES_P: [&str; 39] = [
+    "address", "article", "aside", "blockquote", "center", "dd", "details", "dialog", "dir", "div",
+    "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5",
+    "h6", "header", "hgroup", "hr", "li", "listing", "main", "menu", "nav", "ol", "p", "plaintext",
+    "pre", "search", "section", "summary", "ul",
+];
+/// How many of [`SPECIAL`], at its end, an item of a list reaches past.
+const PASSED: usize = 3;
+const RAW_TEXT: [&str; 9] =
+    ["script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes", "noscript"];
 
 /// True when a sanitiser may parse it.
 pub fn is_cheap(html: &str) -> bool {
@@ -103,11 +124,50 @@ impl<'a> Scan<'a> {
             }
             return;
         }
+        self.make_room(name);
         self.moved += usize::from(self.is_outside_cells());
         if FORMATTING.contains(&name) {
             self.formatting.push(name);
-        } else if !VOID.contains(&name) && !IMPLIED.contains(&name) {
+        } else if !VOID.contains(&name) && !ONCE.contains(&name) {
             self.open.push((name, self.formatting.len()));
+        }
+    }
+
+    /// Closes what an element closes by its beginning: its like, mostly.
+    fn make_room(&mut self, name: &str) {
+        let top = self.open.last().map(|(open, _)| *open);
+        let items: &[&str] = match name {
+            "li" => &["li"],
+            "dd" | "dt" => &["dd", "dt"],
+            "option" | "optgroup" => {
+                if top == Some("option") || (top == Some(name) && self.is_in_select()) {
+                    self.truncate(self.open.len() - 1);
+                }
+                return;
+            }
+            _ => &[],
+        };
+        let passed = SPECIAL.get(SPECIAL.len() - PASSED..).unwrap_or_default();
+        self.close_one_of(items, |open| SPECIAL.contains(&open) && !passed.contains(&open));
+        if CLOSES_P.contains(&name) {
+            self.close_one_of(&["p"], |open| open == "button" || BARRIERS.contains(&open));
+        }
+    }
+
+    fn is_in_select(&self) -> bool {
+        self.open.iter().rev().any(|(open, _)| *open == "select")
+    }
+
+    /// Closes down to the innermost element of these names, unless there is a barrier before it.
+    fn close_one_of(&mut self, names: &[&str], is_barrier: impl Fn(&str) -> bool) {
+        for index in (0..self.open.len()).rev() {
+            let Some((open, _)) = self.open.get(index) else { return };
+            if names.contains(open) {
+                return self.truncate(index);
+            }
+            if is_barrier(open) {
+                return;
+            }
         }
     }
 
@@ -127,16 +187,18 @@ impl<'a> Scan<'a> {
             if let Some(table) = self.table() {
                 self.truncate(table + 1);
             }
-        } else {
-            for index in (0..self.open.len()).rev() {
-                let Some((open, _)) = self.open.get(index) else { return };
-                if *open == name {
-                    return self.truncate(index);
-                }
-                if BARRIERS.contains(open) {
-                    return;
-                }
+        } else if name == "form" {
+            // It alone goes; what is open within it stays open.
+            if let Some(index) = self.open.iter().rposition(|(open, _)| *open == "form") {
+                self.open.remove(index);
             }
+        } else {
+            let is_special = SPECIAL.contains(&name);
+            self.close_one_of(&[name], |open| match name {
+                "li" => BARRIERS.contains(&open) || matches!(open, "ol" | "ul"),
+                "p" => BARRIERS.contains(&open) || open == "button",
+                _ => BARRIERS.contains(&open) || !is_special && SPECIAL.contains(&open),
+            });
         }
     }
 
@@ -167,8 +229,17 @@ fn after_comment(text: &str) -> &str {
     if let Some(rest) = text.strip_prefix('>').or_else(|| text.strip_prefix("->")) {
         return rest;
     }
-    let ends = [text.find("-->").map(|at| at + 3), text.find("--!>").map(|at| at + 4)];
-    ends.into_iter().flatten().min().and_then(|at| text.get(at..)).unwrap_or_default()
+    // One search for both ends: of two, the one that finds nothing would read the rest for every comment.
+    let mut rest = text;
+    while let Some(at) = rest.find("--") {
+        rest = rest.get(at..).unwrap_or_default();
+        let end = rest.strip_prefix("-->").or_else(|| rest.strip_prefix("--!>"));
+        if let Some(after) = end {
+            return after;
+        }
+        rest = rest.get(1..).unwrap_or_default();
+    }
+    ""
 }
 
 /// Past the `>` that ends the tag; one inside a quoted value does not. None when the tag has more
@@ -220,6 +291,10 @@ mod tests {
     fn ordinary_mail_is_cheap() {
         assert!(is_cheap("<p>hello<br><p>there <b>you</b>"));
         assert!(is_cheap(&"<p>a<li>b".repeat(50_000)));
+        assert!(is_cheap(&"<ul><li>a<li>b<ul><li>c</ul></ul>".repeat(20_000)));
+        assert!(is_cheap(&"<dl><dt>a<dd>b<dt>c</dl><p>d<div>e</div>".repeat(20_000)));
+        assert!(is_cheap(&"<select><optgroup><option>a<option>b<optgroup></select>".repeat(9_000)));
+        assert!(is_cheap(&"<!-- a --!><!-- b -->".repeat(50_000)));
         assert!(is_cheap(&"<table><tr><td><div>x</div></td></tr></table>".repeat(20_000)));
         assert!(is_cheap(&format!("<style>{}</style>", "<div>".repeat(10_000))));
         assert!(is_cheap(&format!("<!-- {} -->", "<div>".repeat(10_000))));
@@ -237,6 +312,15 @@ mod tests {
             "<div><!--</div>-->",
             "<!--><div>",
             "<blockquote><p>",
+            "<div><p>x",
+            "<p><div></p>x",
+            "<li><dd>",
+            "<optgroup>",
+            "<span><div></span>",
+            "<div><select></div></select>",
+            "<div><noscript></div></noscript>",
+            "<button><p>",
+            "<form><div></form>",
         ] {
             assert!(!is_cheap(&bomb.repeat(20_000)), "{bomb}");
         }
@@ -246,6 +330,7 @@ mod tests {
     fn what_is_moved_out_of_tables_is_seen() {
         assert!(!is_cheap(&format!("<table>{}", "x<b>y</b>".repeat(1_000))));
         assert!(!is_cheap(&format!("<table><tr>{}", "<p>".repeat(1_000))));
+        assert!(!is_cheap(&format!("<table>{}", "<p>x".repeat(1_000))));
         assert!(is_cheap(&format!("<table><tr><td>{}", "x<b>y</b>".repeat(1_000))));
         assert!(is_cheap(&"<table> <tr> <td>x<td>y<tr> <th>z</table>".repeat(1_000)));
     }
