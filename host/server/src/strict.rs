@@ -2,10 +2,12 @@
 //!
 //! A name that is there twice is read by one parser as the first and by another
 //! as the last; what was checked would not be what a component reads. So it is
-//! refused, as are nesting beyond reason and text that is no Unicode.
+//! refused, as are nesting beyond reason, text that is no Unicode, and a document
+//! whose values take far more memory than its text.
 //!
 //! Standards: RFC 8259 §4 (unique names), RFC 7493 §2.1 (no lone surrogates).
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -14,30 +16,49 @@ use serde_json::{Map, Value};
 /// Deeper documents are a mistake or an attack.
 const MOST_DEPTH: usize = 64;
 
+/// Bytes of memory for the values of a document: eight million bytes of numbers fit, as many of small objects do not.
+const MOST_MEMORY: usize = 128 << 20;
+/// What a value takes in a list.
+const ENTRY: usize = size_of::<Value>();
+/// What an object takes with its first member, and with each other one: it is a tree.
+const OBJECT: usize = 640;
+const MEMBER: usize = 112;
+
 /// Reads one document.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict { left: MOST_DEPTH }.deserialize(&mut reader)?;
+    let room = Cell::new(MOST_MEMORY);
+    let value = Strict { left: MOST_DEPTH, room: &room }.deserialize(&mut reader)?;
     reader.end()?;
     Ok(value)
 }
 
-/// One value, and how many levels may lie under it.
+/// One value, how many levels may lie under it, and what is left for the whole document.
 #[derive(Clone, Copy)]
-struct Strict {
+struct Strict<'a> {
     left: usize,
+    room: &'a Cell<usize>,
 }
 
-impl Strict {
+impl Strict<'_> {
+    fn take<E: Error>(self, bytes: usize) -> Result<(), E> {
+        let left = self.room.get().checked_sub(bytes);
+        self.room.set(left.ok_or_else(|| {
+            let most = MOST_MEMORY >> 20;
+            E::custom(format_args!("its values would take more than {most} MiB of memory"))
+        })?);
+        Ok(())
+    }
+
     fn under<E: Error>(self) -> Result<Self, E> {
         match self.left.checked_sub(1) {
-            Some(left) => Ok(Self { left }),
+            Some(left) => Ok(Self { left, ..self }),
             None => Err(E::custom(format_args!("it is nested deeper than {MOST_DEPTH} levels"))),
         }
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
@@ -45,7 +66,7 @@ impl<'de> DeserializeSeed<'de> for Strict {
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -84,6 +105,7 @@ impl<'de> Visitor<'de> for Strict {
         let under = self.under()?;
         let mut list = Vec::new();
         while let Some(item) = items.next_element_seed(under)? {
+            self.take(ENTRY)?;
             list.push(item);
         }
         Ok(list.into())
@@ -97,6 +119,7 @@ impl<'de> Visitor<'de> for Strict {
                 let name: String = name.chars().take(40).collect();
                 return Err(A::Error::custom(format_args!("{name:?} is there twice")));
             }
+            self.take(name.len() + if object.is_empty() { OBJECT } else { MEMBER })?;
             let value = members.next_value_seed(under)?;
             object.insert(name, value);
         }
@@ -136,6 +159,15 @@ mod tests {
         check(&"[".repeat(1_000_000), "it is nested deeper than 64 levels");
         check(&"{\"a\":".repeat(1_000_000), "it is nested deeper than 64 levels");
         assert!(parse(b"\"\xff\"").is_err());
+    }
+
+    #[test]
+    fn what_would_take_far_more_memory_than_its_text_is_refused() {
+        let many = |one: &str| {
+            format!("[{}{one}]", format!("{one},").repeat((8 << 20) / (one.len() + 1) - 1))
+        };
+        assert!(parse(many("12345678901").as_bytes()).is_ok());
+        check(&many(r#"{"a":1}"#), "its values would take more than 128 MiB of memory");
     }
 
     fn nested(depth: usize) -> String {

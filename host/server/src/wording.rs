@@ -10,6 +10,8 @@ use serde_json::Value;
 
 /// More would only repeat what the first ones say.
 pub(crate) const MOST_FAULTS: usize = 20;
+/// Bytes of a pointer: a name in a body may have megabytes.
+const MOST_POINTER: usize = 1000;
 /// Names that are listed for somebody who missed them all.
 const MOST_NAMES: usize = 20;
 /// How the schemas of this project spell "one line".
@@ -17,13 +19,16 @@ const NO_CONTROLS: &str = "^[^\\x00-\\x1f";
 
 /// One error of the library; several faults where it names several members. `schema` is the whole one.
 pub(crate) fn faults(root: &str, schema: &Value, error: &ValidationError<'_>) -> Vec<Fault> {
-    let pointer = format!("{root}{}", error.instance_path().as_str());
+    let pointer = cut(format!("{root}{}", error.instance_path().as_str()));
     let fault = |pointer: String, code: &str, detail: String| Fault {
-        pointer,
+        pointer: cut(pointer),
         code: code.to_owned(),
         detail: detail.chars().take(600).collect(),
     };
-    let under = |name: &str| format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
+    let under = |name: &str| {
+        let name = name.get(..name.floor_char_boundary(MOST_POINTER)).unwrap_or_default();
+        format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
+    };
     #[expect(clippy::wildcard_enum_match_arm, reason = "the others concern the field itself")]
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected }
@@ -48,6 +53,15 @@ pub(crate) fn faults(root: &str, schema: &Value, error: &ValidationError<'_>) ->
             vec![fault(pointer, &keyword(kind), told)]
         }
     }
+}
+
+/// A pointer that is longer ends in three dots, and leads to nothing.
+fn cut(mut pointer: String) -> String {
+    if pointer.len() > MOST_POINTER {
+        pointer.truncate(pointer.floor_char_boundary(MOST_POINTER));
+        pointer.push('…');
+    }
+    pointer
 }
 
 fn sentence(
