@@ -25,6 +25,8 @@ mod ground;
 mod by_hand;
 mod costing;
 mod crowding;
+mod costs;
+mod schemas;
 mod dawdling;
 mod handing;
 mod smuggling;

@@ -80,6 +80,8 @@ codes! {
     MalformedRequest = BAD_REQUEST, "malformed-request", "The request is malformed", Never;
     /// JSON that does not fit the schema; `errors` names each fault.
     InvalidBody = UNPROCESSABLE_ENTITY, "invalid-body", "The body does not fit its schema", Never;
+    /// Evaluating a schema of a description could take more than the host spends; told when it is deployed.
+    SchemaTooCostly = UNPROCESSABLE_ENTITY, "schema-too-costly", "The schema is too costly to evaluate", Never;
     /// A query parameter that is unknown or wrong.
     InvalidQuery = BAD_REQUEST, "invalid-query", "A query parameter is unknown or wrong", Never;
     /// A cursor that we did not make for this query.

@@ -2,7 +2,8 @@
 //!
 //! A JSON body is collected and checked by the host itself, outside the budgets
 //! of any instance. So its bytes are charged to the tenant while they are held,
-//! and the check of a large one runs beside the executor, few at a time.
+//! and the check of a large one runs beside the executor, few at a time. Against a
+//! tenant's own schema it runs in a child, which has a budget.
 //!
 //! Invariant: no tenant's bodies take another's memory or time, and those of
 //! strangers take none from whoever has a token.
@@ -16,7 +17,8 @@ use model::ids::TenantId;
 use model::problem::{Code, Problem};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::schema::Schema;
+use crate::checkers::Asking;
+use crate::operation::Rule;
 
 /// Of JSON bodies, for those who show a token of the tenant, and as much for those who show none.
 const SHARE_BYTES: usize = 32 << 20;
@@ -74,9 +76,14 @@ impl Budget {
     /// Checks a body against its schema.
     pub(crate) async fn check(
         &self,
-        schema: &Arc<Schema>,
+        asking: Asking<'_>,
+        rule: &Rule,
         body: &bytes::Bytes,
     ) -> Result<(), Problem> {
+        let schema = match rule {
+            Rule::Own(schema) => schema,
+            Rule::Foreign(schema, checkers) => return checkers.body(asking, schema, body).await,
+        };
         if body.len() <= SMALL {
             return schema.check(body).map(drop);
         }
@@ -94,6 +101,7 @@ mod tests {
     use model::ids::{RequestId, TokenId};
 
     use super::*;
+    use crate::schema::Schema;
 
     #[tokio::test(start_paused = true)]
     async fn one_tenants_bodies_leave_anothers_alone_and_strangers_leave_tokens_alone() {
@@ -127,14 +135,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_large_body_is_checked_like_a_small_one() {
-        let schema = Arc::new(
-            Schema::compile(r#"{"type": "array", "items": {"type": "integer"}}"#).unwrap(),
-        );
-        let budget = Budget::new(&[]);
+        let schema = Schema::compile(r#"{"type": "array", "items": {"type": "integer"}}"#).unwrap();
+        let (rule, budget) = (Rule::Own(Arc::new(schema)), Budget::new(&[]));
+        let caller = caller(&"a".parse().unwrap(), None);
+        let asking = Asking { caller: &caller, component: "own" };
         let large = |last: &str| bytes::Bytes::from(format!("[{}{last}]", "1,".repeat(SMALL)));
-        assert!(budget.check(&schema, &large("1")).await.is_ok());
+        assert!(budget.check(asking, &rule, &large("1")).await.is_ok());
         assert_eq!(
-            budget.check(&schema, &large("\"x\"")).await.unwrap_err().code,
+            budget.check(asking, &rule, &large("\"x\"")).await.unwrap_err().code,
             Code::InvalidBody
         );
     }

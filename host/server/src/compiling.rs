@@ -12,7 +12,7 @@
 //! process has just started, or from a file that carries this host's seal.
 
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::Context;
@@ -98,6 +98,11 @@ impl Compiler {
     pub(crate) fn new(program: PathBuf, limits: Compile, keeper: Option<Keeper>) -> Self {
         let (places, children) = (Semaphore::new(CHILDREN), Counter::default());
         Self { program, places, limits, keeper, children }
+    }
+
+    /// This binary.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
     }
 
     /// Children that were started.
@@ -283,7 +288,8 @@ fn told(error: &anyhow::Error) -> String {
     lines.collect::<Vec<_>>().join("; ").chars().take(2000).collect()
 }
 
-fn limit(resource: Resource, most: u64) -> anyhow::Result<()> {
+/// Sets a limit of this process; never above what it was given.
+pub(crate) fn limit(resource: Resource, most: u64) -> anyhow::Result<()> {
     let Rlimit { maximum, .. } = getrlimit(resource);
     let most = maximum.map_or(most, |maximum| maximum.min(most));
     setrlimit(resource, Rlimit { current: Some(most), maximum })

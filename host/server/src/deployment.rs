@@ -16,10 +16,10 @@ use bytes::Bytes;
 use engine::engine::Engine;
 use engine::manifest;
 use engine::manifest::Manifest;
-use engine::manifest::component::{Component as Written, Reading};
+use engine::manifest::component::Component as Written;
 use engine::manifest::fault::ManifestFault;
 use engine::manifest::trigger;
-use engine::manifest::trigger::{Hook, Route, StaticResponse, Target};
+use engine::manifest::trigger::{Route, StaticResponse, Target};
 use engine::routes::{Pattern, Routes};
 use futures_util::future::try_join_all;
 use model::filter::{Binding, Mode, OnError};
@@ -29,6 +29,7 @@ use runtime::Runtime;
 use runtime::error::chain;
 use runtime::limits::Limits;
 
+use crate::checkers::Checkers;
 use crate::compiling::{Compiled, Compiler, MOST_WASM};
 use crate::file;
 use crate::filters;
@@ -37,6 +38,7 @@ use crate::hostroute;
 use crate::hostroute::{HOST_ROUTES, HostRoute};
 use crate::openapi;
 use crate::openapi::Group;
+use crate::operation;
 use crate::operation::Served;
 use crate::tenancy::PREFIX;
 
@@ -89,6 +91,7 @@ pub(crate) struct Deployments {
     capabilities: Arc<dyn Capabilities>,
     limits: Limits,
     compiler: Compiler,
+    checkers: Arc<Checkers>,
     application: Application,
     default: Arc<Deployment>,
     own: RwLock<HashMap<TenantId, Arc<Deployment>>>,
@@ -107,7 +110,12 @@ impl Deployments {
     ) -> anyhow::Result<Self> {
         let capabilities: Arc<dyn Capabilities> = Arc::clone(&engine) as _;
         let manifest = manifest::parse(components::MANIFEST).context("the embedded spin.toml")?;
-        let link = Link { runtime: &runtime, capabilities: &capabilities, limits: &limits };
+        let link = Link {
+            runtime: &runtime,
+            capabilities: &capabilities,
+            limits: &limits,
+            checkers: None,
+        };
         let application = link
             .application(manifest, embedded, &Variables::new())
             .context("the embedded spin.toml")?;
@@ -117,6 +125,7 @@ impl Deployments {
             engine,
             capabilities,
             limits,
+            checkers: Checkers::new(compiler.program().to_owned()),
             compiler,
             application,
             default: Arc::new(default),
@@ -144,7 +153,7 @@ impl Deployments {
         given: &Variables,
     ) -> Result<(), DeployFault> {
         let place = |fault| DeployFault { manifest: manifest.to_owned(), fault };
-        let (deployment, declared) = self.build(manifest, given).await.map_err(place)?;
+        let (deployment, declared) = self.build(tenant, manifest, given).await.map_err(place)?;
         // The filters first: a message must not slip out between two deployments unjudged.
         let linked = filters::deploy(&self.runtime, &self.engine, tenant.clone(), declared);
         linked.map_err(|error| {
@@ -191,11 +200,12 @@ impl Deployments {
 
     async fn build(
         &self,
+        tenant: &TenantId,
         path: &Path,
         given: &Variables,
     ) -> Result<(Deployment, Vec<Declared>), ManifestFault> {
         let manifest = read_manifest(path).await?;
-        runnable(&manifest)?;
+        filters::runnable(&manifest)?;
         let directory = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             Some(_) | None => Path::new("."),
@@ -205,10 +215,18 @@ impl Deployments {
             let wasm = read(directory, name, written).await?;
             let result = self.compiler.compile(&self.runtime, name, &wasm).await;
             let made = result.map_err(|error| at_source(name, written, error.to_string()))?;
+            if let Some(operations) = &made.operations {
+                let looked = operation::examine(&self.checkers, tenant, operations).await;
+                looked.map_err(|fault| at_source(name, written, fault.to_string()))?;
+            }
             compiled.insert(name.clone(), made);
         }
-        let link =
-            Link { runtime: &self.runtime, capabilities: &self.capabilities, limits: &self.limits };
+        let link = Link {
+            runtime: &self.runtime,
+            capabilities: &self.capabilities,
+            limits: &self.limits,
+            checkers: Some(&self.checkers),
+        };
         let declared = declared(&manifest, &compiled, given)?;
         let own = link.application(manifest, compiled, given)?;
         Ok((assemble(&self.application, Some(&own))?, declared))
@@ -234,28 +252,6 @@ pub(crate) async fn embedded(
         anyhow::Ok((name.clone(), compiled.with_context(place)?))
     });
     Ok(try_join_all(compiling).await?.into_iter().collect())
-}
-
-/// What may be written of filters, but is not done yet, is refused instead of ignored.
-fn runnable(manifest: &Manifest) -> Result<(), ManifestFault> {
-    for binding in &manifest.filters {
-        if binding.hook != Hook::BeforeSend {
-            return Err(ManifestFault {
-                key: "trigger.mail.hook".to_owned(),
-                line: binding.line,
-                advice: "this host asks filters `before-send` only".to_owned(),
-            });
-        }
-        let written = manifest.components.get(&binding.component);
-        if let Some(written) = written.filter(|it| it.grants.read == Some(Reading::Headers)) {
-            return Err(ManifestFault {
-                key: format!("component.{}.tool.postlet.read", binding.component),
-                line: written.line,
-                advice: "a filter before-send sees the whole message; write \"all\"".to_owned(),
-            });
-        }
-    }
-    Ok(())
 }
 
 /// The filters of an application, ready to be linked.
@@ -332,6 +328,8 @@ struct Link<'a> {
     runtime: &'a Runtime,
     capabilities: &'a Arc<dyn Capabilities>,
     limits: &'a Limits,
+    /// Who evaluates its schemas; none for the embedded ones.
+    checkers: Option<&'a Arc<Checkers>>,
 }
 
 impl Link<'_> {
@@ -397,7 +395,7 @@ impl Link<'_> {
             .map_err(|error| chain(&error))?
             .with_environment(environment);
         let grants = written.grants.clone();
-        Served::new(name, endpoint, compiled.operations, routes, grants)
+        Served::new(name, endpoint, compiled.operations, routes, grants, self.checkers)
             .map_err(|error| error.to_string())
     }
 }
@@ -493,5 +491,6 @@ fn document(default: &Application, own: Option<&Application>) -> Bytes {
     groups.push(Group { name: "host", description: Some("Postlet itself"), operations: &host });
     let named = own.unwrap_or(default);
     let document = openapi::document(&named.title, &named.version, &groups);
-    Bytes::from(format!("{document:#}"))
+    // Indented, a tenant's few megabytes of nested lists would be many times as many.
+    Bytes::from(if own.is_some() { document.to_string() } else { format!("{document:#}") })
 }

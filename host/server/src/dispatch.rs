@@ -21,6 +21,7 @@ use runtime::error::EndpointError;
 
 use crate::accounts::consenting;
 use crate::answer;
+use crate::checkers::Asking;
 use crate::deployment::{Deployment, Owner};
 use crate::handover::{Matched, prepare};
 use crate::head;
@@ -279,16 +280,17 @@ impl Asked<'_> {
                 if let Some(scope) = operation.scope {
                     allow(&caller, scope)?;
                 }
-                operation.check_query(head.uri.query().unwrap_or_default())?;
+                let asking = Asking { caller: &caller, component: &served.name };
+                operation.check_query(asking, head.uri.query().unwrap_or_default()).await?;
                 match operation.taking(text(&head, header::CONTENT_TYPE))? {
-                    Taking::Json(schema) => {
+                    Taking::Json(rule) => {
                         let cap = host.limits.json_body;
                         let size = usize::try_from(body.size_hint().upper().unwrap_or(u64::MAX))
                             .unwrap_or(cap);
                         charge = Some(host.budget.charge(&caller, size.min(cap)).await?);
                         let bytes =
                             collect(body, cap, host.limits.pace).await.map_err(forms_are_larger)?;
-                        host.budget.check(schema, &bytes).await?;
+                        host.budget.check(asking, rule, &bytes).await?;
                         answer::full(bytes)
                     }
                     Taking::Stream => stream(body, host.limits.body, host.limits.pace)?,

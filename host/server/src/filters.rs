@@ -10,6 +10,10 @@ use std::sync::Arc;
 use anyhow::Context;
 use engine::bound::BoundFilter;
 use engine::engine::Engine;
+use engine::manifest::Manifest;
+use engine::manifest::component::Reading;
+use engine::manifest::fault::ManifestFault;
+use engine::manifest::trigger::Hook;
 use model::draft::Envelope;
 use model::filter::{Binding, Mode, OnError, Verdict};
 use model::ids::{RequestId, TenantId};
@@ -31,6 +35,28 @@ pub struct Declared {
     pub environment: Vec<(String, String)>,
     /// What one call may use: as a rule [`Limits::for_filter`].
     pub limits: Limits,
+}
+
+/// What may be written of filters, but is not done yet, is refused instead of ignored.
+pub(crate) fn runnable(manifest: &Manifest) -> Result<(), ManifestFault> {
+    for binding in &manifest.filters {
+        if binding.hook != Hook::BeforeSend {
+            return Err(ManifestFault {
+                key: "trigger.mail.hook".to_owned(),
+                line: binding.line,
+                advice: "this host asks filters `before-send` only".to_owned(),
+            });
+        }
+        let written = manifest.components.get(&binding.component);
+        if let Some(written) = written.filter(|it| it.grants.read == Some(Reading::Headers)) {
+            return Err(ManifestFault {
+                key: format!("component.{}.tool.postlet.read", binding.component),
+                line: written.line,
+                advice: "a filter before-send sees the whole message; write \"all\"".to_owned(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Links every filter, then hands them to the engine in place of those that the tenant had.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use model::secret::Secret;
+use server::checking;
 use server::cli::Cli;
 use server::compiling;
 use server::keysource::{Given, PREVIOUS, VARIABLE};
@@ -15,10 +16,12 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 fn main() -> ExitCode {
-    // Before any thread is started: the child's address space is limited.
+    // Before any thread is started: the memory of children is limited.
     let mut args = std::env::args().skip(1);
-    if args.next().as_deref() == Some(compiling::SUBCOMMAND) {
-        return told(compiling::child(args));
+    match args.next().as_deref() {
+        Some(compiling::SUBCOMMAND) => return told(compiling::child(args)),
+        Some(checking::SUBCOMMAND) => return told(checking::child()),
+        Some(_) | None => {}
     }
     let given = Given { current: taken(VARIABLE), previous: taken(PREVIOUS) };
     let cli = Cli::parse();

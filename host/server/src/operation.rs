@@ -14,10 +14,12 @@ use engine::manifest::component::{Auth, Grants, Reading};
 use engine::routes::{Pattern, Routes};
 use http::Method;
 use model::caller::{Caller, Scope};
-use model::problem::{Code, Problem};
+use model::ids::TenantId;
+use model::problem::{Code, Fault, Problem};
 use runtime::component::Operation;
 use runtime::endpoint::Endpoint;
 
+use crate::checkers::{Asking, Checkers, Foreign, Specimen, Unfit};
 use crate::openapi::PUBLIC;
 use crate::schema::Schema;
 
@@ -37,9 +39,18 @@ pub(crate) struct Served {
 pub(crate) struct Checked {
     method: Method,
     pub(crate) scope: Option<Scope>,
-    parameters: Vec<(String, bool, Schema)>,
-    body: Option<Arc<Schema>>,
+    parameters: Vec<(String, bool, Rule)>,
+    body: Option<Rule>,
     other_types: Vec<String>,
+}
+
+/// What a value has to fit.
+#[derive(Clone, Debug)]
+pub(crate) enum Rule {
+    /// A schema of this project's own, evaluated in this process.
+    Own(Arc<Schema>),
+    /// A tenant's, evaluated in a child.
+    Foreign(Arc<Foreign>, Arc<Checkers>),
 }
 
 /// What is wrong with a description, and in which operation.
@@ -57,22 +68,23 @@ const MOST_OPERATIONS: usize = 200;
 #[derive(Debug)]
 pub(crate) enum Taking<'a> {
     /// Collect it, check it, then hand it on.
-    Json(&'a Arc<Schema>),
+    Json(&'a Rule),
     /// Hand it on as it comes.
     Stream,
 }
 
 impl Served {
-    /// `routes` are those that the manifest gives the component.
+    /// `routes` are those that the manifest gives the component, `checkers` evaluate what a tenant described.
     pub(crate) fn new(
         name: &str,
         endpoint: Endpoint,
         described: Option<Vec<Operation>>,
         routes: &[Pattern],
         grants: Grants,
+        checkers: Option<&Arc<Checkers>>,
     ) -> Result<Self, OperationFault> {
-        let operations =
-            described.as_deref().map(|operations| check(operations, routes)).transpose()?;
+        let read = |operations| check(operations, routes, checkers);
+        let operations = described.as_deref().map(read).transpose()?;
         Ok(Self { name: name.to_owned(), endpoint, described, operations, grants })
     }
 
@@ -147,13 +159,36 @@ impl Served {
     }
 }
 
+impl Rule {
+    /// The first fault of a query parameter.
+    async fn parameter(
+        &self,
+        asking: Asking<'_>,
+        name: &str,
+        text: &str,
+    ) -> Result<Option<Fault>, Problem> {
+        match self {
+            Self::Own(schema) => {
+                let value = schema.query_value(text);
+                let faults = if schema.fits(&value) {
+                    Vec::new()
+                } else {
+                    schema.faults(&format!("/{name}"), &value, text.len())
+                };
+                Ok(faults.into_iter().next())
+            }
+            Self::Foreign(schema, checkers) => checkers.parameter(asking, schema, name, text).await,
+        }
+    }
+}
+
 impl Checked {
     /// Every parameter is known and fits.
-    pub(crate) fn check_query(&self, query: &str) -> Result<(), Problem> {
+    pub(crate) async fn check_query(&self, asking: Asking<'_>, query: &str) -> Result<(), Problem> {
         let refuse = |detail: String| Err(Problem::new(Code::InvalidQuery, detail));
         let mut seen: Vec<String> = Vec::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()).into_owned() {
-            let Some((_, _, schema)) = self.parameters.iter().find(|(known, ..)| *known == name)
+            let Some((_, _, rule)) = self.parameters.iter().find(|(known, ..)| *known == name)
             else {
                 let known: Vec<_> =
                     self.parameters.iter().map(|(known, ..)| format!("`{known}`")).collect();
@@ -165,9 +200,8 @@ impl Checked {
             if seen.contains(&name) {
                 return refuse(format!("`{name}` is given twice"));
             }
-            let faults = schema.faults(&format!("/{name}"), &schema.query_value(&value));
-            if let Some(fault) = faults.first() {
-                return refuse(fault.detail.clone());
+            if let Some(fault) = rule.parameter(asking, &name, &value).await? {
+                return refuse(fault.detail);
             }
             seen.push(name);
         }
@@ -181,9 +215,9 @@ impl Checked {
     pub(crate) fn taking(&self, content_type: Option<&str>) -> Result<Taking<'_>, Problem> {
         let given = content_type
             .map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
-        let Some(schema) = &self.body else { return Ok(Taking::Stream) };
+        let Some(rule) = &self.body else { return Ok(Taking::Stream) };
         match given.as_deref() {
-            Some("application/json") => Ok(Taking::Json(schema)),
+            Some("application/json") => Ok(Taking::Json(rule)),
             Some(other) if self.other_types.iter().any(|known| known == other) => {
                 Ok(Taking::Stream)
             }
@@ -206,15 +240,13 @@ impl Checked {
 fn check(
     operations: &[Operation],
     routes: &[Pattern],
+    checkers: Option<&Arc<Checkers>>,
 ) -> Result<Routes<Vec<Checked>>, OperationFault> {
     let fault = |place: &str, fault: String| OperationFault { place: place.to_owned(), fault };
-    if operations.len() > MOST_OPERATIONS {
-        return Err(fault("all of it", format!("more than {MOST_OPERATIONS} operations")));
-    }
+    few(operations)?;
     let mut by_path: BTreeMap<&str, (Pattern, Vec<Checked>)> = BTreeMap::new();
     for operation in operations {
-        let place: String =
-            format!("{} {}", operation.method, operation.path).chars().take(200).collect();
+        let place = place(operation);
         let pattern: Pattern =
             operation.path.parse().map_err(|error| fault(&place, format!("{error}")))?;
         if !routes.iter().any(|route| route.covers(&pattern)) {
@@ -225,7 +257,7 @@ fn check(
             );
             return Err(fault(&place, advice));
         }
-        let checked = Checked::read(operation).map_err(|error| fault(&place, error))?;
+        let checked = Checked::read(operation, checkers).map_err(|error| fault(&place, error))?;
         let (_, known) = by_path.entry(&operation.path).or_insert_with(|| (pattern, Vec::new()));
         if known.iter().any(|other| other.method == checked.method) {
             return Err(fault(&place, "it is described twice".to_owned()));
@@ -239,36 +271,95 @@ fn check(
     Ok(known)
 }
 
-impl Checked {
-    fn read(operation: &Operation) -> Result<Self, String> {
-        let schema = |what: &str, text: &str| {
-            Schema::compile(text).map_err(|error| format!("{what}: {error}"))
+/// Looks at every schema of a tenant's description in a child, and at the examples.
+pub(crate) async fn examine(
+    checkers: &Checkers,
+    tenant: &TenantId,
+    operations: &[Operation],
+) -> Result<(), OperationFault> {
+    few(operations)?;
+    let mut specimens = Vec::new();
+    let mut places = Vec::new();
+    for operation in operations {
+        for (what, text, example) in schemas(operation) {
+            specimens.push(Specimen { text, example });
+            places.push((operation, what));
+        }
+    }
+    checkers.examine(tenant, &specimens).await.map_err(|(at, why)| {
+        let (place, what) = places
+            .get(at)
+            .map_or_else(Default::default, |(operation, what)| (place(operation), what.as_str()));
+        let fault = match why {
+            Unfit::Schema(why) => format!("{what}: {why}"),
+            Unfit::Example(_) => why.to_string(),
         };
-        let mut parameters: Vec<(String, bool, Schema)> =
+        OperationFault { place, fault }
+    })
+}
+
+fn few(operations: &[Operation]) -> Result<(), OperationFault> {
+    if operations.len() <= MOST_OPERATIONS {
+        return Ok(());
+    }
+    let fault = format!("more than {MOST_OPERATIONS} operations");
+    Err(OperationFault { place: "all of it".to_owned(), fault })
+}
+
+fn place(operation: &Operation) -> String {
+    format!("{} {}", operation.method, operation.path).chars().take(200).collect()
+}
+
+/// Every schema of an operation: what it is of, its text, and an example that is to fit.
+fn schemas(operation: &Operation) -> Vec<(String, &str, Option<&str>)> {
+    let parameters = operation.parameters.iter().map(|parameter| {
+        (format!("the parameter `{}`", parameter.name), parameter.schema.as_str(), None)
+    });
+    let body = operation
+        .body_schema
+        .iter()
+        .map(|text| ("the body".to_owned(), text.as_str(), operation.body_example.as_deref()));
+    let answers = operation.answers.iter().filter_map(|answer| {
+        Some((format!("the answer {}", answer.status), answer.schema.as_deref()?, None))
+    });
+    parameters.chain(body).chain(answers).collect()
+}
+
+impl Checked {
+    fn read(operation: &Operation, checkers: Option<&Arc<Checkers>>) -> Result<Self, String> {
+        // What a tenant wrote was examined before, in a child.
+        let rule = |what: &str, text: &str| match checkers {
+            Some(checkers) => Ok(Rule::Foreign(Arc::new(Foreign::new(text)), Arc::clone(checkers))),
+            None => match Schema::compile(text) {
+                Ok(schema) => Ok(Rule::Own(Arc::new(schema))),
+                Err(error) => Err(format!("{what}: {error}")),
+            },
+        };
+        let mut parameters: Vec<(String, bool, Rule)> =
             Vec::with_capacity(operation.parameters.len());
         for parameter in &operation.parameters {
             let what = format!("the parameter `{}`", parameter.name);
             if parameters.iter().any(|(name, ..)| *name == parameter.name) {
                 return Err(format!("{what} is described twice"));
             }
-            let schema = schema(&what, &parameter.schema)?;
-            parameters.push((parameter.name.clone(), parameter.required, schema));
+            let rule = rule(&what, &parameter.schema)?;
+            parameters.push((parameter.name.clone(), parameter.required, rule));
         }
-        let body = operation.body_schema.as_deref().map(|text| schema("the body", text));
-        let body = body.transpose()?.map(Arc::new);
+        let body = operation.body_schema.as_deref().map(|text| rule("the body", text));
+        let body = body.transpose()?;
         for answer in &operation.answers {
             if let Some(text) = &answer.schema {
-                schema(&format!("the answer {}", answer.status), text)?;
+                rule(&format!("the answer {}", answer.status), text)?;
             }
         }
         match (&body, operation.body_example.as_deref()) {
-            (Some(schema), Some(example)) => {
+            (Some(Rule::Own(schema)), Some(example)) => {
                 if let Err(problem) = schema.check(example.as_bytes()) {
                     return Err(format!("the example does not fit the schema: {}", problem.detail));
                 }
             }
             (None, Some(_)) => return Err("there is an example, but no schema".to_owned()),
-            (_, None) => {}
+            (Some(_), _) | (None, None) => {}
         }
         let scope = match operation.scope.as_str() {
             "" => None,

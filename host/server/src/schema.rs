@@ -2,7 +2,8 @@
 //!
 //! What is checked is what `describe` said, which is what the documentation
 //! shows. Foreign references are refused, patterns run on the linear engine, and
-//! schemas are bounded: a schema is a tenant's text.
+//! schemas are bounded: a schema is a tenant's text. So one of a tenant's is built
+//! and evaluated only in a child (`checking`); those of the host itself here.
 //!
 //! Standards: JSON Schema 2020-12, RFC 6901 (pointers).
 
@@ -10,11 +11,15 @@ use jsonschema::{Draft, PatternOptions, Validator};
 use model::problem::{Code, Fault, Problem};
 use serde_json::Value;
 
+use crate::cost;
+use crate::cost::Costly;
 use crate::strict;
 use crate::wording::{MOST_FAULTS, faults};
 
 const MOST_BYTES: usize = 64 << 10;
 const MOST_DEPTH: usize = 32;
+/// Of a larger body the first fault is told only: the library collects them all before the first is seen.
+const ALL_FAULTS_OF: usize = 64 << 10;
 
 /// A schema that is ready to check.
 #[derive(Debug)]
@@ -36,18 +41,24 @@ pub(crate) enum SchemaFault {
     NotJson(String),
     #[error("the schema is not valid: {0}")]
     Invalid(String),
+    #[error("the schema is too costly to evaluate ({code}): {0}", code = Code::SchemaTooCostly.as_str())]
+    Costly(#[from] Costly),
 }
 
 impl Schema {
+    /// Reads a schema, counts what it can cost, and builds it.
     pub(crate) fn compile(text: &str) -> Result<Self, SchemaFault> {
-        if text.len() > MOST_BYTES {
-            return Err(SchemaFault::TooLarge);
-        }
-        let schema: Value =
-            serde_json::from_str(text).map_err(|error| SchemaFault::NotJson(error.to_string()))?;
-        if depth(&schema) > MOST_DEPTH {
-            return Err(SchemaFault::TooDeep);
-        }
+        let schema = read(text)?;
+        cost::check(&schema)?;
+        Self::build(schema)
+    }
+
+    /// The same for one whose cost was counted before.
+    pub(crate) fn compile_uncounted(text: &str) -> Result<Self, SchemaFault> {
+        Self::build(read(text)?)
+    }
+
+    fn build(schema: Value) -> Result<Self, SchemaFault> {
         let validator = jsonschema::options()
             .with_draft(Draft::Draft202012)
             .with_pattern_options(PatternOptions::regex())
@@ -59,13 +70,18 @@ impl Schema {
         Ok(Self { validator, text: schema, kind })
     }
 
-    /// Everything that is wrong with `value`, each with its pointer under `root`.
-    pub(crate) fn faults(&self, root: &str, value: &Value) -> Vec<Fault> {
-        self.validator
-            .iter_errors(value)
-            .flat_map(|error| faults(root, &self.text, &error))
-            .take(MOST_FAULTS)
-            .collect()
+    /// Whether `value` fits: far cheaper than to say what is wrong.
+    pub(crate) fn fits(&self, value: &Value) -> bool {
+        self.validator.is_valid(value)
+    }
+
+    /// What is wrong with `value`, each with its pointer under `root`. `size` is that of its text.
+    pub(crate) fn faults(&self, root: &str, value: &Value, size: usize) -> Vec<Fault> {
+        let told = |error| faults(root, &self.text, &error);
+        if size > ALL_FAULTS_OF {
+            return self.validator.validate(value).err().map(told).unwrap_or_default();
+        }
+        self.validator.iter_errors(value).flat_map(told).take(MOST_FAULTS).collect()
     }
 
     /// A query parameter's text as the JSON that the schema speaks of.
@@ -80,17 +96,34 @@ impl Schema {
 
     /// Parses and checks a body.
     pub(crate) fn check(&self, body: &[u8]) -> Result<Value, Problem> {
-        let value = strict::parse(body).map_err(|error| {
-            Problem::new(Code::MalformedJson, format!("the body cannot be read as JSON: {error}"))
-        })?;
-        let faults = self.faults("", &value);
-        if faults.is_empty() { Ok(value) } else { Err(invalid(faults)) }
+        let value = strict::parse(body).map_err(|error| malformed(&error.to_string()))?;
+        if self.fits(&value) {
+            return Ok(value);
+        }
+        Err(invalid(self.faults("", &value, body.len())))
     }
+}
+
+fn read(text: &str) -> Result<Value, SchemaFault> {
+    if text.len() > MOST_BYTES {
+        return Err(SchemaFault::TooLarge);
+    }
+    let schema: Value =
+        serde_json::from_str(text).map_err(|error| SchemaFault::NotJson(error.to_string()))?;
+    if depth(&schema) > MOST_DEPTH {
+        return Err(SchemaFault::TooDeep);
+    }
+    Ok(schema)
+}
+
+/// The problem of a body that is not JSON, or not such as every reader understands alike.
+pub(crate) fn malformed(why: &str) -> Problem {
+    Problem::new(Code::MalformedJson, format!("the body cannot be read as JSON: {why}"))
 }
 
 /// The problem of a body: the first fault in words, the places of the others, and all of them apart.
 pub(crate) fn invalid(faults: Vec<Fault>) -> Problem {
-    let mut detail = String::new();
+    let mut detail = "the body does not fit its schema; it takes too long to tell where".to_owned();
     if let Some((first, others)) = faults.split_first() {
         detail = match first.pointer.as_str() {
             // The sentence begins with it.

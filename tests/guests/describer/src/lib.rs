@@ -17,6 +17,7 @@
 //! | `example` | an example that does not fit |
 //! | `outside` | a path that no route of its leads to |
 //! | `scope` | a scope that there is not |
+//! | `told` | what the JSON object in another 16 KiB of its bytes says: `body`, `query` (of the parameter `q`) and `example`, each a text |
 //!
 //! It answers 200 and its environment to everything.
 //!
@@ -28,7 +29,7 @@ use std::hint::black_box;
 
 use kit::answer::{Answer, serve};
 use kit::bindings::exports::postlet::mail::describe::{Guest, Operation};
-use kit::describe::{Scope, json, operation};
+use kit::describe::{Scope, json, operation, parameter};
 use kit::problem::Problem;
 use kit::request::Request;
 use serde_json::{Value, json as value};
@@ -42,6 +43,18 @@ wasip2::http::proxy::export!(Component);
 
 /// Written over by tests.
 static ORDER: [u8; 16] = *b"describe=fine___";
+
+/// Written over by tests.
+static TOLD: [u8; 16 << 10] = {
+    let mut told = [b' '; 16 << 10];
+    let mark = b"told=";
+    let mut at = 0;
+    while at < mark.len() {
+        told[at] = mark[at];
+        at += 1;
+    }
+    told
+};
 
 const BODY: &str = r##"{
   "type": "object", "additionalProperties": false, "required": ["name", "count"],
@@ -91,6 +104,21 @@ impl Guest for Component {
             "example" => Operation { body_example: Some("{}".to_owned()), ..fine },
             "outside" => Operation { path: "/elsewhere".to_owned(), ..fine },
             "scope" => Operation { scope: "operate".to_owned(), ..fine },
+            "told" => {
+                let told = String::from_utf8_lossy(black_box(&TOLD)).into_owned();
+                let told: Value =
+                    serde_json::from_str(told.trim_start_matches("told=")).unwrap_or_default();
+                let text = |name: &str| told.get(name).and_then(Value::as_str).map(str::to_owned);
+                Operation {
+                    body_schema: text("body"),
+                    body_example: text("example"),
+                    parameters: text("query")
+                        .map(|schema| parameter("q", &schema, "What a test asks"))
+                        .into_iter()
+                        .collect(),
+                    ..fine
+                }
+            }
             _ => fine,
         };
         vec![one]

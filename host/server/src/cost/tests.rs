@@ -1,0 +1,120 @@
+//! What is taken, and what is refused with its place.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+#[test]
+fn what_people_write_is_taken() {
+    for schema in [
+        // A tree, and a tree with two branches that have names.
+        json!({"type": "object", "properties": {"children": {"items": {"$ref": "#"}}}}),
+        json!({"properties": {"left": {"$ref": "#"}, "right": {"$ref": "#"}}}),
+        json!({"anyOf": [{"type": "null"}, {"oneOf": [
+            {"required": ["left"], "properties": {"left": {"$ref": "#"}}},
+            {"required": ["right"], "properties": {"right": {"$ref": "#"}}}]}]}),
+        // Any JSON.
+        json!({"anyOf": [{"type": "array", "items": {"$ref": "#"}},
+            {"type": "object", "additionalProperties": {"$ref": "#"}}, {"type": "string"}]}),
+        // Alternatives that a member tells apart.
+        expression(&["and", "or", "not"]),
+        // An extension of a tree (JSON Schema 2020-12, core, appendix on extending recursive schemas).
+        json!({"$id": "https://a.example/strict", "$dynamicAnchor": "node", "$ref": "tree",
+            "unevaluatedProperties": false, "$defs": {"tree": {"$id": "https://a.example/tree",
+            "$dynamicAnchor": "node", "properties": {"data": true,
+            "children": {"type": "array", "items": {"$dynamicRef": "#node"}}}}}}),
+        // A list of the countries.
+        json!({"enum": (0..250).map(|n| format!("C{n}")).collect::<Vec<_>>()}),
+        json!({"allOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}],
+            "$defs": {"a": {"properties": {"a": {"type": "string"}}}}}),
+        json!({"$ref": "https://json-schema.org/draft/2020-12/schema"}),
+    ] {
+        assert_eq!(check(&schema), Ok(()), "{schema}");
+    }
+}
+
+#[test]
+fn what_doubles_at_each_level_is_refused_at_its_place() {
+    for (name, level) in DOUBLING {
+        let schema = doubled(40, level);
+        assert!(matches!(check(&schema), Err(Costly::Multiplies(_))), "{name}: {schema}");
+        // As long as it is short, it is taken.
+        assert_eq!(check(&doubled(3, level)), Ok(()), "{name}");
+    }
+    let itself = json!({"allOf": [{"items": {"$ref": "#"}}, {"items": {"$ref": "#"}}]});
+    assert!(matches!(check(&itself), Err(Costly::Multiplies(_))));
+    let told = check(&doubled(40, |next| json!({"allOf": [next, next]}))).unwrap_err();
+    // Each level costs itself and two references: seven levels are under a thousand, and eight are not.
+    assert_eq!(told, Costly::Multiplies("#/$defs/a32".to_owned()));
+    assert!(told.to_string().contains("more than 1000 subschemas"), "{told}");
+}
+
+#[test]
+fn what_has_no_end_is_refused() {
+    for schema in [
+        json!({"$ref": "#"}),
+        json!({"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/b"}]}, "b": {"not": {"$ref": "#/$defs/a"}}},
+            "$ref": "#/$defs/a"}),
+        json!({"$dynamicAnchor": "x", "allOf": [{"$dynamicRef": "#x"}]}),
+        json!({"properties": {"a": {"if": {"$ref": "#/properties/a"}}}}),
+    ] {
+        assert!(matches!(check(&schema), Err(Costly::Endless(_))), "{schema}");
+    }
+    let chain = doubled(150, |next| json!({"allOf": [next]}));
+    assert!(matches!(check(&chain), Err(Costly::Chained(_))));
+}
+
+#[test]
+fn what_many_values_are_compared_with_is_refused() {
+    let many: Vec<String> = (0..9000).map(|n| n.to_string()).collect();
+    let patterns: serde_json::Map<String, Value> =
+        many.iter().take(2000).map(|n| (n.clone(), json!(true))).collect();
+    for schema in [
+        json!({"items": {"enum": many}}),
+        json!({"items": {"const": many}}),
+        json!({"items": {"required": many}}),
+        json!({"items": {"dependentRequired": {"a": many}}}),
+        json!({"patternProperties": patterns}),
+    ] {
+        assert!(matches!(check(&schema), Err(Costly::Multiplies(_))));
+    }
+}
+
+/// Names, and what a level is made of from a reference to the next.
+const DOUBLING: &[(&str, fn(&Value) -> Value)] = &[
+    ("allOf", |next| json!({"allOf": [next, next]})),
+    ("anyOf", |next| json!({"anyOf": [next, next]})),
+    ("oneOf", |next| json!({"oneOf": [next, next]})),
+    ("not", |next| json!({"not": next, "allOf": [next]})),
+    ("if", |next| json!({"if": next, "then": next})),
+    ("dependentSchemas", |next| json!({"dependentSchemas": {"a": next, "b": next}})),
+    ("unevaluatedProperties", |next| json!({"allOf": [next], "unevaluatedProperties": false})),
+    ("unevaluatedItems", |next| json!({"allOf": [next], "unevaluatedItems": false})),
+    ("contains", |next| json!({"contains": next, "items": next})),
+    ("prefixItems", |next| json!({"prefixItems": [next], "contains": next})),
+    ("properties", |next| json!({"properties": {"a": next}, "patternProperties": {"a": next}})),
+    ("additionalProperties", |next| {
+        json!({"allOf": [
+        {"additionalProperties": next}, {"additionalProperties": next}]})
+    }),
+];
+
+fn doubled(levels: usize, level: impl Fn(&Value) -> Value) -> Value {
+    let mut defs = serde_json::Map::new();
+    for at in 0..levels {
+        defs.insert(format!("a{at}"), level(&json!({"$ref": format!("#/$defs/a{}", at + 1)})));
+    }
+    defs.insert(format!("a{levels}"), json!({"type": ["object", "array"]}));
+    json!({"$defs": defs, "$ref": "#/$defs/a0"})
+}
+
+fn expression(words: &[&str]) -> Value {
+    let branches: Vec<Value> = words
+        .iter()
+        .map(|word| {
+            json!({"required": ["kind"], "properties": {
+                "kind": {"const": word}, "args": {"items": {"$ref": "#"}}}})
+        })
+        .collect();
+    json!({"oneOf": branches})
+}
