@@ -162,6 +162,15 @@ impl Drop for Inside<'_> {
     }
 }
 
+/// After a poll, or a panic in it, the guest does not compute any more.
+struct Rest<'a>(&'a Chair);
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        self.0.rest();
+    }
+}
+
 /// Runs a guest until it ends or a budget does.
 pub(crate) async fn run<T>(
     meter: &Meter,
@@ -172,8 +181,10 @@ pub(crate) async fn run<T>(
     let mut spent = Duration::ZERO;
     poll_fn(|context| {
         let begun = Instant::now();
-        let polled = work.as_mut().poll(context);
-        meter.chair.rest();
+        let polled = {
+            let _rest = Rest(&meter.chair);
+            work.as_mut().poll(context)
+        };
         if let Poll::Ready(done) = polled {
             return Poll::Ready(Ok(done));
         }

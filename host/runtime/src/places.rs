@@ -77,7 +77,7 @@ impl Places {
             endpoints: pool(settings.instances, tenants, settings.tenant_memory),
             strangers: pool(settings.stranger_instances, tenants, settings.stranger_memory),
             mime: pool(settings.mime_instances, everybody, usize::MAX),
-            filters: pool(settings.filter_instances, tenants, settings.tenant_memory),
+            filters: pool(settings.filter_instances, everybody, settings.tenant_memory),
             turns: Arc::default(),
             patience: settings.patience,
             created: AtomicU64::new(0),
@@ -99,12 +99,16 @@ impl Places {
         self.take(pool, &Party::of(caller), self.patience).await
     }
 
-    /// A place for a tenant's filter.
+    /// A place for a tenant's filter, for whoever this task runs.
     pub(crate) async fn filter(
         self: &Arc<Self>,
         tenant: &TenantId,
     ) -> Result<Place, EndpointError> {
-        self.take(&self.filters, &Party::Tenant(tenant.clone()), self.patience).await
+        let party = match Party::current() {
+            strangers @ Party::Strangers(_) => strangers,
+            Party::Tenant(_) | Party::Host => Party::Tenant(tenant.clone()),
+        };
+        self.take(&self.filters, &party, self.patience).await
     }
 
     /// A place for a call of the `mime` component, for whoever this task runs.
@@ -241,6 +245,22 @@ mod tests {
         drop((strangers, own));
         assert_eq!(places.counters().live, 0);
         assert!(places.endpoints.is_empty() && places.strangers.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn strangers_that_send_take_no_place_of_a_tenants_filters() {
+        let settings = Settings { filter_instances: 5, tenants: 2, ..Settings::default() };
+        let places = Arc::new(Places::new(&settings));
+        let tenant: TenantId = "ann".parse().unwrap();
+        let mut held = Vec::new();
+        let flood = Party::Strangers(tenant.clone()).scope(async {
+            while let Ok(place) = places.filter(&tenant).await {
+                held.push(place);
+            }
+        });
+        flood.await;
+        let own = Party::Tenant(tenant.clone()).scope(places.filter(&tenant));
+        assert!(own.await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]

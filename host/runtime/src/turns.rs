@@ -116,10 +116,12 @@ impl Chair {
     /// Lets go of the worker, and comes back with a turn.
     pub(crate) async fn turn(&self) {
         let mut asked = false;
+        let mut wish = Wish(Some(self));
         poll_fn(|context| self.poll(context, &mut asked)).await;
         // Without a wait of tokio's own it would look for I/O only after many polls.
         tokio::task::yield_now().await;
         self.begin();
+        wish.0 = None;
     }
 
     /// The guest does not compute any more: to be called after each poll.
@@ -163,11 +165,32 @@ impl Chair {
     }
 }
 
+/// A turn that is waited for, or has been called; dropped before it begins, it goes to somebody else. The
+/// chair itself may live on, with the body of an answer.
+struct Wish<'a>(Option<&'a Chair>);
+
+impl Drop for Wish<'_> {
+    fn drop(&mut self) {
+        if let Some(chair) = self.0 {
+            chair.give_up();
+        }
+    }
+}
+
 impl Drop for Chair {
     fn drop(&mut self) {
+        self.give_up();
+        self.turns.lock().seats.remove(&self.number);
+    }
+}
+
+impl Chair {
+    fn give_up(&self) {
         let mut state = self.turns.lock();
         state.leave(self.number, Leaving::Whatever);
-        state.seats.remove(&self.number);
+        if let Some(seat) = state.seats.get_mut(&self.number) {
+            seat.place = Place::Outside;
+        }
         if let Some(queues) = state.queues.get_mut(&self.party) {
             queues.fresh.retain(|number| *number != self.number);
             queues.old.retain(|number| *number != self.number);
@@ -342,6 +365,23 @@ mod tests {
         assert!(before <= 2 && hall.turns.lock().taken == 3, "it need not wait");
     }
 
+    /// The body of an answer keeps the chair of a guest that is gone.
+    #[test]
+    fn a_turn_that_is_not_begun_goes_to_somebody_else() {
+        let turns = Turns::with_workers(1);
+        let chairs = [0, 1].map(|_| Arc::new(turns.chair(Party::Host)));
+        let mut asked = chairs.each_ref().map(ask);
+        let mut context = Context::from_waker(Waker::noop());
+        for turn in &mut asked {
+            assert!(turn.as_mut().poll(&mut context).is_pending());
+        }
+        let [first, mut second] = asked;
+        assert!(second.as_mut().poll(&mut context).is_pending(), "the first one was called");
+        drop(first);
+        let begun = (0..3).any(|_| second.as_mut().poll(&mut context).is_ready());
+        assert!(begun);
+    }
+
     #[test]
     fn what_a_guest_held_goes_back_with_it() {
         let mut hall = Hall::new(2);
@@ -354,6 +394,7 @@ mod tests {
                 break;
             }
         }
+        drop(hall.turns.chair(Party::Host));
         let state = hall.turns.lock();
         assert_eq!((state.taken, state.taken_by_old, state.seats.len()), (0, 0, 0));
         assert!(state.queues.is_empty() && state.ring.is_empty());
