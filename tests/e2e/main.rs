@@ -27,6 +27,7 @@ mod history_tests;
 mod kills;
 mod refusals;
 mod stopping;
+mod logging;
 mod faults;
 mod hostile_servers;
 mod reading;

@@ -22,6 +22,7 @@ mod serving;
 #[allow(dead_code, reason = "these tests need a part of it")]
 mod site;
 mod ground;
+mod answering;
 mod by_hand;
 mod costing;
 mod crowding;

@@ -155,8 +155,8 @@ impl Answer {
         let response =
             OutgoingResponse::new(Fields::from_list(&fields).unwrap_or_else(|_| Fields::new()));
         if response.set_status_code(self.status).is_err() {
-            // Only a host that told a problem outside 100 to 599 gets here.
-            let _ = response.set_status_code(500);
+            let detail = format!("{} is no status of an answer", self.status);
+            return Self::of(&Problem::new(Kind::Internal, detail), None).send(out);
         }
         let body = response.body();
         ResponseOutparam::set(out, Ok(response));

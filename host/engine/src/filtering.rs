@@ -238,10 +238,8 @@ impl Chain<'_> {
             }
             OnError::Closed => {
                 let detail = format!("the filter `{}` failed: {reason}", binding.name);
-                let mut problem =
-                    Problem::new(Code::FilterFailed, detail).with_extra("filter", &*binding.name);
-                problem.cause = cause;
-                Err(problem)
+                // Without its cause, which is in the log now and needs no second entry.
+                Err(Problem::new(Code::FilterFailed, detail).with_extra("filter", &*binding.name))
             }
         }
     }
@@ -254,7 +252,12 @@ impl Chain<'_> {
                 ("modify", Some(kinds.join(", ")))
             }
             Ok(Verdict::Reject(refusal)) => ("reject", Some(printable(&refusal.code))),
-            Err(error) => ("none", Some(error.to_string())),
+            Err(error) => {
+                return tracing::warn!(
+                    tenant = %self.account.tenant, request = %self.caller.request,
+                    filter = %binding.name, cause = %error, "a shadow filter failed"
+                );
+            }
         };
         tracing::info!(
             tenant = %self.account.tenant, request = %self.caller.request,

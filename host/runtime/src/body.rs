@@ -1,21 +1,36 @@
 //! Bodies on their way in and out of a guest: counted, capped, and tied to the
 //! instance's life.
+//!
+//! The beginning of an answer's body is held back ([`Outgoing::hold`]), so that
+//! what goes wrong by then is still told as a problem. What goes wrong later
+//! breaks the body off, so that no client takes it for the whole, and is logged.
+//!
+//! Standard: RFC 9110 §8.6 (Content-Length).
 
+use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use futures_util::task::AtomicWaker;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Body as HttpBody;
 use hyper::body::{Frame, SizeHint};
 use wasmtime_wasi_http::Error as HttpError;
 use wasmtime_wasi_http::WasiBody;
 
-use crate::error::{BodyError, EndpointError, Which, chain};
+use crate::error::{AnswerFault, BodyError, EndpointError, Which, chain};
+use crate::failure::Failure;
 use crate::meter::Meter;
-use crate::places::Places;
+use crate::spawn;
 use crate::spawn::Owned;
+
+/// A body of which it is said that it is no longer than this is held back as a whole.
+const HELD: u64 = 64 << 10;
 
 /// A body, as the server gives and takes it.
 pub type Body = UnsyncBoxBody<Bytes, BodyError>;
@@ -25,22 +40,58 @@ pub(crate) struct Incoming {
     inner: Body,
     left: u64,
     meter: Arc<Meter>,
+    client: Arc<Client>,
+}
+
+/// Whether the guest waits for more of the request: a client may itself wait for the head of the answer.
+#[derive(Debug, Default)]
+pub(crate) struct Client {
+    awaited: AtomicBool,
+    changed: AtomicWaker,
 }
 
 /// An answer's body on its way from the guest. Dropping it ends the guest.
 pub(crate) struct Outgoing {
     inner: WasiBody,
+    /// Bytes until the cap.
     left: u64,
+    /// What the head says of the length, and how much of that has not come yet.
+    length: Option<(u64, u64)>,
+    held: VecDeque<Frame<Bytes>>,
     meter: Arc<Meter>,
-    places: Arc<Places>,
-    over: bool,
+    failure: Failure,
+    stage: Stage,
+    /// What breaks the body off as soon as all before it was sent.
+    broken: Option<BodyError>,
     /// The guest itself; gone once its answer is cut.
     task: Option<Owned<Result<(), EndpointError>>>,
 }
 
+/// How far a body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// More may come.
+    Open,
+    /// The guest failed, and is about to say how.
+    Failing,
+    /// Nothing comes any more.
+    Over,
+}
+
+/// What is to come after an answer's head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// A body.
+    Body,
+    /// None, because of this status.
+    Nothing(u16),
+    /// Whatever comes is not sent: the answer to HEAD (RFC 9110 §9.3.2).
+    Head,
+}
+
 impl Incoming {
-    pub(crate) fn new(inner: Body, meter: Arc<Meter>) -> Self {
-        Self { inner, left: meter.limits().request_body, meter }
+    pub(crate) fn new(inner: Body, meter: Arc<Meter>, client: Arc<Client>) -> Self {
+        Self { inner, left: meter.limits().request_body, meter, client }
     }
 }
 
@@ -52,8 +103,13 @@ impl HttpBody for Incoming {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
-        let frame = match Pin::new(&mut self.inner).poll_frame(context) {
-            Poll::Pending => return Poll::Pending,
+        let polled = Pin::new(&mut self.inner).poll_frame(context);
+        self.client.awaited.store(polled.is_pending(), Relaxed);
+        let frame = match polled {
+            Poll::Pending => {
+                self.client.changed.wake();
+                return Poll::Pending;
+            }
             Poll::Ready(None) => return Poll::Ready(None),
             Poll::Ready(Some(Err(error))) => {
                 tracing::debug!("the request's body broke off: {}", chain(&error));
@@ -86,20 +142,146 @@ impl HttpBody for Incoming {
 }
 
 impl Outgoing {
+    /// `length` is what the head says of it.
     pub(crate) fn new(
         inner: WasiBody,
+        length: Option<u64>,
         meter: Arc<Meter>,
-        places: Arc<Places>,
+        failure: Failure,
         task: Owned<Result<(), EndpointError>>,
     ) -> Self {
-        let left = meter.limits().response_body;
-        Self { inner, left, meter, places, over: false, task: Some(task) }
+        Self {
+            inner,
+            left: meter.limits().response_body,
+            length: length.map(|length| (length, length)),
+            held: VecDeque::new(),
+            meter,
+            failure,
+            stage: Stage::Open,
+            broken: None,
+            task: Some(task),
+        }
     }
 
-    fn cut(&mut self, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    /// Waits for the first piece, which may be empty, or the end. A short body whose length is said, and
+    /// one that must not be there, are waited for as a whole. A client that is waited for gets the head.
+    pub(crate) async fn hold(
+        mut self,
+        wanted: Wanted,
+        client: &Client,
+    ) -> Result<Self, EndpointError> {
+        let short = self.length.is_some_and(|(length, _)| length <= HELD);
+        let whole = short || matches!(wanted, Wanted::Nothing(_));
+        while let Some(frame) = poll_fn(|context| {
+            client.changed.register(context.waker());
+            match self.poll_next(context) {
+                Poll::Pending if client.awaited.load(Relaxed) => Poll::Ready(None),
+                polled => polled,
+            }
+        })
+        .await
+        {
+            let frame = match frame {
+                // A length that is another one, most likely: of a body that is not sent.
+                Err(EndpointError::Answer(_)) if wanted == Wanted::Head => break,
+                frame => frame?,
+            };
+            if let Wanted::Nothing(status) = wanted
+                && frame.data_ref().is_some_and(|bytes| !bytes.is_empty())
+            {
+                return Err(self.failure.note(EndpointError::Answer(AnswerFault::Body(status))));
+            }
+            self.held.push_back(frame);
+            if !whole {
+                break;
+            }
+        }
+        Ok(self)
+    }
+
+    fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, EndpointError>>> {
+        loop {
+            match self.stage {
+                Stage::Over => return Poll::Ready(None),
+                Stage::Failing => {
+                    let Some(task) = &mut self.task else {
+                        return self.cut(EndpointError::Answer(AnswerFault::Unfinished));
+                    };
+                    let error = match ready!(Pin::new(task).poll(context)) {
+                        Ok(Err(error)) => error,
+                        Ok(Ok(())) => EndpointError::Answer(AnswerFault::Unfinished),
+                        Err(panicked) => spawn::ended(&panicked),
+                    };
+                    return self.end(error);
+                }
+                Stage::Open => {}
+            }
+            let frame = match ready!(Pin::new(&mut self.inner).poll_frame(context)) {
+                Some(Ok(frame)) => frame,
+                // A guest that trapped closes its body like one that finished it.
+                None | Some(Err(_)) if self.meter.failed() => {
+                    self.stage = Stage::Failing;
+                    continue;
+                }
+                Some(Err(HttpError::HttpResponseBodySize(_))) => return self.wrong_length(),
+                Some(Err(_)) if self.is_due() => return self.wrong_length(),
+                Some(Err(_)) => {
+                    let error = EndpointError::Answer(AnswerFault::Unfinished);
+                    return self.cut(error);
+                }
+                None if self.is_due() => return self.wrong_length(),
+                None => {
+                    self.stage = Stage::Over;
+                    return Poll::Ready(None);
+                }
+            };
+            return self.take(frame);
+        }
+    }
+
+    /// Counts a piece.
+    fn take(&mut self, frame: Frame<Bytes>) -> Poll<Option<Result<Frame<Bytes>, EndpointError>>> {
+        self.meter.touch();
+        let bytes = frame.data_ref().map_or(0, |bytes| bytes.len() as u64);
+        let Some(left) = self.left.checked_sub(bytes) else {
+            return self.cut(EndpointError::Limit(Which::ResponseBody));
+        };
+        self.left = left;
+        if let Some((_, due)) = &mut self.length {
+            let Some(still) = due.checked_sub(bytes) else { return self.wrong_length() };
+            *due = still;
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    /// The head promised more than has come.
+    fn is_due(&self) -> bool {
+        self.length.is_some_and(|(_, due)| due > 0)
+    }
+
+    fn wrong_length(&mut self) -> Poll<Option<Result<Frame<Bytes>, EndpointError>>> {
+        let length = self.length.map_or(0, |(length, _)| length);
+        self.cut(EndpointError::Answer(AnswerFault::OtherLength(length)))
+    }
+
+    /// The guest's own end: it counts against the answer unless every byte that was promised is there.
+    fn end(&mut self, error: EndpointError) -> Poll<Option<Result<Frame<Bytes>, EndpointError>>> {
         self.task = None;
-        self.over = true;
+        self.stage = Stage::Over;
+        if self.length.is_some_and(|(length, due)| length > 0 && due == 0) {
+            self.failure.log(&error);
+            return Poll::Ready(None);
+        }
         Poll::Ready(Some(Err(error)))
+    }
+
+    fn cut(&mut self, error: EndpointError) -> Poll<Option<Result<Frame<Bytes>, EndpointError>>> {
+        self.task = None;
+        self.stage = Stage::Over;
+        Poll::Ready(Some(Err(self.failure.note(error))))
     }
 }
 
@@ -111,41 +293,44 @@ impl HttpBody for Outgoing {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if self.over {
-            return Poll::Ready(None);
+        if let Some(frame) = self.held.pop_front() {
+            return Poll::Ready(Some(Ok(frame)));
         }
-        let frame = match Pin::new(&mut self.inner).poll_frame(context) {
-            Poll::Pending => return Poll::Pending,
-            // A guest that trapped closes its body like one that finished it.
-            Poll::Ready(None) if self.meter.failed() => return self.cut(BodyError::Incomplete),
-            Poll::Ready(None) => {
-                self.over = true;
-                return Poll::Ready(None);
-            }
-            // The guest's end was told in the log by whoever ended it.
-            Poll::Ready(Some(Err(_))) => return self.cut(BodyError::Incomplete),
-            Poll::Ready(Some(Ok(frame))) => frame,
-        };
-        self.meter.touch();
-        let length = frame.data_ref().map_or(0, |bytes| bytes.len() as u64);
-        match self.left.checked_sub(length) {
-            Some(left) => {
-                self.left = left;
-                Poll::Ready(Some(Ok(frame)))
-            }
-            None => {
-                self.places.note(&EndpointError::Limit(Which::ResponseBody));
+        if let Some(error) = self.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        match ready!(self.poll_next(context)) {
+            None => Poll::Ready(None),
+            Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
+            Some(Err(error)) => {
+                self.failure.log(&error);
                 let limit = self.meter.limits().response_body;
-                self.cut(BodyError::TooLarge { limit })
+                self.broken = Some(match error {
+                    EndpointError::Limit(Which::ResponseBody) => BodyError::TooLarge { limit },
+                    _ => BodyError::Incomplete,
+                });
+                // hyper drops what it has not written yet when a body fails, the head among it, and
+                // writes it when a body has nothing more for now.
+                context.waker().wake_by_ref();
+                Poll::Pending
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.over || self.inner.is_end_stream()
+        self.held.is_empty()
+            && self.broken.is_none()
+            && (self.stage == Stage::Over
+                || (self.stage == Stage::Open && !self.is_due() && self.inner.is_end_stream()))
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        let held = self.held.iter().filter_map(|frame| frame.data_ref());
+        let held: u64 = held.map(|bytes| bytes.len() as u64).sum();
+        match self.length {
+            Some((_, due)) => SizeHint::with_exact(held + due),
+            None if held == 0 => self.inner.size_hint(),
+            None => SizeHint::default(),
+        }
     }
 }

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::bindings::describes::DescribesPre;
 use crate::bindings::describes::exports::postlet::mail::describe;
-use crate::error::RuntimeError;
+use crate::error::{RuntimeError, told};
 use crate::guest::Powers;
 use crate::limits::Limits;
 use crate::machine::Machine;
@@ -83,7 +83,7 @@ impl Component {
         wasm: &[u8],
     ) -> Result<Self, RuntimeError> {
         let compiled = wasmtime::component::Component::from_binary(&machine.engine, wasm).map_err(
-            |error| RuntimeError::Compile { component: name.into(), source: error.into() },
+            |error| RuntimeError::Compile { component: name.into(), source: told(error) },
         )?;
         Ok(Self { name: name.into(), compiled, digest: Sha256::digest(wasm).into() })
     }
@@ -104,7 +104,7 @@ impl Component {
             unsafe { wasmtime::component::Component::deserialize(&machine.engine, code) };
         let compiled = compiled.map_err(|error| RuntimeError::Compile {
             component: name.into(),
-            source: error.into(),
+            source: told(error),
         })?;
         Ok(Self { name: name.into(), compiled, digest })
     }
@@ -116,7 +116,7 @@ impl Component {
     pub fn code(&self) -> Result<Vec<u8>, RuntimeError> {
         self.compiled.serialize().map_err(|error| RuntimeError::Compile {
             component: (*self.name).into(),
-            source: error.into(),
+            source: told(error),
         })
     }
 
@@ -139,7 +139,7 @@ impl Component {
     ) -> Result<Option<Vec<Operation>>, RuntimeError> {
         // Linked as an endpoint is, but without powers: every capability traps when it is called.
         let pre = machine.endpoints.instantiate_pre(&self.compiled).map_err(|error| {
-            RuntimeError::Link { component: (*self.name).into(), source: error.into() }
+            RuntimeError::Link { component: (*self.name).into(), source: told(error) }
         })?;
         let Ok(pre) = DescribesPre::new(pre) else { return Ok(None) };
         let mut instance = machine.instance(

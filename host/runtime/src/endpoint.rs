@@ -5,17 +5,24 @@
 //! the instance with it. Work that a guest does after its body is complete is
 //! cut short, so there is none to hide.
 //!
+//! An answer's head is sent with the first byte of its body, with an empty write
+//! (which is what a flush is), with the end of the answer, or when the guest waits
+//! for more of the request. A guest that fails before, or that answers what HTTP
+//! does not know, is answered for with a problem.
+//!
 //! Endpoints speak wasi:http 0.2 (`incoming-handler`) or 0.3 (`handler`), under
 //! the same limits. Of 0.3 an instance serves one request too, although it could
 //! serve many: nothing of one caller is there for the next. One that exports
 //! both is called by 0.2, which costs half as much.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Body as HttpBody;
 use model::caller::Caller;
+use model::foreign::Told;
 use model::port::capabilities::Capabilities;
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
@@ -24,9 +31,10 @@ use wasmtime_wasi_http::p3::Request as Concurrent;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::{WasiBody, WasiHttpView};
 
-use crate::body::{Body, Incoming, Outgoing};
+use crate::body::{Body, Client, Incoming, Outgoing, Wanted};
 use crate::component::Component;
-use crate::error::{EndpointError, RuntimeError, Which};
+use crate::error::{AnswerFault, EndpointError, RuntimeError, Which, told};
+use crate::failure::Failure;
 use crate::guest::{Guest, Powers};
 use crate::limits::Limits;
 use crate::machine::{Instance, Machine};
@@ -59,7 +67,7 @@ impl Endpoint {
         limits: Limits,
     ) -> Result<Self, RuntimeError> {
         let pre = machine.endpoints.instantiate_pre(&component.compiled).map_err(|error| {
-            RuntimeError::Link { component: component.name().into(), source: error.into() }
+            RuntimeError::Link { component: component.name().into(), source: told(error) }
         })?;
         let handler = match (ProxyPre::new(pre.clone()), ServicePre::new(pre)) {
             (Ok(pre), _) => Handler::P2(pre),
@@ -68,7 +76,7 @@ impl Endpoint {
                 return Err(RuntimeError::NotExported {
                     component: component.name().into(),
                     interface: "wasi:http/incoming-handler (or handler, of WASI 0.3)",
-                    source: error.into(),
+                    source: told(error),
                 });
             }
         };
@@ -89,11 +97,23 @@ impl Endpoint {
     /// first: the guest sees every header but hop-by-hop ones and Host.
     ///
     /// # Errors
-    /// When there is no answer. Once there is one, what goes wrong ends its body with an error.
+    /// When there is no answer; why is in the log by then. Once there is one, what goes wrong ends its
+    /// body with an error, and is logged then.
     pub async fn handle(
         &self,
         caller: Arc<Caller>,
         request: Request<Body>,
+    ) -> Result<Response<Body>, EndpointError> {
+        let failure = || Failure::new(&self.name, &caller, &self.machine.places);
+        let answered = self.answer(Arc::clone(&caller), request, failure()).await;
+        answered.inspect_err(|error| failure().log(error))
+    }
+
+    async fn answer(
+        &self,
+        caller: Arc<Caller>,
+        request: Request<Body>,
+        failure: Failure,
     ) -> Result<Response<Body>, EndpointError> {
         let limit = self.limits.request_body;
         if request.body().size_hint().lower() > limit {
@@ -105,41 +125,84 @@ impl Endpoint {
             Powers::Endpoint { capabilities, caller, environment: Arc::clone(&self.environment) };
         let instance = self.machine.instance(&self.name, &self.limits, powers, place);
         let meter = Arc::clone(&instance.meter);
-        let request = with_authority(request).map(|body| Incoming::new(body, Arc::clone(&meter)));
+        let refused = instance.store.data().refused_status();
+        let is_head = request.method() == Method::HEAD;
+        let client = Arc::new(Client::default());
+        let request = with_authority(request)
+            .map(|body| Incoming::new(body, Arc::clone(&meter), Arc::clone(&client)));
         let (sender, answer) = oneshot::channel();
         let task = match &self.handler {
             Handler::P2(pre) => begin(pre.clone(), instance, request, sender)?,
             Handler::P3(pre) => begin_concurrent(pre.clone(), instance, request, sender),
         };
-        match answer.await {
-            Ok(Ok(response)) => {
-                // A guest may answer before it is stopped for a request that turned out too large.
-                if let Some(stopped) = meter.stopped() {
-                    self.machine.places.note(&stopped);
-                    return Err(stopped);
-                }
-                if response.headers().len() > self.limits.header_count {
-                    let error = EndpointError::Limit(Which::Headers);
-                    self.machine.places.note(&error);
-                    return Err(error);
-                }
-                Ok(response.map(|body: WasiBody| {
-                    let places = Arc::clone(&self.machine.places);
-                    Outgoing::new(body, meter, places, task).boxed_unsync()
-                }))
-            }
-            Ok(Err(code)) => Err(EndpointError::Declined(code)),
+        let answer = match answer.await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(code)) => return Err(EndpointError::Declined(code)),
             // The sender went with the store, so the task is at its end.
             Err(_) => {
                 task.end().await?;
-                self.machine.places.note(&EndpointError::NoAnswer);
-                Err(EndpointError::NoAnswer)
+                return Err(failure.note(EndpointError::NoAnswer));
             }
+        };
+        // A guest may answer before it is stopped for a request that turned out too large.
+        if let Some(stopped) = meter.stopped() {
+            return Err(failure.note(stopped));
         }
+        let (mut head, body) = answer.into_parts();
+        let checked = match refused.load(Relaxed).checked_sub(1).map(u16::try_from) {
+            Some(Ok(status)) => Err(EndpointError::Answer(AnswerFault::Status(status))),
+            Some(Err(_)) | None => self.check(head.status, &mut head.headers),
+        };
+        let length = checked.map_err(|error| failure.note(error))?;
+        let wanted = match head.status {
+            _ if is_head => Wanted::Head,
+            StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED => {
+                Wanted::Nothing(head.status.as_u16())
+            }
+            _ => Wanted::Body,
+        };
+        // A 304 and the answer to HEAD tell the length of what they stand for.
+        let length = length.filter(|_| wanted == Wanted::Body);
+        if length.is_some_and(|length| length > self.limits.response_body) {
+            return Err(failure.note(EndpointError::Limit(Which::ResponseBody)));
+        }
+        let body = Outgoing::new(body, length, meter, failure, task).hold(wanted, &client).await?;
+        Ok(Response::from_parts(head, body.boxed_unsync()))
+    }
+
+    /// Whether HTTP knows such an answer; the length that it tells of its body.
+    fn check(
+        &self,
+        status: StatusCode,
+        fields: &mut HeaderMap,
+    ) -> Result<Option<u64>, EndpointError> {
+        if !(200..600).contains(&status.as_u16()) {
+            return Err(EndpointError::Answer(AnswerFault::Status(status.as_u16())));
+        }
+        if fields.len() > self.limits.header_count {
+            return Err(EndpointError::Limit(Which::Headers));
+        }
+        let mut lengths = fields.get_all(header::CONTENT_LENGTH).iter();
+        let length = match (lengths.next(), lengths.next()) {
+            (None, _) => None,
+            (Some(one), None) => {
+                let number = one.to_str().ok().filter(|text| {
+                    !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit())
+                });
+                let number = number.and_then(|text| text.parse().ok());
+                Some(number.ok_or(EndpointError::Answer(AnswerFault::Length))?)
+            }
+            (Some(_), Some(_)) => return Err(EndpointError::Answer(AnswerFault::Length)),
+        };
+        // RFC 9110 §8.6: a 204 has none, not even of zero.
+        if status == StatusCode::NO_CONTENT {
+            fields.remove(header::CONTENT_LENGTH);
+        }
+        Ok(length)
     }
 }
 
-type Answered = Result<Response<WasiBody>, String>;
+type Answered = Result<Response<WasiBody>, Told>;
 
 /// Starts a guest of 0.2, which sets its answer by a call of its own.
 fn begin(
@@ -156,7 +219,7 @@ fn begin(
         let sender = sender.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(sender) = sender else { return };
         // Nobody waits once the client has left.
-        let _ = sender.send(answer.map_err(|code| format!("{code:?}")));
+        let _ = sender.send(answer.map_err(|code| Told::words(format_args!("{code:?}"))));
     };
     let out = view.new_response_outparam_from_callback(set).map_err(refused)?;
     Ok(spawn(async move {
@@ -187,7 +250,7 @@ fn begin_concurrent(
                 .run_concurrent(async |accessor| {
                     let answer = match guest.handle(accessor, request).await? {
                         Ok(answer) => Ok(accessor.with(|access| answer.into_http(access, read))?),
-                        Err(code) => Err(format!("{code:?}")),
+                        Err(code) => Err(Told::words(format_args!("{code:?}"))),
                     };
                     if sender.send(answer).is_ok() {
                         std::future::pending::<()>().await;

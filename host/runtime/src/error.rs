@@ -1,28 +1,38 @@
 //! Why a component could not be prepared, and why a request got no answer.
 //!
 //! Knows nothing of HTTP statuses: the server turns [`EndpointError`] into a
-//! problem. `Display` says what happened; the guest's own words are in the
-//! source and in the log.
+//! problem. `Display` says what happened; where in the guest is in the source and
+//! in the log. What the guest or the engine chose to say is cut and escaped here,
+//! where it becomes an error of ours.
 
 use std::error::Error;
+use std::fmt::Write;
 use std::time::Duration;
 
-/// What wasmtime said.
+use model::foreign;
+use model::foreign::{Shown, Told};
+use wasmtime::WasmBacktrace;
+
+/// What another library said.
 pub type Cause = Box<dyn Error + Send + Sync>;
+
+/// Frames of a guest's stack that are told, and bytes of each name: a guest names its functions as it likes.
+const FRAMES: usize = 12;
+const NAME: usize = 120;
 
 /// Why a component cannot be prepared.
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
     /// The engine does not start on this machine.
     #[error("the WebAssembly engine cannot start")]
-    Engine(#[source] Cause),
+    Engine(#[source] Told),
     /// Not a component, or one that uses features that are switched off.
     #[error("component {component} cannot be compiled")]
     Compile {
         /// Its name in the manifest.
         component: Box<str>,
         /// What the compiler said.
-        source: Cause,
+        source: Told,
     },
     /// It imports something that there is not, or in another shape.
     #[error("component {component} asks for what Postlet does not have")]
@@ -30,7 +40,7 @@ pub enum RuntimeError {
         /// Its name in the manifest.
         component: Box<str>,
         /// The import.
-        source: Cause,
+        source: Told,
     },
     /// It lacks an export that is needed.
     #[error("component {component} does not export {interface}")]
@@ -40,7 +50,7 @@ pub enum RuntimeError {
         /// The WIT interface.
         interface: &'static str,
         /// What the linker said.
-        source: Cause,
+        source: Told,
     },
     /// `describe` trapped, or took too long.
     #[error("component {component} cannot describe itself")]
@@ -56,11 +66,13 @@ pub enum RuntimeError {
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
     /// The guest trapped: it panicked, overran its stack, or misused a handle.
-    #[error("the component trapped: {}", root(cause.as_ref()))]
+    #[error("the component trapped: {cause}")]
     Trapped {
-        /// With the guest's backtrace.
+        /// What it met.
+        cause: Told,
+        /// Where in the guest.
         #[source]
-        cause: Cause,
+        place: Option<Told>,
     },
     /// The guest asked for more than it may have.
     #[error("the component went over its limit of {0}")]
@@ -85,7 +97,10 @@ pub enum EndpointError {
     NoAnswer,
     /// The guest answered with one of wasi:http's error codes.
     #[error("the component declined to answer: {0}")]
-    Declined(String),
+    Declined(Told),
+    /// What the guest answered is no answer of HTTP's.
+    #[error("the component gave an answer that cannot be sent: {0}")]
+    Answer(AnswerFault),
     /// There was no place, or no memory, for one more instance.
     #[error("{0}")]
     Busy(Full),
@@ -151,6 +166,26 @@ impl Full {
     pub const fn is_own(&self) -> bool {
         !matches!(self, Self::Host { .. })
     }
+}
+
+/// What is wrong with an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerFault {
+    /// RFC 9110 §15: 2xx to 5xx are final.
+    #[error("its status is {0}, and a final one lies between 200 and 599")]
+    Status(u16),
+    /// RFC 9110 §8.6: one number.
+    #[error("its content-length is not one number")]
+    Length,
+    /// RFC 9110 §8.6: what is said of the body holds.
+    #[error("its content-length is {0}, and its body has another length")]
+    OtherLength(u64),
+    /// RFC 9110 §15.3.5, §15.3.6 and §15.4.5.
+    #[error("its status is {0}, which has no body, and it has one")]
+    Body(u16),
+    /// The guest let go of its body without having finished it.
+    #[error("its body was not finished")]
+    Unfinished,
 }
 
 /// What a guest had too much of.
@@ -224,22 +259,41 @@ pub enum BodyError {
 /// The whole story in one line, for the log.
 #[must_use]
 pub fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    text
+    Told::of(error).to_string()
 }
 
-fn root(cause: &(dyn Error + Send + Sync + 'static)) -> String {
-    let mut deepest: &(dyn Error + 'static) = cause;
+/// What wasmtime said about a component.
+pub(crate) fn told(error: wasmtime::Error) -> Told {
+    let error: Cause = error.into();
+    Told::of(error.as_ref())
+}
+
+/// A trap, with the first frames of the guest's stack.
+pub(crate) fn trapped(trap: wasmtime::Error) -> EndpointError {
+    let place = trap.downcast_ref::<WasmBacktrace>().map(frames);
+    let error: Cause = trap.into();
+    let mut deepest: &(dyn Error + 'static) = error.as_ref();
     while let Some(next) = deepest.source() {
         deepest = next;
     }
-    deepest.to_string()
+    EndpointError::Trapped { cause: Told::words(deepest), place }
+}
+
+fn frames(stack: &WasmBacktrace) -> Told {
+    let mut words = Shown::new(foreign::LONGEST);
+    let mut before = "at ";
+    for frame in stack.frames().iter().take(FRAMES) {
+        // Writing to it cannot fail.
+        let _ = match frame.func_name() {
+            Some(name) => write!(words, "{before}{}", foreign::within(NAME, name)),
+            None => write!(words, "{before}function {}", frame.func_index()),
+        };
+        if let Some(offset) = frame.module_offset() {
+            let _ = write!(words, " ({offset:#x})");
+        }
+        before = ", in ";
+    }
+    Told::words(words.finish())
 }
 
 fn seconds(limit: Duration) -> String {

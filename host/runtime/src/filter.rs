@@ -5,7 +5,7 @@
 //! could do; what its verdict leads to is the engine's business.
 //!
 //! Invariant: whatever a filter does, its caller gets a verdict or the reason
-//! why there is none, and the instance is gone when the future is.
+//! why there is none (and logs it), and the instance is gone when the future is.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use wasmtime::component::Resource;
 use crate::bindings::before_send::BeforeSendFilterPre;
 use crate::bindings::before_send::exports::postlet::mail::before_send;
 use crate::component::Component;
-use crate::error::{EndpointError, RuntimeError, chain};
+use crate::error::{EndpointError, RuntimeError, chain, told};
 use crate::guest::{Guest, Powers};
 use crate::handles::MessageHandle;
 use crate::lift;
@@ -46,12 +46,12 @@ impl Filter {
         limits: Limits,
     ) -> Result<Self, RuntimeError> {
         let pre = machine.filters.instantiate_pre(&component.compiled).map_err(|error| {
-            RuntimeError::Link { component: component.name().into(), source: error.into() }
+            RuntimeError::Link { component: component.name().into(), source: told(error) }
         })?;
         let pre = BeforeSendFilterPre::new(pre).map_err(|error| RuntimeError::NotExported {
             component: component.name().into(),
             interface: "postlet:mail/before-send",
-            source: error.into(),
+            source: told(error),
         })?;
         let name = Arc::clone(&component.name);
         Ok(Self { machine, pre, name, environment: environment.into(), limits })
@@ -66,7 +66,8 @@ impl Filter {
     ) -> Result<Verdict, EndpointError> {
         let place = self.machine.places.filter(tenant).await?;
         let environment = Arc::clone(&self.environment);
-        let powers = Powers::Filter { request: request.clone(), environment };
+        let powers =
+            Powers::Filter { tenant: tenant.clone(), request: request.clone(), environment };
         let mut instance = self.machine.instance(&self.name, &self.limits, powers, place);
         let pre = self.pre.clone();
         let envelope = before_send::Envelope {
@@ -106,6 +107,7 @@ impl Judge for Filter {
                 EndpointError::Trapped { .. }
                 | EndpointError::NoAnswer
                 | EndpointError::Declined(_)
+                | EndpointError::Answer(_)
                 | EndpointError::BodyTooLarge { .. }
                 | EndpointError::Request(_) => JudgeError::Trapped(chain(&error)),
             })

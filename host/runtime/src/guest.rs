@@ -9,10 +9,12 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 
 use http::HeaderName;
 use model::caller::Caller;
-use model::ids::RequestId;
+use model::ids::{RequestId, TenantId};
 use model::port::capabilities::Capabilities;
 use model::port::spool::Spools;
 use wasmtime::component::ResourceTable;
@@ -26,7 +28,7 @@ use wasmtime_wasi_http::{
 
 use crate::clock::Coarse;
 use crate::limits::Limits;
-use crate::log::Log;
+use crate::log::{Log, Whose};
 use crate::meter::Meter;
 use crate::quota::Quota;
 
@@ -39,6 +41,9 @@ pub(crate) struct Guest {
     pub(crate) quota: Quota,
     pub(crate) meter: Arc<Meter>,
     pub(crate) powers: Powers,
+    /// One more than the status that its answer could not be given, as long as it was given no other; 0
+    /// where there is none.
+    status: Arc<AtomicU32>,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: NoRequests,
@@ -52,7 +57,7 @@ pub(crate) enum Powers {
     /// Room to write a message: the `mime` component.
     Mime(Arc<dyn Spools>),
     /// One message, lent for the call, and what the manifest's `environment` says: a filter.
-    Filter { request: RequestId, environment: Arc<[(String, String)]> },
+    Filter { tenant: TenantId, request: RequestId, environment: Arc<[(String, String)]> },
     /// The caller's accounts: an endpoint.
     Endpoint {
         capabilities: Arc<dyn Capabilities>,
@@ -72,8 +77,12 @@ impl Guest {
     ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
-        let (stdout, stderr) =
-            Log::pair(Arc::clone(component), powers.request().cloned(), limits.log_bytes);
+        let whose = Whose {
+            component: Arc::clone(component),
+            request: powers.request().cloned(),
+            tenant: powers.tenant().cloned(),
+        };
+        let (stdout, stderr) = Log::pair(whose, limits.log_bytes);
         let mut wasi = WasiCtx::builder();
         wasi.stdout(stdout)
             .stderr(stderr)
@@ -88,7 +97,28 @@ impl Guest {
         }
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(limits.header_bytes);
-        Self { table, quota, meter, powers, wasi: wasi.build(), http, hooks: NoRequests }
+        Self {
+            table,
+            quota,
+            meter,
+            powers,
+            status: Arc::default(),
+            wasi: wasi.build(),
+            http,
+            hooks: NoRequests,
+        }
+    }
+}
+
+impl Guest {
+    /// One more than the status that its answer could not be given, or 0.
+    pub(crate) fn refused_status(&self) -> Arc<AtomicU32> {
+        Arc::clone(&self.status)
+    }
+
+    /// Its answer was given this status, or could not be.
+    pub(crate) fn gave_status(&self, status: u16, taken: bool) {
+        self.status.store(if taken { 0 } else { u32::from(status) + 1 }, Relaxed);
     }
 }
 
@@ -99,6 +129,15 @@ impl Powers {
             Self::None | Self::Mime(_) => None,
             Self::Filter { request, .. } => Some(request),
             Self::Endpoint { caller, .. } => Some(&caller.request),
+        }
+    }
+
+    /// Who pays for it, and for what it logs.
+    pub(crate) fn tenant(&self) -> Option<&TenantId> {
+        match self {
+            Self::None | Self::Mime(_) => None,
+            Self::Filter { tenant, .. } => Some(tenant),
+            Self::Endpoint { caller, .. } => Some(&caller.tenant),
         }
     }
 }

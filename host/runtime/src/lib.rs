@@ -27,6 +27,7 @@ mod pool;
 mod clock;
 mod log;
 pub mod places;
+mod failure;
 mod spawn;
 mod handles;
 mod guest;

@@ -13,18 +13,21 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, thread};
 
+use model::foreign::Told;
 use sha2::{Digest, Sha256};
-use wasmtime::component::{HasSelf, Linker, ResourceTableError};
+use wasmtime::component::{HasSelf, Linker, Resource, ResourceTableError};
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
-    UpdateDeadline,
+    StoreContextMut, UpdateDeadline,
 };
-use wasmtime_wasi_http::FieldMapError;
+use wasmtime_wasi_http::p2::bindings::http::types as p2;
+use wasmtime_wasi_http::p3::bindings::http::types as p3;
+use wasmtime_wasi_http::{FieldMapError, WasiHttpView};
 
 use crate::bindings::before_send::BeforeSendFilter;
 use crate::bindings::capabilities::Capabilities;
 use crate::bindings::mime_engine::MimeEngine;
-use crate::error::{EndpointError, RuntimeError, Which, chain};
+use crate::error::{EndpointError, RuntimeError, Which, told, trapped};
 use crate::guest::{Guest, Powers};
 use crate::limits;
 use crate::limits::{Limits, Settings};
@@ -86,6 +89,7 @@ impl Machine {
             wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
             wasmtime_wasi::p3::add_to_linker(linker)?;
             wasmtime_wasi_http::p3::add_to_linker(linker)?;
+            watch_status(linker)?;
             Capabilities::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)
         })?;
         Ok(Self { engine, places, settings, endpoints, mime, filters })
@@ -140,7 +144,7 @@ impl Hasher for Digesting {
 }
 
 impl Instance {
-    /// Tells how the guest ended: in the counters, in the log, and to the caller.
+    /// How the guest ended, for the counters and the caller. The caller logs it, once.
     pub(crate) fn judge<T>(
         &self,
         ended: Result<wasmtime::Result<T>, EndpointError>,
@@ -154,8 +158,6 @@ impl Instance {
             Err(stopped) => stopped,
         };
         self.place.places().note(&error);
-        let request = self.store.data().powers.request().map(|id| id.as_str());
-        tracing::warn!(component = %self.component, request, "{}", chain(&error));
         Err(error)
     }
 
@@ -178,7 +180,7 @@ impl Instance {
         {
             return EndpointError::Limit(Which::Headers);
         }
-        EndpointError::Trapped { cause: trap.into() }
+        trapped(trap)
     }
 }
 
@@ -201,13 +203,43 @@ impl fmt::Debug for Instance {
     }
 }
 
+fn engine_fault(error: wasmtime::Error) -> RuntimeError {
+    RuntimeError::Engine(told(error))
+}
+
 fn link(
     engine: &Engine,
     add: impl FnOnce(&mut Linker<Guest>) -> wasmtime::Result<()>,
 ) -> Result<Linker<Guest>, RuntimeError> {
     let mut linker = Linker::new(engine);
-    add(&mut linker).map_err(|error| RuntimeError::Engine(error.into()))?;
+    add(&mut linker).map_err(engine_fault)?;
     Ok(linker)
+}
+
+/// WASI says no to a status that is none, and a guest that does not look answers 200 then: so it is
+/// remembered. Stands in place of what wasi:http links.
+fn watch_status(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    let set = |mut store: StoreContextMut<'_, Guest>, (answer, status): (Resource<_>, u16)| {
+        let set = p2::HostOutgoingResponse::set_status_code(
+            &mut store.data_mut().http(),
+            answer,
+            status,
+        )?;
+        store.data_mut().gave_status(status, set.is_ok());
+        Ok((set,))
+    };
+    let mut types = linker.instance("wasi:http/types@0.2.12")?;
+    types.func_wrap("[method]outgoing-response.set-status-code", set)?;
+    let set = |mut store: StoreContextMut<'_, Guest>, (answer, status): (Resource<_>, u16)| {
+        let set = p3::HostResponse::set_status_code(&mut store.data_mut().http(), answer, status)?;
+        store.data_mut().gave_status(status, set.is_ok());
+        Ok((set,))
+    };
+    let mut types = linker.instance("wasi:http/types@0.3.0")?;
+    types.func_wrap("[method]response.set-status-code", set)?;
+    linker.allow_shadowing(false);
+    Ok(())
 }
 
 fn engine(settings: &Settings, allocation: Allocation) -> Result<Engine, RuntimeError> {
@@ -221,7 +253,7 @@ fn engine(settings: &Settings, allocation: Allocation) -> Result<Engine, Runtime
         .wasm_backtrace_max_frames(NonZeroUsize::new(16));
     if allocation == Allocation::OnDemand {
         config.parallel_compilation(false);
-        return Engine::new(&config).map_err(|error| RuntimeError::Engine(error.into()));
+        return Engine::new(&config).map_err(engine_fault);
     }
     let mut pooled = config.clone();
     pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings)));
@@ -232,7 +264,7 @@ fn engine(settings: &Settings, allocation: Allocation) -> Result<Engine, Runtime
                 cause = %format!("{error:#}"),
                 "no room in the address space for a pool of instances; requests will cost more"
             );
-            Engine::new(&config).map_err(|error| RuntimeError::Engine(error.into()))
+            Engine::new(&config).map_err(engine_fault)
         }
     }
 }
@@ -284,7 +316,7 @@ fn start_ticking(engine: &Engine, places: &Arc<Places>) -> Result<(), RuntimeErr
     let ticker = thread::Builder::new()
         .name("epoch".to_owned())
         .spawn(work)
-        .map_err(|error| RuntimeError::Engine(error.into()))?;
+        .map_err(|error| RuntimeError::Engine(Told::of(&error)))?;
     let _ = places.ticker.set(ticker.thread().clone());
     Ok(())
 }

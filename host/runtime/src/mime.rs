@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use model::draft::{Attachment, Composed, Disposition, Draft, Envelope};
 use model::filter::Edit;
+use model::foreign;
 use model::instant::Timestamp;
 use model::message::{Facts, ReadWant, Reading};
 use model::octets::Octets;
@@ -22,7 +23,7 @@ use crate::bindings::capabilities::postlet::mail::{drafts, types};
 use crate::bindings::mime_engine::MimeEnginePre;
 use crate::bindings::mime_engine::exports::postlet::mail::mime;
 use crate::component::Component;
-use crate::error::{EndpointError, RuntimeError, chain};
+use crate::error::{EndpointError, RuntimeError, chain, told};
 use crate::guest::{Guest, Powers};
 use crate::lift;
 use crate::lower;
@@ -52,12 +53,12 @@ impl MimeComponent {
         spools: Arc<dyn Spools>,
     ) -> Result<Self, RuntimeError> {
         let pre = machine.mime.instantiate_pre(&component.compiled).map_err(|error| {
-            RuntimeError::Link { component: component.name().into(), source: error.into() }
+            RuntimeError::Link { component: component.name().into(), source: told(error) }
         })?;
         let pre = MimeEnginePre::new(pre).map_err(|error| RuntimeError::NotExported {
             component: component.name().into(),
             interface: "postlet:mail/mime",
-            source: error.into(),
+            source: told(error),
         })?;
         let name = Arc::clone(&component.name);
         Ok(Self { machine, pre, name, digest: component.digest(), spools })
@@ -249,7 +250,9 @@ impl Mime for MimeComponent {
 
 /// The envelope is checked again on this side: it goes onto the wire.
 fn envelope(sender: &str, recipients: &[String]) -> Result<Envelope, MimeError> {
-    let bad = |address: &str| MimeError::Failed(format!("{address:?} is no envelope address"));
+    let bad = |address: &str| {
+        MimeError::Failed(format!("`{}` is no envelope address", foreign::within(320, address)))
+    };
     let sender = sender.parse().map_err(|_| bad(sender))?;
     let recipients = recipients
         .iter()

@@ -139,7 +139,9 @@ impl Places {
     /// Counts how an instance ended.
     pub(crate) fn note(&self, error: &EndpointError) {
         let counter = match error {
-            EndpointError::Trapped { .. } | EndpointError::NoAnswer => &self.traps,
+            EndpointError::Trapped { .. } | EndpointError::NoAnswer | EndpointError::Answer(_) => {
+                &self.traps
+            }
             EndpointError::Limit(_) | EndpointError::BodyTooLarge { .. } => &self.limits,
             EndpointError::Timeout { .. } | EndpointError::HostTimeout { .. } => &self.timeouts,
             EndpointError::Busy(_) => &self.busy,

@@ -4,7 +4,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use model::foreign::Told;
 use tokio::task::{JoinError, JoinHandle};
+use tracing::Instrument;
 
 use crate::error::EndpointError;
 
@@ -13,20 +15,23 @@ use crate::error::EndpointError;
 pub(crate) struct Owned<T>(JoinHandle<T>);
 
 /// Starts a task of its own for a guest, so that a guest that computes does not hold up whoever
-/// waits for it, and so that dropping the handle drops the guest at its next break.
+/// waits for it, and so that dropping the handle drops the guest at its next break. What is logged in
+/// it is logged of the same request.
 #[expect(clippy::disallowed_methods, reason = "the crate's one spawning function")]
 pub(crate) fn spawn<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Owned<T> {
-    Owned(tokio::spawn(work))
+    Owned(tokio::spawn(work.in_current_span()))
 }
 
 impl<T> Owned<Result<T, EndpointError>> {
     /// Waits for the end. A panic in the host counts as the component's: it costs one request.
     pub(crate) async fn end(self) -> Result<T, EndpointError> {
-        match self.await {
-            Ok(result) => result,
-            Err(panicked) => Err(EndpointError::Trapped { cause: panicked.into() }),
-        }
+        self.await.unwrap_or_else(|panicked| Err(ended(&panicked)))
     }
+}
+
+/// What a task that did not come to its end means.
+pub(crate) fn ended(panicked: &JoinError) -> EndpointError {
+    EndpointError::Trapped { cause: Told::of(panicked), place: None }
 }
 
 impl<T> Future for Owned<T> {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use engine::manifest::trigger::StaticResponse;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
+use model::foreign::within;
 use model::ids::RequestId;
 use model::problem::{Code, Problem, Protocol};
 use serde::Serialize;
@@ -16,6 +17,9 @@ use serde_json::{Map, Value, json};
 
 use runtime::body::Body;
 use runtime::error::chain;
+
+/// Bytes of a sentence in a problem document.
+const DETAIL: usize = 2 << 10;
 
 /// A body that is there already.
 pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
@@ -82,6 +86,16 @@ pub(crate) fn problem_with(
     request: &RequestId,
     more: Map<String, Value>,
 ) -> Response<Body> {
+    log(problem, request);
+    shown(problem, request, more)
+}
+
+/// The document alone, of a failure that has its entry in the log already.
+pub(crate) fn logged(problem: &Problem, request: &RequestId) -> Response<Body> {
+    shown(problem, request, Map::new())
+}
+
+fn log(problem: &Problem, request: &RequestId) {
     let status = problem.code.status();
     let cause = problem.cause.as_ref().map(|cause| chain(cause.as_ref()));
     if status.is_server_error() {
@@ -89,8 +103,11 @@ pub(crate) fn problem_with(
     } else {
         tracing::debug!(request = request.as_str(), code = problem.code.as_str(), detail = %problem.detail, cause, "a request was refused");
     }
+}
+
+fn shown(problem: &Problem, request: &RequestId, more: Map<String, Value>) -> Response<Body> {
     let mut answer = typed(
-        status,
+        problem.code.status(),
         "application/problem+json",
         format!("{}\n", document(problem, request, more)),
     );
@@ -113,13 +130,15 @@ pub(crate) fn problem_with(
 fn document(problem: &Problem, request: &RequestId, more: Map<String, Value>) -> Value {
     let code = problem.code;
     let mut members = more;
+    // What others said went in cut already; this is for what was forgotten.
+    let words = |text: &str| json!(within(DETAIL, text));
     for (name, value) in &problem.extras {
-        members.insert(name.clone(), json!(value));
+        members.insert(name.clone(), words(value));
     }
     members.insert("type".to_owned(), json!(format!("urn:postlet:problem:{}", code.as_str())));
     members.insert("title".to_owned(), json!(code.title()));
     members.insert("status".to_owned(), json!(code.status().as_u16()));
-    members.insert("detail".to_owned(), json!(problem.detail));
+    members.insert("detail".to_owned(), words(&problem.detail));
     members.insert("code".to_owned(), json!(code.as_str()));
     members.insert("retryable".to_owned(), json!(code.retryable()));
     members.insert("requestId".to_owned(), json!(request.as_str()));
@@ -128,7 +147,7 @@ fn document(problem: &Problem, request: &RequestId, more: Map<String, Value>) ->
     }
     if !problem.faults.is_empty() {
         let errors = problem.faults.iter().map(
-            |fault| json!({"pointer": fault.pointer, "code": fault.code, "detail": fault.detail}),
+            |fault| json!({"pointer": fault.pointer, "code": fault.code, "detail": words(&fault.detail)}),
         );
         members.insert("errors".to_owned(), errors.collect());
     }

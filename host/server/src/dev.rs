@@ -18,6 +18,7 @@ use model::secret::Secret;
 use net::guard::{Egress, Rule};
 use serde_json::{Value, json};
 
+use crate::allowance;
 use crate::building;
 use crate::config::Config;
 use crate::edge::Edge;
@@ -88,6 +89,7 @@ pub(crate) async fn run(
         sources: defaults.sources,
         authorization: defaults.authorization,
     };
+    allowance::allow(parts.limits.log);
     let stop = parts.limits.stop;
     let host = Host::build(parts, Stores::in_memory(scratch.path())?).await?;
 

@@ -18,6 +18,8 @@ use model::port::clock::ten_bytes;
 use model::problem::{Code, Problem};
 use runtime::body::Body;
 use runtime::error::EndpointError;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use crate::accounts::consenting;
 use crate::answer;
@@ -42,15 +44,24 @@ pub(crate) async fn answer(host: Arc<Host>, request: Request<Incoming>) -> Respo
     let last = head::is_coded(request.headers());
     let began = host.clock.monotonic();
     let mut pattern = None;
-    let routed = AssertUnwindSafe(route(&host, request, &id, &mut pattern)).catch_unwind().await;
-    let mut response = match routed {
+    // On every entry that is written meanwhile, whoever writes it; the rest is known later.
+    let span = tracing::error_span!(
+        "request",
+        request = id.as_str(),
+        tenant = Empty,
+        anonymous = Empty,
+        component = Empty
+    );
+    let routing = route(&host, request, &id, &mut pattern).instrument(span.clone());
+    let routed = AssertUnwindSafe(routing).catch_unwind().await;
+    let mut response = span.in_scope(|| match routed {
         Ok(Ok(response)) => response,
         Ok(Err(problem)) => answer::problem(&problem, &id),
         // A mistake of ours costs one request; the panic itself is in the log already.
         Err(_) => {
             answer::problem(&Problem::new(Code::Internal, "the request met a mistake of ours"), &id)
         }
-    };
+    });
     let took = host.clock.monotonic().saturating_sub(began);
     let status = response.status();
     tracing::info!(
@@ -125,6 +136,9 @@ async fn route(
                       token, its host name or /t/ and its id before the path";
         return Err(Problem::new(Code::NotFound, detail));
     };
+    if caller.is_none() {
+        Span::current().record("tenant", tenant.as_str()).record("anonymous", true);
+    }
     // Held to the end: whatever is deployed meanwhile is for the next request.
     let deployment: Arc<Deployment> = host.deployments.of(tenant);
     let Some(found) = deployment.routes.find(&path) else {
@@ -165,7 +179,11 @@ impl Asked<'_> {
     async fn caller(&self, head: &request::Parts) -> Result<Caller, Problem> {
         let keyring = &self.host.keyring;
         let caller = keyring.caller(&head.headers, &head.method, self.id.clone()).await?;
-        if self.place.admits(&caller.tenant) { Ok(caller) } else { Err(unknown_token()) }
+        if !self.place.admits(&caller.tenant) {
+            return Err(unknown_token());
+        }
+        Span::current().record("tenant", caller.tenant.as_str());
+        Ok(caller)
     }
 
     /// The pages that need no token.
@@ -273,6 +291,7 @@ impl Asked<'_> {
         route: &Matched<'_>,
     ) -> Result<Response<Body>, Problem> {
         let host = self.host;
+        Span::current().record("component", &*served.name);
         let operation = served.operation(&head.method, head.uri.path())?;
         let mut charge = None;
         let body: Body = match operation {
@@ -306,7 +325,7 @@ impl Asked<'_> {
         drop(charge);
         match answered {
             Ok(response) => Ok(response),
-            Err(error) => Err(failed(&served.name, &id, error)),
+            Err(error) => Ok(answer::logged(&failed(&served.name, error), &id)),
         }
     }
 }
@@ -348,11 +367,13 @@ fn allow(caller: &Caller, scope: Scope) -> Result<(), Problem> {
         .with_extra("scope", scope.as_str()))
 }
 
-/// What a component's failure means to the caller.
-fn failed(name: &str, request: &RequestId, error: EndpointError) -> Problem {
-    tracing::warn!(component = name, request = request.as_str(), error = %error, "a component failed");
+/// What a component's failure means to the caller. It is in the log already.
+fn failed(name: &str, error: EndpointError) -> Problem {
     let (code, detail) = match &error {
-        EndpointError::Trapped { .. } | EndpointError::NoAnswer | EndpointError::Declined(_) => (
+        EndpointError::Trapped { .. }
+        | EndpointError::NoAnswer
+        | EndpointError::Declined(_)
+        | EndpointError::Answer(_) => (
             Code::ComponentFailed,
             format!("the component `{name}` failed; the request id names the log entry"),
         ),

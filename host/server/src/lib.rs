@@ -18,6 +18,8 @@ pub mod hostname;
 pub mod sources;
 mod oauth;
 pub mod limits;
+mod allowance;
+pub mod journal;
 pub mod config;
 mod tenancy;
 mod openapi;

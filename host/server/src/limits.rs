@@ -45,6 +45,25 @@ pub struct Limits {
     pub lookups: LookupRate,
     /// What was begun when the host is told to stop.
     pub stop: Stop,
+    /// What may be logged of each tenant.
+    pub log: LogLimits,
+}
+
+/// What may be logged of one tenant in a minute: what its components write, and what the host writes
+/// about its requests. Requests without a token have as much of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogLimits {
+    /// Entries.
+    pub lines: u32,
+    /// Bytes of them.
+    pub bytes: u64,
+}
+
+impl Default for LogLimits {
+    /// Some 370 MB a day.
+    fn default() -> Self {
+        Self { lines: 1000, bytes: 256 << 10 }
+    }
 }
 
 /// How long what was begun may take when the host is told to stop.
@@ -149,6 +168,8 @@ pub(crate) struct RawLimits {
     lookups_burst: Option<u64>,
     stop_requests_secs: Option<u64>,
     stop_deliveries_secs: Option<u64>,
+    log_lines_per_minute: Option<u64>,
+    log_bytes_per_minute: Option<u64>,
 }
 
 #[derive(Default, Deserialize)]
@@ -251,6 +272,16 @@ impl RawLimits {
             stop: Stop {
                 requests: seconds("stop-requests-secs", self.stop_requests_secs, 30)?,
                 deliveries: seconds("stop-deliveries-secs", self.stop_deliveries_secs, 60)?,
+            },
+            log: LogLimits {
+                lines: number(
+                    "log-lines-per-minute",
+                    self.log_lines_per_minute,
+                    1000,
+                    1,
+                    1_000_000,
+                )?,
+                bytes: bytes("log-bytes-per-minute", self.log_bytes_per_minute, 256 << 10)?,
             },
         })
     }

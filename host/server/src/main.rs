@@ -8,12 +8,14 @@ use model::secret::Secret;
 use server::checking;
 use server::cli::Cli;
 use server::compiling;
+use server::journal;
+use server::journal::{Form, Journal};
 use server::keysource::{Given, PREVIOUS, VARIABLE};
 use tracing::Metadata;
+use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer};
 
 fn main() -> ExitCode {
     // Before any thread is started: the memory of children is limited.
@@ -29,15 +31,13 @@ fn main() -> ExitCode {
         .unwrap_or_else(|_| EnvFilter::new("warn,server=info,server::dispatch=warn"));
     // https://no-color.org: any value but an empty one.
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let log = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(!plain && std::io::stderr().is_terminal());
-    let log = if std::env::var("POSTLET_LOG_FORMAT").as_deref() == Ok("json") {
-        log.json().flatten_event(true).boxed()
-    } else {
-        log.boxed()
+    let form = match std::env::var("POSTLET_LOG_FORMAT").as_deref() {
+        Ok("json") => Form::Json,
+        _ => Form::Text { colours: !plain && std::io::stderr().is_terminal() },
     };
+    let log = Journal::on_stderr(form);
     tracing_subscriber::registry().with(filter).with(filter_fn(is_discreet)).with(log).init();
+    std::panic::set_hook(Box::new(journal::panicked));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return told(Err(error.into())),

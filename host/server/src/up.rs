@@ -6,9 +6,11 @@ use std::path::Path;
 
 use anyhow::Context;
 use model::caller::Scope;
+use model::foreign::shown;
 use model::ids::TenantId;
 use serde_json::json;
 
+use crate::allowance;
 use crate::config::Config;
 use crate::edge::Edge;
 use crate::host::{Host, Parts, Stores, this_program};
@@ -57,12 +59,14 @@ pub(crate) async fn run(path: &Path, given: Given, machine: bool) -> anyhow::Res
         sources: config.sources,
         authorization: config.authorization,
     };
+    allowance::allow(parts.limits.log);
     let stop = parts.limits.stop;
     let host = Host::build(parts, stores).await?;
     let url = format!("http://{}", edge.address()?);
     for (tenant, fault) in host.deployments.undeployed() {
         if !machine {
-            progress(&format!("The application of `{}` is not served: {fault}", tenant.as_str()));
+            let tenant = tenant.as_str();
+            progress(&shown(format_args!("The application of `{tenant}` is not served: {fault}")));
         }
     }
     let line = if machine {

@@ -22,6 +22,16 @@
 //! | `/fields-bomb` | makes one header of 32,769 fields at once |
 //! | `/swallow` | reads the request's body to its end |
 //! | `/smuggle-length` | a Content-Length that is not the body's (`?length=`) |
+//! | `/decline` | an error instead of an answer, with a text of `?=` bytes that would forge lines of a log |
+//! | `/answer-trap` | traps between the head and the first byte |
+//! | `/answer-late-trap` | traps after the first byte |
+//! | `/answer-loop` | never gets to the first byte |
+//! | `/answer-flush` | writes nothing, then waits for an hour |
+//! | `/answer-unfinished` | lets go of a body that it has not finished |
+//! | `/answer-length` | a body of four bytes, and a Content-Length of `?=` |
+//! | `/answer-lengths` | two Content-Length fields |
+//! | `/answer-status` | the status `?=`, whether the host takes it or not |
+//! | `/answer-body` | the same with a body of four bytes |
 //! | `/smuggle-fields` | tries header fields that would split its answer |
 //! | `/remember` | looks for `?backwards=`, turned round, in all of its memory |
 //! | `/witness` | uses every capability with `?account=`, then answers with all of its memory |
@@ -42,6 +52,7 @@
 
 mod drain;
 mod lists;
+mod misanswer;
 mod probe;
 mod smuggle;
 mod witness;
@@ -66,6 +77,10 @@ impl Guest for Component {
             "trickle" => drain::trickle(out),
             "header-flood" => drain::header_flood(out),
             "smuggle-length" => smuggle::length(out, &target),
+            word if misanswer::is_one(word) => {
+                let number = target.rsplit('=').next().and_then(|text| text.parse().ok());
+                misanswer::give(out, word, number.unwrap_or_default());
+            }
             word => serve(inner, out, |request| answer(request, word)),
         }
     }

@@ -1,0 +1,128 @@
+//! The log of the real binary: what guests and strangers say forges nothing in it and does not fill the
+//! disk, and a failure is one entry.
+
+use serde_json::Value;
+
+use crate::harness::process::Host;
+use crate::harness::site::{APPLICATION, Site};
+use crate::harness::wait::wait_until;
+
+/// What the budget of a minute lets through, and room for the lines of the host itself.
+const MOST: usize = (256 << 10) + (32 << 10);
+
+/// Served to whoever asks.
+fn public(application: &str) -> String {
+    format!("{application}[component.own.tool.postlet]\nauth = \"none\"\n")
+}
+
+/// An endpoint that calls itself until its stack ends, by a function of this name (in WebAssembly's text).
+fn falling(name: &str) -> Vec<u8> {
+    wat::parse_str(format!(
+        r#"(component
+        (import "wasi:http/types@0.2.0" (instance $types
+            (export "incoming-request" (type (sub resource)))
+            (export "response-outparam" (type (sub resource)))))
+        (alias export $types "incoming-request" (type $request))
+        (alias export $types "response-outparam" (type $out))
+        (core module $guest
+            (func $deeper (@name "{name}") (call $deeper) (call $deeper))
+            (func (export "handle") (param i32 i32) (call $deeper)))
+        (core instance $guest (instantiate $guest))
+        (func $handle (param "request" (own $request)) (param "response-out" (own $out))
+            (canon lift (core func $guest "handle")))
+        (instance (export "wasi:http/incoming-handler@0.2.0") (export "handle" (func $handle))))"#
+    ))
+    .unwrap()
+}
+
+#[test]
+fn a_failure_is_one_entry_and_a_flood_of_them_is_bounded() {
+    let site = Site::new(None, &[]).with_application(&public(APPLICATION), guests::HOSTILE);
+    let host = site.start();
+    let mut operator = site.operator(&host);
+    for (path, said) in [
+        ("/decline?=7000000", "declined to answer"),
+        ("/panic", "trapped"),
+        ("/answer-trap", "trapped"),
+        ("/no-answer", "no answer"),
+        ("/answer-status?=9999", "its status is 9999"),
+        ("/answer-length?=1000000", "its content-length is 1000000"),
+        ("/answer-late-trap", "trapped"),
+    ] {
+        let before = lines(&host).len();
+        // Some of them break off in the midst of the answer; on a connection of its own none is repeated.
+        let _ = site.operator(&host).try_call("GET", path, &[], b"");
+        wait_until(path, || lines(&host).len() > before);
+        // Whatever is logged twice is there by the time that another request was answered.
+        operator.get("/-/health").ended(200);
+        let log = lines(&host);
+        assert_eq!(log.len(), before + 1, "{path}: {:#?}", &log[before..]);
+        let entry = log.last().unwrap();
+        for part in [said, " WARN ", "component=\"own\"", "tenant=\"acme\"", "request=\"req_"] {
+            assert!(entry.contains(part), "{path}: {part} is not in {entry}");
+        }
+        assert!(entry.len() < 6000, "{path}: {} bytes", entry.len());
+    }
+
+    let mut stranger = host.anonymous();
+    for _ in 0..200 {
+        stranger.get("/t/acme/decline?=1000000").ended(500);
+    }
+    let log = host.log();
+    assert!(log.len() < MOST, "{} bytes of log", log.len());
+    check_lines(&log);
+    // The tenant's own entries have not been crowded out by strangers.
+    operator.get("/panic").ended(500);
+    wait_until("its entry", || lines(&host).last().unwrap().contains("trapped"));
+}
+
+#[test]
+fn no_name_of_a_function_forges_a_line_or_fills_the_log() {
+    let forged = r"a\n2026-01-01T00:00:00.000000Z ERROR server: forged\u{1b}[31m\u{202e}\u{2028}";
+    let names = [forged.to_owned(), "x".repeat(99_000)];
+    for name in names {
+        let site = Site::new(None, &[]).with_application(APPLICATION, &falling(&name));
+        for format in ["text", "json"] {
+            let host = site.start_in(&[("POSTLET_LOG_FORMAT", format)]);
+            let mut operator = site.operator(&host);
+            let before = lines(&host).len();
+            for _ in 0..20 {
+                let problem = operator.get("/").expect(500);
+                assert_eq!(problem["code"], "component-failed");
+            }
+            wait_until("twenty entries", || lines(&host).len() >= before + 20);
+            operator.get("/-/health").ended(200);
+            let log = lines(&host);
+            assert_eq!(log.len(), before + 20, "{:#?}", log.last());
+            assert!(host.log().len() < 20 * 6000, "{} bytes", host.log().len());
+            if format == "json" {
+                for line in log.iter().skip(before) {
+                    let entry: Value = serde_json::from_str(line).unwrap();
+                    assert_eq!(entry["tenant"], "acme", "{entry}");
+                    assert_eq!(entry["component"], "own", "{entry}");
+                    assert!(entry["message"].as_str().unwrap().contains("call stack exhausted"));
+                }
+            } else {
+                check_lines(&host.log());
+            }
+        }
+    }
+}
+
+fn lines(host: &Host) -> Vec<String> {
+    host.log().lines().map(str::to_owned).collect()
+}
+
+/// Every line begins as an entry does, says that it is of the host, and steers nothing.
+fn check_lines(log: &str) {
+    for line in log.lines() {
+        let shown: String = line.chars().take(200).collect();
+        let mut words = line.split_whitespace();
+        let time = words.next().unwrap_or_default();
+        assert!(time.starts_with("20") && time.ends_with('Z'), "{shown}");
+        let level = words.next().unwrap_or_default();
+        assert!(["ERROR", "WARN", "INFO", "DEBUG"].contains(&level), "{shown}");
+        assert!(!(level == "ERROR" && words.next() == Some("server:")), "{shown}");
+        assert!(!line.chars().any(model::foreign::steers), "{shown}");
+    }
+}
