@@ -19,6 +19,7 @@ mod site;
 mod bombs;
 mod cases;
 mod refusing;
+mod typing;
 mod keeping;
 mod enforcing;
 mod filtering;

@@ -1,14 +1,18 @@
 //! The log of the real binary: what guests and strangers say forges nothing in it and does not fill the
 //! disk, and a failure is one entry.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::process::Host;
-use crate::harness::site::{APPLICATION, Site};
+use crate::harness::site::{APPLICATION, Site, connect, server, under};
 use crate::harness::wait::wait_until;
 
 /// What the budget of a minute lets through, and room for the lines of the host itself.
 const MOST: usize = (256 << 10) + (32 << 10);
+
+/// Beside it, what judges mail.
+const FILTER: &str = "[[trigger.mail]]\ncomponent = \"judge\"\nhook = \"before-send\"\n\
+    [component.judge]\nsource = \"judge.wasm\"\n";
 
 /// Served to whoever asks.
 fn public(application: &str) -> String {
@@ -37,7 +41,10 @@ fn falling(name: &str) -> Vec<u8> {
 
 #[test]
 fn a_failure_is_one_entry_and_a_flood_of_them_is_bounded() {
-    let site = Site::new(None, &[]).with_application(&public(APPLICATION), guests::HOSTILE);
+    let application = public(APPLICATION) + FILTER;
+    let site = Site::new(None, &["127.0.0.1:465".to_owned()])
+        .with_application(&application, guests::HOSTILE);
+    std::fs::write(site.config().with_file_name("judge.wasm"), guests::HOSTILE_FILTER).unwrap();
     let host = site.start();
     let mut operator = site.operator(&host);
     for (path, said) in [
@@ -62,6 +69,19 @@ fn a_failure_is_one_entry_and_a_flood_of_them_is_bounded() {
             assert!(entry.contains(part), "{path}: {part} is not in {entry}");
         }
         assert!(entry.len() < 6000, "{path}: {} bytes", entry.len());
+    }
+
+    let account = json!({"email": "ann@example.test", "password": "x", "smtp": server("127.0.0.1", 465, "tls")});
+    let account = connect(&mut operator, &account);
+    let draft = json!({"to": [{"email": "bo@example.test"}], "subject": "trap", "text": "Hi"});
+    let before = lines(&host).len();
+    let problem = operator.json("POST", &under(&account, "send"), &draft).expect(503);
+    assert_eq!(problem["code"], "filter-failed", "{problem}");
+    operator.get("/-/health").ended(200);
+    let log = lines(&host);
+    assert_eq!(log.len(), before + 1, "{:#?}", &log[before..]);
+    for part in ["a filter failed", "trapped", "component=judge", "tenant=acme", "request=req_"] {
+        assert!(log[before].contains(part), "{part} is not in {}", log[before]);
     }
 
     let mut stranger = host.anonymous();

@@ -14,6 +14,7 @@
 //! Invariant: after the chain, From and Message-ID are what they were, and every
 //! failure is in the log and in the answer.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,8 +33,6 @@ use crate::bound::BoundFilter;
 use crate::outgoing::Outgoing;
 use crate::problems;
 use crate::works::Works;
-
-type Cause = Arc<dyn std::error::Error + Send + Sync>;
 
 /// What came out of the chain.
 #[derive(Debug)]
@@ -110,7 +109,7 @@ impl Chain<'_> {
                     JudgeError::Timeout => "it gave no verdict in time",
                     JudgeError::Busy => "it cannot run now",
                 };
-                self.failed(binding, reason, Some(Arc::new(error)))
+                self.failed(binding, reason, Some(&error))
             }
         }
     }
@@ -169,11 +168,7 @@ impl Chain<'_> {
                 return self.failed(binding, &reason, None);
             }
             Err(error @ MimeError::Failed(_)) => {
-                return self.failed(
-                    binding,
-                    "its edits are too much for the writer",
-                    Some(Arc::new(error)),
-                );
+                return self.failed(binding, "its edits are too much for the writer", Some(&error));
             }
             Err(error @ MimeError::Busy) => return Err(problems::composing(error)),
         };
@@ -222,12 +217,12 @@ impl Chain<'_> {
         &mut self,
         binding: &Binding,
         reason: &str,
-        cause: Option<Cause>,
+        cause: Option<&dyn Error>,
     ) -> Result<(), Problem> {
-        let told = cause.as_ref().map(ToString::to_string);
+        let told = cause.map(ToString::to_string);
         tracing::warn!(
             tenant = %self.account.tenant, request = %self.caller.request,
-            filter = %binding.name, on_error = ?binding.on_error, reason, cause = told,
+            component = %binding.name, on_error = ?binding.on_error, reason, cause = told,
             "a filter failed"
         );
         match binding.on_error {
@@ -255,7 +250,7 @@ impl Chain<'_> {
             Err(error) => {
                 return tracing::warn!(
                     tenant = %self.account.tenant, request = %self.caller.request,
-                    filter = %binding.name, cause = %error, "a shadow filter failed"
+                    component = %binding.name, cause = %error, "a shadow filter failed"
                 );
             }
         };

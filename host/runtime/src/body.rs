@@ -174,10 +174,9 @@ impl Outgoing {
         let whole = short || matches!(wanted, Wanted::Nothing(_));
         while let Some(frame) = poll_fn(|context| {
             client.changed.register(context.waker());
-            match self.poll_next(context) {
-                Poll::Pending if client.awaited.load(Relaxed) => Poll::Ready(None),
-                polled => polled,
-            }
+            let polled = self.poll_next(context);
+            let stuck = polled.is_pending() && client.awaited.load(Relaxed);
+            if stuck { Poll::Ready(None) } else { polled }
         })
         .await
         {
@@ -305,9 +304,11 @@ impl HttpBody for Outgoing {
             Some(Err(error)) => {
                 self.failure.log(&error);
                 let limit = self.meter.limits().response_body;
-                self.broken = Some(match error {
-                    EndpointError::Limit(Which::ResponseBody) => BodyError::TooLarge { limit },
-                    _ => BodyError::Incomplete,
+                let too_large = matches!(error, EndpointError::Limit(Which::ResponseBody));
+                self.broken = Some(if too_large {
+                    BodyError::TooLarge { limit }
+                } else {
+                    BodyError::Incomplete
                 });
                 // hyper drops what it has not written yet when a body fails, the head among it, and
                 // writes it when a body has nothing more for now.

@@ -5,11 +5,16 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use wasmtime::Store;
+use wasmtime::component::{Instance, InstancePre};
+use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
+use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
 
-use crate::bindings::describes::DescribesPre;
+use crate::bindings::before_send::{BeforeSendFilter, BeforeSendFilterPre};
 use crate::bindings::describes::exports::postlet::mail::describe;
+use crate::bindings::describes::{Describes, DescribesPre};
 use crate::error::{RuntimeError, told};
-use crate::guest::Powers;
+use crate::guest::{Guest, Powers};
 use crate::limits::Limits;
 use crate::machine::Machine;
 use crate::meter;
@@ -132,7 +137,8 @@ impl Component {
         &self.name
     }
 
-    /// None when it does not export `describe`.
+    /// What it says of itself; none when it does not export `describe`. What the host will call of it has
+    /// the right type, as far as an instance can be made without powers and environment.
     pub(crate) async fn describe(
         &self,
         machine: &Machine,
@@ -141,7 +147,7 @@ impl Component {
         let pre = machine.endpoints.instantiate_pre(&self.compiled).map_err(|error| {
             RuntimeError::Link { component: (*self.name).into(), source: told(error) }
         })?;
-        let Ok(pre) = DescribesPre::new(pre) else { return Ok(None) };
+        let describes = DescribesPre::new(pre.clone()).is_ok();
         let mut instance = machine.instance(
             &self.name,
             &Limits::for_describe(),
@@ -151,17 +157,60 @@ impl Component {
         let task = spawn(async move {
             let store = &mut instance.store;
             let ended = meter::run(&instance.meter, async {
-                let guest = pre.instantiate_async(&mut *store).await?;
-                guest.postlet_mail_describe().call_operations(&mut *store).await
+                let made = match pre.instantiate_async(&mut *store).await {
+                    Ok(made) => made,
+                    // It may need its environment to start; each request tells whether that is all.
+                    Err(_) if !describes => return Ok(Ok(None)),
+                    Err(error) => return Err(error),
+                };
+                if let Err(mistyped) = check_exports(&mut *store, &pre, &made) {
+                    return Ok(Err(mistyped));
+                }
+                if !describes {
+                    return Ok(Ok(None));
+                }
+                let guest = match Describes::new(&mut *store, &made) {
+                    Ok(guest) => guest,
+                    Err(error) => return Ok(Err(("postlet:mail/describe", error))),
+                };
+                guest.postlet_mail_describe().call_operations(&mut *store).await.map(Some).map(Ok)
             })
             .await;
             instance.judge(ended)
         });
-        task.end()
-            .await
-            .map(|list| Some(list.into_iter().map(operation).collect()))
-            .map_err(|source| RuntimeError::Describe { component: (*self.name).into(), source })
+        let component = || (*self.name).into();
+        match task.end().await {
+            Ok(Ok(list)) => Ok(list.map(|list| list.into_iter().map(operation).collect())),
+            Ok(Err((interface, error))) => Err(RuntimeError::Mistyped {
+                component: component(),
+                interface,
+                source: told(error),
+            }),
+            // It was not asked for anything, so it may be anything.
+            Err(_) if !describes => Ok(None),
+            Err(source) => Err(RuntimeError::Describe { component: component(), source }),
+        }
     }
+}
+
+/// Whether what the host will call, of all that is exported, has the type that it is called by. The
+/// engine finds out only when there is an instance.
+fn check_exports(
+    mut store: &mut Store<Guest>,
+    pre: &InstancePre<Guest>,
+    made: &Instance,
+) -> Result<(), (&'static str, wasmtime::Error)> {
+    if ProxyPre::new(pre.clone()).is_ok() {
+        Proxy::new(&mut store, made).map_err(|error| ("wasi:http/incoming-handler", error))?;
+    }
+    if ServicePre::new(pre.clone()).is_ok() {
+        Service::new(&mut store, made).map_err(|error| ("wasi:http/handler", error))?;
+    }
+    if BeforeSendFilterPre::new(pre.clone()).is_ok() {
+        BeforeSendFilter::new(&mut store, made)
+            .map_err(|error| ("postlet:mail/before-send", error))?;
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Component {

@@ -52,6 +52,16 @@ pub enum RuntimeError {
         /// What the linker said.
         source: Told,
     },
+    /// It exports a function under a name that the host calls, and it is another function.
+    #[error("component {component} exports {interface} in another shape than Postlet calls it in")]
+    Mistyped {
+        /// Its name in the manifest.
+        component: Box<str>,
+        /// The WIT interface.
+        interface: &'static str,
+        /// What the linker said.
+        source: Told,
+    },
     /// `describe` trapped, or took too long.
     #[error("component {component} cannot describe itself")]
     Describe {

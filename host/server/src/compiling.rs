@@ -27,6 +27,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 
+use crate::described;
 use crate::keeping::Keeper;
 use crate::limits::Compile;
 
@@ -42,6 +43,8 @@ const MOST_TOLD: usize = 4 << 20;
 /// The child's address space while it runs `describe`: each linear memory reserves 4 GiB that it never touches, and
 /// what the guest may touch is limited by the runtime.
 const MEMORY_FOR_GUEST: u64 = 32 << 30;
+/// Another one whenever a child begins to refuse what it took before: what was kept is asked for again.
+const CHECKS: &[u8] = b"types of exports";
 /// Children at once.
 const CHILDREN: usize = 2;
 
@@ -188,6 +191,8 @@ impl Compiler {
 fn kept_as(runtime: &Runtime, digest: [u8; 32]) -> [u8; 32] {
     let mut name = Sha256::new();
     name.update(digest);
+    // What is asked of a component before it is answered for.
+    name.update(CHECKS);
     name.update(runtime.kind_of_code());
     name.update(env!("CARGO_PKG_VERSION"));
     name.finalize().into()
@@ -216,6 +221,7 @@ fn taken(
         .ok_or_else(odd)?;
     let answer: Answer = serde_json::from_slice(answer).map_err(broken)?;
     let operations = answer.outcome.map_err(CompileFault::Refused)?;
+    described::check(operations.as_deref().unwrap_or_default()).map_err(CompileFault::Refused)?;
     if <[u8; 32]>::from(Sha256::digest(code)) != answer.digest {
         return Err(CompileFault::Child("its answer was cut".to_owned()));
     }

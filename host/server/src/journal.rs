@@ -63,7 +63,7 @@ impl Journal {
         let told = Arc::clone(&sink);
         let allowances = Allowances::of_this_process();
         allowances.tell(move |tenant, lines, bytes| {
-            (told)(&left_out(form, tenant, lines, bytes));
+            told(&left_out(form, tenant, lines, bytes));
         });
         Self { form, sink, allowances }
     }

@@ -23,6 +23,7 @@ pub mod journal;
 pub mod config;
 mod tenancy;
 mod openapi;
+mod described;
 mod keeping;
 pub mod keysource;
 mod rotating;

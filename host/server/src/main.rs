@@ -31,9 +31,10 @@ fn main() -> ExitCode {
         .unwrap_or_else(|_| EnvFilter::new("warn,server=info,server::dispatch=warn"));
     // https://no-color.org: any value but an empty one.
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let form = match std::env::var("POSTLET_LOG_FORMAT").as_deref() {
-        Ok("json") => Form::Json,
-        _ => Form::Text { colours: !plain && std::io::stderr().is_terminal() },
+    let form = if std::env::var("POSTLET_LOG_FORMAT").as_deref() == Ok("json") {
+        Form::Json
+    } else {
+        Form::Text { colours: !plain && std::io::stderr().is_terminal() }
     };
     let log = Journal::on_stderr(form);
     tracing_subscriber::registry().with(filter).with(filter_fn(is_discreet)).with(log).init();

@@ -18,6 +18,10 @@
 //! | `outside` | a path that no route of its leads to |
 //! | `scope` | a scope that there is not |
 //! | `told` | what the JSON object in another 16 KiB of its bytes says: `body`, `query` (of the parameter `q`) and `example`, each a text |
+//! | `status` | an answer with the status 9999 |
+//! | `interim` | an answer with the status 100 |
+//! | `type` | an answer whose content type is none |
+//! | `other` | a request's content type that is none |
 //!
 //! It answers 200 and its environment to everything.
 //!
@@ -29,7 +33,7 @@ use std::hint::black_box;
 
 use kit::answer::{Answer, serve};
 use kit::bindings::exports::postlet::mail::describe::{Guest, Operation};
-use kit::describe::{Scope, json, operation, parameter};
+use kit::describe::{Scope, json, operation, other, parameter};
 use kit::problem::Problem;
 use kit::request::Request;
 use serde_json::{Value, json as value};
@@ -103,6 +107,10 @@ impl Guest for Component {
             "remote" => with(r#"{"$ref": "https://example.test/schema.json"}"#),
             "example" => Operation { body_example: Some("{}".to_owned()), ..fine },
             "outside" => Operation { path: "/elsewhere".to_owned(), ..fine },
+            "status" => Operation { answers: vec![json(9999, "{}", "None")], ..fine },
+            "interim" => Operation { answers: vec![json(100, "{}", "None")], ..fine },
+            "type" => Operation { answers: vec![other(200, "text\nplain", "None")], ..fine },
+            "other" => Operation { other_content_types: vec!["csv".to_owned()], ..fine },
             "scope" => Operation { scope: "operate".to_owned(), ..fine },
             "told" => {
                 let told = String::from_utf8_lossy(black_box(&TOLD)).into_owned();
