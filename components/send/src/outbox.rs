@@ -1,6 +1,6 @@
 //! What became of a submission, as JSON.
 
-use kit::bindings::postlet::mail::outcomes::{Entry, Receipt, RecipientVerdict, State};
+use kit::bindings::postlet::mail::outcomes::{Entry, Receipt, RecipientVerdict, SentCopy, State};
 use kit::instant::Instant;
 use serde::Serialize;
 
@@ -37,6 +37,7 @@ pub(crate) struct Submission<'a> {
     attempts: u32,
     possible_duplicate: bool,
     last_error: Option<&'a str>,
+    sent_copy: Option<&'static str>,
     recipients: Vec<Verdict<'a>>,
 }
 
@@ -74,6 +75,7 @@ impl<'a> Submission<'a> {
             attempts: entry.attempts,
             possible_duplicate: entry.possible_duplicate,
             last_error: entry.last_error.as_deref(),
+            sent_copy: entry.sent_copy.map(copy_name),
             recipients: entry.recipients.iter().map(Verdict::new).collect(),
         }
     }
@@ -87,6 +89,14 @@ impl<'a> Verdict<'a> {
             reply: verdict.reply.as_deref(),
             at: verdict.at.map(Instant),
         }
+    }
+}
+
+fn copy_name(copy: SentCopy) -> &'static str {
+    match copy {
+        SentCopy::Pending => "pending",
+        SentCopy::Done => "done",
+        SentCopy::GivenUp => "givenUp",
     }
 }
 

@@ -9,7 +9,7 @@ use model::mailbox::{Mailbox, Role, RoleSource};
 use model::message::{Details, Facts, Header, Moved, Part, Summary};
 use model::problem::Fault;
 use model::provider::{Evidence, Fact, Limit, Localised, Profile, Server};
-use model::submission::{Entry, Receipt, State};
+use model::submission::{Entry, Receipt, SentCopy, State};
 
 use crate::bindings::capabilities::postlet::mail as wit;
 use crate::bindings::mime_engine::postlet::mail::filtering;
@@ -171,6 +171,15 @@ pub(crate) fn entry(entry: Entry) -> wit::outcomes::Entry {
             .collect(),
         possible_duplicate: entry.possible_duplicate,
         last_error: entry.last_error,
+        sent_copy: entry.sent_copy.map(sent_copy),
+    }
+}
+
+fn sent_copy(copy: SentCopy) -> wit::outcomes::SentCopy {
+    match copy {
+        SentCopy::Pending => wit::outcomes::SentCopy::Pending,
+        SentCopy::Done => wit::outcomes::SentCopy::Done,
+        SentCopy::GivenUp => wit::outcomes::SentCopy::GivenUp,
     }
 }
 

@@ -20,7 +20,7 @@ use model::octets::{Octets, in_memory};
 use model::port::capabilities::{Body, Capabilities, Message};
 use model::port::spool::{Spool, SpoolError};
 use model::problem::{Code, Fault, Problem};
-use model::submission::{Entry, Receipt, RecipientVerdict, State};
+use model::submission::{Entry, Receipt, RecipientVerdict, SentCopy, State};
 
 /// What was asked for, in order.
 #[derive(Debug, Default)]
@@ -94,7 +94,7 @@ fn entry() -> Entry {
         }],
         possible_duplicate: true,
         last_error: None,
-        sent_copy: None,
+        sent_copy: Some(SentCopy::GivenUp),
         created: Timestamp::from_millis(0),
     }
 }

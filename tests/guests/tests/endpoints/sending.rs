@@ -135,7 +135,7 @@ async fn a_submission_shows_every_recipient() {
     let one = house.ask("GET", route, "/submissions/sub_x", &id, "").await;
     let entry = json!({
         "submissionId": "sub_aaaaaaaaaaaaaaaa", "messageId": "m@x", "state": "dotSent",
-        "sendAt": "1970-01-01T00:00:01.500Z", "warnings": ["the filter `f` was passed over"], "attempts": 2, "possibleDuplicate": true, "lastError": null,
+        "sendAt": "1970-01-01T00:00:01.500Z", "warnings": ["the filter `f` was passed over"], "attempts": 2, "possibleDuplicate": true, "lastError": null, "sentCopy": "givenUp",
         "recipients": [{"recipient": "bo@example.net", "state": "deferred", "reply": "451 later", "at": null}],
     });
     assert_eq!(read(&one), entry);
