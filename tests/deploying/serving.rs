@@ -43,6 +43,7 @@ pub(crate) async fn serve(config: Config, stores: Stores, scopes: &[Scope]) -> S
         limits: config.limits,
         compile: config.compile,
         outbox: config.outbox,
+        ehlo_name: config.ehlo_name,
         mail: config.mail,
     };
     let host = Host::build(parts, stores).await.unwrap();

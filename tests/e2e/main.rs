@@ -28,6 +28,7 @@ mod kills;
 mod refusals;
 mod stopping;
 mod logging;
+mod recipients;
 mod faults;
 mod hostile_servers;
 mod reading;

@@ -3,7 +3,7 @@
 //! Wires are pipes in memory; "TLS" only marks them, since TLS is `net`'s business.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -23,6 +23,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream
 pub(crate) struct PipeWire {
     pipe: DuplexStream,
     encrypted: bool,
+    local: Option<IpAddr>,
 }
 
 impl Wire for PipeWire {
@@ -57,6 +58,9 @@ impl Wire for PipeWire {
     fn peer(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], 9))
     }
+    fn local(&self) -> Option<IpAddr> {
+        self.local
+    }
     fn is_encrypted(&self) -> bool {
         self.encrypted
     }
@@ -64,13 +68,20 @@ impl Wire for PipeWire {
 
 /// Hands out one prepared wire.
 #[derive(Debug)]
-pub(crate) struct OneWire(Mutex<Option<DuplexStream>>);
+pub(crate) struct OneWire(Mutex<Option<DuplexStream>>, Option<IpAddr>);
+
+impl OneWire {
+    /// As it is seen from there.
+    pub(crate) fn from(self, local: IpAddr) -> Self {
+        Self(self.0, Some(local))
+    }
+}
 
 impl Dial for OneWire {
     fn dial<'a>(&'a self, _: &'a Target) -> BoxFuture<'a, Result<Box<dyn Wire>, DialError>> {
         let pipe = self.0.lock().unwrap().take().expect("one connection");
         Box::pin(async move {
-            let wire: Box<dyn Wire> = Box::new(PipeWire { pipe, encrypted: false });
+            let wire: Box<dyn Wire> = Box::new(PipeWire { pipe, encrypted: false, local: self.1 });
             Ok(wire)
         })
     }
@@ -166,7 +177,7 @@ pub(crate) fn pair() -> (OneWire, Peer) {
 /// As [`pair`], with so many bytes that either side may write before the other reads.
 pub(crate) fn pair_holding(room: usize) -> (OneWire, Peer) {
     let (near, far) = tokio::io::duplex(room);
-    (OneWire(Mutex::new(Some(near))), Peer { pipe: far })
+    (OneWire(Mutex::new(Some(near)), None), Peer { pipe: far })
 }
 
 impl Peer {

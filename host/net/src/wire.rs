@@ -1,7 +1,7 @@
 //! A TCP connection, plain until it is upgraded.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -97,6 +97,9 @@ impl Wire for PlainWire {
     fn peer(&self) -> SocketAddr {
         self.peer
     }
+    fn local(&self) -> Option<IpAddr> {
+        self.stream.local_addr().ok().map(|local| local.ip())
+    }
     fn is_encrypted(&self) -> bool {
         false
     }
@@ -137,6 +140,9 @@ impl Wire for TlsWire {
     }
     fn peer(&self) -> SocketAddr {
         self.peer
+    }
+    fn local(&self) -> Option<IpAddr> {
+        self.stream.get_ref().0.local_addr().ok().map(|local| local.ip())
     }
     fn is_encrypted(&self) -> bool {
         true

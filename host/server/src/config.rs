@@ -14,6 +14,7 @@ use model::ids::TenantId;
 use net::guard::{Egress, InvalidRule, Rule};
 use serde::Deserialize;
 
+use crate::hello::RawSmtp;
 use crate::hostname::HostName;
 use crate::limits::{
     Compile, Limits, MailTimes, Outbox, RawCompile, RawLimits, RawMail, RawOutbox,
@@ -44,6 +45,8 @@ pub struct Config {
     pub outbox: Outbox,
     /// How long mail servers may take.
     pub mail: MailTimes,
+    /// The name or address literal that EHLO shows, where one was chosen.
+    pub ehlo_name: Option<String>,
     /// How mail servers are found.
     pub sources: Sources,
     /// Who gives tokens for mailboxes without a password.
@@ -140,6 +143,8 @@ struct Raw {
     #[serde(default)]
     mail: RawMail,
     #[serde(default)]
+    smtp: RawSmtp,
+    #[serde(default)]
     providers: RawProviders,
     #[serde(default)]
     discovery: RawDiscovery,
@@ -208,6 +213,7 @@ impl Raw {
             compile: self.compile.check().map_err(refused)?,
             outbox: self.outbox.check().map_err(refused)?,
             mail: self.mail.check().map_err(refused)?,
+            ehlo_name: self.smtp.check().map_err(refused)?,
             sources,
             authorization: self.oauth.check(base).map_err(refused)?,
         })

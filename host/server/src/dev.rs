@@ -86,6 +86,7 @@ pub(crate) async fn run(
         compile: defaults.compile,
         outbox: defaults.outbox,
         mail: defaults.mail,
+        ehlo_name: defaults.ehlo_name,
         sources: defaults.sources,
         authorization: defaults.authorization,
     };

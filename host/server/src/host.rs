@@ -44,6 +44,7 @@ use crate::compiling::Compiler;
 use crate::config::TenantConfig;
 use crate::deployment;
 use crate::deployment::{DeployFault, Deployments, Variables};
+use crate::hello;
 use crate::keeping;
 use crate::keeping::Keeper;
 use crate::keysource::KeySource;
@@ -95,6 +96,8 @@ pub struct Parts {
     pub outbox: OutboxConfig,
     /// How long mail servers may take.
     pub mail: MailTimes,
+    /// The name or address literal that EHLO shows, where one was chosen.
+    pub ehlo_name: Option<String>,
     /// How mail servers are found.
     pub sources: Sources,
     /// Who gives tokens for mailboxes without a password.
@@ -311,6 +314,7 @@ impl Host {
             compile,
             outbox,
             mail,
+            ehlo_name,
             sources,
             authorization,
         } = parts;
@@ -321,6 +325,10 @@ impl Host {
             dialer = dialer.with_name_servers(&sources.name_servers);
         }
         let dialer = Arc::new(dialer);
+        let hello = match ehlo_name {
+            Some(chosen) => Some(chosen),
+            None => hello::of_machine(&*dialer).await,
+        };
         let runtime = Runtime::new(RuntimeSettings {
             tenants: u32::try_from(tenants.len()).unwrap_or(u32::MAX),
             instances: limits.instances,
@@ -359,7 +367,7 @@ impl Host {
             )),
             smtp: Arc::new(Smtp::new(
                 dialer.clone(),
-                "localhost",
+                hello.as_deref().unwrap_or_default(),
                 SmtpLimits {
                     greeting: mail.smtp_step,
                     command: mail.smtp_step,

@@ -15,6 +15,7 @@ mod wording;
 mod cost;
 mod schema;
 pub mod hostname;
+mod hello;
 pub mod sources;
 mod oauth;
 pub mod limits;

@@ -56,6 +56,7 @@ pub(crate) async fn run(path: &Path, given: Given, machine: bool) -> anyhow::Res
         compile: config.compile,
         outbox: config.outbox,
         mail: config.mail,
+        ehlo_name: config.ehlo_name,
         sources: config.sources,
         authorization: config.authorization,
     };

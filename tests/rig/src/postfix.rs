@@ -110,6 +110,9 @@ smtpd_tls_auth_only = yes
 smtpd_sasl_type = dovecot
 smtpd_sasl_path = {home}/run/sasl
 smtpd_sasl_security_options = noanonymous
+# As many sites have it; a client that calls itself localhost is refused at RCPT.
+smtpd_helo_required = yes
+smtpd_helo_restrictions = reject_invalid_helo_hostname, reject_non_fqdn_helo_hostname
 smtpd_relay_restrictions = permit_sasl_authenticated, reject
 smtpd_recipient_restrictions =
     check_recipient_access inline:{{ {{ bounce@{DOMAIN} = 550 5.1.1 rig: no such mailbox }}, {{ tempfail@{DOMAIN} = 451 4.3.0 rig: try again later }}, {{ drop@{DOMAIN} = DISCARD }} }},
@@ -129,6 +132,7 @@ fn master(ports: Ports) -> String {
   -o smtpd_sasl_auth_enable=yes
 127.0.0.1:{smtp_plain} inet n - n - 200 smtpd
   -o smtpd_tls_security_level=none
+  -o smtpd_helo_restrictions=
   -o smtpd_relay_restrictions=permit_mynetworks,reject
   -o smtpd_recipient_restrictions=reject_unlisted_recipient,permit_mynetworks,reject
 pickup unix n - n 60 1 pickup

@@ -31,8 +31,9 @@ fn a_delivered_message_is_seen_and_every_port_answers() {
 fn both_kinds_of_tls_are_trusted_by_the_ca_and_carry_mail() {
     let Some(rig) = Rig::start(Options { users: 2 }) else { return };
     let send = |url: &str, to: &str| submit(&rig, url, to);
-    let implicit = format!("smtps://localhost:{}", rig.submissions_port());
-    let upgraded = format!("smtp://127.0.0.1:{}", rig.submission_port());
+    // What follows the port is what curl calls itself.
+    let implicit = format!("smtps://localhost:{}/client.example.test", rig.submissions_port());
+    let upgraded = format!("smtp://127.0.0.1:{}/client.example.test", rig.submission_port());
     for (url, marker) in [(&implicit, "implicit"), (&upgraded, "upgraded")] {
         let output = send(url, &format!("user002+{marker}@example.test"));
         assert!(output.status.success(), "{url}: {}\n{}", said(&output), rig.logs());

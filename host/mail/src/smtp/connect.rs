@@ -20,13 +20,16 @@ use crate::stream::{Patience, Stream};
 #[derive(Debug)]
 pub struct Smtp {
     dial: Arc<dyn Dial>,
-    hello: ClientId,
+    /// None where each connection shows its own address.
+    hello: Option<ClientId>,
     limits: SmtpLimits,
 }
 
 impl Smtp {
-    /// `hello` is the name or address that EHLO shows; one that cannot stand there is replaced by
-    /// an address literal, which RFC 5321 §4.1.4 wants from clients without a name.
+    /// `hello` is the name or address literal that EHLO shows. One that is not fully qualified says nothing,
+    /// and servers refuse it (`reject_non_fqdn_helo_hostname`): instead of it, of `localhost` and of
+    /// nothing each connection shows its local address, as RFC 5321 §4.1.4 wants it from clients
+    /// without a name.
     #[must_use]
     pub fn new(dial: Arc<dyn Dial>, hello: &str, limits: SmtpLimits) -> Self {
         Self { dial, hello: client_id(hello), limits }
@@ -41,11 +44,15 @@ impl Smtp {
     ) -> Result<Session, SmtpError> {
         activity.note();
         let wire = dialling::dial(&*self.dial, server, steps).await.map_err(SmtpError::Dial)?;
+        let hello = self
+            .hello
+            .clone()
+            .unwrap_or_else(|| wire.local().map_or_else(ClientId::default, literal));
         let stream = Stream::new(wire, Patience::of(self.limits.greeting));
         activity.note();
         let conversation = Conversation::new(stream, self.limits, activity.clone());
         let (mut conversation, extensions) =
-            opening::open(conversation, server.security, &self.hello, steps).await?;
+            opening::open(conversation, server.security, &hello, steps).await?;
         let mechanism =
             opening::authenticate(&mut conversation, &extensions, &server.username, credentials)
                 .await?;
@@ -54,19 +61,31 @@ impl Smtp {
     }
 }
 
-fn client_id(hello: &str) -> ClientId {
-    let bare = hello.trim_start_matches('[').trim_end_matches(']');
+fn client_id(hello: &str) -> Option<ClientId> {
+    let bare = hello.trim_start_matches('[').trim_end_matches(']').trim_start_matches("IPv6:");
     match bare.parse() {
-        Ok(IpAddr::V4(address)) => ClientId::Ipv4(address),
-        Ok(IpAddr::V6(address)) => ClientId::Ipv6(address),
-        Err(_) if is_name(hello) => ClientId::Domain(hello.to_owned()),
-        Err(_) => ClientId::default(),
+        Ok(address) => Some(literal(address)),
+        Err(_) => is_full_name(hello).then(|| ClientId::Domain(hello.to_owned())),
     }
 }
 
-fn is_name(name: &str) -> bool {
-    (1..=255).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-')
+fn literal(address: IpAddr) -> ClientId {
+    match address.to_canonical() {
+        IpAddr::V4(address) => ClientId::Ipv4(address),
+        IpAddr::V6(address) => ClientId::Ipv6(address),
+    }
+}
+
+fn is_full_name(name: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let ours_alone = name.to_ascii_lowercase();
+    let ours_alone = ours_alone.starts_with("localhost.") || ours_alone.ends_with(".localhost");
+    name.len() <= 255 && name.contains('.') && name.split('.').all(label) && !ours_alone
 }
 
 impl SmtpConnect for Smtp {
@@ -91,16 +110,30 @@ mod tests {
 
     #[test]
     fn the_name_in_ehlo_can_be_nothing_but_a_name() {
-        check("mail.example.test", "mail.example.test");
-        check("192.0.2.1", "[192.0.2.1]");
-        check("[2001:db8::1]", "[IPv6:2001:db8::1]");
-        check("", "[127.0.0.1]");
-        check("a\r\nMAIL FROM:<x@y>", "[127.0.0.1]");
-        check("a b", "[127.0.0.1]");
+        check("mail.example.test", Some("mail.example.test"));
+        check("192.0.2.1", Some("[192.0.2.1]"));
+        check("[2001:db8::1]", Some("[IPv6:2001:db8::1]"));
+        check("[IPv6:2001:db8::1]", Some("[IPv6:2001:db8::1]"));
+        check("::ffff:192.0.2.1", Some("[192.0.2.1]"));
+        for nameless in [
+            "",
+            "localhost",
+            "localhost.localdomain",
+            "x.localhost",
+            "machine",
+            "a b.example.test",
+            "a.test\r\nMAIL FROM:<x@y>",
+            "-a.test",
+            "a..test",
+            "a.test.",
+            "a_b.test",
+        ] {
+            check(nameless, None);
+        }
     }
 
     #[track_caller]
-    fn check(hello: &str, want: &str) {
-        assert_eq!(client_id(hello).to_string(), want);
+    fn check(hello: &str, want: Option<&str>) {
+        assert_eq!(client_id(hello).map(|id| id.to_string()).as_deref(), want, "{hello:?}");
     }
 }

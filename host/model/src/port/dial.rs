@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -59,6 +59,10 @@ pub trait Wire: Send + Sync + Unpin + fmt::Debug {
     fn upgrade(self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Wire>, DialError>>;
     /// Whom we are talking to.
     fn peer(&self) -> SocketAddr;
+    /// Where we are seen from on our side of the connection; none where the wire cannot tell.
+    fn local(&self) -> Option<IpAddr> {
+        None
+    }
     /// TLS is on.
     fn is_encrypted(&self) -> bool;
     /// What TLS agreed on; none while it is off, or where the wire cannot tell.

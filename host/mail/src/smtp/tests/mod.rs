@@ -2,6 +2,7 @@
 
 mod early;
 mod ending;
+mod hello;
 mod pipelining;
 mod recording;
 mod silent;
