@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, header};
@@ -25,6 +26,7 @@ use runtime::limits::{Limits, Settings};
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
+use crate::crowd;
 use crate::harness::http::Client;
 use crate::load;
 use crate::powerless::Powerless;
@@ -60,14 +62,22 @@ pub(crate) fn compare(size: Size) {
     report::goal("isolation: CPU added to a request", added, "us", "<= 60", added <= GOAL);
 }
 
+/// What a neighbour notices of a tenant that computes.
+pub(crate) fn crowd(size: Size) {
+    let server = Server::start("crowd");
+    crowd::compare(size, server.address);
+}
+
 /// Serves when this process was started to be a server. True after it has.
 pub(crate) fn serve_if_asked() -> bool {
     let Ok(role) = std::env::var(ROLE) else { return false };
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let threads = if role == "crowd" { 2 } else { 1 };
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(threads).enable_all().build().unwrap();
     let handler = Arc::new(match role.as_str() {
         "native" => Handler::Native,
         "component" => Handler::component(),
+        "crowd" => Handler::crowd(),
         other => panic!("no role is named {other}"),
     });
     runtime.block_on(async {
@@ -139,17 +149,38 @@ impl Drop for Server {
 
 enum Handler {
     Native,
-    Component { endpoint: Box<Endpoint>, caller: Arc<Caller> },
+    Component {
+        endpoint: Box<Endpoint>,
+        caller: Arc<Caller>,
+    },
+    /// The echo of one tenant, and the loops of another.
+    Crowd {
+        echo: Box<Self>,
+        loops: Box<Self>,
+    },
 }
 
 impl Handler {
     fn component() -> Self {
         let runtime = Runtime::new(Settings::default()).unwrap();
-        let component = runtime.component("echo", guests::ECHO).unwrap();
-        let endpoint =
-            runtime.endpoint(&component, Arc::new(Powerless), Limits::default()).unwrap();
+        Self::of("bench", &runtime, guests::ECHO, Limits::default())
+    }
+
+    fn crowd() -> Self {
+        let runtime = Runtime::new(Settings::default()).unwrap();
+        let echo = Self::of("bench", &runtime, guests::ECHO, Limits::default());
+        // They end with the bench.
+        let long = Duration::from_secs(3600);
+        let limits = Limits { cpu: long, idle: long, total: long, ..Limits::default() };
+        let loops = Self::of("noisy", &runtime, guests::HOSTILE, limits);
+        Self::Crowd { echo: Box::new(echo), loops: Box::new(loops) }
+    }
+
+    fn of(tenant: &str, runtime: &Runtime, wasm: &[u8], limits: Limits) -> Self {
+        let component = runtime.component(tenant, wasm).unwrap();
+        let endpoint = runtime.endpoint(&component, Arc::new(Powerless), limits).unwrap();
         let caller = Arc::new(Caller {
-            tenant: "bench".parse().unwrap(),
+            tenant: tenant.parse().unwrap(),
             token: Some(TokenId::generate([1; 10])),
             scopes: Scope::EVERY.to_vec(),
             accounts: None,
@@ -166,6 +197,10 @@ impl Handler {
                 let request = request
                     .map(|body| body.map_err(|error| BodyError::Read(error.into())).boxed_unsync());
                 endpoint.handle(Arc::clone(caller), request).await.unwrap()
+            }
+            Self::Crowd { echo, loops } => {
+                let side = if request.uri().path() == crowd::LOOP { loops } else { echo };
+                Box::pin(side.answer(request)).await
             }
         }
     }

@@ -6,7 +6,7 @@
 //! machine; the ratios travel.
 //!
 //! `benches/run` builds it in release and runs it; `--smoke` is a small one that only
-//! shows that it works.
+//! shows that it works. `--crowd` prints only what a neighbour notices of a tenant that computes.
 #![expect(clippy::unwrap_used, reason = "a bench that cannot run has failed")]
 #![expect(clippy::panic, reason = "a bench that cannot run has failed")]
 #![expect(clippy::indexing_slicing, reason = "a bench that cannot run has failed")]
@@ -20,6 +20,7 @@ mod usage;
 mod load;
 mod report;
 mod powerless;
+mod crowd;
 mod echo;
 mod seed;
 mod mailbox;
@@ -30,6 +31,10 @@ fn main() {
     }
     let size = size::Size::from_arguments();
     report::machine();
+    echo::crowd(size);
+    if std::env::args().any(|argument| argument == "--crowd") {
+        return;
+    }
     echo::compare(size);
     mailbox::compare(size);
 }

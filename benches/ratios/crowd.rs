@@ -1,0 +1,53 @@
+//! What a neighbour notices of a tenant that computes: its slowest answers alone, and beside
+//! forty loops of another tenant.
+//!
+//! The server is this program again, with two worker threads. Both figures are of one run.
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+
+use crate::harness::http::Client;
+use crate::load;
+use crate::report;
+use crate::size::Size;
+
+const LOOPS: usize = 40;
+
+/// What has the server loop until the bench ends.
+pub(crate) const LOOP: &str = "/loop";
+
+/// Against a server that gives [`LOOP`] to another tenant.
+pub(crate) fn compare(size: Size, server: SocketAddr) {
+    report::heading("A neighbour beside forty loops of another tenant, two worker threads");
+    let alone = neighbour(size, server);
+    report::rate("neighbour alone", &alone);
+    let loops: Vec<TcpStream> = (0..LOOPS)
+        .map(|_| {
+            let mut stream = TcpStream::connect(server).unwrap();
+            stream
+                .write_all(format!("GET {LOOP} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes())
+                .unwrap();
+            stream
+        })
+        .collect();
+    let beside = neighbour(size, server);
+    report::rate("neighbour beside the loops", &beside);
+    drop(loops);
+    let ratio = beside.slow.as_secs_f64() / alone.slow.as_secs_f64();
+    report::figure("p99, beside the loops/alone", ratio, "");
+}
+
+/// One caller, one call after the other.
+fn neighbour(size: Size, server: SocketAddr) -> load::Rate {
+    let call = |client: &mut Client| {
+        let headers = [("content-type", "application/json")];
+        let answer = client.call("POST", "/echo", &headers, br#"{"a":1}"#);
+        assert_eq!(answer.status, 200);
+    };
+    let caller = || {
+        let mut client = Client::new(server, None);
+        move |_: &mut load::Dice| call(&mut client)
+    };
+    load::for_a_while(vec![caller()], size.duration / 4);
+    load::for_a_while(vec![caller()], size.duration)
+}
