@@ -104,10 +104,10 @@ pub(crate) fn one(request: &Request, id: &str) -> Result<Answer, Problem> {
 }
 
 /// A body that could not be read is null, and `incomplete` says why.
-fn shown(body: Result<Option<String>, types::Problem>) -> Result<Option<String>, types::Problem> {
+fn shown(body: Result<Option<String>, types::Problem>) -> Result<Option<String>, Problem> {
     match body {
         Err(problem) if problem.code == "unparsable" && !problem.faults.is_empty() => Ok(None),
-        body => body,
+        body => Ok(body?),
     }
 }
 
