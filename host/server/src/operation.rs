@@ -64,6 +64,11 @@ pub(crate) struct OperationFault {
 /// More operations than this are a mistake or an attack.
 const MOST_OPERATIONS: usize = 200;
 
+/// Parameters, answers and content types of one operation.
+const MOST_OF_EACH: usize = 100;
+/// Bytes of the name of a parameter or a content type.
+const MOST_NAME: usize = 200;
+
 /// How a body is to be taken.
 #[derive(Debug)]
 pub(crate) enum Taking<'a> {
@@ -298,12 +303,28 @@ pub(crate) async fn examine(
     })
 }
 
+/// What is looked at for each request is little: every name of it may be told to the caller.
 fn few(operations: &[Operation]) -> Result<(), OperationFault> {
-    if operations.len() <= MOST_OPERATIONS {
-        return Ok(());
+    let fault = |place: String, fault: String| Err(OperationFault { place, fault });
+    if operations.len() > MOST_OPERATIONS {
+        return fault("all of it".to_owned(), format!("more than {MOST_OPERATIONS} operations"));
     }
-    let fault = format!("more than {MOST_OPERATIONS} operations");
-    Err(OperationFault { place: "all of it".to_owned(), fault })
+    for operation in operations {
+        let counts = [
+            ("parameters", operation.parameters.len()),
+            ("answers", operation.answers.len()),
+            ("content types", operation.other_content_types.len()),
+        ];
+        if let Some((what, _)) = counts.iter().find(|(_, count)| *count > MOST_OF_EACH) {
+            return fault(place(operation), format!("more than {MOST_OF_EACH} {what}"));
+        }
+        let names = operation.parameters.iter().map(|parameter| &parameter.name);
+        if names.chain(&operation.other_content_types).any(|name| name.len() > MOST_NAME) {
+            let advice = format!("a parameter or a content type has more than {MOST_NAME} bytes");
+            return fault(place(operation), advice);
+        }
+    }
+    Ok(())
 }
 
 fn place(operation: &Operation) -> String {
@@ -395,4 +416,55 @@ pub(crate) fn wrong_method<'a>(method: &Method, known: impl Iterator<Item = &'a 
         format!("{method} is not answered here; this address answers {allow}"),
     )
     .with_extra("allow", allow)
+}
+
+#[cfg(test)]
+mod tests {
+    use runtime::component::Parameter;
+
+    use super::*;
+
+    #[test]
+    fn a_description_names_few_things_and_briefly() {
+        let parameter = |name: String| Parameter {
+            name,
+            schema: "true".to_owned(),
+            required: false,
+            summary: String::new(),
+        };
+        let with = |parameters, types| Operation {
+            method: "GET".to_owned(),
+            path: "/things".to_owned(),
+            summary: String::new(),
+            scope: String::new(),
+            parameters,
+            body_schema: None,
+            body_example: None,
+            other_content_types: types,
+            answers: Vec::new(),
+            long_lived: false,
+        };
+        let many = |most: usize| (0..most).map(|at| parameter(at.to_string())).collect();
+        check(&[with(many(100), vec!["a/b".to_owned()])], "");
+        check(&[with(many(101), Vec::new())], "GET /things: more than 100 parameters");
+        check(
+            &[with(Vec::new(), vec![String::new(); 101])],
+            "GET /things: more than 100 content types",
+        );
+        let long = "GET /things: a parameter or a content type has more than 200 bytes";
+        check(&[with(vec![parameter("x".repeat(201))], Vec::new())], long);
+        check(&[with(Vec::new(), vec!["x".repeat(201)])], long);
+        check(&vec![with(Vec::new(), Vec::new()); 201], "all of it: more than 200 operations");
+    }
+
+    #[track_caller]
+    fn check(operations: &[Operation], want: &str) {
+        let routes = ["/things".parse().unwrap()];
+        let told = match few(operations) {
+            Ok(()) => String::new(),
+            Err(fault) => fault.to_string(),
+        };
+        assert!(told.ends_with(want) && told.is_empty() == want.is_empty(), "{told}");
+        assert!(super::check(operations, &routes, None).is_err() || want.is_empty());
+    }
 }

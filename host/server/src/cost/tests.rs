@@ -80,8 +80,10 @@ fn what_many_values_are_compared_with_is_refused() {
     }
 }
 
+type Level = fn(&Value) -> Value;
+
 /// Names, and what a level is made of from a reference to the next.
-const DOUBLING: &[(&str, fn(&Value) -> Value)] = &[
+const DOUBLING: &[(&str, Level)] = &[
     ("allOf", |next| json!({"allOf": [next, next]})),
     ("anyOf", |next| json!({"anyOf": [next, next]})),
     ("oneOf", |next| json!({"oneOf": [next, next]})),
