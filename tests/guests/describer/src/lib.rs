@@ -51,11 +51,8 @@ static ORDER: [u8; 16] = *b"describe=fine___";
 /// Written over by tests.
 static TOLD: [u8; 16 << 10] = {
     let mut told = [b' '; 16 << 10];
-    let mark = b"told=";
-    let mut at = 0;
-    while at < mark.len() {
-        told[at] = mark[at];
-        at += 1;
+    if let Some(mark) = told.first_chunk_mut() {
+        *mark = *b"told=";
     }
     told
 };
