@@ -25,6 +25,7 @@ mod crash;
 mod history;
 mod history_tests;
 mod kills;
+mod disk;
 mod refusals;
 mod stopping;
 mod logging;

@@ -5,8 +5,10 @@
 
 use std::fmt;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 
+use futures_util::future;
 use model::account::{Account, Credentials};
 use model::caller::{Caller, Grant, Scope};
 use model::discovery::Found;
@@ -36,6 +38,7 @@ use crate::reading;
 use crate::settings::Settings;
 use crate::submitting;
 use crate::trial::{self, Trial};
+use crate::upkeep;
 use crate::verify::{self, Verification};
 use crate::works::{self, Works};
 
@@ -62,7 +65,10 @@ impl Engine {
     ///
     /// Only one may run on a data directory: it begins by voiding every claim.
     pub async fn deliver_forever(self: Arc<Self>, stop: impl Future<Output = ()> + Send) {
-        delivery::run(Arc::clone(&self.works), stop).await;
+        let driver = pin!(delivery::run(Arc::clone(&self.works), stop));
+        // It never ends, and loses nothing when it is dropped.
+        let upkeep = pin!(upkeep::run(&self.works));
+        future::select(driver, upkeep).await;
     }
 
     /// Tries the account's servers. Nothing is stored, and what readers of the account were refused is

@@ -31,6 +31,7 @@ mod pool;
 mod places;
 mod couriers;
 mod works;
+mod upkeep;
 mod mailboxes;
 mod piecemeal;
 mod rows;

@@ -319,10 +319,21 @@ pub(crate) fn store(error: StoreError) -> Problem {
         StoreError::Cursor => (Code::InvalidCursor, "take `nextCursor` of the page before"),
         StoreError::LostClaim => (Code::StoreUnavailable, "another worker has it"),
         StoreError::Sealed => (Code::Internal, "a sealed record cannot be opened"),
+        StoreError::Full => (
+            Code::StoreUnavailable,
+            "the host's disk is full: new mail is taken again when there is room",
+        ),
         StoreError::Failed(_) => (Code::StoreUnavailable, "the store did not answer"),
     };
-    Problem::new(code, detail).because(error)
+    let after = if matches!(error, StoreError::Full) { ROOM_PAUSE } else { STORE_PAUSE };
+    let problem = Problem::new(code, detail).because(error);
+    if code == Code::StoreUnavailable { problem.with_retry_after(after) } else { problem }
 }
+
+/// A host whose disk failed is started again in about this time.
+const STORE_PAUSE: Duration = Duration::from_secs(15);
+/// Room is made by people.
+const ROOM_PAUSE: Duration = Duration::from_secs(60);
 
 /// What an upload met.
 pub(crate) fn spool(error: SpoolError) -> Problem {
@@ -331,7 +342,8 @@ pub(crate) fn spool(error: SpoolError) -> Problem {
         SpoolError::Full => Code::TooManyRequests,
         SpoolError::Io(_) => Code::StoreUnavailable,
     };
-    Problem::new(code, error.to_string()).because(error)
+    let problem = Problem::new(code, error.to_string()).because(error);
+    if code == Code::StoreUnavailable { problem.with_retry_after(STORE_PAUSE) } else { problem }
 }
 
 /// What a reply of 4yz or 5yz to a step means.

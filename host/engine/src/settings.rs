@@ -39,6 +39,8 @@ pub struct Settings {
     pub backoff: Vec<Duration>,
     /// After this a message that still waits expires (RFC 5321 §4.5.4.1 asks for four to five days).
     pub give_up_after: Duration,
+    /// How long a submission is kept after it ended.
+    pub keep: Duration,
     /// How long an SMTP session waits for another message.
     pub smtp_warm: Duration,
     /// A sent message is copied to the mailbox with the role `\Sent`.
@@ -91,6 +93,7 @@ impl Default for Settings {
                 4 * HOUR,
             ],
             give_up_after: 4 * 24 * HOUR,
+            keep: 30 * 24 * HOUR,
             smtp_warm: Duration::from_secs(10),
             copy_to_sent: true,
             filter_time: Duration::from_secs(2),

@@ -25,6 +25,7 @@ use crate::filtering;
 use crate::fingerprint;
 use crate::key::Owner;
 use crate::problems;
+use crate::upkeep;
 use crate::works::Works;
 
 /// Identities that are named to whoever used another address.
@@ -103,7 +104,7 @@ async fn compose(
     let composed = filtered.composed;
     check(works, caller, account, &composed)?;
     Ok(NewSubmission {
-        id: SubmissionId::generate(ten_bytes(&*works.ports.entropy)),
+        id: SubmissionId::generate_at(created, ten_bytes(&*works.ports.entropy)),
         tenant: account.tenant.clone(),
         account: account.id.clone(),
         generation: account.generation,
@@ -195,7 +196,15 @@ pub(crate) async fn get(works: &Works, account: &Account, id: &str) -> Result<En
         || Problem::new(Code::NoSuchSubmission, "the account has no submission with this id");
     let id: SubmissionId = id.parse().map_err(|_| missing())?;
     let found = works.ports.outbox.get(account, &id).await;
-    found.map_err(problems::store)?.ok_or_else(missing)
+    if let Some(entry) = found.map_err(problems::store)? {
+        return Ok(entry);
+    }
+    if upkeep::has_expired(works, &id).await.map_err(problems::store)? {
+        let days = works.settings.keep.as_secs() / 86_400;
+        let detail = format!("a submission is kept for {days} days after it ended");
+        return Err(Problem::new(Code::SubmissionExpired, detail));
+    }
+    Err(missing())
 }
 
 /// Newest first.

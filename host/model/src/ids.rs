@@ -9,6 +9,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::instant::Timestamp;
+
 /// The text is not an id of the kind that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid {kind} id: {rule}")]
@@ -100,9 +102,34 @@ id!(
     RequestId, "request", "req_", is_generated, "`req_` and 16 letters and digits"
 );
 
+impl SubmissionId {
+    /// A fresh id from a time and 48 of the random bits: neighbours in time are neighbours on the disk,
+    /// and the id of a submission that is not kept any more still tells how old it is.
+    #[must_use]
+    pub fn generate_at(now: Timestamp, random: [u8; 10]) -> Self {
+        let mut bytes = random;
+        let seconds = u32::try_from(now.millis().max(0) / 1000).unwrap_or(u32::MAX);
+        bytes[..4].copy_from_slice(&seconds.to_be_bytes());
+        Self::generate(bytes)
+    }
+
+    /// When it was made, to the second; some time or other for an id of random bits alone.
+    #[must_use]
+    pub fn made(&self) -> Timestamp {
+        let digits = self.0.bytes().skip(Self::PREFIX.len()).take(7);
+        // 35 bits, of which 32 are the time.
+        let window = digits.fold(0_i64, |window, digit| {
+            let value = ALPHABET.iter().position(|known| *known == digit);
+            (window << 5) | i64::try_from(value.unwrap_or(0)).unwrap_or(0)
+        });
+        Timestamp::from_millis((window >> 3) * 1000)
+    }
+}
+
+const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+
 /// Lower-case base32 (RFC 4648 §6 alphabet) without padding: 16 characters for 10 bytes.
 fn base32(bytes: [u8; 10]) -> String {
-    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     let mut text = String::with_capacity(16);
     let (mut window, mut bits) = (0_u32, 0_u32);
     for byte in bytes {
@@ -142,6 +169,19 @@ mod tests {
         assert_eq!(id.as_str().parse::<SubmissionId>(), Ok(id.clone()));
         assert!(id.as_str().parse::<TokenId>().is_err());
         assert!(id.as_str().parse::<AccountId>().is_err());
+    }
+
+    #[test]
+    fn a_submission_id_tells_when_it_was_made_and_sorts_by_it() {
+        for seconds in [0, 1, 1_795_392_000, i64::from(u32::MAX)] {
+            let at = Timestamp::from_millis(seconds * 1000 + 999);
+            let id = SubmissionId::generate_at(at, [0xff; 10]);
+            assert_eq!(id.made(), Timestamp::from_millis(seconds * 1000));
+            assert_eq!(id.as_str().parse::<SubmissionId>(), Ok(id));
+        }
+        // A clock before 1970 makes ids, too.
+        let early = SubmissionId::generate_at(Timestamp::from_millis(-1), [0; 10]);
+        assert_eq!(early.made(), Timestamp::from_millis(0));
     }
 
     #[test]

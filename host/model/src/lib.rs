@@ -11,8 +11,8 @@
 
 pub mod future;
 pub mod foreign;
-pub mod ids;
 pub mod instant;
+pub mod ids;
 pub mod secret;
 pub mod address;
 pub mod octets;

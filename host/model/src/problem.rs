@@ -58,6 +58,8 @@ codes! {
     NoSuchPart = NOT_FOUND, "no-such-part", "The message has no such part", Never;
     /// Unknown, or another account's.
     NoSuchSubmission = NOT_FOUND, "no-such-submission", "There is no such submission", Never;
+    /// It ended too long ago to be kept.
+    SubmissionExpired = NOT_FOUND, "submission-expired", "The submission is not kept any more", Never;
     /// Unknown token id.
     NoSuchToken = NOT_FOUND, "no-such-token", "There is no such token", Never;
     /// The address says nothing about its servers, and the body names none.

@@ -40,7 +40,7 @@ impl Failure {
         let anonymous = caller.token.is_none().then_some(true);
         match error {
             // Whoever asked is told, and nothing is wrong with the component.
-            EndpointError::Busy
+            EndpointError::Busy(_)
             | EndpointError::BodyTooLarge { .. }
             | EndpointError::Request(_) => {
                 tracing::debug!(component, request, tenant, anonymous, "{}", chain(error));

@@ -78,9 +78,9 @@ pub(crate) fn spool(error: SpoolError) -> Problem {
             "Too many bytes are being uploaded at once; try again when they are through.",
         )
         .with_retry_after(std::time::Duration::from_secs(5)),
-        SpoolError::Io(_) => {
-            Problem::new(Code::StoreUnavailable, "The upload cannot be kept now.").because(error)
-        }
+        SpoolError::Io(_) => Problem::new(Code::StoreUnavailable, "The upload cannot be kept now.")
+            .because(error)
+            .with_retry_after(std::time::Duration::from_secs(15)),
     }
 }
 

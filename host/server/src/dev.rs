@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use crate::allowance;
 use crate::building;
 use crate::config::Config;
+use crate::descriptors;
 use crate::edge::Edge;
 use crate::host::{Host, Parts, Stores, this_program};
 use crate::running;
@@ -72,11 +73,12 @@ pub(crate) async fn run(
             })
             .collect::<anyhow::Result<_>>()?;
     // The defaults of a configuration that says nothing else.
-    let defaults = Config::parse(
+    let mut defaults = Config::parse(
         "data = \".\"\n[[tenant]]\nid = \"demo\"\n[[tenant]]\nid = \"other\"\n",
         scratch.path(),
     )?;
     let tenants: Vec<TenantId> = defaults.tenants.iter().map(|tenant| tenant.id.clone()).collect();
+    descriptors::fit(&mut defaults.limits);
     let parts = Parts {
         tenants: defaults.tenants,
         program: this_program()?,

@@ -30,6 +30,7 @@ use crate::head;
 use crate::host::Host;
 use crate::hostroute::{HostRoute, Page, Resource};
 use crate::intake::{collect, forms_are_larger, json_body, merge_patch, stream, text};
+use crate::metrics::Queue;
 use crate::operation::{Served, Taking, wrong_method};
 use crate::pages;
 use crate::tenancy::Place;
@@ -202,7 +203,8 @@ impl Asked<'_> {
             Page::Health => Ok(pages::health()),
             Page::Ready => {
                 let stopping = self.host.stopping.load(Ordering::Relaxed);
-                pages::ready(stopping, deployments.undeployed().len())
+                let store = self.host.outbox.condition();
+                pages::ready(stopping, store, deployments.undeployed().len())
             }
             Page::Docs => Ok(pages::docs()),
             Page::ConsentAnswer => {
@@ -243,7 +245,8 @@ impl Asked<'_> {
         }
         match (resource, method) {
             (Resource::Metrics, &Method::GET) => {
-                pages::metrics(&host.metrics, host.deployments.undeployed().len())
+                let queue = Queue::look(&*host.outbox, host.clock.now()).await;
+                pages::metrics(&host.metrics, &queue, host.deployments.undeployed().len())
             }
             (Resource::Tokens, &Method::GET) => host.keyring.list().await,
             (Resource::Tokens, &Method::POST) => {

@@ -71,6 +71,8 @@ pub struct Host {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) limits: Limits,
     pub(crate) clock: Arc<dyn Clock>,
+    /// For its condition and its figures; submissions are the engine's.
+    pub(crate) outbox: Arc<dyn Outbox>,
     pub(crate) metrics: Metrics,
     pub(crate) budget: Budget,
     /// Told to stop: what was begun is finished, and no load balancer should send more.
@@ -128,7 +130,8 @@ impl Stores {
         let keys = match &source {
             KeySource::File(file) => {
                 // A new key could open nothing of what is there; and the old one may still be found.
-                if !file.path().exists() && data.join("meta.db").exists() {
+                let databases = ["meta.db", "outbox.db"].map(|name| data.join(name));
+                if !file.path().exists() && databases.iter().any(|file| file.exists()) {
                     anyhow::bail!(
                         "the master key {} is missing, but {} holds data that it sealed: bring the key back",
                         file.path().display(),
@@ -353,6 +356,7 @@ impl Host {
         let spools = Arc::new(stores.spools);
         let mime = runtime.mime(&mime, spools.clone()).context("the mime component")?;
         let own_tokens = Arc::new(Fetcher::foreign(Arc::clone(&dialer)));
+        let queue = stores.outbox;
         let ports = Ports {
             clock: Arc::clone(&stores.clock),
             entropy: Arc::clone(&entropy),
@@ -377,7 +381,7 @@ impl Host {
                 },
             )),
             mime: Arc::new(mime),
-            outbox: stores.outbox,
+            outbox: Arc::clone(&queue),
             accounts: Arc::clone(&stores.accounts),
             spools,
             profiles: Arc::clone(&sources.providers),
@@ -392,6 +396,7 @@ impl Host {
             Settings {
                 backoff: outbox.retry,
                 give_up_after: outbox.give_up,
+                keep: outbox.keep,
                 deliveries: outbox.deliveries,
                 deliveries_per_account: outbox.deliveries_per_account,
                 lookups: limits.lookups,
@@ -452,6 +457,7 @@ impl Host {
             entropy,
             limits,
             clock: stores.clock,
+            outbox: queue,
             metrics: Metrics::new(runtime, children),
             budget,
             stopping: AtomicBool::new(false),

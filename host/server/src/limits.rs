@@ -125,6 +125,8 @@ pub struct Outbox {
     pub retry: Vec<Duration>,
     /// After this a submission expires.
     pub give_up: Duration,
+    /// How long it is kept after it ended.
+    pub keep: Duration,
     /// Deliveries under way at once.
     pub deliveries: usize,
     /// Of those, for one account.
@@ -186,6 +188,7 @@ pub(crate) struct RawCompile {
 pub(crate) struct RawOutbox {
     retry_secs: Option<Vec<u64>>,
     give_up_hours: Option<u64>,
+    keep_days: Option<u64>,
     deliveries: Option<u64>,
     deliveries_per_account: Option<u64>,
 }
@@ -329,6 +332,14 @@ impl RawOutbox {
             ));
         }
         let hours = within("outbox.give-up-hours", self.give_up_hours, 96, 1, 720)?;
+        // Idempotency-Keys are remembered for three days, and must not outlive their submission.
+        let days = within("outbox.keep-days", self.keep_days, 30, 4, 3650)?;
+        if days * 24 < hours {
+            return Err(fault(
+                "outbox.keep-days",
+                format!("{days} days are less than the {hours} hours of `outbox.give-up-hours`"),
+            ));
+        }
         let count = |key: &str, value: Option<u64>, default: u64| {
             within(&format!("outbox.{key}"), value, default, 1, 256)
                 .map(|count| usize::try_from(count).unwrap_or(1))
@@ -342,6 +353,7 @@ impl RawOutbox {
         Ok(Outbox {
             retry: retry.into_iter().map(Duration::from_secs).collect(),
             give_up: Duration::from_secs(hours * 3600),
+            keep: Duration::from_secs(days * 86_400),
             deliveries,
             deliveries_per_account: each,
         })

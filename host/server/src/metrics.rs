@@ -6,7 +6,13 @@
 //! Standard: the OpenMetrics text format.
 
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
+
+use model::instant::Timestamp;
+use model::port::maintenance::{Condition, Figures};
+use model::port::outbox::Outbox;
+use model::submission::State;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -33,6 +39,52 @@ struct Answered {
     status: u16,
 }
 
+/// A state of submissions, or of the store.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Of {
+    state: &'static str,
+}
+
+/// What the outbox says of itself.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    condition: Condition,
+    /// None where it does not say.
+    figures: Option<Figures>,
+    now: Timestamp,
+}
+
+impl Queue {
+    /// What it says now. Counts are kept, not counted: the answer costs the same however much waits.
+    pub(crate) async fn look(outbox: &dyn Outbox, now: Timestamp) -> Self {
+        let figures = outbox.figures().await;
+        let figures =
+            figures.map_err(|error| tracing::warn!(%error, "the outbox says no figures")).ok();
+        Self { condition: outbox.condition(), figures, now }
+    }
+
+    /// What is shown together, by name.
+    fn count(&self, state: &str) -> i64 {
+        let shown = |known: State| match known {
+            State::Accepted | State::Claimed | State::Dialing | State::DotSent => "queued",
+            State::Deferred
+            | State::Uncertain
+            | State::Sent
+            | State::Failed
+            | State::Cancelled
+            | State::Expired => known.as_str(),
+        };
+        let states = self.figures.iter().flat_map(|figures| &figures.states);
+        let count: u64 =
+            states.filter(|(known, _)| shown(*known) == state).map(|(_, count)| *count).sum();
+        i64::try_from(count).unwrap_or(i64::MAX)
+    }
+}
+
+/// The states of submissions that are shown.
+const SHOWN: [&str; 7] =
+    ["queued", "deferred", "uncertain", "sent", "failed", "cancelled", "expired"];
+
 /// Counters of the whole host.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -40,6 +92,9 @@ pub(crate) struct Metrics {
     seconds: Histogram,
     runtime: Runtime,
     guests: Guests,
+    submissions: Family<Of, Gauge>,
+    oldest: Gauge<f64, AtomicU64>,
+    store: Family<Of, Gauge>,
     /// Processes that were started to compile a component.
     pub(crate) children: Counter,
 }
@@ -73,6 +128,24 @@ impl Metrics {
             Unit::Seconds,
             seconds.clone(),
         );
+        let (submissions, oldest, store) =
+            (Family::default(), Gauge::<f64, AtomicU64>::default(), Family::default());
+        registry.register(
+            "outbox_submissions",
+            "Submissions in the outbox; those that ended are kept for `outbox.keep-days`",
+            Family::clone(&submissions),
+        );
+        registry.register_with_unit(
+            "outbox_oldest",
+            "Since the oldest submission that has not ended was accepted; 0 when none waits",
+            Unit::Seconds,
+            oldest.clone(),
+        );
+        registry.register(
+            "store_state",
+            "1 for what the store is now: writable, full (no new mail) or failed",
+            Family::clone(&store),
+        );
         let compilations = "Processes that were started to compile a component";
         registry.register("compilations", compilations, children.clone());
         for (name, help, gauge) in [
@@ -90,7 +163,7 @@ impl Metrics {
         ] {
             registry.register(name, help, gauge.clone());
         }
-        Self { registry, answers, seconds, runtime, guests, children }
+        Self { registry, answers, seconds, runtime, guests, submissions, oldest, store, children }
     }
 
     /// Counts one answer.
@@ -121,7 +194,19 @@ impl Metrics {
     }
 
     /// Everything, in the text format.
-    pub(crate) fn text(&self, undeployed: usize) -> Result<String, fmt::Error> {
+    pub(crate) fn text(&self, queue: &Queue, undeployed: usize) -> Result<String, fmt::Error> {
+        // Figures that nobody says stay as they were.
+        if let Some(figures) = &queue.figures {
+            for state in SHOWN {
+                self.submissions.get_or_create(&Of { state }).set(queue.count(state));
+            }
+            let age = figures.oldest.map(|oldest| queue.now.since(oldest).as_secs_f64());
+            self.oldest.set(age.unwrap_or_default());
+        }
+        for condition in Condition::EVERY {
+            let now = i64::from(condition == queue.condition);
+            self.store.get_or_create(&Of { state: condition.as_str() }).set(now);
+        }
         let counters = self.runtime.counters();
         let whole = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         self.guests.live.set(counters.live.into());
@@ -166,7 +251,20 @@ mod tests {
             Duration::from_millis(3),
         );
         metrics.answered(&made_up, None, StatusCode::NOT_FOUND, Duration::from_secs(2));
-        let text = metrics.text(2).unwrap();
+        let queue = Queue {
+            condition: Condition::Full,
+            figures: Some(Figures {
+                states: vec![
+                    (State::Accepted, 2),
+                    (State::DotSent, 1),
+                    (State::Deferred, 4),
+                    (State::Failed, 5),
+                ],
+                oldest: Some(Timestamp::from_millis(1_000)),
+            }),
+            now: Timestamp::from_millis(91_500),
+        };
+        let text = metrics.text(&queue, 2).unwrap();
         assert!(text.contains("postlet_applications_not_deployed 2\n"), "{text}");
         for line in [
             r#"postlet_answers_total{method="GET",route="/-/health",status="200"} 2"#,
@@ -174,6 +272,13 @@ mod tests {
             r#"postlet_answer_seconds_bucket{le="0.005"} 2"#,
             "postlet_answer_seconds_count 3",
             "postlet_instances_live 0",
+            r#"postlet_outbox_submissions{state="queued"} 3"#,
+            r#"postlet_outbox_submissions{state="deferred"} 4"#,
+            r#"postlet_outbox_submissions{state="failed"} 5"#,
+            r#"postlet_outbox_submissions{state="uncertain"} 0"#,
+            "postlet_outbox_oldest_seconds 90.5",
+            r#"postlet_store_state{state="full"} 1"#,
+            r#"postlet_store_state{state="writable"} 0"#,
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }

@@ -1,13 +1,16 @@
 //! Pages about the host: health, readiness, metrics, the WIT package and the documentation.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
+use model::port::maintenance::Condition;
 use model::problem::{Code, Problem};
 use runtime::body::Body;
 use serde_json::json;
 
 use crate::answer;
-use crate::metrics::{CONTENT_TYPE, Metrics};
+use crate::metrics::{CONTENT_TYPE, Metrics, Queue};
 
 /// Alive, and which version.
 pub(crate) fn health() -> Response<Body> {
@@ -37,21 +40,38 @@ pub(crate) fn docs() -> Response<Body> {
     answer
 }
 
-/// Ready for requests; not any more once the host is stopping.
-pub(crate) fn ready(stopping: bool, undeployed: usize) -> Result<Response<Body>, Problem> {
+/// Ready for requests; not any more once the host is stopping, or its disk failed.
+pub(crate) fn ready(
+    stopping: bool,
+    store: Condition,
+    undeployed: usize,
+) -> Result<Response<Body>, Problem> {
+    let soon = |problem: Problem| problem.with_retry_after(Duration::from_secs(15));
+    if store == Condition::Failed {
+        let problem = Problem::new(Code::StoreUnavailable, "the disk failed, and the host ends");
+        return Err(soon(problem));
+    }
     if stopping {
-        return Err(Problem::new(Code::Unavailable, "the host is stopping"));
+        return Err(soon(Problem::new(Code::Unavailable, "the host is stopping")));
     }
     // Whose they are is nothing for strangers: the log names tenant, file, line and key.
     Ok(answer::json(
         StatusCode::OK,
-        &json!({"status": "ready", "applicationsNotDeployed": undeployed}),
+        &json!({
+            "status": "ready",
+            "store": store.as_str(),
+            "applicationsNotDeployed": undeployed,
+        }),
     ))
 }
 
 /// For Prometheus.
-pub(crate) fn metrics(metrics: &Metrics, undeployed: usize) -> Result<Response<Body>, Problem> {
-    let text = metrics.text(undeployed).map_err(|error| {
+pub(crate) fn metrics(
+    metrics: &Metrics,
+    queue: &Queue,
+    undeployed: usize,
+) -> Result<Response<Body>, Problem> {
+    let text = metrics.text(queue, undeployed).map_err(|error| {
         Problem::new(Code::Internal, "the metrics cannot be written").because(error)
     })?;
     Ok(answer::typed(StatusCode::OK, CONTENT_TYPE, text))

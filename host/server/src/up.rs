@@ -12,7 +12,9 @@ use serde_json::json;
 
 use crate::allowance;
 use crate::config::Config;
+use crate::descriptors;
 use crate::edge::Edge;
+use crate::failing;
 use crate::host::{Host, Parts, Stores, this_program};
 use crate::keysource::{Given, KeySource};
 use crate::running;
@@ -20,9 +22,10 @@ use crate::running::Signals;
 
 /// Serves until it is told to stop.
 pub(crate) async fn run(path: &Path, given: Given, machine: bool) -> anyhow::Result<()> {
-    let config = Config::load(path).with_context(|| {
+    let mut config = Config::load(path).with_context(|| {
         format!("{} cannot be used (`postlet doctor` says what it needs)", path.display())
     })?;
+    descriptors::fit(&mut config.limits);
     // First of all: another host may serve here, and a person would wait for nothing.
     let edge = Edge::bind(config.listen)
         .await
@@ -63,6 +66,7 @@ pub(crate) async fn run(path: &Path, given: Given, machine: bool) -> anyhow::Res
     allowance::allow(parts.limits.log);
     let stop = parts.limits.stop;
     let host = Host::build(parts, stores).await?;
+    failing::watch(&host)?;
     let url = format!("http://{}", edge.address()?);
     for (tenant, fault) in host.deployments.undeployed() {
         if !machine {

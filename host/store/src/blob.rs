@@ -106,13 +106,17 @@ impl Blobs {
         let path = self.path(&digest);
         let dir = path.parent().unwrap_or(&self.root);
         let mut shelf = self.shelf();
+        // Each is opened before what it is to sync: what cannot be opened is no sync that failed, and
+        // must not leave a name that was never synced.
         if !dir.exists() {
+            let root = File::open(&self.root)?;
             fs::create_dir_all(dir)?;
-            self.synced(sync_dir(&self.root))?;
+            self.synced(root.sync_all())?;
         }
+        let fan = File::open(dir)?;
         // Over an equal file: the new one is young, so no sweep takes it.
         draft.persist(&path).map_err(|error| error.error)?;
-        self.synced(sync_dir(dir))?;
+        self.synced(fan.sync_all())?;
         shelf.condemned.remove(&digest);
         *shelf.pinned.entry(digest).or_default() += 1;
         Ok(Pin { digest, shelf: Arc::clone(&self.shelf) })
@@ -120,8 +124,10 @@ impl Blobs {
 
     /// A sync that failed is not tried again: see [`crate::commit`].
     fn synced(&self, outcome: io::Result<()>) -> io::Result<()> {
-        if outcome.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::StorageFull) {
-            self.poison.set();
+        if let Err(error) = &outcome
+            && !is_full(error)
+        {
+            self.poison.set(error);
         }
         outcome
     }
@@ -364,6 +370,11 @@ fn parse(name: &str) -> Option<Digest> {
         *byte = u8::from_str_radix(name.get(2 * at..2 * at + 2)?, 16).ok()?;
     }
     Some(digest)
+}
+
+/// There is no room, or none for this user.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// A name is on the disk only when its directory is.

@@ -15,7 +15,10 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use crate::commit::BUSY;
 use crate::failure::OpenError;
 use crate::keys::Keys;
+use crate::marker;
+use crate::marker::Found;
 use crate::schema::{META, OUTBOX, version};
+use crate::sqlite::quarantine;
 use crate::sqlite::rotation::opens;
 
 /// What was seen.
@@ -25,6 +28,8 @@ pub struct Checkup {
     pub in_use: bool,
     /// Of every tenant.
     pub accounts: Vec<Account>,
+    /// Submissions that could not be read and were put aside.
+    pub quarantined: u64,
     /// When the newest submission was accepted: a clock before this went back.
     pub newest: Option<Timestamp>,
 }
@@ -36,7 +41,8 @@ pub struct Checkup {
 /// from being read.
 pub fn look(dir: &Path, keys: &Keys) -> Result<Option<Checkup>, OpenError> {
     let (meta_file, outbox_file) = (dir.join("meta.db"), dir.join("outbox.db"));
-    if !meta_file.exists() && !outbox_file.exists() {
+    let read = |file: &Path| Connection::open_with_flags(file, READ_ONLY);
+    if marker::check(dir, read)? == Found::Beginning {
         return Ok(None);
     }
     let meta = read_only(&meta_file, META)?;
@@ -51,18 +57,19 @@ pub fn look(dir: &Path, keys: &Keys) -> Result<Option<Checkup>, OpenError> {
         .flatten();
     Ok(Some(Checkup {
         in_use: in_use(&dir.join("lock"))?,
+        quarantined: quarantine::count(&outbox).map_err(OpenError::database(&outbox_file))?,
         accounts: accounts(&meta).map_err(OpenError::database(&meta_file))?,
         newest: newest.map(Timestamp::from_millis),
     }))
 }
 
+const READ_ONLY: OpenFlags =
+    OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
 fn read_only(file: &Path, steps: &[&str]) -> Result<Connection, OpenError> {
     let known = u32::try_from(steps.len()).unwrap_or(u32::MAX);
     let read = || {
-        let conn = Connection::open_with_flags(
-            file,
-            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-        )?;
+        let conn = Connection::open_with_flags(file, READ_ONLY)?;
         conn.busy_timeout(BUSY)?;
         // The first damage is enough to know that there is some.
         let found: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;

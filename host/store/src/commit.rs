@@ -9,16 +9,18 @@
 //! sync may report success for pages that the first one lost: so none is tried,
 //! and every later write is refused.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use model::port::store::StoreError;
-use rusqlite::{Connection, ErrorCode};
-use tokio::sync::{mpsc, oneshot};
+use rusqlite::{Connection, ErrorCode, ffi};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::failure::failed;
+use crate::reserve::Reserve;
 
 /// How a request ends without a value.
 #[derive(Debug)]
@@ -37,7 +39,12 @@ impl From<StoreError> for Trouble {
 
 impl From<rusqlite::Error> for Trouble {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error)
+        // A value that is not what it should be is about its row, not about the database.
+        if error.sqlite_error().is_none() {
+            Self::Store(failed(error))
+        } else {
+            Self::Sqlite(error)
+        }
     }
 }
 
@@ -50,25 +57,52 @@ impl From<Trouble> for StoreError {
     }
 }
 
-/// Set once, when the disk has failed.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Poison(Arc<AtomicBool>);
+/// Set once, when the disk has failed: for one file, and for the disk that it lies on.
+#[derive(Clone, Debug)]
+pub(crate) struct Poison {
+    file: Arc<AtomicBool>,
+    disk: Arc<watch::Sender<bool>>,
+}
+
+impl Default for Poison {
+    fn default() -> Self {
+        Self { file: Arc::default(), disk: Arc::new(watch::Sender::new(false)) }
+    }
+}
 
 impl Poison {
-    /// Nothing is written from now on.
-    pub(crate) fn set(&self) {
-        if !self.0.swap(true, Ordering::SeqCst) {
-            tracing::error!("the disk failed: the store takes no more writes until a restart");
+    /// Of another file on the same disk: it may be written to the end, for what cannot wait.
+    pub(crate) fn of_another_file(&self) -> Self {
+        Self { file: Arc::default(), disk: Arc::clone(&self.disk) }
+    }
+
+    /// Nothing is written to the file from now on.
+    pub(crate) fn set(&self, cause: &dyn Display) {
+        self.file.store(true, Ordering::SeqCst);
+        if !self.disk.send_replace(true) {
+            tracing::error!(%cause, "the disk failed: nothing new is stored until a restart");
         }
     }
 
-    /// [`StoreError::Failed`] once set.
+    /// [`StoreError::Failed`] once set for this file.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
-        if self.0.load(Ordering::SeqCst) {
-            return Err(failed("the disk failed earlier, nothing is written until a restart"));
-        }
-        Ok(())
+        if self.file.load(Ordering::SeqCst) { Err(poisoned()) } else { Ok(()) }
     }
+
+    /// [`StoreError::Failed`] once set for any file.
+    pub(crate) fn check_disk(&self) -> Result<(), StoreError> {
+        if *self.disk.borrow() { Err(poisoned()) } else { Ok(()) }
+    }
+
+    /// Ready once set for any file.
+    pub(crate) async fn is_set(&self) {
+        // The sender lives as long as this handle on it.
+        let _ = self.disk.subscribe().wait_for(|set| *set).await;
+    }
+}
+
+fn poisoned() -> StoreError {
+    failed("the disk failed earlier, nothing is written until a restart")
 }
 
 /// A request without its types.
@@ -138,6 +172,8 @@ pub(crate) struct Writer {
     pub(crate) log: PathBuf,
     /// What to do about it.
     pub(crate) upkeep: Upkeep,
+    /// What is given up when there is no room.
+    pub(crate) reserve: Option<Reserve>,
 }
 
 /// How long to wait for a lock of somebody else's: an operator's shell, a backup.
@@ -192,10 +228,17 @@ impl Writer {
         self.poison.check().map_err(|error| error.to_string())?;
         self.run(batch).map_err(|error| {
             if !is_passing(&error) {
-                self.poison.set();
+                self.poison.set(&error);
             }
-            if !self.conn.is_autocommit() && self.conn.execute_batch("ROLLBACK").is_err() {
-                self.poison.set();
+            if !self.conn.is_autocommit()
+                && let Err(error) = self.conn.execute_batch("ROLLBACK")
+            {
+                self.poison.set(&error);
+            }
+            if is_full(&error)
+                && let Some(reserve) = &self.reserve
+            {
+                reserve.release();
             }
             // The log may hold room that its pages need no more; whoever asks again may find some.
             if is_full(&error) {
@@ -237,7 +280,12 @@ impl Writer {
         run().unwrap_or_else(|error: rusqlite::Error| {
             tracing::warn!(%error, "a checkpoint failed");
             if is_fatal(&error) {
-                self.poison.set();
+                self.poison.set(&error);
+            }
+            if is_full(&error)
+                && let Some(reserve) = &self.reserve
+            {
+                reserve.release();
             }
             false
         })
@@ -245,31 +293,40 @@ impl Writer {
 }
 
 fn is_fatal(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(
-            ErrorCode::SystemIoFailure
-                | ErrorCode::DatabaseCorrupt
-                | ErrorCode::NotADatabase
-                | ErrorCode::CannotOpen
-                | ErrorCode::ReadOnly
+    !is_passing(error)
+        && matches!(
+            error.sqlite_error_code(),
+            Some(
+                ErrorCode::SystemIoFailure
+                    | ErrorCode::DatabaseCorrupt
+                    | ErrorCode::NotADatabase
+                    | ErrorCode::ReadOnly
+            )
         )
-    )
 }
 
-/// Trouble that leaves the file as it was: no room, or somebody else's lock.
+/// Trouble that leaves the file as it was: no room, somebody else's lock, or another file that could
+/// not be opened (too many are, or there is no place for temporary ones): no sync has failed.
 fn is_passing(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(
-            ErrorCode::DiskFull
-                | ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-                | ErrorCode::OutOfMemory
+    matches!(extended(error), Some(ffi::SQLITE_IOERR_GETTEMPPATH | ffi::SQLITE_IOERR_NOMEM))
+        || is_full(error)
+        || matches!(
+            error.sqlite_error_code(),
+            Some(
+                ErrorCode::DatabaseBusy
+                    | ErrorCode::DatabaseLocked
+                    | ErrorCode::OutOfMemory
+                    | ErrorCode::CannotOpen
+            )
         )
-    )
 }
 
+/// No room, for a page or for the index of the log.
 fn is_full(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+        || extended(error) == Some(ffi::SQLITE_IOERR_SHMSIZE)
+}
+
+fn extended(error: &rusqlite::Error) -> Option<i32> {
+    error.sqlite_error().map(|error| error.extended_code)
 }

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use crate::commit::{BUSY, Poison, Request, Trouble, Upkeep, Writer, request};
 use crate::crew::Crew;
 use crate::failure::{OpenError, failed};
+use crate::reserve::Reserve;
 use crate::schema::migrate;
 
 /// An open database. Dropping it finishes what is queued and closes the file.
@@ -41,6 +42,7 @@ impl Database {
         readers: usize,
         upkeep: Upkeep,
         poison: Poison,
+        reserve: Option<Reserve>,
         first: impl FnOnce(&Connection) -> Result<T, OpenError>,
     ) -> Result<(Self, T), OpenError> {
         let mut conn = connect(file).map_err(OpenError::database(file))?;
@@ -57,7 +59,8 @@ impl Database {
         let (requests, queue) = mpsc::channel(QUEUE);
         let commits = Arc::<AtomicU64>::default();
         let counted = Arc::clone(&commits);
-        let writer = Writer { conn, queue, commits: counted, poison, log: log_of(file), upkeep };
+        let writer =
+            Writer { conn, queue, commits: counted, poison, log: log_of(file), upkeep, reserve };
         let writer = thread::Builder::new()
             .name("store-write".to_owned())
             .spawn(move || writer.serve())
@@ -110,7 +113,7 @@ impl Drop for Database {
     }
 }
 
-fn connect(file: &Path) -> rusqlite::Result<Connection> {
+pub(crate) fn connect(file: &Path) -> rusqlite::Result<Connection> {
     let conn = Connection::open(file)?;
     conn.busy_timeout(BUSY)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -120,6 +123,9 @@ fn connect(file: &Path) -> rusqlite::Result<Connection> {
         ("synchronous", "FULL"),
         ("wal_autocheckpoint", "0"),
         ("mmap_size", "0"),
+        // A temporary file would need a descriptor and a directory that can be written, in the middle of
+        // a transaction.
+        ("temp_store", "MEMORY"),
         ("foreign_keys", "ON"),
         ("trusted_schema", "OFF"),
         // What was deleted is overwritten, too.
@@ -177,6 +183,24 @@ mod tests {
         assert_eq!(words(&db).await, ["before"]);
     }
 
+    /// A file that cannot be opened is no failed sync: neither inside a request nor around it.
+    #[tokio::test]
+    async fn a_file_that_cannot_be_opened_fails_its_request_only() {
+        let (_dir, db) = database();
+        for code in [ffi::SQLITE_CANTOPEN, ffi::SQLITE_IOERR_GETTEMPPATH, ffi::SQLITE_IOERR_NOMEM] {
+            let refused = db.write(move |conn| {
+                insert(conn, "half")?;
+                let code = ffi::Error::new(code);
+                Err::<(), _>(Trouble::Sqlite(rusqlite::Error::SqliteFailure(code, None)))
+            });
+            let beside = db.write(move |conn| insert(conn, &code.to_string()));
+            let (refused, beside) = tokio::join!(refused, beside);
+            assert!(matches!(refused, Err(StoreError::Failed(_))), "{code}");
+            beside.unwrap();
+        }
+        assert_eq!(words(&db).await.len(), 3);
+    }
+
     #[tokio::test]
     async fn a_full_disk_fails_the_request_and_may_have_room_later() {
         let (dir, db) = database();
@@ -209,6 +233,7 @@ mod tests {
             ("wal_autocheckpoint", "0"),
             ("foreign_keys", "1"),
             ("trusted_schema", "0"),
+            ("temp_store", "2"),
         ] {
             let ask = move |conn: &Connection| {
                 let value = conn.pragma_query_value(None, pragma, |row| row.get(0))?;
@@ -252,7 +277,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("words.db");
         let (db, ()) =
-            Database::open(&file, TABLE, 1, Upkeep::BySize, Poison::default(), |_| Ok(())).unwrap();
+            Database::open(&file, TABLE, 1, Upkeep::BySize, Poison::default(), None, |_| Ok(()))
+                .unwrap();
         (dir, db)
     }
 

@@ -38,6 +38,14 @@ pub enum OpenError {
         /// SQLite's words.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// One of the databases is not there, and it was.
+    #[error("{} is missing or empty, and {} holds what belongs to it: bring both databases back from one backup, or move the directory away to begin anew", file.display(), dir.display())]
+    Missing {
+        /// The database.
+        file: PathBuf,
+        /// The data directory.
+        dir: PathBuf,
+    },
     /// SQLite finds the file broken.
     #[error("{} is damaged: {told}", file.display())]
     Damaged {

@@ -30,25 +30,35 @@ use crate::sqlite::Sqlite;
 pub(crate) const START: i64 = 1_795_392_000_000;
 
 #[derive(Debug)]
-pub(crate) struct TestClock(AtomicI64);
+pub(crate) struct TestClock {
+    now: AtomicI64,
+    /// How much of it has passed; the rest was set.
+    passed: AtomicI64,
+}
 
 impl TestClock {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self(AtomicI64::new(START)))
+        Arc::new(Self { now: AtomicI64::new(START), passed: AtomicI64::new(0) })
     }
 
     pub(crate) fn advance(&self, by: Duration) {
-        self.0.fetch_add(by.as_millis() as i64, Ordering::SeqCst);
+        self.passed.fetch_add(by.as_millis() as i64, Ordering::SeqCst);
+        self.set(by.as_millis() as i64);
+    }
+
+    /// Sets the wall clock, ahead or back; no time passes.
+    pub(crate) fn set(&self, by: i64) {
+        self.now.fetch_add(by, Ordering::SeqCst);
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+        Timestamp::from_millis(self.now.load(Ordering::SeqCst))
     }
 
     fn monotonic(&self) -> Duration {
-        Duration::ZERO
+        Duration::from_millis(self.passed.load(Ordering::SeqCst) as u64)
     }
 
     fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
@@ -129,7 +139,11 @@ impl<S: Store> Bench<S> {
     }
 
     pub(crate) async fn claims(&self, limit: u32) -> Vec<Claim> {
-        self.store.claim(self.wish(limit)).await.unwrap().claims
+        self.try_claims(limit).await.unwrap()
+    }
+
+    pub(crate) async fn try_claims(&self, limit: u32) -> Result<Vec<Claim>, StoreError> {
+        self.store.claim(self.wish(limit)).await.map(|claimed| claimed.claims)
     }
 
     /// For anything that is due; an attempt that vanishes is due again at once.

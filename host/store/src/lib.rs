@@ -16,9 +16,11 @@ mod credential;
 mod crew;
 mod file;
 pub mod spool;
+mod reserve;
 mod commit;
 mod blob;
 mod schema;
+mod marker;
 mod database;
 mod fair;
 mod page;
@@ -46,6 +48,12 @@ mod apart;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]
+mod keeping;
+#[cfg(test)]
+mod failing;
+#[cfg(test)]
 mod rotating;
 #[cfg(test)]
 mod twins;
+#[cfg(test)]
+mod released;

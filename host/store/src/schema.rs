@@ -143,10 +143,36 @@ pub(crate) const OUTBOX: &[&str] = &["
     CREATE INDEX submission_copy
         ON submission (tenant, account, copy_due, created, id) WHERE sent_copy = 'pending';
     CREATE INDEX submission_copy_due ON submission (copy_due) WHERE sent_copy = 'pending';
+", "
+    -- What ended is removed after a time, the longest ended first, and counted at the start.
+    CREATE INDEX submission_ended ON submission (state, due) WHERE wake IS NULL;
+    CREATE INDEX idempotency_submission ON idempotency (submission);
+    -- What was removed and has an id that does not tell when it was made; later ids do.
+    CREATE TABLE pruned (submission TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+    -- What could not be read, as it was; `digest` names a file of bytes.
+    CREATE TABLE quarantine (
+        submission TEXT PRIMARY KEY,
+        at         INTEGER NOT NULL,
+        reason     TEXT NOT NULL,
+        record     TEXT NOT NULL,
+        raw        BLOB,
+        digest     BLOB
+    ) STRICT;
+    CREATE INDEX quarantine_file ON quarantine (digest) WHERE digest IS NOT NULL;
 "];
 
 /// Brings the database to the newest step.
 pub(crate) fn migrate(conn: &mut Connection, file: &Path, steps: &[&str]) -> Result<(), OpenError> {
+    migrate_telling(conn, file, steps, &|_| {})
+}
+
+/// The same; `before_commit` is told of each step when all of it has been done.
+pub(crate) fn migrate_telling(
+    conn: &mut Connection,
+    file: &Path,
+    steps: &[&str],
+    before_commit: &dyn Fn(u32),
+) -> Result<(), OpenError> {
     let known = u32::try_from(steps.len()).unwrap_or(u32::MAX);
     let found = version(conn).map_err(OpenError::database(file))?;
     if found > known {
@@ -160,6 +186,7 @@ pub(crate) fn migrate(conn: &mut Connection, file: &Path, steps: &[&str]) -> Res
             )?;
             tx.execute_batch(step)?;
             tx.execute("INSERT INTO migration (version) VALUES (?1)", [version])?;
+            before_commit(version);
             tx.commit()
         };
         run(conn).map_err(OpenError::database(file))?;

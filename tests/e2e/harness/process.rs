@@ -8,14 +8,14 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::harness::http::Client;
-use crate::harness::wait::wait_until;
+use crate::harness::wait::{wait_for, wait_until};
 
 /// A debug build compiles the components on a machine that may be busy.
 const START: Duration = Duration::from_secs(180);
@@ -107,6 +107,12 @@ impl Host {
         let told = Command::new("kill").args(["-s", "TERM", &self.pid().to_string()]).status();
         assert!(told.unwrap().success());
         wait_until("the orderly end", || self.child.try_wait().unwrap().is_some());
+    }
+
+    /// Waits until it has ended by itself: its status, and what it has logged.
+    pub(crate) fn ended(mut self) -> (ExitStatus, String) {
+        let status = wait_for("the end by itself", || self.child.try_wait().unwrap());
+        (status, self.log())
     }
 
     /// What it has logged, for the message of a failed test.

@@ -47,6 +47,37 @@ impl Clock for Paused {
     }
 }
 
+/// Time that runs, from a moment that a test chose: for what waits on threads of its own, which the
+/// other clock would not wait for.
+#[derive(Debug)]
+pub struct Running {
+    from: Timestamp,
+    began: std::time::Instant,
+}
+
+impl Running {
+    /// It is this moment now.
+    #[must_use]
+    pub fn from(now: Timestamp) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "a clock has to read one")]
+        Self { from: now, began: std::time::Instant::now() }
+    }
+}
+
+impl Clock for Running {
+    fn now(&self) -> Timestamp {
+        self.from.after(self.monotonic())
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
 /// Numbers that differ, and are the same in every run.
 #[derive(Debug, Default)]
 pub struct Counting(AtomicU64);

@@ -22,6 +22,8 @@ use model::ids::{RequestId, TokenId};
 use model::message::MessageQuery;
 use model::port::accounts::Accounts;
 use model::port::capabilities::Capabilities;
+use model::port::clock::Clock;
+use model::port::outbox::Outbox;
 use model::secret::Secret;
 use runtime::Runtime;
 use runtime::mime::MimeComponent;
@@ -37,6 +39,9 @@ use crate::pipe::Pipes;
 pub const ANN: &str = "ann@x.test";
 /// Who is sent to.
 pub const BO: &str = "bo@x.test";
+
+/// Who is sent to, too.
+pub const CY: &str = "cy@x.test";
 
 /// The parser costs a compilation, so all worlds share it.
 static MIME: LazyLock<(Arc<MimeComponent>, Arc<FileSpools>, TempDir)> = LazyLock::new(|| {
@@ -89,16 +94,28 @@ pub fn on_an_owned_clock(work: impl Future<Output = ()>) {
 impl World {
     /// An account whose outbox is being delivered.
     pub async fn new(setting: Setting) -> Self {
-        let user = |email: &str| User { email: email.to_owned(), password: "secret".to_owned() };
-        let config =
-            Config { users: vec![user(ANN), user(BO)], hostname: "mail.x.test".to_owned() };
-        let mailroom = Arc::new(Mailroom::start(config).await.unwrap());
-        let dial = Arc::new(Pipes::new(Arc::clone(&mailroom)));
         let clock = Arc::new(Paused::new());
         let memory = Memory::new(MasterKey::from_bytes([7; 32]), clock.clone());
+        let credentials = Credentials::Password(Secret::new("secret".to_owned()));
+        memory.create(&account(setting.security), &credentials).await.unwrap();
+        Self::over(Arc::new(memory.clone()), Arc::new(memory), clock, setting.without).await
+    }
+
+    /// Over a store that has the account already.
+    pub async fn over(
+        outbox: Arc<dyn Outbox>,
+        accounts: Arc<dyn Accounts>,
+        clock: Arc<dyn Clock>,
+        without: &'static [&'static str],
+    ) -> Self {
+        let user = |email: &str| User { email: email.to_owned(), password: "secret".to_owned() };
+        let users = vec![user(ANN), user(BO), user(CY)];
+        let config = Config { users, hostname: "mail.x.test".to_owned() };
+        let mailroom = Arc::new(Mailroom::start(config).await.unwrap());
+        let dial = Arc::new(Pipes::new(Arc::clone(&mailroom)));
         let profiles = Arc::new(Profiles::embedded().unwrap());
         let discovery =
-            Discovery::new(Arc::clone(&profiles), HashMap::new(), None, Arc::clone(&clock) as _);
+            Discovery::new(Arc::clone(&profiles), HashMap::new(), None, Arc::clone(&clock));
         let ports = Ports {
             background: Arc::new(()),
             tokens: Arc::new(()),
@@ -109,18 +126,16 @@ impl World {
             imap: Arc::new(Imap::new(dial.clone(), ImapLimits::default())),
             smtp: Arc::new(Smtp::new(dial, "localhost", SmtpLimits::default())),
             mime: MIME.0.clone(),
-            outbox: Arc::new(memory.clone()),
-            accounts: Arc::new(memory.clone()),
+            outbox,
+            accounts,
             spools: MIME.1.clone(),
             profiles,
             discovery: Arc::new(discovery),
         };
         let engine = Engine::new(ports, Settings::default());
-        let account = account(setting.security);
         let credentials = Credentials::Password(Secret::new("secret".to_owned()));
-        memory.create(&account, &credentials).await.unwrap();
         let caller = Arc::new(Caller {
-            tenant: account.tenant.clone(),
+            tenant: "acme".parse().unwrap(),
             token: Some(TokenId::generate([1; 10])),
             scopes: Scope::EVERY.to_vec(),
             accounts: None,
@@ -128,7 +143,7 @@ impl World {
             idempotency_key: None,
         });
         let grant = engine.open_account(&caller, "ann").await.unwrap();
-        let world = Self { mailroom, engine, grant, credentials, without: setting.without };
+        let world = Self { mailroom, engine, grant, credentials, without };
         world.behave();
         let courier = Arc::clone(&world.engine).deliver_forever(std::future::pending());
         #[expect(clippy::disallowed_methods, reason = "it ends with the test's runtime")]

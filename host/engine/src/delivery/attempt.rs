@@ -26,9 +26,10 @@ use tokio::sync::watch;
 
 use crate::access;
 use crate::couriers::{Place, Verdict};
+use crate::delivery::expiry::Waited;
 use crate::delivery::recording::uncounted;
 use crate::delivery::verdict::{self, Outcome};
-use crate::delivery::{backoff, recording, sent_copy};
+use crate::delivery::{backoff, expiry, recording, sent_copy};
 use crate::lockout::Lockout;
 use crate::places::Fate;
 use crate::problems;
@@ -381,17 +382,22 @@ impl<'a> Attempt<'a> {
             due: self.now().after(pause),
             last_error: None,
         };
-        match self.record(step).await {
-            Ok(()) => self.works.couriers.deferred(),
-            Err(error) => recording::failed(&self.claim, &error),
-        }
+        // As persistently as a verdict: nobody else would give the claim back before it runs out.
+        let verdict = Verdict { step, copy: false };
+        recording::keep(self.works, &self.claim, &verdict, self.stopping.clone()).await;
     }
 
     /// Records the outcome.
     async fn end(&self, mut outcome: Outcome, due: Timestamp, counted: Counted, over: Over) {
-        let age = due.since(self.claim.created);
+        let waited = Waited {
+            age: due.since(self.claim.created),
+            attempts: self.claim.attempts.saturating_add(1),
+            claims: self.claim.epoch,
+        };
         let mut state = over.state.unwrap_or_else(|| outcome.state());
-        if !state.is_final() && age >= self.works.settings.give_up_after {
+        let settings = &self.works.settings;
+        let is_over = expiry::is_over(waited, &settings.backoff, settings.give_up_after);
+        if !state.is_final() && is_over {
             outcome.expire(self.now());
             state = State::Expired;
         }

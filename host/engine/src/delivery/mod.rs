@@ -16,6 +16,7 @@ use futures_util::future::{self, Either, FutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use model::instant::Timestamp;
 use model::port::BoxFuture;
+use model::port::maintenance::Claims;
 use model::port::outbox::{Claimed, Wish};
 use model::port::store::StoreError;
 use tokio::sync::watch;
@@ -24,9 +25,11 @@ use crate::delivery::attempt::Attempt;
 use crate::key::Owner;
 use crate::places::Look;
 use crate::pool;
+use crate::upkeep;
 use crate::works::Works;
 
 pub(crate) mod backoff;
+pub(crate) mod expiry;
 pub(crate) mod verdict;
 pub(crate) mod sent_copy;
 pub(crate) mod recording;
@@ -194,6 +197,8 @@ async fn void_claims(works: &Works) -> bool {
             if count > 0 {
                 tracing::info!(count, "claims of the last run are void");
             }
+            // The clock may have been set while nobody ran.
+            upkeep::bring_back(works, Claims::Void).await;
             true
         }
         Err(error) => {

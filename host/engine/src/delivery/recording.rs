@@ -72,7 +72,11 @@ pub(crate) async fn keep(
 pub(crate) fn failed(claim: &Claim, error: &StoreError) {
     match error {
         StoreError::LostClaim => tracing::info!(id = %claim.id, "the claim was lost"),
-        StoreError::Exists | StoreError::Cursor | StoreError::Sealed | StoreError::Failed(_) => {
+        StoreError::Exists
+        | StoreError::Cursor
+        | StoreError::Sealed
+        | StoreError::Full
+        | StoreError::Failed(_) => {
             tracing::error!(id = %claim.id, %error, "an attempt cannot be recorded");
         }
     }

@@ -58,6 +58,14 @@ impl ImapSession for Gone {
         lost()
     }
 
+    fn search_header<'a>(
+        &'a mut self,
+        _: &'static str,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<u32>, ImapError>> {
+        lost()
+    }
+
     fn store<'a>(
         &'a mut self,
         _: &'a [u32],

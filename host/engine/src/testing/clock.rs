@@ -16,6 +16,8 @@ pub(crate) struct Owned(Arc<Mutex<Time>>);
 #[derive(Debug, Default)]
 struct Time {
     now: Duration,
+    /// How far somebody set the wall clock, in milliseconds.
+    set: i64,
     waiting: Vec<Waker>,
 }
 
@@ -25,11 +27,17 @@ impl Owned {
         time.now += by;
         time.waiting.drain(..).for_each(Waker::wake);
     }
+
+    /// Sets the wall clock, ahead or back; no time passes.
+    pub(crate) fn set(&self, by: i64) {
+        self.0.lock().unwrap().set += by;
+    }
 }
 
 impl Clock for Owned {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(1_700_000_000_000).after(self.monotonic())
+        let set = self.0.lock().unwrap().set;
+        Timestamp::from_millis(1_700_000_000_000 + set).after(self.monotonic())
     }
 
     fn monotonic(&self) -> Duration {

@@ -22,3 +22,4 @@ mod copies;
 mod crashes;
 mod durable;
 mod tokens;
+mod clocks;

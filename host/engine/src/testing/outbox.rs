@@ -8,6 +8,7 @@ use model::ids::SubmissionId;
 use model::instant::Timestamp;
 use model::message::Page;
 use model::port::BoxFuture;
+use model::port::maintenance::{Claims, Condition, Figures, Maintenance, Waits};
 use model::port::outbox::{Acceptance, Claim, Claimed, Copies, Copy, Outbox, Replay, Step, Wish};
 use model::port::store::StoreError;
 use model::submission::{
@@ -68,6 +69,49 @@ impl Memory {
 
     pub(crate) fn states(&self) -> Vec<State> {
         self.0.lock().unwrap().iter().map(|row| row.entry.receipt.state).collect()
+    }
+}
+
+impl Maintenance for Memory {
+    fn condition(&self) -> Condition {
+        Condition::Writable
+    }
+
+    fn failed(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::pending())
+    }
+
+    fn figures(&self) -> BoxFuture<'_, Result<Figures, StoreError>> {
+        Box::pin(async { Ok(Figures::default()) })
+    }
+
+    fn prune(&self, before: Timestamp, _: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        self.0.lock().unwrap().retain(|row| {
+            let receipt = &row.entry.receipt;
+            !receipt.state.is_final() || receipt.due > before
+        });
+        Box::pin(async { Ok(0) })
+    }
+
+    fn was_pruned<'a>(&'a self, _: &'a SubmissionId) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async { Ok(false) })
+    }
+
+    fn bring_back<'a>(
+        &'a self,
+        now: Timestamp,
+        waits: &'a Waits,
+        _: Claims,
+    ) -> BoxFuture<'a, Result<u64, StoreError>> {
+        let mut count = 0;
+        for row in self.0.lock().unwrap().iter_mut() {
+            let latest = now.after(waits.of(row.entry.receipt.state, row.entry.attempts));
+            if row.until.is_none() && row.entry.receipt.due > latest {
+                row.entry.receipt.due = latest;
+                count += 1;
+            }
+        }
+        Box::pin(async move { Ok(count) })
     }
 }
 

@@ -16,6 +16,7 @@ pub mod mime;
 pub mod spool;
 pub mod store;
 pub mod smtp;
+pub mod maintenance;
 pub mod outbox;
 pub mod accounts;
 pub mod tokens;

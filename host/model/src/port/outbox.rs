@@ -15,6 +15,7 @@ use crate::ids::{AccountId, SubmissionId, TenantId};
 use crate::instant::Timestamp;
 use crate::message::Page;
 use crate::octets::Octets;
+use crate::port::maintenance::Maintenance;
 use crate::port::store::StoreError;
 use crate::submission::{
     Entry, Idempotency, NewSubmission, Receipt, RecipientVerdict, SentCopy, State,
@@ -22,7 +23,7 @@ use crate::submission::{
 
 /// The outbox. What is asked for an account is answered for its generation only: one that is made
 /// again under an old id inherits nothing.
-pub trait Outbox: Send + Sync + fmt::Debug {
+pub trait Outbox: Maintenance + Send + Sync + fmt::Debug {
     /// Whether the key was used before in this account.
     fn lookup<'a>(
         &'a self,

@@ -15,6 +15,9 @@ pub enum StoreError {
     /// A sealed record does not open: wrong key, or the row was moved.
     #[error("a sealed record cannot be opened")]
     Sealed,
+    /// There is no room for anything new. Nothing was stored.
+    #[error("the disk is full")]
+    Full,
     /// The disk, the database or its thread. Nothing was stored.
     #[error("the store failed: {0}")]
     Failed(String),

@@ -77,6 +77,7 @@ impl Desk {
             StoreError::Cursor
             | StoreError::LostClaim
             | StoreError::Sealed
+            | StoreError::Full
             | StoreError::Failed(_) => stored(error),
         })
     }

@@ -93,7 +93,9 @@ pub(crate) fn store(config: &Config, given: &Given) -> (Vec<Check>, Option<Check
         Ok(Some(seen)) => {
             let by = if seen.in_use { "a host runs on it" } else { "no host runs on it" };
             let told = format!("whole, accounts: {}, {by}", seen.accounts.len());
-            (vec![key, Check::ok(STORE, told)], Some(seen))
+            let mut checks = vec![key, Check::ok(STORE, told)];
+            checks.extend(quarantine(&seen));
+            (checks, Some(seen))
         }
         Err(error @ OpenError::WrongKey { .. }) => {
             let key = Check::failed(KEY, told(&error), advice(&error));
@@ -101,6 +103,18 @@ pub(crate) fn store(config: &Config, given: &Given) -> (Vec<Check>, Option<Check
         }
         Err(error) => (vec![key, Check::failed(STORE, told(&error), advice(&error))], None),
     }
+}
+
+/// Only where there is something in it.
+fn quarantine(seen: &Checkup) -> Option<Check> {
+    (seen.quarantined > 0).then(|| {
+        let told = format!(
+            "{} submissions could not be read and were put aside; they are not sent",
+            seen.quarantined
+        );
+        let advice = "look at the table `quarantine` of outbox.db (`sqlite3 -readonly`), send by hand what matters, then delete its rows; and look at the disk";
+        Check::warning("quarantine", told, advice)
+    })
 }
 
 const KEY: &str = "key";
@@ -152,6 +166,9 @@ fn advice(error: &OpenError) -> &'static str {
         OpenError::KeyExposed { .. } => "chmod 600 it, and change the passwords that it protects",
         OpenError::KeyMalformed { .. } | OpenError::WrongKey { .. } => {
             "bring the key back that belongs to this data"
+        }
+        OpenError::Missing { .. } => {
+            "bring both databases back from one backup, or move the directory away to begin anew"
         }
         OpenError::Newer { .. } => "use the newest release that ever ran here",
         OpenError::Damaged { .. } | OpenError::Database { .. } => {
@@ -222,9 +239,11 @@ fn year(date: &str) -> Option<i32> {
 /// The whole chain of an error in one line, less what [`advice`] says.
 fn told(error: &OpenError) -> String {
     let mut text = error.to_string();
-    if matches!(error, OpenError::KeyExposed { .. } | OpenError::Newer { .. })
-        && let Some((fact, _)) = text.rsplit_once(": ")
-    {
+    let advises = matches!(
+        error,
+        OpenError::KeyExposed { .. } | OpenError::Newer { .. } | OpenError::Missing { .. }
+    );
+    if advises && let Some((fact, _)) = text.rsplit_once(": ") {
         text = fact.to_owned();
     }
     let mut cause = std::error::Error::source(error);
@@ -244,8 +263,12 @@ mod tests {
 
     #[test]
     fn a_clock_before_the_build_or_before_what_is_stored_is_wrong() {
-        let newest =
-            |text: &str| Checkup { in_use: false, accounts: Vec::new(), newest: Some(at(text)) };
+        let newest = |text: &str| Checkup {
+            in_use: false,
+            accounts: Vec::new(),
+            quarantined: 0,
+            newest: Some(at(text)),
+        };
         let check = |now: &str, seen: Option<Checkup>, want| {
             assert_eq!(clock(at(now), at(BUILT), seen.as_ref()).state, want, "{now}");
         };
@@ -254,6 +277,20 @@ mod tests {
         check("2026-05-31T00:00:00Z", None, State::Failed);
         check("2026-06-02T00:00:00Z", Some(newest("2026-06-02T00:01:00Z")), State::Ok);
         check("2026-06-02T00:00:00Z", Some(newest("2026-06-03T00:00:00Z")), State::Failed);
+    }
+
+    #[test]
+    fn what_was_put_aside_is_told() {
+        let seen = |quarantined| Checkup {
+            in_use: false,
+            accounts: Vec::new(),
+            quarantined,
+            newest: None,
+        };
+        assert!(quarantine(&seen(0)).is_none());
+        let check = quarantine(&seen(3)).unwrap();
+        assert_eq!(check.state, State::Warning);
+        assert!(check.told.starts_with("3 submissions"), "{}", check.told);
     }
 
     #[test]
@@ -270,6 +307,9 @@ mod tests {
         assert!(advice(&error).contains("chmod 600"));
         let error = OpenError::Newer { file: path, found: 9, known: 8 };
         assert!(told(&error).ends_with("versions up to 8"), "{}", told(&error));
+        let (file, dir) = ("/d/meta.db".into(), "/d".into());
+        let error = OpenError::Missing { file, dir };
+        assert!(told(&error).ends_with("holds what belongs to it"), "{}", told(&error));
     }
 
     #[test]

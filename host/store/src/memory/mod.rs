@@ -4,7 +4,7 @@
 //! Plain structs under one lock, simple enough to serve as the reference that
 //! SQLite is compared with. Secrets are sealed here too.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,6 +35,7 @@ use crate::seal::MasterKey;
 
 mod accounts;
 mod copies;
+mod maintenance;
 mod tokens;
 
 /// A store that forgets. Clones share it.
@@ -53,6 +54,8 @@ struct Tables {
     tokens: BTreeMap<TokenId, Token>,
     submissions: HashMap<SubmissionId, Row>,
     keys: HashMap<(TenantId, AccountId, u32, IdempotencyKey), Used>,
+    /// What was removed.
+    pruned: HashSet<SubmissionId>,
     served: Served,
     served_copies: Served,
 }

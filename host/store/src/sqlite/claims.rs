@@ -24,6 +24,7 @@ use crate::commit::Trouble;
 use crate::failure::failed;
 use crate::fair::{Due, Served, choose, merge};
 use crate::lifecycle::{CLAIMED, ends_doubt, is_held};
+use crate::sqlite::quarantine::{quarantine, sweep};
 use crate::sqlite::rows::{parsed, put_recipients, recipients, state};
 
 /// One seek, however much waits for the accounts.
@@ -56,6 +57,9 @@ pub(crate) fn take(
             Err(Trouble::Store(error)) => quarantine(conn, &id, &error)?,
             Err(Trouble::Sqlite(error)) => return Err(error.into()),
         }
+    }
+    if claims.is_empty() {
+        sweep(conn, wish.now)?;
     }
     Ok(Claimed { claims, more })
 }
@@ -183,15 +187,20 @@ fn inline(conn: &Connection, id: &SubmissionId, digest: &Digest) -> Result<Optio
     Ok(whole.map(Bytes::from))
 }
 
-/// A damaged record must not stop the others, and must not be sent.
-fn quarantine(conn: &Connection, id: &SubmissionId, error: &StoreError) -> Result<(), Trouble> {
-    tracing::error!(submission = %id, %error, "a stored submission cannot be read and is given up");
+/// As [`record`], and the copy becomes pending, unless there was one.
+pub(crate) fn record_and_copy(
+    conn: &Connection,
+    id: &SubmissionId,
+    epoch: u64,
+    step: &Step,
+    now: Timestamp,
+) -> Result<Option<Digest>, Trouble> {
+    // In one savepoint: where the step is refused, this is taken back.
     conn.prepare_cached(
-        "UPDATE submission SET state = 'failed', last_error = ?2, owner = NULL, lease_until = NULL
-         WHERE id = ?1",
+        "UPDATE submission SET sent_copy = 'pending', copy_due = ?2 WHERE id = ?1 AND sent_copy IS NULL",
     )?
-    .execute(params![id.as_str(), error.to_string()])?;
-    Ok(())
+    .execute(params![id.as_str(), now.millis()])?;
+    record(conn, id, epoch, step)
 }
 
 /// As [`record`], and the copy becomes pending, unless there was one.

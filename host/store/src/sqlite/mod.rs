@@ -24,12 +24,20 @@ use crate::database::Database;
 use crate::failure::OpenError;
 use crate::fair::Served;
 use crate::keys::{KeyRing, Keys};
+use crate::marker;
+use crate::reserve::Reserve;
 use crate::schema::{META, OUTBOX};
 use crate::sqlite::remembered::Remembered;
 use crate::sqlite::rows::files_in_use;
 
 mod remembered;
 mod rows;
+mod tally;
+pub(crate) mod quarantine;
+pub(crate) mod pruning;
+pub(crate) mod rescheduling;
+mod maintenance;
+mod leases;
 mod claims;
 mod copies;
 pub(crate) mod outbox;
@@ -53,7 +61,11 @@ struct Inner {
     /// One rotation at a time.
     turning: tokio::sync::Mutex<()>,
     clock: Arc<dyn Clock>,
+    /// Of the disk: files have their own.
     poison: Poison,
+    reserve: Reserve,
+    /// See [`leases`]; none before the first claim.
+    clocks: Mutex<Option<i128>>,
     /// Whose turn it was.
     served: Arc<Mutex<Served>>,
     served_copies: Arc<Mutex<Served>>,
@@ -72,7 +84,8 @@ impl Sqlite {
     /// refers to. Blocks: for the start of the process.
     ///
     /// # Errors
-    /// [`OpenError::Locked`] while another store has the directory, [`OpenError::Newer`] when a later
+    /// [`OpenError::Locked`] while another store has the directory, [`OpenError::Missing`] when one of the
+    /// databases was lost, [`OpenError::Newer`] when a later
     /// release wrote it, [`OpenError::WrongKey`] when its secrets were sealed with another key.
     pub fn open(
         dir: &Path,
@@ -82,15 +95,23 @@ impl Sqlite {
         let keys = keys.into();
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(OpenError::io(dir))?;
         let lock = lock(dir)?;
+        // On a disk without any room the databases need some of it to be opened.
+        let reserve = Reserve::open(dir);
+        marker::check(dir, |file| Connection::open(file))?;
         let poison = Poison::default();
         let file = dir.join("meta.db");
         let known = |conn: &Connection| rotation::settle(conn, &file, dir, &keys);
+        let (own, held) = (poison.of_another_file(), Some(reserve.clone()));
         let (meta, ()) =
-            Database::open(&file, META, META_READERS, Upkeep::EveryCommit, poison.clone(), known)?;
+            Database::open(&file, META, META_READERS, Upkeep::EveryCommit, own, held, known)?;
         let file = dir.join("outbox.db");
-        let used = |conn: &Connection| files_in_use(conn).map_err(OpenError::database(&file));
+        let used = |conn: &Connection| {
+            let begun = tally::begin(conn).and_then(|()| files_in_use(conn));
+            begun.map_err(OpenError::database(&file))
+        };
+        let (own, held) = (poison.of_another_file(), Some(reserve.clone()));
         let (outbox, used) =
-            Database::open(&file, OUTBOX, OUTBOX_READERS, Upkeep::BySize, poison.clone(), used)?;
+            Database::open(&file, OUTBOX, OUTBOX_READERS, Upkeep::BySize, own, held, used)?;
         let root = dir.join("blobs");
         let crew = Crew::new("store-file", vec![(); FILE_THREADS]).map_err(OpenError::io(&root))?;
         let blobs = Blobs::open(root.clone(), Arc::clone(&clock), Arc::new(crew), poison.clone())
@@ -101,7 +122,9 @@ impl Sqlite {
         if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             sync_dir(parent).map_err(OpenError::io(parent))?;
         }
-        let (served, remembered) = (Arc::default(), Remembered::default());
+        marker::write(dir).map_err(OpenError::io(dir))?;
+        let (clocks, served, remembered) =
+            (Mutex::default(), Arc::default(), Remembered::default());
         let ring = Arc::new(KeyRing::new(keys));
         // Whatever the old key had sealed was wrapped anew before anyone is served.
         ring.finish();
@@ -115,6 +138,8 @@ impl Sqlite {
             turning,
             clock,
             poison,
+            reserve,
+            clocks,
             served,
             served_copies: Arc::default(),
             _lock: lock,
@@ -133,10 +158,20 @@ impl Sqlite {
         &self.inner.blobs
     }
 
-    /// As if a sync had failed.
+    /// As if a sync of a file of bytes had failed.
     #[cfg(test)]
     pub(crate) fn poison(&self) {
-        self.inner.poison.set();
+        self.inner.poison.set(&"a test");
+    }
+
+    /// As if a sync of the outbox had failed.
+    #[cfg(test)]
+    pub(crate) async fn poison_outbox(&self) {
+        let failed = self.inner.outbox.write(|_| {
+            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_FSYNC);
+            Err::<(), _>(rusqlite::Error::SqliteFailure(code, None).into())
+        });
+        assert!(failed.await.is_err());
     }
 }
 

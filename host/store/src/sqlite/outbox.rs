@@ -20,15 +20,15 @@ use model::submission::{Entry, Idempotency, NewSubmission, Receipt, SentCopy, St
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest as _, Sha256};
 
-use crate::blob::{Digest, Pin};
+use crate::blob::{Digest, Pin, is_full};
 use crate::commit::Trouble;
 use crate::failure::failed;
 use crate::lifecycle::{REMEMBERED, is_forgotten, untried};
 use crate::page::{Cursor, LARGEST, List, submissions};
-use crate::sqlite::Sqlite;
 use crate::sqlite::claims::{record, record_and_copy, take};
 use crate::sqlite::copies::{end, take_copies};
 use crate::sqlite::rows::{ENTRY, entry, parsed, put_recipients, sentences, state};
+use crate::sqlite::{Sqlite, leases};
 
 /// Larger bodies are files, so that the database's log stays small.
 const INLINE: u64 = 64 * 1024;
@@ -79,7 +79,8 @@ impl Outbox for Sqlite {
 
     fn accept(&self, submission: NewSubmission) -> BoxFuture<'_, Result<Acceptance, StoreError>> {
         Box::pin(async move {
-            self.inner.poison.check()?;
+            self.inner.poison.check_disk()?;
+            self.inner.reserve.admit(submission.raw.size())?;
             let body = self.body(&submission.raw).await?;
             let spare = match &body {
                 Body::Inline(..) => None,
@@ -101,10 +102,24 @@ impl Outbox for Sqlite {
 
     fn claim(&self, wish: Wish) -> BoxFuture<'_, Result<Claimed, StoreError>> {
         let (blobs, served) = (self.inner.blobs.clone(), Arc::clone(&self.inner.served));
-        Box::pin(self.inner.outbox.write(move |conn| {
-            let mut served = served.lock().unwrap_or_else(PoisonError::into_inner);
-            take(conn, &blobs, &wish, &mut served)
-        }))
+        Box::pin(async move {
+            // What ends soon begins nothing.
+            self.inner.poison.check_disk()?;
+            let clocks = || self.inner.clocks.lock().unwrap_or_else(PoisonError::into_inner);
+            let to = leases::offset(wish.now, self.inner.clock.monotonic());
+            // Small steps add up, so the offset is kept until leases are moved.
+            let from = *clocks().get_or_insert(to);
+            let taken = self.inner.outbox.write(move |conn| {
+                leases::follow(conn, from, to)?;
+                let mut served = served.lock().unwrap_or_else(PoisonError::into_inner);
+                take(conn, &blobs, &wish, &mut served)
+            });
+            let claims = taken.await?;
+            if leases::is_step(from, to) {
+                *clocks() = Some(to);
+            }
+            Ok(claims)
+        })
     }
 
     fn record<'a>(
@@ -226,13 +241,15 @@ impl Sqlite {
     async fn body(&self, raw: &Octets) -> Result<Body, StoreError> {
         if raw.size() > INLINE {
             let put = match self.inner.blobs.put(raw).await {
-                Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                Err(error) if is_full(&error) => {
                     self.make_room().await;
                     self.inner.blobs.put(raw).await
                 }
                 put => put,
             };
-            return put.map(Body::File).map_err(failed);
+            return put
+                .map(Body::File)
+                .map_err(|error| if is_full(&error) { StoreError::Full } else { failed(error) });
         }
         let bytes = match raw.in_memory() {
             Some(bytes) => bytes,
@@ -275,7 +292,7 @@ impl Sqlite {
 
     /// A write that failed, though the disk did not, has probably found no room.
     async fn make_room_after<T>(&self, outcome: &Result<T, StoreError>) {
-        if matches!(outcome, Err(StoreError::Failed(_))) && self.inner.poison.check().is_ok() {
+        if matches!(outcome, Err(StoreError::Failed(_))) && self.inner.poison.check_disk().is_ok() {
             self.make_room().await;
         }
     }
@@ -305,7 +322,8 @@ const PURGE: &str = "DELETE FROM idempotency WHERE (tenant, account, generation,
     FROM idempotency i JOIN submission s ON s.id = i.submission
     WHERE i.created <= ?1 AND s.state IN ('sent', 'failed', 'cancelled', 'expired')
     ORDER BY i.created LIMIT ?2)";
-const IN_USE: &str = "SELECT 1 FROM submission WHERE place = 'file' AND digest = ?1";
+const IN_USE: &str = "SELECT 1 FROM submission WHERE place = 'file' AND digest = ?1
+    UNION ALL SELECT 1 FROM quarantine WHERE digest IS NOT NULL AND digest = ?1";
 
 async fn whole(raw: &Octets) -> io::Result<Bytes> {
     let mut bytes = BytesMut::new();
@@ -444,9 +462,14 @@ pub(crate) fn frequent() -> Vec<String> {
     use crate::sqlite::claims::{DUE, NEXT_ACCOUNT};
     use crate::sqlite::copies::{DUE_COPIES, NEXT_OWNER};
 
-    let fixed = [NEXT_OWNER, DUE_COPIES, NEXT_COPY, NEXT_ACCOUNT, DUE, SOONEST, PURGE, IN_USE]
-        .map(str::to_owned);
-    fixed.into_iter().chain([newest()]).collect()
+    use crate::sqlite::pruning::ENDED;
+    use crate::sqlite::quarantine::NAMES;
+    use crate::sqlite::rescheduling::LATER;
+
+    let upkeep = [ENDED, NAMES, LATER];
+    let fixed = [NEXT_OWNER, DUE_COPIES, NEXT_COPY, NEXT_ACCOUNT, DUE, SOONEST, PURGE, IN_USE];
+    let fixed = fixed.into_iter().chain(upkeep).map(str::to_owned);
+    fixed.chain([newest()]).collect()
 }
 
 fn find(

@@ -89,7 +89,10 @@ pub(crate) fn put_recipients(
 
 /// The files that some submission still needs.
 pub(crate) fn files_in_use(conn: &Connection) -> rusqlite::Result<HashSet<Digest>> {
-    let mut statement = conn.prepare("SELECT digest FROM submission WHERE place = 'file'")?;
+    let mut statement = conn.prepare(
+        "SELECT digest FROM submission WHERE place = 'file'
+         UNION SELECT digest FROM quarantine WHERE digest IS NOT NULL",
+    )?;
     statement.query_map([], |row| row.get(0))?.collect()
 }
 

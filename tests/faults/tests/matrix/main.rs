@@ -3,4 +3,5 @@
 mod reading;
 mod changing;
 mod sending;
+mod released;
 mod coverage;

@@ -1,0 +1,159 @@
+//! Wall clocks that are wrong, and what is kept and removed in time.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use model::port::capabilities::Capabilities;
+use model::problem::Code;
+use model::submission::State;
+use store::{MasterKey, Memory};
+
+use crate::testing::host::{Host, refused};
+use crate::testing::sending::draft;
+use crate::testing::smtp::Turn;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
+/// In milliseconds, as a clock is set.
+const AN_HOUR: i64 = 3_600_000;
+const THREE_DAYS: i64 = 72 * AN_HOUR;
+/// From the clock of the tests to 1970.
+const TO_1970: i64 = -1_700_000_000_000;
+
+fn host() -> Host {
+    let mut host = Host::new();
+    let clock = Arc::clone(&host.clock);
+    host.move_to(Arc::new(Memory::new(MasterKey::from_bytes([7; 32]), clock)));
+    host
+}
+
+async fn state(host: &Host, id: &str) -> State {
+    host.engine.submission(&host.grant("anna").await, id).await.unwrap().receipt.state
+}
+
+/// A submission that was deferred once, while the clock was wrong by `wrong`; it is right again when
+/// this answers.
+async fn deferred(host: &Host, wrong: i64) -> String {
+    host.clock.set(wrong);
+    host.smtp.change(|state| state.script.push_back(Turn::Codes(vec![250], 451)));
+    let receipt = host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    let id = receipt.submission.to_string();
+    host.drive(Duration::from_secs(1));
+    assert_eq!(state(host, &id).await, State::Deferred);
+    id
+}
+
+#[tokio::test]
+async fn a_retry_that_a_clock_ahead_put_off_comes_back_with_the_clock() {
+    for wrong in [AN_HOUR, THREE_DAYS, 365 * 24 * AN_HOUR] {
+        let host = host();
+        let id = deferred(&host, wrong).await;
+        // While the host runs.
+        let mut driver =
+            std::pin::pin!(Arc::clone(&host.engine).deliver_forever(std::future::pending()));
+        crate::testing::host::settle(driver.as_mut());
+        host.clock.set(-wrong);
+        for _ in 0..120 {
+            host.clock.advance(Duration::from_secs(1));
+            crate::testing::host::settle(driver.as_mut());
+        }
+        assert_eq!(state(&host, &id).await, State::Sent, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_was_mended_while_the_host_was_off_holds_nothing_up() {
+    let mut host = host();
+    let id = deferred(&host, AN_HOUR).await;
+    // One that was never tried, too.
+    let new = host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    host.clock.set(-AN_HOUR);
+    host.restart();
+    host.drive(2 * MINUTE);
+    assert_eq!(state(&host, &id).await, State::Sent);
+    assert_eq!(state(&host, new.submission.as_str()).await, State::Sent);
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_expires_nothing() {
+    for jumps in [&[THREE_DAYS, THREE_DAYS][..], &[TO_1970, -TO_1970], &[-AN_HOUR], &[TO_1970]] {
+        let host = host();
+        let id = deferred(&host, 0).await;
+        host.smtp.change(|state| {
+            state.script.extend((0..jumps.len()).map(|_| Turn::Codes(vec![250], 451)));
+        });
+        for jump in jumps {
+            host.clock.set(*jump);
+            host.drive(5 * MINUTE);
+            assert!(!state(&host, &id).await.is_final() || host.smtp.taken() == 1, "{jumps:?}");
+        }
+        host.drive_by(MINUTE, 60 * MINUTE);
+        assert_eq!(state(&host, &id).await, State::Sent, "{jumps:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_accepted_in_1970_is_delivered_when_the_clock_is_set() {
+    let host = host();
+    let id = deferred(&host, TO_1970).await;
+    host.clock.set(-TO_1970);
+    host.drive(2 * MINUTE);
+    assert_eq!(state(&host, &id).await, State::Sent);
+}
+
+#[tokio::test]
+async fn what_ended_is_kept_for_its_time_and_then_told_from_what_never_was() {
+    let host = host();
+    let receipt = host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    let id = receipt.submission.to_string();
+    host.drive(Duration::from_secs(1));
+    host.drive_by(DAY / 4, 29 * DAY);
+    assert_eq!(state(&host, &id).await, State::Sent);
+    host.drive_by(DAY / 4, 2 * DAY);
+    let grant = host.grant("anna").await;
+    refused(host.engine.submission(&grant, &id).await, Code::SubmissionExpired);
+    for never in ["sub_aaaaaaaaaaaaaaaa", "sub_7777777777777777"] {
+        refused(host.engine.submission(&grant, never).await, Code::NoSuchSubmission);
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_ahead_removes_nothing_at_once() {
+    let host = host();
+    let receipt = host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    let id = receipt.submission.to_string();
+    let mut driver =
+        std::pin::pin!(Arc::clone(&host.engine).deliver_forever(std::future::pending()));
+    crate::testing::host::settle(driver.as_mut());
+    host.clock.set(40 * 24 * AN_HOUR);
+    for _ in 0..120 {
+        host.clock.advance(MINUTE);
+        crate::testing::host::settle(driver.as_mut());
+    }
+    assert_eq!(state(&host, &id).await, State::Sent);
+}
+
+/// Whatever could not be recorded is recorded when the store writes again, and nobody waits until a
+/// claim runs out.
+#[tokio::test]
+async fn claims_are_given_back_when_the_store_writes_again() {
+    let host = Host::new();
+    host.outbox.1.store(true, Ordering::Relaxed);
+    for _ in 0..40 {
+        host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    }
+    let mut driver =
+        std::pin::pin!(Arc::clone(&host.engine).deliver_forever(std::future::pending()));
+    let mut pass = |time: Duration| {
+        for _ in 0..time.as_secs() {
+            host.clock.advance(Duration::from_secs(1));
+            crate::testing::host::settle(driver.as_mut());
+        }
+    };
+    pass(MINUTE);
+    host.outbox.1.store(false, Ordering::Relaxed);
+    pass(5 * MINUTE);
+    assert!(host.outbox.states().iter().all(|state| *state == State::Sent));
+    assert_eq!(host.smtp.taken(), 40);
+}

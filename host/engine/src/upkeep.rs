@@ -1,0 +1,164 @@
+//! The upkeep of the outbox, beside the driver: submissions that ended long ago are removed, and a
+//! wall clock that was set is noticed.
+//!
+//! Invariant: a clock that jumps removes nothing and hurries nothing: what it put off comes back when
+//! the clock does, and after a jump ahead nothing is removed for a day.
+
+use std::time::Duration;
+
+use model::ids::SubmissionId;
+use model::instant::Timestamp;
+use model::port::maintenance::{Claims, Waits};
+use model::port::store::StoreError;
+
+use crate::works::Works;
+
+/// How often it looks at the clock.
+const ROUND: Duration = Duration::from_secs(30);
+/// How often it looks for what has ended long ago.
+const PASS: Duration = Duration::from_secs(60 * 60);
+/// Rows removed in one piece.
+const ROWS: u32 = 500;
+/// Between the pieces, for everybody else.
+const PAUSE: Duration = Duration::from_millis(200);
+/// A clock that is held by NTP moves less.
+const STEP: i128 = 1_000;
+/// Further than this a clock is set only after it was wrong.
+const JUMP: i128 = 60 * 60 * 1_000;
+/// How long a clock that jumped ahead is not believed.
+const DOUBT: Duration = Duration::from_secs(24 * 60 * 60);
+/// No submission is older than this program.
+const FIRST: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+/// Never ends. May be dropped at any time.
+pub(crate) async fn run(works: &Works) {
+    let clock = &works.ports.clock;
+    let mut watch = Watch::begin(clock.now(), clock.monotonic());
+    let mut next_pass = clock.monotonic();
+    loop {
+        let monotonic = clock.monotonic();
+        match watch.look(clock.now(), monotonic) {
+            Seen::Steady => {}
+            Seen::Back => bring_back(works, Claims::Live).await,
+            Seen::Ahead => {
+                tracing::warn!(
+                    "the clock jumped ahead: nothing is removed from the outbox for a day"
+                );
+                next_pass = monotonic + DOUBT;
+            }
+        }
+        if monotonic >= next_pass {
+            match pass(works).await {
+                Ok(()) => next_pass = monotonic + PASS,
+                Err(error) => tracing::warn!(%error, "what ended long ago was not removed"),
+            }
+        }
+        clock.sleep(ROUND).await;
+    }
+}
+
+async fn pass(works: &Works) -> Result<(), StoreError> {
+    let now = works.ports.clock.now();
+    let before = now.millis().saturating_sub(millis(works.settings.keep));
+    let before = Timestamp::from_millis(before);
+    loop {
+        if works.ports.outbox.prune(before, ROWS).await? < ROWS {
+            return Ok(());
+        }
+        works.ports.clock.sleep(PAUSE).await;
+    }
+}
+
+/// What waits longer than any regular pause waits for a time that a wrong clock had made.
+pub(crate) async fn bring_back(works: &Works, claims: Claims) {
+    let pauses = &works.settings.backoff;
+    // Chance makes a pause a tenth longer at most.
+    let longest = pauses.iter().map(|pause| *pause + *pause / 10);
+    let waits = Waits { after: longest.clone().take(1).chain(longest).collect() };
+    let now = works.ports.clock.now();
+    match works.ports.outbox.bring_back(now, &waits, claims).await {
+        Ok(0) => {}
+        Ok(count) => tracing::warn!(count, "the clock went back: what it had put off is due again"),
+        Err(error) => tracing::error!(%error, "what a wrong clock put off was not brought back"),
+    }
+}
+
+/// Whether a submission that is not there was there once: its id tells, or the store.
+pub(crate) async fn has_expired(works: &Works, id: &SubmissionId) -> Result<bool, StoreError> {
+    let now = works.ports.clock.now();
+    let old = now.millis().saturating_sub(millis(works.settings.keep));
+    if (FIRST.millis()..=old).contains(&id.made().millis()) {
+        return Ok(true);
+    }
+    works.ports.outbox.was_pruned(id).await
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The wall clock beside the monotonic one.
+#[derive(Debug)]
+struct Watch {
+    /// How far the wall clock is from the other, in milliseconds.
+    offset: i128,
+}
+
+/// What the wall clock did since the last look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    /// What the other did.
+    Steady,
+    /// It was set back.
+    Back,
+    /// It was set ahead by far.
+    Ahead,
+}
+
+impl Watch {
+    fn begin(now: Timestamp, monotonic: Duration) -> Self {
+        Self { offset: Self::offset(now, monotonic) }
+    }
+
+    fn look(&mut self, now: Timestamp, monotonic: Duration) -> Seen {
+        let offset = Self::offset(now, monotonic);
+        let moved = offset - std::mem::replace(&mut self.offset, offset);
+        match moved {
+            moved if moved < -STEP => Seen::Back,
+            moved if moved > JUMP => Seen::Ahead,
+            _ => Seen::Steady,
+        }
+    }
+
+    fn offset(now: Timestamp, monotonic: Duration) -> i128 {
+        i128::from(now.millis()) - i128::try_from(monotonic.as_millis()).unwrap_or(i128::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_is_noticed_once() {
+        let second = |wall: i64, monotonic| {
+            (Timestamp::from_millis(wall * 1000), Duration::from_secs(monotonic))
+        };
+        let (now, monotonic) = second(1_000_000, 0);
+        let mut watch = Watch::begin(now, monotonic);
+        let mut check = |wall, monotonic, want| {
+            let (now, monotonic) = second(wall, monotonic);
+            assert_eq!(watch.look(now, monotonic), want, "{wall}");
+        };
+        check(1_000_030, 30, Seen::Steady);
+        check(1_000_061, 60, Seen::Steady);
+        check(1_003_700, 90, Seen::Ahead);
+        check(1_003_730, 120, Seen::Steady);
+        check(1_000_150, 150, Seen::Back);
+        check(1_000_180, 180, Seen::Steady);
+        check(0, 210, Seen::Back);
+        check(1_800_000_000, 240, Seen::Ahead);
+        // A machine that slept: its monotonic clock may have stood still.
+        check(1_800_000_600, 241, Seen::Steady);
+    }
+}

@@ -1,0 +1,88 @@
+//! The upkeep of the outbox in memory.
+
+use model::ids::SubmissionId;
+use model::instant::Timestamp;
+use model::port::BoxFuture;
+use model::port::maintenance::{Claims, Condition, Figures, Maintenance, Waits};
+use model::port::store::StoreError;
+use model::submission::State;
+
+use crate::lifecycle::is_held;
+use crate::memory::{Memory, Row};
+
+impl Maintenance for Memory {
+    fn condition(&self) -> Condition {
+        Condition::Writable
+    }
+
+    fn failed(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::pending())
+    }
+
+    fn figures(&self) -> BoxFuture<'_, Result<Figures, StoreError>> {
+        Box::pin(async move {
+            let tables = self.tables();
+            let count = |state: State| {
+                let of = |row: &&Row| row.entry.receipt.state == state;
+                (state, tables.submissions.values().filter(of).count() as u64)
+            };
+            let states = State::EVERY.map(count).into_iter().filter(|(_, count)| *count > 0);
+            let waiting = tables.submissions.values().filter(|row| row.wake().is_some());
+            let oldest = waiting.map(|row| row.new.created).min();
+            Ok(Figures { states: states.collect(), oldest })
+        })
+    }
+
+    fn prune(&self, before: Timestamp, rows: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        Box::pin(async move {
+            let mut tables = self.tables();
+            let mut ended: Vec<_> = tables
+                .submissions
+                .values()
+                .map(|row| &row.entry.receipt)
+                .filter(|receipt| receipt.state.is_final() && receipt.due <= before)
+                .map(|receipt| (receipt.due, receipt.submission.clone()))
+                .collect();
+            ended.sort();
+            let mut gone = 0_u32;
+            for (_, id) in ended {
+                if gone >= rows {
+                    break;
+                }
+                tables.keys.retain(|_, used| used.submission != id);
+                if let Some(row) = tables.submissions.remove(&id) {
+                    gone = gone.saturating_add(row.entry.recipients.len() as u32 + 1);
+                }
+                tables.pruned.insert(id);
+            }
+            Ok(gone.min(rows))
+        })
+    }
+
+    fn was_pruned<'a>(&'a self, id: &'a SubmissionId) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move { Ok(self.tables().pruned.contains(id)) })
+    }
+
+    fn bring_back<'a>(
+        &'a self,
+        now: Timestamp,
+        waits: &'a Waits,
+        claims: Claims,
+    ) -> BoxFuture<'a, Result<u64, StoreError>> {
+        Box::pin(async move {
+            let mut count = 0;
+            for row in self.tables().submissions.values_mut() {
+                let state = row.entry.receipt.state;
+                let latest = now.after(waits.of(state, row.entry.attempts));
+                let live = is_held(state) && claims == Claims::Live;
+                if live || row.wake().is_none_or(|wake| wake <= latest) {
+                    continue;
+                }
+                count += 1;
+                row.entry.receipt.due = row.entry.receipt.due.min(latest);
+                row.lease_until = latest;
+            }
+            Ok(count)
+        })
+    }
+}

@@ -1,0 +1,159 @@
+//! Room on the disk that new mail may not use, so that a full disk drains what is queued.
+//!
+//! A file holds the room while all is well. When a write finds the disk full the file is emptied,
+//! whoever filled the disk, and new mail is refused until there is room to fill it again.
+//!
+//! Invariant: new mail is taken only while the reserve is whole and there is some more room. Where the
+//! file system cannot set room aside, that some more room is all there is.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use model::port::store::StoreError;
+use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use rustix::io::Errno;
+
+/// What is set aside: several times what the log of a database takes before it is emptied.
+const RESERVE: u64 = 16 << 20;
+/// What new mail leaves beside it.
+const HEADROOM: u64 = 8 << 20;
+/// Of a small disk not more than this part is set aside, and half of it is left beside.
+const PART: u64 = 16;
+/// A database cannot even be opened with less.
+const TO_OPEN: u64 = 1 << 20;
+
+/// The reserve of one data directory. Clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Reserve(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    dir: PathBuf,
+    size: u64,
+    headroom: u64,
+    /// The room was given up; new mail waits until it can be set aside again.
+    spent: AtomicBool,
+    /// One at a time sets it aside or gives it up.
+    turn: Mutex<()>,
+}
+
+impl Reserve {
+    /// Sets the room aside; on a disk that is full gives up what an earlier run had set aside, so that
+    /// the databases can be opened.
+    pub(crate) fn open(dir: &Path) -> Self {
+        let total =
+            statvfs(dir).map_or(u64::MAX, |disk| disk.f_blocks.saturating_mul(disk.f_frsize));
+        let size = RESERVE.min(total / PART);
+        let headroom = HEADROOM.min(total / PART / 2);
+        let inner = Inner {
+            dir: dir.to_owned(),
+            size,
+            headroom,
+            spent: AtomicBool::new(true),
+            turn: Mutex::default(),
+        };
+        let reserve = Self(Arc::new(inner));
+        if reserve.free().is_some_and(|free| free < TO_OPEN) {
+            reserve.release();
+        } else {
+            reserve.restore();
+        }
+        reserve
+    }
+
+    /// Whether so many bytes of new mail may come.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`].
+    pub(crate) fn admit(&self, bytes: u64) -> Result<(), StoreError> {
+        if self.0.spent.load(Ordering::SeqCst) {
+            self.restore();
+        }
+        let room = self.free().is_none_or(|free| free >= self.0.headroom.saturating_add(bytes));
+        if room && !self.0.spent.load(Ordering::SeqCst) { Ok(()) } else { Err(StoreError::Full) }
+    }
+
+    /// A write found no room.
+    pub(crate) fn release(&self) {
+        let _turn = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let gave =
+            OpenOptions::new().write(true).open(self.path()).and_then(|file| file.set_len(0));
+        match gave {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::error!(%error, "the reserve on the disk cannot be given up");
+            }
+            Ok(()) | Err(_) => {}
+        }
+        if !self.0.spent.swap(true, Ordering::SeqCst) {
+            tracing::error!(
+                dir = %self.0.dir.display(),
+                "the disk is full: the reserve is used for what is queued, and new mail is refused until there is room"
+            );
+        }
+    }
+
+    /// Sets the room aside again, should there be as much and the headroom too.
+    fn restore(&self) {
+        let _turn = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = std::fs::metadata(self.path()).map_or(0, |file| file.len());
+        let wanted = self.0.size.saturating_sub(held).saturating_add(self.0.headroom);
+        if held < self.0.size && self.free().is_some_and(|free| free < wanted) {
+            return;
+        }
+        match self.fill() {
+            Ok(()) => self.0.spent.store(false, Ordering::SeqCst),
+            Err(error) => {
+                tracing::warn!(%error, "no room can be set aside for a full disk");
+                // A file that cannot be opened now says nothing about room: headroom has to do.
+                self.0.spent.store(error.kind() == io::ErrorKind::StorageFull, Ordering::SeqCst);
+            }
+        }
+    }
+
+    fn fill(&self) -> io::Result<()> {
+        let file: File = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(self.path())?;
+        match fallocate(&file, FallocateFlags::empty(), 0, self.0.size) {
+            // Nothing can be set aside here.
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// None where the system does not say.
+    fn free(&self) -> Option<u64> {
+        statvfs(&self.0.dir).ok().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.dir.join("reserve")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_set_aside_given_up_and_set_aside_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let reserve = Reserve::open(dir.path());
+        let held = || std::fs::metadata(dir.path().join("reserve")).unwrap().len();
+        assert_eq!(held(), reserve.0.size);
+        reserve.admit(1000).unwrap();
+        // More than any disk has.
+        assert!(matches!(reserve.admit(u64::MAX / 2), Err(StoreError::Full)));
+        reserve.release();
+        assert_eq!(held(), 0);
+        reserve.admit(1000).unwrap();
+        assert_eq!(held(), reserve.0.size);
+    }
+}

@@ -1,0 +1,44 @@
+//! Leases that follow the monotonic clock.
+//!
+//! A lease is written as a time of day, and a clock that is set ahead would end every one of them at
+//! once: a delivery that is under way would be begun a second time. So whenever the wall clock has
+//! moved otherwise than the monotonic one, leases move with it.
+//!
+//! Invariant: while a process lives, a claim holds for as long as it was made for, whatever is done to
+//! the wall clock. (No claim outlives its process: a start voids them.)
+
+use std::time::Duration;
+
+use model::instant::Timestamp;
+use rusqlite::Connection;
+
+use crate::commit::Trouble;
+
+/// Less is the work of NTP, and shorter than any lease.
+const STEP: i128 = 1_000;
+
+/// How far the wall clock is from the monotonic one, in milliseconds.
+pub(crate) fn offset(now: Timestamp, monotonic: Duration) -> i128 {
+    i128::from(now.millis()) - i128::try_from(monotonic.as_millis()).unwrap_or(i128::MAX)
+}
+
+/// Whether the wall clock was set between the two.
+pub(crate) const fn is_step(from: i128, to: i128) -> bool {
+    (to - from).abs() > STEP
+}
+
+/// Moves leases that were right at one offset to another. To be called before anything is claimed.
+pub(crate) fn follow(conn: &Connection, from: i128, to: i128) -> Result<(), Trouble> {
+    if !is_step(from, to) {
+        return Ok(());
+    }
+    let moved = to - from;
+    let moved = i64::try_from(moved).unwrap_or(if moved < 0 { i64::MIN } else { i64::MAX });
+    conn.execute(
+        "UPDATE submission SET lease_until = lease_until + ?1
+         WHERE wake IS NOT NULL AND state IN ('claimed', 'dialing', 'dot-sent')",
+        [moved],
+    )?;
+    tracing::warn!(milliseconds = moved, "the clock was set: claims hold all the same");
+    Ok(())
+}

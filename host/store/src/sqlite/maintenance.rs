@@ -1,0 +1,61 @@
+//! The upkeep of the outbox over SQLite.
+//!
+//! Whatever may touch many rows is done in pieces, each a write of its own.
+
+use model::ids::SubmissionId;
+use model::instant::Timestamp;
+use model::port::BoxFuture;
+use model::port::maintenance::{Claims, Condition, Figures, Maintenance, Waits};
+use model::port::store::StoreError;
+
+use crate::sqlite::{Sqlite, pruning, rescheduling, tally};
+
+impl Maintenance for Sqlite {
+    fn condition(&self) -> Condition {
+        if self.inner.poison.check_disk().is_err() {
+            Condition::Failed
+        } else if self.inner.reserve.admit(0).is_err() {
+            Condition::Full
+        } else {
+            Condition::Writable
+        }
+    }
+
+    fn failed(&self) -> BoxFuture<'static, ()> {
+        let poison = self.inner.poison.clone();
+        Box::pin(async move { poison.is_set().await })
+    }
+
+    fn figures(&self) -> BoxFuture<'_, Result<Figures, StoreError>> {
+        // They lie on the writer's connection.
+        Box::pin(self.inner.outbox.write(tally::figures))
+    }
+
+    fn prune(&self, before: Timestamp, rows: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        Box::pin(self.inner.outbox.write(move |conn| pruning::prune(conn, before, rows)))
+    }
+
+    fn was_pruned<'a>(&'a self, id: &'a SubmissionId) -> BoxFuture<'a, Result<bool, StoreError>> {
+        let id = id.clone();
+        Box::pin(self.inner.outbox.read(move |conn| pruning::was_pruned(conn, &id)))
+    }
+
+    fn bring_back<'a>(
+        &'a self,
+        now: Timestamp,
+        waits: &'a Waits,
+        claims: Claims,
+    ) -> BoxFuture<'a, Result<u64, StoreError>> {
+        Box::pin(async move {
+            let mut next = Some((now.millis(), i64::MAX));
+            let mut count = 0;
+            while let Some(after) = next {
+                let waits = waits.clone();
+                let piece = move |conn: &_| rescheduling::piece(conn, now, &waits, claims, after);
+                let (further, some) = self.inner.outbox.write(piece).await?;
+                (next, count) = (further, count + some);
+            }
+            Ok(count)
+        })
+    }
+}

@@ -1,0 +1,82 @@
+//! What leaves the outbox: submissions that ended long ago, with all that belongs to them.
+//!
+//! In pieces of a bounded number of rows, so that nobody waits long for the writer. An id tells when
+//! it was made, so nothing is kept of what was removed; only of older ids, that do not, the id itself.
+//!
+//! Invariant: what has not ended stays, however old it is.
+
+use std::time::Duration;
+
+use model::ids::SubmissionId;
+use model::instant::Timestamp;
+use model::submission::State;
+use rusqlite::{Connection, params};
+
+use crate::commit::Trouble;
+use crate::sqlite::quarantine;
+
+/// The longest ended of a state.
+pub(crate) const ENDED: &str = "SELECT id, created, place FROM submission
+    WHERE wake IS NULL AND state = ?1 AND due <= ?2 AND coalesce(sent_copy, '') <> 'pending'
+    ORDER BY due LIMIT ?3";
+/// How far an id's time may be from that of its row.
+const SLACK: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Removes at most so many rows; how many it were.
+pub(crate) fn prune(conn: &Connection, before: Timestamp, rows: u32) -> Result<u32, Trouble> {
+    let mut left = rows;
+    for state in State::EVERY.into_iter().filter(|state| state.is_final()) {
+        let ended: Vec<(String, i64, String)> = conn
+            .prepare_cached(ENDED)?
+            .query_map(params![state.as_str(), before.millis(), left], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?
+            .collect::<Result<_, _>>()?;
+        for (id, created, place) in ended {
+            if left == 0 {
+                break;
+            }
+            // Bytes of what has ended are given up; an earlier release left those of damaged records.
+            if place != "none" {
+                quarantine::keep(conn, &id, "it had failed, and its bytes were still there")?;
+            }
+            left -= remove(conn, &id, Timestamp::from_millis(created), left)?;
+        }
+    }
+    Ok(rows - left)
+}
+
+/// Up to `most` rows of one submission, its own at last; how many it were.
+fn remove(conn: &Connection, id: &str, created: Timestamp, most: u32) -> Result<u32, Trouble> {
+    let mut gone = conn
+        .prepare_cached(
+            "DELETE FROM recipient WHERE submission = ?1 AND position IN (
+                 SELECT position FROM recipient WHERE submission = ?1
+                 ORDER BY position DESC LIMIT ?2)",
+        )?
+        .execute(params![id, most])?;
+    if gone >= most as usize {
+        return Ok(most);
+    }
+    // Forgotten long ago: a key is remembered for less time than a submission is kept.
+    gone += conn.prepare_cached("DELETE FROM idempotency WHERE submission = ?1")?.execute([id])?;
+    gone += conn.prepare_cached("DELETE FROM submission WHERE id = ?1")?.execute([id])?;
+    if !tells_its_time(id, created) {
+        conn.prepare_cached("INSERT OR IGNORE INTO pruned (submission) VALUES (?1)")?
+            .execute([id])?;
+    }
+    Ok(u32::try_from(gone).unwrap_or(most).min(most))
+}
+
+fn tells_its_time(id: &str, created: Timestamp) -> bool {
+    id.parse::<SubmissionId>().is_ok_and(|id| {
+        let made = id.made();
+        made.since(created) < SLACK && created.since(made) < SLACK
+    })
+}
+
+/// Whether an id is one of those that were written down.
+pub(crate) fn was_pruned(conn: &Connection, id: &SubmissionId) -> Result<bool, Trouble> {
+    let mut find = conn.prepare_cached("SELECT 1 FROM pruned WHERE submission = ?1")?;
+    Ok(find.exists([id.as_str()])?)
+}

@@ -1,0 +1,92 @@
+//! Submissions that cannot be read any more: kept apart, and tried no more.
+//!
+//! A damaged record must not stop the others, and must not be sent. It is copied as it is, its bytes
+//! too, to where only a person looks; what is left in its place has failed, so that it is not met
+//! again.
+//!
+//! Invariant: nothing is read as a value on the way, since that is what did not work.
+
+use model::ids::{AccountId, SubmissionId, TenantId};
+use model::instant::Timestamp;
+use model::port::store::StoreError;
+use model::problem::printable;
+use rusqlite::Connection;
+
+use crate::commit::Trouble;
+
+/// Why, for whoever sees the submission.
+const TOLD: &str =
+    "the stored submission is damaged and was put aside; `postlet doctor` tells the operator";
+
+/// Puts a submission aside.
+pub(crate) fn quarantine(
+    conn: &Connection,
+    id: &SubmissionId,
+    error: &StoreError,
+) -> Result<(), Trouble> {
+    put_aside(conn, id.as_str(), &error.to_string())
+}
+
+/// Puts aside what is due and does not even name itself: no claim would ever be made of it, and it
+/// would be due for ever.
+pub(crate) fn sweep(conn: &Connection, now: Timestamp) -> Result<(), Trouble> {
+    let due: Vec<(String, String, String)> = conn
+        .prepare_cached(NAMES)?
+        .query_map([now.millis()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<_, _>>()?;
+    for (id, tenant, account) in due {
+        let reads = id.parse::<SubmissionId>().is_ok()
+            && tenant.parse::<TenantId>().is_ok()
+            && account.parse::<AccountId>().is_ok();
+        if !reads {
+            put_aside(conn, &id, "its names cannot be read")?;
+        }
+    }
+    Ok(())
+}
+
+/// The longest due.
+pub(crate) const NAMES: &str =
+    "SELECT id, tenant, account FROM submission WHERE wake <= ?1 ORDER BY wake LIMIT 50";
+
+fn put_aside(conn: &Connection, id: &str, reason: &str) -> Result<(), Trouble> {
+    tracing::error!(submission = %printable(id), reason, "a stored submission cannot be read and is put aside");
+    keep(conn, id, reason)?;
+    conn.prepare_cached(
+        "UPDATE submission SET state = 'failed', place = 'none', last_error = ?2, owner = NULL,
+             lease_until = NULL, epoch = epoch + 1
+         WHERE id = ?1",
+    )?
+    .execute([id, TOLD])?;
+    Ok(())
+}
+
+/// Copies record, recipients and bytes; the bytes then lie here alone.
+pub(crate) fn keep(conn: &Connection, id: &str, reason: &str) -> Result<(), Trouble> {
+    conn.prepare_cached(KEEP)?.execute([id, reason])?;
+    conn.prepare_cached("DELETE FROM body WHERE submission = ?1")?.execute([id])?;
+    Ok(())
+}
+
+/// How many were put aside; none where an earlier release has no such table.
+pub(crate) fn count(conn: &Connection) -> rusqlite::Result<u64> {
+    if !conn.table_exists(None, "quarantine")? {
+        return Ok(0);
+    }
+    let count: i64 = conn.query_row("SELECT count(*) FROM quarantine", [], |row| row.get(0))?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
+/// `quote` takes whatever is there.
+const KEEP: &str = "INSERT OR IGNORE INTO quarantine (submission, at, reason, record, raw, digest)
+    SELECT id, unixepoch() * 1000, ?2,
+        concat_ws(', ', 'tenant ' || quote(tenant), 'account ' || quote(account),
+            'generation ' || quote(generation), 'message_id ' || quote(message_id),
+            'sender ' || quote(sender), 'state ' || quote(state), 'found ' || quote(found),
+            'due ' || quote(due), 'attempts ' || quote(attempts), 'created ' || quote(created),
+            'size ' || quote(size), 'digest ' || quote(digest), 'place ' || quote(place),
+            (SELECT group_concat('recipient ' || quote(address) || ' ' || quote(state), ', ')
+             FROM recipient WHERE submission = s.id)),
+        (SELECT raw FROM body WHERE submission = s.id),
+        CASE place WHEN 'file' THEN digest END
+    FROM submission s WHERE id = ?1";

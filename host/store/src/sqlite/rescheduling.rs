@@ -1,0 +1,55 @@
+//! Bringing back what a clock that was ahead had put off.
+//!
+//! Nothing tells a due time that such a clock made from a right one, except that no regular wait is
+//! so long. In pieces, since much may wait.
+//!
+//! Invariant: a claim that somebody works on keeps its lease.
+
+use model::instant::Timestamp;
+use model::port::maintenance::{Claims, Waits};
+use rusqlite::{Connection, params};
+
+use crate::commit::Trouble;
+use crate::lifecycle::is_held;
+use crate::sqlite::rows::state;
+
+/// Rows that are looked at before others may write.
+const PIECE: u32 = 500;
+
+/// What is later than this, in the order of the index.
+pub(crate) const LATER: &str = "SELECT wake, rowid, state, attempts FROM submission
+    WHERE wake IS NOT NULL AND (wake, rowid) > (?1, ?2) ORDER BY wake, rowid LIMIT ?3";
+
+/// One piece: where the next begins, none at the end, and how many were brought back.
+pub(crate) fn piece(
+    conn: &Connection,
+    now: Timestamp,
+    waits: &Waits,
+    claims: Claims,
+    after: (i64, i64),
+) -> Result<(Option<(i64, i64)>, u64), Trouble> {
+    let rows: Vec<(i64, i64, String, u32)> = conn
+        .prepare_cached(LATER)?
+        .query_map(params![after.0, after.1, PIECE], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })?
+        .collect::<Result<_, _>>()?;
+    let mut count = 0;
+    for (wake, row, text, attempts) in &rows {
+        let Ok(state) = state(text) else { continue };
+        let latest = now.after(waits.of(state, *attempts)).millis();
+        if *wake <= latest || (is_held(state) && claims == Claims::Live) {
+            continue;
+        }
+        count += 1;
+        conn.prepare_cached(
+            "UPDATE submission SET due = min(due, ?2),
+                 lease_until = CASE WHEN lease_until IS NULL THEN NULL ELSE ?2 END
+             WHERE rowid = ?1",
+        )?
+        .execute([*row, latest])?;
+    }
+    let next =
+        rows.last().filter(|_| rows.len() == PIECE as usize).map(|(wake, row, ..)| (*wake, *row));
+    Ok((next, count))
+}
