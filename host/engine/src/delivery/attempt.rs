@@ -26,10 +26,10 @@ use tokio::sync::watch;
 
 use crate::access;
 use crate::couriers::{Place, Verdict};
-use crate::delivery::expiry::Waited;
-use crate::delivery::recording::uncounted;
+use crate::delivery::expiry::{self, Waited};
+use crate::delivery::recording::{self, uncounted};
 use crate::delivery::verdict::{self, Outcome};
-use crate::delivery::{backoff, expiry, recording, sent_copy};
+use crate::delivery::{backoff, sent_copy};
 use crate::lockout::Lockout;
 use crate::places::Fate;
 use crate::problems;

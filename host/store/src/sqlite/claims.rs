@@ -203,22 +203,6 @@ pub(crate) fn record_and_copy(
     record(conn, id, epoch, step)
 }
 
-/// As [`record`], and the copy becomes pending, unless there was one.
-pub(crate) fn record_and_copy(
-    conn: &Connection,
-    id: &SubmissionId,
-    epoch: u64,
-    step: &Step,
-    now: Timestamp,
-) -> Result<Option<Digest>, Trouble> {
-    // In one savepoint: where the step is refused, this is taken back.
-    conn.prepare_cached(
-        "UPDATE submission SET sent_copy = 'pending', copy_due = ?2 WHERE id = ?1 AND sent_copy IS NULL",
-    )?
-    .execute(params![id.as_str(), now.millis()])?;
-    record(conn, id, epoch, step)
-}
-
 /// Records a step. A file that the submission no longer needs is returned.
 pub(crate) fn record(
     conn: &Connection,
