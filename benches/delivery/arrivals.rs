@@ -29,6 +29,8 @@ pub(crate) struct Arrivals {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stretch<T> {
     pub(crate) messages: usize,
+    /// These and all that came before the stretch.
+    pub(crate) arrived: usize,
     pub(crate) took: Duration,
     /// All that were expected have arrived.
     pub(crate) complete: bool,
@@ -86,7 +88,7 @@ impl Arrivals {
                 });
                 let (messages, took) = (count - before, at.duration_since(since));
                 let complete = count >= expected;
-                return Stretch { messages, took, complete, from, to: observe() };
+                return Stretch { messages, arrived: count, took, complete, from, to: observe() };
             }
             assert!(first.is_some() || at.duration_since(began) < PATIENCE, "nothing arrives");
             std::thread::sleep(PAUSE);

@@ -157,7 +157,7 @@ impl Place<'_> {
         host.kill();
         let each = |total: f64| total / stretch.messages.max(1) as f64;
         // Claims are counted from the start, so they are shared by all that have arrived since.
-        let all = if stretch.complete { count } else { stretch.messages.max(1) };
+        let all = stretch.arrived.max(1);
         Run {
             per_second: stretch.per_second(),
             claims: queue::claims(&site) as f64 / all as f64,
