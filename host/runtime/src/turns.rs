@@ -290,10 +290,12 @@ mod tests {
 
     use super::*;
 
+    type Asked = Pin<Box<dyn Future<Output = ()>>>;
+
     /// Guests that want to compute for ever, and how many turns each party has had.
     struct Hall {
         turns: Arc<Turns>,
-        guests: Vec<(usize, Arc<Chair>, Pin<Box<dyn Future<Output = ()>>>)>,
+        guests: Vec<(usize, Arc<Chair>, Asked)>,
         had: BTreeMap<usize, u32>,
     }
 
@@ -328,7 +330,7 @@ mod tests {
         }
     }
 
-    fn ask(chair: &Arc<Chair>) -> Pin<Box<dyn Future<Output = ()>>> {
+    fn ask(chair: &Arc<Chair>) -> Asked {
         let chair = Arc::clone(chair);
         Box::pin(async move { chair.turn().await })
     }
