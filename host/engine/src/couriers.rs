@@ -144,7 +144,7 @@ impl Couriers {
     /// Holds nothing more against an account that was changed, and drops its sessions; one that is in
     /// use now is dropped after its transaction.
     pub(crate) fn forget(&self, owner: &Owner) {
-        lock(&self.places).forget(owner);
+        self.with_places(|places| places.forget(owner));
         lock(&self.accounts).retain(|(of, _), courier| {
             if of == owner {
                 let mut inside = lock(&courier.inside);

@@ -51,7 +51,7 @@ pub(crate) struct Places {
     due: bool,
     /// Something may be due that had none.
     left: bool,
-    /// How often something became free that somebody may wait for.
+    /// How often something became free.
     freed: u64,
     round: u64,
 }
@@ -211,7 +211,11 @@ impl Places {
             Manner::Answers => self.prove(ticket),
             Manner::Unknown | Manner::Silent => self.doubt(ticket),
         }
-        manner != Manner::Silent || alone || self.has_slow_room(ticket)
+        // One of a tenant that has its share of slow ones could not become one at its dot, and would keep a
+        // place of everybody's.
+        manner == Manner::Answers
+            || (self.slow_of(&ticket.owner.tenant) < self.bounds.slow
+                && (manner == Manner::Unknown || alone || self.has_slow_room(ticket)))
     }
 
     /// The server was silent for too long; `dot` when the final dot may have been sent.
@@ -226,7 +230,9 @@ impl Places {
         let server = self.servers.entry(name).or_default();
         server.manner = Manner::Silent;
         let of_tenant = self.slow_of.get(&ticket.owner.tenant).copied().unwrap_or(0);
-        let beyond = self.slow < self.bounds.slow * 2 && of_tenant < self.bounds.slow;
+        // Those that were let in before the bound was met are no more than there are places.
+        let over = if dot { self.bounds.total } else { 0 };
+        let beyond = self.slow < self.bounds.slow * 2 + over && of_tenant < self.bounds.slow + over;
         if room || (beyond && (dot || server.under_way == 1)) {
             server.slow += 1;
             *self.slow_of.entry(ticket.owner.tenant.clone()).or_default() += 1;
@@ -246,14 +252,18 @@ impl Places {
             return;
         }
         if let Some(server) = ticket.server.as_ref().and_then(|name| self.servers.get_mut(name)) {
-            server.manner = Manner::Answers;
+            let before = std::mem::replace(&mut server.manner, Manner::Answers);
+            if before == Manner::Silent {
+                // Its other accounts may have more than one place again.
+                self.free();
+            }
         }
         self.prove(ticket);
     }
 
     /// The delivery is over.
     pub(crate) fn end(&mut self, ticket: &Ticket) {
-        // Otherwise nothing was left because of this one.
+        // Otherwise nothing that is known was left because of this one.
         let wanted = self.taken >= self.bounds.total
             || self.unproven >= self.most_unproven()
             || ticket.kind == Kind::Slow
@@ -277,8 +287,9 @@ impl Places {
                 less(&mut self.slow_of, &ticket.owner.tenant);
             }
         }
+        self.freed += 1;
         if wanted {
-            self.free();
+            self.due |= self.left;
         }
     }
 
@@ -301,6 +312,7 @@ impl Places {
     /// The account was changed: it may deliver elsewhere now.
     pub(crate) fn forget(&mut self, owner: &Owner) {
         self.known.remove(owner);
+        self.free();
     }
 
     fn free(&mut self) {
@@ -314,7 +326,11 @@ impl Places {
         let left = self.bounds.per_account.saturating_sub(taken);
         match self.server_of(owner) {
             Some(server) if server.manner == Manner::Answers => left,
-            _ if self.unproven >= self.most_unproven() => 0,
+            _ if self.unproven >= self.most_unproven()
+                || self.slow_of(&owner.tenant) >= self.bounds.slow =>
+            {
+                0
+            }
             Some(server)
                 if server.manner == Manner::Silent
                     && !self.has_slow_room_for(&owner.tenant, server) =>
@@ -323,6 +339,10 @@ impl Places {
             }
             Some(_) | None => left,
         }
+    }
+
+    fn slow_of(&self, tenant: &TenantId) -> usize {
+        self.slow_of.get(tenant).copied().unwrap_or(0)
     }
 
     fn server_of(&self, owner: &Owner) -> Option<&Server> {
@@ -336,7 +356,7 @@ impl Places {
 
     fn has_slow_room_for(&self, tenant: &TenantId, server: &Server) -> bool {
         let most = self.bounds.slow;
-        let of_tenant = self.slow_of.get(tenant).copied().unwrap_or(0);
+        let of_tenant = self.slow_of(tenant);
         self.slow < most && of_tenant < most.div_ceil(2) && server.slow < most.div_ceil(4)
     }
 
@@ -348,8 +368,9 @@ impl Places {
     fn prove(&mut self, ticket: &mut Ticket) {
         if ticket.kind == Kind::Unproven {
             ticket.kind = Kind::Proven;
+            self.freed += 1;
             if self.unproven >= self.most_unproven() {
-                self.free();
+                self.due |= self.left;
             }
             self.unproven -= 1;
         }
@@ -374,4 +395,69 @@ fn less<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) {
 
 fn number(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner(tenant: &str, account: usize) -> Owner {
+        Owner { tenant: tenant.parse().unwrap(), account: format!("a{account}").parse().unwrap() }
+    }
+
+    #[test]
+    fn one_tenant_silent_at_the_dot_keeps_no_places_of_everybodys() {
+        let mut places = Places::new(Bounds { total: 4, per_account: 2, slow: 8 });
+        let mut at_the_dot = 0;
+        for account in 0..40 {
+            let mut ticket = places.begin(&owner("acme", account));
+            if !places.settle(&mut ticket, &format!("host{account}.example.test")) {
+                places.end(&ticket);
+                continue;
+            }
+            at_the_dot += 1;
+            assert_eq!(places.fall_silent(&mut ticket, true), Fate::Slow, "{account}");
+        }
+        assert_eq!(at_the_dot, 8, "as many as there are slow ones");
+        let newcomer = owner("globex", 0);
+        assert!(places.accepted(&newcomer), "another tenant has a place");
+        assert!(!places.accepted(&owner("acme", 50)), "this one waits for its own");
+    }
+
+    #[test]
+    fn a_silent_server_that_answers_again_is_looked_for() {
+        let mut places = Places::new(Bounds { total: 8, per_account: 2, slow: 1 });
+        let (first, second) = (owner("acme", 0), owner("acme", 1));
+        let mut silent = places.begin(&first);
+        assert!(places.settle(&mut silent, "mx.example.test"));
+        places.fall_silent(&mut silent, false);
+        places.end(&silent);
+        let mut probe = places.begin(&first);
+        assert!(places.settle(&mut probe, "mx.example.test"));
+        assert!(places.accepted(&second) || places.take_look().is_some());
+        while places.take_look().is_some() {}
+        let look = Look { room: Room::of(4), freed: places.freed };
+        places.left(&look, 0);
+        assert!(!places.is_due());
+        places.answered(&mut probe);
+        assert!(places.is_due());
+    }
+
+    #[test]
+    fn what_becomes_free_while_a_claim_is_under_way_is_looked_for_again() {
+        let mut places = Places::new(Bounds { total: 32, per_account: 2, slow: 256 });
+        let owner = Owner { tenant: "acme".parse().unwrap(), account: "me".parse().unwrap() };
+        assert!(places.accepted(&owner));
+        let look = places.take_look().unwrap();
+        let (first, second) = (places.begin(&owner), places.begin(&owner));
+        places.left(&look, 2);
+        assert!(!places.is_due(), "the account has as many as it may");
+        places.end(&first);
+        let look = places.take_look().unwrap();
+        // Its claim is on the way to the store when the other delivery ends.
+        places.end(&second);
+        places.begin(&owner);
+        places.left(&look, 1);
+        assert!(places.is_due(), "one place is free, and something was left");
+    }
 }

@@ -81,7 +81,9 @@ impl Default for Settings {
             deliveries: 32,
             deliveries_per_account: 2,
             slow_deliveries: 256,
-            lease: 30 * MINUTE,
+            // Longer than any delivery: its dot is recorded before a body that may take hours. What a
+            // process that ended had claimed is given back at the next start.
+            lease: 24 * HOUR,
             backoff: vec![
                 MINUTE / 2,
                 2 * MINUTE,

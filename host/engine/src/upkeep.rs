@@ -21,6 +21,8 @@ const PASS: Duration = Duration::from_secs(60 * 60);
 const ROWS: u32 = 500;
 /// Between the pieces, for everybody else.
 const PAUSE: Duration = Duration::from_millis(200);
+/// Not at once: a clock may be wrong when a machine starts, and be set soon after.
+const FIRST_PASS: Duration = Duration::from_secs(10 * 60);
 /// A clock that is held by NTP moves less.
 const STEP: i128 = 1_000;
 /// Further than this a clock is set only after it was wrong.
@@ -34,7 +36,7 @@ const FIRST: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 pub(crate) async fn run(works: &Works) {
     let clock = &works.ports.clock;
     let mut watch = Watch::begin(clock.now(), clock.monotonic());
-    let mut next_pass = clock.monotonic();
+    let mut next_pass = clock.monotonic() + FIRST_PASS;
     loop {
         let monotonic = clock.monotonic();
         match watch.look(clock.now(), monotonic) {

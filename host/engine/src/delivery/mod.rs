@@ -73,6 +73,8 @@ pub(crate) async fn run(works: Arc<Works>, stop: impl Future<Output = ()> + Send
     let mut tidying = clock.sleep(TIDY);
     let mut changed = pin!(couriers.changed());
     let mut copying = pin!(sent_copy::run(works));
+    // A claim failed: what was due then is looked for after its pause, and not after that of something else.
+    let mut failed = false;
     couriers.look();
     loop {
         if claiming.is_none()
@@ -105,11 +107,12 @@ pub(crate) async fn run(works: Arc<Works>, stop: impl Future<Output = ()> + Send
             Event::Stop => break,
             Event::Changed => {
                 changed.set(couriers.changed());
-                if couriers.take_deferred() {
+                if couriers.take_deferred() && !failed {
                     due = until_due(works, looked).boxed();
                 }
             }
             Event::Due => {
+                failed = false;
                 due = future::pending().boxed();
                 couriers.look();
             }
@@ -121,11 +124,13 @@ pub(crate) async fn run(works: Arc<Works>, stop: impl Future<Output = ()> + Send
                 claiming = None;
                 match answer {
                     Ok(claimed) => {
+                        failed = false;
                         begin(works, claimed, &stopped, &under_way);
                         due = until_due(works, looked).boxed();
                     }
                     Err(error) => {
                         tracing::error!(%error, "the outbox cannot be claimed from");
+                        failed = true;
                         due = clock.sleep(STORE_PAUSE);
                     }
                 }

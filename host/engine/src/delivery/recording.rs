@@ -7,11 +7,13 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future;
+use model::instant::Timestamp;
 use model::port::outbox::{Claim, Step};
 use model::port::store::StoreError;
 use tokio::sync::watch;
 
 use crate::couriers::Verdict;
+use crate::key::Owner;
 use crate::works::Works;
 
 /// A verdict is so valuable that recording it is tried for as long as the host runs; when it stops,
@@ -44,8 +46,14 @@ pub(crate) async fn keep(
                 if copy {
                     works.sent.notify_one();
                 }
-                if is_later(&verdict.step) {
-                    couriers.deferred();
+                match again(&verdict.step) {
+                    None => {}
+                    Some(due) if due > works.ports.clock.now() => couriers.deferred(),
+                    // A look at what is due later would not find it.
+                    Some(_) => couriers.accepted(&Owner {
+                        tenant: claim.tenant.clone(),
+                        account: claim.account.clone(),
+                    }),
                 }
                 return;
             }
@@ -92,10 +100,12 @@ pub(crate) fn uncounted(step: Step) -> Step {
     }
 }
 
-/// Another attempt follows.
-fn is_later(step: &Step) -> bool {
+/// When another attempt follows.
+fn again(step: &Step) -> Option<Timestamp> {
     match step {
-        Step::Ended { state, .. } | Step::Uncounted { state, .. } => !state.is_final(),
-        Step::DotSent => false,
+        Step::Ended { state, due, .. } | Step::Uncounted { state, due, .. } => {
+            (!state.is_final()).then_some(*due)
+        }
+        Step::DotSent => None,
     }
 }

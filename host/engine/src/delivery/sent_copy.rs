@@ -10,13 +10,14 @@
 //!
 //! Standard: RFC 3501 §6.3.11 (APPEND), §6.4.4 (SEARCH HEADER).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::{self, Either, FutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use model::account::Account;
+use model::ids::SubmissionId;
 use model::mailbox::Role;
 use model::port::BoxFuture;
 use model::port::outbox::{Copies, Copy, Room, Wish};
@@ -58,8 +59,10 @@ pub(crate) fn is_wanted(works: &Works, account: &Account) -> bool {
 /// Files what is pending, for ever. Dropped anywhere, what it began is tried again later.
 pub(crate) async fn run(works: &Works) {
     let clock = &works.ports.clock;
-    let mut under_way: FuturesUnordered<BoxFuture<'_, Owner>> = FuturesUnordered::new();
+    let mut under_way: FuturesUnordered<BoxFuture<'_, (Owner, SubmissionId)>> =
+        FuturesUnordered::new();
     let mut taken: HashMap<Owner, usize> = HashMap::new();
+    let mut filing: HashSet<SubmissionId> = HashSet::new();
     let (mut look, mut left) = (true, false);
     loop {
         let now = clock.now();
@@ -69,10 +72,15 @@ pub(crate) async fn run(works: &Works) {
                 Ok(Copies { copies, more }) => {
                     left = more;
                     for copy in copies {
+                        // A try may take longer than the wait after it; it tells when it ends.
+                        if !filing.insert(copy.id.clone()) {
+                            continue;
+                        }
+                        let id = copy.id.clone();
                         let owner =
                             Owner { tenant: copy.tenant.clone(), account: copy.account.clone() };
                         *taken.entry(owner.clone()).or_default() += 1;
-                        under_way.push(file(works, copy).map(|()| owner).boxed());
+                        under_way.push(file(works, copy).map(|()| (owner, id)).boxed());
                     }
                 }
                 Err(error) => tracing::error!(%error, "copies of sent mail cannot be claimed"),
@@ -91,13 +99,14 @@ pub(crate) async fn run(works: &Works) {
             under_way.next().await
         };
         match future::select(pin!(ended), woken).await {
-            Either::Left((owner, _)) => {
-                if let Some(owner) = owner
-                    && let Some(count) = taken.get_mut(&owner)
-                {
-                    *count -= 1;
-                    if *count == 0 {
-                        taken.remove(&owner);
+            Either::Left((ended, _)) => {
+                if let Some((owner, id)) = ended {
+                    filing.remove(&id);
+                    if let Some(count) = taken.get_mut(&owner) {
+                        *count -= 1;
+                        if *count == 0 {
+                            taken.remove(&owner);
+                        }
                     }
                 }
                 look |= left;

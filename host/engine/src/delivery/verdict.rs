@@ -142,14 +142,22 @@ pub(crate) fn delivered(
     let Data::Ended(error) = &delivery.data else { return outcome };
     outcome.last_error = Some(told(error));
     if !goes_on(before, &outcome, tried, delivery)
-        && let Some(last) = tried.get(delivery.recipients.len())
+        && let Some((last, after)) =
+            tried.get(delivery.recipients.len()..).and_then(<[_]>::split_first)
     {
         // If it is why the session ended, it must not be that for the others again.
-        let reply = match error {
-            SmtpError::Refused { reply, .. } => Some(reply.to_string()),
-            _ => None,
+        let reply = if let SmtpError::Refused { reply, .. } = error {
+            Some(reply.to_string())
+        } else {
+            None
         };
         set(&mut outcome.recipients, last, State::Deferred, reply.as_deref(), now);
+        // It may have been one too many as well: those that were taken go first, without these.
+        if !delivery.recipients.is_empty() {
+            for other in after {
+                set(&mut outcome.recipients, other, State::Deferred, None, now);
+            }
+        }
     }
     outcome
 }
@@ -366,15 +374,16 @@ mod tests {
         let delivery = Delivery { recipients: vec![reply(250)], data };
         let outcome = delivered(&before, &tried, &delivery, NOW);
         assert_eq!(outcome.state(), State::Deferred);
-        assert_eq!(pending(&outcome.recipients), [tried[0].clone(), tried[2].clone()]);
+        assert_eq!(pending(&outcome.recipients), [tried[0].clone()]);
         assert_eq!(outcome.recipients[1].reply.as_deref(), Some("421 words"));
         assert_eq!(outcome.recipients[0].reply, None);
-        // They are taken, and the one that is left goes at once.
+        // It is taken, and those that are left go at once.
         let (before, tried) = (outcome.recipients.clone(), pending(&outcome.recipients));
-        let delivery = Delivery { recipients: vec![reply(250), reply(250)], data: replied(250) };
+        let delivery = Delivery { recipients: vec![reply(250)], data: replied(250) };
         let outcome = delivered(&before, &tried, &delivery, NOW);
         assert!(goes_on(&before, &outcome, &tried, &delivery));
-        assert_eq!(pending(&outcome.recipients), [before[1].recipient.clone()]);
+        let left = [1, 2].map(|index: usize| before[index].recipient.clone());
+        assert_eq!(pending(&outcome.recipients), left);
     }
 
     #[test]

@@ -47,6 +47,19 @@ async fn a_copy_that_was_filed_before_is_found_and_not_filed_again() {
 }
 
 #[tokio::test]
+async fn a_copy_that_takes_longer_than_its_pause_is_not_begun_again() {
+    let host = Host::new();
+    host.imap.change(|state| state.stalled = Some("APPEND"));
+    host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    let mut driver = pin!(Arc::clone(&host.engine).deliver_forever(future::pending()));
+    for _ in 0..300 {
+        settle(driver.as_mut());
+        host.clock.advance(MOMENT);
+    }
+    assert_eq!((copies(&host), host.imap.said("APPEND")), (vec![Some(SentCopy::Pending)], 1));
+}
+
+#[tokio::test]
 async fn a_copy_is_tried_a_few_times_and_then_given_up() {
     let host = Host::new();
     host.imap.change(|state| state.refused.insert("APPEND", NoCode::OverQuota));

@@ -49,19 +49,28 @@ pub(crate) fn take(
     }
     let due =
         |tenant: &TenantId, account: &AccountId, limit| due(conn, tenant, account, wish, limit);
-    let (ids, more) = choose(waiting(conn)?, &room, served, due)?;
-    let mut claims = Vec::new();
-    for id in ids {
-        match take_one(conn, blobs, &id, wish) {
-            Ok(claim) => claims.push(claim),
-            Err(Trouble::Store(error)) => quarantine(conn, &id, &error)?,
-            Err(Trouble::Sqlite(error)) => return Err(error.into()),
+    loop {
+        let (ids, more) = choose(waiting(conn)?, &room, served, due)?;
+        let (mut claims, mut is_damaged) = (Vec::new(), false);
+        for id in ids {
+            match take_one(conn, blobs, &id, wish) {
+                Ok(claim) => claims.push(claim),
+                Err(Trouble::Store(error)) => {
+                    quarantine(conn, &id, &error)?;
+                    is_damaged = true;
+                }
+                Err(Trouble::Sqlite(error)) => return Err(error.into()),
+            }
+        }
+        if !claims.is_empty() {
+            return Ok(Claimed { claims, more });
+        }
+        // What stood before the others waits no more, so they are looked for at once.
+        if !is_damaged {
+            sweep(conn, wish.now)?;
+            return Ok(Claimed { claims, more });
         }
     }
-    if claims.is_empty() {
-        sweep(conn, wish.now)?;
-    }
-    Ok(Claimed { claims, more })
 }
 
 /// The accounts that have something waiting.
