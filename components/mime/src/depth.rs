@@ -79,7 +79,8 @@ pub fn is_cheap(html: &str) -> bool {
         if closing {
             scan.close(name);
         } else if RAW_TEXT.contains(&name) {
-            rest = after_raw_text(rest, name);
+            let Some(after) = after_raw_text(rest, name) else { return false };
+            rest = after;
         } else {
             scan.start(name);
         }
@@ -272,20 +273,44 @@ fn after_tag(text: &str) -> Option<&str> {
     Some("")
 }
 
-fn after_raw_text<'a>(text: &'a str, name: &str) -> &'a str {
+/// None where it is not worth finding out where the element ends: a tag with too many attributes, or a script
+/// in which another one is commented out (WHATWG HTML §13.2.5.26, script data double escaped).
+fn after_raw_text<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let mut rest = text;
+    let mut is_escaped = false;
     while let Some(at) = rest.find("</") {
-        rest = rest.get(at + 2..).unwrap_or_default();
-        if rest.starts_with(name) {
-            return after_tag(rest).unwrap_or_default();
+        let (before, behind) = rest.split_at(at);
+        is_escaped |= name == "script" && before.contains("<!--");
+        if is_escaped && before.contains("<script") {
+            return None;
+        }
+        rest = behind.get(2..).unwrap_or_default();
+        let after = rest.strip_prefix(name);
+        let ends = |after: &&str| after.starts_with([' ', '\t', '\n', '\r', '\u{c}', '/', '>']);
+        if let Some(after) = after.filter(ends) {
+            return after_tag(after);
         }
     }
-    ""
+    Some("")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_hides_behind_raw_text_is_counted() {
+        let deep = "<div>".repeat(2_000);
+        for start in [
+            format!("<style></style {}>", "a ".repeat(600)),
+            "<style></stylex><!--</style>".to_owned(),
+            "<script><!--<script></script><!-- </script>".to_owned(),
+            "<style></style>".to_owned(),
+        ] {
+            assert!(!is_cheap(&format!("{start}{deep}")), "{start}");
+        }
+        assert!(is_cheap("<script><!-- if (a </b) --></script><p>hello"));
+    }
 
     #[test]
     fn ordinary_mail_is_cheap() {

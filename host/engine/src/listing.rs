@@ -147,6 +147,11 @@ impl Listing<'_> {
         let asked = Messages::Sequence(low..=high);
         let whole = if all { lease.fetch_into(&mut rows, &asked, &ALL).await } else { Ok(()) };
         // Where one message is in the way of the others, it is found by its UID.
+        if let Err(error) = whole.as_ref()
+            && !piecemeal::is_about_messages(lease, error)
+        {
+            return Ok(whole?);
+        }
         if !all || whole.is_err() {
             rows.extend(piecemeal::flags(lease, low..=high).await?);
         }

@@ -60,23 +60,32 @@ pub(crate) async fn flags(
     else {
         return Ok(rows);
     };
-    if kind(&first) != Kind::Message {
+    if kind(&first) != Kind::Message || !lease.has_mailbox() {
         return Err(first);
     }
     let came: HashSet<u32> = rows.iter().map(|row| row.sequence).collect();
     let left = range.filter(|number| !came.contains(number)).collect();
     let found = pieces(lease, By::Sequence, left, &items, &items).await?;
     rows.extend(found.rows);
+    let mut failed = 0;
     for number in found.refused {
+        if failed == MOST_REFUSALS {
+            break;
+        }
         // Most servers know as much of a message that they cannot read.
         let alone = Messages::Sequence(number..=number);
-        if let Err(error) = lease.fetch_into(&mut rows, &alone, &[]).await
-            && kind(&error) != Kind::Message
-        {
-            return Err(error);
+        match lease.fetch_into(&mut rows, &alone, &[]).await {
+            Ok(()) => {}
+            Err(error) if kind(&error) == Kind::Message => failed += 1,
+            Err(error) => return Err(error),
         }
     }
     if rows.is_empty() { Err(first) } else { Ok(rows) }
+}
+
+/// Whether what a FETCH ended with may come of the messages that it asked for.
+pub(crate) fn is_about_messages(lease: &Lease, error: &SessionError) -> bool {
+    kind(error) != Kind::Other && lease.has_mailbox()
 }
 
 async fn pieces(
@@ -102,6 +111,10 @@ async fn pieces(
         };
         let before = found.rows.len();
         let Err(error) = lease.fetch_into(&mut found.rows, &asked, items).await else { continue };
+        // It could not enter the mailbox anew, and said so.
+        if !lease.has_mailbox() {
+            return Err(error);
+        }
         refusals += 1;
         let number = |row: &FetchRow| if by == By::Uid { row.uid } else { row.sequence };
         let came: HashSet<u32> =

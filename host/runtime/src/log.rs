@@ -96,6 +96,9 @@ impl StdoutStream for Log {
     }
 }
 
+/// What an entry costs beside its bytes: an empty line is one, too.
+const ENTRY: usize = 64;
+
 struct Lines {
     log: Log,
     pending: Vec<u8>,
@@ -103,20 +106,22 @@ struct Lines {
 
 impl Lines {
     fn take(&mut self, bytes: &[u8]) {
-        let left = self.log.page.left.load(Relaxed);
-        let kept = bytes.get(..left).unwrap_or(bytes);
-        self.log.page.left.store(left - kept.len(), Relaxed);
-        for byte in kept {
-            if *byte == b'\n' || self.pending.len() >= LINE {
+        for byte in bytes {
+            let ends = *byte == b'\n' || self.pending.len() >= LINE;
+            let cost = if ends { 1 + ENTRY } else { 1 };
+            let left = self.log.page.left.load(Relaxed);
+            let Some(left) = left.checked_sub(cost) else {
+                self.log.page.left.store(0, Relaxed);
+                return self.log.cut();
+            };
+            self.log.page.left.store(left, Relaxed);
+            if ends {
                 self.log.line(&self.pending);
                 self.pending.clear();
             }
             if *byte != b'\n' {
                 self.pending.push(*byte);
             }
-        }
-        if kept.len() < bytes.len() {
-            self.log.cut();
         }
     }
 }
@@ -166,5 +171,16 @@ mod tests {
         assert_eq!(streams[0].pending, b"1234567");
         assert_eq!(streams[1].pending, b"123");
         assert!(streams[0].log.page.cut.load(Relaxed));
+    }
+
+    #[test]
+    fn an_entry_costs_more_than_its_bytes() {
+        let whose = Whose { component: "test".into(), request: None, tenant: None };
+        let (out, _) = Log::pair(whose, 10 * (1 + ENTRY) + ENTRY);
+        let mut stream = Lines { log: out, pending: Vec::new() };
+        stream.take(&b"\n".repeat(10));
+        assert!(!stream.log.page.cut.load(Relaxed));
+        stream.take(b"\n");
+        assert!(stream.log.page.cut.load(Relaxed), "ten empty lines were all it had");
     }
 }

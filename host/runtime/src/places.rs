@@ -70,13 +70,18 @@ pub(crate) struct Place {
 impl Places {
     pub(crate) fn new(settings: &Settings) -> Self {
         let tenants = settings.tenants;
-        let pool = |places, parties, memory| Arc::new(Pool::new(places, parties, memory));
+        let queued =
+            |places, parties, memory, queue| Arc::new(Pool::new(places, parties, memory, queue));
+        let pool = |places, parties, memory| queued(places, parties, memory, 0);
+        // Endpoints have shares of their own, and each parses a few messages at once.
+        let parses =
+            settings.instances.saturating_add(settings.stranger_instances).saturating_mul(4);
         // Of every tenant those with a token and those without, and the host for itself.
         let everybody = tenants.saturating_mul(2).saturating_add(1);
         Self {
             endpoints: pool(settings.instances, tenants, settings.tenant_memory),
             strangers: pool(settings.stranger_instances, tenants, settings.stranger_memory),
-            mime: pool(settings.mime_instances, everybody, usize::MAX),
+            mime: queued(settings.mime_instances, everybody, usize::MAX, parses),
             filters: pool(settings.filter_instances, everybody, settings.tenant_memory),
             turns: Arc::default(),
             patience: settings.patience,

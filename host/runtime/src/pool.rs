@@ -25,6 +25,7 @@ pub(crate) struct Pool {
     places: u32,
     /// The linear memory that one party's instances may have together.
     memory: usize,
+    queue: u32,
     state: Mutex<State>,
 }
 
@@ -58,15 +59,16 @@ struct Queued<'a> {
 }
 
 impl Pool {
-    /// `parties` is how many there can be; `memory` what each may have.
-    pub(crate) fn new(places: u32, parties: u32, memory: usize) -> Self {
+    /// `parties` is how many there can be; `memory` what each may have; `queue` how many of a party may wait
+    /// at least, however few places there are.
+    pub(crate) fn new(places: u32, parties: u32, memory: usize, queue: u32) -> Self {
         let state = State {
             shares: Shares::new(places, parties),
             waiting: HashMap::new(),
             accounts: HashMap::new(),
             next: 0,
         };
-        Self { places, memory, state: Mutex::new(state) }
+        Self { places, memory, queue, state: Mutex::new(state) }
     }
 
     /// A place, at once or within `patience`.
@@ -80,7 +82,7 @@ impl Pool {
             if state.shares.admits(party) {
                 return Ok(self.seat(&mut state, party));
             }
-            let most = state.shares.fair();
+            let most = state.shares.fair().max(self.queue);
             let waiting = state.waiting.get(party).map_or(0, VecDeque::len);
             if waiting >= most as usize {
                 return Err(self.full(&state, party));
@@ -214,7 +216,7 @@ mod tests {
     }
 
     fn pool(places: u32, parties: u32) -> Arc<Pool> {
-        Arc::new(Pool::new(places, parties, 1 << 20))
+        Arc::new(Pool::new(places, parties, 1 << 20, 0))
     }
 
     /// As many as the party gets at once.
@@ -252,6 +254,18 @@ mod tests {
         drop(long);
         drop(a);
         assert!(pool.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_a_queue_is_asked_for_a_lone_party_may_wait() {
+        let pool = Arc::new(Pool::new(4, 3, 1 << 20, 8));
+        let mut held = flood(&pool, &tenant("a"));
+        let a = tenant("a");
+        let mut waiting: Vec<_> = (0..8).map(|_| Box::pin(pool.take(&a, PATIENCE))).collect();
+        assert!(waiting.iter_mut().all(|one| one.now_or_never().is_none()));
+        assert!(pool.take(&a, PATIENCE).now_or_never().unwrap().is_err(), "the ninth");
+        drop(held.pop());
+        assert!(waiting.iter_mut().any(|one| matches!(one.now_or_never(), Some(Ok(_)))));
     }
 
     #[tokio::test(start_paused = true)]

@@ -157,6 +157,9 @@ impl Checkers {
             let mut worker = Worker::start(&self.program)?;
             for specimen in specimens {
                 let schema = Foreign::new(specimen.text);
+                if !worker.has_room_for(&schema.name, &schema.text) {
+                    worker = Worker::start(&self.program)?;
+                }
                 let what = match specimen.example {
                     Some(_) => What::ExamineWithExample,
                     None => What::Examine,
@@ -304,13 +307,15 @@ impl Checkers {
             let fresh = || Share { first: place(), second: place() };
             shares.entry(tenant.clone()).or_insert_with(fresh).clone()
         };
-        let (own, all) = tokio::select! {
-            biased;
-            own = share.first.acquire_owned(), if token => (own, &self.first),
-            own = share.second.acquire_owned() => (own, &self.second),
+        // They are never closed. Both of a kind together: whoever waits for one kind takes the other when that is free.
+        let both = async |own: Arc<Semaphore>, all: &Arc<Semaphore>| {
+            Some([own.acquire_owned().await.ok()?, Arc::clone(all).acquire_owned().await.ok()?])
         };
-        // They are never closed.
-        Some([own.ok()?, Arc::clone(all).acquire_owned().await.ok()?])
+        tokio::select! {
+            biased;
+            places = both(share.first, &self.first), if token => places,
+            places = both(share.second, &self.second) => places,
+        }
     }
 
     /// The child of this tenant's that worked last.

@@ -92,6 +92,11 @@ impl Lease {
         self.session.selected().map_or(0, |selected| selected.exists)
     }
 
+    /// Whether the session is in a mailbox: not where a new one could not enter that of before.
+    pub(crate) fn has_mailbox(&self) -> bool {
+        self.session.selected().is_some()
+    }
+
     /// What the account's sessions share.
     pub(crate) fn room(&self) -> &Room {
         &self.room

@@ -342,7 +342,10 @@ impl Guard {
 
     /// A line is too long: within the answer about one message only what stands before is read.
     fn cut_row(&mut self, state: Inbound) -> Result<Inbound, Breach> {
-        let start = self.raw.get(..self.limits.line).unwrap_or(&self.raw).to_vec();
+        let start = self.raw.get(..self.limits.line).unwrap_or(&self.raw);
+        // Not in the middle of a number.
+        let whole = start.iter().rposition(|&byte| byte == b' ').unwrap_or(0);
+        let start = start.get(..whole).unwrap_or_default().to_vec();
         let (mut row, line) = match state {
             Inbound::Row(row) => (row, start.as_slice()),
             Inbound::Fresh => {
@@ -377,6 +380,9 @@ impl Guard {
         tail.drain(..tail.len().saturating_sub(LONGEST_ANNOUNCEMENT));
         if found.is_none() {
             return Ok(Inbound::Overlong(tail));
+        }
+        if !tail.ends_with(b"\r\n") {
+            return Err(Breach("a line does not end with CRLF"));
         }
         let Some(size) = announced(tail.trim_ascii_end()) else { return Ok(Inbound::Fresh) };
         self.skip(size)?;
