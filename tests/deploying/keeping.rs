@@ -16,7 +16,7 @@ async fn what_was_compiled_once_is_not_compiled_again() {
     let site = Site::on_disk(tempfile::tempdir().unwrap()).await;
     deploy(&site, "fine", 1).await;
     deploy(&site, "fine", 1).await;
-    deploy(&site, "other", 2).await;
+    deploy(&site, "another", 2).await;
     deploy(&site, "fine", 2).await;
     // What is refused is tried again: the limits may be others by then.
     for children in [3, 4] {

@@ -15,6 +15,7 @@ mod talk;
 #[path = "../e2e/harness/kept.rs"]
 mod kept;
 mod serving;
+#[allow(dead_code, reason = "these tests need a part of it")]
 mod site;
 mod bombs;
 mod cases;

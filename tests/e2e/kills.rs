@@ -34,7 +34,7 @@ const LATEST_KILL: u64 = 900;
 
 /// A copy of a sent message is tried once, so a kill may cost it; that there are not two holds. Where it
 /// survives a kill this is `One`, and the last copy is waited for.
-const COPIES: Copies = Copies::AtMostOne;
+const COPIES: Copies = Copies::One;
 
 const WAITING: &str =
     "submissions?limit=1&state=accepted,claimed,dialing,dotSent,deferred,uncertain";

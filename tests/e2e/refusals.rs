@@ -146,8 +146,12 @@ impl Stage {
                     if answer.status < 400 {
                         let seen = case.seen(&mut second);
                         assert!(judge(&seen), "{told}: {seen:?}");
+                        // A server may refuse one message of a page: its row says so.
+                        let in_row = call == "list"
+                            && word.starts_with("NO")
+                            && answer.json()["messages"][0]["unavailable"] == true;
                         assert!(
-                            DISPENSABLE.contains(&verb.as_str()),
+                            in_row || DISPENSABLE.contains(&verb.as_str()),
                             "{told}: {refusals} refusals"
                         );
                     } else {

@@ -7,7 +7,7 @@ use mailroom::{Fault, Protocol};
 use model::account::Security;
 use model::message::{FlagChange, Moved};
 use model::port::capabilities::{Body, Capabilities};
-use model::problem::Problem;
+use model::problem::{Code, Problem};
 use tokio::time::Instant;
 
 use crate::cell::{Cell, Start, cells};
@@ -200,13 +200,16 @@ impl Call {
     /// Whether this cell's refusal has to be told. A session that lay idle may answer nonsense
     /// because it is dead: what changes nothing is then asked once more.
     fn must_fail(self, cell: &Cell) -> bool {
-        let courtesy = matches!((cell.step, &cell.fault), ("ID", Fault::No(_)))
+        let courtesy = matches!((cell.step, &cell.fault), ("ID", Fault::No(_) | Fault::Bad(_)))
             || matches!(cell.step, "LOGOUT" | "QUIT");
         let once = cell.start == Start::Warm;
         let asked_again = once && matches!(cell.fault, Fault::Bad(_)) && !changes(cell.step);
         // One mailbox of many that cannot be counted does not hide the others.
         let one_of_many = once && cell.step == "STATUS";
-        cell.is_refusal() && !courtesy && !asked_again && !one_of_many
+        // A page that ends in NO is asked for in pieces.
+        let in_pieces = once
+            && matches!((cell.step, &cell.fault, self.kind), ("FETCH", Fault::No(_), Kind::List));
+        cell.is_refusal() && !courtesy && !asked_again && !one_of_many && !in_pieces
     }
 
     async fn act(self, world: &World, key: &str) -> Result<(), Problem> {
@@ -216,6 +219,10 @@ impl Call {
         match self.kind {
             Kind::List => {
                 let page = engine.find_messages(grant, inbox()).await?;
+                if page.rows.iter().any(|row| row.unavailable) {
+                    let detail = "a row says that the server does not give its message out";
+                    return Err(Problem::new(Code::UpstreamRefused, detail));
+                }
                 let subjects: Vec<_> =
                     page.rows.iter().filter_map(|row| row.facts.subject.as_deref()).collect();
                 assert_eq!(subjects, [BYSTANDER, TARGET]);

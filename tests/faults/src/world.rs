@@ -43,14 +43,26 @@ pub const BO: &str = "bo@x.test";
 /// Who is sent to, too.
 pub const CY: &str = "cy@x.test";
 
-/// The parser costs a compilation, so all worlds share it.
-static MIME: LazyLock<(Arc<MimeComponent>, Arc<FileSpools>, TempDir)> = LazyLock::new(|| {
-    let directory = tempfile::tempdir().unwrap();
-    let spools = Arc::new(FileSpools::new(directory.path(), SpoolLimits::default()).unwrap());
+/// The parser costs a compilation, so all worlds share its code.
+static CODE: LazyLock<(Vec<u8>, [u8; 32])> = LazyLock::new(|| {
     let runtime = Runtime::new(runtime::limits::Settings::default()).unwrap();
     let component = runtime.component("mime", components::MIME).unwrap();
-    (Arc::new(runtime.mime(&component, spools.clone()).unwrap()), spools, directory)
+    (component.code().unwrap(), component.digest())
 });
+
+type Parser = (Arc<MimeComponent>, Arc<FileSpools>, TempDir);
+
+thread_local! {
+    /// Guests of one runtime wait for each other's turns, and a clock jumps while its thread waits for
+    /// another: so each thread, which has a clock of its own, has a runtime of its own.
+    static MIME: Parser = {
+        let directory = tempfile::tempdir().unwrap();
+        let spools = Arc::new(FileSpools::new(directory.path(), SpoolLimits::default()).unwrap());
+        let runtime = Runtime::new(runtime::limits::Settings::default()).unwrap();
+        let component = runtime.adopt("mime", CODE.1, &CODE.0).unwrap();
+        (Arc::new(runtime.mime(&component, spools.clone()).unwrap()), spools, directory)
+    };
+}
 
 /// How the account's servers are reached.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +94,7 @@ pub struct World {
 
 /// Runs one test on a clock that jumps.
 pub fn on_an_owned_clock(work: impl Future<Output = ()>) {
-    LazyLock::force(&MIME);
+    MIME.with(|_| ());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -125,10 +137,10 @@ impl World {
             entropy: Arc::new(Counting::default()),
             imap: Arc::new(Imap::new(dial.clone(), ImapLimits::default())),
             smtp: Arc::new(Smtp::new(dial, "localhost", SmtpLimits::default())),
-            mime: MIME.0.clone(),
+            mime: MIME.with(|(mime, ..)| Arc::clone(mime)),
             outbox,
             accounts,
-            spools: MIME.1.clone(),
+            spools: MIME.with(|(_, spools, _)| Arc::clone(spools)),
             profiles,
             discovery: Arc::new(discovery),
         };

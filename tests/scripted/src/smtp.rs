@@ -187,10 +187,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
 
     /// None when the server hangs up.
     async fn obey(&mut self, step: Step, argument: String) -> io::Result<Option<()>> {
-        let refused = match step {
-            Step::Rcpt | Step::Data if self.sender.is_none() => Some("503 5.5.1 first MAIL"),
-            Step::Mail if self.sender.is_some() => Some("503 5.5.1 nested MAIL"),
-            _ => None,
+        let refused = if matches!(step, Step::Rcpt | Step::Data) && self.sender.is_none() {
+            Some("503 5.5.1 first MAIL")
+        } else if step == Step::Mail && self.sender.is_some() {
+            Some("503 5.5.1 nested MAIL")
+        } else {
+            None
         };
         if let Some(refused) = refused {
             return self.write(format!("{refused}\r\n")).await.map(Some);
