@@ -32,8 +32,7 @@ const MANY_LINES: usize = 1200;
 /// The latest kill, after the moment that is waited for.
 const LATEST_KILL: u64 = 900;
 
-/// A copy of a sent message is tried once, so a kill may cost it; that there are not two holds. Where it
-/// survives a kill this is `One`, and the last copy is waited for.
+/// A copy of a sent message survives kills, and there is one of each: the last one is waited for.
 const COPIES: Copies = Copies::One;
 
 const WAITING: &str =

@@ -226,10 +226,10 @@ impl Places {
         ticket.silent = true;
         self.doubt(ticket);
         let room = self.has_slow_room(ticket);
+        let of_tenant = self.slow_of(&ticket.owner.tenant);
         let name = ticket.server.clone().unwrap_or_default();
         let server = self.servers.entry(name).or_default();
         server.manner = Manner::Silent;
-        let of_tenant = self.slow_of.get(&ticket.owner.tenant).copied().unwrap_or(0);
         // Those that were let in before the bound was met are no more than there are places.
         let over = if dot { self.bounds.total } else { 0 };
         let beyond = self.slow < self.bounds.slow * 2 + over && of_tenant < self.bounds.slow + over;

@@ -50,7 +50,7 @@ pub(crate) fn take(
     let due =
         |tenant: &TenantId, account: &AccountId, limit| due(conn, tenant, account, wish, limit);
     loop {
-        let (ids, more) = choose(waiting(conn)?, &room, served, due)?;
+        let (ids, more) = choose(waiting(conn, NEXT_ACCOUNT)?, &room, served, due)?;
         let (mut claims, mut is_damaged) = (Vec::new(), false);
         for id in ids {
             match take_one(conn, blobs, &id, wish) {
@@ -73,9 +73,12 @@ pub(crate) fn take(
     }
 }
 
-/// The accounts that have something waiting.
-fn waiting(conn: &Connection) -> Result<Vec<(TenantId, AccountId)>, Trouble> {
-    let mut next = conn.prepare_cached(NEXT_ACCOUNT)?;
+/// The accounts that have something waiting, each found behind the one before by `next`.
+pub(crate) fn waiting(
+    conn: &Connection,
+    next: &str,
+) -> Result<Vec<(TenantId, AccountId)>, Trouble> {
+    let mut next = conn.prepare_cached(next)?;
     let mut accounts = Vec::new();
     let mut last = (String::new(), String::new());
     while let Some(found) = next

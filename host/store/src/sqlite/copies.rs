@@ -14,7 +14,7 @@ use crate::blob::{Blobs, Digest};
 use crate::commit::Trouble;
 use crate::fair::{Due, Served, choose};
 use crate::lifecycle::CLAIMED;
-use crate::sqlite::claims::{give_up_bytes, stored_bytes, unsigned};
+use crate::sqlite::claims::{give_up_bytes, stored_bytes, unsigned, waiting};
 use crate::sqlite::rows::{parsed, state};
 
 /// One seek, however many copies are pending.
@@ -39,7 +39,7 @@ pub(crate) fn take_copies(
     }
     let due =
         |tenant: &TenantId, account: &AccountId, limit| due(conn, tenant, account, wish, limit);
-    let (ids, more) = choose(owners(conn)?, &room, served, due)?;
+    let (ids, more) = choose(waiting(conn, NEXT_OWNER)?, &room, served, due)?;
     let mut copies = Vec::new();
     for id in ids {
         match take(conn, blobs, &id, wish) {
@@ -50,22 +50,6 @@ pub(crate) fn take_copies(
         }
     }
     Ok(Copies { copies, more })
-}
-
-fn owners(conn: &Connection) -> Result<Vec<(TenantId, AccountId)>, Trouble> {
-    let mut next = conn.prepare_cached(NEXT_OWNER)?;
-    let mut owners = Vec::new();
-    let mut last = (String::new(), String::new());
-    while let Some(found) = next
-        .query_row([&last.0, &last.1], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))
-        .optional()?
-    {
-        last = found;
-        if let (Ok(tenant), Ok(account)) = (last.0.parse(), last.1.parse()) {
-            owners.push((tenant, account));
-        }
-    }
-    Ok(owners)
 }
 
 fn due(
