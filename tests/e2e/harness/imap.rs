@@ -46,9 +46,7 @@ impl Imap {
     pub(crate) fn command(&mut self, command: &str) -> Vec<u8> {
         self.tags += 1;
         let tag = format!("t{} ", self.tags);
-        let stream = self.stream.get_mut();
-        stream.write_all(format!("{tag}{command}\r\n").as_bytes()).unwrap();
-        stream.flush().unwrap();
+        self.send(format!("{tag}{command}\r\n").as_bytes());
         let mut said = Vec::new();
         loop {
             let line = self.line();
@@ -66,7 +64,26 @@ impl Imap {
         }
     }
 
-    /// The same as text.
+    /// Adds a message to a mailbox (RFC 3501 §6.3.11).
+    #[track_caller]
+    pub(crate) fn append(&mut self, mailbox: &str, raw: &[u8]) {
+        self.tags += 1;
+        let tag = format!("t{} ", self.tags);
+        self.send(format!("{tag}APPEND \"{mailbox}\" {{{}}}\r\n", raw.len()).as_bytes());
+        let answer = self.line();
+        assert!(answer.starts_with(b"+"), "{}", String::from_utf8_lossy(&answer));
+        self.send(&[raw, b"\r\n"].concat());
+        loop {
+            let line = self.line();
+            if let Some(outcome) = line.strip_prefix(tag.as_bytes()) {
+                let text = String::from_utf8_lossy(outcome);
+                assert!(text.starts_with("OK"), "APPEND: {text}");
+                return;
+            }
+        }
+    }
+
+    /// The same as [`Self::command`], as text.
     #[track_caller]
     pub(crate) fn ask(&mut self, command: &str) -> String {
         String::from_utf8_lossy(&self.command(command)).into_owned()
@@ -88,6 +105,12 @@ impl Imap {
         let end = said.windows(2).position(|two| two == b"\r\n").unwrap() + 2;
         let length = literal(&said[..end]).unwrap();
         said[end..end + length].to_vec()
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        let stream = self.stream.get_mut();
+        stream.write_all(bytes).unwrap();
+        stream.flush().unwrap();
     }
 
     fn line(&mut self) -> Vec<u8> {

@@ -1,0 +1,177 @@
+//! Messages as they are found in the field: each is appended to a mailbox of Dovecot and of the
+//! mailroom, listed and fetched over HTTP, and compared with what is right.
+//!
+//! `tests/mail/read/NAME.eml` is a message, and `NAME.json` beside it says what the API answers:
+//!
+//! - `shows`: in a sentence, which kind of message it is, with the standard.
+//! - `row`: members of its row in a list with `expand=preview,attachments`.
+//! - `message`: members of the fetched message.
+//! - `text`: the whole body of `…/text`.
+//! - `sent`: `…/html?as=sent`: its `contentType`, and its bytes as `base64`.
+//!
+//! Of an object only the members that are named are compared; a list is compared whole, a text exactly.
+//! An object with `$contains`, `$lacks` (lists of texts) or `$absent` compares a text, or says that
+//! there is no such member.
+
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::harness::http::Client;
+use crate::harness::imap::Imap;
+use crate::harness::mailroom::{ANN, Room};
+use crate::harness::site::{Site, connect, own_user, rig, tls_account, under};
+
+const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/mail/read");
+
+#[test]
+fn each_is_read_right_from_dovecot() {
+    let Some(rig) = rig() else { return };
+    let site = Site::on(rig);
+    let host = site.start();
+    let mut client = site.operator(&host);
+    let n = own_user();
+    let account = connect(&mut client, &tls_account(rig, n));
+    let (email, password) = rig.user(n);
+    judge(&mut client, &account, &mut Imap::login(rig.imaps_port(), &email, &password));
+}
+
+#[test]
+fn each_is_read_right_from_the_mailroom() {
+    let room = Room::start();
+    let site = Site::new(None, &room.addresses());
+    let host = site.start();
+    let mut client = site.operator(&host);
+    let account = connect(&mut client, &room.account());
+    judge(&mut client, &account, &mut Imap::login(room.mailroom.imaps().port(), ANN, "secret"));
+}
+
+#[test]
+fn the_comparison_finds_what_differs() {
+    let found = json!({"a": [{"b": 1, "c": 2}], "d": "some text", "e": null});
+    let differs = |want: Value| !differences("", &want, Some(&found)).is_empty();
+    assert!(!differs(
+        json!({"a": [{"b": 1}], "d": {"$contains": ["text"], "$lacks": ["x y"]}, "e": null})
+    ));
+    assert!(!differs(json!({"f": {"$absent": true}})));
+    for want in [
+        json!({"a": []}),
+        json!({"a": [{"b": 2}]}),
+        json!({"a": [{"b": 1}, {"b": 1}]}),
+        json!({"d": "some"}),
+        json!({"d": {"$contains": ["other"]}}),
+        json!({"d": {"$lacks": ["text"]}}),
+        json!({"e": {"$absent": true}}),
+        json!({"f": null}),
+    ] {
+        assert!(differs(want.clone()), "{want}");
+    }
+}
+
+fn judge(client: &mut Client, account: &str, imap: &mut Imap) {
+    let cases = cases();
+    assert!(!cases.is_empty());
+    for case in &cases {
+        imap.append("INBOX", &crlf(&std::fs::read(case).unwrap()));
+    }
+    let rows = rows(client, account);
+    assert_eq!(rows.len(), cases.len());
+    let mut wrong = Vec::new();
+    // A list begins with the newest.
+    for (case, row) in cases.iter().rev().zip(&rows) {
+        let name = case.file_stem().unwrap().to_string_lossy();
+        let want = std::fs::read(case.with_extension("json"));
+        let want: Value = serde_json::from_slice(&want.expect(&name)).expect(&name);
+        let path = under(account, &format!("messages/{}", row["id"].as_str().unwrap()));
+        for (answer, want) in want.as_object().unwrap() {
+            let found = match answer.as_str() {
+                "shows" => continue,
+                "row" => row.clone(),
+                "message" => client.get(&path).expect(200),
+                "text" => json!(client.get(&format!("{path}/text")).text()),
+                "sent" => {
+                    let sent = client.get(&format!("{path}/html?as=sent"));
+                    let kind = sent.header("content-type");
+                    json!({"contentType": kind, "base64": STANDARD.encode(&sent.body)})
+                }
+                other => panic!("{name}: {other:?} is no answer of the API"),
+            };
+            wrong.extend(differences(&format!("{name}: {answer}"), want, Some(&found)));
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+fn cases() -> Vec<PathBuf> {
+    let files = std::fs::read_dir(Path::new(CASES)).unwrap().map(|entry| entry.unwrap().path());
+    let mut cases: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|kind| kind == "eml")).collect();
+    cases.sort();
+    cases
+}
+
+fn rows(client: &mut Client, account: &str) -> Vec<Value> {
+    let (mut rows, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let query = format!("messages?limit=100&expand=preview,attachments{cursor}");
+        let page = client.get(&under(account, &query)).expect(200);
+        rows.extend(page["messages"].as_array().unwrap().iter().cloned());
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return rows,
+        }
+    }
+}
+
+/// What of `want` is not in `found`, a line each; none is a member that is not there.
+fn differences(at: &str, want: &Value, found: Option<&Value>) -> Vec<String> {
+    let differ = || {
+        vec![format!(
+            "{at}: {} instead of {want}",
+            found.map_or("nothing".to_owned(), Value::to_string)
+        )]
+    };
+    match (want, found) {
+        (Value::Object(rules), _) if rules.keys().any(|key| key.starts_with('$')) => {
+            let holds = rules.iter().all(|(rule, value)| holds(rule, value, found));
+            if holds { Vec::new() } else { differ() }
+        }
+        (Value::Object(members), Some(found @ Value::Object(_))) => members
+            .iter()
+            .flat_map(|(name, want)| differences(&format!("{at}/{name}"), want, found.get(name)))
+            .collect(),
+        (Value::Array(want), Some(Value::Array(found))) if want.len() == found.len() => want
+            .iter()
+            .zip(found)
+            .enumerate()
+            .flat_map(|(n, (want, found))| differences(&format!("{at}/{n}"), want, Some(found)))
+            .collect(),
+        _ if found == Some(want) => Vec::new(),
+        _ => differ(),
+    }
+}
+
+fn holds(rule: &str, value: &Value, found: Option<&Value>) -> bool {
+    let text = found.and_then(Value::as_str);
+    let mut words = value.as_array().into_iter().flatten().map(|word| word.as_str().unwrap());
+    match rule {
+        "$contains" => text.is_some_and(|text| words.all(|word| text.contains(word))),
+        "$lacks" => text.is_some_and(|text| words.all(|word| !text.contains(word))),
+        "$absent" => found.is_none(),
+        other => panic!("{other} is no comparison"),
+    }
+}
+
+/// What a mail client would append: a bare LF is the line end of a file.
+fn crlf(raw: &[u8]) -> Vec<u8> {
+    let mut lines = Vec::with_capacity(raw.len() + raw.len() / 32);
+    for (at, byte) in raw.iter().enumerate() {
+        if *byte == b'\n' && (at == 0 || raw.get(at - 1) != Some(&b'\r')) {
+            lines.push(b'\r');
+        }
+        lines.push(*byte);
+    }
+    lines
+}
