@@ -19,6 +19,7 @@ pub mod words;
 pub mod fields;
 pub mod params;
 pub mod filename;
+pub mod date;
 pub mod facts;
 pub mod walk;
 pub mod transfer;
