@@ -14,6 +14,10 @@
 // In reading order: a module imports only from those above it.
 pub mod fault;
 pub mod octets;
+pub mod codepages;
+pub mod iso2022;
+pub mod unicode;
+pub mod labels;
 pub mod charset;
 pub mod words;
 pub mod fields;
