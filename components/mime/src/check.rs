@@ -10,10 +10,10 @@
 use std::collections::HashSet;
 
 use crate::address::{Mailbox, Refusal};
+use crate::address_list::Address;
 use crate::bodies::LONGEST_BODY;
 use crate::draft::{Draft, Stamp};
 use crate::edit::Edit;
-use crate::facts::Address;
 use crate::fault::{Code, Fault};
 use crate::filename::LONGEST as LONGEST_FILENAME;
 use crate::read::Header;

@@ -1,6 +1,6 @@
 //! An outgoing message before it is bytes, as the caller described it. Nothing here is checked yet.
 
-use crate::facts::Address;
+use crate::address_list::Address;
 use crate::octets::Octets;
 use crate::read::Header;
 

@@ -24,6 +24,7 @@ pub mod fields;
 pub mod params;
 pub mod filename;
 pub mod date;
+pub mod address_list;
 pub mod facts;
 pub mod walk;
 pub mod transfer;

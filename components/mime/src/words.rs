@@ -46,31 +46,6 @@ pub fn decode(raw: &str) -> String {
     tidy(&decoded)
 }
 
-/// Gives the value with each run of words as one UTF-8 word, for a parser of structure that must
-/// still see where a word begins and ends.
-pub fn merge(raw: &str) -> String {
-    let text = unfold(raw);
-    let mut merged = String::with_capacity(text.len());
-    let mut ends = Ends::of(&text);
-    let mut at = 0;
-    while let Some(distance) = text.get(at..).and_then(|rest| rest.find("=?")) {
-        let start = at + distance;
-        merged.push_str(text.get(at..start).unwrap_or_default());
-        let Some(word) = ends.word_at(start) else {
-            merged.push_str("=?");
-            at = start + 2;
-            continue;
-        };
-        let mut decoded = String::new();
-        at = run(&text, word, &mut ends, &mut decoded);
-        merged.push_str("=?utf-8?b?");
-        LENIENT.encode_string(tidy(&decoded), &mut merged);
-        merged.push_str("?=");
-    }
-    merged.push_str(text.get(at..).unwrap_or_default());
-    merged
-}
-
 /// Decodes the words that follow each other from `first` on, and gives where they end.
 fn run(text: &str, first: Word<'_>, ends: &mut Ends<'_>, decoded: &mut String) -> usize {
     let mut bytes = first.octets();
@@ -162,6 +137,12 @@ pub struct Word<'a> {
 }
 
 impl Word<'_> {
+    /// A parser of structure should rather see the marks that it holds: `"` and `<` end something else.
+    pub fn swallows_structure(&self) -> bool {
+        let has = |marks: &[u8]| self.payload.iter().any(|byte| marks.contains(byte));
+        has(b" \t") && has(b"\"<>")
+    }
+
     fn octets(&self) -> Vec<u8> {
         if self.is_base64 { decode_b(self.payload) } else { decode_q(self.payload) }
     }

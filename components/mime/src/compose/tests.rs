@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::facts::Address;
+use crate::address_list::Address;
 use crate::fault::Code;
 use crate::octets::memory::Memory;
 use crate::read::{Header, Want, decode, read};
