@@ -39,6 +39,9 @@ pub struct Draft {
     pub text: Option<String>,
     pub html: Option<String>,
     pub attachments: Vec<Attachment>,
+    /// Message ids, with or without angle brackets.
+    pub in_reply_to: Vec<String>,
+    pub references: Vec<String>,
     pub headers: Vec<Header>,
 }
 

@@ -209,6 +209,8 @@ fn from_draft(from: drafts::Draft) -> draft::Draft {
         text: from.text,
         html: from.html,
         attachments: from.attachments.into_iter().map(from_attachment).collect(),
+        in_reply_to: from.in_reply_to,
+        references: from.references,
         headers: from.headers.into_iter().map(from_header).collect(),
     }
 }

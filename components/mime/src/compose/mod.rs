@@ -43,6 +43,8 @@ pub fn compose(draft: &Draft, stamp: &Stamp, sink: &mut dyn Sink) -> Result<Enve
         draft.subject.as_deref().map(|subject| write::text("Subject", subject)).unwrap_or_default(),
         write::date(stamp.date),
         write::verbatim("Message-ID", &format!("<{}>", stamp.message_id)),
+        write::ids("In-Reply-To", &checked.in_reply_to),
+        write::ids("References", &checked.references),
         write::verbatim("MIME-Version", "1.0"),
         draft.headers.iter().map(|header| write::text(&header.name, &header.value)).collect(),
     ];
