@@ -38,6 +38,7 @@ pub mod address;
 pub mod check;
 pub mod encode;
 pub mod write;
+pub mod attached;
 pub mod compose;
 pub mod rewrite;
 
