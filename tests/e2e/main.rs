@@ -36,6 +36,7 @@ mod reading;
 mod odd_servers;
 mod odd_mail;
 mod field_mail;
+mod writing;
 mod command_line;
 mod doctor;
 mod keys;
