@@ -35,17 +35,17 @@ pub fn parse(raw: &str) -> Value {
     Value { main, params: join(&sections(rest)) }
 }
 
-/// What stands before the parameters, without white space and comments. A semicolon may be missing.
+/// What stands before the parameters, without white space and comments. The semicolon may be missing, or be a comma.
 fn take_main(text: &str) -> (String, &str) {
     let mut main = String::new();
     let mut rest = text;
     loop {
         rest = skip_comments(rest);
         let goes_on = main.is_empty() || main.ends_with('/') || rest.starts_with('/');
-        if !goes_on || rest.is_empty() || rest.starts_with(';') {
+        if !goes_on || rest.is_empty() || rest.starts_with([';', ',']) {
             return (main, rest);
         }
-        let end = rest.find([' ', '\t', '(', ';']).unwrap_or(rest.len());
+        let end = rest.find([' ', '\t', '(', ';', ',']).unwrap_or(rest.len());
         let (piece, after) = rest.split_at(end);
         main.push_str(piece);
         rest = after;
@@ -81,7 +81,7 @@ struct Section {
 fn sections(mut rest: &str) -> Vec<Section> {
     let mut sections = Vec::new();
     while sections.len() < MOST_PARAMETERS {
-        rest = rest.trim_start_matches([' ', '\t', ';']);
+        rest = rest.trim_start_matches([' ', '\t', ';', ',']);
         let Some(end) = rest.find(['=', ';']) else { break };
         let (name, tail) = rest.split_at(end);
         let Some(tail) = tail.strip_prefix('=') else {
@@ -272,6 +272,8 @@ mod tests {
         check("text/plain; charset=us-ascii (Plain text)", "text/plain", "charset", "us-ascii");
         check("text (a) / (b) plain (c); charset=x", "text/plain", "charset", "x");
         check("application/pdf name=\"a.pdf\"", "application/pdf", "name", "a.pdf");
+        check("text/plain, charset = utf-8", "text/plain", "charset", "utf-8");
+        check("attachment filename*=utf-8''a.pdf", "attachment", "filename", "a.pdf");
         check("text/plain charset=x name=a b.pdf", "text/plain", "name", "a b.pdf");
         check("text/plain; name=a b.pdf charset=x", "text/plain", "charset", "x");
         check("text/plain; name=\"a\" charset=\"x\"", "text/plain", "charset", "x");
