@@ -98,7 +98,8 @@ fn switching(plain: &str) -> Option<Charset> {
 }
 
 /// Names in the IANA registry, and in other programs, that WHATWG does not list.
-const SPELLED: [(&str, Charset); 30] = [
+const SPELLED: [(&str, Charset); 31] = [
+    ("utf8mb4", Charset::Web(UTF_8)),
     ("utf8mac", Charset::Web(UTF_8)),
     ("utf8n", Charset::Web(UTF_8)),
     ("unicode20utf8", Charset::Web(UTF_8)),

@@ -50,7 +50,8 @@ fn tokens(text: &str) -> Option<Vec<Token<'_>>> {
         }
         match first {
             '(' => rest = after_comment(rest),
-            ' ' | '\t' | '\r' | '\n' => rest = rest.trim_start_matches([' ', '\t', '\r', '\n']),
+            // Quotes around the name of a zone mean nothing.
+            ' ' | '\t' | '"' => rest = rest.trim_start_matches([' ', '\t', '"']),
             '0'..='9' => {
                 let (digits, after) = run(char::is_ascii_digit);
                 tokens.push(Token::Number(digits));
@@ -276,15 +277,19 @@ impl<'a> Cursor<'a> {
         i64::try_from(is_start_of(word, &MONTHS)? + 1).ok()
     }
 
-    /// `10:00`, `10:00:00`, `10:00:00.000`, and `10:00 PM`.
+    /// `10:00`, `10:00:00`, `10:00:00.000`, `10.00.00`, and `10:00 PM`.
     fn time(&mut self) -> Option<Time> {
         let hour = self.number(1..=2)?;
-        if !self.skip(':') {
+        let dots = !self.skip(':');
+        if dots && !self.skip('.') {
             return None;
         }
         let minute = self.number(2..=2)?;
         let mut time = Time { hour, minute, second: 0 };
-        if self.skip(':') {
+        if dots {
+            self.skip('.').then_some(())?;
+            time.second = self.number(2..=2)?;
+        } else if self.skip(':') {
             time.second = self.number(1..=2)?;
             if self.skip('.') {
                 self.number(1..=9)?;
@@ -312,6 +317,11 @@ impl<'a> Cursor<'a> {
             }
             _ => None,
         };
+        // `MET DST`: daylight saving time of that zone.
+        if matches!(self.peek(), Some(Token::Word(word)) if word.eq_ignore_ascii_case("dst")) {
+            self.at += 1;
+            return named.map(|minutes| minutes + 60);
+        }
         // `GMT+0100`.
         let sign = if self.skip('+') {
             1
