@@ -114,7 +114,7 @@ pub(crate) struct Field<'a> {
 #[derive(Serialize)]
 struct Address<'a> {
     name: Option<&'a str>,
-    email: &'a str,
+    email: Option<&'a str>,
 }
 
 /// Written without a list in between: a page has hundreds of addresses.
@@ -122,9 +122,10 @@ pub(crate) struct Addresses<'a>(pub(crate) &'a [types::Address]);
 
 impl Serialize for Addresses<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(
-            self.0.iter().map(|one| Address { name: one.name.as_deref(), email: &one.email }),
-        )
+        serializer.collect_seq(self.0.iter().map(|one| Address {
+            name: one.name.as_deref(),
+            email: Some(one.email.as_str()).filter(|email| !email.is_empty()),
+        }))
     }
 }
 

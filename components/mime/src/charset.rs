@@ -1,45 +1,59 @@
-//! Bytes to text, when the label is right, wrong or missing.
+//! Bytes to text, by the charset that they are declared to have.
 //!
-//! Much mail says nothing about its charset, or something untrue. A label is believed when the bytes
-//! agree with it; otherwise the bytes are asked, the way browsers do.
+//! A label is believed, however short the text: what does not fit is U+FFFD, never another charset. Only
+//! labels that senders are known to misuse stand for what they mean by them, as WHATWG lists them
+//! (iso-8859-1 is windows-1252, gb2312 is GBK). Where nothing is declared the bytes are asked.
 //!
-//! Standards: RFC 2045 section 5.2 (default US-ASCII), WHATWG Encoding (labels; GBK is read as the
-//! superset GB18030).
+//! Standards: RFC 2045 section 5.2 (default US-ASCII), RFC 2978 (labels), WHATWG Encoding.
 
 use chardetng::EncodingDetector;
 use encoding_rs::EUC_KR;
 use encoding_rs::Encoding;
 use encoding_rs::GB18030;
-use encoding_rs::ISO_2022_JP;
-use mail_parser::decoders::charsets::map::charset_decoder;
+use encoding_rs::GBK;
+use encoding_rs::UTF_8;
+use encoding_rs::WINDOWS_1252;
+
+use crate::codepages::decode as decode_codepage;
+use crate::iso2022::{Family, decode as decode_iso2022, decode_hz};
+use crate::labels::{Charset, named};
+use crate::unicode::{decode_utf7, decode_utf16, decode_utf32};
 
 /// How much of a body the detector looks at, in bytes: enough to be sure, and cheap.
 const SAMPLE: usize = 16_384;
 
 /// Decodes to UTF-8. Bytes that cannot be decoded become U+FFFD.
 pub fn decode(label: Option<&str>, bytes: &[u8]) -> String {
-    let label = label.map(|label| label.trim().trim_matches(['"', '\''])).unwrap_or_default();
-    if is_ascii_label(label) || label.eq_ignore_ascii_case("utf-8") {
-        return decode_unlabelled(bytes);
+    match label.and_then(named) {
+        Some(Charset::Web(encoding)) => encoding.decode_without_bom_handling(bytes).0.into_owned(),
+        Some(Charset::CodePage(upper_half)) => decode_codepage(upper_half, bytes),
+        Some(Charset::Iso2022(family)) => decode_iso2022(family, bytes),
+        Some(Charset::Hz) => decode_hz(bytes),
+        Some(Charset::Utf7) => decode_utf7(bytes),
+        Some(Charset::Utf16(order)) => decode_utf16(order, bytes),
+        Some(Charset::Utf32(order)) => decode_utf32(order, bytes),
+        Some(Charset::Ascii) => decode_ascii(bytes),
+        Some(Charset::Unknown) | None => decode_unlabelled(bytes),
     }
-    if let Some(encoding) = Encoding::for_label_no_replacement(label.as_bytes()) {
-        let (text, failed) = encoding.decode_without_bom_handling(bytes);
-        // Gateways convert to UTF-8 and forget the label.
-        return match std::str::from_utf8(bytes) {
-            Ok(utf8) if failed || !encoding.is_single_byte() && is_wide(utf8) => utf8.to_owned(),
-            _ => text.into_owned(),
-        };
+}
+
+/// US-ASCII is the default of writers that do not know what they write. Bytes beyond it are UTF-8 where
+/// they can be, else windows-1252, which is how browsers read this label.
+fn decode_ascii(bytes: &[u8]) -> String {
+    if let Some(family) = escaped(bytes) {
+        return decode_iso2022(family, bytes);
     }
-    match charset_decoder(label.as_bytes()) {
-        Some(decoder) => decoder(bytes),
-        None => decode_unlabelled(bytes),
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) if mostly_utf8(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Err(_) => WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned(),
     }
 }
 
 /// Decodes bytes about which nothing is known.
 pub fn decode_unlabelled(bytes: &[u8]) -> String {
-    if has_japanese_escape(bytes) {
-        return ISO_2022_JP.decode_without_bom_handling(bytes).0.into_owned();
+    if let Some(family) = escaped(bytes) {
+        return decode_iso2022(family, bytes);
     }
     match std::str::from_utf8(bytes) {
         Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text).to_owned(),
@@ -51,7 +65,7 @@ pub fn decode_unlabelled(bytes: &[u8]) -> String {
 pub fn guess(bytes: &[u8]) -> &'static Encoding {
     // A UTF-8 text that was cut in the middle of a character, or that has one bad byte, stays UTF-8.
     if mostly_utf8(bytes) {
-        return encoding_rs::UTF_8;
+        return UTF_8;
     }
     let sample = bytes.get(..SAMPLE).unwrap_or(bytes);
     let mut detector = EncodingDetector::new();
@@ -62,7 +76,7 @@ pub fn guess(bytes: &[u8]) -> &'static Encoding {
     if doubtful && looks_like_gbk(sample) && (encoding != EUC_KR || !all_hangul(sample)) {
         return GB18030;
     }
-    if encoding == encoding_rs::GBK { GB18030 } else { encoding }
+    if encoding == GBK { GB18030 } else { encoding }
 }
 
 /// EUC-KR keeps its syllables below 0xC9; Chinese of more than a few characters goes beyond.
@@ -75,29 +89,14 @@ fn all_hangul(bytes: &[u8]) -> bool {
     all
 }
 
-/// Three characters of three bytes: no text in another multi-byte set looks so by chance.
-fn is_wide(text: &str) -> bool {
-    text.chars().filter(|character| *character >= '\u{800}').nth(2).is_some()
-}
-
-fn is_ascii_label(label: &str) -> bool {
-    [
-        "",
-        "us-ascii",
-        "ascii",
-        "ansi_x3.4-1968",
-        "unknown-8bit",
-        "x-unknown",
-        "default",
-        "7bit",
-        "8bit",
-    ]
-    .iter()
-    .any(|known| label.eq_ignore_ascii_case(known))
-}
-
-fn has_japanese_escape(bytes: &[u8]) -> bool {
-    bytes.windows(3).any(|window| matches!(window, [0x1b, b'$', b'B' | b'@']))
+/// The first escape sequence that names a set of two bytes says whose text this is.
+fn escaped(bytes: &[u8]) -> Option<Family> {
+    bytes.windows(4).chain([bytes.get(..3).unwrap_or_default()]).find_map(|window| match window {
+        [0x1b, b'$', b'B' | b'@', ..] => Some(Family::Japanese),
+        [0x1b, b'$', b')', b'C'] => Some(Family::Korean),
+        [0x1b, b'$', b')', b'A'] => Some(Family::Chinese),
+        _ => None,
+    })
 }
 
 fn mostly_utf8(bytes: &[u8]) -> bool {
@@ -134,30 +133,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_are_believed() {
-        check(Some("gb2312"), b"\xc4\xe3\xba\xc3", "你好");
-        check(Some("GB18030"), b"\x95\x32\x82\x36", "\u{20000}");
-        check(Some("big5"), b"\xa7\x41\xa6\x6e", "你好");
-        check(Some("Shift_JIS"), b"\x82\xb1\x82\xf1", "こん");
-        check(Some("ISO-2022-JP"), b"\x1b$B$3$s\x1b(B", "こん");
-        check(Some("ks_c_5601-1987"), b"\xbe\xc8\xb3\xe7", "안녕");
-        check(Some("EUC-KR"), b"\xbe\xc8\xb3\xe7", "안녕");
-        check(Some("koi8-r"), b"\xf0\xf2\xe9\xf7\xe5\xf4", "ПРИВЕТ");
-        check(Some("\"windows-1252\""), b"caf\xe9", "café");
-        check(Some("utf-7"), b"Hi Mom -+Jjo--!", "Hi Mom -\u{263a}-!");
+    fn a_label_is_believed_however_short_or_cut_the_text() {
+        check(Some("utf-8"), b"\xe4\xbd\xa0\xe5\xa5\xbd\xe4\xb8\x96\xe4\xbd", "你好世\u{fffd}");
+        check(Some("utf-8"), b"\xe4\xbd", "\u{fffd}");
+        check(Some("utf-8"), b"\xc4\xe3\xba\xc3", "\u{fffd}\u{fffd}\u{fffd}");
+        check(Some("gb2312"), "é€".as_bytes(), "茅鈧�");
+        check(Some("iso-2022-jp"), "你".as_bytes(), "\u{fffd}\u{fffd}\u{fffd}");
+        check(Some("shift_jis"), b"\x82\xb1\x82", "こ\u{fffd}");
     }
 
     #[test]
-    fn bytes_are_asked_when_the_label_is_missing_or_wrong() {
-        check(None, "naïve".as_bytes(), "naïve");
+    fn labels_that_are_misused_mean_what_senders_mean() {
+        check(Some("iso-8859-1"), b"\x93caf\xe9\x94 \x80", "“café” €");
+        check(Some("us-ascii"), b"\x93caf\xe9\x94", "“café”");
         check(Some("us-ascii"), "你好".as_bytes(), "你好");
+        check(Some("us-ascii"), b"\x1b$B$3$s\x1b(B", "こん");
+        check(Some("iso-8859-9"), b"\x80", "€");
+        check(Some("gb2312"), b"\x95\x32\x82\x36\x80", "\u{20000}€");
+        check(Some("ks_c_5601-1987"), b"\x81\x41", "갂");
+        check(Some("shift_jis"), b"\x87\x40", "①");
+    }
+
+    #[test]
+    fn bytes_are_asked_when_there_is_no_label() {
+        check(None, "naïve".as_bytes(), "naïve");
         check(None, b"\x1b$B$3$s\x1b(B", "こん");
+        check(None, b"\x1b$)C\x0e>H3g\x0f", "안녕");
         check(None, b"\xd5\xe2\xca\xc7\xd2\xbb\xb7\xe2\xd3\xca\xbc\xfe", "这是一封邮件");
         check(None, b"\xb0\xb3\xb3\xe7\xc7\xcf\xbc\xbc\xbf\xe4", "개녕하세요");
-        check(Some("utf-8"), b"\xc4\xe3\xba\xc3\xca\xc0\xbd\xe7", "你好世界");
         check(None, b"r\xe9sum\xe9 of the caf\xe9", "résumé of the café");
-        check(Some("gb2312"), "简体中文，标签".as_bytes(), "简体中文，标签");
         check(Some("no-such-charset"), "é".as_bytes(), "é");
+        check(Some("unknown-8bit"), b"\xc4\xe3\xba\xc3\xca\xc0\xbd\xe7", "你好世界");
+        check(Some(""), "é".as_bytes(), "é");
     }
 
     #[test]

@@ -10,10 +10,10 @@
 use std::collections::HashSet;
 
 use crate::address::{Mailbox, Refusal};
+use crate::address_list::Address;
 use crate::bodies::LONGEST_BODY;
 use crate::draft::{Draft, Stamp};
 use crate::edit::Edit;
-use crate::facts::Address;
 use crate::fault::{Code, Fault};
 use crate::filename::LONGEST as LONGEST_FILENAME;
 use crate::read::Header;
@@ -27,26 +27,33 @@ const LONGEST_HEADER_NAME: usize = 76;
 const LONGEST_VALUE: usize = 8_192;
 /// In one verdict.
 pub const MOST_EDITS: usize = 100;
+/// Of a content id.
 const LONGEST_ID: usize = 250;
+/// Of a message id that somebody else made: a line takes 998 bytes (RFC 5322 section 2.1.1).
+const LONGEST_MESSAGE_ID: usize = 900;
+/// Of all that one field has: servers cut header blocks of 100 KiB.
+const LONGEST_IDS: usize = 65_536;
 const LONGEST_CONTENT_TYPE: usize = 250;
 /// The last second of the year 9999, in milliseconds.
 const LAST_DATE: i64 = 253_402_300_799_000;
 
-/// Written from other members of the draft, or by the servers on the way.
-const RESERVED: [&str; 13] = [
-    "from",
-    "to",
-    "cc",
-    "bcc",
-    "sender",
-    "reply-to",
-    "subject",
-    "date",
-    "message-id",
-    "mime-version",
-    "received",
-    "return-path",
-    "dkim-signature",
+/// Written from these members of the draft, or else by Postlet and the servers on the way.
+const RESERVED: [(&str, Option<&str>); 15] = [
+    ("from", Some("from")),
+    ("to", Some("to")),
+    ("cc", Some("cc")),
+    ("bcc", Some("bcc")),
+    ("sender", Some("from")),
+    ("reply-to", Some("replyTo")),
+    ("subject", Some("subject")),
+    ("in-reply-to", Some("inReplyTo")),
+    ("references", Some("references")),
+    ("date", None),
+    ("message-id", None),
+    ("mime-version", None),
+    ("received", None),
+    ("return-path", None),
+    ("dkim-signature", None),
 ];
 const RESERVED_FAMILIES: [&str; 2] = ["content-", "resent-"];
 
@@ -57,13 +64,16 @@ pub struct Person {
     pub mailbox: Mailbox,
 }
 
-/// The people of a draft that passed.
+/// The people and the ids of a draft that passed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
     pub sender: Person,
     pub reply_to: Vec<Person>,
     pub to: Vec<Person>,
     pub cc: Vec<Person>,
+    /// Without angle brackets.
+    pub in_reply_to: Vec<String>,
+    pub references: Vec<String>,
     /// The envelope: everybody once, in the order To, Cc, Bcc.
     pub recipients: Vec<String>,
 }
@@ -98,11 +108,13 @@ pub fn check(draft: &Draft, stamp: &Stamp) -> Result<Checked, Vec<Fault>> {
     faults.body("/text", draft.text.as_deref());
     faults.body("/html", draft.html.as_deref());
     faults.attachments(draft);
+    let in_reply_to = faults.ids("/inReplyTo", &draft.in_reply_to);
+    let references = faults.ids("/references", &draft.references);
     faults.headers(draft);
     match (sender, faults.0.is_empty()) {
         (Some(sender), true) => {
             let recipients = envelope([&to, &cc, &bcc]);
-            Ok(Checked { sender, reply_to, to, cc, recipients })
+            Ok(Checked { sender, reply_to, to, cc, in_reply_to, references, recipients })
         }
         _ => Err(faults.0),
     }
@@ -242,6 +254,33 @@ impl Faults {
         }
     }
 
+    /// Ids as the API shows them, or as a header field has them.
+    fn ids(&mut self, pointer: &str, ids: &[String]) -> Vec<String> {
+        let bare = |id: &String| {
+            let id = id.trim();
+            let inner = id.strip_prefix('<').and_then(|id| id.strip_suffix('>'));
+            inner.unwrap_or(id).to_owned()
+        };
+        let ids: Vec<String> = ids.iter().map(bare).collect();
+        if ids.iter().map(String::len).sum::<usize>() > LONGEST_IDS {
+            let detail = format!(
+                "longer than {LONGEST_IDS} bytes together; keep the first id and the last ones"
+            );
+            self.add(pointer, Code::TooLong, &detail);
+            return Vec::new();
+        }
+        for (index, id) in ids.iter().enumerate() {
+            if !is_message_id(id) {
+                let detail = format!(
+                    "not a message id: 1 to {LONGEST_MESSAGE_ID} characters of ASCII without spaces, \
+                     as `messageId` of a message shows it"
+                );
+                self.add(&format!("{pointer}/{index}"), Code::BadMessageId, &detail);
+            }
+        }
+        ids
+    }
+
     fn headers(&mut self, draft: &Draft) {
         for (index, header) in draft.headers.iter().enumerate() {
             self.header(&format!("/headers/{index}"), header);
@@ -258,9 +297,8 @@ impl Faults {
             self.add(pointer, Code::ControlCharacter, CONTROL);
         } else if !is_header_name(name) {
             self.add(pointer, Code::BadHeaderName, "not a field name (RFC 5322 section 2.2)");
-        } else if is_reserved(name) {
-            let detail = "written by the servers or from other members of the draft";
-            self.add(pointer, Code::ReservedHeader, detail);
+        } else if let Some(writer) = reserved(name) {
+            self.add(pointer, Code::ReservedHeader, &writer);
         }
     }
 
@@ -279,10 +317,22 @@ fn is_header_name(name: &str) -> bool {
         && name.bytes().all(|byte| (33..=126).contains(&byte) && byte != b':')
 }
 
-fn is_reserved(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    RESERVED.contains(&name.as_str())
-        || RESERVED_FAMILIES.iter().any(|family| name.starts_with(family))
+/// Who writes the field instead.
+fn reserved(name: &str) -> Option<String> {
+    let known = RESERVED.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    if let Some((_, Some(member))) = known {
+        return Some(format!("written from `{member}`, a member of the draft: give it there"));
+    }
+    let lower = name.to_ascii_lowercase();
+    let is_ours = || RESERVED_FAMILIES.iter().any(|family| lower.starts_with(family));
+    (known.is_some() || is_ours())
+        .then(|| "written by Postlet itself, or by the servers on the way".to_owned())
+}
+
+/// What others made of an id goes back as it came, so long as it cannot end its brackets or its line.
+fn is_message_id(id: &str) -> bool {
+    (1..=LONGEST_MESSAGE_ID).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>".contains(&byte))
 }
 
 /// Printable ASCII that ends no angle bracket and folds nowhere.

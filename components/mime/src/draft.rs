@@ -1,6 +1,6 @@
 //! An outgoing message before it is bytes, as the caller described it. Nothing here is checked yet.
 
-use crate::facts::Address;
+use crate::address_list::Address;
 use crate::octets::Octets;
 use crate::read::Header;
 
@@ -39,6 +39,9 @@ pub struct Draft {
     pub text: Option<String>,
     pub html: Option<String>,
     pub attachments: Vec<Attachment>,
+    /// Message ids, with or without angle brackets.
+    pub in_reply_to: Vec<String>,
+    pub references: Vec<String>,
     pub headers: Vec<Header>,
 }
 

@@ -8,8 +8,10 @@
 //!
 //! Standard: RFC 5322 section 2.2.
 
+use std::borrow::Cow;
+
 use crate::charset::{decode_unlabelled, guess};
-use crate::words::decode;
+use crate::words::{decode, shield};
 
 /// In bytes.
 pub const LONGEST_BLOCK: usize = 256 * 1024;
@@ -141,7 +143,13 @@ fn as_field(line: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// Bytes that are not UTF-8 have one charset in the whole block, so that short fields are guessed
 /// together with longer ones.
-fn to_text(spans: Vec<(&[u8], Vec<u8>)>) -> Fields {
+fn to_text(mut spans: Vec<(&[u8], Vec<u8>)>) -> Fields {
+    for (name, value) in &mut spans {
+        let extended = name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"content-"));
+        if let Cow::Owned(shielded) = shield(value, extended) {
+            *value = shielded;
+        }
+    }
     let mut odd = Vec::new();
     for (_, value) in spans.iter().filter(|(_, value)| std::str::from_utf8(value).is_err()) {
         odd.extend_from_slice(value);

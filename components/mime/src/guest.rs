@@ -3,6 +3,7 @@
 //! The generated types stay in this file; the rest of the crate has its own, so that it can be
 //! tested without a host.
 
+use crate::address_list;
 use crate::compose::compose;
 use crate::draft;
 use crate::edit;
@@ -175,7 +176,7 @@ fn to_details(details: facts::Details) -> content::Details {
     }
 }
 
-fn to_addresses(addresses: Vec<facts::Address>) -> Vec<types::Address> {
+fn to_addresses(addresses: Vec<address_list::Address>) -> Vec<types::Address> {
     let pairs = addresses.into_iter();
     pairs.map(|address| types::Address { name: address.name, email: address.email }).collect()
 }
@@ -208,6 +209,8 @@ fn from_draft(from: drafts::Draft) -> draft::Draft {
         text: from.text,
         html: from.html,
         attachments: from.attachments.into_iter().map(from_attachment).collect(),
+        in_reply_to: from.in_reply_to,
+        references: from.references,
         headers: from.headers.into_iter().map(from_header).collect(),
     }
 }
@@ -244,10 +247,10 @@ fn from_attachment(from: drafts::Attachment) -> draft::Attachment {
     }
 }
 
-fn from_addresses(addresses: Vec<types::Address>) -> Vec<facts::Address> {
+fn from_addresses(addresses: Vec<types::Address>) -> Vec<address_list::Address> {
     addresses.into_iter().map(from_address).collect()
 }
 
-fn from_address(address: types::Address) -> facts::Address {
-    facts::Address { name: address.name, email: address.email }
+fn from_address(address: types::Address) -> address_list::Address {
+    address_list::Address { name: address.name, email: address.email }
 }

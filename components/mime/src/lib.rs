@@ -14,11 +14,17 @@
 // In reading order: a module imports only from those above it.
 pub mod fault;
 pub mod octets;
+pub mod codepages;
+pub mod iso2022;
+pub mod unicode;
+pub mod labels;
 pub mod charset;
 pub mod words;
 pub mod fields;
 pub mod params;
 pub mod filename;
+pub mod date;
+pub mod address_list;
 pub mod facts;
 pub mod walk;
 pub mod transfer;
@@ -32,6 +38,7 @@ pub mod address;
 pub mod check;
 pub mod encode;
 pub mod write;
+pub mod attached;
 pub mod compose;
 pub mod rewrite;
 

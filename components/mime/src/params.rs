@@ -7,7 +7,7 @@
 //! Standards: RFC 2045 section 5.1, RFC 2231 sections 3 and 4.
 
 use crate::charset::decode as decode_charset;
-use crate::words::{decode as decode_words, hex, unfold};
+use crate::words::{decode as decode_words, hex, tidy, unfold};
 
 /// More sections than any writer makes; the rest is left out.
 const MOST_PARAMETERS: usize = 200;
@@ -30,9 +30,43 @@ impl Value {
 /// Reads a raw value.
 pub fn parse(raw: &str) -> Value {
     let text = unfold(raw);
-    let (main, rest) = text.split_once(';').unwrap_or((&text, ""));
-    let main = decode_words(main).trim_matches('"').trim().to_ascii_lowercase();
+    let (main, rest) = take_main(&text);
+    let main = decode_words(&main).trim_matches('"').trim().to_ascii_lowercase();
     Value { main, params: join(&sections(rest)) }
+}
+
+/// What stands before the parameters, without white space and comments. A semicolon may be missing.
+fn take_main(text: &str) -> (String, &str) {
+    let mut main = String::new();
+    let mut rest = text;
+    loop {
+        rest = skip_comments(rest);
+        let goes_on = main.is_empty() || main.ends_with('/') || rest.starts_with('/');
+        if !goes_on || rest.is_empty() || rest.starts_with(';') {
+            return (main, rest);
+        }
+        let end = rest.find([' ', '\t', '(', ';']).unwrap_or(rest.len());
+        let (piece, after) = rest.split_at(end);
+        main.push_str(piece);
+        rest = after;
+    }
+}
+
+/// What follows white space and comments; of one without an end, nothing.
+fn skip_comments(text: &str) -> &str {
+    let mut depth = 0usize;
+    let mut characters = text.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            ' ' | '\t' => {}
+            '(' => depth += 1,
+            ')' if depth > 0 => depth -= 1,
+            '\\' if depth > 0 => drop(characters.next()),
+            _ if depth > 0 => {}
+            _ => return text.get(at..).unwrap_or_default(),
+        }
+    }
+    ""
 }
 
 struct Section {
@@ -54,20 +88,27 @@ fn sections(mut rest: &str) -> Vec<Section> {
             rest = tail;
             continue;
         };
-        let (value, after) = take_value(tail.trim_start());
+        // What stands before the name lost its own semicolon or its equals sign.
+        let name = name.trim().rsplit([' ', '\t']).next().unwrap_or_default();
+        let (value, after) = take_value(name, tail.trim_start());
         rest = after;
-        if let Some(section) = section(name.trim(), value) {
+        if let Some(section) = section(name, value) {
             sections.push(section);
         }
     }
     sections
 }
 
-fn take_value(text: &str) -> (String, &str) {
+fn take_value<'a>(name: &str, text: &'a str) -> (String, &'a str) {
     let Some(quoted) = text.strip_prefix('"') else {
-        // A token; but file names with spaces come unquoted too, so only a semicolon ends it.
-        let (value, rest) = text.split_at(text.find(';').unwrap_or(text.len()));
-        return (value.trim().to_owned(), rest);
+        let base = name.split('*').next().unwrap_or_default();
+        let end = if ["filename", "name", "boundary"].iter().any(|n| n.eq_ignore_ascii_case(base)) {
+            loose_end(text)
+        } else {
+            text.find([';', ' ', '\t', '(']).unwrap_or(text.len())
+        };
+        let (value, rest) = text.split_at(end);
+        return (without_comment(value.trim()).to_owned(), rest);
     };
     let mut value = String::new();
     let mut characters = quoted.char_indices();
@@ -86,6 +127,43 @@ fn take_value(text: &str) -> (String, &str) {
         }
     }
     (value, "")
+}
+
+/// File names with spaces come unquoted too, so only a semicolon ends them, or the next parameter.
+fn loose_end(text: &str) -> usize {
+    const NEXT: [&str; 9] = [
+        "charset",
+        "creation-date",
+        "filename",
+        "format",
+        "modification-date",
+        "name",
+        "read-date",
+        "size",
+        "type",
+    ];
+    let end = text.find(';').unwrap_or(text.len());
+    let value = text.get(..end).unwrap_or_default();
+    let mut begins = value.match_indices([' ', '\t']).filter(|(at, _)| {
+        let after = value.get(at + 1..).unwrap_or_default();
+        // No name of a parameter is longer.
+        let word = after.as_bytes().iter().take(32).position(|byte| *byte == b'=');
+        let word = word.and_then(|length| after.get(..length));
+        word.and_then(|word| word.split('*').next())
+            .is_some_and(|word| NEXT.iter().any(|next| next.eq_ignore_ascii_case(word)))
+    });
+    begins.next().map_or(end, |(at, _)| at)
+}
+
+/// `a.pdf (my file)` is commented, `report (final)` is a name: an extension ends one.
+fn without_comment(value: &str) -> &str {
+    let commented = value.strip_suffix(')').and_then(|rest| rest.split_once('('));
+    let Some((name, _)) = commented else { return value };
+    let name = name.trim_end();
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension).unwrap_or_default();
+    let is_extension = (1..=5).contains(&extension.len())
+        && extension.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if is_extension { name } else { value }
 }
 
 /// `name`, `name*`, `name*3` and `name*3*`.
@@ -143,7 +221,9 @@ fn extended_value(sections: &[&Section]) -> String {
             bytes.extend_from_slice(value.as_bytes());
         }
     }
-    decode_words(&decode_charset(charset, &bytes))
+    let text = decode_charset(charset, &bytes);
+    // Only where nothing is declared may it be the other notation.
+    if charset.is_some_and(|label| !label.is_empty()) { tidy(&text) } else { decode_words(&text) }
 }
 
 fn percent_decode(text: &str, bytes: &mut Vec<u8>) {
@@ -188,6 +268,17 @@ mod tests {
     }
 
     #[test]
+    fn comments_and_lost_semicolons() {
+        check("text/plain; charset=us-ascii (Plain text)", "text/plain", "charset", "us-ascii");
+        check("text (a) / (b) plain (c); charset=x", "text/plain", "charset", "x");
+        check("application/pdf name=\"a.pdf\"", "application/pdf", "name", "a.pdf");
+        check("text/plain charset=x name=a b.pdf", "text/plain", "name", "a b.pdf");
+        check("text/plain; name=a b.pdf charset=x", "text/plain", "charset", "x");
+        check("text/plain; name=\"a\" charset=\"x\"", "text/plain", "charset", "x");
+        check("text/plain; (c) charset=x", "text/plain", "charset", "x");
+    }
+
+    #[test]
     fn sections_in_any_order_and_with_gaps() {
         check("a/b; n*2*=%C3; n*0*=gbk''%C4%E3%BA", "a/b", "n", "你好");
         check("a/b; n*9=c; n*1=b; n*0=a", "a/b", "n", "abc");
@@ -200,6 +291,13 @@ mod tests {
         assert_eq!(parse(" \"Text/HTML\" ").main, "text/html");
         assert_eq!(parse("=?utf-8?q?attachment?=").main, "attachment");
         assert_eq!(parse("").main, "");
+    }
+
+    #[test]
+    fn a_long_value_costs_no_more_than_its_length() {
+        for piece in ["(", "()", "; a=", " name", "; name=a b ", "/", " /", "*", "; a*0*=", "\""] {
+            assert!(parse(&piece.repeat(200_000 / piece.len())).params.len() <= MOST_PARAMETERS);
+        }
     }
 
     #[track_caller]

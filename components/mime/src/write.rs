@@ -27,6 +27,8 @@ use lettre::message::header::{Cc, From, ReplyTo, To};
 use crate::check::Person;
 use crate::draft::Disposition;
 
+/// RFC 5322 section 2.1.1.
+const LONGEST_LINE: usize = 78;
 /// lettre folds at spaces only, and a line ends at 998 (RFC 5322 section 2.1.1). Not less: message ids
 /// and links are long words that must stay as they are.
 const LONGEST_WORD: usize = 800;
@@ -86,12 +88,7 @@ pub fn date(millis: i64) -> String {
 
 /// A field of plain words.
 pub fn text(name: &str, value: &str) -> String {
-    let value = match name.to_ascii_lowercase().as_str() {
-        // Lists of ids, where an encoded-word would be no id.
-        "references" | "in-reply-to" => value.split_whitespace().collect::<Vec<_>>().join(" "),
-        _ => value.trim().to_owned(),
-    };
-    let value = value.as_str();
+    let value = value.trim();
     if !is_plain(value) {
         return format!("{name}: {}\r\n", encoded_words(value));
     }
@@ -99,6 +96,32 @@ pub fn text(name: &str, value: &str) -> String {
         Ok(name) => one(HeaderValue::new(name, value.to_owned())),
         Err(_) => String::new(),
     }
+}
+
+/// Message ids in their brackets, folded between them; empty when there are none.
+pub fn ids(name: &str, ids: &[String]) -> String {
+    let bracketed: Vec<String> = ids.iter().map(|id| format!("<{id}>")).collect();
+    folded(name, &bracketed)
+}
+
+/// A field of words that a space parts. Each line has at most 78 characters, unless a word is longer.
+fn folded(name: &str, words: &[String]) -> String {
+    if words.is_empty() {
+        return String::new();
+    }
+    let mut field = format!("{name}:");
+    let mut column = field.len();
+    for (index, word) in words.iter().enumerate() {
+        // The first word stays with the name: some readers take a line of white space for an end.
+        if index > 0 && column + 1 + word.len() > LONGEST_LINE {
+            field.push_str("\r\n");
+            column = 0;
+        }
+        field.push(' ');
+        field.push_str(word);
+        column += 1 + word.len();
+    }
+    field + "\r\n"
 }
 
 /// A field whose value is ASCII and short enough for one line already.

@@ -22,7 +22,7 @@ fn send() -> Operation {
             "/v1/accounts/:account/send",
             Scope::Send,
             "Send a message. As a form: fields from, replyTo, to, cc, bcc (repeated for several, `Name <a@b>` is taken), \
-             subject, text, html, files attachment and inline (shown as cid:filename), and json with a whole draft.",
+             subject, text, html, inReplyTo, references, files attachment and inline (shown as cid:filename), and json with a whole draft.",
         )
     }
 }

@@ -33,6 +33,10 @@ struct Draft<'a> {
     text: Option<String>,
     html: Option<String>,
     #[serde(default)]
+    in_reply_to: Ids,
+    #[serde(default)]
+    references: Ids,
+    #[serde(default)]
     headers: Vec<Header>,
     #[serde(default, borrow)]
     attachments: Vec<Attachment<'a>>,
@@ -43,6 +47,20 @@ struct Draft<'a> {
 struct Address {
     name: Option<String>,
     email: String,
+}
+
+/// Message ids, one by one or as a header field has them.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Ids {
+    Several(Vec<String>),
+    Line(String),
+}
+
+impl Default for Ids {
+    fn default() -> Self {
+        Self::Several(Vec::new())
+    }
 }
 
 #[derive(Deserialize)]
@@ -101,6 +119,8 @@ pub(crate) fn read(bytes: &[u8]) -> Result<drafts::Draft, Problem> {
         text: draft.text,
         html: draft.html,
         attachments,
+        in_reply_to: ids(draft.in_reply_to),
+        references: ids(draft.references),
         headers: draft
             .headers
             .into_iter()
@@ -115,6 +135,18 @@ fn decoded(text: &str, index: usize) -> Result<types::Octets, Problem> {
     verdict
         .map_err(|detail| Problem::at(format!("/attachments/{index}/content"), "base64", detail))?;
     Ok(Spool::finish(spool)?)
+}
+
+fn ids(ids: Ids) -> Vec<String> {
+    match ids {
+        Ids::Several(ids) => ids,
+        Ids::Line(line) => in_line(&line),
+    }
+}
+
+/// Ids as a header field has them: white space parts them.
+pub(crate) fn in_line(line: &str) -> Vec<String> {
+    line.split_whitespace().map(str::to_owned).collect()
 }
 
 fn addresses(list: Vec<Address>) -> Vec<types::Address> {

@@ -14,12 +14,14 @@ use kit::form::{Form, Part, Trouble};
 use kit::problem::{Kind, Problem};
 use kit::words;
 
-use crate::draft::{UNKNOWN_TYPE, read as read_json};
+use crate::draft::{UNKNOWN_TYPE, in_line, read as read_json};
 
 /// More parts than this are no message.
 const PARTS: usize = 2000;
 /// Bytes in a field that names an address.
 const ADDRESS: usize = 2 * 1024;
+/// Bytes in a field of message ids.
+const IDS: usize = 128 * 1024;
 /// Bytes in a subject.
 const SUBJECT: usize = 16 * 1024;
 /// Bytes in a body, and in a draft as JSON.
@@ -27,7 +29,7 @@ const TEXT: usize = 8 * 1024 * 1024;
 /// What one call of `spool.write` takes.
 const PIECE: usize = 65_536;
 
-const FIELDS: &str = "from, replyTo, to, cc, bcc, subject, text, html, attachment, inline and json";
+const FIELDS: &str = "from, replyTo, to, cc, bcc, subject, text, html, inReplyTo, references, attachment, inline and json";
 
 /// Reads a form.
 pub(crate) fn read(body: Body, boundary: Option<&str>) -> Result<Draft, Problem> {
@@ -42,6 +44,8 @@ pub(crate) fn read(body: Body, boundary: Option<&str>) -> Result<Draft, Problem>
         text: None,
         html: None,
         attachments: Vec::new(),
+        in_reply_to: Vec::new(),
+        references: Vec::new(),
         headers: Vec::new(),
     };
     let mut parts = 0;
@@ -66,6 +70,8 @@ fn take(form: &mut Form<Body>, part: Part, draft: &mut Draft) -> Result<(), Prob
         "subject" => once(&mut draft.subject, text(form, name, SUBJECT)?, name)?,
         "text" => once(&mut draft.text, text(form, name, TEXT)?, name)?,
         "html" => once(&mut draft.html, text(form, name, TEXT)?, name)?,
+        "inReplyTo" => draft.in_reply_to.extend(in_line(&text(form, name, IDS)?)),
+        "references" => draft.references.extend(in_line(&text(form, name, IDS)?)),
         "attachment" | "inline" if part.filename.is_none() => return Err(nameless(form, name)),
         "attachment" => {
             let content = spooled(form)?;
@@ -97,6 +103,8 @@ fn add(draft: &mut Draft, other: Draft) -> Result<(), Problem> {
     draft.bcc.extend(other.bcc);
     draft.reply_to.extend(other.reply_to);
     draft.headers.extend(other.headers);
+    draft.in_reply_to.extend(other.in_reply_to);
+    draft.references.extend(other.references);
     draft.attachments.extend(other.attachments);
     if let Some(sender) = other.sender {
         once(&mut draft.sender, sender, "from")?;

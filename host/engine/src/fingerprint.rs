@@ -18,7 +18,20 @@ const PIECE: usize = 64 << 10;
 
 /// SHA-256 of the draft's canonical form.
 pub(crate) async fn of(draft: &Draft) -> io::Result<[u8; 32]> {
-    let Draft { sender, reply_to, to, cc, bcc, subject, text, html, attachments, headers } = draft;
+    let Draft {
+        sender,
+        reply_to,
+        to,
+        cc,
+        bcc,
+        subject,
+        text,
+        html,
+        attachments,
+        in_reply_to,
+        references,
+        headers,
+    } = draft;
     let mut form = Form(Sha256::new_with_prefix(b"postlet draft 1"));
     form.count(usize::from(sender.is_some()));
     sender.iter().for_each(|address| form.address(address));
@@ -35,6 +48,13 @@ pub(crate) async fn of(draft: &Draft) -> io::Result<[u8; 32]> {
     form.count(attachments.len());
     for attachment in attachments {
         form.attachment(attachment).await?;
+    }
+    // Not where there are none: digests of earlier releases stay what they are.
+    if !(in_reply_to.is_empty() && references.is_empty()) {
+        for ids in [in_reply_to, references] {
+            form.count(ids.len());
+            ids.iter().for_each(|id| form.text(id));
+        }
     }
     Ok(form.0.finalize().into())
 }
@@ -100,6 +120,10 @@ mod tests {
         check(&base, &Draft { subject: Some(String::new()), ..draft() }, false).await;
         check(&base, &Draft { to: Vec::new(), cc: draft().to, ..draft() }, false).await;
         check(&base, &Draft { html: Some("x".to_owned()), text: None, ..draft() }, false).await;
+        let ids = || vec!["a@b".to_owned()];
+        let reply = Draft { in_reply_to: ids(), ..draft() };
+        check(&base, &reply, false).await;
+        check(&reply, &Draft { references: ids(), ..draft() }, false).await;
         let mut other = draft();
         other.attachments[0].content = in_memory(Bytes::from_static(b"other"));
         check(&base, &other, false).await;

@@ -28,6 +28,10 @@ pub struct Draft {
     pub html: Option<String>,
     /// Attachments and inline parts.
     pub attachments: Vec<Attachment>,
+    /// In-Reply-To (RFC 5322 §3.6.4): Message-IDs, with or without angle brackets.
+    pub in_reply_to: Vec<String>,
+    /// References, likewise.
+    pub references: Vec<String>,
     /// Additional fields.
     pub headers: Vec<Header>,
 }

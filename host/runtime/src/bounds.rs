@@ -67,6 +67,12 @@ pub(crate) fn draft(draft: &Draft) -> Checked {
     }
     list(CODE, "attachments", draft.attachments.len(), IN_DRAFT)?;
     list(CODE, "headers", draft.headers.len(), IN_DRAFT)?;
+    for (member, ids) in [("inReplyTo", &draft.in_reply_to), ("references", &draft.references)] {
+        list(CODE, member, ids.len(), IN_DRAFT)?;
+        ids.iter()
+            .enumerate()
+            .try_for_each(|(at, id)| bytes(CODE, &format!("{member}/{at}"), id, WORD))?;
+    }
     for (member, people) in people {
         for (at, who) in people.iter().enumerate() {
             person(&format!("{member}/{at}"), who)?;
@@ -165,6 +171,10 @@ mod tests {
             draft(&Draft { subject: Some(long), ..empty() }),
             Some(("/subject", &format!("`subject` {told}"))),
         );
+        check(
+            draft(&Draft { references: vec!["x".repeat(WORD + 1)], ..empty() }),
+            Some(("/references/0", "`references/0` has 4097 bytes; a call takes 4096 at most")),
+        );
     }
 
     fn empty() -> Draft {
@@ -178,6 +188,8 @@ mod tests {
             text: None,
             html: None,
             attachments: Vec::new(),
+            in_reply_to: Vec::new(),
+            references: Vec::new(),
             headers: Vec::new(),
         }
     }

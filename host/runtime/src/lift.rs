@@ -63,6 +63,8 @@ pub(crate) fn draft(
         text: draft.text,
         html: draft.html,
         attachments,
+        in_reply_to: draft.in_reply_to,
+        references: draft.references,
         headers: headers(draft.headers),
     })
 }

@@ -128,6 +128,8 @@ fn hand_in(store: &mut Store<Guest>, draft: Draft) -> wasmtime::Result<drafts::D
         text: draft.text,
         html: draft.html,
         attachments,
+        in_reply_to: draft.in_reply_to,
+        references: draft.references,
         headers: lower::headers(draft.headers),
     })
 }

@@ -2,7 +2,7 @@
 //!
 //! The skeleton is fixed, so nothing recurses: `mixed(related(alternative(text, html), pictures), files)`,
 //! each layer only where it holds more than one thing. Attachments stream through in pieces; a message
-//! is never whole in memory.
+//! is never whole in memory. All is in seven bits, but for messages that are attached and are not.
 //!
 //! Invariant: lines end in CRLF and hold at most 998 bytes, no other CR or LF exists, and the message
 //! ends in exactly one CRLF (an empty body leaves just the empty line after the header). Bcc is never
@@ -13,11 +13,12 @@
 use std::hash::BuildHasher;
 use std::hash::RandomState;
 
+use crate::attached::{self, Carriage};
 use crate::check::check;
 use crate::draft::{Attachment, Disposition, Draft, Stamp};
-use crate::encode::{Base64Lines, text as encode_text};
+use crate::encode::text as encode_text;
 use crate::fault::Fault;
-use crate::octets::{Buffered, Sink, each_chunk};
+use crate::octets::{Buffered, Sink};
 use crate::write;
 
 /// The RFC 5321 envelope of what was written.
@@ -43,12 +44,14 @@ pub fn compose(draft: &Draft, stamp: &Stamp, sink: &mut dyn Sink) -> Result<Enve
         draft.subject.as_deref().map(|subject| write::text("Subject", subject)).unwrap_or_default(),
         write::date(stamp.date),
         write::verbatim("Message-ID", &format!("<{}>", stamp.message_id)),
+        write::ids("In-Reply-To", &checked.in_reply_to),
+        write::ids("References", &checked.references),
         write::verbatim("MIME-Version", "1.0"),
         draft.headers.iter().map(|header| write::text(&header.name, &header.value)).collect(),
     ];
     let written = out
         .put(header.concat().as_bytes())
-        .and_then(|()| Skeleton::of(draft).write(&mut out))
+        .and_then(|()| Skeleton::of(draft)?.write(&mut out))
         .and_then(|()| out.finish());
     match written {
         Ok(()) => Ok(Envelope {
@@ -64,33 +67,40 @@ struct Skeleton<'a> {
     text: Option<&'a str>,
     html: Option<&'a str>,
     /// Shown by the HTML.
-    pictures: Vec<&'a Attachment>,
-    files: Vec<&'a Attachment>,
+    pictures: Vec<(&'a Attachment, Carriage)>,
+    files: Vec<(&'a Attachment, Carriage)>,
+    /// Some message in it is in eight bits.
+    eight_bit: bool,
 }
 
 impl<'a> Skeleton<'a> {
-    fn of(draft: &'a Draft) -> Self {
+    fn of(draft: &'a Draft) -> Result<Self, Fault> {
         let html = draft.html.as_deref();
-        let (pictures, files) = draft.attachments.iter().partition(|attachment| {
+        let attachments = draft.attachments.iter();
+        let attachments = attachments
+            .map(|attachment| Ok((attachment, Carriage::of(attachment)?)))
+            .collect::<Result<Vec<_>, Fault>>()?;
+        let eight_bit = attachments.iter().any(|(_, carriage)| *carriage == Carriage::EightBit);
+        let (pictures, files) = attachments.into_iter().partition(|(attachment, _)| {
             html.is_some()
                 && attachment.disposition == Disposition::Inline
                 && attachment.content_id.is_some()
         });
         // A message without words has an empty text: readers expect one.
         let text = draft.text.as_deref().or(if html.is_none() { Some("") } else { None });
-        Self { text, html, pictures, files }
+        Ok(Self { text, html, pictures, files, eight_bit })
     }
 
     fn write(&self, out: &mut Buffered<'_>) -> Result<(), Fault> {
         if self.files.is_empty() {
             return self.body(out);
         }
-        let mixed = Multipart::begin("mixed", "", out)?;
+        let mixed = self.begin("mixed", "", out)?;
         mixed.next(out)?;
         self.body(out)?;
-        for file in &self.files {
+        for (file, carriage) in &self.files {
             mixed.next(out)?;
-            attach(file, out)?;
+            attached::write(file, *carriage, out)?;
         }
         mixed.end(out)
     }
@@ -98,7 +108,7 @@ impl<'a> Skeleton<'a> {
     fn body(&self, out: &mut Buffered<'_>) -> Result<(), Fault> {
         match (self.text, self.html) {
             (Some(text), Some(html)) => {
-                let alternative = Multipart::begin("alternative", "", out)?;
+                let alternative = self.begin("alternative", "", out)?;
                 alternative.next(out)?;
                 body("plain", text, out)?;
                 alternative.next(out)?;
@@ -110,16 +120,29 @@ impl<'a> Skeleton<'a> {
         }
     }
 
+    /// Says "8bit" around all of it, though a branch may be in seven.
+    fn begin(&self, kind: &str, more: &str, out: &mut Buffered<'_>) -> Result<Multipart, Fault> {
+        let boundary = boundary();
+        let mut fields =
+            format!("Content-Type: multipart/{kind}{more};\r\n boundary=\"{boundary}\"\r\n");
+        if self.eight_bit {
+            fields += &write::verbatim("Content-Transfer-Encoding", "8bit");
+        }
+        out.put(fields.as_bytes())?;
+        out.put(b"\r\n")?;
+        Ok(Multipart(boundary))
+    }
+
     fn page(&self, html: &str, out: &mut Buffered<'_>) -> Result<(), Fault> {
         if self.pictures.is_empty() {
             return body("html", html, out);
         }
-        let related = Multipart::begin("related", "; type=\"text/html\"", out)?;
+        let related = self.begin("related", "; type=\"text/html\"", out)?;
         related.next(out)?;
         body("html", html, out)?;
-        for picture in &self.pictures {
+        for (picture, carriage) in &self.pictures {
             related.next(out)?;
-            attach(picture, out)?;
+            attached::write(picture, *carriage, out)?;
         }
         related.end(out)
     }
@@ -128,14 +151,6 @@ impl<'a> Skeleton<'a> {
 struct Multipart(String);
 
 impl Multipart {
-    fn begin(kind: &str, more: &str, out: &mut Buffered<'_>) -> Result<Self, Fault> {
-        let boundary = boundary();
-        let field =
-            format!("Content-Type: multipart/{kind}{more};\r\n boundary=\"{boundary}\"\r\n\r\n");
-        out.put(field.as_bytes())?;
-        Ok(Self(boundary))
-    }
-
     /// Parts end in CRLF, which thereby belongs to them: a reader that takes it for the boundary's
     /// sees a text without its last line end, which is the same text.
     fn next(&self, out: &mut Buffered<'_>) -> Result<(), Fault> {
@@ -164,28 +179,6 @@ fn body(kind: &str, text: &str, out: &mut Buffered<'_>) -> Result<(), Fault> {
 /// What stands over a text of ours.
 pub fn text_fields(kind: &str, encoding: &str) -> String {
     format!("Content-Type: text/{kind}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n")
-}
-
-/// Deviation: RFC 2046 section 5.2.1 wants an attached message without base64. Its bytes would have
-/// to be rewritten for that; readers take it either way, and this way it arrives as it was.
-fn attach(attachment: &Attachment, out: &mut Buffered<'_>) -> Result<(), Fault> {
-    let mut fields = write::verbatim("Content-Type", &attachment.content_type);
-    fields += &write::disposition(attachment.disposition, attachment.filename.as_deref());
-    if let Some(id) = &attachment.content_id {
-        fields += &write::verbatim("Content-ID", &format!("<{id}>"));
-    }
-    fields += "Content-Transfer-Encoding: base64\r\n\r\n";
-    out.put(fields.as_bytes())?;
-    let mut base64 = Base64Lines::default();
-    let mut lines = Vec::new();
-    each_chunk(attachment.content.as_ref(), &mut |chunk| {
-        lines.clear();
-        base64.push(chunk, &mut lines);
-        out.put(&lines)
-    })?;
-    lines.clear();
-    base64.finish(&mut lines);
-    out.put(&lines)
 }
 
 #[cfg(test)]

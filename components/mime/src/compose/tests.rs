@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::facts::Address;
+use crate::address_list::Address;
 use crate::fault::Code;
 use crate::octets::memory::Memory;
 use crate::read::{Header, Want, decode, read};
@@ -106,8 +106,9 @@ fn everything_at_once_comes_back() {
     draft.headers = vec![
         Header { name: "X-Tag".to_owned(), value: "one".to_owned() },
         Header { name: "X-Tag".to_owned(), value: "=?utf-8?q?two?=  spaced".to_owned() },
-        Header { name: "References".to_owned(), value: format!("<{}@x>  <b@x>", "a".repeat(100)) },
     ];
+    draft.in_reply_to = vec!["b@x".to_owned()];
+    draft.references = vec![format!("<{}@x>", "a".repeat(100)), "b@x".to_owned()];
     let picture = Attachment {
         content_type: "image/png".to_owned(),
         disposition: Disposition::Inline,
@@ -130,6 +131,7 @@ fn everything_at_once_comes_back() {
     assert_eq!(reading.facts.date, Some(DATE));
     let details = reading.details.unwrap();
     assert_eq!(details.reply_to, draft.reply_to);
+    assert_eq!(details.in_reply_to, ["b@x"]);
     assert_eq!(details.references, [format!("{}@x", "a".repeat(100)), "b@x".to_owned()]);
     assert_eq!(reading.text.as_deref(), Some("naïve café\nsecond line"));
     assert_eq!(reading.html_as_sent.as_deref(), draft.html.as_deref());
@@ -157,6 +159,44 @@ fn everything_at_once_comes_back() {
     let mut decoded = Memory::default();
     decode(&raw, "2", &mut decoded).unwrap();
     assert!(decoded.0 == content);
+}
+
+#[test]
+fn ids_are_written_in_brackets_and_folded() {
+    let mut draft = draft();
+    draft.in_reply_to = vec![" <abc123@example.com> ".to_owned()];
+    draft.references = (0..5).map(|n| format!("a-longer-message-id-{n}@example.com")).collect();
+    draft.references.push("no at sign, and a@b@c".replace(' ', ""));
+    let text = String::from_utf8(written(&draft).1.0).unwrap();
+    assert!(text.contains("\r\nIn-Reply-To: <abc123@example.com>\r\n"), "{text}");
+    let references = "References: <a-longer-message-id-0@example.com>\r\n \
+                      <a-longer-message-id-1@example.com> <a-longer-message-id-2@example.com>\r\n \
+                      <a-longer-message-id-3@example.com> <a-longer-message-id-4@example.com>\r\n \
+                      <noatsign,anda@b@c>\r\n";
+    assert!(text.contains(references), "{text}");
+}
+
+#[test]
+fn what_is_no_id_is_refused_and_so_are_the_fields_themselves() {
+    let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+    let mut draft = draft();
+    draft.in_reply_to = ids(&["a@b", "a b@c", "", "<>", "<a@b", "a@b>c", "é@b"]);
+    draft.references = vec!["a".repeat(901), "a\r\nBcc: x@y".to_owned()];
+    draft.headers = vec![
+        Header { name: "In-Reply-To".to_owned(), value: "<a@b>".to_owned() },
+        Header { name: "references".to_owned(), value: "<a@b>".to_owned() },
+    ];
+    let bad = |pointer: String| (pointer, Code::BadMessageId);
+    let mut want: Vec<_> = (1..7).map(|n| bad(format!("/inReplyTo/{n}"))).collect();
+    want.extend((0..2).map(|n| bad(format!("/references/{n}"))));
+    want.extend((0..2).map(|n| (format!("/headers/{n}/name"), Code::ReservedHeader)));
+    assert_eq!(codes(&draft, &stamp()), want);
+    let faults = compose(&draft, &stamp(), &mut Memory::default()).unwrap_err();
+    assert!(faults.iter().any(|fault| fault.detail.contains("`inReplyTo`")), "{faults:?}");
+    draft.in_reply_to = Vec::new();
+    draft.headers = Vec::new();
+    draft.references = vec!["a".repeat(800); 100];
+    assert_eq!(codes(&draft, &stamp()), [("/references".to_owned(), Code::TooLong)]);
 }
 
 #[test]

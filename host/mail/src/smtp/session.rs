@@ -262,8 +262,8 @@ impl Session {
             parameters.push(MailParameter::Size(size));
         }
         // Deviation: RFC 6152 §3 wants such a message converted when the server lacks 8BITMIME.
-        // Ours are built in seven bits; one that was given to us raw is sent as it is, as every
-        // relay does, since converting it would break its signature.
+        // Ours are in seven bits, but for an attached message in eight, which may not be encoded (RFC
+        // 2046 §5.2.1). It is sent as it is, as every relay does: converting breaks signatures.
         if eight_bit && self.extensions.eight_bit_mime {
             parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
         }

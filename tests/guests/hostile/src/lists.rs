@@ -78,6 +78,8 @@ fn draft() -> Draft {
         text: None,
         html: None,
         attachments: Vec::new(),
+        in_reply_to: Vec::new(),
+        references: Vec::new(),
         headers: Vec::new(),
     }
 }

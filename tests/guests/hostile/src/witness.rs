@@ -48,6 +48,8 @@ fn sent(account: &Account) -> Result<impl Sized + use<>, Problem> {
         text: Some("words".to_owned()),
         html: None,
         attachments: Vec::new(),
+        in_reply_to: Vec::new(),
+        references: Vec::new(),
         headers: Vec::new(),
     };
     let receipt = submission::submit(account, draft)?;

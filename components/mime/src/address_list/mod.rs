@@ -1,0 +1,493 @@
+//! Lists of addresses, as header fields write them.
+//!
+//! To the letter of RFC 5322 with its obsolete forms: comments and white space around every token, source
+//! routes, empty members, groups, dots in names. Beyond it what is common: encoded-words in quotes,
+//! semicolons between addresses, no comma at all, brackets or quotes that are never closed.
+//!
+//! Invariants: linear. An address that nobody wrote is never made up: what is between two `@` or beside
+//! one belongs to the address only where the grammar connects it. What cannot be read is no address.
+//!
+//! Standards: RFC 5322 sections 3.4 and 4.4, RFC 2047 section 5.
+
+use crate::words::{Ends, decode};
+
+/// A mailbox address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Address {
+    pub name: Option<String>,
+    /// As it was written, without comments and white space between its tokens. Empty when the field names
+    /// somebody without an address, or with one that cannot be read.
+    pub email: String,
+}
+
+/// Who is named, at most `most` of them; groups are opened. `text` is unfolded.
+pub fn parse(text: &str, most: usize) -> Vec<Address> {
+    let mut list = List { text, found: Vec::new(), pending: Vec::new(), after_angle: false };
+    let tokens = tokens(text);
+    let mut rest = tokens.as_slice();
+    while let Some((token, after)) = rest.split_first() {
+        if list.found.len() >= most {
+            break;
+        }
+        rest = after;
+        match token.kind {
+            Kind::Mark('<') => {
+                let (inner, after) = angle(rest);
+                rest = after;
+                list.angle(inner);
+            }
+            Kind::Mark(',' | ';') => list.end(),
+            // The name of a group, unless an address came before: nobody knows what that is.
+            Kind::Mark(':') if list.pending.iter().any(|token| token.is('@')) => list.end(),
+            Kind::Mark(':') => {
+                list.pending.clear();
+                list.after_angle = false;
+            }
+            Kind::Atom | Kind::Quoted | Kind::Comment | Kind::Literal | Kind::Mark(_) => {
+                list.pending.push(*token);
+            }
+        }
+    }
+    list.end();
+    list.found.truncate(most);
+    list.found
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Atom,
+    /// With its quotes.
+    Quoted,
+    Comment,
+    /// `[192.0.2.1]`.
+    Literal,
+    Mark(char),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Token {
+    kind: Kind,
+    start: usize,
+    end: usize,
+    /// White space or a comment stands before it.
+    apart: bool,
+}
+
+impl Token {
+    fn is(&self, mark: char) -> bool {
+        self.kind == Kind::Mark(mark)
+    }
+
+    /// RFC 5322 section 4.4 (obs-route).
+    fn begins_route(&self) -> bool {
+        self.is('@') || self.is(',')
+    }
+
+    fn is_word(&self) -> bool {
+        matches!(self.kind, Kind::Atom | Kind::Quoted)
+    }
+}
+
+/// RFC 5322 section 3.2.3, and the marks of no atom that are none of ours.
+const SPECIALS: [char; 13] = ['(', ')', '<', '>', '[', ']', ':', ';', '@', '\\', ',', '.', '"'];
+
+fn tokens(text: &str) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    let mut ends = Ends::of(text);
+    let mut closings = Closings::default();
+    let (mut at, mut apart) = (0, false);
+    while let Some(first) = text.get(at..).and_then(|rest| rest.chars().next()) {
+        if matches!(first, ' ' | '\t' | '\r' | '\n') {
+            (at, apart) = (at + 1, true);
+            continue;
+        }
+        let start = at;
+        let whole = match first {
+            '"' => closings.quote(text, at).map(|end| (Kind::Quoted, end)),
+            '(' => closings.comment(text, at).map(|end| (Kind::Comment, end)),
+            '[' => closings.literal(text, at).map(|end| (Kind::Literal, end)),
+            _ => None,
+        };
+        let (kind, end) = match whole {
+            // A quote that nobody closed is part of nothing.
+            None if first == '"' => {
+                (at, apart) = (at + 1, true);
+                continue;
+            }
+            Some(found) => found,
+            None if SPECIALS.contains(&first) => (Kind::Mark(first), at + 1),
+            None => (Kind::Atom, atom_end(text, at, &mut ends)),
+        };
+        tokens.push(Token { kind, start, end, apart });
+        (at, apart) = (end, kind == Kind::Comment);
+    }
+    tokens
+}
+
+/// An encoded-word may hold what ends an atom.
+fn atom_end(text: &str, at: usize, ends: &mut Ends<'_>) -> usize {
+    let mut end = at;
+    while let Some(rest) = text.get(end..) {
+        if rest.starts_with("=?")
+            && let Some(word) = ends.word_at(end).filter(|word| !word.swallows_structure())
+        {
+            end = word.end;
+            continue;
+        }
+        match rest.chars().next() {
+            Some(' ' | '\t' | '\r' | '\n') | None => break,
+            Some(special) if SPECIALS.contains(&special) => break,
+            Some(other) => end += other.len_utf8(),
+        }
+    }
+    end
+}
+
+/// Where quotes, comments and literals end. One that is never closed is a mark like others; that there
+/// is none is found out once.
+#[derive(Default)]
+struct Closings {
+    no_quote: bool,
+    no_literal: bool,
+    /// Comments do not nest any more, since one was never closed.
+    flat: bool,
+    no_comment: bool,
+}
+
+impl Closings {
+    fn quote(&mut self, text: &str, at: usize) -> Option<usize> {
+        let mut escaped = false;
+        let end = (!self.no_quote).then(|| {
+            text.get(at + 1..)?.bytes().position(|byte| {
+                let ends = byte == b'"' && !escaped;
+                escaped = byte == b'\\' && !escaped;
+                ends
+            })
+        });
+        self.no_quote |= end == Some(None);
+        end.flatten().map(|length| at + 1 + length + 1)
+    }
+
+    fn literal(&mut self, text: &str, at: usize) -> Option<usize> {
+        let rest = (!self.no_literal).then(|| text.get(at + 1..)).flatten()?;
+        let end = rest.find([']', '[', '\\', '<', '>', ',']);
+        self.no_literal |= end.is_none();
+        let end = end.filter(|end| rest.get(*end..).is_some_and(|tail| tail.starts_with(']')))?;
+        Some(at + 1 + end + 1)
+    }
+
+    fn comment(&mut self, text: &str, at: usize) -> Option<usize> {
+        if self.no_comment {
+            return None;
+        }
+        let (mut depth, mut escaped) = (0usize, false);
+        for (length, byte) in text.get(at..)?.bytes().enumerate() {
+            let plain = !escaped;
+            escaped = byte == b'\\' && plain;
+            match byte {
+                b'(' if plain && (depth == 0 || !self.flat) => depth += 1,
+                b')' if plain && depth == 1 => return Some(at + length + 1),
+                b')' if plain => depth -= 1,
+                _ => {}
+            }
+        }
+        (self.no_comment, self.flat) = (self.flat, true);
+        None
+    }
+}
+
+/// What lies between `<` and `>`, and what follows. A bracket that is not closed ends with its member.
+fn angle(tokens: &[Token]) -> (&[Token], &[Token]) {
+    let begins = skip_comments(tokens).first().is_some_and(Token::begins_route);
+    let mut bracket = tokens.iter().take_while(|token| !token.is('>') && !token.is('<'));
+    let mut in_route = begins && bracket.any(|token| token.is(':'));
+    let end = tokens.iter().position(|token| match token.kind {
+        Kind::Mark(':') => {
+            in_route = false;
+            false
+        }
+        Kind::Mark(',') => !in_route,
+        Kind::Mark(mark) => matches!(mark, '>' | '<' | ';'),
+        Kind::Atom | Kind::Quoted | Kind::Comment | Kind::Literal => false,
+    });
+    let (inner, rest) = tokens.split_at(end.unwrap_or(tokens.len()));
+    let closed = rest.first().is_some_and(|token| token.is('>'));
+    (inner, rest.get(usize::from(closed)..).unwrap_or_default())
+}
+
+struct List<'a> {
+    text: &'a str,
+    found: Vec<Address>,
+    /// What was read of the present member.
+    pending: Vec<Token>,
+    /// The last address stood in brackets, and nothing came since but what is pending.
+    after_angle: bool,
+}
+
+impl List<'_> {
+    /// A member with brackets: what came before is its name.
+    fn angle(&mut self, inner: &[Token]) {
+        let pending = std::mem::take(&mut self.pending);
+        self.comment_of_last(&pending);
+        // `ed@one Mo <mo@two>`: the comma was forgotten. `ed@one <ed@one>` is a name.
+        let name = match self.spec(&pending) {
+            Some((email, rest)) if rest.iter().any(Token::is_word) => {
+                self.found.push(Address { name: None, email });
+                rest
+            }
+            _ => pending.as_slice(),
+        };
+        let email = self.only_spec(inner).unwrap_or_default();
+        let name = self.name(name);
+        if name.is_some() || !email.is_empty() {
+            self.found.push(Address { name, email });
+            self.after_angle = true;
+        }
+    }
+
+    /// The end of a member: addresses without brackets, or just a name.
+    fn end(&mut self) {
+        let pending = std::mem::take(&mut self.pending);
+        self.comment_of_last(&pending);
+        let words = !std::mem::take(&mut self.after_angle);
+        if pending.iter().any(|token| token.is('@')) {
+            self.bare(&pending);
+        } else if words && pending.iter().any(|token| token.kind != Kind::Comment) {
+            let found = self.without_domain(&pending);
+            self.found.extend(found);
+        }
+    }
+
+    /// `<ann@x.example> (Ann)`: the oldest way to tell a name.
+    fn comment_of_last(&mut self, pending: &[Token]) {
+        let comment = pending.iter().take_while(|token| token.kind == Kind::Comment).last();
+        let name = comment.filter(|_| self.after_angle).and_then(|token| self.comment(token));
+        if let Some(last) = self.found.last_mut().filter(|last| last.name.is_none()) {
+            last.name = name;
+        }
+    }
+
+    /// Addresses in a row, each perhaps with words before it that are its name and a comment behind it.
+    fn bare(&mut self, pending: &[Token]) {
+        let mut rest = pending;
+        let mut before: &[Token] = &[];
+        let mut skipped = 0;
+        while let Some(tail) = rest.get(skipped..).filter(|tail| !tail.is_empty()) {
+            let Some((email, after)) = self.spec(tail) else {
+                skipped += 1;
+                // Not into the middle of what did not read as an address.
+                while rest.get(skipped).is_some_and(|token| !starts(rest, skipped, token)) {
+                    skipped += 1;
+                }
+                before = rest.get(..skipped).unwrap_or_default();
+                continue;
+            };
+            let behind = after.iter().take_while(|token| token.kind == Kind::Comment).last();
+            let name = self.name(before);
+            let name = name.or_else(|| behind.and_then(|token| self.comment(token)));
+            self.found.push(Address { name, email });
+            (rest, before, skipped) = (after, &[], 0);
+        }
+    }
+
+    /// `root (Cron Daemon)` is a local part; two words, or one in quotes, are a name.
+    fn without_domain(&self, pending: &[Token]) -> Option<Address> {
+        let comment = pending.iter().rfind(|token| token.kind == Kind::Comment);
+        let words: Vec<Token> =
+            pending.iter().filter(|token| token.kind != Kind::Comment).copied().collect();
+        let email = match self.local_part(&words) {
+            Some((local, [])) if is_plain(&local) && !is_nobody(&local) => local,
+            _ => String::new(),
+        };
+        let name = if email.is_empty() { self.name(&words) } else { None };
+        let name = name.or_else(|| comment.and_then(|token| self.comment(token)));
+        (name.is_some() || !email.is_empty()).then_some(Address { name, email })
+    }
+
+    /// An address and nothing else, as between brackets; a route before it is dropped.
+    fn only_spec(&self, inner: &[Token]) -> Option<String> {
+        let bare: Vec<Token> =
+            inner.iter().filter(|token| token.kind != Kind::Comment).copied().collect();
+        let scheme = |tokens: &[Token]| match tokens {
+            [first, ..] => self.raw(first).eq_ignore_ascii_case("mailto"),
+            [] => false,
+        };
+        let spec = match bare.iter().position(|token| token.is(':')) {
+            Some(colon)
+                if bare.first().is_some_and(Token::begins_route) || colon == 1 && scheme(&bare) =>
+            {
+                bare.get(colon + 1..)?
+            }
+            Some(_) => return None,
+            None => bare.as_slice(),
+        };
+        if let Some((email, [])) = self.spec(spec) {
+            return Some(email);
+        }
+        // Cron and the like write a local part alone.
+        match self.local_part(spec) {
+            Some((local, [])) => Some(local),
+            _ => None,
+        }
+    }
+
+    /// `local@domain` at the start, after comments, and what follows it.
+    fn spec<'t>(&self, tokens: &'t [Token]) -> Option<(String, &'t [Token])> {
+        let (local, rest) = self.local_part(tokens)?;
+        let (at, rest) = skip_comments(rest).split_first()?;
+        if !at.is('@') {
+            return None;
+        }
+        let (domain, rest) = self.domain(rest)?;
+        // `a@b@c` is none of `a@b` and `b@c`.
+        if skip_comments(rest).first().is_some_and(|token| token.is('@')) {
+            return None;
+        }
+        Some((format!("{local}@{domain}"), rest))
+    }
+
+    /// Words with dots between them (obs-local-part). Deviation: dots at the ends and in a row are kept,
+    /// since mailboxes of that kind exist.
+    fn local_part<'t>(&self, tokens: &'t [Token]) -> Option<(String, &'t [Token])> {
+        let (text, rest) = self.dotted(tokens, Token::is_word);
+        text.chars().any(|character| character != '.').then_some((text, rest))
+    }
+
+    fn domain<'t>(&self, tokens: &'t [Token]) -> Option<(String, &'t [Token])> {
+        if let Some((token, rest)) = skip_comments(tokens).split_first()
+            && token.kind == Kind::Literal
+        {
+            return Some((self.raw(token).replace([' ', '\t'], ""), rest));
+        }
+        let (text, rest) = self.dotted(tokens, |token| token.kind == Kind::Atom);
+        let good = text.starts_with(|first| first != '.');
+        good.then_some((text, rest))
+    }
+
+    /// Words that dots connect, whatever white space and comments lie between, and what follows them.
+    fn dotted<'t>(
+        &self,
+        tokens: &'t [Token],
+        is_word: fn(&Token) -> bool,
+    ) -> (String, &'t [Token]) {
+        let mut text = String::new();
+        let mut rest = tokens;
+        let mut was_word = false;
+        while let Some((token, after)) = skip_comments(rest).split_first() {
+            if token.is('.') {
+                was_word = false;
+            } else if is_word(token) && !was_word {
+                was_word = true;
+            } else {
+                break;
+            }
+            text.push_str(self.raw(token));
+            rest = after;
+        }
+        (text, rest)
+    }
+
+    /// A display name: words decoded, quotes undone, comments left out.
+    fn name(&self, tokens: &[Token]) -> Option<String> {
+        let mut name = String::new();
+        let mut atoms: Option<(usize, usize)> = None;
+        for token in tokens.iter().filter(|token| token.kind != Kind::Comment) {
+            if token.kind == Kind::Quoted {
+                self.push_atoms(atoms.take(), &mut name);
+                if token.apart && !name.is_empty() {
+                    name.push(' ');
+                }
+                name.push_str(&decode(&unquoted(self.raw(token))));
+                continue;
+            }
+            atoms = match atoms {
+                // Over white space: words there join.
+                Some((start, end)) if self.text.get(end..token.start).is_some_and(is_blank) => {
+                    Some((start, token.end))
+                }
+                before => {
+                    self.push_atoms(before, &mut name);
+                    if token.apart && !name.is_empty() {
+                        name.push(' ');
+                    }
+                    Some((token.start, token.end))
+                }
+            };
+        }
+        self.push_atoms(atoms, &mut name);
+        (!name.trim().is_empty()).then_some(name)
+    }
+
+    fn push_atoms(&self, atoms: Option<(usize, usize)>, name: &mut String) {
+        let Some(raw) = atoms.and_then(|(start, end)| self.text.get(start..end)) else { return };
+        // White space between atoms is one space (RFC 5322 section 3.2.2).
+        let words: Vec<&str> = raw.split([' ', '\t']).filter(|word| !word.is_empty()).collect();
+        name.push_str(&decode(&words.join(" ")));
+    }
+
+    fn comment(&self, token: &Token) -> Option<String> {
+        let raw = self.raw(token);
+        let inner = raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default();
+        let text = decode(&unescaped(inner));
+        (!text.trim().is_empty()).then_some(text)
+    }
+
+    fn raw(&self, token: &Token) -> &str {
+        self.text.get(token.start..token.end).unwrap_or_default()
+    }
+}
+
+/// The token at `index` begins something: the one before does not reach into it.
+fn starts(tokens: &[Token], index: usize, token: &Token) -> bool {
+    let connects = |before: &Token| before.is('.') || before.is('@');
+    let mut before = tokens.get(..index).unwrap_or_default().iter().rev();
+    token.is_word()
+        && token.apart
+        && !before.find(|token| token.kind != Kind::Comment).is_some_and(connects)
+}
+
+fn skip_comments(tokens: &[Token]) -> &[Token] {
+    let first = tokens.iter().position(|token| token.kind != Kind::Comment);
+    tokens.get(first.unwrap_or(tokens.len())..).unwrap_or_default()
+}
+
+fn is_blank(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' ' | b'\t'))
+}
+
+/// Written as a local part, and not as a name that stands alone.
+fn is_plain(local: &str) -> bool {
+    local.is_ascii() && !local.contains('"') && !local.contains("=?")
+}
+
+/// What mail programs write into To when they have nobody to write.
+fn is_nobody(local: &str) -> bool {
+    let local = local.to_ascii_lowercase();
+    [
+        "undisclosed-recipient",
+        "undisclosed-recipients",
+        "unlisted-recipients",
+        "recipient-list-suppressed",
+    ]
+    .contains(&local.as_str())
+}
+
+fn unquoted(quoted: &str) -> String {
+    unescaped(quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default())
+}
+
+/// Quoted pairs (RFC 5322 section 3.2.1).
+fn unescaped(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => plain.extend(characters.next()),
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests;
