@@ -30,9 +30,27 @@ impl Value {
 /// Reads a raw value.
 pub fn parse(raw: &str) -> Value {
     let text = unfold(raw);
-    let (main, rest) = text.split_once(';').unwrap_or((&text, ""));
+    let (main, rest) = text.split_at(end_of_main(&text));
     let main = decode_words(main).trim_matches('"').trim().to_ascii_lowercase();
     Value { main, params: join(&sections(rest)) }
+}
+
+/// Where the parameters begin. Some writers leave the first semicolon out, or write a comma for it.
+fn end_of_main(text: &str) -> usize {
+    let semicolon = text.find(';').unwrap_or(text.len());
+    let before = text.get(..semicolon).unwrap_or_default();
+    let mut at = before.len() - before.trim_start().len();
+    if let Some(gap) = before.get(at..).and_then(|main| main.find([' ', '\t', ','])) {
+        at += gap;
+        let rest = before.get(at..).unwrap_or_default().trim_start_matches([' ', '\t', ',']);
+        let name = rest.split('=').next().filter(|name| name.len() < rest.len());
+        let is_name =
+            |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-*".contains(&b));
+        if name.map(str::trim_end).is_some_and(|name| !name.is_empty() && is_name(name)) {
+            return at;
+        }
+    }
+    semicolon
 }
 
 struct Section {
@@ -47,7 +65,7 @@ struct Section {
 fn sections(mut rest: &str) -> Vec<Section> {
     let mut sections = Vec::new();
     while sections.len() < MOST_PARAMETERS {
-        rest = rest.trim_start_matches([' ', '\t', ';']);
+        rest = rest.trim_start_matches([' ', '\t', ';', ',']);
         let Some(end) = rest.find(['=', ';']) else { break };
         let (name, tail) = rest.split_at(end);
         let Some(tail) = tail.strip_prefix('=') else {
@@ -171,6 +189,15 @@ mod tests {
         check("multipart/mixed;\n\tboundary=a=b", "multipart/mixed", "boundary", "a=b");
         check("a/b; name=\"a \\\"b\\\" c\"", "a/b", "name", "a \"b\" c");
         check("a/b;; ;name = x", "a/b", "name", "x");
+    }
+
+    #[test]
+    fn the_first_semicolon_may_be_missing() {
+        check("application/pdf name=\"a b.pdf\"", "application/pdf", "name", "a b.pdf");
+        check("text/plain charset=utf-8; format=flowed", "text/plain", "format", "flowed");
+        check("text/plain, charset = utf-8", "text/plain", "charset", "utf-8");
+        check("attachment filename*=utf-8''a.pdf", "attachment", "filename", "a.pdf");
+        assert_eq!(parse("text/plain (a note)").main, "text/plain (a note)");
     }
 
     #[test]
