@@ -15,8 +15,12 @@ pub(crate) fn operations() -> Vec<Operation> {
         reading("/text", "Show the plain text body", vec![], "text/plain; charset=utf-8"),
         reading(
             "/html",
-            "Show the HTML body, sanitised: no script, no remote content that loads by itself",
-            vec![parameter("as", r#"{"const":"sent"}"#, "`sent`: not sanitised, as a download")],
+            "Show the HTML body, sanitised: no script, no remote content that loads by itself; as=sent: the bytes of its first HTML part",
+            vec![parameter(
+                "as",
+                r#"{"const":"sent"}"#,
+                "`sent`: not sanitised, in its own charset, as a download",
+            )],
             "text/html; charset=utf-8",
         ),
         reading(

@@ -42,10 +42,10 @@ fn take_main(text: &str) -> (String, &str) {
     loop {
         rest = skip_comments(rest);
         let goes_on = main.is_empty() || main.ends_with('/') || rest.starts_with('/');
-        if !goes_on || rest.is_empty() || rest.starts_with(';') {
+        if !goes_on || rest.is_empty() || rest.starts_with([';', ',']) {
             return (main, rest);
         }
-        let end = rest.find([' ', '\t', '(', ';']).unwrap_or(rest.len());
+        let end = rest.find([' ', '\t', '(', ';', ',']).unwrap_or(rest.len());
         let (piece, after) = rest.split_at(end);
         main.push_str(piece);
         rest = after;
@@ -81,7 +81,7 @@ struct Section {
 fn sections(mut rest: &str) -> Vec<Section> {
     let mut sections = Vec::new();
     while sections.len() < MOST_PARAMETERS {
-        rest = rest.trim_start_matches([' ', '\t', ';']);
+        rest = rest.trim_start_matches([' ', '\t', ';', ',']);
         let Some(end) = rest.find(['=', ';']) else { break };
         let (name, tail) = rest.split_at(end);
         let Some(tail) = tail.strip_prefix('=') else {
@@ -251,6 +251,15 @@ mod tests {
         check("multipart/mixed;\n\tboundary=a=b", "multipart/mixed", "boundary", "a=b");
         check("a/b; name=\"a \\\"b\\\" c\"", "a/b", "name", "a \"b\" c");
         check("a/b;; ;name = x", "a/b", "name", "x");
+    }
+
+    #[test]
+    fn the_first_semicolon_may_be_missing() {
+        check("application/pdf name=\"a b.pdf\"", "application/pdf", "name", "a b.pdf");
+        check("text/plain charset=utf-8; format=flowed", "text/plain", "format", "flowed");
+        check("text/plain, charset = utf-8", "text/plain", "charset", "utf-8");
+        check("attachment filename*=utf-8''a.pdf", "attachment", "filename", "a.pdf");
+        assert_eq!(parse("text/plain").main, "text/plain (a note)");
     }
 
     #[test]
