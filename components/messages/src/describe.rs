@@ -133,3 +133,20 @@ fn transfer(tail: &str, summary: &str) -> Operation {
         ..operation("POST", &format!("{MESSAGE}{tail}"), Scope::Change, summary)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_schema_is_json() {
+        for operation in operations() {
+            let parameters = operation.parameters.iter().map(|parameter| parameter.schema.as_str());
+            let answers = operation.answers.iter().filter_map(|answer| answer.schema.as_deref());
+            for schema in parameters.chain(answers).chain(operation.body_schema.as_deref()) {
+                let read = serde_json::from_str::<serde_json::Value>(schema);
+                assert!(read.is_ok(), "{} {}: {schema}", operation.method, operation.path);
+            }
+        }
+    }
+}
