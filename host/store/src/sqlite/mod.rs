@@ -40,6 +40,7 @@ mod maintenance;
 mod leases;
 mod claims;
 mod copies;
+pub(crate) mod accepting;
 pub(crate) mod outbox;
 mod accounts;
 pub(crate) mod rotation;
