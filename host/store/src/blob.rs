@@ -25,7 +25,7 @@ use tempfile::NamedTempFile;
 
 use crate::commit::Poison;
 use crate::crew::Crew;
-use crate::file::{PIECE, read_piece};
+use crate::file::{PIECE, is_full, read_piece};
 
 /// SHA-256.
 pub(crate) type Digest = [u8; 32];
@@ -370,11 +370,6 @@ fn parse(name: &str) -> Option<Digest> {
         *byte = u8::from_str_radix(name.get(2 * at..2 * at + 2)?, 16).ok()?;
     }
     Some(digest)
-}
-
-/// There is no room, or none for this user.
-pub(crate) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// A name is on the disk only when its directory is.

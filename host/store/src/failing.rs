@@ -176,6 +176,81 @@ async fn a_full_disk_drains_what_is_queued() {
     assert!(matches!(bench.store.accept(bench.draft(101)).await, Err(StoreError::Full)));
 }
 
+/// As a full disk, where only a quota is used up: the process lives, what is queued drains. The file systems
+/// that have quotas are not everywhere, so the system's calls say what theirs would.
+#[test]
+fn a_used_up_quota_drains_what_is_queued() {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, library) = (dir.path().join("quota.c"), dir.path().join("quota.so"));
+    fs::write(&source, QUOTA).unwrap();
+    let made = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&library, &source])
+        .output()
+        .is_ok_and(|made| made.status.success());
+    assert!(made, "whoever has built SQLite has a compiler for C");
+    let ended = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "failing::runs_out_of_quota", "--ignored"])
+        .env("LD_PRELOAD", &library)
+        .env("QUOTA", dir.path().join("used-up"))
+        .env("RESERVE", dir.path().join("data").join("reserve"))
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&ended.stdout);
+    assert!(ended.status.success() && told.contains("1 passed"), "{told}");
+}
+
+/// While `$QUOTA` exists nothing is written, unless the reserve was given up.
+const QUOTA: &str = r#"
+    #define _GNU_SOURCE
+    #include <dlfcn.h>
+    #include <errno.h>
+    #include <stdlib.h>
+    #include <sys/stat.h>
+    #include <unistd.h>
+    static int used_up(void) {
+        struct stat reserve;
+        if (access(getenv("QUOTA"), F_OK)) return 0;
+        return !stat(getenv("RESERVE"), &reserve) && reserve.st_size > 0;
+    }
+    ssize_t pwrite64(int file, const void *bytes, size_t size, off64_t at) {
+        if (used_up()) { errno = EDQUOT; return -1; }
+        ssize_t (*next)(int, const void *, size_t, off64_t) = dlsym(RTLD_NEXT, "pwrite64");
+        return next(file, bytes, size, at);
+    }
+    ssize_t pwrite(int file, const void *bytes, size_t size, off_t at) {
+        return pwrite64(file, bytes, size, at);
+    }
+"#;
+
+/// The child of [`a_used_up_quota_drains_what_is_queued`].
+#[tokio::test]
+#[ignore = "needs calls of the system that are not its own; started by another test"]
+async fn runs_out_of_quota() {
+    let flag = std::path::PathBuf::from(std::env::var_os("QUOTA").unwrap());
+    let clock = TestClock::new();
+    let data = flag.with_file_name("data");
+    let store = Sqlite::open(&data, key(), Arc::clone(&clock) as _).unwrap();
+    let bench = Bench { store, clock, dir: None };
+    for number in 1..=20 {
+        bench.accepted(bench.draft(number)).await;
+    }
+    let claims = bench.claims(20).await;
+    fs::write(&flag, "").unwrap();
+    // Each write that finds no room gives the reserve up, and whoever asks again finds some.
+    assert!(bench.store.accept(bench.draft(21)).await.is_err());
+    for claim in &claims {
+        let step = || ended(claim, State::Sent, bench.now());
+        if bench.store.record(&claim.id, claim.epoch, step()).await.is_err() {
+            bench.store.record(&claim.id, claim.epoch, step()).await.unwrap();
+        }
+        assert_ne!(bench.store.condition(), Condition::Failed);
+    }
+    fs::remove_file(&flag).unwrap();
+    bench.accepted(bench.draft(23)).await;
+    assert_eq!(bench.store.condition(), Condition::Writable);
+}
+
 /// No file can be opened any more: what needs none goes on, what needs one fails alone, and all is
 /// well when some are closed.
 #[test]

@@ -20,9 +20,10 @@ use model::submission::{Entry, Idempotency, NewSubmission, SentCopy, State};
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest as _, Sha256};
 
-use crate::blob::{Digest, is_full};
+use crate::blob::Digest;
 use crate::commit::Trouble;
 use crate::failure::failed;
+use crate::file::is_full;
 use crate::page::{Cursor, LARGEST, List, submissions};
 use crate::sqlite::accepting::{Body, Owner, accept, replay};
 use crate::sqlite::claims::{record, record_and_copy, take};
