@@ -1,5 +1,6 @@
 //! What only a disk can do to a store: fail, be full, lose a file, or give back what was not written.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -8,15 +9,16 @@ use std::time::Duration;
 
 use model::port::accounts::Accounts;
 use model::port::maintenance::{Condition, Maintenance};
-use model::port::outbox::Outbox;
+use model::port::outbox::{Outbox, Step};
 use model::port::store::StoreError;
 use model::submission::State;
 use rusqlite::Connection;
 use rustix::process::{Resource, Rlimit, setrlimit};
+use sha2::{Digest as _, Sha256};
 
 use crate::failure::OpenError;
 use crate::fixture::{
-    Bench, TestClock, bytes_of, ended, id, key, octets, password, person, sqlite, used,
+    Bench, LEASE, TestClock, bytes_of, ended, id, key, octets, password, person, sqlite, used,
 };
 use crate::sqlite::Sqlite;
 
@@ -364,6 +366,67 @@ async fn what_cannot_be_read_is_put_aside_with_its_bytes() {
     let store = Sqlite::open(dir.as_ref().unwrap().path(), key(), clock).unwrap();
     assert!(fs::read_dir(&blobs).unwrap().count() > 1, "drafts, and its directory");
     drop(store);
+}
+
+/// Bytes that are not those that were accepted are put aside once, and nobody tries to send them.
+#[tokio::test]
+async fn bytes_that_were_changed_are_put_aside_with_their_submission() {
+    let bench = sqlite();
+    for number in 1..=8 {
+        let mut new = bench.draft(number);
+        if number > 4 {
+            new.raw = octets(&vec![number; 100_000]);
+        }
+        bench.accepted(new).await;
+    }
+    let conn = Connection::open(bench.store.file("outbox.db")).unwrap();
+    for (sql, number) in [
+        ("UPDATE body SET raw = CAST(upper(raw) AS BLOB) WHERE submission = ?1", 1),
+        ("DELETE FROM body WHERE submission = ?1", 2),
+        ("UPDATE submission SET digest = zeroblob(32) WHERE id = ?1", 3),
+        ("UPDATE submission SET size = size - 1 WHERE id = ?1", 5),
+        ("UPDATE submission SET digest = zeroblob(32) WHERE id = ?1", 6),
+    ] {
+        assert_eq!(conn.execute(sql, [id(number).as_str()]).unwrap(), 1, "{sql}");
+    }
+    fs::write(body_of(&bench, 7), vec![7; 99_999]).unwrap();
+    let claims = bench.claims(9).await;
+    let numbers: BTreeSet<_> = claims.iter().map(|claim| claim.id.clone()).collect();
+    assert_eq!(
+        numbers,
+        [4, 5, 6, 7, 8].map(id).into(),
+        "what lies in a file is read by who sends it"
+    );
+    for claim in &claims {
+        let Err(error) = claim.raw.read_at(0, 9).await else { continue };
+        let reason = format!("its bytes are damaged: {error}");
+        let step = Step::Damaged { reason };
+        bench.store.record(&claim.id, claim.epoch, step.clone()).await.unwrap();
+        let twice = bench.store.record(&claim.id, claim.epoch, step).await;
+        assert!(matches!(twice, Err(StoreError::LostClaim)), "{twice:?}");
+    }
+    for number in 1..=8 {
+        let failed = bench.state(number).await == State::Failed;
+        assert_eq!(failed, ![4, 8].contains(&number), "{number}");
+    }
+    bench.clock.advance(LEASE);
+    assert_eq!(bench.claims(9).await.len(), 2, "the others go on");
+    let seen = crate::checkup::look(
+        bench.store.file("outbox.db").parent().unwrap(),
+        &crate::keys::Keys::from(key()),
+    );
+    assert_eq!(seen.unwrap().unwrap().quarantined, 6);
+    let kept: u32 = conn
+        .query_row("SELECT count(*) FROM quarantine WHERE digest IS NOT NULL", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(kept, 3, "their files stay");
+}
+
+/// The file of a draft of a hundred thousand equal bytes.
+fn body_of(bench: &Bench<Sqlite>, byte: u8) -> std::path::PathBuf {
+    let digest = Sha256::digest(vec![byte; 100_000]);
+    let name: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    bench.store.file("blobs").join(&name[..2]).join(name)
 }
 
 /// With an account, a token's worth of data, and a submission.

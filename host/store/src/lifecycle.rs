@@ -20,6 +20,10 @@ pub(crate) fn is_forgotten(used: Timestamp, state: State, now: Timestamp) -> boo
     state.is_final() && used.after(REMEMBERED) <= now
 }
 
+/// Why a submission has failed that could not be read: for whoever sees it.
+pub(crate) const DAMAGED: &str =
+    "the stored submission is damaged and was put aside; `postlet doctor` tells the operator";
+
 /// A worker has it: no attempt can end so.
 pub(crate) fn is_held(state: State) -> bool {
     matches!(state, State::Claimed | State::Dialing | State::DotSent)

@@ -232,6 +232,12 @@ impl Outbox for Memory {
                     row.entry.last_error = last_error;
                     row.until = None;
                 }
+                Step::Damaged { reason } => {
+                    row.steps.push("damaged");
+                    row.entry.receipt.state = State::Failed;
+                    row.entry.last_error = Some(reason);
+                    row.until = None;
+                }
             }
             Ok(())
         })

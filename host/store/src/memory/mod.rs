@@ -29,7 +29,7 @@ use crate::credential::Sealed;
 use crate::failure::failed;
 use crate::fair::{Due, Served, choose, merge};
 use crate::keys::KeyRing;
-use crate::lifecycle::{CLAIMED, ends_doubt, in_doubt, is_forgotten, is_held, untried};
+use crate::lifecycle::{CLAIMED, DAMAGED, ends_doubt, in_doubt, is_forgotten, is_held, untried};
 use crate::page::{Cursor, LARGEST, List, submissions};
 use crate::seal::MasterKey;
 
@@ -138,6 +138,11 @@ impl Row {
             Step::Ended { state, recipients, due, last_error } => {
                 self.entry.possible_duplicate |= in_doubt(self.found);
                 self.end(state, recipients, due, last_error);
+            }
+            Step::Damaged { .. } => {
+                self.entry.receipt.state = State::Failed;
+                self.entry.last_error = Some(DAMAGED.to_owned());
+                self.raw = None;
             }
         }
         Ok(())

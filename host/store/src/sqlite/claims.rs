@@ -7,8 +7,6 @@
 //! of two workers at most one can change a submission. What was found in doubt
 //! stays in doubt until a step says otherwise, however many claims run out.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use model::ids::{AccountId, SubmissionId, TenantId};
 use model::instant::Timestamp;
@@ -19,7 +17,7 @@ use model::submission::{RecipientVerdict, State};
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest as _, Sha256};
 
-use crate::blob::{Blobs, Damaged, Digest};
+use crate::blob::{Blobs, Digest};
 use crate::commit::Trouble;
 use crate::failure::failed;
 use crate::fair::{Due, Served, choose, merge};
@@ -56,7 +54,7 @@ pub(crate) fn take(
             match take_one(conn, blobs, &id, wish) {
                 Ok(claim) => claims.push(claim),
                 Err(Trouble::Store(error)) => {
-                    quarantine(conn, &id, &error)?;
+                    quarantine(conn, &id, &error.to_string())?;
                     is_damaged = true;
                 }
                 Err(Trouble::Sqlite(error)) => return Err(error.into()),
@@ -169,7 +167,7 @@ pub(crate) fn stored_bytes(
     match place {
         "inline" => {
             let raw = inline(conn, id, &digest)?;
-            Ok(raw.map_or_else(|| Arc::new(Damaged(size)) as Octets, in_memory))
+            Ok(in_memory(raw.ok_or_else(|| failed("its bytes are damaged"))?))
         }
         "file" => Ok(blobs.octets(digest, size)),
         _ => Err(failed("its bytes were given up").into()),
@@ -249,6 +247,8 @@ pub(crate) fn record(
             let end = End { state: *state, recipients, due: *due, last_error, uncounted: 1 };
             ended(conn, id, &end).map(|over| file.filter(|_| over))
         }
+        // A file stays: it belongs to what is put aside.
+        Step::Damaged { reason } => quarantine(conn, id, reason).map(|()| None),
     }
 }
 
