@@ -155,13 +155,12 @@ impl<'a> Attempt<'a> {
             Ok(Some(account)) => match account.smtp.clone() {
                 Some(server) => return Some((account, server)),
                 None => {
+                    // It comes with the pauses of the schedule, and so it counts: nothing waits for ever.
                     let why = "the account has no SMTP server";
-                    let due = self.now().after(self.backoff());
-                    if let Ending::Outcome { outcome, due, counted } =
-                        self.without_attempt(why, due)
-                    {
-                        self.end(outcome, due, counted, Over::default()).await;
-                    }
+                    let (now, waiting) = (self.now(), &self.claim.recipients);
+                    let outcome = verdict::without_attempt(waiting, State::Deferred, why, now);
+                    let due = now.after(self.backoff());
+                    self.end(outcome, due, Counted::Yes, Over::default()).await;
                 }
             },
         }
@@ -404,8 +403,7 @@ impl<'a> Attempt<'a> {
     async fn end(&self, mut outcome: Outcome, due: Timestamp, counted: Counted, over: Over) {
         let waited = Waited {
             age: due.since(self.claim.created),
-            attempts: self.claim.attempts.saturating_add(1),
-            claims: self.claim.epoch,
+            attempts: self.claim.attempts.saturating_add(u32::from(counted == Counted::Yes)),
         };
         let mut state = over.state.unwrap_or_else(|| outcome.state());
         let settings = &self.works.settings;
