@@ -3,7 +3,8 @@
 //! Plain functions over the writer's connection; the port is in [`crate::sqlite::outbox`].
 //!
 //! Invariant: submission, recipients, bytes and key are one transaction, in which the key is looked up
-//! again, so that of many at once with one key one is stored.
+//! again, so that of many at once with one key one is stored. Keys live by the host's own time
+//! ([`crate::uptime`]), of which `now` is.
 
 use bytes::Bytes;
 use model::account::Account;
@@ -149,7 +150,7 @@ pub(crate) fn accept(
             idempotency.key.column(),
             idempotency.digest,
             new.id.as_str(),
-            new.created.millis(),
+            now.millis(),
             new.generation,
         ])?;
     }

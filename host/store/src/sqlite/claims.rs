@@ -204,21 +204,24 @@ pub(crate) fn record_and_copy(
     epoch: u64,
     step: &Step,
     now: Timestamp,
+    late: Timestamp,
 ) -> Result<Option<Digest>, Trouble> {
     // In one savepoint: where the step is refused, this is taken back.
     conn.prepare_cached(
         "UPDATE submission SET sent_copy = 'pending', copy_due = ?2 WHERE id = ?1 AND sent_copy IS NULL",
     )?
     .execute(params![id.as_str(), now.millis()])?;
-    record(conn, id, epoch, step)
+    record(conn, id, epoch, step, late)
 }
 
-/// Records a step. A file that the submission no longer needs is returned.
+/// Records a step; `late` is now by the host's own time. A file that the submission no longer needs is
+/// returned.
 pub(crate) fn record(
     conn: &Connection,
     id: &SubmissionId,
     epoch: u64,
     step: &Step,
+    late: Timestamp,
 ) -> Result<Option<Digest>, Trouble> {
     let epoch = i64::try_from(epoch).map_err(|_| StoreError::LostClaim)?;
     let mut held = conn.prepare_cached(
@@ -240,11 +243,11 @@ pub(crate) fn record(
             Ok(None)
         }
         Step::Ended { state, recipients, due, last_error } => {
-            let end = End { state: *state, recipients, due: *due, last_error, uncounted: 0 };
+            let end = End { state: *state, recipients, due: *due, last_error, uncounted: 0, late };
             ended(conn, id, &end).map(|over| file.filter(|_| over))
         }
         Step::Uncounted { state, recipients, due, last_error } => {
-            let end = End { state: *state, recipients, due: *due, last_error, uncounted: 1 };
+            let end = End { state: *state, recipients, due: *due, last_error, uncounted: 1, late };
             ended(conn, id, &end).map(|over| file.filter(|_| over))
         }
         // A file stays: it belongs to what is put aside.
@@ -260,11 +263,13 @@ struct End<'a> {
     last_error: &'a Option<String>,
     /// Attempts that do not count: none or one.
     uncounted: u32,
+    /// Now, by the host's own time.
+    late: Timestamp,
 }
 
 /// True when the submission is over, and its bytes are given up.
 fn ended(conn: &Connection, id: &SubmissionId, end: &End<'_>) -> Result<bool, Trouble> {
-    let &End { state, recipients, due, last_error, uncounted } = end;
+    let &End { state, recipients, due, last_error, uncounted, late } = end;
     if is_held(state) {
         return Err(failed(format_args!("no attempt ends as {}", state.as_str())).into());
     }
@@ -272,7 +277,7 @@ fn ended(conn: &Connection, id: &SubmissionId, end: &End<'_>) -> Result<bool, Tr
         "UPDATE submission SET state = ?2, due = ?3, last_error = ?4,
              attempts = max(attempts - ?5, 0),
              possible_duplicate = possible_duplicate OR (?6 AND coalesce(found IN ('dot-sent', 'uncertain'), 0)),
-             owner = NULL, lease_until = NULL, found = NULL
+             owner = NULL, lease_until = NULL, found = NULL, ended = ?7
          WHERE id = ?1",
     )?
     .execute(params![
@@ -281,7 +286,8 @@ fn ended(conn: &Connection, id: &SubmissionId, end: &End<'_>) -> Result<bool, Tr
         due.millis(),
         last_error,
         uncounted,
-        uncounted == 0 || ends_doubt(state)
+        uncounted == 0 || ends_doubt(state),
+        state.is_final().then_some(late.millis()),
     ])?;
     put_recipients(conn, id, recipients)?;
     if !state.is_final() {

@@ -40,7 +40,7 @@ impl Outbox for Sqlite {
         account: &'a Account,
         idempotency: &'a Idempotency,
     ) -> BoxFuture<'a, Result<Option<Replay>, StoreError>> {
-        let now = self.inner.clock.now();
+        let now = self.late();
         let (owner, key) = (Owner::of(account), idempotency.clone());
         Box::pin(self.inner.outbox.read(move |conn| replay(conn, &owner, &key, now)))
     }
@@ -54,7 +54,7 @@ impl Outbox for Sqlite {
                 Body::Inline(..) => None,
                 Body::File(pin) => Some(pin.digest),
             };
-            let now = self.inner.clock.now();
+            let now = self.late();
             // The body comes back with the answer: its pin must outlive the commit.
             let work = move |conn: &Connection| {
                 accept(conn, &submission, &body, now).map(|acceptance| (acceptance, body))
@@ -96,8 +96,8 @@ impl Outbox for Sqlite {
         epoch: u64,
         step: Step,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        let id = id.clone();
-        Box::pin(self.retiring(move |conn| record(conn, &id, epoch, &step)))
+        let (id, late) = (id.clone(), self.late());
+        Box::pin(self.retiring(move |conn| record(conn, &id, epoch, &step, late)))
     }
 
     fn record_and_copy<'a>(
@@ -106,8 +106,8 @@ impl Outbox for Sqlite {
         epoch: u64,
         step: Step,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        let (id, now) = (id.clone(), self.inner.clock.now());
-        Box::pin(self.retiring(move |conn| record_and_copy(conn, &id, epoch, &step, now)))
+        let (id, now, late) = (id.clone(), self.inner.clock.now(), self.late());
+        Box::pin(self.retiring(move |conn| record_and_copy(conn, &id, epoch, &step, now, late)))
     }
 
     fn claim_copies(&self, wish: Wish) -> BoxFuture<'_, Result<Copies, StoreError>> {

@@ -50,7 +50,7 @@ fn put_aside(conn: &Connection, id: &str, reason: &str) -> Result<(), Trouble> {
     keep(conn, id, reason)?;
     conn.prepare_cached(
         "UPDATE submission SET state = 'failed', place = 'none', last_error = ?2, owner = NULL,
-             lease_until = NULL, epoch = epoch + 1
+             lease_until = NULL, epoch = epoch + 1, ended = (SELECT at FROM uptime)
          WHERE id = ?1",
     )?
     .execute([id, DAMAGED])?;
