@@ -82,8 +82,8 @@ fn judge(client: &mut Client, account: &str, imap: &mut Imap) {
     // A list begins with the newest.
     for (case, row) in cases.iter().rev().zip(&rows) {
         let name = case.file_stem().unwrap().to_string_lossy();
-        let want = std::fs::read(case.with_extension("json"));
-        let want: Value = serde_json::from_slice(&want.expect(&name)).expect(&name);
+        let want = std::fs::read(case.with_extension("json")).unwrap();
+        let want: Value = serde_json::from_slice(&want).unwrap();
         let path = under(account, &format!("messages/{}", row["id"].as_str().unwrap()));
         for (answer, want) in want.as_object().unwrap() {
             let found = match answer.as_str() {
