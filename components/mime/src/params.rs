@@ -259,7 +259,7 @@ mod tests {
         check("text/plain charset=utf-8; format=flowed", "text/plain", "format", "flowed");
         check("text/plain, charset = utf-8", "text/plain", "charset", "utf-8");
         check("attachment filename*=utf-8''a.pdf", "attachment", "filename", "a.pdf");
-        assert_eq!(parse("text/plain").main, "text/plain (a note)");
+        assert_eq!(parse("text/plain (a note)").main, "text/plain");
     }
 
     #[test]
