@@ -126,7 +126,7 @@ fn rows(client: &mut Client, account: &str) -> Vec<Value> {
 }
 
 /// What of `want` is not in `found`, a line each; none is a member that is not there.
-fn differences(at: &str, want: &Value, found: Option<&Value>) -> Vec<String> {
+pub(crate) fn differences(at: &str, want: &Value, found: Option<&Value>) -> Vec<String> {
     let differ = || {
         vec![format!(
             "{at}: {} instead of {want}",

@@ -36,6 +36,8 @@ mod reading;
 mod odd_servers;
 mod odd_mail;
 mod field_mail;
+mod writing;
+mod round_trip;
 mod command_line;
 mod doctor;
 mod keys;

@@ -188,6 +188,11 @@ fn a_form_that_is_wrong_is_refused_too() {
         (field("suject", "x"), 422, "invalid-body", "/suject"),
         (format!("{}{}", field("text", "a"), field("text", "b")), 422, "invalid-body", "/text"),
         (field("json", "{"), 400, "malformed-json", ""),
+        (field("json", r#"{"to":[{"email":3}]}"#), 422, "invalid-body", "/to/0/email"),
+        (field("json", r#"{"sbject":"x"}"#), 422, "invalid-body", "/sbject"),
+        (field("json", r#"{"cc":[],"cc":[]}"#), 422, "invalid-body", ""),
+        (field("cc", "a@mailroom.test").repeat(1_001), 422, "invalid-body", "/cc"),
+        (file("a").repeat(1_001), 422, "invalid-body", "/attachments"),
     ];
     let form = ("content-type", "multipart/form-data; boundary=B");
     for (part, status, code, pointer) in cases {

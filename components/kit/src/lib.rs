@@ -22,6 +22,7 @@ pub mod ranges;
 pub mod language;
 pub mod form;
 pub mod bindings;
+pub mod shape;
 pub mod problem;
 pub mod query;
 pub mod body;

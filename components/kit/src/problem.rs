@@ -129,6 +129,14 @@ impl Problem {
         Self::from(*problem.told)
     }
 
+    /// A body that does not fit, with all of its faults.
+    #[must_use]
+    pub fn of(faults: Vec<types::Fault>) -> Self {
+        let mut problem = Self::new(Kind::InvalidBody, String::new());
+        problem.told.faults = faults;
+        Self::from(*problem.told)
+    }
+
     /// 405, naming what is allowed (RFC 9110 section 15.5.6).
     #[must_use]
     pub fn method_not_allowed(allow: &str) -> Self {

@@ -61,11 +61,11 @@ pub fn flag(text: &str) -> Result<(), (&'static str, String)> {
     }
 }
 
-/// The name of a file that is sent. A reader takes what stands before a backslash for a directory and
-/// drops it, so that it would lose a part of the name.
+/// The name of a file that is sent. A reader takes what stands before a slash or a backslash for a
+/// directory and drops it, so that it would lose a part of the name.
 #[must_use]
 pub fn filename(name: &str) -> String {
-    name.replace('\\', "_")
+    name.replace(['\\', '/'], "_")
 }
 
 /// A JSON Pointer to a member of the document.
@@ -117,8 +117,8 @@ mod tests {
     }
 
     #[test]
-    fn a_backslash_in_a_file_name_costs_no_part_of_it() {
-        assert_eq!(filename("a\\b.txt"), "a_b.txt");
+    fn a_slash_in_a_file_name_costs_no_part_of_it() {
+        assert_eq!(filename("a\\b/c.txt"), "a_b_c.txt");
     }
 
     #[test]

@@ -186,9 +186,10 @@ impl Faults {
     }
 
     fn person(&mut self, pointer: &str, address: &Address) -> Option<Person> {
-        let name = address.name.as_deref().map(str::trim).filter(|name| !name.is_empty());
-        let untrimmed = address.name.as_deref().unwrap_or_default();
-        let good = self.line(&format!("{pointer}/name"), untrimmed, LONGEST_NAME);
+        // A name of spaces alone is none: no reader would show it.
+        let name = address.name.as_deref().filter(|name| !name.trim().is_empty());
+        let given = address.name.as_deref().unwrap_or_default();
+        let good = self.line(&format!("{pointer}/name"), given, LONGEST_NAME);
         let mailbox = self.mailbox(&format!("{pointer}/email"), &address.email)?;
         good.then(|| Person { name: name.map(str::to_owned), mailbox })
     }

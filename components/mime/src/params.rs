@@ -35,7 +35,7 @@ pub fn parse(raw: &str) -> Value {
     Value { main, params: join(&sections(rest)) }
 }
 
-/// What stands before the parameters, without white space and comments. A semicolon may be missing.
+/// What stands before the parameters, without white space and comments. The semicolon may be missing, or be a comma.
 fn take_main(text: &str) -> (String, &str) {
     let mut main = String::new();
     let mut rest = text;
@@ -281,6 +281,8 @@ mod tests {
         check("text/plain; charset=us-ascii (Plain text)", "text/plain", "charset", "us-ascii");
         check("text (a) / (b) plain (c); charset=x", "text/plain", "charset", "x");
         check("application/pdf name=\"a.pdf\"", "application/pdf", "name", "a.pdf");
+        check("text/plain, charset = utf-8", "text/plain", "charset", "utf-8");
+        check("attachment filename*=utf-8''a.pdf", "attachment", "filename", "a.pdf");
         check("text/plain charset=x name=a b.pdf", "text/plain", "name", "a b.pdf");
         check("text/plain; name=a b.pdf charset=x", "text/plain", "charset", "x");
         check("text/plain; name=\"a\" charset=\"x\"", "text/plain", "charset", "x");

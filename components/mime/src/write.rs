@@ -1,100 +1,71 @@
 //! Header fields as text: encoded, folded, and each ending in CRLF.
 //!
-//! lettre writes them. It is asked only for what it does well; a value that it would pass on
-//! unchanged although a reader would see something else (a spelled-out encoded-word, spaces that
-//! folding would move, a word longer than a line) is written as encoded-words here.
+//! What is ASCII and would be read back as it is goes out so; anything else (text beyond ASCII, a
+//! spelled-out encoded-word, spaces that folding would move, a word longer than a line) goes out as
+//! encoded-words, or as RFC 2231 has it in a parameter.
 //!
-//! Invariant: one call gives one field. Values were checked before and hold no control characters.
+//! Invariant: one call gives one field, and what is read from it is what was written. Values were
+//! checked before and hold no control characters.
 //!
-//! Standards: RFC 5322 sections 2.2 and 3.6, RFC 2047, RFC 2231.
-
-use std::time::Duration;
-use std::time::SystemTime;
+//! Standards: RFC 5322 sections 2.2, 3.3 and 3.6, RFC 2047, RFC 2231.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use lettre::Address;
-use lettre::message::Mailbox as LettreMailbox;
-use lettre::message::Mailboxes;
-use lettre::message::header::ContentDisposition;
-use lettre::message::header::Date;
-use lettre::message::header::Header;
-use lettre::message::header::HeaderName;
-use lettre::message::header::HeaderValue;
-use lettre::message::header::Headers;
-use lettre::message::header::{Cc, From, ReplyTo, To};
 
 use crate::check::Person;
 use crate::draft::Disposition;
 
-/// RFC 5322 section 2.1.1.
+/// RFC 5322 section 2.1.1 asks for it.
 const LONGEST_LINE: usize = 78;
-/// lettre folds at spaces only, and a line ends at 998 (RFC 5322 section 2.1.1). Not less: message ids
-/// and links are long words that must stay as they are.
+/// A line is folded between words only, and ends at 998 (RFC 5322 section 2.1.1). Not less: ids and links
+/// are long words that must stay as they are.
 const LONGEST_WORD: usize = 800;
 /// Bytes in one encoded-word: 60 characters of base64, within the 75 of RFC 2047 section 2.
 const BYTES_PER_WORD: usize = 45;
+/// Of a name that goes out in quotes, which are not folded.
+const LONGEST_QUOTED: usize = 60;
+/// Of one section of a parameter, in characters, so that it fits a line with its name.
+const LONGEST_SECTION: usize = 50;
 
-/// The fields that name people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    From,
-    ReplyTo,
-    To,
-    Cc,
-}
-
-/// Empty when there is nobody.
-pub fn people(role: Role, people: &[Person]) -> String {
-    if people.is_empty() {
-        return String::new();
-    }
-    let mailboxes: Mailboxes = people.iter().map(mailbox).collect();
-    fold_at_commas(&match role {
-        Role::From => field(&From::from(mailboxes)),
-        Role::ReplyTo => field(&ReplyTo::from(mailboxes)),
-        Role::To => field(&To::from(mailboxes)),
-        Role::Cc => field(&Cc::from(mailboxes)),
-    })
-}
-
-/// lettre leaves a list of bare addresses on one line, however long (RFC 5322 section 2.1.1 ends a
-/// line at 998, and asks for 78). Between two addresses a line may end; inside a quoted name as well,
-/// since unfolding gives the space back.
-fn fold_at_commas(field: &str) -> String {
-    let mut folded = String::with_capacity(field.len() + field.len() / 32);
-    let mut column = 0;
-    for (index, piece) in field.split(", ").enumerate() {
-        let first_line = piece.split("\r\n").next().unwrap_or_default();
-        if index > 0 {
-            let breaks = column + ", ".len() + first_line.len() > 77;
-            folded.push_str(if breaks { ",\r\n " } else { ", " });
-            column = if breaks { 1 } else { column + 2 };
+/// A field of addresses; empty when there is nobody.
+pub fn people(name: &str, people: &[Person]) -> String {
+    let mut words = Vec::new();
+    for (index, person) in people.iter().enumerate() {
+        let comma = if index + 1 < people.len() { "," } else { "" };
+        let address = person.mailbox.spelled();
+        match &person.name {
+            None => words.push(format!("{address}{comma}")),
+            Some(name) => {
+                words.extend(phrase(name));
+                words.push(format!("<{address}>{comma}"));
+            }
         }
-        folded.push_str(piece);
-        column = match piece.rfind("\r\n") {
-            Some(at) => piece.len() - at - 2,
-            None => column + piece.len(),
-        };
     }
-    folded
+    folded(name, &words)
 }
 
-/// `millis` since 1970, checked to lie before the year 10000.
-pub fn date(millis: i64) -> String {
-    let since = Duration::from_millis(u64::try_from(millis).unwrap_or(0));
-    field(&Date::new(SystemTime::UNIX_EPOCH + since))
+/// A display name: an atom for each word, one quoted string, or encoded-words.
+fn phrase(name: &str) -> Vec<String> {
+    let is_atom =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~ ".contains(&byte);
+    if !is_plain(name) || name.len() > LONGEST_QUOTED {
+        encoded_words(name)
+    } else if name.bytes().all(is_atom) {
+        name.split(' ').map(str::to_owned).collect()
+    } else {
+        vec![quoted(name)]
+    }
 }
 
 /// A field of plain words.
 pub fn text(name: &str, value: &str) -> String {
-    let value = value.trim();
-    if !is_plain(value) {
-        return format!("{name}: {}\r\n", encoded_words(value));
-    }
-    match HeaderName::new_from_ascii(name.to_owned()) {
-        Ok(name) => one(HeaderValue::new(name, value.to_owned())),
-        Err(_) => String::new(),
+    if value.is_empty() {
+        verbatim(name, value)
+    } else if is_plain(value) {
+        let words: Vec<String> = value.split(' ').map(str::to_owned).collect();
+        folded(name, &words)
+    } else {
+        folded(name, &encoded_words(value))
     }
 }
 
@@ -104,7 +75,87 @@ pub fn ids(name: &str, ids: &[String]) -> String {
     folded(name, &bracketed)
 }
 
-/// A field of words that a space parts. Each line has at most 78 characters, unless a word is longer.
+/// A field whose value is ASCII and short enough for one line already.
+pub fn verbatim(name: &str, value: &str) -> String {
+    format!("{name}: {value}\r\n")
+}
+
+/// `millis` since 1970, checked to lie between that and the year 10000.
+pub fn date(millis: i64) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let seconds = u64::try_from(millis).unwrap_or(0) / 1000;
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    let name = |names: &[&'static str], index: u64| {
+        usize::try_from(index).ok().and_then(|index| names.get(index)).copied().unwrap_or_default()
+    };
+    let weekday = name(&DAYS, days % 7);
+    // By the Gregorian calendar, from the first of March of the year 0, so that a leap day comes last.
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (year, month) = (era * 400 + year + month / 10, (month + 2) % 12);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    let month = name(&MONTHS, month);
+    verbatim(
+        "Date",
+        &format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000"),
+    )
+}
+
+/// Content-Disposition, with the file name when there is one.
+pub fn disposition(kind: Disposition, filename: Option<&str>) -> String {
+    let kind = match kind {
+        Disposition::Inline => "inline",
+        Disposition::Attachment => "attachment",
+    };
+    let mut words = vec![kind.to_owned()];
+    words.extend(filename.into_iter().flat_map(|name| parameter("filename", name)));
+    let last = words.len() - 1;
+    for word in words.iter_mut().take(last) {
+        word.push(';');
+    }
+    folded("Content-Disposition", &words)
+}
+
+/// As a quoted string, or in sections of UTF-8 (RFC 2231 sections 3 and 4).
+fn parameter(name: &str, value: &str) -> Vec<String> {
+    // Readers disagree about backslashes in quotes.
+    if is_plain(value) && value.len() <= LONGEST_QUOTED && !value.contains(['"', '\\']) {
+        return vec![format!("{name}=\"{value}\"")];
+    }
+    let mut sections = vec!["utf-8''".to_owned()];
+    for character in value.chars() {
+        let mut spelled = String::new();
+        for byte in character.encode_utf8(&mut [0; 4]).bytes() {
+            if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`{|}~".contains(&byte) {
+                spelled.push(char::from(byte));
+            } else {
+                spelled += &format!("%{byte:02X}");
+            }
+        }
+        match sections.last_mut() {
+            Some(section) if section.len() + spelled.len() <= LONGEST_SECTION => {
+                *section += &spelled
+            }
+            _ => sections.push(spelled),
+        }
+    }
+    match sections.as_slice() {
+        [only] => vec![format!("{name}*={only}")],
+        several => {
+            let several = several.iter().enumerate();
+            several.map(|(number, section)| format!("{name}*{number}*={section}")).collect()
+        }
+    }
+}
+
+/// A field of words that a space parts; empty when there is none. Each line has at most 78 characters,
+/// unless a word is longer.
 fn folded(name: &str, words: &[String]) -> String {
     if words.is_empty() {
         return String::new();
@@ -112,7 +163,8 @@ fn folded(name: &str, words: &[String]) -> String {
     let mut field = format!("{name}:");
     let mut column = field.len();
     for (index, word) in words.iter().enumerate() {
-        // The first word stays with the name: some readers take a line of white space for an end.
+        // The first word stays with the name: a line of white space alone would be the header's end for
+        // some readers.
         if index > 0 && column + 1 + word.len() > LONGEST_LINE {
             field.push_str("\r\n");
             column = 0;
@@ -124,45 +176,19 @@ fn folded(name: &str, words: &[String]) -> String {
     field + "\r\n"
 }
 
-/// A field whose value is ASCII and short enough for one line already.
-pub fn verbatim(name: &str, value: &str) -> String {
-    format!("{name}: {value}\r\n")
-}
-
-/// Content-Disposition, with the file name when there is one.
-pub fn disposition(kind: Disposition, filename: Option<&str>) -> String {
-    match (kind, filename) {
-        (Disposition::Inline, None) => field(&ContentDisposition::inline()),
-        (Disposition::Inline, Some(name)) => field(&ContentDisposition::inline_with_name(name)),
-        (Disposition::Attachment, None) => verbatim("Content-Disposition", "attachment"),
-        (Disposition::Attachment, Some(name)) => field(&ContentDisposition::attachment(name)),
-    }
-}
-
-fn mailbox(person: &Person) -> LettreMailbox {
-    // Checked by us, more strictly than lettre would.
-    let address = Address::new_dangerous(&person.mailbox.local, &person.mailbox.domain);
-    LettreMailbox::new(person.name.clone(), address)
-}
-
-fn field<H: Header>(header: &H) -> String {
-    one(header.display())
-}
-
-fn one(value: HeaderValue) -> String {
-    let mut headers = Headers::with_capacity(1);
-    headers.insert_raw(value);
-    headers.to_string()
-}
-
-/// Read back as it was written, however it is folded.
+/// ASCII that is read back as it was written, however it is folded.
 fn is_plain(value: &str) -> bool {
-    !value.contains("=?")
-        && !value.contains("  ")
-        && value.split(' ').all(|word| word.len() <= LONGEST_WORD || !word.is_ascii())
+    value.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+        && !value.contains("=?")
+        && value.split(' ').all(|word| !word.is_empty() && word.len() <= LONGEST_WORD)
 }
 
-fn encoded_words(value: &str) -> String {
+fn quoted(value: &str) -> String {
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// Whole characters in each (RFC 2047 section 5).
+fn encoded_words(value: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut piece = String::new();
     for character in value.chars() {
@@ -172,8 +198,10 @@ fn encoded_words(value: &str) -> String {
         }
         piece.push(character);
     }
-    words.push(encoded_word(&piece));
-    words.join("\r\n ")
+    if !piece.is_empty() {
+        words.push(encoded_word(&piece));
+    }
+    words
 }
 
 fn encoded_word(piece: &str) -> String {
@@ -183,14 +211,63 @@ fn encoded_word(piece: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::Mailbox;
+    use crate::date::parse;
 
     #[test]
     fn a_long_list_of_people_is_folded_between_them() {
-        let list = vec!["bob@example.test"; 100].join(", ");
-        let folded = fold_at_commas(&format!("To: {list}\r\n"));
-        assert!(folded.split("\r\n").all(|line| line.len() <= 78), "{folded}");
-        assert_eq!(folded.replace("\r\n ", " "), format!("To: {list}\r\n"));
-        let short = "To: \"Doe, Ann\" <ann@example.test>, bob@example.test\r\n";
-        assert_eq!(fold_at_commas(short), short);
+        let bob = || Person { name: None, mailbox: Mailbox::parse("bob@example.test").unwrap() };
+        let list: Vec<Person> = std::iter::repeat_with(bob).take(100).collect();
+        let field = people("To", &list);
+        assert!(field.split("\r\n").all(|line| line.len() <= 78), "{field}");
+        let plain = vec!["bob@example.test"; 100].join(", ");
+        assert_eq!(field.replace("\r\n ", " "), format!("To: {plain}\r\n"));
+    }
+
+    #[test]
+    fn names_are_atoms_a_quoted_string_or_encoded_words() {
+        for (name, want) in [
+            ("Ann Lee", "Ann Lee"),
+            ("Doe, Ann", "\"Doe, Ann\""),
+            ("A. \"B\" \\", "\"A. \\\"B\\\" \\\\\""),
+            ("Ünal", "=?utf-8?b?w5xuYWw=?="),
+            ("a  b", "=?utf-8?b?YSAgYg==?="),
+            (" a", "=?utf-8?b?IGE=?="),
+            ("=?a?q?b?=", "=?utf-8?b?PT9hP3E/Yj89?="),
+        ] {
+            let mailbox = Mailbox::parse("a@b").unwrap();
+            let field = people("To", &[Person { name: Some(name.to_owned()), mailbox }]);
+            assert_eq!(field, format!("To: {want} <a@b>\r\n"));
+        }
+    }
+
+    #[test]
+    fn file_names_are_quoted_or_spelled_out() {
+        let check = |name: &str, want: &str| {
+            let field = disposition(Disposition::Attachment, Some(name));
+            assert_eq!(field, format!("Content-Disposition: attachment;{want}\r\n"));
+            assert!(field.split("\r\n").all(|line| line.len() <= 78), "{field}");
+        };
+        check("a b.pdf", " filename=\"a b.pdf\"");
+        check("a\"b", " filename*=utf-8''a%22b");
+        check("你.pdf", " filename*=utf-8''%E4%BD%A0.pdf");
+        check(
+            &"你".repeat(8),
+            "\r\n filename*0*=utf-8''%E4%BD%A0%E4%BD%A0%E4%BD%A0%E4%BD%A0;\r\n \
+             filename*1*=%E4%BD%A0%E4%BD%A0%E4%BD%A0%E4%BD%A0",
+        );
+        assert_eq!(disposition(Disposition::Inline, None), "Content-Disposition: inline\r\n");
+    }
+
+    #[test]
+    fn every_day_is_written_and_read_back() {
+        assert_eq!(date(1_637_446_921_000), "Date: Sat, 20 Nov 2021 22:22:01 +0000\r\n");
+        assert_eq!(date(253_402_300_799_000), "Date: Fri, 31 Dec 9999 23:59:59 +0000\r\n");
+        assert_eq!(date(951_782_400_000), "Date: Tue, 29 Feb 2000 00:00:00 +0000\r\n");
+        for day in 0..376_000i64 {
+            let millis = day * 86_400_000 + (day % 86_400) * 1000;
+            let written = date(millis);
+            assert_eq!(parse(written.strip_prefix("Date: ").unwrap().trim_end()), Some(millis));
+        }
     }
 }

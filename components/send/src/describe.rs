@@ -3,13 +3,15 @@
 use kit::bindings::exports::postlet::mail::describe::Operation;
 use kit::describe::{Scope, json, operation, parameter};
 
+use crate::draft::SCHEMA;
+
 pub(crate) fn operations() -> Vec<Operation> {
     vec![send(), list(), show()]
 }
 
 fn send() -> Operation {
     Operation {
-        body_schema: Some(include_str!("../schema/draft.json").to_owned()),
+        body_schema: Some(SCHEMA.to_owned()),
         body_example: Some(include_str!("../schema/draft-example.json").to_owned()),
         other_content_types: vec!["multipart/form-data".to_owned()],
         answers: vec![json(

@@ -13,9 +13,11 @@ use kit::bindings::postlet::mail::types;
 use kit::bindings::postlet::mail::uploads::Spool;
 use kit::body::json;
 use kit::encoding;
-use kit::problem::Problem;
+use kit::problem::{Kind, Problem};
+use kit::shape;
 use kit::words;
 use serde::Deserialize;
+use serde_json::Value;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -90,12 +92,40 @@ enum Disposition {
     Inline,
 }
 
+/// What clients see; a list has as many entries at most as [`MOST`] says.
+pub(crate) const SCHEMA: &str = include_str!("../schema/draft.json");
+
+/// Entries in a list of a draft. The host gives an instance 1,024 handles, and an attachment takes one.
+pub(crate) const MOST: usize = 1_000;
+
 /// The type of an attachment that does not say.
 pub(crate) const UNKNOWN_TYPE: &str = "application/octet-stream";
 
+/// Reads a draft that stands in a form: the host has not seen that it is one, and `to` may stand beside it.
+pub(crate) fn read_in_form(bytes: &[u8]) -> Result<drafts::Draft, Problem> {
+    let malformed = |error: serde_json::Error| {
+        let detail = format!("The field `json` cannot be read as JSON: {error}.");
+        Problem::new(Kind::MalformedJson, detail)
+    };
+    let value: Value = serde_json::from_slice(bytes).map_err(malformed)?;
+    let mut schema: Value = serde_json::from_str(SCHEMA).unwrap_or_default();
+    schema.as_object_mut().map(|schema| schema.remove("required"));
+    let faults = shape::faults(&schema, &value);
+    drop(value);
+    if !faults.is_empty() {
+        return Err(Problem::of(faults));
+    }
+    let twice = "an object has a member twice; each may be there once";
+    let draft = serde_json::from_slice(bytes).map_err(|_| Problem::at("", "repeated", twice))?;
+    taken(draft)
+}
+
 /// Reads a draft.
 pub(crate) fn read(bytes: &[u8]) -> Result<drafts::Draft, Problem> {
-    let draft: Draft<'_> = json(bytes)?;
+    taken(json(bytes)?)
+}
+
+fn taken(draft: Draft<'_>) -> Result<drafts::Draft, Problem> {
     let mut attachments = Vec::with_capacity(draft.attachments.len());
     for (index, attachment) in draft.attachments.into_iter().enumerate() {
         attachments.push(drafts::Attachment {

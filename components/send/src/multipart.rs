@@ -14,10 +14,10 @@ use kit::form::{Form, Part, Trouble};
 use kit::problem::{Kind, Problem};
 use kit::words;
 
-use crate::draft::{UNKNOWN_TYPE, in_line, read as read_json};
+use crate::draft::{MOST, UNKNOWN_TYPE, in_line, read_in_form};
 
-/// More parts than this are no message.
-const PARTS: usize = 2000;
+/// More parts than this are no message: each list of a draft full, and the fields that are there once.
+const PARTS: usize = 7 * MOST + 10;
 /// Bytes in a field that names an address.
 const ADDRESS: usize = 2 * 1024;
 /// Bytes in a field of message ids.
@@ -55,8 +55,30 @@ pub(crate) fn read(body: Body, boundary: Option<&str>) -> Result<Draft, Problem>
             return Err(malformed("the form has too many parts"));
         }
         take(&mut form, part, &mut draft)?;
+        bounded(&draft)?;
     }
     Ok(draft)
+}
+
+/// The same bounds as those of the schema, for whatever came so far.
+fn bounded(draft: &Draft) -> Result<(), Problem> {
+    let lists = [
+        ("to", draft.to.len()),
+        ("cc", draft.cc.len()),
+        ("bcc", draft.bcc.len()),
+        ("replyTo", draft.reply_to.len()),
+        ("attachments", draft.attachments.len()),
+        ("inReplyTo", draft.in_reply_to.len()),
+        ("references", draft.references.len()),
+        ("headers", draft.headers.len()),
+    ];
+    match lists.into_iter().find(|(_, count)| *count > MOST) {
+        None => Ok(()),
+        Some((member, _)) => {
+            let told = format!("`{member}` may have at most {MOST} entries");
+            Err(Problem::at(words::pointer(member), "max-items", told))
+        }
+    }
 }
 
 fn take(form: &mut Form<Body>, part: Part, draft: &mut Draft) -> Result<(), Problem> {
@@ -81,7 +103,7 @@ fn take(form: &mut Form<Body>, part: Part, draft: &mut Draft) -> Result<(), Prob
             let content = spooled(form)?;
             draft.attachments.push(attachment(part, content, Disposition::Inline));
         }
-        "json" => add(draft, read_json(&bytes(form, name, TEXT)?)?)?,
+        "json" => add(draft, read_in_form(&bytes(form, name, TEXT)?)?)?,
         _ => {
             return Err(Problem::at(
                 words::pointer(name),

@@ -37,10 +37,10 @@ pub fn compose(draft: &Draft, stamp: &Stamp, sink: &mut dyn Sink) -> Result<Enve
     let checked = check(draft, stamp)?;
     let mut out = Buffered::new(sink);
     let header = [
-        write::people(write::Role::From, std::slice::from_ref(&checked.sender)),
-        write::people(write::Role::ReplyTo, &checked.reply_to),
-        write::people(write::Role::To, &checked.to),
-        write::people(write::Role::Cc, &checked.cc),
+        write::people("From", std::slice::from_ref(&checked.sender)),
+        write::people("Reply-To", &checked.reply_to),
+        write::people("To", &checked.to),
+        write::people("Cc", &checked.cc),
         draft.subject.as_deref().map(|subject| write::text("Subject", subject)).unwrap_or_default(),
         write::date(stamp.date),
         write::verbatim("Message-ID", &format!("<{}>", stamp.message_id)),

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::address_list::Address;
 use crate::fault::Code;
+use crate::filename::label;
 use crate::octets::memory::Memory;
 use crate::read::{Header, Want, decode, read};
 use crate::uses::Use;
@@ -374,7 +375,7 @@ fn long_words_never_make_long_lines() {
         let (_, raw) = written(&draft);
         assert_wire(&raw.0);
         let reading = read(&raw, ALL, 100).unwrap();
-        assert_eq!(reading.facts.subject.unwrap_or_default(), word.trim());
+        assert_eq!(reading.facts.subject.unwrap_or_default(), word);
         assert_eq!(reading.headers.len(), 8);
     }
 }
@@ -382,9 +383,12 @@ fn long_words_never_make_long_lines() {
 /// Any printable text, and text made of what has a meaning in header fields.
 fn words(longest: usize) -> impl Strategy<Value = String> {
     let any = format!("\\PC{{0,{longest}}}");
+    let odd = format!(
+        "[ \\u{{a0}}\\u{{3000}}\\u{{2003}}\\u{{200b}}-\\u{{200f}}\\u{{202a}}-\\u{{202e}}\\u{{feff}}\\u{{fffd}}a\\u{{10ffff}}\\u{{5d0}}]{{0,{longest}}}"
+    );
     let syntax = format!("[ =?\"\\\\<>@,;:a-cqb_()'*%é你-]{{0,{longest}}}");
     let regex = |text: &str| prop::string::string_regex(text).unwrap();
-    prop_oneof![regex(&any), regex(&syntax)]
+    prop_oneof![regex(&any), regex(&syntax), regex(&odd), "[a-z]{200}"]
 }
 
 proptest! {
@@ -412,14 +416,22 @@ proptest! {
         );
         let parts: Vec<_> = reading.parts.iter().map(|part| part.path.as_str()).collect();
         prop_assert_eq!(parts, ["", "1", "1.1", "1.2", "2"]);
-        prop_assert_eq!(reading.facts.subject.unwrap_or_default(), subject.trim());
-        prop_assert_eq!(&reading.headers[6].value, value.trim());
+        prop_assert_eq!(reading.facts.subject.unwrap_or_default(), subject);
+        prop_assert_eq!(&reading.headers[6].value, &value);
+        prop_assert_eq!(reading.parts[4].filename.clone(), label(&filename));
         let people = reading.facts.sender.iter().chain(&reading.facts.to);
         let found: Vec<_> = people.map(|p| (p.name.clone().unwrap_or_default(), p.email.as_str())).collect();
-        let (name, other) = (name.trim().to_owned(), filename.trim().to_owned());
+        let shown = |name: &String| Some(name.clone()).filter(|name| !name.trim().is_empty());
+        let (name, other) = (shown(&name).unwrap_or_default(), shown(&filename).unwrap_or_default());
         prop_assert_eq!(
             found,
             [(name.clone(), "ann@x.example"), (other, "bo@y.example"), (name, "c@d.example")]
         );
+        let lines = |text: &str| text.replace("\r\n", "\n").replace('\r', "\n").trim_end_matches('\n').to_owned();
+        let (sent, sent_page) = (draft.text.unwrap_or_default(), draft.html.unwrap_or_default());
+        prop_assert_eq!(lines(&reading.html_as_sent.unwrap_or_default()), lines(&sent_page));
+        if !sent.trim().is_empty() {
+            prop_assert_eq!(lines(&reading.text.unwrap_or_default()), lines(&sent));
+        }
     }
 }

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Sends a thousand generated drafts through Postfix and Dovecot, and compares what is read back.
+#
+#   tests/full/drafts.sh [DRAFTS]
+#
+# POSTLET_SEED repeats the drafts of an earlier run: the first line names it.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+export POSTLET_DRAFTS="${1:-1000}" POSTLET_REQUIRE_RIG=1 RUST_BACKTRACE=0
+exec cargo test --locked --workspace --test e2e -- \
+    --exact round_trip::names_and_texts_that_are_sent_come_back_equal --nocapture </dev/null
