@@ -84,19 +84,25 @@ fn value(text: &str) -> (String, &str) {
     (out, "")
 }
 
-/// The `Content-Type` under which a part of a message is served.
+/// The `Content-Type` under which a part of a message is served, with those of its parameters that are there.
 #[must_use]
-pub fn content_type(named: &str, charset: Option<&str>) -> String {
+pub fn content_type(named: &str, parameters: &[(&str, Option<&str>)]) -> String {
     let known = named
         .split_once('/')
         .is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype) && named.len() <= 127);
-    match charset {
-        _ if !known => "application/octet-stream".to_owned(),
-        Some(charset) if is_token(charset) && charset.len() <= 40 => {
-            format!("{named}; charset={charset}")
-        }
-        Some(_) | None => named.to_owned(),
+    if !known {
+        return "application/octet-stream".to_owned();
     }
+    let mut whole = named.to_owned();
+    for (name, value) in parameters {
+        if let Some(value) = value.filter(|value| is_token(value) && value.len() <= 40) {
+            whole.push_str("; ");
+            whole.push_str(name);
+            whole.push('=');
+            whole.push_str(value);
+        }
+    }
+    whole
 }
 
 /// A `Content-Disposition` that makes a browser store the file (RFC 6266 section 4).
@@ -198,10 +204,16 @@ mod tests {
 
     #[test]
     fn a_part_is_served_as_its_type_only_when_that_is_one() {
-        assert_eq!(content_type("text/plain", Some("utf-8")), "text/plain; charset=utf-8");
-        assert_eq!(content_type("text/plain", Some("x\r\ny")), "text/plain");
-        assert_eq!(content_type("text/plain\r\nx: y", None), "application/octet-stream");
-        assert_eq!(content_type("text", None), "application/octet-stream");
+        let utf8 = ("charset", Some("utf-8"));
+        let request = ("method", Some("REQUEST"));
+        assert_eq!(content_type("text/plain", &[utf8]), "text/plain; charset=utf-8");
+        assert_eq!(
+            content_type("text/calendar", &[utf8, request]),
+            "text/calendar; charset=utf-8; method=REQUEST"
+        );
+        assert_eq!(content_type("text/plain", &[("charset", Some("x\r\ny"))]), "text/plain");
+        assert_eq!(content_type("text/plain\r\nx: y", &[]), "application/octet-stream");
+        assert_eq!(content_type("text", &[utf8]), "application/octet-stream");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The built-in `mailboxes` component: lists an account's mailboxes.
 //!
-//! Built for wasm32-wasip2 only.
-#![cfg(target_family = "wasm")]
+//! Compiles natively too, where its exports are left out, so that whatever needs
+//! no host is tested there and in WebAssembly alike.
 
 use kit::answer::{Answer, serve};
 use kit::bindings::exports::postlet::mail::describe::{Guest, Operation};
@@ -14,9 +14,13 @@ use serde::Serialize;
 use wasip2::exports::http::incoming_handler;
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
-struct Component;
+/// What the component exports.
+#[derive(Debug)]
+pub struct Component;
 
+#[cfg(target_family = "wasm")]
 kit::bindings::export_describe!(Component);
+#[cfg(target_family = "wasm")]
 wasip2::http::proxy::export!(Component);
 
 impl Guest for Component {
@@ -97,5 +101,51 @@ fn word(role: Role) -> &'static str {
         Role::Archive => "\\Archive",
         Role::All => "\\All",
         Role::Flagged => "\\Flagged",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kit::bindings::postlet::mail::mailboxes::Counters;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn every_role_is_one_that_the_schema_names() {
+        let schema: Value = serde_json::from_str(include_str!("../schema/list.json")).unwrap();
+        let row = &schema["properties"]["mailboxes"]["items"]["properties"];
+        let named = row["role"]["enum"].as_array().unwrap();
+        for role in [
+            Role::Inbox,
+            Role::Sent,
+            Role::Drafts,
+            Role::Trash,
+            Role::Junk,
+            Role::Archive,
+            Role::All,
+            Role::Flagged,
+        ] {
+            assert!(named.contains(&json!(word(role))), "{role:?}");
+        }
+    }
+
+    #[test]
+    fn counters_that_were_not_asked_for_are_left_out() {
+        let mut mailbox = Mailbox {
+            name: "Work/2026".to_owned(),
+            path: vec!["Work".to_owned(), "2026".to_owned()],
+            role: None,
+            role_source: None,
+            selectable: true,
+            counters: None,
+        };
+        let plain = json!({
+            "name": "Work/2026", "path": ["Work", "2026"], "role": null, "roleSource": null, "selectable": true
+        });
+        assert_eq!(serde_json::to_value(Row::new(&mailbox)).unwrap(), plain);
+        mailbox.counters = Some(Counters { messages: 3, unseen: 1 });
+        let counted = serde_json::to_value(Row::new(&mailbox)).unwrap();
+        assert_eq!((&counted["messages"], &counted["unseen"]), (&json!(3), &json!(1)));
     }
 }

@@ -152,3 +152,48 @@ fn only<T>(answers: Vec<Result<T, types::Problem>>) -> Result<T, Problem> {
         None => Err(Problem::new(Kind::Internal, "The host gave no answer.")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_that_contradict_each_other_are_refused_where_they_stand() {
+        check(r#"{"set": ["a"], "add": ["b"]}"#, Some(("/flags/set", "exclusive")));
+        check(
+            r#"{"add": ["A"], "remove": ["b", "a"]}"#,
+            Some(("/flags/remove/1", "contradiction")),
+        );
+        check(r#"{"add": ["\\Seen"], "remove": ["\\Flagged"]}"#, None);
+        check(r#"{"set": []}"#, None);
+    }
+
+    #[test]
+    fn a_word_that_is_no_flag_is_named_by_its_place() {
+        for list in ["add", "remove", "set"] {
+            let told = verdict(&format!(r#"{{"{list}": ["fine", ""]}}"#)).unwrap_err();
+            assert_eq!(told.0, format!("/flags/{list}/1"));
+        }
+    }
+
+    #[test]
+    fn the_answer_to_a_batch_of_one_is_never_guessed() {
+        assert_eq!(only(vec![Ok(1)]).unwrap(), 1);
+        assert_eq!(only::<u8>(Vec::new()).unwrap_err().told.code, "internal");
+    }
+
+    fn verdict(flags: &str) -> Result<FlagChange, (String, String)> {
+        let flags: Flags = json(flags.as_bytes()).unwrap();
+        checked(flags).map_err(|problem| {
+            let fault = problem.told.faults.first().unwrap();
+            (fault.pointer.clone(), fault.code.clone())
+        })
+    }
+
+    #[track_caller]
+    fn check(flags: &str, want: Option<(&str, &str)>) {
+        let found = verdict(flags).err();
+        let found = found.as_ref().map(|(at, code)| (at.as_str(), code.as_str()));
+        assert_eq!(found, want, "{flags}");
+    }
+}

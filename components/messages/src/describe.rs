@@ -15,8 +15,12 @@ pub(crate) fn operations() -> Vec<Operation> {
         reading("/text", "Show the plain text body", vec![], "text/plain; charset=utf-8"),
         reading(
             "/html",
-            "Show the HTML body, sanitised: no script, no remote content that loads by itself",
-            vec![parameter("as", r#"{"const":"sent"}"#, "`sent`: not sanitised, as a download")],
+            "Show the HTML body, sanitised: no script, no remote content that loads by itself; as=sent: the bytes of its first HTML part",
+            vec![parameter(
+                "as",
+                r#"{"const":"sent"}"#,
+                "`sent`: not sanitised, in its own charset, as a download",
+            )],
             "text/html; charset=utf-8",
         ),
         reading(
@@ -127,5 +131,22 @@ fn transfer(tail: &str, summary: &str) -> Operation {
         body_schema: Some(include_str!("../schema/target.json").to_owned()),
         body_example: Some(r#"{"mailbox":"\\Archive"}"#.to_owned()),
         ..operation("POST", &format!("{MESSAGE}{tail}"), Scope::Change, summary)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_schema_is_json() {
+        for operation in operations() {
+            let parameters = operation.parameters.iter().map(|parameter| parameter.schema.as_str());
+            let answers = operation.answers.iter().filter_map(|answer| answer.schema.as_deref());
+            for schema in parameters.chain(answers).chain(operation.body_schema.as_deref()) {
+                let read = serde_json::from_str::<serde_json::Value>(schema);
+                assert!(read.is_ok(), "{} {}: {schema}", operation.method, operation.path);
+            }
+        }
     }
 }

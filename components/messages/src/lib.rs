@@ -4,9 +4,8 @@
 //! Refuses to know IMAP and MIME: the host hands out parsed facts, and the bytes
 //! that go through here are copied, never read.
 //!
-//! Built for wasm32-wasip2 only; the logic that can be tested without a host is
-//! in `kit`.
-#![cfg(target_family = "wasm")]
+//! Compiles natively too, where its exports are left out, so that whatever needs
+//! no host is tested there and in WebAssembly alike.
 
 mod rows;
 mod show;
@@ -20,9 +19,13 @@ use kit::request::{Request, Verb, nowhere};
 use wasip2::exports::http::incoming_handler;
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
-struct Component;
+/// What the component exports.
+#[derive(Debug)]
+pub struct Component;
 
+#[cfg(target_family = "wasm")]
 kit::bindings::export_describe!(Component);
+#[cfg(target_family = "wasm")]
 wasip2::http::proxy::export!(Component);
 
 impl Guest for Component {

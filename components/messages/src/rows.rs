@@ -4,7 +4,8 @@
 //! pass. A member that was not asked for is left out; one that was asked for
 //! and is unknown is null.
 
-use kit::bindings::postlet::mail::content::{Details, Part};
+use kit::bindings::postlet::mail::content::{Details, Part, Usage};
+use kit::bindings::postlet::mail::messages::Want;
 use kit::bindings::postlet::mail::reading::Summary;
 use kit::bindings::postlet::mail::types;
 use kit::instant::Instant;
@@ -48,9 +49,9 @@ pub(crate) struct Row<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) thread_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) preview: Option<&'a str>,
+    pub(crate) preview: Option<Option<&'a str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) has_attachments: Option<bool>,
+    pub(crate) has_attachments: Option<Option<bool>>,
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) unparsed: bool,
     #[serde(skip_serializing_if = "is_false")]
@@ -78,7 +79,11 @@ pub(crate) struct Full<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) html: Option<Option<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) attachments: Option<Vec<Attachment<'a>>>,
+    pub(crate) parts: Option<Vec<Leaf<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) inline: Option<Vec<Leaf<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) attachments: Option<Vec<Leaf<'a>>>,
     /// What could not be read or shown; mostly nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) incomplete: Option<Vec<Lack<'a>>>,
@@ -92,14 +97,20 @@ pub(crate) struct Lack<'a> {
     detail: &'a str,
 }
 
+/// A part that is no multipart.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Attachment<'a> {
-    /// Counted from 1: what `/attachments/{n}` takes.
-    number: usize,
+pub(crate) struct Leaf<'a> {
+    /// Of an attachment, counted from 1: what `/attachments/{n}` takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number: Option<usize>,
     part: &'a str,
+    #[serde(rename = "use")]
+    usage: &'static str,
     filename: Option<&'a str>,
     content_type: &'a str,
+    charset: Option<&'a str>,
+    method: Option<&'a str>,
     size: u64,
     disposition: Option<&'a str>,
     content_id: Option<&'a str>,
@@ -147,11 +158,18 @@ impl<'a> Row<'a> {
             flags: Some(stored.map_or(&[], |stored| stored.keywords.as_slice())),
             size: Some(summary.size),
             thread_id: Some(&facts.thread_id),
-            preview: summary.preview.as_deref(),
-            has_attachments: summary.has_attachments,
+            preview: None,
+            has_attachments: None,
             unparsed: summary.unparsed,
             unavailable: summary.unavailable,
         }
+    }
+
+    /// The same with what only the whole message tells.
+    pub(crate) fn expanded(mut self, summary: &'a Summary, want: Want) -> Self {
+        self.preview = want.contains(Want::PREVIEW).then_some(summary.preview.as_deref());
+        self.has_attachments = want.contains(Want::ATTACHMENTS).then_some(summary.has_attachments);
+        self
     }
 
     /// The same with only the members that are wanted.
@@ -176,18 +194,48 @@ impl<'a> Full<'a> {
     }
 }
 
-impl<'a> Attachment<'a> {
-    pub(crate) fn new(number: usize, part: &'a Part) -> Self {
-        Self {
+impl<'a> Leaf<'a> {
+    /// All leaves, in order.
+    pub(crate) fn all(parts: &'a [Part]) -> Vec<Self> {
+        parts.iter().filter_map(|part| Self::new(part, None)).collect()
+    }
+
+    /// Those that the HTML shows.
+    pub(crate) fn inline(parts: &'a [Part]) -> Vec<Self> {
+        let inline = parts.iter().filter(|part| part.use_ == Some(Usage::Inline));
+        inline.filter_map(|part| Self::new(part, None)).collect()
+    }
+
+    /// Those with a number.
+    pub(crate) fn attachments(parts: &'a [Part]) -> Vec<Self> {
+        let attachments = (1..).zip(attachments(parts));
+        attachments.filter_map(|(number, part)| Self::new(part, Some(number))).collect()
+    }
+
+    fn new(part: &'a Part, number: Option<usize>) -> Option<Self> {
+        Some(Self {
             number,
             part: &part.path,
+            usage: match part.use_? {
+                Usage::Body => "body",
+                Usage::Alternative => "alternative",
+                Usage::Inline => "inline",
+                Usage::Attachment => "attachment",
+            },
             filename: part.filename.as_deref(),
             content_type: &part.content_type,
+            charset: part.charset.as_deref(),
+            method: part.method.as_deref(),
             size: part.size,
             disposition: part.disposition.as_deref(),
             content_id: part.content_id.as_deref(),
-        }
+        })
     }
+}
+
+/// The attachments, in the order of their numbers.
+pub(crate) fn attachments(parts: &[Part]) -> impl Iterator<Item = &Part> {
+    parts.iter().filter(|part| part.use_ == Some(Usage::Attachment))
 }
 
 impl<'a> Lack<'a> {

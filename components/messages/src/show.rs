@@ -5,7 +5,7 @@
 //! beyond the summary.
 
 use kit::answer::{Answer, Download, SANDBOX};
-use kit::bindings::postlet::mail::content::Part;
+use kit::bindings::postlet::mail::content::{Part, Usage};
 use kit::bindings::postlet::mail::messages;
 use kit::bindings::postlet::mail::messages::{Query, Want};
 use kit::bindings::postlet::mail::reading::{Body, Message};
@@ -15,14 +15,14 @@ use kit::problem::{Kind, Problem};
 use kit::query::invalid;
 use kit::request::Request;
 
-use crate::rows::{Attachment, Field, Full, Lack, List, Row};
+use crate::rows::{Field, Full, Lack, Leaf, List, Row, attachments};
 
 /// Bytes of a body within JSON.
 const IN_JSON: u32 = 2 * 1024 * 1024;
 /// Bytes of a body on its own.
-const ALONE: u32 = 8 * 1024 * 1024;
+const ALONE: u32 = 4 * 1024 * 1024;
 
-const FIELDS: [&str; 21] = [
+const FIELDS: [&str; 23] = [
     "id",
     "mailbox",
     "uid",
@@ -43,12 +43,16 @@ const FIELDS: [&str; 21] = [
     "headers",
     "text",
     "html",
+    "parts",
+    "inline",
     "attachments",
 ];
 /// Those of [`FIELDS`] that a list has: what a page costs no further fetch for.
 const IN_LISTS: usize = 13;
 /// Those that are read in the whole message, and may be found wanting.
-const READ: [&str; 4] = ["headers", "text", "html", "attachments"];
+const READ: [&str; 6] = ["headers", "text", "html", "parts", "inline", "attachments"];
+/// What the structure tells.
+const PARTS: [&str; 3] = ["parts", "inline", "attachments"];
 const DETAILS: [&str; 4] = ["replyTo", "bcc", "inReplyTo", "references"];
 
 /// `GET …/messages`.
@@ -64,7 +68,7 @@ pub(crate) fn list(request: &Request) -> Result<Answer, Problem> {
     let mailbox = query.take("mailbox").unwrap_or_else(|| "INBOX".to_owned());
     let query = Query { mailbox, want, cursor: query.take("cursor"), limit };
     let page = messages::find(&request.account()?, &query)?;
-    let rows = page.rows.iter().map(|row| Row::new(row).only(wanted)).collect();
+    let rows = page.rows.iter().map(|row| Row::new(row).expanded(row, want).only(wanted)).collect();
     Answer::json(200, &List { messages: rows, next_cursor: page.next_cursor.as_deref() })
 }
 
@@ -91,14 +95,16 @@ pub(crate) fn one(request: &Request, id: &str) -> Result<Answer, Problem> {
     if wanted("html") {
         full.html = Some(shown(message.body(Body::Html, IN_JSON))?);
     }
-    let parts = if wanted("attachments") { Some(message.structure()?) } else { None };
-    full.attachments = parts.as_ref().map(|parts| {
-        let attached = parts.iter().filter(|part| part.attachment);
-        (1..).zip(attached).map(|(number, part)| Attachment::new(number, part)).collect()
-    });
+    let parts = if PARTS.into_iter().any(wanted) { Some(message.structure()?) } else { None };
+    if let Some(parts) = &parts {
+        full.parts = wanted("parts").then(|| Leaf::all(parts));
+        full.inline = wanted("inline").then(|| Leaf::inline(parts));
+        full.attachments = wanted("attachments").then(|| Leaf::attachments(parts));
+    }
     // Each of these needed the whole message, which was read for them.
     let lacking = if READ.into_iter().any(wanted) { message.faults()? } else { Vec::new() };
-    let lacking = lacking.iter().filter(|fault| wanted(fault.pointer.trim_start_matches('/')));
+    let is_of = |name: &str| wanted(name) || name == "attachments" && parts.is_some();
+    let lacking = lacking.iter().filter(|fault| is_of(fault.pointer.trim_start_matches('/')));
     full.incomplete = Some(lacking.map(Lack::new).collect()).filter(|all: &Vec<_>| !all.is_empty());
     Ok(Answer::json(200, &full)?.with("vary", "accept"))
 }
@@ -119,8 +125,17 @@ pub(crate) fn text(request: &Request, id: &str) -> Result<Answer, Problem> {
 
 fn text_of(message: &Message) -> Result<Answer, Problem> {
     let text = message.body(Body::Text, ALONE)?.ok_or_else(|| no_part("no text"))?;
-    Ok(Answer::bytes(200, "text/plain; charset=utf-8", text.into_bytes())
-        .with("x-content-type-options", "nosniff"))
+    let answer = Answer::bytes(200, "text/plain; charset=utf-8", text.into_bytes())
+        .with("x-content-type-options", "nosniff");
+    told(answer, message, "/text")
+}
+
+/// The same with what it lacks, as `incomplete` says it.
+fn told(answer: Answer, message: &Message, pointer: &str) -> Result<Answer, Problem> {
+    let faults = message.faults()?;
+    let codes = faults.iter().filter(|fault| fault.pointer == pointer).map(|f| f.code.as_str());
+    let codes: Vec<&str> = codes.collect();
+    Ok(if codes.is_empty() { answer } else { answer.with("postlet-incomplete", codes.join(", ")) })
 }
 
 /// `GET …/messages/{id}/html`.
@@ -134,20 +149,26 @@ pub(crate) fn html(request: &Request, id: &str) -> Result<Answer, Problem> {
         Some(_) => return Err(invalid("`as` is `sent`, or left out.")),
     };
     let message = messages::open(&request.account()?, id)?;
-    let kind = if as_sent { Body::HtmlAsSent } else { Body::Html };
-    let html = message.body(kind, ALONE)?.ok_or_else(|| no_part("no HTML"))?;
+    if as_sent {
+        return html_as_sent(request, id, &message);
+    }
+    let html = message.body(Body::Html, ALONE)?.ok_or_else(|| no_part("no HTML"))?;
     let answer = Answer::bytes(200, "text/html; charset=utf-8", html.into_bytes())
-        .with("x-content-type-options", "nosniff");
-    Ok(if as_sent {
-        answer
-            .with("content-security-policy", SANDBOX)
-            .with("content-disposition", media::attachment(Some("message.html")))
-    } else {
-        answer.with(
+        .with("x-content-type-options", "nosniff")
+        .with(
             "content-security-policy",
             format!("{SANDBOX}; img-src data:; style-src 'unsafe-inline'"),
-        )
-    })
+        );
+    told(answer, &message, "/html")
+}
+
+/// The bytes of the first leaf of the body that is HTML, in their own charset: two leaves may have two.
+fn html_as_sent(request: &Request, id: &str, message: &Message) -> Result<Answer, Problem> {
+    let parts = message.structure()?;
+    let mut bodies = parts.iter().filter(|part| part.use_ == Some(Usage::Body));
+    let html = bodies.find(|part| part.content_type == "text/html");
+    let how = Named { filename: Some("message.html"), etag: "html" };
+    download(request, id, message, html.ok_or_else(|| no_part("no HTML"))?, &how)
 }
 
 /// `GET …/messages/{id}/raw`.
@@ -181,15 +202,33 @@ pub(crate) fn attachment(request: &Request, id: &str, n: &str) -> Result<Answer,
     let index = n.parse::<usize>().ok().and_then(|n| n.checked_sub(1)).ok_or_else(missing)?;
     let message = messages::open(&request.account()?, id)?;
     let parts = message.structure()?;
-    let part = parts.iter().filter(|part| part.attachment).nth(index).ok_or_else(missing)?;
+    let part = attachments(&parts).nth(index).ok_or_else(missing)?;
     serve(request, id, &message, part)
 }
 
 fn serve(request: &Request, id: &str, message: &Message, part: &Part) -> Result<Answer, Problem> {
+    let how = Named { filename: part.filename.as_deref(), etag: &part.path };
+    download(request, id, message, part, &how)
+}
+
+/// What a download is called, and what its entity tag names beside the message.
+struct Named<'a> {
+    filename: Option<&'a str>,
+    etag: &'a str,
+}
+
+fn download(
+    request: &Request,
+    id: &str,
+    message: &Message,
+    part: &Part,
+    named: &Named<'_>,
+) -> Result<Answer, Problem> {
+    let parameters = [("charset", part.charset.as_deref()), ("method", part.method.as_deref())];
     let how = Download {
-        content_type: media::content_type(&part.content_type, part.charset.as_deref()),
-        etag: format!("\"{id}/{}\"", part.path),
-        disposition: Some(media::attachment(part.filename.as_deref())),
+        content_type: media::content_type(&part.content_type, &parameters),
+        etag: format!("\"{id}/{}\"", named.etag),
+        disposition: Some(media::attachment(named.filename)),
     };
     Answer::download(request, message.part(&part.path)?, how)
 }

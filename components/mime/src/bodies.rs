@@ -1,14 +1,11 @@
-//! Which parts are the message's bodies, and which a person would call attachments.
+//! What the header of a part says about it, and a text part as text.
 //!
-//! Decided as mail clients do: the first readable text of each kind, unless its sender said that it
-//! is an attachment or gave it a file name.
-//!
-//! Standards: RFC 2046 section 5.1.4 (alternative), RFC 2183 (disposition), RFC 2387 (related).
-
-use std::collections::HashSet;
+//! Standards: RFC 2183 (disposition), RFC 2392 (content ids), RFC 2557 (Content-Location), RFC 3676
+//! (`format=flowed`).
 
 use crate::charset::decode as decode_charset;
 use crate::filename::label;
+use crate::flowed::{DelSp, unwrap_lines};
 use crate::params::parse;
 use crate::transfer::{Encoding, decode_start};
 use crate::walk::Node;
@@ -16,32 +13,6 @@ use crate::words::{decode as decode_words, tidy};
 
 /// The most of a body that is decoded, in bytes.
 pub const LONGEST_BODY: usize = 4 * 1024 * 1024;
-
-/// Indexes of the parts that are the message's own words.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Bodies {
-    pub text: Option<usize>,
-    pub html: Option<usize>,
-}
-
-pub fn choose(nodes: &[Node]) -> Bodies {
-    let first = |kind: &str| {
-        nodes.iter().position(|node| node.media_type == kind && may_be_body(nodes, node))
-    };
-    Bodies { text: first("text/plain"), html: first("text/html") }
-}
-
-fn may_be_body(nodes: &[Node], node: &Node) -> bool {
-    if node.disposition.main == "attachment" {
-        return false;
-    }
-    // A lone part is a body even when it has a name; a part of a digest is another message.
-    let alone = nodes.len() == 1;
-    let in_report = node.parent.and_then(|parent| nodes.get(parent)).is_some_and(|parent| {
-        parent.media_type == "multipart/digest" || parent.media_type == "multipart/parallel"
-    });
-    (alone || filename(node).is_none()) && !in_report
-}
 
 /// The file name as a label: from the disposition, the type, else the location.
 pub fn filename(node: &Node) -> Option<String> {
@@ -52,13 +23,30 @@ pub fn filename(node: &Node) -> Option<String> {
 
 /// The last segment of Content-Location (RFC 2557): its only name, in some mail.
 fn located(node: &Node) -> Option<String> {
-    let location = node.fields.raw("Content-Location").map(decode_words)?;
+    let location = location(node)?;
     let path = location.split(['?', '#']).next().unwrap_or_default();
     let segment = path.rsplit(['/', '\\']).next().filter(|segment| segment.contains('.'))?;
-    if node.media_type.starts_with("text/") || node.is_multipart() {
+    if node.media_type.starts_with("text/") || node.is_multipart {
         return None;
     }
     label(segment)
+}
+
+/// Content-Location, as it is written.
+pub fn location(node: &Node) -> Option<String> {
+    let location = node.fields.raw("Content-Location").map(decode_words)?;
+    let location = location.trim().trim_matches(['"', '<', '>']);
+    (!location.is_empty()).then(|| location.to_owned())
+}
+
+/// What a calendar is to do: `REQUEST`, `CANCEL` (RFC 6047 section 2.4).
+pub fn method(node: &Node) -> Option<String> {
+    const LONGEST: usize = 40;
+    let is_token = |word: &&str| {
+        word.len() <= LONGEST
+            && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    node.content_type.param("method").map(str::trim).filter(is_token).map(str::to_owned)
 }
 
 /// Without the angle brackets.
@@ -78,58 +66,30 @@ pub fn disposition(node: &Node) -> Option<String> {
     }
 }
 
-/// Whether a person would call the part at `index` an attachment.
-pub fn is_attachment(
-    nodes: &[Node],
-    index: usize,
-    bodies: Bodies,
-    shown: &HashSet<String>,
-) -> bool {
-    let Some(node) = nodes.get(index) else { return false };
-    if node.is_multipart() || bodies.text == Some(index) || bodies.html == Some(index) {
-        return false;
+/// How its body is encoded. RFC 2045 section 6.4 allows a multipart no encoding but the identity, whatever it
+/// says.
+pub fn encoding(node: &Node) -> Encoding {
+    if node.media_type.starts_with("multipart/") {
+        return Encoding::Identity;
     }
-    if disposition(node).as_deref() == Some("attachment") {
-        return true;
-    }
-    let parent = node.parent.and_then(|parent| nodes.get(parent));
-    let parent_type = parent.map(|parent| parent.media_type.as_str()).unwrap_or_default();
-    if node.media_type.starts_with("image/") {
-        let id = content_id(node);
-        let is_shown = id.as_ref().is_some_and(|id| shown.contains(id));
-        return !(is_shown || id.is_some() && parent_type == "multipart/related");
-    }
-    // Other renderings of the same words (a calendar, AMP) are not files.
-    let rendering = parent_type == "multipart/alternative" && node.media_type.starts_with("text/");
-    let more_words = matches!(node.media_type.as_str(), "text/plain" | "text/html");
-    filename(node).is_some() || !(rendering || more_words)
+    Encoding::named(node.fields.raw("Content-Transfer-Encoding"))
 }
 
-/// The content ids that a body shows by `cid:`.
-pub fn shown_ids(html: &str) -> HashSet<String> {
-    const MOST: usize = 1_000;
-    let pieces = html.split("cid:").skip(1).take(MOST);
-    let ids = pieces.map(|piece| {
-        let end = piece.find(['"', '\'', ' ', '>', ')', '\n', '\r']).unwrap_or(piece.len());
-        percent_free(piece.get(..end).unwrap_or_default())
-    });
-    ids.collect()
-}
-
-/// RFC 2392: an id in a URL may be percent-encoded; in practice only the at sign is.
-fn percent_free(id: &str) -> String {
-    id.replace("%40", "@")
-}
-
-/// A text part as UTF-8 with LF line ends.
-pub fn text_of(raw: &[u8], node: &Node) -> String {
+/// At most `limit` bytes of a text part, as UTF-8 with LF line ends.
+pub fn text_of(raw: &[u8], node: &Node, limit: usize) -> String {
     let body = raw.get(node.body.clone()).unwrap_or_default();
-    let encoding = Encoding::named(node.fields.raw("Content-Transfer-Encoding"));
-    let bytes = decode_start(encoding, body, LONGEST_BODY);
+    let bytes = decode_start(encoding(node), body, limit);
     let label = node.content_type.param("charset").map(str::to_owned);
     let label = label.or_else(|| html_charset(node, &bytes));
     let text = decode_charset(label.as_deref(), &bytes);
-    text.replace("\r\n", "\n").replace('\0', "")
+    let text = text.replace("\r\n", "\n").replace('\0', "");
+    let says = |name: &str, value: &str| {
+        node.content_type.param(name).is_some_and(|said| said.trim().eq_ignore_ascii_case(value))
+    };
+    if node.media_type != "text/plain" || !says("format", "flowed") {
+        return text;
+    }
+    unwrap_lines(&text, if says("delsp", "yes") { DelSp::Yes } else { DelSp::No })
 }
 
 /// `<meta charset>` counts when the header names none.

@@ -24,6 +24,8 @@ pub enum Code {
     TooManyParts,
     /// One header block is longer than the reader takes.
     HeaderTooLarge,
+    /// The end of something that was to be shown is left out.
+    Cut,
     /// No part at that path.
     NoSuchPart,
     /// The host could not give the bytes.
@@ -68,6 +70,7 @@ impl Code {
             Self::TooDeep => "too-deep",
             Self::TooManyParts => "too-many-parts",
             Self::HeaderTooLarge => "header-too-large",
+            Self::Cut => "cut",
             Self::NoSuchPart => "no-such-part",
             Self::OctetsUnreadable => "octets-unreadable",
             Self::SpoolRefused => "spool-refused",

@@ -61,8 +61,9 @@ pub struct Block {
 }
 
 /// Cuts the block that starts at `start`. It ends after the first empty line, or before a line that
-/// `stop` knows (a boundary), or where two lines in a row are no fields. Of a block that is too long the
-/// fields that fit are kept, whatever their order: a long one is left out and a short one after it is not.
+/// `stop` knows (a boundary), or before one that is no field, unless fields go on after that one. Of a block
+/// that is too long the fields that fit are kept, whatever their order: a long one is left out and a short one
+/// after it is not.
 pub fn split(raw: &[u8], start: usize, stop: &dyn Fn(&[u8]) -> bool) -> Block {
     let mut spans: Vec<(&[u8], Vec<u8>)> = Vec::new();
     let (mut kept, mut is_cut) = (0, false);
@@ -79,7 +80,8 @@ pub fn split(raw: &[u8], start: usize, stop: &dyn Fn(&[u8]) -> bool) -> Block {
         if stop(line) {
             break;
         }
-        if is_continuation(line) {
+        // What would continue nothing is no field either.
+        if is_continuation(line) && at > start {
             if let Some((_, value)) = spans.last_mut().filter(|_| keeping) {
                 if fits {
                     value.push(b'\n');
@@ -99,19 +101,27 @@ pub fn split(raw: &[u8], start: usize, stop: &dyn Fn(&[u8]) -> bool) -> Block {
                 spans.push((name, value.to_vec()));
             }
         } else if !is_mbox_line(line, at == start) {
-            let (following, _) = line_at(raw, next);
-            let goes_on = following.is_empty()
-                || is_continuation(following)
-                || as_field(following).is_some()
-                || stop(following);
-            // Two lines that are no fields: the empty line was forgotten and this is the body.
-            if !goes_on && !spans.is_empty() {
+            // The empty line was forgotten and this is the body.
+            if !goes_on(raw, next) {
                 break;
             }
+            keeping = false;
         }
         at = next;
     }
     Block { fields: to_text(spans), body: at.min(raw.len()), is_cut }
+}
+
+/// Whether a field comes next. What continues the line before belongs to that.
+fn goes_on(raw: &[u8], mut at: usize) -> bool {
+    while at < raw.len() {
+        let (line, next) = line_at(raw, at);
+        if !is_continuation(line) {
+            return as_field(line).is_some();
+        }
+        at = next;
+    }
+    false
 }
 
 /// The line that starts at `at` without its end, and where the next one starts.
@@ -129,7 +139,7 @@ fn is_continuation(line: &[u8]) -> bool {
 }
 
 fn is_mbox_line(line: &[u8], first: bool) -> bool {
-    first && (line.starts_with(b"From ") || line.starts_with(b">From "))
+    first && line.starts_with(b"From ") || line.starts_with(b">From ")
 }
 
 fn as_field(line: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -191,6 +201,24 @@ mod tests {
     #[test]
     fn a_body_without_an_empty_line_before_it_is_found() {
         check(b"A: 1\nHello there\nhow are you\n", &[("A", " 1")], "Hello there\nhow are you\n");
+        check(b"A: 1\nThe only line\n", &[("A", " 1")], "The only line\n");
+        check(b"A: 1\nThe first line\n\nmore\n", &[("A", " 1")], "The first line\n\nmore\n");
+        check(b"A: 1\nThe first\n  and indented\n", &[("A", " 1")], "The first\n  and indented\n");
+        check(
+            b"Hello Bob,\nthis mail has no header.\n",
+            &[],
+            "Hello Bob,\nthis mail has no header.\n",
+        );
+        check(b"Hello\n", &[], "Hello\n");
+        check(b"  indented\n\nmore", &[], "  indented\n\nmore");
+        check(b"A: 1\n>From a@b Mon Jan 1\n\nx", &[("A", " 1")], "x");
+        let part = b"Hello there\n--b\n";
+        assert_eq!(split(part, 0, &|line| line == b"--b").body, 0);
+    }
+
+    #[test]
+    fn what_continues_a_line_that_is_no_field_goes_with_it() {
+        check(b"A: 1\nnonsense\n and more\nB: 2\n\nx", &[("A", " 1"), ("B", " 2")], "x");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::fault;
 use crate::octets;
 use crate::read;
 use crate::rewrite::rewrite;
+use crate::uses;
 
 mod bindings {
     //! What wit-bindgen makes of the world `mime-engine`.
@@ -64,6 +65,7 @@ impl Guest for Component {
             html_as_sent: reading.html_as_sent,
             preview: reading.preview,
             has_attachments: reading.has_attachments,
+            cut: to_want(reading.cut),
             faults: to_faults(reading.faults),
         })
     }
@@ -194,8 +196,20 @@ fn to_part(part: read::Part) -> content::Part {
         content_id: part.content_id,
         disposition: part.disposition,
         size: part.size,
-        attachment: part.attachment,
+        method: part.method,
+        use_: part.usage.map(|usage| match usage {
+            uses::Use::Body => content::Usage::Body,
+            uses::Use::Alternative => content::Usage::Alternative,
+            uses::Use::Inline => content::Usage::Inline,
+            uses::Use::Attachment => content::Usage::Attachment,
+        }),
     }
+}
+
+fn to_want(cut: read::Cut) -> Want {
+    let read::Cut { text, html, html_as_sent } = cut;
+    let flags = [(text, Want::TEXT), (html, Want::HTML), (html_as_sent, Want::HTML_AS_SENT)];
+    flags.into_iter().filter(|(cut, _)| *cut).fold(Want::empty(), |all, (_, flag)| all | flag)
 }
 
 fn from_draft(from: drafts::Draft) -> draft::Draft {

@@ -9,7 +9,7 @@
 //!
 //! Invariant: no input makes it panic, and no input costs more than a constant times its length.
 //!
-//! Standards: RFC 5322, RFC 2045 to 2047, RFC 2231, RFC 2183, RFC 2392.
+//! Standards: RFC 5322, RFC 2045 to 2047, RFC 2231, RFC 2183, RFC 2392, RFC 3676, RFC 8621.
 
 // In reading order: a module imports only from those above it.
 pub mod fault;
@@ -30,7 +30,11 @@ pub mod walk;
 pub mod transfer;
 pub mod depth;
 pub mod sieve;
+pub mod flowed;
 pub mod bodies;
+pub mod cited;
+pub mod uses;
+pub mod render;
 pub mod read;
 pub mod draft;
 pub mod edit;

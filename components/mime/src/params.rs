@@ -254,6 +254,15 @@ mod tests {
     }
 
     #[test]
+    fn the_first_semicolon_may_be_missing() {
+        check("application/pdf name=\"a b.pdf\"", "application/pdf", "name", "a b.pdf");
+        check("text/plain charset=utf-8; format=flowed", "text/plain", "format", "flowed");
+        check("text/plain, charset = utf-8", "text/plain", "charset", "utf-8");
+        check("attachment filename*=utf-8''a.pdf", "attachment", "filename", "a.pdf");
+        assert_eq!(parse("text/plain (a note)").main, "text/plain");
+    }
+
+    #[test]
     fn sloppy_file_names() {
         check(
             "attachment; filename=my long name.pdf; size=3",

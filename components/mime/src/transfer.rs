@@ -168,11 +168,23 @@ fn uuencode(body: &[u8], pieces: &mut Pieces<'_>) -> Result<(), Fault> {
     let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
     let lines = lines.skip_while(|line| !line.starts_with(b"begin ")).skip(1);
     let mut lines = lines.take_while(|line| line != b"end");
+    // Lengths without characters may not become much more than what came.
+    let mut padding = body.len() + CHUNK;
     lines.try_for_each(|line| {
         let Some((length, text)) = line.split_first() else { return Ok(()) };
         let six = |byte: &u8| byte.wrapping_sub(b' ') & 0x3f;
         let mut left = usize::from(six(length));
-        for group in text.chunks(4) {
+        let mut groups = text.chunks(4);
+        while left > 0 {
+            let group = match groups.next() {
+                Some(group) => group,
+                // The length counts: white space at the end of a line is lost on the way, and is zeros.
+                None if padding > 3 => {
+                    padding -= 3;
+                    &[]
+                }
+                None => break,
+            };
             let mut bits = 0u32;
             for index in 0..4 {
                 bits = bits << 6 | u32::from(group.get(index).map(six).unwrap_or(0));
@@ -233,6 +245,14 @@ mod tests {
     fn uuencoded_text() {
         check(Encoding::Uuencode, b"begin 644 x\r\n%:&5L;&\\\r\n`\r\nend\r\n", b"hello");
         check(Encoding::Uuencode, b"no beginning", b"");
+        check(
+            Encoding::Uuencode,
+            b"begin 644 x\n&:&4   \n'\n \nend\n",
+            b"he\0\0\0\0\0\0\0\0\0\0\0",
+        );
+        let lengths = format!("begin 644 x\n{}end\n", "M\n".repeat(100_000));
+        let body = lengths.as_bytes();
+        assert!(decoded_size(Encoding::Uuencode, body) <= (2 * body.len() + CHUNK) as u64);
     }
 
     #[test]

@@ -2,8 +2,12 @@
 //!
 //! The walk goes over the lines once and keeps the open multiparts in a list; it never recurses and
 //! never descends into an attached message, so a message nested in itself fifty thousand times is one
-//! part like any other. What is nested deeper than [`DEEPEST`], or comes after [`MOST_PARTS`] parts, is not
-//! taken apart: it is the body of the last part that is.
+//! part like any other. A multipart that is nested deeper than [`DEEPEST`] is a leaf, and what comes after
+//! [`MOST_PARTS`] parts belongs to the body of the last one.
+//!
+//! Some writers close a multipart too early, or never begin a part in it. A delimiter after the closing one
+//! begins another part (Deviation: RFC 2046 section 5.1.1 has an epilogue there), and a multipart without
+//! any part is its text.
 //!
 //! Invariant: at most [`DEEPEST`] multiparts are open and at most [`MOST_PARTS`] parts are made.
 //!
@@ -28,6 +32,8 @@ pub struct Node {
     pub fields: Fields,
     /// Lower case, always with a slash.
     pub media_type: String,
+    /// Its parts are nodes of their own; all others are leaves.
+    pub is_multipart: bool,
     pub content_type: Value,
     pub disposition: Value,
     /// Where its header begins.
@@ -37,16 +43,12 @@ pub struct Node {
     pub end: usize,
 }
 
-impl Node {
-    pub fn is_multipart(&self) -> bool {
-        self.media_type.starts_with("multipart/")
-    }
-}
-
 struct Open {
     node: usize,
     boundary: Vec<u8>,
     children: usize,
+    /// Where the line after its closing delimiter begins; parts may follow all the same.
+    closed: Option<usize>,
 }
 
 enum Delimiter {
@@ -87,10 +89,7 @@ pub fn walk(raw: &[u8]) -> Walked {
                 // Nothing more begins or ends.
                 raw.len()
             }
-            Some(Delimiter::Next(level)) => {
-                walk.leave(level + 1, at);
-                walk.enter(next)
-            }
+            Some(Delimiter::Next(level)) => walk.next(level, at, next),
             Some(Delimiter::Close(level)) => {
                 walk.close(level, at, at + line.len());
                 next
@@ -153,12 +152,16 @@ impl Walk<'_> {
             start: at,
             body: body_end,
             end: self.raw.len(),
+            is_multipart: false,
         });
         self.leaf = Some(index);
         if let (true, Some(boundary)) = (is_multipart, boundary) {
             if self.open.len() < DEEPEST {
                 self.leaf = None;
-                self.open.push(Open { node: index, boundary, children: 0 });
+                self.open.push(Open { node: index, boundary, children: 0, closed: None });
+                if let Some(node) = self.found.nodes.last_mut() {
+                    node.is_multipart = true;
+                }
             } else {
                 let detail = format!("multiparts are nested more than {DEEPEST} deep");
                 self.note("/attachments", Code::TooDeep, detail);
@@ -173,25 +176,79 @@ impl Walk<'_> {
         }
     }
 
-    /// As [`Walk::leave`], for a multipart that says itself that it ends, with the line from `at` to `end`.
+    /// Begins the next part of the multipart at `level`, which may have been closed before.
+    fn next(&mut self, level: usize, at: usize, next: usize) -> usize {
+        self.leave(level + 1, at);
+        if let Some(open) = self.open.get_mut(level) {
+            open.closed = None;
+        }
+        self.enter(next)
+    }
+
+    /// A multipart says itself that it ends, with the line from `at` to `end`.
     fn close(&mut self, level: usize, at: usize, end: usize) {
-        let closed = self.open.get(level).map(|open| open.node);
-        self.leave(level, at);
-        if let Some(node) = closed.and_then(|index| self.found.nodes.get_mut(index)) {
+        self.leave(level + 1, at);
+        let Some(open) = self.open.get_mut(level) else { return };
+        open.closed = Some(line_at(self.raw, end).1);
+        let index = open.node;
+        self.end_before(index, at);
+        if let Some(node) = self.found.nodes.get_mut(index) {
             node.end = end;
         }
     }
 
     /// Ends the current part and all multiparts from `level` up before the line at `at`.
     fn leave(&mut self, level: usize, at: usize) {
-        let ended = self.open.drain(level.min(self.open.len())..).map(|open| open.node);
-        let ended: Vec<usize> = ended.chain(self.leaf.take()).collect();
-        for index in ended {
-            if let Some(node) = self.found.nodes.get_mut(index) {
-                let before = self.raw.get(node.body.start..at).unwrap_or_default();
-                let end = node.body.start + without_line_end(before, at == self.raw.len()).len();
-                node.body.end = end;
-                node.end = end;
+        if let Some(leaf) = self.leaf.take() {
+            self.end_before(leaf, at);
+        }
+        for open in self.open.split_off(level.min(self.open.len())) {
+            if open.closed.is_none() {
+                self.end_before(open.node, at);
+            }
+            if open.children == 0 {
+                self.without_parts(&open, at);
+            }
+        }
+    }
+
+    fn end_before(&mut self, index: usize, at: usize) {
+        let Some(node) = self.found.nodes.get(index) else { return };
+        let before = self.raw.get(node.body.start..at).unwrap_or_default();
+        let end = node.body.start + without_line_end(before, at == self.raw.len()).len();
+        if let Some(node) = self.found.nodes.get_mut(index) {
+            node.body.end = end;
+            node.end = end;
+        }
+    }
+
+    /// What stands in a multipart without any part is a text, whatever it is called.
+    fn without_parts(&mut self, open: &Open, at: usize) {
+        let Some(node) = self.found.nodes.get(open.node) else { return };
+        let is_blank = |range: std::ops::Range<usize>| {
+            self.raw.get(range).unwrap_or_default().trim_ascii().is_empty()
+        };
+        let (preamble, epilogue) = match open.closed {
+            Some(end) => (node.body.clone(), end.min(at)..at),
+            None => (node.body.start..at, at..at),
+        };
+        let body = match (is_blank(preamble.clone()), is_blank(epilogue.clone())) {
+            (true, true) => return,
+            (false, true) => node.body.clone(),
+            (true, false) => epilogue,
+            (false, false) => preamble.start..at,
+        };
+        let before = self.raw.get(body.clone()).unwrap_or_default();
+        // Where it was closed, the line end before that is gone already.
+        let is_cut = body.end < at || at == self.raw.len();
+        let end = body.start + without_line_end(before, is_cut).len();
+        if let Some(node) = self.found.nodes.get_mut(open.node) {
+            node.body = body.start..end;
+            node.end = node.end.max(end);
+            node.is_multipart = false;
+            "text/plain".clone_into(&mut node.media_type);
+            if node.path.is_empty() {
+                "1".clone_into(&mut node.path);
             }
         }
     }
@@ -206,18 +263,22 @@ fn without_line_end(body: &[u8], at_the_end: bool) -> &[u8] {
     body.strip_suffix(b"\r").unwrap_or(body)
 }
 
-/// Which boundary a line is, innermost first: an inner multipart may have lost its end.
+/// Which boundary a line is, innermost first: an inner multipart may have lost its end. One that was closed
+/// comes last, since its boundary may be another's too.
 fn delimiter(open: &[Open], line: &[u8]) -> Option<Delimiter> {
     let text = line.strip_prefix(b"--")?;
     let text = text.trim_ascii_end();
+    let mut again = None;
     for (level, candidate) in open.iter().enumerate().rev() {
+        let is_closed = candidate.closed.is_some();
         match text.strip_prefix(candidate.boundary.as_slice()) {
+            Some(b"") if is_closed => again = again.or(Some(Delimiter::Next(level))),
             Some(b"") => return Some(Delimiter::Next(level)),
-            Some(b"--") => return Some(Delimiter::Close(level)),
+            Some(b"--") if !is_closed => return Some(Delimiter::Close(level)),
             _ => {}
         }
     }
-    None
+    again
 }
 
 /// RFC 2045 section 5.2: what cannot be read is plain text, or a message inside a digest.
@@ -294,6 +355,49 @@ mod tests {
     }
 
     #[test]
+    fn a_multipart_without_parts_is_its_text() {
+        const HEAD: &str = "Content-Type: multipart/mixed; boundary=x\r\n\r\n";
+        for (body, want) in [
+            ("only words\r\n", "only words\r\n"),
+            ("--x--\r\nafter it\r\n", "after it\r\n"),
+            ("before it\r\n--x--\r\n", "before it"),
+            ("one\r\n--x--\r\ntwo", "one\r\n--x--\r\ntwo"),
+        ] {
+            check(&format!("{HEAD}{body}"), &[("1", "text/plain", Some(want))]);
+            check(
+                &format!(
+                    "Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\n{HEAD}{body}\r\n--o--"
+                ),
+                &[("", "multipart/mixed", None), ("1", "text/plain", Some(want))],
+            );
+        }
+        check(&format!("{HEAD}\r\n--x--\r\n"), &[("", "multipart/mixed", None)]);
+    }
+
+    #[test]
+    fn parts_after_an_early_end_are_parts() {
+        const HEAD: &str = "Content-Type: multipart/mixed; boundary=x\n\n";
+        let two = [
+            ("", "multipart/mixed", None),
+            ("1", "text/plain", Some("one")),
+            ("2", "text/plain", Some("two")),
+        ];
+        check(&format!("{HEAD}--x\n\none\n--x--\n--x\n\ntwo\n--x--\nepilogue"), &two);
+        check(&format!("{HEAD}--x--\n--x\n\none\n--x--\nlost\n--x\n\ntwo"), &two);
+        // A boundary that the outer multipart has too is the outer one's where the inner one is closed.
+        let same = "--x\nContent-Type: multipart/mixed; boundary=x\n\n--x\n\none\n--x--\n--x\n\ntwo\n--x--\n";
+        check(
+            &format!("{HEAD}{same}"),
+            &[
+                ("", "multipart/mixed", None),
+                ("1", "multipart/mixed", None),
+                ("1.1", "text/plain", Some("one")),
+                ("2", "text/plain", Some("two")),
+            ],
+        );
+    }
+
+    #[test]
     fn of_bombs_the_first_parts_are_taken_apart() {
         let same = "Content-Type: multipart/mixed; boundary=x\n\n--x\n".repeat(20_000);
         let walked = walk(same.as_bytes());
@@ -317,7 +421,7 @@ mod tests {
         let found: Vec<_> = nodes
             .iter()
             .map(|node| {
-                let body = (!node.is_multipart()).then(|| &raw[node.body.clone()]);
+                let body = (!node.is_multipart).then(|| &raw[node.body.clone()]);
                 (node.path.as_str(), node.media_type.as_str(), body)
             })
             .collect();

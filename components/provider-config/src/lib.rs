@@ -3,8 +3,8 @@
 //! It shows what the host finds and knows no service itself. A login name is filled
 //! in when the address is known; texts come in the client's language.
 //!
-//! Built for wasm32-wasip2 only.
-#![cfg(target_family = "wasm")]
+//! Compiles natively too, where its exports are left out, so that whatever needs
+//! no host is tested there and in WebAssembly alike.
 
 use kit::answer::{Answer, serve};
 use kit::bindings::exports::postlet::mail::describe::{Guest, Operation, Parameter};
@@ -20,9 +20,13 @@ use crate::show::{Person, Shown, ShownStep};
 
 mod show;
 
-struct Component;
+/// What the component exports.
+#[derive(Debug)]
+pub struct Component;
 
+#[cfg(target_family = "wasm")]
 kit::bindings::export_describe!(Component);
+#[cfg(target_family = "wasm")]
 wasip2::http::proxy::export!(Component);
 
 /// RFC 5321 section 4.5.3.1: 64 for the local part, 255 for the domain.

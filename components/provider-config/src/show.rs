@@ -196,3 +196,39 @@ fn fact(fact: &Fact) -> ShownFact<'_> {
         confidence: if fact.source.is_some() { "read" } else { "unverified" },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_at_sign_divides_an_address() {
+        let parts = |email| Person::of(email).map(|person| (person.local_part, person.domain));
+        assert_eq!(parts("ann@x.test"), Some(("ann", "x.test")));
+        assert_eq!(parts("\"a@b\"@x.test"), Some(("\"a@b\"", "x.test")));
+        for email in ["", "ann", "@x.test", "ann@", "a\nnn@x.test", "ann@x\0.test"] {
+            assert!(Person::of(email).is_none(), "{email:?}");
+        }
+    }
+
+    #[test]
+    fn a_login_name_is_filled_in_for_whom_it_is_known() {
+        check("{email}", Some("ann@x.test"), "ann@x.test");
+        check("{local-part}", Some("ann@x.test"), "ann");
+        check("{email}", None, "{email}");
+        check("{local-part}", None, "{localPart}");
+        check("shared-login", Some("ann@x.test"), "shared-login");
+    }
+
+    #[track_caller]
+    fn check(pattern: &str, email: Option<&str>, want: &str) {
+        let server = Server {
+            host: "imap.x.test".to_owned(),
+            port: 993,
+            security: Security::Tls,
+            username: pattern.to_owned(),
+        };
+        let person = email.and_then(Person::of);
+        assert_eq!(shown(&server, person.as_ref()).username, want, "{pattern}");
+    }
+}

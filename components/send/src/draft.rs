@@ -161,7 +161,7 @@ fn taken(draft: Draft<'_>) -> Result<drafts::Draft, Problem> {
 
 fn decoded(text: &str, index: usize) -> Result<types::Octets, Problem> {
     let spool = Spool::create()?;
-    let verdict = encoding::decode(text, |piece| spool.write(piece))?;
+    let verdict = encoding::decode(text, |piece| spool.write(piece).map_err(Problem::from))?;
     verdict
         .map_err(|detail| Problem::at(format!("/attachments/{index}/content"), "base64", detail))?;
     Ok(Spool::finish(spool)?)
@@ -185,4 +185,49 @@ fn addresses(list: Vec<Address>) -> Vec<types::Address> {
 
 fn address(Address { name, email }: Address) -> types::Address {
     types::Address { name, email }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Attachments go to the host's spool, so they are tested with a host.
+
+    #[test]
+    fn a_draft_is_read_as_it_is_written() {
+        let draft = read(
+            br#"{"from": {"email": "a@x.test"}, "to": [{"name": "Bo", "email": "b@x.test"}], "replyTo": [{"email": "r@x.test"}],
+                 "subject": "s", "text": "t\r\n", "headers": [{"name": "X-A", "value": "v"}]}"#,
+        )
+        .unwrap();
+        let pairs = |list: &[types::Address]| -> Vec<(Option<String>, String)> {
+            list.iter().map(|one| (one.name.clone(), one.email.clone())).collect()
+        };
+        assert_eq!(draft.sender.map(|sender| sender.email).as_deref(), Some("a@x.test"));
+        assert_eq!(pairs(&draft.to), [(Some("Bo".to_owned()), "b@x.test".to_owned())]);
+        assert_eq!(pairs(&draft.reply_to), [(None, "r@x.test".to_owned())]);
+        assert_eq!((draft.subject.as_deref(), draft.text.as_deref()), (Some("s"), Some("t\r\n")));
+        assert!(draft.cc.is_empty() && draft.html.is_none() && draft.attachments.is_empty());
+        let headers = draft.headers.iter().map(|field| (field.name.as_str(), field.value.as_str()));
+        assert_eq!(headers.collect::<Vec<_>>(), [("X-A", "v")]);
+    }
+
+    #[test]
+    fn what_is_no_draft_is_a_problem() {
+        check("", "malformed-json");
+        check("[]", "invalid-body");
+        check(r#"{"To": []}"#, "invalid-body");
+        check(r#"{"to": ["a@x.test"]}"#, "invalid-body");
+        check(r#"{"to": [{"email": "a@x.test", "adress": 1}]}"#, "invalid-body");
+        check(r#"{"text": null, "subject": 1}"#, "invalid-body");
+    }
+
+    #[track_caller]
+    fn check(body: &str, code: &str) {
+        assert_eq!(
+            read(body.as_bytes()).err().map(|problem| problem.told.code).as_deref(),
+            Some(code),
+            "{body}"
+        );
+    }
 }

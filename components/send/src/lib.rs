@@ -3,9 +3,8 @@
 //! Refuses to know how a message is written, delivered or retried: it turns a
 //! request into a draft and a receipt into an answer.
 //!
-//! Built for wasm32-wasip2 only; the logic that can be tested without a host is
-//! in `kit`.
-#![cfg(target_family = "wasm")]
+//! Compiles natively too, where its exports are left out, so that whatever needs
+//! no host is tested there and in WebAssembly alike.
 
 mod draft;
 mod multipart;
@@ -25,9 +24,13 @@ use crate::outbox::{ReceiptJson, STATES, Submission, Submissions};
 /// The host's own cap on JSON bodies; a form streams and has none here.
 const JSON_CAP: usize = 8 * 1024 * 1024;
 
-struct Component;
+/// What the component exports.
+#[derive(Debug)]
+pub struct Component;
 
+#[cfg(target_family = "wasm")]
 kit::bindings::export_describe!(Component);
+#[cfg(target_family = "wasm")]
 wasip2::http::proxy::export!(Component);
 
 impl Guest for Component {

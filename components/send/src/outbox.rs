@@ -104,3 +104,60 @@ fn name(state: State) -> &'static str {
     // The table has every state; the house's schemas are tested against it.
     STATES.iter().find(|(_, other)| *other == state).map_or("accepted", |(name, _)| name)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn the_schemas_name_every_state_in_the_same_order() {
+        let names = json!(STATES.map(|(name, _)| name));
+        for (schema, pointer) in [
+            (include_str!("../schema/receipt.json"), "/properties/state/enum"),
+            (include_str!("../schema/submission.json"), "/$defs/state/enum"),
+        ] {
+            let schema: Value = serde_json::from_str(schema).unwrap();
+            assert_eq!(schema.pointer(pointer), Some(&names));
+        }
+    }
+
+    #[test]
+    fn a_submission_tells_each_recipient_apart() {
+        let receipt = Receipt {
+            submission_id: "sub_1".to_owned(),
+            message_id: "m@x.test".to_owned(),
+            state: State::DotSent,
+            due: 0,
+            warnings: Vec::new(),
+        };
+        let verdict = |recipient: &str, state, reply: Option<&str>| RecipientVerdict {
+            recipient: recipient.to_owned(),
+            state,
+            reply: reply.map(str::to_owned),
+            at: reply.map(|_| 1_000),
+        };
+        let entry = Entry {
+            receipt,
+            attempts: 2,
+            recipients: vec![
+                verdict("a@x.test", State::Sent, Some("250 ok")),
+                verdict("b@x.test", State::Deferred, None),
+            ],
+            possible_duplicate: false,
+            last_error: None,
+            sent_copy: Some(SentCopy::GivenUp),
+        };
+        let told = serde_json::to_value(Submission::new(&entry)).unwrap();
+        assert_eq!(told["state"], "dotSent");
+        assert_eq!(told["sentCopy"], "givenUp");
+        assert_eq!(told.get("warnings"), None);
+        assert_eq!(told["lastError"], Value::Null);
+        assert_eq!(told["recipients"][0]["reply"], "250 ok");
+        assert_eq!(
+            told["recipients"][1],
+            json!({"recipient": "b@x.test", "state": "deferred", "reply": null, "at": null})
+        );
+    }
+}

@@ -145,15 +145,12 @@ impl Opened {
 }
 
 impl Kept {
-    /// A body that is wanted may go on beyond the limit it was read with. Cutting at a character
-    /// leaves up to three bytes unused.
+    /// A body that is wanted goes on beyond the limit it was read with.
     fn was_cut(&self, want: ReadWant) -> bool {
-        let full = |body: &Option<String>| {
-            body.as_ref().is_some_and(|text| text.len().saturating_add(4) > self.limit as usize)
-        };
-        (want.text && full(&self.reading.text))
-            || (want.html && full(&self.reading.html))
-            || (want.html_as_sent && full(&self.reading.html_as_sent))
+        let cut = self.reading.cut;
+        (want.text && cut.text)
+            || (want.html && cut.html)
+            || (want.html_as_sent && cut.html_as_sent)
     }
 }
 
@@ -190,7 +187,11 @@ fn reading_weight(reading: &Reading) -> usize {
     let parts = reading
         .parts
         .iter()
-        .map(|part| size_of_val(part) + part.path.len() + part.content_type.len())
+        .map(|part| {
+            let words = [&part.charset, &part.filename, &part.content_id, &part.disposition];
+            let words: usize = words.into_iter().map(text).sum();
+            size_of_val(part) + part.path.len() + part.content_type.len() + words
+        })
         .sum::<usize>();
     size_of::<Reading>()
         + facts_weight(&reading.facts)
@@ -267,6 +268,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Lru<K, V> {
 
 #[cfg(test)]
 mod tests {
+    use model::message::Cut;
     use proptest::prelude::*;
 
     use super::*;
@@ -300,10 +302,14 @@ mod tests {
     fn a_cut_body_is_read_again_for_a_higher_limit() {
         let want = ReadWant { text: true, ..ReadWant::default() };
         let opened = Opened::new(Bytes::new());
-        let reading = Reading { text: Some("x".repeat(10)), ..Reading::default() };
+        let cut = Cut { text: true, ..Cut::default() };
+        let reading = Reading { text: Some("x".repeat(7)), cut, ..Reading::default() };
         opened.add(want, 10, &Arc::new(reading));
         assert!(opened.reading(want, 10).is_some());
         assert!(opened.reading(want, 11).is_none());
+        let whole = Reading { text: Some("x".repeat(10)), ..Reading::default() };
+        opened.add(want, 10, &Arc::new(whole));
+        assert!(opened.reading(want, 11).is_some());
         let html = ReadWant { html: true, ..ReadWant::default() };
         assert!(opened.reading(html, 1).is_none());
         assert!(opened.reading(ReadWant::default(), u32::MAX).is_some());

@@ -36,6 +36,7 @@ mod mailboxes;
 mod piecemeal;
 mod rows;
 mod listing;
+mod bodies;
 mod reading;
 mod changing;
 mod fingerprint;

@@ -6,7 +6,7 @@
 //!
 //! Invariant: what is shown is what `mime` read in these very bytes.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use model::message::{Details, Header, Part, ReadWant, Reading, Summary};
 use model::octets::Octets;
@@ -15,8 +15,9 @@ use model::port::capabilities::{Body, Message};
 use model::port::mime::Mime;
 use model::problem::{Fault, Problem};
 
+use crate::bodies::{body_within, note};
+use crate::lock::lock;
 use crate::problems;
-use crate::reading::cut;
 
 /// Bodies are read this far at first.
 const BODY_LIMIT: u32 = 1 << 20;
@@ -37,6 +38,8 @@ pub(crate) struct Outgoing {
     mime: Arc<dyn Mime>,
     raw: Octets,
     reading: Reading,
+    /// What was asked for and cut.
+    cuts: Mutex<Vec<Fault>>,
 }
 
 impl Outgoing {
@@ -44,7 +47,8 @@ impl Outgoing {
     pub(crate) async fn open(mime: &Arc<dyn Mime>, raw: &Octets) -> Result<Arc<Self>, Problem> {
         let reading = mime.read(Arc::clone(raw), FIRST, BODY_LIMIT).await;
         let reading = reading.map_err(problems::reading)?;
-        Ok(Arc::new(Self { mime: Arc::clone(mime), raw: Arc::clone(raw), reading }))
+        let (mime, raw) = (Arc::clone(mime), Arc::clone(raw));
+        Ok(Arc::new(Self { mime, raw, reading, cuts: Mutex::default() }))
     }
 
     pub(crate) fn reading(&self) -> &Reading {
@@ -78,32 +82,41 @@ impl Message for Outgoing {
     }
 
     fn faults(&self) -> BoxFuture<'_, Result<Vec<Fault>, Problem>> {
-        Box::pin(async { Ok(self.reading.faults.clone()) })
+        Box::pin(async {
+            let mut faults = self.reading.faults.clone();
+            faults.extend(lock(&self.cuts).iter().cloned());
+            Ok(faults)
+        })
     }
 
     fn body(&self, kind: Body, limit: u32) -> BoxFuture<'_, Result<Option<String>, Problem>> {
         Box::pin(async move {
             let known = match kind {
-                Body::Text => &self.reading.text,
-                Body::Html => &self.reading.html,
-                Body::HtmlAsSent => &None,
+                Body::Text => self.reading.text.as_deref(),
+                Body::Html => self.reading.html.as_deref(),
+                Body::HtmlAsSent => None,
             };
-            if kind != Body::HtmlAsSent && limit <= BODY_LIMIT {
-                return Ok(known.as_deref().map(|text| cut(text, limit).to_owned()));
+            // Only the parser knows where a page may end.
+            let is_whole = known.is_none_or(|body| body.len() <= limit as usize);
+            let (body, is_cut) = if kind != Body::HtmlAsSent
+                && limit <= BODY_LIMIT
+                && (kind == Body::Text || is_whole)
+            {
+                body_within(&self.reading, kind, limit)
+            } else {
+                let want = ReadWant {
+                    text: kind == Body::Text,
+                    html: kind == Body::Html,
+                    html_as_sent: kind == Body::HtmlAsSent,
+                    ..ReadWant::default()
+                };
+                let reading = self.mime.read(Arc::clone(&self.raw), want, limit).await;
+                body_within(&reading.map_err(problems::reading)?, kind, limit)
+            };
+            if is_cut {
+                note(&mut lock(&self.cuts), kind, limit);
             }
-            let want = ReadWant {
-                text: kind == Body::Text,
-                html: kind == Body::Html,
-                html_as_sent: kind == Body::HtmlAsSent,
-                ..ReadWant::default()
-            };
-            let reading = self.mime.read(Arc::clone(&self.raw), want, limit).await;
-            let reading = reading.map_err(problems::reading)?;
-            Ok(match kind {
-                Body::Text => reading.text,
-                Body::Html => reading.html,
-                Body::HtmlAsSent => reading.html_as_sent,
-            })
+            Ok(body)
         })
     }
 

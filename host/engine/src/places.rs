@@ -27,7 +27,8 @@ pub(crate) struct Bounds {
     /// Of an account, slow ones among them.
     pub(crate) per_account: usize,
     /// Slow ones: half of them of one tenant, a quarter at one server. Beyond them as many again that
-    /// are the only ones at their server, or may have sent their dot.
+    /// are the only ones at their server, or may have sent their dot: of those a tenant has no more than
+    /// are left, so that of any number of tenants each finds some.
     pub(crate) slow: usize,
 }
 
@@ -207,15 +208,19 @@ impl Places {
         server.under_way += 1;
         let (manner, alone) = (server.manner, server.under_way == 1);
         ticket.server = Some(name);
-        match manner {
-            Manner::Answers => self.prove(ticket),
-            Manner::Unknown | Manner::Silent => self.doubt(ticket),
-        }
         // One of a tenant that has its share of slow ones could not become one at its dot, and would keep a
-        // place of everybody's.
-        manner == Manner::Answers
-            || (self.slow_of(&ticket.owner.tenant) < self.bounds.slow
-                && (manner == Manner::Unknown || alone || self.has_slow_room(ticket)))
+        // place of everybody's: also where the server answered until now.
+        let has_share = self.has_share(&ticket.owner.tenant);
+        if manner == Manner::Answers && !has_share {
+            self.prove(ticket);
+            return true;
+        }
+        self.doubt(ticket);
+        match manner {
+            Manner::Answers => self.unproven <= self.most_of_shares(),
+            Manner::Unknown => !has_share,
+            Manner::Silent => !has_share && (alone || self.has_slow_room(ticket)),
+        }
     }
 
     /// The server was silent for too long; `dot` when the final dot may have been sent.
@@ -230,9 +235,9 @@ impl Places {
         let name = ticket.server.clone().unwrap_or_default();
         let server = self.servers.entry(name).or_default();
         server.manner = Manner::Silent;
-        // Those that were let in before the bound was met are no more than there are places.
-        let over = if dot { self.bounds.total } else { 0 };
-        let beyond = self.slow < self.bounds.slow * 2 + over && of_tenant < self.bounds.slow + over;
+        // Those that were let in before the bound was met are no more than there are places, and raise both.
+        let over = if dot { self.bounds.total * 2 } else { 0 };
+        let beyond = self.slow + of_tenant < self.bounds.slow * 2 + over;
         if room || (beyond && (dot || server.under_way == 1)) {
             server.slow += 1;
             *self.slow_of.entry(ticket.owner.tenant.clone()).or_default() += 1;
@@ -268,6 +273,7 @@ impl Places {
             || self.unproven >= self.most_unproven()
             || ticket.kind == Kind::Slow
             || ticket.silent
+            || self.has_share(&ticket.owner.tenant)
             || self.left_for(&ticket.owner) == 0;
         less(&mut self.accounts, &ticket.owner);
         let round = self.round;
@@ -325,12 +331,14 @@ impl Places {
         let taken = self.accounts.get(owner).copied().unwrap_or(0);
         let left = self.bounds.per_account.saturating_sub(taken);
         match self.server_of(owner) {
-            Some(server) if server.manner == Manner::Answers => left,
-            _ if self.unproven >= self.most_unproven()
-                || self.slow_of(&owner.tenant) >= self.bounds.slow =>
-            {
-                0
+            Some(server) if server.manner == Manner::Answers => {
+                if self.has_share(&owner.tenant) {
+                    left.min(self.most_of_shares().saturating_sub(self.unproven))
+                } else {
+                    left
+                }
             }
+            _ if self.unproven >= self.most_unproven() || self.has_share(&owner.tenant) => 0,
             Some(server)
                 if server.manner == Manner::Silent
                     && !self.has_slow_room_for(&owner.tenant, server) =>
@@ -341,12 +349,30 @@ impl Places {
         }
     }
 
+    /// A tenant has as many slow ones as there are left for all: two of them have a third each at most, and
+    /// leave one.
+    fn has_share(&self, tenant: &TenantId) -> bool {
+        self.slow_of(tenant) + self.slow >= self.bounds.slow * 2
+    }
+
+    /// Of the places for servers that are not known to answer, those that tenants with their share of
+    /// slow ones may have together.
+    fn most_of_shares(&self) -> usize {
+        self.most_unproven() / 2
+    }
+
     fn slow_of(&self, tenant: &TenantId) -> usize {
         self.slow_of.get(tenant).copied().unwrap_or(0)
     }
 
     fn server_of(&self, owner: &Owner) -> Option<&Server> {
         self.servers.get(self.known.get(owner)?)
+    }
+
+    /// Places that are taken, and slow ones.
+    #[cfg(test)]
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.taken, self.slow)
     }
 
     fn has_slow_room(&self, ticket: &Ticket) -> bool {

@@ -10,7 +10,7 @@
 
 use std::fmt;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use futures_util::future::{self, Either};
 use model::account::Account;
@@ -23,9 +23,11 @@ use model::port::mime::MimeError;
 use model::problem::{Code, Fault, Problem};
 use tokio::sync::OnceCell;
 
+use crate::bodies::{body_within, note, of, pointer};
 use crate::cache::{CacheKey, Known, Opened};
 use crate::held::Share;
 use crate::key::{AccountTag, Place};
+use crate::lock::lock;
 use crate::mailboxes;
 use crate::pool::SessionError;
 use crate::pool::lease::Lease;
@@ -87,7 +89,7 @@ pub(crate) async fn open(
     let summary = summary(&place, &known, row.flags.unwrap_or_default());
     let bytes = opened.map_or_else(OnceCell::new, |opened| OnceCell::new_with(Some(opened)));
     let (works, account) = (Arc::clone(works), Arc::clone(account));
-    Ok(Arc::new(LazyMessage { works, account, place, summary, bytes }))
+    Ok(Arc::new(LazyMessage { works, account, place, summary, bytes, cuts: Mutex::default() }))
 }
 
 /// The message as some other request has it.
@@ -289,6 +291,8 @@ struct LazyMessage {
     place: Place,
     summary: Summary,
     bytes: OnceCell<Arc<Opened>>,
+    /// What was asked for and cut.
+    cuts: Mutex<Vec<Fault>>,
 }
 
 impl fmt::Debug for LazyMessage {
@@ -389,7 +393,11 @@ impl Message for LazyMessage {
     }
 
     fn faults(&self) -> BoxFuture<'_, Result<Vec<Fault>, Problem>> {
-        Box::pin(async move { Ok(self.read(FIRST, BODY_LIMIT).await?.faults.clone()) })
+        Box::pin(async move {
+            let mut faults = self.read(FIRST, BODY_LIMIT).await?.faults.clone();
+            faults.extend(lock(&self.cuts).iter().cloned());
+            Ok(faults)
+        })
     }
 
     fn body(&self, kind: Body, limit: u32) -> BoxFuture<'_, Result<Option<String>, Problem>> {
@@ -401,16 +409,26 @@ impl Message for LazyMessage {
         };
         Box::pin(async move {
             let reading = self.read(want, limit).await?;
-            let (body, pointer) = match kind {
-                Body::Text => (&reading.text, "/text"),
-                Body::Html => (&reading.html, "/html"),
-                Body::HtmlAsSent => (&reading.html_as_sent, "/html"),
-            };
+            let (body, _) = of(&reading, kind);
+            let pointer = pointer(kind);
             let fault = reading.faults.iter().find(|fault| fault.pointer == pointer);
             if let (None, Some(fault)) = (body, fault) {
                 return Err(problems::unreadable_body(fault));
             }
-            Ok(body.as_deref().map(|text| cut(text, limit).to_owned()))
+            // Only the parser knows where a page may end.
+            let shorter = match body {
+                Some(html) if kind == Body::Html && html.len() > limit as usize => {
+                    let raw = in_memory(self.opened().await?.raw.clone());
+                    let read = self.works.ports.mime.read(raw, want, limit).await;
+                    Some(read.map_err(problems::reading)?)
+                }
+                Some(_) | None => None,
+            };
+            let (body, is_cut) = body_within(shorter.as_ref().unwrap_or(&reading), kind, limit);
+            if is_cut {
+                note(&mut lock(&self.cuts), kind, limit);
+            }
+            Ok(body)
         })
     }
 
@@ -423,28 +441,5 @@ impl Message for LazyMessage {
 
     fn raw(&self) -> BoxFuture<'_, Result<Octets, Problem>> {
         Box::pin(async move { Ok(in_memory(self.opened().await?.raw.clone())) })
-    }
-}
-
-/// At most `limit` bytes, whole characters only.
-pub(crate) fn cut(text: &str, limit: u32) -> &str {
-    text.get(..text.floor_char_boundary(limit as usize)).unwrap_or(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_body_is_cut_at_a_character() {
-        check("añb", 0, "");
-        check("añb", 2, "a");
-        check("añb", 3, "añ");
-        check("añb", 99, "añb");
-    }
-
-    #[track_caller]
-    fn check(text: &str, limit: u32, want: &str) {
-        assert_eq!(cut(text, limit), want);
     }
 }

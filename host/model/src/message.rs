@@ -131,8 +131,35 @@ pub struct Part {
     pub disposition: Option<String>,
     /// Decoded size in bytes.
     pub size: u64,
-    /// A person would call it an attachment.
-    pub attachment: bool,
+    /// The parameter of that name of text/calendar (RFC 6047 §2.4).
+    pub method: Option<String>,
+    /// What it is for; none for a multipart.
+    pub usage: Option<Usage>,
+}
+
+/// What a leaf of a message is for (RFC 8621 §4.1.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Usage {
+    /// The message's own words.
+    Body,
+    /// Another rendering of the same words.
+    Alternative,
+    /// What the HTML shows.
+    Inline,
+    /// Everything else.
+    Attachment,
+}
+
+/// Bodies that go on beyond the limit that they were read with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cut {
+    /// See [`Reading::text`].
+    pub text: bool,
+    /// See [`Reading::html`].
+    pub html: bool,
+    /// See [`Reading::html_as_sent`].
+    pub html_as_sent: bool,
 }
 
 /// What [`crate::port::mime::Mime::read`] should fill in.
@@ -179,6 +206,8 @@ pub struct Reading {
     pub preview: Option<String>,
     /// Always there.
     pub has_attachments: bool,
+    /// Which bodies end too early.
+    pub cut: Cut,
     /// What could not be read or shown, and why: `/html` is the pointer of the HTML body.
     pub faults: Vec<Fault>,
 }

@@ -8,7 +8,7 @@ use model::draft::{Attachment, Disposition, Draft};
 use model::filter::{Edit, Footer, Refusal, Verdict};
 use model::instant::Timestamp;
 use model::message::{
-    Details, Facts, Flag, FlagChange, Header, InvalidFlag, MessageQuery, Part, Reading,
+    Cut, Details, Facts, Flag, FlagChange, Header, InvalidFlag, MessageQuery, Part, Reading, Usage,
 };
 use model::port::capabilities::Body;
 use model::problem::Fault;
@@ -156,6 +156,11 @@ pub(crate) fn reading(reading: mime::Reading) -> Reading {
         html_as_sent: reading.html_as_sent,
         preview: reading.preview,
         has_attachments: reading.has_attachments,
+        cut: Cut {
+            text: reading.cut.contains(mime::Want::TEXT),
+            html: reading.cut.contains(mime::Want::HTML),
+            html_as_sent: reading.cut.contains(mime::Want::HTML_AS_SENT),
+        },
         faults: faults(reading.faults),
     }
 }
@@ -169,7 +174,13 @@ fn part(part: wit::content::Part) -> Part {
         content_id: part.content_id,
         disposition: part.disposition,
         size: part.size,
-        attachment: part.attachment,
+        method: part.method,
+        usage: part.use_.map(|usage| match usage {
+            wit::content::Usage::Body => Usage::Body,
+            wit::content::Usage::Alternative => Usage::Alternative,
+            wit::content::Usage::Inline => Usage::Inline,
+            wit::content::Usage::Attachment => Usage::Attachment,
+        }),
     }
 }
 

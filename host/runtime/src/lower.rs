@@ -6,7 +6,7 @@ use model::discovery::{Found, Step};
 use model::filter::{Edit, Footer};
 use model::instant::Timestamp;
 use model::mailbox::{Mailbox, Role, RoleSource};
-use model::message::{Details, Facts, Header, Moved, Part, Summary};
+use model::message::{Details, Facts, Header, Moved, Part, Summary, Usage};
 use model::problem::Fault;
 use model::provider::{Evidence, Fact, Limit, Localised, Profile, Server};
 use model::submission::{Entry, Receipt, SentCopy, State};
@@ -77,8 +77,17 @@ pub(crate) fn details(details: Details) -> wit::content::Details {
 }
 
 pub(crate) fn part(part: Part) -> wit::content::Part {
-    let Part { path, content_type, charset, filename, content_id, disposition, size, attachment } =
-        part;
+    let Part {
+        path,
+        content_type,
+        charset,
+        filename,
+        content_id,
+        disposition,
+        size,
+        method,
+        usage,
+    } = part;
     wit::content::Part {
         path,
         content_type,
@@ -87,7 +96,13 @@ pub(crate) fn part(part: Part) -> wit::content::Part {
         content_id,
         disposition,
         size,
-        attachment,
+        method,
+        use_: usage.map(|usage| match usage {
+            Usage::Body => wit::content::Usage::Body,
+            Usage::Alternative => wit::content::Usage::Alternative,
+            Usage::Inline => wit::content::Usage::Inline,
+            Usage::Attachment => wit::content::Usage::Attachment,
+        }),
     }
 }
 

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use model::address::Address;
 use model::draft::{Attachment, Disposition, Draft};
 use model::instant::Timestamp;
-use model::message::ReadWant;
+use model::message::{ReadWant, Usage};
 use model::octets::in_memory;
 use model::port::mime::{Mime, MimeError};
 use runtime::limits::{Limits, Settings};
@@ -68,7 +68,7 @@ async fn a_composed_message_reads_back_with_its_attachment() {
     assert!(reading.has_attachments);
     assert!(reading.headers.iter().all(|header| !header.name.eq_ignore_ascii_case("bcc")));
 
-    let part = reading.parts.iter().find(|part| part.attachment).unwrap();
+    let part = reading.parts.iter().find(|part| part.usage == Some(Usage::Attachment)).unwrap();
     assert_eq!(part.filename.as_deref(), Some("bild.bin"));
     let decoded = mime.decode(Arc::clone(&composed.raw), &part.path).await.unwrap();
     let decoded = decoded.read_at(0, 2_000_000).await.unwrap();

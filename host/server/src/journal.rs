@@ -6,7 +6,8 @@
 //! bound, and what is logged of a tenant is charged to its budget. The fields of
 //! the spans around an entry (request, tenant, component) are fields of the entry.
 //!
-//! Invariant: an entry is one line of at most some ten KiB, written whole.
+//! Invariant: an entry is one line of at most some ten KiB, written whole, and in a line of text nothing
+//! that others wrote looks like a field that it is not.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -132,8 +133,10 @@ impl Fields {
         let mut kept = Shown::new(room);
         // Writing to it cannot fail; a `Display` that says so is cut short.
         let _ = write!(kept, "{words}");
-        self.size += kept.len();
-        kept.finish()
+        let kept = kept.finish();
+        // Between quotation marks these are two bytes each.
+        self.size += kept.len() + kept.matches(['"', '\\']).count();
+        kept
     }
 
     fn adopt(&mut self, outer: &Self) {
@@ -259,19 +262,27 @@ fn text(colours: bool, time: &str, level: Level, target: &str, fields: &Fields) 
     };
     if let Some(message) = fields.text("message") {
         line.push(' ');
-        line.push_str(message);
+        line.push_str(&if is_plain(message) { message.to_owned() } else { quoted(message) });
     }
     for (name, noted) in fields.list.iter().filter(|(name, _)| *name != "message") {
         // Writing to a string cannot fail.
         let _ = match noted {
-            Noted::Plain(words) if !words.contains(['=', '"']) => write!(line, " {name}={words}"),
-            Noted::Plain(words) | Noted::Quoted(words) => {
-                write!(line, " {name}=\"{}\"", words.replace('"', "\\\""))
-            }
+            Noted::Plain(words) if is_plain(words) => write!(line, " {name}={words}"),
+            Noted::Plain(words) | Noted::Quoted(words) => write!(line, " {name}={}", quoted(words)),
             Noted::Bare(value) => write!(line, " {name}={value}"),
         };
     }
     line
+}
+
+/// Nothing in it could be taken for a field, or for the end of one.
+fn is_plain(words: &str) -> bool {
+    !words.contains(['=', '"'])
+}
+
+/// Between quotation marks, from which nothing inside gets out.
+fn quoted(words: &str) -> String {
+    format!("\"{}\"", words.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 fn object(time: &str, level: Level, target: &str, fields: &Fields) -> String {
@@ -365,6 +376,50 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// What is outside of quotation marks.
+    fn unquoted(line: &str) -> String {
+        let (mut outside, mut inside, mut letters) = (String::new(), false, line.chars());
+        while let Some(letter) = letters.next() {
+            match letter {
+                '\\' if inside => drop(letters.next()),
+                '"' => inside = !inside,
+                _ if inside => {}
+                _ => outside.push(letter),
+            }
+        }
+        assert!(!inside, "{line}");
+        outside
+    }
+
+    #[test]
+    fn no_word_of_a_stranger_becomes_a_field_of_its_own() {
+        for said in [
+            "tenant=globex",
+            "\" tenant=globex",
+            "\\\" tenant=globex x=\"",
+            "\\\\\" tenant=globex x=\\",
+            "\\",
+            "\"",
+            "a\n=\\\" tenant=\"globex\" \\",
+        ] {
+            let lines = logged(Form::Text { colours: false }, LogLimits::default(), || {
+                tracing::warn!(a = said, b = %said, c = ?said, tenant = "acme", "{said}");
+            });
+            let outside = unquoted(&lines[0]);
+            assert!(!outside.contains("globex"), "{}", lines[0]);
+            assert!(outside.ends_with(" tenant=\n"), "{}", lines[0]);
+        }
+    }
+
+    #[test]
+    fn an_entry_of_what_is_escaped_is_no_longer_than_others() {
+        let words = "\\\"".repeat(100_000);
+        let lines = logged(Form::Text { colours: false }, LogLimits::default(), || {
+            tracing::warn!(a = words, b = %words, c = %words, "{words}");
+        });
+        assert!(lines[0].len() < 20 << 10, "{}", lines[0].len());
     }
 
     #[test]

@@ -25,7 +25,7 @@ use tempfile::NamedTempFile;
 
 use crate::commit::Poison;
 use crate::crew::Crew;
-use crate::file::{PIECE, read_piece};
+use crate::file::{PIECE, is_full, read_piece};
 
 /// SHA-256.
 pub(crate) type Digest = [u8; 32];
@@ -301,9 +301,10 @@ impl Blob {
         if let Some(file) = self.file.get() {
             return Ok(Arc::clone(file));
         }
-        let (path, digest, cell) = (self.path.clone(), self.digest, Arc::clone(&self.file));
+        let (path, digest, size) = (self.path.clone(), self.digest, self.size);
+        let cell = Arc::clone(&self.file);
         let open = move |_: &mut ()| {
-            let file = verified(&path, &digest)?;
+            let file = verified(&path, &digest, size)?;
             Ok::<_, io::Error>(Arc::clone(cell.get_or_init(|| Arc::new(file))))
         };
         self.crew.run(open).await?
@@ -329,26 +330,14 @@ impl fmt::Debug for Blob {
     }
 }
 
-/// Bytes that the disk did not give back as they were: every read fails.
-#[derive(Debug)]
-pub(crate) struct Damaged(pub(crate) u64);
-
-impl ReadAt for Damaged {
-    fn size(&self) -> u64 {
-        self.0
-    }
-
-    fn read_at(&self, _: u64, _: usize) -> BoxFuture<'_, io::Result<Bytes>> {
-        Box::pin(async { Err(damaged()) })
-    }
-}
-
-fn damaged() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "the stored bytes are damaged")
-}
-
-fn verified(path: &Path, digest: &Digest) -> io::Result<File> {
+/// The file, when it holds so many bytes and they are those that its name says.
+fn verified(path: &Path, digest: &Digest, size: u64) -> io::Result<File> {
+    let damaged = || io::Error::new(io::ErrorKind::InvalidData, "the stored bytes are damaged");
     let mut file = File::open(path)?;
+    // Of a row whose size is wrong only a part would be sent.
+    if file.metadata()?.len() != size {
+        return Err(damaged());
+    }
     let mut hasher = Sha256::new();
     let mut piece = vec![0; PIECE];
     loop {
@@ -370,11 +359,6 @@ fn parse(name: &str) -> Option<Digest> {
         *byte = u8::from_str_radix(name.get(2 * at..2 * at + 2)?, 16).ok()?;
     }
     Some(digest)
-}
-
-/// There is no room, or none for this user.
-pub(crate) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// A name is on the disk only when its directory is.

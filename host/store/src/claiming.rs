@@ -88,7 +88,10 @@ async fn an_attempt_that_did_not_begin_does_not_count<S: Store>(bench: Bench<S>)
             Step::Ended { state, recipients, due, last_error } if !counts => {
                 Step::Uncounted { state, recipients, due, last_error }
             }
-            step @ (Step::DotSent | Step::Ended { .. } | Step::Uncounted { .. }) => step,
+            step @ (Step::DotSent
+            | Step::Ended { .. }
+            | Step::Uncounted { .. }
+            | Step::Damaged { .. }) => step,
         };
         bench.store.record(&claim.id, claim.epoch, step).await.unwrap();
         let entry = Outbox::get(&bench.store, &person("t", "anna"), &id(1)).await.unwrap().unwrap();

@@ -10,6 +10,7 @@
 //! and every later write is refused.
 
 use std::fmt::Display;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -108,7 +109,7 @@ fn poisoned() -> StoreError {
 /// A request without its types.
 pub(crate) trait Request: Send {
     /// Does the work in its savepoint. False: take the savepoint back. An error spoils the whole batch.
-    fn run(&mut self, conn: &Connection) -> Result<bool, rusqlite::Error>;
+    fn run(&mut self, conn: &Connection) -> Result<bool, Broken>;
     /// Tells the caller: what `run` gave, or why the batch failed.
     fn answer(self: Box<Self>, batch: Result<(), &str>);
 }
@@ -134,11 +135,15 @@ where
     T: Send,
     F: FnOnce(&Connection) -> Result<T, Trouble> + Send,
 {
-    fn run(&mut self, conn: &Connection) -> Result<bool, rusqlite::Error> {
+    fn run(&mut self, conn: &Connection) -> Result<bool, Broken> {
         let Some(work) = self.work.take() else { return Ok(false) };
         let outcome = match work(conn) {
-            Err(Trouble::Sqlite(error)) if is_fatal(&error) || is_full(&error) => {
-                return Err(error);
+            Err(Trouble::Sqlite(error)) => {
+                let broken = Broken::from(error);
+                if broken.full || broken.is_fatal() {
+                    return Err(broken);
+                }
+                Err(failed(broken.error))
             }
             other => other.map_err(StoreError::from),
         };
@@ -226,8 +231,9 @@ impl Writer {
 
     fn commit(&self, batch: &mut [Box<dyn Request>]) -> Result<(), String> {
         self.poison.check().map_err(|error| error.to_string())?;
-        self.run(batch).map_err(|error| {
-            if !is_passing(&error) {
+        self.run(batch).map_err(|broken| {
+            let Broken { error, full } = &broken;
+            if !broken.is_passing() {
                 self.poison.set(&error);
             }
             if !self.conn.is_autocommit()
@@ -235,20 +241,18 @@ impl Writer {
             {
                 self.poison.set(&error);
             }
-            if is_full(&error)
-                && let Some(reserve) = &self.reserve
-            {
-                reserve.release();
-            }
-            // The log may hold room that its pages need no more; whoever asks again may find some.
-            if is_full(&error) {
+            if *full {
+                if let Some(reserve) = &self.reserve {
+                    reserve.release();
+                }
+                // The log may hold room that its pages need no more; whoever asks again may find some.
                 self.checkpoint();
             }
             error.to_string()
         })
     }
 
-    fn run(&self, batch: &mut [Box<dyn Request>]) -> rusqlite::Result<()> {
+    fn run(&self, batch: &mut [Box<dyn Request>]) -> Result<(), Broken> {
         self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         for request in batch {
             self.conn.prepare_cached("SAVEPOINT request")?.execute([])?;
@@ -277,14 +281,13 @@ impl Writer {
             self.conn.busy_timeout(BUSY)?;
             Ok(!busy)
         };
-        run().unwrap_or_else(|error: rusqlite::Error| {
+        run().unwrap_or_else(|broken: Broken| {
+            let Broken { error, full } = &broken;
             tracing::warn!(%error, "a checkpoint failed");
-            if is_fatal(&error) {
+            if broken.is_fatal() {
                 self.poison.set(&error);
             }
-            if is_full(&error)
-                && let Some(reserve) = &self.reserve
-            {
+            if *full && let Some(reserve) = &self.reserve {
                 reserve.release();
             }
             false
@@ -292,41 +295,88 @@ impl Writer {
     }
 }
 
-fn is_fatal(error: &rusqlite::Error) -> bool {
-    !is_passing(error)
-        && matches!(
-            error.sqlite_error_code(),
-            Some(
-                ErrorCode::SystemIoFailure
-                    | ErrorCode::DatabaseCorrupt
-                    | ErrorCode::NotADatabase
-                    | ErrorCode::ReadOnly
-            )
-        )
+/// SQLite's error, and whether there was no room: what the system said to it is known only at once.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    error: rusqlite::Error,
+    full: bool,
 }
 
-/// Trouble that leaves the file as it was: no room, somebody else's lock, or another file that could
-/// not be opened (too many are, or there is no place for temporary ones): no sync has failed.
-fn is_passing(error: &rusqlite::Error) -> bool {
-    matches!(extended(error), Some(ffi::SQLITE_IOERR_GETTEMPPATH | ffi::SQLITE_IOERR_NOMEM))
-        || is_full(error)
-        || matches!(
-            error.sqlite_error_code(),
-            Some(
-                ErrorCode::DatabaseBusy
-                    | ErrorCode::DatabaseLocked
-                    | ErrorCode::OutOfMemory
-                    | ErrorCode::CannotOpen
-            )
-        )
+impl From<rusqlite::Error> for Broken {
+    fn from(error: rusqlite::Error) -> Self {
+        // `sqlite3_system_errno` is this same number of this same thread.
+        let system = io::Error::last_os_error().kind();
+        Self { full: is_full(&error, system), error }
+    }
 }
 
-/// No room, for a page or for the index of the log.
-fn is_full(error: &rusqlite::Error) -> bool {
+impl Broken {
+    fn is_fatal(&self) -> bool {
+        !self.is_passing()
+            && matches!(
+                self.error.sqlite_error_code(),
+                Some(
+                    ErrorCode::SystemIoFailure
+                        | ErrorCode::DatabaseCorrupt
+                        | ErrorCode::NotADatabase
+                        | ErrorCode::ReadOnly
+                )
+            )
+    }
+
+    /// Trouble that leaves the file as it was: no room, somebody else's lock, or another file that could
+    /// not be opened (too many are, or there is no place for temporary ones): no sync has failed.
+    fn is_passing(&self) -> bool {
+        let other = [ffi::SQLITE_IOERR_GETTEMPPATH, ffi::SQLITE_IOERR_NOMEM].map(Some);
+        self.full
+            || other.contains(&extended(&self.error))
+            || matches!(
+                self.error.sqlite_error_code(),
+                Some(
+                    ErrorCode::DatabaseBusy
+                        | ErrorCode::DatabaseLocked
+                        | ErrorCode::OutOfMemory
+                        | ErrorCode::CannotOpen
+                )
+            )
+    }
+}
+
+/// No room, for a page or for the index of the log. SQLite knows a full disk (ENOSPC) by itself, and calls
+/// a used-up quota (EDQUOT) a failed write, which it is not: nothing was taken, nothing was lost. A sync
+/// that fails, for whatever reason, is one.
+fn is_full(error: &rusqlite::Error, system: io::ErrorKind) -> bool {
+    let extended = extended(error);
     error.sqlite_error_code() == Some(ErrorCode::DiskFull)
-        || extended(error) == Some(ffi::SQLITE_IOERR_SHMSIZE)
+        || extended == Some(ffi::SQLITE_IOERR_SHMSIZE)
+        || (extended == Some(ffi::SQLITE_IOERR_WRITE) && system == io::ErrorKind::QuotaExceeded)
 }
 
 fn extended(error: &rusqlite::Error) -> Option<i32> {
     error.sqlite_error().map(|error| error.extended_code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_used_up_quota_is_a_full_disk_and_a_failed_sync_is_none() {
+        use io::ErrorKind::{Other, QuotaExceeded, StorageFull};
+        check(ffi::SQLITE_FULL, StorageFull, (true, false));
+        check(ffi::SQLITE_IOERR_SHMSIZE, StorageFull, (true, false));
+        check(ffi::SQLITE_IOERR_WRITE, QuotaExceeded, (true, false));
+        check(ffi::SQLITE_IOERR_WRITE, Other, (false, true));
+        check(ffi::SQLITE_IOERR_FSYNC, QuotaExceeded, (false, true));
+        check(ffi::SQLITE_IOERR_FSYNC, StorageFull, (false, true));
+        check(ffi::SQLITE_CORRUPT, QuotaExceeded, (false, true));
+        check(ffi::SQLITE_BUSY, QuotaExceeded, (false, false));
+    }
+
+    #[track_caller]
+    fn check(code: i32, system: io::ErrorKind, (full, fatal): (bool, bool)) {
+        let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+        let broken = Broken { full: is_full(&error, system), error };
+        assert_eq!((broken.full, broken.is_fatal()), (full, fatal), "{code} {system:?}");
+    }
 }

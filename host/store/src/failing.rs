@@ -1,5 +1,6 @@
 //! What only a disk can do to a store: fail, be full, lose a file, or give back what was not written.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -8,15 +9,16 @@ use std::time::Duration;
 
 use model::port::accounts::Accounts;
 use model::port::maintenance::{Condition, Maintenance};
-use model::port::outbox::Outbox;
+use model::port::outbox::{Outbox, Step};
 use model::port::store::StoreError;
 use model::submission::State;
 use rusqlite::Connection;
 use rustix::process::{Resource, Rlimit, setrlimit};
+use sha2::{Digest as _, Sha256};
 
 use crate::failure::OpenError;
 use crate::fixture::{
-    Bench, TestClock, bytes_of, ended, id, key, octets, password, person, sqlite, used,
+    Bench, LEASE, TestClock, bytes_of, ended, id, key, octets, password, person, sqlite, used,
 };
 use crate::sqlite::Sqlite;
 
@@ -176,6 +178,81 @@ async fn a_full_disk_drains_what_is_queued() {
     assert!(matches!(bench.store.accept(bench.draft(101)).await, Err(StoreError::Full)));
 }
 
+/// As a full disk, where only a quota is used up: the process lives, what is queued drains. The file systems
+/// that have quotas are not everywhere, so the system's calls say what theirs would.
+#[test]
+fn a_used_up_quota_drains_what_is_queued() {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, library) = (dir.path().join("quota.c"), dir.path().join("quota.so"));
+    fs::write(&source, QUOTA).unwrap();
+    let made = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&library, &source])
+        .output()
+        .is_ok_and(|made| made.status.success());
+    assert!(made, "whoever has built SQLite has a compiler for C");
+    let ended = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "failing::runs_out_of_quota", "--ignored"])
+        .env("LD_PRELOAD", &library)
+        .env("QUOTA", dir.path().join("used-up"))
+        .env("RESERVE", dir.path().join("data").join("reserve"))
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&ended.stdout);
+    assert!(ended.status.success() && told.contains("1 passed"), "{told}");
+}
+
+/// While `$QUOTA` exists nothing is written, unless the reserve was given up.
+const QUOTA: &str = r#"
+    #define _GNU_SOURCE
+    #include <dlfcn.h>
+    #include <errno.h>
+    #include <stdlib.h>
+    #include <sys/stat.h>
+    #include <unistd.h>
+    static int used_up(void) {
+        struct stat reserve;
+        if (access(getenv("QUOTA"), F_OK)) return 0;
+        return !stat(getenv("RESERVE"), &reserve) && reserve.st_size > 0;
+    }
+    ssize_t pwrite64(int file, const void *bytes, size_t size, off64_t at) {
+        if (used_up()) { errno = EDQUOT; return -1; }
+        ssize_t (*next)(int, const void *, size_t, off64_t) = dlsym(RTLD_NEXT, "pwrite64");
+        return next(file, bytes, size, at);
+    }
+    ssize_t pwrite(int file, const void *bytes, size_t size, off_t at) {
+        return pwrite64(file, bytes, size, at);
+    }
+"#;
+
+/// The child of [`a_used_up_quota_drains_what_is_queued`].
+#[tokio::test]
+#[ignore = "needs calls of the system that are not its own; started by another test"]
+async fn runs_out_of_quota() {
+    let flag = std::path::PathBuf::from(std::env::var_os("QUOTA").unwrap());
+    let clock = TestClock::new();
+    let data = flag.with_file_name("data");
+    let store = Sqlite::open(&data, key(), Arc::clone(&clock) as _).unwrap();
+    let bench = Bench { store, clock, dir: None };
+    for number in 1..=20 {
+        bench.accepted(bench.draft(number)).await;
+    }
+    let claims = bench.claims(20).await;
+    fs::write(&flag, "").unwrap();
+    // Each write that finds no room gives the reserve up, and whoever asks again finds some.
+    assert!(bench.store.accept(bench.draft(21)).await.is_err());
+    for claim in &claims {
+        let step = || ended(claim, State::Sent, bench.now());
+        if bench.store.record(&claim.id, claim.epoch, step()).await.is_err() {
+            bench.store.record(&claim.id, claim.epoch, step()).await.unwrap();
+        }
+        assert_ne!(bench.store.condition(), Condition::Failed);
+    }
+    fs::remove_file(&flag).unwrap();
+    bench.accepted(bench.draft(23)).await;
+    assert_eq!(bench.store.condition(), Condition::Writable);
+}
+
 /// No file can be opened any more: what needs none goes on, what needs one fails alone, and all is
 /// well when some are closed.
 #[test]
@@ -216,7 +293,7 @@ async fn runs_out_of_descriptors() {
     let mut again = bench.draft(41);
     again.idempotency = used("2", 2);
     bench.accepted(again).await;
-    while bench.store.prune(bench.now(), 500).await.unwrap() == 500 {}
+    while bench.store.prune(Duration::ZERO, 500).await.unwrap() == 500 {}
     let large = |number| {
         let mut new = bench.draft(number);
         new.raw = octets(&vec![b'x'; 100_000]);
@@ -289,6 +366,67 @@ async fn what_cannot_be_read_is_put_aside_with_its_bytes() {
     let store = Sqlite::open(dir.as_ref().unwrap().path(), key(), clock).unwrap();
     assert!(fs::read_dir(&blobs).unwrap().count() > 1, "drafts, and its directory");
     drop(store);
+}
+
+/// Bytes that are not those that were accepted are put aside once, and nobody tries to send them.
+#[tokio::test]
+async fn bytes_that_were_changed_are_put_aside_with_their_submission() {
+    let bench = sqlite();
+    for number in 1..=8 {
+        let mut new = bench.draft(number);
+        if number > 4 {
+            new.raw = octets(&vec![number; 100_000]);
+        }
+        bench.accepted(new).await;
+    }
+    let conn = Connection::open(bench.store.file("outbox.db")).unwrap();
+    for (sql, number) in [
+        ("UPDATE body SET raw = CAST(upper(raw) AS BLOB) WHERE submission = ?1", 1),
+        ("DELETE FROM body WHERE submission = ?1", 2),
+        ("UPDATE submission SET digest = zeroblob(32) WHERE id = ?1", 3),
+        ("UPDATE submission SET size = size - 1 WHERE id = ?1", 5),
+        ("UPDATE submission SET digest = zeroblob(32) WHERE id = ?1", 6),
+    ] {
+        assert_eq!(conn.execute(sql, [id(number).as_str()]).unwrap(), 1, "{sql}");
+    }
+    fs::write(body_of(&bench, 7), vec![7; 99_999]).unwrap();
+    let claims = bench.claims(9).await;
+    let numbers: BTreeSet<_> = claims.iter().map(|claim| claim.id.clone()).collect();
+    assert_eq!(
+        numbers,
+        [4, 5, 6, 7, 8].map(id).into(),
+        "what lies in a file is read by who sends it"
+    );
+    for claim in &claims {
+        let Err(error) = claim.raw.read_at(0, 9).await else { continue };
+        let reason = format!("its bytes are damaged: {error}");
+        let step = Step::Damaged { reason };
+        bench.store.record(&claim.id, claim.epoch, step.clone()).await.unwrap();
+        let twice = bench.store.record(&claim.id, claim.epoch, step).await;
+        assert!(matches!(twice, Err(StoreError::LostClaim)), "{twice:?}");
+    }
+    for number in 1..=8 {
+        let failed = bench.state(number).await == State::Failed;
+        assert_eq!(failed, ![4, 8].contains(&number), "{number}");
+    }
+    bench.clock.advance(LEASE);
+    assert_eq!(bench.claims(9).await.len(), 2, "the others go on");
+    let seen = crate::checkup::look(
+        bench.store.file("outbox.db").parent().unwrap(),
+        &crate::keys::Keys::from(key()),
+    );
+    assert_eq!(seen.unwrap().unwrap().quarantined, 6);
+    let kept: u32 = conn
+        .query_row("SELECT count(*) FROM quarantine WHERE digest IS NOT NULL", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(kept, 3, "their files stay");
+}
+
+/// The file of a draft of a hundred thousand equal bytes.
+fn body_of(bench: &Bench<Sqlite>, byte: u8) -> std::path::PathBuf {
+    let digest = Sha256::digest(vec![byte; 100_000]);
+    let name: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    bench.store.file("blobs").join(&name[..2]).join(name)
 }
 
 /// With an account, a token's worth of data, and a submission.

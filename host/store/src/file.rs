@@ -1,4 +1,4 @@
-//! Reading a file at random places, without blocking the caller's executor.
+//! Reading a file at random places, without blocking the caller's executor; and what a full disk is.
 //!
 //! Shared by spools and blobs. Knows nothing of what the bytes are.
 
@@ -32,4 +32,9 @@ pub(crate) async fn read_piece(
         file.read_exact_at(&mut piece, offset).map(|()| Bytes::from(piece))
     };
     crew.run(read).await?
+}
+
+/// There is no room, or none for this user.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -1,9 +1,9 @@
 //! The upkeep of the outbox, on both stores: what is counted, removed, and brought back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::ids::SubmissionId;
-use model::instant::Timestamp;
 use model::port::maintenance::{Claims, Figures, Maintenance, Waits};
 use model::port::outbox::Outbox;
 use model::submission::State;
@@ -11,6 +11,7 @@ use rusqlite::Connection;
 
 use crate::conformance::suite;
 use crate::fixture::{Bench, LEASE, START, Store, ended, id, octets, person, sqlite, used};
+use crate::sqlite::Sqlite;
 
 const DAY: Duration = Duration::from_secs(86_400);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -44,7 +45,7 @@ async fn figures_follow_every_step<S: Store>(bench: Bench<S>) {
     end(0, State::Failed).await;
     end(1, State::Deferred).await;
     figures(&[(State::Deferred, 1), (State::Failed, 1)], Some(later)).await;
-    bench.store.prune(bench.now(), 500).await.unwrap();
+    bench.store.prune(Duration::ZERO, 500).await.unwrap();
     figures(&[(State::Deferred, 1)], Some(later)).await;
 }
 
@@ -62,14 +63,15 @@ async fn what_ended_long_ago_is_removed_in_pieces<S: Store>(bench: Bench<S>) {
         let step = ended(claim, state, bench.now());
         bench.store.record(&claim.id, claim.epoch, step).await.unwrap();
     }
-    let ended = bench.now();
+    // Whatever the wall clock says.
+    for wrong in [40, -400] {
+        bench.clock.set(wrong * 86_400_000);
+        assert_eq!(bench.store.prune(HOUR, 500).await.unwrap(), 0);
+    }
     bench.clock.advance(30 * DAY);
-    assert_eq!(
-        bench.store.prune(Timestamp::from_millis(ended.millis() - 1), 500).await.unwrap(),
-        0
-    );
+    assert_eq!(bench.store.prune(30 * DAY + Duration::from_millis(1), 500).await.unwrap(), 0);
     let mut pieces = 0;
-    while bench.store.prune(ended, 500).await.unwrap() == 500 {
+    while bench.store.prune(30 * DAY, 500).await.unwrap() == 500 {
         pieces += 1;
     }
     assert!((1..=2).contains(&pieces), "{pieces}");
@@ -168,7 +170,7 @@ async fn an_id_that_tells_its_time_leaves_nothing_behind() {
     let claim = bench.claimed().await;
     let step = ended(&claim, State::Sent, bench.now());
     bench.store.record(&claim.id, claim.epoch, step).await.unwrap();
-    assert_eq!(bench.store.prune(bench.now(), 500).await.unwrap(), 3);
+    assert_eq!(bench.store.prune(Duration::ZERO, 500).await.unwrap(), 3);
     assert!(!bench.store.was_pruned(&id).await.unwrap());
     let conn = Connection::open(bench.store.file("outbox.db")).unwrap();
     for table in ["submission", "recipient", "body", "idempotency", "pruned", "quarantine"] {
@@ -176,6 +178,79 @@ async fn an_id_that_tells_its_time_leaves_nothing_behind() {
             conn.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap();
         assert_eq!(count, 0, "{table}");
     }
+}
+
+/// No start believes a clock, and what passes while nobody runs does not count.
+#[tokio::test]
+async fn a_clock_that_is_ahead_at_a_start_removes_nothing() {
+    let mut bench = sqlite();
+    let mut new = bench.draft(1);
+    new.idempotency = used("k", 1);
+    bench.accepted(new).await;
+    let claim = bench.claimed().await;
+    bench.clock.advance(HOUR);
+    let step = ended(&claim, State::Sent, bench.now());
+    bench.store.record(&claim.id, claim.epoch, step).await.unwrap();
+    let (anna, key) = (person("t", "anna"), used("k", 1).unwrap());
+    for _ in 0..3 {
+        bench.clock.set(40 * 86_400_000);
+        bench = reopened(bench);
+        assert_eq!(bench.store.prune(4 * DAY, 500).await.unwrap(), 0);
+        assert!(bench.store.lookup(&anna, &key).await.unwrap().is_some());
+        // Whoever comes next forgets no other's key either.
+        let mut other = bench.draft(2);
+        (other.id, other.idempotency) =
+            (SubmissionId::generate_at(bench.now(), [7; 10]), used("o", 1));
+        bench.store.accept(other).await.unwrap();
+        bench.clock.advance(DAY);
+    }
+    // A start goes on where the last hour of the run before it was written down.
+    assert!(bench.store.lookup(&anna, &key).await.unwrap().is_some());
+    bench.clock.advance(2 * DAY);
+    assert_eq!(bench.store.lookup(&anna, &key).await.unwrap(), None);
+    assert_eq!(bench.store.prune(3 * DAY, 500).await.unwrap(), 4);
+}
+
+/// An outbox of an earlier release has times of day only, of which some may be of a clock that was ahead.
+#[tokio::test]
+async fn times_of_day_of_an_earlier_release_are_believed_as_far_as_they_are_past() {
+    let bench = sqlite();
+    for number in 1..=3 {
+        let mut new = bench.draft(number);
+        new.idempotency = used(&number.to_string(), number);
+        bench.accepted(new).await;
+    }
+    for claim in bench.claims(9).await {
+        let step = ended(&claim, State::Sent, bench.now());
+        bench.store.record(&claim.id, claim.epoch, step).await.unwrap();
+    }
+    let year = 365 * 86_400_000_i64;
+    let conn = Connection::open(bench.store.file("outbox.db")).unwrap();
+    conn.execute_batch(&format!(
+        "DELETE FROM uptime; UPDATE submission SET ended = NULL;
+         UPDATE submission SET due = due + {year} WHERE id = '{}';
+         UPDATE idempotency SET created = created + {year} WHERE key = '2'",
+        id(2).as_str()
+    ))
+    .unwrap();
+    drop(conn);
+    bench.clock.set(40 * 86_400_000);
+    let bench = reopened(bench);
+    assert_eq!(bench.store.prune(DAY, 500).await.unwrap(), 0, "the newest was accepted just now");
+    bench.clock.advance(4 * DAY);
+    assert_eq!(bench.store.prune(4 * DAY, 500).await.unwrap(), 12);
+    for number in 1..=3_u8 {
+        let key = used(&number.to_string(), number).unwrap();
+        assert_eq!(bench.store.lookup(&person("t", "anna"), &key).await.unwrap(), None);
+    }
+}
+
+fn reopened(bench: Bench<Sqlite>) -> Bench<Sqlite> {
+    let Bench { store, clock, dir } = bench;
+    drop(store);
+    let path = dir.as_ref().unwrap().path();
+    let store = Sqlite::open(path, crate::fixture::key(), Arc::clone(&clock) as _).unwrap();
+    Bench { store, clock, dir }
 }
 
 /// The counts survive what a start finds, and what a transaction takes back.
@@ -190,10 +265,7 @@ async fn figures_are_counted_anew_at_each_start() {
     let step = ended(&claim, State::Sent, bench.now());
     bench.store.record(&claim.id, claim.epoch, step).await.unwrap();
     let before = bench.store.figures().await.unwrap();
-    let Bench { store, clock, dir } = bench;
-    drop(store);
-    let path = dir.as_ref().unwrap().path();
-    let store = crate::sqlite::Sqlite::open(path, crate::fixture::key(), clock).unwrap();
-    assert_eq!(store.figures().await.unwrap(), before);
+    let bench = reopened(bench);
+    assert_eq!(bench.store.figures().await.unwrap(), before);
     assert_eq!(before.states, [(State::Accepted, 1), (State::Sent, 1)]);
 }

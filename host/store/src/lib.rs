@@ -25,6 +25,7 @@ mod database;
 mod fair;
 mod page;
 mod lifecycle;
+mod uptime;
 pub mod sqlite;
 pub mod checkup;
 pub mod memory;

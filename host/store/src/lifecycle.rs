@@ -9,16 +9,21 @@ use model::address::EmailAddress;
 use model::instant::Timestamp;
 use model::submission::{RecipientVerdict, State};
 
-/// How long an idempotency key is remembered at least; and never shorter than its submission is unfinished.
+/// How long an idempotency key is remembered at least, by the host's own time; and never shorter than its
+/// submission is unfinished.
 pub(crate) const REMEMBERED: Duration = Duration::from_secs(72 * 60 * 60);
 
 /// What one claim takes at most, whoever asks: it holds as many small bodies in memory.
 pub(crate) const CLAIMED: u32 = 256;
 
-/// A key used then, whose submission is in that state now, means nothing any more.
+/// A key used then, whose submission is in that state now, means nothing any more. By the host's own time.
 pub(crate) fn is_forgotten(used: Timestamp, state: State, now: Timestamp) -> bool {
     state.is_final() && used.after(REMEMBERED) <= now
 }
+
+/// Why a submission has failed that could not be read: for whoever sees it.
+pub(crate) const DAMAGED: &str =
+    "the stored submission is damaged and was put aside; `postlet doctor` tells the operator";
 
 /// A worker has it: no attempt can end so.
 pub(crate) fn is_held(state: State) -> bool {

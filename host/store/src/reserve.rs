@@ -4,7 +4,8 @@
 //! whoever filled the disk, and new mail is refused until there is room to fill it again.
 //!
 //! Invariant: new mail is taken only while the reserve is whole and there is some more room. Where the
-//! file system cannot set room aside, that some more room is all there is.
+//! file system cannot set room aside, that some more room is all there is. Where a quota rules, the
+//! system does not tell how much is free, so room is believed in only when it was had for a moment.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -16,6 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use model::port::store::StoreError;
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use rustix::io::Errno;
+
+use crate::file::is_full;
 
 /// What is set aside: several times what the log of a database takes before it is emptied.
 const RESERVE: u64 = 16 << 20;
@@ -57,7 +60,9 @@ impl Reserve {
             turn: Mutex::default(),
         };
         let reserve = Self(Arc::new(inner));
-        if reserve.free().is_some_and(|free| free < TO_OPEN) {
+        let cramped = reserve.free().is_some_and(|free| free < TO_OPEN)
+            || reserve.fill(TO_OPEN).is_err_and(|error| is_full(&error));
+        if cramped {
             reserve.release();
         } else {
             reserve.restore();
@@ -104,28 +109,40 @@ impl Reserve {
         if held < self.0.size && self.free().is_some_and(|free| free < wanted) {
             return;
         }
-        match self.fill() {
+        let beside = if held < self.0.size { self.0.headroom } else { 0 };
+        match self.fill(beside) {
             Ok(()) => self.0.spent.store(false, Ordering::SeqCst),
             Err(error) => {
-                tracing::warn!(%error, "no room can be set aside for a full disk");
+                let full = is_full(&error);
+                if !full {
+                    tracing::warn!(%error, "no room can be set aside for a full disk");
+                }
                 // A file that cannot be opened now says nothing about room: headroom has to do.
-                self.0.spent.store(error.kind() == io::ErrorKind::StorageFull, Ordering::SeqCst);
+                self.0.spent.store(full, Ordering::SeqCst);
             }
         }
     }
 
-    fn fill(&self) -> io::Result<()> {
+    /// Sets the room aside, when so much more can be had beside it. What is set aside already stays so.
+    fn fill(&self, beside: u64) -> io::Result<()> {
         let file: File = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
             .open(self.path())?;
-        match fallocate(&file, FallocateFlags::empty(), 0, self.0.size) {
+        let held = file.metadata()?.len();
+        let wanted = self.0.size.saturating_add(beside);
+        let had = match fallocate(&file, FallocateFlags::empty(), 0, wanted) {
             // Nothing can be set aside here.
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
             Err(error) => Err(error.into()),
+        };
+        let kept = if had.is_ok() { self.0.size } else { held.min(self.0.size) };
+        if file.metadata()?.len() != kept {
+            file.set_len(kept)?;
         }
+        had
     }
 
     /// None where the system does not say.

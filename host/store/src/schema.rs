@@ -159,6 +159,17 @@ pub(crate) const OUTBOX: &[&str] = &["
         digest     BLOB
     ) STRICT;
     CREATE INDEX quarantine_file ON quarantine (digest) WHERE digest IS NOT NULL;
+", "
+    -- By the host's own time, which passes only while a host runs and follows no wall clock: when a
+    -- submission ended. `idempotency.created` is of that time, too.
+    ALTER TABLE submission ADD COLUMN ended INTEGER;
+    DROP INDEX submission_ended;
+    CREATE INDEX submission_ended ON submission (state, ended) WHERE wake IS NULL;
+    -- How late it is by that time, written now and then.
+    CREATE TABLE uptime (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        at INTEGER NOT NULL
+    ) STRICT;
 "];
 
 /// Brings the database to the newest step.

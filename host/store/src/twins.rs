@@ -154,7 +154,10 @@ impl<S: Store> Side<S> {
                     Step::Ended { state, recipients, due, last_error } if !counted => {
                         Step::Uncounted { state, recipients, due, last_error }
                     }
-                    step @ (Step::DotSent | Step::Ended { .. } | Step::Uncounted { .. }) => step,
+                    step @ (Step::DotSent
+                    | Step::Ended { .. }
+                    | Step::Uncounted { .. }
+                    | Step::Damaged { .. }) => step,
                 };
                 self.record(*claim, ended).await
             }

@@ -230,6 +230,7 @@ mod tests {
         check_edge("engine", "host/engine/Cargo.toml", &dev(tokio("rt")), 0);
         check_edge("engine", "host/engine/Cargo.toml", &dev(tokio("net")), 1);
         check_edge("rig", "tests/rig/Cargo.toml", &edge("rustls"), 0);
+        check_edge("wasi-runner", "tests/wasi-runner/Cargo.toml", &edge("wasmtime"), 0);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::fault::Code;
 use crate::filename::label;
 use crate::octets::memory::Memory;
 use crate::read::{Header, Want, decode, read};
+use crate::uses::Use;
 
 const DATE: i64 = 1_637_446_921_000;
 
@@ -142,7 +143,10 @@ fn everything_at_once_comes_back() {
     let parts: Vec<_> = reading
         .parts
         .iter()
-        .map(|p| (p.path.as_str(), p.content_type.as_str(), p.filename.as_deref(), p.attachment))
+        .map(|p| {
+            let is_file = p.usage == Some(Use::Attachment);
+            (p.path.as_str(), p.content_type.as_str(), p.filename.as_deref(), is_file)
+        })
         .collect();
     assert_eq!(
         parts,

@@ -4,22 +4,23 @@
 //!
 //! Invariant: odd mail gives odd answers, never a fault; only what would exhaust the reader is one.
 
-use std::collections::HashSet;
-
-use crate::bodies::{
-    Bodies, choose, content_id, disposition, filename, is_attachment, shown_ids, text_of,
-};
+use crate::bodies::{content_id, disposition, encoding, filename, location, method, text_of};
+use crate::cited::{Names, shown};
 use crate::facts::{Details, Facts, details, facts};
 use crate::fault::{Code, Fault};
 use crate::filename::cut;
 use crate::octets::{Buffered, Octets, Sink, pull};
-use crate::sieve::{Shown, clean, text as text_of_html};
-use crate::transfer::{Encoding, decode as decode_transfer, decoded_size};
+use crate::render::{Letter, Rendering};
+use crate::sieve::LONGEST as LONGEST_PAGE;
+use crate::transfer::{decode as decode_transfer, decode_start, decoded_size};
+use crate::uses::{Use, names, uses, words};
 use crate::walk::{Node, Walked, walk};
 use crate::words::decode as decode_words;
 
 /// In characters.
 const PREVIEW: usize = 200;
+/// What a preview is made from, in bytes.
+const PREVIEWED: usize = 16 * 1024;
 /// Fields that are answered; a header of 256 KiB could hold ninety thousand.
 const MOST_FIELDS: usize = 2_000;
 
@@ -52,7 +53,18 @@ pub struct Part {
     pub content_id: Option<String>,
     pub disposition: Option<String>,
     pub size: u64,
-    pub attachment: bool,
+    /// The `method` of a calendar.
+    pub method: Option<String>,
+    /// None for a multipart.
+    pub usage: Option<Use>,
+}
+
+/// Bodies that go on beyond the limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cut {
+    pub text: bool,
+    pub html: bool,
+    pub html_as_sent: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,6 +78,7 @@ pub struct Reading {
     pub html_as_sent: Option<String>,
     pub preview: Option<String>,
     pub has_attachments: bool,
+    pub cut: Cut,
     /// What could not be read or shown as it should; a pointer is that of the member.
     pub faults: Vec<Fault>,
 }
@@ -77,25 +90,10 @@ pub struct Reading {
 pub fn read(octets: &dyn Octets, want: Want, limit: usize) -> Result<Reading, Fault> {
     let raw = pull(octets)?;
     let Walked { nodes, faults } = walk(&raw);
-    let bodies = choose(&nodes);
-    let body_at = |index: Option<usize>| {
-        index.and_then(|index| nodes.get(index)).map(|node| text_of(&raw, node))
-    };
-    let html = body_at(bodies.html);
-    let text = (want.text || want.preview)
-        .then(|| {
-            let text = body_at(bodies.text);
-            // Some writers leave the text half of an alternative empty.
-            match (&text, &html) {
-                (Some(text), Some(html)) if text.trim().is_empty() => Some(text_of_html(html)),
-                (None, Some(html)) => Some(text_of_html(html)),
-                _ => text,
-            }
-        })
-        .flatten();
-    let shown = html.as_deref().map(shown_ids).unwrap_or_default();
-    let has_attachments =
-        (0..nodes.len()).any(|index| is_attachment(&nodes, index, bodies, &shown));
+    let (words, others) = words(&nodes, &|index| is_blank(&raw, nodes.get(index)));
+    let letter = Letter { raw: &raw, nodes: &nodes, words: &words };
+    let uses = uses(&nodes, &words, &others, &shown_names(letter));
+    let has_attachments = uses.contains(&Some(Use::Attachment));
     let mut reading = Reading { has_attachments, faults, ..Reading::default() };
     if let Some(root) = nodes.first() {
         reading.facts = facts(&root.fields);
@@ -105,32 +103,67 @@ pub fn read(octets: &dyn Octets, want: Want, limit: usize) -> Result<Reading, Fa
             let headers =
                 fields.map(|f| Header { name: f.name.clone(), value: decode_words(&f.raw) });
             reading.headers = headers.collect();
+            let count = root.fields.iter().count();
+            if count > MOST_FIELDS {
+                let detail = format!("of {count} header fields the first {MOST_FIELDS} are shown");
+                reading.faults.push(Fault::at("/headers", Code::Cut, detail));
+            }
         }
     }
     if want.structure {
-        reading.parts = structure(&raw, &nodes, bodies, &shown);
+        reading.parts = structure(&raw, &nodes, &uses);
     }
-    if want.preview {
-        reading.preview = text.as_deref().map(preview);
+    if want.text || want.preview {
+        let Rendering { content, is_cut, faults } = letter.text(limit.max(PREVIEWED));
+        reading.preview = content.as_deref().filter(|_| want.preview).map(preview);
+        if want.text {
+            reading.cut.text = is_cut || content.as_ref().is_some_and(|text| text.len() > limit);
+            reading.text = content.map(|text| cut(&text, limit).to_owned());
+            reading.faults.extend(faults);
+        }
     }
     if want.html {
-        reading.html = html.as_deref().map(|html| match clean(html, limit) {
-            Shown::Html(html) => html,
-            Shown::Text(text) => {
-                let detail =
-                    "the HTML is nested too deeply to be made safe, and is shown as its text";
-                reading.faults.push(Fault::at("/html", Code::TooDeep, detail));
-                text
-            }
-        });
+        let Rendering { content, is_cut, faults } = letter.html(limit);
+        (reading.html, reading.cut.html) = (content, is_cut);
+        reading.faults.extend(faults);
     }
     if want.html_as_sent {
-        reading.html_as_sent = html.map(|html| cut(&html, limit).to_owned());
-    }
-    if want.text {
-        reading.text = text.map(|text| cut(&text, limit).to_owned());
+        let Rendering { content, is_cut, .. } = letter.html_as_sent(limit);
+        (reading.html_as_sent, reading.cut.html_as_sent) = (content, is_cut);
     }
     Ok(reading)
+}
+
+/// Nothing but white space.
+fn is_blank(raw: &[u8], node: Option<&Node>) -> bool {
+    /// Whoever wrote so much wrote something.
+    const LONGEST: usize = 64 * 1024;
+
+    node.is_none_or(|node| {
+        let body = raw.get(node.body.clone()).unwrap_or_default();
+        decode_start(encoding(node), body, LONGEST).len() < LONGEST
+            && text_of(raw, node, LONGEST).trim().is_empty()
+    })
+}
+
+/// What the HTML shows of the other parts.
+fn shown_names(letter: Letter<'_>) -> Names {
+    let Letter { raw, nodes, words } = letter;
+    let names = names(nodes, words);
+    let mut found = Names::default();
+    if names.is_empty() {
+        return found;
+    }
+    let mut left = LONGEST_PAGE;
+    for node in words.iter().filter(|one| one.is_html).filter_map(|one| nodes.get(one.leaf)) {
+        let html = text_of(raw, node, left);
+        left = left.saturating_sub(html.len());
+        let base = location(node);
+        let more = shown(&html, base.as_deref(), &names);
+        found.ids.extend(more.ids);
+        found.locations.extend(more.locations);
+    }
+    found
 }
 
 /// Writes the part at `path` with its transfer encoding undone.
@@ -150,10 +183,10 @@ pub fn decode(octets: &dyn Octets, path: &str, sink: &mut dyn Sink) -> Result<()
     buffered.finish()
 }
 
-fn structure(raw: &[u8], nodes: &[Node], bodies: Bodies, shown: &HashSet<String>) -> Vec<Part> {
-    let parts = nodes.iter().enumerate().map(|(index, node)| {
+fn structure(raw: &[u8], nodes: &[Node], uses: &[Option<Use>]) -> Vec<Part> {
+    let parts = nodes.iter().zip(uses).map(|(node, usage)| {
         let body = raw.get(node.body.clone()).unwrap_or_default();
-        let charset = node.content_type.param("charset").filter(|_| !node.is_multipart());
+        let charset = node.content_type.param("charset").filter(|_| !node.is_multipart);
         Part {
             path: node.path.clone(),
             content_type: node.media_type.clone(),
@@ -162,18 +195,11 @@ fn structure(raw: &[u8], nodes: &[Node], bodies: Bodies, shown: &HashSet<String>
             content_id: content_id(node),
             disposition: disposition(node),
             size: decoded_size(encoding(node), body),
-            attachment: is_attachment(nodes, index, bodies, shown),
+            method: method(node).filter(|_| node.media_type == "text/calendar"),
+            usage: *usage,
         }
     });
     parts.collect()
-}
-
-/// RFC 2045 section 6.4 allows a multipart no encoding but the identity, whatever it says.
-fn encoding(node: &Node) -> Encoding {
-    if node.is_multipart() {
-        return Encoding::Identity;
-    }
-    Encoding::named(node.fields.raw("Content-Transfer-Encoding"))
 }
 
 /// The first words, with white space as single spaces.
@@ -193,3 +219,5 @@ fn preview(text: &str) -> String {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trees;

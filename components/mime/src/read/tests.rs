@@ -5,6 +5,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::octets::memory::Memory;
 
+const MULTIPART: Option<Use> = None;
+const BODY: Option<Use> = Some(Use::Body);
+const SHOWN: Option<Use> = Some(Use::Inline);
+const FILE: Option<Use> = Some(Use::Attachment);
+
 const ALL: Want = Want {
     headers: true,
     details: true,
@@ -30,15 +35,14 @@ fn check_text(raw: &[u8], want: Option<&str>) {
     assert_eq!(reading(raw).text.as_deref(), want, "{}", String::from_utf8_lossy(raw));
 }
 
-/// Path, filename and whether a person would call it an attachment.
+/// Path, filename and use.
 #[track_caller]
-fn check_parts(raw: &[u8], want: &[(&str, Option<&str>, bool)]) {
+fn check_parts(raw: &[u8], want: &[(&str, Option<&str>, Option<Use>)]) {
     let reading = reading(raw);
     let parts = reading.parts.iter();
-    let found: Vec<_> =
-        parts.map(|p| (p.path.as_str(), p.filename.as_deref(), p.attachment)).collect();
+    let found: Vec<_> = parts.map(|p| (p.path.as_str(), p.filename.as_deref(), p.usage)).collect();
     assert_eq!(found, want, "{}", String::from_utf8_lossy(raw));
-    assert_eq!(reading.has_attachments, want.iter().any(|(_, _, attachment)| *attachment));
+    assert_eq!(reading.has_attachments, want.iter().any(|(_, _, usage)| *usage == FILE));
 }
 
 #[test]
@@ -85,6 +89,8 @@ fn messages_without_a_proper_end_or_beginning() {
     check_text(b"From someone@x Mon Jan  1\nSubject: x\n\nFrom here\n", Some("From here\n"));
     check_text(b"Subject: x\r\n\r\nline\r\n.\r\nmore\r\n", Some("line\n.\nmore\n"));
     check_text(b"Subject: x\nnonsense line\nTo: a@b\n\nbody", Some("body"));
+    check_text(b"Subject: x\nThe only line\n", Some("The only line\n"));
+    check_text(b"Hello Bob,\nno header.\n", Some("Hello Bob,\nno header.\n"));
 }
 
 #[test]
@@ -107,10 +113,10 @@ fn headers_are_shown_decoded() {
 #[test]
 fn a_lone_attachment_is_no_body() {
     let raw = b"Content-Type: text/plain; name=a.txt\r\nContent-Disposition: attachment\r\n\r\nx";
-    check_parts(raw, &[("1", Some("a.txt"), true)]);
+    check_parts(raw, &[("1", Some("a.txt"), FILE)]);
     check_text(raw, None);
-    check_parts(b"Content-Type: application/pdf\r\n\r\nx", &[("1", None, true)]);
-    check_parts(b"Content-Type: text/calendar\r\n\r\nBEGIN:VCALENDAR", &[("1", None, true)]);
+    check_parts(b"Content-Type: application/pdf\r\n\r\nx", &[("1", None, FILE)]);
+    check_parts(b"Content-Type: text/calendar\r\n\r\nBEGIN:VCALENDAR", &[("1", None, FILE)]);
 }
 
 #[test]
@@ -138,12 +144,12 @@ fn names_of_attachments() {
         ("Content-Disposition: attachment", None),
     ] {
         let raw = format!("Content-Type: image/png\r\n{fields}\r\n\r\nx");
-        check_parts(raw.as_bytes(), &[("1", want, true)]);
+        check_parts(raw.as_bytes(), &[("1", want, FILE)]);
     }
     let mut raw =
         b"Content-Type: image/png\r\nContent-Disposition: attachment; filename=\"".to_vec();
     raw.extend_from_slice(b"\xbb\xe1\xd2\xe9\xcd\xa8\xd6\xaa.png\"\r\n\r\nx");
-    check_parts(&raw, &[("1", Some("会议通知.png"), true)]);
+    check_parts(&raw, &[("1", Some("会议通知.png"), FILE)]);
 }
 
 #[test]
@@ -154,7 +160,7 @@ fn an_attached_message_is_one_part_and_comes_out_raw() {
         "Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\n\r\n\r\n--o\r\n\
          Content-Type: message/rfc822\r\n\r\n{inner}\r\n--o--\r\n"
     );
-    check_parts(raw.as_bytes(), &[("", None, false), ("1", None, false), ("2", None, true)]);
+    check_parts(raw.as_bytes(), &[("", None, MULTIPART), ("1", None, BODY), ("2", None, FILE)]);
     check_text(raw.as_bytes(), Some(""));
     assert_eq!(part(raw.as_bytes(), "2"), inner.as_bytes());
 }
@@ -164,7 +170,7 @@ fn pictures_that_the_html_shows_are_no_attachments() {
     let raw = b"Content-Type: multipart/related; boundary=r\r\n\r\n--r\r\nContent-Type: text/html\r\n\r\n\
         <img src=\"cid:a@x\"><img src=http://t.example/x>\r\n--r\r\nContent-Type: image/png; name=a.png\r\n\
         Content-ID: <a@x>\r\nContent-Transfer-Encoding: base64\r\n\r\nAAEC\r\n--r--\r\n";
-    check_parts(raw, &[("", None, false), ("1", None, false), ("2", Some("a.png"), false)]);
+    check_parts(raw, &[("", None, MULTIPART), ("1", None, BODY), ("2", Some("a.png"), SHOWN)]);
     let reading = reading(raw);
     assert_eq!(reading.html.as_deref(), Some("<img src=\"cid:a@x\"><img>"));
     assert!(reading.html_as_sent.unwrap().contains("t.example"));
@@ -190,12 +196,12 @@ fn signed_and_reported_mail() {
     check_parts(
         b"Content-Type: multipart/signed; boundary=s; protocol=\"application/pgp-signature\"\r\n\r\n\
           --s\r\n\r\nhi\r\n--s\r\nContent-Type: application/pgp-signature; name=signature.asc\r\n\r\nx\r\n--s--",
-        &[("", None, false), ("1", None, false), ("2", Some("signature.asc"), true)],
+        &[("", None, MULTIPART), ("1", None, BODY), ("2", Some("signature.asc"), FILE)],
     );
     check_parts(
         b"Content-Type: multipart/report; boundary=s\r\n\r\n--s\r\n\r\nhi\r\n--s\r\n\
           Content-Type: message/delivery-status\r\n\r\nx\r\n--s\r\nContent-Type: message/rfc822-headers\r\n\r\nSubject: x",
-        &[("", None, false), ("1", None, false), ("2", None, true), ("3", None, true)],
+        &[("", None, MULTIPART), ("1", None, BODY), ("2", None, FILE), ("3", None, FILE)],
     );
 }
 

@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use crate::address::Mailbox;
-use crate::bodies::{Bodies, LONGEST_BODY, choose, text_of};
+use crate::bodies::{LONGEST_BODY, encoding, text_of};
 use crate::check::{MOST_RECIPIENTS, check_edits};
 use crate::compose::{boundary, text_fields};
 use crate::edit::{Edit, Footer};
@@ -21,7 +21,8 @@ use crate::encode::{Encoded, text as encode_text};
 use crate::fault::{Code, Fault};
 use crate::fields::LONGEST_BLOCK;
 use crate::octets::{Buffered, Octets, Sink, pull};
-use crate::transfer::{Encoding, decoded_size};
+use crate::transfer::decoded_size;
+use crate::uses::words as words_of;
 use crate::walk::{Node, whole};
 use crate::write;
 
@@ -102,6 +103,13 @@ fn put(raw: &[u8], splices: Vec<Splice>, sink: &mut dyn Sink) -> Result<(), Faul
     }
     out.put(raw.get(at..).unwrap_or_default())?;
     out.finish()
+}
+
+/// Indexes of the parts that may be written anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Bodies {
+    text: Option<usize>,
+    html: Option<usize>,
 }
 
 /// The two bodies after the edits; none where it stays as it is.
@@ -246,12 +254,11 @@ impl<'a> Message<'a> {
         }
         let Some(node) = index.and_then(|index| self.nodes.get(index)) else { return Ok(None) };
         let body = self.raw.get(node.body.clone()).unwrap_or_default();
-        let encoding = Encoding::named(node.fields.raw("Content-Transfer-Encoding"));
         // Reading stops there, and half a body must not replace a whole one.
-        if decoded_size(encoding, body) > LONGEST_BODY as u64 {
+        if decoded_size(encoding(node), body) > LONGEST_BODY as u64 {
             return Err(too_long());
         }
-        Ok(Some(text_of(self.raw, node)))
+        Ok(Some(text_of(self.raw, node, LONGEST_BODY)))
     }
 
     /// The body of a kind that the message does not have yet.
@@ -349,15 +356,20 @@ fn own_words(nodes: &[Node]) -> Bodies {
         }
         found
     };
-    let Some(first) = nodes.iter().position(|node| !node.is_multipart()) else {
+    let Some(first) = nodes.iter().position(|node| !node.is_multipart) else {
         return Bodies::default();
     };
     let home = alternatives(first);
     let own = |index: &usize| {
         *index == first || alternatives(*index).iter().any(|around| home.contains(around))
     };
-    let Bodies { text, html } = choose(nodes);
-    Bodies { text: text.filter(own), html: html.filter(own) }
+    // Whether one is empty says nothing about whose it is.
+    let (words, _) = words_of(nodes, &|_| false);
+    let first = |media_type: &str| {
+        let is = |index: &usize| nodes.get(*index).is_some_and(|n| n.media_type == media_type);
+        words.iter().map(|one| one.leaf).find(is)
+    };
+    Bodies { text: first("text/plain").filter(own), html: first("text/html").filter(own) }
 }
 
 fn within(body: String) -> Result<String, Fault> {

@@ -188,7 +188,7 @@ fn a_text_that_goes_along_is_no_body() {
     let text = String::from_utf8(after.0).unwrap();
     assert!(text.contains("somebody's own"), "{text}");
     let reading = shown(&Memory(text.into_bytes()));
-    assert_eq!(reading.text.as_deref().map(str::trim_end), Some("new"));
+    assert_eq!(reading.text.as_deref(), Some("new\nsomebody's own"));
 }
 
 #[test]

@@ -4,9 +4,11 @@
 //! its claim, the dot before the dot. So whenever this future is dropped,
 //! the next one knows whether a repetition could be a duplicate.
 //!
-//! Invariant: a submission ends only by a server's reply, by age, or because its
-//! account is gone or may not send as its sender any more.
+//! Invariant: a submission ends only by a server's reply, by age, because its
+//! account is gone or may not send as its sender any more, or because its bytes
+//! are not what was accepted.
 
+use std::io::ErrorKind;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +20,7 @@ use model::draft::Envelope;
 use model::instant::Timestamp;
 use model::port::BoxFuture;
 use model::port::outbox::{Claim, Step};
-use model::port::smtp::{Activity, BeforeDot, Delivery, SmtpError, SmtpSession};
+use model::port::smtp::{Activity, BeforeDot, Data, Delivery, SmtpError, SmtpSession};
 use model::port::store::StoreError;
 use model::problem::Protocol;
 use model::submission::State;
@@ -56,6 +58,8 @@ pub(crate) struct Attempt<'a> {
 enum Ending {
     /// To be recorded, with the time of the next attempt.
     Outcome { outcome: Outcome, due: Timestamp, counted: Counted },
+    /// The bytes are not those that were accepted, and will not be.
+    Damaged { reason: String },
     /// The claim is another's now.
     Lost,
 }
@@ -113,7 +117,13 @@ impl<'a> Attempt<'a> {
         let ending = self.attempt(&mut place, &account, &server).await;
         // The account's next message need not wait until this one is recorded.
         drop(place);
-        let Ending::Outcome { outcome, due, counted } = ending else { return };
+        let (outcome, due, counted) = match ending {
+            Ending::Outcome { outcome, due, counted } => (outcome, due, counted),
+            Ending::Damaged { reason } => {
+                return self.keep(Verdict { step: Step::Damaged { reason }, copy: false }).await;
+            }
+            Ending::Lost => return,
+        };
         let had = self.claim.recipients.iter().any(|known| known.state == State::Sent);
         let has = outcome.recipients.iter().any(|known| known.state == State::Sent);
         let copy = has && !had && sent_copy::is_wanted(self.works, &account);
@@ -145,13 +155,12 @@ impl<'a> Attempt<'a> {
             Ok(Some(account)) => match account.smtp.clone() {
                 Some(server) => return Some((account, server)),
                 None => {
+                    // It comes with the pauses of the schedule, and so it counts: nothing waits for ever.
                     let why = "the account has no SMTP server";
-                    let due = self.now().after(self.backoff());
-                    if let Ending::Outcome { outcome, due, counted } =
-                        self.without_attempt(why, due)
-                    {
-                        self.end(outcome, due, counted, Over::default()).await;
-                    }
+                    let (now, waiting) = (self.now(), &self.claim.recipients);
+                    let outcome = verdict::without_attempt(waiting, State::Deferred, why, now);
+                    let due = now.after(self.backoff());
+                    self.end(outcome, due, Counted::Yes, Over::default()).await;
                 }
             },
         }
@@ -221,6 +230,9 @@ impl<'a> Attempt<'a> {
         place.answered();
         if let Some(session) = session {
             place.keep_warm(session, server, self.works.ports.clock.monotonic());
+        }
+        if let Some(reason) = damage(&answer) {
+            return Ending::Damaged { reason };
         }
         let now = self.now();
         let outcome = match &answer {
@@ -391,8 +403,7 @@ impl<'a> Attempt<'a> {
     async fn end(&self, mut outcome: Outcome, due: Timestamp, counted: Counted, over: Over) {
         let waited = Waited {
             age: due.since(self.claim.created),
-            attempts: self.claim.attempts.saturating_add(1),
-            claims: self.claim.epoch,
+            attempts: self.claim.attempts.saturating_add(u32::from(counted == Counted::Yes)),
         };
         let mut state = over.state.unwrap_or_else(|| outcome.state());
         let settings = &self.works.settings;
@@ -425,4 +436,19 @@ impl<'a> Attempt<'a> {
     fn now(&self) -> Timestamp {
         self.works.ports.clock.now()
     }
+}
+
+/// What is wrong with the bytes, where that is why nothing was sent. A disk that cannot read them now may
+/// do so later.
+fn damage(answer: &Result<Delivery, SmtpError>) -> Option<String> {
+    let (Err(SmtpError::Unreadable(error))
+    | Ok(Delivery { data: Data::Ended(SmtpError::Unreadable(error)), .. })) = answer
+    else {
+        return None;
+    };
+    let damaged = matches!(
+        error.kind(),
+        ErrorKind::InvalidData | ErrorKind::NotFound | ErrorKind::UnexpectedEof
+    );
+    damaged.then(|| format!("its bytes are damaged: {error}"))
 }

@@ -1,15 +1,12 @@
 //! When a submission has waited long enough.
 //!
 //! Pure. The wall clock alone decides nothing: it may jump by days, and nobody would have tried. So
-//! the attempts of the schedule must have been made as well.
+//! the attempts of the schedule must have been made as well; a claim that led to none does not count,
+//! however many there were.
 //!
 //! Standard: RFC 5321 §4.5.4.1 (give up after four to five days).
 
 use std::time::Duration;
-
-/// Of an attempt that could not begin (no server, or one that is left alone after refused logins) so
-/// many count for one: they are cheap and come quickly, and must not wait for ever either.
-const WITHOUT_ATTEMPT: u64 = 8;
 
 /// What is known of a submission when an attempt ends.
 #[derive(Clone, Copy, Debug)]
@@ -18,15 +15,12 @@ pub(crate) struct Waited {
     pub(crate) age: Duration,
     /// Attempts begun, this one among them.
     pub(crate) attempts: u32,
-    /// Claims, with those that led to no attempt.
-    pub(crate) claims: u64,
 }
 
 /// Whether nothing more is tried, with these pauses between attempts.
 pub(crate) fn is_over(waited: Waited, pauses: &[Duration], give_up_after: Duration) -> bool {
     let due = scheduled(pauses, give_up_after);
-    let tried = u64::from(waited.attempts).max(waited.claims / WITHOUT_ATTEMPT);
-    waited.age >= give_up_after && tried >= due
+    waited.age >= give_up_after && u64::from(waited.attempts) >= due
 }
 
 /// Attempts that fit into `time` at least, where each pause is as long as chance may make it.
@@ -65,31 +59,23 @@ mod tests {
 
     #[test]
     fn age_and_attempts_are_both_needed() {
-        check(96, 28, 28, true);
-        check(200, 28, 28, true);
-        check(95, 100, 100, false);
+        check(96, 28, true);
+        check(200, 28, true);
+        check(95, 100, false);
     }
 
     #[test]
     fn a_clock_that_jumps_expires_nothing() {
-        check(100, 1, 1, false);
+        check(100, 1, false);
         // From 1970 to today.
-        check(56 * 365 * 24, 3, 3, false);
-        check(96, 27, 27, false);
-    }
-
-    #[test]
-    fn what_can_never_be_tried_does_not_wait_for_ever() {
-        check(96, 0, 28 * 8, true);
-        check(96, 5, 28 * 8 - 1, false);
-        // However often it was not tried, not before its age.
-        check(95, 0, 10_000, false);
+        check(56 * 365 * 24, 3, false);
+        check(96, 27, false);
     }
 
     #[track_caller]
-    fn check(hours: u32, attempts: u32, claims: u64, want: bool) {
+    fn check(hours: u32, attempts: u32, want: bool) {
         let Settings { backoff, give_up_after, .. } = Settings::default();
-        let waited = Waited { age: HOUR * hours, attempts, claims };
+        let waited = Waited { age: HOUR * hours, attempts };
         assert_eq!(is_over(waited, &backoff, give_up_after), want, "{waited:?}");
     }
 }

@@ -96,7 +96,7 @@ pub(crate) fn uncounted(step: Step) -> Step {
         Step::Ended { state, recipients, due, last_error } => {
             Step::Uncounted { state, recipients, due, last_error }
         }
-        other @ (Step::Uncounted { .. } | Step::DotSent) => other,
+        other @ (Step::Uncounted { .. } | Step::DotSent | Step::Damaged { .. }) => other,
     }
 }
 
@@ -106,6 +106,6 @@ fn again(step: &Step) -> Option<Timestamp> {
         Step::Ended { state, due, .. } | Step::Uncounted { state, due, .. } => {
             (!state.is_final()).then_some(*due)
         }
-        Step::DotSent => None,
+        Step::DotSent | Step::Damaged { .. } => None,
     }
 }

@@ -11,7 +11,7 @@ use store::{MasterKey, Memory};
 
 use crate::testing::host::{Host, refused};
 use crate::testing::sending::draft;
-use crate::testing::smtp::Turn;
+use crate::testing::smtp::{Point, Turn};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -93,6 +93,45 @@ async fn a_clock_that_jumps_expires_nothing() {
     }
 }
 
+/// Only what was tried counts, however often it was claimed.
+#[tokio::test]
+async fn claims_that_led_to_no_attempt_expire_nothing() {
+    let mut host = host();
+    let receipt = host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    let id = receipt.submission.to_string();
+    host.smtp.change(|state| state.stall = Some(Point::Connect));
+    for _ in 0..300 {
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let stopped = async move { drop(stopped.await) };
+        let mut driver = std::pin::pin!(Arc::clone(&host.engine).deliver_forever(stopped));
+        crate::testing::host::settle(driver.as_mut());
+        stop.send(()).unwrap();
+        assert!(crate::testing::host::settle(driver.as_mut()));
+        host.restart();
+    }
+    host.smtp.change(|state| {
+        state.stall = None;
+        state.script.push_back(Turn::Codes(vec![250], 451));
+    });
+    host.clock.set(2 * THREE_DAYS);
+    host.drive(Duration::from_secs(5));
+    assert_eq!(state(&host, &id).await, State::Deferred);
+    host.drive(2 * MINUTE);
+    assert_eq!(state(&host, &id).await, State::Sent);
+}
+
+/// A look for a server that is not configured is an attempt: it does not wait for ever.
+#[tokio::test]
+async fn what_no_server_is_configured_for_expires_with_its_schedule() {
+    let host = host();
+    let receipt = host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    host.shelf.0.lock().unwrap().values_mut().for_each(|account| account.smtp = None);
+    host.drive_by(15 * MINUTE, 4 * DAY - 60 * MINUTE);
+    assert_eq!(state(&host, receipt.submission.as_str()).await, State::Deferred);
+    host.drive_by(15 * MINUTE, DAY);
+    assert_eq!(state(&host, receipt.submission.as_str()).await, State::Expired);
+}
+
 #[tokio::test]
 async fn what_was_accepted_in_1970_is_delivered_when_the_clock_is_set() {
     let host = host();
@@ -118,20 +157,27 @@ async fn what_ended_is_kept_for_its_time_and_then_told_from_what_never_was() {
     }
 }
 
+/// Whether it jumps while the host runs, or was ahead when it started, and however long it stays so.
 #[tokio::test]
-async fn a_clock_that_jumps_ahead_removes_nothing_at_once() {
-    let host = host();
-    let receipt = host.submit(None, draft(&["bo@example.net"])).await.unwrap();
-    let id = receipt.submission.to_string();
-    let mut driver =
-        std::pin::pin!(Arc::clone(&host.engine).deliver_forever(std::future::pending()));
-    crate::testing::host::settle(driver.as_mut());
-    host.clock.set(40 * 24 * AN_HOUR);
-    for _ in 0..120 {
-        host.clock.advance(MINUTE);
-        crate::testing::host::settle(driver.as_mut());
+async fn a_clock_that_is_ahead_removes_nothing_and_forgets_no_key() {
+    for restarts in [false, true] {
+        let mut host = host();
+        let receipt = host.submit(Some("k"), draft(&["bo@example.net"])).await.unwrap();
+        let id = receipt.submission.to_string();
+        host.drive(MINUTE);
+        host.clock.set(40 * 24 * AN_HOUR);
+        if restarts {
+            host.restart();
+        }
+        host.drive_by(MINUTE, 2 * DAY);
+        assert_eq!(state(&host, &id).await, State::Sent);
+        let again = host.submit(Some("k"), draft(&["bo@example.net"])).await.unwrap();
+        assert_eq!(again.submission, receipt.submission, "{restarts}");
+        // By three days of the host's own it is another one.
+        host.drive_by(MINUTE, 2 * DAY);
+        let later = host.submit(Some("k"), draft(&["bo@example.net"])).await.unwrap();
+        assert_ne!(later.submission, receipt.submission, "{restarts}");
     }
-    assert_eq!(state(&host, &id).await, State::Sent);
 }
 
 /// Whatever could not be recorded is recorded when the store writes again, and nobody waits until a

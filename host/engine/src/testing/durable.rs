@@ -1,5 +1,6 @@
 //! The same promises over the store that a host could run on, not a stand-in.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +50,32 @@ async fn a_crash_at_any_step_loses_nothing_and_hides_nothing() {
     check(Point::Mail, State::Dialing, 1, false).await;
     check(Point::Dot, State::DotSent, 1, true).await;
     check(Point::Verdict, State::DotSent, 2, true).await;
+}
+
+/// Nothing mends them: not tried until it expires. A disk that does not read now is another matter.
+#[tokio::test]
+async fn bytes_that_are_not_what_was_accepted_fail_at_once_and_alone() {
+    for (kind, want) in [
+        (ErrorKind::InvalidData, State::Failed),
+        (ErrorKind::NotFound, State::Failed),
+        (ErrorKind::UnexpectedEof, State::Failed),
+        (ErrorKind::Other, State::Sent),
+    ] {
+        let host = host();
+        let grant = host.grant("anna").await;
+        host.smtp.change(|state| state.script.push_back(Turn::Unreadable(kind)));
+        let first = host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+        host.drive(Duration::ZERO);
+        let second = host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+        host.drive(Duration::from_secs(60));
+        let entry = host.engine.submission(&grant, first.submission.as_str()).await.unwrap();
+        assert_eq!(entry.receipt.state, want, "{kind}");
+        if want == State::Failed {
+            assert!(entry.last_error.unwrap().contains("damaged"), "{kind}");
+        }
+        let entry = host.engine.submission(&grant, second.submission.as_str()).await.unwrap();
+        assert_eq!(entry.receipt.state, State::Sent, "{kind}");
+    }
 }
 
 #[tokio::test]

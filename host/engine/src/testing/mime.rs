@@ -8,7 +8,7 @@ use bytes::Bytes;
 use model::draft::{Composed, Draft, Envelope};
 use model::filter::Edit;
 use model::instant::Timestamp;
-use model::message::{Details, Facts, ReadWant, Reading};
+use model::message::{Cut, Details, Facts, ReadWant, Reading};
 use model::octets::{Octets, in_memory};
 use model::port::BoxFuture;
 use model::port::mime::{Mime, MimeError};
@@ -76,6 +76,7 @@ impl Mime for Plain {
             }
             let (_, body) = all.split_once("\r\n\r\n").unwrap_or((&all, ""));
             let cut: String = body.chars().take(limit as usize).collect();
+            let is_cut = cut.len() < body.len();
             Ok(Reading {
                 facts: facts(&all),
                 details: want.details.then(Details::default),
@@ -83,6 +84,7 @@ impl Mime for Plain {
                 html: want.html.then(|| format!("<p>{cut}")),
                 preview: want.preview.then(|| body.chars().take(200).collect()),
                 has_attachments: body.contains("attached"),
+                cut: Cut { text: is_cut, html: is_cut, html_as_sent: false },
                 ..Reading::default()
             })
         })

@@ -23,3 +23,4 @@ mod crashes;
 mod durable;
 mod tokens;
 mod clocks;
+mod places;

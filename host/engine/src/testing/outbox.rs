@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use model::account::Account;
 use model::ids::SubmissionId;
@@ -85,11 +86,7 @@ impl Maintenance for Memory {
         Box::pin(async { Ok(Figures::default()) })
     }
 
-    fn prune(&self, before: Timestamp, _: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
-        self.0.lock().unwrap().retain(|row| {
-            let receipt = &row.entry.receipt;
-            !receipt.state.is_final() || receipt.due > before
-        });
+    fn prune(&self, _: Duration, _: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
         Box::pin(async { Ok(0) })
     }
 
@@ -230,6 +227,12 @@ impl Outbox for Memory {
                     row.entry.receipt.due = due;
                     row.entry.recipients = recipients;
                     row.entry.last_error = last_error;
+                    row.until = None;
+                }
+                Step::Damaged { reason } => {
+                    row.steps.push("damaged");
+                    row.entry.receipt.state = State::Failed;
+                    row.entry.last_error = Some(reason);
                     row.until = None;
                 }
             }

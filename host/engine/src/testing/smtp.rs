@@ -49,6 +49,8 @@ pub(crate) enum Turn {
     LostBefore,
     /// The dot was sent, and nothing more is heard.
     LostAfter,
+    /// The message cannot be read.
+    Unreadable(std::io::ErrorKind),
 }
 
 /// Where the server stops answering for ever.
@@ -185,6 +187,7 @@ impl SmtpSession for Session {
                 Turn::Codes(codes, verdict) => (codes, Some(verdict)),
                 Turn::LostAfter => (all, None),
                 Turn::LostBefore => return Err(gone()),
+                Turn::Unreadable(kind) => return Err(SmtpError::Unreadable(kind.into())),
             };
             let recipients: Vec<Reply> = codes.into_iter().map(reply).collect();
             if !recipients.iter().any(Reply::is_positive) {

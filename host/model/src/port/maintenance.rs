@@ -20,9 +20,10 @@ pub trait Maintenance: Send + Sync {
     fn failed(&self) -> BoxFuture<'static, ()>;
     /// How much is in it.
     fn figures(&self) -> BoxFuture<'_, Result<Figures, StoreError>>;
-    /// Removes submissions that ended at `before` or earlier, at most so many rows with all that
-    /// belongs to them; how many rows it were. Fewer than `rows` means that none is left.
-    fn prune(&self, before: Timestamp, rows: u32) -> BoxFuture<'_, Result<u32, StoreError>>;
+    /// Removes submissions that ended so long ago, at most so many rows with all that
+    /// belongs to them; how many rows it were. Fewer than `rows` means that none is left. Time counts only
+    /// while a host has the outbox, and whatever is done to the wall clock: nobody vouches for that.
+    fn prune(&self, age: Duration, rows: u32) -> BoxFuture<'_, Result<u32, StoreError>>;
     /// Whether the submission was here and was removed. May say no of one whose id tells its time
     /// ([`SubmissionId::made`]).
     fn was_pruned<'a>(&'a self, id: &'a SubmissionId) -> BoxFuture<'a, Result<bool, StoreError>>;

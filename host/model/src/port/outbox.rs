@@ -249,4 +249,10 @@ pub enum Step {
         /// The trouble in one line.
         last_error: Option<String>,
     },
+    /// The bytes are not those that were accepted, or are not there: it has failed for good, and is put
+    /// aside with all that is known of it.
+    Damaged {
+        /// What is wrong with them, for the operator.
+        reason: String,
+    },
 }

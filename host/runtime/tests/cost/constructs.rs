@@ -192,12 +192,40 @@ pub(crate) fn mime_parts() -> Vec<Construct> {
         )
         .numbered(),
         Construct::of("messages", "", "Content-Type: message/rfc822\r\n\r\n", ""),
+        Construct::of(
+            "alternatives",
+            mixed,
+            "--B\r\nContent-Type: multipart/alternative; boundary=C#\r\n\r\n--C#\r\n\r\na\r\n--C#\r\nContent-Type: text/html\r\n\r\n<p>a\r\n",
+            "",
+        )
+        .numbered(),
+        Construct::of(
+            "blank halves",
+            "Content-Type: multipart/alternative; boundary=B\r\n\r\n",
+            "--B\r\n\r\n   \r\n--B\r\nContent-Type: text/html\r\n\r\n<p>a\r\n",
+            "",
+        ),
         Construct::of("closes", mixed, "--B--\r\n", ""),
+        Construct::of("parts after closes", mixed, "--B--\r\n--B\r\n\r\na\r\n", ""),
+        Construct::of("no fields", "", "a\r\n b\r\nA: b\r\n", ""),
+        Construct::of(
+            "pictures",
+            "Content-Type: multipart/related; boundary=B\r\n\r\n--B\r\nContent-Type: text/html\r\n\r\n",
+            "<img src=cid:a url(src=b>",
+            "\r\n--B\r\nContent-ID: <a>\r\nContent-Location: b\r\nContent-Type: image/png\r\n\r\n",
+        ),
         Construct::of("almost a boundary", mixed, "--Bx\r\n", ""),
         Construct::of("dashes", mixed, "--\r\n", ""),
         Construct::of("dashes in a line", mixed, "--", ""),
         Construct::of("headers without bodies", mixed, "--B\r\nX: a\r\n", ""),
     ];
+    for piece in ["a \r\n", "> a \r\n", ">", ">> a \r\n> a\r\n", "-- \r\n", " "] {
+        all.push(body(
+            "flowed",
+            "Content-Type: text/plain; format=flowed; delsp=yes",
+            piece.as_bytes(),
+        ));
+    }
     for piece in ["YWJj", "YWJj\r\n", "=", "!", "\r\n", "\n"] {
         all.push(body("base64", "Content-Transfer-Encoding: base64", piece.as_bytes()));
     }
@@ -208,7 +236,8 @@ pub(crate) fn mime_parts() -> Vec<Construct> {
             piece.as_bytes(),
         ));
     }
-    for piece in ["#0V%T\r\n", "begin 644 x\r\n", "end\r\n", "begin 644 x\r\n#0V%T\r\n`\r\nend\r\n"]
+    for piece in
+        ["#0V%T\r\n", "M\r\n", "begin 644 x\r\n", "end\r\n", "begin 644 x\r\n#0V%T\r\n`\r\nend\r\n"]
     {
         all.push(body("uuencode", "Content-Transfer-Encoding: x-uuencode", piece.as_bytes()));
         all.push(body("uuencode in text", "Subject: x", piece.as_bytes()));

@@ -1,5 +1,7 @@
 //! The upkeep of the outbox in memory.
 
+use std::time::Duration;
+
 use model::ids::SubmissionId;
 use model::instant::Timestamp;
 use model::port::BoxFuture;
@@ -33,15 +35,17 @@ impl Maintenance for Memory {
         })
     }
 
-    fn prune(&self, before: Timestamp, rows: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+    fn prune(&self, age: Duration, rows: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        let now = self.late().millis();
+        let before =
+            Timestamp::from_millis(now - i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
         Box::pin(async move {
             let mut tables = self.tables();
             let mut ended: Vec<_> = tables
                 .submissions
                 .values()
-                .map(|row| &row.entry.receipt)
-                .filter(|receipt| receipt.state.is_final() && receipt.due <= before)
-                .map(|receipt| (receipt.due, receipt.submission.clone()))
+                .filter(|row| row.entry.receipt.state.is_final() && row.ended <= before)
+                .map(|row| (row.ended, row.new.id.clone()))
                 .collect();
             ended.sort();
             let mut gone = 0_u32;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use model::account::Account;
 use model::health::Health;
@@ -29,9 +30,10 @@ use crate::credential::Sealed;
 use crate::failure::failed;
 use crate::fair::{Due, Served, choose, merge};
 use crate::keys::KeyRing;
-use crate::lifecycle::{CLAIMED, ends_doubt, in_doubt, is_forgotten, is_held, untried};
+use crate::lifecycle::{CLAIMED, DAMAGED, ends_doubt, in_doubt, is_forgotten, is_held, untried};
 use crate::page::{Cursor, LARGEST, List, submissions};
 use crate::seal::MasterKey;
+use crate::uptime::Uptime;
 
 mod accounts;
 mod copies;
@@ -69,6 +71,8 @@ struct Used {
 struct Row {
     new: NewSubmission,
     entry: Entry,
+    /// When it ended, by the host's own time.
+    ended: Timestamp,
     /// None once the state is final.
     raw: Option<Octets>,
     epoch: u64,
@@ -121,7 +125,8 @@ impl Row {
         })
     }
 
-    fn record(&mut self, step: Step) -> Result<(), StoreError> {
+    fn record(&mut self, step: Step, late: Timestamp) -> Result<(), StoreError> {
+        self.ended = late;
         match step {
             Step::DotSent => {
                 self.entry.receipt.state = State::DotSent;
@@ -138,6 +143,11 @@ impl Row {
             Step::Ended { state, recipients, due, last_error } => {
                 self.entry.possible_duplicate |= in_doubt(self.found);
                 self.end(state, recipients, due, last_error);
+            }
+            Step::Damaged { .. } => {
+                self.entry.receipt.state = State::Failed;
+                self.entry.last_error = Some(DAMAGED.to_owned());
+                self.raw = None;
             }
         }
         Ok(())
@@ -165,6 +175,11 @@ impl Memory {
     #[must_use]
     pub fn new(key: MasterKey, clock: Arc<dyn Clock>) -> Self {
         Self { ring: Arc::new(KeyRing::new(key.into())), clock, tables: Arc::default() }
+    }
+
+    /// How late it is by the host's own time: it begins with the process.
+    fn late(&self) -> Timestamp {
+        Uptime::from(Timestamp::from_millis(0), Duration::ZERO).now(self.clock.monotonic())
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
@@ -235,7 +250,7 @@ impl Tables {
             return Err(StoreError::Exists);
         }
         if let Some(Idempotency { key, digest }) = new.idempotency.clone() {
-            let used = Used { digest, submission: new.id.clone(), created: new.created };
+            let used = Used { digest, submission: new.id.clone(), created: now };
             let key = (new.tenant.clone(), new.account.clone(), new.generation, key);
             self.keys.insert(key, used);
         }
@@ -257,6 +272,7 @@ impl Tables {
         };
         let row = Row {
             entry,
+            ended: now,
             raw: Some(Arc::clone(&new.raw)),
             epoch: 0,
             lease_until: new.created,
@@ -308,13 +324,13 @@ impl Outbox for Memory {
         account: &'a Account,
         idempotency: &'a Idempotency,
     ) -> BoxFuture<'a, Result<Option<Replay>, StoreError>> {
-        let now = self.clock.now();
+        let now = self.late();
         let owner = (account.tenant.clone(), account.id.clone(), account.generation);
         Box::pin(async move { Ok(self.tables().replay(owner, idempotency, now)) })
     }
 
     fn accept(&self, submission: NewSubmission) -> BoxFuture<'_, Result<Acceptance, StoreError>> {
-        let now = self.clock.now();
+        let now = self.late();
         Box::pin(async move { self.tables().accept(submission, now) })
     }
 
@@ -328,12 +344,13 @@ impl Outbox for Memory {
         epoch: u64,
         step: Step,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
+        let late = self.late();
         Box::pin(async move {
             let mut tables = self.tables();
             let row = tables.submissions.get_mut(id);
             row.filter(|row| row.epoch == epoch && is_held(row.entry.receipt.state))
                 .ok_or(StoreError::LostClaim)?
-                .record(step)
+                .record(step, late)
         })
     }
 
@@ -343,7 +360,7 @@ impl Outbox for Memory {
         epoch: u64,
         step: Step,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        let now = self.clock.now();
+        let (now, late) = (self.clock.now(), self.late());
         Box::pin(async move {
             let mut tables = self.tables();
             let row = tables.submissions.get_mut(id);
@@ -355,7 +372,7 @@ impl Outbox for Memory {
                 row.entry.sent_copy = Some(SentCopy::Pending);
                 row.copy_due = now;
             }
-            let recorded = row.record(step);
+            let recorded = row.record(step, late);
             if recorded.is_err() {
                 row.entry.sent_copy = before;
             }

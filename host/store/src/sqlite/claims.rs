@@ -7,8 +7,6 @@
 //! of two workers at most one can change a submission. What was found in doubt
 //! stays in doubt until a step says otherwise, however many claims run out.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use model::ids::{AccountId, SubmissionId, TenantId};
 use model::instant::Timestamp;
@@ -19,7 +17,7 @@ use model::submission::{RecipientVerdict, State};
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest as _, Sha256};
 
-use crate::blob::{Blobs, Damaged, Digest};
+use crate::blob::{Blobs, Digest};
 use crate::commit::Trouble;
 use crate::failure::failed;
 use crate::fair::{Due, Served, choose, merge};
@@ -56,7 +54,7 @@ pub(crate) fn take(
             match take_one(conn, blobs, &id, wish) {
                 Ok(claim) => claims.push(claim),
                 Err(Trouble::Store(error)) => {
-                    quarantine(conn, &id, &error)?;
+                    quarantine(conn, &id, &error.to_string())?;
                     is_damaged = true;
                 }
                 Err(Trouble::Sqlite(error)) => return Err(error.into()),
@@ -169,7 +167,7 @@ pub(crate) fn stored_bytes(
     match place {
         "inline" => {
             let raw = inline(conn, id, &digest)?;
-            Ok(raw.map_or_else(|| Arc::new(Damaged(size)) as Octets, in_memory))
+            Ok(in_memory(raw.ok_or_else(|| failed("its bytes are damaged"))?))
         }
         "file" => Ok(blobs.octets(digest, size)),
         _ => Err(failed("its bytes were given up").into()),
@@ -206,21 +204,24 @@ pub(crate) fn record_and_copy(
     epoch: u64,
     step: &Step,
     now: Timestamp,
+    late: Timestamp,
 ) -> Result<Option<Digest>, Trouble> {
     // In one savepoint: where the step is refused, this is taken back.
     conn.prepare_cached(
         "UPDATE submission SET sent_copy = 'pending', copy_due = ?2 WHERE id = ?1 AND sent_copy IS NULL",
     )?
     .execute(params![id.as_str(), now.millis()])?;
-    record(conn, id, epoch, step)
+    record(conn, id, epoch, step, late)
 }
 
-/// Records a step. A file that the submission no longer needs is returned.
+/// Records a step; `late` is now by the host's own time. A file that the submission no longer needs is
+/// returned.
 pub(crate) fn record(
     conn: &Connection,
     id: &SubmissionId,
     epoch: u64,
     step: &Step,
+    late: Timestamp,
 ) -> Result<Option<Digest>, Trouble> {
     let epoch = i64::try_from(epoch).map_err(|_| StoreError::LostClaim)?;
     let mut held = conn.prepare_cached(
@@ -242,13 +243,15 @@ pub(crate) fn record(
             Ok(None)
         }
         Step::Ended { state, recipients, due, last_error } => {
-            let end = End { state: *state, recipients, due: *due, last_error, uncounted: 0 };
+            let end = End { state: *state, recipients, due: *due, last_error, uncounted: 0, late };
             ended(conn, id, &end).map(|over| file.filter(|_| over))
         }
         Step::Uncounted { state, recipients, due, last_error } => {
-            let end = End { state: *state, recipients, due: *due, last_error, uncounted: 1 };
+            let end = End { state: *state, recipients, due: *due, last_error, uncounted: 1, late };
             ended(conn, id, &end).map(|over| file.filter(|_| over))
         }
+        // A file stays: it belongs to what is put aside.
+        Step::Damaged { reason } => quarantine(conn, id, reason).map(|()| None),
     }
 }
 
@@ -260,11 +263,13 @@ struct End<'a> {
     last_error: &'a Option<String>,
     /// Attempts that do not count: none or one.
     uncounted: u32,
+    /// Now, by the host's own time.
+    late: Timestamp,
 }
 
 /// True when the submission is over, and its bytes are given up.
 fn ended(conn: &Connection, id: &SubmissionId, end: &End<'_>) -> Result<bool, Trouble> {
-    let &End { state, recipients, due, last_error, uncounted } = end;
+    let &End { state, recipients, due, last_error, uncounted, late } = end;
     if is_held(state) {
         return Err(failed(format_args!("no attempt ends as {}", state.as_str())).into());
     }
@@ -272,7 +277,7 @@ fn ended(conn: &Connection, id: &SubmissionId, end: &End<'_>) -> Result<bool, Tr
         "UPDATE submission SET state = ?2, due = ?3, last_error = ?4,
              attempts = max(attempts - ?5, 0),
              possible_duplicate = possible_duplicate OR (?6 AND coalesce(found IN ('dot-sent', 'uncertain'), 0)),
-             owner = NULL, lease_until = NULL, found = NULL
+             owner = NULL, lease_until = NULL, found = NULL, ended = ?7
          WHERE id = ?1",
     )?
     .execute(params![
@@ -281,7 +286,8 @@ fn ended(conn: &Connection, id: &SubmissionId, end: &End<'_>) -> Result<bool, Tr
         due.millis(),
         last_error,
         uncounted,
-        uncounted == 0 || ends_doubt(state)
+        uncounted == 0 || ends_doubt(state),
+        state.is_final().then_some(late.millis()),
     ])?;
     put_recipients(conn, id, recipients)?;
     if !state.is_final() {

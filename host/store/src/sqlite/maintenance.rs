@@ -2,13 +2,15 @@
 //!
 //! Whatever may touch many rows is done in pieces, each a write of its own.
 
+use std::time::Duration;
+
 use model::ids::SubmissionId;
 use model::instant::Timestamp;
 use model::port::BoxFuture;
 use model::port::maintenance::{Claims, Condition, Figures, Maintenance, Waits};
 use model::port::store::StoreError;
 
-use crate::sqlite::{Sqlite, pruning, rescheduling, tally};
+use crate::sqlite::{Sqlite, passing, pruning, rescheduling, tally};
 
 impl Maintenance for Sqlite {
     fn condition(&self) -> Condition {
@@ -31,8 +33,14 @@ impl Maintenance for Sqlite {
         Box::pin(self.inner.outbox.write(tally::figures))
     }
 
-    fn prune(&self, before: Timestamp, rows: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
-        Box::pin(self.inner.outbox.write(move |conn| pruning::prune(conn, before, rows)))
+    fn prune(&self, age: Duration, rows: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        let (now, before) =
+            (self.late(), self.inner.uptime.before(self.inner.clock.monotonic(), age));
+        Box::pin(self.inner.outbox.write(move |conn| {
+            // It is asked for every hour, whatever else happens.
+            passing::keep(conn, now)?;
+            pruning::prune(conn, before, rows)
+        }))
     }
 
     fn was_pruned<'a>(&'a self, id: &'a SubmissionId) -> BoxFuture<'a, Result<bool, StoreError>> {

@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use model::instant::Timestamp;
 use model::port::clock::Clock;
 use rusqlite::Connection;
 
@@ -29,10 +30,12 @@ use crate::reserve::Reserve;
 use crate::schema::{META, OUTBOX};
 use crate::sqlite::remembered::Remembered;
 use crate::sqlite::rows::files_in_use;
+use crate::uptime::Uptime;
 
 mod remembered;
 mod rows;
 mod tally;
+mod passing;
 pub(crate) mod quarantine;
 pub(crate) mod pruning;
 pub(crate) mod rescheduling;
@@ -40,6 +43,7 @@ mod maintenance;
 mod leases;
 mod claims;
 mod copies;
+pub(crate) mod accepting;
 pub(crate) mod outbox;
 mod accounts;
 pub(crate) mod rotation;
@@ -61,6 +65,7 @@ struct Inner {
     /// One rotation at a time.
     turning: tokio::sync::Mutex<()>,
     clock: Arc<dyn Clock>,
+    uptime: Uptime,
     /// Of the disk: files have their own.
     poison: Poison,
     reserve: Reserve,
@@ -106,11 +111,15 @@ impl Sqlite {
             Database::open(&file, META, META_READERS, Upkeep::EveryCommit, own, held, known)?;
         let file = dir.join("outbox.db");
         let used = |conn: &Connection| {
-            let begun = tally::begin(conn).and_then(|()| files_in_use(conn));
-            begun.map_err(OpenError::database(&file))
+            let begun = || {
+                let late = passing::begin(conn, clock.now())?;
+                tally::begin(conn)?;
+                Ok((files_in_use(conn)?, late))
+            };
+            begun().map_err(OpenError::database(&file))
         };
         let (own, held) = (poison.of_another_file(), Some(reserve.clone()));
-        let (outbox, used) =
+        let (outbox, (used, late)) =
             Database::open(&file, OUTBOX, OUTBOX_READERS, Upkeep::BySize, own, held, used)?;
         let root = dir.join("blobs");
         let crew = Crew::new("store-file", vec![(); FILE_THREADS]).map_err(OpenError::io(&root))?;
@@ -125,6 +134,7 @@ impl Sqlite {
         marker::write(dir).map_err(OpenError::io(dir))?;
         let (clocks, served, remembered) =
             (Mutex::default(), Arc::default(), Remembered::default());
+        let uptime = Uptime::from(late, clock.monotonic());
         let ring = Arc::new(KeyRing::new(keys));
         // Whatever the old key had sealed was wrapped anew before anyone is served.
         ring.finish();
@@ -137,6 +147,7 @@ impl Sqlite {
             ring,
             turning,
             clock,
+            uptime,
             poison,
             reserve,
             clocks,
@@ -145,6 +156,11 @@ impl Sqlite {
             _lock: lock,
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// How late it is by the host's own time.
+    fn late(&self) -> Timestamp {
+        self.inner.uptime.now(self.inner.clock.monotonic())
     }
 
     /// A file of the data directory.

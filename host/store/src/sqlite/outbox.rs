@@ -16,55 +16,23 @@ use model::octets::Octets;
 use model::port::BoxFuture;
 use model::port::outbox::{Acceptance, Claimed, Copies, Outbox, Replay, Step, Wish};
 use model::port::store::StoreError;
-use model::submission::{Entry, Idempotency, NewSubmission, Receipt, SentCopy, State};
+use model::submission::{Entry, Idempotency, NewSubmission, SentCopy, State};
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest as _, Sha256};
 
-use crate::blob::{Digest, Pin, is_full};
+use crate::blob::Digest;
 use crate::commit::Trouble;
 use crate::failure::failed;
-use crate::lifecycle::{REMEMBERED, is_forgotten, untried};
+use crate::file::is_full;
 use crate::page::{Cursor, LARGEST, List, submissions};
+use crate::sqlite::accepting::{Body, Owner, accept, replay};
 use crate::sqlite::claims::{record, record_and_copy, take};
 use crate::sqlite::copies::{end, take_copies};
-use crate::sqlite::rows::{ENTRY, entry, parsed, put_recipients, sentences, state};
+use crate::sqlite::rows::{ENTRY, entry};
 use crate::sqlite::{Sqlite, leases};
 
 /// Larger bodies are files, so that the database's log stays small.
 const INLINE: u64 = 64 * 1024;
-/// Old keys removed with each accepted submission: more than come in, so the table cannot grow for ever.
-const PURGED: u32 = 8;
-
-/// Where the bytes lie when the row is written.
-enum Body {
-    Inline(Bytes, Digest),
-    File(Pin),
-}
-
-/// One generation of one account, as columns.
-struct Owner {
-    tenant: String,
-    account: String,
-    generation: u32,
-}
-
-impl Owner {
-    fn of(account: &Account) -> Self {
-        Self {
-            tenant: account.tenant.as_str().to_owned(),
-            account: account.id.as_str().to_owned(),
-            generation: account.generation,
-        }
-    }
-
-    fn of_new(new: &NewSubmission) -> Self {
-        Self {
-            tenant: new.tenant.as_str().to_owned(),
-            account: new.account.as_str().to_owned(),
-            generation: new.generation,
-        }
-    }
-}
 
 impl Outbox for Sqlite {
     fn lookup<'a>(
@@ -72,7 +40,7 @@ impl Outbox for Sqlite {
         account: &'a Account,
         idempotency: &'a Idempotency,
     ) -> BoxFuture<'a, Result<Option<Replay>, StoreError>> {
-        let now = self.inner.clock.now();
+        let now = self.late();
         let (owner, key) = (Owner::of(account), idempotency.clone());
         Box::pin(self.inner.outbox.read(move |conn| replay(conn, &owner, &key, now)))
     }
@@ -86,7 +54,7 @@ impl Outbox for Sqlite {
                 Body::Inline(..) => None,
                 Body::File(pin) => Some(pin.digest),
             };
-            let now = self.inner.clock.now();
+            let now = self.late();
             // The body comes back with the answer: its pin must outlive the commit.
             let work = move |conn: &Connection| {
                 accept(conn, &submission, &body, now).map(|acceptance| (acceptance, body))
@@ -128,8 +96,8 @@ impl Outbox for Sqlite {
         epoch: u64,
         step: Step,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        let id = id.clone();
-        Box::pin(self.retiring(move |conn| record(conn, &id, epoch, &step)))
+        let (id, late) = (id.clone(), self.late());
+        Box::pin(self.retiring(move |conn| record(conn, &id, epoch, &step, late)))
     }
 
     fn record_and_copy<'a>(
@@ -138,8 +106,8 @@ impl Outbox for Sqlite {
         epoch: u64,
         step: Step,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        let (id, now) = (id.clone(), self.inner.clock.now());
-        Box::pin(self.retiring(move |conn| record_and_copy(conn, &id, epoch, &step, now)))
+        let (id, now, late) = (id.clone(), self.inner.clock.now(), self.late());
+        Box::pin(self.retiring(move |conn| record_and_copy(conn, &id, epoch, &step, now, late)))
     }
 
     fn claim_copies(&self, wish: Wish) -> BoxFuture<'_, Result<Copies, StoreError>> {
@@ -317,11 +285,6 @@ impl Sqlite {
 const SOONEST: &str = "SELECT wake FROM submission WHERE wake > ?1 ORDER BY wake LIMIT 1";
 const NEXT_COPY: &str = "SELECT copy_due FROM submission
     WHERE sent_copy = 'pending' AND copy_due > ?1 ORDER BY copy_due LIMIT 1";
-const PURGE: &str = "DELETE FROM idempotency WHERE (tenant, account, generation, key) IN (
-    SELECT i.tenant, i.account, i.generation, i.key
-    FROM idempotency i JOIN submission s ON s.id = i.submission
-    WHERE i.created <= ?1 AND s.state IN ('sent', 'failed', 'cancelled', 'expired')
-    ORDER BY i.created LIMIT ?2)";
 const IN_USE: &str = "SELECT 1 FROM submission WHERE place = 'file' AND digest = ?1
     UNION ALL SELECT 1 FROM quarantine WHERE digest IS NOT NULL AND digest = ?1";
 
@@ -338,115 +301,6 @@ async fn whole(raw: &Octets) -> io::Result<Bytes> {
     Ok(bytes.freeze())
 }
 
-fn replay(
-    conn: &Connection,
-    owner: &Owner,
-    idempotency: &Idempotency,
-    now: Timestamp,
-) -> Result<Option<Replay>, Trouble> {
-    let mut statement = conn.prepare_cached(
-        "SELECT i.digest, i.created, s.id, s.message_id, s.state, s.due, s.warnings
-         FROM idempotency i JOIN submission s ON s.id = i.submission
-         WHERE i.tenant = ?1 AND i.account = ?2 AND i.generation = ?3 AND i.key = ?4",
-    )?;
-    let Owner { tenant, account, generation } = owner;
-    let mut rows =
-        statement.query(params![tenant, account, generation, idempotency.key.column()])?;
-    let Some(row) = rows.next()? else { return Ok(None) };
-    let state = state(&row.get::<_, String>(4)?)?;
-    if is_forgotten(Timestamp::from_millis(row.get(1)?), state, now) {
-        return Ok(None);
-    }
-    if row.get::<_, Digest>(0)? != idempotency.digest {
-        return Ok(Some(Replay::Mismatch));
-    }
-    Ok(Some(Replay::Same(Receipt {
-        submission: parsed(&row.get::<_, String>(2)?)?,
-        message_id: row.get(3)?,
-        state,
-        due: Timestamp::from_millis(row.get(5)?),
-        warnings: sentences(&row.get::<_, String>(6)?),
-    })))
-}
-
-fn accept(
-    conn: &Connection,
-    new: &NewSubmission,
-    body: &Body,
-    now: Timestamp,
-) -> Result<Acceptance, Trouble> {
-    if let Some(idempotency) = &new.idempotency
-        && let Some(replay) = replay(conn, &Owner::of_new(new), idempotency, now)?
-    {
-        return Ok(Acceptance::Replayed(replay));
-    }
-    let (place, digest) = match body {
-        Body::Inline(_, digest) => ("inline", digest),
-        Body::File(pin) => ("file", &pin.digest),
-    };
-    let inserted = conn
-        .prepare_cached(
-            "INSERT INTO submission
-                 (id, tenant, account, message_id, sender, state, due, created, size, digest, place,
-                  generation, warnings)
-             VALUES (?1, ?2, ?3, ?4, ?5, 'accepted', ?6, ?7, ?8, ?9, ?10, ?11, ?12)
-             ON CONFLICT (id) DO NOTHING",
-        )?
-        .execute(params![
-            new.id.as_str(),
-            new.tenant.as_str(),
-            new.account.as_str(),
-            new.message_id,
-            new.sender.as_str(),
-            new.due.millis(),
-            new.created.millis(),
-            i64::try_from(new.raw.size()).map_err(failed)?,
-            digest,
-            place,
-            new.generation,
-            new.warnings.join("\n"),
-        ])?;
-    if inserted == 0 {
-        return Err(StoreError::Exists.into());
-    }
-    if let Body::Inline(raw, _) = body {
-        conn.prepare_cached("INSERT INTO body (submission, raw) VALUES (?1, ?2)")?
-            .execute(params![new.id.as_str(), &raw[..]])?;
-    }
-    put_recipients(conn, &new.id, &untried(&new.recipients))?;
-    if let Some(idempotency) = &new.idempotency {
-        purge(conn, now)?;
-        // Replaces one that is forgotten.
-        conn.prepare_cached(
-            "INSERT OR REPLACE INTO idempotency
-                 (tenant, account, key, digest, submission, created, generation)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?
-        .execute(params![
-            new.tenant.as_str(),
-            new.account.as_str(),
-            idempotency.key.column(),
-            idempotency.digest,
-            new.id.as_str(),
-            new.created.millis(),
-            new.generation,
-        ])?;
-    }
-    Ok(Acceptance::Stored(Receipt {
-        submission: new.id.clone(),
-        message_id: new.message_id.clone(),
-        state: State::Accepted,
-        due: new.due,
-        warnings: new.warnings.clone(),
-    }))
-}
-
-fn purge(conn: &Connection, now: Timestamp) -> Result<(), Trouble> {
-    let before = now.millis().saturating_sub(i64::try_from(REMEMBERED.as_millis()).unwrap_or(0));
-    conn.prepare_cached(PURGE)?.execute(params![before, PURGED])?;
-    Ok(())
-}
-
 fn newest() -> String {
     format!(
         "SELECT {ENTRY} FROM submission
@@ -459,9 +313,9 @@ fn newest() -> String {
 /// What is asked of the outbox again and again, to see that no question reads all of it.
 #[cfg(test)]
 pub(crate) fn frequent() -> Vec<String> {
+    use crate::sqlite::accepting::PURGE;
     use crate::sqlite::claims::{DUE, NEXT_ACCOUNT};
     use crate::sqlite::copies::{DUE_COPIES, NEXT_OWNER};
-
     use crate::sqlite::pruning::ENDED;
     use crate::sqlite::quarantine::NAMES;
     use crate::sqlite::rescheduling::LATER;

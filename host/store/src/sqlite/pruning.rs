@@ -17,12 +17,12 @@ use crate::sqlite::quarantine;
 
 /// The longest ended of a state.
 pub(crate) const ENDED: &str = "SELECT id, created, place FROM submission
-    WHERE wake IS NULL AND state = ?1 AND due <= ?2 AND coalesce(sent_copy, '') <> 'pending'
-    ORDER BY due LIMIT ?3";
+    WHERE wake IS NULL AND state = ?1 AND ended <= ?2 AND coalesce(sent_copy, '') <> 'pending'
+    ORDER BY ended LIMIT ?3";
 /// How far an id's time may be from that of its row.
 const SLACK: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Removes at most so many rows; how many it were.
+/// Removes at most so many rows of what ended by then, in the host's own time; how many it were.
 pub(crate) fn prune(conn: &Connection, before: Timestamp, rows: u32) -> Result<u32, Trouble> {
     let mut left = rows;
     for state in State::EVERY.into_iter().filter(|state| state.is_final()) {

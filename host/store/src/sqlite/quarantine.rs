@@ -1,30 +1,26 @@
 //! Submissions that cannot be read any more: kept apart, and tried no more.
 //!
-//! A damaged record must not stop the others, and must not be sent. It is copied as it is, its bytes
-//! too, to where only a person looks; what is left in its place has failed, so that it is not met
+//! A damaged record must not stop the others, and must not be sent; nor must bytes that are not those
+//! that were accepted. It is copied as it is, its bytes too, to where only a person looks; what is left in its place has failed, so that it is not met
 //! again.
 //!
 //! Invariant: nothing is read as a value on the way, since that is what did not work.
 
 use model::ids::{AccountId, SubmissionId, TenantId};
 use model::instant::Timestamp;
-use model::port::store::StoreError;
 use model::problem::printable;
 use rusqlite::Connection;
 
 use crate::commit::Trouble;
-
-/// Why, for whoever sees the submission.
-const TOLD: &str =
-    "the stored submission is damaged and was put aside; `postlet doctor` tells the operator";
+use crate::lifecycle::DAMAGED;
 
 /// Puts a submission aside.
 pub(crate) fn quarantine(
     conn: &Connection,
     id: &SubmissionId,
-    error: &StoreError,
+    reason: &str,
 ) -> Result<(), Trouble> {
-    put_aside(conn, id.as_str(), &error.to_string())
+    put_aside(conn, id.as_str(), reason)
 }
 
 /// Puts aside what is due and does not even name itself: no claim would ever be made of it, and it
@@ -54,10 +50,10 @@ fn put_aside(conn: &Connection, id: &str, reason: &str) -> Result<(), Trouble> {
     keep(conn, id, reason)?;
     conn.prepare_cached(
         "UPDATE submission SET state = 'failed', place = 'none', last_error = ?2, owner = NULL,
-             lease_until = NULL, epoch = epoch + 1
+             lease_until = NULL, epoch = epoch + 1, ended = (SELECT at FROM uptime)
          WHERE id = ?1",
     )?
-    .execute([id, TOLD])?;
+    .execute([id, DAMAGED])?;
     Ok(())
 }
 

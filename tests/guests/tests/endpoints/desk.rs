@@ -14,7 +14,7 @@ use model::future::BoxFuture;
 use model::instant::Timestamp;
 use model::mailbox::Mailbox;
 use model::message::{
-    Details, Facts, FlagChange, Header, MessageQuery, Moved, Page, Part, Stored, Summary,
+    Details, Facts, FlagChange, Header, MessageQuery, Moved, Page, Part, Stored, Summary, Usage,
 };
 use model::octets::{Octets, in_memory};
 use model::port::capabilities::{Body, Capabilities, Message};
@@ -283,7 +283,7 @@ impl Message for Letter {
     }
 
     fn structure(&self) -> BoxFuture<'_, Result<Vec<Part>, Problem>> {
-        let part = |path: &str, attachment| Part {
+        let part = |path: &str, usage| Part {
             path: path.to_owned(),
             content_type: "text/html".to_owned(),
             charset: None,
@@ -291,9 +291,10 @@ impl Message for Letter {
             content_id: None,
             disposition: None,
             size: 200_001,
-            attachment,
+            method: None,
+            usage: Some(usage),
         };
-        ready(Ok(vec![part("1", false), part("2", true)]))
+        ready(Ok(vec![part("1", Usage::Body), part("2", Usage::Attachment)]))
     }
 
     fn faults(&self) -> BoxFuture<'_, Result<Vec<Fault>, Problem>> {

@@ -18,7 +18,7 @@ async fn a_list_has_the_shape_that_is_documented() {
             "id": "k1", "mailbox": "INBOX", "uid": 7, "messageId": "m@x", "date": null,
             "received": "1970-01-01T00:00:00Z", "from": [{"name": null, "email": "ann@example.com"}],
             "to": [{"name": null, "email": "bo@example.net"}], "cc": [], "subject": "Grüße",
-            "flags": ["\\Seen"], "size": 200_001, "threadId": "t",
+            "flags": ["\\Seen"], "size": 200_001, "threadId": "t", "preview": null,
         }], "nextCursor": "c"})
     );
     assert_eq!(*house.desk.calls.lock().unwrap(), ["find \\Sent 50 true"]);
@@ -34,12 +34,20 @@ async fn a_message_shows_what_is_asked_for() {
     assert_eq!(whole["attachments"].as_array().unwrap().len(), 1);
     assert_eq!(whole["attachments"][0]["number"], 1);
     assert_eq!(whole["attachments"][0]["part"], "2");
+    assert_eq!(whole["inline"], json!([]));
+    let uses: Vec<_> = whole["parts"].as_array().unwrap().iter().map(|part| &part["use"]).collect();
+    assert_eq!(uses, ["body", "attachment"]);
+    assert_eq!(whole["incomplete"], Value::Null);
     assert_eq!(whole["headers"][0]["value"], "Grüße");
     let some = read(&house.get(ROUTE, "/messages/k1?fields=id,date,text").await);
     assert_eq!(some, json!({"id": "k1", "date": null, "text": "hello"}));
     let text = house.ask("GET", ROUTE, "/messages/k1", &[("accept", "text/plain")], "").await;
     assert_eq!(text.body(), "hello");
     is_problem(&house.get(ROUTE, "/messages/k1/html").await, 404, "no-such-part");
+    let sent = house.get(ROUTE, "/messages/k1/html?as=sent").await;
+    assert_eq!((sent.body(), field(&sent, "content-type")), (&raw(), "text/html"));
+    assert_eq!(field(&sent, "content-disposition"), "attachment; filename=\"message.html\"");
+    assert_eq!(field(&sent, "content-security-policy"), "sandbox; default-src 'none'");
     let stale = house.get(ROUTE, "/messages/k9").await;
     is_problem(&stale, 410, "stale-message-id");
     assert_eq!(read(&stale)["movedTo"], "k2");

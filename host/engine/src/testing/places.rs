@@ -1,0 +1,78 @@
+//! Several tenants whose servers are silent, and what is left for others.
+
+use crate::key::Owner;
+use crate::places::{Bounds, Fate, Places};
+
+fn owner(tenant: &str, account: usize) -> Owner {
+    Owner { tenant: tenant.parse().unwrap(), account: format!("a{account}").parse().unwrap() }
+}
+
+/// However many tenants take all that they get, at servers that are silent at the dot, and whether those
+/// had answered before: another's dots find room beside them, and its mail a place.
+#[test]
+fn many_tenants_silent_at_the_dot_keep_no_places_of_everybodys() {
+    for tenants in 1..=6 {
+        for answered in [false, true] {
+            let mut places = Places::new(Bounds { total: 32, per_account: 2, slow: 256 });
+            let names: Vec<String> = (0..tenants).map(|at| format!("t{at}")).collect();
+            let host = |tenant: &str, at: usize| format!("h{at}.{tenant}.test");
+            for (at, name) in (0..700).flat_map(|at| names.iter().map(move |name| (at, name))) {
+                if answered {
+                    let mut ticket = places.begin(&owner(name, at));
+                    assert!(places.settle(&mut ticket, &host(name, at)));
+                    places.answered(&mut ticket);
+                    places.end(&ticket);
+                }
+            }
+            let mut held = Vec::new();
+            for (at, name) in (0..700).flat_map(|at| names.iter().map(move |name| (at, name))) {
+                if !places.accepted(&owner(name, at)) {
+                    continue;
+                }
+                let mut ticket = places.begin(&owner(name, at));
+                if places.settle(&mut ticket, &host(name, at)) {
+                    places.fall_silent(&mut ticket, true);
+                    held.push(ticket);
+                } else {
+                    places.end(&ticket);
+                }
+            }
+            let (taken, slow) = places.counts();
+            let told = format!("{tenants} {answered}: {slow} slow, {taken} taken");
+            assert!((256..512 + 64).contains(&slow), "{told}");
+            assert!(taken <= 8, "{told}");
+            // Its own share, too: more than there are places of an account.
+            for at in 0..8 {
+                let newcomer = owner("newcomer", at);
+                assert!(places.accepted(&newcomer), "{told}");
+                let mut ticket = places.begin(&newcomer);
+                assert!(places.settle(&mut ticket, &host("newcomer", at)), "{told}");
+                assert_eq!(places.fall_silent(&mut ticket, true), Fate::Slow, "{at} {told}");
+            }
+        }
+    }
+}
+
+/// Who has its share of slow ones still delivers where servers answer.
+#[test]
+fn a_tenant_with_its_share_of_slow_ones_is_not_stopped() {
+    let mut places = Places::new(Bounds { total: 32, per_account: 2, slow: 8 });
+    let good = owner("acme", 1000);
+    let mut ticket = places.begin(&good);
+    assert!(places.settle(&mut ticket, "answers.test"));
+    places.answered(&mut ticket);
+    places.end(&ticket);
+    for account in 0..8 {
+        let mut ticket = places.begin(&owner("acme", account));
+        assert!(places.settle(&mut ticket, &format!("h{account}.test")));
+        assert_eq!(places.fall_silent(&mut ticket, true), Fate::Slow);
+    }
+    assert!(!places.accepted(&owner("acme", 8)));
+    for _ in 0..20 {
+        assert!(places.accepted(&good));
+        let mut ticket = places.begin(&good);
+        assert!(places.settle(&mut ticket, "answers.test"));
+        places.answered(&mut ticket);
+        places.end(&ticket);
+    }
+}
