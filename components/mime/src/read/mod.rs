@@ -53,7 +53,7 @@ pub struct Part {
     pub content_id: Option<String>,
     pub disposition: Option<String>,
     pub size: u64,
-    /// The `method` of a calendar.
+    /// The parameter of that name, of a calendar.
     pub method: Option<String>,
     /// None for a multipart.
     pub usage: Option<Use>,
@@ -195,7 +195,7 @@ fn structure(raw: &[u8], nodes: &[Node], uses: &[Option<Use>]) -> Vec<Part> {
             content_id: content_id(node),
             disposition: disposition(node),
             size: decoded_size(encoding(node), body),
-            method: method(node).filter(|_| node.media_type == "text/calendar"),
+            method: method(node).filter(|_| !node.is_multipart),
             usage: *usage,
         }
     });
