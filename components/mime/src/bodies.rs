@@ -92,8 +92,7 @@ pub fn source_of(raw: &[u8], node: &Node, limit: usize) -> Source {
     let mut bytes = decode_start(encoding(node), body, limit.saturating_add(1));
     let is_cut = bytes.len() > limit;
     bytes.truncate(limit);
-    let label = node.content_type.param("charset").map(str::to_owned);
-    let label = label.or_else(|| html_charset(node, &bytes));
+    let label = charset_of(node, &bytes);
     let text = decode_charset(label.as_deref(), &bytes);
     let mut text = text.replace("\r\n", "\n").replace('\0', "");
     // Half a character.
@@ -115,12 +114,26 @@ pub fn text_of(raw: &[u8], node: &Node, limit: usize) -> String {
     source_of(raw, node, limit).text
 }
 
+/// What the sender called the charset of a text part, in its header or in its HTML.
+pub fn charset(raw: &[u8], node: &Node) -> Option<String> {
+    let body = raw.get(node.body.clone()).filter(|_| node.media_type == "text/html");
+    charset_of(node, &decode_start(encoding(node), body.unwrap_or_default(), HEAD))
+}
+
+fn charset_of(node: &Node, bytes: &[u8]) -> Option<String> {
+    let label = node.content_type.param("charset").map(str::to_owned);
+    label.or_else(|| html_charset(node, bytes))
+}
+
+/// Of HTML so many bytes are asked for its charset.
+const HEAD: usize = 2048;
+
 /// `<meta charset>` counts when the header names none.
 fn html_charset(node: &Node, bytes: &[u8]) -> Option<String> {
     if node.media_type != "text/html" {
         return None;
     }
-    let head = bytes.get(..2048).unwrap_or(bytes);
+    let head = bytes.get(..HEAD).unwrap_or(bytes);
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
     let (_, after) = head.split_once("charset=")?;
     let after = after.trim_start_matches(['"', '\'', ' ']);
