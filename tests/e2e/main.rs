@@ -35,6 +35,7 @@ mod hostile_servers;
 mod reading;
 mod odd_servers;
 mod odd_mail;
+mod long_mail;
 mod field_mail;
 mod writing;
 mod round_trip;

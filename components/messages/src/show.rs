@@ -134,7 +134,8 @@ fn text_of(message: &Message) -> Result<Answer, Problem> {
 fn told(answer: Answer, message: &Message, pointer: &str) -> Result<Answer, Problem> {
     let faults = message.faults()?;
     let codes = faults.iter().filter(|fault| fault.pointer == pointer).map(|f| f.code.as_str());
-    let codes: Vec<&str> = codes.collect();
+    let mut codes: Vec<&str> = codes.collect();
+    codes.dedup();
     Ok(if codes.is_empty() { answer } else { answer.with("postlet-incomplete", codes.join(", ")) })
 }
 

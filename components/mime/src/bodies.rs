@@ -75,29 +75,65 @@ pub fn encoding(node: &Node) -> Encoding {
     Encoding::named(node.fields.raw("Content-Transfer-Encoding"))
 }
 
-/// At most `limit` bytes of a text part, as UTF-8 with LF line ends.
-pub fn text_of(raw: &[u8], node: &Node, limit: usize) -> String {
+/// A text part, or its start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// UTF-8 with LF line ends.
+    pub text: String,
+    /// Bytes of the part that it was made from, transfer encoding undone.
+    pub read: usize,
+    /// They are not all.
+    pub is_cut: bool,
+}
+
+/// A text part, made from at most `limit` bytes.
+pub fn source_of(raw: &[u8], node: &Node, limit: usize) -> Source {
     let body = raw.get(node.body.clone()).unwrap_or_default();
-    let bytes = decode_start(encoding(node), body, limit);
-    let label = node.content_type.param("charset").map(str::to_owned);
-    let label = label.or_else(|| html_charset(node, &bytes));
+    let mut bytes = decode_start(encoding(node), body, limit.saturating_add(1));
+    let is_cut = bytes.len() > limit;
+    bytes.truncate(limit);
+    let label = charset_of(node, &bytes);
     let text = decode_charset(label.as_deref(), &bytes);
-    let text = text.replace("\r\n", "\n").replace('\0', "");
+    let mut text = text.replace("\r\n", "\n").replace('\0', "");
+    // Half a character.
+    if is_cut && text.ends_with('\u{fffd}') {
+        text.pop();
+    }
     let says = |name: &str, value: &str| {
         node.content_type.param(name).is_some_and(|said| said.trim().eq_ignore_ascii_case(value))
     };
-    if node.media_type != "text/plain" || !says("format", "flowed") {
-        return text;
+    if node.media_type == "text/plain" && says("format", "flowed") {
+        let delsp = if says("delsp", "yes") { DelSp::Yes } else { DelSp::No };
+        text = unwrap_lines(&text, delsp);
     }
-    unwrap_lines(&text, if says("delsp", "yes") { DelSp::Yes } else { DelSp::No })
+    Source { text, read: bytes.len(), is_cut }
 }
+
+/// The text of [`source_of`].
+pub fn text_of(raw: &[u8], node: &Node, limit: usize) -> String {
+    source_of(raw, node, limit).text
+}
+
+/// What the sender called the charset of a text part, in its header or in its HTML.
+pub fn charset(raw: &[u8], node: &Node) -> Option<String> {
+    let body = raw.get(node.body.clone()).filter(|_| node.media_type == "text/html");
+    charset_of(node, &decode_start(encoding(node), body.unwrap_or_default(), HEAD))
+}
+
+fn charset_of(node: &Node, bytes: &[u8]) -> Option<String> {
+    let label = node.content_type.param("charset").map(str::to_owned);
+    label.or_else(|| html_charset(node, bytes))
+}
+
+/// Of HTML so many bytes are asked for its charset.
+const HEAD: usize = 2048;
 
 /// `<meta charset>` counts when the header names none.
 fn html_charset(node: &Node, bytes: &[u8]) -> Option<String> {
     if node.media_type != "text/html" {
         return None;
     }
-    let head = bytes.get(..2048).unwrap_or(bytes);
+    let head = bytes.get(..HEAD).unwrap_or(bytes);
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
     let (_, after) = head.split_once("charset=")?;
     let after = after.trim_start_matches(['"', '\'', ' ']);

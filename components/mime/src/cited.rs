@@ -99,9 +99,16 @@ fn ends_with(text: &str, word: &str) -> bool {
     start.and_then(|start| text.get(start..)).is_some_and(|end| end.eq_ignore_ascii_case(word))
 }
 
-/// An id in a URL may be percent-encoded (RFC 2392 section 2), and an ampersand in HTML is.
+/// An id in a URL may be percent-encoded (RFC 2392 section 2), and in HTML some characters of one are references.
 fn unescape(text: &str) -> String {
-    let text = text.replace("&amp;", "&");
+    let mut text = text.to_owned();
+    for (reference, character) in
+        [("&amp;", "&"), ("&#64;", "@"), ("&#x40;", "@"), ("&commat;", "@")]
+    {
+        if text.contains('&') {
+            text = text.replace(reference, character);
+        }
+    }
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
@@ -133,6 +140,7 @@ mod tests {
             "<p style=\"background: url(&quot;cid:a@x&quot;)\">",
             "<style>p { background: url('cid:a@x') }</style>",
             "<img alt=\"cid:\" src=\"cid:a@x\"",
+            "<img src=\"cid:a&#64;x\">",
             "<a href=\"cid:a@x\"><img src=\"cid:a@x\"></a>",
         ] {
             check(html, None, &["a@x"]);

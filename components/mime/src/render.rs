@@ -7,7 +7,7 @@
 //!
 //! Standard: RFC 8621 section 4.1.4.
 
-use crate::bodies::{LONGEST_BODY, text_of};
+use crate::bodies::{LONGEST_BODY, source_of};
 use crate::fault::{Code, Fault};
 use crate::filename::cut;
 use crate::sieve::{LONGEST as LONGEST_PAGE, Shown, clean, text as text_of_html};
@@ -95,12 +95,11 @@ impl Letter<'_> {
             if !content.is_empty() && !content.ends_with('\n') && content.len() < limit {
                 content.push('\n');
             }
-            let source = text_of(self.raw, node, left.0.saturating_add(1));
-            is_short |= source.len() > left.0;
-            let source = cut(&source, left.0).to_owned();
-            left.0 -= source.len();
+            let source = source_of(self.raw, node, left.0);
+            left.0 -= source.read;
+            is_short |= source.is_cut;
             let room = limit.saturating_sub(content.len());
-            let piece = piece(one, source, room);
+            let piece = piece(one, source.text, room);
             content.push_str(&piece.content);
             is_short |= piece.is_short;
             whole.faults.extend(piece.fault.filter(|_| whole.faults.is_empty()));
@@ -110,7 +109,9 @@ impl Letter<'_> {
             }
         }
         if is_short {
-            let detail = "the body is longer than what is read of one, and its end is left out";
+            let detail = format!(
+                "of a body {LONGEST_BODY} bytes are read at most, of its HTML {LONGEST_PAGE}; the rest is left out"
+            );
             whole.faults.push(Fault::at(pointer, Code::Cut, detail));
         }
         whole

@@ -1,9 +1,9 @@
 //! What each leaf of a message is for: its body, another rendering of it, what it shows, or a file.
 //!
-//! The rule is that of JMAP with its two lists, one for readers of text and one for readers of HTML. Three
-//! things are otherwise. Within an alternative a rendering that neither list takes is told apart from a
-//! file. A leaf is never dropped: JMAP forgets a text beside the HTML within one half of an alternative.
-//! And an empty half of an alternative is none.
+//! The rule is that of JMAP with its two lists, one for readers of text and one for readers of HTML.
+//! Deviation: no text is dropped, as JMAP drops one that stands beside the HTML within one half of an
+//! alternative; a half that is empty is none; a name makes no file of a half; a rendering that neither list
+//! takes is told apart from a file; and unknown kinds of text are text.
 //!
 //! Invariant: each leaf has exactly one use, and nothing but leaves has one.
 //!

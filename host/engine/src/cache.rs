@@ -49,7 +49,8 @@ pub(crate) struct Known {
 #[derive(Clone, Debug)]
 pub(crate) struct Sketch {
     pub(crate) preview: Option<String>,
-    pub(crate) has_attachments: bool,
+    /// None where the start of the message does not tell, and the rest is too long to be read.
+    pub(crate) has_attachments: Option<bool>,
 }
 
 /// A whole message, and what was read in it so far.

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use model::account::Account;
+use model::ids::TenantId;
 use model::mailbox::MailboxName;
 use model::message::{MessageQuery, Page, Stored, Summary};
 use model::port::imap::{FetchItem, FetchRow, Messages};
@@ -62,7 +63,7 @@ pub(crate) async fn find(
         ),
     };
     let mut lease = works.pool.lease(account, Some(&mailbox)).await?;
-    let listing = Listing { works, tag, mailbox: &mailbox, cursor, query };
+    let listing = Listing { works, tenant: &account.tenant, tag, mailbox: &mailbox, cursor, query };
     let answer = listing.page(&mut lease).await;
     lease.keep();
     answer
@@ -70,6 +71,7 @@ pub(crate) async fn find(
 
 struct Listing<'a> {
     works: &'a Works,
+    tenant: &'a TenantId,
     tag: AccountTag,
     mailbox: &'a MailboxName,
     cursor: Option<Cursor>,
@@ -185,6 +187,7 @@ impl Listing<'_> {
         let flags: Vec<Vec<String>> =
             found.values_mut().map(|row| row.flags.take().unwrap_or_default()).collect();
         let wanted = Wanted {
+            tenant: self.tenant.clone(),
             sketch: self.query.preview || self.query.attachments,
             places: uids.iter().map(|uid| place(*uid)).collect(),
             fetched: found.into_values().collect(),
@@ -217,7 +220,7 @@ impl Listing<'_> {
                     .and_then(|sketch| sketch.preview.clone()),
                 has_attachments: sketch
                     .filter(|_| self.query.attachments)
-                    .map(|sketch| sketch.has_attachments),
+                    .and_then(|sketch| sketch.has_attachments),
                 unparsed: facts.is_none() && !unavailable,
                 unavailable,
             });

@@ -3,8 +3,11 @@
 //! The parser sees one batch of header blocks. When it fails on the batch, each
 //! block goes alone, so that one hostile message costs its own row only.
 //!
-//! Previews need whole messages. Those above [`Settings::preview_bytes`] have
-//! none, and nothing is said about their attachments.
+//! Previews need whole messages. Of one above [`Settings::preview_bytes`] the start
+//! is fetched, which mostly has the text and the first attachment; only where
+//! it does not, the rest is fetched too, one message at a time and within what
+//! the tenant may hold. Where that is not possible either, what the start does
+//! not tell stays unknown.
 //!
 //! [`Settings::preview_bytes`]: crate::settings::Settings::preview_bytes
 
@@ -13,7 +16,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
-use model::message::{Facts, ReadWant};
+use model::ids::TenantId;
+use model::message::{Facts, Part, ReadWant, Reading, Usage};
 use model::octets::in_memory;
 use model::port::imap::{FetchItem, FetchRow};
 use model::port::mime::MimeError;
@@ -48,6 +52,8 @@ const PREVIEW_LIMIT: u32 = 16 << 10;
 /// Which rows, all of one mailbox, and how much of each.
 #[derive(Debug)]
 pub(crate) struct Wanted {
+    /// Whose memory it is.
+    pub(crate) tenant: TenantId,
     /// Preview and attachments too.
     pub(crate) sketch: bool,
     pub(crate) places: Vec<Place>,
@@ -87,6 +93,7 @@ pub(crate) async fn known(
     let unavailable = learn(works, lease, missing, wanted.fetched, &mut known).await?;
     if wanted.sketch {
         sketch(works, lease, &mut known).await?;
+        sketch_large(works, lease, &wanted.tenant, &mut known).await?;
     }
     let known = known.into_iter().map(|(uid, (_, known))| (uid, known)).collect();
     Ok(Learnt { known, unavailable })
@@ -186,14 +193,88 @@ async fn sketch(works: &Works, lease: &mut Lease, known: &mut Rows) -> Result<()
             .collect::<Vec<_>>()
             .await;
         for (uid, sketch) in read {
-            let (Some(sketch), Some((place, row))) = (sketch?, known.get_mut(&uid)) else {
-                continue;
-            };
-            *row = Arc::new(Known { sketch: Some(sketch), ..(**row).clone() });
-            works.cache.learn(works.cache_key(place.clone()), Arc::clone(row));
+            if let Some(sketch) = sketch? {
+                keep(works, known, uid, sketch);
+            }
         }
     }
     Ok(())
+}
+
+/// Those that are too large to be fetched whole with the others.
+async fn sketch_large(
+    works: &Works,
+    lease: &mut Lease,
+    tenant: &TenantId,
+    known: &mut Rows,
+) -> Result<(), Problem> {
+    let is_large = |row: &Known| {
+        row.size.filter(|size| row.sketch.is_none() && *size > works.settings.preview_bytes)
+    };
+    let mut sizes: HashMap<u32, u64> =
+        known.iter().filter_map(|(uid, (_, row))| Some((*uid, is_large(row)?))).collect();
+    let mut lacking: Vec<u32> = sizes.keys().copied().collect();
+    lacking.sort_unstable();
+    for batch in lacking.chunks(STARTS) {
+        let items = [FetchItem::WholeStart];
+        let fetched = piecemeal::fetch(lease, batch.to_vec(), &items, &items).await?;
+        for row in fetched.rows {
+            let Some(size) = sizes.remove(&row.uid) else { continue };
+            let begun = match row.whole {
+                Some(start) => start_of(works, start).await?,
+                // Some servers give the whole, which is too long where the start was asked for.
+                None => None,
+            };
+            let rest = match &begun {
+                Some(Sketch { preview: Some(_), has_attachments: Some(true) }) => None,
+                _ => works
+                    .held
+                    .reserve(tenant, size)
+                    .filter(|_| size <= works.settings.message_bytes),
+            };
+            let whole = match rest {
+                None => None,
+                Some(_room) => whole_of(works, lease, row.uid).await?,
+            };
+            if let Some(sketch) = whole.or(begun) {
+                keep(works, known, row.uid, sketch);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Starts of messages that are fetched at once: [`BATCH_BYTES`] together.
+const STARTS: usize = 32;
+
+/// What the start of a message tells of the whole: that there is an attachment, never that there is none.
+async fn start_of(works: &Works, start: Bytes) -> Result<Option<Sketch>, Problem> {
+    let want = ReadWant { preview: true, structure: true, ..ReadWant::default() };
+    let reading = reading_of(works, start, want).await?;
+    Ok(reading.map(|reading| {
+        // HTML that comes later may show what has a content id.
+        let is_file =
+            |part: &Part| part.usage == Some(Usage::Attachment) && part.content_id.is_none();
+        let has_attachments = reading.parts.iter().any(is_file).then_some(true);
+        let preview = reading.preview.filter(|preview| !preview.is_empty());
+        Sketch { preview, has_attachments }
+    }))
+}
+
+async fn whole_of(works: &Works, lease: &mut Lease, uid: u32) -> Result<Option<Sketch>, Problem> {
+    let items = [FetchItem::Whole];
+    let fetched = piecemeal::fetch(lease, vec![uid], &items, &items).await?;
+    let row = fetched.rows.into_iter().find(|row| row.uid == uid);
+    match row.and_then(|row| row.whole) {
+        Some(whole) => sketch_of(works, whole).await,
+        None => Ok(None),
+    }
+}
+
+fn keep(works: &Works, known: &mut Rows, uid: u32, sketch: Sketch) {
+    let Some((place, row)) = known.get_mut(&uid) else { return };
+    *row = Arc::new(Known { sketch: Some(sketch), ..(**row).clone() });
+    works.cache.learn(works.cache_key(place.clone()), Arc::clone(row));
 }
 
 /// UIDs whose messages have at most [`BATCH_BYTES`] together; at least one.
@@ -215,10 +296,16 @@ fn take_batch(lacking: &mut Vec<(u32, u64)>) -> Vec<u32> {
 /// None when the parser gave up on the message.
 async fn sketch_of(works: &Works, whole: Bytes) -> Result<Option<Sketch>, Problem> {
     let want = ReadWant { preview: true, ..ReadWant::default() };
-    match works.ports.mime.read(in_memory(whole), want, PREVIEW_LIMIT).await {
-        Ok(reading) => {
-            Ok(Some(Sketch { preview: reading.preview, has_attachments: reading.has_attachments }))
-        }
+    let reading = reading_of(works, whole, want).await?;
+    Ok(reading.map(|reading| Sketch {
+        preview: reading.preview,
+        has_attachments: Some(reading.has_attachments),
+    }))
+}
+
+async fn reading_of(works: &Works, raw: Bytes, want: ReadWant) -> Result<Option<Reading>, Problem> {
+    match works.ports.mime.read(in_memory(raw), want, PREVIEW_LIMIT).await {
+        Ok(reading) => Ok(Some(reading)),
         Err(MimeError::Faults(_) | MimeError::Failed(_)) => Ok(None),
         Err(error @ MimeError::Busy) => Err(problems::reading(error)),
     }

@@ -24,7 +24,8 @@ pub struct Settings {
     pub open_bytes: u64,
     /// The largest message that is read or accepted.
     pub message_bytes: u64,
-    /// Messages up to this size are fetched for previews in a list.
+    /// Messages up to this size are fetched whole for previews in a list; of larger ones the start is, and
+    /// the rest where that does not tell.
     pub preview_bytes: u64,
     /// Deliveries under way at once.
     pub deliveries: usize,

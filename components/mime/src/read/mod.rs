@@ -4,7 +4,9 @@
 //!
 //! Invariant: odd mail gives odd answers, never a fault; only what would exhaust the reader is one.
 
-use crate::bodies::{content_id, disposition, encoding, filename, location, method, text_of};
+use crate::bodies::{
+    charset, content_id, disposition, encoding, filename, location, method, text_of,
+};
 use crate::cited::{Names, shown};
 use crate::facts::{Details, Facts, details, facts};
 use crate::fault::{Code, Fault};
@@ -53,7 +55,7 @@ pub struct Part {
     pub content_id: Option<String>,
     pub disposition: Option<String>,
     pub size: u64,
-    /// The `method` of a calendar.
+    /// The parameter of that name, of a calendar.
     pub method: Option<String>,
     /// None for a multipart.
     pub usage: Option<Use>,
@@ -186,16 +188,16 @@ pub fn decode(octets: &dyn Octets, path: &str, sink: &mut dyn Sink) -> Result<()
 fn structure(raw: &[u8], nodes: &[Node], uses: &[Option<Use>]) -> Vec<Part> {
     let parts = nodes.iter().zip(uses).map(|(node, usage)| {
         let body = raw.get(node.body.clone()).unwrap_or_default();
-        let charset = node.content_type.param("charset").filter(|_| !node.is_multipart);
+        let charset = charset(raw, node).filter(|_| !node.is_multipart);
         Part {
             path: node.path.clone(),
             content_type: node.media_type.clone(),
-            charset: charset.map(str::to_ascii_lowercase),
+            charset: charset.map(|label| label.to_ascii_lowercase()),
             filename: filename(node),
             content_id: content_id(node),
             disposition: disposition(node),
             size: decoded_size(encoding(node), body),
-            method: method(node).filter(|_| node.media_type == "text/calendar"),
+            method: method(node).filter(|_| !node.is_multipart),
             usage: *usage,
         }
     });

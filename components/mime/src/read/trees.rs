@@ -93,6 +93,9 @@ fn leaf() -> impl Strategy<Value = Leaf> {
     let types = prop::sample::select(vec![
         "text/plain",
         "text/plain",
+        "text/plain",
+        "text/plain",
+        "text/html",
         "text/html",
         "text/html",
         "text/enriched",
@@ -105,9 +108,10 @@ fn leaf() -> impl Strategy<Value = Leaf> {
         "message/rfc822",
         "message/delivery-status",
     ]);
-    let dispositions = prop::sample::select(vec!["", "", "", "inline", "attachment"]);
+    let dispositions = prop::sample::select(vec!["", "", "", "", "inline", "attachment"]);
     let shows = prop::collection::vec(0_u8..4, 0..3);
-    let own = (any::<bool>(), prop::option::of(0_u8..4), prop::bool::weighted(0.2));
+    let id = prop::option::weighted(0.3, 0_u8..4);
+    let own = (prop::bool::weighted(0.2), id, prop::bool::weighted(0.1));
     (types, dispositions, shows, own).prop_map(
         |(media_type, disposition, shows, (is_named, id, is_blank))| {
             let is_blank = is_blank && media_type.starts_with("text/");
@@ -117,10 +121,11 @@ fn leaf() -> impl Strategy<Value = Leaf> {
 }
 
 fn tree() -> impl Strategy<Value = Tree> {
-    leaf().prop_map(Tree::Leaf).prop_recursive(5, 30, 5, |inner| {
+    leaf().prop_map(Tree::Leaf).prop_recursive(4, 40, 5, |inner| {
         let subtypes = prop::sample::select(vec![
             "mixed",
             "mixed",
+            "alternative",
             "alternative",
             "alternative",
             "related",
@@ -129,7 +134,7 @@ fn tree() -> impl Strategy<Value = Tree> {
             "digest",
             "unheard-of",
         ]);
-        let children = prop::collection::vec(inner, 1..5);
+        let children = prop::collection::vec(inner, 1..6);
         (subtypes, children).prop_map(|(subtype, children)| Tree::Multipart(subtype, children))
     })
 }
@@ -213,6 +218,12 @@ proptest! {
                 Some(Use::Inline) => prop_assert!(leaf.id.is_some()),
                 _ if leaf.disposition == "attachment" => {
                     prop_assert_eq!(part.usage, Some(Use::Attachment));
+                }
+                // Nothing says that it is anything but words.
+                used if matches!(leaf.media_type, "text/plain" | "text/html") => {
+                    let is_free = !leaf.is_named && leaf.id.is_none();
+                    let is_file = used == Some(Use::Attachment);
+                    prop_assert!(!(is_free && is_file), "{} in {}", part.path, built.raw);
                 }
                 _ => {}
             }

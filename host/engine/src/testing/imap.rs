@@ -478,6 +478,9 @@ fn row(sequence: u32, uid: u32, message: &Msg, items: &[FetchItem]) -> FetchRow 
                 row.header = Some(message.raw.clone());
             }
             FetchItem::Whole => row.whole = Some(message.raw.clone()),
+            FetchItem::WholeStart => {
+                row.whole = Some(message.raw.slice(..message.raw.len().min(256 << 10)));
+            }
         }
     }
     row

@@ -103,6 +103,8 @@ async fn previews_and_attachments_come_when_asked_for_and_are_kept() {
     host.imap.add("INBOX", &message("one attached"));
     host.imap.add("INBOX", &message("hostile"));
     host.imap.add("INBOX", &format!("Subject: big\r\n\r\n{}", "x".repeat(2 << 20)));
+    let late = format!("Subject: late\r\n\r\n{}attached", "y".repeat(2 << 20));
+    host.imap.add("INBOX", &late);
     let grant = host.grant("anna").await;
     let wanted = MessageQuery { preview: true, attachments: true, ..query("INBOX", None, 50) };
     for _ in 0..2 {
@@ -110,8 +112,23 @@ async fn previews_and_attachments_come_when_asked_for_and_are_kept() {
         let shown: Vec<_> =
             page.rows.iter().map(|row| (row.preview.as_deref(), row.has_attachments)).collect();
         let one = (Some("body of one attached"), Some(true));
-        assert_eq!(shown, [(None, None), (None, None), one]);
+        let (xs, ys) = ("x".repeat(200), "y".repeat(200));
+        let big = (Some(xs.as_str()), Some(false));
+        let late = (Some(ys.as_str()), Some(true));
+        assert_eq!(shown, [late, big, (None, None), one]);
     }
+}
+
+#[tokio::test]
+async fn of_a_message_beyond_all_bounds_the_start_tells_what_it_can() {
+    let settings = Settings { message_bytes: 1 << 20, ..Settings::default() };
+    let host = Host::with(settings);
+    host.imap.add("INBOX", &format!("Subject: big\r\n\r\n{}", "x".repeat(2 << 20)));
+    let grant = host.grant("anna").await;
+    let wanted = MessageQuery { preview: true, attachments: true, ..query("INBOX", None, 50) };
+    let page = host.engine.find_messages(&grant, wanted).await.unwrap();
+    assert_eq!(page.rows[0].preview.as_deref(), Some("x".repeat(200).as_str()));
+    assert_eq!(page.rows[0].has_attachments, None);
 }
 
 #[tokio::test]

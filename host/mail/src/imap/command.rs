@@ -24,6 +24,9 @@ const SMALL: u64 = 16 * 1024;
 /// The header fields of one message: what the parser takes of them.
 const HEADER: u64 = 256 * 1024;
 
+/// The start of a message: its header and the text, in most mail.
+const START: u64 = 256 * 1024;
+
 /// One command, without its tag.
 #[derive(Debug)]
 pub(crate) struct Command {
@@ -157,6 +160,10 @@ pub(crate) fn fetch(messages: &Messages, items: &[FetchItem]) -> Vec<Command> {
             FetchItem::Whole => {
                 list.push_str(" BODY.PEEK[]");
                 literal = u64::MAX;
+            }
+            FetchItem::WholeStart => {
+                let _ = write!(list, " BODY.PEEK[]<0.{START}>");
+                literal = literal.max(START);
             }
         }
     }

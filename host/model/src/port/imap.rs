@@ -136,6 +136,8 @@ pub enum FetchItem {
     HeaderFieldsStart(&'static [&'static str]),
     /// BODY.PEEK[]: the whole message.
     Whole,
+    /// Its first 256 KiB, in the place of the whole (RFC 9051 §6.4.5, partial).
+    WholeStart,
 }
 
 /// One message of a fetch's answer.

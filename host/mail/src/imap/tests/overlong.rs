@@ -98,3 +98,16 @@ async fn header_fields_are_asked_for_in_part() {
     assert_eq!(command, "UID FETCH 7 (UID BODY.PEEK[HEADER.FIELDS (FROM)]<0.262144>)");
     assert!(rows.unwrap()[0].header.is_some());
 }
+
+#[tokio::test]
+async fn the_start_of_a_message_comes_in_the_place_of_the_whole() {
+    let (mut session, mut peer) = selected(FULL).await;
+    let asked = Messages::Uids(vec![7]);
+    let says = "* 1 FETCH (UID 7 BODY[]<0> {5}\r\nstart)\r\n{tag} OK\r\n";
+    let (rows, command) = tokio::join!(
+        fetch(&mut *session, &asked, &[FetchItem::WholeStart]),
+        answer(&mut peer, says)
+    );
+    assert_eq!(command, "UID FETCH 7 (UID BODY.PEEK[]<0.262144>)");
+    assert_eq!(rows.unwrap()[0].whole.as_deref(), Some(b"start".as_slice()));
+}
