@@ -42,7 +42,7 @@ const SPECIAL: [&str; 60] = [
 ];
 /// A paragraph ends where one of these begins.
 #[rustfmt::skip]
-const CLOSES_P: [&str; 39] = [
+pub const CLOSES_P: [&str; 39] = [
     "address", "article", "aside", "blockquote", "center", "dd", "details", "dialog", "dir", "div",
     "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5",
     "h6", "header", "hgroup", "hr", "li", "listing", "main", "menu", "nav", "ol", "p", "plaintext",
