@@ -68,8 +68,8 @@ const HARMLESS: [&str; 82] = [
     "text-overflow", "text-transform", "unicode-bidi", "vertical-align", "visibility", "white-space", "width",
     "word-break", "word-spacing", "word-wrap",
 ];
-/// Functions of colours and sizes.
-const FUNCTIONS: [&str; 5] = ["rgb", "rgba", "hsl", "hsla", "calc"];
+/// Functions of colours. Those of sizes can come out below zero.
+const FUNCTIONS: [&str; 4] = ["rgb", "rgba", "hsl", "hsla"];
 
 /// The declarations that may be shown, without those that may not.
 pub fn harmless(style: &str) -> String {
@@ -181,7 +181,7 @@ mod tests {
             "font-family: \"Segoe UI\", 'Helvetica Neue', 微软雅黑, sans-serif; font-size: 14.5px",
             "font: bold 14px/1.5 Arial; line-height: 1.5; text-align: center",
             "border: 1px solid rgb(1, 2, 3); border-top-color: rgba(0,0,0,.5)",
-            "width: calc(100% - 20px); max-width: 600px; padding: 0 10px",
+            "width: 100%; max-width: 600px; padding: 0 10px",
             "display: none; max-height: 0; overflow: hidden",
             "text-decoration: none !important; vertical-align: text-top; white-space: pre-wrap",
         ] {
@@ -216,6 +216,8 @@ mod tests {
             "position: absolute; top: 0; left: 0; z-index: 9",
             "margin: -500px",
             "margin-left: calc(-1 * 100px)",
+            "margin-left: calc(0px - 100px)",
+            "width: min(100%, 10px)",
             "text-indent: -.5em",
             "transform: scale(9)",
             "box-shadow: 0 0 0 999px red",
