@@ -42,7 +42,7 @@ const SPECIAL: [&str; 60] = [
 ];
 /// A paragraph ends where one of these begins.
 #[rustfmt::skip]
-const CLOSES_P: [&str; 39] = [
+pub const CLOSES_P: [&str; 39] = [
     "address", "article", "aside", "blockquote", "center", "dd", "details", "dialog", "dir", "div",
     "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5",
     "h6", "header", "hgroup", "hr", "li", "listing", "main", "menu", "nav", "ol", "p", "plaintext",
@@ -70,6 +70,10 @@ pub fn is_cheap(html: &str) -> bool {
             None => (false, rest),
         };
         if !tag.starts_with(|character: char| character.is_ascii_alphabetic()) {
+            // A comment that is none ends with the first `>`, whatever seems to be quoted in it.
+            if rest.starts_with(['!', '?']) || closing && !tag.starts_with('>') {
+                rest = rest.split_once('>').map_or("", |(_, after)| after);
+            }
             continue;
         }
         let end = tag.find([' ', '\t', '\n', '\r', '\u{c}', '/', '>']).unwrap_or(tag.len());
@@ -310,6 +314,15 @@ mod tests {
             assert!(!is_cheap(&format!("{start}{deep}")), "{start}");
         }
         assert!(is_cheap("<script><!-- if (a </b) --></script><p>hello"));
+    }
+
+    #[test]
+    fn what_seems_to_be_quoted_in_a_comment_is_counted() {
+        let many = "a ".repeat(10_000);
+        for start in ["<!", "<?", "</ ", "<!doctype "] {
+            assert!(!is_cheap(&format!("{start}<b x='><i {many}>")), "{start}");
+            assert!(is_cheap(&format!("{start}{many}>")), "{start}");
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("lettre", &["mail"]),
     ("async-imap", &["mail"]),
     ("mail-parser", &["mime-component"]),
+    ("html5ever", &["mime-component"]),
     ("imap-codec", &["mailroom"]),
     ("rusqlite", &["store"]),
     ("rustls", &["net", "mailroom"]),

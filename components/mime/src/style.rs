@@ -1,0 +1,304 @@
+//! The `style` attribute: what it hides, and what of it may be shown.
+//!
+//! Its declarations are read one by one and by name; what cannot be read is nothing. It knows no style sheet and
+//! no inheritance.
+//!
+//! Invariant: however [`harmless`] takes its input apart, each declaration that comes out is made of plain words,
+//! numbers and colours, so no reader of CSS finds an address, an escape or a comment in them.
+//!
+//! Standards: CSS Style Attributes, CSS Syntax Level 3.
+
+/// What an element's style says about whether its text is seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sight {
+    /// It and all within is not seen, whatever that says.
+    pub hides: bool,
+    /// Its text is too small to be seen; what is within may be larger.
+    pub is_tiny: Option<bool>,
+    /// Its text is not seen; what is within may be.
+    pub is_invisible: Option<bool>,
+    /// Spaces and line ends stay as they are.
+    pub keeps_spaces: Option<bool>,
+}
+
+/// Hides from Outlook, which some buttons are: it has another one for them.
+const HIDDEN_FROM_OUTLOOK: &str = "mso-hide";
+
+/// Reads what a style says of an element of that name.
+pub fn sight(element: &str, style: &str) -> Sight {
+    let mut sight = Sight::default();
+    let (mut is_clipped, mut is_flat) = (false, false);
+    for (name, value) in declarations(style) {
+        match name.as_str() {
+            "display" => sight.hides |= value == "none",
+            "visibility" => sight.is_invisible = Some(value != "visible"),
+            "opacity" => sight.hides |= is_below(&value, 0.05),
+            "max-height" => sight.hides |= is_below(&value, 1.0),
+            "height" | "width" | "max-width" => is_flat |= is_below(&value, 1.0),
+            "overflow" => is_clipped |= value == "hidden",
+            HIDDEN_FROM_OUTLOOK => sight.hides |= value == "all" && element != "a",
+            "font-size" => sight.is_tiny = tiny(&value).or(sight.is_tiny),
+            // The shorthand names a size among other things: what is large is seen.
+            "font" if value.split([' ', '/']).any(|word| tiny(word) == Some(false)) => {
+                sight.is_tiny = Some(false);
+            }
+            "white-space" => sight.keeps_spaces = Some(value.starts_with("pre")),
+            _ => {}
+        }
+    }
+    sight.hides |= is_clipped && is_flat;
+    sight
+}
+
+/// What paints, sizes and aligns within its own place; sorted. Absent is what loads (`background-image`, `list-style`,
+/// `cursor`, `content`), what leaves its place (`position`, `transform`, `z-index`, shadows, outlines) and what runs.
+#[rustfmt::skip]
+const HARMLESS: [&str; 82] = [
+    "background", "background-color", "border", "border-bottom", "border-bottom-color", "border-bottom-left-radius",
+    "border-bottom-right-radius", "border-bottom-style", "border-bottom-width", "border-collapse", "border-color",
+    "border-left", "border-left-color", "border-left-style", "border-left-width", "border-radius", "border-right",
+    "border-right-color", "border-right-style", "border-right-width", "border-spacing", "border-style", "border-top",
+    "border-top-color", "border-top-left-radius", "border-top-right-radius", "border-top-style", "border-top-width",
+    "border-width", "box-sizing", "caption-side", "clear", "color", "direction", "display", "empty-cells", "float",
+    "font", "font-family", "font-size", "font-style", "font-variant", "font-weight", "height", "letter-spacing",
+    "line-height", "list-style-position", "list-style-type", "margin", "margin-bottom", "margin-left", "margin-right",
+    "margin-top", "max-height", "max-width", "min-height", "min-width", "opacity", "overflow", "overflow-wrap",
+    "padding", "padding-bottom", "padding-left", "padding-right", "padding-top", "table-layout", "text-align",
+    "text-decoration", "text-decoration-color", "text-decoration-line", "text-decoration-style", "text-indent",
+    "text-overflow", "text-transform", "unicode-bidi", "vertical-align", "visibility", "white-space", "width",
+    "word-break", "word-spacing", "word-wrap",
+];
+/// Functions of colours. Those of sizes can come out below zero.
+const FUNCTIONS: [&str; 4] = ["rgb", "rgba", "hsl", "hsla"];
+
+/// The declarations that may be shown, without those that may not.
+pub fn harmless(style: &str) -> String {
+    let mut kept = String::new();
+    for declaration in style.split(';') {
+        let Some((name, value)) = declaration.split_once(':') else { continue };
+        let name = name.trim().to_ascii_lowercase();
+        let value = value.trim();
+        if HARMLESS.binary_search(&name.as_str()).is_ok() && is_plain(value) {
+            if !kept.is_empty() {
+                kept.push_str("; ");
+            }
+            kept.extend([name.as_str(), ": ", value]);
+        }
+    }
+    kept
+}
+
+/// Words, numbers, colours, names of fonts in quotes, and calls of [`FUNCTIONS`]; no number below zero, which would
+/// move something out of its place.
+fn is_plain(value: &str) -> bool {
+    let is_known =
+        |character: char| character.is_alphanumeric() || " #%.,-+/!()'\"_".contains(character);
+    let balanced = |quote: char| value.matches(quote).count().is_multiple_of(2);
+    let is_below_zero = |at: usize| {
+        let after = value.get(at + 1..).unwrap_or_default();
+        let before = value.get(..at).unwrap_or_default();
+        after.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+            && !before.ends_with(char::is_alphanumeric)
+    };
+    !value.is_empty()
+        && value.chars().all(is_known)
+        && balanced('"')
+        && balanced('\'')
+        && !value.match_indices('-').any(|(at, _)| is_below_zero(at))
+        && calls_only(value)
+}
+
+/// Whether each parenthesis belongs to a function that is known, and none lies in another.
+fn calls_only(value: &str) -> bool {
+    let mut pieces = value.split('(');
+    let mut before = pieces.next().unwrap_or_default();
+    if before.contains(')') {
+        return false;
+    }
+    for piece in pieces {
+        let start = before
+            .rfind(|c: char| !c.is_alphanumeric() && c != '-' && c != '_')
+            .map_or(0, |at| at + 1);
+        let name = before.get(start..).unwrap_or_default();
+        let is_known = FUNCTIONS.iter().any(|known| name.eq_ignore_ascii_case(known));
+        let Some((_, after)) = piece.split_once(')') else { return false };
+        if !is_known || after.contains(')') {
+            return false;
+        }
+        before = after;
+    }
+    true
+}
+
+/// Name and value of each declaration, in lower case.
+fn declarations(style: &str) -> impl Iterator<Item = (String, String)> {
+    style.split(';').filter_map(|declaration| {
+        let (name, value) = declaration.split_once(':')?;
+        let value = value.to_ascii_lowercase();
+        let value = value.split('!').next().unwrap_or_default().trim().to_owned();
+        Some((name.trim().to_ascii_lowercase(), value))
+    })
+}
+
+/// Whether a font of that size is too small to be read; none where the size is that of the text around.
+fn tiny(size: &str) -> Option<bool> {
+    const WORDS: [&str; 7] =
+        ["xx-small", "x-small", "small", "medium", "large", "x-large", "xx-large"];
+    if WORDS.contains(&size) {
+        return Some(false);
+    }
+    let (number, unit) = length(size)?;
+    match unit {
+        _ if number == 0.0 => Some(true),
+        "px" | "pt" | "" => Some(number < 2.0),
+        "em" | "%" | "ex" | "ch" => None,
+        _ => Some(false),
+    }
+}
+
+fn is_below(size: &str, bound: f32) -> bool {
+    length(size).is_some_and(|(number, unit)| {
+        number == 0.0 || unit != "em" && unit != "%" && number < bound
+    })
+}
+
+/// A number and its unit.
+fn length(text: &str) -> Option<(f32, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    Some((number.parse().ok()?, unit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_paints_and_sizes_stays() {
+        assert!(HARMLESS.is_sorted());
+        for style in [
+            "color: red; background-color: #fff",
+            "font-family: \"Segoe UI\", 'Helvetica Neue', 微软雅黑, sans-serif; font-size: 14.5px",
+            "font: bold 14px/1.5 Arial; line-height: 1.5; text-align: center",
+            "border: 1px solid rgb(1, 2, 3); border-top-color: rgba(0,0,0,.5)",
+            "width: 100%; max-width: 600px; padding: 0 10px",
+            "display: none; max-height: 0; overflow: hidden",
+            "text-decoration: none !important; vertical-align: text-top; white-space: pre-wrap",
+        ] {
+            assert_eq!(harmless(style), style);
+        }
+        assert_eq!(harmless(" COLOR :red;;margin:0"), "color: red; margin: 0");
+    }
+
+    #[test]
+    fn what_loads_runs_or_leaves_its_place_is_gone() {
+        for style in [
+            "background: url(https://t.example/x)",
+            "background:#fff url('//t.example/x') no-repeat",
+            "background: URL (x)",
+            "background-image: linear-gradient(red, blue)",
+            "background: image-set(\"https://t.example/x\" 1x)",
+            "background: u\\72l(x)",
+            "background: \\75rl(x)",
+            "background: u/**/rl(x)",
+            "background: var(--x)",
+            "background: ｕrl(x)",
+            "background: rgb(url(x))",
+            "list-style: url(x)",
+            "list-style-image: url(x)",
+            "cursor: url(x)",
+            "content: 'x'",
+            "width: expression(alert(1))",
+            "width: exp/**/ression(alert(1))",
+            "behavior: url(x)",
+            "-moz-binding: url(x)",
+            "position: fixed",
+            "position: absolute; top: 0; left: 0; z-index: 9",
+            "margin: -500px",
+            "margin-left: calc(-1 * 100px)",
+            "margin-left: calc(0px - 100px)",
+            "width: min(100%, 10px)",
+            "text-indent: -.5em",
+            "transform: scale(9)",
+            "box-shadow: 0 0 0 999px red",
+            "filter: blur(1px)",
+            "@import 'x'",
+            "color: red} * {color: blue",
+            "color: red<",
+            "font-family: 'a",
+            "font-family: \"a\nb",
+            "font-family: \"a\\",
+            "color: rgb(1",
+            "color: rgb)1(",
+            "color:",
+            "color",
+            "--x: y",
+            "",
+        ] {
+            assert_eq!(harmless(style), "", "{style}");
+        }
+        // What is taken apart in the middle of a quoted text is not put together again.
+        assert_eq!(harmless("font-family: 'a; color: red; background: url(x)'"), "color: red");
+        assert_eq!(
+            harmless("color: red; /* ; width: 1px; */ height: 2px"),
+            "color: red; width: 1px"
+        );
+    }
+
+    #[test]
+    fn what_hides_is_seen_in_every_spelling() {
+        for style in [
+            "display:none",
+            "color:red; DISPLAY : None !important",
+            "opacity:0",
+            "opacity: 0.0",
+            "max-height:0",
+            "max-height:0px;overflow:hidden",
+            "height:0;overflow:hidden",
+            "width:0px; overflow:hidden",
+            "mso-hide:all",
+        ] {
+            assert!(sight("div", style).hides, "{style}");
+        }
+        for style in [
+            "display:block",
+            "opacity:1",
+            "opacity:.8",
+            "max-height:100%",
+            "height:0",
+            "overflow:hidden",
+            "max-height:none",
+            "color:none",
+            "display",
+            "",
+            ":;;",
+        ] {
+            assert!(!sight("div", style).hides, "{style}");
+        }
+    }
+
+    /// The usual buttons that look alike everywhere have another link for Outlook.
+    #[test]
+    fn a_button_that_outlook_does_not_show_is_no_secret() {
+        assert!(!sight("a", "background-color:#00f;mso-hide:all;").hides);
+    }
+
+    #[test]
+    fn a_font_of_no_size_is_told_from_one_of_the_size_around() {
+        for (style, tiny) in [
+            ("font-size:0", Some(true)),
+            ("font-size:0px", Some(true)),
+            ("font-size:0.0em", Some(true)),
+            ("font-size:1px", Some(true)),
+            ("font-size:12px", Some(false)),
+            ("font-size:medium", Some(false)),
+            ("font-size:smaller", None),
+            ("font-size:1em", None),
+            ("font:0/0 a", None),
+            ("font:bold 14px/1.5 Arial", Some(false)),
+            ("color:red", None),
+        ] {
+            assert_eq!(sight("td", style).is_tiny, tiny, "{style}");
+        }
+    }
+}
