@@ -10,14 +10,13 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use model::caller::{Caller, Grant, Scope};
 use model::draft::Draft;
-use model::ids::TenantId;
 use model::mailbox::Role;
 use model::message::{MessageQuery, Page, Summary};
 use model::port::BoxFuture;
 use model::port::background::Background;
 use model::port::capabilities::Capabilities;
 use model::port::oauth::TokenEndpoint;
-use model::port::spool::{Spool, SpoolError, Spools};
+use model::port::spool::{Payer, Spool, SpoolError, Spools};
 use model::problem::{Code, Problem};
 use model::submission::{IdempotencyKey, Receipt};
 
@@ -36,7 +35,7 @@ use crate::testing::{imap, smtp};
 struct NoSpools;
 
 impl Spools for NoSpools {
-    fn create(&self, _: Option<&TenantId>) -> Result<Box<dyn Spool>, SpoolError> {
+    fn create(&self, _: Payer<'_>) -> Result<Box<dyn Spool>, SpoolError> {
         Err(SpoolError::Full)
     }
 }
