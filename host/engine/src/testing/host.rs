@@ -22,6 +22,7 @@ use model::submission::{IdempotencyKey, Receipt};
 
 use crate::discovery::Discovery;
 use crate::engine::Engine;
+use crate::oauth::servers::Servers;
 use crate::ports::Ports;
 use crate::profiles::Profiles;
 use crate::settings::Settings;
@@ -122,6 +123,14 @@ impl Host {
     /// The same world where tenants' own addresses give tokens.
     pub(crate) fn with_tokens(&mut self, tokens: Arc<dyn TokenEndpoint>) {
         self.ports.own_tokens = tokens;
+        self.ports.background = Arc::new(AtOnce);
+        self.restart();
+    }
+
+    /// The same world where an authorization server of the operator's gives them.
+    pub(crate) fn with_authorization(&mut self, tokens: Arc<dyn TokenEndpoint>, servers: Servers) {
+        self.ports.tokens = tokens;
+        self.ports.authorization = Arc::new(servers);
         self.ports.background = Arc::new(AtOnce);
         self.restart();
     }
