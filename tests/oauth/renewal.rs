@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -85,11 +86,12 @@ async fn no_token_is_in_any_log_or_answer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_endpoint_that_is_busy_is_not_called_bad_credentials() {
-    let site = expiring().await;
     for (status, fields, body) in [
         (429, "retry-after: 7\r\n", r#"{"error": "rate_limited"}"#),
         (503, "", "<html>later</html>"),
     ] {
+        // One that was busy is left alone for a while.
+        let site = expiring().await;
         site.authority.says(Some((status, fields, body)));
         let answer = site.verify().await;
         let told = answer.json();
@@ -102,10 +104,17 @@ async fn a_token_endpoint_that_is_busy_is_not_called_bad_credentials() {
         assert_ne!(site.state().await, "authenticationFailed");
     }
     // Reading fails likewise, and the state says so: it is not reached.
+    let site = expiring().await;
+    site.authority.says(Some((503, "", "")));
     let listed = site.ask("GET", "/v1/accounts/ann/messages", None).await;
     assert_eq!(listed.code(), "authorization-unavailable");
     assert_eq!(site.state().await, "unreachable");
+    let asked = site.authority.refreshes();
+    let again = site.ask("GET", "/v1/accounts/ann/messages", None).await;
+    assert!(again.body.contains("it is asked again in"), "{again:?}");
+    assert_eq!(site.authority.refreshes(), asked);
     site.authority.says(None);
+    tokio::time::sleep(Duration::from_millis(5100)).await;
     assert_eq!(site.verify().await.json()["imap"]["code"], "auth-unsupported");
 }
 

@@ -5,17 +5,18 @@
 //! rest of its batch goes on.
 //!
 //! Invariant: "done" is said only after the server's OK, and only for messages
-//! that were seen in the mailbox with the key's UIDVALIDITY.
+//! that were seen in the mailbox with the key's UIDVALIDITY. Of flags it is said
+//! only of what the server keeps: an OK to STORE says less.
 //!
-//! Standards: RFC 9051 §6.4, RFC 4315 (UIDPLUS), RFC 6851 (MOVE).
+//! Standards: RFC 9051 §6.4, §7.1 (PERMANENTFLAGS), RFC 4315 (UIDPLUS), RFC 6851 (MOVE).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use model::account::Account;
 use model::mailbox::{MailboxName, Role};
-use model::message::{FlagChange, Moved};
+use model::message::{Flag, FlagChange, Moved};
 use model::port::imap::{CopyUid, FetchItem, ImapError, Messages};
-use model::problem::{Code, Fault, Problem};
+use model::problem::{Code, Fault, Problem, printable};
 
 use crate::key::{AccountTag, Place};
 use crate::mailboxes;
@@ -49,7 +50,38 @@ pub(crate) async fn change_flags(
         });
         note(&mut done, group, answer.await);
     }
-    batch.answers(&done, |_, flags: &Vec<String>| flags.clone())
+    let answers = batch.answers(&done, |_, flags: &Result<Vec<String>, Problem>| flags.clone());
+    answers.into_iter().map(|answer| answer.and_then(|flags| flags)).collect()
+}
+
+/// The flags that are to be there afterwards.
+fn wanted(change: &FlagChange) -> &[Flag] {
+    match change {
+        FlagChange::Set(flags) => flags,
+        FlagChange::Edit { add, .. } => add,
+    }
+}
+
+/// A flag that is not in PERMANENTFLAGS is ignored, or set until the session ends (RFC 9051 §7.1): with an
+/// OK in both cases.
+fn unkept(flag: &str, told: &str, others: &[String]) -> Problem {
+    let shown = |flag: &str| format!("`{}`", printable(flag));
+    let others: Vec<String> = others.iter().take(50).map(|flag| shown(flag)).collect();
+    let others = if others.is_empty() { "none".to_owned() } else { others.join(", ") };
+    let detail = format!(
+        "the mail server does not keep the flag {} in this mailbox; {told}: {others}",
+        shown(flag)
+    );
+    Problem::new(Code::UpstreamRefused, detail)
+}
+
+/// The flags of a message after a change, when all that was to be there is.
+fn settled(change: &FlagChange, flags: Vec<String>) -> Result<Vec<String>, Problem> {
+    let has = |flag: &&Flag| flags.iter().any(|other| flag.same_as(other));
+    match wanted(change).iter().find(|flag| !has(flag)) {
+        Some(missing) => Err(unkept(missing.as_str(), "the message now has", &flags)),
+        None => Ok(flags),
+    }
 }
 
 /// `\Recent` belongs to the server (RFC 3501 §2.3.2).
@@ -73,7 +105,10 @@ async fn flag(
     lease: &mut Lease,
     group: &Group,
     change: &FlagChange,
-) -> Result<HashMap<u32, Vec<String>>, Problem> {
+) -> Result<HashMap<u32, Result<Vec<String>, Problem>>, Problem> {
+    if let Some((flag, kept)) = lease.unkept(wanted(change)) {
+        return Err(unkept(flag.as_str(), "it keeps", kept));
+    }
     let uids = group.uids();
     let empty =
         matches!(change, FlagChange::Edit { add, remove } if add.is_empty() && remove.is_empty());
@@ -88,7 +123,7 @@ async fn flag(
     if !untold.is_empty() {
         flags.extend(present(lease, untold).await?);
     }
-    Ok(flags)
+    Ok(flags.into_iter().map(|(uid, flags)| (uid, settled(change, flags))).collect())
 }
 
 /// To another mailbox. A message that is there already stays as it is.
@@ -328,5 +363,27 @@ impl Group {
 
     fn uids(&self) -> Vec<u32> {
         self.uids.iter().copied().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_that_is_not_there_afterwards_was_refused() {
+        let flags = |some: &[&str]| some.iter().map(|flag| flag.parse().unwrap()).collect();
+        let add = |some: &[&str]| FlagChange::Edit { add: flags(some), remove: flags(&["x"]) };
+        let after = || vec!["\\Seen".to_owned(), "$Forwarded".to_owned()];
+        for change in
+            [add(&[]), add(&["\\seen", "$forwarded"]), FlagChange::Set(flags(&["\\Seen"]))]
+        {
+            assert_eq!(settled(&change, after()).unwrap(), after(), "{change:?}");
+        }
+        for change in [add(&["work"]), FlagChange::Set(flags(&["\\Seen", "work"]))] {
+            let problem = settled(&change, after()).unwrap_err();
+            assert_eq!(problem.code, Code::UpstreamRefused);
+            assert!(problem.detail.contains("the flag `work`"), "{problem:?}");
+        }
     }
 }

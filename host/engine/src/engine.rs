@@ -18,7 +18,7 @@ use model::mailbox::Mailbox;
 use model::message::{FlagChange, MessageQuery, Moved, Page, Summary};
 use model::port::BoxFuture;
 use model::port::capabilities::{Capabilities, Message};
-use model::port::spool::Spool;
+use model::port::spool::{Payer, Spool};
 use model::problem::{Code, Problem, Protocol, printable};
 use model::submission::{Entry, Receipt, State};
 
@@ -412,7 +412,10 @@ impl Capabilities for Engine {
     }
 
     fn spool(&self, caller: &Caller) -> Result<Box<dyn Spool>, Problem> {
-        self.works.ports.spools.create(Some(&caller.tenant)).map_err(problems::spool)
+        let tenant = &caller.tenant;
+        let payer =
+            if caller.token.is_some() { Payer::Tenant(tenant) } else { Payer::Strangers(tenant) };
+        self.works.ports.spools.create(payer).map_err(problems::spool)
     }
 }
 

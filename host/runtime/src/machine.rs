@@ -103,7 +103,7 @@ impl Machine {
         place: Place,
     ) -> Instance {
         let meter = Arc::new(Meter::new(limits, place.chair()));
-        let quota = Quota::new(limits, place.account());
+        let quota = Quota::new(limits, place.account(), Arc::clone(&meter));
         let guest = Guest::new(component, limits, Arc::clone(&meter), quota, powers);
         let mut store = Store::new(&self.engine, guest);
         store.limiter(|guest| &mut guest.quota);
@@ -166,11 +166,8 @@ impl Instance {
         if let Some(stopped) = self.meter.stopped() {
             return stopped;
         }
-        if let Some(full) = self.store.data().quota.crowded() {
-            return EndpointError::Busy(full);
-        }
-        if let Some(which) = self.store.data().quota.refused() {
-            return EndpointError::Limit(which);
+        if let Some(refused) = self.store.data().quota.cause(&trap) {
+            return refused;
         }
         if let Some(ResourceTableError::Full) = trap.downcast_ref() {
             return EndpointError::Limit(Which::Handles);

@@ -37,6 +37,8 @@ pub(crate) struct Meter {
     /// Calls of ours that are running: while the host works, the guest is not idle.
     inside: AtomicU32,
     calls: AtomicU32,
+    /// Breaks that it had to make while it computed.
+    turns: AtomicU32,
     limits: Limits,
     /// The request has more bytes than the guest is given.
     overlong: AtomicBool,
@@ -65,6 +67,7 @@ impl Meter {
             chair,
             inside: AtomicU32::new(0),
             calls: AtomicU32::new(0),
+            turns: AtomicU32::new(0),
             limits: limits.clone(),
             overlong: AtomicBool::new(false),
             outcome: OnceLock::new(),
@@ -82,6 +85,7 @@ impl Meter {
 
     /// The guest has computed for a tick: it lets others go first, and comes back when it is its turn.
     pub(crate) async fn turn(&self) {
+        self.turns.fetch_add(1, Relaxed);
         let asked = self.millis();
         self.queued.store(true, Relaxed);
         self.chair.turn().await;
@@ -99,6 +103,11 @@ impl Meter {
     /// One more call into WASI.
     pub(crate) fn count(&self) {
         self.calls.fetch_add(1, Relaxed);
+    }
+
+    /// What it has done so far: calls of the host, and breaks while it computed.
+    pub(crate) fn progress(&self) -> (u32, u32) {
+        (self.calls.load(Relaxed), self.turns.load(Relaxed))
     }
 
     /// One more call into our own imports.

@@ -2,7 +2,8 @@
 //!
 //! Whatever has queued up while the disk was busy goes into one transaction,
 //! each request in a savepoint of its own, so that one that fails does not
-//! spoil the others. One sync then answers for all of them.
+//! spoil the others; and so does what comes while the others are run. One sync
+//! then answers for all of them.
 //!
 //! Invariant: a request is answered after COMMIT has returned, never before.
 //! After an I/O error nothing is known about what the disk holds, and a second
@@ -207,11 +208,6 @@ impl Writer {
         let mut rest = 0_u32;
         while let Some(first) = self.queue.blocking_recv() {
             let mut batch = vec![first];
-            while batch.len() < BATCH
-                && let Ok(next) = self.queue.try_recv()
-            {
-                batch.push(next);
-            }
             let outcome = self.commit(&mut batch);
             // One that failed may have happened all the same.
             self.commits.fetch_add(1, Ordering::SeqCst);
@@ -229,7 +225,7 @@ impl Writer {
         }
     }
 
-    fn commit(&self, batch: &mut [Box<dyn Request>]) -> Result<(), String> {
+    fn commit(&mut self, batch: &mut Vec<Box<dyn Request>>) -> Result<(), String> {
         self.poison.check().map_err(|error| error.to_string())?;
         self.run(batch).map_err(|broken| {
             let Broken { error, full } = &broken;
@@ -252,9 +248,21 @@ impl Writer {
         })
     }
 
-    fn run(&self, batch: &mut [Box<dyn Request>]) -> Result<(), Broken> {
+    /// Runs the batch and whatever joins it until there is nothing left to run.
+    fn run(&mut self, batch: &mut Vec<Box<dyn Request>>) -> Result<(), Broken> {
         self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        for request in batch {
+        let mut done = 0;
+        loop {
+            let Some(request) = batch.get_mut(done) else {
+                if batch.len() < BATCH
+                    && let Ok(next) = self.queue.try_recv()
+                {
+                    batch.push(next);
+                    continue;
+                }
+                break;
+            };
+            done += 1;
             self.conn.prepare_cached("SAVEPOINT request")?.execute([])?;
             if !request.run(&self.conn)? {
                 self.conn.prepare_cached("ROLLBACK TO request")?.execute([])?;

@@ -146,6 +146,9 @@ fn log_of(file: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::task::Poll;
 
     use super::*;
     use rusqlite::ffi;
@@ -166,6 +169,36 @@ mod tests {
         assert!(matches!(two, Err(StoreError::Exists)));
         three.unwrap();
         assert_eq!(words(&db).await, ["one", "three"]);
+    }
+
+    /// A delivery's next claim comes while its verdict is written: one sync is enough for both.
+    #[tokio::test]
+    async fn what_comes_while_others_are_run_needs_no_sync_of_its_own() {
+        let (_dir, db) = database();
+        let (begun, begins) = std::sync::mpsc::channel();
+        let (go_on, goes_on) = std::sync::mpsc::channel();
+        let before = db.commits();
+        let first = db.write(move |conn| {
+            begun.send(()).unwrap();
+            goes_on.recv().unwrap();
+            insert(conn, "first")
+        });
+        let second = async {
+            begins.recv().unwrap();
+            let mut write = pin!(db.write(|conn| insert(conn, "second")));
+            poll_fn(|context| {
+                assert!(write.as_mut().poll(context).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+            go_on.send(()).unwrap();
+            write.await
+        };
+        let (one, two) = tokio::join!(first, second);
+        one.unwrap();
+        two.unwrap();
+        assert_eq!(db.commits() - before, 1);
+        assert_eq!(words(&db).await, ["first", "second"]);
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! Spools: bytes on their way in, charged to their tenant while they live.
+//! Spools: bytes on their way in, charged to whom they are for while they live.
 //!
 //! Small ones stay in memory; larger ones go to an unnamed file, which the
 //! system removes with the last handle, crash or not.
@@ -19,7 +19,7 @@ use bytes::{Bytes, BytesMut};
 use model::ids::TenantId;
 use model::octets::{Octets, ReadAt};
 use model::port::BoxFuture;
-use model::port::spool::{Spool, SpoolError, Spools};
+use model::port::spool::{Payer, Spool, SpoolError, Spools};
 
 use crate::crew::Crew;
 use crate::failure::OpenError;
@@ -30,9 +30,10 @@ use crate::file::read_piece;
 pub struct SpoolLimits {
     /// One spool.
     pub per_spool: u64,
-    /// All spools of one tenant together.
+    /// All spools of one tenant together, without those of its strangers: they have half as much. Nobody
+    /// ever has more than would then be left for others.
     pub per_tenant: u64,
-    /// All spools together.
+    /// All spools together. Those of all strangers have a quarter of it.
     pub host: u64,
     /// What stays in memory; larger spools go to a file.
     pub in_memory: usize,
@@ -72,11 +73,16 @@ impl FileSpools {
 }
 
 impl Spools for FileSpools {
-    fn create(&self, tenant: Option<&TenantId>) -> Result<Box<dyn Spool>, SpoolError> {
+    fn create(&self, payer: Payer<'_>) -> Result<Box<dyn Spool>, SpoolError> {
+        let party = match payer {
+            Payer::Host => None,
+            Payer::Tenant(tenant) => Some(Party { tenant: tenant.clone(), strangers: false }),
+            Payer::Strangers(tenant) => Some(Party { tenant: tenant.clone(), strangers: true }),
+        };
         Ok(Box::new(FileSpool {
             dir: self.dir.clone(),
             limits: self.limits,
-            charge: Charge { ledger: Arc::clone(&self.ledger), tenant: tenant.cloned(), bytes: 0 },
+            charge: Charge { ledger: Arc::clone(&self.ledger), party, bytes: 0 },
             crew: Arc::clone(&self.crew),
             buffer: BytesMut::new(),
             file: None,
@@ -209,32 +215,51 @@ struct Ledger {
 #[derive(Debug, Default)]
 struct Charged {
     host: u64,
-    tenants: HashMap<TenantId, u64>,
+    /// Of it, what all strangers have.
+    strangers: u64,
+    parties: HashMap<Party, u64>,
 }
+
+/// A tenant's own callers, or those of its callers that show no token.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Party {
+    tenant: TenantId,
+    strangers: bool,
+}
+
+/// Strangers of all tenants have this part of all.
+const STRANGERS: u64 = 4;
 
 /// One spool's share.
 #[derive(Debug)]
 struct Charge {
     ledger: Arc<Ledger>,
-    tenant: Option<TenantId>,
+    party: Option<Party>,
     bytes: u64,
 }
 
 impl Charge {
     fn raise(&mut self, by: u64) -> Result<(), SpoolError> {
         let mut charged = self.ledger.charged.lock().unwrap_or_else(PoisonError::into_inner);
-        let host = charged.host.saturating_add(by);
-        if host > self.ledger.limits.host {
-            return Err(SpoolError::Full);
-        }
-        if let Some(tenant) = &self.tenant {
-            let held = charged.tenants.get(tenant).copied().unwrap_or(0).saturating_add(by);
-            if held > self.ledger.limits.per_tenant {
+        let limits = self.ledger.limits;
+        // What is left for others afterwards.
+        let left = |of: u64, taken: u64| of.checked_sub(taken.saturating_add(by));
+        let all = left(limits.host, charged.host).ok_or(SpoolError::Full)?;
+        if let Some(party) = &self.party {
+            let held = charged.parties.get(party).copied().unwrap_or(0).saturating_add(by);
+            let most = if party.strangers {
+                let strangers = left(limits.host / STRANGERS, charged.strangers);
+                (limits.per_tenant / 2).min(all).min(strangers.unwrap_or(0))
+            } else {
+                limits.per_tenant.min(all)
+            };
+            if held > most {
                 return Err(SpoolError::Full);
             }
-            charged.tenants.insert(tenant.clone(), held);
+            charged.strangers += if party.strangers { by } else { 0 };
+            charged.parties.insert(party.clone(), held);
         }
-        charged.host = host;
+        charged.host += by;
         self.bytes += by;
         Ok(())
     }
@@ -244,12 +269,14 @@ impl Drop for Charge {
     fn drop(&mut self) {
         let mut charged = self.ledger.charged.lock().unwrap_or_else(PoisonError::into_inner);
         charged.host = charged.host.saturating_sub(self.bytes);
-        if let Some(tenant) = &self.tenant
-            && let Some(held) = charged.tenants.get_mut(tenant)
-        {
+        let Some(party) = &self.party else { return };
+        if party.strangers {
+            charged.strangers = charged.strangers.saturating_sub(self.bytes);
+        }
+        if let Some(held) = charged.parties.get_mut(party) {
             *held = held.saturating_sub(self.bytes);
             if *held == 0 {
-                charged.tenants.remove(tenant);
+                charged.parties.remove(party);
             }
         }
     }
@@ -260,14 +287,14 @@ mod tests {
     use super::*;
 
     const SMALL: SpoolLimits =
-        SpoolLimits { per_spool: 1000, per_tenant: 1500, host: 2000, in_memory: 100 };
+        SpoolLimits { per_spool: 1000, per_tenant: 1500, host: 4000, in_memory: 100 };
 
     #[tokio::test]
     async fn bytes_come_back_as_they_were_written() {
         for length in [0, 1, 100, 101, 1000] {
             let (_dir, spools) = spools(SMALL);
             let bytes: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
-            let octets = filled(&spools, None, &bytes).await.unwrap();
+            let octets = filled(&spools, Payer::Host, &bytes).await.unwrap();
             assert_eq!(octets.size(), length);
             assert_eq!(octets.in_memory().is_some(), length <= 100);
             let mut read = Vec::new();
@@ -286,7 +313,7 @@ mod tests {
     #[tokio::test]
     async fn a_spool_that_is_too_large_is_refused() {
         let (_dir, spools) = spools(SMALL);
-        let error = filled(&spools, None, &[0; 1001]).await.unwrap_err();
+        let error = filled(&spools, Payer::Host, &[0; 1001]).await.unwrap_err();
         assert!(matches!(error, SpoolError::TooLarge { limit: 1000 }), "{error}");
     }
 
@@ -294,21 +321,56 @@ mod tests {
     async fn a_tenant_and_the_host_have_limits_and_dropping_gives_back() {
         let (_dir, spools) = spools(SMALL);
         let (anna, bo) = ("anna".parse().unwrap(), "bo".parse().unwrap());
-        let first = filled(&spools, Some(&anna), &[0; 1000]).await.unwrap();
-        assert!(matches!(filled(&spools, Some(&anna), &[0; 501]).await, Err(SpoolError::Full)));
-        let second = filled(&spools, Some(&bo), &[0; 1000]).await.unwrap();
-        assert!(matches!(filled(&spools, None, &[0; 1]).await, Err(SpoolError::Full)));
-        drop(first);
-        let third = filled(&spools, Some(&anna), &[0; 1000]).await.unwrap();
+        let (anna, bo) = (Payer::Tenant(&anna), Payer::Tenant(&bo));
+        let first = filled(&spools, anna, &[0; 1000]).await.unwrap();
+        assert!(matches!(filled(&spools, anna, &[0; 501]).await, Err(SpoolError::Full)));
+        let second = filled(&spools, bo, &[0; 1000]).await.unwrap();
+        let own = [
+            filled(&spools, Payer::Host, &[0; 1000]).await.unwrap(),
+            filled(&spools, Payer::Host, &[0; 1000]).await.unwrap(),
+        ];
+        assert!(matches!(filled(&spools, Payer::Host, &[0; 1]).await, Err(SpoolError::Full)));
+        drop((first, own));
+        let third = filled(&spools, anna, &[0; 1000]).await.unwrap();
         drop((second, third));
         let charged = spools.ledger.charged.lock().unwrap();
-        assert_eq!((charged.host, charged.tenants.len()), (0, 0));
+        assert_eq!((charged.host, charged.strangers, charged.parties.len()), (0, 0, 0));
+    }
+
+    /// Whoever shows no token takes nothing from the tenant's own, and however many take all that they
+    /// get, there is some left.
+    #[tokio::test]
+    async fn strangers_have_a_share_of_their_own_and_nobody_has_all() {
+        let limits = SpoolLimits { per_spool: 1000, per_tenant: 1000, host: 4000, in_memory: 100 };
+        let (_dir, spools) = spools(limits);
+        let names: Vec<TenantId> = (0..9).map(|at| format!("t{at}").parse().unwrap()).collect();
+        let mut held = Vec::new();
+        let mut take = async |payer| {
+            let mut taken = 0;
+            while let Ok(spool) = filled(&spools, payer, &[0; 50]).await {
+                held.push(spool);
+                taken += 50;
+            }
+            taken
+        };
+        for (at, tenant) in names.iter().enumerate() {
+            let taken = take(Payer::Strangers(tenant)).await;
+            assert!((if at < 3 { 100..=500 } else { 0..=100 }).contains(&taken), "{at} {taken}");
+        }
+        for (at, tenant) in names.iter().enumerate().take(4) {
+            let taken = take(Payer::Tenant(tenant)).await;
+            assert!(
+                (if at < 2 { 700..=1000 } else { 150..=1000 }).contains(&taken),
+                "{at} {taken}"
+            );
+        }
+        assert!(take(Payer::Host).await > 0);
     }
 
     #[tokio::test]
     async fn a_spool_file_has_no_name() {
         let (dir, spools) = spools(SMALL);
-        let octets = filled(&spools, None, &[0; 1000]).await.unwrap();
+        let octets = filled(&spools, Payer::Host, &[0; 1000]).await.unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
         assert_eq!(octets.size(), 1000);
     }
@@ -316,7 +378,7 @@ mod tests {
     #[tokio::test]
     async fn a_write_that_was_given_up_spoils_the_spool() {
         let (_dir, spools) = spools(SMALL);
-        let mut spool = spools.create(None).unwrap();
+        let mut spool = spools.create(Payer::Host).unwrap();
         {
             let mut write = spool.write(Bytes::from(vec![7; 500]));
             let mut context = std::task::Context::from_waker(std::task::Waker::noop());
@@ -336,10 +398,10 @@ mod tests {
 
     async fn filled(
         spools: &FileSpools,
-        tenant: Option<&TenantId>,
+        payer: Payer<'_>,
         bytes: &[u8],
     ) -> Result<Octets, SpoolError> {
-        let mut spool = spools.create(tenant)?;
+        let mut spool = spools.create(payer)?;
         for piece in bytes.chunks(70) {
             spool.write(Bytes::copy_from_slice(piece)).await?;
         }

@@ -19,7 +19,6 @@ use model::address::Address;
 use model::caller::{Caller, Scope};
 use model::draft::Draft;
 use model::filter::{Binding, EditKind, Mode, OnError};
-use model::ids::TenantId;
 use model::instant::Timestamp;
 use model::octets::{Octets, in_memory};
 use model::port::BoxFuture;
@@ -29,7 +28,7 @@ use model::port::clock::{Clock, Entropy};
 use model::port::imap::{ImapConnect, ImapError, ImapSession};
 use model::port::outbox::{Outbox, Room, Wish};
 use model::port::smtp::{Activity, SmtpConnect, SmtpError, SmtpSession};
-use model::port::spool::{Spool, SpoolError, Spools};
+use model::port::spool::{Payer, Spool, SpoolError, Spools};
 use model::port::steps::Steps;
 use model::problem::{Code, Problem};
 use model::secret::Secret;
@@ -93,7 +92,7 @@ impl SmtpConnect for Nothing {
 }
 
 impl Spools for Nothing {
-    fn create(&self, _: Option<&TenantId>) -> Result<Box<dyn Spool>, SpoolError> {
+    fn create(&self, _: Payer<'_>) -> Result<Box<dyn Spool>, SpoolError> {
         Ok(Box::new(Heap(Vec::new())))
     }
 }

@@ -231,8 +231,28 @@ impl Bearers {
                     server,
                     &[("grant_type", "refresh_token"), ("refresh_token", refresh.reveal())],
                 );
+                // A server that is busy or out of reach is left alone for all of the tenant's mailboxes; one
+                // that refuses, for the one that it was asked for.
+                let whole = Address::new(&server.token, None);
+                let one = Address::new(&server.token, Some(refresh));
+                for address in [&whole, &one] {
+                    self.pauses.check(tenant, address).map_err(Withheld::Other)?;
+                }
                 let told = self.endpoints.servers.ask(&server.token, Ask::Form(&form)).await;
-                answer::read(told, &server.name)
+                let asked = told.as_ref().ok().and_then(|told| told.retry_after);
+                let read = answer::read(told, &server.name);
+                let Err(Withheld::Other(problem)) = read else {
+                    self.pauses.clear(tenant, &whole);
+                    self.pauses.clear(tenant, &one);
+                    return read;
+                };
+                let address = if problem.code == Code::AuthorizationUnavailable {
+                    whole
+                } else {
+                    self.pauses.clear(tenant, &whole);
+                    one
+                };
+                Err(Withheld::Other(self.pauses.failed(tenant, address, problem, asked)))
             }
             TokenSource::Url { url, secret } => {
                 let who = "The tenant's token address";

@@ -1,7 +1,7 @@
 //! Token addresses that failed are left alone for a while: exponential back-off.
 //!
-//! A tenant's `tokenUrl` is asked for every login that needs a token, so one that is down, or that
-//! refuses, would be asked by every request and every delivery.
+//! A tenant's `tokenUrl`, or an authorization server of the operator's, is asked for every login that
+//! needs a token, so one that is down, or that refuses, would be asked by every request and every delivery.
 //!
 //! Invariants: while a pause lasts nothing is sent there for that tenant, and whoever
 //! wanted a token is told what the address said last and when it is asked again; a tenant has a

@@ -92,6 +92,16 @@ impl Lease {
         self.session.selected().map_or(0, |selected| selected.exists)
     }
 
+    /// The first of these flags that the server does not keep in the selected mailbox, and what it keeps.
+    pub(crate) fn unkept<'a>(
+        &self,
+        flags: impl IntoIterator<Item = &'a Flag>,
+    ) -> Option<(&'a Flag, &[String])> {
+        let selected = self.session.selected()?;
+        let unkept = flags.into_iter().find(|flag| !selected.keeps(flag))?;
+        Some((unkept, selected.keeps.as_deref().unwrap_or_default()))
+    }
+
     /// Whether the session is in a mailbox: not where a new one could not enter that of before.
     pub(crate) fn has_mailbox(&self) -> bool {
         self.session.selected().is_some()

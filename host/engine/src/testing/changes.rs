@@ -55,6 +55,36 @@ async fn flags_are_told_even_when_the_server_is_silent() {
     refused(answers.remove(0), Code::InvalidBody);
 }
 
+/// It says OK to them, and forgets them with the session, or at once.
+#[tokio::test]
+async fn flags_that_the_server_does_not_keep_are_refused_before_anything_is_changed() {
+    let kept = |some: &[&str]| Some(some.iter().map(|flag| (*flag).to_owned()).collect());
+    for (keeps, flag, want) in [
+        (kept(&["\\Seen", "$Forwarded"]), "work", false),
+        (kept(&["\\Seen", "$Forwarded"]), "$FORWARDED", true),
+        (kept(&["\\Seen", "\\*"]), "work", true),
+        (kept(&["\\Seen", "\\*"]), "\\Flagged", false),
+        (kept(&[]), "\\Seen", false),
+        (None, "work", true),
+    ] {
+        let (host, keys) = with_three().await;
+        host.imap.change(|state| state.keeps.clone_from(&keeps));
+        // Who is logged in has selected it before.
+        host.engine.forget(&"acme".parse().unwrap(), &"anna".parse().unwrap()).await;
+        let grant = host.grant("anna").await;
+        let mut answers = host.engine.change_flags(&grant, &keys[..1], add(flag)).await;
+        let answer = answers.remove(0);
+        assert_eq!(host.imap.said("STORE"), usize::from(want), "{keeps:?} {flag}");
+        if want {
+            assert_eq!(answer.unwrap(), [flag]);
+        } else {
+            let problem = answer.unwrap_err();
+            assert_eq!(problem.code, Code::UpstreamRefused);
+            assert!(problem.detail.contains(&format!("the flag `{flag}`")), "{problem:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_moved_message_has_a_new_key_where_the_server_tells() {
     let (host, keys) = with_three().await;

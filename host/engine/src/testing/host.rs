@@ -10,19 +10,19 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use model::caller::{Caller, Grant, Scope};
 use model::draft::Draft;
-use model::ids::TenantId;
 use model::mailbox::Role;
 use model::message::{MessageQuery, Page, Summary};
 use model::port::BoxFuture;
 use model::port::background::Background;
 use model::port::capabilities::Capabilities;
 use model::port::oauth::TokenEndpoint;
-use model::port::spool::{Spool, SpoolError, Spools};
+use model::port::spool::{Payer, Spool, SpoolError, Spools};
 use model::problem::{Code, Problem};
 use model::submission::{IdempotencyKey, Receipt};
 
 use crate::discovery::Discovery;
 use crate::engine::Engine;
+use crate::oauth::servers::Servers;
 use crate::ports::Ports;
 use crate::profiles::Profiles;
 use crate::settings::Settings;
@@ -36,7 +36,7 @@ use crate::testing::{imap, smtp};
 struct NoSpools;
 
 impl Spools for NoSpools {
-    fn create(&self, _: Option<&TenantId>) -> Result<Box<dyn Spool>, SpoolError> {
+    fn create(&self, _: Payer<'_>) -> Result<Box<dyn Spool>, SpoolError> {
         Err(SpoolError::Full)
     }
 }
@@ -123,6 +123,14 @@ impl Host {
     /// The same world where tenants' own addresses give tokens.
     pub(crate) fn with_tokens(&mut self, tokens: Arc<dyn TokenEndpoint>) {
         self.ports.own_tokens = tokens;
+        self.ports.background = Arc::new(AtOnce);
+        self.restart();
+    }
+
+    /// The same world where an authorization server of the operator's gives them.
+    pub(crate) fn with_authorization(&mut self, tokens: Arc<dyn TokenEndpoint>, servers: Servers) {
+        self.ports.tokens = tokens;
+        self.ports.authorization = Arc::new(servers);
         self.ports.background = Arc::new(AtOnce);
         self.restart();
     }

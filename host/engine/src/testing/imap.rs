@@ -47,6 +47,7 @@ pub(crate) struct State {
     pub(crate) broken: HashMap<u32, Broken>,
     pub(crate) no_copyuid: bool,
     pub(crate) no_uidplus: bool,
+    pub(crate) keeps: Option<Vec<String>>,
 }
 
 #[derive(Clone, Debug)]
@@ -190,7 +191,6 @@ impl Session {
                 return Err(ImapError::No { code: *code, reply: format!("{verb} refused") });
             }
         }
-        // Looked at whenever it is polled: nobody wakes it.
         poll_fn(|_| match self.server.change(|state| state.stalled == Some(verb)) {
             true => Poll::Pending,
             false => Poll::Ready(()),
@@ -264,10 +264,11 @@ impl ImapSession for Session {
             let validity =
                 self.server.0.lock().unwrap().boxes.get(mailbox.wire()).map(|b| b.validity);
             let Some(uid_validity) = validity else {
-                // Without a response code, as many servers do.
                 return Err(ImapError::No { code: NoCode::Other, reply: "what?".to_owned() });
             };
-            self.selected = Some(Selected { mailbox: mailbox.clone(), uid_validity, exists: 0 });
+            let keeps = self.server.change(|state| state.keeps.clone());
+            let mailbox = mailbox.clone();
+            self.selected = Some(Selected { mailbox, uid_validity, exists: 0, keeps });
             self.sync(true);
             Ok(self.selected.clone().unwrap())
         })

@@ -1,5 +1,6 @@
 //! Token addresses that fail, on a clock that the test owns.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use model::port::oauth::{Ask, TokenEndpoint, Told};
 use model::problem::Code;
 use model::secret::Secret;
 
+use crate::oauth::servers::{Server, Servers};
 use crate::testing::account::account;
 use crate::testing::host::{Host, refused};
 use crate::testing::sending::draft;
@@ -109,4 +111,74 @@ async fn deliveries_do_not_ask_during_the_pause_either() {
     }
     host.drive(Duration::from_secs(4));
     assert_eq!(own.asked(), 1, "five mails wait, and one asks for all of them");
+}
+
+fn of_a_server(refresh: &str) -> Credentials {
+    let source = TokenSource::Provider("corp".to_owned());
+    let refresh = Some(Secret::new(refresh.to_owned()));
+    Credentials::OAuth(OAuth { source, access: None, expires: None, refresh })
+}
+
+fn with_server(own: &Arc<Own>) -> Host {
+    let mut host = Host::new();
+    let server = Server {
+        name: "Corp".to_owned(),
+        authorize: "https://login.test/authorize".to_owned(),
+        token: "https://login.test/token".to_owned(),
+        scopes: Vec::new(),
+        parameters: BTreeMap::new(),
+        hosts: Vec::new(),
+        client_id: "postlet".to_owned(),
+        client_secret: None,
+    };
+    let by_name = [("corp".to_owned(), server)].into();
+    host.with_authorization(own.clone(), Servers { by_name, redirect: String::new() });
+    for id in ["anna", "bela"] {
+        host.shelf.2.lock().unwrap().insert(id.parse().unwrap(), of_a_server(id));
+    }
+    host
+}
+
+/// The operator named it; it is left alone all the same, by readers and deliveries of all mailboxes.
+#[tokio::test]
+async fn an_authorization_server_that_fails_is_asked_again_only_when_it_was_said() {
+    let own = Arc::new(Own::default());
+    own.says(503);
+    let host = with_server(&own);
+    let mut asked = 0;
+    for pause in [5, 10, 20] {
+        asked += 1;
+        for _ in 0..3 {
+            let read = host.page("INBOX", None, 10).await.unwrap_err();
+            assert_eq!(read.code, Code::AuthorizationUnavailable, "{read:?}");
+            assert_eq!(read.retry_after, Some(Duration::from_secs(pause)));
+            refused(
+                host.engine.verify_stored(&account("bela")).await,
+                Code::AuthorizationUnavailable,
+            );
+        }
+        assert_eq!(own.asked(), asked, "pause of {pause} s");
+        host.clock.advance(Duration::from_secs(pause));
+    }
+    own.says(200);
+    host.page("INBOX", None, 10).await.unwrap();
+    assert_eq!(own.asked(), asked + 1);
+}
+
+/// What it says of one mailbox is not held against the others.
+#[tokio::test]
+async fn a_mailbox_that_an_authorization_server_refuses_waits_alone() {
+    let own = Arc::new(Own::default());
+    own.says(401);
+    let host = with_server(&own);
+    for _ in 0..3 {
+        refused(host.page("INBOX", None, 10).await, Code::AuthorizationRefused);
+    }
+    assert_eq!(own.asked(), 1);
+    own.says(200);
+    host.engine.verify_stored(&account("bela")).await.unwrap();
+    assert_eq!(own.asked(), 2);
+    refused(host.page("INBOX", None, 10).await, Code::AuthorizationRefused);
+    host.clock.advance(Duration::from_secs(5));
+    host.page("INBOX", None, 10).await.unwrap();
 }

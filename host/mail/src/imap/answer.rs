@@ -139,6 +139,16 @@ pub(crate) fn uid_validity(response: &Response<'_>) -> Option<u32> {
     }
 }
 
+/// PERMANENTFLAGS of a mailbox that is being selected.
+pub(crate) fn permanent_flags(response: &Response<'_>) -> Option<Vec<String>> {
+    match code(response) {
+        Some(ResponseCode::PermanentFlags(flags)) => {
+            Some(flags.iter().map(ToString::to_string).collect())
+        }
+        _ => None,
+    }
+}
+
 /// APPENDUID of the one message that was appended.
 pub(crate) fn append_uid(response: &Response<'_>) -> Option<AppendUid> {
     match code(response) {

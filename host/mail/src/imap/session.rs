@@ -23,7 +23,7 @@ use model::port::imap::{
     UidFlags,
 };
 
-use crate::imap::answer::{Rows, append_uid, copy_uid, uid_validity};
+use crate::imap::answer::{Rows, append_uid, copy_uid, permanent_flags, uid_validity};
 use crate::imap::command;
 use crate::imap::command::{Mode, Roles, uid_sets};
 use crate::imap::exchange::Exchange;
@@ -56,12 +56,13 @@ impl Session {
     async fn do_select(&mut self, mailbox: &MailboxName) -> Result<Selected, ImapError> {
         // Even a SELECT that fails closes the mailbox before (RFC 9051 §6.3.2).
         self.exchange.selected = None;
-        let (mut exists, mut validity) = (None, None);
+        let (mut exists, mut validity, mut keeps) = (None, None, None);
         let mut visit = |answer: &Response<'_>| {
             if let Response::MailboxData(MailboxDatum::Exists(count)) = answer {
                 exists = Some(*count);
             }
             validity = uid_validity(answer).or(validity);
+            keeps = permanent_flags(answer).or(keeps.take());
         };
         self.exchange.run(&command::select(mailbox), &mut visit).await?;
         let uid_validity = validity.filter(|&value| value > 0);
@@ -69,6 +70,7 @@ impl Session {
             mailbox: mailbox.clone(),
             uid_validity: uid_validity.ok_or(ImapError::Unsupported("UIDVALIDITY"))?,
             exists: exists.ok_or(ImapError::Protocol("SELECT told no number of messages"))?,
+            keeps,
         };
         self.exchange.selected = Some(selected.clone());
         Ok(selected)

@@ -110,6 +110,20 @@ pub struct Selected {
     pub uid_validity: u32,
     /// Number of messages, kept up to date.
     pub exists: u32,
+    /// PERMANENTFLAGS: what outlives the session (RFC 9051 §7.1). None where the server did not tell: then
+    /// everything does.
+    pub keeps: Option<Vec<String>>,
+}
+
+impl Selected {
+    /// Whether the server keeps a flag that is set. `\*` means any keyword.
+    #[must_use]
+    pub fn keeps(&self, flag: &Flag) -> bool {
+        let is_keyword = !flag.as_str().starts_with('\\');
+        self.keeps.as_ref().is_none_or(|kept| {
+            kept.iter().any(|known| flag.same_as(known) || (is_keyword && known == "\\*"))
+        })
+    }
 }
 
 /// Which messages a command means.

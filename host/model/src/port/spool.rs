@@ -12,8 +12,19 @@ use crate::octets::Octets;
 
 /// Makes spools.
 pub trait Spools: Send + Sync + fmt::Debug {
-    /// An empty one, charged to the tenant; `None` is the host itself.
-    fn create(&self, tenant: Option<&TenantId>) -> Result<Box<dyn Spool>, SpoolError>;
+    /// An empty one, charged to whoever it is for.
+    fn create(&self, payer: Payer<'_>) -> Result<Box<dyn Spool>, SpoolError>;
+}
+
+/// Whom a spool is charged to: each has a share of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payer<'a> {
+    /// The host itself.
+    Host,
+    /// Requests with a token of the tenant.
+    Tenant(&'a TenantId),
+    /// Requests to the tenant that show none: anybody can send them.
+    Strangers(&'a TenantId),
 }
 
 /// Bytes being written.
@@ -33,7 +44,7 @@ pub enum SpoolError {
         /// In bytes.
         limit: u64,
     },
-    /// The tenant's (or the host's) spools are larger than allowed together.
+    /// The spools of the tenant, of its strangers or of all are larger than allowed together.
     #[error("too many bytes are being uploaded at once")]
     Full,
     /// The disk.

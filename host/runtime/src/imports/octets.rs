@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use model::octets::Octets;
+use model::port::spool::Payer;
 use model::problem::Problem;
 use wasmtime::component::Resource;
 
@@ -55,7 +56,7 @@ impl uploads::HostSpool for Guest {
         let made = match &self.powers {
             Powers::None | Powers::Filter { .. } => return Err(wasmtime::Error::new(Powerless)),
             Powers::Mime(spools) => {
-                spools.create(None).map(|spool| (spool, MIME_SPOOL)).map_err(refusal::spool)
+                spools.create(Payer::Host).map(|spool| (spool, MIME_SPOOL)).map_err(refusal::spool)
             }
             Powers::Endpoint { capabilities, caller, .. } => {
                 capabilities.spool(caller).map(|spool| (spool, self.meter.limits().request_body))

@@ -18,7 +18,7 @@ use model::message::{Facts, FlagChange, MessageQuery, Moved, Page, Summary};
 use model::octets::{Octets, in_memory};
 use model::port::BoxFuture;
 use model::port::capabilities::{Capabilities, Message};
-use model::port::spool::{Spool, SpoolError, Spools};
+use model::port::spool::{Payer, Spool, SpoolError, Spools};
 use model::problem::{Code, Problem};
 use model::submission::{Entry, Receipt, State};
 use runtime::Runtime;
@@ -266,7 +266,7 @@ impl Capabilities for OneAccount {
 }
 
 impl Spools for InMemory {
-    fn create(&self, _: Option<&TenantId>) -> Result<Box<dyn Spool>, SpoolError> {
+    fn create(&self, _: Payer<'_>) -> Result<Box<dyn Spool>, SpoolError> {
         Ok(Box::new(Heap::default()))
     }
 }

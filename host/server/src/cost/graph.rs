@@ -41,7 +41,19 @@ pub(super) struct Group {
     pub(super) of: Vec<usize>,
     /// They exclude each other.
     one: bool,
+    /// One of them is meant, though more may be looked at: `anyOf`, `oneOf`.
+    union: bool,
     again: Again,
+}
+
+impl Group {
+    fn all(of: Vec<usize>, again: Again) -> Self {
+        Self { of, one: false, union: false, again }
+    }
+
+    fn one(of: Vec<usize>) -> Self {
+        Self { of, one: true, union: false, again: Again::Looks }
+    }
 }
 
 /// What `unevaluated…` does with a group once more, to know what was evaluated.
@@ -77,11 +89,12 @@ pub(super) struct Node {
 
 impl Node {
     /// What evaluating those costs that are evaluated at the same place, and what looking at them again does.
-    pub(super) fn here(&self, of: impl Fn(usize) -> Count) -> Count {
+    /// Of a union one is counted where it `descends`: see [`super::count`].
+    pub(super) fn here(&self, descends: bool, of: impl Fn(usize) -> Count) -> Count {
         let mut count = Count::default();
         for group in &self.same {
             let all = group.of.iter().map(|at| of(*at));
-            let sum = if group.one {
+            let sum = if group.one || (group.union && descends) {
                 all.fold(Count::default(), Count::most)
             } else {
                 all.fold(Count::default(), Count::and)
@@ -94,6 +107,14 @@ impl Node {
             });
         }
         count
+    }
+
+    /// Every subschema that it applies, wherever.
+    pub(super) fn all(&self) -> impl Iterator<Item = usize> {
+        let same = self.same.iter().flat_map(|group| &group.of);
+        let below = [&self.patterns, &self.other_members, &self.entries, &self.contains];
+        let below = below.into_iter().chain(self.properties.values()).flatten();
+        same.chain(below).chain(&self.unevaluated).copied()
     }
 
     /// With what it adds itself.
@@ -223,6 +244,7 @@ impl<'a> Graph<'a> {
         let mut node = Node { own: 1, ..Node::default() };
         let Some(members) = value.as_object() else { return node };
         let place = self.nodes.get(at).map(|node| node.place.clone()).unwrap_or_default();
+        let mut either = Vec::new();
         for (keyword, value) in members {
             let under = format!("{place}/{keyword}");
             let one = |graph: &mut Self| -> Vec<usize> {
@@ -231,27 +253,22 @@ impl<'a> Graph<'a> {
             match keyword.as_str() {
                 "allOf" => {
                     let of = self.list(value, &under, resource);
-                    node.same.push(Group { of, one: false, again: Again::Evaluates });
+                    node.same.push(Group::all(of, Again::Evaluates));
                 }
                 "anyOf" | "oneOf" => {
                     let of = self.list(value, &under, resource);
                     let branches = value.as_array().map_or(&[][..], Vec::as_slice);
                     let one = self.exclude_each_other(branches, resource);
                     node.own += if one { branches.len() as u64 } else { 0 };
-                    node.same.push(Group { of, one, again: Again::Evaluates });
+                    node.same.push(Group { of, one, union: true, again: Again::Evaluates });
                 }
-                "not" | "if" | "then" | "else" => {
-                    let again = match keyword.as_str() {
-                        "not" => Again::Nothing,
-                        "if" => Again::Evaluates,
-                        _ => Again::Looks,
-                    };
-                    node.same.push(Group { of: one(self), one: false, again });
-                }
+                "not" => node.same.push(Group::all(one(self), Again::Nothing)),
+                "if" => node.same.push(Group::all(one(self), Again::Evaluates)),
+                "then" | "else" => either.extend(one(self)),
                 "dependentSchemas" | "dependencies" => {
                     let all = self.members(value, &under, resource);
                     let of = all.into_iter().map(|(_, node)| node).collect();
-                    node.same.push(Group { of, one: false, again: Again::Looks });
+                    node.same.push(Group::all(of, Again::Looks));
                     node.own += values(value) / 8;
                 }
                 "$ref" | "$dynamicRef" | "$recursiveRef" => {
@@ -264,7 +281,7 @@ impl<'a> Graph<'a> {
                         .into_iter()
                         .filter_map(|target| self.node(target, reference, resource));
                     let of = targets.collect();
-                    node.same.push(Group { of, one: true, again: Again::Looks });
+                    node.same.push(Group::one(of));
                 }
                 "properties" => {
                     for (name, inner) in self.members(value, &under, resource) {
@@ -300,6 +317,7 @@ impl<'a> Graph<'a> {
                 _ => {}
             }
         }
+        node.same.push(Group::one(either));
         node
     }
 

@@ -10,12 +10,14 @@
 //! Standard: JSON Schema 2020-12 §7 (applicators), §9.4.1 (endless recursion).
 
 mod graph;
+mod recursion;
 
 use std::collections::HashMap;
 
 use serde_json::Value;
 
 use crate::cost::graph::{Count, Node};
+use crate::cost::recursion::recursive;
 
 /// Evaluations of subschemas at one place of a body.
 pub(crate) const MOST_EVALUATIONS: u64 = 1000;
@@ -88,25 +90,33 @@ impl<'a> Order<'a> {
 }
 
 /// Counts evaluations at a place, then at each level below it, until one is over the bound.
+///
+/// Alternatives that come back to themselves do so a level further below, or they would be endless. Of
+/// those one is counted for what lies below: such a type (a tree, an expression) is what people write,
+/// and what looking at the others costs depends on the body, as deep as that is. The budget of the
+/// evaluation is for that. At one place all of them count, and so do alternatives without recursion.
 fn count(nodes: &[Node], order: &[usize], kinds: usize) -> Result<(), Costly> {
     let sorted = || order.iter().filter_map(|at| Some((*at, nodes.get(*at)?)));
     // At the place itself, whatever lies there.
     let mut counts = vec![Count::default(); nodes.len()];
     let mut best = vec![0; nodes.len()];
     for (at, node) in sorted() {
-        let here = node.here(|other| counts.get(other).copied().unwrap_or_default());
+        let here = node.here(false, |other| counts.get(other).copied().unwrap_or_default());
         let whole = node.whole(here, Count { once: node.own, again: 1 });
         bounded(whole.once, node)?;
         put(&mut counts, at, whole);
         put(&mut best, at, whole.once);
     }
+    let recursive = recursive(nodes);
     // One level further below in each round: along a path of members and entries.
     for _ in 0..LEVELS {
         let mut deeper = vec![0; nodes.len()];
         let mut most = 0;
         for kind in 0..kinds {
             for (at, node) in sorted() {
-                let here = node.here(|other| counts.get(other).copied().unwrap_or_default());
+                let descends = recursive.get(at).copied().unwrap_or(false);
+                let here =
+                    node.here(descends, |other| counts.get(other).copied().unwrap_or_default());
                 let whole = node.whole(here, node.below(kind, &best));
                 bounded(whole.once, node)?;
                 put(&mut counts, at, whole);

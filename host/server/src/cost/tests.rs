@@ -18,6 +18,16 @@ fn what_people_write_is_taken() {
             {"type": "object", "additionalProperties": {"$ref": "#"}}, {"type": "string"}]}),
         // Alternatives that a member tells apart.
         expression(&["and", "or", "not"]),
+        // And that none tells apart, as many languages write their types.
+        json!({"$ref": "#/$defs/e", "$defs": {"e": {"anyOf": [
+            {"type": "number"},
+            {"type": "object", "properties": {"left": {"$ref": "#/$defs/e"}, "right": {"$ref": "#/$defs/e"}}},
+            {"type": "object", "properties": {"left": {"$ref": "#/$defs/e"}, "not": {"$ref": "#/$defs/e"}}},
+            {"type": "object", "properties": {"op": {"const": "sum"}, "left": {"type": "array", "items": {"$ref": "#/$defs/e"}}}}]}}}),
+        json!({"oneOf": [{"type": "array", "items": {"$ref": "#"}}, {"type": "array", "prefixItems": [{"$ref": "#"}]}]}),
+        // One of two is meant.
+        json!({"if": {"required": ["a"]}, "then": {"properties": {"of": {"$ref": "#"}}},
+            "else": {"properties": {"of": {"$ref": "#"}}}}),
         // An extension of a tree (JSON Schema 2020-12, core, appendix on extending recursive schemas).
         json!({"$id": "https://a.example/strict", "$dynamicAnchor": "node", "$ref": "tree",
             "unevaluatedProperties": false, "$defs": {"tree": {"$id": "https://a.example/tree",
@@ -43,6 +53,27 @@ fn what_doubles_at_each_level_is_refused_at_its_place() {
     }
     let itself = json!({"allOf": [{"items": {"$ref": "#"}}, {"items": {"$ref": "#"}}]});
     assert!(matches!(check(&itself), Err(Costly::Multiplies(_))));
+    // Alternatives do not hide it: neither what each of them multiplies, nor what many of them do at one place.
+    for branch in [
+        json!({"allOf": [{"items": {"$ref": "#"}}, {"items": {"$ref": "#"}}]}),
+        json!({"items": {"$ref": "#"}, "contains": {"$ref": "#"}}),
+        json!({"unevaluatedItems": false, "items": {"$ref": "#"}, "anyOf": [{"items": {"$ref": "#"}}]}),
+    ] {
+        let itself = json!({"oneOf": [{"type": "string"}, branch]});
+        assert!(matches!(check(&itself), Err(Costly::Multiplies(_))), "{itself}");
+    }
+    let branches = |at: usize| -> Vec<Value> {
+        let next = if at == 10 {
+            json!({"items": {"$ref": "#"}})
+        } else {
+            json!({"$ref": format!("#/$defs/b{}", at + 1)})
+        };
+        vec![next.clone(), next]
+    };
+    let defs: serde_json::Map<String, Value> =
+        (0..=10).map(|at| (format!("b{at}"), json!({"anyOf": branches(at)}))).collect();
+    let crowded = json!({"$ref": "#/$defs/b0", "$defs": defs});
+    assert!(matches!(check(&crowded), Err(Costly::Multiplies(_))));
     let told = check(&doubled(40, |next| json!({"allOf": [next, next]}))).unwrap_err();
     // Each level costs itself and two references: seven levels are under a thousand, and eight are not.
     assert_eq!(told, Costly::Multiplies("#/$defs/a32".to_owned()));

@@ -19,7 +19,7 @@ use mail::smtp::{Smtp, SmtpLimits};
 use model::account::{Account, Credentials, Identity, MailServer, Security};
 use model::draft::{Composed, Draft};
 use model::filter::Edit;
-use model::ids::{SubmissionId, TenantId};
+use model::ids::SubmissionId;
 use model::instant::Timestamp;
 use model::message::{Facts, ReadWant, Reading};
 use model::octets::{Octets, in_memory};
@@ -30,7 +30,7 @@ use model::port::dial::{Dial, DialError, Target, Wire};
 use model::port::imap::{ImapConnect, ImapError, ImapSession};
 use model::port::mime::{Mime, MimeError};
 use model::port::outbox::{Acceptance, Outbox};
-use model::port::spool::{Spool, SpoolError, Spools};
+use model::port::spool::{Payer, Spool, SpoolError, Spools};
 use model::port::steps::Steps;
 use model::secret::Secret;
 use model::submission::{Entry, NewSubmission};
@@ -240,7 +240,7 @@ impl ImapConnect for Nothing {
 }
 
 impl Spools for Nothing {
-    fn create(&self, _: Option<&TenantId>) -> Result<Box<dyn Spool>, SpoolError> {
+    fn create(&self, _: Payer<'_>) -> Result<Box<dyn Spool>, SpoolError> {
         Err(SpoolError::Full)
     }
 }

@@ -2,7 +2,9 @@
 
 use model::mailbox::{Role, RoleSource};
 use model::message::FlagChange;
-use model::port::imap::{AppendUid, CopyUid, FetchItem, ImapError, Messages, NoCode, Removal};
+use model::port::imap::{
+    AppendUid, CopyUid, FetchItem, ImapError, ImapSession, Messages, NoCode, Removal,
+};
 
 use crate::imap::tests::script::{
     BARE, FULL, answer, every_command, fetch, name, raw, selected, session,
@@ -113,6 +115,30 @@ async fn rows_are_matched_by_uid_whatever_else_is_said() {
     assert_eq!(rows[0].header.as_deref().unwrap(), b"From: a\r\n");
     assert_eq!(rows[1].whole.as_deref().unwrap(), b")\r\n");
     assert_eq!(rows[1].received.unwrap().to_string(), "2026-01-01T00:00:00Z");
+}
+
+#[tokio::test]
+async fn what_outlives_the_session_is_told_when_a_mailbox_is_selected() {
+    let (mut session, mut peer) = selected(FULL).await;
+    let keeps = |session: &dyn ImapSession, flag: &str| {
+        session.selected().unwrap().keeps(&flag.parse().unwrap())
+    };
+    assert!(keeps(&*session, "work") && keeps(&*session, "\\Seen"), "it did not say");
+    for (told, keyword, seen) in [
+        ("()", false, false),
+        ("(\\seen $a)", false, true),
+        ("(\\Answered WORK)", true, false),
+        ("(\\Seen \\*)", true, true),
+    ] {
+        let says = format!(
+            "* 9 EXISTS\r\n* OK [UIDVALIDITY 4] ok\r\n* OK [PERMANENTFLAGS {told}] ok\r\n{{tag}} OK\r\n"
+        );
+        let inbox = name("inbox");
+        let (outcome, _) = tokio::join!(session.select(&inbox), answer(&mut peer, &says));
+        outcome.unwrap();
+        let kept = (keeps(&*session, "work"), keeps(&*session, "\\Seen"));
+        assert_eq!(kept, (keyword, seen), "{told}");
+    }
 }
 
 #[tokio::test]
