@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use model::account::{Account, Credentials, Identity, MailServer, Security};
 use model::health::Health;
@@ -41,6 +42,8 @@ pub(crate) struct Shelf(
     pub(crate) Mutex<Vec<(AccountId, Health)>>,
     /// Credentials other than the usual password.
     pub(crate) Mutex<HashMap<AccountId, Credentials>>,
+    /// No account can be read.
+    pub(crate) AtomicBool,
 );
 
 impl Accounts for Shelf {
@@ -60,7 +63,8 @@ impl Accounts for Shelf {
     ) -> BoxFuture<'a, Result<Option<Account>, StoreError>> {
         let found =
             self.0.lock().unwrap().get(id).filter(|account| account.tenant == *tenant).cloned();
-        Box::pin(async { Ok(found) })
+        let fails = self.3.load(Ordering::Relaxed);
+        Box::pin(async move { if fails { Err(StoreError::Full) } else { Ok(found) } })
     }
 
     fn list<'a>(

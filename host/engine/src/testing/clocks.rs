@@ -180,6 +180,27 @@ async fn a_clock_that_is_ahead_removes_nothing_and_forgets_no_key() {
     }
 }
 
+/// An account that cannot be read says nothing about its mail, and nobody waits until a claim runs out.
+#[tokio::test]
+async fn a_claim_is_given_back_while_its_account_cannot_be_read() {
+    let host = Host::new();
+    host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    host.shelf.3.store(true, Ordering::Relaxed);
+    let mut driver =
+        std::pin::pin!(Arc::clone(&host.engine).deliver_forever(std::future::pending()));
+    let mut pass = |time: Duration| {
+        for _ in 0..time.as_secs() {
+            host.clock.advance(Duration::from_secs(1));
+            crate::testing::host::settle(driver.as_mut());
+        }
+    };
+    pass(Duration::from_secs(10));
+    host.shelf.3.store(false, Ordering::Relaxed);
+    pass(2 * MINUTE);
+    assert!(host.outbox.states().iter().all(|state| *state == State::Sent));
+    assert_eq!(host.smtp.taken(), 1);
+}
+
 /// Whatever could not be recorded is recorded when the store writes again, and nobody waits until a
 /// claim runs out.
 #[tokio::test]
