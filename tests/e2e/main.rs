@@ -41,3 +41,4 @@ mod doctor;
 mod keys;
 mod canaries;
 mod readme;
+mod http_faults;

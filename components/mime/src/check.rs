@@ -257,7 +257,10 @@ impl Faults {
         if name.chars().any(char::is_control) {
             self.add(pointer, Code::ControlCharacter, CONTROL);
         } else if !is_header_name(name) {
-            self.add(pointer, Code::BadHeaderName, "not a field name (RFC 5322 section 2.2)");
+            let detail = format!(
+                "not a field name of 1 to {LONGEST_HEADER_NAME} characters (RFC 5322 section 2.2)"
+            );
+            self.add(pointer, Code::BadHeaderName, &detail);
         } else if is_reserved(name) {
             let detail = "written by the servers or from other members of the draft";
             self.add(pointer, Code::ReservedHeader, detail);

@@ -150,7 +150,7 @@ async fn summarise(works: &Works, blocks: Vec<Bytes>) -> Result<Vec<Option<Facts
     match works.ports.mime.summarise(blocks.clone()).await {
         Ok(facts) if facts.len() == count => return Ok(facts),
         Ok(_) | Err(MimeError::Faults(_) | MimeError::Failed(_)) => {}
-        Err(error @ MimeError::Busy) => return Err(problems::reading(error)),
+        Err(error @ MimeError::Busy(_)) => return Err(problems::reading(error)),
     }
     tracing::warn!(count, "the parser failed on a batch of headers: trying them one by one");
     let mut all = Vec::with_capacity(count);
@@ -158,7 +158,7 @@ async fn summarise(works: &Works, blocks: Vec<Bytes>) -> Result<Vec<Option<Facts
         let alone = match works.ports.mime.summarise(vec![block]).await {
             Ok(facts) => facts.into_iter().next().flatten(),
             Err(MimeError::Faults(_) | MimeError::Failed(_)) => None,
-            Err(error @ MimeError::Busy) => return Err(problems::reading(error)),
+            Err(error @ MimeError::Busy(_)) => return Err(problems::reading(error)),
         };
         all.push(alone);
     }
@@ -220,7 +220,7 @@ async fn sketch_of(works: &Works, whole: Bytes) -> Result<Option<Sketch>, Proble
             Ok(Some(Sketch { preview: reading.preview, has_attachments: reading.has_attachments }))
         }
         Err(MimeError::Faults(_) | MimeError::Failed(_)) => Ok(None),
-        Err(error @ MimeError::Busy) => Err(problems::reading(error)),
+        Err(error @ MimeError::Busy(_)) => Err(problems::reading(error)),
     }
 }
 

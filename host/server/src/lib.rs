@@ -24,6 +24,7 @@ pub mod journal;
 mod descriptors;
 pub mod config;
 mod tenancy;
+mod media;
 mod openapi;
 mod described;
 mod keeping;

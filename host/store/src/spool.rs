@@ -224,13 +224,14 @@ impl Charge {
     fn raise(&mut self, by: u64) -> Result<(), SpoolError> {
         let mut charged = self.ledger.charged.lock().unwrap_or_else(PoisonError::into_inner);
         let host = charged.host.saturating_add(by);
-        if host > self.ledger.limits.host {
-            return Err(SpoolError::Full);
+        let limits = &self.ledger.limits;
+        if host > limits.host {
+            return Err(SpoolError::Full { limit: limits.host });
         }
         if let Some(tenant) = &self.tenant {
             let held = charged.tenants.get(tenant).copied().unwrap_or(0).saturating_add(by);
-            if held > self.ledger.limits.per_tenant {
-                return Err(SpoolError::Full);
+            if held > limits.per_tenant {
+                return Err(SpoolError::Full { limit: limits.per_tenant });
             }
             charged.tenants.insert(tenant.clone(), held);
         }
@@ -295,9 +296,12 @@ mod tests {
         let (_dir, spools) = spools(SMALL);
         let (anna, bo) = ("anna".parse().unwrap(), "bo".parse().unwrap());
         let first = filled(&spools, Some(&anna), &[0; 1000]).await.unwrap();
-        assert!(matches!(filled(&spools, Some(&anna), &[0; 501]).await, Err(SpoolError::Full)));
+        assert!(matches!(
+            filled(&spools, Some(&anna), &[0; 501]).await,
+            Err(SpoolError::Full { .. })
+        ));
         let second = filled(&spools, Some(&bo), &[0; 1000]).await.unwrap();
-        assert!(matches!(filled(&spools, None, &[0; 1]).await, Err(SpoolError::Full)));
+        assert!(matches!(filled(&spools, None, &[0; 1]).await, Err(SpoolError::Full { .. })));
         drop(first);
         let third = filled(&spools, Some(&anna), &[0; 1000]).await.unwrap();
         drop((second, third));
