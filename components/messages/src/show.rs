@@ -22,7 +22,7 @@ const IN_JSON: u32 = 2 * 1024 * 1024;
 /// Bytes of a body on its own.
 const ALONE: u32 = 8 * 1024 * 1024;
 
-const FIELDS: [&str; 21] = [
+pub(crate) const FIELDS: [&str; 21] = [
     "id",
     "mailbox",
     "uid",
@@ -46,7 +46,9 @@ const FIELDS: [&str; 21] = [
     "attachments",
 ];
 /// Those of [`FIELDS`] that a list has: what a page costs no further fetch for.
-const IN_LISTS: usize = 13;
+pub(crate) const IN_LISTS: usize = 13;
+/// What a list can have beside them, at a price.
+pub(crate) const EXPANSIONS: [&str; 2] = ["preview", "attachments"];
 /// Those that are read in the whole message, and may be found wanting.
 const READ: [&str; 4] = ["headers", "text", "html", "attachments"];
 const DETAILS: [&str; 4] = ["replyTo", "bcc", "inReplyTo", "references"];
@@ -57,7 +59,7 @@ pub(crate) fn list(request: &Request) -> Result<Answer, Problem> {
     let fields = query.words("fields", FIELDS.get(..IN_LISTS).unwrap_or_default())?;
     let wanted = |name: &str| fields.as_ref().is_none_or(|fields| fields.contains(&name));
     let mut want = Want::empty();
-    for word in query.words("expand", &["preview", "attachments"])?.unwrap_or_default() {
+    for word in query.words("expand", &EXPANSIONS)?.unwrap_or_default() {
         want |= if word == "preview" { Want::PREVIEW } else { Want::ATTACHMENTS };
     }
     let limit = query.limit()?;
