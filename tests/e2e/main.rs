@@ -41,4 +41,5 @@ mod doctor;
 mod keys;
 mod canaries;
 mod readme;
+mod limits;
 mod http_faults;
