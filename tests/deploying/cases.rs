@@ -12,11 +12,11 @@ pub(crate) struct Cases {
     pub(crate) bad: Vec<(String, Value)>,
 }
 
-/// `schema` may refer to its own `$defs`.
-pub(crate) fn cases(schema: &Value, example: &Value) -> Cases {
+/// `schema` may refer to what `document` holds.
+pub(crate) fn cases(document: &Value, schema: &Value, example: &Value) -> Cases {
     let mut cases = Cases::default();
     cases.good.push(("the example".to_owned(), example.clone()));
-    visit(schema, schema, example, "", example, &mut cases);
+    visit(document, schema, example, "", example, &mut cases);
     cases
 }
 

@@ -28,6 +28,26 @@ async fn a_body_that_trickles_in_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_form_that_trickles_in_is_given_up_too() {
+    let site = Site::limited("body-grace-secs = 1").await;
+    let server = r#"{"host": "imap.example.com", "port": 993, "security": "tls"}"#;
+    let account = format!(
+        r#"{{"id": "ann", "email": "ann@example.com", "password": "x", "smtp": {server}}}"#
+    );
+    let made = site.ask(Who::Acme, "POST", "/v1/accounts", Some(&account)).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let (mut stream, auth) = site.connect().await;
+    let head = format!(
+        "POST /v1/accounts/ann/send HTTP/1.1\r\n{auth}content-type: multipart/form-data; boundary=B\r\n\
+         content-length: 1000\r\n\r\n--B\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let answer = until(&mut stream, "}").await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains("\"request-timeout\"") && answer.contains("1024 bytes"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_stops_reading_loses_the_connection() {
     // What cuts silent connections would come much later.
     let site = Site::limited("write-secs = 1\nconnections = 1\nhead-secs = 300").await;

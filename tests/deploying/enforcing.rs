@@ -25,6 +25,65 @@ async fn the_document_of_the_default_application_is_known() {
     }
 }
 
+/// What generators of clients need: every reference leads into the document, and nothing has a schema of its own
+/// place; every body and every refusal has one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_document_can_be_read_by_generators_and_a_tenants_changes_no_name_of_it() {
+    let site = Site::start().await;
+    let default = site.get(Who::Nobody, "/-/openapi.json").await.json();
+    site.deploy(MANIFEST, &describer("fine")).await.unwrap();
+    let own = site.get(Who::Acme, "/-/openapi.json").await.json();
+    for document in [&default, &own] {
+        refers(document, document);
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let place = format!("{method} {path}");
+                let body = operation["requestBody"]["content"].as_object();
+                for (kind, media) in body.into_iter().flatten() {
+                    assert!(media["schema"].is_object(), "{place}: {kind}");
+                }
+                let refused = ["4XX", "5XX"].map(|range| &operation["responses"][range]["$ref"]);
+                assert_eq!(refused, ["#/components/responses/problem"; 2], "{place}");
+                assert!(operation["responses"].get("default").is_none(), "{place}");
+            }
+        }
+    }
+    let problem = &default["components"]["responses"]["problem"]["content"];
+    let schema = &problem["application/problem+json"]["schema"]["$ref"];
+    assert_eq!(schema, "#/components/schemas/Problem");
+    for (name, schema) in default["components"]["schemas"].as_object().unwrap() {
+        assert_eq!(&own["components"]["schemas"][name], schema, "{name}");
+    }
+    let patch = &default["paths"]["/v1/accounts/{account}"]["patch"]["requestBody"]["content"];
+    assert_eq!(patch["application/merge-patch+json"], patch["application/json"]);
+    let answers = |path: &str, status: &str| {
+        let content = &default["paths"][path]["get"]["responses"][status]["content"];
+        content.as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
+    let metrics = ["application/openmetrics-text; version=1.0.0; charset=utf-8"];
+    assert_eq!(answers("/-/metrics", "200"), metrics);
+    assert_eq!(answers("/-/oauth/callback", "200"), ["text/html; charset=utf-8"]);
+    let both = ["application/problem+json", "text/html; charset=utf-8"];
+    assert_eq!(answers("/-/oauth/callback", "400"), both);
+}
+
+fn refers(document: &Value, part: &Value) {
+    match part {
+        Value::Object(members) => {
+            for keyword in ["$id", "$defs"] {
+                assert!(!members.contains_key(keyword), "{part}");
+            }
+            if let Some(to) = members.get("$ref").and_then(Value::as_str) {
+                let found = to.strip_prefix('#').and_then(|pointer| document.pointer(pointer));
+                assert!(found.is_some(), "{to} leads nowhere");
+            }
+            members.values().for_each(|inner| refers(document, inner));
+        }
+        Value::Array(items) => items.iter().for_each(|inner| refers(document, inner)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_schema_that_is_shown_is_enforced() {
     let site = Site::start().await;
@@ -44,7 +103,7 @@ async fn every_schema_that_is_shown_is_enforced() {
             let (schema, example) = (&media["schema"], &media["example"]);
             assert!(!example.is_null(), "{method} {path} has no example");
             let path = path.replace("{account}", "none").replace("{message}", "none");
-            let cases = cases(schema, example);
+            let cases = cases(&document, schema, example);
             assert!(cases.bad.len() > 3, "{path}: {cases:?}");
             for (what, body) in &cases.good {
                 let code = sent(&site, method, &path, body).await;

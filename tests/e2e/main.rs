@@ -44,3 +44,6 @@ mod doctor;
 mod keys;
 mod canaries;
 mod readme;
+mod pages;
+mod limits;
+mod http_faults;

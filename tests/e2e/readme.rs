@@ -86,14 +86,14 @@ fn a_new_application_is_documented_and_answers_problems_like_the_rest() {
 }
 
 /// A terminal in a directory that looks like a clone.
-struct Reader {
+pub(crate) struct Reader {
     scratch: tempfile::TempDir,
 }
 
 /// `postlet dev`, and the lines that it told to take.
-struct Dev {
+pub(crate) struct Dev {
     child: Child,
-    exports: String,
+    pub(crate) exports: String,
 }
 
 impl Drop for Dev {
@@ -106,7 +106,7 @@ impl Drop for Dev {
 }
 
 impl Reader {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let scratch = tempfile::tempdir().unwrap();
         let clone = scratch.path().join("clone");
         fs::create_dir(&clone).unwrap();
@@ -119,15 +119,25 @@ impl Reader {
             binary(),
             env!("CARGO"),
         );
-        let curl = format!("#!/bin/sh\nexec '{}' --fail-with-body \"$@\"\n", which("curl"));
-        for (name, text) in [("cargo", cargo), ("curl", curl)] {
+        let postlet = format!(
+            "#!/bin/sh\nif [ \"$1\" = dev ]; then shift; exec '{0}' dev --listen 127.0.0.1:0 \"$@\"; fi\n\
+             exec '{0}' \"$@\"\n",
+            binary(),
+        );
+        // Where a page names the port that `dev` has by itself, it means the host of the test.
+        let curl = format!(
+            "#!/bin/bash\nhere=${{POSTLET%/v1/accounts}}\n\
+             exec '{}' --fail-with-body \"${{@//http:\\/\\/127.0.0.1:7400/$here}}\"\n",
+            which("curl")
+        );
+        for (name, text) in [("cargo", cargo), ("postlet", postlet), ("curl", curl)] {
             fs::write(programs.join(name), text).unwrap();
             fs::set_permissions(programs.join(name), fs::Permissions::from_mode(0o755)).unwrap();
         }
         Self { scratch }
     }
 
-    fn home(&self) -> PathBuf {
+    pub(crate) fn home(&self) -> PathBuf {
         self.scratch.path().join("clone")
     }
 
@@ -150,7 +160,7 @@ impl Reader {
     }
 
     /// Runs to the end; answers what was printed.
-    fn run(&self, script: &str) -> String {
+    pub(crate) fn run(&self, script: &str) -> String {
         let mut child = self.shell(script).stderr(Stdio::piped()).spawn().unwrap();
         let group = child.id();
         let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
@@ -172,7 +182,7 @@ impl Reader {
     }
 
     /// Runs what ends with a server, until it prints the lines to take.
-    fn serve(&self, script: &str) -> Dev {
+    pub(crate) fn serve(&self, script: &str) -> Dev {
         let mut child = self.shell(script).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         let mut dev = Dev { child, exports: String::new() };
@@ -231,11 +241,11 @@ fn shell_blocks(text: &str) -> Vec<(String, String)> {
     blocks
 }
 
-fn page(name: &str) -> String {
+pub(crate) fn page(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap()
 }
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 

@@ -27,6 +27,24 @@ fn a_second_signal_ends_it_at_once() {
     stage.has_ended();
 }
 
+/// A load balancer asks every few seconds, and sends requests until it has heard.
+#[test]
+fn a_host_that_is_about_to_stop_says_so_while_it_still_answers() {
+    let stage = Stage::with("stop-grace-secs = 300\n");
+    assert!(stage.said("/-/ready").starts_with("HTTP/1.1 200 "));
+    stage.signal();
+    let told = wait_for("word of the end", || {
+        let said = stage.said("/-/ready");
+        (!said.starts_with("HTTP/1.1 200 ")).then_some(said)
+    });
+    assert!(told.starts_with("HTTP/1.1 503 ") && told.contains("retry-after: "), "{told}");
+    assert!(told.contains("\"code\":\"unavailable\""), "{told}");
+    assert!(stage.said("/v1/accounts").starts_with("HTTP/1.1 200 "));
+    stage.signal();
+    let mut stage = stage;
+    stage.has_ended();
+}
+
 #[test]
 fn the_deadline_holds_though_nobody_reads_the_log() {
     let mut stage = Stage::with("stop-requests-secs = 1\nstop-deliveries-secs = 1\n");
@@ -76,6 +94,19 @@ impl Stage {
             format!("GET {path} HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {token}\r\n\r\n");
         stream.write_all(head.as_bytes()).ok()?;
         Some(stream)
+    }
+
+    /// The whole answer, on a connection of its own.
+    fn said(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let token = &self.token;
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).unwrap();
+        said
     }
 
     /// Eight loops, and the proof that they are under way: a ninth request was answered after them.

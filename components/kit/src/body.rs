@@ -57,8 +57,11 @@ impl Source for Body {
                 Err(StreamError::Closed) => return Ok(None),
                 Err(StreamError::LastOperationFailed(error)) => {
                     return Err(match http_error_code(&error) {
-                        Some(ErrorCode::HttpRequestBodySize(_)) => {
-                            Problem::new(Kind::BodyTooLarge, "The body is over this host's limit.")
+                        Some(ErrorCode::HttpRequestBodySize(limit)) => {
+                            let limit =
+                                limit.map_or_else(String::new, |most| format!(" of {most} bytes"));
+                            let detail = format!("The body is over this host's limit{limit}.");
+                            Problem::new(Kind::BodyTooLarge, detail)
                         }
                         Some(_) | None => {
                             let detail = "The body broke off before its end.";

@@ -47,6 +47,26 @@ pub fn parameter(name: &str, schema: &str, summary: &str) -> Parameter {
     }
 }
 
+/// The schema of some of these words, separated by commas, as [`crate::query::Query::words`] reads them.
+#[must_use]
+pub fn words(known: &[&str]) -> String {
+    // Letters only: nothing in them means anything to a pattern or to JSON.
+    let one = known.join("|");
+    let named = known.join(", ");
+    format!(
+        r#"{{"type":"string","pattern":"^({one})(,({one}))*$","description":"some of {named}, separated by commas"}}"#
+    )
+}
+
+/// The schema of a cursor, which is the host's own.
+pub const CURSOR: &str = r#"{"type":"string","maxLength":4000}"#;
+
+/// A body's schema, with that of the same body as a form: `postlet` shows the latter and does not check it.
+#[must_use]
+pub fn with_form(schema: &str, form: &str) -> String {
+    schema.replacen('{', &format!(r#"{{"x-content-types":{{"multipart/form-data":{form}}},"#), 1)
+}
+
 /// A JSON answer.
 #[must_use]
 pub fn json(status: u16, schema: &str, summary: &str) -> Answer {

@@ -66,7 +66,7 @@ impl<S: Source> Form<S> {
     pub fn new(source: S, boundary: Option<&str>) -> Result<Self, &'static str> {
         let boundary = boundary
             .filter(|text| !text.is_empty() && text.len() <= BOUNDARY)
-            .ok_or("the Content-Type has no usable boundary")?;
+            .ok_or("the Content-Type has no boundary of 1 to 70 characters")?;
         Ok(Self {
             source,
             delimiter: format!("\r\n--{boundary}").into_bytes(),
@@ -134,7 +134,7 @@ impl<S: Source> Form<S> {
             let rest = self.buffer.get(self.at..).unwrap_or_default();
             let end = rest.windows(4).position(|four| four == b"\r\n\r\n");
             if end.unwrap_or(rest.len()) > HEADER_BLOCK {
-                return Err(Trouble::Malformed("the header of a part is too long"));
+                return Err(Trouble::Malformed("the header of a part has more than 16384 bytes"));
             }
             if let Some(end) = end {
                 let head = String::from_utf8(rest.get(..end).unwrap_or_default().to_vec());
@@ -261,7 +261,7 @@ mod tests {
         let endless = format!("--x\r\nA: {}\r\n\r\n", "a".repeat(HEADER_BLOCK + 1));
         assert_eq!(
             read(&endless, 999),
-            Err(Trouble::Malformed("the header of a part is too long"))
+            Err(Trouble::Malformed("the header of a part has more than 16384 bytes"))
         );
     }
 

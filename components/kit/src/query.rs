@@ -10,6 +10,9 @@
 use crate::percent;
 use crate::problem::{Kind, Problem};
 
+/// What the host looks up has at most so many bytes: nothing longer is there.
+pub(crate) const LONGEST: usize = 4 * 1024;
+
 /// The parameters of one request.
 #[derive(Debug)]
 pub struct Query(Vec<(&'static str, String)>);
@@ -32,6 +35,10 @@ impl Query {
             }
             let value = decode(value)
                 .ok_or_else(|| invalid(format!("The value of `{name}` is not UTF-8.")))?;
+            if value.len() > LONGEST {
+                let detail = format!("The value of `{name}` has more than {LONGEST} bytes.");
+                return Err(invalid(detail));
+            }
             found.push((name, value));
         }
         Ok(Self(found))
@@ -136,6 +143,15 @@ mod tests {
         for raw in ["words=", "words=a,", "words=a,c"] {
             check(Query::parse(raw, ALLOWED).unwrap().words("words", &["a", "b"]).map(|_| ()), raw);
         }
+    }
+
+    #[test]
+    fn a_value_that_is_too_long_to_be_looked_up_is_refused_with_the_bound() {
+        let raw = |length| format!("mailbox={}", "x".repeat(length));
+        assert!(Query::parse(&raw(LONGEST), ALLOWED).is_ok());
+        let told = Query::parse(&raw(LONGEST + 1), ALLOWED).unwrap_err().told;
+        assert_eq!(told.code, "invalid-query");
+        assert!(told.detail.contains("`mailbox` has more than 4096 bytes"), "{}", told.detail);
     }
 
     #[test]

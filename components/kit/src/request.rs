@@ -18,7 +18,7 @@ use crate::body::Body;
 use crate::media::Parameterised;
 use crate::percent;
 use crate::problem::{Kind, Problem};
-use crate::query::Query;
+use crate::query::{LONGEST, Query};
 
 /// The methods that endpoints tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,9 +96,11 @@ impl Request {
     /// What the route calls `:name`.
     ///
     /// # Errors
-    /// `not-found` when the route has no such parameter.
+    /// `not-found` when the route has no such parameter, or nothing can be called so.
     pub fn parameter(&self, name: &str) -> Result<String, Problem> {
-        self.field(&format!("spin-path-match-{name}")).ok_or_else(nowhere)
+        self.field(&format!("spin-path-match-{name}"))
+            .filter(|text| is_name(text))
+            .ok_or_else(nowhere)
     }
 
     /// The account that the route names.
@@ -119,7 +121,8 @@ impl Request {
         if rest.is_empty() {
             return Ok(Vec::new());
         }
-        rest.split('/').map(|segment| percent::decode(segment).ok_or_else(nowhere)).collect()
+        let decoded = rest.split('/').map(percent::decode);
+        decoded.map(|text| text.filter(|text| is_name(text)).ok_or_else(nowhere)).collect()
     }
 
     /// The media type of the body.
@@ -131,8 +134,11 @@ impl Request {
     /// The body, to be taken once.
     ///
     /// # Errors
-    /// `internal` when it was taken before.
+    /// `unsupported-media-type` when it is coded, or says to be in another charset than UTF-8; `internal`
+    /// when it was taken before.
     pub fn body(&self) -> Result<Body, Problem> {
+        let coding = self.field("content-encoding").unwrap_or_default();
+        is_plain(&coding, self.content_type().parameter("charset"))?;
         self.inner
             .consume()
             .ok()
@@ -152,6 +158,28 @@ impl Request {
     }
 }
 
+fn is_name(text: &str) -> bool {
+    text.len() <= LONGEST
+}
+
+/// Neither coded, nor in another charset than UTF-8 (RFC 9110 section 15.5.16).
+fn is_plain(coding: &str, charset: Option<&str>) -> Result<(), Problem> {
+    if !matches!(coding.trim().to_ascii_lowercase().as_str(), "" | "identity") {
+        let detail = "Bodies are taken without a content coding.";
+        let mut problem = Problem::new(Kind::UnsupportedMediaType, detail);
+        problem.fields.push(("accept-encoding", "identity".to_owned()));
+        return Err(problem);
+    }
+    match charset {
+        Some(other) if !other.eq_ignore_ascii_case("utf-8") => {
+            let other: String = other.chars().filter(|c| !c.is_control()).take(40).collect();
+            let detail = format!("The charset `{other}` was sent; bodies are taken in UTF-8.");
+            Err(Problem::new(Kind::UnsupportedMediaType, detail))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// 404 for a path that no endpoint has.
 #[must_use]
 pub fn nowhere() -> Problem {
@@ -162,4 +190,26 @@ pub fn nowhere() -> Problem {
 #[must_use]
 pub fn wrong_type(taken: &str) -> Problem {
     Problem::new(Kind::UnsupportedMediaType, format!("Content-Type has to be {taken}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_neither_coded_nor_in_another_charset() {
+        check("", None, None);
+        check("Identity", Some("UTF-8"), None);
+        check("gzip", None, Some("without a content coding"));
+        check("", Some("iso-8859-1"), Some("`iso-8859-1`"));
+    }
+
+    #[track_caller]
+    fn check(coding: &str, charset: Option<&str>, want: Option<&str>) {
+        let told = is_plain(coding, charset).err().map(|problem| problem.told);
+        assert_eq!(told.is_some(), want.is_some(), "{coding} {charset:?}");
+        let Some(told) = told else { return };
+        assert_eq!(told.status, 415);
+        assert!(told.detail.contains(want.unwrap_or_default()), "{}", told.detail);
+    }
 }

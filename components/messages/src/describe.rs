@@ -1,11 +1,12 @@
 //! What this component serves, for the host's schema check and for OpenAPI.
 
 use kit::bindings::exports::postlet::mail::describe::{Answer, Operation, Parameter};
-use kit::describe::{Scope, json, operation, other, parameter};
+use kit::describe::{CURSOR, Scope, json, operation, other, parameter, words};
+
+use crate::show::{EXPANSIONS, FIELDS, IN_LISTS};
 
 const MESSAGES: &str = "/v1/accounts/:account/messages";
 const MESSAGE: &str = "/v1/accounts/:account/messages/:message";
-const TEXT: &str = r#"{"type":"string"}"#;
 
 pub(crate) fn operations() -> Vec<Operation> {
     let moved = || json(200, include_str!("../schema/moved.json"), "Where the message is now");
@@ -23,23 +24,16 @@ pub(crate) fn operations() -> Vec<Operation> {
             )],
             "text/html; charset=utf-8",
         ),
-        reading(
-            "/raw",
-            "Download the message byte for byte; Range is honoured",
-            vec![],
-            "message/rfc822",
-        ),
-        reading(
+        download("/raw", "Download the message byte for byte; Range is honoured", "message/rfc822"),
+        download(
             "/parts/:path",
             "Download a part by its path, such as 1.2, with its transfer encoding undone; Range is honoured",
-            vec![],
-            "application/octet-stream",
+            "*/*",
         ),
-        reading(
+        download(
             "/attachments/:n",
             "Download an attachment by its place in `attachments`, counted from 1; Range is honoured",
-            vec![],
-            "application/octet-stream",
+            "*/*",
         ),
         Operation {
             body_schema: Some(include_str!("../schema/patch.json").to_owned()),
@@ -78,10 +72,10 @@ fn list() -> Operation {
         parameters: vec![
             parameter(
                 "mailbox",
-                r#"{"type":"string","default":"INBOX"}"#,
+                r#"{"type":"string","maxLength":1000,"default":"INBOX"}"#,
                 "A mailbox by name, or by role: \\Sent",
             ),
-            parameter("cursor", TEXT, "`nextCursor` of the page before"),
+            parameter("cursor", CURSOR, "`nextCursor` of the page before"),
             parameter(
                 "limit",
                 r#"{"type":"integer","minimum":1,"maximum":100,"default":20}"#,
@@ -89,12 +83,12 @@ fn list() -> Operation {
             ),
             parameter(
                 "fields",
-                TEXT,
+                &words(FIELDS.get(..IN_LISTS).unwrap_or_default()),
                 "Only these members of each message, separated by commas; what `expand` adds is there too",
             ),
             parameter(
                 "expand",
-                TEXT,
+                &words(&EXPANSIONS),
                 "preview, attachments or both, separated by commas; the first time costs a fetch of each message",
             ),
         ],
@@ -107,7 +101,7 @@ fn one() -> Operation {
     Operation {
         parameters: vec![parameter(
             "fields",
-            TEXT,
+            &words(&FIELDS),
             "Only these members, separated by commas; what is not named is not fetched",
         )],
         answers: vec![
@@ -122,6 +116,18 @@ fn reading(tail: &str, summary: &str, parameters: Vec<Parameter>, content_type: 
     Operation {
         parameters,
         answers: vec![other(200, content_type, "The content")],
+        ..operation("GET", &format!("{MESSAGE}{tail}"), Scope::Read, summary)
+    }
+}
+
+/// Bytes as they lie in the message, whole or in part (RFC 9110 sections 13.1.2 and 14).
+fn download(tail: &str, summary: &str, content_type: &str) -> Operation {
+    Operation {
+        answers: vec![
+            other(200, content_type, "The content"),
+            other(206, content_type, "The part of it that Range asks for"),
+            other(304, "", "The client has it, as its If-None-Match says"),
+        ],
         ..operation("GET", &format!("{MESSAGE}{tail}"), Scope::Read, summary)
     }
 }

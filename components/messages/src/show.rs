@@ -22,7 +22,7 @@ const IN_JSON: u32 = 2 * 1024 * 1024;
 /// Bytes of a body on its own.
 const ALONE: u32 = 4 * 1024 * 1024;
 
-const FIELDS: [&str; 23] = [
+pub(crate) const FIELDS: [&str; 23] = [
     "id",
     "mailbox",
     "uid",
@@ -48,7 +48,9 @@ const FIELDS: [&str; 23] = [
     "attachments",
 ];
 /// Those of [`FIELDS`] that a list has: what a page costs no further fetch for.
-const IN_LISTS: usize = 13;
+pub(crate) const IN_LISTS: usize = 13;
+/// What a list can have beside them, at a price.
+pub(crate) const EXPANSIONS: [&str; 2] = ["preview", "attachments"];
 /// Those that are read in the whole message, and may be found wanting.
 const READ: [&str; 6] = ["headers", "text", "html", "parts", "inline", "attachments"];
 /// What the structure tells.
@@ -61,7 +63,7 @@ pub(crate) fn list(request: &Request) -> Result<Answer, Problem> {
     let fields = query.words("fields", FIELDS.get(..IN_LISTS).unwrap_or_default())?;
     let wanted = |name: &str| fields.as_ref().is_none_or(|fields| fields.contains(&name));
     let mut want = Want::empty();
-    for word in query.words("expand", &["preview", "attachments"])?.unwrap_or_default() {
+    for word in query.words("expand", &EXPANSIONS)?.unwrap_or_default() {
         want |= if word == "preview" { Want::PREVIEW } else { Want::ATTACHMENTS };
     }
     let limit = query.limit()?;

@@ -297,7 +297,10 @@ impl Faults {
         if name.chars().any(char::is_control) {
             self.add(pointer, Code::ControlCharacter, CONTROL);
         } else if !is_header_name(name) {
-            self.add(pointer, Code::BadHeaderName, "not a field name (RFC 5322 section 2.2)");
+            let detail = format!(
+                "not a field name of 1 to {LONGEST_HEADER_NAME} characters (RFC 5322 section 2.2)"
+            );
+            self.add(pointer, Code::BadHeaderName, &detail);
         } else if let Some(writer) = reserved(name) {
             self.add(pointer, Code::ReservedHeader, &writer);
         }

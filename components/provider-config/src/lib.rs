@@ -30,7 +30,9 @@ kit::bindings::export_describe!(Component);
 wasip2::http::proxy::export!(Component);
 
 /// RFC 5321 section 4.5.3.1: 64 for the local part, 255 for the domain.
-const LONGEST: &str = r#"{"type":"string","minLength":3,"maxLength":320}"#;
+const ADDRESS: &str = r#"{"type":"string","minLength":3,"maxLength":320,
+    "pattern":"^[^ \\x00-\\x1f\\x7f-\\x9f]+@[^ @\\x00-\\x1f\\x7f-\\x9f]+$",
+    "description":"an address such as ann@example.com, with a `+` written as %2B and no space"}"#;
 
 impl Guest for Component {
     fn operations() -> Vec<Operation> {
@@ -45,7 +47,7 @@ impl Guest for Component {
             Operation {
                 parameters: vec![Parameter {
                     required: true,
-                    ..parameter("email", LONGEST, "The address whose service is asked for")
+                    ..parameter("email", ADDRESS, "The address whose service is asked for")
                 }],
                 answers: shown(),
                 ..operation(

@@ -1,9 +1,10 @@
 //! What this component serves, for the host's schema check and for OpenAPI.
 
 use kit::bindings::exports::postlet::mail::describe::Operation;
-use kit::describe::{Scope, json, operation, parameter};
+use kit::describe::{CURSOR, Scope, json, operation, parameter, with_form, words};
 
 use crate::draft::SCHEMA;
+use crate::outbox::STATES;
 
 pub(crate) fn operations() -> Vec<Operation> {
     vec![send(), list(), show()]
@@ -11,7 +12,7 @@ pub(crate) fn operations() -> Vec<Operation> {
 
 fn send() -> Operation {
     Operation {
-        body_schema: Some(SCHEMA.to_owned()),
+        body_schema: Some(with_form(SCHEMA, include_str!("../schema/form.json"))),
         body_example: Some(include_str!("../schema/draft-example.json").to_owned()),
         other_content_types: vec!["multipart/form-data".to_owned()],
         answers: vec![json(
@@ -32,8 +33,12 @@ fn send() -> Operation {
 fn list() -> Operation {
     Operation {
         parameters: vec![
-            parameter("state", r#"{"type":"string"}"#, "Only these states, separated by commas"),
-            parameter("cursor", r#"{"type":"string"}"#, "`nextCursor` of the page before"),
+            parameter(
+                "state",
+                &words(&STATES.map(|(name, _)| name)),
+                "Only these states, separated by commas",
+            ),
+            parameter("cursor", CURSOR, "`nextCursor` of the page before"),
             parameter(
                 "limit",
                 r#"{"type":"integer","minimum":1,"maximum":100,"default":20}"#,

@@ -11,6 +11,7 @@ use kit::bindings::postlet::mail::types;
 use kit::bindings::postlet::mail::uploads::Spool;
 use kit::body::Body;
 use kit::form::{Form, Part, Trouble};
+use kit::media::Parameterised;
 use kit::problem::{Kind, Problem};
 use kit::words;
 
@@ -52,7 +53,7 @@ pub(crate) fn read(body: Body, boundary: Option<&str>) -> Result<Draft, Problem>
     while let Some(part) = form.part().map_err(trouble)? {
         parts += 1;
         if parts > PARTS {
-            return Err(malformed("the form has too many parts"));
+            return Err(malformed(&format!("it has more than {PARTS} parts")));
         }
         take(&mut form, part, &mut draft)?;
         bounded(&draft)?;
@@ -83,6 +84,10 @@ fn bounded(draft: &Draft) -> Result<(), Problem> {
 
 fn take(form: &mut Form<Body>, part: Part, draft: &mut Draft) -> Result<(), Problem> {
     let name = part.name.as_str();
+    if part.filename.is_none() && !is_utf8(part.content_type.as_deref().unwrap_or_default()) {
+        let detail = "this says that it is in another charset; fields are taken in UTF-8";
+        return Err(Problem::at(words::pointer(name), "charset", detail));
+    }
     match name {
         "to" => draft.to.push(address(form, name)?),
         "cc" => draft.cc.push(address(form, name)?),
@@ -176,6 +181,12 @@ fn bytes(form: &mut Form<Body>, name: &str, cap: usize) -> Result<Vec<u8>, Probl
         bytes.extend_from_slice(piece);
     }
     Ok(bytes)
+}
+
+/// RFC 7578 section 4.4: a field may say its charset.
+fn is_utf8(content_type: &str) -> bool {
+    let kind = Parameterised::parse(content_type);
+    kind.parameter("charset").is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"))
 }
 
 fn spooled(form: &mut Form<Body>) -> Result<types::Octets, Problem> {

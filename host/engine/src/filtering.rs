@@ -96,20 +96,21 @@ impl Chain<'_> {
             Ok(Verdict::Accept) => Ok(()),
             Ok(Verdict::Reject(refusal)) => Err(self.rejected(binding, &refusal)),
             Ok(Verdict::Modify(edits)) => self.modify(binding, &edits).await,
-            Err(error @ JudgeError::Busy) => {
-                let detail = format!("the filter `{}` cannot run now", binding.name);
-                Err(Problem::new(Code::Unavailable, detail)
-                    .with_extra("filter", &*binding.name)
-                    .because(error))
+            Err(JudgeError::Busy(why)) => {
+                let what = format!("the filter `{}` cannot run now", binding.name);
+                Err(problems::crowded(&what, why).with_extra("filter", &*binding.name))
             }
             Err(error) => {
                 let reason = match &error {
-                    JudgeError::Trapped(_) => "it trapped",
-                    JudgeError::Limit(_) => "it went over a limit",
-                    JudgeError::Timeout => "it gave no verdict in time",
-                    JudgeError::Busy => "it cannot run now",
+                    JudgeError::Trapped(_) => "it trapped".to_owned(),
+                    JudgeError::Limit(which) => format!("it went over its limit of {which}"),
+                    JudgeError::Timeout => format!(
+                        "it gave no verdict within the {} s that a message's filters have together",
+                        self.works.settings.filter_time.as_secs()
+                    ),
+                    JudgeError::Busy(_) => "it cannot run now".to_owned(),
                 };
-                self.failed(binding, reason, Some(&error))
+                self.failed(binding, &reason, Some(&error))
             }
         }
     }
@@ -170,7 +171,7 @@ impl Chain<'_> {
             Err(error @ MimeError::Failed(_)) => {
                 return self.failed(binding, "its edits are too much for the writer", Some(&error));
             }
-            Err(error @ MimeError::Busy) => return Err(problems::composing(error)),
+            Err(error @ MimeError::Busy(_)) => return Err(problems::composing(error)),
         };
         let limit = self.works.settings.message_bytes;
         if edited.raw.size() > limit {

@@ -11,6 +11,7 @@
 mod lock;
 pub mod bound;
 pub mod settings;
+pub mod toml_fault;
 pub mod profiles;
 pub mod discovery;
 mod access;

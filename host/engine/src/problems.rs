@@ -12,6 +12,7 @@ use model::caller::Scope;
 use model::port::dial::{DialError, TlsFault};
 use model::port::imap::{ImapError, NoCode};
 use model::port::mime::MimeError;
+use model::port::place::NoPlace;
 use model::port::smtp::{Reply, SmtpError};
 use model::port::spool::SpoolError;
 use model::port::store::StoreError;
@@ -77,9 +78,11 @@ pub(crate) fn locked_out(left: Duration) -> Problem {
 }
 
 /// The tenant's requests hold as much mail in memory as they may.
-pub(crate) fn too_much_open() -> Problem {
-    Problem::new(Code::TooManyRequests, "too many large messages are being read at once")
-        .with_retry_after(Duration::from_secs(5))
+pub(crate) fn too_much_open(limit: u64) -> Problem {
+    let detail = format!(
+        "this tenant's requests are reading more than {limit} bytes of messages at once: wait, then try again"
+    );
+    Problem::new(Code::TooManyRequests, detail).with_retry_after(Duration::from_secs(5))
 }
 
 /// Every connection that the server takes is in use.
@@ -295,7 +298,7 @@ pub(crate) fn reading(error: MimeError) -> Problem {
         MimeError::Failed(_) => {
             Problem::new(Code::Unparsable, "the parser gave up on the message").because(error)
         }
-        MimeError::Busy => Problem::new(Code::Unavailable, "no parser is free").because(error),
+        MimeError::Busy(why) => crowded("no parser is free", why),
     }
 }
 
@@ -308,8 +311,17 @@ pub(crate) fn composing(error: MimeError) -> Problem {
         MimeError::Failed(_) => {
             Problem::new(Code::Internal, "the message could not be composed").because(error)
         }
-        MimeError::Busy => Problem::new(Code::Unavailable, "no composer is free").because(error),
+        MimeError::Busy(why) => crowded("no composer is free", why),
     }
+}
+
+/// There is no instance for `what`: 429 where the tenant's own callers are in the way, 503 where others
+/// are (RFC 6585 §4).
+pub(crate) fn crowded(what: &str, why: NoPlace) -> Problem {
+    let code = if why.is_own { Code::TooManyRequests } else { Code::Unavailable };
+    Problem::new(code, format!("{what}: {why}; wait, then try again"))
+        .with_retry_after(CROWD_PAUSE)
+        .because(why)
 }
 
 /// What the store met.
@@ -330,6 +342,8 @@ pub(crate) fn store(error: StoreError) -> Problem {
     if code == Code::StoreUnavailable { problem.with_retry_after(after) } else { problem }
 }
 
+/// Calls of the parser take milliseconds.
+const CROWD_PAUSE: Duration = Duration::from_secs(1);
 /// A host whose disk failed is started again in about this time.
 const STORE_PAUSE: Duration = Duration::from_secs(15);
 /// Room is made by people.
@@ -339,7 +353,7 @@ const ROOM_PAUSE: Duration = Duration::from_secs(60);
 pub(crate) fn spool(error: SpoolError) -> Problem {
     let code = match &error {
         SpoolError::TooLarge { .. } => Code::BodyTooLarge,
-        SpoolError::Full => Code::TooManyRequests,
+        SpoolError::Full { .. } => Code::TooManyRequests,
         SpoolError::Io(_) => Code::StoreUnavailable,
     };
     let problem = Problem::new(code, error.to_string()).because(error);
@@ -394,6 +408,19 @@ mod tests {
         let problem = imap(ImapError::No { code, reply: "no\r\nway".to_owned() });
         assert_eq!(problem.code, want);
         assert_eq!(problem.upstream.unwrap().reply, "no  way");
+    }
+
+    #[test]
+    fn who_is_in_the_way_of_the_parser_is_told_with_the_bound() {
+        let told = |is_own| {
+            let bound = "this tenant's requests hold 16 of 32 places".to_owned();
+            let problem = reading(MimeError::Busy(NoPlace { is_own, bound }));
+            assert!(problem.detail.contains("16 of 32 places"), "{}", problem.detail);
+            assert!(problem.retry_after.is_some());
+            problem.code
+        };
+        assert_eq!(told(true), Code::TooManyRequests);
+        assert_eq!(told(false), Code::Unavailable);
     }
 
     #[test]

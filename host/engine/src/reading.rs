@@ -112,7 +112,7 @@ async fn whole(
     let expired = works.ports.clock.sleep(works.settings.session_wait);
     let _turn = match future::select(pin!(turn.lock()), expired).await {
         Either::Left((turn, _)) => turn,
-        Either::Right(((), _)) => return Err(problems::too_much_open()),
+        Either::Right(((), _)) => return Err(too_much_open(works)),
     };
     if let Some(opened) = held(works, &key) {
         return Ok((opened, None));
@@ -121,7 +121,7 @@ async fn whole(
     let share = room_for(works, account, place, size).await?;
     let mut row = fetch(works, account, place, WHOLE).await?;
     let bytes = row.whole.take().ok_or_else(problems::no_such_message)?;
-    let share = share.resized(bytes.len() as u64).ok_or_else(problems::too_much_open)?;
+    let share = share.resized(bytes.len() as u64).ok_or_else(|| too_much_open(works))?;
     let opened = Arc::new(Opened::new(share.around(bytes)));
     works.held.share(&key, &opened);
     works.cache.keep(key, Arc::clone(&opened));
@@ -145,10 +145,14 @@ async fn room_for(
         return Ok(share);
     }
     if size.is_some() {
-        return Err(problems::too_much_open());
+        return Err(too_much_open(works));
     }
     let row = fetch(works, account, place, &[FetchItem::Size]).await?;
-    reserve(row.size.unwrap_or(largest)).ok_or_else(problems::too_much_open)
+    reserve(row.size.unwrap_or(largest)).ok_or_else(|| too_much_open(works))
+}
+
+fn too_much_open(works: &Works) -> Problem {
+    problems::too_much_open(works.settings.open_bytes)
 }
 
 /// Everything that a fetched message shows: one reading serves the whole request.

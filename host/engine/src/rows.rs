@@ -157,7 +157,7 @@ async fn summarise(works: &Works, blocks: Vec<Bytes>) -> Result<Vec<Option<Facts
     match works.ports.mime.summarise(blocks.clone()).await {
         Ok(facts) if facts.len() == count => return Ok(facts),
         Ok(_) | Err(MimeError::Faults(_) | MimeError::Failed(_)) => {}
-        Err(error @ MimeError::Busy) => return Err(problems::reading(error)),
+        Err(error @ MimeError::Busy(_)) => return Err(problems::reading(error)),
     }
     tracing::warn!(count, "the parser failed on a batch of headers: trying them one by one");
     let mut all = Vec::with_capacity(count);
@@ -165,7 +165,7 @@ async fn summarise(works: &Works, blocks: Vec<Bytes>) -> Result<Vec<Option<Facts
         let alone = match works.ports.mime.summarise(vec![block]).await {
             Ok(facts) => facts.into_iter().next().flatten(),
             Err(MimeError::Faults(_) | MimeError::Failed(_)) => None,
-            Err(error @ MimeError::Busy) => return Err(problems::reading(error)),
+            Err(error @ MimeError::Busy(_)) => return Err(problems::reading(error)),
         };
         all.push(alone);
     }
@@ -307,7 +307,7 @@ async fn reading_of(works: &Works, raw: Bytes, want: ReadWant) -> Result<Option<
     match works.ports.mime.read(in_memory(raw), want, PREVIEW_LIMIT).await {
         Ok(reading) => Ok(Some(reading)),
         Err(MimeError::Faults(_) | MimeError::Failed(_)) => Ok(None),
-        Err(error @ MimeError::Busy) => Err(problems::reading(error)),
+        Err(error @ MimeError::Busy(_)) => Err(problems::reading(error)),
     }
 }
 

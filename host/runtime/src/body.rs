@@ -113,6 +113,9 @@ impl HttpBody for Incoming {
             Poll::Ready(None) => return Poll::Ready(None),
             Poll::Ready(Some(Err(error))) => {
                 tracing::debug!("the request's body broke off: {}", chain(&error));
+                if let BodyError::TooSlow { rate } = error {
+                    self.meter.slow(rate);
+                }
                 return Poll::Ready(Some(Err(HttpError::ConnectionTerminated)));
             }
             Poll::Ready(Some(Ok(frame))) => frame,

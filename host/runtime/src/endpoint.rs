@@ -91,6 +91,12 @@ impl Endpoint {
         Self { environment: environment.into(), ..self }
     }
 
+    /// What one request may use.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Gives one request to a fresh instance and returns when the guest has begun to answer.
     ///
     /// Dropping the future, or the answer's body, ends the instance. Strip the token from the request
@@ -137,14 +143,16 @@ impl Endpoint {
         };
         let answer = match answer.await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(code)) => return Err(EndpointError::Declined(code)),
+            Ok(Err(code)) => {
+                return Err(meter.stopped().unwrap_or(EndpointError::Declined(code)));
+            }
             // The sender went with the store, so the task is at its end.
             Err(_) => {
                 task.end().await?;
                 return Err(failure.note(EndpointError::NoAnswer));
             }
         };
-        // A guest may answer before it is stopped for a request that turned out too large.
+        // A guest may answer before it is stopped for a request that turned out too large or too slow.
         if let Some(stopped) = meter.stopped() {
             return Err(failure.note(stopped));
         }

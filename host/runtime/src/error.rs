@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use model::foreign;
 use model::foreign::{Shown, Told};
+use model::port::place::NoPlace;
 use wasmtime::WasmBacktrace;
 
 /// What another library said.
@@ -120,6 +121,12 @@ pub enum EndpointError {
         /// In bytes.
         limit: u64,
     },
+    /// The request came more slowly than a body may.
+    #[error("the request body came too slowly: at least {rate} bytes a second are needed")]
+    BodyTooSlow {
+        /// In bytes a second.
+        rate: u64,
+    },
     /// The request cannot be handed to a component (no authority, or a malformed length).
     #[error("the request cannot be handed to the component")]
     Request(#[source] Cause),
@@ -175,6 +182,12 @@ impl Full {
     #[must_use]
     pub const fn is_own(&self) -> bool {
         !matches!(self, Self::Host { .. })
+    }
+}
+
+impl From<Full> for NoPlace {
+    fn from(full: Full) -> Self {
+        Self { is_own: full.is_own(), bound: full.to_string() }
     }
 }
 
@@ -258,6 +271,12 @@ pub enum BodyError {
         /// In bytes.
         limit: u64,
     },
+    /// It came more slowly than it may.
+    #[error("the body came too slowly: at least {rate} bytes a second are needed")]
+    TooSlow {
+        /// In bytes a second.
+        rate: u64,
+    },
     /// The component ended before its body did.
     #[error("the component ended before its answer did")]
     Incomplete,
@@ -306,6 +325,8 @@ fn frames(stack: &WasmBacktrace) -> Told {
     Told::words(words.finish())
 }
 
-fn seconds(limit: Duration) -> String {
+/// As it is told.
+#[must_use]
+pub fn seconds(limit: Duration) -> String {
     format!("{} s", limit.as_secs_f32())
 }

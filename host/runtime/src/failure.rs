@@ -42,6 +42,7 @@ impl Failure {
             // Whoever asked is told, and nothing is wrong with the component.
             EndpointError::Busy(_)
             | EndpointError::BodyTooLarge { .. }
+            | EndpointError::BodyTooSlow { .. }
             | EndpointError::Request(_) => {
                 tracing::debug!(component, request, tenant, anonymous, "{}", chain(error));
             }

@@ -99,16 +99,17 @@ impl Judge for Filter {
     ) -> BoxFuture<'a, Result<Verdict, JudgeError>> {
         Box::pin(async move {
             self.ask(tenant, request, message, envelope).await.map_err(|error| match &error {
-                EndpointError::Busy(_) => JudgeError::Busy,
+                EndpointError::Busy(full) => JudgeError::Busy(full.clone().into()),
                 EndpointError::Timeout { .. } | EndpointError::HostTimeout { .. } => {
                     JudgeError::Timeout
                 }
-                EndpointError::Limit(which) => JudgeError::Limit(which.to_string()),
+                EndpointError::Limit(which) => JudgeError::Limit(self.limits.told(*which)),
                 EndpointError::Trapped { .. }
                 | EndpointError::NoAnswer
                 | EndpointError::Declined(_)
                 | EndpointError::Answer(_)
                 | EndpointError::BodyTooLarge { .. }
+                | EndpointError::BodyTooSlow { .. }
                 | EndpointError::Request(_) => JudgeError::Trapped(chain(&error)),
             })
         })

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use crate::error::Which;
+
 /// What one instance of an endpoint may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -33,6 +35,29 @@ pub struct Limits {
     pub handles: usize,
     /// Bytes of log.
     pub log_bytes: usize,
+}
+
+impl Limits {
+    /// A bound as it is told, with its number.
+    #[must_use]
+    pub fn told(&self, which: Which) -> String {
+        let count = match which {
+            Which::Memory => self.memory,
+            Which::Table => self.table_elements,
+            Which::HostCalls => usize::try_from(self.host_calls).unwrap_or(usize::MAX),
+            Which::Handles => self.handles,
+            Which::Headers => self.header_count,
+            Which::ResponseBody => usize::try_from(self.response_body).unwrap_or(usize::MAX),
+        };
+        match which {
+            Which::Memory => format!("{count} bytes of memory"),
+            Which::Table
+            | Which::HostCalls
+            | Which::Handles
+            | Which::Headers
+            | Which::ResponseBody => format!("{count} {which}"),
+        }
+    }
 }
 
 impl Default for Limits {

@@ -40,9 +40,18 @@ pub(crate) struct Meter {
     /// Breaks that it had to make while it computed.
     turns: AtomicU32,
     limits: Limits,
-    /// The request has more bytes than the guest is given.
-    overlong: AtomicBool,
+    /// Why the request's body is not read on, where that is its client's fault.
+    refused: OnceLock<Refused>,
     outcome: OnceLock<Outcome>,
+}
+
+/// What is wrong with a request's body.
+#[derive(Clone, Copy, Debug)]
+enum Refused {
+    /// It has more bytes than the guest is given.
+    TooLarge,
+    /// It comes with fewer bytes a second than this.
+    TooSlow(u64),
 }
 
 /// How an instance ended.
@@ -69,7 +78,7 @@ impl Meter {
             calls: AtomicU32::new(0),
             turns: AtomicU32::new(0),
             limits: limits.clone(),
-            overlong: AtomicBool::new(false),
+            refused: OnceLock::new(),
             outcome: OnceLock::new(),
         }
     }
@@ -120,13 +129,24 @@ impl Meter {
 
     /// The request turned out too large: ends the instance at its next break.
     pub(crate) fn overlong(&self) {
-        self.overlong.store(true, Relaxed);
+        let _ = self.refused.set(Refused::TooLarge);
+    }
+
+    /// The request came with fewer bytes a second than `rate`: the same.
+    pub(crate) fn slow(&self, rate: u64) {
+        let _ = self.refused.set(Refused::TooSlow(rate));
     }
 
     /// Why the instance must end, if it must.
     pub(crate) fn stopped(&self) -> Option<EndpointError> {
-        if self.overlong.load(Relaxed) {
-            return Some(EndpointError::BodyTooLarge { limit: self.limits.request_body });
+        match self.refused.get() {
+            Some(Refused::TooLarge) => {
+                return Some(EndpointError::BodyTooLarge { limit: self.limits.request_body });
+            }
+            Some(Refused::TooSlow(rate)) => {
+                return Some(EndpointError::BodyTooSlow { rate: *rate });
+            }
+            None => {}
         }
         (self.calls.load(Relaxed) > self.limits.host_calls)
             .then_some(EndpointError::Limit(Which::HostCalls))

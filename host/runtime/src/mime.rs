@@ -71,7 +71,7 @@ impl MimeComponent {
         + Send
         + 'static,
     ) -> Result<T, MimeError> {
-        let place = self.machine.places.mime(PATIENCE).await.map_err(|_| MimeError::Busy)?;
+        let place = self.machine.places.mime(PATIENCE).await.map_err(failed)?;
         let powers = Powers::Mime(Arc::clone(&self.spools));
         let limits = &self.machine.settings.mime;
         let mut instance = self.machine.instance(&self.name, limits, powers, place);
@@ -89,10 +89,16 @@ impl MimeComponent {
         match task.end().await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(faults)) => Err(MimeError::Faults(lift::faults(faults))),
-            Err(EndpointError::Busy(_)) => Err(MimeError::Busy),
-            Err(error) => Err(MimeError::Failed(chain(&error))),
+            Err(error) => Err(failed(error)),
         }
     }
+}
+
+fn failed(error: EndpointError) -> MimeError {
+    if let EndpointError::Busy(full) = error {
+        return MimeError::Busy(full.into());
+    }
+    MimeError::Failed(chain(&error))
 }
 
 /// Bytes that the guest may read until its call returns.

@@ -150,7 +150,9 @@ impl Places {
             EndpointError::Limit(_) | EndpointError::BodyTooLarge { .. } => &self.limits,
             EndpointError::Timeout { .. } | EndpointError::HostTimeout { .. } => &self.timeouts,
             EndpointError::Busy(_) => &self.busy,
-            EndpointError::Declined(_) | EndpointError::Request(_) => return,
+            EndpointError::BodyTooSlow { .. }
+            | EndpointError::Declined(_)
+            | EndpointError::Request(_) => return,
         };
         counter.fetch_add(1, Relaxed);
     }

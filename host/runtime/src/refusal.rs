@@ -73,9 +73,9 @@ pub(crate) fn bad_flags(fault: &FlagFault) -> Problem {
 pub(crate) fn spool(error: SpoolError) -> Problem {
     match error {
         SpoolError::TooLarge { limit } => too_large(limit),
-        SpoolError::Full => Problem::new(
+        SpoolError::Full { limit } => Problem::new(
             Code::TooManyRequests,
-            "Too many bytes are being uploaded at once; try again when they are through.",
+            format!("More than {limit} bytes are being uploaded at once; try again when they are through."),
         )
         .with_retry_after(std::time::Duration::from_secs(5)),
         SpoolError::Io(_) => Problem::new(Code::StoreUnavailable, "The upload cannot be kept now.")

@@ -118,13 +118,22 @@ fn shown(problem: &Problem, request: &RequestId, more: Map<String, Value>) -> Re
     if problem.code == Code::Unauthenticated {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    if problem.code == Code::MethodNotAllowed
-        && let Some((_, allow)) = problem.extras.iter().find(|(name, _)| name == "allow")
-        && let Ok(allow) = HeaderValue::from_str(allow)
-    {
-        headers.insert(header::ALLOW, allow);
+    for (name, text) in &problem.extras {
+        if let (Some(field), Ok(value)) = (field(problem.code, name), HeaderValue::from_str(text)) {
+            headers.insert(field, value);
+        }
     }
     answer
+}
+
+/// What would have been right, as a header field (RFC 9110 §15.5.6, §15.5.16).
+fn field(code: Code, member: &str) -> Option<HeaderName> {
+    match (code, member) {
+        (Code::MethodNotAllowed, "allow") => Some(header::ALLOW),
+        (Code::UnsupportedMediaType, "accept") => Some(header::ACCEPT),
+        (Code::UnsupportedMediaType, "acceptEncoding") => Some(header::ACCEPT_ENCODING),
+        _ => None,
+    }
 }
 
 fn document(problem: &Problem, request: &RequestId, more: Map<String, Value>) -> Value {

@@ -61,7 +61,9 @@ impl Budget {
     /// Charges `bytes` to the caller's share of its tenant.
     pub(crate) async fn charge(&self, caller: &Caller, bytes: usize) -> Result<Charge, Problem> {
         let busy = || {
-            let detail = "too many bytes of this tenant's requests are on their way";
+            let detail = format!(
+                "JSON bodies of this tenant have the {SHARE_BYTES} bytes that they may have at once: wait, then try again"
+            );
             Problem::new(Code::TooManyRequests, detail).with_retry_after(Duration::from_secs(5))
         };
         let units = u32::try_from((bytes / UNIT + 1).min(SHARE_BYTES / UNIT)).unwrap_or(u32::MAX);

@@ -20,7 +20,7 @@ use model::problem::{Code, Fault, Problem};
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::checking::What;
+use crate::checking::{CPU, MEMORY, What};
 use crate::schema::{invalid, malformed};
 use crate::task;
 use crate::worker::{Answer, Broken, Worker};
@@ -273,8 +273,10 @@ impl Checkers {
                     return Ok(Answer::Faulty(Vec::new()));
                 }
                 let detail = format!(
-                    "checking the request against the schema of the component `{}` takes more than it may cost",
-                    asking.component
+                    "checking the request against the schema of the component `{}` takes more than it may cost: {} ms of computing and {} MiB of memory",
+                    asking.component,
+                    CPU.as_millis(),
+                    MEMORY >> 20
                 );
                 Err(Problem::new(Code::Unavailable, detail).with_retry_after(AGAIN))
             }

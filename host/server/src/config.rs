@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use engine::oauth::servers::Servers;
+use engine::toml_fault;
 use model::ids::TenantId;
 use net::guard::{Egress, InvalidRule, Rule};
 use serde::Deserialize;
@@ -104,8 +105,11 @@ impl Config {
     /// # Errors
     /// With the key that is at fault.
     pub fn parse(text: &str, base: &Path) -> Result<Self, ConfigFault> {
-        let raw: Raw = toml::from_str(text)
-            .map_err(|error| ConfigFault::Toml(error.to_string().trim_end().to_owned()))?;
+        let raw: Raw = toml::from_str(text).map_err(|error| {
+            let (shown, message) = (error.to_string(), error.message().trim_end());
+            let place = shown.trim_end().strip_suffix(message).unwrap_or_default();
+            ConfigFault::Toml(format!("{place}{}", toml_fault::told(&error, text)))
+        })?;
         raw.check(base)
     }
 }

@@ -29,6 +29,7 @@ use runtime::Runtime;
 use runtime::error::chain;
 use runtime::limits::Limits;
 
+use crate::accounts::written::MERGE_PATCH;
 use crate::checkers::Checkers;
 use crate::compiling::{Compiled, Compiler, MOST_WASM};
 use crate::file;
@@ -482,13 +483,11 @@ fn document(default: &Application, own: Option<&Application>) -> Bytes {
         .collect();
     let mut groups: Vec<Group<'_>> = told
         .iter()
-        .map(|(served, description, operations)| Group {
-            name: &served.name,
-            description: *description,
-            operations,
+        .map(|(served, description, operations)| {
+            Group::component(&served.name, *description, operations)
         })
         .collect();
-    groups.push(Group { name: "host", description: Some("Postlet itself"), operations: &host });
+    groups.push(Group::host(&host, &[MERGE_PATCH]));
     let named = own.unwrap_or(default);
     let document = openapi::document(&named.title, &named.version, &groups);
     // Indented, a tenant's few megabytes of nested lists would be many times as many.

@@ -17,7 +17,7 @@ use model::ids::{AccountId, RequestId};
 use model::port::clock::ten_bytes;
 use model::problem::{Code, Problem};
 use runtime::body::Body;
-use runtime::error::EndpointError;
+use runtime::error::{EndpointError, seconds};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
@@ -233,6 +233,9 @@ impl Asked<'_> {
         let caller = self.caller(head).await?;
         let param = params.first().map_or("", |(_, value)| value.as_str());
         let method = if head.method == Method::HEAD { &Method::GET } else { &head.method };
+        if !resource.methods().contains(&method.as_str()) {
+            return Err(wrong_method(&head.method, resource.methods().iter().copied()));
+        }
         if let Some(scope) = resource.scope(method) {
             allow(&caller, scope)?;
         }
@@ -304,7 +307,7 @@ impl Asked<'_> {
                 }
                 let asking = Asking { caller: &caller, component: &served.name };
                 operation.check_query(asking, head.uri.query().unwrap_or_default()).await?;
-                match operation.taking(text(&head, header::CONTENT_TYPE))? {
+                match operation.taking(&head.headers)? {
                     Taking::Json(rule) => {
                         let cap = host.limits.json_body;
                         let size = usize::try_from(body.size_hint().upper().unwrap_or(u64::MAX))
@@ -328,7 +331,7 @@ impl Asked<'_> {
         drop(charge);
         match answered {
             Ok(response) => Ok(response),
-            Err(error) => Ok(answer::logged(&failed(&served.name, error), &id)),
+            Err(error) => Ok(answer::logged(&failed(served, error), &id)),
         }
     }
 }
@@ -371,7 +374,8 @@ fn allow(caller: &Caller, scope: Scope) -> Result<(), Problem> {
 }
 
 /// What a component's failure means to the caller. It is in the log already.
-fn failed(name: &str, error: EndpointError) -> Problem {
+fn failed(served: &Served, error: EndpointError) -> Problem {
+    let name = &served.name;
     let (code, detail) = match &error {
         EndpointError::Trapped { .. }
         | EndpointError::NoAnswer
@@ -381,11 +385,13 @@ fn failed(name: &str, error: EndpointError) -> Problem {
             format!("the component `{name}` failed; the request id names the log entry"),
         ),
         EndpointError::Limit(which) => {
-            (Code::ComponentLimit, format!("the component `{name}` went over its limit of {which}"))
+            let bound = served.endpoint.limits().told(*which);
+            (Code::ComponentLimit, format!("the component `{name}` went over its limit of {bound}"))
         }
-        EndpointError::Timeout { budget, .. } => {
-            (Code::ComponentTimeout, format!("the component `{name}` used up its {budget}"))
-        }
+        EndpointError::Timeout { budget, limit } => (
+            Code::ComponentTimeout,
+            format!("the component `{name}` used up its {budget} of {}", seconds(*limit)),
+        ),
         EndpointError::HostTimeout { limit } => (
             Code::UpstreamTimeout,
             format!(
@@ -401,6 +407,7 @@ fn failed(name: &str, error: EndpointError) -> Problem {
         EndpointError::BodyTooLarge { limit } => {
             (Code::BodyTooLarge, format!("the body has more than {limit} bytes"))
         }
+        EndpointError::BodyTooSlow { .. } => (Code::RequestTimeout, error.to_string()),
         EndpointError::Request(_) => {
             (Code::MalformedRequest, "the request cannot be handed to a component".to_owned())
         }

@@ -19,6 +19,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::dispatch;
 use crate::host::Host;
@@ -32,6 +33,9 @@ const HEAD_BYTES: usize = 64 << 10;
 const HEAD_FIELDS: usize = 200;
 /// A connection between two requests is kept this long at least.
 const IDLE: Duration = Duration::from_secs(15);
+
+/// Trouble with accepting is told so often at most: the next try is a moment later, and meets the same.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// A bound listener.
 #[derive(Debug)]
@@ -78,10 +82,11 @@ impl Edge {
             .max_header_list_size(HEAD_BYTES as u32)
             .keep_alive_interval(Duration::from_secs(30));
         let peers = Peers::default();
+        let mut refusals = Refusals::default();
         loop {
             let (stream, peer, place) = tokio::select! {
                 () = &mut stop => break,
-                accepted = accept(&self.listener, &places) => match accepted {
+                accepted = accept(&self.listener, &places, &mut refusals) => match accepted {
                     Some(accepted) => accepted,
                     None => continue,
                 },
@@ -119,10 +124,30 @@ impl Edge {
     }
 }
 
+/// Connections that the system did not let us accept.
+#[derive(Debug, Default)]
+struct Refusals {
+    told: Option<Instant>,
+    untold: u64,
+}
+
+impl Refusals {
+    /// One more at `now`: how many there were since they were told last, where it is time to tell them.
+    fn count(&mut self, now: Instant) -> Option<u64> {
+        self.untold += 1;
+        if self.told.is_some_and(|told| now.duration_since(told) < QUIET) {
+            return None;
+        }
+        self.told = Some(now);
+        Some(std::mem::take(&mut self.untold))
+    }
+}
+
 /// The next connection, when there is a place for it.
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
+    refusals: &mut Refusals,
 ) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.ok()?;
     match listener.accept().await {
@@ -134,9 +159,28 @@ async fn accept(
         }
         Err(error) => {
             // Out of file descriptors, most likely: waiting is all that helps.
-            tracing::warn!(%error, "a connection could not be accepted");
+            if let Some(times) = refusals.count(Instant::now()) {
+                tracing::warn!(%error, times, "connections could not be accepted");
+            }
             tokio::time::sleep(Duration::from_millis(50)).await;
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn trouble_with_accepting_is_told_once_a_minute_with_its_number() {
+        let mut refusals = Refusals::default();
+        let mut told = Vec::new();
+        // Twenty tries a second for two minutes and a half.
+        for _ in 0..3000 {
+            told.extend(refusals.count(Instant::now()));
+            tokio::time::advance(Duration::from_millis(50)).await;
+        }
+        assert_eq!(told, [1, 1200, 1200]);
     }
 }

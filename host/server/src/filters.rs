@@ -20,6 +20,7 @@ use model::ids::{RequestId, TenantId};
 use model::port::BoxFuture;
 use model::port::capabilities::Message;
 use model::port::judge::{Judge, JudgeError};
+use model::port::place::NoPlace;
 use runtime::Runtime;
 use runtime::component::Component;
 use runtime::limits::Limits;
@@ -106,6 +107,7 @@ impl Judge for Absent {
         _: Arc<dyn Message>,
         _: &'a Envelope,
     ) -> BoxFuture<'a, Result<Verdict, JudgeError>> {
-        Box::pin(std::future::ready(Err(JudgeError::Busy)))
+        let bound = "the tenant's application is not deployed".to_owned();
+        Box::pin(std::future::ready(Err(JudgeError::Busy(NoPlace { is_own: false, bound }))))
     }
 }

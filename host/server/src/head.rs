@@ -18,7 +18,10 @@ const HEAD_FIELDS: usize = 100;
 /// Refuses what is too large, or ambiguous.
 pub(crate) fn check(head: &request::Parts) -> Result<(), Problem> {
     if head.uri.path_and_query().is_some_and(|path| path.as_str().len() > LONGEST_URI) {
-        return Err(Problem::new(Code::UriTooLong, "an address has at most 8 KiB"));
+        return Err(Problem::new(
+            Code::UriTooLong,
+            format!("path and query have at most {LONGEST_URI} bytes together"),
+        ));
     }
     small(&head.headers)?;
     once(head)?;

@@ -7,8 +7,11 @@ use http::Method;
 use model::caller::Scope;
 use runtime::component::{Described, Operation, Parameter};
 
-use crate::accounts::{shown, written};
-use crate::openapi::PUBLIC;
+use crate::accounts::consenting::HTML;
+use crate::accounts::written;
+use crate::metrics;
+use crate::openapi::{PROBLEM, PUBLIC};
+use crate::shapes;
 use crate::tokens;
 
 /// Something that the host answers.
@@ -113,125 +116,149 @@ impl Resource {
 pub(crate) fn operations() -> Vec<Operation> {
     let account_body = |operation| body(operation, written::SCHEMA, written::EXAMPLE);
     vec![
-        operation("GET", "/-/health", PUBLIC, "Say that it runs, and which version", 200),
-        operation("GET", "/-/ready", PUBLIC, "Say whether it takes requests", 200),
-        operation("GET", "/-/wit", PUBLIC, "List the files of the WIT package", 200),
+        shows("Health", get("/-/health", PUBLIC, "Say that it runs, and which version")),
+        shows("Readiness", get("/-/ready", PUBLIC, "Say whether it takes requests")),
+        shows("WitPackage", get("/-/wit", PUBLIC, "List the files of the WIT package")),
         Operation {
             answers: vec![answer(200, "text/plain; charset=utf-8", "The file")],
-            ..operation("GET", "/-/wit/:file", PUBLIC, "Show a file of the WIT package", 200)
+            ..get("/-/wit/:file", PUBLIC, "Show a file of the WIT package")
         },
-        operation("GET", "/-/openapi.json", PUBLIC, "Show this document", 200),
+        shows("OpenApiDocument", get("/-/openapi.json", PUBLIC, "Show this document")),
         Operation {
-            answers: vec![answer(200, "text/html; charset=utf-8", "The page")],
-            ..operation("GET", "/-/docs", PUBLIC, "Show this document as a page", 200)
+            answers: vec![answer(200, HTML, "The page")],
+            ..get("/-/docs", PUBLIC, "Show this document as a page")
         },
         Operation {
             parameters: ["state", "code", "error"].map(consent_parameter).into(),
-            answers: vec![answer(200, "text/html; charset=utf-8", "The mailbox is connected")],
-            ..operation(
-                "GET",
-                "/-/oauth/callback",
-                PUBLIC,
-                "End a consent: where people come back",
-                200,
-            )
+            answers: consent_answers(),
+            ..get("/-/oauth/callback", PUBLIC, "End a consent: where people come back")
         },
         Operation {
-            answers: vec![answer(200, "text/plain", "In Prometheus' text format")],
-            ..operation("GET", "/-/metrics", "operate", "Show the host's metrics", 200)
+            answers: vec![answer(200, metrics::CONTENT_TYPE, "In Prometheus' text format")],
+            ..get("/-/metrics", "operate", "Show the host's metrics")
         },
-        operation("POST", "/-/key/rotate", "operate", "Change the master key while serving", 200),
-        operation("GET", "/v1/tokens", "operate", "List tokens", 200),
-        body(
-            operation(
-                "POST",
-                "/v1/tokens",
-                "operate",
-                "Make a token; only this answer shows its text",
-                201,
+        shows(
+            "KeyRotation",
+            post("/-/key/rotate", "operate", "Change the master key while serving"),
+        ),
+        shows("Tokens", get("/v1/tokens", "operate", "List tokens")),
+        shows(
+            "MadeToken",
+            body(
+                operation(
+                    "POST",
+                    "/v1/tokens",
+                    "operate",
+                    "Make a token; only this answer shows its text",
+                    201,
+                ),
+                tokens::SCHEMA,
+                tokens::EXAMPLE,
             ),
-            tokens::SCHEMA,
-            tokens::EXAMPLE,
         ),
         operation("DELETE", "/v1/tokens/:token", "operate", "Revoke a token", 204),
-        Operation {
-            parameters: vec![Parameter {
-                name: "cursor".to_owned(),
-                schema: r#"{"type":"string"}"#.to_owned(),
-                required: false,
-                summary: "`nextCursor` of the page before".to_owned(),
-            }],
-            ..operation("GET", "/v1/accounts", "", "List the accounts that the token may open", 200)
-        },
-        shows_account(account_body(operation(
-            "POST",
-            "/v1/accounts",
-            "accounts",
-            "Connect a mailbox",
-            201,
-        ))),
-        account_body(operation(
-            "POST",
-            "/v1/accounts/verify",
-            "accounts",
-            "Try a mailbox's servers; nothing is stored",
-            200,
-        )),
-        shows_account(operation("GET", "/v1/accounts/:account", "", "Show an account", 200)),
-        shows_account(Operation {
-            other_content_types: vec![written::MERGE_PATCH.to_owned()],
-            ..body(
+        shows(
+            "Accounts",
+            Operation {
+                parameters: vec![Parameter {
+                    name: "cursor".to_owned(),
+                    schema: r#"{"type":"string","maxLength":4000}"#.to_owned(),
+                    required: false,
+                    summary: "`nextCursor` of the page before".to_owned(),
+                }],
+                ..get("/v1/accounts", "", "List the accounts that the token may open")
+            },
+        ),
+        shows(
+            "Account",
+            account_body(operation("POST", "/v1/accounts", "accounts", "Connect a mailbox", 201)),
+        ),
+        shows(
+            "Verification",
+            account_body(post(
+                "/v1/accounts/verify",
+                "accounts",
+                "Try a mailbox's servers; nothing is stored",
+            )),
+        ),
+        shows("Account", get("/v1/accounts/:account", "", "Show an account")),
+        shows(
+            "Account",
+            Operation {
+                other_content_types: vec![written::MERGE_PATCH.to_owned()],
+                ..body(
+                    operation(
+                        "PATCH",
+                        "/v1/accounts/:account",
+                        "accounts",
+                        "Change an account by a merge patch; a new host needs the password again",
+                        200,
+                    ),
+                    written::CHANGE_SCHEMA,
+                    written::CHANGE_EXAMPLE,
+                )
+            },
+        ),
+        operation("DELETE", "/v1/accounts/:account", "accounts", "Remove an account", 204),
+        shows(
+            "Consent",
+            post(
+                "/v1/accounts/:account/oauth",
+                "accounts",
+                "Begin a consent: where the owner of the mailbox has to agree",
+            ),
+        ),
+        shows(
+            "Identities",
+            get("/v1/accounts/:account/identities", "", "List whom it may send as"),
+        ),
+        shows(
+            "Identities",
+            body(
                 operation(
-                    "PATCH",
-                    "/v1/accounts/:account",
+                    "PUT",
+                    "/v1/accounts/:account/identities",
                     "accounts",
-                    "Change an account by a merge patch; a new host needs the password again",
+                    "Replace whom it may send as; the first is the default",
                     200,
                 ),
-                written::CHANGE_SCHEMA,
-                written::CHANGE_EXAMPLE,
-            )
-        }),
-        operation("DELETE", "/v1/accounts/:account", "accounts", "Remove an account", 204),
-        operation(
-            "POST",
-            "/v1/accounts/:account/oauth",
-            "accounts",
-            "Begin a consent: where the owner of the mailbox has to agree",
-            200,
-        ),
-        operation("GET", "/v1/accounts/:account/identities", "", "List whom it may send as", 200),
-        body(
-            operation(
-                "PUT",
-                "/v1/accounts/:account/identities",
-                "accounts",
-                "Replace whom it may send as; the first is the default",
-                200,
+                written::IDENTITIES_SCHEMA,
+                written::IDENTITIES_EXAMPLE,
             ),
-            written::IDENTITIES_SCHEMA,
-            written::IDENTITIES_EXAMPLE,
         ),
-        operation(
-            "POST",
-            "/v1/accounts/:account/verify",
-            "accounts",
-            "Try the servers of an account, SMTP and IMAP apart",
-            200,
+        shows(
+            "Verification",
+            post(
+                "/v1/accounts/:account/verify",
+                "accounts",
+                "Try the servers of an account, SMTP and IMAP apart",
+            ),
         ),
-        operation(
-            "POST",
-            "/v1/accounts/:account/test",
-            "accounts",
-            "Send the account a mail from itself, wait for it, and remove it",
-            200,
+        shows(
+            "Trial",
+            post(
+                "/v1/accounts/:account/test",
+                "accounts",
+                "Send the account a mail from itself, wait for it, and remove it",
+            ),
         ),
     ]
 }
 
-fn shows_account(mut operation: Operation) -> Operation {
+/// A page for people; a program that asks for it gets the problem document (see `consenting`).
+fn consent_answers() -> Vec<Described> {
+    let mut answers = vec![answer(200, HTML, "The mailbox is connected")];
+    for status in [400, 404, 409, 422, 500, 502, 503, 504] {
+        let told = "The mailbox is not connected";
+        answers.extend([HTML, PROBLEM].map(|kind| answer(status, kind, told)));
+    }
+    answers
+}
+
+/// Its answer is the one of that name.
+fn shows(name: &str, mut operation: Operation) -> Operation {
     for answer in &mut operation.answers {
-        answer.schema = Some(shown::SCHEMA.to_owned());
+        answer.schema = Some(shapes::answer(name));
     }
     operation
 }
@@ -243,6 +270,14 @@ fn consent_parameter(name: &str) -> Parameter {
         required: false,
         summary: "As the authorization server gives it (RFC 6749, 4.1.2)".to_owned(),
     }
+}
+
+fn get(path: &str, scope: &str, summary: &str) -> Operation {
+    operation("GET", path, scope, summary, 200)
+}
+
+fn post(path: &str, scope: &str, summary: &str) -> Operation {
+    operation("POST", path, scope, summary, 200)
 }
 
 fn operation(method: &str, path: &str, scope: &str, summary: &str, status: u16) -> Operation {

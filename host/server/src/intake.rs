@@ -1,7 +1,7 @@
 //! Bodies on their way in: collected for the host's own check, or handed on as they come.
 
 use bytes::Bytes;
-use http::{HeaderName, header, request};
+use http::{HeaderName, request};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
 use model::problem::{Code, Problem};
@@ -10,6 +10,7 @@ use runtime::error::BodyError;
 
 use crate::accounts::written::MERGE_PATCH;
 use crate::limits::Pace;
+use crate::media;
 use crate::pace::{Paced, SlowBody};
 
 /// A JSON body of one of the host's own resources.
@@ -36,14 +37,11 @@ pub(crate) async fn merge_patch(
 
 /// The body says that it is of one of these types.
 fn taken(head: &request::Parts, types: &[&str]) -> Result<(), Problem> {
-    let given = text(head, header::CONTENT_TYPE)
-        .map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    let given = media::kind(&head.headers);
     if given.as_deref().is_some_and(|given| types.contains(&given)) {
-        return Ok(());
+        return media::check_json(&head.headers);
     }
-    let given = given.unwrap_or_else(|| "no content type".to_owned());
-    let detail = format!("{given} was sent; the operation takes {}", types.join(", "));
-    Err(Problem::new(Code::UnsupportedMediaType, detail))
+    Err(media::other_type(given.as_deref(), types))
 }
 
 /// The whole body, at most `cap` bytes.
@@ -79,8 +77,11 @@ pub(crate) fn stream(body: Incoming, cap: u64, pace: Pace) -> Result<Body, Probl
     if body.size_hint().lower() > cap {
         return Err(too_large(cap));
     }
-    let paced = Paced::new(body, pace);
-    Ok(paced.map_err(|error| BodyError::Read(error.into())).boxed_unsync())
+    let paced = Paced::new(body, pace).map_err(move |error| match error {
+        SlowBody::TooSlow => BodyError::TooSlow { rate: pace.bytes },
+        SlowBody::Read(_) => BodyError::Read(error.into()),
+    });
+    Ok(paced.boxed_unsync())
 }
 
 /// JSON ends earlier than other bodies: the way out is another content type.

@@ -69,6 +69,8 @@ impl Default for LogLimits {
 /// How long what was begun may take when the host is told to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stop {
+    /// Before anything ends: `/-/ready` says that it is about to, and requests are taken as before.
+    pub grace: Duration,
     /// Requests, to the last byte of their answers.
     pub requests: Duration,
     /// Deliveries. The final dot may wait for ten minutes (RFC 5321 §4.5.3.2.6), which is longer than any
@@ -168,6 +170,7 @@ pub(crate) struct RawLimits {
     tries_burst: Option<u64>,
     lookups_per_minute: Option<u64>,
     lookups_burst: Option<u64>,
+    stop_grace_secs: Option<u64>,
     stop_requests_secs: Option<u64>,
     stop_deliveries_secs: Option<u64>,
     log_lines_per_minute: Option<u64>,
@@ -273,6 +276,13 @@ impl RawLimits {
                 burst: number("lookups-burst", self.lookups_burst, 40, 1, 10_000)?,
             },
             stop: Stop {
+                grace: Duration::from_secs(within(
+                    "limits.stop-grace-secs",
+                    self.stop_grace_secs,
+                    0,
+                    0,
+                    300,
+                )?),
                 requests: seconds("stop-requests-secs", self.stop_requests_secs, 30)?,
                 deliveries: seconds("stop-deliveries-secs", self.stop_deliveries_secs, 60)?,
             },

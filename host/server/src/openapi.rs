@@ -3,10 +3,18 @@
 //! Made from the same operations that requests are checked against, once for
 //! each deployment. Refuses to know how anything is answered.
 //!
-//! Standards: OpenAPI 3.1.0, JSON Schema 2020-12 (§8.2.1 for `$id`).
+//! Standards: OpenAPI 3.1.0, JSON Schema 2020-12.
 
 use runtime::component::Operation;
 use serde_json::{Map, Value, json};
+
+use crate::schemas::Schemas;
+
+/// The type of a problem document (RFC 9457 §3).
+pub(crate) const PROBLEM: &str = "application/problem+json";
+
+/// In a body's schema: schemas of other types of the same body, by type. They are shown and not checked.
+const CONTENT_TYPES: &str = "x-content-types";
 
 /// In the place of a scope: not even a token is needed. Nothing there means any token.
 pub(crate) const PUBLIC: &str = "public";
@@ -18,10 +26,29 @@ pub(crate) struct Group<'a> {
     /// For people.
     pub(crate) description: Option<&'a str>,
     pub(crate) operations: &'a [Operation],
+    /// Types of bodies beside JSON that are checked by the same schema.
+    pub(crate) checked: &'a [&'a str],
+}
+
+impl<'a> Group<'a> {
+    pub(crate) fn component(
+        name: &'a str,
+        description: Option<&'a str>,
+        operations: &'a [Operation],
+    ) -> Self {
+        Self { name, description, operations, checked: &[] }
+    }
+
+    /// The host's own.
+    pub(crate) fn host(operations: &'a [Operation], checked: &'a [&'a str]) -> Self {
+        Self { name: "host", description: Some("Postlet itself"), operations, checked }
+    }
 }
 
 /// The document of one deployment.
 pub(crate) fn document(title: &str, version: &str, groups: &[Group<'_>]) -> Value {
+    let mut schemas = Schemas::default();
+    let problem = schemas.put("Problem", problem());
     let mut paths = Map::new();
     let mut tags = Vec::with_capacity(groups.len());
     for group in groups {
@@ -30,11 +57,15 @@ pub(crate) fn document(title: &str, version: &str, groups: &[Group<'_>]) -> Valu
             tag.insert("description".to_owned(), json!(text));
         }
         tags.push(tag);
+    }
+    // Names go to the host first: what a tenant adds, which is shown at the top, changes none of them.
+    for group in groups.iter().rev() {
         for one in group.operations {
             let (path, names) = template(&one.path);
             let entry = paths.entry(path).or_insert_with(|| json!({}));
             if let Some(entry) = entry.as_object_mut() {
-                entry.insert(one.method.to_ascii_lowercase(), operation(group.name, one, &names));
+                let told = operation(group, one, &names, &mut schemas);
+                entry.insert(one.method.to_ascii_lowercase(), told);
             }
         }
     }
@@ -51,13 +82,19 @@ pub(crate) fn document(title: &str, version: &str, groups: &[Group<'_>]) -> Valu
             }},
             "responses": {"problem": {
                 "description": "A problem document (RFC 9457); `code` says which",
-                "content": {"application/problem+json": {"schema": problem()}},
+                "content": {PROBLEM: {"schema": problem}},
             }},
+            "schemas": schemas.into_value(),
         },
     })
 }
 
-fn operation(tag: &str, operation: &Operation, names: &[&str]) -> Value {
+fn operation(
+    group: &Group<'_>,
+    operation: &Operation,
+    names: &[&str],
+    schemas: &mut Schemas,
+) -> Value {
     let id = identity(operation);
     let mut parameters: Vec<Value> = names
         .iter()
@@ -67,9 +104,35 @@ fn operation(tag: &str, operation: &Operation, names: &[&str]) -> Value {
         json!({
             "name": parameter.name, "in": "query", "required": parameter.required,
             "description": parameter.summary,
-            "schema": schema(&parameter.schema, &format!("{id}:{}", parameter.name)),
+            "schema": schemas.take(group.name, &format!("{id}:{}", parameter.name), &parameter.schema),
         })
     }));
+    let mut document = json!({
+        "operationId": id, "tags": [group.name], "summary": operation.summary,
+        "parameters": parameters, "responses": responses(group, operation, &id, schemas),
+        "security": match operation.scope.as_str() {
+            PUBLIC => json!([]),
+            "" => json!([{"token": []}]),
+            scope => json!([{"token": [scope]}]),
+        },
+    });
+    if let Some(members) = document.as_object_mut() {
+        if let Some(body) = body(group, operation, &id, schemas) {
+            members.insert("requestBody".to_owned(), body);
+        }
+        if operation.long_lived {
+            members.insert("x-long-lived".to_owned(), json!(true));
+        }
+    }
+    document
+}
+
+fn responses(
+    group: &Group<'_>,
+    operation: &Operation,
+    id: &str,
+    schemas: &mut Schemas,
+) -> Map<String, Value> {
     let mut responses = Map::new();
     for answer in &operation.answers {
         // Two types of one status are one response with two contents.
@@ -80,7 +143,15 @@ fn operation(tag: &str, operation: &Operation, names: &[&str]) -> Value {
             continue;
         }
         let media = match &answer.schema {
-            Some(text) => json!({"schema": schema(text, &format!("{id}:{}", answer.status))}),
+            Some(text) => {
+                json!({"schema": schemas.take(group.name, &format!("{id}:{}", answer.status), text)})
+            }
+            None if answer.content_type == PROBLEM => {
+                json!({"schema": {"$ref": "#/components/schemas/Problem"}})
+            }
+            None if answer.content_type.starts_with("text/") => {
+                json!({"schema": {"type": "string"}})
+            }
             None => json!({}),
         };
         if let Some(content) = response.as_object_mut().and_then(|response| {
@@ -89,57 +160,50 @@ fn operation(tag: &str, operation: &Operation, names: &[&str]) -> Value {
             content.insert(answer.content_type.clone(), media);
         }
     }
-    responses.insert("default".to_owned(), json!({"$ref": "#/components/responses/problem"}));
-    let mut document = json!({
-        "operationId": id, "tags": [tag], "summary": operation.summary,
-        "parameters": parameters, "responses": responses,
-        "security": match operation.scope.as_str() {
-            PUBLIC => json!([]),
-            "" => json!([{"token": []}]),
-            scope => json!([{"token": [scope]}]),
-        },
-    });
-    if let Some(members) = document.as_object_mut() {
-        if let Some(body) = body(operation, &id) {
-            members.insert("requestBody".to_owned(), body);
-        }
-        if operation.long_lived {
-            members.insert("x-long-lived".to_owned(), json!(true));
-        }
+    for refused in ["4XX", "5XX"] {
+        responses.insert(refused.to_owned(), json!({"$ref": "#/components/responses/problem"}));
     }
-    document
+    responses
 }
 
-fn body(operation: &Operation, id: &str) -> Option<Value> {
+fn body(
+    group: &Group<'_>,
+    operation: &Operation,
+    id: &str,
+    schemas: &mut Schemas,
+) -> Option<Value> {
     let mut content = Map::new();
+    let mut forms = Map::new();
     if let Some(text) = &operation.body_schema {
+        // What does not parse was refused before.
+        let mut whole: Value = serde_json::from_str(text).unwrap_or_default();
+        if let Some(Value::Object(told)) =
+            whole.as_object_mut().and_then(|members| members.remove(CONTENT_TYPES))
+        {
+            forms = told;
+        }
+        let whole = schemas.take(group.name, &format!("{id}:body"), &whole.to_string());
         let mut media = Map::new();
-        media.insert("schema".to_owned(), schema(text, &format!("{id}:body")));
+        media.insert("schema".to_owned(), whole);
         if let Some(example) =
             operation.body_example.as_deref().and_then(|text| serde_json::from_str(text).ok())
         {
             media.insert("example".to_owned(), example);
         }
+        let also = operation.other_content_types.iter().map(String::as_str);
+        for kind in also.filter(|kind| group.checked.contains(kind)) {
+            content.insert(kind.to_owned(), Value::Object(media.clone()));
+        }
         content.insert("application/json".to_owned(), Value::Object(media));
     }
     for other in &operation.other_content_types {
-        content.entry(other.clone()).or_insert_with(|| json!({}));
+        let media = forms.get(other).map_or_else(
+            || json!({}),
+            |form| json!({"schema": schemas.take(group.name, &format!("{id}:{other}"), &form.to_string())}),
+        );
+        content.entry(other.clone()).or_insert(media);
     }
     if content.is_empty() { None } else { Some(json!({"required": true, "content": content})) }
-}
-
-/// A schema as it stands in the document. References inside it (`#/$defs/…`) are from its own root,
-/// so it gets an `$id`: else they would be from the document's.
-fn schema(text: &str, id: &str) -> Value {
-    // What does not parse was refused before.
-    let mut schema: Value = serde_json::from_str(text).unwrap_or_default();
-    if let Some(members) = schema.as_object_mut() {
-        members.remove("$schema");
-        if text.contains("\"$ref\"") && !members.contains_key("$id") {
-            members.insert("$id".to_owned(), json!(format!("urn:postlet:schema:{id}")));
-        }
-    }
-    schema
 }
 
 /// `/a/:b` is `/a/{b}` here.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use engine::manifest::component::{Auth, Grants, Reading};
 use engine::routes::{Pattern, Routes};
-use http::Method;
+use http::{HeaderMap, Method};
 use model::caller::{Caller, Scope};
 use model::ids::TenantId;
 use model::problem::{Code, Fault, Problem};
@@ -20,6 +20,7 @@ use runtime::component::Operation;
 use runtime::endpoint::Endpoint;
 
 use crate::checkers::{Asking, Checkers, Foreign, Specimen, Unfit};
+use crate::media;
 use crate::openapi::PUBLIC;
 use crate::schema::Schema;
 
@@ -217,25 +218,22 @@ impl Checked {
     }
 
     /// Whether and how a body of this type is taken.
-    pub(crate) fn taking(&self, content_type: Option<&str>) -> Result<Taking<'_>, Problem> {
-        let given = content_type
-            .map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    pub(crate) fn taking(&self, headers: &HeaderMap) -> Result<Taking<'_>, Problem> {
         let Some(rule) = &self.body else { return Ok(Taking::Stream) };
+        let given = media::kind(headers);
         match given.as_deref() {
-            Some("application/json") => Ok(Taking::Json(rule)),
+            Some("application/json") => {
+                media::check_json(headers)?;
+                Ok(Taking::Json(rule))
+            }
             Some(other) if self.other_types.iter().any(|known| known == other) => {
                 Ok(Taking::Stream)
             }
             other => {
                 let known = std::iter::once("application/json")
                     .chain(self.other_types.iter().map(String::as_str))
-                    .collect::<Vec<_>>()
-                    .join(", ");
-                let given = other.unwrap_or("no content type");
-                Err(Problem::new(
-                    Code::UnsupportedMediaType,
-                    format!("{given} was sent; the operation takes {known}"),
-                ))
+                    .collect::<Vec<_>>();
+                Err(media::other_type(other, &known))
             }
         }
     }
@@ -410,7 +408,12 @@ impl Checked {
 
 /// The problem of a method that a path does not answer.
 pub(crate) fn wrong_method<'a>(method: &Method, known: impl Iterator<Item = &'a str>) -> Problem {
-    let allow = known.collect::<Vec<_>>().join(", ");
+    let mut known: Vec<&str> = known.collect();
+    // HEAD is GET without the body, everywhere.
+    if let Some(at) = known.iter().position(|method| *method == "GET") {
+        known.insert(at + 1, "HEAD");
+    }
+    let allow = known.join(", ");
     Problem::new(
         Code::MethodNotAllowed,
         format!("{method} is not answered here; this address answers {allow}"),

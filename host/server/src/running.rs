@@ -79,7 +79,7 @@ impl Heard {
         let signal = self.next().await;
         stopping.send_replace(true);
         say(move || tracing::info!("{signal}: finishing what was begun"));
-        let last = stop.requests.max(stop.deliveries) + FAREWELL;
+        let last = stop.grace + stop.requests.max(stop.deliveries) + FAREWELL;
         match tokio::time::timeout(last, self.next()).await {
             Ok(signal) => leave(move || tracing::warn!("a second {signal}: stopping now")),
             Err(_) => leave(move || {
@@ -112,11 +112,14 @@ fn leave(word: impl FnOnce() + Send + 'static) -> ! {
 
 /// Serves and delivers until the process is told to stop; what was begun is finished.
 pub(crate) async fn run(host: Arc<Host>, edge: Edge, signals: Signals) {
-    let stop = signals.stopping;
-    let driver = task::spawn("outbox", Arc::clone(&host).deliver(stopped(stop.clone())));
-    let server = task::spawn("edge", edge.serve(Arc::clone(&host), stopped(stop.clone())));
-    stopped(stop).await;
+    let (closing, closed) = watch::channel(false);
+    let driver = task::spawn("outbox", Arc::clone(&host).deliver(stopped(closed.clone())));
+    let server = task::spawn("edge", edge.serve(Arc::clone(&host), stopped(closed)));
+    stopped(signals.stopping).await;
     host.stopping.store(true, Ordering::Relaxed);
+    // Whoever spreads requests over several hosts learns of it by asking `/-/ready`, and has to be able to.
+    tokio::time::sleep(host.limits.stop.grace).await;
+    closing.send_replace(true);
     let most = host.limits.stop.deliveries;
     let deliveries = async {
         // Cutting a delivery is what a crash is: safe, and visible on the submission.

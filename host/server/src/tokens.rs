@@ -24,7 +24,7 @@ use crate::token::{Shown, mint};
 
 /// What makes a token.
 pub(crate) const SCHEMA: &str = r#"{
-  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "NewToken",
   "type": "object", "additionalProperties": false, "required": ["scopes"],
   "properties": {
     "tenant": {"type": "string", "minLength": 1, "maxLength": 63},

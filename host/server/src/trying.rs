@@ -51,10 +51,16 @@ impl Tries {
         let share = self.tenants.get(tenant).ok_or_else(|| over("no tries are left", PAUSE))?;
         let mut held = lock(share);
         if held.under_way >= self.limits.at_once {
-            return Err(over("too many mail servers are being tried at once", PAUSE));
+            let most = self.limits.at_once;
+            return Err(over(
+                &format!("{most} tries of mail servers are under way, which is all"),
+                PAUSE,
+            ));
         }
-        held.due = next(held.due, self.clock.monotonic(), self.limits)
-            .map_err(|left| over("mail servers were tried too often in the last minutes", left))?;
+        held.due = next(held.due, self.clock.monotonic(), self.limits).map_err(|left| {
+            let most = self.limits.per_minute;
+            over(&format!("mail servers were tried more than {most} times a minute"), left)
+        })?;
         held.under_way += 1;
         drop(held);
         Ok(Try(Arc::clone(share)))

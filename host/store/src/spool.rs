@@ -244,7 +244,7 @@ impl Charge {
         let limits = self.ledger.limits;
         // What is left for others afterwards.
         let left = |of: u64, taken: u64| of.checked_sub(taken.saturating_add(by));
-        let all = left(limits.host, charged.host).ok_or(SpoolError::Full)?;
+        let all = left(limits.host, charged.host).ok_or(SpoolError::Full { limit: limits.host })?;
         if let Some(party) = &self.party {
             let held = charged.parties.get(party).copied().unwrap_or(0).saturating_add(by);
             let most = if party.strangers {
@@ -254,7 +254,7 @@ impl Charge {
                 limits.per_tenant.min(all)
             };
             if held > most {
-                return Err(SpoolError::Full);
+                return Err(SpoolError::Full { limit: most });
             }
             charged.strangers += if party.strangers { by } else { 0 };
             charged.parties.insert(party.clone(), held);
@@ -323,13 +323,16 @@ mod tests {
         let (anna, bo) = ("anna".parse().unwrap(), "bo".parse().unwrap());
         let (anna, bo) = (Payer::Tenant(&anna), Payer::Tenant(&bo));
         let first = filled(&spools, anna, &[0; 1000]).await.unwrap();
-        assert!(matches!(filled(&spools, anna, &[0; 501]).await, Err(SpoolError::Full)));
+        assert!(matches!(filled(&spools, anna, &[0; 501]).await, Err(SpoolError::Full { .. })));
         let second = filled(&spools, bo, &[0; 1000]).await.unwrap();
         let own = [
             filled(&spools, Payer::Host, &[0; 1000]).await.unwrap(),
             filled(&spools, Payer::Host, &[0; 1000]).await.unwrap(),
         ];
-        assert!(matches!(filled(&spools, Payer::Host, &[0; 1]).await, Err(SpoolError::Full)));
+        assert!(matches!(
+            filled(&spools, Payer::Host, &[0; 1]).await,
+            Err(SpoolError::Full { .. })
+        ));
         drop((first, own));
         let third = filled(&spools, anna, &[0; 1000]).await.unwrap();
         drop((second, third));

@@ -98,7 +98,9 @@ impl Consents {
         pending.retain(|_, one| one.expires > now);
         let of_tenant = pending.values().filter(|one| one.account.tenant == account.tenant).count();
         if pending.len() >= MOST || of_tenant >= MOST_OF_TENANT {
-            let detail = "too many consents are begun and not ended";
+            let detail = format!(
+                "{of_tenant} consents of this tenant are begun and not ended; it may have {MOST_OF_TENANT}, and all tenants together {MOST}"
+            );
             return Err(Problem::new(Code::TooManyRequests, detail).with_retry_after(LASTS));
         }
         // The last one counts: whoever begins again has closed the other window.

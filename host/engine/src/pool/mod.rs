@@ -95,7 +95,7 @@ impl Pool {
         let expired = self.ports.clock.sleep(self.settings.session_wait);
         match future::select(acquired, expired).await {
             Either::Left((permit, _)) => permit.map_err(|_| closed()),
-            Either::Right(((), _)) => Err(busy()),
+            Either::Right(((), _)) => Err(busy(self.settings.sessions_per_account)),
         }
     }
 
@@ -172,9 +172,10 @@ impl From<SessionError> for Problem {
     }
 }
 
-fn busy() -> Problem {
-    Problem::new(Code::TooManyRequests, "all sessions of the account are in use")
-        .with_retry_after(Duration::from_secs(5))
+fn busy(sessions: usize) -> Problem {
+    let detail =
+        format!("the account's {sessions} IMAP sessions are all in use: wait, then try again");
+    Problem::new(Code::TooManyRequests, detail).with_retry_after(Duration::from_secs(5))
 }
 
 fn closed() -> Problem {

@@ -21,6 +21,7 @@ use toml::Spanned;
 
 use crate::profiles::domain::{self, MxSuffix};
 use crate::profiles::fault::Wrong;
+use crate::toml_fault;
 
 /// A profile, and what leads to it. Each with its offset in the text.
 #[derive(Debug)]
@@ -151,7 +152,7 @@ enum Confidence {
 pub(crate) fn parse(text: &str, origin: Origin) -> Result<ProviderFile, Wrong> {
     let raw: Raw = toml::from_str(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
-        Wrong { at, fault: error.message().trim_end().to_owned() }
+        Wrong { at, fault: toml_fault::fault(&error) }
     })?;
     raw.check(origin)
 }

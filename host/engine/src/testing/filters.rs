@@ -14,6 +14,7 @@ use model::message::Header;
 use model::port::BoxFuture;
 use model::port::capabilities::{Body, Capabilities, Message};
 use model::port::judge::{Judge, JudgeError};
+use model::port::place::NoPlace;
 use model::problem::{Code, Problem};
 
 use crate::bound::BoundFilter;
@@ -265,10 +266,19 @@ async fn a_message_that_edits_make_too_large_is_the_filters_failure() {
 
 #[tokio::test]
 async fn a_busy_host_opens_no_way_past_a_filter() {
-    let busy = || vec![Act::Fail(JudgeError::Busy)];
-    let (host, _) = Story::new().filter("open", 1, OnError::Open, busy()).bound();
-    refused(host.submit(None, mail()).await, Code::Unavailable);
-    let (host, _) = Story::new().filter("open", 1, OnError::Open, busy()).binding(shadow).bound();
+    let busy = |is_own| {
+        let bound = "all 32 places are taken".to_owned();
+        vec![Act::Fail(JudgeError::Busy(NoPlace { is_own, bound }))]
+    };
+    for (is_own, code) in [(false, Code::Unavailable), (true, Code::TooManyRequests)] {
+        let (host, _) = Story::new().filter("open", 1, OnError::Open, busy(is_own)).bound();
+        let told = host.submit(None, mail()).await.unwrap_err();
+        assert_eq!(told.code, code);
+        assert!(told.detail.contains("all 32 places are taken"), "{}", told.detail);
+        assert!(told.retry_after.is_some());
+    }
+    let (host, _) =
+        Story::new().filter("open", 1, OnError::Open, busy(true)).binding(shadow).bound();
     assert!(host.submit(None, mail()).await.is_ok());
 }
 
@@ -327,6 +337,6 @@ async fn the_whole_chain_has_one_deadline() {
     }
     let receipt = answer.unwrap().unwrap();
     assert_eq!(receipt.warnings.len(), 2, "{:?}", receipt.warnings);
-    assert!(receipt.warnings.iter().all(|warning| warning.ends_with("in time")));
+    assert!(receipt.warnings.iter().all(|warning| warning.contains("within the 2 s")));
     assert_eq!(names(&log), ["shadow", "slow"], "nothing is left for the third");
 }

@@ -37,7 +37,7 @@ struct NoSpools;
 
 impl Spools for NoSpools {
     fn create(&self, _: Payer<'_>) -> Result<Box<dyn Spool>, SpoolError> {
-        Err(SpoolError::Full)
+        Err(SpoolError::Full { limit: 0 })
     }
 }
 

@@ -12,6 +12,7 @@ use model::message::{Cut, Details, Facts, ReadWant, Reading};
 use model::octets::{Octets, in_memory};
 use model::port::BoxFuture;
 use model::port::mime::{Mime, MimeError};
+use model::port::place::NoPlace;
 use model::problem::Fault;
 
 #[derive(Debug, Default)]
@@ -148,7 +149,10 @@ impl Mime for Plain {
                 Edit::RemoveHeader(_)
                 | Edit::SetSubject(_)
                 | Edit::SetText(_)
-                | Edit::SetHtml(_) => return Box::pin(async { Err(MimeError::Busy) }),
+                | Edit::SetHtml(_) => {
+                    let why = NoPlace { is_own: false, bound: "none is free".to_owned() };
+                    return Box::pin(async { Err(MimeError::Busy(why)) });
+                }
             }
         }
         Box::pin(async move { Ok(Composed { raw: in_memory(Bytes::from(all)), envelope }) })

@@ -9,6 +9,7 @@ use crate::filter::Verdict;
 use crate::future::BoxFuture;
 use crate::ids::{RequestId, TenantId};
 use crate::port::capabilities::Message;
+use crate::port::place::NoPlace;
 
 /// One filter at the hook `before-send`.
 pub trait Judge: Send + Sync + fmt::Debug {
@@ -36,6 +37,6 @@ pub enum JudgeError {
     #[error("the filter gave no verdict in time")]
     Timeout,
     /// No instance was free: nothing that the filter did.
-    #[error("no instance of the filter is free")]
-    Busy,
+    #[error("no instance of the filter is free: {0}")]
+    Busy(NoPlace),
 }

@@ -11,6 +11,7 @@ use crate::future::BoxFuture;
 use crate::instant::Timestamp;
 use crate::message::{Facts, ReadWant, Reading};
 use crate::octets::Octets;
+use crate::port::place::NoPlace;
 use crate::problem::Fault;
 
 /// Reads and writes mail.
@@ -56,6 +57,6 @@ pub enum MimeError {
     #[error("the mime component failed: {0}")]
     Failed(String),
     /// No instance was free.
-    #[error("no instance of the mime component is free")]
-    Busy,
+    #[error("no instance of the mime component is free: {0}")]
+    Busy(NoPlace),
 }

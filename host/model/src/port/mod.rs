@@ -12,6 +12,7 @@ pub mod lookup;
 pub mod background;
 pub mod oauth;
 pub mod imap;
+pub mod place;
 pub mod mime;
 pub mod spool;
 pub mod store;

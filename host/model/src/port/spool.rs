@@ -45,8 +45,11 @@ pub enum SpoolError {
         limit: u64,
     },
     /// The spools of the tenant, of its strangers or of all are larger than allowed together.
-    #[error("too many bytes are being uploaded at once")]
-    Full,
+    #[error("more than {limit} bytes are being uploaded at once")]
+    Full {
+        /// In bytes.
+        limit: u64,
+    },
     /// The disk.
     #[error("the spool cannot be written")]
     Io(#[source] io::Error),

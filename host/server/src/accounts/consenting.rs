@@ -23,7 +23,8 @@ use crate::accounts::desk::Desk;
 use crate::answer;
 use crate::operation::wrong_method;
 
-const HTML: &str = "text/html; charset=utf-8";
+/// The type of its pages.
+pub(crate) const HTML: &str = "text/html; charset=utf-8";
 
 /// With every answer, good or bad.
 const FIELDS: [(HeaderName, &str); 4] = [

@@ -14,29 +14,6 @@ use serde_json::{Map, Value, json};
 use crate::answer;
 use crate::language;
 
-/// What [`account`] answers.
-pub(crate) const SCHEMA: &str = r##"{
-  "type": "object",
-  "required": ["id", "email", "name", "auth", "oauth", "imap", "smtp", "identities", "state", "lastError"],
-  "properties": {
-    "id": {"type": "string"},
-    "email": {"type": "string"},
-    "name": {"type": ["string", "null"]},
-    "auth": {"enum": ["password", "oauth2", null], "description": "What logs in"},
-    "oauth": {"type": ["object", "null"], "required": ["provider", "tokenHost"], "properties": {
-      "provider": {"type": ["string", "null"], "description": "The authorization server, by its name on this host"},
-      "tokenHost": {"type": ["string", "null"], "description": "The host of `tokenUrl`"}
-    }},
-    "imap": {"$ref": "#/$defs/server"},
-    "smtp": {"$ref": "#/$defs/server"},
-    "identities": {"type": "array", "items": {"type": "object", "required": ["name", "email"]}},
-    "state": {"enum": ["unverified", "connected", "authenticationFailed", "unreachable", "reauthRequired"]},
-    "lastError": {"type": ["object", "null"], "required": ["protocol", "code", "detail", "at"]},
-    "verification": {"type": "object", "description": "Where `verify` was asked for: as `POST /v1/accounts/verify` answers"}
-  },
-  "$defs": {"server": {"type": ["object", "null"], "required": ["host", "port", "security", "username"]}}
-}"##;
-
 /// As the API shows it.
 pub(crate) fn account(
     account: &Account,
@@ -220,6 +197,7 @@ mod tests {
 
     use super::*;
     use crate::schema::Schema;
+    use crate::shapes;
 
     #[test]
     fn an_account_is_shown_as_it_is_documented_and_without_secrets() {
@@ -257,7 +235,10 @@ mod tests {
             ),
         ] {
             let shown = account(&known, &Health::default(), credentials.as_ref());
-            Schema::compile(SCHEMA).unwrap().check(shown.to_string().as_bytes()).unwrap();
+            Schema::compile(&shapes::answer("Account"))
+                .unwrap()
+                .check(shown.to_string().as_bytes())
+                .unwrap();
             assert_eq!((&shown["auth"], &shown["oauth"]["provider"]), (&auth, &provider));
             assert_eq!(shown["oauth"]["tokenHost"], host);
             assert!(!shown.to_string().contains("canary"), "{shown}");

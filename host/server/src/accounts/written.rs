@@ -16,7 +16,7 @@ use crate::schema::Schema;
 
 /// What connects a mailbox.
 pub(crate) const SCHEMA: &str = r##"{
-  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "NewAccount",
   "type": "object", "additionalProperties": false, "required": ["email"],
   "properties": {
     "id": {"type": "string", "pattern": "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", "not": {"const": "verify"}, "description": "1 to 63 lower-case letters, digits and hyphens, with a letter or digit at both ends; not `verify`"},
@@ -61,7 +61,7 @@ pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// What changes an account: every member may be left out, and `null` takes one away.
 pub(crate) const CHANGE_SCHEMA: &str = r##"{
-  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "AccountChange",
   "type": "object", "additionalProperties": false, "minProperties": 1,
   "properties": {
     "name": {"type": ["string", "null"], "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$", "description": "text without control characters"},
@@ -101,7 +101,7 @@ pub(crate) const CHANGE_EXAMPLE: &str = r#"{"name": "Ann", "password": "a new ap
 
 /// Whom an account may send as.
 pub(crate) const IDENTITIES_SCHEMA: &str = r##"{
-  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "NewIdentities",
   "type": "object", "additionalProperties": false, "required": ["identities"],
   "properties": {"identities": {"type": "array", "minItems": 1, "maxItems": 50, "items": {
     "type": "object", "additionalProperties": false, "required": ["email"],

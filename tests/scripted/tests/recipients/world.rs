@@ -241,7 +241,7 @@ impl ImapConnect for Nothing {
 
 impl Spools for Nothing {
     fn create(&self, _: Payer<'_>) -> Result<Box<dyn Spool>, SpoolError> {
-        Err(SpoolError::Full)
+        Err(SpoolError::Full { limit: 0 })
     }
 }
 
