@@ -41,6 +41,7 @@ mod trying;
 mod accounts;
 mod hostroute;
 pub mod filters;
+pub mod application;
 pub mod deployment;
 mod metrics;
 mod pages;
