@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model::caller::Scope;
+use server::application::Variables;
 use server::config::Config;
-use server::deployment::Variables;
 use server::host::{Host, Stores};
 use server::keysource::KeySource;
 use tempfile::TempDir;

@@ -23,8 +23,8 @@ use tracing::{Instrument, Span};
 
 use crate::accounts::consenting;
 use crate::answer;
+use crate::application::{Deployment, Owner};
 use crate::checkers::Asking;
-use crate::deployment::{Deployment, Owner};
 use crate::handover::{Matched, prepare};
 use crate::head;
 use crate::host::Host;

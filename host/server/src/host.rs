@@ -38,12 +38,13 @@ use store::sqlite::Sqlite;
 use zeroize::Zeroizing;
 
 use crate::accounts::desk::Desk;
+use crate::application::Variables;
 use crate::budget::Budget;
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::compiling::Compiler;
 use crate::config::TenantConfig;
 use crate::deployment;
-use crate::deployment::{DeployFault, Deployments, Variables};
+use crate::deployment::{DeployFault, Deployments};
 use crate::hello;
 use crate::keeping;
 use crate::keeping::Keeper;

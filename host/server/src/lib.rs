@@ -45,6 +45,7 @@ mod accounts;
 mod metrics;
 mod hostroute;
 pub mod filters;
+pub mod application;
 pub mod deployment;
 mod pages;
 mod budget;

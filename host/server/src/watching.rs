@@ -12,9 +12,9 @@ use std::time::{Duration, SystemTime};
 
 use model::ids::TenantId;
 
+use crate::application::Variables;
 use crate::building;
 use crate::building::say;
-use crate::deployment::Variables;
 use crate::glob;
 use crate::glob::Snapshot;
 use crate::host::Host;
