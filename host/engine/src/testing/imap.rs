@@ -470,15 +470,14 @@ fn starts(items: &[FetchItem]) -> bool {
 
 fn row(sequence: u32, uid: u32, message: &Msg, items: &[FetchItem]) -> FetchRow {
     let mut row = FetchRow { sequence, uid, ..FetchRow::default() };
+    let raw = || Some(message.raw.clone());
     for item in items {
         match item {
             FetchItem::Flags => row.flags = Some(message.flags.clone()),
             FetchItem::Received => row.received = Some(Timestamp::from_millis(i64::from(uid))),
             FetchItem::Size => row.size = Some(message.raw.len() as u64),
-            FetchItem::HeaderFields(_) | FetchItem::HeaderFieldsStart(_) => {
-                row.header = Some(message.raw.clone());
-            }
-            FetchItem::Whole => row.whole = Some(message.raw.clone()),
+            FetchItem::HeaderFields(_) | FetchItem::HeaderFieldsStart(_) => row.header = raw(),
+            FetchItem::Whole => row.whole = raw(),
             FetchItem::WholeStart => {
                 row.whole = Some(message.raw.slice(..message.raw.len().min(256 << 10)));
             }
