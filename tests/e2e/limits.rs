@@ -48,6 +48,12 @@ const CONSTANTS: &[(&str, &str, &str)] = &[
     ("multiparts within each other", "components/mime/src/walk.rs", "DEEPEST: usize = "),
     ("`text` and `html` in a message's JSON", "components/messages/src/show.rs", "IN_JSON: u32 = "),
     ("`…/text` and `…/html`", "components/messages/src/show.rs", "ALONE: u32 = "),
+    (
+        "a body that is read, and its HTML of that",
+        "components/mime/src/bodies.rs",
+        "LONGEST_BODY: usize = ",
+    ),
+    ("header fields that are shown", "components/mime/src/read/mod.rs", "MOST_FIELDS: usize = "),
     ("`preview`", "components/mime/src/read/mod.rs", "PREVIEW: usize = "),
     ("a flag", "host/model/src/message.rs", "LONGEST_FLAG: usize = "),
     ("IMAP sessions of an account", "host/engine/src/settings.rs", "sessions_per_account: "),
