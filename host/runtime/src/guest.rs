@@ -105,7 +105,7 @@ impl Guest {
             status: Arc::default(),
             wasi: wasi.build(),
             http,
-            hooks: NoRequests,
+            hooks: NoRequests { chunk: limits.body_chunk },
         }
     }
 }
@@ -164,7 +164,10 @@ impl WasiHttpView for Guest {
 }
 
 /// Outgoing HTTP, denied.
-struct NoRequests;
+struct NoRequests {
+    /// Bytes that one write to a body may hold.
+    chunk: usize,
+}
 
 type Sent = (http::Response<WasiBody>, Ended);
 type Ended = Box<dyn Future<Output = Result<(), HttpError>> + Send>;
@@ -181,5 +184,9 @@ impl WasiHttpHooks for NoRequests {
         _ended: Ended,
     ) -> Box<dyn Future<Output = Result<Sent, HttpError>> + Send> {
         Box::new(std::future::ready(Err(HttpError::HttpRequestDenied)))
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        self.chunk
     }
 }
