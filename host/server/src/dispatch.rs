@@ -217,6 +217,7 @@ impl Asked<'_> {
             }
             Page::OpenApi => Ok(pages::openapi(deployments.default().openapi.clone())),
             Page::Wit => pages::wit(None),
+            Page::WitArchive => Ok(pages::wit_archive()),
             Page::WitFile => pages::wit(Some(rest.trim_start_matches('/'))),
         }
     }

@@ -27,6 +27,7 @@ pub(crate) enum Page {
     Ready,
     Wit,
     WitFile,
+    WitArchive,
     OpenApi,
     Docs,
     ConsentAnswer,
@@ -54,6 +55,7 @@ pub(crate) const HOST_ROUTES: &[(&str, HostRoute)] = &[
     ("/-/ready", HostRoute::Page(Page::Ready)),
     ("/-/wit", HostRoute::Page(Page::Wit)),
     ("/-/wit/...", HostRoute::Page(Page::WitFile)),
+    ("/-/wit.tar", HostRoute::Page(Page::WitArchive)),
     ("/-/openapi.json", HostRoute::Page(Page::OpenApi)),
     ("/-/docs", HostRoute::Page(Page::Docs)),
     ("/-/oauth/callback", HostRoute::Page(Page::ConsentAnswer)),
@@ -119,6 +121,10 @@ pub(crate) fn operations() -> Vec<Operation> {
         Operation {
             answers: vec![answer(200, "text/plain; charset=utf-8", "The file")],
             ..operation("GET", "/-/wit/:file", PUBLIC, "Show a file of the WIT package", 200)
+        },
+        Operation {
+            answers: vec![answer(200, "application/x-tar", "The archive")],
+            ..operation("GET", "/-/wit.tar", PUBLIC, "Pack the WIT package, below `wit/`", 200)
         },
         operation("GET", "/-/openapi.json", PUBLIC, "Show this document", 200),
         Operation {

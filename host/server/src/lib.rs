@@ -44,6 +44,7 @@ pub mod filters;
 pub mod application;
 pub mod deployment;
 mod metrics;
+mod wit_archive;
 mod pages;
 mod budget;
 pub mod host;

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::answer;
 use crate::metrics::{CONTENT_TYPE, Metrics, Queue};
+use crate::wit_archive;
 
 /// Alive, and which version.
 pub(crate) fn health() -> Response<Body> {
@@ -75,6 +76,11 @@ pub(crate) fn metrics(
         Problem::new(Code::Internal, "the metrics cannot be written").because(error)
     })?;
     Ok(answer::typed(StatusCode::OK, CONTENT_TYPE, text))
+}
+
+/// The WIT package as one file.
+pub(crate) fn wit_archive() -> Response<Body> {
+    answer::typed(StatusCode::OK, "application/x-tar", wit_archive::archive())
 }
 
 /// Every file of the WIT package, or one of them as text.
