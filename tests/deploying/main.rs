@@ -21,6 +21,7 @@ mod bombs;
 mod cases;
 mod refusing;
 mod typing;
+mod wrong_files;
 mod keeping;
 mod enforcing;
 mod filtering;

@@ -147,7 +147,7 @@ async fn what_cannot_be_deployed_is_refused_with_its_place() {
     ] {
         check(&site, GOOD, &describer(word), &format!("{at}{want}")).await;
     }
-    check(&site, GOOD, b"\0asm\x01\0\0\0", &format!("{at}component own cannot be compiled")).await;
+    check(&site, GOOD, b"\0asm\x01\0\0\0", &format!("{at}component own cannot be run")).await;
     let missing = bombs::missing_import();
     let want = format!("{at}component own asks for what Postlet does not have");
     let told = check(&site, GOOD, &missing, &want).await;

@@ -13,6 +13,8 @@ use model::foreign;
 use model::foreign::{Shown, Told};
 use wasmtime::WasmBacktrace;
 
+use crate::wrong_file::WrongFile;
+
 /// What another library said.
 pub type Cause = Box<dyn Error + Send + Sync>;
 
@@ -26,6 +28,14 @@ pub enum RuntimeError {
     /// The engine does not start on this machine.
     #[error("the WebAssembly engine cannot start")]
     Engine(#[source] Told),
+    /// A file that is known not to be what is needed, with what to do.
+    #[error("component {component} cannot be run")]
+    Wrong {
+        /// Its name in the manifest.
+        component: Box<str>,
+        /// What it is.
+        source: WrongFile,
+    },
     /// Not a component, or one that uses features that are switched off.
     #[error("component {component} cannot be compiled")]
     Compile {

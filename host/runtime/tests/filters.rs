@@ -228,10 +228,13 @@ async fn an_endpoint_is_no_filter() {
     let component = runtime.component("echo", guests::ECHO).unwrap();
     let refused = runtime.filter(&component, &[], Limits::for_filter());
     assert!(matches!(refused, Err(RuntimeError::NotExported { .. })), "{refused:?}");
+    let component = runtime.component("hostile", guests::HOSTILE).unwrap();
+    let refused = runtime.filter(&component, &[], Limits::for_filter());
+    assert!(matches!(refused, Err(RuntimeError::Wrong { .. })), "{refused:?}");
     let mime = runtime.component("mime", components::MIME).unwrap();
     let refused = runtime.filter(&mime, &[], Limits::for_filter());
     let refused =
-        matches!(refused, Err(RuntimeError::Link { .. } | RuntimeError::NotExported { .. }));
+        matches!(refused, Err(RuntimeError::Wrong { .. } | RuntimeError::NotExported { .. }));
     assert!(refused);
 }
 

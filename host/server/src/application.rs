@@ -264,6 +264,7 @@ pub(crate) fn declared(
             component: compiled.get(&bound.component)?.component.clone(),
             environment: environments.get(&bound.component).cloned().unwrap_or_default(),
             limits: confined(&Limits::for_filter(), &written.limits),
+            line: written.line,
         })
     });
     Ok(declared.collect())

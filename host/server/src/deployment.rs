@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::Context;
+use engine::bound::BoundFilter;
 use engine::engine::Engine;
 use engine::manifest;
 use engine::manifest::Manifest;
@@ -29,7 +30,6 @@ use crate::checkers::Checkers;
 use crate::compiling::{Compiled, Compiler, MOST_WASM};
 use crate::file;
 use crate::filters;
-use crate::filters::Declared;
 use crate::operation;
 
 /// What is wrong with an application, and where.
@@ -114,14 +114,7 @@ impl Deployments {
         let place = |fault| DeployFault { manifest: manifest.to_owned(), fault };
         let (deployment, declared) = self.build(tenant, manifest, given).await.map_err(place)?;
         // The filters first: a message must not slip out between two deployments unjudged.
-        let linked = filters::deploy(&self.runtime, &self.engine, tenant.clone(), declared);
-        linked.map_err(|error| {
-            place(ManifestFault {
-                key: "trigger.mail".to_owned(),
-                line: 1,
-                advice: format!("{error:#}"),
-            })
-        })?;
+        self.engine.set_filters(tenant.clone(), filters);
         let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
         own.insert(tenant.clone(), Arc::new(deployment));
         drop(own);
@@ -162,7 +155,7 @@ impl Deployments {
         tenant: &TenantId,
         path: &Path,
         given: &Variables,
-    ) -> Result<(Deployment, Vec<Declared>), ManifestFault> {
+    ) -> Result<(Deployment, Vec<BoundFilter>), ManifestFault> {
         let manifest = read_manifest(path).await?;
         filters::runnable(&manifest)?;
         let directory = match path.parent() {
@@ -186,9 +179,9 @@ impl Deployments {
             limits: &self.limits,
             checkers: Some(&self.checkers),
         };
-        let declared = declared(&manifest, &compiled, given)?;
+        let filters = filters::link(&self.runtime, declared(&manifest, &compiled, given)?)?;
         let own = link.application(manifest, compiled, given)?;
-        Ok((assemble(&self.application, Some(&own))?, declared))
+        Ok((assemble(&self.application, Some(&own))?, filters))
     }
 }
 

@@ -40,7 +40,7 @@ mod language;
 mod trying;
 mod accounts;
 mod hostroute;
-pub mod filters;
+mod filters;
 pub mod application;
 pub mod deployment;
 mod metrics;

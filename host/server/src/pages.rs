@@ -7,6 +7,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use model::port::maintenance::Condition;
 use model::problem::{Code, Problem};
 use runtime::body::Body;
+use runtime::wrong_file::CONTRACT;
 use serde_json::json;
 
 use crate::answer;
@@ -89,7 +90,7 @@ pub(crate) fn wit(path: Option<&str>) -> Result<Response<Body>, Problem> {
         let files: Vec<&str> = components::WIT.iter().map(|(path, _)| *path).collect();
         return Ok(answer::json(
             StatusCode::OK,
-            &json!({"package": "postlet:mail@0.1.0", "files": files}),
+            &json!({"package": format!("postlet:mail@{CONTRACT}"), "files": files}),
         ));
     };
     match components::WIT.iter().find(|(known, _)| *known == path) {
