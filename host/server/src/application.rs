@@ -219,8 +219,8 @@ fn document(default: &Application, own: Option<&Application>) -> Bytes {
     let applications: Vec<&Application> = own.into_iter().chain([default]).collect();
     let served = applications.iter().flat_map(|application| &application.served);
     let told: Vec<_> = served
-        .filter_map(|(served, description)| {
-            Some((served, description.as_deref(), served.documented()?))
+        .map(|(served, description)| {
+            (served, description.as_deref(), served.documented().unwrap_or_default())
         })
         .collect();
     let mut groups: Vec<Group<'_>> = told
@@ -229,9 +229,15 @@ fn document(default: &Application, own: Option<&Application>) -> Bytes {
             name: &served.name,
             description: *description,
             operations,
+            unchecked: served.unchecked(),
         })
         .collect();
-    groups.push(Group { name: "host", description: Some("Postlet itself"), operations: &host });
+    groups.push(Group {
+        name: "host",
+        description: Some("Postlet itself"),
+        operations: &host,
+        unchecked: &[],
+    });
     let named = own.unwrap_or(default);
     let document = openapi::document(&named.title, &named.version, &groups);
     // Indented, a tenant's few megabytes of nested lists would be many times as many.

@@ -5,6 +5,7 @@
 //!
 //! Standards: OpenAPI 3.1.0, JSON Schema 2020-12 (§8.2.1 for `$id`).
 
+use engine::routes::Pattern;
 use runtime::component::Operation;
 use serde_json::{Map, Value, json};
 
@@ -18,6 +19,8 @@ pub(crate) struct Group<'a> {
     /// For people.
     pub(crate) description: Option<&'a str>,
     pub(crate) operations: &'a [Operation],
+    /// Routes whose operations nobody described.
+    pub(crate) unchecked: &'a [Pattern],
 }
 
 /// The document of one deployment.
@@ -36,6 +39,10 @@ pub(crate) fn document(title: &str, version: &str, groups: &[Group<'_>]) -> Valu
             if let Some(entry) = entry.as_object_mut() {
                 entry.insert(one.method.to_ascii_lowercase(), operation(group.name, one, &names));
             }
+        }
+        for route in group.unchecked {
+            let (path, item) = unchecked(group.name, &route.to_string());
+            paths.entry(path).or_insert(item);
         }
     }
     json!({
@@ -57,12 +64,39 @@ pub(crate) fn document(title: &str, version: &str, groups: &[Group<'_>]) -> Valu
     })
 }
 
+/// A path item without operations (OpenAPI 3.1.0 §4.8.9): the path is there, and nobody said what it takes.
+fn unchecked(component: &str, route: &str) -> (String, Value) {
+    let (mut path, names) = template(route);
+    let mut parameters: Vec<Value> = names.iter().map(|name| in_path(name)).collect();
+    if let Some(before) = path.strip_suffix("...") {
+        let mut rest = "rest".to_owned();
+        while names.contains(&rest.as_str()) {
+            rest.push('_');
+        }
+        path = format!("{before}{{{rest}}}");
+        let mut parameter = in_path(&rest);
+        if let Some(members) = parameter.as_object_mut() {
+            let told = "Everything below, however many segments; it may be empty";
+            members.insert("description".to_owned(), json!(told));
+        }
+        parameters.push(parameter);
+    }
+    let item = json!({
+        "summary": format!("Served by `{component}`, which describes no operations"),
+        "description": "Every method, query and body reaches the component unchecked.",
+        "parameters": parameters,
+        "x-component": component,
+    });
+    (path, item)
+}
+
+fn in_path(name: &str) -> Value {
+    json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}})
+}
+
 fn operation(tag: &str, operation: &Operation, names: &[&str]) -> Value {
     let id = identity(operation);
-    let mut parameters: Vec<Value> = names
-        .iter()
-        .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
-        .collect();
+    let mut parameters: Vec<Value> = names.iter().map(|name| in_path(name)).collect();
     parameters.extend(operation.parameters.iter().map(|parameter| {
         json!({
             "name": parameter.name, "in": "query", "required": parameter.required,
