@@ -29,3 +29,4 @@ mod addresses;
 mod edge;
 mod frames;
 mod watching;
+mod authoring;

@@ -112,7 +112,7 @@ impl Deployments {
         given: &Variables,
     ) -> Result<(), DeployFault> {
         let place = |fault| DeployFault { manifest: manifest.to_owned(), fault };
-        let (deployment, declared) = self.build(tenant, manifest, given).await.map_err(place)?;
+        let (deployment, filters) = self.build(tenant, manifest, given).await.map_err(place)?;
         // The filters first: a message must not slip out between two deployments unjudged.
         self.engine.set_filters(tenant.clone(), filters);
         let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
@@ -125,9 +125,16 @@ impl Deployments {
 
     /// For a tenant whose application could not be deployed: what a fail-closed filter should have
     /// judged is not sent unjudged. Nobody knows the filters of a manifest that cannot be read.
-    pub(crate) async fn withhold(&self, tenant: &TenantId, manifest: &Path, fault: &DeployFault) {
-        self.note(tenant, fault);
-        let names = match read_manifest(manifest).await {
+    ///
+    /// Says what is held back, for whoever looks: nothing where there is no such filter.
+    pub(crate) async fn withhold(
+        &self,
+        tenant: &TenantId,
+        manifest: &Path,
+        why: String,
+    ) -> &'static str {
+        self.note(tenant, why);
+        let names: Vec<String> = match read_manifest(manifest).await {
             Ok(manifest) => manifest
                 .filters
                 .into_iter()
@@ -137,12 +144,18 @@ impl Deployments {
                 .collect(),
             Err(_) => vec!["of the application".to_owned()],
         };
+        let held = if names.is_empty() {
+            ""
+        } else {
+            ", and mail is held back that its filters should judge: sending answers 503"
+        };
         filters::withhold(&self.engine, tenant.clone(), names);
+        held
     }
 
-    fn note(&self, tenant: &TenantId, fault: &DeployFault) {
+    fn note(&self, tenant: &TenantId, why: String) {
         let mut undeployed = self.undeployed.write().unwrap_or_else(PoisonError::into_inner);
-        undeployed.insert(tenant.clone(), fault.to_string());
+        undeployed.insert(tenant.clone(), why);
     }
 
     /// Tenants whose own application is not served, and why.
