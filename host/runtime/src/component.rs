@@ -14,7 +14,7 @@ use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
 use crate::bindings::before_send::{BeforeSendFilter, BeforeSendFilterPre};
 use crate::bindings::describes::exports::postlet::mail::describe;
 use crate::bindings::describes::{Describes, DescribesPre};
-use crate::error::{RuntimeError, told};
+use crate::error::{EndpointError, RuntimeError, told};
 use crate::guest::{Guest, Powers};
 use crate::limits::Limits;
 use crate::machine::Machine;
@@ -201,10 +201,15 @@ impl Component {
                 guest.postlet_mail_describe().call_operations(&mut *store).await.map(Some).map(Ok)
             })
             .await;
-            instance.judge(ended)
+            let said = instance.store.data().last_words();
+            Ok((instance.judge(ended), said))
         });
         let component = || (*self.name).into();
-        match task.end().await {
+        let (ended, said) = match task.end().await {
+            Ok((ended, said)) => (ended, said),
+            Err(panicked) => (Err(panicked), None),
+        };
+        match ended {
             Ok(Ok(list)) => Ok(list.map(|list| list.into_iter().map(operation).collect())),
             Ok(Err((interface, error))) => Err(RuntimeError::Mistyped {
                 component: component(),
@@ -213,7 +218,12 @@ impl Component {
             }),
             // It was not asked for anything, so it may be anything.
             Err(_) if !describes => Ok(None),
-            Err(source) => Err(RuntimeError::Describe { component: component(), source }),
+            Err(source) => {
+                // Who is stopped has not come to the words that would say why.
+                let trapped = matches!(source, EndpointError::Trapped { .. });
+                let said = said.filter(|_| trapped).map(Told::words);
+                Err(RuntimeError::Describe { component: component(), said, source })
+            }
         }
     }
 }

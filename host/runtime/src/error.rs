@@ -73,10 +73,12 @@ pub enum RuntimeError {
         source: Told,
     },
     /// `describe` trapped, or took too long.
-    #[error("component {component} cannot describe itself")]
+    #[error("component {component} cannot describe itself{}", written(said.as_ref()))]
     Describe {
         /// Its name in the manifest.
         component: Box<str>,
+        /// What it wrote to stderr last, such as the message of a panic.
+        said: Option<Told>,
         /// How it ended.
         source: EndpointError,
     },
@@ -314,6 +316,10 @@ fn frames(stack: &WasmBacktrace) -> Told {
         before = ", in ";
     }
     Told::words(words.finish())
+}
+
+fn written(said: Option<&Told>) -> String {
+    said.map(|said| format!(" (it wrote: {said})")).unwrap_or_default()
 }
 
 fn seconds(limit: Duration) -> String {

@@ -44,6 +44,7 @@ pub(crate) struct Guest {
     /// One more than the status that its answer could not be given, as long as it was given no other; 0
     /// where there is none.
     status: Arc<AtomicU32>,
+    stderr: Log,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: NoRequests,
@@ -85,7 +86,7 @@ impl Guest {
         let (stdout, stderr) = Log::pair(whose, limits.log_bytes);
         let mut wasi = WasiCtx::builder();
         wasi.stdout(stdout)
-            .stderr(stderr)
+            .stderr(stderr.clone())
             .max_random_size(RANDOM)
             .wall_clock(Coarse(WallClock::new()))
             .monotonic_clock(Coarse(MonotonicClock::new()))
@@ -103,6 +104,7 @@ impl Guest {
             meter,
             powers,
             status: Arc::default(),
+            stderr,
             wasi: wasi.build(),
             http,
             hooks: NoRequests { chunk: limits.body_chunk },
@@ -114,6 +116,11 @@ impl Guest {
     /// One more than the status that its answer could not be given, or 0.
     pub(crate) fn refused_status(&self) -> Arc<AtomicU32> {
         Arc::clone(&self.status)
+    }
+
+    /// What it wrote to stderr last, as a panic does.
+    pub(crate) fn last_words(&self) -> Option<String> {
+        self.stderr.last_words()
     }
 
     /// Its answer was given this status, or could not be.

@@ -116,6 +116,24 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 impl Cli {
+    /// What is logged where nobody says otherwise: what filters decide, and under `dev`, where an author
+    /// looks, what components write.
+    #[must_use]
+    pub fn usual_log(&self) -> &'static str {
+        match self.command {
+            Command::Dev { .. } => {
+                "warn,server=info,server::dispatch=warn,postlet::filter=info,postlet::component=info"
+            }
+            Command::Up { .. }
+            | Command::New { .. }
+            | Command::Build { .. }
+            | Command::Doctor { .. }
+            | Command::Token(_)
+            | Command::Account(_)
+            | Command::Key(_) => "warn,server=info,server::dispatch=warn,postlet::filter=info",
+        }
+    }
+
     /// Runs the command. `given` is what the environment held.
     ///
     /// # Errors

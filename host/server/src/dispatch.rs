@@ -51,7 +51,9 @@ pub(crate) async fn answer(host: Arc<Host>, request: Request<Incoming>) -> Respo
         request = id.as_str(),
         tenant = Empty,
         anonymous = Empty,
-        component = Empty
+        component = Empty,
+        method = Empty,
+        path = Empty
     );
     let routing = route(&host, request, &id, &mut pattern).instrument(span.clone());
     let routed = AssertUnwindSafe(routing).catch_unwind().await;
@@ -295,7 +297,10 @@ impl Asked<'_> {
         route: &Matched<'_>,
     ) -> Result<Response<Body>, Problem> {
         let host = self.host;
-        Span::current().record("component", &*served.name);
+        Span::current()
+            .record("component", &*served.name)
+            .record("method", head.method.as_str())
+            .record("path", head.uri.path());
         let operation = served.operation(&head.method, head.uri.path())?;
         let mut charge = None;
         let body: Body = match operation {
