@@ -52,7 +52,7 @@ async fn a_tenant_deploys_its_own_code_and_nobody_else_sees_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_component_that_knows_wasi_only_is_served_and_not_documented() {
+async fn a_component_that_knows_wasi_only_is_served_unchecked() {
     let ours = b"postlet:mail/";
     let imports = |wasm: &[u8]| wasm.windows(ours.len()).any(|bytes| bytes == ours);
     assert!(imports(guests::ECHO) && !imports(guests::PLAIN));
@@ -73,8 +73,28 @@ async fn a_component_that_knows_wasi_only_is_served_and_not_documented() {
     let answer = site.ask(Who::Acme, "POST", "/plain/echo", Some(r#"{"a":1}"#)).await;
     assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"a":1}"#));
     assert_eq!(site.get(Who::Acme, "/plain/panic").await.code(), "component-failed");
-    let after = site.get(Who::Acme, "/-/openapi.json").await.json();
+    // The route is documented, and nothing is said of what it takes.
+    let mut after = site.get(Who::Acme, "/-/openapi.json").await.json();
+    let item = after["paths"].as_object_mut().unwrap().remove("/plain/{rest}").unwrap();
+    assert_eq!(item["summary"], "Served by `own`, which describes no operations");
+    assert_eq!(item["parameters"][0]["name"], "rest");
+    assert!(item.get("get").is_none(), "{item:#}");
     assert_eq!(after["paths"], before["paths"]);
+}
+
+/// Tools that want one world of everything make every author export `operations`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_component_that_describes_nothing_is_served_unchecked() {
+    let site = Site::start().await;
+    let manifest = GOOD.replace("\"/things\"", "\"/things/:rest/...\"");
+    site.deploy(&manifest, &describer("empty")).await.unwrap();
+    for (method, path) in [("GET", "/things/a?b=c"), ("DELETE", "/things/a/b")] {
+        let answer = site.ask(Who::Acme, method, path, None).await;
+        assert_eq!((answer.status, answer.code().as_str()), (200, ""), "{answer:?}");
+    }
+    let told = site.get(Who::Acme, "/-/openapi.json").await.json();
+    let item = &told["paths"]["/things/{rest}/{rest_}"];
+    assert_eq!(item["parameters"].as_array().unwrap().len(), 2, "{told:#}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -121,7 +141,10 @@ async fn what_cannot_be_deployed_is_refused_with_its_place() {
 
     let at = "line 14: `component.own.source`: ";
     for (word, want) in [
-        ("panic", "component own cannot describe itself: the component trapped"),
+        (
+            "panic",
+            "component own cannot describe itself (it wrote: thread '<unnamed>' (1) panicked at tests/guests/describer/src/lib.rs:",
+        ),
         ("loop", "component own cannot describe itself: the component used up its"),
         (
             "eat",
@@ -147,7 +170,7 @@ async fn what_cannot_be_deployed_is_refused_with_its_place() {
     ] {
         check(&site, GOOD, &describer(word), &format!("{at}{want}")).await;
     }
-    check(&site, GOOD, b"\0asm\x01\0\0\0", &format!("{at}component own cannot be compiled")).await;
+    check(&site, GOOD, b"\0asm\x01\0\0\0", &format!("{at}component own cannot be run")).await;
     let missing = bombs::missing_import();
     let want = format!("{at}component own asks for what Postlet does not have");
     let told = check(&site, GOOD, &missing, &want).await;

@@ -14,7 +14,8 @@ use crate::talk::ask;
 
 const PATIENCE: Duration = Duration::from_secs(180);
 
-struct Dev {
+/// `postlet dev` with a manifest.
+pub(crate) struct Dev {
     child: Child,
     said: Receiver<String>,
     address: SocketAddr,
@@ -29,7 +30,7 @@ impl Drop for Dev {
 }
 
 impl Dev {
-    fn start(manifest: &Path) -> Self {
+    pub(crate) fn start(manifest: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_postlet"))
             .args(["dev", "--json", "--listen", "127.0.0.1:0", "--manifest"])
             .arg(manifest)
@@ -52,18 +53,38 @@ impl Dev {
     }
 
     /// Waits for a line that holds `text`.
-    fn hears(&self, text: &str) -> String {
+    pub(crate) fn hears(&self, text: &str) -> String {
+        self.until(text).pop().unwrap()
+    }
+
+    /// Waits for a line that holds `text`; all lines up to it.
+    pub(crate) fn until(&self, text: &str) -> Vec<String> {
         let mut all = Vec::new();
         loop {
             match self.said.recv_timeout(PATIENCE) {
-                Ok(line) if line.contains(text) => return line,
-                Ok(line) => all.push(line),
+                Ok(line) => {
+                    let found = line.contains(text);
+                    all.push(line);
+                    if found {
+                        return all;
+                    }
+                }
                 Err(_) => panic!("{text:?} was not said, but:\n{}", all.join("\n")),
             }
         }
     }
 
-    async fn get(&self, path: &str) -> (u16, String) {
+    /// What was said by now.
+    pub(crate) fn rest(&self) -> Vec<String> {
+        self.said.try_iter().collect()
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &str) -> (u16, String) {
+        let answer = ask(self.address, Some(&self.token), "POST", path, Some(body)).await;
+        (answer.status, answer.body)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         let answer = ask(self.address, Some(&self.token), "GET", path, None).await;
         (answer.status, answer.body)
     }

@@ -85,6 +85,32 @@ fn a_new_application_is_documented_and_answers_problems_like_the_rest() {
     assert!(document.contains("Tell the subject of the newest message"), "{document}");
 }
 
+#[test]
+fn a_new_filter_judges_what_is_sent() {
+    let reader = Reader::new();
+    let dev = reader.serve(
+        "cargo run -- new --filter ../judge\ncargo run -- dev --manifest ../judge/spin.toml",
+    );
+    let ask = |what: &str| {
+        let token = r#"-H "Authorization: Bearer $TOKEN""#;
+        reader.run(&format!("{}\ncurl -sS {token} \"$POSTLET/{what} || true\n", dev.exports))
+    };
+    let send = |to: &str, subject: &str| {
+        ask(&format!(
+            r#"anna/send" --json '{{"to": [{{"email": "{to}"}}], "subject": "{subject}", "text": "Hi"}}'"#
+        ))
+    };
+    let told = send("bob@BLOCKED.test", "Hello");
+    assert!(told.contains(r#""filterCode":"blocked-domain""#), "{told}");
+    assert!(send("bob@mailroom.test", "").contains(r#""filterCode":"no-subject""#));
+    let passed = send("bob@mailroom.test", "Hello");
+    assert!(passed.contains(r#""state":"#) && !passed.contains("code"), "{passed}");
+    let raw = ask(
+        r#"bob/messages" | grep -o '"id":"[^"]*"' | head -n 1 | cut -d '"' -f 4 | xargs -I ID curl -sS -H "Authorization: Bearer $TOKEN" "$POSTLET/bob/messages/ID""#,
+    );
+    assert!(raw.contains("Sent with judge"), "{raw}");
+}
+
 /// A terminal in a directory that looks like a clone.
 pub(crate) struct Reader {
     scratch: tempfile::TempDir,

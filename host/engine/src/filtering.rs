@@ -14,6 +14,7 @@
 //! Invariant: after the chain, From and Message-ID are what they were, and every
 //! failure is in the log and in the answer.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,7 @@ use model::account::Account;
 use model::address::EmailAddress;
 use model::caller::Caller;
 use model::draft::Composed;
-use model::filter::{Binding, Edit, Mode, OnError, Refusal, Verdict};
+use model::filter::{Binding, Edit, EditKind, Mode, OnError, Refusal, Verdict};
 use model::port::capabilities::Message;
 use model::port::judge::JudgeError;
 use model::port::mime::MimeError;
@@ -33,6 +34,9 @@ use crate::bound::BoundFilter;
 use crate::outgoing::Outgoing;
 use crate::problems;
 use crate::works::Works;
+
+/// Under this target the log has what filters decided.
+const LOG: &str = "postlet::filter";
 
 /// What came out of the chain.
 #[derive(Debug)]
@@ -204,7 +208,7 @@ impl Chain<'_> {
     fn rejected(&self, binding: &Binding, refusal: &Refusal) -> Problem {
         let (code, detail) = (printable(&refusal.code), printable(&refusal.detail));
         tracing::info!(
-            tenant = %self.account.tenant, request = %self.caller.request,
+            target: LOG, tenant = %self.account.tenant, request = %self.caller.request,
             filter = %binding.name, code, "a filter rejected a message"
         );
         let detail = format!("the filter `{}` refused the message: {detail}", binding.name);
@@ -241,11 +245,14 @@ impl Chain<'_> {
     }
 
     fn log(&self, binding: &Binding, verdict: &Result<Verdict, JudgeError>) {
+        let mut not_granted = None;
         let (what, why) = match verdict {
             Ok(Verdict::Accept) => ("accept", None),
             Ok(Verdict::Modify(edits)) => {
-                let kinds: Vec<_> = edits.iter().map(|edit| edit.kind().as_str()).collect();
-                ("modify", Some(kinds.join(", ")))
+                let granted = |kind: &EditKind| binding.edits.contains(kind);
+                let kinds: BTreeSet<_> = edits.iter().map(Edit::kind).collect();
+                not_granted = words(kinds.iter().filter(|kind| !granted(kind)));
+                ("modify", words(kinds.iter()))
             }
             Ok(Verdict::Reject(refusal)) => ("reject", Some(printable(&refusal.code))),
             Err(error) => {
@@ -255,9 +262,17 @@ impl Chain<'_> {
                 );
             }
         };
+        // Live, one of them would refuse the whole message.
         tracing::info!(
-            tenant = %self.account.tenant, request = %self.caller.request,
-            filter = %binding.name, verdict = what, why, "a shadow filter judged a message"
+            target: LOG, tenant = %self.account.tenant, request = %self.caller.request,
+            filter = %binding.name, verdict = what, why, not_granted,
+            "a shadow filter judged a message"
         );
     }
+}
+
+/// None where there is none.
+fn words<'a>(kinds: impl Iterator<Item = &'a EditKind>) -> Option<String> {
+    let kinds: Vec<_> = kinds.map(|kind| kind.as_str()).collect();
+    (!kinds.is_empty()).then(|| kinds.join(", "))
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use model::foreign::Told;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use wasmtime::Store;
@@ -13,12 +14,13 @@ use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
 use crate::bindings::before_send::{BeforeSendFilter, BeforeSendFilterPre};
 use crate::bindings::describes::exports::postlet::mail::describe;
 use crate::bindings::describes::{Describes, DescribesPre};
-use crate::error::{RuntimeError, told};
+use crate::error::{EndpointError, RuntimeError, told};
 use crate::guest::{Guest, Powers};
 use crate::limits::Limits;
 use crate::machine::Machine;
 use crate::meter;
 use crate::spawn::spawn;
+use crate::wrong_file::{by_exports, recognise};
 
 /// Compiled, not yet linked. Cheap to clone.
 #[derive(Clone)]
@@ -87,6 +89,7 @@ impl Component {
         name: &str,
         wasm: &[u8],
     ) -> Result<Self, RuntimeError> {
+        recognise(wasm).map_err(|source| RuntimeError::Wrong { component: name.into(), source })?;
         let compiled = wasmtime::component::Component::from_binary(&machine.engine, wasm).map_err(
             |error| RuntimeError::Compile { component: name.into(), source: told(error) },
         )?;
@@ -123,6 +126,28 @@ impl Component {
             component: (*self.name).into(),
             source: told(error),
         })
+    }
+
+    /// The names of what it imports.
+    pub(crate) fn imports(&self) -> Vec<String> {
+        let kind = self.compiled.component_type();
+        kind.imports(self.compiled.engine()).map(|(name, _)| name.to_owned()).collect()
+    }
+
+    /// Why it cannot be what it was bound as, whose export it lacks.
+    pub(crate) fn not_exported(
+        &self,
+        interface: &'static str,
+        error: wasmtime::Error,
+    ) -> RuntimeError {
+        let kind = self.compiled.component_type();
+        let exports: Vec<_> =
+            kind.exports(self.compiled.engine()).map(|(name, _)| name.to_owned()).collect();
+        let source = match by_exports(exports.iter().map(String::as_str)) {
+            Some(wrong) => Told::words(wrong),
+            None => told(error),
+        };
+        RuntimeError::NotExported { component: (*self.name).into(), interface, source }
     }
 
     /// SHA-256 of the WebAssembly.
@@ -176,10 +201,15 @@ impl Component {
                 guest.postlet_mail_describe().call_operations(&mut *store).await.map(Some).map(Ok)
             })
             .await;
-            instance.judge(ended)
+            let said = instance.store.data().last_words();
+            Ok((instance.judge(ended), said))
         });
         let component = || (*self.name).into();
-        match task.end().await {
+        let (ended, said) = match task.end().await {
+            Ok((ended, said)) => (ended, said),
+            Err(panicked) => (Err(panicked), None),
+        };
+        match ended {
             Ok(Ok(list)) => Ok(list.map(|list| list.into_iter().map(operation).collect())),
             Ok(Err((interface, error))) => Err(RuntimeError::Mistyped {
                 component: component(),
@@ -188,7 +218,12 @@ impl Component {
             }),
             // It was not asked for anything, so it may be anything.
             Err(_) if !describes => Ok(None),
-            Err(source) => Err(RuntimeError::Describe { component: component(), source }),
+            Err(source) => {
+                // Who is stopped has not come to the words that would say why.
+                let trapped = matches!(source, EndpointError::Trapped { .. });
+                let said = said.filter(|_| trapped).map(Told::words);
+                Err(RuntimeError::Describe { component: component(), said, source })
+            }
         }
     }
 }

@@ -73,11 +73,8 @@ impl Endpoint {
             (Ok(pre), _) => Handler::P2(pre),
             (Err(_), Ok(pre)) => Handler::P3(pre),
             (Err(error), Err(_)) => {
-                return Err(RuntimeError::NotExported {
-                    component: component.name().into(),
-                    interface: "wasi:http/incoming-handler (or handler, of WASI 0.3)",
-                    source: told(error),
-                });
+                let interface = "wasi:http/incoming-handler (or handler, of WASI 0.3)";
+                return Err(component.not_exported(interface, error));
             }
         };
         let name = Arc::clone(&component.name);

@@ -14,6 +14,8 @@ use model::foreign::{Shown, Told};
 use model::port::place::NoPlace;
 use wasmtime::WasmBacktrace;
 
+use crate::wrong_file::WrongFile;
+
 /// What another library said.
 pub type Cause = Box<dyn Error + Send + Sync>;
 
@@ -27,6 +29,14 @@ pub enum RuntimeError {
     /// The engine does not start on this machine.
     #[error("the WebAssembly engine cannot start")]
     Engine(#[source] Told),
+    /// A file that is known not to be what is needed, with what to do.
+    #[error("component {component} cannot be run")]
+    Wrong {
+        /// Its name in the manifest.
+        component: Box<str>,
+        /// What it is.
+        source: WrongFile,
+    },
     /// Not a component, or one that uses features that are switched off.
     #[error("component {component} cannot be compiled")]
     Compile {
@@ -64,10 +74,12 @@ pub enum RuntimeError {
         source: Told,
     },
     /// `describe` trapped, or took too long.
-    #[error("component {component} cannot describe itself")]
+    #[error("component {component} cannot describe itself{}", written(said.as_ref()))]
     Describe {
         /// Its name in the manifest.
         component: Box<str>,
+        /// What it wrote to stderr last, such as the message of a panic.
+        said: Option<Told>,
         /// How it ended.
         source: EndpointError,
     },
@@ -323,6 +335,10 @@ fn frames(stack: &WasmBacktrace) -> Told {
         before = ", in ";
     }
     Told::words(words.finish())
+}
+
+fn written(said: Option<&Told>) -> String {
+    said.map(|said| format!(" (it wrote: {said})")).unwrap_or_default()
 }
 
 /// As it is told.

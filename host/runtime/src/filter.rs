@@ -28,6 +28,7 @@ use crate::limits::Limits;
 use crate::machine::Machine;
 use crate::meter;
 use crate::spawn::spawn;
+use crate::wrong_file::not_for_filters;
 
 /// A filter at the hook `before-send`, linked and ready. Cheap to share.
 pub struct Filter {
@@ -46,13 +47,14 @@ impl Filter {
         limits: Limits,
     ) -> Result<Self, RuntimeError> {
         let pre = machine.filters.instantiate_pre(&component.compiled).map_err(|error| {
-            RuntimeError::Link { component: component.name().into(), source: told(error) }
+            let name = component.name().into();
+            match not_for_filters(component.imports().iter().map(String::as_str)) {
+                Some(source) => RuntimeError::Wrong { component: name, source },
+                None => RuntimeError::Link { component: name, source: told(error) },
+            }
         })?;
-        let pre = BeforeSendFilterPre::new(pre).map_err(|error| RuntimeError::NotExported {
-            component: component.name().into(),
-            interface: "postlet:mail/before-send",
-            source: told(error),
-        })?;
+        let pre = BeforeSendFilterPre::new(pre)
+            .map_err(|error| component.not_exported("postlet:mail/before-send", error))?;
         let name = Arc::clone(&component.name);
         Ok(Self { machine, pre, name, environment: environment.into(), limits })
     }

@@ -44,6 +44,7 @@ pub(crate) struct Guest {
     /// One more than the status that its answer could not be given, as long as it was given no other; 0
     /// where there is none.
     status: Arc<AtomicU32>,
+    stderr: Log,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: NoRequests,
@@ -85,7 +86,7 @@ impl Guest {
         let (stdout, stderr) = Log::pair(whose, limits.log_bytes);
         let mut wasi = WasiCtx::builder();
         wasi.stdout(stdout)
-            .stderr(stderr)
+            .stderr(stderr.clone())
             .max_random_size(RANDOM)
             .wall_clock(Coarse(WallClock::new()))
             .monotonic_clock(Coarse(MonotonicClock::new()))
@@ -103,9 +104,10 @@ impl Guest {
             meter,
             powers,
             status: Arc::default(),
+            stderr,
             wasi: wasi.build(),
             http,
-            hooks: NoRequests,
+            hooks: NoRequests { chunk: limits.body_chunk },
         }
     }
 }
@@ -114,6 +116,11 @@ impl Guest {
     /// One more than the status that its answer could not be given, or 0.
     pub(crate) fn refused_status(&self) -> Arc<AtomicU32> {
         Arc::clone(&self.status)
+    }
+
+    /// What it wrote to stderr last, as a panic does.
+    pub(crate) fn last_words(&self) -> Option<String> {
+        self.stderr.last_words()
     }
 
     /// Its answer was given this status, or could not be.
@@ -164,7 +171,10 @@ impl WasiHttpView for Guest {
 }
 
 /// Outgoing HTTP, denied.
-struct NoRequests;
+struct NoRequests {
+    /// Bytes that one write to a body may hold.
+    chunk: usize,
+}
 
 type Sent = (http::Response<WasiBody>, Ended);
 type Ended = Box<dyn Future<Output = Result<(), HttpError>> + Send>;
@@ -181,5 +191,9 @@ impl WasiHttpHooks for NoRequests {
         _ended: Ended,
     ) -> Box<dyn Future<Output = Result<Sent, HttpError>> + Send> {
         Box::new(std::future::ready(Err(HttpError::HttpRequestDenied)))
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        self.chunk
     }
 }

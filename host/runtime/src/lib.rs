@@ -16,6 +16,7 @@ use std::sync::Arc;
 use model::port::capabilities::Capabilities;
 use model::port::spool::Spools;
 
+pub mod wrong_file;
 pub mod error;
 pub mod limits;
 mod party;

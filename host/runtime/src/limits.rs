@@ -33,6 +33,9 @@ pub struct Limits {
     pub host_call_bytes: usize,
     /// Handles held at once.
     pub handles: usize,
+    /// Bytes of one write to an HTTP body. Up to two of them wait in the host, outside of `memory`, for
+    /// each body that nobody reads.
+    pub body_chunk: usize,
     /// Bytes of log.
     pub log_bytes: usize,
 }
@@ -75,6 +78,7 @@ impl Default for Limits {
             host_calls: 100_000,
             host_call_bytes: 16 << 20,
             handles: 1024,
+            body_chunk: 1 << 20,
             log_bytes: 64 << 10,
         }
     }
@@ -105,6 +109,8 @@ impl Limits {
             cpu: chain,
             host_calls: 20_000,
             handles: 64,
+            // It sends nothing, so nothing that it writes is ever read.
+            body_chunk: 4 << 10,
             log_bytes: 16 << 10,
             ..Self::default()
         }

@@ -4,11 +4,15 @@
 //! cannot forge lines or drive a terminal, long lines are broken, and after the
 //! byte cap of the call there is one line that says so and then silence. What a
 //! tenant's calls may log together is counted where the log is written. Writing
-//! never blocks and never fails, so a guest cannot tell.
+//! never blocks and never fails, so a guest cannot tell. Both streams of WASI 0.2
+//! and of 0.3 lead here.
 
-use std::sync::Arc;
+use std::io;
+use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use model::foreign::shown;
@@ -21,6 +25,8 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 /// A line longer than this is broken: below what is cut ([`model::foreign::LONGEST`]), also where some of
 /// it is escaped.
 const LINE: usize = 2048;
+/// Bytes of the last words that are kept.
+const LAST_WORDS: usize = 600;
 /// What a guest may write in one call.
 const PERMIT: usize = 64 << 10;
 
@@ -44,26 +50,54 @@ struct Page {
     whose: Whose,
     left: AtomicUsize,
     cut: AtomicBool,
+    /// The end of what was written to stderr, its lines joined: what a panic says stands there.
+    last: Mutex<String>,
 }
 
 impl Log {
     /// Stdout and stderr, under one cap.
     pub(crate) fn pair(whose: Whose, bytes: usize) -> (Self, Self) {
-        let page = Page { whose, left: AtomicUsize::new(bytes), cut: AtomicBool::new(false) };
-        let page = Arc::new(page);
+        let page = Arc::new(Page {
+            whose,
+            left: AtomicUsize::new(bytes),
+            cut: AtomicBool::new(false),
+            last: Mutex::default(),
+        });
         (Self { page: Arc::clone(&page), name: "stdout" }, Self { page, name: "stderr" })
     }
 
+    /// The end of what the guest has written to stderr, in one line; none where it wrote nothing.
+    pub(crate) fn last_words(&self) -> Option<String> {
+        let last = self.page.last.lock().unwrap_or_else(PoisonError::into_inner);
+        (!last.is_empty()).then(|| last.clone())
+    }
+
     fn line(&self, bytes: &[u8]) {
+        // A panic of Rust's begins with one.
+        if bytes.is_empty() {
+            return;
+        }
         let Whose { component, request, tenant } = &self.page.whose;
+        let words = shown(String::from_utf8_lossy(bytes));
+        if self.name == "stderr" {
+            let mut last = self.page.last.lock().unwrap_or_else(PoisonError::into_inner);
+            if !last.is_empty() {
+                last.push(' ');
+            }
+            last.push_str(&words);
+            let mut from = last.len().saturating_sub(LAST_WORDS);
+            while !last.is_char_boundary(from) {
+                from += 1;
+            }
+            last.drain(..from);
+        }
         tracing::info!(
             target: "postlet::component",
             component = %component,
             request = request.as_ref().map(RequestId::as_str),
             tenant = tenant.as_ref().map(TenantId::as_str),
             stream = self.name,
-            "{}",
-            shown(String::from_utf8_lossy(bytes))
+            "{words}"
         );
     }
 
@@ -88,7 +122,7 @@ impl IsTerminal for Log {
 
 impl StdoutStream for Log {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(tokio::io::sink())
+        Box::new(Lines { log: self.clone(), pending: Vec::new() })
     }
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
@@ -134,6 +168,26 @@ impl Drop for Lines {
     }
 }
 
+/// WASI 0.3. Nothing is ever waited for.
+impl AsyncWrite for Lines {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.take(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
 #[async_trait]
 impl OutputStream for Lines {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
@@ -171,6 +225,22 @@ mod tests {
         assert_eq!(streams[0].pending, b"1234567");
         assert_eq!(streams[1].pending, b"123");
         assert!(streams[0].log.page.cut.load(Relaxed));
+    }
+
+    #[test]
+    fn the_last_words_are_kept_without_breaks_of_lines() {
+        let whose = Whose { component: "test".into(), request: None, tenant: None };
+        let (out, error) = Log::pair(whose, 64 << 10);
+        assert_eq!(error.last_words(), None);
+        let mut stream = Lines { log: error.clone(), pending: Vec::new() };
+        stream.take("\nthread panicked at src/lib.rs:7:5:\nboom\n".as_bytes());
+        let words = "thread panicked at src/lib.rs:7:5: boom";
+        assert_eq!(error.last_words().as_deref(), Some(words));
+        Lines { log: out, pending: Vec::new() }.take(b"another stream\n");
+        stream.take("é".repeat(1000).as_bytes());
+        stream.take(b"\n");
+        let kept = error.last_words().unwrap();
+        assert!(kept.len() <= LAST_WORDS && kept.ends_with("éé") && !kept.contains("boom"));
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub(crate) struct Machine {
     pub(crate) endpoints: Linker<Guest>,
     /// WASI and a place to write to.
     pub(crate) mime: Linker<Guest>,
-    /// WASI and one message to read.
+    /// WASI, wasi:http without anybody to ask, and one message to read.
     pub(crate) filters: Linker<Guest>,
 }
 
@@ -81,6 +81,8 @@ impl Machine {
         })?;
         let filters = link(&engine, |linker| {
             wasmtime_wasi::p2::add_to_linker_async(linker)?;
+            // Nothing is sent: what componentize-js makes imports it, whether it is used or not.
+            wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
             BeforeSendFilter::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)
         })?;
         let endpoints = link(&engine, |linker| {

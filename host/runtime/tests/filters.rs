@@ -151,6 +151,24 @@ async fn a_filter_finds_nothing_to_reach() {
     assert_eq!(refusal.detail, "environment [], files false, network false");
 }
 
+/// What componentize-js makes imports wasi:http, so it is there, and leads nowhere.
+#[tokio::test]
+async fn a_filter_that_sends_a_request_is_refused_and_nobody_hears_of_it() {
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    server.set_nonblocking(true).unwrap();
+    let port = server.local_addr().unwrap().port().to_string();
+    let runtime = runtime();
+    let component = runtime.component("hostile-filter", guests::HOSTILE_FILTER).unwrap();
+    let environment = [("PORT".to_owned(), port)];
+    let filter = runtime.filter(&component, &environment, Limits::for_filter()).unwrap();
+    let Verdict::Reject(refusal) = ask(&filter, "request", &[]).await.unwrap() else { panic!() };
+    // What waits in the host for a body that nobody reads is not the filter's memory: it is little.
+    assert_eq!(refusal.detail, "8192 bytes, Err(ErrorCode::HttpRequestDenied)");
+    let heard = server.accept();
+    assert!(heard.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock));
+    nothing_lives(&runtime).await;
+}
+
 #[tokio::test]
 async fn a_filter_that_misbehaves_costs_its_verdict_and_nothing_else() {
     let runtime = runtime();
@@ -209,11 +227,14 @@ async fn an_endpoint_is_no_filter() {
     let runtime = runtime();
     let component = runtime.component("echo", guests::ECHO).unwrap();
     let refused = runtime.filter(&component, &[], Limits::for_filter());
-    assert!(matches!(refused, Err(RuntimeError::Link { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(RuntimeError::NotExported { .. })), "{refused:?}");
+    let component = runtime.component("hostile", guests::HOSTILE).unwrap();
+    let refused = runtime.filter(&component, &[], Limits::for_filter());
+    assert!(matches!(refused, Err(RuntimeError::Wrong { .. })), "{refused:?}");
     let mime = runtime.component("mime", components::MIME).unwrap();
     let refused = runtime.filter(&mime, &[], Limits::for_filter());
     let refused =
-        matches!(refused, Err(RuntimeError::Link { .. } | RuntimeError::NotExported { .. }));
+        matches!(refused, Err(RuntimeError::Wrong { .. } | RuntimeError::NotExported { .. }));
     assert!(refused);
 }
 

@@ -12,8 +12,9 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use http_body_util::BodyExt;
 use runtime::limits::Limits;
-use support::{ask, hostile, nothing_lives, runtime};
+use support::{OneAccount, ask, hostile, nothing_lives, runtime};
 use tracing_subscriber::fmt::MakeWriter;
 
 #[derive(Clone, Debug, Default)]
@@ -34,6 +35,28 @@ impl<'a> MakeWriter<'a> for Kept {
     type Writer = Self;
     fn make_writer(&'a self) -> Self {
         self.clone()
+    }
+}
+
+/// The streams of WASI 0.3 are others than those of 0.2, and lead to the same place.
+#[tokio::test]
+async fn what_is_written_by_wasi_0_3_is_logged_too() {
+    let kept = Kept::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(kept.clone()).with_ansi(false).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let runtime = runtime();
+    let component = runtime.component("async", guests::ASYNC).unwrap();
+    let endpoint =
+        runtime.endpoint(&component, Arc::new(OneAccount::default()), Limits::default()).unwrap();
+    let answer = ask(&endpoint, "/say").await.unwrap();
+    answer.into_body().collect().await.unwrap();
+    nothing_lives(&runtime).await;
+    let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+    for (words, stream) in [("over stdout", "stdout"), ("over stderr", "stderr")] {
+        let line =
+            text.lines().find(|line| line.contains(words)).unwrap_or_else(|| panic!("{text}"));
+        assert!(line.contains(&format!("stream=\"{stream}\"")), "{line}");
+        assert!(line.contains("component=async") && line.contains("request=\"req_"), "{line}");
     }
 }
 

@@ -220,14 +220,14 @@ fn document(default: &Application, own: Option<&Application>) -> Bytes {
     let applications: Vec<&Application> = own.into_iter().chain([default]).collect();
     let served = applications.iter().flat_map(|application| &application.served);
     let told: Vec<_> = served
-        .filter_map(|(served, description)| {
-            Some((served, description.as_deref(), served.documented()?))
+        .map(|(served, description)| {
+            (served, description.as_deref(), served.documented().unwrap_or_default())
         })
         .collect();
     let mut groups: Vec<Group<'_>> = told
         .iter()
         .map(|(served, description, operations)| {
-            Group::component(&served.name, *description, operations)
+            Group::component(&served.name, *description, operations, served.unchecked())
         })
         .collect();
     groups.push(Group::host(&host, &[MERGE_PATCH]));
@@ -263,6 +263,7 @@ pub(crate) fn declared(
             component: compiled.get(&bound.component)?.component.clone(),
             environment: environments.get(&bound.component).cloned().unwrap_or_default(),
             limits: confined(&Limits::for_filter(), &written.limits),
+            line: written.line,
         })
     });
     Ok(declared.collect())

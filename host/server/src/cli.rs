@@ -14,6 +14,7 @@ use crate::keycommand;
 use crate::keysource::Given;
 use crate::seclusion;
 use crate::starting;
+use crate::starting::Kind;
 use crate::up;
 use crate::watching::Own;
 
@@ -52,8 +53,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Make a directory with an application to begin with: a manifest, an endpoint in Rust, and wit/.
+    /// Make a directory with an application to begin with: a manifest, an endpoint or a filter in Rust, and
+    /// wit/.
     New {
+        /// A filter of outgoing mail instead of an endpoint.
+        #[arg(long)]
+        filter: bool,
         /// The directory; its name becomes the application's and its route's.
         #[arg(value_name = "DIRECTORY")]
         directory: PathBuf,
@@ -116,6 +121,24 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 impl Cli {
+    /// What is logged where nobody says otherwise: what filters decide, and under `dev`, where an author
+    /// looks, what components write.
+    #[must_use]
+    pub fn usual_log(&self) -> &'static str {
+        match self.command {
+            Command::Dev { .. } => {
+                "warn,server=info,server::dispatch=warn,postlet::filter=info,postlet::component=info"
+            }
+            Command::Up { .. }
+            | Command::New { .. }
+            | Command::Build { .. }
+            | Command::Doctor { .. }
+            | Command::Token(_)
+            | Command::Account(_)
+            | Command::Key(_) => "warn,server=info,server::dispatch=warn,postlet::filter=info",
+        }
+    }
+
     /// Runs the command. `given` is what the environment held.
     ///
     /// # Errors
@@ -128,7 +151,10 @@ impl Cli {
                     .map(|manifest| Own { manifest, variables: variables.into_iter().collect() });
                 dev::run(listen, own, json).await
             }
-            Command::New { directory } => starting::run(&directory),
+            Command::New { filter, directory } => {
+                let kind = if filter { Kind::Filter } else { Kind::Endpoint };
+                starting::run(&directory, kind)
+            }
             Command::Build { manifest } => building::run(&manifest).await,
             Command::Up { config, json } => {
                 seclusion::seclude()?;

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::Context;
+use engine::bound::BoundFilter;
 use engine::engine::Engine;
 use engine::manifest;
 use engine::manifest::Manifest;
@@ -29,7 +30,6 @@ use crate::checkers::Checkers;
 use crate::compiling::{Compiled, Compiler, MOST_WASM};
 use crate::file;
 use crate::filters;
-use crate::filters::Declared;
 use crate::operation;
 
 /// What is wrong with an application, and where.
@@ -112,16 +112,9 @@ impl Deployments {
         given: &Variables,
     ) -> Result<(), DeployFault> {
         let place = |fault| DeployFault { manifest: manifest.to_owned(), fault };
-        let (deployment, declared) = self.build(tenant, manifest, given).await.map_err(place)?;
+        let (deployment, filters) = self.build(tenant, manifest, given).await.map_err(place)?;
         // The filters first: a message must not slip out between two deployments unjudged.
-        let linked = filters::deploy(&self.runtime, &self.engine, tenant.clone(), declared);
-        linked.map_err(|error| {
-            place(ManifestFault {
-                key: "trigger.mail".to_owned(),
-                line: 1,
-                advice: format!("{error:#}"),
-            })
-        })?;
+        self.engine.set_filters(tenant.clone(), filters);
         let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
         own.insert(tenant.clone(), Arc::new(deployment));
         drop(own);
@@ -132,9 +125,16 @@ impl Deployments {
 
     /// For a tenant whose application could not be deployed: what a fail-closed filter should have
     /// judged is not sent unjudged. Nobody knows the filters of a manifest that cannot be read.
-    pub(crate) async fn withhold(&self, tenant: &TenantId, manifest: &Path, fault: &DeployFault) {
-        self.note(tenant, fault);
-        let names = match read_manifest(manifest).await {
+    ///
+    /// Says what is held back, for whoever looks: nothing where there is no such filter.
+    pub(crate) async fn withhold(
+        &self,
+        tenant: &TenantId,
+        manifest: &Path,
+        why: String,
+    ) -> &'static str {
+        self.note(tenant, why);
+        let names: Vec<String> = match read_manifest(manifest).await {
             Ok(manifest) => manifest
                 .filters
                 .into_iter()
@@ -144,12 +144,18 @@ impl Deployments {
                 .collect(),
             Err(_) => vec!["of the application".to_owned()],
         };
+        let held = if names.is_empty() {
+            ""
+        } else {
+            ", and mail is held back that its filters should judge: sending answers 503"
+        };
         filters::withhold(&self.engine, tenant.clone(), names);
+        held
     }
 
-    fn note(&self, tenant: &TenantId, fault: &DeployFault) {
+    fn note(&self, tenant: &TenantId, why: String) {
         let mut undeployed = self.undeployed.write().unwrap_or_else(PoisonError::into_inner);
-        undeployed.insert(tenant.clone(), fault.to_string());
+        undeployed.insert(tenant.clone(), why);
     }
 
     /// Tenants whose own application is not served, and why.
@@ -162,7 +168,7 @@ impl Deployments {
         tenant: &TenantId,
         path: &Path,
         given: &Variables,
-    ) -> Result<(Deployment, Vec<Declared>), ManifestFault> {
+    ) -> Result<(Deployment, Vec<BoundFilter>), ManifestFault> {
         let manifest = read_manifest(path).await?;
         filters::runnable(&manifest)?;
         let directory = match path.parent() {
@@ -186,9 +192,9 @@ impl Deployments {
             limits: &self.limits,
             checkers: Some(&self.checkers),
         };
-        let declared = declared(&manifest, &compiled, given)?;
+        let filters = filters::link(&self.runtime, declared(&manifest, &compiled, given)?)?;
         let own = link.application(manifest, compiled, given)?;
-        Ok((assemble(&self.application, Some(&own))?, declared))
+        Ok((assemble(&self.application, Some(&own))?, filters))
     }
 }
 

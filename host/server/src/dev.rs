@@ -143,9 +143,19 @@ pub(crate) async fn run(
         if let Some(manifest) = manifest
             && !Arc::ptr_eq(&own, default)
         {
-            text += &format!("\n# The endpoints of {}\n", manifest.name);
             let lines = samples::lines(&url, &manifest, &own.openapi, &default.openapi);
-            text.extend(lines.into_iter().map(|line| line + "\n"));
+            if !lines.is_empty() {
+                text += &format!("\n# The endpoints of {}\n", manifest.name);
+                text.extend(lines.into_iter().map(|line| line + "\n"));
+            }
+            let filters: Vec<_> =
+                manifest.filters.iter().map(|filter| filter.component.as_str()).collect();
+            if !filters.is_empty() {
+                let (name, filters) = (&manifest.name, filters.join(", "));
+                text += &format!(
+                    "\n# What Anna and Bob send is judged by the filters of {name}: {filters}\n"
+                );
+            }
         }
         text
     };

@@ -51,7 +51,9 @@ pub(crate) async fn answer(host: Arc<Host>, request: Request<Incoming>) -> Respo
         request = id.as_str(),
         tenant = Empty,
         anonymous = Empty,
-        component = Empty
+        component = Empty,
+        method = Empty,
+        path = Empty
     );
     let routing = route(&host, request, &id, &mut pattern).instrument(span.clone());
     let routed = AssertUnwindSafe(routing).catch_unwind().await;
@@ -217,6 +219,7 @@ impl Asked<'_> {
             }
             Page::OpenApi => Ok(pages::openapi(deployments.default().openapi.clone())),
             Page::Wit => pages::wit(None),
+            Page::WitArchive => Ok(pages::wit_archive()),
             Page::WitFile => pages::wit(Some(rest.trim_start_matches('/'))),
         }
     }
@@ -297,7 +300,10 @@ impl Asked<'_> {
         route: &Matched<'_>,
     ) -> Result<Response<Body>, Problem> {
         let host = self.host;
-        Span::current().record("component", &*served.name);
+        Span::current()
+            .record("component", &*served.name)
+            .record("method", head.method.as_str())
+            .record("path", head.uri.path());
         let operation = served.operation(&head.method, head.uri.path())?;
         let mut charge = None;
         let body: Body = match operation {

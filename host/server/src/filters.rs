@@ -7,7 +7,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use anyhow::Context;
 use engine::bound::BoundFilter;
 use engine::engine::Engine;
 use engine::manifest::Manifest;
@@ -23,19 +22,22 @@ use model::port::judge::{Judge, JudgeError};
 use model::port::place::NoPlace;
 use runtime::Runtime;
 use runtime::component::Component;
+use runtime::error::chain;
 use runtime::limits::Limits;
 
 /// A filter as a manifest declares it.
 #[derive(Clone, Debug)]
-pub struct Declared {
+pub(crate) struct Declared {
     /// Its `[[trigger.mail]]`, with the grants of its component.
-    pub binding: Binding,
+    pub(crate) binding: Binding,
     /// Its compiled component.
-    pub component: Component,
+    pub(crate) component: Component,
     /// Its `environment`, with variables filled in.
-    pub environment: Vec<(String, String)>,
+    pub(crate) environment: Vec<(String, String)>,
     /// What one call may use: as a rule [`Limits::for_filter`].
-    pub limits: Limits,
+    pub(crate) limits: Limits,
+    /// Of its component's `source` in the manifest.
+    pub(crate) line: usize,
 }
 
 /// What may be written of filters, but is not done yet, is refused instead of ignored.
@@ -60,24 +62,25 @@ pub(crate) fn runnable(manifest: &Manifest) -> Result<(), ManifestFault> {
     Ok(())
 }
 
-/// Links every filter, then hands them to the engine in place of those that the tenant had.
+/// Links every filter.
 ///
 /// # Errors
-/// When a component is no filter; the tenant keeps the filters that it had.
-pub fn deploy(
+/// When a component is no filter; where it stands in the manifest.
+pub(crate) fn link(
     runtime: &Runtime,
-    engine: &Engine,
-    tenant: TenantId,
     declared: Vec<Declared>,
-) -> anyhow::Result<()> {
+) -> Result<Vec<BoundFilter>, ManifestFault> {
     let linked = declared.into_iter().map(|filter| {
-        let judge = runtime
-            .filter(&filter.component, &filter.environment, filter.limits)
-            .with_context(|| format!("the filter `{}`", filter.binding.name))?;
-        Ok(BoundFilter { binding: filter.binding, judge: Arc::new(judge) })
+        let Declared { binding, component, environment, limits, line } = filter;
+        let judge = runtime.filter(&component, &environment, limits);
+        let judge = judge.map_err(|error| ManifestFault {
+            key: format!("component.{}.source", binding.name),
+            line,
+            advice: chain(&error),
+        })?;
+        Ok(BoundFilter { binding, judge: Arc::new(judge) })
     });
-    engine.set_filters(tenant, linked.collect::<anyhow::Result<_>>()?);
-    Ok(())
+    linked.collect()
 }
 
 /// In place of filters that could not be deployed, and must not be passed by.

@@ -425,7 +425,7 @@ impl Host {
                     tenant = id,
                     "not deployed, only the default application is: {fault}"
                 );
-                deployments.withhold(&tenant.id, path, &fault).await;
+                deployments.withhold(&tenant.id, path, fault.to_string()).await;
             }
         }
         let tenancy = Tenancy::new(&tenants);

@@ -30,6 +30,7 @@ pub(crate) enum Page {
     Ready,
     Wit,
     WitFile,
+    WitArchive,
     OpenApi,
     Docs,
     ConsentAnswer,
@@ -57,6 +58,7 @@ pub(crate) const HOST_ROUTES: &[(&str, HostRoute)] = &[
     ("/-/ready", HostRoute::Page(Page::Ready)),
     ("/-/wit", HostRoute::Page(Page::Wit)),
     ("/-/wit/...", HostRoute::Page(Page::WitFile)),
+    ("/-/wit.tar", HostRoute::Page(Page::WitArchive)),
     ("/-/openapi.json", HostRoute::Page(Page::OpenApi)),
     ("/-/docs", HostRoute::Page(Page::Docs)),
     ("/-/oauth/callback", HostRoute::Page(Page::ConsentAnswer)),
@@ -122,6 +124,10 @@ pub(crate) fn operations() -> Vec<Operation> {
         Operation {
             answers: vec![answer(200, "text/plain; charset=utf-8", "The file")],
             ..get("/-/wit/:file", PUBLIC, "Show a file of the WIT package")
+        },
+        Operation {
+            answers: vec![answer(200, "application/x-tar", "The archive")],
+            ..get("/-/wit.tar", PUBLIC, "Pack the WIT package, below `wit/`")
         },
         shows("OpenApiDocument", get("/-/openapi.json", PUBLIC, "Show this document")),
         Operation {

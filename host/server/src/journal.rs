@@ -4,7 +4,7 @@
 //! of guests, mail servers and clients can neither forge a line nor fill the disk,
 //! also where somebody forgot: each field is escaped and cut, an entry has a
 //! bound, and what is logged of a tenant is charged to its budget. The fields of
-//! the spans around an entry (request, tenant, component) are fields of the entry.
+//! the spans around an entry (request, tenant, component, method, path) are fields of the entry.
 //!
 //! Invariant: an entry is one line of at most some ten KiB, written whole, and in a line of text nothing
 //! that others wrote looks like a field that it is not.

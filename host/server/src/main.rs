@@ -27,8 +27,8 @@ fn main() -> ExitCode {
     }
     let given = Given { current: taken(VARIABLE), previous: taken(PREVIOUS) };
     let cli = Cli::parse();
-    let filter = EnvFilter::try_from_env("POSTLET_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("warn,server=info,server::dispatch=warn"));
+    let filter =
+        EnvFilter::try_from_env("POSTLET_LOG").unwrap_or_else(|_| EnvFilter::new(cli.usual_log()));
     // https://no-color.org: any value but an empty one.
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let form = if std::env::var("POSTLET_LOG_FORMAT").as_deref() == Ok("json") {

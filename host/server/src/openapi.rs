@@ -5,6 +5,7 @@
 //!
 //! Standards: OpenAPI 3.1.0, JSON Schema 2020-12.
 
+use engine::routes::Pattern;
 use runtime::component::Operation;
 use serde_json::{Map, Value, json};
 
@@ -28,6 +29,8 @@ pub(crate) struct Group<'a> {
     pub(crate) operations: &'a [Operation],
     /// Types of bodies beside JSON that are checked by the same schema.
     pub(crate) checked: &'a [&'a str],
+    /// Routes whose operations nobody described.
+    pub(crate) unchecked: &'a [Pattern],
 }
 
 impl<'a> Group<'a> {
@@ -35,13 +38,15 @@ impl<'a> Group<'a> {
         name: &'a str,
         description: Option<&'a str>,
         operations: &'a [Operation],
+        unchecked: &'a [Pattern],
     ) -> Self {
-        Self { name, description, operations, checked: &[] }
+        Self { name, description, operations, checked: &[], unchecked }
     }
 
     /// The host's own.
     pub(crate) fn host(operations: &'a [Operation], checked: &'a [&'a str]) -> Self {
-        Self { name: "host", description: Some("Postlet itself"), operations, checked }
+        let description = Some("Postlet itself");
+        Self { name: "host", description, operations, checked, unchecked: &[] }
     }
 }
 
@@ -68,6 +73,10 @@ pub(crate) fn document(title: &str, version: &str, groups: &[Group<'_>]) -> Valu
                 entry.insert(one.method.to_ascii_lowercase(), told);
             }
         }
+        for route in group.unchecked {
+            let (path, item) = unchecked(group.name, &route.to_string());
+            paths.entry(path).or_insert(item);
+        }
     }
     json!({
         "openapi": "3.1.0",
@@ -89,6 +98,36 @@ pub(crate) fn document(title: &str, version: &str, groups: &[Group<'_>]) -> Valu
     })
 }
 
+/// A path item without operations (OpenAPI 3.1.0 §4.8.9): the path is there, and nobody said what it takes.
+fn unchecked(component: &str, route: &str) -> (String, Value) {
+    let (mut path, names) = template(route);
+    let mut parameters: Vec<Value> = names.iter().map(|name| in_path(name)).collect();
+    if let Some(before) = path.strip_suffix("...") {
+        let mut rest = "rest".to_owned();
+        while names.contains(&rest.as_str()) {
+            rest.push('_');
+        }
+        path = format!("{before}{{{rest}}}");
+        let mut parameter = in_path(&rest);
+        if let Some(members) = parameter.as_object_mut() {
+            let told = "Everything below, however many segments; it may be empty";
+            members.insert("description".to_owned(), json!(told));
+        }
+        parameters.push(parameter);
+    }
+    let item = json!({
+        "summary": format!("Served by `{component}`, which describes no operations"),
+        "description": "Every method, query and body reaches the component unchecked.",
+        "parameters": parameters,
+        "x-component": component,
+    });
+    (path, item)
+}
+
+fn in_path(name: &str) -> Value {
+    json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}})
+}
+
 fn operation(
     group: &Group<'_>,
     operation: &Operation,
@@ -96,10 +135,7 @@ fn operation(
     schemas: &mut Schemas,
 ) -> Value {
     let id = identity(operation);
-    let mut parameters: Vec<Value> = names
-        .iter()
-        .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
-        .collect();
+    let mut parameters: Vec<Value> = names.iter().map(|name| in_path(name)).collect();
     parameters.extend(operation.parameters.iter().map(|parameter| {
         json!({
             "name": parameter.name, "in": "query", "required": parameter.required,

@@ -2,7 +2,7 @@
 //!
 //! `describe` gives texts; here they become schemas, methods and scopes, and
 //! whatever is wrong with them is told by its place. A component that does not
-//! describe itself is served unchecked.
+//! describe itself, or describes nothing, is served unchecked.
 //!
 //! Invariant: an operation lies under a route of its component, and the example
 //! of its body fits the schema that is shown and enforced.
@@ -29,8 +29,10 @@ use crate::schema::Schema;
 pub(crate) struct Served {
     pub(crate) name: String,
     pub(crate) endpoint: Endpoint,
-    /// As described; none where the component does not describe itself.
+    /// As described; none where the component describes nothing.
     described: Option<Vec<Operation>>,
+    /// Of the manifest.
+    routes: Vec<Pattern>,
     operations: Option<Routes<Vec<Checked>>>,
     grants: Grants,
 }
@@ -89,9 +91,12 @@ impl Served {
         grants: Grants,
         checkers: Option<&Arc<Checkers>>,
     ) -> Result<Self, OperationFault> {
+        // Tools that make one world of everything make its author export `operations`, too.
+        let described = described.filter(|operations| !operations.is_empty());
         let read = |operations| check(operations, routes, checkers);
         let operations = described.as_deref().map(read).transpose()?;
-        Ok(Self { name: name.to_owned(), endpoint, described, operations, grants })
+        let (name, routes) = (name.to_owned(), routes.to_vec());
+        Ok(Self { name, endpoint, described, routes, operations, grants })
     }
 
     /// The caller as this component gets it: with no more than the manifest grants.
@@ -138,6 +143,11 @@ impl Served {
             }
         }
         Some(operations)
+    }
+
+    /// Its routes, where every request comes through unchecked.
+    pub(crate) fn unchecked(&self) -> &[Pattern] {
+        if self.described.is_some() { &[] } else { &self.routes }
     }
 
     /// The operation that a request means; none where the component did not describe itself.

@@ -7,10 +7,12 @@ use http::{HeaderValue, Response, StatusCode, header};
 use model::port::maintenance::Condition;
 use model::problem::{Code, Problem};
 use runtime::body::Body;
+use runtime::wrong_file::CONTRACT;
 use serde_json::json;
 
 use crate::answer;
 use crate::metrics::{CONTENT_TYPE, Metrics, Queue};
+use crate::wit_archive;
 
 /// Alive, and which version.
 pub(crate) fn health() -> Response<Body> {
@@ -77,13 +79,18 @@ pub(crate) fn metrics(
     Ok(answer::typed(StatusCode::OK, CONTENT_TYPE, text))
 }
 
+/// The WIT package as one file.
+pub(crate) fn wit_archive() -> Response<Body> {
+    answer::typed(StatusCode::OK, "application/x-tar", wit_archive::archive())
+}
+
 /// Every file of the WIT package, or one of them as text.
 pub(crate) fn wit(path: Option<&str>) -> Result<Response<Body>, Problem> {
     let Some(path) = path else {
         let files: Vec<&str> = components::WIT.iter().map(|(path, _)| *path).collect();
         return Ok(answer::json(
             StatusCode::OK,
-            &json!({"package": "postlet:mail@0.1.0", "files": files}),
+            &json!({"package": format!("postlet:mail@{CONTRACT}"), "files": files}),
         ));
     };
     match components::WIT.iter().find(|(known, _)| *known == path) {

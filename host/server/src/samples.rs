@@ -11,14 +11,18 @@ use serde_json::{Map, Value};
 /// The mailbox of `dev` that stands for `:account`.
 const ACCOUNT: &str = "bob";
 
+/// What a path item has beside them are words about the path.
+const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
+
 /// One line for each operation.
 pub(crate) fn lines(url: &str, manifest: &Manifest, own: &[u8], default: &[u8]) -> Vec<String> {
     let (own, default) = (paths(own), paths(default));
     let mut lines = Vec::new();
     let mut described: Vec<Pattern> = Vec::new();
     for (path, item) in own.iter().filter(|(path, _)| !default.contains_key(*path)) {
-        described.extend(path.replace('{', ":").replace('}', "").parse());
-        for (method, operation) in item.as_object().into_iter().flatten() {
+        let operations = item.as_object().into_iter().flatten();
+        for (method, operation) in operations.filter(|(name, _)| METHODS.contains(&name.as_str())) {
+            described.extend(path.replace('{', ":").replace('}', "").parse());
             let example = operation.pointer("/requestBody/content/application~1json/example");
             lines.push(line(url, method, path, example));
         }
@@ -83,7 +87,8 @@ mod tests {
         let default = json!({"paths": {"/v1/x": {"get": {}}}});
         let body = json!({"content": {"application/json": {"example": {"a": "it's"}}}});
         let own = json!({"paths": {"/v1/x": {"get": {}}, "/hello/{account}": {
-            "get": {}, "post": {"requestBody": body}, "delete": {}}}});
+            "get": {}, "post": {"requestBody": body}, "delete": {}},
+            "/plain/{order}/{rest}": {"summary": "x", "parameters": []}}});
         let text = |value: &Value| value.to_string().into_bytes();
         let lines = lines("http://h", &manifest, &text(&own), &text(&default));
         let head = r#"curl -sS -H "Authorization: Bearer $TOKEN""#;

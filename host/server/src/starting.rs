@@ -11,26 +11,55 @@ use anyhow::{Context, bail};
 
 use crate::building::say;
 
-/// Path in the new directory, and what stands there.
-const FILES: [(&str, &str); 4] = [
-    ("spin.toml", include_str!("../template/spin.toml")),
-    ("Cargo.toml", include_str!("../template/Cargo.toml.txt")),
-    ("src/lib.rs", include_str!("../template/lib.rs")),
-    (".gitignore", include_str!("../template/gitignore.txt")),
-];
+/// What is begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// What answers requests.
+    Endpoint,
+    /// What judges mail before it is accepted for sending.
+    Filter,
+}
+
+impl Kind {
+    /// Path in the new directory, and what stands there.
+    const fn files(self) -> [(&'static str, &'static str); 4] {
+        const IGNORED: (&str, &str) = (".gitignore", include_str!("../template/gitignore.txt"));
+        match self {
+            Self::Endpoint => [
+                ("spin.toml", include_str!("../template/spin.toml")),
+                ("Cargo.toml", include_str!("../template/Cargo.toml.txt")),
+                ("src/lib.rs", include_str!("../template/lib.rs")),
+                IGNORED,
+            ],
+            Self::Filter => [
+                ("spin.toml", include_str!("../template/filter/spin.toml")),
+                ("Cargo.toml", include_str!("../template/filter/Cargo.toml.txt")),
+                ("src/lib.rs", include_str!("../template/filter/lib.rs")),
+                IGNORED,
+            ],
+        }
+    }
+
+    const fn noun(self) -> &'static str {
+        match self {
+            Self::Endpoint => "endpoint",
+            Self::Filter => "filter",
+        }
+    }
+}
 
 /// Longer than a crate's or a component's name has any use for.
 const LONGEST_NAME: usize = 63;
 
 /// Makes the directory; its last part is the name of the application, the crate and the route.
-pub(crate) fn run(directory: &Path) -> anyhow::Result<()> {
+pub(crate) fn run(directory: &Path, kind: Kind) -> anyhow::Result<()> {
     let name = name(directory)?;
     // Also when it is empty: whoever made it may mean something else by it.
     if directory.exists() {
         bail!("{} exists already; give the name of a directory to make", directory.display());
     }
     let crate_name = name.replace('-', "_");
-    for (path, text) in FILES {
+    for (path, text) in kind.files() {
         let text = text.replace("{{name}}", &name).replace("{{crate}}", &crate_name);
         write(&directory.join(path), &text)?;
     }
@@ -39,8 +68,9 @@ pub(crate) fn run(directory: &Path) -> anyhow::Result<()> {
     }
     let manifest = directory.join("spin.toml");
     say(&format!(
-        "{} is an application with one endpoint, written in Rust; serve it with\n  postlet dev --manifest {}",
+        "{} is an application with one {}, written in Rust; serve it with\n  postlet dev --manifest {}",
         directory.display(),
+        kind.noun(),
         manifest.display()
     ));
     Ok(())
@@ -85,7 +115,7 @@ mod tests {
     fn what_is_written_is_whole_and_its_manifest_is_good() {
         let scratch = tempfile::tempdir().unwrap();
         let directory = scratch.path().join("newest-subject");
-        run(&directory).unwrap();
+        run(&directory, Kind::Endpoint).unwrap();
         let text = |path: &str| std::fs::read_to_string(directory.join(path)).unwrap();
         let manifest = manifest::parse(&text("spin.toml")).unwrap();
         let component = &manifest.components["newest-subject"];
@@ -99,11 +129,36 @@ mod tests {
     }
 
     #[test]
+    fn a_filter_is_bound_to_its_hook_and_granted_what_it_does() {
+        let scratch = tempfile::tempdir().unwrap();
+        let directory = scratch.path().join("footer");
+        run(&directory, Kind::Filter).unwrap();
+        let text = |path: &str| std::fs::read_to_string(directory.join(path)).unwrap();
+        let manifest = manifest::parse(&text("spin.toml")).unwrap();
+        assert_eq!((manifest.filters[0].component.as_str(), manifest.routes.len()), ("footer", 0));
+        assert_eq!(manifest.components["footer"].grants.edits.len(), 1);
+        for path in ["spin.toml", "Cargo.toml", "src/lib.rs", "wit/before-send.wit"] {
+            assert!(!text(path).is_empty() && !text(path).contains("{{"), "{path}");
+        }
+    }
+
+    /// Whoever reads the page reads what `new` writes, which a test builds and serves.
+    #[test]
+    fn the_documentation_shows_the_filter_as_it_is_written() {
+        let page = include_str!("../../../docs/filters.md");
+        for (language, path) in [("rust", "src/lib.rs"), ("toml", "spin.toml")] {
+            let (_, text) = *Kind::Filter.files().iter().find(|(known, _)| *known == path).unwrap();
+            let text = text.replace("{{name}}", "footer").replace("{{crate}}", "footer");
+            assert!(page.contains(&format!("```{language}\n{text}```\n")), "{path}");
+        }
+    }
+
+    #[test]
     fn nothing_is_written_over() {
         let scratch = tempfile::tempdir().unwrap();
         let directory = scratch.path().join("mine");
         std::fs::create_dir(&directory).unwrap();
-        let told = run(&directory).unwrap_err().to_string();
+        let told = run(&directory, Kind::Filter).unwrap_err().to_string();
         assert!(told.contains("exists already"), "{told}");
         assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0);
     }

@@ -3,7 +3,8 @@
 //!
 //! Files are looked at three times a second, which needs nothing of the
 //! operating system and is soon enough for a person. A build that fails and a
-//! manifest that is not right are told, and what runs goes on running.
+//! manifest that is not right are told, and what runs goes on running. Until the
+//! first one is served, mail that its filters should have judged is held back.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,8 @@ pub(crate) struct Watcher {
     own: Own,
     tenant: TenantId,
     seen: Seen,
+    /// Whether it was ever served.
+    served: bool,
 }
 
 /// The files of an application as they were.
@@ -44,13 +47,15 @@ struct Seen {
     watched: BTreeMap<String, Snapshot>,
     /// The `.wasm` of each component.
     sources: BTreeMap<String, Option<SystemTime>>,
+    /// How each component that is built is built, and where.
+    builds: BTreeMap<String, (Vec<String>, Option<String>)>,
 }
 
 impl Own {
     /// Builds and deploys for the first time; what goes wrong is told, and mended by the next change.
     pub(crate) async fn start(self, host: &Host, tenant: TenantId) -> Watcher {
         let seen = Seen::look(&self.manifest);
-        let mut watcher = Watcher { own: self, tenant, seen };
+        let mut watcher = Watcher { own: self, tenant, seen, served: false };
         watcher.renew(host, |_| true).await;
         watcher
     }
@@ -74,17 +79,13 @@ impl Watcher {
         }
         let before = std::mem::replace(&mut self.seen, now);
         let edited = before.manifest != self.seen.manifest;
-        let changed: Vec<String> = self
-            .seen
-            .watched
-            .iter()
-            .filter(|(name, files)| {
-                let known = before.watched.get(*name);
-                // While the manifest could not be read nothing was watched.
-                known.is_none() || known.is_some_and(|known| known != *files)
-            })
-            .map(|(name, _)| name.clone())
-            .collect();
+        // While the manifest could not be read nothing was watched.
+        let is_as_before = |name: &String| {
+            before.watched.get(name) == self.seen.watched.get(name)
+                && before.builds.get(name) == self.seen.builds.get(name)
+        };
+        let built = self.seen.watched.keys();
+        let changed: Vec<String> = built.filter(|name| !is_as_before(name)).cloned().collect();
         let what = if edited { "the manifest" } else { "a file" };
         say(&format!("{what} has changed"));
         self.renew(host, |name| changed.iter().any(|changed| changed == name)).await;
@@ -94,8 +95,21 @@ impl Watcher {
     async fn renew(&mut self, host: &Host, meant: impl Fn(&str) -> bool) {
         let ended = self.try_renew(host, meant).await;
         match ended {
-            Ok(()) => say(&format!("{} is served", self.own.manifest.display())),
-            Err(error) => say(&format!("{error:#}\npostlet: what was served is still served")),
+            Ok(()) => {
+                self.served = true;
+                say(&format!("{} is served", self.own.manifest.display()));
+            }
+            Err(error) => {
+                say(&format!("{error:#}"));
+                if self.served {
+                    say("what was served is still served");
+                } else {
+                    // As `up` does: what a filter should have judged is not sent unjudged.
+                    let (path, why) = (&self.own.manifest, format!("{error:#}"));
+                    let held = host.deployments.withhold(&self.tenant, path, why).await;
+                    say(&format!("only the default application is served{held}"));
+                }
+            }
         }
         // What the build itself wrote is no change.
         let path = self.own.manifest.clone();
@@ -103,6 +117,7 @@ impl Watcher {
             // But an edit during the build is.
             now.manifest = self.seen.manifest;
             now.watched = std::mem::take(&mut self.seen.watched);
+            now.builds = std::mem::take(&mut self.seen.builds);
             self.seen = now;
         }
     }
@@ -133,6 +148,8 @@ impl Seen {
             if let Some(build) = &component.build {
                 let files = glob::snapshot(&building::workdir(path, build), &build.watch);
                 seen.watched.insert(name.clone(), files);
+                let how = (build.command.clone(), build.workdir.clone());
+                seen.builds.insert(name.clone(), how);
             }
         }
         seen

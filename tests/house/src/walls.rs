@@ -13,6 +13,7 @@ use crate::fault::Fault;
 /// ends in `*` stands for every crate that begins so.
 const OWNERS: &[(&str, &[&str])] = &[
     ("wasmtime*", &["runtime"]),
+    ("wasmparser", &["runtime"]),
     ("lettre", &["mail"]),
     ("async-imap", &["mail"]),
     ("mail-parser", &["mime-component"]),

@@ -93,7 +93,7 @@ pub struct Limits {
 }
 
 /// Spin's keys that Postlet does not honour.
-const REFUSED: [(&str, &str); 8] = [
+const REFUSED: [(&str, &str); 6] = [
     ("allowed_http_hosts", "this is Spin's old name of `allowed_outbound_hosts`; remove it"),
     ("dependencies", "Postlet does not compose components; compose them when they are built"),
     (
@@ -101,8 +101,6 @@ const REFUSED: [(&str, &str); 8] = [
         "Postlet does not compose components; compose them when they are built",
     ),
     ("profile", "Postlet has no profiles; write what it should say into the component itself"),
-    ("targets", "Postlet serves one environment; remove it"),
-    ("exclude_files", "components have no file system here; embed what they need"),
     ("trigger", "triggers stand at the top: [[trigger.http]] or [[trigger.mail]]"),
     ("id", "the id is the name of the table: [component.id]"),
 ];
@@ -158,6 +156,9 @@ fn component(
         let advice = format!("`environment` has {} too; keep one of them", upper(name));
         return Err(entry.fault(&format!("variables.{name}"), &advice));
     }
+    // Of no effect: they say where else it runs, and which files it does not get that none gets.
+    entry.texts("exclude_files")?;
+    entry.take("targets");
     entry.finish()?;
     Ok(Component { source, line, description, environment, variables, build, grants, limits })
 }

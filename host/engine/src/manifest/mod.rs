@@ -80,8 +80,9 @@ pub fn parse(text: &str) -> Result<Manifest, ManifestFault> {
         application.texts("authors")?,
     );
     let base = base(&mut application)?;
-    // Spin leaves `tool` to tools.
+    // Spin leaves `tool` to tools; `targets` says where else it runs.
     application.take("tool");
+    application.take("targets");
     application.finish()?;
     let variables = variable::variables(&mut root)?;
     let components = component::components(&mut root, &variables)?;

@@ -9,6 +9,7 @@
 //! | `/sleep` | waits for an hour |
 //! | `/panic` | traps |
 //! | `/late-panic` | a byte of a body, then traps |
+//! | `/say` | writes a line to stdout and one to stderr, by WASI 0.3 |
 //! | `/leak` | makes streams without end |
 //! | `/flood` | a body without end |
 //! | `/headers` | an answer with 101 header fields |
@@ -21,10 +22,12 @@
 
 use std::hint::black_box;
 
+use wasip3::cli;
+use wasip3::cli::{stderr, stdout};
 use wasip3::clocks::monotonic_clock::wait_for;
 use wasip3::exports::http::handler::Guest;
 use wasip3::http::types::{ErrorCode, Fields, Request, Response};
-use wasip3::wit_bindgen::{StreamReader, StreamResult, StreamWriter};
+use wasip3::wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter};
 use wasip3::{spawn_local, wit_future, wit_stream};
 
 struct Component;
@@ -42,6 +45,10 @@ impl Guest for Component {
             "panic" => panic!("on request"),
             "sleep" => an_hour().await,
             "leak" => leak(),
+            "say" => {
+                say(stdout::write_via_stream, "over stdout").await;
+                say(stderr::write_via_stream, "over stderr").await;
+            }
             "headers" => {
                 for index in 0..101 {
                     fields.append(&format!("x-{index}"), b"v").map_err(|_| refused())?;
@@ -80,6 +87,17 @@ async fn copy(request: Request, out: &mut StreamWriter<u8>) {
             return;
         }
     }
+}
+
+async fn say(
+    write: fn(StreamReader<u8>) -> FutureReader<Result<(), cli::types::ErrorCode>>,
+    words: &str,
+) {
+    let (mut out, stream) = wit_stream::new();
+    let ended = write(stream);
+    out.write_all(format!("{words}\n").into_bytes()).await;
+    drop(out);
+    let _ = ended.await;
 }
 
 fn spin() -> ! {

@@ -8,6 +8,7 @@
 //! | `fine` | tells of `POST /things`, whose schema is typical |
 //! | `loop` | never returns |
 //! | `eat` | allocates without end |
+//! | `empty` | tells of none |
 //! | `flood` | tells of a million operations |
 //! | `long` | tells of ten thousand |
 //! | `log` | writes to stdout and stderr without end |
@@ -97,6 +98,7 @@ impl Guest for Component {
                 println!("a line that nobody asked for");
                 eprintln!("a line that nobody asked for");
             },
+            "empty" => return Vec::new(),
             "long" => return vec![fine; 10_000],
             "flood" => return vec![fine; 1_000_000],
             "panic" => panic!("as told"),

@@ -13,6 +13,7 @@
 //! | `flood` | reads the headers without end |
 //! | `hold` | opens the message's bytes without end and keeps every handle |
 //! | `powers` | rejects, and tells in `detail` what of its environment, files and network it found |
+//! | `request` | rejects, and tells in `detail` how much of a request's body was taken, and what became of the request |
 //!
 //! Anything else is accepted.
 //!
@@ -25,9 +26,13 @@ use std::fs;
 use std::net::{TcpStream, ToSocketAddrs};
 
 mod bindings {
-    //! What wit-bindgen makes of the world `before-send-filter`.
+    //! What wit-bindgen makes of the world `before-send-filter` with what other languages' tools add to it.
     wit_bindgen::generate!({
-        world: "before-send-filter",
+        inline: "package postlet:hostile-filter;
+            world filter {
+                include postlet:mail/before-send-filter@0.1.0;
+                import wasi:http/outgoing-handler@0.2.10;
+            }",
         path: "../../../wit",
         generate_all,
     });
@@ -37,6 +42,8 @@ use bindings::exports::postlet::mail::before_send::{Envelope, Guest, Verdict};
 use bindings::postlet::mail::filtering::{Edit, Footer, Refusal};
 use bindings::postlet::mail::reading::{Body, Message};
 use bindings::postlet::mail::types::Header;
+use bindings::wasi::http::outgoing_handler;
+use bindings::wasi::http::types::{Fields, Method, OutgoingRequest, Scheme};
 
 struct Component;
 
@@ -71,6 +78,7 @@ impl Guest for Component {
                 }
             }
             "powers" => reject(powers()),
+            "request" => reject(sent()),
             _ => Verdict::Accept,
         }
     }
@@ -108,4 +116,47 @@ fn powers() -> String {
     let connected = TcpStream::connect("127.0.0.1:25").is_ok();
     let resolved = "localhost:25".to_socket_addrs().is_ok();
     format!("environment {names:?}, files {files}, network {}", connected || resolved)
+}
+
+/// To a port of this machine: `PORT` of the environment.
+fn sent() -> String {
+    let port = env::var("PORT").unwrap_or_default();
+    let authority = format!("127.0.0.1:{port}");
+    let taken = unread(&request(&authority));
+    let ended = match outgoing_handler::handle(request(&authority), None) {
+        Err(code) => Err(code),
+        Ok(answer) => {
+            answer.subscribe().block();
+            match answer.get() {
+                Some(Ok(Ok(_))) => Ok(()),
+                Some(Ok(Err(code))) => Err(code),
+                Some(Err(())) | None => Ok(()),
+            }
+        }
+    };
+    format!("{taken} bytes, {ended:?}")
+}
+
+fn request(authority: &str) -> OutgoingRequest {
+    let request = OutgoingRequest::new(Fields::new());
+    let _ = request.set_method(&Method::Post);
+    let _ = request.set_scheme(Some(&Scheme::Http));
+    let _ = request.set_authority(Some(authority));
+    let _ = request.set_path_with_query(Some("/"));
+    request
+}
+
+/// How many bytes the host takes of a body that nobody reads.
+fn unread(request: &OutgoingRequest) -> usize {
+    let Ok(body) = request.body() else { return 0 };
+    let Ok(stream) = body.write() else { return 0 };
+    let mut taken = 0;
+    while let Ok(room @ 1..) = stream.check_write() {
+        let some = vec![1; usize::try_from(room).unwrap_or(0)];
+        if stream.write(&some).is_err() {
+            break;
+        }
+        taken += some.len();
+    }
+    taken
 }
