@@ -12,7 +12,7 @@
 
 use std::collections::HashSet;
 
-use crate::bodies::{content_id, disposition, filename, location};
+use crate::bodies::{content_id, disposition, filename, id_of, location};
 use crate::cited::Names;
 use crate::walk::Node;
 
@@ -217,8 +217,8 @@ impl<'a> Tree<'a> {
             *place = *count;
             *count += 1;
             let start = nodes.get(parent).and_then(|parent| parent.content_type.param("start"));
-            let start = start.map(|id| id.trim().trim_matches(['<', '>']));
-            let is_start = start.is_some() && content_id(node).as_deref() == start;
+            let start = start.and_then(id_of);
+            let is_start = start.is_some() && content_id(node) == start;
             if let Some(root) = roots.get_mut(parent)
                 && (root.is_none() || is_start)
             {
