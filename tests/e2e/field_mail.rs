@@ -10,8 +10,8 @@
 //! - `sent`: `…/html?as=sent`: its `contentType`, and its bytes as `base64`.
 //!
 //! Of an object only the members that are named are compared; a list is compared whole, a text exactly.
-//! An object with `$contains`, `$lacks` (lists of texts) or `$absent` compares a text, or says that
-//! there is no such member.
+//! An object with `$contains`, `$lacks` (lists of one text at least) or `$absent` (true) compares a text, or
+//! says that there is no such member. Each case has an answer besides `shows`.
 
 use std::path::{Path, PathBuf};
 
@@ -63,11 +63,47 @@ fn the_comparison_finds_what_differs() {
         json!({"d": "some"}),
         json!({"d": {"$contains": ["other"]}}),
         json!({"d": {"$lacks": ["text"]}}),
+        // What compares nothing is no comparison.
+        json!({"d": {"$contains": "text"}}),
+        json!({"d": {"$contains": []}}),
+        json!({"d": {"$contains": [1]}}),
+        json!({"d": {"$contains": ["text"], "$lacks": "other"}}),
+        json!({"d": {"$lacks": []}}),
+        json!({"f": {"$absent": false}}),
+        json!({"f": {"$absent": "true"}}),
         json!({"e": {"$absent": true}}),
         json!({"f": null}),
     ] {
         assert!(differs(want.clone()), "{want}");
     }
+}
+
+#[test]
+fn each_case_says_what_is_right() {
+    assert!(says_what_is_right(&json!({"shows": "x", "text": ""})));
+    for want in [
+        json!({"shows": "x"}),
+        json!({"text": ""}),
+        json!({"shows": ["x"], "text": ""}),
+        json!({"shows": "x", "message": {}}),
+        json!({"shows": "x", "message": {}, "text": ""}),
+    ] {
+        assert!(!says_what_is_right(&want), "{want}");
+    }
+    for case in cases() {
+        assert!(says_what_is_right(&right(&case)), "{}", case.display());
+    }
+    for answer in files("json") {
+        assert!(answer.with_extension("eml").exists(), "{}", answer.display());
+    }
+}
+
+/// Some answer is compared, and none with nothing.
+fn says_what_is_right(case: &Value) -> bool {
+    let answers = case.as_object().unwrap().iter().filter(|(name, _)| *name != "shows");
+    let is_empty = |want: &Value| want.as_object().is_some_and(|members| members.is_empty());
+    let mut answers = answers.map(|(_, want)| want).peekable();
+    case["shows"].is_string() && answers.peek().is_some() && !answers.any(is_empty)
 }
 
 fn judge(client: &mut Client, account: &str, imap: &mut Imap) {
@@ -82,8 +118,7 @@ fn judge(client: &mut Client, account: &str, imap: &mut Imap) {
     // A list begins with the newest.
     for (case, row) in cases.iter().rev().zip(&rows) {
         let name = case.file_stem().unwrap().to_string_lossy();
-        let want = std::fs::read(case.with_extension("json")).unwrap();
-        let want: Value = serde_json::from_slice(&want).unwrap();
+        let want = right(case);
         let path = under(account, &format!("messages/{}", row["id"].as_str().unwrap()));
         for (answer, want) in want.as_object().unwrap() {
             let found = match answer.as_str() {
@@ -105,11 +140,19 @@ fn judge(client: &mut Client, account: &str, imap: &mut Imap) {
 }
 
 fn cases() -> Vec<PathBuf> {
-    let files = std::fs::read_dir(Path::new(CASES)).unwrap().map(|entry| entry.unwrap().path());
-    let mut cases: Vec<_> =
-        files.filter(|path| path.extension().is_some_and(|kind| kind == "eml")).collect();
+    let mut cases: Vec<_> = files("eml").collect();
     cases.sort();
     cases
+}
+
+fn files(kind: &str) -> impl Iterator<Item = PathBuf> {
+    let files = std::fs::read_dir(Path::new(CASES)).unwrap().map(|entry| entry.unwrap().path());
+    files.filter(move |path| path.extension().is_some_and(|found| found == kind))
+}
+
+/// What is right for a case.
+fn right(case: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(case.with_extension("json")).unwrap()).unwrap()
 }
 
 fn rows(client: &mut Client, account: &str) -> Vec<Value> {
@@ -153,13 +196,19 @@ pub(crate) fn differences(at: &str, want: &Value, found: Option<&Value>) -> Vec<
     }
 }
 
+/// A rule that would hold for anything holds for nothing.
 fn holds(rule: &str, value: &Value, found: Option<&Value>) -> bool {
     let text = found.and_then(Value::as_str);
-    let mut words = value.as_array().into_iter().flatten().map(|word| word.as_str().unwrap());
+    let words = value.as_array().and_then(|words| words.iter().map(Value::as_str).collect());
+    let words: Option<Vec<&str>> = words.filter(|words: &Vec<&str>| !words.is_empty());
+    let each = |holds: &dyn Fn(&str, &str) -> bool| {
+        let both = text.zip(words.as_ref());
+        both.is_some_and(|(text, words)| words.iter().all(|word| holds(text, word)))
+    };
     match rule {
-        "$contains" => text.is_some_and(|text| words.all(|word| text.contains(word))),
-        "$lacks" => text.is_some_and(|text| words.all(|word| !text.contains(word))),
-        "$absent" => found.is_none(),
+        "$contains" => each(&|text, word| text.contains(word)),
+        "$lacks" => each(&|text, word| !text.contains(word)),
+        "$absent" => *value == Value::Bool(true) && found.is_none(),
         other => panic!("{other} is no comparison"),
     }
 }

@@ -80,6 +80,11 @@ fn html_that_is_costly_is_shown_and_hides_nothing_else() {
     for (html, want, odd) in [
         ("&".repeat(400_000), "&amp;&amp;", Value::Null),
         ("<div>".repeat(100_000) + "deep", "<pre>deep</pre>", json!("too-deep")),
+        (
+            format!("<!--{}{}-->shown", "&".repeat(1_100), "<div>".repeat(200_000)),
+            "shown",
+            Value::Null,
+        ),
     ] {
         rig.deliver(n, "INBOX", mail(&html).as_bytes());
         let list = client.get(&under(&account, "messages?expand=attachments")).expect(200);

@@ -6,7 +6,8 @@
 use crate::charset::decode as decode_charset;
 use crate::filename::label;
 use crate::flowed::{DelSp, unwrap_lines};
-use crate::params::parse;
+use crate::labels::{Charset, named};
+use crate::params::{parse, skip_comments};
 use crate::transfer::{Encoding, decode_start};
 use crate::walk::Node;
 use crate::words::{decode as decode_words, tidy};
@@ -51,8 +52,18 @@ pub fn method(node: &Node) -> Option<String> {
 
 /// Without the angle brackets.
 pub fn content_id(node: &Node) -> Option<String> {
-    let raw = node.fields.raw("Content-ID").map(tidy)?;
-    let id = raw.trim().trim_start_matches('<').trim_end_matches('>').trim();
+    id_of(node.fields.raw("Content-ID")?)
+}
+
+/// The id that a value is about: what stands in angle brackets, else what stands before a comment.
+pub fn id_of(raw: &str) -> Option<String> {
+    let text = tidy(raw);
+    let text = skip_comments(&text);
+    let id = match text.split_once('<') {
+        Some((_, id)) => id.trim_start_matches('<').split('>').next().unwrap_or_default(),
+        None => text.split(" (").next().unwrap_or_default().trim_end().trim_end_matches('>'),
+    };
+    let id = id.trim();
     (!id.is_empty()).then(|| id.to_owned())
 }
 
@@ -128,16 +139,76 @@ fn charset_of(node: &Node, bytes: &[u8]) -> Option<String> {
 /// Of HTML so many bytes are asked for its charset.
 const HEAD: usize = 2048;
 
-/// `<meta charset>` counts when the header names none.
+/// `<meta charset>` counts when the header names none. Whoever can read it there has bytes that go on from ASCII,
+/// so that what it calls UTF-16 or UTF-32 is UTF-8 (WHATWG HTML section 13.2.3.2).
 fn html_charset(node: &Node, bytes: &[u8]) -> Option<String> {
     if node.media_type != "text/html" {
         return None;
     }
     let head = bytes.get(..HEAD).unwrap_or(bytes);
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
-    let (_, after) = head.split_once("charset=")?;
-    let after = after.trim_start_matches(['"', '\'', ' ']);
-    let end = after.find(['"', '\'', ' ', ';', '>', '/']).unwrap_or(after.len());
-    let label = after.get(..end).filter(|label| !label.is_empty())?;
-    Some(label.to_owned())
+    let label = head.match_indices("charset").find_map(|(at, word)| {
+        let (before, after) = (head.get(..at)?, head.get(at + word.len()..)?);
+        let tag = before.get(before.rfind('<')?..)?;
+        let value =
+            after.trim_ascii_start().strip_prefix('=').filter(|_| tag.starts_with("<meta"))?;
+        let value = value.trim_ascii_start().trim_start_matches(['"', '\'']).trim_ascii_start();
+        let is_end = |c: char| c.is_ascii_whitespace() || matches!(c, '"' | '\'' | ';' | '>' | '/');
+        let end = value.find(is_end).unwrap_or(value.len());
+        value.get(..end).filter(|label| !label.is_empty())
+    })?;
+    Some(match named(label) {
+        Some(Charset::Utf16(_) | Charset::Utf32(_)) => "utf-8".to_owned(),
+        _ => label.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::walk::whole;
+
+    #[test]
+    fn an_id_stands_in_brackets_among_comments() {
+        for raw in [
+            "<a@x>",
+            " <a@x> (logo)",
+            "(the <logo>) <a@x>",
+            "<a@x> (was <b@x>)",
+            "<a@x",
+            "a@x (logo)",
+            "a@x",
+            "a@x>",
+            "< a@x >",
+            "<<a@x>>",
+            "\"logo\" <a@x>",
+        ] {
+            assert_eq!(id_of(raw).as_deref(), Some("a@x"), "{raw:?}");
+        }
+        for raw in ["", "<>", "(a@x)", "< >"] {
+            assert_eq!(id_of(raw), None, "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn a_charset_that_html_names_goes_on_from_ascii() {
+        check_charset("<meta charset=koi8-r>", Some("koi8-r"));
+        check_charset("<META CHARSET = 'koi8-r' >", Some("koi8-r"));
+        check_charset("<meta content='text/html; charset=koi8-r'>", Some("koi8-r"));
+        check_charset("<meta\ncharset=koi8-r\nid=a>", Some("koi8-r"));
+        check_charset("<script charset=koi8-r></script><meta charset=big5>", Some("big5"));
+        check_charset("<p>charset=koi8-r", None);
+        for label in ["unicode", "utf-16", "UTF-16LE", "utf-16be", "ucs-2", "utf-32", "utf-32le"] {
+            let html = format!("<meta charset={label}>caf\u{e9}");
+            check_charset(&html, Some("utf-8"));
+        }
+    }
+
+    #[track_caller]
+    fn check_charset(html: &str, want: Option<&str>) {
+        let raw = format!("Content-Type: text/html\n\n{html}");
+        let node = whole(raw.as_bytes()).unwrap().swap_remove(0);
+        assert_eq!(charset(raw.as_bytes(), &node).as_deref(), want, "{html}");
+        assert_eq!(text_of(raw.as_bytes(), &node, 1_000), html);
+    }
 }

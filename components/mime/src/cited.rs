@@ -7,9 +7,13 @@
 //!
 //! Standards: RFC 2392 (`cid:`), RFC 2557 section 5 (Content-Location).
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
+use html5ever::data::NAMED_ENTITIES;
+
 use crate::filename::cut;
+use crate::words::hex;
 
 /// What parts are called: content ids without angle brackets, and addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +31,8 @@ impl Names {
 /// Those of `names` that `html` shows; `base` is its own address.
 pub fn shown(html: &str, base: Option<&str>, names: &Names) -> Names {
     let mut found = Names::default();
+    let html = without_references(html);
+    let html = html.as_ref();
     let after_cid = |colon: usize| {
         let word = html.get(colon.checked_sub(3)?..colon)?;
         word.eq_ignore_ascii_case("cid").then_some(colon + 1)
@@ -35,8 +41,8 @@ pub fn shown(html: &str, base: Option<&str>, names: &Names) -> Names {
         let starts = html.match_indices(':').filter_map(|(colon, _)| after_cid(colon));
         each_value(html, starts, |start, value| {
             let before = html.get(..start - "cid:".len()).unwrap_or_default();
-            if names.ids.contains(&value) && !is_link(before) {
-                found.ids.insert(value);
+            if !is_link(before) {
+                found.ids.extend(spellings(value).into_iter().filter(|id| names.ids.contains(id)));
             }
         });
     }
@@ -50,11 +56,10 @@ pub fn shown(html: &str, base: Option<&str>, names: &Names) -> Names {
         let marks = html.match_indices(['=', '(']);
         let starts = marks.filter_map(|(at, opening)| after_attribute(at, opening));
         each_value(html, starts, |_, value| {
-            let whole = folder.map(|folder| format!("{folder}{value}"));
-            for address in std::iter::once(value).chain(whole) {
-                if names.locations.contains(&address) {
-                    found.locations.insert(address);
-                }
+            for address in spellings(value) {
+                let whole = folder.map(|folder| format!("{folder}{address}"));
+                let both = std::iter::once(address).chain(whole);
+                found.locations.extend(both.filter(|address| names.locations.contains(address)));
             }
         });
     }
@@ -62,16 +67,12 @@ pub fn shown(html: &str, base: Option<&str>, names: &Names) -> Names {
 }
 
 /// The value at each start; it ends before the next one at the latest.
-fn each_value(
-    html: &str,
-    starts: impl Iterator<Item = usize>,
-    mut take: impl FnMut(usize, String),
-) {
+fn each_value(html: &str, starts: impl Iterator<Item = usize>, mut take: impl FnMut(usize, &str)) {
     let mut starts = starts.peekable();
     while let Some(start) = starts.next() {
         let end = starts.peek().copied().unwrap_or(html.len());
         let value = html.get(start..end).unwrap_or_default();
-        take(start, unescape(address(value.trim_start().trim_start_matches(['"', '\'']))));
+        take(start, address(value.trim_start().trim_start_matches(['"', '\''])));
     }
 }
 
@@ -81,11 +82,7 @@ const LONGEST: usize = 2_000;
 fn address(text: &str) -> &str {
     let text = cut(text, LONGEST);
     let end = text.find(['"', '\'', ' ', '\t', '\r', '\n', '<', '>', ')']).unwrap_or(text.len());
-    let text = text.get(..end).unwrap_or_default();
-    // A quote within the value of an attribute.
-    let quotes = ["&quot;", "&#34;", "&#39;", "&apos;"];
-    let end = quotes.iter().filter_map(|quote| text.find(quote)).min();
-    text.get(..end.unwrap_or(text.len())).unwrap_or_default()
+    text.get(..end).unwrap_or_default()
 }
 
 /// What the characters before an address make of it.
@@ -99,30 +96,69 @@ fn ends_with(text: &str, word: &str) -> bool {
     start.and_then(|start| text.get(start..)).is_some_and(|end| end.eq_ignore_ascii_case(word))
 }
 
-/// An id in a URL may be percent-encoded (RFC 2392 section 2), and in HTML some characters of one are references.
-fn unescape(text: &str) -> String {
-    let mut text = text.to_owned();
-    for (reference, character) in
-        [("&amp;", "&"), ("&#64;", "@"), ("&#x40;", "@"), ("&commat;", "@")]
-    {
-        if text.contains('&') {
-            text = text.replace(reference, character);
-        }
-    }
+/// A name as it stands, and as it is where its URL is percent-encoded (RFC 2392 section 2).
+fn spellings(text: &str) -> [String; 2] {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
         rest = tail;
-        let pair = tail.get(..2).and_then(|pair| std::str::from_utf8(pair).ok());
-        match pair.filter(|_| *first == b'%').and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = tail.get(2..).unwrap_or_default();
-            }
-            None => bytes.push(*first),
+        if let (b'%', [high, low, after @ ..]) = (first, tail)
+            && let (Some(high), Some(low)) = (hex(*high), hex(*low))
+        {
+            bytes.push(high << 4 | low);
+            rest = after;
+        } else {
+            bytes.push(*first);
         }
     }
-    String::from_utf8(bytes).unwrap_or(text)
+    [text.to_owned(), String::from_utf8(bytes).unwrap_or_default()]
+}
+
+/// The page with its character references as characters (WHATWG HTML section 13.2.5.72). What is quoted by one ends
+/// where that says, and no name has another of those that mean something in HTML.
+fn without_references(html: &str) -> Cow<'_, str> {
+    let mut pieces = html.split('&');
+    let start = pieces.next().unwrap_or_default();
+    if start.len() == html.len() {
+        return Cow::Borrowed(html);
+    }
+    let mut plain = String::with_capacity(html.len());
+    plain.push_str(start);
+    for piece in pieces {
+        match reference(piece) {
+            Some((characters, rest)) => {
+                plain.extend(characters.into_iter().flatten());
+                plain.push_str(rest);
+            }
+            None => {
+                plain.push('&');
+                plain.push_str(piece);
+            }
+        }
+    }
+    Cow::Owned(plain)
+}
+
+/// The characters of a reference whose `&` is gone, and what follows.
+fn reference(text: &str) -> Option<([Option<char>; 2], &str)> {
+    /// With its semicolon.
+    const LONGEST_NAME: usize = 32;
+
+    let Some(number) = text.strip_prefix('#') else {
+        let end = text.bytes().take(LONGEST_NAME).position(|byte| byte == b';')?;
+        let (name, rest) = text.split_at(end + 1);
+        let (first, second) = NAMED_ENTITIES.get(name).filter(|(first, _)| *first != 0)?;
+        let second = char::from_u32(*second).filter(|_| *second != 0);
+        return Some(([char::from_u32(*first), second], rest));
+    };
+    let (digits, radix) = match number.strip_prefix(['x', 'X']) {
+        Some(digits) => (digits, 16),
+        None => (number, 10),
+    };
+    let end = digits.find(|digit: char| !digit.is_digit(radix)).unwrap_or(digits.len());
+    let (digits, rest) = digits.split_at(end);
+    let character = u32::from_str_radix(digits, radix).ok().and_then(char::from_u32)?;
+    Some(([Some(character), None], rest.strip_prefix(';').unwrap_or(rest)))
 }
 
 #[cfg(test)]
@@ -141,11 +177,23 @@ mod tests {
             "<style>p { background: url('cid:a@x') }</style>",
             "<img alt=\"cid:\" src=\"cid:a@x\"",
             "<img src=\"cid:a&#64;x\">",
+            "<img src=\"cid:a&#064;x\">",
+            "<img src=\"cid:a&#64x\">",
+            "<img src=\"cid:a&#X0040;x\">",
+            "<img src=\"cid:a&commat;x\">",
+            "<img src=\"cid&colon;a@x\">",
+            "<img src=\"&#99;&#x69;d&#58;&#97;@x\">",
+            "<img src=\"cid:a&percnt;40x\">",
+            "<p style=\"background: url(&#x27;cid:a@x&#x27;)\">",
+            "<p style=\"background: url&lpar;&apos;cid:a@x&apos;&rpar;\">",
             "<a href=\"cid:a@x\"><img src=\"cid:a@x\"></a>",
         ] {
             check(html, None, &["a@x"]);
         }
         check("<img src=\"cid:a&amp;b\">", None, &["a&b"]);
+        check("<img src=\"cid:a&b\">", None, &["a&b"]);
+        // Its Content-ID is spelled so, too.
+        check("<img src=\"cid:c%40x\">", None, &["c%40x"]);
     }
 
     #[test]
@@ -154,6 +202,9 @@ mod tests {
         check("<a href = 'cid:a@x'>the file</a>", None, &[]);
         check("<img src=\"cid:a@y\">", None, &[]);
         check("<img src=\"cid:a@xy\">", None, &[]);
+        check("<img src=\"cid:a&amp;amp;b\">", None, &[]);
+        check("<img src=\"cid:a&#x;b\">", None, &[]);
+        check("<img src=\"cid:a&#99999999999;b\">", None, &[]);
         check("cid", None, &[]);
         check(":", None, &[]);
         check("<img src=http://t.example/x>", None, &[]);
@@ -173,7 +224,9 @@ mod tests {
 
     #[test]
     fn a_page_of_nothing_but_addresses_is_read_once() {
-        for piece in ["cid:", "src=", "src=cid:a@x ", "((((", "&quot;", "<a href=cid:a@x>"] {
+        for piece in
+            ["cid:", "src=", "src=cid:a@x ", "((((", "&quot;", "&", "&#", "&#1", "<a href=cid:a@x>"]
+        {
             let found = shown(&piece.repeat(200_000), Some("http://x.example/a/"), &names());
             assert!(found.ids.len() <= 1);
         }
@@ -181,7 +234,10 @@ mod tests {
 
     fn names() -> Names {
         let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        Names { ids: set(&["a@x", "a&b"]), locations: set(&["http://x.example/a/b.png", "c.gif"]) }
+        Names {
+            ids: set(&["a@x", "a&b", "c%40x"]),
+            locations: set(&["http://x.example/a/b.png", "c.gif"]),
+        }
     }
 
     #[track_caller]

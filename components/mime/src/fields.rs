@@ -61,14 +61,17 @@ pub struct Block {
 }
 
 /// Cuts the block that starts at `start`. It ends after the first empty line, or before a line that
-/// `stop` knows (a boundary), or before one that is no field, unless fields go on after that one. Of a block
-/// that is too long the fields that fit are kept, whatever their order: a long one is left out and a short one
-/// after it is not.
+/// `stop` knows (a boundary), or before one that is no field, unless it is clear that the block goes on after that
+/// one. Of a block that is too long the fields that fit are kept, whatever their order: a long one is left out and
+/// a short one after it is not.
 pub fn split(raw: &[u8], start: usize, stop: &dyn Fn(&[u8]) -> bool) -> Block {
     let mut spans: Vec<(&[u8], Vec<u8>)> = Vec::new();
     let (mut kept, mut is_cut) = (0, false);
     // The field that is being read is kept.
     let mut keeping = false;
+    let mut had = Had::default();
+    // The block was found to go on, up to its empty line.
+    let mut is_sure = false;
     let mut at = start;
     while at < raw.len() {
         let (line, next) = line_at(raw, at);
@@ -96,13 +99,15 @@ pub fn split(raw: &[u8], start: usize, stop: &dyn Fn(&[u8]) -> bool) -> Block {
             }
         } else if let Some((name, value)) = as_field(line) {
             (keeping, is_cut) = (fits, is_cut || !fits);
+            had.is_new(name);
             if fits {
                 kept += line.len() + 1;
                 spans.push((name, value.to_vec()));
             }
         } else if !is_mbox_line(line, at == start) {
-            // The empty line was forgotten and this is the body.
-            if !goes_on(raw, next) {
+            is_sure = is_sure || goes_on(raw, next, stop, had);
+            if !is_sure {
+                // The empty line was forgotten and this is the body.
                 break;
             }
             keeping = false;
@@ -112,16 +117,83 @@ pub fn split(raw: &[u8], start: usize, stop: &dyn Fn(&[u8]) -> bool) -> Block {
     Block { fields: to_text(spans), body: at.min(raw.len()), is_cut }
 }
 
-/// Whether a field comes next. What continues the line before belongs to that.
-fn goes_on(raw: &[u8], mut at: usize) -> bool {
+/// Whether the block goes on after a line that is no field: its empty line comes, fields stand before that (at most
+/// one odd line between two of them), and one of them belongs into the header of a mail. Anything less is a letter,
+/// in which words before a colon are no fields.
+///
+/// Asked once for a block, or the answer is no and the block ends: the lines are looked at twice at most.
+fn goes_on(raw: &[u8], mut at: usize, stop: &dyn Fn(&[u8]) -> bool, mut had: Had) -> bool {
+    let (mut after_field, mut is_header) = (false, false);
     while at < raw.len() {
         let (line, next) = line_at(raw, at);
+        if line.is_empty() {
+            return after_field && is_header;
+        }
+        if stop(line) {
+            return false;
+        }
+        // What continues the line before belongs to that.
         if !is_continuation(line) {
-            return as_field(line).is_some();
+            let field = as_field(line);
+            if field.is_none() && !after_field {
+                return false;
+            }
+            after_field = field.is_some();
+            is_header |= field.is_some_and(|(name, _)| had.is_new(name));
         }
         at = next;
     }
     false
+}
+
+/// Fields that a header has once (RFC 5322 section 3.6): where they come again, a letter quotes another.
+const ONCE: [&str; 12] = [
+    "bcc",
+    "cc",
+    "date",
+    "from",
+    "in-reply-to",
+    "message-id",
+    "mime-version",
+    "references",
+    "reply-to",
+    "sender",
+    "subject",
+    "to",
+];
+/// Those that may come again, and no letter has.
+const AGAIN: [&str; 9] = [
+    "authentication-results",
+    "auto-submitted",
+    "delivered-to",
+    "domainkey-signature",
+    "errors-to",
+    "precedence",
+    "received",
+    "return-path",
+    "user-agent",
+];
+const FAMILIES: [&str; 9] =
+    ["arc-", "content-", "disposition-", "dkim-", "list-", "received-", "resent-", "thread-", "x-"];
+
+/// Which of [`ONCE`] a header has had.
+#[derive(Clone, Copy, Default)]
+struct Had([bool; ONCE.len()]);
+
+impl Had {
+    /// Whether a header may have this field next, and is known to. It has had it then.
+    fn is_new(&mut self, name: &[u8]) -> bool {
+        let is = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
+        let once = ONCE.iter().zip(&mut self.0).find(|(known, _)| is(known));
+        if let Some((_, had)) = once {
+            return !std::mem::replace(had, true);
+        }
+        let starts = |family: &&str| {
+            let start = name.get(..family.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(family.as_bytes()))
+        };
+        AGAIN.iter().any(is) || FAMILIES.iter().any(starts)
+    }
 }
 
 /// The line that starts at `at` without its end, and where the next one starts.
@@ -138,8 +210,15 @@ fn is_continuation(line: &[u8]) -> bool {
     matches!(line.first(), Some(b' ' | b'\t'))
 }
 
+/// `From sender weekday …`: a sentence may begin with the same word.
 fn is_mbox_line(line: &[u8], first: bool) -> bool {
-    first && line.starts_with(b"From ") || line.starts_with(b">From ")
+    const DAYS: [&[u8]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
+
+    if !(first && line.starts_with(b"From ") || line.starts_with(b">From ")) {
+        return false;
+    }
+    let mut words = line.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
+    words.nth(2).is_some_and(|day| DAYS.iter().any(|known| day.starts_with(known)))
 }
 
 fn as_field(line: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -148,7 +227,8 @@ fn as_field(line: &[u8]) -> Option<(&[u8], &[u8])> {
     // RFC 5322 section 4.5: old writers left white space before the colon.
     let name = name.trim_ascii_end();
     let is_name = !name.is_empty() && name.iter().all(|byte| (33..=126).contains(byte));
-    is_name.then_some((name, value))
+    // `https://…` is an address.
+    (is_name && !value.starts_with(b"//")).then_some((name, value))
 }
 
 /// Bytes that are not UTF-8 have one charset in the whole block, so that short fields are guessed
@@ -195,7 +275,10 @@ mod tests {
     #[test]
     fn lines_that_are_no_fields_are_skipped() {
         check(b"From a@b Mon Jan 1\nA: 1\n\nx", &[("A", " 1")], "x");
-        check(b"A: 1\nnonsense\nB: 2\n\nx", &[("A", " 1"), ("B", " 2")], "x");
+        check(b"A: 1\nnonsense\nTo: 2\n\nx", &[("A", " 1"), ("To", " 2")], "x");
+        let fields = [("A", " 1"), ("Received", " 2"), ("B", " 3"), ("X-C", " 4")];
+        check(b"A: 1\n?\nReceived: 2\n?\nB: 3\nX-C: 4\n\nx\n?\n", &fields, "x\n?\n");
+        check(b"+OK 12 octets\nFrom: 1\n\nx", &[("From", " 1")], "x");
     }
 
     #[test]
@@ -217,8 +300,46 @@ mod tests {
     }
 
     #[test]
+    fn a_body_of_lines_that_look_like_fields_is_a_body() {
+        const HEAD: &str = "From: a@x\nSubject: t\n";
+        for body in [
+            "Hi Bob,\nhttps://x.example/a\nbye\n",
+            "https://x.example/a\nHi Bob,\nbye\n",
+            "https://x.example/a\n\nbye\n",
+            "Hi Bob,\nNote: this is one.\n\nbye\n",
+            "Hi Bob,\nDate: tomorrow\nbye\n",
+            "Hi Bob,\nso it goes.\nDate: tomorrow\n\nbye\n",
+            // It quotes another header.
+            "Look at this:\nFrom: b@x\nSubject: u\n\nbye\n",
+            ">From here on it is quoted.\n\nbye\n",
+        ] {
+            let fields = [("From", " a@x"), ("Subject", " t")];
+            check(format!("{HEAD}{body}").as_bytes(), &fields, body);
+        }
+        for body in ["Hello Bob,\nNote: this has none.\n\nBye", "From here on,\nno header.\n"] {
+            check(body.as_bytes(), &[], body);
+        }
+    }
+
+    #[test]
+    fn a_boundary_with_a_colon_is_no_field() {
+        let part = b"Hello there\n--a:b--\n";
+        assert_eq!(split(part, 0, &|line| line.starts_with(b"--a:b")).body, 0);
+        let part = b"Hello there\nTo: b\n--a:b\nX-A: c\n\n";
+        assert_eq!(split(part, 0, &|line| line.starts_with(b"--a:b")).body, 0);
+    }
+
+    #[test]
+    fn a_letter_of_odd_lines_is_looked_at_twice_at_most() {
+        let raw = "?\nTo: a\n".repeat(1_000_000);
+        assert_eq!(split(raw.as_bytes(), 0, &|_| false).body, 0);
+        let raw = format!("{raw}\nx");
+        assert_eq!(split(raw.as_bytes(), 0, &|_| false).body, raw.len() - 1);
+    }
+
+    #[test]
     fn what_continues_a_line_that_is_no_field_goes_with_it() {
-        check(b"A: 1\nnonsense\n and more\nB: 2\n\nx", &[("A", " 1"), ("B", " 2")], "x");
+        check(b"A: 1\nnonsense\n and more\nTo: 2\n\nx", &[("A", " 1"), ("To", " 2")], "x");
     }
 
     #[test]

@@ -53,7 +53,7 @@ fn take_main(text: &str) -> (String, &str) {
 }
 
 /// What follows white space and comments; of one without an end, nothing.
-fn skip_comments(text: &str) -> &str {
+pub fn skip_comments(text: &str) -> &str {
     let mut depth = 0usize;
     let mut characters = text.char_indices();
     while let Some((at, character)) = characters.next() {

@@ -31,13 +31,14 @@ pub enum Shown {
 /// Sanitised HTML of at most `limit` bytes. What is too deep to be parsed is shown as its text.
 pub fn clean(html: &str, limit: usize) -> Shown {
     let html = without_foreign(cut(html, LONGEST));
-    let html = html.as_str();
-    if !is_cheap(html) {
+    let parted = with_rests(&html);
+    // Nothing changes it any more between here and the parser.
+    if !is_cheap(&parted) {
         // An escape makes six bytes out of one at most.
-        let text = ammonia::clean_text(cut(&text(html), limit.saturating_sub(11) / 6));
+        let text = ammonia::clean_text(cut(&text(&html), limit.saturating_sub(11) / 6));
         return Shown::Text(format!("<pre>{text}</pre>"));
     }
-    Shown::Html(cut_tag(builder().clean(&with_rests(html)).to_string(), limit))
+    Shown::Html(cut_tag(builder().clean(&parted).to_string(), limit))
 }
 
 fn cut_tag(clean: String, limit: usize) -> String {
@@ -54,13 +55,14 @@ fn cut_tag(clean: String, limit: usize) -> String {
     whole.to_owned()
 }
 
-/// Parts text in which very many characters have to be escaped by comments, which the sanitiser takes out again.
+/// Parts text in which very many characters have to be escaped by elements that nobody knows, which the sanitiser
+/// takes out again. Within a comment they are a part of it, and cannot end it.
 ///
 /// Its serializer looks from each `&`, and each byte of a NO-BREAK SPACE, to the next `<` or `>` of the same text: a
 /// long text of nothing else would cost its length squared. No ordinary text, and no address in an attribute,
-/// comes near the bound; where one does, the comment becomes a part of it, which does no harm before sanitising.
+/// comes near the bound; where one does, the element becomes a part of it, which does no harm before sanitising.
 fn with_rests(html: &str) -> Cow<'_, str> {
-    const REST: &str = "<!---->";
+    const REST: &str = "<x></x>";
     /// Characters to escape times bytes without a `<` or `>`.
     const MOST_STEPS: usize = 1 << 20;
 
@@ -290,16 +292,32 @@ mod tests {
     fn a_text_that_is_parted_shows_the_same() {
         for piece in ["&", "\u{a0}", "&nbsp;x ", "\u{a9}"] {
             let html = piece.repeat(20_000);
-            assert!(with_rests(&html).contains("<!---->"), "{piece:?}");
+            assert!(with_rests(&html).contains("<x></x>"), "{piece:?}");
             let Shown::Html(clean) = clean(&html, usize::MAX) else { panic!("it is cheap") };
             let want = piece.replace("&nbsp;", "\u{a0}").replace('&', "&amp;");
             assert_eq!(clean, want.replace('\u{a0}', "&nbsp;").repeat(20_000));
         }
         let mail =
             "<p>Ham &amp; eggs &amp; <a href=\"https://x.example/?a=1&b=2\">this</a>".repeat(9_000);
-        assert!(!with_rests(&mail).contains("<!---->"));
+        assert!(!with_rests(&mail).contains("<x></x>"));
         let link = format!("<a href=\"https://x.example/?{}\">x</a>", "a=1&".repeat(250));
-        assert!(!with_rests(&link).contains("<!---->"));
+        assert!(!with_rests(&link).contains("<x></x>"));
+    }
+
+    #[test]
+    fn what_a_comment_says_stays_unsaid_and_unparsed() {
+        let many = "&".repeat(1_100);
+        let deep = "<div>".repeat(2_000);
+        check(&format!("<!--{many}{deep}-->a"), "a");
+        check(&format!("<!--{many} b & c{many}-->a"), "a");
+        check(&format!("<style>{many}{deep}</style>a"), "a");
+        for start in ["", "<!-->", "<!----!>", "<p title='<!--'>", "<! x='>", "<style><!--</style>"]
+        {
+            for around in [format!("{many}{deep}"), format!("{deep}{many}")] {
+                let html = format!("{start}{around}-->a");
+                assert!(matches!(clean(&html, 10_000), Shown::Text(_)), "{start}");
+            }
+        }
     }
 
     #[test]

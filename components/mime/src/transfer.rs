@@ -8,7 +8,8 @@
 
 use crate::fault::{Code, Fault};
 use crate::octets::CHUNK;
-use crate::words::hex;
+use crate::params::skip_comments;
+use crate::words::{hex, unfold};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
@@ -19,22 +20,37 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// From the raw field value. What is not known is taken as it stands.
+    /// From the raw field value, without its comments. What is not known is taken as it stands.
     pub fn named(raw: Option<&str>) -> Self {
-        let word: String = raw
-            .unwrap_or_default()
-            .split([';', '('])
-            .next()
-            .unwrap_or_default()
-            .chars()
-            .filter(|character| character.is_ascii_alphanumeric())
-            .map(|character| character.to_ascii_lowercase())
-            .collect();
-        match word.as_str() {
-            "quotedprintable" => Self::QuotedPrintable,
-            "base64" => Self::Base64,
-            "xuuencode" | "uuencode" | "xuue" => Self::Uuencode,
-            _ => Self::Identity,
+        // Longer than any name, however it is spelled.
+        const LONGEST: usize = 40;
+
+        let text = unfold(raw.unwrap_or_default());
+        let mut word = String::new();
+        let mut rest = skip_comments(&text);
+        while !rest.is_empty() && word.len() < LONGEST {
+            let end = rest.find([' ', '\t', '(', ';', ',']).unwrap_or(rest.len());
+            let (piece, after) = rest.split_at(end);
+            let letters = piece.chars().filter(char::is_ascii_alphanumeric);
+            word.extend(letters.map(|letter| letter.to_ascii_lowercase()));
+            if let Some(known) = Self::known(&word) {
+                return known;
+            }
+            rest = skip_comments(after);
+            if rest.starts_with([';', ',']) {
+                break;
+            }
+        }
+        Self::Identity
+    }
+
+    fn known(word: &str) -> Option<Self> {
+        match word {
+            "quotedprintable" => Some(Self::QuotedPrintable),
+            "base64" => Some(Self::Base64),
+            "xuuencode" | "uuencode" | "xuue" | "uue" => Some(Self::Uuencode),
+            "7bit" | "8bit" | "binary" => Some(Self::Identity),
+            _ => None,
         }
     }
 }
@@ -165,24 +181,23 @@ fn quoted_printable(body: &[u8], pieces: &mut Pieces<'_>) -> Result<(), Fault> {
 }
 
 fn uuencode(body: &[u8], pieces: &mut Pieces<'_>) -> Result<(), Fault> {
+    /// Bytes of a line. A length byte can say more, and is believed as far as there are characters.
+    const LINE: usize = 45;
+
     let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
     let lines = lines.skip_while(|line| !line.starts_with(b"begin ")).skip(1);
     let mut lines = lines.take_while(|line| line != b"end");
-    // Lengths without characters may not become much more than what came.
-    let mut padding = body.len() + CHUNK;
     lines.try_for_each(|line| {
         let Some((length, text)) = line.split_first() else { return Ok(()) };
         let six = |byte: &u8| byte.wrapping_sub(b' ') & 0x3f;
-        let mut left = usize::from(six(length));
+        let length = usize::from(six(length));
+        let mut left = length;
         let mut groups = text.chunks(4);
         while left > 0 {
             let group = match groups.next() {
                 Some(group) => group,
                 // The length counts: white space at the end of a line is lost on the way, and is zeros.
-                None if padding > 3 => {
-                    padding -= 3;
-                    &[]
-                }
+                None if length - left < LINE => &[],
                 None => break,
             };
             let mut bits = 0u32;
@@ -215,6 +230,19 @@ mod tests {
             ("", Encoding::Identity),
             ("text/plain", Encoding::Identity),
             ("x-uuencode", Encoding::Uuencode),
+            ("x-uue", Encoding::Uuencode),
+            ("UUE", Encoding::Uuencode),
+            ("(as usual) base64", Encoding::Base64),
+            ("(as (so often) \\) it is)\n (so) base64(yes)", Encoding::Base64),
+            ("quoted (a) - (b) printable (c); (d)", Encoding::QuotedPrintable),
+            ("base64, base64", Encoding::Base64),
+            ("base64 base64", Encoding::Base64),
+            ("8bit (not base64)", Encoding::Identity),
+            ("8bit; base64", Encoding::Identity),
+            ("8bit base64", Encoding::Identity),
+            ("(base64)", Encoding::Identity),
+            ("banana; base64", Encoding::Identity),
+            ("no base64", Encoding::Identity),
         ] {
             assert_eq!(Encoding::named(Some(raw)), want, "{raw:?}");
         }
@@ -250,9 +278,24 @@ mod tests {
             b"begin 644 x\n&:&4   \n'\n \nend\n",
             b"he\0\0\0\0\0\0\0\0\0\0\0",
         );
-        let lengths = format!("begin 644 x\n{}end\n", "M\n".repeat(100_000));
-        let body = lengths.as_bytes();
-        assert!(decoded_size(Encoding::Uuencode, body) <= (2 * body.len() + CHUNK) as u64);
+    }
+
+    #[test]
+    fn the_zeros_that_a_uuencoded_line_lost_are_all_there() {
+        for (line, want) in [("M", 45), ("M  ", 45), ("_", 45), ("#", 3), (" ", 0)] {
+            let body = format!("begin 644 x\n{}end\n", format!("{line}\n").repeat(10_000));
+            let size = decoded_size(Encoding::Uuencode, body.as_bytes());
+            assert_eq!(size, want * 10_000, "{line:?}");
+        }
+        let long = format!("begin 644 x\n_{}\nend\n", "A".repeat(84));
+        assert_eq!(decoded_size(Encoding::Uuencode, long.as_bytes()), 63);
+    }
+
+    #[test]
+    fn a_long_name_costs_no_more_than_its_length() {
+        for piece in ["(", "()", "a ", "a(b)", " ", "; ", "-"] {
+            assert_eq!(Encoding::named(Some(&piece.repeat(500_000))), Encoding::Identity);
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@
 
 use std::collections::HashSet;
 
-use crate::bodies::{content_id, disposition, filename, location};
+use crate::bodies::{content_id, disposition, filename, id_of, location};
 use crate::cited::Names;
 use crate::walk::Node;
 
@@ -111,7 +111,8 @@ pub fn words(nodes: &[Node], is_blank: &dyn Fn(usize) -> bool) -> (Vec<Words>, V
 }
 
 /// Puts each leaf into the renderings that it belongs to. Of an alternative with branches of both kinds each
-/// is in one.
+/// is in one. Where one of its branches has text that stays as it is, the others say the same once more, and their
+/// HTML is not made into text.
 fn halves(
     nodes: &[Node],
     tree: &Tree<'_>,
@@ -123,9 +124,14 @@ fn halves(
         |index: usize| nodes.get(index).is_some_and(|node| node.media_type == "text/html");
     // Branches that say something at all, and those of them that are HTML.
     let (mut speaking, mut html) = (HashSet::new(), HashSet::new());
+    let mut blank = HashSet::new();
     for index in own.iter().copied() {
         let around: Vec<_> = tree.alternatives(index).collect();
-        if around.is_empty() || is_blank(index) {
+        if around.is_empty() {
+            continue;
+        }
+        if is_blank(index) {
+            blank.insert(index);
             continue;
         }
         speaking.extend(around.iter().copied());
@@ -151,12 +157,20 @@ fn halves(
                 if one.is_html { one.in_text = false } else { one.in_html = false }
             }
         }
-        if one.in_text || one.in_html {
-            words.push(one);
-        } else {
-            others.push(index);
-        }
+        words.push(one);
     }
+    let is_text = |one: &&Words| one.in_text && !one.is_html && !blank.contains(&one.leaf);
+    let spoken = words.iter().filter(is_text).flat_map(|one| tree.alternatives(one.leaf));
+    let spoken: HashSet<(usize, usize)> = spoken.collect();
+    let with_spoken: HashSet<usize> = spoken.iter().map(|(alternative, _)| *alternative).collect();
+    for one in words.iter_mut().filter(|one| one.is_html) {
+        let is_again =
+            |branch: (usize, usize)| with_spoken.contains(&branch.0) && !spoken.contains(&branch);
+        one.in_text &= !tree.alternatives(one.leaf).any(is_again);
+    }
+    let unused = words.iter().filter(|one| !one.in_text && !one.in_html);
+    others.extend(unused.map(|one| one.leaf));
+    words.retain(|one| one.in_text || one.in_html);
     words
 }
 
@@ -217,8 +231,8 @@ impl<'a> Tree<'a> {
             *place = *count;
             *count += 1;
             let start = nodes.get(parent).and_then(|parent| parent.content_type.param("start"));
-            let start = start.map(|id| id.trim().trim_matches(['<', '>']));
-            let is_start = start.is_some() && content_id(node).as_deref() == start;
+            let start = start.and_then(id_of);
+            let is_start = start.is_some() && content_id(node) == start;
             if let Some(root) = roots.get_mut(parent)
                 && (root.is_none() || is_start)
             {

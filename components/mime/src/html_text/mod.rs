@@ -198,7 +198,12 @@ impl Reader {
             if is_block(name) {
                 self.layout.lines(1);
             }
-            return TokenSinkResult::Continue;
+            // Its tags are text here too, since nothing has looked at their attributes.
+            return if name == "xmp" {
+                TokenSinkResult::RawData(Rawtext)
+            } else {
+                TokenSinkResult::Continue
+            };
         }
         self.make_room(name);
         let sees = self.sees_within(tag);

@@ -186,6 +186,8 @@ fn depth_and_attributes_cost_nothing_but_their_form() {
     check(&many, "ab");
     let hidden = format!("<!<b x='><i {}>a", "x ".repeat(100_000));
     check(&hidden, "a");
+    let raw = format!("{}<xmp><b>a</b></xmp>", "<div>".repeat(256));
+    check(&raw, "<b>a</b>");
 }
 
 #[track_caller]

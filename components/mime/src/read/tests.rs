@@ -192,6 +192,35 @@ fn text_is_made_from_html_where_there_is_nothing_else() {
 }
 
 #[test]
+fn text_in_one_branch_of_an_alternative_is_not_said_again() {
+    const A: &str = "Content-Type: text/plain\n\nA";
+    const B: &str = "Content-Type: text/html\n\nB";
+    const C: &str = "Content-Type: text/html\n\nC";
+    const D: &str = "Content-Type: text/plain\n\n ";
+    let of = |subtype: &str, boundary: &str, parts: &[&str]| {
+        let parts: String = parts.iter().map(|part| format!("--{boundary}\n{part}\n")).collect();
+        format!("Content-Type: multipart/{subtype}; boundary={boundary}\n\n{parts}--{boundary}--\n")
+    };
+    let both = of("alternative", "i", &[A, B]);
+    let footer = of("mixed", "i", &[B, A]);
+    let blank = of("alternative", "i", &[D, B]);
+    for (children, text, html) in [
+        ([both.as_str(), C], "A", "B\nC"),
+        ([C, &both], "A", "C\nB"),
+        ([&footer, C], "B\nA", "B\n<div style=\"white-space: pre-wrap\">A</div>\nC"),
+        ([&blank, C], " \nB\nC", "B\nC"),
+        ([B, C], "B\nC", "B\nC"),
+        ([A, C], "A", "C"),
+    ] {
+        let raw = of("alternative", "o", &children);
+        let reading = reading(raw.as_bytes());
+        assert_eq!(reading.text.as_deref(), Some(text), "{raw}");
+        assert_eq!(reading.html.as_deref(), Some(html), "{raw}");
+        assert!(!reading.has_attachments);
+    }
+}
+
+#[test]
 fn signed_and_reported_mail() {
     check_parts(
         b"Content-Type: multipart/signed; boundary=s; protocol=\"application/pgp-signature\"\r\n\r\n\

@@ -163,6 +163,22 @@ fn places(shown: Option<&str>, count: usize) -> Vec<Option<usize>> {
     (0..count).map(|number| shown.and_then(|shown| shown.find(&word(number)))).collect()
 }
 
+/// Whether a branch of an alternative is in text as HTML that was made text, beside another one whose own text is.
+fn says_twice(parts: &[Part], said: &[(&str, bool)]) -> bool {
+    let alternatives = parts.iter().filter(|part| part.content_type == "multipart/alternative");
+    alternatives.map(|part| part.path.as_str()).any(|path| {
+        let dot = if path.is_empty() { "" } else { "." };
+        let branch = |leaf: &str| {
+            let below = leaf.strip_prefix(path)?.strip_prefix(dot)?;
+            below.split('.').next().map(str::to_owned)
+        };
+        let within = |(leaf, is_html): &(&str, bool)| Some((branch(leaf)?, *is_html));
+        let within: Vec<_> = said.iter().filter_map(within).collect();
+        let own = |found: &str| within.iter().any(|(name, is_html)| name == found && !is_html);
+        within.iter().any(|(_, is_html)| !is_html) && !within.iter().all(|(name, _)| own(name))
+    })
+}
+
 fn is_sorted(places: &[Option<usize>]) -> bool {
     places.iter().flatten().is_sorted()
 }
@@ -198,6 +214,18 @@ proptest! {
         let texts = places(reading.text.as_deref(), leaves.len());
         let pages = places(reading.html.as_deref(), leaves.len());
         prop_assert!(is_sorted(&texts) && is_sorted(&pages), "{}", built.raw);
+
+        // Each is there once, and so is what the branches of an alternative say.
+        for number in 0..leaves.len() {
+            for shown in [&reading.text, &reading.html].into_iter().flatten() {
+                prop_assert!(shown.matches(&word(number)).count() <= 1, "{}", built.raw);
+            }
+        }
+        let said = leaves.iter().zip(&texts).filter(|(_, text)| text.is_some());
+        let said: Vec<_> = said
+            .map(|(part, _)| (part.path.as_str(), part.content_type == "text/html"))
+            .collect();
+        prop_assert!(!says_twice(&reading.parts, &said), "{}", built.raw);
         let shows_html = reading.html.is_some();
         for (((_, leaf), part), (text, page)) in
             built.leaves.iter().zip(&leaves).zip(texts.iter().zip(&pages))
