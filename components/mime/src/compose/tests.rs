@@ -167,6 +167,17 @@ fn everything_at_once_comes_back() {
 }
 
 #[test]
+fn a_text_that_begins_with_a_mark_keeps_it() {
+    let mut draft = draft();
+    draft.text = Some("\u{feff}a".to_owned());
+    draft.html = Some("\u{feff}<p>a</p>".to_owned());
+    let (_, raw) = written(&draft);
+    let reading = read(&raw, ALL, 100).unwrap();
+    assert_eq!(reading.text.unwrap_or_default().trim_end(), "\u{feff}a");
+    assert_eq!(reading.html_as_sent.unwrap_or_default().trim_end(), "\u{feff}<p>a</p>");
+}
+
+#[test]
 fn ids_are_written_in_brackets_and_folded() {
     let mut draft = draft();
     draft.in_reply_to = vec![" <abc123@example.com> ".to_owned()];
