@@ -143,8 +143,14 @@ impl List<'_> {
 
     /// A member without brackets: an address, or several in a row.
     fn bare(&mut self, pending: &[Token]) {
+        let is_nothing = |token: &Token| match token.kind {
+            Kind::Comment => true,
+            // Such as a bracket that nobody opened.
+            Kind::Mark(mark) => mark != '@',
+            Kind::Atom | Kind::Quoted | Kind::Literal => false,
+        };
         if let Some((email, after)) = self.spec(pending)
-            && skip_comments(after).is_empty()
+            && after.iter().all(is_nothing)
         {
             self.found.push(Address { name: self.comment_behind(after), email });
             return;
@@ -237,15 +243,20 @@ impl List<'_> {
         let tokens = skip_comments(tokens);
         let whole =
             tokens.iter().skip(1).position(|token| token.apart || token.kind == Kind::Comment);
-        let (word, after) = tokens.split_at(whole.map_or(tokens.len(), |length| length + 1));
+        let word = tokens.get(..whole.map_or(tokens.len(), |length| length + 1))?;
         let (email, rest) = self.spec(word)?;
+        // A bracket that nobody opened ends it, too.
+        let ends = rest.first().is_none_or(|token| matches!(token.kind, Kind::Mark(_)));
+        let is_stray = |token: &&Token| matches!(token.kind, Kind::Mark(mark) if mark != '@');
+        let stray = rest.iter().take_while(is_stray).count();
+        let after = tokens.get(word.len() - rest.len() + stray..)?;
         let is_dotted = || {
             let domain = email.rsplit_once('@').map(|(_, domain)| domain).unwrap_or_default();
             domain.trim_end_matches('.').contains('.') || domain.starts_with('[')
         };
         // Two words beside one mark are two addresses, or none.
         let continues = skip_comments(after).first().is_some_and(|token| token.is('@'));
-        let good = rest.is_empty() && !continues && (domain == Domain::Any || is_dotted());
+        let good = ends && !continues && (domain == Domain::Any || is_dotted());
         good.then_some((email, after))
     }
 

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A field, and who is named in it, as `name|email`.
-const FORMS: [(&str, &[&str]); 95] = [
+const FORMS: [(&str, &[&str]); 99] = [
     // RFC 5322 section 3.4 and appendix A.
     ("ann@x.example", &["|ann@x.example"]),
     ("<ann@x.example>", &["|ann@x.example"]),
@@ -126,6 +126,10 @@ const FORMS: [(&str, &[&str]); 95] = [
     ("Ann <@z.example:ann@x.example Bo <bo@y.example>", &["Ann|ann@x.example", "Bo|bo@y.example"]),
     ("Ann <ann@x.example bo@y.example>", &["Ann|ann@x.example", "|bo@y.example"]),
     ("Ann <ann@x.example Bo, al@z.example", &["Ann|ann@x.example", "|al@z.example"]),
+    ("Ann <ann@x.example, bo@y.example>", &["Ann|ann@x.example", "|bo@y.example"]),
+    ("Ann <ann@x.example, Bo bo@y.example>", &["Ann|ann@x.example", "Bo|bo@y.example"]),
+    ("bo @ y.example>", &["|bo@y.example"]),
+    ("bo@y.example) Al <al@z.example>", &["|bo@y.example", "Al|al@z.example"]),
     ("ed@one.example: mo@two.example", &["|ed@one.example", "|mo@two.example"]),
 ];
 
