@@ -3,7 +3,7 @@
 //! Standards: RFC 2183 (disposition), RFC 2392 (content ids), RFC 2557 (Content-Location), RFC 3676
 //! (`format=flowed`).
 
-use crate::charset::decode as decode_charset;
+use crate::charset::decode_body;
 use crate::filename::label;
 use crate::flowed::{DelSp, unwrap_lines};
 use crate::labels::{Charset, named};
@@ -104,7 +104,7 @@ pub fn source_of(raw: &[u8], node: &Node, limit: usize) -> Source {
     let is_cut = bytes.len() > limit;
     bytes.truncate(limit);
     let label = charset_of(node, &bytes);
-    let text = decode_charset(label.as_deref(), &bytes);
+    let text = decode_body(label.as_deref(), &bytes);
     let mut text = text.replace("\r\n", "\n").replace('\0', "");
     // Half a character.
     if is_cut && text.ends_with('\u{fffd}') {

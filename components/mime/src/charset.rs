@@ -37,6 +37,15 @@ pub fn decode(label: Option<&str>, bytes: &[u8]) -> String {
     }
 }
 
+/// Decodes what begins a body: a byte order mark there is none of its text (RFC 3629 section 6), whatever is declared.
+pub fn decode_body(label: Option<&str>, bytes: &[u8]) -> String {
+    let text = decode(label, bytes);
+    text.strip_prefix(MARK).map(str::to_owned).unwrap_or(text)
+}
+
+/// U+FEFF, the byte order mark.
+pub const MARK: char = '\u{feff}';
+
 /// US-ASCII is the default of writers that do not know what they write. Bytes beyond it are UTF-8 where
 /// they can be, else windows-1252, which is how browsers read this label.
 fn decode_ascii(bytes: &[u8]) -> String {
@@ -56,7 +65,7 @@ pub fn decode_unlabelled(bytes: &[u8]) -> String {
         return decode_iso2022(family, bytes);
     }
     match std::str::from_utf8(bytes) {
-        Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text).to_owned(),
+        Ok(text) => text.strip_prefix(MARK).unwrap_or(text).to_owned(),
         Err(_) => guess(bytes).decode_without_bom_handling(bytes).0.into_owned(),
     }
 }
@@ -165,6 +174,27 @@ mod tests {
         check(Some("no-such-charset"), "é".as_bytes(), "é");
         check(Some("unknown-8bit"), b"\xc4\xe3\xba\xc3\xca\xc0\xbd\xe7", "你好世界");
         check(Some(""), "é".as_bytes(), "é");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_text_of_a_body() {
+        for (label, bytes) in [
+            (Some("utf-8"), &b"\xef\xbb\xbfabc"[..]),
+            (Some("us-ascii"), b"\xef\xbb\xbfabc"),
+            (Some("gb18030"), b"\x84\x31\x95\x33abc"),
+            (Some("gbk"), b"\x84\x31\x95\x33abc"),
+            (Some("utf-7"), b"+/v8-abc"),
+            (Some("utf-16"), b"\xfe\xff\0a\0b\0c"),
+            (Some("no-such-charset"), b"\xef\xbb\xbfabc"),
+            (None, b"\xef\xbb\xbfabc"),
+        ] {
+            assert_eq!(decode_body(label, bytes), "abc", "{label:?}");
+        }
+        // The first is the mark, and the second what somebody wrote.
+        let twice = "\u{feff}\u{feff}a\u{feff}";
+        assert_eq!(decode_body(Some("utf-8"), twice.as_bytes()), "\u{feff}a\u{feff}");
+        // A word is no body.
+        check(Some("utf-8"), "\u{feff}a".as_bytes(), "\u{feff}a");
     }
 
     #[test]

@@ -3,9 +3,10 @@
 //! A person who wrote three mistakes wants to hear of three. What passes has nothing left to check:
 //! every string is free of line ends, so no field can begin another one.
 //!
-//! Invariant: a [`Checked`] draft writes exactly the fields that were asked for.
+//! Invariant: a [`Checked`] draft writes exactly the fields that were asked for. Of ids that messages have
+//! it writes those that a line of ASCII takes, and as many as a field does.
 //!
-//! Standards: RFC 5322 sections 2.2 and 3.6, RFC 2045 section 5.1, RFC 2392.
+//! Standards: RFC 5322 sections 2.2 and 3.6, RFC 2045 section 5.1, RFC 2392, RFC 5537 section 3.4.4.
 
 use std::collections::HashSet;
 
@@ -31,7 +32,7 @@ pub const MOST_EDITS: usize = 100;
 const LONGEST_ID: usize = 250;
 /// Of a message id that somebody else made: a line takes 998 bytes (RFC 5322 section 2.1.1).
 const LONGEST_MESSAGE_ID: usize = 900;
-/// Of all that one field has: servers cut header blocks of 100 KiB.
+/// Of all that one field has, in bytes: servers cut header blocks of 100 KiB.
 const LONGEST_IDS: usize = 65_536;
 const LONGEST_CONTENT_TYPE: usize = 250;
 /// The last second of the year 9999, in milliseconds.
@@ -255,31 +256,24 @@ impl Faults {
         }
     }
 
-    /// Ids as the API shows them, or as a header field has them.
+    /// Ids as the API shows them, or as a header field has them. All that the API shows passes: an answer to
+    /// a message is sent whatever its id. One that no line takes is left out, since RFC 6532 needs SMTPUTF8 on
+    /// the whole way, and a spelling of it in ASCII would be the id of no message.
     fn ids(&mut self, pointer: &str, ids: &[String]) -> Vec<String> {
-        let bare = |id: &String| {
+        let mut written = Vec::new();
+        for (index, id) in ids.iter().enumerate() {
             let id = id.trim();
             let inner = id.strip_prefix('<').and_then(|id| id.strip_suffix('>'));
-            inner.unwrap_or(id).to_owned()
-        };
-        let ids: Vec<String> = ids.iter().map(bare).collect();
-        if ids.iter().map(String::len).sum::<usize>() > LONGEST_IDS {
-            let detail = format!(
-                "longer than {LONGEST_IDS} bytes together; keep the first id and the last ones"
-            );
-            self.add(pointer, Code::TooLong, &detail);
-            return Vec::new();
-        }
-        for (index, id) in ids.iter().enumerate() {
+            let id = inner.unwrap_or(id);
             if !is_message_id(id) {
-                let detail = format!(
-                    "not a message id: 1 to {LONGEST_MESSAGE_ID} characters of ASCII without spaces, \
-                     as `messageId` of a message shows it"
-                );
-                self.add(&format!("{pointer}/{index}"), Code::BadMessageId, &detail);
+                let detail = "not a message id as `messageId` of a message shows it: characters, and no \
+                              spaces, control characters and angle brackets";
+                self.add(&format!("{pointer}/{index}"), Code::BadMessageId, detail);
+            } else if id.is_ascii() && id.len() <= LONGEST_MESSAGE_ID {
+                written.push(id.to_owned());
             }
         }
-        ids
+        first_and_last(written)
     }
 
     fn headers(&mut self, draft: &Draft) {
@@ -335,8 +329,26 @@ fn reserved(name: &str) -> Option<String> {
 
 /// What others made of an id goes back as it came, so long as it cannot end its brackets or its line.
 fn is_message_id(id: &str) -> bool {
-    (1..=LONGEST_MESSAGE_ID).contains(&id.len())
-        && id.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>".contains(&byte))
+    let good = |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '<' | '>');
+    !id.is_empty() && id.chars().all(good)
+}
+
+/// As many ids as one field takes: the first, which names the conversation, and the last ones (RFC 5537
+/// section 3.4.4).
+fn first_and_last(mut ids: Vec<String>) -> Vec<String> {
+    let mut room = LONGEST_IDS.saturating_sub(ids.first().map_or(0, String::len));
+    let fits = |id: &&String| match room.checked_sub(id.len()) {
+        Some(left) => {
+            room = left;
+            true
+        }
+        None => false,
+    };
+    let last = ids.iter().skip(1).rev().take_while(fits).count();
+    if last + 1 < ids.len() {
+        ids.drain(1..ids.len() - last);
+    }
+    ids
 }
 
 /// Printable ASCII that ends no angle bracket and folds nowhere.

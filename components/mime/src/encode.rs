@@ -8,6 +8,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::charset::MARK;
+
 /// RFC 5322 section 2.1.1 asks for 78; quoted-printable and base64 end at 76.
 const LONGEST_LINE: usize = 78;
 const LONGEST_ENCODED_LINE: usize = 76;
@@ -24,6 +26,9 @@ pub struct Encoded {
 }
 
 pub fn text(text: &str) -> Encoded {
+    // A mark at the start is none of the text (RFC 3629 section 6): one that is has another before it.
+    let marked = text.starts_with(MARK).then(|| format!("{MARK}{text}"));
+    let text = marked.as_deref().unwrap_or(text);
     let lines = lines(text);
     if lines.iter().all(|line| is_plain(line)) {
         let body = lines.iter().fold(String::new(), |body, line| body + line + "\r\n");

@@ -12,7 +12,7 @@ use sha2::Sha256;
 use crate::address_list::{self, Address};
 use crate::date;
 use crate::fields::{Fields, split};
-use crate::words::{tidy, unfold};
+use crate::words::unfold;
 
 /// What a list row needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,26 +76,31 @@ fn digest(id: &str) -> String {
     URL_SAFE_NO_PAD.encode(hash.get(..16).unwrap_or_default())
 }
 
+/// Of one field: the first and the last ones. With the message's own a draft takes them all.
+const MOST_IDS: usize = 999;
+
 /// Message ids without angle brackets. Where there are no brackets, words with an `@`.
 fn ids(fields: &Fields, name: &str) -> Vec<String> {
     let Some(raw) = fields.raw(name) else { return Vec::new() };
     let text = unfold(raw);
+    // Folding left white space inside; an id never holds any.
+    let plain =
+        |id: &str| id.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect::<String>();
     let mut found = Vec::new();
     let mut rest = text.as_str();
     while let Some((_, tail)) = rest.split_once('<') {
         let Some((id, after)) = tail.split_once('>') else { break };
         // One that was never closed is not part of the next.
-        let id = id.rsplit('<').next().unwrap_or(id);
-        // Folding left white space inside; an id never holds any.
-        let id: String = id.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
-        if !id.is_empty() {
-            found.push(id);
-        }
+        found.push(plain(id.rsplit('<').next().unwrap_or(id)));
         rest = after;
     }
+    found.retain(|id| !id.is_empty());
     if found.is_empty() {
-        let words = text.split([' ', '\t', ',']).map(|word| word.trim_matches(['<', '>']));
-        found.extend(words.filter(|word| word.contains('@')).map(tidy));
+        let words = text.split([' ', '\t', ',', '<', '>']);
+        found.extend(words.filter(|word| word.contains('@')).map(plain));
+    }
+    if found.len() > MOST_IDS {
+        found.drain(1..=found.len() - MOST_IDS);
     }
     found
 }
@@ -146,6 +151,23 @@ mod tests {
         let facts = summarise(b"From: \xd5\xc5\xc8\xfd <z@x.example>\r\nSubject: \xbb\xe1\xd2\xe9\xcd\xa8\xd6\xaa\r\n\r\n");
         assert_eq!(facts.sender, [named("张三", "z@x.example")]);
         assert_eq!(facts.subject.as_deref(), Some("会议通知"));
+    }
+
+    #[test]
+    fn an_id_is_one_that_a_bracket_takes() {
+        let ids = |value: &str| {
+            let block = format!("References: {value}\r\n\r\n");
+            details(&split(block.as_bytes(), 0, &|_| false).fields).references
+        };
+        assert_eq!(ids("<a@x><b@x> and <c @x>"), ["a@x", "b@x", "c@x"]);
+        assert_eq!(ids("a<b@x"), ["b@x"]);
+        assert_eq!(ids("a@x, <b@x"), ["a@x", "b@x"]);
+        assert_eq!(ids("a@\u{1}x\u{3000}y"), ["a@xy"]);
+        assert_eq!(ids("<> < > <é@x>"), ["é@x"]);
+        let many: Vec<String> = (0..3_000).map(|n| format!("<{n}@x>")).collect();
+        let shown = ids(&many.join(" "));
+        assert_eq!(shown.len(), 999);
+        assert_eq!([&shown[0], &shown[1], &shown[998]], ["0@x", "2002@x", "2999@x"]);
     }
 
     fn thread(block: &str) -> String {

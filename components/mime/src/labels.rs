@@ -40,6 +40,22 @@ impl Charset {
     pub fn is_stateful(self) -> bool {
         matches!(self, Self::Iso2022(_) | Self::Hz | Self::Utf7)
     }
+
+    /// Octets that say their own order of bytes: a text begins there (RFC 2781 section 3.2). In UTF-8 there is no
+    /// order to say.
+    pub fn begins_marked(self, octets: &[u8]) -> bool {
+        match self {
+            Self::Utf16(_) => matches!(octets, [0xfe, 0xff, ..] | [0xff, 0xfe, ..]),
+            Self::Utf32(_) => matches!(octets, [0, 0, 0xfe, 0xff, ..] | [0xff, 0xfe, 0, 0, ..]),
+            Self::Web(_)
+            | Self::CodePage(_)
+            | Self::Iso2022(_)
+            | Self::Hz
+            | Self::Utf7
+            | Self::Ascii
+            | Self::Unknown => false,
+        }
+    }
 }
 
 /// None when it names no charset that is known here.

@@ -71,7 +71,8 @@ pub fn skip_comments(text: &str) -> &str {
 
 struct Section {
     name: String,
-    number: u32,
+    /// None of `name*`, which is whole.
+    number: Option<u32>,
     encoded: bool,
     /// An RFC 2231 name outranks a plain one.
     extended: bool,
@@ -80,17 +81,18 @@ struct Section {
 
 fn sections(mut rest: &str) -> Vec<Section> {
     let mut sections = Vec::new();
-    while sections.len() < MOST_PARAMETERS {
+    let mut comments = Comments::default();
+    // Whatever comes of it, each round counts: some look at all that is left.
+    for _ in 0..MOST_PARAMETERS {
         rest = rest.trim_start_matches([' ', '\t', ';', ',']);
-        let Some(end) = rest.find(['=', ';']) else { break };
-        let (name, tail) = rest.split_at(end);
+        let (name, tail) = take_name(rest, &mut comments);
         let Some(tail) = tail.strip_prefix('=') else {
             rest = tail;
             continue;
         };
         // What stands before the name lost its own semicolon or its equals sign.
         let name = name.trim().rsplit([' ', '\t']).next().unwrap_or_default();
-        let (value, after) = take_value(name, tail.trim_start());
+        let (value, after) = take_value(name, tail.trim_start(), &mut comments);
         rest = after;
         if let Some(section) = section(name, value) {
             sections.push(section);
@@ -99,10 +101,68 @@ fn sections(mut rest: &str) -> Vec<Section> {
     sections
 }
 
-fn take_value<'a>(name: &str, text: &'a str) -> (String, &'a str) {
-    let Some(quoted) = text.strip_prefix('"') else {
+/// What stands before `=` or `;`; a comment is white space.
+fn take_name<'a>(text: &'a str, comments: &mut Comments) -> (String, &'a str) {
+    let mut name = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(['=', ';', '(']) {
+        let (piece, tail) = rest.split_at(at);
+        name.push_str(piece);
+        if !tail.starts_with('(') {
+            return (name, tail);
+        }
+        name.push(' ');
+        rest = comments.after(tail).or_else(|| tail.strip_prefix('(')).unwrap_or_default();
+    }
+    name.push_str(rest);
+    (name, "")
+}
+
+/// Where comments end (RFC 5322 section 3.2.2). One that is never closed is none, and that is found out once.
+#[derive(Default)]
+struct Comments {
+    unclosed: bool,
+}
+
+impl Comments {
+    /// What follows the comment that `text` begins with.
+    fn after<'a>(&mut self, text: &'a str) -> Option<&'a str> {
+        if self.unclosed || !text.starts_with('(') {
+            return None;
+        }
+        let (mut depth, mut escaped) = (0usize, false);
+        for (at, byte) in text.bytes().enumerate() {
+            let plain = !escaped;
+            escaped = byte == b'\\' && plain;
+            match byte {
+                b'(' if plain => depth += 1,
+                b')' if plain && depth == 1 => return text.get(at + 1..),
+                b')' if plain => depth -= 1,
+                _ => {}
+            }
+        }
+        self.unclosed = true;
+        None
+    }
+
+    /// What follows white space and comments.
+    fn skip<'a>(&mut self, text: &'a str) -> &'a str {
+        let mut rest = text.trim_start_matches([' ', '\t']);
+        while let Some(after) = self.after(rest) {
+            rest = after.trim_start_matches([' ', '\t']);
+        }
+        rest
+    }
+}
+
+fn take_value<'a>(name: &str, text: &'a str, comments: &mut Comments) -> (String, &'a str) {
+    let uncommented = comments.skip(text);
+    let Some(quoted) = uncommented.strip_prefix('"') else {
         let base = name.split('*').next().unwrap_or_default();
-        let end = if ["filename", "name", "boundary"].iter().any(|n| n.eq_ignore_ascii_case(base)) {
+        // The names of files begin with brackets, too.
+        let is_loose = ["filename", "name"].iter().any(|n| n.eq_ignore_ascii_case(base));
+        let text = if is_loose { text } else { uncommented };
+        let end = if is_loose {
             loose_end(text)
         } else {
             text.find([';', ' ', '\t', '(']).unwrap_or(text.len())
@@ -131,16 +191,21 @@ fn take_value<'a>(name: &str, text: &'a str) -> (String, &'a str) {
 
 /// File names with spaces come unquoted too, so only a semicolon ends them, or the next parameter.
 fn loose_end(text: &str) -> usize {
-    const NEXT: [&str; 9] = [
+    const NEXT: [&str; 14] = [
+        "boundary",
         "charset",
         "creation-date",
+        "delsp",
         "filename",
         "format",
+        "method",
         "modification-date",
         "name",
         "read-date",
+        "report-type",
         "size",
         "type",
+        "x-unix-mode",
     ];
     let end = text.find(';').unwrap_or(text.len());
     let value = text.get(..end).unwrap_or_default();
@@ -172,9 +237,9 @@ fn section(name: &str, value: String) -> Option<Section> {
     let mut pieces = lower.split('*');
     let base = pieces.next().filter(|base| !base.is_empty())?.to_owned();
     let (number, encoded, extended) = match (pieces.next(), pieces.next()) {
-        (None, _) => (0, false, false),
-        (Some(""), _) => (0, true, true),
-        (Some(number), star) => (number.parse().ok()?, star.is_some(), true),
+        (None, _) => (None, false, false),
+        (Some(""), _) => (None, true, true),
+        (Some(number), star) => (Some(number.parse().ok()?), star.is_some(), true),
     };
     Some(Section { name: base, number, encoded, extended, value })
 }
@@ -192,6 +257,10 @@ fn join(sections: &[Section]) -> Vec<(String, String)> {
             own.retain(|section| section.extended);
             own.sort_by_key(|section| section.number);
             own.dedup_by_key(|section| section.number);
+            // The whole stands first, and alone.
+            if own.first().is_some_and(|first| first.number.is_none()) {
+                own.truncate(1);
+            }
             let value = extended_value(&own);
             (name, value)
         } else {
@@ -290,6 +359,42 @@ mod tests {
     }
 
     #[test]
+    fn comments_stand_around_every_token() {
+        check("text/plain; charset (c) = koi8-r", "text/plain", "charset", "koi8-r");
+        check("text/plain; charset=(Russian)koi8-r", "text/plain", "charset", "koi8-r");
+        check("a/b; charset (c(d)) = (e=f;) (g) \"koi8-r\" (h); d=e", "a/b", "charset", "koi8-r");
+        check("a/b; charset=x (c; d=\"e); format=flowed", "a/b", "format", "flowed");
+        check("a/b; charset=\"x\" (c; d=\\)e); format=flowed", "a/b", "format", "flowed");
+        check("a/b; (c; charset=y) charset=x", "a/b", "charset", "x");
+        check("a/b; name=(c) \"a (1).pdf\"", "a/b", "name", "a (1).pdf");
+        // Not all that begins like one is one.
+        check("a/b; name=(draft) a.pdf", "a/b", "name", "(draft) a.pdf");
+        check("a/b; charset=x (c; format=flowed", "a/b", "format", "flowed");
+        check("a/b; (charset=x", "a/b", "charset", "x");
+    }
+
+    #[test]
+    fn a_boundary_is_a_token() {
+        check("multipart/mixed; boundary=abc (made by x)", "multipart/mixed", "boundary", "abc");
+        check("multipart/mixed; boundary=abc(made by x)", "multipart/mixed", "boundary", "abc");
+        let report = "multipart/report; boundary=abc report-type=delivery-status";
+        check(report, "multipart/report", "boundary", "abc");
+        check(report, "multipart/report", "report-type", "delivery-status");
+        check("a/b; name=a b.pdf boundary=x", "a/b", "name", "a b.pdf");
+        check("a/b; boundary=\"a b\"", "a/b", "boundary", "a b");
+        check("a/b; boundary*0=\"a \"; boundary*1=b", "a/b", "boundary", "a b");
+    }
+
+    #[test]
+    fn a_section_without_a_number_is_the_whole() {
+        let twice = "a/b; filename*=utf-8''whole.pdf; filename*0=wh; filename*1=ole.pdf";
+        check(twice, "a/b", "filename", "whole.pdf");
+        let after = "a/b; filename*1=ole.pdf; filename*0=wh; filename*=utf-8''whole.pdf";
+        check(after, "a/b", "filename", "whole.pdf");
+        check("a/b; n*=utf-8''a; n*=utf-8''b", "a/b", "n", "a");
+    }
+
+    #[test]
     fn sections_in_any_order_and_with_gaps() {
         check("a/b; n*2*=%C3; n*0*=gbk''%C4%E3%BA", "a/b", "n", "你好");
         check("a/b; n*9=c; n*1=b; n*0=a", "a/b", "n", "abc");
@@ -306,9 +411,35 @@ mod tests {
 
     #[test]
     fn a_long_value_costs_no_more_than_its_length() {
-        for piece in ["(", "()", "; a=", " name", "; name=a b ", "/", " /", "*", "; a*0*=", "\""] {
-            assert!(parse(&piece.repeat(200_000 / piece.len())).params.len() <= MOST_PARAMETERS);
+        for piece in [
+            "(",
+            "()",
+            "; a=",
+            " name",
+            "; name=a b ",
+            "/",
+            " /",
+            "*",
+            "; a*0*=",
+            "\"",
+            "name*x=a ",
+            "(a=",
+            "a=(",
+            "a=() ",
+        ] {
+            for start in ["", "a/b; "] {
+                let params = parse(&format!("{start}{}", piece.repeat(200_000 / piece.len())));
+                assert!(params.params.len() <= MOST_PARAMETERS, "{piece:?}");
+            }
         }
+    }
+
+    #[test]
+    fn what_is_no_parameter_counts_too() {
+        let after = |piece: &str| parse(&format!("a/b; {}; charset=x", piece.repeat(200)));
+        assert_eq!(after("name*x=a ").param("charset"), None);
+        assert_eq!(after("=; ").param("charset"), None);
+        assert_eq!(after(";; , ").param("charset"), Some("x"));
     }
 
     #[track_caller]

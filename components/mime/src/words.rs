@@ -2,7 +2,8 @@
 //!
 //! Senders cut words in the middle of a character and put words where none may stand (inside quoted
 //! strings), so adjacent words of one charset are joined as bytes before they are decoded, and words
-//! are looked for everywhere. A charset that switches is decoded word by word: each begins in ASCII.
+//! are looked for everywhere. A charset that switches is decoded word by word: each begins in ASCII. One with a
+//! byte order mark begins anew, too.
 //!
 //! Standard: RFC 2047. Deviation: spaces inside a word are accepted, since many writers leave them.
 
@@ -55,13 +56,14 @@ fn run(text: &str, first: Word<'_>, ends: &mut Ends<'_>, decoded: &mut String) -
         let rest = text.get(word.end..).unwrap_or_default();
         let space = rest.len() - rest.trim_start_matches([' ', '\t']).len();
         let next = ends.word_at(word.end + space);
-        let joins = next.as_ref().is_some_and(|next| next.continues(&word));
+        let octets = next.as_ref().map(Word::octets).unwrap_or_default();
+        let joins = next.as_ref().is_some_and(|next| next.continues(&word, &octets));
         if !joins {
             decoded.push_str(&decode_charset(Some(word.charset), &bytes));
             bytes.clear();
         }
         let Some(next) = next else { return word.end };
-        bytes.extend(next.octets());
+        bytes.extend(octets);
         word = next;
     }
 }
@@ -148,9 +150,10 @@ impl Word<'_> {
     }
 
     /// Its octets belong to the same characters as those of the word before.
-    fn continues(&self, before: &Word<'_>) -> bool {
+    fn continues(&self, before: &Word<'_>, octets: &[u8]) -> bool {
         self.charset.eq_ignore_ascii_case(before.charset)
-            && !named(self.charset).is_some_and(|charset| charset.is_stateful())
+            && !named(self.charset)
+                .is_some_and(|charset| charset.is_stateful() || charset.begins_marked(octets))
     }
 }
 
@@ -289,6 +292,17 @@ mod tests {
         check("=?iso-2022-jp?q?=1B$B2q?= =?iso-2022-jp?q?abc?=", "会abc");
         check("=?utf-7?q?+AOk?= =?utf-7?q?abc?=", "éabc");
         check("=?iso-2022-kr?q?=0E>H3g?= =?iso-2022-kr?q?abc?=", "안녕abc");
+    }
+
+    #[test]
+    fn a_byte_order_mark_begins_a_text() {
+        check("=?utf-16?B?/v9PYA==?= =?utf-16?B?/v9ZfQ==?=", "你好");
+        check("=?utf-16?B?//5gTw==?= =?utf-16?B?/v9ZfQ==?=", "你好");
+        check("=?utf-16be?B?/v9PYA==?= =?utf-16be?B?/v9ZfQ==?=", "你好");
+        check("=?utf-32?B?AAD+/wAAT2A=?= =?utf-32?B?AAD+/wAAWX0=?=", "你好");
+        // Without one it goes on, and may be cut anywhere.
+        check("=?utf-16?B?/v9PYFk=?= =?utf-16?B?fQ==?=", "你好");
+        check("=?utf-16le?B?YE8=?= =?utf-16le?B?fVk=?=", "你好");
     }
 
     #[test]

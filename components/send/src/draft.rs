@@ -174,9 +174,25 @@ fn ids(ids: Ids) -> Vec<String> {
     }
 }
 
-/// Ids as a header field has them: white space parts them.
+/// Ids as a header field has them (RFC 5322 section 3.6.4): in angle brackets, with or without white space
+/// and commas between them, or words that white space parts. What is none comes along, to be refused.
 pub(crate) fn in_line(line: &str) -> Vec<String> {
-    line.split_whitespace().map(str::to_owned).collect()
+    let mut ids = Vec::new();
+    let words = |text: &str, ids: &mut Vec<String>| {
+        let words = text.split_whitespace().filter(|word| word.chars().any(|c| c != ','));
+        ids.extend(words.map(str::to_owned));
+    };
+    let mut rest = line;
+    while let Some((before, tail)) = rest.split_once('<') {
+        let Some((id, after)) = tail.split_once('>') else { break };
+        words(before, &mut ids);
+        // Folding left white space inside; an id never holds any.
+        let id: String = id.split_whitespace().collect();
+        ids.push(format!("<{id}>"));
+        rest = after;
+    }
+    words(rest, &mut ids);
+    ids
 }
 
 fn addresses(list: Vec<Address>) -> Vec<types::Address> {
@@ -220,6 +236,24 @@ mod tests {
         check(r#"{"to": ["a@x.test"]}"#, "invalid-body");
         check(r#"{"to": [{"email": "a@x.test", "adress": 1}]}"#, "invalid-body");
         check(r#"{"text": null, "subject": 1}"#, "invalid-body");
+    }
+
+    #[test]
+    fn a_line_of_ids_is_read_as_a_header_field_is() {
+        for (line, want) in [
+            ("<a@x><b@x>", &["<a@x>", "<b@x>"][..]),
+            (" <a@x>\r\n\t<b@x> ", &["<a@x>", "<b@x>"]),
+            ("<a@x>, <b@x>,<c@x>", &["<a@x>", "<b@x>", "<c@x>"]),
+            ("<a\r\n @x>", &["<a@x>"]),
+            ("a@x b@x", &["a@x", "b@x"]),
+            ("a,b@x", &["a,b@x"]),
+            ("a@x<b@x>c@x", &["a@x", "<b@x>", "c@x"]),
+            ("<a@x", &["<a@x"]),
+            ("<a<b@x>", &["<a<b@x>"]),
+            (" ", &[]),
+        ] {
+            assert_eq!(in_line(line), want, "{line:?}");
+        }
     }
 
     #[track_caller]

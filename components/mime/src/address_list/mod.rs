@@ -5,11 +5,15 @@
 //! semicolons between addresses, no comma at all, brackets or quotes that are never closed.
 //!
 //! Invariants: linear. An address that nobody wrote is never made up: what is between two `@` or beside
-//! one belongs to the address only where the grammar connects it. What cannot be read is no address.
+//! one belongs to the address only where the grammar connects it, and where other words stand beside it,
+//! white space ends it. What cannot be read is no address.
 //!
 //! Standards: RFC 5322 sections 3.4 and 4.4, RFC 2047 section 5.
 
-use crate::words::{Ends, decode};
+use crate::address_list::tokens::{Kind, Token, tokens};
+use crate::words::decode;
+
+mod tokens;
 
 /// A mailbox address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,12 +41,7 @@ pub fn parse(text: &str, most: usize) -> Vec<Address> {
                 list.angle(inner);
             }
             Kind::Mark(',' | ';') => list.end(),
-            // The name of a group, unless an address came before: nobody knows what that is.
-            Kind::Mark(':') if list.pending.iter().any(|token| token.is('@')) => list.end(),
-            Kind::Mark(':') => {
-                list.pending.clear();
-                list.after_angle = false;
-            }
+            Kind::Mark(':') => list.group(),
             Kind::Atom | Kind::Quoted | Kind::Comment | Kind::Literal | Kind::Mark(_) => {
                 list.pending.push(*token);
             }
@@ -51,149 +50,6 @@ pub fn parse(text: &str, most: usize) -> Vec<Address> {
     list.end();
     list.found.truncate(most);
     list.found
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Atom,
-    /// With its quotes.
-    Quoted,
-    Comment,
-    /// `[192.0.2.1]`.
-    Literal,
-    Mark(char),
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Token {
-    kind: Kind,
-    start: usize,
-    end: usize,
-    /// White space or a comment stands before it.
-    apart: bool,
-}
-
-impl Token {
-    fn is(&self, mark: char) -> bool {
-        self.kind == Kind::Mark(mark)
-    }
-
-    /// RFC 5322 section 4.4 (obs-route).
-    fn begins_route(&self) -> bool {
-        self.is('@') || self.is(',')
-    }
-
-    fn is_word(&self) -> bool {
-        matches!(self.kind, Kind::Atom | Kind::Quoted)
-    }
-}
-
-/// RFC 5322 section 3.2.3, and the marks of no atom that are none of ours.
-const SPECIALS: [char; 13] = ['(', ')', '<', '>', '[', ']', ':', ';', '@', '\\', ',', '.', '"'];
-
-fn tokens(text: &str) -> Vec<Token> {
-    let mut tokens = Vec::new();
-    let mut ends = Ends::of(text);
-    let mut closings = Closings::default();
-    let (mut at, mut apart) = (0, false);
-    while let Some(first) = text.get(at..).and_then(|rest| rest.chars().next()) {
-        if matches!(first, ' ' | '\t' | '\r' | '\n') {
-            (at, apart) = (at + 1, true);
-            continue;
-        }
-        let start = at;
-        let whole = match first {
-            '"' => closings.quote(text, at).map(|end| (Kind::Quoted, end)),
-            '(' => closings.comment(text, at).map(|end| (Kind::Comment, end)),
-            '[' => closings.literal(text, at).map(|end| (Kind::Literal, end)),
-            _ => None,
-        };
-        let (kind, end) = match whole {
-            // A quote that nobody closed is part of nothing.
-            None if first == '"' => {
-                (at, apart) = (at + 1, true);
-                continue;
-            }
-            Some(found) => found,
-            None if SPECIALS.contains(&first) => (Kind::Mark(first), at + 1),
-            None => (Kind::Atom, atom_end(text, at, &mut ends)),
-        };
-        tokens.push(Token { kind, start, end, apart });
-        (at, apart) = (end, kind == Kind::Comment);
-    }
-    tokens
-}
-
-/// An encoded-word may hold what ends an atom.
-fn atom_end(text: &str, at: usize, ends: &mut Ends<'_>) -> usize {
-    let mut end = at;
-    while let Some(rest) = text.get(end..) {
-        if rest.starts_with("=?")
-            && let Some(word) = ends.word_at(end).filter(|word| !word.swallows_structure())
-        {
-            end = word.end;
-            continue;
-        }
-        match rest.chars().next() {
-            Some(' ' | '\t' | '\r' | '\n') | None => break,
-            Some(special) if SPECIALS.contains(&special) => break,
-            Some(other) => end += other.len_utf8(),
-        }
-    }
-    end
-}
-
-/// Where quotes, comments and literals end. One that is never closed is a mark like others; that there
-/// is none is found out once.
-#[derive(Default)]
-struct Closings {
-    no_quote: bool,
-    no_literal: bool,
-    /// Comments do not nest any more, since one was never closed.
-    flat: bool,
-    no_comment: bool,
-}
-
-impl Closings {
-    fn quote(&mut self, text: &str, at: usize) -> Option<usize> {
-        let mut escaped = false;
-        let end = (!self.no_quote).then(|| {
-            text.get(at + 1..)?.bytes().position(|byte| {
-                let ends = byte == b'"' && !escaped;
-                escaped = byte == b'\\' && !escaped;
-                ends
-            })
-        });
-        self.no_quote |= end == Some(None);
-        end.flatten().map(|length| at + 1 + length + 1)
-    }
-
-    fn literal(&mut self, text: &str, at: usize) -> Option<usize> {
-        let rest = (!self.no_literal).then(|| text.get(at + 1..)).flatten()?;
-        let end = rest.find([']', '[', '\\', '<', '>', ',']);
-        self.no_literal |= end.is_none();
-        let end = end.filter(|end| rest.get(*end..).is_some_and(|tail| tail.starts_with(']')))?;
-        Some(at + 1 + end + 1)
-    }
-
-    fn comment(&mut self, text: &str, at: usize) -> Option<usize> {
-        if self.no_comment {
-            return None;
-        }
-        let (mut depth, mut escaped) = (0usize, false);
-        for (length, byte) in text.get(at..)?.bytes().enumerate() {
-            let plain = !escaped;
-            escaped = byte == b'\\' && plain;
-            match byte {
-                b'(' if plain && (depth == 0 || !self.flat) => depth += 1,
-                b')' if plain && depth == 1 => return Some(at + length + 1),
-                b')' if plain => depth -= 1,
-                _ => {}
-            }
-        }
-        (self.no_comment, self.flat) = (self.flat, true);
-        None
-    }
 }
 
 /// What lies between `<` and `>`, and what follows. A bracket that is not closed ends with its member.
@@ -215,6 +71,14 @@ fn angle(tokens: &[Token]) -> (&[Token], &[Token]) {
     (inner, rest.get(usize::from(closed)..).unwrap_or_default())
 }
 
+/// Which domains count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Domain {
+    Any,
+    /// Of several labels, or a literal.
+    Dotted,
+}
+
 struct List<'a> {
     text: &'a str,
     found: Vec<Address>,
@@ -229,20 +93,23 @@ impl List<'_> {
     fn angle(&mut self, inner: &[Token]) {
         let pending = std::mem::take(&mut self.pending);
         self.comment_of_last(&pending);
-        // `ed@one Mo <mo@two>`: the comma was forgotten. `ed@one <ed@one>` is a name.
-        let name = match self.spec(&pending) {
-            Some((email, rest)) if rest.iter().any(Token::is_word) => {
-                self.found.push(Address { name: None, email });
-                rest
-            }
-            _ => pending.as_slice(),
-        };
-        let email = self.only_spec(inner).unwrap_or_default();
+        // `ed@one.example Mo <mo@two.example>`: the comma was forgotten. `ed@one.example <ed@one.example>` is a name.
+        let name = self.row(&pending, Domain::Dotted, |rest| rest.iter().any(Token::is_word));
         let name = self.name(name);
+        let (email, after) = self.in_brackets(inner).unwrap_or_default();
         if name.is_some() || !email.is_empty() {
             self.found.push(Address { name, email });
             self.after_angle = true;
         }
+        self.pending = after;
+    }
+
+    /// The name of a group, unless an address came before: nobody knows what that is.
+    fn group(&mut self) {
+        let pending = std::mem::take(&mut self.pending);
+        self.comment_of_last(&pending);
+        self.row(&pending, Domain::Dotted, |_| true);
+        self.after_angle = false;
     }
 
     /// The end of a member: addresses without brackets, or just a name.
@@ -251,7 +118,14 @@ impl List<'_> {
         self.comment_of_last(&pending);
         let words = !std::mem::take(&mut self.after_angle);
         if pending.iter().any(|token| token.is('@')) {
+            let before = self.found.len();
             self.bare(&pending);
+            // `Meeting @ noon today`: words, and no address.
+            let is_name = skip_comments(&pending).first().is_some_and(Token::is_word);
+            if words && is_name && self.found.len() == before {
+                let name = self.name(&pending);
+                self.found.push(Address { name, email: String::new() });
+            }
         } else if words && pending.iter().any(|token| token.kind != Kind::Comment) {
             let found = self.without_domain(&pending);
             self.found.extend(found);
@@ -267,27 +141,59 @@ impl List<'_> {
         }
     }
 
-    /// Addresses in a row, each perhaps with words before it that are its name and a comment behind it.
+    /// A member without brackets: an address, or several in a row.
     fn bare(&mut self, pending: &[Token]) {
-        let mut rest = pending;
-        let mut before: &[Token] = &[];
+        let is_nothing = |token: &Token| match token.kind {
+            Kind::Comment => true,
+            // Such as a bracket that nobody opened.
+            Kind::Mark(mark) => mark != '@',
+            Kind::Atom | Kind::Quoted | Kind::Literal => false,
+        };
+        if let Some((email, after)) = self.spec(pending)
+            && after.iter().all(is_nothing)
+        {
+            self.found.push(Address { name: self.comment_behind(after), email });
+            return;
+        }
+        let before = self.found.len();
+        self.row(pending, Domain::Dotted, |_| true);
+        if self.found.len() == before {
+            self.row(pending, Domain::Any, |_| true);
+        }
+    }
+
+    /// Addresses in a row that nothing parts, each perhaps with words before it that are its name and a comment
+    /// behind it; and what is left behind the last. Only those written without white space count, as marks
+    /// among words look alike otherwise: `Sales @ Example Corp`.
+    fn row<'t>(
+        &mut self,
+        tokens: &'t [Token],
+        domain: Domain,
+        counts: impl Fn(&[Token]) -> bool,
+    ) -> &'t [Token] {
+        let mut rest = tokens;
         let mut skipped = 0;
         while let Some(tail) = rest.get(skipped..).filter(|tail| !tail.is_empty()) {
-            let Some((email, after)) = self.spec(tail) else {
+            let found = self.tight(tail, domain).filter(|(_, after)| counts(after));
+            let Some((email, after)) = found else {
                 skipped += 1;
                 // Not into the middle of what did not read as an address.
                 while rest.get(skipped).is_some_and(|token| !starts(rest, skipped, token)) {
                     skipped += 1;
                 }
-                before = rest.get(..skipped).unwrap_or_default();
                 continue;
             };
-            let behind = after.iter().take_while(|token| token.kind == Kind::Comment).last();
-            let name = self.name(before);
-            let name = name.or_else(|| behind.and_then(|token| self.comment(token)));
+            let name = self.name(rest.get(..skipped).unwrap_or_default());
+            let name = name.or_else(|| self.comment_behind(after));
             self.found.push(Address { name, email });
-            (rest, before, skipped) = (after, &[], 0);
+            (rest, skipped) = (after, 0);
         }
+        rest
+    }
+
+    fn comment_behind(&self, after: &[Token]) -> Option<String> {
+        let behind = after.iter().take_while(|token| token.kind == Kind::Comment).last();
+        behind.and_then(|token| self.comment(token))
     }
 
     /// `root (Cron Daemon)` is a local part; two words, or one in quotes, are a name.
@@ -304,8 +210,9 @@ impl List<'_> {
         (name.is_some() || !email.is_empty()).then_some(Address { name, email })
     }
 
-    /// An address and nothing else, as between brackets; a route before it is dropped.
-    fn only_spec(&self, inner: &[Token]) -> Option<String> {
+    /// The address between brackets, where a route before it is dropped, and what else is there: in brackets
+    /// that nobody closed the next member begins.
+    fn in_brackets(&self, inner: &[Token]) -> Option<(String, Vec<Token>)> {
         let bare: Vec<Token> =
             inner.iter().filter(|token| token.kind != Kind::Comment).copied().collect();
         let scheme = |tokens: &[Token]| match tokens {
@@ -322,13 +229,35 @@ impl List<'_> {
             None => bare.as_slice(),
         };
         if let Some((email, [])) = self.spec(spec) {
-            return Some(email);
+            return Some((email, Vec::new()));
         }
         // Cron and the like write a local part alone.
-        match self.local_part(spec) {
-            Some((local, [])) => Some(local),
-            _ => None,
+        if let Some((local, [])) = self.local_part(spec) {
+            return Some((local, Vec::new()));
         }
+        self.tight(spec, Domain::Dotted).map(|(email, after)| (email, after.to_vec()))
+    }
+
+    /// As [`Self::spec`], of what is written without white space and comments.
+    fn tight<'t>(&self, tokens: &'t [Token], domain: Domain) -> Option<(String, &'t [Token])> {
+        let tokens = skip_comments(tokens);
+        let whole =
+            tokens.iter().skip(1).position(|token| token.apart || token.kind == Kind::Comment);
+        let word = tokens.get(..whole.map_or(tokens.len(), |length| length + 1))?;
+        let (email, rest) = self.spec(word)?;
+        // A bracket that nobody opened ends it, too.
+        let ends = rest.first().is_none_or(|token| matches!(token.kind, Kind::Mark(_)));
+        let is_stray = |token: &&Token| matches!(token.kind, Kind::Mark(mark) if mark != '@');
+        let stray = rest.iter().take_while(is_stray).count();
+        let after = tokens.get(word.len() - rest.len() + stray..)?;
+        let is_dotted = || {
+            let domain = email.rsplit_once('@').map(|(_, domain)| domain).unwrap_or_default();
+            domain.trim_end_matches('.').contains('.') || domain.starts_with('[')
+        };
+        // Two words beside one mark are two addresses, or none.
+        let continues = skip_comments(after).first().is_some_and(|token| token.is('@'));
+        let good = ends && !continues && (domain == Domain::Any || is_dotted());
+        good.then_some((email, after))
     }
 
     /// `local@domain` at the start, after comments, and what follows it.

@@ -167,6 +167,17 @@ fn everything_at_once_comes_back() {
 }
 
 #[test]
+fn a_text_that_begins_with_a_mark_keeps_it() {
+    let mut draft = draft();
+    draft.text = Some("\u{feff}a".to_owned());
+    draft.html = Some("\u{feff}<p>a</p>".to_owned());
+    let (_, raw) = written(&draft);
+    let reading = read(&raw, ALL, 100).unwrap();
+    assert_eq!(reading.text.unwrap_or_default().trim_end(), "\u{feff}a");
+    assert_eq!(reading.html_as_sent.unwrap_or_default().trim_end(), "\u{feff}<p>a</p>");
+}
+
+#[test]
 fn ids_are_written_in_brackets_and_folded() {
     let mut draft = draft();
     draft.in_reply_to = vec![" <abc123@example.com> ".to_owned()];
@@ -185,8 +196,8 @@ fn ids_are_written_in_brackets_and_folded() {
 fn what_is_no_id_is_refused_and_so_are_the_fields_themselves() {
     let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
     let mut draft = draft();
-    draft.in_reply_to = ids(&["a@b", "a b@c", "", "<>", "<a@b", "a@b>c", "é@b"]);
-    draft.references = vec!["a".repeat(901), "a\r\nBcc: x@y".to_owned()];
+    draft.in_reply_to = ids(&["a@b", "a b@c", "", "<>", "<a@b", "a@b>c", "a\u{85}@b"]);
+    draft.references = ids(&["a\u{a0}b", "a\r\nBcc: x@y"]);
     draft.headers = vec![
         Header { name: "In-Reply-To".to_owned(), value: "<a@b>".to_owned() },
         Header { name: "references".to_owned(), value: "<a@b>".to_owned() },
@@ -198,10 +209,42 @@ fn what_is_no_id_is_refused_and_so_are_the_fields_themselves() {
     assert_eq!(codes(&draft, &stamp()), want);
     let faults = compose(&draft, &stamp(), &mut Memory::default()).unwrap_err();
     assert!(faults.iter().any(|fault| fault.detail.contains("`inReplyTo`")), "{faults:?}");
-    draft.in_reply_to = Vec::new();
-    draft.headers = Vec::new();
-    draft.references = vec!["a".repeat(800); 100];
-    assert_eq!(codes(&draft, &stamp()), [("/references".to_owned(), Code::TooLong)]);
+}
+
+#[test]
+fn ids_that_no_line_takes_are_left_out() {
+    let mut draft = draft();
+    draft.in_reply_to = vec!["grüße@example.test".to_owned()];
+    draft.references = vec!["a".repeat(901), "root@x".to_owned(), "<é@b>".to_owned()];
+    let text = String::from_utf8(written(&draft).1.0).unwrap();
+    assert!(!text.contains("In-Reply-To:"), "{text}");
+    assert!(text.contains("\r\nReferences: <root@x>\r\n"), "{text}");
+}
+
+#[test]
+fn of_a_long_conversation_the_first_id_and_the_last_ones_are_written() {
+    let mut draft = draft();
+    draft.references = (0..1_000).map(|n| format!("{n:0>99}@x")).collect();
+    let details = read(&written(&draft).1, ALL, 10).unwrap().details.unwrap();
+    assert_eq!(details.references.len(), 648);
+    assert_eq!(details.references[0], draft.references[0]);
+    assert_eq!(details.references[1..], draft.references[1_000 - 647..]);
+}
+
+#[test]
+fn what_a_message_shows_is_taken_for_the_answer() {
+    let many: String = (0..1_200).map(|n| format!("\r\n <{n}@x>")).collect();
+    for field in ["<grüße@example.test>", "a<b@x", "a@b\u{1}c", "<a b@x>", "x@\u{3000}y", &many] {
+        let raw = format!("Message-ID: {field}\r\nReferences: {field}\r\n\r\n");
+        let reading = read(&Memory(raw.into_bytes()), ALL, 10).unwrap();
+        let mut draft = draft();
+        draft.in_reply_to = reading.facts.message_id.into_iter().collect();
+        assert_eq!(draft.in_reply_to.len(), 1, "{field}");
+        draft.references = reading.details.unwrap().references;
+        draft.references.extend(draft.in_reply_to.clone());
+        assert!(draft.references.len() <= 1_000, "{field}");
+        written(&draft);
+    }
 }
 
 #[test]

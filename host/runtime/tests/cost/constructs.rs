@@ -127,6 +127,7 @@ pub(crate) fn header_fields() -> Vec<Construct> {
         ";",
         "=",
         "; name*=",
+        "name*x=a ",
         "*",
         "'",
         "%",
