@@ -479,7 +479,7 @@ fn row(sequence: u32, uid: u32, message: &Msg, items: &[FetchItem]) -> FetchRow 
             FetchItem::HeaderFields(_) | FetchItem::HeaderFieldsStart(_) => row.header = raw(),
             FetchItem::Whole => row.whole = raw(),
             FetchItem::WholeStart => {
-                row.whole = Some(message.raw.slice(..message.raw.len().min(256 << 10)));
+                row.whole = raw().map(|raw| raw.slice(..raw.len().min(256 << 10)))
             }
         }
     }
