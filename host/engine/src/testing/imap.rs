@@ -471,6 +471,7 @@ fn starts(items: &[FetchItem]) -> bool {
 fn row(sequence: u32, uid: u32, message: &Msg, items: &[FetchItem]) -> FetchRow {
     let mut row = FetchRow { sequence, uid, ..FetchRow::default() };
     let raw = || Some(message.raw.clone());
+    let start = |raw: Bytes| raw.slice(..raw.len().min(256 << 10));
     for item in items {
         match item {
             FetchItem::Flags => row.flags = Some(message.flags.clone()),
@@ -478,9 +479,7 @@ fn row(sequence: u32, uid: u32, message: &Msg, items: &[FetchItem]) -> FetchRow 
             FetchItem::Size => row.size = Some(message.raw.len() as u64),
             FetchItem::HeaderFields(_) | FetchItem::HeaderFieldsStart(_) => row.header = raw(),
             FetchItem::Whole => row.whole = raw(),
-            FetchItem::WholeStart => {
-                row.whole = raw().map(|raw| raw.slice(..raw.len().min(256 << 10)))
-            }
+            FetchItem::WholeStart => row.whole = raw().map(start),
         }
     }
     row
