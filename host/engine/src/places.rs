@@ -270,7 +270,7 @@ impl Places {
     pub(crate) fn end(&mut self, ticket: &Ticket) {
         // Otherwise nothing that is known was left because of this one.
         let wanted = self.taken >= self.bounds.total
-            || self.unproven >= self.most_unproven()
+            || self.unproven >= self.most_of_shares()
             || ticket.kind == Kind::Slow
             || ticket.silent
             || self.has_share(&ticket.owner.tenant)
@@ -396,7 +396,8 @@ impl Places {
         if ticket.kind == Kind::Unproven {
             ticket.kind = Kind::Proven;
             self.freed += 1;
-            if self.unproven >= self.most_unproven() {
+            // Whoever has its share waits for these, the others for more of them.
+            if self.unproven >= self.most_of_shares() {
                 self.due |= self.left;
             }
             self.unproven -= 1;

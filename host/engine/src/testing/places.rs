@@ -112,3 +112,41 @@ fn who_has_no_slow_ones_is_not_stopped_by_those_of_all_the_others() {
         places.end(&ticket);
     }
 }
+
+/// What a tenant with its share may not have now, it may have as soon as another's delivery is answered
+/// or ends: nobody waits for the next round.
+#[test]
+fn a_tenant_with_its_share_is_looked_for_when_there_is_room_for_it_again() {
+    for answered in [true, false] {
+        let mut places = Places::new(Bounds { total: 32, per_account: 2, slow: 8 });
+        let good = owner("acme", 1000);
+        let mut ticket = places.begin(&good);
+        assert!(places.settle(&mut ticket, "answers.test"));
+        places.answered(&mut ticket);
+        places.end(&ticket);
+        for account in 0..8 {
+            let mut ticket = places.begin(&owner("acme", account));
+            assert!(places.settle(&mut ticket, &format!("h{account}.test")));
+            assert_eq!(places.fall_silent(&mut ticket, true), Fate::Slow);
+        }
+        let mut others: Vec<_> = (0..8)
+            .map(|at| {
+                let mut ticket = places.begin(&owner("zoe", at));
+                assert!(places.settle(&mut ticket, &format!("h{at}.zoe.test")));
+                ticket
+            })
+            .collect();
+        assert!(!places.accepted(&good), "others have the quarter of it");
+        while places.take_look().is_some() {}
+        assert!(!places.accepted(&good));
+        assert!(!places.is_due());
+        let ticket = &mut others[0];
+        if answered {
+            places.answered(ticket);
+        } else {
+            places.end(ticket);
+        }
+        assert!(places.is_due(), "{answered}");
+        assert!(places.accepted(&good));
+    }
+}
