@@ -439,16 +439,13 @@ impl<'a> Attempt<'a> {
 }
 
 /// What is wrong with the bytes, where that is why nothing was sent. A disk that cannot read them now may
-/// do so later.
+/// do so later, and a directory without them may be mounted later.
 fn damage(answer: &Result<Delivery, SmtpError>) -> Option<String> {
     let (Err(SmtpError::Unreadable(error))
     | Ok(Delivery { data: Data::Ended(SmtpError::Unreadable(error)), .. })) = answer
     else {
         return None;
     };
-    let damaged = matches!(
-        error.kind(),
-        ErrorKind::InvalidData | ErrorKind::NotFound | ErrorKind::UnexpectedEof
-    );
+    let damaged = matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof);
     damaged.then(|| format!("its bytes are damaged: {error}"))
 }

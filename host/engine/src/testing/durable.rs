@@ -52,12 +52,13 @@ async fn a_crash_at_any_step_loses_nothing_and_hides_nothing() {
     check(Point::Verdict, State::DotSent, 2, true).await;
 }
 
-/// Nothing mends them: not tried until it expires. A disk that does not read now is another matter.
+/// Nothing mends them: not tried until it expires. A disk that does not read now is another matter, and so
+/// is one that is not there: it may not be mounted yet.
 #[tokio::test]
 async fn bytes_that_are_not_what_was_accepted_fail_at_once_and_alone() {
     for (kind, want) in [
         (ErrorKind::InvalidData, State::Failed),
-        (ErrorKind::NotFound, State::Failed),
+        (ErrorKind::NotFound, State::Sent),
         (ErrorKind::UnexpectedEof, State::Failed),
         (ErrorKind::Other, State::Sent),
     ] {
