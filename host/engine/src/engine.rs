@@ -44,7 +44,7 @@ use crate::works::{self, Works};
 
 /// The policy of the product, over ports.
 pub struct Engine {
-    works: Arc<Works>,
+    pub(crate) works: Arc<Works>,
 }
 
 impl fmt::Debug for Engine {

@@ -28,7 +28,7 @@ pub(crate) struct Bounds {
     pub(crate) per_account: usize,
     /// Slow ones: half of them of one tenant, a quarter at one server. Beyond them as many again that
     /// are the only ones at their server, or may have sent their dot: of those a tenant has no more than
-    /// are left, so that of any number of tenants each finds some.
+    /// are left. Beyond all of these one of each tenant that has no other.
     pub(crate) slow: usize,
 }
 
@@ -237,7 +237,7 @@ impl Places {
         server.manner = Manner::Silent;
         // Those that were let in before the bound was met are no more than there are places, and raise both.
         let over = if dot { self.bounds.total * 2 } else { 0 };
-        let beyond = self.slow + of_tenant < self.bounds.slow * 2 + over;
+        let beyond = of_tenant == 0 || self.slow + of_tenant < self.bounds.slow * 2 + over;
         if room || (beyond && (dot || server.under_way == 1)) {
             server.slow += 1;
             *self.slow_of.entry(ticket.owner.tenant.clone()).or_default() += 1;
@@ -270,7 +270,7 @@ impl Places {
     pub(crate) fn end(&mut self, ticket: &Ticket) {
         // Otherwise nothing that is known was left because of this one.
         let wanted = self.taken >= self.bounds.total
-            || self.unproven >= self.most_unproven()
+            || self.unproven >= self.most_of_shares()
             || ticket.kind == Kind::Slow
             || ticket.silent
             || self.has_share(&ticket.owner.tenant)
@@ -350,9 +350,10 @@ impl Places {
     }
 
     /// A tenant has as many slow ones as there are left for all: two of them have a third each at most, and
-    /// leave one.
+    /// leave one. Where others have all, it is still no share to have none.
     fn has_share(&self, tenant: &TenantId) -> bool {
-        self.slow_of(tenant) + self.slow >= self.bounds.slow * 2
+        let of_tenant = self.slow_of(tenant);
+        of_tenant > 0 && of_tenant + self.slow >= self.bounds.slow * 2
     }
 
     /// Of the places for servers that are not known to answer, those that tenants with their share of
@@ -395,7 +396,8 @@ impl Places {
         if ticket.kind == Kind::Unproven {
             ticket.kind = Kind::Proven;
             self.freed += 1;
-            if self.unproven >= self.most_unproven() {
+            // Whoever has its share waits for these, the others for more of them.
+            if self.unproven >= self.most_of_shares() {
                 self.due |= self.left;
             }
             self.unproven -= 1;

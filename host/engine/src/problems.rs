@@ -215,6 +215,7 @@ fn smtp_told(error: &SmtpError, code: Code) -> Option<String> {
         | SmtpError::Protocol(_)
         | SmtpError::TooLarge { .. }
         | SmtpError::Unrecorded(_)
+        | SmtpError::Malformed(_)
         | SmtpError::Unreadable(_) => None,
     }
 }
@@ -231,8 +232,9 @@ fn smtp_code(error: &SmtpError) -> (Code, Option<Box<Upstream>>) {
         SmtpError::Timeout { .. } => (Code::UpstreamTimeout, None),
         SmtpError::Protocol(_) => (Code::UpstreamMisbehaved, None),
         SmtpError::TooLarge { .. } => (Code::BodyTooLarge, None),
-        SmtpError::Unrecorded(_) => (Code::StoreUnavailable, None),
-        SmtpError::Unreadable(_) => (Code::StoreUnavailable, None),
+        SmtpError::Unrecorded(_) | SmtpError::Malformed(_) | SmtpError::Unreadable(_) => {
+            (Code::StoreUnavailable, None)
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 //! is fetched, which mostly has the text and the first attachment; only where
 //! it does not, the rest is fetched too, one message at a time and within what
 //! the tenant may hold. Where that is not possible either, what the start does
-//! not tell stays unknown.
+//! not tell stays unknown: for this request only, where room was wanting.
 //!
 //! [`Settings::preview_bytes`]: crate::settings::Settings::preview_bytes
 
@@ -225,18 +225,20 @@ async fn sketch_large(
                 // Some servers give the whole, which is too long where the start was asked for.
                 None => None,
             };
-            let rest = match &begun {
-                Some(Sketch { preview: Some(_), has_attachments: Some(true) }) => None,
-                _ => works
-                    .held
-                    .reserve(tenant, size)
-                    .filter(|_| size <= works.settings.message_bytes),
-            };
+            let is_told =
+                matches!(&begun, Some(Sketch { preview: Some(_), has_attachments: Some(true) }));
+            let wants_rest = !is_told && size <= works.settings.message_bytes;
+            let rest = if wants_rest { works.held.reserve(tenant, size) } else { None };
+            let has_room = rest.is_some();
             let whole = match rest {
                 None => None,
                 Some(_room) => whole_of(works, lease, row.uid).await?,
             };
-            if let Some(sketch) = whole.or(begun) {
+            let Some(sketch) = whole.or(begun) else { continue };
+            if wants_rest && !has_room {
+                // There may be room the next time.
+                show(known, row.uid, sketch);
+            } else {
                 keep(works, known, row.uid, sketch);
             }
         }
@@ -272,9 +274,16 @@ async fn whole_of(works: &Works, lease: &mut Lease, uid: u32) -> Result<Option<S
 }
 
 fn keep(works: &Works, known: &mut Rows, uid: u32, sketch: Sketch) {
-    let Some((place, row)) = known.get_mut(&uid) else { return };
-    *row = Arc::new(Known { sketch: Some(sketch), ..(**row).clone() });
-    works.cache.learn(works.cache_key(place.clone()), Arc::clone(row));
+    if let Some((place, row)) = show(known, uid, sketch) {
+        works.cache.learn(works.cache_key(place.clone()), Arc::clone(row));
+    }
+}
+
+/// For this request only.
+fn show(known: &mut Rows, uid: u32, sketch: Sketch) -> Option<&(Place, Arc<Known>)> {
+    let known = known.get_mut(&uid)?;
+    known.1 = Arc::new(Known { sketch: Some(sketch), ..(*known.1).clone() });
+    Some(known)
 }
 
 /// UIDs whose messages have at most [`BATCH_BYTES`] together; at least one.

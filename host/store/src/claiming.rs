@@ -18,6 +18,7 @@ suite!(
     a_claim_says_when_an_attempt_that_vanishes_comes_back,
     a_copy_is_pending_with_its_verdict_and_keeps_the_bytes,
     copies_have_room_of_their_own,
+    damaged_bytes_end_who_waits_and_keep_what_is_in_doubt,
 );
 
 async fn an_account_without_room_keeps_nobody_waiting<S: Store>(bench: Bench<S>) {
@@ -181,4 +182,43 @@ async fn copies_have_room_of_their_own<S: Store>(bench: Bench<S>) {
 async fn copy_of<S: Store>(bench: &Bench<S>, number: u8) -> Option<SentCopy> {
     let entry = Outbox::get(&bench.store, &person("t", "anna"), &id(number)).await.unwrap();
     entry.unwrap().sent_copy
+}
+
+/// What may have arrived says so, and nobody waits for what is over.
+async fn damaged_bytes_end_who_waits_and_keep_what_is_in_doubt<S: Store>(bench: Bench<S>) {
+    use State::{Accepted, Deferred, DotSent, Failed, Sent, Uncertain};
+    let histories = [
+        (Accepted, [Failed, Failed], false),
+        (Deferred, [Sent, Failed], false),
+        (DotSent, [Uncertain, Uncertain], true),
+        (Uncertain, [Sent, Uncertain], true),
+    ];
+    for (number, (found, want, doubtful)) in (1..).zip(histories) {
+        bench.accepted(bench.draft(number)).await;
+        if found != Accepted {
+            let claim = bench.claimed().await;
+            let step = if found == DotSent {
+                Step::DotSent
+            } else {
+                let mut recipients = claim.recipients.clone();
+                (recipients[0].state, recipients[1].state) = (Sent, found);
+                Step::Ended { state: found, recipients, due: bench.now(), last_error: None }
+            };
+            bench.store.record(&claim.id, claim.epoch, step).await.unwrap();
+            bench.store.void_claims().await.unwrap();
+        }
+        let claim = bench.claimed().await;
+        assert_eq!(claim.found, found);
+        let step = Step::Damaged { reason: "its bytes are damaged".to_owned() };
+        bench.store.record(&claim.id, claim.epoch, step).await.unwrap();
+        let entry = Outbox::get(&bench.store, &person("t", "anna"), &id(number)).await.unwrap();
+        let entry = entry.unwrap();
+        let states: Vec<_> = entry.recipients.iter().map(|known| known.state).collect();
+        assert_eq!(
+            (entry.receipt.state, states.as_slice()),
+            (Failed, want.as_slice()),
+            "{found:?}"
+        );
+        assert_eq!(entry.possible_duplicate, doubtful, "{found:?}");
+    }
 }

@@ -444,10 +444,13 @@ fn open(dir: &Path) -> Result<Sqlite, OpenError> {
 }
 
 /// A file system in memory of a few megabytes, unmounted when dropped.
-struct Disk(std::path::PathBuf, #[expect(dead_code, reason = "holds the place")] tempfile::TempDir);
+pub(crate) struct Disk(
+    pub(crate) std::path::PathBuf,
+    #[expect(dead_code, reason = "holds the place")] tempfile::TempDir,
+);
 
 impl Disk {
-    fn of(bytes: u64) -> Option<Self> {
+    pub(crate) fn of(bytes: u64) -> Option<Self> {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().to_owned();
         let mounted = Command::new("mount")

@@ -13,7 +13,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use model::port::clock::Clock;
 use model::port::store::StoreError;
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use rustix::io::Errno;
@@ -28,6 +30,8 @@ const HEADROOM: u64 = 8 << 20;
 const PART: u64 = 16;
 /// A database cannot even be opened with less.
 const TO_OPEN: u64 = 1 << 20;
+/// Between two tries to set it aside: each takes all of it for a moment, where a quota rules.
+const AGAIN: Duration = Duration::from_secs(30);
 
 /// The reserve of one data directory. Clones share it.
 #[derive(Clone, Debug)]
@@ -40,14 +44,15 @@ struct Inner {
     headroom: u64,
     /// The room was given up; new mail waits until it can be set aside again.
     spent: AtomicBool,
-    /// One at a time sets it aside or gives it up.
-    turn: Mutex<()>,
+    /// One at a time sets it aside or gives it up; with when that found no room last (monotonic).
+    turn: Mutex<Option<Duration>>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Reserve {
     /// Sets the room aside; on a disk that is full gives up what an earlier run had set aside, so that
     /// the databases can be opened.
-    pub(crate) fn open(dir: &Path) -> Self {
+    pub(crate) fn open(dir: &Path, clock: Arc<dyn Clock>) -> Self {
         let total =
             statvfs(dir).map_or(u64::MAX, |disk| disk.f_blocks.saturating_mul(disk.f_frsize));
         let size = RESERVE.min(total / PART);
@@ -58,6 +63,7 @@ impl Reserve {
             headroom,
             spent: AtomicBool::new(true),
             turn: Mutex::default(),
+            clock,
         };
         let reserve = Self(Arc::new(inner));
         let cramped = reserve.free().is_some_and(|free| free < TO_OPEN)
@@ -101,9 +107,14 @@ impl Reserve {
         }
     }
 
-    /// Sets the room aside again, should there be as much and the headroom too.
+    /// Sets the room aside again, should there be as much and the headroom too; not at once where that was
+    /// tried and there was none.
     fn restore(&self) {
-        let _turn = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failed = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.0.clock.monotonic();
+        if failed.is_some_and(|at| now.saturating_sub(at) < AGAIN) {
+            return;
+        }
         let held = std::fs::metadata(self.path()).map_or(0, |file| file.len());
         let wanted = self.0.size.saturating_sub(held).saturating_add(self.0.headroom);
         if held < self.0.size && self.free().is_some_and(|free| free < wanted) {
@@ -111,9 +122,13 @@ impl Reserve {
         }
         let beside = if held < self.0.size { self.0.headroom } else { 0 };
         match self.fill(beside) {
-            Ok(()) => self.0.spent.store(false, Ordering::SeqCst),
+            Ok(()) => {
+                *failed = None;
+                self.0.spent.store(false, Ordering::SeqCst);
+            }
             Err(error) => {
                 let full = is_full(&error);
+                *failed = full.then_some(now);
                 if !full {
                     tracing::warn!(%error, "no room can be set aside for a full disk");
                 }
@@ -158,11 +173,13 @@ impl Reserve {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failing::Disk;
+    use crate::fixture::TestClock;
 
     #[test]
     fn room_is_set_aside_given_up_and_set_aside_again() {
         let dir = tempfile::tempdir().unwrap();
-        let reserve = Reserve::open(dir.path());
+        let reserve = Reserve::open(dir.path(), TestClock::new());
         let held = || std::fs::metadata(dir.path().join("reserve")).unwrap().len();
         assert_eq!(held(), reserve.0.size);
         reserve.admit(1000).unwrap();
@@ -172,5 +189,31 @@ mod tests {
         assert_eq!(held(), 0);
         reserve.admit(1000).unwrap();
         assert_eq!(held(), reserve.0.size);
+    }
+    /// Each try takes all of it for a moment, and would be made for every message that comes.
+    #[test]
+    fn a_try_that_found_no_room_is_not_made_again_at_once() {
+        let Some(disk) = Disk::of(4 << 20) else {
+            #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+            {
+                eprintln!("skipped: only root can make a small disk");
+            }
+            return;
+        };
+        let clock = TestClock::new();
+        let reserve = Reserve::open(&disk.0, Arc::clone(&clock) as _);
+        reserve.admit(1000).unwrap();
+        reserve.release();
+        let fill = disk.0.join("fill");
+        assert!(std::fs::write(&fill, vec![1; 8 << 20]).is_err(), "the disk is small");
+        // As under a quota: nothing says that there is no room before it is tried.
+        File::options().write(true).open(reserve.path()).unwrap().set_len(reserve.0.size).unwrap();
+        assert!(matches!(reserve.admit(1000), Err(StoreError::Full)));
+        std::fs::remove_file(&fill).unwrap();
+        for _ in 0..30 {
+            assert!(matches!(reserve.admit(1000), Err(StoreError::Full)));
+            clock.advance(Duration::from_secs(1));
+        }
+        reserve.admit(1000).unwrap();
     }
 }

@@ -112,7 +112,9 @@ impl<'a> Attempt<'a> {
         }
         let Some((account, server)) = self.account().await else { return };
         if !place.settle(&server) {
-            return self.put_back("the server is silent, and others wait for it", SILENT).await;
+            return self
+                .put_back_unless_over("the SMTP server is silent, and others wait for it")
+                .await;
         }
         let ending = self.attempt(&mut place, &account, &server).await;
         // The account's next message need not wait until this one is recorded.
@@ -375,6 +377,19 @@ impl<'a> Attempt<'a> {
         Ending::Outcome { outcome, due, counted: Counted::No }
     }
 
+    /// As [`Self::put_back`] for a while, unless it has waited long enough: how often it comes back is not
+    /// counted, so nothing else would end it.
+    async fn put_back_unless_over(&self, why: &str) {
+        let due = self.now().after(SILENT);
+        if self.is_over(due, Counted::No) {
+            let (now, waiting) = (self.now(), &self.claim.recipients);
+            let outcome = verdict::without_attempt(waiting, State::Deferred, why, now);
+            self.end(outcome, due, Counted::No, Over::default()).await;
+        } else {
+            self.put_back(why, SILENT).await;
+        }
+    }
+
     /// Back to the outbox, as if it had not been claimed.
     async fn put_back(&self, why: &str, pause: Duration) {
         let state = match self.claim.found {
@@ -399,16 +414,20 @@ impl<'a> Attempt<'a> {
         recording::keep(self.works, &self.claim, &verdict, self.stopping.clone()).await;
     }
 
-    /// Records the outcome.
-    async fn end(&self, mut outcome: Outcome, due: Timestamp, counted: Counted, over: Over) {
+    /// Whether nothing more would be tried at `due`.
+    fn is_over(&self, due: Timestamp, counted: Counted) -> bool {
         let waited = Waited {
             age: due.since(self.claim.created),
             attempts: self.claim.attempts.saturating_add(u32::from(counted == Counted::Yes)),
         };
-        let mut state = over.state.unwrap_or_else(|| outcome.state());
         let settings = &self.works.settings;
-        let is_over = expiry::is_over(waited, &settings.backoff, settings.give_up_after);
-        if !state.is_final() && is_over {
+        expiry::is_over(waited, &settings.backoff, settings.give_up_after)
+    }
+
+    /// Records the outcome.
+    async fn end(&self, mut outcome: Outcome, due: Timestamp, counted: Counted, over: Over) {
+        let mut state = over.state.unwrap_or_else(|| outcome.state());
+        if !state.is_final() && self.is_over(due, counted) {
             outcome.expire(self.now());
             state = State::Expired;
         }
@@ -439,16 +458,13 @@ impl<'a> Attempt<'a> {
 }
 
 /// What is wrong with the bytes, where that is why nothing was sent. A disk that cannot read them now may
-/// do so later.
+/// do so later, and a directory without them may be mounted later.
 fn damage(answer: &Result<Delivery, SmtpError>) -> Option<String> {
     let (Err(SmtpError::Unreadable(error))
     | Ok(Delivery { data: Data::Ended(SmtpError::Unreadable(error)), .. })) = answer
     else {
         return None;
     };
-    let damaged = matches!(
-        error.kind(),
-        ErrorKind::InvalidData | ErrorKind::NotFound | ErrorKind::UnexpectedEof
-    );
+    let damaged = matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof);
     damaged.then(|| format!("its bytes are damaged: {error}"))
 }

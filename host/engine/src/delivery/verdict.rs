@@ -205,6 +205,7 @@ pub(crate) fn broken_off(
         | SmtpError::Timeout { .. }
         | SmtpError::Protocol(_)
         | SmtpError::Unrecorded(_)
+        | SmtpError::Malformed(_)
         | SmtpError::Unreadable(_) => (State::Deferred, None),
     };
     let mut outcome = Outcome { recipients: before.to_vec(), last_error: Some(told(error)) };
@@ -275,6 +276,7 @@ fn told(error: &SmtpError) -> String {
         | SmtpError::Protocol(_)
         | SmtpError::TooLarge { .. }
         | SmtpError::Unrecorded(_)
+        | SmtpError::Malformed(_)
         | SmtpError::Unreadable(_) => sentence,
     }
 }
@@ -417,6 +419,7 @@ mod tests {
         ends(&SmtpError::Credentials(reply(535)), State::Deferred);
         ends(&SmtpError::Timeout { step: "MAIL" }, State::Deferred);
         ends(&SmtpError::Protocol("nonsense"), State::Deferred);
+        ends(&SmtpError::Malformed("nonsense"), State::Deferred);
         ends(&SmtpError::Unreadable(std::io::ErrorKind::NotFound.into()), State::Deferred);
     }
 

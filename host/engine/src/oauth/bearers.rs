@@ -235,9 +235,7 @@ impl Bearers {
                 // that refuses, for the one that it was asked for.
                 let whole = Address::new(&server.token, None);
                 let one = Address::new(&server.token, Some(refresh));
-                for address in [&whole, &one] {
-                    self.pauses.check(tenant, address).map_err(Withheld::Other)?;
-                }
+                self.pauses.check_all(tenant, &[&whole, &one]).map_err(Withheld::Other)?;
                 let told = self.endpoints.servers.ask(&server.token, Ask::Form(&form)).await;
                 let asked = told.as_ref().ok().and_then(|told| told.retry_after);
                 let read = answer::read(told, &server.name);

@@ -68,18 +68,30 @@ impl Pauses {
 
     /// Whether the address may be asked now; one that failed before is asked by one caller at a time.
     pub(crate) fn check(&self, tenant: &TenantId, address: &Address) -> Result<(), Problem> {
+        self.check_all(tenant, &[address])
+    }
+
+    /// The same of several that are asked at once. Who may not ask for one of them keeps nobody waiting for
+    /// the others.
+    pub(crate) fn check_all(
+        &self,
+        tenant: &TenantId,
+        addresses: &[&Address],
+    ) -> Result<(), Problem> {
         let now = self.clock.monotonic();
         let mut tenants = lock(&self.tenants);
-        let Some(pause) = tenants.get_mut(tenant).and_then(|own| own.get_mut(address)) else {
-            return Ok(());
-        };
-        match pause.until.checked_sub(now).filter(|left| !left.is_zero()) {
-            Some(left) => Err(told(pause.code, &pause.detail, left)),
-            None => {
-                pause.until = now + PROBE;
-                Ok(())
+        let Some(own) = tenants.get_mut(tenant) else { return Ok(()) };
+        for pause in addresses.iter().filter_map(|address| own.get(*address)) {
+            if let Some(left) = pause.until.checked_sub(now).filter(|left| !left.is_zero()) {
+                return Err(told(pause.code, &pause.detail, left));
             }
         }
+        for address in addresses {
+            if let Some(pause) = own.get_mut(*address) {
+                pause.until = now + PROBE;
+            }
+        }
+        Ok(())
     }
 
     /// It failed: the problem, with when it is asked again.

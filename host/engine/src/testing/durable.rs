@@ -52,29 +52,31 @@ async fn a_crash_at_any_step_loses_nothing_and_hides_nothing() {
     check(Point::Verdict, State::DotSent, 2, true).await;
 }
 
-/// Nothing mends them: not tried until it expires. A disk that does not read now is another matter.
+/// Nothing mends them: not tried until it expires. A disk that does not read now is another matter, and so
+/// is one that is not there: it may not be mounted yet.
 #[tokio::test]
 async fn bytes_that_are_not_what_was_accepted_fail_at_once_and_alone() {
-    for (kind, want) in [
-        (ErrorKind::InvalidData, State::Failed),
-        (ErrorKind::NotFound, State::Failed),
-        (ErrorKind::UnexpectedEof, State::Failed),
-        (ErrorKind::Other, State::Sent),
+    for (turn, want) in [
+        (Turn::Unreadable(ErrorKind::InvalidData), State::Failed),
+        (Turn::Unreadable(ErrorKind::NotFound), State::Sent),
+        (Turn::Unreadable(ErrorKind::UnexpectedEof), State::Failed),
+        (Turn::Unreadable(ErrorKind::Other), State::Sent),
+        (Turn::Malformed, State::Sent),
     ] {
         let host = host();
         let grant = host.grant("anna").await;
-        host.smtp.change(|state| state.script.push_back(Turn::Unreadable(kind)));
+        host.smtp.change(|state| state.script.push_back(turn.clone()));
         let first = host.submit(None, draft(&["bo@example.net"])).await.unwrap();
         host.drive(Duration::ZERO);
         let second = host.submit(None, draft(&["bo@example.net"])).await.unwrap();
         host.drive(Duration::from_secs(60));
         let entry = host.engine.submission(&grant, first.submission.as_str()).await.unwrap();
-        assert_eq!(entry.receipt.state, want, "{kind}");
+        assert_eq!(entry.receipt.state, want, "{turn:?}");
         if want == State::Failed {
-            assert!(entry.last_error.unwrap().contains("damaged"), "{kind}");
+            assert!(entry.last_error.unwrap().contains("damaged"), "{turn:?}");
         }
         let entry = host.engine.submission(&grant, second.submission.as_str()).await.unwrap();
-        assert_eq!(entry.receipt.state, State::Sent, "{kind}");
+        assert_eq!(entry.receipt.state, State::Sent, "{turn:?}");
     }
 }
 

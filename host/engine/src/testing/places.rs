@@ -76,3 +76,77 @@ fn a_tenant_with_its_share_of_slow_ones_is_not_stopped() {
         places.end(&ticket);
     }
 }
+
+/// Each that comes takes half of what the one before left, so that ten of them take all. One that has no
+/// slow ones still delivers: where a server answers, where nothing is known of it, and where it is silent.
+#[test]
+fn who_has_no_slow_ones_is_not_stopped_by_those_of_all_the_others() {
+    let mut places = Places::new(Bounds { total: 32, per_account: 2, slow: 256 });
+    for tenant in (0..16).map(|at| format!("t{at}")) {
+        for at in 0..700 {
+            if !places.accepted(&owner(&tenant, at)) {
+                break;
+            }
+            let mut ticket = places.begin(&owner(&tenant, at));
+            assert!(places.settle(&mut ticket, &format!("h{at}.{tenant}.test")));
+            assert_eq!(places.fall_silent(&mut ticket, true), Fate::Slow, "{at} of {tenant}");
+        }
+    }
+    let (taken, slow) = places.counts();
+    assert!(taken == 0 && slow >= 512, "{slow} slow, {taken} taken");
+    let newcomer = owner("newcomer", 0);
+    // Not known first, and then known to answer.
+    for _ in 0..20 {
+        assert!(places.accepted(&newcomer));
+        let mut ticket = places.begin(&newcomer);
+        assert!(places.settle(&mut ticket, "answers.test"));
+        places.answered(&mut ticket);
+        places.end(&ticket);
+    }
+    for dot in [false, true] {
+        let mut ticket = places.begin(&owner("newcomer", 1));
+        assert!(places.settle(&mut ticket, "h.newcomer.test"));
+        assert_eq!(places.fall_silent(&mut ticket, dot), Fate::Slow);
+        assert!(!places.accepted(&owner("newcomer", 2)), "it has its share");
+        assert!(places.accepted(&newcomer), "where servers answer it has not");
+        places.end(&ticket);
+    }
+}
+
+/// What a tenant with its share may not have now, it may have as soon as another's delivery is answered
+/// or ends: nobody waits for the next round.
+#[test]
+fn a_tenant_with_its_share_is_looked_for_when_there_is_room_for_it_again() {
+    for answered in [true, false] {
+        let mut places = Places::new(Bounds { total: 32, per_account: 2, slow: 8 });
+        let good = owner("acme", 1000);
+        let mut ticket = places.begin(&good);
+        assert!(places.settle(&mut ticket, "answers.test"));
+        places.answered(&mut ticket);
+        places.end(&ticket);
+        for account in 0..8 {
+            let mut ticket = places.begin(&owner("acme", account));
+            assert!(places.settle(&mut ticket, &format!("h{account}.test")));
+            assert_eq!(places.fall_silent(&mut ticket, true), Fate::Slow);
+        }
+        let mut others: Vec<_> = (0..8)
+            .map(|at| {
+                let mut ticket = places.begin(&owner("zoe", at));
+                assert!(places.settle(&mut ticket, &format!("h{at}.zoe.test")));
+                ticket
+            })
+            .collect();
+        assert!(!places.accepted(&good), "others have the quarter of it");
+        while places.take_look().is_some() {}
+        assert!(!places.accepted(&good));
+        assert!(!places.is_due());
+        let ticket = &mut others[0];
+        if answered {
+            places.answered(ticket);
+        } else {
+            places.end(ticket);
+        }
+        assert!(places.is_due(), "{answered}");
+        assert!(places.accepted(&good));
+    }
+}

@@ -131,6 +131,28 @@ async fn of_a_message_beyond_all_bounds_the_start_tells_what_it_can() {
     assert_eq!(page.rows[0].has_attachments, None);
 }
 
+/// What could not be fetched for want of room is fetched when there is some: not knowing is not kept.
+#[tokio::test]
+async fn what_the_start_does_not_tell_is_asked_again_when_there_is_room() {
+    let host = Host::new();
+    host.imap.add("INBOX", &format!("Subject: big\r\n\r\n{}attached", "x".repeat(2 << 20)));
+    let grant = host.grant("anna").await;
+    let wanted = MessageQuery { preview: true, attachments: true, ..query("INBOX", None, 50) };
+    let (held, acme) = (&host.engine.works.held, "acme".parse().unwrap());
+    let mut shares = Vec::new();
+    while let Some(share) = held.reserve(&acme, 1 << 20) {
+        shares.push(share);
+    }
+    for (room, want) in [(false, None), (true, Some(true))] {
+        if room {
+            shares.clear();
+        }
+        let page = host.engine.find_messages(&grant, wanted.clone()).await.unwrap();
+        assert_eq!(page.rows[0].preview.as_deref(), Some("x".repeat(200).as_str()));
+        assert_eq!(page.rows[0].has_attachments, want);
+    }
+}
+
 #[tokio::test]
 async fn a_message_is_one_fetch_and_its_parts_cost_nothing_more() {
     let host = Host::new();

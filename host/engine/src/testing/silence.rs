@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::future;
 use model::account::Account;
 use model::ids::{SubmissionId, TenantId};
+use model::instant::Timestamp;
 use model::octets::in_memory;
 use model::port::capabilities::Capabilities;
 use model::port::clock::Clock;
@@ -108,6 +109,41 @@ async fn a_silent_server_gets_one_delivery_at_a_time_where_no_more_may_wait() {
     host.smtp.go_on();
     pass(600);
     assert_eq!(host.smtp.taken(), 30);
+}
+
+/// However old it is, it would be put back again and again for as long as another waits for the server.
+#[tokio::test]
+async fn what_is_old_enough_expires_although_the_server_is_silent_and_others_wait_for_it() {
+    let settings = Settings { slow_deliveries: 4, ..Settings::default() };
+    let days = settings.give_up_after;
+    let host = Host::with(settings);
+    host.smtp.change(|state| state.silent = Some(Point::Connect));
+    let mut driver = pin!(Arc::clone(&host.engine).deliver_forever(future::pending()));
+    let (first, second) =
+        (person(&host, "acme", "a", "silent"), person(&host, "acme", "b", "silent"));
+    accept(&host, &*host.outbox, &first, 0).await;
+    for _ in 0..5 {
+        settle(driver.as_mut());
+        host.clock.advance(MOMENT);
+    }
+    accept(&host, &*host.outbox, &second, 1).await;
+    accept(&host, &*host.outbox, &second, 2).await;
+    {
+        let mut rows = host.outbox.0.lock().unwrap();
+        rows[2].entry.attempts = 50;
+        rows[2].new.created = Timestamp::from_millis(
+            host.clock.now().millis() - i64::try_from(days.as_millis()).unwrap(),
+        );
+    }
+    for _ in 0..60 {
+        settle(driver.as_mut());
+        host.clock.advance(MOMENT);
+    }
+    let states = host.outbox.states();
+    assert_eq!(states, [State::Dialing, State::Accepted, State::Expired]);
+    let rows = host.outbox.0.lock().unwrap();
+    assert_eq!((rows[1].entry.attempts, rows[2].entry.attempts), (0, 50), "none was made");
+    assert!(rows[2].entry.last_error.as_ref().unwrap().contains("silent"));
 }
 
 /// With one place: it is free for another account only when its delivery has become slow.

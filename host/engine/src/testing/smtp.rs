@@ -51,6 +51,8 @@ pub(crate) enum Turn {
     LostAfter,
     /// The message cannot be read.
     Unreadable(std::io::ErrorKind),
+    /// Nor may it be sent as it is.
+    Malformed,
 }
 
 /// Where the server stops answering for ever.
@@ -187,6 +189,7 @@ impl SmtpSession for Session {
                 Turn::Codes(codes, verdict) => (codes, Some(verdict)),
                 Turn::LostAfter => (all, None),
                 Turn::LostBefore => return Err(gone()),
+                Turn::Malformed => return Err(SmtpError::Malformed("nonsense")),
                 Turn::Unreadable(kind) => return Err(SmtpError::Unreadable(kind.into())),
             };
             let recipients: Vec<Reply> = codes.into_iter().map(reply).collect();

@@ -182,3 +182,22 @@ async fn a_mailbox_that_an_authorization_server_refuses_waits_alone() {
     host.clock.advance(Duration::from_secs(5));
     host.page("INBOX", None, 10).await.unwrap();
 }
+
+/// A mailbox that waits on its own account does not ask, and so is not the one that the others wait for.
+#[tokio::test]
+async fn a_mailbox_that_waits_keeps_no_other_from_asking() {
+    let own = Arc::new(Own::default());
+    own.says(401);
+    let host = with_server(&own);
+    for pause in [5, 10] {
+        refused(host.page("INBOX", None, 10).await, Code::AuthorizationRefused);
+        host.clock.advance(Duration::from_secs(pause));
+    }
+    refused(host.page("INBOX", None, 10).await, Code::AuthorizationRefused);
+    own.says(503);
+    refused(host.engine.verify_stored(&account("bela")).await, Code::AuthorizationUnavailable);
+    own.says(200);
+    host.clock.advance(Duration::from_secs(5));
+    refused(host.page("INBOX", None, 10).await, Code::AuthorizationRefused);
+    host.engine.verify_stored(&account("bela")).await.unwrap();
+}

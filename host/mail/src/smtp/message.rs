@@ -32,8 +32,7 @@ pub(crate) async fn scan(raw: &Octets) -> Result<Scan, SmtpError> {
     }
     let scan = scan.finish();
     if scan.bare {
-        let what = "a line of the message does not end with CRLF";
-        return Err(SmtpError::Unreadable(io::Error::new(io::ErrorKind::InvalidData, what)));
+        return Err(SmtpError::Malformed("a line of it does not end with CRLF"));
     }
     Ok(scan)
 }

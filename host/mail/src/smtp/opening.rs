@@ -128,6 +128,7 @@ pub(crate) async fn authenticate(
         | SmtpError::Protocol(_)
         | SmtpError::TooLarge { .. }
         | SmtpError::Unrecorded(_)
+        | SmtpError::Malformed(_)
         | SmtpError::Unreadable(_)) => other,
     })
 }

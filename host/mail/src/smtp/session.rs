@@ -293,6 +293,7 @@ fn ended(recipients: Vec<Reply>, error: SmtpError) -> Result<Delivery, SmtpError
         | SmtpError::NoMechanism
         | SmtpError::Protocol(_)
         | SmtpError::TooLarge { .. }
+        | SmtpError::Malformed(_)
         | SmtpError::Unrecorded(_) => Err(error),
     }
 }

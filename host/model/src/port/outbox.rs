@@ -249,8 +249,9 @@ pub enum Step {
         /// The trouble in one line.
         last_error: Option<String>,
     },
-    /// The bytes are not those that were accepted, or are not there: it has failed for good, and is put
-    /// aside with all that is known of it.
+    /// The bytes are not those that were accepted: it has failed for good, for every recipient that was
+    /// waited for, and is put aside with all that is known of it. Who is in doubt stays so, and what was
+    /// found in doubt says that it may arrive twice.
     Damaged {
         /// What is wrong with them, for the operator.
         reason: String,

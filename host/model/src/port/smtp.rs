@@ -227,6 +227,9 @@ pub enum SmtpError {
     /// The record before the dot could not be written, so the dot was kept back.
     #[error("the attempt could not be recorded")]
     Unrecorded(#[source] StoreError),
+    /// The message is not in a form that may be sent; nothing was said to the server.
+    #[error("the stored message cannot be sent as it is: {0}")]
+    Malformed(&'static str),
     /// The message could not be read.
     #[error("the stored message cannot be read")]
     Unreadable(#[source] std::io::Error),

@@ -146,6 +146,14 @@ impl Row {
             }
             Step::Damaged { .. } => {
                 self.entry.receipt.state = State::Failed;
+                self.entry.possible_duplicate |= in_doubt(self.found);
+                let end =
+                    if self.found == State::DotSent { State::Uncertain } else { State::Failed };
+                for known in &mut self.entry.recipients {
+                    if !known.state.is_final() && known.state != State::Uncertain {
+                        known.state = end;
+                    }
+                }
                 self.entry.last_error = Some(DAMAGED.to_owned());
                 self.raw = None;
             }

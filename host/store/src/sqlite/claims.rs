@@ -22,7 +22,7 @@ use crate::commit::Trouble;
 use crate::failure::failed;
 use crate::fair::{Due, Served, choose, merge};
 use crate::lifecycle::{CLAIMED, ends_doubt, is_held};
-use crate::sqlite::quarantine::{quarantine, sweep};
+use crate::sqlite::quarantine::{give_up, quarantine, sweep};
 use crate::sqlite::rows::{parsed, put_recipients, recipients, state};
 
 /// One seek, however much waits for the accounts.
@@ -251,7 +251,7 @@ pub(crate) fn record(
             ended(conn, id, &end).map(|over| file.filter(|_| over))
         }
         // A file stays: it belongs to what is put aside.
-        Step::Damaged { reason } => quarantine(conn, id, reason).map(|()| None),
+        Step::Damaged { reason } => give_up(conn, id, reason).map(|()| None),
     }
 }
 

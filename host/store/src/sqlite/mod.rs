@@ -101,7 +101,7 @@ impl Sqlite {
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(OpenError::io(dir))?;
         let lock = lock(dir)?;
         // On a disk without any room the databases need some of it to be opened.
-        let reserve = Reserve::open(dir);
+        let reserve = Reserve::open(dir, Arc::clone(&clock));
         marker::check(dir, |file| Connection::open(file))?;
         let poison = Poison::default();
         let file = dir.join("meta.db");

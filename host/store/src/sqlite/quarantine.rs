@@ -4,7 +4,8 @@
 //! that were accepted. It is copied as it is, its bytes too, to where only a person looks; what is left in its place has failed, so that it is not met
 //! again.
 //!
-//! Invariant: nothing is read as a value on the way, since that is what did not work.
+//! Invariant: of a record that cannot be read nothing is read as a value on the way, since that is what did
+//! not work.
 
 use model::ids::{AccountId, SubmissionId, TenantId};
 use model::instant::Timestamp;
@@ -21,6 +22,26 @@ pub(crate) fn quarantine(
     reason: &str,
 ) -> Result<(), Trouble> {
     put_aside(conn, id.as_str(), reason)
+}
+
+/// The same of one whose bytes are damaged, while the rest of it reads: nobody waits any more for what is
+/// over, and what may have arrived still says so.
+pub(crate) fn give_up(conn: &Connection, id: &SubmissionId, reason: &str) -> Result<(), Trouble> {
+    quarantine(conn, id, reason)?;
+    conn.prepare_cached(
+        "UPDATE recipient SET state = CASE
+             WHEN (SELECT found FROM submission WHERE id = ?1) IS 'dot-sent' THEN 'uncertain'
+             ELSE 'failed' END
+         WHERE submission = ?1 AND state NOT IN ('uncertain', 'sent', 'failed', 'cancelled', 'expired')",
+    )?
+    .execute([id.as_str()])?;
+    conn.prepare_cached(
+        "UPDATE submission SET possible_duplicate =
+             possible_duplicate OR coalesce(found IN ('dot-sent', 'uncertain'), 0)
+         WHERE id = ?1",
+    )?
+    .execute([id.as_str()])?;
+    Ok(())
 }
 
 /// Puts aside what is due and does not even name itself: no claim would ever be made of it, and it

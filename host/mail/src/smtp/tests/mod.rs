@@ -350,7 +350,7 @@ async fn what_could_smuggle_a_second_message_is_refused_before_a_word_is_said() 
         let (mut session, mut peer) = session().await;
         let envelope = envelope(&["bo@example.test"]);
         let delivery = session.deliver(&envelope, &message(text), recorded()).await;
-        assert!(matches!(delivery, Err(SmtpError::Unreadable(_))), "{text:?} gave {delivery:?}");
+        assert!(matches!(delivery, Err(SmtpError::Malformed(_))), "{text:?} gave {delivery:?}");
         drop(session);
         assert_eq!(peer.rest().await, b"", "{text:?}");
     }
