@@ -231,20 +231,16 @@ impl Checked {
     pub(crate) fn taking(&self, headers: &HeaderMap) -> Result<Taking<'_>, Problem> {
         let Some(rule) = &self.body else { return Ok(Taking::Stream) };
         let given = media::kind(headers);
+        let known = std::iter::once("application/json")
+            .chain(self.other_types.iter().map(String::as_str))
+            .collect::<Vec<_>>();
         match given.as_deref() {
             Some("application/json") => {
-                media::check_json(headers)?;
+                media::check_json(headers, &known)?;
                 Ok(Taking::Json(rule))
             }
-            Some(other) if self.other_types.iter().any(|known| known == other) => {
-                Ok(Taking::Stream)
-            }
-            other => {
-                let known = std::iter::once("application/json")
-                    .chain(self.other_types.iter().map(String::as_str))
-                    .collect::<Vec<_>>();
-                Err(media::other_type(other, &known))
-            }
+            Some(other) if known.contains(&other) => Ok(Taking::Stream),
+            other => Err(media::other_type(other, &known)),
         }
     }
 }
