@@ -416,7 +416,9 @@ impl Checked {
 pub(crate) fn wrong_method<'a>(method: &Method, known: impl Iterator<Item = &'a str>) -> Problem {
     let mut known: Vec<&str> = known.collect();
     // HEAD is GET without the body, everywhere.
-    if let Some(at) = known.iter().position(|method| *method == "GET") {
+    if let Some(at) = known.iter().position(|method| *method == "GET")
+        && !known.contains(&"HEAD")
+    {
         known.insert(at + 1, "HEAD");
     }
     let allow = known.join(", ");
@@ -432,6 +434,19 @@ mod tests {
     use runtime::component::Parameter;
 
     use super::*;
+
+    #[test]
+    fn head_is_named_once_where_there_is_get() {
+        let allow = |known: &[&'static str]| {
+            let problem = wrong_method(&Method::TRACE, known.iter().copied());
+            let (_, allow) = problem.extras.into_iter().find(|(name, _)| *name == "allow").unwrap();
+            allow
+        };
+        assert_eq!(allow(&["GET", "POST"]), "GET, HEAD, POST");
+        assert_eq!(allow(&["POST", "GET", "HEAD"]), "POST, GET, HEAD");
+        assert_eq!(allow(&["HEAD", "GET"]), "HEAD, GET");
+        assert_eq!(allow(&["DELETE"]), "DELETE");
+    }
 
     #[test]
     fn a_description_names_few_things_and_briefly() {
