@@ -153,6 +153,17 @@ fn a_limit_without_a_key_has_the_number_of_the_code() {
     }
 }
 
+/// What is known of the parts in host/store/src/spool.rs, whose tests hold them.
+#[test]
+fn files_without_a_token_have_a_part() {
+    let rows = rows();
+    let of = |limit: &str| rows[limit].number.unwrap();
+    let tenant = of("the same, of a tenant's requests without a token");
+    assert_eq!(tenant, of("files on their way, of a tenant") / 2);
+    let all = of("the same, of all requests without a token");
+    assert_eq!(all, of("files on their way, of all tenants") / 4);
+}
+
 #[test]
 fn a_limit_that_is_met_answers_its_number() {
     let host = Host::dev();

@@ -200,6 +200,7 @@ impl Asked<'_> {
         if !reads && page != Page::ConsentAnswer {
             return Err(wrong_method(&head.method, ["GET"].into_iter()));
         }
+        plain(page, head.uri.query().unwrap_or_default())?;
         let deployments = &self.host.deployments;
         match page {
             Page::Health => Ok(pages::health()),
@@ -342,16 +343,29 @@ impl Asked<'_> {
     }
 }
 
+/// Pages take no query parameters. Probes add some of their own, and so may an authorization
+/// server (RFC 6749 §4.1.2 has what is unknown ignored).
+fn plain(page: Page, query: &str) -> Result<(), Problem> {
+    let free = matches!(page, Page::Health | Page::Ready | Page::ConsentAnswer);
+    let given = form_urlencoded::parse(query.as_bytes()).next();
+    match given.filter(|_| !free) {
+        Some((name, _)) => Err(unknown_parameter(&name, "page")),
+        None => Ok(()),
+    }
+}
+
+fn unknown_parameter(name: &str, of: &str) -> Problem {
+    let name = model::problem::printable(name);
+    let detail = format!("`{name}` is not a query parameter of this {of}");
+    Problem::new(Code::InvalidQuery, detail)
+}
+
 /// The one query parameter of the host's own resources: where a list of accounts goes on.
 fn cursor(resource: Resource, query: &str) -> Result<Option<String>, Problem> {
     let mut cursor = None;
     for (name, value) in form_urlencoded::parse(query.as_bytes()).into_owned() {
         if resource != Resource::Accounts || name != "cursor" {
-            let detail = format!(
-                "`{}` is not a query parameter of this resource",
-                model::problem::printable(&name)
-            );
-            return Err(Problem::new(Code::InvalidQuery, detail));
+            return Err(unknown_parameter(&name, "resource"));
         }
         // It is the last id of the page before, so a cursor of any other list is none.
         if value.parse::<AccountId>().is_err() {
@@ -423,5 +437,23 @@ fn failed(served: &Served, error: EndpointError) -> Problem {
         problem.with_retry_after(std::time::Duration::from_secs(1))
     } else {
         problem
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_refuse_query_parameters_and_probes_do_not() {
+        for page in [Page::Wit, Page::WitFile, Page::WitArchive, Page::OpenApi, Page::Docs] {
+            let problem = plain(page, "a%20b=1&c").unwrap_err();
+            assert_eq!(problem.code, Code::InvalidQuery, "{page:?}");
+            assert!(problem.detail.contains("`a b`"), "{}", problem.detail);
+            assert!(plain(page, "").is_ok(), "{page:?}");
+        }
+        for page in [Page::Health, Page::Ready, Page::ConsentAnswer] {
+            assert!(plain(page, "probe=1").is_ok(), "{page:?}");
+        }
     }
 }

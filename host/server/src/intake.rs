@@ -39,7 +39,7 @@ pub(crate) async fn merge_patch(
 fn taken(head: &request::Parts, types: &[&str]) -> Result<(), Problem> {
     let given = media::kind(&head.headers);
     if given.as_deref().is_some_and(|given| types.contains(&given)) {
-        return media::check_json(&head.headers);
+        return media::check_json(&head.headers, types);
     }
     Err(media::other_type(given.as_deref(), types))
 }

@@ -1,10 +1,13 @@
 //! What a request says of its body: the type, the charset, the coding.
 //!
-//! Standards: RFC 9110 §8.3 (Content-Type), §8.4 (Content-Encoding), §15.5.16;
+//! Standards: RFC 9110 §5.6.6 (parameters), §8.3 (Content-Type), §8.4 (Content-Encoding), §15.5.16;
 //! RFC 8259 §8.1 (JSON is UTF-8).
 
 use http::{HeaderMap, header};
 use model::problem::{Code, Problem};
+
+/// What UTF-8 and its part, ASCII, are called.
+const UTF_8: [&str; 4] = ["utf-8", "utf8", "us-ascii", "ascii"];
 
 /// The type, in lower case and without parameters.
 pub(crate) fn kind(headers: &HeaderMap) -> Option<String> {
@@ -12,8 +15,8 @@ pub(crate) fn kind(headers: &HeaderMap) -> Option<String> {
     Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
 
-/// JSON is read by the host: it comes as it is, in UTF-8.
-pub(crate) fn check_json(headers: &HeaderMap) -> Result<(), Problem> {
+/// JSON is read by the host: it comes as it is, in UTF-8. `taken` are the types of the operation.
+pub(crate) fn check_json(headers: &HeaderMap, taken: &[&str]) -> Result<(), Problem> {
     for coding in headers.get_all(header::CONTENT_ENCODING) {
         let coding = coding.to_str().unwrap_or("something else");
         let identity =
@@ -29,11 +32,11 @@ pub(crate) fn check_json(headers: &HeaderMap) -> Result<(), Problem> {
     }
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     match value.and_then(charset) {
-        Some(other) if !other.eq_ignore_ascii_case("utf-8") => {
+        Some(other) if !UTF_8.iter().any(|name| other.eq_ignore_ascii_case(name)) => {
             let other = model::problem::printable(&other);
             let detail = format!("the charset `{other}` was sent; JSON is taken in UTF-8");
             Err(Problem::new(Code::UnsupportedMediaType, detail)
-                .with_extra("accept", "application/json"))
+                .with_extra("accept", taken.join(", ")))
         }
         Some(_) | None => Ok(()),
     }
@@ -47,11 +50,19 @@ pub(crate) fn other_type(given: Option<&str>, taken: &[&str]) -> Problem {
     Problem::new(Code::UnsupportedMediaType, detail).with_extra("accept", taken)
 }
 
+/// A semicolon between quotes parts nothing, and a backslash there hides what follows it (RFC 9110 §5.6.4).
 fn charset(value: &str) -> Option<String> {
-    value.split(';').skip(1).find_map(|parameter| {
+    let (mut quoted, mut hidden) = (false, false);
+    let parts = |c: char| {
+        let plain = !std::mem::take(&mut hidden);
+        hidden = plain && quoted && c == '\\';
+        quoted ^= plain && c == '"';
+        !quoted && c == ';'
+    };
+    value.split(parts).skip(1).find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         let named = name.trim().eq_ignore_ascii_case("charset");
-        named.then(|| value.trim().trim_matches('"').to_owned())
+        named.then(|| value.trim().trim_matches('"').replace('\\', ""))
     })
 }
 
@@ -68,6 +79,35 @@ mod tests {
         check("application/json", &["identity", "br"], Some("`br`"));
         check("application/json; charset=iso-8859-1", &[], Some("`iso-8859-1`"));
         check("application/json; a=b;charset=utf-16", &[], Some("`utf-16`"));
+        check("application/json; charset=", &[], Some("``"));
+    }
+
+    #[test]
+    fn utf_8_has_other_names_and_ascii_is_a_part_of_it() {
+        for name in ["utf8", "UTF8", "us-ascii", "US-ASCII", "ascii", "Ascii"] {
+            check(&format!("application/json; charset={name}"), &[], None);
+            check(&format!("application/json;charset=\"{name}\" ; a=b"), &[], None);
+        }
+        check("application/json; charset=\"ut\\f-8\"", &[], None);
+        check("application/json; charset=utf-7", &[], Some("`utf-7`"));
+    }
+
+    #[test]
+    fn a_semicolon_between_quotes_parts_nothing() {
+        check("application/json; a=\"x; charset=utf-16\"", &[], None);
+        check("application/json; a=\"x\\\"; charset=utf-16; b\"; charset=utf-8", &[], None);
+        check("application/json; a=\"x;y\"; charset=koi8-r", &[], Some("`koi8-r`"));
+        check("application/json; a=\"x; charset=utf-16", &[], None);
+    }
+
+    #[test]
+    fn a_refused_charset_is_told_with_the_types_of_the_operation() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, "application/json; charset=koi8-r".parse().unwrap());
+        let taken = ["application/json", "application/merge-patch+json"];
+        let problem = check_json(&headers, &taken).unwrap_err();
+        let accept = problem.extras.iter().find(|(name, _)| *name == "accept").unwrap();
+        assert_eq!(accept.1, "application/json, application/merge-patch+json");
     }
 
     #[track_caller]
@@ -77,7 +117,10 @@ mod tests {
         for coding in codings {
             headers.append(header::CONTENT_ENCODING, coding.parse().unwrap());
         }
-        let told = check_json(&headers).err().map(|problem| problem.detail).unwrap_or_default();
+        let told = check_json(&headers, &["application/json"])
+            .err()
+            .map(|problem| problem.detail)
+            .unwrap_or_default();
         assert_eq!(want.is_none(), told.is_empty(), "{kind} {codings:?}: {told}");
         assert!(told.contains(want.unwrap_or_default()), "{told}");
     }

@@ -231,20 +231,16 @@ impl Checked {
     pub(crate) fn taking(&self, headers: &HeaderMap) -> Result<Taking<'_>, Problem> {
         let Some(rule) = &self.body else { return Ok(Taking::Stream) };
         let given = media::kind(headers);
+        let known = std::iter::once("application/json")
+            .chain(self.other_types.iter().map(String::as_str))
+            .collect::<Vec<_>>();
         match given.as_deref() {
             Some("application/json") => {
-                media::check_json(headers)?;
+                media::check_json(headers, &known)?;
                 Ok(Taking::Json(rule))
             }
-            Some(other) if self.other_types.iter().any(|known| known == other) => {
-                Ok(Taking::Stream)
-            }
-            other => {
-                let known = std::iter::once("application/json")
-                    .chain(self.other_types.iter().map(String::as_str))
-                    .collect::<Vec<_>>();
-                Err(media::other_type(other, &known))
-            }
+            Some(other) if known.contains(&other) => Ok(Taking::Stream),
+            other => Err(media::other_type(other, &known)),
         }
     }
 }
@@ -420,7 +416,9 @@ impl Checked {
 pub(crate) fn wrong_method<'a>(method: &Method, known: impl Iterator<Item = &'a str>) -> Problem {
     let mut known: Vec<&str> = known.collect();
     // HEAD is GET without the body, everywhere.
-    if let Some(at) = known.iter().position(|method| *method == "GET") {
+    if let Some(at) = known.iter().position(|method| *method == "GET")
+        && !known.contains(&"HEAD")
+    {
         known.insert(at + 1, "HEAD");
     }
     let allow = known.join(", ");
@@ -436,6 +434,19 @@ mod tests {
     use runtime::component::Parameter;
 
     use super::*;
+
+    #[test]
+    fn head_is_named_once_where_there_is_get() {
+        let allow = |known: &[&'static str]| {
+            let problem = wrong_method(&Method::TRACE, known.iter().copied());
+            let (_, allow) = problem.extras.into_iter().find(|(name, _)| *name == "allow").unwrap();
+            allow
+        };
+        assert_eq!(allow(&["GET", "POST"]), "GET, HEAD, POST");
+        assert_eq!(allow(&["POST", "GET", "HEAD"]), "POST, GET, HEAD");
+        assert_eq!(allow(&["HEAD", "GET"]), "HEAD, GET");
+        assert_eq!(allow(&["DELETE"]), "DELETE");
+    }
 
     #[test]
     fn a_description_names_few_things_and_briefly() {

@@ -183,7 +183,9 @@ fn references(schema: &mut Value) -> Option<Vec<String>> {
         anchored |= keyword("$id") && depth > 1;
         all.extend(members.get("$ref").and_then(Value::as_str).map(str::to_owned));
     });
-    let inside = all.iter().all(|to| to == "#" || to.starts_with("#/"));
+    // The members of `$defs` move; `$defs` itself does not, nor is it looked for in another spelling.
+    let follows = |to: &String| to != "#/$defs" && !to.contains('%');
+    let inside = all.iter().all(|to| (to == "#" || to.starts_with("#/")) && follows(to));
     (inside && !anchored).then_some(all)
 }
 
@@ -226,7 +228,9 @@ fn visit(schema: &mut Value, look: &mut dyn FnMut(&mut Map<String, Value>)) {
     look(members);
     for (keyword, value) in members.iter_mut() {
         match keyword.as_str() {
-            "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas" => {
+            "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas"
+            // Of older drafts; a list of names in it is no schema, and is passed over.
+            | "dependencies" => {
                 let inner = value.as_object_mut().into_iter().flat_map(Map::values_mut);
                 inner.for_each(|inner| visit(inner, look));
             }
@@ -290,6 +294,20 @@ mod tests {
         assert_eq!(all.into_value(), json!({"Address": next}));
     }
 
+    /// A keyword of older drafts: its values are schemas, or lists of names.
+    #[test]
+    fn references_within_dependencies_follow_too() {
+        let mut all = Schemas::default();
+        let shown = all.take(
+            "own",
+            "here",
+            r##"{"dependencies":{"a":["b"],"c":{"not":{"$ref":"#/$defs/d"}}},"$defs":{"d":{}}}"##,
+        );
+        let followed = json!({"not": {"$ref": "#/components/schemas/D"}});
+        assert_eq!(shown, json!({"dependencies": {"a": ["b"], "c": followed}}));
+        assert_eq!(all.into_value(), json!({"D": {}}));
+    }
+
     #[test]
     fn equal_schemas_share_a_name_and_others_get_longer_ones() {
         let one =
@@ -342,6 +360,10 @@ mod tests {
             r##"{"items":{"$ref":"#here"},"$defs":{"a":{"$anchor":"here"}}}"##,
             r##"{"items":{"$ref":"#/$defs/missing"},"$defs":{"a":{}}}"##,
             r##"{"items":{"$dynamicRef":"#/$defs/a"},"$defs":{"a":{}}}"##,
+            // What holds all definitions is no schema, and is not moved.
+            r##"{"items":{"$ref":"#/$defs"},"$defs":{"a":{}}}"##,
+            // Percent-encoded, which names the same (RFC 6901 §6).
+            r##"{"items":{"$ref":"#/%24defs/a"},"$defs":{"a":{}}}"##,
         ] {
             let mut all = Schemas::default();
             let shown = all.take("own", "here", text);

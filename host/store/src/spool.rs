@@ -247,14 +247,16 @@ impl Charge {
         let all = left(limits.host, charged.host).ok_or(SpoolError::Full { limit: limits.host })?;
         if let Some(party) = &self.party {
             let held = charged.parties.get(party).copied().unwrap_or(0).saturating_add(by);
-            let most = if party.strangers {
-                let strangers = left(limits.host / STRANGERS, charged.strangers);
-                (limits.per_tenant / 2).min(all).min(strangers.unwrap_or(0))
+            let (own, strangers) = if party.strangers {
+                let left = left(limits.host / STRANGERS, charged.strangers);
+                (limits.per_tenant / 2, left.unwrap_or(0))
             } else {
-                limits.per_tenant.min(all)
+                (limits.per_tenant, u64::MAX)
             };
-            if held > most {
-                return Err(SpoolError::Full { limit: most });
+            // Each with what is told: the number that somebody set, not what happens to be left of it.
+            let bounds = [(own, own), (strangers, limits.host / STRANGERS), (all, limits.host)];
+            if let Some((_, limit)) = bounds.into_iter().find(|(most, _)| held > *most) {
+                return Err(SpoolError::Full { limit });
             }
             charged.strangers += if party.strangers { by } else { 0 };
             charged.parties.insert(party.clone(), held);
@@ -368,6 +370,53 @@ mod tests {
             );
         }
         assert!(take(Payer::Host).await > 0);
+    }
+
+    /// Whoever is refused is told a number that stands in docs/limits.md, never what happens to be left.
+    #[tokio::test]
+    async fn the_bound_that_was_met_is_told() {
+        let limits = SpoolLimits { per_spool: 5000, per_tenant: 1000, host: 4000, in_memory: 100 };
+        let tenant = |name: &str| -> TenantId { name.parse().unwrap() };
+        let [a, b, c, d] = ["a", "b", "c", "d"].map(tenant);
+        let cases: &[(&[(Payer<'_>, usize)], u64)] = &[
+            (&[(Payer::Tenant(&a), 1001)], 1000),
+            (&[(Payer::Strangers(&a), 501)], 500),
+            // More than would then be left for other strangers.
+            (&[(Payer::Strangers(&a), 500), (Payer::Strangers(&b), 251)], 1000),
+            (
+                &[
+                    (Payer::Strangers(&a), 500),
+                    (Payer::Strangers(&b), 250),
+                    (Payer::Strangers(&c), 251),
+                ],
+                1000,
+            ),
+            // More than would then be left of all.
+            (
+                &[
+                    (Payer::Tenant(&a), 1000),
+                    (Payer::Tenant(&b), 1000),
+                    (Payer::Tenant(&c), 1000),
+                    (Payer::Tenant(&d), 600),
+                ],
+                4000,
+            ),
+            (&[(Payer::Host, 3500), (Payer::Strangers(&a), 400)], 4000),
+            (&[(Payer::Host, 4000), (Payer::Tenant(&a), 1)], 4000),
+            (&[(Payer::Host, 4001)], 4000),
+        ];
+        for (at, (held, want)) in cases.iter().enumerate() {
+            let (_dir, spools) = spools(limits);
+            let (last, before) = held.split_last().unwrap();
+            let mut kept = Vec::new();
+            for (payer, bytes) in before {
+                kept.push(filled(&spools, *payer, &vec![0; *bytes]).await.unwrap());
+            }
+            match filled(&spools, last.0, &vec![0; last.1]).await {
+                Err(SpoolError::Full { limit }) => assert_eq!(limit, *want, "case {at}"),
+                other => panic!("case {at}: {other:?}"),
+            }
+        }
     }
 
     #[tokio::test]

@@ -47,7 +47,7 @@ pub enum SpoolError {
     /// The spools of the tenant, of its strangers or of all are larger than allowed together.
     #[error("more than {limit} bytes are being uploaded at once")]
     Full {
-        /// In bytes.
+        /// In bytes: the bound that was met. That of all also where too little would be left for others.
         limit: u64,
     },
     /// The disk.
