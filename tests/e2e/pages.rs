@@ -17,7 +17,7 @@ const PREPARED: &str = r#"
 AUTH="Authorization: Bearer $TOKEN"
 first() { grep -o "\"$1\":\"[^\"]*\"" | head -n 1 | cut -d '"' -f 4; }
 sent() {
-  curl -sS -H "$AUTH" $POSTLET/anna/send --json '{"to": [{"email": "bob@mailroom.test"}], "text": "Hello",
+  curl -sS -H "$AUTH" $POSTLET/anna/send --json '{"to": [{"email": "bob@mailroom.test"}], "subject": "Hello", "text": "Hello",
     "attachments": [{"filename": "a.txt", "content": "aGVsbG8="}]}' | first submissionId
 }
 newest() { curl -sS -H "$AUTH" "$POSTLET/bob/messages?limit=2" | grep -o '"id":"[^"]*"' | cut -d '"' -f 4; }
