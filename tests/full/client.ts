@@ -55,7 +55,7 @@ good(await POST("/v1/accounts/{account}/send", {
     for (const to of form.to ?? []) data.append("to", to);
     data.append("subject", form.subject ?? "");
     data.append("text", form.text ?? "");
-    data.append("attachment", new Blob([licence]), "LICENSE");
+    data.append("attachment", new Blob([new Uint8Array(licence)]), "LICENSE");
     return data;
   },
 }));
