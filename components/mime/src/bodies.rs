@@ -4,10 +4,11 @@
 //! (`format=flowed`).
 
 use crate::charset::decode_body;
+use crate::comments::skip_comments;
 use crate::filename::label;
 use crate::flowed::{DelSp, unwrap_lines};
 use crate::labels::{Charset, named};
-use crate::params::{parse, skip_comments};
+use crate::params::parse;
 use crate::transfer::{Encoding, decode_start};
 use crate::walk::Node;
 use crate::words::{decode as decode_words, tidy};

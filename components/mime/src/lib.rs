@@ -20,6 +20,7 @@ pub mod unicode;
 pub mod labels;
 pub mod charset;
 pub mod words;
+pub mod comments;
 pub mod fields;
 pub mod params;
 pub mod filename;

@@ -7,6 +7,7 @@
 //! Standards: RFC 2045 section 5.1, RFC 2231 sections 3 and 4.
 
 use crate::charset::decode as decode_charset;
+use crate::comments::{after_comment, skip_comments};
 use crate::words::{decode as decode_words, hex, tidy, unfold};
 
 /// More sections than any writer makes; the rest is left out.
@@ -50,23 +51,6 @@ fn take_main(text: &str) -> (String, &str) {
         main.push_str(piece);
         rest = after;
     }
-}
-
-/// What follows white space and comments; of one without an end, nothing.
-pub fn skip_comments(text: &str) -> &str {
-    let mut depth = 0usize;
-    let mut characters = text.char_indices();
-    while let Some((at, character)) = characters.next() {
-        match character {
-            ' ' | '\t' => {}
-            '(' => depth += 1,
-            ')' if depth > 0 => depth -= 1,
-            '\\' if depth > 0 => drop(characters.next()),
-            _ if depth > 0 => {}
-            _ => return text.get(at..).unwrap_or_default(),
-        }
-    }
-    ""
 }
 
 struct Section {
@@ -130,19 +114,9 @@ impl Comments {
         if self.unclosed || !text.starts_with('(') {
             return None;
         }
-        let (mut depth, mut escaped) = (0usize, false);
-        for (at, byte) in text.bytes().enumerate() {
-            let plain = !escaped;
-            escaped = byte == b'\\' && plain;
-            match byte {
-                b'(' if plain => depth += 1,
-                b')' if plain && depth == 1 => return text.get(at + 1..),
-                b')' if plain => depth -= 1,
-                _ => {}
-            }
-        }
-        self.unclosed = true;
-        None
+        let after = after_comment(text);
+        self.unclosed = after.is_none();
+        after
     }
 
     /// What follows white space and comments.

@@ -6,9 +6,9 @@
 //!
 //! Standards: RFC 2045 sections 6.7 and 6.8; uuencode as POSIX describes it.
 
+use crate::comments::skip_comments;
 use crate::fault::{Code, Fault};
 use crate::octets::CHUNK;
-use crate::params::skip_comments;
 use crate::words::{hex, unfold};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //!
 //! Standards: RFC 5322 section 3.2, RFC 2047 section 5.
 
+use crate::comments::after_comment;
 use crate::words::Ends;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,14 +110,8 @@ struct Closings {
 
 impl Closings {
     fn quote(&mut self, text: &str, at: usize) -> Option<usize> {
-        let mut escaped = false;
-        let end = (!self.no_quote).then(|| {
-            text.get(at + 1..)?.bytes().position(|byte| {
-                let ends = byte == b'"' && !escaped;
-                escaped = byte == b'\\' && !escaped;
-                ends
-            })
-        });
+        let rest = (!self.no_quote).then(|| text.get(at + 1..));
+        let end = rest.map(|rest| unescaped(rest?, b'"'));
         self.no_quote |= end == Some(None);
         end.flatten().map(|length| at + 1 + length + 1)
     }
@@ -133,18 +128,25 @@ impl Closings {
         if self.no_comment {
             return None;
         }
-        let (mut depth, mut escaped) = (0usize, false);
-        for (length, byte) in text.get(at..)?.bytes().enumerate() {
-            let plain = !escaped;
-            escaped = byte == b'\\' && plain;
-            match byte {
-                b'(' if plain && (depth == 0 || !self.flat) => depth += 1,
-                b')' if plain && depth == 1 => return Some(at + length + 1),
-                b')' if plain => depth -= 1,
-                _ => {}
-            }
+        let rest = text.get(at..)?;
+        let end = if self.flat {
+            unescaped(rest, b')').map(|length| at + length + 1)
+        } else {
+            after_comment(rest).map(|after| text.len() - after.len())
+        };
+        if end.is_none() {
+            (self.no_comment, self.flat) = (self.flat, true);
         }
-        (self.no_comment, self.flat) = (self.flat, true);
-        None
+        end
     }
+}
+
+/// Where the first such byte is that no backslash hides.
+fn unescaped(text: &str, wanted: u8) -> Option<usize> {
+    let mut escaped = false;
+    text.bytes().position(|byte| {
+        let ends = byte == wanted && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    })
 }

@@ -8,6 +8,8 @@
 //! Standard: RFC 5322 sections 3.3 and 4.3. Deviations: the day of the week is not held against the date,
 //! and a date without a zone is read as UTC, as section 4.3 has it for a zone that nobody knows.
 
+use crate::comments::after_comment;
+
 /// More tokens than any date has.
 const MOST_TOKENS: usize = 40;
 /// RFC 5322 section 3.3 begins with 1900. The end is ours: beyond it somebody's clock was broken.
@@ -49,7 +51,8 @@ fn tokens(text: &str) -> Option<Vec<Token<'_>>> {
             return None;
         }
         match first {
-            '(' => rest = after_comment(rest),
+            // One without an end goes to the end.
+            '(' => rest = after_comment(rest).unwrap_or_default(),
             // Quotes around the name of a zone mean nothing.
             ' ' | '\t' | '"' => rest = rest.trim_start_matches([' ', '\t', '"']),
             '0'..='9' => {
@@ -69,22 +72,6 @@ fn tokens(text: &str) -> Option<Vec<Token<'_>>> {
         }
     }
     Some(tokens)
-}
-
-/// What follows the comment at the start; comments nest. One without an end goes to the end.
-fn after_comment(text: &str) -> &str {
-    let mut depth = 0usize;
-    let mut characters = text.char_indices();
-    while let Some((at, character)) = characters.next() {
-        match character {
-            '\\' => drop(characters.next()),
-            '(' => depth += 1,
-            ')' if depth == 1 => return text.get(at + 1..).unwrap_or_default(),
-            ')' => depth -= 1,
-            _ => {}
-        }
-    }
-    ""
 }
 
 #[derive(Clone, Copy, Debug)]
