@@ -90,10 +90,10 @@ fn each_case_says_what_is_right() {
     ] {
         assert!(!says_what_is_right(&want), "{want}");
     }
-    for case in cases() {
+    for case in files(CASES, "eml") {
         assert!(says_what_is_right(&right(&case)), "{}", case.display());
     }
-    for answer in files("json") {
+    for answer in files(CASES, "json") {
         assert!(answer.with_extension("eml").exists(), "{}", answer.display());
     }
 }
@@ -107,7 +107,7 @@ fn says_what_is_right(case: &Value) -> bool {
 }
 
 fn judge(client: &mut Client, account: &str, imap: &mut Imap) {
-    let cases = cases();
+    let cases = files(CASES, "eml");
     assert!(!cases.is_empty());
     for case in &cases {
         imap.append("INBOX", &crlf(&std::fs::read(case).unwrap()));
@@ -139,15 +139,13 @@ fn judge(client: &mut Client, account: &str, imap: &mut Imap) {
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-fn cases() -> Vec<PathBuf> {
-    let mut cases: Vec<_> = files("eml").collect();
-    cases.sort();
-    cases
-}
-
-fn files(kind: &str) -> impl Iterator<Item = PathBuf> {
-    let files = std::fs::read_dir(Path::new(CASES)).unwrap().map(|entry| entry.unwrap().path());
-    files.filter(move |path| path.extension().is_some_and(|found| found == kind))
+/// The files of one kind in a directory, by name.
+pub(crate) fn files(directory: &str, kind: &str) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|found| found == kind)).collect();
+    files.sort();
+    files
 }
 
 /// What is right for a case.

@@ -10,11 +10,9 @@
 //!
 //! Compared as in `field_mail`.
 
-use std::path::{Path, PathBuf};
-
 use serde_json::{Value, json};
 
-use crate::field_mail::differences;
+use crate::field_mail::{differences, files};
 use crate::harness::http::{Answer, Client};
 use crate::harness::mailroom::{ANN, Room};
 use crate::harness::site::{Site, connect, own_user, rig, tls_account, under};
@@ -65,7 +63,7 @@ fn as_many_attachments_as_are_told_are_sent() {
 }
 
 fn judge(client: &mut Client, account: &str, own: &str) {
-    let cases = cases();
+    let cases = files(CASES, "json");
     assert!(!cases.is_empty());
     let mut wrong = Vec::new();
     for case in &cases {
@@ -124,11 +122,4 @@ fn arrived(client: &mut Client, account: &str, message_id: &str) -> String {
         Some(row["id"].as_str().unwrap().to_owned())
     });
     under(account, &format!("messages/{id}"))
-}
-
-fn cases() -> Vec<PathBuf> {
-    let files = std::fs::read_dir(Path::new(CASES)).unwrap().map(|entry| entry.unwrap().path());
-    let mut cases: Vec<_> = files.collect();
-    cases.sort();
-    cases
 }

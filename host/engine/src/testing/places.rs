@@ -7,6 +7,27 @@ fn owner(tenant: &str, account: usize) -> Owner {
     Owner { tenant: tenant.parse().unwrap(), account: format!("a{account}").parse().unwrap() }
 }
 
+/// One delivery to a server that answers.
+fn deliver(places: &mut Places, owner: &Owner) {
+    let mut ticket = places.begin(owner);
+    assert!(places.settle(&mut ticket, "answers.test"));
+    places.answered(&mut ticket);
+    places.end(&ticket);
+}
+
+/// Eight slow ones of a tenant are its share. What is answered is another account's, whose server is known.
+fn with_its_share() -> (Places, Owner) {
+    let mut places = Places::new(Bounds { total: 32, per_account: 2, slow: 8 });
+    let good = owner("acme", 1000);
+    deliver(&mut places, &good);
+    for account in 0..8 {
+        let mut ticket = places.begin(&owner("acme", account));
+        assert!(places.settle(&mut ticket, &format!("h{account}.test")));
+        assert_eq!(places.fall_silent(&mut ticket, true), Fate::Slow);
+    }
+    (places, good)
+}
+
 /// However many tenants take all that they get, at servers that are silent at the dot, and whether those
 /// had answered before: another's dots find room beside them, and its mail a place.
 #[test]
@@ -56,24 +77,11 @@ fn many_tenants_silent_at_the_dot_keep_no_places_of_everybodys() {
 /// Who has its share of slow ones still delivers where servers answer.
 #[test]
 fn a_tenant_with_its_share_of_slow_ones_is_not_stopped() {
-    let mut places = Places::new(Bounds { total: 32, per_account: 2, slow: 8 });
-    let good = owner("acme", 1000);
-    let mut ticket = places.begin(&good);
-    assert!(places.settle(&mut ticket, "answers.test"));
-    places.answered(&mut ticket);
-    places.end(&ticket);
-    for account in 0..8 {
-        let mut ticket = places.begin(&owner("acme", account));
-        assert!(places.settle(&mut ticket, &format!("h{account}.test")));
-        assert_eq!(places.fall_silent(&mut ticket, true), Fate::Slow);
-    }
+    let (mut places, good) = with_its_share();
     assert!(!places.accepted(&owner("acme", 8)));
     for _ in 0..20 {
         assert!(places.accepted(&good));
-        let mut ticket = places.begin(&good);
-        assert!(places.settle(&mut ticket, "answers.test"));
-        places.answered(&mut ticket);
-        places.end(&ticket);
+        deliver(&mut places, &good);
     }
 }
 
@@ -98,10 +106,7 @@ fn who_has_no_slow_ones_is_not_stopped_by_those_of_all_the_others() {
     // Not known first, and then known to answer.
     for _ in 0..20 {
         assert!(places.accepted(&newcomer));
-        let mut ticket = places.begin(&newcomer);
-        assert!(places.settle(&mut ticket, "answers.test"));
-        places.answered(&mut ticket);
-        places.end(&ticket);
+        deliver(&mut places, &newcomer);
     }
     for dot in [false, true] {
         let mut ticket = places.begin(&owner("newcomer", 1));
@@ -118,17 +123,7 @@ fn who_has_no_slow_ones_is_not_stopped_by_those_of_all_the_others() {
 #[test]
 fn a_tenant_with_its_share_is_looked_for_when_there_is_room_for_it_again() {
     for answered in [true, false] {
-        let mut places = Places::new(Bounds { total: 32, per_account: 2, slow: 8 });
-        let good = owner("acme", 1000);
-        let mut ticket = places.begin(&good);
-        assert!(places.settle(&mut ticket, "answers.test"));
-        places.answered(&mut ticket);
-        places.end(&ticket);
-        for account in 0..8 {
-            let mut ticket = places.begin(&owner("acme", account));
-            assert!(places.settle(&mut ticket, &format!("h{account}.test")));
-            assert_eq!(places.fall_silent(&mut ticket, true), Fate::Slow);
-        }
+        let (mut places, good) = with_its_share();
         let mut others: Vec<_> = (0..8)
             .map(|at| {
                 let mut ticket = places.begin(&owner("zoe", at));

@@ -10,7 +10,7 @@ use model::account::{Credentials, OAuth, TokenSource};
 use model::port::BoxFuture;
 use model::port::lookup::FetchError;
 use model::port::oauth::{Ask, TokenEndpoint, Told};
-use model::problem::Code;
+use model::problem::{Code, Problem};
 use model::secret::Secret;
 
 use crate::oauth::servers::{Server, Servers};
@@ -58,6 +58,15 @@ fn with(own: &Arc<Own>) -> Host {
     host
 }
 
+/// Neither a reader nor a try of another account gets a token, and the reader is told after how many seconds.
+async fn left_alone(host: &Host, pause: u64) -> Problem {
+    let read = host.page("INBOX", None, 10).await.unwrap_err();
+    assert_eq!(read.code, Code::AuthorizationUnavailable, "{read:?}");
+    assert_eq!(read.retry_after, Some(Duration::from_secs(pause)));
+    refused(host.engine.verify_stored(&account("bela")).await, Code::AuthorizationUnavailable);
+    read
+}
+
 /// Readers, tries and accounts that are to be stored; the pause is the tenant's, not the account's.
 #[tokio::test]
 async fn an_address_that_fails_is_asked_again_only_when_it_was_said() {
@@ -68,15 +77,9 @@ async fn an_address_that_fails_is_asked_again_only_when_it_was_said() {
     for pause in [5, 10, 20, 40] {
         asked += 1;
         for _ in 0..5 {
-            let read = host.page("INBOX", None, 10).await.unwrap_err();
-            assert_eq!(read.code, Code::AuthorizationUnavailable, "{read:?}");
+            let read = left_alone(&host, pause).await;
             let again = format!("it is asked again in {pause} s");
             assert!(read.detail.ends_with(&again), "{read:?}");
-            assert_eq!(read.retry_after, Some(Duration::from_secs(pause)));
-            refused(
-                host.engine.verify_stored(&account("bela")).await,
-                Code::AuthorizationUnavailable,
-            );
             let made = host.engine.made_good(&"acme".parse().unwrap(), credentials()).await;
             refused(made, Code::AuthorizationUnavailable);
         }
@@ -149,13 +152,7 @@ async fn an_authorization_server_that_fails_is_asked_again_only_when_it_was_said
     for pause in [5, 10, 20] {
         asked += 1;
         for _ in 0..3 {
-            let read = host.page("INBOX", None, 10).await.unwrap_err();
-            assert_eq!(read.code, Code::AuthorizationUnavailable, "{read:?}");
-            assert_eq!(read.retry_after, Some(Duration::from_secs(pause)));
-            refused(
-                host.engine.verify_stored(&account("bela")).await,
-                Code::AuthorizationUnavailable,
-            );
+            left_alone(&host, pause).await;
         }
         assert_eq!(own.asked(), asked, "pause of {pause} s");
         host.clock.advance(Duration::from_secs(pause));
