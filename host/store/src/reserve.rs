@@ -190,6 +190,7 @@ mod tests {
         reserve.admit(1000).unwrap();
         assert_eq!(held(), reserve.0.size);
     }
+
     /// Each try takes all of it for a moment, and would be made for every message that comes.
     #[test]
     fn a_try_that_found_no_room_is_not_made_again_at_once() {

@@ -159,9 +159,8 @@ impl<'a> Attempt<'a> {
                 None => {
                     // It comes with the pauses of the schedule, and so it counts: nothing waits for ever.
                     let why = "the account has no SMTP server";
-                    let (now, waiting) = (self.now(), &self.claim.recipients);
-                    let outcome = verdict::without_attempt(waiting, State::Deferred, why, now);
-                    let due = now.after(self.backoff());
+                    let due = self.now().after(self.backoff());
+                    let outcome = self.untried(State::Deferred, why);
                     self.end(outcome, due, Counted::Yes, Over::default()).await;
                 }
             },
@@ -171,8 +170,7 @@ impl<'a> Attempt<'a> {
 
     /// Nothing more will be tried, and it is no server that said so.
     async fn give_up(&self, why: &str) {
-        let outcome =
-            verdict::without_attempt(&self.claim.recipients, State::Failed, why, self.now());
+        let outcome = self.untried(State::Failed, why);
         let over = Over { state: Some(State::Failed), copy: false };
         self.end(outcome, self.now(), Counted::No, over).await;
     }
@@ -223,10 +221,9 @@ impl<'a> Attempt<'a> {
             }
             Tried::Silent => {
                 let why = "the SMTP server is silent, and as many deliveries as may wait for silent servers do";
-                let now = self.now();
-                let outcome =
-                    verdict::without_attempt(&claim.recipients, State::Deferred, why, now);
-                return Ending::Outcome { outcome, due: now.after(pause), counted: Counted::Yes };
+                let outcome = self.untried(State::Deferred, why);
+                let due = self.now().after(pause);
+                return Ending::Outcome { outcome, due, counted: Counted::Yes };
             }
         };
         place.answered();
@@ -372,9 +369,13 @@ impl<'a> Attempt<'a> {
     }
 
     fn without_attempt(&self, why: &str, due: Timestamp) -> Ending {
-        let recipients = &self.claim.recipients;
-        let outcome = verdict::without_attempt(recipients, State::Deferred, why, self.now());
+        let outcome = self.untried(State::Deferred, why);
         Ending::Outcome { outcome, due, counted: Counted::No }
+    }
+
+    /// Of an attempt in which no server was asked.
+    fn untried(&self, state: State, why: &str) -> Outcome {
+        verdict::without_attempt(&self.claim.recipients, state, why, self.now())
     }
 
     /// As [`Self::put_back`] for a while, unless it has waited long enough: how often it comes back is not
@@ -382,8 +383,7 @@ impl<'a> Attempt<'a> {
     async fn put_back_unless_over(&self, why: &str) {
         let due = self.now().after(SILENT);
         if self.is_over(due, Counted::No) {
-            let (now, waiting) = (self.now(), &self.claim.recipients);
-            let outcome = verdict::without_attempt(waiting, State::Deferred, why, now);
+            let outcome = self.untried(State::Deferred, why);
             self.end(outcome, due, Counted::No, Over::default()).await;
         } else {
             self.put_back(why, SILENT).await;
@@ -410,8 +410,7 @@ impl<'a> Attempt<'a> {
             last_error: None,
         };
         // As persistently as a verdict: nobody else would give the claim back before it runs out.
-        let verdict = Verdict { step, copy: false };
-        recording::keep(self.works, &self.claim, &verdict, self.stopping.clone()).await;
+        self.keep(Verdict { step, copy: false }).await;
     }
 
     /// Whether nothing more would be tried at `due`.
