@@ -11,6 +11,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
 
 use crate::check::Person;
 use crate::draft::Disposition;
@@ -82,29 +84,9 @@ pub fn verbatim(name: &str, value: &str) -> String {
 
 /// `millis` since 1970, checked to lie between that and the year 10000.
 pub fn date(millis: i64) -> String {
-    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let seconds = u64::try_from(millis).unwrap_or(0) / 1000;
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let name = |names: &[&'static str], index: u64| {
-        usize::try_from(index).ok().and_then(|index| names.get(index)).copied().unwrap_or_default()
-    };
-    let weekday = name(&DAYS, days % 7);
-    // By the Gregorian calendar, from the first of March of the year 0, so that a leap day comes last.
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (year, month) = (era * 400 + year + month / 10, (month + 2) % 12);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    let month = name(&MONTHS, month);
-    verbatim(
-        "Date",
-        &format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000"),
-    )
+    let moment = OffsetDateTime::from_unix_timestamp(millis / 1000);
+    let moment = moment.unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    verbatim("Date", &moment.format(&Rfc2822).unwrap_or_default())
 }
 
 /// Content-Disposition, with the file name when there is one.

@@ -8,6 +8,8 @@
 //! Standard: RFC 5322 sections 3.3 and 4.3. Deviations: the day of the week is not held against the date,
 //! and a date without a zone is read as UTC, as section 4.3 has it for a zone that nobody knows.
 
+use time::{Date as CalendarDate, Month, OffsetDateTime};
+
 use crate::comments::after_comment;
 
 /// More tokens than any date has.
@@ -99,29 +101,16 @@ struct Moment {
 impl Moment {
     fn millis(self) -> Option<i64> {
         let Self { date: Date { year, month, day }, time, offset } = self;
-        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-        let days = match month {
-            2 => 28 + i64::from(leap),
-            4 | 6 | 9 | 11 => 30,
-            _ => 31,
-        };
         // 60 is a leap second (RFC 5322 section 3.3): the second after 59.
-        let possible = YEARS.contains(&year)
-            && (1..=12).contains(&month)
-            && (1..=days).contains(&day)
-            && time.hour <= 23
-            && time.minute <= 59
-            && time.second <= 60;
-        let minutes = days_since_1970(year, month, day) * 1440 + time.hour * 60 + time.minute;
+        let possible =
+            YEARS.contains(&year) && time.hour <= 23 && time.minute <= 59 && time.second <= 60;
+        let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
+        let year = i32::try_from(year).ok()?;
+        let date = CalendarDate::from_calendar_date(year, month, u8::try_from(day).ok()?).ok()?;
+        let days = i64::from(date.to_julian_day() - OffsetDateTime::UNIX_EPOCH.to_julian_day());
+        let minutes = days * 1440 + time.hour * 60 + time.minute;
         possible.then(|| ((minutes - offset) * 60 + time.second) * 1000)
     }
-}
-
-/// By the Gregorian calendar, counting years from March so that the leap day comes last.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let leap_days = year / 4 - year / 100 + year / 400;
-    year * 365 + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468
 }
 
 /// `[Mon,] 02 Nov 2026 10:00[:00] -0500`, with `-` between the parts of the date as well.

@@ -1,5 +1,7 @@
 //! What is written in Date fields, and the moment that it says.
 
+use time::format_description::well_known::Rfc3339;
+
 use super::*;
 
 /// As RFC 5322 has them, its obsolete forms included.
@@ -118,13 +120,7 @@ fn what_is_no_date_or_could_be_two_is_none() {
     assert_eq!(parse(&"()".repeat(1_000_000)), None);
 }
 
-/// For reading the tables; dates of these years only.
+/// For reading the tables.
 fn shown(millis: i64) -> String {
-    let (days, seconds) =
-        (millis.div_euclid(86_400_000), millis.div_euclid(1000).rem_euclid(86_400));
-    let year = (1900..3000).rev().find(|year| days_since_1970(*year, 1, 1) <= days).unwrap();
-    let month = (1..13).rev().find(|month| days_since_1970(year, *month, 1) <= days).unwrap();
-    let day = days - days_since_1970(year, month, 1) + 1;
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    OffsetDateTime::from_unix_timestamp(millis.div_euclid(1000)).unwrap().format(&Rfc3339).unwrap()
 }
