@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use html5ever::data::NAMED_ENTITIES;
 
 use crate::filename::cut;
-use crate::words::hex;
+use crate::params::percent_decode;
 
 /// What parts are called: content ids without angle brackets, and addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -99,18 +99,7 @@ fn ends_with(text: &str, word: &str) -> bool {
 /// A name as it stands, and as it is where its URL is percent-encoded (RFC 2392 section 2).
 fn spellings(text: &str) -> [String; 2] {
     let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        rest = tail;
-        if let (b'%', [high, low, after @ ..]) = (first, tail)
-            && let (Some(high), Some(low)) = (hex(*high), hex(*low))
-        {
-            bytes.push(high << 4 | low);
-            rest = after;
-        } else {
-            bytes.push(*first);
-        }
-    }
+    percent_decode(text, &mut bytes);
     [text.to_owned(), String::from_utf8(bytes).unwrap_or_default()]
 }
 

@@ -269,7 +269,8 @@ fn extended_value(sections: &[&Section]) -> String {
     if charset.is_some_and(|label| !label.is_empty()) { tidy(&text) } else { decode_words(&text) }
 }
 
-fn percent_decode(text: &str, bytes: &mut Vec<u8>) {
+/// Undoes percent-encoding (RFC 3986 section 2.1); a percent sign that begins none stands for itself.
+pub fn percent_decode(text: &str, bytes: &mut Vec<u8>) {
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
         rest = tail;
