@@ -15,7 +15,8 @@ use bytes::Bytes;
 use model::instant::Timestamp;
 use model::message::{Facts, ReadWant, Reading};
 
-use crate::key::{Owner, Place};
+use crate::account_ref::AccountRef;
+use crate::key::Place;
 use crate::lock::lock;
 
 /// Parsed facts, and whole messages, of every account.
@@ -96,7 +97,7 @@ impl Cache {
     }
 
     /// Drops everything of one account, whatever its generation.
-    pub(crate) fn forget(&self, owner: &Owner) {
+    pub(crate) fn forget(&self, owner: &AccountRef) {
         let stays = |key: &CacheKey| !key.place.tag.belongs_to(owner);
         lock(&self.facts).retain(stays);
         lock(&self.messages).retain(stays);

@@ -23,8 +23,8 @@ use crate::mailboxes;
 use crate::pool::SessionError;
 use crate::pool::lease::Lease;
 use crate::problems;
+use crate::reader::Reader;
 use crate::reading;
-use crate::works::Works;
 
 /// UIDs in one command. RFC 7162 §4 asks servers to take lines of 8,192 octets, and a UID takes up to 11.
 const MOST: usize = 500;
@@ -34,7 +34,7 @@ type Answers<T> = Vec<Result<T, Problem>>;
 
 /// The flags afterwards.
 pub(crate) async fn change_flags(
-    works: &Works,
+    reader: &Reader,
     account: &Account,
     keys: &[String],
     change: &FlagChange,
@@ -45,7 +45,7 @@ pub(crate) async fn change_flags(
     let batch = Batch::of(account, keys);
     let mut done = HashMap::new();
     for group in &batch.groups {
-        let answer = with_lease(works, account, group, async |lease: &mut Lease| {
+        let answer = with_lease(reader, account, group, async |lease: &mut Lease| {
             flag(lease, group, change).await
         });
         note(&mut done, group, answer.await);
@@ -128,33 +128,33 @@ async fn flag(
 
 /// To another mailbox. A message that is there already stays as it is.
 pub(crate) async fn move_to(
-    works: &Works,
+    reader: &Reader,
     account: &Account,
     keys: &[String],
     mailbox: &str,
 ) -> Answers<Moved> {
-    match mailboxes::resolve(works, account, mailbox).await {
-        Ok(target) => transfer(works, account, keys, &target, Transfer::Move).await,
+    match mailboxes::resolve(&reader.pool, account, mailbox).await {
+        Ok(target) => transfer(reader, account, keys, &target, Transfer::Move).await,
         Err(problem) => keys.iter().map(|_| Err(problem.clone())).collect(),
     }
 }
 
 /// A second one in another mailbox, or in the same.
 pub(crate) async fn copy_to(
-    works: &Works,
+    reader: &Reader,
     account: &Account,
     keys: &[String],
     mailbox: &str,
 ) -> Answers<Moved> {
-    match mailboxes::resolve(works, account, mailbox).await {
-        Ok(target) => transfer(works, account, keys, &target, Transfer::Copy).await,
+    match mailboxes::resolve(&reader.pool, account, mailbox).await {
+        Ok(target) => transfer(reader, account, keys, &target, Transfer::Copy).await,
         Err(problem) => keys.iter().map(|_| Err(problem.clone())).collect(),
     }
 }
 
 /// To the mailbox with the role `\Trash`; what lies there already stays there.
-pub(crate) async fn trash(works: &Works, account: &Account, keys: &[String]) -> Answers<Moved> {
-    move_to(works, account, keys, Role::Trash.attribute()).await
+pub(crate) async fn trash(reader: &Reader, account: &Account, keys: &[String]) -> Answers<Moved> {
+    move_to(reader, account, keys, Role::Trash.attribute()).await
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,7 +164,7 @@ enum Transfer {
 }
 
 async fn transfer(
-    works: &Works,
+    reader: &Reader,
     account: &Account,
     keys: &[String],
     target: &MailboxName,
@@ -173,7 +173,7 @@ async fn transfer(
     let batch = Batch::of(account, keys);
     let mut done = HashMap::new();
     for group in &batch.groups {
-        let answer = with_lease(works, account, group, async |lease: &mut Lease| {
+        let answer = with_lease(reader, account, group, async |lease: &mut Lease| {
             transfer_group(lease, group, target, kind).await
         });
         note(&mut done, group, answer.await);
@@ -226,14 +226,14 @@ fn now(group: &Group, target: &MailboxName, copied: Option<&CopyUid>, uid: u32) 
 
 /// Destroys.
 pub(crate) async fn expunge_forever(
-    works: &Works,
+    reader: &Reader,
     account: &Account,
     keys: &[String],
 ) -> Answers<()> {
     let batch = Batch::of(account, keys);
     let mut done = HashMap::new();
     for group in &batch.groups {
-        let answer = with_lease(works, account, group, async |lease: &mut Lease| {
+        let answer = with_lease(reader, account, group, async |lease: &mut Lease| {
             let found: Vec<u32> = present(lease, group.uids()).await?.into_keys().collect();
             if !found.is_empty() {
                 lease.expunge_forever(&found).await.map_err(unsure)?;
@@ -271,12 +271,12 @@ fn unsure(error: SessionError) -> Problem {
 
 /// Enters the group's mailbox, checks its UIDVALIDITY and does the work.
 async fn with_lease<T>(
-    works: &Works,
+    reader: &Reader,
     account: &Account,
     group: &Group,
     work: impl AsyncFnOnce(&mut Lease) -> Result<HashMap<u32, T>, Problem>,
 ) -> Result<HashMap<u32, T>, Problem> {
-    let mut lease = works.pool.lease(account, Some(&group.mailbox)).await?;
+    let mut lease = reader.pool.lease(account, Some(&group.mailbox)).await?;
     let answer = match reading::enter(&mut lease, &group.place(0)).await {
         Ok(()) => work(&mut lease).await,
         Err(problem) => Err(problem),

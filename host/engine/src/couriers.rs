@@ -17,7 +17,7 @@ use model::port::outbox::Step;
 use model::port::smtp::SmtpSession;
 use tokio::sync::Notify;
 
-use crate::key::Owner;
+use crate::account_ref::AccountRef;
 use crate::lock::lock;
 use crate::lockout::Lockout;
 use crate::places::{Bounds, Fate, Look, Places, Ticket};
@@ -29,7 +29,7 @@ pub(crate) struct Couriers {
     per_account: usize,
     places: Mutex<Places>,
     /// By generation, so that a session never serves an account that was made again.
-    accounts: Mutex<HashMap<(Owner, u32), Arc<Courier>>>,
+    accounts: Mutex<HashMap<(AccountRef, u32), Arc<Courier>>>,
     /// What became of submissions, where the store could not record it yet.
     verdicts: Mutex<HashMap<SubmissionId, Verdict>>,
     /// Something is due later that was not before.
@@ -86,7 +86,7 @@ impl Couriers {
     }
 
     /// A place for a delivery of the account.
-    pub(crate) fn begin(&self, owner: &Owner, generation: u32) -> Place<'_> {
+    pub(crate) fn begin(&self, owner: &AccountRef, generation: u32) -> Place<'_> {
         let courier = {
             let mut accounts = lock(&self.accounts);
             Arc::clone(accounts.entry((owner.clone(), generation)).or_default())
@@ -95,7 +95,7 @@ impl Couriers {
     }
 
     /// Something of the account was accepted, and may be due.
-    pub(crate) fn accepted(&self, owner: &Owner) {
+    pub(crate) fn accepted(&self, owner: &AccountRef) {
         if lock(&self.places).accepted(owner) {
             self.changed.notify_one();
         }
@@ -143,7 +143,7 @@ impl Couriers {
 
     /// Holds nothing more against an account that was changed, and drops its sessions; one that is in
     /// use now is dropped after its transaction.
-    pub(crate) fn forget(&self, owner: &Owner) {
+    pub(crate) fn forget(&self, owner: &AccountRef) {
         self.with_places(|places| places.forget(owner));
         lock(&self.accounts).retain(|(of, _), courier| {
             if of == owner {

@@ -17,47 +17,108 @@ use model::ids::{AccountId, TenantId};
 use model::mailbox::Mailbox;
 use model::message::{FlagChange, MessageQuery, Moved, Page, Summary};
 use model::port::BoxFuture;
+use model::port::accounts::Accounts;
 use model::port::capabilities::{Capabilities, Message};
-use model::port::spool::{Payer, Spool};
+use model::port::spool::{Payer, Spool, Spools};
 use model::problem::{Code, Problem, Protocol, printable};
 use model::submission::{Entry, Receipt, State};
 
+use crate::account_ref::AccountRef;
 use crate::bound::BoundFilter;
 use crate::changing;
+use crate::checker::Checker;
+use crate::couriers::Couriers;
 use crate::delivery;
-use crate::key::Owner;
+use crate::discovery::Discovery;
+use crate::health::Healths;
 use crate::listing;
+use crate::logins::Logins;
+use crate::lookups::Lookups;
 use crate::mailboxes;
 use crate::oauth::answer::Withheld;
-use crate::oauth::bearers;
-use crate::oauth::consent::Begun;
+use crate::oauth::bearers::{self, Bearers, Endpoints};
+use crate::oauth::consent::{Begun, Consents};
 use crate::oauth::servers::Server;
+use crate::pool::Pool;
+use crate::pool::room::Connector;
 use crate::ports::Ports;
 use crate::problems;
+use crate::reader::Reader;
 use crate::reading;
+use crate::refusals::Refusals;
 use crate::settings::Settings;
-use crate::submitting;
+use crate::submitting::{self, Submitter};
 use crate::trial::{self, Trial};
 use crate::upkeep;
 use crate::verify::{self, Verification};
-use crate::works::{self, Works};
+use crate::worker::Worker;
 
 /// The policy of the product, over ports.
 pub struct Engine {
-    pub(crate) works: Arc<Works>,
+    settings: Settings,
+    accounts: Arc<dyn Accounts>,
+    spools: Arc<dyn Spools>,
+    discovery: Arc<Discovery>,
+    /// How often the network is asked for mail servers.
+    lookups: Lookups,
+    logins: Logins,
+    /// Consents that were begun and have not ended.
+    consents: Consents,
+    pub(crate) reader: Arc<Reader>,
+    submitter: Submitter,
+    worker: Worker,
+    checker: Checker,
 }
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine").field("settings", &self.works.settings).finish_non_exhaustive()
+        f.debug_struct("Engine").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
 impl Engine {
-    /// Nothing runs until somebody calls.
+    /// Starts nothing: deliveries begin with [`Self::deliver_forever`].
     #[must_use]
     pub fn new(ports: Ports, settings: Settings) -> Arc<Self> {
-        Arc::new(Self { works: Arc::new(Works::new(ports, settings)) })
+        let clock = &ports.clock;
+        let healths = Arc::new(Healths::new(Arc::clone(&ports.accounts), Arc::clone(clock)));
+        let logins = Logins {
+            bearers: Arc::new(Bearers::new(
+                Arc::clone(&ports.accounts),
+                Arc::clone(clock),
+                Arc::clone(&ports.background),
+                Endpoints {
+                    servers: Arc::clone(&ports.tokens),
+                    own: Arc::clone(&ports.own_tokens),
+                },
+                Arc::clone(&ports.authorization),
+            )),
+            healths: Arc::clone(&healths),
+            guesses: Arc::new(Refusals::new(Arc::clone(clock))),
+        };
+        let connector = Connector {
+            clock: Arc::clone(clock),
+            imap: Arc::clone(&ports.imap),
+            logins: logins.clone(),
+        };
+        let pool = Arc::new(Pool::new(connector, settings.clone()));
+        let mime = Arc::clone(&ports.mime);
+        let reader = Reader::new(Arc::clone(&pool), mime, Arc::clone(clock), settings.clone());
+        let slots = Arc::new(Couriers::new(&settings));
+        let submitter = Submitter::new(&ports, Arc::clone(&slots), settings.clone());
+        Arc::new(Self {
+            checker: Checker::new(&ports, healths),
+            consents: Consents::new(Arc::clone(clock), Arc::clone(&ports.entropy)),
+            lookups: Lookups::new(settings.lookups, Arc::clone(clock)),
+            worker: Worker::new(&ports, logins.clone(), pool, slots, settings.clone()),
+            reader: Arc::new(reader),
+            submitter,
+            logins,
+            accounts: ports.accounts,
+            spools: ports.spools,
+            discovery: ports.discovery,
+            settings,
+        })
     }
 
     /// Delivers what was accepted, until `stop`; then makes no new claim, finishes the transactions
@@ -65,9 +126,9 @@ impl Engine {
     ///
     /// Only one may run on a data directory: it begins by voiding every claim.
     pub async fn deliver_forever(self: Arc<Self>, stop: impl Future<Output = ()> + Send) {
-        let driver = pin!(delivery::run(Arc::clone(&self.works), stop));
+        let driver = pin!(delivery::run(&self.worker, stop));
         // It never ends, and loses nothing when it is dropped.
-        let upkeep = pin!(upkeep::run(&self.works));
+        let upkeep = pin!(upkeep::run(&self.worker));
         future::select(driver, upkeep).await;
     }
 
@@ -81,9 +142,9 @@ impl Engine {
         account: &Account,
         credentials: &Credentials,
     ) -> Result<Verification, Problem> {
-        self.works.refusals.check(account)?;
-        let verification = verify::verify(&self.works, account, credentials).await;
-        self.works.refusals.note(account, verification.answers());
+        self.checker.refusals.check(account)?;
+        let verification = verify::verify(&self.checker, account, credentials).await;
+        self.checker.refusals.note(account, verification.answers());
         Ok(verification)
     }
 
@@ -92,15 +153,15 @@ impl Engine {
     /// # Errors
     /// As for [`Self::verify`], and when the store does not answer, or the account is gone.
     pub async fn verify_stored(&self, account: &Account) -> Result<Verification, Problem> {
-        self.works.refusals.check(account)?;
+        self.checker.refusals.check(account)?;
         let credentials = self.credentials(account).await?;
-        let mut verification = verify::verify(&self.works, account, &credentials).await;
+        let mut verification = verify::verify(&self.checker, account, &credentials).await;
         if verification.is_refused()
-            && let Some(other) = self.works.bearers.instead_of(account, &credentials).await?
+            && let Some(other) = self.logins.bearers.instead_of(account, &credentials).await?
         {
-            verification = verify::verify(&self.works, account, &other).await;
+            verification = verify::verify(&self.checker, account, &other).await;
         }
-        self.works.refusals.note(account, verification.answers());
+        self.checker.refusals.note(account, verification.answers());
         self.keep(account, &verification).await;
         Ok(verification)
     }
@@ -108,7 +169,7 @@ impl Engine {
     /// What the servers said becomes the account's state.
     pub async fn keep(&self, account: &Account, verification: &Verification) {
         for (protocol, probe) in verification.probes() {
-            self.works.healths.saw(account, protocol, probe.result.as_ref().err()).await;
+            self.logins.healths.saw(account, protocol, probe.result.as_ref().err()).await;
         }
     }
 
@@ -117,10 +178,10 @@ impl Engine {
     /// # Errors
     /// As for [`Self::verify_stored`]. What the servers did stands in the trial.
     pub async fn try_out(&self, account: &Account) -> Result<Trial, Problem> {
-        self.works.refusals.check(account)?;
+        self.checker.refusals.check(account)?;
         let credentials = self.credentials(account).await?;
-        let wait = self.works.settings.trial_wait;
-        Ok(trial::run(&self.works, account, &credentials, wait).await)
+        let wait = self.settings.trial_wait;
+        Ok(trial::run(&self.checker, account, &credentials, wait).await)
     }
 
     /// What can be found out about the mail servers of a domain, whatever the caller's scopes.
@@ -128,15 +189,15 @@ impl Engine {
     /// # Errors
     /// [`Code::TooManyRequests`] when the network was asked too often for the caller's tenant.
     pub async fn find_servers(&self, caller: &Caller, domain: &str) -> Result<Found, Problem> {
-        let discovery = &self.works.ports.discovery;
+        let discovery = &self.discovery;
         if discovery.asks(&caller.tenant, domain) {
-            self.works.lookups.take(caller)?;
+            self.lookups.take(caller)?;
         }
         Ok(discovery.find(&caller.tenant, domain).await)
     }
 
     async fn credentials(&self, account: &Account) -> Result<Credentials, Problem> {
-        let found = self.works.bearers.current(account).await;
+        let found = self.logins.bearers.current(account).await;
         if found.as_ref().is_err_and(|problem| problem.code == Code::ReauthRequired) {
             self.awaits_consent(account).await;
         }
@@ -152,7 +213,7 @@ impl Engine {
         tenant: &TenantId,
         credentials: Credentials,
     ) -> Result<Credentials, Problem> {
-        self.works.bearers.unstored(tenant, credentials).await
+        self.logins.bearers.unstored(tenant, credentials).await
     }
 
     /// Begins a consent: where the owner of the mailbox has to agree.
@@ -160,8 +221,8 @@ impl Engine {
     /// # Errors
     /// [`Code::NotConfigured`] when the account has no authorization server, or the host does not know it.
     pub async fn begin_consent(&self, account: &Account) -> Result<Begun, Problem> {
-        let stored = self.works.bearers.stored(account).await?;
-        self.works.consents.begin(&self.works.bearers, account, &stored)
+        let stored = self.logins.bearers.stored(account).await?;
+        self.consents.begin(&self.logins.bearers, account, &stored)
     }
 
     /// Ends a consent with what came back; the account whose tokens are stored now.
@@ -169,8 +230,8 @@ impl Engine {
     /// # Errors
     /// [`Code::InvalidConsent`], and what the token endpoint says.
     pub async fn end_consent(&self, state: &str, code: &str) -> Result<Account, Problem> {
-        let account = self.works.consents.end(&self.works.bearers, state, code).await?;
-        self.works.healths.consented(&account).await;
+        let account = self.consents.end(&self.logins.bearers, state, code).await?;
+        self.logins.healths.consented(&account).await;
         self.forget(&account.tenant, &account.id).await;
         Ok(account)
     }
@@ -178,8 +239,8 @@ impl Engine {
     /// Ends a consent that its owner did not give; what the authorization server says about it becomes
     /// the account's last error.
     pub async fn refuse_consent(&self, state: &str, said: &str) {
-        let Some(account) = self.works.consents.give_up(state) else { return };
-        let stored = self.works.bearers.stored(&account).await;
+        let Some(account) = self.consents.give_up(state) else { return };
+        let stored = self.logins.bearers.stored(&account).await;
         // Who has tokens that are good goes on with them.
         if !matches!(stored, Ok(Credentials::OAuth(oauth)) if oauth.needs_authorization()) {
             return;
@@ -189,8 +250,8 @@ impl Engine {
             printable(said)
         );
         let problem = Problem::new(Code::ReauthRequired, detail);
-        self.works.healths.refused(&account, protocol_of(&account), &problem).await;
-        self.works.healths.forget(&Owner::of(&account));
+        self.logins.healths.refused(&account, protocol_of(&account), &problem).await;
+        self.logins.healths.forget(&AccountRef::of(&account));
     }
 
     /// The authorization server of this name.
@@ -198,41 +259,41 @@ impl Engine {
     /// # Errors
     /// [`Code::NotConfigured`], with the names of those that this host knows.
     pub fn authorization_server(&self, name: &str) -> Result<&Server, Problem> {
-        self.works.bearers.server(name)
+        self.logins.bearers.server(name)
     }
 
     /// The name of the authorization server whose tokens are for this mail server.
     #[must_use]
     pub fn authorization_server_for(&self, host: &str) -> Option<&str> {
-        self.works.bearers.server_for(host)
+        self.logins.bearers.server_for(host)
     }
 
     /// Marks an account that waits for its owner's consent.
     pub async fn awaits_consent(&self, account: &Account) {
         let problem = bearers::withheld(Withheld::Grant);
-        self.works.healths.saw(account, protocol_of(account), Some(&problem)).await;
+        self.logins.healths.saw(account, protocol_of(account), Some(&problem)).await;
     }
 
     /// Closes the account's sessions and forgets what was cached and held against it. To be called
     /// after an account was changed or deleted.
     pub async fn forget(&self, tenant: &TenantId, account: &AccountId) {
-        let owner = Owner { tenant: tenant.clone(), account: account.clone() };
-        self.works.couriers.forget(&owner);
-        self.works.healths.forget(&owner);
-        self.works.pool.forget(&owner).await;
-        self.works.cache.forget(&owner);
+        let owner = AccountRef { tenant: tenant.clone(), account: account.clone() };
+        self.worker.slots.forget(&owner);
+        self.logins.healths.forget(&owner);
+        self.reader.pool.forget(&owner).await;
+        self.reader.cache.forget(&owner);
     }
 
     /// From now on, what the tenant sends passes these filters, in their order; a message that is under
     /// way finishes with those that it began with.
     pub fn set_filters(&self, tenant: TenantId, filters: Vec<BoundFilter>) {
-        self.works.filters.set(tenant, filters);
+        self.submitter.filters.set(tenant, filters);
     }
 
     /// Logs out every idle session, when tokens that are being renewed are stored.
     pub async fn close(&self) {
-        self.works.bearers.settle().await;
-        self.works.pool.close().await;
+        self.logins.bearers.settle().await;
+        self.reader.pool.close().await;
     }
 
     async fn open(&self, caller: &Arc<Caller>, id: &str) -> Result<Grant, Problem> {
@@ -241,7 +302,7 @@ impl Engine {
         if !caller.may_open(&id) {
             return Err(missing());
         }
-        let found = self.works.ports.accounts.get(&caller.tenant, &id).await;
+        let found = self.accounts.get(&caller.tenant, &id).await;
         let account = found.map_err(problems::store)?.ok_or_else(missing)?;
         // The store looks accounts up by tenant; a mistake there must not become a breach here.
         if account.tenant != caller.tenant {
@@ -249,6 +310,11 @@ impl Engine {
         }
         Ok(Grant { caller: Arc::clone(caller), account: Arc::new(account) })
     }
+}
+
+/// The granted account, when the token has the scope.
+fn allow(grant: &Grant, scope: Scope) -> Result<&Account, Problem> {
+    if grant.caller.may(scope) { Ok(&grant.account) } else { Err(problems::forbidden(scope)) }
 }
 
 fn denied<T>(keys: &[String], problem: &Problem) -> Vec<Result<T, Problem>> {
@@ -269,9 +335,9 @@ impl Capabilities for Engine {
         grant: &'a Grant,
         query: MessageQuery,
     ) -> BoxFuture<'a, Result<Page<Summary>, Problem>> {
-        Box::pin(async move {
-            listing::find(&self.works, works::allow(grant, Scope::Read)?, &query).await
-        })
+        Box::pin(
+            async move { listing::find(&self.reader, allow(grant, Scope::Read)?, &query).await },
+        )
     }
 
     fn open_message<'a>(
@@ -280,8 +346,8 @@ impl Capabilities for Engine {
         key: &'a str,
     ) -> BoxFuture<'a, Result<Arc<dyn Message>, Problem>> {
         Box::pin(async move {
-            works::allow(grant, Scope::Read)?;
-            reading::open(&self.works, &grant.account, key).await
+            allow(grant, Scope::Read)?;
+            reading::open(&self.reader, &grant.account, key).await
         })
     }
 
@@ -292,8 +358,8 @@ impl Capabilities for Engine {
         change: FlagChange,
     ) -> BoxFuture<'a, Vec<Result<Vec<String>, Problem>>> {
         Box::pin(async move {
-            match works::allow(grant, Scope::Change) {
-                Ok(account) => changing::change_flags(&self.works, account, keys, &change).await,
+            match allow(grant, Scope::Change) {
+                Ok(account) => changing::change_flags(&self.reader, account, keys, &change).await,
                 Err(problem) => denied(keys, &problem),
             }
         })
@@ -306,8 +372,8 @@ impl Capabilities for Engine {
         mailbox: &'a str,
     ) -> BoxFuture<'a, Vec<Result<Moved, Problem>>> {
         Box::pin(async move {
-            match works::allow(grant, Scope::Change) {
-                Ok(account) => changing::move_to(&self.works, account, keys, mailbox).await,
+            match allow(grant, Scope::Change) {
+                Ok(account) => changing::move_to(&self.reader, account, keys, mailbox).await,
                 Err(problem) => denied(keys, &problem),
             }
         })
@@ -320,8 +386,8 @@ impl Capabilities for Engine {
         mailbox: &'a str,
     ) -> BoxFuture<'a, Vec<Result<Moved, Problem>>> {
         Box::pin(async move {
-            match works::allow(grant, Scope::Change) {
-                Ok(account) => changing::copy_to(&self.works, account, keys, mailbox).await,
+            match allow(grant, Scope::Change) {
+                Ok(account) => changing::copy_to(&self.reader, account, keys, mailbox).await,
                 Err(problem) => denied(keys, &problem),
             }
         })
@@ -333,8 +399,8 @@ impl Capabilities for Engine {
         keys: &'a [String],
     ) -> BoxFuture<'a, Vec<Result<Moved, Problem>>> {
         Box::pin(async move {
-            match works::allow(grant, Scope::Change) {
-                Ok(account) => changing::trash(&self.works, account, keys).await,
+            match allow(grant, Scope::Change) {
+                Ok(account) => changing::trash(&self.reader, account, keys).await,
                 Err(problem) => denied(keys, &problem),
             }
         })
@@ -346,8 +412,8 @@ impl Capabilities for Engine {
         keys: &'a [String],
     ) -> BoxFuture<'a, Vec<Result<(), Problem>>> {
         Box::pin(async move {
-            match works::allow(grant, Scope::Change) {
-                Ok(account) => changing::expunge_forever(&self.works, account, keys).await,
+            match allow(grant, Scope::Change) {
+                Ok(account) => changing::expunge_forever(&self.reader, account, keys).await,
                 Err(problem) => denied(keys, &problem),
             }
         })
@@ -359,8 +425,8 @@ impl Capabilities for Engine {
         with_counters: bool,
     ) -> BoxFuture<'a, Result<Vec<Mailbox>, Problem>> {
         Box::pin(async move {
-            let account = works::allow(grant, Scope::Read)?;
-            mailboxes::all(&self.works, account, with_counters).await
+            let account = allow(grant, Scope::Read)?;
+            mailboxes::all(&self.reader.pool, account, with_counters).await
         })
     }
 
@@ -370,8 +436,8 @@ impl Capabilities for Engine {
         draft: Draft,
     ) -> BoxFuture<'a, Result<Receipt, Problem>> {
         Box::pin(async move {
-            let account = works::allow(grant, Scope::Send)?;
-            submitting::submit(&self.works, &grant.caller, account, draft).await
+            let account = allow(grant, Scope::Send)?;
+            submitting::submit(&self.submitter, &grant.caller, account, draft).await
         })
     }
 
@@ -380,9 +446,9 @@ impl Capabilities for Engine {
         grant: &'a Grant,
         id: &'a str,
     ) -> BoxFuture<'a, Result<Entry, Problem>> {
-        Box::pin(async move {
-            submitting::get(&self.works, works::allow(grant, Scope::Send)?, id).await
-        })
+        Box::pin(
+            async move { submitting::get(&self.submitter, allow(grant, Scope::Send)?, id).await },
+        )
     }
 
     fn submissions<'a>(
@@ -393,8 +459,8 @@ impl Capabilities for Engine {
         limit: u32,
     ) -> BoxFuture<'a, Result<Page<Entry>, Problem>> {
         Box::pin(async move {
-            let account = works::allow(grant, Scope::Send)?;
-            submitting::find(&self.works, account, states, cursor, limit).await
+            let account = allow(grant, Scope::Send)?;
+            submitting::find(&self.submitter, account, states, cursor, limit).await
         })
     }
 
@@ -415,7 +481,7 @@ impl Capabilities for Engine {
         let tenant = &caller.tenant;
         let payer =
             if caller.token.is_some() { Payer::Tenant(tenant) } else { Payer::Strangers(tenant) };
-        self.works.ports.spools.create(payer).map_err(problems::spool)
+        self.spools.create(payer).map_err(problems::spool)
     }
 }
 

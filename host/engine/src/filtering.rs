@@ -26,17 +26,26 @@ use model::caller::Caller;
 use model::draft::Composed;
 use model::filter::{Binding, Edit, EditKind, Mode, OnError, Refusal, Verdict};
 use model::port::capabilities::Message;
+use model::port::clock::Clock;
 use model::port::judge::JudgeError;
-use model::port::mime::MimeError;
+use model::port::mime::{Mime, MimeError};
 use model::problem::{Code, Problem, printable};
 
-use crate::bound::BoundFilter;
+use crate::bound::{BoundFilter, Filters};
 use crate::outgoing::Outgoing;
 use crate::problems;
-use crate::works::Works;
+use crate::settings::Settings;
 
 /// Under this target the log has what filters decided.
 const LOG: &str = "postlet::filter";
+
+/// What a chain of filters needs.
+pub(crate) struct FilterChain<'a> {
+    pub(crate) filters: &'a Filters,
+    pub(crate) mime: &'a Arc<dyn Mime>,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) settings: &'a Settings,
+}
 
 /// What came out of the chain.
 #[derive(Debug)]
@@ -48,19 +57,19 @@ pub(crate) struct Filtered {
 
 /// Lets the tenant's filters judge `composed`.
 pub(crate) async fn before_send(
-    works: &Works,
+    chain: &FilterChain<'_>,
     caller: &Caller,
     account: &Account,
     composed: Composed,
 ) -> Result<Filtered, Problem> {
-    let filters = works.filters.of(&account.tenant);
+    let filters = chain.filters.of(&account.tenant);
     if filters.is_empty() {
         return Ok(Filtered { composed, warnings: Vec::new() });
     }
-    let message = Outgoing::open(&works.ports.mime, &composed.raw).await?;
-    let time = works.settings.filter_time;
-    let mut chain = Chain {
-        works,
+    let message = Outgoing::open(chain.mime, &composed.raw).await?;
+    let time = chain.settings.filter_time;
+    let mut passing = Passing {
+        chain,
         caller,
         account,
         composed,
@@ -70,14 +79,14 @@ pub(crate) async fn before_send(
         shadows_left: time,
     };
     for filter in filters.iter() {
-        chain.pass(filter).await?;
+        passing.pass(filter).await?;
     }
-    Ok(Filtered { composed: chain.composed, warnings: chain.warnings })
+    Ok(Filtered { composed: passing.composed, warnings: passing.warnings })
 }
 
 /// A message between two filters.
-struct Chain<'a> {
-    works: &'a Works,
+struct Passing<'a> {
+    chain: &'a FilterChain<'a>,
     caller: &'a Caller,
     account: &'a Account,
     composed: Composed,
@@ -88,7 +97,7 @@ struct Chain<'a> {
     shadows_left: Duration,
 }
 
-impl Chain<'_> {
+impl Passing<'_> {
     async fn pass(&mut self, filter: &BoundFilter) -> Result<(), Problem> {
         let verdict = self.ask(filter).await;
         let binding = &filter.binding;
@@ -110,7 +119,7 @@ impl Chain<'_> {
                     JudgeError::Limit(which) => format!("it went over its limit of {which}"),
                     JudgeError::Timeout => format!(
                         "it gave no verdict within the {} s that a message's filters have together",
-                        self.works.settings.filter_time.as_secs()
+                        self.chain.settings.filter_time.as_secs()
                     ),
                     JudgeError::Busy(_) => "it cannot run now".to_owned(),
                 };
@@ -121,7 +130,7 @@ impl Chain<'_> {
 
     /// The verdict, or why there is none within what is left of the time.
     async fn ask(&mut self, filter: &BoundFilter) -> Result<Verdict, JudgeError> {
-        let clock = &self.works.ports.clock;
+        let clock = self.chain.clock;
         let left = match filter.binding.mode {
             Mode::Live => &mut self.left,
             Mode::Shadow => &mut self.shadows_left,
@@ -159,7 +168,7 @@ impl Chain<'_> {
         if edits.is_empty() {
             return Ok(());
         }
-        let edited = match self.works.ports.mime.rewrite(&self.composed, edits).await {
+        let edited = match self.chain.mime.rewrite(&self.composed, edits).await {
             Ok(edited) => edited,
             Err(MimeError::Faults(faults)) => {
                 let reason = match faults.first() {
@@ -177,7 +186,7 @@ impl Chain<'_> {
             }
             Err(error @ MimeError::Busy(_)) => return Err(problems::composing(error)),
         };
-        let limit = self.works.settings.message_bytes;
+        let limit = self.chain.settings.message_bytes;
         if edited.raw.size() > limit {
             let reason = format!("its edits make the message larger than {limit} bytes");
             return self.failed(binding, &reason, None);
@@ -185,7 +194,7 @@ impl Chain<'_> {
         if edited.envelope.recipients.is_empty() {
             return self.failed(binding, "its edits leave no recipient", None);
         }
-        let message = Outgoing::open(&self.works.ports.mime, &edited.raw).await?;
+        let message = Outgoing::open(self.chain.mime, &edited.raw).await?;
         if !self.is_still(&message, &edited) {
             return self.failed(binding, "its edits change who sends the message", None);
         }

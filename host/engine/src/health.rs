@@ -15,7 +15,7 @@ use model::port::accounts::Accounts;
 use model::port::clock::Clock;
 use model::problem::{Code, Problem, Protocol};
 
-use crate::key::Owner;
+use crate::account_ref::AccountRef;
 use crate::lock::lock;
 
 /// Of every account that was logged in to lately.
@@ -23,7 +23,7 @@ use crate::lock::lock;
 pub(crate) struct Healths {
     accounts: Arc<dyn Accounts>,
     clock: Arc<dyn Clock>,
-    known: Mutex<HashMap<(Owner, u32), Health>>,
+    known: Mutex<HashMap<(AccountRef, u32), Health>>,
 }
 
 impl Healths {
@@ -33,7 +33,7 @@ impl Healths {
 
     /// A server took the login, or did not.
     pub(crate) async fn saw(&self, account: &Account, protocol: Protocol, no: Option<&Problem>) {
-        let key = (Owner::of(account), account.generation);
+        let key = (AccountRef::of(account), account.generation);
         let known = lock(&self.known).get(&key).cloned();
         let before = match known {
             Some(known) => known,
@@ -73,7 +73,7 @@ impl Healths {
     }
 
     /// The account was changed or deleted.
-    pub(crate) fn forget(&self, owner: &Owner) {
+    pub(crate) fn forget(&self, owner: &AccountRef) {
         lock(&self.known).retain(|(of, _), _| of != owner);
     }
 }

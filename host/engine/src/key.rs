@@ -10,25 +10,13 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use model::account::Account;
-use model::ids::{AccountId, TenantId};
 use model::mailbox::MailboxName;
 use sha2::{Digest, Sha256};
 
+use crate::account_ref::AccountRef;
+
 /// The first byte of every message id.
 const VERSION: u8 = 1;
-
-/// An account within the whole host.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Owner {
-    pub(crate) tenant: TenantId,
-    pub(crate) account: AccountId,
-}
-
-impl Owner {
-    pub(crate) fn of(account: &Account) -> Self {
-        Self { tenant: account.tenant.clone(), account: account.id.clone() }
-    }
-}
 
 /// Stands for one generation of one account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,7 +42,7 @@ impl AccountTag {
         }
     }
 
-    pub(crate) fn belongs_to(self, owner: &Owner) -> bool {
+    pub(crate) fn belongs_to(self, owner: &AccountRef) -> bool {
         let (tenant, id) = (owner.tenant.as_str().as_bytes(), owner.account.as_str().as_bytes());
         self.owner == digest(&[tenant, id])
     }
@@ -162,9 +150,9 @@ mod tests {
         second.imap.as_mut().unwrap().username = "somebody".to_owned();
         let (first, second) = (AccountTag::of(&first), AccountTag::of(&second));
         assert_ne!(first.shown, second.shown);
-        let owner = Owner::of(&account("anna"));
+        let owner = AccountRef::of(&account("anna"));
         assert!(first.belongs_to(&owner) && second.belongs_to(&owner));
-        assert!(!first.belongs_to(&Owner::of(&account("bela"))));
+        assert!(!first.belongs_to(&AccountRef::of(&account("bela"))));
     }
 
     #[track_caller]

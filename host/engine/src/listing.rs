@@ -28,8 +28,8 @@ use crate::mailboxes;
 use crate::piecemeal;
 use crate::pool::lease::Lease;
 use crate::problems;
+use crate::reader::Reader;
 use crate::rows::{self, Learnt, Wanted};
-use crate::works::Works;
 
 /// The most rows of a page.
 const MOST: u32 = 100;
@@ -44,7 +44,7 @@ const ALL: [FetchItem; 4] = {
 
 /// One page.
 pub(crate) async fn find(
-    works: &Works,
+    reader: &Reader,
     account: &Account,
     query: &MessageQuery,
 ) -> Result<Page<Summary>, Problem> {
@@ -52,7 +52,7 @@ pub(crate) async fn find(
         let detail = format!("`limit` is 1 to {MOST}");
         return Err(Problem::new(Code::InvalidQuery, detail));
     }
-    let mailbox = mailboxes::resolve(works, account, &query.mailbox).await?;
+    let mailbox = mailboxes::resolve(&reader.pool, account, &query.mailbox).await?;
     let tag = AccountTag::of(account);
     let cursor = match &query.cursor {
         None => None,
@@ -62,15 +62,16 @@ pub(crate) async fn find(
                 .ok_or_else(problems::invalid_cursor)?,
         ),
     };
-    let mut lease = works.pool.lease(account, Some(&mailbox)).await?;
-    let listing = Listing { works, tenant: &account.tenant, tag, mailbox: &mailbox, cursor, query };
+    let mut lease = reader.pool.lease(account, Some(&mailbox)).await?;
+    let listing =
+        Listing { reader, tenant: &account.tenant, tag, mailbox: &mailbox, cursor, query };
     let answer = listing.page(&mut lease).await;
     lease.keep();
     answer
 }
 
 struct Listing<'a> {
-    works: &'a Works,
+    reader: &'a Reader,
     tenant: &'a TenantId,
     tag: AccountTag,
     mailbox: &'a MailboxName,
@@ -192,7 +193,7 @@ impl Listing<'_> {
             places: uids.iter().map(|uid| place(*uid)).collect(),
             fetched: found.into_values().collect(),
         };
-        let Learnt { known, unavailable } = rows::known(self.works, lease, wanted).await?;
+        let Learnt { known, unavailable } = rows::known(self.reader, lease, wanted).await?;
         let name = self.mailbox.decoded();
         let mut rows = Vec::with_capacity(uids.len());
         for (uid, keywords) in uids.into_iter().zip(flags.into_iter().rev()) {

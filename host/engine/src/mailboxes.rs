@@ -13,31 +13,30 @@ use model::mailbox::{Mailbox, MailboxName, MailboxRef, Role, RoleSource};
 use model::port::imap::{ImapError, NoCode, Selected};
 use model::problem::{Code, Problem};
 
-use crate::pool::SessionError;
 use crate::pool::lease::Lease;
+use crate::pool::{Pool, SessionError};
 use crate::problems;
-use crate::works::Works;
 
 /// Every mailbox. A mailbox whose STATUS is refused has no counters; when all are, that is a problem.
 pub(crate) async fn all(
-    works: &Works,
+    pool: &Pool,
     account: &Account,
     with_counters: bool,
 ) -> Result<Vec<Mailbox>, Problem> {
-    let mut lease = works.pool.lease(account, None).await?;
-    let answer = listed(works, account, &mut lease, with_counters).await;
+    let mut lease = pool.lease(account, None).await?;
+    let answer = listed(pool, account, &mut lease, with_counters).await;
     lease.keep();
     answer
 }
 
 async fn listed(
-    works: &Works,
+    pool: &Pool,
     account: &Account,
     lease: &mut Lease,
     with_counters: bool,
 ) -> Result<Vec<Mailbox>, Problem> {
     let mut mailboxes = lease.list().await?;
-    works.pool.room(account)?.learn_mailboxes(&Arc::new(mailboxes.clone()));
+    pool.room(account)?.learn_mailboxes(&Arc::new(mailboxes.clone()));
     if with_counters {
         count(lease, &mut mailboxes).await?;
     }
@@ -66,13 +65,13 @@ async fn count(lease: &mut Lease, mailboxes: &mut [Mailbox]) -> Result<(), Probl
 
 /// The wire name of what a caller named. A name is not checked here.
 pub(crate) async fn resolve(
-    works: &Works,
+    pool: &Pool,
     account: &Account,
     named: &str,
 ) -> Result<MailboxName, Problem> {
     match MailboxRef::parse(named).map_err(|_| problems::no_such_mailbox(named))? {
         MailboxRef::Named(name) => Ok(name),
-        MailboxRef::Role(role) => with_role(works, account, role).await?.ok_or_else(|| {
+        MailboxRef::Role(role) => with_role(pool, account, role).await?.ok_or_else(|| {
             let detail = format!("the account has no mailbox with the role `{}`", role.attribute());
             Problem::new(Code::NoSuchMailbox, detail)
         }),
@@ -81,14 +80,14 @@ pub(crate) async fn resolve(
 
 /// The mailbox with a role: what the server says goes before what a name suggests.
 pub(crate) async fn with_role(
-    works: &Works,
+    pool: &Pool,
     account: &Account,
     role: Role,
 ) -> Result<Option<MailboxName>, Problem> {
     if role == Role::Inbox {
         return Ok(MailboxName::from_wire("INBOX").ok());
     }
-    let mailboxes = lately(works, account).await?;
+    let mailboxes = lately(pool, account).await?;
     let find = |source: RoleSource| {
         mailboxes.iter().find(|mailbox| mailbox.selectable && mailbox.role == Some((role, source)))
     };
@@ -96,12 +95,12 @@ pub(crate) async fn with_role(
     Ok(found.map(|mailbox| mailbox.name.clone()))
 }
 
-async fn lately(works: &Works, account: &Account) -> Result<Arc<Vec<Mailbox>>, Problem> {
-    let room = works.pool.room(account)?;
-    if let Some(mailboxes) = room.mailboxes(works.settings.mailboxes_fresh) {
+async fn lately(pool: &Pool, account: &Account) -> Result<Arc<Vec<Mailbox>>, Problem> {
+    let room = pool.room(account)?;
+    if let Some(mailboxes) = room.mailboxes(pool.mailboxes_fresh()) {
         return Ok(mailboxes);
     }
-    let mut lease = works.pool.lease(account, None).await?;
+    let mut lease = pool.lease(account, None).await?;
     let answer = lease.list().await;
     lease.keep();
     let mailboxes = Arc::new(answer?);

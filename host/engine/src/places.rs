@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use model::ids::TenantId;
 use model::port::outbox::Room;
 
-use crate::key::Owner;
+use crate::account_ref::AccountRef;
 
 /// Looks round without a word about a server until it is forgotten.
 const REMEMBERED: u64 = 120;
@@ -44,9 +44,9 @@ pub(crate) struct Places {
     slow: usize,
     slow_of: HashMap<TenantId, usize>,
     /// Deliveries under way, slow ones among them.
-    accounts: HashMap<Owner, usize>,
+    accounts: HashMap<AccountRef, usize>,
     /// Where accounts delivered last.
-    known: HashMap<Owner, Box<str>>,
+    known: HashMap<AccountRef, Box<str>>,
     servers: HashMap<Box<str>, Server>,
     /// Something may be due that has a place.
     due: bool,
@@ -79,7 +79,7 @@ enum Manner {
 /// One delivery's.
 #[derive(Debug)]
 pub(crate) struct Ticket {
-    owner: Owner,
+    owner: AccountRef,
     server: Option<Box<str>>,
     kind: Kind,
     /// Its server fell silent.
@@ -137,7 +137,7 @@ impl Places {
     }
 
     /// Something of the account was accepted, and may be due; true when there is a place for it.
-    pub(crate) fn accepted(&mut self, owner: &Owner) -> bool {
+    pub(crate) fn accepted(&mut self, owner: &AccountRef) -> bool {
         let has_place = self.taken < self.bounds.total && self.left_for(owner) > 0;
         // Where there is none, the end of a delivery tells.
         if has_place {
@@ -190,7 +190,7 @@ impl Places {
     }
 
     /// A place for a delivery of the account.
-    pub(crate) fn begin(&mut self, owner: &Owner) -> Ticket {
+    pub(crate) fn begin(&mut self, owner: &AccountRef) -> Ticket {
         let answers = self.server_of(owner).is_some_and(|one| one.manner == Manner::Answers);
         let kind = if answers { Kind::Proven } else { Kind::Unproven };
         self.taken += 1;
@@ -316,7 +316,7 @@ impl Places {
     }
 
     /// The account was changed: it may deliver elsewhere now.
-    pub(crate) fn forget(&mut self, owner: &Owner) {
+    pub(crate) fn forget(&mut self, owner: &AccountRef) {
         self.known.remove(owner);
         self.free();
     }
@@ -327,7 +327,7 @@ impl Places {
     }
 
     /// How many more the account may have now, whatever is free in all.
-    fn left_for(&self, owner: &Owner) -> usize {
+    fn left_for(&self, owner: &AccountRef) -> usize {
         let taken = self.accounts.get(owner).copied().unwrap_or(0);
         let left = self.bounds.per_account.saturating_sub(taken);
         match self.server_of(owner) {
@@ -366,7 +366,7 @@ impl Places {
         self.slow_of.get(tenant).copied().unwrap_or(0)
     }
 
-    fn server_of(&self, owner: &Owner) -> Option<&Server> {
+    fn server_of(&self, owner: &AccountRef) -> Option<&Server> {
         self.servers.get(self.known.get(owner)?)
     }
 
@@ -429,8 +429,11 @@ fn number(count: usize) -> u32 {
 mod tests {
     use super::*;
 
-    fn owner(tenant: &str, account: usize) -> Owner {
-        Owner { tenant: tenant.parse().unwrap(), account: format!("a{account}").parse().unwrap() }
+    fn owner(tenant: &str, account: usize) -> AccountRef {
+        AccountRef {
+            tenant: tenant.parse().unwrap(),
+            account: format!("a{account}").parse().unwrap(),
+        }
     }
 
     #[test]
@@ -474,7 +477,7 @@ mod tests {
     #[test]
     fn what_becomes_free_while_a_claim_is_under_way_is_looked_for_again() {
         let mut places = Places::new(Bounds { total: 32, per_account: 2, slow: 256 });
-        let owner = Owner { tenant: "acme".parse().unwrap(), account: "me".parse().unwrap() };
+        let owner = AccountRef { tenant: "acme".parse().unwrap(), account: "me".parse().unwrap() };
         assert!(places.accepted(&owner));
         let look = places.take_look().unwrap();
         let (first, second) = (places.begin(&owner), places.begin(&owner));

@@ -32,7 +32,7 @@ use crate::mailboxes;
 use crate::pool::SessionError;
 use crate::pool::lease::Lease;
 use crate::problems;
-use crate::works::Works;
+use crate::reader::Reader;
 
 /// Up to this size a message is fetched at once, even when its facts are known.
 const EAGER_BYTES: u64 = 256 << 10;
@@ -41,39 +41,39 @@ const BODY_LIMIT: u32 = 1 << 20;
 
 /// Finds the message and, as a rule, fetches it.
 pub(crate) async fn open(
-    works: &Arc<Works>,
+    reader: &Arc<Reader>,
     account: &Arc<Account>,
     key: &str,
 ) -> Result<Arc<dyn Message>, Problem> {
     let place = Place::parse(key, AccountTag::of(account)).ok_or_else(problems::no_such_message)?;
-    let cache_key = works.cache_key(place.clone());
-    let known = works.cache.known(&cache_key);
+    let cache_key = reader.cache_key(place.clone());
+    let known = reader.cache.known(&cache_key);
     let size = known.as_ref().and_then(|known| known.size);
     // Of one that a list could not read, the whole message tells more.
     let mut known = known.filter(|known| !known.unread);
     let lazily = known.is_some() && size.is_some_and(|size| size > EAGER_BYTES);
     let (opened, row) = if lazily {
-        (held(works, &cache_key), None)
+        (held(reader, &cache_key), None)
     } else {
-        let (opened, row) = whole(works, account, &place, size).await?;
+        let (opened, row) = whole(reader, account, &place, size).await?;
         (Some(opened), row)
     };
     let row = match row {
         Some(row) => row,
         None => {
             // Whoever fetched it may have read it, too.
-            known = known.or_else(|| works.cache.known(&cache_key).filter(|known| !known.unread));
+            known = known.or_else(|| reader.cache.known(&cache_key).filter(|known| !known.unread));
             let items: &[FetchItem] = match &known {
                 Some(_) => &[FetchItem::Flags],
                 None => &[FetchItem::Flags, FetchItem::Received, FetchItem::Size],
             };
-            fetch(works, account, &place, items).await?
+            fetch(reader, account, &place, items).await?
         }
     };
     let known = match (known, &opened) {
         (Some(known), _) => known,
         (None, Some(opened)) => {
-            let facts = match read(works, &place, opened, FIRST, BODY_LIMIT).await {
+            let facts = match read(reader, &place, opened, FIRST, BODY_LIMIT).await {
                 Ok(reading) => Some(reading.facts.clone()),
                 Err(problem) if problem.code == Code::Unparsable => None,
                 Err(problem) => return Err(problem),
@@ -81,50 +81,50 @@ pub(crate) async fn open(
             let size = row.size.or(Some(opened.raw.len() as u64));
             let received = row.received;
             let known = Arc::new(Known { received, size, facts, unread: false, sketch: None });
-            works.cache.learn(cache_key, Arc::clone(&known));
+            reader.cache.learn(cache_key, Arc::clone(&known));
             known
         }
         (None, None) => return Err(problems::no_such_message()),
     };
     let summary = summary(&place, &known, row.flags.unwrap_or_default());
     let bytes = opened.map_or_else(OnceCell::new, |opened| OnceCell::new_with(Some(opened)));
-    let (works, account) = (Arc::clone(works), Arc::clone(account));
-    Ok(Arc::new(LazyMessage { works, account, place, summary, bytes, cuts: Mutex::default() }))
+    let (reader, account) = (Arc::clone(reader), Arc::clone(account));
+    Ok(Arc::new(LazyMessage { reader, account, place, summary, bytes, cuts: Mutex::default() }))
 }
 
 /// The message as some other request has it.
-fn held(works: &Works, key: &CacheKey) -> Option<Arc<Opened>> {
-    works.cache.opened(key).or_else(|| works.held.opened(key))
+fn held(reader: &Reader, key: &CacheKey) -> Option<Arc<Opened>> {
+    reader.cache.opened(key).or_else(|| reader.in_flight.opened(key))
 }
 
 /// The whole message, and the row that it came in unless another request fetched it.
 async fn whole(
-    works: &Works,
+    reader: &Reader,
     account: &Account,
     place: &Place,
     size: Option<u64>,
 ) -> Result<(Arc<Opened>, Option<FetchRow>), Problem> {
-    let key = works.cache_key(place.clone());
-    if let Some(opened) = held(works, &key) {
+    let key = reader.cache_key(place.clone());
+    if let Some(opened) = held(reader, &key) {
         return Ok((opened, None));
     }
-    let turn = works.held.turn(&key);
-    let expired = works.ports.clock.sleep(works.settings.session_wait);
+    let turn = reader.in_flight.turn(&key);
+    let expired = reader.clock.sleep(reader.settings.session_wait);
     let _turn = match future::select(pin!(turn.lock()), expired).await {
         Either::Left((turn, _)) => turn,
-        Either::Right(((), _)) => return Err(too_much_open(works)),
+        Either::Right(((), _)) => return Err(too_much_open(reader)),
     };
-    if let Some(opened) = held(works, &key) {
+    if let Some(opened) = held(reader, &key) {
         return Ok((opened, None));
     }
-    check_size(works, size)?;
-    let share = room_for(works, account, place, size).await?;
-    let mut row = fetch(works, account, place, WHOLE).await?;
+    check_size(reader, size)?;
+    let share = room_for(reader, account, place, size).await?;
+    let mut row = fetch(reader, account, place, WHOLE).await?;
     let bytes = row.whole.take().ok_or_else(problems::no_such_message)?;
-    let share = share.resized(bytes.len() as u64).ok_or_else(|| too_much_open(works))?;
+    let share = share.resized(bytes.len() as u64).ok_or_else(|| too_much_open(reader))?;
     let opened = Arc::new(Opened::new(share.around(bytes)));
-    works.held.share(&key, &opened);
-    works.cache.keep(key, Arc::clone(&opened));
+    reader.in_flight.share(&key, &opened);
+    reader.cache.keep(key, Arc::clone(&opened));
     Ok((opened, Some(row)))
 }
 
@@ -134,25 +134,25 @@ const WHOLE: &[FetchItem] =
 /// Room for a message before it is fetched. One of unknown size gets room for the largest; only when
 /// that is not left the server is asked for the size first.
 async fn room_for(
-    works: &Works,
+    reader: &Reader,
     account: &Account,
     place: &Place,
     size: Option<u64>,
 ) -> Result<Share, Problem> {
-    let largest = works.settings.message_bytes;
-    let reserve = |bytes: u64| works.held.reserve(&account.tenant, bytes.min(largest));
+    let largest = reader.settings.message_bytes;
+    let reserve = |bytes: u64| reader.in_flight.reserve(&account.tenant, bytes.min(largest));
     if let Some(share) = reserve(size.unwrap_or(largest)) {
         return Ok(share);
     }
     if size.is_some() {
-        return Err(too_much_open(works));
+        return Err(too_much_open(reader));
     }
-    let row = fetch(works, account, place, &[FetchItem::Size]).await?;
-    reserve(row.size.unwrap_or(largest)).ok_or_else(|| too_much_open(works))
+    let row = fetch(reader, account, place, &[FetchItem::Size]).await?;
+    reserve(row.size.unwrap_or(largest)).ok_or_else(|| too_much_open(reader))
 }
 
-fn too_much_open(works: &Works) -> Problem {
-    problems::too_much_open(works.settings.open_bytes)
+fn too_much_open(reader: &Reader) -> Problem {
+    problems::too_much_open(reader.settings.open_bytes)
 }
 
 /// Everything that a fetched message shows: one reading serves the whole request.
@@ -186,16 +186,16 @@ fn summary(place: &Place, known: &Known, keywords: Vec<String>) -> Summary {
 
 /// The row of one message, after its mailbox and UIDVALIDITY were checked.
 async fn fetch(
-    works: &Works,
+    reader: &Reader,
     account: &Account,
     place: &Place,
     items: &[FetchItem],
 ) -> Result<FetchRow, Problem> {
-    let mut lease = works.pool.lease(account, Some(&place.mailbox)).await?;
+    let mut lease = reader.pool.lease(account, Some(&place.mailbox)).await?;
     let answer = fetch_with(&mut lease, place, items).await;
     lease.keep();
     match answer {
-        Err(Failed::Whole(error)) => Err(too_large(works, account, place, error).await),
+        Err(Failed::Whole(error)) => Err(too_large(reader, account, place, error).await),
         Err(Failed::Otherwise(problem)) => Err(problem),
         Ok(row) => Ok(row),
     }
@@ -260,25 +260,25 @@ pub(crate) async fn enter(lease: &mut Lease, place: &Place) -> Result<(), Proble
 
 /// A literal beyond the cap looks like a broken protocol: ask for the size to tell them apart.
 async fn too_large(
-    works: &Works,
+    reader: &Reader,
     account: &Account,
     place: &Place,
     error: SessionError,
 ) -> Problem {
-    let Ok(mut lease) = works.pool.lease(account, Some(&place.mailbox)).await else {
+    let Ok(mut lease) = reader.pool.lease(account, Some(&place.mailbox)).await else {
         return error.into();
     };
     let row = fetch_with(&mut lease, place, &[FetchItem::Size]).await;
     lease.keep();
     match row {
-        Ok(row) => check_size(works, row.size).err().unwrap_or_else(|| error.into()),
+        Ok(row) => check_size(reader, row.size).err().unwrap_or_else(|| error.into()),
         Err(_) => error.into(),
     }
 }
 
 /// Whether the message may be read, as far as its size tells.
-fn check_size(works: &Works, size: Option<u64>) -> Result<(), Problem> {
-    let limit = works.settings.message_bytes;
+fn check_size(reader: &Reader, size: Option<u64>) -> Result<(), Problem> {
+    let limit = reader.settings.message_bytes;
     match size {
         Some(size) if size > limit => Err(Problem::new(
             Code::Unparsable,
@@ -290,7 +290,7 @@ fn check_size(works: &Works, size: Option<u64>) -> Result<(), Problem> {
 
 /// A message of a mailbox.
 struct LazyMessage {
-    works: Arc<Works>,
+    reader: Arc<Reader>,
     account: Arc<Account>,
     place: Place,
     summary: Summary,
@@ -309,20 +309,20 @@ impl LazyMessage {
     async fn opened(&self) -> Result<&Arc<Opened>, Problem> {
         self.bytes
             .get_or_try_init(async || {
-                Ok(whole(&self.works, &self.account, &self.place, self.summary.size).await?.0)
+                Ok(whole(&self.reader, &self.account, &self.place, self.summary.size).await?.0)
             })
             .await
     }
 
     async fn read(&self, want: ReadWant, limit: u32) -> Result<Arc<Reading>, Problem> {
         let opened = self.opened().await?;
-        read(&self.works, &self.place, opened, want, limit).await
+        read(&self.reader, &self.place, opened, want, limit).await
     }
 }
 
 /// What was read before, else everything that a request usually wants together with `want`.
 async fn read(
-    works: &Works,
+    reader: &Reader,
     place: &Place,
     opened: &Arc<Opened>,
     want: ReadWant,
@@ -332,21 +332,21 @@ async fn read(
         return Ok(reading);
     }
     let (want, limit) = (with_first(want), limit.max(BODY_LIMIT));
-    let reading = what_can_be_read(works, opened, want, limit).await.map_err(problems::reading)?;
+    let reading = what_can_be_read(reader, opened, want, limit).await.map_err(problems::reading)?;
     let reading = Arc::new(reading);
     opened.add(want, limit, &reading);
-    works.cache.keep(works.cache_key(place.clone()), Arc::clone(opened));
+    reader.cache.keep(reader.cache_key(place.clone()), Arc::clone(opened));
     Ok(reading)
 }
 
 /// Everything; or, where a body is too much for the parser, all but that body, whose absence is told.
 async fn what_can_be_read(
-    works: &Works,
+    reader: &Reader,
     opened: &Opened,
     want: ReadWant,
     limit: u32,
 ) -> Result<Reading, MimeError> {
-    let read = |want| works.ports.mime.read(in_memory(opened.raw.clone()), want, limit);
+    let read = |want| reader.mime.read(in_memory(opened.raw.clone()), want, limit);
     let without_html = ReadWant { html: false, ..want };
     let without_bodies = ReadWant { text: false, preview: false, ..without_html };
     let mut gone = Vec::new();
@@ -423,7 +423,7 @@ impl Message for LazyMessage {
             let shorter = match body {
                 Some(html) if kind == Body::Html && html.len() > limit as usize => {
                     let raw = in_memory(self.opened().await?.raw.clone());
-                    let read = self.works.ports.mime.read(raw, want, limit).await;
+                    let read = self.reader.mime.read(raw, want, limit).await;
                     Some(read.map_err(problems::reading)?)
                 }
                 Some(_) | None => None,
@@ -439,7 +439,7 @@ impl Message for LazyMessage {
     fn part<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Octets, Problem>> {
         Box::pin(async move {
             let raw = in_memory(self.opened().await?.raw.clone());
-            self.works.ports.mime.decode(raw, path).await.map_err(problems::reading)
+            self.reader.mime.decode(raw, path).await.map_err(problems::reading)
         })
     }
 

@@ -28,7 +28,7 @@ use crate::key::Place;
 use crate::piecemeal;
 use crate::pool::lease::Lease;
 use crate::problems;
-use crate::works::Works;
+use crate::reader::Reader;
 
 /// The header fields that [`Facts`] are made of.
 const FIELDS: &[&str] =
@@ -72,14 +72,14 @@ pub(crate) struct Learnt {
 
 /// What is known of each.
 pub(crate) async fn known(
-    works: &Works,
+    reader: &Reader,
     lease: &mut Lease,
     wanted: Wanted,
 ) -> Result<Learnt, Problem> {
     let mut known = HashMap::new();
     let mut missing = HashMap::new();
     for place in wanted.places {
-        match works.cache.known(&works.cache_key(place.clone())) {
+        match reader.cache.known(&reader.cache_key(place.clone())) {
             Some(found) => {
                 known.insert(place.uid, (place, found));
             }
@@ -90,10 +90,10 @@ pub(crate) async fn known(
     }
     // Next time it will probably be the same.
     lease.room().note_exploring(missing.len() > known.len());
-    let unavailable = learn(works, lease, missing, wanted.fetched, &mut known).await?;
+    let unavailable = learn(reader, lease, missing, wanted.fetched, &mut known).await?;
     if wanted.sketch {
-        sketch(works, lease, &mut known).await?;
-        sketch_large(works, lease, &wanted.tenant, &mut known).await?;
+        sketch(reader, lease, &mut known).await?;
+        sketch_large(reader, lease, &wanted.tenant, &mut known).await?;
     }
     let known = known.into_iter().map(|(uid, (_, known))| (uid, known)).collect();
     Ok(Learnt { known, unavailable })
@@ -102,7 +102,7 @@ pub(crate) async fn known(
 type Rows = HashMap<u32, (Place, Arc<Known>)>;
 
 async fn learn(
-    works: &Works,
+    reader: &Reader,
     lease: &mut Lease,
     mut missing: HashMap<u32, Place>,
     fetched: Vec<FetchRow>,
@@ -123,7 +123,7 @@ async fn learn(
     }
     let fetched = taken;
     let blocks = fetched.iter().map(|(_, row)| row.header.clone().unwrap_or_default()).collect();
-    let facts = summarise(works, blocks).await?;
+    let facts = summarise(reader, blocks).await?;
     for ((place, row), facts) in fetched.into_iter().zip(facts) {
         let learnt = Arc::new(Known {
             received: row.received,
@@ -133,7 +133,7 @@ async fn learn(
             unread: row.header_unread,
             sketch: None,
         });
-        works.cache.learn(works.cache_key(place.clone()), Arc::clone(&learnt));
+        reader.cache.learn(reader.cache_key(place.clone()), Arc::clone(&learnt));
         known.insert(place.uid, (place, learnt));
     }
     Ok(unavailable)
@@ -149,12 +149,12 @@ fn take(
     taken.extend(rows.filter_map(|row| Some((missing.remove(&row.uid)?, row))));
 }
 
-async fn summarise(works: &Works, blocks: Vec<Bytes>) -> Result<Vec<Option<Facts>>, Problem> {
+async fn summarise(reader: &Reader, blocks: Vec<Bytes>) -> Result<Vec<Option<Facts>>, Problem> {
     let count = blocks.len();
     if count == 0 {
         return Ok(Vec::new());
     }
-    match works.ports.mime.summarise(blocks.clone()).await {
+    match reader.mime.summarise(blocks.clone()).await {
         Ok(facts) if facts.len() == count => return Ok(facts),
         Ok(_) | Err(MimeError::Faults(_) | MimeError::Failed(_)) => {}
         Err(error @ MimeError::Busy(_)) => return Err(problems::reading(error)),
@@ -162,7 +162,7 @@ async fn summarise(works: &Works, blocks: Vec<Bytes>) -> Result<Vec<Option<Facts
     tracing::warn!(count, "the parser failed on a batch of headers: trying them one by one");
     let mut all = Vec::with_capacity(count);
     for block in blocks {
-        let alone = match works.ports.mime.summarise(vec![block]).await {
+        let alone = match reader.mime.summarise(vec![block]).await {
             Ok(facts) => facts.into_iter().next().flatten(),
             Err(MimeError::Faults(_) | MimeError::Failed(_)) => None,
             Err(error @ MimeError::Busy(_)) => return Err(problems::reading(error)),
@@ -172,9 +172,9 @@ async fn summarise(works: &Works, blocks: Vec<Bytes>) -> Result<Vec<Option<Facts
     Ok(all)
 }
 
-async fn sketch(works: &Works, lease: &mut Lease, known: &mut Rows) -> Result<(), Problem> {
+async fn sketch(reader: &Reader, lease: &mut Lease, known: &mut Rows) -> Result<(), Problem> {
     let fits = |row: &Known| {
-        row.size.filter(|size| row.sketch.is_none() && *size <= works.settings.preview_bytes)
+        row.size.filter(|size| row.sketch.is_none() && *size <= reader.settings.preview_bytes)
     };
     let mut lacking: Vec<(u32, u64)> =
         known.iter().filter_map(|(uid, (_, row))| Some((*uid, fits(row)?))).collect();
@@ -188,13 +188,13 @@ async fn sketch(works: &Works, lease: &mut Lease, known: &mut Rows) -> Result<()
         let read = stream::iter(fetched.rows)
             .filter_map(|row| std::future::ready(row.whole.map(|whole| (row.uid, whole))))
             .filter(|(uid, _)| std::future::ready(asked.contains(uid)))
-            .map(|(uid, whole)| async move { (uid, sketch_of(works, whole).await) })
+            .map(|(uid, whole)| async move { (uid, sketch_of(reader, whole).await) })
             .buffer_unordered(READERS)
             .collect::<Vec<_>>()
             .await;
         for (uid, sketch) in read {
             if let Some(sketch) = sketch? {
-                keep(works, known, uid, sketch);
+                keep(reader, known, uid, sketch);
             }
         }
     }
@@ -203,13 +203,13 @@ async fn sketch(works: &Works, lease: &mut Lease, known: &mut Rows) -> Result<()
 
 /// Those that are too large to be fetched whole with the others.
 async fn sketch_large(
-    works: &Works,
+    reader: &Reader,
     lease: &mut Lease,
     tenant: &TenantId,
     known: &mut Rows,
 ) -> Result<(), Problem> {
     let is_large = |row: &Known| {
-        row.size.filter(|size| row.sketch.is_none() && *size > works.settings.preview_bytes)
+        row.size.filter(|size| row.sketch.is_none() && *size > reader.settings.preview_bytes)
     };
     let mut sizes: HashMap<u32, u64> =
         known.iter().filter_map(|(uid, (_, row))| Some((*uid, is_large(row)?))).collect();
@@ -221,25 +221,25 @@ async fn sketch_large(
         for row in fetched.rows {
             let Some(size) = sizes.remove(&row.uid) else { continue };
             let begun = match row.whole {
-                Some(start) => start_of(works, start).await?,
+                Some(start) => start_of(reader, start).await?,
                 // Some servers give the whole, which is too long where the start was asked for.
                 None => None,
             };
             let is_told =
                 matches!(&begun, Some(Sketch { preview: Some(_), has_attachments: Some(true) }));
-            let wants_rest = !is_told && size <= works.settings.message_bytes;
-            let rest = if wants_rest { works.held.reserve(tenant, size) } else { None };
+            let wants_rest = !is_told && size <= reader.settings.message_bytes;
+            let rest = if wants_rest { reader.in_flight.reserve(tenant, size) } else { None };
             let has_room = rest.is_some();
             let whole = match rest {
                 None => None,
-                Some(_room) => whole_of(works, lease, row.uid).await?,
+                Some(_room) => whole_of(reader, lease, row.uid).await?,
             };
             let Some(sketch) = whole.or(begun) else { continue };
             if wants_rest && !has_room {
                 // There may be room the next time.
                 show(known, row.uid, sketch);
             } else {
-                keep(works, known, row.uid, sketch);
+                keep(reader, known, row.uid, sketch);
             }
         }
     }
@@ -250,9 +250,9 @@ async fn sketch_large(
 const STARTS: usize = 32;
 
 /// What the start of a message tells of the whole: that there is an attachment, never that there is none.
-async fn start_of(works: &Works, start: Bytes) -> Result<Option<Sketch>, Problem> {
+async fn start_of(reader: &Reader, start: Bytes) -> Result<Option<Sketch>, Problem> {
     let want = ReadWant { preview: true, structure: true, ..ReadWant::default() };
-    let reading = reading_of(works, start, want).await?;
+    let reading = reading_of(reader, start, want).await?;
     Ok(reading.map(|reading| {
         // HTML that comes later may show what has a content id.
         let is_file =
@@ -263,19 +263,19 @@ async fn start_of(works: &Works, start: Bytes) -> Result<Option<Sketch>, Problem
     }))
 }
 
-async fn whole_of(works: &Works, lease: &mut Lease, uid: u32) -> Result<Option<Sketch>, Problem> {
+async fn whole_of(reader: &Reader, lease: &mut Lease, uid: u32) -> Result<Option<Sketch>, Problem> {
     let items = [FetchItem::Whole];
     let fetched = piecemeal::fetch(lease, vec![uid], &items, &items).await?;
     let row = fetched.rows.into_iter().find(|row| row.uid == uid);
     match row.and_then(|row| row.whole) {
-        Some(whole) => sketch_of(works, whole).await,
+        Some(whole) => sketch_of(reader, whole).await,
         None => Ok(None),
     }
 }
 
-fn keep(works: &Works, known: &mut Rows, uid: u32, sketch: Sketch) {
+fn keep(reader: &Reader, known: &mut Rows, uid: u32, sketch: Sketch) {
     if let Some((place, row)) = show(known, uid, sketch) {
-        works.cache.learn(works.cache_key(place.clone()), Arc::clone(row));
+        reader.cache.learn(reader.cache_key(place.clone()), Arc::clone(row));
     }
 }
 
@@ -303,17 +303,21 @@ fn take_batch(lacking: &mut Vec<(u32, u64)>) -> Vec<u32> {
 }
 
 /// None when the parser gave up on the message.
-async fn sketch_of(works: &Works, whole: Bytes) -> Result<Option<Sketch>, Problem> {
+async fn sketch_of(reader: &Reader, whole: Bytes) -> Result<Option<Sketch>, Problem> {
     let want = ReadWant { preview: true, ..ReadWant::default() };
-    let reading = reading_of(works, whole, want).await?;
+    let reading = reading_of(reader, whole, want).await?;
     Ok(reading.map(|reading| Sketch {
         preview: reading.preview,
         has_attachments: Some(reading.has_attachments),
     }))
 }
 
-async fn reading_of(works: &Works, raw: Bytes, want: ReadWant) -> Result<Option<Reading>, Problem> {
-    match works.ports.mime.read(in_memory(raw), want, PREVIEW_LIMIT).await {
+async fn reading_of(
+    reader: &Reader,
+    raw: Bytes,
+    want: ReadWant,
+) -> Result<Option<Reading>, Problem> {
+    match reader.mime.read(in_memory(raw), want, PREVIEW_LIMIT).await {
         Ok(reading) => Ok(Some(reading)),
         Err(MimeError::Faults(_) | MimeError::Failed(_)) => Ok(None),
         Err(error @ MimeError::Busy(_)) => Err(problems::reading(error)),

@@ -10,30 +10,63 @@
 //!
 //! Standards: RFC 5322 §3.6.4 (Message-ID), RFC 6409 §8 (submission).
 
+use std::sync::Arc;
+
 use model::account::{Account, Identity};
 use model::address::{Address, EmailAddress};
 use model::caller::Caller;
 use model::draft::{Composed, Draft};
 use model::ids::SubmissionId;
 use model::message::Page;
-use model::port::clock::ten_bytes;
-use model::port::outbox::{Acceptance, Replay};
+use model::port::clock::{Clock, Entropy, ten_bytes};
+use model::port::mime::Mime;
+use model::port::outbox::{Acceptance, Outbox, Replay};
 use model::problem::{Code, Problem};
 use model::submission::{Entry, Idempotency, IdempotencyKey, NewSubmission, Receipt, State};
 
-use crate::filtering;
+use crate::account_ref::AccountRef;
+use crate::bound::Filters;
+use crate::couriers::Couriers;
+use crate::filtering::{self, FilterChain};
 use crate::fingerprint;
-use crate::key::Owner;
+use crate::ports::Ports;
 use crate::problems;
+use crate::settings::Settings;
 use crate::upkeep;
-use crate::works::Works;
 
 /// Identities that are named to whoever used another address.
 const MOST_NAMED: usize = 10;
 
+/// What accepting a message needs; one for each engine.
+#[derive(Debug)]
+pub(crate) struct Submitter {
+    pub(crate) outbox: Arc<dyn Outbox>,
+    pub(crate) mime: Arc<dyn Mime>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) filters: Filters,
+    /// Notified of each accepted submission.
+    pub(crate) slots: Arc<Couriers>,
+    pub(crate) settings: Settings,
+}
+
+impl Submitter {
+    pub(crate) fn new(ports: &Ports, slots: Arc<Couriers>, settings: Settings) -> Self {
+        Self {
+            outbox: Arc::clone(&ports.outbox),
+            mime: Arc::clone(&ports.mime),
+            clock: Arc::clone(&ports.clock),
+            entropy: Arc::clone(&ports.entropy),
+            filters: Filters::default(),
+            slots,
+            settings,
+        }
+    }
+}
+
 /// Durable when it answers.
 pub(crate) async fn submit(
-    works: &Works,
+    submitter: &Submitter,
     caller: &Caller,
     account: &Account,
     draft: Draft,
@@ -43,7 +76,7 @@ pub(crate) async fn submit(
         None => None,
     };
     if let Some(idempotency) = &idempotency {
-        let found = works.ports.outbox.lookup(account, idempotency).await;
+        let found = submitter.outbox.lookup(account, idempotency).await;
         if let Some(replay) = found.map_err(problems::store)? {
             return replayed(replay);
         }
@@ -52,10 +85,10 @@ pub(crate) async fn submit(
         let detail = "the account has no SMTP server to send with";
         return Err(Problem::new(Code::NotConfigured, detail));
     }
-    let submission = compose(works, caller, account, draft, idempotency).await?;
-    match works.ports.outbox.accept(submission).await.map_err(problems::store)? {
+    let submission = compose(submitter, caller, account, draft, idempotency).await?;
+    match submitter.outbox.accept(submission).await.map_err(problems::store)? {
         Acceptance::Stored(receipt) => {
-            works.couriers.accepted(&Owner::of(account));
+            submitter.slots.accepted(&AccountRef::of(account));
             Ok(receipt)
         }
         Acceptance::Replayed(replay) => replayed(replay),
@@ -87,7 +120,7 @@ fn replayed(replay: Replay) -> Result<Receipt, Problem> {
 }
 
 async fn compose(
-    works: &Works,
+    submitter: &Submitter,
     caller: &Caller,
     account: &Account,
     mut draft: Draft,
@@ -95,16 +128,18 @@ async fn compose(
 ) -> Result<NewSubmission, Problem> {
     let (identity, sender) = sender(caller, account, draft.sender.as_ref())?;
     draft.sender = Some(sender);
-    let created = works.ports.clock.now();
-    let message_id = message_id(works, &identity.email);
-    let composed = works.ports.mime.compose(draft, &message_id, created).await;
+    let created = submitter.clock.now();
+    let message_id = message_id(&*submitter.entropy, &identity.email);
+    let composed = submitter.mime.compose(draft, &message_id, created).await;
     let composed = composed.map_err(problems::composing)?;
-    check(works, caller, account, &composed)?;
-    let filtered = filtering::before_send(works, caller, account, composed).await?;
+    check(submitter, caller, account, &composed)?;
+    let Submitter { filters, mime, clock, settings, .. } = submitter;
+    let chain = FilterChain { filters, mime, clock: &**clock, settings };
+    let filtered = filtering::before_send(&chain, caller, account, composed).await?;
     let composed = filtered.composed;
-    check(works, caller, account, &composed)?;
+    check(submitter, caller, account, &composed)?;
     Ok(NewSubmission {
-        id: SubmissionId::generate_at(created, ten_bytes(&*works.ports.entropy)),
+        id: SubmissionId::generate_at(created, ten_bytes(&*submitter.entropy)),
         tenant: account.tenant.clone(),
         account: account.id.clone(),
         generation: account.generation,
@@ -121,7 +156,7 @@ async fn compose(
 
 /// What holds of every message that is accepted.
 fn check(
-    works: &Works,
+    submitter: &Submitter,
     caller: &Caller,
     account: &Account,
     composed: &Composed,
@@ -133,7 +168,7 @@ fn check(
     if envelope.recipients.is_empty() {
         return Err(Problem::new(Code::InvalidDraft, "the message has no recipient"));
     }
-    let limit = works.settings.message_bytes;
+    let limit = submitter.settings.message_bytes;
     if composed.raw.size() > limit {
         let detail = format!("the finished message has more than {limit} bytes");
         return Err(Problem::new(Code::BodyTooLarge, detail));
@@ -182,25 +217,31 @@ fn foreign(caller: &Caller, account: &Account, email: &str) -> Problem {
 }
 
 /// Unique for ever, and of the sender's domain where that can stand in a header as it is.
-pub(crate) fn message_id(works: &Works, sender: &EmailAddress) -> String {
+pub(crate) fn message_id(entropy: &dyn Entropy, sender: &EmailAddress) -> String {
     let mut random = [0_u8; 16];
-    works.ports.entropy.fill(&mut random);
+    entropy.fill(&mut random);
     let domain = sender.domain();
     let domain = if domain.is_ascii() { domain } else { "postlet.invalid" };
     format!("{:032x}@{domain}", u128::from_be_bytes(random))
 }
 
 /// One submission of the account.
-pub(crate) async fn get(works: &Works, account: &Account, id: &str) -> Result<Entry, Problem> {
+pub(crate) async fn get(
+    submitter: &Submitter,
+    account: &Account,
+    id: &str,
+) -> Result<Entry, Problem> {
     let missing =
         || Problem::new(Code::NoSuchSubmission, "the account has no submission with this id");
     let id: SubmissionId = id.parse().map_err(|_| missing())?;
-    let found = works.ports.outbox.get(account, &id).await;
+    let found = submitter.outbox.get(account, &id).await;
     if let Some(entry) = found.map_err(problems::store)? {
         return Ok(entry);
     }
-    if upkeep::has_expired(works, &id).await.map_err(problems::store)? {
-        let days = works.settings.keep.as_secs() / 86_400;
+    let (now, keep) = (submitter.clock.now(), submitter.settings.keep);
+    let expired = upkeep::has_expired(&*submitter.outbox, &id, now, keep).await;
+    if expired.map_err(problems::store)? {
+        let days = keep.as_secs() / 86_400;
         let detail = format!("a submission is kept for {days} days after it ended");
         return Err(Problem::new(Code::SubmissionExpired, detail));
     }
@@ -209,7 +250,7 @@ pub(crate) async fn get(works: &Works, account: &Account, id: &str) -> Result<En
 
 /// Newest first.
 pub(crate) async fn find(
-    works: &Works,
+    submitter: &Submitter,
     account: &Account,
     states: &[State],
     cursor: Option<&str>,
@@ -218,6 +259,6 @@ pub(crate) async fn find(
     if !(1..=100).contains(&limit) {
         return Err(Problem::new(Code::InvalidQuery, "`limit` is 1 to 100"));
     }
-    let found = works.ports.outbox.find(account, states, cursor, limit).await;
+    let found = submitter.outbox.find(account, states, cursor, limit).await;
     found.map_err(problems::store)
 }

@@ -19,13 +19,13 @@ use model::port::imap::{FetchItem, ImapError, ImapSession, Messages, Removal};
 use model::port::smtp::{Activity, BeforeDot, Data, Reply, SmtpError};
 use model::problem::{Code, Problem, Protocol};
 
+use crate::checker::Checker;
 use crate::diagnosis;
 use crate::problems;
 use crate::refusals::Answer;
 use crate::submitting;
 use crate::verify;
 use crate::watch::{StepName, Watch};
-use crate::works::Works;
 
 /// How many of the newest messages are looked at: others arrive meanwhile.
 const NEWEST: u32 = 50;
@@ -70,13 +70,13 @@ pub struct TrialStep {
 
 /// See the module. `wait` bounds the arrival.
 pub(crate) async fn run(
-    works: &Works,
+    checker: &Checker,
     account: &Account,
     credentials: &Credentials,
     wait: Duration,
 ) -> Trial {
     let mut run =
-        Run { works, account, trial: Trial::default(), last: works.ports.clock.monotonic() };
+        Run { checker, account, trial: Trial::default(), last: checker.clock.monotonic() };
     if let Err(problem) = run.through(credentials, wait).await {
         run.trial.problem = Some(problem);
     }
@@ -84,7 +84,7 @@ pub(crate) async fn run(
 }
 
 struct Run<'a> {
-    works: &'a Works,
+    checker: &'a Checker,
     account: &'a Account,
     trial: Trial,
     last: Duration,
@@ -98,7 +98,7 @@ struct Place {
 
 impl Run<'_> {
     async fn through(&mut self, credentials: &Credentials, wait: Duration) -> Result<(), Problem> {
-        let (works, account) = (self.works, self.account);
+        let (checker, account) = (self.checker, self.account);
         let missing = |what: &str| {
             Problem::new(
                 Code::NotConfigured,
@@ -108,29 +108,29 @@ impl Run<'_> {
         let server = account.imap.as_ref().ok_or_else(|| missing("IMAP server"))?;
         let smtp = account.smtp.as_ref().ok_or_else(|| missing("SMTP server"))?;
 
-        let tried = verify::tried(works, Protocol::Imap, credentials, server);
-        let watch = Watch::new(&*works.ports.clock, Protocol::Imap, server.security);
-        let connected = works.ports.imap.connect(server, credentials, &watch).await;
+        let tried = verify::tried(checker, Protocol::Imap, credentials, server);
+        let watch = Watch::new(&*checker.clock, Protocol::Imap, server.security);
+        let connected = checker.imap.connect(server, credentials, &watch).await;
         let connected = connected.map_err(|error| {
             diagnosis::explain(problems::imap_login(error, tried.login), watch.at(), tried)
         });
-        works.healths.saw(account, Protocol::Imap, connected.as_ref().err()).await;
-        works.refusals.note(account, Answer::of(&connected).map(|answer| (server, answer)));
+        checker.healths.saw(account, Protocol::Imap, connected.as_ref().err()).await;
+        checker.refusals.note(account, Answer::of(&connected).map(|answer| (server, answer)));
         let mut imap = self.step("imap", connected)?;
         let mailboxes = imap.list().await.map_err(problems::imap)?;
 
-        let message_id = submitting::message_id(works, &account.email);
+        let message_id = submitting::message_id(&*checker.entropy, &account.email);
         let composed = self.compose(&message_id).await;
         let composed = self.step("compose", composed)?;
 
-        let tried = verify::tried(works, Protocol::Smtp, credentials, smtp);
-        let watch = Watch::new(&*works.ports.clock, Protocol::Smtp, smtp.security);
-        let activity = Activity::new(Arc::clone(&works.ports.clock));
-        let connected = works.ports.smtp.connect(smtp, credentials, &watch, &activity).await;
+        let tried = verify::tried(checker, Protocol::Smtp, credentials, smtp);
+        let watch = Watch::new(&*checker.clock, Protocol::Smtp, smtp.security);
+        let activity = Activity::new(Arc::clone(&checker.clock));
+        let connected = checker.smtp.connect(smtp, credentials, &watch, &activity).await;
         let connected =
             connected.map_err(|error| diagnosis::explain(problems::smtp(error), watch.at(), tried));
-        works.healths.saw(account, Protocol::Smtp, connected.as_ref().err()).await;
-        works.refusals.note(account, Answer::of(&connected).map(|answer| (smtp, answer)));
+        checker.healths.saw(account, Protocol::Smtp, connected.as_ref().err()).await;
+        checker.refusals.note(account, Answer::of(&connected).map(|answer| (smtp, answer)));
         let mut session = self.step("smtp", connected)?;
         self.trial.message_id = Some(message_id.clone());
         let unrecorded: BeforeDot<'_> = Box::new(|| Box::pin(async { Ok(()) }));
@@ -162,7 +162,7 @@ impl Run<'_> {
     }
 
     async fn compose(&self, message_id: &str) -> Result<model::draft::Composed, Problem> {
-        let (works, account) = (self.works, self.account);
+        let (checker, account) = (self.checker, self.account);
         let to = Address { name: account.name.clone(), email: account.email.as_str().to_owned() };
         let draft = Draft {
             sender: Some(to.clone()),
@@ -174,8 +174,8 @@ impl Run<'_> {
             ),
             ..Draft::default()
         };
-        let now = works.ports.clock.now();
-        works.ports.mime.compose(draft, message_id, now).await.map_err(problems::composing)
+        let now = checker.clock.now();
+        checker.mime.compose(draft, message_id, now).await.map_err(problems::composing)
     }
 
     /// Looks into the mailboxes by turns, ever more seldom, until the message lies in one.
@@ -186,7 +186,7 @@ impl Run<'_> {
         message_id: &str,
         wait: Duration,
     ) -> Result<&'p Place, Problem> {
-        let clock = &self.works.ports.clock;
+        let clock = &self.checker.clock;
         let began = clock.monotonic();
         let mut pause = FIRST_PAUSE;
         loop {
@@ -226,7 +226,7 @@ impl Run<'_> {
         imap.fetch(&newest, &items, &mut rows).await.map_err(problems::imap)?;
         let (uids, blocks): (Vec<u32>, Vec<_>) =
             rows.into_iter().filter_map(|row| Some((row.uid, row.header?))).unzip();
-        let read = self.works.ports.mime.summarise(blocks).await.map_err(problems::reading)?;
+        let read = self.checker.mime.summarise(blocks).await.map_err(problems::reading)?;
         let ours = uids.into_iter().zip(read).filter(|(_, facts)| {
             facts.as_ref().and_then(|facts| facts.message_id.as_deref()) == Some(message_id)
         });
@@ -246,7 +246,7 @@ impl Run<'_> {
             .account
             .smtp
             .as_ref()
-            .is_some_and(|server| self.works.ports.profiles.keeps_sent_mail(&server.host));
+            .is_some_and(|server| self.checker.profiles.keeps_sent_mail(&server.host));
         let sent = with_role(mailboxes, Role::Sent).filter(|_| files_itself);
         let mut left = None;
         for name in places.iter().map(|place| &place.name).chain(sent) {
@@ -279,7 +279,7 @@ impl Run<'_> {
     }
 
     fn step<T>(&mut self, name: &'static str, ended: Result<T, Problem>) -> Result<T, Problem> {
-        let now = self.works.ports.clock.monotonic();
+        let now = self.checker.clock.monotonic();
         let took = now.saturating_sub(std::mem::replace(&mut self.last, now));
         self.trial.steps.push(TrialStep { name, ok: ended.is_ok(), took });
         ended

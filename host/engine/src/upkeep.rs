@@ -9,9 +9,10 @@ use std::time::Duration;
 use model::ids::SubmissionId;
 use model::instant::Timestamp;
 use model::port::maintenance::{Claims, Waits};
+use model::port::outbox::Outbox;
 use model::port::store::StoreError;
 
-use crate::works::Works;
+use crate::worker::Worker;
 
 /// How often it looks at the clock.
 const ROUND: Duration = Duration::from_secs(30);
@@ -29,17 +30,17 @@ const STEP: i128 = 1_000;
 const FIRST: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
 /// Never ends. May be dropped at any time.
-pub(crate) async fn run(works: &Works) {
-    let clock = &works.ports.clock;
+pub(crate) async fn run(worker: &Worker) {
+    let clock = &worker.clock;
     let mut watch = Watch::begin(clock.now(), clock.monotonic());
     let mut next_pass = clock.monotonic() + FIRST_PASS;
     loop {
         let monotonic = clock.monotonic();
         if watch.went_back(clock.now(), monotonic) {
-            bring_back(works, Claims::Live).await;
+            bring_back(worker, Claims::Live).await;
         }
         if monotonic >= next_pass {
-            match pass(works).await {
+            match pass(worker).await {
                 Ok(()) => next_pass = monotonic + PASS,
                 Err(error) => tracing::warn!(%error, "what ended long ago was not removed"),
             }
@@ -48,37 +49,41 @@ pub(crate) async fn run(works: &Works) {
     }
 }
 
-async fn pass(works: &Works) -> Result<(), StoreError> {
+async fn pass(worker: &Worker) -> Result<(), StoreError> {
     loop {
-        if works.ports.outbox.prune(works.settings.keep, ROWS).await? < ROWS {
+        if worker.outbox.prune(worker.settings.keep, ROWS).await? < ROWS {
             return Ok(());
         }
-        works.ports.clock.sleep(PAUSE).await;
+        worker.clock.sleep(PAUSE).await;
     }
 }
 
 /// What waits longer than any regular pause waits for a time that a wrong clock had made.
-pub(crate) async fn bring_back(works: &Works, claims: Claims) {
-    let pauses = &works.settings.backoff;
+pub(crate) async fn bring_back(worker: &Worker, claims: Claims) {
+    let pauses = &worker.settings.backoff;
     // Chance makes a pause a tenth longer at most.
     let longest = pauses.iter().map(|pause| *pause + *pause / 10);
     let waits = Waits { after: longest.clone().take(1).chain(longest).collect() };
-    let now = works.ports.clock.now();
-    match works.ports.outbox.bring_back(now, &waits, claims).await {
+    let now = worker.clock.now();
+    match worker.outbox.bring_back(now, &waits, claims).await {
         Ok(0) => {}
         Ok(count) => tracing::warn!(count, "the clock went back: what it had put off is due again"),
         Err(error) => tracing::error!(%error, "what a wrong clock put off was not brought back"),
     }
 }
 
-/// Whether a submission that is not there was there once: its id tells, or the store.
-pub(crate) async fn has_expired(works: &Works, id: &SubmissionId) -> Result<bool, StoreError> {
-    let now = works.ports.clock.now();
-    let old = now.millis().saturating_sub(millis(works.settings.keep));
+/// Whether a submission that is not there was there once: its id says so, or the store does.
+pub(crate) async fn has_expired(
+    outbox: &dyn Outbox,
+    id: &SubmissionId,
+    now: Timestamp,
+    keep: Duration,
+) -> Result<bool, StoreError> {
+    let old = now.millis().saturating_sub(millis(keep));
     if (FIRST.millis()..=old).contains(&id.made().millis()) {
         return Ok(true);
     }
-    works.ports.outbox.was_pruned(id).await
+    outbox.was_pruned(id).await
 }
 
 fn millis(duration: Duration) -> i64 {

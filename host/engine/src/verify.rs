@@ -14,11 +14,11 @@ use model::port::smtp::Activity;
 use model::problem::{Code, Problem, Protocol};
 use model::provider::Localised;
 
+use crate::checker::Checker;
 use crate::diagnosis::{self, Login, Tried};
 use crate::problems;
 use crate::refusals::Answer;
 use crate::watch::{Report, Step, Watch};
-use crate::works::Works;
 
 /// A certificate that ends sooner than this gets a warning: renewals by machine come a month before.
 pub const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
@@ -83,38 +83,50 @@ pub struct Probe {
 
 /// Logs in, looks round, and out again.
 pub(crate) async fn verify(
-    works: &Works,
+    checker: &Checker,
     account: &Account,
     credentials: &Credentials,
 ) -> Verification {
     let imap = async {
         let server = account.imap.as_ref()?;
-        let watch = Watch::new(&*works.ports.clock, Protocol::Imap, server.security);
-        let result = imap(works, server, credentials, &watch).await;
-        Some(probe(works, tried(works, Protocol::Imap, credentials, server), server, watch, result))
+        let watch = Watch::new(&*checker.clock, Protocol::Imap, server.security);
+        let result = imap(checker, server, credentials, &watch).await;
+        Some(probe(
+            checker,
+            tried(checker, Protocol::Imap, credentials, server),
+            server,
+            watch,
+            result,
+        ))
     };
     let smtp = async {
         let server = account.smtp.as_ref()?;
-        let watch = Watch::new(&*works.ports.clock, Protocol::Smtp, server.security);
-        let result = smtp(works, account, server, credentials, &watch).await;
-        Some(probe(works, tried(works, Protocol::Smtp, credentials, server), server, watch, result))
+        let watch = Watch::new(&*checker.clock, Protocol::Smtp, server.security);
+        let result = smtp(checker, account, server, credentials, &watch).await;
+        Some(probe(
+            checker,
+            tried(checker, Protocol::Smtp, credentials, server),
+            server,
+            watch,
+            result,
+        ))
     };
     let (imap, smtp) = future::join(imap, smtp).await;
     // What services tell people about is passwords.
     let (help, help_url) = match Login::by(credentials) {
-        Login::Password => works.ports.discovery.help(&account.tenant, account.email.domain()),
+        Login::Password => checker.discovery.help(&account.tenant, account.email.domain()),
         Login::Consent | Login::TokenAddress | Login::Any => (Vec::new(), None),
     };
     Verification { imap, smtp, help, help_url }
 }
 
 async fn imap(
-    works: &Works,
+    checker: &Checker,
     server: &MailServer,
     credentials: &Credentials,
     watch: &Watch<'_>,
 ) -> Result<(), Problem> {
-    let connected = works.ports.imap.connect(server, credentials, watch).await;
+    let connected = checker.imap.connect(server, credentials, watch).await;
     let mut session =
         connected.map_err(|error| problems::imap_login(error, Login::by(credentials)))?;
     session.list().await.map_err(problems::imap)?;
@@ -124,14 +136,14 @@ async fn imap(
 }
 
 async fn smtp(
-    works: &Works,
+    checker: &Checker,
     account: &Account,
     server: &MailServer,
     credentials: &Credentials,
     watch: &Watch<'_>,
 ) -> Result<(), Problem> {
-    let activity = Activity::new(Arc::clone(&works.ports.clock));
-    let connected = works.ports.smtp.connect(server, credentials, watch, &activity).await;
+    let activity = Activity::new(Arc::clone(&checker.clock));
+    let connected = checker.smtp.connect(server, credentials, watch, &activity).await;
     let mut session = connected.map_err(problems::smtp)?;
     let rehearsed = session.rehearse(&account.email).await;
     session.quit().await;
@@ -142,17 +154,17 @@ async fn smtp(
 
 /// For whoever may know the server.
 pub(crate) fn tried<'a>(
-    works: &'a Works,
+    checker: &'a Checker,
     protocol: Protocol,
     credentials: &Credentials,
     server: &'a MailServer,
 ) -> Tried<'a> {
-    let is_known = works.ports.profiles.knows(&server.host);
+    let is_known = checker.profiles.knows(&server.host);
     Tried { protocol, login: Login::by(credentials), server: Some(server), is_known }
 }
 
 fn probe(
-    works: &Works,
+    checker: &Checker,
     tried: Tried<'_>,
     server: &MailServer,
     watch: Watch<'_>,
@@ -165,7 +177,7 @@ fn probe(
     });
     let (steps, report, took) = watch.end();
     let ends = report.encryption.as_ref().and_then(|found| found.certificate_expires);
-    let now = works.ports.clock.now();
+    let now = checker.clock.now();
     let ends_soon = ends.filter(|ends| ends.since(now) < SOON);
     Probe { server: server.clone(), result, took, steps, report, ends_soon }
 }

@@ -36,7 +36,7 @@ use crate::lockout::Lockout;
 use crate::places::Fate;
 use crate::problems;
 use crate::refusals::Answer;
-use crate::works::Works;
+use crate::worker::Worker;
 
 /// A server that says nothing for so long gives no more answers to those that have a place. Its
 /// deadlines are much longer, and hold.
@@ -47,7 +47,7 @@ const SILENT: Duration = Duration::from_secs(15);
 /// A claim and what it takes to carry it out.
 #[derive(Debug)]
 pub(crate) struct Attempt<'a> {
-    works: &'a Works,
+    worker: &'a Worker,
     claim: Claim,
     stopping: watch::Receiver<bool>,
     /// The final dot may have been sent.
@@ -91,17 +91,21 @@ enum Counted {
 }
 
 impl<'a> Attempt<'a> {
-    pub(crate) fn new(works: &'a Works, mut claim: Claim, stopping: watch::Receiver<bool>) -> Self {
+    pub(crate) fn new(
+        worker: &'a Worker,
+        mut claim: Claim,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
         if claim.found == State::DotSent {
             verdict::doubt(&mut claim.recipients);
         }
-        Self { works, claim, stopping, dot: AtomicBool::new(false) }
+        Self { worker, claim, stopping, dot: AtomicBool::new(false) }
     }
 
     /// To the end. Says nothing: what became of it stands in the outbox.
     pub(crate) async fn run(self, mut place: Place<'a>) {
         // The claim of before ran out while the store took no writes: its verdict still holds.
-        if let Some(verdict) = self.works.couriers.take_verdict(&self.claim.id) {
+        if let Some(verdict) = self.worker.slots.take_verdict(&self.claim.id) {
             drop(place);
             let verdict = Verdict { step: uncounted(verdict.step), ..verdict };
             self.keep(verdict).await;
@@ -128,14 +132,14 @@ impl<'a> Attempt<'a> {
         };
         let had = self.claim.recipients.iter().any(|known| known.state == State::Sent);
         let has = outcome.recipients.iter().any(|known| known.state == State::Sent);
-        let copy = has && !had && sent_copy::is_wanted(self.works, &account);
+        let copy = has && !had && sent_copy::is_wanted(self.worker, &account);
         self.end(outcome, due, counted, Over { state: None, copy }).await;
     }
 
     /// The account as it is now; without one the attempt is over.
     async fn account(&self) -> Option<(Account, MailServer)> {
         let claim = &self.claim;
-        let found = self.works.ports.accounts.get(&claim.tenant, &claim.account).await;
+        let found = self.worker.accounts.get(&claim.tenant, &claim.account).await;
         match found {
             Err(error) => {
                 tracing::error!(%error, "an account cannot be read");
@@ -188,11 +192,11 @@ impl<'a> Attempt<'a> {
             let outcome = Outcome { recipients: claim.recipients.clone(), last_error: None };
             return Ending::Outcome { outcome, due: now, counted: Counted::No };
         }
-        let monotonic = self.works.ports.clock.monotonic();
+        let monotonic = self.worker.clock.monotonic();
         let lockout = place.courier().with_lockout(|lockout| *lockout);
         // Nothing is held against what is stored now; something may be against the login.
         let left = if lockout.is_clear() {
-            self.works.guesses.left(account)
+            self.worker.logins.guesses.left(account)
         } else {
             lockout.left(monotonic)
         };
@@ -228,7 +232,7 @@ impl<'a> Attempt<'a> {
         };
         place.answered();
         if let Some(session) = session {
-            place.keep_warm(session, server, self.works.ports.clock.monotonic());
+            place.keep_warm(session, server, self.worker.clock.monotonic());
         }
         if let Some(reason) = damage(&answer) {
             return Ending::Damaged { reason };
@@ -260,7 +264,7 @@ impl<'a> Attempt<'a> {
         server: &MailServer,
         envelope: &Envelope,
     ) -> Tried {
-        let activity = Activity::new(Arc::clone(&self.works.ports.clock));
+        let activity = Activity::new(Arc::clone(&self.worker.clock));
         let login = self.unless_stopping(self.log_in(account, server, &activity));
         let connected = match self.watched(place, &activity, login).await {
             Some(Some(connected)) => connected,
@@ -268,25 +272,25 @@ impl<'a> Attempt<'a> {
             None => {
                 let silent = SmtpError::Timeout { step: "the login" };
                 let problem = problems::smtp_login(&silent);
-                self.works.healths.saw(account, Protocol::Smtp, Some(&problem)).await;
+                self.worker.logins.healths.saw(account, Protocol::Smtp, Some(&problem)).await;
                 return Tried::Silent;
             }
         };
         let courier = place.courier();
-        let now = self.works.ports.clock.monotonic();
-        let (healths, smtp) = (&self.works.healths, Protocol::Smtp);
+        let now = self.worker.clock.monotonic();
+        let (healths, smtp) = (&self.worker.logins.healths, Protocol::Smtp);
         match connected {
             Ok(session) => {
                 healths.saw(account, smtp, None).await;
                 courier.with_lockout(Lockout::accepted);
-                self.works.guesses.note(account, [(server, Answer::Accepted)]);
+                self.worker.logins.guesses.note(account, [(server, Answer::Accepted)]);
                 self.deliver(place, session, envelope).await
             }
             Err(error) => {
                 let judged =
                     matches!(&error, SmtpError::Credentials(no) if !access::is_busy(&no.text));
                 if judged && courier.with_lockout(|lockout| lockout.refused(now)) {
-                    self.works.guesses.note(account, [(server, Answer::Refused)]);
+                    self.worker.logins.guesses.note(account, [(server, Answer::Refused)]);
                 }
                 healths.saw(account, smtp, Some(&problems::smtp_login(&error))).await;
                 Tried::Answered(Err(error), None)
@@ -301,7 +305,7 @@ impl<'a> Attempt<'a> {
         server: &MailServer,
         activity: &Activity,
     ) -> Result<Box<dyn SmtpSession>, SmtpError> {
-        let (smtp, bearers) = (&self.works.ports.smtp, &self.works.bearers);
+        let (smtp, bearers) = (&self.worker.smtp, &self.worker.logins.bearers);
         let none = |problem| SmtpError::NoCredentials(Box::new(problem));
         let credentials = bearers.current(account).await.map_err(none)?;
         let connected = smtp.connect(server, &credentials, &(), activity).await;
@@ -419,7 +423,7 @@ impl<'a> Attempt<'a> {
             age: due.since(self.claim.created),
             attempts: self.claim.attempts.saturating_add(u32::from(counted == Counted::Yes)),
         };
-        let settings = &self.works.settings;
+        let settings = &self.worker.settings;
         expiry::is_over(waited, &settings.backoff, settings.give_up_after)
     }
 
@@ -439,20 +443,20 @@ impl<'a> Attempt<'a> {
     }
 
     async fn keep(&self, verdict: Verdict) {
-        recording::keep(self.works, &self.claim, &verdict, self.stopping.clone()).await;
+        recording::keep(self.worker, &self.claim, &verdict, self.stopping.clone()).await;
     }
 
     fn record(&self, step: Step) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.works.ports.outbox.record(&self.claim.id, self.claim.epoch, step)
+        self.worker.outbox.record(&self.claim.id, self.claim.epoch, step)
     }
 
     fn backoff(&self) -> Duration {
-        let Works { ports, settings, .. } = self.works;
-        backoff::pause(&settings.backoff, self.claim.attempts, &*ports.entropy)
+        let Worker { entropy, settings, .. } = self.worker;
+        backoff::pause(&settings.backoff, self.claim.attempts, &**entropy)
     }
 
     fn now(&self) -> Timestamp {
-        self.works.ports.clock.now()
+        self.worker.clock.now()
     }
 }
 

@@ -8,7 +8,6 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -21,12 +20,12 @@ use model::port::outbox::{Claimed, Wish};
 use model::port::store::StoreError;
 use tokio::sync::watch;
 
+use crate::account_ref::AccountRef;
 use crate::delivery::attempt::Attempt;
-use crate::key::Owner;
 use crate::places::Look;
 use crate::pool;
 use crate::upkeep;
-use crate::works::Works;
+use crate::worker::Worker;
 
 pub(crate) mod backoff;
 pub(crate) mod expiry;
@@ -56,13 +55,12 @@ enum Event {
 }
 
 /// Runs until `stop`, then finishes what is under way.
-pub(crate) async fn run(works: Arc<Works>, stop: impl Future<Output = ()> + Send) {
-    let works = &*works;
-    let (clock, couriers) = (&works.ports.clock, &works.couriers);
+pub(crate) async fn run(worker: &Worker, stop: impl Future<Output = ()> + Send) {
+    let (clock, slots) = (&worker.clock, &worker.slots);
     let (stopping, stopped) = watch::channel(false);
     let mut stop = pin!(stop.fuse());
     let mut under_way: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
-    while !void_claims(works).await {
+    while !void_claims(worker).await {
         if let Either::Left(_) = future::select(&mut stop, clock.sleep(STORE_PAUSE)).await {
             return;
         }
@@ -71,17 +69,17 @@ pub(crate) async fn run(works: Arc<Works>, stop: impl Future<Output = ()> + Send
     let mut looked = clock.now();
     let mut due: BoxFuture<'_, ()> = future::pending().boxed();
     let mut tidying = clock.sleep(TIDY);
-    let mut changed = pin!(couriers.changed());
-    let mut copying = pin!(sent_copy::run(works));
+    let mut changed = pin!(slots.changed());
+    let mut copying = pin!(sent_copy::run(worker));
     // A claim failed: what was due then is looked for after its pause, and not after that of something else.
     let mut failed = false;
-    couriers.look();
+    slots.look();
     loop {
         if claiming.is_none()
-            && let Some(look) = couriers.take_look()
+            && let Some(look) = slots.take_look()
         {
             looked = clock.now();
-            claiming = Some(claim(works, look, looked).boxed());
+            claiming = Some(claim(worker, look, looked).boxed());
         }
         let event = poll_fn(|context| {
             if stop.as_mut().poll(context).is_ready() {
@@ -106,18 +104,18 @@ pub(crate) async fn run(works: Arc<Works>, stop: impl Future<Output = ()> + Send
         match event.await {
             Event::Stop => break,
             Event::Changed => {
-                changed.set(couriers.changed());
-                if couriers.take_deferred() && !failed {
-                    due = until_due(works, looked).boxed();
+                changed.set(slots.changed());
+                if slots.take_deferred() && !failed {
+                    due = until_due(worker, looked).boxed();
                 }
             }
             Event::Due => {
                 failed = false;
                 due = future::pending().boxed();
-                couriers.look();
+                slots.look();
             }
             Event::Tidy => {
-                tidy(works, &under_way);
+                tidy(worker, &under_way);
                 tidying = clock.sleep(TIDY);
             }
             Event::Claimed(answer) => {
@@ -125,8 +123,8 @@ pub(crate) async fn run(works: Arc<Works>, stop: impl Future<Output = ()> + Send
                 match answer {
                     Ok(claimed) => {
                         failed = false;
-                        begin(works, claimed, &stopped, &under_way);
-                        due = until_due(works, looked).boxed();
+                        begin(worker, claimed, &stopped, &under_way);
+                        due = until_due(worker, looked).boxed();
                     }
                     Err(error) => {
                         tracing::error!(%error, "the outbox cannot be claimed from");
@@ -142,49 +140,49 @@ pub(crate) async fn run(works: Arc<Works>, stop: impl Future<Output = ()> + Send
     if let Some(claiming) = claiming
         && let Ok(claimed) = claiming.await
     {
-        begin(works, claimed, &stopped, &under_way);
+        begin(worker, claimed, &stopped, &under_way);
     }
     let drained = async { while under_way.next().await.is_some() {} };
     // A copy that is cut off is pending: it is looked for before it is tried again.
     future::select(pin!(drained), copying).await;
-    future::join_all(couriers.take_all_warm().into_iter().map(|session| session.quit())).await;
+    future::join_all(slots.take_all_warm().into_iter().map(|session| session.quit())).await;
 }
 
 /// A place for each claim, and its attempt in it.
 fn begin<'a>(
-    works: &'a Works,
+    worker: &'a Worker,
     claimed: Claimed,
     stopped: &watch::Receiver<bool>,
     under_way: &FuturesUnordered<BoxFuture<'a, ()>>,
 ) {
     for claim in claimed.claims {
-        let owner = Owner { tenant: claim.tenant.clone(), account: claim.account.clone() };
-        let place = works.couriers.begin(&owner, claim.generation);
-        under_way.push(Attempt::new(works, claim, stopped.clone()).run(place).boxed());
+        let owner = AccountRef { tenant: claim.tenant.clone(), account: claim.account.clone() };
+        let place = worker.slots.begin(&owner, claim.generation);
+        under_way.push(Attempt::new(worker, claim, stopped.clone()).run(place).boxed());
     }
 }
 
-async fn claim(works: &Works, look: Look, now: Timestamp) -> Result<Claimed, StoreError> {
-    let Works { ports, settings, couriers, .. } = works;
+async fn claim(worker: &Worker, look: Look, now: Timestamp) -> Result<Claimed, StoreError> {
+    let Worker { outbox, entropy, settings, slots, .. } = worker;
     let wish = Wish {
         owner: settings.owner.clone(),
         now,
         lease: settings.lease,
         room: look.room.clone(),
-        pauses: backoff::after_crash(&settings.backoff, &*ports.entropy),
+        pauses: backoff::after_crash(&settings.backoff, &**entropy),
     };
-    let claimed = ports.outbox.claim(wish).await?;
+    let claimed = outbox.claim(wish).await?;
     if claimed.more {
-        couriers.left(&look, claimed.claims.len());
+        slots.left(&look, claimed.claims.len());
     }
     Ok(claimed)
 }
 
 /// Ready when something becomes due that was not due when it was `looked` last.
-async fn until_due(works: &Works, looked: Timestamp) {
-    let clock = &works.ports.clock;
+async fn until_due(worker: &Worker, looked: Timestamp) {
+    let clock = &worker.clock;
     let now = clock.now();
-    let pause = match works.ports.outbox.next_due(looked.min(now)).await {
+    let pause = match worker.outbox.next_due(looked.min(now)).await {
         Ok(Some(due)) => due.since(now).min(ROUND),
         Ok(None) => ROUND,
         Err(error) => {
@@ -196,14 +194,14 @@ async fn until_due(works: &Works, looked: Timestamp) {
 }
 
 /// True once the claims of the last run are void.
-async fn void_claims(works: &Works) -> bool {
-    match works.ports.outbox.void_claims().await {
+async fn void_claims(worker: &Worker) -> bool {
+    match worker.outbox.void_claims().await {
         Ok(count) => {
             if count > 0 {
                 tracing::info!(count, "claims of the last run are void");
             }
             // The clock may have been set while nobody ran.
-            upkeep::bring_back(works, Claims::Void).await;
+            upkeep::bring_back(worker, Claims::Void).await;
             true
         }
         Err(error) => {
@@ -214,14 +212,14 @@ async fn void_claims(works: &Works) -> bool {
 }
 
 /// Says goodbye to sessions that nobody needs, beside the deliveries.
-fn tidy<'a>(works: &Works, under_way: &FuturesUnordered<BoxFuture<'a, ()>>) {
-    let now = works.ports.clock.monotonic();
-    let cold = works.couriers.take_cold(now, works.settings.smtp_warm);
+fn tidy<'a>(worker: &Worker, under_way: &FuturesUnordered<BoxFuture<'a, ()>>) {
+    let now = worker.clock.monotonic();
+    let cold = worker.slots.take_cold(now, worker.settings.smtp_warm);
     if !cold.is_empty() {
         let quits = future::join_all(cold.into_iter().map(|session| session.quit()));
         under_way.push(quits.map(drop).boxed());
     }
-    let stale = works.pool.stale();
+    let stale = worker.pool.stale();
     if !stale.is_empty() {
         under_way.push(pool::logout(stale).boxed());
     }

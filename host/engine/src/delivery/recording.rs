@@ -12,9 +12,9 @@ use model::port::outbox::{Claim, Step};
 use model::port::store::StoreError;
 use tokio::sync::watch;
 
+use crate::account_ref::AccountRef;
 use crate::couriers::Verdict;
-use crate::key::Owner;
-use crate::works::Works;
+use crate::worker::Worker;
 
 /// A verdict is so valuable that recording it is tried for as long as the host runs; when it stops,
 /// this often.
@@ -26,12 +26,12 @@ const LONGEST_RECORDING_PAUSE: Duration = Duration::from_secs(30);
 
 /// Records a verdict. One that is not durable is left where the submission's next claim finds it.
 pub(crate) async fn keep(
-    works: &Works,
+    worker: &Worker,
     claim: &Claim,
     verdict: &Verdict,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let (outbox, couriers) = (&works.ports.outbox, &works.couriers);
+    let (outbox, slots) = (&worker.outbox, &worker.slots);
     let (mut pause, mut last) = (RECORDING_PAUSE, 0);
     loop {
         let Verdict { step, copy } = verdict.clone();
@@ -42,15 +42,15 @@ pub(crate) async fn keep(
         };
         match recorded.await {
             Ok(()) => {
-                couriers.take_verdict(&claim.id);
+                slots.take_verdict(&claim.id);
                 if copy {
-                    works.sent.notify_one();
+                    worker.sent.notify_one();
                 }
                 match again(&verdict.step) {
                     None => {}
-                    Some(due) if due > works.ports.clock.now() => couriers.deferred(),
+                    Some(due) if due > worker.clock.now() => slots.deferred(),
                     // A look at what is due later would not find it.
-                    Some(_) => couriers.accepted(&Owner {
+                    Some(_) => slots.accepted(&AccountRef {
                         tenant: claim.tenant.clone(),
                         account: claim.account.clone(),
                     }),
@@ -60,8 +60,8 @@ pub(crate) async fn keep(
             Err(error @ StoreError::LostClaim) => return failed(claim, &error),
             Err(error) => tracing::error!(id = %claim.id, %error, "a verdict waits"),
         }
-        couriers.leave_verdict(&claim.id, verdict);
-        let sleep = |pause| works.ports.clock.sleep(pause);
+        slots.leave_verdict(&claim.id, verdict);
+        let sleep = |pause| worker.clock.sleep(pause);
         if *stopping.borrow() {
             if last == LAST_RECORDINGS {
                 return;

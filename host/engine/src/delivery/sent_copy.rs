@@ -25,9 +25,9 @@ use model::port::store::StoreError;
 use model::problem::Problem;
 use model::submission::SentCopy;
 
-use crate::key::Owner;
+use crate::account_ref::AccountRef;
 use crate::mailboxes;
-use crate::works::Works;
+use crate::worker::Worker;
 
 /// Copies that are filed at once.
 const AT_ONCE: usize = 8;
@@ -48,27 +48,27 @@ const ROUND: Duration = Duration::from_secs(60);
 const SHORTEST: Duration = Duration::from_secs(1);
 
 /// Whether the account wants one of what it sends.
-pub(crate) fn is_wanted(works: &Works, account: &Account) -> bool {
+pub(crate) fn is_wanted(worker: &Worker, account: &Account) -> bool {
     // A second copy would show twice.
-    let profiles = &works.ports.profiles;
+    let profiles = &worker.profiles;
     let files_itself =
         account.smtp.as_ref().is_some_and(|server| profiles.keeps_sent_mail(&server.host));
-    works.settings.copy_to_sent && !files_itself && account.imap.is_some()
+    worker.settings.copy_to_sent && !files_itself && account.imap.is_some()
 }
 
 /// Files what is pending, for ever. Dropped anywhere, what it began is tried again later.
-pub(crate) async fn run(works: &Works) {
-    let clock = &works.ports.clock;
-    let mut under_way: FuturesUnordered<BoxFuture<'_, (Owner, SubmissionId)>> =
+pub(crate) async fn run(worker: &Worker) {
+    let clock = &worker.clock;
+    let mut under_way: FuturesUnordered<BoxFuture<'_, (AccountRef, SubmissionId)>> =
         FuturesUnordered::new();
-    let mut taken: HashMap<Owner, usize> = HashMap::new();
+    let mut taken: HashMap<AccountRef, usize> = HashMap::new();
     let mut filing: HashSet<SubmissionId> = HashSet::new();
     let (mut look, mut left) = (true, false);
     loop {
         let now = clock.now();
         if look && under_way.len() < AT_ONCE {
             look = false;
-            match claim(works, &taken, under_way.len()).await {
+            match claim(worker, &taken, under_way.len()).await {
                 Ok(Copies { copies, more }) => {
                     left = more;
                     for copy in copies {
@@ -77,20 +77,22 @@ pub(crate) async fn run(works: &Works) {
                             continue;
                         }
                         let id = copy.id.clone();
-                        let owner =
-                            Owner { tenant: copy.tenant.clone(), account: copy.account.clone() };
+                        let owner = AccountRef {
+                            tenant: copy.tenant.clone(),
+                            account: copy.account.clone(),
+                        };
                         *taken.entry(owner.clone()).or_default() += 1;
-                        under_way.push(file(works, copy).map(|()| (owner, id)).boxed());
+                        under_way.push(file(worker, copy).map(|()| (owner, id)).boxed());
                     }
                 }
                 Err(error) => tracing::error!(%error, "copies of sent mail cannot be claimed"),
             }
         }
-        let pause = match works.ports.outbox.next_copy(now).await {
+        let pause = match worker.outbox.next_copy(now).await {
             Ok(Some(due)) => due.since(now).clamp(SHORTEST, ROUND),
             Ok(None) | Err(_) => ROUND,
         };
-        let told = pin!(works.sent.notified());
+        let told = pin!(worker.sent.notified());
         let woken = future::select(told, clock.sleep(pause));
         let ended = async {
             if under_way.is_empty() {
@@ -117,12 +119,12 @@ pub(crate) async fn run(works: &Works) {
 }
 
 async fn claim(
-    works: &Works,
-    taken: &HashMap<Owner, usize>,
+    worker: &Worker,
+    taken: &HashMap<AccountRef, usize>,
     under_way: usize,
 ) -> Result<Copies, StoreError> {
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-    let left = |(owner, count): (&Owner, &usize)| {
+    let left = |(owner, count): (&AccountRef, &usize)| {
         let key = (owner.tenant.clone(), owner.account.clone());
         (key, number(PER_ACCOUNT.saturating_sub(*count)))
     };
@@ -131,20 +133,20 @@ async fn claim(
         each: number(PER_ACCOUNT),
         accounts: taken.iter().map(left).collect(),
     };
-    let (owner, now) = (works.settings.owner.clone(), works.ports.clock.now());
-    let wish = Wish { owner, now, lease: works.settings.lease, room, pauses: PAUSES.to_vec() };
-    works.ports.outbox.claim_copies(wish).await
+    let (owner, now) = (worker.settings.owner.clone(), worker.clock.now());
+    let wish = Wish { owner, now, lease: worker.settings.lease, room, pauses: PAUSES.to_vec() };
+    worker.outbox.claim_copies(wish).await
 }
 
 /// One try of one copy.
-async fn file(works: &Works, copy: Copy) {
-    let account = match works.ports.accounts.get(&copy.tenant, &copy.account).await {
+async fn file(worker: &Worker, copy: Copy) {
+    let account = match worker.accounts.get(&copy.tenant, &copy.account).await {
         // It stays pending.
         Err(error) => return tracing::error!(%error, "an account cannot be read"),
         Ok(account) => account.filter(|account| account.generation == copy.generation),
     };
     let ended = match &account {
-        Some(account) if is_wanted(works, account) => match append(works, account, &copy).await {
+        Some(account) if is_wanted(worker, account) => match append(worker, account, &copy).await {
             Ok(ended) => ended,
             Err(problem) => {
                 let last = copy.tries as usize + 1 >= PAUSES.len();
@@ -158,17 +160,17 @@ async fn file(works: &Works, copy: Copy) {
         },
         Some(_) | None => SentCopy::GivenUp,
     };
-    if let Err(error) = works.ports.outbox.record_copy(&copy.id, ended).await {
+    if let Err(error) = worker.outbox.record_copy(&copy.id, ended).await {
         tracing::error!(%error, "the end of a copy cannot be recorded");
     }
 }
 
-async fn append(works: &Works, account: &Account, copy: &Copy) -> Result<SentCopy, Problem> {
-    let Some(mailbox) = mailboxes::with_role(works, account, Role::Sent).await? else {
+async fn append(worker: &Worker, account: &Account, copy: &Copy) -> Result<SentCopy, Problem> {
+    let Some(mailbox) = mailboxes::with_role(&worker.pool, account, Role::Sent).await? else {
         return Ok(SentCopy::GivenUp);
     };
     let seen = ["\\Seen".parse()].into_iter().flatten().collect::<Vec<_>>();
-    let mut lease = works.pool.lease(account, Some(&mailbox)).await?;
+    let mut lease = worker.pool.lease(account, Some(&mailbox)).await?;
     let filed = async {
         if copy.tries > 0 {
             lease.enter(&mailbox).await?;

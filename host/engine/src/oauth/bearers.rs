@@ -22,7 +22,7 @@ use model::problem::{Code, Problem};
 use model::secret::Secret;
 use tokio::sync::{Mutex as Turn, oneshot};
 
-use crate::key::Owner;
+use crate::account_ref::AccountRef;
 use crate::lock::lock;
 use crate::oauth::answer::{self, Given, Withheld};
 use crate::oauth::pauses::{Address, Pauses};
@@ -60,7 +60,7 @@ pub(crate) struct Bearers {
     endpoints: Endpoints,
     servers: Arc<Servers>,
     pauses: Pauses,
-    turns: Mutex<HashMap<Owner, Weak<Turn<()>>>>,
+    turns: Mutex<HashMap<AccountRef, Weak<Turn<()>>>>,
 }
 
 impl Bearers {
@@ -340,7 +340,7 @@ impl Bearers {
         if turns.len() >= CROWD {
             turns.retain(|_, turn| turn.strong_count() > 0);
         }
-        let turn = turns.entry(Owner::of(account)).or_default();
+        let turn = turns.entry(AccountRef::of(account)).or_default();
         turn.upgrade().unwrap_or_else(|| {
             let fresh = Arc::default();
             *turn = Arc::downgrade(&fresh);

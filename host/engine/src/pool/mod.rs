@@ -20,11 +20,10 @@ use model::port::imap::{ImapError, ImapSession};
 use model::problem::{Code, Problem};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::key::Owner;
+use crate::account_ref::AccountRef;
 use crate::lock::lock;
 use crate::pool::lease::Lease;
-use crate::pool::room::{Idle, Logins, Room};
-use crate::ports::Ports;
+use crate::pool::room::{Connector, Idle, Room};
 use crate::problems;
 use crate::settings::Settings;
 
@@ -35,15 +34,14 @@ pub(crate) mod lease;
 /// The rooms of every account that was used lately.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    ports: Ports,
+    connector: Connector,
     settings: Settings,
-    logins: Logins,
-    rooms: Mutex<HashMap<Owner, Arc<Room>>>,
+    rooms: Mutex<HashMap<AccountRef, Arc<Room>>>,
 }
 
 impl Pool {
-    pub(crate) fn new(ports: Ports, settings: Settings, logins: Logins) -> Self {
-        Self { ports, settings, logins, rooms: Mutex::new(HashMap::new()) }
+    pub(crate) fn new(connector: Connector, settings: Settings) -> Self {
+        Self { connector, settings, rooms: Mutex::new(HashMap::new()) }
     }
 
     /// A session for one request, best with `mailbox` selected. Waits while all are in use.
@@ -92,7 +90,7 @@ impl Pool {
             return Ok(permit);
         }
         let acquired = pin!(Arc::clone(&room.permits).acquire_owned());
-        let expired = self.ports.clock.sleep(self.settings.session_wait);
+        let expired = self.connector.clock.sleep(self.settings.session_wait);
         match future::select(acquired, expired).await {
             Either::Left((permit, _)) => permit.map_err(|_| closed()),
             Either::Right(((), _)) => Err(busy(self.settings.sessions_per_account)),
@@ -104,7 +102,7 @@ impl Pool {
         let server = account.imap.as_ref().ok_or_else(|| {
             Problem::new(Code::NotConfigured, "the account has no IMAP server to read from")
         })?;
-        let owner = Owner::of(account);
+        let owner = AccountRef::of(account);
         let mut rooms = lock(&self.rooms);
         if let Some(room) = rooms.get(&owner)
             && room.serves(server, account.generation)
@@ -118,12 +116,16 @@ impl Pool {
 
     fn build(&self, account: &Account, server: &MailServer) -> Room {
         let permits = Arc::new(Semaphore::new(self.settings.sessions_per_account.max(1)));
-        let logins = self.logins.clone();
-        Room::new(account.clone(), server.clone(), permits, self.ports.clone(), logins)
+        Room::new(account.clone(), server.clone(), permits, &self.connector)
+    }
+
+    /// How old the list of mailboxes may be that a role is looked up in.
+    pub(crate) fn mailboxes_fresh(&self) -> Duration {
+        self.settings.mailboxes_fresh
     }
 
     /// Closes the sessions of one account; those in use end with their request.
-    pub(crate) async fn forget(&self, owner: &Owner) {
+    pub(crate) async fn forget(&self, owner: &AccountRef) {
         let room = lock(&self.rooms).remove(owner);
         if let Some(room) = room {
             logout(room.close()).await;

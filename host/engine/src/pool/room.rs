@@ -9,29 +9,28 @@ use std::time::Duration;
 use futures_util::future;
 use model::account::{Account, MailServer};
 use model::mailbox::{Mailbox, MailboxName};
-use model::port::imap::{ImapError, ImapSession};
+use model::port::clock::Clock;
+use model::port::imap::{ImapConnect, ImapError, ImapSession};
 use model::problem::{Problem, Protocol};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::access;
 use crate::diagnosis::Login;
-use crate::health::Healths;
 use crate::lock::lock;
 use crate::lockout::Lockout;
-use crate::oauth::bearers::Bearers;
-use crate::ports::Ports;
+use crate::logins::Logins;
 use crate::problems;
-use crate::refusals::{Answer, Refusals};
+use crate::refusals::Answer;
 
 /// For how long a server is not asked for one more connection when it took no more.
 const FULL: Duration = Duration::from_secs(2);
 
-/// What a login needs, and who is told how it went.
+/// How sessions are made: over which connector, with which credentials.
 #[derive(Clone, Debug)]
-pub(crate) struct Logins {
-    pub(crate) bearers: Arc<Bearers>,
-    pub(crate) healths: Arc<Healths>,
-    pub(crate) guesses: Arc<Refusals>,
+pub(crate) struct Connector {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) imap: Arc<dyn ImapConnect>,
+    pub(crate) logins: Logins,
 }
 
 /// One account at one IMAP server.
@@ -39,7 +38,8 @@ pub(crate) struct Logins {
 pub(crate) struct Room {
     account: Account,
     server: MailServer,
-    ports: Ports,
+    clock: Arc<dyn Clock>,
+    imap: Arc<dyn ImapConnect>,
     logins: Logins,
     pub(crate) permits: Arc<Semaphore>,
     /// Sessions that are in use, and logins under way.
@@ -99,11 +99,21 @@ impl Room {
         account: Account,
         server: MailServer,
         permits: Arc<Semaphore>,
-        ports: Ports,
-        logins: Logins,
+        connector: &Connector,
     ) -> Self {
         let (lent, returned) = (AtomicUsize::new(0), Notify::new());
-        Self { account, server, ports, logins, permits, lent, returned, inside: Mutex::default() }
+        let Connector { clock, imap, logins } = connector.clone();
+        Self {
+            account,
+            server,
+            clock,
+            imap,
+            logins,
+            permits,
+            lent,
+            returned,
+            inside: Mutex::default(),
+        }
     }
 
     /// Counts a session that is in use, or a login, until what is answered is dropped.
@@ -131,7 +141,7 @@ impl Room {
 
     /// Until a session may have come back.
     pub(crate) async fn returned(&self) {
-        let pause = self.ports.clock.sleep(FULL);
+        let pause = self.clock.sleep(FULL);
         future::select(pin!(self.returned.notified()), pause).await;
     }
 
@@ -140,7 +150,7 @@ impl Room {
     }
 
     pub(crate) fn now(&self) -> Duration {
-        self.ports.clock.monotonic()
+        self.clock.monotonic()
     }
 
     pub(crate) fn check_lockout(&self) -> Result<(), Problem> {
@@ -163,13 +173,13 @@ impl Room {
     }
 
     async fn log_in(&self) -> Result<Box<dyn ImapSession>, Problem> {
-        let Self { ports, account, server, logins, .. } = self;
+        let Self { imap, account, server, logins, .. } = self;
         let credentials = logins.bearers.current(account).await?;
-        let mut connected = ports.imap.connect(server, &credentials, &()).await;
+        let mut connected = imap.connect(server, &credentials, &()).await;
         if matches!(&connected, Err(ImapError::Credentials { reply }) if !access::is_busy(reply))
             && let Some(other) = logins.bearers.instead_of(account, &credentials).await?
         {
-            connected = ports.imap.connect(server, &other, &()).await;
+            connected = imap.connect(server, &other, &()).await;
         }
         self.note_lockout(&connected, self.now());
         connected.map_err(|error| problems::imap_login(error, Login::by(&credentials)))

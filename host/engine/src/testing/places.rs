@@ -1,14 +1,14 @@
 //! Several tenants whose servers are silent, and what is left for others.
 
-use crate::key::Owner;
+use crate::account_ref::AccountRef;
 use crate::places::{Bounds, Fate, Places};
 
-fn owner(tenant: &str, account: usize) -> Owner {
-    Owner { tenant: tenant.parse().unwrap(), account: format!("a{account}").parse().unwrap() }
+fn owner(tenant: &str, account: usize) -> AccountRef {
+    AccountRef { tenant: tenant.parse().unwrap(), account: format!("a{account}").parse().unwrap() }
 }
 
 /// One delivery to a server that answers.
-fn deliver(places: &mut Places, owner: &Owner) {
+fn deliver(places: &mut Places, owner: &AccountRef) {
     let mut ticket = places.begin(owner);
     assert!(places.settle(&mut ticket, "answers.test"));
     places.answered(&mut ticket);
@@ -16,7 +16,7 @@ fn deliver(places: &mut Places, owner: &Owner) {
 }
 
 /// Eight slow ones of a tenant are its share. What is answered is another account's, whose server is known.
-fn with_its_share() -> (Places, Owner) {
+fn with_its_share() -> (Places, AccountRef) {
     let mut places = Places::new(Bounds { total: 32, per_account: 2, slow: 8 });
     let good = owner("acme", 1000);
     deliver(&mut places, &good);

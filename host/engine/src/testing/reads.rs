@@ -138,7 +138,7 @@ async fn what_the_start_does_not_tell_is_asked_again_when_there_is_room() {
     host.imap.add("INBOX", &format!("Subject: big\r\n\r\n{}attached", "x".repeat(2 << 20)));
     let grant = host.grant("anna").await;
     let wanted = MessageQuery { preview: true, attachments: true, ..query("INBOX", None, 50) };
-    let (held, acme) = (&host.engine.works.held, "acme".parse().unwrap());
+    let (held, acme) = (&host.engine.reader.in_flight, "acme".parse().unwrap());
     let mut shares = Vec::new();
     while let Some(share) = held.reserve(&acme, 1 << 20) {
         shares.push(share);

@@ -1,0 +1,18 @@
+//! What a login at a mail server needs: current credentials, the account's health, and the attempts
+//! that were refused.
+
+use std::sync::Arc;
+
+use crate::health::Healths;
+use crate::oauth::bearers::Bearers;
+use crate::refusals::Refusals;
+
+/// Shared by everything that logs in with stored credentials.
+#[derive(Clone, Debug)]
+pub(crate) struct Logins {
+    pub(crate) bearers: Arc<Bearers>,
+    /// What servers last said to a login.
+    pub(crate) healths: Arc<Healths>,
+    /// Logins that were refused with one stored password after the other.
+    pub(crate) guesses: Arc<Refusals>,
+}
