@@ -22,12 +22,12 @@ use runtime::Runtime;
 use runtime::error::chain;
 use runtime::limits::Limits;
 
-use crate::accounts::written::MERGE_PATCH;
 use crate::checkers::Checkers;
 use crate::compiling::Compiled;
 use crate::filters::Declared;
 use crate::hostroute;
 use crate::hostroute::{HOST_ROUTES, HostRoute};
+use crate::media::MERGE_PATCH;
 use crate::openapi;
 use crate::openapi::Group;
 use crate::operation::Served;

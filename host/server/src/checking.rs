@@ -26,7 +26,7 @@ use rustix::process::{Resource, Signal, getpid, kill_process, nice};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-use crate::compiling::limit;
+use crate::child_limits::limit;
 use crate::schema::Schema;
 use crate::seclusion;
 use crate::strict;

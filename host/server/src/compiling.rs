@@ -20,13 +20,14 @@ use prometheus_client::metrics::counter::Counter;
 use runtime::Runtime;
 use runtime::component::{Component, Operation};
 use runtime::error::chain;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::Resource;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 
+use crate::child_limits::limit;
 use crate::described;
 use crate::keeping::Keeper;
 use crate::limits::Compile;
@@ -292,12 +293,4 @@ fn told(error: &anyhow::Error) -> String {
     let whole = format!("{error:#}");
     let lines = whole.lines().map(str::trim).filter(|line| !line.is_empty());
     lines.collect::<Vec<_>>().join("; ").chars().take(2000).collect()
-}
-
-/// Sets a limit of this process; never above what it was given.
-pub(crate) fn limit(resource: Resource, most: u64) -> anyhow::Result<()> {
-    let Rlimit { maximum, .. } = getrlimit(resource);
-    let most = maximum.map_or(most, |maximum| maximum.min(most));
-    setrlimit(resource, Rlimit { current: Some(most), maximum })
-        .with_context(|| format!("the limit of {resource:?}"))
 }

@@ -9,6 +9,7 @@ use runtime::component::{Described, Operation, Parameter};
 
 use crate::accounts::consenting::HTML;
 use crate::accounts::written;
+use crate::media::MERGE_PATCH;
 use crate::metrics;
 use crate::openapi::{PROBLEM, PUBLIC};
 use crate::shapes;
@@ -191,7 +192,7 @@ pub(crate) fn operations() -> Vec<Operation> {
         shows(
             "Account",
             Operation {
-                other_content_types: vec![written::MERGE_PATCH.to_owned()],
+                other_content_types: vec![MERGE_PATCH.to_owned()],
                 ..body(
                     operation(
                         "PATCH",

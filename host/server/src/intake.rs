@@ -8,9 +8,8 @@ use model::problem::{Code, Problem};
 use runtime::body::Body;
 use runtime::error::BodyError;
 
-use crate::accounts::written::MERGE_PATCH;
 use crate::limits::Pace;
-use crate::media;
+use crate::media::{self, MERGE_PATCH};
 use crate::pace::{Paced, SlowBody};
 
 /// A JSON body of one of the host's own resources.

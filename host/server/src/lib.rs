@@ -33,6 +33,7 @@ mod keeping;
 pub mod keysource;
 mod rotating;
 mod seclusion;
+mod child_limits;
 pub mod compiling;
 pub mod checking;
 mod worker;

@@ -6,6 +6,9 @@
 use http::{HeaderMap, header};
 use model::problem::{Code, Problem};
 
+/// The media type of a JSON merge patch (RFC 7396 §4).
+pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
+
 /// What UTF-8 and its part, ASCII, are called.
 const UTF_8: [&str; 4] = ["utf-8", "utf8", "us-ascii", "ascii"];
 

@@ -23,9 +23,9 @@ use model::port::clock::Clock;
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
-use crate::commit::Poison;
 use crate::crew::Crew;
 use crate::file::{PIECE, is_full, read_piece};
+use crate::poison::Poison;
 
 /// SHA-256.
 pub(crate) type Digest = [u8; 32];

@@ -10,18 +10,18 @@
 //! sync may report success for pages that the first one lost: so none is tried,
 //! and every later write is refused.
 
-use std::fmt::Display;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use model::port::store::StoreError;
 use rusqlite::{Connection, ErrorCode, ffi};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::failure::failed;
+use crate::poison::Poison;
 use crate::reserve::Reserve;
 
 /// How a request ends without a value.
@@ -57,54 +57,6 @@ impl From<Trouble> for StoreError {
             Trouble::Sqlite(error) => failed(error),
         }
     }
-}
-
-/// Set once, when the disk has failed: for one file, and for the disk that it lies on.
-#[derive(Clone, Debug)]
-pub(crate) struct Poison {
-    file: Arc<AtomicBool>,
-    disk: Arc<watch::Sender<bool>>,
-}
-
-impl Default for Poison {
-    fn default() -> Self {
-        Self { file: Arc::default(), disk: Arc::new(watch::Sender::new(false)) }
-    }
-}
-
-impl Poison {
-    /// Of another file on the same disk: it may be written to the end, for what cannot wait.
-    pub(crate) fn of_another_file(&self) -> Self {
-        Self { file: Arc::default(), disk: Arc::clone(&self.disk) }
-    }
-
-    /// Nothing is written to the file from now on.
-    pub(crate) fn set(&self, cause: &dyn Display) {
-        self.file.store(true, Ordering::SeqCst);
-        if !self.disk.send_replace(true) {
-            tracing::error!(%cause, "the disk failed: nothing new is stored until a restart");
-        }
-    }
-
-    /// [`StoreError::Failed`] once set for this file.
-    pub(crate) fn check(&self) -> Result<(), StoreError> {
-        if self.file.load(Ordering::SeqCst) { Err(poisoned()) } else { Ok(()) }
-    }
-
-    /// [`StoreError::Failed`] once set for any file.
-    pub(crate) fn check_disk(&self) -> Result<(), StoreError> {
-        if *self.disk.borrow() { Err(poisoned()) } else { Ok(()) }
-    }
-
-    /// Ready once set for any file.
-    pub(crate) async fn is_set(&self) {
-        // The sender lives as long as this handle on it.
-        let _ = self.disk.subscribe().wait_for(|set| *set).await;
-    }
-}
-
-fn poisoned() -> StoreError {
-    failed("the disk failed earlier, nothing is written until a restart")
 }
 
 /// A request without its types.

@@ -13,9 +13,10 @@ use model::port::store::StoreError;
 use rusqlite::Connection;
 use tokio::sync::mpsc;
 
-use crate::commit::{BUSY, Poison, Request, Trouble, Upkeep, Writer, request};
+use crate::commit::{BUSY, Request, Trouble, Upkeep, Writer, request};
 use crate::crew::Crew;
 use crate::failure::{OpenError, failed};
+use crate::poison::Poison;
 use crate::reserve::Reserve;
 use crate::schema::migrate;
 

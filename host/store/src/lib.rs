@@ -16,6 +16,7 @@ mod credential;
 mod crew;
 mod file;
 pub mod spool;
+mod poison;
 mod reserve;
 mod commit;
 mod blob;

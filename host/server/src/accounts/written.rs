@@ -56,9 +56,6 @@ pub(crate) const SCHEMA: &str = r##"{
 /// A body that fits [`SCHEMA`].
 pub(crate) const EXAMPLE: &str = r#"{"id": "me", "email": "you@example.com", "password": "an app password", "imap": {"host": "imap.example.com", "port": 993, "security": "tls"}, "smtp": {"host": "smtp.example.com", "port": 465, "security": "tls"}}"#;
 
-/// The type of a change (RFC 7396 §4).
-pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
-
 /// What changes an account: every member may be left out, and `null` takes one away.
 pub(crate) const CHANGE_SCHEMA: &str = r##"{
   "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "AccountChange",

@@ -19,13 +19,14 @@ use model::port::clock::Clock;
 use rusqlite::Connection;
 
 use crate::blob::{Blobs, sync_dir};
-use crate::commit::{Poison, Upkeep};
+use crate::commit::Upkeep;
 use crate::crew::Crew;
 use crate::database::Database;
 use crate::failure::OpenError;
 use crate::fair::Served;
 use crate::keys::{KeyRing, Keys};
 use crate::marker;
+use crate::poison::Poison;
 use crate::reserve::Reserve;
 use crate::schema::{META, OUTBOX};
 use crate::sqlite::remembered::Remembered;
