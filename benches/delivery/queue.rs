@@ -18,7 +18,7 @@ use model::submission::NewSubmission;
 use rig::Rig;
 use rusqlite::{Connection, OpenFlags};
 use store::Sqlite;
-use store::keyfile::KeyFile;
+use store::keys::key_file::KeyFile;
 
 use crate::harness::site::{Site, connect, tls_account};
 use crate::mail;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use model::caller::Scope;
 use server::config::Config;
-use server::edge::Edge;
+use server::config::master_key::KeySource;
 use server::host::{Host, Parts, Stores};
-use server::keysource::KeySource;
+use server::serve::listener::Edge;
 
 use crate::kept;
 

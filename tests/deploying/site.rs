@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model::caller::Scope;
-use server::application::Variables;
 use server::config::Config;
+use server::config::master_key::KeySource;
+use server::deploy::application::Variables;
 use server::host::{Host, Stores};
-use server::keysource::KeySource;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;

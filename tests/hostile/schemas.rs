@@ -11,8 +11,8 @@ use model::caller::Caller;
 use model::ids::{RequestId, TenantId, TokenId};
 use model::problem::Code;
 use serde_json::{Value, json};
-use server::checkers::{Asking, Checkers, Foreign};
-use server::checking;
+use server::schema::child;
+use server::schema::child_pool::{Asking, Checkers, Foreign};
 
 use crate::costs::{Cost, costs, doubled};
 use crate::ground::{EVERYTHING, Ground};
@@ -112,7 +112,7 @@ async fn whatever_a_schema_costs_there_is_an_answer() {
 #[test]
 fn a_child_ends_with_its_host() {
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_postlet"));
-    child.arg(checking::SUBCOMMAND).stdin(std::process::Stdio::null());
+    child.arg(child::SUBCOMMAND).stdin(std::process::Stdio::null());
     assert!(child.status().unwrap().success());
 }
 
@@ -158,7 +158,7 @@ fn heaviest() -> Option<u64> {
     };
     processes
         // Those that compile are children of this process too.
-        .filter(|process| read(process, "cmdline").contains(checking::SUBCOMMAND))
+        .filter(|process| read(process, "cmdline").contains(child::SUBCOMMAND))
         .map(|process| read(&process, "status"))
         .filter(|status| line(status, "PPid:") == Some(&own))
         .filter_map(|status| line(&status, "VmHWM:")?.parse().ok())

@@ -12,7 +12,6 @@
 //! It needs the grant `edits = ["add-footer"]`. The decision is in `judge`, which
 //! compiles and is tested natively; `guest` knows WIT.
 
-pub mod judge;
-
+pub mod verdict;
 #[cfg(target_family = "wasm")]
-mod guest;
+mod wit_bindings;

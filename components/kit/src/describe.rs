@@ -47,7 +47,7 @@ pub fn parameter(name: &str, schema: &str, summary: &str) -> Parameter {
     }
 }
 
-/// The schema of some of these words, separated by commas, as [`crate::query::Query::words`] reads them.
+/// The schema of some of these words, separated by commas, as [`crate::http::query::Query::words`] reads them.
 #[must_use]
 pub fn words(known: &[&str]) -> String {
     // Letters only: nothing in them means anything to a pattern or to JSON.

@@ -13,19 +13,15 @@
 //! The modules that touch no WIT handle are tested natively; the others are
 //! exercised by the host's tests, since only a host can hand out a request.
 
-pub mod percent;
 pub mod instant;
-pub mod encoding;
+pub mod base64_stream;
 pub mod words;
-pub mod media;
-pub mod ranges;
-pub mod language;
-pub mod form;
 pub mod bindings;
 pub mod shape;
 pub mod problem;
-pub mod query;
-pub mod body;
+pub mod http;
+pub mod multipart_form;
+pub mod request_body;
 pub mod request;
-pub mod answer;
+pub mod response;
 pub mod describe;

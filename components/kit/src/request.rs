@@ -14,11 +14,11 @@ use wasip2::http::types::{Fields, IncomingRequest, Method};
 
 use crate::bindings::postlet::mail::accounts;
 use crate::bindings::postlet::mail::grants::Account;
-use crate::body::Body;
-use crate::media::Parameterised;
-use crate::percent;
+use crate::http::media_type::Parameterised;
+use crate::http::percent;
+use crate::http::query::{LONGEST, Query};
 use crate::problem::{Kind, Problem};
-use crate::query::{LONGEST, Query};
+use crate::request_body::Body;
 
 /// The methods that endpoints tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,13 +3,13 @@
 //! Compiles natively too, where its exports are left out, so that whatever needs
 //! no host is tested there and in WebAssembly alike.
 
-use kit::answer::{Answer, serve};
 use kit::bindings::exports::postlet::mail::describe::{Guest, Operation};
 use kit::bindings::postlet::mail::mailboxes;
 use kit::bindings::postlet::mail::mailboxes::{Mailbox, Role};
 use kit::describe::{Scope, json, operation, parameter};
 use kit::problem::Problem;
 use kit::request::{Request, Verb};
+use kit::response::{Answer, serve};
 use serde::Serialize;
 use wasip2::exports::http::incoming_handler;
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};

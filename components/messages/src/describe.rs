@@ -3,7 +3,7 @@
 use kit::bindings::exports::postlet::mail::describe::{Answer, Operation, Parameter};
 use kit::describe::{CURSOR, Scope, json, operation, other, parameter, words};
 
-use crate::show::{EXPANSIONS, FIELDS, IN_LISTS};
+use crate::read::{EXPANSIONS, FIELDS, IN_LISTS};
 
 const MESSAGES: &str = "/v1/accounts/:account/messages";
 const MESSAGE: &str = "/v1/accounts/:account/messages/:message";

@@ -7,15 +7,15 @@
 //! Compiles natively too, where its exports are left out, so that whatever needs
 //! no host is tested there and in WebAssembly alike.
 
-mod rows;
-mod show;
-mod change;
+mod json;
+mod read;
+mod update;
 mod describe;
 
-use kit::answer::{Answer, serve};
 use kit::bindings::exports::postlet::mail::describe::{Guest, Operation};
 use kit::problem::Problem;
 use kit::request::{Request, Verb, nowhere};
+use kit::response::{Answer, serve};
 use wasip2::exports::http::incoming_handler;
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
@@ -45,20 +45,20 @@ fn answer(request: &Request) -> Result<Answer, Problem> {
     let rest = request.rest()?;
     let segments: Vec<&str> = rest.iter().map(String::as_str).collect();
     let allow = match (segments.as_slice(), verb) {
-        ([], Verb::Get) => return show::list(request),
+        ([], Verb::Get) => return read::list(request),
         ([], _) => "GET",
-        ([id], Verb::Get) => return show::one(request, id),
-        ([id], Verb::Patch) => return change::patch(request, id),
-        ([id], Verb::Delete) => return change::delete(request, id),
+        ([id], Verb::Get) => return read::one(request, id),
+        ([id], Verb::Patch) => return update::patch(request, id),
+        ([id], Verb::Delete) => return update::delete(request, id),
         ([_], _) => "GET, PATCH, DELETE",
-        ([id, "text"], Verb::Get) => return show::text(request, id),
-        ([id, "html"], Verb::Get) => return show::html(request, id),
-        ([id, "raw"], Verb::Get) => return show::raw(request, id),
-        ([id, "parts", path], Verb::Get) => return show::part(request, id, path),
-        ([id, "attachments", n], Verb::Get) => return show::attachment(request, id, n),
+        ([id, "text"], Verb::Get) => return read::text(request, id),
+        ([id, "html"], Verb::Get) => return read::html(request, id),
+        ([id, "raw"], Verb::Get) => return read::raw(request, id),
+        ([id, "parts", path], Verb::Get) => return read::part(request, id, path),
+        ([id, "attachments", n], Verb::Get) => return read::attachment(request, id, n),
         ([_, "text" | "html" | "raw"] | [_, "parts" | "attachments", _], _) => "GET",
-        ([id, "move"], Verb::Post) => return change::relocate(request, id),
-        ([id, "copy"], Verb::Post) => return change::copy(request, id),
+        ([id, "move"], Verb::Post) => return update::relocate(request, id),
+        ([id, "copy"], Verb::Post) => return update::copy(request, id),
         ([_, "move" | "copy"], _) => "POST",
         _ => return Err(nowhere()),
     };

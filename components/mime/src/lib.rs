@@ -14,41 +14,11 @@
 // In reading order: a module imports only from those above it.
 pub mod fault;
 pub mod octets;
-pub mod codepages;
-pub mod iso2022;
-pub mod unicode;
-pub mod labels;
 pub mod charset;
-pub mod words;
-pub mod comments;
-pub mod fields;
-pub mod params;
-pub mod filename;
-pub mod date;
-pub mod address_list;
-pub mod facts;
-pub mod walk;
-pub mod transfer;
-pub mod depth;
-pub mod style;
-pub mod layout;
-pub mod html_text;
-pub mod sieve;
-pub mod flowed;
-pub mod bodies;
-pub mod cited;
-pub mod uses;
-pub mod render;
+pub mod header;
+pub mod html;
 pub mod read;
-pub mod draft;
-pub mod edit;
-pub mod address;
-pub mod check;
-pub mod encode;
-pub mod write;
-pub mod attached;
 pub mod compose;
 pub mod rewrite;
-
 #[cfg(target_family = "wasm")]
-mod guest;
+mod wit_bindings;

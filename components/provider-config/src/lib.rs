@@ -6,13 +6,13 @@
 //! Compiles natively too, where its exports are left out, so that whatever needs
 //! no host is tested there and in WebAssembly alike.
 
-use kit::answer::{Answer, serve};
 use kit::bindings::exports::postlet::mail::describe::{Guest, Operation, Parameter};
 use kit::bindings::postlet::mail::providers::{self, Step};
 use kit::describe::{Scope, json, operation, parameter};
+use kit::http::query::invalid;
 use kit::problem::{Kind, Problem};
-use kit::query::invalid;
 use kit::request::{Request, Verb};
+use kit::response::{Answer, serve};
 use wasip2::exports::http::incoming_handler;
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 

@@ -3,7 +3,7 @@
 use kit::bindings::postlet::mail::providers::{
     Discovery, Fact, Limit, Localised, Profile, Security, Server, Step,
 };
-use kit::language;
+use kit::http::accept_language;
 use serde::Serialize;
 
 /// Whose login name is to be filled in.
@@ -118,7 +118,7 @@ impl<'a> Shown<'a> {
         let mut names: Vec<&str> =
             profile.names.iter().map(|name| name.language.as_str()).collect();
         names.push("en");
-        let name = language::preferred(accept, &names)
+        let name = accept_language::preferred(accept, &names)
             .and_then(|chosen| profile.names.iter().find(|name| name.language == chosen));
         Self {
             id: &profile.id,
@@ -149,7 +149,7 @@ impl<'a> Shown<'a> {
 /// What the client prefers, else English.
 fn localised<'a>(texts: &'a [Localised], accept: &str) -> Option<&'a Localised> {
     let known: Vec<&str> = texts.iter().map(|text| text.language.as_str()).collect();
-    let chosen = language::preferred(accept, &known).unwrap_or("en");
+    let chosen = accept_language::preferred(accept, &known).unwrap_or("en");
     texts.iter().find(|text| text.language == chosen)
 }
 

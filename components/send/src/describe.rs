@@ -3,8 +3,8 @@
 use kit::bindings::exports::postlet::mail::describe::Operation;
 use kit::describe::{CURSOR, Scope, json, operation, parameter, with_form, words};
 
-use crate::draft::SCHEMA;
-use crate::outbox::STATES;
+use crate::json_draft::SCHEMA;
+use crate::submissions::STATES;
 
 pub(crate) fn operations() -> Vec<Operation> {
     vec![send(), list(), show()]

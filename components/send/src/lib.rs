@@ -6,20 +6,20 @@
 //! Compiles natively too, where its exports are left out, so that whatever needs
 //! no host is tested there and in WebAssembly alike.
 
-mod draft;
-mod multipart;
-mod outbox;
+mod json_draft;
+mod form_draft;
+mod submissions;
 mod describe;
 
-use kit::answer::{Answer, serve};
 use kit::bindings::exports::postlet::mail::describe::{Guest, Operation};
 use kit::bindings::postlet::mail::submission;
 use kit::problem::Problem;
 use kit::request::{Request, Verb, nowhere, wrong_type};
+use kit::response::{Answer, serve};
 use wasip2::exports::http::incoming_handler;
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
-use crate::outbox::{ReceiptJson, STATES, Submission, Submissions};
+use crate::submissions::{ReceiptJson, STATES, Submission, Submissions};
 
 /// The host's own cap on JSON bodies; a form streams and has none here.
 const JSON_CAP: usize = 8 * 1024 * 1024;
@@ -70,8 +70,8 @@ fn send(request: &Request) -> Result<Answer, Problem> {
     let account = request.account()?;
     let media = request.content_type();
     let draft = match media.head.as_str() {
-        "application/json" => draft::read(&request.body()?.whole(JSON_CAP)?)?,
-        "multipart/form-data" => multipart::read(request.body()?, media.parameter("boundary"))?,
+        "application/json" => json_draft::read(&request.body()?.whole(JSON_CAP)?)?,
+        "multipart/form-data" => form_draft::read(request.body()?, media.parameter("boundary"))?,
         _ => return Err(wrong_type("application/json or multipart/form-data")),
     };
     if draft.text.is_none() && draft.html.is_none() && draft.attachments.is_empty() {

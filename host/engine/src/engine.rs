@@ -23,35 +23,35 @@ use model::port::spool::{Payer, Spool, Spools};
 use model::problem::{Code, Problem, Protocol, printable};
 use model::submission::{Entry, Receipt, State};
 
-use crate::account_ref::AccountRef;
-use crate::bound::BoundFilter;
-use crate::changing;
-use crate::checker::Checker;
-use crate::couriers::Couriers;
-use crate::delivery;
+use crate::account_check::checker::Checker;
+use crate::account_check::self_test::{self, Trial};
+use crate::account_check::verify::{self, Verification};
 use crate::discovery::Discovery;
-use crate::health::Healths;
-use crate::listing;
+use crate::discovery::rate_limit::Lookups;
+use crate::imap_pool::Pool;
+use crate::imap_pool::account_pool::Connector;
+use crate::login::account_ref::AccountRef;
+use crate::login::attempts::Refusals;
+use crate::login::health::Healths;
 use crate::logins::Logins;
-use crate::lookups::Lookups;
-use crate::mailboxes;
-use crate::oauth::answer::Withheld;
-use crate::oauth::bearers::{self, Bearers, Endpoints};
+use crate::messages::change;
+use crate::messages::list;
+use crate::messages::mailboxes;
+use crate::messages::open;
+use crate::messages::reader::Reader;
 use crate::oauth::consent::{Begun, Consents};
+use crate::oauth::credentials::{self, Bearers, Endpoints};
 use crate::oauth::servers::Server;
-use crate::pool::Pool;
-use crate::pool::room::Connector;
+use crate::oauth::token_response::Withheld;
+use crate::outbox::delivery_slots::Couriers;
+use crate::outbox::driver;
+use crate::outbox::maintenance;
+use crate::outbox::worker::Worker;
 use crate::ports::Ports;
 use crate::problems;
-use crate::reader::Reader;
-use crate::reading;
-use crate::refusals::Refusals;
 use crate::settings::Settings;
-use crate::submitting::{self, Submitter};
-use crate::trial::{self, Trial};
-use crate::upkeep;
-use crate::verify::{self, Verification};
-use crate::worker::Worker;
+use crate::submit::filter_registry::BoundFilter;
+use crate::submit::submitter::{self, Submitter};
 
 /// The policy of the product, over ports.
 pub struct Engine {
@@ -126,9 +126,9 @@ impl Engine {
     ///
     /// Only one may run on a data directory: it begins by voiding every claim.
     pub async fn deliver_forever(self: Arc<Self>, stop: impl Future<Output = ()> + Send) {
-        let driver = pin!(delivery::run(&self.worker, stop));
+        let driver = pin!(driver::run(&self.worker, stop));
         // It never ends, and loses nothing when it is dropped.
-        let upkeep = pin!(upkeep::run(&self.worker));
+        let upkeep = pin!(maintenance::run(&self.worker));
         future::select(driver, upkeep).await;
     }
 
@@ -181,7 +181,7 @@ impl Engine {
         self.checker.refusals.check(account)?;
         let credentials = self.credentials(account).await?;
         let wait = self.settings.trial_wait;
-        Ok(trial::run(&self.checker, account, &credentials, wait).await)
+        Ok(self_test::run(&self.checker, account, &credentials, wait).await)
     }
 
     /// What can be found out about the mail servers of a domain, whatever the caller's scopes.
@@ -270,7 +270,7 @@ impl Engine {
 
     /// Marks an account that waits for its owner's consent.
     pub async fn awaits_consent(&self, account: &Account) {
-        let problem = bearers::withheld(Withheld::Grant);
+        let problem = credentials::withheld(Withheld::Grant);
         self.logins.healths.saw(account, protocol_of(account), Some(&problem)).await;
     }
 
@@ -335,9 +335,7 @@ impl Capabilities for Engine {
         grant: &'a Grant,
         query: MessageQuery,
     ) -> BoxFuture<'a, Result<Page<Summary>, Problem>> {
-        Box::pin(
-            async move { listing::find(&self.reader, allow(grant, Scope::Read)?, &query).await },
-        )
+        Box::pin(async move { list::find(&self.reader, allow(grant, Scope::Read)?, &query).await })
     }
 
     fn open_message<'a>(
@@ -347,7 +345,7 @@ impl Capabilities for Engine {
     ) -> BoxFuture<'a, Result<Arc<dyn Message>, Problem>> {
         Box::pin(async move {
             allow(grant, Scope::Read)?;
-            reading::open(&self.reader, &grant.account, key).await
+            open::open(&self.reader, &grant.account, key).await
         })
     }
 
@@ -359,7 +357,7 @@ impl Capabilities for Engine {
     ) -> BoxFuture<'a, Vec<Result<Vec<String>, Problem>>> {
         Box::pin(async move {
             match allow(grant, Scope::Change) {
-                Ok(account) => changing::change_flags(&self.reader, account, keys, &change).await,
+                Ok(account) => change::change_flags(&self.reader, account, keys, &change).await,
                 Err(problem) => denied(keys, &problem),
             }
         })
@@ -373,7 +371,7 @@ impl Capabilities for Engine {
     ) -> BoxFuture<'a, Vec<Result<Moved, Problem>>> {
         Box::pin(async move {
             match allow(grant, Scope::Change) {
-                Ok(account) => changing::move_to(&self.reader, account, keys, mailbox).await,
+                Ok(account) => change::move_to(&self.reader, account, keys, mailbox).await,
                 Err(problem) => denied(keys, &problem),
             }
         })
@@ -387,7 +385,7 @@ impl Capabilities for Engine {
     ) -> BoxFuture<'a, Vec<Result<Moved, Problem>>> {
         Box::pin(async move {
             match allow(grant, Scope::Change) {
-                Ok(account) => changing::copy_to(&self.reader, account, keys, mailbox).await,
+                Ok(account) => change::copy_to(&self.reader, account, keys, mailbox).await,
                 Err(problem) => denied(keys, &problem),
             }
         })
@@ -400,7 +398,7 @@ impl Capabilities for Engine {
     ) -> BoxFuture<'a, Vec<Result<Moved, Problem>>> {
         Box::pin(async move {
             match allow(grant, Scope::Change) {
-                Ok(account) => changing::trash(&self.reader, account, keys).await,
+                Ok(account) => change::trash(&self.reader, account, keys).await,
                 Err(problem) => denied(keys, &problem),
             }
         })
@@ -413,7 +411,7 @@ impl Capabilities for Engine {
     ) -> BoxFuture<'a, Vec<Result<(), Problem>>> {
         Box::pin(async move {
             match allow(grant, Scope::Change) {
-                Ok(account) => changing::expunge_forever(&self.reader, account, keys).await,
+                Ok(account) => change::expunge_forever(&self.reader, account, keys).await,
                 Err(problem) => denied(keys, &problem),
             }
         })
@@ -437,7 +435,7 @@ impl Capabilities for Engine {
     ) -> BoxFuture<'a, Result<Receipt, Problem>> {
         Box::pin(async move {
             let account = allow(grant, Scope::Send)?;
-            submitting::submit(&self.submitter, &grant.caller, account, draft).await
+            submitter::submit(&self.submitter, &grant.caller, account, draft).await
         })
     }
 
@@ -447,7 +445,7 @@ impl Capabilities for Engine {
         id: &'a str,
     ) -> BoxFuture<'a, Result<Entry, Problem>> {
         Box::pin(
-            async move { submitting::get(&self.submitter, allow(grant, Scope::Send)?, id).await },
+            async move { submitter::get(&self.submitter, allow(grant, Scope::Send)?, id).await },
         )
     }
 
@@ -460,7 +458,7 @@ impl Capabilities for Engine {
     ) -> BoxFuture<'a, Result<Page<Entry>, Problem>> {
         Box::pin(async move {
             let account = allow(grant, Scope::Send)?;
-            submitting::find(&self.submitter, account, states, cursor, limit).await
+            submitter::find(&self.submitter, account, states, cursor, limit).await
         })
     }
 

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use crate::health::Healths;
-use crate::oauth::bearers::Bearers;
-use crate::refusals::Refusals;
+use crate::login::attempts::Refusals;
+use crate::login::health::Healths;
+use crate::oauth::credentials::Bearers;
 
 /// Shared by everything that logs in with stored credentials.
 #[derive(Clone, Debug)]

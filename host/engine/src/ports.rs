@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use model::port::accounts::Accounts;
-use model::port::background::Background;
 use model::port::clock::{Clock, Entropy};
 use model::port::imap::ImapConnect;
 use model::port::mime::Mime;
-use model::port::oauth::TokenEndpoint;
 use model::port::outbox::Outbox;
 use model::port::smtp::SmtpConnect;
+use model::port::spawner::Background;
 use model::port::spool::Spools;
+use model::port::token_endpoint::TokenEndpoint;
 
 use crate::discovery::Discovery;
 use crate::oauth::servers::Servers;
-use crate::profiles::Profiles;
+use crate::providers::Profiles;
 
 /// One implementation of each port.
 #[derive(Clone, Debug)]

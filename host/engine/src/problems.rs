@@ -9,18 +9,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::caller::Scope;
+use model::port::capacity::NoPlace;
 use model::port::dial::{DialError, TlsFault};
 use model::port::imap::{ImapError, NoCode};
 use model::port::mime::MimeError;
-use model::port::place::NoPlace;
 use model::port::smtp::{Reply, SmtpError};
 use model::port::spool::SpoolError;
-use model::port::store::StoreError;
+use model::port::store_error::StoreError;
 use model::problem::{Code, Fault, Problem, Protocol, Upstream, printable};
 
-use crate::access;
-use crate::diagnosis::{self, Login, Tried};
-use crate::watch::StepName;
+use crate::login::advice::{self, Login, Tried};
+use crate::login::refusal_text;
+use crate::login::trace::StepName;
 
 /// The token lacks `scope`.
 pub(crate) fn forbidden(scope: Scope) -> Problem {
@@ -99,7 +99,7 @@ fn imap_of(error: ImapError, login: Login) -> Problem {
     let upstream = |reply: &str| said(Protocol::Imap, reply, None);
     let (code, heard) = match &error {
         ImapError::Dial(dial) => (dialled(dial), None),
-        ImapError::Credentials { reply } => (access::refused(reply), upstream(reply)),
+        ImapError::Credentials { reply } => (refusal_text::refused(reply), upstream(reply)),
         ImapError::NoTls => (Code::TlsUnavailable, None),
         ImapError::NoMechanism => (Code::AuthUnsupported, None),
         ImapError::No { code, reply } => (
@@ -156,7 +156,7 @@ pub(crate) fn imap_login(error: ImapError, login: Login) -> Problem {
     let turned_away = match &error {
         ImapError::No { code, .. } => *code != NoCode::OverQuota,
         ImapError::Bad { .. } | ImapError::Bye { .. } => true,
-        ImapError::Credentials { reply } => access::is_busy(reply),
+        ImapError::Credentials { reply } => refusal_text::is_busy(reply),
         ImapError::Dial(_)
         | ImapError::NoTls
         | ImapError::NoMechanism
@@ -224,7 +224,7 @@ fn smtp_code(error: &SmtpError) -> (Code, Option<Box<Upstream>>) {
     match error {
         SmtpError::Dial(dial) => (dialled(dial), None),
         SmtpError::NoCredentials(problem) => (problem.code, None),
-        SmtpError::Credentials(reply) => (access::refused(&reply.text), replied(reply)),
+        SmtpError::Credentials(reply) => (refusal_text::refused(&reply.text), replied(reply)),
         SmtpError::NoTls => (Code::TlsUnavailable, None),
         SmtpError::NoMechanism => (Code::AuthUnsupported, None),
         SmtpError::Refused { step, reply } => (refused(step, reply), replied(reply)),
@@ -261,7 +261,7 @@ fn dialled(error: &DialError) -> Code {
 /// The same in words. The host's name stays with the host.
 fn undialled(error: &DialError, protocol: Protocol) -> Option<String> {
     match error {
-        DialError::Unresolved { .. } => Some(diagnosis::unresolved(None)),
+        DialError::Unresolved { .. } => Some(advice::unresolved(None)),
         DialError::NotAllowed { reason, .. } => {
             let server = name(protocol);
             Some(format!(
@@ -277,7 +277,7 @@ fn undialled(error: &DialError, protocol: Protocol) -> Option<String> {
 
 /// These details pass through components.
 fn without_host(code: Code, at: StepName, protocol: Protocol, login: Login) -> Option<String> {
-    diagnosis::sentence(code, at, Tried { protocol, login, server: None, is_known: false })
+    advice::sentence(code, at, Tried { protocol, login, server: None, is_known: false })
 }
 
 const fn name(protocol: Protocol) -> &'static str {
@@ -364,7 +364,7 @@ pub(crate) fn spool(error: SpoolError) -> Problem {
 
 /// What a reply of 4yz or 5yz to a step means.
 fn refused(step: &str, reply: &Reply) -> Code {
-    let login = (step == "AUTH").then(|| access::refused(&reply.text));
+    let login = (step == "AUTH").then(|| refusal_text::refused(&reply.text));
     if let Some(told @ (Code::AccessOff | Code::AuthUnsupported | Code::UpstreamBusy)) = login {
         told
     } else if is_full(reply) {

@@ -11,12 +11,12 @@
 //! Standards: RFC 3501 and RFC 9051 (IMAP), RFC 5321 (SMTP), RFC 8314 (TLS).
 
 mod printable;
-mod dialling;
-mod stream;
-mod lines;
+mod connect;
+mod timed_stream;
+mod line_reader;
 mod sasl;
-mod hush;
+mod redact;
 pub mod imap;
 pub mod smtp;
 #[cfg(test)]
-mod peer;
+mod scripted_peer;

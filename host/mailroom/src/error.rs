@@ -3,7 +3,7 @@
 //! Its connections have no errors to report: one that fails is closed and the
 //! reason goes to the log.
 
-/// Why [`crate::house::Mailroom`] could not do what its owner asked. `Display` says this layer
+/// Why [`crate::server::Mailroom`] could not do what its owner asked. `Display` says this layer
 /// only; the rest is in `source()`.
 #[derive(Debug, thiserror::Error)]
 pub enum MailroomError {

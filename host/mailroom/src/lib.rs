@@ -16,24 +16,24 @@
 
 mod config;
 mod error;
-mod script;
+mod fault_injection;
 mod tls;
 mod wire;
-mod calendar;
+mod dates;
 mod message;
-mod words;
-mod structure;
+mod decode_text;
+mod bodystructure;
 mod mailbox;
 mod store;
-mod site;
+mod connection_context;
 mod sasl;
 mod smtp;
 mod imap;
-mod house;
+mod server;
 #[cfg(test)]
 mod tests;
 
 pub use config::{Config, User};
 pub use error::MailroomError;
-pub use house::{Mailroom, Security};
-pub use script::{Asked, Fault, IMAP_STEPS, Protocol, Rule, SMTP_STEPS, Script};
+pub use fault_injection::{Asked, Fault, IMAP_STEPS, Protocol, Rule, SMTP_STEPS, Script};
+pub use server::{Mailroom, Security};

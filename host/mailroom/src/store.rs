@@ -351,8 +351,8 @@ mod tests {
     use bytes::Bytes;
 
     use super::{Refusal, Store, UserId};
-    use crate::calendar::now;
     use crate::config::User;
+    use crate::dates::now;
 
     fn store() -> (Store, UserId) {
         let user = User { email: "Ann@x.test".into(), password: "pw".into() };

@@ -12,7 +12,7 @@ use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::guard::{Egress, Purpose};
+use crate::egress_guard::{Egress, Purpose};
 use crate::resolve::Names;
 use crate::tls::Trust;
 use crate::wire::{PlainWire, Upgrade};

@@ -8,13 +8,13 @@
 //! Knows nothing of mail or HTTP semantics beyond opening a connection; the
 //! HTTP client serves the command line, and the fetcher discovery.
 
-pub mod guard;
+pub mod egress_guard;
 mod resolve;
 pub mod tls;
 mod wire;
 pub mod dial;
-mod place;
-mod talk;
-pub mod fetch;
-mod tokens;
-pub mod http;
+mod https_url;
+mod https_request;
+pub mod https_fetch;
+mod oauth_token_endpoint;
+pub mod cli_client;

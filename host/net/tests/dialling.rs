@@ -14,7 +14,7 @@ use std::sync::Arc;
 use model::account::SpkiPin;
 use model::port::dial::{Dial, DialError, Target, TlsFault, Wire};
 use net::dial::Dialer;
-use net::guard::Egress;
+use net::egress_guard::Egress;
 use net::tls::Trust;
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};

@@ -24,8 +24,8 @@ use wasmtime_wasi_http::Error as HttpError;
 use wasmtime_wasi_http::WasiBody;
 
 use crate::error::{AnswerFault, BodyError, EndpointError, Which, chain};
-use crate::failure::Failure;
-use crate::meter::Meter;
+use crate::failure_log::Failure;
+use crate::limits::time_budget::Meter;
 use crate::spawn;
 use crate::spawn::Owned;
 

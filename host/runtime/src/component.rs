@@ -11,15 +11,15 @@ use wasmtime::component::{Instance, InstancePre};
 use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
 use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
 
-use crate::bindings::before_send::{BeforeSendFilter, BeforeSendFilterPre};
-use crate::bindings::describes::exports::postlet::mail::describe;
-use crate::bindings::describes::{Describes, DescribesPre};
 use crate::error::{EndpointError, RuntimeError, told};
-use crate::guest::{Guest, Powers};
+use crate::guest_state::{Guest, Powers};
 use crate::limits::Limits;
-use crate::machine::Machine;
-use crate::meter;
+use crate::limits::time_budget;
 use crate::spawn::spawn;
+use crate::wasm_engine::Machine;
+use crate::wit::bindings::before_send::{BeforeSendFilter, BeforeSendFilterPre};
+use crate::wit::bindings::describes::exports::postlet::mail::describe;
+use crate::wit::bindings::describes::{Describes, DescribesPre};
 use crate::wrong_file::{by_exports, recognise};
 
 /// Compiled, not yet linked. Cheap to clone.
@@ -181,7 +181,7 @@ impl Component {
         );
         let task = spawn(async move {
             let store = &mut instance.store;
-            let ended = meter::run(&instance.meter, async {
+            let ended = time_budget::run(&instance.meter, async {
                 let made = match pre.instantiate_async(&mut *store).await {
                     Ok(made) => made,
                     // It may need its environment to start; each request tells whether that is all.

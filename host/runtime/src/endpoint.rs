@@ -34,12 +34,12 @@ use wasmtime_wasi_http::{WasiBody, WasiHttpView};
 use crate::body::{Body, Client, Incoming, Outgoing, Wanted};
 use crate::component::Component;
 use crate::error::{AnswerFault, EndpointError, RuntimeError, Which, told};
-use crate::failure::Failure;
-use crate::guest::{Guest, Powers};
+use crate::failure_log::Failure;
+use crate::guest_state::{Guest, Powers};
 use crate::limits::Limits;
-use crate::machine::{Instance, Machine};
-use crate::meter;
+use crate::limits::time_budget;
 use crate::spawn::{Owned, spawn};
+use crate::wasm_engine::{Instance, Machine};
 
 /// A component that serves HTTP, linked and ready. Cheap to share; requests do not wait for another.
 pub struct Endpoint {
@@ -229,7 +229,7 @@ fn begin(
     let out = view.new_response_outparam_from_callback(set).map_err(refused)?;
     Ok(spawn(async move {
         let store = &mut instance.store;
-        let ended = meter::run(&instance.meter, async {
+        let ended = time_budget::run(&instance.meter, async {
             let guest = pre.instantiate_async(&mut *store).await?;
             guest.wasi_http_incoming_handler().call_handle(&mut *store, request, out).await
         })
@@ -248,7 +248,7 @@ fn begin_concurrent(
 ) -> Owned<Result<(), EndpointError>> {
     spawn(async move {
         let store = &mut instance.store;
-        let ended = meter::run(&instance.meter, async {
+        let ended = time_budget::run(&instance.meter, async {
             let guest = pre.instantiate_async(&mut *store).await?;
             let (request, read) = Concurrent::from_http(store.data_mut().http().hooks, request);
             store

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use model::foreign;
 use model::foreign::{Shown, Told};
-use model::port::place::NoPlace;
+use model::port::capacity::NoPlace;
 use wasmtime::WasmBacktrace;
 
 use crate::wrong_file::WrongFile;

@@ -14,20 +14,20 @@ use model::filter::Verdict;
 use model::ids::{RequestId, TenantId};
 use model::port::BoxFuture;
 use model::port::capabilities::Message;
-use model::port::judge::{Judge, JudgeError};
+use model::port::filter::{Judge, JudgeError};
 use wasmtime::component::Resource;
 
-use crate::bindings::before_send::BeforeSendFilterPre;
-use crate::bindings::before_send::exports::postlet::mail::before_send;
 use crate::component::Component;
 use crate::error::{EndpointError, RuntimeError, chain, told};
-use crate::guest::{Guest, Powers};
-use crate::handles::MessageHandle;
-use crate::lift;
+use crate::guest_state::{Guest, Powers};
 use crate::limits::Limits;
-use crate::machine::Machine;
-use crate::meter;
+use crate::limits::time_budget;
 use crate::spawn::spawn;
+use crate::wasm_engine::Machine;
+use crate::wit::bindings::before_send::BeforeSendFilterPre;
+use crate::wit::bindings::before_send::exports::postlet::mail::before_send;
+use crate::wit::from_wit;
+use crate::wit::handles::MessageHandle;
 use crate::wrong_file::not_for_filters;
 
 /// A filter at the hook `before-send`, linked and ready. Cheap to share.
@@ -78,7 +78,7 @@ impl Filter {
         };
         let task = spawn(async move {
             let store = &mut instance.store;
-            let ended = meter::run(&instance.meter, async {
+            let ended = time_budget::run(&instance.meter, async {
                 let lent = store.data_mut().table.push(MessageHandle(message))?;
                 let guest = pre.instantiate_async(&mut *store).await?;
                 let judge = guest.postlet_mail_before_send();
@@ -87,7 +87,7 @@ impl Filter {
             .await;
             instance.judge(ended)
         });
-        task.end().await.map(lift::verdict)
+        task.end().await.map(from_wit::verdict)
     }
 }
 

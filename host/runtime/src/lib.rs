@@ -19,26 +19,13 @@ use model::port::spool::Spools;
 pub mod wrong_file;
 pub mod error;
 pub mod limits;
-mod party;
-mod shares;
-mod turns;
-mod meter;
-mod quota;
-mod pool;
-mod clock;
-mod log;
-pub mod places;
-mod failure;
+mod wasi;
+mod failure_log;
 mod spawn;
-mod handles;
-mod guest;
-mod bindings;
-mod bounds;
-mod lower;
-mod lift;
-mod refusal;
+mod wit;
+mod guest_state;
 mod imports;
-mod machine;
+mod wasm_engine;
 pub mod component;
 pub mod mime;
 pub mod filter;
@@ -48,7 +35,7 @@ pub mod endpoint;
 /// Compiles components and makes them callable. One for each process; clones share it.
 #[derive(Clone, Debug)]
 pub struct Runtime {
-    machine: Arc<machine::Machine>,
+    machine: Arc<wasm_engine::Machine>,
 }
 
 impl Runtime {
@@ -59,7 +46,10 @@ impl Runtime {
     /// [`error::RuntimeError::Engine`] on machines that cannot run WebAssembly.
     pub fn new(settings: limits::Settings) -> Result<Self, error::RuntimeError> {
         Ok(Self {
-            machine: Arc::new(machine::Machine::new(settings, machine::Allocation::Pooled)?),
+            machine: Arc::new(wasm_engine::Machine::new(
+                settings,
+                wasm_engine::Allocation::Pooled,
+            )?),
         })
     }
 
@@ -69,8 +59,9 @@ impl Runtime {
     /// # Errors
     /// [`error::RuntimeError::Engine`] on machines that cannot run WebAssembly.
     pub fn for_one_component() -> Result<Self, error::RuntimeError> {
-        let (settings, allocation) = (limits::Settings::default(), machine::Allocation::OnDemand);
-        Ok(Self { machine: Arc::new(machine::Machine::new(settings, allocation)?) })
+        let (settings, allocation) =
+            (limits::Settings::default(), wasm_engine::Allocation::OnDemand);
+        Ok(Self { machine: Arc::new(wasm_engine::Machine::new(settings, allocation)?) })
     }
 
     /// Compiles `wasm`. Costs CPU, so not for an async worker.
@@ -161,7 +152,7 @@ impl Runtime {
 
     /// How instances fared so far.
     #[must_use]
-    pub fn counters(&self) -> places::Counters {
+    pub fn counters(&self) -> limits::concurrency::Counters {
         self.machine.places.counters()
     }
 }

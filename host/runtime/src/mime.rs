@@ -19,17 +19,17 @@ use model::port::spool::Spools;
 use wasmtime::Store;
 use wasmtime::component::Resource;
 
-use crate::bindings::capabilities::postlet::mail::{drafts, types};
-use crate::bindings::mime_engine::MimeEnginePre;
-use crate::bindings::mime_engine::exports::postlet::mail::mime;
 use crate::component::Component;
 use crate::error::{EndpointError, RuntimeError, chain, told};
-use crate::guest::{Guest, Powers};
-use crate::lift;
-use crate::lower;
-use crate::machine::Machine;
-use crate::meter;
+use crate::guest_state::{Guest, Powers};
+use crate::limits::time_budget;
 use crate::spawn::spawn;
+use crate::wasm_engine::Machine;
+use crate::wit::bindings::capabilities::postlet::mail::{drafts, types};
+use crate::wit::bindings::mime_engine::MimeEnginePre;
+use crate::wit::bindings::mime_engine::exports::postlet::mail::mime;
+use crate::wit::from_wit;
+use crate::wit::to_wit;
 
 /// How long a call waits for one of the component's places.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -79,7 +79,7 @@ impl MimeComponent {
         // A task of its own: an endpoint's budget does not pay for the parsing that it asked for.
         let task = spawn(async move {
             let store = &mut instance.store;
-            let ended = meter::run(&instance.meter, async {
+            let ended = time_budget::run(&instance.meter, async {
                 let guest = pre.instantiate_async(&mut *store).await?;
                 work(guest.postlet_mail_mime(), store).await
             })
@@ -88,7 +88,7 @@ impl MimeComponent {
         });
         match task.end().await {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(faults)) => Err(MimeError::Faults(lift::faults(faults))),
+            Ok(Err(faults)) => Err(MimeError::Faults(from_wit::faults(faults))),
             Err(error) => Err(failed(error)),
         }
     }
@@ -125,18 +125,18 @@ fn hand_in(store: &mut Store<Guest>, draft: Draft) -> wasmtime::Result<drafts::D
         });
     }
     Ok(drafts::Draft {
-        sender: draft.sender.map(lower::address),
-        reply_to: lower::addresses(draft.reply_to),
-        to: lower::addresses(draft.to),
-        cc: lower::addresses(draft.cc),
-        bcc: lower::addresses(draft.bcc),
+        sender: draft.sender.map(to_wit::address),
+        reply_to: to_wit::addresses(draft.reply_to),
+        to: to_wit::addresses(draft.to),
+        cc: to_wit::addresses(draft.cc),
+        bcc: to_wit::addresses(draft.bcc),
         subject: draft.subject,
         text: draft.text,
         html: draft.html,
         attachments,
         in_reply_to: draft.in_reply_to,
         references: draft.references,
-        headers: lower::headers(draft.headers),
+        headers: to_wit::headers(draft.headers),
     })
 }
 
@@ -160,7 +160,7 @@ impl Mime for MimeComponent {
                 let message = format!("{} answers to {wanted} header blocks", list.len());
                 return Err(MimeError::Failed(message));
             }
-            Ok(list.into_iter().map(|facts| facts.map(lift::facts)).collect())
+            Ok(list.into_iter().map(|facts| facts.map(from_wit::facts)).collect())
         })
     }
 
@@ -177,7 +177,7 @@ impl Mime for MimeComponent {
                     guest.call_read(store, raw, wanted(want), limit).await
                 })
             });
-            read.await.map(lift::reading)
+            read.await.map(from_wit::reading)
         })
     }
 
@@ -212,7 +212,7 @@ impl Mime for MimeComponent {
             let compose = self.call(move |guest, store| {
                 Box::pin(async move {
                     let draft = hand_in(store, draft)?;
-                    let date = lower::instant(date);
+                    let date = to_wit::instant(date);
                     match guest.call_compose(&mut *store, &draft, &message_id, date).await? {
                         Ok(mime::Composed { raw, sender, recipients }) => {
                             let raw = store.data_mut().table.delete(raw)?;
@@ -236,7 +236,7 @@ impl Mime for MimeComponent {
             let raw = Arc::clone(&message.raw);
             let before = message.envelope.recipients.iter().map(ToString::to_string);
             let before: Vec<String> = before.collect();
-            let edits: Vec<_> = edits.iter().cloned().map(lower::edit).collect();
+            let edits: Vec<_> = edits.iter().cloned().map(to_wit::edit).collect();
             let rewrite = self.call(move |guest, store| {
                 Box::pin(async move {
                     let raw = lend(store, raw)?;

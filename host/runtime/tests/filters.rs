@@ -19,7 +19,7 @@ use model::message::{Details, Facts, Header, Part, ReadWant, Summary};
 use model::octets::{Octets, in_memory};
 use model::port::BoxFuture;
 use model::port::capabilities::{Body, Message};
-use model::port::judge::{Judge, JudgeError};
+use model::port::filter::{Judge, JudgeError};
 use model::port::mime::{Mime, MimeError};
 use model::problem::{Fault, Problem};
 use runtime::Runtime;

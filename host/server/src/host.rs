@@ -25,39 +25,39 @@ use model::port::outbox::Outbox;
 use model::port::tokens::{Token, Tokens};
 use model::secret::Secret;
 use net::dial::Dialer;
-use net::fetch::Fetcher;
-use net::guard::Egress;
+use net::egress_guard::Egress;
+use net::https_fetch::Fetcher;
 use net::tls::Trust;
 use runtime::Runtime;
+use runtime::limits::concurrency::Counters;
 use runtime::limits::{Limits as GuestLimits, Settings as RuntimeSettings};
-use runtime::places::Counters;
+use store::files::spools::{FileSpools, SpoolLimits};
+use store::keys::seal::MasterKey;
 use store::memory::Memory;
-use store::seal::MasterKey;
-use store::spool::{FileSpools, SpoolLimits};
 use store::sqlite::Sqlite;
 use zeroize::Zeroizing;
 
-use crate::accounts::desk::Desk;
-use crate::application::Variables;
-use crate::budget::Budget;
-use crate::clock::{SystemClock, SystemEntropy};
-use crate::compiling::Compiler;
+use crate::api::accounts::handlers::Desk;
+use crate::api::accounts::rate_limit::Tries;
+use crate::api::key_rotation::{Rotatable, Rotation};
+use crate::api::metrics::Metrics;
+use crate::auth::authenticator::Keyring;
+use crate::auth::tenant::Tenancy;
+use crate::auth::token_format::{Shown, mint};
+use crate::body_memory::Budget;
+use crate::compile::Compiler;
+use crate::compile::code_cache;
+use crate::compile::code_cache::Keeper;
 use crate::config::TenantConfig;
-use crate::deployment;
-use crate::deployment::{DeployFault, Deployments};
-use crate::hello;
-use crate::keeping;
-use crate::keeping::Keeper;
-use crate::keysource::KeySource;
-use crate::limits::{Compile, Limits, MailTimes, Outbox as OutboxConfig};
-use crate::metrics::Metrics;
-use crate::rotating::{Rotatable, Rotation};
-use crate::sources::Sources;
-use crate::task::Tasks;
-use crate::tenancy::Tenancy;
-use crate::token::{Shown, mint};
-use crate::tokens::Keyring;
-use crate::trying::Tries;
+use crate::config::discovery::Sources;
+use crate::config::ehlo_name;
+use crate::config::limits::{Compile, Limits, MailTimes, Outbox as OutboxConfig};
+use crate::config::master_key::KeySource;
+use crate::deploy;
+use crate::deploy::application::Variables;
+use crate::deploy::{DeployFault, Deployments};
+use crate::os::clock::{SystemClock, SystemEntropy};
+use crate::os::task::Tasks;
 
 /// Everything behind the HTTP edge.
 #[derive(Debug)]
@@ -146,11 +146,11 @@ impl Stores {
         };
         let compiled = data.join("compiled");
         private_dir(&compiled)?;
-        let seal = keys.current().derive(keeping::LABEL);
+        let seal = keys.current().derive(code_cache::LABEL);
         let sqlite = Sqlite::open(data, keys.clone(), Arc::clone(&clock))
             .with_context(|| format!("the store in {}", data.display()))?;
         if let Some(previous) = keys.previous() {
-            Keeper::new(compiled.clone(), previous.derive(keeping::LABEL), u64::MAX)
+            Keeper::new(compiled.clone(), previous.derive(code_cache::LABEL), u64::MAX)
                 .reseal(seal.clone());
         }
         let kept = Some((compiled, seal));
@@ -331,7 +331,7 @@ impl Host {
         let dialer = Arc::new(dialer);
         let hello = match ehlo_name {
             Some(chosen) => Some(chosen),
-            None => hello::of_machine(&*dialer).await,
+            None => ehlo_name::of_machine(&*dialer).await,
         };
         let runtime = Runtime::new(RuntimeSettings {
             tenants: u32::try_from(tenants.len()).unwrap_or(u32::MAX),
@@ -351,7 +351,7 @@ impl Host {
         let trusted = Compiler::new(program.clone(), Compile::default(), keeper.clone());
         let (mime, embedded) = tokio::join!(
             trusted.compile(&runtime, "mime", components::MIME),
-            deployment::embedded(&trusted, &runtime)
+            deploy::embedded(&trusted, &runtime)
         );
         let mime = mime.context("the mime component")?.component;
         let spools = Arc::new(stores.spools);

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use model::secret::Secret;
-use server::checking;
 use server::cli::Cli;
-use server::compiling;
-use server::journal;
-use server::journal::{Form, Journal};
-use server::keysource::{Given, PREVIOUS, VARIABLE};
+use server::compile;
+use server::config::master_key::{Given, PREVIOUS, VARIABLE};
+use server::log;
+use server::log::{Form, Journal};
+use server::schema::child;
 use tracing::Metadata;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::filter_fn;
@@ -21,8 +21,8 @@ fn main() -> ExitCode {
     // Before any thread is started: the memory of children is limited.
     let mut args = std::env::args().skip(1);
     match args.next().as_deref() {
-        Some(compiling::SUBCOMMAND) => return told(compiling::child(args)),
-        Some(checking::SUBCOMMAND) => return told(checking::child()),
+        Some(compile::SUBCOMMAND) => return told(compile::child(args)),
+        Some(child::SUBCOMMAND) => return told(child::child()),
         Some(_) | None => {}
     }
     let given = Given { current: taken(VARIABLE), previous: taken(PREVIOUS) };
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     };
     let log = Journal::on_stderr(form);
     tracing_subscriber::registry().with(filter).with(filter_fn(is_discreet)).with(log).init();
-    std::panic::set_hook(Box::new(journal::panicked));
+    std::panic::set_hook(Box::new(log::panicked));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return told(Err(error.into())),

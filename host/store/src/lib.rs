@@ -8,54 +8,18 @@
 //! Invariant: a write is answered only after its commit is on the disk; a disk
 //! that failed once is not written to again.
 
-pub mod failure;
-pub mod seal;
+pub mod error;
 pub mod keys;
-pub mod keyfile;
-mod credential;
-mod crew;
-mod file;
-pub mod spool;
+mod thread_pool;
 mod poison;
-mod reserve;
-mod commit;
-mod blob;
-mod schema;
-mod marker;
-mod database;
-mod fair;
-mod page;
-mod lifecycle;
-mod uptime;
+pub mod files;
+mod rules;
 pub mod sqlite;
-pub mod checkup;
 pub mod memory;
+mod tests;
 
-pub use failure::OpenError;
+pub use error::OpenError;
+pub use files::spools::{FileSpools, SpoolLimits};
+pub use keys::seal::MasterKey;
 pub use memory::Memory;
-pub use seal::MasterKey;
-pub use spool::{FileSpools, SpoolLimits};
 pub use sqlite::Sqlite;
-
-#[cfg(test)]
-mod fixture;
-#[cfg(test)]
-mod conformance;
-#[cfg(test)]
-mod claiming;
-#[cfg(test)]
-mod changing;
-#[cfg(test)]
-mod apart;
-#[cfg(test)]
-mod durability;
-#[cfg(test)]
-mod keeping;
-#[cfg(test)]
-mod failing;
-#[cfg(test)]
-mod rotating;
-#[cfg(test)]
-mod twins;
-#[cfg(test)]
-mod released;

@@ -7,10 +7,10 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use model::port::store::StoreError;
+use model::port::store_error::StoreError;
 use tokio::sync::watch;
 
-use crate::failure::failed;
+use crate::error::failed;
 
 /// Set once, when the disk has failed: for one file, and for the disk that it lies on.
 #[derive(Clone, Debug)]

@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use engine::bound::BoundFilter;
 use engine::discovery::Discovery;
 use engine::engine::Engine;
 use engine::ports::Ports;
 use engine::settings::Settings as EngineSettings;
+use engine::submit::filter_registry::BoundFilter;
 use model::account::{Account, Credentials, Identity, MailServer, Security};
 use model::address::Address;
 use model::caller::{Caller, Scope};
@@ -26,17 +26,17 @@ use model::port::accounts::Accounts;
 use model::port::capabilities::Capabilities;
 use model::port::clock::{Clock, Entropy};
 use model::port::imap::{ImapConnect, ImapError, ImapSession};
+use model::port::login_observer::Steps;
 use model::port::outbox::{Outbox, Room, Wish};
 use model::port::smtp::{Activity, SmtpConnect, SmtpError, SmtpSession};
 use model::port::spool::{Payer, Spool, SpoolError, Spools};
-use model::port::steps::Steps;
 use model::problem::{Code, Problem};
 use model::secret::Secret;
 use model::submission::Receipt;
 use runtime::Runtime;
 use runtime::limits::{Limits, Settings};
+use store::keys::seal::MasterKey;
 use store::memory::Memory;
-use store::seal::MasterKey;
 use tokio::time::Instant;
 
 #[derive(Debug)]
@@ -131,7 +131,7 @@ impl Host {
         let store = Memory::new(MasterKey::from_bytes([1; 32]), Arc::clone(&clock));
         let credentials = Credentials::Password(Secret::new("x".to_owned()));
         Accounts::create(&store, &account(), &credentials).await.unwrap();
-        let profiles = Arc::new(engine::profiles::Profiles::embedded().unwrap());
+        let profiles = Arc::new(engine::providers::Profiles::embedded().unwrap());
         let discovery = Discovery::new(profiles.clone(), HashMap::new(), None, clock.clone());
         let ports = Ports {
             background: Arc::new(()),

@@ -13,13 +13,20 @@
 use std::hash::BuildHasher;
 use std::hash::RandomState;
 
-use crate::attached::{self, Carriage};
-use crate::check::check;
-use crate::draft::{Attachment, Disposition, Draft, Stamp};
-use crate::encode::text as encode_text;
+use crate::compose::attachment::Carriage;
+use crate::compose::draft::{Attachment, Disposition, Draft, Stamp};
+use crate::compose::draft_check::check;
+use crate::compose::transfer_encode::text as encode_text;
 use crate::fault::Fault;
 use crate::octets::{Buffered, Sink};
-use crate::write;
+
+pub mod draft;
+pub mod edit;
+pub mod address;
+pub mod draft_check;
+pub mod transfer_encode;
+pub mod header_writer;
+pub mod attachment;
 
 /// The RFC 5321 envelope of what was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,17 +44,25 @@ pub fn compose(draft: &Draft, stamp: &Stamp, sink: &mut dyn Sink) -> Result<Enve
     let checked = check(draft, stamp)?;
     let mut out = Buffered::new(sink);
     let header = [
-        write::people("From", std::slice::from_ref(&checked.sender)),
-        write::people("Reply-To", &checked.reply_to),
-        write::people("To", &checked.to),
-        write::people("Cc", &checked.cc),
-        draft.subject.as_deref().map(|subject| write::text("Subject", subject)).unwrap_or_default(),
-        write::date(stamp.date),
-        write::verbatim("Message-ID", &format!("<{}>", stamp.message_id)),
-        write::ids("In-Reply-To", &checked.in_reply_to),
-        write::ids("References", &checked.references),
-        write::verbatim("MIME-Version", "1.0"),
-        draft.headers.iter().map(|header| write::text(&header.name, &header.value)).collect(),
+        header_writer::people("From", std::slice::from_ref(&checked.sender)),
+        header_writer::people("Reply-To", &checked.reply_to),
+        header_writer::people("To", &checked.to),
+        header_writer::people("Cc", &checked.cc),
+        draft
+            .subject
+            .as_deref()
+            .map(|subject| header_writer::text("Subject", subject))
+            .unwrap_or_default(),
+        header_writer::date(stamp.date),
+        header_writer::verbatim("Message-ID", &format!("<{}>", stamp.message_id)),
+        header_writer::ids("In-Reply-To", &checked.in_reply_to),
+        header_writer::ids("References", &checked.references),
+        header_writer::verbatim("MIME-Version", "1.0"),
+        draft
+            .headers
+            .iter()
+            .map(|header| header_writer::text(&header.name, &header.value))
+            .collect(),
     ];
     let written = out
         .put(header.concat().as_bytes())
@@ -100,7 +115,7 @@ impl<'a> Skeleton<'a> {
         self.body(out)?;
         for (file, carriage) in &self.files {
             mixed.next(out)?;
-            attached::write(file, *carriage, out)?;
+            attachment::write(file, *carriage, out)?;
         }
         mixed.end(out)
     }
@@ -126,7 +141,7 @@ impl<'a> Skeleton<'a> {
         let mut fields =
             format!("Content-Type: multipart/{kind}{more};\r\n boundary=\"{boundary}\"\r\n");
         if self.eight_bit {
-            fields += &write::verbatim("Content-Transfer-Encoding", "8bit");
+            fields += &header_writer::verbatim("Content-Transfer-Encoding", "8bit");
         }
         out.put(fields.as_bytes())?;
         out.put(b"\r\n")?;
@@ -142,7 +157,7 @@ impl<'a> Skeleton<'a> {
         body("html", html, out)?;
         for (picture, carriage) in &self.pictures {
             related.next(out)?;
-            attached::write(picture, *carriage, out)?;
+            attachment::write(picture, *carriage, out)?;
         }
         related.end(out)
     }

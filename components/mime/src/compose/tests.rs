@@ -3,12 +3,12 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::address_list::Address;
 use crate::fault::Code;
-use crate::filename::label;
+use crate::header::address_list::Address;
+use crate::header::filename::label;
 use crate::octets::memory::Memory;
+use crate::read::part_use::Use;
 use crate::read::{Header, Want, decode, read};
-use crate::uses::Use;
 
 const DATE: i64 = 1_637_446_921_000;
 

@@ -4,20 +4,28 @@
 //!
 //! Invariant: odd mail gives odd answers, never a fault; only what would exhaust the reader is one.
 
-use crate::bodies::{
+use crate::fault::{Code, Fault};
+use crate::header::encoded_words::decode as decode_words;
+use crate::header::filename::cut;
+use crate::header::summary::{Details, Facts, details, facts};
+use crate::html::sanitizer::LONGEST as LONGEST_PAGE;
+use crate::octets::{Buffered, Octets, Sink, pull};
+use crate::read::body_selection::{
     charset, content_id, disposition, encoding, filename, location, method, text_of,
 };
-use crate::cited::{Names, shown};
-use crate::facts::{Details, Facts, details, facts};
-use crate::fault::{Code, Fault};
-use crate::filename::cut;
-use crate::octets::{Buffered, Octets, Sink, pull};
-use crate::render::{Letter, Rendering};
-use crate::sieve::LONGEST as LONGEST_PAGE;
-use crate::transfer::{decode as decode_transfer, decode_start, decoded_size};
-use crate::uses::{Use, names, uses, words};
-use crate::walk::{Node, Walked, walk};
-use crate::words::decode as decode_words;
+use crate::read::inline_references::{Names, shown};
+use crate::read::part_use::{Use, names, uses, words};
+use crate::read::parts::{Node, Walked, walk};
+use crate::read::renderings::{Letter, Rendering};
+use crate::read::transfer_decode::{decode as decode_transfer, decode_start, decoded_size};
+
+pub mod parts;
+pub mod transfer_decode;
+pub mod format_flowed;
+pub mod body_selection;
+pub mod inline_references;
+pub mod part_use;
+pub mod renderings;
 
 /// In characters.
 const PREVIEW: usize = 200;

@@ -7,7 +7,7 @@
 //!
 //! Standard: RFC 5322 section 2.2.
 
-use crate::fields::line_at;
+use crate::header::fields::line_at;
 
 /// One field with its name in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]

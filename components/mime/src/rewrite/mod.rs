@@ -12,22 +12,24 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use crate::address::Mailbox;
-use crate::bodies::{LONGEST_BODY, encoding, text_of};
-use crate::check::{MOST_RECIPIENTS, check_edits};
+use crate::compose::address::Mailbox;
+use crate::compose::draft_check::{MOST_RECIPIENTS, check_edits};
+use crate::compose::edit::{Edit, Footer};
+use crate::compose::header_writer;
+use crate::compose::transfer_encode::{Encoded, text as encode_text};
 use crate::compose::{boundary, text_fields};
-use crate::edit::{Edit, Footer};
-use crate::encode::{Encoded, text as encode_text};
 use crate::fault::{Code, Fault};
-use crate::fields::LONGEST_BLOCK;
+use crate::header::fields::LONGEST_BLOCK;
 use crate::octets::{Buffered, Octets, Sink, pull};
-use crate::transfer::decoded_size;
-use crate::uses::words as words_of;
-use crate::walk::{Node, whole};
-use crate::write;
+use crate::read::body_selection::{LONGEST_BODY, encoding, text_of};
+use crate::read::part_use::words as words_of;
+use crate::read::parts::{Node, whole};
+use crate::read::transfer_decode::decoded_size;
 
 mod header;
-mod words;
+mod footer;
+#[cfg(test)]
+mod tests;
 
 use header::Block;
 
@@ -150,12 +152,12 @@ impl<'a> Message<'a> {
         for edit in edits {
             match edit {
                 Edit::AddHeader(header) => {
-                    top.push(&header.name, write::text(&header.name, &header.value));
+                    top.push(&header.name, header_writer::text(&header.name, &header.value));
                 }
                 Edit::RemoveHeader(name) => top.remove(name),
                 Edit::SetSubject(subject) => {
                     top.remove("subject");
-                    top.push("subject", write::text("Subject", subject));
+                    top.push("subject", header_writer::text("Subject", subject));
                 }
                 Edit::SetText(text) => new.text = Some(text.clone()),
                 Edit::SetHtml(html) => new.html = Some(html.clone()),
@@ -173,7 +175,7 @@ impl<'a> Message<'a> {
                 })
                 .collect();
         if beside.is_some() && !top.has("mime-version") {
-            top.push("mime-version", write::verbatim("MIME-Version", "1.0"));
+            top.push("mime-version", header_writer::verbatim("MIME-Version", "1.0"));
         }
         let boundary = boundary();
         let mut touched: Vec<usize> = replaced.iter().map(|(index, ..)| *index).collect();
@@ -238,11 +240,11 @@ impl<'a> Message<'a> {
         let text = self.now(new.text.as_ref(), self.bodies.text)?;
         let html = self.now(new.html.as_ref(), self.bodies.html)?;
         if let Some(text) = text {
-            new.text = Some(within(words::below(&text, &footer.text))?);
+            new.text = Some(within(footer::below(&text, &footer.text))?);
         }
         if let Some(html) = html {
-            let fragment = footer.html.clone().unwrap_or_else(|| words::as_html(&footer.text));
-            new.html = Some(within(words::inside(&html, &fragment))?);
+            let fragment = footer.html.clone().unwrap_or_else(|| footer::as_html(&footer.text));
+            new.html = Some(within(footer::inside(&html, &fragment))?);
         }
         if new.text.is_none() && new.html.is_none() { Err(no_body()) } else { Ok(()) }
     }
@@ -383,6 +385,3 @@ fn too_long() -> Fault {
 fn no_body() -> Fault {
     Fault::of_message(Code::NoSuchPart, "the message has no body that could be changed")
 }
-
-#[cfg(test)]
-mod tests;

@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::address_list::Address;
 use crate::compose::compose;
-use crate::draft::{Attachment, Disposition, Draft, Stamp};
+use crate::compose::draft::{Attachment, Disposition, Draft, Stamp};
+use crate::header::address_list::Address;
 use crate::octets::memory::Memory;
 use crate::read::{Header, Reading, Want, decode, read};
 

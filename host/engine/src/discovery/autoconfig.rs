@@ -12,7 +12,7 @@ use roxmltree::Node;
 
 use crate::discovery::offer::{Offer, Suggestion, security_at};
 use crate::discovery::xml::{self, Unusable};
-use crate::profiles::domain;
+use crate::providers::domain;
 
 /// Ways to log in to one server that are read.
 const MOST_METHODS: usize = 8;

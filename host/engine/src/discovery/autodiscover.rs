@@ -15,7 +15,7 @@ use roxmltree::Node;
 
 use crate::discovery::offer::{Offer, Suggestion, security_at};
 use crate::discovery::xml::{self, Unusable};
-use crate::profiles::domain;
+use crate::providers::domain;
 
 const NAMES: &str = "http://schemas.microsoft.com/exchange/autodiscover/outlook";
 const LOCAL_PART: &str = "postmaster";

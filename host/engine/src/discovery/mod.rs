@@ -23,21 +23,22 @@ use model::port::clock::Clock;
 use model::provider::Localised;
 use tokio::sync::Semaphore;
 
-use crate::discovery::memory::Memory;
+use crate::discovery::cache::Memory;
 use crate::discovery::search::{Network, REMOTE, Search, Told, late};
-use crate::lock::lock;
-use crate::profiles::{Profiles, domain};
+use crate::providers::{Profiles, domain};
+use crate::sync::lock;
 
-mod kin;
+mod same_owner;
 mod offer;
 pub mod xml;
-pub(crate) mod autoconfig;
+mod autoconfig;
 mod autodiscover;
 mod srv;
 pub mod ispdb;
-mod memory;
-mod advice;
+mod cache;
+mod recommendation;
 pub mod search;
+pub(crate) mod rate_limit;
 #[cfg(test)]
 mod tests;
 
@@ -87,9 +88,9 @@ impl Discovery {
     pub async fn find(&self, tenant: &TenantId, domain: &str) -> Found {
         let mut found = self.look(tenant, domain).await;
         if let Some(profile) = &mut found.profile {
-            found.recommendation = advice::recommendation(profile);
+            found.recommendation = recommendation::recommendation(profile);
             if profile.hints.is_empty() {
-                profile.hints = advice::hints(profile);
+                profile.hints = recommendation::hints(profile);
             }
         }
         found
@@ -110,7 +111,7 @@ impl Discovery {
     pub(crate) fn help(&self, tenant: &TenantId, domain: &str) -> (Vec<Localised>, Option<String>) {
         let own = self.tenants.get(tenant).and_then(|table| table.by_domain(domain));
         match own.or_else(|| self.profiles.by_domain(domain)) {
-            Some(profile) => (advice::help(profile), profile.hint_url.clone()),
+            Some(profile) => (recommendation::help(profile), profile.hint_url.clone()),
             None => (Vec::new(), None),
         }
     }

@@ -23,9 +23,10 @@ use model::provider::{About, Auth, Evidence, Fact, Origin, Profile, Quirks};
 use crate::discovery::autoconfig::ClientConfig;
 use crate::discovery::ispdb::Ispdb;
 use crate::discovery::offer::{Offer, Suggestion};
+use crate::discovery::same_owner;
 use crate::discovery::xml::Unusable;
-use crate::discovery::{autodiscover, kin, srv};
-use crate::profiles::Profiles;
+use crate::discovery::{autodiscover, srv};
+use crate::providers::Profiles;
 
 /// What is asked over the network, the strongest first.
 pub(crate) const REMOTE: [Source; 6] = [
@@ -142,8 +143,8 @@ impl<'a> Search<'a> {
             Some(Err(_)) | None => &[],
         };
         let known = |host: &str| {
-            kin::are_kin(self.domain, host)
-                || exchangers.iter().any(|mx| kin::are_kin(&mx.host, host))
+            same_owner::are_kin(self.domain, host)
+                || exchangers.iter().any(|mx| same_owner::are_kin(&mx.host, host))
         };
         !profile.imap.iter().chain(&profile.smtp).all(|server| known(&server.host))
     }
@@ -280,8 +281,8 @@ impl<'a> Search<'a> {
     async fn exchangers_owner(&self) -> Option<String> {
         let found = self.mx.clone().await.ok()?;
         let host = &preferred(&found).first()?.host;
-        let owner = kin::registrable(host)?;
-        (!kin::are_kin(self.domain, host)).then(|| owner.to_owned())
+        let owner = same_owner::registrable(host)?;
+        (!same_owner::are_kin(self.domain, host)).then(|| owner.to_owned())
     }
 
     async fn config(&self, web: &dyn Fetch, url: &str) -> Result<ClientConfig, (Outcome, String)> {

@@ -12,7 +12,7 @@ use model::port::lookup::Service;
 use model::provider::{Auth, Server, Username};
 
 use crate::discovery::offer::{Offer, Suggestion, security_at};
-use crate::profiles::domain;
+use crate::providers::domain;
 
 /// The labels that are asked for below a domain.
 pub(crate) const LABELS: [&str; 4] =

@@ -18,8 +18,8 @@ use model::provider::{Auth, Origin};
 use crate::discovery::Discovery;
 use crate::discovery::ispdb::{Ispdb, LocalIspdb};
 use crate::discovery::search::Network;
-use crate::profiles::Profiles;
-use crate::testing::clock::Owned;
+use crate::providers::Profiles;
+use crate::tests::clock::Owned;
 
 const LIMIT: Duration = Duration::from_secs(10);
 

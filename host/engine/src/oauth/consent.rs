@@ -20,9 +20,9 @@ use model::problem::{Code, Problem};
 use model::secret::Secret;
 use sha2::{Digest, Sha256};
 
-use crate::lock::lock;
-use crate::oauth::answer::Withheld;
-use crate::oauth::bearers::Bearers;
+use crate::oauth::credentials::Bearers;
+use crate::oauth::token_response::Withheld;
+use crate::sync::lock;
 
 const LASTS: Duration = Duration::from_secs(600);
 /// Begun and not ended, on the whole host.

@@ -7,7 +7,7 @@
 //! Standards: RFC 6749, RFC 7636 (PKCE), RFC 9700 (best current practice).
 
 pub mod servers;
-pub(crate) mod answer;
-pub(crate) mod pauses;
-pub(crate) mod bearers;
+pub(crate) mod token_response;
+mod backoff;
+pub(crate) mod credentials;
 pub mod consent;

@@ -6,15 +6,15 @@ use model::account::{Credentials, MailServer, Security};
 use model::port::BoxFuture;
 use model::port::dial::Dial;
 use model::port::imap::{ImapConnect, ImapError, ImapSession};
-use model::port::steps::Steps;
+use model::port::login_observer::Steps;
 
-use crate::dialling;
-use crate::imap::exchange::Exchange;
-use crate::imap::guard::Guard;
+use crate::connect;
+use crate::imap::command_loop::Exchange;
+use crate::imap::input_guard::Guard;
 use crate::imap::limits::ImapLimits;
-use crate::imap::opening;
+use crate::imap::login;
 use crate::imap::session::Session;
-use crate::stream::{Patience, Stream};
+use crate::timed_stream::{Patience, Stream};
 
 /// Opens IMAP sessions over wires that a dialler hands to it.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Imap {
         credentials: &Credentials,
         steps: &dyn Steps,
     ) -> Result<Session, ImapError> {
-        let wire = dialling::dial(&*self.dial, server, steps).await.map_err(ImapError::Dial)?;
+        let wire = connect::dial(&*self.dial, server, steps).await.map_err(ImapError::Dial)?;
         let stream = Stream::new(wire, Patience::of(self.limits.greeting));
         let mut exchange = match server.security {
             Security::Tls => {
@@ -46,12 +46,12 @@ impl Imap {
                 exchange
             }
             Security::StartTls => {
-                let stream = opening::start_tls(stream, &self.limits, steps).await?;
+                let stream = login::start_tls(stream, &self.limits, steps).await?;
                 Exchange::new(Guard::new(stream, self.limits))
             }
         };
         let capabilities =
-            opening::log_in(&mut exchange, &server.username, credentials, steps).await?;
+            login::log_in(&mut exchange, &server.username, credentials, steps).await?;
         Ok(Session::new(exchange, capabilities))
     }
 }

@@ -11,17 +11,17 @@
 //! RFC 6154 (SPECIAL-USE), RFC 5530 (response codes).
 
 mod limits;
-mod cursor;
+mod tokenizer;
 mod status;
-mod listing;
-mod rows;
-mod outbound;
-mod guard;
+mod list_filter;
+mod fetch_filter;
+mod injection_check;
+mod input_guard;
 mod command;
-mod exchange;
-mod answer;
+mod command_loop;
+mod response;
 mod roles;
-mod opening;
+mod login;
 mod session;
 mod connect;
 #[cfg(test)]

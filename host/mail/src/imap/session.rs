@@ -23,10 +23,10 @@ use model::port::imap::{
     UidFlags,
 };
 
-use crate::imap::answer::{Rows, append_uid, copy_uid, permanent_flags, uid_validity};
 use crate::imap::command;
 use crate::imap::command::{Mode, Roles, uid_sets};
-use crate::imap::exchange::Exchange;
+use crate::imap::command_loop::Exchange;
+use crate::imap::response::{Rows, append_uid, copy_uid, permanent_flags, uid_validity};
 use crate::imap::roles::{Listed, mailboxes};
 
 /// RFC 9051 §6.1.3 wants LOGOUT, but nobody should wait for it.

@@ -6,7 +6,7 @@
 //!
 //! Standard: RFC 9051 §7.1, RFC 5530.
 
-use crate::imap::cursor::Cursor;
+use crate::imap::tokenizer::Cursor;
 use crate::printable::printable;
 
 /// What a server said in a status line.

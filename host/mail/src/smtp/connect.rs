@@ -7,14 +7,14 @@ use lettre::transport::smtp::extension::ClientId;
 use model::account::{Credentials, MailServer};
 use model::port::BoxFuture;
 use model::port::dial::Dial;
+use model::port::login_observer::Steps;
 use model::port::smtp::{Activity, SmtpConnect, SmtpError, SmtpSession};
-use model::port::steps::Steps;
 
-use crate::dialling;
-use crate::smtp::conversation::{Conversation, SmtpLimits};
-use crate::smtp::opening;
+use crate::connect;
+use crate::smtp::exchange::{Conversation, SmtpLimits};
+use crate::smtp::login;
 use crate::smtp::session::Session;
-use crate::stream::{Patience, Stream};
+use crate::timed_stream::{Patience, Stream};
 
 /// Opens SMTP sessions over wires that a dialler hands to it.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Smtp {
         activity: &Activity,
     ) -> Result<Session, SmtpError> {
         activity.note();
-        let wire = dialling::dial(&*self.dial, server, steps).await.map_err(SmtpError::Dial)?;
+        let wire = connect::dial(&*self.dial, server, steps).await.map_err(SmtpError::Dial)?;
         let hello = self
             .hello
             .clone()
@@ -52,9 +52,9 @@ impl Smtp {
         activity.note();
         let conversation = Conversation::new(stream, self.limits, activity.clone());
         let (mut conversation, extensions) =
-            opening::open(conversation, server.security, &hello, steps).await?;
+            login::open(conversation, server.security, &hello, steps).await?;
         let mechanism =
-            opening::authenticate(&mut conversation, &extensions, &server.username, credentials)
+            login::authenticate(&mut conversation, &extensions, &server.username, credentials)
                 .await?;
         steps.authenticated(mechanism);
         Ok(Session::new(conversation, extensions))

@@ -11,7 +11,7 @@ use model::octets::Octets;
 use model::port::smtp::{Reply, SmtpError};
 
 use crate::smtp::body::{Scan, Stuffing};
-use crate::smtp::conversation::Conversation;
+use crate::smtp::exchange::Conversation;
 
 /// How much of a message is read and written at a time.
 const CHUNK: usize = 64 * 1024;

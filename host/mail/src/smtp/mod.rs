@@ -14,14 +14,14 @@
 mod reply;
 mod body;
 mod envelope;
-mod conversation;
+mod exchange;
 mod pipeline;
 mod message;
-mod opening;
+mod login;
 mod session;
 mod connect;
 #[cfg(test)]
 mod tests;
 
 pub use connect::Smtp;
-pub use conversation::SmtpLimits;
+pub use exchange::SmtpLimits;

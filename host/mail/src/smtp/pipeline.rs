@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use model::port::smtp::{Reply, SmtpError};
 
-use crate::smtp::conversation::{Conversation, line_of};
+use crate::smtp::exchange::{Conversation, line_of};
 
 /// Commands that are sent and unanswered, in bytes: less than what any system buffers for a
 /// connection, so that the replies to them fit as well.

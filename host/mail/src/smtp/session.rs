@@ -22,12 +22,12 @@ use model::octets::Octets;
 use model::port::BoxFuture;
 use model::port::smtp::{Activity, BeforeDot, Data, Delivery, Reply, SmtpError, SmtpSession};
 
-use crate::smtp::conversation::Conversation;
 use crate::smtp::envelope::on_the_wire;
+use crate::smtp::exchange::Conversation;
+use crate::smtp::login::{Extensions, expect};
 use crate::smtp::message;
-use crate::smtp::opening::{Extensions, expect};
 use crate::smtp::pipeline::Pipeline;
-use crate::stream::finished;
+use crate::timed_stream::finished;
 
 /// RFC 5321 §4.1.1.10 wants QUIT, but nobody should wait for it.
 const FAREWELL: Duration = Duration::from_secs(1);

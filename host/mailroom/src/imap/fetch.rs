@@ -13,12 +13,12 @@ use imap_codec::imap_types::fetch::{
     MacroOrMessageDataItemNames, MessageDataItemName, Part as Path, Section,
 };
 
-use crate::calendar::imap_date;
+use crate::bodystructure::{Detail, envelope, literal, structure};
+use crate::dates::imap_date;
 use crate::imap::answer::Answer;
-use crate::imap::view::Numbering;
+use crate::imap::sequence_numbers::Numbering;
 use crate::mailbox::Message;
 use crate::message::{Choice, Kind, Part, chosen, find, parse, split};
-use crate::structure::{Detail, envelope, literal, structure};
 
 /// A row is gathered in memory, and each item may be the whole message.
 const MAX_ITEMS: usize = 32;

@@ -11,15 +11,15 @@ use imap_codec::imap_types::flag::Flag;
 use imap_codec::imap_types::mailbox::Mailbox as Name;
 use imap_codec::imap_types::status::StatusDataItemName;
 
-use crate::calendar::{instant, now};
+use crate::bodystructure::string;
+use crate::connection_context::Site;
+use crate::dates::{instant, now};
 use crate::imap::answer::{Answer, into_target};
 use crate::imap::names::{matches, name_of};
-use crate::imap::selected::words;
-use crate::imap::view::View;
+use crate::imap::selected_commands::words;
+use crate::imap::sequence_numbers::View;
 use crate::mailbox::{Mailbox, Message, UIDVALIDITY};
-use crate::site::Site;
 use crate::store::{Refusal, Store, UserId};
-use crate::structure::string;
 
 /// LIST, or LSUB, which tells only what is subscribed.
 pub(crate) fn list(

@@ -11,13 +11,13 @@
 //! (MOVE), RFC 7888 (LITERAL+).
 
 mod answer;
-mod intake;
+mod command_reader;
 mod sets;
 mod names;
-mod view;
+mod sequence_numbers;
 mod search;
 mod fetch;
-mod selected;
+mod selected_commands;
 mod mailboxes;
 mod session;
 

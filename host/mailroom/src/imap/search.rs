@@ -1,7 +1,7 @@
 //! SEARCH: which messages answer to a list of keys.
 //!
 //! Text is compared without regard to case, after decoding (see
-//! [`crate::words`]). The codec bounds how deep keys nest.
+//! [`crate::decode_text`]). The codec bounds how deep keys nest.
 //!
 //! Standards: RFC 3501 §6.4.4.
 
@@ -9,14 +9,14 @@ use imap_codec::imap_types::core::{AString, Charset};
 use imap_codec::imap_types::datetime::NaiveDate;
 use imap_codec::imap_types::search::SearchKey;
 
-use crate::calendar::{day_number, sent_day};
+use crate::dates::{day_number, sent_day};
+use crate::decode_text::{body_text, readable};
 use crate::imap::answer::Answer;
+use crate::imap::sequence_numbers::{Numbering, View};
 use crate::imap::sets::{exceeds, holds};
-use crate::imap::view::{Numbering, View};
 use crate::mailbox::Message;
 use crate::message::{field, fields, parse, split};
 use crate::store::Store;
-use crate::words::{body_text, readable};
 
 /// Keys in one SEARCH, those inside others included.
 const MAX_KEYS: usize = 200;

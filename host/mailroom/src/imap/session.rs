@@ -22,17 +22,17 @@ use imap_codec::imap_types::fetch::MacroOrMessageDataItemNames;
 use imap_codec::imap_types::mailbox::Mailbox;
 use imap_codec::imap_types::sequence::SequenceSet;
 
+use crate::connection_context::{Flow, Site, Turn};
+use crate::fault_injection::Protocol;
 use crate::imap::answer::Answer;
+use crate::imap::command_reader::{Command, LINE_CAP, Limits, line_of, read, tag_of};
 use crate::imap::fetch::{plan, row};
-use crate::imap::intake::{Command, LINE_CAP, Limits, line_of, read, tag_of};
 use crate::imap::mailboxes::{append, list, on_name, select, status};
 use crate::imap::names::pattern_of;
 use crate::imap::search::search;
-use crate::imap::selected::{change_flags, expunge, mark_seen, transfer};
-use crate::imap::view::{Expunges, Numbering, View};
+use crate::imap::selected_commands::{change_flags, expunge, mark_seen, transfer};
+use crate::imap::sequence_numbers::{Expunges, Numbering, View};
 use crate::sasl::{Attempt, decode, plain};
-use crate::script::Protocol;
-use crate::site::{Flow, Site, Turn};
 use crate::store::{Refusal, Transfer, UserId};
 use crate::wire::{Line, Wire, within};
 

@@ -23,10 +23,10 @@ use bytes::Bytes;
 use self::data::{Body, receive};
 use self::path::{Path, parse};
 
-use crate::calendar::{mail_date, now};
+use crate::connection_context::{Flow, Site, Turn};
+use crate::dates::{mail_date, now};
+use crate::fault_injection::Protocol;
 use crate::sasl::{Attempt, decode, plain};
-use crate::script::Protocol;
-use crate::site::{Flow, Site, Turn};
 use crate::store::UserId;
 use crate::wire::{Line, Wire, within};
 

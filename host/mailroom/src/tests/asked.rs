@@ -1,8 +1,8 @@
 //! The log of what the mailroom was asked, and what goes into a mailbox past it.
 #![cfg(test)]
 
-use crate::house::Mailroom;
-use crate::script::{Asked, Fault, IMAP_STEPS, Protocol, SMTP_STEPS};
+use crate::fault_injection::{Asked, Fault, IMAP_STEPS, Protocol, SMTP_STEPS};
+use crate::server::Mailroom;
 use crate::tests::client::{ANN, Client, mailroom, once};
 
 const ANN_ADDRESS: &str = "ann@postlet.test";

@@ -15,8 +15,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::config::{Config, User};
-use crate::house::Mailroom;
-use crate::script::{Fault, Protocol, Rule, Script};
+use crate::fault_injection::{Fault, Protocol, Rule, Script};
+use crate::server::Mailroom;
 use crate::wire::Stream;
 
 /// A bound, not a wait: nothing takes that long unless it hangs.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::script::{Fault, Protocol, Rule, SMTP_STEPS, Script};
+use crate::fault_injection::{Fault, Protocol, Rule, SMTP_STEPS, Script};
 use crate::tests::client::{ANN, Client, mailroom, once};
 
 const ANN_ADDRESS: &str = "ann@postlet.test";

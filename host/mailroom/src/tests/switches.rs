@@ -1,7 +1,7 @@
 //! Capabilities and EHLO keywords, each switched off in turn.
 #![cfg(test)]
 
-use crate::script::Script;
+use crate::fault_injection::Script;
 use crate::tests::client::{ANN, Client, mailroom};
 
 const ANN_ADDRESS: &str = "ann@postlet.test";

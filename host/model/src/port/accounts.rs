@@ -7,7 +7,7 @@ use crate::future::BoxFuture;
 use crate::health::Health;
 use crate::ids::{AccountId, TenantId};
 use crate::message::Page;
-use crate::port::store::StoreError;
+use crate::port::store_error::StoreError;
 
 /// Credentials that are to take the place of others.
 #[derive(Clone, Copy, Debug)]

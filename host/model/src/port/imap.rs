@@ -17,7 +17,7 @@ use crate::mailbox::{Counters, Mailbox, MailboxName};
 use crate::message::{Flag, FlagChange};
 use crate::octets::Octets;
 use crate::port::dial::DialError;
-use crate::port::steps::Steps;
+use crate::port::login_observer::Steps;
 
 /// Logs in.
 pub trait ImapConnect: Send + Sync + fmt::Debug {

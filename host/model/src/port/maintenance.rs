@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::future::BoxFuture;
 use crate::ids::SubmissionId;
 use crate::instant::Timestamp;
-use crate::port::store::StoreError;
+use crate::port::store_error::StoreError;
 use crate::submission::State;
 
 /// What an outbox needs beside claims.

@@ -11,7 +11,7 @@ use crate::future::BoxFuture;
 use crate::instant::Timestamp;
 use crate::message::{Facts, ReadWant, Reading};
 use crate::octets::Octets;
-use crate::port::place::NoPlace;
+use crate::port::capacity::NoPlace;
 use crate::problem::Fault;
 
 /// Reads and writes mail.

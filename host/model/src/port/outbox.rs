@@ -16,7 +16,7 @@ use crate::instant::Timestamp;
 use crate::message::Page;
 use crate::octets::Octets;
 use crate::port::maintenance::Maintenance;
-use crate::port::store::StoreError;
+use crate::port::store_error::StoreError;
 use crate::submission::{
     Entry, Idempotency, NewSubmission, Receipt, RecipientVerdict, SentCopy, State,
 };

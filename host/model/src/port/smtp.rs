@@ -18,8 +18,8 @@ use crate::future::BoxFuture;
 use crate::octets::Octets;
 use crate::port::clock::Clock;
 use crate::port::dial::DialError;
-use crate::port::steps::Steps;
-use crate::port::store::StoreError;
+use crate::port::login_observer::Steps;
+use crate::port::store_error::StoreError;
 use crate::problem::Problem;
 
 /// Logs in.

@@ -8,7 +8,7 @@ use crate::caller::Scope;
 use crate::future::BoxFuture;
 use crate::ids::{AccountId, TenantId, TokenId};
 use crate::instant::Timestamp;
-use crate::port::store::StoreError;
+use crate::port::store_error::StoreError;
 
 /// An API key, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use model::caller::Grant;
 use wasmtime::component::Resource;
 
-use crate::bindings::capabilities::postlet::mail::{accounts, content, grants, types};
-use crate::bounds;
-use crate::guest::Guest;
+use crate::guest_state::Guest;
 use crate::imports::Answer;
-use crate::lower;
+use crate::wit::bindings::capabilities::postlet::mail::{accounts, content, grants, types};
+use crate::wit::list_bounds;
+use crate::wit::to_wit;
 
 impl accounts::Host for Guest {
     async fn open(&mut self, id: String) -> Answer<Resource<Grant>> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
-        if let Err(problem) = bounds::word("id", &id) {
+        if let Err(problem) = list_bounds::word("id", &id) {
             return Ok(Err(self.refuse(problem)));
         }
         let (capabilities, caller) = self.endpoint()?;
@@ -47,7 +47,7 @@ impl grants::HostAccount for Guest {
     ) -> wasmtime::Result<Vec<types::Address>> {
         self.meter.count();
         let identities = &self.table.get(&account)?.account.identities;
-        Ok(identities.iter().map(|identity| lower::address(identity.address())).collect())
+        Ok(identities.iter().map(|identity| to_wit::address(identity.address())).collect())
     }
 
     async fn drop(&mut self, account: Resource<Grant>) -> wasmtime::Result<()> {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use model::caller::Grant;
 use wasmtime::component::Resource;
 
-use crate::bindings::capabilities::postlet::mail::mailboxes;
-use crate::guest::Guest;
+use crate::guest_state::Guest;
 use crate::imports::Answer;
-use crate::lower;
+use crate::wit::bindings::capabilities::postlet::mail::mailboxes;
+use crate::wit::to_wit;
 
 impl mailboxes::Host for Guest {
     async fn all(
@@ -21,6 +21,6 @@ impl mailboxes::Host for Guest {
         let (capabilities, _) = self.endpoint()?;
         let grant = self.table.get(&account)?.clone();
         let all = capabilities.mailboxes(&grant, with_counters).await;
-        self.answer(all, |all| all.into_iter().map(lower::mailbox).collect())
+        self.answer(all, |all| all.into_iter().map(to_wit::mailbox).collect())
     }
 }

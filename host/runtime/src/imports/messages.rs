@@ -8,15 +8,15 @@ use model::octets::Octets;
 use model::problem::Problem;
 use wasmtime::component::Resource;
 
-use crate::bindings::capabilities::postlet::mail::{content, messages, reading, types};
-use crate::bindings::mime_engine::postlet::mail::filtering;
-use crate::bounds;
-use crate::guest::Guest;
-use crate::handles::MessageHandle;
+use crate::guest_state::Guest;
 use crate::imports::{Answer, PAGE};
-use crate::lift;
-use crate::lower;
-use crate::refusal;
+use crate::wit::bindings::capabilities::postlet::mail::{content, messages, reading, types};
+use crate::wit::bindings::mime_engine::postlet::mail::filtering;
+use crate::wit::from_wit;
+use crate::wit::handles::MessageHandle;
+use crate::wit::list_bounds;
+use crate::wit::problem;
+use crate::wit::to_wit;
 
 type Each<T> = wasmtime::Result<Vec<Result<T, types::Problem>>>;
 
@@ -28,12 +28,12 @@ impl messages::Host for Guest {
     ) -> Answer<messages::Page> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
-        if let Err(problem) = bounds::query(&query) {
+        if let Err(problem) = list_bounds::query(&query) {
             return Ok(Err(self.refuse(problem)));
         }
         let (capabilities, _) = self.endpoint()?;
         let grant = self.table.get(&account)?.clone();
-        let mut query = lift::query(query);
+        let mut query = from_wit::query(query);
         let found = loop {
             match capabilities.find_messages(&grant, query.clone()).await {
                 Err(problem) => break Err(problem),
@@ -43,7 +43,7 @@ impl messages::Host for Guest {
             }
         };
         self.answer(found, |page: Page<Summary>| messages::Page {
-            rows: page.rows.into_iter().map(lower::summary).collect(),
+            rows: page.rows.into_iter().map(to_wit::summary).collect(),
             next_cursor: page.next_cursor,
         })
     }
@@ -55,7 +55,7 @@ impl messages::Host for Guest {
     ) -> Answer<Resource<MessageHandle>> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
-        if let Err(problem) = bounds::word("key", &key) {
+        if let Err(problem) = list_bounds::word("key", &key) {
             return Ok(Err(self.refuse(problem)));
         }
         let (capabilities, _) = self.endpoint()?;
@@ -74,14 +74,14 @@ impl messages::Host for Guest {
     ) -> Each<Vec<String>> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
-        if let Err(problem) = bounds::keys(&keys).and_then(|()| bounds::flags(&change)) {
+        if let Err(problem) = list_bounds::keys(&keys).and_then(|()| list_bounds::flags(&change)) {
             return Ok(vec![Err(self.refuse(problem))]);
         }
         let (capabilities, _) = self.endpoint()?;
         let grant = self.table.get(&account)?.clone();
-        let results = match lift::flag_change(change) {
+        let results = match from_wit::flag_change(change) {
             Ok(change) => capabilities.change_flags(&grant, &keys, change).await,
-            Err(fault) => keys.iter().map(|_| Err(refusal::bad_flags(&fault))).collect(),
+            Err(fault) => keys.iter().map(|_| Err(problem::bad_flags(&fault))).collect(),
         };
         Ok(self.answers(results, |flags| flags))
     }
@@ -94,13 +94,15 @@ impl messages::Host for Guest {
     ) -> Each<messages::Moved> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
-        if let Err(problem) = bounds::keys(&keys).and_then(|()| bounds::word("mailbox", &mailbox)) {
+        if let Err(problem) =
+            list_bounds::keys(&keys).and_then(|()| list_bounds::word("mailbox", &mailbox))
+        {
             return Ok(vec![Err(self.refuse(problem))]);
         }
         let (capabilities, _) = self.endpoint()?;
         let grant = self.table.get(&account)?.clone();
         let results = capabilities.move_messages(&grant, &keys, &mailbox).await;
-        Ok(self.answers(results, lower::moved))
+        Ok(self.answers(results, to_wit::moved))
     }
 
     async fn copy(
@@ -111,13 +113,15 @@ impl messages::Host for Guest {
     ) -> Each<messages::Moved> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
-        if let Err(problem) = bounds::keys(&keys).and_then(|()| bounds::word("mailbox", &mailbox)) {
+        if let Err(problem) =
+            list_bounds::keys(&keys).and_then(|()| list_bounds::word("mailbox", &mailbox))
+        {
             return Ok(vec![Err(self.refuse(problem))]);
         }
         let (capabilities, _) = self.endpoint()?;
         let grant = self.table.get(&account)?.clone();
         let results = capabilities.copy_messages(&grant, &keys, &mailbox).await;
-        Ok(self.answers(results, lower::moved))
+        Ok(self.answers(results, to_wit::moved))
     }
 
     async fn trash(
@@ -127,19 +131,19 @@ impl messages::Host for Guest {
     ) -> Each<messages::Moved> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
-        if let Err(problem) = bounds::keys(&keys) {
+        if let Err(problem) = list_bounds::keys(&keys) {
             return Ok(vec![Err(self.refuse(problem))]);
         }
         let (capabilities, _) = self.endpoint()?;
         let grant = self.table.get(&account)?.clone();
         let results = capabilities.trash(&grant, &keys).await;
-        Ok(self.answers(results, lower::moved))
+        Ok(self.answers(results, to_wit::moved))
     }
 
     async fn expunge_forever(&mut self, account: Resource<Grant>, keys: Vec<String>) -> Each<()> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
-        if let Err(problem) = bounds::keys(&keys) {
+        if let Err(problem) = list_bounds::keys(&keys) {
             return Ok(vec![Err(self.refuse(problem))]);
         }
         let (capabilities, _) = self.endpoint()?;
@@ -159,7 +163,7 @@ impl reading::HostMessage for Guest {
         message: Resource<MessageHandle>,
     ) -> wasmtime::Result<reading::Summary> {
         self.meter.count();
-        Ok(lower::summary(self.table.get(&message)?.0.summary()))
+        Ok(to_wit::summary(self.table.get(&message)?.0.summary()))
     }
 
     async fn headers(&mut self, message: Resource<MessageHandle>) -> Answer<Vec<types::Header>> {
@@ -167,7 +171,7 @@ impl reading::HostMessage for Guest {
         let _inside = meter.enter();
         let message = self.table.get(&message)?.clone();
         let headers = message.0.headers().await;
-        self.answer(headers, lower::headers)
+        self.answer(headers, to_wit::headers)
     }
 
     async fn details(&mut self, message: Resource<MessageHandle>) -> Answer<content::Details> {
@@ -175,7 +179,7 @@ impl reading::HostMessage for Guest {
         let _inside = meter.enter();
         let message = self.table.get(&message)?.clone();
         let details = message.0.details().await;
-        self.answer(details, lower::details)
+        self.answer(details, to_wit::details)
     }
 
     async fn structure(&mut self, message: Resource<MessageHandle>) -> Answer<Vec<content::Part>> {
@@ -183,7 +187,7 @@ impl reading::HostMessage for Guest {
         let _inside = meter.enter();
         let message = self.table.get(&message)?.clone();
         let parts = message.0.structure().await;
-        self.answer(parts, |parts| parts.into_iter().map(lower::part).collect())
+        self.answer(parts, |parts| parts.into_iter().map(to_wit::part).collect())
     }
 
     async fn faults(&mut self, message: Resource<MessageHandle>) -> Answer<Vec<types::Fault>> {
@@ -191,7 +195,7 @@ impl reading::HostMessage for Guest {
         let _inside = meter.enter();
         let message = self.table.get(&message)?.clone();
         let faults = message.0.faults().await;
-        self.answer(faults, lower::faults)
+        self.answer(faults, to_wit::faults)
     }
 
     async fn body(
@@ -203,7 +207,7 @@ impl reading::HostMessage for Guest {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
         let message = self.table.get(&message)?.clone();
-        let body = message.0.body(lift::body(kind), limit).await;
+        let body = message.0.body(from_wit::body(kind), limit).await;
         self.answer(body, |body| body)
     }
 
@@ -214,7 +218,7 @@ impl reading::HostMessage for Guest {
     ) -> Answer<Resource<Octets>> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
-        if let Err(problem) = bounds::word("path", &path) {
+        if let Err(problem) = list_bounds::word("path", &path) {
             return Ok(Err(self.refuse(problem)));
         }
         let message = self.table.get(&message)?.clone();

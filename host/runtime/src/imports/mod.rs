@@ -12,16 +12,16 @@ use model::port::capabilities::Capabilities;
 use model::problem::Problem;
 use wasmtime::component::Resource;
 
-use crate::bindings::capabilities::postlet::mail::types;
-use crate::guest::{Guest, Powers};
-use crate::refusal;
+use crate::guest_state::{Guest, Powers};
+use crate::wit::bindings::capabilities::postlet::mail::types;
+use crate::wit::problem;
 
-pub(crate) mod octets;
-pub(crate) mod accounts;
-pub(crate) mod messages;
-pub(crate) mod mailboxes;
-pub(crate) mod submission;
-pub(crate) mod providers;
+mod octets;
+mod accounts;
+mod messages;
+mod mailboxes;
+mod submission;
+mod providers;
 
 /// A page of records is at most this large, as a guest holds it: a larger one is cut to fewer rows.
 const PAGE: usize = 256 << 10;
@@ -47,7 +47,7 @@ impl Guest {
     }
 
     fn refuse(&self, problem: Problem) -> types::Problem {
-        refusal::refuse(problem, self.powers.request())
+        problem::refuse(problem, self.powers.request())
     }
 
     fn answer<T, U>(&self, result: Result<T, Problem>, lower: impl FnOnce(T) -> U) -> Answer<U> {

@@ -7,11 +7,11 @@ use model::port::spool::Payer;
 use model::problem::Problem;
 use wasmtime::component::Resource;
 
-use crate::bindings::capabilities::postlet::mail::{types, uploads};
-use crate::guest::{Guest, Powers};
-use crate::handles::SpoolHandle;
+use crate::guest_state::{Guest, Powers};
 use crate::imports::{Answer, Powerless};
-use crate::refusal;
+use crate::wit::bindings::capabilities::postlet::mail::{types, uploads};
+use crate::wit::handles::SpoolHandle;
+use crate::wit::problem;
 
 /// The most that one read or write carries.
 const PIECE: usize = 65_536;
@@ -38,7 +38,7 @@ impl types::HostOctets for Guest {
         let length = usize::try_from(length).unwrap_or(PIECE).min(PIECE);
         match octets.read_at(offset, length).await {
             Ok(bytes) => Ok(Ok(bytes.get(..length).unwrap_or(&bytes).to_vec())),
-            Err(error) => Ok(Err(self.refuse(refusal::unreadable(error)))),
+            Err(error) => Ok(Err(self.refuse(problem::unreadable(error)))),
         }
     }
 
@@ -56,7 +56,7 @@ impl uploads::HostSpool for Guest {
         let made = match &self.powers {
             Powers::None | Powers::Filter { .. } => return Err(wasmtime::Error::new(Powerless)),
             Powers::Mime(spools) => {
-                spools.create(Payer::Host).map(|spool| (spool, MIME_SPOOL)).map_err(refusal::spool)
+                spools.create(Payer::Host).map(|spool| (spool, MIME_SPOOL)).map_err(problem::spool)
             }
             Powers::Endpoint { capabilities, caller, .. } => {
                 capabilities.spool(caller).map(|spool| (spool, self.meter.limits().request_body))
@@ -79,10 +79,10 @@ impl uploads::HostSpool for Guest {
         let handle = self.table.get_mut(&spool)?;
         let length = bytes.len() as u64;
         let written: Result<(), Problem> = match handle.left.checked_sub(length) {
-            None => Err(refusal::too_large(handle.limit)),
+            None => Err(problem::too_large(handle.limit)),
             Some(left) => {
                 handle.left = left;
-                handle.spool.write(bytes.into()).await.map_err(refusal::spool)
+                handle.spool.write(bytes.into()).await.map_err(problem::spool)
             }
         };
         self.answer(written, |()| ())
@@ -92,7 +92,7 @@ impl uploads::HostSpool for Guest {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
         let handle = self.table.delete(spool)?;
-        let finished = handle.spool.finish().await.map_err(refusal::spool);
+        let finished = handle.spool.finish().await.map_err(problem::spool);
         self.hand_over(finished)
     }
 

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use model::discovery::{Found, Outcome, Source, Step};
 use model::problem::Problem;
 
-use crate::bindings::capabilities::postlet::mail::providers;
-use crate::bounds;
-use crate::guest::Guest;
+use crate::guest_state::Guest;
 use crate::imports::Answer;
-use crate::lower;
+use crate::wit::bindings::capabilities::postlet::mail::providers;
+use crate::wit::list_bounds;
+use crate::wit::to_wit;
 
 impl Guest {
     async fn found(&mut self, domain: &str) -> wasmtime::Result<Result<Found, Problem>> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
-        if let Err(problem) = bounds::word("domain", domain) {
+        if let Err(problem) = list_bounds::word("domain", domain) {
             return Ok(Err(problem));
         }
         let (capabilities, caller) = self.endpoint()?;
@@ -26,12 +26,12 @@ impl Guest {
 impl providers::Host for Guest {
     async fn look_up(&mut self, domain: String) -> Answer<providers::Discovery> {
         let found = self.found(&domain).await?;
-        self.answer(found, lower::discovery)
+        self.answer(found, to_wit::discovery)
     }
 
     async fn discover(&mut self, domain: String) -> wasmtime::Result<providers::Discovery> {
         let found = self.found(&domain).await?;
-        Ok(lower::discovery(found.unwrap_or_else(|problem| refused(problem, &domain))))
+        Ok(to_wit::discovery(found.unwrap_or_else(|problem| refused(problem, &domain))))
     }
 }
 

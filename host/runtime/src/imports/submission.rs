@@ -7,12 +7,12 @@ use model::message::Page;
 use model::submission::{Entry, State};
 use wasmtime::component::Resource;
 
-use crate::bindings::capabilities::postlet::mail::{drafts, outcomes, submission};
-use crate::bounds;
-use crate::guest::Guest;
+use crate::guest_state::Guest;
 use crate::imports::{Answer, PAGE};
-use crate::lift;
-use crate::lower;
+use crate::wit::bindings::capabilities::postlet::mail::{drafts, outcomes, submission};
+use crate::wit::from_wit;
+use crate::wit::list_bounds;
+use crate::wit::to_wit;
 
 impl drafts::Host for Guest {}
 
@@ -26,7 +26,7 @@ impl submission::Host for Guest {
     ) -> Answer<outcomes::Receipt> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
-        if let Err(problem) = bounds::draft(&draft) {
+        if let Err(problem) = list_bounds::draft(&draft) {
             for attachment in draft.attachments {
                 self.table.delete(attachment.content)?;
             }
@@ -34,21 +34,21 @@ impl submission::Host for Guest {
         }
         let (capabilities, _) = self.endpoint()?;
         let grant = self.table.get(&account)?.clone();
-        let draft = lift::draft(&mut self.table, draft)?;
+        let draft = from_wit::draft(&mut self.table, draft)?;
         let receipt = capabilities.submit(&grant, draft).await;
-        self.answer(receipt, lower::receipt)
+        self.answer(receipt, to_wit::receipt)
     }
 
     async fn get(&mut self, account: Resource<Grant>, id: String) -> Answer<outcomes::Entry> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
-        if let Err(problem) = bounds::word("submission-id", &id) {
+        if let Err(problem) = list_bounds::word("submission-id", &id) {
             return Ok(Err(self.refuse(problem)));
         }
         let (capabilities, _) = self.endpoint()?;
         let grant = self.table.get(&account)?.clone();
         let entry = capabilities.submission(&grant, &id).await;
-        self.answer(entry, lower::entry)
+        self.answer(entry, to_wit::entry)
     }
 
     async fn find(
@@ -60,13 +60,14 @@ impl submission::Host for Guest {
     ) -> Answer<submission::Page> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
-        let cursor_fits = cursor.as_deref().map_or(Ok(()), |cursor| bounds::word("cursor", cursor));
-        if let Err(problem) = bounds::states(states.len()).and(cursor_fits) {
+        let cursor_fits =
+            cursor.as_deref().map_or(Ok(()), |cursor| list_bounds::word("cursor", cursor));
+        if let Err(problem) = list_bounds::states(states.len()).and(cursor_fits) {
             return Ok(Err(self.refuse(problem)));
         }
         let (capabilities, _) = self.endpoint()?;
         let grant = self.table.get(&account)?.clone();
-        let states: Vec<State> = states.into_iter().map(lift::state).collect();
+        let states: Vec<State> = states.into_iter().map(from_wit::state).collect();
         let mut limit = limit;
         let found = loop {
             match capabilities.submissions(&grant, &states, cursor.as_deref(), limit).await {
@@ -76,7 +77,7 @@ impl submission::Host for Guest {
             }
         };
         self.answer(found, |page: Page<Entry>| submission::Page {
-            entries: page.rows.into_iter().map(lower::entry).collect(),
+            entries: page.rows.into_iter().map(to_wit::entry).collect(),
             next_cursor: page.next_cursor,
         })
     }

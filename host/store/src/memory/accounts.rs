@@ -6,12 +6,12 @@ use model::ids::{AccountId, TenantId};
 use model::message::Page;
 use model::port::BoxFuture;
 use model::port::accounts::{Accounts, Exchange};
-use model::port::store::StoreError;
+use model::port::store_error::StoreError;
 
-use crate::credential;
-use crate::credential::{is_given_for, is_renewed_for};
+use crate::keys::credential;
+use crate::keys::credential::{is_given_for, is_renewed_for};
 use crate::memory::Memory;
-use crate::page::{LARGEST, accounts};
+use crate::rules::cursor::{LARGEST, accounts};
 
 impl Accounts for Memory {
     fn create<'a>(

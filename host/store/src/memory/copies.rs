@@ -8,9 +8,9 @@ use model::instant::Timestamp;
 use model::port::outbox::{Copies, Copy, Wish};
 use model::submission::SentCopy;
 
-use crate::fair::{Due, choose};
-use crate::lifecycle::CLAIMED;
 use crate::memory::{Row, Tables};
+use crate::rules::fair_queue::{Due, choose};
+use crate::rules::outbox::CLAIMED;
 
 impl Row {
     /// When its copy is due, while it is pending.

@@ -6,11 +6,11 @@ use model::ids::SubmissionId;
 use model::instant::Timestamp;
 use model::port::BoxFuture;
 use model::port::maintenance::{Claims, Condition, Figures, Maintenance, Waits};
-use model::port::store::StoreError;
+use model::port::store_error::StoreError;
 use model::submission::State;
 
-use crate::lifecycle::is_held;
 use crate::memory::{Memory, Row};
+use crate::rules::outbox::is_held;
 
 impl Maintenance for Memory {
     fn condition(&self) -> Condition {

@@ -19,21 +19,23 @@ use model::octets::Octets;
 use model::port::BoxFuture;
 use model::port::clock::Clock;
 use model::port::outbox::{Acceptance, Claim, Claimed, Copies, Outbox, Replay, Step, Wish};
-use model::port::store::StoreError;
+use model::port::store_error::StoreError;
 use model::port::tokens::Token;
 use model::submission::{
     Entry, Idempotency, IdempotencyKey, NewSubmission, Receipt, RecipientVerdict, SentCopy, State,
 };
 
-use crate::credential;
-use crate::credential::Sealed;
-use crate::failure::failed;
-use crate::fair::{Due, Served, choose, merge};
+use crate::error::failed;
 use crate::keys::KeyRing;
-use crate::lifecycle::{CLAIMED, DAMAGED, ends_doubt, in_doubt, is_forgotten, is_held, untried};
-use crate::page::{Cursor, LARGEST, List, submissions};
-use crate::seal::MasterKey;
-use crate::uptime::Uptime;
+use crate::keys::credential;
+use crate::keys::credential::Sealed;
+use crate::keys::seal::MasterKey;
+use crate::rules::cursor::{Cursor, LARGEST, List, submissions};
+use crate::rules::fair_queue::{Due, Served, choose, merge};
+use crate::rules::outbox::{
+    CLAIMED, DAMAGED, ends_doubt, in_doubt, is_forgotten, is_held, untried,
+};
+use crate::rules::uptime::Uptime;
 
 mod accounts;
 mod copies;

@@ -2,7 +2,7 @@
 
 use model::ids::{TenantId, TokenId};
 use model::port::BoxFuture;
-use model::port::store::StoreError;
+use model::port::store_error::StoreError;
 use model::port::tokens::{Token, Tokens};
 
 use crate::memory::Memory;

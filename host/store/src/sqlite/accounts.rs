@@ -13,15 +13,15 @@ use model::ids::{AccountId, TenantId};
 use model::message::Page;
 use model::port::BoxFuture;
 use model::port::accounts::{Accounts, Exchange};
-use model::port::store::StoreError;
+use model::port::store_error::StoreError;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::commit::Trouble;
-use crate::credential;
-use crate::credential::{Sealed, is_given_for, is_renewed_for};
-use crate::failure::failed;
+use crate::error::failed;
 use crate::keys::Keys;
-use crate::page::{LARGEST, accounts};
+use crate::keys::credential;
+use crate::keys::credential::{Sealed, is_given_for, is_renewed_for};
+use crate::rules::cursor::{LARGEST, accounts};
+use crate::sqlite::writer::Trouble;
 use crate::sqlite::{Inner, Sqlite};
 
 impl Accounts for Sqlite {

@@ -12,18 +12,18 @@ use model::ids::{AccountId, SubmissionId, TenantId};
 use model::instant::Timestamp;
 use model::octets::{Octets, in_memory};
 use model::port::outbox::{Claim, Claimed, Step, Wish};
-use model::port::store::StoreError;
+use model::port::store_error::StoreError;
 use model::submission::{RecipientVerdict, State};
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest as _, Sha256};
 
-use crate::blob::{Blobs, Digest};
-use crate::commit::Trouble;
-use crate::failure::failed;
-use crate::fair::{Due, Served, choose, merge};
-use crate::lifecycle::{CLAIMED, ends_doubt, is_held};
+use crate::error::failed;
+use crate::files::blobs::{Blobs, Digest};
+use crate::rules::fair_queue::{Due, Served, choose, merge};
+use crate::rules::outbox::{CLAIMED, ends_doubt, is_held};
 use crate::sqlite::quarantine::{give_up, quarantine, sweep};
 use crate::sqlite::rows::{parsed, put_recipients, recipients, state};
+use crate::sqlite::writer::Trouble;
 
 /// One seek, however much waits for the accounts.
 pub(crate) const NEXT_ACCOUNT: &str = "SELECT tenant, account FROM submission

@@ -10,12 +10,12 @@ use model::port::outbox::{Copies, Copy, Wish};
 use model::submission::SentCopy;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::blob::{Blobs, Digest};
-use crate::commit::Trouble;
-use crate::fair::{Due, Served, choose};
-use crate::lifecycle::CLAIMED;
+use crate::files::blobs::{Blobs, Digest};
+use crate::rules::fair_queue::{Due, Served, choose};
+use crate::rules::outbox::CLAIMED;
 use crate::sqlite::claims::{give_up_bytes, stored_bytes, unsigned, waiting};
 use crate::sqlite::rows::{parsed, state};
+use crate::sqlite::writer::Trouble;
 
 /// One seek, however many copies are pending.
 pub(crate) const NEXT_OWNER: &str = "SELECT tenant, account FROM submission

@@ -12,7 +12,7 @@ use std::time::Duration;
 use model::instant::Timestamp;
 use rusqlite::Connection;
 
-use crate::commit::Trouble;
+use crate::sqlite::writer::Trouble;
 
 /// Less is the work of NTP, and shorter than any lease.
 const STEP: i128 = 1_000;

@@ -8,9 +8,11 @@ use model::ids::SubmissionId;
 use model::instant::Timestamp;
 use model::port::BoxFuture;
 use model::port::maintenance::{Claims, Condition, Figures, Maintenance, Waits};
-use model::port::store::StoreError;
+use model::port::store_error::StoreError;
 
-use crate::sqlite::{Sqlite, passing, pruning, rescheduling, tally};
+use crate::sqlite::state_counts;
+use crate::sqlite::uptime;
+use crate::sqlite::{Sqlite, pruning, rescheduling};
 
 impl Maintenance for Sqlite {
     fn condition(&self) -> Condition {
@@ -30,7 +32,7 @@ impl Maintenance for Sqlite {
 
     fn figures(&self) -> BoxFuture<'_, Result<Figures, StoreError>> {
         // They lie on the writer's connection.
-        Box::pin(self.inner.outbox.write(tally::figures))
+        Box::pin(self.inner.outbox.write(state_counts::figures))
     }
 
     fn prune(&self, age: Duration, rows: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
@@ -38,7 +40,7 @@ impl Maintenance for Sqlite {
             (self.late(), self.inner.uptime.before(self.inner.clock.monotonic(), age));
         Box::pin(self.inner.outbox.write(move |conn| {
             // It is asked for every hour, whatever else happens.
-            passing::keep(conn, now)?;
+            uptime::keep(conn, now)?;
             pruning::prune(conn, before, rows)
         }))
     }

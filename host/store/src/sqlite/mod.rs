@@ -18,37 +18,41 @@ use model::instant::Timestamp;
 use model::port::clock::Clock;
 use rusqlite::Connection;
 
-use crate::blob::{Blobs, sync_dir};
-use crate::commit::Upkeep;
-use crate::crew::Crew;
-use crate::database::Database;
-use crate::failure::OpenError;
-use crate::fair::Served;
+use crate::error::OpenError;
+use crate::files::blobs::{Blobs, sync_dir};
+use crate::files::reserve::Reserve;
 use crate::keys::{KeyRing, Keys};
-use crate::marker;
 use crate::poison::Poison;
-use crate::reserve::Reserve;
-use crate::schema::{META, OUTBOX};
-use crate::sqlite::remembered::Remembered;
+use crate::rules::fair_queue::Served;
+use crate::rules::uptime::Uptime;
+use crate::sqlite::account_cache::Remembered;
+use crate::sqlite::database::Database;
+use crate::sqlite::migrations::{META, OUTBOX};
 use crate::sqlite::rows::files_in_use;
-use crate::uptime::Uptime;
+use crate::sqlite::writer::Upkeep;
+use crate::thread_pool::Crew;
 
-mod remembered;
+pub(crate) mod writer;
+pub(crate) mod migrations;
+mod marker;
+pub(crate) mod database;
+mod account_cache;
 mod rows;
-mod tally;
-mod passing;
-pub(crate) mod quarantine;
-pub(crate) mod pruning;
-pub(crate) mod rescheduling;
+mod state_counts;
+mod uptime;
+mod quarantine;
+mod pruning;
+mod rescheduling;
 mod maintenance;
 mod leases;
 mod claims;
 mod copies;
-pub(crate) mod accepting;
+mod accept;
 pub(crate) mod outbox;
 mod accounts;
 pub(crate) mod rotation;
 mod tokens;
+pub mod inspect;
 
 /// The store in a data directory. Clones share it; the last one dropped closes it, after what is queued.
 #[derive(Clone)]
@@ -113,8 +117,8 @@ impl Sqlite {
         let file = dir.join("outbox.db");
         let used = |conn: &Connection| {
             let begun = || {
-                let late = passing::begin(conn, clock.now())?;
-                tally::begin(conn)?;
+                let late = uptime::begin(conn, clock.now())?;
+                state_counts::begin(conn)?;
                 Ok((files_in_use(conn)?, late))
             };
             begun().map_err(OpenError::database(&file))

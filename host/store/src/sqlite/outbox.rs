@@ -15,20 +15,20 @@ use model::message::Page;
 use model::octets::Octets;
 use model::port::BoxFuture;
 use model::port::outbox::{Acceptance, Claimed, Copies, Outbox, Replay, Step, Wish};
-use model::port::store::StoreError;
+use model::port::store_error::StoreError;
 use model::submission::{Entry, Idempotency, NewSubmission, SentCopy, State};
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest as _, Sha256};
 
-use crate::blob::Digest;
-use crate::commit::Trouble;
-use crate::failure::failed;
-use crate::file::is_full;
-use crate::page::{Cursor, LARGEST, List, submissions};
-use crate::sqlite::accepting::{Body, Owner, accept, replay};
+use crate::error::failed;
+use crate::files::blobs::Digest;
+use crate::files::random_access::is_full;
+use crate::rules::cursor::{Cursor, LARGEST, List, submissions};
+use crate::sqlite::accept::{Body, Owner, accept, replay};
 use crate::sqlite::claims::{record, record_and_copy, take};
 use crate::sqlite::copies::{end, take_copies};
 use crate::sqlite::rows::{ENTRY, entry};
+use crate::sqlite::writer::Trouble;
 use crate::sqlite::{Sqlite, leases};
 
 /// Larger bodies are files, so that the database's log stays small.
@@ -313,7 +313,7 @@ fn newest() -> String {
 /// What is asked of the outbox again and again, to see that no question reads all of it.
 #[cfg(test)]
 pub(crate) fn frequent() -> Vec<String> {
-    use crate::sqlite::accepting::PURGE;
+    use crate::sqlite::accept::PURGE;
     use crate::sqlite::claims::{DUE, NEXT_ACCOUNT};
     use crate::sqlite::copies::{DUE_COPIES, NEXT_OWNER};
     use crate::sqlite::pruning::ENDED;

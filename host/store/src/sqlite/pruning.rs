@@ -12,8 +12,8 @@ use model::instant::Timestamp;
 use model::submission::State;
 use rusqlite::{Connection, params};
 
-use crate::commit::Trouble;
 use crate::sqlite::quarantine;
+use crate::sqlite::writer::Trouble;
 
 /// The longest ended of a state.
 pub(crate) const ENDED: &str = "SELECT id, created, place FROM submission

@@ -12,8 +12,8 @@ use model::instant::Timestamp;
 use model::problem::printable;
 use rusqlite::Connection;
 
-use crate::commit::Trouble;
-use crate::lifecycle::DAMAGED;
+use crate::rules::outbox::DAMAGED;
+use crate::sqlite::writer::Trouble;
 
 /// Puts a submission aside.
 pub(crate) fn quarantine(

@@ -9,9 +9,9 @@ use model::instant::Timestamp;
 use model::port::maintenance::{Claims, Waits};
 use rusqlite::{Connection, params};
 
-use crate::commit::Trouble;
-use crate::lifecycle::is_held;
+use crate::rules::outbox::is_held;
 use crate::sqlite::rows::state;
+use crate::sqlite::writer::Trouble;
 
 /// Rows that are looked at before others may write.
 const PIECE: u32 = 500;

@@ -10,14 +10,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use model::port::store::StoreError;
+use model::port::store_error::StoreError;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::commit::Trouble;
-use crate::failure::OpenError;
+use crate::error::OpenError;
 use crate::keys::Keys;
-use crate::seal::{MasterKey, Place};
+use crate::keys::seal::{MasterKey, Place};
 use crate::sqlite::Sqlite;
+use crate::sqlite::writer::Trouble;
 
 /// Records between which others may write.
 const BATCH: u32 = 100;

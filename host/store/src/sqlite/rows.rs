@@ -9,13 +9,13 @@ use std::str::FromStr;
 
 use model::ids::SubmissionId;
 use model::instant::Timestamp;
-use model::port::store::StoreError;
+use model::port::store_error::StoreError;
 use model::submission::{Entry, Receipt, RecipientVerdict, SentCopy, State};
 use rusqlite::{Connection, Row, params};
 
-use crate::blob::Digest;
-use crate::commit::Trouble;
-use crate::failure::failed;
+use crate::error::failed;
+use crate::files::blobs::Digest;
+use crate::sqlite::writer::Trouble;
 
 /// What [`entry`] reads, in its order.
 pub(crate) const ENTRY: &str =

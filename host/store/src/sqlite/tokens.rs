@@ -4,11 +4,11 @@
 
 use model::ids::{TenantId, TokenId};
 use model::port::BoxFuture;
-use model::port::store::StoreError;
+use model::port::store_error::StoreError;
 use model::port::tokens::{Token, Tokens};
 use rusqlite::OptionalExtension;
 
-use crate::failure::failed;
+use crate::error::failed;
 use crate::sqlite::Sqlite;
 
 impl Tokens for Sqlite {

@@ -14,7 +14,7 @@ use faults::world::{BO, CY, World};
 use model::instant::Timestamp;
 use model::port::capabilities::Capabilities;
 use model::submission::State;
-use store::keyfile::KeyFile;
+use store::keys::key_file::KeyFile;
 use store::sqlite::Sqlite;
 
 /// An hour after they were written, when everything is due.

@@ -32,11 +32,11 @@
 
 use std::hint::black_box;
 
-use kit::answer::{Answer, serve};
 use kit::bindings::exports::postlet::mail::describe::{Guest, Operation};
 use kit::describe::{Scope, json, operation, other, parameter};
 use kit::problem::Problem;
 use kit::request::Request;
+use kit::response::{Answer, serve};
 use serde_json::{Value, json as value};
 use wasip2::exports::http::incoming_handler;
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};

@@ -7,10 +7,10 @@
 //! Built for wasm32-wasip2 only.
 #![cfg(target_family = "wasm")]
 
-use kit::answer::{Answer, serve};
-use kit::body::json;
 use kit::problem::Problem;
 use kit::request::Request;
+use kit::request_body::json;
+use kit::response::{Answer, serve};
 use serde_json::{Map, Value};
 use wasip2::exports::http::incoming_handler::Guest;
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};

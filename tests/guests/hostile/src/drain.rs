@@ -2,9 +2,9 @@
 
 use std::hint::black_box;
 
-use kit::answer::Answer;
 use kit::bindings::postlet::mail::accounts;
 use kit::problem::Problem;
+use kit::response::Answer;
 use wasip2::clocks::monotonic_clock;
 use wasip2::clocks::monotonic_clock::subscribe_duration;
 use wasip2::http::types::{Fields, OutgoingBody, OutgoingResponse, ResponseOutparam};

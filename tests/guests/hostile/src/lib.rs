@@ -57,9 +57,9 @@ mod probe;
 mod smuggle;
 mod witness;
 
-use kit::answer::{Answer, serve};
 use kit::problem::Problem;
 use kit::request::{Request, nowhere};
+use kit::response::{Answer, serve};
 use wasip2::exports::http::incoming_handler::Guest;
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 

@@ -1,12 +1,12 @@
 //! Handing the host lists that are too long, and asking it for lookups.
 
-use kit::answer::Answer;
 use kit::bindings::postlet::mail::drafts::Draft;
 use kit::bindings::postlet::mail::grants::Account;
 use kit::bindings::postlet::mail::messages::FlagChange;
 use kit::bindings::postlet::mail::types::{self, Address, Header};
 use kit::bindings::postlet::mail::{accounts, messages, providers, submission};
 use kit::problem::Problem;
+use kit::response::Answer;
 use serde_json::{Value, json};
 
 /// `{"answers", "code", "detail"}` of a call with `count` entries in one of its lists, or as many bytes in

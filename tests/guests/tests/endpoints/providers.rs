@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use engine::discovery::Discovery;
-use engine::profiles::Profiles;
+use engine::providers::Profiles;
 use http::{Request, Response};
 use model::future::BoxFuture;
 use model::instant::Timestamp;

@@ -7,7 +7,7 @@ use model::port::imap::{FetchItem, ImapConnect, ImapError, Messages};
 
 use crate::imap::ImapLimits;
 use crate::imap::tests::script::{FULL, answer, fetch, hear, imap, limited, selected, session};
-use crate::peer::{credentials, pair, server};
+use crate::scripted_peer::{credentials, pair, server};
 
 #[tokio::test]
 async fn hostile_answers_end_with_a_typed_error() {

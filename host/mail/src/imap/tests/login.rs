@@ -4,7 +4,7 @@ use model::account::Security;
 use model::port::imap::ImapError;
 
 use crate::imap::tests::script::{open, open_with, watched};
-use crate::peer::{Diary, token};
+use crate::scripted_peer::{Diary, token};
 
 #[tokio::test]
 async fn the_login_takes_the_way_that_the_server_offers() {

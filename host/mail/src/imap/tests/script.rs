@@ -8,10 +8,10 @@ use model::mailbox::MailboxName;
 use model::message::FlagChange;
 use model::octets::{Octets, in_memory};
 use model::port::imap::{FetchItem, FetchRow, ImapConnect, ImapError, ImapSession, Messages};
-use model::port::steps::Steps;
+use model::port::login_observer::Steps;
 
 use crate::imap::{Imap, ImapLimits};
-use crate::peer::{OneWire, Peer, credentials, pair, server};
+use crate::scripted_peer::{OneWire, Peer, credentials, pair, server};
 
 pub(crate) const FULL: &str = "IMAP4rev1 AUTH=PLAIN MOVE UIDPLUS SPECIAL-USE LIST-EXTENDED";
 pub(crate) const BARE: &str = "IMAP4rev1 UIDPLUS";
@@ -35,7 +35,7 @@ pub(crate) async fn hear(peer: &mut Peer) -> (String, String) {
         .split_once(' ')
         .map(|(tag, command)| (tag.to_owned(), command.to_owned()))
         .unwrap_or_default();
-    while let Some(size) = crate::imap::cursor::announced(command.as_bytes()) {
+    while let Some(size) = crate::imap::tokenizer::announced(command.as_bytes()) {
         peer.say("+ go\r\n").await;
         let bytes = peer.take(usize::try_from(size).unwrap()).await;
         command.push_str(&String::from_utf8(bytes).unwrap());

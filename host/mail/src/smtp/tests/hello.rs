@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::account::Security;
 use model::port::smtp::SmtpConnect;
 
-use crate::peer::{activity, credentials, pair, server};
+use crate::scripted_peer::{activity, credentials, pair, server};
 use crate::smtp::{Smtp, SmtpLimits};
 
 #[tokio::test]

@@ -17,11 +17,11 @@ use bytes::Bytes;
 use model::account::{Credentials, Security};
 use model::draft::Envelope;
 use model::octets::{Octets, in_memory};
+use model::port::login_observer::Steps;
 use model::port::smtp::{BeforeDot, Data, Delivery, SmtpConnect, SmtpError, SmtpSession};
-use model::port::steps::Steps;
-use model::port::store::StoreError;
+use model::port::store_error::StoreError;
 
-use crate::peer::{OneWire, Peer, activity, credentials, pair, server};
+use crate::scripted_peer::{OneWire, Peer, activity, credentials, pair, server};
 use crate::smtp::{Smtp, SmtpLimits};
 
 const PLAIN: &str = "250-x\r\n250-SIZE 1000000\r\n250-8BITMIME\r\n250 AUTH PLAIN LOGIN\r\n";

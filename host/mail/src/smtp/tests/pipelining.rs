@@ -2,7 +2,7 @@
 
 use model::port::smtp::{Data, Delivery, SmtpError, SmtpSession};
 
-use crate::peer::{Peer, pair, pair_holding};
+use crate::scripted_peer::{Peer, pair, pair_holding};
 use crate::smtp::tests::{GO, OK, envelope, message, recorded, session_over};
 
 const PIPED: &str = "250-x\r\n250-PIPELINING\r\n250 AUTH PLAIN LOGIN\r\n";

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use model::octets::in_memory;
 use model::port::smtp::{BeforeDot, Data, SmtpError};
-use model::port::store::StoreError;
+use model::port::store_error::StoreError;
 use tokio::sync::oneshot;
 
-use crate::peer::pair_holding;
+use crate::scripted_peer::pair_holding;
 use crate::smtp::tests::{GO, OK, PLAIN, envelope, recorded, session_over};
 
 /// When the record is done: the server has by then read nothing of the message, half, or all.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use model::account::Security;
 use model::port::smtp::{SmtpConnect, SmtpError};
 
-use crate::peer::{activity, credentials, pair, server};
+use crate::scripted_peer::{activity, credentials, pair, server};
 use crate::smtp::tests::{GO, OK, envelope, message, recorded, session, smtp};
 
 const LIMIT: Duration = Duration::from_secs(3);

@@ -4,7 +4,7 @@ use model::account::Security;
 use model::port::smtp::SmtpError;
 
 use super::open_with;
-use crate::peer::token;
+use crate::scripted_peer::token;
 
 const BEARER: &str = "AUTH OAUTHBEARER bixhPWFubiwBYXV0aD1CZWFyZXIgdDBrAQE=";
 const XOAUTH2: &str = "AUTH XOAUTH2 dXNlcj1hbm4BYXV0aD1CZWFyZXIgdDBrAQE=";

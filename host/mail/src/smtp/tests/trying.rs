@@ -3,7 +3,7 @@
 use model::account::Security;
 use model::port::smtp::SmtpError;
 
-use crate::peer::Diary;
+use crate::scripted_peer::Diary;
 use crate::smtp::tests::{GO, OK, PLAIN, envelope, message, recorded, session, watched};
 
 #[tokio::test]

@@ -1,0 +1,243 @@
+//! Media types, dispositions and what a client accepts.
+//!
+//! Reads the two header fields with parameters, `Content-Type` and
+//! `Content-Disposition`, and writes the ones that a download carries.
+//!
+//! Invariant: whatever a message calls its part, the header fields written here
+//! hold no control character and no byte outside ASCII, and never name a type
+//! that is not a media type.
+//!
+//! Standards: RFC 9110 sections 5.6.6, 8.3 and 12.5.1; RFC 6266; RFC 7578
+//! section 4.2; RFC 8187.
+
+use crate::http::percent;
+
+/// A value with parameters: `text/plain; charset=utf-8`, `form-data; name="to"`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameterised {
+    /// What stands before the first semicolon, in lower case.
+    pub head: String,
+    parameters: Vec<(String, String)>,
+}
+
+impl Parameterised {
+    /// Never fails: what cannot be read is left out.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let (head, rest) = text.split_once(';').unwrap_or((text, ""));
+        let mut parameters = Vec::new();
+        let mut rest = rest;
+        while let Some((name, after)) = rest.split_once('=') {
+            let name = name.trim_matches(|c: char| c == ';' || c.is_ascii_whitespace());
+            let (value, after) = value(after.trim_start());
+            parameters.push((name.to_ascii_lowercase(), value));
+            rest = after;
+        }
+        Self { head: head.trim().to_ascii_lowercase(), parameters }
+    }
+
+    /// The parameter called `name` (lower case).
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The file name of a form part: `filename*` where it can be read, else `filename`.
+    ///
+    /// RFC 7578 section 4.2 forbids `filename*`, yet senders exist. Browsers and curl write a double
+    /// quote as `%22` and line breaks as `%0D` and `%0A` (HTML Standard section 4.10.21.8); nothing else
+    /// is undone, since they write a percent sign as it is.
+    #[must_use]
+    pub fn filename(&self) -> Option<String> {
+        let extended = self.parameter("filename*").and_then(|value| {
+            let (charset, rest) = value.split_once('\'')?;
+            let (_language, encoded) = rest.split_once('\'')?;
+            charset.eq_ignore_ascii_case("utf-8").then(|| percent::decode(encoded)).flatten()
+        });
+        extended.or_else(|| {
+            self.parameter("filename")
+                .map(|name| name.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n"))
+        })
+    }
+}
+
+/// One parameter's value, and what follows it.
+fn value(text: &str) -> (String, &str) {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let (value, rest) = text.split_once(';').unwrap_or((text, ""));
+        return (value.trim().to_owned(), rest);
+    };
+    let mut out = String::new();
+    let mut chars = quoted.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => return (out, quoted.get(at + 1..).unwrap_or_default()),
+            '\\' => match chars.next() {
+                Some((_, escaped @ ('"' | '\\'))) => out.push(escaped),
+                // Deviation from RFC 9110 section 5.6.4: old browsers send `C:\dir\file` as it is.
+                Some((_, other)) => out.extend(['\\', other]),
+                None => break,
+            },
+            other => out.push(other),
+        }
+    }
+    (out, "")
+}
+
+/// The `Content-Type` under which a part of a message is served, with those of its parameters that are there.
+#[must_use]
+pub fn content_type(named: &str, parameters: &[(&str, Option<&str>)]) -> String {
+    let known = named
+        .split_once('/')
+        .is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype) && named.len() <= 127);
+    if !known {
+        return "application/octet-stream".to_owned();
+    }
+    let mut whole = named.to_owned();
+    for (name, value) in parameters {
+        if let Some(value) = value.filter(|value| is_token(value) && value.len() <= 40) {
+            whole.push_str("; ");
+            whole.push_str(name);
+            whole.push('=');
+            whole.push_str(value);
+        }
+    }
+    whole
+}
+
+/// A `Content-Disposition` that makes a browser store the file (RFC 6266 section 4).
+#[must_use]
+pub fn attachment(filename: Option<&str>) -> String {
+    let Some(name) = filename else { return "attachment".to_owned() };
+    let plain: String = name
+        .chars()
+        .map(|c| match c {
+            '"' | '\\' | '/' | '%' => '_',
+            ' '..='~' => c,
+            _ => '_',
+        })
+        .collect();
+    if plain == name {
+        format!("attachment; filename=\"{plain}\"")
+    } else {
+        format!(
+            "attachment; filename=\"{plain}\"; filename*=UTF-8''{}",
+            percent::encode_value(name)
+        )
+    }
+}
+
+/// Whether the client would rather have `text/plain` than `application/json`.
+#[must_use]
+pub fn prefers_text(accept: &str) -> bool {
+    weight(accept, "text", "plain") > weight(accept, "application", "json")
+}
+
+/// The weight in thousandths that an `Accept` gives to a type: its most specific range decides.
+fn weight(accept: &str, kind: &str, subtype: &str) -> u16 {
+    let mut best = (0, 0);
+    for range in accept.split(',') {
+        let range = Parameterised::parse(range);
+        let specific = match range.head.split_once('/') {
+            Some((k, s)) if k == kind && s == subtype => 3,
+            Some((k, "*")) if k == kind => 2,
+            Some(("*", "*")) => 1,
+            Some(_) | None => continue,
+        };
+        if specific > best.0 {
+            best = (specific, range.parameter("q").map_or(1000, thousandths));
+        }
+    }
+    best.1
+}
+
+fn thousandths(q: &str) -> u16 {
+    let (whole, fraction) = q.split_once('.').unwrap_or((q, ""));
+    if whole != "0" {
+        return 1000;
+    }
+    let digits: String = fraction.chars().chain("000".chars()).take(3).collect();
+    digits.parse().unwrap_or(0)
+}
+
+fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_part_is_called_what_its_sender_called_it() {
+        check(r#"form-data; name="attachment"; filename="a \"b\".txt""#, Some("a \"b\".txt"));
+        check(
+            r#"form-data; name="attachment"; filename="a %22b%22 100%.txt""#,
+            Some("a \"b\" 100%.txt"),
+        );
+        check(r#"form-data; filename="a%0D%0Ab%0a%2F.txt""#, Some("a\r\nb%0a%2F.txt"));
+        check("form-data; filename=plain.txt; filename*=UTF-8''%E9%82%AE.txt", Some("邮.txt"));
+        check("form-data; filename=plain.txt; filename*=latin1''%E9.txt", Some("plain.txt"));
+        check(r#"form-data; filename="C:\dir\a;b.txt"; name=x"#, Some("C:\\dir\\a;b.txt"));
+        check(r#"form-data; filename="never closed"#, Some("never closed"));
+        check("form-data", None);
+    }
+
+    #[test]
+    fn parameters_are_found_whatever_their_order() {
+        let parsed = Parameterised::parse("Multipart/Form-Data; x=\"1;2\" ; BOUNDARY=\"a b\"");
+        assert_eq!(parsed.head, "multipart/form-data");
+        assert_eq!(parsed.parameter("boundary"), Some("a b"));
+        assert_eq!(parsed.parameter("x"), Some("1;2"));
+    }
+
+    #[test]
+    fn a_file_name_cannot_leave_its_header_field() {
+        assert_eq!(attachment(None), "attachment");
+        assert_eq!(attachment(Some("a.pdf")), "attachment; filename=\"a.pdf\"");
+        assert_eq!(
+            attachment(Some("邮\r\n\".pdf")),
+            "attachment; filename=\"____.pdf\"; filename*=UTF-8''%E9%82%AE%0D%0A%22.pdf"
+        );
+    }
+
+    #[test]
+    fn a_part_is_served_as_its_type_only_when_that_is_one() {
+        let utf8 = ("charset", Some("utf-8"));
+        let request = ("method", Some("REQUEST"));
+        assert_eq!(content_type("text/plain", &[utf8]), "text/plain; charset=utf-8");
+        assert_eq!(
+            content_type("text/calendar", &[utf8, request]),
+            "text/calendar; charset=utf-8; method=REQUEST"
+        );
+        assert_eq!(content_type("text/plain", &[("charset", Some("x\r\ny"))]), "text/plain");
+        assert_eq!(content_type("text/plain\r\nx: y", &[]), "application/octet-stream");
+        assert_eq!(content_type("text", &[utf8]), "application/octet-stream");
+    }
+
+    #[test]
+    fn json_is_the_answer_unless_text_is_liked_better() {
+        for (accept, text) in [
+            ("*/*", false),
+            ("text/plain", true),
+            ("text/*", true),
+            ("application/json, text/plain", false),
+            ("text/plain, application/json;q=0.5", true),
+            ("text/plain;q=0, */*", false),
+            ("text/plain;q=0.25, application/*;q=0.3", false),
+            ("", false),
+        ] {
+            assert_eq!(prefers_text(accept), text, "{accept:?}");
+        }
+    }
+
+    #[track_caller]
+    fn check(disposition: &str, want: Option<&str>) {
+        assert_eq!(
+            Parameterised::parse(disposition).filename().as_deref(),
+            want,
+            "{disposition:?}"
+        );
+    }
+}

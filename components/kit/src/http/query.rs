@@ -1,0 +1,170 @@
+//! The query string, strictly.
+//!
+//! A parameter that nobody reads is a mistake that nobody notices: `?mailbx=`
+//! would list the inbox. So a name that is not expected, a name given twice and
+//! a value that cannot be read are problems.
+//!
+//! Standard: application/x-www-form-urlencoded as in the URL Standard section
+//! 5.1, except that a broken escape is refused.
+
+use crate::http::percent;
+use crate::problem::{Kind, Problem};
+
+/// What the host looks up has at most so many bytes: nothing longer is there.
+pub(crate) const LONGEST: usize = 4 * 1024;
+
+/// The parameters of one request.
+#[derive(Debug)]
+pub struct Query(Vec<(&'static str, String)>);
+
+impl Query {
+    /// Reads `raw` (without the question mark), which may hold the `allowed` names only.
+    ///
+    /// # Errors
+    /// `invalid-query`, naming the parameter.
+    pub fn parse(raw: &str, allowed: &[&'static str]) -> Result<Self, Problem> {
+        let mut found: Vec<(&'static str, String)> = Vec::new();
+        for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(name).ok_or_else(|| invalid("A parameter's name is not UTF-8."))?;
+            let Some(name) = allowed.iter().copied().find(|allowed| *allowed == name) else {
+                return Err(invalid(format!("There is no parameter `{}`.", shown(&name))));
+            };
+            if found.iter().any(|(other, _)| *other == name) {
+                return Err(invalid(format!("The parameter `{name}` is given twice.")));
+            }
+            let value = decode(value)
+                .ok_or_else(|| invalid(format!("The value of `{name}` is not UTF-8.")))?;
+            if value.len() > LONGEST {
+                let detail = format!("The value of `{name}` has more than {LONGEST} bytes.");
+                return Err(invalid(detail));
+            }
+            found.push((name, value));
+        }
+        Ok(Self(found))
+    }
+
+    /// The value of a parameter.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The value of a parameter, leaving none behind.
+    pub fn take(&mut self, name: &str) -> Option<String> {
+        let at = self.0.iter().position(|(key, _)| *key == name)?;
+        Some(self.0.swap_remove(at).1)
+    }
+
+    /// `true` or `false`; absent means false.
+    ///
+    /// # Errors
+    /// `invalid-query` for anything else.
+    pub fn flag(&self, name: &str) -> Result<bool, Problem> {
+        match self.get(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(invalid(format!("`{name}` is true or false."))),
+        }
+    }
+
+    /// `limit`, 1 to 100; absent means 20.
+    ///
+    /// # Errors
+    /// `invalid-query` for anything else.
+    pub fn limit(&self) -> Result<u32, Problem> {
+        let Some(text) = self.get("limit") else { return Ok(20) };
+        text.parse()
+            .ok()
+            .filter(|limit| (1..=100).contains(limit) && !text.starts_with('+'))
+            .ok_or_else(|| invalid("`limit` is a number from 1 to 100."))
+    }
+
+    /// A list of words, separated by commas, each one of `known`. Absent means none.
+    ///
+    /// # Errors
+    /// `invalid-query` for a word that is not known, or for an empty list.
+    pub fn words(
+        &self,
+        name: &str,
+        known: &[&'static str],
+    ) -> Result<Option<Vec<&'static str>>, Problem> {
+        let Some(list) = self.get(name) else { return Ok(None) };
+        let word =
+            |word: &str| {
+                known.iter().copied().find(|known| *known == word).ok_or_else(|| {
+                    invalid(format!("`{name}` is a list out of: {}.", known.join(", ")))
+                })
+            };
+        list.split(',').map(word).collect::<Result<_, _>>().map(Some)
+    }
+}
+
+/// A problem with the query.
+#[must_use]
+pub fn invalid(detail: impl Into<String>) -> Problem {
+    Problem::new(Kind::InvalidQuery, detail)
+}
+
+fn decode(text: &str) -> Option<String> {
+    percent::decode(&text.replace('+', " "))
+}
+
+/// What a client wrote, short enough to be shown back to it.
+fn shown(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_decoded() {
+        let query = Query::parse("mailbox=%5CSent+Items&&limit=7&flag=true", ALLOWED).unwrap();
+        assert_eq!(query.get("mailbox"), Some("\\Sent Items"));
+        assert_eq!(query.limit().unwrap(), 7);
+        assert!(query.flag("flag").unwrap());
+        assert_eq!(query.get("words"), None);
+    }
+
+    #[test]
+    fn what_is_not_expected_is_refused() {
+        for raw in ["mailbx=x", "limit=1&limit=2", "mailbox=%zz", "mailbox=%ff", "%ff=1", "Limit=1"]
+        {
+            check(Query::parse(raw, ALLOWED).map(|_| ()), raw);
+        }
+        for raw in ["limit=0", "limit=101", "limit=", "limit=+5", "limit=-1", "limit=1.0"] {
+            check(Query::parse(raw, ALLOWED).unwrap().limit().map(|_| ()), raw);
+        }
+        for raw in ["flag", "flag=1", "flag=TRUE"] {
+            check(Query::parse(raw, ALLOWED).unwrap().flag("flag").map(|_| ()), raw);
+        }
+        for raw in ["words=", "words=a,", "words=a,c"] {
+            check(Query::parse(raw, ALLOWED).unwrap().words("words", &["a", "b"]).map(|_| ()), raw);
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_too_long_to_be_looked_up_is_refused_with_the_bound() {
+        let raw = |length| format!("mailbox={}", "x".repeat(length));
+        assert!(Query::parse(&raw(LONGEST), ALLOWED).is_ok());
+        let told = Query::parse(&raw(LONGEST + 1), ALLOWED).unwrap_err().told;
+        assert_eq!(told.code, "invalid-query");
+        assert!(told.detail.contains("`mailbox` has more than 4096 bytes"), "{}", told.detail);
+    }
+
+    #[test]
+    fn a_list_keeps_its_words() {
+        let query = Query::parse("words=b,a", ALLOWED).unwrap();
+        assert_eq!(query.words("words", &["a", "b"]).unwrap(), Some(vec!["b", "a"]));
+        assert_eq!(query.words("flag", &["a"]).unwrap(), None);
+    }
+
+    const ALLOWED: &[&str] = &["mailbox", "limit", "flag", "words"];
+
+    #[track_caller]
+    fn check(result: Result<(), Problem>, what: &str) {
+        assert_eq!(result.unwrap_err().told.code, "invalid-query", "{what:?}");
+    }
+}

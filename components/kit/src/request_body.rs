@@ -1,0 +1,115 @@
+//! The request body: streamed, or whole up to a cap, or as JSON.
+//!
+//! The host caps bodies and checks JSON against the schema before an instance
+//! exists; a component still answers a problem when what arrives does not fit,
+//! since it may run under another host.
+//!
+//! Invariant: [`Body::whole`] never holds more than its cap and one chunk.
+
+use serde::de::{Deserialize, IgnoredAny};
+use serde_json::error::Category;
+use wasip2::http::types::{ErrorCode, IncomingBody, http_error_code};
+use wasip2::io::streams::{InputStream, StreamError};
+
+use crate::multipart_form::Source;
+use crate::problem::{Kind, Problem};
+
+/// A body being read.
+#[derive(Debug)]
+pub struct Body {
+    // A stream is a child of its body and has to go first; fields are dropped in order.
+    stream: InputStream,
+    _body: IncomingBody,
+}
+
+const CHUNK: u64 = 65_536;
+
+impl Body {
+    pub(crate) fn new(body: IncomingBody) -> Option<Self> {
+        let stream = body.stream().ok()?;
+        Some(Self { stream, _body: body })
+    }
+
+    /// Everything, when it is at most `cap` bytes.
+    ///
+    /// # Errors
+    /// `body-too-large`, or `malformed-request` when the client stopped in the middle.
+    pub fn whole(mut self, cap: usize) -> Result<Vec<u8>, Problem> {
+        let mut whole = self.chunk()?.unwrap_or_default();
+        while let Some(chunk) = self.chunk()? {
+            if whole.len() + chunk.len() > cap {
+                return Err(too_large(cap));
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        if whole.len() > cap { Err(too_large(cap)) } else { Ok(whole) }
+    }
+}
+
+impl Source for Body {
+    type Error = Problem;
+
+    fn chunk(&mut self) -> Result<Option<Vec<u8>>, Problem> {
+        loop {
+            match self.stream.blocking_read(CHUNK) {
+                Ok(chunk) if chunk.is_empty() => {}
+                Ok(chunk) => return Ok(Some(chunk)),
+                Err(StreamError::Closed) => return Ok(None),
+                Err(StreamError::LastOperationFailed(error)) => {
+                    return Err(match http_error_code(&error) {
+                        Some(ErrorCode::HttpRequestBodySize(limit)) => {
+                            let limit =
+                                limit.map_or_else(String::new, |most| format!(" of {most} bytes"));
+                            let detail = format!("The body is over this host's limit{limit}.");
+                            Problem::new(Kind::BodyTooLarge, detail)
+                        }
+                        Some(_) | None => {
+                            let detail = "The body broke off before its end.";
+                            Problem::new(Kind::MalformedRequest, detail)
+                        }
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Reads `bytes` as JSON.
+///
+/// # Errors
+/// `malformed-json`, or `invalid-body` when it is JSON of another shape.
+pub fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+        // Of two faults serde names the first; a body that is no JSON further on is no JSON.
+        Category::Data if serde_json::from_slice::<IgnoredAny>(bytes).is_ok() => {
+            Problem::at("", "schema", error.to_string())
+        }
+        Category::Data | Category::Syntax | Category::Eof | Category::Io => {
+            Problem::new(Kind::MalformedJson, error.to_string())
+        }
+    })
+}
+
+fn too_large(cap: usize) -> Problem {
+    Problem::new(Kind::BodyTooLarge, format!("At most {cap} bytes are taken here."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broken_json_and_json_that_does_not_fit_are_told_apart() {
+        check("{", "malformed-json");
+        check("", "malformed-json");
+        check("[1] x", "malformed-json");
+        check("{\"a\": 1}", "invalid-body");
+        check("[\"a\"]", "invalid-body");
+    }
+
+    #[track_caller]
+    fn check(text: &str, code: &str) {
+        let problem = json::<Vec<u8>>(text.as_bytes()).unwrap_err();
+        assert_eq!(problem.told.code, code, "{text:?}");
+    }
+}

@@ -1,0 +1,241 @@
+//! Reading: a page of messages, one message, its bodies, its parts, its bytes.
+//!
+//! Invariant: only what a request asks for is fetched. Every call on a message
+//! may cost an IMAP round trip and a parse, so `fields=subject` makes none
+//! beyond the summary.
+
+use kit::bindings::postlet::mail::content::{Part, Usage};
+use kit::bindings::postlet::mail::messages;
+use kit::bindings::postlet::mail::messages::{Query, Want};
+use kit::bindings::postlet::mail::reading::{Body, Message};
+use kit::bindings::postlet::mail::types;
+use kit::http::media_type;
+use kit::http::query::invalid;
+use kit::problem::{Kind, Problem};
+use kit::request::Request;
+use kit::response::{Answer, Download, SANDBOX};
+
+use crate::json::{Field, Full, Lack, Leaf, List, Row, attachments};
+
+/// Bytes of a body within JSON.
+const IN_JSON: u32 = 2 * 1024 * 1024;
+/// Bytes of a body on its own.
+const ALONE: u32 = 4 * 1024 * 1024;
+
+pub(crate) const FIELDS: [&str; 23] = [
+    "id",
+    "mailbox",
+    "uid",
+    "messageId",
+    "date",
+    "received",
+    "from",
+    "to",
+    "cc",
+    "subject",
+    "flags",
+    "size",
+    "threadId",
+    "replyTo",
+    "bcc",
+    "inReplyTo",
+    "references",
+    "headers",
+    "text",
+    "html",
+    "parts",
+    "inline",
+    "attachments",
+];
+/// Those of [`FIELDS`] that a list has: what a page costs no further fetch for.
+pub(crate) const IN_LISTS: usize = 13;
+/// What a list can have beside them, at a price.
+pub(crate) const EXPANSIONS: [&str; 2] = ["preview", "attachments"];
+/// Those that are read in the whole message, and may be found wanting.
+const READ: [&str; 6] = ["headers", "text", "html", "parts", "inline", "attachments"];
+/// What the structure tells.
+const PARTS: [&str; 3] = ["parts", "inline", "attachments"];
+const DETAILS: [&str; 4] = ["replyTo", "bcc", "inReplyTo", "references"];
+
+/// `GET …/messages`.
+pub(crate) fn list(request: &Request) -> Result<Answer, Problem> {
+    let mut query = request.query(&["mailbox", "cursor", "limit", "fields", "expand"])?;
+    let fields = query.words("fields", FIELDS.get(..IN_LISTS).unwrap_or_default())?;
+    let wanted = |name: &str| fields.as_ref().is_none_or(|fields| fields.contains(&name));
+    let mut want = Want::empty();
+    for word in query.words("expand", &EXPANSIONS)?.unwrap_or_default() {
+        want |= if word == "preview" { Want::PREVIEW } else { Want::ATTACHMENTS };
+    }
+    let limit = query.limit()?;
+    let mailbox = query.take("mailbox").unwrap_or_else(|| "INBOX".to_owned());
+    let query = Query { mailbox, want, cursor: query.take("cursor"), limit };
+    let page = messages::find(&request.account()?, &query)?;
+    let rows = page.rows.iter().map(|row| Row::new(row).expanded(row, want).only(wanted)).collect();
+    Answer::json(200, &List { messages: rows, next_cursor: page.next_cursor.as_deref() })
+}
+
+/// `GET …/messages/{id}`.
+pub(crate) fn one(request: &Request, id: &str) -> Result<Answer, Problem> {
+    let fields = request.query(&["fields"])?.words("fields", &FIELDS)?;
+    let message = messages::open(&request.account()?, id)?;
+    if request.field("accept").is_some_and(|accept| media_type::prefers_text(&accept)) {
+        return Ok(text_of(&message)?.with("vary", "accept"));
+    }
+    let wanted = |name: &str| fields.as_ref().is_none_or(|fields| fields.contains(&name));
+
+    let summary = message.summary();
+    let mut full = Full { row: Some(Row::new(&summary).only(wanted)), ..Full::default() };
+    let details = if DETAILS.into_iter().any(wanted) { Some(message.details()?) } else { None };
+    if let Some(details) = &details {
+        full.add(details, wanted);
+    }
+    let headers = if wanted("headers") { Some(message.headers()?) } else { None };
+    full.headers = headers.as_ref().map(|headers| headers.iter().map(Field::new).collect());
+    if wanted("text") {
+        full.text = Some(shown(message.body(Body::Text, IN_JSON))?);
+    }
+    if wanted("html") {
+        full.html = Some(shown(message.body(Body::Html, IN_JSON))?);
+    }
+    let parts = if PARTS.into_iter().any(wanted) { Some(message.structure()?) } else { None };
+    if let Some(parts) = &parts {
+        full.parts = wanted("parts").then(|| Leaf::all(parts));
+        full.inline = wanted("inline").then(|| Leaf::inline(parts));
+        full.attachments = wanted("attachments").then(|| Leaf::attachments(parts));
+    }
+    // Each of these needed the whole message, which was read for them.
+    let lacking = if READ.into_iter().any(wanted) { message.faults()? } else { Vec::new() };
+    let is_of = |name: &str| wanted(name) || name == "attachments" && parts.is_some();
+    let lacking = lacking.iter().filter(|fault| is_of(fault.pointer.trim_start_matches('/')));
+    full.incomplete = Some(lacking.map(Lack::new).collect()).filter(|all: &Vec<_>| !all.is_empty());
+    Ok(Answer::json(200, &full)?.with("vary", "accept"))
+}
+
+/// A body that could not be read is null, and `incomplete` says why.
+fn shown(body: Result<Option<String>, types::Problem>) -> Result<Option<String>, Problem> {
+    match body {
+        Err(problem) if problem.code == "unparsable" && !problem.faults.is_empty() => Ok(None),
+        body => Ok(body?),
+    }
+}
+
+/// `GET …/messages/{id}/text`.
+pub(crate) fn text(request: &Request, id: &str) -> Result<Answer, Problem> {
+    request.query(&[])?;
+    text_of(&messages::open(&request.account()?, id)?)
+}
+
+fn text_of(message: &Message) -> Result<Answer, Problem> {
+    let text = message.body(Body::Text, ALONE)?.ok_or_else(|| no_part("no text"))?;
+    let answer = Answer::bytes(200, "text/plain; charset=utf-8", text.into_bytes())
+        .with("x-content-type-options", "nosniff");
+    told(answer, message, "/text")
+}
+
+/// The same with what it lacks, as `incomplete` says it.
+fn told(answer: Answer, message: &Message, pointer: &str) -> Result<Answer, Problem> {
+    let faults = message.faults()?;
+    let codes = faults.iter().filter(|fault| fault.pointer == pointer).map(|f| f.code.as_str());
+    let mut codes: Vec<&str> = codes.collect();
+    codes.dedup();
+    Ok(if codes.is_empty() { answer } else { answer.with("postlet-incomplete", codes.join(", ")) })
+}
+
+/// `GET …/messages/{id}/html`.
+///
+/// Sanitised, it may be shown: pictures within it load, nothing runs. As sent, a browser stores it.
+pub(crate) fn html(request: &Request, id: &str) -> Result<Answer, Problem> {
+    let query = request.query(&["as"])?;
+    let as_sent = match query.get("as") {
+        None => false,
+        Some("sent") => true,
+        Some(_) => return Err(invalid("`as` is `sent`, or left out.")),
+    };
+    let message = messages::open(&request.account()?, id)?;
+    if as_sent {
+        return html_as_sent(request, id, &message);
+    }
+    let html = message.body(Body::Html, ALONE)?.ok_or_else(|| no_part("no HTML"))?;
+    let answer = Answer::bytes(200, "text/html; charset=utf-8", html.into_bytes())
+        .with("x-content-type-options", "nosniff")
+        .with(
+            "content-security-policy",
+            format!("{SANDBOX}; img-src data:; style-src 'unsafe-inline'"),
+        );
+    told(answer, &message, "/html")
+}
+
+/// The bytes of the first leaf of the body that is HTML, in their own charset: two leaves may have two.
+fn html_as_sent(request: &Request, id: &str, message: &Message) -> Result<Answer, Problem> {
+    let parts = message.structure()?;
+    let mut bodies = parts.iter().filter(|part| part.use_ == Some(Usage::Body));
+    let html = bodies.find(|part| part.content_type == "text/html");
+    let how = Named { filename: Some("message.html"), etag: "html" };
+    download(request, id, message, html.ok_or_else(|| no_part("no HTML"))?, &how)
+}
+
+/// `GET …/messages/{id}/raw`.
+pub(crate) fn raw(request: &Request, id: &str) -> Result<Answer, Problem> {
+    request.query(&[])?;
+    let message = messages::open(&request.account()?, id)?;
+    let how = Download {
+        content_type: "message/rfc822".to_owned(),
+        etag: format!("\"{id}\""),
+        disposition: None,
+    };
+    Answer::download(request, message.raw()?, how)
+}
+
+/// `GET …/messages/{id}/parts/{path}`: any part, by IMAP's path.
+pub(crate) fn part(request: &Request, id: &str, path: &str) -> Result<Answer, Problem> {
+    request.query(&[])?;
+    let message = messages::open(&request.account()?, id)?;
+    let parts = message.structure()?;
+    let part = parts
+        .iter()
+        .find(|part| part.path == path)
+        .ok_or_else(|| no_part("no part of this path"))?;
+    serve(request, id, &message, part)
+}
+
+/// `GET …/messages/{id}/attachments/{n}`: the n-th of `attachments`, counted from 1.
+pub(crate) fn attachment(request: &Request, id: &str, n: &str) -> Result<Answer, Problem> {
+    request.query(&[])?;
+    let missing = || no_part("no attachment of this number; they are counted from 1");
+    let index = n.parse::<usize>().ok().and_then(|n| n.checked_sub(1)).ok_or_else(missing)?;
+    let message = messages::open(&request.account()?, id)?;
+    let parts = message.structure()?;
+    let part = attachments(&parts).nth(index).ok_or_else(missing)?;
+    serve(request, id, &message, part)
+}
+
+fn serve(request: &Request, id: &str, message: &Message, part: &Part) -> Result<Answer, Problem> {
+    let how = Named { filename: part.filename.as_deref(), etag: &part.path };
+    download(request, id, message, part, &how)
+}
+
+/// What a download is called, and what its entity tag names beside the message.
+struct Named<'a> {
+    filename: Option<&'a str>,
+    etag: &'a str,
+}
+
+fn download(
+    request: &Request,
+    id: &str,
+    message: &Message,
+    part: &Part,
+    named: &Named<'_>,
+) -> Result<Answer, Problem> {
+    let parameters = [("charset", part.charset.as_deref()), ("method", part.method.as_deref())];
+    let how = Download {
+        content_type: media_type::content_type(&part.content_type, &parameters),
+        etag: format!("\"{id}/{}\"", named.etag),
+        disposition: Some(media_type::attachment(named.filename)),
+    };
+    Answer::download(request, message.part(&part.path)?, how)
+}
+
+fn no_part(what: &str) -> Problem {
+    Problem::new(Kind::NoSuchPart, format!("The message has {what}."))
+}

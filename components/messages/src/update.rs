@@ -1,0 +1,199 @@
+//! Changing: flags, moves, copies, deletion.
+//!
+//! The host's calls take batches; an endpoint here names one message, so each
+//! batch has one key and one answer.
+
+use kit::bindings::postlet::mail::grants::Account;
+use kit::bindings::postlet::mail::messages;
+use kit::bindings::postlet::mail::messages::{FlagChange, Moved};
+use kit::bindings::postlet::mail::types;
+use kit::problem::{Kind, Problem};
+use kit::request::Request;
+use kit::request_body::json;
+use kit::response::Answer;
+use kit::words;
+use serde::{Deserialize, Serialize};
+
+/// A change is small; anything longer is a mistake.
+const BODY: usize = 64 * 1024;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    flags: Option<Flags>,
+    mailbox: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Flags {
+    #[serde(default)]
+    add: Vec<String>,
+    #[serde(default)]
+    remove: Vec<String>,
+    set: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Target {
+    mailbox: String,
+}
+
+#[derive(Serialize)]
+struct ChangedJson<'a> {
+    id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mailbox: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flags: Option<&'a [String]>,
+}
+
+#[derive(Serialize)]
+struct MovedJson<'a> {
+    id: Option<&'a str>,
+    mailbox: &'a str,
+    from: &'a str,
+}
+
+impl<'a> MovedJson<'a> {
+    fn new(moved: &'a Moved, from: &'a str) -> Self {
+        Self { id: moved.now.as_deref(), mailbox: &moved.mailbox, from }
+    }
+}
+
+/// `PATCH …/messages/{id}`. Flags first: they go with the message when it is moved.
+pub(crate) fn patch(request: &Request, id: &str) -> Result<Answer, Problem> {
+    request.query(&[])?;
+    let change: Change = json(&request.json(BODY)?)?;
+    if change.flags.is_none() && change.mailbox.is_none() {
+        return Err(Problem::at(
+            "",
+            "empty",
+            "there is nothing to change: name `flags` or `mailbox`",
+        ));
+    }
+    let flags = change.flags.map(checked).transpose()?;
+    let account = request.account()?;
+    let key = [id.to_owned()];
+    let flags = match flags {
+        Some(flags) => Some(only(messages::change_flags(&account, &key, &flags))?),
+        None => None,
+    };
+    let moved = match &change.mailbox {
+        Some(mailbox) => Some(only(messages::move_(&account, &key, mailbox))?),
+        None => None,
+    };
+    let changed = ChangedJson {
+        id: moved.as_ref().map_or(Some(id), |moved| moved.now.as_deref()),
+        mailbox: moved.as_ref().map(|moved| moved.mailbox.as_str()),
+        flags: flags.as_deref(),
+    };
+    Answer::json(200, &changed)
+}
+
+/// `POST …/messages/{id}/move`.
+pub(crate) fn relocate(request: &Request, id: &str) -> Result<Answer, Problem> {
+    transfer(request, id, messages::move_)
+}
+
+/// `POST …/messages/{id}/copy`.
+pub(crate) fn copy(request: &Request, id: &str) -> Result<Answer, Problem> {
+    transfer(request, id, messages::copy)
+}
+
+type Batch = fn(&Account, &[String], &str) -> Vec<Result<Moved, types::Problem>>;
+
+fn transfer(request: &Request, id: &str, batch: Batch) -> Result<Answer, Problem> {
+    request.query(&[])?;
+    let target: Target = json(&request.json(BODY)?)?;
+    let moved = only(batch(&request.account()?, &[id.to_owned()], &target.mailbox))?;
+    Answer::json(200, &MovedJson::new(&moved, id))
+}
+
+/// `DELETE …/messages/{id}`: to the trash unless `permanent=true`.
+pub(crate) fn delete(request: &Request, id: &str) -> Result<Answer, Problem> {
+    let permanent = request.query(&["permanent"])?.flag("permanent")?;
+    let account = request.account()?;
+    let key = [id.to_owned()];
+    if permanent {
+        only(messages::expunge_forever(&account, &key))?;
+        return Ok(Answer::nothing());
+    }
+    let moved = only(messages::trash(&account, &key))?;
+    // What lies in the trash already stays there, under the id that it has.
+    Answer::json(200, &MovedJson::new(&moved, id))
+}
+
+fn checked(flags: Flags) -> Result<FlagChange, Problem> {
+    if flags.set.is_some() && !(flags.add.is_empty() && flags.remove.is_empty()) {
+        return Err(Problem::at("/flags/set", "exclusive", "`set` excludes `add` and `remove`"));
+    }
+    let set = flags.set.as_deref().unwrap_or_default();
+    for (name, list) in [("add", flags.add.as_slice()), ("remove", &flags.remove), ("set", set)] {
+        for (index, flag) in list.iter().enumerate() {
+            if let Err((code, detail)) = words::flag(flag) {
+                return Err(Problem::at(format!("/flags/{name}/{index}"), code, detail));
+            }
+        }
+    }
+    let added = |flag: &String| flags.add.iter().any(|added| added.eq_ignore_ascii_case(flag));
+    if let Some(index) = flags.remove.iter().position(added) {
+        let detail = "this flag is in `add` too";
+        return Err(Problem::at(format!("/flags/remove/{index}"), "contradiction", detail));
+    }
+    Ok(FlagChange { add: flags.add, remove: flags.remove, set: flags.set })
+}
+
+/// The answer to a batch of one.
+fn only<T>(answers: Vec<Result<T, types::Problem>>) -> Result<T, Problem> {
+    match answers.into_iter().next() {
+        Some(answer) => Ok(answer?),
+        None => Err(Problem::new(Kind::Internal, "The host gave no answer.")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_that_contradict_each_other_are_refused_where_they_stand() {
+        check(r#"{"set": ["a"], "add": ["b"]}"#, Some(("/flags/set", "exclusive")));
+        check(
+            r#"{"add": ["A"], "remove": ["b", "a"]}"#,
+            Some(("/flags/remove/1", "contradiction")),
+        );
+        check(r#"{"add": ["\\Seen"], "remove": ["\\Flagged"]}"#, None);
+        check(r#"{"set": []}"#, None);
+    }
+
+    #[test]
+    fn a_word_that_is_no_flag_is_named_by_its_place() {
+        for list in ["add", "remove", "set"] {
+            let told = verdict(&format!(r#"{{"{list}": ["fine", ""]}}"#)).unwrap_err();
+            assert_eq!(told.0, format!("/flags/{list}/1"));
+        }
+    }
+
+    #[test]
+    fn the_answer_to_a_batch_of_one_is_never_guessed() {
+        assert_eq!(only(vec![Ok(1)]).unwrap(), 1);
+        assert_eq!(only::<u8>(Vec::new()).unwrap_err().told.code, "internal");
+    }
+
+    fn verdict(flags: &str) -> Result<FlagChange, (String, String)> {
+        let flags: Flags = json(flags.as_bytes()).unwrap();
+        checked(flags).map_err(|problem| {
+            let fault = problem.told.faults.first().unwrap();
+            (fault.pointer.clone(), fault.code.clone())
+        })
+    }
+
+    #[track_caller]
+    fn check(flags: &str, want: Option<(&str, &str)>) {
+        let found = verdict(flags).err();
+        let found = found.as_ref().map(|(at, code)| (at.as_str(), code.as_str()));
+        assert_eq!(found, want, "{flags}");
+    }
+}

@@ -1,0 +1,10 @@
+//! Header fields: fields of a block, addresses, dates, parameters and encoded-words.
+
+pub mod encoded_words;
+pub mod comments;
+pub mod fields;
+pub mod parameters;
+pub mod filename;
+pub mod date;
+pub mod address_list;
+pub mod summary;

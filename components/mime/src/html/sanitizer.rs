@@ -1,0 +1,369 @@
+//! HTML that can be shown to a person.
+//!
+//! What remains is text, structure, links, pictures that came with the message, and how all that looks: the styles
+//! of single elements and the attributes of tables. Scripts, style sheets, forms, event handlers and everything
+//! that loads by itself from elsewhere are gone: a remote picture tells its sender when and where the mail was read.
+//!
+//! Standards: WHATWG HTML (parsing), RFC 2392 (`cid:`).
+
+use std::borrow::Cow;
+
+use ammonia::Builder;
+use ammonia::UrlRelative;
+
+use crate::header::filename::cut;
+use crate::html::complexity::is_cheap;
+use crate::html::style::harmless;
+use crate::html::text::text_of_html;
+
+/// The most HTML that is looked at, in bytes.
+pub const LONGEST: usize = 1024 * 1024;
+
+/// HTML that was made safe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// It itself.
+    Html(String),
+    /// Its text as HTML, since it is too deep to be parsed.
+    Text(String),
+}
+
+/// Sanitised HTML of at most `limit` bytes. What is too deep to be parsed is shown as its text.
+pub fn clean(html: &str, limit: usize) -> Shown {
+    let html = without_foreign(cut(html, LONGEST));
+    let parted = with_rests(&html);
+    // Nothing changes it any more between here and the parser.
+    if !is_cheap(&parted) {
+        // An escape makes six bytes out of one at most.
+        let text = ammonia::clean_text(cut(&text(&html), limit.saturating_sub(11) / 6));
+        return Shown::Text(format!("<pre>{text}</pre>"));
+    }
+    Shown::Html(cut_tag(builder().clean(&parted).to_string(), limit))
+}
+
+fn cut_tag(clean: String, limit: usize) -> String {
+    if clean.len() <= limit {
+        return clean;
+    }
+    // Not in the middle of a tag: what follows in somebody's page would become its attribute.
+    let start = cut(&clean, limit);
+    let whole = match (start.rfind('<'), start.rfind('>')) {
+        (Some(open), Some(close)) if open < close => start,
+        (Some(open), _) => cut(start, open),
+        (None, _) => start,
+    };
+    whole.to_owned()
+}
+
+/// Parts text in which very many characters have to be escaped by elements that nobody knows, which the sanitiser
+/// takes out again. Within a comment they are a part of it, and cannot end it.
+///
+/// Its serializer looks from each `&`, and each byte of a NO-BREAK SPACE, to the next `<` or `>` of the same text: a
+/// long text of nothing else would cost its length squared. No ordinary text, and no address in an attribute,
+/// comes near the bound; where one does, the element becomes a part of it, which does no harm before sanitising.
+fn with_rests(html: &str) -> Cow<'_, str> {
+    const REST: &str = "<x></x>";
+    /// Characters to escape times bytes without a `<` or `>`.
+    const MOST_STEPS: usize = 1 << 20;
+
+    let mut rested = String::new();
+    let (mut written, mut start, mut escapes) = (0, 0, 0usize);
+    for (at, byte) in html.bytes().enumerate() {
+        match byte {
+            b'<' | b'>' => (start, escapes) = (at, 0),
+            b'&' | 0xc2 => {
+                escapes += 1;
+                if escapes * (at - start) > MOST_STEPS {
+                    rested.push_str(html.get(written..at).unwrap_or_default());
+                    rested.push_str(REST);
+                    (written, start, escapes) = (at, at, 0);
+                }
+            }
+            _ => {}
+        }
+    }
+    if written == 0 {
+        return Cow::Borrowed(html);
+    }
+    rested.push_str(html.get(written..).unwrap_or_default());
+    Cow::Owned(rested)
+}
+
+/// SVG and MathML parse by rules of their own, which is where sanitisers were beaten. Renamed, they are
+/// unknown elements like any other.
+fn without_foreign(html: &str) -> String {
+    let mut plain = String::with_capacity(html.len());
+    for (index, piece) in html.split('<').enumerate() {
+        if index > 0 {
+            plain.push('<');
+        }
+        let (slash, name) = match piece.strip_prefix('/') {
+            Some(name) => ("/", name),
+            None => ("", piece),
+        };
+        plain.push_str(slash);
+        let starts = |word: &str| {
+            name.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+        };
+        if starts("svg") || starts("math") {
+            plain.push_str("x-");
+        }
+        plain.push_str(name);
+    }
+    plain
+}
+
+/// The text of HTML, for those who sent nothing else.
+pub fn text(html: &str) -> String {
+    text_of_html(cut(html, LONGEST))
+}
+
+/// How tables, pictures, lists and letters looked before there were styles, and still do in mail.
+const PRESENTATION: &[(&[&str], &[&str])] = &[
+    (
+        &["table"],
+        &[
+            "align",
+            "bgcolor",
+            "border",
+            "bordercolor",
+            "cellpadding",
+            "cellspacing",
+            "height",
+            "width",
+        ],
+    ),
+    (
+        &["td", "th"],
+        &["align", "bgcolor", "colspan", "height", "nowrap", "rowspan", "valign", "width"],
+    ),
+    (&["tr", "tbody", "thead", "tfoot"], &["align", "bgcolor", "height", "valign"]),
+    (&["col", "colgroup"], &["align", "span", "valign", "width"]),
+    (&["p", "div", "h1", "h2", "h3", "h4", "h5", "h6", "caption"], &["align"]),
+    (&["hr"], &["align", "color", "noshade", "size", "width"]),
+    (&["img"], &["align", "border", "height", "hspace", "vspace", "width"]),
+    (&["ol", "ul", "li"], &["start", "type", "value"]),
+    (&["font"], &["color", "face", "size"]),
+];
+
+fn builder() -> Builder<'static> {
+    let mut builder = Builder::default();
+    builder
+        .add_tags(["font"])
+        .add_generic_attributes(["dir", "hidden", "style"])
+        .add_url_schemes(["cid", "data"])
+        .add_clean_content_tags(["title", "textarea", "select", "noscript"])
+        .link_rel(Some("noopener noreferrer nofollow"))
+        .url_relative(UrlRelative::Deny)
+        .attribute_filter(filter);
+    for (tags, attributes) in PRESENTATION {
+        for tag in *tags {
+            builder.add_tag_attributes(tag, attributes.iter().copied());
+        }
+    }
+    builder
+}
+
+/// Pictures come from the message itself; links lead out of it; a style stays within its place.
+fn filter<'a>(element: &str, attribute: &str, value: &'a str) -> Option<Cow<'a, str>> {
+    if attribute == "style" {
+        return Some(harmless(value)).filter(|style| !style.is_empty()).map(Cow::Owned);
+    }
+    let lower = value.trim_start().to_ascii_lowercase();
+    let own = lower.starts_with("cid:")
+        || ["data:image/png", "data:image/jpeg", "data:image/gif", "data:image/webp"]
+            .iter()
+            .any(|kind| lower.starts_with(kind));
+    let keep = match (element, attribute) {
+        (_, "src") => element == "img" && own,
+        ("a" | "area", "href") => !lower.starts_with("data:") && !lower.starts_with("cid:"),
+        (_, "cite" | "longdesc" | "background") => false,
+        _ => true,
+    };
+    keep.then_some(Cow::Borrowed(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use html5ever::data::NAMED_ENTITIES;
+
+    use super::*;
+
+    #[test]
+    fn what_acts_is_gone() {
+        check("<script>x</script>a", "a");
+        check("<p onclick=x>a</p>", "<p>a</p>");
+        check("<style>x</style><form><input>a</form>", "a");
+        check("<a href=\"javascript:x\">a</a>", "<a rel=\"noopener noreferrer nofollow\">a</a>");
+        check(
+            "<a href=\" data:text/html,x\">a</a>",
+            "<a rel=\"noopener noreferrer nofollow\">a</a>",
+        );
+        check("<iframe src=x></iframe><object data=x></object><base href=x>a", "a");
+        check("<meta http-equiv=refresh content=0>a", "a");
+        check(
+            "<sVg><a xlink:href=javascript:x>a</a><path/></svg>b",
+            "<a rel=\"noopener noreferrer nofollow\">a</a>b",
+        );
+        check("<svg><style><img src=cid:x></style></svg>", "");
+        check("<math><mi><mglyph><style><img src=x onerror=x>", "");
+        check("<div style=\"background:url(http://x)\">a</div>", "<div>a</div>");
+    }
+
+    #[test]
+    fn how_it_looks_stays() {
+        for html in [
+            "<p style=\"color: red; margin: 0\">a</p>",
+            "<div align=\"center\" dir=\"rtl\">a</div>",
+            "<div style=\"display: none\">a</div><span hidden=\"\">b</span>",
+            "<font color=\"#f00\" face=\"Arial\" size=\"2\">a</font>",
+            "<ol start=\"3\" type=\"a\"><li value=\"7\">a</li></ol>",
+            "<img src=\"cid:1@x\" width=\"10\" height=\"20\" border=\"0\">",
+            "<h1 align=\"right\">a</h1><hr width=\"50%\" size=\"1\">",
+        ] {
+            check(html, html);
+        }
+        let table = "<table align=\"center\" bgcolor=\"#eee\" border=\"0\" cellpadding=\"1\" cellspacing=\"2\" width=\"600\">\
+            <tbody><tr bgcolor=\"red\" valign=\"top\"><td align=\"left\" colspan=\"2\" height=\"9\" nowrap=\"\" rowspan=\"1\" \
+            valign=\"middle\" width=\"50%\" style=\"padding: 0\">a</td></tr></tbody></table>";
+        check(table, table);
+    }
+
+    #[test]
+    fn a_style_loads_nothing_and_stays_where_it_is() {
+        check(
+            "<p style=\"background:url(https://t.example/x);color:red\">a</p>",
+            "<p style=\"color: red\">a</p>",
+        );
+        check("<p style=\"background:&#117;rl(x)\">a</p>", "<p>a</p>");
+        check("<p style=\"position:fixed;top:0\">a</p>", "<p>a</p>");
+        check(
+            "<p style='font-family:\"a\"'>a</p>",
+            "<p style=\"font-family: &quot;a&quot;\">a</p>",
+        );
+        check(
+            "<p style=\"color:red\" style=\"position:fixed\">a</p>",
+            "<p style=\"color: red\">a</p>",
+        );
+        for gone in [
+            "<table background=https://t.example/x><tr><td background=https://t.example/x>a</table>",
+            "<img srcset='https://t.example/x 2x' lowsrc=x dynsrc=x>",
+            "<video poster=https://t.example/x src=x></video><audio src=x autoplay></audio>",
+            "<link rel=stylesheet href=https://t.example/x><style>@import 'https://t.example/x'</style>",
+            "<input type=image src=https://t.example/x><form action=https://t.example/x></form>",
+            "<object data=https://t.example/x></object><embed src=https://t.example/x>",
+            "<svg><image href=https://t.example/x /></svg><picture><source srcset=https://t.example/x></picture>",
+            "<p class=x id=y contenteditable tabindex=1 accesskey=a>",
+            "<q cite=https://t.example/x>a</q><body background=https://t.example/x>",
+        ] {
+            let Shown::Html(clean) = clean(gone, 10_000) else { panic!("it is cheap") };
+            assert!(!clean.contains("t.example") && !clean.contains("=\"y\""), "{gone}: {clean}");
+        }
+    }
+
+    #[test]
+    fn only_pictures_of_the_message_load() {
+        check("<img src=\"https://t.example/x\" alt=a>", "<img alt=\"a\">");
+        check("<img src=\"cid:1@x\">", "<img src=\"cid:1@x\">");
+        check("<img src=\"data:image/png;base64,AA\">", "<img src=\"data:image/png;base64,AA\">");
+        check("<img src=\"data:image/svg+xml,x\">", "<img>");
+        check("<img src=\"//t.example/x\">", "<img>");
+    }
+
+    #[test]
+    fn links_stay() {
+        check(
+            "<a href=\"https://x.example/?a=b&c\">a</a>",
+            "<a href=\"https://x.example/?a=b&amp;c\" rel=\"noopener noreferrer nofollow\">a</a>",
+        );
+    }
+
+    #[test]
+    fn a_cut_never_leaves_half_a_tag() {
+        let html = "<p title=\"aaaaaaaaaa\">bbbb</p>".repeat(10);
+        for limit in 0..html.len() {
+            let Shown::Html(cut) = clean(&html, limit) else { panic!("it is cheap") };
+            assert!(cut.len() <= limit, "{limit}");
+            assert!(cut.rfind('<') < cut.rfind('>') || !cut.contains('<'), "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_parted_shows_the_same() {
+        for piece in ["&", "\u{a0}", "&nbsp;x ", "\u{a9}"] {
+            let html = piece.repeat(20_000);
+            assert!(with_rests(&html).contains("<x></x>"), "{piece:?}");
+            let Shown::Html(clean) = clean(&html, usize::MAX) else { panic!("it is cheap") };
+            let want = piece.replace("&nbsp;", "\u{a0}").replace('&', "&amp;");
+            assert_eq!(clean, want.replace('\u{a0}', "&nbsp;").repeat(20_000));
+        }
+        let mail =
+            "<p>Ham &amp; eggs &amp; <a href=\"https://x.example/?a=1&b=2\">this</a>".repeat(9_000);
+        assert!(!with_rests(&mail).contains("<x></x>"));
+        let link = format!("<a href=\"https://x.example/?{}\">x</a>", "a=1&".repeat(250));
+        assert!(!with_rests(&link).contains("<x></x>"));
+    }
+
+    #[test]
+    fn what_a_comment_says_stays_unsaid_and_unparsed() {
+        let many = "&".repeat(1_100);
+        let deep = "<div>".repeat(2_000);
+        check(&format!("<!--{many}{deep}-->a"), "a");
+        check(&format!("<!--{many} b & c{many}-->a"), "a");
+        check(&format!("<style>{many}{deep}</style>a"), "a");
+        for start in ["", "<!-->", "<!----!>", "<p title='<!--'>", "<! x='>", "<style><!--</style>"]
+        {
+            for around in [format!("{many}{deep}"), format!("{deep}{many}")] {
+                let html = format!("{start}{around}-->a");
+                assert!(matches!(clean(&html, 10_000), Shown::Text(_)), "{start}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_hundred_thousand_divs_become_text() {
+        let html = format!("{}deep & <b>bold</b>", "<div>".repeat(100_000));
+        let text = "<pre>deep&#32;&amp;&#32;bold</pre>".to_owned();
+        assert_eq!(clean(&html, 10_000), Shown::Text(text));
+    }
+
+    #[test]
+    fn text_is_made_from_html() {
+        assert_eq!(
+            text("<div>a</div><div>b</div><div><br></div><ul><li>c</li><li>d</LI ></ul>e"),
+            "a\nb\n\n- c\n- d\n\ne"
+        );
+        assert_eq!(
+            text("<style>x</style><p>Hello <b>you</b></p><p>there&amp;then"),
+            "Hello you\n\nthere&then"
+        );
+    }
+
+    #[test]
+    fn every_entity_is_found() {
+        let mut lost = Vec::new();
+        let mut found = 0;
+        // Of some a second character belongs to it; names without a semicolon are those of old.
+        let names = NAMED_ENTITIES.entries().filter(|(name, _)| name.ends_with(';'));
+        for (name, (first, second)) in names.filter(|(_, (first, _))| *first != 0) {
+            found += 1;
+            let want: String = [*first, *second]
+                .into_iter()
+                .filter(|c| *c != 0)
+                .filter_map(char::from_u32)
+                .collect();
+            let shown = text(&format!("a&{name}b"));
+            let is_blank = want.trim().is_empty() && shown.split_whitespace().eq(["a", "b"]);
+            if shown != format!("a{want}b") && !is_blank {
+                lost.push(*name);
+            }
+        }
+        assert_eq!(found, 2_125);
+        assert!(lost.is_empty(), "{} are lost: {lost:?}", lost.len());
+    }
+
+    #[track_caller]
+    fn check(html: &str, want: &str) {
+        assert_eq!(clean(html, 10_000), Shown::Html(want.to_owned()), "{html}");
+    }
+}

@@ -1,0 +1,267 @@
+//! A draft as JSON has it, and as WIT has it.
+//!
+//! The schema in `schema/draft.json` is what clients see; these types must take
+//! everything that it allows.
+//!
+//! Invariant: attachments are in memory once, as base64 within the body; they
+//! are decoded into the host's spool piece by piece.
+
+use std::borrow::Cow;
+
+use kit::base64_stream;
+use kit::bindings::postlet::mail::drafts;
+use kit::bindings::postlet::mail::types;
+use kit::bindings::postlet::mail::uploads::Spool;
+use kit::problem::{Kind, Problem};
+use kit::request_body::json;
+use kit::shape;
+use kit::words;
+use serde::Deserialize;
+use serde_json::Value;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Draft<'a> {
+    from: Option<Address>,
+    #[serde(default)]
+    reply_to: Vec<Address>,
+    #[serde(default)]
+    to: Vec<Address>,
+    #[serde(default)]
+    cc: Vec<Address>,
+    #[serde(default)]
+    bcc: Vec<Address>,
+    subject: Option<String>,
+    text: Option<String>,
+    html: Option<String>,
+    #[serde(default)]
+    in_reply_to: Ids,
+    #[serde(default)]
+    references: Ids,
+    #[serde(default)]
+    headers: Vec<Header>,
+    #[serde(default, borrow)]
+    attachments: Vec<Attachment<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Address {
+    name: Option<String>,
+    email: String,
+}
+
+/// Message ids, one by one or as a header field has them.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Ids {
+    Several(Vec<String>),
+    Line(String),
+}
+
+impl Default for Ids {
+    fn default() -> Self {
+        Self::Several(Vec::new())
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    name: String,
+    value: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Attachment<'a> {
+    filename: Option<String>,
+    content_type: Option<String>,
+    #[serde(default)]
+    disposition: Disposition,
+    content_id: Option<String>,
+    #[serde(borrow)]
+    content: Cow<'a, str>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Disposition {
+    #[default]
+    Attachment,
+    Inline,
+}
+
+/// What clients see; a list has as many entries at most as [`MOST`] says.
+pub(crate) const SCHEMA: &str = include_str!("../schema/draft.json");
+
+/// Entries in a list of a draft. The host gives an instance 1,024 handles, and an attachment takes one.
+pub(crate) const MOST: usize = 1_000;
+
+/// The type of an attachment that does not say.
+pub(crate) const UNKNOWN_TYPE: &str = "application/octet-stream";
+
+/// Reads a draft that stands in a form: the host has not seen that it is one, and `to` may stand beside it.
+pub(crate) fn read_in_form(bytes: &[u8]) -> Result<drafts::Draft, Problem> {
+    let malformed = |error: serde_json::Error| {
+        let detail = format!("The field `json` cannot be read as JSON: {error}.");
+        Problem::new(Kind::MalformedJson, detail)
+    };
+    let value: Value = serde_json::from_slice(bytes).map_err(malformed)?;
+    let mut schema: Value = serde_json::from_str(SCHEMA).unwrap_or_default();
+    schema.as_object_mut().map(|schema| schema.remove("required"));
+    let faults = shape::faults(&schema, &value);
+    drop(value);
+    if !faults.is_empty() {
+        return Err(Problem::of(faults));
+    }
+    let twice = "an object has a member twice; each may be there once";
+    let draft = serde_json::from_slice(bytes).map_err(|_| Problem::at("", "repeated", twice))?;
+    taken(draft)
+}
+
+/// Reads a draft.
+pub(crate) fn read(bytes: &[u8]) -> Result<drafts::Draft, Problem> {
+    taken(json(bytes)?)
+}
+
+fn taken(draft: Draft<'_>) -> Result<drafts::Draft, Problem> {
+    let mut attachments = Vec::with_capacity(draft.attachments.len());
+    for (index, attachment) in draft.attachments.into_iter().enumerate() {
+        attachments.push(drafts::Attachment {
+            content: decoded(&attachment.content, index)?,
+            filename: attachment.filename.as_deref().map(words::filename),
+            content_type: attachment.content_type.unwrap_or_else(|| UNKNOWN_TYPE.to_owned()),
+            disposition: match attachment.disposition {
+                Disposition::Attachment => drafts::Disposition::Attachment,
+                Disposition::Inline => drafts::Disposition::Inline,
+            },
+            content_id: attachment.content_id,
+        });
+    }
+    Ok(drafts::Draft {
+        sender: draft.from.map(address),
+        reply_to: addresses(draft.reply_to),
+        to: addresses(draft.to),
+        cc: addresses(draft.cc),
+        bcc: addresses(draft.bcc),
+        subject: draft.subject,
+        text: draft.text,
+        html: draft.html,
+        attachments,
+        in_reply_to: ids(draft.in_reply_to),
+        references: ids(draft.references),
+        headers: draft
+            .headers
+            .into_iter()
+            .map(|Header { name, value }| types::Header { name, value })
+            .collect(),
+    })
+}
+
+fn decoded(text: &str, index: usize) -> Result<types::Octets, Problem> {
+    let spool = Spool::create()?;
+    let verdict = base64_stream::decode(text, |piece| spool.write(piece).map_err(Problem::from))?;
+    verdict
+        .map_err(|detail| Problem::at(format!("/attachments/{index}/content"), "base64", detail))?;
+    Ok(Spool::finish(spool)?)
+}
+
+fn ids(ids: Ids) -> Vec<String> {
+    match ids {
+        Ids::Several(ids) => ids,
+        Ids::Line(line) => in_line(&line),
+    }
+}
+
+/// Ids as a header field has them (RFC 5322 section 3.6.4): in angle brackets, with or without white space
+/// and commas between them, or words that white space parts. What is none comes along, to be refused.
+pub(crate) fn in_line(line: &str) -> Vec<String> {
+    let mut ids = Vec::new();
+    let words = |text: &str, ids: &mut Vec<String>| {
+        let words = text.split_whitespace().filter(|word| word.chars().any(|c| c != ','));
+        ids.extend(words.map(str::to_owned));
+    };
+    let mut rest = line;
+    while let Some((before, tail)) = rest.split_once('<') {
+        let Some((id, after)) = tail.split_once('>') else { break };
+        words(before, &mut ids);
+        // Folding left white space inside; an id never holds any.
+        let id: String = id.split_whitespace().collect();
+        ids.push(format!("<{id}>"));
+        rest = after;
+    }
+    words(rest, &mut ids);
+    ids
+}
+
+fn addresses(list: Vec<Address>) -> Vec<types::Address> {
+    list.into_iter().map(address).collect()
+}
+
+fn address(Address { name, email }: Address) -> types::Address {
+    types::Address { name, email }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Attachments go to the host's spool, so they are tested with a host.
+
+    #[test]
+    fn a_draft_is_read_as_it_is_written() {
+        let draft = read(
+            br#"{"from": {"email": "a@x.test"}, "to": [{"name": "Bo", "email": "b@x.test"}], "replyTo": [{"email": "r@x.test"}],
+                 "subject": "s", "text": "t\r\n", "headers": [{"name": "X-A", "value": "v"}]}"#,
+        )
+        .unwrap();
+        let pairs = |list: &[types::Address]| -> Vec<(Option<String>, String)> {
+            list.iter().map(|one| (one.name.clone(), one.email.clone())).collect()
+        };
+        assert_eq!(draft.sender.map(|sender| sender.email).as_deref(), Some("a@x.test"));
+        assert_eq!(pairs(&draft.to), [(Some("Bo".to_owned()), "b@x.test".to_owned())]);
+        assert_eq!(pairs(&draft.reply_to), [(None, "r@x.test".to_owned())]);
+        assert_eq!((draft.subject.as_deref(), draft.text.as_deref()), (Some("s"), Some("t\r\n")));
+        assert!(draft.cc.is_empty() && draft.html.is_none() && draft.attachments.is_empty());
+        let headers = draft.headers.iter().map(|field| (field.name.as_str(), field.value.as_str()));
+        assert_eq!(headers.collect::<Vec<_>>(), [("X-A", "v")]);
+    }
+
+    #[test]
+    fn what_is_no_draft_is_a_problem() {
+        check("", "malformed-json");
+        check("[]", "invalid-body");
+        check(r#"{"To": []}"#, "invalid-body");
+        check(r#"{"to": ["a@x.test"]}"#, "invalid-body");
+        check(r#"{"to": [{"email": "a@x.test", "adress": 1}]}"#, "invalid-body");
+        check(r#"{"text": null, "subject": 1}"#, "invalid-body");
+    }
+
+    #[test]
+    fn a_line_of_ids_is_read_as_a_header_field_is() {
+        for (line, want) in [
+            ("<a@x><b@x>", &["<a@x>", "<b@x>"][..]),
+            (" <a@x>\r\n\t<b@x> ", &["<a@x>", "<b@x>"]),
+            ("<a@x>, <b@x>,<c@x>", &["<a@x>", "<b@x>", "<c@x>"]),
+            ("<a\r\n @x>", &["<a@x>"]),
+            ("a@x b@x", &["a@x", "b@x"]),
+            ("a,b@x", &["a,b@x"]),
+            ("a@x<b@x>c@x", &["a@x", "<b@x>", "c@x"]),
+            ("<a@x", &["<a@x"]),
+            ("<a<b@x>", &["<a<b@x>"]),
+            (" ", &[]),
+        ] {
+            assert_eq!(in_line(line), want, "{line:?}");
+        }
+    }
+
+    #[track_caller]
+    fn check(body: &str, code: &str) {
+        assert_eq!(
+            read(body.as_bytes()).err().map(|problem| problem.told.code).as_deref(),
+            Some(code),
+            "{body}"
+        );
+    }
+}

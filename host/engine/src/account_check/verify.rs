@@ -1,0 +1,183 @@
+//! Trying an account's servers without storing anything.
+//!
+//! Both at once and apart from each other: a wrong SMTP port must not hide that
+//! reading works. Each is tried as far as it will be used: IMAP to the list of
+//! mailboxes, SMTP to a recipient. No message is sent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future;
+use model::account::{Account, Credentials, MailServer};
+use model::instant::Timestamp;
+use model::port::smtp::Activity;
+use model::problem::{Code, Problem, Protocol};
+use model::provider::Localised;
+
+use crate::account_check::checker::Checker;
+use crate::login::advice::{self, Login, Tried};
+use crate::login::attempts::Answer;
+use crate::login::trace::{Report, Step, Watch};
+use crate::problems;
+
+/// A certificate that ends sooner than this gets a warning: renewals by machine come a month before.
+pub const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+/// What each of the account's servers said.
+#[derive(Clone, Debug)]
+pub struct Verification {
+    /// None when the account has no IMAP server.
+    pub imap: Option<Probe>,
+    /// None when the account has no SMTP server.
+    pub smtp: Option<Probe>,
+    /// What the service asks of whoever logs in, should a login have been refused; in each language
+    /// that there is.
+    pub help: Vec<Localised>,
+    /// The service's own page about it.
+    pub help_url: Option<String>,
+}
+
+impl Verification {
+    /// Those that there are, each with its protocol.
+    pub fn probes(&self) -> impl Iterator<Item = (Protocol, &Probe)> {
+        let halves = [(Protocol::Imap, &self.imap), (Protocol::Smtp, &self.smtp)];
+        halves.into_iter().filter_map(|(protocol, half)| Some((protocol, half.as_ref()?)))
+    }
+
+    /// What each server said to the login, as far as it said anything about it.
+    pub(crate) fn answers(&self) -> impl Iterator<Item = (&MailServer, Answer)> {
+        self.probes().filter_map(|(_, probe)| Some((&probe.server, Answer::of(&probe.result)?)))
+    }
+
+    /// Why it did not work; none when it did.
+    #[must_use]
+    pub fn problem(&self) -> Option<&Problem> {
+        self.probes().find_map(|(_, probe)| probe.result.as_ref().err())
+    }
+
+    /// A server did not take the login.
+    pub(crate) fn is_refused(&self) -> bool {
+        let refused = |probe: &Probe| {
+            probe.result.as_ref().is_err_and(|problem| problem.code == Code::CredentialsRefused)
+        };
+        self.probes().any(|(_, probe)| refused(probe))
+    }
+}
+
+/// One server, tried.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// Where.
+    pub server: MailServer,
+    /// It worked, or why not.
+    pub result: Result<(), Problem>,
+    /// How long it took.
+    pub took: Duration,
+    /// In their order; the last one failed, if any.
+    pub steps: Vec<Step>,
+    /// How safe it is.
+    pub report: Report,
+    /// The certificate ends then, which is soon.
+    pub ends_soon: Option<Timestamp>,
+}
+
+/// Logs in, looks round, and out again.
+pub(crate) async fn verify(
+    checker: &Checker,
+    account: &Account,
+    credentials: &Credentials,
+) -> Verification {
+    let imap = async {
+        let server = account.imap.as_ref()?;
+        let watch = Watch::new(&*checker.clock, Protocol::Imap, server.security);
+        let result = imap(checker, server, credentials, &watch).await;
+        Some(probe(
+            checker,
+            tried(checker, Protocol::Imap, credentials, server),
+            server,
+            watch,
+            result,
+        ))
+    };
+    let smtp = async {
+        let server = account.smtp.as_ref()?;
+        let watch = Watch::new(&*checker.clock, Protocol::Smtp, server.security);
+        let result = smtp(checker, account, server, credentials, &watch).await;
+        Some(probe(
+            checker,
+            tried(checker, Protocol::Smtp, credentials, server),
+            server,
+            watch,
+            result,
+        ))
+    };
+    let (imap, smtp) = future::join(imap, smtp).await;
+    // What services tell people about is passwords.
+    let (help, help_url) = match Login::by(credentials) {
+        Login::Password => checker.discovery.help(&account.tenant, account.email.domain()),
+        Login::Consent | Login::TokenAddress | Login::Any => (Vec::new(), None),
+    };
+    Verification { imap, smtp, help, help_url }
+}
+
+async fn imap(
+    checker: &Checker,
+    server: &MailServer,
+    credentials: &Credentials,
+    watch: &Watch<'_>,
+) -> Result<(), Problem> {
+    let connected = checker.imap.connect(server, credentials, watch).await;
+    let mut session =
+        connected.map_err(|error| problems::imap_login(error, Login::by(credentials)))?;
+    session.list().await.map_err(problems::imap)?;
+    watch.done();
+    session.logout().await;
+    Ok(())
+}
+
+async fn smtp(
+    checker: &Checker,
+    account: &Account,
+    server: &MailServer,
+    credentials: &Credentials,
+    watch: &Watch<'_>,
+) -> Result<(), Problem> {
+    let activity = Activity::new(Arc::clone(&checker.clock));
+    let connected = checker.smtp.connect(server, credentials, watch, &activity).await;
+    let mut session = connected.map_err(problems::smtp)?;
+    let rehearsed = session.rehearse(&account.email).await;
+    session.quit().await;
+    rehearsed.map_err(problems::smtp)?;
+    watch.done();
+    Ok(())
+}
+
+/// For whoever may know the server.
+pub(crate) fn tried<'a>(
+    checker: &'a Checker,
+    protocol: Protocol,
+    credentials: &Credentials,
+    server: &'a MailServer,
+) -> Tried<'a> {
+    let is_known = checker.profiles.knows(&server.host);
+    Tried { protocol, login: Login::by(credentials), server: Some(server), is_known }
+}
+
+fn probe(
+    checker: &Checker,
+    tried: Tried<'_>,
+    server: &MailServer,
+    watch: Watch<'_>,
+    result: Result<(), Problem>,
+) -> Probe {
+    let at = watch.at();
+    let result = result.map_err(|problem| {
+        watch.failed();
+        advice::explain(problem, at, tried)
+    });
+    let (steps, report, took) = watch.end();
+    let ends = report.encryption.as_ref().and_then(|found| found.certificate_expires);
+    let now = checker.clock.now();
+    let ends_soon = ends.filter(|ends| ends.since(now) < SOON);
+    Probe { server: server.clone(), result, took, steps, report, ends_soon }
+}

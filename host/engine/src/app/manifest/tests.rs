@@ -1,0 +1,70 @@
+//! Good and bad manifests: each file with what it means, or with what is said about it.
+//!
+//! A new case is a new file; `UPDATE_EXPECT=1 cargo test -p engine` writes what is said.
+
+use std::path::{Path, PathBuf};
+
+use expect_test::expect_file;
+
+use super::*;
+
+const EVERYTHING: &str = include_str!("../../manifest/golden/good/everything.toml");
+
+#[test]
+fn good_manifests_are_read_whole() {
+    for path in golden("good") {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let manifest = parse(&text).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()));
+        expect_file![path.with_extension("txt")].assert_eq(&format!("{manifest:#?}\n"));
+    }
+}
+
+#[test]
+fn bad_manifests_are_refused_with_the_place_and_with_advice() {
+    let paths = golden("bad");
+    assert!(paths.len() > 50, "{} files", paths.len());
+    for path in paths {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let Err(fault) = parse(&text) else { panic!("{} is taken", path.display()) };
+        assert!(!fault.advice.is_empty(), "{}", path.display());
+        expect_file![path.with_extension("txt")].assert_eq(&format!("{fault}\n"));
+    }
+}
+
+#[test]
+fn variables_are_filled_in_where_they_are_named() {
+    let manifest = parse(EVERYTHING).unwrap();
+    let given = BTreeMap::from([("api_key".to_owned(), "s3".to_owned())]);
+    let environments = manifest.environments(&given).unwrap();
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(
+        environments["orders"],
+        [pair("GREETING", "Hello, world"), pair("PLAIN", "as it is"), pair("API_KEY", "key:s3")]
+    );
+    assert!(environments["inner"].is_empty());
+}
+
+#[test]
+fn a_required_variable_needs_a_value_and_a_value_needs_a_variable() {
+    check(&[], "line 17: `variables.api_key`: it is required, and no value was given for it");
+    check(
+        &["api_key", "apikey"],
+        "line 1: `variables.apikey`: a value was given, but the manifest declares no such variable",
+    );
+}
+
+#[track_caller]
+fn check(given: &[&str], want: &str) {
+    let given = given.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect();
+    let fault = parse(EVERYTHING).unwrap().environments(&given).unwrap_err();
+    assert_eq!(fault.to_string(), want);
+}
+
+fn golden(kind: &str) -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/manifest/golden").join(kind);
+    let entries = std::fs::read_dir(directory).unwrap();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    paths.sort();
+    paths
+}

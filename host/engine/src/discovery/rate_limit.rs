@@ -1,0 +1,125 @@
+//! How often the network is asked for mail servers.
+//!
+//! One search asks some ten questions of name servers and web servers that a caller names: without a
+//! bound whoever may call a component would have this host ask for him. What a table or the memory
+//! of earlier searches answers is free.
+//!
+//! Invariant: each tenant has a share of its own, and those who show it no token have another, so that
+//! strangers use up nobody's searches but their own.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use model::caller::Caller;
+use model::ids::TenantId;
+use model::port::clock::Clock;
+use model::problem::{Code, Problem};
+
+use crate::settings::LookupRate;
+use crate::sync::lock;
+
+/// What every tenant has left.
+#[derive(Debug)]
+pub(crate) struct Lookups {
+    clock: Arc<dyn Clock>,
+    rate: LookupRate,
+    /// Monotonic: when the searches so far would have ended at the steady rate. The generic cell rate
+    /// algorithm (ITU-T I.371) needs nothing else.
+    due: Mutex<HashMap<(TenantId, Shown), Duration>>,
+}
+
+/// Whether a token was shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Shown {
+    Token,
+    Nothing,
+}
+
+impl Lookups {
+    pub(crate) fn new(rate: LookupRate, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, rate, due: Mutex::default() }
+    }
+
+    /// One search.
+    pub(crate) fn take(&self, caller: &Caller) -> Result<(), Problem> {
+        let shown = if caller.token.is_some() { Shown::Token } else { Shown::Nothing };
+        let now = self.clock.monotonic();
+        let mut due = lock(&self.due);
+        let due = due.entry((caller.tenant.clone(), shown)).or_default();
+        let each = Duration::from_secs(60) / self.rate.per_minute.max(1);
+        let ahead = each * self.rate.burst.saturating_sub(1);
+        *due = (*due).max(now);
+        if let Some(left) = due.checked_sub(now + ahead).filter(|left| !left.is_zero()) {
+            let who = match shown {
+                Shown::Token => "for this tenant",
+                Shown::Nothing => "without a token of this tenant",
+            };
+            let detail = format!(
+                "{who} mail servers were looked up more than {} times a minute: wait, then try again",
+                self.rate.per_minute
+            );
+            return Err(Problem::new(Code::TooManyRequests, detail).with_retry_after(left));
+        }
+        *due += each;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::caller::Scope;
+    use model::ids::{RequestId, TokenId};
+    use model::port::capabilities::Capabilities;
+
+    use super::*;
+    use crate::tests::clock::Owned;
+    use crate::tests::host::{Host, caller, refused};
+
+    #[test]
+    fn each_tenant_and_its_strangers_have_a_rate_of_their_own() {
+        let clock = Arc::new(Owned::default());
+        let lookups = Lookups::new(LookupRate { per_minute: 6, burst: 3 }, clock.clone());
+        for _ in 0..3 {
+            check(&lookups, "a", None, None);
+        }
+        check(&lookups, "a", None, Some(10));
+        let token = Some(TokenId::generate([1; 10]));
+        check(&lookups, "a", token.clone(), None);
+        check(&lookups, "b", token, None);
+        clock.advance(Duration::from_secs(4));
+        check(&lookups, "a", None, Some(6));
+        clock.advance(Duration::from_secs(6));
+        check(&lookups, "a", None, None);
+        check(&lookups, "a", None, Some(10));
+    }
+
+    #[tokio::test]
+    async fn looking_servers_up_needs_the_scope_read() {
+        let host = Host::new();
+        let known = "gmail.com";
+        let without = caller(&[Scope::Send, Scope::Change, Scope::Accounts], None);
+        refused(host.engine.discover(&without, known).await, Code::Forbidden);
+        // Making an account looks servers up for whoever may make one.
+        assert!(host.engine.find_servers(&without, known).await.unwrap().profile.is_some());
+        let found = host.engine.discover(&caller(&[Scope::Read], None), known).await.unwrap();
+        assert!(found.profile.is_some());
+    }
+
+    #[track_caller]
+    fn check(lookups: &Lookups, tenant: &str, token: Option<TokenId>, want: Option<u64>) {
+        let caller = Caller {
+            tenant: tenant.parse().unwrap(),
+            token,
+            scopes: Vec::new(),
+            accounts: None,
+            request: RequestId::generate([2; 10]),
+            idempotency_key: None,
+        };
+        let after = lookups.take(&caller).err().map(|problem| {
+            assert_eq!(problem.code, Code::TooManyRequests);
+            problem.retry_after.unwrap()
+        });
+        assert_eq!(after, want.map(Duration::from_secs));
+    }
+}

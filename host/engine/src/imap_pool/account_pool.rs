@@ -1,0 +1,309 @@
+//! What one account's sessions share: permits, the idle ones, the lock-out, and
+//! the last list of mailboxes.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::future;
+use model::account::{Account, MailServer};
+use model::mailbox::{Mailbox, MailboxName};
+use model::port::clock::Clock;
+use model::port::imap::{ImapConnect, ImapError, ImapSession};
+use model::problem::{Problem, Protocol};
+use tokio::sync::{Notify, Semaphore};
+
+use crate::login::advice::Login;
+use crate::login::attempts::Answer;
+use crate::login::lockout::Lockout;
+use crate::login::refusal_text;
+use crate::logins::Logins;
+use crate::problems;
+use crate::sync::lock;
+
+/// For how long a server is not asked for one more connection when it took no more.
+const FULL: Duration = Duration::from_secs(2);
+
+/// How sessions are made: over which connector, with which credentials.
+#[derive(Clone, Debug)]
+pub(crate) struct Connector {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) imap: Arc<dyn ImapConnect>,
+    pub(crate) logins: Logins,
+}
+
+/// One account at one IMAP server.
+#[derive(Debug)]
+pub(crate) struct Room {
+    account: Account,
+    server: MailServer,
+    clock: Arc<dyn Clock>,
+    imap: Arc<dyn ImapConnect>,
+    logins: Logins,
+    pub(crate) permits: Arc<Semaphore>,
+    /// Sessions that are in use, and logins under way.
+    lent: AtomicUsize,
+    /// One of them came back, or was closed.
+    returned: Notify,
+    inside: Mutex<Inside>,
+}
+
+#[derive(Debug, Default)]
+struct Inside {
+    closed: bool,
+    /// The most recently used stands last.
+    idle: Vec<Idle>,
+    lockout: Lockout,
+    /// The server takes no more connections for now; until then nobody asks again.
+    full_until: Duration,
+    /// How often our sessions changed something, which the others have not seen at first.
+    changes: u64,
+    mailboxes: Option<(Duration, Arc<Vec<Mailbox>>)>,
+    /// Most rows of the last page were seen for the first time.
+    exploring: bool,
+}
+
+/// A session in use.
+#[derive(Debug)]
+pub(crate) struct Lent(Arc<Room>);
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.0.lent.fetch_sub(1, Ordering::Relaxed);
+        self.0.returned.notify_one();
+    }
+}
+
+/// A session that nobody uses.
+#[derive(Debug)]
+pub(crate) struct Idle {
+    pub(crate) session: Box<dyn ImapSession>,
+    /// Since when.
+    pub(crate) since: Duration,
+    /// When the server last told it what is new.
+    pub(crate) synced: Synced,
+}
+
+/// How much of the present a session knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Synced {
+    /// Monotonic.
+    pub(crate) at: Duration,
+    /// The count of our own changes then.
+    pub(crate) changes: u64,
+}
+
+impl Room {
+    pub(crate) fn new(
+        account: Account,
+        server: MailServer,
+        permits: Arc<Semaphore>,
+        connector: &Connector,
+    ) -> Self {
+        let (lent, returned) = (AtomicUsize::new(0), Notify::new());
+        let Connector { clock, imap, logins } = connector.clone();
+        Self {
+            account,
+            server,
+            clock,
+            imap,
+            logins,
+            permits,
+            lent,
+            returned,
+            inside: Mutex::default(),
+        }
+    }
+
+    /// Counts a session that is in use, or a login, until what is answered is dropped.
+    pub(crate) fn lend(self: &Arc<Self>) -> Lent {
+        self.lent.fetch_add(1, Ordering::Relaxed);
+        Lent(Arc::clone(self))
+    }
+
+    /// Whether the server had no room beside our own sessions when it was asked last. What is idle
+    /// then is all that there is until one comes back.
+    pub(crate) fn is_full(&self) -> bool {
+        self.lent.load(Ordering::Relaxed) > 0 && self.now() < lock(&self.inside).full_until
+    }
+
+    /// The server took no more connections; true when waiting for one of ours may help.
+    pub(crate) fn note_full(&self) -> bool {
+        let mut inside = lock(&self.inside);
+        inside.full_until = self.now() + FULL;
+        !inside.idle.is_empty() || self.lent.load(Ordering::Relaxed) > 0
+    }
+
+    pub(crate) fn has_idle(&self) -> bool {
+        !lock(&self.inside).idle.is_empty()
+    }
+
+    /// Until a session may have come back.
+    pub(crate) async fn returned(&self) {
+        let pause = self.clock.sleep(FULL);
+        future::select(pin!(self.returned.notified()), pause).await;
+    }
+
+    pub(crate) fn serves(&self, server: &MailServer, generation: u32) -> bool {
+        self.server == *server && self.account.generation == generation
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    pub(crate) fn check_lockout(&self) -> Result<(), Problem> {
+        match lock(&self.inside).lockout.left(self.now()) {
+            Some(left) => Err(problems::locked_out(left)),
+            None => Ok(()),
+        }
+    }
+
+    /// Logs in once more.
+    pub(crate) async fn connect(&self) -> Result<Box<dyn ImapSession>, Problem> {
+        self.check_lockout()?;
+        // Nothing is held against what is stored now; something may be against the login.
+        if lock(&self.inside).lockout.is_clear() {
+            self.logins.guesses.check(&self.account)?;
+        }
+        let connected = self.log_in().await;
+        self.logins.healths.saw(&self.account, Protocol::Imap, connected.as_ref().err()).await;
+        connected
+    }
+
+    async fn log_in(&self) -> Result<Box<dyn ImapSession>, Problem> {
+        let Self { imap, account, server, logins, .. } = self;
+        let credentials = logins.bearers.current(account).await?;
+        let mut connected = imap.connect(server, &credentials, &()).await;
+        if matches!(&connected, Err(ImapError::Credentials { reply }) if !refusal_text::is_busy(reply))
+            && let Some(other) = logins.bearers.instead_of(account, &credentials).await?
+        {
+            connected = imap.connect(server, &other, &()).await;
+        }
+        self.note_lockout(&connected, self.now());
+        connected.map_err(|error| problems::imap_login(error, Login::by(&credentials)))
+    }
+
+    fn note_lockout<T>(&self, connected: &Result<T, ImapError>, now: Duration) {
+        let mut inside = lock(&self.inside);
+        let answer = match connected {
+            Ok(_) => {
+                inside.lockout.accepted();
+                Some(Answer::Accepted)
+            }
+            Err(ImapError::Credentials { reply }) if refusal_text::is_busy(reply) => None,
+            Err(ImapError::Credentials { .. }) => {
+                inside.lockout.refused(now).then_some(Answer::Refused)
+            }
+            Err(
+                ImapError::Dial(_)
+                | ImapError::NoTls
+                | ImapError::NoMechanism
+                | ImapError::No { .. }
+                | ImapError::Bad { .. }
+                | ImapError::Bye { .. }
+                | ImapError::Lost(_)
+                | ImapError::Timeout
+                | ImapError::Protocol(_)
+                | ImapError::Unsupported(_),
+            ) => None,
+        };
+        drop(inside);
+        self.logins.guesses.note(&self.account, answer.map(|answer| (&self.server, answer)));
+    }
+
+    /// The idle session that has `mailbox` selected, else the one that was used longest ago. Those
+    /// past `session_idle` are dropped: the server has probably hung up.
+    pub(crate) fn take(
+        &self,
+        mailbox: Option<&MailboxName>,
+        session_idle: Duration,
+    ) -> Option<Idle> {
+        let now = self.now();
+        let mut inside = lock(&self.inside);
+        inside.idle.retain(|idle| now.saturating_sub(idle.since) < session_idle);
+        if inside.idle.is_empty() {
+            return None;
+        }
+        let fits = |idle: &Idle| {
+            mailbox.is_some()
+                && idle.session.selected().map(|selected| &selected.mailbox) == mailbox
+        };
+        let position = inside.idle.iter().rposition(fits).unwrap_or(0);
+        Some(inside.idle.remove(position))
+    }
+
+    /// Takes a session back; drops it when the account is closed.
+    pub(crate) fn put(&self, session: Box<dyn ImapSession>, synced: Synced) {
+        let since = self.now();
+        let mut inside = lock(&self.inside);
+        if !inside.closed {
+            inside.idle.push(Idle { session, since, synced });
+        }
+    }
+
+    /// From now on nothing comes back.
+    pub(crate) fn close(&self) -> Vec<Box<dyn ImapSession>> {
+        let mut inside = lock(&self.inside);
+        inside.closed = true;
+        inside.idle.drain(..).map(|idle| idle.session).collect()
+    }
+
+    /// Takes out what was idle for longer than `limit`.
+    pub(crate) fn stale(&self, limit: Duration) -> Vec<Box<dyn ImapSession>> {
+        let now = self.now();
+        lock(&self.inside)
+            .idle
+            .extract_if(.., |idle| now.saturating_sub(idle.since) >= limit)
+            .map(|idle| idle.session)
+            .collect()
+    }
+
+    /// Nothing is remembered that is worth keeping.
+    pub(crate) fn is_spent(&self) -> bool {
+        let inside = lock(&self.inside);
+        inside.idle.is_empty() && inside.lockout.is_clear()
+    }
+
+    /// What a session knows that is synced right now.
+    pub(crate) fn present(&self) -> Synced {
+        Synced { at: self.now(), changes: lock(&self.inside).changes }
+    }
+
+    /// A session that was at `synced` changed something. The session itself need not ask what.
+    pub(crate) fn note_change(&self, synced: Synced) -> Synced {
+        let mut inside = lock(&self.inside);
+        let up_to_date = synced.changes == inside.changes;
+        inside.changes += 1;
+        let changes = if up_to_date { inside.changes } else { synced.changes };
+        Synced { changes, ..synced }
+    }
+
+    /// The session has seen every change of ours, and all that is older than `freshness`.
+    pub(crate) fn is_current(&self, synced: Synced, freshness: Duration) -> bool {
+        synced.changes == lock(&self.inside).changes
+            && self.now().saturating_sub(synced.at) < freshness
+    }
+
+    /// Whether the next page will probably hold messages that nobody has seen yet: the last one did.
+    pub(crate) fn is_exploring(&self) -> bool {
+        lock(&self.inside).exploring
+    }
+
+    pub(crate) fn note_exploring(&self, exploring: bool) {
+        lock(&self.inside).exploring = exploring;
+    }
+
+    /// The list of mailboxes, when it is younger than `limit`.
+    pub(crate) fn mailboxes(&self, limit: Duration) -> Option<Arc<Vec<Mailbox>>> {
+        let inside = lock(&self.inside);
+        let (at, mailboxes) = inside.mailboxes.as_ref()?;
+        (self.now().saturating_sub(*at) < limit).then(|| Arc::clone(mailboxes))
+    }
+
+    pub(crate) fn learn_mailboxes(&self, mailboxes: &Arc<Vec<Mailbox>>) {
+        let now = self.now();
+        lock(&self.inside).mailboxes = Some((now, Arc::clone(mailboxes)));
+    }
+}

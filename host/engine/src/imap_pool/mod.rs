@@ -1,0 +1,185 @@
+//! IMAP sessions of every account: few, reused, and never shared.
+//!
+//! A mail server counts connections for each user, so an account has at most n
+//! sessions, and callers wait for one. A session keeps its mailbox selected and
+//! goes to whoever wants that mailbox next.
+//!
+//! Invariant: a session comes back only by [`Lease::keep`], after its last
+//! command was answered. A request that is dropped half-way takes its session
+//! with it, because the port is not cancel-safe.
+
+use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::future::{self, Either};
+use model::account::{Account, MailServer};
+use model::mailbox::MailboxName;
+use model::port::imap::{ImapError, ImapSession};
+use model::problem::{Code, Problem};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::imap_pool::account_pool::{Connector, Idle, Room};
+use crate::imap_pool::lease::Lease;
+use crate::login::account_ref::AccountRef;
+use crate::problems;
+use crate::settings::Settings;
+use crate::sync::lock;
+
+pub(crate) mod account_pool;
+mod closed_session;
+pub(crate) mod lease;
+
+/// The rooms of every account that was used lately.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    connector: Connector,
+    settings: Settings,
+    rooms: Mutex<HashMap<AccountRef, Arc<Room>>>,
+}
+
+impl Pool {
+    pub(crate) fn new(connector: Connector, settings: Settings) -> Self {
+        Self { connector, settings, rooms: Mutex::new(HashMap::new()) }
+    }
+
+    /// A session for one request, best with `mailbox` selected. Waits while all are in use.
+    pub(crate) async fn lease(
+        &self,
+        account: &Account,
+        mailbox: Option<&MailboxName>,
+    ) -> Result<Lease, Problem> {
+        let room = self.room(account)?;
+        room.check_lockout()?;
+        let Settings { session_idle, freshness, session_wait, .. } = self.settings;
+        let end = room.now() + session_wait;
+        let permit = self.permit(&room).await?;
+        loop {
+            if let Some(Idle { session, synced, .. }) = room.take(mailbox, session_idle) {
+                return Ok(Lease::reused(room, permit, session, synced, freshness));
+            }
+            // The server takes no more connections beside ours: wait for one of them.
+            if !room.is_full() {
+                let login = room.lend();
+                match room.connect().await {
+                    Ok(session) => {
+                        return Ok(Lease::fresh(room, permit, login, session, freshness));
+                    }
+                    Err(no) => {
+                        drop(login);
+                        let waits = no.code == Code::UpstreamBusy && room.note_full();
+                        if !waits || room.now() >= end {
+                            return Err(no);
+                        }
+                        // One of them may have come back meanwhile.
+                        if room.has_idle() {
+                            continue;
+                        }
+                    }
+                }
+            } else if room.now() >= end {
+                return Err(problems::full());
+            }
+            room.returned().await;
+        }
+    }
+
+    async fn permit(&self, room: &Room) -> Result<OwnedSemaphorePermit, Problem> {
+        if let Ok(permit) = Arc::clone(&room.permits).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let acquired = pin!(Arc::clone(&room.permits).acquire_owned());
+        let expired = self.connector.clock.sleep(self.settings.session_wait);
+        match future::select(acquired, expired).await {
+            Either::Left((permit, _)) => permit.map_err(|_| closed()),
+            Either::Right(((), _)) => Err(busy(self.settings.sessions_per_account)),
+        }
+    }
+
+    /// What is remembered about the account besides sessions.
+    pub(crate) fn room(&self, account: &Account) -> Result<Arc<Room>, Problem> {
+        let server = account.imap.as_ref().ok_or_else(|| {
+            Problem::new(Code::NotConfigured, "the account has no IMAP server to read from")
+        })?;
+        let owner = AccountRef::of(account);
+        let mut rooms = lock(&self.rooms);
+        if let Some(room) = rooms.get(&owner)
+            && room.serves(server, account.generation)
+        {
+            return Ok(Arc::clone(room));
+        }
+        let room = Arc::new(self.build(account, server));
+        rooms.insert(owner, Arc::clone(&room));
+        Ok(room)
+    }
+
+    fn build(&self, account: &Account, server: &MailServer) -> Room {
+        let permits = Arc::new(Semaphore::new(self.settings.sessions_per_account.max(1)));
+        Room::new(account.clone(), server.clone(), permits, &self.connector)
+    }
+
+    /// How old the list of mailboxes may be that a role is looked up in.
+    pub(crate) fn mailboxes_fresh(&self) -> Duration {
+        self.settings.mailboxes_fresh
+    }
+
+    /// Closes the sessions of one account; those in use end with their request.
+    pub(crate) async fn forget(&self, owner: &AccountRef) {
+        let room = lock(&self.rooms).remove(owner);
+        if let Some(room) = room {
+            logout(room.close()).await;
+        }
+    }
+
+    /// Closes every session that nobody uses.
+    pub(crate) async fn close(&self) {
+        let rooms: Vec<Arc<Room>> = lock(&self.rooms).drain().map(|(_, room)| room).collect();
+        logout(rooms.iter().flat_map(|room| room.close()).collect()).await;
+    }
+
+    /// Takes out the sessions that were idle for too long; the caller logs them out.
+    pub(crate) fn stale(&self) -> Vec<Box<dyn ImapSession>> {
+        let mut stale = Vec::new();
+        lock(&self.rooms).retain(|_, room| {
+            stale.extend(room.stale(self.settings.session_idle));
+            !room.is_spent() || Arc::strong_count(room) > 1
+        });
+        stale
+    }
+}
+
+/// Says goodbye to all at once; each takes a second at most.
+pub(crate) async fn logout(sessions: Vec<Box<dyn ImapSession>>) {
+    future::join_all(sessions.into_iter().map(ImapSession::logout)).await;
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SessionError {
+    /// There is no session.
+    #[error("no session")]
+    NoSession(#[source] Problem),
+    /// The server, or the way to it.
+    #[error("the command failed")]
+    Command(#[source] ImapError),
+}
+
+impl From<SessionError> for Problem {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::NoSession(problem) => problem,
+            SessionError::Command(error) => problems::imap(error),
+        }
+    }
+}
+
+fn busy(sessions: usize) -> Problem {
+    let detail =
+        format!("the account's {sessions} IMAP sessions are all in use: wait, then try again");
+    Problem::new(Code::TooManyRequests, detail).with_retry_after(Duration::from_secs(5))
+}
+
+fn closed() -> Problem {
+    Problem::new(Code::Unavailable, "the account's sessions are being closed")
+}

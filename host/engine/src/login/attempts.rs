@@ -1,0 +1,139 @@
+//! Passwords that servers refused, one after the other: after some, a login is left alone.
+//!
+//! Whoever tries servers may send any password to any login, and whoever stores one
+//! after the other and reads may, too: neither must serve for guessing, nor lock
+//! somebody's mailbox at his service. A change of an account clears nothing here.
+//! There are counts for those who try and others for what is stored, of which each
+//! counts once however often it is used, so that neither keeps the other waiting.
+//!
+//! Invariant: each tenant has counts of its own; what one tries holds up no other.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use model::account::{Account, MailServer};
+use model::ids::TenantId;
+use model::port::clock::Clock;
+use model::problem::{Code, Problem};
+
+use crate::login::lockout::Lockout;
+use crate::sync::lock;
+
+/// A login that nobody tried for so long starts afresh.
+const REMEMBERED: Duration = Duration::from_secs(3600);
+/// Those to forget are looked for when there are so many; how fast they come is limited by whoever
+/// lets accounts be tried.
+const CROWD: usize = 1024;
+
+/// A name at a host, whatever the protocol: mostly one password opens both.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Login {
+    tenant: TenantId,
+    host: String,
+    username: String,
+}
+
+#[derive(Debug, Default)]
+struct Count {
+    lockout: Lockout,
+    /// When it was tried last.
+    at: Duration,
+}
+
+/// The counts of every tenant.
+#[derive(Debug)]
+pub(crate) struct Refusals {
+    clock: Arc<dyn Clock>,
+    counts: Mutex<HashMap<Login, Count>>,
+}
+
+impl Refusals {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, counts: Mutex::default() }
+    }
+
+    /// How long the account's logins have to be left alone from now on; none when they may be tried.
+    pub(crate) fn left(&self, account: &Account) -> Option<Duration> {
+        let now = self.clock.monotonic();
+        let counts = lock(&self.counts);
+        let left = |server| counts.get(&Login::of(account, server))?.lockout.left(now);
+        account.imap.iter().chain(&account.smtp).filter_map(left).max()
+    }
+
+    /// Whether none of the account's logins has to be left alone now.
+    pub(crate) fn check(&self, account: &Account) -> Result<(), Problem> {
+        let Some(left) = self.left(account) else { return Ok(()) };
+        let detail = format!(
+            "the mail server refused this login several times in a row, and is left alone for {} seconds more, also with another password: more tries could lock the mailbox",
+            left.as_secs().max(1)
+        );
+        Err(Problem::new(Code::TooManyRequests, detail).with_retry_after(left))
+    }
+
+    /// What came of one try: of each server that answered, whether it refused the login. Two servers
+    /// with one login count once.
+    pub(crate) fn note<'a>(
+        &self,
+        account: &Account,
+        answers: impl IntoIterator<Item = (&'a MailServer, Answer)>,
+    ) {
+        let now = self.clock.monotonic();
+        let mut of_logins: HashMap<Login, Answer> = HashMap::new();
+        for (server, answer) in answers {
+            let known = of_logins.entry(Login::of(account, server)).or_insert(answer);
+            if answer == Answer::Refused {
+                *known = Answer::Refused;
+            }
+        }
+        let mut counts = lock(&self.counts);
+        if counts.len() >= CROWD {
+            counts.retain(|_, count| now.saturating_sub(count.at) < REMEMBERED);
+        }
+        for (login, answer) in of_logins {
+            match answer {
+                Answer::Accepted => drop(counts.remove(&login)),
+                Answer::Refused => {
+                    let count = counts.entry(login).or_default();
+                    if now.saturating_sub(count.at) >= REMEMBERED {
+                        count.lockout.accepted();
+                    }
+                    count.lockout.refused(now);
+                    count.at = now;
+                }
+            }
+        }
+    }
+}
+
+/// What a server said to a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Accepted,
+    Refused,
+}
+
+impl Answer {
+    /// None where the login was not judged.
+    pub(crate) fn of<T>(result: &Result<T, Problem>) -> Option<Self> {
+        match result {
+            Ok(_) => Some(Self::Accepted),
+            Err(problem) if problem.code == Code::CredentialsRefused => Some(Self::Refused),
+            Err(_) => None,
+        }
+    }
+}
+
+impl Login {
+    fn of(account: &Account, server: &MailServer) -> Self {
+        let host = server.host.trim_end_matches('.').to_ascii_lowercase();
+        let address: Result<IpAddr, _> = host.trim_matches(['[', ']']).parse();
+        Self {
+            tenant: account.tenant.clone(),
+            host: address.map_or(host, |address| address.to_canonical().to_string()),
+            // Mail services take names in any case.
+            username: server.username.to_lowercase(),
+        }
+    }
+}

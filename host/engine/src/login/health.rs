@@ -1,0 +1,99 @@
+//! What the servers of each account last said to a login, as it happens.
+//!
+//! The store is told only when a server says something else than before, so that
+//! nothing is written for a request. What was said before this process began is
+//! read once.
+//!
+//! Invariant: a failure to keep it is logged and hurts nobody's request.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use model::account::Account;
+use model::health::{Health, Trouble, TroubleKind};
+use model::port::accounts::Accounts;
+use model::port::clock::Clock;
+use model::problem::{Code, Problem, Protocol};
+
+use crate::login::account_ref::AccountRef;
+use crate::sync::lock;
+
+/// Of every account that was logged in to lately.
+#[derive(Debug)]
+pub(crate) struct Healths {
+    accounts: Arc<dyn Accounts>,
+    clock: Arc<dyn Clock>,
+    known: Mutex<HashMap<(AccountRef, u32), Health>>,
+}
+
+impl Healths {
+    pub(crate) fn new(accounts: Arc<dyn Accounts>, clock: Arc<dyn Clock>) -> Self {
+        Self { accounts, clock, known: Mutex::default() }
+    }
+
+    /// A server took the login, or did not.
+    pub(crate) async fn saw(&self, account: &Account, protocol: Protocol, no: Option<&Problem>) {
+        let key = (AccountRef::of(account), account.generation);
+        let known = lock(&self.known).get(&key).cloned();
+        let before = match known {
+            Some(known) => known,
+            None => match self.accounts.health(account).await {
+                Ok(health) => health,
+                Err(error) => {
+                    return tracing::warn!(account = %account.id, %error, "its state cannot be read");
+                }
+            },
+        };
+        let news = {
+            let mut known = lock(&self.known);
+            let health = known.entry(key).or_insert(before);
+            let changed = health.see(protocol, self.clock.now(), no.map(trouble));
+            changed.then(|| health.clone())
+        };
+        let Some(health) = news else { return };
+        self.keep(account, &health).await;
+    }
+
+    /// The owner has agreed: what stood in the way is gone, and the next login tells the rest.
+    pub(crate) async fn consented(&self, account: &Account) {
+        self.keep(account, &Health::default()).await;
+    }
+
+    /// The owner has not agreed, this time neither.
+    pub(crate) async fn refused(&self, account: &Account, protocol: Protocol, no: &Problem) {
+        let mut health = Health::default();
+        health.see(protocol, self.clock.now(), Some(trouble(no)));
+        self.keep(account, &health).await;
+    }
+
+    async fn keep(&self, account: &Account, health: &Health) {
+        if let Err(error) = self.accounts.note(account, health).await {
+            tracing::warn!(account = %account.id, %error, "its state cannot be kept");
+        }
+    }
+
+    /// The account was changed or deleted.
+    pub(crate) fn forget(&self, owner: &AccountRef) {
+        lock(&self.known).retain(|(of, _), _| of != owner);
+    }
+}
+
+fn trouble(no: &Problem) -> Trouble {
+    let refused = matches!(
+        no.code,
+        Code::CredentialsRefused | Code::AccessOff | Code::AuthUnsupported | Code::OAuthNeeded
+    );
+    let kind = if no.code == Code::ReauthRequired {
+        TroubleKind::Reauth
+    } else if refused {
+        TroubleKind::Refused
+    } else {
+        TroubleKind::Unreachable
+    };
+    let said = no.upstream.as_ref().map(|upstream| upstream.reply.as_str());
+    let detail = match said {
+        Some(said) => format!("{} The server said: {said}", no.detail),
+        None => no.detail.clone(),
+    };
+    Trouble { kind, code: no.code.as_str().to_owned(), detail }
+}

@@ -1,0 +1,195 @@
+//! Whole messages that somebody holds in memory now, in the cache or not.
+//!
+//! Many requests for one message share one fetch and one copy of its bytes,
+//! however large it is; and each tenant has a budget for the copies of all its
+//! messages. Knows nothing of how a message is fetched.
+//!
+//! Invariant: bytes count against their tenant from before they are fetched
+//! until the last holder lets go of them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, Weak};
+
+use bytes::Bytes;
+use model::ids::TenantId;
+use tokio::sync::Mutex as Turn;
+
+use crate::messages::cache::{CacheKey, Opened};
+use crate::sync::lock;
+
+/// What the requests of every tenant hold.
+#[derive(Debug)]
+pub(crate) struct Held {
+    budget: u64,
+    used: Arc<Mutex<HashMap<TenantId, u64>>>,
+    entries: Mutex<Entries>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    by_key: HashMap<CacheKey, Entry>,
+    /// So many entries are worth a look for dead ones.
+    crowd: usize,
+}
+
+/// Dead when nobody holds either.
+#[derive(Debug, Default)]
+struct Entry {
+    turn: Weak<Turn<()>>,
+    opened: Weak<Opened>,
+}
+
+/// Dead entries are looked for when there are at least as many.
+const CROWD: usize = 64;
+
+impl Held {
+    /// `budget` is in bytes, for each tenant.
+    pub(crate) fn new(budget: u64) -> Self {
+        Self { budget, used: Arc::default(), entries: Mutex::default() }
+    }
+
+    /// The message, when some request has it.
+    pub(crate) fn opened(&self, key: &CacheKey) -> Option<Arc<Opened>> {
+        lock(&self.entries).by_key.get(key)?.opened.upgrade()
+    }
+
+    /// Whoever has the turn may fetch the message; the others look again afterwards.
+    pub(crate) fn turn(&self, key: &CacheKey) -> Arc<Turn<()>> {
+        let mut entries = lock(&self.entries);
+        let entry = entries.entry(key);
+        entry.turn.upgrade().unwrap_or_else(|| {
+            let turn = Arc::default();
+            entry.turn = Arc::downgrade(&turn);
+            turn
+        })
+    }
+
+    /// Lets others find the message for as long as somebody holds it.
+    pub(crate) fn share(&self, key: &CacheKey, opened: &Arc<Opened>) {
+        lock(&self.entries).entry(key).opened = Arc::downgrade(opened);
+    }
+
+    /// Room for a message of `bytes`; none when the tenant's budget is used up.
+    pub(crate) fn reserve(&self, tenant: &TenantId, bytes: u64) -> Option<Share> {
+        let (used, tenant) = (Arc::clone(&self.used), tenant.clone());
+        Share { used, tenant, bytes: 0, budget: self.budget }.resized(bytes)
+    }
+}
+
+impl Entries {
+    fn entry(&mut self, key: &CacheKey) -> &mut Entry {
+        if self.by_key.len() >= self.crowd.max(CROWD) {
+            self.by_key.retain(|_, entry| {
+                entry.turn.strong_count() > 0 || entry.opened.strong_count() > 0
+            });
+            self.crowd = 2 * self.by_key.len();
+        }
+        self.by_key.entry(key.clone()).or_default()
+    }
+}
+
+/// A part of a tenant's budget, free again when dropped.
+#[derive(Debug)]
+pub(crate) struct Share {
+    used: Arc<Mutex<HashMap<TenantId, u64>>>,
+    tenant: TenantId,
+    bytes: u64,
+    budget: u64,
+}
+
+impl Share {
+    /// None when the budget does not allow it; then the share is gone, too.
+    pub(crate) fn resized(mut self, bytes: u64) -> Option<Self> {
+        let mut used = lock(&self.used);
+        let mine = used.entry(self.tenant.clone()).or_default();
+        let after = mine.saturating_sub(self.bytes).saturating_add(bytes);
+        let fits = bytes <= self.bytes || after <= self.budget;
+        if fits {
+            *mine = after;
+        }
+        drop(used);
+        if fits {
+            self.bytes = bytes;
+        }
+        fits.then_some(self)
+    }
+
+    /// The bytes, which give the share back with their last copy.
+    pub(crate) fn around(self, bytes: Bytes) -> Bytes {
+        Bytes::from_owner(Counted { bytes, _share: self })
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut used = lock(&self.used);
+        if let Some(mine) = used.get_mut(&self.tenant) {
+            *mine = mine.saturating_sub(self.bytes);
+            if *mine == 0 {
+                used.remove(&self.tenant);
+            }
+        }
+    }
+}
+
+struct Counted {
+    bytes: Bytes,
+    _share: Share,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::mailbox::MailboxName;
+
+    use super::*;
+    use crate::messages::message_id::{AccountTag, Place};
+    use crate::tests::account::account;
+
+    #[test]
+    fn a_budget_is_one_tenants_and_free_again_with_the_last_copy() {
+        let held = Held::new(100);
+        let (acme, rival) = ("acme".parse().unwrap(), "rival".parse().unwrap());
+        let share = held.reserve(&acme, 80).unwrap();
+        assert!(held.reserve(&acme, 21).is_none());
+        assert!(held.reserve(&rival, 100).is_some());
+        let bytes = share.resized(50).unwrap().around(Bytes::from(vec![7; 50]));
+        let copy = bytes.slice(10..20);
+        drop(bytes);
+        assert!(held.reserve(&acme, 51).is_none());
+        assert_eq!(copy[..], [7; 10]);
+        drop(copy);
+        assert!(held.reserve(&acme, 101).is_none());
+        // A message that turns out larger than the server said gives everything back.
+        assert!(held.reserve(&acme, 1).unwrap().resized(101).is_none());
+        assert!(held.reserve(&acme, 100).is_some());
+        assert!(lock(&held.used).is_empty());
+    }
+
+    #[test]
+    fn what_nobody_holds_is_forgotten() {
+        let held = Held::new(0);
+        let keys: Vec<_> = (0..1000).map(key).collect();
+        let opened = Arc::new(Opened::new(Bytes::new()));
+        held.share(&keys[0], &opened);
+        for key in &keys[1..] {
+            drop(held.turn(key));
+        }
+        assert!(held.opened(&keys[0]).is_some());
+        assert!(held.opened(&keys[1]).is_none());
+        assert!(lock(&held.entries).by_key.len() <= CROWD);
+        let turn = held.turn(&keys[0]);
+        assert!(Arc::ptr_eq(&turn, &held.turn(&keys[0])));
+    }
+
+    fn key(uid: u32) -> CacheKey {
+        let tag = AccountTag::of(&account("anna"));
+        let mailbox = MailboxName::from_wire("INBOX").unwrap();
+        CacheKey { place: Place { tag, mailbox, uid_validity: 1, uid }, digest: [0; 32] }
+    }
+}

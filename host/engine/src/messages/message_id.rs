@@ -1,0 +1,174 @@
+//! Message ids: where a message lies, in one opaque word.
+//!
+//! An id names account, mailbox, UIDVALIDITY and UID, so that it can never hit
+//! the wrong message; it is no authority, and every use checks all of them.
+//!
+//! Invariant: two accounts, or two generations of one account, have different
+//! tags. UIDVALIDITY is unique per mailbox only (RFC 9051 §2.3.1.1), hence the
+//! mailbox's name in every id.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use model::account::Account;
+use model::mailbox::MailboxName;
+use sha2::{Digest, Sha256};
+
+use crate::login::account_ref::AccountRef;
+
+/// The first byte of every message id.
+const VERSION: u8 = 1;
+
+/// Stands for one generation of one account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct AccountTag {
+    /// What stands in ids.
+    shown: [u8; 8],
+    /// The same for every generation; never shown.
+    owner: [u8; 8],
+}
+
+impl AccountTag {
+    /// Host and login count too: whatever becomes of generations, ids of one mailbox mean nothing in
+    /// another person's.
+    pub(crate) fn of(account: &Account) -> Self {
+        let generation = account.generation.to_be_bytes();
+        let imap = account.imap.as_ref();
+        let host = imap.map(|server| server.host.to_ascii_lowercase()).unwrap_or_default();
+        let login = imap.map(|server| server.username.as_bytes()).unwrap_or_default();
+        let (tenant, id) = (account.tenant.as_str().as_bytes(), account.id.as_str().as_bytes());
+        Self {
+            shown: digest(&[tenant, id, &generation, host.as_bytes(), login]),
+            owner: digest(&[tenant, id]),
+        }
+    }
+
+    pub(crate) fn belongs_to(self, owner: &AccountRef) -> bool {
+        let (tenant, id) = (owner.tenant.as_str().as_bytes(), owner.account.as_str().as_bytes());
+        self.owner == digest(&[tenant, id])
+    }
+}
+
+/// The first bytes of SHA-256 over the words, each with its length before it.
+fn digest(words: &[&[u8]]) -> [u8; 8] {
+    let mut sha = Sha256::new();
+    for word in words {
+        sha.update((word.len() as u64).to_be_bytes());
+        sha.update(word);
+    }
+    let mut short = [0; 8];
+    short.iter_mut().zip(sha.finalize()).for_each(|(to, from)| *to = from);
+    short
+}
+
+/// One message in one mailbox of one account.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Place {
+    pub(crate) tag: AccountTag,
+    pub(crate) mailbox: MailboxName,
+    pub(crate) uid_validity: u32,
+    pub(crate) uid: u32,
+}
+
+impl Place {
+    /// The opaque id.
+    pub(crate) fn key(&self) -> String {
+        encode(VERSION, self.tag, [self.uid_validity, self.uid], &self.mailbox)
+    }
+
+    /// None when it is no id, or not one of the account with `tag`.
+    pub(crate) fn parse(key: &str, tag: AccountTag) -> Option<Self> {
+        let ([uid_validity, uid], mailbox) = decode(VERSION, key, tag)?;
+        Some(Self { tag, mailbox, uid_validity, uid })
+    }
+}
+
+/// Base64url of version, tag, numbers and the mailbox's name on the wire.
+pub(crate) fn encode<const N: usize>(
+    version: u8,
+    tag: AccountTag,
+    numbers: [u32; N],
+    mailbox: &MailboxName,
+) -> String {
+    let mut bytes = vec![version];
+    bytes.extend(tag.shown);
+    bytes.extend(numbers.into_iter().flat_map(u32::to_be_bytes));
+    bytes.extend(mailbox.wire().as_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Reads what [`encode`] wrote with the same version and tag.
+pub(crate) fn decode<const N: usize>(
+    version: u8,
+    text: &str,
+    tag: AccountTag,
+) -> Option<([u32; N], MailboxName)> {
+    // A mailbox's name has at most 1,000 bytes.
+    if text.len() > 2_000 {
+        return None;
+    }
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let (found, rest) = bytes.split_first()?;
+    let (shown, mut rest) = rest.split_first_chunk::<8>()?;
+    let mut numbers = [0; N];
+    for number in &mut numbers {
+        let (chunk, after) = rest.split_first_chunk::<4>()?;
+        *number = u32::from_be_bytes(*chunk);
+        rest = after;
+    }
+    let mailbox = MailboxName::from_wire(std::str::from_utf8(rest).ok()?).ok()?;
+    (*found == version && *shown == tag.shown).then_some((numbers, mailbox))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::account::account;
+
+    #[test]
+    fn an_id_survives_the_trip_through_a_url() {
+        let place = place("anna", 1);
+        let key = place.key();
+        assert!(key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
+        assert_eq!(Place::parse(&key, place.tag), Some(place));
+    }
+
+    #[test]
+    fn an_id_of_another_account_or_generation_is_none() {
+        let key = place("anna", 1).key();
+        check(&key, "anna", 1, true);
+        check(&key, "anna", 2, false);
+        check(&key, "bela", 1, false);
+        check("", "anna", 1, false);
+        check("AAAA", "anna", 1, false);
+        check(&key.replace('A', "*"), "anna", 1, false);
+    }
+
+    #[test]
+    fn an_account_that_is_made_again_with_another_login_has_other_ids() {
+        let first = account("anna");
+        let mut second = account("anna");
+        second.imap.as_mut().unwrap().username = "somebody".to_owned();
+        let (first, second) = (AccountTag::of(&first), AccountTag::of(&second));
+        assert_ne!(first.shown, second.shown);
+        let owner = AccountRef::of(&account("anna"));
+        assert!(first.belongs_to(&owner) && second.belongs_to(&owner));
+        assert!(!first.belongs_to(&AccountRef::of(&account("bela"))));
+    }
+
+    #[track_caller]
+    fn check(key: &str, id: &str, generation: u32, want: bool) {
+        let found = Place::parse(key, place(id, generation).tag);
+        assert_eq!(found.is_some(), want, "{key} {id} {generation}");
+    }
+
+    fn place(id: &str, generation: u32) -> Place {
+        let mut account = account(id);
+        account.generation = generation;
+        Place {
+            tag: AccountTag::of(&account),
+            mailbox: MailboxName::from_wire("&U,BTFw-/x").unwrap(),
+            uid_validity: 7,
+            uid: u32::MAX,
+        }
+    }
+}

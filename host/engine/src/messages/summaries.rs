@@ -1,0 +1,342 @@
+//! The facts of many messages: from the cache, else fetched and parsed at once.
+//!
+//! The parser sees one batch of header blocks. When it fails on the batch, each
+//! block goes alone, so that one hostile message costs its own row only.
+//!
+//! Previews need whole messages. Of one above [`Settings::preview_bytes`] the start
+//! is fetched, which mostly has the text and the first attachment; only where
+//! it does not, the rest is fetched too, one message at a time and within what
+//! the tenant may hold. Where that is not possible either, what the start does
+//! not tell stays unknown: for this request only, where room was wanting.
+//!
+//! [`Settings::preview_bytes`]: crate::settings::Settings::preview_bytes
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
+use model::ids::TenantId;
+use model::message::{Facts, Part, ReadWant, Reading, Usage};
+use model::octets::in_memory;
+use model::port::imap::{FetchItem, FetchRow};
+use model::port::mime::MimeError;
+use model::problem::Problem;
+
+use crate::imap_pool::lease::Lease;
+use crate::messages::cache::{Known, Sketch};
+use crate::messages::fetch_bisect;
+use crate::messages::message_id::Place;
+use crate::messages::reader::Reader;
+use crate::problems;
+
+/// The header fields that [`Facts`] are made of.
+const FIELDS: &[&str] =
+    &["From", "To", "Cc", "Subject", "Date", "Message-ID", "In-Reply-To", "References"];
+
+/// What is asked about a message that is not known yet.
+pub(crate) const UNKNOWN: [FetchItem; 3] =
+    [FetchItem::Received, FetchItem::Size, FetchItem::HeaderFields(FIELDS)];
+
+/// The same of messages whose header fields may be too long to be asked for as they are.
+const UNKNOWN_START: [FetchItem; 3] =
+    [FetchItem::Received, FetchItem::Size, FetchItem::HeaderFieldsStart(FIELDS)];
+
+/// Previews are fetched in batches of at most this many bytes.
+const BATCH_BYTES: u64 = 8 << 20;
+/// Messages that the parser reads side by side.
+const READERS: usize = 4;
+/// A preview is made from the beginning of a body.
+const PREVIEW_LIMIT: u32 = 16 << 10;
+
+/// Which rows, all of one mailbox, and how much of each.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    /// Whose memory it is.
+    pub(crate) tenant: TenantId,
+    /// Preview and attachments too.
+    pub(crate) sketch: bool,
+    pub(crate) places: Vec<Place>,
+    /// Rows that were fetched with all of [`UNKNOWN`] already.
+    pub(crate) fetched: Vec<FetchRow>,
+}
+
+/// What was found out.
+#[derive(Debug)]
+pub(crate) struct Learnt {
+    /// What is known of each UID; those that are gone are missing.
+    pub(crate) known: HashMap<u32, Arc<Known>>,
+    /// Those that the server does not give out.
+    pub(crate) unavailable: HashSet<u32>,
+}
+
+/// What is known of each.
+pub(crate) async fn known(
+    reader: &Reader,
+    lease: &mut Lease,
+    wanted: Wanted,
+) -> Result<Learnt, Problem> {
+    let mut known = HashMap::new();
+    let mut missing = HashMap::new();
+    for place in wanted.places {
+        match reader.cache.known(&reader.cache_key(place.clone())) {
+            Some(found) => {
+                known.insert(place.uid, (place, found));
+            }
+            None => {
+                missing.insert(place.uid, place);
+            }
+        }
+    }
+    // Next time it will probably be the same.
+    lease.room().note_exploring(missing.len() > known.len());
+    let unavailable = learn(reader, lease, missing, wanted.fetched, &mut known).await?;
+    if wanted.sketch {
+        sketch(reader, lease, &mut known).await?;
+        sketch_large(reader, lease, &wanted.tenant, &mut known).await?;
+    }
+    let known = known.into_iter().map(|(uid, (_, known))| (uid, known)).collect();
+    Ok(Learnt { known, unavailable })
+}
+
+type Rows = HashMap<u32, (Place, Arc<Known>)>;
+
+async fn learn(
+    reader: &Reader,
+    lease: &mut Lease,
+    mut missing: HashMap<u32, Place>,
+    fetched: Vec<FetchRow>,
+    known: &mut Rows,
+) -> Result<HashSet<u32>, Problem> {
+    let mut taken = Vec::with_capacity(missing.len());
+    take(&mut missing, fetched, &mut taken);
+    let mut unavailable = HashSet::new();
+    if !missing.is_empty() {
+        let mut uids: Vec<u32> = missing.keys().copied().collect();
+        uids.sort_unstable();
+        let found = fetch_bisect::fetch(lease, uids, &UNKNOWN, &UNKNOWN_START).await?;
+        unavailable = found.refused;
+        // A row without what was asked for is no row.
+        let given: Vec<u32> = found.rows.iter().map(|row| row.uid).collect();
+        take(&mut missing, found.rows, &mut taken);
+        unavailable.extend(given.into_iter().filter(|uid| missing.contains_key(uid)));
+    }
+    let fetched = taken;
+    let blocks = fetched.iter().map(|(_, row)| row.header.clone().unwrap_or_default()).collect();
+    let facts = summarise(reader, blocks).await?;
+    for ((place, row), facts) in fetched.into_iter().zip(facts) {
+        let learnt = Arc::new(Known {
+            received: row.received,
+            size: row.size,
+            // Of what is too long to be read nothing is said.
+            facts: facts.filter(|_| !row.header_unread),
+            unread: row.header_unread,
+            sketch: None,
+        });
+        reader.cache.learn(reader.cache_key(place.clone()), Arc::clone(&learnt));
+        known.insert(place.uid, (place, learnt));
+    }
+    Ok(unavailable)
+}
+
+/// Takes the rows that are missing; a server may add some that nobody asked for.
+fn take(
+    missing: &mut HashMap<u32, Place>,
+    fetched: Vec<FetchRow>,
+    taken: &mut Vec<(Place, FetchRow)>,
+) {
+    let rows = fetched.into_iter().filter(|row| row.header.is_some() || row.header_unread);
+    taken.extend(rows.filter_map(|row| Some((missing.remove(&row.uid)?, row))));
+}
+
+async fn summarise(reader: &Reader, blocks: Vec<Bytes>) -> Result<Vec<Option<Facts>>, Problem> {
+    let count = blocks.len();
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    match reader.mime.summarise(blocks.clone()).await {
+        Ok(facts) if facts.len() == count => return Ok(facts),
+        Ok(_) | Err(MimeError::Faults(_) | MimeError::Failed(_)) => {}
+        Err(error @ MimeError::Busy(_)) => return Err(problems::reading(error)),
+    }
+    tracing::warn!(count, "the parser failed on a batch of headers: trying them one by one");
+    let mut all = Vec::with_capacity(count);
+    for block in blocks {
+        let alone = match reader.mime.summarise(vec![block]).await {
+            Ok(facts) => facts.into_iter().next().flatten(),
+            Err(MimeError::Faults(_) | MimeError::Failed(_)) => None,
+            Err(error @ MimeError::Busy(_)) => return Err(problems::reading(error)),
+        };
+        all.push(alone);
+    }
+    Ok(all)
+}
+
+async fn sketch(reader: &Reader, lease: &mut Lease, known: &mut Rows) -> Result<(), Problem> {
+    let fits = |row: &Known| {
+        row.size.filter(|size| row.sketch.is_none() && *size <= reader.settings.preview_bytes)
+    };
+    let mut lacking: Vec<(u32, u64)> =
+        known.iter().filter_map(|(uid, (_, row))| Some((*uid, fits(row)?))).collect();
+    lacking.sort_unstable();
+    while !lacking.is_empty() {
+        let batch = take_batch(&mut lacking);
+        let asked: HashSet<u32> = batch.iter().copied().collect();
+        let whole = [FetchItem::Whole];
+        // One that is refused has no preview.
+        let fetched = fetch_bisect::fetch(lease, batch, &whole, &whole).await?;
+        let read = stream::iter(fetched.rows)
+            .filter_map(|row| std::future::ready(row.whole.map(|whole| (row.uid, whole))))
+            .filter(|(uid, _)| std::future::ready(asked.contains(uid)))
+            .map(|(uid, whole)| async move { (uid, sketch_of(reader, whole).await) })
+            .buffer_unordered(READERS)
+            .collect::<Vec<_>>()
+            .await;
+        for (uid, sketch) in read {
+            if let Some(sketch) = sketch? {
+                keep(reader, known, uid, sketch);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Those that are too large to be fetched whole with the others.
+async fn sketch_large(
+    reader: &Reader,
+    lease: &mut Lease,
+    tenant: &TenantId,
+    known: &mut Rows,
+) -> Result<(), Problem> {
+    let is_large = |row: &Known| {
+        row.size.filter(|size| row.sketch.is_none() && *size > reader.settings.preview_bytes)
+    };
+    let mut sizes: HashMap<u32, u64> =
+        known.iter().filter_map(|(uid, (_, row))| Some((*uid, is_large(row)?))).collect();
+    let mut lacking: Vec<u32> = sizes.keys().copied().collect();
+    lacking.sort_unstable();
+    for batch in lacking.chunks(STARTS) {
+        let items = [FetchItem::WholeStart];
+        let fetched = fetch_bisect::fetch(lease, batch.to_vec(), &items, &items).await?;
+        for row in fetched.rows {
+            let Some(size) = sizes.remove(&row.uid) else { continue };
+            let begun = match row.whole {
+                Some(start) => start_of(reader, start).await?,
+                // Some servers give the whole, which is too long where the start was asked for.
+                None => None,
+            };
+            let is_told =
+                matches!(&begun, Some(Sketch { preview: Some(_), has_attachments: Some(true) }));
+            let wants_rest = !is_told && size <= reader.settings.message_bytes;
+            let rest = if wants_rest { reader.in_flight.reserve(tenant, size) } else { None };
+            let has_room = rest.is_some();
+            let whole = match rest {
+                None => None,
+                Some(_room) => whole_of(reader, lease, row.uid).await?,
+            };
+            let Some(sketch) = whole.or(begun) else { continue };
+            if wants_rest && !has_room {
+                // There may be room the next time.
+                show(known, row.uid, sketch);
+            } else {
+                keep(reader, known, row.uid, sketch);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Starts of messages that are fetched at once: [`BATCH_BYTES`] together.
+const STARTS: usize = 32;
+
+/// What the start of a message tells of the whole: that there is an attachment, never that there is none.
+async fn start_of(reader: &Reader, start: Bytes) -> Result<Option<Sketch>, Problem> {
+    let want = ReadWant { preview: true, structure: true, ..ReadWant::default() };
+    let reading = reading_of(reader, start, want).await?;
+    Ok(reading.map(|reading| {
+        // HTML that comes later may show what has a content id.
+        let is_file =
+            |part: &Part| part.usage == Some(Usage::Attachment) && part.content_id.is_none();
+        let has_attachments = reading.parts.iter().any(is_file).then_some(true);
+        let preview = reading.preview.filter(|preview| !preview.is_empty());
+        Sketch { preview, has_attachments }
+    }))
+}
+
+async fn whole_of(reader: &Reader, lease: &mut Lease, uid: u32) -> Result<Option<Sketch>, Problem> {
+    let items = [FetchItem::Whole];
+    let fetched = fetch_bisect::fetch(lease, vec![uid], &items, &items).await?;
+    let row = fetched.rows.into_iter().find(|row| row.uid == uid);
+    match row.and_then(|row| row.whole) {
+        Some(whole) => sketch_of(reader, whole).await,
+        None => Ok(None),
+    }
+}
+
+fn keep(reader: &Reader, known: &mut Rows, uid: u32, sketch: Sketch) {
+    if let Some((place, row)) = show(known, uid, sketch) {
+        reader.cache.learn(reader.cache_key(place.clone()), Arc::clone(row));
+    }
+}
+
+/// For this request only.
+fn show(known: &mut Rows, uid: u32, sketch: Sketch) -> Option<&(Place, Arc<Known>)> {
+    let known = known.get_mut(&uid)?;
+    known.1 = Arc::new(Known { sketch: Some(sketch), ..(*known.1).clone() });
+    Some(known)
+}
+
+/// UIDs whose messages have at most [`BATCH_BYTES`] together; at least one.
+fn take_batch(lacking: &mut Vec<(u32, u64)>) -> Vec<u32> {
+    let mut batch = Vec::new();
+    let mut bytes = 0;
+    while let Some((uid, size)) = lacking.last().copied() {
+        if !batch.is_empty() && bytes + size > BATCH_BYTES {
+            break;
+        }
+        bytes += size;
+        batch.push(uid);
+        lacking.pop();
+    }
+    batch.sort_unstable();
+    batch
+}
+
+/// None when the parser gave up on the message.
+async fn sketch_of(reader: &Reader, whole: Bytes) -> Result<Option<Sketch>, Problem> {
+    let want = ReadWant { preview: true, ..ReadWant::default() };
+    let reading = reading_of(reader, whole, want).await?;
+    Ok(reading.map(|reading| Sketch {
+        preview: reading.preview,
+        has_attachments: Some(reading.has_attachments),
+    }))
+}
+
+async fn reading_of(
+    reader: &Reader,
+    raw: Bytes,
+    want: ReadWant,
+) -> Result<Option<Reading>, Problem> {
+    match reader.mime.read(in_memory(raw), want, PREVIEW_LIMIT).await {
+        Ok(reading) => Ok(Some(reading)),
+        Err(MimeError::Faults(_) | MimeError::Failed(_)) => Ok(None),
+        Err(error @ MimeError::Busy(_)) => Err(problems::reading(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_has_at_least_one_message_and_at_most_eight_mebibytes() {
+        check(&[(1, 9 << 20)], &[1]);
+        check(&[(1, 4 << 20), (2, 4 << 20)], &[1, 2]);
+        check(&[(1, 5 << 20), (2, 4 << 20)], &[2]);
+    }
+
+    #[track_caller]
+    fn check(lacking: &[(u32, u64)], want: &[u32]) {
+        assert_eq!(take_batch(&mut lacking.to_vec()), want);
+    }
+}

@@ -1,0 +1,210 @@
+//! Token addresses that failed are left alone for a while: exponential back-off.
+//!
+//! A tenant's `tokenUrl`, or an authorization server of the operator's, is asked for every login that
+//! needs a token, so one that is down, or that refuses, would be asked by every request and every delivery.
+//!
+//! Invariants: while a pause lasts nothing is sent there for that tenant, and whoever
+//! wanted a token is told what the address said last and when it is asked again; a tenant has a
+//! bounded number of pauses, and none of another's.
+
+use std::collections::HashMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use model::ids::TenantId;
+use model::port::clock::Clock;
+use model::problem::{Code, Problem};
+use model::secret::Secret;
+
+use crate::sync::lock;
+
+/// After the first failure; doubled with each that follows.
+const FIRST: Duration = Duration::from_secs(5);
+const LONGEST: Duration = Duration::from_secs(15 * 60);
+/// Whoever asks for more is asked again all the same.
+const LONGEST_ASKED: Duration = Duration::from_secs(60 * 60);
+/// Who is asked after a pause keeps the others waiting so long.
+const PROBE: Duration = Duration::from_secs(5);
+/// Addresses of one tenant that are remembered.
+const MOST: usize = 256;
+
+/// By tenant.
+#[derive(Debug)]
+pub(crate) struct Pauses {
+    clock: Arc<dyn Clock>,
+    tenants: Mutex<HashMap<TenantId, HashMap<Address, Pause>>>,
+}
+
+/// Where, and with what: whoever mends the secret need not wait.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Address {
+    url: String,
+    secret: u64,
+}
+
+#[derive(Debug)]
+struct Pause {
+    failures: u32,
+    /// Monotonic.
+    until: Duration,
+    code: Code,
+    detail: String,
+}
+
+impl Address {
+    pub(crate) fn new(url: &str, secret: Option<&Secret>) -> Self {
+        let mut hasher = DefaultHasher::new();
+        secret.map(Secret::reveal).hash(&mut hasher);
+        Self { url: url.to_owned(), secret: hasher.finish() }
+    }
+}
+
+impl Pauses {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, tenants: Mutex::default() }
+    }
+
+    /// Whether the address may be asked now; one that failed before is asked by one caller at a time.
+    pub(crate) fn check(&self, tenant: &TenantId, address: &Address) -> Result<(), Problem> {
+        self.check_all(tenant, &[address])
+    }
+
+    /// The same of several that are asked at once. Who may not ask for one of them keeps nobody waiting for
+    /// the others.
+    pub(crate) fn check_all(
+        &self,
+        tenant: &TenantId,
+        addresses: &[&Address],
+    ) -> Result<(), Problem> {
+        let now = self.clock.monotonic();
+        let mut tenants = lock(&self.tenants);
+        let Some(own) = tenants.get_mut(tenant) else { return Ok(()) };
+        for pause in addresses.iter().filter_map(|address| own.get(*address)) {
+            if let Some(left) = pause.until.checked_sub(now).filter(|left| !left.is_zero()) {
+                return Err(told(pause.code, &pause.detail, left));
+            }
+        }
+        for address in addresses {
+            if let Some(pause) = own.get_mut(*address) {
+                pause.until = now + PROBE;
+            }
+        }
+        Ok(())
+    }
+
+    /// It failed: the problem, with when it is asked again.
+    /// `asked` is what the server wants to be left alone for.
+    pub(crate) fn failed(
+        &self,
+        tenant: &TenantId,
+        address: Address,
+        problem: Problem,
+        asked: Option<Duration>,
+    ) -> Problem {
+        let now = self.clock.monotonic();
+        let mut tenants = lock(&self.tenants);
+        let own = tenants.entry(tenant.clone()).or_default();
+        if own.len() >= MOST
+            && !own.contains_key(&address)
+            && let Some(oldest) = own.iter().min_by_key(|(_, pause)| pause.until)
+        {
+            let oldest = oldest.0.clone();
+            own.remove(&oldest);
+        }
+        let fresh = || Pause {
+            failures: 0,
+            until: Duration::ZERO,
+            code: problem.code,
+            detail: String::new(),
+        };
+        let pause = own.entry(address).or_insert_with(fresh);
+        let doubled = 1_u32.checked_shl(pause.failures).unwrap_or(u32::MAX);
+        let wait = FIRST.saturating_mul(doubled).min(LONGEST);
+        let wait = wait.max(asked.unwrap_or_default().min(LONGEST_ASKED));
+        pause.failures = pause.failures.saturating_add(1);
+        pause.until = now + wait;
+        pause.code = problem.code;
+        pause.detail.clone_from(&problem.detail);
+        Problem { detail: sentence(&problem.detail, wait), ..problem }.with_retry_after(wait)
+    }
+
+    /// It gave a token.
+    pub(crate) fn clear(&self, tenant: &TenantId, address: &Address) {
+        let mut tenants = lock(&self.tenants);
+        let Some(own) = tenants.get_mut(tenant) else { return };
+        own.remove(address);
+        if own.is_empty() {
+            tenants.remove(tenant);
+        }
+    }
+}
+
+fn told(code: Code, detail: &str, left: Duration) -> Problem {
+    Problem::new(code, sentence(detail, left)).with_retry_after(left)
+}
+
+fn sentence(detail: &str, left: Duration) -> String {
+    let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+    format!("{detail}; it is asked again in {seconds} s")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::clock::Owned;
+
+    fn tenant(name: &str) -> TenantId {
+        name.parse().unwrap()
+    }
+
+    fn refusal() -> Problem {
+        Problem::new(Code::AuthorizationUnavailable, "no token now")
+    }
+
+    fn address() -> Address {
+        Address::new("https://own.test/", None)
+    }
+
+    #[test]
+    fn pauses_double_to_a_quarter_of_an_hour_and_end_with_a_token() {
+        let clock = Arc::new(Owned::default());
+        let pauses = Pauses::new(clock.clone());
+        let acme = tenant("acme");
+        for want in [5, 10, 20, 40, 80, 160, 320, 640, 900, 900] {
+            pauses.check(&acme, &address()).unwrap();
+            let told = pauses.failed(&acme, address(), refusal(), None);
+            assert_eq!(told.detail, format!("no token now; it is asked again in {want} s"));
+            clock.advance(Duration::from_secs(want - 1));
+            let told = pauses.check(&acme, &address()).unwrap_err();
+            assert_eq!(told.code, Code::AuthorizationUnavailable);
+            assert_eq!(told.detail, "no token now; it is asked again in 1 s");
+            assert_eq!(told.retry_after, Some(Duration::from_secs(1)));
+            clock.advance(Duration::from_secs(1));
+        }
+        pauses.check(&acme, &address()).unwrap();
+        assert!(pauses.check(&acme, &address()).is_err(), "one asks, the others wait for it");
+        pauses.clear(&acme, &address());
+        assert!(lock(&pauses.tenants).is_empty());
+        let asked = Some(Duration::from_secs(77));
+        let told = pauses.failed(&acme, address(), refusal(), asked);
+        assert_eq!(told.retry_after, Some(Duration::from_secs(77)), "as the server asks");
+    }
+
+    #[test]
+    fn others_and_another_secret_do_not_wait() {
+        let pauses = Pauses::new(Arc::new(Owned::default()));
+        let acme = tenant("acme");
+        pauses.failed(&acme, address(), refusal(), None);
+        assert!(pauses.check(&acme, &address()).is_err());
+        assert!(pauses.check(&tenant("globex"), &address()).is_ok());
+        let mended = Secret::new("mended".to_owned());
+        assert!(pauses.check(&acme, &Address::new("https://own.test/", Some(&mended))).is_ok());
+        for at in 0..1000 {
+            let address = Address::new(&format!("https://{at}.test/"), None);
+            pauses.failed(&acme, address, refusal(), None);
+        }
+        assert_eq!(lock(&pauses.tenants)[&acme].len(), MOST);
+    }
+}

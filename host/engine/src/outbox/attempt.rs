@@ -1,0 +1,473 @@
+//! One attempt at one submission, from claim to verdict.
+//!
+//! Every step is recorded before it is taken: the attempt with its back-off by
+//! its claim, the dot before the dot. So whenever this future is dropped,
+//! the next one knows whether a repetition could be a duplicate.
+//!
+//! Invariant: a submission ends only by a server's reply, by age, because its
+//! account is gone or may not send as its sender any more, or because its bytes
+//! are not what was accepted.
+
+use std::io::ErrorKind;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::future::{self, Either};
+use model::account::{Account, MailServer};
+use model::draft::Envelope;
+use model::instant::Timestamp;
+use model::port::BoxFuture;
+use model::port::outbox::{Claim, Step};
+use model::port::smtp::{Activity, BeforeDot, Data, Delivery, SmtpError, SmtpSession};
+use model::port::store_error::StoreError;
+use model::problem::Protocol;
+use model::submission::State;
+use tokio::sync::watch;
+
+use crate::login::attempts::Answer;
+use crate::login::lockout::Lockout;
+use crate::login::refusal_text;
+use crate::outbox::backoff;
+use crate::outbox::concurrency::Fate;
+use crate::outbox::delivery_slots::{Place, Verdict};
+use crate::outbox::expiry::{self, Waited};
+use crate::outbox::recording::{self, uncounted};
+use crate::outbox::sent_copy;
+use crate::outbox::verdict::{self, Outcome};
+use crate::outbox::worker::Worker;
+use crate::problems;
+
+/// A server that says nothing for so long gives no more answers to those that have a place. Its
+/// deadlines are much longer, and hold.
+const SILENCE: Duration = Duration::from_secs(3);
+/// How long a message waits whose server is silent and has others waiting for it.
+const SILENT: Duration = Duration::from_secs(15);
+
+/// A claim and what it takes to carry it out.
+#[derive(Debug)]
+pub(crate) struct Attempt<'a> {
+    worker: &'a Worker,
+    claim: Claim,
+    stopping: watch::Receiver<bool>,
+    /// The final dot may have been sent.
+    dot: AtomicBool,
+}
+
+/// How it went, short of recording it.
+enum Ending {
+    /// To be recorded, with the time of the next attempt.
+    Outcome { outcome: Outcome, due: Timestamp, counted: Counted },
+    /// The bytes are not those that were accepted, and will not be.
+    Damaged { reason: String },
+    /// The claim is another's now.
+    Lost,
+}
+
+/// What else is known when an attempt ends.
+#[derive(Default)]
+struct Over {
+    /// Nothing more can be tried, and this is why.
+    state: Option<State>,
+    /// A copy is to be filed among the account's sent mail.
+    copy: bool,
+}
+
+/// What became of the talk with a server.
+enum Tried {
+    /// It ended, with the session if that can go on.
+    Answered(Result<Delivery, SmtpError>, Option<Box<dyn SmtpSession>>),
+    /// The host stops, and the session did not stand yet.
+    Stopped,
+    /// The server is silent, and no more may wait for it.
+    Silent,
+}
+
+/// Whether this attempt is one of those that the schedule allows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Counted {
+    Yes,
+    No,
+}
+
+impl<'a> Attempt<'a> {
+    pub(crate) fn new(
+        worker: &'a Worker,
+        mut claim: Claim,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        if claim.found == State::DotSent {
+            verdict::doubt(&mut claim.recipients);
+        }
+        Self { worker, claim, stopping, dot: AtomicBool::new(false) }
+    }
+
+    /// To the end. Says nothing: what became of it stands in the outbox.
+    pub(crate) async fn run(self, mut place: Place<'a>) {
+        // The claim of before ran out while the store took no writes: its verdict still holds.
+        if let Some(verdict) = self.worker.slots.take_verdict(&self.claim.id) {
+            drop(place);
+            let verdict = Verdict { step: uncounted(verdict.step), ..verdict };
+            self.keep(verdict).await;
+            return;
+        }
+        if *self.stopping.borrow() {
+            return self.put_back("the host is stopping", Duration::ZERO).await;
+        }
+        let Some((account, server)) = self.account().await else { return };
+        if !place.settle(&server) {
+            return self
+                .put_back_unless_over("the SMTP server is silent, and others wait for it")
+                .await;
+        }
+        let ending = self.attempt(&mut place, &account, &server).await;
+        // The account's next message need not wait until this one is recorded.
+        drop(place);
+        let (outcome, due, counted) = match ending {
+            Ending::Outcome { outcome, due, counted } => (outcome, due, counted),
+            Ending::Damaged { reason } => {
+                return self.keep(Verdict { step: Step::Damaged { reason }, copy: false }).await;
+            }
+            Ending::Lost => return,
+        };
+        let had = self.claim.recipients.iter().any(|known| known.state == State::Sent);
+        let has = outcome.recipients.iter().any(|known| known.state == State::Sent);
+        let copy = has && !had && sent_copy::is_wanted(self.worker, &account);
+        self.end(outcome, due, counted, Over { state: None, copy }).await;
+    }
+
+    /// The account as it is now; without one the attempt is over.
+    async fn account(&self) -> Option<(Account, MailServer)> {
+        let claim = &self.claim;
+        let found = self.worker.accounts.get(&claim.tenant, &claim.account).await;
+        match found {
+            Err(error) => {
+                tracing::error!(%error, "an account cannot be read");
+                self.put_back("the store did not answer", Duration::from_secs(60)).await;
+            }
+            Ok(None) => self.give_up("the account was deleted").await,
+            // Made again under the same id: perhaps by somebody else, and with another login.
+            Ok(Some(account)) if account.generation != claim.generation => {
+                self.give_up("the account was deleted").await;
+            }
+            Ok(Some(account))
+                if !account
+                    .identities
+                    .iter()
+                    .any(|identity| identity.email.same_as(&claim.sender)) =>
+            {
+                self.give_up("the sender is no longer one of the account's identities").await;
+            }
+            Ok(Some(account)) => match account.smtp.clone() {
+                Some(server) => return Some((account, server)),
+                None => {
+                    // It comes with the pauses of the schedule, and so it counts: nothing waits for ever.
+                    let why = "the account has no SMTP server";
+                    let due = self.now().after(self.backoff());
+                    let outcome = self.untried(State::Deferred, why);
+                    self.end(outcome, due, Counted::Yes, Over::default()).await;
+                }
+            },
+        }
+        None
+    }
+
+    /// Nothing more will be tried, and it is no server that said so.
+    async fn give_up(&self, why: &str) {
+        let outcome = self.untried(State::Failed, why);
+        let over = Over { state: Some(State::Failed), copy: false };
+        self.end(outcome, self.now(), Counted::No, over).await;
+    }
+
+    async fn attempt(
+        &self,
+        place: &mut Place<'_>,
+        account: &Account,
+        server: &MailServer,
+    ) -> Ending {
+        let claim = &self.claim;
+        let now = self.now();
+        let recipients = verdict::pending(&claim.recipients);
+        if recipients.is_empty() {
+            let outcome = Outcome { recipients: claim.recipients.clone(), last_error: None };
+            return Ending::Outcome { outcome, due: now, counted: Counted::No };
+        }
+        let monotonic = self.worker.clock.monotonic();
+        let lockout = place.courier().with_lockout(|lockout| *lockout);
+        // Nothing is held against what is stored now; something may be against the login.
+        let left = if lockout.is_clear() {
+            self.worker.logins.guesses.left(account)
+        } else {
+            lockout.left(monotonic)
+        };
+        if let Some(left) = left {
+            let why = "the SMTP server refused the credentials several times and is left alone for a while";
+            return self.without_attempt(why, now.after(left));
+        }
+        let pause = self.backoff();
+        let envelope = Envelope { sender: claim.sender.clone(), recipients };
+        let warm = place.courier().take_warm(server);
+        let tried = match warm {
+            Some(session) => match self.deliver(place, session, &envelope).await {
+                // It had gone cold. The dot was not sent, so a fresh session may try at once.
+                Tried::Answered(Err(SmtpError::Lost(_) | SmtpError::Refused { .. }), _) => {
+                    self.connect_and_deliver(place, account, server, &envelope).await
+                }
+                tried @ (Tried::Answered(..) | Tried::Stopped | Tried::Silent) => tried,
+            },
+            None => self.connect_and_deliver(place, account, server, &envelope).await,
+        };
+        let (answer, session) = match tried {
+            Tried::Answered(answer, session) => (answer, session),
+            Tried::Stopped => {
+                let why = "the host stopped before the message was sent";
+                return self.without_attempt(why, self.now());
+            }
+            Tried::Silent => {
+                let why = "the SMTP server is silent, and as many deliveries as may wait for silent servers do";
+                let outcome = self.untried(State::Deferred, why);
+                let due = self.now().after(pause);
+                return Ending::Outcome { outcome, due, counted: Counted::Yes };
+            }
+        };
+        place.answered();
+        if let Some(session) = session {
+            place.keep_warm(session, server, self.worker.clock.monotonic());
+        }
+        if let Some(reason) = damage(&answer) {
+            return Ending::Damaged { reason };
+        }
+        let now = self.now();
+        let outcome = match &answer {
+            Err(SmtpError::Unrecorded(error @ StoreError::LostClaim)) => {
+                recording::failed(claim, error);
+                return Ending::Lost;
+            }
+            Ok(delivery) => {
+                verdict::delivered(&claim.recipients, &envelope.recipients, delivery, now)
+            }
+            Err(error) => verdict::broken_off(&claim.recipients, &envelope.recipients, error, now),
+        };
+        if let Ok(delivery) = &answer
+            && verdict::goes_on(&claim.recipients, &outcome, &envelope.recipients, delivery)
+        {
+            return Ending::Outcome { outcome, due: now, counted: Counted::No };
+        }
+        // From the end: a server that kept us waiting is not called again at once.
+        Ending::Outcome { outcome, due: now.after(pause), counted: Counted::Yes }
+    }
+
+    async fn connect_and_deliver(
+        &self,
+        place: &mut Place<'_>,
+        account: &Account,
+        server: &MailServer,
+        envelope: &Envelope,
+    ) -> Tried {
+        let activity = Activity::new(Arc::clone(&self.worker.clock));
+        let login = self.unless_stopping(self.log_in(account, server, &activity));
+        let connected = match self.watched(place, &activity, login).await {
+            Some(Some(connected)) => connected,
+            Some(None) => return Tried::Stopped,
+            None => {
+                let silent = SmtpError::Timeout { step: "the login" };
+                let problem = problems::smtp_login(&silent);
+                self.worker.logins.healths.saw(account, Protocol::Smtp, Some(&problem)).await;
+                return Tried::Silent;
+            }
+        };
+        let courier = place.courier();
+        let now = self.worker.clock.monotonic();
+        let (healths, smtp) = (&self.worker.logins.healths, Protocol::Smtp);
+        match connected {
+            Ok(session) => {
+                healths.saw(account, smtp, None).await;
+                courier.with_lockout(Lockout::accepted);
+                self.worker.logins.guesses.note(account, [(server, Answer::Accepted)]);
+                self.deliver(place, session, envelope).await
+            }
+            Err(error) => {
+                let judged = matches!(&error, SmtpError::Credentials(no) if !refusal_text::is_busy(&no.text));
+                if judged && courier.with_lockout(|lockout| lockout.refused(now)) {
+                    self.worker.logins.guesses.note(account, [(server, Answer::Refused)]);
+                }
+                healths.saw(account, smtp, Some(&problems::smtp_login(&error))).await;
+                Tried::Answered(Err(error), None)
+            }
+        }
+    }
+
+    /// With a new token, should the server not take the one that is stored.
+    async fn log_in(
+        &self,
+        account: &Account,
+        server: &MailServer,
+        activity: &Activity,
+    ) -> Result<Box<dyn SmtpSession>, SmtpError> {
+        let (smtp, bearers) = (&self.worker.smtp, &self.worker.logins.bearers);
+        let none = |problem| SmtpError::NoCredentials(Box::new(problem));
+        let credentials = bearers.current(account).await.map_err(none)?;
+        let connected = smtp.connect(server, &credentials, &(), activity).await;
+        if matches!(&connected, Err(SmtpError::Credentials(no)) if !refusal_text::is_busy(&no.text))
+            && let Some(other) = bearers.instead_of(account, &credentials).await.map_err(none)?
+        {
+            return smtp.connect(server, &other, &(), activity).await;
+        }
+        connected
+    }
+
+    /// One transaction, and the session if it can go on.
+    async fn deliver(
+        &self,
+        place: &mut Place<'_>,
+        mut session: Box<dyn SmtpSession>,
+        envelope: &Envelope,
+    ) -> Tried {
+        // Policy for doubt: send again, and say that it may arrive twice.
+        let before_dot: BeforeDot<'_> = Box::new(|| {
+            self.dot.store(true, Ordering::SeqCst);
+            Box::pin(self.record(Step::DotSent))
+        });
+        let activity = session.activity().clone();
+        let transaction = session.deliver(envelope, &self.claim.raw, before_dot);
+        let Some(answer) = self.watched(place, &activity, transaction).await else {
+            return Tried::Silent;
+        };
+        let usable = match &answer {
+            Ok(delivery) => delivery.leaves_session(),
+            Err(_) => false,
+        };
+        Tried::Answered(answer, usable.then_some(session))
+    }
+
+    /// What comes of `work`, however long it takes: once the server has been silent for a while, it goes
+    /// on beside those that have a place. None when it may not.
+    async fn watched<T>(
+        &self,
+        place: &mut Place<'_>,
+        activity: &Activity,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        let mut work = pin!(work);
+        loop {
+            let silence = pin!(activity.silence(SILENCE));
+            if let Either::Left((value, _)) = future::select(work.as_mut(), silence).await {
+                return Some(value);
+            }
+            match place.fall_silent(self.dot.load(Ordering::SeqCst)) {
+                Fate::Slow => return Some(work.await),
+                Fate::Stays => activity.note(),
+                Fate::Cut => return None,
+            }
+        }
+    }
+
+    async fn unless_stopping<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut stopping = self.stopping.clone();
+        let stop = pin!(stopping.wait_for(|stopping| *stopping));
+        match future::select(pin!(work), stop).await {
+            Either::Left((value, _)) => Some(value),
+            Either::Right(_) => None,
+        }
+    }
+
+    fn without_attempt(&self, why: &str, due: Timestamp) -> Ending {
+        let outcome = self.untried(State::Deferred, why);
+        Ending::Outcome { outcome, due, counted: Counted::No }
+    }
+
+    /// Of an attempt in which no server was asked.
+    fn untried(&self, state: State, why: &str) -> Outcome {
+        verdict::without_attempt(&self.claim.recipients, state, why, self.now())
+    }
+
+    /// As [`Self::put_back`] for a while, unless it has waited long enough: how often it comes back is not
+    /// counted, so nothing else would end it.
+    async fn put_back_unless_over(&self, why: &str) {
+        let due = self.now().after(SILENT);
+        if self.is_over(due, Counted::No) {
+            let outcome = self.untried(State::Deferred, why);
+            self.end(outcome, due, Counted::No, Over::default()).await;
+        } else {
+            self.put_back(why, SILENT).await;
+        }
+    }
+
+    /// Back to the outbox, as if it had not been claimed.
+    async fn put_back(&self, why: &str, pause: Duration) {
+        let state = match self.claim.found {
+            State::DotSent | State::Uncertain => State::Uncertain,
+            State::Accepted | State::Claimed => State::Accepted,
+            State::Dialing
+            | State::Sent
+            | State::Deferred
+            | State::Failed
+            | State::Cancelled
+            | State::Expired => State::Deferred,
+        };
+        tracing::debug!(id = %self.claim.id, why, "a claim is put back");
+        let step = Step::Uncounted {
+            state,
+            recipients: self.claim.recipients.clone(),
+            due: self.now().after(pause),
+            last_error: None,
+        };
+        // As persistently as a verdict: nobody else would give the claim back before it runs out.
+        self.keep(Verdict { step, copy: false }).await;
+    }
+
+    /// Whether nothing more would be tried at `due`.
+    fn is_over(&self, due: Timestamp, counted: Counted) -> bool {
+        let waited = Waited {
+            age: due.since(self.claim.created),
+            attempts: self.claim.attempts.saturating_add(u32::from(counted == Counted::Yes)),
+        };
+        let settings = &self.worker.settings;
+        expiry::is_over(waited, &settings.backoff, settings.give_up_after)
+    }
+
+    /// Records the outcome.
+    async fn end(&self, mut outcome: Outcome, due: Timestamp, counted: Counted, over: Over) {
+        let mut state = over.state.unwrap_or_else(|| outcome.state());
+        if !state.is_final() && self.is_over(due, counted) {
+            outcome.expire(self.now());
+            state = State::Expired;
+        }
+        // What is over is due no more: the time says when it ended.
+        let due = if state.is_final() { self.now() } else { due };
+        let Outcome { recipients, last_error } = outcome;
+        let step = Step::Ended { state, recipients, due, last_error };
+        let step = if counted == Counted::Yes { step } else { uncounted(step) };
+        self.keep(Verdict { step, copy: over.copy }).await;
+    }
+
+    async fn keep(&self, verdict: Verdict) {
+        recording::keep(self.worker, &self.claim, &verdict, self.stopping.clone()).await;
+    }
+
+    fn record(&self, step: Step) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.worker.outbox.record(&self.claim.id, self.claim.epoch, step)
+    }
+
+    fn backoff(&self) -> Duration {
+        let Worker { entropy, settings, .. } = self.worker;
+        backoff::pause(&settings.backoff, self.claim.attempts, &**entropy)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.worker.clock.now()
+    }
+}
+
+/// What is wrong with the bytes, where that is why nothing was sent. A disk that cannot read them now may
+/// do so later, and a directory without them may be mounted later.
+fn damage(answer: &Result<Delivery, SmtpError>) -> Option<String> {
+    let (Err(SmtpError::Unreadable(error))
+    | Ok(Delivery { data: Data::Ended(SmtpError::Unreadable(error)), .. })) = answer
+    else {
+        return None;
+    };
+    let damaged = matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof);
+    damaged.then(|| format!("its bytes are damaged: {error}"))
+}

@@ -1,0 +1,247 @@
+//! Who may deliver now, and over which session.
+//!
+//! A delivery has a place ([`crate::outbox::concurrency`]); a session that just delivered waits
+//! a moment for the account's next message.
+//!
+//! Invariant: nothing is claimed for which there is no place, and an account that
+//! has as many deliveries under way as it may have keeps no other account waiting.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use model::account::MailServer;
+use model::ids::SubmissionId;
+use model::port::outbox::Step;
+use model::port::smtp::SmtpSession;
+use tokio::sync::Notify;
+
+use crate::login::account_ref::AccountRef;
+use crate::login::lockout::Lockout;
+use crate::outbox::concurrency::{Bounds, Fate, Look, Places, Ticket};
+use crate::settings::Settings;
+use crate::sync::lock;
+
+/// What deliveries share.
+#[derive(Debug)]
+pub(crate) struct Couriers {
+    per_account: usize,
+    places: Mutex<Places>,
+    /// By generation, so that a session never serves an account that was made again.
+    accounts: Mutex<HashMap<(AccountRef, u32), Arc<Courier>>>,
+    /// What became of submissions, where the store could not record it yet.
+    verdicts: Mutex<HashMap<SubmissionId, Verdict>>,
+    /// Something is due later that was not before.
+    deferred: AtomicBool,
+    /// Told when something may be due that has a place, or is due later.
+    changed: Notify,
+}
+
+/// What became of a submission.
+#[derive(Clone, Debug)]
+pub(crate) struct Verdict {
+    pub(crate) step: Step,
+    /// A copy is to be filed among the account's sent mail.
+    pub(crate) copy: bool,
+}
+
+/// What is remembered of one account.
+#[derive(Debug, Default)]
+pub(crate) struct Courier {
+    inside: Mutex<Inside>,
+}
+
+#[derive(Debug, Default)]
+struct Inside {
+    /// The account was changed or deleted: no session waits here any more.
+    closed: bool,
+    lockout: Lockout,
+    /// The one that delivered last comes last.
+    warm: Vec<Warm>,
+}
+
+#[derive(Debug)]
+struct Warm {
+    session: Box<dyn SmtpSession>,
+    server: MailServer,
+    since: Duration,
+}
+
+impl Couriers {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let bounds = Bounds {
+            total: settings.deliveries,
+            per_account: settings.deliveries_per_account,
+            slow: settings.slow_deliveries,
+        };
+        Self {
+            per_account: settings.deliveries_per_account.max(1),
+            places: Mutex::new(Places::new(bounds)),
+            accounts: Mutex::default(),
+            verdicts: Mutex::default(),
+            deferred: AtomicBool::new(false),
+            changed: Notify::new(),
+        }
+    }
+
+    /// A place for a delivery of the account.
+    pub(crate) fn begin(&self, owner: &AccountRef, generation: u32) -> Place<'_> {
+        let courier = {
+            let mut accounts = lock(&self.accounts);
+            Arc::clone(accounts.entry((owner.clone(), generation)).or_default())
+        };
+        Place { couriers: self, ticket: lock(&self.places).begin(owner), courier }
+    }
+
+    /// Something of the account was accepted, and may be due.
+    pub(crate) fn accepted(&self, owner: &AccountRef) {
+        if lock(&self.places).accepted(owner) {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Something may be due: it is looked for as soon as there is a place.
+    pub(crate) fn look(&self) {
+        lock(&self.places).look();
+    }
+
+    /// What there is room for, when something may be due and there is any. Whoever is told so looks.
+    pub(crate) fn take_look(&self) -> Option<Look> {
+        lock(&self.places).take_look()
+    }
+
+    /// That look gave so many, and left something that may be due, for lack of room.
+    pub(crate) fn left(&self, look: &Look, got: usize) {
+        lock(&self.places).left(look, got);
+    }
+
+    /// Something is due later that was not before.
+    pub(crate) fn deferred(&self) {
+        self.deferred.store(true, Ordering::SeqCst);
+        self.changed.notify_one();
+    }
+
+    /// Whether that is so, once.
+    pub(crate) fn take_deferred(&self) -> bool {
+        self.deferred.swap(false, Ordering::SeqCst)
+    }
+
+    fn with_places<T>(&self, work: impl FnOnce(&mut Places) -> T) -> T {
+        let mut places = lock(&self.places);
+        let answer = work(&mut places);
+        if places.is_due() {
+            self.changed.notify_one();
+        }
+        answer
+    }
+
+    /// Ready when a place has become free, or something was accepted that has one.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Holds nothing more against an account that was changed, and drops its sessions; one that is in
+    /// use now is dropped after its transaction.
+    pub(crate) fn forget(&self, owner: &AccountRef) {
+        self.with_places(|places| places.forget(owner));
+        lock(&self.accounts).retain(|(of, _), courier| {
+            if of == owner {
+                let mut inside = lock(&courier.inside);
+                inside.closed = true;
+                inside.warm.clear();
+            }
+            of != owner
+        });
+    }
+
+    /// Keeps a verdict that could not be recorded, for whoever claims the submission next.
+    pub(crate) fn leave_verdict(&self, id: &SubmissionId, verdict: &Verdict) {
+        lock(&self.verdicts).insert(id.clone(), verdict.clone());
+    }
+
+    /// The verdict that waits, once.
+    pub(crate) fn take_verdict(&self, id: &SubmissionId) -> Option<Verdict> {
+        lock(&self.verdicts).remove(id)
+    }
+
+    /// Sessions that have waited for `limit`; accounts with nothing to remember are dropped.
+    pub(crate) fn take_cold(&self, now: Duration, limit: Duration) -> Vec<Box<dyn SmtpSession>> {
+        lock(&self.places).look_round();
+        let mut cold = Vec::new();
+        lock(&self.accounts).retain(|_, courier| {
+            let mut inside = lock(&courier.inside);
+            let is_cold = |warm: &mut Warm| now.saturating_sub(warm.since) >= limit;
+            cold.extend(inside.warm.extract_if(.., is_cold).map(|warm| warm.session));
+            let idle = inside.warm.is_empty() && inside.lockout.is_clear();
+            !idle || Arc::strong_count(courier) > 1
+        });
+        cold
+    }
+
+    pub(crate) fn take_all_warm(&self) -> Vec<Box<dyn SmtpSession>> {
+        self.take_cold(Duration::MAX, Duration::ZERO)
+    }
+}
+
+/// A place of an account, free again when dropped.
+#[derive(Debug)]
+pub(crate) struct Place<'a> {
+    couriers: &'a Couriers,
+    ticket: Ticket,
+    courier: Arc<Courier>,
+}
+
+impl Place<'_> {
+    pub(crate) fn courier(&self) -> &Courier {
+        &self.courier
+    }
+
+    /// As [`Places::settle`].
+    pub(crate) fn settle(&mut self, server: &MailServer) -> bool {
+        self.couriers.with_places(|places| places.settle(&mut self.ticket, &server.host))
+    }
+
+    /// As [`Places::fall_silent`].
+    pub(crate) fn fall_silent(&mut self, dot: bool) -> Fate {
+        self.couriers.with_places(|places| places.fall_silent(&mut self.ticket, dot))
+    }
+
+    /// As [`Places::answered`].
+    pub(crate) fn answered(&mut self) {
+        self.couriers.with_places(|places| places.answered(&mut self.ticket));
+    }
+
+    /// Lets a session wait for the account's next message. It is dropped when as many wait as there may
+    /// be deliveries, or when the account was changed meanwhile.
+    pub(crate) fn keep_warm(
+        &self,
+        session: Box<dyn SmtpSession>,
+        server: &MailServer,
+        now: Duration,
+    ) {
+        let mut inside = lock(&self.courier.inside);
+        if !inside.closed && inside.warm.len() < self.couriers.per_account {
+            inside.warm.push(Warm { session, server: server.clone(), since: now });
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.couriers.with_places(|places| places.end(&self.ticket));
+    }
+}
+
+impl Courier {
+    /// The session that waits, when there is one to `server`; those to others are dropped.
+    pub(crate) fn take_warm(&self, server: &MailServer) -> Option<Box<dyn SmtpSession>> {
+        let mut inside = lock(&self.inside);
+        inside.warm.retain(|warm| warm.server == *server);
+        inside.warm.pop().map(|warm| warm.session)
+    }
+
+    pub(crate) fn with_lockout<T>(&self, work: impl FnOnce(&mut Lockout) -> T) -> T {
+        work(&mut lock(&self.inside).lockout)
+    }
+}

@@ -1,0 +1,143 @@
+//! The upkeep of the outbox, beside the driver: submissions that ended long ago are removed, and a
+//! wall clock that was set is noticed.
+//!
+//! Invariant: no wall clock removes or hurries anything: what it put off comes back when the clock does,
+//! and what is removed has been kept for its time while a host ran.
+
+use std::time::Duration;
+
+use model::ids::SubmissionId;
+use model::instant::Timestamp;
+use model::port::maintenance::{Claims, Waits};
+use model::port::outbox::Outbox;
+use model::port::store_error::StoreError;
+
+use crate::outbox::worker::Worker;
+
+/// How often it looks at the clock.
+const ROUND: Duration = Duration::from_secs(30);
+/// How often it looks for what has ended long ago.
+const PASS: Duration = Duration::from_secs(60 * 60);
+/// Rows removed in one piece.
+const ROWS: u32 = 500;
+/// Between the pieces, for everybody else.
+const PAUSE: Duration = Duration::from_millis(200);
+/// Not at once: a start has other work.
+const FIRST_PASS: Duration = Duration::from_secs(10 * 60);
+/// A clock that is held by NTP moves less.
+const STEP: i128 = 1_000;
+/// No submission is older than this program.
+const FIRST: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+/// Never ends. May be dropped at any time.
+pub(crate) async fn run(worker: &Worker) {
+    let clock = &worker.clock;
+    let mut watch = Watch::begin(clock.now(), clock.monotonic());
+    let mut next_pass = clock.monotonic() + FIRST_PASS;
+    loop {
+        let monotonic = clock.monotonic();
+        if watch.went_back(clock.now(), monotonic) {
+            bring_back(worker, Claims::Live).await;
+        }
+        if monotonic >= next_pass {
+            match pass(worker).await {
+                Ok(()) => next_pass = monotonic + PASS,
+                Err(error) => tracing::warn!(%error, "what ended long ago was not removed"),
+            }
+        }
+        clock.sleep(ROUND).await;
+    }
+}
+
+async fn pass(worker: &Worker) -> Result<(), StoreError> {
+    loop {
+        if worker.outbox.prune(worker.settings.keep, ROWS).await? < ROWS {
+            return Ok(());
+        }
+        worker.clock.sleep(PAUSE).await;
+    }
+}
+
+/// What waits longer than any regular pause waits for a time that a wrong clock had made.
+pub(crate) async fn bring_back(worker: &Worker, claims: Claims) {
+    let pauses = &worker.settings.backoff;
+    // Chance makes a pause a tenth longer at most.
+    let longest = pauses.iter().map(|pause| *pause + *pause / 10);
+    let waits = Waits { after: longest.clone().take(1).chain(longest).collect() };
+    let now = worker.clock.now();
+    match worker.outbox.bring_back(now, &waits, claims).await {
+        Ok(0) => {}
+        Ok(count) => tracing::warn!(count, "the clock went back: what it had put off is due again"),
+        Err(error) => tracing::error!(%error, "what a wrong clock put off was not brought back"),
+    }
+}
+
+/// Whether a submission that is not there was there once: its id says so, or the store does.
+pub(crate) async fn has_expired(
+    outbox: &dyn Outbox,
+    id: &SubmissionId,
+    now: Timestamp,
+    keep: Duration,
+) -> Result<bool, StoreError> {
+    let old = now.millis().saturating_sub(millis(keep));
+    if (FIRST.millis()..=old).contains(&id.made().millis()) {
+        return Ok(true);
+    }
+    outbox.was_pruned(id).await
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The wall clock beside the monotonic one.
+#[derive(Debug)]
+struct Watch {
+    /// How far the wall clock is from the other, in milliseconds.
+    offset: i128,
+}
+
+impl Watch {
+    fn begin(now: Timestamp, monotonic: Duration) -> Self {
+        Self { offset: Self::offset(now, monotonic) }
+    }
+
+    /// Whether it was set back since the last look.
+    fn went_back(&mut self, now: Timestamp, monotonic: Duration) -> bool {
+        let offset = Self::offset(now, monotonic);
+        let moved = offset - std::mem::replace(&mut self.offset, offset);
+        moved < -STEP
+    }
+
+    fn offset(now: Timestamp, monotonic: Duration) -> i128 {
+        i128::from(now.millis()) - i128::try_from(monotonic.as_millis()).unwrap_or(i128::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_back_is_noticed_once() {
+        let second = |wall: i64, monotonic| {
+            (Timestamp::from_millis(wall * 1000), Duration::from_secs(monotonic))
+        };
+        let (now, monotonic) = second(1_000_000, 0);
+        let mut watch = Watch::begin(now, monotonic);
+        let mut check = |wall, monotonic, want| {
+            let (now, monotonic) = second(wall, monotonic);
+            assert_eq!(watch.went_back(now, monotonic), want, "{wall}");
+        };
+        check(1_000_030, 30, false);
+        check(1_000_061, 60, false);
+        check(1_003_700, 90, false);
+        check(1_003_730, 120, false);
+        check(1_000_150, 150, true);
+        check(1_000_180, 180, false);
+        check(0, 210, true);
+        check(1_800_000_000, 240, false);
+        // A machine that slept: its monotonic clock may have stood still.
+        check(1_800_000_600, 241, false);
+    }
+}

@@ -1,0 +1,287 @@
+//! The chain of filters that a message passes before it is accepted.
+//!
+//! In the order of the manifest, each on what those before it left, all of them
+//! within one deadline. A filter decides nothing but its verdict: what it may
+//! edit stands in its binding, and what an edit does is `mime`'s business.
+//!
+//! A filter fails when it gives no verdict, or edits that cannot be applied. Its
+//! binding says what then: the message goes on as if there were no such filter,
+//! and the sender is told, or it is not accepted. Two things refuse the message
+//! whatever the binding says: an edit that was not granted, since that is no
+//! accident, and a host without a free instance, since that is not the
+//! filter's doing and must not open the way past it.
+//!
+//! Invariant: after the chain, From and Message-ID are what they were, and every
+//! failure is in the log and in the answer.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use model::account::Account;
+use model::address::EmailAddress;
+use model::caller::Caller;
+use model::draft::Composed;
+use model::filter::{Binding, Edit, EditKind, Mode, OnError, Refusal, Verdict};
+use model::port::capabilities::Message;
+use model::port::clock::Clock;
+use model::port::filter::JudgeError;
+use model::port::mime::{Mime, MimeError};
+use model::problem::{Code, Problem, printable};
+
+use crate::problems;
+use crate::settings::Settings;
+use crate::submit::composed_message::Outgoing;
+use crate::submit::filter_registry::{BoundFilter, Filters};
+
+/// Under this target the log has what filters decided.
+const LOG: &str = "postlet::filter";
+
+/// What a chain of filters needs.
+pub(crate) struct FilterChain<'a> {
+    pub(crate) filters: &'a Filters,
+    pub(crate) mime: &'a Arc<dyn Mime>,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) settings: &'a Settings,
+}
+
+/// What came out of the chain.
+#[derive(Debug)]
+pub(crate) struct Filtered {
+    pub(crate) composed: Composed,
+    /// One sentence for each filter that was passed over.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Lets the tenant's filters judge `composed`.
+pub(crate) async fn before_send(
+    chain: &FilterChain<'_>,
+    caller: &Caller,
+    account: &Account,
+    composed: Composed,
+) -> Result<Filtered, Problem> {
+    let filters = chain.filters.of(&account.tenant);
+    if filters.is_empty() {
+        return Ok(Filtered { composed, warnings: Vec::new() });
+    }
+    let message = Outgoing::open(chain.mime, &composed.raw).await?;
+    let time = chain.settings.filter_time;
+    let mut passing = Passing {
+        chain,
+        caller,
+        account,
+        composed,
+        message,
+        warnings: Vec::new(),
+        left: time,
+        shadows_left: time,
+    };
+    for filter in filters.iter() {
+        passing.pass(filter).await?;
+    }
+    Ok(Filtered { composed: passing.composed, warnings: passing.warnings })
+}
+
+/// A message between two filters.
+struct Passing<'a> {
+    chain: &'a FilterChain<'a>,
+    caller: &'a Caller,
+    account: &'a Account,
+    composed: Composed,
+    message: Arc<Outgoing>,
+    warnings: Vec<String>,
+    left: Duration,
+    /// Shadows have time of their own: trying a filter out must not make another one late.
+    shadows_left: Duration,
+}
+
+impl Passing<'_> {
+    async fn pass(&mut self, filter: &BoundFilter) -> Result<(), Problem> {
+        let verdict = self.ask(filter).await;
+        let binding = &filter.binding;
+        if binding.mode == Mode::Shadow {
+            self.log(binding, &verdict);
+            return Ok(());
+        }
+        match verdict {
+            Ok(Verdict::Accept) => Ok(()),
+            Ok(Verdict::Reject(refusal)) => Err(self.rejected(binding, &refusal)),
+            Ok(Verdict::Modify(edits)) => self.modify(binding, &edits).await,
+            Err(JudgeError::Busy(why)) => {
+                let what = format!("the filter `{}` cannot run now", binding.name);
+                Err(problems::crowded(&what, why).with_extra("filter", &*binding.name))
+            }
+            Err(error) => {
+                let reason = match &error {
+                    JudgeError::Trapped(_) => "it trapped".to_owned(),
+                    JudgeError::Limit(which) => format!("it went over its limit of {which}"),
+                    JudgeError::Timeout => format!(
+                        "it gave no verdict within the {} s that a message's filters have together",
+                        self.chain.settings.filter_time.as_secs()
+                    ),
+                    JudgeError::Busy(_) => "it cannot run now".to_owned(),
+                };
+                self.failed(binding, &reason, Some(&error))
+            }
+        }
+    }
+
+    /// The verdict, or why there is none within what is left of the time.
+    async fn ask(&mut self, filter: &BoundFilter) -> Result<Verdict, JudgeError> {
+        let clock = self.chain.clock;
+        let left = match filter.binding.mode {
+            Mode::Live => &mut self.left,
+            Mode::Shadow => &mut self.shadows_left,
+        };
+        if left.is_zero() {
+            return Err(JudgeError::Timeout);
+        }
+        let begun = clock.monotonic();
+        let message: Arc<dyn Message> = self.message.clone();
+        let (tenant, request) = (&self.account.tenant, &self.caller.request);
+        let judging = filter.judge.judge(tenant, request, message, &self.composed.envelope);
+        let verdict = match select(judging, clock.sleep(*left)).await {
+            Either::Left((verdict, _)) => verdict,
+            Either::Right(((), _)) => Err(JudgeError::Timeout),
+        };
+        *left = left.saturating_sub(clock.monotonic().saturating_sub(begun));
+        verdict
+    }
+
+    async fn modify(&mut self, binding: &Binding, edits: &[Edit]) -> Result<(), Problem> {
+        if let Some(kind) = edits.iter().map(Edit::kind).find(|kind| !binding.edits.contains(kind))
+        {
+            tracing::warn!(
+                tenant = %self.account.tenant, request = %self.caller.request,
+                filter = %binding.name, edit = %kind, "a filter made an edit that it is not granted"
+            );
+            let detail = format!(
+                "the filter `{}` made the edit `{kind}`, which its manifest does not grant",
+                binding.name
+            );
+            return Err(Problem::new(Code::EditNotGranted, detail)
+                .with_extra("filter", &*binding.name)
+                .with_extra("edit", kind.as_str()));
+        }
+        if edits.is_empty() {
+            return Ok(());
+        }
+        let edited = match self.chain.mime.rewrite(&self.composed, edits).await {
+            Ok(edited) => edited,
+            Err(MimeError::Faults(faults)) => {
+                let reason = match faults.first() {
+                    Some(fault) => format!(
+                        "its edits cannot be applied: {} at {:?}",
+                        printable(&fault.code),
+                        printable(&fault.pointer)
+                    ),
+                    None => "its edits cannot be applied".to_owned(),
+                };
+                return self.failed(binding, &reason, None);
+            }
+            Err(error @ MimeError::Failed(_)) => {
+                return self.failed(binding, "its edits are too much for the writer", Some(&error));
+            }
+            Err(error @ MimeError::Busy(_)) => return Err(problems::composing(error)),
+        };
+        let limit = self.chain.settings.message_bytes;
+        if edited.raw.size() > limit {
+            let reason = format!("its edits make the message larger than {limit} bytes");
+            return self.failed(binding, &reason, None);
+        }
+        if edited.envelope.recipients.is_empty() {
+            return self.failed(binding, "its edits leave no recipient", None);
+        }
+        let message = Outgoing::open(self.chain.mime, &edited.raw).await?;
+        if !self.is_still(&message, &edited) {
+            return self.failed(binding, "its edits change who sends the message", None);
+        }
+        (self.composed, self.message) = (edited, message);
+        Ok(())
+    }
+
+    /// The same message of the same sender.
+    fn is_still(&self, message: &Outgoing, edited: &Composed) -> bool {
+        let own = |email: &EmailAddress| {
+            self.account.identities.iter().any(|identity| identity.email.same_as(email))
+        };
+        let (before, after) = (&self.message.reading().facts, &message.reading().facts);
+        before.sender == after.sender
+            && before.message_id == after.message_id
+            && self.composed.envelope.sender == edited.envelope.sender
+            && own(&edited.envelope.sender)
+    }
+
+    fn rejected(&self, binding: &Binding, refusal: &Refusal) -> Problem {
+        let (code, detail) = (printable(&refusal.code), printable(&refusal.detail));
+        tracing::info!(
+            target: LOG, tenant = %self.account.tenant, request = %self.caller.request,
+            filter = %binding.name, code, "a filter rejected a message"
+        );
+        let detail = format!("the filter `{}` refused the message: {detail}", binding.name);
+        Problem::new(Code::RejectedByFilter, detail)
+            .with_extra("filter", &*binding.name)
+            .with_extra("filterCode", code)
+    }
+
+    /// What the binding says about a filter that failed.
+    fn failed(
+        &mut self,
+        binding: &Binding,
+        reason: &str,
+        cause: Option<&dyn Error>,
+    ) -> Result<(), Problem> {
+        let told = cause.map(ToString::to_string);
+        tracing::warn!(
+            tenant = %self.account.tenant, request = %self.caller.request,
+            component = %binding.name, on_error = ?binding.on_error, reason, cause = told,
+            "a filter failed"
+        );
+        match binding.on_error {
+            OnError::Open => {
+                let name = &binding.name;
+                self.warnings.push(format!("the filter `{name}` was passed over: {reason}"));
+                Ok(())
+            }
+            OnError::Closed => {
+                let detail = format!("the filter `{}` failed: {reason}", binding.name);
+                // Without its cause, which is in the log now and needs no second entry.
+                Err(Problem::new(Code::FilterFailed, detail).with_extra("filter", &*binding.name))
+            }
+        }
+    }
+
+    fn log(&self, binding: &Binding, verdict: &Result<Verdict, JudgeError>) {
+        let mut not_granted = None;
+        let (what, why) = match verdict {
+            Ok(Verdict::Accept) => ("accept", None),
+            Ok(Verdict::Modify(edits)) => {
+                let granted = |kind: &EditKind| binding.edits.contains(kind);
+                let kinds: BTreeSet<_> = edits.iter().map(Edit::kind).collect();
+                not_granted = words(kinds.iter().filter(|kind| !granted(kind)));
+                ("modify", words(kinds.iter()))
+            }
+            Ok(Verdict::Reject(refusal)) => ("reject", Some(printable(&refusal.code))),
+            Err(error) => {
+                return tracing::warn!(
+                    tenant = %self.account.tenant, request = %self.caller.request,
+                    component = %binding.name, cause = %error, "a shadow filter failed"
+                );
+            }
+        };
+        // Live, one of them would refuse the whole message.
+        tracing::info!(
+            target: LOG, tenant = %self.account.tenant, request = %self.caller.request,
+            filter = %binding.name, verdict = what, why, not_granted,
+            "a shadow filter judged a message"
+        );
+    }
+}
+
+/// None where there is none.
+fn words<'a>(kinds: impl Iterator<Item = &'a EditKind>) -> Option<String> {
+    let kinds: Vec<_> = kinds.map(|kind| kind.as_str()).collect();
+    (!kinds.is_empty()).then(|| kinds.join(", "))
+}

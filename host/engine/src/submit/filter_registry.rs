@@ -1,0 +1,44 @@
+//! The filters of each tenant, as its deployment bound them.
+//!
+//! Invariant: a list is never changed, only replaced, so that a message passes
+//! the filters of one deployment and never a mixture of two.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use model::filter::Binding;
+use model::ids::TenantId;
+use model::port::filter::Judge;
+
+use crate::sync::lock;
+
+/// A filter with its binding.
+#[derive(Clone, Debug)]
+pub struct BoundFilter {
+    /// What the manifest says about it.
+    pub binding: Binding,
+    /// Whom to ask.
+    pub judge: Arc<dyn Judge>,
+}
+
+/// By tenant.
+#[derive(Debug, Default)]
+pub(crate) struct Filters(Mutex<HashMap<TenantId, Arc<[BoundFilter]>>>);
+
+impl Filters {
+    /// In the order of the bindings, whatever the order of the list.
+    pub(crate) fn set(&self, tenant: TenantId, mut filters: Vec<BoundFilter>) {
+        filters.sort_by_key(|filter| filter.binding.order);
+        let mut all = lock(&self.0);
+        if filters.is_empty() {
+            all.remove(&tenant);
+        } else {
+            all.insert(tenant, filters.into());
+        }
+    }
+
+    /// As of now.
+    pub(crate) fn of(&self, tenant: &TenantId) -> Arc<[BoundFilter]> {
+        lock(&self.0).get(tenant).cloned().unwrap_or_default()
+    }
+}

@@ -1,0 +1,135 @@
+//! Accounts at rest.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use model::account::{Account, Credentials, Identity, MailServer, Security};
+use model::health::Health;
+use model::ids::{AccountId, TenantId};
+use model::message::Page;
+use model::port::BoxFuture;
+use model::port::accounts::{Accounts, Exchange};
+use model::port::store_error::StoreError;
+use model::secret::Secret;
+
+/// One of the tenant `acme`, with both servers.
+pub(crate) fn account(id: &str) -> Account {
+    let server = |port| MailServer {
+        host: "mail.example".to_owned(),
+        port,
+        security: Security::Tls,
+        username: id.to_owned(),
+        pin: None,
+    };
+    let email: model::address::EmailAddress = format!("{id}@example.com").parse().unwrap();
+    Account {
+        id: id.parse().unwrap(),
+        tenant: "acme".parse().unwrap(),
+        email: email.clone(),
+        name: None,
+        imap: Some(server(993)),
+        smtp: Some(server(465)),
+        identities: vec![Identity { name: Some("Name".to_owned()), email }],
+        generation: 1,
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Shelf(
+    pub(crate) Mutex<HashMap<AccountId, Account>>,
+    /// Every note, in its turn.
+    pub(crate) Mutex<Vec<(AccountId, Health)>>,
+    /// Credentials other than the usual password.
+    pub(crate) Mutex<HashMap<AccountId, Credentials>>,
+    /// No account can be read.
+    pub(crate) AtomicBool,
+);
+
+impl Accounts for Shelf {
+    fn create<'a>(
+        &'a self,
+        account: &'a Account,
+        _: &'a Credentials,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.0.lock().unwrap().insert(account.id.clone(), account.clone());
+        Box::pin(async { Ok(()) })
+    }
+
+    fn get<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        id: &'a AccountId,
+    ) -> BoxFuture<'a, Result<Option<Account>, StoreError>> {
+        let found =
+            self.0.lock().unwrap().get(id).filter(|account| account.tenant == *tenant).cloned();
+        let fails = self.3.load(Ordering::Relaxed);
+        Box::pin(async move { if fails { Err(StoreError::Full) } else { Ok(found) } })
+    }
+
+    fn list<'a>(
+        &'a self,
+        _: &'a TenantId,
+        _: Option<&'a str>,
+        _: u32,
+    ) -> BoxFuture<'a, Result<Page<Account>, StoreError>> {
+        Box::pin(async { Ok(Page { rows: Vec::new(), next_cursor: None }) })
+    }
+
+    fn credentials<'a>(
+        &'a self,
+        account: &'a Account,
+    ) -> BoxFuture<'a, Result<Option<Credentials>, StoreError>> {
+        let shelf = self.0.lock().unwrap();
+        let known = shelf.get(&account.id).map(|known| known.generation);
+        let renewed = self.2.lock().unwrap().get(&account.id).cloned();
+        let usual = || Credentials::Password(Secret::new("secret".to_owned()));
+        let opened = (known == Some(account.generation)).then(|| renewed.unwrap_or_else(usual));
+        Box::pin(async { Ok(opened) })
+    }
+
+    fn renew<'a>(
+        &'a self,
+        account: &'a Account,
+        _: &'a Credentials,
+        after: &'a Credentials,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.2.lock().unwrap().insert(account.id.clone(), after.clone());
+        Box::pin(async { Ok(true) })
+    }
+
+    fn update<'a>(
+        &'a self,
+        _: &'a Account,
+        account: &'a Account,
+        _: Option<Exchange<'a>>,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.0.lock().unwrap().insert(account.id.clone(), account.clone());
+        Box::pin(async { Ok(true) })
+    }
+
+    fn health<'a>(&'a self, account: &'a Account) -> BoxFuture<'a, Result<Health, StoreError>> {
+        let notes = self.1.lock().unwrap();
+        let last = notes.iter().rev().find(|(id, _)| *id == account.id);
+        let health = last.map(|(_, health)| health.clone()).unwrap_or_default();
+        Box::pin(async { Ok(health) })
+    }
+
+    fn note<'a>(
+        &'a self,
+        account: &'a Account,
+        health: &'a Health,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.1.lock().unwrap().push((account.id.clone(), health.clone()));
+        Box::pin(async { Ok(()) })
+    }
+
+    fn delete<'a>(
+        &'a self,
+        _: &'a TenantId,
+        id: &'a AccountId,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        let gone = self.0.lock().unwrap().remove(id).is_some();
+        Box::pin(async move { Ok(gone) })
+    }
+}

@@ -1,0 +1,200 @@
+//! Token addresses that fail, on a clock that the test owns.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use futures_util::future::ready;
+use model::account::{Credentials, OAuth, TokenSource};
+use model::port::BoxFuture;
+use model::port::lookup::FetchError;
+use model::port::token_endpoint::{Ask, TokenEndpoint, Told};
+use model::problem::{Code, Problem};
+use model::secret::Secret;
+
+use crate::oauth::servers::{Server, Servers};
+use crate::tests::account::account;
+use crate::tests::host::{Host, refused};
+use crate::tests::sending::draft;
+
+/// Counts who asks, and answers with a status, or with a token where that is 200.
+#[derive(Debug, Default)]
+struct Own {
+    asked: AtomicU32,
+    status: AtomicU32,
+}
+
+impl Own {
+    fn asked(&self) -> u32 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    fn says(&self, status: u32) {
+        self.status.store(status, Ordering::Relaxed);
+    }
+}
+
+impl TokenEndpoint for Own {
+    fn ask<'a>(&'a self, _: &'a str, _: Ask<'a>) -> BoxFuture<'a, Result<Told, FetchError>> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let status = u16::try_from(self.status.load(Ordering::Relaxed)).unwrap();
+        let body = Secret::new(r#"{"access_token": "t", "expires_in": 1}"#.to_owned());
+        Box::pin(ready(Ok(Told { status, retry_after: None, body })))
+    }
+}
+
+fn credentials() -> Credentials {
+    let source = TokenSource::Url { url: "https://own.test/token".to_owned(), secret: None };
+    Credentials::OAuth(OAuth { source, access: None, expires: None, refresh: None })
+}
+
+fn with(own: &Arc<Own>) -> Host {
+    let mut host = Host::new();
+    host.with_tokens(own.clone());
+    for id in ["anna", "bela"] {
+        host.shelf.2.lock().unwrap().insert(id.parse().unwrap(), credentials());
+    }
+    host
+}
+
+/// Neither a reader nor a try of another account gets a token, and the reader is told after how many seconds.
+async fn left_alone(host: &Host, pause: u64) -> Problem {
+    let read = host.page("INBOX", None, 10).await.unwrap_err();
+    assert_eq!(read.code, Code::AuthorizationUnavailable, "{read:?}");
+    assert_eq!(read.retry_after, Some(Duration::from_secs(pause)));
+    refused(host.engine.verify_stored(&account("bela")).await, Code::AuthorizationUnavailable);
+    read
+}
+
+/// Readers, tries and accounts that are to be stored; the pause is the tenant's, not the account's.
+#[tokio::test]
+async fn an_address_that_fails_is_asked_again_only_when_it_was_said() {
+    let own = Arc::new(Own::default());
+    own.says(503);
+    let host = with(&own);
+    let mut asked = 0;
+    for pause in [5, 10, 20, 40] {
+        asked += 1;
+        for _ in 0..5 {
+            let read = left_alone(&host, pause).await;
+            let again = format!("it is asked again in {pause} s");
+            assert!(read.detail.ends_with(&again), "{read:?}");
+            let made = host.engine.made_good(&"acme".parse().unwrap(), credentials()).await;
+            refused(made, Code::AuthorizationUnavailable);
+        }
+        assert_eq!(own.asked(), asked, "pause of {pause} s");
+        host.clock.advance(Duration::from_secs(pause));
+    }
+    own.says(200);
+    host.page("INBOX", None, 10).await.unwrap();
+    assert_eq!(own.asked(), asked + 1);
+}
+
+/// What is no token is the tenant's to mend, and is left alone like what is busy.
+#[tokio::test]
+async fn an_address_that_refuses_is_left_alone_too() {
+    let own = Arc::new(Own::default());
+    own.says(401);
+    let host = with(&own);
+    for _ in 0..5 {
+        refused(host.page("INBOX", None, 10).await, Code::AuthorizationRefused);
+    }
+    assert_eq!(own.asked(), 1);
+}
+
+/// Deliveries go by the same pause.
+#[tokio::test]
+async fn deliveries_do_not_ask_during_the_pause_either() {
+    let own = Arc::new(Own::default());
+    own.says(503);
+    let host = with(&own);
+    for _ in 0..5 {
+        host.submit(None, draft(&["bo@example.net"])).await.unwrap();
+    }
+    host.drive(Duration::from_secs(4));
+    assert_eq!(own.asked(), 1, "five mails wait, and one asks for all of them");
+}
+
+fn of_a_server(refresh: &str) -> Credentials {
+    let source = TokenSource::Provider("corp".to_owned());
+    let refresh = Some(Secret::new(refresh.to_owned()));
+    Credentials::OAuth(OAuth { source, access: None, expires: None, refresh })
+}
+
+fn with_server(own: &Arc<Own>) -> Host {
+    let mut host = Host::new();
+    let server = Server {
+        name: "Corp".to_owned(),
+        authorize: "https://login.test/authorize".to_owned(),
+        token: "https://login.test/token".to_owned(),
+        scopes: Vec::new(),
+        parameters: BTreeMap::new(),
+        hosts: Vec::new(),
+        client_id: "postlet".to_owned(),
+        client_secret: None,
+    };
+    let by_name = [("corp".to_owned(), server)].into();
+    host.with_authorization(own.clone(), Servers { by_name, redirect: String::new() });
+    for id in ["anna", "bela"] {
+        host.shelf.2.lock().unwrap().insert(id.parse().unwrap(), of_a_server(id));
+    }
+    host
+}
+
+/// The operator named it; it is left alone all the same, by readers and deliveries of all mailboxes.
+#[tokio::test]
+async fn an_authorization_server_that_fails_is_asked_again_only_when_it_was_said() {
+    let own = Arc::new(Own::default());
+    own.says(503);
+    let host = with_server(&own);
+    let mut asked = 0;
+    for pause in [5, 10, 20] {
+        asked += 1;
+        for _ in 0..3 {
+            left_alone(&host, pause).await;
+        }
+        assert_eq!(own.asked(), asked, "pause of {pause} s");
+        host.clock.advance(Duration::from_secs(pause));
+    }
+    own.says(200);
+    host.page("INBOX", None, 10).await.unwrap();
+    assert_eq!(own.asked(), asked + 1);
+}
+
+/// What it says of one mailbox is not held against the others.
+#[tokio::test]
+async fn a_mailbox_that_an_authorization_server_refuses_waits_alone() {
+    let own = Arc::new(Own::default());
+    own.says(401);
+    let host = with_server(&own);
+    for _ in 0..3 {
+        refused(host.page("INBOX", None, 10).await, Code::AuthorizationRefused);
+    }
+    assert_eq!(own.asked(), 1);
+    own.says(200);
+    host.engine.verify_stored(&account("bela")).await.unwrap();
+    assert_eq!(own.asked(), 2);
+    refused(host.page("INBOX", None, 10).await, Code::AuthorizationRefused);
+    host.clock.advance(Duration::from_secs(5));
+    host.page("INBOX", None, 10).await.unwrap();
+}
+
+/// A mailbox that waits on its own account does not ask, and so is not the one that the others wait for.
+#[tokio::test]
+async fn a_mailbox_that_waits_keeps_no_other_from_asking() {
+    let own = Arc::new(Own::default());
+    own.says(401);
+    let host = with_server(&own);
+    for pause in [5, 10] {
+        refused(host.page("INBOX", None, 10).await, Code::AuthorizationRefused);
+        host.clock.advance(Duration::from_secs(pause));
+    }
+    refused(host.page("INBOX", None, 10).await, Code::AuthorizationRefused);
+    own.says(503);
+    refused(host.engine.verify_stored(&account("bela")).await, Code::AuthorizationUnavailable);
+    own.says(200);
+    host.clock.advance(Duration::from_secs(5));
+    refused(host.page("INBOX", None, 10).await, Code::AuthorizationRefused);
+    host.engine.verify_stored(&account("bela")).await.unwrap();
+}

@@ -1,0 +1,28 @@
+//! The beginning of every session: a connection, and TLS where it comes first.
+//!
+//! Both protocols begin so. Plain first and then upgraded, so that a server which
+//! does not answer and one whose certificate is wrong are told apart.
+//!
+//! Standard: RFC 8314 §3 (implicit TLS).
+
+use model::account::{MailServer, Security};
+use model::port::dial::{Dial, DialError, Target, Wire};
+use model::port::login_observer::Steps;
+
+/// A wire that is encrypted, or waits for STARTTLS and nothing else.
+pub(crate) async fn dial(
+    dial: &dyn Dial,
+    server: &MailServer,
+    steps: &dyn Steps,
+) -> Result<Box<dyn Wire>, DialError> {
+    let wire = dial.dial(&Target::from(server)).await?;
+    steps.connected();
+    match server.security {
+        Security::Tls => {
+            let wire = wire.upgrade().await?;
+            steps.encrypted(wire.encryption());
+            Ok(wire)
+        }
+        Security::StartTls => Ok(wire),
+    }
+}

@@ -1,0 +1,498 @@
+//! What stands between a stranger's bytes and the parser.
+//!
+//! Answers come in; those of a few known shapes go on to async-imap, each in one
+//! plain form, the rest is dropped. So an unknown answer cannot end a session, and
+//! a hostile one can do no more than that. Capabilities and the words of status
+//! lines are kept here, where no parser can stumble over them.
+//!
+//! What is too long within the answer about one message costs that message its
+//! attribute and no more: literals and lines are read over, up to a total.
+//!
+//! Invariants: memory is bounded by the caps of [`ImapLimits`]; no line is passed
+//! on that this file or its siblings did not write.
+//!
+//! Standard: RFC 9051 §7.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::imap::fetch_filter::{Next, Row};
+use crate::imap::injection_check::Outbound;
+use crate::imap::limits::ImapLimits;
+use crate::imap::list_filter::Gathered;
+use crate::imap::status::{Spoken, capabilities, capabilities_in, in_ascii, is_status, spoken};
+use crate::imap::tokenizer::{Cursor, announced};
+use crate::timed_stream::{Breach, Patience, Stream};
+
+/// A LIST or STATUS answer with its literals.
+const GATHERED: usize = 16 * 1024;
+
+/// Numbers of a SEARCH answer in one line.
+const FOUND: usize = 100;
+
+/// `~{18446744073709551615+}` and its line end.
+const LONGEST_ANNOUNCEMENT: usize = 32;
+
+const TOO_LONG: Breach = Breach("a line is too long");
+
+/// How much is read from the wire at a time.
+const READ: usize = 16 * 1024;
+
+/// The stream that async-imap reads and writes.
+pub(crate) struct Guard {
+    stream: Stream,
+    limits: ImapLimits,
+    /// For the command in flight: most commands have no business with large literals.
+    literal: u64,
+    spent: u64,
+    /// Of `spent`, what was announced or read only to be thrown away.
+    skipped: u64,
+    raw: BytesMut,
+    /// Bytes of `raw` in which no line's end was found.
+    searched: usize,
+    checked: BytesMut,
+    inbound: Inbound,
+    outbound: Outbound,
+    capabilities: Option<Vec<String>>,
+    spoken: Spoken,
+}
+
+/// Where in the server's bytes we are.
+#[derive(Debug)]
+enum Inbound {
+    /// A new answer begins.
+    Fresh,
+    /// A line of a FETCH answer comes next.
+    Row(Row),
+    /// A line of a LIST or STATUS answer comes next.
+    Gathering(Gathered),
+    /// A line of an answer that is dropped comes next.
+    Dropping,
+    /// Inside a line of a FETCH answer that is too long; what was last seen of it.
+    Overlong(Vec<u8>),
+    /// What was passed on is the last.
+    Broken(Breach),
+    /// So many bytes of a literal, and what comes after them.
+    Literal { left: u64, pass: bool, then: Box<Inbound> },
+}
+
+impl Guard {
+    pub(crate) fn new(stream: Stream, limits: ImapLimits) -> Self {
+        Self {
+            stream,
+            limits,
+            literal: limits.literal,
+            spent: 0,
+            skipped: 0,
+            raw: BytesMut::new(),
+            searched: 0,
+            checked: BytesMut::new(),
+            inbound: Inbound::Fresh,
+            outbound: Outbound::default(),
+            capabilities: None,
+            spoken: Spoken::default(),
+        }
+    }
+
+    /// A command begins: clocks and caps start again, and one line may be written.
+    pub(crate) fn begin(&mut self, literal: u64) {
+        self.literal = literal.min(self.limits.literal);
+        self.spent = 0;
+        self.skipped = 0;
+        self.stream.begin(Patience { idle: self.limits.command, total: self.limits.total });
+        self.outbound.allow_line();
+    }
+
+    /// The rest of a command that waited for its go-ahead may be written.
+    pub(crate) fn allow_line(&mut self) {
+        self.outbound.allow_line();
+    }
+
+    /// The capabilities that the server told last, once.
+    pub(crate) fn take_capabilities(&mut self) -> Option<Vec<String>> {
+        self.capabilities.take()
+    }
+
+    /// What the server said in its last tagged answer or BYE.
+    pub(crate) const fn spoken(&self) -> &Spoken {
+        &self.spoken
+    }
+
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.stream.is_encrypted()
+    }
+
+    /// Works through `raw` until something is checked or more is needed. What was checked before a breach
+    /// is passed on before it.
+    fn advance(&mut self) -> Result<(), Breach> {
+        match self.work() {
+            Err(breach) if !self.checked.is_empty() => {
+                self.inbound = Inbound::Broken(breach);
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn work(&mut self) -> Result<(), Breach> {
+        while self.checked.len() < READ && (!self.raw.is_empty() || self.is_broken()) {
+            match std::mem::replace(&mut self.inbound, Inbound::Fresh) {
+                Inbound::Literal { left, pass, then } => self.literal_bytes(left, pass, then),
+                Inbound::Overlong(tail) => self.inbound = self.overlong(tail)?,
+                Inbound::Broken(breach) => return Err(breach),
+                state @ (Inbound::Fresh
+                | Inbound::Row(_)
+                | Inbound::Gathering(_)
+                | Inbound::Dropping) => match self.next_line() {
+                    Ok(None) => {
+                        self.inbound = state;
+                        return Ok(());
+                    }
+                    Ok(Some(line)) => self.inbound = self.line(state, &line)?,
+                    Err(TOO_LONG) => self.inbound = self.cut_row(state)?,
+                    Err(breach) => return Err(breach),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn literal_bytes(&mut self, left: u64, pass: bool, mut then: Box<Inbound>) {
+        let count = usize::try_from(left).unwrap_or(usize::MAX).min(self.raw.len());
+        let piece = self.raw.split_to(count);
+        if pass {
+            self.checked.extend_from_slice(&piece);
+        }
+        if let Inbound::Gathering(gathered) = &mut *then
+            && let Some(literal) = gathered.literals.last_mut()
+        {
+            literal.extend_from_slice(&piece);
+        }
+        let left = left - count as u64;
+        self.inbound = if left == 0 { *then } else { Inbound::Literal { left, pass, then } };
+    }
+
+    /// The next line without its end, if it is here.
+    fn next_line(&mut self) -> Result<Option<BytesMut>, Breach> {
+        let fresh = self.raw.get(self.searched..).unwrap_or_default();
+        let Some(found) = fresh.iter().position(|&byte| byte == b'\n') else {
+            self.searched = self.raw.len();
+            if self.searched > self.limits.line {
+                return Err(TOO_LONG);
+            }
+            return Ok(None);
+        };
+        if self.searched + found + 1 > self.limits.line {
+            return Err(TOO_LONG);
+        }
+        let mut line = self.raw.split_to(self.searched + found + 1);
+        self.searched = 0;
+        line.truncate(line.len() - 1);
+        if line.last() != Some(&b'\r') {
+            return Err(Breach("a line does not end with CRLF"));
+        }
+        line.truncate(line.len() - 1);
+        if line.iter().any(|&byte| matches!(byte, b'\0' | b'\r')) {
+            return Err(Breach("a line holds a NUL or a CR"));
+        }
+        Ok(Some(line))
+    }
+
+    /// Judges one line; what comes next is the answer.
+    fn line(&mut self, state: Inbound, line: &[u8]) -> Result<Inbound, Breach> {
+        match state {
+            Inbound::Fresh => self.first_line(line),
+            Inbound::Row(row) => self.row(row, line),
+            Inbound::Gathering(gathered) => self.gather(gathered, line),
+            Inbound::Dropping => self.dropped(line),
+            // None of them waits for a line; see `advance`.
+            Inbound::Literal { .. } | Inbound::Overlong(_) | Inbound::Broken(_) => {
+                Err(Breach("an answer is not as IMAP writes it"))
+            }
+        }
+    }
+
+    fn first_line(&mut self, line: &[u8]) -> Result<Inbound, Breach> {
+        if line.first() == Some(&b'+') {
+            // What a continuation says is of no use to the mechanisms that we speak.
+            self.pass(b"+ ");
+            return Ok(Inbound::Fresh);
+        }
+        let mut cursor = Cursor::new(line);
+        let tag = cursor.word();
+        cursor.take(b' ');
+        let numbered = cursor;
+        let word = cursor.word();
+        if is_status(word) {
+            return self.status(tag, word, line, cursor.rest());
+        }
+        if tag != b"*" {
+            return Err(Breach("a line is neither an answer nor a tagged status"));
+        }
+        let after = cursor.rest();
+        let mut cursor = numbered;
+        if let Some(number) = cursor.number() {
+            cursor.take(b' ');
+            let word = cursor.word();
+            if word.eq_ignore_ascii_case(b"FETCH") {
+                cursor.spaces();
+                return self.row(Row::new(number), cursor.rest());
+            }
+            for known in ["EXISTS", "EXPUNGE"] {
+                if word.eq_ignore_ascii_case(known.as_bytes()) {
+                    self.pass(format!("* {number} {known}").as_bytes());
+                    return Ok(Inbound::Fresh);
+                }
+            }
+            return self.dropped(line);
+        }
+        match word.to_ascii_uppercase().as_slice() {
+            b"LIST" | b"STATUS" => self.gather(Gathered::default(), line),
+            b"CAPABILITY" => {
+                self.capabilities = Some(capabilities(after));
+                Ok(Inbound::Fresh)
+            }
+            b"SEARCH" => self.found(after),
+            _ => self.dropped(line),
+        }
+    }
+
+    /// Numbers, few to a line: the parser reads a line again as it grows. One that cannot be read would
+    /// look as if it were not there, so it ends the session.
+    fn found(&mut self, numbers: &[u8]) -> Result<Inbound, Breach> {
+        let mut cursor = Cursor::new(numbers);
+        let mut found = Vec::new();
+        loop {
+            cursor.spaces();
+            // `(MODSEQ …)` may follow (RFC 7162 §3.1.5).
+            if matches!(cursor.peek(), None | Some(b'(')) {
+                break;
+            }
+            let number = cursor.number();
+            found.push(number.ok_or(Breach("an answer is not as IMAP writes it"))?);
+        }
+        for few in found.chunks(FOUND) {
+            let few: Vec<String> = few.iter().map(u32::to_string).collect();
+            self.pass(format!("* SEARCH {}", few.join(" ")).as_bytes());
+        }
+        Ok(Inbound::Fresh)
+    }
+
+    fn status(
+        &mut self,
+        tag: &[u8],
+        word: &[u8],
+        line: &[u8],
+        after: &[u8],
+    ) -> Result<Inbound, Breach> {
+        if let Some(told) = capabilities_in(after) {
+            self.capabilities = Some(told);
+        }
+        if tag != b"*" || word.eq_ignore_ascii_case(b"BYE") {
+            self.spoken = spoken(after);
+        }
+        // Long words are of no use to anyone, and the parser reads a line again as it grows.
+        let ascii = in_ascii(line.get(..READ).unwrap_or(line));
+        self.pass(&ascii);
+        Ok(Inbound::Fresh)
+    }
+
+    fn row(&mut self, mut row: Row, line: &[u8]) -> Result<Inbound, Breach> {
+        let mut out = Vec::new();
+        let next = row.feed(line, self.limits.depth, self.literal, &mut out)?;
+        self.checked.extend_from_slice(&out);
+        match next {
+            Next::End => Ok(Inbound::Fresh),
+            Next::Pass(size) => self.literal(size, true, Inbound::Row(row)),
+            Next::Skip(size) => Ok(match self.skip(size) {
+                Ok(()) if size == 0 => Inbound::Row(row),
+                Ok(()) => {
+                    Inbound::Literal { left: size, pass: false, then: Box::new(Inbound::Row(row)) }
+                }
+                // The session ends, and what is known of this message is told before.
+                Err(breach) => self.last_row(row, breach),
+            }),
+        }
+    }
+
+    /// Counts what is read only to be thrown away.
+    fn skip(&mut self, size: u64) -> Result<(), Breach> {
+        self.skipped = self.skipped.saturating_add(size);
+        if self.skipped > self.limits.skipped.max(self.literal) {
+            return Err(Breach("a literal is too long"));
+        }
+        Ok(())
+    }
+
+    fn last_row(&mut self, row: Row, breach: Breach) -> Inbound {
+        let mut out = Vec::new();
+        row.close(&mut out);
+        self.checked.extend_from_slice(&out);
+        Inbound::Broken(breach)
+    }
+
+    const fn is_broken(&self) -> bool {
+        matches!(self.inbound, Inbound::Broken(_))
+    }
+
+    /// A line is too long: within the answer about one message only what stands before is read.
+    fn cut_row(&mut self, state: Inbound) -> Result<Inbound, Breach> {
+        let start = self.raw.get(..self.limits.line).unwrap_or(&self.raw);
+        // Not in the middle of a number.
+        let whole = start.iter().rposition(|&byte| byte == b' ').unwrap_or(0);
+        let start = start.get(..whole).unwrap_or_default().to_vec();
+        let (mut row, line) = match state {
+            Inbound::Row(row) => (row, start.as_slice()),
+            Inbound::Fresh => {
+                let mut cursor = Cursor::new(&start);
+                let is_untagged = cursor.word() == b"*" && cursor.take(b' ');
+                let number = cursor.number().filter(|_| is_untagged && cursor.take(b' '));
+                let number = number.filter(|_| cursor.word().eq_ignore_ascii_case(b"FETCH"));
+                cursor.spaces();
+                (Row::new(number.ok_or(TOO_LONG)?), cursor.rest())
+            }
+            Inbound::Gathering(_)
+            | Inbound::Dropping
+            | Inbound::Literal { .. }
+            | Inbound::Overlong(_)
+            | Inbound::Broken(_) => return Err(TOO_LONG),
+        };
+        let mut out = Vec::new();
+        // It cannot be read to its end, of course; what was read until there is in `out`.
+        let _ = row.feed(line, self.limits.depth, self.literal, &mut out);
+        row.close(&mut out);
+        self.checked.extend_from_slice(&out);
+        self.searched = 0;
+        Ok(Inbound::Overlong(Vec::new()))
+    }
+
+    /// Reads on to the end of the line; it may announce a literal, after which it goes on.
+    fn overlong(&mut self, mut tail: Vec<u8>) -> Result<Inbound, Breach> {
+        let found = self.raw.iter().position(|&byte| byte == b'\n');
+        let piece = self.raw.split_to(found.map_or(self.raw.len(), |at| at + 1));
+        self.skip(piece.len() as u64)?;
+        tail.extend_from_slice(&piece);
+        tail.drain(..tail.len().saturating_sub(LONGEST_ANNOUNCEMENT));
+        if found.is_none() {
+            return Ok(Inbound::Overlong(tail));
+        }
+        if !tail.ends_with(b"\r\n") {
+            return Err(Breach("a line does not end with CRLF"));
+        }
+        let Some(size) = announced(tail.trim_ascii_end()) else { return Ok(Inbound::Fresh) };
+        self.skip(size)?;
+        let then = Box::new(Inbound::Overlong(Vec::new()));
+        Ok(if size == 0 { *then } else { Inbound::Literal { left: size, pass: false, then } })
+    }
+
+    fn gather(&mut self, mut gathered: Gathered, line: &[u8]) -> Result<Inbound, Breach> {
+        gathered.lines.push(line.to_vec());
+        if let Some(size) = announced(line) {
+            gathered.literals.push(Vec::new());
+            let lines = gathered.lines.iter().map(Vec::len).sum::<usize>();
+            let literals = gathered.literals.iter().map(Vec::len).sum::<usize>();
+            if size.saturating_add((lines + literals) as u64) > GATHERED as u64 {
+                return Err(Breach("an answer is too long"));
+            }
+            return self.literal(size, false, Inbound::Gathering(gathered));
+        }
+        if gathered.lines.iter().map(Vec::len).sum::<usize>() > GATHERED {
+            return Err(Breach("an answer is too long"));
+        }
+        let first = gathered.lines.first().cloned().unwrap_or_default();
+        let mut cursor = Cursor::new(first.get(2..).unwrap_or_default());
+        let plain = if cursor.word().eq_ignore_ascii_case(b"LIST") {
+            gathered.list(cursor.rest())?
+        } else {
+            gathered.status(cursor.rest())?
+        };
+        self.checked.extend_from_slice(&plain);
+        Ok(Inbound::Fresh)
+    }
+
+    fn dropped(&mut self, line: &[u8]) -> Result<Inbound, Breach> {
+        match announced(line) {
+            Some(size) => self.literal(size, false, Inbound::Dropping),
+            None => Ok(Inbound::Fresh),
+        }
+    }
+
+    fn literal(&self, size: u64, pass: bool, then: Inbound) -> Result<Inbound, Breach> {
+        if size > self.literal {
+            return Err(Breach("a literal is too long"));
+        }
+        if size == 0 {
+            return Ok(then);
+        }
+        Ok(Inbound::Literal { left: size, pass, then: Box::new(then) })
+    }
+
+    fn pass(&mut self, line: &[u8]) {
+        self.checked.extend_from_slice(line);
+        self.checked.extend_from_slice(b"\r\n");
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard").field("stream", &self.stream).finish_non_exhaustive()
+    }
+}
+
+impl AsyncRead for Guard {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let guard = &mut *self;
+        loop {
+            if guard.checked.is_empty() {
+                guard.advance()?;
+            }
+            if !guard.checked.is_empty() {
+                let count = guard.checked.len().min(buffer.remaining());
+                buffer.put_slice(&guard.checked.split_to(count));
+                return Poll::Ready(Ok(()));
+            }
+            let mut chunk = [0; READ];
+            let mut chunk = ReadBuf::new(&mut chunk);
+            ready!(Pin::new(&mut guard.stream).poll_read(context, &mut chunk))?;
+            if chunk.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            guard.spent += chunk.filled().len() as u64;
+            if guard.spent > guard.limits.response_total {
+                return Poll::Ready(Err(Breach("an answer is too long").into()));
+            }
+            guard.raw.extend_from_slice(chunk.filled());
+        }
+    }
+}
+
+impl AsyncWrite for Guard {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        // All of it is judged before any of it leaves; only what left is remembered.
+        self.outbound.clone().check(bytes)?;
+        let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
+        self.outbound.check(bytes.get(..written).unwrap_or(bytes))?;
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

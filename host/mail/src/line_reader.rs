@@ -1,0 +1,177 @@
+//! Lines of a server, one at a time and never too long.
+//!
+//! SMTP is read with this throughout, IMAP only until STARTTLS: nothing is read
+//! ahead of what the caller asked for without the caller being able to know it.
+//!
+//! Invariant: what one step may read is capped before it is buffered.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
+use bytes::{Buf, BytesMut};
+use model::port::dial::{DialError, Encryption};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use crate::timed_stream::{Patience, Stream, breach};
+
+/// What is read while something is written, in bytes.
+const READ_AHEAD: usize = 64 * 1024;
+
+/// How much a server may say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Caps {
+    /// One line with its end, in bytes.
+    pub(crate) line: usize,
+    /// All lines of one step, in bytes.
+    pub(crate) total: usize,
+}
+
+/// Reads lines and writes anything.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    stream: Stream,
+    buffer: BytesMut,
+    caps: Caps,
+    spent: usize,
+}
+
+impl Lines {
+    pub(crate) fn new(stream: Stream, caps: Caps) -> Self {
+        Self { stream, buffer: BytesMut::new(), caps, spent: 0 }
+    }
+
+    /// A new step begins: clocks and caps start again.
+    pub(crate) fn begin(&mut self, patience: Patience) {
+        self.stream.begin(patience);
+        self.spent = 0;
+    }
+
+    /// The next line without its end. A lone LF ends a line too, since some servers write it.
+    pub(crate) async fn line(&mut self) -> io::Result<Vec<u8>> {
+        let mut searched = 0;
+        loop {
+            let fresh = self.buffer.get(searched..).unwrap_or_default();
+            if let Some(found) = fresh.iter().position(|&byte| byte == b'\n') {
+                let mut line = self.buffer.split_to(searched + found + 1).to_vec();
+                self.spend(line.len())?;
+                line.pop();
+                if line.last() == Some(&b'\r') {
+                    line.pop();
+                }
+                return Ok(line);
+            }
+            searched = self.buffer.len();
+            self.spend_check(searched)?;
+            // One read is at most what is left of a line: so the buffer stays under two lines.
+            self.buffer.reserve(1024);
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    /// The server has said more than was asked for.
+    pub(crate) fn has_more(&self) -> bool {
+        self.buffer.has_remaining()
+    }
+
+    /// As [`Lines::has_more`], with what lies on the wire by now; never waits for the server. Its
+    /// having hung up is an error.
+    pub(crate) async fn look(&mut self) -> io::Result<bool> {
+        if self.has_more() {
+            return Ok(true);
+        }
+        // The reactor turns once, since only then the wire knows what has arrived.
+        tokio::task::yield_now().await;
+        self.buffer.reserve(1024);
+        // Out of its budget tokio would call a wire empty that is not.
+        let mut read =
+            pin!(tokio::task::coop::unconstrained(self.stream.read_buf(&mut self.buffer)));
+        match poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await {
+            Poll::Pending => Ok(false),
+            Poll::Ready(Ok(0)) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Poll::Ready(Ok(_)) => Ok(true),
+            Poll::Ready(Err(error)) => Err(error),
+        }
+    }
+
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.stream.is_encrypted()
+    }
+
+    /// What TLS agreed on.
+    pub(crate) fn encryption(&self) -> Option<Encryption> {
+        self.stream.encryption()
+    }
+
+    /// Writes without flushing.
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await
+    }
+
+    pub(crate) async fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush().await
+    }
+
+    /// Writes and flushes. What the server says meanwhile is read, up to a bound, so that neither side
+    /// waits for the other to read.
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut left = bytes;
+        poll_fn(|context| {
+            loop {
+                let stream = Pin::new(&mut self.stream);
+                let moved = if left.is_empty() {
+                    match stream.poll_flush(context) {
+                        Poll::Ready(flushed) => return Poll::Ready(flushed),
+                        Poll::Pending => Poll::Pending,
+                    }
+                } else {
+                    stream.poll_write(context, left)
+                };
+                match moved {
+                    Poll::Ready(Ok(0)) => {
+                        return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                    }
+                    Poll::Ready(Ok(count)) => left = left.get(count..).unwrap_or_default(),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending if self.buffer.len() >= READ_AHEAD => return Poll::Pending,
+                    Poll::Pending => {
+                        self.buffer.reserve(1024);
+                        let read = pin!(self.stream.read_buf(&mut self.buffer));
+                        match std::task::ready!(read.poll(context)) {
+                            Ok(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                            Ok(_) => {}
+                            Err(error) => return Poll::Ready(Err(error)),
+                        }
+                    }
+                }
+            }
+        })
+        .await
+    }
+
+    /// TLS from here on; what was buffered in plain text must be nothing.
+    pub(crate) async fn upgrade(self) -> Result<Stream, DialError> {
+        self.stream.upgrade().await
+    }
+
+    fn spend_check(&self, pending: usize) -> io::Result<()> {
+        if pending >= self.caps.line {
+            return Err(breach("a line is too long"));
+        }
+        if self.spent + pending > self.caps.total {
+            return Err(breach("an answer is too long"));
+        }
+        Ok(())
+    }
+
+    fn spend(&mut self, count: usize) -> io::Result<()> {
+        if count > self.caps.line {
+            return Err(breach("a line is too long"));
+        }
+        self.spent += count;
+        self.spend_check(0)
+    }
+}

@@ -1,0 +1,60 @@
+//! A failed request of an endpoint, as one entry of the log.
+//!
+//! Whether it fails before its answer or in the midst of the body, it is told once
+//! and here, with the request, the tenant and the component.
+
+use std::sync::Arc;
+
+use model::caller::Caller;
+
+use crate::error::{EndpointError, chain};
+use crate::limits::concurrency::Places;
+
+/// Tells how one request failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    component: Arc<str>,
+    caller: Arc<Caller>,
+    places: Arc<Places>,
+}
+
+impl Failure {
+    pub(crate) fn new(component: &Arc<str>, caller: &Arc<Caller>, places: &Arc<Places>) -> Self {
+        Self {
+            component: Arc::clone(component),
+            caller: Arc::clone(caller),
+            places: Arc::clone(places),
+        }
+    }
+
+    /// In the counters: for what the instance itself did not end by.
+    pub(crate) fn note(&self, error: EndpointError) -> EndpointError {
+        self.places.note(&error);
+        error
+    }
+
+    /// In the log.
+    pub(crate) fn log(&self, error: &EndpointError) {
+        let (component, caller) = (&*self.component, &self.caller);
+        let (request, tenant) = (caller.request.as_str(), caller.tenant.as_str());
+        let anonymous = caller.token.is_none().then_some(true);
+        match error {
+            // Whoever asked is told, and nothing is wrong with the component.
+            EndpointError::Busy(_)
+            | EndpointError::BodyTooLarge { .. }
+            | EndpointError::BodyTooSlow { .. }
+            | EndpointError::Request(_) => {
+                tracing::debug!(component, request, tenant, anonymous, "{}", chain(error));
+            }
+            EndpointError::Trapped { .. }
+            | EndpointError::Limit(_)
+            | EndpointError::Timeout { .. }
+            | EndpointError::HostTimeout { .. }
+            | EndpointError::NoAnswer
+            | EndpointError::Declined(_)
+            | EndpointError::Answer(_) => {
+                tracing::warn!(component, request, tenant, anonymous, "{}", chain(error));
+            }
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! What one instance, and all of them together, may use.
+//!
+//! Plain numbers with defaults; nothing here enforces anything.
+
+mod party;
+mod fair_share;
+mod cpu_turns;
+pub(crate) mod time_budget;
+pub(crate) mod memory;
+mod slot_pool;
+pub mod concurrency;
+
+use std::time::Duration;
+
+use crate::error::Which;
+
+/// What one instance of an endpoint may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Linear memory in bytes, all memories of the instance together.
+    pub memory: usize,
+    /// Elements in each table.
+    pub table_elements: usize,
+    /// Time spent computing, in the guest and in the host on its behalf.
+    pub cpu: Duration,
+    /// Time without a byte of request or answer and without a host call.
+    pub idle: Duration,
+    /// Time from the request to the last byte of the answer.
+    pub total: Duration,
+    /// Bytes of the request's body.
+    pub request_body: u64,
+    /// Bytes of the answer's body.
+    pub response_body: u64,
+    /// Bytes of the answer's header, as wasi-http counts them (more than on the wire).
+    pub header_bytes: usize,
+    /// Fields in the answer's header.
+    pub header_count: usize,
+    /// Calls into the host, WASI's among them.
+    pub host_calls: u32,
+    /// Bytes that one call may carry into the host.
+    pub host_call_bytes: usize,
+    /// Handles held at once.
+    pub handles: usize,
+    /// Bytes of one write to an HTTP body. Up to two of them wait in the host, outside of `memory`, for
+    /// each body that nobody reads.
+    pub body_chunk: usize,
+    /// Bytes of log.
+    pub log_bytes: usize,
+}
+
+impl Limits {
+    /// A bound as it is told, with its number.
+    #[must_use]
+    pub fn told(&self, which: Which) -> String {
+        let count = match which {
+            Which::Memory => self.memory,
+            Which::Table => self.table_elements,
+            Which::HostCalls => usize::try_from(self.host_calls).unwrap_or(usize::MAX),
+            Which::Handles => self.handles,
+            Which::Headers => self.header_count,
+            Which::ResponseBody => usize::try_from(self.response_body).unwrap_or(usize::MAX),
+        };
+        match which {
+            Which::Memory => format!("{count} bytes of memory"),
+            Which::Table
+            | Which::HostCalls
+            | Which::Handles
+            | Which::Headers
+            | Which::ResponseBody => format!("{count} {which}"),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 64 << 20,
+            table_elements: TABLE_ELEMENTS,
+            cpu: Duration::from_secs(2),
+            idle: Duration::from_secs(30),
+            total: Duration::from_secs(60),
+            request_body: 35 << 20,
+            response_body: 64 << 20,
+            header_bytes: 32 << 10,
+            header_count: 100,
+            host_calls: 100_000,
+            host_call_bytes: 16 << 20,
+            handles: 1024,
+            body_chunk: 1 << 20,
+            log_bytes: 64 << 10,
+        }
+    }
+}
+
+impl Limits {
+    /// What one call of the `mime` component may use. A message of 35 MiB with a megabyte of
+    /// headers must be readable, and nobody's request waits longer than for the slowest mail.
+    #[must_use]
+    pub fn for_mime() -> Self {
+        Self {
+            memory: 256 << 20,
+            idle: Duration::from_secs(20),
+            total: Duration::from_secs(30),
+            cpu: Duration::from_secs(10),
+            host_call_bytes: 64 << 20,
+            ..Self::default()
+        }
+    }
+
+    /// What one call of a filter may use. Its chain's deadline is the engine's.
+    #[must_use]
+    pub fn for_filter() -> Self {
+        let chain = Duration::from_secs(2);
+        Self {
+            idle: chain,
+            total: chain,
+            cpu: chain,
+            host_calls: 20_000,
+            handles: 64,
+            // It sends nothing, so nothing that it writes is ever read.
+            body_chunk: 4 << 10,
+            log_bytes: 16 << 10,
+            ..Self::default()
+        }
+    }
+
+    /// What `describe` may use: there is nothing to wait for.
+    #[must_use]
+    pub(crate) fn for_describe() -> Self {
+        let second = Duration::from_secs(1);
+        Self { idle: second, total: second, cpu: second, ..Self::default() }
+    }
+}
+
+/// What the engine is built with. Fixed for the life of the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Tenants that there can be: a place is kept for each as far as there are places.
+    pub tenants: u32,
+    /// Instances of endpoints at once, for requests that show a token.
+    pub instances: u32,
+    /// The same for requests that show none.
+    pub stranger_instances: u32,
+    /// Instances of the `mime` component at once. Apart from `instances`, since endpoints wait for them.
+    pub mime_instances: u32,
+    /// Instances of filters at once. Apart from `instances`, since an endpoint that sends waits for them.
+    pub filter_instances: u32,
+    /// Linear memory of one tenant's endpoints together, in bytes; as much of its filters.
+    pub tenant_memory: usize,
+    /// Linear memory of the endpoints that one tenant's strangers keep busy, in bytes.
+    pub stranger_memory: usize,
+    /// How long a request may wait for an instance.
+    pub patience: Duration,
+    /// The most memory that any instance's limits name, in bytes.
+    pub max_memory: usize,
+    /// What one call of the `mime` component may use.
+    pub mime: Limits,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            tenants: 2,
+            instances: 200,
+            stranger_instances: 100,
+            mime_instances: 32,
+            filter_instances: 32,
+            tenant_memory: 512 << 20,
+            stranger_memory: 256 << 20,
+            patience: Duration::from_secs(1),
+            max_memory: 256 << 20,
+            mime: Limits::for_mime(),
+        }
+    }
+}
+
+/// Python's interpreter has some ten thousand functions in its table; more is a mistake or an attack.
+pub(crate) const TABLE_ELEMENTS: usize = 50_000;
+/// Linear memories of one component: composed ones have more than one.
+pub(crate) const MEMORIES: u32 = 4;
+/// Tables of one component: wit-component's shims add one each.
+pub(crate) const TABLES: u32 = 12;
+/// Core instances inside one component.
+pub(crate) const CORE_INSTANCES: u32 = 32;

@@ -1,0 +1,321 @@
+//! The engine: its configuration, its pool, its clock, and fresh instances.
+//!
+//! Settings follow measurements: pooling with resident pages kept and
+//! `PAGEMAP_SCAN` halves the cost of a fresh instance.
+//! Language features that no guest of ours needs are off.
+//!
+//! Invariant: a store serves one request or call, and its place is given back
+//! only after the store is gone.
+
+use std::hash::{Hash, Hasher};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fmt, thread};
+
+use model::foreign::Told;
+use sha2::{Digest, Sha256};
+use wasmtime::component::{HasSelf, Linker, Resource, ResourceTableError};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
+    StoreContextMut, UpdateDeadline,
+};
+use wasmtime_wasi_http::p2::bindings::http::types as p2;
+use wasmtime_wasi_http::p3::bindings::http::types as p3;
+use wasmtime_wasi_http::{FieldMapError, WasiHttpView};
+
+use crate::error::{EndpointError, RuntimeError, Which, told, trapped};
+use crate::guest_state::{Guest, Powers};
+use crate::limits;
+use crate::limits::concurrency::{Place, Places};
+use crate::limits::memory::Quota;
+use crate::limits::time_budget::{Meter, Outcome, TICK};
+use crate::limits::{Limits, Settings};
+use crate::wit::bindings::before_send::BeforeSendFilter;
+use crate::wit::bindings::capabilities::Capabilities;
+use crate::wit::bindings::mime_engine::MimeEngine;
+
+/// Deploys that run `describe` at the same time, beyond the places that requests have.
+const DESCRIBES: u32 = 8;
+
+/// Everything that instances are made with.
+pub(crate) struct Machine {
+    pub(crate) engine: Engine,
+    pub(crate) places: Arc<Places>,
+    pub(crate) settings: Settings,
+    /// WASI 0.2 and 0.3, wasi:http and every import of ours.
+    pub(crate) endpoints: Linker<Guest>,
+    /// WASI and a place to write to.
+    pub(crate) mime: Linker<Guest>,
+    /// WASI, wasi:http without anybody to ask, and one message to read.
+    pub(crate) filters: Linker<Guest>,
+}
+
+/// Where instances come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Allocation {
+    /// A pool, and compilation on every core: a host.
+    Pooled,
+    /// Made on demand, and compilation on one core: a child that prepares one component in little
+    /// address space. What it compiles runs on the other kind: neither choice is part of the code.
+    OnDemand,
+}
+
+/// One instance's store and place.
+pub(crate) struct Instance {
+    pub(crate) store: Store<Guest>,
+    pub(crate) meter: Arc<Meter>,
+    component: Arc<str>,
+    // After `store`, so that it is dropped after it.
+    place: Place,
+}
+
+impl Machine {
+    pub(crate) fn new(settings: Settings, allocation: Allocation) -> Result<Self, RuntimeError> {
+        let places = Arc::new(Places::new(&settings));
+        let engine = engine(&settings, allocation)?;
+        start_ticking(&engine, &places)?;
+        let mime = link(&engine, |linker| {
+            wasmtime_wasi::p2::add_to_linker_async(linker)?;
+            MimeEngine::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)
+        })?;
+        let filters = link(&engine, |linker| {
+            wasmtime_wasi::p2::add_to_linker_async(linker)?;
+            // Nothing is sent: what componentize-js makes imports it, whether it is used or not.
+            wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+            BeforeSendFilter::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)
+        })?;
+        let endpoints = link(&engine, |linker| {
+            wasmtime_wasi::p2::add_to_linker_async(linker)?;
+            // Only http: the rest of the proxy world is in WASI.
+            wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+            wasmtime_wasi::p3::add_to_linker(linker)?;
+            wasmtime_wasi_http::p3::add_to_linker(linker)?;
+            watch_status(linker)?;
+            Capabilities::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)
+        })?;
+        Ok(Self { engine, places, settings, endpoints, mime, filters })
+    }
+
+    pub(crate) fn instance(
+        &self,
+        component: &Arc<str>,
+        limits: &Limits,
+        powers: Powers,
+        place: Place,
+    ) -> Instance {
+        let meter = Arc::new(Meter::new(limits, place.chair()));
+        let quota = Quota::new(limits, place.account(), Arc::clone(&meter));
+        let guest = Guest::new(component, limits, Arc::clone(&meter), quota, powers);
+        let mut store = Store::new(&self.engine, guest);
+        store.limiter(|guest| &mut guest.quota);
+        store.set_hostcall_fuel(limits.host_call_bytes);
+        // Streams, futures and tasks of WASI 0.3 lie in a table of wasmtime's own.
+        if let Some(table) = store.concurrent_resource_table() {
+            table.set_max_capacity(limits.handles);
+        }
+        store.epoch_deadline_callback(|context| {
+            let meter = Arc::clone(&context.data().meter);
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(async move { meter.turn().await })))
+        });
+        store.set_epoch_deadline(1);
+        Instance { store, meter, component: Arc::clone(component), place }
+    }
+}
+
+impl Machine {
+    /// See [`crate::Runtime::kind_of_code`].
+    pub(crate) fn kind_of_code(&self) -> [u8; 32] {
+        let mut digest = Digesting(Sha256::new());
+        self.engine.precompile_compatibility_hash().hash(&mut digest);
+        digest.0.finalize().into()
+    }
+}
+
+/// Takes what would go into a hash table's 64 bits, and keeps 256.
+struct Digesting(Sha256);
+
+impl Hasher for Digesting {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        0
+    }
+}
+
+impl Instance {
+    /// How the guest ended, for the counters and the caller. The caller logs it, once.
+    pub(crate) fn judge<T>(
+        &self,
+        ended: Result<wasmtime::Result<T>, EndpointError>,
+    ) -> Result<T, EndpointError> {
+        let error = match ended {
+            Ok(Ok(value)) => {
+                self.meter.end(Outcome::Done);
+                return Ok(value);
+            }
+            Ok(Err(trap)) => self.blame(trap),
+            Err(stopped) => stopped,
+        };
+        self.place.places().note(&error);
+        Err(error)
+    }
+
+    /// A trap's cause: often a guest aborts because it was refused something.
+    fn blame(&self, trap: wasmtime::Error) -> EndpointError {
+        if let Some(stopped) = self.meter.stopped() {
+            return stopped;
+        }
+        if let Some(refused) = self.store.data().quota.cause(&trap) {
+            return refused;
+        }
+        if let Some(ResourceTableError::Full) = trap.downcast_ref() {
+            return EndpointError::Limit(Which::Handles);
+        }
+        if let Some(FieldMapError::TooManyFields | FieldMapError::TotalSizeTooBig) =
+            trap.downcast_ref()
+        {
+            return EndpointError::Limit(Which::Headers);
+        }
+        trapped(trap)
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        // Before the store goes: whoever reads the answer's body must not take its end for the whole.
+        self.meter.end(Outcome::Failed);
+    }
+}
+
+impl fmt::Debug for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Machine").field("places", &self.places).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instance").field("component", &self.component).finish_non_exhaustive()
+    }
+}
+
+fn engine_fault(error: wasmtime::Error) -> RuntimeError {
+    RuntimeError::Engine(told(error))
+}
+
+fn link(
+    engine: &Engine,
+    add: impl FnOnce(&mut Linker<Guest>) -> wasmtime::Result<()>,
+) -> Result<Linker<Guest>, RuntimeError> {
+    let mut linker = Linker::new(engine);
+    add(&mut linker).map_err(engine_fault)?;
+    Ok(linker)
+}
+
+/// WASI says no to a status that is none, and a guest that does not look answers 200 then: so it is
+/// remembered. Stands in place of what wasi:http links.
+fn watch_status(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    let set = |mut store: StoreContextMut<'_, Guest>, (answer, status): (Resource<_>, u16)| {
+        let set = p2::HostOutgoingResponse::set_status_code(
+            &mut store.data_mut().http(),
+            answer,
+            status,
+        )?;
+        store.data_mut().gave_status(status, set.is_ok());
+        Ok((set,))
+    };
+    let mut types = linker.instance("wasi:http/types@0.2.12")?;
+    types.func_wrap("[method]outgoing-response.set-status-code", set)?;
+    let set = |mut store: StoreContextMut<'_, Guest>, (answer, status): (Resource<_>, u16)| {
+        let set = p3::HostResponse::set_status_code(&mut store.data_mut().http(), answer, status)?;
+        store.data_mut().gave_status(status, set.is_ok());
+        Ok((set,))
+    };
+    let mut types = linker.instance("wasi:http/types@0.3.0")?;
+    types.func_wrap("[method]response.set-status-code", set)?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+fn engine(settings: &Settings, allocation: Allocation) -> Result<Engine, RuntimeError> {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .max_wasm_stack(512 << 10)
+        .async_stack_size(2 << 20)
+        .wasm_memory64(false)
+        .wasm_relaxed_simd(false)
+        .wasm_backtrace_max_frames(NonZeroUsize::new(16));
+    if allocation == Allocation::OnDemand {
+        config.parallel_compilation(false);
+        return Engine::new(&config).map_err(engine_fault);
+    }
+    let mut pooled = config.clone();
+    pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings)));
+    match Engine::new(&pooled) {
+        Ok(engine) => Ok(engine),
+        Err(error) => {
+            tracing::warn!(
+                cause = %format!("{error:#}"),
+                "no room in the address space for a pool of instances; requests will cost more"
+            );
+            Engine::new(&config).map_err(engine_fault)
+        }
+    }
+}
+
+/// Sized so that whoever holds a place also finds room: exhaustion would be an error, not a wait.
+fn pool(settings: &Settings) -> PoolingAllocationConfig {
+    let count = [settings.mime_instances, settings.filter_instances, DESCRIBES]
+        .into_iter()
+        .fold(settings.instances.saturating_add(settings.stranger_instances), u32::saturating_add);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(count)
+        .total_core_instances(count.saturating_mul(limits::CORE_INSTANCES))
+        .total_memories(count.saturating_mul(limits::MEMORIES))
+        .total_tables(count.saturating_mul(limits::TABLES))
+        // A guest of WASI 0.3 may have a call of its own suspended while the host calls it again.
+        .total_stacks(count.saturating_mul(2))
+        .max_core_instances_per_component(limits::CORE_INSTANCES)
+        .max_memories_per_component(limits::MEMORIES)
+        .max_tables_per_component(limits::TABLES)
+        .max_component_instance_size(4 << 20)
+        .max_core_instance_size(4 << 20)
+        .table_elements(limits::TABLE_ELEMENTS)
+        .max_memory_size(settings.max_memory)
+        .linear_memory_keep_resident(256 << 10)
+        .table_keep_resident(64 << 10)
+        .pagemap_scan(Enabled::Auto);
+    pool
+}
+
+/// One thread moves the epoch, and sleeps while nothing lives.
+fn start_ticking(engine: &Engine, places: &Arc<Places>) -> Result<(), RuntimeError> {
+    /// Ticks without a guest before the thread parks: unparking costs a system call.
+    const QUIET: u32 = 100;
+    let weak = engine.weak();
+    let seen = Arc::downgrade(places);
+    let work = move || {
+        let mut quiet = 0;
+        loop {
+            thread::sleep(TICK);
+            let (Some(engine), Some(places)) = (weak.upgrade(), seen.upgrade()) else { return };
+            engine.increment_epoch();
+            quiet = if places.live() == 0 { quiet + 1 } else { 0 };
+            if quiet > QUIET {
+                drop((engine, places));
+                thread::park_timeout(Duration::from_secs(1));
+            }
+        }
+    };
+    let ticker = thread::Builder::new()
+        .name("epoch".to_owned())
+        .spawn(work)
+        .map_err(|error| RuntimeError::Engine(Told::of(&error)))?;
+    let _ = places.ticker.set(ticker.thread().clone());
+    Ok(())
+}

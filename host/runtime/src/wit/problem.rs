@@ -1,0 +1,143 @@
+//! Problems as guests see them.
+//!
+//! The one place where a [`Problem`] crosses into a guest: its cause stays here,
+//! in the log, beside the request's id.
+
+use std::io;
+
+use model::ids::RequestId;
+use model::port::spool::SpoolError;
+use model::problem::{Code, Fault, Problem, Protocol};
+
+use crate::error;
+use crate::wit::bindings::capabilities::postlet::mail::types as wit;
+use crate::wit::from_wit::FlagFault;
+
+/// Logs the cause and gives the rest to the guest.
+pub(crate) fn refuse(problem: Problem, request: Option<&RequestId>) -> wit::Problem {
+    let request = request.map(RequestId::as_str);
+    let code = problem.code;
+    if let Some(cause) = &problem.cause {
+        let cause = error::chain(cause.as_ref());
+        if code.status().is_server_error() {
+            tracing::warn!(request, code = code.as_str(), %cause, "{}", problem.detail);
+        } else {
+            tracing::debug!(request, code = code.as_str(), %cause, "{}", problem.detail);
+        }
+    }
+    wit::Problem {
+        code: code.as_str().to_owned(),
+        status: code.status().as_u16(),
+        title: code.title().to_owned(),
+        detail: problem.detail,
+        retryable: code.retryable(),
+        retry_after_seconds: problem.retry_after.map(|after| {
+            // Rounded up: whoever comes back too early is told off again.
+            let rounded = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+            u32::try_from(rounded).unwrap_or(u32::MAX)
+        }),
+        faults: problem
+            .faults
+            .into_iter()
+            .map(|Fault { pointer, code, detail }| wit::Fault { pointer, code, detail })
+            .collect(),
+        upstream: problem.upstream.map(|upstream| wit::Upstream {
+            protocol: match upstream.protocol {
+                Protocol::Smtp => wit::Protocol::Smtp,
+                Protocol::Imap => wit::Protocol::Imap,
+            },
+            reply: upstream.reply,
+            enhanced_code: upstream.enhanced_code,
+        }),
+        extras: problem.extras,
+    }
+}
+
+/// A flag that cannot be sent to a mail server.
+pub(crate) fn bad_flags(fault: &FlagFault) -> Problem {
+    let (code, detail) = match fault {
+        FlagFault::Flag(word, why) => {
+            let shown: String = word.chars().take(80).collect();
+            ("flag", format!("{shown:?}: {why}"))
+        }
+        FlagFault::SetAndEdit => {
+            ("exclusive", "`set` cannot be combined with `add` or `remove`".to_owned())
+        }
+    };
+    let fault =
+        Fault { pointer: "/flags".to_owned(), code: code.to_owned(), detail: detail.clone() };
+    Problem::new(Code::InvalidBody, detail).with_faults(vec![fault])
+}
+
+/// A spool that takes no more.
+pub(crate) fn spool(error: SpoolError) -> Problem {
+    match error {
+        SpoolError::TooLarge { limit } => too_large(limit),
+        SpoolError::Full { limit } => Problem::new(
+            Code::TooManyRequests,
+            format!("More than {limit} bytes are being uploaded at once; try again when they are through."),
+        )
+        .with_retry_after(std::time::Duration::from_secs(5)),
+        SpoolError::Io(_) => Problem::new(Code::StoreUnavailable, "The upload cannot be kept now.")
+            .because(error)
+            .with_retry_after(std::time::Duration::from_secs(15)),
+    }
+}
+
+/// More bytes than an upload may have.
+pub(crate) fn too_large(limit: u64) -> Problem {
+    Problem::new(Code::BodyTooLarge, format!("More than {limit} bytes."))
+}
+
+/// Bytes that cannot be read after all.
+pub(crate) fn unreadable(error: io::Error) -> Problem {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
+    let lost = [BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof];
+    let code = if error.kind() == TimedOut {
+        Code::UpstreamTimeout
+    } else if lost.contains(&error.kind()) {
+        Code::UpstreamUnreachable
+    } else {
+        Code::StoreUnavailable
+    };
+    Problem::new(code, "The bytes cannot be read now.").because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::wit::bindings::capabilities::postlet::mail::messages::FlagChange;
+    use crate::wit::from_wit;
+
+    #[test]
+    fn a_cause_stays_with_the_host() {
+        let problem = Problem::new(Code::StoreUnavailable, "later")
+            .because(io::Error::other("/var/secret/path"))
+            .with_retry_after(Duration::from_millis(1200));
+        let seen = refuse(problem, None);
+        assert_eq!((seen.code.as_str(), seen.status), ("store-unavailable", 503));
+        assert!(seen.retryable);
+        assert_eq!(seen.retry_after_seconds, Some(2));
+        assert!(!format!("{seen:?}").contains("secret"));
+    }
+
+    #[test]
+    fn flags_that_cannot_be_meant_are_pointed_at() {
+        check(&["two words"], &[], None, "flag");
+        check(&[], &["\\Seen\r\nA1 LOGOUT"], None, "flag");
+        check(&[], &[], Some(&[""]), "flag");
+        check(&["\\Seen"], &[], Some(&["\\Flagged"]), "exclusive");
+    }
+
+    #[track_caller]
+    fn check(add: &[&str], remove: &[&str], set: Option<&[&str]>, code: &str) {
+        let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let change = FlagChange { add: owned(add), remove: owned(remove), set: set.map(owned) };
+        let problem = bad_flags(&from_wit::flag_change(change).unwrap_err());
+        assert_eq!(problem.code, Code::InvalidBody);
+        assert_eq!(problem.faults.len(), 1);
+        assert_eq!((&*problem.faults[0].pointer, &*problem.faults[0].code), ("/flags", code));
+    }
+}

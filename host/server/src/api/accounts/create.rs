@@ -1,0 +1,93 @@
+//! Connecting a mailbox: stored as it is written, or tried first.
+//!
+//! Invariant: what was to be tried and did not work is not stored.
+
+use http::{Response, StatusCode, header};
+use model::account::{Account, Credentials};
+use model::caller::Caller;
+use model::ids::AccountId;
+use model::port::store_error::StoreError;
+use model::problem::{Code, Problem};
+use runtime::body::Body;
+
+use crate::api::accounts::errors::{faulty, stored};
+use crate::api::accounts::handlers::Desk;
+use crate::api::accounts::json;
+use crate::api::accounts::parse::Wanted;
+use crate::http::response;
+
+impl Desk {
+    pub(crate) async fn create(
+        &self,
+        caller: &Caller,
+        accept: &str,
+        body: &[u8],
+    ) -> Result<Response<Body>, Problem> {
+        let Wanted { account, mut credentials, verify } = self.read(caller, accept, body).await?;
+        self.vet("/imap", account.imap.as_ref()).await?;
+        self.vet("/smtp", account.smtp.as_ref()).await?;
+        let mut verification = None;
+        if verify {
+            let _try = self.tries.begin(&caller.tenant)?;
+            credentials = self.presentable(&account, credentials).await?;
+            let tried = self.engine.verify(&account, &credentials).await?;
+            if let Some(problem) = tried.problem() {
+                return Ok(json::not_stored(&tried, problem, accept, &caller.request));
+            }
+            verification = Some(tried);
+        }
+        self.store(&account, &credentials).await?;
+        if needs_consent(&credentials) {
+            self.engine.awaits_consent(&account).await;
+        }
+        if let Some(tried) = &verification {
+            self.engine.keep(&account, tried).await;
+        }
+        let mut made = self.show(&account).await?;
+        if let (Some(tried), Some(members)) = (&verification, made.as_object_mut()) {
+            members.insert("verification".to_owned(), json::verification(tried, accept));
+        }
+        let mut answer = response::json(StatusCode::CREATED, &made);
+        if let Ok(location) = format!("/v1/accounts/{}", account.id).parse() {
+            answer.headers_mut().insert(header::LOCATION, location);
+        }
+        Ok(answer)
+    }
+
+    /// What can be shown to the servers at once.
+    async fn presentable(
+        &self,
+        account: &Account,
+        credentials: Credentials,
+    ) -> Result<Credentials, Problem> {
+        if needs_consent(&credentials) {
+            let detail = "there is no token yet to log in with: leave `verify` out, have the owner of the mailbox agree (`POST /v1/accounts/{account}/oauth`), then `POST /v1/accounts/{account}/verify`";
+            return Err(faulty("/verify", "excluded", detail));
+        }
+        // Its servers need not be asked to learn that.
+        if self.accounts.get(&account.tenant, &account.id).await.map_err(stored)?.is_some() {
+            return Err(taken(&account.id));
+        }
+        self.engine.made_good(&account.tenant, credentials).await
+    }
+
+    async fn store(&self, account: &Account, credentials: &Credentials) -> Result<(), Problem> {
+        self.accounts.create(account, credentials).await.map_err(|error| match error {
+            StoreError::Exists => taken(&account.id),
+            StoreError::Cursor
+            | StoreError::LostClaim
+            | StoreError::Sealed
+            | StoreError::Full
+            | StoreError::Failed(_) => stored(error),
+        })
+    }
+}
+
+/// Somebody has to agree before there is a token.
+pub(crate) fn needs_consent(credentials: &Credentials) -> bool {
+    matches!(credentials, Credentials::OAuth(oauth) if oauth.needs_authorization())
+}
+
+fn taken(id: &AccountId) -> Problem {
+    Problem::new(Code::AlreadyExists, format!("the account `{id}` exists already"))
+}

@@ -1,0 +1,97 @@
+//! What logs in after a change: a password, or where tokens come from.
+//!
+//! One takes the place of the other. Of a token address, what is left out stays.
+//!
+//! Invariant: a stored secret never goes to an address that it was not given for.
+
+use model::account::{Credentials, OAuth, TokenSource};
+use model::problem::Problem;
+use model::secret::Secret;
+use serde_json::{Map, Value};
+
+use crate::api::accounts::errors::faulty;
+use crate::api::accounts::handlers::Desk;
+use crate::api::accounts::request::{WrittenOAuth, WrittenProof};
+
+/// What is to become of what is stored.
+#[derive(Debug)]
+pub(crate) enum Proof {
+    /// It stays.
+    Kept,
+    /// Some of it stays: it is for the servers that it was given for.
+    Amended(Credentials),
+    /// Nothing stays of it: what is there now was given with the change.
+    Given(Credentials),
+}
+
+impl Desk {
+    pub(crate) fn proof(
+        &self,
+        stored: &Credentials,
+        asked: WrittenProof,
+    ) -> Result<Proof, Problem> {
+        match (asked.password, asked.oauth) {
+            (Some(Some(_)), Some(Some(_))) => {
+                Err(faulty("/oauth", "excluded", "give `password` or `oauth`, not both"))
+            }
+            (Some(Some(password)), _) => {
+                Ok(Proof::Given(Credentials::Password(Secret::new(password))))
+            }
+            (_, Some(Some(members))) => self.by_oauth(stored, &members),
+            (Some(None), _) if matches!(stored, Credentials::Password(_)) => Err(faulty(
+                "/password",
+                "missing",
+                "something has to log in: give `oauth` in the place of the password",
+            )),
+            (_, Some(None)) if matches!(stored, Credentials::OAuth(_)) => Err(faulty(
+                "/oauth",
+                "missing",
+                "something has to log in: give `password` in the place of the tokens",
+            )),
+            (Some(None) | None, Some(None) | None) => Ok(Proof::Kept),
+        }
+    }
+
+    fn by_oauth(
+        &self,
+        stored: &Credentials,
+        members: &Map<String, Value>,
+    ) -> Result<Proof, Problem> {
+        let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
+        let (provider, token_url) = (text("provider"), text("tokenUrl"));
+        let known = match stored {
+            Credentials::OAuth(OAuth { source, .. }) => Some(source),
+            Credentials::Password(_) => None,
+        };
+        // A secret alone is for the address that there is.
+        let Some(TokenSource::Url { url, secret }) = known.filter(|_| provider.is_none()) else {
+            let same = matches!(known, Some(TokenSource::Provider(name)) if Some(name) == provider.as_ref());
+            let written = WrittenOAuth { provider, token_url, secret: text("secret") };
+            let given = self.by_tokens(written)?;
+            return Ok(if same { Proof::Kept } else { Proof::Given(given) });
+        };
+        let told = members.contains_key("secret");
+        let moved = token_url.as_ref().is_some_and(|given| given != url);
+        if moved && !told && secret.is_some() {
+            let detail = "the stored `secret` was not given for this address: send `secret` with a new `tokenUrl`, or `null` where it needs none";
+            return Err(faulty("/oauth/secret", "missing", detail));
+        }
+        let all_given = token_url.is_some() && (told || secret.is_none());
+        let away = matches!(members.get("tokenUrl"), Some(Value::Null));
+        let token_url = token_url.or_else(|| Some(url.clone()).filter(|_| !away));
+        let written = WrittenOAuth { provider, token_url, secret: text("secret") };
+        let mut given = self.by_tokens(written)?;
+        if let Credentials::OAuth(OAuth { source: TokenSource::Url { secret: there, .. }, .. }) =
+            &mut given
+            && !told
+        {
+            there.clone_from(secret);
+        }
+        let same = matches!(&given, Credentials::OAuth(oauth) if Some(&oauth.source) == known);
+        Ok(match (all_given, same) {
+            (true, _) => Proof::Given(given),
+            (false, true) => Proof::Kept,
+            (false, false) => Proof::Amended(given),
+        })
+    }
+}

@@ -1,0 +1,123 @@
+//! Listing, showing and removing accounts.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use engine::engine::Engine;
+use http::{Response, StatusCode};
+use model::account::Account;
+use model::caller::Caller;
+use model::ids::{AccountId, TenantId};
+use model::message::Page;
+use model::port::accounts::Accounts;
+use model::port::clock::Entropy;
+use model::port::store_error::StoreError;
+use model::problem::Problem;
+use net::dial::Dialer;
+use net::https_fetch::Fetcher;
+use runtime::body::Body;
+use serde_json::{Value, json};
+
+use crate::api::accounts::errors::{stored, unknown};
+use crate::api::accounts::json;
+use crate::api::accounts::rate_limit::Tries;
+use crate::http::response;
+
+/// Accounts in one answer.
+const PAGE: usize = 100;
+
+/// What the handlers need.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) accounts: Arc<dyn Accounts>,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) dialer: Arc<Dialer>,
+    /// Where tenants' own addresses give tokens.
+    pub(crate) own_tokens: Arc<Fetcher>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) tries: Tries,
+}
+
+impl Desk {
+    pub(crate) async fn list(
+        &self,
+        caller: &Caller,
+        cursor: Option<&str>,
+    ) -> Result<Response<Body>, Problem> {
+        let page = match &caller.accounts {
+            None => {
+                self.accounts.list(&caller.tenant, cursor, PAGE as u32).await.map_err(stored)?
+            }
+            Some(named) => self.named(&caller.tenant, named, cursor).await?,
+        };
+        let mut accounts = Vec::with_capacity(page.rows.len());
+        for account in &page.rows {
+            accounts.push(self.show(account).await?);
+        }
+        Ok(response::json(
+            StatusCode::OK,
+            &json!({"accounts": accounts, "nextCursor": page.next_cursor}),
+        ))
+    }
+
+    /// With its state, and how it logs in.
+    pub(crate) async fn show(&self, account: &Account) -> Result<Value, Problem> {
+        let health = self.accounts.health(account).await.map_err(stored)?;
+        let credentials = match self.accounts.credentials(account).await {
+            Ok(credentials) => credentials,
+            // One that cannot be opened must not hide the others of a list.
+            Err(StoreError::Sealed) => {
+                tracing::error!(account = %account.id, "what is stored of it cannot be opened");
+                None
+            }
+            Err(error) => return Err(stored(error)),
+        };
+        Ok(json::account(account, &health, credentials.as_ref()))
+    }
+
+    /// Those that a token names, as the store would list them.
+    async fn named(
+        &self,
+        tenant: &TenantId,
+        named: &[AccountId],
+        cursor: Option<&str>,
+    ) -> Result<Page<Account>, Problem> {
+        let known: BTreeSet<&AccountId> =
+            named.iter().filter(|id| cursor.is_none_or(|cursor| id.as_str() > cursor)).collect();
+        let mut rows = Vec::new();
+        for id in &known {
+            rows.extend(self.accounts.get(tenant, id).await.map_err(stored)?);
+            if rows.len() == PAGE {
+                break;
+            }
+        }
+        let last = rows.last().filter(|_| rows.len() == PAGE).map(|account| &account.id);
+        let more = last.is_some_and(|last| known.iter().any(|id| *id > last));
+        let next_cursor = last.filter(|_| more).map(|last| last.as_str().to_owned());
+        Ok(Page { rows, next_cursor })
+    }
+
+    pub(crate) async fn get(&self, caller: &Caller, id: &str) -> Result<Response<Body>, Problem> {
+        let account = self.find(caller, id).await?;
+        Ok(response::json(StatusCode::OK, &self.show(&account).await?))
+    }
+
+    pub(crate) async fn delete(
+        &self,
+        caller: &Caller,
+        id: &str,
+    ) -> Result<Response<Body>, Problem> {
+        let account = self.find(caller, id).await?;
+        self.accounts.delete(&caller.tenant, &account.id).await.map_err(stored)?;
+        self.engine.forget(&caller.tenant, &account.id).await;
+        Ok(response::empty(StatusCode::NO_CONTENT))
+    }
+
+    pub(crate) async fn find(&self, caller: &Caller, id: &str) -> Result<Account, Problem> {
+        let parsed: AccountId = id.parse().map_err(|_| unknown(id))?;
+        if !caller.may_open(&parsed) {
+            return Err(unknown(id));
+        }
+        self.accounts.get(&caller.tenant, &parsed).await.map_err(stored)?.ok_or_else(|| unknown(id))
+    }
+}

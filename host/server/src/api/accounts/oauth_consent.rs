@@ -1,0 +1,200 @@
+//! OAuth 2 for a mailbox: the address where its owner agrees, and what comes back.
+//!
+//! The answer comes through a browser, without a token: the state in it says whose it is.
+//! Who reads ours is the owner of a mailbox, so whatever came of it is a page, unless a
+//! program asks for a problem document.
+//!
+//! Invariant: no answer is kept or framed, runs anything, or gives the address away: the
+//! code stands in it.
+
+use engine::engine::Engine;
+use http::header::{
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, request};
+use model::caller::Caller;
+use model::ids::RequestId;
+use model::problem::{Code, Problem};
+use runtime::body::Body;
+use serde_json::json;
+
+use crate::api::accounts::handlers::Desk;
+use crate::http::response;
+use crate::openapi::operation::wrong_method;
+
+/// The type of its pages.
+pub(crate) const HTML: &str = "text/html; charset=utf-8";
+
+/// With every answer, good or bad.
+const FIELDS: [(HeaderName, &str); 4] = [
+    (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (REFERRER_POLICY, "no-referrer"),
+    (CACHE_CONTROL, "no-store"),
+];
+
+impl Desk {
+    /// Where the owner of the mailbox has to agree.
+    pub(crate) async fn begin_consent(
+        &self,
+        caller: &Caller,
+        id: &str,
+    ) -> Result<Response<Body>, Problem> {
+        let account = self.find(caller, id).await?;
+        let begun = self.engine.begin_consent(&account).await?;
+        Ok(response::json(
+            StatusCode::OK,
+            &json!({"authorizeUrl": begun.address, "expires": begun.expires.to_string()}),
+        ))
+    }
+}
+
+/// A browser comes back from the authorization server.
+pub(crate) async fn come_back(
+    engine: &Engine,
+    head: &request::Parts,
+    request: &RequestId,
+) -> Response<Body> {
+    // Whoever only looks at the address must not use it up.
+    let ended = if head.method == Method::GET {
+        end(engine, head.uri.query().unwrap_or_default()).await
+    } else {
+        Err(wrong_method(&head.method, ["GET"].into_iter()))
+    };
+    let mut answer = match ended {
+        Ok(()) => {
+            let text = "You can close this window, and go back to where you began.";
+            response::typed(StatusCode::OK, HTML, page("Your consent has arrived", text))
+        }
+        Err(problem) => {
+            let mut answer = response::problem(&problem, request);
+            if !wants_json(&head.headers) {
+                *answer.body_mut() = response::full(refusal(&problem, request));
+                answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(HTML));
+            }
+            answer
+        }
+    };
+    let fields = FIELDS.map(|(name, value)| (name, HeaderValue::from_static(value)));
+    answer.headers_mut().extend(fields);
+    answer
+}
+
+/// By what the authorization server gave the browser (RFC 6749 §4.1.2).
+async fn end(engine: &Engine, query: &str) -> Result<(), Problem> {
+    let (mut state, mut code, mut error) = (None, None, None);
+    for (name, value) in form_urlencoded::parse(query.as_bytes()).into_owned() {
+        match name.as_str() {
+            "state" => state = Some(value),
+            "code" => code = Some(value),
+            "error" => error = Some(value),
+            // Servers add what they like.
+            _ => {}
+        }
+    }
+    if let Some(error) = error {
+        if let Some(state) = &state {
+            engine.refuse_consent(state, &error).await;
+        }
+        let detail = format!(
+            "the authorization server says `{}`; ask whoever sent you there to begin again",
+            model::problem::printable(&error)
+        );
+        return Err(Problem::new(Code::InvalidConsent, detail));
+    }
+    let (Some(state), Some(code)) = (state, code) else {
+        let detail = "an authorization server sends people here with `state` and `code`, and one of them is missing; ask whoever sent you there to begin again";
+        return Err(Problem::new(Code::InvalidConsent, detail));
+    };
+    engine.end_consent(&state, &code).await.map(drop)
+}
+
+/// What happened, and what the owner of the mailbox can do.
+fn refusal(problem: &Problem, request: &RequestId) -> String {
+    let way = if problem.code == Code::InvalidConsent {
+        // The detail says it.
+        ""
+    } else if problem.code.retryable() {
+        " Load this page again in a moment. If it stays so, show it to whoever sent you here."
+    } else {
+        " Show this page to whoever sent you here."
+    };
+    let mut letters = problem.detail.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    let (detail, code) = (escaped(&format!("{first}{}.", letters.as_str())), problem.code.as_str());
+    page(
+        "The mailbox is not connected",
+        &format!("{detail}{way}</p>\n<p><small>{code}, {}</small>", request.as_str()),
+    )
+}
+
+/// `text` is HTML.
+fn page(heading: &str, text: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Postlet</title>\n\
+         <h1>{heading}</h1>\n<p>{text}</p>\n</html>\n"
+    )
+}
+
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            other => safe.push(other),
+        }
+    }
+    safe
+}
+
+/// A program that names JSON and no page. Browsers name pages, and who names neither may be a person.
+fn wants_json(headers: &HeaderMap) -> bool {
+    let accepted: Vec<String> = headers
+        .get_all(ACCEPT)
+        .into_iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|range| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+        .collect();
+    let names = |kinds: [&str; 2]| accepted.iter().any(|range| kinds.contains(&range.as_str()));
+    names(["application/problem+json", "application/json"])
+        && !names(["text/html", "application/xhtml+xml"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_for_everybody_but_a_program_that_asks_for_json() {
+        check(&[], false);
+        check(&["*/*"], false);
+        check(&["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"], false);
+        check(&["application/json, text/html"], false);
+        check(&["application/problem+json"], true);
+        check(&["text/plain", "Application/JSON; q=0.5"], true);
+    }
+
+    #[track_caller]
+    fn check(accept: &[&str], want: bool) {
+        let mut headers = HeaderMap::new();
+        for value in accept {
+            headers.append(ACCEPT, value.parse().unwrap());
+        }
+        assert_eq!(wants_json(&headers), want, "{accept:?}");
+    }
+
+    #[test]
+    fn what_a_stranger_wrote_is_text_on_the_page() {
+        let said = "it says `<script>alert('&\"')</script>`";
+        let page =
+            refusal(&Problem::new(Code::InvalidConsent, said), &RequestId::generate([0; 10]));
+        let shown = "It says `&lt;script&gt;alert(&#39;&amp;&quot;&#39;)&lt;/script&gt;`.";
+        assert!(page.contains(shown) && !page.contains("<script"), "{page}");
+    }
+}

@@ -1,0 +1,228 @@
+//! From a request's body to an account that may be dialled.
+//!
+//! What is stored is vetted here; every host is again whenever it is dialled.
+
+use engine::login::advice;
+use model::account::{Account, Credentials, Identity, MailServer, OAuth, TokenSource};
+use model::address::EmailAddress;
+use model::caller::Caller;
+use model::ids::AccountId;
+use model::port::clock::ten_bytes;
+use model::port::dial::DialError;
+use model::port::lookup::FetchError;
+use model::problem::{Code, Problem};
+use model::secret::Secret;
+
+use crate::api::accounts::errors::{address, faulty, not_allowed};
+use crate::api::accounts::find_servers;
+use crate::api::accounts::handlers::Desk;
+use crate::api::accounts::request::{Written, WrittenIdentity, WrittenOAuth, WrittenServer};
+use crate::config::oauth;
+
+/// A port that is open wherever the host is.
+const IMAPS: u16 = 993;
+
+/// What a body asks for.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub(crate) account: Account,
+    pub(crate) credentials: Credentials,
+    /// Not without trying it.
+    pub(crate) verify: bool,
+}
+
+impl Desk {
+    pub(crate) async fn read(
+        &self,
+        caller: &Caller,
+        accept: &str,
+        body: &[u8],
+    ) -> Result<Wanted, Problem> {
+        let mut written = Written::parse(body)?;
+        let email = address("/email", &written.email)?;
+        let mut identities = identities(written.identities.take().unwrap_or_default())?;
+        if identities.is_empty() {
+            identities.push(Identity { name: written.name.clone(), email: email.clone() });
+        }
+        let id = match written.id.take() {
+            Some(id) => id.parse().map_err(|error: model::ids::InvalidId| {
+                faulty("/id", "pattern", &error.to_string())
+            })?,
+            None => AccountId::generate(ten_bytes(&*self.entropy)),
+        };
+        if !caller.may_open(&id) {
+            let detail = "the token is limited to accounts, and this is not one of them";
+            return Err(Problem::new(Code::Forbidden, detail));
+        }
+        let credentials = self.credentials(&mut written)?;
+        self.vet_tokens(&credentials).await?;
+        find_servers::fill(&self.engine, caller, accept, &email, &mut written).await?;
+        let imap = server("/imap", written.imap, &email)?;
+        let smtp = server("/smtp", written.smtp, &email)?;
+        self.check_served(&credentials, imap.as_ref(), smtp.as_ref())?;
+        let account = Account {
+            id,
+            tenant: caller.tenant.clone(),
+            email,
+            name: written.name,
+            imap,
+            smtp,
+            identities,
+            generation: self.generation(),
+        };
+        Ok(Wanted { account, credentials, verify: written.verify })
+    }
+
+    /// The tokens of a configured server are shown to its mail servers only.
+    pub(crate) fn check_served(
+        &self,
+        credentials: &Credentials,
+        imap: Option<&MailServer>,
+        smtp: Option<&MailServer>,
+    ) -> Result<(), Problem> {
+        let Credentials::OAuth(OAuth { source: TokenSource::Provider(name), .. }) = credentials
+        else {
+            return Ok(());
+        };
+        let server = self.engine.authorization_server(name)?;
+        for (pointer, half) in [("/imap/host", imap), ("/smtp/host", smtp)] {
+            if let Some(strange) = half.filter(|half| !server.serves(&half.host)) {
+                let detail = format!(
+                    "tokens of `{name}` are not for {}; they are for {}",
+                    strange.host,
+                    server.hosts.join(", ")
+                );
+                return Err(faulty(pointer, "excluded", &detail));
+            }
+        }
+        Ok(())
+    }
+
+    /// A password, or where tokens come from.
+    fn credentials(&self, written: &mut Written) -> Result<Credentials, Problem> {
+        let oauth = match (written.password.take(), written.oauth.take()) {
+            (Some(password), None) => return Ok(Credentials::Password(Secret::new(password))),
+            (None, Some(oauth)) => oauth,
+            (None, None) => {
+                return Err(faulty("/password", "missing", "is needed, or `oauth` in its place"));
+            }
+            (Some(_), Some(_)) => {
+                return Err(faulty("/oauth", "excluded", "give `password` or `oauth`, not both"));
+            }
+        };
+        written.takes_tokens = true;
+        self.by_tokens(oauth)
+    }
+
+    /// Where tokens come from; there is none yet.
+    pub(crate) fn by_tokens(&self, oauth: WrittenOAuth) -> Result<Credentials, Problem> {
+        let source = match (oauth.provider, oauth.token_url) {
+            (Some(name), None) if oauth.secret.is_none() => {
+                self.engine.authorization_server(&name).map_err(|unknown| {
+                    let way = format!(
+                        "{}; another one needs `redirect` in [oauth] and an [oauth.server.NAME] in its configuration, as docs/oauth.md shows",
+                        unknown.detail
+                    );
+                    faulty("/oauth/provider", "unknown", &way)
+                })?;
+                TokenSource::Provider(name)
+            }
+            (None, Some(url)) if !oauth::is_https(&url) || url.contains('@') => {
+                let detail = "it is no https address such as https://tokens.example.com/mail";
+                return Err(faulty("/oauth/tokenUrl", "pattern", detail));
+            }
+            (None, Some(url)) => TokenSource::Url { url, secret: oauth.secret.map(Secret::new) },
+            (Some(_), None) => {
+                return Err(faulty("/oauth/secret", "excluded", "it goes with `tokenUrl` only"));
+            }
+            (None, None) | (Some(_), Some(_)) => {
+                return Err(faulty("/oauth", "one-of", "give `provider` or `tokenUrl`"));
+            }
+        };
+        Ok(Credentials::OAuth(OAuth { source, access: None, expires: None, refresh: None }))
+    }
+
+    /// An address for tokens is written by people, and asked later without them: one without a host is
+    /// told now.
+    pub(crate) async fn vet_tokens(&self, credentials: &Credentials) -> Result<(), Problem> {
+        const POINTER: &str = "/oauth/tokenUrl";
+        let Credentials::OAuth(OAuth { source: TokenSource::Url { url, .. }, .. }) = credentials
+        else {
+            return Ok(());
+        };
+        match self.own_tokens.vet(url).await {
+            Err(FetchError::Dial(error @ DialError::NotAllowed { .. })) => {
+                let detail = format!(
+                    "{error}. If it is the operator's own, `[egress] fetch` in the configuration lets it in."
+                );
+                Err(not_allowed(POINTER, detail))
+            }
+            Err(FetchError::Dial(error @ DialError::NotFound { .. })) => {
+                let detail = format!("{error}: check its spelling, or make its DNS entry first");
+                Err(faulty(POINTER, "host-not-found", &detail))
+            }
+            // What the name servers do not know now may be right.
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// A new account under an old id is another account: its message ids must differ.
+    pub(crate) fn generation(&self) -> u32 {
+        let mut bytes = [0; 4];
+        self.entropy.fill(&mut bytes);
+        u32::from_be_bytes(bytes) >> 1
+    }
+
+    /// Whether the server may be dialled. A name that does not resolve now may do so later; one that
+    /// leads inside never may.
+    pub(crate) async fn vet(
+        &self,
+        pointer: &str,
+        server: Option<&MailServer>,
+    ) -> Result<(), Problem> {
+        let Some(MailServer { host, port, .. }) = server else { return Ok(()) };
+        let refusal = async |port| match self.dialer.vet(host, port).await {
+            Err(DialError::NotAllowed { reason, .. }) => Some(reason),
+            Err(_) | Ok(()) => None,
+        };
+        let Some(reason) = refusal(*port).await else { return Ok(()) };
+        // Where the host would do at a port of mail, it is the port that has to change.
+        let (member, reason) = match refusal(IMAPS).await {
+            Some(reason) => ("host", reason),
+            None => ("port", reason),
+        };
+        let detail = advice::not_allowed(host, *port, reason);
+        Err(not_allowed(&format!("{pointer}/{member}"), detail))
+    }
+}
+
+pub(crate) fn server(
+    pointer: &str,
+    written: Option<WrittenServer>,
+    email: &EmailAddress,
+) -> Result<Option<MailServer>, Problem> {
+    let Some(written) = written else { return Ok(None) };
+    let pin = match written.pin {
+        Some(pin) => Some(pin.parse().map_err(|error: model::account::InvalidPin| {
+            faulty(&format!("{pointer}/pin"), "pattern", &error.to_string())
+        })?),
+        None => None,
+    };
+    let username = written.username.unwrap_or_else(|| email.as_str().to_owned());
+    Ok(Some(MailServer {
+        host: written.host,
+        port: written.port,
+        security: written.security,
+        username,
+        pin,
+    }))
+}
+
+/// Whom the account sends as; each has to be an address.
+pub(crate) fn identities(written: Vec<WrittenIdentity>) -> Result<Vec<Identity>, Problem> {
+    let read = |(index, identity): (usize, WrittenIdentity)| {
+        let email = address(&format!("/identities/{index}/email"), &identity.email)?;
+        Ok(Identity { name: identity.name, email })
+    };
+    written.into_iter().enumerate().map(read).collect()
+}

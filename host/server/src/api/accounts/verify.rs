@@ -1,0 +1,48 @@
+//! Do these servers take this login (`…/verify`), and does a message arrive (`…/test`)?
+
+use http::Response;
+use model::caller::Caller;
+use model::problem::{Code, Problem};
+use runtime::body::Body;
+
+use crate::api::accounts::handlers::Desk;
+use crate::api::accounts::json::{tried_out, verified};
+use crate::api::accounts::parse::Wanted;
+
+impl Desk {
+    /// Checks servers and credentials; nothing is stored.
+    pub(crate) async fn verify_new(
+        &self,
+        caller: &Caller,
+        accept: &str,
+        body: &[u8],
+    ) -> Result<Response<Body>, Problem> {
+        // Looking for servers and for a token address is a part of it.
+        let _try = self.tries.begin(&caller.tenant)?;
+        let Wanted { account, credentials, .. } = self.read(caller, accept, body).await?;
+        let credentials = self.engine.made_good(&account.tenant, credentials).await?;
+        Ok(verified(&self.engine.verify(&account, &credentials).await?, accept))
+    }
+
+    pub(crate) async fn verify(
+        &self,
+        caller: &Caller,
+        accept: &str,
+        id: &str,
+    ) -> Result<Response<Body>, Problem> {
+        let account = self.find(caller, id).await?;
+        let _try = self.tries.begin(&caller.tenant)?;
+        Ok(verified(&self.engine.verify_stored(&account).await?, accept))
+    }
+
+    /// A message from the account to itself, there and away again.
+    pub(crate) async fn test(&self, caller: &Caller, id: &str) -> Result<Response<Body>, Problem> {
+        let account = self.find(caller, id).await?;
+        if account.imap.is_none() || account.smtp.is_none() {
+            let detail = "a test sends by SMTP and looks by IMAP, and the account has only one of them; `verify` tries the one";
+            return Err(Problem::new(Code::NotConfigured, detail));
+        }
+        let _try = self.tries.begin(&caller.tenant)?;
+        Ok(tried_out(&self.engine.try_out(&account).await?))
+    }
+}

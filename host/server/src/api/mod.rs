@@ -1,0 +1,8 @@
+//! The routes of the host itself: accounts, tokens, system pages.
+
+pub(crate) mod key_rotation;
+pub(crate) mod accounts;
+pub(crate) mod metrics;
+pub(crate) mod routes;
+mod wit_archive;
+pub(crate) mod system;

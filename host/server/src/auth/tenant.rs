@@ -1,0 +1,171 @@
+//! Whose request it is, as far as its address says.
+//!
+//! A tenant has host names (`hosts` in the configuration), and a prefix of the
+//! path: `/t/{tenant}`. Either says whose routes count before a token does, and
+//! a token has to agree with it.
+//!
+//! Invariant: an address grants nothing; it only takes away. A token of another
+//! tenant is worth as much there as one that does not exist.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use http::{HeaderMap, Uri, header, request};
+use model::ids::TenantId;
+use model::problem::{Code, Problem};
+
+use crate::config::TenantConfig;
+use crate::config::host_name::HostName;
+
+/// What a path of one tenant begins with, in front of its id.
+pub(crate) const PREFIX: &str = "/t/";
+
+/// The tenants' addresses.
+#[derive(Debug)]
+pub(crate) struct Tenancy {
+    hosts: BTreeMap<HostName, TenantId>,
+    tenants: BTreeSet<TenantId>,
+}
+
+/// Where a request came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Whose address it is; none where it is everybody's.
+    pub(crate) tenant: Option<TenantId>,
+    /// What stood before the path: `/t/acme`, or nothing.
+    pub(crate) base: String,
+}
+
+impl Tenancy {
+    pub(crate) fn new(tenants: &[TenantConfig]) -> Self {
+        let named = |tenant: &TenantConfig| {
+            let hosts = tenant.hosts.clone().into_iter();
+            hosts.map(|host| (host, tenant.id.clone())).collect::<Vec<_>>()
+        };
+        Self {
+            hosts: tenants.iter().flat_map(named).collect(),
+            tenants: tenants.iter().map(|tenant| tenant.id.clone()).collect(),
+        }
+    }
+
+    /// Reads the address of a request, and takes a tenant's prefix off its path.
+    pub(crate) fn place(&self, head: &mut request::Parts) -> Result<Place, Problem> {
+        let by_host = authority(&head.uri, &head.headers)
+            .and_then(HostName::of)
+            .and_then(|name| self.hosts.get(&name))
+            .cloned();
+        let Some((id, rest)) = prefixed(head.uri.path()) else {
+            return Ok(Place { tenant: by_host, base: String::new() });
+        };
+        let unknown = || {
+            let detail = "no route leads here; /-/docs shows those that there are";
+            Problem::new(Code::NotFound, detail)
+        };
+        let tenant =
+            self.tenants.iter().find(|tenant| tenant.as_str() == id).ok_or_else(unknown)?.clone();
+        // At a tenant's own name its neighbours do not exist.
+        if by_host.is_some_and(|host| host != tenant) {
+            return Err(unknown());
+        }
+        let base = format!("{PREFIX}{id}");
+        let target = match head.uri.query() {
+            Some(query) => format!("{rest}?{query}"),
+            None => rest.to_owned(),
+        };
+        let mut parts = head.uri.clone().into_parts();
+        parts.path_and_query = Some(target.parse().map_err(|_| unknown())?);
+        head.uri = Uri::from_parts(parts).map_err(|_| unknown())?;
+        Ok(Place { tenant: Some(tenant), base })
+    }
+}
+
+impl Place {
+    /// A token of this tenant counts here.
+    pub(crate) fn admits(&self, tenant: &TenantId) -> bool {
+        self.tenant.as_ref().is_none_or(|place| place == tenant)
+    }
+}
+
+/// The host that was asked, as it was written (RFC 9112 §3.2.2: an absolute target goes before Host).
+pub(crate) fn authority<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    let host = || headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    uri.authority().map(http::uri::Authority::as_str).or_else(host)
+}
+
+/// `/t/acme/v1/x` is acme's `/v1/x`.
+fn prefixed(path: &str) -> Option<(&str, &str)> {
+    let rest = path.strip_prefix(PREFIX)?;
+    let end = rest.find('/').unwrap_or(rest.len());
+    let (id, rest) = rest.split_at_checked(end)?;
+    Some((id, if rest.is_empty() { "/" } else { rest }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_name_says_whose_it_is() {
+        check("mail.acme.example", "/v1/x?a=b", Ok((Some("acme"), "", "/v1/x?a=b")));
+        check("MAIL.acme.example:8080", "/", Ok((Some("acme"), "", "/")));
+        check("globex.example.", "/", Ok((Some("globex"), "", "/")));
+        check("other.example", "/", Ok((None, "", "/")));
+        check("127.0.0.1:7400", "/", Ok((None, "", "/")));
+        // An absolute target goes before the Host header.
+        check("other.example", "http://mail.acme.example/x", Ok((Some("acme"), "", "/x")));
+    }
+
+    #[test]
+    fn the_prefix_says_it_too_and_is_taken_off() {
+        check(
+            "other.example",
+            "/t/acme/v1/x?a=/t/b",
+            Ok((Some("acme"), "/t/acme", "/v1/x?a=/t/b")),
+        );
+        check("other.example", "/t/acme", Ok((Some("acme"), "/t/acme", "/")));
+        check("other.example", "/t/acme/", Ok((Some("acme"), "/t/acme", "/")));
+        check("other.example", "/t/acme//x", Ok((Some("acme"), "/t/acme", "//x")));
+        check("mail.acme.example", "/t/acme/x", Ok((Some("acme"), "/t/acme", "/x")));
+        check("other.example", "/t", Ok((None, "", "/t")));
+        // Once is enough.
+        check("other.example", "/t/acme/t/acme/x", Ok((Some("acme"), "/t/acme", "/t/acme/x")));
+    }
+
+    #[test]
+    fn nobody_is_told_who_else_there_is() {
+        for (host, path) in [
+            ("other.example", "/t/none/x"),
+            ("other.example", "/t/"),
+            ("other.example", "/t/ACME/x"),
+            ("other.example", "/t/ac%6De/x"),
+            ("mail.acme.example", "/t/globex/x"),
+            ("mail.acme.example", "/t/none/x"),
+        ] {
+            check(host, path, Err(Code::NotFound));
+        }
+    }
+
+    type Want<'a> = Result<(Option<&'a str>, &'a str, &'a str), Code>;
+
+    #[track_caller]
+    fn check(host: &str, target: &str, want: Want<'_>) {
+        let tenant = |id: &str, host: &str| TenantConfig {
+            id: id.parse().unwrap(),
+            hosts: vec![host.parse().unwrap()],
+            application: None,
+            variables: BTreeMap::new(),
+        };
+        let tenancy = Tenancy::new(&[
+            tenant("acme", "mail.acme.example"),
+            tenant("globex", "globex.example"),
+        ]);
+        let request = http::Request::get(target).header(header::HOST, host).body(()).unwrap();
+        let (mut head, ()) = request.into_parts();
+        let place = tenancy.place(&mut head).map_err(|problem| problem.code);
+        let path = head.uri.path_and_query().unwrap().as_str();
+        let got = place
+            .as_ref()
+            .map_err(|code| *code)
+            .map(|place| (place.tenant.as_ref().map(TenantId::as_str), place.base.as_str(), path));
+        assert_eq!(got, want, "{host} {target}");
+    }
+}

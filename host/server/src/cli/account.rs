@@ -1,0 +1,284 @@
+//! `postlet token` and `postlet account`: the API from a terminal.
+//!
+//! A mailbox is connected in a file of its own.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::Subcommand;
+use http::Method;
+use model::ids::AccountId;
+use serde_json::{Value, json};
+
+use crate::cli::account_add::{ACCOUNT_EXAMPLES, NewAccount, add, test, verify};
+use crate::cli::account_consent;
+use crate::cli::api_client::{Caller, Reach, Refused, complain, ended, put, say, text};
+use crate::cli::prompt::{Manner, ask, password};
+use crate::cli::report;
+
+const TOKEN_EXAMPLES: &str = "\
+Examples:
+  # An app that reads and sends with one mailbox, until the end of the year
+  postlet token create --scope read,send --account me --name app --expires 2030-12-31T23:59:59Z
+
+  # Into a file; the id to revoke it by is printed beside it
+  postlet token create --scope read,change --name desk > desk.token";
+
+/// `postlet token …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token; it is shown once.
+    #[command(after_help = TOKEN_EXAMPLES)]
+    Create {
+        /// What it allows: read, change, send, accounts, operate.
+        #[arg(long = "scope", required = true, value_delimiter = ',', value_name = "SCOPE,…")]
+        scopes: Vec<String>,
+        /// Whose it is; the calling token's tenant when left out.
+        #[arg(long)]
+        tenant: Option<String>,
+        /// The only accounts that it may open.
+        #[arg(long = "account", value_delimiter = ',', value_name = "ID,…")]
+        accounts: Vec<String>,
+        /// When it ends, as in 2030-12-31T23:59:59Z (RFC 3339); never when left out.
+        #[arg(long, value_name = "INSTANT")]
+        expires: Option<String>,
+        /// What you call it.
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// List every token, without its secret.
+    List,
+    /// End a token.
+    Revoke {
+        /// `tok_…`
+        id: String,
+    },
+}
+
+/// `postlet account …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum AccountCommand {
+    /// Connect a mailbox; nothing stays stored when its servers do not let it in.
+    #[command(after_help = ACCOUNT_EXAMPLES)]
+    Add(Box<NewAccount>),
+    /// List the accounts.
+    List,
+    /// Show one: servers, whom it sends as, its state and the last error.
+    Show {
+        /// The account's id.
+        id: AccountId,
+    },
+    /// Try the servers with what is stored, step by step; nothing is sent.
+    Verify {
+        /// The account's id.
+        id: AccountId,
+    },
+    /// Send the mailbox a message from itself, wait for it, and remove it again.
+    Test {
+        /// The account's id.
+        id: AccountId,
+    },
+    /// Give an account another password, and try the servers with it.
+    Password {
+        /// The account's id.
+        id: AccountId,
+        /// A file that holds the password; else it is asked for, or read from standard input.
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+    /// Ask the owner of a mailbox to agree again, when its state is reauthRequired.
+    Consent {
+        /// The account's id.
+        id: AccountId,
+    },
+    /// Remove an account and its sealed password.
+    Remove {
+        /// The account's id.
+        id: AccountId,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+pub(crate) async fn token(reach: Reach, command: TokenCommand) -> anyhow::Result<()> {
+    ended(reach.json, run_token(reach, command).await)
+}
+
+async fn run_token(reach: Reach, command: TokenCommand) -> anyhow::Result<()> {
+    let machine = reach.json;
+    let client = reach.client()?;
+    match command {
+        TokenCommand::Create { scopes, tenant, accounts, expires, name } => {
+            let mut body = json!({"scopes": scopes});
+            put(&mut body, "tenant", tenant);
+            put(&mut body, "name", name);
+            put(&mut body, "expires", expires);
+            put(&mut body, "accounts", (!accounts.is_empty()).then_some(accounts));
+            let made = client.call(Method::POST, "/v1/tokens", Some(body)).await?;
+            if machine {
+                return say(&made.to_string());
+            }
+            for unknown in
+                made.get("unknownAccounts").and_then(Value::as_array).into_iter().flatten()
+            {
+                let id = unknown.as_str().unwrap_or_default();
+                complain(&format!("there is no account `{id}` yet"));
+            }
+            // Apart from the token, which a script takes from standard output.
+            complain(&format!("{} is made, and shown this once:", text(&made, "id")));
+            say(text(&made, "token"))
+        }
+        TokenCommand::List => {
+            let tokens = client.call(Method::GET, "/v1/tokens", None).await?;
+            if machine {
+                return say(&tokens.to_string());
+            }
+            table(
+                &tokens,
+                "tokens",
+                &["id", "tenant", "name", "scopes", "accounts", "created", "expires"],
+            )
+        }
+        TokenCommand::Revoke { id } => {
+            client.call(Method::DELETE, &format!("/v1/tokens/{id}"), None).await?;
+            let told = json!({"id": id, "revoked": true});
+            say(&if machine { told.to_string() } else { format!("{id} is revoked") })
+        }
+    }
+}
+
+pub(crate) async fn account(reach: Reach, command: AccountCommand) -> anyhow::Result<()> {
+    ended(reach.json, run_account(reach, command).await)
+}
+
+async fn run_account(reach: Reach, command: AccountCommand) -> anyhow::Result<()> {
+    let machine = reach.json;
+    let manner = Manner::here(machine);
+    let client = reach.client()?;
+    match command {
+        AccountCommand::Add(new) => add(&client, machine, *new).await,
+        AccountCommand::List => {
+            let accounts = every_account(&client).await?;
+            if machine {
+                return say(&accounts.to_string());
+            }
+            table(&accounts, "accounts", &["id", "email", "name", "state"])
+        }
+        AccountCommand::Show { id } => {
+            let account = client.call(Method::GET, &path(&id), None).await?;
+            if machine { say(&account.to_string()) } else { report::account(&account) }
+        }
+        AccountCommand::Verify { id } => {
+            let verified = verify(&client, manner, id.as_str()).await?;
+            let failed = format!(
+                "{id} does not get in; mend the above (another password: postlet account password {id})"
+            );
+            judged(machine, verified, &format!("{id} is connected"), failed)
+        }
+        AccountCommand::Password { id, password_file } => {
+            let account = client.call(Method::GET, &path(&id), None).await?;
+            let secret = password(password_file.as_deref(), text(&account, "email"))?;
+            let change = json!({"password": secret.reveal()});
+            client.call(Method::PATCH, &path(&id), Some(change)).await?;
+            let verified = verify(&client, manner, id.as_str()).await?;
+            let failed = format!("the password is stored, and {id} does not get in with it");
+            judged(machine, verified, &format!("{id} is connected"), failed)
+        }
+        AccountCommand::Test { id } => {
+            let trial = test(&client, manner, id.as_str()).await?;
+            let told = format!("the message came to {} and is removed", text(&trial, "mailbox"));
+            judged(machine, trial, &told, "the test message did not go round".to_owned())
+        }
+        AccountCommand::Consent { id } => {
+            let account = client.call(Method::GET, &path(&id), None).await?;
+            if text(&account, "auth") == "password" {
+                bail!("{id} logs in with a password, and needs no consent");
+            }
+            if !account_consent::is_missing(&account) {
+                bail!("{id} needs no consent now: its state is not reauthRequired");
+            }
+            account_consent::get(&client, manner, id.as_str()).await?;
+            let verified = verify(&client, manner, id.as_str()).await?;
+            let failed = format!("{id} has its consent, and does not get in; mend the above");
+            judged(machine, verified, &format!("{id} is connected"), failed)
+        }
+        AccountCommand::Remove { id, yes } => {
+            let account = client.call(Method::GET, &path(&id), None).await?;
+            let question =
+                format!("Remove {id} ({}) and its login? [y/N]", text(&account, "email"));
+            match manner {
+                Manner::Script if !yes => bail!("nobody is here to be asked: repeat with --yes"),
+                Manner::Terminal if !yes && !ask(&question, false)? => {
+                    bail!("nothing was removed")
+                }
+                Manner::Script | Manner::Terminal => {}
+            }
+            client.call(Method::DELETE, &path(&id), None).await?;
+            let told = json!({"id": id, "removed": true});
+            say(&if machine { told.to_string() } else { format!("{id} is removed") })
+        }
+    }
+}
+
+fn path(id: &AccountId) -> String {
+    format!("/v1/accounts/{id}")
+}
+
+/// What the servers did, as a document or in a word; a no is an error.
+fn judged(machine: bool, document: Value, well: &str, words: String) -> anyhow::Result<()> {
+    if !report::is_ok(&document) {
+        return Err(Refused { words, document }.into());
+    }
+    say(&if machine { document.to_string() } else { well.to_owned() })
+}
+
+/// All pages as one.
+async fn every_account(client: &Caller) -> anyhow::Result<Value> {
+    let mut rows = Vec::new();
+    let mut page = "/v1/accounts".to_owned();
+    loop {
+        let mut answer = client.call(Method::GET, &page, None).await?;
+        let accounts = answer.get_mut("accounts").map(Value::take);
+        rows.extend(accounts.and_then(|rows| rows.as_array().cloned()).unwrap_or_default());
+        let cursor: String =
+            form_urlencoded::byte_serialize(text(&answer, "nextCursor").as_bytes()).collect();
+        if cursor.is_empty() {
+            return Ok(json!({"accounts": rows, "nextCursor": null}));
+        }
+        page = format!("/v1/accounts?cursor={cursor}");
+    }
+}
+
+fn table(answer: &Value, rows: &str, columns: &[&str]) -> anyhow::Result<()> {
+    let cell = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => "-".to_owned(),
+    };
+    let mut lines = vec![columns.iter().map(|column| column.to_uppercase()).collect::<Vec<_>>()];
+    for row in answer.get(rows).and_then(Value::as_array).into_iter().flatten() {
+        lines.push(
+            columns
+                .iter()
+                .map(|column| row.get(column).map_or_else(|| "-".to_owned(), cell))
+                .collect(),
+        );
+    }
+    let widths: Vec<usize> = (0..columns.len())
+        .map(|index| {
+            lines
+                .iter()
+                .filter_map(|line| line.get(index))
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    for line in &lines {
+        let padded: Vec<String> =
+            line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        say(padded.join("  ").trim_end())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,259 @@
+//! The servers of a mailbox to come: named by flags, or looked up, shown and agreed to.
+//!
+//! Invariant: what a person saw is what the account is made with; it is not looked up
+//! again.
+
+use anyhow::{Context, bail};
+use clap::Args;
+use engine::oauth::servers::places;
+use http::Method;
+use model::problem::Code;
+use serde_json::{Value, json};
+
+use crate::cli::api_client::{Caller, Refused, complain, put, text};
+use crate::cli::prompt::{Manner, ask, waiting};
+use crate::cli::report;
+
+/// Which servers, and how they are logged in to.
+#[derive(Args, Debug)]
+pub(crate) struct Wanted {
+    /// host:port of IMAP, for example imap.example.com:993; found when neither server is named.
+    #[arg(long, value_name = "HOST:PORT")]
+    imap: Option<String>,
+    /// host:port of SMTP submission, for example smtp.example.com:465.
+    #[arg(long, value_name = "HOST:PORT")]
+    smtp: Option<String>,
+    /// How TLS begins with IMAP: tls or starttls; starttls on port 143, else tls.
+    #[arg(long, value_name = "HOW", value_parser = ["tls", "starttls"])]
+    imap_security: Option<String>,
+    /// How TLS begins with SMTP: tls or starttls; starttls on port 587, else tls.
+    #[arg(long, value_name = "HOW", value_parser = ["tls", "starttls"])]
+    smtp_security: Option<String>,
+    /// The login name, when it is not the address.
+    #[arg(long)]
+    username: Option<String>,
+    /// Trust the IMAP server by its key: sha256/…
+    #[arg(long, value_name = "PIN")]
+    imap_pin: Option<String>,
+    /// Trust the SMTP server by its key: sha256/…
+    #[arg(long, value_name = "PIN")]
+    smtp_pin: Option<String>,
+    /// Agree to servers that were found outside the mail domain.
+    #[arg(long)]
+    confirm: bool,
+    /// Show who was asked for the servers, and why each answer was used or not.
+    #[arg(long, conflicts_with_all = ["imap", "smtp"])]
+    explain: bool,
+}
+
+/// What the servers are to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Login {
+    Password,
+    Tokens,
+}
+
+/// Both servers, as members of the account's body.
+pub(crate) async fn servers(
+    client: &Caller,
+    manner: Manner,
+    login: Login,
+    email: &str,
+    wanted: &Wanted,
+    body: &mut Value,
+) -> anyhow::Result<()> {
+    if wanted.imap.is_some() || wanted.smtp.is_some() {
+        return by_hand(wanted, body);
+    }
+    let found = look_up(client, manner, email, wanted).await?;
+    let name = text(&found, "name");
+    complain(&format!("{name}, {}", by_whom(text(&found, "source"))));
+    for (protocol, pin) in [("imap", &wanted.imap_pin), ("smtp", &wanted.smtp_pin)] {
+        let Some(mut server) = found.get(protocol).filter(|half| half.is_object()).cloned() else {
+            continue;
+        };
+        put(&mut server, "username", wanted.username.clone());
+        put(&mut server, "pin", pin.clone());
+        complain(&format!("  {}  {}", protocol.to_uppercase(), report::place(&server)));
+        put(body, protocol, Some(server));
+    }
+    if body.get("imap").is_none() && body.get("smtp").is_none() {
+        let why = found.get("recommendation").map(|told| text(told, "text")).unwrap_or_default();
+        return Err(Refused::of(Code::NoServersFound, why.to_owned()).into());
+    }
+    if login == Login::Password && takes_only_tokens(&found) {
+        return Err(Refused::of(Code::OAuthNeeded, way_of_tokens(name, body, &found)).into());
+    }
+    if found.get("confirm") == Some(&Value::Bool(true)) && !wanted.confirm {
+        agreed(manner, login)?;
+    }
+    // Before the password is asked for: it is about which one.
+    let hints = [text(&found, "hint"), text(&found, "hintUrl")];
+    for line in hints.into_iter().filter(|line| login == Login::Password && !line.is_empty()) {
+        complain(line);
+    }
+    Ok(())
+}
+
+/// Who was asked is told when that is wanted, and when nobody knew.
+async fn look_up(
+    client: &Caller,
+    manner: Manner,
+    email: &str,
+    wanted: &Wanted,
+) -> anyhow::Result<Value> {
+    let encoded: String = form_urlencoded::byte_serialize(email.as_bytes()).collect();
+    let path = format!("/v1/providers?email={encoded}");
+    let looked = client.call(Method::GET, &path, None);
+    let looked = waiting(manner, "Looking for the mail servers", looked).await;
+    match &looked {
+        Ok(found) if wanted.explain => report::explanation(found),
+        Ok(_) => {}
+        Err(error) => {
+            if let Some(refused) = error.downcast_ref::<Refused>() {
+                report::explanation(&refused.document);
+            }
+        }
+    }
+    looked
+}
+
+/// Both servers as the flags name them.
+fn by_hand(wanted: &Wanted, body: &mut Value) -> anyhow::Result<()> {
+    let halves = [
+        ("imap", 993, &wanted.imap, &wanted.imap_security, &wanted.imap_pin),
+        ("smtp", 465, &wanted.smtp, &wanted.smtp_security, &wanted.smtp_pin),
+    ];
+    for (name, usual, place, security, pin) in halves {
+        let Some(place) = place else { continue };
+        let mut server = server(place, usual, security.as_deref())?;
+        put(&mut server, "username", wanted.username.clone());
+        put(&mut server, "pin", pin.clone());
+        put(body, name, Some(server));
+    }
+    Ok(())
+}
+
+/// `host:port`; unless it is said, the port tells how TLS begins (RFC 8314 §7.3).
+fn server(text: &str, usual: u16, security: Option<&str>) -> anyhow::Result<Value> {
+    let (host, port) = text
+        .rsplit_once(':')
+        .with_context(|| format!("`{text}` needs a port, as in {text}:{usual}"))?;
+    let Some(port) = port.parse::<u16>().ok().filter(|port| *port > 0) else {
+        bail!(
+            "`{port}` in `{text}` is not a port: a port is a number from 1 to 65535, such as {usual}"
+        )
+    };
+    let begins = if matches!(port, 143 | 587) { "starttls" } else { "tls" };
+    Ok(json!({"host": host, "port": port, "security": security.unwrap_or(begins)}))
+}
+
+fn takes_only_tokens(found: &Value) -> bool {
+    let methods = found.get("auth").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    !methods.is_empty() && methods.iter().all(|method| method == "oauth2")
+}
+
+/// What to type in the place of a password, where a service takes none.
+fn way_of_tokens(name: &str, body: &Value, found: &Value) -> String {
+    let hosts = ["imap", "smtp"].map(|half| body.get(half).map_or("", |half| text(half, "host")));
+    let places = places().unwrap_or_default();
+    let place = places.iter().find(|(_, place)| {
+        place.hosts.iter().any(|known| hosts.iter().any(|host| known.eq_ignore_ascii_case(host)))
+    });
+    let server = place.map_or("NAME", |(server, _)| server);
+    let words = format!(
+        "{name} takes no password from mail programs, only OAuth 2: add --oauth {server}, \
+         which [oauth.server.{server}] of the host's configuration makes known (docs/oauth.md)"
+    );
+    let hints = [text(found, "hint"), text(found, "hintUrl")];
+    hints
+        .into_iter()
+        .filter(|hint| !hint.is_empty())
+        .fold(words, |words, hint| words + "\n  " + hint)
+}
+
+/// A person has to agree to servers that somebody named who need not be of the domain.
+fn agreed(manner: Manner, login: Login) -> anyhow::Result<()> {
+    let what = match login {
+        Login::Password => "the password",
+        Login::Tokens => "the access token",
+    };
+    let foreign =
+        format!("These servers are not of the mail domain: whoever runs them gets {what}.");
+    match manner {
+        Manner::Terminal => {
+            complain(&foreign);
+            if ask("Use them? [y/N]", false)? {
+                return Ok(());
+            }
+            bail!("nothing was stored; name the right servers by --imap and --smtp")
+        }
+        Manner::Script => {
+            let words = format!(
+                "{foreign} If they are the right ones, repeat with --confirm; else name others by --imap and --smtp"
+            );
+            Err(Refused::of(Code::ConfirmationNeeded, words).into())
+        }
+    }
+}
+
+fn by_whom(source: &str) -> String {
+    match source {
+        "built-in" => "from Postlet's own table".to_owned(),
+        "operator" => "from the operator's table".to_owned(),
+        "tenant" => "from the tenant's own files".to_owned(),
+        "autoconfig" | "well-known" => "as the domain itself says on the web".to_owned(),
+        "srv" => "as the domain itself says in the DNS".to_owned(),
+        "ispdb" => "from the database of mail services".to_owned(),
+        other => format!("found by {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_tells_how_tls_begins() {
+        for (text, security, want) in [
+            ("a.test:993", None, "tls"),
+            ("a.test:143", None, "starttls"),
+            ("[::1]:587", None, "starttls"),
+            ("a.test:587", Some("tls"), "tls"),
+        ] {
+            assert_eq!(server(text, 993, security).unwrap()["security"], want, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_port_is_named_with_one_that_is() {
+        for (text, want) in [
+            ("a.test", "`a.test` needs a port, as in a.test:465"),
+            (
+                "a.test:99999",
+                "`99999` in `a.test:99999` is not a port: a port is a number from 1 to 65535, such as 465",
+            ),
+            (
+                "a.test:0",
+                "`0` in `a.test:0` is not a port: a port is a number from 1 to 65535, such as 465",
+            ),
+            (
+                "a.test:",
+                "`` in `a.test:` is not a port: a port is a number from 1 to 65535, such as 465",
+            ),
+        ] {
+            assert_eq!(server(text, 465, None).unwrap_err().to_string(), want);
+        }
+    }
+
+    #[test]
+    fn a_service_without_passwords_names_the_flag_and_the_server_of_its_tokens() {
+        let of = |host: &str| {
+            let body = json!({"imap": {"host": host}});
+            way_of_tokens("X", &body, &json!({"hint": "No passwords."}))
+        };
+        let outlook = of(&places().unwrap()["microsoft"].hosts[0]);
+        assert!(outlook.contains("--oauth microsoft") && outlook.ends_with("\n  No passwords."));
+        assert!(of("imap.corp.example").contains("[oauth.server.NAME]"));
+    }
+}

@@ -1,0 +1,103 @@
+//! curl lines for the endpoints of somebody's own application, as `postlet dev` prints them.
+//!
+//! Made from the documents that `/-/openapi.json` shows: what the tenant's has and
+//! the default one lacks is its own. A route that describes nothing gets a plain GET.
+
+use engine::app::manifest::Manifest;
+use engine::app::manifest::trigger::Target;
+use engine::app::route_table::Pattern;
+use serde_json::{Map, Value};
+
+/// The mailbox of `dev` that stands for `:account`.
+const ACCOUNT: &str = "bob";
+
+/// What a path item has beside them are words about the path.
+const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
+
+/// One line for each operation.
+pub(crate) fn lines(url: &str, manifest: &Manifest, own: &[u8], default: &[u8]) -> Vec<String> {
+    let (own, default) = (paths(own), paths(default));
+    let mut lines = Vec::new();
+    let mut described: Vec<Pattern> = Vec::new();
+    for (path, item) in own.iter().filter(|(path, _)| !default.contains_key(*path)) {
+        let operations = item.as_object().into_iter().flatten();
+        for (method, operation) in operations.filter(|(name, _)| METHODS.contains(&name.as_str())) {
+            described.extend(path.replace('{', ":").replace('}', "").parse());
+            let example = operation.pointer("/requestBody/content/application~1json/example");
+            lines.push(line(url, method, path, example));
+        }
+    }
+    for route in &manifest.routes {
+        let answers = matches!(route.target, Target::Component(_));
+        if answers && !described.iter().any(|path| route.pattern.covers(path)) {
+            let path = route.pattern.to_string();
+            let words = path.trim_end_matches("...").split('/').map(|word| {
+                word.strip_prefix(':').map_or_else(|| word.to_owned(), |name| format!("{{{name}}}"))
+            });
+            lines.push(line(url, "get", &words.collect::<Vec<_>>().join("/"), None));
+        }
+    }
+    lines
+}
+
+fn paths(document: &[u8]) -> Map<String, Value> {
+    let document: Value = serde_json::from_slice(document).unwrap_or_default();
+    document.get("paths").and_then(Value::as_object).cloned().unwrap_or_default()
+}
+
+fn line(url: &str, method: &str, path: &str, example: Option<&Value>) -> String {
+    let mut line = r#"curl -sS -H "Authorization: Bearer $TOKEN""#.to_owned();
+    if method != "get" && !(method == "post" && example.is_some()) {
+        line += &format!(" -X {}", method.to_uppercase());
+    }
+    line += &format!(" \"{url}{}\"", filled(path));
+    if let Some(example) = example {
+        line += &format!(" --json '{}'", example.to_string().replace('\'', r"'\''"));
+    }
+    line
+}
+
+/// `{name}` is a variable of the shell for whoever pastes the line.
+fn filled(path: &str) -> String {
+    let word = |word: &str| match word.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+        Some("account") => ACCOUNT.to_owned(),
+        Some(name) => {
+            let plain =
+                |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+            format!("${}", name.chars().map(plain).collect::<String>())
+        }
+        None => word.to_owned(),
+    };
+    path.split('/').map(word).collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_endpoint_of_ones_own_gets_a_line_and_no_other() {
+        let manifest = "spin_manifest_version = 2\n[application]\nname = \"x\"\n\
+            [[trigger.http]]\nroute = \"/hello/:account\"\ncomponent = \"own\"\n\
+            [[trigger.http]]\nroute = \"/plain/:order/...\"\ncomponent = \"own\"\n\
+            [component.own]\nsource = \"own.wasm\"\n";
+        let manifest = engine::app::manifest::parse(manifest).unwrap();
+        let default = json!({"paths": {"/v1/x": {"get": {}}}});
+        let body = json!({"content": {"application/json": {"example": {"a": "it's"}}}});
+        let own = json!({"paths": {"/v1/x": {"get": {}}, "/hello/{account}": {
+            "get": {}, "post": {"requestBody": body}, "delete": {}},
+            "/plain/{order}/{rest}": {"summary": "x", "parameters": []}}});
+        let text = |value: &Value| value.to_string().into_bytes();
+        let lines = lines("http://h", &manifest, &text(&own), &text(&default));
+        let head = r#"curl -sS -H "Authorization: Bearer $TOKEN""#;
+        let want = [
+            format!(r#"{head} -X DELETE "http://h/hello/bob""#),
+            format!(r#"{head} "http://h/hello/bob""#),
+            format!(r#"{head} "http://h/hello/bob" --json '{{"a":"it'\''s"}}'"#),
+            format!(r#"{head} "http://h/plain/$ORDER/""#),
+        ];
+        assert_eq!(lines, want);
+    }
+}

@@ -1,0 +1,259 @@
+//! `postlet dev`: a whole Postlet to try, with mail servers of its own.
+//!
+//! Two tenants, a mailroom on loopback with three mailboxes, everything in
+//! memory. The tokens it prints are good until it ends.
+
+use std::fs::Permissions;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+
+use anyhow::Context;
+use mailroom::{Mailroom, User};
+use model::account::{Account, Credentials, Identity, MailServer, Security};
+use model::caller::Scope;
+use model::ids::TenantId;
+use model::secret::Secret;
+use net::egress_guard::{Egress, Rule};
+use serde_json::{Value, json};
+
+use crate::cli::build;
+use crate::cli::curl_examples;
+use crate::cli::up::progress;
+use crate::cli::watch::Own;
+use crate::config::Config;
+use crate::host::{Host, Parts, Stores, this_program};
+use crate::log::quota;
+use crate::os::file_limit;
+use crate::os::task;
+use crate::serve::listener::Edge;
+use crate::serve::shutdown;
+use crate::serve::shutdown::Signals;
+
+/// The port that the README names.
+pub(crate) const USUAL: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7400);
+
+/// Tenant, account, display name and password of each mailbox.
+const MAILBOXES: [(&str, &str, &str, &str); 3] = [
+    ("demo", "anna", "Anna", "anna-password"),
+    ("demo", "bob", "Bob", "bob-password"),
+    ("other", "carol", "Carol", "carol-password"),
+];
+
+/// Starts everything and serves until it is told to stop.
+pub(crate) async fn run(
+    listen: Option<SocketAddr>,
+    own: Option<Own>,
+    machine: bool,
+) -> anyhow::Result<()> {
+    if !machine {
+        progress("Starting: compiling the components ...");
+    }
+    let scratch = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir()
+        .context("cannot make a scratch directory")?;
+    let users = MAILBOXES
+        .iter()
+        .map(|(_, id, _, password)| User {
+            email: format!("{id}@mailroom.test"),
+            password: (*password).to_owned(),
+        })
+        .collect();
+    let mailroom = Mailroom::start(mailroom::Config { users, hostname: "localhost".to_owned() })
+        .await
+        .context("the mailroom")?;
+    let rules: Vec<Rule> =
+        [mailroom.imap(), mailroom.imaps(), mailroom.submission(), mailroom.submissions()]
+            .iter()
+            .map(|address| {
+                address.to_string().parse().with_context(|| format!("an egress rule for {address}"))
+            })
+            .collect::<anyhow::Result<_>>()?;
+    // The defaults of a configuration that says nothing else.
+    let mut defaults = Config::parse(
+        "data = \".\"\n[[tenant]]\nid = \"demo\"\n[[tenant]]\nid = \"other\"\n",
+        scratch.path(),
+    )?;
+    let tenants: Vec<TenantId> = defaults.tenants.iter().map(|tenant| tenant.id.clone()).collect();
+    file_limit::fit(&mut defaults.limits);
+    let parts = Parts {
+        tenants: defaults.tenants,
+        program: this_program()?,
+        egress: Egress::new(rules),
+        extra_roots: None,
+        limits: defaults.limits,
+        compile: defaults.compile,
+        outbox: defaults.outbox,
+        mail: defaults.mail,
+        ehlo_name: defaults.ehlo_name,
+        sources: defaults.sources,
+        authorization: defaults.authorization,
+    };
+    quota::allow(parts.limits.log);
+    let stop = parts.limits.stop;
+    let host = Host::build(parts, Stores::in_memory(scratch.path())?).await?;
+
+    let mut told = Vec::with_capacity(MAILBOXES.len());
+    for (tenant, id, name, password) in MAILBOXES {
+        let (account, shown) = account(tenant, id, name, password, &mailroom)?;
+        host.desk
+            .accounts
+            .create(&account, &Credentials::Password(Secret::new(password.to_owned())))
+            .await?;
+        told.push((tenant, shown));
+    }
+    let mut tokens = Vec::with_capacity(tenants.len());
+    for tenant in tenants {
+        let scopes = if tenant.as_str() == "demo" {
+            Scope::EVERY.to_vec()
+        } else {
+            vec![Scope::Read, Scope::Change, Scope::Send, Scope::Accounts]
+        };
+        tokens.push(
+            host.keyring.make(tenant, Some("postlet dev".to_owned()), scopes, None, None).await?,
+        );
+    }
+    let edge = match (listen, Edge::bind(listen.unwrap_or(USUAL)).await) {
+        (None, Err(_)) => Edge::bind(SocketAddr::new(USUAL.ip(), 0)).await?,
+        (_, edge) => edge?,
+    };
+    let url = format!("http://{}", edge.address()?);
+    let of = |wanted: &str| {
+        tokens
+            .iter()
+            .find(|(token, _)| token.tenant.as_str() == wanted)
+            .map_or("", |(_, text)| text.as_str())
+    };
+    let demo: TenantId = "demo".parse()?;
+    let manifest = own.as_ref().map(|own| own.manifest.clone());
+    let watcher = match own {
+        Some(own) => Some(own.start(&host, demo.clone()).await),
+        None => None,
+    };
+    let text = if machine {
+        ready_line(&url, of("demo"), of("other"), &told)
+    } else {
+        let mut text = welcome(&url, of("demo"));
+        // One that is not right was told of already.
+        let manifest = manifest.and_then(|path| build::read(&path).ok());
+        let (own, default) = (host.deployments.of(&demo), host.deployments.default());
+        if let Some(manifest) = manifest
+            && !Arc::ptr_eq(&own, default)
+        {
+            let lines = curl_examples::lines(&url, &manifest, &own.openapi, &default.openapi);
+            if !lines.is_empty() {
+                text += &format!("\n# The endpoints of {}\n", manifest.name);
+                text.extend(lines.into_iter().map(|line| line + "\n"));
+            }
+            let filters: Vec<_> =
+                manifest.filters.iter().map(|filter| filter.component.as_str()).collect();
+            if !filters.is_empty() {
+                let (name, filters) = (&manifest.name, filters.join(", "));
+                text += &format!(
+                    "\n# What Anna and Bob send is judged by the filters of {name}: {filters}\n"
+                );
+            }
+        }
+        text
+    };
+    let signals = Signals::watch(stop)?;
+    let mut out = std::io::stdout();
+    writeln!(out, "{text}")
+        .and_then(|()| out.flush())
+        .context("cannot write to standard output")?;
+    let watching =
+        watcher.map(|watcher| task::spawn("manifest", watcher.run(Arc::downgrade(&host))));
+    shutdown::run(host, edge, signals).await;
+    if let Some(watching) = watching {
+        watching.abort();
+    }
+    drop(mailroom);
+    Ok(())
+}
+
+fn account(
+    tenant: &str,
+    id: &str,
+    name: &str,
+    password: &str,
+    mailroom: &Mailroom,
+) -> anyhow::Result<(Account, Value)> {
+    let email = format!("{id}@mailroom.test");
+    let server = |address: SocketAddr| -> anyhow::Result<MailServer> {
+        Ok(MailServer {
+            host: address.ip().to_string(),
+            port: address.port(),
+            security: Security::Tls,
+            username: email.clone(),
+            pin: Some(mailroom.spki_pin().parse()?),
+        })
+    };
+    let (imap, smtp) = (server(mailroom.imaps())?, server(mailroom.submissions())?);
+    let shown = |server: &MailServer| json!({"host": server.host, "port": server.port, "security": server.security, "username": server.username, "pin": server.pin});
+    let json = json!({"id": id, "email": email, "password": password, "imap": shown(&imap), "smtp": shown(&smtp)});
+    let account = Account {
+        id: id.parse()?,
+        tenant: tenant.parse()?,
+        email: email.parse()?,
+        name: Some(name.to_owned()),
+        imap: Some(imap),
+        smtp: Some(smtp),
+        identities: vec![Identity { name: Some(name.to_owned()), email: email.parse()? }],
+        generation: 1,
+    };
+    Ok((account, json))
+}
+
+/// One line for scripts.
+fn ready_line(url: &str, token: &str, other: &str, accounts: &[(&str, Value)]) -> String {
+    let of = |wanted: &str| -> Vec<&Value> {
+        accounts
+            .iter()
+            .filter(|(tenant, _)| *tenant == wanted)
+            .map(|(_, account)| account)
+            .collect()
+    };
+    let ids = |wanted: &str| {
+        of(wanted).into_iter().filter_map(|account| account.get("id").cloned()).collect::<Value>()
+    };
+    json!({
+        "url": url, "token": token, "tenant": "demo", "accounts": of("demo"),
+        "tenants": [{"id": "demo", "token": token, "accounts": ids("demo")}, {"id": "other", "token": other, "accounts": ids("other")}],
+    })
+    .to_string()
+}
+
+/// What a newcomer sees.
+fn welcome(url: &str, token: &str) -> String {
+    format!(
+        r#"Postlet is ready at {url}
+
+  Two mailboxes are waiting, anna and bob, on mail servers inside this process.
+  No mail leaves this machine, and everything is gone when it ends (Ctrl-C).
+
+  Paste these lines into another terminal:
+
+export POSTLET={url}/v1/accounts
+export TOKEN={token}
+
+# The same for this program's own commands, such as `postlet account list`
+export POSTLET_URL={url} POSTLET_TOKEN=$TOKEN
+
+# Anna writes to Bob
+curl -sS -H "Authorization: Bearer $TOKEN" $POSTLET/anna/send --json '{{"to": [{{"email": "bob@mailroom.test"}}], "subject": "Hello Bob", "text": "How are you?"}}'
+
+# Bob lists his inbox
+curl -sS -H "Authorization: Bearer $TOKEN" "$POSTLET/bob/messages?mailbox=INBOX"
+
+# ... takes the first message's id, and fetches it
+ID=$(curl -sS -H "Authorization: Bearer $TOKEN" $POSTLET/bob/messages | grep -o '"id":"[^"]*"' | head -n 1 | cut -d '"' -f 4)
+curl -sS -H "Authorization: Bearer $TOKEN" $POSTLET/bob/messages/$ID
+
+# ... and flags it
+curl -sS -H "Authorization: Bearer $TOKEN" -X PATCH $POSTLET/bob/messages/$ID --json '{{"flags": {{"add": ["\\Seen", "\\Flagged"]}}}}'
+"#
+    )
+}

@@ -1,0 +1,325 @@
+//! What can be seen on this machine: configuration, applications, key, store, disk, clock, build
+//! and the table of providers.
+//!
+//! Invariant: nothing is made or changed, also while a host runs.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use engine::providers::Profiles;
+use model::instant::Timestamp;
+use model::provider::Evidence;
+use store::OpenError;
+use store::keys::Keys;
+use store::keys::key_file::KeyFile;
+use store::sqlite::inspect::{self, Checkup};
+
+use crate::cli::build;
+use crate::cli::doctor::check::Check;
+use crate::config::master_key;
+use crate::config::master_key::{Given, KeySource};
+use crate::config::{Config, TenantConfig};
+
+/// Below this a burst of large messages fills the disk before anybody reads the mail about it.
+const ROOM: u64 = 1 << 30;
+/// Mail software of this age lacks half a year of mended holes.
+const OLD: Duration = Duration::from_secs(180 * 86_400);
+/// How far the clock of a machine may be from that of another.
+const SKEW: Duration = Duration::from_secs(120);
+/// Providers move their servers, and change what they ask for.
+const STALE_YEARS: i32 = 3;
+
+/// Whether each tenant's application could be read.
+pub(crate) fn applications(tenants: &[TenantConfig]) -> Vec<Check> {
+    let named =
+        tenants.iter().filter_map(|tenant| Some((&tenant.id, tenant.application.as_ref()?)));
+    let read = |(id, path): (&model::ids::TenantId, &std::path::PathBuf)| {
+        let name = format!("application of {id}");
+        match build::read(path) {
+            Ok(manifest) => {
+                let count = manifest.components.len();
+                Check::ok(&name, format!("{}, components: {count}", path.display()))
+            }
+            Err(fault) => Check::failed(&name, format!("{fault:#}"), "mend the manifest"),
+        }
+    };
+    named.map(read).collect()
+}
+
+/// The directory that holds everything.
+pub(crate) fn directory(data: &Path) -> Check {
+    const NAME: &str = "data";
+    let place = data.display();
+    let Ok(found) = std::fs::metadata(data) else {
+        return Check::ok(NAME, format!("{place} will be made by the first start"));
+    };
+    if !found.is_dir() {
+        return Check::failed(
+            NAME,
+            format!("{place} is no directory"),
+            "set `data` to another path",
+        );
+    }
+    let mode = found.permissions().mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        let told = format!("others on this machine can read {place} (mode {mode:o})");
+        return Check::warning(NAME, told, format!("chmod 700 {place}"));
+    }
+    let Ok(disk) = rustix::fs::statvfs(data) else {
+        return Check::failed(
+            NAME,
+            format!("{place} cannot be looked into"),
+            "run this as the user who runs the host",
+        );
+    };
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if free < ROOM {
+        let told = format!("{} MiB are free for {place}", free >> 20);
+        return Check::warning(NAME, told, "make room: a full disk accepts no message");
+    }
+    Check::ok(NAME, format!("{place}, {} GiB free", free >> 30))
+}
+
+/// The key, and what it opens: the checks, and what was seen of the store.
+pub(crate) fn store(config: &Config, given: &Given) -> (Vec<Check>, Option<Checkup>) {
+    const STORE: &str = "store";
+    let (key, keys) = key(config, given);
+    let Some(keys) = keys else {
+        return (vec![key, Check::skipped(STORE, "there is no key for it")], None);
+    };
+    match inspect::look(&config.data, &keys) {
+        Ok(None) => (vec![key, Check::ok(STORE, "nothing is stored yet")], None),
+        Ok(Some(seen)) => {
+            let by = if seen.in_use { "a host runs on it" } else { "no host runs on it" };
+            let told = format!("whole, accounts: {}, {by}", seen.accounts.len());
+            let mut checks = vec![key, Check::ok(STORE, told)];
+            checks.extend(quarantine(&seen));
+            (checks, Some(seen))
+        }
+        Err(error @ OpenError::WrongKey { .. }) => {
+            let key = Check::failed(KEY, told(&error), advice(&error));
+            (vec![key, Check::skipped(STORE, "the key does not open it")], None)
+        }
+        Err(error) => (vec![key, Check::failed(STORE, told(&error), advice(&error))], None),
+    }
+}
+
+/// Only where there is something in it.
+fn quarantine(seen: &Checkup) -> Option<Check> {
+    (seen.quarantined > 0).then(|| {
+        let told = format!(
+            "{} submissions could not be read and were put aside; they are not sent",
+            seen.quarantined
+        );
+        let advice = "look at the table `quarantine` of outbox.db (`sqlite3 -readonly`), send by hand what matters, then delete its rows; and look at the disk";
+        Check::warning("quarantine", told, advice)
+    })
+}
+
+const KEY: &str = "key";
+
+fn key(config: &Config, given: &Given) -> (Check, Option<Keys>) {
+    let source = KeySource::choose(given, config.key_file.as_deref(), &config.data);
+    let file = match source {
+        Ok(KeySource::File(file)) => file,
+        Ok(KeySource::Environment(keys)) => {
+            return (Check::ok(KEY, format!("in {}", master_key::VARIABLE)), Some(keys));
+        }
+        Err(fault) => {
+            return (
+                Check::failed(
+                    KEY,
+                    format!("{fault:#}"),
+                    "one key in one place, as docs/configuration.md says under \"The master key\"",
+                ),
+                None,
+            );
+        }
+    };
+    let place = file.path().display();
+    match file.load() {
+        Ok(Some(keys)) => (whole(&file), Some(keys)),
+        Ok(None) if config.data.join("meta.db").exists() => {
+            let told =
+                format!("{place} is missing, and {} was sealed with it", config.data.display());
+            let advice = "bring the key back, or set POSTLET_MASTER_KEY here too if it is kept there: nothing else opens the passwords";
+            (Check::failed(KEY, told, advice), None)
+        }
+        Ok(None) => (Check::ok(KEY, format!("{place} will be made by the first start")), None),
+        Err(error) => (Check::failed(KEY, told(&error), advice(&error)), None),
+    }
+}
+
+/// A key that was read, and perhaps another one that is to take its place.
+fn whole(file: &KeyFile) -> Check {
+    let place = file.path().display();
+    let Some(next) = file.unfinished() else { return Check::ok(KEY, place.to_string()) };
+    let told =
+        format!("{place}, and {}: a change of the key was begun and has not ended", next.display());
+    let advice = "start the host, or run `postlet key rotate` where it runs: that ends the change; until then keep both files, since each may be needed";
+    Check::warning(KEY, told, advice)
+}
+
+fn advice(error: &OpenError) -> &'static str {
+    match error {
+        OpenError::KeyExposed { .. } => "chmod 600 it, and change the passwords that it protects",
+        OpenError::KeyMalformed { .. } | OpenError::WrongKey { .. } => {
+            "bring the key back that belongs to this data"
+        }
+        OpenError::Missing { .. } => {
+            "bring both databases back from one backup, or move the directory away to begin anew"
+        }
+        OpenError::Newer { .. } => "use the newest release that ever ran here",
+        OpenError::Damaged { .. } | OpenError::Database { .. } => {
+            "stop the host, keep a copy of the directory, and bring the last backup back"
+        }
+        OpenError::Io { .. } | OpenError::Locked { .. } => "run this as the user who runs the host",
+    }
+}
+
+/// Certificates, tokens and retries hang on the clock.
+pub(crate) fn clock(now: Timestamp, built: Timestamp, seen: Option<&Checkup>) -> Check {
+    const NAME: &str = "clock";
+    let advice = "set the clock, and keep it right by NTP";
+    if built.since(now) > SKEW {
+        let told = format!("it says {now}, and this program was built at {built}");
+        return Check::failed(NAME, told, advice);
+    }
+    if let Some(newest) = seen.and_then(|seen| seen.newest)
+        && newest.since(now) > SKEW
+    {
+        let told = format!("it says {now}, and a message was accepted at {newest}");
+        return Check::failed(NAME, told, advice);
+    }
+    Check::ok(NAME, now.to_string())
+}
+
+/// How old the program is.
+pub(crate) fn build(now: Timestamp, built: Timestamp) -> Check {
+    const NAME: &str = "build";
+    let age = now.since(built);
+    let told =
+        format!("version {}, {} days old", env!("CARGO_PKG_VERSION"), age.as_secs() / 86_400);
+    if age > OLD {
+        let advice = "install the newest release, or build it again with newer dependencies";
+        return Check::warning(NAME, told, advice);
+    }
+    Check::ok(NAME, told)
+}
+
+/// What is known of mail services, and how long ago somebody read it.
+pub(crate) fn providers(profiles: &Profiles, now: Timestamp) -> Check {
+    const NAME: &str = "providers";
+    let this_year = year(&now.to_string()).unwrap_or_default();
+    let mut known = 0;
+    let mut stale = Vec::new();
+    for profile in profiles.all() {
+        known += 1;
+        let read = profile.facts.iter().filter_map(|fact| match &fact.evidence {
+            Evidence::Read { date, .. } => year(date),
+            Evidence::Unverified => None,
+        });
+        if read.max().is_some_and(|newest| this_year - newest > STALE_YEARS) {
+            stale.push(profile.id.as_str());
+        }
+    }
+    if stale.is_empty() {
+        return Check::ok(NAME, format!("{known} are known"));
+    }
+    let told =
+        format!("what is known of {} is more than {STALE_YEARS} years old", stale.join(", "));
+    Check::warning(NAME, told, "install the newest release, or renew your own provider files")
+}
+
+fn year(date: &str) -> Option<i32> {
+    date.get(..4)?.parse().ok()
+}
+
+/// The whole chain of an error in one line, less what [`advice`] says.
+fn told(error: &OpenError) -> String {
+    let mut text = error.to_string();
+    let advises = matches!(
+        error,
+        OpenError::KeyExposed { .. } | OpenError::Newer { .. } | OpenError::Missing { .. }
+    );
+    if advises && let Some((fact, _)) = text.rsplit_once(": ") {
+        text = fact.to_owned();
+    }
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text.push_str(&format!(": {inner}"));
+        cause = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::doctor::check::State;
+
+    const BUILT: &str = "2026-06-01T00:00:00Z";
+
+    #[test]
+    fn a_clock_before_the_build_or_before_what_is_stored_is_wrong() {
+        let newest = |text: &str| Checkup {
+            in_use: false,
+            accounts: Vec::new(),
+            quarantined: 0,
+            newest: Some(at(text)),
+        };
+        let check = |now: &str, seen: Option<Checkup>, want| {
+            assert_eq!(clock(at(now), at(BUILT), seen.as_ref()).state, want, "{now}");
+        };
+        check("2026-06-02T00:00:00Z", None, State::Ok);
+        check("2026-05-31T23:59:00Z", None, State::Ok);
+        check("2026-05-31T00:00:00Z", None, State::Failed);
+        check("2026-06-02T00:00:00Z", Some(newest("2026-06-02T00:01:00Z")), State::Ok);
+        check("2026-06-02T00:00:00Z", Some(newest("2026-06-03T00:00:00Z")), State::Failed);
+    }
+
+    #[test]
+    fn what_was_put_aside_is_told() {
+        let seen = |quarantined| Checkup {
+            in_use: false,
+            accounts: Vec::new(),
+            quarantined,
+            newest: None,
+        };
+        assert!(quarantine(&seen(0)).is_none());
+        let check = quarantine(&seen(3)).unwrap();
+        assert_eq!(check.state, State::Warning);
+        assert!(check.told.starts_with("3 submissions"), "{}", check.told);
+    }
+
+    #[test]
+    fn a_program_of_half_a_year_is_old() {
+        assert_eq!(build(at("2026-11-01T00:00:00Z"), at(BUILT)).state, State::Ok);
+        assert_eq!(build(at("2026-12-01T00:00:00Z"), at(BUILT)).state, State::Warning);
+    }
+
+    #[test]
+    fn what_was_seen_does_not_say_what_to_do() {
+        let path = std::path::PathBuf::from("/k: y");
+        let error = OpenError::KeyExposed { path: path.clone(), mode: 0o644 };
+        assert_eq!(told(&error), "/k: y may be read by others (mode 644)");
+        assert!(advice(&error).contains("chmod 600"));
+        let error = OpenError::Newer { file: path, found: 9, known: 8 };
+        assert!(told(&error).ends_with("versions up to 8"), "{}", told(&error));
+        let (file, dir) = ("/d/meta.db".into(), "/d".into());
+        let error = OpenError::Missing { file, dir };
+        assert!(told(&error).ends_with("holds what belongs to it"), "{}", told(&error));
+    }
+
+    #[test]
+    fn facts_grow_old() {
+        let table = Profiles::embedded().unwrap();
+        assert_eq!(providers(&table, at("2026-11-01T00:00:00Z")).state, State::Ok);
+        assert_eq!(providers(&table, at("2039-11-01T00:00:00Z")).state, State::Warning);
+    }
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+}

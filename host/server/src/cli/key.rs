@@ -1,0 +1,35 @@
+//! `postlet key`: the master key of a running host.
+
+use clap::Subcommand;
+use http::Method;
+use serde_json::Value;
+
+use crate::cli::api_client::{Reach, ended, say};
+
+/// `postlet key …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Make a new master key and seal everything with it; the host serves all the while.
+    Rotate,
+}
+
+pub(crate) async fn key(reach: Reach, command: KeyCommand) -> anyhow::Result<()> {
+    ended(reach.json, run(reach, command).await)
+}
+
+async fn run(reach: Reach, command: KeyCommand) -> anyhow::Result<()> {
+    let machine = reach.json;
+    let client = reach.client()?;
+    match command {
+        KeyCommand::Rotate => {
+            let done = client.call(Method::POST, "/-/key/rotate", None).await?;
+            if machine {
+                return say(&done.to_string());
+            }
+            let records = done.get("records").and_then(Value::as_u64).unwrap_or_default();
+            say(&format!(
+                "There is a new master key, and all that was sealed ({records} records) opens with it; back the key file up again"
+            ))
+        }
+    }
+}

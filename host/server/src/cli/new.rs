@@ -1,0 +1,180 @@
+//! `postlet new`: a component to begin with, outside of this repository.
+//!
+//! Writes a manifest, a Rust crate and the contract that it is written against.
+//! The crate needs nothing of ours but `wit/`, so that it builds wherever cargo does.
+//!
+//! Invariant: nothing that exists is written over.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use crate::cli::build::say;
+
+/// What is begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// What answers requests.
+    Endpoint,
+    /// What judges mail before it is accepted for sending.
+    Filter,
+}
+
+impl Kind {
+    /// Path in the new directory, and what stands there.
+    const fn files(self) -> [(&'static str, &'static str); 4] {
+        const IGNORED: (&str, &str) = (".gitignore", include_str!("../../template/gitignore.txt"));
+        match self {
+            Self::Endpoint => [
+                ("spin.toml", include_str!("../../template/spin.toml")),
+                ("Cargo.toml", include_str!("../../template/Cargo.toml.txt")),
+                ("src/lib.rs", include_str!("../../template/lib.rs")),
+                IGNORED,
+            ],
+            Self::Filter => [
+                ("spin.toml", include_str!("../../template/filter/spin.toml")),
+                ("Cargo.toml", include_str!("../../template/filter/Cargo.toml.txt")),
+                ("src/lib.rs", include_str!("../../template/filter/lib.rs")),
+                IGNORED,
+            ],
+        }
+    }
+
+    const fn noun(self) -> &'static str {
+        match self {
+            Self::Endpoint => "endpoint",
+            Self::Filter => "filter",
+        }
+    }
+}
+
+/// Longer than a crate's or a component's name has any use for.
+const LONGEST_NAME: usize = 63;
+
+/// Makes the directory; its last part is the name of the application, the crate and the route.
+pub(crate) fn run(directory: &Path, kind: Kind) -> anyhow::Result<()> {
+    let name = name(directory)?;
+    // Also when it is empty: whoever made it may mean something else by it.
+    if directory.exists() {
+        bail!("{} exists already; give the name of a directory to make", directory.display());
+    }
+    let crate_name = name.replace('-', "_");
+    for (path, text) in kind.files() {
+        let text = text.replace("{{name}}", &name).replace("{{crate}}", &crate_name);
+        write(&directory.join(path), &text)?;
+    }
+    for (path, text) in components::WIT {
+        write(&directory.join("wit").join(path), text)?;
+    }
+    let manifest = directory.join("spin.toml");
+    say(&format!(
+        "{} is an application with one {}, written in Rust; serve it with\n  postlet dev --manifest {}",
+        directory.display(),
+        kind.noun(),
+        manifest.display()
+    ));
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    let parent: PathBuf = path.parent().map(Path::to_owned).unwrap_or_default();
+    std::fs::create_dir_all(&parent)
+        .with_context(|| format!("cannot make {}", parent.display()))?;
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// What is a component's id and a crate's name alike.
+fn name(directory: &Path) -> anyhow::Result<String> {
+    let name = directory.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let word = |word: &str| {
+        word.starts_with(|first: char| first.is_ascii_lowercase())
+            && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
+    if name.len() > LONGEST_NAME || !name.split('-').all(word) {
+        bail!(
+            "`{name}` cannot be the name of a component: take lower-case words with hyphens \
+             between them, such as `newest-subject`"
+        );
+    }
+    // Crates that the new one could not be told from, and words that are none in Rust.
+    if ["core", "std", "alloc", "test", "proc-macro", "serde-json", "wit-bindgen"].contains(&name)
+        || ["v1", "t"].contains(&name)
+    {
+        bail!("`{name}` means something else already; take another name");
+    }
+    Ok(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::app::manifest;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_whole_and_its_manifest_is_good() {
+        let scratch = tempfile::tempdir().unwrap();
+        let directory = scratch.path().join("newest-subject");
+        run(&directory, Kind::Endpoint).unwrap();
+        let text = |path: &str| std::fs::read_to_string(directory.join(path)).unwrap();
+        let manifest = manifest::parse(&text("spin.toml")).unwrap();
+        let component = &manifest.components["newest-subject"];
+        assert_eq!(component.source, "target/wasm32-wasip2/release/newest_subject.wasm");
+        assert_eq!(manifest.routes[0].pattern.to_string(), "/newest-subject/:account");
+        for path in
+            ["Cargo.toml", "src/lib.rs", ".gitignore", "wit/worlds.wit", "wit/deps/http.wit"]
+        {
+            assert!(!text(path).is_empty() && !text(path).contains("{{"), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_filter_is_bound_to_its_hook_and_granted_what_it_does() {
+        let scratch = tempfile::tempdir().unwrap();
+        let directory = scratch.path().join("footer");
+        run(&directory, Kind::Filter).unwrap();
+        let text = |path: &str| std::fs::read_to_string(directory.join(path)).unwrap();
+        let manifest = manifest::parse(&text("spin.toml")).unwrap();
+        assert_eq!((manifest.filters[0].component.as_str(), manifest.routes.len()), ("footer", 0));
+        assert_eq!(manifest.components["footer"].grants.edits.len(), 1);
+        for path in ["spin.toml", "Cargo.toml", "src/lib.rs", "wit/before-send.wit"] {
+            assert!(!text(path).is_empty() && !text(path).contains("{{"), "{path}");
+        }
+    }
+
+    /// Whoever reads the page reads what `new` writes, which a test builds and serves.
+    #[test]
+    fn the_documentation_shows_the_filter_as_it_is_written() {
+        let page = include_str!("../../../../docs/filters.md");
+        for (language, path) in [("rust", "src/lib.rs"), ("toml", "spin.toml")] {
+            let (_, text) = *Kind::Filter.files().iter().find(|(known, _)| *known == path).unwrap();
+            let text = text.replace("{{name}}", "footer").replace("{{crate}}", "footer");
+            assert!(page.contains(&format!("```{language}\n{text}```\n")), "{path}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_over() {
+        let scratch = tempfile::tempdir().unwrap();
+        let directory = scratch.path().join("mine");
+        std::fs::create_dir(&directory).unwrap();
+        let told = run(&directory, Kind::Filter).unwrap_err().to_string();
+        assert!(told.contains("exists already"), "{told}");
+        assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_name_is_one_for_a_crate_and_for_a_component() {
+        check("hello", true);
+        check("newest-subject2", true);
+        for bad in ["Hello", "he llo", "9lives", "a--b", "-a", "a_b", "..", "core", "v1"] {
+            check(bad, false);
+        }
+        check(&"a".repeat(64), false);
+    }
+
+    #[track_caller]
+    fn check(text: &str, want: bool) {
+        assert_eq!(name(&Path::new("some").join(text)).is_ok(), want, "{text:?}");
+    }
+}

@@ -1,0 +1,126 @@
+//! What the host answered, in lines for a person: a verification, a test message, a
+//! search for servers, an account.
+//!
+//! Invariant: nothing is left out that says what to do.
+
+use serde_json::Value;
+
+use crate::cli::api_client::{advice, complain, say, text};
+
+/// Each server with its steps, and what is wrong with it; what helps both is said once.
+pub(crate) fn verification(verified: &Value) {
+    let mut told = Vec::new();
+    for protocol in ["imap", "smtp"] {
+        let Some(half) = verified.get(protocol).filter(|half| half.is_object()) else { continue };
+        let protocol = protocol.to_uppercase();
+        steps(&protocol, half);
+        for warning in members(half, "warnings") {
+            complain(&format!("{protocol}: {}", warning.as_str().unwrap_or_default()));
+        }
+        if half.get("ok") == Some(&Value::Bool(false)) {
+            complain(&format!("{protocol}: {}", text(half, "detail")));
+            let upstream = half.get("reply").and_then(Value::as_str).unwrap_or_default();
+            if !upstream.is_empty() {
+                complain(&format!("  the server said: {upstream}"));
+            }
+            let more = [text(half, "hintUrl"), advice(text(half, "code")).unwrap_or_default()];
+            for line in more.into_iter().filter(|line| !line.is_empty()) {
+                if !told.contains(&line) {
+                    complain(&format!("  {line}"));
+                    told.push(line);
+                }
+            }
+        }
+    }
+}
+
+/// How a test message fared.
+pub(crate) fn trial(trial: &Value) {
+    steps("test", trial);
+    if trial.get("junk") == Some(&Value::Bool(true)) {
+        complain("test: the message arrived, but as junk");
+    }
+    if !is_ok(trial) {
+        complain(&format!("test: {}", text(trial, "detail")));
+    }
+}
+
+/// Whoever was asked for the servers of a domain, the strongest first.
+pub(crate) fn explanation(found: &Value) {
+    for step in members(found, "explain") {
+        let took = step.get("millis").and_then(Value::as_u64).unwrap_or_default();
+        let (source, outcome) = (text(step, "source"), text(step, "outcome"));
+        let (asked, reason) = (text(step, "asked"), text(step, "reason"));
+        complain(&format!("  {source:<12}  {outcome:<7}  {took:>5} ms  {asked}: {reason}"));
+    }
+}
+
+/// An account, a line for each thing that is known of it.
+pub(crate) fn account(account: &Value) -> anyhow::Result<()> {
+    let server = |protocol: &str| {
+        let server = account.get(protocol).filter(|server| server.is_object())?;
+        let pin = match text(server, "pin") {
+            "" => String::new(),
+            pin => format!(", pin {pin}"),
+        };
+        Some(format!("{}{pin}", place(server)))
+    };
+    let identity = |identity: &Value| match text(identity, "name") {
+        "" => text(identity, "email").to_owned(),
+        name => format!("{name} <{}>", text(identity, "email")),
+    };
+    let error = account.get("lastError").filter(|error| error.is_object()).map(|error| {
+        let (at, protocol, code) =
+            (text(error, "at"), text(error, "protocol"), text(error, "code"));
+        format!("{at}, {protocol}: {} ({code})", text(error, "detail"))
+    });
+    let own = |name: &str| Some(text(account, name).to_owned()).filter(|text| !text.is_empty());
+    let identities: Vec<String> = members(account, "identities").map(identity).collect();
+    for (name, value) in [
+        ("id", own("id")),
+        ("email", own("email")),
+        ("name", own("name")),
+        ("imap", server("imap")),
+        ("smtp", server("smtp")),
+        ("login", Some(login(account))),
+        ("sends as", Some(identities.join(", "))),
+        ("state", own("state")),
+        ("last error", error),
+    ] {
+        say(format!("{name:<11} {}", value.as_deref().unwrap_or("-")).trim_end())?;
+    }
+    Ok(())
+}
+
+fn login(account: &Value) -> String {
+    let source = account.get("oauth").filter(|source| source.is_object());
+    let by = |name: &str| source.map(|source| text(source, name)).filter(|text| !text.is_empty());
+    match (by("provider"), by("tokenHost")) {
+        (Some(provider), _) => format!("OAuth 2, by the consent of its owner to {provider}"),
+        (None, Some(host)) => format!("OAuth 2, with tokens from {host}"),
+        (None, None) => text(account, "auth").to_owned(),
+    }
+}
+
+/// A server, with whom it takes the caller for.
+pub(crate) fn place(server: &Value) -> String {
+    let port = server.get("port").and_then(Value::as_u64).unwrap_or_default();
+    let (host, security) = (text(server, "host"), text(server, "security"));
+    format!("{host}:{port} ({security}), login {}", text(server, "username"))
+}
+
+pub(crate) fn is_ok(tried: &Value) -> bool {
+    tried.get("ok") == Some(&Value::Bool(true))
+}
+
+fn steps(of: &str, tried: &Value) {
+    for step in members(tried, "steps") {
+        let took = step.get("milliseconds").and_then(Value::as_u64).unwrap_or_default();
+        let mark = if is_ok(step) { "ok" } else { "failed" };
+        complain(&format!("  {of}  {:<12}  {mark:<6}  {took} ms", text(step, "step")));
+    }
+}
+
+fn members<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
+    value.get(name).and_then(Value::as_array).into_iter().flatten()
+}

@@ -1,0 +1,285 @@
+//! Compiled code that is kept on disk, under a seal that only this host can make.
+//!
+//! Compiling another one's component costs up to a minute, and a host that
+//! starts compiles every tenant's. So what a child answered is kept: a file
+//! for each component and kind of code, which begins with an HMAC over its name
+//! and all that follows. Whoever can write the directory, but does not have the
+//! master key, can make files disappear and no more.
+//!
+//! Refuses to know what it keeps.
+//!
+//! Invariant: [`Keeper::find`] gives back only what [`Keeper::keep`] was given
+//! under the same name, on a host with the same master key. The file is read
+//! once, and judged in memory.
+//!
+//! Standards: RFC 2104 (HMAC), RFC 5869 (HKDF).
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
+
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::os::untrusted_file;
+
+/// What the key is derived under. Another form of file takes another label.
+pub(crate) const LABEL: &str = "postlet compiled code 1";
+
+/// Bytes of the seal.
+const SEAL: usize = 32;
+
+type Key = Zeroizing<[u8; 32]>;
+
+/// What seals, and what only opens while files are sealed anew.
+#[derive(Clone)]
+struct Seals {
+    current: Key,
+    previous: Option<Key>,
+}
+
+/// A directory of sealed files.
+#[derive(Clone)]
+pub(crate) struct Keeper {
+    directory: PathBuf,
+    seals: Arc<RwLock<Seals>>,
+    /// Bytes of all files together.
+    most: u64,
+}
+
+impl Keeper {
+    /// `directory` exists, and belongs to this host alone.
+    pub(crate) fn new(directory: PathBuf, key: Key, most: u64) -> Self {
+        Self {
+            directory,
+            seals: Arc::new(RwLock::new(Seals { current: key, previous: None })),
+            most,
+        }
+    }
+
+    /// What was kept under this name. A file that cannot be trusted is told in the log.
+    pub(crate) fn find(&self, name: &[u8; 32]) -> Option<Vec<u8>> {
+        let path = self.path(name);
+        let whole = match untrusted_file::read(&path, self.most) {
+            Ok(whole) => whole,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                tracing::warn!(file = %path.display(), %error, "kept code cannot be read");
+                return None;
+            }
+        };
+        let sound = whole.split_first_chunk::<SEAL>().is_some_and(|(seal, content)| {
+            let keys = self.keys();
+            let genuine = |key: &Key| {
+                mac(key, name, content).is_some_and(|mac| mac.verify_slice(seal).is_ok())
+            };
+            genuine(&keys.current) || keys.previous.as_ref().is_some_and(genuine)
+        });
+        if !sound {
+            tracing::warn!(file = %path.display(), "kept code has a wrong seal; it is compiled again");
+            return None;
+        }
+        whole.get(SEAL..).map(<[u8]>::to_vec)
+    }
+
+    /// Keeps `content` until there is no more room. A disk that is full or broken is told in the log
+    /// and does no other harm.
+    pub(crate) fn keep(&self, name: &[u8; 32], content: &[u8]) {
+        let size = (SEAL + content.len()) as u64;
+        if size > self.most {
+            return;
+        }
+        if let Err(error) = self.make_room(size).and_then(|()| self.write(name, content)) {
+            let directory = self.directory.display();
+            tracing::warn!(%directory, %error, "compiled code cannot be kept");
+        }
+    }
+
+    /// The file appears whole and on disk, or not at all.
+    fn write(&self, name: &[u8; 32], content: &[u8]) -> io::Result<()> {
+        let seal =
+            mac(&self.keys().current, name, content).ok_or_else(|| io::Error::other("no seal"))?;
+        // tempfile makes files of mode 0600.
+        let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
+        file.write_all(&seal.finalize().into_bytes())?;
+        file.write_all(content)?;
+        file.as_file().sync_all()?;
+        file.persist(self.path(name)).map_err(|error| error.error)?;
+        File::open(&self.directory)?.sync_all()
+    }
+
+    /// Removes the oldest files until `more` bytes fit; among them what a crash left half-written.
+    fn make_room(&self, more: u64) -> io::Result<()> {
+        let mut files: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
+        for entry in fs::read_dir(&self.directory)? {
+            let entry = entry?;
+            let about = entry.metadata()?;
+            if about.is_file() {
+                files.push((about.modified()?, about.len(), entry.path()));
+            }
+        }
+        files.sort();
+        let mut held: u64 = files.iter().map(|(_, size, _)| size).sum();
+        for (_, size, path) in files {
+            if held.saturating_add(more) <= self.most {
+                break;
+            }
+            remove(&path)?;
+            held = held.saturating_sub(size);
+        }
+        Ok(())
+    }
+
+    /// From now on files are sealed with `new`, and those that are there are sealed anew. A file that
+    /// cannot be is told in the log, and compiled again when it is needed.
+    pub(crate) fn reseal(&self, new: Key) {
+        {
+            let mut seals = self.seals.write().unwrap_or_else(PoisonError::into_inner);
+            let old = std::mem::replace(&mut seals.current, new);
+            seals.previous = Some(old);
+        }
+        if let Err(error) = self.reseal_files() {
+            let directory = self.directory.display();
+            tracing::warn!(%directory, %error, "kept code cannot be sealed anew");
+        }
+        self.seals.write().unwrap_or_else(PoisonError::into_inner).previous = None;
+    }
+
+    fn reseal_files(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.directory)? {
+            let file = entry?.file_name();
+            let Some(name) = file.to_str().and_then(name_of) else { continue };
+            if let Some(content) = self.find(&name) {
+                self.write(&name, &content)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn keys(&self) -> Seals {
+        self.seals.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn path(&self, name: &[u8; 32]) -> PathBuf {
+        let name: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.directory.join(name)
+    }
+}
+
+/// Over the name too: a file that takes another's place is no better than a forged one.
+fn mac(key: &Key, name: &[u8; 32], content: &[u8]) -> Option<Hmac<Sha256>> {
+    // A key of any length is taken; there is no error to tell.
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key[..]).ok()?;
+    mac.update(name);
+    mac.update(content);
+    Some(mac)
+}
+
+/// The name that a file is called by; none of a file that another hand, or a crash, left there.
+fn name_of(file: &str) -> Option<[u8; 32]> {
+    let mut name = [0; 32];
+    if file.len() != 2 * name.len() {
+        return None;
+    }
+    for (at, byte) in name.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(file.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(name)
+}
+
+impl std::fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Keeper").field(&self.directory).finish()
+    }
+}
+
+/// Another deploy may have been quicker.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+    use std::time::Duration;
+
+    fn keeper(directory: &Path, key: u8, most: u64) -> Keeper {
+        Keeper::new(directory.to_owned(), Zeroizing::new([key; 32]), most)
+    }
+
+    #[test]
+    fn what_was_kept_is_found_under_its_name_and_key_only() {
+        let place = tempfile::tempdir().unwrap();
+        let one = keeper(place.path(), 1, 1000);
+        assert_eq!(one.find(&[1; 32]), None);
+        one.keep(&[1; 32], b"code");
+        one.keep(&[2; 32], b"other");
+        assert_eq!(one.find(&[1; 32]).as_deref(), Some(&b"code"[..]));
+        assert_eq!(keeper(place.path(), 2, 1000).find(&[1; 32]), None);
+        let mode = fs::metadata(one.path(&[1; 32])).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        fs::rename(one.path(&[2; 32]), one.path(&[1; 32])).unwrap();
+        assert_eq!(one.find(&[1; 32]), None);
+    }
+
+    #[test]
+    fn a_file_with_any_byte_flipped_or_missing_is_not_found() {
+        let place = tempfile::tempdir().unwrap();
+        let keeper = keeper(place.path(), 1, 1000);
+        keeper.keep(&[1; 32], b"code");
+        let path = keeper.path(&[1; 32]);
+        let good = fs::read(&path).unwrap();
+        assert_eq!(good.len(), SEAL + 4);
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            fs::write(&path, &bad).unwrap();
+            assert_eq!(keeper.find(&[1; 32]), None, "byte {at}");
+            fs::write(&path, &good[..at]).unwrap();
+            assert_eq!(keeper.find(&[1; 32]), None, "{at} bytes");
+        }
+        keeper.keep(&[1; 32], b"code");
+        assert!(keeper.find(&[1; 32]).is_some());
+    }
+
+    #[test]
+    fn files_that_are_sealed_anew_are_found_with_the_new_key_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let running = keeper(place.path(), 1, 1000);
+        running.keep(&[1; 32], b"code");
+        running.keep(&[2; 32], b"forged");
+        let forged = running.path(&[2; 32]);
+        fs::write(&forged, [0; 40]).unwrap();
+        fs::write(place.path().join("tempfile"), b"half").unwrap();
+        running.clone().reseal(Zeroizing::new([7; 32]));
+        assert_eq!(running.find(&[1; 32]).as_deref(), Some(&b"code"[..]), "clones follow");
+        let next = keeper(place.path(), 7, 1000);
+        assert_eq!(next.find(&[1; 32]).as_deref(), Some(&b"code"[..]));
+        assert_eq!(next.find(&[2; 32]), None, "no forged file becomes a good one");
+        assert_eq!(keeper(place.path(), 1, 1000).find(&[1; 32]), None);
+    }
+
+    #[test]
+    fn the_oldest_goes_first_and_what_is_too_large_does_not_come() {
+        let place = tempfile::tempdir().unwrap();
+        let keeper = keeper(place.path(), 1, 3 * 100);
+        for name in 1..=3 {
+            keeper.keep(&[name; 32], &[0; 68]);
+            let file = File::options().write(true).open(keeper.path(&[name; 32])).unwrap();
+            let then = SystemTime::UNIX_EPOCH + Duration::from_secs(name.into());
+            file.set_modified(then).unwrap();
+        }
+        keeper.keep(&[4; 32], &[0; 68]);
+        let found = |name: u8| keeper.find(&[name; 32]).is_some();
+        assert_eq!([1, 2, 3, 4].map(found), [false, true, true, true]);
+        keeper.keep(&[5; 32], &[0; 300]);
+        assert_eq!([2, 3, 4, 5].map(found), [true, true, true, false]);
+    }
+}

@@ -1,0 +1,274 @@
+//! An application, from compiled components to the routes and the document of a deployment.
+//!
+//! What is wrong is told by line and key. Refuses to know where the components
+//! came from, and which deployment is served.
+//!
+//! Invariant: no route of an application takes a path from the host's.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use engine::app::manifest;
+use engine::app::manifest::Manifest;
+use engine::app::manifest::component::Component as Written;
+use engine::app::manifest::fault::ManifestFault;
+use engine::app::manifest::trigger;
+use engine::app::manifest::trigger::{Route, StaticResponse, Target};
+use engine::app::route_table::{Pattern, Routes};
+use model::filter::{Binding, Mode, OnError};
+use model::port::capabilities::Capabilities;
+use runtime::Runtime;
+use runtime::error::chain;
+use runtime::limits::Limits;
+
+use crate::api::routes;
+use crate::api::routes::{HOST_ROUTES, HostRoute};
+use crate::auth::tenant::PREFIX;
+use crate::compile::Compiled;
+use crate::deploy::filters::Declared;
+use crate::http::content_type::MERGE_PATCH;
+use crate::openapi::document;
+use crate::openapi::document::Group;
+use crate::openapi::operation::Served;
+use crate::schema::child_pool::Checkers;
+
+/// The values of an application's variables, by name.
+pub type Variables = BTreeMap<String, String>;
+
+/// Who answers a route.
+#[derive(Clone, Debug)]
+pub(crate) enum Owner {
+    /// The host itself.
+    Host(HostRoute),
+    /// A component.
+    Component(Arc<Served>),
+    /// Always the same answer.
+    Static(Arc<StaticResponse>),
+}
+
+/// What one tenant is served.
+#[derive(Debug)]
+pub(crate) struct Deployment {
+    pub(crate) routes: Routes<Owner>,
+    /// `/-/openapi.json`.
+    pub(crate) openapi: Bytes,
+}
+
+/// One application, compiled.
+#[derive(Debug)]
+pub(crate) struct Application {
+    title: String,
+    version: String,
+    routes: Vec<(Route, Owner)>,
+    served: Vec<(Arc<Served>, Option<String>)>,
+}
+
+/// What turns a compiled component into one that serves.
+pub(crate) struct Link<'a> {
+    pub(crate) runtime: &'a Runtime,
+    pub(crate) capabilities: &'a Arc<dyn Capabilities>,
+    pub(crate) limits: &'a Limits,
+    /// Who evaluates its schemas; none for the embedded ones.
+    pub(crate) checkers: Option<&'a Arc<Checkers>>,
+}
+
+impl Link<'_> {
+    pub(crate) fn application(
+        &self,
+        manifest: Manifest,
+        mut compiled: BTreeMap<String, Compiled>,
+        given: &Variables,
+    ) -> Result<Application, ManifestFault> {
+        let mut environments = manifest.environments(given)?;
+        let mut served = BTreeMap::new();
+        for (name, written) in &manifest.components {
+            let Some(compiled) = compiled.remove(name) else { continue };
+            let environment = environments.remove(name).unwrap_or_default();
+            let routes: Vec<Pattern> = manifest
+                .routes
+                .iter()
+                .filter(|route| matches!(&route.target, Target::Component(id) if id == name))
+                .map(|route| route.pattern.clone())
+                .collect();
+            // A component that only judges mail serves nothing.
+            let judges = manifest.filters.iter().any(|binding| binding.component == *name);
+            if judges && routes.is_empty() {
+                continue;
+            }
+            let one = self
+                .serve(name, written, compiled, environment, &routes)
+                .map_err(|advice| at_source(name, written, advice))?;
+            served.insert(name.clone(), (Arc::new(one), written.description.clone()));
+        }
+        let routes = manifest
+            .routes
+            .into_iter()
+            .filter_map(|route| {
+                let owner = match &route.target {
+                    Target::Static(answer) => Owner::Static(Arc::new(answer.clone())),
+                    // The manifest is checked: every component that is named exists.
+                    Target::Component(name) => Owner::Component(Arc::clone(&served.get(name)?.0)),
+                };
+                Some((route, owner))
+            })
+            .collect();
+        Ok(Application {
+            title: manifest.name,
+            version: manifest.version.unwrap_or_else(|| "0".to_owned()),
+            routes,
+            served: served.into_values().collect(),
+        })
+    }
+
+    fn serve(
+        &self,
+        name: &str,
+        written: &Written,
+        compiled: Compiled,
+        environment: Vec<(String, String)>,
+        routes: &[Pattern],
+    ) -> Result<Served, String> {
+        let limits = confined(self.limits, &written.limits);
+        let endpoint = self
+            .runtime
+            .endpoint(&compiled.component, Arc::clone(self.capabilities), limits)
+            .map_err(|error| chain(&error))?
+            .with_environment(environment);
+        let grants = written.grants.clone();
+        Served::new(name, endpoint, compiled.operations, routes, grants, self.checkers)
+            .map_err(|error| error.to_string())
+    }
+}
+
+/// The host's limits, or less where the manifest asks for less.
+fn confined(host: &Limits, asked: &manifest::component::Limits) -> Limits {
+    let mut limits = host.clone();
+    if let Some(mib) = asked.memory_mib {
+        limits.memory = limits.memory.min((mib.get() as usize) << 20);
+    }
+    if let Some(seconds) = asked.time_seconds {
+        limits.total = limits.total.min(std::time::Duration::from_secs(seconds.get().into()));
+    }
+    limits
+}
+
+/// One table of the host's routes, the default application's and the tenant's own.
+pub(crate) fn assemble(
+    default: &Application,
+    own: Option<&Application>,
+) -> Result<Deployment, ManifestFault> {
+    let mut routes = Routes::default();
+    let mut known: Vec<(Pattern, String)> = Vec::new();
+    for (text, route) in HOST_ROUTES {
+        let pattern: Pattern = text.parse().map_err(|error| ManifestFault {
+            key: String::new(),
+            line: 0,
+            advice: format!("the host's route {text}: {error}"),
+        })?;
+        known.push((pattern.clone(), "the host's own".to_owned()));
+        insert(&mut routes, pattern, 0, Owner::Host(*route))?;
+    }
+    let default_place = |line: usize| format!("line {line} of the default application's spin.toml");
+    let applications = [(Some(default), true), (own, false)];
+    for (application, is_default) in applications {
+        let Some(application) = application else { continue };
+        let before = known.clone();
+        for (route, owner) in &application.routes {
+            let taken = before.iter().find(|(theirs, _)| route.pattern.takes_from(theirs));
+            if let Some((theirs, place)) = taken {
+                return Err(clash(route, &format!("`{theirs}`, which is {place}")));
+            }
+            // What no route of the host has today belongs to it tomorrow.
+            for ours in ["/-/", PREFIX] {
+                if route.pattern.to_string().starts_with(ours) {
+                    return Err(clash(route, &format!("`{ours}...`, which is the host's own")));
+                }
+            }
+            if is_default {
+                known.push((route.pattern.clone(), default_place(route.line)));
+            }
+            insert(&mut routes, route.pattern.clone(), route.line, owner.clone())?;
+        }
+    }
+    Ok(Deployment { routes, openapi: document(default, own) })
+}
+
+fn clash(route: &Route, with: &str) -> ManifestFault {
+    ManifestFault {
+        key: "trigger.http.route".to_owned(),
+        line: route.line,
+        advice: format!("`{}` would take paths from {with}; choose another path", route.pattern),
+    }
+}
+
+fn insert(
+    routes: &mut Routes<Owner>,
+    pattern: Pattern,
+    line: usize,
+    owner: Owner,
+) -> Result<(), ManifestFault> {
+    routes.insert(pattern, owner).map_err(|clash| ManifestFault {
+        key: "trigger.http.route".to_owned(),
+        line,
+        advice: clash.to_string(),
+    })
+}
+
+fn document(default: &Application, own: Option<&Application>) -> Bytes {
+    let host = routes::operations();
+    let applications: Vec<&Application> = own.into_iter().chain([default]).collect();
+    let served = applications.iter().flat_map(|application| &application.served);
+    let told: Vec<_> = served
+        .map(|(served, description)| {
+            (served, description.as_deref(), served.documented().unwrap_or_default())
+        })
+        .collect();
+    let mut groups: Vec<Group<'_>> = told
+        .iter()
+        .map(|(served, description, operations)| {
+            Group::component(&served.name, *description, operations, served.unchecked())
+        })
+        .collect();
+    groups.push(Group::host(&host, &[MERGE_PATCH]));
+    let named = own.unwrap_or(default);
+    let document = document::document(&named.title, &named.version, &groups);
+    // Indented, a tenant's few megabytes of nested lists would be many times as many.
+    Bytes::from(if own.is_some() { document.to_string() } else { format!("{document:#}") })
+}
+/// The filters of an application, ready to be linked.
+pub(crate) fn declared(
+    manifest: &Manifest,
+    compiled: &BTreeMap<String, Compiled>,
+    given: &Variables,
+) -> Result<Vec<Declared>, ManifestFault> {
+    let environments = manifest.environments(given)?;
+    let declared = manifest.filters.iter().filter_map(|bound| {
+        let written = manifest.components.get(&bound.component)?;
+        let binding = Binding {
+            name: bound.component.clone(),
+            order: bound.order,
+            on_error: match bound.on_error {
+                trigger::OnError::Open => OnError::Open,
+                trigger::OnError::Closed => OnError::Closed,
+            },
+            mode: match bound.mode {
+                trigger::Mode::Live => Mode::Live,
+                trigger::Mode::Shadow => Mode::Shadow,
+            },
+            edits: written.grants.edits.clone(),
+        };
+        Some(Declared {
+            binding,
+            component: compiled.get(&bound.component)?.component.clone(),
+            environment: environments.get(&bound.component).cloned().unwrap_or_default(),
+            limits: confined(&Limits::for_filter(), &written.limits),
+            line: written.line,
+        })
+    });
+    Ok(declared.collect())
+}
+
+pub(crate) fn at_source(name: &str, written: &Written, advice: String) -> ManifestFault {
+    ManifestFault { key: format!("component.{name}.source"), line: written.line, advice }
+}

@@ -1,0 +1,116 @@
+//! A deployment's filters, from its bindings and compiled components to the
+//! engine.
+//!
+//! Invariant: the engine gets all filters of a deployment at once or none, so a
+//! message never passes half of them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use engine::app::manifest::Manifest;
+use engine::app::manifest::component::Reading;
+use engine::app::manifest::fault::ManifestFault;
+use engine::app::manifest::trigger::Hook;
+use engine::engine::Engine;
+use engine::submit::filter_registry::BoundFilter;
+use model::draft::Envelope;
+use model::filter::{Binding, Mode, OnError, Verdict};
+use model::ids::{RequestId, TenantId};
+use model::port::BoxFuture;
+use model::port::capabilities::Message;
+use model::port::capacity::NoPlace;
+use model::port::filter::{Judge, JudgeError};
+use runtime::Runtime;
+use runtime::component::Component;
+use runtime::error::chain;
+use runtime::limits::Limits;
+
+/// A filter as a manifest declares it.
+#[derive(Clone, Debug)]
+pub(crate) struct Declared {
+    /// Its `[[trigger.mail]]`, with the grants of its component.
+    pub(crate) binding: Binding,
+    /// Its compiled component.
+    pub(crate) component: Component,
+    /// Its `environment`, with variables filled in.
+    pub(crate) environment: Vec<(String, String)>,
+    /// What one call may use: as a rule [`Limits::for_filter`].
+    pub(crate) limits: Limits,
+    /// Of its component's `source` in the manifest.
+    pub(crate) line: usize,
+}
+
+/// What may be written of filters, but is not done yet, is refused instead of ignored.
+pub(crate) fn runnable(manifest: &Manifest) -> Result<(), ManifestFault> {
+    for binding in &manifest.filters {
+        if binding.hook != Hook::BeforeSend {
+            return Err(ManifestFault {
+                key: "trigger.mail.hook".to_owned(),
+                line: binding.line,
+                advice: "this host asks filters `before-send` only".to_owned(),
+            });
+        }
+        let written = manifest.components.get(&binding.component);
+        if let Some(written) = written.filter(|it| it.grants.read == Some(Reading::Headers)) {
+            return Err(ManifestFault {
+                key: format!("component.{}.tool.postlet.read", binding.component),
+                line: written.line,
+                advice: "a filter before-send sees the whole message; write \"all\"".to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Links every filter.
+///
+/// # Errors
+/// When a component is no filter; where it stands in the manifest.
+pub(crate) fn link(
+    runtime: &Runtime,
+    declared: Vec<Declared>,
+) -> Result<Vec<BoundFilter>, ManifestFault> {
+    let linked = declared.into_iter().map(|filter| {
+        let Declared { binding, component, environment, limits, line } = filter;
+        let judge = runtime.filter(&component, &environment, limits);
+        let judge = judge.map_err(|error| ManifestFault {
+            key: format!("component.{}.source", binding.name),
+            line,
+            advice: chain(&error),
+        })?;
+        Ok(BoundFilter { binding, judge: Arc::new(judge) })
+    });
+    linked.collect()
+}
+
+/// In place of filters that could not be deployed, and must not be passed by.
+pub(crate) fn withhold(engine: &Engine, tenant: TenantId, names: Vec<String>) {
+    let absent = names.into_iter().map(|name| BoundFilter {
+        binding: Binding {
+            name,
+            order: 0,
+            on_error: OnError::Closed,
+            mode: Mode::Live,
+            edits: BTreeSet::new(),
+        },
+        judge: Arc::new(Absent),
+    });
+    engine.set_filters(tenant, absent.collect());
+}
+
+/// A filter that is not there: whoever asks may come again.
+#[derive(Debug)]
+struct Absent;
+
+impl Judge for Absent {
+    fn judge<'a>(
+        &'a self,
+        _: &'a TenantId,
+        _: &'a RequestId,
+        _: Arc<dyn Message>,
+        _: &'a Envelope,
+    ) -> BoxFuture<'a, Result<Verdict, JudgeError>> {
+        let bound = "the tenant's application is not deployed".to_owned();
+        Box::pin(std::future::ready(Err(JudgeError::Busy(NoPlace { is_own: false, bound }))))
+    }
+}

@@ -1,0 +1,257 @@
+//! Deployments: what a tenant is served, built whole and swapped in one step.
+//!
+//! manifest → compile and describe → routes → OpenAPI → swap. Every tenant is
+//! served the default application, and its own beside it. Whatever is wrong is
+//! told by file, line and key, and leaves the running deployment as it was.
+//!
+//! Invariant: a [`Deployment`] never changes. A request holds the one that it
+//! began with.
+
+mod filters;
+pub mod application;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use anyhow::Context;
+use engine::app::manifest;
+use engine::app::manifest::Manifest;
+use engine::app::manifest::component::Component as Written;
+use engine::app::manifest::fault::ManifestFault;
+use engine::app::manifest::trigger;
+use engine::engine::Engine;
+use engine::submit::filter_registry::BoundFilter;
+use futures_util::future::try_join_all;
+use model::ids::TenantId;
+use model::port::capabilities::Capabilities;
+use runtime::Runtime;
+use runtime::limits::Limits;
+
+use crate::compile::{Compiled, Compiler, MOST_WASM};
+use crate::deploy::application::{
+    Application, Deployment, Link, Variables, assemble, at_source, declared,
+};
+use crate::openapi::operation;
+use crate::os::untrusted_file;
+use crate::schema::child_pool::Checkers;
+
+/// What is wrong with an application, and where.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {fault}", manifest.display())]
+pub struct DeployFault {
+    /// The file.
+    pub manifest: PathBuf,
+    /// Where in it, and what to do.
+    pub fault: ManifestFault,
+}
+
+/// Every deployment that is served now.
+#[derive(Debug)]
+pub(crate) struct Deployments {
+    runtime: Runtime,
+    engine: Arc<Engine>,
+    capabilities: Arc<dyn Capabilities>,
+    limits: Limits,
+    compiler: Compiler,
+    checkers: Arc<Checkers>,
+    application: Application,
+    default: Arc<Deployment>,
+    own: RwLock<HashMap<TenantId, Arc<Deployment>>>,
+    /// Tenants that have an application and are served only the default one, and why.
+    undeployed: RwLock<BTreeMap<TenantId, String>>,
+}
+
+impl Deployments {
+    /// Links the embedded application; `engine` is what imports lead to, and what asks the filters.
+    pub(crate) fn new(
+        runtime: Runtime,
+        engine: Arc<Engine>,
+        limits: Limits,
+        compiler: Compiler,
+        embedded: BTreeMap<String, Compiled>,
+    ) -> anyhow::Result<Self> {
+        let capabilities: Arc<dyn Capabilities> = Arc::clone(&engine) as _;
+        let manifest = manifest::parse(components::MANIFEST).context("the embedded spin.toml")?;
+        let link = Link {
+            runtime: &runtime,
+            capabilities: &capabilities,
+            limits: &limits,
+            checkers: None,
+        };
+        let application = link
+            .application(manifest, embedded, &Variables::new())
+            .context("the embedded spin.toml")?;
+        let default = assemble(&application, None).context("the embedded spin.toml")?;
+        Ok(Self {
+            runtime,
+            engine,
+            capabilities,
+            limits,
+            checkers: Checkers::new(compiler.program().to_owned()),
+            compiler,
+            application,
+            default: Arc::new(default),
+            own: RwLock::default(),
+            undeployed: RwLock::default(),
+        })
+    }
+
+    /// What a tenant is served.
+    pub(crate) fn of(&self, tenant: &TenantId) -> Arc<Deployment> {
+        let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(own.get(tenant).unwrap_or(&self.default))
+    }
+
+    /// What is served to whoever shows no token.
+    pub(crate) fn default(&self) -> &Arc<Deployment> {
+        &self.default
+    }
+
+    /// Builds a tenant's application beside the running one, then swaps them.
+    pub(crate) async fn deploy(
+        &self,
+        tenant: &TenantId,
+        manifest: &Path,
+        given: &Variables,
+    ) -> Result<(), DeployFault> {
+        let place = |fault| DeployFault { manifest: manifest.to_owned(), fault };
+        let (deployment, filters) = self.build(tenant, manifest, given).await.map_err(place)?;
+        // The filters first: a message must not slip out between two deployments unjudged.
+        self.engine.set_filters(tenant.clone(), filters);
+        let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
+        own.insert(tenant.clone(), Arc::new(deployment));
+        drop(own);
+        self.undeployed.write().unwrap_or_else(PoisonError::into_inner).remove(tenant);
+        tracing::info!(tenant = tenant.as_str(), manifest = %manifest.display(), "deployed");
+        Ok(())
+    }
+
+    /// For a tenant whose application could not be deployed: what a fail-closed filter should have
+    /// judged is not sent unjudged. Nobody knows the filters of a manifest that cannot be read.
+    ///
+    /// Says what is held back, for whoever looks: nothing where there is no such filter.
+    pub(crate) async fn withhold(
+        &self,
+        tenant: &TenantId,
+        manifest: &Path,
+        why: String,
+    ) -> &'static str {
+        self.note(tenant, why);
+        let names: Vec<String> = match read_manifest(manifest).await {
+            Ok(manifest) => manifest
+                .filters
+                .into_iter()
+                .filter(|bound| bound.on_error == trigger::OnError::Closed)
+                .filter(|bound| bound.mode == trigger::Mode::Live)
+                .map(|bound| bound.component)
+                .collect(),
+            Err(_) => vec!["of the application".to_owned()],
+        };
+        let held = if names.is_empty() {
+            ""
+        } else {
+            ", and mail is held back that its filters should judge: sending answers 503"
+        };
+        filters::withhold(&self.engine, tenant.clone(), names);
+        held
+    }
+
+    fn note(&self, tenant: &TenantId, why: String) {
+        let mut undeployed = self.undeployed.write().unwrap_or_else(PoisonError::into_inner);
+        undeployed.insert(tenant.clone(), why);
+    }
+
+    /// Tenants whose own application is not served, and why.
+    pub(crate) fn undeployed(&self) -> BTreeMap<TenantId, String> {
+        self.undeployed.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn build(
+        &self,
+        tenant: &TenantId,
+        path: &Path,
+        given: &Variables,
+    ) -> Result<(Deployment, Vec<BoundFilter>), ManifestFault> {
+        let manifest = read_manifest(path).await?;
+        filters::runnable(&manifest)?;
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            Some(_) | None => Path::new("."),
+        };
+        let mut compiled = BTreeMap::new();
+        for (name, written) in &manifest.components {
+            let wasm = read(directory, name, written).await?;
+            let result = self.compiler.compile(&self.runtime, name, &wasm).await;
+            let made = result.map_err(|error| at_source(name, written, error.to_string()))?;
+            if let Some(operations) = &made.operations {
+                let looked = operation::examine(&self.checkers, tenant, operations).await;
+                looked.map_err(|fault| at_source(name, written, fault.to_string()))?;
+            }
+            compiled.insert(name.clone(), made);
+        }
+        let link = Link {
+            runtime: &self.runtime,
+            capabilities: &self.capabilities,
+            limits: &self.limits,
+            checkers: Some(&self.checkers),
+        };
+        let filters = filters::link(&self.runtime, declared(&manifest, &compiled, given)?)?;
+        let own = link.application(manifest, compiled, given)?;
+        Ok((assemble(&self.application, Some(&own))?, filters))
+    }
+}
+
+/// Bytes of a manifest: the largest of ours has 3 KiB.
+const MOST_MANIFEST: u64 = 1 << 20;
+
+/// The embedded components, by name.
+pub(crate) async fn embedded(
+    compiler: &Compiler,
+    runtime: &Runtime,
+) -> anyhow::Result<BTreeMap<String, Compiled>> {
+    let manifest = manifest::parse(components::MANIFEST).context("the embedded spin.toml")?;
+    let compiling = manifest.components.iter().map(async |(name, written)| {
+        let place = || format!("the component `{name}`");
+        let embedded = components::COMPONENTS
+            .iter()
+            .find(|embedded| embedded.source == written.source)
+            .with_context(|| format!("{} is not embedded: {}", place(), written.source))?;
+        let compiled = compiler.compile(runtime, name, embedded.wasm).await;
+        anyhow::Ok((name.clone(), compiled.with_context(place)?))
+    });
+    Ok(try_join_all(compiling).await?.into_iter().collect())
+}
+
+async fn read_manifest(path: &Path) -> Result<Manifest, ManifestFault> {
+    let unreadable = |error: std::io::Error| ManifestFault {
+        key: String::new(),
+        line: 1,
+        advice: format!("it cannot be read: {error}"),
+    };
+    let bytes = contents(path.to_owned(), MOST_MANIFEST).await.map_err(unreadable)?;
+    let text =
+        String::from_utf8(bytes).map_err(|error| unreadable(std::io::Error::other(error)))?;
+    manifest::parse(&text)
+}
+
+async fn contents(path: PathBuf, most: u64) -> std::io::Result<Vec<u8>> {
+    let read = tokio::task::spawn_blocking(move || untrusted_file::read(&path, most));
+    read.await.map_err(std::io::Error::other)?
+}
+
+/// A component's bytes. They are the tenant's to name, and the host may read more than the tenant.
+async fn read(base: &Path, name: &str, written: &Written) -> Result<Vec<u8>, ManifestFault> {
+    let (base, path) = (base.to_owned(), base.join(&written.source));
+    let shown = path.display().to_string();
+    let read = move || untrusted_file::read_within(&base, &path, MOST_WASM as u64);
+    let read = tokio::task::spawn_blocking(read).await.map_err(std::io::Error::other);
+    read.and_then(|read| read).map_err(|error| {
+        let advice = match (&written.build, error.kind()) {
+            (_, std::io::ErrorKind::InvalidInput) => "",
+            (Some(_), _) => "; `postlet build` makes it",
+            (None, _) => "",
+        };
+        at_source(name, written, format!("{shown} cannot be read: {error}{advice}"))
+    })
+}

@@ -1,0 +1,102 @@
+//! Bodies on their way in: collected for the host's own check, or handed on as they come.
+
+use bytes::Bytes;
+use http::{HeaderName, request};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body as _, Incoming};
+use model::problem::{Code, Problem};
+use runtime::body::Body;
+use runtime::error::BodyError;
+
+use crate::config::limits::Pace;
+use crate::http::content_type::{self, MERGE_PATCH};
+use crate::http::slow_client::{Paced, SlowBody};
+
+/// A JSON body of one of the host's own resources.
+pub(crate) async fn json_body(
+    head: &request::Parts,
+    body: Incoming,
+    cap: usize,
+    pace: Pace,
+) -> Result<Bytes, Problem> {
+    taken(head, &["application/json"])?;
+    collect(body, cap, pace).await
+}
+
+/// A merge patch (RFC 7396 §4), under its own type or as plain JSON.
+pub(crate) async fn merge_patch(
+    head: &request::Parts,
+    body: Incoming,
+    cap: usize,
+    pace: Pace,
+) -> Result<Bytes, Problem> {
+    taken(head, &["application/json", MERGE_PATCH])?;
+    collect(body, cap, pace).await
+}
+
+/// The body says that it is of one of these types.
+fn taken(head: &request::Parts, types: &[&str]) -> Result<(), Problem> {
+    let given = content_type::kind(&head.headers);
+    if given.as_deref().is_some_and(|given| types.contains(&given)) {
+        return content_type::check_json(&head.headers, types);
+    }
+    Err(content_type::other_type(given.as_deref(), types))
+}
+
+/// The whole body, at most `cap` bytes.
+pub(crate) async fn collect(body: Incoming, cap: usize, pace: Pace) -> Result<Bytes, Problem> {
+    if body.size_hint().lower() > cap as u64 {
+        return Err(too_large(cap as u64));
+    }
+    match tokio::time::timeout(
+        std::time::Duration::from_secs(60),
+        Limited::new(Paced::new(body, pace), cap).collect(),
+    )
+    .await
+    {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(too_large(cap as u64))
+        }
+        Ok(Err(error)) if matches!(error.downcast_ref(), Some(SlowBody::TooSlow)) => {
+            let rate = pace.bytes;
+            let detail =
+                format!("the body came too slowly: at least {rate} bytes a second are needed");
+            Err(Problem::new(Code::RequestTimeout, detail))
+        }
+        Ok(Err(_)) => Err(Problem::new(Code::MalformedRequest, "the body broke off")),
+        Err(_) => {
+            Err(Problem::new(Code::RequestTimeout, "the body did not arrive within 60 seconds"))
+        }
+    }
+}
+
+/// Handed on as it comes; the runtime counts the bytes.
+pub(crate) fn stream(body: Incoming, cap: u64, pace: Pace) -> Result<Body, Problem> {
+    if body.size_hint().lower() > cap {
+        return Err(too_large(cap));
+    }
+    let paced = Paced::new(body, pace).map_err(move |error| match error {
+        SlowBody::TooSlow => BodyError::TooSlow { rate: pace.bytes },
+        SlowBody::Read(_) => BodyError::Read(error.into()),
+    });
+    Ok(paced.boxed_unsync())
+}
+
+/// JSON ends earlier than other bodies: the way out is another content type.
+pub(crate) fn forms_are_larger(problem: Problem) -> Problem {
+    if problem.code != Code::BodyTooLarge {
+        return problem;
+    }
+    let detail = format!("{}; send attachments as multipart/form-data", problem.detail);
+    Problem { detail, ..problem }
+}
+
+fn too_large(cap: u64) -> Problem {
+    Problem::new(Code::BodyTooLarge, format!("the body has more than {cap} bytes"))
+}
+
+/// A header field, when it is text.
+pub(crate) fn text(head: &request::Parts, name: HeaderName) -> Option<&str> {
+    head.headers.get(name).and_then(|value| value.to_str().ok())
+}

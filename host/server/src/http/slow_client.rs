@@ -1,0 +1,172 @@
+//! Clients that are too slow: with a body, or with reading an answer.
+//!
+//! A component has budgets of its own, but a static answer or a body that the
+//! host collects has none, and a client that stops in the middle would keep its
+//! connection for ever. What counts is only the time in which nothing but the
+//! client is waited for.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
+
+use crate::config::limits::Pace;
+
+/// A body that must not trickle in.
+#[derive(Debug)]
+pub(crate) struct Paced<B> {
+    body: B,
+    pace: Pace,
+    received: u64,
+    /// Spent on waiting, before the wait that is on now.
+    waited: Duration,
+    waiting: Option<(Instant, Pin<Box<Sleep>>)>,
+}
+
+/// Why a body is not read on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SlowBody {
+    /// It came more slowly than it may.
+    #[error("the body came too slowly")]
+    TooSlow,
+    /// The connection's own trouble.
+    #[error("the body cannot be read")]
+    Read(#[source] hyper::Error),
+}
+
+impl<B> Paced<B> {
+    pub(crate) fn new(body: B, pace: Pace) -> Self {
+        Self { body, pace, received: 0, waited: Duration::ZERO, waiting: None }
+    }
+
+    /// How long this body may have been waited for by now.
+    fn allowed(&self) -> Duration {
+        let earned = self.received as f64 / self.pace.bytes.max(1) as f64;
+        self.pace.grace.saturating_add(Duration::try_from_secs_f64(earned).unwrap_or(Duration::MAX))
+    }
+}
+
+impl<B> Body for Paced<B>
+where
+    B: Body<Data = Bytes, Error = hyper::Error> + Unpin,
+{
+    type Data = Bytes;
+    type Error = SlowBody;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, SlowBody>>> {
+        let this = &mut *self;
+        match Pin::new(&mut this.body).poll_frame(cx) {
+            Poll::Ready(frame) => {
+                if let Some((since, _)) = this.waiting.take() {
+                    this.waited += since.elapsed();
+                }
+                if let Some(Ok(frame)) = &frame {
+                    let bytes = frame.data_ref().map_or(0, Bytes::len);
+                    this.received = this.received.saturating_add(bytes as u64);
+                }
+                Poll::Ready(frame.map(|frame| frame.map_err(SlowBody::Read)))
+            }
+            Poll::Pending => {
+                if this.waiting.is_none() {
+                    let left = this.allowed().saturating_sub(this.waited);
+                    let now = Instant::now();
+                    this.waiting = Some((now, Box::pin(sleep_until(now + left))));
+                }
+                if let Some((_, end)) = &mut this.waiting {
+                    ready!(end.as_mut().poll(cx));
+                }
+                Poll::Ready(Some(Err(SlowBody::TooSlow)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A connection whose other side has to read.
+#[derive(Debug)]
+pub(crate) struct Reader<S> {
+    stream: S,
+    patience: Duration,
+    stuck: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> Reader<S> {
+    /// Fails when nothing of what waits to be written is taken for so long.
+    pub(crate) fn new(stream: S, patience: Duration) -> Self {
+        Self { stream, patience, stuck: None }
+    }
+
+    fn judge<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stuck = None;
+            return written;
+        }
+        let patience = self.patience;
+        let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(patience)));
+        ready!(stuck.as_mut().poll(cx));
+        tracing::debug!("a client reads nothing of its answer");
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Reader<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Reader<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.judge(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        self.judge(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,199 @@
+//! What may be logged of each tenant in a minute.
+//!
+//! A tenant's code writes to the log itself, and makes the host write: without a
+//! bound it fills the disk, and hides what happens to others. A minute begins with
+//! a tenant's first line; when it ends, one line says how much was left out.
+//!
+//! Refuses to know: what a line says, and where it goes.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::config::limits::LogLimits;
+
+/// How long a budget lasts.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The budgets of all tenants.
+#[derive(Debug)]
+pub(crate) struct Allowances {
+    lines: AtomicU32,
+    bytes: AtomicU64,
+    minutes: Mutex<HashMap<String, Minute>>,
+    /// Somebody has begun to leave out.
+    missed: Condvar,
+}
+
+/// What was logged of one tenant since it began.
+#[derive(Debug)]
+struct Minute {
+    begun: Instant,
+    lines: u32,
+    bytes: u64,
+    left_out: LeftOut,
+}
+
+/// What found no room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct LeftOut {
+    lines: u64,
+    bytes: u64,
+}
+
+/// Those of the process: a log is one for all that runs in it.
+static OURS: OnceLock<Arc<Allowances>> = OnceLock::new();
+
+/// What each tenant may have logged from now on.
+pub(crate) fn allow(limits: LogLimits) {
+    let ours = Allowances::of_this_process();
+    ours.lines.store(limits.lines, Relaxed);
+    ours.bytes.store(limits.bytes, Relaxed);
+}
+
+impl Allowances {
+    pub(crate) fn new(limits: LogLimits) -> Self {
+        Self {
+            lines: AtomicU32::new(limits.lines),
+            bytes: AtomicU64::new(limits.bytes),
+            minutes: Mutex::default(),
+            missed: Condvar::new(),
+        }
+    }
+
+    pub(crate) fn of_this_process() -> Arc<Self> {
+        Arc::clone(OURS.get_or_init(|| Arc::new(Self::new(LogLimits::default()))))
+    }
+
+    /// Whether a line of so many bytes may be written.
+    pub(crate) fn pay(&self, tenant: &str, bytes: usize) -> bool {
+        self.pay_at(now(), tenant, bytes)
+    }
+
+    fn pay_at(&self, now: Instant, tenant: &str, bytes: usize) -> bool {
+        let bytes = bytes as u64;
+        let mut minutes = self.minutes();
+        let minute = match minutes.get_mut(tenant) {
+            Some(minute) => minute,
+            None => minutes.entry(tenant.to_owned()).or_insert_with(|| Minute::from(now)),
+        };
+        // One that left something out is ended by whoever tells of it.
+        if minute.is_over(now) && minute.left_out == LeftOut::default() {
+            *minute = Minute::from(now);
+        }
+        let fits = minute.lines < self.lines.load(Relaxed)
+            && minute.bytes.saturating_add(bytes) <= self.bytes.load(Relaxed);
+        if fits && minute.left_out == LeftOut::default() {
+            minute.lines += 1;
+            minute.bytes += bytes;
+            return true;
+        }
+        minute.left_out.lines += 1;
+        minute.left_out.bytes += bytes;
+        if minute.left_out.lines == 1 {
+            self.missed.notify_all();
+        }
+        false
+    }
+
+    /// From now on, says at the end of each minute what was left out: whose, lines, bytes.
+    pub(crate) fn tell(self: &Arc<Self>, tell: impl Fn(&str, u64, u64) + Send + 'static) {
+        let ours = Arc::clone(self);
+        let telling = thread::Builder::new().name("log-budget".to_owned()).spawn(move || {
+            loop {
+                for (tenant, left_out) in ours.wait() {
+                    tell(&tenant, left_out.lines, left_out.bytes);
+                }
+            }
+        });
+        // Without it nobody hears of what is left out, which is no reason not to serve.
+        drop(telling);
+    }
+
+    /// Waits until a minute ends that left something out.
+    fn wait(&self) -> Vec<(String, LeftOut)> {
+        let mut minutes = self.minutes();
+        loop {
+            let now = now();
+            let ended = end(&mut minutes, now);
+            if !ended.is_empty() {
+                return ended;
+            }
+            let missing = minutes.values().filter(|minute| minute.left_out.lines > 0);
+            let next = missing.map(|minute| MINUTE.saturating_sub(now - minute.begun)).min();
+            // A wake-up for nothing looks again.
+            let waited = self.missed.wait_timeout(minutes, next.unwrap_or(MINUTE));
+            (minutes, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn minutes(&self) -> MutexGuard<'_, HashMap<String, Minute>> {
+        self.minutes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Forgets every minute that is over, and tells those that left something out.
+fn end(minutes: &mut HashMap<String, Minute>, now: Instant) -> Vec<(String, LeftOut)> {
+    let over = minutes.extract_if(|_, minute| minute.is_over(now));
+    let ended = over.map(|(tenant, minute)| (tenant, minute.left_out));
+    ended.filter(|(_, left_out)| left_out.lines > 0).collect()
+}
+
+impl Minute {
+    fn from(begun: Instant) -> Self {
+        Self { begun, lines: 0, bytes: 0, left_out: LeftOut::default() }
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.begun) >= MINUTE
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a log is written in real time, whatever the host's clock says"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenant_has_its_lines_and_bytes_and_others_have_theirs() {
+        let (all, begun) = (Allowances::new(LogLimits { lines: 2, bytes: 100 }), now());
+        check(&all, begun, "acme", 10, true);
+        check(&all, begun, "acme", 10, true);
+        check(&all, begun, "acme", 10, false);
+        check(&all, begun, "globex", 90, true);
+        check(&all, begun, "globex", 11, false);
+        // What is small does not slip through behind what was left out: the order would lie.
+        check(&all, begun, "globex", 1, false);
+    }
+
+    #[test]
+    fn the_end_of_a_minute_says_what_was_left_out_and_begins_another() {
+        let (all, begun) = (Allowances::new(LogLimits { lines: 1, bytes: 100 }), now());
+        for (bytes, fits) in [(10, true), (20, false), (30, false)] {
+            check(&all, begun, "acme", bytes, fits);
+        }
+        check(&all, begun, "globex", 10, true);
+        assert_eq!(end(&mut all.minutes(), begun + MINUTE / 2), []);
+        // Nothing is written before what was left out is told.
+        check(&all, begun + MINUTE, "acme", 10, false);
+        let told = end(&mut all.minutes(), begun + MINUTE);
+        assert_eq!(told, [("acme".to_owned(), LeftOut { lines: 3, bytes: 60 })]);
+        check(&all, begun + MINUTE, "acme", 10, true);
+        assert_eq!(all.minutes().len(), 1, "nobody is kept for long");
+    }
+
+    #[track_caller]
+    fn check(all: &Allowances, at: Instant, tenant: &str, bytes: usize, fits: bool) {
+        assert_eq!(all.pay_at(at, tenant, bytes), fits);
+    }
+}

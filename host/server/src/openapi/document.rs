@@ -1,0 +1,297 @@
+//! `/-/openapi.json`: what is enforced, as documentation.
+//!
+//! Made from the same operations that requests are checked against, once for
+//! each deployment. Refuses to know how anything is answered.
+//!
+//! Standards: OpenAPI 3.1.0, JSON Schema 2020-12.
+
+use engine::app::route_table::Pattern;
+use runtime::component::Operation;
+use serde_json::{Map, Value, json};
+
+use crate::openapi::named_schemas::Schemas;
+
+/// The type of a problem document (RFC 9457 §3).
+pub(crate) const PROBLEM: &str = "application/problem+json";
+
+/// In a body's schema: schemas of other types of the same body, by type. They are shown and not checked.
+const CONTENT_TYPES: &str = "x-content-types";
+
+/// In the place of a scope: not even a token is needed. Nothing there means any token.
+pub(crate) const PUBLIC: &str = "public";
+
+/// Operations under one heading.
+pub(crate) struct Group<'a> {
+    /// A component's name, or the host.
+    pub(crate) name: &'a str,
+    /// For people.
+    pub(crate) description: Option<&'a str>,
+    pub(crate) operations: &'a [Operation],
+    /// Types of bodies beside JSON that are checked by the same schema.
+    pub(crate) checked: &'a [&'a str],
+    /// Routes whose operations nobody described.
+    pub(crate) unchecked: &'a [Pattern],
+}
+
+impl<'a> Group<'a> {
+    pub(crate) fn component(
+        name: &'a str,
+        description: Option<&'a str>,
+        operations: &'a [Operation],
+        unchecked: &'a [Pattern],
+    ) -> Self {
+        Self { name, description, operations, checked: &[], unchecked }
+    }
+
+    /// The host's own.
+    pub(crate) fn host(operations: &'a [Operation], checked: &'a [&'a str]) -> Self {
+        let description = Some("Postlet itself");
+        Self { name: "host", description, operations, checked, unchecked: &[] }
+    }
+}
+
+/// The document of one deployment.
+pub(crate) fn document(title: &str, version: &str, groups: &[Group<'_>]) -> Value {
+    let mut schemas = Schemas::default();
+    let problem = schemas.put("Problem", problem());
+    let mut paths = Map::new();
+    let mut tags = Vec::with_capacity(groups.len());
+    for group in groups {
+        let mut tag = json!({"name": group.name});
+        if let (Some(tag), Some(text)) = (tag.as_object_mut(), group.description) {
+            tag.insert("description".to_owned(), json!(text));
+        }
+        tags.push(tag);
+    }
+    // Names go to the host first: what a tenant adds, which is shown at the top, changes none of them.
+    for group in groups.iter().rev() {
+        for one in group.operations {
+            let (path, names) = template(&one.path);
+            let entry = paths.entry(path).or_insert_with(|| json!({}));
+            if let Some(entry) = entry.as_object_mut() {
+                let told = operation(group, one, &names, &mut schemas);
+                entry.insert(one.method.to_ascii_lowercase(), told);
+            }
+        }
+        for route in group.unchecked {
+            let (path, item) = unchecked(group.name, &route.to_string());
+            paths.entry(path).or_insert(item);
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": version},
+        "servers": [{"url": "/"}],
+        "tags": tags,
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"token": {
+                "type": "http", "scheme": "bearer",
+                "description": "A token of this host. The names beside an operation are the scopes that it needs.",
+            }},
+            "responses": {"problem": {
+                "description": "A problem document (RFC 9457); `code` says which",
+                "content": {PROBLEM: {"schema": problem}},
+            }},
+            "schemas": schemas.into_value(),
+        },
+    })
+}
+
+/// A path item without operations (OpenAPI 3.1.0 §4.8.9): the path is there, and nobody said what it takes.
+fn unchecked(component: &str, route: &str) -> (String, Value) {
+    let (mut path, names) = template(route);
+    let mut parameters: Vec<Value> = names.iter().map(|name| in_path(name)).collect();
+    if let Some(before) = path.strip_suffix("...") {
+        let mut rest = "rest".to_owned();
+        while names.contains(&rest.as_str()) {
+            rest.push('_');
+        }
+        path = format!("{before}{{{rest}}}");
+        let mut parameter = in_path(&rest);
+        if let Some(members) = parameter.as_object_mut() {
+            let told = "Everything below, however many segments; it may be empty";
+            members.insert("description".to_owned(), json!(told));
+        }
+        parameters.push(parameter);
+    }
+    let item = json!({
+        "summary": format!("Served by `{component}`, which describes no operations"),
+        "description": "Every method, query and body reaches the component unchecked.",
+        "parameters": parameters,
+        "x-component": component,
+    });
+    (path, item)
+}
+
+fn in_path(name: &str) -> Value {
+    json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}})
+}
+
+fn operation(
+    group: &Group<'_>,
+    operation: &Operation,
+    names: &[&str],
+    schemas: &mut Schemas,
+) -> Value {
+    let id = identity(operation);
+    let mut parameters: Vec<Value> = names.iter().map(|name| in_path(name)).collect();
+    parameters.extend(operation.parameters.iter().map(|parameter| {
+        json!({
+            "name": parameter.name, "in": "query", "required": parameter.required,
+            "description": parameter.summary,
+            "schema": schemas.take(group.name, &format!("{id}:{}", parameter.name), &parameter.schema),
+        })
+    }));
+    let mut document = json!({
+        "operationId": id, "tags": [group.name], "summary": operation.summary,
+        "parameters": parameters, "responses": responses(group, operation, &id, schemas),
+        "security": match operation.scope.as_str() {
+            PUBLIC => json!([]),
+            "" => json!([{"token": []}]),
+            scope => json!([{"token": [scope]}]),
+        },
+    });
+    if let Some(members) = document.as_object_mut() {
+        if let Some(body) = body(group, operation, &id, schemas) {
+            members.insert("requestBody".to_owned(), body);
+        }
+        if operation.long_lived {
+            members.insert("x-long-lived".to_owned(), json!(true));
+        }
+    }
+    document
+}
+
+fn responses(
+    group: &Group<'_>,
+    operation: &Operation,
+    id: &str,
+    schemas: &mut Schemas,
+) -> Map<String, Value> {
+    let mut responses = Map::new();
+    for answer in &operation.answers {
+        // Two types of one status are one response with two contents.
+        let response = responses
+            .entry(answer.status.to_string())
+            .or_insert_with(|| json!({"description": answer.summary}));
+        if answer.content_type.is_empty() {
+            continue;
+        }
+        let media = match &answer.schema {
+            Some(text) => {
+                json!({"schema": schemas.take(group.name, &format!("{id}:{}", answer.status), text)})
+            }
+            None if answer.content_type == PROBLEM => {
+                json!({"schema": {"$ref": "#/components/schemas/Problem"}})
+            }
+            None if answer.content_type.starts_with("text/") => {
+                json!({"schema": {"type": "string"}})
+            }
+            None => json!({}),
+        };
+        if let Some(content) = response.as_object_mut().and_then(|response| {
+            response.entry("content").or_insert_with(|| json!({})).as_object_mut()
+        }) {
+            content.insert(answer.content_type.clone(), media);
+        }
+    }
+    for refused in ["4XX", "5XX"] {
+        responses.insert(refused.to_owned(), json!({"$ref": "#/components/responses/problem"}));
+    }
+    responses
+}
+
+fn body(
+    group: &Group<'_>,
+    operation: &Operation,
+    id: &str,
+    schemas: &mut Schemas,
+) -> Option<Value> {
+    let mut content = Map::new();
+    let mut forms = Map::new();
+    if let Some(text) = &operation.body_schema {
+        // What does not parse was refused before.
+        let mut whole: Value = serde_json::from_str(text).unwrap_or_default();
+        if let Some(Value::Object(told)) =
+            whole.as_object_mut().and_then(|members| members.remove(CONTENT_TYPES))
+        {
+            forms = told;
+        }
+        let whole = schemas.take(group.name, &format!("{id}:body"), &whole.to_string());
+        let mut media = Map::new();
+        media.insert("schema".to_owned(), whole);
+        if let Some(example) =
+            operation.body_example.as_deref().and_then(|text| serde_json::from_str(text).ok())
+        {
+            media.insert("example".to_owned(), example);
+        }
+        let also = operation.other_content_types.iter().map(String::as_str);
+        for kind in also.filter(|kind| group.checked.contains(kind)) {
+            content.insert(kind.to_owned(), Value::Object(media.clone()));
+        }
+        content.insert("application/json".to_owned(), Value::Object(media));
+    }
+    for other in &operation.other_content_types {
+        let media = forms.get(other).map_or_else(
+            || json!({}),
+            |form| json!({"schema": schemas.take(group.name, &format!("{id}:{other}"), &form.to_string())}),
+        );
+        content.entry(other.clone()).or_insert(media);
+    }
+    if content.is_empty() { None } else { Some(json!({"required": true, "content": content})) }
+}
+
+/// `/a/:b` is `/a/{b}` here.
+fn template(path: &str) -> (String, Vec<&str>) {
+    let mut names = Vec::new();
+    let words = path.split('/').map(|word| match word.strip_prefix(':') {
+        Some(name) => {
+            names.push(name);
+            format!("{{{name}}}")
+        }
+        None => word.to_owned(),
+    });
+    let path = words.collect::<Vec<_>>().join("/");
+    (path, names)
+}
+
+/// Unique, since method and path are.
+fn identity(operation: &Operation) -> String {
+    let words = operation.path.split('/').map(|word| word.replace(':', "by-"));
+    std::iter::once(operation.method.to_ascii_lowercase())
+        .chain(words.filter(|word| !word.is_empty()))
+        .collect::<Vec<_>>()
+        .join("-")
+}
+
+fn problem() -> Value {
+    json!({
+        "type": "object",
+        "required": ["type", "title", "status", "detail", "code", "retryable", "requestId"],
+        "properties": {
+            "type": {"type": "string"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "code": {"type": "string", "description": "One of the codes of docs/problems.md"},
+            "retryable": {"type": "boolean"},
+            "retryAfter": {"type": "integer", "description": "Seconds"},
+            "requestId": {"type": "string"},
+            "errors": {"type": "array", "items": {
+                "type": "object",
+                "required": ["pointer", "code", "detail"],
+                "properties": {
+                    "pointer": {"type": "string", "description": "RFC 6901"},
+                    "code": {"type": "string"},
+                    "detail": {"type": "string"},
+                },
+            }},
+            "upstream": {"type": "object", "properties": {
+                "protocol": {"enum": ["smtp", "imap"]},
+                "reply": {"type": "string"},
+                "enhancedCode": {"type": ["string", "null"]},
+            }},
+        },
+    })
+}

@@ -1,0 +1,494 @@
+//! What a component said about itself, ready to be checked against.
+//!
+//! `describe` gives texts; here they become schemas, methods and scopes, and
+//! whatever is wrong with them is told by its place. A component that does not
+//! describe itself, or describes nothing, is served unchecked.
+//!
+//! Invariant: an operation lies under a route of its component, and the example
+//! of its body fits the schema that is shown and enforced.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use engine::app::manifest::component::{Auth, Grants, Reading};
+use engine::app::route_table::{Pattern, Routes};
+use http::{HeaderMap, Method};
+use model::caller::{Caller, Scope};
+use model::ids::TenantId;
+use model::problem::{Code, Fault, Problem};
+use runtime::component::Operation;
+use runtime::endpoint::Endpoint;
+
+use crate::http::content_type;
+use crate::openapi::document::PUBLIC;
+use crate::schema::Schema;
+use crate::schema::child_pool::{Asking, Checkers, Foreign, Specimen, Unfit};
+
+/// A component that serves, and what it said of itself.
+#[derive(Debug)]
+pub(crate) struct Served {
+    pub(crate) name: String,
+    pub(crate) endpoint: Endpoint,
+    /// As described; none where the component describes nothing.
+    described: Option<Vec<Operation>>,
+    /// Of the manifest.
+    routes: Vec<Pattern>,
+    operations: Option<Routes<Vec<Checked>>>,
+    grants: Grants,
+}
+
+/// One operation, with its schemas compiled.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    method: Method,
+    pub(crate) scope: Option<Scope>,
+    parameters: Vec<(String, bool, Rule)>,
+    body: Option<Rule>,
+    other_types: Vec<String>,
+}
+
+/// What a value has to fit.
+#[derive(Clone, Debug)]
+pub(crate) enum Rule {
+    /// A schema of this project's own, evaluated in this process.
+    Own(Arc<Schema>),
+    /// A tenant's, evaluated in a child.
+    Foreign(Arc<Foreign>, Arc<Checkers>),
+}
+
+/// What is wrong with a description, and in which operation.
+#[derive(Debug, thiserror::Error)]
+#[error("its description is not right: {place}: {fault}")]
+pub(crate) struct OperationFault {
+    place: String,
+    fault: String,
+}
+
+/// More operations than this are a mistake or an attack.
+const MOST_OPERATIONS: usize = 200;
+
+/// Parameters, answers and content types of one operation.
+const MOST_OF_EACH: usize = 100;
+/// Bytes of the name of a parameter or a content type.
+const MOST_NAME: usize = 200;
+
+/// How a body is to be taken.
+#[derive(Debug)]
+pub(crate) enum Taking<'a> {
+    /// Collect it, check it, then hand it on.
+    Json(&'a Rule),
+    /// Hand it on as it comes.
+    Stream,
+}
+
+impl Served {
+    /// `routes` are those that the manifest gives the component, `checkers` evaluate what a tenant described.
+    pub(crate) fn new(
+        name: &str,
+        endpoint: Endpoint,
+        described: Option<Vec<Operation>>,
+        routes: &[Pattern],
+        grants: Grants,
+        checkers: Option<&Arc<Checkers>>,
+    ) -> Result<Self, OperationFault> {
+        // Tools that make one world of everything make its author export `operations`, too.
+        let described = described.filter(|operations| !operations.is_empty());
+        let read = |operations| check(operations, routes, checkers);
+        let operations = described.as_deref().map(read).transpose()?;
+        let (name, routes) = (name.to_owned(), routes.to_vec());
+        Ok(Self { name, endpoint, described, routes, operations, grants })
+    }
+
+    /// The caller as this component gets it: with no more than the manifest grants.
+    pub(crate) fn confine(&self, mut caller: Caller) -> Caller {
+        if let Some(granted) = &self.grants.accounts {
+            caller.accounts =
+                Some(granted.iter().filter(|account| caller.may_open(account)).cloned().collect());
+        }
+        if self.grants.send == Some(false) {
+            caller.scopes.retain(|scope| *scope != Scope::Send);
+        }
+        caller
+    }
+
+    /// Whoever shows no token, with what the manifest names; none where a token is needed.
+    pub(crate) fn admit(&self, mut anonymous: Caller) -> Option<Caller> {
+        if self.grants.auth == Auth::Token {
+            return None;
+        }
+        anonymous.accounts = Some(self.grants.accounts.clone().unwrap_or_default());
+        anonymous.scopes = self.public_scopes();
+        Some(anonymous)
+    }
+
+    /// What is done here for whoever shows no token.
+    fn public_scopes(&self) -> Vec<Scope> {
+        let reads = self.grants.read == Some(Reading::All);
+        let sends = self.grants.send == Some(true);
+        let granted = [(Scope::Read, reads), (Scope::Send, sends)];
+        granted.into_iter().filter(|(_, given)| *given).map(|(scope, _)| scope).collect()
+    }
+
+    /// What it said of itself, as it is served: what is done for anybody needs no scope.
+    pub(crate) fn documented(&self) -> Option<Vec<Operation>> {
+        let mut operations = self.described.clone()?;
+        if self.grants.auth == Auth::None {
+            let public = self.public_scopes();
+            for operation in &mut operations {
+                if public.iter().any(|scope| scope.as_str() == operation.scope)
+                    || operation.scope.is_empty()
+                {
+                    PUBLIC.clone_into(&mut operation.scope);
+                }
+            }
+        }
+        Some(operations)
+    }
+
+    /// Its routes, where every request comes through unchecked.
+    pub(crate) fn unchecked(&self) -> &[Pattern] {
+        if self.described.is_some() { &[] } else { &self.routes }
+    }
+
+    /// The operation that a request means; none where the component did not describe itself.
+    pub(crate) fn operation(
+        &self,
+        method: &Method,
+        path: &str,
+    ) -> Result<Option<&Checked>, Problem> {
+        let Some(operations) = &self.operations else { return Ok(None) };
+        let Some(found) = operations.find(path) else {
+            return Err(Problem::new(
+                Code::NotFound,
+                "no operation of this application lies at this path",
+            ));
+        };
+        // HEAD is GET without the body (RFC 9110 §9.3.2).
+        let wanted = if method == Method::HEAD { &Method::GET } else { method };
+        match found.value.iter().find(|operation| operation.method == *wanted) {
+            Some(operation) => Ok(Some(operation)),
+            None => Err(wrong_method(
+                method,
+                found.value.iter().map(|operation| operation.method.as_str()),
+            )),
+        }
+    }
+}
+
+impl Rule {
+    /// The first fault of a query parameter.
+    async fn parameter(
+        &self,
+        asking: Asking<'_>,
+        name: &str,
+        text: &str,
+    ) -> Result<Option<Fault>, Problem> {
+        match self {
+            Self::Own(schema) => {
+                let value = schema.query_value(text);
+                let faults = if schema.fits(&value) {
+                    Vec::new()
+                } else {
+                    schema.faults(&format!("/{name}"), &value, text.len())
+                };
+                Ok(faults.into_iter().next())
+            }
+            Self::Foreign(schema, checkers) => checkers.parameter(asking, schema, name, text).await,
+        }
+    }
+}
+
+impl Checked {
+    /// Every parameter is known and fits.
+    pub(crate) async fn check_query(&self, asking: Asking<'_>, query: &str) -> Result<(), Problem> {
+        let refuse = |detail: String| Err(Problem::new(Code::InvalidQuery, detail));
+        let mut seen: Vec<String> = Vec::new();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()).into_owned() {
+            let Some((_, _, rule)) = self.parameters.iter().find(|(known, ..)| *known == name)
+            else {
+                let known: Vec<_> =
+                    self.parameters.iter().map(|(known, ..)| format!("`{known}`")).collect();
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                return refuse(format!(
+                    "`{name}` is not a query parameter of this operation; it takes {known}"
+                ));
+            };
+            if seen.contains(&name) {
+                return refuse(format!("`{name}` is given twice"));
+            }
+            if let Some(fault) = rule.parameter(asking, &name, &value).await? {
+                return refuse(fault.detail);
+            }
+            seen.push(name);
+        }
+        match self.parameters.iter().find(|(name, required, _)| *required && !seen.contains(name)) {
+            Some((name, ..)) => refuse(format!("`{name}` is needed")),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether and how a body of this type is taken.
+    pub(crate) fn taking(&self, headers: &HeaderMap) -> Result<Taking<'_>, Problem> {
+        let Some(rule) = &self.body else { return Ok(Taking::Stream) };
+        let given = content_type::kind(headers);
+        let known = std::iter::once("application/json")
+            .chain(self.other_types.iter().map(String::as_str))
+            .collect::<Vec<_>>();
+        match given.as_deref() {
+            Some("application/json") => {
+                content_type::check_json(headers, &known)?;
+                Ok(Taking::Json(rule))
+            }
+            Some(other) if known.contains(&other) => Ok(Taking::Stream),
+            other => Err(content_type::other_type(other, &known)),
+        }
+    }
+}
+
+/// Reads what `describe` said; `routes` are those that the manifest gives the component.
+fn check(
+    operations: &[Operation],
+    routes: &[Pattern],
+    checkers: Option<&Arc<Checkers>>,
+) -> Result<Routes<Vec<Checked>>, OperationFault> {
+    let fault = |place: &str, fault: String| OperationFault { place: place.to_owned(), fault };
+    few(operations)?;
+    let mut by_path: BTreeMap<&str, (Pattern, Vec<Checked>)> = BTreeMap::new();
+    for operation in operations {
+        let place = place(operation);
+        let pattern: Pattern =
+            operation.path.parse().map_err(|error| fault(&place, format!("{error}")))?;
+        if !routes.iter().any(|route| route.covers(&pattern)) {
+            let routes: Vec<String> = routes.iter().map(|route| format!("`{route}`")).collect();
+            let advice = format!(
+                "the manifest gives this component no route that holds this path; its routes are {}",
+                routes.join(", ")
+            );
+            return Err(fault(&place, advice));
+        }
+        let checked = Checked::read(operation, checkers).map_err(|error| fault(&place, error))?;
+        let (_, known) = by_path.entry(&operation.path).or_insert_with(|| (pattern, Vec::new()));
+        if known.iter().any(|other| other.method == checked.method) {
+            return Err(fault(&place, "it is described twice".to_owned()));
+        }
+        known.push(checked);
+    }
+    let mut known = Routes::default();
+    for (path, (pattern, checked)) in by_path {
+        known.insert(pattern, checked).map_err(|clash| fault(path, clash.to_string()))?;
+    }
+    Ok(known)
+}
+
+/// Looks at every schema of a tenant's description in a child, and at the examples.
+pub(crate) async fn examine(
+    checkers: &Checkers,
+    tenant: &TenantId,
+    operations: &[Operation],
+) -> Result<(), OperationFault> {
+    few(operations)?;
+    let mut specimens = Vec::new();
+    let mut places = Vec::new();
+    for operation in operations {
+        for (what, text, example) in schemas(operation) {
+            specimens.push(Specimen { text, example });
+            places.push((operation, what));
+        }
+    }
+    checkers.examine(tenant, &specimens).await.map_err(|(at, why)| {
+        let (place, what) = places
+            .get(at)
+            .map_or_else(Default::default, |(operation, what)| (place(operation), what.as_str()));
+        let fault = match why {
+            Unfit::Schema(why) => format!("{what}: {why}"),
+            Unfit::Example(_) => why.to_string(),
+        };
+        OperationFault { place, fault }
+    })
+}
+
+/// What is looked at for each request is little: every name of it may be told to the caller.
+fn few(operations: &[Operation]) -> Result<(), OperationFault> {
+    let fault = |place: String, fault: String| Err(OperationFault { place, fault });
+    if operations.len() > MOST_OPERATIONS {
+        return fault("all of it".to_owned(), format!("more than {MOST_OPERATIONS} operations"));
+    }
+    for operation in operations {
+        let counts = [
+            ("parameters", operation.parameters.len()),
+            ("answers", operation.answers.len()),
+            ("content types", operation.other_content_types.len()),
+        ];
+        if let Some((what, _)) = counts.iter().find(|(_, count)| *count > MOST_OF_EACH) {
+            return fault(place(operation), format!("more than {MOST_OF_EACH} {what}"));
+        }
+        let names = operation.parameters.iter().map(|parameter| &parameter.name);
+        if names.chain(&operation.other_content_types).any(|name| name.len() > MOST_NAME) {
+            let advice = format!("a parameter or a content type has more than {MOST_NAME} bytes");
+            return fault(place(operation), advice);
+        }
+    }
+    Ok(())
+}
+
+fn place(operation: &Operation) -> String {
+    format!("{} {}", operation.method, operation.path).chars().take(200).collect()
+}
+
+/// Every schema of an operation: what it is of, its text, and an example that is to fit.
+fn schemas(operation: &Operation) -> Vec<(String, &str, Option<&str>)> {
+    let parameters = operation.parameters.iter().map(|parameter| {
+        (format!("the parameter `{}`", parameter.name), parameter.schema.as_str(), None)
+    });
+    let body = operation
+        .body_schema
+        .iter()
+        .map(|text| ("the body".to_owned(), text.as_str(), operation.body_example.as_deref()));
+    let answers = operation.answers.iter().filter_map(|answer| {
+        Some((format!("the answer {}", answer.status), answer.schema.as_deref()?, None))
+    });
+    parameters.chain(body).chain(answers).collect()
+}
+
+impl Checked {
+    fn read(operation: &Operation, checkers: Option<&Arc<Checkers>>) -> Result<Self, String> {
+        // What a tenant wrote was examined before, in a child.
+        let rule = |what: &str, text: &str| match checkers {
+            Some(checkers) => Ok(Rule::Foreign(Arc::new(Foreign::new(text)), Arc::clone(checkers))),
+            None => match Schema::compile(text) {
+                Ok(schema) => Ok(Rule::Own(Arc::new(schema))),
+                Err(error) => Err(format!("{what}: {error}")),
+            },
+        };
+        let mut parameters: Vec<(String, bool, Rule)> =
+            Vec::with_capacity(operation.parameters.len());
+        for parameter in &operation.parameters {
+            let what = format!("the parameter `{}`", parameter.name);
+            if parameters.iter().any(|(name, ..)| *name == parameter.name) {
+                return Err(format!("{what} is described twice"));
+            }
+            let rule = rule(&what, &parameter.schema)?;
+            parameters.push((parameter.name.clone(), parameter.required, rule));
+        }
+        let body = operation.body_schema.as_deref().map(|text| rule("the body", text));
+        let body = body.transpose()?;
+        for answer in &operation.answers {
+            if let Some(text) = &answer.schema {
+                rule(&format!("the answer {}", answer.status), text)?;
+            }
+        }
+        match (&body, operation.body_example.as_deref()) {
+            (Some(Rule::Own(schema)), Some(example)) => {
+                if let Err(problem) = schema.check(example.as_bytes()) {
+                    return Err(format!("the example does not fit the schema: {}", problem.detail));
+                }
+            }
+            (None, Some(_)) => return Err("there is an example, but no schema".to_owned()),
+            (Some(_), _) | (None, None) => {}
+        }
+        let scope = match operation.scope.as_str() {
+            "" => None,
+            text => Some(match Scope::parse(text) {
+                Some(scope @ (Scope::Read | Scope::Change | Scope::Send)) => scope,
+                Some(Scope::Accounts | Scope::Operate) | None => {
+                    return Err(format!("{text:?} is not one of read, change and send"));
+                }
+            }),
+        };
+        let method = match operation.method.as_str() {
+            text @ ("GET" | "POST" | "PUT" | "PATCH" | "DELETE") => {
+                text.parse().map_err(|_| "not a method".to_owned())?
+            }
+            other => {
+                return Err(format!("{other:?} is not one of GET, POST, PUT, PATCH and DELETE"));
+            }
+        };
+        let other_types = operation
+            .other_content_types
+            .iter()
+            .map(|name| name.trim().to_ascii_lowercase())
+            .collect();
+        Ok(Self { method, scope, parameters, body, other_types })
+    }
+}
+
+/// The problem of a method that a path does not answer.
+pub(crate) fn wrong_method<'a>(method: &Method, known: impl Iterator<Item = &'a str>) -> Problem {
+    let mut known: Vec<&str> = known.collect();
+    // HEAD is GET without the body, everywhere.
+    if let Some(at) = known.iter().position(|method| *method == "GET")
+        && !known.contains(&"HEAD")
+    {
+        known.insert(at + 1, "HEAD");
+    }
+    let allow = known.join(", ");
+    Problem::new(
+        Code::MethodNotAllowed,
+        format!("{method} is not answered here; this address answers {allow}"),
+    )
+    .with_extra("allow", allow)
+}
+
+#[cfg(test)]
+mod tests {
+    use runtime::component::Parameter;
+
+    use super::*;
+
+    #[test]
+    fn head_is_named_once_where_there_is_get() {
+        let allow = |known: &[&'static str]| {
+            let problem = wrong_method(&Method::TRACE, known.iter().copied());
+            let (_, allow) = problem.extras.into_iter().find(|(name, _)| *name == "allow").unwrap();
+            allow
+        };
+        assert_eq!(allow(&["GET", "POST"]), "GET, HEAD, POST");
+        assert_eq!(allow(&["POST", "GET", "HEAD"]), "POST, GET, HEAD");
+        assert_eq!(allow(&["HEAD", "GET"]), "HEAD, GET");
+        assert_eq!(allow(&["DELETE"]), "DELETE");
+    }
+
+    #[test]
+    fn a_description_names_few_things_and_briefly() {
+        let parameter = |name: String| Parameter {
+            name,
+            schema: "true".to_owned(),
+            required: false,
+            summary: String::new(),
+        };
+        let with = |parameters, types| Operation {
+            method: "GET".to_owned(),
+            path: "/things".to_owned(),
+            summary: String::new(),
+            scope: String::new(),
+            parameters,
+            body_schema: None,
+            body_example: None,
+            other_content_types: types,
+            answers: Vec::new(),
+            long_lived: false,
+        };
+        let many = |most: usize| (0..most).map(|at| parameter(at.to_string())).collect();
+        check(&[with(many(100), vec!["a/b".to_owned()])], "");
+        check(&[with(many(101), Vec::new())], "GET /things: more than 100 parameters");
+        check(
+            &[with(Vec::new(), vec![String::new(); 101])],
+            "GET /things: more than 100 content types",
+        );
+        let long = "GET /things: a parameter or a content type has more than 200 bytes";
+        check(&[with(vec![parameter("x".repeat(201))], Vec::new())], long);
+        check(&[with(Vec::new(), vec!["x".repeat(201)])], long);
+        check(&vec![with(Vec::new(), Vec::new()); 201], "all of it: more than 200 operations");
+    }
+
+    #[track_caller]
+    fn check(operations: &[Operation], want: &str) {
+        let routes = ["/things".parse().unwrap()];
+        let told = match few(operations) {
+            Ok(()) => String::new(),
+            Err(fault) => fault.to_string(),
+        };
+        assert!(told.ends_with(want) && told.is_empty() == want.is_empty(), "{told}");
+        assert!(super::check(operations, &routes, None).is_err() || want.is_empty());
+    }
+}

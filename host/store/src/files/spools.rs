@@ -1,0 +1,462 @@
+//! Spools: bytes on their way in, charged to whom they are for while they live.
+//!
+//! Small ones stay in memory; larger ones go to an unnamed file, which the
+//! system removes with the last handle, crash or not.
+//!
+//! Invariant: what is held never exceeds the limits, whatever callers do, and
+//! a charge is given back exactly once: when the spool, or the octets made
+//! from it, are dropped.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use model::ids::TenantId;
+use model::octets::{Octets, ReadAt};
+use model::port::BoxFuture;
+use model::port::spool::{Payer, Spool, SpoolError, Spools};
+
+use crate::error::OpenError;
+use crate::files::random_access::read_piece;
+use crate::thread_pool::Crew;
+
+/// How much may be spooled, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct SpoolLimits {
+    /// One spool.
+    pub per_spool: u64,
+    /// All spools of one tenant together, without those of its strangers: they have half as much. Nobody
+    /// ever has more than would then be left for others.
+    pub per_tenant: u64,
+    /// All spools together. Those of all strangers have a quarter of it.
+    pub host: u64,
+    /// What stays in memory; larger spools go to a file.
+    pub in_memory: usize,
+}
+
+impl Default for SpoolLimits {
+    fn default() -> Self {
+        Self { per_spool: 64 << 20, per_tenant: 256 << 20, host: 1 << 30, in_memory: 256 << 10 }
+    }
+}
+
+/// Spools in unnamed files of one directory.
+#[derive(Debug)]
+pub struct FileSpools {
+    dir: PathBuf,
+    limits: SpoolLimits,
+    ledger: Arc<Ledger>,
+    crew: Arc<Crew<()>>,
+}
+
+/// Two threads: one slow write does not stop every other spool.
+const THREADS: usize = 2;
+/// Small writes are gathered before they go to the file.
+const GATHERED: usize = 64 * 1024;
+
+impl FileSpools {
+    /// Makes the directory when it is missing.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`].
+    pub fn new(dir: &Path, limits: SpoolLimits) -> Result<Self, OpenError> {
+        fs::create_dir_all(dir).map_err(OpenError::io(dir))?;
+        let crew = Crew::new("spool", vec![(); THREADS]).map_err(OpenError::io(dir))?;
+        let ledger = Arc::new(Ledger { limits, charged: Mutex::default() });
+        Ok(Self { dir: dir.to_owned(), limits, ledger, crew: Arc::new(crew) })
+    }
+}
+
+impl Spools for FileSpools {
+    fn create(&self, payer: Payer<'_>) -> Result<Box<dyn Spool>, SpoolError> {
+        let party = match payer {
+            Payer::Host => None,
+            Payer::Tenant(tenant) => Some(Party { tenant: tenant.clone(), strangers: false }),
+            Payer::Strangers(tenant) => Some(Party { tenant: tenant.clone(), strangers: true }),
+        };
+        Ok(Box::new(FileSpool {
+            dir: self.dir.clone(),
+            limits: self.limits,
+            charge: Charge { ledger: Arc::clone(&self.ledger), party, bytes: 0 },
+            crew: Arc::clone(&self.crew),
+            buffer: BytesMut::new(),
+            file: None,
+            written: 0,
+            torn: false,
+        }))
+    }
+}
+
+#[derive(Debug)]
+struct FileSpool {
+    dir: PathBuf,
+    limits: SpoolLimits,
+    charge: Charge,
+    crew: Arc<Crew<()>>,
+    /// What is not in the file yet.
+    buffer: BytesMut,
+    file: Option<Arc<File>>,
+    /// Bytes in the file.
+    written: u64,
+    /// A write was given up half way: what lies in the file is not what was meant.
+    torn: bool,
+}
+
+impl Spool for FileSpool {
+    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<(), SpoolError>> {
+        Box::pin(async move {
+            if self.charge.bytes.saturating_add(bytes.len() as u64) > self.limits.per_spool {
+                return Err(SpoolError::TooLarge { limit: self.limits.per_spool });
+            }
+            self.charge.raise(bytes.len() as u64)?;
+            self.buffer.extend_from_slice(&bytes);
+            let full = match self.file {
+                None => self.buffer.len() > self.limits.in_memory,
+                Some(_) => self.buffer.len() >= GATHERED,
+            };
+            if full { self.flush().await } else { Ok(()) }
+        })
+    }
+
+    fn finish(mut self: Box<Self>) -> BoxFuture<'static, Result<Octets, SpoolError>> {
+        Box::pin(async move {
+            if self.file.is_some() {
+                self.flush().await?;
+            }
+            if self.torn {
+                return Err(SpoolError::Io(io::Error::other("an earlier write did not end")));
+            }
+            let held = match self.file {
+                None => Held::Memory(self.buffer.freeze()),
+                Some(file) => Held::File { file, size: self.written, crew: self.crew },
+            };
+            Ok(Arc::new(Spooled { held, charge: self.charge }) as Octets)
+        })
+    }
+}
+
+impl FileSpool {
+    async fn flush(&mut self) -> Result<(), SpoolError> {
+        let bytes = self.buffer.split().freeze();
+        let (at, length) = (self.written, bytes.len() as u64);
+        let (file, dir) = (self.file.clone(), self.dir.clone());
+        // Stays true when this future is dropped before the write has answered.
+        let torn = std::mem::replace(&mut self.torn, true);
+        let write = move |_: &mut ()| {
+            let file = match file {
+                Some(file) => file,
+                None => Arc::new(tempfile::tempfile_in(dir)?),
+            };
+            file.write_all_at(&bytes, at)?;
+            Ok::<_, io::Error>(file)
+        };
+        let file = self.crew.run(write).await.map_err(|gone| SpoolError::Io(gone.into()))?;
+        self.file = Some(file.map_err(SpoolError::Io)?);
+        self.written += length;
+        self.torn = torn;
+        Ok(())
+    }
+}
+
+/// Finished bytes and their charge.
+struct Spooled {
+    held: Held,
+    charge: Charge,
+}
+
+enum Held {
+    Memory(Bytes),
+    File { file: Arc<File>, size: u64, crew: Arc<Crew<()>> },
+}
+
+impl ReadAt for Spooled {
+    fn size(&self) -> u64 {
+        match &self.held {
+            Held::Memory(bytes) => bytes.size(),
+            Held::File { size, .. } => *size,
+        }
+    }
+
+    fn read_at(&self, offset: u64, length: usize) -> BoxFuture<'_, io::Result<Bytes>> {
+        match &self.held {
+            Held::Memory(bytes) => bytes.read_at(offset, length),
+            Held::File { file, size, crew } => {
+                Box::pin(read_piece(crew, Arc::clone(file), *size, offset, length))
+            }
+        }
+    }
+
+    fn in_memory(&self) -> Option<Bytes> {
+        match &self.held {
+            Held::Memory(bytes) => Some(bytes.clone()),
+            Held::File { .. } => None,
+        }
+    }
+}
+
+impl fmt::Debug for Spooled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spooled").field("size", &self.size()).field("charge", &self.charge).finish()
+    }
+}
+
+/// Who holds how much.
+#[derive(Debug)]
+struct Ledger {
+    limits: SpoolLimits,
+    charged: Mutex<Charged>,
+}
+
+#[derive(Debug, Default)]
+struct Charged {
+    host: u64,
+    /// Of it, what all strangers have.
+    strangers: u64,
+    parties: HashMap<Party, u64>,
+}
+
+/// A tenant's own callers, or those of its callers that show no token.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Party {
+    tenant: TenantId,
+    strangers: bool,
+}
+
+/// Strangers of all tenants have this part of all.
+const STRANGERS: u64 = 4;
+
+/// One spool's share.
+#[derive(Debug)]
+struct Charge {
+    ledger: Arc<Ledger>,
+    party: Option<Party>,
+    bytes: u64,
+}
+
+impl Charge {
+    fn raise(&mut self, by: u64) -> Result<(), SpoolError> {
+        let mut charged = self.ledger.charged.lock().unwrap_or_else(PoisonError::into_inner);
+        let limits = self.ledger.limits;
+        // What is left for others afterwards.
+        let left = |of: u64, taken: u64| of.checked_sub(taken.saturating_add(by));
+        let all = left(limits.host, charged.host).ok_or(SpoolError::Full { limit: limits.host })?;
+        if let Some(party) = &self.party {
+            let held = charged.parties.get(party).copied().unwrap_or(0).saturating_add(by);
+            let (own, strangers) = if party.strangers {
+                let left = left(limits.host / STRANGERS, charged.strangers);
+                (limits.per_tenant / 2, left.unwrap_or(0))
+            } else {
+                (limits.per_tenant, u64::MAX)
+            };
+            // Each with what is told: the number that somebody set, not what happens to be left of it.
+            let bounds = [(own, own), (strangers, limits.host / STRANGERS), (all, limits.host)];
+            if let Some((_, limit)) = bounds.into_iter().find(|(most, _)| held > *most) {
+                return Err(SpoolError::Full { limit });
+            }
+            charged.strangers += if party.strangers { by } else { 0 };
+            charged.parties.insert(party.clone(), held);
+        }
+        charged.host += by;
+        self.bytes += by;
+        Ok(())
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        let mut charged = self.ledger.charged.lock().unwrap_or_else(PoisonError::into_inner);
+        charged.host = charged.host.saturating_sub(self.bytes);
+        let Some(party) = &self.party else { return };
+        if party.strangers {
+            charged.strangers = charged.strangers.saturating_sub(self.bytes);
+        }
+        if let Some(held) = charged.parties.get_mut(party) {
+            *held = held.saturating_sub(self.bytes);
+            if *held == 0 {
+                charged.parties.remove(party);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: SpoolLimits =
+        SpoolLimits { per_spool: 1000, per_tenant: 1500, host: 4000, in_memory: 100 };
+
+    #[tokio::test]
+    async fn bytes_come_back_as_they_were_written() {
+        for length in [0, 1, 100, 101, 1000] {
+            let (_dir, spools) = spools(SMALL);
+            let bytes: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+            let octets = filled(&spools, Payer::Host, &bytes).await.unwrap();
+            assert_eq!(octets.size(), length);
+            assert_eq!(octets.in_memory().is_some(), length <= 100);
+            let mut read = Vec::new();
+            loop {
+                let piece = octets.read_at(read.len() as u64, 33).await.unwrap();
+                if piece.is_empty() {
+                    break;
+                }
+                read.extend_from_slice(&piece);
+            }
+            assert_eq!(read, bytes);
+            assert!(octets.read_at(u64::MAX, 9).await.unwrap().is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_spool_that_is_too_large_is_refused() {
+        let (_dir, spools) = spools(SMALL);
+        let error = filled(&spools, Payer::Host, &[0; 1001]).await.unwrap_err();
+        assert!(matches!(error, SpoolError::TooLarge { limit: 1000 }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_tenant_and_the_host_have_limits_and_dropping_gives_back() {
+        let (_dir, spools) = spools(SMALL);
+        let (anna, bo) = ("anna".parse().unwrap(), "bo".parse().unwrap());
+        let (anna, bo) = (Payer::Tenant(&anna), Payer::Tenant(&bo));
+        let first = filled(&spools, anna, &[0; 1000]).await.unwrap();
+        assert!(matches!(filled(&spools, anna, &[0; 501]).await, Err(SpoolError::Full { .. })));
+        let second = filled(&spools, bo, &[0; 1000]).await.unwrap();
+        let own = [
+            filled(&spools, Payer::Host, &[0; 1000]).await.unwrap(),
+            filled(&spools, Payer::Host, &[0; 1000]).await.unwrap(),
+        ];
+        assert!(matches!(
+            filled(&spools, Payer::Host, &[0; 1]).await,
+            Err(SpoolError::Full { .. })
+        ));
+        drop((first, own));
+        let third = filled(&spools, anna, &[0; 1000]).await.unwrap();
+        drop((second, third));
+        let charged = spools.ledger.charged.lock().unwrap();
+        assert_eq!((charged.host, charged.strangers, charged.parties.len()), (0, 0, 0));
+    }
+
+    /// Whoever shows no token takes nothing from the tenant's own, and however many take all that they
+    /// get, there is some left.
+    #[tokio::test]
+    async fn strangers_have_a_share_of_their_own_and_nobody_has_all() {
+        let limits = SpoolLimits { per_spool: 1000, per_tenant: 1000, host: 4000, in_memory: 100 };
+        let (_dir, spools) = spools(limits);
+        let names: Vec<TenantId> = (0..9).map(|at| format!("t{at}").parse().unwrap()).collect();
+        let mut held = Vec::new();
+        let mut take = async |payer| {
+            let mut taken = 0;
+            while let Ok(spool) = filled(&spools, payer, &[0; 50]).await {
+                held.push(spool);
+                taken += 50;
+            }
+            taken
+        };
+        for (at, tenant) in names.iter().enumerate() {
+            let taken = take(Payer::Strangers(tenant)).await;
+            assert!((if at < 3 { 100..=500 } else { 0..=100 }).contains(&taken), "{at} {taken}");
+        }
+        for (at, tenant) in names.iter().enumerate().take(4) {
+            let taken = take(Payer::Tenant(tenant)).await;
+            assert!(
+                (if at < 2 { 700..=1000 } else { 150..=1000 }).contains(&taken),
+                "{at} {taken}"
+            );
+        }
+        assert!(take(Payer::Host).await > 0);
+    }
+
+    /// Whoever is refused is told a number that stands in docs/limits.md, never what happens to be left.
+    #[tokio::test]
+    async fn the_bound_that_was_met_is_told() {
+        let limits = SpoolLimits { per_spool: 5000, per_tenant: 1000, host: 4000, in_memory: 100 };
+        let tenant = |name: &str| -> TenantId { name.parse().unwrap() };
+        let [a, b, c, d] = ["a", "b", "c", "d"].map(tenant);
+        let cases: &[(&[(Payer<'_>, usize)], u64)] = &[
+            (&[(Payer::Tenant(&a), 1001)], 1000),
+            (&[(Payer::Strangers(&a), 501)], 500),
+            // More than would then be left for other strangers.
+            (&[(Payer::Strangers(&a), 500), (Payer::Strangers(&b), 251)], 1000),
+            (
+                &[
+                    (Payer::Strangers(&a), 500),
+                    (Payer::Strangers(&b), 250),
+                    (Payer::Strangers(&c), 251),
+                ],
+                1000,
+            ),
+            // More than would then be left of all.
+            (
+                &[
+                    (Payer::Tenant(&a), 1000),
+                    (Payer::Tenant(&b), 1000),
+                    (Payer::Tenant(&c), 1000),
+                    (Payer::Tenant(&d), 600),
+                ],
+                4000,
+            ),
+            (&[(Payer::Host, 3500), (Payer::Strangers(&a), 400)], 4000),
+            (&[(Payer::Host, 4000), (Payer::Tenant(&a), 1)], 4000),
+            (&[(Payer::Host, 4001)], 4000),
+        ];
+        for (at, (held, want)) in cases.iter().enumerate() {
+            let (_dir, spools) = spools(limits);
+            let (last, before) = held.split_last().unwrap();
+            let mut kept = Vec::new();
+            for (payer, bytes) in before {
+                kept.push(filled(&spools, *payer, &vec![0; *bytes]).await.unwrap());
+            }
+            match filled(&spools, last.0, &vec![0; last.1]).await {
+                Err(SpoolError::Full { limit }) => assert_eq!(limit, *want, "case {at}"),
+                other => panic!("case {at}: {other:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_spool_file_has_no_name() {
+        let (dir, spools) = spools(SMALL);
+        let octets = filled(&spools, Payer::Host, &[0; 1000]).await.unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        assert_eq!(octets.size(), 1000);
+    }
+
+    #[tokio::test]
+    async fn a_write_that_was_given_up_spoils_the_spool() {
+        let (_dir, spools) = spools(SMALL);
+        let mut spool = spools.create(Payer::Host).unwrap();
+        {
+            let mut write = spool.write(Bytes::from(vec![7; 500]));
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            // Either it is already done, or it is dropped while it waits for the disk.
+            if write.as_mut().poll(&mut context).is_ready() {
+                return;
+            }
+        }
+        assert!(matches!(spool.finish().await, Err(SpoolError::Io(_))));
+    }
+
+    fn spools(limits: SpoolLimits) -> (tempfile::TempDir, FileSpools) {
+        let dir = tempfile::tempdir().unwrap();
+        let spools = FileSpools::new(dir.path(), limits).unwrap();
+        (dir, spools)
+    }
+
+    async fn filled(
+        spools: &FileSpools,
+        payer: Payer<'_>,
+        bytes: &[u8],
+    ) -> Result<Octets, SpoolError> {
+        let mut spool = spools.create(payer)?;
+        for piece in bytes.chunks(70) {
+            spool.write(Bytes::copy_from_slice(piece)).await?;
+        }
+        spool.finish().await
+    }
+}

@@ -1,0 +1,123 @@
+//! The master keys in use: one that seals, and perhaps an older one that still opens.
+//!
+//! Between them they let a key be changed while the host serves: from the
+//! moment that the new one is in use both open, until no record needs the old.
+//!
+//! Invariant: a record is sealed by whoever writes it, at the time of writing,
+//! so that what is written after a key was put into use is sealed by it.
+
+pub mod seal;
+pub mod key_file;
+pub(crate) mod credential;
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use model::port::store_error::StoreError;
+use zeroize::Zeroizing;
+
+use crate::keys::seal::{MasterKey, Place};
+
+/// One key, or two while one takes the other's place. Clones share them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Keys {
+    current: Arc<MasterKey>,
+    previous: Option<Arc<MasterKey>>,
+}
+
+impl Keys {
+    /// `current` seals; `previous` opens what was sealed before.
+    #[must_use]
+    pub fn new(current: MasterKey, previous: Option<MasterKey>) -> Self {
+        Self { current: Arc::new(current), previous: previous.map(Arc::new) }
+    }
+
+    /// What seals.
+    #[must_use]
+    pub fn current(&self) -> &MasterKey {
+        &self.current
+    }
+
+    /// What only opens, if there is such a key.
+    #[must_use]
+    pub fn previous(&self) -> Option<&MasterKey> {
+        self.previous.as_deref()
+    }
+
+    pub(crate) fn seal(&self, place: &Place<'_>, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.current.seal(place, plain)
+    }
+
+    pub(crate) fn open(
+        &self,
+        place: &Place<'_>,
+        record: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+        match (self.current.open(place, record), &self.previous) {
+            (Err(StoreError::Sealed), Some(previous)) => previous.open(place, record),
+            (opened, _) => opened,
+        }
+    }
+
+    /// The record under the current key; none when it is that already.
+    pub(crate) fn rewrap(
+        &self,
+        place: &Place<'_>,
+        record: &[u8],
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        match (self.current.open(place, record), &self.previous) {
+            (Err(StoreError::Sealed), Some(previous)) => {
+                self.current.rewrap(previous, place, record).map(Some)
+            }
+            (opened, _) => opened.map(|_| None),
+        }
+    }
+}
+
+impl From<MasterKey> for Keys {
+    fn from(key: MasterKey) -> Self {
+        Self::new(key, None)
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keys(…)")
+    }
+}
+
+/// The keys of an open store.
+#[derive(Debug)]
+pub(crate) struct KeyRing(RwLock<Keys>);
+
+impl KeyRing {
+    pub(crate) fn new(keys: Keys) -> Self {
+        Self(RwLock::new(keys))
+    }
+
+    /// Those of this moment.
+    pub(crate) fn keys(&self) -> Keys {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on `new` seals, and the one that did so far opens. Nothing changes when it is in use
+    /// already.
+    pub(crate) fn begin(&self, new: MasterKey) -> Result<(), StoreError> {
+        let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if *keys.current == new {
+            return Ok(());
+        }
+        if keys.previous.is_some() {
+            // A third key would leave records that neither of the two kept ones opens.
+            return Err(StoreError::Failed("another rotation has not ended".to_owned()));
+        }
+        let current = std::mem::replace(&mut keys.current, Arc::new(new));
+        keys.previous = Some(current);
+        Ok(())
+    }
+
+    /// Nothing needs the previous key any more.
+    pub(crate) fn finish(&self) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).previous = None;
+    }
+}

@@ -1,0 +1,74 @@
+//! Accounts that were read before: every request asks for one.
+//!
+//! One process owns the data directory, so what it has not changed is still so.
+//! The database is written seldom: whatever a commit changed, everything is
+//! forgotten.
+//!
+//! Invariant: what is remembered was read after the last commit that was answered.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use model::account::Account;
+use model::ids::{AccountId, TenantId};
+
+/// Some kilobytes each.
+const MOST: usize = 2_000;
+
+/// The accounts, by tenant and id.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered {
+    inside: Mutex<Inside>,
+}
+
+#[derive(Debug, Default)]
+struct Inside {
+    accounts: HashMap<(TenantId, AccountId), Account>,
+    /// How many commits there had been when the first of them was read.
+    commits: u64,
+}
+
+impl Remembered {
+    /// The account, when it was read and there were `commits` commits then as now.
+    pub(crate) fn get(&self, tenant: &TenantId, id: &AccountId, commits: u64) -> Option<Account> {
+        let inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        let account = inside.accounts.get(&(tenant.clone(), id.clone()));
+        account.filter(|_| inside.commits == commits).cloned()
+    }
+
+    /// Keeps what was read after so many commits.
+    pub(crate) fn keep(&self, account: &Account, commits: u64) {
+        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        // Somebody who began to read later has been faster.
+        if commits < inside.commits {
+            return;
+        }
+        if commits > inside.commits || inside.accounts.len() >= MOST {
+            inside.accounts.clear();
+            inside.commits = commits;
+        }
+        let key = (account.tenant.clone(), account.id.clone());
+        inside.accounts.insert(key, account.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::fixture::person;
+
+    #[test]
+    fn a_commit_ends_what_was_read_before_it() {
+        let (remembered, anna, bo) =
+            (Remembered::default(), person("t", "anna"), person("t", "bo"));
+        let get = |account: &Account, commits| {
+            remembered.get(&account.tenant, &account.id, commits).is_some()
+        };
+        remembered.keep(&anna, 1);
+        assert!(get(&anna, 1));
+        assert!(!get(&anna, 2));
+        remembered.keep(&bo, 2);
+        remembered.keep(&anna, 1);
+        assert!(get(&bo, 2) && !get(&anna, 2));
+    }
+}

@@ -1,0 +1,59 @@
+//! How many submissions there are of each state, counted as they change.
+//!
+//! The counts lie in temporary tables of the writer's connection, kept by triggers: they cost no byte
+//! on the disk, follow every transaction and savepoint, and are read without looking at the
+//! submissions. They are counted anew at each start, from indexes.
+
+use model::instant::Timestamp;
+use model::port::maintenance::Figures;
+use model::submission::State;
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::sqlite::writer::Trouble;
+
+/// Begins to count. For the writer's connection only.
+pub(crate) fn begin(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute_batch(
+        "CREATE TEMP TABLE tally (state TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+         -- In the order in which they were accepted.
+         CREATE TEMP TABLE waiting (number INTEGER PRIMARY KEY, created INTEGER NOT NULL) STRICT;
+         INSERT INTO tally SELECT state, count(*) FROM submission WHERE wake IS NULL GROUP BY state;
+         INSERT INTO tally SELECT state, count(*) FROM submission WHERE wake IS NOT NULL GROUP BY state;
+         INSERT INTO waiting SELECT rowid, created FROM submission WHERE wake IS NOT NULL;
+         CREATE TEMP TRIGGER counted_in AFTER INSERT ON main.submission BEGIN
+             INSERT INTO tally VALUES (NEW.state, 1)
+                 ON CONFLICT (state) DO UPDATE SET count = count + 1;
+             INSERT INTO waiting SELECT NEW.rowid, NEW.created WHERE NEW.wake IS NOT NULL;
+         END;
+         CREATE TEMP TRIGGER counted_again AFTER UPDATE OF state ON main.submission
+         WHEN OLD.state <> NEW.state BEGIN
+             UPDATE tally SET count = count - 1 WHERE state = OLD.state;
+             INSERT INTO tally VALUES (NEW.state, 1)
+                 ON CONFLICT (state) DO UPDATE SET count = count + 1;
+             DELETE FROM waiting WHERE number = NEW.rowid AND NEW.wake IS NULL;
+         END;
+         CREATE TEMP TRIGGER counted_out AFTER DELETE ON main.submission BEGIN
+             UPDATE tally SET count = count - 1 WHERE state = OLD.state;
+             DELETE FROM waiting WHERE number = OLD.rowid;
+         END;",
+    )
+}
+
+/// The counts now.
+pub(crate) fn figures(conn: &Connection) -> Result<Figures, Trouble> {
+    let mut statement = conn.prepare_cached("SELECT state, count FROM tally WHERE count > 0")?;
+    let mut rows = statement.query([])?;
+    let mut states = Vec::new();
+    while let Some(row) = rows.next()? {
+        // What was damaged is counted by nobody.
+        if let Some(state) = State::parse(&row.get::<_, String>(0)?) {
+            states.push((state, u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0)));
+        }
+    }
+    states.sort_by_key(|(state, _)| State::EVERY.iter().position(|known| known == state));
+    let oldest: Option<i64> = conn
+        .prepare_cached("SELECT created FROM waiting ORDER BY number LIMIT 1")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    Ok(Figures { states, oldest: oldest.map(Timestamp::from_millis) })
+}

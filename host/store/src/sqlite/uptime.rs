@@ -1,0 +1,51 @@
+//! Where the host's own time ([`crate::rules::uptime`]) goes on at a start.
+
+use model::instant::Timestamp;
+use rusqlite::{Connection, params};
+
+/// How late it is: as late as anything that was written by this time. To be asked once, at the start,
+/// with what the wall clock says.
+///
+/// An outbox of an earlier release has times of day only. They are taken for the host's own as far as
+/// they are past by what is newest, and by the wall clock.
+pub(crate) fn begin(conn: &Connection, wall: Timestamp) -> rusqlite::Result<Timestamp> {
+    let known: Option<i64> = conn.query_row("SELECT max(at) FROM uptime", [], |row| row.get(0))?;
+    let late = match known {
+        Some(at) => {
+            let newest: Option<i64> = conn.query_row(NEWEST, [], |row| row.get(0))?;
+            newest.unwrap_or(at).max(at)
+        }
+        None => settle(conn, wall)?,
+    };
+    Ok(Timestamp::from_millis(late))
+}
+
+/// The newest of what was written since.
+const NEWEST: &str = "SELECT max(at) FROM (
+    SELECT max(created) AS at FROM idempotency
+    UNION ALL SELECT max(ended) FROM submission WHERE wake IS NULL AND state = 'sent'
+    UNION ALL SELECT max(ended) FROM submission WHERE wake IS NULL AND state = 'failed'
+    UNION ALL SELECT max(ended) FROM submission WHERE wake IS NULL AND state = 'cancelled'
+    UNION ALL SELECT max(ended) FROM submission WHERE wake IS NULL AND state = 'expired')";
+
+/// Gives what has times of day a time of the host's.
+fn settle(conn: &Connection, wall: Timestamp) -> rusqlite::Result<i64> {
+    let all = conn.unchecked_transaction()?;
+    let newest: Option<i64> =
+        all.query_row("SELECT max(created) FROM submission", [], |row| row.get(0))?;
+    let late = newest.unwrap_or(i64::MAX).min(wall.millis());
+    all.execute("UPDATE submission SET ended = min(due, ?1) WHERE wake IS NULL", [late])?;
+    all.execute("UPDATE idempotency SET created = ?1 WHERE created > ?1", [late])?;
+    keep(&all, Timestamp::from_millis(late))?;
+    all.commit()?;
+    Ok(late)
+}
+
+/// Writes down how late it is.
+pub(crate) fn keep(conn: &Connection, at: Timestamp) -> rusqlite::Result<()> {
+    conn.prepare_cached(
+        "INSERT INTO uptime (id, at) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET at = max(at, ?1)",
+    )?
+    .execute(params![at.millis()])?;
+    Ok(())
+}

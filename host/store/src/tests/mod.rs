@@ -1,0 +1,24 @@
+//! The suite that both stores pass, and tests of what only one of them promises.
+
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod claims;
+#[cfg(test)]
+mod account_conformance;
+#[cfg(test)]
+mod isolation;
+#[cfg(test)]
+mod durability;
+#[cfg(test)]
+mod maintenance;
+#[cfg(test)]
+pub(crate) mod disk_faults;
+#[cfg(test)]
+mod key_rotation;
+#[cfg(test)]
+mod memory_vs_sqlite;
+#[cfg(test)]
+mod released;
