@@ -16,6 +16,7 @@ use server::checking;
 
 use crate::costs::{Cost, costs, doubled};
 use crate::ground::{EVERYTHING, Ground};
+use crate::harness::proc::{children, status};
 use crate::site::Who;
 
 /// However long a busy machine needs for one answer.
@@ -151,21 +152,7 @@ async fn forced(checkers: &Checkers, tenant: &TenantId, cost: &Cost) -> Option<C
 
 /// The peak of the heaviest child that checks, in kB.
 fn heaviest() -> Option<u64> {
-    let own = std::process::id().to_string();
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let read = |process: &std::fs::DirEntry, name| {
-        std::fs::read_to_string(process.path().join(name)).unwrap_or_default()
-    };
-    processes
-        // Those that compile are children of this process too.
-        .filter(|process| read(process, "cmdline").contains(checking::SUBCOMMAND))
-        .map(|process| read(&process, "status"))
-        .filter(|status| line(status, "PPid:") == Some(&own))
-        .filter_map(|status| line(&status, "VmHWM:")?.parse().ok())
-        .max()
-}
-
-fn line<'a>(status: &'a str, name: &str) -> Option<&'a str> {
-    let rest = status.lines().find_map(|line| line.strip_prefix(name))?;
-    rest.split_whitespace().next()
+    // Those that compile are children of this process too.
+    let children = children(checking::SUBCOMMAND).into_iter();
+    children.filter_map(|pid| status(pid, "VmHWM:")).max()
 }
