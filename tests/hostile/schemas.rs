@@ -7,13 +7,13 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream;
 use guests::describing;
-use model::caller::Caller;
-use model::ids::{RequestId, TenantId, TokenId};
+use model::ids::TenantId;
 use model::problem::Code;
 use serde_json::{Value, json};
 use server::checkers::{Asking, Checkers, Foreign};
 use server::checking;
 
+use crate::children::caller;
 use crate::costs::{Cost, costs, doubled};
 use crate::ground::{EVERYTHING, Ground};
 use crate::harness::proc::{children, status};
@@ -132,14 +132,7 @@ async fn examined(checkers: &Checkers, tenant: &TenantId, cost: &Cost) -> bool {
 
 /// What becomes of the value, as a body and as a query parameter, when the schema was not examined.
 async fn forced(checkers: &Checkers, tenant: &TenantId, cost: &Cost) -> Option<Code> {
-    let caller = Caller {
-        tenant: tenant.clone(),
-        token: Some(TokenId::generate([1; 10])),
-        scopes: Vec::new(),
-        accounts: None,
-        request: RequestId::generate([2; 10]),
-        idempotency_key: None,
-    };
+    let caller = caller(tenant.as_str(), true);
     let asking = Asking { caller: &caller, component: "own" };
     let schema = Foreign::new(&cost.schema);
     let body = checkers.body(asking, &schema, cost.value.as_bytes()).await;
