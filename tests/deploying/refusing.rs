@@ -1,9 +1,11 @@
 //! What cannot be deployed is refused with its place, and what runs goes on running.
 
 use guests::describer;
+use server::compile;
 use tokio::io::AsyncReadExt;
 
 use crate::bombs;
+use crate::harness::proc::{children, limit};
 use crate::site::{Site, Who};
 
 const GOOD: &str = r#"spin_manifest_version = 2
@@ -201,19 +203,28 @@ async fn a_compile_bomb_costs_its_own_deploy_only() {
     for bomb in [bombs::function_bomb(), bombs::loop_bomb()] {
         let want = "line 14: `component.own.source`: it is too complex";
         let mut deploy = std::pin::pin!(check(&site, GOOD, &bomb, want));
-        // Meanwhile a neighbour is served.
-        let mut served = 0;
+        // Meanwhile a neighbour is served, and the child has the limits of the configuration.
+        let (mut served, mut limited) = (0, false);
         loop {
             tokio::select! {
                 _ = &mut deploy => break,
                 answer = site.get(Who::Globex, "/v1/accounts/none/mailboxes") => {
                     assert_eq!(answer.code(), "no-such-account");
                     served += 1;
+                    limited |= children(compile::SUBCOMMAND).into_iter().any(is_limited);
                 }
             }
         }
         assert!(served > 10, "{served} requests");
+        assert!(limited, "no child has its limits");
     }
+}
+
+/// Whether a child that compiles has what `site` says, and for its memory what is usual.
+fn is_limited(pid: u32) -> bool {
+    limit(pid, "Max cpu time") == Some(10)
+        && limit(pid, "Max address space") == Some(3_000_000_000)
+        && limit(pid, "Max core file size") == Some(0)
 }
 
 /// The host may read files that the tenant may not.

@@ -8,6 +8,7 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
 
 use crate::harness::mailroom::{BO, Room};
+use crate::harness::proc::limit;
 use crate::harness::process::{Host, binary};
 use crate::harness::site::{Site, connect, under};
 use crate::harness::wait::wait_until;
@@ -26,7 +27,8 @@ fn a_disk_that_fails_ends_the_host_and_loses_nothing() {
     command.args(["-c", "trap '' XFSZ; ulimit -Sn 200; exec \"$0\" \"$@\"", binary()]);
     let host = Host::up_by(command, &site.config());
     let mut operator = site.operator(&host);
-    assert!(open_files(host.pid()) > 200, "raised to what the system allows");
+    let files = limit(host.pid(), "Max open files");
+    assert!(files.is_none_or(|most| most > 200), "raised to what the system allows");
     let account = connect(&mut operator, &room.account());
     let first = send(&mut operator, &account, &[BO]);
     assert_eq!(settled(&mut operator, &account, &first)["state"], "sent");
@@ -120,11 +122,4 @@ fn shows(operator: &mut crate::harness::http::Client, want: &[(&str, u32)]) {
         });
         assert!(found, "{name} {value} is not in\n{text}");
     }
-}
-
-/// How many files the system lets a process have now.
-fn open_files(pid: u32) -> u64 {
-    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
-    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
-    line.split_whitespace().nth(3).unwrap().parse().unwrap()
 }

@@ -97,6 +97,24 @@ fn a_failure_is_one_entry_and_a_flood_of_them_is_bounded() {
 }
 
 #[test]
+fn the_operator_says_how_much_is_logged_of_a_tenant() {
+    // Each entry has some hundred bytes.
+    for (limit, most) in [("log-lines-per-minute = 3", 3), ("log-bytes-per-minute = 2048", 9)] {
+        let site = Site::with(None, &[], &format!("[limits]\n{limit}\n"))
+            .with_application(APPLICATION, guests::HOSTILE);
+        let host = site.start();
+        let mut operator = site.operator(&host);
+        for _ in 0..30 {
+            operator.get("/panic").ended(500);
+        }
+        // Whatever is logged later is there by the time that another request was answered.
+        operator.get("/-/health").ended(200);
+        let told = lines(&host).iter().filter(|line| line.contains("tenant=\"acme\"")).count();
+        assert!((1..=most).contains(&told), "{limit}: {told} entries");
+    }
+}
+
+#[test]
 fn no_name_of_a_function_forges_a_line_or_fills_the_log() {
     let forged = r"a\n2026-01-01T00:00:00.000000Z ERROR server: forged\u{1b}[31m\u{202e}\u{2028}";
     let names = [forged.to_owned(), "x".repeat(99_000)];

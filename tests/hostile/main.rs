@@ -21,12 +21,19 @@ mod serving;
 #[path = "../deploying/site.rs"]
 #[allow(dead_code, reason = "these tests need a part of it")]
 mod site;
+#[path = "../e2e/harness"]
+#[allow(dead_code, reason = "these tests need a part of it")]
+mod harness {
+    pub(crate) mod wait;
+    pub(crate) mod proc;
+}
 mod ground;
 mod answering;
 mod by_hand;
 mod costing;
 mod crowding;
 mod costs;
+mod children;
 mod schemas;
 mod dawdling;
 mod handing;

@@ -7,15 +7,16 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream;
 use guests::describing;
-use model::caller::Caller;
-use model::ids::{RequestId, TenantId, TokenId};
+use model::ids::TenantId;
 use model::problem::Code;
 use serde_json::{Value, json};
 use server::schema::child;
 use server::schema::child_pool::{Asking, Checkers, Foreign};
 
+use crate::children::caller;
 use crate::costs::{Cost, costs, doubled};
 use crate::ground::{EVERYTHING, Ground};
+use crate::harness::proc::{children, status};
 use crate::site::Who;
 
 /// However long a busy machine needs for one answer.
@@ -131,14 +132,7 @@ async fn examined(checkers: &Checkers, tenant: &TenantId, cost: &Cost) -> bool {
 
 /// What becomes of the value, as a body and as a query parameter, when the schema was not examined.
 async fn forced(checkers: &Checkers, tenant: &TenantId, cost: &Cost) -> Option<Code> {
-    let caller = Caller {
-        tenant: tenant.clone(),
-        token: Some(TokenId::generate([1; 10])),
-        scopes: Vec::new(),
-        accounts: None,
-        request: RequestId::generate([2; 10]),
-        idempotency_key: None,
-    };
+    let caller = caller(tenant.as_str(), true);
     let asking = Asking { caller: &caller, component: "own" };
     let schema = Foreign::new(&cost.schema);
     let body = checkers.body(asking, &schema, cost.value.as_bytes()).await;
@@ -151,21 +145,7 @@ async fn forced(checkers: &Checkers, tenant: &TenantId, cost: &Cost) -> Option<C
 
 /// The peak of the heaviest child that checks, in kB.
 fn heaviest() -> Option<u64> {
-    let own = std::process::id().to_string();
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let read = |process: &std::fs::DirEntry, name| {
-        std::fs::read_to_string(process.path().join(name)).unwrap_or_default()
-    };
-    processes
-        // Those that compile are children of this process too.
-        .filter(|process| read(process, "cmdline").contains(child::SUBCOMMAND))
-        .map(|process| read(&process, "status"))
-        .filter(|status| line(status, "PPid:") == Some(&own))
-        .filter_map(|status| line(&status, "VmHWM:")?.parse().ok())
-        .max()
-}
-
-fn line<'a>(status: &'a str, name: &str) -> Option<&'a str> {
-    let rest = status.lines().find_map(|line| line.strip_prefix(name))?;
-    rest.split_whitespace().next()
+    // Those that compile are children of this process too.
+    let children = children(child::SUBCOMMAND).into_iter();
+    children.filter_map(|pid| status(pid, "VmHWM:")).max()
 }

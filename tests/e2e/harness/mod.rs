@@ -1,6 +1,8 @@
 //! What the tests drive Postlet with. In reading order.
 
 pub(crate) mod wait;
+#[allow(dead_code, reason = "other tests need more of it")]
+pub(crate) mod proc;
 pub(crate) mod http;
 pub(crate) mod process;
 pub(crate) mod imap;

@@ -73,6 +73,7 @@ impl Resolve for World {
     }
 
     fn vet<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, Result<(), DialError>> {
+        self.ask(&format!("vet {host}"));
         let reason = "the address is not a public one";
         Box::pin(ready(if self.private.contains(host) {
             Err(DialError::NotAllowed { host: host.to_owned(), port, reason })
@@ -201,6 +202,72 @@ async fn the_slow_domains_of_one_tenant_do_not_hold_up_another() {
         find.await;
     }
     check(&ninth.await, None, &[(Source::Mx, Outcome::Nothing)]);
+}
+
+#[tokio::test]
+async fn the_slow_domains_of_many_tenants_are_so_many_at_once() {
+    let mut world = World::default();
+    let domains: Vec<String> = (0..32).map(|at| format!("slow{at}.example")).collect();
+    world.silent.extend(domains.iter().cloned());
+    let site = Site::new(world);
+    let tenants = ["a", "b", "c", "d"].map(|tenant| tenant.parse().unwrap());
+    let mut slow: Vec<_> = tenants
+        .iter()
+        .zip(domains.chunks(8))
+        .flat_map(|(tenant, domains)| domains.iter().map(move |domain| (tenant, domain)))
+        .map(|(tenant, domain)| Box::pin(site.discovery.find(tenant, domain)))
+        .collect();
+    assert!(slow.iter_mut().all(|find| find.now_or_never().is_none()));
+    let mut last = pin!(site.find("fast.example"));
+    assert!((&mut last).now_or_never().is_none(), "it had no turn to wait for");
+    site.clock.advance(LIMIT / 2);
+    for find in slow {
+        find.await;
+    }
+    check(&last.await, None, &[(Source::Mx, Outcome::Nothing)]);
+}
+
+/// Two rounds of slow domains end at the limit, and the third has had no turn.
+#[tokio::test]
+async fn who_waits_for_a_turn_waits_within_the_limit() {
+    let mut world = World::default();
+    let slow: Vec<String> = (0..17).map(|at| format!("slow{at}.example")).collect();
+    world.silent.extend(slow.iter().cloned());
+    let site = Site::new(world);
+    let mut all: Vec<_> = slow.iter().map(|domain| Box::pin(site.find(domain))).collect();
+    let mut last = all.pop().unwrap();
+    for _ in 0..2 {
+        all.retain_mut(|find| find.now_or_never().is_none());
+        assert!((&mut last).now_or_never().is_none());
+        site.clock.advance(LIMIT / 2);
+    }
+    let found = last.now_or_never().expect("its end");
+    check(&found, None, &[(Source::Mx, Outcome::Failed), (Source::Srv, Outcome::Failed)]);
+    assert_eq!(reason(&found, Source::Mx), "no answer within 10 seconds");
+}
+
+/// Whatever the domain says: its servers are many, and none of them is there.
+#[tokio::test]
+async fn a_search_asks_so_many_questions_and_no_more() {
+    let mut world = World::default();
+    let hosts: Vec<String> = (0..50).map(|at| format!("h{at}.acme.example")).collect();
+    let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+    let exchangers = hosts.iter().map(|host| host.replace("acme", "hoster")).collect();
+    world.mx.insert("acme.example".to_owned(), exchangers);
+    world.imaps(&hosts);
+    world.absent.extend(hosts.iter().map(|host| (*host).to_owned()));
+    let servers: String = hosts.iter().map(|host| file(host)).collect();
+    let servers =
+        servers.replace("</emailProvider></clientConfig><clientConfig><emailProvider><x/>", "");
+    for url in [AUTOCONFIG, WELL_KNOWN] {
+        world.files.insert(url.to_owned(), servers.clone());
+    }
+    let site = Site::with(world, Ispdb::Web("https://db.example/".to_owned()));
+    check(&site.find("acme.example").await, None, &[(Source::Srv, Outcome::Failed)]);
+    let asked = site.world.asked.lock().unwrap();
+    let vetted = asked.iter().filter(|question| question.starts_with("vet ")).count();
+    // Servers: four by each of two files and by the records.
+    assert_eq!((vetted, asked.len() - vetted), (12, 11), "{asked:#?}");
 }
 
 #[tokio::test]

@@ -296,3 +296,34 @@ fn told(error: &anyhow::Error) -> String {
     let lines = whole.lines().map(str::trim).filter(|line| !line.is_empty());
     lines.collect::<Vec<_>>().join("; ").chars().take(2000).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    /// It takes what it is told and never answers.
+    const SILENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/hostile/silent.sh");
+
+    /// Time passes when there is nothing else to wait for.
+    #[tokio::test(start_paused = true)]
+    async fn a_child_that_does_not_answer_is_given_up() {
+        let compiler = compiler();
+        let ended = compiler.run("own", b"wasm");
+        let ended = tokio::time::timeout(2 * Compile::default().wall, ended).await;
+        assert!(matches!(ended, Ok(Err(CompileFault::TooComplex(_)))), "{ended:?}");
+    }
+
+    #[tokio::test]
+    async fn only_two_components_are_compiled_at_once() {
+        let compiler = compiler();
+        let mut all: Vec<_> = (0..5).map(|_| Box::pin(compiler.run("own", b"wasm"))).collect();
+        assert!(all.iter_mut().all(|one| one.now_or_never().is_none()));
+        assert_eq!(compiler.children().get(), 2);
+    }
+
+    fn compiler() -> Compiler {
+        Compiler::new(PathBuf::from(SILENT), Compile::default(), None)
+    }
+}
