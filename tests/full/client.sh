@@ -3,14 +3,17 @@
 #
 #   tests/full/client.sh
 #
-# Needs Node.js 20 with npm, and its registry.
+# Needs Node.js 20 with npm, and its registry. POSTLET_BINARY is asked instead of a program that is built first.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 exec </dev/null
 
-cargo build --locked --workspace --bin postlet
-target="$(cargo metadata --locked --no-deps --format-version 1 |
-    node -e 'console.log(JSON.parse(require("fs").readFileSync(0)).target_directory)')"
+if [ -z "${POSTLET_BINARY:-}" ]; then
+    cargo build --locked --workspace --bin postlet
+    target="$(cargo metadata --locked --no-deps --format-version 1 |
+        node -e 'console.log(JSON.parse(require("fs").readFileSync(0)).target_directory)')"
+    POSTLET_BINARY="$target/debug/postlet"
+fi
 
 scratch="$(mktemp -d)"
 host=
@@ -19,7 +22,7 @@ stop() {
     rm -rf "$scratch"
 }
 trap stop EXIT
-"$target/debug/postlet" dev --json --listen 127.0.0.1:0 >"$scratch/ready" 2>"$scratch/log" &
+"$POSTLET_BINARY" dev --json --listen 127.0.0.1:0 >"$scratch/ready" 2>"$scratch/log" &
 host=$!
 for _ in $(seq 3000); do
     [ ! -s "$scratch/ready" ] || break

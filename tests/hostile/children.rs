@@ -12,8 +12,8 @@ use model::caller::Caller;
 use model::ids::{RequestId, TokenId};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 use serde_json::json;
-use server::schema::child_pool::{Asking, Checkers, Foreign};
 use server::schema::child;
+use server::schema::child_pool::{Asking, Checkers, Foreign};
 use tempfile::TempDir;
 use tokio::time::timeout;
 

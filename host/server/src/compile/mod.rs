@@ -14,6 +14,7 @@
 pub(crate) mod code_cache;
 
 use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -22,7 +23,7 @@ use prometheus_client::metrics::counter::Counter;
 use runtime::Runtime;
 use runtime::component::{Component, Operation};
 use runtime::error::chain;
-use rustix::process::Resource;
+use rustix::process::{Resource, Signal};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -75,14 +76,11 @@ pub(crate) enum CompileFault {
     /// What the compiler, the linker or `describe` said.
     #[error("{0}")]
     Refused(String),
-    /// It went over a limit.
+    /// It went over a limit: how much that is, and the key of the configuration.
     #[error(
-        "it is too complex: compiling it needs more than {} s of computing, {} s of time or {} MB of memory",
-        .0.cpu.as_secs(),
-        .0.wall.as_secs(),
-        .0.memory / 1_000_000
+        "it is too complex: compiling it takes more than {0}; `compile.{1}` of the configuration raises that"
     )]
-    TooComplex(Compile),
+    TooComplex(String, &'static str),
     /// The file is too large to be tried.
     #[error("it has {0} bytes; at most {MOST_WASM} are taken")]
     TooLarge(usize),
@@ -176,18 +174,32 @@ impl Compiler {
             drop(limited);
             Ok((said, child.wait().await.map_err(broken)?))
         };
-        let too_complex = || CompileFault::TooComplex(self.limits);
-        let (said, status) =
-            tokio::time::timeout(self.limits.wall, talk).await.map_err(|_| too_complex())??;
-        // Out of memory aborts, out of time is SIGXCPU; whatever the signal, it was this component's doing.
-        if status.code().is_none() {
-            return Err(too_complex());
+        let (said, status) = tokio::time::timeout(self.limits.wall, talk)
+            .await
+            .map_err(|_| over_time(self.limits))??;
+        if let Some(signal) = status.signal() {
+            return Err(ended_by(signal, self.limits));
         }
         if !status.success() {
             return Err(CompileFault::Child(format!("it ended with {status}")));
         }
         Ok(said)
     }
+}
+
+fn over_time(limits: Compile) -> CompileFault {
+    let most = format!("{} s on this machine", limits.wall.as_secs());
+    CompileFault::TooComplex(most, "wall-secs")
+}
+
+/// Out of computing time is SIGXCPU, out of memory aborts; whatever other signal, it was this component's doing.
+fn ended_by(signal: i32, limits: Compile) -> CompileFault {
+    if signal == Signal::XCPU.as_raw() {
+        let most = format!("{} s of computing", limits.cpu.as_secs());
+        return CompileFault::TooComplex(most, "cpu-secs");
+    }
+    let most = format!("{} MB of memory", limits.memory / 1_000_000);
+    CompileFault::TooComplex(most, "memory-bytes")
 }
 
 /// What the answer of a child depends on: the component, the form of the answer, and the engine.
@@ -325,5 +337,23 @@ mod tests {
 
     fn compiler() -> Compiler {
         Compiler::new(PathBuf::from(SILENT), Compile::default(), None)
+    }
+
+    #[test]
+    fn a_refusal_names_the_limit_that_was_met_and_its_key() {
+        let limits = Compile::default();
+        check(&over_time(limits), "180 s on this machine; `compile.wall-secs`");
+        let ended = |signal: Signal| ended_by(signal.as_raw(), limits);
+        check(&ended(Signal::XCPU), "60 s of computing; `compile.cpu-secs`");
+        check(&ended(Signal::ABORT), "3000 MB of memory; `compile.memory-bytes`");
+        check(&ended(Signal::KILL), "3000 MB of memory; `compile.memory-bytes`");
+    }
+
+    #[track_caller]
+    fn check(fault: &CompileFault, want: &str) {
+        let whole = format!(
+            "it is too complex: compiling it takes more than {want} of the configuration raises that"
+        );
+        assert_eq!(fault.to_string(), whole);
     }
 }
