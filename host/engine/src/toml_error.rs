@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue, Error};
 
 /// Key and fault in one sentence.
 #[must_use]
-pub fn told(error: &Error, text: &str) -> String {
+pub fn explain(error: &Error, text: &str) -> String {
     let message = error.message().trim_end();
     let Some(fault) = translated(message) else { return message.to_owned() };
     // What the file itself lacks has no place in it.

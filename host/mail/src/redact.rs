@@ -18,7 +18,7 @@ const HIDDEN: &str = "…";
 const TELLING: usize = 8;
 
 /// `said` without the credentials in any form; nor their beginning at its end, where a long line was cut.
-pub(crate) fn hushed(said: &str, username: &str, credentials: &Credentials) -> String {
+pub(crate) fn redact(said: &str, username: &str, credentials: &Credentials) -> String {
     let mut forms = forms(username, credentials);
     // One may hold another.
     forms.sort_by_key(|form| Reverse(form.reveal().len()));

@@ -12,7 +12,7 @@ use crate::provider::{Localised, Profile};
 
 /// What discovery has to say about a domain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct Discovery {
     /// None when no source had an answer that may be used.
     pub profile: Option<Profile>,
     /// A server lies outside the mail domain and its mail exchanger's, or who named it could be

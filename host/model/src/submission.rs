@@ -145,7 +145,7 @@ pub struct RecipientVerdict {
 
 /// A submission as callers see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct SubmissionStatus {
     /// Its receipt, with the state as of now.
     pub receipt: Receipt,
     /// Attempts begun.

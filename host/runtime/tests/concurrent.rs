@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Bytes, Frame};
 use runtime::Runtime;
 use runtime::endpoint::Endpoint;
-use runtime::error::{BodyError, Budget, EndpointError, Which};
+use runtime::error::{BodyError, Budget, EndpointError, LimitKind};
 use runtime::limits::Limits;
 use support::{OneAccount, ask, caller, drain, get, nothing_lives, runtime, short};
 use tokio::sync::mpsc;

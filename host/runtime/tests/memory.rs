@@ -10,7 +10,7 @@ mod support;
 
 use std::fs;
 
-use runtime::error::{EndpointError, Which};
+use runtime::error::{EndpointError, LimitKind};
 use runtime::limits::Limits;
 use support::{ask, hostile, json, nothing_lives, runtime};
 

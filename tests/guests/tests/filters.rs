@@ -13,7 +13,7 @@ use engine::discovery::Discovery;
 use engine::engine::Engine;
 use engine::ports::Ports;
 use engine::settings::Settings as EngineSettings;
-use engine::submit::filter_registry::BoundFilter;
+use engine::submit::filter_registry::ActiveFilter;
 use model::account::{Account, Credentials, Identity, MailServer, Security};
 use model::address::Address;
 use model::caller::{Caller, Scope};
@@ -26,8 +26,8 @@ use model::port::accounts::Accounts;
 use model::port::capabilities::Capabilities;
 use model::port::clock::{Clock, Entropy};
 use model::port::imap::{ImapConnect, ImapError, ImapSession};
-use model::port::login_observer::Steps;
-use model::port::outbox::{Outbox, Room, Wish};
+use model::port::login_observer::LoginObserver;
+use model::port::outbox::{ClaimCapacity, ClaimRequest, Outbox};
 use model::port::smtp::{Activity, SmtpConnect, SmtpError, SmtpSession};
 use model::port::spool::{Payer, Spool, SpoolError, Spools};
 use model::problem::{Code, Problem};
@@ -73,7 +73,7 @@ impl ImapConnect for Nothing {
         &'a self,
         _: &'a MailServer,
         _: &'a Credentials,
-        _: &'a dyn Steps,
+        _: &'a dyn LoginObserver,
     ) -> BoxFuture<'a, Result<Box<dyn ImapSession>, ImapError>> {
         Box::pin(async { Err(ImapError::Timeout) })
     }
@@ -84,7 +84,7 @@ impl SmtpConnect for Nothing {
         &'a self,
         _: &'a MailServer,
         _: &'a Credentials,
-        _: &'a dyn Steps,
+        _: &'a dyn LoginObserver,
         _: &'a Activity,
     ) -> BoxFuture<'a, Result<Box<dyn SmtpSession>, SmtpError>> {
         Box::pin(async { Err(SmtpError::NoTls) })
@@ -186,8 +186,9 @@ impl Host {
     /// The bytes that would go out.
     async fn accepted(&self) -> Vec<String> {
         let now = Timestamp::from_millis(1_700_000_000_000);
-        let (owner, lease, room) = ("test".to_owned(), Duration::from_secs(60), Room::of(10));
-        let wish = Wish { owner, now, lease, room, pauses: Vec::new() };
+        let (owner, lease, room) =
+            ("test".to_owned(), Duration::from_secs(60), ClaimCapacity::of(10));
+        let wish = ClaimRequest { owner, now, lease, room, pauses: Vec::new() };
         let claimed = self.store.claim(wish).await.unwrap();
         let mut texts = Vec::new();
         for claim in claimed.claims {

@@ -11,7 +11,7 @@ pub(crate) fn registrable(name: &str) -> Option<&str> {
 }
 
 /// Whether one owner has registered both.
-pub(crate) fn are_kin(one: &str, other: &str) -> bool {
+pub(crate) fn same_registrable_domain(one: &str, other: &str) -> bool {
     registrable(one).is_some_and(|owner| registrable(other) == Some(owner))
 }
 

@@ -14,14 +14,14 @@ use model::port::imap::{
 
 /// Stands where a session was that is closed.
 #[derive(Debug)]
-pub(crate) struct Gone;
+pub(crate) struct ClosedSession;
 
 fn lost<'a, T: Send + 'a>() -> BoxFuture<'a, Result<T, ImapError>> {
     let gone = std::io::ErrorKind::NotConnected;
     Box::pin(std::future::ready(Err(ImapError::Lost(gone.into()))))
 }
 
-impl ImapSession for Gone {
+impl ImapSession for ClosedSession {
     fn has(&self, _: &str) -> bool {
         false
     }

@@ -16,7 +16,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use model::instant::Timestamp;
 use model::port::BoxFuture;
 use model::port::maintenance::Claims;
-use model::port::outbox::{Claimed, Wish};
+use model::port::outbox::{ClaimRequest, Claimed};
 use model::port::store_error::StoreError;
 use tokio::sync::watch;
 
@@ -54,7 +54,7 @@ pub(crate) async fn run(worker: &Worker, stop: impl Future<Output = ()> + Send) 
     let (stopping, stopped) = watch::channel(false);
     let mut stop = pin!(stop.fuse());
     let mut under_way: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
-    while !void_claims(worker).await {
+    while !release_claims(worker).await {
         if let Either::Left(_) = future::select(&mut stop, clock.sleep(STORE_PAUSE)).await {
             return;
         }
@@ -109,7 +109,7 @@ pub(crate) async fn run(worker: &Worker, stop: impl Future<Output = ()> + Send) 
                 slots.look();
             }
             Event::Tidy => {
-                tidy(worker, &under_way);
+                close_idle_sessions(worker, &under_way);
                 tidying = clock.sleep(TIDY);
             }
             Event::Claimed(answer) => {
@@ -158,7 +158,7 @@ fn begin<'a>(
 
 async fn claim(worker: &Worker, look: Look, now: Timestamp) -> Result<Claimed, StoreError> {
     let Worker { outbox, entropy, settings, slots, .. } = worker;
-    let wish = Wish {
+    let wish = ClaimRequest {
         owner: settings.owner.clone(),
         now,
         lease: settings.lease,
@@ -188,14 +188,14 @@ async fn until_due(worker: &Worker, looked: Timestamp) {
 }
 
 /// True once the claims of the last run are void.
-async fn void_claims(worker: &Worker) -> bool {
+async fn release_claims(worker: &Worker) -> bool {
     match worker.outbox.void_claims().await {
         Ok(count) => {
             if count > 0 {
                 tracing::info!(count, "claims of the last run are void");
             }
             // The clock may have been set while nobody ran.
-            maintenance::bring_back(worker, Claims::Void).await;
+            maintenance::reschedule_after_clock_change(worker, Claims::Void).await;
             true
         }
         Err(error) => {
@@ -206,7 +206,7 @@ async fn void_claims(worker: &Worker) -> bool {
 }
 
 /// Says goodbye to sessions that nobody needs, beside the deliveries.
-fn tidy<'a>(worker: &Worker, under_way: &FuturesUnordered<BoxFuture<'a, ()>>) {
+fn close_idle_sessions<'a>(worker: &Worker, under_way: &FuturesUnordered<BoxFuture<'a, ()>>) {
     let now = worker.clock.monotonic();
     let cold = worker.slots.take_cold(now, worker.settings.smtp_warm);
     if !cold.is_empty() {

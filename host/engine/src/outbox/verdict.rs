@@ -108,7 +108,7 @@ fn is_one_too_many(reply: &Reply) -> bool {
 }
 
 /// The dot was recorded and nothing after it: any of those that waited may have got the message.
-pub(crate) fn doubt(recipients: &mut [RecipientVerdict]) {
+pub(crate) fn mark_uncertain(recipients: &mut [RecipientVerdict]) {
     for known in recipients.iter_mut().filter(|known| !known.state.is_final()) {
         known.state = State::Uncertain;
     }

@@ -9,7 +9,7 @@ use model::health::Health;
 use model::ids::{AccountId, TenantId};
 use model::message::Page;
 use model::port::BoxFuture;
-use model::port::accounts::{Accounts, Exchange};
+use model::port::accounts::{Accounts, CredentialSwap};
 use model::port::store_error::StoreError;
 use model::secret::Secret;
 
@@ -102,7 +102,7 @@ impl Accounts for Shelf {
         &'a self,
         _: &'a Account,
         account: &'a Account,
-        _: Option<Exchange<'a>>,
+        _: Option<CredentialSwap<'a>>,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.0.lock().unwrap().insert(account.id.clone(), account.clone());
         Box::pin(async { Ok(true) })

@@ -14,7 +14,7 @@ use model::mailbox::Role;
 use model::message::{MessageQuery, Page, Summary};
 use model::port::BoxFuture;
 use model::port::capabilities::Capabilities;
-use model::port::spawner::Background;
+use model::port::spawner::Spawner;
 use model::port::spool::{Payer, Spool, SpoolError, Spools};
 use model::port::token_endpoint::TokenEndpoint;
 use model::problem::{Code, Problem};
@@ -45,7 +45,7 @@ impl Spools for NoSpools {
 #[derive(Debug)]
 struct AtOnce;
 
-impl Background for AtOnce {
+impl Spawner for AtOnce {
     fn run(&self, _: &'static str, work: BoxFuture<'static, ()>) {
         work.now_or_never().unwrap();
     }

@@ -17,7 +17,7 @@ use crate::mailbox::{Counters, Mailbox, MailboxName};
 use crate::message::{Flag, FlagChange};
 use crate::octets::Octets;
 use crate::port::dial::DialError;
-use crate::port::login_observer::Steps;
+use crate::port::login_observer::LoginObserver;
 
 /// Logs in.
 pub trait ImapConnect: Send + Sync + fmt::Debug {
@@ -26,7 +26,7 @@ pub trait ImapConnect: Send + Sync + fmt::Debug {
         &'a self,
         server: &'a MailServer,
         credentials: &'a Credentials,
-        steps: &'a dyn Steps,
+        steps: &'a dyn LoginObserver,
     ) -> BoxFuture<'a, Result<Box<dyn ImapSession>, ImapError>>;
 }
 

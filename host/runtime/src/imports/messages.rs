@@ -8,7 +8,7 @@ use model::octets::Octets;
 use model::problem::Problem;
 use wasmtime::component::Resource;
 
-use crate::guest_state::Guest;
+use crate::guest_state::GuestState;
 use crate::imports::{Answer, PAGE};
 use crate::wit::bindings::capabilities::postlet::mail::{content, messages, reading, types};
 use crate::wit::bindings::mime_engine::postlet::mail::filtering;
@@ -20,7 +20,7 @@ use crate::wit::to_wit;
 
 type Each<T> = wasmtime::Result<Vec<Result<T, types::Problem>>>;
 
-impl messages::Host for Guest {
+impl messages::Host for GuestState {
     async fn find(
         &mut self,
         account: Resource<Grant>,
@@ -153,11 +153,11 @@ impl messages::Host for Guest {
     }
 }
 
-impl reading::Host for Guest {}
+impl reading::Host for GuestState {}
 
-impl filtering::Host for Guest {}
+impl filtering::Host for GuestState {}
 
-impl reading::HostMessage for Guest {
+impl reading::HostMessage for GuestState {
     async fn summary(
         &mut self,
         message: Resource<MessageHandle>,

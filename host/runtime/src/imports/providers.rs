@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use model::discovery::{Found, Outcome, Source, Step};
+use model::discovery::{Discovery, Outcome, Source, Step};
 use model::problem::Problem;
 
-use crate::guest_state::Guest;
+use crate::guest_state::GuestState;
 use crate::imports::Answer;
 use crate::wit::bindings::capabilities::postlet::mail::providers;
 use crate::wit::list_bounds;
 use crate::wit::to_wit;
 
-impl Guest {
-    async fn found(&mut self, domain: &str) -> wasmtime::Result<Result<Found, Problem>> {
+impl GuestState {
+    async fn found(&mut self, domain: &str) -> wasmtime::Result<Result<Discovery, Problem>> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
         if let Err(problem) = list_bounds::word("domain", domain) {
@@ -23,7 +23,7 @@ impl Guest {
     }
 }
 
-impl providers::Host for Guest {
+impl providers::Host for GuestState {
     async fn look_up(&mut self, domain: String) -> Answer<providers::Discovery> {
         let found = self.found(&domain).await?;
         self.answer(found, to_wit::discovery)
@@ -36,7 +36,7 @@ impl providers::Host for Guest {
 }
 
 /// It has no way to answer a problem: nothing was found, and the one step tells why.
-fn refused(problem: Problem, domain: &str) -> Found {
+fn refused(problem: Problem, domain: &str) -> Discovery {
     let step = Step {
         source: Source::Table,
         asked: domain.chars().take(253).collect(),
@@ -44,5 +44,5 @@ fn refused(problem: Problem, domain: &str) -> Found {
         outcome: Outcome::Refused,
         reason: problem.detail,
     };
-    Found { steps: vec![step], ..Found::default() }
+    Discovery { steps: vec![step], ..Discovery::default() }
 }

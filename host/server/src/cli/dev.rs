@@ -21,13 +21,13 @@ use serde_json::{Value, json};
 use crate::cli::build;
 use crate::cli::curl_examples;
 use crate::cli::up::progress;
-use crate::cli::watch::Own;
+use crate::cli::watch::WatchedApplication;
 use crate::config::Config;
-use crate::host::{Host, Parts, Stores, this_program};
+use crate::host::{Host, HostConfig, Stores, this_program};
 use crate::log::quota;
 use crate::os::file_limit;
 use crate::os::task;
-use crate::serve::listener::Edge;
+use crate::serve::listener::HttpListener;
 use crate::serve::shutdown;
 use crate::serve::shutdown::Signals;
 
@@ -45,7 +45,7 @@ const MAILBOXES: [(&str, &str, &str, &str); 3] = [
 /// Starts everything and serves until it is told to stop.
 pub(crate) async fn run(
     listen: Option<SocketAddr>,
-    own: Option<Own>,
+    own: Option<WatchedApplication>,
     machine: bool,
 ) -> anyhow::Result<()> {
     if !machine {
@@ -79,7 +79,7 @@ pub(crate) async fn run(
     )?;
     let tenants: Vec<TenantId> = defaults.tenants.iter().map(|tenant| tenant.id.clone()).collect();
     file_limit::fit(&mut defaults.limits);
-    let parts = Parts {
+    let parts = HostConfig {
         tenants: defaults.tenants,
         program: this_program()?,
         egress: Egress::new(rules),
@@ -116,8 +116,8 @@ pub(crate) async fn run(
             host.keyring.make(tenant, Some("postlet dev".to_owned()), scopes, None, None).await?,
         );
     }
-    let edge = match (listen, Edge::bind(listen.unwrap_or(USUAL)).await) {
-        (None, Err(_)) => Edge::bind(SocketAddr::new(USUAL.ip(), 0)).await?,
+    let edge = match (listen, HttpListener::bind(listen.unwrap_or(USUAL)).await) {
+        (None, Err(_)) => HttpListener::bind(SocketAddr::new(USUAL.ip(), 0)).await?,
         (_, edge) => edge?,
     };
     let url = format!("http://{}", edge.address()?);

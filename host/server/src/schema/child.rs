@@ -119,7 +119,7 @@ impl From<Fault> for Told {
 /// # Errors
 /// When the pipes break, the parent does not keep to the form, or the limits cannot be set.
 pub fn child() -> anyhow::Result<()> {
-    hardening::seclude()?;
+    hardening::harden_process()?;
     limit(Resource::Data, MEMORY)?;
     limit(Resource::As, ADDRESSES)?;
     nice(NICE).context("the priority")?;

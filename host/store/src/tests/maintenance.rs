@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::ids::SubmissionId;
-use model::port::maintenance::{Claims, Figures, Maintenance, Waits};
+use model::port::maintenance::{Claims, Maintenance, OutboxCounts, RetryWaits};
 use model::port::outbox::Outbox;
 use model::submission::State;
 use rusqlite::Connection;
@@ -91,9 +91,9 @@ async fn what_ended_long_ago_is_removed_in_pieces<S: Store>(bench: Bench<S>) {
     assert!(!bench.store.was_pruned(&id(77)).await.unwrap());
 }
 
-fn waits() -> Waits {
+fn waits() -> RetryWaits {
     let seconds = [30, 30, 120, 14_400];
-    Waits { after: seconds.map(Duration::from_secs).to_vec() }
+    RetryWaits { after: seconds.map(Duration::from_secs).to_vec() }
 }
 
 async fn what_a_clock_ahead_put_off_comes_back<S: Store>(bench: Bench<S>) {

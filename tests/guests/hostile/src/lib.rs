@@ -58,7 +58,7 @@ mod smuggle;
 mod witness;
 
 use kit::problem::Problem;
-use kit::request::{Request, nowhere};
+use kit::request::{Request, not_found};
 use kit::response::{Answer, serve};
 use wasip2::exports::http::incoming_handler::Guest;
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};

@@ -3,7 +3,7 @@
 use model::account::Security;
 use model::port::smtp::SmtpError;
 
-use crate::scripted_peer::Diary;
+use crate::scripted_peer::StepLog;
 use crate::smtp::tests::{GO, OK, PLAIN, envelope, message, recorded, session, watched};
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn each_step_of_a_login_is_told_when_it_was_done() {
 }
 
 async fn check(security: Security, says: &[&str], want: &str) {
-    let diary = Diary::default();
+    let diary = StepLog::default();
     let _ = watched(security, says, &diary).await;
     assert_eq!(diary.read(), want, "{says:?}");
 }

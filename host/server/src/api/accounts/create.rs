@@ -11,12 +11,12 @@ use model::problem::{Code, Problem};
 use runtime::body::Body;
 
 use crate::api::accounts::errors::{faulty, stored};
-use crate::api::accounts::handlers::Desk;
+use crate::api::accounts::handlers::AccountsApi;
 use crate::api::accounts::json;
 use crate::api::accounts::parse::Wanted;
 use crate::http::response;
 
-impl Desk {
+impl AccountsApi {
     pub(crate) async fn create(
         &self,
         caller: &Caller,

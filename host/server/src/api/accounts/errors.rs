@@ -36,5 +36,6 @@ pub(crate) fn unknown(id: &str) -> Problem {
 }
 
 pub(crate) fn stored(error: StoreError) -> Problem {
-    Problem::new(Code::StoreUnavailable, "the account could not be read or written").because(error)
+    Problem::new(Code::StoreUnavailable, "the account could not be read or written")
+        .with_cause(error)
 }

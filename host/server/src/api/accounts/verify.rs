@@ -5,11 +5,11 @@ use model::caller::Caller;
 use model::problem::{Code, Problem};
 use runtime::body::Body;
 
-use crate::api::accounts::handlers::Desk;
+use crate::api::accounts::handlers::AccountsApi;
 use crate::api::accounts::json::{tried_out, verified};
 use crate::api::accounts::parse::Wanted;
 
-impl Desk {
+impl AccountsApi {
     /// Checks servers and credentials; nothing is stored.
     pub(crate) async fn verify_new(
         &self,

@@ -14,7 +14,7 @@ use std::time::Duration;
 use model::account::{Account, Credentials};
 use model::instant::Timestamp;
 use model::port::accounts::Accounts;
-use model::port::outbox::{Outbox, Replay};
+use model::port::outbox::{IdempotentReplay, Outbox};
 use model::port::tokens::Tokens;
 use model::submission::{Idempotency, IdempotencyKey, State};
 use rusqlite::Connection;
