@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use model::caller::{Caller, Grant};
-use model::draft::Draft;
 use model::future::BoxFuture;
-use model::mailbox::Mailbox;
-use model::message::{FlagChange, MessageQuery, Moved, Page, Summary};
+use model::mail::draft::Draft;
+use model::mail::mailbox::Mailbox;
+use model::mail::message::{FlagChange, MessageQuery, Moved, Page, Summary};
 use model::port::capabilities::{Capabilities, Message};
 use model::port::spool::Spool;
 use model::problem::{Code, Problem};

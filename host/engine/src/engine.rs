@@ -11,11 +11,11 @@ use std::sync::Arc;
 use futures_util::future;
 use model::account::{Account, Credentials};
 use model::caller::{Caller, Grant, Scope};
-use model::discovery::Discovery;
-use model::draft::Draft;
+use model::discovery::DiscoveryResult;
 use model::ids::{AccountId, TenantId};
-use model::mailbox::Mailbox;
-use model::message::{FlagChange, MessageQuery, Moved, Page, Summary};
+use model::mail::draft::Draft;
+use model::mail::mailbox::Mailbox;
+use model::mail::message::{FlagChange, MessageQuery, Moved, Page, Summary};
 use model::port::BoxFuture;
 use model::port::accounts::Accounts;
 use model::port::capabilities::{Capabilities, Message};
@@ -157,7 +157,8 @@ impl Engine {
         let credentials = self.credentials(account).await?;
         let mut verification = verify::verify(&self.checker, account, &credentials).await;
         if verification.is_refused()
-            && let Some(other) = self.logins.bearers.instead_of(account, &credentials).await?
+            && let Some(other) =
+                self.logins.bearers.refresh_after_refusal(account, &credentials).await?
         {
             verification = verify::verify(&self.checker, account, &other).await;
         }
@@ -169,7 +170,7 @@ impl Engine {
     /// What the servers said becomes the account's state.
     pub async fn record_verification(&self, account: &Account, verification: &Verification) {
         for (protocol, probe) in verification.probes() {
-            self.logins.healths.saw(account, protocol, probe.result.as_ref().err()).await;
+            self.logins.healths.record(account, protocol, probe.result.as_ref().err()).await;
         }
     }
 
@@ -188,7 +189,11 @@ impl Engine {
     ///
     /// # Errors
     /// [`Code::TooManyRequests`] when the network was asked too often for the caller's tenant.
-    pub async fn find_servers(&self, caller: &Caller, domain: &str) -> Result<Discovery, Problem> {
+    pub async fn find_servers(
+        &self,
+        caller: &Caller,
+        domain: &str,
+    ) -> Result<DiscoveryResult, Problem> {
         let discovery = &self.discovery;
         if discovery.asks(&caller.tenant, domain) {
             self.lookups.take(caller)?;
@@ -271,7 +276,7 @@ impl Engine {
     /// Marks an account that waits for its owner's consent.
     pub async fn awaits_consent(&self, account: &Account) {
         let problem = credentials::withheld(TokenError::Grant);
-        self.logins.healths.saw(account, protocol_of(account), Some(&problem)).await;
+        self.logins.healths.record(account, protocol_of(account), Some(&problem)).await;
     }
 
     /// Closes the account's sessions and forgets what was cached and held against it. To be called
@@ -281,7 +286,7 @@ impl Engine {
         self.worker.slots.forget(&owner);
         self.logins.healths.forget(&owner);
         self.reader.pool.forget(&owner).await;
-        self.reader.cache.forget(&owner);
+        self.reader.cache.evict_account(&owner);
     }
 
     /// From now on, what the tenant sends passes these filters, in their order; a message that is under
@@ -292,7 +297,7 @@ impl Engine {
 
     /// Logs out every idle session, when tokens that are being renewed are stored.
     pub async fn close(&self) {
-        self.logins.bearers.settle().await;
+        self.logins.bearers.wait_for_refreshes().await;
         self.reader.pool.close().await;
     }
 
@@ -466,7 +471,7 @@ impl Capabilities for Engine {
         &'a self,
         caller: &'a Caller,
         domain: &'a str,
-    ) -> BoxFuture<'a, Result<Discovery, Problem>> {
+    ) -> BoxFuture<'a, Result<DiscoveryResult, Problem>> {
         Box::pin(async move {
             if !caller.may(Scope::Read) {
                 return Err(problems::forbidden(Scope::Read));

@@ -75,6 +75,6 @@ mod tests {
     #[track_caller]
     fn check(said: &str, want: &str) {
         let credentials = Credentials::Password(Secret::new("pw-16-long".to_owned()));
-        assert_eq!(hushed(said, "ann", &credentials), want);
+        assert_eq!(redact(said, "ann", &credentials), want);
     }
 }

@@ -82,10 +82,10 @@ mod tests {
     fn what_cannot_be_sent_is_not() {
         let token = Secret::new("t0k".to_owned());
         let none = Bearer::new(|name| name == "PLAIN", "ann", &token).unwrap_err();
-        assert_eq!(none, Unable::NotOffered);
+        assert_eq!(none, NoMechanism::NotOffered);
         for (name, token) in [("a\x01b", "t"), ("ann", "t\x01auth=Bearer x"), ("ann", "t\r\nx")] {
             let refused = Bearer::new(|_| true, name, &Secret::new(token.to_owned()));
-            assert_eq!(refused.unwrap_err(), Unable::Unsendable);
+            assert_eq!(refused.unwrap_err(), NoMechanism::Unsendable);
         }
     }
 

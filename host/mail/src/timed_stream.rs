@@ -5,7 +5,7 @@
 //! which sends a byte a second is noticed too. tokio's clock serves here: the
 //! deadlines guard I/O and decide nothing else.
 //!
-//! Invariant: no read or write waits longer than [`Patience`] allows; after
+//! Invariant: no read or write waits longer than [`Deadlines`] allows; after
 //! that each further one fails at once.
 
 use std::fmt;

@@ -147,8 +147,8 @@ mod tests {
         assert_eq!(health.state(), AccountState::Unverified);
         assert!(health.see(Protocol::Imap, at(1), None));
         assert_eq!(health.state(), AccountState::Connected);
-        assert!(health.see(Protocol::Smtp, at(2), trouble(TroubleKind::Refused)));
-        assert!(health.see(Protocol::Imap, at(3), trouble(TroubleKind::Unreachable)));
+        assert!(health.see(Protocol::Smtp, at(2), trouble(HealthIssueKind::Refused)));
+        assert!(health.see(Protocol::Imap, at(3), trouble(HealthIssueKind::Unreachable)));
         assert_eq!(health.state(), AccountState::AuthenticationFailed);
         assert_eq!(health.last_error().unwrap().0, Protocol::Smtp);
         assert!(health.see(Protocol::Smtp, at(4), None));
@@ -159,8 +159,8 @@ mod tests {
     fn what_is_as_before_is_no_news_and_keeps_its_time() {
         let at = Timestamp::from_millis;
         let mut health = Health::default();
-        assert!(health.see(Protocol::Imap, at(1), trouble(TroubleKind::Refused)));
-        assert!(!health.see(Protocol::Imap, at(2), trouble(TroubleKind::Refused)));
+        assert!(health.see(Protocol::Imap, at(1), trouble(HealthIssueKind::Refused)));
+        assert!(!health.see(Protocol::Imap, at(2), trouble(HealthIssueKind::Refused)));
         assert_eq!(health.imap.as_ref().unwrap().at, at(1));
         assert!(health.see(Protocol::Imap, at(3), None));
         assert!(!health.see(Protocol::Imap, at(4), None));

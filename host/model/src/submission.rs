@@ -8,9 +8,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::address::EmailAddress;
 use crate::ids::{AccountId, SubmissionId, TenantId};
 use crate::instant::Timestamp;
+use crate::mail::address::EmailAddress;
 use crate::octets::Octets;
 
 /// Where a submission, or one recipient of it, stands.

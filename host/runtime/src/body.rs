@@ -307,7 +307,7 @@ impl HttpBody for Outgoing {
             Some(Err(error)) => {
                 self.failure.log(&error);
                 let limit = self.meter.limits().response_body;
-                let too_large = matches!(error, EndpointError::Limit(Which::ResponseBody));
+                let too_large = matches!(error, EndpointError::Limit(LimitKind::ResponseBody));
                 self.broken = Some(if too_large {
                     BodyError::TooLarge { limit }
                 } else {

@@ -9,9 +9,9 @@
 
 use std::sync::Arc;
 
-use model::draft::Envelope;
 use model::filter::Verdict;
 use model::ids::{RequestId, TenantId};
+use model::mail::draft::Envelope;
 use model::port::BoxFuture;
 use model::port::capabilities::Message;
 use model::port::filter::{BeforeSendFilter, FilterError};

@@ -2,7 +2,7 @@
 //!
 //! WASI is linked and empty: no environment but what the manifest writes, no
 //! arguments, no directories, no sockets, no outgoing HTTP. What a guest can do beyond computing is its
-//! [`Powers`], fixed when the store is made.
+//! [`HostAccess`], fixed when the store is made.
 //!
 //! One type for every world, since what is generic over it compiles slowly.
 

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use model::draft::{Attachment, Composed, Disposition, Draft, Envelope};
 use model::filter::Edit;
 use model::foreign;
 use model::instant::Timestamp;
-use model::message::{HeaderSummary, ParseOptions, ParsedMessage};
+use model::mail::draft::{Attachment, Composed, Disposition, Draft, Envelope};
+use model::mail::message::{HeaderSummary, ParseOptions, ParsedMessage};
 use model::octets::Octets;
 use model::port::BoxFuture;
 use model::port::mime::{Mime, MimeError};

@@ -86,10 +86,11 @@ async fn what_misbehaves_before_it_answers_is_told() {
     .await;
     check("/panic", short(), |error| matches!(error, EndpointError::Trapped { .. })).await;
     check("/leak", Limits::default(), |error| {
-        matches!(error, EndpointError::Limit(Which::Handles))
+        matches!(error, EndpointError::Limit(LimitKind::Handles))
     })
     .await;
-    check("/headers", short(), |error| matches!(error, EndpointError::Limit(Which::Headers))).await;
+    check("/headers", short(), |error| matches!(error, EndpointError::Limit(LimitKind::Headers)))
+        .await;
 }
 
 #[tokio::test]

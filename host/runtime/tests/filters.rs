@@ -13,9 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use model::draft::{Composed, Envelope};
 use model::filter::{Edit, EditKind, Refusal, Verdict};
-use model::message::{Header, HeaderSummary, ParseOptions, Part, ReplyHeaders, Summary};
+use model::mail::draft::{Composed, Envelope};
+use model::mail::message::{Header, HeaderSummary, ParseOptions, Part, ReplyHeaders, Summary};
 use model::octets::{Octets, in_memory};
 use model::port::BoxFuture;
 use model::port::capabilities::{Body, Message};
@@ -181,13 +181,13 @@ async fn a_filter_that_misbehaves_costs_its_verdict_and_nothing_else() {
         let counts = matches!(subject, "flood" | "hold");
         let ended = ask(if counts { &patient } else { &filter }, subject, &[]).await;
         match subject {
-            "trap" => assert!(matches!(ended, Err(JudgeError::Trapped(_))), "{ended:?}"),
-            "loop" => assert!(matches!(ended, Err(JudgeError::Timeout)), "{ended:?}"),
+            "trap" => assert!(matches!(ended, Err(FilterError::Trapped(_))), "{ended:?}"),
+            "loop" => assert!(matches!(ended, Err(FilterError::Timeout)), "{ended:?}"),
             "eat" => assert!(
-                matches!(ended, Err(JudgeError::Limit(_) | JudgeError::Timeout)),
+                matches!(ended, Err(FilterError::Limit(_) | FilterError::Timeout)),
                 "{ended:?}"
             ),
-            _ => assert!(matches!(ended, Err(JudgeError::Limit(_))), "{subject}: {ended:?}"),
+            _ => assert!(matches!(ended, Err(FilterError::Limit(_))), "{subject}: {ended:?}"),
         }
         assert_eq!(ask(&filter, "fine", &[]).await.unwrap(), Verdict::Accept, "after {subject}");
     }
@@ -218,7 +218,7 @@ async fn a_tenant_cannot_take_every_place() {
     let three = tokio::join!(looping(), looping(), looping());
     let busy = [&three.0, &three.1, &three.2]
         .into_iter()
-        .filter(|ended| matches!(ended, Err(JudgeError::Busy(_))));
+        .filter(|ended| matches!(ended, Err(FilterError::Busy(_))));
     assert_eq!(busy.count(), 1, "a share is two: {three:?}");
 }
 

@@ -25,7 +25,7 @@ async fn a_memory_eater_costs_no_more_than_its_limit() {
     let before = peak();
     for _ in 0..4 {
         let ended = ask(&endpoint, "/eat").await;
-        assert!(matches!(ended, Err(EndpointError::Limit(Which::Memory))), "{ended:?}");
+        assert!(matches!(ended, Err(EndpointError::Limit(LimitKind::Memory))), "{ended:?}");
         nothing_lives(&runtime).await;
     }
     let rise = peak().saturating_sub(before);

@@ -11,10 +11,10 @@ mod support;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use model::address::Address;
-use model::draft::{Attachment, Disposition, Draft};
 use model::instant::Timestamp;
-use model::message::{ParseOptions, Usage};
+use model::mail::address::Address;
+use model::mail::draft::{Attachment, Disposition, Draft};
+use model::mail::message::{ParseOptions, Usage};
 use model::octets::in_memory;
 use model::port::mime::{Mime, MimeError};
 use runtime::limits::{Limits, Settings};

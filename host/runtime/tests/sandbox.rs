@@ -184,7 +184,7 @@ async fn a_tenant_over_its_share_is_busy_and_another_is_not() {
     let first = ask(&endpoint, "/trickle").await.unwrap();
     let second = ask(&endpoint, "/env").await;
     assert!(
-        matches!(second, Err(EndpointError::Busy(Full::Tenant { held: 1, places: 2 }))),
+        matches!(second, Err(EndpointError::Busy(CapacityError::Tenant { held: 1, places: 2 }))),
         "{second:?}"
     );
     let other = endpoint.handle(caller("bo"), get("/env")).await;

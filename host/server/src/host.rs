@@ -425,7 +425,7 @@ impl Host {
                     tenant = id,
                     "not deployed, only the default application is: {fault}"
                 );
-                deployments.withhold(&tenant.id, path, fault.to_string()).await;
+                deployments.install_blocking_filters(&tenant.id, path, fault.to_string()).await;
             }
         }
         let tenancy = TenantResolver::new(&tenants);

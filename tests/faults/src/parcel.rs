@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use mailroom::{Fault, Protocol};
 use model::account::Security;
-use model::address::Address;
-use model::draft::Draft;
+use model::mail::address::Address;
+use model::mail::draft::Draft;
 use model::port::capabilities::Capabilities;
 use model::submission::{State, SubmissionStatus};
 use tokio::time::Instant;

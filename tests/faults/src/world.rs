@@ -19,7 +19,7 @@ use mailroom::{Config, FaultScript, Mailroom, Protocol, Rule, User};
 use model::account::{Account, Credentials, Identity, MailServer, Security};
 use model::caller::{Caller, Grant, Scope};
 use model::ids::{RequestId, TokenId};
-use model::message::MessageQuery;
+use model::mail::message::MessageQuery;
 use model::port::accounts::Accounts;
 use model::port::capabilities::Capabilities;
 use model::port::clock::Clock;

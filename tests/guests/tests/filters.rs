@@ -15,11 +15,11 @@ use engine::ports::Ports;
 use engine::settings::Settings as EngineSettings;
 use engine::submit::filter_registry::ActiveFilter;
 use model::account::{Account, Credentials, Identity, MailServer, Security};
-use model::address::Address;
 use model::caller::{Caller, Scope};
-use model::draft::Draft;
 use model::filter::{Binding, EditKind, Mode, OnError};
 use model::instant::Timestamp;
+use model::mail::address::Address;
+use model::mail::draft::Draft;
 use model::octets::{Octets, in_memory};
 use model::port::BoxFuture;
 use model::port::accounts::Accounts;
@@ -161,7 +161,7 @@ impl Host {
         let binding =
             Binding { name: "odd".to_owned(), order: 0, on_error, mode: Mode::Live, edits };
         let tenant = "acme".parse().unwrap();
-        self.engine.set_filters(tenant, vec![BoundFilter { binding, judge }]);
+        self.engine.set_filters(tenant, vec![ActiveFilter { binding, judge }]);
     }
 
     async fn send(&self, subject: &str) -> Result<Receipt, Problem> {
@@ -207,7 +207,7 @@ fn account() -> Account {
         username: "anna".to_owned(),
         pin: None,
     };
-    let email: model::address::EmailAddress = "anna@example.com".parse().unwrap();
+    let email: model::mail::address::EmailAddress = "anna@example.com".parse().unwrap();
     Account {
         id: "anna".parse().unwrap(),
         tenant: "acme".parse().unwrap(),

@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::account::{Account, Credentials};
-use model::address::Address;
-use model::draft::Draft;
-use model::mailbox::{Mailbox, MailboxName, Role, RoleSource};
+use model::mail::address::Address;
+use model::mail::draft::Draft;
+use model::mail::mailbox::{Mailbox, MailboxName, Role, RoleSource};
 use model::port::imap::{FetchItem, ImapError, ImapSession, Messages, Removal};
 use model::port::smtp::{Activity, BeforeDot, Data, Reply, SmtpError};
 use model::problem::{Code, Problem, Protocol};
@@ -114,7 +114,7 @@ impl Run<'_> {
         let connected = connected.map_err(|error| {
             advice::explain(problems::imap_login(error, tried.login), watch.at(), tried)
         });
-        checker.healths.saw(account, Protocol::Imap, connected.as_ref().err()).await;
+        checker.healths.record(account, Protocol::Imap, connected.as_ref().err()).await;
         checker
             .refusals
             .record(account, LoginOutcome::of(&connected).map(|answer| (server, answer)));
@@ -131,7 +131,7 @@ impl Run<'_> {
         let connected = checker.smtp.connect(smtp, credentials, &watch, &activity).await;
         let connected =
             connected.map_err(|error| advice::explain(problems::smtp(error), watch.at(), tried));
-        checker.healths.saw(account, Protocol::Smtp, connected.as_ref().err()).await;
+        checker.healths.record(account, Protocol::Smtp, connected.as_ref().err()).await;
         checker.refusals.record(account, LoginOutcome::of(&connected).map(|answer| (smtp, answer)));
         let mut session = self.step("smtp", connected)?;
         self.trial.message_id = Some(message_id.clone());
@@ -163,7 +163,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn compose(&self, message_id: &str) -> Result<model::draft::Composed, Problem> {
+    async fn compose(&self, message_id: &str) -> Result<model::mail::draft::Composed, Problem> {
         let (checker, account) = (self.checker, self.account);
         let to = Address { name: account.name.clone(), email: account.email.as_str().to_owned() };
         let draft = Draft {

@@ -146,7 +146,7 @@ async fn smtp(
     let activity = Activity::new(Arc::clone(&checker.clock));
     let connected = checker.smtp.connect(server, credentials, watch, &activity).await;
     let mut session = connected.map_err(problems::smtp)?;
-    let rehearsed = session.rehearse(&account.email).await;
+    let rehearsed = session.check_recipient(&account.email).await;
     session.quit().await;
     rehearsed.map_err(problems::smtp)?;
     watch.done();

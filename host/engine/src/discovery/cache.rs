@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use model::discovery::Discovery;
+use model::discovery::DiscoveryResult;
 
 use crate::sync::lock;
 
@@ -22,7 +22,7 @@ pub(crate) struct DiscoveryCache(Mutex<HashMap<String, Entry>>);
 
 #[derive(Debug)]
 struct Entry {
-    found: Discovery,
+    found: DiscoveryResult,
     at: Duration,
 }
 
@@ -35,13 +35,13 @@ impl Entry {
 
 impl DiscoveryCache {
     /// With its age.
-    pub(crate) fn get(&self, domain: &str, now: Duration) -> Option<(Discovery, Duration)> {
+    pub(crate) fn get(&self, domain: &str, now: Duration) -> Option<(DiscoveryResult, Duration)> {
         let entries = lock(&self.0);
         let entry = entries.get(domain).filter(|entry| entry.fresh(now))?;
         Some((entry.found.clone(), now.saturating_sub(entry.at)))
     }
 
-    pub(crate) fn put(&self, domain: &str, found: Discovery, now: Duration) {
+    pub(crate) fn put(&self, domain: &str, found: DiscoveryResult, now: Duration) {
         let mut entries = lock(&self.0);
         if entries.len() >= MOST {
             entries.retain(|_, entry| entry.fresh(now));
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn nothing_is_forgotten_sooner_than_something() {
         let memory = DiscoveryCache::default();
-        memory.put("nothing.example", Discovery::default(), Duration::ZERO);
+        memory.put("nothing.example", DiscoveryResult::default(), Duration::ZERO);
         let second = Duration::from_secs(1);
         assert!(memory.get("nothing.example", KEEP_NOTHING - second).is_some());
         assert!(memory.get("nothing.example", KEEP_NOTHING).is_none());
@@ -75,7 +75,7 @@ mod tests {
         let memory = DiscoveryCache::default();
         for at in 0..=MOST {
             let at = Duration::from_millis(u64::try_from(at).unwrap());
-            memory.put(&format!("{}.example", at.as_millis()), Discovery::default(), at);
+            memory.put(&format!("{}.example", at.as_millis()), DiscoveryResult::default(), at);
         }
         let now = Duration::from_secs(2);
         assert!(memory.get("0.example", now).is_none());

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use futures_util::future::{self, Either};
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use model::discovery::{Discovery, Outcome, Source, Step};
+use model::discovery::{DiscoveryResult, Outcome, Source, Step};
 use model::ids::TenantId;
 use model::port::clock::Clock;
 use model::provider::Localised;
@@ -85,7 +85,7 @@ impl Discovery {
     }
 
     /// What can be found out about the servers of a domain. Whatever is no domain is not known.
-    pub async fn find(&self, tenant: &TenantId, domain: &str) -> Discovery {
+    pub async fn find(&self, tenant: &TenantId, domain: &str) -> DiscoveryResult {
         let mut found = self.look(tenant, domain).await;
         if let Some(profile) = &mut found.profile {
             found.recommendation = recommendation::recommendation(profile);
@@ -116,8 +116,8 @@ impl Discovery {
         }
     }
 
-    async fn look(&self, tenant: &TenantId, domain: &str) -> Discovery {
-        let Some(domain) = domain::normalise(domain) else { return Discovery::default() };
+    async fn look(&self, tenant: &TenantId, domain: &str) -> DiscoveryResult {
+        let Some(domain) = domain::normalise(domain) else { return DiscoveryResult::default() };
         let own = self.tenants.get(tenant);
         let mut steps = Vec::with_capacity(8);
         let tables = [(Source::Tenant, own), (Source::Table, Some(&*self.profiles))];
@@ -134,11 +134,15 @@ impl Discovery {
             if let Some(profile) = profile {
                 let weaker = [Source::Table].into_iter().filter(|_| source == Source::Tenant);
                 steps.extend(weaker.chain(REMOTE).map(|weaker| not_asked(weaker, &domain)));
-                return Discovery { profile: Some(profile.clone()), steps, ..Discovery::default() };
+                return DiscoveryResult {
+                    profile: Some(profile.clone()),
+                    steps,
+                    ..DiscoveryResult::default()
+                };
             }
         }
         let Some(network) = &self.network else {
-            return Discovery { steps, ..Discovery::default() };
+            return DiscoveryResult { steps, ..DiscoveryResult::default() };
         };
 
         let key = memory_key(tenant, own, &domain);
@@ -146,13 +150,13 @@ impl Discovery {
             let reason = format!("what follows was found {} seconds ago", age.as_secs());
             steps.push(step(Source::Cache, &domain, Duration::ZERO, Outcome::Used, reason));
             steps.extend(found.steps);
-            return Discovery { steps, ..found };
+            return DiscoveryResult { steps, ..found };
         }
         let tables = own.into_iter().chain([&*self.profiles]).collect();
         let found = self.ask(network, tables, tenant, &domain).await;
         self.memory.put(&key, found.clone(), self.clock.monotonic());
         steps.extend(found.steps);
-        Discovery { steps, ..found }
+        DiscoveryResult { steps, ..found }
     }
 
     async fn ask(
@@ -161,7 +165,7 @@ impl Discovery {
         tables: Vec<&Profiles>,
         tenant: &TenantId,
         domain: &str,
-    ) -> Discovery {
+    ) -> DiscoveryResult {
         let began = self.clock.monotonic();
         let mut deadline = self.clock.sleep(network.limit);
         let mut told: BTreeMap<Source, SourceResult> = BTreeMap::new();
@@ -183,7 +187,7 @@ impl Discovery {
         let winner = REMOTE
             .into_iter()
             .find(|source| told.get(source).is_some_and(|told| told.profile.is_some()));
-        let mut found = Discovery::default();
+        let mut found = DiscoveryResult::default();
         for source in REMOTE {
             let Some(told) = told.remove(&source) else {
                 let (outcome, reason) = match winner {

@@ -40,6 +40,6 @@ mod tests {
 
     #[track_caller]
     fn check(one: &str, other: &str, want: bool) {
-        assert_eq!(are_kin(one, other), want, "{one} and {other}");
+        assert_eq!(same_registrable_domain(one, other), want, "{one} and {other}");
     }
 }

@@ -352,7 +352,7 @@ impl<'a> Search<'a> {
     ) -> Result<Option<&'b ServerOffer>, (Outcome, String)> {
         let looked_at = offers.get(..MOST_VETTED).unwrap_or(offers);
         let vet = |offer: &'b ServerOffer| {
-            self.network.resolve.vet(&offer.server.host, offer.server.port)
+            self.network.resolve.check_egress(&offer.server.host, offer.server.port)
         };
         let (mut first, mut last) = (None, None);
         for (offer, vetted) in

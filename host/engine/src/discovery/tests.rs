@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{pending, ready};
-use model::discovery::{Discovery, Outcome, Source};
+use model::discovery::{DiscoveryResult, Outcome, Source};
 use model::port::BoxFuture;
 use model::port::clock::Clock;
 use model::port::dial::DialError;
@@ -347,7 +347,7 @@ impl Site {
         Self { discovery, clock, world }
     }
 
-    async fn find(&self, domain: &str) -> Discovery {
+    async fn find(&self, domain: &str) -> DiscoveryResult {
         self.discovery.find(&"acme".parse().unwrap(), domain).await
     }
 
@@ -362,17 +362,17 @@ fn file(imap: &str) -> String {
     )
 }
 
-fn host(found: &Discovery) -> &str {
+fn host(found: &DiscoveryResult) -> &str {
     &found.profile.as_ref().unwrap().imap.as_ref().unwrap().host
 }
 
-fn reason(found: &Discovery, source: Source) -> &str {
+fn reason(found: &DiscoveryResult, source: Source) -> &str {
     &found.steps.iter().find(|step| step.source == source).unwrap().reason
 }
 
 /// Id, origin and whether a person has to agree; and what came of some of the steps.
 #[track_caller]
-fn check(found: &Discovery, want: Option<(&str, Origin, bool)>, steps: &[(Source, Outcome)]) {
+fn check(found: &DiscoveryResult, want: Option<(&str, Origin, bool)>, steps: &[(Source, Outcome)]) {
     let got = found.profile.as_ref();
     let got = got.map(|profile| (profile.id.as_str(), profile.origin, found.confirm));
     assert_eq!(got, want, "{found:#?}");

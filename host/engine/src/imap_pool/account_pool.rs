@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::future;
 use model::account::{Account, MailServer};
-use model::mailbox::{Mailbox, MailboxName};
+use model::mail::mailbox::{Mailbox, MailboxName};
 use model::port::clock::Clock;
 use model::port::imap::{ImapConnect, ImapError, ImapSession};
 use model::problem::{Problem, Protocol};
@@ -168,7 +168,7 @@ impl AccountPool {
             self.logins.guesses.check(&self.account)?;
         }
         let connected = self.log_in().await;
-        self.logins.healths.saw(&self.account, Protocol::Imap, connected.as_ref().err()).await;
+        self.logins.healths.record(&self.account, Protocol::Imap, connected.as_ref().err()).await;
         connected
     }
 
@@ -177,7 +177,7 @@ impl AccountPool {
         let credentials = logins.bearers.current(account).await?;
         let mut connected = imap.connect(server, &credentials, &()).await;
         if matches!(&connected, Err(ImapError::Credentials { reply }) if !refusal_text::is_busy(reply))
-            && let Some(other) = logins.bearers.instead_of(account, &credentials).await?
+            && let Some(other) = logins.bearers.refresh_after_refusal(account, &credentials).await?
         {
             connected = imap.connect(server, &other, &()).await;
         }
@@ -210,7 +210,7 @@ impl AccountPool {
             ) => None,
         };
         drop(inside);
-        self.logins.guesses.note(&self.account, answer.map(|answer| (&self.server, answer)));
+        self.logins.guesses.record(&self.account, answer.map(|answer| (&self.server, answer)));
     }
 
     /// The idle session that has `mailbox` selected, else the one that was used longest ago. Those

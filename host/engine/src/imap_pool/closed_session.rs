@@ -3,8 +3,8 @@
 //! A mail server may take one connection of a user only, so a session that is of
 //! no use any more has to be closed before the next one opens.
 
-use model::mailbox::{Counters, Mailbox, MailboxName};
-use model::message::{Flag, FlagChange};
+use model::mail::mailbox::{Counters, Mailbox, MailboxName};
+use model::mail::message::{Flag, FlagChange};
 use model::octets::Octets;
 use model::port::BoxFuture;
 use model::port::imap::{

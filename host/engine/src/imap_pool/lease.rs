@@ -11,8 +11,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::mailbox::{Counters, Mailbox, MailboxName};
-use model::message::{Flag, FlagChange};
+use model::mail::mailbox::{Counters, Mailbox, MailboxName};
+use model::mail::message::{Flag, FlagChange};
 use model::octets::Octets;
 use model::port::imap::{
     AppendUid, CopyUid, FetchItem, FetchRow, ImapError, ImapSession, Messages, Selected, UidFlags,
@@ -133,10 +133,10 @@ impl Lease {
                 Verdict::Dead => self.renew().await?,
             }
         }
-        self.select(mailbox).await
+        self.select_anew(mailbox).await
     }
 
-    async fn select(&mut self, mailbox: &MailboxName) -> Result<Selected, SessionError> {
+    async fn select_anew(&mut self, mailbox: &MailboxName) -> Result<Selected, SessionError> {
         let present = self.room.present();
         let answer = self.session.select(mailbox).await;
         let selected = match self.judge(answer)? {

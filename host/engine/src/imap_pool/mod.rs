@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use futures_util::future::{self, Either};
 use model::account::{Account, MailServer};
-use model::mailbox::MailboxName;
+use model::mail::mailbox::MailboxName;
 use model::port::imap::{ImapError, ImapSession};
 use model::problem::{Code, Problem};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};

@@ -5,7 +5,7 @@
 //!
 //! Invariant: what is shorter than the message has is told.
 
-use model::message::ParsedMessage;
+use model::mail::message::ParsedMessage;
 use model::port::capabilities::Body;
 use model::problem::Fault;
 

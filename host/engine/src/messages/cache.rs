@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use model::instant::Timestamp;
-use model::message::{HeaderSummary, ParseOptions, ParsedMessage};
+use model::mail::message::{HeaderSummary, ParseOptions, ParsedMessage};
 
 use crate::login::account_ref::AccountRef;
 use crate::messages::message_id::MessageRef;
@@ -270,7 +270,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Lru<K, V> {
 
 #[cfg(test)]
 mod tests {
-    use model::message::Cut;
+    use model::mail::message::Cut;
     use proptest::prelude::*;
 
     use super::*;
@@ -314,6 +314,6 @@ mod tests {
         assert!(opened.reading(want, 11).is_some());
         let html = ParseOptions { html: true, ..ParseOptions::default() };
         assert!(opened.reading(html, 1).is_none());
-        assert!(opened.reading(ReadWant::default(), u32::MAX).is_some());
+        assert!(opened.reading(ParseOptions::default(), u32::MAX).is_some());
     }
 }

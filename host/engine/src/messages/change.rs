@@ -13,8 +13,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use model::account::Account;
-use model::mailbox::{MailboxName, Role};
-use model::message::{Flag, FlagChange, Moved};
+use model::mail::mailbox::{MailboxName, Role};
+use model::mail::message::{Flag, FlagChange, Moved};
 use model::port::imap::{CopyUid, FetchItem, ImapError, Messages};
 use model::problem::{Code, Fault, Problem, printable};
 

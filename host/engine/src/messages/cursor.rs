@@ -4,7 +4,7 @@
 //! repeat or hide a row. Expunges only lower sequence numbers (RFC 9051
 //! §2.3.1.2), so every message below the anchor still lies at or below the hint.
 
-use model::mailbox::MailboxName;
+use model::mail::mailbox::MailboxName;
 
 use crate::messages::message_id::{self, AccountFingerprint};
 
@@ -50,7 +50,7 @@ mod tests {
         assert_eq!(Cursor::decode(&cursor.encode(), tag), Some(cursor.clone()));
         let other = AccountFingerprint::of(&account("bela"));
         assert_eq!(Cursor::decode(&cursor.encode(), other), None);
-        assert_eq!(Place::parse(&cursor.encode(), tag), None);
+        assert_eq!(MessageRef::parse(&cursor.encode(), tag), None);
         assert_eq!(Cursor::decode("nonsense", tag), None);
     }
 }

@@ -145,7 +145,7 @@ impl AsRef<[u8]> for MeteredBytes {
 
 #[cfg(test)]
 mod tests {
-    use model::mailbox::MailboxName;
+    use model::mail::mailbox::MailboxName;
 
     use super::*;
     use crate::messages::message_id::{AccountFingerprint, MessageRef};
@@ -184,7 +184,7 @@ mod tests {
         assert!(held.opened(&keys[1]).is_none());
         assert!(lock(&held.entries).by_key.len() <= CROWD);
         let turn = held.fetch_lock(&keys[0]);
-        assert!(Arc::ptr_eq(&turn, &held.turn(&keys[0])));
+        assert!(Arc::ptr_eq(&turn, &held.fetch_lock(&keys[0])));
     }
 
     fn key(uid: u32) -> CacheKey {

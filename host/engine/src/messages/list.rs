@@ -17,8 +17,8 @@ use std::collections::btree_map::Entry;
 
 use model::account::Account;
 use model::ids::TenantId;
-use model::mailbox::MailboxName;
-use model::message::{MailboxPosition, MessageQuery, Page, Summary};
+use model::mail::mailbox::MailboxName;
+use model::mail::message::{MailboxPosition, MessageQuery, Page, Summary};
 use model::port::imap::{FetchItem, FetchRow, Messages};
 use model::problem::{Code, Problem};
 

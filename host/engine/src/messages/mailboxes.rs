@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use model::account::Account;
-use model::mailbox::{Mailbox, MailboxName, MailboxRef, Role, RoleSource};
+use model::mail::mailbox::{Mailbox, MailboxName, MailboxRef, Role, RoleSource};
 use model::port::imap::{ImapError, NoCode, Selected};
 use model::problem::{Code, Problem};
 
@@ -36,7 +36,7 @@ async fn listed(
     with_counters: bool,
 ) -> Result<Vec<Mailbox>, Problem> {
     let mut mailboxes = lease.list().await?;
-    pool.account_pool(account)?.learn_mailboxes(&Arc::new(mailboxes.clone()));
+    pool.account_pool(account)?.cache_mailboxes(&Arc::new(mailboxes.clone()));
     if with_counters {
         count(lease, &mut mailboxes).await?;
     }
@@ -104,7 +104,7 @@ async fn cached_mailboxes(pool: &Pool, account: &Account) -> Result<Arc<Vec<Mail
     let answer = lease.list().await;
     lease.keep();
     let mailboxes = Arc::new(answer?);
-    room.learn_mailboxes(&mailboxes);
+    room.cache_mailboxes(&mailboxes);
     Ok(mailboxes)
 }
 

@@ -10,7 +10,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use model::account::Account;
-use model::mailbox::MailboxName;
+use model::mail::mailbox::MailboxName;
 use sha2::{Digest, Sha256};
 
 use crate::login::account_ref::AccountRef;
@@ -129,7 +129,7 @@ mod tests {
         let place = place("anna", 1);
         let key = place.key();
         assert!(key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
-        assert_eq!(Place::parse(&key, place.tag), Some(place));
+        assert_eq!(MessageRef::parse(&key, place.tag), Some(place));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::future::{self, Either};
 use model::account::Account;
-use model::message::{
+use model::mail::message::{
     Header, MailboxPosition, ParseOptions, ParsedMessage, Part, ReplyHeaders, Summary,
 };
 use model::octets::{Octets, in_memory};

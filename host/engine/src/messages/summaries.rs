@@ -17,7 +17,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use model::ids::TenantId;
-use model::message::{HeaderSummary, ParseOptions, ParsedMessage, Part, Usage};
+use model::mail::message::{HeaderSummary, ParseOptions, ParsedMessage, Part, Usage};
 use model::octets::in_memory;
 use model::port::imap::{FetchItem, FetchRow};
 use model::port::mime::MimeError;
@@ -228,8 +228,10 @@ async fn sketch_large(
                 // Some servers give the whole, which is too long where the start was asked for.
                 None => None,
             };
-            let is_told =
-                matches!(&begun, Some(Sketch { preview: Some(_), has_attachments: Some(true) }));
+            let is_told = matches!(
+                &begun,
+                Some(BodyPreview { preview: Some(_), has_attachments: Some(true) })
+            );
             let wants_rest = !is_told && size <= reader.settings.message_bytes;
             let rest = if wants_rest { reader.in_flight.reserve(tenant, size) } else { None };
             let has_room = rest.is_some();

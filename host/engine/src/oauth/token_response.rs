@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn only_invalid_grant_is_about_the_credentials() {
-        assert!(matches!(told(400, r#"{"error": "invalid_grant"}"#), Err(Withheld::Grant)));
+        assert!(matches!(told(400, r#"{"error": "invalid_grant"}"#), Err(TokenError::Grant)));
         for (status, body, code) in [
             (429, r#"{"error": "rate_limited"}"#, Code::AuthorizationUnavailable),
             (500, "", Code::AuthorizationUnavailable),

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use futures_util::future::{self, Either};
 use model::account::{Account, MailServer};
-use model::draft::Envelope;
 use model::instant::Timestamp;
+use model::mail::draft::Envelope;
 use model::port::BoxFuture;
 use model::port::outbox::{AttemptStep, Claim};
 use model::port::smtp::{Activity, BeforeDot, Data, Delivery, SmtpError, SmtpSession};
@@ -278,7 +278,7 @@ impl<'a> Attempt<'a> {
             None => {
                 let silent = SmtpError::Timeout { step: "the login" };
                 let problem = problems::smtp_login(&silent);
-                self.worker.logins.healths.saw(account, Protocol::Smtp, Some(&problem)).await;
+                self.worker.logins.healths.record(account, Protocol::Smtp, Some(&problem)).await;
                 return ExchangeResult::Silent;
             }
         };
@@ -287,17 +287,17 @@ impl<'a> Attempt<'a> {
         let (healths, smtp) = (&self.worker.logins.healths, Protocol::Smtp);
         match connected {
             Ok(session) => {
-                healths.saw(account, smtp, None).await;
+                healths.record(account, smtp, None).await;
                 courier.with_lockout(Lockout::accepted);
-                self.worker.logins.guesses.note(account, [(server, LoginOutcome::Accepted)]);
+                self.worker.logins.guesses.record(account, [(server, LoginOutcome::Accepted)]);
                 self.deliver(place, session, envelope).await
             }
             Err(error) => {
                 let judged = matches!(&error, SmtpError::Credentials(no) if !refusal_text::is_busy(&no.text));
                 if judged && courier.with_lockout(|lockout| lockout.refused(now)) {
-                    self.worker.logins.guesses.note(account, [(server, LoginOutcome::Refused)]);
+                    self.worker.logins.guesses.record(account, [(server, LoginOutcome::Refused)]);
                 }
-                healths.saw(account, smtp, Some(&problems::smtp_login(&error))).await;
+                healths.record(account, smtp, Some(&problems::smtp_login(&error))).await;
                 ExchangeResult::Answered(Err(error), None)
             }
         }
@@ -315,7 +315,8 @@ impl<'a> Attempt<'a> {
         let credentials = bearers.current(account).await.map_err(none)?;
         let connected = smtp.connect(server, &credentials, &(), activity).await;
         if matches!(&connected, Err(SmtpError::Credentials(no)) if !refusal_text::is_busy(&no.text))
-            && let Some(other) = bearers.instead_of(account, &credentials).await.map_err(none)?
+            && let Some(other) =
+                bearers.refresh_after_refusal(account, &credentials).await.map_err(none)?
         {
             return smtp.connect(server, &other, &(), activity).await;
         }

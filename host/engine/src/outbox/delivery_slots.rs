@@ -149,7 +149,7 @@ impl DeliverySlots {
             if of == owner {
                 let mut inside = lock(&courier.inside);
                 inside.closed = true;
-                inside.warm.clear();
+                inside.idle.clear();
             }
             of != owner
         });
@@ -172,8 +172,8 @@ impl DeliverySlots {
         lock(&self.accounts).retain(|_, courier| {
             let mut inside = lock(&courier.inside);
             let is_cold = |warm: &mut IdleSmtpSession| now.saturating_sub(warm.since) >= limit;
-            cold.extend(inside.warm.extract_if(.., is_cold).map(|warm| warm.session));
-            let idle = inside.warm.is_empty() && inside.lockout.is_clear();
+            cold.extend(inside.idle.extract_if(.., is_cold).map(|warm| warm.session));
+            let idle = inside.idle.is_empty() && inside.lockout.is_clear();
             !idle || Arc::strong_count(courier) > 1
         });
         cold
@@ -221,8 +221,8 @@ impl SlotGuard<'_> {
         now: Duration,
     ) {
         let mut inside = lock(&self.courier.inside);
-        if !inside.closed && inside.warm.len() < self.couriers.per_account {
-            inside.warm.push(IdleSmtpSession { session, server: server.clone(), since: now });
+        if !inside.closed && inside.idle.len() < self.couriers.per_account {
+            inside.idle.push(IdleSmtpSession { session, server: server.clone(), since: now });
         }
     }
 }
@@ -237,8 +237,8 @@ impl AccountSlots {
     /// The session that waits, when there is one to `server`; those to others are dropped.
     pub(crate) fn take_idle(&self, server: &MailServer) -> Option<Box<dyn SmtpSession>> {
         let mut inside = lock(&self.inside);
-        inside.warm.retain(|warm| warm.server == *server);
-        inside.warm.pop().map(|warm| warm.session)
+        inside.idle.retain(|warm| warm.server == *server);
+        inside.idle.pop().map(|warm| warm.session)
     }
 
     pub(crate) fn with_lockout<T>(&self, work: impl FnOnce(&mut Lockout) -> T) -> T {

@@ -139,7 +139,7 @@ pub(crate) async fn run(worker: &Worker, stop: impl Future<Output = ()> + Send) 
     let drained = async { while under_way.next().await.is_some() {} };
     // A copy that is cut off is pending: it is looked for before it is tried again.
     future::select(pin!(drained), copying).await;
-    future::join_all(slots.take_all_warm().into_iter().map(|session| session.quit())).await;
+    future::join_all(slots.take_all_idle().into_iter().map(|session| session.quit())).await;
 }
 
 /// A place for each claim, and its attempt in it.
@@ -189,7 +189,7 @@ async fn until_due(worker: &Worker, looked: Timestamp) {
 
 /// True once the claims of the last run are void.
 async fn release_claims(worker: &Worker) -> bool {
-    match worker.outbox.void_claims().await {
+    match worker.outbox.release_claims().await {
         Ok(count) => {
             if count > 0 {
                 tracing::info!(count, "claims of the last run are void");
@@ -208,7 +208,7 @@ async fn release_claims(worker: &Worker) -> bool {
 /// Says goodbye to sessions that nobody needs, beside the deliveries.
 fn close_idle_sessions<'a>(worker: &Worker, under_way: &FuturesUnordered<BoxFuture<'a, ()>>) {
     let now = worker.clock.monotonic();
-    let cold = worker.slots.take_cold(now, worker.settings.smtp_warm);
+    let cold = worker.slots.expire_idle(now, worker.settings.smtp_warm);
     if !cold.is_empty() {
         let quits = future::join_all(cold.into_iter().map(|session| session.quit()));
         under_way.push(quits.map(drop).boxed());

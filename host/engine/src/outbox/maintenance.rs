@@ -65,7 +65,7 @@ pub(crate) async fn reschedule_after_clock_change(worker: &Worker, claims: Claim
     let longest = pauses.iter().map(|pause| *pause + *pause / 10);
     let waits = RetryWaits { after: longest.clone().take(1).chain(longest).collect() };
     let now = worker.clock.now();
-    match worker.outbox.bring_back(now, &waits, claims).await {
+    match worker.outbox.reschedule(now, &waits, claims).await {
         Ok(0) => {}
         Ok(count) => tracing::warn!(count, "the clock went back: what it had put off is due again"),
         Err(error) => tracing::error!(%error, "what a wrong clock put off was not brought back"),

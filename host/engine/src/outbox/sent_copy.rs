@@ -18,7 +18,7 @@ use futures_util::future::{self, Either, FutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use model::account::Account;
 use model::ids::SubmissionId;
-use model::mailbox::Role;
+use model::mail::mailbox::Role;
 use model::port::BoxFuture;
 use model::port::outbox::{ClaimCapacity, ClaimRequest, ClaimedCopies, SentCopyTask};
 use model::port::store_error::StoreError;
@@ -178,7 +178,7 @@ async fn append(
     let mut lease = worker.pool.lease(account, Some(&mailbox)).await?;
     let filed = async {
         if copy.tries > 0 {
-            lease.enter(&mailbox).await?;
+            lease.select(&mailbox).await?;
             if !lease.search_header("Message-ID", &copy.message_id).await?.is_empty() {
                 return Ok(());
             }

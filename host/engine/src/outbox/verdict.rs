@@ -10,8 +10,8 @@
 //! Standards: RFC 5321 §3.8 (421), §4.2.1 (first digit decides), §4.5.3.1.10 (too many
 //! recipients), §4.5.4.1 (retry).
 
-use model::address::EmailAddress;
 use model::instant::Timestamp;
+use model::mail::address::EmailAddress;
 use model::port::smtp::{Data, Delivery, Reply, SmtpError};
 use model::problem::printable;
 use model::submission::{RecipientVerdict, State};

@@ -8,7 +8,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use model::message::{Header, ParseOptions, ParsedMessage, Part, ReplyHeaders, Summary};
+use model::mail::message::{Header, ParseOptions, ParsedMessage, Part, ReplyHeaders, Summary};
 use model::octets::Octets;
 use model::port::BoxFuture;
 use model::port::capabilities::{Body, Message};

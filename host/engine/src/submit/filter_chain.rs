@@ -21,10 +21,10 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use model::account::Account;
-use model::address::EmailAddress;
 use model::caller::Caller;
-use model::draft::Composed;
 use model::filter::{Binding, Edit, EditKind, Mode, OnError, Refusal, Verdict};
+use model::mail::address::EmailAddress;
+use model::mail::draft::Composed;
 use model::port::capabilities::Message;
 use model::port::clock::Clock;
 use model::port::filter::FilterError;
@@ -141,7 +141,7 @@ impl Passing<'_> {
         let begun = clock.monotonic();
         let message: Arc<dyn Message> = self.message.clone();
         let (tenant, request) = (&self.account.tenant, &self.caller.request);
-        let judging = filter.judge.judge(tenant, request, message, &self.composed.envelope);
+        let judging = filter.judge.evaluate(tenant, request, message, &self.composed.envelope);
         let verdict = match select(judging, clock.sleep(*left)).await {
             Either::Left((verdict, _)) => verdict,
             Either::Right(((), _)) => Err(FilterError::Timeout),

@@ -13,11 +13,11 @@
 use std::sync::Arc;
 
 use model::account::{Account, Identity};
-use model::address::{Address, EmailAddress};
 use model::caller::Caller;
-use model::draft::{Composed, Draft};
 use model::ids::SubmissionId;
-use model::message::Page;
+use model::mail::address::{Address, EmailAddress};
+use model::mail::draft::{Composed, Draft};
+use model::mail::message::Page;
 use model::port::clock::{Clock, Entropy, ten_bytes};
 use model::port::mime::Mime;
 use model::port::outbox::{Acceptance, IdempotentReplay, Outbox};

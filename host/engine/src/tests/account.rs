@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use model::account::{Account, Credentials, Identity, MailServer, Security};
 use model::health::Health;
 use model::ids::{AccountId, TenantId};
-use model::message::Page;
+use model::mail::message::Page;
 use model::port::BoxFuture;
 use model::port::accounts::{Accounts, CredentialSwap};
 use model::port::store_error::StoreError;
@@ -22,7 +22,7 @@ pub(crate) fn account(id: &str) -> Account {
         username: id.to_owned(),
         pin: None,
     };
-    let email: model::address::EmailAddress = format!("{id}@example.com").parse().unwrap();
+    let email: model::mail::address::EmailAddress = format!("{id}@example.com").parse().unwrap();
     Account {
         id: id.parse().unwrap(),
         tenant: "acme".parse().unwrap(),

@@ -5,12 +5,12 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use model::address::Address;
 use model::caller::Scope;
-use model::draft::{Draft, Envelope};
 use model::filter::{Binding, Edit, EditKind, Footer, Mode, OnError, Refusal, Verdict};
 use model::ids::{RequestId, TenantId};
-use model::message::Header;
+use model::mail::address::Address;
+use model::mail::draft::{Draft, Envelope};
+use model::mail::message::Header;
 use model::port::BoxFuture;
 use model::port::capabilities::{Body, Capabilities, Message};
 use model::port::capacity::AtCapacity;
@@ -268,7 +268,7 @@ async fn a_message_that_edits_make_too_large_is_the_filters_failure() {
 async fn a_busy_host_opens_no_way_past_a_filter() {
     let busy = |is_own| {
         let bound = "all 32 places are taken".to_owned();
-        vec![Act::Fail(JudgeError::Busy(NoPlace { is_own, bound }))]
+        vec![Act::Fail(FilterError::Busy(AtCapacity { is_own, bound }))]
     };
     for (is_own, code) in [(false, Code::Unavailable), (true, Code::TooManyRequests)] {
         let (host, _) = Story::new().filter("open", 1, OnError::Open, busy(is_own)).bound();
@@ -288,7 +288,7 @@ fn shadow(binding: &mut Binding) {
 
 #[tokio::test]
 async fn a_shadow_changes_nothing() {
-    for acts in [reject("no"), modify(vec![footer("x")]), vec![Act::Fail(JudgeError::Timeout)]] {
+    for acts in [reject("no"), modify(vec![footer("x")]), vec![Act::Fail(FilterError::Timeout)]] {
         let (host, log) =
             Story::new().filter("trial", 1, OnError::Closed, acts).binding(shadow).bound();
         let receipt = host.submit(None, mail()).await.unwrap();

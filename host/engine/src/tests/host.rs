@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use model::caller::{Caller, Grant, Scope};
-use model::draft::Draft;
-use model::mailbox::Role;
-use model::message::{MessageQuery, Page, Summary};
+use model::mail::draft::Draft;
+use model::mail::mailbox::Role;
+use model::mail::message::{MessageQuery, Page, Summary};
 use model::port::BoxFuture;
 use model::port::capabilities::Capabilities;
 use model::port::spawner::Spawner;

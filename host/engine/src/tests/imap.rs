@@ -13,8 +13,8 @@ use std::task::Poll;
 use bytes::Bytes;
 use model::account::{Credentials, MailServer};
 use model::instant::Timestamp;
-use model::mailbox::{Counters, Mailbox, MailboxName, Role, RoleSource};
-use model::message::{Flag, FlagChange};
+use model::mail::mailbox::{Counters, Mailbox, MailboxName, Role, RoleSource};
+use model::mail::message::{Flag, FlagChange};
 use model::octets::Octets;
 use model::port::BoxFuture;
 use model::port::imap::{

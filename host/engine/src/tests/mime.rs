@@ -5,10 +5,10 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use model::draft::{Composed, Draft, Envelope};
 use model::filter::Edit;
 use model::instant::Timestamp;
-use model::message::{Cut, HeaderSummary, ParseOptions, ParsedMessage, ReplyHeaders};
+use model::mail::draft::{Composed, Draft, Envelope};
+use model::mail::message::{Cut, HeaderSummary, ParseOptions, ParsedMessage, ReplyHeaders};
 use model::octets::{Octets, in_memory};
 use model::port::BoxFuture;
 use model::port::capacity::AtCapacity;

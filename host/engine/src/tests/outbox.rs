@@ -7,7 +7,7 @@ use std::time::Duration;
 use model::account::Account;
 use model::ids::SubmissionId;
 use model::instant::Timestamp;
-use model::message::Page;
+use model::mail::message::Page;
 use model::port::BoxFuture;
 use model::port::maintenance::{Claims, Condition, Maintenance, OutboxCounts, RetryWaits};
 use model::port::outbox::{
@@ -206,14 +206,14 @@ impl Outbox for Memory {
         Box::pin(async move {
             let mut rows = self.0.lock().unwrap();
             let row = rows.iter_mut().find(|row| row.new.id == *id).unwrap();
-            if self.1.load(Ordering::Relaxed) && !matches!(step, Step::DotSent) {
+            if self.1.load(Ordering::Relaxed) && !matches!(step, AttemptStep::DotSent) {
                 return Err(StoreError::Failed("the disk is full".to_owned()));
             }
             if row.epoch != epoch || row.until.is_none() {
                 return Err(StoreError::LostClaim);
             }
             let in_doubt = matches!(row.found, State::DotSent | State::Uncertain);
-            let is_uncounted = matches!(step, Step::Uncounted { .. });
+            let is_uncounted = matches!(step, AttemptStep::Uncounted { .. });
             match step {
                 AttemptStep::DotSent => {
                     row.steps.push("dot-sent");

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use model::account::{Credentials, MailServer};
-use model::address::EmailAddress;
-use model::draft::Envelope;
+use model::mail::address::EmailAddress;
+use model::mail::draft::Envelope;
 use model::octets::Octets;
 use model::port::BoxFuture;
 use model::port::login_observer::LoginObserver;

@@ -84,7 +84,8 @@ async fn an_address_that_fails_is_asked_again_only_when_it_was_said() {
             let read = left_alone(&host, pause).await;
             let again = format!("it is asked again in {pause} s");
             assert!(read.detail.ends_with(&again), "{read:?}");
-            let made = host.engine.made_good(&"acme".parse().unwrap(), credentials()).await;
+            let made =
+                host.engine.resolve_credentials(&"acme".parse().unwrap(), credentials()).await;
             refused(made, Code::AuthorizationUnavailable);
         }
         assert_eq!(own.asked(), asked, "pause of {pause} s");

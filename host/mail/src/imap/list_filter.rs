@@ -143,8 +143,8 @@ mod tests {
     #[test]
     fn nonsense_is_a_breach() {
         for line in ["", " (", " () / x", " () \"/\"", " () \"/\" ", " ((((", " () \"/ x"] {
-            assert!(Gathered::default().list(line.as_bytes()).is_err(), "{line:?}");
-            assert!(Gathered::default().status(line.as_bytes()).is_err(), "{line:?}");
+            assert!(BufferedResponse::default().list(line.as_bytes()).is_err(), "{line:?}");
+            assert!(BufferedResponse::default().status(line.as_bytes()).is_err(), "{line:?}");
         }
     }
 

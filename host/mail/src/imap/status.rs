@@ -87,6 +87,6 @@ mod tests {
 
     #[track_caller]
     fn check(after: &[u8], code: &str, words: &str) {
-        assert_eq!(spoken(after), Spoken { code: code.into(), words: words.into() });
+        assert_eq!(spoken(after), StatusText { code: code.into(), words: words.into() });
     }
 }

@@ -1,7 +1,7 @@
 //! The tokens of IMAP, read strictly.
 //!
 //! A cursor over one line. It never recurses and never copies more than a token;
-//! what it cannot read is a [`Breach`], and the session ends.
+//! what it cannot read is a [`ProtocolViolation`], and the session ends.
 //!
 //! Standard: RFC 9051 §4 and §9 (atom, quoted, literal).
 

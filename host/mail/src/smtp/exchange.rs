@@ -83,7 +83,7 @@ impl Exchange {
         self.command_lines(step, command, within).await.map(|lines| lines.reply())
     }
 
-    /// As [`Conversation::command`], with every line of the reply.
+    /// As [`Exchange::command`], with every line of the reply.
     pub(crate) async fn command_lines(
         &mut self,
         step: &'static str,
@@ -145,7 +145,7 @@ impl Exchange {
         self.lines.has_more()
     }
 
-    /// Writes commands and flushes; what the server says meanwhile is kept for [`Conversation::read`].
+    /// Writes commands and flushes; what the server says meanwhile is kept for [`Exchange::read`].
     pub(crate) async fn send(
         &mut self,
         step: &'static str,

@@ -16,8 +16,8 @@ use futures_util::future;
 use lettre::Address;
 use lettre::transport::smtp::commands::{Data as DataCommand, Mail, Quit, Rcpt, Rset};
 use lettre::transport::smtp::extension::{MailBodyParameter, MailParameter};
-use model::address::EmailAddress;
-use model::draft::Envelope;
+use model::mail::address::EmailAddress;
+use model::mail::draft::Envelope;
 use model::octets::Octets;
 use model::port::BoxFuture;
 use model::port::smtp::{Activity, BeforeDot, Data, Delivery, Reply, SmtpError, SmtpSession};
@@ -267,7 +267,7 @@ impl Session {
         if eight_bit && self.extensions.eight_bit_mime {
             parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
         }
-        let beyond_ascii = |address: &model::address::EmailAddress| {
+        let beyond_ascii = |address: &model::mail::address::EmailAddress| {
             address.as_str().rsplit_once('@').is_some_and(|(local, _)| !local.is_ascii())
         };
         if self.extensions.smtputf8

@@ -1,7 +1,7 @@
 //! A session's picture of its mailbox: the sequence numbers, and what it has
 //! been told.
 //!
-//! The picture changes only when the client is told so, in [`View::catch_up`],
+//! The picture changes only when the client is told so, in [`SequenceView::catch_up`],
 //! by comparing it with the store. So a number means the same message to both
 //! sides, whatever other sessions do meanwhile.
 //!

@@ -6,7 +6,7 @@ use crate::account::{Account, Credentials};
 use crate::future::BoxFuture;
 use crate::health::Health;
 use crate::ids::{AccountId, TenantId};
-use crate::message::Page;
+use crate::mail::message::Page;
 use crate::port::store_error::StoreError;
 
 /// Credentials that are to take the place of others.

@@ -8,11 +8,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::caller::{Caller, Grant};
-use crate::discovery::Discovery;
-use crate::draft::Draft;
+use crate::discovery::DiscoveryResult;
 use crate::future::BoxFuture;
-use crate::mailbox::Mailbox;
-use crate::message::{FlagChange, Header, MessageQuery, Moved, Page, Part, ReplyHeaders, Summary};
+use crate::mail::draft::Draft;
+use crate::mail::mailbox::Mailbox;
+use crate::mail::message::{
+    FlagChange, Header, MessageQuery, Moved, Page, Part, ReplyHeaders, Summary,
+};
 use crate::octets::Octets;
 use crate::port::spool::Spool;
 use crate::problem::{Fault, Problem};
@@ -107,8 +109,8 @@ pub trait Capabilities: Send + Sync + fmt::Debug {
         &'a self,
         _caller: &'a Caller,
         _domain: &'a str,
-    ) -> BoxFuture<'a, Result<Discovery, Problem>> {
-        Box::pin(async { Ok(Discovery::default()) })
+    ) -> BoxFuture<'a, Result<DiscoveryResult, Problem>> {
+        Box::pin(async { Ok(DiscoveryResult::default()) })
     }
 
     /// A place for an upload, charged to the caller's tenant.

@@ -4,10 +4,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::draft::Envelope;
 use crate::filter::Verdict;
 use crate::future::BoxFuture;
 use crate::ids::{RequestId, TenantId};
+use crate::mail::draft::Envelope;
 use crate::port::capabilities::Message;
 use crate::port::capacity::AtCapacity;
 

@@ -5,11 +5,11 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::draft::{Composed, Draft};
 use crate::filter::Edit;
 use crate::future::BoxFuture;
 use crate::instant::Timestamp;
-use crate::message::{HeaderSummary, ParseOptions, ParsedMessage};
+use crate::mail::draft::{Composed, Draft};
+use crate::mail::message::{HeaderSummary, ParseOptions, ParsedMessage};
 use crate::octets::Octets;
 use crate::port::capacity::AtCapacity;
 use crate::problem::Fault;

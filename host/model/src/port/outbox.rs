@@ -9,11 +9,11 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::account::Account;
-use crate::address::EmailAddress;
 use crate::future::BoxFuture;
 use crate::ids::{AccountId, SubmissionId, TenantId};
 use crate::instant::Timestamp;
-use crate::message::Page;
+use crate::mail::address::EmailAddress;
+use crate::mail::message::Page;
 use crate::octets::Octets;
 use crate::port::maintenance::Maintenance;
 use crate::port::store_error::StoreError;

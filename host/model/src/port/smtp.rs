@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::account::{Credentials, MailServer};
-use crate::address::EmailAddress;
-use crate::draft::Envelope;
 use crate::future::BoxFuture;
+use crate::mail::address::EmailAddress;
+use crate::mail::draft::Envelope;
 use crate::octets::Octets;
 use crate::port::clock::Clock;
 use crate::port::dial::DialError;

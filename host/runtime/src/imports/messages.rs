@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::caller::Grant;
-use model::message::{Page, Summary};
+use model::mail::message::{Page, Summary};
 use model::octets::Octets;
 use model::problem::Problem;
 use wasmtime::component::Resource;

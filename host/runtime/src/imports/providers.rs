@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::discovery::{Discovery, Outcome, Source, Step};
+use model::discovery::{DiscoveryResult, Outcome, Source, Step};
 use model::problem::Problem;
 
 use crate::guest_state::GuestState;
@@ -12,7 +12,7 @@ use crate::wit::list_bounds;
 use crate::wit::to_wit;
 
 impl GuestState {
-    async fn found(&mut self, domain: &str) -> wasmtime::Result<Result<Discovery, Problem>> {
+    async fn found(&mut self, domain: &str) -> wasmtime::Result<Result<DiscoveryResult, Problem>> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
         if let Err(problem) = list_bounds::word("domain", domain) {
@@ -36,7 +36,7 @@ impl providers::Host for GuestState {
 }
 
 /// It has no way to answer a problem: nothing was found, and the one step tells why.
-fn refused(problem: Problem, domain: &str) -> Discovery {
+fn refused(problem: Problem, domain: &str) -> DiscoveryResult {
     let step = Step {
         source: Source::Table,
         asked: domain.chars().take(253).collect(),
@@ -44,5 +44,5 @@ fn refused(problem: Problem, domain: &str) -> Discovery {
         outcome: Outcome::Refused,
         reason: problem.detail,
     };
-    Discovery { steps: vec![step], ..Discovery::default() }
+    DiscoveryResult { steps: vec![step], ..DiscoveryResult::default() }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::caller::Grant;
-use model::message::Page;
+use model::mail::message::Page;
 use model::submission::{State, SubmissionStatus};
 use wasmtime::component::Resource;
 

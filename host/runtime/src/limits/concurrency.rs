@@ -253,10 +253,10 @@ mod tests {
         let token = Some(TokenId::generate([1; 10]));
         let (strangers, full) = flood(&places, &caller("ann", None)).await;
         assert_eq!(strangers.len(), 1);
-        assert_eq!(full, Full::Strangers { held: 1, places: 2 });
+        assert_eq!(full, CapacityError::Strangers { held: 1, places: 2 });
         let (own, full) = flood(&places, &caller("ann", token)).await;
         assert_eq!(own.len(), 2);
-        assert_eq!(full, Full::Tenant { held: 2, places: 4 });
+        assert_eq!(full, CapacityError::Tenant { held: 2, places: 4 });
         assert_eq!((places.counters().live, places.counters().busy), (3, 2));
         assert!(places.endpoint(&caller("bo", None)).await.is_ok());
         drop((strangers, own));

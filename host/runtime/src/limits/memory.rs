@@ -195,7 +195,10 @@ mod tests {
     }
 
     fn crowded(quota: &MemoryLimiter, trap: Trap) -> bool {
-        matches!(quota.cause(&trap.into()), Some(EndpointError::Busy(Full::Host { places: 1 })))
+        matches!(
+            quota.cause(&trap.into()),
+            Some(EndpointError::Busy(CapacityError::Host { places: 1 }))
+        )
     }
 
     /// Whoever gets over it and traps for another reason is not told that it may come again.
@@ -240,7 +243,7 @@ mod tests {
         assert!(first.memory_growing(0, 2 * PAGE, None).unwrap());
         assert!(!first.memory_growing(2 * PAGE, 3 * PAGE, None).unwrap());
         let told = first.cause(&aborted());
-        assert!(matches!(told, Some(EndpointError::Limit(Which::Memory))), "{told:?}");
+        assert!(matches!(told, Some(EndpointError::Limit(LimitKind::Memory))), "{told:?}");
         assert!(second.memory_growing(0, PAGE, None).unwrap());
         assert!(!second.memory_growing(PAGE, 2 * PAGE, None).unwrap());
         assert!(crowded(&second, Trap::UnreachableCodeReached));

@@ -235,7 +235,7 @@ mod tests {
         assert_eq!((a.len(), b.len()), (4, 2));
         assert_eq!(flood(&pool, &tenant("c")).len(), 2);
         let told = pool.take(&tenant("a"), PATIENCE).await.unwrap_err();
-        assert_eq!(told, Full::Tenant { held: 4, places: 8 });
+        assert_eq!(told, CapacityError::Tenant { held: 4, places: 8 });
         drop((a, b));
         assert!(pool.is_empty());
     }
@@ -280,10 +280,10 @@ mod tests {
         let mut waits = Box::pin(pool.take(&b, PATIENCE));
         assert!((&mut waits).now_or_never().is_none());
         let told = pool.take(&b, PATIENCE).now_or_never().unwrap().unwrap_err();
-        assert_eq!(told, Full::Host { places: 1 });
-        assert_eq!(waits.await.unwrap_err(), Full::Host { places: 1 });
+        assert_eq!(told, CapacityError::Host { places: 1 });
+        assert_eq!(waits.await.unwrap_err(), CapacityError::Host { places: 1 });
         let told = pool.take(&a, PATIENCE).await.unwrap_err();
-        assert_eq!(told, Full::Tenant { held: 1, places: 1 });
+        assert_eq!(told, CapacityError::Tenant { held: 1, places: 1 });
         drop(held);
         assert!(pool.is_empty());
     }

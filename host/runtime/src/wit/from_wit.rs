@@ -3,11 +3,11 @@
 //! Handles inside a value are taken out of the guest's table, which is why
 //! drafts need it. Everything else is plain.
 
-use model::address::Address;
-use model::draft::{Attachment, Disposition, Draft};
 use model::filter::{Edit, Footer, Refusal, Verdict};
 use model::instant::Timestamp;
-use model::message::{
+use model::mail::address::Address;
+use model::mail::draft::{Attachment, Disposition, Draft};
+use model::mail::message::{
     Cut, Flag, FlagChange, Header, HeaderSummary, InvalidFlag, MessageQuery, ParsedMessage, Part,
     ReplyHeaders, Usage,
 };

@@ -1,12 +1,12 @@
 //! The model's values as the WIT's: what the host tells a guest.
 
 use model::account::Security;
-use model::address::Address;
-use model::discovery::{Discovery, Step};
+use model::discovery::{DiscoveryResult, Step};
 use model::filter::{Edit, Footer};
 use model::instant::Timestamp;
-use model::mailbox::{Mailbox, Role, RoleSource};
-use model::message::{Header, HeaderSummary, Moved, Part, ReplyHeaders, Summary, Usage};
+use model::mail::address::Address;
+use model::mail::mailbox::{Mailbox, Role, RoleSource};
+use model::mail::message::{Header, HeaderSummary, Moved, Part, ReplyHeaders, Summary, Usage};
 use model::problem::Fault;
 use model::provider::{Evidence, Fact, Limit, Localised, Profile, Server};
 use model::submission::{Receipt, SentCopy, State, SubmissionStatus};
@@ -213,7 +213,7 @@ fn state(state: State) -> wit::outcomes::State {
     }
 }
 
-pub(crate) fn discovery(found: Discovery) -> wit::providers::Discovery {
+pub(crate) fn discovery(found: DiscoveryResult) -> wit::providers::Discovery {
     wit::providers::Discovery {
         profile: found.profile.map(profile),
         confirm: found.confirm,

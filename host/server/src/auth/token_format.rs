@@ -88,7 +88,7 @@ mod tests {
         check(&format!("Basic {text}"), &row, false);
         check(text, &row, false);
         check("Bearer plt_", &row, false);
-        assert!(!Shown::parse(&format!("Bearer {text}")).unwrap().proves(None));
+        assert!(!PresentedToken::parse(&format!("Bearer {text}")).unwrap().proves(None));
     }
 
     #[track_caller]

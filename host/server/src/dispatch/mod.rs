@@ -164,7 +164,7 @@ async fn route(
                 Some(caller) => caller,
                 None => {
                     let anonymous = Authenticator::anonymous(tenant, &head, id.clone())?;
-                    served.admit(anonymous).ok_or_else(no_token)?
+                    served.anonymous_caller(anonymous).ok_or_else(no_token)?
                 }
             };
             let matched =
@@ -352,7 +352,8 @@ impl RequestContext<'_> {
 /// Pages take no query parameters. Probes add some of their own, and so may an authorization
 /// server (RFC 6749 §4.1.2 has what is unknown ignored).
 fn plain(page: PublicRoute, query: &str) -> Result<(), Problem> {
-    let free = matches!(page, Page::Health | Page::Ready | Page::ConsentAnswer);
+    let free =
+        matches!(page, PublicRoute::Health | PublicRoute::Ready | PublicRoute::ConsentAnswer);
     let given = form_urlencoded::parse(query.as_bytes()).next();
     match given.filter(|_| !free) {
         Some((name, _)) => Err(unknown_parameter(&name, "page")),

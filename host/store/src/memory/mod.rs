@@ -14,7 +14,7 @@ use model::account::Account;
 use model::health::Health;
 use model::ids::{AccountId, SubmissionId, TenantId, TokenId};
 use model::instant::Timestamp;
-use model::message::Page;
+use model::mail::message::Page;
 use model::octets::Octets;
 use model::port::BoxFuture;
 use model::port::clock::Clock;

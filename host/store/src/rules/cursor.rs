@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use model::account::Account;
 use model::ids::SubmissionId;
 use model::instant::Timestamp;
-use model::message::Page;
+use model::mail::message::Page;
 use model::submission::{State, SubmissionStatus};
 use sha2::{Digest, Sha256};
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use model::account::{Account, Credentials};
 use model::health::Health;
 use model::ids::{AccountId, TenantId};
-use model::message::Page;
+use model::mail::message::Page;
 use model::port::BoxFuture;
 use model::port::accounts::{Accounts, CredentialSwap};
 use model::port::store_error::StoreError;

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use model::account::Account;
 use model::ids::SubmissionId;
 use model::instant::Timestamp;
-use model::message::Page;
+use model::mail::message::Page;
 use model::octets::Octets;
 use model::port::BoxFuture;
 use model::port::outbox::{
@@ -237,7 +237,7 @@ impl Sqlite {
     }
 
     async fn swept(&self) -> Result<(), StoreError> {
-        let ripe = self.inner.blobs.ripe().await.map_err(failed)?;
+        let ripe = self.inner.blobs.expired().await.map_err(failed)?;
         if ripe.is_empty() {
             return Ok(());
         }
@@ -269,7 +269,7 @@ impl Sqlite {
 
     /// Removes what nobody refers to any more before it is old. Trouble is logged.
     async fn make_room(&self) {
-        let condemned = self.inner.blobs.condemn();
+        let condemned = self.inner.blobs.mark_unreferenced();
         if condemned.is_empty() {
             return;
         }
@@ -278,7 +278,7 @@ impl Sqlite {
             Vec::new()
         });
         let unused = unused.into_iter().collect();
-        if let Err(error) = self.inner.blobs.execute(condemned, unused).await {
+        if let Err(error) = self.inner.blobs.delete_marked(condemned, unused).await {
             tracing::warn!(%error, "bodies that nobody needs were not removed");
         }
     }

@@ -86,7 +86,7 @@ async fn a_key_gives_its_first_receipt_again<S: Store>(bench: Bench<S>) {
     assert_eq!(bench.store.accept(again.clone()).await.unwrap(), Acceptance::Replayed(same));
     again.idempotency = used("k", 2);
     let other = bench.store.accept(again).await.unwrap();
-    assert_eq!(other, Acceptance::Replayed(Replay::Mismatch));
+    assert_eq!(other, Acceptance::Replayed(IdempotentReplay::Mismatch));
     let (key, mismatch) = (used("k", 2).unwrap(), Some(IdempotentReplay::Mismatch));
     assert_eq!(bench.store.lookup(&anna, &key).await.unwrap(), mismatch);
     assert!(Outbox::get(&bench.store, &anna, &id(2)).await.unwrap().is_none());
@@ -95,7 +95,7 @@ async fn a_key_gives_its_first_receipt_again<S: Store>(bench: Bench<S>) {
     let step = ended(&claim, State::Sent, bench.now());
     bench.store.record(&claim.id, claim.epoch, step).await.unwrap();
     let replay = bench.store.lookup(&anna, &used("k", 1).unwrap()).await.unwrap();
-    assert!(matches!(replay, Some(Replay::Same(now)) if now.state == State::Sent));
+    assert!(matches!(replay, Some(IdempotentReplay::Same(now)) if now.state == State::Sent));
 }
 
 async fn a_key_belongs_to_one_account<S: Store>(bench: Bench<S>) {
@@ -259,7 +259,9 @@ async fn steps_are_seen_and_the_claim_ends<S: Store>(bench: Bench<S>) {
     let entry = Outbox::get(&bench.store, &anna, &id(1)).await.unwrap().unwrap();
     assert_eq!((entry.receipt.state, entry.receipt.due), (State::Deferred, due));
     assert_eq!(entry.last_error.as_deref(), Some("a line"));
-    assert!(matches!(step, Step::Ended { recipients, .. } if recipients == entry.recipients));
+    assert!(
+        matches!(step, AttemptStep::Ended { recipients, .. } if recipients == entry.recipients)
+    );
     let twice = bench.store.record(&claim.id, claim.epoch, AttemptStep::DotSent).await;
     assert!(matches!(twice, Err(StoreError::LostClaim)), "the claim has ended");
     bench.clock.advance(SECOND * 60);
@@ -317,7 +319,7 @@ async fn void_claims_leaves_every_claim_its_due<S: Store>(bench: Bench<S>) {
     bench.store.record(&claims[0].id, 1, AttemptStep::DotSent).await.unwrap();
     let step = ended(&claims[2], State::Sent, bench.now());
     bench.store.record(&claims[2].id, 1, step).await.unwrap();
-    assert_eq!(bench.store.void_claims().await.unwrap(), 3);
+    assert_eq!(bench.store.release_claims().await.unwrap(), 3);
     let mut found: Vec<_> =
         bench.claims(9).await.into_iter().map(|claim| (claim.id, claim.found)).collect();
     found.sort_by(|one, two| one.0.cmp(&two.0));
@@ -421,7 +423,7 @@ async fn an_account_made_again_inherits_nothing<S: Store>(bench: Bench<S>) {
     let again = NewSubmission { id: id(2), generation: 4, idempotency: other, ..new };
     bench.accepted(again).await;
     let mismatch = bench.store.lookup(&first, &used("k", 2).unwrap()).await.unwrap();
-    assert_eq!(mismatch, Some(Replay::Mismatch), "the first key is still the first's");
+    assert_eq!(mismatch, Some(IdempotentReplay::Mismatch), "the first key is still the first's");
     let mut claimed: Vec<_> =
         bench.claims(9).await.iter().map(|claim| (number(&claim.id), claim.generation)).collect();
     claimed.sort_unstable();

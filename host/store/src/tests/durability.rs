@@ -61,9 +61,9 @@ async fn everything_survives_a_restart() {
 
     let bench = reopened(bench);
     let (t, anna) = (tenant("t"), person("t", "anna"));
-    assert_eq!(bench.store.void_claims().await.unwrap(), 1);
+    assert_eq!(bench.store.release_claims().await.unwrap(), 1);
     let replay = bench.store.lookup(&anna, &used("k", 1).unwrap()).await.unwrap();
-    assert!(matches!(replay, Some(model::port::outbox::Replay::Same(same))
+    assert!(matches!(replay, Some(model::port::outbox::IdempotentReplay::Same(same))
         if same.submission == receipt.submission && same.state == State::DotSent));
     let claims = bench.claims(9).await;
     let claim = claims.iter().find(|claim| claim.id == id(1)).unwrap();
@@ -148,7 +148,7 @@ async fn a_condemned_body_that_is_written_again_stays() {
     let pin = blobs.put(&raw).await.unwrap();
     let digest = pin.digest;
     blobs.retire(digest);
-    assert!(blobs.condemn().is_empty(), "its row is on the way");
+    assert!(blobs.mark_unreferenced().is_empty(), "its row is on the way");
     drop(pin);
     let condemned = blobs.mark_unreferenced();
     assert_eq!(condemned, [digest]);

@@ -213,7 +213,7 @@ pub(crate) fn ended(claim: &Claim, state: State, due: Timestamp) -> AttemptStep 
 }
 
 pub(crate) fn person(tenant_id: &str, id: &str) -> Account {
-    let email: model::address::EmailAddress = format!("{id}@example.net").parse().unwrap();
+    let email: model::mail::address::EmailAddress = format!("{id}@example.net").parse().unwrap();
     Account {
         id: account(id),
         tenant: tenant(tenant_id),

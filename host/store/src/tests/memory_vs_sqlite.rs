@@ -161,7 +161,7 @@ impl<S: Store> Side<S> {
                 };
                 self.record(*claim, ended).await
             }
-            Event::Void => plain(store.void_claims().await),
+            Event::Void => plain(store.release_claims().await),
             Event::Pass { seconds } => {
                 self.clock.advance(Duration::from_secs((*seconds).into()));
                 String::new()

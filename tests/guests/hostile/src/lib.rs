@@ -135,7 +135,7 @@ fn answer(request: &Request, word: &str) -> Result<Answer, Problem> {
         }
         "open-other" => Answer::json(200, &probe::open(&account(request)?)?),
         "" => Answer::json(200, &probe::fields(request)),
-        _ => Err(nowhere()),
+        _ => Err(not_found()),
     }
 }
 

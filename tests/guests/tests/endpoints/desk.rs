@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex};
 use bytes::{Bytes, BytesMut};
 use engine::discovery::Discovery;
 use model::account::{Account, Identity};
-use model::address::Address;
 use model::caller::{Caller, Grant};
-use model::discovery::Discovery;
-use model::draft::Draft;
+use model::discovery::DiscoveryResult;
 use model::future::BoxFuture;
 use model::instant::Timestamp;
-use model::mailbox::Mailbox;
-use model::message::{
+use model::mail::address::Address;
+use model::mail::draft::Draft;
+use model::mail::mailbox::Mailbox;
+use model::mail::message::{
     FlagChange, Header, HeaderSummary, MailboxPosition, MessageQuery, Moved, Page, Part,
     ReplyHeaders, Summary, Usage,
 };
@@ -236,11 +236,11 @@ impl Capabilities for Desk {
         &'a self,
         caller: &'a Caller,
         domain: &'a str,
-    ) -> BoxFuture<'a, Result<Discovery, Problem>> {
+    ) -> BoxFuture<'a, Result<DiscoveryResult, Problem>> {
         Box::pin(async {
             Ok(match &self.discovery {
                 Some(discovery) => discovery.find(&caller.tenant, domain).await,
-                None => Discovery::default(),
+                None => DiscoveryResult::default(),
             })
         })
     }

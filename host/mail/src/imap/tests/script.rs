@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use model::account::{Credentials, Security};
-use model::mailbox::MailboxName;
-use model::message::FlagChange;
+use model::mail::mailbox::MailboxName;
+use model::mail::message::FlagChange;
 use model::octets::{Octets, in_memory};
 use model::port::imap::{FetchItem, FetchRow, ImapConnect, ImapError, ImapSession, Messages};
 use model::port::login_observer::LoginObserver;

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use model::account::{Credentials, Security};
-use model::draft::Envelope;
+use model::mail::draft::Envelope;
 use model::octets::{Octets, in_memory};
 use model::port::login_observer::LoginObserver;
 use model::port::smtp::{BeforeDot, Data, Delivery, SmtpConnect, SmtpError, SmtpSession};

@@ -19,7 +19,7 @@ async fn a_rehearsal_goes_as_far_as_rcpt_and_back() {
             }
             heard
         };
-        let (outcome, heard) = tokio::join!(session.rehearse(&ann), play);
+        let (outcome, heard) = tokio::join!(session.check_recipient(&ann), play);
         let said = outcome.err().map(|error| {
             let SmtpError::Refused { step: "RCPT", reply } = error else { panic!("{error:?}") };
             reply.code

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use engine::engine::Engine;
 use model::account::Security;
-use model::address::EmailAddress;
 use model::caller::Caller;
-use model::discovery::{Discovery, Step};
+use model::discovery::{DiscoveryResult, Step};
+use model::mail::address::EmailAddress;
 use model::problem::{Code, Problem};
 use model::provider::{Auth, Profile, Server, Username};
 
@@ -102,7 +102,7 @@ fn no_password(engine: &Engine, profile: &Profile, accept: &str) -> Problem {
     }
 }
 
-fn ask(email: &EmailAddress, found: &Discovery, profile: &Profile) -> Problem {
+fn ask(email: &EmailAddress, found: &DiscoveryResult, profile: &Profile) -> Problem {
     let place = |server: &Server| {
         let security = match server.security {
             Security::Tls => "tls",

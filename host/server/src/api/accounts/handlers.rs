@@ -8,7 +8,7 @@ use http::{Response, StatusCode};
 use model::account::Account;
 use model::caller::Caller;
 use model::ids::{AccountId, TenantId};
-use model::message::Page;
+use model::mail::message::Page;
 use model::port::accounts::Accounts;
 use model::port::clock::Entropy;
 use model::port::store_error::StoreError;

@@ -4,9 +4,9 @@
 
 use engine::login::advice;
 use model::account::{Account, Credentials, Identity, MailServer, OAuth, TokenSource};
-use model::address::EmailAddress;
 use model::caller::Caller;
 use model::ids::AccountId;
+use model::mail::address::EmailAddress;
 use model::port::clock::ten_bytes;
 use model::port::dial::DialError;
 use model::port::lookup::FetchError;
@@ -151,7 +151,7 @@ impl AccountsApi {
         else {
             return Ok(());
         };
-        match self.own_tokens.vet(url).await {
+        match self.own_tokens.check_egress(url).await {
             Err(FetchError::Dial(error @ DialError::NotAllowed { .. })) => {
                 let detail = format!(
                     "{error}. If it is the operator's own, `[egress] fetch` in the configuration lets it in."
@@ -182,7 +182,7 @@ impl AccountsApi {
         server: Option<&MailServer>,
     ) -> Result<(), Problem> {
         let Some(MailServer { host, port, .. }) = server else { return Ok(()) };
-        let refusal = async |port| match self.dialer.vet(host, port).await {
+        let refusal = async |port| match self.dialer.check_egress(host, port).await {
             Err(DialError::NotAllowed { reason, .. }) => Some(reason),
             Err(_) | Ok(()) => None,
         };

@@ -54,7 +54,7 @@ impl AccountsApi {
         let stored = self.accounts.credentials(&before).await.map_err(stored)?;
         let stored = stored.ok_or_else(changed_meanwhile)?;
         let proof = self.proof(&stored, asked)?;
-        if !matches!(proof, Proof::Given(_)) {
+        if !matches!(proof, CredentialsUpdate::Given(_)) {
             trusted(&before.imap, &after.imap, &stored)?;
             trusted(&before.smtp, &after.smtp, &stored)?;
         }

@@ -20,7 +20,7 @@ impl AccountsApi {
         // Looking for servers and for a token address is a part of it.
         let _try = self.tries.begin(&caller.tenant)?;
         let Wanted { account, credentials, .. } = self.read(caller, accept, body).await?;
-        let credentials = self.engine.made_good(&account.tenant, credentials).await?;
+        let credentials = self.engine.resolve_credentials(&account.tenant, credentials).await?;
         Ok(verified(&self.engine.verify(&account, &credentials).await?, accept))
     }
 
@@ -43,6 +43,6 @@ impl AccountsApi {
             return Err(Problem::new(Code::NotConfigured, detail));
         }
         let _try = self.tries.begin(&caller.tenant)?;
-        Ok(tried_out(&self.engine.try_out(&account).await?))
+        Ok(tried_out(&self.engine.self_test(&account).await?))
     }
 }

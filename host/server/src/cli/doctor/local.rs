@@ -101,7 +101,7 @@ pub(crate) fn store(config: &Config, given: &EnvironmentKeys) -> (Vec<Check>, Op
             let key = Check::failed(KEY, describe(&error), advice(&error));
             (vec![key, Check::skipped(STORE, "the key does not open it")], None)
         }
-        Err(error) => (vec![key, Check::failed(STORE, told(&error), advice(&error))], None),
+        Err(error) => (vec![key, Check::failed(STORE, describe(&error), advice(&error))], None),
     }
 }
 
@@ -303,13 +303,13 @@ mod tests {
     fn what_was_seen_does_not_say_what_to_do() {
         let path = std::path::PathBuf::from("/k: y");
         let error = OpenError::KeyExposed { path: path.clone(), mode: 0o644 };
-        assert_eq!(told(&error), "/k: y may be read by others (mode 644)");
+        assert_eq!(describe(&error), "/k: y may be read by others (mode 644)");
         assert!(advice(&error).contains("chmod 600"));
         let error = OpenError::Newer { file: path, found: 9, known: 8 };
-        assert!(told(&error).ends_with("versions up to 8"), "{}", told(&error));
+        assert!(describe(&error).ends_with("versions up to 8"), "{}", describe(&error));
         let (file, dir) = ("/d/meta.db".into(), "/d".into());
         let error = OpenError::Missing { file, dir };
-        assert!(told(&error).ends_with("holds what belongs to it"), "{}", told(&error));
+        assert!(describe(&error).ends_with("holds what belongs to it"), "{}", describe(&error));
     }
 
     #[test]

@@ -166,7 +166,7 @@ fn account(tenant_id: &str, name: &str) -> Account {
             pin: None,
         })
     };
-    let email: model::address::EmailAddress = format!("{name}@x.test").parse().unwrap();
+    let email: model::mail::address::EmailAddress = format!("{name}@x.test").parse().unwrap();
     Account {
         id: name.parse().unwrap(),
         tenant: tenant(tenant_id),

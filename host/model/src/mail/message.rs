@@ -10,8 +10,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::address::Address;
 use crate::instant::Timestamp;
+use crate::mail::address::Address;
 use crate::problem::Fault;
 
 /// An IMAP flag or keyword, safe on the wire: `\Seen`, `$Forwarded`, `Perso/Travail`.
@@ -190,19 +190,19 @@ pub struct ParseOptions {
 pub struct ParsedMessage {
     /// Always there.
     pub facts: HeaderSummary,
-    /// See [`ReadWant::headers`].
+    /// See [`ParseOptions::headers`].
     pub headers: Vec<Header>,
-    /// See [`ReadWant::details`].
+    /// See [`ParseOptions::details`].
     pub details: Option<ReplyHeaders>,
-    /// See [`ReadWant::structure`].
+    /// See [`ParseOptions::structure`].
     pub parts: Vec<Part>,
-    /// See [`ReadWant::text`].
+    /// See [`ParseOptions::text`].
     pub text: Option<String>,
-    /// See [`ReadWant::html`].
+    /// See [`ParseOptions::html`].
     pub html: Option<String>,
-    /// See [`ReadWant::html_as_sent`].
+    /// See [`ParseOptions::html_as_sent`].
     pub html_as_sent: Option<String>,
-    /// See [`ReadWant::preview`].
+    /// See [`ParseOptions::preview`].
     pub preview: Option<String>,
     /// Always there.
     pub has_attachments: bool,
