@@ -13,8 +13,7 @@ use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
 
 use crate::error::{EndpointError, RuntimeError, one_line};
 use crate::guest_state::{GuestState, HostAccess};
-use crate::limits::Limits;
-use crate::limits::time_budget;
+use crate::limits::{Limits, time_budget};
 use crate::spawn::spawn;
 use crate::wasm_engine::WasmEngine;
 use crate::wit::bindings::before_send::{BeforeSendFilter, BeforeSendFilterPre};

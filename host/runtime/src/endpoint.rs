@@ -36,8 +36,7 @@ use crate::component::Component;
 use crate::error::{AnswerFault, EndpointError, LimitKind, RuntimeError, one_line};
 use crate::failure_log::Failure;
 use crate::guest_state::{GuestState, HostAccess};
-use crate::limits::Limits;
-use crate::limits::time_budget;
+use crate::limits::{Limits, time_budget};
 use crate::spawn::{AbortOnDrop, spawn};
 use crate::wasm_engine::{Instance, WasmEngine};
 

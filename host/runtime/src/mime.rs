@@ -28,8 +28,7 @@ use crate::wasm_engine::WasmEngine;
 use crate::wit::bindings::capabilities::postlet::mail::{drafts, types};
 use crate::wit::bindings::mime_engine::MimeEnginePre;
 use crate::wit::bindings::mime_engine::exports::postlet::mail::mime;
-use crate::wit::from_wit;
-use crate::wit::to_wit;
+use crate::wit::{from_wit, to_wit};
 
 /// How long a call waits for one of the component's places.
 const PATIENCE: Duration = Duration::from_secs(10);

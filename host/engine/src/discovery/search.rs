@@ -23,9 +23,8 @@ use model::provider::{About, Auth, Evidence, Fact, Origin, Profile, Quirks};
 use crate::discovery::autoconfig::ClientConfig;
 use crate::discovery::ispdb::Ispdb;
 use crate::discovery::offer::{ServerOffer, Suggestion};
-use crate::discovery::same_owner;
 use crate::discovery::xml::Unusable;
-use crate::discovery::{autodiscover, srv};
+use crate::discovery::{autodiscover, same_owner, srv};
 use crate::providers::Profiles;
 
 /// What is asked over the network, the strongest first.

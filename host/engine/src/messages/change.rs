@@ -20,10 +20,9 @@ use model::problem::{Code, Fault, Problem, printable};
 
 use crate::imap_pool::SessionError;
 use crate::imap_pool::lease::Lease;
-use crate::messages::mailboxes;
 use crate::messages::message_id::{AccountFingerprint, MessageRef};
-use crate::messages::open;
 use crate::messages::reader::Reader;
+use crate::messages::{mailboxes, open};
 use crate::problems;
 
 /// UIDs in one command. RFC 7162 §4 asks servers to take lines of 8,192 octets, and a UID takes up to 11.

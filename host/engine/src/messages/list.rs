@@ -24,11 +24,10 @@ use model::problem::{Code, Problem};
 
 use crate::imap_pool::lease::Lease;
 use crate::messages::cursor::Cursor;
-use crate::messages::fetch_bisect;
-use crate::messages::mailboxes;
 use crate::messages::message_id::{AccountFingerprint, MessageRef};
 use crate::messages::reader::Reader;
 use crate::messages::summaries::{self, LoadedSummaries, SummaryRequest};
+use crate::messages::{fetch_bisect, mailboxes};
 use crate::problems;
 
 /// The most rows of a page.

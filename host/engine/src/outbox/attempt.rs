@@ -29,14 +29,13 @@ use tokio::sync::watch;
 use crate::login::attempts::LoginOutcome;
 use crate::login::lockout::Lockout;
 use crate::login::refusal_text;
-use crate::outbox::backoff;
 use crate::outbox::concurrency::Fate;
 use crate::outbox::delivery_slots::{SlotGuard, Verdict};
 use crate::outbox::expiry::{self, Waited};
 use crate::outbox::recording::{self, uncounted};
-use crate::outbox::sent_copy;
 use crate::outbox::verdict::{self, Outcome};
 use crate::outbox::worker::Worker;
+use crate::outbox::{backoff, sent_copy};
 use crate::problems;
 
 /// A server that says nothing for so long gives no more answers to those that have a place. Its

@@ -24,9 +24,8 @@ use crate::imap_pool;
 use crate::login::account_ref::AccountRef;
 use crate::outbox::attempt::Attempt;
 use crate::outbox::concurrency::Look;
-use crate::outbox::maintenance;
 use crate::outbox::worker::Worker;
-use crate::outbox::{backoff, sent_copy};
+use crate::outbox::{backoff, maintenance, sent_copy};
 
 /// The driver looks round at least this often: a clock may jump.
 const ROUND: Duration = Duration::from_secs(30);

@@ -1,15 +1,12 @@
-//! What stands between a stranger's bytes and the parser.
+//! Filter between the bytes of an IMAP server and async-imap's parser.
 //!
-//! Answers come in; those of a few known shapes go on to async-imap, each in one
-//! plain form, the rest is dropped. So an unknown answer cannot end a session, and
-//! a hostile one can do no more than that. Capabilities and the words of status
-//! lines are kept here, where no parser can stumble over them.
+//! Responses of a few known shapes are passed on, each in one plain form; the rest is dropped. So an
+//! unknown response cannot end a session, and a hostile one can do no more than that. Capabilities and
+//! the text of status responses are kept here and never reach the parser. What is too long in the
+//! response about one message costs that message its attribute: it is read over, up to a total.
 //!
-//! What is too long within the answer about one message costs that message its
-//! attribute and no more: literals and lines are read over, up to a total.
-//!
-//! Invariants: memory is bounded by the caps of [`ImapLimits`]; no line is passed
-//! on that this file or its siblings did not write.
+//! Invariants: memory is bounded by [`ImapLimits`]; no line is passed on that this file or its siblings
+//! did not write.
 //!
 //! Standard: RFC 9051 §7.
 

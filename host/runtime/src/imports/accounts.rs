@@ -8,8 +8,7 @@ use wasmtime::component::Resource;
 use crate::guest_state::GuestState;
 use crate::imports::Answer;
 use crate::wit::bindings::capabilities::postlet::mail::{accounts, content, grants, types};
-use crate::wit::list_bounds;
-use crate::wit::to_wit;
+use crate::wit::{list_bounds, to_wit};
 
 impl accounts::Host for GuestState {
     async fn open(&mut self, id: String) -> Answer<Resource<Grant>> {

@@ -12,11 +12,8 @@ use crate::guest_state::GuestState;
 use crate::imports::{Answer, PAGE};
 use crate::wit::bindings::capabilities::postlet::mail::{content, messages, reading, types};
 use crate::wit::bindings::mime_engine::postlet::mail::filtering;
-use crate::wit::from_wit;
 use crate::wit::handles::MessageHandle;
-use crate::wit::list_bounds;
-use crate::wit::problem;
-use crate::wit::to_wit;
+use crate::wit::{from_wit, list_bounds, problem, to_wit};
 
 type Each<T> = wasmtime::Result<Vec<Result<T, types::Problem>>>;
 

@@ -8,8 +8,7 @@ use model::problem::Problem;
 use crate::guest_state::GuestState;
 use crate::imports::Answer;
 use crate::wit::bindings::capabilities::postlet::mail::providers;
-use crate::wit::list_bounds;
-use crate::wit::to_wit;
+use crate::wit::{list_bounds, to_wit};
 
 impl GuestState {
     async fn found(&mut self, domain: &str) -> wasmtime::Result<Result<DiscoveryResult, Problem>> {

@@ -10,9 +10,7 @@ use wasmtime::component::Resource;
 use crate::guest_state::GuestState;
 use crate::imports::{Answer, PAGE};
 use crate::wit::bindings::capabilities::postlet::mail::{drafts, outcomes, submission};
-use crate::wit::from_wit;
-use crate::wit::list_bounds;
-use crate::wit::to_wit;
+use crate::wit::{from_wit, list_bounds, to_wit};
 
 impl drafts::Host for GuestState {}
 

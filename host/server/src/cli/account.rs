@@ -11,10 +11,9 @@ use model::ids::AccountId;
 use serde_json::{Value, json};
 
 use crate::cli::account_add::{ACCOUNT_EXAMPLES, NewAccount, add, test, verify};
-use crate::cli::account_consent;
 use crate::cli::api_client::{ApiClient, ApiError, ConnectionArgs, ended, put, say, text, warn};
 use crate::cli::prompt::{Interaction, ask, password};
-use crate::cli::report;
+use crate::cli::{account_consent, report};
 
 const TOKEN_EXAMPLES: &str = "\
 Examples:

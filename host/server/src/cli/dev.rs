@@ -18,15 +18,13 @@ use model::secret::Secret;
 use net::egress_guard::{Egress, Rule};
 use serde_json::{Value, json};
 
-use crate::cli::build;
-use crate::cli::curl_examples;
 use crate::cli::up::progress;
 use crate::cli::watch::WatchedApplication;
+use crate::cli::{build, curl_examples};
 use crate::config::Config;
 use crate::host::{Host, HostConfig, Stores, this_program};
 use crate::log::quota;
-use crate::os::file_limit;
-use crate::os::task;
+use crate::os::{file_limit, task};
 use crate::serve::listener::HttpListener;
 use crate::serve::shutdown;
 use crate::serve::shutdown::Signals;

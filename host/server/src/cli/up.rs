@@ -15,10 +15,9 @@ use crate::config::master_key::{EnvironmentKeys, KeySource};
 use crate::host::{Host, HostConfig, Stores, this_program};
 use crate::log::quota;
 use crate::os::file_limit;
-use crate::serve::disk_failure;
 use crate::serve::listener::HttpListener;
-use crate::serve::shutdown;
 use crate::serve::shutdown::Signals;
+use crate::serve::{disk_failure, shutdown};
 
 /// Serves until it is told to stop.
 pub(crate) async fn run(path: &Path, given: EnvironmentKeys, machine: bool) -> anyhow::Result<()> {

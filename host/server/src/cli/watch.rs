@@ -13,10 +13,9 @@ use std::time::{Duration, SystemTime};
 
 use model::ids::TenantId;
 
-use crate::cli::build;
 use crate::cli::build::say;
-use crate::cli::watch_glob;
 use crate::cli::watch_glob::Snapshot;
+use crate::cli::{build, watch_glob};
 use crate::deploy::application::Variables;
 use crate::host::Host;
 

@@ -33,8 +33,7 @@ use crate::deploy::application::{Deployment, RouteTarget};
 use crate::dispatch::component_request::{MatchedRoute, prepare};
 use crate::host::Host;
 use crate::http::request_body::{collect, forms_are_larger, json_body, merge_patch, stream, text};
-use crate::http::request_head;
-use crate::http::response;
+use crate::http::{request_head, response};
 use crate::openapi::operation::{BodyHandling, DeployedComponent, wrong_method};
 use crate::schema::child_pool::Asking;
 

@@ -28,8 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::os::child_limits::limit;
 use crate::os::hardening;
-use crate::schema::Schema;
-use crate::schema::strict_json;
+use crate::schema::{Schema, strict_json};
 
 /// The hidden subcommand.
 pub const SUBCOMMAND: &str = "__check-schema";

@@ -29,10 +29,9 @@ use model::submission::{
 };
 
 use crate::error::failed;
-use crate::keys::KeyRing;
-use crate::keys::credential;
 use crate::keys::credential::Sealed;
 use crate::keys::seal::MasterKey;
+use crate::keys::{KeyRing, credential};
 use crate::rules::cursor::{Cursor, LARGEST, ListFingerprint, submissions};
 use crate::rules::fair_queue::{Due, Served, choose, merge};
 use crate::rules::outbox::{

@@ -17,9 +17,8 @@ use model::port::store_error::StoreError;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::error::failed;
-use crate::keys::Keys;
-use crate::keys::credential;
 use crate::keys::credential::{Sealed, is_given_for, is_renewed_for};
+use crate::keys::{Keys, credential};
 use crate::rules::cursor::{LARGEST, accounts};
 use crate::sqlite::writer::WriteError;
 use crate::sqlite::{Inner, Sqlite};

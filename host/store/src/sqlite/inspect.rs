@@ -14,12 +14,11 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use crate::error::OpenError;
 use crate::keys::Keys;
-use crate::sqlite::marker;
 use crate::sqlite::marker::Found;
 use crate::sqlite::migrations::{META, OUTBOX, version};
-use crate::sqlite::quarantine;
 use crate::sqlite::rotation::opens;
 use crate::sqlite::writer::BUSY;
+use crate::sqlite::{marker, quarantine};
 
 /// What was seen.
 #[derive(Debug)]

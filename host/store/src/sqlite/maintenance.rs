@@ -10,9 +10,7 @@ use model::port::BoxFuture;
 use model::port::maintenance::{Claims, Condition, Maintenance, OutboxCounts, RetryWaits};
 use model::port::store_error::StoreError;
 
-use crate::sqlite::state_counts;
-use crate::sqlite::uptime;
-use crate::sqlite::{Sqlite, pruning, rescheduling};
+use crate::sqlite::{Sqlite, pruning, rescheduling, state_counts, uptime};
 
 impl Maintenance for Sqlite {
     fn condition(&self) -> Condition {

@@ -11,8 +11,7 @@ use model::problem::{Code, Problem, Protocol};
 use runtime::body::Body;
 use serde_json::{Map, Value, json};
 
-use crate::http::accept_language;
-use crate::http::response;
+use crate::http::{accept_language, response};
 
 /// As the API shows it.
 pub(crate) fn account(

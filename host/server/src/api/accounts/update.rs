@@ -16,9 +16,7 @@ use crate::api::accounts::create::needs_consent;
 use crate::api::accounts::credentials::CredentialsUpdate;
 use crate::api::accounts::errors::{faulty, stored};
 use crate::api::accounts::handlers::AccountsApi;
-use crate::api::accounts::json;
-use crate::api::accounts::parse;
-use crate::api::accounts::request;
+use crate::api::accounts::{json, parse, request};
 use crate::http::response;
 
 impl AccountsApi {

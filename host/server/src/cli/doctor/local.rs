@@ -17,9 +17,8 @@ use store::sqlite::inspect::{self, Inspection};
 
 use crate::cli::build;
 use crate::cli::doctor::check::Check;
-use crate::config::master_key;
 use crate::config::master_key::{EnvironmentKeys, KeySource};
-use crate::config::{Config, TenantConfig};
+use crate::config::{Config, TenantConfig, master_key};
 
 /// Below this a burst of large messages fills the disk before anybody reads the mail about it.
 const ROOM: u64 = 1 << 30;
