@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use model::caller::{Caller, Grant};
-use model::draft::Draft;
 use model::future::BoxFuture;
-use model::mailbox::Mailbox;
-use model::message::{FlagChange, MessageQuery, Moved, Page, Summary};
+use model::mail::draft::Draft;
+use model::mail::mailbox::Mailbox;
+use model::mail::message::{FlagChange, MessageQuery, Moved, Page, Summary};
 use model::port::capabilities::{Capabilities, Message};
 use model::port::spool::Spool;
 use model::problem::{Code, Problem};
-use model::submission::{Entry, Receipt, State};
+use model::submission::{Receipt, State, SubmissionStatus};
 
 /// Refuses everything.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl Capabilities for Powerless {
     fn submit<'a>(&'a self, _: &'a Grant, _: Draft) -> Answer<'a, Receipt> {
         none()
     }
-    fn submission<'a>(&'a self, _: &'a Grant, _: &'a str) -> Answer<'a, Entry> {
+    fn submission<'a>(&'a self, _: &'a Grant, _: &'a str) -> Answer<'a, SubmissionStatus> {
         none()
     }
     fn submissions<'a>(
@@ -86,7 +86,7 @@ impl Capabilities for Powerless {
         _: &'a [State],
         _: Option<&'a str>,
         _: u32,
-    ) -> Answer<'a, Page<Entry>> {
+    ) -> Answer<'a, Page<SubmissionStatus>> {
         none()
     }
     fn spool(&self, _: &Caller) -> Result<Box<dyn Spool>, Problem> {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use model::caller::Scope;
 use server::config::Config;
 use server::config::master_key::KeySource;
-use server::host::{Host, Parts, Stores};
-use server::serve::listener::Edge;
+use server::host::{Host, HostConfig, Stores};
+use server::serve::listener::HttpListener;
 
 use crate::kept;
 
@@ -33,7 +33,7 @@ pub(crate) async fn serve(config: Config, stores: Stores, scopes: &[Scope]) -> S
         let token = stores.token(&tenant.id, "test", scopes).await.unwrap();
         tokens.push(token.reveal().to_owned());
     }
-    let parts = Parts {
+    let parts = HostConfig {
         tenants: config.tenants,
         program: PathBuf::from(env!("CARGO_BIN_EXE_postlet")),
         egress: config.egress,
@@ -48,7 +48,7 @@ pub(crate) async fn serve(config: Config, stores: Stores, scopes: &[Scope]) -> S
     };
     let host = Host::build(parts, stores).await.unwrap();
     kept::keep(&data);
-    let edge = Edge::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let edge = HttpListener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = edge.address().unwrap();
     #[expect(clippy::disallowed_methods, reason = "a test ends with its tasks")]
     tokio::spawn(edge.serve(Arc::clone(&host), std::future::pending()));

@@ -1,6 +1,6 @@
 //! A message from an account to itself: there, seen, and away again.
 
-use mailroom::{Fault, Protocol, Script};
+use mailroom::{Fault, FaultScript, Protocol};
 use serde_json::{Value, json};
 
 use crate::harness::mailroom::{ANN, Room};
@@ -85,7 +85,7 @@ fn a_test_that_fails_tells_the_step_and_what_is_left() {
     // A server that removes only all marked messages at once.
     let bare = || {
         let without = vec!["UIDPLUS".to_owned()];
-        room.mailroom.misbehave(Script { without, ..Script::default() });
+        room.mailroom.misbehave(FaultScript { without, ..FaultScript::default() });
     };
     bare();
     assert_eq!((&test()["removed"], messages()), (&json!(true), 0));

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
-use mailroom::{Fault, Protocol, Rule, Script};
+use mailroom::{Fault, FaultScript, Protocol, Rule};
 use rig::{Certificate, Options, Rig};
 use serde_json::{Value, json};
 
@@ -328,13 +328,13 @@ fn steps(half: &Value) -> Vec<&str> {
     steps.iter().map(|step| step["step"].as_str().unwrap()).collect()
 }
 
-fn without(what: &[&str]) -> Script {
+fn without(what: &[&str]) -> FaultScript {
     let without = what.iter().map(|word| (*word).to_owned()).collect();
-    Script { without, ..Script::default() }
+    FaultScript { without, ..FaultScript::default() }
 }
 
-fn rules(rules: Vec<Rule>) -> Script {
-    Script { rules, ..Script::default() }
+fn rules(rules: Vec<Rule>) -> FaultScript {
+    FaultScript { rules, ..FaultScript::default() }
 }
 
 fn rule(protocol: Protocol, step: &str, fault: Fault) -> Rule {

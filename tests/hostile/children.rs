@@ -13,7 +13,7 @@ use model::ids::{RequestId, TokenId};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 use serde_json::json;
 use server::schema::child;
-use server::schema::child_pool::{Asking, Checkers, Foreign};
+use server::schema::child_pool::{Asking, SchemaChildren, TenantSchema};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
@@ -82,7 +82,7 @@ async fn there_are_only_so_many_children_for_a_tenant_and_for_all() {
 #[track_caller]
 fn check(callers: &[Caller], want: usize) {
     let (_directory, program) = named(SILENT);
-    let (checkers, schema) = (Checkers::new(program.clone()), Foreign::new("true"));
+    let (checkers, schema) = (SchemaChildren::new(program.clone()), TenantSchema::new("true"));
     let asked = callers.iter().map(|caller| Asking { caller, component: "own" });
     let mut asked: Vec<_> =
         asked.map(|asking| Box::pin(checkers.body(asking, &schema, b"{}"))).collect();
@@ -95,7 +95,7 @@ fn check(callers: &[Caller], want: usize) {
 #[tokio::test]
 async fn only_so_many_children_wait_for_the_next_check() {
     let (_directory, program) = named(env!("CARGO_BIN_EXE_postlet"));
-    let (checkers, schema) = (Checkers::new(program.clone()), Foreign::new("true"));
+    let (checkers, schema) = (SchemaChildren::new(program.clone()), TenantSchema::new("true"));
     for at in 0..20 {
         let caller = caller(&format!("tenant-{at}"), true);
         checkers.body(Asking { caller: &caller, component: "own" }, &schema, b"{}").await.unwrap();
@@ -107,7 +107,8 @@ async fn only_so_many_children_wait_for_the_next_check() {
 /// Time passes when there is nothing else to wait for.
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_without_end_for_a_child_or_for_its_answer() {
-    let (checkers, schema) = (Checkers::new(PathBuf::from(SILENT)), Foreign::new("true"));
+    let (checkers, schema) =
+        (SchemaChildren::new(PathBuf::from(SILENT)), TenantSchema::new("true"));
     let caller = caller("acme", true);
     let refused = async || {
         let asked = checkers.body(Asking { caller: &caller, component: "own" }, &schema, b"{}");

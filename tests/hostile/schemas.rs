@@ -11,7 +11,7 @@ use model::ids::TenantId;
 use model::problem::Code;
 use serde_json::{Value, json};
 use server::schema::child;
-use server::schema::child_pool::{Asking, Checkers, Foreign};
+use server::schema::child_pool::{Asking, SchemaChildren, TenantSchema};
 
 use crate::children::caller;
 use crate::costs::{Cost, costs, doubled};
@@ -94,7 +94,7 @@ async fn a_hundred(ground: &Ground) {
 /// Each is refused when it is deployed; and forced past that, a value is answered all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_a_schema_costs_there_is_an_answer() {
-    let checkers = &Checkers::new(PathBuf::from(env!("CARGO_BIN_EXE_postlet")));
+    let checkers = &SchemaChildren::new(PathBuf::from(env!("CARGO_BIN_EXE_postlet")));
     let all = costs();
     let looked = stream::iter(all.iter().enumerate()).map(async |(at, cost)| {
         // Each of a tenant of its own: a tenant's wait for each other.
@@ -125,16 +125,16 @@ async fn answered<T>(cost: &Cost, work: impl Future<Output = T>) -> T {
 }
 
 /// Whether it is refused when it is deployed, with the value as its example.
-async fn examined(checkers: &Checkers, tenant: &TenantId, cost: &Cost) -> bool {
+async fn examined(checkers: &SchemaChildren, tenant: &TenantId, cost: &Cost) -> bool {
     let ended = checkers.examine_one(tenant, &cost.schema, Some(&cost.value)).await;
     ended.is_err_and(|told| told.contains("schema-too-costly"))
 }
 
 /// What becomes of the value, as a body and as a query parameter, when the schema was not examined.
-async fn forced(checkers: &Checkers, tenant: &TenantId, cost: &Cost) -> Option<Code> {
+async fn forced(checkers: &SchemaChildren, tenant: &TenantId, cost: &Cost) -> Option<Code> {
     let caller = caller(tenant.as_str(), true);
     let asking = Asking { caller: &caller, component: "own" };
-    let schema = Foreign::new(&cost.schema);
+    let schema = TenantSchema::new(&cost.schema);
     let body = checkers.body(asking, &schema, cost.value.as_bytes()).await;
     if ["allOf", "oneOf"].contains(&cost.name) {
         let query = checkers.parameter(asking, &schema, "q", &cost.value).await;

@@ -100,7 +100,7 @@ impl Request {
     pub fn parameter(&self, name: &str) -> Result<String, Problem> {
         self.field(&format!("spin-path-match-{name}"))
             .filter(|text| is_name(text))
-            .ok_or_else(nowhere)
+            .ok_or_else(not_found)
     }
 
     /// The account that the route names.
@@ -122,7 +122,7 @@ impl Request {
             return Ok(Vec::new());
         }
         let decoded = rest.split('/').map(percent::decode);
-        decoded.map(|text| text.filter(|text| is_name(text)).ok_or_else(nowhere)).collect()
+        decoded.map(|text| text.filter(|text| is_name(text)).ok_or_else(not_found)).collect()
     }
 
     /// The media type of the body.
@@ -182,7 +182,7 @@ fn is_plain(coding: &str, charset: Option<&str>) -> Result<(), Problem> {
 
 /// 404 for a path that no endpoint has.
 #[must_use]
-pub fn nowhere() -> Problem {
+pub fn not_found() -> Problem {
     Problem::new(Kind::NotFound, "No endpoint has this path.")
 }
 

@@ -14,7 +14,7 @@ mod describe;
 
 use kit::bindings::exports::postlet::mail::describe::{Guest, Operation};
 use kit::problem::Problem;
-use kit::request::{Request, Verb, nowhere};
+use kit::request::{Request, Verb, not_found};
 use kit::response::{Answer, serve};
 use wasip2::exports::http::incoming_handler;
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
@@ -60,7 +60,7 @@ fn answer(request: &Request) -> Result<Answer, Problem> {
         ([id, "move"], Verb::Post) => return update::relocate(request, id),
         ([id, "copy"], Verb::Post) => return update::copy(request, id),
         ([_, "move" | "copy"], _) => "POST",
-        _ => return Err(nowhere()),
+        _ => return Err(not_found()),
     };
     Err(Problem::method_not_allowed(allow))
 }

@@ -3,12 +3,9 @@
 //! The generated types stay in this file; the rest of the crate has its own, so that it can be
 //! tested without a host.
 
-use crate::compose::compose;
-use crate::compose::draft;
-use crate::compose::edit;
+use crate::compose::{compose, draft, edit};
 use crate::fault;
-use crate::header::address_list;
-use crate::header::summary;
+use crate::header::{address_list, summary};
 use crate::octets;
 use crate::read;
 use crate::read::part_use;

@@ -14,7 +14,7 @@ mod describe;
 use kit::bindings::exports::postlet::mail::describe::{Guest, Operation};
 use kit::bindings::postlet::mail::submission;
 use kit::problem::Problem;
-use kit::request::{Request, Verb, nowhere, wrong_type};
+use kit::request::{Request, Verb, not_found, wrong_type};
 use kit::response::{Answer, serve};
 use wasip2::exports::http::incoming_handler;
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
@@ -61,7 +61,7 @@ fn answer(request: &Request) -> Result<Answer, Problem> {
     } else if route.ends_with("/submissions/:submission") {
         show(request)
     } else {
-        Err(nowhere())
+        Err(not_found())
     }
 }
 

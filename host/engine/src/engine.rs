@@ -11,46 +11,42 @@ use std::sync::Arc;
 use futures_util::future;
 use model::account::{Account, Credentials};
 use model::caller::{Caller, Grant, Scope};
-use model::discovery::Found;
-use model::draft::Draft;
+use model::discovery::DiscoveryResult;
 use model::ids::{AccountId, TenantId};
-use model::mailbox::Mailbox;
-use model::message::{FlagChange, MessageQuery, Moved, Page, Summary};
+use model::mail::draft::Draft;
+use model::mail::mailbox::Mailbox;
+use model::mail::message::{FlagChange, MessageQuery, Moved, Page, Summary};
 use model::port::BoxFuture;
 use model::port::accounts::Accounts;
 use model::port::capabilities::{Capabilities, Message};
 use model::port::spool::{Payer, Spool, Spools};
 use model::problem::{Code, Problem, Protocol, printable};
-use model::submission::{Entry, Receipt, State};
+use model::submission::{Receipt, State, SubmissionStatus};
 
 use crate::account_check::checker::Checker;
-use crate::account_check::self_test::{self, Trial};
+use crate::account_check::self_test::{self, SelfTest};
 use crate::account_check::verify::{self, Verification};
 use crate::discovery::Discovery;
-use crate::discovery::rate_limit::Lookups;
+use crate::discovery::rate_limit::LookupLimiter;
 use crate::imap_pool::Pool;
 use crate::imap_pool::account_pool::Connector;
 use crate::login::account_ref::AccountRef;
-use crate::login::attempts::Refusals;
-use crate::login::health::Healths;
+use crate::login::attempts::LoginAttempts;
+use crate::login::health::HealthRecorder;
 use crate::logins::Logins;
-use crate::messages::change;
-use crate::messages::list;
-use crate::messages::mailboxes;
-use crate::messages::open;
 use crate::messages::reader::Reader;
-use crate::oauth::consent::{Begun, Consents};
-use crate::oauth::credentials::{self, Bearers, Endpoints};
+use crate::messages::{change, list, mailboxes, open};
+use crate::oauth::consent::{PendingConsents, StartedConsent};
+use crate::oauth::credentials::{self, CredentialProvider, Endpoints};
 use crate::oauth::servers::Server;
-use crate::oauth::token_response::Withheld;
-use crate::outbox::delivery_slots::Couriers;
-use crate::outbox::driver;
-use crate::outbox::maintenance;
+use crate::oauth::token_response::TokenError;
+use crate::outbox::delivery_slots::DeliverySlots;
 use crate::outbox::worker::Worker;
+use crate::outbox::{driver, maintenance};
 use crate::ports::Ports;
 use crate::problems;
 use crate::settings::Settings;
-use crate::submit::filter_registry::BoundFilter;
+use crate::submit::filter_registry::ActiveFilter;
 use crate::submit::submitter::{self, Submitter};
 
 /// The policy of the product, over ports.
@@ -60,10 +56,10 @@ pub struct Engine {
     spools: Arc<dyn Spools>,
     discovery: Arc<Discovery>,
     /// How often the network is asked for mail servers.
-    lookups: Lookups,
+    lookups: LookupLimiter,
     logins: Logins,
     /// Consents that were begun and have not ended.
-    consents: Consents,
+    consents: PendingConsents,
     pub(crate) reader: Arc<Reader>,
     submitter: Submitter,
     worker: Worker,
@@ -81,9 +77,9 @@ impl Engine {
     #[must_use]
     pub fn new(ports: Ports, settings: Settings) -> Arc<Self> {
         let clock = &ports.clock;
-        let healths = Arc::new(Healths::new(Arc::clone(&ports.accounts), Arc::clone(clock)));
+        let healths = Arc::new(HealthRecorder::new(Arc::clone(&ports.accounts), Arc::clone(clock)));
         let logins = Logins {
-            bearers: Arc::new(Bearers::new(
+            bearers: Arc::new(CredentialProvider::new(
                 Arc::clone(&ports.accounts),
                 Arc::clone(clock),
                 Arc::clone(&ports.background),
@@ -94,7 +90,7 @@ impl Engine {
                 Arc::clone(&ports.authorization),
             )),
             healths: Arc::clone(&healths),
-            guesses: Arc::new(Refusals::new(Arc::clone(clock))),
+            guesses: Arc::new(LoginAttempts::new(Arc::clone(clock))),
         };
         let connector = Connector {
             clock: Arc::clone(clock),
@@ -104,12 +100,12 @@ impl Engine {
         let pool = Arc::new(Pool::new(connector, settings.clone()));
         let mime = Arc::clone(&ports.mime);
         let reader = Reader::new(Arc::clone(&pool), mime, Arc::clone(clock), settings.clone());
-        let slots = Arc::new(Couriers::new(&settings));
+        let slots = Arc::new(DeliverySlots::new(&settings));
         let submitter = Submitter::new(&ports, Arc::clone(&slots), settings.clone());
         Arc::new(Self {
             checker: Checker::new(&ports, healths),
-            consents: Consents::new(Arc::clone(clock), Arc::clone(&ports.entropy)),
-            lookups: Lookups::new(settings.lookups, Arc::clone(clock)),
+            consents: PendingConsents::new(Arc::clone(clock), Arc::clone(&ports.entropy)),
+            lookups: LookupLimiter::new(settings.lookups, Arc::clone(clock)),
             worker: Worker::new(&ports, logins.clone(), pool, slots, settings.clone()),
             reader: Arc::new(reader),
             submitter,
@@ -144,7 +140,7 @@ impl Engine {
     ) -> Result<Verification, Problem> {
         self.checker.refusals.check(account)?;
         let verification = verify::verify(&self.checker, account, credentials).await;
-        self.checker.refusals.note(account, verification.answers());
+        self.checker.refusals.record(account, verification.answers());
         Ok(verification)
     }
 
@@ -157,19 +153,20 @@ impl Engine {
         let credentials = self.credentials(account).await?;
         let mut verification = verify::verify(&self.checker, account, &credentials).await;
         if verification.is_refused()
-            && let Some(other) = self.logins.bearers.instead_of(account, &credentials).await?
+            && let Some(other) =
+                self.logins.bearers.refresh_after_refusal(account, &credentials).await?
         {
             verification = verify::verify(&self.checker, account, &other).await;
         }
-        self.checker.refusals.note(account, verification.answers());
-        self.keep(account, &verification).await;
+        self.checker.refusals.record(account, verification.answers());
+        self.record_verification(account, &verification).await;
         Ok(verification)
     }
 
     /// What the servers said becomes the account's state.
-    pub async fn keep(&self, account: &Account, verification: &Verification) {
+    pub async fn record_verification(&self, account: &Account, verification: &Verification) {
         for (protocol, probe) in verification.probes() {
-            self.logins.healths.saw(account, protocol, probe.result.as_ref().err()).await;
+            self.logins.healths.record(account, protocol, probe.result.as_ref().err()).await;
         }
     }
 
@@ -177,7 +174,7 @@ impl Engine {
     ///
     /// # Errors
     /// As for [`Self::verify_stored`]. What the servers did stands in the trial.
-    pub async fn try_out(&self, account: &Account) -> Result<Trial, Problem> {
+    pub async fn self_test(&self, account: &Account) -> Result<SelfTest, Problem> {
         self.checker.refusals.check(account)?;
         let credentials = self.credentials(account).await?;
         let wait = self.settings.trial_wait;
@@ -188,7 +185,11 @@ impl Engine {
     ///
     /// # Errors
     /// [`Code::TooManyRequests`] when the network was asked too often for the caller's tenant.
-    pub async fn find_servers(&self, caller: &Caller, domain: &str) -> Result<Found, Problem> {
+    pub async fn find_servers(
+        &self,
+        caller: &Caller,
+        domain: &str,
+    ) -> Result<DiscoveryResult, Problem> {
         let discovery = &self.discovery;
         if discovery.asks(&caller.tenant, domain) {
             self.lookups.take(caller)?;
@@ -208,7 +209,7 @@ impl Engine {
     ///
     /// # Errors
     /// What the token address says.
-    pub async fn made_good(
+    pub async fn resolve_credentials(
         &self,
         tenant: &TenantId,
         credentials: Credentials,
@@ -220,7 +221,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Code::NotConfigured`] when the account has no authorization server, or the host does not know it.
-    pub async fn begin_consent(&self, account: &Account) -> Result<Begun, Problem> {
+    pub async fn begin_consent(&self, account: &Account) -> Result<StartedConsent, Problem> {
         let stored = self.logins.bearers.stored(account).await?;
         self.consents.begin(&self.logins.bearers, account, &stored)
     }
@@ -270,8 +271,8 @@ impl Engine {
 
     /// Marks an account that waits for its owner's consent.
     pub async fn awaits_consent(&self, account: &Account) {
-        let problem = credentials::withheld(Withheld::Grant);
-        self.logins.healths.saw(account, protocol_of(account), Some(&problem)).await;
+        let problem = credentials::withheld(TokenError::Grant);
+        self.logins.healths.record(account, protocol_of(account), Some(&problem)).await;
     }
 
     /// Closes the account's sessions and forgets what was cached and held against it. To be called
@@ -281,18 +282,18 @@ impl Engine {
         self.worker.slots.forget(&owner);
         self.logins.healths.forget(&owner);
         self.reader.pool.forget(&owner).await;
-        self.reader.cache.forget(&owner);
+        self.reader.cache.evict_account(&owner);
     }
 
     /// From now on, what the tenant sends passes these filters, in their order; a message that is under
     /// way finishes with those that it began with.
-    pub fn set_filters(&self, tenant: TenantId, filters: Vec<BoundFilter>) {
+    pub fn set_filters(&self, tenant: TenantId, filters: Vec<ActiveFilter>) {
         self.submitter.filters.set(tenant, filters);
     }
 
     /// Logs out every idle session, when tokens that are being renewed are stored.
     pub async fn close(&self) {
-        self.logins.bearers.settle().await;
+        self.logins.bearers.wait_for_refreshes().await;
         self.reader.pool.close().await;
     }
 
@@ -443,7 +444,7 @@ impl Capabilities for Engine {
         &'a self,
         grant: &'a Grant,
         id: &'a str,
-    ) -> BoxFuture<'a, Result<Entry, Problem>> {
+    ) -> BoxFuture<'a, Result<SubmissionStatus, Problem>> {
         Box::pin(
             async move { submitter::get(&self.submitter, allow(grant, Scope::Send)?, id).await },
         )
@@ -455,7 +456,7 @@ impl Capabilities for Engine {
         states: &'a [State],
         cursor: Option<&'a str>,
         limit: u32,
-    ) -> BoxFuture<'a, Result<Page<Entry>, Problem>> {
+    ) -> BoxFuture<'a, Result<Page<SubmissionStatus>, Problem>> {
         Box::pin(async move {
             let account = allow(grant, Scope::Send)?;
             submitter::find(&self.submitter, account, states, cursor, limit).await
@@ -466,7 +467,7 @@ impl Capabilities for Engine {
         &'a self,
         caller: &'a Caller,
         domain: &'a str,
-    ) -> BoxFuture<'a, Result<Found, Problem>> {
+    ) -> BoxFuture<'a, Result<DiscoveryResult, Problem>> {
         Box::pin(async move {
             if !caller.may(Scope::Read) {
                 return Err(problems::forbidden(Scope::Read));

@@ -8,7 +8,7 @@ use model::port::imap::ImapConnect;
 use model::port::mime::Mime;
 use model::port::outbox::Outbox;
 use model::port::smtp::SmtpConnect;
-use model::port::spawner::Background;
+use model::port::spawner::Spawner;
 use model::port::spool::Spools;
 use model::port::token_endpoint::TokenEndpoint;
 
@@ -36,7 +36,7 @@ pub struct Ports {
     /// Places for uploads.
     pub spools: Arc<dyn Spools>,
     /// Runs what must come to its end.
-    pub background: Arc<dyn Background>,
+    pub background: Arc<dyn Spawner>,
     /// Where authorization servers give tokens: the operator names them.
     pub tokens: Arc<dyn TokenEndpoint>,
     /// Where tenants' own addresses give tokens.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::caller::Scope;
-use model::port::capacity::NoPlace;
+use model::port::capacity::AtCapacity;
 use model::port::dial::{DialError, TlsFault};
 use model::port::imap::{ImapError, NoCode};
 use model::port::mime::MimeError;
@@ -18,7 +18,7 @@ use model::port::spool::SpoolError;
 use model::port::store_error::StoreError;
 use model::problem::{Code, Fault, Problem, Protocol, Upstream, printable};
 
-use crate::login::advice::{self, Login, Tried};
+use crate::login::advice::{self, AuthKind, ServerAttempt};
 use crate::login::refusal_text;
 use crate::login::trace::StepName;
 
@@ -92,10 +92,10 @@ pub(crate) fn full() -> Problem {
 
 /// What an IMAP command met.
 pub(crate) fn imap(error: ImapError) -> Problem {
-    imap_of(error, Login::Any)
+    imap_of(error, AuthKind::Any)
 }
 
-fn imap_of(error: ImapError, login: Login) -> Problem {
+fn imap_of(error: ImapError, login: AuthKind) -> Problem {
     let upstream = |reply: &str| said(Protocol::Imap, reply, None);
     let (code, heard) = match &error {
         ImapError::Dial(dial) => (dialled(dial), None),
@@ -137,7 +137,7 @@ fn imap_of(error: ImapError, login: Login) -> Problem {
     let mut problem = Problem::new(code, told.unwrap_or_else(|| error.to_string()));
     problem.upstream = heard;
     match error {
-        ImapError::Dial(dial) => problem.because(dial),
+        ImapError::Dial(dial) => problem.with_cause(dial),
         ImapError::Credentials { .. }
         | ImapError::NoTls
         | ImapError::NoMechanism
@@ -147,12 +147,12 @@ fn imap_of(error: ImapError, login: Login) -> Problem {
         | ImapError::Lost(_)
         | ImapError::Timeout
         | ImapError::Protocol(_)
-        | ImapError::Unsupported(_) => problem.because(error),
+        | ImapError::Unsupported(_) => problem.with_cause(error),
     }
 }
 
 /// As [`imap`], for a login: a server that turns us away at the door is busy, not wrong.
-pub(crate) fn imap_login(error: ImapError, login: Login) -> Problem {
+pub(crate) fn imap_login(error: ImapError, login: AuthKind) -> Problem {
     let turned_away = match &error {
         ImapError::No { code, .. } => *code != NoCode::OverQuota,
         ImapError::Bad { .. } | ImapError::Bye { .. } => true,
@@ -201,12 +201,12 @@ fn smtp_told(error: &SmtpError, code: Code) -> Option<String> {
     match error {
         SmtpError::Dial(dial) => undialled(dial, Protocol::Smtp),
         SmtpError::Credentials(_) | SmtpError::NoTls | SmtpError::NoMechanism => {
-            without_host(code, StepName::Auth, Protocol::Smtp, Login::Any)
+            without_host(code, StepName::Auth, Protocol::Smtp, AuthKind::Any)
         }
         SmtpError::Refused { .. }
             if matches!(code, Code::AccessOff | Code::AuthUnsupported | Code::OverQuota) =>
         {
-            without_host(code, StepName::Auth, Protocol::Smtp, Login::Any)
+            without_host(code, StepName::Auth, Protocol::Smtp, AuthKind::Any)
         }
         SmtpError::NoCredentials(_)
         | SmtpError::Refused { .. }
@@ -269,15 +269,17 @@ fn undialled(error: &DialError, protocol: Protocol) -> Option<String> {
             ))
         }
         DialError::NotFound { .. } | DialError::Unreachable { .. } | DialError::Timeout { .. } => {
-            without_host(dialled(error), StepName::Connect, protocol, Login::Any)
+            without_host(dialled(error), StepName::Connect, protocol, AuthKind::Any)
         }
-        DialError::Tls { .. } => without_host(dialled(error), StepName::Tls, protocol, Login::Any),
+        DialError::Tls { .. } => {
+            without_host(dialled(error), StepName::Tls, protocol, AuthKind::Any)
+        }
     }
 }
 
 /// These details pass through components.
-fn without_host(code: Code, at: StepName, protocol: Protocol, login: Login) -> Option<String> {
-    advice::sentence(code, at, Tried { protocol, login, server: None, is_known: false })
+fn without_host(code: Code, at: StepName, protocol: Protocol, login: AuthKind) -> Option<String> {
+    advice::sentence(code, at, ServerAttempt { protocol, login, server: None, is_known: false })
 }
 
 const fn name(protocol: Protocol) -> &'static str {
@@ -298,7 +300,7 @@ pub(crate) fn reading(error: MimeError) -> Problem {
                 .with_faults(faults)
         }
         MimeError::Failed(_) => {
-            Problem::new(Code::Unparsable, "the parser gave up on the message").because(error)
+            Problem::new(Code::Unparsable, "the parser gave up on the message").with_cause(error)
         }
         MimeError::Busy(why) => crowded("no parser is free", why),
     }
@@ -311,7 +313,7 @@ pub(crate) fn composing(error: MimeError) -> Problem {
             Problem::new(Code::InvalidDraft, "see `errors` for each fault").with_faults(faults)
         }
         MimeError::Failed(_) => {
-            Problem::new(Code::Internal, "the message could not be composed").because(error)
+            Problem::new(Code::Internal, "the message could not be composed").with_cause(error)
         }
         MimeError::Busy(why) => crowded("no composer is free", why),
     }
@@ -319,11 +321,11 @@ pub(crate) fn composing(error: MimeError) -> Problem {
 
 /// There is no instance for `what`: 429 where the tenant's own callers are in the way, 503 where others
 /// are (RFC 6585 §4).
-pub(crate) fn crowded(what: &str, why: NoPlace) -> Problem {
+pub(crate) fn crowded(what: &str, why: AtCapacity) -> Problem {
     let code = if why.is_own { Code::TooManyRequests } else { Code::Unavailable };
     Problem::new(code, format!("{what}: {why}; wait, then try again"))
         .with_retry_after(CROWD_PAUSE)
-        .because(why)
+        .with_cause(why)
 }
 
 /// What the store met.
@@ -340,7 +342,7 @@ pub(crate) fn store(error: StoreError) -> Problem {
         StoreError::Failed(_) => (Code::StoreUnavailable, "the store did not answer"),
     };
     let after = if matches!(error, StoreError::Full) { ROOM_PAUSE } else { STORE_PAUSE };
-    let problem = Problem::new(code, detail).because(error);
+    let problem = Problem::new(code, detail).with_cause(error);
     if code == Code::StoreUnavailable { problem.with_retry_after(after) } else { problem }
 }
 
@@ -358,7 +360,7 @@ pub(crate) fn spool(error: SpoolError) -> Problem {
         SpoolError::Full { .. } => Code::TooManyRequests,
         SpoolError::Io(_) => Code::StoreUnavailable,
     };
-    let problem = Problem::new(code, error.to_string()).because(error);
+    let problem = Problem::new(code, error.to_string()).with_cause(error);
     if code == Code::StoreUnavailable { problem.with_retry_after(STORE_PAUSE) } else { problem }
 }
 
@@ -416,7 +418,7 @@ mod tests {
     fn who_is_in_the_way_of_the_parser_is_told_with_the_bound() {
         let told = |is_own| {
             let bound = "this tenant's requests hold 16 of 32 places".to_owned();
-            let problem = reading(MimeError::Busy(NoPlace { is_own, bound }));
+            let problem = reading(MimeError::Busy(AtCapacity { is_own, bound }));
             assert!(problem.detail.contains("16 of 32 places"), "{}", problem.detail);
             assert!(problem.retry_after.is_some());
             problem.code

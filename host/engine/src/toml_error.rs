@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue, Error};
 
 /// Key and fault in one sentence.
 #[must_use]
-pub fn told(error: &Error, text: &str) -> String {
+pub fn explain(error: &Error, text: &str) -> String {
     let message = error.message().trim_end();
     let Some(fault) = translated(message) else { return message.to_owned() };
     // What the file itself lacks has no place in it.
@@ -224,7 +224,7 @@ mod tests {
             ),
             ("data = \"a\"\nlimits = 3", "`limits` takes a table, and has the number 3"),
         ] {
-            assert_eq!(told(&toml::from_str::<Raw>(text).unwrap_err(), text), want, "{text}");
+            assert_eq!(explain(&toml::from_str::<Raw>(text).unwrap_err(), text), want, "{text}");
         }
     }
 
@@ -232,6 +232,6 @@ mod tests {
     fn what_is_no_toml_is_told_as_it_came() {
         let text = "data = \"a";
         let error = toml::from_str::<Raw>(text).unwrap_err();
-        assert_eq!(told(&error, text), error.message().trim_end());
+        assert_eq!(explain(&error, text), error.message().trim_end());
     }
 }

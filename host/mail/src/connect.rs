@@ -7,13 +7,13 @@
 
 use model::account::{MailServer, Security};
 use model::port::dial::{Dial, DialError, Target, Wire};
-use model::port::login_observer::Steps;
+use model::port::login_observer::LoginObserver;
 
 /// A wire that is encrypted, or waits for STARTTLS and nothing else.
 pub(crate) async fn dial(
     dial: &dyn Dial,
     server: &MailServer,
-    steps: &dyn Steps,
+    steps: &dyn LoginObserver,
 ) -> Result<Box<dyn Wire>, DialError> {
     let wire = dial.dial(&Target::from(server)).await?;
     steps.connected();

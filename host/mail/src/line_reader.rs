@@ -14,14 +14,14 @@ use bytes::{Buf, BytesMut};
 use model::port::dial::{DialError, Encryption};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::timed_stream::{Patience, Stream, breach};
+use crate::timed_stream::{Deadlines, Stream, breach};
 
 /// What is read while something is written, in bytes.
 const READ_AHEAD: usize = 64 * 1024;
 
 /// How much a server may say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Caps {
+pub(crate) struct ReadLimits {
     /// One line with its end, in bytes.
     pub(crate) line: usize,
     /// All lines of one step, in bytes.
@@ -33,17 +33,17 @@ pub(crate) struct Caps {
 pub(crate) struct Lines {
     stream: Stream,
     buffer: BytesMut,
-    caps: Caps,
+    caps: ReadLimits,
     spent: usize,
 }
 
 impl Lines {
-    pub(crate) fn new(stream: Stream, caps: Caps) -> Self {
+    pub(crate) fn new(stream: Stream, caps: ReadLimits) -> Self {
         Self { stream, buffer: BytesMut::new(), caps, spent: 0 }
     }
 
     /// A new step begins: clocks and caps start again.
-    pub(crate) fn begin(&mut self, patience: Patience) {
+    pub(crate) fn begin(&mut self, patience: Deadlines) {
         self.stream.begin(patience);
         self.spent = 0;
     }

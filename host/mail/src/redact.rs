@@ -18,7 +18,7 @@ const HIDDEN: &str = "…";
 const TELLING: usize = 8;
 
 /// `said` without the credentials in any form; nor their beginning at its end, where a long line was cut.
-pub(crate) fn hushed(said: &str, username: &str, credentials: &Credentials) -> String {
+pub(crate) fn redact(said: &str, username: &str, credentials: &Credentials) -> String {
     let mut forms = forms(username, credentials);
     // One may hold another.
     forms.sort_by_key(|form| Reverse(form.reveal().len()));
@@ -75,6 +75,6 @@ mod tests {
     #[track_caller]
     fn check(said: &str, want: &str) {
         let credentials = Credentials::Password(Secret::new("pw-16-long".to_owned()));
-        assert_eq!(hushed(said, "ann", &credentials), want);
+        assert_eq!(redact(said, "ann", &credentials), want);
     }
 }

@@ -24,7 +24,7 @@ pub(crate) struct Bearer {
 
 /// Why there is no login with the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unable {
+pub(crate) enum NoMechanism {
     /// The server has neither mechanism.
     NotOffered,
     /// A control character in name or token would end the message early.
@@ -37,10 +37,10 @@ impl Bearer {
         offers: impl Fn(&str) -> bool,
         username: &str,
         token: &Secret,
-    ) -> Result<Self, Unable> {
+    ) -> Result<Self, NoMechanism> {
         let token = token.reveal();
         if username.chars().chain(token.chars()).any(|c| c.is_ascii_control()) {
-            return Err(Unable::Unsendable);
+            return Err(NoMechanism::Unsendable);
         }
         let (mechanism, message, after_refusal) = if offers("OAUTHBEARER") {
             let name = username.replace('=', "=3D").replace(',', "=2C");
@@ -49,7 +49,7 @@ impl Bearer {
         } else if offers("XOAUTH2") {
             ("XOAUTH2", format!("user={username}\x01auth=Bearer {token}\x01\x01"), "")
         } else {
-            return Err(Unable::NotOffered);
+            return Err(NoMechanism::NotOffered);
         };
         let message = Secret::new(message);
         let response = Secret::new(STANDARD.encode(message.reveal()));
@@ -82,10 +82,10 @@ mod tests {
     fn what_cannot_be_sent_is_not() {
         let token = Secret::new("t0k".to_owned());
         let none = Bearer::new(|name| name == "PLAIN", "ann", &token).unwrap_err();
-        assert_eq!(none, Unable::NotOffered);
+        assert_eq!(none, NoMechanism::NotOffered);
         for (name, token) in [("a\x01b", "t"), ("ann", "t\x01auth=Bearer x"), ("ann", "t\r\nx")] {
             let refused = Bearer::new(|_| true, name, &Secret::new(token.to_owned()));
-            assert_eq!(refused.unwrap_err(), Unable::Unsendable);
+            assert_eq!(refused.unwrap_err(), NoMechanism::Unsendable);
         }
     }
 

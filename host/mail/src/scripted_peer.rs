@@ -14,7 +14,7 @@ use model::instant::Timestamp;
 use model::port::BoxFuture;
 use model::port::clock::Clock;
 use model::port::dial::{Dial, DialError, Encryption, Target, Wire};
-use model::port::login_observer::Steps;
+use model::port::login_observer::LoginObserver;
 use model::port::smtp::Activity;
 use model::secret::Secret;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
@@ -133,9 +133,9 @@ pub(crate) fn activity() -> Activity {
 
 /// Writes down every step of a login.
 #[derive(Debug, Default)]
-pub(crate) struct Diary(Mutex<Vec<&'static str>>);
+pub(crate) struct StepLog(Mutex<Vec<&'static str>>);
 
-impl Diary {
+impl StepLog {
     fn write(&self, step: &'static str) {
         self.0.lock().unwrap().push(step);
     }
@@ -145,7 +145,7 @@ impl Diary {
     }
 }
 
-impl Steps for Diary {
+impl LoginObserver for StepLog {
     fn connected(&self) {
         self.write("connected");
     }
@@ -158,7 +158,7 @@ impl Steps for Diary {
     fn authenticated(&self, mechanism: &'static str) {
         self.write(mechanism);
     }
-    fn informed(&self) {
+    fn capabilities_read(&self) {
         self.write("informed");
     }
 }

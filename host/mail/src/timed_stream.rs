@@ -5,7 +5,7 @@
 //! which sends a byte a second is noticed too. tokio's clock serves here: the
 //! deadlines guard I/O and decide nothing else.
 //!
-//! Invariant: no read or write waits longer than [`Patience`] allows; after
+//! Invariant: no read or write waits longer than [`Deadlines`] allows; after
 //! that each further one fails at once.
 
 use std::fmt;
@@ -20,14 +20,14 @@ use tokio::time::{Instant, Sleep};
 
 /// How long one step may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Patience {
+pub(crate) struct Deadlines {
     /// Without any byte moving.
     pub(crate) idle: Duration,
     /// From the beginning of the step.
     pub(crate) total: Duration,
 }
 
-impl Patience {
+impl Deadlines {
     /// One deadline for both.
     pub(crate) const fn of(total: Duration) -> Self {
         Self { idle: total, total }
@@ -37,22 +37,25 @@ impl Patience {
 /// The peer did something that we do not put up with. Carried inside an [`io::Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Breach(pub(crate) &'static str);
+pub(crate) struct ProtocolViolation(pub(crate) &'static str);
 
 /// A breach as the error that streams speak.
 pub(crate) fn breach(what: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, Breach(what))
+    io::Error::new(io::ErrorKind::InvalidData, ProtocolViolation(what))
 }
 
-impl From<Breach> for io::Error {
-    fn from(Breach(what): Breach) -> Self {
+impl From<ProtocolViolation> for io::Error {
+    fn from(ProtocolViolation(what): ProtocolViolation) -> Self {
         breach(what)
     }
 }
 
 /// The breach inside, if there is one.
 pub(crate) fn breach_in(error: &io::Error) -> Option<&'static str> {
-    error.get_ref().and_then(|inner| inner.downcast_ref::<Breach>()).map(|breach| breach.0)
+    error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<ProtocolViolation>())
+        .map(|breach| breach.0)
 }
 
 /// The session ended before this call: an error, a cancelled call or a refusal came first.
@@ -63,21 +66,21 @@ pub(crate) fn finished() -> io::Error {
 /// A wire with deadlines.
 pub(crate) struct Stream {
     wire: Box<dyn Wire>,
-    patience: Patience,
+    patience: Deadlines,
     end: Instant,
     alarm: Pin<Box<Sleep>>,
 }
 
 impl Stream {
     /// The clocks start now.
-    pub(crate) fn new(wire: Box<dyn Wire>, patience: Patience) -> Self {
+    pub(crate) fn new(wire: Box<dyn Wire>, patience: Deadlines) -> Self {
         let now = Instant::now();
         let alarm = Box::pin(tokio::time::sleep_until(now + patience.idle.min(patience.total)));
         Self { wire, patience, end: now + patience.total, alarm }
     }
 
     /// A new step begins: both clocks start again.
-    pub(crate) fn begin(&mut self, patience: Patience) {
+    pub(crate) fn begin(&mut self, patience: Deadlines) {
         self.patience = patience;
         self.end = Instant::now() + patience.total;
         self.rest();

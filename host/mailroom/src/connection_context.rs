@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use crate::fault_injection::{Asked, BRINGS, Fault, Protocol, Script, begins, shown};
+use crate::fault_injection::{BRINGS, Fault, FaultScript, LoggedCommand, Protocol, begins, shown};
 use crate::store::{Store, UserId};
 use crate::wire::{Pace, Wire};
 
@@ -19,7 +19,7 @@ use crate::wire::{Pace, Wire};
 const MAX_LOG: usize = 10_000;
 
 /// See the module.
-pub(crate) struct Site {
+pub(crate) struct ConnectionContext {
     pub(crate) store: Store,
     pub(crate) acceptor: TlsAcceptor,
     pub(crate) hostname: String,
@@ -31,8 +31,8 @@ pub(crate) struct Site {
 /// What is to go wrong, and what was asked.
 #[derive(Default)]
 pub(crate) struct Book {
-    pub(crate) script: Script,
-    pub(crate) log: VecDeque<Asked>,
+    pub(crate) script: FaultScript,
+    pub(crate) log: VecDeque<LoggedCommand>,
 }
 
 /// Whether the dialogue goes on.
@@ -50,7 +50,7 @@ pub(crate) enum Turn {
     Answered,
 }
 
-impl Site {
+impl ConnectionContext {
     pub(crate) fn new(store: Store, acceptor: TlsAcceptor, hostname: String) -> Self {
         let (accepted, book) = (AtomicU64::new(0), watch::Sender::default());
         Self { store, acceptor, hostname, accepted, book }
@@ -92,7 +92,7 @@ impl Site {
             if book.log.len() >= MAX_LOG {
                 book.log.pop_front();
             }
-            book.log.push_back(Asked { protocol, user, line: shown(line) });
+            book.log.push_back(LoggedCommand { protocol, user, line: shown(line) });
         });
         let off = |(name, command): &(&str, &str)| begins(line, command) && !self.offers(name);
         if fault.is_none() && BRINGS.iter().any(off) {

@@ -50,7 +50,7 @@ pub enum Protocol {
 
 /// What is to go wrong. The default is nothing.
 #[derive(Clone, Debug, Default)]
-pub struct Script {
+pub struct FaultScript {
     /// The first rule that fits a step, and is not used up, decides.
     pub rules: Vec<Rule>,
     /// IMAP capabilities and EHLO keywords that are neither told nor obeyed,
@@ -59,7 +59,7 @@ pub struct Script {
     pub without: Vec<String>,
 }
 
-impl Script {
+impl FaultScript {
     /// What goes wrong at this step; counts it.
     pub(crate) fn next(&mut self, protocol: Protocol, line: &str) -> Option<Fault> {
         let fits = |rule: &&mut Rule| {
@@ -113,7 +113,7 @@ pub enum Fault {
 
 /// One step that the mailroom came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct LoggedCommand {
     pub protocol: Protocol,
     /// The address of who had logged in by then.
     pub user: Option<String>,
@@ -123,7 +123,7 @@ pub struct Asked {
     pub line: String,
 }
 
-impl Asked {
+impl LoggedCommand {
     /// Whether it is this step, as [`Rule::step`] names it.
     pub fn is(&self, protocol: Protocol, step: &str) -> bool {
         self.protocol == protocol && begins(&self.line, step)

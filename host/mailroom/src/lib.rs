@@ -35,5 +35,7 @@ mod tests;
 
 pub use config::{Config, User};
 pub use error::MailroomError;
-pub use fault_injection::{Asked, Fault, IMAP_STEPS, Protocol, Rule, SMTP_STEPS, Script};
+pub use fault_injection::{
+    Fault, FaultScript, IMAP_STEPS, LoggedCommand, Protocol, Rule, SMTP_STEPS,
+};
 pub use server::{Mailroom, Security};

@@ -13,10 +13,10 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::config::Config;
-use crate::connection_context::{Book, Site};
+use crate::connection_context::{Book, ConnectionContext};
 use crate::dates::now;
 use crate::error::MailroomError;
-use crate::fault_injection::{Asked, Protocol, Script};
+use crate::fault_injection::{FaultScript, LoggedCommand, Protocol};
 use crate::imap;
 use crate::mailbox::{Mailbox, Message};
 use crate::smtp;
@@ -44,7 +44,7 @@ pub struct Mailroom {
     submissions: SocketAddr,
     pin: String,
     pem: String,
-    site: Arc<Site>,
+    site: Arc<ConnectionContext>,
     /// Held for its end only.
     _doors: JoinSet<()>,
 }
@@ -59,7 +59,7 @@ impl Mailroom {
     pub async fn start(config: Config) -> Result<Self, MailroomError> {
         let Config { users, hostname } = config;
         let Identity { acceptor, pin, pem } = make_identity(&hostname)?;
-        let site = Arc::new(Site::new(Store::new(users)?, acceptor, hostname));
+        let site = Arc::new(ConnectionContext::new(Store::new(users)?, acceptor, hostname));
         let mut doors = JoinSet::new();
         let mut open = async |protocol, security| {
             let refused = |source| MailroomError::Listen { source };
@@ -119,12 +119,12 @@ impl Mailroom {
 
     /// From now on goes by this script, in place of the one before; open
     /// connections do so from their next step on.
-    pub fn misbehave(&self, script: Script) {
+    pub fn misbehave(&self, script: FaultScript) {
         self.site.book.send_modify(|book| book.script = script);
     }
 
     /// The last 10,000 steps of all dialogues, the latest at the end.
-    pub fn asked(&self) -> Vec<Asked> {
+    pub fn asked(&self) -> Vec<LoggedCommand> {
         self.site.book.borrow().log.iter().cloned().collect()
     }
 
@@ -168,7 +168,12 @@ impl std::fmt::Debug for Mailroom {
 }
 
 /// Serves one door until it is dropped.
-async fn attend(listener: TcpListener, site: Arc<Site>, protocol: Protocol, security: Security) {
+async fn attend(
+    listener: TcpListener,
+    site: Arc<ConnectionContext>,
+    protocol: Protocol,
+    security: Security,
+) {
     let mut guests = JoinSet::new();
     loop {
         tokio::select! {
@@ -191,7 +196,12 @@ async fn attend(listener: TcpListener, site: Arc<Site>, protocol: Protocol, secu
     }
 }
 
-async fn welcome(stream: Box<dyn Stream>, site: Arc<Site>, protocol: Protocol, security: Security) {
+async fn welcome(
+    stream: Box<dyn Stream>,
+    site: Arc<ConnectionContext>,
+    protocol: Protocol,
+    security: Security,
+) {
     let served = async {
         let mut wire = Wire::new(stream);
         if security == Security::Implicit {

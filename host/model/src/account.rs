@@ -10,9 +10,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use crate::address::{Address, EmailAddress};
 use crate::ids::{AccountId, TenantId};
 use crate::instant::Timestamp;
+use crate::mail::address::{Address, EmailAddress};
 use crate::secret::Secret;
 
 /// One mailbox login of a tenant.

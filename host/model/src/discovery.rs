@@ -1,4 +1,4 @@
-//! Discovery: how the servers of an address were looked for, step by step.
+//! DiscoveryResult: how the servers of an address were looked for, step by step.
 //!
 //! Every step is kept, used or not, so that whoever reads the answer can see why
 //! it is what it is. The policy is `engine`'s.
@@ -12,7 +12,7 @@ use crate::provider::{Localised, Profile};
 
 /// What discovery has to say about a domain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct DiscoveryResult {
     /// None when no source had an answer that may be used.
     pub profile: Option<Profile>,
     /// A server lies outside the mail domain and its mail exchanger's, or who named it could be

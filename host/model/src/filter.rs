@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::message::Header;
+use crate::mail::message::Header;
 
 /// What a filter says about a message that is about to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -21,22 +21,22 @@ pub const LONGEST: usize = 4 << 10;
 /// What a foreign library says may hold names and texts of a guest, and be megabytes long.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Told(Box<str>);
+pub struct ErrorChain(Box<str>);
 
 /// A writer that escapes, and keeps the first bytes of what is written to it.
 #[derive(Debug)]
-pub struct Shown {
+pub struct Printable {
     kept: String,
     most: usize,
     /// Bytes that found no room, before they would have been escaped.
     cut: usize,
 }
 
-impl Told {
+impl ErrorChain {
     /// An error with all of its causes.
     #[must_use]
     pub fn of(error: &(dyn Error + 'static)) -> Self {
-        let mut words = Shown::new(LONGEST);
+        let mut words = Printable::new(LONGEST);
         // Writing to it cannot fail; a `Display` that says so is cut short.
         let _ = write!(words, "{error}");
         let mut next = error.source();
@@ -63,7 +63,7 @@ pub fn shown(text: impl fmt::Display) -> String {
 /// The same with another length.
 #[must_use]
 pub fn within(most: usize, text: impl fmt::Display) -> String {
-    let mut words = Shown::new(most);
+    let mut words = Printable::new(most);
     let _ = write!(words, "{text}");
     words.finish()
 }
@@ -85,7 +85,7 @@ pub fn steers(letter: char) -> bool {
         )
 }
 
-impl Shown {
+impl Printable {
     /// With room for so many bytes.
     #[must_use]
     pub const fn new(most: usize) -> Self {
@@ -115,7 +115,7 @@ impl Shown {
     }
 }
 
-impl Write for Shown {
+impl Write for Printable {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for (at, letter) in text.char_indices() {
             let before = self.kept.len();
@@ -171,7 +171,7 @@ mod tests {
         #[derive(Debug, thiserror::Error)]
         #[error("outer\n")]
         struct Outer(#[source] std::io::Error);
-        let told = Told::of(&Outer(std::io::Error::other("in\u{1b}ner")));
+        let told = ErrorChain::of(&Outer(std::io::Error::other("in\u{1b}ner")));
         assert_eq!(told.to_string(), "outer\\n: in\\u{1b}ner");
     }
 

@@ -12,25 +12,25 @@ use crate::problem::Protocol;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
     /// None before the first login.
-    pub imap: Option<Seen>,
+    pub imap: Option<LastLogin>,
     /// None before the first login.
-    pub smtp: Option<Seen>,
+    pub smtp: Option<LastLogin>,
 }
 
 /// The last login that was not like the one before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seen {
+pub struct LastLogin {
     /// When it was first so.
     pub at: Timestamp,
     /// None when it worked.
-    pub trouble: Option<Trouble>,
+    pub trouble: Option<HealthIssue>,
 }
 
 /// Why a login did not work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trouble {
+pub struct HealthIssue {
     /// What kind.
-    pub kind: TroubleKind,
+    pub kind: HealthIssueKind,
     /// The problem's code.
     pub code: String,
     /// What happened; safe to show.
@@ -40,7 +40,7 @@ pub struct Trouble {
 /// What kind of trouble, the worst last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum TroubleKind {
+pub enum HealthIssueKind {
     /// The server was not reached, or did not get as far as a login.
     Unreachable,
     /// The server was asked and said no.
@@ -81,7 +81,7 @@ impl AccountState {
 impl Health {
     /// What one server said.
     #[must_use]
-    pub const fn of(&self, protocol: Protocol) -> Option<&Seen> {
+    pub const fn of(&self, protocol: Protocol) -> Option<&LastLogin> {
         match protocol {
             Protocol::Imap => self.imap.as_ref(),
             Protocol::Smtp => self.smtp.as_ref(),
@@ -89,12 +89,12 @@ impl Health {
     }
 
     /// Takes in what one server said now; false when it said so before.
-    pub fn see(&mut self, protocol: Protocol, at: Timestamp, trouble: Option<Trouble>) -> bool {
+    pub fn see(&mut self, protocol: Protocol, at: Timestamp, trouble: Option<HealthIssue>) -> bool {
         let half = match protocol {
             Protocol::Imap => &mut self.imap,
             Protocol::Smtp => &mut self.smtp,
         };
-        let same = |seen: &Seen| match (&seen.trouble, &trouble) {
+        let same = |seen: &LastLogin| match (&seen.trouble, &trouble) {
             (None, None) => true,
             (Some(old), Some(new)) => (old.kind, &old.code) == (new.kind, &new.code),
             (None, Some(_)) | (Some(_), None) => false,
@@ -102,13 +102,13 @@ impl Health {
         if half.as_ref().is_some_and(same) {
             return false;
         }
-        *half = Some(Seen { at, trouble });
+        *half = Some(LastLogin { at, trouble });
         true
     }
 
     /// The worst trouble, and whose; of two that are as bad, the later one.
     #[must_use]
-    pub fn last_error(&self) -> Option<(Protocol, Timestamp, &Trouble)> {
+    pub fn last_error(&self) -> Option<(Protocol, Timestamp, &HealthIssue)> {
         let half = |protocol| {
             let seen = self.of(protocol)?;
             Some((protocol, seen.at, seen.trouble.as_ref()?))
@@ -122,9 +122,9 @@ impl Health {
     pub fn state(&self) -> AccountState {
         match self.last_error() {
             Some((_, _, trouble)) => match trouble.kind {
-                TroubleKind::Unreachable => AccountState::Unreachable,
-                TroubleKind::Refused => AccountState::AuthenticationFailed,
-                TroubleKind::Reauth => AccountState::ReauthRequired,
+                HealthIssueKind::Unreachable => AccountState::Unreachable,
+                HealthIssueKind::Refused => AccountState::AuthenticationFailed,
+                HealthIssueKind::Reauth => AccountState::ReauthRequired,
             },
             None if self.imap.is_none() && self.smtp.is_none() => AccountState::Unverified,
             None => AccountState::Connected,
@@ -136,8 +136,8 @@ impl Health {
 mod tests {
     use super::*;
 
-    fn trouble(kind: TroubleKind) -> Option<Trouble> {
-        Some(Trouble { kind, code: format!("{kind:?}"), detail: String::new() })
+    fn trouble(kind: HealthIssueKind) -> Option<HealthIssue> {
+        Some(HealthIssue { kind, code: format!("{kind:?}"), detail: String::new() })
     }
 
     #[test]
@@ -147,8 +147,8 @@ mod tests {
         assert_eq!(health.state(), AccountState::Unverified);
         assert!(health.see(Protocol::Imap, at(1), None));
         assert_eq!(health.state(), AccountState::Connected);
-        assert!(health.see(Protocol::Smtp, at(2), trouble(TroubleKind::Refused)));
-        assert!(health.see(Protocol::Imap, at(3), trouble(TroubleKind::Unreachable)));
+        assert!(health.see(Protocol::Smtp, at(2), trouble(HealthIssueKind::Refused)));
+        assert!(health.see(Protocol::Imap, at(3), trouble(HealthIssueKind::Unreachable)));
         assert_eq!(health.state(), AccountState::AuthenticationFailed);
         assert_eq!(health.last_error().unwrap().0, Protocol::Smtp);
         assert!(health.see(Protocol::Smtp, at(4), None));
@@ -159,8 +159,8 @@ mod tests {
     fn what_is_as_before_is_no_news_and_keeps_its_time() {
         let at = Timestamp::from_millis;
         let mut health = Health::default();
-        assert!(health.see(Protocol::Imap, at(1), trouble(TroubleKind::Refused)));
-        assert!(!health.see(Protocol::Imap, at(2), trouble(TroubleKind::Refused)));
+        assert!(health.see(Protocol::Imap, at(1), trouble(HealthIssueKind::Refused)));
+        assert!(!health.see(Protocol::Imap, at(2), trouble(HealthIssueKind::Refused)));
         assert_eq!(health.imap.as_ref().unwrap().at, at(1));
         assert!(health.see(Protocol::Imap, at(3), None));
         assert!(!health.see(Protocol::Imap, at(4), None));

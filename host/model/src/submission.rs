@@ -8,9 +8,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::address::EmailAddress;
 use crate::ids::{AccountId, SubmissionId, TenantId};
 use crate::instant::Timestamp;
+use crate::mail::address::EmailAddress;
 use crate::octets::Octets;
 
 /// Where a submission, or one recipient of it, stands.
@@ -145,7 +145,7 @@ pub struct RecipientVerdict {
 
 /// A submission as callers see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct SubmissionStatus {
     /// Its receipt, with the state as of now.
     pub receipt: Receipt,
     /// Attempts begun.

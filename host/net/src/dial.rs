@@ -7,13 +7,13 @@ use std::time::Duration;
 use model::account::SpkiPin;
 use model::port::BoxFuture;
 use model::port::dial::{Dial, DialError, Target, TlsFault, Wire};
-use model::port::lookup::{Exchanger, LookupError, Resolve, Service};
+use model::port::lookup::{LookupError, MxHost, Resolve, Service};
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use crate::egress_guard::{Egress, Purpose};
-use crate::resolve::Names;
+use crate::resolve::Resolver;
 use crate::tls::Trust;
 use crate::wire::{PlainWire, Upgrade};
 
@@ -23,7 +23,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// Opens connections to mail servers.
 #[derive(Debug)]
 pub struct Dialer {
-    names: Names,
+    names: Resolver,
     egress: Egress,
     trust: Trust,
 }
@@ -32,13 +32,13 @@ impl Dialer {
     /// With the system's name servers.
     #[must_use]
     pub fn new(egress: Egress, trust: Trust) -> Self {
-        Self { names: Names::from_system(), egress, trust }
+        Self { names: Resolver::from_system(), egress, trust }
     }
 
     /// The same with these name servers and no other.
     #[must_use]
     pub fn with_name_servers(self, servers: &[SocketAddr]) -> Self {
-        Self { names: Names::from_servers(servers), ..self }
+        Self { names: Resolver::from_servers(servers), ..self }
     }
 
     /// Whether `host` and `port` could be dialled now, without dialling: for a settings form, which
@@ -46,7 +46,7 @@ impl Dialer {
     ///
     /// # Errors
     /// [`DialError::NotFound`], [`DialError::Unresolved`] and [`DialError::NotAllowed`].
-    pub async fn vet(&self, host: &str, port: u16) -> Result<(), DialError> {
+    pub async fn check_egress(&self, host: &str, port: u16) -> Result<(), DialError> {
         self.vetted(host, port, Purpose::Mail).await.map(drop)
     }
 
@@ -141,7 +141,7 @@ impl Resolve for Dialer {
     fn exchangers<'a>(
         &'a self,
         domain: &'a str,
-    ) -> BoxFuture<'a, Result<Vec<Exchanger>, LookupError>> {
+    ) -> BoxFuture<'a, Result<Vec<MxHost>, LookupError>> {
         Box::pin(self.names.exchangers(domain))
     }
 
@@ -149,7 +149,11 @@ impl Resolve for Dialer {
         Box::pin(self.names.services(name))
     }
 
-    fn vet<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, Result<(), DialError>> {
+    fn check_egress<'a>(
+        &'a self,
+        host: &'a str,
+        port: u16,
+    ) -> BoxFuture<'a, Result<(), DialError>> {
         Box::pin(async move { self.vetted(host, port, Purpose::Mail).await.map(drop) })
     }
 }

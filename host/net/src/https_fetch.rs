@@ -20,7 +20,7 @@ use model::port::lookup::{Document, Fetch, FetchError};
 use crate::dial::Dialer;
 use crate::egress_guard::Purpose;
 use crate::https_request::{in_time, request, talk};
-use crate::https_url::Place;
+use crate::https_url::HttpsUrl;
 use crate::wire::encryption;
 
 const MOST_REDIRECTS: usize = 2;
@@ -46,7 +46,7 @@ impl Fetcher {
     }
 
     async fn follow(&self, url: &str, most: usize) -> Result<Document, FetchError> {
-        let mut at = Place::parse(url).ok_or(FetchError::Address)?;
+        let mut at = HttpsUrl::parse(url).ok_or(FetchError::Address)?;
         let mut purpose = self.purpose;
         for _ in 0..=MOST_REDIRECTS {
             let answer = self.ask(purpose, &at, get(&at)?, most).await?;
@@ -70,7 +70,7 @@ impl Fetcher {
     async fn ask(
         &self,
         purpose: Purpose,
-        at: &Place,
+        at: &HttpsUrl,
         request: Request<Full<Bytes>>,
         most: usize,
     ) -> Result<Response<Bytes>, FetchError> {
@@ -83,8 +83,8 @@ impl Fetcher {
     ///
     /// # Errors
     /// [`FetchError::Address`], and those of [`Dialer::vet`] in [`FetchError::Dial`].
-    pub async fn vet(&self, url: &str) -> Result<(), FetchError> {
-        let at = Place::parse(url).ok_or(FetchError::Address)?;
+    pub async fn check_egress(&self, url: &str) -> Result<(), FetchError> {
+        let at = HttpsUrl::parse(url).ok_or(FetchError::Address)?;
         self.dialer.vetted(&at.host, at.port, self.purpose).await?;
         Ok(())
     }
@@ -94,7 +94,7 @@ impl Fetcher {
     /// # Errors
     /// [`FetchError::Address`] and [`FetchError::Dial`].
     pub async fn knock(&self, url: &str) -> Result<Option<Encryption>, FetchError> {
-        let at = Place::parse(url).ok_or(FetchError::Address)?;
+        let at = HttpsUrl::parse(url).ok_or(FetchError::Address)?;
         let stream = self.dialer.tls(&at.host, at.port, self.purpose).await?;
         Ok(encryption(stream.get_ref().1))
     }
@@ -110,7 +110,7 @@ impl Fetcher {
     }
 }
 
-fn get(at: &Place) -> Result<Request<Full<Bytes>>, FetchError> {
+fn get(at: &HttpsUrl) -> Result<Request<Full<Bytes>>, FetchError> {
     request(Method::GET, at)
         .header(header::ACCEPT, XML)
         .body(Full::default())
@@ -141,7 +141,7 @@ impl Fetch for Fetcher {
         most: usize,
     ) -> BoxFuture<'a, Result<Document, FetchError>> {
         Box::pin(in_time(url, async move {
-            let at = Place::parse(url).ok_or(FetchError::Address)?;
+            let at = HttpsUrl::parse(url).ok_or(FetchError::Address)?;
             let request = request(Method::POST, &at)
                 .header(header::ACCEPT, XML)
                 .header(header::CONTENT_TYPE, "text/xml; charset=utf-8")

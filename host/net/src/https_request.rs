@@ -18,7 +18,7 @@ use model::port::lookup::FetchError;
 
 use crate::dial::Dialer;
 use crate::egress_guard::Purpose;
-use crate::https_url::Place;
+use crate::https_url::HttpsUrl;
 
 /// All hops together; callers have shorter limits of their own.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -26,7 +26,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 const HEAD_LIMIT: usize = 16 << 10;
 
 /// What every request holds.
-pub(crate) fn request(method: Method, at: &Place) -> request::Builder {
+pub(crate) fn request(method: Method, at: &HttpsUrl) -> request::Builder {
     Request::builder()
         .method(method)
         .uri(&at.path)
@@ -38,7 +38,7 @@ pub(crate) fn request(method: Method, at: &Place) -> request::Builder {
 pub(crate) async fn talk(
     dialer: &Dialer,
     purpose: Purpose,
-    at: &Place,
+    at: &HttpsUrl,
     request: Request<Full<Bytes>>,
     most: usize,
     is_wanted: impl Fn(StatusCode) -> bool,
@@ -96,7 +96,7 @@ pub(crate) async fn in_time<T>(
     work: impl Future<Output = Result<T, FetchError>>,
 ) -> Result<T, FetchError> {
     tokio::time::timeout(TIME_LIMIT, work).await.unwrap_or_else(|_| {
-        let host = Place::parse(url).map(|place| place.host).unwrap_or_default();
+        let host = HttpsUrl::parse(url).map(|place| place.host).unwrap_or_default();
         Err(FetchError::Dial(DialError::Timeout { host }))
     })
 }

@@ -7,7 +7,7 @@ use model::port::lookup::FetchError;
 
 /// An https address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct HttpsUrl {
     pub(crate) host: String,
     pub(crate) port: u16,
     /// As it stands in the address: host, perhaps a port.
@@ -16,7 +16,7 @@ pub(crate) struct Place {
     pub(crate) path: String,
 }
 
-impl Place {
+impl HttpsUrl {
     pub(crate) fn parse(url: &str) -> Option<Self> {
         let uri: Uri = url.parse().ok()?;
         let authority = uri.authority()?;
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_redirect_stays_with_https() {
-        let from = Place::parse("https://a.example/x").unwrap();
+        let from = HttpsUrl::parse("https://a.example/x").unwrap();
         let to = |location: &str| from.redirect(location).map(|to| (to.host, to.path));
         let want = |host: &str, path: &str| (host.to_owned(), path.to_owned());
         assert_eq!(to("https://b.example/y").unwrap(), want("b.example", "/y"));
@@ -78,7 +78,7 @@ mod tests {
 
     #[track_caller]
     fn check(url: &str, want: Option<(&str, u16, &str)>) {
-        let got = Place::parse(url);
+        let got = HttpsUrl::parse(url);
         let got = got.as_ref().map(|place| (place.host.as_str(), place.port, place.path.as_str()));
         assert_eq!(got, want, "{url}");
     }

@@ -12,26 +12,30 @@ use http::{HeaderValue, Method, header};
 use http_body_util::Full;
 use model::port::BoxFuture;
 use model::port::lookup::FetchError;
-use model::port::token_endpoint::{Ask, TokenEndpoint, Told};
+use model::port::token_endpoint::{TokenEndpoint, TokenReply, TokenRequest};
 use model::secret::Secret;
 
 use crate::https_fetch::Fetcher;
 use crate::https_request::{in_time, request, talk};
-use crate::https_url::Place;
+use crate::https_url::HttpsUrl;
 
 /// An honest answer has two or three tokens.
 const MOST: usize = 64 << 10;
 
 impl TokenEndpoint for Fetcher {
-    fn ask<'a>(&'a self, url: &'a str, ask: Ask<'a>) -> BoxFuture<'a, Result<Told, FetchError>> {
+    fn ask<'a>(
+        &'a self,
+        url: &'a str,
+        ask: TokenRequest<'a>,
+    ) -> BoxFuture<'a, Result<TokenReply, FetchError>> {
         Box::pin(in_time(url, async move {
-            let at = Place::parse(url).ok_or(FetchError::Address)?;
+            let at = HttpsUrl::parse(url).ok_or(FetchError::Address)?;
             let request = match ask {
-                Ask::Form(form) => request(Method::POST, &at)
+                TokenRequest::Form(form) => request(Method::POST, &at)
                     .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
                     .header(header::ACCEPT, "application/json")
                     .body(Full::from(Bytes::copy_from_slice(form.reveal().as_bytes()))),
-                Ask::Get(secret) => {
+                TokenRequest::Get(secret) => {
                     let mut request =
                         request(Method::GET, &at).header(header::ACCEPT, "application/json");
                     if let Some(secret) = secret {
@@ -51,7 +55,7 @@ impl TokenEndpoint for Fetcher {
             }
             let seconds = answer.headers().get(header::RETRY_AFTER);
             let seconds = seconds.and_then(|seconds| seconds.to_str().ok()?.parse().ok());
-            Ok(Told {
+            Ok(TokenReply {
                 status: answer.status().as_u16(),
                 retry_after: seconds.map(Duration::from_secs),
                 body: Secret::new(String::from_utf8_lossy(answer.body()).into_owned()),

@@ -13,7 +13,7 @@ use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{Name, RData};
-use model::port::lookup::{Exchanger, LookupError, Service};
+use model::port::lookup::{LookupError, MxHost, Service};
 
 const TIME_LIMIT: Duration = Duration::from_secs(5);
 /// More than a sane host has; a flood of addresses would only prolong the dialling.
@@ -23,11 +23,11 @@ const MOST_RECORDS: usize = 16;
 
 /// Answers names.
 #[derive(Debug)]
-pub(crate) struct Names {
+pub(crate) struct Resolver {
     resolver: Option<TokioResolver>,
 }
 
-impl Names {
+impl Resolver {
     /// From the system's configuration. Without one only literals and `localhost` resolve.
     pub(crate) fn from_system() -> Self {
         let resolver = TokioResolver::builder_tokio().and_then(|builder| builder.build());
@@ -59,14 +59,14 @@ impl Names {
     }
 
     /// At most sixteen, the preferred first.
-    pub(crate) async fn exchangers(&self, domain: &str) -> Result<Vec<Exchanger>, LookupError> {
+    pub(crate) async fn exchangers(&self, domain: &str) -> Result<Vec<MxHost>, LookupError> {
         let (resolver, name) = self.question(domain)?;
-        let mut found: Vec<Exchanger> = answered(resolver.mx_lookup(name))
+        let mut found: Vec<MxHost> = answered(resolver.mx_lookup(name))
             .await?
             .into_iter()
             .filter_map(|data| {
                 let RData::MX(mx) = data else { return None };
-                Some(Exchanger { preference: mx.preference, host: host(&mx.exchange) })
+                Some(MxHost { preference: mx.preference, host: host(&mx.exchange) })
             })
             .collect();
         found.sort_by(|a, b| (a.preference, &a.host).cmp(&(b.preference, &b.host)));
@@ -159,7 +159,7 @@ mod tests {
 
     #[tokio::test]
     async fn literals_and_localhost_need_no_server() {
-        let names = Names { resolver: None };
+        let names = Resolver { resolver: None };
         let one = async |host| names.addresses(host).await.unwrap();
         assert_eq!(one("192.0.2.7").await, ["192.0.2.7".parse::<IpAddr>().unwrap()]);
         assert_eq!(one("[::1]").await, ["::1".parse::<IpAddr>().unwrap()]);

@@ -23,11 +23,11 @@ use hyper::body::{Frame, SizeHint};
 use wasmtime_wasi_http::Error as HttpError;
 use wasmtime_wasi_http::WasiBody;
 
-use crate::error::{AnswerFault, BodyError, EndpointError, Which, chain};
+use crate::error::{AnswerFault, BodyError, EndpointError, LimitKind, chain};
 use crate::failure_log::Failure;
-use crate::limits::time_budget::Meter;
+use crate::limits::time_budget::TimeBudget;
 use crate::spawn;
-use crate::spawn::Owned;
+use crate::spawn::AbortOnDrop;
 
 /// A body of which it is said that it is no longer than this is held back as a whole.
 const HELD: u64 = 64 << 10;
@@ -39,7 +39,7 @@ pub type Body = UnsyncBoxBody<Bytes, BodyError>;
 pub(crate) struct Incoming {
     inner: Body,
     left: u64,
-    meter: Arc<Meter>,
+    meter: Arc<TimeBudget>,
     client: Arc<Client>,
 }
 
@@ -58,13 +58,13 @@ pub(crate) struct Outgoing {
     /// What the head says of the length, and how much of that has not come yet.
     length: Option<(u64, u64)>,
     held: VecDeque<Frame<Bytes>>,
-    meter: Arc<Meter>,
+    meter: Arc<TimeBudget>,
     failure: Failure,
     stage: Stage,
     /// What breaks the body off as soon as all before it was sent.
     broken: Option<BodyError>,
     /// The guest itself; gone once its answer is cut.
-    task: Option<Owned<Result<(), EndpointError>>>,
+    task: Option<AbortOnDrop<Result<(), EndpointError>>>,
 }
 
 /// How far a body is.
@@ -90,7 +90,7 @@ pub(crate) enum Wanted {
 }
 
 impl Incoming {
-    pub(crate) fn new(inner: Body, meter: Arc<Meter>, client: Arc<Client>) -> Self {
+    pub(crate) fn new(inner: Body, meter: Arc<TimeBudget>, client: Arc<Client>) -> Self {
         Self { inner, left: meter.limits().request_body, meter, client }
     }
 }
@@ -149,9 +149,9 @@ impl Outgoing {
     pub(crate) fn new(
         inner: WasiBody,
         length: Option<u64>,
-        meter: Arc<Meter>,
+        meter: Arc<TimeBudget>,
         failure: Failure,
-        task: Owned<Result<(), EndpointError>>,
+        task: AbortOnDrop<Result<(), EndpointError>>,
     ) -> Self {
         Self {
             inner,
@@ -249,7 +249,7 @@ impl Outgoing {
         self.meter.touch();
         let bytes = frame.data_ref().map_or(0, |bytes| bytes.len() as u64);
         let Some(left) = self.left.checked_sub(bytes) else {
-            return self.cut(EndpointError::Limit(Which::ResponseBody));
+            return self.cut(EndpointError::Limit(LimitKind::ResponseBody));
         };
         self.left = left;
         if let Some((_, due)) = &mut self.length {
@@ -307,7 +307,7 @@ impl HttpBody for Outgoing {
             Some(Err(error)) => {
                 self.failure.log(&error);
                 let limit = self.meter.limits().response_body;
-                let too_large = matches!(error, EndpointError::Limit(Which::ResponseBody));
+                let too_large = matches!(error, EndpointError::Limit(LimitKind::ResponseBody));
                 self.broken = Some(if too_large {
                     BodyError::TooLarge { limit }
                 } else {

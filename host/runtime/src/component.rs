@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use model::foreign::Told;
+use model::foreign::ErrorChain;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use wasmtime::Store;
@@ -11,12 +11,11 @@ use wasmtime::component::{Instance, InstancePre};
 use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
 use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
 
-use crate::error::{EndpointError, RuntimeError, told};
-use crate::guest_state::{Guest, Powers};
-use crate::limits::Limits;
-use crate::limits::time_budget;
+use crate::error::{EndpointError, RuntimeError, one_line};
+use crate::guest_state::{GuestState, HostAccess};
+use crate::limits::{Limits, time_budget};
 use crate::spawn::spawn;
-use crate::wasm_engine::Machine;
+use crate::wasm_engine::WasmEngine;
 use crate::wit::bindings::before_send::{BeforeSendFilter, BeforeSendFilterPre};
 use crate::wit::bindings::describes::exports::postlet::mail::describe;
 use crate::wit::bindings::describes::{Describes, DescribesPre};
@@ -85,13 +84,13 @@ impl Component {
     /// Compiles WebAssembly, never anything precompiled: native code from outside would be trusted.
     /// Takes from 0.1 s to many seconds of CPU; hostile components belong into a child process.
     pub(crate) fn compile(
-        machine: &Machine,
+        machine: &WasmEngine,
         name: &str,
         wasm: &[u8],
     ) -> Result<Self, RuntimeError> {
         recognise(wasm).map_err(|source| RuntimeError::Wrong { component: name.into(), source })?;
         let compiled = wasmtime::component::Component::from_binary(&machine.engine, wasm).map_err(
-            |error| RuntimeError::Compile { component: name.into(), source: told(error) },
+            |error| RuntimeError::Compile { component: name.into(), source: one_line(error) },
         )?;
         Ok(Self { name: name.into(), compiled, digest: Sha256::digest(wasm).into() })
     }
@@ -99,7 +98,7 @@ impl Component {
     /// Takes over what [`Component::code`] gave in a child; see [`crate::Runtime::adopt`].
     #[expect(unsafe_code, reason = "native code that a child of this very binary compiled")]
     pub(crate) fn adopt(
-        machine: &Machine,
+        machine: &WasmEngine,
         name: &str,
         digest: [u8; 32],
         code: &[u8],
@@ -112,7 +111,7 @@ impl Component {
             unsafe { wasmtime::component::Component::deserialize(&machine.engine, code) };
         let compiled = compiled.map_err(|error| RuntimeError::Compile {
             component: name.into(),
-            source: told(error),
+            source: one_line(error),
         })?;
         Ok(Self { name: name.into(), compiled, digest })
     }
@@ -124,7 +123,7 @@ impl Component {
     pub fn code(&self) -> Result<Vec<u8>, RuntimeError> {
         self.compiled.serialize().map_err(|error| RuntimeError::Compile {
             component: (*self.name).into(),
-            source: told(error),
+            source: one_line(error),
         })
     }
 
@@ -144,8 +143,8 @@ impl Component {
         let exports: Vec<_> =
             kind.exports(self.compiled.engine()).map(|(name, _)| name.to_owned()).collect();
         let source = match by_exports(exports.iter().map(String::as_str)) {
-            Some(wrong) => Told::words(wrong),
-            None => told(error),
+            Some(wrong) => ErrorChain::words(wrong),
+            None => one_line(error),
         };
         RuntimeError::NotExported { component: (*self.name).into(), interface, source }
     }
@@ -166,17 +165,17 @@ impl Component {
     /// the right type, as far as an instance can be made without powers and environment.
     pub(crate) async fn describe(
         &self,
-        machine: &Machine,
+        machine: &WasmEngine,
     ) -> Result<Option<Vec<Operation>>, RuntimeError> {
         // Linked as an endpoint is, but without powers: every capability traps when it is called.
         let pre = machine.endpoints.instantiate_pre(&self.compiled).map_err(|error| {
-            RuntimeError::Link { component: (*self.name).into(), source: told(error) }
+            RuntimeError::Link { component: (*self.name).into(), source: one_line(error) }
         })?;
         let describes = DescribesPre::new(pre.clone()).is_ok();
         let mut instance = machine.instance(
             &self.name,
             &Limits::for_describe(),
-            Powers::None,
+            HostAccess::None,
             machine.places.describe(),
         );
         let task = spawn(async move {
@@ -214,14 +213,14 @@ impl Component {
             Ok(Err((interface, error))) => Err(RuntimeError::Mistyped {
                 component: component(),
                 interface,
-                source: told(error),
+                source: one_line(error),
             }),
             // It was not asked for anything, so it may be anything.
             Err(_) if !describes => Ok(None),
             Err(source) => {
                 // Who is stopped has not come to the words that would say why.
                 let trapped = matches!(source, EndpointError::Trapped { .. });
-                let said = said.filter(|_| trapped).map(Told::words);
+                let said = said.filter(|_| trapped).map(ErrorChain::words);
                 Err(RuntimeError::Describe { component: component(), said, source })
             }
         }
@@ -231,8 +230,8 @@ impl Component {
 /// Whether what the host will call, of all that is exported, has the type that it is called by. The
 /// engine finds out only when there is an instance.
 fn check_exports(
-    mut store: &mut Store<Guest>,
-    pre: &InstancePre<Guest>,
+    mut store: &mut Store<GuestState>,
+    pre: &InstancePre<GuestState>,
     made: &Instance,
 ) -> Result<(), (&'static str, wasmtime::Error)> {
     if ProxyPre::new(pre.clone()).is_ok() {

@@ -22,7 +22,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use http_body_util::BodyExt;
 use hyper::body::Body as HttpBody;
 use model::caller::Caller;
-use model::foreign::Told;
+use model::foreign::ErrorChain;
 use model::port::capabilities::Capabilities;
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
@@ -33,17 +33,16 @@ use wasmtime_wasi_http::{WasiBody, WasiHttpView};
 
 use crate::body::{Body, Client, Incoming, Outgoing, Wanted};
 use crate::component::Component;
-use crate::error::{AnswerFault, EndpointError, RuntimeError, Which, told};
+use crate::error::{AnswerFault, EndpointError, LimitKind, RuntimeError, one_line};
 use crate::failure_log::Failure;
-use crate::guest_state::{Guest, Powers};
-use crate::limits::Limits;
-use crate::limits::time_budget;
-use crate::spawn::{Owned, spawn};
-use crate::wasm_engine::{Instance, Machine};
+use crate::guest_state::{GuestState, HostAccess};
+use crate::limits::{Limits, time_budget};
+use crate::spawn::{AbortOnDrop, spawn};
+use crate::wasm_engine::{Instance, WasmEngine};
 
 /// A component that serves HTTP, linked and ready. Cheap to share; requests do not wait for another.
 pub struct Endpoint {
-    machine: Arc<Machine>,
+    machine: Arc<WasmEngine>,
     handler: Handler,
     name: Arc<str>,
     capabilities: Arc<dyn Capabilities>,
@@ -54,20 +53,20 @@ pub struct Endpoint {
 /// How the component is called.
 enum Handler {
     /// wasi:http 0.2.
-    P2(ProxyPre<Guest>),
+    P2(ProxyPre<GuestState>),
     /// wasi:http 0.3.
-    P3(ServicePre<Guest>),
+    P3(ServicePre<GuestState>),
 }
 
 impl Endpoint {
     pub(crate) fn new(
-        machine: Arc<Machine>,
+        machine: Arc<WasmEngine>,
         component: &Component,
         capabilities: Arc<dyn Capabilities>,
         limits: Limits,
     ) -> Result<Self, RuntimeError> {
         let pre = machine.endpoints.instantiate_pre(&component.compiled).map_err(|error| {
-            RuntimeError::Link { component: component.name().into(), source: told(error) }
+            RuntimeError::Link { component: component.name().into(), source: one_line(error) }
         })?;
         let handler = match (ProxyPre::new(pre.clone()), ServicePre::new(pre)) {
             (Ok(pre), _) => Handler::P2(pre),
@@ -124,8 +123,11 @@ impl Endpoint {
         }
         let place = self.machine.places.endpoint(&caller).await?;
         let capabilities = Arc::clone(&self.capabilities);
-        let powers =
-            Powers::Endpoint { capabilities, caller, environment: Arc::clone(&self.environment) };
+        let powers = HostAccess::Endpoint {
+            capabilities,
+            caller,
+            environment: Arc::clone(&self.environment),
+        };
         let instance = self.machine.instance(&self.name, &self.limits, powers, place);
         let meter = Arc::clone(&instance.meter);
         let refused = instance.store.data().refused_status();
@@ -169,7 +171,7 @@ impl Endpoint {
         // A 304 and the answer to HEAD tell the length of what they stand for.
         let length = length.filter(|_| wanted == Wanted::Body);
         if length.is_some_and(|length| length > self.limits.response_body) {
-            return Err(failure.note(EndpointError::Limit(Which::ResponseBody)));
+            return Err(failure.note(EndpointError::Limit(LimitKind::ResponseBody)));
         }
         let body = Outgoing::new(body, length, meter, failure, task).hold(wanted, &client).await?;
         Ok(Response::from_parts(head, body.boxed_unsync()))
@@ -185,7 +187,7 @@ impl Endpoint {
             return Err(EndpointError::Answer(AnswerFault::Status(status.as_u16())));
         }
         if fields.len() > self.limits.header_count {
-            return Err(EndpointError::Limit(Which::Headers));
+            return Err(EndpointError::Limit(LimitKind::Headers));
         }
         let mut lengths = fields.get_all(header::CONTENT_LENGTH).iter();
         let length = match (lengths.next(), lengths.next()) {
@@ -207,15 +209,15 @@ impl Endpoint {
     }
 }
 
-type Answered = Result<Response<WasiBody>, Told>;
+type Answered = Result<Response<WasiBody>, ErrorChain>;
 
 /// Starts a guest of 0.2, which sets its answer by a call of its own.
 fn begin(
-    pre: ProxyPre<Guest>,
+    pre: ProxyPre<GuestState>,
     mut instance: Instance,
     request: Request<Incoming>,
     sender: oneshot::Sender<Answered>,
-) -> Result<Owned<Result<(), EndpointError>>, EndpointError> {
+) -> Result<AbortOnDrop<Result<(), EndpointError>>, EndpointError> {
     let refused = |error: wasmtime::Error| EndpointError::Request(error.into());
     let mut view = instance.store.data_mut().http();
     let request = view.new_incoming_request(Scheme::Http, request).map_err(refused)?;
@@ -224,7 +226,7 @@ fn begin(
         let sender = sender.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(sender) = sender else { return };
         // Nobody waits once the client has left.
-        let _ = sender.send(answer.map_err(|code| Told::words(format_args!("{code:?}"))));
+        let _ = sender.send(answer.map_err(|code| ErrorChain::words(format_args!("{code:?}"))));
     };
     let out = view.new_response_outparam_from_callback(set).map_err(refused)?;
     Ok(spawn(async move {
@@ -241,11 +243,11 @@ fn begin(
 /// Starts a guest of 0.3, which returns its answer and writes the body afterwards. It has until whoever
 /// reads the body has come to its end, and is dropped then.
 fn begin_concurrent(
-    pre: ServicePre<Guest>,
+    pre: ServicePre<GuestState>,
     mut instance: Instance,
     request: Request<Incoming>,
     sender: oneshot::Sender<Answered>,
-) -> Owned<Result<(), EndpointError>> {
+) -> AbortOnDrop<Result<(), EndpointError>> {
     spawn(async move {
         let store = &mut instance.store;
         let ended = time_budget::run(&instance.meter, async {
@@ -255,7 +257,7 @@ fn begin_concurrent(
                 .run_concurrent(async |accessor| {
                     let answer = match guest.handle(accessor, request).await? {
                         Ok(answer) => Ok(accessor.with(|access| answer.into_http(access, read))?),
-                        Err(code) => Err(Told::words(format_args!("{code:?}"))),
+                        Err(code) => Err(ErrorChain::words(format_args!("{code:?}"))),
                     };
                     if sender.send(answer).is_ok() {
                         std::future::pending::<()>().await;

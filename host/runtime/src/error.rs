@@ -10,8 +10,8 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use model::foreign;
-use model::foreign::{Shown, Told};
-use model::port::capacity::NoPlace;
+use model::foreign::{ErrorChain, Printable};
+use model::port::capacity::AtCapacity;
 use wasmtime::WasmBacktrace;
 
 use crate::wrong_file::WrongFile;
@@ -28,7 +28,7 @@ const NAME: usize = 120;
 pub enum RuntimeError {
     /// The engine does not start on this machine.
     #[error("the WebAssembly engine cannot start")]
-    Engine(#[source] Told),
+    Engine(#[source] ErrorChain),
     /// A file that is known not to be what is needed, with what to do.
     #[error("component {component} cannot be run")]
     Wrong {
@@ -43,7 +43,7 @@ pub enum RuntimeError {
         /// Its name in the manifest.
         component: Box<str>,
         /// What the compiler said.
-        source: Told,
+        source: ErrorChain,
     },
     /// It imports something that there is not, or in another shape.
     #[error("component {component} asks for what Postlet does not have")]
@@ -51,7 +51,7 @@ pub enum RuntimeError {
         /// Its name in the manifest.
         component: Box<str>,
         /// The import.
-        source: Told,
+        source: ErrorChain,
     },
     /// It lacks an export that is needed.
     #[error("component {component} does not export {interface}")]
@@ -61,7 +61,7 @@ pub enum RuntimeError {
         /// The WIT interface.
         interface: &'static str,
         /// What the linker said.
-        source: Told,
+        source: ErrorChain,
     },
     /// It exports a function under a name that the host calls, and it is another function.
     #[error("component {component} exports {interface} in another shape than Postlet calls it in")]
@@ -71,7 +71,7 @@ pub enum RuntimeError {
         /// The WIT interface.
         interface: &'static str,
         /// What the linker said.
-        source: Told,
+        source: ErrorChain,
     },
     /// `describe` trapped, or took too long.
     #[error("component {component} cannot describe itself{}", written(said.as_ref()))]
@@ -79,7 +79,7 @@ pub enum RuntimeError {
         /// Its name in the manifest.
         component: Box<str>,
         /// What it wrote to stderr last, such as the message of a panic.
-        said: Option<Told>,
+        said: Option<ErrorChain>,
         /// How it ended.
         source: EndpointError,
     },
@@ -92,14 +92,14 @@ pub enum EndpointError {
     #[error("the component trapped: {cause}")]
     Trapped {
         /// What it met.
-        cause: Told,
+        cause: ErrorChain,
         /// Where in the guest.
         #[source]
-        place: Option<Told>,
+        place: Option<ErrorChain>,
     },
     /// The guest asked for more than it may have.
     #[error("the component went over its limit of {0}")]
-    Limit(Which),
+    Limit(LimitKind),
     /// The guest took longer than it may.
     #[error("the component used up its {budget} of {}", seconds(*limit))]
     Timeout {
@@ -120,13 +120,13 @@ pub enum EndpointError {
     NoAnswer,
     /// The guest answered with one of wasi:http's error codes.
     #[error("the component declined to answer: {0}")]
-    Declined(Told),
+    Declined(ErrorChain),
     /// What the guest answered is no answer of HTTP's.
     #[error("the component gave an answer that cannot be sent: {0}")]
     Answer(AnswerFault),
     /// There was no place, or no memory, for one more instance.
     #[error("{0}")]
-    Busy(Full),
+    Busy(CapacityError),
     /// The request has more bytes than a component is given.
     #[error("the request body has more than {limit} bytes")]
     BodyTooLarge {
@@ -146,7 +146,7 @@ pub enum EndpointError {
 
 /// Which bound left no room for one more instance.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Full {
+pub enum CapacityError {
     /// The tenant's share of the places.
     #[error("this tenant's requests hold {held} of {places} places, which is its share now")]
     Tenant {
@@ -189,7 +189,7 @@ pub enum Full {
     },
 }
 
-impl Full {
+impl CapacityError {
     /// Nobody but this tenant's own callers is in the way.
     #[must_use]
     pub const fn is_own(&self) -> bool {
@@ -197,8 +197,8 @@ impl Full {
     }
 }
 
-impl From<Full> for NoPlace {
-    fn from(full: Full) -> Self {
+impl From<CapacityError> for AtCapacity {
+    fn from(full: CapacityError) -> Self {
         Self { is_own: full.is_own(), bound: full.to_string() }
     }
 }
@@ -225,7 +225,7 @@ pub enum AnswerFault {
 
 /// What a guest had too much of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Which {
+pub enum LimitKind {
     /// Linear memory.
     Memory,
     /// Elements of a table.
@@ -240,7 +240,7 @@ pub enum Which {
     ResponseBody,
 }
 
-impl std::fmt::Display for Which {
+impl std::fmt::Display for LimitKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Memory => "memory",
@@ -300,13 +300,13 @@ pub enum BodyError {
 /// The whole story in one line, for the log.
 #[must_use]
 pub fn chain(error: &(dyn Error + 'static)) -> String {
-    Told::of(error).to_string()
+    ErrorChain::of(error).to_string()
 }
 
 /// What wasmtime said about a component.
-pub(crate) fn told(error: wasmtime::Error) -> Told {
+pub(crate) fn one_line(error: wasmtime::Error) -> ErrorChain {
     let error: Cause = error.into();
-    Told::of(error.as_ref())
+    ErrorChain::of(error.as_ref())
 }
 
 /// A trap, with the first frames of the guest's stack.
@@ -317,11 +317,11 @@ pub(crate) fn trapped(trap: wasmtime::Error) -> EndpointError {
     while let Some(next) = deepest.source() {
         deepest = next;
     }
-    EndpointError::Trapped { cause: Told::words(deepest), place }
+    EndpointError::Trapped { cause: ErrorChain::words(deepest), place }
 }
 
-fn frames(stack: &WasmBacktrace) -> Told {
-    let mut words = Shown::new(foreign::LONGEST);
+fn frames(stack: &WasmBacktrace) -> ErrorChain {
+    let mut words = Printable::new(foreign::LONGEST);
     let mut before = "at ";
     for frame in stack.frames().iter().take(FRAMES) {
         // Writing to it cannot fail.
@@ -334,10 +334,10 @@ fn frames(stack: &WasmBacktrace) -> Told {
         }
         before = ", in ";
     }
-    Told::words(words.finish())
+    ErrorChain::words(words.finish())
 }
 
-fn written(said: Option<&Told>) -> String {
+fn written(said: Option<&ErrorChain>) -> String {
     said.map(|said| format!(" (it wrote: {said})")).unwrap_or_default()
 }
 

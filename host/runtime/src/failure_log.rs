@@ -8,18 +8,22 @@ use std::sync::Arc;
 use model::caller::Caller;
 
 use crate::error::{EndpointError, chain};
-use crate::limits::concurrency::Places;
+use crate::limits::concurrency::InstanceSlots;
 
 /// Tells how one request failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     component: Arc<str>,
     caller: Arc<Caller>,
-    places: Arc<Places>,
+    places: Arc<InstanceSlots>,
 }
 
 impl Failure {
-    pub(crate) fn new(component: &Arc<str>, caller: &Arc<Caller>, places: &Arc<Places>) -> Self {
+    pub(crate) fn new(
+        component: &Arc<str>,
+        caller: &Arc<Caller>,
+        places: &Arc<InstanceSlots>,
+    ) -> Self {
         Self {
             component: Arc::clone(component),
             caller: Arc::clone(caller),

@@ -9,21 +9,20 @@
 
 use std::sync::Arc;
 
-use model::draft::Envelope;
 use model::filter::Verdict;
 use model::ids::{RequestId, TenantId};
+use model::mail::draft::Envelope;
 use model::port::BoxFuture;
 use model::port::capabilities::Message;
-use model::port::filter::{Judge, JudgeError};
+use model::port::filter::{BeforeSendFilter, FilterError};
 use wasmtime::component::Resource;
 
 use crate::component::Component;
-use crate::error::{EndpointError, RuntimeError, chain, told};
-use crate::guest_state::{Guest, Powers};
-use crate::limits::Limits;
-use crate::limits::time_budget;
+use crate::error::{EndpointError, RuntimeError, chain, one_line};
+use crate::guest_state::{GuestState, HostAccess};
+use crate::limits::{Limits, time_budget};
 use crate::spawn::spawn;
-use crate::wasm_engine::Machine;
+use crate::wasm_engine::WasmEngine;
 use crate::wit::bindings::before_send::BeforeSendFilterPre;
 use crate::wit::bindings::before_send::exports::postlet::mail::before_send;
 use crate::wit::from_wit;
@@ -32,8 +31,8 @@ use crate::wrong_file::not_for_filters;
 
 /// A filter at the hook `before-send`, linked and ready. Cheap to share.
 pub struct Filter {
-    machine: Arc<Machine>,
-    pre: BeforeSendFilterPre<Guest>,
+    machine: Arc<WasmEngine>,
+    pre: BeforeSendFilterPre<GuestState>,
     name: Arc<str>,
     environment: Arc<[(String, String)]>,
     limits: Limits,
@@ -41,7 +40,7 @@ pub struct Filter {
 
 impl Filter {
     pub(crate) fn new(
-        machine: Arc<Machine>,
+        machine: Arc<WasmEngine>,
         component: &Component,
         environment: &[(String, String)],
         limits: Limits,
@@ -50,7 +49,7 @@ impl Filter {
             let name = component.name().into();
             match not_for_filters(component.imports().iter().map(String::as_str)) {
                 Some(source) => RuntimeError::Wrong { component: name, source },
-                None => RuntimeError::Link { component: name, source: told(error) },
+                None => RuntimeError::Link { component: name, source: one_line(error) },
             }
         })?;
         let pre = BeforeSendFilterPre::new(pre)
@@ -69,7 +68,7 @@ impl Filter {
         let place = self.machine.places.filter(tenant).await?;
         let environment = Arc::clone(&self.environment);
         let powers =
-            Powers::Filter { tenant: tenant.clone(), request: request.clone(), environment };
+            HostAccess::Filter { tenant: tenant.clone(), request: request.clone(), environment };
         let mut instance = self.machine.instance(&self.name, &self.limits, powers, place);
         let pre = self.pre.clone();
         let envelope = before_send::Envelope {
@@ -91,28 +90,28 @@ impl Filter {
     }
 }
 
-impl Judge for Filter {
-    fn judge<'a>(
+impl BeforeSendFilter for Filter {
+    fn evaluate<'a>(
         &'a self,
         tenant: &'a TenantId,
         request: &'a RequestId,
         message: Arc<dyn Message>,
         envelope: &'a Envelope,
-    ) -> BoxFuture<'a, Result<Verdict, JudgeError>> {
+    ) -> BoxFuture<'a, Result<Verdict, FilterError>> {
         Box::pin(async move {
             self.ask(tenant, request, message, envelope).await.map_err(|error| match &error {
-                EndpointError::Busy(full) => JudgeError::Busy(full.clone().into()),
+                EndpointError::Busy(full) => FilterError::Busy(full.clone().into()),
                 EndpointError::Timeout { .. } | EndpointError::HostTimeout { .. } => {
-                    JudgeError::Timeout
+                    FilterError::Timeout
                 }
-                EndpointError::Limit(which) => JudgeError::Limit(self.limits.told(*which)),
+                EndpointError::Limit(which) => FilterError::Limit(self.limits.told(*which)),
                 EndpointError::Trapped { .. }
                 | EndpointError::NoAnswer
                 | EndpointError::Declined(_)
                 | EndpointError::Answer(_)
                 | EndpointError::BodyTooLarge { .. }
                 | EndpointError::BodyTooSlow { .. }
-                | EndpointError::Request(_) => JudgeError::Trapped(chain(&error)),
+                | EndpointError::Request(_) => FilterError::Trapped(chain(&error)),
             })
         })
     }

@@ -2,7 +2,7 @@
 //!
 //! WASI is linked and empty: no environment but what the manifest writes, no
 //! arguments, no directories, no sockets, no outgoing HTTP. What a guest can do beyond computing is its
-//! [`Powers`], fixed when the store is made.
+//! [`HostAccess`], fixed when the store is made.
 //!
 //! One type for every world, since what is generic over it compiles slowly.
 
@@ -27,20 +27,20 @@ use wasmtime_wasi_http::{
 };
 
 use crate::limits::Limits;
-use crate::limits::memory::Quota;
-use crate::limits::time_budget::Meter;
-use crate::wasi::clock::Coarse;
-use crate::wasi::stdio_log::{Log, Whose};
+use crate::limits::memory::MemoryLimiter;
+use crate::limits::time_budget::TimeBudget;
+use crate::wasi::clock::CoarseClock;
+use crate::wasi::stdio_log::{Log, LogSource};
 
 /// A guest asks for a seed or a boundary, not for a megabyte.
 const RANDOM: u64 = 4096;
 
 /// The data of one store.
-pub(crate) struct Guest {
+pub(crate) struct GuestState {
     pub(crate) table: ResourceTable,
-    pub(crate) quota: Quota,
-    pub(crate) meter: Arc<Meter>,
-    pub(crate) powers: Powers,
+    pub(crate) quota: MemoryLimiter,
+    pub(crate) meter: Arc<TimeBudget>,
+    pub(crate) powers: HostAccess,
     /// One more than the status that its answer could not be given, as long as it was given no other; 0
     /// where there is none.
     status: Arc<AtomicU32>,
@@ -52,7 +52,7 @@ pub(crate) struct Guest {
 
 /// What an instance's imports lead to.
 #[derive(Clone, Debug)]
-pub(crate) enum Powers {
+pub(crate) enum HostAccess {
     /// Nothing: `describe`.
     None,
     /// Room to write a message: the `mime` component.
@@ -68,17 +68,17 @@ pub(crate) enum Powers {
     },
 }
 
-impl Guest {
+impl GuestState {
     pub(crate) fn new(
         component: &Arc<str>,
         limits: &Limits,
-        meter: Arc<Meter>,
-        quota: Quota,
-        powers: Powers,
+        meter: Arc<TimeBudget>,
+        quota: MemoryLimiter,
+        powers: HostAccess,
     ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
-        let whose = Whose {
+        let whose = LogSource {
             component: Arc::clone(component),
             request: powers.request().cloned(),
             tenant: powers.tenant().cloned(),
@@ -88,12 +88,14 @@ impl Guest {
         wasi.stdout(stdout)
             .stderr(stderr.clone())
             .max_random_size(RANDOM)
-            .wall_clock(Coarse(WallClock::new()))
-            .monotonic_clock(Coarse(MonotonicClock::new()))
+            .wall_clock(CoarseClock(WallClock::new()))
+            .monotonic_clock(CoarseClock(MonotonicClock::new()))
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false);
-        if let Powers::Endpoint { environment, .. } | Powers::Filter { environment, .. } = &powers {
+        if let HostAccess::Endpoint { environment, .. } | HostAccess::Filter { environment, .. } =
+            &powers
+        {
             wasi.envs(environment);
         }
         let mut http = WasiHttpCtx::new();
@@ -112,7 +114,7 @@ impl Guest {
     }
 }
 
-impl Guest {
+impl GuestState {
     /// One more than the status that its answer could not be given, or 0.
     pub(crate) fn refused_status(&self) -> Arc<AtomicU32> {
         Arc::clone(&self.status)
@@ -129,7 +131,7 @@ impl Guest {
     }
 }
 
-impl Powers {
+impl HostAccess {
     /// Whose request this is, for the log.
     pub(crate) fn request(&self) -> Option<&RequestId> {
         match self {
@@ -149,21 +151,21 @@ impl Powers {
     }
 }
 
-impl fmt::Debug for Guest {
+impl fmt::Debug for GuestState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guest").field("powers", &self.powers).finish_non_exhaustive()
     }
 }
 
 // Every WASI function asks for its view exactly once, so this is where calls are counted.
-impl WasiView for Guest {
+impl WasiView for GuestState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         self.meter.count();
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }
 
-impl WasiHttpView for Guest {
+impl WasiHttpView for GuestState {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         self.meter.count();
         WasiHttpCtxView { hooks: &mut self.hooks, table: &mut self.table, ctx: &mut self.http }

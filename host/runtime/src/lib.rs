@@ -35,7 +35,7 @@ pub mod endpoint;
 /// Compiles components and makes them callable. One for each process; clones share it.
 #[derive(Clone, Debug)]
 pub struct Runtime {
-    machine: Arc<wasm_engine::Machine>,
+    machine: Arc<wasm_engine::WasmEngine>,
 }
 
 impl Runtime {
@@ -46,7 +46,7 @@ impl Runtime {
     /// [`error::RuntimeError::Engine`] on machines that cannot run WebAssembly.
     pub fn new(settings: limits::Settings) -> Result<Self, error::RuntimeError> {
         Ok(Self {
-            machine: Arc::new(wasm_engine::Machine::new(
+            machine: Arc::new(wasm_engine::WasmEngine::new(
                 settings,
                 wasm_engine::Allocation::Pooled,
             )?),
@@ -61,7 +61,7 @@ impl Runtime {
     pub fn for_one_component() -> Result<Self, error::RuntimeError> {
         let (settings, allocation) =
             (limits::Settings::default(), wasm_engine::Allocation::OnDemand);
-        Ok(Self { machine: Arc::new(wasm_engine::Machine::new(settings, allocation)?) })
+        Ok(Self { machine: Arc::new(wasm_engine::WasmEngine::new(settings, allocation)?) })
     }
 
     /// Compiles `wasm`. Costs CPU, so not for an async worker.

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use model::draft::{Attachment, Composed, Disposition, Draft, Envelope};
 use model::filter::Edit;
 use model::foreign;
 use model::instant::Timestamp;
-use model::message::{Facts, ReadWant, Reading};
+use model::mail::draft::{Attachment, Composed, Disposition, Draft, Envelope};
+use model::mail::message::{HeaderSummary, ParseOptions, ParsedMessage};
 use model::octets::Octets;
 use model::port::BoxFuture;
 use model::port::mime::{Mime, MimeError};
@@ -20,24 +20,23 @@ use wasmtime::Store;
 use wasmtime::component::Resource;
 
 use crate::component::Component;
-use crate::error::{EndpointError, RuntimeError, chain, told};
-use crate::guest_state::{Guest, Powers};
+use crate::error::{EndpointError, RuntimeError, chain, one_line};
+use crate::guest_state::{GuestState, HostAccess};
 use crate::limits::time_budget;
 use crate::spawn::spawn;
-use crate::wasm_engine::Machine;
+use crate::wasm_engine::WasmEngine;
 use crate::wit::bindings::capabilities::postlet::mail::{drafts, types};
 use crate::wit::bindings::mime_engine::MimeEnginePre;
 use crate::wit::bindings::mime_engine::exports::postlet::mail::mime;
-use crate::wit::from_wit;
-use crate::wit::to_wit;
+use crate::wit::{from_wit, to_wit};
 
 /// How long a call waits for one of the component's places.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The `mime` component, ready to be called.
 pub struct MimeComponent {
-    machine: Arc<Machine>,
-    pre: MimeEnginePre<Guest>,
+    machine: Arc<WasmEngine>,
+    pre: MimeEnginePre<GuestState>,
     name: Arc<str>,
     digest: [u8; 32],
     spools: Arc<dyn Spools>,
@@ -48,17 +47,17 @@ type Answer<T> = wasmtime::Result<Result<T, Vec<types::Fault>>>;
 
 impl MimeComponent {
     pub(crate) fn new(
-        machine: Arc<Machine>,
+        machine: Arc<WasmEngine>,
         component: &Component,
         spools: Arc<dyn Spools>,
     ) -> Result<Self, RuntimeError> {
         let pre = machine.mime.instantiate_pre(&component.compiled).map_err(|error| {
-            RuntimeError::Link { component: component.name().into(), source: told(error) }
+            RuntimeError::Link { component: component.name().into(), source: one_line(error) }
         })?;
         let pre = MimeEnginePre::new(pre).map_err(|error| RuntimeError::NotExported {
             component: component.name().into(),
             interface: "postlet:mail/mime",
-            source: told(error),
+            source: one_line(error),
         })?;
         let name = Arc::clone(&component.name);
         Ok(Self { machine, pre, name, digest: component.digest(), spools })
@@ -67,12 +66,15 @@ impl MimeComponent {
     /// Runs `work` in a fresh instance.
     async fn call<T: Send + 'static>(
         &self,
-        work: impl for<'a> FnOnce(&'a mime::Guest, &'a mut Store<Guest>) -> BoxFuture<'a, Answer<T>>
+        work: impl for<'a> FnOnce(
+            &'a mime::Guest,
+            &'a mut Store<GuestState>,
+        ) -> BoxFuture<'a, Answer<T>>
         + Send
         + 'static,
     ) -> Result<T, MimeError> {
         let place = self.machine.places.mime(PATIENCE).await.map_err(failed)?;
-        let powers = Powers::Mime(Arc::clone(&self.spools));
+        let powers = HostAccess::Mime(Arc::clone(&self.spools));
         let limits = &self.machine.settings.mime;
         let mut instance = self.machine.instance(&self.name, limits, powers, place);
         let pre = self.pre.clone();
@@ -102,13 +104,13 @@ fn failed(error: EndpointError) -> MimeError {
 }
 
 /// Bytes that the guest may read until its call returns.
-fn lend(store: &mut Store<Guest>, raw: Octets) -> wasmtime::Result<Resource<Octets>> {
+fn lend(store: &mut Store<GuestState>, raw: Octets) -> wasmtime::Result<Resource<Octets>> {
     let owned = store.data_mut().table.push(raw)?;
     Ok(Resource::new_borrow(owned.rep()))
 }
 
 /// A draft whose attachments become the guest's.
-fn hand_in(store: &mut Store<Guest>, draft: Draft) -> wasmtime::Result<drafts::Draft> {
+fn hand_in(store: &mut Store<GuestState>, draft: Draft) -> wasmtime::Result<drafts::Draft> {
     let table = &mut store.data_mut().table;
     let mut attachments = Vec::with_capacity(draft.attachments.len());
     for Attachment { filename, content_type, disposition, content_id, content } in draft.attachments
@@ -148,7 +150,7 @@ impl Mime for MimeComponent {
     fn summarise(
         &self,
         blocks: Vec<Bytes>,
-    ) -> BoxFuture<'_, Result<Vec<Option<Facts>>, MimeError>> {
+    ) -> BoxFuture<'_, Result<Vec<Option<HeaderSummary>>, MimeError>> {
         let wanted = blocks.len();
         let blocks: Vec<Vec<u8>> = blocks.into_iter().map(Vec::from).collect();
         Box::pin(async move {
@@ -167,9 +169,9 @@ impl Mime for MimeComponent {
     fn read(
         &self,
         raw: Octets,
-        want: ReadWant,
+        want: ParseOptions,
         limit: u32,
-    ) -> BoxFuture<'_, Result<Reading, MimeError>> {
+    ) -> BoxFuture<'_, Result<ParsedMessage, MimeError>> {
         Box::pin(async move {
             let read = self.call(move |guest, store| {
                 Box::pin(async move {
@@ -269,8 +271,8 @@ fn envelope(sender: &str, recipients: &[String]) -> Result<Envelope, MimeError> 
     Ok(Envelope { sender, recipients })
 }
 
-fn wanted(want: ReadWant) -> mime::Want {
-    let ReadWant { headers, details, structure, text, html, html_as_sent, preview } = want;
+fn wanted(want: ParseOptions) -> mime::Want {
+    let ParseOptions { headers, details, structure, text, html, html_as_sent, preview } = want;
     [
         (headers, mime::Want::HEADERS),
         (details, mime::Want::DETAILS),

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use model::foreign::Told;
+use model::foreign::ErrorChain;
 use tokio::task::{JoinError, JoinHandle};
 use tracing::Instrument;
 
@@ -12,17 +12,19 @@ use crate::error::EndpointError;
 
 /// A task that lives no longer than this handle. Awaiting it gives its result.
 #[derive(Debug)]
-pub(crate) struct Owned<T>(JoinHandle<T>);
+pub(crate) struct AbortOnDrop<T>(JoinHandle<T>);
 
 /// Starts a task of its own for a guest, so that a guest that computes does not hold up whoever
 /// waits for it, and so that dropping the handle drops the guest at its next break. What is logged in
 /// it is logged of the same request.
 #[expect(clippy::disallowed_methods, reason = "the crate's one spawning function")]
-pub(crate) fn spawn<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Owned<T> {
-    Owned(tokio::spawn(work.in_current_span()))
+pub(crate) fn spawn<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> AbortOnDrop<T> {
+    AbortOnDrop(tokio::spawn(work.in_current_span()))
 }
 
-impl<T> Owned<Result<T, EndpointError>> {
+impl<T> AbortOnDrop<Result<T, EndpointError>> {
     /// Waits for the end. A panic in the host counts as the component's: it costs one request.
     pub(crate) async fn end(self) -> Result<T, EndpointError> {
         self.await.unwrap_or_else(|panicked| Err(ended(&panicked)))
@@ -31,10 +33,10 @@ impl<T> Owned<Result<T, EndpointError>> {
 
 /// What a task that did not come to its end means.
 pub(crate) fn ended(panicked: &JoinError) -> EndpointError {
-    EndpointError::Trapped { cause: Told::of(panicked), place: None }
+    EndpointError::Trapped { cause: ErrorChain::of(panicked), place: None }
 }
 
-impl<T> Future for Owned<T> {
+impl<T> Future for AbortOnDrop<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -42,7 +44,7 @@ impl<T> Future for Owned<T> {
     }
 }
 
-impl<T> Drop for Owned<T> {
+impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
         self.0.abort();
     }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, thread};
 
-use model::foreign::Told;
+use model::foreign::ErrorChain;
 use sha2::{Digest, Sha256};
 use wasmtime::component::{HasSelf, Linker, Resource, ResourceTableError};
 use wasmtime::{
@@ -24,12 +24,12 @@ use wasmtime_wasi_http::p2::bindings::http::types as p2;
 use wasmtime_wasi_http::p3::bindings::http::types as p3;
 use wasmtime_wasi_http::{FieldMapError, WasiHttpView};
 
-use crate::error::{EndpointError, RuntimeError, Which, told, trapped};
-use crate::guest_state::{Guest, Powers};
+use crate::error::{EndpointError, LimitKind, RuntimeError, one_line, trapped};
+use crate::guest_state::{GuestState, HostAccess};
 use crate::limits;
-use crate::limits::concurrency::{Place, Places};
-use crate::limits::memory::Quota;
-use crate::limits::time_budget::{Meter, Outcome, TICK};
+use crate::limits::concurrency::{InstanceSlot, InstanceSlots};
+use crate::limits::memory::MemoryLimiter;
+use crate::limits::time_budget::{Outcome, TICK, TimeBudget};
 use crate::limits::{Limits, Settings};
 use crate::wit::bindings::before_send::BeforeSendFilter;
 use crate::wit::bindings::capabilities::Capabilities;
@@ -39,16 +39,16 @@ use crate::wit::bindings::mime_engine::MimeEngine;
 const DESCRIBES: u32 = 8;
 
 /// Everything that instances are made with.
-pub(crate) struct Machine {
+pub(crate) struct WasmEngine {
     pub(crate) engine: Engine,
-    pub(crate) places: Arc<Places>,
+    pub(crate) places: Arc<InstanceSlots>,
     pub(crate) settings: Settings,
     /// WASI 0.2 and 0.3, wasi:http and every import of ours.
-    pub(crate) endpoints: Linker<Guest>,
+    pub(crate) endpoints: Linker<GuestState>,
     /// WASI and a place to write to.
-    pub(crate) mime: Linker<Guest>,
+    pub(crate) mime: Linker<GuestState>,
     /// WASI, wasi:http without anybody to ask, and one message to read.
-    pub(crate) filters: Linker<Guest>,
+    pub(crate) filters: Linker<GuestState>,
 }
 
 /// Where instances come from.
@@ -63,27 +63,27 @@ pub(crate) enum Allocation {
 
 /// One instance's store and place.
 pub(crate) struct Instance {
-    pub(crate) store: Store<Guest>,
-    pub(crate) meter: Arc<Meter>,
+    pub(crate) store: Store<GuestState>,
+    pub(crate) meter: Arc<TimeBudget>,
     component: Arc<str>,
     // After `store`, so that it is dropped after it.
-    place: Place,
+    place: InstanceSlot,
 }
 
-impl Machine {
+impl WasmEngine {
     pub(crate) fn new(settings: Settings, allocation: Allocation) -> Result<Self, RuntimeError> {
-        let places = Arc::new(Places::new(&settings));
+        let places = Arc::new(InstanceSlots::new(&settings));
         let engine = engine(&settings, allocation)?;
         start_ticking(&engine, &places)?;
         let mime = link(&engine, |linker| {
             wasmtime_wasi::p2::add_to_linker_async(linker)?;
-            MimeEngine::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)
+            MimeEngine::add_to_linker::<_, HasSelf<GuestState>>(linker, |guest| guest)
         })?;
         let filters = link(&engine, |linker| {
             wasmtime_wasi::p2::add_to_linker_async(linker)?;
             // Nothing is sent: what componentize-js makes imports it, whether it is used or not.
             wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
-            BeforeSendFilter::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)
+            BeforeSendFilter::add_to_linker::<_, HasSelf<GuestState>>(linker, |guest| guest)
         })?;
         let endpoints = link(&engine, |linker| {
             wasmtime_wasi::p2::add_to_linker_async(linker)?;
@@ -92,7 +92,7 @@ impl Machine {
             wasmtime_wasi::p3::add_to_linker(linker)?;
             wasmtime_wasi_http::p3::add_to_linker(linker)?;
             watch_status(linker)?;
-            Capabilities::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)
+            Capabilities::add_to_linker::<_, HasSelf<GuestState>>(linker, |guest| guest)
         })?;
         Ok(Self { engine, places, settings, endpoints, mime, filters })
     }
@@ -101,12 +101,12 @@ impl Machine {
         &self,
         component: &Arc<str>,
         limits: &Limits,
-        powers: Powers,
-        place: Place,
+        powers: HostAccess,
+        place: InstanceSlot,
     ) -> Instance {
-        let meter = Arc::new(Meter::new(limits, place.chair()));
-        let quota = Quota::new(limits, place.account(), Arc::clone(&meter));
-        let guest = Guest::new(component, limits, Arc::clone(&meter), quota, powers);
+        let meter = Arc::new(TimeBudget::new(limits, place.chair()));
+        let quota = MemoryLimiter::new(limits, place.account(), Arc::clone(&meter));
+        let guest = GuestState::new(component, limits, Arc::clone(&meter), quota, powers);
         let mut store = Store::new(&self.engine, guest);
         store.limiter(|guest| &mut guest.quota);
         store.set_hostcall_fuel(limits.host_call_bytes);
@@ -123,7 +123,7 @@ impl Machine {
     }
 }
 
-impl Machine {
+impl WasmEngine {
     /// See [`crate::Runtime::kind_of_code`].
     pub(crate) fn kind_of_code(&self) -> [u8; 32] {
         let mut digest = Digesting(Sha256::new());
@@ -172,12 +172,12 @@ impl Instance {
             return refused;
         }
         if let Some(ResourceTableError::Full) = trap.downcast_ref() {
-            return EndpointError::Limit(Which::Handles);
+            return EndpointError::Limit(LimitKind::Handles);
         }
         if let Some(FieldMapError::TooManyFields | FieldMapError::TotalSizeTooBig) =
             trap.downcast_ref()
         {
-            return EndpointError::Limit(Which::Headers);
+            return EndpointError::Limit(LimitKind::Headers);
         }
         trapped(trap)
     }
@@ -190,7 +190,7 @@ impl Drop for Instance {
     }
 }
 
-impl fmt::Debug for Machine {
+impl fmt::Debug for WasmEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Machine").field("places", &self.places).finish_non_exhaustive()
     }
@@ -203,13 +203,13 @@ impl fmt::Debug for Instance {
 }
 
 fn engine_fault(error: wasmtime::Error) -> RuntimeError {
-    RuntimeError::Engine(told(error))
+    RuntimeError::Engine(one_line(error))
 }
 
 fn link(
     engine: &Engine,
-    add: impl FnOnce(&mut Linker<Guest>) -> wasmtime::Result<()>,
-) -> Result<Linker<Guest>, RuntimeError> {
+    add: impl FnOnce(&mut Linker<GuestState>) -> wasmtime::Result<()>,
+) -> Result<Linker<GuestState>, RuntimeError> {
     let mut linker = Linker::new(engine);
     add(&mut linker).map_err(engine_fault)?;
     Ok(linker)
@@ -217,9 +217,9 @@ fn link(
 
 /// WASI says no to a status that is none, and a guest that does not look answers 200 then: so it is
 /// remembered. Stands in place of what wasi:http links.
-fn watch_status(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+fn watch_status(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
-    let set = |mut store: StoreContextMut<'_, Guest>, (answer, status): (Resource<_>, u16)| {
+    let set = |mut store: StoreContextMut<'_, GuestState>, (answer, status): (Resource<_>, u16)| {
         let set = p2::HostOutgoingResponse::set_status_code(
             &mut store.data_mut().http(),
             answer,
@@ -230,7 +230,7 @@ fn watch_status(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     };
     let mut types = linker.instance("wasi:http/types@0.2.12")?;
     types.func_wrap("[method]outgoing-response.set-status-code", set)?;
-    let set = |mut store: StoreContextMut<'_, Guest>, (answer, status): (Resource<_>, u16)| {
+    let set = |mut store: StoreContextMut<'_, GuestState>, (answer, status): (Resource<_>, u16)| {
         let set = p3::HostResponse::set_status_code(&mut store.data_mut().http(), answer, status)?;
         store.data_mut().gave_status(status, set.is_ok());
         Ok((set,))
@@ -294,7 +294,7 @@ fn pool(settings: &Settings) -> PoolingAllocationConfig {
 }
 
 /// One thread moves the epoch, and sleeps while nothing lives.
-fn start_ticking(engine: &Engine, places: &Arc<Places>) -> Result<(), RuntimeError> {
+fn start_ticking(engine: &Engine, places: &Arc<InstanceSlots>) -> Result<(), RuntimeError> {
     /// Ticks without a guest before the thread parks: unparking costs a system call.
     const QUIET: u32 = 100;
     let weak = engine.weak();
@@ -315,7 +315,7 @@ fn start_ticking(engine: &Engine, places: &Arc<Places>) -> Result<(), RuntimeErr
     let ticker = thread::Builder::new()
         .name("epoch".to_owned())
         .spawn(work)
-        .map_err(|error| RuntimeError::Engine(Told::of(&error)))?;
+        .map_err(|error| RuntimeError::Engine(ErrorChain::of(&error)))?;
     let _ = places.ticker.set(ticker.thread().clone());
     Ok(())
 }

@@ -8,7 +8,7 @@
 //! Standards: WebAssembly core 3.0 §5.5.16 and the component model's Binary.md (preambles).
 
 use model::foreign;
-use model::foreign::Told;
+use model::foreign::ErrorChain;
 use wasmparser::{Parser, Payload};
 
 /// The version of `postlet:mail` that this host has.
@@ -75,7 +75,7 @@ pub enum WrongFile {
     Native(&'static str),
     /// Anything else.
     #[error("it is no WebAssembly: it begins with `{0}`")]
-    Other(Told),
+    Other(ErrorChain),
     /// WASI before it was released.
     #[error(
         "it {verb} `{name}`, a release candidate of WASI: this host has the releases 0.2 and 0.3.0; \
@@ -85,7 +85,7 @@ pub enum WrongFile {
         /// `imports` or `exports`.
         verb: &'static str,
         /// The interface.
-        name: Told,
+        name: ErrorChain,
     },
     /// A service of Spin's.
     #[error("it {verb} `{name}`, a service of Spin's that there is not here: {instead}")]
@@ -93,7 +93,7 @@ pub enum WrongFile {
         /// `imports` or `exports`.
         verb: &'static str,
         /// The interface.
-        name: Told,
+        name: ErrorChain,
         /// What there is.
         instead: &'static str,
     },
@@ -106,7 +106,7 @@ pub enum WrongFile {
         /// `imports` or `exports`.
         verb: &'static str,
         /// The interface.
-        name: Told,
+        name: ErrorChain,
     },
     /// A program with a `main`.
     #[error(
@@ -114,7 +114,7 @@ pub enum WrongFile {
          Rust, make the crate a library with `crate-type = [\"cdylib\"]` that exports a world of \
          postlet:mail"
     )]
-    Command(Told),
+    Command(ErrorChain),
     /// Nobody could call it.
     #[error("it exports nothing at all (in Rust, `export!` is missing)")]
     NoExports,
@@ -130,7 +130,7 @@ pub enum WrongFile {
          (postlet:mail/reading, with content, types and filtering) and has WASI 0.2; everything \
          else is for endpoints"
     )]
-    NotForFilters(Told),
+    NotForFilters(ErrorChain),
 }
 
 /// Looks at the first bytes, and at what a component imports and exports. Linear in the file, which it
@@ -204,7 +204,7 @@ fn not_webassembly(bytes: &[u8]) -> WrongFile {
     if ["(module", "(component", "(;"].iter().any(|start| first.starts_with(start)) {
         return WrongFile::Text;
     }
-    WrongFile::Other(Told::words(foreign::within(40, first)))
+    WrongFile::Other(ErrorChain::words(foreign::within(40, first)))
 }
 
 fn look_at_names(wasm: &[u8]) -> Result<(), WrongFile> {
@@ -264,8 +264,8 @@ fn track(version: &str) -> &str {
     end.and_then(|end| version.get(..end)).unwrap_or(version)
 }
 
-fn name(known: &str) -> Told {
-    Told::words(foreign::within(NAME, known))
+fn name(known: &str) -> ErrorChain {
+    ErrorChain::words(foreign::within(NAME, known))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Bytes, Frame};
 use runtime::Runtime;
 use runtime::endpoint::Endpoint;
-use runtime::error::{BodyError, Budget, EndpointError, Which};
+use runtime::error::{BodyError, Budget, EndpointError, LimitKind};
 use runtime::limits::Limits;
 use support::{OneAccount, ask, caller, drain, get, nothing_lives, runtime, short};
 use tokio::sync::mpsc;
@@ -86,10 +86,11 @@ async fn what_misbehaves_before_it_answers_is_told() {
     .await;
     check("/panic", short(), |error| matches!(error, EndpointError::Trapped { .. })).await;
     check("/leak", Limits::default(), |error| {
-        matches!(error, EndpointError::Limit(Which::Handles))
+        matches!(error, EndpointError::Limit(LimitKind::Handles))
     })
     .await;
-    check("/headers", short(), |error| matches!(error, EndpointError::Limit(Which::Headers))).await;
+    check("/headers", short(), |error| matches!(error, EndpointError::Limit(LimitKind::Headers)))
+        .await;
 }
 
 #[tokio::test]

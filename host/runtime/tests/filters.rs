@@ -13,13 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use model::draft::{Composed, Envelope};
 use model::filter::{Edit, EditKind, Refusal, Verdict};
-use model::message::{Details, Facts, Header, Part, ReadWant, Summary};
+use model::mail::draft::{Composed, Envelope};
+use model::mail::message::{Header, HeaderSummary, ParseOptions, Part, ReplyHeaders, Summary};
 use model::octets::{Octets, in_memory};
 use model::port::BoxFuture;
 use model::port::capabilities::{Body, Message};
-use model::port::filter::{Judge, JudgeError};
+use model::port::filter::{BeforeSendFilter, FilterError};
 use model::port::mime::{Mime, MimeError};
 use model::problem::{Fault, Problem};
 use runtime::Runtime;
@@ -38,7 +38,7 @@ impl Message for Saying {
     fn summary(&self) -> Summary {
         Summary {
             stored: None,
-            facts: Facts { subject: Some(self.0.to_owned()), ..Facts::default() },
+            facts: HeaderSummary { subject: Some(self.0.to_owned()), ..HeaderSummary::default() },
             size: Some(5),
             preview: None,
             has_attachments: None,
@@ -49,8 +49,8 @@ impl Message for Saying {
     fn headers(&self) -> BoxFuture<'_, Result<Vec<Header>, Problem>> {
         Box::pin(async { Ok(Vec::new()) })
     }
-    fn details(&self) -> BoxFuture<'_, Result<Details, Problem>> {
-        Box::pin(async { Ok(Details::default()) })
+    fn details(&self) -> BoxFuture<'_, Result<ReplyHeaders, Problem>> {
+        Box::pin(async { Ok(ReplyHeaders::default()) })
     }
     fn structure(&self) -> BoxFuture<'_, Result<Vec<Part>, Problem>> {
         Box::pin(async { Ok(Vec::new()) })
@@ -80,10 +80,10 @@ fn envelope(recipients: &[&str]) -> Envelope {
     }
 }
 
-async fn ask(filter: &Filter, subject: &'static str, to: &[&str]) -> Result<Verdict, JudgeError> {
+async fn ask(filter: &Filter, subject: &'static str, to: &[&str]) -> Result<Verdict, FilterError> {
     let request = model::ids::RequestId::generate([2; 10]);
     let tenant = "ann".parse().unwrap();
-    filter.judge(&tenant, &request, Arc::new(Saying(subject)), &envelope(to)).await
+    filter.evaluate(&tenant, &request, Arc::new(Saying(subject)), &envelope(to)).await
 }
 
 fn hostile(runtime: &Runtime, limits: Limits) -> Filter {
@@ -181,13 +181,13 @@ async fn a_filter_that_misbehaves_costs_its_verdict_and_nothing_else() {
         let counts = matches!(subject, "flood" | "hold");
         let ended = ask(if counts { &patient } else { &filter }, subject, &[]).await;
         match subject {
-            "trap" => assert!(matches!(ended, Err(JudgeError::Trapped(_))), "{ended:?}"),
-            "loop" => assert!(matches!(ended, Err(JudgeError::Timeout)), "{ended:?}"),
+            "trap" => assert!(matches!(ended, Err(FilterError::Trapped(_))), "{ended:?}"),
+            "loop" => assert!(matches!(ended, Err(FilterError::Timeout)), "{ended:?}"),
             "eat" => assert!(
-                matches!(ended, Err(JudgeError::Limit(_) | JudgeError::Timeout)),
+                matches!(ended, Err(FilterError::Limit(_) | FilterError::Timeout)),
                 "{ended:?}"
             ),
-            _ => assert!(matches!(ended, Err(JudgeError::Limit(_))), "{subject}: {ended:?}"),
+            _ => assert!(matches!(ended, Err(FilterError::Limit(_))), "{subject}: {ended:?}"),
         }
         assert_eq!(ask(&filter, "fine", &[]).await.unwrap(), Verdict::Accept, "after {subject}");
     }
@@ -218,7 +218,7 @@ async fn a_tenant_cannot_take_every_place() {
     let three = tokio::join!(looping(), looping(), looping());
     let busy = [&three.0, &three.1, &three.2]
         .into_iter()
-        .filter(|ended| matches!(ended, Err(JudgeError::Busy(_))));
+        .filter(|ended| matches!(ended, Err(FilterError::Busy(_))));
     assert_eq!(busy.count(), 1, "a share is two: {three:?}");
 }
 
@@ -257,7 +257,7 @@ async fn the_real_writer_applies_edits_and_refuses_line_breaks() {
 
     let wanted = edits(ask(&filter, "edit", &[]).await.unwrap());
     let after = mime.rewrite(&before, &wanted).await.unwrap();
-    let want = ReadWant { headers: true, text: true, ..ReadWant::default() };
+    let want = ParseOptions { headers: true, text: true, ..ParseOptions::default() };
     let reading = mime.read(Arc::clone(&after.raw), want, 1_000).await.unwrap();
     assert_eq!(reading.facts.subject.as_deref(), Some("edited"));
     assert_eq!(reading.facts.message_id.as_deref(), Some("1@example.test"));

@@ -10,7 +10,7 @@ mod support;
 
 use std::fs;
 
-use runtime::error::{EndpointError, Which};
+use runtime::error::{EndpointError, LimitKind};
 use runtime::limits::Limits;
 use support::{ask, hostile, json, nothing_lives, runtime};
 
@@ -25,7 +25,7 @@ async fn a_memory_eater_costs_no_more_than_its_limit() {
     let before = peak();
     for _ in 0..4 {
         let ended = ask(&endpoint, "/eat").await;
-        assert!(matches!(ended, Err(EndpointError::Limit(Which::Memory))), "{ended:?}");
+        assert!(matches!(ended, Err(EndpointError::Limit(LimitKind::Memory))), "{ended:?}");
         nothing_lives(&runtime).await;
     }
     let rise = peak().saturating_sub(before);

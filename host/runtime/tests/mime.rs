@@ -11,10 +11,10 @@ mod support;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use model::address::Address;
-use model::draft::{Attachment, Disposition, Draft};
 use model::instant::Timestamp;
-use model::message::{ReadWant, Usage};
+use model::mail::address::Address;
+use model::mail::draft::{Attachment, Disposition, Draft};
+use model::mail::message::{ParseOptions, Usage};
 use model::octets::in_memory;
 use model::port::mime::{Mime, MimeError};
 use runtime::limits::{Limits, Settings};
@@ -48,7 +48,7 @@ async fn a_composed_message_reads_back_with_its_attachment() {
     let recipients: Vec<_> = composed.envelope.recipients.iter().map(|r| r.as_str()).collect();
     assert_eq!(recipients, ["bo@example.test", "cy@example.test"]);
 
-    let want = ReadWant {
+    let want = ParseOptions {
         headers: true,
         details: true,
         structure: true,
@@ -120,7 +120,7 @@ async fn a_message_that_is_too_much_for_the_component_is_an_error_and_no_more() 
     let mime = mime(&runtime);
     let mut raw = b"Content-Type: text/plain\r\n\r\n".to_vec();
     raw.resize(8 << 20, b'x');
-    let want = ReadWant { text: true, ..ReadWant::default() };
+    let want = ParseOptions { text: true, ..ParseOptions::default() };
     let refused = mime.read(in_memory(raw.into()), want, u32::MAX).await;
     assert!(matches!(refused, Err(MimeError::Failed(_))), "{refused:?}");
     nothing_lives(&runtime).await;

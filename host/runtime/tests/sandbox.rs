@@ -16,7 +16,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Bytes, Frame};
 use runtime::body::Body;
-use runtime::error::{BodyError, Budget, EndpointError, Full, Which};
+use runtime::error::{BodyError, Budget, CapacityError, EndpointError, LimitKind};
 use runtime::limits::{Limits, Settings};
 use support::{ask, caller, drain, get, hostile, json, nothing_lives, runtime, short, with};
 
@@ -56,23 +56,23 @@ async fn a_panic_is_told_with_its_cause() {
 
 #[tokio::test]
 async fn a_guest_that_holds_every_handle_is_refused_more() {
-    limited("/hold?account=mine", Limits::default(), Which::Handles).await;
+    limited("/hold?account=mine", Limits::default(), LimitKind::Handles).await;
 }
 
 #[tokio::test]
 async fn a_flood_of_header_fields_is_refused() {
-    limited("/header-flood", Limits::default(), Which::Headers).await;
+    limited("/header-flood", Limits::default(), LimitKind::Headers).await;
 }
 
 #[tokio::test]
 async fn more_header_fields_than_allowed_are_no_answer() {
-    limited("/env", Limits { header_count: 0, ..Limits::default() }, Which::Headers).await;
+    limited("/env", Limits { header_count: 0, ..Limits::default() }, LimitKind::Headers).await;
 }
 
 #[tokio::test]
 async fn a_flood_of_host_calls_is_refused() {
     let limits = Limits { host_calls: 1000, cpu: Duration::from_secs(30), ..Limits::default() };
-    limited("/log-flood", limits, Which::HostCalls).await;
+    limited("/log-flood", limits, LimitKind::HostCalls).await;
 }
 
 #[tokio::test]
@@ -184,7 +184,7 @@ async fn a_tenant_over_its_share_is_busy_and_another_is_not() {
     let first = ask(&endpoint, "/trickle").await.unwrap();
     let second = ask(&endpoint, "/env").await;
     assert!(
-        matches!(second, Err(EndpointError::Busy(Full::Tenant { held: 1, places: 2 }))),
+        matches!(second, Err(EndpointError::Busy(CapacityError::Tenant { held: 1, places: 2 }))),
         "{second:?}"
     );
     let other = endpoint.handle(caller("bo"), get("/env")).await;
@@ -282,7 +282,7 @@ async fn trapped(path: &str, cause: &str) {
     assert_eq!(runtime.counters().traps, 1);
 }
 
-async fn limited(path: &str, limits: Limits, which: Which) {
+async fn limited(path: &str, limits: Limits, which: LimitKind) {
     let runtime = runtime();
     let ended = ask(&hostile(&runtime, limits), path).await.unwrap_err();
     assert!(matches!(ended, EndpointError::Limit(found) if found == which), "{ended:?}");

@@ -17,7 +17,7 @@ use model::ids::TenantId;
 use model::problem::{Code, Problem};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::openapi::operation::Rule;
+use crate::openapi::operation::BodySchema;
 use crate::schema::child_pool::Asking;
 
 /// Of JSON bodies, for those who show a token of the tenant, and as much for those who show none.
@@ -32,7 +32,7 @@ const CHECKS: usize = 2;
 
 /// The host's memory and time for bodies.
 #[derive(Debug)]
-pub(crate) struct Budget {
+pub(crate) struct BodyMemory {
     tenants: BTreeMap<TenantId, Shares>,
     checks: Semaphore,
 }
@@ -46,11 +46,11 @@ struct Shares {
 
 /// Bytes that are held; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Charge {
+pub(crate) struct BodyMemoryPermit {
     _permit: OwnedSemaphorePermit,
 }
 
-impl Budget {
+impl BodyMemory {
     pub(crate) fn new(tenants: &[TenantId]) -> Self {
         let share = || Arc::new(Semaphore::new(SHARE_BYTES / UNIT));
         let fresh =
@@ -59,7 +59,11 @@ impl Budget {
     }
 
     /// Charges `bytes` to the caller's share of its tenant.
-    pub(crate) async fn charge(&self, caller: &Caller, bytes: usize) -> Result<Charge, Problem> {
+    pub(crate) async fn charge(
+        &self,
+        caller: &Caller,
+        bytes: usize,
+    ) -> Result<BodyMemoryPermit, Problem> {
         let busy = || {
             let detail = format!(
                 "JSON bodies of this tenant have the {SHARE_BYTES} bytes that they may have at once: wait, then try again"
@@ -70,7 +74,7 @@ impl Budget {
         let shares = self.tenants.get(&caller.tenant).ok_or_else(busy)?;
         let share = if caller.token.is_some() { &shares.tokens } else { &shares.strangers };
         match tokio::time::timeout(PATIENCE, Arc::clone(share).acquire_many_owned(units)).await {
-            Ok(Ok(permit)) => Ok(Charge { _permit: permit }),
+            Ok(Ok(permit)) => Ok(BodyMemoryPermit { _permit: permit }),
             Ok(Err(_)) | Err(_) => Err(busy()),
         }
     }
@@ -79,12 +83,14 @@ impl Budget {
     pub(crate) async fn check(
         &self,
         asking: Asking<'_>,
-        rule: &Rule,
+        rule: &BodySchema,
         body: &bytes::Bytes,
     ) -> Result<(), Problem> {
         let schema = match rule {
-            Rule::Own(schema) => schema,
-            Rule::Foreign(schema, checkers) => return checkers.body(asking, schema, body).await,
+            BodySchema::Own(schema) => schema,
+            BodySchema::Foreign(schema, checkers) => {
+                return checkers.body(asking, schema, body).await;
+            }
         };
         if body.len() <= SMALL {
             return schema.check(body).map(drop);
@@ -108,7 +114,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_tenants_bodies_leave_anothers_alone_and_strangers_leave_tokens_alone() {
         let (a, b): (TenantId, TenantId) = ("a".parse().unwrap(), "b".parse().unwrap());
-        let budget = Budget::new(&[a.clone(), b.clone()]);
+        let budget = BodyMemory::new(&[a.clone(), b.clone()]);
         let token = Some(TokenId::generate([1; 10]));
         let (stranger, holder) = (caller(&a, None), caller(&a, token.clone()));
         for (full, others) in
@@ -138,7 +144,7 @@ mod tests {
     #[tokio::test]
     async fn a_large_body_is_checked_like_a_small_one() {
         let schema = Schema::compile(r#"{"type": "array", "items": {"type": "integer"}}"#).unwrap();
-        let (rule, budget) = (Rule::Own(Arc::new(schema)), Budget::new(&[]));
+        let (rule, budget) = (BodySchema::Own(Arc::new(schema)), BodyMemory::new(&[]));
         let caller = caller(&"a".parse().unwrap(), None);
         let asking = Asking { caller: &caller, component: "own" };
         let large = |last: &str| bytes::Bytes::from(format!("[{}{last}]", "1,".repeat(SMALL)));

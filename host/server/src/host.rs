@@ -37,22 +37,20 @@ use store::memory::Memory;
 use store::sqlite::Sqlite;
 use zeroize::Zeroizing;
 
-use crate::api::accounts::handlers::Desk;
-use crate::api::accounts::rate_limit::Tries;
-use crate::api::key_rotation::{Rotatable, Rotation};
+use crate::api::accounts::handlers::AccountsApi;
+use crate::api::accounts::rate_limit::VerifyRateLimiter;
+use crate::api::key_rotation::{KeyLocation, Rotation};
 use crate::api::metrics::Metrics;
-use crate::auth::authenticator::Keyring;
-use crate::auth::tenant::Tenancy;
-use crate::auth::token_format::{Shown, mint};
-use crate::body_memory::Budget;
-use crate::compile::Compiler;
-use crate::compile::code_cache;
-use crate::compile::code_cache::Keeper;
-use crate::config::TenantConfig;
+use crate::auth::authenticator::Authenticator;
+use crate::auth::tenant::TenantResolver;
+use crate::auth::token_format::{PresentedToken, mint};
+use crate::body_memory::BodyMemory;
+use crate::compile::code_cache::CodeCache;
+use crate::compile::{Compiler, code_cache};
 use crate::config::discovery::Sources;
-use crate::config::ehlo_name;
 use crate::config::limits::{Compile, Limits, MailTimes, Outbox as OutboxConfig};
 use crate::config::master_key::KeySource;
+use crate::config::{TenantConfig, ehlo_name};
 use crate::deploy;
 use crate::deploy::application::Variables;
 use crate::deploy::{DeployFault, Deployments};
@@ -64,9 +62,9 @@ use crate::os::task::Tasks;
 pub struct Host {
     pub(crate) deployments: Deployments,
     pub(crate) runtime: Runtime,
-    pub(crate) tenancy: Tenancy,
-    pub(crate) keyring: Keyring,
-    pub(crate) desk: Desk,
+    pub(crate) tenancy: TenantResolver,
+    pub(crate) keyring: Authenticator,
+    pub(crate) desk: AccountsApi,
     pub(crate) rotation: Rotation,
     pub(crate) engine: Arc<Engine>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -75,14 +73,14 @@ pub struct Host {
     /// For its condition and its figures; submissions are the engine's.
     pub(crate) outbox: Arc<dyn Outbox>,
     pub(crate) metrics: Metrics,
-    pub(crate) budget: Budget,
+    pub(crate) budget: BodyMemory,
     /// Told to stop: what was begun is finished, and no load balancer should send more.
     pub(crate) stopping: AtomicBool,
 }
 
 /// What a host is built from.
 #[derive(Debug)]
-pub struct Parts {
+pub struct HostConfig {
     /// Whom it serves.
     pub tenants: Vec<TenantConfig>,
     /// The binary that compiles components when it is run as a child: this one.
@@ -117,7 +115,7 @@ pub struct Stores {
     clock: Arc<dyn Clock>,
     /// Where compiled code is kept, and the key of its seal.
     kept: Option<(PathBuf, Zeroizing<[u8; 32]>)>,
-    rotatable: Rotatable,
+    rotatable: KeyLocation,
 }
 
 impl Stores {
@@ -150,16 +148,16 @@ impl Stores {
         let sqlite = Sqlite::open(data, keys.clone(), Arc::clone(&clock))
             .with_context(|| format!("the store in {}", data.display()))?;
         if let Some(previous) = keys.previous() {
-            Keeper::new(compiled.clone(), previous.derive(code_cache::LABEL), u64::MAX)
+            CodeCache::new(compiled.clone(), previous.derive(code_cache::LABEL), u64::MAX)
                 .reseal(seal.clone());
         }
         let kept = Some((compiled, seal));
         let rotatable = match source {
             KeySource::File(file) => {
                 file.finish().context("the rotation of the master key")?;
-                Rotatable::File(file, sqlite.clone())
+                KeyLocation::File(file, sqlite.clone())
             }
-            KeySource::Environment(_) => Rotatable::Environment,
+            KeySource::Environment(_) => KeyLocation::Environment,
         };
         let spools = spools(&data.join("spool"))?;
         Ok(Self {
@@ -200,7 +198,7 @@ impl Stores {
 
     /// Whose token this is; none when it is not one of this host, or not any more.
     pub(crate) async fn holder(&self, text: &str) -> Option<TenantId> {
-        let shown = Shown::parse(&format!("Bearer {text}"))?;
+        let shown = PresentedToken::parse(&format!("Bearer {text}"))?;
         let token = self.tokens.get(&shown.id).await.ok()?;
         let proven = shown.proves(token.as_ref());
         token.filter(|_| proven).map(|token| token.tenant)
@@ -223,7 +221,7 @@ impl Stores {
             spools,
             clock,
             kept: None,
-            rotatable: Rotatable::Nothing,
+            rotatable: KeyLocation::Nothing,
         })
     }
 }
@@ -308,8 +306,8 @@ impl Host {
     ///
     /// # Errors
     /// When the configuration cannot be honoured on this machine.
-    pub async fn build(parts: Parts, stores: Stores) -> anyhow::Result<Arc<Self>> {
-        let Parts {
+    pub async fn build(parts: HostConfig, stores: Stores) -> anyhow::Result<Arc<Self>> {
+        let HostConfig {
             tenants,
             program,
             egress,
@@ -345,7 +343,7 @@ impl Host {
         let keeper = stores
             .kept
             .filter(|_| compile.cache > 0)
-            .map(|(directory, key)| Keeper::new(directory, key, compile.cache));
+            .map(|(directory, key)| CodeCache::new(directory, key, compile.cache));
         let rotation = Rotation::new(stores.rotatable, keeper.clone());
         // In children too: what a compiler leaves behind in memory goes with it.
         let trusted = Compiler::new(program.clone(), Compile::default(), keeper.clone());
@@ -425,21 +423,21 @@ impl Host {
                     tenant = id,
                     "not deployed, only the default application is: {fault}"
                 );
-                deployments.withhold(&tenant.id, path, fault.to_string()).await;
+                deployments.install_blocking_filters(&tenant.id, path, fault.to_string()).await;
             }
         }
-        let tenancy = Tenancy::new(&tenants);
+        let tenancy = TenantResolver::new(&tenants);
         let ids: Vec<TenantId> = tenants.into_iter().map(|tenant| tenant.id).collect();
-        let budget = Budget::new(&ids);
-        let tries = Tries::new(&ids, limits.tries, Arc::clone(&stores.clock));
-        let keyring = Keyring::new(
+        let budget = BodyMemory::new(&ids);
+        let tries = VerifyRateLimiter::new(&ids, limits.tries, Arc::clone(&stores.clock));
+        let keyring = Authenticator::new(
             stores.tokens,
             Arc::clone(&stores.accounts),
             Arc::clone(&stores.clock),
             Arc::clone(&entropy),
             ids,
         );
-        let desk = Desk {
+        let desk = AccountsApi {
             accounts: stores.accounts,
             engine: Arc::clone(&engine),
             dialer,

@@ -7,7 +7,7 @@ use clap::Parser;
 use model::secret::Secret;
 use server::cli::Cli;
 use server::compile;
-use server::config::master_key::{Given, PREVIOUS, VARIABLE};
+use server::config::master_key::{EnvironmentKeys, PREVIOUS, VARIABLE};
 use server::log;
 use server::log::{Form, Journal};
 use server::schema::child;
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         Some(child::SUBCOMMAND) => return told(child::child()),
         Some(_) | None => {}
     }
-    let given = Given { current: taken(VARIABLE), previous: taken(PREVIOUS) };
+    let given = EnvironmentKeys { current: taken(VARIABLE), previous: taken(PREVIOUS) };
     let cli = Cli::parse();
     let filter =
         EnvFilter::try_from_env("POSTLET_LOG").unwrap_or_else(|_| EnvFilter::new(cli.usual_log()));

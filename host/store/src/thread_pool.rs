@@ -17,16 +17,16 @@ use tokio::sync::{mpsc, oneshot};
 /// The threads have ended, or the one that had the job panicked.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the store's threads have ended")]
-pub(crate) struct Gone;
+pub(crate) struct PoolClosed;
 
-impl From<Gone> for io::Error {
-    fn from(gone: Gone) -> Self {
+impl From<PoolClosed> for io::Error {
+    fn from(gone: PoolClosed) -> Self {
         Self::other(gone)
     }
 }
 
 /// Threads with one queue. Dropping it finishes what is queued and waits for them.
-pub(crate) struct Crew<S> {
+pub(crate) struct ThreadPool<S> {
     jobs: Option<mpsc::Sender<Job<S>>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -36,7 +36,7 @@ type Job<S> = Box<dyn FnOnce(&mut S) + Send>;
 /// Enough to keep the threads busy; more would only wait here instead of at the caller.
 const QUEUE: usize = 256;
 
-impl<S: Send + 'static> Crew<S> {
+impl<S: Send + 'static> ThreadPool<S> {
     /// One thread for each state.
     pub(crate) fn new(name: &str, states: Vec<S>) -> io::Result<Self> {
         let (jobs, queue) = mpsc::channel::<Job<S>>(QUEUE);
@@ -58,15 +58,15 @@ impl<S: Send + 'static> Crew<S> {
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut S) -> T + Send + 'static,
-    ) -> Result<T, Gone> {
+    ) -> Result<T, PoolClosed> {
         let (answer, answered) = oneshot::channel();
         let job: Job<S> = Box::new(move |state| {
             // The caller may have stopped waiting.
             let _ = answer.send(work(state));
         });
-        let jobs = self.jobs.as_ref().ok_or(Gone)?;
-        jobs.send(job).await.map_err(|_| Gone)?;
-        answered.await.map_err(|_| Gone)
+        let jobs = self.jobs.as_ref().ok_or(PoolClosed)?;
+        jobs.send(job).await.map_err(|_| PoolClosed)?;
+        answered.await.map_err(|_| PoolClosed)
     }
 }
 
@@ -74,7 +74,7 @@ fn next<S>(queue: &Mutex<mpsc::Receiver<Job<S>>>) -> Option<Job<S>> {
     queue.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv()
 }
 
-impl<S> Drop for Crew<S> {
+impl<S> Drop for ThreadPool<S> {
     fn drop(&mut self) {
         self.jobs = None;
         for thread in self.threads.drain(..) {
@@ -86,7 +86,7 @@ impl<S> Drop for Crew<S> {
     }
 }
 
-impl<S> fmt::Debug for Crew<S> {
+impl<S> fmt::Debug for ThreadPool<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Crew").field("threads", &self.threads.len()).finish()
     }

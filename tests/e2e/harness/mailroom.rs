@@ -1,6 +1,6 @@
 //! The mailroom in this process, for the binary to dial: a good server that fails where it is told to.
 
-use mailroom::{Config, Fault, Mailroom, Protocol, Rule, Script, User};
+use mailroom::{Config, Fault, FaultScript, Mailroom, Protocol, Rule, User};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -51,12 +51,12 @@ impl Room {
     /// From now on this goes wrong, so often; `None` is always.
     pub(crate) fn fails(&self, protocol: Protocol, step: &str, fault: Fault, times: Option<u32>) {
         let rule = Rule { protocol, step: step.to_owned(), fault, times };
-        self.mailroom.misbehave(Script { rules: vec![rule], ..Script::default() });
+        self.mailroom.misbehave(FaultScript { rules: vec![rule], ..FaultScript::default() });
     }
 
     /// From now on nothing goes wrong.
     pub(crate) fn recovers(&self) {
-        self.mailroom.misbehave(Script::default());
+        self.mailroom.misbehave(FaultScript::default());
     }
 
     /// How many messages lie in Bo's INBOX.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mailroom::{Fault, Protocol};
 use model::account::Security;
-use model::message::{FlagChange, Moved};
+use model::mail::message::{FlagChange, Moved};
 use model::port::capabilities::{Body, Capabilities};
 use model::problem::{Code, Problem};
 use tokio::time::Instant;

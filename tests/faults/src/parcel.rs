@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use mailroom::{Fault, Protocol};
 use model::account::Security;
-use model::address::Address;
-use model::draft::Draft;
+use model::mail::address::Address;
+use model::mail::draft::Draft;
 use model::port::capabilities::Capabilities;
-use model::submission::{Entry, State};
+use model::submission::{State, SubmissionStatus};
 use tokio::time::Instant;
 
 use crate::cell::{Cell, Start, cells};
@@ -145,7 +145,7 @@ impl Parcel {
 }
 
 /// What is seen of the submission after the fault.
-fn check_first(cell: &Cell, seen: &Entry) -> Result<(), String> {
+fn check_first(cell: &Cell, seen: &SubmissionStatus) -> Result<(), String> {
     let state = seen.receipt.state;
     let verdictless = cell.protocol == Protocol::Smtp && !cell.is_refusal();
     let in_doubt = verdictless && cell.step == ".";
@@ -178,7 +178,12 @@ fn check_first(cell: &Cell, seen: &Entry) -> Result<(), String> {
 }
 
 /// What became of it in the end.
-fn check_end(cell: &Cell, seen: &Entry, entry: &Entry, world: &World) -> Result<(), String> {
+fn check_end(
+    cell: &Cell,
+    seen: &SubmissionStatus,
+    entry: &SubmissionStatus,
+    world: &World,
+) -> Result<(), String> {
     let arrived = world.count(BO, "INBOX", TARGET);
     let filed = world.count(ANN, "Sent", TARGET);
     let wrong =
@@ -211,12 +216,12 @@ fn may_fail(cell: &Cell) -> bool {
     cell.protocol == Protocol::Smtp && matches!(cell.fault, Fault::No(_) | Fault::Bad(_)) && about
 }
 
-fn is_under_way(entry: &Entry) -> bool {
+fn is_under_way(entry: &SubmissionStatus) -> bool {
     let state = entry.receipt.state;
     matches!(state, State::Accepted | State::Claimed | State::Dialing | State::DotSent)
 }
 
-fn is_final(entry: &Entry) -> bool {
+fn is_final(entry: &SubmissionStatus) -> bool {
     entry.receipt.state.is_final()
 }
 
@@ -236,8 +241,8 @@ async fn until(
     world: &World,
     id: &str,
     deadline: Duration,
-    reached: impl Fn(&Entry) -> bool,
-) -> Result<Entry, String> {
+    reached: impl Fn(&SubmissionStatus) -> bool,
+) -> Result<SubmissionStatus, String> {
     let begun = Instant::now();
     loop {
         let entry = world.engine.submission(&world.grant, id).await.unwrap();

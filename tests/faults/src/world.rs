@@ -15,11 +15,11 @@ use engine::providers::Profiles;
 use engine::settings::Settings;
 use mail::imap::{Imap, ImapLimits};
 use mail::smtp::{Smtp, SmtpLimits};
-use mailroom::{Config, Mailroom, Protocol, Rule, Script, User};
+use mailroom::{Config, FaultScript, Mailroom, Protocol, Rule, User};
 use model::account::{Account, Credentials, Identity, MailServer, Security};
 use model::caller::{Caller, Grant, Scope};
 use model::ids::{RequestId, TokenId};
-use model::message::MessageQuery;
+use model::mail::message::MessageQuery;
 use model::port::accounts::Accounts;
 use model::port::capabilities::Capabilities;
 use model::port::clock::Clock;
@@ -175,7 +175,7 @@ impl World {
 
     fn go_by(&self, rules: Vec<Rule>) {
         let without = self.without.iter().map(|name| (*name).to_owned()).collect();
-        self.mailroom.misbehave(Script { rules, without });
+        self.mailroom.misbehave(FaultScript { rules, without });
     }
 
     /// How long the log of the mailroom is.

@@ -13,21 +13,21 @@ use engine::discovery::Discovery;
 use engine::engine::Engine;
 use engine::ports::Ports;
 use engine::settings::Settings as EngineSettings;
-use engine::submit::filter_registry::BoundFilter;
+use engine::submit::filter_registry::ActiveFilter;
 use model::account::{Account, Credentials, Identity, MailServer, Security};
-use model::address::Address;
 use model::caller::{Caller, Scope};
-use model::draft::Draft;
 use model::filter::{Binding, EditKind, Mode, OnError};
 use model::instant::Timestamp;
+use model::mail::address::Address;
+use model::mail::draft::Draft;
 use model::octets::{Octets, in_memory};
 use model::port::BoxFuture;
 use model::port::accounts::Accounts;
 use model::port::capabilities::Capabilities;
 use model::port::clock::{Clock, Entropy};
 use model::port::imap::{ImapConnect, ImapError, ImapSession};
-use model::port::login_observer::Steps;
-use model::port::outbox::{Outbox, Room, Wish};
+use model::port::login_observer::LoginObserver;
+use model::port::outbox::{ClaimCapacity, ClaimRequest, Outbox};
 use model::port::smtp::{Activity, SmtpConnect, SmtpError, SmtpSession};
 use model::port::spool::{Payer, Spool, SpoolError, Spools};
 use model::problem::{Code, Problem};
@@ -73,7 +73,7 @@ impl ImapConnect for Nothing {
         &'a self,
         _: &'a MailServer,
         _: &'a Credentials,
-        _: &'a dyn Steps,
+        _: &'a dyn LoginObserver,
     ) -> BoxFuture<'a, Result<Box<dyn ImapSession>, ImapError>> {
         Box::pin(async { Err(ImapError::Timeout) })
     }
@@ -84,7 +84,7 @@ impl SmtpConnect for Nothing {
         &'a self,
         _: &'a MailServer,
         _: &'a Credentials,
-        _: &'a dyn Steps,
+        _: &'a dyn LoginObserver,
         _: &'a Activity,
     ) -> BoxFuture<'a, Result<Box<dyn SmtpSession>, SmtpError>> {
         Box::pin(async { Err(SmtpError::NoTls) })
@@ -161,7 +161,7 @@ impl Host {
         let binding =
             Binding { name: "odd".to_owned(), order: 0, on_error, mode: Mode::Live, edits };
         let tenant = "acme".parse().unwrap();
-        self.engine.set_filters(tenant, vec![BoundFilter { binding, judge }]);
+        self.engine.set_filters(tenant, vec![ActiveFilter { binding, judge }]);
     }
 
     async fn send(&self, subject: &str) -> Result<Receipt, Problem> {
@@ -186,8 +186,9 @@ impl Host {
     /// The bytes that would go out.
     async fn accepted(&self) -> Vec<String> {
         let now = Timestamp::from_millis(1_700_000_000_000);
-        let (owner, lease, room) = ("test".to_owned(), Duration::from_secs(60), Room::of(10));
-        let wish = Wish { owner, now, lease, room, pauses: Vec::new() };
+        let (owner, lease, room) =
+            ("test".to_owned(), Duration::from_secs(60), ClaimCapacity::of(10));
+        let wish = ClaimRequest { owner, now, lease, room, pauses: Vec::new() };
         let claimed = self.store.claim(wish).await.unwrap();
         let mut texts = Vec::new();
         for claim in claimed.claims {
@@ -206,7 +207,7 @@ fn account() -> Account {
         username: "anna".to_owned(),
         pin: None,
     };
-    let email: model::address::EmailAddress = "anna@example.com".parse().unwrap();
+    let email: model::mail::address::EmailAddress = "anna@example.com".parse().unwrap();
     Account {
         id: "anna".parse().unwrap(),
         tenant: "acme".parse().unwrap(),

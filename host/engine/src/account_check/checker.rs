@@ -8,8 +8,8 @@ use model::port::mime::Mime;
 use model::port::smtp::SmtpConnect;
 
 use crate::discovery::Discovery;
-use crate::login::attempts::Refusals;
-use crate::login::health::Healths;
+use crate::login::attempts::LoginAttempts;
+use crate::login::health::HealthRecorder;
 use crate::ports::Ports;
 use crate::providers::Profiles;
 
@@ -23,13 +23,13 @@ pub(crate) struct Checker {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) profiles: Arc<Profiles>,
     pub(crate) discovery: Arc<Discovery>,
-    pub(crate) healths: Arc<Healths>,
+    pub(crate) healths: Arc<HealthRecorder>,
     /// Logins that were refused while accounts were checked.
-    pub(crate) refusals: Refusals,
+    pub(crate) refusals: LoginAttempts,
 }
 
 impl Checker {
-    pub(crate) fn new(ports: &Ports, healths: Arc<Healths>) -> Self {
+    pub(crate) fn new(ports: &Ports, healths: Arc<HealthRecorder>) -> Self {
         Self {
             imap: Arc::clone(&ports.imap),
             smtp: Arc::clone(&ports.smtp),
@@ -39,7 +39,7 @@ impl Checker {
             profiles: Arc::clone(&ports.profiles),
             discovery: Arc::clone(&ports.discovery),
             healths,
-            refusals: Refusals::new(Arc::clone(&ports.clock)),
+            refusals: LoginAttempts::new(Arc::clone(&ports.clock)),
         }
     }
 }

@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::account::{Account, Credentials};
-use model::address::Address;
-use model::draft::Draft;
-use model::mailbox::{Mailbox, MailboxName, Role, RoleSource};
+use model::mail::address::Address;
+use model::mail::draft::Draft;
+use model::mail::mailbox::{Mailbox, MailboxName, Role, RoleSource};
 use model::port::imap::{FetchItem, ImapError, ImapSession, Messages, Removal};
 use model::port::smtp::{Activity, BeforeDot, Data, Reply, SmtpError};
 use model::problem::{Code, Problem, Protocol};
@@ -22,8 +22,8 @@ use model::problem::{Code, Problem, Protocol};
 use crate::account_check::checker::Checker;
 use crate::account_check::verify;
 use crate::login::advice;
-use crate::login::attempts::Answer;
-use crate::login::trace::{StepName, Watch};
+use crate::login::attempts::LoginOutcome;
+use crate::login::trace::{StepName, StepRecorder};
 use crate::problems;
 use crate::submit::submitter;
 
@@ -35,11 +35,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// How it went.
 #[derive(Clone, Debug, Default)]
-pub struct Trial {
+pub struct SelfTest {
     /// Of the test message, without angle brackets; none when there was none.
     pub message_id: Option<String>,
     /// In their order; the last one failed, if there is a problem.
-    pub steps: Vec<TrialStep>,
+    pub steps: Vec<SelfTestStep>,
     /// Where the message arrived, and whether that is the mailbox for junk.
     pub arrived: Option<Arrival>,
     /// Nothing of it is left in the mailbox.
@@ -59,7 +59,7 @@ pub struct Arrival {
 
 /// One step of it.
 #[derive(Clone, Copy, Debug)]
-pub struct TrialStep {
+pub struct SelfTestStep {
     /// `imap`, `compose`, `smtp`, `send`, `arrive`, `remove`.
     pub name: &'static str,
     /// It was done.
@@ -74,9 +74,9 @@ pub(crate) async fn run(
     account: &Account,
     credentials: &Credentials,
     wait: Duration,
-) -> Trial {
+) -> SelfTest {
     let mut run =
-        Run { checker, account, trial: Trial::default(), last: checker.clock.monotonic() };
+        Run { checker, account, trial: SelfTest::default(), last: checker.clock.monotonic() };
     if let Err(problem) = run.through(credentials, wait).await {
         run.trial.problem = Some(problem);
     }
@@ -86,12 +86,12 @@ pub(crate) async fn run(
 struct Run<'a> {
     checker: &'a Checker,
     account: &'a Account,
-    trial: Trial,
+    trial: SelfTest,
     last: Duration,
 }
 
 /// A mailbox in which the message may turn up.
-struct Place {
+struct SearchedMailbox {
     name: MailboxName,
     junk: bool,
 }
@@ -109,13 +109,15 @@ impl Run<'_> {
         let smtp = account.smtp.as_ref().ok_or_else(|| missing("SMTP server"))?;
 
         let tried = verify::tried(checker, Protocol::Imap, credentials, server);
-        let watch = Watch::new(&*checker.clock, Protocol::Imap, server.security);
+        let watch = StepRecorder::new(&*checker.clock, Protocol::Imap, server.security);
         let connected = checker.imap.connect(server, credentials, &watch).await;
         let connected = connected.map_err(|error| {
             advice::explain(problems::imap_login(error, tried.login), watch.at(), tried)
         });
-        checker.healths.saw(account, Protocol::Imap, connected.as_ref().err()).await;
-        checker.refusals.note(account, Answer::of(&connected).map(|answer| (server, answer)));
+        checker.healths.record(account, Protocol::Imap, connected.as_ref().err()).await;
+        checker
+            .refusals
+            .record(account, LoginOutcome::of(&connected).map(|answer| (server, answer)));
         let mut imap = self.step("imap", connected)?;
         let mailboxes = imap.list().await.map_err(problems::imap)?;
 
@@ -124,13 +126,13 @@ impl Run<'_> {
         let composed = self.step("compose", composed)?;
 
         let tried = verify::tried(checker, Protocol::Smtp, credentials, smtp);
-        let watch = Watch::new(&*checker.clock, Protocol::Smtp, smtp.security);
+        let watch = StepRecorder::new(&*checker.clock, Protocol::Smtp, smtp.security);
         let activity = Activity::new(Arc::clone(&checker.clock));
         let connected = checker.smtp.connect(smtp, credentials, &watch, &activity).await;
         let connected =
             connected.map_err(|error| advice::explain(problems::smtp(error), watch.at(), tried));
-        checker.healths.saw(account, Protocol::Smtp, connected.as_ref().err()).await;
-        checker.refusals.note(account, Answer::of(&connected).map(|answer| (smtp, answer)));
+        checker.healths.record(account, Protocol::Smtp, connected.as_ref().err()).await;
+        checker.refusals.record(account, LoginOutcome::of(&connected).map(|answer| (smtp, answer)));
         let mut session = self.step("smtp", connected)?;
         self.trial.message_id = Some(message_id.clone());
         let unrecorded: BeforeDot<'_> = Box::new(|| Box::pin(async { Ok(()) }));
@@ -161,7 +163,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn compose(&self, message_id: &str) -> Result<model::draft::Composed, Problem> {
+    async fn compose(&self, message_id: &str) -> Result<model::mail::draft::Composed, Problem> {
         let (checker, account) = (self.checker, self.account);
         let to = Address { name: account.name.clone(), email: account.email.as_str().to_owned() };
         let draft = Draft {
@@ -182,16 +184,16 @@ impl Run<'_> {
     async fn arrival<'p>(
         &self,
         imap: &mut dyn ImapSession,
-        places: &'p [Place],
+        places: &'p [SearchedMailbox],
         message_id: &str,
         wait: Duration,
-    ) -> Result<&'p Place, Problem> {
+    ) -> Result<&'p SearchedMailbox, Problem> {
         let clock = &self.checker.clock;
         let began = clock.monotonic();
         let mut pause = FIRST_PAUSE;
         loop {
             for place in places {
-                if !self.bearing(imap, &place.name, message_id).await?.is_empty() {
+                if !self.find_by_message_id(imap, &place.name, message_id).await?.is_empty() {
                     return Ok(place);
                 }
             }
@@ -209,7 +211,7 @@ impl Run<'_> {
 
     /// Of the newest messages, those with this Message-ID. Selects anew each time: there are servers
     /// whose sessions see a mailbox as it was then.
-    async fn bearing(
+    async fn find_by_message_id(
         &self,
         imap: &mut dyn ImapSession,
         mailbox: &MailboxName,
@@ -238,7 +240,7 @@ impl Run<'_> {
     async fn remove(
         &self,
         imap: &mut dyn ImapSession,
-        places: &[Place],
+        places: &[SearchedMailbox],
         mailboxes: &[Mailbox],
         message_id: &str,
     ) -> Result<(), Problem> {
@@ -266,7 +268,7 @@ impl Run<'_> {
         mailbox: &MailboxName,
         message_id: &str,
     ) -> Result<(), Problem> {
-        let uids = self.bearing(imap, mailbox, message_id).await;
+        let uids = self.find_by_message_id(imap, mailbox, message_id).await;
         let uids = uids.map_err(|problem| left_behind(problem, mailbox))?;
         if uids.is_empty() {
             return Ok(());
@@ -281,15 +283,16 @@ impl Run<'_> {
     fn step<T>(&mut self, name: &'static str, ended: Result<T, Problem>) -> Result<T, Problem> {
         let now = self.checker.clock.monotonic();
         let took = now.saturating_sub(std::mem::replace(&mut self.last, now));
-        self.trial.steps.push(TrialStep { name, ok: ended.is_ok(), took });
+        self.trial.steps.push(SelfTestStep { name, ok: ended.is_ok(), took });
         ended
     }
 }
 
-fn places(mailboxes: &[Mailbox]) -> Vec<Place> {
-    let inbox = MailboxName::from_wire("INBOX").ok().map(|name| Place { name, junk: false });
+fn places(mailboxes: &[Mailbox]) -> Vec<SearchedMailbox> {
+    let inbox =
+        MailboxName::from_wire("INBOX").ok().map(|name| SearchedMailbox { name, junk: false });
     let junk = with_role(mailboxes, Role::Junk);
-    let junk = junk.map(|name| Place { name: name.clone(), junk: true });
+    let junk = junk.map(|name| SearchedMailbox { name: name.clone(), junk: true });
     inbox.into_iter().chain(junk).collect()
 }
 

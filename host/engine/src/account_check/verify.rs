@@ -15,9 +15,9 @@ use model::problem::{Code, Problem, Protocol};
 use model::provider::Localised;
 
 use crate::account_check::checker::Checker;
-use crate::login::advice::{self, Login, Tried};
-use crate::login::attempts::Answer;
-use crate::login::trace::{Report, Step, Watch};
+use crate::login::advice::{self, AuthKind, ServerAttempt};
+use crate::login::attempts::LoginOutcome;
+use crate::login::trace::{ConnectionReport, Step, StepRecorder};
 use crate::problems;
 
 /// A certificate that ends sooner than this gets a warning: renewals by machine come a month before.
@@ -45,8 +45,9 @@ impl Verification {
     }
 
     /// What each server said to the login, as far as it said anything about it.
-    pub(crate) fn answers(&self) -> impl Iterator<Item = (&MailServer, Answer)> {
-        self.probes().filter_map(|(_, probe)| Some((&probe.server, Answer::of(&probe.result)?)))
+    pub(crate) fn answers(&self) -> impl Iterator<Item = (&MailServer, LoginOutcome)> {
+        self.probes()
+            .filter_map(|(_, probe)| Some((&probe.server, LoginOutcome::of(&probe.result)?)))
     }
 
     /// Why it did not work; none when it did.
@@ -76,7 +77,7 @@ pub struct Probe {
     /// In their order; the last one failed, if any.
     pub steps: Vec<Step>,
     /// How safe it is.
-    pub report: Report,
+    pub report: ConnectionReport,
     /// The certificate ends then, which is soon.
     pub ends_soon: Option<Timestamp>,
 }
@@ -89,7 +90,7 @@ pub(crate) async fn verify(
 ) -> Verification {
     let imap = async {
         let server = account.imap.as_ref()?;
-        let watch = Watch::new(&*checker.clock, Protocol::Imap, server.security);
+        let watch = StepRecorder::new(&*checker.clock, Protocol::Imap, server.security);
         let result = imap(checker, server, credentials, &watch).await;
         Some(probe(
             checker,
@@ -101,7 +102,7 @@ pub(crate) async fn verify(
     };
     let smtp = async {
         let server = account.smtp.as_ref()?;
-        let watch = Watch::new(&*checker.clock, Protocol::Smtp, server.security);
+        let watch = StepRecorder::new(&*checker.clock, Protocol::Smtp, server.security);
         let result = smtp(checker, account, server, credentials, &watch).await;
         Some(probe(
             checker,
@@ -113,9 +114,9 @@ pub(crate) async fn verify(
     };
     let (imap, smtp) = future::join(imap, smtp).await;
     // What services tell people about is passwords.
-    let (help, help_url) = match Login::by(credentials) {
-        Login::Password => checker.discovery.help(&account.tenant, account.email.domain()),
-        Login::Consent | Login::TokenAddress | Login::Any => (Vec::new(), None),
+    let (help, help_url) = match AuthKind::by(credentials) {
+        AuthKind::Password => checker.discovery.help(&account.tenant, account.email.domain()),
+        AuthKind::Consent | AuthKind::TokenAddress | AuthKind::Any => (Vec::new(), None),
     };
     Verification { imap, smtp, help, help_url }
 }
@@ -124,11 +125,11 @@ async fn imap(
     checker: &Checker,
     server: &MailServer,
     credentials: &Credentials,
-    watch: &Watch<'_>,
+    watch: &StepRecorder<'_>,
 ) -> Result<(), Problem> {
     let connected = checker.imap.connect(server, credentials, watch).await;
     let mut session =
-        connected.map_err(|error| problems::imap_login(error, Login::by(credentials)))?;
+        connected.map_err(|error| problems::imap_login(error, AuthKind::by(credentials)))?;
     session.list().await.map_err(problems::imap)?;
     watch.done();
     session.logout().await;
@@ -140,12 +141,12 @@ async fn smtp(
     account: &Account,
     server: &MailServer,
     credentials: &Credentials,
-    watch: &Watch<'_>,
+    watch: &StepRecorder<'_>,
 ) -> Result<(), Problem> {
     let activity = Activity::new(Arc::clone(&checker.clock));
     let connected = checker.smtp.connect(server, credentials, watch, &activity).await;
     let mut session = connected.map_err(problems::smtp)?;
-    let rehearsed = session.rehearse(&account.email).await;
+    let rehearsed = session.check_recipient(&account.email).await;
     session.quit().await;
     rehearsed.map_err(problems::smtp)?;
     watch.done();
@@ -158,16 +159,16 @@ pub(crate) fn tried<'a>(
     protocol: Protocol,
     credentials: &Credentials,
     server: &'a MailServer,
-) -> Tried<'a> {
+) -> ServerAttempt<'a> {
     let is_known = checker.profiles.knows(&server.host);
-    Tried { protocol, login: Login::by(credentials), server: Some(server), is_known }
+    ServerAttempt { protocol, login: AuthKind::by(credentials), server: Some(server), is_known }
 }
 
 fn probe(
     checker: &Checker,
-    tried: Tried<'_>,
+    tried: ServerAttempt<'_>,
     server: &MailServer,
-    watch: Watch<'_>,
+    watch: StepRecorder<'_>,
     result: Result<(), Problem>,
 ) -> Probe {
     let at = watch.at();

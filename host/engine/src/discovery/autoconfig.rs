@@ -10,7 +10,7 @@ use model::account::Security;
 use model::provider::{Auth, Server, Username};
 use roxmltree::Node;
 
-use crate::discovery::offer::{Offer, Suggestion, security_at};
+use crate::discovery::offer::{ServerOffer, Suggestion, security_at};
 use crate::discovery::xml::{self, Unusable};
 use crate::providers::domain;
 
@@ -23,12 +23,12 @@ const NOT_A_CONFIG: Unusable = Unusable::Other("a clientConfig");
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ClientConfig {
     pub(crate) domains: Vec<String>,
-    servers: Vec<Said>,
+    servers: Vec<ServerEntry>,
 }
 
 /// A server as the file has it, with placeholders.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Said {
+struct ServerEntry {
     protocol: Protocol,
     host: String,
     port: String,
@@ -84,8 +84,8 @@ impl ClientConfig {
     }
 }
 
-impl Said {
-    fn offer(&self, domain: &str) -> Result<Offer, &'static str> {
+impl ServerEntry {
+    fn offer(&self, domain: &str) -> Result<ServerOffer, &'static str> {
         let host = self.host.replace("%EMAILDOMAIN%", domain);
         let host = domain::normalise(&host).ok_or("a server whose name is none")?;
         let port = self.port.parse().map_err(|_| "a server whose port is none")?;
@@ -116,15 +116,15 @@ impl Said {
             return Err("a server with no way to log in that is known here");
         }
         let security = security_at(port, security);
-        Ok(Offer { server: Server { host, port, security, username }, auth })
+        Ok(ServerOffer { server: Server { host, port, security, username }, auth })
     }
 }
 
-fn said(node: Node<'_, '_>, kind: &str, protocol: Protocol) -> Said {
+fn said(node: Node<'_, '_>, kind: &str, protocol: Protocol) -> ServerEntry {
     let word = |name| xml::word(node, name);
     let fits = node.attribute("type").is_some_and(|given| given.eq_ignore_ascii_case(kind));
     let auth = node.children().filter(|node| xml::is(*node, "authentication"));
-    Said {
+    ServerEntry {
         protocol: if fits { protocol } else { Protocol::Other },
         host: word("hostname"),
         port: word("port"),

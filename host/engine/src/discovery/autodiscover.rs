@@ -13,7 +13,7 @@ use model::account::Security;
 use model::provider::{Auth, Server, Username};
 use roxmltree::Node;
 
-use crate::discovery::offer::{Offer, Suggestion, security_at};
+use crate::discovery::offer::{ServerOffer, Suggestion, security_at};
 use crate::discovery::xml::{self, Unusable};
 use crate::providers::domain;
 
@@ -64,7 +64,7 @@ pub(crate) fn suggest(bytes: &[u8], asked: &str) -> Result<Suggestion, Unusable>
     Ok(suggestion)
 }
 
-fn offer(block: Node<'_, '_>, asked: &str) -> Result<Offer, &'static str> {
+fn offer(block: Node<'_, '_>, asked: &str) -> Result<ServerOffer, &'static str> {
     let host = xml::word(block, "Server");
     let host = domain::normalise(&host).ok_or("a server whose name is none")?;
     let port = xml::word(block, "Port").parse().map_err(|_| "a server whose port is none")?;
@@ -86,7 +86,10 @@ fn offer(block: Node<'_, '_>, asked: &str) -> Result<Offer, &'static str> {
         _ => return Err("a login name that is neither the address nor its local part"),
     };
     let security = security_at(port, security);
-    Ok(Offer { server: Server { host, port, security, username }, auth: vec![Auth::Password] })
+    Ok(ServerOffer {
+        server: Server { host, port, security, username },
+        auth: vec![Auth::Password],
+    })
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use model::discovery::Found;
+use model::discovery::DiscoveryResult;
 
 use crate::sync::lock;
 
@@ -18,11 +18,11 @@ const KEEP_NOTHING: Duration = Duration::from_secs(60);
 
 /// By normalised domain.
 #[derive(Debug, Default)]
-pub(crate) struct Memory(Mutex<HashMap<String, Entry>>);
+pub(crate) struct DiscoveryCache(Mutex<HashMap<String, Entry>>);
 
 #[derive(Debug)]
 struct Entry {
-    found: Found,
+    found: DiscoveryResult,
     at: Duration,
 }
 
@@ -33,15 +33,15 @@ impl Entry {
     }
 }
 
-impl Memory {
+impl DiscoveryCache {
     /// With its age.
-    pub(crate) fn get(&self, domain: &str, now: Duration) -> Option<(Found, Duration)> {
+    pub(crate) fn get(&self, domain: &str, now: Duration) -> Option<(DiscoveryResult, Duration)> {
         let entries = lock(&self.0);
         let entry = entries.get(domain).filter(|entry| entry.fresh(now))?;
         Some((entry.found.clone(), now.saturating_sub(entry.at)))
     }
 
-    pub(crate) fn put(&self, domain: &str, found: Found, now: Duration) {
+    pub(crate) fn put(&self, domain: &str, found: DiscoveryResult, now: Duration) {
         let mut entries = lock(&self.0);
         if entries.len() >= MOST {
             entries.retain(|_, entry| entry.fresh(now));
@@ -62,8 +62,8 @@ mod tests {
 
     #[test]
     fn nothing_is_forgotten_sooner_than_something() {
-        let memory = Memory::default();
-        memory.put("nothing.example", Found::default(), Duration::ZERO);
+        let memory = DiscoveryCache::default();
+        memory.put("nothing.example", DiscoveryResult::default(), Duration::ZERO);
         let second = Duration::from_secs(1);
         assert!(memory.get("nothing.example", KEEP_NOTHING - second).is_some());
         assert!(memory.get("nothing.example", KEEP_NOTHING).is_none());
@@ -72,10 +72,10 @@ mod tests {
 
     #[test]
     fn it_holds_so_many_and_the_oldest_goes() {
-        let memory = Memory::default();
+        let memory = DiscoveryCache::default();
         for at in 0..=MOST {
             let at = Duration::from_millis(u64::try_from(at).unwrap());
-            memory.put(&format!("{}.example", at.as_millis()), Found::default(), at);
+            memory.put(&format!("{}.example", at.as_millis()), DiscoveryResult::default(), at);
         }
         let now = Duration::from_secs(2);
         assert!(memory.get("0.example", now).is_none());

@@ -17,14 +17,14 @@ use std::time::Duration;
 
 use futures_util::future::{self, Either};
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use model::discovery::{Found, Outcome, Source, Step};
+use model::discovery::{DiscoveryResult, Outcome, Source, Step};
 use model::ids::TenantId;
 use model::port::clock::Clock;
 use model::provider::Localised;
 use tokio::sync::Semaphore;
 
-use crate::discovery::cache::Memory;
-use crate::discovery::search::{Network, REMOTE, Search, Told, late};
+use crate::discovery::cache::DiscoveryCache;
+use crate::discovery::search::{Network, REMOTE, Search, SourceResult, late};
 use crate::providers::{Profiles, domain};
 use crate::sync::lock;
 
@@ -53,7 +53,7 @@ pub struct Discovery {
     tenants: HashMap<TenantId, Profiles>,
     network: Option<Network>,
     clock: Arc<dyn Clock>,
-    memory: Memory,
+    memory: DiscoveryCache,
     searches: Semaphore,
     searches_of: Mutex<HashMap<TenantId, Arc<Semaphore>>>,
 }
@@ -78,14 +78,14 @@ impl Discovery {
             tenants,
             network,
             clock,
-            memory: Memory::default(),
+            memory: DiscoveryCache::default(),
             searches: Semaphore::new(SEARCHES),
             searches_of: Mutex::default(),
         }
     }
 
     /// What can be found out about the servers of a domain. Whatever is no domain is not known.
-    pub async fn find(&self, tenant: &TenantId, domain: &str) -> Found {
+    pub async fn find(&self, tenant: &TenantId, domain: &str) -> DiscoveryResult {
         let mut found = self.look(tenant, domain).await;
         if let Some(profile) = &mut found.profile {
             found.recommendation = recommendation::recommendation(profile);
@@ -116,8 +116,8 @@ impl Discovery {
         }
     }
 
-    async fn look(&self, tenant: &TenantId, domain: &str) -> Found {
-        let Some(domain) = domain::normalise(domain) else { return Found::default() };
+    async fn look(&self, tenant: &TenantId, domain: &str) -> DiscoveryResult {
+        let Some(domain) = domain::normalise(domain) else { return DiscoveryResult::default() };
         let own = self.tenants.get(tenant);
         let mut steps = Vec::with_capacity(8);
         let tables = [(Source::Tenant, own), (Source::Table, Some(&*self.profiles))];
@@ -134,23 +134,29 @@ impl Discovery {
             if let Some(profile) = profile {
                 let weaker = [Source::Table].into_iter().filter(|_| source == Source::Tenant);
                 steps.extend(weaker.chain(REMOTE).map(|weaker| not_asked(weaker, &domain)));
-                return Found { profile: Some(profile.clone()), steps, ..Found::default() };
+                return DiscoveryResult {
+                    profile: Some(profile.clone()),
+                    steps,
+                    ..DiscoveryResult::default()
+                };
             }
         }
-        let Some(network) = &self.network else { return Found { steps, ..Found::default() } };
+        let Some(network) = &self.network else {
+            return DiscoveryResult { steps, ..DiscoveryResult::default() };
+        };
 
         let key = memory_key(tenant, own, &domain);
         if let Some((found, age)) = self.memory.get(&key, self.clock.monotonic()) {
             let reason = format!("what follows was found {} seconds ago", age.as_secs());
             steps.push(step(Source::Cache, &domain, Duration::ZERO, Outcome::Used, reason));
             steps.extend(found.steps);
-            return Found { steps, ..found };
+            return DiscoveryResult { steps, ..found };
         }
         let tables = own.into_iter().chain([&*self.profiles]).collect();
         let found = self.ask(network, tables, tenant, &domain).await;
         self.memory.put(&key, found.clone(), self.clock.monotonic());
         steps.extend(found.steps);
-        Found { steps, ..found }
+        DiscoveryResult { steps, ..found }
     }
 
     async fn ask(
@@ -159,10 +165,10 @@ impl Discovery {
         tables: Vec<&Profiles>,
         tenant: &TenantId,
         domain: &str,
-    ) -> Found {
+    ) -> DiscoveryResult {
         let began = self.clock.monotonic();
         let mut deadline = self.clock.sleep(network.limit);
-        let mut told: BTreeMap<Source, Told> = BTreeMap::new();
+        let mut told: BTreeMap<Source, SourceResult> = BTreeMap::new();
         let search = Search::new(network, tables, &*self.clock, domain);
         let own = self.searches_of(tenant);
         // Who waits for a turn waits within the same limit.
@@ -181,7 +187,7 @@ impl Discovery {
         let winner = REMOTE
             .into_iter()
             .find(|source| told.get(source).is_some_and(|told| told.profile.is_some()));
-        let mut found = Found::default();
+        let mut found = DiscoveryResult::default();
         for source in REMOTE {
             let Some(told) = told.remove(&source) else {
                 let (outcome, reason) = match winner {
@@ -191,7 +197,7 @@ impl Discovery {
                 found.steps.push(step(source, &search.asked(source), waited, outcome, reason));
                 continue;
             };
-            let Told { asked, took, mut outcome, mut reason, profile, .. } = told;
+            let SourceResult { asked, took, mut outcome, mut reason, profile, .. } = told;
             if winner == Some(source) {
                 outcome = Outcome::Used;
                 found.confirm = source != Source::Mx
@@ -221,7 +227,7 @@ fn memory_key(tenant: &TenantId, own: Option<&Profiles>, domain: &str) -> String
 const WEAKER: &str = "not waited for: a stronger source had an answer";
 
 /// Whether no answer that is still out could be believed before one that is here.
-fn settled(told: &BTreeMap<Source, Told>) -> bool {
+fn settled(told: &BTreeMap<Source, SourceResult>) -> bool {
     for source in REMOTE {
         match told.get(&source) {
             Some(told) if told.profile.is_some() => return true,

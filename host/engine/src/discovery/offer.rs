@@ -8,15 +8,15 @@ use model::provider::{Auth, Server};
 /// The servers that a source names, the preferred first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Suggestion {
-    pub(crate) imap: Vec<Offer>,
-    pub(crate) smtp: Vec<Offer>,
+    pub(crate) imap: Vec<ServerOffer>,
+    pub(crate) smtp: Vec<ServerOffer>,
     /// What was passed over, and why.
     pub(crate) passed: Vec<&'static str>,
 }
 
 /// One server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Offer {
+pub(crate) struct ServerOffer {
     pub(crate) server: Server,
     pub(crate) auth: Vec<Auth>,
 }

@@ -21,7 +21,7 @@ use crate::sync::lock;
 
 /// What every tenant has left.
 #[derive(Debug)]
-pub(crate) struct Lookups {
+pub(crate) struct LookupLimiter {
     clock: Arc<dyn Clock>,
     rate: LookupRate,
     /// Monotonic: when the searches so far would have ended at the steady rate. The generic cell rate
@@ -36,7 +36,7 @@ enum Shown {
     Nothing,
 }
 
-impl Lookups {
+impl LookupLimiter {
     pub(crate) fn new(rate: LookupRate, clock: Arc<dyn Clock>) -> Self {
         Self { clock, rate, due: Mutex::default() }
     }
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn each_tenant_and_its_strangers_have_a_rate_of_their_own() {
         let clock = Arc::new(Owned::default());
-        let lookups = Lookups::new(LookupRate { per_minute: 6, burst: 3 }, clock.clone());
+        let lookups = LookupLimiter::new(LookupRate { per_minute: 6, burst: 3 }, clock.clone());
         for _ in 0..3 {
             check(&lookups, "a", None, None);
         }
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(lookups: &Lookups, tenant: &str, token: Option<TokenId>, want: Option<u64>) {
+    fn check(lookups: &LookupLimiter, tenant: &str, token: Option<TokenId>, want: Option<u64>) {
         let caller = Caller {
             tenant: tenant.parse().unwrap(),
             token,

@@ -11,7 +11,7 @@ pub(crate) fn registrable(name: &str) -> Option<&str> {
 }
 
 /// Whether one owner has registered both.
-pub(crate) fn are_kin(one: &str, other: &str) -> bool {
+pub(crate) fn same_registrable_domain(one: &str, other: &str) -> bool {
     registrable(one).is_some_and(|owner| registrable(other) == Some(owner))
 }
 
@@ -40,6 +40,6 @@ mod tests {
 
     #[track_caller]
     fn check(one: &str, other: &str, want: bool) {
-        assert_eq!(are_kin(one, other), want, "{one} and {other}");
+        assert_eq!(same_registrable_domain(one, other), want, "{one} and {other}");
     }
 }

@@ -17,15 +17,14 @@ use model::instant::Timestamp;
 use model::port::BoxFuture;
 use model::port::clock::Clock;
 use model::port::dial::DialError;
-use model::port::lookup::{Document, Exchanger, Fetch, FetchError, LookupError, Resolve};
+use model::port::lookup::{Document, Fetch, FetchError, LookupError, MxHost, Resolve};
 use model::provider::{About, Auth, Evidence, Fact, Origin, Profile, Quirks};
 
 use crate::discovery::autoconfig::ClientConfig;
 use crate::discovery::ispdb::Ispdb;
-use crate::discovery::offer::{Offer, Suggestion};
-use crate::discovery::same_owner;
+use crate::discovery::offer::{ServerOffer, Suggestion};
 use crate::discovery::xml::Unusable;
-use crate::discovery::{autodiscover, srv};
+use crate::discovery::{autodiscover, same_owner, srv};
 use crate::providers::Profiles;
 
 /// What is asked over the network, the strongest first.
@@ -71,7 +70,7 @@ impl fmt::Debug for Network {
 
 /// What came of one question.
 #[derive(Debug)]
-pub(crate) struct Told {
+pub(crate) struct SourceResult {
     pub(crate) source: Source,
     pub(crate) asked: String,
     pub(crate) took: Duration,
@@ -89,7 +88,7 @@ pub(crate) struct Search<'a> {
     tables: Vec<&'a Profiles>,
     clock: &'a dyn Clock,
     domain: &'a str,
-    mx: Shared<BoxFuture<'a, Result<Vec<Exchanger>, LookupError>>>,
+    mx: Shared<BoxFuture<'a, Result<Vec<MxHost>, LookupError>>>,
 }
 
 impl<'a> Search<'a> {
@@ -104,8 +103,8 @@ impl<'a> Search<'a> {
     }
 
     /// Every question, to be asked at once.
-    pub(crate) fn questions(&self) -> Vec<BoxFuture<'_, Told>> {
-        let ask = |source| -> BoxFuture<'_, Told> { Box::pin(self.ask(source)) };
+    pub(crate) fn questions(&self) -> Vec<BoxFuture<'_, SourceResult>> {
+        let ask = |source| -> BoxFuture<'_, SourceResult> { Box::pin(self.ask(source)) };
         REMOTE.map(ask).into()
     }
 
@@ -143,13 +142,13 @@ impl<'a> Search<'a> {
             Some(Err(_)) | None => &[],
         };
         let known = |host: &str| {
-            same_owner::are_kin(self.domain, host)
-                || exchangers.iter().any(|mx| same_owner::are_kin(&mx.host, host))
+            same_owner::same_registrable_domain(self.domain, host)
+                || exchangers.iter().any(|mx| same_owner::same_registrable_domain(&mx.host, host))
         };
         !profile.imap.iter().chain(&profile.smtp).all(|server| known(&server.host))
     }
 
-    async fn ask(&self, source: Source) -> Told {
+    async fn ask(&self, source: Source) -> SourceResult {
         let began = self.clock.monotonic();
         let limit = self.network.limit / 2;
         let answer: BoxFuture<'_, Answer> = match source {
@@ -172,9 +171,11 @@ impl<'a> Search<'a> {
         match answer {
             Ok((profile, reason)) => {
                 let outcome = Outcome::Unused;
-                Told { source, asked, took, outcome, reason, profile: Some(profile) }
+                SourceResult { source, asked, took, outcome, reason, profile: Some(profile) }
             }
-            Err((outcome, reason)) => Told { source, asked, took, outcome, reason, profile: None },
+            Err((outcome, reason)) => {
+                SourceResult { source, asked, took, outcome, reason, profile: None }
+            }
         }
     }
 
@@ -282,7 +283,7 @@ impl<'a> Search<'a> {
         let found = self.mx.clone().await.ok()?;
         let host = &preferred(&found).first()?.host;
         let owner = same_owner::registrable(host)?;
-        (!same_owner::are_kin(self.domain, host)).then(|| owner.to_owned())
+        (!same_owner::same_registrable_domain(self.domain, host)).then(|| owner.to_owned())
     }
 
     async fn config(&self, web: &dyn Fetch, url: &str) -> Result<ClientConfig, (Outcome, String)> {
@@ -346,11 +347,12 @@ impl<'a> Search<'a> {
     /// server as the second choice is probing as well.
     async fn vetted<'b>(
         &self,
-        offers: &'b [Offer],
-    ) -> Result<Option<&'b Offer>, (Outcome, String)> {
+        offers: &'b [ServerOffer],
+    ) -> Result<Option<&'b ServerOffer>, (Outcome, String)> {
         let looked_at = offers.get(..MOST_VETTED).unwrap_or(offers);
-        let vet =
-            |offer: &'b Offer| self.network.resolve.vet(&offer.server.host, offer.server.port);
+        let vet = |offer: &'b ServerOffer| {
+            self.network.resolve.check_egress(&offer.server.host, offer.server.port)
+        };
         let (mut first, mut last) = (None, None);
         for (offer, vetted) in
             looked_at.iter().zip(future::join_all(looked_at.iter().map(vet)).await)
@@ -371,7 +373,7 @@ impl<'a> Search<'a> {
 }
 
 /// Those that mail goes to first. None when the only one is `.` (RFC 7505).
-fn preferred(found: &[Exchanger]) -> &[Exchanger] {
+fn preferred(found: &[MxHost]) -> &[MxHost] {
     let Some(first) = found.first().filter(|first| !first.host.is_empty()) else { return &[] };
     let equal = found.iter().take_while(|other| other.preference == first.preference).count();
     found.get(..equal).unwrap_or_default()

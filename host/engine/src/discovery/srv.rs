@@ -11,7 +11,7 @@ use model::account::Security;
 use model::port::lookup::Service;
 use model::provider::{Auth, Server, Username};
 
-use crate::discovery::offer::{Offer, Suggestion, security_at};
+use crate::discovery::offer::{ServerOffer, Suggestion, security_at};
 use crate::providers::domain;
 
 /// The labels that are asked for below a domain.
@@ -33,13 +33,13 @@ pub(crate) fn suggest([imaps, imap, submissions, submission]: [Vec<Service>; 4])
     suggestion
 }
 
-fn offers(services: &[Service], said: Security) -> impl Iterator<Item = Offer> {
+fn offers(services: &[Service], said: Security) -> impl Iterator<Item = ServerOffer> {
     services.iter().filter_map(move |service| {
         let host = domain::normalise(&service.host)?;
         let (port, security) = (service.port, security_at(service.port, said));
         // RFC 6186 section 4: the whole address is to be tried first.
         let server = Server { host, port, security, username: Username::Email };
-        Some(Offer { server, auth: vec![Auth::Password] })
+        Some(ServerOffer { server, auth: vec![Auth::Password] })
     })
 }
 
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(got: &[Offer], want: &[(&str, u16, Security)]) {
+    fn check(got: &[ServerOffer], want: &[(&str, u16, Security)]) {
         let servers = got.iter().map(|offer| &offer.server);
         let got: Vec<_> = servers.map(|s| (s.host.as_str(), s.port, s.security)).collect();
         assert_eq!(got, want);

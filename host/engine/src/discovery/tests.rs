@@ -8,11 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{pending, ready};
-use model::discovery::{Found, Outcome, Source};
+use model::discovery::{DiscoveryResult, Outcome, Source};
 use model::port::BoxFuture;
 use model::port::clock::Clock;
 use model::port::dial::DialError;
-use model::port::lookup::{Document, Exchanger, Fetch, FetchError, LookupError, Resolve, Service};
+use model::port::lookup::{Document, Fetch, FetchError, LookupError, MxHost, Resolve, Service};
 use model::provider::{Auth, Origin};
 
 use crate::discovery::Discovery;
@@ -54,12 +54,12 @@ impl Resolve for World {
     fn exchangers<'a>(
         &'a self,
         domain: &'a str,
-    ) -> BoxFuture<'a, Result<Vec<Exchanger>, LookupError>> {
+    ) -> BoxFuture<'a, Result<Vec<MxHost>, LookupError>> {
         if self.ask(domain) {
             return Box::pin(pending());
         }
         let hosts = self.mx.get(domain).cloned().unwrap_or_default();
-        let exchangers = hosts.into_iter().map(|host| Exchanger { preference: 10, host }).collect();
+        let exchangers = hosts.into_iter().map(|host| MxHost { preference: 10, host }).collect();
         Box::pin(ready(Ok(exchangers)))
     }
 
@@ -72,7 +72,11 @@ impl Resolve for World {
         Box::pin(ready(Ok(services.collect())))
     }
 
-    fn vet<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, Result<(), DialError>> {
+    fn check_egress<'a>(
+        &'a self,
+        host: &'a str,
+        port: u16,
+    ) -> BoxFuture<'a, Result<(), DialError>> {
         self.ask(&format!("vet {host}"));
         let reason = "the address is not a public one";
         Box::pin(ready(if self.private.contains(host) {
@@ -410,7 +414,7 @@ impl Site {
         Self { discovery, clock, world }
     }
 
-    async fn find(&self, domain: &str) -> Found {
+    async fn find(&self, domain: &str) -> DiscoveryResult {
         self.discovery.find(&"acme".parse().unwrap(), domain).await
     }
 
@@ -425,17 +429,17 @@ fn file(imap: &str) -> String {
     )
 }
 
-fn host(found: &Found) -> &str {
+fn host(found: &DiscoveryResult) -> &str {
     &found.profile.as_ref().unwrap().imap.as_ref().unwrap().host
 }
 
-fn reason(found: &Found, source: Source) -> &str {
+fn reason(found: &DiscoveryResult, source: Source) -> &str {
     &found.steps.iter().find(|step| step.source == source).unwrap().reason
 }
 
 /// Id, origin and whether a person has to agree; and what came of some of the steps.
 #[track_caller]
-fn check(found: &Found, want: Option<(&str, Origin, bool)>, steps: &[(Source, Outcome)]) {
+fn check(found: &DiscoveryResult, want: Option<(&str, Origin, bool)>, steps: &[(Source, Outcome)]) {
     let got = found.profile.as_ref();
     let got = got.map(|profile| (profile.id.as_str(), profile.origin, found.confirm));
     assert_eq!(got, want, "{found:#?}");

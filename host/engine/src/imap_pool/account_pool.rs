@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use futures_util::future;
 use model::account::{Account, MailServer};
-use model::mailbox::{Mailbox, MailboxName};
+use model::mail::mailbox::{Mailbox, MailboxName};
 use model::port::clock::Clock;
 use model::port::imap::{ImapConnect, ImapError, ImapSession};
 use model::problem::{Problem, Protocol};
 use tokio::sync::{Notify, Semaphore};
 
-use crate::login::advice::Login;
-use crate::login::attempts::Answer;
+use crate::login::advice::AuthKind;
+use crate::login::attempts::LoginOutcome;
 use crate::login::lockout::Lockout;
 use crate::login::refusal_text;
 use crate::logins::Logins;
@@ -35,7 +35,7 @@ pub(crate) struct Connector {
 
 /// One account at one IMAP server.
 #[derive(Debug)]
-pub(crate) struct Room {
+pub(crate) struct AccountPool {
     account: Account,
     server: MailServer,
     clock: Arc<dyn Clock>,
@@ -46,14 +46,14 @@ pub(crate) struct Room {
     lent: AtomicUsize,
     /// One of them came back, or was closed.
     returned: Notify,
-    inside: Mutex<Inside>,
+    inside: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
-struct Inside {
+struct State {
     closed: bool,
     /// The most recently used stands last.
-    idle: Vec<Idle>,
+    idle: Vec<IdleSession>,
     lockout: Lockout,
     /// The server takes no more connections for now; until then nobody asks again.
     full_until: Duration,
@@ -66,9 +66,9 @@ struct Inside {
 
 /// A session in use.
 #[derive(Debug)]
-pub(crate) struct Lent(Arc<Room>);
+pub(crate) struct BorrowedSession(Arc<AccountPool>);
 
-impl Drop for Lent {
+impl Drop for BorrowedSession {
     fn drop(&mut self) {
         self.0.lent.fetch_sub(1, Ordering::Relaxed);
         self.0.returned.notify_one();
@@ -77,24 +77,24 @@ impl Drop for Lent {
 
 /// A session that nobody uses.
 #[derive(Debug)]
-pub(crate) struct Idle {
+pub(crate) struct IdleSession {
     pub(crate) session: Box<dyn ImapSession>,
     /// Since when.
     pub(crate) since: Duration,
     /// When the server last told it what is new.
-    pub(crate) synced: Synced,
+    pub(crate) synced: SyncPoint,
 }
 
 /// How much of the present a session knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Synced {
+pub(crate) struct SyncPoint {
     /// Monotonic.
     pub(crate) at: Duration,
     /// The count of our own changes then.
     pub(crate) changes: u64,
 }
 
-impl Room {
+impl AccountPool {
     pub(crate) fn new(
         account: Account,
         server: MailServer,
@@ -117,9 +117,9 @@ impl Room {
     }
 
     /// Counts a session that is in use, or a login, until what is answered is dropped.
-    pub(crate) fn lend(self: &Arc<Self>) -> Lent {
+    pub(crate) fn lend(self: &Arc<Self>) -> BorrowedSession {
         self.lent.fetch_add(1, Ordering::Relaxed);
-        Lent(Arc::clone(self))
+        BorrowedSession(Arc::clone(self))
     }
 
     /// Whether the server had no room beside our own sessions when it was asked last. What is idle
@@ -168,7 +168,7 @@ impl Room {
             self.logins.guesses.check(&self.account)?;
         }
         let connected = self.log_in().await;
-        self.logins.healths.saw(&self.account, Protocol::Imap, connected.as_ref().err()).await;
+        self.logins.healths.record(&self.account, Protocol::Imap, connected.as_ref().err()).await;
         connected
     }
 
@@ -177,12 +177,12 @@ impl Room {
         let credentials = logins.bearers.current(account).await?;
         let mut connected = imap.connect(server, &credentials, &()).await;
         if matches!(&connected, Err(ImapError::Credentials { reply }) if !refusal_text::is_busy(reply))
-            && let Some(other) = logins.bearers.instead_of(account, &credentials).await?
+            && let Some(other) = logins.bearers.refresh_after_refusal(account, &credentials).await?
         {
             connected = imap.connect(server, &other, &()).await;
         }
         self.note_lockout(&connected, self.now());
-        connected.map_err(|error| problems::imap_login(error, Login::by(&credentials)))
+        connected.map_err(|error| problems::imap_login(error, AuthKind::by(&credentials)))
     }
 
     fn note_lockout<T>(&self, connected: &Result<T, ImapError>, now: Duration) {
@@ -190,11 +190,11 @@ impl Room {
         let answer = match connected {
             Ok(_) => {
                 inside.lockout.accepted();
-                Some(Answer::Accepted)
+                Some(LoginOutcome::Accepted)
             }
             Err(ImapError::Credentials { reply }) if refusal_text::is_busy(reply) => None,
             Err(ImapError::Credentials { .. }) => {
-                inside.lockout.refused(now).then_some(Answer::Refused)
+                inside.lockout.refused(now).then_some(LoginOutcome::Refused)
             }
             Err(
                 ImapError::Dial(_)
@@ -210,7 +210,7 @@ impl Room {
             ) => None,
         };
         drop(inside);
-        self.logins.guesses.note(&self.account, answer.map(|answer| (&self.server, answer)));
+        self.logins.guesses.record(&self.account, answer.map(|answer| (&self.server, answer)));
     }
 
     /// The idle session that has `mailbox` selected, else the one that was used longest ago. Those
@@ -219,14 +219,14 @@ impl Room {
         &self,
         mailbox: Option<&MailboxName>,
         session_idle: Duration,
-    ) -> Option<Idle> {
+    ) -> Option<IdleSession> {
         let now = self.now();
         let mut inside = lock(&self.inside);
         inside.idle.retain(|idle| now.saturating_sub(idle.since) < session_idle);
         if inside.idle.is_empty() {
             return None;
         }
-        let fits = |idle: &Idle| {
+        let fits = |idle: &IdleSession| {
             mailbox.is_some()
                 && idle.session.selected().map(|selected| &selected.mailbox) == mailbox
         };
@@ -235,11 +235,11 @@ impl Room {
     }
 
     /// Takes a session back; drops it when the account is closed.
-    pub(crate) fn put(&self, session: Box<dyn ImapSession>, synced: Synced) {
+    pub(crate) fn put(&self, session: Box<dyn ImapSession>, synced: SyncPoint) {
         let since = self.now();
         let mut inside = lock(&self.inside);
         if !inside.closed {
-            inside.idle.push(Idle { session, since, synced });
+            inside.idle.push(IdleSession { session, since, synced });
         }
     }
 
@@ -267,21 +267,21 @@ impl Room {
     }
 
     /// What a session knows that is synced right now.
-    pub(crate) fn present(&self) -> Synced {
-        Synced { at: self.now(), changes: lock(&self.inside).changes }
+    pub(crate) fn present(&self) -> SyncPoint {
+        SyncPoint { at: self.now(), changes: lock(&self.inside).changes }
     }
 
     /// A session that was at `synced` changed something. The session itself need not ask what.
-    pub(crate) fn note_change(&self, synced: Synced) -> Synced {
+    pub(crate) fn note_change(&self, synced: SyncPoint) -> SyncPoint {
         let mut inside = lock(&self.inside);
         let up_to_date = synced.changes == inside.changes;
         inside.changes += 1;
         let changes = if up_to_date { inside.changes } else { synced.changes };
-        Synced { changes, ..synced }
+        SyncPoint { changes, ..synced }
     }
 
     /// The session has seen every change of ours, and all that is older than `freshness`.
-    pub(crate) fn is_current(&self, synced: Synced, freshness: Duration) -> bool {
+    pub(crate) fn is_current(&self, synced: SyncPoint, freshness: Duration) -> bool {
         synced.changes == lock(&self.inside).changes
             && self.now().saturating_sub(synced.at) < freshness
     }
@@ -302,7 +302,7 @@ impl Room {
         (self.now().saturating_sub(*at) < limit).then(|| Arc::clone(mailboxes))
     }
 
-    pub(crate) fn learn_mailboxes(&self, mailboxes: &Arc<Vec<Mailbox>>) {
+    pub(crate) fn cache_mailboxes(&self, mailboxes: &Arc<Vec<Mailbox>>) {
         let now = self.now();
         lock(&self.inside).mailboxes = Some((now, Arc::clone(mailboxes)));
     }

@@ -3,8 +3,8 @@
 //! A mail server may take one connection of a user only, so a session that is of
 //! no use any more has to be closed before the next one opens.
 
-use model::mailbox::{Counters, Mailbox, MailboxName};
-use model::message::{Flag, FlagChange};
+use model::mail::mailbox::{Counters, Mailbox, MailboxName};
+use model::mail::message::{Flag, FlagChange};
 use model::octets::Octets;
 use model::port::BoxFuture;
 use model::port::imap::{
@@ -14,14 +14,14 @@ use model::port::imap::{
 
 /// Stands where a session was that is closed.
 #[derive(Debug)]
-pub(crate) struct Gone;
+pub(crate) struct ClosedSession;
 
 fn lost<'a, T: Send + 'a>() -> BoxFuture<'a, Result<T, ImapError>> {
     let gone = std::io::ErrorKind::NotConnected;
     Box::pin(std::future::ready(Err(ImapError::Lost(gone.into()))))
 }
 
-impl ImapSession for Gone {
+impl ImapSession for ClosedSession {
     fn has(&self, _: &str) -> bool {
         false
     }

@@ -11,8 +11,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::mailbox::{Counters, Mailbox, MailboxName};
-use model::message::{Flag, FlagChange};
+use model::mail::mailbox::{Counters, Mailbox, MailboxName};
+use model::mail::message::{Flag, FlagChange};
 use model::octets::Octets;
 use model::port::imap::{
     AppendUid, CopyUid, FetchItem, FetchRow, ImapError, ImapSession, Messages, Selected, UidFlags,
@@ -21,8 +21,8 @@ use model::problem::{Code, Problem};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::imap_pool::SessionError;
-use crate::imap_pool::account_pool::{Lent, Room, Synced};
-use crate::imap_pool::closed_session::Gone;
+use crate::imap_pool::account_pool::{AccountPool, BorrowedSession, SyncPoint};
+use crate::imap_pool::closed_session::ClosedSession;
 
 /// How often a new session is asked for while the server has no room for one.
 const BUSY_TRIES: u32 = 2;
@@ -36,19 +36,19 @@ pub(crate) struct Lease {
     broken: bool,
     /// It is not the first session of this lease.
     renewed: bool,
-    synced: Synced,
+    synced: SyncPoint,
     freshness: Duration,
-    room: Arc<Room>,
+    room: Arc<AccountPool>,
     // Last, so that the session is closed before another may open.
-    _lent: Lent,
+    _lent: BorrowedSession,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Lease {
     pub(crate) fn fresh(
-        room: Arc<Room>,
+        room: Arc<AccountPool>,
         permit: OwnedSemaphorePermit,
-        login: Lent,
+        login: BorrowedSession,
         session: Box<dyn ImapSession>,
         freshness: Duration,
     ) -> Self {
@@ -57,10 +57,10 @@ impl Lease {
     }
 
     pub(crate) fn reused(
-        room: Arc<Room>,
+        room: Arc<AccountPool>,
         permit: OwnedSemaphorePermit,
         session: Box<dyn ImapSession>,
-        synced: Synced,
+        synced: SyncPoint,
         freshness: Duration,
     ) -> Self {
         let lent = room.lend();
@@ -68,11 +68,11 @@ impl Lease {
     }
 
     fn new(
-        room: Arc<Room>,
+        room: Arc<AccountPool>,
         permit: OwnedSemaphorePermit,
-        lent: Lent,
+        lent: BorrowedSession,
         session: Box<dyn ImapSession>,
-        synced: Synced,
+        synced: SyncPoint,
         freshness: Duration,
         doubtful: bool,
     ) -> Self {
@@ -108,12 +108,12 @@ impl Lease {
     }
 
     /// What the account's sessions share.
-    pub(crate) fn room(&self) -> &Room {
+    pub(crate) fn room(&self) -> &AccountPool {
         &self.room
     }
 
     /// Makes `mailbox` the selected one, with news no older than the pool's freshness.
-    pub(crate) async fn enter(&mut self, mailbox: &MailboxName) -> Result<Selected, SessionError> {
+    pub(crate) async fn select(&mut self, mailbox: &MailboxName) -> Result<Selected, SessionError> {
         let here = |session: &dyn ImapSession| {
             session.selected().filter(|selected| selected.mailbox == *mailbox).cloned()
         };
@@ -133,10 +133,10 @@ impl Lease {
                 Verdict::Dead => self.renew().await?,
             }
         }
-        self.select(mailbox).await
+        self.select_anew(mailbox).await
     }
 
-    async fn select(&mut self, mailbox: &MailboxName) -> Result<Selected, SessionError> {
+    async fn select_anew(&mut self, mailbox: &MailboxName) -> Result<Selected, SessionError> {
         let present = self.room.present();
         let answer = self.session.select(mailbox).await;
         let selected = match self.judge(answer)? {
@@ -295,7 +295,7 @@ impl Lease {
 
     async fn renew(&mut self) -> Result<(), SessionError> {
         // Its place at the server is needed: there are some that take one connection only.
-        self.session = Box::new(Gone);
+        self.session = Box::new(ClosedSession);
         self.session = connect(&self.room).await.map_err(SessionError::NoSession)?;
         self.broken = false;
         self.renewed = true;
@@ -325,7 +325,7 @@ impl Lease {
 }
 
 /// Where the server counts the session that was just closed, it does so for a moment only.
-async fn connect(room: &Room) -> Result<Box<dyn ImapSession>, Problem> {
+async fn connect(room: &AccountPool) -> Result<Box<dyn ImapSession>, Problem> {
     for _ in 0..BUSY_TRIES {
         match room.connect().await {
             Err(no) if no.code == Code::UpstreamBusy => room.returned().await,

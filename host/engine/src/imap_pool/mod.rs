@@ -15,12 +15,12 @@ use std::time::Duration;
 
 use futures_util::future::{self, Either};
 use model::account::{Account, MailServer};
-use model::mailbox::MailboxName;
+use model::mail::mailbox::MailboxName;
 use model::port::imap::{ImapError, ImapSession};
 use model::problem::{Code, Problem};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::imap_pool::account_pool::{Connector, Idle, Room};
+use crate::imap_pool::account_pool::{AccountPool, Connector, IdleSession};
 use crate::imap_pool::lease::Lease;
 use crate::login::account_ref::AccountRef;
 use crate::problems;
@@ -36,7 +36,7 @@ pub(crate) mod lease;
 pub(crate) struct Pool {
     connector: Connector,
     settings: Settings,
-    rooms: Mutex<HashMap<AccountRef, Arc<Room>>>,
+    rooms: Mutex<HashMap<AccountRef, Arc<AccountPool>>>,
 }
 
 impl Pool {
@@ -50,13 +50,13 @@ impl Pool {
         account: &Account,
         mailbox: Option<&MailboxName>,
     ) -> Result<Lease, Problem> {
-        let room = self.room(account)?;
+        let room = self.account_pool(account)?;
         room.check_lockout()?;
         let Settings { session_idle, freshness, session_wait, .. } = self.settings;
         let end = room.now() + session_wait;
         let permit = self.permit(&room).await?;
         loop {
-            if let Some(Idle { session, synced, .. }) = room.take(mailbox, session_idle) {
+            if let Some(IdleSession { session, synced, .. }) = room.take(mailbox, session_idle) {
                 return Ok(Lease::reused(room, permit, session, synced, freshness));
             }
             // The server takes no more connections beside ours: wait for one of them.
@@ -85,7 +85,7 @@ impl Pool {
         }
     }
 
-    async fn permit(&self, room: &Room) -> Result<OwnedSemaphorePermit, Problem> {
+    async fn permit(&self, room: &AccountPool) -> Result<OwnedSemaphorePermit, Problem> {
         if let Ok(permit) = Arc::clone(&room.permits).try_acquire_owned() {
             return Ok(permit);
         }
@@ -98,7 +98,7 @@ impl Pool {
     }
 
     /// What is remembered about the account besides sessions.
-    pub(crate) fn room(&self, account: &Account) -> Result<Arc<Room>, Problem> {
+    pub(crate) fn account_pool(&self, account: &Account) -> Result<Arc<AccountPool>, Problem> {
         let server = account.imap.as_ref().ok_or_else(|| {
             Problem::new(Code::NotConfigured, "the account has no IMAP server to read from")
         })?;
@@ -114,9 +114,9 @@ impl Pool {
         Ok(room)
     }
 
-    fn build(&self, account: &Account, server: &MailServer) -> Room {
+    fn build(&self, account: &Account, server: &MailServer) -> AccountPool {
         let permits = Arc::new(Semaphore::new(self.settings.sessions_per_account.max(1)));
-        Room::new(account.clone(), server.clone(), permits, &self.connector)
+        AccountPool::new(account.clone(), server.clone(), permits, &self.connector)
     }
 
     /// How old the list of mailboxes may be that a role is looked up in.
@@ -134,7 +134,8 @@ impl Pool {
 
     /// Closes every session that nobody uses.
     pub(crate) async fn close(&self) {
-        let rooms: Vec<Arc<Room>> = lock(&self.rooms).drain().map(|(_, room)| room).collect();
+        let rooms: Vec<Arc<AccountPool>> =
+            lock(&self.rooms).drain().map(|(_, room)| room).collect();
         logout(rooms.iter().flat_map(|room| room.close()).collect()).await;
     }
 

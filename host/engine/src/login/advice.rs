@@ -16,9 +16,9 @@ use crate::login::trace::StepName;
 
 /// What was tried.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Tried<'a> {
+pub(crate) struct ServerAttempt<'a> {
     pub(crate) protocol: Protocol,
-    pub(crate) login: Login,
+    pub(crate) login: AuthKind,
     /// None where whoever is told may know no host.
     pub(crate) server: Option<&'a MailServer>,
     /// Whether the table of mail services has this host.
@@ -27,7 +27,7 @@ pub(crate) struct Tried<'a> {
 
 /// What proved the login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Login {
+pub(crate) enum AuthKind {
     Password,
     /// A token by its owner's consent.
     Consent,
@@ -37,7 +37,7 @@ pub(crate) enum Login {
     Any,
 }
 
-impl Login {
+impl AuthKind {
     pub(crate) const fn by(credentials: &Credentials) -> Self {
         match credentials {
             Credentials::Password(_) => Self::Password,
@@ -61,7 +61,7 @@ pub fn not_allowed(host: &str, port: u16, reason: &str) -> String {
 }
 
 /// The problem as whoever tries a server gets it.
-pub(crate) fn explain(mut problem: Problem, at: StepName, tried: Tried<'_>) -> Problem {
+pub(crate) fn explain(mut problem: Problem, at: StepName, tried: ServerAttempt<'_>) -> Problem {
     // Who does not even greet in the protocol is another kind of server.
     if at == StepName::Greeting && problem.code == Code::UpstreamMisbehaved {
         problem.code = Code::WrongProtocol;
@@ -97,7 +97,7 @@ pub(crate) fn unresolved(server: Option<&MailServer>) -> String {
 }
 
 /// None where the code says all that is known.
-pub(crate) fn sentence(code: Code, at: StepName, tried: Tried<'_>) -> Option<String> {
+pub(crate) fn sentence(code: Code, at: StepName, tried: ServerAttempt<'_>) -> Option<String> {
     let (name, usual) = match tried.protocol {
         Protocol::Imap => ("IMAP", "993 with `tls` or 143 with `starttls`"),
         Protocol::Smtp => ("SMTP", "465 with `tls` or 587 with `starttls`"),
@@ -120,10 +120,10 @@ pub(crate) fn sentence(code: Code, at: StepName, tried: Tried<'_>) -> Option<Str
             "The mailbox does not let mail programs in. Switch on {name} access in the service's web settings, then try again."
         ),
         (Code::AuthUnsupported, _) => match tried.login {
-            Login::Password | Login::Any => format!(
+            AuthKind::Password | AuthKind::Any => format!(
                 "The {name} server takes no login with a password on this port. Use the port that your provider names for mail programs (usually {usual}), or ask whether it wants OAuth 2."
             ),
-            Login::Consent | Login::TokenAddress => format!(
+            AuthKind::Consent | AuthKind::TokenAddress => format!(
                 "The {name} server takes no login with a token (OAUTHBEARER or XOAUTH2) on this port. Use the port that your provider names for mail programs (usually {usual}), or connect the mailbox with a password."
             ),
         },
@@ -201,23 +201,23 @@ pub(crate) fn sentence(code: Code, at: StepName, tried: Tried<'_>) -> Option<Str
     Some(text)
 }
 
-fn refused(name: &str, tried: Tried<'_>) -> String {
+fn refused(name: &str, tried: ServerAttempt<'_>) -> String {
     // Whoever is told no host has an account already.
     let way_out = match tried.server {
         Some(_) => "Check both",
         None => "Give the right ones by `PATCH /v1/accounts/{account}`",
     };
     match tried.login {
-        Login::Password => format!(
+        AuthKind::Password => format!(
             "The {name} server does not accept this login name and password. {way_out}; many services want an app password or authorization code here, which you make in their web settings, and some want {name} switched on there."
         ),
-        Login::Consent => format!(
+        AuthKind::Consent => format!(
             "The {name} server does not accept the token of this mailbox. Have the owner of the mailbox agree again, by the address that `POST /v1/accounts/{{account}}/oauth` answers, and logged in there as this mailbox; the service may also want {name} access switched on in its web settings."
         ),
-        Login::TokenAddress => format!(
+        AuthKind::TokenAddress => format!(
             "The {name} server does not accept the token that `tokenUrl` answered. See to it that the token is this mailbox's, and for {name}."
         ),
-        Login::Any => format!(
+        AuthKind::Any => format!(
             "The {name} server does not accept this login. {way_out}, or, where it logs in by OAuth 2, have its owner agree again; many services want an app password or authorization code in the place of the password."
         ),
     }

@@ -44,12 +44,12 @@ struct Count {
 
 /// The counts of every tenant.
 #[derive(Debug)]
-pub(crate) struct Refusals {
+pub(crate) struct LoginAttempts {
     clock: Arc<dyn Clock>,
     counts: Mutex<HashMap<Login, Count>>,
 }
 
-impl Refusals {
+impl LoginAttempts {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, counts: Mutex::default() }
     }
@@ -74,17 +74,17 @@ impl Refusals {
 
     /// What came of one try: of each server that answered, whether it refused the login. Two servers
     /// with one login count once.
-    pub(crate) fn note<'a>(
+    pub(crate) fn record<'a>(
         &self,
         account: &Account,
-        answers: impl IntoIterator<Item = (&'a MailServer, Answer)>,
+        answers: impl IntoIterator<Item = (&'a MailServer, LoginOutcome)>,
     ) {
         let now = self.clock.monotonic();
-        let mut of_logins: HashMap<Login, Answer> = HashMap::new();
+        let mut of_logins: HashMap<Login, LoginOutcome> = HashMap::new();
         for (server, answer) in answers {
             let known = of_logins.entry(Login::of(account, server)).or_insert(answer);
-            if answer == Answer::Refused {
-                *known = Answer::Refused;
+            if answer == LoginOutcome::Refused {
+                *known = LoginOutcome::Refused;
             }
         }
         let mut counts = lock(&self.counts);
@@ -93,8 +93,8 @@ impl Refusals {
         }
         for (login, answer) in of_logins {
             match answer {
-                Answer::Accepted => drop(counts.remove(&login)),
-                Answer::Refused => {
+                LoginOutcome::Accepted => drop(counts.remove(&login)),
+                LoginOutcome::Refused => {
                     let count = counts.entry(login).or_default();
                     if now.saturating_sub(count.at) >= REMEMBERED {
                         count.lockout.accepted();
@@ -109,12 +109,12 @@ impl Refusals {
 
 /// What a server said to a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum LoginOutcome {
     Accepted,
     Refused,
 }
 
-impl Answer {
+impl LoginOutcome {
     /// None where the login was not judged.
     pub(crate) fn of<T>(result: &Result<T, Problem>) -> Option<Self> {
         match result {

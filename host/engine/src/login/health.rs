@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use model::account::Account;
-use model::health::{Health, Trouble, TroubleKind};
+use model::health::{Health, HealthIssue, HealthIssueKind};
 use model::port::accounts::Accounts;
 use model::port::clock::Clock;
 use model::problem::{Code, Problem, Protocol};
@@ -20,19 +20,19 @@ use crate::sync::lock;
 
 /// Of every account that was logged in to lately.
 #[derive(Debug)]
-pub(crate) struct Healths {
+pub(crate) struct HealthRecorder {
     accounts: Arc<dyn Accounts>,
     clock: Arc<dyn Clock>,
     known: Mutex<HashMap<(AccountRef, u32), Health>>,
 }
 
-impl Healths {
+impl HealthRecorder {
     pub(crate) fn new(accounts: Arc<dyn Accounts>, clock: Arc<dyn Clock>) -> Self {
         Self { accounts, clock, known: Mutex::default() }
     }
 
     /// A server took the login, or did not.
-    pub(crate) async fn saw(&self, account: &Account, protocol: Protocol, no: Option<&Problem>) {
+    pub(crate) async fn record(&self, account: &Account, protocol: Protocol, no: Option<&Problem>) {
         let key = (AccountRef::of(account), account.generation);
         let known = lock(&self.known).get(&key).cloned();
         let before = match known {
@@ -78,22 +78,22 @@ impl Healths {
     }
 }
 
-fn trouble(no: &Problem) -> Trouble {
+fn trouble(no: &Problem) -> HealthIssue {
     let refused = matches!(
         no.code,
         Code::CredentialsRefused | Code::AccessOff | Code::AuthUnsupported | Code::OAuthNeeded
     );
     let kind = if no.code == Code::ReauthRequired {
-        TroubleKind::Reauth
+        HealthIssueKind::Reauth
     } else if refused {
-        TroubleKind::Refused
+        HealthIssueKind::Refused
     } else {
-        TroubleKind::Unreachable
+        HealthIssueKind::Unreachable
     };
     let said = no.upstream.as_ref().map(|upstream| upstream.reply.as_str());
     let detail = match said {
         Some(said) => format!("{} The server said: {said}", no.detail),
         None => no.detail.clone(),
     };
-    Trouble { kind, code: no.code.as_str().to_owned(), detail }
+    HealthIssue { kind, code: no.code.as_str().to_owned(), detail }
 }

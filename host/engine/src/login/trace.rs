@@ -8,7 +8,7 @@ use std::time::Duration;
 use model::account::Security;
 use model::port::clock::Clock;
 use model::port::dial::Encryption;
-use model::port::login_observer::Steps;
+use model::port::login_observer::LoginObserver;
 use model::problem::Protocol;
 
 use crate::sync::lock;
@@ -61,7 +61,7 @@ pub struct Step {
 
 /// What was agreed on with a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct ConnectionReport {
     /// None before TLS.
     pub encryption: Option<Encryption>,
     /// None before the login.
@@ -70,21 +70,21 @@ pub struct Report {
 
 /// Writes the steps down.
 #[derive(Debug)]
-pub(crate) struct Watch<'a> {
+pub(crate) struct StepRecorder<'a> {
     clock: &'a dyn Clock,
     order: &'static [StepName],
     began: Duration,
-    inside: Mutex<Inside>,
+    inside: Mutex<State>,
 }
 
 #[derive(Debug)]
-struct Inside {
+struct State {
     last: Duration,
     steps: Vec<Step>,
-    report: Report,
+    report: ConnectionReport,
 }
 
-impl<'a> Watch<'a> {
+impl<'a> StepRecorder<'a> {
     pub(crate) fn new(clock: &'a dyn Clock, protocol: Protocol, security: Security) -> Self {
         use StepName::{Auth, Capabilities, Connect, Folders, Greeting, Mail, Tls};
         let order: &[StepName] = match (protocol, security) {
@@ -98,7 +98,7 @@ impl<'a> Watch<'a> {
             (Protocol::Smtp, Security::StartTls) => &[Connect, Greeting, Tls, Auth, Mail],
         };
         let began = clock.monotonic();
-        let inside = Inside { last: began, steps: Vec::new(), report: Report::default() };
+        let inside = State { last: began, steps: Vec::new(), report: ConnectionReport::default() };
         Self { clock, order, began, inside: Mutex::new(inside) }
     }
 
@@ -119,7 +119,7 @@ impl<'a> Watch<'a> {
     }
 
     /// All of it, with the time since the beginning.
-    pub(crate) fn end(self) -> (Vec<Step>, Report, Duration) {
+    pub(crate) fn end(self) -> (Vec<Step>, ConnectionReport, Duration) {
         let took = self.clock.monotonic().saturating_sub(self.began);
         let inside = self.inside.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
         (inside.steps, inside.report, took)
@@ -134,7 +134,7 @@ impl<'a> Watch<'a> {
     }
 }
 
-impl Steps for Watch<'_> {
+impl LoginObserver for StepRecorder<'_> {
     fn connected(&self) {
         self.done();
     }
@@ -153,7 +153,7 @@ impl Steps for Watch<'_> {
         self.done();
     }
 
-    fn informed(&self) {
+    fn capabilities_read(&self) {
         self.done();
     }
 }

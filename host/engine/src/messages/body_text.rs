@@ -5,12 +5,12 @@
 //!
 //! Invariant: what is shorter than the message has is told.
 
-use model::message::Reading;
+use model::mail::message::ParsedMessage;
 use model::port::capabilities::Body;
 use model::problem::Fault;
 
 /// A body, and whether it ends too early.
-pub(crate) fn of(reading: &Reading, kind: Body) -> (&Option<String>, bool) {
+pub(crate) fn of(reading: &ParsedMessage, kind: Body) -> (&Option<String>, bool) {
     match kind {
         Body::Text => (&reading.text, reading.cut.text),
         Body::Html => (&reading.html, reading.cut.html),
@@ -26,7 +26,11 @@ pub(crate) const fn pointer(kind: Body) -> &'static str {
 }
 
 /// At most `limit` bytes of a body, and whether it goes on.
-pub(crate) fn body_within(reading: &Reading, kind: Body, limit: u32) -> (Option<String>, bool) {
+pub(crate) fn body_within(
+    reading: &ParsedMessage,
+    kind: Body,
+    limit: u32,
+) -> (Option<String>, bool) {
     let (body, is_cut) = of(reading, kind);
     let is_cut = is_cut || body.as_ref().is_some_and(|body| body.len() > limit as usize);
     (body.as_deref().map(|body| cut(body, limit).to_owned()), is_cut)

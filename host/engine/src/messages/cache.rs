@@ -13,42 +13,42 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use model::instant::Timestamp;
-use model::message::{Facts, ReadWant, Reading};
+use model::mail::message::{HeaderSummary, ParseOptions, ParsedMessage};
 
 use crate::login::account_ref::AccountRef;
-use crate::messages::message_id::Place;
+use crate::messages::message_id::MessageRef;
 use crate::sync::lock;
 
 /// Parsed facts, and whole messages, of every account.
 #[derive(Debug)]
 pub(crate) struct Cache {
-    facts: Mutex<Lru<CacheKey, Arc<Known>>>,
-    messages: Mutex<Lru<CacheKey, Arc<Opened>>>,
+    facts: Mutex<Lru<CacheKey, Arc<CachedSummary>>>,
+    messages: Mutex<Lru<CacheKey, Arc<LoadedMessage>>>,
 }
 
 /// A place as one version of the parser saw it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct CacheKey {
-    pub(crate) place: Place,
+    pub(crate) place: MessageRef,
     pub(crate) digest: [u8; 32],
 }
 
 /// What a list row needs beyond flags.
 #[derive(Clone, Debug)]
-pub(crate) struct Known {
+pub(crate) struct CachedSummary {
     pub(crate) received: Option<Timestamp>,
     pub(crate) size: Option<u64>,
     /// None when the parser gave up.
-    pub(crate) facts: Option<Facts>,
+    pub(crate) facts: Option<HeaderSummary>,
     /// The parser was not asked: the header fields are too long for a list.
     pub(crate) unread: bool,
     /// Only once it was asked for.
-    pub(crate) sketch: Option<Sketch>,
+    pub(crate) sketch: Option<BodyPreview>,
 }
 
 /// What only the whole message tells.
 #[derive(Clone, Debug)]
-pub(crate) struct Sketch {
+pub(crate) struct BodyPreview {
     pub(crate) preview: Option<String>,
     /// None where the start of the message does not tell, and the rest is too long to be read.
     pub(crate) has_attachments: Option<bool>,
@@ -56,16 +56,16 @@ pub(crate) struct Sketch {
 
 /// A whole message, and what was read in it so far.
 #[derive(Debug)]
-pub(crate) struct Opened {
+pub(crate) struct LoadedMessage {
     pub(crate) raw: Bytes,
-    readings: Mutex<Vec<Kept>>,
+    readings: Mutex<Vec<CachedParse>>,
 }
 
 #[derive(Clone, Debug)]
-struct Kept {
-    want: ReadWant,
+struct CachedParse {
+    want: ParseOptions,
     limit: u32,
-    reading: Arc<Reading>,
+    reading: Arc<ParsedMessage>,
 }
 
 impl Cache {
@@ -77,27 +77,27 @@ impl Cache {
         }
     }
 
-    pub(crate) fn known(&self, key: &CacheKey) -> Option<Arc<Known>> {
+    pub(crate) fn known(&self, key: &CacheKey) -> Option<Arc<CachedSummary>> {
         lock(&self.facts).get(key)
     }
 
-    pub(crate) fn learn(&self, key: CacheKey, known: Arc<Known>) {
+    pub(crate) fn put_summary(&self, key: CacheKey, known: Arc<CachedSummary>) {
         let weight = known.weight() + key.weight();
         lock(&self.facts).put(key, known, weight);
     }
 
-    pub(crate) fn opened(&self, key: &CacheKey) -> Option<Arc<Opened>> {
+    pub(crate) fn opened(&self, key: &CacheKey) -> Option<Arc<LoadedMessage>> {
         lock(&self.messages).get(key)
     }
 
     /// Keeps the message, or weighs it again after something more was read in it.
-    pub(crate) fn keep(&self, key: CacheKey, opened: Arc<Opened>) {
+    pub(crate) fn put_message(&self, key: CacheKey, opened: Arc<LoadedMessage>) {
         let weight = opened.weight() + key.weight();
         lock(&self.messages).put(key, opened, weight);
     }
 
     /// Drops everything of one account, whatever its generation.
-    pub(crate) fn forget(&self, owner: &AccountRef) {
+    pub(crate) fn evict_account(&self, owner: &AccountRef) {
         let stays = |key: &CacheKey| !key.place.tag.belongs_to(owner);
         lock(&self.facts).retain(stays);
         lock(&self.messages).retain(stays);
@@ -111,7 +111,7 @@ impl CacheKey {
     }
 }
 
-impl Known {
+impl CachedSummary {
     fn weight(&self) -> usize {
         let sketch = self.sketch.as_ref().and_then(|sketch| sketch.preview.as_ref());
         size_of::<Self>()
@@ -120,23 +120,23 @@ impl Known {
     }
 }
 
-impl Opened {
+impl LoadedMessage {
     pub(crate) fn new(raw: Bytes) -> Self {
         Self { raw, readings: Mutex::new(Vec::new()) }
     }
 
     /// A reading that has everything in `want`, its bodies complete or at least `limit` long.
-    pub(crate) fn reading(&self, want: ReadWant, limit: u32) -> Option<Arc<Reading>> {
+    pub(crate) fn reading(&self, want: ParseOptions, limit: u32) -> Option<Arc<ParsedMessage>> {
         lock(&self.readings)
             .iter()
             .find(|kept| covers(kept.want, want) && (kept.limit >= limit || !kept.was_cut(want)))
             .map(|kept| Arc::clone(&kept.reading))
     }
 
-    pub(crate) fn add(&self, want: ReadWant, limit: u32, reading: &Arc<Reading>) {
+    pub(crate) fn add(&self, want: ParseOptions, limit: u32, reading: &Arc<ParsedMessage>) {
         let mut readings = lock(&self.readings);
         readings.retain(|kept| !covers(want, kept.want));
-        readings.push(Kept { want, limit, reading: Arc::clone(reading) });
+        readings.push(CachedParse { want, limit, reading: Arc::clone(reading) });
     }
 
     fn weight(&self) -> usize {
@@ -146,9 +146,9 @@ impl Opened {
     }
 }
 
-impl Kept {
+impl CachedParse {
     /// A body that is wanted goes on beyond the limit it was read with.
-    fn was_cut(&self, want: ReadWant) -> bool {
+    fn was_cut(&self, want: ParseOptions) -> bool {
         let cut = self.reading.cut;
         (want.text && cut.text)
             || (want.html && cut.html)
@@ -156,8 +156,8 @@ impl Kept {
     }
 }
 
-fn covers(have: ReadWant, want: ReadWant) -> bool {
-    let ReadWant { headers, details, structure, text, html, html_as_sent, preview } = want;
+fn covers(have: ParseOptions, want: ParseOptions) -> bool {
+    let ParseOptions { headers, details, structure, text, html, html_as_sent, preview } = want;
     (have.headers || !headers)
         && (have.details || !details)
         && (have.structure || !structure)
@@ -167,7 +167,7 @@ fn covers(have: ReadWant, want: ReadWant) -> bool {
         && (have.preview || !preview)
 }
 
-fn facts_weight(facts: &Facts) -> usize {
+fn facts_weight(facts: &HeaderSummary) -> usize {
     let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
     let addresses = [&facts.sender, &facts.to, &facts.cc]
         .into_iter()
@@ -179,7 +179,7 @@ fn facts_weight(facts: &Facts) -> usize {
         + addresses.sum::<usize>()
 }
 
-fn reading_weight(reading: &Reading) -> usize {
+fn reading_weight(reading: &ParsedMessage) -> usize {
     let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
     let headers = reading
         .headers
@@ -195,7 +195,7 @@ fn reading_weight(reading: &Reading) -> usize {
             size_of_val(part) + part.path.len() + part.content_type.len() + words
         })
         .sum::<usize>();
-    size_of::<Reading>()
+    size_of::<ParsedMessage>()
         + facts_weight(&reading.facts)
         + headers
         + parts
@@ -270,7 +270,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Lru<K, V> {
 
 #[cfg(test)]
 mod tests {
-    use model::message::Cut;
+    use model::mail::message::Cut;
     use proptest::prelude::*;
 
     use super::*;
@@ -302,18 +302,18 @@ mod tests {
 
     #[test]
     fn a_cut_body_is_read_again_for_a_higher_limit() {
-        let want = ReadWant { text: true, ..ReadWant::default() };
-        let opened = Opened::new(Bytes::new());
+        let want = ParseOptions { text: true, ..ParseOptions::default() };
+        let opened = LoadedMessage::new(Bytes::new());
         let cut = Cut { text: true, ..Cut::default() };
-        let reading = Reading { text: Some("x".repeat(7)), cut, ..Reading::default() };
+        let reading = ParsedMessage { text: Some("x".repeat(7)), cut, ..ParsedMessage::default() };
         opened.add(want, 10, &Arc::new(reading));
         assert!(opened.reading(want, 10).is_some());
         assert!(opened.reading(want, 11).is_none());
-        let whole = Reading { text: Some("x".repeat(10)), ..Reading::default() };
+        let whole = ParsedMessage { text: Some("x".repeat(10)), ..ParsedMessage::default() };
         opened.add(want, 10, &Arc::new(whole));
         assert!(opened.reading(want, 11).is_some());
-        let html = ReadWant { html: true, ..ReadWant::default() };
+        let html = ParseOptions { html: true, ..ParseOptions::default() };
         assert!(opened.reading(html, 1).is_none());
-        assert!(opened.reading(ReadWant::default(), u32::MAX).is_some());
+        assert!(opened.reading(ParseOptions::default(), u32::MAX).is_some());
     }
 }

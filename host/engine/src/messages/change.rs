@@ -13,17 +13,16 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use model::account::Account;
-use model::mailbox::{MailboxName, Role};
-use model::message::{Flag, FlagChange, Moved};
+use model::mail::mailbox::{MailboxName, Role};
+use model::mail::message::{Flag, FlagChange, Moved};
 use model::port::imap::{CopyUid, FetchItem, ImapError, Messages};
 use model::problem::{Code, Fault, Problem, printable};
 
 use crate::imap_pool::SessionError;
 use crate::imap_pool::lease::Lease;
-use crate::messages::mailboxes;
-use crate::messages::message_id::{AccountTag, Place};
-use crate::messages::open;
+use crate::messages::message_id::{AccountFingerprint, MessageRef};
 use crate::messages::reader::Reader;
+use crate::messages::{mailboxes, open};
 use crate::problems;
 
 /// UIDs in one command. RFC 7162 §4 asks servers to take lines of 8,192 octets, and a UID takes up to 11.
@@ -178,9 +177,9 @@ async fn transfer(
         });
         note(&mut done, group, answer.await);
     }
-    batch.answers(&done, |key, now: &Option<Place>| Moved {
+    batch.answers(&done, |key, now: &Option<MessageRef>| Moved {
         key: key.to_owned(),
-        now: now.as_ref().map(Place::key),
+        now: now.as_ref().map(MessageRef::key),
         mailbox: target.decoded(),
     })
 }
@@ -190,7 +189,7 @@ async fn transfer_group(
     group: &Group,
     target: &MailboxName,
     kind: Transfer,
-) -> Result<HashMap<u32, Option<Place>>, Problem> {
+) -> Result<HashMap<u32, Option<MessageRef>>, Problem> {
     let found: Vec<u32> = present(lease, group.uids()).await?.into_keys().collect();
     if kind == Transfer::Move && group.mailbox == *target {
         return Ok(found.into_iter().map(|uid| (uid, Some(group.place(uid)))).collect());
@@ -205,7 +204,7 @@ async fn transfer_group(
     let copied = match answer {
         Ok(copied) => copied,
         Err(error @ SessionError::Command(ImapError::No { .. })) => {
-            return Err(mailboxes::blame(lease, target, error).await);
+            return Err(mailboxes::classify_refusal(lease, target, error).await);
         }
         Err(error) => return Err(unsure(error)),
     };
@@ -213,10 +212,15 @@ async fn transfer_group(
 }
 
 /// Where a message went, if the server told (RFC 4315 §3).
-fn now(group: &Group, target: &MailboxName, copied: Option<&CopyUid>, uid: u32) -> Option<Place> {
+fn now(
+    group: &Group,
+    target: &MailboxName,
+    copied: Option<&CopyUid>,
+    uid: u32,
+) -> Option<MessageRef> {
     let copied = copied?;
     let (_, new) = copied.pairs.iter().find(|(old, _)| *old == uid)?;
-    Some(Place {
+    Some(MessageRef {
         tag: group.tag,
         mailbox: target.clone(),
         uid_validity: copied.uid_validity,
@@ -286,7 +290,7 @@ async fn with_lease<T>(
 }
 
 fn note<T>(
-    done: &mut HashMap<Place, Result<T, Problem>>,
+    done: &mut HashMap<MessageRef, Result<T, Problem>>,
     group: &Group,
     answer: Result<HashMap<u32, T>, Problem>,
 ) {
@@ -304,14 +308,14 @@ fn note<T>(
 /// Keys as places, in order, and grouped.
 #[derive(Debug)]
 struct Batch<'a> {
-    places: Vec<(&'a str, Option<Place>)>,
+    places: Vec<(&'a str, Option<MessageRef>)>,
     groups: Vec<Group>,
 }
 
 /// Messages of one mailbox with one UIDVALIDITY, no more than one command names.
 #[derive(Debug)]
 struct Group {
-    tag: AccountTag,
+    tag: AccountFingerprint,
     mailbox: MailboxName,
     uid_validity: u32,
     uids: BTreeSet<u32>,
@@ -319,9 +323,9 @@ struct Group {
 
 impl<'a> Batch<'a> {
     fn of(account: &Account, keys: &'a [String]) -> Self {
-        let tag = AccountTag::of(account);
-        let places: Vec<(&str, Option<Place>)> =
-            keys.iter().map(|key| (key.as_str(), Place::parse(key, tag))).collect();
+        let tag = AccountFingerprint::of(account);
+        let places: Vec<(&str, Option<MessageRef>)> =
+            keys.iter().map(|key| (key.as_str(), MessageRef::parse(key, tag))).collect();
         let mut groups: BTreeMap<(MailboxName, u32), BTreeSet<u32>> = BTreeMap::new();
         for place in places.iter().filter_map(|(_, place)| place.as_ref()) {
             let group = (place.mailbox.clone(), place.uid_validity);
@@ -342,7 +346,7 @@ impl<'a> Batch<'a> {
     /// A key that is not among those done names no message.
     fn answers<T, U>(
         &self,
-        done: &HashMap<Place, Result<T, Problem>>,
+        done: &HashMap<MessageRef, Result<T, Problem>>,
         show: impl Fn(&str, &T) -> U,
     ) -> Answers<U> {
         self.places
@@ -357,8 +361,13 @@ impl<'a> Batch<'a> {
 }
 
 impl Group {
-    fn place(&self, uid: u32) -> Place {
-        Place { tag: self.tag, mailbox: self.mailbox.clone(), uid_validity: self.uid_validity, uid }
+    fn place(&self, uid: u32) -> MessageRef {
+        MessageRef {
+            tag: self.tag,
+            mailbox: self.mailbox.clone(),
+            uid_validity: self.uid_validity,
+            uid,
+        }
     }
 
     fn uids(&self) -> Vec<u32> {

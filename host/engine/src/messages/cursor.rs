@@ -4,9 +4,9 @@
 //! repeat or hide a row. Expunges only lower sequence numbers (RFC 9051
 //! §2.3.1.2), so every message below the anchor still lies at or below the hint.
 
-use model::mailbox::MailboxName;
+use model::mail::mailbox::MailboxName;
 
-use crate::messages::message_id::{self, AccountTag};
+use crate::messages::message_id::{self, AccountFingerprint};
 
 /// Differs from a message id's, so that one cannot be taken for the other.
 const VERSION: u8 = 0xc1;
@@ -14,7 +14,7 @@ const VERSION: u8 = 0xc1;
 /// Where a page ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cursor {
-    pub(crate) tag: AccountTag,
+    pub(crate) tag: AccountFingerprint,
     pub(crate) mailbox: MailboxName,
     pub(crate) uid_validity: u32,
     /// The lowest UID that was shown.
@@ -30,7 +30,7 @@ impl Cursor {
     }
 
     /// None when it is no cursor, or not one of the account with `tag`.
-    pub(crate) fn decode(text: &str, tag: AccountTag) -> Option<Self> {
+    pub(crate) fn decode(text: &str, tag: AccountFingerprint) -> Option<Self> {
         let ([uid_validity, anchor, hint], mailbox) = message_id::decode(VERSION, text, tag)?;
         Some(Self { tag, mailbox, uid_validity, anchor, hint })
     }
@@ -39,18 +39,18 @@ impl Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::messages::message_id::Place;
+    use crate::messages::message_id::MessageRef;
     use crate::tests::account::account;
 
     #[test]
     fn a_cursor_is_read_back_and_is_no_message_id() {
-        let tag = AccountTag::of(&account("anna"));
+        let tag = AccountFingerprint::of(&account("anna"));
         let mailbox = MailboxName::from_wire("INBOX").unwrap();
         let cursor = Cursor { tag, mailbox, uid_validity: 7, anchor: 100, hint: 12 };
         assert_eq!(Cursor::decode(&cursor.encode(), tag), Some(cursor.clone()));
-        let other = AccountTag::of(&account("bela"));
+        let other = AccountFingerprint::of(&account("bela"));
         assert_eq!(Cursor::decode(&cursor.encode(), other), None);
-        assert_eq!(Place::parse(&cursor.encode(), tag), None);
+        assert_eq!(MessageRef::parse(&cursor.encode(), tag), None);
         assert_eq!(Cursor::decode("nonsense", tag), None);
     }
 }

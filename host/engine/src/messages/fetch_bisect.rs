@@ -25,7 +25,7 @@ const MOST_REFUSALS: usize = 24;
 
 /// What came of it.
 #[derive(Debug, Default)]
-pub(crate) struct Found {
+pub(crate) struct BisectResult {
     pub(crate) rows: Vec<FetchRow>,
     /// Those that the server does not give out, or that were not asked for alone any more.
     pub(crate) refused: HashSet<u32>,
@@ -44,7 +44,7 @@ pub(crate) async fn fetch(
     uids: Vec<u32>,
     items: &[FetchItem],
     less: &[FetchItem],
-) -> Result<Found, SessionError> {
+) -> Result<BisectResult, SessionError> {
     pieces(lease, By::Uid, uids, items, less).await
 }
 
@@ -94,8 +94,8 @@ async fn pieces(
     numbers: Vec<u32>,
     items: &[FetchItem],
     less: &[FetchItem],
-) -> Result<Found, SessionError> {
-    let mut found = Found::default();
+) -> Result<BisectResult, SessionError> {
+    let mut found = BisectResult::default();
     let mut sets = vec![numbers];
     let mut refusals = 0;
     let mut items = items;

@@ -14,12 +14,12 @@ use bytes::Bytes;
 use model::ids::TenantId;
 use tokio::sync::Mutex as Turn;
 
-use crate::messages::cache::{CacheKey, Opened};
+use crate::messages::cache::{CacheKey, LoadedMessage};
 use crate::sync::lock;
 
 /// What the requests of every tenant hold.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct InFlightMessages {
     budget: u64,
     used: Arc<Mutex<HashMap<TenantId, u64>>>,
     entries: Mutex<Entries>,
@@ -36,25 +36,25 @@ struct Entries {
 #[derive(Debug, Default)]
 struct Entry {
     turn: Weak<Turn<()>>,
-    opened: Weak<Opened>,
+    opened: Weak<LoadedMessage>,
 }
 
 /// Dead entries are looked for when there are at least as many.
 const CROWD: usize = 64;
 
-impl Held {
+impl InFlightMessages {
     /// `budget` is in bytes, for each tenant.
     pub(crate) fn new(budget: u64) -> Self {
         Self { budget, used: Arc::default(), entries: Mutex::default() }
     }
 
     /// The message, when some request has it.
-    pub(crate) fn opened(&self, key: &CacheKey) -> Option<Arc<Opened>> {
+    pub(crate) fn opened(&self, key: &CacheKey) -> Option<Arc<LoadedMessage>> {
         lock(&self.entries).by_key.get(key)?.opened.upgrade()
     }
 
     /// Whoever has the turn may fetch the message; the others look again afterwards.
-    pub(crate) fn turn(&self, key: &CacheKey) -> Arc<Turn<()>> {
+    pub(crate) fn fetch_lock(&self, key: &CacheKey) -> Arc<Turn<()>> {
         let mut entries = lock(&self.entries);
         let entry = entries.entry(key);
         entry.turn.upgrade().unwrap_or_else(|| {
@@ -65,14 +65,14 @@ impl Held {
     }
 
     /// Lets others find the message for as long as somebody holds it.
-    pub(crate) fn share(&self, key: &CacheKey, opened: &Arc<Opened>) {
+    pub(crate) fn share(&self, key: &CacheKey, opened: &Arc<LoadedMessage>) {
         lock(&self.entries).entry(key).opened = Arc::downgrade(opened);
     }
 
     /// Room for a message of `bytes`; none when the tenant's budget is used up.
-    pub(crate) fn reserve(&self, tenant: &TenantId, bytes: u64) -> Option<Share> {
+    pub(crate) fn reserve(&self, tenant: &TenantId, bytes: u64) -> Option<MemoryPermit> {
         let (used, tenant) = (Arc::clone(&self.used), tenant.clone());
-        Share { used, tenant, bytes: 0, budget: self.budget }.resized(bytes)
+        MemoryPermit { used, tenant, bytes: 0, budget: self.budget }.resized(bytes)
     }
 }
 
@@ -90,14 +90,14 @@ impl Entries {
 
 /// A part of a tenant's budget, free again when dropped.
 #[derive(Debug)]
-pub(crate) struct Share {
+pub(crate) struct MemoryPermit {
     used: Arc<Mutex<HashMap<TenantId, u64>>>,
     tenant: TenantId,
     bytes: u64,
     budget: u64,
 }
 
-impl Share {
+impl MemoryPermit {
     /// None when the budget does not allow it; then the share is gone, too.
     pub(crate) fn resized(mut self, bytes: u64) -> Option<Self> {
         let mut used = lock(&self.used);
@@ -116,11 +116,11 @@ impl Share {
 
     /// The bytes, which give the share back with their last copy.
     pub(crate) fn around(self, bytes: Bytes) -> Bytes {
-        Bytes::from_owner(Counted { bytes, _share: self })
+        Bytes::from_owner(MeteredBytes { bytes, _share: self })
     }
 }
 
-impl Drop for Share {
+impl Drop for MemoryPermit {
     fn drop(&mut self) {
         let mut used = lock(&self.used);
         if let Some(mine) = used.get_mut(&self.tenant) {
@@ -132,12 +132,12 @@ impl Drop for Share {
     }
 }
 
-struct Counted {
+struct MeteredBytes {
     bytes: Bytes,
-    _share: Share,
+    _share: MemoryPermit,
 }
 
-impl AsRef<[u8]> for Counted {
+impl AsRef<[u8]> for MeteredBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
@@ -145,15 +145,15 @@ impl AsRef<[u8]> for Counted {
 
 #[cfg(test)]
 mod tests {
-    use model::mailbox::MailboxName;
+    use model::mail::mailbox::MailboxName;
 
     use super::*;
-    use crate::messages::message_id::{AccountTag, Place};
+    use crate::messages::message_id::{AccountFingerprint, MessageRef};
     use crate::tests::account::account;
 
     #[test]
     fn a_budget_is_one_tenants_and_free_again_with_the_last_copy() {
-        let held = Held::new(100);
+        let held = InFlightMessages::new(100);
         let (acme, rival) = ("acme".parse().unwrap(), "rival".parse().unwrap());
         let share = held.reserve(&acme, 80).unwrap();
         assert!(held.reserve(&acme, 21).is_none());
@@ -173,23 +173,23 @@ mod tests {
 
     #[test]
     fn what_nobody_holds_is_forgotten() {
-        let held = Held::new(0);
+        let held = InFlightMessages::new(0);
         let keys: Vec<_> = (0..1000).map(key).collect();
-        let opened = Arc::new(Opened::new(Bytes::new()));
+        let opened = Arc::new(LoadedMessage::new(Bytes::new()));
         held.share(&keys[0], &opened);
         for key in &keys[1..] {
-            drop(held.turn(key));
+            drop(held.fetch_lock(key));
         }
         assert!(held.opened(&keys[0]).is_some());
         assert!(held.opened(&keys[1]).is_none());
         assert!(lock(&held.entries).by_key.len() <= CROWD);
-        let turn = held.turn(&keys[0]);
-        assert!(Arc::ptr_eq(&turn, &held.turn(&keys[0])));
+        let turn = held.fetch_lock(&keys[0]);
+        assert!(Arc::ptr_eq(&turn, &held.fetch_lock(&keys[0])));
     }
 
     fn key(uid: u32) -> CacheKey {
-        let tag = AccountTag::of(&account("anna"));
+        let tag = AccountFingerprint::of(&account("anna"));
         let mailbox = MailboxName::from_wire("INBOX").unwrap();
-        CacheKey { place: Place { tag, mailbox, uid_validity: 1, uid }, digest: [0; 32] }
+        CacheKey { place: MessageRef { tag, mailbox, uid_validity: 1, uid }, digest: [0; 32] }
     }
 }

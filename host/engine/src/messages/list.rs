@@ -17,18 +17,17 @@ use std::collections::btree_map::Entry;
 
 use model::account::Account;
 use model::ids::TenantId;
-use model::mailbox::MailboxName;
-use model::message::{MessageQuery, Page, Stored, Summary};
+use model::mail::mailbox::MailboxName;
+use model::mail::message::{MailboxPosition, MessageQuery, Page, Summary};
 use model::port::imap::{FetchItem, FetchRow, Messages};
 use model::problem::{Code, Problem};
 
 use crate::imap_pool::lease::Lease;
 use crate::messages::cursor::Cursor;
-use crate::messages::fetch_bisect;
-use crate::messages::mailboxes;
-use crate::messages::message_id::{AccountTag, Place};
+use crate::messages::message_id::{AccountFingerprint, MessageRef};
 use crate::messages::reader::Reader;
-use crate::messages::summaries::{self, Learnt, Wanted};
+use crate::messages::summaries::{self, LoadedSummaries, SummaryRequest};
+use crate::messages::{fetch_bisect, mailboxes};
 use crate::problems;
 
 /// The most rows of a page.
@@ -53,7 +52,7 @@ pub(crate) async fn find(
         return Err(Problem::new(Code::InvalidQuery, detail));
     }
     let mailbox = mailboxes::resolve(&reader.pool, account, &query.mailbox).await?;
-    let tag = AccountTag::of(account);
+    let tag = AccountFingerprint::of(account);
     let cursor = match &query.cursor {
         None => None,
         Some(text) => Some(
@@ -73,7 +72,7 @@ pub(crate) async fn find(
 struct Listing<'a> {
     reader: &'a Reader,
     tenant: &'a TenantId,
-    tag: AccountTag,
+    tag: AccountFingerprint,
     mailbox: &'a MailboxName,
     cursor: Option<Cursor>,
     query: &'a MessageQuery,
@@ -182,18 +181,23 @@ impl Listing<'_> {
         mut found: Found,
         uid_validity: u32,
     ) -> Result<Vec<Summary>, Problem> {
-        let place =
-            |uid: u32| Place { tag: self.tag, mailbox: self.mailbox.clone(), uid_validity, uid };
+        let place = |uid: u32| MessageRef {
+            tag: self.tag,
+            mailbox: self.mailbox.clone(),
+            uid_validity,
+            uid,
+        };
         let uids: Vec<u32> = found.keys().rev().copied().collect();
         let flags: Vec<Vec<String>> =
             found.values_mut().map(|row| row.flags.take().unwrap_or_default()).collect();
-        let wanted = Wanted {
+        let wanted = SummaryRequest {
             tenant: self.tenant.clone(),
             sketch: self.query.preview || self.query.attachments,
             places: uids.iter().map(|uid| place(*uid)).collect(),
             fetched: found.into_values().collect(),
         };
-        let Learnt { known, unavailable } = summaries::known(self.reader, lease, wanted).await?;
+        let LoadedSummaries { known, unavailable } =
+            summaries::known(self.reader, lease, wanted).await?;
         let name = self.mailbox.decoded();
         let mut rows = Vec::with_capacity(uids.len());
         for (uid, keywords) in uids.into_iter().zip(flags.into_iter().rev()) {
@@ -203,7 +207,7 @@ impl Listing<'_> {
             if known.is_none() && !unavailable {
                 continue;
             }
-            let stored = Stored {
+            let stored = MailboxPosition {
                 key: place(uid).key(),
                 mailbox: name.clone(),
                 uid,

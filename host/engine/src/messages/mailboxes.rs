@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use model::account::Account;
-use model::mailbox::{Mailbox, MailboxName, MailboxRef, Role, RoleSource};
+use model::mail::mailbox::{Mailbox, MailboxName, MailboxRef, Role, RoleSource};
 use model::port::imap::{ImapError, NoCode, Selected};
 use model::problem::{Code, Problem};
 
@@ -36,7 +36,7 @@ async fn listed(
     with_counters: bool,
 ) -> Result<Vec<Mailbox>, Problem> {
     let mut mailboxes = lease.list().await?;
-    pool.room(account)?.learn_mailboxes(&Arc::new(mailboxes.clone()));
+    pool.account_pool(account)?.cache_mailboxes(&Arc::new(mailboxes.clone()));
     if with_counters {
         count(lease, &mut mailboxes).await?;
     }
@@ -87,7 +87,7 @@ pub(crate) async fn with_role(
     if role == Role::Inbox {
         return Ok(MailboxName::from_wire("INBOX").ok());
     }
-    let mailboxes = lately(pool, account).await?;
+    let mailboxes = cached_mailboxes(pool, account).await?;
     let find = |source: RoleSource| {
         mailboxes.iter().find(|mailbox| mailbox.selectable && mailbox.role == Some((role, source)))
     };
@@ -95,8 +95,8 @@ pub(crate) async fn with_role(
     Ok(found.map(|mailbox| mailbox.name.clone()))
 }
 
-async fn lately(pool: &Pool, account: &Account) -> Result<Arc<Vec<Mailbox>>, Problem> {
-    let room = pool.room(account)?;
+async fn cached_mailboxes(pool: &Pool, account: &Account) -> Result<Arc<Vec<Mailbox>>, Problem> {
+    let room = pool.account_pool(account)?;
     if let Some(mailboxes) = room.mailboxes(pool.mailboxes_fresh()) {
         return Ok(mailboxes);
     }
@@ -104,21 +104,21 @@ async fn lately(pool: &Pool, account: &Account) -> Result<Arc<Vec<Mailbox>>, Pro
     let answer = lease.list().await;
     lease.keep();
     let mailboxes = Arc::new(answer?);
-    room.learn_mailboxes(&mailboxes);
+    room.cache_mailboxes(&mailboxes);
     Ok(mailboxes)
 }
 
 /// SELECT, where "no" may mean that there is no such mailbox: not every server says so in a
 /// response code (RFC 5530 is optional), so the list decides.
 pub(crate) async fn enter(lease: &mut Lease, mailbox: &MailboxName) -> Result<Selected, Problem> {
-    match lease.enter(mailbox).await {
+    match lease.select(mailbox).await {
         Ok(selected) => Ok(selected),
-        Err(error) => Err(blame(lease, mailbox, error).await),
+        Err(error) => Err(classify_refusal(lease, mailbox, error).await),
     }
 }
 
 /// Tells a refusal because of `mailbox` from any other.
-pub(crate) async fn blame(
+pub(crate) async fn classify_refusal(
     lease: &mut Lease,
     mailbox: &MailboxName,
     error: SessionError,

@@ -10,7 +10,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use model::account::Account;
-use model::mailbox::MailboxName;
+use model::mail::mailbox::MailboxName;
 use sha2::{Digest, Sha256};
 
 use crate::login::account_ref::AccountRef;
@@ -20,14 +20,14 @@ const VERSION: u8 = 1;
 
 /// Stands for one generation of one account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct AccountTag {
+pub(crate) struct AccountFingerprint {
     /// What stands in ids.
     shown: [u8; 8],
     /// The same for every generation; never shown.
     owner: [u8; 8],
 }
 
-impl AccountTag {
+impl AccountFingerprint {
     /// Host and login count too: whatever becomes of generations, ids of one mailbox mean nothing in
     /// another person's.
     pub(crate) fn of(account: &Account) -> Self {
@@ -62,21 +62,21 @@ fn digest(words: &[&[u8]]) -> [u8; 8] {
 
 /// One message in one mailbox of one account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Place {
-    pub(crate) tag: AccountTag,
+pub(crate) struct MessageRef {
+    pub(crate) tag: AccountFingerprint,
     pub(crate) mailbox: MailboxName,
     pub(crate) uid_validity: u32,
     pub(crate) uid: u32,
 }
 
-impl Place {
+impl MessageRef {
     /// The opaque id.
     pub(crate) fn key(&self) -> String {
         encode(VERSION, self.tag, [self.uid_validity, self.uid], &self.mailbox)
     }
 
     /// None when it is no id, or not one of the account with `tag`.
-    pub(crate) fn parse(key: &str, tag: AccountTag) -> Option<Self> {
+    pub(crate) fn parse(key: &str, tag: AccountFingerprint) -> Option<Self> {
         let ([uid_validity, uid], mailbox) = decode(VERSION, key, tag)?;
         Some(Self { tag, mailbox, uid_validity, uid })
     }
@@ -85,7 +85,7 @@ impl Place {
 /// Base64url of version, tag, numbers and the mailbox's name on the wire.
 pub(crate) fn encode<const N: usize>(
     version: u8,
-    tag: AccountTag,
+    tag: AccountFingerprint,
     numbers: [u32; N],
     mailbox: &MailboxName,
 ) -> String {
@@ -100,7 +100,7 @@ pub(crate) fn encode<const N: usize>(
 pub(crate) fn decode<const N: usize>(
     version: u8,
     text: &str,
-    tag: AccountTag,
+    tag: AccountFingerprint,
 ) -> Option<([u32; N], MailboxName)> {
     // A mailbox's name has at most 1,000 bytes.
     if text.len() > 2_000 {
@@ -129,7 +129,7 @@ mod tests {
         let place = place("anna", 1);
         let key = place.key();
         assert!(key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
-        assert_eq!(Place::parse(&key, place.tag), Some(place));
+        assert_eq!(MessageRef::parse(&key, place.tag), Some(place));
     }
 
     #[test]
@@ -148,7 +148,7 @@ mod tests {
         let first = account("anna");
         let mut second = account("anna");
         second.imap.as_mut().unwrap().username = "somebody".to_owned();
-        let (first, second) = (AccountTag::of(&first), AccountTag::of(&second));
+        let (first, second) = (AccountFingerprint::of(&first), AccountFingerprint::of(&second));
         assert_ne!(first.shown, second.shown);
         let owner = AccountRef::of(&account("anna"));
         assert!(first.belongs_to(&owner) && second.belongs_to(&owner));
@@ -157,15 +157,15 @@ mod tests {
 
     #[track_caller]
     fn check(key: &str, id: &str, generation: u32, want: bool) {
-        let found = Place::parse(key, place(id, generation).tag);
+        let found = MessageRef::parse(key, place(id, generation).tag);
         assert_eq!(found.is_some(), want, "{key} {id} {generation}");
     }
 
-    fn place(id: &str, generation: u32) -> Place {
+    fn place(id: &str, generation: u32) -> MessageRef {
         let mut account = account(id);
         account.generation = generation;
-        Place {
-            tag: AccountTag::of(&account),
+        MessageRef {
+            tag: AccountFingerprint::of(&account),
             mailbox: MailboxName::from_wire("&U,BTFw-/x").unwrap(),
             uid_validity: 7,
             uid: u32::MAX,

@@ -14,7 +14,9 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::future::{self, Either};
 use model::account::Account;
-use model::message::{Details, Header, Part, ReadWant, Reading, Stored, Summary};
+use model::mail::message::{
+    Header, MailboxPosition, ParseOptions, ParsedMessage, Part, ReplyHeaders, Summary,
+};
 use model::octets::{Octets, in_memory};
 use model::port::BoxFuture;
 use model::port::capabilities::{Body, Message};
@@ -26,10 +28,10 @@ use tokio::sync::OnceCell;
 use crate::imap_pool::SessionError;
 use crate::imap_pool::lease::Lease;
 use crate::messages::body_text::{body_within, note, of, pointer};
-use crate::messages::cache::{CacheKey, Known, Opened};
-use crate::messages::in_flight::Share;
+use crate::messages::cache::{CacheKey, CachedSummary, LoadedMessage};
+use crate::messages::in_flight::MemoryPermit;
 use crate::messages::mailboxes;
-use crate::messages::message_id::{AccountTag, Place};
+use crate::messages::message_id::{AccountFingerprint, MessageRef};
 use crate::messages::reader::Reader;
 use crate::problems;
 use crate::sync::lock;
@@ -45,7 +47,8 @@ pub(crate) async fn open(
     account: &Arc<Account>,
     key: &str,
 ) -> Result<Arc<dyn Message>, Problem> {
-    let place = Place::parse(key, AccountTag::of(account)).ok_or_else(problems::no_such_message)?;
+    let place = MessageRef::parse(key, AccountFingerprint::of(account))
+        .ok_or_else(problems::no_such_message)?;
     let cache_key = reader.cache_key(place.clone());
     let known = reader.cache.known(&cache_key);
     let size = known.as_ref().and_then(|known| known.size);
@@ -80,8 +83,9 @@ pub(crate) async fn open(
             };
             let size = row.size.or(Some(opened.raw.len() as u64));
             let received = row.received;
-            let known = Arc::new(Known { received, size, facts, unread: false, sketch: None });
-            reader.cache.learn(cache_key, Arc::clone(&known));
+            let known =
+                Arc::new(CachedSummary { received, size, facts, unread: false, sketch: None });
+            reader.cache.put_summary(cache_key, Arc::clone(&known));
             known
         }
         (None, None) => return Err(problems::no_such_message()),
@@ -93,7 +97,7 @@ pub(crate) async fn open(
 }
 
 /// The message as some other request has it.
-fn held(reader: &Reader, key: &CacheKey) -> Option<Arc<Opened>> {
+fn held(reader: &Reader, key: &CacheKey) -> Option<Arc<LoadedMessage>> {
     reader.cache.opened(key).or_else(|| reader.in_flight.opened(key))
 }
 
@@ -101,14 +105,14 @@ fn held(reader: &Reader, key: &CacheKey) -> Option<Arc<Opened>> {
 async fn whole(
     reader: &Reader,
     account: &Account,
-    place: &Place,
+    place: &MessageRef,
     size: Option<u64>,
-) -> Result<(Arc<Opened>, Option<FetchRow>), Problem> {
+) -> Result<(Arc<LoadedMessage>, Option<FetchRow>), Problem> {
     let key = reader.cache_key(place.clone());
     if let Some(opened) = held(reader, &key) {
         return Ok((opened, None));
     }
-    let turn = reader.in_flight.turn(&key);
+    let turn = reader.in_flight.fetch_lock(&key);
     let expired = reader.clock.sleep(reader.settings.session_wait);
     let _turn = match future::select(pin!(turn.lock()), expired).await {
         Either::Left((turn, _)) => turn,
@@ -122,9 +126,9 @@ async fn whole(
     let mut row = fetch(reader, account, place, WHOLE).await?;
     let bytes = row.whole.take().ok_or_else(problems::no_such_message)?;
     let share = share.resized(bytes.len() as u64).ok_or_else(|| too_much_open(reader))?;
-    let opened = Arc::new(Opened::new(share.around(bytes)));
+    let opened = Arc::new(LoadedMessage::new(share.around(bytes)));
     reader.in_flight.share(&key, &opened);
-    reader.cache.keep(key, Arc::clone(&opened));
+    reader.cache.put_message(key, Arc::clone(&opened));
     Ok((opened, Some(row)))
 }
 
@@ -136,9 +140,9 @@ const WHOLE: &[FetchItem] =
 async fn room_for(
     reader: &Reader,
     account: &Account,
-    place: &Place,
+    place: &MessageRef,
     size: Option<u64>,
-) -> Result<Share, Problem> {
+) -> Result<MemoryPermit, Problem> {
     let largest = reader.settings.message_bytes;
     let reserve = |bytes: u64| reader.in_flight.reserve(&account.tenant, bytes.min(largest));
     if let Some(share) = reserve(size.unwrap_or(largest)) {
@@ -156,7 +160,7 @@ fn too_much_open(reader: &Reader) -> Problem {
 }
 
 /// Everything that a fetched message shows: one reading serves the whole request.
-const FIRST: ReadWant = ReadWant {
+const FIRST: ParseOptions = ParseOptions {
     headers: true,
     details: true,
     structure: true,
@@ -166,9 +170,9 @@ const FIRST: ReadWant = ReadWant {
     preview: false,
 };
 
-fn summary(place: &Place, known: &Known, keywords: Vec<String>) -> Summary {
+fn summary(place: &MessageRef, known: &CachedSummary, keywords: Vec<String>) -> Summary {
     Summary {
-        stored: Some(Stored {
+        stored: Some(MailboxPosition {
             key: place.key(),
             mailbox: place.mailbox.decoded(),
             uid: place.uid,
@@ -188,7 +192,7 @@ fn summary(place: &Place, known: &Known, keywords: Vec<String>) -> Summary {
 async fn fetch(
     reader: &Reader,
     account: &Account,
-    place: &Place,
+    place: &MessageRef,
     items: &[FetchItem],
 ) -> Result<FetchRow, Problem> {
     let mut lease = reader.pool.lease(account, Some(&place.mailbox)).await?;
@@ -209,7 +213,7 @@ enum Failed {
 
 async fn fetch_with(
     lease: &mut Lease,
-    place: &Place,
+    place: &MessageRef,
     items: &[FetchItem],
 ) -> Result<FetchRow, Failed> {
     enter(lease, place).await.map_err(Failed::Otherwise)?;
@@ -243,7 +247,7 @@ async fn fetch_with(
 }
 
 /// Selects the place's mailbox. A mailbox that is gone took its messages along.
-pub(crate) async fn enter(lease: &mut Lease, place: &Place) -> Result<(), Problem> {
+pub(crate) async fn enter(lease: &mut Lease, place: &MessageRef) -> Result<(), Problem> {
     let selected = match mailboxes::enter(lease, &place.mailbox).await {
         Ok(selected) => selected,
         Err(problem) if problem.code == Code::NoSuchMailbox => {
@@ -262,7 +266,7 @@ pub(crate) async fn enter(lease: &mut Lease, place: &Place) -> Result<(), Proble
 async fn too_large(
     reader: &Reader,
     account: &Account,
-    place: &Place,
+    place: &MessageRef,
     error: SessionError,
 ) -> Problem {
     let Ok(mut lease) = reader.pool.lease(account, Some(&place.mailbox)).await else {
@@ -292,9 +296,9 @@ fn check_size(reader: &Reader, size: Option<u64>) -> Result<(), Problem> {
 struct LazyMessage {
     reader: Arc<Reader>,
     account: Arc<Account>,
-    place: Place,
+    place: MessageRef,
     summary: Summary,
-    bytes: OnceCell<Arc<Opened>>,
+    bytes: OnceCell<Arc<LoadedMessage>>,
     /// What was asked for and cut.
     cuts: Mutex<Vec<Fault>>,
 }
@@ -306,7 +310,7 @@ impl fmt::Debug for LazyMessage {
 }
 
 impl LazyMessage {
-    async fn opened(&self) -> Result<&Arc<Opened>, Problem> {
+    async fn opened(&self) -> Result<&Arc<LoadedMessage>, Problem> {
         self.bytes
             .get_or_try_init(async || {
                 Ok(whole(&self.reader, &self.account, &self.place, self.summary.size).await?.0)
@@ -314,7 +318,7 @@ impl LazyMessage {
             .await
     }
 
-    async fn read(&self, want: ReadWant, limit: u32) -> Result<Arc<Reading>, Problem> {
+    async fn read(&self, want: ParseOptions, limit: u32) -> Result<Arc<ParsedMessage>, Problem> {
         let opened = self.opened().await?;
         read(&self.reader, &self.place, opened, want, limit).await
     }
@@ -323,11 +327,11 @@ impl LazyMessage {
 /// What was read before, else everything that a request usually wants together with `want`.
 async fn read(
     reader: &Reader,
-    place: &Place,
-    opened: &Arc<Opened>,
-    want: ReadWant,
+    place: &MessageRef,
+    opened: &Arc<LoadedMessage>,
+    want: ParseOptions,
     limit: u32,
-) -> Result<Arc<Reading>, Problem> {
+) -> Result<Arc<ParsedMessage>, Problem> {
     if let Some(reading) = opened.reading(want, limit) {
         return Ok(reading);
     }
@@ -335,20 +339,20 @@ async fn read(
     let reading = what_can_be_read(reader, opened, want, limit).await.map_err(problems::reading)?;
     let reading = Arc::new(reading);
     opened.add(want, limit, &reading);
-    reader.cache.keep(reader.cache_key(place.clone()), Arc::clone(opened));
+    reader.cache.put_message(reader.cache_key(place.clone()), Arc::clone(opened));
     Ok(reading)
 }
 
 /// Everything; or, where a body is too much for the parser, all but that body, whose absence is told.
 async fn what_can_be_read(
     reader: &Reader,
-    opened: &Opened,
-    want: ReadWant,
+    opened: &LoadedMessage,
+    want: ParseOptions,
     limit: u32,
-) -> Result<Reading, MimeError> {
+) -> Result<ParsedMessage, MimeError> {
     let read = |want| reader.mime.read(in_memory(opened.raw.clone()), want, limit);
-    let without_html = ReadWant { html: false, ..want };
-    let without_bodies = ReadWant { text: false, preview: false, ..without_html };
+    let without_html = ParseOptions { html: false, ..want };
+    let without_bodies = ParseOptions { text: false, preview: false, ..without_html };
     let mut gone = Vec::new();
     let mut last = want;
     let mut answer = read(want).await;
@@ -372,8 +376,8 @@ async fn what_can_be_read(
     Ok(reading)
 }
 
-fn with_first(want: ReadWant) -> ReadWant {
-    if want.html_as_sent { want } else { ReadWant { preview: want.preview, ..FIRST } }
+fn with_first(want: ParseOptions) -> ParseOptions {
+    if want.html_as_sent { want } else { ParseOptions { preview: want.preview, ..FIRST } }
 }
 
 impl Message for LazyMessage {
@@ -382,17 +386,17 @@ impl Message for LazyMessage {
     }
 
     fn headers(&self) -> BoxFuture<'_, Result<Vec<Header>, Problem>> {
-        let want = ReadWant { headers: true, ..ReadWant::default() };
+        let want = ParseOptions { headers: true, ..ParseOptions::default() };
         Box::pin(async move { Ok(self.read(want, 0).await?.headers.clone()) })
     }
 
-    fn details(&self) -> BoxFuture<'_, Result<Details, Problem>> {
-        let want = ReadWant { details: true, ..ReadWant::default() };
+    fn details(&self) -> BoxFuture<'_, Result<ReplyHeaders, Problem>> {
+        let want = ParseOptions { details: true, ..ParseOptions::default() };
         Box::pin(async move { Ok(self.read(want, 0).await?.details.clone().unwrap_or_default()) })
     }
 
     fn structure(&self) -> BoxFuture<'_, Result<Vec<Part>, Problem>> {
-        let want = ReadWant { structure: true, ..ReadWant::default() };
+        let want = ParseOptions { structure: true, ..ParseOptions::default() };
         Box::pin(async move { Ok(self.read(want, 0).await?.parts.clone()) })
     }
 
@@ -405,11 +409,11 @@ impl Message for LazyMessage {
     }
 
     fn body(&self, kind: Body, limit: u32) -> BoxFuture<'_, Result<Option<String>, Problem>> {
-        let want = ReadWant {
+        let want = ParseOptions {
             text: kind == Body::Text,
             html: kind == Body::Html,
             html_as_sent: kind == Body::HtmlAsSent,
-            ..ReadWant::default()
+            ..ParseOptions::default()
         };
         Box::pin(async move {
             let reading = self.read(want, limit).await?;

@@ -9,8 +9,8 @@ use model::port::mime::Mime;
 
 use crate::imap_pool::Pool;
 use crate::messages::cache::{Cache, CacheKey};
-use crate::messages::in_flight::Held;
-use crate::messages::message_id::Place;
+use crate::messages::in_flight::InFlightMessages;
+use crate::messages::message_id::MessageRef;
 use crate::settings::Settings;
 
 /// One for each engine.
@@ -19,7 +19,7 @@ pub(crate) struct Reader {
     pub(crate) pool: Arc<Pool>,
     pub(crate) cache: Cache,
     /// Messages in memory that requests are working on.
-    pub(crate) in_flight: Held,
+    pub(crate) in_flight: InFlightMessages,
     pub(crate) mime: Arc<dyn Mime>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
@@ -34,13 +34,14 @@ impl Reader {
     ) -> Self {
         // The cache counts as well, and must not use the budget up.
         let in_flight = settings.open_bytes.max(settings.message_bytes);
-        let in_flight = Held::new(in_flight.saturating_add(settings.cache_bytes as u64));
+        let in_flight =
+            InFlightMessages::new(in_flight.saturating_add(settings.cache_bytes as u64));
         let cache = Cache::new(settings.cache_bytes);
         Self { pool, cache, in_flight, mime, clock, settings }
     }
 
     /// The key of a message in the cache, for the parser that runs now.
-    pub(crate) fn cache_key(&self, place: Place) -> CacheKey {
+    pub(crate) fn cache_key(&self, place: MessageRef) -> CacheKey {
         CacheKey { place, digest: self.mime.digest() }
     }
 }

@@ -17,16 +17,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use model::ids::TenantId;
-use model::message::{Facts, Part, ReadWant, Reading, Usage};
+use model::mail::message::{HeaderSummary, ParseOptions, ParsedMessage, Part, Usage};
 use model::octets::in_memory;
 use model::port::imap::{FetchItem, FetchRow};
 use model::port::mime::MimeError;
 use model::problem::Problem;
 
 use crate::imap_pool::lease::Lease;
-use crate::messages::cache::{Known, Sketch};
+use crate::messages::cache::{BodyPreview, CachedSummary};
 use crate::messages::fetch_bisect;
-use crate::messages::message_id::Place;
+use crate::messages::message_id::MessageRef;
 use crate::messages::reader::Reader;
 use crate::problems;
 
@@ -51,21 +51,21 @@ const PREVIEW_LIMIT: u32 = 16 << 10;
 
 /// Which rows, all of one mailbox, and how much of each.
 #[derive(Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct SummaryRequest {
     /// Whose memory it is.
     pub(crate) tenant: TenantId,
     /// Preview and attachments too.
     pub(crate) sketch: bool,
-    pub(crate) places: Vec<Place>,
+    pub(crate) places: Vec<MessageRef>,
     /// Rows that were fetched with all of [`UNKNOWN`] already.
     pub(crate) fetched: Vec<FetchRow>,
 }
 
 /// What was found out.
 #[derive(Debug)]
-pub(crate) struct Learnt {
+pub(crate) struct LoadedSummaries {
     /// What is known of each UID; those that are gone are missing.
-    pub(crate) known: HashMap<u32, Arc<Known>>,
+    pub(crate) known: HashMap<u32, Arc<CachedSummary>>,
     /// Those that the server does not give out.
     pub(crate) unavailable: HashSet<u32>,
 }
@@ -74,8 +74,8 @@ pub(crate) struct Learnt {
 pub(crate) async fn known(
     reader: &Reader,
     lease: &mut Lease,
-    wanted: Wanted,
-) -> Result<Learnt, Problem> {
+    wanted: SummaryRequest,
+) -> Result<LoadedSummaries, Problem> {
     let mut known = HashMap::new();
     let mut missing = HashMap::new();
     for place in wanted.places {
@@ -96,15 +96,15 @@ pub(crate) async fn known(
         sketch_large(reader, lease, &wanted.tenant, &mut known).await?;
     }
     let known = known.into_iter().map(|(uid, (_, known))| (uid, known)).collect();
-    Ok(Learnt { known, unavailable })
+    Ok(LoadedSummaries { known, unavailable })
 }
 
-type Rows = HashMap<u32, (Place, Arc<Known>)>;
+type Rows = HashMap<u32, (MessageRef, Arc<CachedSummary>)>;
 
 async fn learn(
     reader: &Reader,
     lease: &mut Lease,
-    mut missing: HashMap<u32, Place>,
+    mut missing: HashMap<u32, MessageRef>,
     fetched: Vec<FetchRow>,
     known: &mut Rows,
 ) -> Result<HashSet<u32>, Problem> {
@@ -125,7 +125,7 @@ async fn learn(
     let blocks = fetched.iter().map(|(_, row)| row.header.clone().unwrap_or_default()).collect();
     let facts = summarise(reader, blocks).await?;
     for ((place, row), facts) in fetched.into_iter().zip(facts) {
-        let learnt = Arc::new(Known {
+        let learnt = Arc::new(CachedSummary {
             received: row.received,
             size: row.size,
             // Of what is too long to be read nothing is said.
@@ -133,7 +133,7 @@ async fn learn(
             unread: row.header_unread,
             sketch: None,
         });
-        reader.cache.learn(reader.cache_key(place.clone()), Arc::clone(&learnt));
+        reader.cache.put_summary(reader.cache_key(place.clone()), Arc::clone(&learnt));
         known.insert(place.uid, (place, learnt));
     }
     Ok(unavailable)
@@ -141,15 +141,18 @@ async fn learn(
 
 /// Takes the rows that are missing; a server may add some that nobody asked for.
 fn take(
-    missing: &mut HashMap<u32, Place>,
+    missing: &mut HashMap<u32, MessageRef>,
     fetched: Vec<FetchRow>,
-    taken: &mut Vec<(Place, FetchRow)>,
+    taken: &mut Vec<(MessageRef, FetchRow)>,
 ) {
     let rows = fetched.into_iter().filter(|row| row.header.is_some() || row.header_unread);
     taken.extend(rows.filter_map(|row| Some((missing.remove(&row.uid)?, row))));
 }
 
-async fn summarise(reader: &Reader, blocks: Vec<Bytes>) -> Result<Vec<Option<Facts>>, Problem> {
+async fn summarise(
+    reader: &Reader,
+    blocks: Vec<Bytes>,
+) -> Result<Vec<Option<HeaderSummary>>, Problem> {
     let count = blocks.len();
     if count == 0 {
         return Ok(Vec::new());
@@ -173,7 +176,7 @@ async fn summarise(reader: &Reader, blocks: Vec<Bytes>) -> Result<Vec<Option<Fac
 }
 
 async fn sketch(reader: &Reader, lease: &mut Lease, known: &mut Rows) -> Result<(), Problem> {
-    let fits = |row: &Known| {
+    let fits = |row: &CachedSummary| {
         row.size.filter(|size| row.sketch.is_none() && *size <= reader.settings.preview_bytes)
     };
     let mut lacking: Vec<(u32, u64)> =
@@ -208,7 +211,7 @@ async fn sketch_large(
     tenant: &TenantId,
     known: &mut Rows,
 ) -> Result<(), Problem> {
-    let is_large = |row: &Known| {
+    let is_large = |row: &CachedSummary| {
         row.size.filter(|size| row.sketch.is_none() && *size > reader.settings.preview_bytes)
     };
     let mut sizes: HashMap<u32, u64> =
@@ -225,8 +228,10 @@ async fn sketch_large(
                 // Some servers give the whole, which is too long where the start was asked for.
                 None => None,
             };
-            let is_told =
-                matches!(&begun, Some(Sketch { preview: Some(_), has_attachments: Some(true) }));
+            let is_told = matches!(
+                &begun,
+                Some(BodyPreview { preview: Some(_), has_attachments: Some(true) })
+            );
             let wants_rest = !is_told && size <= reader.settings.message_bytes;
             let rest = if wants_rest { reader.in_flight.reserve(tenant, size) } else { None };
             let has_room = rest.is_some();
@@ -250,8 +255,8 @@ async fn sketch_large(
 const STARTS: usize = 32;
 
 /// What the start of a message tells of the whole: that there is an attachment, never that there is none.
-async fn start_of(reader: &Reader, start: Bytes) -> Result<Option<Sketch>, Problem> {
-    let want = ReadWant { preview: true, structure: true, ..ReadWant::default() };
+async fn start_of(reader: &Reader, start: Bytes) -> Result<Option<BodyPreview>, Problem> {
+    let want = ParseOptions { preview: true, structure: true, ..ParseOptions::default() };
     let reading = reading_of(reader, start, want).await?;
     Ok(reading.map(|reading| {
         // HTML that comes later may show what has a content id.
@@ -259,11 +264,15 @@ async fn start_of(reader: &Reader, start: Bytes) -> Result<Option<Sketch>, Probl
             |part: &Part| part.usage == Some(Usage::Attachment) && part.content_id.is_none();
         let has_attachments = reading.parts.iter().any(is_file).then_some(true);
         let preview = reading.preview.filter(|preview| !preview.is_empty());
-        Sketch { preview, has_attachments }
+        BodyPreview { preview, has_attachments }
     }))
 }
 
-async fn whole_of(reader: &Reader, lease: &mut Lease, uid: u32) -> Result<Option<Sketch>, Problem> {
+async fn whole_of(
+    reader: &Reader,
+    lease: &mut Lease,
+    uid: u32,
+) -> Result<Option<BodyPreview>, Problem> {
     let items = [FetchItem::Whole];
     let fetched = fetch_bisect::fetch(lease, vec![uid], &items, &items).await?;
     let row = fetched.rows.into_iter().find(|row| row.uid == uid);
@@ -273,16 +282,20 @@ async fn whole_of(reader: &Reader, lease: &mut Lease, uid: u32) -> Result<Option
     }
 }
 
-fn keep(reader: &Reader, known: &mut Rows, uid: u32, sketch: Sketch) {
+fn keep(reader: &Reader, known: &mut Rows, uid: u32, sketch: BodyPreview) {
     if let Some((place, row)) = show(known, uid, sketch) {
-        reader.cache.learn(reader.cache_key(place.clone()), Arc::clone(row));
+        reader.cache.put_summary(reader.cache_key(place.clone()), Arc::clone(row));
     }
 }
 
 /// For this request only.
-fn show(known: &mut Rows, uid: u32, sketch: Sketch) -> Option<&(Place, Arc<Known>)> {
+fn show(
+    known: &mut Rows,
+    uid: u32,
+    sketch: BodyPreview,
+) -> Option<&(MessageRef, Arc<CachedSummary>)> {
     let known = known.get_mut(&uid)?;
-    known.1 = Arc::new(Known { sketch: Some(sketch), ..(*known.1).clone() });
+    known.1 = Arc::new(CachedSummary { sketch: Some(sketch), ..(*known.1).clone() });
     Some(known)
 }
 
@@ -303,10 +316,10 @@ fn take_batch(lacking: &mut Vec<(u32, u64)>) -> Vec<u32> {
 }
 
 /// None when the parser gave up on the message.
-async fn sketch_of(reader: &Reader, whole: Bytes) -> Result<Option<Sketch>, Problem> {
-    let want = ReadWant { preview: true, ..ReadWant::default() };
+async fn sketch_of(reader: &Reader, whole: Bytes) -> Result<Option<BodyPreview>, Problem> {
+    let want = ParseOptions { preview: true, ..ParseOptions::default() };
     let reading = reading_of(reader, whole, want).await?;
-    Ok(reading.map(|reading| Sketch {
+    Ok(reading.map(|reading| BodyPreview {
         preview: reading.preview,
         has_attachments: Some(reading.has_attachments),
     }))
@@ -315,8 +328,8 @@ async fn sketch_of(reader: &Reader, whole: Bytes) -> Result<Option<Sketch>, Prob
 async fn reading_of(
     reader: &Reader,
     raw: Bytes,
-    want: ReadWant,
-) -> Result<Option<Reading>, Problem> {
+    want: ParseOptions,
+) -> Result<Option<ParsedMessage>, Problem> {
     match reader.mime.read(in_memory(raw), want, PREVIEW_LIMIT).await {
         Ok(reading) => Ok(Some(reading)),
         Err(MimeError::Faults(_) | MimeError::Failed(_)) => Ok(None),

@@ -32,7 +32,7 @@ const MOST: usize = 256;
 
 /// By tenant.
 #[derive(Debug)]
-pub(crate) struct Pauses {
+pub(crate) struct TokenEndpointBackoff {
     clock: Arc<dyn Clock>,
     tenants: Mutex<HashMap<TenantId, HashMap<Address, Pause>>>,
 }
@@ -61,7 +61,7 @@ impl Address {
     }
 }
 
-impl Pauses {
+impl TokenEndpointBackoff {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, tenants: Mutex::default() }
     }
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn pauses_double_to_a_quarter_of_an_hour_and_end_with_a_token() {
         let clock = Arc::new(Owned::default());
-        let pauses = Pauses::new(clock.clone());
+        let pauses = TokenEndpointBackoff::new(clock.clone());
         let acme = tenant("acme");
         for want in [5, 10, 20, 40, 80, 160, 320, 640, 900, 900] {
             pauses.check(&acme, &address()).unwrap();
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn others_and_another_secret_do_not_wait() {
-        let pauses = Pauses::new(Arc::new(Owned::default()));
+        let pauses = TokenEndpointBackoff::new(Arc::new(Owned::default()));
         let acme = tenant("acme");
         pauses.failed(&acme, address(), refusal(), None);
         assert!(pauses.check(&acme, &address()).is_err());

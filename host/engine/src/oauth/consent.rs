@@ -20,8 +20,8 @@ use model::problem::{Code, Problem};
 use model::secret::Secret;
 use sha2::{Digest, Sha256};
 
-use crate::oauth::credentials::Bearers;
-use crate::oauth::token_response::Withheld;
+use crate::oauth::credentials::CredentialProvider;
+use crate::oauth::token_response::TokenError;
 use crate::sync::lock;
 
 const LASTS: Duration = Duration::from_secs(600);
@@ -32,7 +32,7 @@ const MOST_OF_TENANT: usize = 500;
 
 /// Where to send a person.
 #[derive(Clone, Debug)]
-pub struct Begun {
+pub struct StartedConsent {
     /// To be opened in a browser.
     pub address: String,
     /// Afterwards it has to be begun anew.
@@ -49,23 +49,23 @@ struct Pending {
 
 /// Consents that were begun.
 #[derive(Debug)]
-pub(crate) struct Consents {
+pub(crate) struct PendingConsents {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     pending: Mutex<HashMap<String, Pending>>,
 }
 
-impl Consents {
+impl PendingConsents {
     pub(crate) fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         Self { clock, entropy, pending: Mutex::default() }
     }
 
     pub(crate) fn begin(
         &self,
-        bearers: &Bearers,
+        bearers: &CredentialProvider,
         account: &Account,
         stored: &Credentials,
-    ) -> Result<Begun, Problem> {
+    ) -> Result<StartedConsent, Problem> {
         let provider = match stored {
             Credentials::OAuth(OAuth { source: TokenSource::Provider(name), .. }) => name.clone(),
             Credentials::OAuth(_) | Credentials::Password(_) => {
@@ -108,13 +108,13 @@ impl Consents {
             (&one.account.tenant, &one.account.id) != (&account.tenant, &account.id)
         });
         pending.insert(state, Pending { account: account.clone(), provider, verifier, expires });
-        Ok(Begun { address, expires })
+        Ok(StartedConsent { address, expires })
     }
 
     /// The account whose tokens are stored now.
     pub(crate) async fn end(
         &self,
-        bearers: &Arc<Bearers>,
+        bearers: &Arc<CredentialProvider>,
         state: &str,
         code: &str,
     ) -> Result<Account, Problem> {
@@ -127,20 +127,20 @@ impl Consents {
         let (code, verifier) = (code.to_owned(), verifier.clone());
         match bearers.consented(account, provider, code, verifier).await {
             Ok(()) => Ok(pending.account),
-            Err(Withheld::Grant) => {
+            Err(TokenError::Grant) => {
                 let detail = "the authorization server does not take the code: ask whoever sent you there to begin again";
                 Err(Problem::new(Code::InvalidConsent, detail))
             }
             // The same answer may be good in a moment.
-            Err(Withheld::Other(busy)) if busy.code == Code::AuthorizationUnavailable => {
+            Err(TokenError::Other(busy)) if busy.code == Code::AuthorizationUnavailable => {
                 lock(&self.pending).insert(state.to_owned(), pending);
                 Err(busy)
             }
-            Err(Withheld::Other(gone)) if gone.code == Code::NoSuchAccount => {
+            Err(TokenError::Other(gone)) if gone.code == Code::NoSuchAccount => {
                 let detail = "the account was changed since this consent was begun: ask whoever sent you there to begin again";
                 Err(Problem::new(Code::InvalidConsent, detail))
             }
-            Err(Withheld::Other(problem)) => Err(problem),
+            Err(TokenError::Other(problem)) => Err(problem),
         }
     }
 

@@ -16,16 +16,16 @@ use model::account::{Account, Credentials, OAuth, TokenSource};
 use model::ids::TenantId;
 use model::port::accounts::Accounts;
 use model::port::clock::Clock;
-use model::port::spawner::Background;
-use model::port::token_endpoint::{Ask, TokenEndpoint};
+use model::port::spawner::Spawner;
+use model::port::token_endpoint::{TokenEndpoint, TokenRequest};
 use model::problem::{Code, Problem};
 use model::secret::Secret;
 use tokio::sync::{Mutex as Turn, oneshot};
 
 use crate::login::account_ref::AccountRef;
-use crate::oauth::backoff::{Address, Pauses};
+use crate::oauth::backoff::{Address, TokenEndpointBackoff};
 use crate::oauth::servers::{Server, Servers};
-use crate::oauth::token_response::{self, Given, Withheld};
+use crate::oauth::token_response::{self, TokenError, TokenGrant};
 use crate::problems;
 use crate::sync::lock;
 
@@ -53,25 +53,25 @@ pub(crate) struct Endpoints {
 
 /// Gives out credentials, for every account.
 #[derive(Debug)]
-pub(crate) struct Bearers {
+pub(crate) struct CredentialProvider {
     accounts: Arc<dyn Accounts>,
     clock: Arc<dyn Clock>,
-    background: Arc<dyn Background>,
+    background: Arc<dyn Spawner>,
     endpoints: Endpoints,
     servers: Arc<Servers>,
-    pauses: Pauses,
+    pauses: TokenEndpointBackoff,
     turns: Mutex<HashMap<AccountRef, Weak<Turn<()>>>>,
 }
 
-impl Bearers {
+impl CredentialProvider {
     pub(crate) fn new(
         accounts: Arc<dyn Accounts>,
         clock: Arc<dyn Clock>,
-        background: Arc<dyn Background>,
+        background: Arc<dyn Spawner>,
         endpoints: Endpoints,
         servers: Arc<Servers>,
     ) -> Self {
-        let pauses = Pauses::new(Arc::clone(&clock));
+        let pauses = TokenEndpointBackoff::new(Arc::clone(&clock));
         Self { accounts, clock, background, endpoints, servers, pauses, turns: Mutex::default() }
     }
 
@@ -89,7 +89,7 @@ impl Bearers {
     }
 
     /// Something else than `refused`, which a mail server did not take; none for a password.
-    pub(crate) async fn instead_of(
+    pub(crate) async fn refresh_after_refusal(
         self: &Arc<Self>,
         account: &Account,
         refused: &Credentials,
@@ -121,12 +121,12 @@ impl Bearers {
         provider: &str,
         code: String,
         verifier: Secret,
-    ) -> Result<(), Withheld> {
+    ) -> Result<(), TokenError> {
         let (this, account, provider) = (Arc::clone(self), account.clone(), provider.to_owned());
         self.to_the_end(async move {
             let turn = this.turn(&account);
             let _turn = turn.lock().await;
-            let stored = this.stored(&account).await.map_err(Withheld::Other)?;
+            let stored = this.stored(&account).await.map_err(TokenError::Other)?;
             let oauth = match &stored {
                 Credentials::OAuth(oauth)
                     if oauth.source == TokenSource::Provider(provider.clone()) =>
@@ -134,20 +134,20 @@ impl Bearers {
                     oauth.clone()
                 }
                 Credentials::OAuth(_) | Credentials::Password(_) => {
-                    return Err(Withheld::Other(gone()));
+                    return Err(TokenError::Other(gone()));
                 }
             };
-            let server = this.server(&provider).map_err(Withheld::Other)?;
+            let server = this.server(&provider).map_err(TokenError::Other)?;
             let given = this.exchange(server, &code, &verifier).await?;
             let after = Credentials::OAuth(this.with(&oauth, given));
-            this.swap(&account, &stored, after).await.map(drop).map_err(Withheld::Other)
+            this.swap(&account, &stored, after).await.map(drop).map_err(TokenError::Other)
         })
         .await
-        .unwrap_or_else(|| Err(Withheld::Other(ending())))
+        .unwrap_or_else(|| Err(TokenError::Other(ending())))
     }
 
     /// Waits for those that are being renewed: what an authorization server gave must not be lost.
-    pub(crate) async fn settle(&self) {
+    pub(crate) async fn wait_for_refreshes(&self) {
         let turns: Vec<_> = lock(&self.turns).values().filter_map(Weak::upgrade).collect();
         for turn in turns {
             drop(turn.lock().await);
@@ -198,11 +198,11 @@ impl Bearers {
             Ok(given) => {
                 self.swap(account, &stored, Credentials::OAuth(self.with(&oauth, given))).await
             }
-            Err(Withheld::Grant) => {
+            Err(TokenError::Grant) => {
                 // It will never be good again: nobody needs to ask a second time.
                 let void = OAuth { access: None, refresh: None, ..oauth };
                 self.swap(account, &stored, Credentials::OAuth(void)).await?;
-                Err(withheld(Withheld::Grant))
+                Err(withheld(TokenError::Grant))
             }
             Err(other) => Err(withheld(other)),
         }
@@ -222,11 +222,11 @@ impl Bearers {
         }
     }
 
-    async fn ask(&self, tenant: &TenantId, oauth: &OAuth) -> Result<Given, Withheld> {
+    async fn ask(&self, tenant: &TenantId, oauth: &OAuth) -> Result<TokenGrant, TokenError> {
         match &oauth.source {
             TokenSource::Provider(name) => {
-                let refresh = oauth.refresh.as_ref().ok_or(Withheld::Grant)?;
-                let server = self.server(name).map_err(Withheld::Other)?;
+                let refresh = oauth.refresh.as_ref().ok_or(TokenError::Grant)?;
+                let server = self.server(name).map_err(TokenError::Other)?;
                 let form = form(
                     server,
                     &[("grant_type", "refresh_token"), ("refresh_token", refresh.reveal())],
@@ -235,11 +235,12 @@ impl Bearers {
                 // that refuses, for the one that it was asked for.
                 let whole = Address::new(&server.token, None);
                 let one = Address::new(&server.token, Some(refresh));
-                self.pauses.check_all(tenant, &[&whole, &one]).map_err(Withheld::Other)?;
-                let told = self.endpoints.servers.ask(&server.token, Ask::Form(&form)).await;
+                self.pauses.check_all(tenant, &[&whole, &one]).map_err(TokenError::Other)?;
+                let told =
+                    self.endpoints.servers.ask(&server.token, TokenRequest::Form(&form)).await;
                 let asked = told.as_ref().ok().and_then(|told| told.retry_after);
                 let read = token_response::read(told, &server.name);
-                let Err(Withheld::Other(problem)) = read else {
+                let Err(TokenError::Other(problem)) = read else {
                     self.pauses.clear(tenant, &whole);
                     self.pauses.clear(tenant, &one);
                     return read;
@@ -250,28 +251,28 @@ impl Bearers {
                     self.pauses.clear(tenant, &whole);
                     one
                 };
-                Err(Withheld::Other(self.pauses.failed(tenant, address, problem, asked)))
+                Err(TokenError::Other(self.pauses.failed(tenant, address, problem, asked)))
             }
             TokenSource::Url { url, secret } => {
                 let who = "The tenant's token address";
                 let address = Address::new(url, secret.as_ref());
-                self.pauses.check(tenant, &address).map_err(Withheld::Other)?;
-                let told = self.endpoints.own.ask(url, Ask::Get(secret.as_ref())).await;
+                self.pauses.check(tenant, &address).map_err(TokenError::Other)?;
+                let told = self.endpoints.own.ask(url, TokenRequest::Get(secret.as_ref())).await;
                 let asked = told.as_ref().ok().and_then(|told| told.retry_after);
                 // Nobody can agree anew there: whatever it says is the tenant's to mend.
                 let read = token_response::read(told, who).map_err(|withheld| match withheld {
-                    Withheld::Grant => token_response::refused(who, "it says invalid_grant"),
-                    other @ Withheld::Other(_) => other,
+                    TokenError::Grant => token_response::refused(who, "it says invalid_grant"),
+                    other @ TokenError::Other(_) => other,
                 });
                 match read {
                     Ok(given) => {
                         self.pauses.clear(tenant, &address);
                         Ok(given)
                     }
-                    Err(Withheld::Other(problem)) => {
-                        Err(Withheld::Other(self.pauses.failed(tenant, address, problem, asked)))
+                    Err(TokenError::Other(problem)) => {
+                        Err(TokenError::Other(self.pauses.failed(tenant, address, problem, asked)))
                     }
-                    Err(Withheld::Grant) => Err(Withheld::Grant),
+                    Err(TokenError::Grant) => Err(TokenError::Grant),
                 }
             }
         }
@@ -283,7 +284,7 @@ impl Bearers {
         server: &Server,
         code: &str,
         verifier: &Secret,
-    ) -> Result<Given, Withheld> {
+    ) -> Result<TokenGrant, TokenError> {
         let form = form(
             server,
             &[
@@ -293,7 +294,7 @@ impl Bearers {
                 ("code_verifier", verifier.reveal()),
             ],
         );
-        let told = self.endpoints.servers.ask(&server.token, Ask::Form(&form)).await;
+        let told = self.endpoints.servers.ask(&server.token, TokenRequest::Form(&form)).await;
         token_response::read(told, &server.name)
     }
 
@@ -320,7 +321,7 @@ impl Bearers {
         &self.servers.redirect
     }
 
-    fn with(&self, old: &OAuth, given: Given) -> OAuth {
+    fn with(&self, old: &OAuth, given: TokenGrant) -> OAuth {
         OAuth {
             source: old.source.clone(),
             access: Some(given.access),
@@ -361,13 +362,13 @@ fn form(server: &Server, fields: &[(&str, &str)]) -> Secret {
     Secret::new(form.finish())
 }
 
-pub(crate) fn withheld(withheld: Withheld) -> Problem {
+pub(crate) fn withheld(withheld: TokenError) -> Problem {
     match withheld {
-        Withheld::Grant => Problem::new(
+        TokenError::Grant => Problem::new(
             Code::ReauthRequired,
             "the owner of the mailbox has to agree: `POST /v1/accounts/{account}/oauth` answers the address where he does",
         ),
-        Withheld::Other(problem) => problem,
+        TokenError::Other(problem) => problem,
     }
 }
 

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use model::port::dial::DialError;
 use model::port::lookup::FetchError;
-use model::port::token_endpoint::Told;
+use model::port::token_endpoint::TokenReply;
 use model::problem::{Code, Problem};
 use model::secret::Secret;
 use serde::Deserialize;
 
 /// Tokens, as they were given.
 #[derive(Debug)]
-pub(crate) struct Given {
+pub(crate) struct TokenGrant {
     pub(crate) access: Secret,
     /// None when the old one stays good.
     pub(crate) refresh: Option<Secret>,
@@ -23,7 +23,7 @@ pub(crate) struct Given {
 
 /// Why there are none.
 #[derive(Debug)]
-pub(crate) enum Withheld {
+pub(crate) enum TokenError {
     /// The person has to agree again.
     Grant,
     /// Anything else, which may pass or is the operator's to mend.
@@ -44,11 +44,14 @@ const PAUSE: Duration = Duration::from_secs(30);
 /// Whoever asks for more is asked again all the same.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
-pub(crate) fn read(answer: Result<Told, FetchError>, who: &str) -> Result<Given, Withheld> {
+pub(crate) fn read(
+    answer: Result<TokenReply, FetchError>,
+    who: &str,
+) -> Result<TokenGrant, TokenError> {
     let told = answer.map_err(|error| {
         let detail = format!("{who} cannot be asked for a token: {}", unnamed(&error));
-        let problem = Problem::new(Code::AuthorizationUnavailable, detail).because(error);
-        Withheld::Other(problem.with_retry_after(PAUSE))
+        let problem = Problem::new(Code::AuthorizationUnavailable, detail).with_cause(error);
+        TokenError::Other(problem.with_retry_after(PAUSE))
     })?;
     let written: Option<Written> = serde_json::from_str(told.body.reveal()).ok();
     let error = written.as_ref().and_then(|written| written.error.as_deref());
@@ -64,18 +67,18 @@ pub(crate) fn read(answer: Result<Told, FetchError>, who: &str) -> Result<Given,
             let Some((access, refresh, lasts)) = written else {
                 return Err(refused(who, "its answer holds no access_token"));
             };
-            Ok(Given {
+            Ok(TokenGrant {
                 access: Secret::new(access),
                 refresh: refresh.map(Secret::new),
                 lasts: lasts.as_ref().and_then(seconds),
             })
         }
-        (_, Some("invalid_grant")) => Err(Withheld::Grant),
+        (_, Some("invalid_grant")) => Err(TokenError::Grant),
         (429, _) | (500.., _) | (_, Some("temporarily_unavailable" | "slow_down")) => {
             let detail = format!("{who} gives no token now (status {})", told.status);
             let pause = told.retry_after.unwrap_or(PAUSE).min(LONGEST_PAUSE);
             let problem = Problem::new(Code::AuthorizationUnavailable, detail);
-            Err(Withheld::Other(problem.with_retry_after(pause)))
+            Err(TokenError::Other(problem.with_retry_after(pause)))
         }
         // A word of the standard, or nothing of theirs.
         (_, Some(word))
@@ -113,8 +116,8 @@ fn unnamed(error: &FetchError) -> String {
     }
 }
 
-pub(crate) fn refused(who: &str, why: &str) -> Withheld {
-    Withheld::Other(Problem::new(
+pub(crate) fn refused(who: &str, why: &str) -> TokenError {
+    TokenError::Other(Problem::new(
         Code::AuthorizationRefused,
         format!("{who} gives no token: {why}"),
     ))
@@ -147,7 +150,7 @@ mod tests {
 
     #[test]
     fn only_invalid_grant_is_about_the_credentials() {
-        assert!(matches!(told(400, r#"{"error": "invalid_grant"}"#), Err(Withheld::Grant)));
+        assert!(matches!(told(400, r#"{"error": "invalid_grant"}"#), Err(TokenError::Grant)));
         for (status, body, code) in [
             (429, r#"{"error": "rate_limited"}"#, Code::AuthorizationUnavailable),
             (500, "", Code::AuthorizationUnavailable),
@@ -159,12 +162,12 @@ mod tests {
             (200, r#"{"access_token": ""}"#, Code::AuthorizationRefused),
             (404, "", Code::AuthorizationRefused),
         ] {
-            let Err(Withheld::Other(problem)) = told(status, body) else {
+            let Err(TokenError::Other(problem)) = told(status, body) else {
                 panic!("{status} {body}")
             };
             assert_eq!(problem.code, code, "{status} {body}");
         }
-        let Err(Withheld::Other(problem)) = told(400, r#"{"error": "<b>Canary</b>"}"#) else {
+        let Err(TokenError::Other(problem)) = told(400, r#"{"error": "<b>Canary</b>"}"#) else {
             panic!()
         };
         assert!(!problem.detail.contains("Canary"), "{}", problem.detail);
@@ -182,15 +185,15 @@ mod tests {
             DialError::Timeout { host: host() },
             DialError::Tls { host: host(), fault: TlsFault::WrongHost },
         ] {
-            let Err(Withheld::Other(problem)) = read(Err(error.into()), "The server") else {
+            let Err(TokenError::Other(problem)) = read(Err(error.into()), "The server") else {
                 panic!()
             };
             assert!(!problem.detail.contains("hidden"), "{}", problem.detail);
         }
     }
 
-    fn told(status: u16, body: &str) -> Result<Given, Withheld> {
+    fn told(status: u16, body: &str) -> Result<TokenGrant, TokenError> {
         let body = Secret::new(body.to_owned());
-        read(Ok(Told { status, retry_after: None, body }), "The server")
+        read(Ok(TokenReply { status, retry_after: None, body }), "The server")
     }
 }

@@ -16,27 +16,26 @@ use std::time::Duration;
 
 use futures_util::future::{self, Either};
 use model::account::{Account, MailServer};
-use model::draft::Envelope;
 use model::instant::Timestamp;
+use model::mail::draft::Envelope;
 use model::port::BoxFuture;
-use model::port::outbox::{Claim, Step};
+use model::port::outbox::{AttemptStep, Claim};
 use model::port::smtp::{Activity, BeforeDot, Data, Delivery, SmtpError, SmtpSession};
 use model::port::store_error::StoreError;
 use model::problem::Protocol;
 use model::submission::State;
 use tokio::sync::watch;
 
-use crate::login::attempts::Answer;
+use crate::login::attempts::LoginOutcome;
 use crate::login::lockout::Lockout;
 use crate::login::refusal_text;
-use crate::outbox::backoff;
 use crate::outbox::concurrency::Fate;
-use crate::outbox::delivery_slots::{Place, Verdict};
+use crate::outbox::delivery_slots::{SlotGuard, Verdict};
 use crate::outbox::expiry::{self, Waited};
 use crate::outbox::recording::{self, uncounted};
-use crate::outbox::sent_copy;
 use crate::outbox::verdict::{self, Outcome};
 use crate::outbox::worker::Worker;
+use crate::outbox::{backoff, sent_copy};
 use crate::problems;
 
 /// A server that says nothing for so long gives no more answers to those that have a place. Its
@@ -67,7 +66,7 @@ enum Ending {
 
 /// What else is known when an attempt ends.
 #[derive(Default)]
-struct Over {
+struct EndDetails {
     /// Nothing more can be tried, and this is why.
     state: Option<State>,
     /// A copy is to be filed among the account's sent mail.
@@ -75,7 +74,7 @@ struct Over {
 }
 
 /// What became of the talk with a server.
-enum Tried {
+enum ExchangeResult {
     /// It ended, with the session if that can go on.
     Answered(Result<Delivery, SmtpError>, Option<Box<dyn SmtpSession>>),
     /// The host stops, and the session did not stand yet.
@@ -98,13 +97,13 @@ impl<'a> Attempt<'a> {
         stopping: watch::Receiver<bool>,
     ) -> Self {
         if claim.found == State::DotSent {
-            verdict::doubt(&mut claim.recipients);
+            verdict::mark_uncertain(&mut claim.recipients);
         }
         Self { worker, claim, stopping, dot: AtomicBool::new(false) }
     }
 
     /// To the end. Says nothing: what became of it stands in the outbox.
-    pub(crate) async fn run(self, mut place: Place<'a>) {
+    pub(crate) async fn run(self, mut place: SlotGuard<'a>) {
         // The claim of before ran out while the store took no writes: its verdict still holds.
         if let Some(verdict) = self.worker.slots.take_verdict(&self.claim.id) {
             drop(place);
@@ -113,7 +112,7 @@ impl<'a> Attempt<'a> {
             return;
         }
         if *self.stopping.borrow() {
-            return self.put_back("the host is stopping", Duration::ZERO).await;
+            return self.release_claim("the host is stopping", Duration::ZERO).await;
         }
         let Some((account, server)) = self.account().await else { return };
         if !place.settle(&server) {
@@ -127,14 +126,16 @@ impl<'a> Attempt<'a> {
         let (outcome, due, counted) = match ending {
             Ending::Outcome { outcome, due, counted } => (outcome, due, counted),
             Ending::Damaged { reason } => {
-                return self.keep(Verdict { step: Step::Damaged { reason }, copy: false }).await;
+                return self
+                    .keep(Verdict { step: AttemptStep::Damaged { reason }, copy: false })
+                    .await;
             }
             Ending::Lost => return,
         };
         let had = self.claim.recipients.iter().any(|known| known.state == State::Sent);
         let has = outcome.recipients.iter().any(|known| known.state == State::Sent);
         let copy = has && !had && sent_copy::is_wanted(self.worker, &account);
-        self.end(outcome, due, counted, Over { state: None, copy }).await;
+        self.end(outcome, due, counted, EndDetails { state: None, copy }).await;
     }
 
     /// The account as it is now; without one the attempt is over.
@@ -144,12 +145,12 @@ impl<'a> Attempt<'a> {
         match found {
             Err(error) => {
                 tracing::error!(%error, "an account cannot be read");
-                self.put_back("the store did not answer", Duration::from_secs(60)).await;
+                self.release_claim("the store did not answer", Duration::from_secs(60)).await;
             }
-            Ok(None) => self.give_up("the account was deleted").await,
+            Ok(None) => self.fail("the account was deleted").await,
             // Made again under the same id: perhaps by somebody else, and with another login.
             Ok(Some(account)) if account.generation != claim.generation => {
-                self.give_up("the account was deleted").await;
+                self.fail("the account was deleted").await;
             }
             Ok(Some(account))
                 if !account
@@ -157,7 +158,7 @@ impl<'a> Attempt<'a> {
                     .iter()
                     .any(|identity| identity.email.same_as(&claim.sender)) =>
             {
-                self.give_up("the sender is no longer one of the account's identities").await;
+                self.fail("the sender is no longer one of the account's identities").await;
             }
             Ok(Some(account)) => match account.smtp.clone() {
                 Some(server) => return Some((account, server)),
@@ -166,7 +167,7 @@ impl<'a> Attempt<'a> {
                     let why = "the account has no SMTP server";
                     let due = self.now().after(self.backoff());
                     let outcome = self.untried(State::Deferred, why);
-                    self.end(outcome, due, Counted::Yes, Over::default()).await;
+                    self.end(outcome, due, Counted::Yes, EndDetails::default()).await;
                 }
             },
         }
@@ -174,15 +175,15 @@ impl<'a> Attempt<'a> {
     }
 
     /// Nothing more will be tried, and it is no server that said so.
-    async fn give_up(&self, why: &str) {
+    async fn fail(&self, why: &str) {
         let outcome = self.untried(State::Failed, why);
-        let over = Over { state: Some(State::Failed), copy: false };
+        let over = EndDetails { state: Some(State::Failed), copy: false };
         self.end(outcome, self.now(), Counted::No, over).await;
     }
 
     async fn attempt(
         &self,
-        place: &mut Place<'_>,
+        place: &mut SlotGuard<'_>,
         account: &Account,
         server: &MailServer,
     ) -> Ending {
@@ -194,7 +195,7 @@ impl<'a> Attempt<'a> {
             return Ending::Outcome { outcome, due: now, counted: Counted::No };
         }
         let monotonic = self.worker.clock.monotonic();
-        let lockout = place.courier().with_lockout(|lockout| *lockout);
+        let lockout = place.account_slots().with_lockout(|lockout| *lockout);
         // Nothing is held against what is stored now; something may be against the login.
         let left = if lockout.is_clear() {
             self.worker.logins.guesses.left(account)
@@ -207,24 +208,27 @@ impl<'a> Attempt<'a> {
         }
         let pause = self.backoff();
         let envelope = Envelope { sender: claim.sender.clone(), recipients };
-        let warm = place.courier().take_warm(server);
+        let warm = place.account_slots().take_idle(server);
         let tried = match warm {
             Some(session) => match self.deliver(place, session, &envelope).await {
                 // It had gone cold. The dot was not sent, so a fresh session may try at once.
-                Tried::Answered(Err(SmtpError::Lost(_) | SmtpError::Refused { .. }), _) => {
-                    self.connect_and_deliver(place, account, server, &envelope).await
-                }
-                tried @ (Tried::Answered(..) | Tried::Stopped | Tried::Silent) => tried,
+                ExchangeResult::Answered(
+                    Err(SmtpError::Lost(_) | SmtpError::Refused { .. }),
+                    _,
+                ) => self.connect_and_deliver(place, account, server, &envelope).await,
+                tried @ (ExchangeResult::Answered(..)
+                | ExchangeResult::Stopped
+                | ExchangeResult::Silent) => tried,
             },
             None => self.connect_and_deliver(place, account, server, &envelope).await,
         };
         let (answer, session) = match tried {
-            Tried::Answered(answer, session) => (answer, session),
-            Tried::Stopped => {
+            ExchangeResult::Answered(answer, session) => (answer, session),
+            ExchangeResult::Stopped => {
                 let why = "the host stopped before the message was sent";
                 return self.without_attempt(why, self.now());
             }
-            Tried::Silent => {
+            ExchangeResult::Silent => {
                 let why = "the SMTP server is silent, and as many deliveries as may wait for silent servers do";
                 let outcome = self.untried(State::Deferred, why);
                 let due = self.now().after(pause);
@@ -233,7 +237,7 @@ impl<'a> Attempt<'a> {
         };
         place.answered();
         if let Some(session) = session {
-            place.keep_warm(session, server, self.worker.clock.monotonic());
+            place.put_idle(session, server, self.worker.clock.monotonic());
         }
         if let Some(reason) = damage(&answer) {
             return Ending::Damaged { reason };
@@ -260,40 +264,40 @@ impl<'a> Attempt<'a> {
 
     async fn connect_and_deliver(
         &self,
-        place: &mut Place<'_>,
+        place: &mut SlotGuard<'_>,
         account: &Account,
         server: &MailServer,
         envelope: &Envelope,
-    ) -> Tried {
+    ) -> ExchangeResult {
         let activity = Activity::new(Arc::clone(&self.worker.clock));
         let login = self.unless_stopping(self.log_in(account, server, &activity));
         let connected = match self.watched(place, &activity, login).await {
             Some(Some(connected)) => connected,
-            Some(None) => return Tried::Stopped,
+            Some(None) => return ExchangeResult::Stopped,
             None => {
                 let silent = SmtpError::Timeout { step: "the login" };
                 let problem = problems::smtp_login(&silent);
-                self.worker.logins.healths.saw(account, Protocol::Smtp, Some(&problem)).await;
-                return Tried::Silent;
+                self.worker.logins.healths.record(account, Protocol::Smtp, Some(&problem)).await;
+                return ExchangeResult::Silent;
             }
         };
-        let courier = place.courier();
+        let courier = place.account_slots();
         let now = self.worker.clock.monotonic();
         let (healths, smtp) = (&self.worker.logins.healths, Protocol::Smtp);
         match connected {
             Ok(session) => {
-                healths.saw(account, smtp, None).await;
+                healths.record(account, smtp, None).await;
                 courier.with_lockout(Lockout::accepted);
-                self.worker.logins.guesses.note(account, [(server, Answer::Accepted)]);
+                self.worker.logins.guesses.record(account, [(server, LoginOutcome::Accepted)]);
                 self.deliver(place, session, envelope).await
             }
             Err(error) => {
                 let judged = matches!(&error, SmtpError::Credentials(no) if !refusal_text::is_busy(&no.text));
                 if judged && courier.with_lockout(|lockout| lockout.refused(now)) {
-                    self.worker.logins.guesses.note(account, [(server, Answer::Refused)]);
+                    self.worker.logins.guesses.record(account, [(server, LoginOutcome::Refused)]);
                 }
-                healths.saw(account, smtp, Some(&problems::smtp_login(&error))).await;
-                Tried::Answered(Err(error), None)
+                healths.record(account, smtp, Some(&problems::smtp_login(&error))).await;
+                ExchangeResult::Answered(Err(error), None)
             }
         }
     }
@@ -310,7 +314,8 @@ impl<'a> Attempt<'a> {
         let credentials = bearers.current(account).await.map_err(none)?;
         let connected = smtp.connect(server, &credentials, &(), activity).await;
         if matches!(&connected, Err(SmtpError::Credentials(no)) if !refusal_text::is_busy(&no.text))
-            && let Some(other) = bearers.instead_of(account, &credentials).await.map_err(none)?
+            && let Some(other) =
+                bearers.refresh_after_refusal(account, &credentials).await.map_err(none)?
         {
             return smtp.connect(server, &other, &(), activity).await;
         }
@@ -320,32 +325,32 @@ impl<'a> Attempt<'a> {
     /// One transaction, and the session if it can go on.
     async fn deliver(
         &self,
-        place: &mut Place<'_>,
+        place: &mut SlotGuard<'_>,
         mut session: Box<dyn SmtpSession>,
         envelope: &Envelope,
-    ) -> Tried {
+    ) -> ExchangeResult {
         // Policy for doubt: send again, and say that it may arrive twice.
         let before_dot: BeforeDot<'_> = Box::new(|| {
             self.dot.store(true, Ordering::SeqCst);
-            Box::pin(self.record(Step::DotSent))
+            Box::pin(self.record(AttemptStep::DotSent))
         });
         let activity = session.activity().clone();
         let transaction = session.deliver(envelope, &self.claim.raw, before_dot);
         let Some(answer) = self.watched(place, &activity, transaction).await else {
-            return Tried::Silent;
+            return ExchangeResult::Silent;
         };
         let usable = match &answer {
             Ok(delivery) => delivery.leaves_session(),
             Err(_) => false,
         };
-        Tried::Answered(answer, usable.then_some(session))
+        ExchangeResult::Answered(answer, usable.then_some(session))
     }
 
     /// What comes of `work`, however long it takes: once the server has been silent for a while, it goes
     /// on beside those that have a place. None when it may not.
     async fn watched<T>(
         &self,
-        place: &mut Place<'_>,
+        place: &mut SlotGuard<'_>,
         activity: &Activity,
         work: impl Future<Output = T>,
     ) -> Option<T> {
@@ -388,14 +393,14 @@ impl<'a> Attempt<'a> {
         let due = self.now().after(SILENT);
         if self.is_over(due, Counted::No) {
             let outcome = self.untried(State::Deferred, why);
-            self.end(outcome, due, Counted::No, Over::default()).await;
+            self.end(outcome, due, Counted::No, EndDetails::default()).await;
         } else {
-            self.put_back(why, SILENT).await;
+            self.release_claim(why, SILENT).await;
         }
     }
 
     /// Back to the outbox, as if it had not been claimed.
-    async fn put_back(&self, why: &str, pause: Duration) {
+    async fn release_claim(&self, why: &str, pause: Duration) {
         let state = match self.claim.found {
             State::DotSent | State::Uncertain => State::Uncertain,
             State::Accepted | State::Claimed => State::Accepted,
@@ -407,7 +412,7 @@ impl<'a> Attempt<'a> {
             | State::Expired => State::Deferred,
         };
         tracing::debug!(id = %self.claim.id, why, "a claim is put back");
-        let step = Step::Uncounted {
+        let step = AttemptStep::Uncounted {
             state,
             recipients: self.claim.recipients.clone(),
             due: self.now().after(pause),
@@ -428,7 +433,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Records the outcome.
-    async fn end(&self, mut outcome: Outcome, due: Timestamp, counted: Counted, over: Over) {
+    async fn end(&self, mut outcome: Outcome, due: Timestamp, counted: Counted, over: EndDetails) {
         let mut state = over.state.unwrap_or_else(|| outcome.state());
         if !state.is_final() && self.is_over(due, counted) {
             outcome.expire(self.now());
@@ -437,7 +442,7 @@ impl<'a> Attempt<'a> {
         // What is over is due no more: the time says when it ended.
         let due = if state.is_final() { self.now() } else { due };
         let Outcome { recipients, last_error } = outcome;
-        let step = Step::Ended { state, recipients, due, last_error };
+        let step = AttemptStep::Ended { state, recipients, due, last_error };
         let step = if counted == Counted::Yes { step } else { uncounted(step) };
         self.keep(Verdict { step, copy: over.copy }).await;
     }
@@ -446,7 +451,7 @@ impl<'a> Attempt<'a> {
         recording::keep(self.worker, &self.claim, &verdict, self.stopping.clone()).await;
     }
 
-    fn record(&self, step: Step) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn record(&self, step: AttemptStep) -> BoxFuture<'_, Result<(), StoreError>> {
         self.worker.outbox.record(&self.claim.id, self.claim.epoch, step)
     }
 

@@ -12,7 +12,7 @@
 use std::collections::HashMap;
 
 use model::ids::TenantId;
-use model::port::outbox::Room;
+use model::port::outbox::ClaimCapacity;
 
 use crate::login::account_ref::AccountRef;
 
@@ -34,7 +34,7 @@ pub(crate) struct Bounds {
 
 /// Who has one.
 #[derive(Debug)]
-pub(crate) struct Places {
+pub(crate) struct SlotTable {
     bounds: Bounds,
     /// Places that are taken.
     taken: usize,
@@ -108,11 +108,11 @@ pub(crate) enum Fate {
 #[derive(Debug)]
 pub(crate) struct Look {
     /// For what there is room.
-    pub(crate) room: Room,
+    pub(crate) room: ClaimCapacity,
     freed: u64,
 }
 
-impl Places {
+impl SlotTable {
     pub(crate) fn new(bounds: Bounds) -> Self {
         let least = |count: usize| count.max(1);
         let Bounds { total, per_account, slow } = bounds;
@@ -175,7 +175,7 @@ impl Places {
             return None;
         }
         (self.due, self.left) = (false, false);
-        let room = Room { limit: number(limit), each: number(each), accounts };
+        let room = ClaimCapacity { limit: number(limit), each: number(each), accounts };
         Some(Look { room, freed: self.freed })
     }
 
@@ -438,7 +438,7 @@ mod tests {
 
     #[test]
     fn one_tenant_silent_at_the_dot_keeps_no_places_of_everybodys() {
-        let mut places = Places::new(Bounds { total: 4, per_account: 2, slow: 8 });
+        let mut places = SlotTable::new(Bounds { total: 4, per_account: 2, slow: 8 });
         let mut at_the_dot = 0;
         for account in 0..40 {
             let mut ticket = places.begin(&owner("acme", account));
@@ -457,7 +457,7 @@ mod tests {
 
     #[test]
     fn a_silent_server_that_answers_again_is_looked_for() {
-        let mut places = Places::new(Bounds { total: 8, per_account: 2, slow: 1 });
+        let mut places = SlotTable::new(Bounds { total: 8, per_account: 2, slow: 1 });
         let (first, second) = (owner("acme", 0), owner("acme", 1));
         let mut silent = places.begin(&first);
         assert!(places.settle(&mut silent, "mx.example.test"));
@@ -467,7 +467,7 @@ mod tests {
         assert!(places.settle(&mut probe, "mx.example.test"));
         assert!(places.accepted(&second) || places.take_look().is_some());
         while places.take_look().is_some() {}
-        let look = Look { room: Room::of(4), freed: places.freed };
+        let look = Look { room: ClaimCapacity::of(4), freed: places.freed };
         places.left(&look, 0);
         assert!(!places.is_due());
         places.answered(&mut probe);
@@ -476,7 +476,7 @@ mod tests {
 
     #[test]
     fn what_becomes_free_while_a_claim_is_under_way_is_looked_for_again() {
-        let mut places = Places::new(Bounds { total: 32, per_account: 2, slow: 256 });
+        let mut places = SlotTable::new(Bounds { total: 32, per_account: 2, slow: 256 });
         let owner = AccountRef { tenant: "acme".parse().unwrap(), account: "me".parse().unwrap() };
         assert!(places.accepted(&owner));
         let look = places.take_look().unwrap();

@@ -13,23 +13,23 @@ use std::time::Duration;
 
 use model::account::MailServer;
 use model::ids::SubmissionId;
-use model::port::outbox::Step;
+use model::port::outbox::AttemptStep;
 use model::port::smtp::SmtpSession;
 use tokio::sync::Notify;
 
 use crate::login::account_ref::AccountRef;
 use crate::login::lockout::Lockout;
-use crate::outbox::concurrency::{Bounds, Fate, Look, Places, Ticket};
+use crate::outbox::concurrency::{Bounds, Fate, Look, SlotTable, Ticket};
 use crate::settings::Settings;
 use crate::sync::lock;
 
 /// What deliveries share.
 #[derive(Debug)]
-pub(crate) struct Couriers {
+pub(crate) struct DeliverySlots {
     per_account: usize,
-    places: Mutex<Places>,
+    places: Mutex<SlotTable>,
     /// By generation, so that a session never serves an account that was made again.
-    accounts: Mutex<HashMap<(AccountRef, u32), Arc<Courier>>>,
+    accounts: Mutex<HashMap<(AccountRef, u32), Arc<AccountSlots>>>,
     /// What became of submissions, where the store could not record it yet.
     verdicts: Mutex<HashMap<SubmissionId, Verdict>>,
     /// Something is due later that was not before.
@@ -41,34 +41,34 @@ pub(crate) struct Couriers {
 /// What became of a submission.
 #[derive(Clone, Debug)]
 pub(crate) struct Verdict {
-    pub(crate) step: Step,
+    pub(crate) step: AttemptStep,
     /// A copy is to be filed among the account's sent mail.
     pub(crate) copy: bool,
 }
 
 /// What is remembered of one account.
 #[derive(Debug, Default)]
-pub(crate) struct Courier {
-    inside: Mutex<Inside>,
+pub(crate) struct AccountSlots {
+    inside: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
-struct Inside {
+struct State {
     /// The account was changed or deleted: no session waits here any more.
     closed: bool,
     lockout: Lockout,
     /// The one that delivered last comes last.
-    warm: Vec<Warm>,
+    idle: Vec<IdleSmtpSession>,
 }
 
 #[derive(Debug)]
-struct Warm {
+struct IdleSmtpSession {
     session: Box<dyn SmtpSession>,
     server: MailServer,
     since: Duration,
 }
 
-impl Couriers {
+impl DeliverySlots {
     pub(crate) fn new(settings: &Settings) -> Self {
         let bounds = Bounds {
             total: settings.deliveries,
@@ -77,7 +77,7 @@ impl Couriers {
         };
         Self {
             per_account: settings.deliveries_per_account.max(1),
-            places: Mutex::new(Places::new(bounds)),
+            places: Mutex::new(SlotTable::new(bounds)),
             accounts: Mutex::default(),
             verdicts: Mutex::default(),
             deferred: AtomicBool::new(false),
@@ -86,12 +86,12 @@ impl Couriers {
     }
 
     /// A place for a delivery of the account.
-    pub(crate) fn begin(&self, owner: &AccountRef, generation: u32) -> Place<'_> {
+    pub(crate) fn begin(&self, owner: &AccountRef, generation: u32) -> SlotGuard<'_> {
         let courier = {
             let mut accounts = lock(&self.accounts);
             Arc::clone(accounts.entry((owner.clone(), generation)).or_default())
         };
-        Place { couriers: self, ticket: lock(&self.places).begin(owner), courier }
+        SlotGuard { couriers: self, ticket: lock(&self.places).begin(owner), courier }
     }
 
     /// Something of the account was accepted, and may be due.
@@ -127,7 +127,7 @@ impl Couriers {
         self.deferred.swap(false, Ordering::SeqCst)
     }
 
-    fn with_places<T>(&self, work: impl FnOnce(&mut Places) -> T) -> T {
+    fn with_places<T>(&self, work: impl FnOnce(&mut SlotTable) -> T) -> T {
         let mut places = lock(&self.places);
         let answer = work(&mut places);
         if places.is_due() {
@@ -149,7 +149,7 @@ impl Couriers {
             if of == owner {
                 let mut inside = lock(&courier.inside);
                 inside.closed = true;
-                inside.warm.clear();
+                inside.idle.clear();
             }
             of != owner
         });
@@ -166,34 +166,34 @@ impl Couriers {
     }
 
     /// Sessions that have waited for `limit`; accounts with nothing to remember are dropped.
-    pub(crate) fn take_cold(&self, now: Duration, limit: Duration) -> Vec<Box<dyn SmtpSession>> {
+    pub(crate) fn expire_idle(&self, now: Duration, limit: Duration) -> Vec<Box<dyn SmtpSession>> {
         lock(&self.places).look_round();
         let mut cold = Vec::new();
         lock(&self.accounts).retain(|_, courier| {
             let mut inside = lock(&courier.inside);
-            let is_cold = |warm: &mut Warm| now.saturating_sub(warm.since) >= limit;
-            cold.extend(inside.warm.extract_if(.., is_cold).map(|warm| warm.session));
-            let idle = inside.warm.is_empty() && inside.lockout.is_clear();
+            let is_cold = |warm: &mut IdleSmtpSession| now.saturating_sub(warm.since) >= limit;
+            cold.extend(inside.idle.extract_if(.., is_cold).map(|warm| warm.session));
+            let idle = inside.idle.is_empty() && inside.lockout.is_clear();
             !idle || Arc::strong_count(courier) > 1
         });
         cold
     }
 
-    pub(crate) fn take_all_warm(&self) -> Vec<Box<dyn SmtpSession>> {
-        self.take_cold(Duration::MAX, Duration::ZERO)
+    pub(crate) fn take_all_idle(&self) -> Vec<Box<dyn SmtpSession>> {
+        self.expire_idle(Duration::MAX, Duration::ZERO)
     }
 }
 
 /// A place of an account, free again when dropped.
 #[derive(Debug)]
-pub(crate) struct Place<'a> {
-    couriers: &'a Couriers,
+pub(crate) struct SlotGuard<'a> {
+    couriers: &'a DeliverySlots,
     ticket: Ticket,
-    courier: Arc<Courier>,
+    courier: Arc<AccountSlots>,
 }
 
-impl Place<'_> {
-    pub(crate) fn courier(&self) -> &Courier {
+impl SlotGuard<'_> {
+    pub(crate) fn account_slots(&self) -> &AccountSlots {
         &self.courier
     }
 
@@ -214,31 +214,31 @@ impl Place<'_> {
 
     /// Lets a session wait for the account's next message. It is dropped when as many wait as there may
     /// be deliveries, or when the account was changed meanwhile.
-    pub(crate) fn keep_warm(
+    pub(crate) fn put_idle(
         &self,
         session: Box<dyn SmtpSession>,
         server: &MailServer,
         now: Duration,
     ) {
         let mut inside = lock(&self.courier.inside);
-        if !inside.closed && inside.warm.len() < self.couriers.per_account {
-            inside.warm.push(Warm { session, server: server.clone(), since: now });
+        if !inside.closed && inside.idle.len() < self.couriers.per_account {
+            inside.idle.push(IdleSmtpSession { session, server: server.clone(), since: now });
         }
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for SlotGuard<'_> {
     fn drop(&mut self) {
         self.couriers.with_places(|places| places.end(&self.ticket));
     }
 }
 
-impl Courier {
+impl AccountSlots {
     /// The session that waits, when there is one to `server`; those to others are dropped.
-    pub(crate) fn take_warm(&self, server: &MailServer) -> Option<Box<dyn SmtpSession>> {
+    pub(crate) fn take_idle(&self, server: &MailServer) -> Option<Box<dyn SmtpSession>> {
         let mut inside = lock(&self.inside);
-        inside.warm.retain(|warm| warm.server == *server);
-        inside.warm.pop().map(|warm| warm.session)
+        inside.idle.retain(|warm| warm.server == *server);
+        inside.idle.pop().map(|warm| warm.session)
     }
 
     pub(crate) fn with_lockout<T>(&self, work: impl FnOnce(&mut Lockout) -> T) -> T {

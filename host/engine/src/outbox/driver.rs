@@ -16,7 +16,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use model::instant::Timestamp;
 use model::port::BoxFuture;
 use model::port::maintenance::Claims;
-use model::port::outbox::{Claimed, Wish};
+use model::port::outbox::{ClaimRequest, Claimed};
 use model::port::store_error::StoreError;
 use tokio::sync::watch;
 
@@ -24,9 +24,8 @@ use crate::imap_pool;
 use crate::login::account_ref::AccountRef;
 use crate::outbox::attempt::Attempt;
 use crate::outbox::concurrency::Look;
-use crate::outbox::maintenance;
 use crate::outbox::worker::Worker;
-use crate::outbox::{backoff, sent_copy};
+use crate::outbox::{backoff, maintenance, sent_copy};
 
 /// The driver looks round at least this often: a clock may jump.
 const ROUND: Duration = Duration::from_secs(30);
@@ -54,7 +53,7 @@ pub(crate) async fn run(worker: &Worker, stop: impl Future<Output = ()> + Send) 
     let (stopping, stopped) = watch::channel(false);
     let mut stop = pin!(stop.fuse());
     let mut under_way: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
-    while !void_claims(worker).await {
+    while !release_claims(worker).await {
         if let Either::Left(_) = future::select(&mut stop, clock.sleep(STORE_PAUSE)).await {
             return;
         }
@@ -109,7 +108,7 @@ pub(crate) async fn run(worker: &Worker, stop: impl Future<Output = ()> + Send) 
                 slots.look();
             }
             Event::Tidy => {
-                tidy(worker, &under_way);
+                close_idle_sessions(worker, &under_way);
                 tidying = clock.sleep(TIDY);
             }
             Event::Claimed(answer) => {
@@ -139,7 +138,7 @@ pub(crate) async fn run(worker: &Worker, stop: impl Future<Output = ()> + Send) 
     let drained = async { while under_way.next().await.is_some() {} };
     // A copy that is cut off is pending: it is looked for before it is tried again.
     future::select(pin!(drained), copying).await;
-    future::join_all(slots.take_all_warm().into_iter().map(|session| session.quit())).await;
+    future::join_all(slots.take_all_idle().into_iter().map(|session| session.quit())).await;
 }
 
 /// A place for each claim, and its attempt in it.
@@ -158,7 +157,7 @@ fn begin<'a>(
 
 async fn claim(worker: &Worker, look: Look, now: Timestamp) -> Result<Claimed, StoreError> {
     let Worker { outbox, entropy, settings, slots, .. } = worker;
-    let wish = Wish {
+    let wish = ClaimRequest {
         owner: settings.owner.clone(),
         now,
         lease: settings.lease,
@@ -188,14 +187,14 @@ async fn until_due(worker: &Worker, looked: Timestamp) {
 }
 
 /// True once the claims of the last run are void.
-async fn void_claims(worker: &Worker) -> bool {
-    match worker.outbox.void_claims().await {
+async fn release_claims(worker: &Worker) -> bool {
+    match worker.outbox.release_claims().await {
         Ok(count) => {
             if count > 0 {
                 tracing::info!(count, "claims of the last run are void");
             }
             // The clock may have been set while nobody ran.
-            maintenance::bring_back(worker, Claims::Void).await;
+            maintenance::reschedule_after_clock_change(worker, Claims::Void).await;
             true
         }
         Err(error) => {
@@ -206,9 +205,9 @@ async fn void_claims(worker: &Worker) -> bool {
 }
 
 /// Says goodbye to sessions that nobody needs, beside the deliveries.
-fn tidy<'a>(worker: &Worker, under_way: &FuturesUnordered<BoxFuture<'a, ()>>) {
+fn close_idle_sessions<'a>(worker: &Worker, under_way: &FuturesUnordered<BoxFuture<'a, ()>>) {
     let now = worker.clock.monotonic();
-    let cold = worker.slots.take_cold(now, worker.settings.smtp_warm);
+    let cold = worker.slots.expire_idle(now, worker.settings.smtp_warm);
     if !cold.is_empty() {
         let quits = future::join_all(cold.into_iter().map(|session| session.quit()));
         under_way.push(quits.map(drop).boxed());

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use model::ids::SubmissionId;
 use model::instant::Timestamp;
-use model::port::maintenance::{Claims, Waits};
+use model::port::maintenance::{Claims, RetryWaits};
 use model::port::outbox::Outbox;
 use model::port::store_error::StoreError;
 
@@ -32,12 +32,12 @@ const FIRST: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 /// Never ends. May be dropped at any time.
 pub(crate) async fn run(worker: &Worker) {
     let clock = &worker.clock;
-    let mut watch = Watch::begin(clock.now(), clock.monotonic());
+    let mut watch = ClockWatch::begin(clock.now(), clock.monotonic());
     let mut next_pass = clock.monotonic() + FIRST_PASS;
     loop {
         let monotonic = clock.monotonic();
         if watch.went_back(clock.now(), monotonic) {
-            bring_back(worker, Claims::Live).await;
+            reschedule_after_clock_change(worker, Claims::Live).await;
         }
         if monotonic >= next_pass {
             match pass(worker).await {
@@ -59,13 +59,13 @@ async fn pass(worker: &Worker) -> Result<(), StoreError> {
 }
 
 /// What waits longer than any regular pause waits for a time that a wrong clock had made.
-pub(crate) async fn bring_back(worker: &Worker, claims: Claims) {
+pub(crate) async fn reschedule_after_clock_change(worker: &Worker, claims: Claims) {
     let pauses = &worker.settings.backoff;
     // Chance makes a pause a tenth longer at most.
     let longest = pauses.iter().map(|pause| *pause + *pause / 10);
-    let waits = Waits { after: longest.clone().take(1).chain(longest).collect() };
+    let waits = RetryWaits { after: longest.clone().take(1).chain(longest).collect() };
     let now = worker.clock.now();
-    match worker.outbox.bring_back(now, &waits, claims).await {
+    match worker.outbox.reschedule(now, &waits, claims).await {
         Ok(0) => {}
         Ok(count) => tracing::warn!(count, "the clock went back: what it had put off is due again"),
         Err(error) => tracing::error!(%error, "what a wrong clock put off was not brought back"),
@@ -92,12 +92,12 @@ fn millis(duration: Duration) -> i64 {
 
 /// The wall clock beside the monotonic one.
 #[derive(Debug)]
-struct Watch {
+struct ClockWatch {
     /// How far the wall clock is from the other, in milliseconds.
     offset: i128,
 }
 
-impl Watch {
+impl ClockWatch {
     fn begin(now: Timestamp, monotonic: Duration) -> Self {
         Self { offset: Self::offset(now, monotonic) }
     }
@@ -124,7 +124,7 @@ mod tests {
             (Timestamp::from_millis(wall * 1000), Duration::from_secs(monotonic))
         };
         let (now, monotonic) = second(1_000_000, 0);
-        let mut watch = Watch::begin(now, monotonic);
+        let mut watch = ClockWatch::begin(now, monotonic);
         let mut check = |wall, monotonic, want| {
             let (now, monotonic) = second(wall, monotonic);
             assert_eq!(watch.went_back(now, monotonic), want, "{wall}");

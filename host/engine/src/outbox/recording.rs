@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::future;
 use model::instant::Timestamp;
-use model::port::outbox::{Claim, Step};
+use model::port::outbox::{AttemptStep, Claim};
 use model::port::store_error::StoreError;
 use tokio::sync::watch;
 
@@ -91,21 +91,23 @@ pub(crate) fn failed(claim: &Claim, error: &StoreError) {
 }
 
 /// The same, of an attempt that does not count.
-pub(crate) fn uncounted(step: Step) -> Step {
+pub(crate) fn uncounted(step: AttemptStep) -> AttemptStep {
     match step {
-        Step::Ended { state, recipients, due, last_error } => {
-            Step::Uncounted { state, recipients, due, last_error }
+        AttemptStep::Ended { state, recipients, due, last_error } => {
+            AttemptStep::Uncounted { state, recipients, due, last_error }
         }
-        other @ (Step::Uncounted { .. } | Step::DotSent | Step::Damaged { .. }) => other,
+        other @ (AttemptStep::Uncounted { .. }
+        | AttemptStep::DotSent
+        | AttemptStep::Damaged { .. }) => other,
     }
 }
 
 /// When another attempt follows.
-fn again(step: &Step) -> Option<Timestamp> {
+fn again(step: &AttemptStep) -> Option<Timestamp> {
     match step {
-        Step::Ended { state, due, .. } | Step::Uncounted { state, due, .. } => {
+        AttemptStep::Ended { state, due, .. } | AttemptStep::Uncounted { state, due, .. } => {
             (!state.is_final()).then_some(*due)
         }
-        Step::DotSent | Step::Damaged { .. } => None,
+        AttemptStep::DotSent | AttemptStep::Damaged { .. } => None,
     }
 }

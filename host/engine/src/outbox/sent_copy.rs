@@ -18,9 +18,9 @@ use futures_util::future::{self, Either, FutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use model::account::Account;
 use model::ids::SubmissionId;
-use model::mailbox::Role;
+use model::mail::mailbox::Role;
 use model::port::BoxFuture;
-use model::port::outbox::{Copies, Copy, Room, Wish};
+use model::port::outbox::{ClaimCapacity, ClaimRequest, ClaimedCopies, SentCopyTask};
 use model::port::store_error::StoreError;
 use model::problem::Problem;
 use model::submission::SentCopy;
@@ -69,7 +69,7 @@ pub(crate) async fn run(worker: &Worker) {
         if look && under_way.len() < AT_ONCE {
             look = false;
             match claim(worker, &taken, under_way.len()).await {
-                Ok(Copies { copies, more }) => {
+                Ok(ClaimedCopies { copies, more }) => {
                     left = more;
                     for copy in copies {
                         // A try may take longer than the wait after it; it tells when it ends.
@@ -122,24 +122,25 @@ async fn claim(
     worker: &Worker,
     taken: &HashMap<AccountRef, usize>,
     under_way: usize,
-) -> Result<Copies, StoreError> {
+) -> Result<ClaimedCopies, StoreError> {
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let left = |(owner, count): (&AccountRef, &usize)| {
         let key = (owner.tenant.clone(), owner.account.clone());
         (key, number(PER_ACCOUNT.saturating_sub(*count)))
     };
-    let room = Room {
+    let room = ClaimCapacity {
         limit: number(AT_ONCE.saturating_sub(under_way)),
         each: number(PER_ACCOUNT),
         accounts: taken.iter().map(left).collect(),
     };
     let (owner, now) = (worker.settings.owner.clone(), worker.clock.now());
-    let wish = Wish { owner, now, lease: worker.settings.lease, room, pauses: PAUSES.to_vec() };
+    let wish =
+        ClaimRequest { owner, now, lease: worker.settings.lease, room, pauses: PAUSES.to_vec() };
     worker.outbox.claim_copies(wish).await
 }
 
 /// One try of one copy.
-async fn file(worker: &Worker, copy: Copy) {
+async fn file(worker: &Worker, copy: SentCopyTask) {
     let account = match worker.accounts.get(&copy.tenant, &copy.account).await {
         // It stays pending.
         Err(error) => return tracing::error!(%error, "an account cannot be read"),
@@ -165,7 +166,11 @@ async fn file(worker: &Worker, copy: Copy) {
     }
 }
 
-async fn append(worker: &Worker, account: &Account, copy: &Copy) -> Result<SentCopy, Problem> {
+async fn append(
+    worker: &Worker,
+    account: &Account,
+    copy: &SentCopyTask,
+) -> Result<SentCopy, Problem> {
     let Some(mailbox) = mailboxes::with_role(&worker.pool, account, Role::Sent).await? else {
         return Ok(SentCopy::GivenUp);
     };
@@ -173,7 +178,7 @@ async fn append(worker: &Worker, account: &Account, copy: &Copy) -> Result<SentC
     let mut lease = worker.pool.lease(account, Some(&mailbox)).await?;
     let filed = async {
         if copy.tries > 0 {
-            lease.enter(&mailbox).await?;
+            lease.select(&mailbox).await?;
             if !lease.search_header("Message-ID", &copy.message_id).await?.is_empty() {
                 return Ok(());
             }

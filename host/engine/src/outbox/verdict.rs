@@ -10,8 +10,8 @@
 //! Standards: RFC 5321 §3.8 (421), §4.2.1 (first digit decides), §4.5.3.1.10 (too many
 //! recipients), §4.5.4.1 (retry).
 
-use model::address::EmailAddress;
 use model::instant::Timestamp;
+use model::mail::address::EmailAddress;
 use model::port::smtp::{Data, Delivery, Reply, SmtpError};
 use model::problem::printable;
 use model::submission::{RecipientVerdict, State};
@@ -108,7 +108,7 @@ fn is_one_too_many(reply: &Reply) -> bool {
 }
 
 /// The dot was recorded and nothing after it: any of those that waited may have got the message.
-pub(crate) fn doubt(recipients: &mut [RecipientVerdict]) {
+pub(crate) fn mark_uncertain(recipients: &mut [RecipientVerdict]) {
     for known in recipients.iter_mut().filter(|known| !known.state.is_final()) {
         known.state = State::Uncertain;
     }

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use crate::imap_pool::Pool;
 use crate::logins::Logins;
-use crate::outbox::delivery_slots::Couriers;
+use crate::outbox::delivery_slots::DeliverySlots;
 use crate::ports::Ports;
 use crate::providers::Profiles;
 use crate::settings::Settings;
@@ -27,7 +27,7 @@ pub(crate) struct Worker {
     pub(crate) logins: Logins,
     /// Sessions that file copies of sent mail.
     pub(crate) pool: Arc<Pool>,
-    pub(crate) slots: Arc<Couriers>,
+    pub(crate) slots: Arc<DeliverySlots>,
     /// Notified when a copy of a sent message is to be filed.
     pub(crate) sent: Notify,
     pub(crate) settings: Settings,
@@ -38,7 +38,7 @@ impl Worker {
         ports: &Ports,
         logins: Logins,
         pool: Arc<Pool>,
-        slots: Arc<Couriers>,
+        slots: Arc<DeliverySlots>,
         settings: Settings,
     ) -> Self {
         Self {

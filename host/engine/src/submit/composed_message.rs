@@ -8,7 +8,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use model::message::{Details, Header, Part, ReadWant, Reading, Summary};
+use model::mail::message::{Header, ParseOptions, ParsedMessage, Part, ReplyHeaders, Summary};
 use model::octets::Octets;
 use model::port::BoxFuture;
 use model::port::capabilities::{Body, Message};
@@ -23,7 +23,7 @@ use crate::sync::lock;
 const BODY_LIMIT: u32 = 1 << 20;
 
 /// Everything that most filters want.
-const FIRST: ReadWant = ReadWant {
+const FIRST: ParseOptions = ParseOptions {
     headers: true,
     details: true,
     structure: true,
@@ -34,15 +34,15 @@ const FIRST: ReadWant = ReadWant {
 };
 
 #[derive(Debug)]
-pub(crate) struct Outgoing {
+pub(crate) struct ComposedMessage {
     mime: Arc<dyn Mime>,
     raw: Octets,
-    reading: Reading,
+    reading: ParsedMessage,
     /// What was asked for and cut.
     cuts: Mutex<Vec<Fault>>,
 }
 
-impl Outgoing {
+impl ComposedMessage {
     /// Reads it.
     pub(crate) async fn open(mime: &Arc<dyn Mime>, raw: &Octets) -> Result<Arc<Self>, Problem> {
         let reading = mime.read(Arc::clone(raw), FIRST, BODY_LIMIT).await;
@@ -51,12 +51,12 @@ impl Outgoing {
         Ok(Arc::new(Self { mime, raw, reading, cuts: Mutex::default() }))
     }
 
-    pub(crate) fn reading(&self) -> &Reading {
+    pub(crate) fn reading(&self) -> &ParsedMessage {
         &self.reading
     }
 }
 
-impl Message for Outgoing {
+impl Message for ComposedMessage {
     fn summary(&self) -> Summary {
         Summary {
             stored: None,
@@ -73,7 +73,7 @@ impl Message for Outgoing {
         Box::pin(async { Ok(self.reading.headers.clone()) })
     }
 
-    fn details(&self) -> BoxFuture<'_, Result<Details, Problem>> {
+    fn details(&self) -> BoxFuture<'_, Result<ReplyHeaders, Problem>> {
         Box::pin(async { Ok(self.reading.details.clone().unwrap_or_default()) })
     }
 
@@ -104,11 +104,11 @@ impl Message for Outgoing {
             {
                 body_within(&self.reading, kind, limit)
             } else {
-                let want = ReadWant {
+                let want = ParseOptions {
                     text: kind == Body::Text,
                     html: kind == Body::Html,
                     html_as_sent: kind == Body::HtmlAsSent,
-                    ..ReadWant::default()
+                    ..ParseOptions::default()
                 };
                 let reading = self.mime.read(Arc::clone(&self.raw), want, limit).await;
                 body_within(&reading.map_err(problems::reading)?, kind, limit)

@@ -9,8 +9,8 @@
 
 use std::io;
 
-use model::address::Address;
-use model::draft::{Attachment, Disposition, Draft};
+use model::mail::address::Address;
+use model::mail::draft::{Attachment, Disposition, Draft};
 use sha2::{Digest, Sha256};
 
 /// Attachments are read in pieces of this size.

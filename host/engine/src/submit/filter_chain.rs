@@ -21,27 +21,27 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use model::account::Account;
-use model::address::EmailAddress;
 use model::caller::Caller;
-use model::draft::Composed;
 use model::filter::{Binding, Edit, EditKind, Mode, OnError, Refusal, Verdict};
+use model::mail::address::EmailAddress;
+use model::mail::draft::Composed;
 use model::port::capabilities::Message;
 use model::port::clock::Clock;
-use model::port::filter::JudgeError;
+use model::port::filter::FilterError;
 use model::port::mime::{Mime, MimeError};
 use model::problem::{Code, Problem, printable};
 
 use crate::problems;
 use crate::settings::Settings;
-use crate::submit::composed_message::Outgoing;
-use crate::submit::filter_registry::{BoundFilter, Filters};
+use crate::submit::composed_message::ComposedMessage;
+use crate::submit::filter_registry::{ActiveFilter, FilterRegistry};
 
 /// Under this target the log has what filters decided.
 const LOG: &str = "postlet::filter";
 
 /// What a chain of filters needs.
 pub(crate) struct FilterChain<'a> {
-    pub(crate) filters: &'a Filters,
+    pub(crate) filters: &'a FilterRegistry,
     pub(crate) mime: &'a Arc<dyn Mime>,
     pub(crate) clock: &'a dyn Clock,
     pub(crate) settings: &'a Settings,
@@ -66,7 +66,7 @@ pub(crate) async fn before_send(
     if filters.is_empty() {
         return Ok(Filtered { composed, warnings: Vec::new() });
     }
-    let message = Outgoing::open(chain.mime, &composed.raw).await?;
+    let message = ComposedMessage::open(chain.mime, &composed.raw).await?;
     let time = chain.settings.filter_time;
     let mut passing = Passing {
         chain,
@@ -90,7 +90,7 @@ struct Passing<'a> {
     caller: &'a Caller,
     account: &'a Account,
     composed: Composed,
-    message: Arc<Outgoing>,
+    message: Arc<ComposedMessage>,
     warnings: Vec<String>,
     left: Duration,
     /// Shadows have time of their own: trying a filter out must not make another one late.
@@ -98,7 +98,7 @@ struct Passing<'a> {
 }
 
 impl Passing<'_> {
-    async fn pass(&mut self, filter: &BoundFilter) -> Result<(), Problem> {
+    async fn pass(&mut self, filter: &ActiveFilter) -> Result<(), Problem> {
         let verdict = self.ask(filter).await;
         let binding = &filter.binding;
         if binding.mode == Mode::Shadow {
@@ -109,19 +109,19 @@ impl Passing<'_> {
             Ok(Verdict::Accept) => Ok(()),
             Ok(Verdict::Reject(refusal)) => Err(self.rejected(binding, &refusal)),
             Ok(Verdict::Modify(edits)) => self.modify(binding, &edits).await,
-            Err(JudgeError::Busy(why)) => {
+            Err(FilterError::Busy(why)) => {
                 let what = format!("the filter `{}` cannot run now", binding.name);
                 Err(problems::crowded(&what, why).with_extra("filter", &*binding.name))
             }
             Err(error) => {
                 let reason = match &error {
-                    JudgeError::Trapped(_) => "it trapped".to_owned(),
-                    JudgeError::Limit(which) => format!("it went over its limit of {which}"),
-                    JudgeError::Timeout => format!(
+                    FilterError::Trapped(_) => "it trapped".to_owned(),
+                    FilterError::Limit(which) => format!("it went over its limit of {which}"),
+                    FilterError::Timeout => format!(
                         "it gave no verdict within the {} s that a message's filters have together",
                         self.chain.settings.filter_time.as_secs()
                     ),
-                    JudgeError::Busy(_) => "it cannot run now".to_owned(),
+                    FilterError::Busy(_) => "it cannot run now".to_owned(),
                 };
                 self.failed(binding, &reason, Some(&error))
             }
@@ -129,22 +129,22 @@ impl Passing<'_> {
     }
 
     /// The verdict, or why there is none within what is left of the time.
-    async fn ask(&mut self, filter: &BoundFilter) -> Result<Verdict, JudgeError> {
+    async fn ask(&mut self, filter: &ActiveFilter) -> Result<Verdict, FilterError> {
         let clock = self.chain.clock;
         let left = match filter.binding.mode {
             Mode::Live => &mut self.left,
             Mode::Shadow => &mut self.shadows_left,
         };
         if left.is_zero() {
-            return Err(JudgeError::Timeout);
+            return Err(FilterError::Timeout);
         }
         let begun = clock.monotonic();
         let message: Arc<dyn Message> = self.message.clone();
         let (tenant, request) = (&self.account.tenant, &self.caller.request);
-        let judging = filter.judge.judge(tenant, request, message, &self.composed.envelope);
+        let judging = filter.judge.evaluate(tenant, request, message, &self.composed.envelope);
         let verdict = match select(judging, clock.sleep(*left)).await {
             Either::Left((verdict, _)) => verdict,
-            Either::Right(((), _)) => Err(JudgeError::Timeout),
+            Either::Right(((), _)) => Err(FilterError::Timeout),
         };
         *left = left.saturating_sub(clock.monotonic().saturating_sub(begun));
         verdict
@@ -194,7 +194,7 @@ impl Passing<'_> {
         if edited.envelope.recipients.is_empty() {
             return self.failed(binding, "its edits leave no recipient", None);
         }
-        let message = Outgoing::open(self.chain.mime, &edited.raw).await?;
+        let message = ComposedMessage::open(self.chain.mime, &edited.raw).await?;
         if !self.is_still(&message, &edited) {
             return self.failed(binding, "its edits change who sends the message", None);
         }
@@ -203,7 +203,7 @@ impl Passing<'_> {
     }
 
     /// The same message of the same sender.
-    fn is_still(&self, message: &Outgoing, edited: &Composed) -> bool {
+    fn is_still(&self, message: &ComposedMessage, edited: &Composed) -> bool {
         let own = |email: &EmailAddress| {
             self.account.identities.iter().any(|identity| identity.email.same_as(email))
         };
@@ -253,7 +253,7 @@ impl Passing<'_> {
         }
     }
 
-    fn log(&self, binding: &Binding, verdict: &Result<Verdict, JudgeError>) {
+    fn log(&self, binding: &Binding, verdict: &Result<Verdict, FilterError>) {
         let mut not_granted = None;
         let (what, why) = match verdict {
             Ok(Verdict::Accept) => ("accept", None),

@@ -8,26 +8,26 @@ use std::sync::{Arc, Mutex};
 
 use model::filter::Binding;
 use model::ids::TenantId;
-use model::port::filter::Judge;
+use model::port::filter::BeforeSendFilter;
 
 use crate::sync::lock;
 
 /// A filter with its binding.
 #[derive(Clone, Debug)]
-pub struct BoundFilter {
+pub struct ActiveFilter {
     /// What the manifest says about it.
     pub binding: Binding,
     /// Whom to ask.
-    pub judge: Arc<dyn Judge>,
+    pub judge: Arc<dyn BeforeSendFilter>,
 }
 
 /// By tenant.
 #[derive(Debug, Default)]
-pub(crate) struct Filters(Mutex<HashMap<TenantId, Arc<[BoundFilter]>>>);
+pub(crate) struct FilterRegistry(Mutex<HashMap<TenantId, Arc<[ActiveFilter]>>>);
 
-impl Filters {
+impl FilterRegistry {
     /// In the order of the bindings, whatever the order of the list.
-    pub(crate) fn set(&self, tenant: TenantId, mut filters: Vec<BoundFilter>) {
+    pub(crate) fn set(&self, tenant: TenantId, mut filters: Vec<ActiveFilter>) {
         filters.sort_by_key(|filter| filter.binding.order);
         let mut all = lock(&self.0);
         if filters.is_empty() {
@@ -38,7 +38,7 @@ impl Filters {
     }
 
     /// As of now.
-    pub(crate) fn of(&self, tenant: &TenantId) -> Arc<[BoundFilter]> {
+    pub(crate) fn of(&self, tenant: &TenantId) -> Arc<[ActiveFilter]> {
         lock(&self.0).get(tenant).cloned().unwrap_or_default()
     }
 }

@@ -13,26 +13,28 @@
 use std::sync::Arc;
 
 use model::account::{Account, Identity};
-use model::address::{Address, EmailAddress};
 use model::caller::Caller;
-use model::draft::{Composed, Draft};
 use model::ids::SubmissionId;
-use model::message::Page;
+use model::mail::address::{Address, EmailAddress};
+use model::mail::draft::{Composed, Draft};
+use model::mail::message::Page;
 use model::port::clock::{Clock, Entropy, ten_bytes};
 use model::port::mime::Mime;
-use model::port::outbox::{Acceptance, Outbox, Replay};
+use model::port::outbox::{Acceptance, IdempotentReplay, Outbox};
 use model::problem::{Code, Problem};
-use model::submission::{Entry, Idempotency, IdempotencyKey, NewSubmission, Receipt, State};
+use model::submission::{
+    Idempotency, IdempotencyKey, NewSubmission, Receipt, State, SubmissionStatus,
+};
 
 use crate::login::account_ref::AccountRef;
-use crate::outbox::delivery_slots::Couriers;
+use crate::outbox::delivery_slots::DeliverySlots;
 use crate::outbox::maintenance;
 use crate::ports::Ports;
 use crate::problems;
 use crate::settings::Settings;
 use crate::submit::draft_digest;
 use crate::submit::filter_chain::{self, FilterChain};
-use crate::submit::filter_registry::Filters;
+use crate::submit::filter_registry::FilterRegistry;
 
 /// Identities that are named to whoever used another address.
 const MOST_NAMED: usize = 10;
@@ -44,20 +46,20 @@ pub(crate) struct Submitter {
     pub(crate) mime: Arc<dyn Mime>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) filters: Filters,
+    pub(crate) filters: FilterRegistry,
     /// Notified of each accepted submission.
-    pub(crate) slots: Arc<Couriers>,
+    pub(crate) slots: Arc<DeliverySlots>,
     pub(crate) settings: Settings,
 }
 
 impl Submitter {
-    pub(crate) fn new(ports: &Ports, slots: Arc<Couriers>, settings: Settings) -> Self {
+    pub(crate) fn new(ports: &Ports, slots: Arc<DeliverySlots>, settings: Settings) -> Self {
         Self {
             outbox: Arc::clone(&ports.outbox),
             mime: Arc::clone(&ports.mime),
             clock: Arc::clone(&ports.clock),
             entropy: Arc::clone(&ports.entropy),
-            filters: Filters::default(),
+            filters: FilterRegistry::default(),
             slots,
             settings,
         }
@@ -104,15 +106,15 @@ async fn idempotency(key: &IdempotencyKey, draft: &Draft) -> Result<Idempotency,
         return Err(Problem::new(Code::InvalidIdempotencyKey, detail));
     }
     let digest = draft_digest::of(draft).await.map_err(|error| {
-        Problem::new(Code::StoreUnavailable, "an attachment cannot be read").because(error)
+        Problem::new(Code::StoreUnavailable, "an attachment cannot be read").with_cause(error)
     })?;
     Ok(Idempotency { key: key.clone(), digest })
 }
 
-fn replayed(replay: Replay) -> Result<Receipt, Problem> {
+fn replayed(replay: IdempotentReplay) -> Result<Receipt, Problem> {
     match replay {
-        Replay::Same(receipt) => Ok(receipt),
-        Replay::Mismatch => {
+        IdempotentReplay::Same(receipt) => Ok(receipt),
+        IdempotentReplay::Mismatch => {
             let detail = "the Idempotency-Key belongs to another message; use a new one";
             Err(Problem::new(Code::IdempotencyMismatch, detail))
         }
@@ -163,7 +165,7 @@ fn check(
 ) -> Result<(), Problem> {
     let envelope = &composed.envelope;
     if !account.identities.iter().any(|identity| identity.email.same_as(&envelope.sender)) {
-        return Err(foreign(caller, account, envelope.sender.as_str()));
+        return Err(foreign_sender(caller, account, envelope.sender.as_str()));
     }
     if envelope.recipients.is_empty() {
         return Err(Problem::new(Code::InvalidDraft, "the message has no recipient"));
@@ -183,7 +185,8 @@ fn sender<'a>(
     asked: Option<&Address>,
 ) -> Result<(&'a Identity, Address), Problem> {
     let Some(asked) = asked else {
-        let first = account.identities.first().ok_or_else(|| foreign(caller, account, "nobody"))?;
+        let first =
+            account.identities.first().ok_or_else(|| foreign_sender(caller, account, "nobody"))?;
         return Ok((first, first.address()));
     };
     let identity = asked
@@ -191,12 +194,12 @@ fn sender<'a>(
         .parse::<EmailAddress>()
         .ok()
         .and_then(|email| account.identities.iter().find(|known| known.email.same_as(&email)))
-        .ok_or_else(|| foreign(caller, account, &asked.email))?;
+        .ok_or_else(|| foreign_sender(caller, account, &asked.email))?;
     let name = asked.name.clone().or_else(|| identity.name.clone());
     Ok((identity, Address { name, email: asked.email.clone() }))
 }
 
-fn foreign(caller: &Caller, account: &Account, email: &str) -> Problem {
+fn foreign_sender(caller: &Caller, account: &Account, email: &str) -> Problem {
     let own = account.email.as_str().eq_ignore_ascii_case(email);
     let though = if own { ", though it is its own address" } else { "" };
     let mut detail = format!(
@@ -230,7 +233,7 @@ pub(crate) async fn get(
     submitter: &Submitter,
     account: &Account,
     id: &str,
-) -> Result<Entry, Problem> {
+) -> Result<SubmissionStatus, Problem> {
     let missing =
         || Problem::new(Code::NoSuchSubmission, "the account has no submission with this id");
     let id: SubmissionId = id.parse().map_err(|_| missing())?;
@@ -255,7 +258,7 @@ pub(crate) async fn find(
     states: &[State],
     cursor: Option<&str>,
     limit: u32,
-) -> Result<Page<Entry>, Problem> {
+) -> Result<Page<SubmissionStatus>, Problem> {
     if !(1..=100).contains(&limit) {
         return Err(Problem::new(Code::InvalidQuery, "`limit` is 1 to 100"));
     }

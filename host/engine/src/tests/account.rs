@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use model::account::{Account, Credentials, Identity, MailServer, Security};
 use model::health::Health;
 use model::ids::{AccountId, TenantId};
-use model::message::Page;
+use model::mail::message::Page;
 use model::port::BoxFuture;
-use model::port::accounts::{Accounts, Exchange};
+use model::port::accounts::{Accounts, CredentialSwap};
 use model::port::store_error::StoreError;
 use model::secret::Secret;
 
@@ -22,7 +22,7 @@ pub(crate) fn account(id: &str) -> Account {
         username: id.to_owned(),
         pin: None,
     };
-    let email: model::address::EmailAddress = format!("{id}@example.com").parse().unwrap();
+    let email: model::mail::address::EmailAddress = format!("{id}@example.com").parse().unwrap();
     Account {
         id: id.parse().unwrap(),
         tenant: "acme".parse().unwrap(),
@@ -102,7 +102,7 @@ impl Accounts for Shelf {
         &'a self,
         _: &'a Account,
         account: &'a Account,
-        _: Option<Exchange<'a>>,
+        _: Option<CredentialSwap<'a>>,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.0.lock().unwrap().insert(account.id.clone(), account.clone());
         Box::pin(async { Ok(true) })

@@ -1,6 +1,6 @@
 //! Flags, moves, copies and deletion.
 
-use model::message::{Flag, FlagChange};
+use model::mail::message::{Flag, FlagChange};
 use model::port::capabilities::Capabilities;
 use model::port::imap::NoCode;
 use model::problem::Code;

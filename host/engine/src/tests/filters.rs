@@ -5,19 +5,19 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use model::address::Address;
 use model::caller::Scope;
-use model::draft::{Draft, Envelope};
 use model::filter::{Binding, Edit, EditKind, Footer, Mode, OnError, Refusal, Verdict};
 use model::ids::{RequestId, TenantId};
-use model::message::Header;
+use model::mail::address::Address;
+use model::mail::draft::{Draft, Envelope};
+use model::mail::message::Header;
 use model::port::BoxFuture;
 use model::port::capabilities::{Body, Capabilities, Message};
-use model::port::capacity::NoPlace;
-use model::port::filter::{Judge, JudgeError};
+use model::port::capacity::AtCapacity;
+use model::port::filter::{BeforeSendFilter, FilterError};
 use model::problem::{Code, Problem};
 
-use crate::submit::filter_registry::BoundFilter;
+use crate::submit::filter_registry::ActiveFilter;
 use crate::tests::host::{Host, caller, refused, settle};
 use crate::tests::sending::draft;
 
@@ -27,7 +27,7 @@ type Log = Arc<Mutex<Vec<(String, String)>>>;
 #[derive(Debug)]
 enum Act {
     Say(Verdict),
-    Fail(JudgeError),
+    Fail(FilterError),
     /// Never answers.
     Hang,
 }
@@ -39,14 +39,14 @@ struct Fake {
     log: Log,
 }
 
-impl Judge for Fake {
-    fn judge<'a>(
+impl BeforeSendFilter for Fake {
+    fn evaluate<'a>(
         &'a self,
         _: &'a TenantId,
         _: &'a RequestId,
         message: Arc<dyn Message>,
         envelope: &'a Envelope,
-    ) -> BoxFuture<'a, Result<Verdict, JudgeError>> {
+    ) -> BoxFuture<'a, Result<Verdict, FilterError>> {
         Box::pin(async move {
             let body = message.body(Body::Text, 100).await.unwrap().unwrap_or_default();
             let people: Vec<_> = envelope.recipients.iter().map(|email| email.as_str()).collect();
@@ -66,7 +66,7 @@ impl Judge for Fake {
 struct Story {
     host: Host,
     log: Log,
-    filters: Vec<BoundFilter>,
+    filters: Vec<ActiveFilter>,
 }
 
 impl Story {
@@ -84,7 +84,7 @@ impl Story {
         };
         let (acts, log) = (Mutex::new(acts.into()), Arc::clone(&self.log));
         let judge = Arc::new(Fake { name: name.to_owned(), acts, log });
-        self.filters.push(BoundFilter { binding, judge });
+        self.filters.push(ActiveFilter { binding, judge });
         self
     }
 
@@ -191,9 +191,9 @@ async fn a_refusal_names_the_filter_and_its_code_and_nothing_is_stored() {
 #[tokio::test]
 async fn a_failure_follows_the_binding_and_the_sender_is_told() {
     let failures: [fn() -> Act; 5] = [
-        || Act::Fail(JudgeError::Trapped("unreachable".to_owned())),
-        || Act::Fail(JudgeError::Limit("memory".to_owned())),
-        || Act::Fail(JudgeError::Timeout),
+        || Act::Fail(FilterError::Trapped("unreachable".to_owned())),
+        || Act::Fail(FilterError::Limit("memory".to_owned())),
+        || Act::Fail(FilterError::Timeout),
         || Act::Say(Verdict::Modify(vec![footer("lost"), field("X", "a\nb")])),
         || Act::Say(Verdict::Modify(vec![Edit::RemoveRecipient("bo@example.net".to_owned())])),
     ];
@@ -268,7 +268,7 @@ async fn a_message_that_edits_make_too_large_is_the_filters_failure() {
 async fn a_busy_host_opens_no_way_past_a_filter() {
     let busy = |is_own| {
         let bound = "all 32 places are taken".to_owned();
-        vec![Act::Fail(JudgeError::Busy(NoPlace { is_own, bound }))]
+        vec![Act::Fail(FilterError::Busy(AtCapacity { is_own, bound }))]
     };
     for (is_own, code) in [(false, Code::Unavailable), (true, Code::TooManyRequests)] {
         let (host, _) = Story::new().filter("open", 1, OnError::Open, busy(is_own)).bound();
@@ -288,7 +288,7 @@ fn shadow(binding: &mut Binding) {
 
 #[tokio::test]
 async fn a_shadow_changes_nothing() {
-    for acts in [reject("no"), modify(vec![footer("x")]), vec![Act::Fail(JudgeError::Timeout)]] {
+    for acts in [reject("no"), modify(vec![footer("x")]), vec![Act::Fail(FilterError::Timeout)]] {
         let (host, log) =
             Story::new().filter("trial", 1, OnError::Closed, acts).binding(shadow).bound();
         let receipt = host.submit(None, mail()).await.unwrap();

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use model::caller::{Caller, Grant, Scope};
-use model::draft::Draft;
-use model::mailbox::Role;
-use model::message::{MessageQuery, Page, Summary};
+use model::mail::draft::Draft;
+use model::mail::mailbox::Role;
+use model::mail::message::{MessageQuery, Page, Summary};
 use model::port::BoxFuture;
 use model::port::capabilities::Capabilities;
-use model::port::spawner::Background;
+use model::port::spawner::Spawner;
 use model::port::spool::{Payer, Spool, SpoolError, Spools};
 use model::port::token_endpoint::TokenEndpoint;
 use model::problem::{Code, Problem};
@@ -45,7 +45,7 @@ impl Spools for NoSpools {
 #[derive(Debug)]
 struct AtOnce;
 
-impl Background for AtOnce {
+impl Spawner for AtOnce {
     fn run(&self, _: &'static str, work: BoxFuture<'static, ()>) {
         work.now_or_never().unwrap();
     }

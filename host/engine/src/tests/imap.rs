@@ -13,15 +13,15 @@ use std::task::Poll;
 use bytes::Bytes;
 use model::account::{Credentials, MailServer};
 use model::instant::Timestamp;
-use model::mailbox::{Counters, Mailbox, MailboxName, Role, RoleSource};
-use model::message::{Flag, FlagChange};
+use model::mail::mailbox::{Counters, Mailbox, MailboxName, Role, RoleSource};
+use model::mail::message::{Flag, FlagChange};
 use model::octets::Octets;
 use model::port::BoxFuture;
 use model::port::imap::{
     AppendUid, CopyUid, FetchItem, FetchRow, ImapConnect, ImapError, ImapSession, Messages, NoCode,
     Removal, Selected, UidFlags,
 };
-use model::port::login_observer::Steps;
+use model::port::login_observer::LoginObserver;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Server(pub(crate) Arc<Mutex<State>>);
@@ -141,7 +141,7 @@ impl ImapConnect for Server {
         &'a self,
         _: &'a MailServer,
         _: &'a Credentials,
-        steps: &'a dyn Steps,
+        steps: &'a dyn LoginObserver,
     ) -> BoxFuture<'a, Result<Box<dyn ImapSession>, ImapError>> {
         Box::pin(async move {
             let mut state = self.0.lock().unwrap();
@@ -153,7 +153,7 @@ impl ImapConnect for Server {
                 return Err(ImapError::Credentials { reply: "wrong password".to_owned() });
             }
             steps.authenticated("PLAIN");
-            steps.informed();
+            steps.capabilities_read();
             state.open += 1;
             state.most_open = state.most_open.max(state.open);
             let number = state.logins;

@@ -5,13 +5,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use model::draft::{Composed, Draft, Envelope};
 use model::filter::Edit;
 use model::instant::Timestamp;
-use model::message::{Cut, Details, Facts, ReadWant, Reading};
+use model::mail::draft::{Composed, Draft, Envelope};
+use model::mail::message::{Cut, HeaderSummary, ParseOptions, ParsedMessage, ReplyHeaders};
 use model::octets::{Octets, in_memory};
 use model::port::BoxFuture;
-use model::port::capacity::NoPlace;
+use model::port::capacity::AtCapacity;
 use model::port::mime::{Mime, MimeError};
 use model::problem::Fault;
 
@@ -25,11 +25,11 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn facts(text: &str) -> Facts {
+fn facts(text: &str) -> HeaderSummary {
     let subject = text.lines().find_map(|line| line.strip_prefix("Subject: "));
     let id = text.lines().find_map(|line| line.strip_prefix("Message-ID: <")?.strip_suffix('>'));
     let (message_id, subject) = (id.map(str::to_owned), subject.map(str::to_owned));
-    Facts { message_id, subject, ..Facts::default() }
+    HeaderSummary { message_id, subject, ..HeaderSummary::default() }
 }
 
 fn fault(code: &str) -> MimeError {
@@ -48,7 +48,7 @@ impl Mime for Plain {
     fn summarise(
         &self,
         blocks: Vec<Bytes>,
-    ) -> BoxFuture<'_, Result<Vec<Option<Facts>>, MimeError>> {
+    ) -> BoxFuture<'_, Result<Vec<Option<HeaderSummary>>, MimeError>> {
         self.summaries.fetch_add(1, Ordering::Relaxed);
         let texts: Vec<String> = blocks.iter().map(|block| text(block)).collect();
         Box::pin(async move {
@@ -63,9 +63,9 @@ impl Mime for Plain {
     fn read(
         &self,
         raw: Octets,
-        want: ReadWant,
+        want: ParseOptions,
         limit: u32,
-    ) -> BoxFuture<'_, Result<Reading, MimeError>> {
+    ) -> BoxFuture<'_, Result<ParsedMessage, MimeError>> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         let all = text(&raw.in_memory().unwrap());
         Box::pin(async move {
@@ -78,15 +78,15 @@ impl Mime for Plain {
             let (_, body) = all.split_once("\r\n\r\n").unwrap_or((&all, ""));
             let cut: String = body.chars().take(limit as usize).collect();
             let is_cut = cut.len() < body.len();
-            Ok(Reading {
+            Ok(ParsedMessage {
                 facts: facts(&all),
-                details: want.details.then(Details::default),
+                details: want.details.then(ReplyHeaders::default),
                 text: want.text.then(|| cut.clone()),
                 html: want.html.then(|| format!("<p>{cut}")),
                 preview: want.preview.then(|| body.chars().take(200).collect()),
                 has_attachments: body.contains("attached"),
                 cut: Cut { text: is_cut, html: is_cut, html_as_sent: false },
-                ..Reading::default()
+                ..ParsedMessage::default()
             })
         })
     }
@@ -150,7 +150,7 @@ impl Mime for Plain {
                 | Edit::SetSubject(_)
                 | Edit::SetText(_)
                 | Edit::SetHtml(_) => {
-                    let why = NoPlace { is_own: false, bound: "none is free".to_owned() };
+                    let why = AtCapacity { is_own: false, bound: "none is free".to_owned() };
                     return Box::pin(async { Err(MimeError::Busy(why)) });
                 }
             }

@@ -7,13 +7,16 @@ use std::time::Duration;
 use model::account::Account;
 use model::ids::SubmissionId;
 use model::instant::Timestamp;
-use model::message::Page;
+use model::mail::message::Page;
 use model::port::BoxFuture;
-use model::port::maintenance::{Claims, Condition, Figures, Maintenance, Waits};
-use model::port::outbox::{Acceptance, Claim, Claimed, Copies, Copy, Outbox, Replay, Step, Wish};
+use model::port::maintenance::{Claims, Condition, Maintenance, OutboxCounts, RetryWaits};
+use model::port::outbox::{
+    Acceptance, AttemptStep, Claim, ClaimRequest, Claimed, ClaimedCopies, IdempotentReplay, Outbox,
+    SentCopyTask,
+};
 use model::port::store_error::StoreError;
 use model::submission::{
-    Entry, Idempotency, NewSubmission, Receipt, RecipientVerdict, SentCopy, State,
+    Idempotency, NewSubmission, Receipt, RecipientVerdict, SentCopy, State, SubmissionStatus,
 };
 
 /// Its rows, whether no verdict can be recorded now, and how often was claimed.
@@ -23,7 +26,7 @@ pub(crate) struct Memory(pub(crate) Mutex<Vec<Row>>, pub(crate) AtomicBool, pub(
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) new: NewSubmission,
-    pub(crate) entry: Entry,
+    pub(crate) entry: SubmissionStatus,
     epoch: u64,
     until: Option<Timestamp>,
     found: State,
@@ -44,13 +47,13 @@ impl Row {
         self.new.account == account.id && self.new.generation == account.generation
     }
 
-    fn replay(&self, idempotency: &Idempotency) -> Option<Replay> {
+    fn replay(&self, idempotency: &Idempotency) -> Option<IdempotentReplay> {
         let mine = self.new.idempotency.as_ref()?;
         (mine.key == idempotency.key).then(|| {
             if mine.digest == idempotency.digest {
-                Replay::Same(self.entry.receipt.clone())
+                IdempotentReplay::Same(self.entry.receipt.clone())
             } else {
-                Replay::Mismatch
+                IdempotentReplay::Mismatch
             }
         })
     }
@@ -58,7 +61,7 @@ impl Row {
 
 impl Memory {
     /// The only submission.
-    pub(crate) fn only(&self) -> Entry {
+    pub(crate) fn only(&self) -> SubmissionStatus {
         let rows = self.0.lock().unwrap();
         assert_eq!(rows.len(), 1);
         rows[0].entry.clone()
@@ -82,8 +85,8 @@ impl Maintenance for Memory {
         Box::pin(std::future::pending())
     }
 
-    fn figures(&self) -> BoxFuture<'_, Result<Figures, StoreError>> {
-        Box::pin(async { Ok(Figures::default()) })
+    fn figures(&self) -> BoxFuture<'_, Result<OutboxCounts, StoreError>> {
+        Box::pin(async { Ok(OutboxCounts::default()) })
     }
 
     fn prune(&self, _: Duration, _: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
@@ -94,10 +97,10 @@ impl Maintenance for Memory {
         Box::pin(async { Ok(false) })
     }
 
-    fn bring_back<'a>(
+    fn reschedule<'a>(
         &'a self,
         now: Timestamp,
-        waits: &'a Waits,
+        waits: &'a RetryWaits,
         _: Claims,
     ) -> BoxFuture<'a, Result<u64, StoreError>> {
         let mut count = 0;
@@ -117,7 +120,7 @@ impl Outbox for Memory {
         &'a self,
         account: &'a Account,
         idempotency: &'a Idempotency,
-    ) -> BoxFuture<'a, Result<Option<Replay>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Option<IdempotentReplay>, StoreError>> {
         let rows = self.0.lock().unwrap();
         let mut found = rows.iter().filter(|row| row.belongs_to(account));
         let found = found.find_map(|row| row.replay(idempotency));
@@ -138,7 +141,7 @@ impl Outbox for Memory {
             reply: None,
             at: None,
         });
-        let entry = Entry {
+        let entry = SubmissionStatus {
             receipt: receipt.clone(),
             attempts: 0,
             recipients: recipients.collect(),
@@ -153,7 +156,7 @@ impl Outbox for Memory {
         Box::pin(async { Ok(Acceptance::Stored(receipt)) })
     }
 
-    fn claim(&self, wish: Wish) -> BoxFuture<'_, Result<Claimed, StoreError>> {
+    fn claim(&self, wish: ClaimRequest) -> BoxFuture<'_, Result<Claimed, StoreError>> {
         self.2.fetch_add(1, Ordering::Relaxed);
         let mut rows = self.0.lock().unwrap();
         let (mut room, mut claims, mut more) = (wish.room.clone(), Vec::new(), false);
@@ -198,27 +201,27 @@ impl Outbox for Memory {
         &'a self,
         id: &'a SubmissionId,
         epoch: u64,
-        step: Step,
+        step: AttemptStep,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             let mut rows = self.0.lock().unwrap();
             let row = rows.iter_mut().find(|row| row.new.id == *id).unwrap();
-            if self.1.load(Ordering::Relaxed) && !matches!(step, Step::DotSent) {
+            if self.1.load(Ordering::Relaxed) && !matches!(step, AttemptStep::DotSent) {
                 return Err(StoreError::Failed("the disk is full".to_owned()));
             }
             if row.epoch != epoch || row.until.is_none() {
                 return Err(StoreError::LostClaim);
             }
             let in_doubt = matches!(row.found, State::DotSent | State::Uncertain);
-            let is_uncounted = matches!(step, Step::Uncounted { .. });
+            let is_uncounted = matches!(step, AttemptStep::Uncounted { .. });
             match step {
-                Step::DotSent => {
+                AttemptStep::DotSent => {
                     row.steps.push("dot-sent");
                     row.entry.receipt.state = State::DotSent;
                     row.entry.possible_duplicate |= in_doubt;
                 }
-                Step::Ended { state, recipients, due, last_error }
-                | Step::Uncounted { state, recipients, due, last_error } => {
+                AttemptStep::Ended { state, recipients, due, last_error }
+                | AttemptStep::Uncounted { state, recipients, due, last_error } => {
                     row.entry.attempts -= u32::from(is_uncounted);
                     row.entry.possible_duplicate |= in_doubt
                         && (!is_uncounted || !matches!(state, State::Uncertain | State::Sent));
@@ -229,7 +232,7 @@ impl Outbox for Memory {
                     row.entry.last_error = last_error;
                     row.until = None;
                 }
-                Step::Damaged { reason } => {
+                AttemptStep::Damaged { reason } => {
                     row.steps.push("damaged");
                     row.entry.receipt.state = State::Failed;
                     row.entry.last_error = Some(reason);
@@ -244,7 +247,7 @@ impl Outbox for Memory {
         &'a self,
         id: &'a SubmissionId,
         epoch: u64,
-        step: Step,
+        step: AttemptStep,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             self.record(id, epoch, step).await?;
@@ -255,7 +258,7 @@ impl Outbox for Memory {
         })
     }
 
-    fn claim_copies(&self, wish: Wish) -> BoxFuture<'_, Result<Copies, StoreError>> {
+    fn claim_copies(&self, wish: ClaimRequest) -> BoxFuture<'_, Result<ClaimedCopies, StoreError>> {
         let mut rows = self.0.lock().unwrap();
         let (mut room, mut copies, mut more) = (wish.room.clone(), Vec::new(), false);
         let pending = |row: &&mut Row| {
@@ -272,7 +275,7 @@ impl Outbox for Memory {
             room.accounts.insert((tenant.clone(), account.clone()), left - 1);
             let tries = row.copy.1;
             row.copy = (wish.now.after(wish.pause(tries)), tries + 1);
-            copies.push(Copy {
+            copies.push(SentCopyTask {
                 id: row.new.id.clone(),
                 tenant,
                 account,
@@ -282,7 +285,7 @@ impl Outbox for Memory {
                 tries,
             });
         }
-        Box::pin(async move { Ok(Copies { copies, more }) })
+        Box::pin(async move { Ok(ClaimedCopies { copies, more }) })
     }
 
     fn record_copy<'a>(
@@ -302,7 +305,7 @@ impl Outbox for Memory {
         Box::pin(async move { Ok(due) })
     }
 
-    fn void_claims(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+    fn release_claims(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
         let mut rows = self.0.lock().unwrap();
         let claimed = rows.iter_mut().filter_map(|row| row.until.take());
         let count = claimed.count() as u64;
@@ -319,7 +322,7 @@ impl Outbox for Memory {
         &'a self,
         account: &'a Account,
         id: &'a SubmissionId,
-    ) -> BoxFuture<'a, Result<Option<Entry>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Option<SubmissionStatus>, StoreError>> {
         let rows = self.0.lock().unwrap();
         let found = rows.iter().find(|row| row.new.id == *id && row.belongs_to(account));
         let found = found.map(|row| row.entry.clone());
@@ -332,7 +335,7 @@ impl Outbox for Memory {
         _: &'a [State],
         _: Option<&'a str>,
         _: u32,
-    ) -> BoxFuture<'a, Result<Page<Entry>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Page<SubmissionStatus>, StoreError>> {
         let all = self.0.lock().unwrap();
         let rows = all.iter().rev().filter(|row| row.belongs_to(account));
         let rows = rows.map(|row| row.entry.clone()).collect();

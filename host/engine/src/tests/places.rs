@@ -1,14 +1,14 @@
 //! Several tenants whose servers are silent, and what is left for others.
 
 use crate::login::account_ref::AccountRef;
-use crate::outbox::concurrency::{Bounds, Fate, Places};
+use crate::outbox::concurrency::{Bounds, Fate, SlotTable};
 
 fn owner(tenant: &str, account: usize) -> AccountRef {
     AccountRef { tenant: tenant.parse().unwrap(), account: format!("a{account}").parse().unwrap() }
 }
 
 /// One delivery to a server that answers.
-fn deliver(places: &mut Places, owner: &AccountRef) {
+fn deliver(places: &mut SlotTable, owner: &AccountRef) {
     let mut ticket = places.begin(owner);
     assert!(places.settle(&mut ticket, "answers.test"));
     places.answered(&mut ticket);
@@ -16,8 +16,8 @@ fn deliver(places: &mut Places, owner: &AccountRef) {
 }
 
 /// Eight slow ones of a tenant are its share. What is answered is another account's, whose server is known.
-fn with_its_share() -> (Places, AccountRef) {
-    let mut places = Places::new(Bounds { total: 32, per_account: 2, slow: 8 });
+fn with_its_share() -> (SlotTable, AccountRef) {
+    let mut places = SlotTable::new(Bounds { total: 32, per_account: 2, slow: 8 });
     let good = owner("acme", 1000);
     deliver(&mut places, &good);
     for account in 0..8 {
@@ -34,7 +34,7 @@ fn with_its_share() -> (Places, AccountRef) {
 fn many_tenants_silent_at_the_dot_keep_no_places_of_everybodys() {
     for tenants in 1..=6 {
         for answered in [false, true] {
-            let mut places = Places::new(Bounds { total: 32, per_account: 2, slow: 256 });
+            let mut places = SlotTable::new(Bounds { total: 32, per_account: 2, slow: 256 });
             let names: Vec<String> = (0..tenants).map(|at| format!("t{at}")).collect();
             let host = |tenant: &str, at: usize| format!("h{at}.{tenant}.test");
             for (at, name) in (0..700).flat_map(|at| names.iter().map(move |name| (at, name))) {
@@ -89,7 +89,7 @@ fn a_tenant_with_its_share_of_slow_ones_is_not_stopped() {
 /// slow ones still delivers: where a server answers, where nothing is known of it, and where it is silent.
 #[test]
 fn who_has_no_slow_ones_is_not_stopped_by_those_of_all_the_others() {
-    let mut places = Places::new(Bounds { total: 32, per_account: 2, slow: 256 });
+    let mut places = SlotTable::new(Bounds { total: 32, per_account: 2, slow: 256 });
     for tenant in (0..16).map(|at| format!("t{at}")) {
         for at in 0..700 {
             if !places.accepted(&owner(&tenant, at)) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future;
 use model::caller::{Grant, Scope};
-use model::message::{MessageQuery, Summary};
+use model::mail::message::{MessageQuery, Summary};
 use model::port::capabilities::{Body, Capabilities};
 use model::port::imap::NoCode;
 use model::problem::Code;
@@ -359,7 +359,7 @@ async fn accounts_of_others_look_like_none_and_scopes_are_checked() {
     refused(host.engine.expunge_forever(&read, &keys).await.remove(0), Code::Forbidden);
     refused(host.engine.move_messages(&read, &keys, "Work").await.remove(0), Code::Forbidden);
     refused(host.engine.copy_messages(&read, &keys, "Work").await.remove(0), Code::Forbidden);
-    refused(host.engine.submit(&read, model::draft::Draft::default()).await, Code::Forbidden);
+    refused(host.engine.submit(&read, model::mail::draft::Draft::default()).await, Code::Forbidden);
     refused(host.engine.submissions(&read, &[], None, 5).await, Code::Forbidden);
     refused(host.engine.submission(&read, "sub_x").await, Code::Forbidden);
 }

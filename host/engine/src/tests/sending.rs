@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future;
-use model::address::Address;
-use model::draft::Draft;
+use model::mail::address::Address;
+use model::mail::draft::Draft;
 use model::port::BoxFuture;
 use model::port::capabilities::Capabilities;
 use model::problem::Code;

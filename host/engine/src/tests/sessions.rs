@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future;
 use model::account::{Account, Credentials};
 use model::health::AccountState;
-use model::message::FlagChange;
+use model::mail::message::FlagChange;
 use model::port::capabilities::Capabilities;
 use model::problem::Code;
 use model::secret::Secret;
@@ -208,7 +208,7 @@ async fn a_login_that_was_refused_repeatedly_is_left_alone() {
         (Code::TooManyRequests, Some(Duration::from_secs(30)))
     );
     refused(host.engine.verify_stored(&anna).await, Code::TooManyRequests);
-    refused(host.engine.try_out(&anna).await, Code::TooManyRequests);
+    refused(host.engine.self_test(&anna).await, Code::TooManyRequests);
     let mut twin = anna.clone();
     for server in twin.imap.iter_mut().chain(&mut twin.smtp) {
         server.host = server.host.to_ascii_uppercase() + ".";
@@ -234,9 +234,9 @@ async fn a_login_that_was_refused_repeatedly_is_left_alone() {
     assert!(guess(&anna).await.is_ok(), "the right password clears the count");
     host.imap.change(|state| state.refuse_logins = true);
     for _ in 0..5 {
-        host.engine.try_out(&anna).await.unwrap();
+        host.engine.self_test(&anna).await.unwrap();
     }
-    refused(host.engine.try_out(&anna).await, Code::TooManyRequests);
+    refused(host.engine.self_test(&anna).await, Code::TooManyRequests);
     host.clock.advance(Duration::from_secs(3600));
     for _ in 0..4 {
         guess(&anna).await.unwrap();

@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use model::account::{Credentials, MailServer};
-use model::address::EmailAddress;
-use model::draft::Envelope;
+use model::mail::address::EmailAddress;
+use model::mail::draft::Envelope;
 use model::octets::Octets;
 use model::port::BoxFuture;
-use model::port::login_observer::Steps;
+use model::port::login_observer::LoginObserver;
 use model::port::smtp::{
     Activity, BeforeDot, Data, Delivery, Reply, SmtpConnect, SmtpError, SmtpSession,
 };
@@ -108,7 +108,7 @@ impl SmtpConnect for Server {
         &'a self,
         server: &'a MailServer,
         _: &'a Credentials,
-        steps: &'a dyn Steps,
+        steps: &'a dyn LoginObserver,
         activity: &'a Activity,
     ) -> BoxFuture<'a, Result<Box<dyn SmtpSession>, SmtpError>> {
         Box::pin(async move {
@@ -215,7 +215,10 @@ impl SmtpSession for Session {
         })
     }
 
-    fn rehearse<'a>(&'a mut self, _: &'a EmailAddress) -> BoxFuture<'a, Result<(), SmtpError>> {
+    fn check_recipient<'a>(
+        &'a mut self,
+        _: &'a EmailAddress,
+    ) -> BoxFuture<'a, Result<(), SmtpError>> {
         let answer = self.server.change(|state| state.rehearsal).map(reply);
         Box::pin(async move {
             match answer {

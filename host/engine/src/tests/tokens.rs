@@ -9,7 +9,7 @@ use futures_util::future::ready;
 use model::account::{Credentials, OAuth, TokenSource};
 use model::port::BoxFuture;
 use model::port::lookup::FetchError;
-use model::port::token_endpoint::{Ask, TokenEndpoint, Told};
+use model::port::token_endpoint::{TokenEndpoint, TokenReply, TokenRequest};
 use model::problem::{Code, Problem};
 use model::secret::Secret;
 
@@ -36,11 +36,15 @@ impl Own {
 }
 
 impl TokenEndpoint for Own {
-    fn ask<'a>(&'a self, _: &'a str, _: Ask<'a>) -> BoxFuture<'a, Result<Told, FetchError>> {
+    fn ask<'a>(
+        &'a self,
+        _: &'a str,
+        _: TokenRequest<'a>,
+    ) -> BoxFuture<'a, Result<TokenReply, FetchError>> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let status = u16::try_from(self.status.load(Ordering::Relaxed)).unwrap();
         let body = Secret::new(r#"{"access_token": "t", "expires_in": 1}"#.to_owned());
-        Box::pin(ready(Ok(Told { status, retry_after: None, body })))
+        Box::pin(ready(Ok(TokenReply { status, retry_after: None, body })))
     }
 }
 
@@ -80,7 +84,8 @@ async fn an_address_that_fails_is_asked_again_only_when_it_was_said() {
             let read = left_alone(&host, pause).await;
             let again = format!("it is asked again in {pause} s");
             assert!(read.detail.ends_with(&again), "{read:?}");
-            let made = host.engine.made_good(&"acme".parse().unwrap(), credentials()).await;
+            let made =
+                host.engine.resolve_credentials(&"acme".parse().unwrap(), credentials()).await;
             refused(made, Code::AuthorizationUnavailable);
         }
         assert_eq!(own.asked(), asked, "pause of {pause} s");

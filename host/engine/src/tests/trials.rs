@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future;
-use model::mailbox::Role;
+use model::mail::mailbox::Role;
 use model::problem::Code;
 
 use crate::tests::account::account;
@@ -31,7 +31,7 @@ fn arrives(host: &Host, mailbox: &str) {
 async fn a_message_that_comes_late_and_as_junk_is_found_and_only_it_is_removed() {
     let (host, anna) = (with_junk(), account("anna"));
     host.imap.add("Spam", "Message-ID: <other@x>\r\nSubject: Postlet\r\n\r\n");
-    let mut trial = pin!(host.engine.try_out(&anna));
+    let mut trial = pin!(host.engine.self_test(&anna));
     for _ in 0..20 {
         assert!(!settle(trial.as_mut()), "it did not wait");
         host.clock.advance(SECOND);
@@ -51,7 +51,7 @@ async fn a_message_that_comes_late_and_as_junk_is_found_and_only_it_is_removed()
 #[tokio::test]
 async fn every_place_where_it_lies_is_cleared_though_one_cannot_be() {
     let (host, anna) = (with_junk(), account("anna"));
-    let mut trial = pin!(host.engine.try_out(&anna));
+    let mut trial = pin!(host.engine.self_test(&anna));
     assert!(!settle(trial.as_mut()));
     for mailbox in ["INBOX", "Spam"] {
         arrives(&host, mailbox);
@@ -70,7 +70,7 @@ async fn every_place_where_it_lies_is_cleared_though_one_cannot_be() {
     };
     host.imap.change(|state| mark(state, true));
     let taken = host.smtp.taken();
-    let mut trial = pin!(host.engine.try_out(&anna));
+    let mut trial = pin!(host.engine.self_test(&anna));
     assert!(!settle(trial.as_mut()));
     for mailbox in ["INBOX", "Spam"] {
         let message = host.smtp.change(|state| state.taken[taken].0.clone());
@@ -93,7 +93,7 @@ async fn every_place_where_it_lies_is_cleared_though_one_cannot_be() {
 async fn a_message_that_never_comes_is_given_up_and_not_asked_for_all_the_time() {
     let (host, anna) = (with_junk(), account("anna"));
     let ended = {
-        let mut trial = Box::pin(host.engine.try_out(&anna));
+        let mut trial = Box::pin(host.engine.self_test(&anna));
         let mut seconds = 0;
         loop {
             let look = future::poll_immediate(&mut trial).await;

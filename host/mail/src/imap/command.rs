@@ -9,8 +9,8 @@
 
 use std::fmt::Write;
 
-use model::mailbox::MailboxName;
-use model::message::Flag;
+use model::mail::mailbox::MailboxName;
+use model::mail::message::Flag;
 use model::octets::Octets;
 use model::port::imap::{FetchItem, Messages};
 

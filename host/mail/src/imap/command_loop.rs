@@ -23,7 +23,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::imap::command::{Command, Part};
 use crate::imap::input_guard::Guard;
-use crate::imap::status::Spoken;
+use crate::imap::status::StatusText;
 use crate::timed_stream::{breach_in, finished};
 
 /// How much of a message is read and written at a time.
@@ -248,7 +248,7 @@ impl Exchange {
     }
 
     fn refusal(&mut self) -> ImapError {
-        let Spoken { code, words } = self.guard().spoken().clone();
+        let StatusText { code, words } = self.guard().spoken().clone();
         ImapError::No { code: no_code(&code), reply: words }
     }
 

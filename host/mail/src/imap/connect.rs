@@ -6,7 +6,7 @@ use model::account::{Credentials, MailServer, Security};
 use model::port::BoxFuture;
 use model::port::dial::Dial;
 use model::port::imap::{ImapConnect, ImapError, ImapSession};
-use model::port::login_observer::Steps;
+use model::port::login_observer::LoginObserver;
 
 use crate::connect;
 use crate::imap::command_loop::Exchange;
@@ -14,7 +14,7 @@ use crate::imap::input_guard::Guard;
 use crate::imap::limits::ImapLimits;
 use crate::imap::login;
 use crate::imap::session::Session;
-use crate::timed_stream::{Patience, Stream};
+use crate::timed_stream::{Deadlines, Stream};
 
 /// Opens IMAP sessions over wires that a dialler hands to it.
 #[derive(Debug)]
@@ -34,10 +34,10 @@ impl Imap {
         &self,
         server: &MailServer,
         credentials: &Credentials,
-        steps: &dyn Steps,
+        steps: &dyn LoginObserver,
     ) -> Result<Session, ImapError> {
         let wire = connect::dial(&*self.dial, server, steps).await.map_err(ImapError::Dial)?;
-        let stream = Stream::new(wire, Patience::of(self.limits.greeting));
+        let stream = Stream::new(wire, Deadlines::of(self.limits.greeting));
         let mut exchange = match server.security {
             Security::Tls => {
                 let mut exchange = Exchange::new(Guard::new(stream, self.limits));
@@ -61,7 +61,7 @@ impl ImapConnect for Imap {
         &'a self,
         server: &'a MailServer,
         credentials: &'a Credentials,
-        steps: &'a dyn Steps,
+        steps: &'a dyn LoginObserver,
     ) -> BoxFuture<'a, Result<Box<dyn ImapSession>, ImapError>> {
         Box::pin(async move {
             let session: Box<dyn ImapSession> =

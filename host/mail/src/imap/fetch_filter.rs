@@ -11,8 +11,8 @@
 
 use std::io::Write;
 
-use crate::imap::tokenizer::{Cursor, Text, is_flag};
-use crate::timed_stream::Breach;
+use crate::imap::tokenizer::{Text, Tokenizer, is_flag};
+use crate::timed_stream::ProtocolViolation;
 
 /// We ask for two literals at most; each makes the parser begin again.
 const MOST_LITERALS: u32 = 8;
@@ -23,11 +23,11 @@ const MOST_FLAGS: usize = 200;
 /// We ask for six at most, and the parser above reads a long line again and again.
 const MOST_ATTRIBUTES: u32 = 64;
 
-const UNREADABLE: Breach = Breach("a FETCH answer cannot be read");
+const UNREADABLE: ProtocolViolation = ProtocolViolation("a FETCH answer cannot be read");
 
 /// One answer on its way.
 #[derive(Debug)]
-pub(crate) struct Row {
+pub(crate) struct FetchFilter {
     sequence: u32,
     /// The opening parenthesis was read.
     begun: bool,
@@ -50,7 +50,7 @@ pub(crate) enum Next {
     Skip(u64),
 }
 
-impl Row {
+impl FetchFilter {
     /// For message number `sequence`.
     pub(crate) const fn new(sequence: u32) -> Self {
         Self { sequence, begun: false, written: false, skipping: 0, literals: 0, attributes: 0 }
@@ -64,8 +64,8 @@ impl Row {
         depth: usize,
         longest: u64,
         out: &mut Vec<u8>,
-    ) -> Result<Next, Breach> {
-        let mut cursor = Cursor::new(line);
+    ) -> Result<Next, ProtocolViolation> {
+        let mut cursor = Tokenizer::new(line);
         if !self.begun {
             cursor.expect(b'(')?;
             self.begun = true;
@@ -101,13 +101,17 @@ impl Row {
     }
 
     /// Counts parentheses until the skipped list ends.
-    fn skip(&mut self, cursor: &mut Cursor<'_>, depth: usize) -> Result<Option<Next>, Breach> {
+    fn skip(
+        &mut self,
+        cursor: &mut Tokenizer<'_>,
+        depth: usize,
+    ) -> Result<Option<Next>, ProtocolViolation> {
         while self.skipping > 0 {
             match cursor.peek().ok_or(UNREADABLE)? {
                 b'(' => {
                     self.skipping += 1;
                     if self.skipping > depth {
-                        return Err(Breach("an answer is nested too deeply"));
+                        return Err(ProtocolViolation("an answer is nested too deeply"));
                     }
                     cursor.bump();
                 }
@@ -131,10 +135,10 @@ impl Row {
 
     fn attribute(
         &mut self,
-        cursor: &mut Cursor<'_>,
+        cursor: &mut Tokenizer<'_>,
         longest: u64,
         out: &mut Vec<u8>,
-    ) -> Result<Option<Next>, Breach> {
+    ) -> Result<Option<Next>, ProtocolViolation> {
         let name = cursor
             .take_while(|byte| byte > b' ' && !matches!(byte, b'(' | b')' | b'"' | b'{' | b'['));
         self.attributes += 1;
@@ -152,7 +156,7 @@ impl Row {
             (b"RFC822.SIZE", None) => {
                 // Beyond 32 bits the parser knows no size, and we take no such message.
                 let size = cursor.word();
-                if let Some(size) = Cursor::new(size).number() {
+                if let Some(size) = Tokenizer::new(size).number() {
                     self.write(out, format_args!("RFC822.SIZE {size}"));
                 }
             }
@@ -173,7 +177,11 @@ impl Row {
         Ok(None)
     }
 
-    fn flags(&mut self, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(), Breach> {
+    fn flags(
+        &mut self,
+        cursor: &mut Tokenizer<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ProtocolViolation> {
         cursor.expect(b'(')?;
         let inside = cursor.take_while(|byte| byte != b')' && byte != b'"' && byte != b'(');
         cursor.expect(b')')?;
@@ -191,10 +199,10 @@ impl Row {
     fn body(
         &mut self,
         section: &str,
-        cursor: &mut Cursor<'_>,
+        cursor: &mut Tokenizer<'_>,
         longest: u64,
         out: &mut Vec<u8>,
-    ) -> Result<Option<Next>, Breach> {
+    ) -> Result<Option<Next>, ProtocolViolation> {
         let is_word = !matches!(cursor.peek(), Some(b'"' | b'{' | b'~'));
         match cursor.text()? {
             Text::Literal(size) if size > longest => {
@@ -221,7 +229,7 @@ impl Row {
     }
 
     /// A value that nobody asked for.
-    fn unasked(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<Next>, Breach> {
+    fn unasked(&mut self, cursor: &mut Tokenizer<'_>) -> Result<Option<Next>, ProtocolViolation> {
         if cursor.take(b'(') {
             self.skipping = 1;
             return Ok(None);
@@ -232,7 +240,7 @@ impl Row {
         }
     }
 
-    fn literal(&mut self, next: Next) -> Result<Next, Breach> {
+    fn literal(&mut self, next: Next) -> Result<Next, ProtocolViolation> {
         self.literals += 1;
         if self.literals > MOST_LITERALS { Err(UNREADABLE) } else { Ok(next) }
     }
@@ -252,7 +260,7 @@ impl Row {
 
 /// `[…]<n>` after BODY: none without brackets, `""`, `"HEADER"` for the header or some of its
 /// fields, anything else as one other word. Of brackets no more is read than where they end.
-fn section(cursor: &mut Cursor<'_>) -> Result<Option<&'static str>, Breach> {
+fn section(cursor: &mut Tokenizer<'_>) -> Result<Option<&'static str>, ProtocolViolation> {
     if !cursor.take(b'[') {
         return Ok(None);
     }
@@ -314,7 +322,7 @@ mod tests {
     #[test]
     fn a_body_that_is_too_long_is_nil_and_skipped() {
         let mut out = Vec::new();
-        let mut row = Row::new(3);
+        let mut row = FetchFilter::new(3);
         let next = row.feed(b"(UID 7 BODY[HEADER.FIELDS (TO)]<0> {101}", 32, 100, &mut out);
         assert_eq!(next, Ok(Next::Skip(101)));
         assert_eq!(row.feed(b" FLAGS ())", 32, 100, &mut out), Ok(Next::End));
@@ -338,7 +346,7 @@ mod tests {
             "(FOO {4294967295} x)",
             "(FOO {99999999999999999999}",
         ] {
-            let outcome = Row::new(3).feed(line.as_bytes(), 32, 100, &mut Vec::new());
+            let outcome = FetchFilter::new(3).feed(line.as_bytes(), 32, 100, &mut Vec::new());
             let harmless = line == "()" && outcome == Ok(Next::End)
                 || line.ends_with("{10}") && matches!(outcome, Ok(Next::Pass(10)));
             assert!(outcome.is_err() || harmless, "{line:?} gave {outcome:?}");
@@ -349,7 +357,7 @@ mod tests {
     fn deep_nesting_is_counted_never_followed() {
         for deep in [600, 100_000] {
             let line = format!("(BODYSTRUCTURE {}", "(".repeat(deep));
-            let outcome = Row::new(1).feed(line.as_bytes(), 32, 100, &mut Vec::new());
+            let outcome = FetchFilter::new(1).feed(line.as_bytes(), 32, 100, &mut Vec::new());
             assert_eq!(outcome.unwrap_err().0, "an answer is nested too deeply");
         }
         check(&format!("(X {}{} UID 7)", "(".repeat(32), ")".repeat(32)), "* 3 FETCH (UID 7)\r\n");
@@ -357,7 +365,7 @@ mod tests {
 
     #[test]
     fn an_answer_of_nothing_but_literals_ends() {
-        let mut row = Row::new(1);
+        let mut row = FetchFilter::new(1);
         row.feed(b"(X {0}", 32, 100, &mut Vec::new()).unwrap();
         let mut fed = 0;
         while row.feed(b" X {0}", 32, 100, &mut Vec::new()).is_ok() {
@@ -369,14 +377,14 @@ mod tests {
     #[track_caller]
     fn check(line: &str, want: &str) {
         let mut out = Vec::new();
-        let outcome = Row::new(3).feed(line.as_bytes(), 32, 100, &mut out);
+        let outcome = FetchFilter::new(3).feed(line.as_bytes(), 32, 100, &mut out);
         assert_eq!(outcome.map_err(|breach| breach.0), Ok(Next::End), "{line:?}");
         assert_eq!(String::from_utf8_lossy(&out), want);
     }
 
     #[track_caller]
     fn next(line: &str, want: Next) {
-        let outcome = Row::new(3).feed(line.as_bytes(), 32, 100, &mut Vec::new());
+        let outcome = FetchFilter::new(3).feed(line.as_bytes(), 32, 100, &mut Vec::new());
         assert_eq!(outcome.map_err(|breach| breach.0), Ok(want), "{line:?}");
     }
 }

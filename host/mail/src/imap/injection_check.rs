@@ -7,23 +7,23 @@
 //! Standard: RFC 9051 §2.2.1 and §4.3.
 
 use crate::imap::tokenizer::announced;
-use crate::timed_stream::Breach;
+use crate::timed_stream::ProtocolViolation;
 
-const INJECTION: Breach = Breach("a command of ours had more than one line");
+const INJECTION: ProtocolViolation = ProtocolViolation("a command of ours had more than one line");
 
 /// Longest line that servers must take (RFC 7162 §4), with room for long names.
 const LONGEST: usize = 16 * 1024;
 
 /// Reads along with what is written.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Outbound {
+pub(crate) struct CheckedCommand {
     /// Command lines that may still be begun.
     allowed: u32,
     line: Vec<u8>,
     literal: u64,
 }
 
-impl Outbound {
+impl CheckedCommand {
     /// One more command line may come.
     pub(crate) fn allow_line(&mut self) {
         self.allowed = 1;
@@ -32,7 +32,7 @@ impl Outbound {
     }
 
     /// Checks bytes that are about to be written.
-    pub(crate) fn check(&mut self, mut bytes: &[u8]) -> Result<(), Breach> {
+    pub(crate) fn check(&mut self, mut bytes: &[u8]) -> Result<(), ProtocolViolation> {
         while !bytes.is_empty() {
             if self.literal > 0 {
                 let take = usize::try_from(self.literal).unwrap_or(usize::MAX).min(bytes.len());
@@ -84,7 +84,7 @@ mod tests {
     #[track_caller]
     fn check(text: &str, want: bool) {
         for chunk in [1, 2, 1000] {
-            let mut outbound = Outbound::default();
+            let mut outbound = CheckedCommand::default();
             outbound.allow_line();
             let fine = text.as_bytes().chunks(chunk).all(|piece| outbound.check(piece).is_ok());
             assert_eq!(fine, want, "{text:?} in pieces of {chunk}");

@@ -1,15 +1,12 @@
-//! What stands between a stranger's bytes and the parser.
+//! Filter between the bytes of an IMAP server and async-imap's parser.
 //!
-//! Answers come in; those of a few known shapes go on to async-imap, each in one
-//! plain form, the rest is dropped. So an unknown answer cannot end a session, and
-//! a hostile one can do no more than that. Capabilities and the words of status
-//! lines are kept here, where no parser can stumble over them.
+//! Responses of a few known shapes are passed on, each in one plain form; the rest is dropped. So an
+//! unknown response cannot end a session, and a hostile one can do no more than that. Capabilities and
+//! the text of status responses are kept here and never reach the parser. What is too long in the
+//! response about one message costs that message its attribute: it is read over, up to a total.
 //!
-//! What is too long within the answer about one message costs that message its
-//! attribute and no more: literals and lines are read over, up to a total.
-//!
-//! Invariants: memory is bounded by the caps of [`ImapLimits`]; no line is passed
-//! on that this file or its siblings did not write.
+//! Invariants: memory is bounded by [`ImapLimits`]; no line is passed on that this file or its siblings
+//! did not write.
 //!
 //! Standard: RFC 9051 §7.
 
@@ -21,13 +18,13 @@ use std::task::{Context, Poll, ready};
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::imap::fetch_filter::{Next, Row};
-use crate::imap::injection_check::Outbound;
+use crate::imap::fetch_filter::{FetchFilter, Next};
+use crate::imap::injection_check::CheckedCommand;
 use crate::imap::limits::ImapLimits;
-use crate::imap::list_filter::Gathered;
-use crate::imap::status::{Spoken, capabilities, capabilities_in, in_ascii, is_status, spoken};
-use crate::imap::tokenizer::{Cursor, announced};
-use crate::timed_stream::{Breach, Patience, Stream};
+use crate::imap::list_filter::BufferedResponse;
+use crate::imap::status::{StatusText, capabilities, capabilities_in, in_ascii, is_status, spoken};
+use crate::imap::tokenizer::{Tokenizer, announced};
+use crate::timed_stream::{Deadlines, ProtocolViolation, Stream};
 
 /// A LIST or STATUS answer with its literals.
 const GATHERED: usize = 16 * 1024;
@@ -38,7 +35,7 @@ const FOUND: usize = 100;
 /// `~{18446744073709551615+}` and its line end.
 const LONGEST_ANNOUNCEMENT: usize = 32;
 
-const TOO_LONG: Breach = Breach("a line is too long");
+const TOO_LONG: ProtocolViolation = ProtocolViolation("a line is too long");
 
 /// How much is read from the wire at a time.
 const READ: usize = 16 * 1024;
@@ -57,9 +54,9 @@ pub(crate) struct Guard {
     searched: usize,
     checked: BytesMut,
     inbound: Inbound,
-    outbound: Outbound,
+    outbound: CheckedCommand,
     capabilities: Option<Vec<String>>,
-    spoken: Spoken,
+    spoken: StatusText,
 }
 
 /// Where in the server's bytes we are.
@@ -68,15 +65,15 @@ enum Inbound {
     /// A new answer begins.
     Fresh,
     /// A line of a FETCH answer comes next.
-    Row(Row),
+    Row(FetchFilter),
     /// A line of a LIST or STATUS answer comes next.
-    Gathering(Gathered),
+    Gathering(BufferedResponse),
     /// A line of an answer that is dropped comes next.
     Dropping,
     /// Inside a line of a FETCH answer that is too long; what was last seen of it.
     Overlong(Vec<u8>),
     /// What was passed on is the last.
-    Broken(Breach),
+    Broken(ProtocolViolation),
     /// So many bytes of a literal, and what comes after them.
     Literal { left: u64, pass: bool, then: Box<Inbound> },
 }
@@ -93,9 +90,9 @@ impl Guard {
             searched: 0,
             checked: BytesMut::new(),
             inbound: Inbound::Fresh,
-            outbound: Outbound::default(),
+            outbound: CheckedCommand::default(),
             capabilities: None,
-            spoken: Spoken::default(),
+            spoken: StatusText::default(),
         }
     }
 
@@ -104,7 +101,7 @@ impl Guard {
         self.literal = literal.min(self.limits.literal);
         self.spent = 0;
         self.skipped = 0;
-        self.stream.begin(Patience { idle: self.limits.command, total: self.limits.total });
+        self.stream.begin(Deadlines { idle: self.limits.command, total: self.limits.total });
         self.outbound.allow_line();
     }
 
@@ -119,7 +116,7 @@ impl Guard {
     }
 
     /// What the server said in its last tagged answer or BYE.
-    pub(crate) const fn spoken(&self) -> &Spoken {
+    pub(crate) const fn spoken(&self) -> &StatusText {
         &self.spoken
     }
 
@@ -129,7 +126,7 @@ impl Guard {
 
     /// Works through `raw` until something is checked or more is needed. What was checked before a breach
     /// is passed on before it.
-    fn advance(&mut self) -> Result<(), Breach> {
+    fn advance(&mut self) -> Result<(), ProtocolViolation> {
         match self.work() {
             Err(breach) if !self.checked.is_empty() => {
                 self.inbound = Inbound::Broken(breach);
@@ -139,7 +136,7 @@ impl Guard {
         }
     }
 
-    fn work(&mut self) -> Result<(), Breach> {
+    fn work(&mut self) -> Result<(), ProtocolViolation> {
         while self.checked.len() < READ && (!self.raw.is_empty() || self.is_broken()) {
             match std::mem::replace(&mut self.inbound, Inbound::Fresh) {
                 Inbound::Literal { left, pass, then } => self.literal_bytes(left, pass, then),
@@ -178,7 +175,7 @@ impl Guard {
     }
 
     /// The next line without its end, if it is here.
-    fn next_line(&mut self) -> Result<Option<BytesMut>, Breach> {
+    fn next_line(&mut self) -> Result<Option<BytesMut>, ProtocolViolation> {
         let fresh = self.raw.get(self.searched..).unwrap_or_default();
         let Some(found) = fresh.iter().position(|&byte| byte == b'\n') else {
             self.searched = self.raw.len();
@@ -194,17 +191,17 @@ impl Guard {
         self.searched = 0;
         line.truncate(line.len() - 1);
         if line.last() != Some(&b'\r') {
-            return Err(Breach("a line does not end with CRLF"));
+            return Err(ProtocolViolation("a line does not end with CRLF"));
         }
         line.truncate(line.len() - 1);
         if line.iter().any(|&byte| matches!(byte, b'\0' | b'\r')) {
-            return Err(Breach("a line holds a NUL or a CR"));
+            return Err(ProtocolViolation("a line holds a NUL or a CR"));
         }
         Ok(Some(line))
     }
 
     /// Judges one line; what comes next is the answer.
-    fn line(&mut self, state: Inbound, line: &[u8]) -> Result<Inbound, Breach> {
+    fn line(&mut self, state: Inbound, line: &[u8]) -> Result<Inbound, ProtocolViolation> {
         match state {
             Inbound::Fresh => self.first_line(line),
             Inbound::Row(row) => self.row(row, line),
@@ -212,18 +209,18 @@ impl Guard {
             Inbound::Dropping => self.dropped(line),
             // None of them waits for a line; see `advance`.
             Inbound::Literal { .. } | Inbound::Overlong(_) | Inbound::Broken(_) => {
-                Err(Breach("an answer is not as IMAP writes it"))
+                Err(ProtocolViolation("an answer is not as IMAP writes it"))
             }
         }
     }
 
-    fn first_line(&mut self, line: &[u8]) -> Result<Inbound, Breach> {
+    fn first_line(&mut self, line: &[u8]) -> Result<Inbound, ProtocolViolation> {
         if line.first() == Some(&b'+') {
             // What a continuation says is of no use to the mechanisms that we speak.
             self.pass(b"+ ");
             return Ok(Inbound::Fresh);
         }
-        let mut cursor = Cursor::new(line);
+        let mut cursor = Tokenizer::new(line);
         let tag = cursor.word();
         cursor.take(b' ');
         let numbered = cursor;
@@ -232,7 +229,7 @@ impl Guard {
             return self.status(tag, word, line, cursor.rest());
         }
         if tag != b"*" {
-            return Err(Breach("a line is neither an answer nor a tagged status"));
+            return Err(ProtocolViolation("a line is neither an answer nor a tagged status"));
         }
         let after = cursor.rest();
         let mut cursor = numbered;
@@ -241,7 +238,7 @@ impl Guard {
             let word = cursor.word();
             if word.eq_ignore_ascii_case(b"FETCH") {
                 cursor.spaces();
-                return self.row(Row::new(number), cursor.rest());
+                return self.row(FetchFilter::new(number), cursor.rest());
             }
             for known in ["EXISTS", "EXPUNGE"] {
                 if word.eq_ignore_ascii_case(known.as_bytes()) {
@@ -252,7 +249,7 @@ impl Guard {
             return self.dropped(line);
         }
         match word.to_ascii_uppercase().as_slice() {
-            b"LIST" | b"STATUS" => self.gather(Gathered::default(), line),
+            b"LIST" | b"STATUS" => self.gather(BufferedResponse::default(), line),
             b"CAPABILITY" => {
                 self.capabilities = Some(capabilities(after));
                 Ok(Inbound::Fresh)
@@ -264,8 +261,8 @@ impl Guard {
 
     /// Numbers, few to a line: the parser reads a line again as it grows. One that cannot be read would
     /// look as if it were not there, so it ends the session.
-    fn found(&mut self, numbers: &[u8]) -> Result<Inbound, Breach> {
-        let mut cursor = Cursor::new(numbers);
+    fn found(&mut self, numbers: &[u8]) -> Result<Inbound, ProtocolViolation> {
+        let mut cursor = Tokenizer::new(numbers);
         let mut found = Vec::new();
         loop {
             cursor.spaces();
@@ -274,7 +271,7 @@ impl Guard {
                 break;
             }
             let number = cursor.number();
-            found.push(number.ok_or(Breach("an answer is not as IMAP writes it"))?);
+            found.push(number.ok_or(ProtocolViolation("an answer is not as IMAP writes it"))?);
         }
         for few in found.chunks(FOUND) {
             let few: Vec<String> = few.iter().map(u32::to_string).collect();
@@ -289,7 +286,7 @@ impl Guard {
         word: &[u8],
         line: &[u8],
         after: &[u8],
-    ) -> Result<Inbound, Breach> {
+    ) -> Result<Inbound, ProtocolViolation> {
         if let Some(told) = capabilities_in(after) {
             self.capabilities = Some(told);
         }
@@ -302,7 +299,7 @@ impl Guard {
         Ok(Inbound::Fresh)
     }
 
-    fn row(&mut self, mut row: Row, line: &[u8]) -> Result<Inbound, Breach> {
+    fn row(&mut self, mut row: FetchFilter, line: &[u8]) -> Result<Inbound, ProtocolViolation> {
         let mut out = Vec::new();
         let next = row.feed(line, self.limits.depth, self.literal, &mut out)?;
         self.checked.extend_from_slice(&out);
@@ -321,15 +318,15 @@ impl Guard {
     }
 
     /// Counts what is read only to be thrown away.
-    fn skip(&mut self, size: u64) -> Result<(), Breach> {
+    fn skip(&mut self, size: u64) -> Result<(), ProtocolViolation> {
         self.skipped = self.skipped.saturating_add(size);
         if self.skipped > self.limits.skipped.max(self.literal) {
-            return Err(Breach("a literal is too long"));
+            return Err(ProtocolViolation("a literal is too long"));
         }
         Ok(())
     }
 
-    fn last_row(&mut self, row: Row, breach: Breach) -> Inbound {
+    fn last_row(&mut self, row: FetchFilter, breach: ProtocolViolation) -> Inbound {
         let mut out = Vec::new();
         row.close(&mut out);
         self.checked.extend_from_slice(&out);
@@ -341,7 +338,7 @@ impl Guard {
     }
 
     /// A line is too long: within the answer about one message only what stands before is read.
-    fn cut_row(&mut self, state: Inbound) -> Result<Inbound, Breach> {
+    fn cut_row(&mut self, state: Inbound) -> Result<Inbound, ProtocolViolation> {
         let start = self.raw.get(..self.limits.line).unwrap_or(&self.raw);
         // Not in the middle of a number.
         let whole = start.iter().rposition(|&byte| byte == b' ').unwrap_or(0);
@@ -349,12 +346,12 @@ impl Guard {
         let (mut row, line) = match state {
             Inbound::Row(row) => (row, start.as_slice()),
             Inbound::Fresh => {
-                let mut cursor = Cursor::new(&start);
+                let mut cursor = Tokenizer::new(&start);
                 let is_untagged = cursor.word() == b"*" && cursor.take(b' ');
                 let number = cursor.number().filter(|_| is_untagged && cursor.take(b' '));
                 let number = number.filter(|_| cursor.word().eq_ignore_ascii_case(b"FETCH"));
                 cursor.spaces();
-                (Row::new(number.ok_or(TOO_LONG)?), cursor.rest())
+                (FetchFilter::new(number.ok_or(TOO_LONG)?), cursor.rest())
             }
             Inbound::Gathering(_)
             | Inbound::Dropping
@@ -372,7 +369,7 @@ impl Guard {
     }
 
     /// Reads on to the end of the line; it may announce a literal, after which it goes on.
-    fn overlong(&mut self, mut tail: Vec<u8>) -> Result<Inbound, Breach> {
+    fn overlong(&mut self, mut tail: Vec<u8>) -> Result<Inbound, ProtocolViolation> {
         let found = self.raw.iter().position(|&byte| byte == b'\n');
         let piece = self.raw.split_to(found.map_or(self.raw.len(), |at| at + 1));
         self.skip(piece.len() as u64)?;
@@ -382,7 +379,7 @@ impl Guard {
             return Ok(Inbound::Overlong(tail));
         }
         if !tail.ends_with(b"\r\n") {
-            return Err(Breach("a line does not end with CRLF"));
+            return Err(ProtocolViolation("a line does not end with CRLF"));
         }
         let Some(size) = announced(tail.trim_ascii_end()) else { return Ok(Inbound::Fresh) };
         self.skip(size)?;
@@ -390,22 +387,26 @@ impl Guard {
         Ok(if size == 0 { *then } else { Inbound::Literal { left: size, pass: false, then } })
     }
 
-    fn gather(&mut self, mut gathered: Gathered, line: &[u8]) -> Result<Inbound, Breach> {
+    fn gather(
+        &mut self,
+        mut gathered: BufferedResponse,
+        line: &[u8],
+    ) -> Result<Inbound, ProtocolViolation> {
         gathered.lines.push(line.to_vec());
         if let Some(size) = announced(line) {
             gathered.literals.push(Vec::new());
             let lines = gathered.lines.iter().map(Vec::len).sum::<usize>();
             let literals = gathered.literals.iter().map(Vec::len).sum::<usize>();
             if size.saturating_add((lines + literals) as u64) > GATHERED as u64 {
-                return Err(Breach("an answer is too long"));
+                return Err(ProtocolViolation("an answer is too long"));
             }
             return self.literal(size, false, Inbound::Gathering(gathered));
         }
         if gathered.lines.iter().map(Vec::len).sum::<usize>() > GATHERED {
-            return Err(Breach("an answer is too long"));
+            return Err(ProtocolViolation("an answer is too long"));
         }
         let first = gathered.lines.first().cloned().unwrap_or_default();
-        let mut cursor = Cursor::new(first.get(2..).unwrap_or_default());
+        let mut cursor = Tokenizer::new(first.get(2..).unwrap_or_default());
         let plain = if cursor.word().eq_ignore_ascii_case(b"LIST") {
             gathered.list(cursor.rest())?
         } else {
@@ -415,16 +416,16 @@ impl Guard {
         Ok(Inbound::Fresh)
     }
 
-    fn dropped(&mut self, line: &[u8]) -> Result<Inbound, Breach> {
+    fn dropped(&mut self, line: &[u8]) -> Result<Inbound, ProtocolViolation> {
         match announced(line) {
             Some(size) => self.literal(size, false, Inbound::Dropping),
             None => Ok(Inbound::Fresh),
         }
     }
 
-    fn literal(&self, size: u64, pass: bool, then: Inbound) -> Result<Inbound, Breach> {
+    fn literal(&self, size: u64, pass: bool, then: Inbound) -> Result<Inbound, ProtocolViolation> {
         if size > self.literal {
-            return Err(Breach("a literal is too long"));
+            return Err(ProtocolViolation("a literal is too long"));
         }
         if size == 0 {
             return Ok(then);
@@ -468,7 +469,7 @@ impl AsyncRead for Guard {
             }
             guard.spent += chunk.filled().len() as u64;
             if guard.spent > guard.limits.response_total {
-                return Poll::Ready(Err(Breach("an answer is too long").into()));
+                return Poll::Ready(Err(ProtocolViolation("an answer is too long").into()));
             }
             guard.raw.extend_from_slice(chunk.filled());
         }

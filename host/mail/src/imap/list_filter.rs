@@ -7,33 +7,36 @@
 //!
 //! Standard: RFC 9051 §7.3.1 and §7.3.4.
 
-use crate::imap::tokenizer::{Cursor, Text, is_flag};
-use crate::timed_stream::Breach;
+use crate::imap::tokenizer::{Text, Tokenizer, is_flag};
+use crate::timed_stream::ProtocolViolation;
 
 /// A whole answer: its lines without their ends, and the literal after each but the last.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Gathered {
+pub(crate) struct BufferedResponse {
     pub(crate) lines: Vec<Vec<u8>>,
     pub(crate) literals: Vec<Vec<u8>>,
 }
 
-impl Gathered {
+impl BufferedResponse {
     /// The mailbox name at the cursor, and the cursor behind it.
-    fn name<'a>(&'a self, cursor: Cursor<'a>) -> Result<(Vec<u8>, Cursor<'a>), Breach> {
+    fn name<'a>(
+        &'a self,
+        cursor: Tokenizer<'a>,
+    ) -> Result<(Vec<u8>, Tokenizer<'a>), ProtocolViolation> {
         let mut cursor = cursor;
         match cursor.text()? {
             Text::Here(name) => Ok((name, cursor)),
             Text::Literal(_) => {
                 let name = self.literals.first().cloned().unwrap_or_default();
                 let rest = self.lines.get(1).map(Vec::as_slice).unwrap_or_default();
-                Ok((name, Cursor::new(rest)))
+                Ok((name, Tokenizer::new(rest)))
             }
         }
     }
 
     /// `* LIST (…) "/" {n}`; `line` begins after the word LIST.
-    pub(crate) fn list(&self, line: &[u8]) -> Result<Vec<u8>, Breach> {
-        let mut cursor = Cursor::new(line);
+    pub(crate) fn list(&self, line: &[u8]) -> Result<Vec<u8>, ProtocolViolation> {
+        let mut cursor = Tokenizer::new(line);
         cursor.spaces();
         cursor.expect(b'(')?;
         let mut attributes: Vec<&[u8]> = Vec::new();
@@ -44,7 +47,7 @@ impl Gathered {
             }
             let word = cursor.word();
             if word.is_empty() {
-                return Err(Breach("a LIST answer cannot be read"));
+                return Err(ProtocolViolation("a LIST answer cannot be read"));
             }
             // `\*` and words without a backslash are nobody's attribute.
             if word.starts_with(b"\\") && is_flag(word) {
@@ -55,7 +58,7 @@ impl Gathered {
         let delimiter = match cursor.peek() {
             Some(b'"') => cursor.quoted()?.first().copied(),
             _ if cursor.word().eq_ignore_ascii_case(b"NIL") => None,
-            _ => return Err(Breach("a LIST answer cannot be read")),
+            _ => return Err(ProtocolViolation("a LIST answer cannot be read")),
         };
         cursor.expect(b' ')?;
         let (name, _) = self.name(cursor)?;
@@ -77,8 +80,8 @@ impl Gathered {
     }
 
     /// `* STATUS x (MESSAGES n UNSEEN n)`: one is asked for at a time, so the name says nothing.
-    pub(crate) fn status(&self, line: &[u8]) -> Result<Vec<u8>, Breach> {
-        let mut cursor = Cursor::new(line);
+    pub(crate) fn status(&self, line: &[u8]) -> Result<Vec<u8>, ProtocolViolation> {
+        let mut cursor = Tokenizer::new(line);
         cursor.spaces();
         let (_, mut cursor) = self.name(cursor)?;
         cursor.spaces();
@@ -92,10 +95,11 @@ impl Gathered {
             let item = cursor.word().to_ascii_uppercase();
             cursor.expect(b' ')?;
             if item == b"MESSAGES" || item == b"UNSEEN" {
-                let count = cursor.number().ok_or(Breach("a STATUS answer cannot be read"))?;
+                let count =
+                    cursor.number().ok_or(ProtocolViolation("a STATUS answer cannot be read"))?;
                 items.push(format!("{} {count}", String::from_utf8_lossy(&item)));
             } else if cursor.word().is_empty() {
-                return Err(Breach("a STATUS answer cannot be read"));
+                return Err(ProtocolViolation("a STATUS answer cannot be read"));
             }
         }
         Ok(format!("* STATUS x ({})\r\n", items.join(" ")).into_bytes())
@@ -128,7 +132,7 @@ mod tests {
             " \"a b\" (messages 3 UIDNEXT 9 unseen 1 )",
             " INBOX (SIZE 123456789012 MESSAGES 3 MAILBOXID x UNSEEN 1)",
         ] {
-            let row = Gathered::default().status(line.as_bytes());
+            let row = BufferedResponse::default().status(line.as_bytes());
             assert_eq!(
                 String::from_utf8(row.unwrap()).unwrap(),
                 "* STATUS x (MESSAGES 3 UNSEEN 1)\r\n"
@@ -139,8 +143,8 @@ mod tests {
     #[test]
     fn nonsense_is_a_breach() {
         for line in ["", " (", " () / x", " () \"/\"", " () \"/\" ", " ((((", " () \"/ x"] {
-            assert!(Gathered::default().list(line.as_bytes()).is_err(), "{line:?}");
-            assert!(Gathered::default().status(line.as_bytes()).is_err(), "{line:?}");
+            assert!(BufferedResponse::default().list(line.as_bytes()).is_err(), "{line:?}");
+            assert!(BufferedResponse::default().status(line.as_bytes()).is_err(), "{line:?}");
         }
     }
 
@@ -148,7 +152,7 @@ mod tests {
     fn check_list(line: &str, literal: Option<&str>, want: &str) {
         let literals: Vec<_> = literal.into_iter().map(|text| text.as_bytes().to_vec()).collect();
         let lines = vec![line.as_bytes().to_vec(), Vec::new()];
-        let gathered = Gathered { lines, literals };
+        let gathered = BufferedResponse { lines, literals };
         let row = gathered.list(line.as_bytes()).unwrap();
         assert_eq!(String::from_utf8(row).unwrap(), want);
     }

@@ -12,31 +12,31 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use model::account::Credentials;
 use model::port::imap::{ImapError, NoCode};
-use model::port::login_observer::Steps;
+use model::port::login_observer::LoginObserver;
 
 use crate::imap::command;
 use crate::imap::command_loop::{Exchange, failed};
 use crate::imap::limits::ImapLimits;
 use crate::imap::status::{capabilities, spoken};
-use crate::imap::tokenizer::Cursor;
-use crate::line_reader::{Caps, Lines};
-use crate::redact::hushed;
-use crate::sasl::{Bearer, Unable};
-use crate::timed_stream::{Patience, Stream};
+use crate::imap::tokenizer::Tokenizer;
+use crate::line_reader::{Lines, ReadLimits};
+use crate::redact::redact;
+use crate::sasl::{Bearer, NoMechanism};
+use crate::timed_stream::{Deadlines, Stream};
 
 /// Nobody has more to say before TLS.
-const PLAIN: Caps = Caps { line: 8 * 1024, total: 32 * 1024 };
+const PLAIN: ReadLimits = ReadLimits { line: 8 * 1024, total: 32 * 1024 };
 
 /// The plain part of a connection, up to TLS.
 pub(crate) async fn start_tls(
     stream: Stream,
     limits: &ImapLimits,
-    steps: &dyn Steps,
+    steps: &dyn LoginObserver,
 ) -> Result<Stream, ImapError> {
     let mut lines = Lines::new(stream, PLAIN);
-    lines.begin(Patience::of(limits.greeting));
+    lines.begin(Deadlines::of(limits.greeting));
     let greeting = lines.line().await.map_err(failed)?;
-    let mut cursor = Cursor::new(&greeting);
+    let mut cursor = Tokenizer::new(&greeting);
     cursor.expect(b'*').map_err(|breach| ImapError::Protocol(breach.0))?;
     cursor.spaces();
     match cursor.word().to_ascii_uppercase().as_slice() {
@@ -71,13 +71,13 @@ async fn plain_command(
     if lines.has_more() {
         return Err(ImapError::Protocol("an answer came before its command"));
     }
-    lines.begin(Patience { idle: limits.command, total: limits.total });
+    lines.begin(Deadlines { idle: limits.command, total: limits.total });
     lines.write(format!("{tag} {name}\r\n").as_bytes()).await.map_err(failed)?;
     lines.flush().await.map_err(failed)?;
     let mut told = Vec::new();
     loop {
         let line = lines.line().await.map_err(failed)?;
-        let mut cursor = Cursor::new(&line);
+        let mut cursor = Tokenizer::new(&line);
         let first = cursor.word();
         cursor.spaces();
         let word = cursor.word().to_ascii_uppercase();
@@ -109,7 +109,7 @@ pub(crate) async fn log_in(
     exchange: &mut Exchange,
     username: &str,
     credentials: &Credentials,
-    steps: &dyn Steps,
+    steps: &dyn LoginObserver,
 ) -> Result<Vec<String>, ImapError> {
     if !exchange.guard().is_encrypted() {
         return Err(ImapError::NoTls);
@@ -137,8 +137,8 @@ pub(crate) async fn log_in(
             let bearer = Bearer::new(|name| offers(&format!("AUTH={name}")), username, token);
             let Bearer { mechanism, response, after_refusal } =
                 bearer.map_err(|unable| match unable {
-                    Unable::NotOffered => ImapError::NoMechanism,
-                    Unable::Unsendable => ImapError::Protocol(UNSENDABLE),
+                    NoMechanism::NotOffered => ImapError::NoMechanism,
+                    NoMechanism::Unsendable => ImapError::Protocol(UNSENDABLE),
                 })?;
             let response = response.reveal();
             if offers("SASL-IR") {
@@ -153,20 +153,20 @@ pub(crate) async fn log_in(
     match outcome {
         Ok(()) => {}
         Err(ImapError::No { code, reply }) => {
-            let reply = hushed(&reply, username, credentials);
+            let reply = redact(&reply, username, credentials);
             return Err(refused_login(&exchange.last_code(), code, reply));
         }
         Err(ImapError::Bad { reply }) => {
-            return Err(ImapError::Bad { reply: hushed(&reply, username, credentials) });
+            return Err(ImapError::Bad { reply: redact(&reply, username, credentials) });
         }
         Err(ImapError::Bye { reply }) => {
-            return Err(ImapError::Bye { reply: hushed(&reply, username, credentials) });
+            return Err(ImapError::Bye { reply: redact(&reply, username, credentials) });
         }
         Err(error) => return Err(error),
     }
     steps.authenticated(mechanism);
     let after = known_capabilities(exchange).await?;
-    steps.informed();
+    steps.capabilities_read();
     if after.iter().any(|capability| capability == "ID") {
         match exchange.run(&command::id(), &mut |_| {}).await {
             // A courtesy (RFC 2971): a server that refuses it, or does not know what it offers, serves

@@ -12,7 +12,7 @@
 )]
 
 use async_imap::imap_proto::{MailboxListData, NameAttribute};
-use model::mailbox::{Mailbox, MailboxName, Role, RoleSource};
+use model::mail::mailbox::{Mailbox, MailboxName, Role, RoleSource};
 
 /// Default names in lower case, the likelier first.
 const NAMES: [(Role, &[&str]); 5] = [

@@ -14,8 +14,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use async_imap::imap_proto::{MailboxDatum, Response, StatusAttribute};
-use model::mailbox::{Counters, Mailbox, MailboxName};
-use model::message::{Flag, FlagChange};
+use model::mail::mailbox::{Counters, Mailbox, MailboxName};
+use model::mail::message::{Flag, FlagChange};
 use model::octets::Octets;
 use model::port::BoxFuture;
 use model::port::imap::{

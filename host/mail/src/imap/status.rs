@@ -6,12 +6,12 @@
 //!
 //! Standard: RFC 9051 §7.1, RFC 5530.
 
-use crate::imap::tokenizer::Cursor;
+use crate::imap::tokenizer::Tokenizer;
 use crate::printable::printable;
 
 /// What a server said in a status line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Spoken {
+pub(crate) struct StatusText {
     /// The first word of the code, in upper case; empty when there is none.
     pub(crate) code: String,
     /// The words, cut and printable.
@@ -26,7 +26,7 @@ pub(crate) fn is_status(word: &[u8]) -> bool {
 }
 
 /// Reads what follows the status word.
-pub(crate) fn spoken(after: &[u8]) -> Spoken {
+pub(crate) fn spoken(after: &[u8]) -> StatusText {
     let text = after.trim_ascii_start();
     let (code, words) = match text.strip_prefix(b"[") {
         Some(inside) => {
@@ -35,8 +35,8 @@ pub(crate) fn spoken(after: &[u8]) -> Spoken {
         }
         None => (&b""[..], text),
     };
-    let first = Cursor::new(code).take_while(|byte| byte.is_ascii_graphic());
-    Spoken {
+    let first = Tokenizer::new(code).take_while(|byte| byte.is_ascii_graphic());
+    StatusText {
         code: printable(first).to_ascii_uppercase(),
         words: printable(words.strip_prefix(b"]").unwrap_or(words)),
     }
@@ -87,6 +87,6 @@ mod tests {
 
     #[track_caller]
     fn check(after: &[u8], code: &str, words: &str) {
-        assert_eq!(spoken(after), Spoken { code: code.into(), words: words.into() });
+        assert_eq!(spoken(after), StatusText { code: code.into(), words: words.into() });
     }
 }

@@ -1,15 +1,15 @@
 //! The tokens of IMAP, read strictly.
 //!
 //! A cursor over one line. It never recurses and never copies more than a token;
-//! what it cannot read is a [`Breach`], and the session ends.
+//! what it cannot read is a [`ProtocolViolation`], and the session ends.
 //!
 //! Standard: RFC 9051 §4 and §9 (atom, quoted, literal).
 
-use crate::timed_stream::Breach;
+use crate::timed_stream::ProtocolViolation;
 
 /// A place in a line.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Cursor<'a> {
+pub(crate) struct Tokenizer<'a> {
     rest: &'a [u8],
 }
 
@@ -22,7 +22,7 @@ pub(crate) enum Text {
     Literal(u64),
 }
 
-impl<'a> Cursor<'a> {
+impl<'a> Tokenizer<'a> {
     pub(crate) const fn new(line: &'a [u8]) -> Self {
         Self { rest: line }
     }
@@ -50,8 +50,12 @@ impl<'a> Cursor<'a> {
         self.rest = self.rest.get(1..).unwrap_or_default();
     }
 
-    pub(crate) fn expect(&mut self, byte: u8) -> Result<(), Breach> {
-        if self.take(byte) { Ok(()) } else { Err(Breach("an answer is not as IMAP writes it")) }
+    pub(crate) fn expect(&mut self, byte: u8) -> Result<(), ProtocolViolation> {
+        if self.take(byte) {
+            Ok(())
+        } else {
+            Err(ProtocolViolation("an answer is not as IMAP writes it"))
+        }
     }
 
     pub(crate) fn spaces(&mut self) {
@@ -78,14 +82,14 @@ impl<'a> Cursor<'a> {
     }
 
     /// A quoted string, an atom, or the announcement of a literal.
-    pub(crate) fn text(&mut self) -> Result<Text, Breach> {
+    pub(crate) fn text(&mut self) -> Result<Text, ProtocolViolation> {
         match self.peek() {
             Some(b'"') => self.quoted().map(Text::Here),
             Some(b'{' | b'~') => self.literal().map(Text::Literal),
             _ => {
                 let word = self.word();
                 if word.is_empty() {
-                    return Err(Breach("an answer is not as IMAP writes it"));
+                    return Err(ProtocolViolation("an answer is not as IMAP writes it"));
                 }
                 Ok(Text::Here(word.to_vec()))
             }
@@ -93,7 +97,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A quoted string, unescaped.
-    pub(crate) fn quoted(&mut self) -> Result<Vec<u8>, Breach> {
+    pub(crate) fn quoted(&mut self) -> Result<Vec<u8>, ProtocolViolation> {
         self.expect(b'"')?;
         let mut text = Vec::new();
         loop {
@@ -102,15 +106,16 @@ impl<'a> Cursor<'a> {
                 return Ok(text);
             }
             self.bump();
-            let escaped = self.peek().ok_or(Breach("a quoted string does not end"))?;
+            let escaped = self.peek().ok_or(ProtocolViolation("a quoted string does not end"))?;
             text.push(escaped);
             self.bump();
         }
     }
 
     /// `{123}` at the end of the line, also with the marks of LITERAL+ and BINARY.
-    fn literal(&mut self) -> Result<u64, Breach> {
-        const UNREADABLE: Breach = Breach("the size of a literal cannot be read");
+    fn literal(&mut self) -> Result<u64, ProtocolViolation> {
+        const UNREADABLE: ProtocolViolation =
+            ProtocolViolation("the size of a literal cannot be read");
         self.take(b'~');
         self.expect(b'{')?;
         let digits = self.take_while(|byte| byte.is_ascii_digit());

@@ -7,14 +7,14 @@ use lettre::transport::smtp::extension::ClientId;
 use model::account::{Credentials, MailServer};
 use model::port::BoxFuture;
 use model::port::dial::Dial;
-use model::port::login_observer::Steps;
+use model::port::login_observer::LoginObserver;
 use model::port::smtp::{Activity, SmtpConnect, SmtpError, SmtpSession};
 
 use crate::connect;
-use crate::smtp::exchange::{Conversation, SmtpLimits};
+use crate::smtp::exchange::{Exchange, SmtpLimits};
 use crate::smtp::login;
 use crate::smtp::session::Session;
-use crate::timed_stream::{Patience, Stream};
+use crate::timed_stream::{Deadlines, Stream};
 
 /// Opens SMTP sessions over wires that a dialler hands to it.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Smtp {
         &self,
         server: &MailServer,
         credentials: &Credentials,
-        steps: &dyn Steps,
+        steps: &dyn LoginObserver,
         activity: &Activity,
     ) -> Result<Session, SmtpError> {
         activity.note();
@@ -48,9 +48,9 @@ impl Smtp {
             .hello
             .clone()
             .unwrap_or_else(|| wire.local().map_or_else(ClientId::default, literal));
-        let stream = Stream::new(wire, Patience::of(self.limits.greeting));
+        let stream = Stream::new(wire, Deadlines::of(self.limits.greeting));
         activity.note();
-        let conversation = Conversation::new(stream, self.limits, activity.clone());
+        let conversation = Exchange::new(stream, self.limits, activity.clone());
         let (mut conversation, extensions) =
             login::open(conversation, server.security, &hello, steps).await?;
         let mechanism =
@@ -93,7 +93,7 @@ impl SmtpConnect for Smtp {
         &'a self,
         server: &'a MailServer,
         credentials: &'a Credentials,
-        steps: &'a dyn Steps,
+        steps: &'a dyn LoginObserver,
         activity: &'a Activity,
     ) -> BoxFuture<'a, Result<Box<dyn SmtpSession>, SmtpError>> {
         Box::pin(async move {

@@ -7,7 +7,7 @@
 //! Standards: RFC 5321 §4.1.2, RFC 6531 (SMTPUTF8), RFC 5891 (IDNA).
 
 use lettre::Address;
-use model::address::EmailAddress;
+use model::mail::address::EmailAddress;
 use model::port::smtp::Reply;
 
 /// An address for the wire.

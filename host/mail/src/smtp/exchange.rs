@@ -14,7 +14,7 @@ use model::port::smtp::{Activity, Reply, SmtpError};
 
 use crate::line_reader;
 use crate::smtp::reply;
-use crate::timed_stream::{Patience, Stream, breach_in};
+use crate::timed_stream::{Deadlines, Stream, breach_in};
 
 /// How long and how much we put up with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,15 +49,15 @@ impl Default for SmtpLimits {
 
 /// The server and we, taking turns.
 #[derive(Debug)]
-pub(crate) struct Conversation {
+pub(crate) struct Exchange {
     lines: line_reader::Lines,
     pub(crate) limits: SmtpLimits,
     activity: Activity,
 }
 
-impl Conversation {
+impl Exchange {
     pub(crate) fn new(stream: Stream, limits: SmtpLimits, activity: Activity) -> Self {
-        let caps = line_reader::Caps { line: limits.reply_line, total: limits.reply_total };
+        let caps = line_reader::ReadLimits { line: limits.reply_line, total: limits.reply_total };
         Self { lines: line_reader::Lines::new(stream, caps), limits, activity }
     }
 
@@ -83,7 +83,7 @@ impl Conversation {
         self.command_lines(step, command, within).await.map(|lines| lines.reply())
     }
 
-    /// As [`Conversation::command`], with every line of the reply.
+    /// As [`Exchange::command`], with every line of the reply.
     pub(crate) async fn command_lines(
         &mut self,
         step: &'static str,
@@ -111,7 +111,7 @@ impl Conversation {
     /// A reply that was not asked for, if one has begun to arrive; waits for its end only.
     pub(crate) async fn unasked(&mut self, step: &'static str) -> Result<Option<Reply>, SmtpError> {
         let within = self.limits.command;
-        self.lines.begin(Patience::of(within));
+        self.lines.begin(Deadlines::of(within));
         if self.lines.look().await.map_err(|error| failed(step, error))? {
             return self.read(step, within).await.map(Some);
         }
@@ -123,7 +123,7 @@ impl Conversation {
         step: &'static str,
         within: Duration,
     ) -> Result<reply::Lines, SmtpError> {
-        self.lines.begin(Patience::of(within));
+        self.lines.begin(Deadlines::of(within));
         let mut collected = reply::Lines::default();
         loop {
             let line = self.lines.line().await.map_err(|error| failed(step, error))?;
@@ -145,7 +145,7 @@ impl Conversation {
         self.lines.has_more()
     }
 
-    /// Writes commands and flushes; what the server says meanwhile is kept for [`Conversation::read`].
+    /// Writes commands and flushes; what the server says meanwhile is kept for [`Exchange::read`].
     pub(crate) async fn send(
         &mut self,
         step: &'static str,
@@ -153,7 +153,7 @@ impl Conversation {
         within: Duration,
     ) -> Result<(), SmtpError> {
         self.activity.note();
-        self.lines.begin(Patience::of(within));
+        self.lines.begin(Deadlines::of(within));
         self.lines.send(bytes).await.map_err(|error| failed(step, error))
     }
 
@@ -165,7 +165,7 @@ impl Conversation {
         within: Duration,
     ) -> Result<(), SmtpError> {
         self.activity.note();
-        self.lines.begin(Patience::of(within));
+        self.lines.begin(Deadlines::of(within));
         self.lines.write(bytes).await.map_err(|error| failed(step, error))
     }
 

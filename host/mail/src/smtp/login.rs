@@ -11,13 +11,13 @@ use base64::engine::general_purpose::STANDARD;
 use lettre::transport::smtp::commands::{Ehlo, Starttls};
 use lettre::transport::smtp::extension::ClientId;
 use model::account::{Credentials, Security};
-use model::port::login_observer::Steps;
+use model::port::login_observer::LoginObserver;
 use model::port::smtp::{Reply, SmtpError};
 use model::secret::Secret;
 
-use crate::redact::hushed;
-use crate::sasl::{Bearer, Unable};
-use crate::smtp::exchange::Conversation;
+use crate::redact::redact;
+use crate::sasl::{Bearer, NoMechanism};
+use crate::smtp::exchange::Exchange;
 
 /// What the server can do, as far as we use it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,11 +69,11 @@ impl Extensions {
 
 /// Greeting, EHLO, and STARTTLS with a second EHLO where the account wants it.
 pub(crate) async fn open(
-    mut conversation: Conversation,
+    mut conversation: Exchange,
     security: Security,
     hello: &ClientId,
-    steps: &dyn Steps,
-) -> Result<(Conversation, Extensions), SmtpError> {
+    steps: &dyn LoginObserver,
+) -> Result<(Exchange, Extensions), SmtpError> {
     let greeting = conversation.read("the greeting", conversation.limits.greeting).await?;
     expect(220, "the greeting", greeting)?;
     steps.greeted();
@@ -99,7 +99,7 @@ pub(crate) async fn open(
     Ok((conversation, extensions))
 }
 
-async fn ehlo(conversation: &mut Conversation, hello: &ClientId) -> Result<Extensions, SmtpError> {
+async fn ehlo(conversation: &mut Exchange, hello: &ClientId) -> Result<Extensions, SmtpError> {
     let within = conversation.limits.command;
     let lines = conversation.command_lines("EHLO", Ehlo::new(hello.clone()), within).await?;
     expect(250, "EHLO", lines.reply())?;
@@ -109,12 +109,12 @@ async fn ehlo(conversation: &mut Conversation, hello: &ClientId) -> Result<Exten
 /// Logs in with the best mechanism that both sides have, and tells which. What the server says about
 /// it holds no secret.
 pub(crate) async fn authenticate(
-    conversation: &mut Conversation,
+    conversation: &mut Exchange,
     extensions: &Extensions,
     username: &str,
     credentials: &Credentials,
 ) -> Result<&'static str, SmtpError> {
-    let hush = |reply: Reply| Reply { text: hushed(&reply.text, username, credentials), ..reply };
+    let hush = |reply: Reply| Reply { text: redact(&reply.text, username, credentials), ..reply };
     let outcome = log_in(conversation, extensions, username, credentials).await;
     outcome.map_err(|error| match error {
         SmtpError::Credentials(reply) => SmtpError::Credentials(hush(reply)),
@@ -134,7 +134,7 @@ pub(crate) async fn authenticate(
 }
 
 async fn log_in(
-    conversation: &mut Conversation,
+    conversation: &mut Exchange,
     extensions: &Extensions,
     username: &str,
     credentials: &Credentials,
@@ -176,7 +176,7 @@ async fn log_in(
 const UNSENDABLE: &str = "the login holds a character that cannot be sent";
 
 async fn authenticate_bearer(
-    conversation: &mut Conversation,
+    conversation: &mut Exchange,
     extensions: &Extensions,
     username: &str,
     token: &Secret,
@@ -186,8 +186,8 @@ async fn authenticate_bearer(
         _ => extensions.xoauth2,
     };
     let bearer = Bearer::new(offers, username, token).map_err(|unable| match unable {
-        Unable::NotOffered => SmtpError::NoMechanism,
-        Unable::Unsendable => SmtpError::Protocol(UNSENDABLE),
+        NoMechanism::NotOffered => SmtpError::NoMechanism,
+        NoMechanism::Unsendable => SmtpError::Protocol(UNSENDABLE),
     })?;
     let within = conversation.limits.command;
     let command = format!("AUTH {} {}\r\n", bearer.mechanism, bearer.response.reveal());

@@ -11,7 +11,7 @@ use model::octets::Octets;
 use model::port::smtp::{Reply, SmtpError};
 
 use crate::smtp::body::{Scan, Stuffing};
-use crate::smtp::exchange::Conversation;
+use crate::smtp::exchange::Exchange;
 
 /// How much of a message is read and written at a time.
 const CHUNK: usize = 64 * 1024;
@@ -39,7 +39,7 @@ pub(crate) async fn scan(raw: &Octets) -> Result<Scan, SmtpError> {
 
 /// Writes everything except the last line's end, flushed; or gives the reply that refused it meanwhile.
 pub(crate) async fn stream(
-    conversation: &mut Conversation,
+    conversation: &mut Exchange,
     raw: &Octets,
     scan: Scan,
 ) -> Result<Option<Reply>, SmtpError> {
@@ -70,7 +70,7 @@ pub(crate) async fn stream(
 
 /// The server refuses the message before it has all of it, as with 421 when it shuts down
 /// (RFC 5321 §3.8). The session is then not used again: the server still expects the rest.
-pub(crate) async fn refusal(conversation: &mut Conversation) -> Result<Option<Reply>, SmtpError> {
+pub(crate) async fn refusal(conversation: &mut Exchange) -> Result<Option<Reply>, SmtpError> {
     match conversation.unasked(BODY).await? {
         Some(reply) if reply.code < 400 => {
             Err(SmtpError::Protocol("the message was answered before its end"))
@@ -80,7 +80,7 @@ pub(crate) async fn refusal(conversation: &mut Conversation) -> Result<Option<Re
 }
 
 /// The end of a message of which [`stream`] wrote everything else, and the reply to it.
-pub(crate) async fn end(conversation: &mut Conversation, empty: bool) -> Result<Reply, SmtpError> {
+pub(crate) async fn end(conversation: &mut Exchange, empty: bool) -> Result<Reply, SmtpError> {
     const STEP: &str = "the final dot";
     let limits = conversation.limits;
     let end: &[u8] = if empty { b".\r\n" } else { b"\r\n.\r\n" };
@@ -91,7 +91,7 @@ pub(crate) async fn end(conversation: &mut Conversation, empty: bool) -> Result<
 
 /// Ends the data that a server asked for although it had refused everybody: a dot and nothing else
 /// (RFC 2920 §3.1). The reply is about a message that is none.
-pub(crate) async fn end_unwanted(conversation: &mut Conversation) -> Result<Reply, SmtpError> {
+pub(crate) async fn end_unwanted(conversation: &mut Exchange) -> Result<Reply, SmtpError> {
     const STEP: &str = "a lone dot";
     let within = conversation.limits.command;
     conversation.write(STEP, b".\r\n", within).await?;

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use model::port::smtp::{Reply, SmtpError};
 
-use crate::smtp::exchange::{Conversation, line_of};
+use crate::smtp::exchange::{Exchange, line_of};
 
 /// Commands that are sent and unanswered, in bytes: less than what any system buffers for a
 /// connection, so that the replies to them fit as well.
@@ -62,10 +62,7 @@ impl Pipeline {
     }
 
     /// The reply to the oldest command without one.
-    pub(crate) async fn reply(
-        &mut self,
-        conversation: &mut Conversation,
-    ) -> Result<Reply, SmtpError> {
+    pub(crate) async fn reply(&mut self, conversation: &mut Exchange) -> Result<Reply, SmtpError> {
         let batch = self.batch();
         if !batch.is_empty() {
             if self.asked.is_empty() && conversation.has_more() {

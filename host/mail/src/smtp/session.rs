@@ -16,14 +16,14 @@ use futures_util::future;
 use lettre::Address;
 use lettre::transport::smtp::commands::{Data as DataCommand, Mail, Quit, Rcpt, Rset};
 use lettre::transport::smtp::extension::{MailBodyParameter, MailParameter};
-use model::address::EmailAddress;
-use model::draft::Envelope;
+use model::mail::address::EmailAddress;
+use model::mail::draft::Envelope;
 use model::octets::Octets;
 use model::port::BoxFuture;
 use model::port::smtp::{Activity, BeforeDot, Data, Delivery, Reply, SmtpError, SmtpSession};
 
 use crate::smtp::envelope::on_the_wire;
-use crate::smtp::exchange::Conversation;
+use crate::smtp::exchange::Exchange;
 use crate::smtp::login::{Extensions, expect};
 use crate::smtp::message;
 use crate::smtp::pipeline::Pipeline;
@@ -35,7 +35,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// An authenticated session.
 #[derive(Debug)]
 pub(crate) struct Session {
-    conversation: Conversation,
+    conversation: Exchange,
     extensions: Extensions,
     state: State,
 }
@@ -51,7 +51,7 @@ enum State {
 }
 
 impl Session {
-    pub(crate) const fn new(conversation: Conversation, extensions: Extensions) -> Self {
+    pub(crate) const fn new(conversation: Exchange, extensions: Extensions) -> Self {
         Self { conversation, extensions, state: State::Ready }
     }
 
@@ -267,7 +267,7 @@ impl Session {
         if eight_bit && self.extensions.eight_bit_mime {
             parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
         }
-        let beyond_ascii = |address: &model::address::EmailAddress| {
+        let beyond_ascii = |address: &model::mail::address::EmailAddress| {
             address.as_str().rsplit_once('@').is_some_and(|(local, _)| !local.is_ascii())
         };
         if self.extensions.smtputf8
@@ -310,7 +310,7 @@ impl SmtpSession for Session {
         Box::pin(self.transact(envelope, raw, before_dot))
     }
 
-    fn rehearse<'a>(
+    fn check_recipient<'a>(
         &'a mut self,
         address: &'a EmailAddress,
     ) -> BoxFuture<'a, Result<(), SmtpError>> {

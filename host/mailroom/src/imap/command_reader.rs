@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use imap_codec::imap_types::core::Tag;
 
-use crate::connection_context::{Site, Turn};
+use crate::connection_context::{ConnectionContext, Turn};
 use crate::fault_injection::Protocol;
 use crate::imap::answer::Answer;
 use crate::store::UserId;
@@ -55,7 +55,7 @@ pub(crate) enum Command {
 /// The next command of `user`.
 pub(crate) async fn read(
     wire: &mut Wire,
-    site: &Site,
+    site: &ConnectionContext,
     user: Option<UserId>,
 ) -> io::Result<Command> {
     let limits = if user.is_some() { Limits::USER } else { Limits::STRANGER };

@@ -12,18 +12,18 @@ use imap_codec::imap_types::mailbox::Mailbox as Name;
 use imap_codec::imap_types::status::StatusDataItemName;
 
 use crate::bodystructure::string;
-use crate::connection_context::Site;
+use crate::connection_context::ConnectionContext;
 use crate::dates::{instant, now};
 use crate::imap::answer::{Answer, into_target};
 use crate::imap::names::{matches, name_of};
 use crate::imap::selected_commands::words;
-use crate::imap::sequence_numbers::View;
+use crate::imap::sequence_numbers::SequenceView;
 use crate::mailbox::{Mailbox, Message, UIDVALIDITY};
 use crate::store::{Refusal, Store, UserId};
 
 /// LIST, or LSUB, which tells only what is subscribed.
 pub(crate) fn list(
-    site: &Site,
+    site: &ConnectionContext,
     user: UserId,
     word: &str,
     pattern: &str,
@@ -94,7 +94,7 @@ pub(crate) fn select(
     name: &Name<'_>,
     read_only: bool,
     out: &mut Vec<u8>,
-) -> Option<View> {
+) -> Option<SequenceView> {
     store.named(user, &name_of(name)?, |mailbox| {
         const FLAGS: &str = "\\Answered \\Flagged \\Deleted \\Seen \\Draft";
         let unseen = mailbox.messages.iter().position(|message| !message.has("\\Seen"));
@@ -109,7 +109,7 @@ pub(crate) fn select(
             mailbox.uid_next
         );
         out.extend_from_slice(text.as_bytes());
-        View::new(user, mailbox, read_only)
+        SequenceView::new(user, mailbox, read_only)
     })
 }
 

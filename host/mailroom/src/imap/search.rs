@@ -12,7 +12,7 @@ use imap_codec::imap_types::search::SearchKey;
 use crate::dates::{day_number, sent_day};
 use crate::decode_text::{body_text, readable};
 use crate::imap::answer::Answer;
-use crate::imap::sequence_numbers::{Numbering, View};
+use crate::imap::sequence_numbers::{Numbering, SequenceView};
 use crate::imap::sets::{exceeds, holds};
 use crate::mailbox::Message;
 use crate::message::{field, fields, parse, split};
@@ -24,7 +24,7 @@ const MAX_KEYS: usize = 200;
 /// The numbers, as the command counts, of the messages that match all keys.
 pub(crate) fn search(
     store: &Store,
-    view: &View,
+    view: &SequenceView,
     charset: Option<&Charset<'_>>,
     keys: &[SearchKey<'_>],
     by: Numbering,
@@ -64,7 +64,7 @@ fn is_refused(key: &SearchKey<'_>, count: u32, budget: &mut usize) -> bool {
     }
 }
 
-fn matches(key: &SearchKey<'_>, number: u32, message: &Message, view: &View) -> bool {
+fn matches(key: &SearchKey<'_>, number: u32, message: &Message, view: &SequenceView) -> bool {
     let again = |key: &SearchKey<'_>| matches(key, number, message, view);
     let size = message.raw.len() as u64;
     let received = day_number(message.received);

@@ -12,7 +12,7 @@ use imap_codec::imap_types::sequence::SequenceSet;
 
 use crate::imap::answer::{Answer, into_target};
 use crate::imap::names::name_of;
-use crate::imap::sequence_numbers::{Numbering, View, flag_notice};
+use crate::imap::sequence_numbers::{Numbering, SequenceView, flag_notice};
 use crate::imap::sets::written;
 use crate::mailbox::{Change, UIDVALIDITY};
 use crate::store::{Refusal, Store, Transfer};
@@ -22,7 +22,7 @@ const READ_ONLY: Answer = Answer::no("[CANNOT] opened read-only");
 /// Removes what is `\Deleted`, among `set` or among all.
 pub(crate) fn expunge(
     store: &Store,
-    view: &View,
+    view: &SequenceView,
     set: Option<&SequenceSet>,
 ) -> Result<Answer, Answer> {
     if view.read_only {
@@ -39,7 +39,7 @@ pub(crate) fn expunge(
 /// STORE.
 pub(crate) fn change_flags(
     store: &Store,
-    view: &mut View,
+    view: &mut SequenceView,
     uids: &[u32],
     kind: &StoreType,
     flags: &[Flag<'_>],
@@ -68,7 +68,7 @@ pub(crate) fn change_flags(
 }
 
 /// Sets `\Seen` on what is about to be read; gives the UIDs that it is new to.
-pub(crate) fn mark_seen(store: &Store, view: &mut View, uids: &[u32]) -> Vec<u32> {
+pub(crate) fn mark_seen(store: &Store, view: &mut SequenceView, uids: &[u32]) -> Vec<u32> {
     if view.read_only {
         return Vec::new();
     }
@@ -82,7 +82,7 @@ pub(crate) fn mark_seen(store: &Store, view: &mut View, uids: &[u32]) -> Vec<u32
 /// COPY and MOVE.
 pub(crate) fn transfer(
     store: &Store,
-    view: &View,
+    view: &SequenceView,
     uids: &[u32],
     mailbox: &Mailbox<'_>,
     transfer: Transfer,

@@ -1,7 +1,7 @@
 //! A session's picture of its mailbox: the sequence numbers, and what it has
 //! been told.
 //!
-//! The picture changes only when the client is told so, in [`View::catch_up`],
+//! The picture changes only when the client is told so, in [`SequenceView::catch_up`],
 //! by comparing it with the store. So a number means the same message to both
 //! sides, whatever other sessions do meanwhile.
 //!
@@ -42,7 +42,7 @@ struct Known {
 }
 
 /// See the module.
-pub(crate) struct View {
+pub(crate) struct SequenceView {
     pub(crate) user: UserId,
     pub(crate) mailbox: MailboxId,
     pub(crate) read_only: bool,
@@ -54,7 +54,7 @@ pub(crate) struct View {
     compared: Option<u64>,
 }
 
-impl View {
+impl SequenceView {
     pub(crate) fn new(user: UserId, mailbox: &Mailbox, read_only: bool) -> Self {
         let know = |message: &Message| Known { uid: message.uid, version: message.version };
         let known = mailbox.messages.iter().map(know).collect();

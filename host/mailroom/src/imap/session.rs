@@ -22,7 +22,7 @@ use imap_codec::imap_types::fetch::MacroOrMessageDataItemNames;
 use imap_codec::imap_types::mailbox::Mailbox;
 use imap_codec::imap_types::sequence::SequenceSet;
 
-use crate::connection_context::{Flow, Site, Turn};
+use crate::connection_context::{ConnectionContext, Flow, Turn};
 use crate::fault_injection::Protocol;
 use crate::imap::answer::Answer;
 use crate::imap::command_reader::{Command, LINE_CAP, Limits, line_of, read, tag_of};
@@ -31,7 +31,7 @@ use crate::imap::mailboxes::{append, list, on_name, select, status};
 use crate::imap::names::pattern_of;
 use crate::imap::search::search;
 use crate::imap::selected_commands::{change_flags, expunge, mark_seen, transfer};
-use crate::imap::sequence_numbers::{Expunges, Numbering, View};
+use crate::imap::sequence_numbers::{Expunges, Numbering, SequenceView};
 use crate::sasl::{Attempt, decode, plain};
 use crate::store::{Refusal, Transfer, UserId};
 use crate::wire::{Line, Wire, within};
@@ -40,17 +40,17 @@ use crate::wire::{Line, Wire, within};
 const FLUSH_AT: usize = 256 * 1024;
 
 struct Session {
-    site: Arc<Site>,
+    site: Arc<ConnectionContext>,
     wire: Wire,
     user: Option<UserId>,
-    view: Option<View>,
+    view: Option<SequenceView>,
     /// Of the command that is being obeyed.
     tag: String,
     out: Vec<u8>,
 }
 
 /// Speaks with one client until it leaves.
-pub(crate) async fn serve(site: Arc<Site>, wire: Wire) -> io::Result<()> {
+pub(crate) async fn serve(site: Arc<ConnectionContext>, wire: Wire) -> io::Result<()> {
     let (user, view, tag, out) = (None, None, "*".to_owned(), Vec::new());
     let mut session = Session { site, wire, user, view, tag, out };
     if session.hear("greeting").await? == Turn::Obey {

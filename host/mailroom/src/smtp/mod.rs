@@ -23,7 +23,7 @@ use bytes::Bytes;
 use self::data::{Body, receive};
 use self::path::{Path, parse};
 
-use crate::connection_context::{Flow, Site, Turn};
+use crate::connection_context::{ConnectionContext, Flow, Turn};
 use crate::dates::{mail_date, now};
 use crate::fault_injection::Protocol;
 use crate::sasl::{Attempt, decode, plain};
@@ -40,7 +40,7 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(5 * 60);
 const MAX_RECIPIENTS: usize = 100;
 
 struct Session {
-    site: Arc<Site>,
+    site: Arc<ConnectionContext>,
     wire: Wire,
     /// What the client called itself, once it did.
     client: Option<String>,
@@ -58,7 +58,7 @@ struct Transaction {
 }
 
 /// Speaks with one client until it leaves.
-pub(crate) async fn serve(site: Arc<Site>, wire: Wire) -> io::Result<()> {
+pub(crate) async fn serve(site: Arc<ConnectionContext>, wire: Wire) -> io::Result<()> {
     let greeting = format!("220 {} ESMTP Postlet mailroom", site.hostname);
     let mut session = Session { site, wire, client: None, user: None, mail: None };
     if session.hear("greeting").await? == Turn::Obey {

@@ -1,7 +1,7 @@
 //! The log of what the mailroom was asked, and what goes into a mailbox past it.
 #![cfg(test)]
 
-use crate::fault_injection::{Asked, Fault, IMAP_STEPS, Protocol, SMTP_STEPS};
+use crate::fault_injection::{Fault, IMAP_STEPS, LoggedCommand, Protocol, SMTP_STEPS};
 use crate::server::Mailroom;
 use crate::tests::client::{ANN, Client, mailroom, once};
 
@@ -131,7 +131,7 @@ async fn no_credentials_stand_in_the_log() {
     let asked = room.asked();
     let seen = |line: &str| asked.iter().any(|own| own.line == line);
     assert!(seen("LOGIN") && seen("AUTH LOGIN") && seen("AUTHENTICATE PLAIN") && seen("?"));
-    for Asked { line, .. } in &asked {
+    for LoggedCommand { line, .. } in &asked {
         for secret in ["secret", ANN, "YW5u", "c2Vjcm", address] {
             assert!(!line.contains(secret), "{line}");
         }

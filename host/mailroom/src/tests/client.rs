@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::config::{Config, User};
-use crate::fault_injection::{Fault, Protocol, Rule, Script};
+use crate::fault_injection::{Fault, FaultScript, Protocol, Rule};
 use crate::server::Mailroom;
 use crate::wire::Stream;
 
@@ -29,9 +29,9 @@ pub(crate) async fn mailroom() -> Mailroom {
 }
 
 /// One fault, once.
-pub(crate) fn once(protocol: Protocol, step: &str, fault: Fault) -> Script {
+pub(crate) fn once(protocol: Protocol, step: &str, fault: Fault) -> FaultScript {
     let rule = Rule { protocol, step: step.into(), fault, times: Some(1) };
-    Script { rules: vec![rule], ..Script::default() }
+    FaultScript { rules: vec![rule], ..FaultScript::default() }
 }
 
 pub(crate) struct Client {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::fault_injection::{Fault, Protocol, Rule, SMTP_STEPS, Script};
+use crate::fault_injection::{Fault, FaultScript, Protocol, Rule, SMTP_STEPS};
 use crate::tests::client::{ANN, Client, mailroom, once};
 
 const ANN_ADDRESS: &str = "ann@postlet.test";
@@ -185,7 +185,7 @@ async fn check_submission(step: &str, fault: Fault, want: &str) {
     }
     let delivered = matches!(fault, Fault::CutAfter | Fault::CutWithin(_))
         || fault == Fault::Line(b"??".to_vec());
-    room.misbehave(Script::default());
+    room.misbehave(FaultScript::default());
     if step == "." {
         let mut reader = Client::reader(&room, "bo@postlet.test", "INBOX").await;
         let found = if delivered { "* SEARCH 1" } else { "* SEARCH" };
@@ -256,7 +256,7 @@ async fn a_rule_is_used_up_and_the_first_that_fits_decides() {
         rule("LIST", "always", None),
     ];
     let mut client = Client::reader(&room, ANN_ADDRESS, "INBOX").await;
-    room.misbehave(Script { rules, ..Script::default() });
+    room.misbehave(FaultScript { rules, ..FaultScript::default() });
     for (line, want) in [
         ("SELECT Sent", "NO one"),
         ("SELECT Sent", "NO two"),

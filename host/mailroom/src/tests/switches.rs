@@ -1,13 +1,16 @@
 //! Capabilities and EHLO keywords, each switched off in turn.
 #![cfg(test)]
 
-use crate::fault_injection::Script;
+use crate::fault_injection::FaultScript;
 use crate::tests::client::{ANN, Client, mailroom};
 
 const ANN_ADDRESS: &str = "ann@postlet.test";
 
-fn without(names: &[&str]) -> Script {
-    Script { without: names.iter().map(|name| (*name).to_owned()).collect(), ..Script::default() }
+fn without(names: &[&str]) -> FaultScript {
+    FaultScript {
+        without: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..FaultScript::default()
+    }
 }
 
 #[tokio::test]

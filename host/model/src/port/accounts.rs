@@ -6,12 +6,12 @@ use crate::account::{Account, Credentials};
 use crate::future::BoxFuture;
 use crate::health::Health;
 use crate::ids::{AccountId, TenantId};
-use crate::message::Page;
+use crate::mail::message::Page;
 use crate::port::store_error::StoreError;
 
 /// Credentials that are to take the place of others.
 #[derive(Clone, Copy, Debug)]
-pub struct Exchange<'a> {
+pub struct CredentialSwap<'a> {
     /// What has to be there.
     pub before: &'a Credentials,
     /// What is there afterwards.
@@ -60,7 +60,7 @@ pub trait Accounts: Send + Sync + fmt::Debug {
         &'a self,
         before: &'a Account,
         after: &'a Account,
-        credentials: Option<Exchange<'a>>,
+        credentials: Option<CredentialSwap<'a>>,
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
     /// What its servers last said; nothing when the account is gone, or of another generation.
     fn health<'a>(&'a self, account: &'a Account) -> BoxFuture<'a, Result<Health, StoreError>>;

@@ -8,15 +8,17 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::caller::{Caller, Grant};
-use crate::discovery::Found;
-use crate::draft::Draft;
+use crate::discovery::DiscoveryResult;
 use crate::future::BoxFuture;
-use crate::mailbox::Mailbox;
-use crate::message::{Details, FlagChange, Header, MessageQuery, Moved, Page, Part, Summary};
+use crate::mail::draft::Draft;
+use crate::mail::mailbox::Mailbox;
+use crate::mail::message::{
+    FlagChange, Header, MessageQuery, Moved, Page, Part, ReplyHeaders, Summary,
+};
 use crate::octets::Octets;
 use crate::port::spool::Spool;
 use crate::problem::{Fault, Problem};
-use crate::submission::{Entry, Receipt, State};
+use crate::submission::{Receipt, State, SubmissionStatus};
 
 /// Everything that a component's imports lead to.
 pub trait Capabilities: Send + Sync + fmt::Debug {
@@ -91,7 +93,7 @@ pub trait Capabilities: Send + Sync + fmt::Debug {
         &'a self,
         grant: &'a Grant,
         id: &'a str,
-    ) -> BoxFuture<'a, Result<Entry, Problem>>;
+    ) -> BoxFuture<'a, Result<SubmissionStatus, Problem>>;
     /// Newest first.
     fn submissions<'a>(
         &'a self,
@@ -99,7 +101,7 @@ pub trait Capabilities: Send + Sync + fmt::Debug {
         states: &'a [State],
         cursor: Option<&'a str>,
         limit: u32,
-    ) -> BoxFuture<'a, Result<Page<Entry>, Problem>>;
+    ) -> BoxFuture<'a, Result<Page<SubmissionStatus>, Problem>>;
 
     /// What can be found out about the mail service of a domain; by default nothing. Public knowledge,
     /// so it needs no account. Only the domain leaves the host.
@@ -107,8 +109,8 @@ pub trait Capabilities: Send + Sync + fmt::Debug {
         &'a self,
         _caller: &'a Caller,
         _domain: &'a str,
-    ) -> BoxFuture<'a, Result<Found, Problem>> {
-        Box::pin(async { Ok(Found::default()) })
+    ) -> BoxFuture<'a, Result<DiscoveryResult, Problem>> {
+        Box::pin(async { Ok(DiscoveryResult::default()) })
     }
 
     /// A place for an upload, charged to the caller's tenant.
@@ -122,7 +124,7 @@ pub trait Message: Send + Sync + fmt::Debug {
     /// Every header field.
     fn headers(&self) -> BoxFuture<'_, Result<Vec<Header>, Problem>>;
     /// Reply-To, Bcc, In-Reply-To, References.
-    fn details(&self) -> BoxFuture<'_, Result<Details, Problem>>;
+    fn details(&self) -> BoxFuture<'_, Result<ReplyHeaders, Problem>>;
     /// The MIME structure, depth first.
     fn structure(&self) -> BoxFuture<'_, Result<Vec<Part>, Problem>>;
     /// What could not be read or shown, and why; `/html` is the pointer of the HTML body.

@@ -5,7 +5,7 @@
 /// There was no place for one more instance.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{bound}")]
-pub struct NoPlace {
+pub struct AtCapacity {
     /// Nobody but the tenant's own callers is in the way.
     pub is_own: bool,
     /// Which bound was met, with its number.

@@ -4,29 +4,29 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::draft::Envelope;
 use crate::filter::Verdict;
 use crate::future::BoxFuture;
 use crate::ids::{RequestId, TenantId};
+use crate::mail::draft::Envelope;
 use crate::port::capabilities::Message;
-use crate::port::capacity::NoPlace;
+use crate::port::capacity::AtCapacity;
 
 /// One filter at the hook `before-send`.
-pub trait Judge: Send + Sync + fmt::Debug {
+pub trait BeforeSendFilter: Send + Sync + fmt::Debug {
     /// What the filter says. Dropping the future ends the instance. `tenant` pays for it; `request`
     /// is for the log.
-    fn judge<'a>(
+    fn evaluate<'a>(
         &'a self,
         tenant: &'a TenantId,
         request: &'a RequestId,
         message: Arc<dyn Message>,
         envelope: &'a Envelope,
-    ) -> BoxFuture<'a, Result<Verdict, JudgeError>>;
+    ) -> BoxFuture<'a, Result<Verdict, FilterError>>;
 }
 
 /// Why there is no verdict.
 #[derive(Debug, thiserror::Error)]
-pub enum JudgeError {
+pub enum FilterError {
     /// It trapped; the reason is for the log.
     #[error("the filter trapped: {0}")]
     Trapped(String),
@@ -38,5 +38,5 @@ pub enum JudgeError {
     Timeout,
     /// No instance was free: nothing that the filter did.
     #[error("no instance of the filter is free: {0}")]
-    Busy(NoPlace),
+    Busy(AtCapacity),
 }

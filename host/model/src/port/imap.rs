@@ -13,11 +13,11 @@ use bytes::Bytes;
 use crate::account::{Credentials, MailServer};
 use crate::future::BoxFuture;
 use crate::instant::Timestamp;
-use crate::mailbox::{Counters, Mailbox, MailboxName};
-use crate::message::{Flag, FlagChange};
+use crate::mail::mailbox::{Counters, Mailbox, MailboxName};
+use crate::mail::message::{Flag, FlagChange};
 use crate::octets::Octets;
 use crate::port::dial::DialError;
-use crate::port::login_observer::Steps;
+use crate::port::login_observer::LoginObserver;
 
 /// Logs in.
 pub trait ImapConnect: Send + Sync + fmt::Debug {
@@ -26,7 +26,7 @@ pub trait ImapConnect: Send + Sync + fmt::Debug {
         &'a self,
         server: &'a MailServer,
         credentials: &'a Credentials,
-        steps: &'a dyn Steps,
+        steps: &'a dyn LoginObserver,
     ) -> BoxFuture<'a, Result<Box<dyn ImapSession>, ImapError>>;
 }
 

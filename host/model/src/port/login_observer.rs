@@ -11,7 +11,7 @@ use std::fmt;
 use crate::port::dial::Encryption;
 
 /// Is told each step of a login.
-pub trait Steps: Send + Sync + fmt::Debug {
+pub trait LoginObserver: Send + Sync + fmt::Debug {
     /// The connection stands.
     fn connected(&self) {}
     /// TLS stands, and the certificate was found good.
@@ -21,7 +21,7 @@ pub trait Steps: Send + Sync + fmt::Debug {
     /// The server took the login, by the SASL mechanism of this name, or by `LOGIN`.
     fn authenticated(&self, _mechanism: &'static str) {}
     /// The server told its capabilities to who is logged in. SMTP has no such step.
-    fn informed(&self) {}
+    fn capabilities_read(&self) {}
 }
 
-impl Steps for () {}
+impl LoginObserver for () {}

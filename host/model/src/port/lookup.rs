@@ -13,21 +13,20 @@ use crate::port::dial::DialError;
 /// Questions to the DNS.
 pub trait Resolve: Send + Sync + fmt::Debug {
     /// The mail exchangers of a domain, the preferred first (RFC 5321 §5.1); empty when it has none.
-    fn exchangers<'a>(
-        &'a self,
-        domain: &'a str,
-    ) -> BoxFuture<'a, Result<Vec<Exchanger>, LookupError>>;
+    fn exchangers<'a>(&'a self, domain: &'a str)
+    -> BoxFuture<'a, Result<Vec<MxHost>, LookupError>>;
     /// The SRV records of a name such as `_imaps._tcp.example.com`, in the order of RFC 2782 with
     /// the heavier first; empty when there are none.
     fn services<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Vec<Service>, LookupError>>;
     /// Whether a mail server could be dialled now: its name resolves, and address and port pass the
     /// egress guard. Nothing is dialled, and the dial itself checks again.
-    fn vet<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, Result<(), DialError>>;
+    fn check_egress<'a>(&'a self, host: &'a str, port: u16)
+    -> BoxFuture<'a, Result<(), DialError>>;
 }
 
 /// An MX record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exchanger {
+pub struct MxHost {
     /// Lower is preferred.
     pub preference: u16,
     /// Without a final dot; empty when the domain takes no mail (RFC 7505).

@@ -19,7 +19,7 @@ pub trait Maintenance: Send + Sync {
     /// Ready once the disk has failed for good. Whoever waits does not keep the store open.
     fn failed(&self) -> BoxFuture<'static, ()>;
     /// How much is in it.
-    fn figures(&self) -> BoxFuture<'_, Result<Figures, StoreError>>;
+    fn figures(&self) -> BoxFuture<'_, Result<OutboxCounts, StoreError>>;
     /// Removes submissions that ended so long ago, at most so many rows with all that
     /// belongs to them; how many rows it were. Fewer than `rows` means that none is left. Time counts only
     /// while a host has the outbox, and whatever is done to the wall clock: nobody vouches for that.
@@ -29,10 +29,10 @@ pub trait Maintenance: Send + Sync {
     fn was_pruned<'a>(&'a self, id: &'a SubmissionId) -> BoxFuture<'a, Result<bool, StoreError>>;
     /// Brings back what is due later than `waits` allow, counted from `now`; how many it were. To be
     /// called when the clock went back: what it had put off would wait for the old time.
-    fn bring_back<'a>(
+    fn reschedule<'a>(
         &'a self,
         now: Timestamp,
-        waits: &'a Waits,
+        waits: &'a RetryWaits,
         claims: Claims,
     ) -> BoxFuture<'a, Result<u64, StoreError>>;
 }
@@ -65,7 +65,7 @@ impl Condition {
 
 /// How much is in an outbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
+pub struct OutboxCounts {
     /// Submissions by state; none where there is none.
     pub states: Vec<(State, u64)>,
     /// When the oldest of those that have not ended was accepted.
@@ -74,12 +74,12 @@ pub struct Figures {
 
 /// The longest regular wait of a submission before its next attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Waits {
+pub struct RetryWaits {
     /// By the number of attempts that were begun; the last one repeats.
     pub after: Vec<Duration>,
 }
 
-impl Waits {
+impl RetryWaits {
     /// After so many attempts. Who was never tried waits for nothing.
     #[must_use]
     pub fn of(&self, state: State, attempts: u32) -> Duration {

@@ -5,13 +5,13 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::draft::{Composed, Draft};
 use crate::filter::Edit;
 use crate::future::BoxFuture;
 use crate::instant::Timestamp;
-use crate::message::{Facts, ReadWant, Reading};
+use crate::mail::draft::{Composed, Draft};
+use crate::mail::message::{HeaderSummary, ParseOptions, ParsedMessage};
 use crate::octets::Octets;
-use crate::port::capacity::NoPlace;
+use crate::port::capacity::AtCapacity;
 use crate::problem::Fault;
 
 /// Reads and writes mail.
@@ -19,15 +19,17 @@ pub trait Mime: Send + Sync + fmt::Debug {
     /// Changes whenever the component does: part of every cache key.
     fn digest(&self) -> [u8; 32];
     /// One answer for each header block, in order; none for one that cannot be read.
-    fn summarise(&self, blocks: Vec<Bytes>)
-    -> BoxFuture<'_, Result<Vec<Option<Facts>>, MimeError>>;
+    fn summarise(
+        &self,
+        blocks: Vec<Bytes>,
+    ) -> BoxFuture<'_, Result<Vec<Option<HeaderSummary>>, MimeError>>;
     /// Bodies are cut to `limit` bytes each.
     fn read(
         &self,
         raw: Octets,
-        want: ReadWant,
+        want: ParseOptions,
         limit: u32,
-    ) -> BoxFuture<'_, Result<Reading, MimeError>>;
+    ) -> BoxFuture<'_, Result<ParsedMessage, MimeError>>;
     /// A part with its transfer encoding undone.
     fn decode<'a>(&'a self, raw: Octets, path: &'a str)
     -> BoxFuture<'a, Result<Octets, MimeError>>;
@@ -58,5 +60,5 @@ pub enum MimeError {
     Failed(String),
     /// No instance was free.
     #[error("no instance of the mime component is free: {0}")]
-    Busy(NoPlace),
+    Busy(AtCapacity),
 }

@@ -9,16 +9,16 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::account::Account;
-use crate::address::EmailAddress;
 use crate::future::BoxFuture;
 use crate::ids::{AccountId, SubmissionId, TenantId};
 use crate::instant::Timestamp;
-use crate::message::Page;
+use crate::mail::address::EmailAddress;
+use crate::mail::message::Page;
 use crate::octets::Octets;
 use crate::port::maintenance::Maintenance;
 use crate::port::store_error::StoreError;
 use crate::submission::{
-    Entry, Idempotency, NewSubmission, Receipt, RecipientVerdict, SentCopy, State,
+    Idempotency, NewSubmission, Receipt, RecipientVerdict, SentCopy, State, SubmissionStatus,
 };
 
 /// The outbox. What is asked for an account is answered for its generation only: one that is made
@@ -29,20 +29,20 @@ pub trait Outbox: Maintenance + Send + Sync + fmt::Debug {
         &'a self,
         account: &'a Account,
         idempotency: &'a Idempotency,
-    ) -> BoxFuture<'a, Result<Option<Replay>, StoreError>>;
+    ) -> BoxFuture<'a, Result<Option<IdempotentReplay>, StoreError>>;
     /// Submission, idempotency row and bytes in one durable step; looks the key up again inside it.
     fn accept(&self, submission: NewSubmission) -> BoxFuture<'_, Result<Acceptance, StoreError>>;
     /// Takes what is due, or whose claim has run out, as far as there is room, and begins an attempt at
     /// each, in one durable step: attempts rise by one, and the due time is when the next attempt
     /// would be, should this one vanish. Round robin over tenants and over the accounts of each; of
     /// one account the oldest first.
-    fn claim(&self, wish: Wish) -> BoxFuture<'_, Result<Claimed, StoreError>>;
+    fn claim(&self, wish: ClaimRequest) -> BoxFuture<'_, Result<Claimed, StoreError>>;
     /// Records a step of a claimed submission, durably. [`StoreError::LostClaim`] when the epoch is not the current one.
     fn record<'a>(
         &'a self,
         id: &'a SubmissionId,
         epoch: u64,
-        step: Step,
+        step: AttemptStep,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
     /// As [`Outbox::record`], and in the same durable step the submission's copy among the account's sent
     /// mail becomes pending, unless it had one before. Its bytes are kept until that ends.
@@ -50,11 +50,11 @@ pub trait Outbox: Maintenance + Send + Sync + fmt::Debug {
         &'a self,
         id: &'a SubmissionId,
         epoch: u64,
-        step: Step,
+        step: AttemptStep,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Takes copies that are pending and due, as far as there is room, and begins a try of each, in one
     /// durable step, as [`Outbox::claim`] does. Nobody else may have them at the same time.
-    fn claim_copies(&self, wish: Wish) -> BoxFuture<'_, Result<Copies, StoreError>>;
+    fn claim_copies(&self, wish: ClaimRequest) -> BoxFuture<'_, Result<ClaimedCopies, StoreError>>;
     /// Records what became of a pending copy, durably.
     fn record_copy<'a>(
         &'a self,
@@ -65,7 +65,7 @@ pub trait Outbox: Maintenance + Send + Sync + fmt::Debug {
     fn next_copy(&self, after: Timestamp) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>>;
     /// Voids every claim: called once at start, when the data directory is ours alone. What was claimed
     /// comes back when it is due, so an attempt that had begun keeps its back-off.
-    fn void_claims(&self) -> BoxFuture<'_, Result<u64, StoreError>>;
+    fn release_claims(&self) -> BoxFuture<'_, Result<u64, StoreError>>;
     /// When the next submission becomes due, or its claim runs out, later than `after`.
     fn next_due(&self, after: Timestamp) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>>;
     /// One submission of an account.
@@ -73,7 +73,7 @@ pub trait Outbox: Maintenance + Send + Sync + fmt::Debug {
         &'a self,
         account: &'a Account,
         id: &'a SubmissionId,
-    ) -> BoxFuture<'a, Result<Option<Entry>, StoreError>>;
+    ) -> BoxFuture<'a, Result<Option<SubmissionStatus>, StoreError>>;
     /// Newest first; empty `states` means all. [`StoreError::Cursor`] for a cursor that is not ours.
     fn find<'a>(
         &'a self,
@@ -81,12 +81,12 @@ pub trait Outbox: Maintenance + Send + Sync + fmt::Debug {
         states: &'a [State],
         cursor: Option<&'a str>,
         limit: u32,
-    ) -> BoxFuture<'a, Result<Page<Entry>, StoreError>>;
+    ) -> BoxFuture<'a, Result<Page<SubmissionStatus>, StoreError>>;
 }
 
 /// What an Idempotency-Key gave the first time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Replay {
+pub enum IdempotentReplay {
     /// The same draft: its receipt, with the state as of now.
     Same(Receipt),
     /// Another draft.
@@ -99,12 +99,12 @@ pub enum Acceptance {
     /// Durable now.
     Stored(Receipt),
     /// The key was used before.
-    Replayed(Replay),
+    Replayed(IdempotentReplay),
 }
 
 /// One call of [`Outbox::claim`].
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub struct ClaimRequest {
     /// Who asks.
     pub owner: String,
     /// What is due by then.
@@ -112,14 +112,14 @@ pub struct Wish {
     /// How long the claims hold.
     pub lease: Duration,
     /// How many, and of which accounts.
-    pub room: Room,
+    pub room: ClaimCapacity,
     /// When the next attempt would be: after no, one, two, ... attempts before this one. The last repeats.
     pub pauses: Vec<Duration>,
 }
 
 /// For how many claims there is room.
 #[derive(Clone, Debug, Default)]
-pub struct Room {
+pub struct ClaimCapacity {
     /// In all.
     pub limit: u32,
     /// For each account that is not among `accounts`.
@@ -128,7 +128,7 @@ pub struct Room {
     pub accounts: HashMap<(TenantId, AccountId), u32>,
 }
 
-impl Room {
+impl ClaimCapacity {
     /// The same for every account.
     #[must_use]
     pub fn of(limit: u32) -> Self {
@@ -143,7 +143,7 @@ impl Room {
     }
 }
 
-impl Wish {
+impl ClaimRequest {
     /// The wait after an attempt with so many before it.
     #[must_use]
     pub fn pause(&self, attempts: u32) -> Duration {
@@ -163,7 +163,7 @@ pub struct Claimed {
 
 /// A copy that is to be filed.
 #[derive(Clone, Debug)]
-pub struct Copy {
+pub struct SentCopyTask {
     /// Of which submission.
     pub id: SubmissionId,
     /// Whose.
@@ -182,9 +182,9 @@ pub struct Copy {
 
 /// What a claim of copies gave.
 #[derive(Clone, Debug, Default)]
-pub struct Copies {
+pub struct ClaimedCopies {
     /// In their order.
-    pub copies: Vec<Copy>,
+    pub copies: Vec<SentCopyTask>,
     /// Some that are due may have been left, for lack of room.
     pub more: bool,
 }
@@ -223,7 +223,7 @@ pub struct Claim {
 
 /// One step of a claimed submission.
 #[derive(Clone, Debug)]
-pub enum Step {
+pub enum AttemptStep {
     /// Everything but the final dot was sent.
     DotSent,
     /// The attempt is over; the claim ends. What was found in doubt was tried again: from now on it says

@@ -12,13 +12,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::account::{Credentials, MailServer};
-use crate::address::EmailAddress;
-use crate::draft::Envelope;
 use crate::future::BoxFuture;
+use crate::mail::address::EmailAddress;
+use crate::mail::draft::Envelope;
 use crate::octets::Octets;
 use crate::port::clock::Clock;
 use crate::port::dial::DialError;
-use crate::port::login_observer::Steps;
+use crate::port::login_observer::LoginObserver;
 use crate::port::store_error::StoreError;
 use crate::problem::Problem;
 
@@ -30,7 +30,7 @@ pub trait SmtpConnect: Send + Sync + fmt::Debug {
         &'a self,
         server: &'a MailServer,
         credentials: &'a Credentials,
-        steps: &'a dyn Steps,
+        steps: &'a dyn LoginObserver,
         activity: &'a Activity,
     ) -> BoxFuture<'a, Result<Box<dyn SmtpSession>, SmtpError>>;
 }
@@ -95,7 +95,7 @@ pub trait SmtpSession: Send + fmt::Debug {
     ) -> BoxFuture<'a, Result<Delivery, SmtpError>>;
     /// MAIL and RCPT, both with this address, and RSET: whether the server would take a message of
     /// the account's own. Nothing is sent. A refusal is [`SmtpError::Refused`].
-    fn rehearse<'a>(
+    fn check_recipient<'a>(
         &'a mut self,
         address: &'a EmailAddress,
     ) -> BoxFuture<'a, Result<(), SmtpError>>;

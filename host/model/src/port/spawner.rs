@@ -5,12 +5,12 @@ use std::fmt;
 use crate::future::BoxFuture;
 
 /// Runs work to its end.
-pub trait Background: Send + Sync + fmt::Debug {
+pub trait Spawner: Send + Sync + fmt::Debug {
     /// `name` is for whoever looks at what is running.
     fn run(&self, name: &'static str, work: BoxFuture<'static, ()>);
 }
 
 /// For those who have no such work: it is dropped.
-impl Background for () {
+impl Spawner for () {
     fn run(&self, _: &'static str, _: BoxFuture<'static, ()>) {}
 }

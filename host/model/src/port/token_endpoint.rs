@@ -14,12 +14,16 @@ use crate::secret::Secret;
 /// Asks over https only: guarded, verified, bounded, without redirects.
 pub trait TokenEndpoint: Send + Sync + fmt::Debug {
     /// One request. A status >= 400 is an answer.
-    fn ask<'a>(&'a self, url: &'a str, ask: Ask<'a>) -> BoxFuture<'a, Result<Told, FetchError>>;
+    fn ask<'a>(
+        &'a self,
+        url: &'a str,
+        ask: TokenRequest<'a>,
+    ) -> BoxFuture<'a, Result<TokenReply, FetchError>>;
 }
 
 /// What is asked.
 #[derive(Clone, Copy, Debug)]
-pub enum Ask<'a> {
+pub enum TokenRequest<'a> {
     /// POST of `application/x-www-form-urlencoded`, already encoded.
     Form(&'a Secret),
     /// GET, with this after `Authorization: Bearer`.
@@ -28,7 +32,7 @@ pub enum Ask<'a> {
 
 /// What came back.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub struct TokenReply {
     /// The HTTP status.
     pub status: u16,
     /// `Retry-After`, where it is a number of seconds.
@@ -39,7 +43,11 @@ pub struct Told {
 
 /// For those who need no tokens: nobody answers.
 impl TokenEndpoint for () {
-    fn ask<'a>(&'a self, _: &'a str, _: Ask<'a>) -> BoxFuture<'a, Result<Told, FetchError>> {
+    fn ask<'a>(
+        &'a self,
+        _: &'a str,
+        _: TokenRequest<'a>,
+    ) -> BoxFuture<'a, Result<TokenReply, FetchError>> {
         Box::pin(async { Err(FetchError::Address) })
     }
 }

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use model::caller::Grant;
 use wasmtime::component::Resource;
 
-use crate::guest_state::Guest;
+use crate::guest_state::GuestState;
 use crate::imports::Answer;
 use crate::wit::bindings::capabilities::postlet::mail::{accounts, content, grants, types};
-use crate::wit::list_bounds;
-use crate::wit::to_wit;
+use crate::wit::{list_bounds, to_wit};
 
-impl accounts::Host for Guest {
+impl accounts::Host for GuestState {
     async fn open(&mut self, id: String) -> Answer<Resource<Grant>> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
@@ -26,11 +25,11 @@ impl accounts::Host for Guest {
     }
 }
 
-impl content::Host for Guest {}
+impl content::Host for GuestState {}
 
-impl grants::Host for Guest {}
+impl grants::Host for GuestState {}
 
-impl grants::HostAccount for Guest {
+impl grants::HostAccount for GuestState {
     async fn id(&mut self, account: Resource<Grant>) -> wasmtime::Result<String> {
         self.meter.count();
         Ok(self.table.get(&account)?.account.id.as_str().to_owned())

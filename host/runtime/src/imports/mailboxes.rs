@@ -5,12 +5,12 @@ use std::sync::Arc;
 use model::caller::Grant;
 use wasmtime::component::Resource;
 
-use crate::guest_state::Guest;
+use crate::guest_state::GuestState;
 use crate::imports::Answer;
 use crate::wit::bindings::capabilities::postlet::mail::mailboxes;
 use crate::wit::to_wit;
 
-impl mailboxes::Host for Guest {
+impl mailboxes::Host for GuestState {
     async fn all(
         &mut self,
         account: Resource<Grant>,

@@ -3,24 +3,21 @@
 use std::sync::Arc;
 
 use model::caller::Grant;
-use model::message::{Page, Summary};
+use model::mail::message::{Page, Summary};
 use model::octets::Octets;
 use model::problem::Problem;
 use wasmtime::component::Resource;
 
-use crate::guest_state::Guest;
+use crate::guest_state::GuestState;
 use crate::imports::{Answer, PAGE};
 use crate::wit::bindings::capabilities::postlet::mail::{content, messages, reading, types};
 use crate::wit::bindings::mime_engine::postlet::mail::filtering;
-use crate::wit::from_wit;
 use crate::wit::handles::MessageHandle;
-use crate::wit::list_bounds;
-use crate::wit::problem;
-use crate::wit::to_wit;
+use crate::wit::{from_wit, list_bounds, problem, to_wit};
 
 type Each<T> = wasmtime::Result<Vec<Result<T, types::Problem>>>;
 
-impl messages::Host for Guest {
+impl messages::Host for GuestState {
     async fn find(
         &mut self,
         account: Resource<Grant>,
@@ -153,11 +150,11 @@ impl messages::Host for Guest {
     }
 }
 
-impl reading::Host for Guest {}
+impl reading::Host for GuestState {}
 
-impl filtering::Host for Guest {}
+impl filtering::Host for GuestState {}
 
-impl reading::HostMessage for Guest {
+impl reading::HostMessage for GuestState {
     async fn summary(
         &mut self,
         message: Resource<MessageHandle>,

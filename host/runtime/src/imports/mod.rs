@@ -12,7 +12,7 @@ use model::port::capabilities::Capabilities;
 use model::problem::Problem;
 use wasmtime::component::Resource;
 
-use crate::guest_state::{Guest, Powers};
+use crate::guest_state::{GuestState, HostAccess};
 use crate::wit::bindings::capabilities::postlet::mail::types;
 use crate::wit::problem;
 
@@ -32,16 +32,16 @@ type Answer<T> = wasmtime::Result<Result<T, types::Problem>>;
 /// The import is linked, but this instance was not given the power.
 #[derive(Debug, thiserror::Error)]
 #[error("this import has nothing behind it here")]
-struct Powerless;
+struct NoAccess;
 
-impl Guest {
+impl GuestState {
     fn endpoint(&self) -> wasmtime::Result<(Arc<dyn Capabilities>, Arc<Caller>)> {
         match &self.powers {
-            Powers::Endpoint { capabilities, caller, .. } => {
+            HostAccess::Endpoint { capabilities, caller, .. } => {
                 Ok((Arc::clone(capabilities), Arc::clone(caller)))
             }
-            Powers::None | Powers::Mime(_) | Powers::Filter { .. } => {
-                Err(wasmtime::Error::new(Powerless))
+            HostAccess::None | HostAccess::Mime(_) | HostAccess::Filter { .. } => {
+                Err(wasmtime::Error::new(NoAccess))
             }
         }
     }

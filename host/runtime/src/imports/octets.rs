@@ -7,8 +7,8 @@ use model::port::spool::Payer;
 use model::problem::Problem;
 use wasmtime::component::Resource;
 
-use crate::guest_state::{Guest, Powers};
-use crate::imports::{Answer, Powerless};
+use crate::guest_state::{GuestState, HostAccess};
+use crate::imports::{Answer, NoAccess};
 use crate::wit::bindings::capabilities::postlet::mail::{types, uploads};
 use crate::wit::handles::SpoolHandle;
 use crate::wit::problem;
@@ -18,9 +18,9 @@ const PIECE: usize = 65_536;
 /// What a message of the largest request becomes in base64, with its header and boundaries.
 const MIME_SPOOL: u64 = 64 << 20;
 
-impl types::Host for Guest {}
+impl types::Host for GuestState {}
 
-impl types::HostOctets for Guest {
+impl types::HostOctets for GuestState {
     async fn size(&mut self, octets: Resource<Octets>) -> wasmtime::Result<Option<u64>> {
         self.meter.count();
         Ok(Some(self.table.get(&octets)?.size()))
@@ -48,17 +48,19 @@ impl types::HostOctets for Guest {
     }
 }
 
-impl uploads::Host for Guest {}
+impl uploads::Host for GuestState {}
 
-impl uploads::HostSpool for Guest {
+impl uploads::HostSpool for GuestState {
     async fn create(&mut self) -> Answer<Resource<SpoolHandle>> {
         self.meter.count();
         let made = match &self.powers {
-            Powers::None | Powers::Filter { .. } => return Err(wasmtime::Error::new(Powerless)),
-            Powers::Mime(spools) => {
+            HostAccess::None | HostAccess::Filter { .. } => {
+                return Err(wasmtime::Error::new(NoAccess));
+            }
+            HostAccess::Mime(spools) => {
                 spools.create(Payer::Host).map(|spool| (spool, MIME_SPOOL)).map_err(problem::spool)
             }
-            Powers::Endpoint { capabilities, caller, .. } => {
+            HostAccess::Endpoint { capabilities, caller, .. } => {
                 capabilities.spool(caller).map(|spool| (spool, self.meter.limits().request_body))
             }
         };

@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use model::discovery::{Found, Outcome, Source, Step};
+use model::discovery::{DiscoveryResult, Outcome, Source, Step};
 use model::problem::Problem;
 
-use crate::guest_state::Guest;
+use crate::guest_state::GuestState;
 use crate::imports::Answer;
 use crate::wit::bindings::capabilities::postlet::mail::providers;
-use crate::wit::list_bounds;
-use crate::wit::to_wit;
+use crate::wit::{list_bounds, to_wit};
 
-impl Guest {
-    async fn found(&mut self, domain: &str) -> wasmtime::Result<Result<Found, Problem>> {
+impl GuestState {
+    async fn found(&mut self, domain: &str) -> wasmtime::Result<Result<DiscoveryResult, Problem>> {
         let meter = Arc::clone(&self.meter);
         let _inside = meter.enter();
         if let Err(problem) = list_bounds::word("domain", domain) {
@@ -23,7 +22,7 @@ impl Guest {
     }
 }
 
-impl providers::Host for Guest {
+impl providers::Host for GuestState {
     async fn look_up(&mut self, domain: String) -> Answer<providers::Discovery> {
         let found = self.found(&domain).await?;
         self.answer(found, to_wit::discovery)
@@ -36,7 +35,7 @@ impl providers::Host for Guest {
 }
 
 /// It has no way to answer a problem: nothing was found, and the one step tells why.
-fn refused(problem: Problem, domain: &str) -> Found {
+fn refused(problem: Problem, domain: &str) -> DiscoveryResult {
     let step = Step {
         source: Source::Table,
         asked: domain.chars().take(253).collect(),
@@ -44,5 +43,5 @@ fn refused(problem: Problem, domain: &str) -> Found {
         outcome: Outcome::Refused,
         reason: problem.detail,
     };
-    Found { steps: vec![step], ..Found::default() }
+    DiscoveryResult { steps: vec![step], ..DiscoveryResult::default() }
 }

@@ -3,22 +3,20 @@
 use std::sync::Arc;
 
 use model::caller::Grant;
-use model::message::Page;
-use model::submission::{Entry, State};
+use model::mail::message::Page;
+use model::submission::{State, SubmissionStatus};
 use wasmtime::component::Resource;
 
-use crate::guest_state::Guest;
+use crate::guest_state::GuestState;
 use crate::imports::{Answer, PAGE};
 use crate::wit::bindings::capabilities::postlet::mail::{drafts, outcomes, submission};
-use crate::wit::from_wit;
-use crate::wit::list_bounds;
-use crate::wit::to_wit;
+use crate::wit::{from_wit, list_bounds, to_wit};
 
-impl drafts::Host for Guest {}
+impl drafts::Host for GuestState {}
 
-impl outcomes::Host for Guest {}
+impl outcomes::Host for GuestState {}
 
-impl submission::Host for Guest {
+impl submission::Host for GuestState {
     async fn submit(
         &mut self,
         account: Resource<Grant>,
@@ -76,7 +74,7 @@ impl submission::Host for Guest {
                 Ok(page) => break Ok(page),
             }
         };
-        self.answer(found, |page: Page<Entry>| submission::Page {
+        self.answer(found, |page: Page<SubmissionStatus>| submission::Page {
             entries: page.rows.into_iter().map(to_wit::entry).collect(),
             next_cursor: page.next_cursor,
         })
@@ -84,7 +82,7 @@ impl submission::Host for Guest {
 }
 
 /// What the entries take in a guest's memory, within a few per cent.
-fn weight(page: &Page<Entry>) -> usize {
+fn weight(page: &Page<SubmissionStatus>) -> usize {
     const ENTRY: usize = 192;
     const VERDICT: usize = 40;
     page.rows

@@ -17,12 +17,12 @@ use std::time::Duration;
 use model::caller::Caller;
 use model::ids::TenantId;
 
-use crate::error::{EndpointError, Full};
+use crate::error::{CapacityError, EndpointError};
 use crate::limits::Settings;
-use crate::limits::cpu_turns::{Chair, Turns};
-use crate::limits::memory::Account;
+use crate::limits::cpu_turns::{CpuTurns, Processor};
+use crate::limits::memory::PartyMemory;
 use crate::limits::party::Party;
-use crate::limits::slot_pool::{Pool, Seat};
+use crate::limits::slot_pool::{Slot, SlotPool};
 
 /// How the instances fared since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,12 +43,12 @@ pub struct Counters {
 
 /// All places.
 #[derive(Debug)]
-pub(crate) struct Places {
-    endpoints: Arc<Pool>,
-    strangers: Arc<Pool>,
-    mime: Arc<Pool>,
-    filters: Arc<Pool>,
-    turns: Arc<Turns>,
+pub(crate) struct InstanceSlots {
+    endpoints: Arc<SlotPool>,
+    strangers: Arc<SlotPool>,
+    mime: Arc<SlotPool>,
+    filters: Arc<SlotPool>,
+    turns: Arc<CpuTurns>,
     patience: Duration,
     created: AtomicU64,
     live: AtomicU32,
@@ -62,16 +62,17 @@ pub(crate) struct Places {
 
 /// The right to one instance.
 #[derive(Debug)]
-pub(crate) struct Place {
-    places: Arc<Places>,
-    seat: Option<Seat>,
+pub(crate) struct InstanceSlot {
+    places: Arc<InstanceSlots>,
+    seat: Option<Slot>,
 }
 
-impl Places {
+impl InstanceSlots {
     pub(crate) fn new(settings: &Settings) -> Self {
         let tenants = settings.tenants;
-        let queued =
-            |places, parties, memory, queue| Arc::new(Pool::new(places, parties, memory, queue));
+        let queued = |places, parties, memory, queue| {
+            Arc::new(SlotPool::new(places, parties, memory, queue))
+        };
         let pool = |places, parties, memory| queued(places, parties, memory, 0);
         // Endpoints have shares of their own, and each parses a few messages at once.
         let parses =
@@ -99,7 +100,7 @@ impl Places {
     pub(crate) async fn endpoint(
         self: &Arc<Self>,
         caller: &Caller,
-    ) -> Result<Place, EndpointError> {
+    ) -> Result<InstanceSlot, EndpointError> {
         let pool = if caller.token.is_some() { &self.endpoints } else { &self.strangers };
         self.take(pool, &Party::of(caller), self.patience).await
     }
@@ -108,7 +109,7 @@ impl Places {
     pub(crate) async fn filter(
         self: &Arc<Self>,
         tenant: &TenantId,
-    ) -> Result<Place, EndpointError> {
+    ) -> Result<InstanceSlot, EndpointError> {
         let party = match Party::current() {
             strangers @ Party::Strangers(_) => strangers,
             Party::Tenant(_) | Party::Host => Party::Tenant(tenant.clone()),
@@ -117,12 +118,15 @@ impl Places {
     }
 
     /// A place for a call of the `mime` component, for whoever this task runs.
-    pub(crate) async fn mime(self: &Arc<Self>, patience: Duration) -> Result<Place, EndpointError> {
+    pub(crate) async fn mime(
+        self: &Arc<Self>,
+        patience: Duration,
+    ) -> Result<InstanceSlot, EndpointError> {
         self.take(&self.mime, &Party::current(), patience).await
     }
 
     /// A place for `describe`, which the pool keeps room for: deploying is rare and never waits.
-    pub(crate) fn describe(self: &Arc<Self>) -> Place {
+    pub(crate) fn describe(self: &Arc<Self>) -> InstanceSlot {
         self.begin(None)
     }
 
@@ -159,10 +163,10 @@ impl Places {
 
     async fn take(
         self: &Arc<Self>,
-        pool: &Arc<Pool>,
+        pool: &Arc<SlotPool>,
         party: &Party,
         patience: Duration,
-    ) -> Result<Place, EndpointError> {
+    ) -> Result<InstanceSlot, EndpointError> {
         match pool.take(party, patience).await {
             Ok(seat) => Ok(self.begin(Some(seat))),
             Err(full) => {
@@ -173,36 +177,37 @@ impl Places {
         }
     }
 
-    fn begin(self: &Arc<Self>, seat: Option<Seat>) -> Place {
+    fn begin(self: &Arc<Self>, seat: Option<Slot>) -> InstanceSlot {
         self.created.fetch_add(1, Relaxed);
         if self.live.fetch_add(1, Relaxed) == 0
             && let Some(ticker) = self.ticker.get()
         {
             ticker.unpark();
         }
-        Place { places: Arc::clone(self), seat }
+        InstanceSlot { places: Arc::clone(self), seat }
     }
 }
 
-impl Place {
-    pub(crate) fn places(&self) -> &Places {
+impl InstanceSlot {
+    pub(crate) fn places(&self) -> &InstanceSlots {
         &self.places
     }
 
     /// Where the instance waits for its turns to compute.
-    pub(crate) fn chair(&self) -> Chair {
+    pub(crate) fn chair(&self) -> Processor {
         let party = self.seat.as_ref().map_or(Party::Host, |seat| seat.party().clone());
         self.places.turns.chair(party)
     }
 
     /// What the instance's memory is charged to.
-    pub(crate) fn account(&self) -> Arc<Account> {
-        let unbounded = || Arc::new(Account::new(usize::MAX, Full::Host { places: 0 }));
+    pub(crate) fn account(&self) -> Arc<PartyMemory> {
+        let unbounded =
+            || Arc::new(PartyMemory::new(usize::MAX, CapacityError::Host { places: 0 }));
         self.seat.as_ref().map_or_else(unbounded, |seat| Arc::clone(seat.account()))
     }
 }
 
-impl Drop for Place {
+impl Drop for InstanceSlot {
     fn drop(&mut self) {
         self.places.live.fetch_sub(1, Relaxed);
     }
@@ -226,7 +231,10 @@ mod tests {
     }
 
     /// All places that a caller gets, one after the other.
-    async fn flood(places: &Arc<Places>, caller: &Caller) -> (Vec<Place>, Full) {
+    async fn flood(
+        places: &Arc<InstanceSlots>,
+        caller: &Caller,
+    ) -> (Vec<InstanceSlot>, CapacityError) {
         let mut held = Vec::new();
         loop {
             match places.endpoint(caller).await {
@@ -241,14 +249,14 @@ mod tests {
     async fn strangers_take_no_place_of_those_who_show_a_token() {
         let settings =
             Settings { instances: 4, stranger_instances: 2, tenants: 2, ..Settings::default() };
-        let places = Arc::new(Places::new(&settings));
+        let places = Arc::new(InstanceSlots::new(&settings));
         let token = Some(TokenId::generate([1; 10]));
         let (strangers, full) = flood(&places, &caller("ann", None)).await;
         assert_eq!(strangers.len(), 1);
-        assert_eq!(full, Full::Strangers { held: 1, places: 2 });
+        assert_eq!(full, CapacityError::Strangers { held: 1, places: 2 });
         let (own, full) = flood(&places, &caller("ann", token)).await;
         assert_eq!(own.len(), 2);
-        assert_eq!(full, Full::Tenant { held: 2, places: 4 });
+        assert_eq!(full, CapacityError::Tenant { held: 2, places: 4 });
         assert_eq!((places.counters().live, places.counters().busy), (3, 2));
         assert!(places.endpoint(&caller("bo", None)).await.is_ok());
         drop((strangers, own));
@@ -259,7 +267,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn strangers_that_send_take_no_place_of_a_tenants_filters() {
         let settings = Settings { filter_instances: 5, tenants: 2, ..Settings::default() };
-        let places = Arc::new(Places::new(&settings));
+        let places = Arc::new(InstanceSlots::new(&settings));
         let tenant: TenantId = "ann".parse().unwrap();
         let mut held = Vec::new();
         let flood = Party::Strangers(tenant.clone()).scope(async {
@@ -275,7 +283,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_parser_has_places_of_its_own_shared_by_those_who_read() {
         let settings = Settings { mime_instances: 5, tenants: 2, ..Settings::default() };
-        let places = Arc::new(Places::new(&settings));
+        let places = Arc::new(InstanceSlots::new(&settings));
         let mut held = Vec::new();
         let party = Party::Tenant("ann".parse().unwrap());
         let flood = party.scope(async {

@@ -24,7 +24,7 @@ const FRESH: u32 = 4;
 
 /// All turns of the process.
 #[derive(Debug, Default)]
-pub(crate) struct Turns {
+pub(crate) struct CpuTurns {
     state: Mutex<State>,
 }
 
@@ -78,22 +78,22 @@ enum Place {
 
 /// One guest's chair. What it holds goes back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Chair {
-    turns: Arc<Turns>,
+pub(crate) struct Processor {
+    turns: Arc<CpuTurns>,
     party: Party,
     number: u64,
     /// Spares most polls the lock.
     computing: AtomicBool,
 }
 
-impl Turns {
-    pub(crate) fn chair(self: &Arc<Self>, party: Party) -> Chair {
+impl CpuTurns {
+    pub(crate) fn chair(self: &Arc<Self>, party: Party) -> Processor {
         let mut state = self.lock();
         let number = state.next;
         state.next += 1;
         state.seats.insert(number, Seated { turns: 0, place: Place::Outside });
         drop(state);
-        Chair { turns: Arc::clone(self), party, number, computing: AtomicBool::new(false) }
+        Processor { turns: Arc::clone(self), party, number, computing: AtomicBool::new(false) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -108,7 +108,7 @@ impl Turns {
     }
 }
 
-impl Chair {
+impl Processor {
     pub(crate) fn party(&self) -> &Party {
         &self.party
     }
@@ -167,7 +167,7 @@ impl Chair {
 
 /// A turn that is waited for, or has been called; dropped before it begins, it goes to somebody else. The
 /// chair itself may live on, with the body of an answer.
-struct Wish<'a>(Option<&'a Chair>);
+struct Wish<'a>(Option<&'a Processor>);
 
 impl Drop for Wish<'_> {
     fn drop(&mut self) {
@@ -177,14 +177,14 @@ impl Drop for Wish<'_> {
     }
 }
 
-impl Drop for Chair {
+impl Drop for Processor {
     fn drop(&mut self) {
         self.give_up();
         self.turns.lock().seats.remove(&self.number);
     }
 }
 
-impl Chair {
+impl Processor {
     fn give_up(&self) {
         let mut state = self.turns.lock();
         state.leave(self.number, Leaving::Whatever);
@@ -293,15 +293,19 @@ mod tests {
     type Asked = Pin<Box<dyn Future<Output = ()>>>;
 
     /// Guests that want to compute for ever, and how many turns each party has had.
-    struct Hall {
-        turns: Arc<Turns>,
-        guests: Vec<(usize, Arc<Chair>, Asked)>,
+    struct Processors {
+        turns: Arc<CpuTurns>,
+        guests: Vec<(usize, Arc<Processor>, Asked)>,
         had: BTreeMap<usize, u32>,
     }
 
-    impl Hall {
+    impl Processors {
         fn new(workers: u32) -> Self {
-            Self { turns: Turns::with_workers(workers), guests: Vec::new(), had: BTreeMap::new() }
+            Self {
+                turns: CpuTurns::with_workers(workers),
+                guests: Vec::new(),
+                had: BTreeMap::new(),
+            }
         }
 
         fn enter(&mut self, party: usize, guests: usize) {
@@ -330,7 +334,7 @@ mod tests {
         }
     }
 
-    fn ask(chair: &Arc<Chair>) -> Asked {
+    fn ask(chair: &Arc<Processor>) -> Asked {
         let chair = Arc::clone(chair);
         Box::pin(async move { chair.turn().await })
     }
@@ -338,7 +342,7 @@ mod tests {
     #[test]
     fn one_guest_gets_as_many_turns_as_forty_of_another_party() {
         for workers in [1, 2, 5] {
-            let mut hall = Hall::new(workers);
+            let mut hall = Processors::new(workers);
             hall.enter(0, 40);
             hall.enter(1, 40);
             hall.enter(2, 1);
@@ -355,7 +359,7 @@ mod tests {
 
     #[test]
     fn a_worker_is_left_for_whoever_comes() {
-        let mut hall = Hall::new(3);
+        let mut hall = Processors::new(3);
         hall.enter(0, 10);
         for _ in 0..100 {
             hall.round();
@@ -370,7 +374,7 @@ mod tests {
     /// The body of an answer keeps the chair of a guest that is gone.
     #[test]
     fn a_turn_that_is_not_begun_goes_to_somebody_else() {
-        let turns = Turns::with_workers(1);
+        let turns = CpuTurns::with_workers(1);
         let chairs = [0, 1].map(|_| Arc::new(turns.chair(Party::Host)));
         let mut asked = chairs.each_ref().map(ask);
         let mut context = Context::from_waker(Waker::noop());
@@ -386,7 +390,7 @@ mod tests {
 
     #[test]
     fn what_a_guest_held_goes_back_with_it() {
-        let mut hall = Hall::new(2);
+        let mut hall = Processors::new(2);
         hall.enter(0, 3);
         hall.enter(1, 3);
         for _ in 0..20 {

@@ -13,10 +13,10 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use wasmtime::{ResourceLimiter, Trap};
 
-use crate::error::{EndpointError, Full, Which};
+use crate::error::{CapacityError, EndpointError, LimitKind};
 use crate::limits;
 use crate::limits::Limits;
-use crate::limits::time_budget::Meter;
+use crate::limits::time_budget::TimeBudget;
 
 /// Calls of the host that an abort makes: it writes on standard error what it was refused.
 const LAST_CALLS: u32 = 64;
@@ -25,15 +25,15 @@ const LAST_TURNS: u32 = 20;
 
 /// The linear memory of all instances of one party.
 #[derive(Debug)]
-pub(crate) struct Account {
+pub(crate) struct PartyMemory {
     used: AtomicUsize,
     limit: usize,
-    full: Full,
+    full: CapacityError,
 }
 
-impl Account {
+impl PartyMemory {
     /// `full` is what whoever finds it empty is told.
-    pub(crate) fn new(limit: usize, full: Full) -> Self {
+    pub(crate) fn new(limit: usize, full: CapacityError) -> Self {
         Self { used: AtomicUsize::new(0), limit, full }
     }
 
@@ -54,14 +54,14 @@ impl Account {
 
 /// What the instance has, and what it was refused.
 #[derive(Debug)]
-pub(crate) struct Quota {
+pub(crate) struct MemoryLimiter {
     memory: usize,
     table_elements: usize,
     used: usize,
     /// The last growth, which the system may yet refuse.
     last: usize,
-    account: Arc<Account>,
-    meter: Arc<Meter>,
+    account: Arc<PartyMemory>,
+    meter: Arc<TimeBudget>,
     refusal: Option<Refusal>,
 }
 
@@ -76,13 +76,13 @@ struct Refusal {
 #[derive(Clone, Debug)]
 enum Refused {
     /// It has as much as one may have.
-    Limit(Which),
+    Limit(LimitKind),
     /// Others of its party had taken it.
-    Crowded(Full),
+    Crowded(CapacityError),
 }
 
-impl Quota {
-    pub(crate) fn new(limits: &Limits, account: Arc<Account>, meter: Arc<Meter>) -> Self {
+impl MemoryLimiter {
+    pub(crate) fn new(limits: &Limits, account: Arc<PartyMemory>, meter: Arc<TimeBudget>) -> Self {
         Self {
             memory: limits.memory,
             table_elements: limits.table_elements,
@@ -116,13 +116,13 @@ impl Quota {
     }
 }
 
-impl Drop for Quota {
+impl Drop for MemoryLimiter {
     fn drop(&mut self) {
         self.account.give_back(self.used);
     }
 }
 
-impl ResourceLimiter for Quota {
+impl ResourceLimiter for MemoryLimiter {
     fn memory_growing(
         &mut self,
         current: usize,
@@ -132,7 +132,7 @@ impl ResourceLimiter for Quota {
         let more = desired.saturating_sub(current);
         let used = self.used.saturating_add(more);
         if used > self.memory {
-            self.refuse(Refused::Limit(Which::Memory));
+            self.refuse(Refused::Limit(LimitKind::Memory));
             return Ok(false);
         }
         if maximum.is_some_and(|maximum| desired > maximum) {
@@ -162,7 +162,7 @@ impl ResourceLimiter for Quota {
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         if desired > self.table_elements {
-            self.refuse(Refused::Limit(Which::Table));
+            self.refuse(Refused::Limit(LimitKind::Table));
             return Ok(false);
         }
         Ok(maximum.is_none_or(|maximum| desired <= maximum))
@@ -184,24 +184,27 @@ impl ResourceLimiter for Quota {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::cpu_turns::Turns;
+    use crate::limits::cpu_turns::CpuTurns;
     use crate::limits::party::Party;
 
     const PAGE: usize = 65_536;
 
-    fn quota(limits: &Limits, account: &Arc<Account>) -> Quota {
-        let chair = Arc::new(Turns::default()).chair(Party::Host);
-        Quota::new(limits, Arc::clone(account), Arc::new(Meter::new(limits, chair)))
+    fn quota(limits: &Limits, account: &Arc<PartyMemory>) -> MemoryLimiter {
+        let chair = Arc::new(CpuTurns::default()).chair(Party::Host);
+        MemoryLimiter::new(limits, Arc::clone(account), Arc::new(TimeBudget::new(limits, chair)))
     }
 
-    fn crowded(quota: &Quota, trap: Trap) -> bool {
-        matches!(quota.cause(&trap.into()), Some(EndpointError::Busy(Full::Host { places: 1 })))
+    fn crowded(quota: &MemoryLimiter, trap: Trap) -> bool {
+        matches!(
+            quota.cause(&trap.into()),
+            Some(EndpointError::Busy(CapacityError::Host { places: 1 }))
+        )
     }
 
     /// Whoever gets over it and traps for another reason is not told that it may come again.
     #[tokio::test]
     async fn only_the_trap_that_follows_a_refusal_is_told_as_one() {
-        let account = Arc::new(Account::new(PAGE, Full::Host { places: 1 }));
+        let account = Arc::new(PartyMemory::new(PAGE, CapacityError::Host { places: 1 }));
         let fresh = || {
             let mut quota = quota(&Limits::default(), &account);
             assert!(!quota.memory_growing(0, 2 * PAGE, None).unwrap());
@@ -233,14 +236,14 @@ mod tests {
 
     #[test]
     fn instances_of_one_party_share_its_memory_and_give_it_back() {
-        let account = Arc::new(Account::new(3 * PAGE, Full::Host { places: 1 }));
+        let account = Arc::new(PartyMemory::new(3 * PAGE, CapacityError::Host { places: 1 }));
         let limits = Limits { memory: 2 * PAGE, ..Limits::default() };
         let (mut first, mut second) = (quota(&limits, &account), quota(&limits, &account));
         let aborted = || Trap::UnreachableCodeReached.into();
         assert!(first.memory_growing(0, 2 * PAGE, None).unwrap());
         assert!(!first.memory_growing(2 * PAGE, 3 * PAGE, None).unwrap());
         let told = first.cause(&aborted());
-        assert!(matches!(told, Some(EndpointError::Limit(Which::Memory))), "{told:?}");
+        assert!(matches!(told, Some(EndpointError::Limit(LimitKind::Memory))), "{told:?}");
         assert!(second.memory_growing(0, PAGE, None).unwrap());
         assert!(!second.memory_growing(PAGE, 2 * PAGE, None).unwrap());
         assert!(crowded(&second, Trap::UnreachableCodeReached));

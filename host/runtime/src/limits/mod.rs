@@ -12,7 +12,7 @@ pub mod concurrency;
 
 use std::time::Duration;
 
-use crate::error::Which;
+use crate::error::LimitKind;
 
 /// What one instance of an endpoint may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,22 +51,22 @@ pub struct Limits {
 impl Limits {
     /// A bound as it is told, with its number.
     #[must_use]
-    pub fn told(&self, which: Which) -> String {
+    pub fn told(&self, which: LimitKind) -> String {
         let count = match which {
-            Which::Memory => self.memory,
-            Which::Table => self.table_elements,
-            Which::HostCalls => usize::try_from(self.host_calls).unwrap_or(usize::MAX),
-            Which::Handles => self.handles,
-            Which::Headers => self.header_count,
-            Which::ResponseBody => usize::try_from(self.response_body).unwrap_or(usize::MAX),
+            LimitKind::Memory => self.memory,
+            LimitKind::Table => self.table_elements,
+            LimitKind::HostCalls => usize::try_from(self.host_calls).unwrap_or(usize::MAX),
+            LimitKind::Handles => self.handles,
+            LimitKind::Headers => self.header_count,
+            LimitKind::ResponseBody => usize::try_from(self.response_body).unwrap_or(usize::MAX),
         };
         match which {
-            Which::Memory => format!("{count} bytes of memory"),
-            Which::Table
-            | Which::HostCalls
-            | Which::Handles
-            | Which::Headers
-            | Which::ResponseBody => format!("{count} {which}"),
+            LimitKind::Memory => format!("{count} bytes of memory"),
+            LimitKind::Table
+            | LimitKind::HostCalls
+            | LimitKind::Handles
+            | LimitKind::Headers
+            | LimitKind::ResponseBody => format!("{count} {which}"),
         }
     }
 }

@@ -14,14 +14,14 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::error::Full;
+use crate::error::CapacityError;
 use crate::limits::fair_share::Shares;
-use crate::limits::memory::Account;
+use crate::limits::memory::PartyMemory;
 use crate::limits::party::Party;
 
 /// Places of one kind.
 #[derive(Debug)]
-pub(crate) struct Pool {
+pub(crate) struct SlotPool {
     places: u32,
     /// The linear memory that one party's instances may have together.
     memory: usize,
@@ -33,32 +33,32 @@ pub(crate) struct Pool {
 struct State {
     shares: Shares<Party>,
     waiting: HashMap<Party, VecDeque<Waiter>>,
-    accounts: HashMap<Party, Arc<Account>>,
+    accounts: HashMap<Party, Arc<PartyMemory>>,
     next: u64,
 }
 
 #[derive(Debug)]
 struct Waiter {
     number: u64,
-    give: oneshot::Sender<Seat>,
+    give: oneshot::Sender<Slot>,
 }
 
 /// One place of a party's; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Seat {
-    pool: Arc<Pool>,
+pub(crate) struct Slot {
+    pool: Arc<SlotPool>,
     party: Party,
-    account: Arc<Account>,
+    account: Arc<PartyMemory>,
 }
 
 /// A turn in the queue; left when dropped.
 struct Queued<'a> {
-    pool: &'a Pool,
+    pool: &'a SlotPool,
     party: &'a Party,
     number: u64,
 }
 
-impl Pool {
+impl SlotPool {
     /// `parties` is how many there can be; `memory` what each may have; `queue` how many of a party may wait
     /// at least, however few places there are.
     pub(crate) fn new(places: u32, parties: u32, memory: usize, queue: u32) -> Self {
@@ -76,7 +76,7 @@ impl Pool {
         self: &Arc<Self>,
         party: &Party,
         patience: Duration,
-    ) -> Result<Seat, Full> {
+    ) -> Result<Slot, CapacityError> {
         let (number, given) = {
             let mut state = self.lock();
             if state.shares.admits(party) {
@@ -103,29 +103,33 @@ impl Pool {
     }
 
     /// What is in the way of one more place for the party.
-    fn full(&self, state: &State, party: &Party) -> Full {
+    fn full(&self, state: &State, party: &Party) -> CapacityError {
         let (held, places) = (state.shares.held(party), self.places);
         match party {
-            Party::Tenant(_) if held >= state.shares.fair() => Full::Tenant { held, places },
-            Party::Strangers(_) if held >= state.shares.fair() => Full::Strangers { held, places },
-            Party::Tenant(_) | Party::Strangers(_) | Party::Host => Full::Host { places },
+            Party::Tenant(_) if held >= state.shares.fair() => {
+                CapacityError::Tenant { held, places }
+            }
+            Party::Strangers(_) if held >= state.shares.fair() => {
+                CapacityError::Strangers { held, places }
+            }
+            Party::Tenant(_) | Party::Strangers(_) | Party::Host => CapacityError::Host { places },
         }
     }
 
-    fn seat(self: &Arc<Self>, state: &mut State, party: &Party) -> Seat {
+    fn seat(self: &Arc<Self>, state: &mut State, party: &Party) -> Slot {
         state.shares.take(party);
         let limit = self.memory;
         let full = match party {
-            Party::Tenant(_) | Party::Host => Full::TenantMemory { limit },
-            Party::Strangers(_) => Full::StrangersMemory { limit },
+            Party::Tenant(_) | Party::Host => CapacityError::TenantMemory { limit },
+            Party::Strangers(_) => CapacityError::StrangersMemory { limit },
         };
-        let fresh = || Arc::new(Account::new(limit, full));
+        let fresh = || Arc::new(PartyMemory::new(limit, full));
         let account = state.accounts.entry(party.clone()).or_insert_with(fresh);
-        Seat { pool: Arc::clone(self), party: party.clone(), account: Arc::clone(account) }
+        Slot { pool: Arc::clone(self), party: party.clone(), account: Arc::clone(account) }
     }
 
     /// Gives what is free to those who wait and are admitted.
-    fn hand_out(self: &Arc<Self>, state: &mut State) -> Vec<(Waiter, Seat)> {
+    fn hand_out(self: &Arc<Self>, state: &mut State) -> Vec<(Waiter, Slot)> {
         let mut out = Vec::new();
         while let Some(party) = state.first_in_line() {
             if !state.shares.admits(&party) {
@@ -165,17 +169,17 @@ impl State {
     }
 }
 
-impl Seat {
+impl Slot {
     pub(crate) fn party(&self) -> &Party {
         &self.party
     }
 
-    pub(crate) fn account(&self) -> &Arc<Account> {
+    pub(crate) fn account(&self) -> &Arc<PartyMemory> {
         &self.account
     }
 }
 
-impl Drop for Seat {
+impl Drop for Slot {
     fn drop(&mut self) {
         let out = {
             let mut state = self.pool.lock();
@@ -215,12 +219,12 @@ mod tests {
         Party::Tenant(name.parse().unwrap())
     }
 
-    fn pool(places: u32, parties: u32) -> Arc<Pool> {
-        Arc::new(Pool::new(places, parties, 1 << 20, 0))
+    fn pool(places: u32, parties: u32) -> Arc<SlotPool> {
+        Arc::new(SlotPool::new(places, parties, 1 << 20, 0))
     }
 
     /// As many as the party gets at once.
-    fn flood(pool: &Arc<Pool>, party: &Party) -> Vec<Seat> {
+    fn flood(pool: &Arc<SlotPool>, party: &Party) -> Vec<Slot> {
         std::iter::from_fn(|| pool.take(party, PATIENCE).now_or_never()?.ok()).collect()
     }
 
@@ -231,7 +235,7 @@ mod tests {
         assert_eq!((a.len(), b.len()), (4, 2));
         assert_eq!(flood(&pool, &tenant("c")).len(), 2);
         let told = pool.take(&tenant("a"), PATIENCE).await.unwrap_err();
-        assert_eq!(told, Full::Tenant { held: 4, places: 8 });
+        assert_eq!(told, CapacityError::Tenant { held: 4, places: 8 });
         drop((a, b));
         assert!(pool.is_empty());
     }
@@ -258,7 +262,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn where_a_queue_is_asked_for_a_lone_party_may_wait() {
-        let pool = Arc::new(Pool::new(4, 3, 1 << 20, 8));
+        let pool = Arc::new(SlotPool::new(4, 3, 1 << 20, 8));
         let mut held = flood(&pool, &tenant("a"));
         let a = tenant("a");
         let mut waiting: Vec<_> = (0..8).map(|_| Box::pin(pool.take(&a, PATIENCE))).collect();
@@ -276,10 +280,10 @@ mod tests {
         let mut waits = Box::pin(pool.take(&b, PATIENCE));
         assert!((&mut waits).now_or_never().is_none());
         let told = pool.take(&b, PATIENCE).now_or_never().unwrap().unwrap_err();
-        assert_eq!(told, Full::Host { places: 1 });
-        assert_eq!(waits.await.unwrap_err(), Full::Host { places: 1 });
+        assert_eq!(told, CapacityError::Host { places: 1 });
+        assert_eq!(waits.await.unwrap_err(), CapacityError::Host { places: 1 });
         let told = pool.take(&a, PATIENCE).await.unwrap_err();
-        assert_eq!(told, Full::Tenant { held: 1, places: 1 });
+        assert_eq!(told, CapacityError::Tenant { held: 1, places: 1 });
         drop(held);
         assert!(pool.is_empty());
     }

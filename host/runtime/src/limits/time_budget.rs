@@ -18,22 +18,22 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::error::{Budget, EndpointError, Which};
+use crate::error::{Budget, EndpointError, LimitKind};
 use crate::limits::Limits;
-use crate::limits::cpu_turns::Chair;
+use crate::limits::cpu_turns::Processor;
 
 /// How often the epoch moves on, and so how long a guest computes without a break.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
 
 /// What an instance has used so far. Shared by its store, its bodies and [`run`].
 #[derive(Debug)]
-pub(crate) struct Meter {
+pub(crate) struct TimeBudget {
     begun: Instant,
     /// Milliseconds from `begun` to the last byte or host call.
     moved: AtomicU64,
     /// It waits for its turn to compute: that is neither computing nor idling.
     queued: AtomicBool,
-    chair: Chair,
+    chair: Processor,
     /// Calls of ours that are running: while the host works, the guest is not idle.
     inside: AtomicU32,
     calls: AtomicU32,
@@ -65,10 +65,10 @@ pub(crate) enum Outcome {
 
 /// A host call that is running.
 #[derive(Debug)]
-pub(crate) struct Inside<'a>(&'a Meter);
+pub(crate) struct HostCallGuard<'a>(&'a TimeBudget);
 
-impl Meter {
-    pub(crate) fn new(limits: &Limits, chair: Chair) -> Self {
+impl TimeBudget {
+    pub(crate) fn new(limits: &Limits, chair: Processor) -> Self {
         Self {
             begun: Instant::now(),
             moved: AtomicU64::new(0),
@@ -120,11 +120,11 @@ impl Meter {
     }
 
     /// One more call into our own imports.
-    pub(crate) fn enter(&self) -> Inside<'_> {
+    pub(crate) fn enter(&self) -> HostCallGuard<'_> {
         self.count();
         self.touch();
         self.inside.fetch_add(1, Relaxed);
-        Inside(self)
+        HostCallGuard(self)
     }
 
     /// The request turned out too large: ends the instance at its next break.
@@ -149,7 +149,7 @@ impl Meter {
             None => {}
         }
         (self.calls.load(Relaxed) > self.limits.host_calls)
-            .then_some(EndpointError::Limit(Which::HostCalls))
+            .then_some(EndpointError::Limit(LimitKind::HostCalls))
     }
 
     /// The instance is about to go. What was said first stays.
@@ -184,7 +184,7 @@ impl Meter {
     }
 }
 
-impl Drop for Inside<'_> {
+impl Drop for HostCallGuard<'_> {
     fn drop(&mut self) {
         self.0.inside.fetch_sub(1, Relaxed);
         self.0.touch();
@@ -192,7 +192,7 @@ impl Drop for Inside<'_> {
 }
 
 /// After a poll, or a panic in it, the guest does not compute any more.
-struct Rest<'a>(&'a Chair);
+struct Rest<'a>(&'a Processor);
 
 impl Drop for Rest<'_> {
     fn drop(&mut self) {
@@ -202,7 +202,7 @@ impl Drop for Rest<'_> {
 
 /// Runs a guest until it ends or a budget does.
 pub(crate) async fn run<T>(
-    meter: &Meter,
+    meter: &TimeBudget,
     work: impl Future<Output = T>,
 ) -> Result<T, EndpointError> {
     let mut work = pin!(meter.chair.party().clone().scope(work));
@@ -243,7 +243,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::limits::cpu_turns::Turns;
+    use crate::limits::cpu_turns::CpuTurns;
     use crate::limits::party::Party;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -251,8 +251,8 @@ mod tests {
     /// The total of ten seconds is spent so: a pause of the guest, then a call of the host.
     async fn check(pauses: Duration, blamed: fn(&EndpointError) -> bool) {
         let limits = Limits { idle: 9 * SECOND, total: 10 * SECOND, ..Limits::default() };
-        let chair = Arc::new(Turns::default()).chair(Party::Host);
-        let meter = Meter::new(&limits, chair);
+        let chair = Arc::new(CpuTurns::default()).chair(Party::Host);
+        let meter = TimeBudget::new(&limits, chair);
         let ended = run(&meter, async {
             tokio::time::sleep(pauses).await;
             let _inside = meter.enter();

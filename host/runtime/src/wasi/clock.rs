@@ -10,9 +10,9 @@ const STEP: u64 = 1_000_000;
 
 /// A clock cut to milliseconds.
 #[derive(Debug)]
-pub(crate) struct Coarse<C>(pub(crate) C);
+pub(crate) struct CoarseClock<C>(pub(crate) C);
 
-impl HostWallClock for Coarse<WallClock> {
+impl HostWallClock for CoarseClock<WallClock> {
     fn resolution(&self) -> Duration {
         Duration::from_nanos(STEP)
     }
@@ -23,7 +23,7 @@ impl HostWallClock for Coarse<WallClock> {
     }
 }
 
-impl HostMonotonicClock for Coarse<MonotonicClock> {
+impl HostMonotonicClock for CoarseClock<MonotonicClock> {
     fn resolution(&self) -> u64 {
         STEP
     }
@@ -41,8 +41,8 @@ mod tests {
     #[test]
     fn guests_see_whole_milliseconds() {
         for _ in 0..1000 {
-            assert_eq!(HostMonotonicClock::now(&Coarse(MonotonicClock::new())) % STEP, 0);
-            let wall = HostWallClock::now(&Coarse(WallClock::new()));
+            assert_eq!(HostMonotonicClock::now(&CoarseClock(MonotonicClock::new())) % STEP, 0);
+            let wall = HostWallClock::now(&CoarseClock(WallClock::new()));
             assert_eq!(u64::from(wall.subsec_nanos()) % STEP, 0);
         }
     }

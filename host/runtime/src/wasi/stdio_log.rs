@@ -39,7 +39,7 @@ pub(crate) struct Log {
 
 /// Who writes, and at whose cost.
 #[derive(Debug)]
-pub(crate) struct Whose {
+pub(crate) struct LogSource {
     pub(crate) component: Arc<str>,
     pub(crate) request: Option<RequestId>,
     pub(crate) tenant: Option<TenantId>,
@@ -47,7 +47,7 @@ pub(crate) struct Whose {
 
 #[derive(Debug)]
 struct Page {
-    whose: Whose,
+    whose: LogSource,
     left: AtomicUsize,
     cut: AtomicBool,
     /// The end of what was written to stderr, its lines joined: what a panic says stands there.
@@ -56,7 +56,7 @@ struct Page {
 
 impl Log {
     /// Stdout and stderr, under one cap.
-    pub(crate) fn pair(whose: Whose, bytes: usize) -> (Self, Self) {
+    pub(crate) fn pair(whose: LogSource, bytes: usize) -> (Self, Self) {
         let page = Arc::new(Page {
             whose,
             left: AtomicUsize::new(bytes),
@@ -77,7 +77,7 @@ impl Log {
         if bytes.is_empty() {
             return;
         }
-        let Whose { component, request, tenant } = &self.page.whose;
+        let LogSource { component, request, tenant } = &self.page.whose;
         let words = shown(String::from_utf8_lossy(bytes));
         if self.name == "stderr" {
             let mut last = self.page.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -103,7 +103,7 @@ impl Log {
 
     fn cut(&self) {
         if !self.page.cut.swap(true, Relaxed) {
-            let Whose { component, request, tenant } = &self.page.whose;
+            let LogSource { component, request, tenant } = &self.page.whose;
             tracing::warn!(
                 component = %component,
                 request = request.as_ref().map(RequestId::as_str),
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn the_log_is_cut_at_its_cap_whichever_stream_is_used() {
-        let whose = Whose { component: "test".into(), request: None, tenant: None };
+        let whose = LogSource { component: "test".into(), request: None, tenant: None };
         let (out, error) = Log::pair(whose, 10);
         let mut streams =
             [Lines { log: out, pending: Vec::new() }, Lines { log: error, pending: Vec::new() }];
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn the_last_words_are_kept_without_breaks_of_lines() {
-        let whose = Whose { component: "test".into(), request: None, tenant: None };
+        let whose = LogSource { component: "test".into(), request: None, tenant: None };
         let (out, error) = Log::pair(whose, 64 << 10);
         assert_eq!(error.last_words(), None);
         let mut stream = Lines { log: error.clone(), pending: Vec::new() };
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn an_entry_costs_more_than_its_bytes() {
-        let whose = Whose { component: "test".into(), request: None, tenant: None };
+        let whose = LogSource { component: "test".into(), request: None, tenant: None };
         let (out, _) = Log::pair(whose, 10 * (1 + ENTRY) + ENTRY);
         let mut stream = Lines { log: out, pending: Vec::new() };
         stream.take(&b"\n".repeat(10));

@@ -3,12 +3,13 @@
 //! Handles inside a value are taken out of the guest's table, which is why
 //! drafts need it. Everything else is plain.
 
-use model::address::Address;
-use model::draft::{Attachment, Disposition, Draft};
 use model::filter::{Edit, Footer, Refusal, Verdict};
 use model::instant::Timestamp;
-use model::message::{
-    Cut, Details, Facts, Flag, FlagChange, Header, InvalidFlag, MessageQuery, Part, Reading, Usage,
+use model::mail::address::Address;
+use model::mail::draft::{Attachment, Disposition, Draft};
+use model::mail::message::{
+    Cut, Flag, FlagChange, Header, HeaderSummary, InvalidFlag, MessageQuery, ParsedMessage, Part,
+    ReplyHeaders, Usage,
 };
 use model::port::capabilities::Body;
 use model::problem::Fault;
@@ -128,8 +129,8 @@ pub(crate) fn state(state: wit::outcomes::State) -> State {
     }
 }
 
-pub(crate) fn facts(facts: wit::content::Facts) -> Facts {
-    Facts {
+pub(crate) fn facts(facts: wit::content::Facts) -> HeaderSummary {
+    HeaderSummary {
         message_id: facts.message_id,
         thread_id: facts.thread_id,
         date: facts.date.map(instant),
@@ -140,11 +141,11 @@ pub(crate) fn facts(facts: wit::content::Facts) -> Facts {
     }
 }
 
-pub(crate) fn reading(reading: mime::Reading) -> Reading {
-    Reading {
+pub(crate) fn reading(reading: mime::Reading) -> ParsedMessage {
+    ParsedMessage {
         facts: facts(reading.facts),
         headers: headers(reading.headers),
-        details: reading.details.map(|details| Details {
+        details: reading.details.map(|details| ReplyHeaders {
             reply_to: addresses(details.reply_to),
             bcc: addresses(details.bcc),
             in_reply_to: details.in_reply_to,

@@ -79,7 +79,7 @@ pub(crate) fn spool(error: SpoolError) -> Problem {
         )
         .with_retry_after(std::time::Duration::from_secs(5)),
         SpoolError::Io(_) => Problem::new(Code::StoreUnavailable, "The upload cannot be kept now.")
-            .because(error)
+            .with_cause(error)
             .with_retry_after(std::time::Duration::from_secs(15)),
     }
 }
@@ -100,7 +100,7 @@ pub(crate) fn unreadable(error: io::Error) -> Problem {
     } else {
         Code::StoreUnavailable
     };
-    Problem::new(code, "The bytes cannot be read now.").because(error)
+    Problem::new(code, "The bytes cannot be read now.").with_cause(error)
 }
 
 #[cfg(test)]
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn a_cause_stays_with_the_host() {
         let problem = Problem::new(Code::StoreUnavailable, "later")
-            .because(io::Error::other("/var/secret/path"))
+            .with_cause(io::Error::other("/var/secret/path"))
             .with_retry_after(Duration::from_millis(1200));
         let seen = refuse(problem, None);
         assert_eq!((seen.code.as_str(), seen.status), ("store-unavailable", 503));

@@ -1,15 +1,15 @@
 //! The model's values as the WIT's: what the host tells a guest.
 
 use model::account::Security;
-use model::address::Address;
-use model::discovery::{Found, Step};
+use model::discovery::{DiscoveryResult, Step};
 use model::filter::{Edit, Footer};
 use model::instant::Timestamp;
-use model::mailbox::{Mailbox, Role, RoleSource};
-use model::message::{Details, Facts, Header, Moved, Part, Summary, Usage};
+use model::mail::address::Address;
+use model::mail::mailbox::{Mailbox, Role, RoleSource};
+use model::mail::message::{Header, HeaderSummary, Moved, Part, ReplyHeaders, Summary, Usage};
 use model::problem::Fault;
 use model::provider::{Evidence, Fact, Limit, Localised, Profile, Server};
-use model::submission::{Entry, Receipt, SentCopy, State};
+use model::submission::{Receipt, SentCopy, State, SubmissionStatus};
 
 use crate::wit::bindings::capabilities::postlet::mail as wit;
 use crate::wit::bindings::mime_engine::postlet::mail::filtering;
@@ -53,8 +53,8 @@ pub(crate) fn edit(edit: Edit) -> filtering::Edit {
     }
 }
 
-pub(crate) fn facts(facts: Facts) -> wit::content::Facts {
-    let Facts { message_id, thread_id, date, sender, to, cc, subject } = facts;
+pub(crate) fn facts(facts: HeaderSummary) -> wit::content::Facts {
+    let HeaderSummary { message_id, thread_id, date, sender, to, cc, subject } = facts;
     wit::content::Facts {
         message_id,
         thread_id,
@@ -66,8 +66,8 @@ pub(crate) fn facts(facts: Facts) -> wit::content::Facts {
     }
 }
 
-pub(crate) fn details(details: Details) -> wit::content::Details {
-    let Details { reply_to, bcc, in_reply_to, references } = details;
+pub(crate) fn details(details: ReplyHeaders) -> wit::content::Details {
+    let ReplyHeaders { reply_to, bcc, in_reply_to, references } = details;
     wit::content::Details {
         reply_to: addresses(reply_to),
         bcc: addresses(bcc),
@@ -170,7 +170,7 @@ pub(crate) fn receipt(receipt: Receipt) -> wit::outcomes::Receipt {
     }
 }
 
-pub(crate) fn entry(entry: Entry) -> wit::outcomes::Entry {
+pub(crate) fn entry(entry: SubmissionStatus) -> wit::outcomes::Entry {
     wit::outcomes::Entry {
         receipt: receipt(entry.receipt),
         attempts: entry.attempts,
@@ -213,7 +213,7 @@ fn state(state: State) -> wit::outcomes::State {
     }
 }
 
-pub(crate) fn discovery(found: Found) -> wit::providers::Discovery {
+pub(crate) fn discovery(found: DiscoveryResult) -> wit::providers::Discovery {
     wit::providers::Discovery {
         profile: found.profile.map(profile),
         confirm: found.confirm,

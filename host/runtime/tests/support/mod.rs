@@ -10,17 +10,17 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty};
 use model::account::{Account, Identity};
 use model::caller::{Caller, Grant, Scope};
-use model::draft::Draft;
 use model::ids::TenantId;
 use model::instant::Timestamp;
-use model::mailbox::Mailbox;
-use model::message::{Facts, FlagChange, MessageQuery, Moved, Page, Summary};
+use model::mail::draft::Draft;
+use model::mail::mailbox::Mailbox;
+use model::mail::message::{FlagChange, HeaderSummary, MessageQuery, Moved, Page, Summary};
 use model::octets::{Octets, in_memory};
 use model::port::BoxFuture;
 use model::port::capabilities::{Capabilities, Message};
 use model::port::spool::{Payer, Spool, SpoolError, Spools};
 use model::problem::{Code, Problem};
-use model::submission::{Entry, Receipt, State};
+use model::submission::{Receipt, State, SubmissionStatus};
 use runtime::Runtime;
 use runtime::body::Body;
 use runtime::endpoint::Endpoint;
@@ -163,7 +163,7 @@ impl Capabilities for OneAccount {
     ) -> BoxFuture<'a, Result<Page<Summary>, Problem>> {
         let row = Summary {
             stored: None,
-            facts: Facts { subject: Some("x".repeat(8 << 10)), ..Facts::default() },
+            facts: HeaderSummary { subject: Some("x".repeat(8 << 10)), ..HeaderSummary::default() },
             size: Some(0),
             preview: None,
             has_attachments: None,
@@ -246,7 +246,11 @@ impl Capabilities for OneAccount {
         Box::pin(async { Ok(receipt) })
     }
 
-    fn submission<'a>(&'a self, _: &'a Grant, _: &'a str) -> BoxFuture<'a, Result<Entry, Problem>> {
+    fn submission<'a>(
+        &'a self,
+        _: &'a Grant,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<SubmissionStatus, Problem>> {
         Box::pin(async { Err(nothing()) })
     }
 
@@ -256,7 +260,7 @@ impl Capabilities for OneAccount {
         _: &'a [State],
         _: Option<&'a str>,
         _: u32,
-    ) -> BoxFuture<'a, Result<Page<Entry>, Problem>> {
+    ) -> BoxFuture<'a, Result<Page<SubmissionStatus>, Problem>> {
         Box::pin(async { Ok(Page { rows: Vec::new(), next_cursor: None }) })
     }
 

@@ -15,14 +15,14 @@ use store::keys::key_file::KeyFile;
 use store::sqlite::Sqlite;
 use tokio::sync::Mutex;
 
-use crate::compile::code_cache::{Keeper, LABEL};
+use crate::compile::code_cache::{CodeCache, LABEL};
 use crate::config::master_key::{PREVIOUS, VARIABLE};
 use crate::http::response;
 use crate::os::task;
 
 /// Whether, and how, the key of this host can be changed.
 #[derive(Clone, Debug)]
-pub(crate) enum Rotatable {
+pub(crate) enum KeyLocation {
     /// Nothing is kept longer than the process.
     Nothing,
     /// Only whoever sets the environment can.
@@ -34,13 +34,13 @@ pub(crate) enum Rotatable {
 /// Changes the key, one change at a time.
 #[derive(Clone, Debug)]
 pub(crate) struct Rotation {
-    what: Rotatable,
-    keeper: Option<Keeper>,
+    what: KeyLocation,
+    keeper: Option<CodeCache>,
     turn: Arc<Mutex<()>>,
 }
 
 impl Rotation {
-    pub(crate) fn new(what: Rotatable, keeper: Option<Keeper>) -> Self {
+    pub(crate) fn new(what: KeyLocation, keeper: Option<CodeCache>) -> Self {
         Self { what, keeper, turn: Arc::default() }
     }
 
@@ -52,18 +52,18 @@ impl Rotation {
         }
         let fixed = |detail: String| Err(Problem::new(Code::KeyFixed, detail));
         let (file, store) = match &self.what {
-            Rotatable::Nothing => {
+            KeyLocation::Nothing => {
                 return fixed(
                     "this host keeps nothing on disk, so its key ends with it".to_owned(),
                 );
             }
-            Rotatable::Environment => {
+            KeyLocation::Environment => {
                 return fixed(format!(
                     "the master key comes from the environment: put a new one into {VARIABLE} and the old \
                      one into {PREVIOUS}, and start the host again"
                 ));
             }
-            Rotatable::File(file, store) => (file.clone(), store.clone()),
+            KeyLocation::File(file, store) => (file.clone(), store.clone()),
         };
         let (keeper, turn) = (self.keeper.clone(), Arc::clone(&self.turn));
         let done = task::spawn("rotation", async move {
@@ -75,7 +75,7 @@ impl Rotation {
     }
 }
 
-async fn run(file: KeyFile, store: Sqlite, keeper: Option<Keeper>) -> Result<u64, Problem> {
+async fn run(file: KeyFile, store: Sqlite, keeper: Option<CodeCache>) -> Result<u64, Problem> {
     let begun = file.clone();
     let new = blocking(move || begun.begin()).await?.map_err(broken)?;
     let seal = new.derive(LABEL);
@@ -97,5 +97,5 @@ async fn blocking<T: Send + 'static>(
 fn broken(error: impl std::error::Error + Send + Sync + 'static) -> Problem {
     let detail =
         "the key was not changed to the end; both keys are kept until the next try or start";
-    Problem::new(Code::StoreUnavailable, detail).because(error)
+    Problem::new(Code::StoreUnavailable, detail).with_cause(error)
 }

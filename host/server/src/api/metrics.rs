@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use model::instant::Timestamp;
-use model::port::maintenance::{Condition, Figures};
+use model::port::maintenance::{Condition, OutboxCounts};
 use model::port::outbox::Outbox;
 use model::submission::State;
 
@@ -33,7 +33,7 @@ const SECONDS: [f64; 12] =
 
 /// Which answers a counter counts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Answered {
+struct ResponseLabels {
     method: &'static str,
     route: String,
     status: u16,
@@ -50,7 +50,7 @@ struct Of {
 pub(crate) struct Queue {
     condition: Condition,
     /// None where it does not say.
-    figures: Option<Figures>,
+    figures: Option<OutboxCounts>,
     now: Timestamp,
 }
 
@@ -88,7 +88,7 @@ const SHOWN: [&str; 7] =
 /// Counters of the whole host.
 pub(crate) struct Metrics {
     registry: Registry,
-    answers: Family<Answered, Counter>,
+    answers: Family<ResponseLabels, Counter>,
     seconds: Histogram,
     runtime: Runtime,
     guests: Guests,
@@ -184,7 +184,7 @@ impl Metrics {
             // A client may make up any number of methods.
             _ => "other",
         };
-        let labels = Answered {
+        let labels = ResponseLabels {
             method,
             route: route.unwrap_or_else(|| "none".to_owned()),
             status: status.as_u16(),
@@ -253,7 +253,7 @@ mod tests {
         metrics.answered(&made_up, None, StatusCode::NOT_FOUND, Duration::from_secs(2));
         let queue = Queue {
             condition: Condition::Full,
-            figures: Some(Figures {
+            figures: Some(OutboxCounts {
                 states: vec![
                     (State::Accepted, 2),
                     (State::DotSent, 1),

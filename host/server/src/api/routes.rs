@@ -19,14 +19,14 @@ use crate::openapi::host_schemas;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HostRoute {
     /// Without a token.
-    Page(Page),
+    Page(PublicRoute),
     /// Under a scope.
-    Resource(Resource),
+    Resource(TokenRoute),
 }
 
 /// What the host serves to anybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Page {
+pub(crate) enum PublicRoute {
     Health,
     Ready,
     Wit,
@@ -39,7 +39,7 @@ pub(crate) enum Page {
 
 /// What the host serves to tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Resource {
+pub(crate) enum TokenRoute {
     Metrics,
     Tokens,
     Token,
@@ -55,28 +55,28 @@ pub(crate) enum Resource {
 
 /// Every route of the host.
 pub(crate) const HOST_ROUTES: &[(&str, HostRoute)] = &[
-    ("/-/health", HostRoute::Page(Page::Health)),
-    ("/-/ready", HostRoute::Page(Page::Ready)),
-    ("/-/wit", HostRoute::Page(Page::Wit)),
-    ("/-/wit/...", HostRoute::Page(Page::WitFile)),
-    ("/-/wit.tar", HostRoute::Page(Page::WitArchive)),
-    ("/-/openapi.json", HostRoute::Page(Page::OpenApi)),
-    ("/-/docs", HostRoute::Page(Page::Docs)),
-    ("/-/oauth/callback", HostRoute::Page(Page::ConsentAnswer)),
-    ("/-/metrics", HostRoute::Resource(Resource::Metrics)),
-    ("/-/key/rotate", HostRoute::Resource(Resource::KeyRotation)),
-    ("/v1/tokens", HostRoute::Resource(Resource::Tokens)),
-    ("/v1/tokens/:token", HostRoute::Resource(Resource::Token)),
-    ("/v1/accounts", HostRoute::Resource(Resource::Accounts)),
-    ("/v1/accounts/verify", HostRoute::Resource(Resource::VerifyNew)),
-    ("/v1/accounts/:account", HostRoute::Resource(Resource::Account)),
-    ("/v1/accounts/:account/verify", HostRoute::Resource(Resource::VerifyAccount)),
-    ("/v1/accounts/:account/test", HostRoute::Resource(Resource::TestAccount)),
-    ("/v1/accounts/:account/oauth", HostRoute::Resource(Resource::Consent)),
-    ("/v1/accounts/:account/identities", HostRoute::Resource(Resource::Identities)),
+    ("/-/health", HostRoute::Page(PublicRoute::Health)),
+    ("/-/ready", HostRoute::Page(PublicRoute::Ready)),
+    ("/-/wit", HostRoute::Page(PublicRoute::Wit)),
+    ("/-/wit/...", HostRoute::Page(PublicRoute::WitFile)),
+    ("/-/wit.tar", HostRoute::Page(PublicRoute::WitArchive)),
+    ("/-/openapi.json", HostRoute::Page(PublicRoute::OpenApi)),
+    ("/-/docs", HostRoute::Page(PublicRoute::Docs)),
+    ("/-/oauth/callback", HostRoute::Page(PublicRoute::ConsentAnswer)),
+    ("/-/metrics", HostRoute::Resource(TokenRoute::Metrics)),
+    ("/-/key/rotate", HostRoute::Resource(TokenRoute::KeyRotation)),
+    ("/v1/tokens", HostRoute::Resource(TokenRoute::Tokens)),
+    ("/v1/tokens/:token", HostRoute::Resource(TokenRoute::Token)),
+    ("/v1/accounts", HostRoute::Resource(TokenRoute::Accounts)),
+    ("/v1/accounts/verify", HostRoute::Resource(TokenRoute::VerifyNew)),
+    ("/v1/accounts/:account", HostRoute::Resource(TokenRoute::Account)),
+    ("/v1/accounts/:account/verify", HostRoute::Resource(TokenRoute::VerifyAccount)),
+    ("/v1/accounts/:account/test", HostRoute::Resource(TokenRoute::TestAccount)),
+    ("/v1/accounts/:account/oauth", HostRoute::Resource(TokenRoute::Consent)),
+    ("/v1/accounts/:account/identities", HostRoute::Resource(TokenRoute::Identities)),
 ];
 
-impl Resource {
+impl TokenRoute {
     /// What a token must allow; none where any will do.
     pub(crate) fn scope(self, method: &Method) -> Option<Scope> {
         match self {

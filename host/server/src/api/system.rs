@@ -74,7 +74,7 @@ pub(crate) fn metrics(
     undeployed: usize,
 ) -> Result<Response<Body>, Problem> {
     let text = metrics.text(queue, undeployed).map_err(|error| {
-        Problem::new(Code::Internal, "the metrics cannot be written").because(error)
+        Problem::new(Code::Internal, "the metrics cannot be written").with_cause(error)
     })?;
     Ok(response::typed(StatusCode::OK, CONTENT_TYPE, text))
 }

@@ -18,7 +18,7 @@ use runtime::body::Body;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::auth::token_format::{Shown, mint};
+use crate::auth::token_format::{PresentedToken, mint};
 use crate::http::response;
 use crate::schema::{Schema, invalid};
 
@@ -48,7 +48,7 @@ const MOST_CACHED: usize = 10_000;
 
 /// Tokens, looked up and managed.
 #[derive(Debug)]
-pub(crate) struct Keyring {
+pub(crate) struct Authenticator {
     tokens: Arc<dyn Tokens>,
     accounts: Arc<dyn Accounts>,
     clock: Arc<dyn Clock>,
@@ -66,7 +66,7 @@ struct Cache {
 }
 
 #[derive(Deserialize)]
-struct Written {
+struct TokenRequest {
     tenant: Option<String>,
     name: Option<String>,
     scopes: Vec<Scope>,
@@ -74,7 +74,7 @@ struct Written {
     expires: Option<String>,
 }
 
-impl Keyring {
+impl Authenticator {
     pub(crate) fn new(
         tokens: Arc<dyn Tokens>,
         accounts: Arc<dyn Accounts>,
@@ -98,7 +98,7 @@ impl Keyring {
             .get(header::AUTHORIZATION)
             .ok_or_else(|| refuse("send the header `Authorization: Bearer <token>`"))?;
         let shown =
-            header.to_str().ok().and_then(Shown::parse).ok_or_else(|| {
+            header.to_str().ok().and_then(PresentedToken::parse).ok_or_else(|| {
                 refuse("the Authorization header does not hold a token of this host")
             })?;
         let stored = self.find(&shown.id).await?;
@@ -181,7 +181,7 @@ impl Keyring {
         let schema = BODY
             .as_ref()
             .ok_or_else(|| Problem::new(Code::Internal, "the tokens' schema is broken"))?;
-        let written: Written = serde_json::from_value(schema.check(body)?)
+        let written: TokenRequest = serde_json::from_value(schema.check(body)?)
             .map_err(|error| Problem::new(Code::InvalidBody, error.to_string()))?;
         let tenant = match written.tenant {
             Some(text) => self
@@ -313,7 +313,8 @@ fn idempotency_key(value: &http::HeaderValue) -> Result<Box<str>, Problem> {
 }
 
 fn unavailable(error: StoreError) -> Problem {
-    Problem::new(Code::StoreUnavailable, "the tokens could not be read or written").because(error)
+    Problem::new(Code::StoreUnavailable, "the tokens could not be read or written")
+        .with_cause(error)
 }
 
 fn shown(token: &Token) -> Value {
@@ -333,7 +334,7 @@ mod tests {
         let anonymous = |key: &str| {
             let request = http::Request::post("/x").header("idempotency-key", key);
             let (head, ()) = request.body(()).unwrap().into_parts();
-            Keyring::anonymous(&tenant, &head, RequestId::generate([1; 10]))
+            Authenticator::anonymous(&tenant, &head, RequestId::generate([1; 10]))
         };
         for key in ["k", &"k".repeat(255)] {
             let want = Some(IdempotencyKey::Public(key.into()));

@@ -21,21 +21,21 @@ pub(crate) const PREFIX: &str = "/t/";
 
 /// The tenants' addresses.
 #[derive(Debug)]
-pub(crate) struct Tenancy {
+pub(crate) struct TenantResolver {
     hosts: BTreeMap<HostName, TenantId>,
     tenants: BTreeSet<TenantId>,
 }
 
 /// Where a request came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct TenantAddress {
     /// Whose address it is; none where it is everybody's.
     pub(crate) tenant: Option<TenantId>,
     /// What stood before the path: `/t/acme`, or nothing.
     pub(crate) base: String,
 }
 
-impl Tenancy {
+impl TenantResolver {
     pub(crate) fn new(tenants: &[TenantConfig]) -> Self {
         let named = |tenant: &TenantConfig| {
             let hosts = tenant.hosts.clone().into_iter();
@@ -48,13 +48,13 @@ impl Tenancy {
     }
 
     /// Reads the address of a request, and takes a tenant's prefix off its path.
-    pub(crate) fn place(&self, head: &mut request::Parts) -> Result<Place, Problem> {
+    pub(crate) fn place(&self, head: &mut request::Parts) -> Result<TenantAddress, Problem> {
         let by_host = authority(&head.uri, &head.headers)
             .and_then(HostName::of)
             .and_then(|name| self.hosts.get(&name))
             .cloned();
         let Some((id, rest)) = prefixed(head.uri.path()) else {
-            return Ok(Place { tenant: by_host, base: String::new() });
+            return Ok(TenantAddress { tenant: by_host, base: String::new() });
         };
         let unknown = || {
             let detail = "no route leads here; /-/docs shows those that there are";
@@ -74,11 +74,11 @@ impl Tenancy {
         let mut parts = head.uri.clone().into_parts();
         parts.path_and_query = Some(target.parse().map_err(|_| unknown())?);
         head.uri = Uri::from_parts(parts).map_err(|_| unknown())?;
-        Ok(Place { tenant: Some(tenant), base })
+        Ok(TenantAddress { tenant: Some(tenant), base })
     }
 }
 
-impl Place {
+impl TenantAddress {
     /// A token of this tenant counts here.
     pub(crate) fn admits(&self, tenant: &TenantId) -> bool {
         self.tenant.as_ref().is_none_or(|place| place == tenant)
@@ -154,7 +154,7 @@ mod tests {
             application: None,
             variables: BTreeMap::new(),
         };
-        let tenancy = Tenancy::new(&[
+        let tenancy = TenantResolver::new(&[
             tenant("acme", "mail.acme.example"),
             tenant("globex", "globex.example"),
         ]);

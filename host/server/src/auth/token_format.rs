@@ -16,7 +16,7 @@ const PREFIX: &str = "plt_";
 
 /// A token that was just made.
 #[derive(Debug)]
-pub struct Minted {
+pub struct NewToken {
     /// For the row.
     pub id: TokenId,
     /// For the row.
@@ -26,23 +26,23 @@ pub struct Minted {
 }
 
 /// Makes a token.
-pub fn mint(entropy: &dyn Entropy) -> Minted {
+pub fn mint(entropy: &dyn Entropy) -> NewToken {
     let id = TokenId::generate(ten_bytes(entropy));
     let mut random = [0; 32];
     entropy.fill(&mut random);
     let secret = URL_SAFE_NO_PAD.encode(random);
     let word = id.as_str().trim_start_matches(TokenId::PREFIX);
-    Minted { digest: digest(&secret), text: Secret::new(format!("{PREFIX}{word}_{secret}")), id }
+    NewToken { digest: digest(&secret), text: Secret::new(format!("{PREFIX}{word}_{secret}")), id }
 }
 
 /// What a caller showed: an id to look up, and a secret to compare.
 #[derive(Debug)]
-pub(crate) struct Shown {
+pub(crate) struct PresentedToken {
     pub(crate) id: TokenId,
     digest: [u8; 32],
 }
 
-impl Shown {
+impl PresentedToken {
     /// From the Authorization header's value (RFC 6750 §2.1).
     pub(crate) fn parse(authorization: &str) -> Option<Self> {
         let (scheme, text) = authorization.split_once(' ')?;
@@ -88,12 +88,12 @@ mod tests {
         check(&format!("Basic {text}"), &row, false);
         check(text, &row, false);
         check("Bearer plt_", &row, false);
-        assert!(!Shown::parse(&format!("Bearer {text}")).unwrap().proves(None));
+        assert!(!PresentedToken::parse(&format!("Bearer {text}")).unwrap().proves(None));
     }
 
     #[track_caller]
     fn check(authorization: &str, row: &Token, want: bool) {
-        let got = Shown::parse(authorization)
+        let got = PresentedToken::parse(authorization)
             .is_some_and(|shown| shown.id == row.id && shown.proves(Some(row)));
         assert_eq!(got, want, "{authorization:?}");
     }

@@ -11,10 +11,9 @@ use model::ids::AccountId;
 use serde_json::{Value, json};
 
 use crate::cli::account_add::{ACCOUNT_EXAMPLES, NewAccount, add, test, verify};
-use crate::cli::account_consent;
-use crate::cli::api_client::{Caller, Reach, Refused, complain, ended, put, say, text};
-use crate::cli::prompt::{Manner, ask, password};
-use crate::cli::report;
+use crate::cli::api_client::{ApiClient, ApiError, ConnectionArgs, ended, put, say, text, warn};
+use crate::cli::prompt::{Interaction, ask, password};
+use crate::cli::{account_consent, report};
 
 const TOKEN_EXAMPLES: &str = "\
 Examples:
@@ -101,11 +100,11 @@ pub(crate) enum AccountCommand {
     },
 }
 
-pub(crate) async fn token(reach: Reach, command: TokenCommand) -> anyhow::Result<()> {
+pub(crate) async fn token(reach: ConnectionArgs, command: TokenCommand) -> anyhow::Result<()> {
     ended(reach.json, run_token(reach, command).await)
 }
 
-async fn run_token(reach: Reach, command: TokenCommand) -> anyhow::Result<()> {
+async fn run_token(reach: ConnectionArgs, command: TokenCommand) -> anyhow::Result<()> {
     let machine = reach.json;
     let client = reach.client()?;
     match command {
@@ -123,10 +122,10 @@ async fn run_token(reach: Reach, command: TokenCommand) -> anyhow::Result<()> {
                 made.get("unknownAccounts").and_then(Value::as_array).into_iter().flatten()
             {
                 let id = unknown.as_str().unwrap_or_default();
-                complain(&format!("there is no account `{id}` yet"));
+                warn(&format!("there is no account `{id}` yet"));
             }
             // Apart from the token, which a script takes from standard output.
-            complain(&format!("{} is made, and shown this once:", text(&made, "id")));
+            warn(&format!("{} is made, and shown this once:", text(&made, "id")));
             say(text(&made, "token"))
         }
         TokenCommand::List => {
@@ -148,13 +147,13 @@ async fn run_token(reach: Reach, command: TokenCommand) -> anyhow::Result<()> {
     }
 }
 
-pub(crate) async fn account(reach: Reach, command: AccountCommand) -> anyhow::Result<()> {
+pub(crate) async fn account(reach: ConnectionArgs, command: AccountCommand) -> anyhow::Result<()> {
     ended(reach.json, run_account(reach, command).await)
 }
 
-async fn run_account(reach: Reach, command: AccountCommand) -> anyhow::Result<()> {
+async fn run_account(reach: ConnectionArgs, command: AccountCommand) -> anyhow::Result<()> {
     let machine = reach.json;
-    let manner = Manner::here(machine);
+    let manner = Interaction::here(machine);
     let client = reach.client()?;
     match command {
         AccountCommand::Add(new) => add(&client, machine, *new).await,
@@ -208,11 +207,13 @@ async fn run_account(reach: Reach, command: AccountCommand) -> anyhow::Result<()
             let question =
                 format!("Remove {id} ({}) and its login? [y/N]", text(&account, "email"));
             match manner {
-                Manner::Script if !yes => bail!("nobody is here to be asked: repeat with --yes"),
-                Manner::Terminal if !yes && !ask(&question, false)? => {
+                Interaction::Script if !yes => {
+                    bail!("nobody is here to be asked: repeat with --yes")
+                }
+                Interaction::Terminal if !yes && !ask(&question, false)? => {
                     bail!("nothing was removed")
                 }
-                Manner::Script | Manner::Terminal => {}
+                Interaction::Script | Interaction::Terminal => {}
             }
             client.call(Method::DELETE, &path(&id), None).await?;
             let told = json!({"id": id, "removed": true});
@@ -228,13 +229,13 @@ fn path(id: &AccountId) -> String {
 /// What the servers did, as a document or in a word; a no is an error.
 fn judged(machine: bool, document: Value, well: &str, words: String) -> anyhow::Result<()> {
     if !report::is_ok(&document) {
-        return Err(Refused { words, document }.into());
+        return Err(ApiError { words, document }.into());
     }
     say(&if machine { document.to_string() } else { well.to_owned() })
 }
 
 /// All pages as one.
-async fn every_account(client: &Caller) -> anyhow::Result<Value> {
+async fn every_account(client: &ApiClient) -> anyhow::Result<Value> {
     let mut rows = Vec::new();
     let mut page = "/v1/accounts".to_owned();
     loop {

@@ -17,11 +17,10 @@ use model::problem::Code;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::account_consent;
 use crate::cli::account_servers::{Login, Wanted, servers};
-use crate::cli::api_client::{Caller, Refused, complain, put, say, text};
-use crate::cli::prompt::{INTERRUPTED, Manner, ask, password, waiting};
-use crate::cli::report;
+use crate::cli::api_client::{ApiClient, ApiError, put, say, text, warn};
+use crate::cli::prompt::{INTERRUPTED, Interaction, ask, password, with_spinner};
+use crate::cli::{account_consent, report};
 use crate::os::task;
 
 pub(crate) const ACCOUNT_EXAMPLES: &str = "\
@@ -73,8 +72,8 @@ pub(crate) struct NewAccount {
     unverified: bool,
 }
 
-pub(crate) async fn add(client: &Caller, machine: bool, new: NewAccount) -> anyhow::Result<()> {
-    let manner = Manner::here(machine);
+pub(crate) async fn add(client: &ApiClient, machine: bool, new: NewAccount) -> anyhow::Result<()> {
+    let manner = Interaction::here(machine);
     let login = if new.oauth.is_some() { Login::Tokens } else { Login::Password };
     let mut body = json!({"email": new.email});
     put(&mut body, "id", new.id.clone());
@@ -105,7 +104,7 @@ pub(crate) async fn add(client: &Caller, machine: bool, new: NewAccount) -> anyh
         // Whatever becomes of the test: this much is done.
         say(&stored_as(&new, &made))?;
     }
-    let offered = manner == Manner::Terminal && both && !new.no_test && !new.unverified;
+    let offered = manner == Interaction::Terminal && both && !new.no_test && !new.unverified;
     let question = "Send a test message to the mailbox itself, and remove it again? [Y/n]";
     // Whoever leaves without an answer wants none sent.
     let wanted = new.test || (offered && ask(question, true).unwrap_or(false));
@@ -118,7 +117,7 @@ pub(crate) async fn add(client: &Caller, machine: bool, new: NewAccount) -> anyh
     put(&mut account, "test", trial);
     if failed {
         let words = format!("{}, but the test message did not go round", stored());
-        return Err(Refused { words, document: account }.into());
+        return Err(ApiError { words, document: account }.into());
     }
     if machine { say(&account.to_string()) } else { Ok(()) }
 }
@@ -139,22 +138,22 @@ fn stored_as(new: &NewAccount, made: &Value) -> String {
 }
 
 /// Stored if both servers take the password, a line for each step.
-async fn tried(client: &Caller, manner: Manner, mut body: Value) -> anyhow::Result<Value> {
+async fn tried(client: &ApiClient, manner: Interaction, mut body: Value) -> anyhow::Result<Value> {
     put(&mut body, "verify", Some(true));
     let made = client.call(Method::POST, "/v1/accounts", Some(body));
-    let made = waiting(manner, "Trying the servers", made).await;
+    let made = with_spinner(manner, "Trying the servers", made).await;
     match made {
         Ok(made) => {
             report::verification(made.get("verification").unwrap_or(&Value::Null));
             Ok(made)
         }
-        Err(error) => match error.downcast::<Refused>() {
-            Ok(Refused { document, .. })
+        Err(error) => match error.downcast::<ApiError>() {
+            Ok(ApiError { document, .. })
                 if text(&document, "code") == Code::VerificationFailed.as_str() =>
             {
                 report::verification(&document);
                 let words = "nothing was stored: mend the above, or store it all the same with --unverified";
-                Err(Refused { words: words.to_owned(), document }.into())
+                Err(ApiError { words: words.to_owned(), document }.into())
             }
             Ok(refused) => Err(refused.into()),
             Err(error) => Err(error),
@@ -163,19 +162,19 @@ async fn tried(client: &Caller, manner: Manner, mut body: Value) -> anyhow::Resu
 }
 
 /// There are tokens when the mailbox's owner has agreed, and the servers take them.
-async fn agreed(client: &Caller, manner: Manner, id: &str) -> anyhow::Result<()> {
+async fn agreed(client: &ApiClient, manner: Interaction, id: &str) -> anyhow::Result<()> {
     account_consent::get(client, manner, id).await?;
     let document = verify(client, manner, id).await?;
     if report::is_ok(&document) {
         return Ok(());
     }
     let words = "mend the above, and begin again".to_owned();
-    Err(Refused { words, document }.into())
+    Err(ApiError { words, document }.into())
 }
 
 /// The account goes when the work fails, and when a person breaks it off.
 async fn or_removed(
-    client: &Caller,
+    client: &ApiClient,
     made: &Value,
     work: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
@@ -210,7 +209,7 @@ async fn or_removed(
     match client.call(Method::DELETE, &path, None).await {
         Ok(_) => Err(error.context("nothing was stored")),
         Err(left) => {
-            complain(&format!("{left:#}"));
+            warn(&format!("{left:#}"));
             let told =
                 format!("the account stays, not checked; `postlet account remove {id}` removes it");
             Err(error.context(told))
@@ -219,19 +218,27 @@ async fn or_removed(
 }
 
 /// Tries both servers with what is stored, a line for each step.
-pub(crate) async fn verify(client: &Caller, manner: Manner, id: &str) -> anyhow::Result<Value> {
+pub(crate) async fn verify(
+    client: &ApiClient,
+    manner: Interaction,
+    id: &str,
+) -> anyhow::Result<Value> {
     let path = format!("/v1/accounts/{id}/verify");
     let tried = client.call(Method::POST, &path, None);
-    let verified = waiting(manner, "Trying the servers", tried).await?;
+    let verified = with_spinner(manner, "Trying the servers", tried).await?;
     report::verification(&verified);
     Ok(verified)
 }
 
 /// Sends a message round, a line for each step.
-pub(crate) async fn test(client: &Caller, manner: Manner, id: &str) -> anyhow::Result<Value> {
+pub(crate) async fn test(
+    client: &ApiClient,
+    manner: Interaction,
+    id: &str,
+) -> anyhow::Result<Value> {
     let path = format!("/v1/accounts/{id}/test");
     let tried = client.call(Method::POST, &path, None);
-    let trial = waiting(manner, "Sending a test message and waiting for it", tried).await?;
+    let trial = with_spinner(manner, "Sending a test message and waiting for it", tried).await?;
     report::trial(&trial);
     Ok(trial)
 }

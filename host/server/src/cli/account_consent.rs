@@ -11,8 +11,8 @@ use model::instant::Timestamp;
 use model::port::clock::Clock;
 use serde_json::Value;
 
-use crate::cli::api_client::{Caller, Refused, complain, text};
-use crate::cli::prompt::{Manner, waiting};
+use crate::cli::api_client::{ApiClient, ApiError, text, warn};
+use crate::cli::prompt::{Interaction, with_spinner};
 use crate::os::clock::SystemClock;
 
 const PAUSE: Duration = Duration::from_secs(1);
@@ -26,22 +26,22 @@ pub(crate) fn is_missing(account: &Value) -> bool {
 }
 
 /// Begins a consent, tells where to agree, and waits until its owner has.
-pub(crate) async fn get(client: &Caller, manner: Manner, id: &str) -> anyhow::Result<()> {
+pub(crate) async fn get(client: &ApiClient, manner: Interaction, id: &str) -> anyhow::Result<()> {
     let begun = client.call(Method::POST, &format!("/v1/accounts/{id}/oauth"), None).await?;
     let expires = text(&begun, "expires");
-    complain("The owner of the mailbox has to agree. Open this address in a browser:");
-    complain(text(&begun, "authorizeUrl"));
+    warn("The owner of the mailbox has to agree. Open this address in a browser:");
+    warn(text(&begun, "authorizeUrl"));
     let patience = left(expires, SystemClock::new().now());
-    complain(&format!("It is good for {} minutes.", patience.as_secs().div_ceil(60)));
+    warn(&format!("It is good for {} minutes.", patience.as_secs().div_ceil(60)));
     let came = tokio::time::timeout(patience, coming(client, id));
-    match waiting(manner, "Waiting for the consent", came).await {
+    match with_spinner(manner, "Waiting for the consent", came).await {
         Ok(came) => came,
         Err(_) => bail!("nobody agreed until {expires}"),
     }
 }
 
 /// A host that does not answer for a moment has not lost the consent.
-async fn coming(client: &Caller, id: &str) -> anyhow::Result<()> {
+async fn coming(client: &ApiClient, id: &str) -> anyhow::Result<()> {
     let path = format!("/v1/accounts/{id}");
     let mut known: Option<Value> = None;
     loop {
@@ -60,13 +60,13 @@ async fn coming(client: &Caller, id: &str) -> anyhow::Result<()> {
         }
         tokio::time::sleep(PAUSE).await;
     }
-    complain("The consent has come.");
+    warn("The consent has come.");
     Ok(())
 }
 
 /// A no that stays one, however often it is asked.
 fn is_final(error: &anyhow::Error) -> bool {
-    let refused = error.downcast_ref::<Refused>();
+    let refused = error.downcast_ref::<ApiError>();
     refused.is_some_and(|refused| refused.document.get("retryable") == Some(&Value::Bool(false)))
 }
 

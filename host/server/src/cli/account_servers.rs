@@ -10,8 +10,8 @@ use http::Method;
 use model::problem::Code;
 use serde_json::{Value, json};
 
-use crate::cli::api_client::{Caller, Refused, complain, put, text};
-use crate::cli::prompt::{Manner, ask, waiting};
+use crate::cli::api_client::{ApiClient, ApiError, put, text, warn};
+use crate::cli::prompt::{Interaction, ask, with_spinner};
 use crate::cli::report;
 
 /// Which servers, and how they are logged in to.
@@ -55,8 +55,8 @@ pub(crate) enum Login {
 
 /// Both servers, as members of the account's body.
 pub(crate) async fn servers(
-    client: &Caller,
-    manner: Manner,
+    client: &ApiClient,
+    manner: Interaction,
     login: Login,
     email: &str,
     wanted: &Wanted,
@@ -67,22 +67,22 @@ pub(crate) async fn servers(
     }
     let found = look_up(client, manner, email, wanted).await?;
     let name = text(&found, "name");
-    complain(&format!("{name}, {}", by_whom(text(&found, "source"))));
+    warn(&format!("{name}, {}", by_whom(text(&found, "source"))));
     for (protocol, pin) in [("imap", &wanted.imap_pin), ("smtp", &wanted.smtp_pin)] {
         let Some(mut server) = found.get(protocol).filter(|half| half.is_object()).cloned() else {
             continue;
         };
         put(&mut server, "username", wanted.username.clone());
         put(&mut server, "pin", pin.clone());
-        complain(&format!("  {}  {}", protocol.to_uppercase(), report::place(&server)));
+        warn(&format!("  {}  {}", protocol.to_uppercase(), report::place(&server)));
         put(body, protocol, Some(server));
     }
     if body.get("imap").is_none() && body.get("smtp").is_none() {
         let why = found.get("recommendation").map(|told| text(told, "text")).unwrap_or_default();
-        return Err(Refused::of(Code::NoServersFound, why.to_owned()).into());
+        return Err(ApiError::of(Code::NoServersFound, why.to_owned()).into());
     }
     if login == Login::Password && takes_only_tokens(&found) {
-        return Err(Refused::of(Code::OAuthNeeded, way_of_tokens(name, body, &found)).into());
+        return Err(ApiError::of(Code::OAuthNeeded, way_of_tokens(name, body, &found)).into());
     }
     if found.get("confirm") == Some(&Value::Bool(true)) && !wanted.confirm {
         agreed(manner, login)?;
@@ -90,27 +90,27 @@ pub(crate) async fn servers(
     // Before the password is asked for: it is about which one.
     let hints = [text(&found, "hint"), text(&found, "hintUrl")];
     for line in hints.into_iter().filter(|line| login == Login::Password && !line.is_empty()) {
-        complain(line);
+        warn(line);
     }
     Ok(())
 }
 
 /// Who was asked is told when that is wanted, and when nobody knew.
 async fn look_up(
-    client: &Caller,
-    manner: Manner,
+    client: &ApiClient,
+    manner: Interaction,
     email: &str,
     wanted: &Wanted,
 ) -> anyhow::Result<Value> {
     let encoded: String = form_urlencoded::byte_serialize(email.as_bytes()).collect();
     let path = format!("/v1/providers?email={encoded}");
     let looked = client.call(Method::GET, &path, None);
-    let looked = waiting(manner, "Looking for the mail servers", looked).await;
+    let looked = with_spinner(manner, "Looking for the mail servers", looked).await;
     match &looked {
         Ok(found) if wanted.explain => report::explanation(found),
         Ok(_) => {}
         Err(error) => {
-            if let Some(refused) = error.downcast_ref::<Refused>() {
+            if let Some(refused) = error.downcast_ref::<ApiError>() {
                 report::explanation(&refused.document);
             }
         }
@@ -173,7 +173,7 @@ fn way_of_tokens(name: &str, body: &Value, found: &Value) -> String {
 }
 
 /// A person has to agree to servers that somebody named who need not be of the domain.
-fn agreed(manner: Manner, login: Login) -> anyhow::Result<()> {
+fn agreed(manner: Interaction, login: Login) -> anyhow::Result<()> {
     let what = match login {
         Login::Password => "the password",
         Login::Tokens => "the access token",
@@ -181,18 +181,18 @@ fn agreed(manner: Manner, login: Login) -> anyhow::Result<()> {
     let foreign =
         format!("These servers are not of the mail domain: whoever runs them gets {what}.");
     match manner {
-        Manner::Terminal => {
-            complain(&foreign);
+        Interaction::Terminal => {
+            warn(&foreign);
             if ask("Use them? [y/N]", false)? {
                 return Ok(());
             }
             bail!("nothing was stored; name the right servers by --imap and --smtp")
         }
-        Manner::Script => {
+        Interaction::Script => {
             let words = format!(
                 "{foreign} If they are the right ones, repeat with --confirm; else name others by --imap and --smtp"
             );
-            Err(Refused::of(Code::ConfirmationNeeded, words).into())
+            Err(ApiError::of(Code::ConfirmationNeeded, words).into())
         }
     }
 }

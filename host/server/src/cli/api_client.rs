@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 /// Which host, as whom.
 #[derive(Args, Debug)]
-pub(crate) struct Reach {
+pub(crate) struct ConnectionArgs {
     /// The host's address.
     #[arg(long, env = "POSTLET_URL", default_value = "http://127.0.0.1:7400")]
     #[arg(global = true, help_heading = CONNECTION)]
@@ -42,19 +42,19 @@ pub(crate) struct Reach {
 const CONNECTION: &str = "Connection";
 
 #[derive(Debug)]
-pub(crate) struct Caller(Client);
+pub(crate) struct ApiClient(Client);
 
-impl Reach {
-    pub(crate) fn client(self) -> anyhow::Result<Caller> {
+impl ConnectionArgs {
+    pub(crate) fn client(self) -> anyhow::Result<ApiClient> {
         let told = std::env::var("POSTLET_TOKEN").ok();
         let token = token_of(self.token, self.token_file.as_deref(), told)?;
         if let Some(host) = in_the_clear(&self.url) {
-            complain(&format!(
+            warn(&format!(
                 "warning: the token and every password go to {host} unencrypted; use https there"
             ));
         }
         let client = Client::new(&self.url, Some(Secret::new(token)), Trust::new(None)?)?;
-        Ok(Caller(client.in_language(&language())))
+        Ok(ApiClient(client.in_language(&language())))
     }
 }
 
@@ -85,7 +85,7 @@ fn token_of(
     }
 }
 
-impl Caller {
+impl ApiClient {
     /// The JSON of a good answer; a problem becomes an error with its faults.
     pub(crate) async fn call(
         &self,
@@ -103,19 +103,19 @@ impl Caller {
         if status.is_success() {
             return Ok(value);
         }
-        Err(Refused { words: refusal(&value), document: value }.into())
+        Err(ApiError { words: refusal(&value), document: value }.into())
     }
 }
 
 /// A no: in words for a person, and as the document that a script is given.
 #[derive(Debug, thiserror::Error)]
 #[error("{words}")]
-pub(crate) struct Refused {
+pub(crate) struct ApiError {
     pub(crate) words: String,
     pub(crate) document: Value,
 }
 
-impl Refused {
+impl ApiError {
     /// What the host would say if it were asked; it is known here already.
     pub(crate) fn of(code: Code, words: String) -> Self {
         let document = json!({
@@ -136,7 +136,7 @@ pub(crate) fn ended(machine: bool, ended: anyhow::Result<()>) -> anyhow::Result<
 
 /// What has no document, since no host was reached or asked, gets one without a code.
 fn document(error: &anyhow::Error) -> Value {
-    match error.downcast_ref::<Refused>() {
+    match error.downcast_ref::<ApiError>() {
         Some(refused) => refused.document.clone(),
         None => json!({"type": "about:blank", "code": null, "detail": format!("{error:#}")}),
     }
@@ -185,7 +185,7 @@ pub(crate) fn say(line: &str) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{}", inert(line)).context("cannot write to standard output")
 }
 
-pub(crate) fn complain(line: &str) {
+pub(crate) fn warn(line: &str) {
     // Nothing is left to do when standard error is closed.
     let _ = writeln!(std::io::stderr(), "{}", inert(line));
 }
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn every_error_has_a_document() {
-        let refused = Refused::of(Code::OAuthNeeded, "no".to_owned());
+        let refused = ApiError::of(Code::OAuthNeeded, "no".to_owned());
         let wrapped = anyhow::Error::from(refused).context("stored");
         assert_eq!(document(&wrapped)["code"], "oauth-needed");
         let other = document(&anyhow::anyhow!("cause").context("nobody answers"));

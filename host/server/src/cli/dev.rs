@@ -18,16 +18,14 @@ use model::secret::Secret;
 use net::egress_guard::{Egress, Rule};
 use serde_json::{Value, json};
 
-use crate::cli::build;
-use crate::cli::curl_examples;
 use crate::cli::up::progress;
-use crate::cli::watch::Own;
+use crate::cli::watch::WatchedApplication;
+use crate::cli::{build, curl_examples};
 use crate::config::Config;
-use crate::host::{Host, Parts, Stores, this_program};
+use crate::host::{Host, HostConfig, Stores, this_program};
 use crate::log::quota;
-use crate::os::file_limit;
-use crate::os::task;
-use crate::serve::listener::Edge;
+use crate::os::{file_limit, task};
+use crate::serve::listener::HttpListener;
 use crate::serve::shutdown;
 use crate::serve::shutdown::Signals;
 
@@ -58,7 +56,7 @@ wall-secs = 1800
 /// Starts everything and serves until it is told to stop.
 pub(crate) async fn run(
     listen: Option<SocketAddr>,
-    own: Option<Own>,
+    own: Option<WatchedApplication>,
     machine: bool,
 ) -> anyhow::Result<()> {
     if !machine {
@@ -88,7 +86,7 @@ pub(crate) async fn run(
     let mut defaults = Config::parse(CONFIG, scratch.path())?;
     let tenants: Vec<TenantId> = defaults.tenants.iter().map(|tenant| tenant.id.clone()).collect();
     file_limit::fit(&mut defaults.limits);
-    let parts = Parts {
+    let parts = HostConfig {
         tenants: defaults.tenants,
         program: this_program()?,
         egress: Egress::new(rules),
@@ -125,8 +123,8 @@ pub(crate) async fn run(
             host.keyring.make(tenant, Some("postlet dev".to_owned()), scopes, None, None).await?,
         );
     }
-    let edge = match (listen, Edge::bind(listen.unwrap_or(USUAL)).await) {
-        (None, Err(_)) => Edge::bind(SocketAddr::new(USUAL.ip(), 0)).await?,
+    let edge = match (listen, HttpListener::bind(listen.unwrap_or(USUAL)).await) {
+        (None, Err(_)) => HttpListener::bind(SocketAddr::new(USUAL.ip(), 0)).await?,
         (_, edge) => edge?,
     };
     let url = format!("http://{}", edge.address()?);

@@ -4,7 +4,7 @@ use clap::Subcommand;
 use http::Method;
 use serde_json::Value;
 
-use crate::cli::api_client::{Reach, ended, say};
+use crate::cli::api_client::{ConnectionArgs, ended, say};
 
 /// `postlet key …`
 #[derive(Debug, Subcommand)]
@@ -13,11 +13,11 @@ pub(crate) enum KeyCommand {
     Rotate,
 }
 
-pub(crate) async fn key(reach: Reach, command: KeyCommand) -> anyhow::Result<()> {
+pub(crate) async fn key(reach: ConnectionArgs, command: KeyCommand) -> anyhow::Result<()> {
     ended(reach.json, run(reach, command).await)
 }
 
-async fn run(reach: Reach, command: KeyCommand) -> anyhow::Result<()> {
+async fn run(reach: ConnectionArgs, command: KeyCommand) -> anyhow::Result<()> {
     let machine = reach.json;
     let client = reach.client()?;
     match command {

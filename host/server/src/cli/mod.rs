@@ -22,10 +22,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::cli::api_client::Reach;
+use crate::cli::api_client::ConnectionArgs;
 use crate::cli::new::Kind;
-use crate::cli::watch::Own;
-use crate::config::master_key::Given;
+use crate::cli::watch::WatchedApplication;
+use crate::config::master_key::EnvironmentKeys;
 use crate::os::hardening;
 
 /// Turns any IMAP/SMTP mailbox into a JSON HTTP API.
@@ -102,7 +102,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct TokenArgs {
     #[command(flatten)]
-    reach: Reach,
+    reach: ConnectionArgs,
     #[command(subcommand)]
     command: account::TokenCommand,
 }
@@ -110,7 +110,7 @@ struct TokenArgs {
 #[derive(Debug, Args)]
 struct AccountArgs {
     #[command(flatten)]
-    reach: Reach,
+    reach: ConnectionArgs,
     #[command(subcommand)]
     command: account::AccountCommand,
 }
@@ -118,7 +118,7 @@ struct AccountArgs {
 #[derive(Debug, Args)]
 struct KeyArgs {
     #[command(flatten)]
-    reach: Reach,
+    reach: ConnectionArgs,
     #[command(subcommand)]
     command: key::KeyCommand,
 }
@@ -153,12 +153,14 @@ impl Cli {
     ///
     /// # Errors
     /// With everything that a person needs to mend it.
-    pub async fn run(self, given: Given) -> anyhow::Result<()> {
+    pub async fn run(self, given: EnvironmentKeys) -> anyhow::Result<()> {
         match self.command {
             Command::Dev { listen, manifest, variables, json } => {
-                hardening::seclude()?;
-                let own = manifest
-                    .map(|manifest| Own { manifest, variables: variables.into_iter().collect() });
+                hardening::harden_process()?;
+                let own = manifest.map(|manifest| WatchedApplication {
+                    manifest,
+                    variables: variables.into_iter().collect(),
+                });
                 dev::run(listen, own, json).await
             }
             Command::New { filter, directory } => {
@@ -167,7 +169,7 @@ impl Cli {
             }
             Command::Build { manifest } => build::run(&manifest).await,
             Command::Up { config, json } => {
-                hardening::seclude()?;
+                hardening::harden_process()?;
                 up::run(&config, given, json).await
             }
             Command::Doctor { config, offline, json } => {

@@ -19,12 +19,12 @@ pub(crate) const INTERRUPTED: i32 = 130;
 
 /// Whether there is a person to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Manner {
+pub(crate) enum Interaction {
     Terminal,
     Script,
 }
 
-impl Manner {
+impl Interaction {
     /// Whoever wants JSON is a program, also at a terminal.
     pub(crate) fn here(machine: bool) -> Self {
         let there = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
@@ -88,9 +88,13 @@ pub(crate) fn ask(question: &str, usual: bool) -> anyhow::Result<bool> {
 }
 
 /// Shows that something goes on, on a terminal.
-pub(crate) async fn waiting<T>(manner: Manner, what: &str, work: impl Future<Output = T>) -> T {
+pub(crate) async fn with_spinner<T>(
+    manner: Interaction,
+    what: &str,
+    work: impl Future<Output = T>,
+) -> T {
     const TURN: [char; 4] = ['|', '/', '-', '\\'];
-    if manner == Manner::Script {
+    if manner == Interaction::Script {
         return work.await;
     }
     let mut work = pin!(work);

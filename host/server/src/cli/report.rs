@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::cli::api_client::{advice, complain, say, text};
+use crate::cli::api_client::{advice, say, text, warn};
 
 /// Each server with its steps, and what is wrong with it; what helps both is said once.
 pub(crate) fn verification(verified: &Value) {
@@ -15,18 +15,18 @@ pub(crate) fn verification(verified: &Value) {
         let protocol = protocol.to_uppercase();
         steps(&protocol, half);
         for warning in members(half, "warnings") {
-            complain(&format!("{protocol}: {}", warning.as_str().unwrap_or_default()));
+            warn(&format!("{protocol}: {}", warning.as_str().unwrap_or_default()));
         }
         if half.get("ok") == Some(&Value::Bool(false)) {
-            complain(&format!("{protocol}: {}", text(half, "detail")));
+            warn(&format!("{protocol}: {}", text(half, "detail")));
             let upstream = half.get("reply").and_then(Value::as_str).unwrap_or_default();
             if !upstream.is_empty() {
-                complain(&format!("  the server said: {upstream}"));
+                warn(&format!("  the server said: {upstream}"));
             }
             let more = [text(half, "hintUrl"), advice(text(half, "code")).unwrap_or_default()];
             for line in more.into_iter().filter(|line| !line.is_empty()) {
                 if !told.contains(&line) {
-                    complain(&format!("  {line}"));
+                    warn(&format!("  {line}"));
                     told.push(line);
                 }
             }
@@ -38,10 +38,10 @@ pub(crate) fn verification(verified: &Value) {
 pub(crate) fn trial(trial: &Value) {
     steps("test", trial);
     if trial.get("junk") == Some(&Value::Bool(true)) {
-        complain("test: the message arrived, but as junk");
+        warn("test: the message arrived, but as junk");
     }
     if !is_ok(trial) {
-        complain(&format!("test: {}", text(trial, "detail")));
+        warn(&format!("test: {}", text(trial, "detail")));
     }
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn explanation(found: &Value) {
         let took = step.get("millis").and_then(Value::as_u64).unwrap_or_default();
         let (source, outcome) = (text(step, "source"), text(step, "outcome"));
         let (asked, reason) = (text(step, "asked"), text(step, "reason"));
-        complain(&format!("  {source:<12}  {outcome:<7}  {took:>5} ms  {asked}: {reason}"));
+        warn(&format!("  {source:<12}  {outcome:<7}  {took:>5} ms  {asked}: {reason}"));
     }
 }
 
@@ -117,7 +117,7 @@ fn steps(of: &str, tried: &Value) {
     for step in members(tried, "steps") {
         let took = step.get("milliseconds").and_then(Value::as_u64).unwrap_or_default();
         let mark = if is_ok(step) { "ok" } else { "failed" };
-        complain(&format!("  {of}  {:<12}  {mark:<6}  {took} ms", text(step, "step")));
+        warn(&format!("  {of}  {:<12}  {mark:<6}  {took} ms", text(step, "step")));
     }
 }
 

@@ -11,23 +11,22 @@ use model::ids::TenantId;
 use serde_json::json;
 
 use crate::config::Config;
-use crate::config::master_key::{Given, KeySource};
-use crate::host::{Host, Parts, Stores, this_program};
+use crate::config::master_key::{EnvironmentKeys, KeySource};
+use crate::host::{Host, HostConfig, Stores, this_program};
 use crate::log::quota;
 use crate::os::file_limit;
-use crate::serve::disk_failure;
-use crate::serve::listener::Edge;
-use crate::serve::shutdown;
+use crate::serve::listener::HttpListener;
 use crate::serve::shutdown::Signals;
+use crate::serve::{disk_failure, shutdown};
 
 /// Serves until it is told to stop.
-pub(crate) async fn run(path: &Path, given: Given, machine: bool) -> anyhow::Result<()> {
+pub(crate) async fn run(path: &Path, given: EnvironmentKeys, machine: bool) -> anyhow::Result<()> {
     let mut config = Config::load(path).with_context(|| {
         format!("{} cannot be used (`postlet doctor` says what it needs)", path.display())
     })?;
     file_limit::fit(&mut config.limits);
     // First of all: another host may serve here, and a person would wait for nothing.
-    let edge = Edge::bind(config.listen)
+    let edge = HttpListener::bind(config.listen)
         .await
         .context("set `listen` to another address, or stop what serves there")?;
     let source = KeySource::choose(&given, config.key_file.as_deref(), &config.data)?;
@@ -50,7 +49,7 @@ pub(crate) async fn run(path: &Path, given: Given, machine: bool) -> anyhow::Res
         .map(|tenant| tenant.id.clone())
         .filter(|id| holder.as_ref().is_some_and(|holder| holder != id))
         .collect();
-    let parts = Parts {
+    let parts = HostConfig {
         tenants: config.tenants,
         program: this_program()?,
         egress: config.egress,

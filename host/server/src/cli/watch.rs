@@ -13,10 +13,9 @@ use std::time::{Duration, SystemTime};
 
 use model::ids::TenantId;
 
-use crate::cli::build;
 use crate::cli::build::say;
-use crate::cli::watch_glob;
 use crate::cli::watch_glob::Snapshot;
+use crate::cli::{build, watch_glob};
 use crate::deploy::application::Variables;
 use crate::host::Host;
 
@@ -24,7 +23,7 @@ const LOOK: Duration = Duration::from_millis(300);
 
 /// An application as the command line names it.
 #[derive(Debug)]
-pub(crate) struct Own {
+pub(crate) struct WatchedApplication {
     pub(crate) manifest: PathBuf,
     pub(crate) variables: Variables,
 }
@@ -32,7 +31,7 @@ pub(crate) struct Own {
 /// What looks for changes.
 #[derive(Debug)]
 pub(crate) struct Watcher {
-    own: Own,
+    own: WatchedApplication,
     tenant: TenantId,
     seen: Seen,
     /// Whether it was ever served.
@@ -51,7 +50,7 @@ struct Seen {
     builds: BTreeMap<String, (Vec<String>, Option<String>)>,
 }
 
-impl Own {
+impl WatchedApplication {
     /// Builds and deploys for the first time; what goes wrong is told, and mended by the next change.
     pub(crate) async fn start(self, host: &Host, tenant: TenantId) -> Watcher {
         let seen = Seen::look(&self.manifest);
@@ -106,7 +105,8 @@ impl Watcher {
                 } else {
                     // As `up` does: what a filter should have judged is not sent unjudged.
                     let (path, why) = (&self.own.manifest, format!("{error:#}"));
-                    let held = host.deployments.withhold(&self.tenant, path, why).await;
+                    let held =
+                        host.deployments.install_blocking_filters(&self.tenant, path, why).await;
                     say(&format!("only the default application is served{held}"));
                 }
             }

@@ -43,14 +43,14 @@ struct Seals {
 
 /// A directory of sealed files.
 #[derive(Clone)]
-pub(crate) struct Keeper {
+pub(crate) struct CodeCache {
     directory: PathBuf,
     seals: Arc<RwLock<Seals>>,
     /// Bytes of all files together.
     most: u64,
 }
 
-impl Keeper {
+impl CodeCache {
     /// `directory` exists, and belongs to this host alone.
     pub(crate) fn new(directory: PathBuf, key: Key, most: u64) -> Self {
         Self {
@@ -190,7 +190,7 @@ fn name_of(file: &str) -> Option<[u8; 32]> {
     Some(name)
 }
 
-impl std::fmt::Debug for Keeper {
+impl std::fmt::Debug for CodeCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Keeper").field(&self.directory).finish()
     }
@@ -210,8 +210,8 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::time::Duration;
 
-    fn keeper(directory: &Path, key: u8, most: u64) -> Keeper {
-        Keeper::new(directory.to_owned(), Zeroizing::new([key; 32]), most)
+    fn keeper(directory: &Path, key: u8, most: u64) -> CodeCache {
+        CodeCache::new(directory.to_owned(), Zeroizing::new([key; 32]), most)
     }
 
     #[test]

@@ -30,7 +30,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 
-use crate::compile::code_cache::Keeper;
+use crate::compile::code_cache::CodeCache;
 use crate::config::limits::Compile;
 use crate::openapi::description;
 use crate::os::child_limits::limit;
@@ -58,7 +58,7 @@ pub(crate) struct Compiler {
     program: PathBuf,
     places: Semaphore,
     limits: Compile,
-    keeper: Option<Keeper>,
+    keeper: Option<CodeCache>,
     children: Counter,
 }
 
@@ -99,7 +99,7 @@ struct Answer {
 
 impl Compiler {
     /// `program` is this binary.
-    pub(crate) fn new(program: PathBuf, limits: Compile, keeper: Option<Keeper>) -> Self {
+    pub(crate) fn new(program: PathBuf, limits: Compile, keeper: Option<CodeCache>) -> Self {
         let (places, children) = (Semaphore::new(CHILDREN), Counter::default());
         Self { program, places, limits, keeper, children }
     }
@@ -269,7 +269,7 @@ pub fn child(mut args: impl Iterator<Item = String>) -> anyhow::Result<()> {
     std::io::stdin().lock().take(MOST_WASM as u64 + 1).read_to_end(&mut wasm)?;
     let (outcome, code) = match prepare(&name, &wasm, memory) {
         Ok((operations, code)) => (Ok(operations), code),
-        Err(error) => (Err(told(&error)), Vec::new()),
+        Err(error) => (Err(one_line(&error)), Vec::new()),
     };
     let digest = Sha256::digest(&code).into();
     let mut answer = serde_json::to_vec(&Answer { outcome, digest })?;
@@ -303,7 +303,7 @@ fn prepare(
 }
 
 /// Every cause in one line, but no backtrace, and no more than a person reads.
-fn told(error: &anyhow::Error) -> String {
+fn one_line(error: &anyhow::Error) -> String {
     let whole = format!("{error:#}");
     let lines = whole.lines().map(str::trim).filter(|line| !line.is_empty());
     lines.collect::<Vec<_>>().join("; ").chars().take(2000).collect()

@@ -52,7 +52,7 @@ impl RawSmtp {
 pub(crate) async fn of_machine(names: &dyn Resolve) -> Option<String> {
     let read = NAMES.iter().filter_map(|place| fs::read_to_string(place).ok());
     let name = read.filter_map(|name| full_name(name.trim()).ok()).next()?;
-    match tokio::time::timeout(PATIENCE, names.vet(&name, SUBMISSIONS)).await {
+    match tokio::time::timeout(PATIENCE, names.check_egress(&name, SUBMISSIONS)).await {
         // Whether it may be dialled does not matter: it resolves.
         Ok(Ok(()) | Err(DialError::NotAllowed { .. })) => Some(name),
         Ok(Err(_)) | Err(_) => None,

@@ -24,7 +24,7 @@ pub struct Limits {
     /// From the first byte of a request's head to its last.
     pub head: Duration,
     /// How slowly a body may come.
-    pub pace: Pace,
+    pub pace: MinRate,
     /// How long a client may read nothing of an answer that waits for it.
     pub write: Duration,
     /// CPU time of a component for one request.
@@ -40,7 +40,7 @@ pub struct Limits {
     /// Component instances at once, for requests that show a token.
     pub instances: u32,
     /// How often a tenant may have mail servers tried.
-    pub tries: TryLimits,
+    pub tries: VerifyLimits,
     /// How often the network is asked for mail servers, for one tenant.
     pub lookups: LookupRate,
     /// What was begun when the host is told to stop.
@@ -80,7 +80,7 @@ pub struct Stop {
 
 /// How often a tenant may have mail servers tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TryLimits {
+pub struct VerifyLimits {
     /// Under way at the same time.
     pub at_once: u32,
     /// In the long run.
@@ -100,7 +100,7 @@ pub struct PeerLimit {
 
 /// How slowly a body may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
+pub struct MinRate {
     /// Waiting that every body may cost.
     pub grace: Duration,
     /// What it may wait longer for, per second.
@@ -242,7 +242,7 @@ impl RawLimits {
                 0 => None,
                 most => Some(PeerLimit { most, loopback: self.connections_per_peer.is_some() }),
             },
-            pace: Pace {
+            pace: MinRate {
                 grace: seconds("body-grace-secs", self.body_grace_secs, 5)?,
                 bytes: within(
                     "limits.body-bytes-per-sec",
@@ -266,7 +266,7 @@ impl RawLimits {
             memory: size(memory),
             tenant_memory: size(tenant_memory),
             instances: number("instances", self.instances, 200, 2, 1000)?,
-            tries: TryLimits {
+            tries: VerifyLimits {
                 at_once: number("tries-at-once", self.tries_at_once, 8, 1, 1000)?,
                 per_minute: number("tries-per-minute", self.tries_per_minute, 30, 1, 6000)?,
                 burst: number("tries-burst", self.tries_burst, 60, 1, 10_000)?,

@@ -18,7 +18,7 @@ pub const PREVIOUS: &str = "POSTLET_MASTER_KEY_PREVIOUS";
 
 /// What the environment held. It is taken out of it, so that no child inherits it.
 #[derive(Debug, Default)]
-pub struct Given {
+pub struct EnvironmentKeys {
     /// [`VARIABLE`].
     pub current: Option<Secret>,
     /// [`PREVIOUS`].
@@ -39,7 +39,11 @@ impl KeySource {
     ///
     /// # Errors
     /// When a file and the environment both give a key, or the environment gives something else.
-    pub fn choose(given: &Given, named: Option<&Path>, data: &Path) -> anyhow::Result<Self> {
+    pub fn choose(
+        given: &EnvironmentKeys,
+        named: Option<&Path>,
+        data: &Path,
+    ) -> anyhow::Result<Self> {
         let usual = data.join("master.key");
         let Some(current) = &given.current else {
             if given.previous.is_some() {
@@ -84,7 +88,7 @@ mod tests {
         let named = Path::new("/etc/key");
         let choose = |current: Option<&str>, previous: Option<&str>, named: Option<&Path>| {
             let secret = |text: Option<&str>| text.map(|text| Secret::new(text.to_owned()));
-            let given = Given { current: secret(current), previous: secret(previous) };
+            let given = EnvironmentKeys { current: secret(current), previous: secret(previous) };
             let chosen = KeySource::choose(&given, named, data.path());
             chosen.map_err(|error| format!("{error:#}"))
         };

@@ -115,7 +115,7 @@ impl Config {
         let raw: Raw = toml::from_str(text).map_err(|error| {
             let (shown, message) = (error.to_string(), error.message().trim_end());
             let place = shown.trim_end().strip_suffix(message).unwrap_or_default();
-            ConfigFault::Toml(format!("{place}{}", toml_error::told(&error, text)))
+            ConfigFault::Toml(format!("{place}{}", toml_error::explain(&error, text)))
         })?;
         raw.check(base)
     }

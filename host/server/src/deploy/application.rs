@@ -26,23 +26,23 @@ use crate::api::routes;
 use crate::api::routes::{HOST_ROUTES, HostRoute};
 use crate::auth::tenant::PREFIX;
 use crate::compile::Compiled;
-use crate::deploy::filters::Declared;
+use crate::deploy::filters::DeclaredFilter;
 use crate::http::content_type::MERGE_PATCH;
 use crate::openapi::document;
 use crate::openapi::document::Group;
-use crate::openapi::operation::Served;
-use crate::schema::child_pool::Checkers;
+use crate::openapi::operation::DeployedComponent;
+use crate::schema::child_pool::SchemaChildren;
 
 /// The values of an application's variables, by name.
 pub type Variables = BTreeMap<String, String>;
 
 /// Who answers a route.
 #[derive(Clone, Debug)]
-pub(crate) enum Owner {
+pub(crate) enum RouteTarget {
     /// The host itself.
     Host(HostRoute),
     /// A component.
-    Component(Arc<Served>),
+    Component(Arc<DeployedComponent>),
     /// Always the same answer.
     Static(Arc<StaticResponse>),
 }
@@ -50,7 +50,7 @@ pub(crate) enum Owner {
 /// What one tenant is served.
 #[derive(Debug)]
 pub(crate) struct Deployment {
-    pub(crate) routes: Routes<Owner>,
+    pub(crate) routes: Routes<RouteTarget>,
     /// `/-/openapi.json`.
     pub(crate) openapi: Bytes,
 }
@@ -60,20 +60,20 @@ pub(crate) struct Deployment {
 pub(crate) struct Application {
     title: String,
     version: String,
-    routes: Vec<(Route, Owner)>,
-    served: Vec<(Arc<Served>, Option<String>)>,
+    routes: Vec<(Route, RouteTarget)>,
+    served: Vec<(Arc<DeployedComponent>, Option<String>)>,
 }
 
 /// What turns a compiled component into one that serves.
-pub(crate) struct Link<'a> {
+pub(crate) struct ApplicationLinker<'a> {
     pub(crate) runtime: &'a Runtime,
     pub(crate) capabilities: &'a Arc<dyn Capabilities>,
     pub(crate) limits: &'a Limits,
     /// Who evaluates its schemas; none for the embedded ones.
-    pub(crate) checkers: Option<&'a Arc<Checkers>>,
+    pub(crate) checkers: Option<&'a Arc<SchemaChildren>>,
 }
 
-impl Link<'_> {
+impl ApplicationLinker<'_> {
     pub(crate) fn application(
         &self,
         manifest: Manifest,
@@ -106,9 +106,11 @@ impl Link<'_> {
             .into_iter()
             .filter_map(|route| {
                 let owner = match &route.target {
-                    Target::Static(answer) => Owner::Static(Arc::new(answer.clone())),
+                    Target::Static(answer) => RouteTarget::Static(Arc::new(answer.clone())),
                     // The manifest is checked: every component that is named exists.
-                    Target::Component(name) => Owner::Component(Arc::clone(&served.get(name)?.0)),
+                    Target::Component(name) => {
+                        RouteTarget::Component(Arc::clone(&served.get(name)?.0))
+                    }
                 };
                 Some((route, owner))
             })
@@ -128,7 +130,7 @@ impl Link<'_> {
         compiled: Compiled,
         environment: Vec<(String, String)>,
         routes: &[Pattern],
-    ) -> Result<Served, String> {
+    ) -> Result<DeployedComponent, String> {
         let limits = confined(self.limits, &written.limits);
         let endpoint = self
             .runtime
@@ -136,7 +138,7 @@ impl Link<'_> {
             .map_err(|error| chain(&error))?
             .with_environment(environment);
         let grants = written.grants.clone();
-        Served::new(name, endpoint, compiled.operations, routes, grants, self.checkers)
+        DeployedComponent::new(name, endpoint, compiled.operations, routes, grants, self.checkers)
             .map_err(|error| error.to_string())
     }
 }
@@ -167,7 +169,7 @@ pub(crate) fn assemble(
             advice: format!("the host's route {text}: {error}"),
         })?;
         known.push((pattern.clone(), "the host's own".to_owned()));
-        insert(&mut routes, pattern, 0, Owner::Host(*route))?;
+        insert(&mut routes, pattern, 0, RouteTarget::Host(*route))?;
     }
     let default_place = |line: usize| format!("line {line} of the default application's spin.toml");
     let applications = [(Some(default), true), (own, false)];
@@ -203,10 +205,10 @@ fn clash(route: &Route, with: &str) -> ManifestFault {
 }
 
 fn insert(
-    routes: &mut Routes<Owner>,
+    routes: &mut Routes<RouteTarget>,
     pattern: Pattern,
     line: usize,
-    owner: Owner,
+    owner: RouteTarget,
 ) -> Result<(), ManifestFault> {
     routes.insert(pattern, owner).map_err(|clash| ManifestFault {
         key: "trigger.http.route".to_owned(),
@@ -241,7 +243,7 @@ pub(crate) fn declared(
     manifest: &Manifest,
     compiled: &BTreeMap<String, Compiled>,
     given: &Variables,
-) -> Result<Vec<Declared>, ManifestFault> {
+) -> Result<Vec<DeclaredFilter>, ManifestFault> {
     let environments = manifest.environments(given)?;
     let declared = manifest.filters.iter().filter_map(|bound| {
         let written = manifest.components.get(&bound.component)?;
@@ -258,7 +260,7 @@ pub(crate) fn declared(
             },
             edits: written.grants.edits.clone(),
         };
-        Some(Declared {
+        Some(DeclaredFilter {
             binding,
             component: compiled.get(&bound.component)?.component.clone(),
             environment: environments.get(&bound.component).cloned().unwrap_or_default(),

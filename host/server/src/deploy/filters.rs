@@ -8,18 +8,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use engine::app::manifest::Manifest;
-use engine::app::manifest::component::Reading;
+use engine::app::manifest::component::ReadGrant;
 use engine::app::manifest::fault::ManifestFault;
 use engine::app::manifest::trigger::Hook;
 use engine::engine::Engine;
-use engine::submit::filter_registry::BoundFilter;
-use model::draft::Envelope;
+use engine::submit::filter_registry::ActiveFilter;
 use model::filter::{Binding, Mode, OnError, Verdict};
 use model::ids::{RequestId, TenantId};
+use model::mail::draft::Envelope;
 use model::port::BoxFuture;
 use model::port::capabilities::Message;
-use model::port::capacity::NoPlace;
-use model::port::filter::{Judge, JudgeError};
+use model::port::capacity::AtCapacity;
+use model::port::filter::{BeforeSendFilter, FilterError};
 use runtime::Runtime;
 use runtime::component::Component;
 use runtime::error::chain;
@@ -27,7 +27,7 @@ use runtime::limits::Limits;
 
 /// A filter as a manifest declares it.
 #[derive(Clone, Debug)]
-pub(crate) struct Declared {
+pub(crate) struct DeclaredFilter {
     /// Its `[[trigger.mail]]`, with the grants of its component.
     pub(crate) binding: Binding,
     /// Its compiled component.
@@ -51,7 +51,7 @@ pub(crate) fn runnable(manifest: &Manifest) -> Result<(), ManifestFault> {
             });
         }
         let written = manifest.components.get(&binding.component);
-        if let Some(written) = written.filter(|it| it.grants.read == Some(Reading::Headers)) {
+        if let Some(written) = written.filter(|it| it.grants.read == Some(ReadGrant::Headers)) {
             return Err(ManifestFault {
                 key: format!("component.{}.tool.postlet.read", binding.component),
                 line: written.line,
@@ -68,24 +68,24 @@ pub(crate) fn runnable(manifest: &Manifest) -> Result<(), ManifestFault> {
 /// When a component is no filter; where it stands in the manifest.
 pub(crate) fn link(
     runtime: &Runtime,
-    declared: Vec<Declared>,
-) -> Result<Vec<BoundFilter>, ManifestFault> {
+    declared: Vec<DeclaredFilter>,
+) -> Result<Vec<ActiveFilter>, ManifestFault> {
     let linked = declared.into_iter().map(|filter| {
-        let Declared { binding, component, environment, limits, line } = filter;
+        let DeclaredFilter { binding, component, environment, limits, line } = filter;
         let judge = runtime.filter(&component, &environment, limits);
         let judge = judge.map_err(|error| ManifestFault {
             key: format!("component.{}.source", binding.name),
             line,
             advice: chain(&error),
         })?;
-        Ok(BoundFilter { binding, judge: Arc::new(judge) })
+        Ok(ActiveFilter { binding, judge: Arc::new(judge) })
     });
     linked.collect()
 }
 
 /// In place of filters that could not be deployed, and must not be passed by.
-pub(crate) fn withhold(engine: &Engine, tenant: TenantId, names: Vec<String>) {
-    let absent = names.into_iter().map(|name| BoundFilter {
+pub(crate) fn blocking_filters(engine: &Engine, tenant: TenantId, names: Vec<String>) {
+    let absent = names.into_iter().map(|name| ActiveFilter {
         binding: Binding {
             name,
             order: 0,
@@ -93,24 +93,24 @@ pub(crate) fn withhold(engine: &Engine, tenant: TenantId, names: Vec<String>) {
             mode: Mode::Live,
             edits: BTreeSet::new(),
         },
-        judge: Arc::new(Absent),
+        judge: Arc::new(UnavailableFilter),
     });
     engine.set_filters(tenant, absent.collect());
 }
 
 /// A filter that is not there: whoever asks may come again.
 #[derive(Debug)]
-struct Absent;
+struct UnavailableFilter;
 
-impl Judge for Absent {
-    fn judge<'a>(
+impl BeforeSendFilter for UnavailableFilter {
+    fn evaluate<'a>(
         &'a self,
         _: &'a TenantId,
         _: &'a RequestId,
         _: Arc<dyn Message>,
         _: &'a Envelope,
-    ) -> BoxFuture<'a, Result<Verdict, JudgeError>> {
+    ) -> BoxFuture<'a, Result<Verdict, FilterError>> {
         let bound = "the tenant's application is not deployed".to_owned();
-        Box::pin(std::future::ready(Err(JudgeError::Busy(NoPlace { is_own: false, bound }))))
+        Box::pin(std::future::ready(Err(FilterError::Busy(AtCapacity { is_own: false, bound }))))
     }
 }

@@ -21,7 +21,7 @@ use engine::app::manifest::component::Component as Written;
 use engine::app::manifest::fault::ManifestFault;
 use engine::app::manifest::trigger;
 use engine::engine::Engine;
-use engine::submit::filter_registry::BoundFilter;
+use engine::submit::filter_registry::ActiveFilter;
 use futures_util::future::try_join_all;
 use model::ids::TenantId;
 use model::port::capabilities::Capabilities;
@@ -30,11 +30,11 @@ use runtime::limits::Limits;
 
 use crate::compile::{Compiled, Compiler, MOST_WASM};
 use crate::deploy::application::{
-    Application, Deployment, Link, Variables, assemble, at_source, declared,
+    Application, ApplicationLinker, Deployment, Variables, assemble, at_source, declared,
 };
 use crate::openapi::operation;
 use crate::os::untrusted_file;
-use crate::schema::child_pool::Checkers;
+use crate::schema::child_pool::SchemaChildren;
 
 /// What is wrong with an application, and where.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +54,7 @@ pub(crate) struct Deployments {
     capabilities: Arc<dyn Capabilities>,
     limits: Limits,
     compiler: Compiler,
-    checkers: Arc<Checkers>,
+    checkers: Arc<SchemaChildren>,
     application: Application,
     default: Arc<Deployment>,
     own: RwLock<HashMap<TenantId, Arc<Deployment>>>,
@@ -73,7 +73,7 @@ impl Deployments {
     ) -> anyhow::Result<Self> {
         let capabilities: Arc<dyn Capabilities> = Arc::clone(&engine) as _;
         let manifest = manifest::parse(components::MANIFEST).context("the embedded spin.toml")?;
-        let link = Link {
+        let link = ApplicationLinker {
             runtime: &runtime,
             capabilities: &capabilities,
             limits: &limits,
@@ -88,7 +88,7 @@ impl Deployments {
             engine,
             capabilities,
             limits,
-            checkers: Checkers::new(compiler.program().to_owned()),
+            checkers: SchemaChildren::new(compiler.program().to_owned()),
             compiler,
             application,
             default: Arc::new(default),
@@ -131,7 +131,7 @@ impl Deployments {
     /// judged is not sent unjudged. Nobody knows the filters of a manifest that cannot be read.
     ///
     /// Says what is held back, for whoever looks: nothing where there is no such filter.
-    pub(crate) async fn withhold(
+    pub(crate) async fn install_blocking_filters(
         &self,
         tenant: &TenantId,
         manifest: &Path,
@@ -153,7 +153,7 @@ impl Deployments {
         } else {
             ", and mail is held back that its filters should judge: sending answers 503"
         };
-        filters::withhold(&self.engine, tenant.clone(), names);
+        filters::blocking_filters(&self.engine, tenant.clone(), names);
         held
     }
 
@@ -172,7 +172,7 @@ impl Deployments {
         tenant: &TenantId,
         path: &Path,
         given: &Variables,
-    ) -> Result<(Deployment, Vec<BoundFilter>), ManifestFault> {
+    ) -> Result<(Deployment, Vec<ActiveFilter>), ManifestFault> {
         let manifest = read_manifest(path).await?;
         filters::runnable(&manifest)?;
         let directory = match path.parent() {
@@ -190,7 +190,7 @@ impl Deployments {
             }
             compiled.insert(name.clone(), made);
         }
-        let link = Link {
+        let link = ApplicationLinker {
             runtime: &self.runtime,
             capabilities: &self.capabilities,
             limits: &self.limits,

@@ -7,11 +7,11 @@ use http::{HeaderName, HeaderValue, header, request};
 use model::caller::Caller;
 use model::problem::{Code, Problem};
 
-use crate::auth::tenant::{Place, authority};
+use crate::auth::tenant::{TenantAddress, authority};
 
 /// The route that a path matched.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Matched<'a> {
+pub(crate) struct MatchedRoute<'a> {
     pub(crate) pattern: &'a str,
     /// Name and value of each `:name`, decoded.
     pub(crate) params: &'a [(String, String)],
@@ -23,10 +23,10 @@ pub(crate) struct Matched<'a> {
 pub(crate) fn prepare(
     head: &mut request::Parts,
     caller: &Caller,
-    place: &Place,
-    route: &Matched<'_>,
+    place: &TenantAddress,
+    route: &MatchedRoute<'_>,
 ) -> Result<(), Problem> {
-    let Matched { pattern, params, rest } = route;
+    let MatchedRoute { pattern, params, rest } = route;
     let path = head.uri.path().to_owned();
     let full =
         head.uri.path_and_query().map_or_else(|| path.clone(), |full| full.as_str().to_owned());

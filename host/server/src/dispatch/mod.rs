@@ -25,17 +25,16 @@ use tracing::{Instrument, Span};
 
 use crate::api::accounts::oauth_consent;
 use crate::api::metrics::Queue;
-use crate::api::routes::{HostRoute, Page, Resource};
+use crate::api::routes::{HostRoute, PublicRoute, TokenRoute};
 use crate::api::system;
-use crate::auth::authenticator::{Keyring, unknown_token};
-use crate::auth::tenant::Place;
-use crate::deploy::application::{Deployment, Owner};
-use crate::dispatch::component_request::{Matched, prepare};
+use crate::auth::authenticator::{Authenticator, unknown_token};
+use crate::auth::tenant::TenantAddress;
+use crate::deploy::application::{Deployment, RouteTarget};
+use crate::dispatch::component_request::{MatchedRoute, prepare};
 use crate::host::Host;
 use crate::http::request_body::{collect, forms_are_larger, json_body, merge_patch, stream, text};
-use crate::http::request_head;
-use crate::http::response;
-use crate::openapi::operation::{Served, Taking, wrong_method};
+use crate::http::{request_head, response};
+use crate::openapi::operation::{BodyHandling, DeployedComponent, wrong_method};
 use crate::schema::child_pool::Asking;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("postlet-request-id");
@@ -114,21 +113,21 @@ async fn route(
     let (mut head, body) = request.into_parts();
     request_head::check(&head)?;
     let place = host.tenancy.place(&mut head)?;
-    let asked = Asked { host, place, id };
+    let asked = RequestContext { host, place, id };
     let path = head.uri.path().to_owned();
     // The host's routes are the same for everybody; some of them need no token.
     let common = host.deployments.default().routes.find(&path);
     if let Some(found) = &common {
         *pattern = Some(found.pattern.to_string());
         match found.value {
-            Owner::Host(HostRoute::Page(kind)) => {
+            RouteTarget::Host(HostRoute::Page(kind)) => {
                 return asked.page(*kind, &head, &found.rest).await;
             }
-            Owner::Host(HostRoute::Resource(kind)) => {
+            RouteTarget::Host(HostRoute::Resource(kind)) => {
                 return asked.resource(*kind, &head, body, &found.params).await;
             }
-            Owner::Static(fixed) => return Ok(response::fixed(fixed)),
-            Owner::Component(_) => {}
+            RouteTarget::Static(fixed) => return Ok(response::fixed(fixed)),
+            RouteTarget::Component(_) => {}
         }
     }
     let shows_token = head.headers.contains_key(header::AUTHORIZATION);
@@ -154,33 +153,34 @@ async fn route(
     let matched = found.pattern.to_string();
     *pattern = Some(matched.clone());
     match found.value {
-        Owner::Host(HostRoute::Page(kind)) => asked.page(*kind, &head, &found.rest).await,
-        Owner::Host(HostRoute::Resource(kind)) => {
+        RouteTarget::Host(HostRoute::Page(kind)) => asked.page(*kind, &head, &found.rest).await,
+        RouteTarget::Host(HostRoute::Resource(kind)) => {
             asked.resource(*kind, &head, body, &found.params).await
         }
-        Owner::Static(fixed) => Ok(response::fixed(fixed)),
-        Owner::Component(served) => {
+        RouteTarget::Static(fixed) => Ok(response::fixed(fixed)),
+        RouteTarget::Component(served) => {
             let caller = match caller {
                 Some(caller) => caller,
                 None => {
-                    let anonymous = Keyring::anonymous(tenant, &head, id.clone())?;
-                    served.admit(anonymous).ok_or_else(no_token)?
+                    let anonymous = Authenticator::anonymous(tenant, &head, id.clone())?;
+                    served.anonymous_caller(anonymous).ok_or_else(no_token)?
                 }
             };
-            let matched = Matched { pattern: &matched, params: &found.params, rest: &found.rest };
+            let matched =
+                MatchedRoute { pattern: &matched, params: &found.params, rest: &found.rest };
             asked.component(served, head, body, caller, &matched).await
         }
     }
 }
 
 /// One request's surroundings.
-struct Asked<'a> {
+struct RequestContext<'a> {
     host: &'a Arc<Host>,
-    place: Place,
+    place: TenantAddress,
     id: &'a RequestId,
 }
 
-impl Asked<'_> {
+impl RequestContext<'_> {
     /// Who shows the token; one of another tenant is unknown at this address.
     async fn caller(&self, head: &request::Parts) -> Result<Caller, Problem> {
         let keyring = &self.host.keyring;
@@ -195,43 +195,43 @@ impl Asked<'_> {
     /// The pages that need no token.
     async fn page(
         &self,
-        page: Page,
+        page: PublicRoute,
         head: &request::Parts,
         rest: &str,
     ) -> Result<Response<Body>, Problem> {
         let reads = head.method == Method::GET || head.method == Method::HEAD;
-        if !reads && page != Page::ConsentAnswer {
+        if !reads && page != PublicRoute::ConsentAnswer {
             return Err(wrong_method(&head.method, ["GET"].into_iter()));
         }
         plain(page, head.uri.query().unwrap_or_default())?;
         let deployments = &self.host.deployments;
         match page {
-            Page::Health => Ok(system::health()),
-            Page::Ready => {
+            PublicRoute::Health => Ok(system::health()),
+            PublicRoute::Ready => {
                 let stopping = self.host.stopping.load(Ordering::Relaxed);
                 let store = self.host.outbox.condition();
                 system::ready(stopping, store, deployments.undeployed().len())
             }
-            Page::Docs => Ok(system::docs()),
-            Page::ConsentAnswer => {
-                Ok(oauth_consent::come_back(&self.host.engine, head, self.id).await)
+            PublicRoute::Docs => Ok(system::docs()),
+            PublicRoute::ConsentAnswer => {
+                Ok(oauth_consent::oauth_callback(&self.host.engine, head, self.id).await)
             }
             // Whoever shows a token sees the tenant's own routes too.
-            Page::OpenApi if head.headers.contains_key(header::AUTHORIZATION) => {
+            PublicRoute::OpenApi if head.headers.contains_key(header::AUTHORIZATION) => {
                 let caller = self.caller(head).await?;
                 Ok(system::openapi(deployments.of(&caller.tenant).openapi.clone()))
             }
-            Page::OpenApi => Ok(system::openapi(deployments.default().openapi.clone())),
-            Page::Wit => system::wit(None),
-            Page::WitArchive => Ok(system::wit_archive()),
-            Page::WitFile => system::wit(Some(rest.trim_start_matches('/'))),
+            PublicRoute::OpenApi => Ok(system::openapi(deployments.default().openapi.clone())),
+            PublicRoute::Wit => system::wit(None),
+            PublicRoute::WitArchive => Ok(system::wit_archive()),
+            PublicRoute::WitFile => system::wit(Some(rest.trim_start_matches('/'))),
         }
     }
 
     /// The host's own resources, each under a scope.
     async fn resource(
         &self,
-        resource: Resource,
+        resource: TokenRoute,
         head: &request::Parts,
         body: Incoming,
         params: &[(String, String)],
@@ -254,54 +254,56 @@ impl Asked<'_> {
             return Err(Problem::new(Code::InvalidBody, detail));
         }
         match (resource, method) {
-            (Resource::Metrics, &Method::GET) => {
+            (TokenRoute::Metrics, &Method::GET) => {
                 let queue = Queue::look(&*host.outbox, host.clock.now()).await;
                 system::metrics(&host.metrics, &queue, host.deployments.undeployed().len())
             }
-            (Resource::Tokens, &Method::GET) => host.keyring.list().await,
-            (Resource::Tokens, &Method::POST) => {
+            (TokenRoute::Tokens, &Method::GET) => host.keyring.list().await,
+            (TokenRoute::Tokens, &Method::POST) => {
                 host.keyring
                     .create(&caller, &json_body(head, body, cap, host.limits.pace).await?)
                     .await
             }
-            (Resource::Token, &Method::DELETE) => host.keyring.revoke(param).await,
-            (Resource::Accounts, &Method::GET) => host.desk.list(&caller, cursor.as_deref()).await,
-            (Resource::Accounts, &Method::POST) => {
+            (TokenRoute::Token, &Method::DELETE) => host.keyring.revoke(param).await,
+            (TokenRoute::Accounts, &Method::GET) => {
+                host.desk.list(&caller, cursor.as_deref()).await
+            }
+            (TokenRoute::Accounts, &Method::POST) => {
                 let body = json_body(head, body, cap, host.limits.pace).await?;
                 host.desk.create(&caller, accept, &body).await
             }
-            (Resource::Account, &Method::PATCH) => {
+            (TokenRoute::Account, &Method::PATCH) => {
                 let body = merge_patch(head, body, cap, host.limits.pace).await?;
                 host.desk.change(&caller, param, &body).await
             }
-            (Resource::Identities, &Method::GET) => host.desk.identities(&caller, param).await,
-            (Resource::Identities, &Method::PUT) => {
+            (TokenRoute::Identities, &Method::GET) => host.desk.identities(&caller, param).await,
+            (TokenRoute::Identities, &Method::PUT) => {
                 let body = json_body(head, body, cap, host.limits.pace).await?;
                 host.desk.set_identities(&caller, param, &body).await
             }
-            (Resource::Account, &Method::GET) => host.desk.get(&caller, param).await,
-            (Resource::Account, &Method::DELETE) => host.desk.delete(&caller, param).await,
-            (Resource::VerifyNew, &Method::POST) => {
+            (TokenRoute::Account, &Method::GET) => host.desk.get(&caller, param).await,
+            (TokenRoute::Account, &Method::DELETE) => host.desk.delete(&caller, param).await,
+            (TokenRoute::VerifyNew, &Method::POST) => {
                 let body = json_body(head, body, cap, host.limits.pace).await?;
                 host.desk.verify_new(&caller, accept, &body).await
             }
-            (Resource::Consent, &Method::POST) => host.desk.begin_consent(&caller, param).await,
-            (Resource::TestAccount, &Method::POST) => host.desk.test(&caller, param).await,
-            (Resource::VerifyAccount, &Method::POST) => {
+            (TokenRoute::Consent, &Method::POST) => host.desk.begin_consent(&caller, param).await,
+            (TokenRoute::TestAccount, &Method::POST) => host.desk.test(&caller, param).await,
+            (TokenRoute::VerifyAccount, &Method::POST) => {
                 host.desk.verify(&caller, accept, param).await
             }
-            (Resource::KeyRotation, &Method::POST) => host.rotation.rotate(&caller).await,
+            (TokenRoute::KeyRotation, &Method::POST) => host.rotation.rotate(&caller).await,
             (resource, _) => Err(wrong_method(&head.method, resource.methods().iter().copied())),
         }
     }
 
     async fn component(
         &self,
-        served: &Served,
+        served: &DeployedComponent,
         mut head: request::Parts,
         body: Incoming,
         caller: Caller,
-        route: &Matched<'_>,
+        route: &MatchedRoute<'_>,
     ) -> Result<Response<Body>, Problem> {
         let host = self.host;
         Span::current()
@@ -318,7 +320,7 @@ impl Asked<'_> {
                 let asking = Asking { caller: &caller, component: &served.name };
                 operation.check_query(asking, head.uri.query().unwrap_or_default()).await?;
                 match operation.taking(&head.headers)? {
-                    Taking::Json(rule) => {
+                    BodyHandling::Json(rule) => {
                         let cap = host.limits.json_body;
                         let size = usize::try_from(body.size_hint().upper().unwrap_or(u64::MAX))
                             .unwrap_or(cap);
@@ -328,14 +330,14 @@ impl Asked<'_> {
                         host.budget.check(asking, rule, &bytes).await?;
                         response::full(bytes)
                     }
-                    Taking::Stream => stream(body, host.limits.body, host.limits.pace)?,
+                    BodyHandling::Stream => stream(body, host.limits.body, host.limits.pace)?,
                 }
             }
             None => stream(body, host.limits.body, host.limits.pace)?,
         };
         prepare(&mut head, &caller, &self.place, route)?;
         let id = caller.request.clone();
-        let confined = Arc::new(served.confine(caller));
+        let confined = Arc::new(served.apply_grants(caller));
         let answered = served.endpoint.handle(confined, Request::from_parts(head, body)).await;
         // By now the component has read what it wanted of the body.
         drop(charge);
@@ -348,8 +350,9 @@ impl Asked<'_> {
 
 /// Pages take no query parameters. Probes add some of their own, and so may an authorization
 /// server (RFC 6749 §4.1.2 has what is unknown ignored).
-fn plain(page: Page, query: &str) -> Result<(), Problem> {
-    let free = matches!(page, Page::Health | Page::Ready | Page::ConsentAnswer);
+fn plain(page: PublicRoute, query: &str) -> Result<(), Problem> {
+    let free =
+        matches!(page, PublicRoute::Health | PublicRoute::Ready | PublicRoute::ConsentAnswer);
     let given = form_urlencoded::parse(query.as_bytes()).next();
     match given.filter(|_| !free) {
         Some((name, _)) => Err(unknown_parameter(&name, "page")),
@@ -364,10 +367,10 @@ fn unknown_parameter(name: &str, of: &str) -> Problem {
 }
 
 /// The one query parameter of the host's own resources: where a list of accounts goes on.
-fn cursor(resource: Resource, query: &str) -> Result<Option<String>, Problem> {
+fn cursor(resource: TokenRoute, query: &str) -> Result<Option<String>, Problem> {
     let mut cursor = None;
     for (name, value) in form_urlencoded::parse(query.as_bytes()).into_owned() {
-        if resource != Resource::Accounts || name != "cursor" {
+        if resource != TokenRoute::Accounts || name != "cursor" {
             return Err(unknown_parameter(&name, "resource"));
         }
         // It is the last id of the page before, so a cursor of any other list is none.
@@ -397,7 +400,7 @@ fn allow(caller: &Caller, scope: Scope) -> Result<(), Problem> {
 }
 
 /// What a component's failure means to the caller. It is in the log already.
-fn failed(served: &Served, error: EndpointError) -> Problem {
+fn failed(served: &DeployedComponent, error: EndpointError) -> Problem {
     let name = &served.name;
     let (code, detail) = match &error {
         EndpointError::Trapped { .. }
@@ -435,7 +438,7 @@ fn failed(served: &Served, error: EndpointError) -> Problem {
             (Code::MalformedRequest, "the request cannot be handed to a component".to_owned())
         }
     };
-    let problem = Problem::new(code, detail).because(error);
+    let problem = Problem::new(code, detail).with_cause(error);
     if matches!(code, Code::TooManyRequests | Code::Unavailable) {
         problem.with_retry_after(std::time::Duration::from_secs(1))
     } else {
@@ -449,13 +452,19 @@ mod tests {
 
     #[test]
     fn pages_refuse_query_parameters_and_probes_do_not() {
-        for page in [Page::Wit, Page::WitFile, Page::WitArchive, Page::OpenApi, Page::Docs] {
+        for page in [
+            PublicRoute::Wit,
+            PublicRoute::WitFile,
+            PublicRoute::WitArchive,
+            PublicRoute::OpenApi,
+            PublicRoute::Docs,
+        ] {
             let problem = plain(page, "a%20b=1&c").unwrap_err();
             assert_eq!(problem.code, Code::InvalidQuery, "{page:?}");
             assert!(problem.detail.contains("`a b`"), "{}", problem.detail);
             assert!(plain(page, "").is_ok(), "{page:?}");
         }
-        for page in [Page::Health, Page::Ready, Page::ConsentAnswer] {
+        for page in [PublicRoute::Health, PublicRoute::Ready, PublicRoute::ConsentAnswer] {
             assert!(plain(page, "probe=1").is_ok(), "{page:?}");
         }
     }

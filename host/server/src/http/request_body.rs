@@ -8,16 +8,16 @@ use model::problem::{Code, Problem};
 use runtime::body::Body;
 use runtime::error::BodyError;
 
-use crate::config::limits::Pace;
+use crate::config::limits::MinRate;
 use crate::http::content_type::{self, MERGE_PATCH};
-use crate::http::slow_client::{Paced, SlowBody};
+use crate::http::slow_client::{RateCheckedBody, SlowBody};
 
 /// A JSON body of one of the host's own resources.
 pub(crate) async fn json_body(
     head: &request::Parts,
     body: Incoming,
     cap: usize,
-    pace: Pace,
+    pace: MinRate,
 ) -> Result<Bytes, Problem> {
     taken(head, &["application/json"])?;
     collect(body, cap, pace).await
@@ -28,7 +28,7 @@ pub(crate) async fn merge_patch(
     head: &request::Parts,
     body: Incoming,
     cap: usize,
-    pace: Pace,
+    pace: MinRate,
 ) -> Result<Bytes, Problem> {
     taken(head, &["application/json", MERGE_PATCH])?;
     collect(body, cap, pace).await
@@ -44,13 +44,13 @@ fn taken(head: &request::Parts, types: &[&str]) -> Result<(), Problem> {
 }
 
 /// The whole body, at most `cap` bytes.
-pub(crate) async fn collect(body: Incoming, cap: usize, pace: Pace) -> Result<Bytes, Problem> {
+pub(crate) async fn collect(body: Incoming, cap: usize, pace: MinRate) -> Result<Bytes, Problem> {
     if body.size_hint().lower() > cap as u64 {
         return Err(too_large(cap as u64));
     }
     match tokio::time::timeout(
         std::time::Duration::from_secs(60),
-        Limited::new(Paced::new(body, pace), cap).collect(),
+        Limited::new(RateCheckedBody::new(body, pace), cap).collect(),
     )
     .await
     {
@@ -72,11 +72,11 @@ pub(crate) async fn collect(body: Incoming, cap: usize, pace: Pace) -> Result<By
 }
 
 /// Handed on as it comes; the runtime counts the bytes.
-pub(crate) fn stream(body: Incoming, cap: u64, pace: Pace) -> Result<Body, Problem> {
+pub(crate) fn stream(body: Incoming, cap: u64, pace: MinRate) -> Result<Body, Problem> {
     if body.size_hint().lower() > cap {
         return Err(too_large(cap));
     }
-    let paced = Paced::new(body, pace).map_err(move |error| match error {
+    let paced = RateCheckedBody::new(body, pace).map_err(move |error| match error {
         SlowBody::TooSlow => BodyError::TooSlow { rate: pace.bytes },
         SlowBody::Read(_) => BodyError::Read(error.into()),
     });

@@ -16,13 +16,13 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
-use crate::config::limits::Pace;
+use crate::config::limits::MinRate;
 
 /// A body that must not trickle in.
 #[derive(Debug)]
-pub(crate) struct Paced<B> {
+pub(crate) struct RateCheckedBody<B> {
     body: B,
-    pace: Pace,
+    pace: MinRate,
     received: u64,
     /// Spent on waiting, before the wait that is on now.
     waited: Duration,
@@ -40,8 +40,8 @@ pub(crate) enum SlowBody {
     Read(#[source] hyper::Error),
 }
 
-impl<B> Paced<B> {
-    pub(crate) fn new(body: B, pace: Pace) -> Self {
+impl<B> RateCheckedBody<B> {
+    pub(crate) fn new(body: B, pace: MinRate) -> Self {
         Self { body, pace, received: 0, waited: Duration::ZERO, waiting: None }
     }
 
@@ -52,7 +52,7 @@ impl<B> Paced<B> {
     }
 }
 
-impl<B> Body for Paced<B>
+impl<B> Body for RateCheckedBody<B>
 where
     B: Body<Data = Bytes, Error = hyper::Error> + Unpin,
 {

@@ -17,7 +17,7 @@ use std::io::Write as _;
 use std::panic::PanicHookInfo;
 use std::sync::Arc;
 
-use model::foreign::{LONGEST, Shown};
+use model::foreign::{LONGEST, Printable};
 use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -28,7 +28,7 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::log::quota::Allowances;
+use crate::log::quota::LogQuotas;
 
 /// Bytes of all fields of an entry, before a line is made of them.
 const ENTRY: usize = 2 * LONGEST;
@@ -52,7 +52,7 @@ type Sink = Arc<dyn Fn(&[u8]) + Send + Sync>;
 pub struct Journal {
     form: Form,
     sink: Sink,
-    allowances: Arc<Allowances>,
+    allowances: Arc<LogQuotas>,
 }
 
 impl Journal {
@@ -64,7 +64,7 @@ impl Journal {
             let _ = std::io::stderr().lock().write_all(line);
         });
         let told = Arc::clone(&sink);
-        let allowances = Allowances::of_this_process();
+        let allowances = LogQuotas::of_this_process();
         allowances.tell(move |tenant, lines, bytes| {
             told(&left_out(form, tenant, lines, bytes));
         });
@@ -73,7 +73,7 @@ impl Journal {
 
     /// Into this sink, with budgets of its own.
     #[cfg(test)]
-    fn into_sink(form: Form, sink: Sink, allowances: Arc<Allowances>) -> Self {
+    fn into_sink(form: Form, sink: Sink, allowances: Arc<LogQuotas>) -> Self {
         Self { form, sink, allowances }
     }
 }
@@ -132,7 +132,7 @@ impl Fields {
 
     fn words(&mut self, words: impl fmt::Display) -> String {
         let room = ENTRY.saturating_sub(self.size).min(LONGEST);
-        let mut kept = Shown::new(room);
+        let mut kept = Printable::new(room);
         // Writing to it cannot fail; a `Display` that says so is cut short.
         let _ = write!(kept, "{words}");
         let kept = kept.finish();
@@ -344,7 +344,7 @@ mod tests {
         let kept = Arc::new(Mutex::new(Vec::new()));
         let taken = Arc::clone(&kept);
         let sink: Sink = Arc::new(move |line| taken.lock().unwrap().push(line.to_vec()));
-        let journal = Journal::into_sink(form, sink, Arc::new(Allowances::new(limits)));
+        let journal = Journal::into_sink(form, sink, Arc::new(LogQuotas::new(limits)));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(journal), work);
         let kept = kept.lock().unwrap();
         kept.iter().map(|line| String::from_utf8(line.clone()).unwrap()).collect()

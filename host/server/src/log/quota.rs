@@ -20,7 +20,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// The budgets of all tenants.
 #[derive(Debug)]
-pub(crate) struct Allowances {
+pub(crate) struct LogQuotas {
     lines: AtomicU32,
     bytes: AtomicU64,
     minutes: Mutex<HashMap<String, Minute>>,
@@ -45,16 +45,16 @@ struct LeftOut {
 }
 
 /// Those of the process: a log is one for all that runs in it.
-static OURS: OnceLock<Arc<Allowances>> = OnceLock::new();
+static OURS: OnceLock<Arc<LogQuotas>> = OnceLock::new();
 
 /// What each tenant may have logged from now on.
 pub(crate) fn allow(limits: LogLimits) {
-    let ours = Allowances::of_this_process();
+    let ours = LogQuotas::of_this_process();
     ours.lines.store(limits.lines, Relaxed);
     ours.bytes.store(limits.bytes, Relaxed);
 }
 
-impl Allowances {
+impl LogQuotas {
     pub(crate) fn new(limits: LogLimits) -> Self {
         Self {
             lines: AtomicU32::new(limits.lines),
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_tenant_has_its_lines_and_bytes_and_others_have_theirs() {
-        let (all, begun) = (Allowances::new(LogLimits { lines: 2, bytes: 100 }), now());
+        let (all, begun) = (LogQuotas::new(LogLimits { lines: 2, bytes: 100 }), now());
         check(&all, begun, "acme", 10, true);
         check(&all, begun, "acme", 10, true);
         check(&all, begun, "acme", 10, false);
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_minute_says_what_was_left_out_and_begins_another() {
-        let (all, begun) = (Allowances::new(LogLimits { lines: 1, bytes: 100 }), now());
+        let (all, begun) = (LogQuotas::new(LogLimits { lines: 1, bytes: 100 }), now());
         for (bytes, fits) in [(10, true), (20, false), (30, false)] {
             check(&all, begun, "acme", bytes, fits);
         }
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(all: &Allowances, at: Instant, tenant: &str, bytes: usize, fits: bool) {
+    fn check(all: &LogQuotas, at: Instant, tenant: &str, bytes: usize, fits: bool) {
         assert_eq!(all.pay_at(at, tenant, bytes), fits);
     }
 }

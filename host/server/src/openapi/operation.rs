@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engine::app::manifest::component::{Auth, Grants, Reading};
+use engine::app::manifest::component::{Auth, Grants, ReadGrant};
 use engine::app::route_table::{Pattern, Routes};
 use http::{HeaderMap, Method};
 use model::caller::{Caller, Scope};
@@ -22,38 +22,38 @@ use runtime::endpoint::Endpoint;
 use crate::http::content_type;
 use crate::openapi::document::PUBLIC;
 use crate::schema::Schema;
-use crate::schema::child_pool::{Asking, Checkers, Foreign, Specimen, Unfit};
+use crate::schema::child_pool::{Asking, SchemaChildren, Specimen, TenantSchema, Unfit};
 
 /// A component that serves, and what it said of itself.
 #[derive(Debug)]
-pub(crate) struct Served {
+pub(crate) struct DeployedComponent {
     pub(crate) name: String,
     pub(crate) endpoint: Endpoint,
     /// As described; none where the component describes nothing.
     described: Option<Vec<Operation>>,
     /// Of the manifest.
     routes: Vec<Pattern>,
-    operations: Option<Routes<Vec<Checked>>>,
+    operations: Option<Routes<Vec<CheckedOperation>>>,
     grants: Grants,
 }
 
 /// One operation, with its schemas compiled.
 #[derive(Debug)]
-pub(crate) struct Checked {
+pub(crate) struct CheckedOperation {
     method: Method,
     pub(crate) scope: Option<Scope>,
-    parameters: Vec<(String, bool, Rule)>,
-    body: Option<Rule>,
+    parameters: Vec<(String, bool, BodySchema)>,
+    body: Option<BodySchema>,
     other_types: Vec<String>,
 }
 
 /// What a value has to fit.
 #[derive(Clone, Debug)]
-pub(crate) enum Rule {
+pub(crate) enum BodySchema {
     /// A schema of this project's own, evaluated in this process.
     Own(Arc<Schema>),
     /// A tenant's, evaluated in a child.
-    Foreign(Arc<Foreign>, Arc<Checkers>),
+    Foreign(Arc<TenantSchema>, Arc<SchemaChildren>),
 }
 
 /// What is wrong with a description, and in which operation.
@@ -74,14 +74,14 @@ const MOST_NAME: usize = 200;
 
 /// How a body is to be taken.
 #[derive(Debug)]
-pub(crate) enum Taking<'a> {
+pub(crate) enum BodyHandling<'a> {
     /// Collect it, check it, then hand it on.
-    Json(&'a Rule),
+    Json(&'a BodySchema),
     /// Hand it on as it comes.
     Stream,
 }
 
-impl Served {
+impl DeployedComponent {
     /// `routes` are those that the manifest gives the component, `checkers` evaluate what a tenant described.
     pub(crate) fn new(
         name: &str,
@@ -89,7 +89,7 @@ impl Served {
         described: Option<Vec<Operation>>,
         routes: &[Pattern],
         grants: Grants,
-        checkers: Option<&Arc<Checkers>>,
+        checkers: Option<&Arc<SchemaChildren>>,
     ) -> Result<Self, OperationFault> {
         // Tools that make one world of everything make its author export `operations`, too.
         let described = described.filter(|operations| !operations.is_empty());
@@ -100,7 +100,7 @@ impl Served {
     }
 
     /// The caller as this component gets it: with no more than the manifest grants.
-    pub(crate) fn confine(&self, mut caller: Caller) -> Caller {
+    pub(crate) fn apply_grants(&self, mut caller: Caller) -> Caller {
         if let Some(granted) = &self.grants.accounts {
             caller.accounts =
                 Some(granted.iter().filter(|account| caller.may_open(account)).cloned().collect());
@@ -112,7 +112,7 @@ impl Served {
     }
 
     /// Whoever shows no token, with what the manifest names; none where a token is needed.
-    pub(crate) fn admit(&self, mut anonymous: Caller) -> Option<Caller> {
+    pub(crate) fn anonymous_caller(&self, mut anonymous: Caller) -> Option<Caller> {
         if self.grants.auth == Auth::Token {
             return None;
         }
@@ -123,7 +123,7 @@ impl Served {
 
     /// What is done here for whoever shows no token.
     fn public_scopes(&self) -> Vec<Scope> {
-        let reads = self.grants.read == Some(Reading::All);
+        let reads = self.grants.read == Some(ReadGrant::All);
         let sends = self.grants.send == Some(true);
         let granted = [(Scope::Read, reads), (Scope::Send, sends)];
         granted.into_iter().filter(|(_, given)| *given).map(|(scope, _)| scope).collect()
@@ -155,7 +155,7 @@ impl Served {
         &self,
         method: &Method,
         path: &str,
-    ) -> Result<Option<&Checked>, Problem> {
+    ) -> Result<Option<&CheckedOperation>, Problem> {
         let Some(operations) = &self.operations else { return Ok(None) };
         let Some(found) = operations.find(path) else {
             return Err(Problem::new(
@@ -175,7 +175,7 @@ impl Served {
     }
 }
 
-impl Rule {
+impl BodySchema {
     /// The first fault of a query parameter.
     async fn parameter(
         &self,
@@ -198,7 +198,7 @@ impl Rule {
     }
 }
 
-impl Checked {
+impl CheckedOperation {
     /// Every parameter is known and fits.
     pub(crate) async fn check_query(&self, asking: Asking<'_>, query: &str) -> Result<(), Problem> {
         let refuse = |detail: String| Err(Problem::new(Code::InvalidQuery, detail));
@@ -228,8 +228,8 @@ impl Checked {
     }
 
     /// Whether and how a body of this type is taken.
-    pub(crate) fn taking(&self, headers: &HeaderMap) -> Result<Taking<'_>, Problem> {
-        let Some(rule) = &self.body else { return Ok(Taking::Stream) };
+    pub(crate) fn taking(&self, headers: &HeaderMap) -> Result<BodyHandling<'_>, Problem> {
+        let Some(rule) = &self.body else { return Ok(BodyHandling::Stream) };
         let given = content_type::kind(headers);
         let known = std::iter::once("application/json")
             .chain(self.other_types.iter().map(String::as_str))
@@ -237,9 +237,9 @@ impl Checked {
         match given.as_deref() {
             Some("application/json") => {
                 content_type::check_json(headers, &known)?;
-                Ok(Taking::Json(rule))
+                Ok(BodyHandling::Json(rule))
             }
-            Some(other) if known.contains(&other) => Ok(Taking::Stream),
+            Some(other) if known.contains(&other) => Ok(BodyHandling::Stream),
             other => Err(content_type::other_type(other, &known)),
         }
     }
@@ -249,11 +249,11 @@ impl Checked {
 fn check(
     operations: &[Operation],
     routes: &[Pattern],
-    checkers: Option<&Arc<Checkers>>,
-) -> Result<Routes<Vec<Checked>>, OperationFault> {
+    checkers: Option<&Arc<SchemaChildren>>,
+) -> Result<Routes<Vec<CheckedOperation>>, OperationFault> {
     let fault = |place: &str, fault: String| OperationFault { place: place.to_owned(), fault };
     few(operations)?;
-    let mut by_path: BTreeMap<&str, (Pattern, Vec<Checked>)> = BTreeMap::new();
+    let mut by_path: BTreeMap<&str, (Pattern, Vec<CheckedOperation>)> = BTreeMap::new();
     for operation in operations {
         let place = place(operation);
         let pattern: Pattern =
@@ -266,7 +266,8 @@ fn check(
             );
             return Err(fault(&place, advice));
         }
-        let checked = Checked::read(operation, checkers).map_err(|error| fault(&place, error))?;
+        let checked =
+            CheckedOperation::read(operation, checkers).map_err(|error| fault(&place, error))?;
         let (_, known) = by_path.entry(&operation.path).or_insert_with(|| (pattern, Vec::new()));
         if known.iter().any(|other| other.method == checked.method) {
             return Err(fault(&place, "it is described twice".to_owned()));
@@ -282,7 +283,7 @@ fn check(
 
 /// Looks at every schema of a tenant's description in a child, and at the examples.
 pub(crate) async fn examine(
-    checkers: &Checkers,
+    checkers: &SchemaChildren,
     tenant: &TenantId,
     operations: &[Operation],
 ) -> Result<(), OperationFault> {
@@ -350,17 +351,19 @@ fn schemas(operation: &Operation) -> Vec<(String, &str, Option<&str>)> {
     parameters.chain(body).chain(answers).collect()
 }
 
-impl Checked {
-    fn read(operation: &Operation, checkers: Option<&Arc<Checkers>>) -> Result<Self, String> {
+impl CheckedOperation {
+    fn read(operation: &Operation, checkers: Option<&Arc<SchemaChildren>>) -> Result<Self, String> {
         // What a tenant wrote was examined before, in a child.
         let rule = |what: &str, text: &str| match checkers {
-            Some(checkers) => Ok(Rule::Foreign(Arc::new(Foreign::new(text)), Arc::clone(checkers))),
+            Some(checkers) => {
+                Ok(BodySchema::Foreign(Arc::new(TenantSchema::new(text)), Arc::clone(checkers)))
+            }
             None => match Schema::compile(text) {
-                Ok(schema) => Ok(Rule::Own(Arc::new(schema))),
+                Ok(schema) => Ok(BodySchema::Own(Arc::new(schema))),
                 Err(error) => Err(format!("{what}: {error}")),
             },
         };
-        let mut parameters: Vec<(String, bool, Rule)> =
+        let mut parameters: Vec<(String, bool, BodySchema)> =
             Vec::with_capacity(operation.parameters.len());
         for parameter in &operation.parameters {
             let what = format!("the parameter `{}`", parameter.name);
@@ -378,7 +381,7 @@ impl Checked {
             }
         }
         match (&body, operation.body_example.as_deref()) {
-            (Some(Rule::Own(schema)), Some(example)) => {
+            (Some(BodySchema::Own(schema)), Some(example)) => {
                 if let Err(problem) = schema.check(example.as_bytes()) {
                     return Err(format!("the example does not fit the schema: {}", problem.detail));
                 }

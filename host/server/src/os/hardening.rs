@@ -15,7 +15,7 @@ use rustix::process::{
 ///
 /// # Errors
 /// When the system does not allow it.
-pub(crate) fn seclude() -> anyhow::Result<()> {
+pub(crate) fn harden_process() -> anyhow::Result<()> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Core);
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum })
         .context("the limit of core files cannot be set")?;

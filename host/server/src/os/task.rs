@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use model::port::BoxFuture;
-use model::port::spawner::Background;
+use model::port::spawner::Spawner;
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
@@ -23,7 +23,7 @@ pub(crate) fn spawn<T: Send + 'static>(
 #[derive(Debug)]
 pub(crate) struct Tasks;
 
-impl Background for Tasks {
+impl Spawner for Tasks {
     fn run(&self, name: &'static str, work: BoxFuture<'static, ()>) {
         drop(spawn(name, work));
     }

@@ -28,8 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::os::child_limits::limit;
 use crate::os::hardening;
-use crate::schema::Schema;
-use crate::schema::strict_json;
+use crate::schema::{Schema, strict_json};
 
 /// The hidden subcommand.
 pub const SUBCOMMAND: &str = "__check-schema";
@@ -119,7 +118,7 @@ impl From<Fault> for Told {
 /// # Errors
 /// When the pipes break, the parent does not keep to the form, or the limits cannot be set.
 pub fn child() -> anyhow::Result<()> {
-    hardening::seclude()?;
+    hardening::harden_process()?;
     limit(Resource::Data, MEMORY)?;
     limit(Resource::As, ADDRESSES)?;
     nice(NICE).context("the priority")?;

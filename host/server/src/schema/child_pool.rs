@@ -22,7 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::os::task;
 use crate::schema::child::{CPU, MEMORY, What};
-use crate::schema::child_process::{Answer, Broken, Worker};
+use crate::schema::child_process::{Answer, Broken, SchemaChild};
 use crate::schema::{invalid, malformed};
 
 /// Children at work, of tenants that have no other at work.
@@ -45,7 +45,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 
 /// Starts children that check, and keeps some.
 #[derive(Debug)]
-pub struct Checkers {
+pub struct SchemaChildren {
     program: PathBuf,
     first: Arc<Semaphore>,
     second: Arc<Semaphore>,
@@ -64,20 +64,20 @@ struct Share {
 /// Children that wait, the one that has waited longest first.
 #[derive(Debug, Default)]
 struct Idle {
-    workers: Vec<(TenantId, Worker, u8)>,
+    workers: Vec<(TenantId, SchemaChild, u8)>,
     /// Somebody looks at them.
     watched: bool,
 }
 
 /// A tenant's schema as text: it is not built in this process.
 #[derive(Debug)]
-pub struct Foreign {
+pub struct TenantSchema {
     /// The digest of the text.
     name: String,
     text: String,
 }
 
-impl Foreign {
+impl TenantSchema {
     /// Takes the text as it is.
     #[must_use]
     pub fn new(text: &str) -> Self {
@@ -116,7 +116,7 @@ pub(crate) struct Specimen<'a> {
     pub(crate) example: Option<&'a str>,
 }
 
-impl Checkers {
+impl SchemaChildren {
     /// `program` is this binary.
     #[must_use]
     pub fn new(program: PathBuf) -> Arc<Self> {
@@ -154,11 +154,11 @@ impl Checkers {
         let looked = tokio::time::timeout(EXAMINATION, async {
             // Never one that waits: examining leaves much behind.
             let _places = self.places(tenant, true).await;
-            let mut worker = Worker::start(&self.program)?;
+            let mut worker = SchemaChild::start(&self.program)?;
             for specimen in specimens {
-                let schema = Foreign::new(specimen.text);
+                let schema = TenantSchema::new(specimen.text);
                 if !worker.has_room_for(&schema.name, &schema.text) {
-                    worker = Worker::start(&self.program)?;
+                    worker = SchemaChild::start(&self.program)?;
                 }
                 let what = match specimen.example {
                     Some(_) => What::ExamineWithExample,
@@ -201,7 +201,7 @@ impl Checkers {
     pub async fn body(
         &self,
         asking: Asking<'_>,
-        schema: &Foreign,
+        schema: &TenantSchema,
         body: &[u8],
     ) -> Result<(), Problem> {
         match self.check(asking, What::Body, schema, "", body).await? {
@@ -219,7 +219,7 @@ impl Checkers {
     pub async fn parameter(
         &self,
         asking: Asking<'_>,
-        schema: &Foreign,
+        schema: &TenantSchema,
         name: &str,
         value: &str,
     ) -> Result<Option<Fault>, Problem> {
@@ -238,7 +238,7 @@ impl Checkers {
         &self,
         asking: Asking<'_>,
         what: What,
-        schema: &Foreign,
+        schema: &TenantSchema,
         root: &str,
         value: &[u8],
     ) -> Result<Answer, Problem> {
@@ -285,15 +285,15 @@ impl Checkers {
 
     async fn once(
         &self,
-        worker: Option<Worker>,
+        worker: Option<SchemaChild>,
         what: What,
-        schema: &Foreign,
+        schema: &TenantSchema,
         root: &str,
         value: &[u8],
-    ) -> Result<(Worker, Answer), Broken> {
+    ) -> Result<(SchemaChild, Answer), Broken> {
         let mut worker = match worker {
             Some(worker) => worker,
-            None => Worker::start(&self.program)?,
+            None => SchemaChild::start(&self.program)?,
         };
         let asked = tokio::time::timeout(WALL, worker.ask(what, schema.parts(), root, value)).await;
         // A worker that is dropped is killed.
@@ -321,14 +321,14 @@ impl Checkers {
     }
 
     /// The child of this tenant's that worked last.
-    fn take(&self, tenant: &TenantId) -> Option<Worker> {
+    fn take(&self, tenant: &TenantId) -> Option<SchemaChild> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let at = idle.workers.iter().rposition(|(whose, ..)| whose == tenant)?;
         let (_, worker, _) = idle.workers.remove(at);
         Some(worker)
     }
 
-    fn keep(&self, tenant: TenantId, worker: Worker) {
+    fn keep(&self, tenant: TenantId, worker: SchemaChild) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.workers.push((tenant, worker, 0));
         if idle.workers.len() > IDLE {
@@ -350,7 +350,7 @@ impl Checkers {
     }
 }
 
-async fn watch(checkers: Weak<Checkers>) {
+async fn watch(checkers: Weak<SchemaChildren>) {
     loop {
         tokio::time::sleep(ROUND).await;
         if !checkers.upgrade().is_some_and(|checkers| checkers.look()) {

@@ -25,7 +25,7 @@ const MOST_KNOWN_BYTES: usize = 512 << 10;
 
 /// A child that is ready to be asked.
 #[derive(Debug)]
-pub(crate) struct Worker {
+pub(crate) struct SchemaChild {
     child: Child,
     input: ChildStdin,
     output: ChildStdout,
@@ -83,7 +83,7 @@ impl fmt::Display for Broken {
     }
 }
 
-impl Worker {
+impl SchemaChild {
     /// Starts a child of this binary.
     pub(crate) fn start(program: &Path) -> Result<Self, Broken> {
         let mut child = Command::new(program)

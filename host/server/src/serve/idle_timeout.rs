@@ -15,7 +15,7 @@ use runtime::body::Body;
 
 /// One connection's requests.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Pulse {
+pub(crate) struct ConnectionActivity {
     inner: Arc<Inner>,
 }
 
@@ -27,16 +27,16 @@ struct Inner {
 
 /// A request under way; over when dropped.
 #[derive(Debug)]
-pub(crate) struct Beat {
+pub(crate) struct ActiveRequest {
     inner: Arc<Inner>,
 }
 
-impl Pulse {
+impl ConnectionActivity {
     /// A request begins.
-    pub(crate) fn beat(&self) -> Beat {
+    pub(crate) fn beat(&self) -> ActiveRequest {
         self.inner.begun.fetch_add(1, Ordering::Relaxed);
         self.inner.under_way.fetch_add(1, Ordering::Relaxed);
-        Beat { inner: Arc::clone(&self.inner) }
+        ActiveRequest { inner: Arc::clone(&self.inner) }
     }
 
     /// Ready when nothing was under way and nothing began for `quiet` (up to twice as long).
@@ -56,7 +56,7 @@ impl Pulse {
     }
 }
 
-impl Beat {
+impl ActiveRequest {
     /// Lasts as long as the answer's body.
     pub(crate) fn within(self, response: Response<Body>) -> Response<Body> {
         response.map(|body| {
@@ -70,7 +70,7 @@ impl Beat {
     }
 }
 
-impl Drop for Beat {
+impl Drop for ActiveRequest {
     fn drop(&mut self) {
         self.inner.under_way.fetch_sub(1, Ordering::Relaxed);
     }
@@ -86,13 +86,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_asks_nothing_is_lost_after_one_quiet_time() {
         let began = tokio::time::Instant::now();
-        Pulse::default().lost(QUIET).await;
+        ConnectionActivity::default().lost(QUIET).await;
         assert_eq!(began.elapsed(), QUIET);
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_is_still_being_read_keeps_its_connection() {
-        let pulse = Pulse::default();
+        let pulse = ConnectionActivity::default();
         let response = pulse.beat().within(Response::new(full("a body")));
         assert!(tokio::time::timeout(QUIET * 50, pulse.lost(QUIET)).await.is_err());
         drop(response);

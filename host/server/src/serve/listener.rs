@@ -25,8 +25,8 @@ use crate::dispatch;
 use crate::host::Host;
 use crate::http::slow_client::Reader;
 use crate::os::task;
-use crate::serve::idle_timeout::Pulse;
-use crate::serve::peer_limit::Peers;
+use crate::serve::idle_timeout::ConnectionActivity;
+use crate::serve::peer_limit::PeerConnections;
 
 /// Past these the protocol's bare answer is all there is; `dispatch` refuses earlier, in words.
 const HEAD_BYTES: usize = 64 << 10;
@@ -39,11 +39,11 @@ const QUIET: Duration = Duration::from_secs(60);
 
 /// A bound listener.
 #[derive(Debug)]
-pub struct Edge {
+pub struct HttpListener {
     listener: TcpListener,
 }
 
-impl Edge {
+impl HttpListener {
     /// Binds; port 0 takes a free one.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ impl Edge {
             .max_concurrent_streams(100)
             .max_header_list_size(HEAD_BYTES as u32)
             .keep_alive_interval(Duration::from_secs(30));
-        let peers = Peers::default();
+        let peers = PeerConnections::default();
         let mut refusals = Refusals::default();
         loop {
             let (stream, peer, place) = tokio::select! {
@@ -97,7 +97,7 @@ impl Edge {
                 continue;
             };
             let host = Arc::clone(&host);
-            let pulse = Pulse::default();
+            let pulse = ConnectionActivity::default();
             let (quiet, beats) = (host.limits.head, pulse.clone());
             let stream = TokioIo::new(Reader::new(stream, host.limits.write));
             let service = service_fn(move |request| {

@@ -11,24 +11,24 @@ use crate::config::limits::PeerLimit;
 
 /// The connections of every peer that has one.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Peers {
+pub(crate) struct PeerConnections {
     counts: Arc<Mutex<HashMap<u64, usize>>>,
 }
 
 /// One connection of a peer; gone when dropped.
 #[derive(Debug)]
-pub(crate) struct Counted {
-    peers: Peers,
+pub(crate) struct PeerPermit {
+    peers: PeerConnections,
     key: u64,
 }
 
-impl Peers {
+impl PeerConnections {
     /// One more of this peer, unless it has too many. None inside where nobody counts.
     pub(crate) fn enter(
         &self,
         peer: IpAddr,
         limit: Option<PeerLimit>,
-    ) -> Result<Option<Counted>, TooMany> {
+    ) -> Result<Option<PeerPermit>, TooMany> {
         let peer = peer.to_canonical();
         let Some(limit) = limit.filter(|limit| limit.loopback || !peer.is_loopback()) else {
             return Ok(None);
@@ -44,7 +44,7 @@ impl Peers {
             return Err(TooMany);
         }
         *count += 1;
-        Ok(Some(Counted { peers: self.clone(), key }))
+        Ok(Some(PeerPermit { peers: self.clone(), key }))
     }
 }
 
@@ -52,7 +52,7 @@ impl Peers {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TooMany;
 
-impl Drop for Counted {
+impl Drop for PeerPermit {
     fn drop(&mut self) {
         let mut counts = self.peers.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = counts.get_mut(&self.key) {
@@ -80,7 +80,7 @@ mod tests {
     fn check(one: &str, other: &str, apart: bool) {
         let limit = Some(PeerLimit { most: 1, loopback: false });
         let (one, other): (IpAddr, IpAddr) = (one.parse().unwrap(), other.parse().unwrap());
-        let peers = Peers::default();
+        let peers = PeerConnections::default();
         let held = peers.enter(one, limit).unwrap();
         assert!(held.is_some());
         assert_eq!(peers.enter(one, limit).unwrap_err(), TooMany);
@@ -93,14 +93,14 @@ mod tests {
     #[test]
     fn a_proxy_on_this_machine_is_counted_only_when_somebody_says_so() {
         for (loopback, limited) in [(false, false), (true, true)] {
-            let peers = Peers::default();
+            let peers = PeerConnections::default();
             let limit = Some(PeerLimit { most: 1, loopback });
             let local: IpAddr = "127.0.0.1".parse().unwrap();
             let held = peers.enter(local, limit).unwrap();
             assert_eq!(peers.enter(local, limit).is_err(), limited);
             drop(held);
         }
-        let peers = Peers::default();
+        let peers = PeerConnections::default();
         let held = peers.enter("192.0.2.1".parse().unwrap(), None).unwrap();
         assert!(held.is_none() && peers.counts.lock().unwrap().is_empty());
     }

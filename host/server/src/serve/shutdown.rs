@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use crate::config::limits::Stop;
 use crate::host::Host;
 use crate::os::task;
-use crate::serve::listener::Edge;
+use crate::serve::listener::HttpListener;
 
 /// After the last deadline of what was begun, for saying goodbye to mail servers.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -111,7 +111,7 @@ fn leave(word: impl FnOnce() + Send + 'static) -> ! {
 }
 
 /// Serves and delivers until the process is told to stop; what was begun is finished.
-pub(crate) async fn run(host: Arc<Host>, edge: Edge, signals: Signals) {
+pub(crate) async fn run(host: Arc<Host>, edge: HttpListener, signals: Signals) {
     let (closing, closed) = watch::channel(false);
     let driver = task::spawn("outbox", Arc::clone(&host).deliver(stopped(closed.clone())));
     let server = task::spawn("edge", edge.serve(Arc::clone(&host), stopped(closed)));

@@ -25,7 +25,7 @@ use tempfile::NamedTempFile;
 
 use crate::files::random_access::{PIECE, is_full, read_piece};
 use crate::poison::Poison;
-use crate::thread_pool::Crew;
+use crate::thread_pool::ThreadPool;
 
 /// SHA-256.
 pub(crate) type Digest = [u8; 32];
@@ -42,13 +42,13 @@ const REMEMBERED: usize = 4096;
 pub(crate) struct Blobs {
     root: PathBuf,
     clock: Arc<dyn Clock>,
-    crew: Arc<Crew<()>>,
+    crew: Arc<ThreadPool<()>>,
     poison: Poison,
-    shelf: Arc<Mutex<Shelf>>,
+    shelf: Arc<Mutex<BlobDirectory>>,
 }
 
 #[derive(Debug, Default)]
-struct Shelf {
+struct BlobDirectory {
     /// Files whose row is being written.
     pinned: HashMap<Digest, u32>,
     /// Files that may have lost their last row.
@@ -62,7 +62,7 @@ impl Blobs {
     pub(crate) fn open(
         root: PathBuf,
         clock: Arc<dyn Clock>,
-        crew: Arc<Crew<()>>,
+        crew: Arc<ThreadPool<()>>,
         poison: Poison,
     ) -> io::Result<Self> {
         let drafts = root.join(DRAFTS);
@@ -148,7 +148,7 @@ impl Blobs {
     }
 
     /// A few retired files that are old enough to go, should nothing refer to them.
-    pub(crate) async fn ripe(&self) -> io::Result<Vec<Digest>> {
+    pub(crate) async fn expired(&self) -> io::Result<Vec<Digest>> {
         let candidates: Vec<Digest> = {
             let mut shelf = self.shelf();
             let some = SWEEP.min(shelf.retired.len());
@@ -180,9 +180,9 @@ impl Blobs {
 
     /// Every retired file, for when there is no room to let them grow old. What is pinned stays: its
     /// row may be written by the time that somebody looks.
-    pub(crate) fn condemn(&self) -> Vec<Digest> {
+    pub(crate) fn mark_unreferenced(&self) -> Vec<Digest> {
         let mut shelf = self.shelf();
-        let Shelf { pinned, retired, condemned } = &mut *shelf;
+        let BlobDirectory { pinned, retired, condemned } = &mut *shelf;
         let (kept, gone): (Vec<_>, Vec<_>) =
             retired.drain(..).partition(|digest| pinned.contains_key(digest));
         retired.extend(kept);
@@ -191,7 +191,7 @@ impl Blobs {
     }
 
     /// Removes those of `unused` that are condemned still, and acquits the rest of `all`.
-    pub(crate) async fn execute(
+    pub(crate) async fn delete_marked(
         &self,
         all: Vec<Digest>,
         unused: HashSet<Digest>,
@@ -259,7 +259,7 @@ impl Blobs {
         &self.root
     }
 
-    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+    fn shelf(&self) -> MutexGuard<'_, BlobDirectory> {
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -272,7 +272,7 @@ const DRAFTS: &str = "drafts";
 pub(crate) struct Pin {
     /// The file's name.
     pub(crate) digest: Digest,
-    shelf: Arc<Mutex<Shelf>>,
+    shelf: Arc<Mutex<BlobDirectory>>,
 }
 
 impl Drop for Pin {
@@ -292,7 +292,7 @@ struct Blob {
     path: PathBuf,
     digest: Digest,
     size: u64,
-    crew: Arc<Crew<()>>,
+    crew: Arc<ThreadPool<()>>,
     file: Arc<OnceLock<Arc<File>>>,
 }
 

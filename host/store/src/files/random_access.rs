@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::thread_pool::Crew;
+use crate::thread_pool::ThreadPool;
 
 /// The largest piece read at once: bounds what a careless caller can make us hold.
 pub(crate) const PIECE: usize = 256 * 1024;
 
 /// At most `length` bytes (and at most [`PIECE`]) from `offset` of a file of `size` bytes; empty only at the end.
 pub(crate) async fn read_piece(
-    crew: &Crew<()>,
+    crew: &ThreadPool<()>,
     file: Arc<File>,
     size: u64,
     offset: u64,

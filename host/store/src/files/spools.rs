@@ -23,7 +23,7 @@ use model::port::spool::{Payer, Spool, SpoolError, Spools};
 
 use crate::error::OpenError;
 use crate::files::random_access::read_piece;
-use crate::thread_pool::Crew;
+use crate::thread_pool::ThreadPool;
 
 /// How much may be spooled, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +51,7 @@ pub struct FileSpools {
     dir: PathBuf,
     limits: SpoolLimits,
     ledger: Arc<Ledger>,
-    crew: Arc<Crew<()>>,
+    crew: Arc<ThreadPool<()>>,
 }
 
 /// Two threads: one slow write does not stop every other spool.
@@ -66,7 +66,7 @@ impl FileSpools {
     /// [`OpenError::Io`].
     pub fn new(dir: &Path, limits: SpoolLimits) -> Result<Self, OpenError> {
         fs::create_dir_all(dir).map_err(OpenError::io(dir))?;
-        let crew = Crew::new("spool", vec![(); THREADS]).map_err(OpenError::io(dir))?;
+        let crew = ThreadPool::new("spool", vec![(); THREADS]).map_err(OpenError::io(dir))?;
         let ledger = Arc::new(Ledger { limits, charged: Mutex::default() });
         Ok(Self { dir: dir.to_owned(), limits, ledger, crew: Arc::new(crew) })
     }
@@ -97,7 +97,7 @@ struct FileSpool {
     dir: PathBuf,
     limits: SpoolLimits,
     charge: Charge,
-    crew: Arc<Crew<()>>,
+    crew: Arc<ThreadPool<()>>,
     /// What is not in the file yet.
     buffer: BytesMut,
     file: Option<Arc<File>>,
@@ -171,7 +171,7 @@ struct Spooled {
 
 enum Held {
     Memory(Bytes),
-    File { file: Arc<File>, size: u64, crew: Arc<Crew<()>> },
+    File { file: Arc<File>, size: u64, crew: Arc<ThreadPool<()>> },
 }
 
 impl ReadAt for Spooled {

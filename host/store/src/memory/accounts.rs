@@ -3,9 +3,9 @@
 use model::account::{Account, Credentials};
 use model::health::Health;
 use model::ids::{AccountId, TenantId};
-use model::message::Page;
+use model::mail::message::Page;
 use model::port::BoxFuture;
-use model::port::accounts::{Accounts, Exchange};
+use model::port::accounts::{Accounts, CredentialSwap};
 use model::port::store_error::StoreError;
 
 use crate::keys::credential;
@@ -100,12 +100,13 @@ impl Accounts for Memory {
         &'a self,
         before: &'a Account,
         after: &'a Account,
-        credentials: Option<Exchange<'a>>,
+        credentials: Option<CredentialSwap<'a>>,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             let mut tables = self.tables();
             let keys = self.ring.keys();
-            let seal = |exchange: &Exchange<'_>| credential::seal(&keys, after, exchange.after);
+            let seal =
+                |exchange: &CredentialSwap<'_>| credential::seal(&keys, after, exchange.after);
             let sealed = credentials.as_ref().map(seal).transpose()?;
             let row = tables.accounts.get_mut(&(before.tenant.clone(), before.id.clone()));
             let Some(row) = row.filter(|(known, _)| known == before) else { return Ok(false) };

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 
 use model::ids::{AccountId, SubmissionId, TenantId};
 use model::instant::Timestamp;
-use model::port::outbox::{Copies, Copy, Wish};
+use model::port::outbox::{ClaimRequest, ClaimedCopies, SentCopyTask};
 use model::submission::SentCopy;
 
 use crate::memory::{Row, Tables};
@@ -18,12 +18,12 @@ impl Row {
         (self.entry.sent_copy == Some(SentCopy::Pending)).then_some(self.copy_due)
     }
 
-    fn copy(&mut self, wish: &Wish) -> Option<Copy> {
+    fn copy(&mut self, wish: &ClaimRequest) -> Option<SentCopyTask> {
         let raw = self.raw.clone()?;
         let tries = self.copy_tries;
         self.copy_tries += 1;
         self.copy_due = wish.now.after(wish.pause(tries));
-        Some(Copy {
+        Some(SentCopyTask {
             id: self.new.id.clone(),
             tenant: self.new.tenant.clone(),
             account: self.new.account.clone(),
@@ -36,11 +36,11 @@ impl Row {
 }
 
 impl Tables {
-    pub(super) fn take_copies(&mut self, wish: &Wish) -> Copies {
+    pub(super) fn take_copies(&mut self, wish: &ClaimRequest) -> ClaimedCopies {
         let mut room = wish.room.clone();
         room.limit = room.limit.min(CLAIMED);
         if room.limit == 0 {
-            return Copies::default();
+            return ClaimedCopies::default();
         }
         let mut pending: BTreeMap<(&TenantId, &AccountId), Vec<_>> = BTreeMap::new();
         for row in self.submissions.values() {
@@ -61,7 +61,7 @@ impl Tables {
         let owners: Vec<_> = owners.collect();
         let Ok((ids, more)) = choose(owners, &room, &mut self.served_copies, due);
         let copy = |id| self.submissions.get_mut(&id)?.copy(wish);
-        Copies { copies: ids.into_iter().filter_map(copy).collect(), more }
+        ClaimedCopies { copies: ids.into_iter().filter_map(copy).collect(), more }
     }
 
     pub(super) fn end_copy(&mut self, id: &SubmissionId, copy: SentCopy) {

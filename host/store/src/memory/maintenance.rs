@@ -5,7 +5,7 @@ use std::time::Duration;
 use model::ids::SubmissionId;
 use model::instant::Timestamp;
 use model::port::BoxFuture;
-use model::port::maintenance::{Claims, Condition, Figures, Maintenance, Waits};
+use model::port::maintenance::{Claims, Condition, Maintenance, OutboxCounts, RetryWaits};
 use model::port::store_error::StoreError;
 use model::submission::State;
 
@@ -21,7 +21,7 @@ impl Maintenance for Memory {
         Box::pin(std::future::pending())
     }
 
-    fn figures(&self) -> BoxFuture<'_, Result<Figures, StoreError>> {
+    fn figures(&self) -> BoxFuture<'_, Result<OutboxCounts, StoreError>> {
         Box::pin(async move {
             let tables = self.tables();
             let count = |state: State| {
@@ -31,7 +31,7 @@ impl Maintenance for Memory {
             let states = State::EVERY.map(count).into_iter().filter(|(_, count)| *count > 0);
             let waiting = tables.submissions.values().filter(|row| row.wake().is_some());
             let oldest = waiting.map(|row| row.new.created).min();
-            Ok(Figures { states: states.collect(), oldest })
+            Ok(OutboxCounts { states: states.collect(), oldest })
         })
     }
 
@@ -67,10 +67,10 @@ impl Maintenance for Memory {
         Box::pin(async move { Ok(self.tables().pruned.contains(id)) })
     }
 
-    fn bring_back<'a>(
+    fn reschedule<'a>(
         &'a self,
         now: Timestamp,
-        waits: &'a Waits,
+        waits: &'a RetryWaits,
         claims: Claims,
     ) -> BoxFuture<'a, Result<u64, StoreError>> {
         Box::pin(async move {

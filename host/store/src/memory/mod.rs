@@ -14,23 +14,25 @@ use model::account::Account;
 use model::health::Health;
 use model::ids::{AccountId, SubmissionId, TenantId, TokenId};
 use model::instant::Timestamp;
-use model::message::Page;
+use model::mail::message::Page;
 use model::octets::Octets;
 use model::port::BoxFuture;
 use model::port::clock::Clock;
-use model::port::outbox::{Acceptance, Claim, Claimed, Copies, Outbox, Replay, Step, Wish};
+use model::port::outbox::{
+    Acceptance, AttemptStep, Claim, ClaimRequest, Claimed, ClaimedCopies, IdempotentReplay, Outbox,
+};
 use model::port::store_error::StoreError;
 use model::port::tokens::Token;
 use model::submission::{
-    Entry, Idempotency, IdempotencyKey, NewSubmission, Receipt, RecipientVerdict, SentCopy, State,
+    Idempotency, IdempotencyKey, NewSubmission, Receipt, RecipientVerdict, SentCopy, State,
+    SubmissionStatus,
 };
 
 use crate::error::failed;
-use crate::keys::KeyRing;
-use crate::keys::credential;
 use crate::keys::credential::Sealed;
 use crate::keys::seal::MasterKey;
-use crate::rules::cursor::{Cursor, LARGEST, List, submissions};
+use crate::keys::{KeyRing, credential};
+use crate::rules::cursor::{Cursor, LARGEST, ListFingerprint, submissions};
 use crate::rules::fair_queue::{Due, Served, choose, merge};
 use crate::rules::outbox::{
     CLAIMED, DAMAGED, ends_doubt, in_doubt, is_forgotten, is_held, untried,
@@ -72,7 +74,7 @@ struct Used {
 
 struct Row {
     new: NewSubmission,
-    entry: Entry,
+    entry: SubmissionStatus,
     /// When it ended, by the host's own time.
     ended: Timestamp,
     /// None once the state is final.
@@ -98,7 +100,7 @@ impl Row {
         (tenant, id, generation) == (&account.tenant, &account.id, &account.generation)
     }
 
-    fn claim(&mut self, wish: &Wish) -> Option<Claim> {
+    fn claim(&mut self, wish: &ClaimRequest) -> Option<Claim> {
         let raw = self.raw.clone()?;
         let state = std::mem::replace(&mut self.entry.receipt.state, State::Dialing);
         // An attempt that ran out before its dot was never made: what it found still holds.
@@ -127,26 +129,28 @@ impl Row {
         })
     }
 
-    fn record(&mut self, step: Step, late: Timestamp) -> Result<(), StoreError> {
+    fn record(&mut self, step: AttemptStep, late: Timestamp) -> Result<(), StoreError> {
         self.ended = late;
         match step {
-            Step::DotSent => {
+            AttemptStep::DotSent => {
                 self.entry.receipt.state = State::DotSent;
                 self.entry.possible_duplicate |= in_doubt(self.found);
             }
-            Step::Ended { state, .. } | Step::Uncounted { state, .. } if is_held(state) => {
+            AttemptStep::Ended { state, .. } | AttemptStep::Uncounted { state, .. }
+                if is_held(state) =>
+            {
                 return Err(failed(format_args!("no attempt ends as {}", state.as_str())));
             }
-            Step::Uncounted { state, recipients, due, last_error } => {
+            AttemptStep::Uncounted { state, recipients, due, last_error } => {
                 self.entry.attempts = self.entry.attempts.saturating_sub(1);
                 self.entry.possible_duplicate |= in_doubt(self.found) && ends_doubt(state);
                 self.end(state, recipients, due, last_error);
             }
-            Step::Ended { state, recipients, due, last_error } => {
+            AttemptStep::Ended { state, recipients, due, last_error } => {
                 self.entry.possible_duplicate |= in_doubt(self.found);
                 self.end(state, recipients, due, last_error);
             }
-            Step::Damaged { .. } => {
+            AttemptStep::Damaged { .. } => {
                 self.entry.receipt.state = State::Failed;
                 self.entry.possible_duplicate |= in_doubt(self.found);
                 let end =
@@ -237,7 +241,7 @@ impl Tables {
         owner: (TenantId, AccountId, u32),
         idempotency: &Idempotency,
         now: Timestamp,
-    ) -> Option<Replay> {
+    ) -> Option<IdempotentReplay> {
         let (tenant, account, generation) = owner;
         let key = (tenant, account, generation, idempotency.key.clone());
         let used = self.keys.get(&key)?;
@@ -246,7 +250,11 @@ impl Tables {
             return None;
         }
         let same = used.digest == idempotency.digest;
-        Some(if same { Replay::Same(receipt.clone()) } else { Replay::Mismatch })
+        Some(if same {
+            IdempotentReplay::Same(receipt.clone())
+        } else {
+            IdempotentReplay::Mismatch
+        })
     }
 
     fn accept(&mut self, new: NewSubmission, now: Timestamp) -> Result<Acceptance, StoreError> {
@@ -271,7 +279,7 @@ impl Tables {
             due: new.due,
             warnings: new.warnings.clone(),
         };
-        let entry = Entry {
+        let entry = SubmissionStatus {
             receipt: receipt.clone(),
             attempts: 0,
             recipients: untried(&new.recipients),
@@ -295,7 +303,7 @@ impl Tables {
         Ok(Acceptance::Stored(receipt))
     }
 
-    fn claim(&mut self, wish: &Wish) -> Claimed {
+    fn claim(&mut self, wish: &ClaimRequest) -> Claimed {
         let mut room = wish.room.clone();
         room.limit = room.limit.min(CLAIMED);
         if room.limit == 0 {
@@ -333,7 +341,7 @@ impl Outbox for Memory {
         &'a self,
         account: &'a Account,
         idempotency: &'a Idempotency,
-    ) -> BoxFuture<'a, Result<Option<Replay>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Option<IdempotentReplay>, StoreError>> {
         let now = self.late();
         let owner = (account.tenant.clone(), account.id.clone(), account.generation);
         Box::pin(async move { Ok(self.tables().replay(owner, idempotency, now)) })
@@ -344,7 +352,7 @@ impl Outbox for Memory {
         Box::pin(async move { self.tables().accept(submission, now) })
     }
 
-    fn claim(&self, wish: Wish) -> BoxFuture<'_, Result<Claimed, StoreError>> {
+    fn claim(&self, wish: ClaimRequest) -> BoxFuture<'_, Result<Claimed, StoreError>> {
         Box::pin(async move { Ok(self.tables().claim(&wish)) })
     }
 
@@ -352,7 +360,7 @@ impl Outbox for Memory {
         &'a self,
         id: &'a SubmissionId,
         epoch: u64,
-        step: Step,
+        step: AttemptStep,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         let late = self.late();
         Box::pin(async move {
@@ -368,7 +376,7 @@ impl Outbox for Memory {
         &'a self,
         id: &'a SubmissionId,
         epoch: u64,
-        step: Step,
+        step: AttemptStep,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         let (now, late) = (self.clock.now(), self.late());
         Box::pin(async move {
@@ -390,7 +398,7 @@ impl Outbox for Memory {
         })
     }
 
-    fn claim_copies(&self, wish: Wish) -> BoxFuture<'_, Result<Copies, StoreError>> {
+    fn claim_copies(&self, wish: ClaimRequest) -> BoxFuture<'_, Result<ClaimedCopies, StoreError>> {
         Box::pin(async move { Ok(self.tables().take_copies(&wish)) })
     }
 
@@ -413,7 +421,7 @@ impl Outbox for Memory {
         })
     }
 
-    fn void_claims(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+    fn release_claims(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(async move {
             let mut voided = 0;
             for row in self.tables().submissions.values_mut() {
@@ -438,7 +446,7 @@ impl Outbox for Memory {
         &'a self,
         account: &'a Account,
         id: &'a SubmissionId,
-    ) -> BoxFuture<'a, Result<Option<Entry>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Option<SubmissionStatus>, StoreError>> {
         Box::pin(async move {
             let tables = self.tables();
             let row = tables.submissions.get(id).filter(|row| row.belongs_to(account));
@@ -452,16 +460,16 @@ impl Outbox for Memory {
         states: &'a [State],
         cursor: Option<&'a str>,
         limit: u32,
-    ) -> BoxFuture<'a, Result<Page<Entry>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Page<SubmissionStatus>, StoreError>> {
         Box::pin(async move {
             let limit = limit.clamp(1, LARGEST);
-            let list = List::of(account, states);
+            let list = ListFingerprint::of(account, states);
             let before = match cursor.map(|text| Cursor::decode(text, list)) {
                 Some(None) => return Err(StoreError::Cursor),
                 Some(before) => before,
                 None => None,
             };
-            let place = |entry: &Entry| Cursor {
+            let place = |entry: &SubmissionStatus| Cursor {
                 created: entry.created,
                 id: entry.receipt.submission.clone(),
             };

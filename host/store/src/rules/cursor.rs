@@ -12,8 +12,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use model::account::Account;
 use model::ids::SubmissionId;
 use model::instant::Timestamp;
-use model::message::Page;
-use model::submission::{Entry, State};
+use model::mail::message::Page;
+use model::submission::{State, SubmissionStatus};
 use sha2::{Digest, Sha256};
 
 /// The last row of a page; rows are ordered by both, newest first.
@@ -30,9 +30,9 @@ pub(crate) const LARGEST: u32 = 1000;
 
 /// Which list of submissions: the generation of an account, and the states that were asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct List([u8; 8]);
+pub(crate) struct ListFingerprint([u8; 8]);
 
-impl List {
+impl ListFingerprint {
     pub(crate) fn of(account: &Account, states: &[State]) -> Self {
         let mut states: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
         states.sort_unstable();
@@ -50,7 +50,7 @@ impl List {
 
 impl Cursor {
     /// As callers carry it.
-    pub(crate) fn encode(&self, list: List) -> String {
+    pub(crate) fn encode(&self, list: ListFingerprint) -> String {
         let mut bytes = list.0.to_vec();
         bytes.extend(self.created.millis().to_be_bytes());
         bytes.extend(self.id.as_str().bytes());
@@ -58,7 +58,7 @@ impl Cursor {
     }
 
     /// `None` for anything that [`Cursor::encode`] did not make for this list.
-    pub(crate) fn decode(text: &str, list: List) -> Option<Self> {
+    pub(crate) fn decode(text: &str, list: ListFingerprint) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (made_for, rest) = bytes.split_first_chunk::<8>()?;
         let (created, id) = rest.split_first_chunk::<8>()?;
@@ -69,7 +69,11 @@ impl Cursor {
 }
 
 /// A page of submissions from one row more than was asked for, should there be one.
-pub(crate) fn submissions(rows: Vec<Entry>, limit: u32, list: List) -> Page<Entry> {
+pub(crate) fn submissions(
+    rows: Vec<SubmissionStatus>,
+    limit: u32,
+    list: ListFingerprint,
+) -> Page<SubmissionStatus> {
     cut(rows, limit, |last| {
         Cursor { created: last.created, id: last.receipt.submission.clone() }.encode(list)
     })
@@ -94,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_cursor_reads_back_and_nonsense_does_not() {
-        let list = List::of(&person("t", "anna"), &[]);
+        let list = ListFingerprint::of(&person("t", "anna"), &[]);
         for millis in [0, -1, 1_795_000_000_000, i64::MAX] {
             let id = SubmissionId::generate([3; 10]);
             let cursor = Cursor { created: Timestamp::from_millis(millis), id };
@@ -108,20 +112,20 @@ mod tests {
     #[test]
     fn a_cursor_of_another_list_is_none() {
         let anna = person("t", "anna");
-        let sent = List::of(&anna, &[State::Sent, State::Failed]);
+        let sent = ListFingerprint::of(&anna, &[State::Sent, State::Failed]);
         let id = SubmissionId::generate([3; 10]);
         let cursor = Cursor { created: Timestamp::from_millis(7), id };
         let text = cursor.encode(sent);
         // The order in which states are named means nothing.
-        let same = List::of(&anna, &[State::Failed, State::Sent, State::Failed]);
+        let same = ListFingerprint::of(&anna, &[State::Failed, State::Sent, State::Failed]);
         assert_eq!(Cursor::decode(&text, same), Some(cursor));
         let again = Account { generation: anna.generation + 1, ..anna.clone() };
         for other in [
-            List::of(&anna, &[]),
-            List::of(&anna, &[State::Sent]),
-            List::of(&person("t", "bo"), &[State::Sent, State::Failed]),
-            List::of(&person("u", "anna"), &[State::Sent, State::Failed]),
-            List::of(&again, &[State::Sent, State::Failed]),
+            ListFingerprint::of(&anna, &[]),
+            ListFingerprint::of(&anna, &[State::Sent]),
+            ListFingerprint::of(&person("t", "bo"), &[State::Sent, State::Failed]),
+            ListFingerprint::of(&person("u", "anna"), &[State::Sent, State::Failed]),
+            ListFingerprint::of(&again, &[State::Sent, State::Failed]),
         ] {
             assert_eq!(Cursor::decode(&text, other), None, "{other:?}");
         }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use model::ids::{AccountId, SubmissionId, TenantId};
 use model::instant::Timestamp;
-use model::port::outbox::Room;
+use model::port::outbox::ClaimCapacity;
 
 /// Who was served last.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ type Queue<K, T> = (K, VecDeque<T>);
 /// and at most as many as asked for.
 pub(crate) fn choose<E>(
     waiting: impl IntoIterator<Item = (TenantId, AccountId)>,
-    room: &Room,
+    room: &ClaimCapacity,
     served: &mut Served,
     mut due: impl FnMut(&TenantId, &AccountId, u32) -> Result<Vec<Due>, E>,
 ) -> Result<(Vec<SubmissionId>, bool), E> {
@@ -63,13 +63,13 @@ pub(crate) fn choose<E>(
                 mine.push((account, queue));
             }
         }
-        let (turns, left) = deal(mine, limit);
+        let (turns, left) = round_robin(mine, limit);
         more |= left;
         if !turns.is_empty() {
             queues.push((tenant, turns.into()));
         }
     }
-    let (dealt, left) = deal(queues, limit);
+    let (dealt, left) = round_robin(queues, limit);
     let mut ids = Vec::with_capacity(dealt.len());
     for (tenant, (account, (_, id))) in dealt {
         served.accounts.insert(tenant.clone(), account);
@@ -93,7 +93,7 @@ pub(crate) fn merge(first: Vec<Due>, retries: Vec<Due>, limit: u32) -> Vec<Due> 
 
 /// Up to `limit` from the queues, one of each in turn. The queues begin with the one whose turn it
 /// is. Also tells whether something is left.
-fn deal<K: Clone, T>(mut queues: Vec<Queue<K, T>>, limit: usize) -> (Vec<(K, T)>, bool) {
+fn round_robin<K: Clone, T>(mut queues: Vec<Queue<K, T>>, limit: usize) -> (Vec<(K, T)>, bool) {
     let mut dealt = Vec::new();
     while dealt.len() < limit {
         let before = dealt.len();
@@ -159,7 +159,8 @@ mod tests {
                 id[..2].copy_from_slice(&bytes);
                 Ok::<_, Infallible>(vec![(Timestamp::from_millis(0), SubmissionId::generate(id))])
             };
-            let (ids, _) = choose(waiting.clone(), &Room::of(1), &mut served, due).unwrap();
+            let (ids, _) =
+                choose(waiting.clone(), &ClaimCapacity::of(1), &mut served, due).unwrap();
             assert_eq!(ids.len(), 1);
             order += served.tenant.as_ref().unwrap().as_str();
             order += &served.accounts[served.tenant.as_ref().unwrap()].as_str()[1..];
@@ -185,7 +186,7 @@ mod tests {
     #[track_caller]
     fn check(queues: &[(&str, &str)], limit: usize, want: &str, more: bool) {
         let queues = queues.iter().map(|(key, due)| (*key, due.chars().collect()));
-        let (dealt, left) = deal(queues.collect(), limit);
+        let (dealt, left) = round_robin(queues.collect(), limit);
         assert_eq!(dealt.iter().map(|(_, one)| *one).collect::<String>(), want);
         assert_eq!(left, more);
     }

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use model::address::EmailAddress;
 use model::instant::Timestamp;
+use model::mail::address::EmailAddress;
 use model::submission::{RecipientVerdict, State};
 
 /// How long an idempotency key is remembered at least, by the host's own time; and never shorter than its

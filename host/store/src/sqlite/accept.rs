@@ -9,7 +9,7 @@
 use bytes::Bytes;
 use model::account::Account;
 use model::instant::Timestamp;
-use model::port::outbox::{Acceptance, Replay};
+use model::port::outbox::{Acceptance, IdempotentReplay};
 use model::port::store_error::StoreError;
 use model::submission::{Idempotency, NewSubmission, Receipt, State};
 use rusqlite::{Connection, params};
@@ -18,7 +18,7 @@ use crate::error::failed;
 use crate::files::blobs::{Digest, Pin};
 use crate::rules::outbox::{REMEMBERED, is_forgotten, untried};
 use crate::sqlite::rows::{parsed, put_recipients, sentences, state};
-use crate::sqlite::writer::Trouble;
+use crate::sqlite::writer::WriteError;
 
 /// Old keys removed with each accepted submission: more than come in, so the table cannot grow for ever.
 const PURGED: u32 = 8;
@@ -65,7 +65,7 @@ pub(crate) fn replay(
     owner: &Owner,
     idempotency: &Idempotency,
     now: Timestamp,
-) -> Result<Option<Replay>, Trouble> {
+) -> Result<Option<IdempotentReplay>, WriteError> {
     let mut statement = conn.prepare_cached(
         "SELECT i.digest, i.created, s.id, s.message_id, s.state, s.due, s.warnings
          FROM idempotency i JOIN submission s ON s.id = i.submission
@@ -80,9 +80,9 @@ pub(crate) fn replay(
         return Ok(None);
     }
     if row.get::<_, Digest>(0)? != idempotency.digest {
-        return Ok(Some(Replay::Mismatch));
+        return Ok(Some(IdempotentReplay::Mismatch));
     }
-    Ok(Some(Replay::Same(Receipt {
+    Ok(Some(IdempotentReplay::Same(Receipt {
         submission: parsed(&row.get::<_, String>(2)?)?,
         message_id: row.get(3)?,
         state,
@@ -96,7 +96,7 @@ pub(crate) fn accept(
     new: &NewSubmission,
     body: &Body,
     now: Timestamp,
-) -> Result<Acceptance, Trouble> {
+) -> Result<Acceptance, WriteError> {
     if let Some(idempotency) = &new.idempotency
         && let Some(replay) = replay(conn, &Owner::of_new(new), idempotency, now)?
     {
@@ -163,7 +163,7 @@ pub(crate) fn accept(
     }))
 }
 
-fn purge(conn: &Connection, now: Timestamp) -> Result<(), Trouble> {
+fn purge(conn: &Connection, now: Timestamp) -> Result<(), WriteError> {
     let before = now.millis().saturating_sub(i64::try_from(REMEMBERED.as_millis()).unwrap_or(0));
     conn.prepare_cached(PURGE)?.execute(params![before, PURGED])?;
     Ok(())

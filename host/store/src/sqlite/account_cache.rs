@@ -17,18 +17,18 @@ const MOST: usize = 2_000;
 
 /// The accounts, by tenant and id.
 #[derive(Debug, Default)]
-pub(crate) struct Remembered {
-    inside: Mutex<Inside>,
+pub(crate) struct AccountCache {
+    inside: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
-struct Inside {
+struct State {
     accounts: HashMap<(TenantId, AccountId), Account>,
     /// How many commits there had been when the first of them was read.
     commits: u64,
 }
 
-impl Remembered {
+impl AccountCache {
     /// The account, when it was read and there were `commits` commits then as now.
     pub(crate) fn get(&self, tenant: &TenantId, id: &AccountId, commits: u64) -> Option<Account> {
         let inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn a_commit_ends_what_was_read_before_it() {
         let (remembered, anna, bo) =
-            (Remembered::default(), person("t", "anna"), person("t", "bo"));
+            (AccountCache::default(), person("t", "anna"), person("t", "bo"));
         let get = |account: &Account, commits| {
             remembered.get(&account.tenant, &account.id, commits).is_some()
         };

@@ -10,18 +10,17 @@ use std::sync::Arc;
 use model::account::{Account, Credentials};
 use model::health::Health;
 use model::ids::{AccountId, TenantId};
-use model::message::Page;
+use model::mail::message::Page;
 use model::port::BoxFuture;
-use model::port::accounts::{Accounts, Exchange};
+use model::port::accounts::{Accounts, CredentialSwap};
 use model::port::store_error::StoreError;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::error::failed;
-use crate::keys::Keys;
-use crate::keys::credential;
 use crate::keys::credential::{Sealed, is_given_for, is_renewed_for};
+use crate::keys::{Keys, credential};
 use crate::rules::cursor::{LARGEST, accounts};
-use crate::sqlite::writer::Trouble;
+use crate::sqlite::writer::WriteError;
 use crate::sqlite::{Inner, Sqlite};
 
 impl Accounts for Sqlite {
@@ -140,7 +139,7 @@ impl Accounts for Sqlite {
         &'a self,
         before: &'a Account,
         after: &'a Account,
-        credentials: Option<Exchange<'a>>,
+        credentials: Option<CredentialSwap<'a>>,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             let record = serde_json::to_string(after).map_err(failed)?;
@@ -230,7 +229,11 @@ impl Accounts for Sqlite {
     }
 }
 
-fn read(conn: &Connection, tenant: &TenantId, id: &AccountId) -> Result<Option<Account>, Trouble> {
+fn read(
+    conn: &Connection,
+    tenant: &TenantId,
+    id: &AccountId,
+) -> Result<Option<Account>, WriteError> {
     let record: Option<String> = conn
         .prepare_cached("SELECT record FROM account WHERE tenant = ?1 AND id = ?2")?
         .query_row([tenant.as_str(), id.as_str()], |row| row.get(0))
@@ -243,7 +246,7 @@ fn held(
     conn: &Connection,
     account: &Account,
     is_for: impl Fn(&Account, &Account) -> bool,
-) -> Result<Option<Sealed>, Trouble> {
+) -> Result<Option<Sealed>, WriteError> {
     let known = read(conn, &account.tenant, &account.id)?;
     if known.is_none_or(|known| !is_for(&known, account)) {
         return Ok(None);
@@ -263,7 +266,7 @@ fn put(
     keys: &Keys,
     account: &Account,
     credentials: &Credentials,
-) -> Result<(), Trouble> {
+) -> Result<(), WriteError> {
     let (tenant, id) = (account.tenant.as_str(), account.id.as_str());
     let Sealed { field, record } = credential::seal(keys, account, credentials)?;
     conn.execute("DELETE FROM credential WHERE tenant = ?1 AND account = ?2", [tenant, id])?;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use model::ids::{AccountId, SubmissionId, TenantId};
 use model::instant::Timestamp;
 use model::octets::{Octets, in_memory};
-use model::port::outbox::{Claim, Claimed, Step, Wish};
+use model::port::outbox::{AttemptStep, Claim, ClaimRequest, Claimed};
 use model::port::store_error::StoreError;
 use model::submission::{RecipientVerdict, State};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -23,7 +23,7 @@ use crate::rules::fair_queue::{Due, Served, choose, merge};
 use crate::rules::outbox::{CLAIMED, ends_doubt, is_held};
 use crate::sqlite::quarantine::{give_up, quarantine, sweep};
 use crate::sqlite::rows::{parsed, put_recipients, recipients, state};
-use crate::sqlite::writer::Trouble;
+use crate::sqlite::writer::WriteError;
 
 /// One seek, however much waits for the accounts.
 pub(crate) const NEXT_ACCOUNT: &str = "SELECT tenant, account FROM submission
@@ -37,9 +37,9 @@ pub(crate) const DUE: &str = "SELECT created, id FROM submission
 pub(crate) fn take(
     conn: &Connection,
     blobs: &Blobs,
-    wish: &Wish,
+    wish: &ClaimRequest,
     served: &mut Served,
-) -> Result<Claimed, Trouble> {
+) -> Result<Claimed, WriteError> {
     let mut room = wish.room.clone();
     room.limit = room.limit.min(CLAIMED);
     if room.limit == 0 {
@@ -53,11 +53,11 @@ pub(crate) fn take(
         for id in ids {
             match take_one(conn, blobs, &id, wish) {
                 Ok(claim) => claims.push(claim),
-                Err(Trouble::Store(error)) => {
+                Err(WriteError::Store(error)) => {
                     quarantine(conn, &id, &error.to_string())?;
                     is_damaged = true;
                 }
-                Err(Trouble::Sqlite(error)) => return Err(error.into()),
+                Err(WriteError::Sqlite(error)) => return Err(error.into()),
             }
         }
         if !claims.is_empty() {
@@ -75,7 +75,7 @@ pub(crate) fn take(
 pub(crate) fn waiting(
     conn: &Connection,
     next: &str,
-) -> Result<Vec<(TenantId, AccountId)>, Trouble> {
+) -> Result<Vec<(TenantId, AccountId)>, WriteError> {
     let mut next = conn.prepare_cached(next)?;
     let mut accounts = Vec::new();
     let mut last = (String::new(), String::new());
@@ -96,9 +96,9 @@ fn due(
     conn: &Connection,
     tenant: &TenantId,
     account: &AccountId,
-    wish: &Wish,
+    wish: &ClaimRequest,
     limit: u32,
-) -> Result<Vec<Due>, Trouble> {
+) -> Result<Vec<Due>, WriteError> {
     let mut statement = conn.prepare_cached(DUE)?;
     let mut waiting = |first: bool| {
         let (now, mut due) = (wish.now.millis(), Vec::new());
@@ -108,7 +108,7 @@ fn due(
             let created = Timestamp::from_millis(row.get(0)?);
             due.extend(row.get::<_, String>(1)?.parse().ok().map(|id| (created, id)));
         }
-        Ok::<_, Trouble>(due)
+        Ok::<_, WriteError>(due)
     };
     Ok(merge(waiting(true)?, waiting(false)?, limit))
 }
@@ -117,8 +117,8 @@ fn take_one(
     conn: &Connection,
     blobs: &Blobs,
     id: &SubmissionId,
-    wish: &Wish,
-) -> Result<Claim, Trouble> {
+    wish: &ClaimRequest,
+) -> Result<Claim, WriteError> {
     let attempts: u32 = conn
         .prepare_cached("SELECT attempts FROM submission WHERE id = ?1")?
         .query_row([id.as_str()], |row| row.get(0))?;
@@ -163,7 +163,7 @@ pub(crate) fn stored_bytes(
     size: u64,
     digest: Digest,
     place: &str,
-) -> Result<Octets, Trouble> {
+) -> Result<Octets, WriteError> {
     match place {
         "inline" => {
             let raw = inline(conn, id, &digest)?;
@@ -175,7 +175,7 @@ pub(crate) fn stored_bytes(
 }
 
 /// Nobody sends it again, so nobody needs a copy of somebody's mail.
-pub(crate) fn give_up_bytes(conn: &Connection, id: &SubmissionId) -> Result<(), Trouble> {
+pub(crate) fn give_up_bytes(conn: &Connection, id: &SubmissionId) -> Result<(), WriteError> {
     conn.prepare_cached("DELETE FROM body WHERE submission = ?1")?.execute([id.as_str()])?;
     conn.prepare_cached("UPDATE submission SET place = 'none' WHERE id = ?1")?
         .execute([id.as_str()])?;
@@ -188,7 +188,11 @@ pub(crate) fn unsigned(number: i64) -> Result<u64, StoreError> {
 }
 
 /// `None` when the disk did not give back what was written: then no mail is sent from it.
-fn inline(conn: &Connection, id: &SubmissionId, digest: &Digest) -> Result<Option<Bytes>, Trouble> {
+fn inline(
+    conn: &Connection,
+    id: &SubmissionId,
+    digest: &Digest,
+) -> Result<Option<Bytes>, WriteError> {
     let raw: Option<Vec<u8>> = conn
         .prepare_cached("SELECT raw FROM body WHERE submission = ?1")?
         .query_row([id.as_str()], |row| row.get(0))
@@ -202,10 +206,10 @@ pub(crate) fn record_and_copy(
     conn: &Connection,
     id: &SubmissionId,
     epoch: u64,
-    step: &Step,
+    step: &AttemptStep,
     now: Timestamp,
     late: Timestamp,
-) -> Result<Option<Digest>, Trouble> {
+) -> Result<Option<Digest>, WriteError> {
     // In one savepoint: where the step is refused, this is taken back.
     conn.prepare_cached(
         "UPDATE submission SET sent_copy = 'pending', copy_due = ?2 WHERE id = ?1 AND sent_copy IS NULL",
@@ -220,9 +224,9 @@ pub(crate) fn record(
     conn: &Connection,
     id: &SubmissionId,
     epoch: u64,
-    step: &Step,
+    step: &AttemptStep,
     late: Timestamp,
-) -> Result<Option<Digest>, Trouble> {
+) -> Result<Option<Digest>, WriteError> {
     let epoch = i64::try_from(epoch).map_err(|_| StoreError::LostClaim)?;
     let mut held = conn.prepare_cached(
         "SELECT CASE place WHEN 'file' THEN digest END FROM submission
@@ -233,7 +237,7 @@ pub(crate) fn record(
         .optional()?
         .ok_or(StoreError::LostClaim)?;
     match step {
-        Step::DotSent => {
+        AttemptStep::DotSent => {
             conn.prepare_cached(
                 "UPDATE submission SET state = 'dot-sent',
                      possible_duplicate = possible_duplicate OR coalesce(found IN ('dot-sent', 'uncertain'), 0)
@@ -242,16 +246,16 @@ pub(crate) fn record(
             .execute([id.as_str()])?;
             Ok(None)
         }
-        Step::Ended { state, recipients, due, last_error } => {
+        AttemptStep::Ended { state, recipients, due, last_error } => {
             let end = End { state: *state, recipients, due: *due, last_error, uncounted: 0, late };
             ended(conn, id, &end).map(|over| file.filter(|_| over))
         }
-        Step::Uncounted { state, recipients, due, last_error } => {
+        AttemptStep::Uncounted { state, recipients, due, last_error } => {
             let end = End { state: *state, recipients, due: *due, last_error, uncounted: 1, late };
             ended(conn, id, &end).map(|over| file.filter(|_| over))
         }
         // A file stays: it belongs to what is put aside.
-        Step::Damaged { reason } => give_up(conn, id, reason).map(|()| None),
+        AttemptStep::Damaged { reason } => give_up(conn, id, reason).map(|()| None),
     }
 }
 
@@ -268,7 +272,7 @@ struct End<'a> {
 }
 
 /// True when the submission is over, and its bytes are given up.
-fn ended(conn: &Connection, id: &SubmissionId, end: &End<'_>) -> Result<bool, Trouble> {
+fn ended(conn: &Connection, id: &SubmissionId, end: &End<'_>) -> Result<bool, WriteError> {
     let &End { state, recipients, due, last_error, uncounted, late } = end;
     if is_held(state) {
         return Err(failed(format_args!("no attempt ends as {}", state.as_str())).into());

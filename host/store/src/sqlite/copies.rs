@@ -6,7 +6,7 @@
 
 use model::ids::{AccountId, SubmissionId, TenantId};
 use model::instant::Timestamp;
-use model::port::outbox::{Copies, Copy, Wish};
+use model::port::outbox::{ClaimRequest, ClaimedCopies, SentCopyTask};
 use model::submission::SentCopy;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -15,7 +15,7 @@ use crate::rules::fair_queue::{Due, Served, choose};
 use crate::rules::outbox::CLAIMED;
 use crate::sqlite::claims::{give_up_bytes, stored_bytes, unsigned, waiting};
 use crate::sqlite::rows::{parsed, state};
-use crate::sqlite::writer::Trouble;
+use crate::sqlite::writer::WriteError;
 
 /// One seek, however many copies are pending.
 pub(crate) const NEXT_OWNER: &str = "SELECT tenant, account FROM submission
@@ -29,13 +29,13 @@ pub(crate) const DUE_COPIES: &str = "SELECT created, id FROM submission
 pub(crate) fn take_copies(
     conn: &Connection,
     blobs: &Blobs,
-    wish: &Wish,
+    wish: &ClaimRequest,
     served: &mut Served,
-) -> Result<Copies, Trouble> {
+) -> Result<ClaimedCopies, WriteError> {
     let mut room = wish.room.clone();
     room.limit = room.limit.min(CLAIMED);
     if room.limit == 0 {
-        return Ok(Copies::default());
+        return Ok(ClaimedCopies::default());
     }
     let due =
         |tenant: &TenantId, account: &AccountId, limit| due(conn, tenant, account, wish, limit);
@@ -45,20 +45,20 @@ pub(crate) fn take_copies(
         match take(conn, blobs, &id, wish) {
             Ok(copy) => copies.push(copy),
             // Without its bytes there is nothing to copy.
-            Err(Trouble::Store(_)) => drop(end(conn, &id, SentCopy::GivenUp)?),
-            Err(Trouble::Sqlite(error)) => return Err(error.into()),
+            Err(WriteError::Store(_)) => drop(end(conn, &id, SentCopy::GivenUp)?),
+            Err(WriteError::Sqlite(error)) => return Err(error.into()),
         }
     }
-    Ok(Copies { copies, more })
+    Ok(ClaimedCopies { copies, more })
 }
 
 fn due(
     conn: &Connection,
     tenant: &TenantId,
     account: &AccountId,
-    wish: &Wish,
+    wish: &ClaimRequest,
     limit: u32,
-) -> Result<Vec<Due>, Trouble> {
+) -> Result<Vec<Due>, WriteError> {
     let mut statement = conn.prepare_cached(DUE_COPIES)?;
     let mut rows =
         statement.query(params![tenant.as_str(), account.as_str(), wish.now.millis(), limit])?;
@@ -70,7 +70,12 @@ fn due(
     Ok(due)
 }
 
-fn take(conn: &Connection, blobs: &Blobs, id: &SubmissionId, wish: &Wish) -> Result<Copy, Trouble> {
+fn take(
+    conn: &Connection,
+    blobs: &Blobs,
+    id: &SubmissionId,
+    wish: &ClaimRequest,
+) -> Result<SentCopyTask, WriteError> {
     let tries: u32 = conn
         .prepare_cached("SELECT copy_tries FROM submission WHERE id = ?1")?
         .query_row([id.as_str()], |row| row.get(0))?;
@@ -85,7 +90,7 @@ fn take(conn: &Connection, blobs: &Blobs, id: &SubmissionId, wish: &Wish) -> Res
     };
     let ((tenant, account, generation), message_id, size, digest, place) =
         statement.query_row(params![id.as_str(), due.millis()], row)?;
-    Ok(Copy {
+    Ok(SentCopyTask {
         id: id.clone(),
         tenant: parsed(&tenant)?,
         account: parsed(&account)?,
@@ -101,7 +106,7 @@ pub(crate) fn end(
     conn: &Connection,
     id: &SubmissionId,
     copy: SentCopy,
-) -> Result<Option<Digest>, Trouble> {
+) -> Result<Option<Digest>, WriteError> {
     let found = conn
         .prepare_cached(
             "UPDATE submission SET sent_copy = ?2, copy_due = NULL

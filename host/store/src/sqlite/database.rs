@@ -17,14 +17,14 @@ use crate::error::{OpenError, failed};
 use crate::files::reserve::Reserve;
 use crate::poison::Poison;
 use crate::sqlite::migrations::migrate;
-use crate::sqlite::writer::{BUSY, Request, Trouble, Upkeep, Writer, request};
-use crate::thread_pool::Crew;
+use crate::sqlite::writer::{BUSY, Request, Upkeep, WriteError, Writer, request};
+use crate::thread_pool::ThreadPool;
 
 /// An open database. Dropping it finishes what is queued and closes the file.
 #[derive(Debug)]
 pub(crate) struct Database {
     /// First, so that the readers are gone when the writer truncates the log.
-    readers: Option<Crew<Connection>>,
+    readers: Option<ThreadPool<Connection>>,
     requests: Option<mpsc::Sender<Box<dyn Request>>>,
     writer: Option<JoinHandle<()>>,
     commits: Arc<AtomicU64>,
@@ -56,7 +56,7 @@ impl Database {
         };
         let readers: Result<Vec<_>, _> = (0..readers).map(|_| reading()).collect();
         let readers = readers.map_err(OpenError::database(file))?;
-        let readers = Crew::new("store-read", readers).map_err(OpenError::io(file))?;
+        let readers = ThreadPool::new("store-read", readers).map_err(OpenError::io(file))?;
         let (requests, queue) = mpsc::channel(QUEUE);
         let commits = Arc::<AtomicU64>::default();
         let counted = Arc::clone(&commits);
@@ -81,7 +81,7 @@ impl Database {
     /// caller stops waiting.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
+        work: impl FnOnce(&Connection) -> Result<T, WriteError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let ended = || failed("the writer has ended");
         let (request, answered) = request(work);
@@ -93,7 +93,7 @@ impl Database {
     /// Runs `work` on one consistent view, which holds every write that was answered before.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
+        work: impl FnOnce(&Connection) -> Result<T, WriteError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let readers = self.readers.as_ref().ok_or_else(|| failed("the store is closed"))?;
         let view = move |conn: &mut Connection| {
@@ -163,7 +163,7 @@ mod tests {
         let write = |word: &'static str| db.write(move |conn| insert(conn, word));
         let both_then_fail = db.write(|conn| {
             insert(conn, "half")?;
-            Err::<(), _>(Trouble::Store(StoreError::Exists))
+            Err::<(), _>(WriteError::Store(StoreError::Exists))
         });
         let (one, two, three) = tokio::join!(write("one"), both_then_fail, write("three"));
         one.unwrap();
@@ -209,7 +209,7 @@ mod tests {
         let torn = db.write(|conn| {
             insert(conn, "torn")?;
             let code = ffi::Error::new(ffi::SQLITE_IOERR_FSYNC);
-            Err::<(), _>(Trouble::Sqlite(rusqlite::Error::SqliteFailure(code, None)))
+            Err::<(), _>(WriteError::Sqlite(rusqlite::Error::SqliteFailure(code, None)))
         });
         assert!(matches!(torn.await, Err(StoreError::Failed(_))));
         let after = db.write(|conn| insert(conn, "after")).await;
@@ -225,7 +225,7 @@ mod tests {
             let refused = db.write(move |conn| {
                 insert(conn, "half")?;
                 let code = ffi::Error::new(code);
-                Err::<(), _>(Trouble::Sqlite(rusqlite::Error::SqliteFailure(code, None)))
+                Err::<(), _>(WriteError::Sqlite(rusqlite::Error::SqliteFailure(code, None)))
             });
             let beside = db.write(move |conn| insert(conn, &code.to_string()));
             let (refused, beside) = tokio::join!(refused, beside);
@@ -243,7 +243,7 @@ mod tests {
         assert!(log() > 0);
         let full = db.write(|_| {
             let code = ffi::Error::new(ffi::SQLITE_FULL);
-            Err::<(), _>(Trouble::Sqlite(rusqlite::Error::SqliteFailure(code, None)))
+            Err::<(), _>(WriteError::Sqlite(rusqlite::Error::SqliteFailure(code, None)))
         });
         assert!(matches!(full.await, Err(StoreError::Failed(_))));
         assert_eq!(log(), 0, "its room was given back");
@@ -316,7 +316,7 @@ mod tests {
         (dir, db)
     }
 
-    fn insert(conn: &Connection, word: &str) -> Result<(), Trouble> {
+    fn insert(conn: &Connection, word: &str) -> Result<(), WriteError> {
         conn.execute("INSERT INTO word (word) VALUES (?1)", [word])?;
         Ok(())
     }

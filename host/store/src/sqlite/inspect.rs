@@ -14,16 +14,15 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use crate::error::OpenError;
 use crate::keys::Keys;
-use crate::sqlite::marker;
 use crate::sqlite::marker::Found;
 use crate::sqlite::migrations::{META, OUTBOX, version};
-use crate::sqlite::quarantine;
 use crate::sqlite::rotation::opens;
 use crate::sqlite::writer::BUSY;
+use crate::sqlite::{marker, quarantine};
 
 /// What was seen.
 #[derive(Debug)]
-pub struct Checkup {
+pub struct Inspection {
     /// A host has the directory.
     pub in_use: bool,
     /// Of every tenant.
@@ -39,7 +38,7 @@ pub struct Checkup {
 /// # Errors
 /// [`OpenError::WrongKey`], [`OpenError::Newer`], [`OpenError::Damaged`] and whatever keeps a database
 /// from being read.
-pub fn look(dir: &Path, keys: &Keys) -> Result<Option<Checkup>, OpenError> {
+pub fn look(dir: &Path, keys: &Keys) -> Result<Option<Inspection>, OpenError> {
     let (meta_file, outbox_file) = (dir.join("meta.db"), dir.join("outbox.db"));
     let read = |file: &Path| Connection::open_with_flags(file, READ_ONLY);
     if marker::check(dir, read)? == Found::Beginning {
@@ -55,7 +54,7 @@ pub fn look(dir: &Path, keys: &Keys) -> Result<Option<Checkup>, OpenError> {
         .optional()
         .map_err(OpenError::database(&outbox_file))?
         .flatten();
-    Ok(Some(Checkup {
+    Ok(Some(Inspection {
         in_use: in_use(&dir.join("lock"))?,
         quarantined: quarantine::count(&outbox).map_err(OpenError::database(&outbox_file))?,
         accounts: accounts(&meta).map_err(OpenError::database(&meta_file))?,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use model::instant::Timestamp;
 use rusqlite::Connection;
 
-use crate::sqlite::writer::Trouble;
+use crate::sqlite::writer::WriteError;
 
 /// Less is the work of NTP, and shorter than any lease.
 const STEP: i128 = 1_000;
@@ -28,7 +28,7 @@ pub(crate) const fn is_step(from: i128, to: i128) -> bool {
 }
 
 /// Moves leases that were right at one offset to another. To be called before anything is claimed.
-pub(crate) fn follow(conn: &Connection, from: i128, to: i128) -> Result<(), Trouble> {
+pub(crate) fn follow(conn: &Connection, from: i128, to: i128) -> Result<(), WriteError> {
     if !is_step(from, to) {
         return Ok(());
     }

@@ -7,12 +7,10 @@ use std::time::Duration;
 use model::ids::SubmissionId;
 use model::instant::Timestamp;
 use model::port::BoxFuture;
-use model::port::maintenance::{Claims, Condition, Figures, Maintenance, Waits};
+use model::port::maintenance::{Claims, Condition, Maintenance, OutboxCounts, RetryWaits};
 use model::port::store_error::StoreError;
 
-use crate::sqlite::state_counts;
-use crate::sqlite::uptime;
-use crate::sqlite::{Sqlite, pruning, rescheduling};
+use crate::sqlite::{Sqlite, pruning, rescheduling, state_counts, uptime};
 
 impl Maintenance for Sqlite {
     fn condition(&self) -> Condition {
@@ -30,7 +28,7 @@ impl Maintenance for Sqlite {
         Box::pin(async move { poison.is_set().await })
     }
 
-    fn figures(&self) -> BoxFuture<'_, Result<Figures, StoreError>> {
+    fn figures(&self) -> BoxFuture<'_, Result<OutboxCounts, StoreError>> {
         // They lie on the writer's connection.
         Box::pin(self.inner.outbox.write(state_counts::figures))
     }
@@ -50,10 +48,10 @@ impl Maintenance for Sqlite {
         Box::pin(self.inner.outbox.read(move |conn| pruning::was_pruned(conn, &id)))
     }
 
-    fn bring_back<'a>(
+    fn reschedule<'a>(
         &'a self,
         now: Timestamp,
-        waits: &'a Waits,
+        waits: &'a RetryWaits,
         claims: Claims,
     ) -> BoxFuture<'a, Result<u64, StoreError>> {
         Box::pin(async move {

@@ -25,12 +25,12 @@ use crate::keys::{KeyRing, Keys};
 use crate::poison::Poison;
 use crate::rules::fair_queue::Served;
 use crate::rules::uptime::Uptime;
-use crate::sqlite::account_cache::Remembered;
+use crate::sqlite::account_cache::AccountCache;
 use crate::sqlite::database::Database;
 use crate::sqlite::migrations::{META, OUTBOX};
 use crate::sqlite::rows::files_in_use;
 use crate::sqlite::writer::Upkeep;
-use crate::thread_pool::Crew;
+use crate::thread_pool::ThreadPool;
 
 pub(crate) mod writer;
 pub(crate) mod migrations;
@@ -65,7 +65,7 @@ struct Inner {
     outbox: Database,
     meta: Database,
     blobs: Blobs,
-    remembered: Remembered,
+    remembered: AccountCache,
     ring: Arc<KeyRing>,
     /// One rotation at a time.
     turning: tokio::sync::Mutex<()>,
@@ -127,7 +127,8 @@ impl Sqlite {
         let (outbox, (used, late)) =
             Database::open(&file, OUTBOX, OUTBOX_READERS, Upkeep::BySize, own, held, used)?;
         let root = dir.join("blobs");
-        let crew = Crew::new("store-file", vec![(); FILE_THREADS]).map_err(OpenError::io(&root))?;
+        let crew =
+            ThreadPool::new("store-file", vec![(); FILE_THREADS]).map_err(OpenError::io(&root))?;
         let blobs = Blobs::open(root.clone(), Arc::clone(&clock), Arc::new(crew), poison.clone())
             .map_err(OpenError::io(&root))?;
         blobs.collect(&used).map_err(OpenError::io(&root))?;
@@ -138,7 +139,7 @@ impl Sqlite {
         }
         marker::write(dir).map_err(OpenError::io(dir))?;
         let (clocks, served, remembered) =
-            (Mutex::default(), Arc::default(), Remembered::default());
+            (Mutex::default(), Arc::default(), AccountCache::default());
         let uptime = Uptime::from(late, clock.monotonic());
         let ring = Arc::new(KeyRing::new(keys));
         // Whatever the old key had sealed was wrapped anew before anyone is served.

@@ -11,24 +11,26 @@ use bytes::{Bytes, BytesMut};
 use model::account::Account;
 use model::ids::SubmissionId;
 use model::instant::Timestamp;
-use model::message::Page;
+use model::mail::message::Page;
 use model::octets::Octets;
 use model::port::BoxFuture;
-use model::port::outbox::{Acceptance, Claimed, Copies, Outbox, Replay, Step, Wish};
+use model::port::outbox::{
+    Acceptance, AttemptStep, ClaimRequest, Claimed, ClaimedCopies, IdempotentReplay, Outbox,
+};
 use model::port::store_error::StoreError;
-use model::submission::{Entry, Idempotency, NewSubmission, SentCopy, State};
+use model::submission::{Idempotency, NewSubmission, SentCopy, State, SubmissionStatus};
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::failed;
 use crate::files::blobs::Digest;
 use crate::files::random_access::is_full;
-use crate::rules::cursor::{Cursor, LARGEST, List, submissions};
+use crate::rules::cursor::{Cursor, LARGEST, ListFingerprint, submissions};
 use crate::sqlite::accept::{Body, Owner, accept, replay};
 use crate::sqlite::claims::{record, record_and_copy, take};
 use crate::sqlite::copies::{end, take_copies};
 use crate::sqlite::rows::{ENTRY, entry};
-use crate::sqlite::writer::Trouble;
+use crate::sqlite::writer::WriteError;
 use crate::sqlite::{Sqlite, leases};
 
 /// Larger bodies are files, so that the database's log stays small.
@@ -39,7 +41,7 @@ impl Outbox for Sqlite {
         &'a self,
         account: &'a Account,
         idempotency: &'a Idempotency,
-    ) -> BoxFuture<'a, Result<Option<Replay>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Option<IdempotentReplay>, StoreError>> {
         let now = self.late();
         let (owner, key) = (Owner::of(account), idempotency.clone());
         Box::pin(self.inner.outbox.read(move |conn| replay(conn, &owner, &key, now)))
@@ -68,7 +70,7 @@ impl Outbox for Sqlite {
         })
     }
 
-    fn claim(&self, wish: Wish) -> BoxFuture<'_, Result<Claimed, StoreError>> {
+    fn claim(&self, wish: ClaimRequest) -> BoxFuture<'_, Result<Claimed, StoreError>> {
         let (blobs, served) = (self.inner.blobs.clone(), Arc::clone(&self.inner.served));
         Box::pin(async move {
             // What ends soon begins nothing.
@@ -94,7 +96,7 @@ impl Outbox for Sqlite {
         &'a self,
         id: &'a SubmissionId,
         epoch: u64,
-        step: Step,
+        step: AttemptStep,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         let (id, late) = (id.clone(), self.late());
         Box::pin(self.retiring(move |conn| record(conn, &id, epoch, &step, late)))
@@ -104,13 +106,13 @@ impl Outbox for Sqlite {
         &'a self,
         id: &'a SubmissionId,
         epoch: u64,
-        step: Step,
+        step: AttemptStep,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         let (id, now, late) = (id.clone(), self.inner.clock.now(), self.late());
         Box::pin(self.retiring(move |conn| record_and_copy(conn, &id, epoch, &step, now, late)))
     }
 
-    fn claim_copies(&self, wish: Wish) -> BoxFuture<'_, Result<Copies, StoreError>> {
+    fn claim_copies(&self, wish: ClaimRequest) -> BoxFuture<'_, Result<ClaimedCopies, StoreError>> {
         let (blobs, served) = (self.inner.blobs.clone(), Arc::clone(&self.inner.served_copies));
         Box::pin(self.inner.outbox.write(move |conn| {
             let mut served = served.lock().unwrap_or_else(PoisonError::into_inner);
@@ -135,7 +137,7 @@ impl Outbox for Sqlite {
         }))
     }
 
-    fn void_claims(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+    fn release_claims(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(self.inner.outbox.write(|conn| {
             let voided = conn.execute(
                 "UPDATE submission SET lease_until = due WHERE state IN ('claimed', 'dialing', 'dot-sent')",
@@ -157,7 +159,7 @@ impl Outbox for Sqlite {
         &'a self,
         account: &'a Account,
         id: &'a SubmissionId,
-    ) -> BoxFuture<'a, Result<Option<Entry>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Option<SubmissionStatus>, StoreError>> {
         let (owner, id) = (Owner::of(account), id.clone());
         Box::pin(self.inner.outbox.read(move |conn| {
             let mut statement = conn.prepare_cached(&format!(
@@ -176,8 +178,8 @@ impl Outbox for Sqlite {
         states: &'a [State],
         cursor: Option<&'a str>,
         limit: u32,
-    ) -> BoxFuture<'a, Result<Page<Entry>, StoreError>> {
-        let list = List::of(account, states);
+    ) -> BoxFuture<'a, Result<Page<SubmissionStatus>, StoreError>> {
+        let list = ListFingerprint::of(account, states);
         let cursor = match cursor.map(|text| Cursor::decode(text, list)) {
             None => None,
             Some(Some(cursor)) => Some(cursor),
@@ -195,7 +197,7 @@ impl Sqlite {
     /// A write that may give up a file.
     async fn retiring(
         &self,
-        work: impl FnOnce(&Connection) -> Result<Option<Digest>, Trouble> + Send + 'static,
+        work: impl FnOnce(&Connection) -> Result<Option<Digest>, WriteError> + Send + 'static,
     ) -> Result<(), StoreError> {
         let outcome = self.inner.outbox.write(work).await;
         self.make_room_after(&outcome).await;
@@ -235,7 +237,7 @@ impl Sqlite {
     }
 
     async fn swept(&self) -> Result<(), StoreError> {
-        let ripe = self.inner.blobs.ripe().await.map_err(failed)?;
+        let ripe = self.inner.blobs.expired().await.map_err(failed)?;
         if ripe.is_empty() {
             return Ok(());
         }
@@ -267,7 +269,7 @@ impl Sqlite {
 
     /// Removes what nobody refers to any more before it is old. Trouble is logged.
     async fn make_room(&self) {
-        let condemned = self.inner.blobs.condemn();
+        let condemned = self.inner.blobs.mark_unreferenced();
         if condemned.is_empty() {
             return;
         }
@@ -276,7 +278,7 @@ impl Sqlite {
             Vec::new()
         });
         let unused = unused.into_iter().collect();
-        if let Err(error) = self.inner.blobs.execute(condemned, unused).await {
+        if let Err(error) = self.inner.blobs.delete_marked(condemned, unused).await {
             tracing::warn!(%error, "bodies that nobody needs were not removed");
         }
     }
@@ -332,7 +334,7 @@ fn find(
     states: &[State],
     cursor: Option<&Cursor>,
     limit: u32,
-) -> Result<Vec<Entry>, Trouble> {
+) -> Result<Vec<SubmissionStatus>, WriteError> {
     let states: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
     let states = serde_json::to_string(&states).map_err(failed)?;
     let (created, id) = match cursor {

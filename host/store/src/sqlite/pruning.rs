@@ -13,7 +13,7 @@ use model::submission::State;
 use rusqlite::{Connection, params};
 
 use crate::sqlite::quarantine;
-use crate::sqlite::writer::Trouble;
+use crate::sqlite::writer::WriteError;
 
 /// The longest ended of a state.
 pub(crate) const ENDED: &str = "SELECT id, created, place FROM submission
@@ -23,7 +23,7 @@ pub(crate) const ENDED: &str = "SELECT id, created, place FROM submission
 const SLACK: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Removes at most so many rows of what ended by then, in the host's own time; how many it were.
-pub(crate) fn prune(conn: &Connection, before: Timestamp, rows: u32) -> Result<u32, Trouble> {
+pub(crate) fn prune(conn: &Connection, before: Timestamp, rows: u32) -> Result<u32, WriteError> {
     let mut left = rows;
     for state in State::EVERY.into_iter().filter(|state| state.is_final()) {
         let ended: Vec<(String, i64, String)> = conn
@@ -47,7 +47,7 @@ pub(crate) fn prune(conn: &Connection, before: Timestamp, rows: u32) -> Result<u
 }
 
 /// Up to `most` rows of one submission, its own at last; how many it were.
-fn remove(conn: &Connection, id: &str, created: Timestamp, most: u32) -> Result<u32, Trouble> {
+fn remove(conn: &Connection, id: &str, created: Timestamp, most: u32) -> Result<u32, WriteError> {
     let mut gone = conn
         .prepare_cached(
             "DELETE FROM recipient WHERE submission = ?1 AND position IN (
@@ -76,7 +76,7 @@ fn tells_its_time(id: &str, created: Timestamp) -> bool {
 }
 
 /// Whether an id is one of those that were written down.
-pub(crate) fn was_pruned(conn: &Connection, id: &SubmissionId) -> Result<bool, Trouble> {
+pub(crate) fn was_pruned(conn: &Connection, id: &SubmissionId) -> Result<bool, WriteError> {
     let mut find = conn.prepare_cached("SELECT 1 FROM pruned WHERE submission = ?1")?;
     Ok(find.exists([id.as_str()])?)
 }

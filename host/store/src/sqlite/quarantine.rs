@@ -13,20 +13,24 @@ use model::problem::printable;
 use rusqlite::Connection;
 
 use crate::rules::outbox::DAMAGED;
-use crate::sqlite::writer::Trouble;
+use crate::sqlite::writer::WriteError;
 
 /// Puts a submission aside.
 pub(crate) fn quarantine(
     conn: &Connection,
     id: &SubmissionId,
     reason: &str,
-) -> Result<(), Trouble> {
+) -> Result<(), WriteError> {
     put_aside(conn, id.as_str(), reason)
 }
 
 /// The same of one whose bytes are damaged, while the rest of it reads: nobody waits any more for what is
 /// over, and what may have arrived still says so.
-pub(crate) fn give_up(conn: &Connection, id: &SubmissionId, reason: &str) -> Result<(), Trouble> {
+pub(crate) fn give_up(
+    conn: &Connection,
+    id: &SubmissionId,
+    reason: &str,
+) -> Result<(), WriteError> {
     quarantine(conn, id, reason)?;
     conn.prepare_cached(
         "UPDATE recipient SET state = CASE
@@ -46,7 +50,7 @@ pub(crate) fn give_up(conn: &Connection, id: &SubmissionId, reason: &str) -> Res
 
 /// Puts aside what is due and does not even name itself: no claim would ever be made of it, and it
 /// would be due for ever.
-pub(crate) fn sweep(conn: &Connection, now: Timestamp) -> Result<(), Trouble> {
+pub(crate) fn sweep(conn: &Connection, now: Timestamp) -> Result<(), WriteError> {
     let due: Vec<(String, String, String)> = conn
         .prepare_cached(NAMES)?
         .query_map([now.millis()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
@@ -66,7 +70,7 @@ pub(crate) fn sweep(conn: &Connection, now: Timestamp) -> Result<(), Trouble> {
 pub(crate) const NAMES: &str =
     "SELECT id, tenant, account FROM submission WHERE wake <= ?1 ORDER BY wake LIMIT 50";
 
-fn put_aside(conn: &Connection, id: &str, reason: &str) -> Result<(), Trouble> {
+fn put_aside(conn: &Connection, id: &str, reason: &str) -> Result<(), WriteError> {
     tracing::error!(submission = %printable(id), reason, "a stored submission cannot be read and is put aside");
     keep(conn, id, reason)?;
     conn.prepare_cached(
@@ -79,7 +83,7 @@ fn put_aside(conn: &Connection, id: &str, reason: &str) -> Result<(), Trouble> {
 }
 
 /// Copies record, recipients and bytes; the bytes then lie here alone.
-pub(crate) fn keep(conn: &Connection, id: &str, reason: &str) -> Result<(), Trouble> {
+pub(crate) fn keep(conn: &Connection, id: &str, reason: &str) -> Result<(), WriteError> {
     conn.prepare_cached(KEEP)?.execute([id, reason])?;
     conn.prepare_cached("DELETE FROM body WHERE submission = ?1")?.execute([id])?;
     Ok(())

@@ -6,12 +6,12 @@
 //! Invariant: a claim that somebody works on keeps its lease.
 
 use model::instant::Timestamp;
-use model::port::maintenance::{Claims, Waits};
+use model::port::maintenance::{Claims, RetryWaits};
 use rusqlite::{Connection, params};
 
 use crate::rules::outbox::is_held;
 use crate::sqlite::rows::state;
-use crate::sqlite::writer::Trouble;
+use crate::sqlite::writer::WriteError;
 
 /// Rows that are looked at before others may write.
 const PIECE: u32 = 500;
@@ -24,10 +24,10 @@ pub(crate) const LATER: &str = "SELECT wake, rowid, state, attempts FROM submiss
 pub(crate) fn piece(
     conn: &Connection,
     now: Timestamp,
-    waits: &Waits,
+    waits: &RetryWaits,
     claims: Claims,
     after: (i64, i64),
-) -> Result<(Option<(i64, i64)>, u64), Trouble> {
+) -> Result<(Option<(i64, i64)>, u64), WriteError> {
     let rows: Vec<(i64, i64, String, u32)> = conn
         .prepare_cached(LATER)?
         .query_map(params![after.0, after.1, PIECE], |row| {

@@ -17,7 +17,7 @@ use crate::error::OpenError;
 use crate::keys::Keys;
 use crate::keys::seal::{MasterKey, Place};
 use crate::sqlite::Sqlite;
-use crate::sqlite::writer::Trouble;
+use crate::sqlite::writer::WriteError;
 
 /// Records between which others may write.
 const BATCH: u32 = 100;
@@ -96,7 +96,7 @@ pub(crate) fn settle(
     dir: &Path,
     keys: &Keys,
 ) -> Result<(), OpenError> {
-    let all = || -> Result<(), Trouble> {
+    let all = || -> Result<(), WriteError> {
         let tx = conn.unchecked_transaction()?;
         check(&tx, keys)?;
         let mut pass = keys.previous().map(|_| Pass::default());
@@ -106,9 +106,9 @@ pub(crate) fn settle(
         Ok(tx.commit()?)
     };
     all().map_err(|trouble| match trouble {
-        Trouble::Store(StoreError::Sealed) => OpenError::WrongKey { dir: dir.to_owned() },
-        Trouble::Sqlite(error) => OpenError::database(file)(error),
-        Trouble::Store(error) => {
+        WriteError::Store(StoreError::Sealed) => OpenError::WrongKey { dir: dir.to_owned() },
+        WriteError::Sqlite(error) => OpenError::database(file)(error),
+        WriteError::Store(error) => {
             OpenError::Database { file: file.to_owned(), source: Box::new(error) }
         }
     })
@@ -121,7 +121,7 @@ pub(crate) fn opens(conn: &Connection, keys: &Keys) -> rusqlite::Result<bool> {
     Ok(sealed.is_none_or(|sealed| keys.open(&CHECK, &sealed).is_ok()))
 }
 
-fn check(conn: &Connection, keys: &Keys) -> Result<(), Trouble> {
+fn check(conn: &Connection, keys: &Keys) -> Result<(), WriteError> {
     let sealed: Option<Vec<u8>> =
         conn.query_row("SELECT sealed FROM key_check", [], |row| row.get(0)).optional()?;
     let renewed = match sealed {
@@ -139,7 +139,7 @@ fn batch(
     keys: &Keys,
     at: Pass,
     most: u32,
-) -> Result<(Option<Pass>, u64), Trouble> {
+) -> Result<(Option<Pass>, u64), WriteError> {
     let rows: Vec<(String, String, String, Vec<u8>)> = conn
         .prepare_cached(
             "SELECT tenant, account, field, sealed FROM credential

@@ -10,12 +10,12 @@ use std::str::FromStr;
 use model::ids::SubmissionId;
 use model::instant::Timestamp;
 use model::port::store_error::StoreError;
-use model::submission::{Entry, Receipt, RecipientVerdict, SentCopy, State};
+use model::submission::{Receipt, RecipientVerdict, SentCopy, State, SubmissionStatus};
 use rusqlite::{Connection, Row, params};
 
 use crate::error::failed;
 use crate::files::blobs::Digest;
-use crate::sqlite::writer::Trouble;
+use crate::sqlite::writer::WriteError;
 
 /// What [`entry`] reads, in its order.
 pub(crate) const ENTRY: &str =
@@ -23,10 +23,10 @@ pub(crate) const ENTRY: &str =
      sent_copy";
 
 /// A row of [`ENTRY`], with its recipients.
-pub(crate) fn entry(conn: &Connection, row: &Row<'_>) -> Result<Entry, Trouble> {
+pub(crate) fn entry(conn: &Connection, row: &Row<'_>) -> Result<SubmissionStatus, WriteError> {
     let id: SubmissionId = parsed(&row.get::<_, String>(0)?)?;
     let recipients = recipients(conn, &id)?;
-    Ok(Entry {
+    Ok(SubmissionStatus {
         receipt: Receipt {
             submission: id,
             message_id: row.get(1)?,
@@ -52,7 +52,7 @@ pub(crate) fn sentences(lines: &str) -> Vec<String> {
 pub(crate) fn recipients(
     conn: &Connection,
     id: &SubmissionId,
-) -> Result<Vec<RecipientVerdict>, Trouble> {
+) -> Result<Vec<RecipientVerdict>, WriteError> {
     let mut statement = conn.prepare_cached(
         "SELECT address, state, reply, at FROM recipient WHERE submission = ?1 ORDER BY position",
     )?;
@@ -74,7 +74,7 @@ pub(crate) fn put_recipients(
     conn: &Connection,
     id: &SubmissionId,
     recipients: &[RecipientVerdict],
-) -> Result<(), Trouble> {
+) -> Result<(), WriteError> {
     conn.prepare_cached("DELETE FROM recipient WHERE submission = ?1")?.execute([id.as_str()])?;
     let mut insert = conn.prepare_cached(
         "INSERT INTO recipient (submission, position, address, state, reply, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",

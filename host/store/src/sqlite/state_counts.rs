@@ -5,11 +5,11 @@
 //! submissions. They are counted anew at each start, from indexes.
 
 use model::instant::Timestamp;
-use model::port::maintenance::Figures;
+use model::port::maintenance::OutboxCounts;
 use model::submission::State;
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::sqlite::writer::Trouble;
+use crate::sqlite::writer::WriteError;
 
 /// Begins to count. For the writer's connection only.
 pub(crate) fn begin(conn: &Connection) -> rusqlite::Result<()> {
@@ -40,7 +40,7 @@ pub(crate) fn begin(conn: &Connection) -> rusqlite::Result<()> {
 }
 
 /// The counts now.
-pub(crate) fn figures(conn: &Connection) -> Result<Figures, Trouble> {
+pub(crate) fn figures(conn: &Connection) -> Result<OutboxCounts, WriteError> {
     let mut statement = conn.prepare_cached("SELECT state, count FROM tally WHERE count > 0")?;
     let mut rows = statement.query([])?;
     let mut states = Vec::new();
@@ -55,5 +55,5 @@ pub(crate) fn figures(conn: &Connection) -> Result<Figures, Trouble> {
         .prepare_cached("SELECT created FROM waiting ORDER BY number LIMIT 1")?
         .query_row([], |row| row.get(0))
         .optional()?;
-    Ok(Figures { states, oldest: oldest.map(Timestamp::from_millis) })
+    Ok(OutboxCounts { states, oldest: oldest.map(Timestamp::from_millis) })
 }

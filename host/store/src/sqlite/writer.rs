@@ -26,20 +26,20 @@ use crate::poison::Poison;
 
 /// How a request ends without a value.
 #[derive(Debug)]
-pub(crate) enum Trouble {
+pub(crate) enum WriteError {
     /// An answer to its caller.
     Store(StoreError),
     /// SQLite's own.
     Sqlite(rusqlite::Error),
 }
 
-impl From<StoreError> for Trouble {
+impl From<StoreError> for WriteError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
 }
 
-impl From<rusqlite::Error> for Trouble {
+impl From<rusqlite::Error> for WriteError {
     fn from(error: rusqlite::Error) -> Self {
         // A value that is not what it should be is about its row, not about the database.
         if error.sqlite_error().is_none() {
@@ -50,11 +50,11 @@ impl From<rusqlite::Error> for Trouble {
     }
 }
 
-impl From<Trouble> for StoreError {
-    fn from(trouble: Trouble) -> Self {
+impl From<WriteError> for StoreError {
+    fn from(trouble: WriteError) -> Self {
         match trouble {
-            Trouble::Store(error) => error,
-            Trouble::Sqlite(error) => failed(error),
+            WriteError::Store(error) => error,
+            WriteError::Sqlite(error) => failed(error),
         }
     }
 }
@@ -71,7 +71,7 @@ pub(crate) trait Request: Send {
 pub(crate) fn request<T, F>(work: F) -> (Box<dyn Request>, oneshot::Receiver<Result<T, StoreError>>)
 where
     T: Send + 'static,
-    F: FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
+    F: FnOnce(&Connection) -> Result<T, WriteError> + Send + 'static,
 {
     let (answer, answered) = oneshot::channel();
     (Box::new(Typed { work: Some(work), outcome: None, answer }), answered)
@@ -86,12 +86,12 @@ struct Typed<T, F> {
 impl<T, F> Request for Typed<T, F>
 where
     T: Send,
-    F: FnOnce(&Connection) -> Result<T, Trouble> + Send,
+    F: FnOnce(&Connection) -> Result<T, WriteError> + Send,
 {
     fn run(&mut self, conn: &Connection) -> Result<bool, Broken> {
         let Some(work) = self.work.take() else { return Ok(false) };
         let outcome = match work(conn) {
-            Err(Trouble::Sqlite(error)) => {
+            Err(WriteError::Sqlite(error)) => {
                 let broken = Broken::from(error);
                 if broken.full || broken.is_fatal() {
                     return Err(broken);

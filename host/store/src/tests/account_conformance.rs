@@ -1,8 +1,8 @@
 //! The suite of both stores, for accounts that change and what is known of their servers.
 
 use model::account::{Account, Credentials, MailServer, Security};
-use model::health::{AccountState, Health, Trouble, TroubleKind};
-use model::port::accounts::{Accounts, Exchange};
+use model::health::{AccountState, Health, HealthIssue, HealthIssueKind};
+use model::port::accounts::{Accounts, CredentialSwap};
 use model::problem::Protocol;
 
 use crate::tests::conformance::suite;
@@ -110,18 +110,18 @@ async fn of_two_new_passwords_one_is_refused<S: Store>(bench: Bench<S>) {
     assert_eq!(opened(&bench, &anna).await.as_deref(), Some("two"));
 }
 
-fn swap<'a>(before: &'a Credentials, after: &'a Credentials) -> Option<Exchange<'a>> {
-    Some(Exchange { before, after })
+fn swap<'a>(before: &'a Credentials, after: &'a Credentials) -> Option<CredentialSwap<'a>> {
+    Some(CredentialSwap { before, after })
 }
 
 async fn health_is_kept_for_one_generation<S: Store>(bench: Bench<S>) {
     let anna = stored(&bench).await;
     assert_eq!(bench.store.health(&anna).await.unwrap(), Health::default());
-    let (kind, code, detail) = (TroubleKind::Refused, "x".to_owned(), "y".to_owned());
+    let (kind, code, detail) = (HealthIssueKind::Refused, "x".to_owned(), "y".to_owned());
     let mut health = Health::default();
     health.see(Protocol::Imap, bench.now(), None);
     bench.store.note(&anna, &health).await.unwrap();
-    health.see(Protocol::Smtp, bench.now(), Some(Trouble { kind, code, detail }));
+    health.see(Protocol::Smtp, bench.now(), Some(HealthIssue { kind, code, detail }));
     bench.store.note(&anna, &health).await.unwrap();
     assert_eq!(bench.store.health(&anna).await.unwrap(), health);
     assert_eq!(health.state(), AccountState::AuthenticationFailed);

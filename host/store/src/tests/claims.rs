@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use model::port::outbox::{Claimed, Outbox, Room, Step, Wish};
+use model::port::outbox::{AttemptStep, ClaimCapacity, ClaimRequest, Claimed, Outbox};
 use model::port::store_error::StoreError;
 use model::submission::{SentCopy, State};
 
@@ -35,9 +35,10 @@ async fn an_account_without_room_keeps_nobody_waiting<S: Store>(bench: Bench<S>)
     let anna = (tenant("t"), account("anna"));
     let room = |limit, each, anna_has| {
         let accounts = [(anna.clone(), anna_has)].into();
-        Room { limit, each, accounts }
+        ClaimCapacity { limit, each, accounts }
     };
-    let claim = async |room| bench.store.claim(Wish { room, ..bench.wish(0) }).await.unwrap();
+    let claim =
+        async |room| bench.store.claim(ClaimRequest { room, ..bench.wish(0) }).await.unwrap();
     let claimed = claim(room(9, 2, 0)).await;
     assert_eq!((numbers(&claimed), claimed.more), (vec![21], true), "anna's wait");
     let claimed = claim(room(9, 2, 2)).await;
@@ -88,13 +89,13 @@ async fn an_attempt_that_did_not_begin_does_not_count<S: Store>(bench: Bench<S>)
         let claim = bench.claimed().await;
         assert_eq!(claim.attempts, attempts);
         let step = match ended(&claim, State::Deferred, bench.now()) {
-            Step::Ended { state, recipients, due, last_error } if !counts => {
-                Step::Uncounted { state, recipients, due, last_error }
+            AttemptStep::Ended { state, recipients, due, last_error } if !counts => {
+                AttemptStep::Uncounted { state, recipients, due, last_error }
             }
-            step @ (Step::DotSent
-            | Step::Ended { .. }
-            | Step::Uncounted { .. }
-            | Step::Damaged { .. }) => step,
+            step @ (AttemptStep::DotSent
+            | AttemptStep::Ended { .. }
+            | AttemptStep::Uncounted { .. }
+            | AttemptStep::Damaged { .. }) => step,
         };
         bench.store.record(&claim.id, claim.epoch, step).await.unwrap();
         let entry = Outbox::get(&bench.store, &person("t", "anna"), &id(1)).await.unwrap().unwrap();
@@ -107,14 +108,14 @@ async fn a_claim_says_when_an_attempt_that_vanishes_comes_back<S: Store>(bench: 
     bench.accepted(bench.draft(1)).await;
     let pauses = vec![SECOND, SECOND * 10, SECOND * 100];
     for (attempts, pause) in [(0, 1), (1, 10), (2, 100), (3, 100)] {
-        let wish = Wish { pauses: pauses.clone(), ..bench.wish(1) };
+        let wish = ClaimRequest { pauses: pauses.clone(), ..bench.wish(1) };
         let claim = bench.store.claim(wish).await.unwrap().claims.remove(0);
         assert_eq!(claim.attempts, attempts);
         let entry = Outbox::get(&bench.store, &person("t", "anna"), &id(1)).await.unwrap().unwrap();
         let seen = (entry.receipt.state, entry.attempts, entry.receipt.due);
         let due = bench.now().after(SECOND * pause);
         assert_eq!(seen, (State::Dialing, attempts + 1, due));
-        bench.store.void_claims().await.unwrap();
+        bench.store.release_claims().await.unwrap();
         bench.clock.advance(SECOND * pause - Duration::from_millis(1));
         assert!(bench.claims(1).await.is_empty());
         bench.clock.advance(Duration::from_millis(1));
@@ -143,7 +144,7 @@ async fn a_copy_is_pending_with_its_verdict_and_keeps_the_bytes<S: Store>(bench:
         bench.store.record_and_copy(&claim.id, claim.epoch, step).await.unwrap();
         assert_eq!(copy_of(&bench, number).await, Some(SentCopy::Pending));
         for tries in 0..2 {
-            let wish = Wish { pauses: vec![SECOND], ..bench.wish(9) };
+            let wish = ClaimRequest { pauses: vec![SECOND], ..bench.wish(9) };
             let copies = bench.store.claim_copies(wish.clone()).await.unwrap().copies;
             assert_eq!(copies.len(), 1);
             assert_eq!((&copies[0].id, copies[0].tries), (&claim.id, tries));
@@ -172,8 +173,8 @@ async fn copies_have_room_of_their_own<S: Store>(bench: Bench<S>) {
         let step = ended(&claim, State::Sent, bench.now());
         bench.store.record_and_copy(&claim.id, claim.epoch, step).await.unwrap();
     }
-    let room = Room { limit: 9, each: 1, ..Room::default() };
-    let wish = Wish { room, pauses: vec![SECOND], ..bench.wish(0) };
+    let room = ClaimCapacity { limit: 9, each: 1, ..ClaimCapacity::default() };
+    let wish = ClaimRequest { room, pauses: vec![SECOND], ..bench.wish(0) };
     let first = bench.store.claim_copies(wish).await.unwrap();
     let accounts: Vec<_> = first.copies.iter().map(|copy| copy.account.as_str()).collect();
     assert_eq!((accounts, first.more), (vec!["a", "b"], true));
@@ -200,18 +201,18 @@ async fn damaged_bytes_end_who_waits_and_keep_what_is_in_doubt<S: Store>(bench: 
         if found != Accepted {
             let claim = bench.claimed().await;
             let step = if found == DotSent {
-                Step::DotSent
+                AttemptStep::DotSent
             } else {
                 let mut recipients = claim.recipients.clone();
                 (recipients[0].state, recipients[1].state) = (Sent, found);
-                Step::Ended { state: found, recipients, due: bench.now(), last_error: None }
+                AttemptStep::Ended { state: found, recipients, due: bench.now(), last_error: None }
             };
             bench.store.record(&claim.id, claim.epoch, step).await.unwrap();
-            bench.store.void_claims().await.unwrap();
+            bench.store.release_claims().await.unwrap();
         }
         let claim = bench.claimed().await;
         assert_eq!(claim.found, found);
-        let step = Step::Damaged { reason: "its bytes are damaged".to_owned() };
+        let step = AttemptStep::Damaged { reason: "its bytes are damaged".to_owned() };
         bench.store.record(&claim.id, claim.epoch, step).await.unwrap();
         let entry = Outbox::get(&bench.store, &person("t", "anna"), &id(number)).await.unwrap();
         let entry = entry.unwrap();

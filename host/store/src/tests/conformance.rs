@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::account::Account;
 use model::port::accounts::Accounts;
-use model::port::outbox::{Acceptance, Claim, Outbox, Replay, Step, Wish};
+use model::port::outbox::{Acceptance, AttemptStep, Claim, ClaimRequest, IdempotentReplay, Outbox};
 use model::port::store_error::StoreError;
 use model::port::tokens::Tokens;
 use model::submission::{NewSubmission, State};
@@ -79,15 +79,15 @@ async fn a_key_gives_its_first_receipt_again<S: Store>(bench: Bench<S>) {
     let mut first = bench.draft(1);
     first.idempotency = used("k", 1);
     let receipt = bench.accepted(first).await;
-    let same = Replay::Same(receipt.clone());
+    let same = IdempotentReplay::Same(receipt.clone());
     assert_eq!(bench.store.lookup(&anna, &key).await.unwrap(), Some(same.clone()));
     let mut again = bench.draft(2);
     again.idempotency = used("k", 1);
     assert_eq!(bench.store.accept(again.clone()).await.unwrap(), Acceptance::Replayed(same));
     again.idempotency = used("k", 2);
     let other = bench.store.accept(again).await.unwrap();
-    assert_eq!(other, Acceptance::Replayed(Replay::Mismatch));
-    let (key, mismatch) = (used("k", 2).unwrap(), Some(Replay::Mismatch));
+    assert_eq!(other, Acceptance::Replayed(IdempotentReplay::Mismatch));
+    let (key, mismatch) = (used("k", 2).unwrap(), Some(IdempotentReplay::Mismatch));
     assert_eq!(bench.store.lookup(&anna, &key).await.unwrap(), mismatch);
     assert!(Outbox::get(&bench.store, &anna, &id(2)).await.unwrap().is_none());
     // The state of a replay is the one of now.
@@ -95,7 +95,7 @@ async fn a_key_gives_its_first_receipt_again<S: Store>(bench: Bench<S>) {
     let step = ended(&claim, State::Sent, bench.now());
     bench.store.record(&claim.id, claim.epoch, step).await.unwrap();
     let replay = bench.store.lookup(&anna, &used("k", 1).unwrap()).await.unwrap();
-    assert!(matches!(replay, Some(Replay::Same(now)) if now.state == State::Sent));
+    assert!(matches!(replay, Some(IdempotentReplay::Same(now)) if now.state == State::Sent));
 }
 
 async fn a_key_belongs_to_one_account<S: Store>(bench: Bench<S>) {
@@ -119,8 +119,8 @@ async fn fifty_at_once_with_one_key_store_one<S: Store>(bench: Bench<S>) {
     for outcome in tasks.join_all().await {
         match outcome {
             Acceptance::Stored(receipt) => stored.push(receipt),
-            Acceptance::Replayed(Replay::Same(receipt)) => replayed.push(receipt),
-            Acceptance::Replayed(Replay::Mismatch) => panic!("a mismatch"),
+            Acceptance::Replayed(IdempotentReplay::Same(receipt)) => replayed.push(receipt),
+            Acceptance::Replayed(IdempotentReplay::Mismatch) => panic!("a mismatch"),
         }
     }
     assert_eq!((stored.len(), replayed.len()), (1, 49));
@@ -231,36 +231,38 @@ async fn a_worker_that_lost_its_claim_cannot_record<S: Store>(bench: Bench<S>) {
     let first = bench.claimed().await;
     bench.clock.advance(LEASE);
     let second = bench.claimed().await;
-    for step in [Step::DotSent, ended(&first, State::Failed, bench.now())] {
+    for step in [AttemptStep::DotSent, ended(&first, State::Failed, bench.now())] {
         for epoch in [first.epoch, 0, second.epoch + 1, u64::MAX] {
             let late = bench.store.record(&first.id, epoch, step.clone()).await;
             assert!(matches!(late, Err(StoreError::LostClaim)), "{epoch}: {late:?}");
         }
     }
     assert_eq!(bench.state(1).await, State::Dialing);
-    let unknown = bench.store.record(&id(9), 1, Step::DotSent).await;
+    let unknown = bench.store.record(&id(9), 1, AttemptStep::DotSent).await;
     assert!(matches!(unknown, Err(StoreError::LostClaim)));
-    bench.store.record(&second.id, second.epoch, Step::DotSent).await.unwrap();
+    bench.store.record(&second.id, second.epoch, AttemptStep::DotSent).await.unwrap();
 }
 
 async fn steps_are_seen_and_the_claim_ends<S: Store>(bench: Bench<S>) {
     let anna = person("t", "anna");
     bench.accepted(bench.draft(1)).await;
     let due = bench.now().after(SECOND * 60);
-    let wish = Wish { pauses: vec![SECOND * 60], ..bench.wish(1) };
+    let wish = ClaimRequest { pauses: vec![SECOND * 60], ..bench.wish(1) };
     let claim = bench.store.claim(wish).await.unwrap().claims.remove(0);
     let entry = Outbox::get(&bench.store, &anna, &id(1)).await.unwrap().unwrap();
     assert_eq!((entry.attempts, entry.receipt.due), (1, due));
     assert_eq!(entry.receipt.state, State::Dialing);
-    bench.store.record(&claim.id, claim.epoch, Step::DotSent).await.unwrap();
+    bench.store.record(&claim.id, claim.epoch, AttemptStep::DotSent).await.unwrap();
     assert_eq!(bench.state(1).await, State::DotSent);
     let step = ended(&claim, State::Deferred, due);
     bench.store.record(&claim.id, claim.epoch, step.clone()).await.unwrap();
     let entry = Outbox::get(&bench.store, &anna, &id(1)).await.unwrap().unwrap();
     assert_eq!((entry.receipt.state, entry.receipt.due), (State::Deferred, due));
     assert_eq!(entry.last_error.as_deref(), Some("a line"));
-    assert!(matches!(step, Step::Ended { recipients, .. } if recipients == entry.recipients));
-    let twice = bench.store.record(&claim.id, claim.epoch, Step::DotSent).await;
+    assert!(
+        matches!(step, AttemptStep::Ended { recipients, .. } if recipients == entry.recipients)
+    );
+    let twice = bench.store.record(&claim.id, claim.epoch, AttemptStep::DotSent).await;
     assert!(matches!(twice, Err(StoreError::LostClaim)), "the claim has ended");
     bench.clock.advance(SECOND * 60);
     let claim = bench.claimed().await;
@@ -276,7 +278,7 @@ async fn steps_are_seen_and_the_claim_ends<S: Store>(bench: Bench<S>) {
 async fn what_ended_in_doubt_is_found_so_until_a_step<S: Store>(bench: Bench<S>) {
     bench.accepted(bench.draft(1)).await;
     let claim = bench.claimed().await;
-    bench.store.record(&claim.id, claim.epoch, Step::DotSent).await.unwrap();
+    bench.store.record(&claim.id, claim.epoch, AttemptStep::DotSent).await.unwrap();
     for _ in 0..3 {
         bench.clock.advance(LEASE);
         let claim = bench.claimed().await;
@@ -290,7 +292,7 @@ async fn what_ended_in_doubt_is_found_so_until_a_step<S: Store>(bench: Bench<S>)
     // Once possible, always possible.
     let claim = bench.claimed().await;
     assert_eq!((claim.found, claim.possible_duplicate), (State::Uncertain, true));
-    bench.store.record(&claim.id, claim.epoch, Step::DotSent).await.unwrap();
+    bench.store.record(&claim.id, claim.epoch, AttemptStep::DotSent).await.unwrap();
     bench.clock.advance(LEASE);
     let claim = bench.claimed().await;
     assert_eq!((claim.found, claim.possible_duplicate), (State::DotSent, true));
@@ -312,12 +314,12 @@ async fn void_claims_leaves_every_claim_its_due<S: Store>(bench: Bench<S>) {
         bench.accepted(bench.draft(number)).await;
     }
     let mut claims = bench.claims(2).await;
-    let wish = Wish { pauses: vec![LEASE / 2], ..bench.wish(2) };
+    let wish = ClaimRequest { pauses: vec![LEASE / 2], ..bench.wish(2) };
     claims.extend(bench.store.claim(wish).await.unwrap().claims);
-    bench.store.record(&claims[0].id, 1, Step::DotSent).await.unwrap();
+    bench.store.record(&claims[0].id, 1, AttemptStep::DotSent).await.unwrap();
     let step = ended(&claims[2], State::Sent, bench.now());
     bench.store.record(&claims[2].id, 1, step).await.unwrap();
-    assert_eq!(bench.store.void_claims().await.unwrap(), 3);
+    assert_eq!(bench.store.release_claims().await.unwrap(), 3);
     let mut found: Vec<_> =
         bench.claims(9).await.into_iter().map(|claim| (claim.id, claim.found)).collect();
     found.sort_by(|one, two| one.0.cmp(&two.0));
@@ -421,7 +423,7 @@ async fn an_account_made_again_inherits_nothing<S: Store>(bench: Bench<S>) {
     let again = NewSubmission { id: id(2), generation: 4, idempotency: other, ..new };
     bench.accepted(again).await;
     let mismatch = bench.store.lookup(&first, &used("k", 2).unwrap()).await.unwrap();
-    assert_eq!(mismatch, Some(Replay::Mismatch), "the first key is still the first's");
+    assert_eq!(mismatch, Some(IdempotentReplay::Mismatch), "the first key is still the first's");
     let mut claimed: Vec<_> =
         bench.claims(9).await.iter().map(|claim| (number(&claim.id), claim.generation)).collect();
     claimed.sort_unstable();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use model::port::accounts::Accounts;
 use model::port::maintenance::{Condition, Maintenance};
-use model::port::outbox::{Outbox, Step};
+use model::port::outbox::{AttemptStep, Outbox};
 use model::port::store_error::StoreError;
 use model::submission::State;
 use rusqlite::Connection;
@@ -400,7 +400,7 @@ async fn bytes_that_were_changed_are_put_aside_with_their_submission() {
     for claim in &claims {
         let Err(error) = claim.raw.read_at(0, 9).await else { continue };
         let reason = format!("its bytes are damaged: {error}");
-        let step = Step::Damaged { reason };
+        let step = AttemptStep::Damaged { reason };
         bench.store.record(&claim.id, claim.epoch, step.clone()).await.unwrap();
         let twice = bench.store.record(&claim.id, claim.epoch, step).await;
         assert!(matches!(twice, Err(StoreError::LostClaim)), "{twice:?}");

@@ -17,7 +17,7 @@ use model::ids::{AccountId, TenantId};
 use model::octets::{Octets, ReadAt};
 use model::port::BoxFuture;
 use model::port::accounts::Accounts;
-use model::port::outbox::{Outbox, Step};
+use model::port::outbox::{AttemptStep, Outbox};
 use model::port::store_error::StoreError;
 use model::port::tokens::Tokens;
 use model::submission::State;
@@ -55,15 +55,15 @@ async fn everything_survives_a_restart() {
     let receipt = bench.accepted(new).await;
     bench.accepted(bench.draft(2)).await;
     let claim = bench.claims(1).await.remove(0);
-    bench.store.record(&claim.id, claim.epoch, Step::DotSent).await.unwrap();
+    bench.store.record(&claim.id, claim.epoch, AttemptStep::DotSent).await.unwrap();
     Accounts::create(&bench.store, &person("t", "anna"), &password("p")).await.unwrap();
     Tokens::create(&bench.store, &token("t", 1)).await.unwrap();
 
     let bench = reopened(bench);
     let (t, anna) = (tenant("t"), person("t", "anna"));
-    assert_eq!(bench.store.void_claims().await.unwrap(), 1);
+    assert_eq!(bench.store.release_claims().await.unwrap(), 1);
     let replay = bench.store.lookup(&anna, &used("k", 1).unwrap()).await.unwrap();
-    assert!(matches!(replay, Some(model::port::outbox::Replay::Same(same))
+    assert!(matches!(replay, Some(model::port::outbox::IdempotentReplay::Same(same))
         if same.submission == receipt.submission && same.state == State::DotSent));
     let claims = bench.claims(9).await;
     let claim = claims.iter().find(|claim| claim.id == id(1)).unwrap();
@@ -148,17 +148,17 @@ async fn a_condemned_body_that_is_written_again_stays() {
     let pin = blobs.put(&raw).await.unwrap();
     let digest = pin.digest;
     blobs.retire(digest);
-    assert!(blobs.condemn().is_empty(), "its row is on the way");
+    assert!(blobs.mark_unreferenced().is_empty(), "its row is on the way");
     drop(pin);
-    let condemned = blobs.condemn();
+    let condemned = blobs.mark_unreferenced();
     assert_eq!(condemned, [digest]);
     // Nobody referred to it just now, but somebody is about to.
     drop(blobs.put(&raw).await.unwrap());
-    blobs.execute(condemned, [digest].into()).await.unwrap();
+    blobs.delete_marked(condemned, [digest].into()).await.unwrap();
     assert_eq!(bytes_of(&blobs.octets(digest, 1000)).await, [b'x'; 1000]);
     blobs.retire(digest);
-    let condemned = blobs.condemn();
-    blobs.execute(condemned, [digest].into()).await.unwrap();
+    let condemned = blobs.mark_unreferenced();
+    blobs.delete_marked(condemned, [digest].into()).await.unwrap();
     assert!(blobs.octets(digest, 1000).read_at(0, 1).await.is_err());
 }
 

@@ -14,7 +14,7 @@ use model::octets::{Octets, in_memory};
 use model::port::BoxFuture;
 use model::port::accounts::Accounts;
 use model::port::clock::Clock;
-use model::port::outbox::{Acceptance, Claim, Outbox, Room, Step, Wish};
+use model::port::outbox::{Acceptance, AttemptStep, Claim, ClaimCapacity, ClaimRequest, Outbox};
 use model::port::store_error::StoreError;
 use model::port::tokens::{Token, Tokens};
 use model::secret::Secret;
@@ -147,9 +147,15 @@ impl<S: Store> Bench<S> {
     }
 
     /// For anything that is due; an attempt that vanishes is due again at once.
-    pub(crate) fn wish(&self, limit: u32) -> Wish {
+    pub(crate) fn wish(&self, limit: u32) -> ClaimRequest {
         let (owner, now) = ("me".to_owned(), self.now());
-        Wish { owner, now, lease: LEASE, room: Room::of(limit), pauses: Vec::new() }
+        ClaimRequest {
+            owner,
+            now,
+            lease: LEASE,
+            room: ClaimCapacity::of(limit),
+            pauses: Vec::new(),
+        }
     }
 
     /// The one claim there is.
@@ -195,7 +201,7 @@ pub(crate) fn used(key: &str, digest: u8) -> Option<Idempotency> {
     Some(Idempotency { key, digest: [digest; 32] })
 }
 
-pub(crate) fn ended(claim: &Claim, state: State, due: Timestamp) -> Step {
+pub(crate) fn ended(claim: &Claim, state: State, due: Timestamp) -> AttemptStep {
     let verdict = |one: &RecipientVerdict| RecipientVerdict {
         state,
         reply: Some("250 2.0.0 queued".to_owned()),
@@ -203,11 +209,11 @@ pub(crate) fn ended(claim: &Claim, state: State, due: Timestamp) -> Step {
         ..one.clone()
     };
     let recipients = claim.recipients.iter().map(verdict).collect();
-    Step::Ended { state, recipients, due, last_error: Some("a line".to_owned()) }
+    AttemptStep::Ended { state, recipients, due, last_error: Some("a line".to_owned()) }
 }
 
 pub(crate) fn person(tenant_id: &str, id: &str) -> Account {
-    let email: model::address::EmailAddress = format!("{id}@example.net").parse().unwrap();
+    let email: model::mail::address::EmailAddress = format!("{id}@example.net").parse().unwrap();
     Account {
         id: account(id),
         tenant: tenant(tenant_id),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::ids::SubmissionId;
-use model::port::maintenance::{Claims, Figures, Maintenance, Waits};
+use model::port::maintenance::{Claims, Maintenance, OutboxCounts, RetryWaits};
 use model::port::outbox::Outbox;
 use model::submission::State;
 use rusqlite::Connection;
@@ -26,7 +26,7 @@ suite!(
 async fn figures_follow_every_step<S: Store>(bench: Bench<S>) {
     let figures = async |want: &[(State, u64)], oldest| {
         let found = bench.store.figures().await.unwrap();
-        assert_eq!(found, Figures { states: want.to_vec(), oldest });
+        assert_eq!(found, OutboxCounts { states: want.to_vec(), oldest });
     };
     figures(&[], None).await;
     let began = bench.now();
@@ -91,9 +91,9 @@ async fn what_ended_long_ago_is_removed_in_pieces<S: Store>(bench: Bench<S>) {
     assert!(!bench.store.was_pruned(&id(77)).await.unwrap());
 }
 
-fn waits() -> Waits {
+fn waits() -> RetryWaits {
     let seconds = [30, 30, 120, 14_400];
-    Waits { after: seconds.map(Duration::from_secs).to_vec() }
+    RetryWaits { after: seconds.map(Duration::from_secs).to_vec() }
 }
 
 async fn what_a_clock_ahead_put_off_comes_back<S: Store>(bench: Bench<S>) {
@@ -110,7 +110,7 @@ async fn what_a_clock_ahead_put_off_comes_back<S: Store>(bench: Bench<S>) {
     (ahead.created, ahead.due) = (bench.now().after(HOUR), bench.now().after(HOUR));
     bench.accepted(ahead).await;
     let now = bench.now();
-    assert_eq!(bench.store.bring_back(now, &waits(), Claims::Live).await.unwrap(), 3);
+    assert_eq!(bench.store.reschedule(now, &waits(), Claims::Live).await.unwrap(), 3);
     let due = async |at: &SubmissionId| {
         Outbox::get(&bench.store, &person("t", "anna"), at).await.unwrap().unwrap().receipt.due
     };
@@ -128,10 +128,10 @@ async fn a_clock_that_is_right_changes_nothing<S: Store>(bench: Bench<S>) {
     let claims = bench.claims(2).await;
     let step = ended(&claims[0], State::Deferred, bench.now().after(Duration::from_secs(30)));
     bench.store.record(&claims[0].id, claims[0].epoch, step).await.unwrap();
-    assert_eq!(bench.store.bring_back(bench.now(), &waits(), Claims::Live).await.unwrap(), 0);
+    assert_eq!(bench.store.reschedule(bench.now(), &waits(), Claims::Live).await.unwrap(), 0);
     assert!(bench.claims(9).await.is_empty());
     // After a start nobody works on it: a lease of a clock that was ahead is brought back.
-    assert_eq!(bench.store.bring_back(bench.now(), &waits(), Claims::Void).await.unwrap(), 1);
+    assert_eq!(bench.store.reschedule(bench.now(), &waits(), Claims::Void).await.unwrap(), 1);
     bench.clock.advance(Duration::from_secs(120));
     assert_eq!(bench.claims(9).await.len(), 2);
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::ids::TenantId;
-use model::port::outbox::{Claim, Step};
+use model::port::outbox::{AttemptStep, Claim};
 use model::submission::State;
 use proptest::prelude::*;
 
@@ -147,21 +147,21 @@ impl<S: Store> Side<S> {
                 }
                 seen
             }
-            Event::Dot { claim } => self.record(*claim, |_| Step::DotSent).await,
+            Event::Dot { claim } => self.record(*claim, |_| AttemptStep::DotSent).await,
             Event::End { claim, state, wait, counted } => {
                 let due = after(*wait);
                 let ended = |claim: &Claim| match ended(claim, State::EVERY[*state], due) {
-                    Step::Ended { state, recipients, due, last_error } if !counted => {
-                        Step::Uncounted { state, recipients, due, last_error }
+                    AttemptStep::Ended { state, recipients, due, last_error } if !counted => {
+                        AttemptStep::Uncounted { state, recipients, due, last_error }
                     }
-                    step @ (Step::DotSent
-                    | Step::Ended { .. }
-                    | Step::Uncounted { .. }
-                    | Step::Damaged { .. }) => step,
+                    step @ (AttemptStep::DotSent
+                    | AttemptStep::Ended { .. }
+                    | AttemptStep::Uncounted { .. }
+                    | AttemptStep::Damaged { .. }) => step,
                 };
                 self.record(*claim, ended).await
             }
-            Event::Void => plain(store.void_claims().await),
+            Event::Void => plain(store.release_claims().await),
             Event::Pass { seconds } => {
                 self.clock.advance(Duration::from_secs((*seconds).into()));
                 String::new()
@@ -192,7 +192,7 @@ impl<S: Store> Side<S> {
         format!("{seen} {:?} {keys:?}", store.next_due(self.bench.now()).await.unwrap())
     }
 
-    async fn record(&self, claim: usize, step: impl FnOnce(&Claim) -> Step) -> String {
+    async fn record(&self, claim: usize, step: impl FnOnce(&Claim) -> AttemptStep) -> String {
         let Some(claim) = self.claims.get(claim % self.claims.len().max(1)) else {
             return String::new();
         };

@@ -58,7 +58,7 @@ mod smuggle;
 mod witness;
 
 use kit::problem::Problem;
-use kit::request::{Request, nowhere};
+use kit::request::{Request, not_found};
 use kit::response::{Answer, serve};
 use wasip2::exports::http::incoming_handler::Guest;
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
@@ -135,7 +135,7 @@ fn answer(request: &Request, word: &str) -> Result<Answer, Problem> {
         }
         "open-other" => Answer::json(200, &probe::open(&account(request)?)?),
         "" => Answer::json(200, &probe::fields(request)),
-        _ => Err(nowhere()),
+        _ => Err(not_found()),
     }
 }
 

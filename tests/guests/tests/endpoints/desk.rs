@@ -6,21 +6,22 @@ use std::sync::{Arc, Mutex};
 use bytes::{Bytes, BytesMut};
 use engine::discovery::Discovery;
 use model::account::{Account, Identity};
-use model::address::Address;
 use model::caller::{Caller, Grant};
-use model::discovery::Found;
-use model::draft::Draft;
+use model::discovery::DiscoveryResult;
 use model::future::BoxFuture;
 use model::instant::Timestamp;
-use model::mailbox::Mailbox;
-use model::message::{
-    Details, Facts, FlagChange, Header, MessageQuery, Moved, Page, Part, Stored, Summary, Usage,
+use model::mail::address::Address;
+use model::mail::draft::Draft;
+use model::mail::mailbox::Mailbox;
+use model::mail::message::{
+    FlagChange, Header, HeaderSummary, MailboxPosition, MessageQuery, Moved, Page, Part,
+    ReplyHeaders, Summary, Usage,
 };
 use model::octets::{Octets, in_memory};
 use model::port::capabilities::{Body, Capabilities, Message};
 use model::port::spool::{Spool, SpoolError};
 use model::problem::{Code, Fault, Problem};
-use model::submission::{Entry, Receipt, RecipientVerdict, SentCopy, State};
+use model::submission::{Receipt, RecipientVerdict, SentCopy, State, SubmissionStatus};
 
 /// What was asked for, in order.
 #[derive(Debug, Default)]
@@ -48,14 +49,14 @@ fn ready<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {
 fn summary() -> Summary {
     let person = |email: &str| vec![Address { name: None, email: email.to_owned() }];
     Summary {
-        stored: Some(Stored {
+        stored: Some(MailboxPosition {
             key: "k1".to_owned(),
             mailbox: "INBOX".to_owned(),
             uid: 7,
             received: Some(Timestamp::from_millis(0)),
             keywords: vec!["\\Seen".to_owned()],
         }),
-        facts: Facts {
+        facts: HeaderSummary {
             message_id: Some("m@x".to_owned()),
             thread_id: "t".to_owned(),
             date: None,
@@ -82,8 +83,8 @@ fn receipt() -> Receipt {
     }
 }
 
-fn entry() -> Entry {
-    Entry {
+fn entry() -> SubmissionStatus {
+    SubmissionStatus {
         receipt: receipt(),
         attempts: 2,
         recipients: vec![RecipientVerdict {
@@ -215,7 +216,7 @@ impl Capabilities for Desk {
         &'a self,
         _: &'a Grant,
         id: &'a str,
-    ) -> BoxFuture<'a, Result<Entry, Problem>> {
+    ) -> BoxFuture<'a, Result<SubmissionStatus, Problem>> {
         self.note(format!("submission {id}"));
         ready(Ok(entry()))
     }
@@ -226,7 +227,7 @@ impl Capabilities for Desk {
         states: &'a [State],
         _: Option<&'a str>,
         limit: u32,
-    ) -> BoxFuture<'a, Result<Page<Entry>, Problem>> {
+    ) -> BoxFuture<'a, Result<Page<SubmissionStatus>, Problem>> {
         self.note(format!("submissions {states:?} {limit}"));
         ready(Ok(Page { rows: vec![entry()], next_cursor: None }))
     }
@@ -235,11 +236,11 @@ impl Capabilities for Desk {
         &'a self,
         caller: &'a Caller,
         domain: &'a str,
-    ) -> BoxFuture<'a, Result<Found, Problem>> {
+    ) -> BoxFuture<'a, Result<DiscoveryResult, Problem>> {
         Box::pin(async {
             Ok(match &self.discovery {
                 Some(discovery) => discovery.find(&caller.tenant, domain).await,
-                None => Found::default(),
+                None => DiscoveryResult::default(),
             })
         })
     }
@@ -278,8 +279,8 @@ impl Message for Letter {
         ready(Ok(vec![Header { name: "Subject".to_owned(), value: "Grüße".to_owned() }]))
     }
 
-    fn details(&self) -> BoxFuture<'_, Result<Details, Problem>> {
-        ready(Ok(Details::default()))
+    fn details(&self) -> BoxFuture<'_, Result<ReplyHeaders, Problem>> {
+        ready(Ok(ReplyHeaders::default()))
     }
 
     fn structure(&self) -> BoxFuture<'_, Result<Vec<Part>, Problem>> {

@@ -17,23 +17,23 @@ use engine::providers::Profiles;
 use engine::settings::Settings;
 use mail::smtp::{Smtp, SmtpLimits};
 use model::account::{Account, Credentials, Identity, MailServer, Security};
-use model::draft::{Composed, Draft};
 use model::filter::Edit;
 use model::ids::SubmissionId;
 use model::instant::Timestamp;
-use model::message::{Facts, ReadWant, Reading};
+use model::mail::draft::{Composed, Draft};
+use model::mail::message::{HeaderSummary, ParseOptions, ParsedMessage};
 use model::octets::{Octets, in_memory};
 use model::port::BoxFuture;
 use model::port::accounts::Accounts;
 use model::port::clock::{Clock, Entropy};
 use model::port::dial::{Dial, DialError, Target, Wire};
 use model::port::imap::{ImapConnect, ImapError, ImapSession};
-use model::port::login_observer::Steps;
+use model::port::login_observer::LoginObserver;
 use model::port::mime::{Mime, MimeError};
 use model::port::outbox::{Acceptance, Outbox};
 use model::port::spool::{Payer, Spool, SpoolError, Spools};
 use model::secret::Secret;
-use model::submission::{Entry, NewSubmission};
+use model::submission::{NewSubmission, SubmissionStatus};
 use scripted::smtp::Server;
 use store::keys::seal::MasterKey;
 use store::memory::Memory;
@@ -45,7 +45,7 @@ static PROFILES: LazyLock<Arc<Profiles>> =
     LazyLock::new(|| Arc::new(Profiles::embedded().unwrap()));
 
 /// What became of a submission.
-pub(crate) type Seen = Entry;
+pub(crate) type Seen = SubmissionStatus;
 
 /// Submits a message for `r0@example.net` and so on, and waits until it is final, but not longer than
 /// `within`.
@@ -233,7 +233,7 @@ impl ImapConnect for Nothing {
         &'a self,
         _: &'a MailServer,
         _: &'a Credentials,
-        _: &'a dyn Steps,
+        _: &'a dyn LoginObserver,
     ) -> BoxFuture<'a, Result<Box<dyn ImapSession>, ImapError>> {
         Box::pin(async { Err(ImapError::Timeout) })
     }
@@ -249,10 +249,18 @@ impl Mime for Nothing {
     fn digest(&self) -> [u8; 32] {
         [0; 32]
     }
-    fn summarise(&self, _: Vec<Bytes>) -> BoxFuture<'_, Result<Vec<Option<Facts>>, MimeError>> {
+    fn summarise(
+        &self,
+        _: Vec<Bytes>,
+    ) -> BoxFuture<'_, Result<Vec<Option<HeaderSummary>>, MimeError>> {
         Box::pin(async { Err(MimeError::Failed(NOTHING.to_owned())) })
     }
-    fn read(&self, _: Octets, _: ReadWant, _: u32) -> BoxFuture<'_, Result<Reading, MimeError>> {
+    fn read(
+        &self,
+        _: Octets,
+        _: ParseOptions,
+        _: u32,
+    ) -> BoxFuture<'_, Result<ParsedMessage, MimeError>> {
         Box::pin(async { Err(MimeError::Failed(NOTHING.to_owned())) })
     }
     fn decode<'a>(&'a self, _: Octets, _: &'a str) -> BoxFuture<'a, Result<Octets, MimeError>> {

@@ -55,7 +55,7 @@ pub struct Grants {
     /// The only accounts it may open; none means those of the token.
     pub accounts: Option<Vec<AccountId>>,
     /// What a filter may see of a message; none where nothing is said.
-    pub read: Option<Reading>,
+    pub read: Option<ReadGrant>,
     /// Whether it may submit; none where nothing is said.
     pub send: Option<bool>,
     /// What a filter may change.
@@ -66,7 +66,7 @@ pub struct Grants {
 
 /// `read`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reading {
+pub enum ReadGrant {
     /// Only the header.
     Headers,
     /// The whole message.
@@ -220,7 +220,7 @@ fn ours(tool: &Value<'_>) -> Result<(Grants, Limits), ManifestFault> {
     let accounts = ours.take("accounts").map(|value| accounts(&value)).transpose()?;
     let read = ours
         .take("read")
-        .map(|value| value.one_of(&[("headers", Reading::Headers), ("all", Reading::All)]));
+        .map(|value| value.one_of(&[("headers", ReadGrant::Headers), ("all", ReadGrant::All)]));
     let words = EditKind::EVERY.map(|kind| (kind.as_str(), kind));
     let edits = ours.take("edits").map(|value| value.some_of(&words)).transpose()?;
     let auth = ours

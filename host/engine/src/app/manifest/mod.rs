@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use crate::app::manifest::component::{Auth, Component, Reading};
+use crate::app::manifest::component::{Auth, Component, ReadGrant};
 use crate::app::manifest::fault::ManifestFault;
 use crate::app::manifest::table::{Table, line};
 use crate::app::manifest::trigger::{Binding, Route, Target, Triggers};
@@ -197,7 +197,7 @@ fn check(
                           reads what its token may, and needs this with auth = \"none\" only";
             return Err(ours("read", advice));
         }
-        if grants.read == Some(Reading::Headers) && public {
+        if grants.read == Some(ReadGrant::Headers) && public {
             return Err(ours("read", "an endpoint reads whole messages; write \"all\""));
         }
         if !grants.edits.is_empty() && !filters {

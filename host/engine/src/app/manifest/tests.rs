@@ -8,7 +8,7 @@ use expect_test::expect_file;
 
 use super::*;
 
-const EVERYTHING: &str = include_str!("../../manifest/golden/good/everything.toml");
+const EVERYTHING: &str = include_str!("golden/good/everything.toml");
 
 #[test]
 fn good_manifests_are_read_whole() {
@@ -61,7 +61,8 @@ fn check(given: &[&str], want: &str) {
 }
 
 fn golden(kind: &str) -> Vec<PathBuf> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/manifest/golden").join(kind);
+    let directory =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("src/app/manifest/golden").join(kind);
     let entries = std::fs::read_dir(directory).unwrap();
     let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));

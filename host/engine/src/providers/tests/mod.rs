@@ -275,5 +275,5 @@ fn goldens(kind: &str) -> Vec<(String, String)> {
 }
 
 fn place(kind: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/profiles/tests").join(kind)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/providers/tests").join(kind)
 }

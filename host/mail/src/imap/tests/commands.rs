@@ -1,7 +1,7 @@
 //! Every command: refused, broken off, answered in all the ways that servers have.
 
-use model::mailbox::{Role, RoleSource};
-use model::message::FlagChange;
+use model::mail::mailbox::{Role, RoleSource};
+use model::mail::message::FlagChange;
 use model::port::imap::{
     AppendUid, CopyUid, FetchItem, ImapError, ImapSession, Messages, NoCode, Removal,
 };

@@ -4,7 +4,7 @@ use model::account::Security;
 use model::port::imap::ImapError;
 
 use crate::imap::tests::script::{open, open_with, watched};
-use crate::scripted_peer::{Diary, token};
+use crate::scripted_peer::{StepLog, token};
 
 #[tokio::test]
 async fn the_login_takes_the_way_that_the_server_offers() {
@@ -162,7 +162,7 @@ async fn each_step_of_a_login_is_told_when_it_was_done() {
 }
 
 async fn check(security: Security, says: &[&str], want: &str) {
-    let diary = Diary::default();
+    let diary = StepLog::default();
     let _ = watched(security, says, &diary).await;
     assert_eq!(diary.read(), want, "{says:?}");
 }

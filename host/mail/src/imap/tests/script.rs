@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use model::account::{Credentials, Security};
-use model::mailbox::MailboxName;
-use model::message::FlagChange;
+use model::mail::mailbox::MailboxName;
+use model::mail::message::FlagChange;
 use model::octets::{Octets, in_memory};
 use model::port::imap::{FetchItem, FetchRow, ImapConnect, ImapError, ImapSession, Messages};
-use model::port::login_observer::Steps;
+use model::port::login_observer::LoginObserver;
 
 use crate::imap::{Imap, ImapLimits};
 use crate::scripted_peer::{OneWire, Peer, credentials, pair, server};
@@ -112,7 +112,7 @@ pub(crate) async fn open_with(
 pub(crate) async fn watched(
     security: Security,
     says: &[&str],
-    steps: &dyn Steps,
+    steps: &dyn LoginObserver,
 ) -> (Result<(), ImapError>, Vec<String>) {
     talk(&credentials(), security, says, steps).await
 }
@@ -121,7 +121,7 @@ async fn talk(
     credentials: &Credentials,
     security: Security,
     says: &[&str],
-    steps: &dyn Steps,
+    steps: &dyn LoginObserver,
 ) -> (Result<(), ImapError>, Vec<String>) {
     let (dial, mut peer) = pair();
     let imap = imap(dial);

@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use model::account::{Credentials, Security};
-use model::draft::Envelope;
+use model::mail::draft::Envelope;
 use model::octets::{Octets, in_memory};
-use model::port::login_observer::Steps;
+use model::port::login_observer::LoginObserver;
 use model::port::smtp::{BeforeDot, Data, Delivery, SmtpConnect, SmtpError, SmtpSession};
 use model::port::store_error::StoreError;
 
@@ -85,7 +85,7 @@ async fn open_with(
 async fn watched(
     security: Security,
     says: &[&str],
-    steps: &dyn Steps,
+    steps: &dyn LoginObserver,
 ) -> (Result<(), SmtpError>, Vec<String>) {
     talk(&credentials(), security, says, steps).await
 }
@@ -94,7 +94,7 @@ async fn talk(
     credentials: &Credentials,
     security: Security,
     says: &[&str],
-    steps: &dyn Steps,
+    steps: &dyn LoginObserver,
 ) -> (Result<(), SmtpError>, Vec<String>) {
     let (dial, mut peer) = pair();
     let smtp = smtp(dial);

@@ -3,7 +3,7 @@
 use model::account::Security;
 use model::port::smtp::SmtpError;
 
-use crate::scripted_peer::Diary;
+use crate::scripted_peer::StepLog;
 use crate::smtp::tests::{GO, OK, PLAIN, envelope, message, recorded, session, watched};
 
 #[tokio::test]
@@ -19,7 +19,7 @@ async fn a_rehearsal_goes_as_far_as_rcpt_and_back() {
             }
             heard
         };
-        let (outcome, heard) = tokio::join!(session.rehearse(&ann), play);
+        let (outcome, heard) = tokio::join!(session.check_recipient(&ann), play);
         let said = outcome.err().map(|error| {
             let SmtpError::Refused { step: "RCPT", reply } = error else { panic!("{error:?}") };
             reply.code
@@ -56,7 +56,7 @@ async fn each_step_of_a_login_is_told_when_it_was_done() {
 }
 
 async fn check(security: Security, says: &[&str], want: &str) {
-    let diary = Diary::default();
+    let diary = StepLog::default();
     let _ = watched(security, says, &diary).await;
     assert_eq!(diary.read(), want, "{says:?}");
 }

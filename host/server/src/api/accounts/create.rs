@@ -11,12 +11,12 @@ use model::problem::{Code, Problem};
 use runtime::body::Body;
 
 use crate::api::accounts::errors::{faulty, stored};
-use crate::api::accounts::handlers::Desk;
+use crate::api::accounts::handlers::AccountsApi;
 use crate::api::accounts::json;
 use crate::api::accounts::parse::Wanted;
 use crate::http::response;
 
-impl Desk {
+impl AccountsApi {
     pub(crate) async fn create(
         &self,
         caller: &Caller,
@@ -41,7 +41,7 @@ impl Desk {
             self.engine.awaits_consent(&account).await;
         }
         if let Some(tried) = &verification {
-            self.engine.keep(&account, tried).await;
+            self.engine.record_verification(&account, tried).await;
         }
         let mut made = self.show(&account).await?;
         if let (Some(tried), Some(members)) = (&verification, made.as_object_mut()) {
@@ -68,7 +68,7 @@ impl Desk {
         if self.accounts.get(&account.tenant, &account.id).await.map_err(stored)?.is_some() {
             return Err(taken(&account.id));
         }
-        self.engine.made_good(&account.tenant, credentials).await
+        self.engine.resolve_credentials(&account.tenant, credentials).await
     }
 
     async fn store(&self, account: &Account, credentials: &Credentials) -> Result<(), Problem> {

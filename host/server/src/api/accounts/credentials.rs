@@ -10,12 +10,12 @@ use model::secret::Secret;
 use serde_json::{Map, Value};
 
 use crate::api::accounts::errors::faulty;
-use crate::api::accounts::handlers::Desk;
-use crate::api::accounts::request::{WrittenOAuth, WrittenProof};
+use crate::api::accounts::handlers::AccountsApi;
+use crate::api::accounts::request::{CredentialsRequest, OAuthRequest};
 
 /// What is to become of what is stored.
 #[derive(Debug)]
-pub(crate) enum Proof {
+pub(crate) enum CredentialsUpdate {
     /// It stays.
     Kept,
     /// Some of it stays: it is for the servers that it was given for.
@@ -24,18 +24,18 @@ pub(crate) enum Proof {
     Given(Credentials),
 }
 
-impl Desk {
+impl AccountsApi {
     pub(crate) fn proof(
         &self,
         stored: &Credentials,
-        asked: WrittenProof,
-    ) -> Result<Proof, Problem> {
+        asked: CredentialsRequest,
+    ) -> Result<CredentialsUpdate, Problem> {
         match (asked.password, asked.oauth) {
             (Some(Some(_)), Some(Some(_))) => {
                 Err(faulty("/oauth", "excluded", "give `password` or `oauth`, not both"))
             }
             (Some(Some(password)), _) => {
-                Ok(Proof::Given(Credentials::Password(Secret::new(password))))
+                Ok(CredentialsUpdate::Given(Credentials::Password(Secret::new(password))))
             }
             (_, Some(Some(members))) => self.by_oauth(stored, &members),
             (Some(None), _) if matches!(stored, Credentials::Password(_)) => Err(faulty(
@@ -48,7 +48,7 @@ impl Desk {
                 "missing",
                 "something has to log in: give `password` in the place of the tokens",
             )),
-            (Some(None) | None, Some(None) | None) => Ok(Proof::Kept),
+            (Some(None) | None, Some(None) | None) => Ok(CredentialsUpdate::Kept),
         }
     }
 
@@ -56,7 +56,7 @@ impl Desk {
         &self,
         stored: &Credentials,
         members: &Map<String, Value>,
-    ) -> Result<Proof, Problem> {
+    ) -> Result<CredentialsUpdate, Problem> {
         let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
         let (provider, token_url) = (text("provider"), text("tokenUrl"));
         let known = match stored {
@@ -66,9 +66,13 @@ impl Desk {
         // A secret alone is for the address that there is.
         let Some(TokenSource::Url { url, secret }) = known.filter(|_| provider.is_none()) else {
             let same = matches!(known, Some(TokenSource::Provider(name)) if Some(name) == provider.as_ref());
-            let written = WrittenOAuth { provider, token_url, secret: text("secret") };
+            let written = OAuthRequest { provider, token_url, secret: text("secret") };
             let given = self.by_tokens(written)?;
-            return Ok(if same { Proof::Kept } else { Proof::Given(given) });
+            return Ok(if same {
+                CredentialsUpdate::Kept
+            } else {
+                CredentialsUpdate::Given(given)
+            });
         };
         let told = members.contains_key("secret");
         let moved = token_url.as_ref().is_some_and(|given| given != url);
@@ -79,7 +83,7 @@ impl Desk {
         let all_given = token_url.is_some() && (told || secret.is_none());
         let away = matches!(members.get("tokenUrl"), Some(Value::Null));
         let token_url = token_url.or_else(|| Some(url.clone()).filter(|_| !away));
-        let written = WrittenOAuth { provider, token_url, secret: text("secret") };
+        let written = OAuthRequest { provider, token_url, secret: text("secret") };
         let mut given = self.by_tokens(written)?;
         if let Credentials::OAuth(OAuth { source: TokenSource::Url { secret: there, .. }, .. }) =
             &mut given
@@ -89,9 +93,9 @@ impl Desk {
         }
         let same = matches!(&given, Credentials::OAuth(oauth) if Some(&oauth.source) == known);
         Ok(match (all_given, same) {
-            (true, _) => Proof::Given(given),
-            (false, true) => Proof::Kept,
-            (false, false) => Proof::Amended(given),
+            (true, _) => CredentialsUpdate::Given(given),
+            (false, true) => CredentialsUpdate::Kept,
+            (false, false) => CredentialsUpdate::Amended(given),
         })
     }
 }

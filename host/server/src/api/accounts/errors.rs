@@ -1,11 +1,11 @@
 //! What the handlers of accounts refuse with.
 
-use model::address::EmailAddress;
+use model::mail::address::EmailAddress;
 use model::port::store_error::StoreError;
 use model::problem::{Code, Fault, Problem};
 
 pub(crate) fn address(pointer: &str, text: &str) -> Result<EmailAddress, Problem> {
-    text.parse().map_err(|error: model::address::InvalidAddress| {
+    text.parse().map_err(|error: model::mail::address::InvalidAddress| {
         faulty(pointer, "bad-address", &error.to_string())
     })
 }
@@ -36,5 +36,6 @@ pub(crate) fn unknown(id: &str) -> Problem {
 }
 
 pub(crate) fn stored(error: StoreError) -> Problem {
-    Problem::new(Code::StoreUnavailable, "the account could not be read or written").because(error)
+    Problem::new(Code::StoreUnavailable, "the account could not be read or written")
+        .with_cause(error)
 }

@@ -8,24 +8,24 @@ use std::sync::Arc;
 
 use engine::engine::Engine;
 use model::account::Security;
-use model::address::EmailAddress;
 use model::caller::Caller;
-use model::discovery::{Found, Step};
+use model::discovery::{DiscoveryResult, Step};
+use model::mail::address::EmailAddress;
 use model::problem::{Code, Problem};
 use model::provider::{Auth, Profile, Server, Username};
 
-use crate::api::accounts::request::{Written, WrittenServer};
+use crate::api::accounts::request::{AccountRequest, ServerRequest};
 use crate::http::accept_language;
 
 const WAY_OUT: &str = "give `imap`, `smtp` or both, as the provider's help pages name them";
 
 /// Finds both servers when the body names neither.
-pub(crate) async fn fill(
+pub(crate) async fn find_missing_servers(
     engine: &Arc<Engine>,
     caller: &Caller,
     accept: &str,
     email: &EmailAddress,
-    written: &mut Written,
+    written: &mut AccountRequest,
 ) -> Result<(), Problem> {
     if written.imap.is_some() || written.smtp.is_some() {
         return Ok(());
@@ -55,7 +55,7 @@ pub(crate) async fn fill(
     Ok(())
 }
 
-fn taken(server: &Server, email: &EmailAddress) -> WrittenServer {
+fn taken(server: &Server, email: &EmailAddress) -> ServerRequest {
     let username = match server.username {
         Username::Email => email.as_str().to_owned(),
         Username::LocalPart => {
@@ -63,7 +63,7 @@ fn taken(server: &Server, email: &EmailAddress) -> WrittenServer {
             local.unwrap_or(email.as_str()).to_owned()
         }
     };
-    WrittenServer {
+    ServerRequest {
         host: server.host.clone(),
         port: server.port,
         security: server.security,
@@ -102,7 +102,7 @@ fn no_password(engine: &Engine, profile: &Profile, accept: &str) -> Problem {
     }
 }
 
-fn ask(email: &EmailAddress, found: &Found, profile: &Profile) -> Problem {
+fn ask(email: &EmailAddress, found: &DiscoveryResult, profile: &Profile) -> Problem {
     let place = |server: &Server| {
         let security = match server.security {
             Security::Tls => "tls",

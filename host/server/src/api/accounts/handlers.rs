@@ -8,7 +8,7 @@ use http::{Response, StatusCode};
 use model::account::Account;
 use model::caller::Caller;
 use model::ids::{AccountId, TenantId};
-use model::message::Page;
+use model::mail::message::Page;
 use model::port::accounts::Accounts;
 use model::port::clock::Entropy;
 use model::port::store_error::StoreError;
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::api::accounts::errors::{stored, unknown};
 use crate::api::accounts::json;
-use crate::api::accounts::rate_limit::Tries;
+use crate::api::accounts::rate_limit::VerifyRateLimiter;
 use crate::http::response;
 
 /// Accounts in one answer.
@@ -28,17 +28,17 @@ const PAGE: usize = 100;
 
 /// What the handlers need.
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct AccountsApi {
     pub(crate) accounts: Arc<dyn Accounts>,
     pub(crate) engine: Arc<Engine>,
     pub(crate) dialer: Arc<Dialer>,
     /// Where tenants' own addresses give tokens.
     pub(crate) own_tokens: Arc<Fetcher>,
     pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) tries: Tries,
+    pub(crate) tries: VerifyRateLimiter,
 }
 
-impl Desk {
+impl AccountsApi {
     pub(crate) async fn list(
         &self,
         caller: &Caller,

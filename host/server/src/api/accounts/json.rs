@@ -1,6 +1,6 @@
 //! Accounts and verifications as JSON. A password is in neither.
 
-use engine::account_check::self_test::Trial;
+use engine::account_check::self_test::SelfTest;
 use engine::account_check::verify::{Probe, Verification};
 use engine::login::trace::Step;
 use http::{Response, StatusCode, Uri};
@@ -11,8 +11,7 @@ use model::problem::{Code, Problem, Protocol};
 use runtime::body::Body;
 use serde_json::{Map, Value, json};
 
-use crate::http::accept_language;
-use crate::http::response;
+use crate::http::{accept_language, response};
 
 /// As the API shows it.
 pub(crate) fn account(
@@ -85,7 +84,7 @@ const fn word(protocol: Protocol) -> &'static str {
 }
 
 /// How a test message fared.
-pub(crate) fn tried_out(trial: &Trial) -> Response<Body> {
+pub(crate) fn tried_out(trial: &SelfTest) -> Response<Body> {
     let steps: Vec<Value> = trial
         .steps
         .iter()

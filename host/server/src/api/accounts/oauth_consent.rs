@@ -19,7 +19,7 @@ use model::problem::{Code, Problem};
 use runtime::body::Body;
 use serde_json::json;
 
-use crate::api::accounts::handlers::Desk;
+use crate::api::accounts::handlers::AccountsApi;
 use crate::http::response;
 use crate::openapi::operation::wrong_method;
 
@@ -34,7 +34,7 @@ const FIELDS: [(HeaderName, &str); 4] = [
     (CACHE_CONTROL, "no-store"),
 ];
 
-impl Desk {
+impl AccountsApi {
     /// Where the owner of the mailbox has to agree.
     pub(crate) async fn begin_consent(
         &self,
@@ -51,7 +51,7 @@ impl Desk {
 }
 
 /// A browser comes back from the authorization server.
-pub(crate) async fn come_back(
+pub(crate) async fn oauth_callback(
     engine: &Engine,
     head: &request::Parts,
     request: &RequestId,

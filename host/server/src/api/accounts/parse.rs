@@ -4,9 +4,9 @@
 
 use engine::login::advice;
 use model::account::{Account, Credentials, Identity, MailServer, OAuth, TokenSource};
-use model::address::EmailAddress;
 use model::caller::Caller;
 use model::ids::AccountId;
+use model::mail::address::EmailAddress;
 use model::port::clock::ten_bytes;
 use model::port::dial::DialError;
 use model::port::lookup::FetchError;
@@ -15,8 +15,8 @@ use model::secret::Secret;
 
 use crate::api::accounts::errors::{address, faulty, not_allowed};
 use crate::api::accounts::find_servers;
-use crate::api::accounts::handlers::Desk;
-use crate::api::accounts::request::{Written, WrittenIdentity, WrittenOAuth, WrittenServer};
+use crate::api::accounts::handlers::AccountsApi;
+use crate::api::accounts::request::{AccountRequest, IdentityRequest, OAuthRequest, ServerRequest};
 use crate::config::oauth;
 
 /// A port that is open wherever the host is.
@@ -31,14 +31,14 @@ pub(crate) struct Wanted {
     pub(crate) verify: bool,
 }
 
-impl Desk {
+impl AccountsApi {
     pub(crate) async fn read(
         &self,
         caller: &Caller,
         accept: &str,
         body: &[u8],
     ) -> Result<Wanted, Problem> {
-        let mut written = Written::parse(body)?;
+        let mut written = AccountRequest::parse(body)?;
         let email = address("/email", &written.email)?;
         let mut identities = identities(written.identities.take().unwrap_or_default())?;
         if identities.is_empty() {
@@ -56,7 +56,8 @@ impl Desk {
         }
         let credentials = self.credentials(&mut written)?;
         self.vet_tokens(&credentials).await?;
-        find_servers::fill(&self.engine, caller, accept, &email, &mut written).await?;
+        find_servers::find_missing_servers(&self.engine, caller, accept, &email, &mut written)
+            .await?;
         let imap = server("/imap", written.imap, &email)?;
         let smtp = server("/smtp", written.smtp, &email)?;
         self.check_served(&credentials, imap.as_ref(), smtp.as_ref())?;
@@ -99,7 +100,7 @@ impl Desk {
     }
 
     /// A password, or where tokens come from.
-    fn credentials(&self, written: &mut Written) -> Result<Credentials, Problem> {
+    fn credentials(&self, written: &mut AccountRequest) -> Result<Credentials, Problem> {
         let oauth = match (written.password.take(), written.oauth.take()) {
             (Some(password), None) => return Ok(Credentials::Password(Secret::new(password))),
             (None, Some(oauth)) => oauth,
@@ -115,7 +116,7 @@ impl Desk {
     }
 
     /// Where tokens come from; there is none yet.
-    pub(crate) fn by_tokens(&self, oauth: WrittenOAuth) -> Result<Credentials, Problem> {
+    pub(crate) fn by_tokens(&self, oauth: OAuthRequest) -> Result<Credentials, Problem> {
         let source = match (oauth.provider, oauth.token_url) {
             (Some(name), None) if oauth.secret.is_none() => {
                 self.engine.authorization_server(&name).map_err(|unknown| {
@@ -150,7 +151,7 @@ impl Desk {
         else {
             return Ok(());
         };
-        match self.own_tokens.vet(url).await {
+        match self.own_tokens.check_egress(url).await {
             Err(FetchError::Dial(error @ DialError::NotAllowed { .. })) => {
                 let detail = format!(
                     "{error}. If it is the operator's own, `[egress] fetch` in the configuration lets it in."
@@ -181,7 +182,7 @@ impl Desk {
         server: Option<&MailServer>,
     ) -> Result<(), Problem> {
         let Some(MailServer { host, port, .. }) = server else { return Ok(()) };
-        let refusal = async |port| match self.dialer.vet(host, port).await {
+        let refusal = async |port| match self.dialer.check_egress(host, port).await {
             Err(DialError::NotAllowed { reason, .. }) => Some(reason),
             Err(_) | Ok(()) => None,
         };
@@ -198,7 +199,7 @@ impl Desk {
 
 pub(crate) fn server(
     pointer: &str,
-    written: Option<WrittenServer>,
+    written: Option<ServerRequest>,
     email: &EmailAddress,
 ) -> Result<Option<MailServer>, Problem> {
     let Some(written) = written else { return Ok(None) };
@@ -219,8 +220,8 @@ pub(crate) fn server(
 }
 
 /// Whom the account sends as; each has to be an address.
-pub(crate) fn identities(written: Vec<WrittenIdentity>) -> Result<Vec<Identity>, Problem> {
-    let read = |(index, identity): (usize, WrittenIdentity)| {
+pub(crate) fn identities(written: Vec<IdentityRequest>) -> Result<Vec<Identity>, Problem> {
+    let read = |(index, identity): (usize, IdentityRequest)| {
         let email = address(&format!("/identities/{index}/email"), &identity.email)?;
         Ok(Identity { name: identity.name, email })
     };

@@ -14,16 +14,16 @@ use model::ids::TenantId;
 use model::port::clock::Clock;
 use model::problem::{Code, Problem};
 
-use crate::config::limits::TryLimits;
+use crate::config::limits::VerifyLimits;
 
 /// Until one of those that are under way has probably ended.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// What every tenant has left.
 #[derive(Debug)]
-pub(crate) struct Tries {
+pub(crate) struct VerifyRateLimiter {
     clock: Arc<dyn Clock>,
-    limits: TryLimits,
+    limits: VerifyLimits,
     tenants: BTreeMap<TenantId, Arc<Mutex<Share>>>,
 }
 
@@ -38,16 +38,16 @@ struct Share {
 
 /// A try that is under way; over when dropped.
 #[derive(Debug)]
-pub(crate) struct Try(Arc<Mutex<Share>>);
+pub(crate) struct VerifyPermit(Arc<Mutex<Share>>);
 
-impl Tries {
-    pub(crate) fn new(tenants: &[TenantId], limits: TryLimits, clock: Arc<dyn Clock>) -> Self {
+impl VerifyRateLimiter {
+    pub(crate) fn new(tenants: &[TenantId], limits: VerifyLimits, clock: Arc<dyn Clock>) -> Self {
         let fresh = |tenant: &TenantId| (tenant.clone(), Arc::default());
         Self { clock, limits, tenants: tenants.iter().map(fresh).collect() }
     }
 
     /// To be held as long as the try takes.
-    pub(crate) fn begin(&self, tenant: &TenantId) -> Result<Try, Problem> {
+    pub(crate) fn begin(&self, tenant: &TenantId) -> Result<VerifyPermit, Problem> {
         let share = self.tenants.get(tenant).ok_or_else(|| over("no tries are left", PAUSE))?;
         let mut held = lock(share);
         if held.under_way >= self.limits.at_once {
@@ -63,11 +63,11 @@ impl Tries {
         })?;
         held.under_way += 1;
         drop(held);
-        Ok(Try(Arc::clone(share)))
+        Ok(VerifyPermit(Arc::clone(share)))
     }
 }
 
-impl Drop for Try {
+impl Drop for VerifyPermit {
     fn drop(&mut self) {
         let mut share = lock(&self.0);
         share.under_way = share.under_way.saturating_sub(1);
@@ -75,7 +75,7 @@ impl Drop for Try {
 }
 
 /// When the tries would have ended with one more; else how long to wait for it.
-fn next(due: Duration, now: Duration, limits: TryLimits) -> Result<Duration, Duration> {
+fn next(due: Duration, now: Duration, limits: VerifyLimits) -> Result<Duration, Duration> {
     let each = Duration::from_secs(60) / limits.per_minute.max(1);
     let ahead = each * limits.burst.saturating_sub(1);
     let due = due.max(now);
@@ -101,7 +101,7 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: TryLimits = TryLimits { at_once: 2, per_minute: 6, burst: 3 };
+    const LIMITS: VerifyLimits = VerifyLimits { at_once: 2, per_minute: 6, burst: 3 };
 
     #[derive(Debug, Default)]
     struct Owned(Mutex<Duration>);
@@ -126,15 +126,15 @@ mod tests {
         }
     }
 
-    fn tries() -> (Tries, Arc<Owned>) {
+    fn tries() -> (VerifyRateLimiter, Arc<Owned>) {
         let clock = Arc::new(Owned::default());
         clock.advance(1000);
         let tenants = ["a", "b"].map(|id| id.parse().unwrap());
-        (Tries::new(&tenants, LIMITS, clock.clone()), clock)
+        (VerifyRateLimiter::new(&tenants, LIMITS, clock.clone()), clock)
     }
 
     #[track_caller]
-    fn check(tries: &Tries, tenant: &str, want: Option<u64>) {
+    fn check(tries: &VerifyRateLimiter, tenant: &str, want: Option<u64>) {
         let got = tries.begin(&tenant.parse().unwrap()).map(drop);
         let after = got.err().map(|problem| {
             assert_eq!(problem.code, Code::TooManyRequests);

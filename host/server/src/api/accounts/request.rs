@@ -132,15 +132,15 @@ fn read<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Written {
+pub(crate) struct AccountRequest {
     pub(crate) id: Option<String>,
     pub(crate) email: String,
     pub(crate) name: Option<String>,
     pub(crate) password: Option<String>,
-    pub(crate) oauth: Option<WrittenOAuth>,
-    pub(crate) imap: Option<WrittenServer>,
-    pub(crate) smtp: Option<WrittenServer>,
-    pub(crate) identities: Option<Vec<WrittenIdentity>>,
+    pub(crate) oauth: Option<OAuthRequest>,
+    pub(crate) imap: Option<ServerRequest>,
+    pub(crate) smtp: Option<ServerRequest>,
+    pub(crate) identities: Option<Vec<IdentityRequest>>,
     #[serde(default)]
     pub(crate) confirm: bool,
     #[serde(default)]
@@ -152,14 +152,14 @@ pub(crate) struct Written {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct WrittenOAuth {
+pub(crate) struct OAuthRequest {
     pub(crate) provider: Option<String>,
     pub(crate) token_url: Option<String>,
     pub(crate) secret: Option<String>,
 }
 
 #[derive(Deserialize)]
-pub(crate) struct WrittenServer {
+pub(crate) struct ServerRequest {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) security: Security,
@@ -168,12 +168,12 @@ pub(crate) struct WrittenServer {
 }
 
 #[derive(Deserialize)]
-pub(crate) struct WrittenIdentity {
+pub(crate) struct IdentityRequest {
     pub(crate) name: Option<String>,
     pub(crate) email: String,
 }
 
-impl Written {
+impl AccountRequest {
     /// From a request's body.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, Problem> {
         read(checked(&BODY, body)?)
@@ -182,30 +182,30 @@ impl Written {
 
 /// What is to log in: a member that is left out is none, and one that takes away is `Some(None)`.
 #[derive(Debug)]
-pub(crate) struct WrittenProof {
+pub(crate) struct CredentialsRequest {
     pub(crate) password: Option<Option<String>>,
     pub(crate) oauth: Option<Option<Map<String, Value>>>,
 }
 
 /// What is to be changed, checked by itself.
 #[derive(Debug)]
-pub(crate) struct Change(Map<String, Value>);
+pub(crate) struct AccountChangeRequest(Map<String, Value>);
 
-impl Change {
+impl AccountChangeRequest {
     /// From a request's body.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, Problem> {
         read(checked(&CHANGE, body)?).map(Self)
     }
 
     /// What logs in from now on, as far as it is in there.
-    pub(crate) fn proof(&self) -> Result<WrittenProof, Problem> {
+    pub(crate) fn proof(&self) -> Result<CredentialsRequest, Problem> {
         let member = |name: &str| self.0.get(name).cloned();
         let oauth = match member("oauth") {
             Some(Value::Object(members)) => Some(Some(members)),
             Some(_) => Some(None),
             None => None,
         };
-        Ok(WrittenProof { password: member("password").map(read).transpose()?, oauth })
+        Ok(CredentialsRequest { password: member("password").map(read).transpose()?, oauth })
     }
 
     pub(crate) fn has_identities(&self) -> bool {
@@ -213,13 +213,13 @@ impl Change {
     }
 
     /// Laid over what is there, as a body that would connect the mailbox anew.
-    pub(crate) fn over(self, mut base: Value) -> Result<Written, Problem> {
+    pub(crate) fn over(self, mut base: Value) -> Result<AccountRequest, Problem> {
         let mut change = self.0;
         // What logs in is looked at apart, and what is stored of it stays where it is.
         change.remove("oauth");
         change.insert("password".to_owned(), Value::from("-"));
         merge(&mut base, Value::Object(change));
-        Written::parse(base.to_string().as_bytes())
+        AccountRequest::parse(base.to_string().as_bytes())
     }
 }
 
@@ -243,13 +243,13 @@ fn merge(target: &mut Value, patch: Value) {
 }
 
 #[derive(Deserialize)]
-struct WrittenIdentities {
-    identities: Vec<WrittenIdentity>,
+struct IdentitiesRequest {
+    identities: Vec<IdentityRequest>,
 }
 
 /// Whom an account is to send as, from a request's body.
-pub(crate) fn identities(body: &[u8]) -> Result<Vec<WrittenIdentity>, Problem> {
-    let written: WrittenIdentities = read(checked(&IDENTITIES, body)?)?;
+pub(crate) fn identities(body: &[u8]) -> Result<Vec<IdentityRequest>, Problem> {
+    let written: IdentitiesRequest = read(checked(&IDENTITIES, body)?)?;
     Ok(written.identities)
 }
 

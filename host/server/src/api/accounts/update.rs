@@ -7,21 +7,19 @@ use http::{Response, StatusCode};
 use model::account::{Account, Credentials, MailServer, OAuth, TokenSource};
 use model::caller::Caller;
 use model::health::Health;
-use model::port::accounts::Exchange;
+use model::port::accounts::CredentialSwap;
 use model::problem::{Code, Problem};
 use runtime::body::Body;
 use serde_json::json;
 
 use crate::api::accounts::create::needs_consent;
-use crate::api::accounts::credentials::Proof;
+use crate::api::accounts::credentials::CredentialsUpdate;
 use crate::api::accounts::errors::{faulty, stored};
-use crate::api::accounts::handlers::Desk;
-use crate::api::accounts::json;
-use crate::api::accounts::parse;
-use crate::api::accounts::request;
+use crate::api::accounts::handlers::AccountsApi;
+use crate::api::accounts::{json, parse, request};
 use crate::http::response;
 
-impl Desk {
+impl AccountsApi {
     /// A merge patch (RFC 7396).
     pub(crate) async fn change(
         &self,
@@ -29,7 +27,7 @@ impl Desk {
         id: &str,
         body: &[u8],
     ) -> Result<Response<Body>, Problem> {
-        let change = request::Change::parse(body)?;
+        let change = request::AccountChangeRequest::parse(body)?;
         let before = self.find(caller, id).await?;
         let (asked, own) = (change.proof()?, change.has_identities());
         let written = change.over(json::base(&before))?;
@@ -54,7 +52,7 @@ impl Desk {
         let stored = self.accounts.credentials(&before).await.map_err(stored)?;
         let stored = stored.ok_or_else(changed_meanwhile)?;
         let proof = self.proof(&stored, asked)?;
-        if !matches!(proof, Proof::Given(_)) {
+        if !matches!(proof, CredentialsUpdate::Given(_)) {
             trusted(&before.imap, &after.imap, &stored)?;
             trusted(&before.smtp, &after.smtp, &stored)?;
         }
@@ -62,14 +60,16 @@ impl Desk {
             after.generation = self.generation();
         }
         let credentials = match &proof {
-            Proof::Kept => None,
-            Proof::Amended(credentials) | Proof::Given(credentials) => Some(credentials),
+            CredentialsUpdate::Kept => None,
+            CredentialsUpdate::Amended(credentials) | CredentialsUpdate::Given(credentials) => {
+                Some(credentials)
+            }
         };
         if let Some(credentials) = credentials {
             self.vet_tokens(credentials).await?;
             self.check_served(credentials, after.imap.as_ref(), after.smtp.as_ref())?;
         }
-        let exchange = credentials.map(|after| Exchange { before: &stored, after });
+        let exchange = credentials.map(|after| CredentialSwap { before: &stored, after });
         self.replace(&before, &after, exchange).await?;
         if credentials.is_some_and(needs_consent) {
             self.engine.awaits_consent(&after).await;
@@ -103,7 +103,7 @@ impl Desk {
         &self,
         before: &Account,
         after: &Account,
-        credentials: Option<Exchange<'_>>,
+        credentials: Option<CredentialSwap<'_>>,
     ) -> Result<(), Problem> {
         let is_other = credentials.is_some();
         let replaced = self.accounts.update(before, after, credentials).await;

@@ -5,11 +5,11 @@ use model::caller::Caller;
 use model::problem::{Code, Problem};
 use runtime::body::Body;
 
-use crate::api::accounts::handlers::Desk;
+use crate::api::accounts::handlers::AccountsApi;
 use crate::api::accounts::json::{tried_out, verified};
 use crate::api::accounts::parse::Wanted;
 
-impl Desk {
+impl AccountsApi {
     /// Checks servers and credentials; nothing is stored.
     pub(crate) async fn verify_new(
         &self,
@@ -20,7 +20,7 @@ impl Desk {
         // Looking for servers and for a token address is a part of it.
         let _try = self.tries.begin(&caller.tenant)?;
         let Wanted { account, credentials, .. } = self.read(caller, accept, body).await?;
-        let credentials = self.engine.made_good(&account.tenant, credentials).await?;
+        let credentials = self.engine.resolve_credentials(&account.tenant, credentials).await?;
         Ok(verified(&self.engine.verify(&account, &credentials).await?, accept))
     }
 
@@ -43,6 +43,6 @@ impl Desk {
             return Err(Problem::new(Code::NotConfigured, detail));
         }
         let _try = self.tries.begin(&caller.tenant)?;
-        Ok(tried_out(&self.engine.try_out(&account).await?))
+        Ok(tried_out(&self.engine.self_test(&account).await?))
     }
 }

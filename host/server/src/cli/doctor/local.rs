@@ -13,13 +13,12 @@ use model::provider::Evidence;
 use store::OpenError;
 use store::keys::Keys;
 use store::keys::key_file::KeyFile;
-use store::sqlite::inspect::{self, Checkup};
+use store::sqlite::inspect::{self, Inspection};
 
 use crate::cli::build;
 use crate::cli::doctor::check::Check;
-use crate::config::master_key;
-use crate::config::master_key::{Given, KeySource};
-use crate::config::{Config, TenantConfig};
+use crate::config::master_key::{EnvironmentKeys, KeySource};
+use crate::config::{Config, TenantConfig, master_key};
 
 /// Below this a burst of large messages fills the disk before anybody reads the mail about it.
 const ROOM: u64 = 1 << 30;
@@ -82,7 +81,7 @@ pub(crate) fn directory(data: &Path) -> Check {
 }
 
 /// The key, and what it opens: the checks, and what was seen of the store.
-pub(crate) fn store(config: &Config, given: &Given) -> (Vec<Check>, Option<Checkup>) {
+pub(crate) fn store(config: &Config, given: &EnvironmentKeys) -> (Vec<Check>, Option<Inspection>) {
     const STORE: &str = "store";
     let (key, keys) = key(config, given);
     let Some(keys) = keys else {
@@ -98,15 +97,15 @@ pub(crate) fn store(config: &Config, given: &Given) -> (Vec<Check>, Option<Check
             (checks, Some(seen))
         }
         Err(error @ OpenError::WrongKey { .. }) => {
-            let key = Check::failed(KEY, told(&error), advice(&error));
+            let key = Check::failed(KEY, describe(&error), advice(&error));
             (vec![key, Check::skipped(STORE, "the key does not open it")], None)
         }
-        Err(error) => (vec![key, Check::failed(STORE, told(&error), advice(&error))], None),
+        Err(error) => (vec![key, Check::failed(STORE, describe(&error), advice(&error))], None),
     }
 }
 
 /// Only where there is something in it.
-fn quarantine(seen: &Checkup) -> Option<Check> {
+fn quarantine(seen: &Inspection) -> Option<Check> {
     (seen.quarantined > 0).then(|| {
         let told = format!(
             "{} submissions could not be read and were put aside; they are not sent",
@@ -119,7 +118,7 @@ fn quarantine(seen: &Checkup) -> Option<Check> {
 
 const KEY: &str = "key";
 
-fn key(config: &Config, given: &Given) -> (Check, Option<Keys>) {
+fn key(config: &Config, given: &EnvironmentKeys) -> (Check, Option<Keys>) {
     let source = KeySource::choose(given, config.key_file.as_deref(), &config.data);
     let file = match source {
         Ok(KeySource::File(file)) => file,
@@ -147,7 +146,7 @@ fn key(config: &Config, given: &Given) -> (Check, Option<Keys>) {
             (Check::failed(KEY, told, advice), None)
         }
         Ok(None) => (Check::ok(KEY, format!("{place} will be made by the first start")), None),
-        Err(error) => (Check::failed(KEY, told(&error), advice(&error)), None),
+        Err(error) => (Check::failed(KEY, describe(&error), advice(&error)), None),
     }
 }
 
@@ -179,7 +178,7 @@ fn advice(error: &OpenError) -> &'static str {
 }
 
 /// Certificates, tokens and retries hang on the clock.
-pub(crate) fn clock(now: Timestamp, built: Timestamp, seen: Option<&Checkup>) -> Check {
+pub(crate) fn clock(now: Timestamp, built: Timestamp, seen: Option<&Inspection>) -> Check {
     const NAME: &str = "clock";
     let advice = "set the clock, and keep it right by NTP";
     if built.since(now) > SKEW {
@@ -237,7 +236,7 @@ fn year(date: &str) -> Option<i32> {
 }
 
 /// The whole chain of an error in one line, less what [`advice`] says.
-fn told(error: &OpenError) -> String {
+fn describe(error: &OpenError) -> String {
     let mut text = error.to_string();
     let advises = matches!(
         error,
@@ -263,13 +262,13 @@ mod tests {
 
     #[test]
     fn a_clock_before_the_build_or_before_what_is_stored_is_wrong() {
-        let newest = |text: &str| Checkup {
+        let newest = |text: &str| Inspection {
             in_use: false,
             accounts: Vec::new(),
             quarantined: 0,
             newest: Some(at(text)),
         };
-        let check = |now: &str, seen: Option<Checkup>, want| {
+        let check = |now: &str, seen: Option<Inspection>, want| {
             assert_eq!(clock(at(now), at(BUILT), seen.as_ref()).state, want, "{now}");
         };
         check("2026-06-02T00:00:00Z", None, State::Ok);
@@ -281,7 +280,7 @@ mod tests {
 
     #[test]
     fn what_was_put_aside_is_told() {
-        let seen = |quarantined| Checkup {
+        let seen = |quarantined| Inspection {
             in_use: false,
             accounts: Vec::new(),
             quarantined,
@@ -303,13 +302,13 @@ mod tests {
     fn what_was_seen_does_not_say_what_to_do() {
         let path = std::path::PathBuf::from("/k: y");
         let error = OpenError::KeyExposed { path: path.clone(), mode: 0o644 };
-        assert_eq!(told(&error), "/k: y may be read by others (mode 644)");
+        assert_eq!(describe(&error), "/k: y may be read by others (mode 644)");
         assert!(advice(&error).contains("chmod 600"));
         let error = OpenError::Newer { file: path, found: 9, known: 8 };
-        assert!(told(&error).ends_with("versions up to 8"), "{}", told(&error));
+        assert!(describe(&error).ends_with("versions up to 8"), "{}", describe(&error));
         let (file, dir) = ("/d/meta.db".into(), "/d".into());
         let error = OpenError::Missing { file, dir };
-        assert!(told(&error).ends_with("holds what belongs to it"), "{}", told(&error));
+        assert!(describe(&error).ends_with("holds what belongs to it"), "{}", describe(&error));
     }
 
     #[test]

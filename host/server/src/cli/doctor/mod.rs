@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::cli::api_client::say;
 use crate::cli::doctor::check::{Check, State};
-use crate::config::master_key::Given;
+use crate::config::master_key::EnvironmentKeys;
 use crate::config::{Config, ConfigFault};
 use crate::os::clock::SystemClock;
 
@@ -33,7 +33,7 @@ const FIRST: &str = "data = \"data\"\n\n[[tenant]]\nid = \"acme\"";
 /// Looks at everything; an error when something failed.
 pub(crate) async fn run(
     path: &Path,
-    given: &Given,
+    given: &EnvironmentKeys,
     offline: bool,
     machine: bool,
 ) -> anyhow::Result<()> {
@@ -53,7 +53,7 @@ pub(crate) async fn run(
 
 async fn look(
     path: &Path,
-    given: &Given,
+    given: &EnvironmentKeys,
     offline: bool,
     report: &mut Report,
 ) -> anyhow::Result<()> {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use model::account::{Account, Credentials};
 use model::instant::Timestamp;
 use model::port::accounts::Accounts;
-use model::port::outbox::{Outbox, Replay};
+use model::port::outbox::{IdempotentReplay, Outbox};
 use model::port::tokens::Tokens;
 use model::submission::{Idempotency, IdempotencyKey, State};
 use rusqlite::Connection;
@@ -131,7 +131,7 @@ async fn check(release: &str, store: &Sqlite) {
         let used = Idempotency { key, digest: [digest; 32] };
         let replay = store.lookup(&ann, &used).await.unwrap();
         assert!(
-            matches!(&replay, Some(Replay::Same(receipt)) if receipt.submission == id(digest)),
+            matches!(&replay, Some(IdempotentReplay::Same(receipt)) if receipt.submission == id(digest)),
             "{release}: {replay:?}"
         );
     }
@@ -162,7 +162,7 @@ async fn what_has_not_ended_is_claimed_with_its_bytes() {
     for (release, dir) in copies() {
         let store = open(dir.path());
         // One of them was claimed only, so that its attempt never began.
-        assert_eq!(store.void_claims().await.unwrap(), 3, "{release}");
+        assert_eq!(store.release_claims().await.unwrap(), 3, "{release}");
         let clock = TestClock::new();
         clock.advance(Duration::from_secs(3600));
         let claims = Bench { store, clock, dir: None }.claims(100).await;

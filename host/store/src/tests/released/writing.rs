@@ -13,10 +13,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use model::account::{Account, Credentials, Identity, MailServer, OAuth, Security, TokenSource};
 use model::caller::Scope;
-use model::health::{Health, Seen, Trouble, TroubleKind};
+use model::health::{Health, HealthIssue, HealthIssueKind, LastLogin};
 use model::ids::TokenId;
 use model::port::accounts::Accounts;
-use model::port::outbox::{Claim, Outbox, Step};
+use model::port::outbox::{AttemptStep, Claim, Outbox};
 use model::port::tokens::{Token, Tokens};
 use model::secret::Secret;
 use model::submission::{Idempotency, IdempotencyKey, NewSubmission, RecipientVerdict, State};
@@ -63,14 +63,14 @@ async fn people(store: &Sqlite) {
     let ann = account("acme", "ann");
     Accounts::create(store, &ann, &password).await.unwrap();
     let at = super::at(0);
-    let trouble = Trouble {
-        kind: TroubleKind::Refused,
+    let trouble = HealthIssue {
+        kind: HealthIssueKind::Refused,
         code: "credentials-refused".to_owned(),
         detail: "the mail server refused the credentials".to_owned(),
     };
     let health = Health {
-        imap: Some(Seen { at, trouble: None }),
-        smtp: Some(Seen { at, trouble: Some(trouble) }),
+        imap: Some(LastLogin { at, trouble: None }),
+        smtp: Some(LastLogin { at, trouble: Some(trouble) }),
     };
     store.note(&ann, &health).await.unwrap();
     let reader = Account { smtp: None, ..account("acme", "reader") };
@@ -130,7 +130,7 @@ async fn write_late(bench: &Bench<Sqlite>) {
     claimed(bench, draft(bench, 11, "dialing")).await;
 
     let claim = claimed(bench, draft(bench, 12, "dot-sent")).await;
-    record(bench, &claim, Step::DotSent).await;
+    record(bench, &claim, AttemptStep::DotSent).await;
 
     let mut new = draft(bench, 13, "deferred");
     new.idempotency = keyed("key-13", 13);
@@ -138,7 +138,7 @@ async fn write_late(bench: &Bench<Sqlite>) {
     record(bench, &claim, ended(bench, &claim, State::Deferred, State::Deferred, 30)).await;
 
     let claim = claimed(bench, draft(bench, 14, "uncertain")).await;
-    record(bench, &claim, Step::DotSent).await;
+    record(bench, &claim, AttemptStep::DotSent).await;
     record(bench, &claim, ended(bench, &claim, State::Uncertain, State::Uncertain, 30)).await;
 
     // One recipient has it, the other does not.
@@ -166,7 +166,7 @@ fn account(tenant_id: &str, name: &str) -> Account {
             pin: None,
         })
     };
-    let email: model::address::EmailAddress = format!("{name}@x.test").parse().unwrap();
+    let email: model::mail::address::EmailAddress = format!("{name}@x.test").parse().unwrap();
     Account {
         id: name.parse().unwrap(),
         tenant: tenant(tenant_id),
@@ -223,12 +223,18 @@ async fn claimed(bench: &Bench<Sqlite>, new: NewSubmission) -> Claim {
     claim
 }
 
-async fn record(bench: &Bench<Sqlite>, claim: &Claim, step: Step) {
+async fn record(bench: &Bench<Sqlite>, claim: &Claim, step: AttemptStep) {
     bench.store.record(&claim.id, claim.epoch, step).await.unwrap();
 }
 
 /// The first recipient ends as `first`, the other as the whole.
-fn ended(bench: &Bench<Sqlite>, claim: &Claim, state: State, first: State, wait: u64) -> Step {
+fn ended(
+    bench: &Bench<Sqlite>,
+    claim: &Claim,
+    state: State,
+    first: State,
+    wait: u64,
+) -> AttemptStep {
     let reply = if state == State::Sent {
         "250 2.0.0 queued"
     } else if state == State::Failed {
@@ -242,7 +248,7 @@ fn ended(bench: &Bench<Sqlite>, claim: &Claim, state: State, first: State, wait:
         reply: Some(reply.to_owned()),
         at: Some(bench.now()),
     };
-    Step::Ended {
+    AttemptStep::Ended {
         state,
         recipients: claim.recipients.iter().enumerate().map(verdict).collect(),
         due: bench.now().after(Duration::from_secs(wait)),

@@ -10,8 +10,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::address::Address;
 use crate::instant::Timestamp;
+use crate::mail::address::Address;
 use crate::problem::Fault;
 
 /// An IMAP flag or keyword, safe on the wire: `\Seen`, `$Forwarded`, `Perso/Travail`.
@@ -84,7 +84,7 @@ pub struct Header {
 
 /// What a list row needs. Missing and unreadable fields are none or empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Facts {
+pub struct HeaderSummary {
     /// Without angle brackets.
     pub message_id: Option<String>,
     /// Digest of the thread's root Message-ID; empty when there is none.
@@ -103,7 +103,7 @@ pub struct Facts {
 
 /// What a fetched message shows beyond [`Facts`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Details {
+pub struct ReplyHeaders {
     /// Reply-To.
     pub reply_to: Vec<Address>,
     /// Bcc, as it stands in drafts and sent mail.
@@ -168,7 +168,7 @@ pub struct Cut {
     clippy::struct_excessive_bools,
     reason = "a set of independent wishes, always built by field name"
 )]
-pub struct ReadWant {
+pub struct ParseOptions {
     /// Every header field.
     pub headers: bool,
     /// [`Details`].
@@ -187,22 +187,22 @@ pub struct ReadWant {
 
 /// What a whole message says, as far as it was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reading {
+pub struct ParsedMessage {
     /// Always there.
-    pub facts: Facts,
-    /// See [`ReadWant::headers`].
+    pub facts: HeaderSummary,
+    /// See [`ParseOptions::headers`].
     pub headers: Vec<Header>,
-    /// See [`ReadWant::details`].
-    pub details: Option<Details>,
-    /// See [`ReadWant::structure`].
+    /// See [`ParseOptions::details`].
+    pub details: Option<ReplyHeaders>,
+    /// See [`ParseOptions::structure`].
     pub parts: Vec<Part>,
-    /// See [`ReadWant::text`].
+    /// See [`ParseOptions::text`].
     pub text: Option<String>,
-    /// See [`ReadWant::html`].
+    /// See [`ParseOptions::html`].
     pub html: Option<String>,
-    /// See [`ReadWant::html_as_sent`].
+    /// See [`ParseOptions::html_as_sent`].
     pub html_as_sent: Option<String>,
-    /// See [`ReadWant::preview`].
+    /// See [`ParseOptions::preview`].
     pub preview: Option<String>,
     /// Always there.
     pub has_attachments: bool,
@@ -214,7 +214,7 @@ pub struct Reading {
 
 /// Where a message lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
+pub struct MailboxPosition {
     /// The opaque id.
     pub key: String,
     /// The mailbox's decoded name.
@@ -231,9 +231,9 @@ pub struct Stored {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// None for a message that is still on its way out.
-    pub stored: Option<Stored>,
+    pub stored: Option<MailboxPosition>,
     /// What it says.
-    pub facts: Facts,
+    pub facts: HeaderSummary,
     /// RFC822.SIZE; none where the server does not tell.
     pub size: Option<u64>,
     /// Only when asked for.

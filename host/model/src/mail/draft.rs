@@ -3,8 +3,8 @@
 //! Nothing here is checked: the `mime` component checks every field when it
 //! composes, and answers with pointers into this shape.
 
-use crate::address::{Address, EmailAddress};
-use crate::message::Header;
+use crate::mail::address::{Address, EmailAddress};
+use crate::mail::message::Header;
 use crate::octets::Octets;
 
 /// What a caller wants to send.
