@@ -271,7 +271,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::limits::Compile;
+    use crate::config::limits::Compile;
 
     #[test]
     fn compiling_has_ten_times_as_long_as_elsewhere() {
