@@ -7,7 +7,8 @@ use std::sync::Arc;
 use model::caller::Scope;
 use server::config::Config;
 use server::config::master_key::KeySource;
-use server::host::{Host, HostConfig, Stores};
+use server::host::stores::Stores;
+use server::host::{Host, HostConfig};
 use server::serve::listener::HttpListener;
 
 use crate::kept;

@@ -10,7 +10,7 @@ use runtime::component::{Described, Operation, Parameter};
 use crate::api::accounts::oauth_consent::HTML;
 use crate::api::accounts::request;
 use crate::api::metrics;
-use crate::auth::authenticator;
+use crate::api::tokens;
 use crate::http::content_type::MERGE_PATCH;
 use crate::openapi::document::{PROBLEM, PUBLIC};
 use crate::openapi::host_schemas;
@@ -159,8 +159,8 @@ pub(crate) fn operations() -> Vec<Operation> {
                     "Make a token; only this answer shows its text",
                     201,
                 ),
-                authenticator::SCHEMA,
-                authenticator::EXAMPLE,
+                tokens::SCHEMA,
+                tokens::EXAMPLE,
             ),
         ),
         operation("DELETE", "/v1/tokens/:token", "operate", "Revoke a token", 204),

@@ -1,47 +1,23 @@
-//! `/v1/tokens`: API keys. The text of a token is in the answer that made it, and nowhere else.
+//! Bearer token authentication (RFC 6750): from the Authorization field to a caller.
+//!
+//! Invariant: only digests of tokens are stored. This process is their only writer, so a token that is
+//! revoked here is unknown at once.
 
 use std::collections::HashMap;
-use std::str::FromStr;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use http::{Method, Response, StatusCode, header, request};
+use http::{Method, header, request};
 use model::caller::{Caller, Scope};
 use model::ids::{AccountId, RequestId, TenantId, TokenId};
 use model::instant::Timestamp;
-use model::port::accounts::Accounts;
 use model::port::clock::{Clock, Entropy};
 use model::port::store_error::StoreError;
 use model::port::tokens::{Token, Tokens};
-use model::problem::{Code, Fault, Problem};
+use model::problem::{Code, Problem};
+use model::secret::Secret;
 use model::submission::IdempotencyKey;
-use runtime::body::Body;
-use serde::Deserialize;
-use serde_json::{Value, json};
 
 use crate::auth::token_format::{PresentedToken, mint};
-use crate::http::response;
-use crate::schema::{Schema, invalid};
-
-/// What makes a token.
-pub(crate) const SCHEMA: &str = r#"{
-  "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "NewToken",
-  "type": "object", "additionalProperties": false, "required": ["scopes"],
-  "properties": {
-    "tenant": {"type": "string", "minLength": 1, "maxLength": 63},
-    "name": {"type": "string", "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$"},
-    "scopes": {"type": "array", "minItems": 1, "maxItems": 5, "uniqueItems": true, "items": {"enum": ["read", "change", "send", "accounts", "operate"]}},
-    "accounts": {"type": "array", "minItems": 1, "maxItems": 1000, "items": {"type": "string"}},
-    "expires": {"type": "string", "format": "date-time"}
-  }
-}"#;
-
-/// A body that fits [`SCHEMA`].
-pub(crate) const EXAMPLE: &str =
-    r#"{"name": "newsletter", "scopes": ["read", "send"], "accounts": ["me"]}"#;
-
-static BODY: LazyLock<Option<Schema>> = LazyLock::new(|| {
-    Schema::compile(SCHEMA).inspect_err(|error| tracing::error!(%error, "the tokens' schema")).ok()
-});
 
 /// More tokens than this in use at once, and the cache starts over.
 const MOST_CACHED: usize = 10_000;
@@ -50,7 +26,6 @@ const MOST_CACHED: usize = 10_000;
 #[derive(Debug)]
 pub(crate) struct Authenticator {
     tokens: Arc<dyn Tokens>,
-    accounts: Arc<dyn Accounts>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     tenants: Vec<TenantId>,
@@ -65,27 +40,29 @@ struct Cache {
     revocations: u64,
 }
 
-#[derive(Deserialize)]
-struct TokenRequest {
-    tenant: Option<String>,
-    name: Option<String>,
-    scopes: Vec<Scope>,
-    accounts: Option<Vec<String>>,
-    expires: Option<String>,
-}
-
 impl Authenticator {
     pub(crate) fn new(
         tokens: Arc<dyn Tokens>,
-        accounts: Arc<dyn Accounts>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         tenants: Vec<TenantId>,
     ) -> Self {
-        Self { tokens, accounts, clock, entropy, tenants, cache: Mutex::default() }
+        Self { tokens, clock, entropy, tenants, cache: Mutex::default() }
     }
 
-    /// Who is calling.
+    /// The tenant with this id, when the host serves it.
+    pub(crate) fn tenant(&self, id: &str) -> Option<TenantId> {
+        self.tenants.iter().find(|tenant| tenant.as_str() == id).cloned()
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The caller that the Authorization field proves.
+    ///
+    /// # Errors
+    /// [`Code::Unauthenticated`] for a token that is missing, malformed, unknown, revoked or expired.
     pub(crate) async fn caller(
         &self,
         headers: &http::HeaderMap,
@@ -169,74 +146,7 @@ impl Authenticator {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) async fn create(
-        &self,
-        caller: &Caller,
-        body: &[u8],
-    ) -> Result<Response<Body>, Problem> {
-        if caller.accounts.is_some() {
-            let detail = "a token that is limited to accounts makes no tokens";
-            return Err(Problem::new(Code::Forbidden, detail));
-        }
-        let schema = BODY
-            .as_ref()
-            .ok_or_else(|| Problem::new(Code::Internal, "the tokens' schema is broken"))?;
-        let written: TokenRequest = serde_json::from_value(schema.check(body)?)
-            .map_err(|error| Problem::new(Code::InvalidBody, error.to_string()))?;
-        let tenant = match written.tenant {
-            Some(text) => self
-                .tenants
-                .iter()
-                .find(|tenant| tenant.as_str() == text)
-                .cloned()
-                .ok_or_else(|| faulty("/tenant", "unknown", "there is no such tenant"))?,
-            None => caller.tenant.clone(),
-        };
-        let accounts = match written.accounts {
-            Some(ids) => Some(account_ids(&ids)?),
-            None => None,
-        };
-        let expires = match written.expires {
-            Some(text) => Some(Timestamp::parse(&text).ok_or_else(|| {
-                let detail = "is not an instant such as 2026-01-31T12:00:00Z (RFC 3339)";
-                faulty("/expires", "format", detail)
-            })?),
-            None => None,
-        };
-        if expires.is_some_and(|end| end <= self.clock.now()) {
-            return Err(faulty("/expires", "past", "lies in the past; take a later instant"));
-        }
-        let unknown = self.unknown(&tenant, accounts.as_deref().unwrap_or_default()).await?;
-        let (token, text) = self
-            .make(tenant, written.name, written.scopes, accounts, expires)
-            .await
-            .map_err(unavailable)?;
-        let mut value = shown(&token);
-        if let Some(members) = value.as_object_mut() {
-            members.insert("token".to_owned(), json!(text));
-            if !unknown.is_empty() {
-                members.insert("unknownAccounts".to_owned(), json!(unknown));
-            }
-        }
-        Ok(response::json(StatusCode::CREATED, &value))
-    }
-
-    /// Those that do not exist. A token may be made before its account, but a slip should be seen.
-    async fn unknown(
-        &self,
-        tenant: &TenantId,
-        named: &[AccountId],
-    ) -> Result<Vec<AccountId>, Problem> {
-        let mut unknown = Vec::new();
-        for id in named {
-            if self.accounts.get(tenant, id).await.map_err(unavailable)?.is_none() {
-                unknown.push(id.clone());
-            }
-        }
-        Ok(unknown)
-    }
-
-    /// Makes and stores a token; answers its row and its text.
+    /// Makes and stores a token; returns its row and its text.
     pub(crate) async fn make(
         &self,
         tenant: TenantId,
@@ -244,7 +154,7 @@ impl Authenticator {
         scopes: Vec<Scope>,
         accounts: Option<Vec<AccountId>>,
         expires: Option<Timestamp>,
-    ) -> Result<(Token, String), StoreError> {
+    ) -> Result<(Token, Secret), Problem> {
         let minted = mint(&*self.entropy);
         let token = Token {
             id: minted.id,
@@ -256,19 +166,21 @@ impl Authenticator {
             created: self.clock.now(),
             expires,
         };
-        self.tokens.create(&token).await?;
-        Ok((token, minted.text.reveal().to_owned()))
+        self.tokens.create(&token).await.map_err(unavailable)?;
+        Ok((token, minted.text))
     }
 
-    pub(crate) async fn list(&self) -> Result<Response<Body>, Problem> {
-        let mut rows = Vec::new();
+    /// Every token of every tenant that this host serves.
+    pub(crate) async fn all(&self) -> Result<Vec<Token>, Problem> {
+        let mut all = Vec::new();
         for tenant in &self.tenants {
-            rows.extend(self.tokens.list(tenant).await.map_err(unavailable)?.iter().map(shown));
+            all.extend(self.tokens.list(tenant).await.map_err(unavailable)?);
         }
-        Ok(response::json(StatusCode::OK, &json!({"tokens": rows, "nextCursor": null})))
+        Ok(all)
     }
 
-    pub(crate) async fn revoke(&self, id: &str) -> Result<Response<Body>, Problem> {
+    /// Ends a token at once, in the cache as well.
+    pub(crate) async fn revoke(&self, id: &str) -> Result<(), Problem> {
         let unknown = || Problem::new(Code::NoSuchToken, "there is no such token");
         let id: TokenId = id.parse().map_err(|_| unknown())?;
         let token = self.tokens.get(&id).await.map_err(unavailable)?.ok_or_else(unknown)?;
@@ -277,26 +189,8 @@ impl Authenticator {
         cache.revocations += 1;
         cache.tokens.remove(&id);
         drop(cache);
-        if gone { Ok(response::empty(StatusCode::NO_CONTENT)) } else { Err(unknown()) }
+        if gone { Ok(()) } else { Err(unknown()) }
     }
-}
-
-fn account_ids(texts: &[String]) -> Result<Vec<AccountId>, Problem> {
-    let read = |(index, text): (usize, &String)| {
-        let wrong = |error: <AccountId as FromStr>::Err| {
-            faulty(&format!("/accounts/{index}"), "format", &error.to_string())
-        };
-        text.parse().map_err(wrong)
-    };
-    texts.iter().enumerate().map(read).collect()
-}
-
-fn faulty(pointer: &str, code: &str, detail: &str) -> Problem {
-    invalid(vec![Fault {
-        pointer: pointer.to_owned(),
-        code: code.to_owned(),
-        detail: detail.to_owned(),
-    }])
 }
 
 /// Of a token that is not known here, for whatever reason.
@@ -312,16 +206,10 @@ fn idempotency_key(value: &http::HeaderValue) -> Result<Box<str>, Problem> {
     if fits { Ok(text.into()) } else { Err(Problem::new(Code::InvalidIdempotencyKey, detail)) }
 }
 
-fn unavailable(error: StoreError) -> Problem {
+/// A store that does not answer.
+pub(crate) fn unavailable(error: StoreError) -> Problem {
     Problem::new(Code::StoreUnavailable, "the tokens could not be read or written")
         .with_cause(error)
-}
-
-fn shown(token: &Token) -> Value {
-    json!({
-        "id": token.id, "tenant": token.tenant, "name": token.name, "scopes": token.scopes, "accounts": token.accounts,
-        "created": token.created.to_string(), "expires": token.expires.map(|at| at.to_string()),
-    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,4 @@
-//! `postlet token` and `postlet account`: the API from a terminal.
-//!
-//! A mailbox is connected in a file of its own.
+//! `postlet account`: the accounts of a host, from a terminal.
 
 use std::path::PathBuf;
 
@@ -11,48 +9,10 @@ use model::ids::AccountId;
 use serde_json::{Value, json};
 
 use crate::cli::account_add::{ACCOUNT_EXAMPLES, NewAccount, add, test, verify};
-use crate::cli::api_client::{ApiClient, ApiError, ConnectionArgs, ended, put, say, text, warn};
+use crate::cli::api_client::{ApiClient, ApiError, ConnectionArgs, ended, say, text};
 use crate::cli::prompt::{Interaction, ask, password};
+use crate::cli::report::table;
 use crate::cli::{account_consent, report};
-
-const TOKEN_EXAMPLES: &str = "\
-Examples:
-  # An app that reads and sends with one mailbox, until the end of the year
-  postlet token create --scope read,send --account me --name app --expires 2030-12-31T23:59:59Z
-
-  # Into a file; the id to revoke it by is printed beside it
-  postlet token create --scope read,change --name desk > desk.token";
-
-/// `postlet token …`
-#[derive(Debug, Subcommand)]
-pub(crate) enum TokenCommand {
-    /// Make a token; it is shown once.
-    #[command(after_help = TOKEN_EXAMPLES)]
-    Create {
-        /// What it allows: read, change, send, accounts, operate.
-        #[arg(long = "scope", required = true, value_delimiter = ',', value_name = "SCOPE,…")]
-        scopes: Vec<String>,
-        /// Whose it is; the calling token's tenant when left out.
-        #[arg(long)]
-        tenant: Option<String>,
-        /// The only accounts that it may open.
-        #[arg(long = "account", value_delimiter = ',', value_name = "ID,…")]
-        accounts: Vec<String>,
-        /// When it ends, as in 2030-12-31T23:59:59Z (RFC 3339); never when left out.
-        #[arg(long, value_name = "INSTANT")]
-        expires: Option<String>,
-        /// What you call it.
-        #[arg(long)]
-        name: Option<String>,
-    },
-    /// List every token, without its secret.
-    List,
-    /// End a token.
-    Revoke {
-        /// `tok_…`
-        id: String,
-    },
-}
 
 /// `postlet account …`
 #[derive(Debug, Subcommand)]
@@ -98,53 +58,6 @@ pub(crate) enum AccountCommand {
         #[arg(long)]
         yes: bool,
     },
-}
-
-pub(crate) async fn token(reach: ConnectionArgs, command: TokenCommand) -> anyhow::Result<()> {
-    ended(reach.json, run_token(reach, command).await)
-}
-
-async fn run_token(reach: ConnectionArgs, command: TokenCommand) -> anyhow::Result<()> {
-    let machine = reach.json;
-    let client = reach.client()?;
-    match command {
-        TokenCommand::Create { scopes, tenant, accounts, expires, name } => {
-            let mut body = json!({"scopes": scopes});
-            put(&mut body, "tenant", tenant);
-            put(&mut body, "name", name);
-            put(&mut body, "expires", expires);
-            put(&mut body, "accounts", (!accounts.is_empty()).then_some(accounts));
-            let made = client.call(Method::POST, "/v1/tokens", Some(body)).await?;
-            if machine {
-                return say(&made.to_string());
-            }
-            for unknown in
-                made.get("unknownAccounts").and_then(Value::as_array).into_iter().flatten()
-            {
-                let id = unknown.as_str().unwrap_or_default();
-                warn(&format!("there is no account `{id}` yet"));
-            }
-            // Apart from the token, which a script takes from standard output.
-            warn(&format!("{} is made, and shown this once:", text(&made, "id")));
-            say(text(&made, "token"))
-        }
-        TokenCommand::List => {
-            let tokens = client.call(Method::GET, "/v1/tokens", None).await?;
-            if machine {
-                return say(&tokens.to_string());
-            }
-            table(
-                &tokens,
-                "tokens",
-                &["id", "tenant", "name", "scopes", "accounts", "created", "expires"],
-            )
-        }
-        TokenCommand::Revoke { id } => {
-            client.call(Method::DELETE, &format!("/v1/tokens/{id}"), None).await?;
-            let told = json!({"id": id, "revoked": true});
-            say(&if machine { told.to_string() } else { format!("{id} is revoked") })
-        }
-    }
 }
 
 pub(crate) async fn account(reach: ConnectionArgs, command: AccountCommand) -> anyhow::Result<()> {
@@ -249,37 +162,4 @@ async fn every_account(client: &ApiClient) -> anyhow::Result<Value> {
         }
         page = format!("/v1/accounts?cursor={cursor}");
     }
-}
-
-fn table(answer: &Value, rows: &str, columns: &[&str]) -> anyhow::Result<()> {
-    let cell = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => "-".to_owned(),
-    };
-    let mut lines = vec![columns.iter().map(|column| column.to_uppercase()).collect::<Vec<_>>()];
-    for row in answer.get(rows).and_then(Value::as_array).into_iter().flatten() {
-        lines.push(
-            columns
-                .iter()
-                .map(|column| row.get(column).map_or_else(|| "-".to_owned(), cell))
-                .collect(),
-        );
-    }
-    let widths: Vec<usize> = (0..columns.len())
-        .map(|index| {
-            lines
-                .iter()
-                .filter_map(|line| line.get(index))
-                .map(|cell| cell.chars().count())
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
-    for line in &lines {
-        let padded: Vec<String> =
-            line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        say(padded.join("  ").trim_end())?;
-    }
-    Ok(())
 }

@@ -22,7 +22,8 @@ use crate::cli::up::progress;
 use crate::cli::watch::WatchedApplication;
 use crate::cli::{build, curl_examples};
 use crate::config::Config;
-use crate::host::{Host, HostConfig, Stores, this_program};
+use crate::host::stores::Stores;
+use crate::host::{Host, HostConfig, this_program};
 use crate::log::quota;
 use crate::os::{file_limit, task};
 use crate::serve::listener::HttpListener;
@@ -132,7 +133,7 @@ pub(crate) async fn run(
         tokens
             .iter()
             .find(|(token, _)| token.tenant.as_str() == wanted)
-            .map_or("", |(_, text)| text.as_str())
+            .map_or("", |(_, text)| text.reveal())
     };
     let demo: TenantId = "demo".parse()?;
     let manifest = own.as_ref().map(|own| own.manifest.clone());

@@ -15,6 +15,7 @@ mod account_servers;
 mod account_consent;
 mod account_add;
 mod account;
+mod token;
 mod key;
 
 use std::net::SocketAddr;
@@ -104,7 +105,7 @@ struct TokenArgs {
     #[command(flatten)]
     reach: ConnectionArgs,
     #[command(subcommand)]
-    command: account::TokenCommand,
+    command: token::TokenCommand,
 }
 
 #[derive(Debug, Args)]
@@ -175,7 +176,7 @@ impl Cli {
             Command::Doctor { config, offline, json } => {
                 doctor::run(&config, &given, offline, json).await
             }
-            Command::Token(args) => account::token(args.reach, args.command).await,
+            Command::Token(args) => token::token(args.reach, args.command).await,
             Command::Key(args) => key::key(args.reach, args.command).await,
             Command::Account(args) => account::account(args.reach, args.command).await,
         }

@@ -124,3 +124,37 @@ fn steps(of: &str, tried: &Value) {
 fn members<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
     value.get(name).and_then(Value::as_array).into_iter().flatten()
 }
+
+/// Prints rows of a list in columns, with a line of their names above.
+pub(crate) fn table(answer: &Value, rows: &str, columns: &[&str]) -> anyhow::Result<()> {
+    let cell = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => "-".to_owned(),
+    };
+    let mut lines = vec![columns.iter().map(|column| column.to_uppercase()).collect::<Vec<_>>()];
+    for row in answer.get(rows).and_then(Value::as_array).into_iter().flatten() {
+        lines.push(
+            columns
+                .iter()
+                .map(|column| row.get(column).map_or_else(|| "-".to_owned(), cell))
+                .collect(),
+        );
+    }
+    let widths: Vec<usize> = (0..columns.len())
+        .map(|index| {
+            lines
+                .iter()
+                .filter_map(|line| line.get(index))
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    for line in &lines {
+        let padded: Vec<String> =
+            line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        say(padded.join("  ").trim_end())?;
+    }
+    Ok(())
+}

@@ -12,7 +12,8 @@ use serde_json::json;
 
 use crate::config::Config;
 use crate::config::master_key::{EnvironmentKeys, KeySource};
-use crate::host::{Host, HostConfig, Stores, this_program};
+use crate::host::stores::Stores;
+use crate::host::{Host, HostConfig, this_program};
 use crate::log::quota;
 use crate::os::file_limit;
 use crate::serve::listener::HttpListener;

@@ -27,6 +27,7 @@ use crate::api::accounts::oauth_consent;
 use crate::api::metrics::Queue;
 use crate::api::routes::{HostRoute, PublicRoute, TokenRoute};
 use crate::api::system;
+use crate::api::tokens;
 use crate::auth::authenticator::{Authenticator, unknown_token};
 use crate::auth::tenant::TenantAddress;
 use crate::deploy::application::{Deployment, RouteTarget};
@@ -258,13 +259,12 @@ impl RequestContext<'_> {
                 let queue = Queue::look(&*host.outbox, host.clock.now()).await;
                 system::metrics(&host.metrics, &queue, host.deployments.undeployed().len())
             }
-            (TokenRoute::Tokens, &Method::GET) => host.keyring.list().await,
+            (TokenRoute::Tokens, &Method::GET) => tokens::list(&host.keyring).await,
             (TokenRoute::Tokens, &Method::POST) => {
-                host.keyring
-                    .create(&caller, &json_body(head, body, cap, host.limits.pace).await?)
-                    .await
+                let body = json_body(head, body, cap, host.limits.pace).await?;
+                tokens::create(&host.keyring, &*host.desk.accounts, &caller, &body).await
             }
-            (TokenRoute::Token, &Method::DELETE) => host.keyring.revoke(param).await,
+            (TokenRoute::Token, &Method::DELETE) => tokens::revoke(&host.keyring, param).await,
             (TokenRoute::Accounts, &Method::GET) => {
                 host.desk.list(&caller, cursor.as_deref()).await
             }

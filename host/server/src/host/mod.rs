@@ -1,0 +1,331 @@
+//! The wiring: the only place that names concrete types.
+//!
+//! A [`Host`] is everything behind the HTTP edge. `dev` builds one over memory,
+//! `up` one over SQLite; nothing else differs.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Context;
+use engine::discovery::Discovery;
+use engine::discovery::search::Network;
+use engine::engine::Engine;
+use engine::oauth::servers::Servers;
+use engine::ports::Ports;
+use engine::settings::Settings;
+use mail::imap::{Imap, ImapLimits};
+use mail::smtp::{Smtp, SmtpLimits};
+use model::ids::TenantId;
+use model::port::clock::{Clock, Entropy};
+use model::port::outbox::Outbox;
+use net::dial::Dialer;
+use net::egress_guard::Egress;
+use net::https_fetch::Fetcher;
+use net::tls::Trust;
+use runtime::Runtime;
+use runtime::limits::concurrency::Counters;
+use runtime::limits::{Limits as GuestLimits, Settings as RuntimeSettings};
+
+use crate::api::accounts::handlers::AccountsApi;
+use crate::api::accounts::rate_limit::VerifyRateLimiter;
+use crate::api::key_rotation::Rotation;
+use crate::api::metrics::Metrics;
+use crate::auth::authenticator::Authenticator;
+use crate::auth::tenant::TenantResolver;
+use crate::body_memory::BodyMemory;
+use crate::compile::Compiler;
+use crate::compile::code_cache::CodeCache;
+use crate::config::discovery::Sources;
+use crate::config::limits::{Compile, Limits, MailTimes, Outbox as OutboxConfig};
+use crate::config::{TenantConfig, ehlo_name};
+use crate::deploy;
+use crate::deploy::application::Variables;
+use crate::deploy::{DeployFault, Deployments};
+use crate::host::stores::Stores;
+use crate::os::clock::SystemEntropy;
+use crate::os::task::Tasks;
+
+pub mod stores;
+
+/// Everything behind the HTTP edge.
+#[derive(Debug)]
+pub struct Host {
+    pub(crate) deployments: Deployments,
+    pub(crate) runtime: Runtime,
+    pub(crate) tenancy: TenantResolver,
+    pub(crate) keyring: Authenticator,
+    pub(crate) desk: AccountsApi,
+    pub(crate) rotation: Rotation,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// For its condition and its figures; submissions are the engine's.
+    pub(crate) outbox: Arc<dyn Outbox>,
+    pub(crate) metrics: Metrics,
+    pub(crate) budget: BodyMemory,
+    /// Told to stop: what was begun is finished, and no load balancer should send more.
+    pub(crate) stopping: AtomicBool,
+}
+
+/// What a host is built from.
+#[derive(Debug)]
+pub struct HostConfig {
+    /// Whom it serves.
+    pub tenants: Vec<TenantConfig>,
+    /// The binary that compiles components when it is run as a child: this one.
+    pub program: PathBuf,
+    /// Which servers may be dialled.
+    pub egress: Egress,
+    /// PEM certificates trusted beside the public ones.
+    pub extra_roots: Option<Vec<u8>>,
+    /// Caps on requests.
+    pub limits: Limits,
+    /// What compiling a tenant's component may cost.
+    pub compile: Compile,
+    /// When submissions are tried again.
+    pub outbox: OutboxConfig,
+    /// How long mail servers may take.
+    pub mail: MailTimes,
+    /// The name or address literal that EHLO shows, where one was chosen.
+    pub ehlo_name: Option<String>,
+    /// How mail servers are found.
+    pub sources: Sources,
+    /// Who gives tokens for mailboxes without a password.
+    pub authorization: Servers,
+}
+
+/// Where this binary lies. Linux keeps it reachable even after it was replaced on disk.
+///
+/// # Errors
+/// When the system does not say.
+pub(crate) fn this_program() -> anyhow::Result<PathBuf> {
+    let kept = Path::new("/proc/self/exe");
+    if kept.exists() {
+        return Ok(kept.to_owned());
+    }
+    std::env::current_exe().context("cannot find this program")
+}
+
+fn discovery(sources: Sources, dialer: &Arc<Dialer>, clock: &Arc<dyn Clock>) -> Discovery {
+    let network = sources.network.then(|| Network {
+        resolve: dialer.clone(),
+        fetch: Arc::new(Fetcher::foreign(Arc::clone(dialer))),
+        ispdb: sources.ispdb,
+        database: Arc::new(Fetcher::configured(Arc::clone(dialer))),
+        autodiscover: sources.autodiscover,
+        https_port: sources.https_port,
+        limit: sources.limit,
+    });
+    Discovery::new(sources.providers, sources.tenants, network, Arc::clone(clock))
+}
+
+impl Host {
+    /// Builds a tenant's application beside the running one, then swaps them.
+    ///
+    /// # Errors
+    /// With file, line and key of what is wrong; then what runs goes on running.
+    pub async fn deploy(
+        &self,
+        tenant: &TenantId,
+        manifest: &Path,
+        given: &Variables,
+    ) -> Result<(), DeployFault> {
+        self.deployments.deploy(tenant, manifest, given).await
+    }
+
+    /// Delivers what was accepted, until `stop`. Only one may run on a data directory.
+    pub async fn deliver(self: Arc<Self>, stop: impl Future<Output = ()> + Send) {
+        Arc::clone(&self.engine).deliver_forever(stop).await;
+    }
+
+    /// How component instances fared so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.runtime.counters()
+    }
+
+    /// Children that were started to compile a component.
+    #[must_use]
+    pub fn children(&self) -> u64 {
+        self.metrics.children.get()
+    }
+
+    /// Compiles the components and connects everything.
+    ///
+    /// # Errors
+    /// When the configuration cannot be honoured on this machine.
+    pub async fn build(config: HostConfig, stores: Stores) -> anyhow::Result<Arc<Self>> {
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        let dialer = Arc::new(dialer(&config)?);
+        let runtime = Runtime::new(runtime_settings(&config)).context("the WebAssembly runtime")?;
+        let compile = config.compile;
+        let cache = stores
+            .kept
+            .filter(|_| compile.cache > 0)
+            .map(|(directory, key)| CodeCache::new(directory, key, compile.cache));
+        let rotation = Rotation::new(stores.rotatable, cache.clone());
+        let compilers = Compilers {
+            // Embedded components are compiled in children as well: memory that the compiler leaves
+            // behind ends with the child.
+            embedded: Compiler::new(config.program.clone(), Compile::default(), cache.clone()),
+            tenants: Compiler::new(config.program.clone(), compile, cache),
+        };
+        let children = compilers.tenants.children().clone();
+        let (mime, default) = tokio::join!(
+            compilers.embedded.compile(&runtime, "mime", components::MIME),
+            deploy::embedded(&compilers.embedded, &runtime)
+        );
+        let mime = mime.context("the mime component")?.component;
+        let spools = Arc::new(stores.spools);
+        let mime = runtime.mime(&mime, spools.clone()).context("the mime component")?;
+        let own_tokens = Arc::new(Fetcher::foreign(Arc::clone(&dialer)));
+        let greeting_name = match &config.ehlo_name {
+            Some(chosen) => Some(chosen.clone()),
+            None => ehlo_name::of_machine(&*dialer).await,
+        };
+        let settings = engine_settings(&config);
+        let ports = Ports {
+            clock: Arc::clone(&stores.clock),
+            entropy: Arc::clone(&entropy),
+            imap: Arc::new(Imap::new(dialer.clone(), imap_limits(&config.mail))),
+            smtp: Arc::new(Smtp::new(
+                dialer.clone(),
+                greeting_name.as_deref().unwrap_or_default(),
+                smtp_limits(&config.mail),
+            )),
+            mime: Arc::new(mime),
+            outbox: Arc::clone(&stores.outbox),
+            accounts: Arc::clone(&stores.accounts),
+            spools,
+            profiles: Arc::clone(&config.sources.providers),
+            discovery: Arc::new(discovery(config.sources, &dialer, &stores.clock)),
+            background: Arc::new(Tasks),
+            tokens: Arc::new(Fetcher::configured(Arc::clone(&dialer))),
+            own_tokens: own_tokens.clone(),
+            authorization: Arc::new(config.authorization),
+        };
+        let engine = Engine::new(ports, settings);
+        let limits = config.limits;
+        let deployments = Deployments::new(
+            runtime.clone(),
+            Arc::clone(&engine),
+            guest_limits(&limits),
+            compilers.tenants,
+            default?,
+        )?;
+        deploy_applications(&deployments, &config.tenants).await;
+        let tenancy = TenantResolver::new(&config.tenants);
+        let ids: Vec<TenantId> = config.tenants.into_iter().map(|tenant| tenant.id).collect();
+        let budget = BodyMemory::new(&ids);
+        let tries = VerifyRateLimiter::new(&ids, limits.tries, Arc::clone(&stores.clock));
+        let keyring =
+            Authenticator::new(stores.tokens, Arc::clone(&stores.clock), Arc::clone(&entropy), ids);
+        let desk = AccountsApi {
+            accounts: stores.accounts,
+            engine: Arc::clone(&engine),
+            dialer,
+            own_tokens,
+            entropy: Arc::clone(&entropy),
+            tries,
+        };
+        Ok(Arc::new(Self {
+            deployments,
+            runtime: runtime.clone(),
+            tenancy,
+            keyring,
+            desk,
+            rotation,
+            engine,
+            entropy,
+            limits,
+            clock: stores.clock,
+            outbox: stores.outbox,
+            metrics: Metrics::new(runtime, children),
+            budget,
+            stopping: AtomicBool::new(false),
+        }))
+    }
+}
+
+/// One for each kind of component: tenants' have limits of their own.
+struct Compilers {
+    embedded: Compiler,
+    tenants: Compiler,
+}
+
+fn dialer(config: &HostConfig) -> anyhow::Result<Dialer> {
+    let trust = Trust::new(config.extra_roots.as_deref()).context("`tls.extra-roots`")?;
+    let dialer = Dialer::new(config.egress.clone(), trust);
+    let name_servers = &config.sources.name_servers;
+    Ok(if name_servers.is_empty() { dialer } else { dialer.with_name_servers(name_servers) })
+}
+
+fn runtime_settings(config: &HostConfig) -> RuntimeSettings {
+    let limits = &config.limits;
+    RuntimeSettings {
+        tenants: u32::try_from(config.tenants.len()).unwrap_or(u32::MAX),
+        instances: limits.instances,
+        stranger_instances: (limits.instances / 2).max(2),
+        tenant_memory: limits.tenant_memory,
+        stranger_memory: (limits.tenant_memory / 2).max(limits.memory),
+        ..RuntimeSettings::default()
+    }
+}
+
+fn guest_limits(limits: &Limits) -> GuestLimits {
+    GuestLimits {
+        memory: limits.memory,
+        cpu: limits.cpu,
+        idle: limits.idle,
+        total: limits.total,
+        request_body: limits.body,
+        ..GuestLimits::default()
+    }
+}
+
+fn engine_settings(config: &HostConfig) -> Settings {
+    let outbox = &config.outbox;
+    Settings {
+        backoff: outbox.retry.clone(),
+        give_up_after: outbox.give_up,
+        keep: outbox.keep,
+        deliveries: outbox.deliveries,
+        deliveries_per_account: outbox.deliveries_per_account,
+        lookups: config.limits.lookups,
+        ..Settings::default()
+    }
+}
+
+fn imap_limits(mail: &MailTimes) -> ImapLimits {
+    ImapLimits {
+        greeting: mail.imap_idle.min(ImapLimits::default().greeting),
+        command: mail.imap_idle,
+        total: mail.imap_command,
+        ..ImapLimits::default()
+    }
+}
+
+fn smtp_limits(mail: &MailTimes) -> SmtpLimits {
+    SmtpLimits {
+        greeting: mail.smtp_step,
+        command: mail.smtp_step,
+        data: mail.smtp_step * 2,
+        final_dot: mail.final_dot,
+        ..SmtpLimits::default()
+    }
+}
+
+/// One that does not deploy is logged, and its tenant has the default application: one tenant's mistake
+/// must not keep the others from their mail.
+async fn deploy_applications(deployments: &Deployments, tenants: &[TenantConfig]) {
+    for tenant in tenants {
+        let Some(path) = &tenant.application else { continue };
+        if let Err(fault) = deployments.deploy(&tenant.id, path, &tenant.variables).await {
+            let id = tenant.id.as_str();
+            tracing::error!(tenant = id, "not deployed, only the default application is: {fault}");
+            deployments.install_blocking_filters(&tenant.id, path, fault.to_string()).await;
+        }
+    }
+}
