@@ -19,9 +19,9 @@ use crate::openapi::host_schemas;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HostRoute {
     /// Without a token.
-    Page(PublicRoute),
+    Public(PublicRoute),
     /// Under a scope.
-    Resource(TokenRoute),
+    Token(TokenRoute),
 }
 
 /// What the host serves to anybody.
@@ -55,25 +55,25 @@ pub(crate) enum TokenRoute {
 
 /// Every route of the host.
 pub(crate) const HOST_ROUTES: &[(&str, HostRoute)] = &[
-    ("/-/health", HostRoute::Page(PublicRoute::Health)),
-    ("/-/ready", HostRoute::Page(PublicRoute::Ready)),
-    ("/-/wit", HostRoute::Page(PublicRoute::Wit)),
-    ("/-/wit/...", HostRoute::Page(PublicRoute::WitFile)),
-    ("/-/wit.tar", HostRoute::Page(PublicRoute::WitArchive)),
-    ("/-/openapi.json", HostRoute::Page(PublicRoute::OpenApi)),
-    ("/-/docs", HostRoute::Page(PublicRoute::Docs)),
-    ("/-/oauth/callback", HostRoute::Page(PublicRoute::ConsentAnswer)),
-    ("/-/metrics", HostRoute::Resource(TokenRoute::Metrics)),
-    ("/-/key/rotate", HostRoute::Resource(TokenRoute::KeyRotation)),
-    ("/v1/tokens", HostRoute::Resource(TokenRoute::Tokens)),
-    ("/v1/tokens/:token", HostRoute::Resource(TokenRoute::Token)),
-    ("/v1/accounts", HostRoute::Resource(TokenRoute::Accounts)),
-    ("/v1/accounts/verify", HostRoute::Resource(TokenRoute::VerifyNew)),
-    ("/v1/accounts/:account", HostRoute::Resource(TokenRoute::Account)),
-    ("/v1/accounts/:account/verify", HostRoute::Resource(TokenRoute::VerifyAccount)),
-    ("/v1/accounts/:account/test", HostRoute::Resource(TokenRoute::TestAccount)),
-    ("/v1/accounts/:account/oauth", HostRoute::Resource(TokenRoute::Consent)),
-    ("/v1/accounts/:account/identities", HostRoute::Resource(TokenRoute::Identities)),
+    ("/-/health", HostRoute::Public(PublicRoute::Health)),
+    ("/-/ready", HostRoute::Public(PublicRoute::Ready)),
+    ("/-/wit", HostRoute::Public(PublicRoute::Wit)),
+    ("/-/wit/...", HostRoute::Public(PublicRoute::WitFile)),
+    ("/-/wit.tar", HostRoute::Public(PublicRoute::WitArchive)),
+    ("/-/openapi.json", HostRoute::Public(PublicRoute::OpenApi)),
+    ("/-/docs", HostRoute::Public(PublicRoute::Docs)),
+    ("/-/oauth/callback", HostRoute::Public(PublicRoute::ConsentAnswer)),
+    ("/-/metrics", HostRoute::Token(TokenRoute::Metrics)),
+    ("/-/key/rotate", HostRoute::Token(TokenRoute::KeyRotation)),
+    ("/v1/tokens", HostRoute::Token(TokenRoute::Tokens)),
+    ("/v1/tokens/:token", HostRoute::Token(TokenRoute::Token)),
+    ("/v1/accounts", HostRoute::Token(TokenRoute::Accounts)),
+    ("/v1/accounts/verify", HostRoute::Token(TokenRoute::VerifyNew)),
+    ("/v1/accounts/:account", HostRoute::Token(TokenRoute::Account)),
+    ("/v1/accounts/:account/verify", HostRoute::Token(TokenRoute::VerifyAccount)),
+    ("/v1/accounts/:account/test", HostRoute::Token(TokenRoute::TestAccount)),
+    ("/v1/accounts/:account/oauth", HostRoute::Token(TokenRoute::Consent)),
+    ("/v1/accounts/:account/identities", HostRoute::Token(TokenRoute::Identities)),
 ];
 
 impl TokenRoute {

@@ -107,7 +107,7 @@ pub(crate) async fn run(
     let mut told = Vec::with_capacity(MAILBOXES.len());
     for (tenant, id, name, password) in MAILBOXES {
         let (account, shown) = account(tenant, id, name, password, &mailroom)?;
-        host.desk
+        host.accounts_api
             .accounts
             .create(&account, &Credentials::Password(Secret::new(password.to_owned())))
             .await?;
@@ -121,7 +121,9 @@ pub(crate) async fn run(
             vec![Scope::Read, Scope::Change, Scope::Send, Scope::Accounts]
         };
         tokens.push(
-            host.keyring.make(tenant, Some("postlet dev".to_owned()), scopes, None, None).await?,
+            host.authenticator
+                .make(tenant, Some("postlet dev".to_owned()), scopes, None, None)
+                .await?,
         );
     }
     let edge = match (listen, HttpListener::bind(listen.unwrap_or(USUAL)).await) {

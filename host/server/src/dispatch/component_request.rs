@@ -1,13 +1,24 @@
-//! The request as a component gets it: the host's words instead of the client's.
+//! The request as a component receives it, and the response or failure that comes back.
 //!
 //! No credential goes in, and no field of ours that a client wrote itself. The
 //! fields are Spin's, so that its components find what they know.
 
-use http::{HeaderName, HeaderValue, header, request};
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue, Request, Response, header, request};
+use hyper::body::{Body as _, Incoming};
 use model::caller::Caller;
 use model::problem::{Code, Problem};
+use runtime::body::Body;
+use runtime::error::{EndpointError, seconds};
+use tracing::Span;
 
 use crate::auth::tenant::{TenantAddress, authority};
+use crate::dispatch::context::{RequestContext, allow};
+use crate::http::request_body::{collect, forms_are_larger, stream};
+use crate::http::response;
+use crate::openapi::operation::{BodyHandling, DeployedComponent};
+use crate::schema::child_pool::Asking;
 
 /// The route that a path matched.
 #[derive(Clone, Copy, Debug)]
@@ -19,8 +30,61 @@ pub(crate) struct MatchedRoute<'a> {
     pub(crate) rest: &'a str,
 }
 
-/// What the component sees: no credential, and the host's words instead of the client's.
-pub(crate) fn prepare(
+impl RequestContext<'_> {
+    /// Checks the request against the component's operation, and lets a fresh instance answer it.
+    pub(crate) async fn component(
+        &self,
+        served: &DeployedComponent,
+        mut head: request::Parts,
+        body: Incoming,
+        caller: Caller,
+        route: &MatchedRoute<'_>,
+    ) -> Result<Response<Body>, Problem> {
+        let host = self.host;
+        Span::current()
+            .record("component", &*served.name)
+            .record("method", head.method.as_str())
+            .record("path", head.uri.path());
+        let operation = served.operation(&head.method, head.uri.path())?;
+        let mut charge = None;
+        let body: Body = match operation {
+            Some(operation) => {
+                if let Some(scope) = operation.scope {
+                    allow(&caller, scope)?;
+                }
+                let asking = Asking { caller: &caller, component: &served.name };
+                operation.check_query(asking, head.uri.query().unwrap_or_default()).await?;
+                match operation.taking(&head.headers)? {
+                    BodyHandling::Json(rule) => {
+                        let cap = host.limits.json_body;
+                        let size = usize::try_from(body.size_hint().upper().unwrap_or(u64::MAX))
+                            .unwrap_or(cap);
+                        charge = Some(host.body_memory.charge(&caller, size.min(cap)).await?);
+                        let bytes =
+                            collect(body, cap, host.limits.pace).await.map_err(forms_are_larger)?;
+                        host.body_memory.check(asking, rule, &bytes).await?;
+                        response::full(bytes)
+                    }
+                    BodyHandling::Stream => stream(body, host.limits.body, host.limits.pace)?,
+                }
+            }
+            None => stream(body, host.limits.body, host.limits.pace)?,
+        };
+        prepare(&mut head, &caller, &self.place, route)?;
+        let id = caller.request.clone();
+        let confined = Arc::new(served.apply_grants(caller));
+        let answered = served.endpoint.handle(confined, Request::from_parts(head, body)).await;
+        // By now the component has read what it wanted of the body.
+        drop(charge);
+        match answered {
+            Ok(response) => Ok(response),
+            Err(error) => Ok(response::logged(&failed(served, error), &id)),
+        }
+    }
+}
+
+/// What the component sees: no credential, and fields of the host instead of the client's.
+fn prepare(
     head: &mut request::Parts,
     caller: &Caller,
     place: &TenantAddress,
@@ -77,4 +141,51 @@ pub(crate) fn prepare(
     }
     set("postlet-request-id", caller.request.as_str());
     Ok(())
+}
+
+/// What a component's failure means to the caller. It is in the log already.
+fn failed(served: &DeployedComponent, error: EndpointError) -> Problem {
+    let name = &served.name;
+    let (code, detail) = match &error {
+        EndpointError::Trapped { .. }
+        | EndpointError::NoAnswer
+        | EndpointError::Declined(_)
+        | EndpointError::Answer(_) => (
+            Code::ComponentFailed,
+            format!("the component `{name}` failed; the request id names the log entry"),
+        ),
+        EndpointError::Limit(which) => {
+            let bound = served.endpoint.limits().told(*which);
+            (Code::ComponentLimit, format!("the component `{name}` went over its limit of {bound}"))
+        }
+        EndpointError::Timeout { budget, limit } => (
+            Code::ComponentTimeout,
+            format!("the component `{name}` used up its {budget} of {}", seconds(*limit)),
+        ),
+        EndpointError::HostTimeout { limit } => (
+            Code::UpstreamTimeout,
+            format!(
+                "the mail server was still at work when the request's {} s were over",
+                limit.as_secs()
+            ),
+        ),
+        // 429 where the tenant's own callers are in the way, 503 where others are (RFC 6585 §4).
+        EndpointError::Busy(full) => {
+            let code = if full.is_own() { Code::TooManyRequests } else { Code::Unavailable };
+            (code, format!("{full}: wait, then try again"))
+        }
+        EndpointError::BodyTooLarge { limit } => {
+            (Code::BodyTooLarge, format!("the body has more than {limit} bytes"))
+        }
+        EndpointError::BodyTooSlow { .. } => (Code::RequestTimeout, error.to_string()),
+        EndpointError::Request(_) => {
+            (Code::MalformedRequest, "the request cannot be handed to a component".to_owned())
+        }
+    };
+    let problem = Problem::new(code, detail).with_cause(error);
+    if matches!(code, Code::TooManyRequests | Code::Unavailable) {
+        problem.with_retry_after(std::time::Duration::from_secs(1))
+    } else {
+        problem
+    }
 }

@@ -53,9 +53,9 @@ pub mod stores;
 pub struct Host {
     pub(crate) deployments: Deployments,
     pub(crate) runtime: Runtime,
-    pub(crate) tenancy: TenantResolver,
-    pub(crate) keyring: Authenticator,
-    pub(crate) desk: AccountsApi,
+    pub(crate) tenants: TenantResolver,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) accounts_api: AccountsApi,
     pub(crate) rotation: Rotation,
     pub(crate) engine: Arc<Engine>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -64,7 +64,7 @@ pub struct Host {
     /// For its condition and its figures; submissions are the engine's.
     pub(crate) outbox: Arc<dyn Outbox>,
     pub(crate) metrics: Metrics,
-    pub(crate) budget: BodyMemory,
+    pub(crate) body_memory: BodyMemory,
     /// Told to stop: what was begun is finished, and no load balancer should send more.
     pub(crate) stopping: AtomicBool,
 }
@@ -216,13 +216,13 @@ impl Host {
             default?,
         )?;
         deploy_applications(&deployments, &config.tenants).await;
-        let tenancy = TenantResolver::new(&config.tenants);
+        let tenants = TenantResolver::new(&config.tenants);
         let ids: Vec<TenantId> = config.tenants.into_iter().map(|tenant| tenant.id).collect();
-        let budget = BodyMemory::new(&ids);
+        let body_memory = BodyMemory::new(&ids);
         let tries = VerifyRateLimiter::new(&ids, limits.tries, Arc::clone(&stores.clock));
-        let keyring =
+        let authenticator =
             Authenticator::new(stores.tokens, Arc::clone(&stores.clock), Arc::clone(&entropy), ids);
-        let desk = AccountsApi {
+        let accounts_api = AccountsApi {
             accounts: stores.accounts,
             engine: Arc::clone(&engine),
             dialer,
@@ -233,9 +233,9 @@ impl Host {
         Ok(Arc::new(Self {
             deployments,
             runtime: runtime.clone(),
-            tenancy,
-            keyring,
-            desk,
+            tenants,
+            authenticator,
+            accounts_api,
             rotation,
             engine,
             entropy,
@@ -243,7 +243,7 @@ impl Host {
             clock: stores.clock,
             outbox: stores.outbox,
             metrics: Metrics::new(runtime, children),
-            budget,
+            body_memory,
             stopping: AtomicBool::new(false),
         }))
     }
