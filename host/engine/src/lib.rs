@@ -8,7 +8,6 @@
 //! Invariant: what this crate answers is what a server or the store said, never
 //! what was hoped for.
 
-mod sync;
 pub mod settings;
 pub mod toml_error;
 pub mod providers;

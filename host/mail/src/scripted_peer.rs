@@ -2,10 +2,11 @@
 //!
 //! Wires are pipes in memory; "TLS" only marks them, since TLS is `net`'s business.
 
+use parking_lot::Mutex;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -79,7 +80,7 @@ impl OneWire {
 
 impl Dial for OneWire {
     fn dial<'a>(&'a self, _: &'a Target) -> BoxFuture<'a, Result<Box<dyn Wire>, DialError>> {
-        let pipe = self.0.lock().unwrap().take().expect("one connection");
+        let pipe = self.0.lock().take().expect("one connection");
         Box::pin(async move {
             let wire: Box<dyn Wire> = Box::new(PipeWire { pipe, encrypted: false, local: self.1 });
             Ok(wire)
@@ -137,11 +138,11 @@ pub(crate) struct StepLog(Mutex<Vec<&'static str>>);
 
 impl StepLog {
     fn write(&self, step: &'static str) {
-        self.0.lock().unwrap().push(step);
+        self.0.lock().push(step);
     }
 
     pub(crate) fn read(&self) -> String {
-        self.0.lock().unwrap().join(" ")
+        self.0.lock().join(" ")
     }
 }
 

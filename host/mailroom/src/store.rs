@@ -11,8 +11,8 @@
 //!
 //! Standards: RFC 3501 §2.3.1.1 (UIDs), §5.1 (names), RFC 6154 (special use).
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use time::OffsetDateTime;
@@ -317,7 +317,7 @@ impl Store {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -15,8 +15,9 @@
 //! serve many: nothing of one caller is there for the next. One that exports
 //! both is called by 0.2, which costs half as much.
 
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
@@ -223,7 +224,7 @@ fn begin(
     let request = view.new_incoming_request(Scheme::Http, request).map_err(refused)?;
     let sender = Mutex::new(Some(sender));
     let set = move |answer: Result<Response<WasiBody>, _>| {
-        let sender = sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let sender = sender.lock().take();
         let Some(sender) = sender else { return };
         // Nobody waits once the client has left.
         let _ = sender.send(answer.map_err(|code| ErrorChain::words(format_args!("{code:?}"))));

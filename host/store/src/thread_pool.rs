@@ -7,9 +7,10 @@
 //! Invariant: the queue is bounded, so a slow disk slows the callers down
 //! instead of filling the memory.
 
+use parking_lot::Mutex;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::{mpsc, oneshot};
@@ -71,7 +72,7 @@ impl<S: Send + 'static> ThreadPool<S> {
 }
 
 fn next<S>(queue: &Mutex<mpsc::Receiver<Job<S>>>) -> Option<Job<S>> {
-    queue.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv()
+    queue.lock().blocking_recv()
 }
 
 impl<S> Drop for ThreadPool<S> {

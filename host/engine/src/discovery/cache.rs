@@ -4,13 +4,11 @@
 //! Bounded in number and in time; that nothing was found is forgotten sooner, since
 //! it is what people are just about to mend.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use model::discovery::DiscoveryResult;
-
-use crate::sync::lock;
 
 const MOST: usize = 1024;
 const KEEP: Duration = Duration::from_secs(60 * 60);
@@ -36,13 +34,13 @@ impl Entry {
 impl DiscoveryCache {
     /// With its age.
     pub(crate) fn get(&self, domain: &str, now: Duration) -> Option<(DiscoveryResult, Duration)> {
-        let entries = lock(&self.0);
+        let entries = self.0.lock();
         let entry = entries.get(domain).filter(|entry| entry.fresh(now))?;
         Some((entry.found.clone(), now.saturating_sub(entry.at)))
     }
 
     pub(crate) fn put(&self, domain: &str, found: DiscoveryResult, now: Duration) {
-        let mut entries = lock(&self.0);
+        let mut entries = self.0.lock();
         if entries.len() >= MOST {
             entries.retain(|_, entry| entry.fresh(now));
         }
@@ -80,6 +78,6 @@ mod tests {
         let now = Duration::from_secs(2);
         assert!(memory.get("0.example", now).is_none());
         assert!(memory.get("1.example", now).is_some());
-        assert_eq!(lock(&memory.0).len(), MOST);
+        assert_eq!(memory.0.lock().len(), MOST);
     }
 }

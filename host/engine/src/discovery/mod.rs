@@ -10,9 +10,10 @@
 //!
 //! Standards: RFC 6186, RFC 8314 §5.1 (SRV), draft-ietf-mailmaint-autoconfig.
 
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{self, Either};
@@ -26,7 +27,6 @@ use tokio::sync::Semaphore;
 use crate::discovery::cache::DiscoveryCache;
 use crate::discovery::search::{Network, REMOTE, Search, SourceResult, late};
 use crate::providers::{Profiles, domain};
-use crate::sync::lock;
 
 mod same_owner;
 mod offer;
@@ -213,7 +213,7 @@ impl Discovery {
 
     /// The turns of one tenant, so that its slow domains do not keep the others waiting.
     fn searches_of(&self, tenant: &TenantId) -> Arc<Semaphore> {
-        let mut all = lock(&self.searches_of);
+        let mut all = self.searches_of.lock();
         let fresh = || Arc::new(Semaphore::new(SEARCHES_OF_TENANT));
         Arc::clone(all.entry(tenant.clone()).or_insert_with(fresh))
     }

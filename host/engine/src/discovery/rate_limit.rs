@@ -7,8 +7,9 @@
 //! Invariant: each tenant has a share of its own, and those who show it no token have another, so that
 //! strangers use up nobody's searches but their own.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::caller::Caller;
@@ -17,7 +18,6 @@ use model::port::clock::Clock;
 use model::problem::{Code, Problem};
 
 use crate::settings::LookupRate;
-use crate::sync::lock;
 
 /// What every tenant has left.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl LookupLimiter {
     pub(crate) fn take(&self, caller: &Caller) -> Result<(), Problem> {
         let shown = if caller.token.is_some() { Shown::Token } else { Shown::Nothing };
         let now = self.clock.monotonic();
-        let mut due = lock(&self.due);
+        let mut due = self.due.lock();
         let due = due.entry((caller.tenant.clone(), shown)).or_default();
         let each = Duration::from_secs(60) / self.rate.per_minute.max(1);
         let ahead = each * self.rate.burst.saturating_sub(1);

@@ -1,8 +1,9 @@
 //! Which source is believed, on a network and a clock that the test owns.
 
+use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,7 +40,7 @@ struct World {
 
 impl World {
     fn ask(&self, question: &str) -> bool {
-        self.asked.lock().unwrap().push(question.to_owned());
+        self.asked.lock().push(question.to_owned());
         self.silent.contains(question)
     }
 
@@ -268,7 +269,7 @@ async fn a_search_asks_so_many_questions_and_no_more() {
     }
     let site = Site::with(world, Ispdb::Web("https://db.example/".to_owned()));
     check(&site.find("acme.example").await, None, &[(Source::Srv, Outcome::Failed)]);
-    let asked = site.world.asked.lock().unwrap();
+    let asked = site.world.asked.lock();
     let vetted = asked.iter().filter(|question| question.starts_with("vet ")).count();
     // Servers: four by each of two files and by the records.
     assert_eq!((vetted, asked.len() - vetted), (12, 11), "{asked:#?}");
@@ -419,7 +420,7 @@ impl Site {
     }
 
     fn questions(&self) -> usize {
-        self.world.asked.lock().unwrap().len()
+        self.world.asked.lock().len()
     }
 }
 

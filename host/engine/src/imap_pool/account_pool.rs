@@ -1,9 +1,10 @@
 //! What one account's sessions share: permits, the idle ones, the lock-out, and
 //! the last list of mailboxes.
 
+use parking_lot::Mutex;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future;
@@ -20,7 +21,6 @@ use crate::login::lockout::Lockout;
 use crate::login::refusal_text;
 use crate::logins::Logins;
 use crate::problems;
-use crate::sync::lock;
 
 /// For how long a server is not asked for one more connection when it took no more.
 const FULL: Duration = Duration::from_secs(2);
@@ -125,18 +125,18 @@ impl AccountPool {
     /// Whether the server had no room beside our own sessions when it was asked last. What is idle
     /// then is all that there is until one comes back.
     pub(crate) fn is_full(&self) -> bool {
-        self.lent.load(Ordering::Relaxed) > 0 && self.now() < lock(&self.inside).full_until
+        self.lent.load(Ordering::Relaxed) > 0 && self.now() < self.inside.lock().full_until
     }
 
     /// The server took no more connections; true when waiting for one of ours may help.
     pub(crate) fn note_full(&self) -> bool {
-        let mut inside = lock(&self.inside);
+        let mut inside = self.inside.lock();
         inside.full_until = self.now() + FULL;
         !inside.idle.is_empty() || self.lent.load(Ordering::Relaxed) > 0
     }
 
     pub(crate) fn has_idle(&self) -> bool {
-        !lock(&self.inside).idle.is_empty()
+        !self.inside.lock().idle.is_empty()
     }
 
     /// Until a session may have come back.
@@ -154,7 +154,7 @@ impl AccountPool {
     }
 
     pub(crate) fn check_lockout(&self) -> Result<(), Problem> {
-        match lock(&self.inside).lockout.left(self.now()) {
+        match self.inside.lock().lockout.left(self.now()) {
             Some(left) => Err(problems::locked_out(left)),
             None => Ok(()),
         }
@@ -164,7 +164,7 @@ impl AccountPool {
     pub(crate) async fn connect(&self) -> Result<Box<dyn ImapSession>, Problem> {
         self.check_lockout()?;
         // Nothing is held against what is stored now; something may be against the login.
-        if lock(&self.inside).lockout.is_clear() {
+        if self.inside.lock().lockout.is_clear() {
             self.logins.guesses.check(&self.account)?;
         }
         let connected = self.log_in().await;
@@ -186,7 +186,7 @@ impl AccountPool {
     }
 
     fn note_lockout<T>(&self, connected: &Result<T, ImapError>, now: Duration) {
-        let mut inside = lock(&self.inside);
+        let mut inside = self.inside.lock();
         let answer = match connected {
             Ok(_) => {
                 inside.lockout.accepted();
@@ -221,7 +221,7 @@ impl AccountPool {
         session_idle: Duration,
     ) -> Option<IdleSession> {
         let now = self.now();
-        let mut inside = lock(&self.inside);
+        let mut inside = self.inside.lock();
         inside.idle.retain(|idle| now.saturating_sub(idle.since) < session_idle);
         if inside.idle.is_empty() {
             return None;
@@ -237,7 +237,7 @@ impl AccountPool {
     /// Takes a session back; drops it when the account is closed.
     pub(crate) fn put(&self, session: Box<dyn ImapSession>, synced: SyncPoint) {
         let since = self.now();
-        let mut inside = lock(&self.inside);
+        let mut inside = self.inside.lock();
         if !inside.closed {
             inside.idle.push(IdleSession { session, since, synced });
         }
@@ -245,7 +245,7 @@ impl AccountPool {
 
     /// From now on nothing comes back.
     pub(crate) fn close(&self) -> Vec<Box<dyn ImapSession>> {
-        let mut inside = lock(&self.inside);
+        let mut inside = self.inside.lock();
         inside.closed = true;
         inside.idle.drain(..).map(|idle| idle.session).collect()
     }
@@ -253,7 +253,8 @@ impl AccountPool {
     /// Takes out what was idle for longer than `limit`.
     pub(crate) fn stale(&self, limit: Duration) -> Vec<Box<dyn ImapSession>> {
         let now = self.now();
-        lock(&self.inside)
+        self.inside
+            .lock()
             .idle
             .extract_if(.., |idle| now.saturating_sub(idle.since) >= limit)
             .map(|idle| idle.session)
@@ -262,18 +263,18 @@ impl AccountPool {
 
     /// Nothing is remembered that is worth keeping.
     pub(crate) fn is_spent(&self) -> bool {
-        let inside = lock(&self.inside);
+        let inside = self.inside.lock();
         inside.idle.is_empty() && inside.lockout.is_clear()
     }
 
     /// What a session knows that is synced right now.
     pub(crate) fn present(&self) -> SyncPoint {
-        SyncPoint { at: self.now(), changes: lock(&self.inside).changes }
+        SyncPoint { at: self.now(), changes: self.inside.lock().changes }
     }
 
     /// A session that was at `synced` changed something. The session itself need not ask what.
     pub(crate) fn note_change(&self, synced: SyncPoint) -> SyncPoint {
-        let mut inside = lock(&self.inside);
+        let mut inside = self.inside.lock();
         let up_to_date = synced.changes == inside.changes;
         inside.changes += 1;
         let changes = if up_to_date { inside.changes } else { synced.changes };
@@ -282,28 +283,28 @@ impl AccountPool {
 
     /// The session has seen every change of ours, and all that is older than `freshness`.
     pub(crate) fn is_current(&self, synced: SyncPoint, freshness: Duration) -> bool {
-        synced.changes == lock(&self.inside).changes
+        synced.changes == self.inside.lock().changes
             && self.now().saturating_sub(synced.at) < freshness
     }
 
     /// Whether the next page will probably hold messages that nobody has seen yet: the last one did.
     pub(crate) fn is_exploring(&self) -> bool {
-        lock(&self.inside).exploring
+        self.inside.lock().exploring
     }
 
     pub(crate) fn note_exploring(&self, exploring: bool) {
-        lock(&self.inside).exploring = exploring;
+        self.inside.lock().exploring = exploring;
     }
 
     /// The list of mailboxes, when it is younger than `limit`.
     pub(crate) fn mailboxes(&self, limit: Duration) -> Option<Arc<Vec<Mailbox>>> {
-        let inside = lock(&self.inside);
+        let inside = self.inside.lock();
         let (at, mailboxes) = inside.mailboxes.as_ref()?;
         (self.now().saturating_sub(*at) < limit).then(|| Arc::clone(mailboxes))
     }
 
     pub(crate) fn cache_mailboxes(&self, mailboxes: &Arc<Vec<Mailbox>>) {
         let now = self.now();
-        lock(&self.inside).mailboxes = Some((now, Arc::clone(mailboxes)));
+        self.inside.lock().mailboxes = Some((now, Arc::clone(mailboxes)));
     }
 }

@@ -8,9 +8,10 @@
 //! command was answered. A request that is dropped half-way takes its session
 //! with it, because the port is not cancel-safe.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{self, Either};
@@ -25,7 +26,6 @@ use crate::imap_pool::lease::Lease;
 use crate::login::account_ref::AccountRef;
 use crate::problems;
 use crate::settings::Settings;
-use crate::sync::lock;
 
 pub(crate) mod account_pool;
 mod closed_session;
@@ -103,7 +103,7 @@ impl Pool {
             Problem::new(Code::NotConfigured, "the account has no IMAP server to read from")
         })?;
         let owner = AccountRef::of(account);
-        let mut rooms = lock(&self.rooms);
+        let mut rooms = self.rooms.lock();
         if let Some(room) = rooms.get(&owner)
             && room.serves(server, account.generation)
         {
@@ -126,7 +126,7 @@ impl Pool {
 
     /// Closes the sessions of one account; those in use end with their request.
     pub(crate) async fn forget(&self, owner: &AccountRef) {
-        let room = lock(&self.rooms).remove(owner);
+        let room = self.rooms.lock().remove(owner);
         if let Some(room) = room {
             logout(room.close()).await;
         }
@@ -135,14 +135,14 @@ impl Pool {
     /// Closes every session that nobody uses.
     pub(crate) async fn close(&self) {
         let rooms: Vec<Arc<AccountPool>> =
-            lock(&self.rooms).drain().map(|(_, room)| room).collect();
+            self.rooms.lock().drain().map(|(_, room)| room).collect();
         logout(rooms.iter().flat_map(|room| room.close()).collect()).await;
     }
 
     /// Takes out the sessions that were idle for too long; the caller logs them out.
     pub(crate) fn stale(&self) -> Vec<Box<dyn ImapSession>> {
         let mut stale = Vec::new();
-        lock(&self.rooms).retain(|_, room| {
+        self.rooms.lock().retain(|_, room| {
             stale.extend(room.stale(self.settings.session_idle));
             !room.is_spent() || Arc::strong_count(room) > 1
         });

@@ -8,9 +8,10 @@
 //!
 //! Invariant: each tenant has counts of its own; what one tries holds up no other.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::account::{Account, MailServer};
@@ -19,7 +20,6 @@ use model::port::clock::Clock;
 use model::problem::{Code, Problem};
 
 use crate::login::lockout::Lockout;
-use crate::sync::lock;
 
 /// A login that nobody tried for so long starts afresh.
 const REMEMBERED: Duration = Duration::from_secs(3600);
@@ -57,7 +57,7 @@ impl LoginAttempts {
     /// How long the account's logins have to be left alone from now on; none when they may be tried.
     pub(crate) fn left(&self, account: &Account) -> Option<Duration> {
         let now = self.clock.monotonic();
-        let counts = lock(&self.counts);
+        let counts = self.counts.lock();
         let left = |server| counts.get(&Login::of(account, server))?.lockout.left(now);
         account.imap.iter().chain(&account.smtp).filter_map(left).max()
     }
@@ -87,7 +87,7 @@ impl LoginAttempts {
                 *known = LoginOutcome::Refused;
             }
         }
-        let mut counts = lock(&self.counts);
+        let mut counts = self.counts.lock();
         if counts.len() >= CROWD {
             counts.retain(|_, count| now.saturating_sub(count.at) < REMEMBERED);
         }

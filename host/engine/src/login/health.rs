@@ -6,8 +6,9 @@
 //!
 //! Invariant: a failure to keep it is logged and hurts nobody's request.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use model::account::Account;
 use model::health::{Health, HealthIssue, HealthIssueKind};
@@ -16,7 +17,6 @@ use model::port::clock::Clock;
 use model::problem::{Code, Problem, Protocol};
 
 use crate::login::account_ref::AccountRef;
-use crate::sync::lock;
 
 /// Of every account that was logged in to lately.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl HealthRecorder {
     /// A server took the login, or did not.
     pub(crate) async fn record(&self, account: &Account, protocol: Protocol, no: Option<&Problem>) {
         let key = (AccountRef::of(account), account.generation);
-        let known = lock(&self.known).get(&key).cloned();
+        let known = self.known.lock().get(&key).cloned();
         let before = match known {
             Some(known) => known,
             None => match self.accounts.health(account).await {
@@ -45,7 +45,7 @@ impl HealthRecorder {
             },
         };
         let news = {
-            let mut known = lock(&self.known);
+            let mut known = self.known.lock();
             let health = known.entry(key).or_insert(before);
             let changed = health.see(protocol, self.clock.now(), no.map(trouble));
             changed.then(|| health.clone())
@@ -74,7 +74,7 @@ impl HealthRecorder {
 
     /// The account was changed or deleted.
     pub(crate) fn forget(&self, owner: &AccountRef) {
-        lock(&self.known).retain(|(of, _), _| of != owner);
+        self.known.lock().retain(|(of, _), _| of != owner);
     }
 }
 

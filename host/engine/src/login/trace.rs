@@ -2,7 +2,7 @@
 //!
 //! Refuses to know what a failure means.
 
-use std::sync::Mutex;
+use parking_lot::Mutex;
 use std::time::Duration;
 
 use model::account::Security;
@@ -10,8 +10,6 @@ use model::port::clock::Clock;
 use model::port::dial::Encryption;
 use model::port::login_observer::LoginObserver;
 use model::problem::Protocol;
-
-use crate::sync::lock;
 
 /// A step of trying a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +102,7 @@ impl<'a> StepRecorder<'a> {
 
     /// The step that is under way; the last one when all were done.
     pub(crate) fn at(&self) -> StepName {
-        let done = lock(&self.inside).steps.len();
+        let done = self.inside.lock().steps.len();
         self.order.get(done).or(self.order.last()).copied().unwrap_or(StepName::Connect)
     }
 
@@ -121,13 +119,13 @@ impl<'a> StepRecorder<'a> {
     /// All of it, with the time since the beginning.
     pub(crate) fn end(self) -> (Vec<Step>, ConnectionReport, Duration) {
         let took = self.clock.monotonic().saturating_sub(self.began);
-        let inside = self.inside.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let inside = self.inside.into_inner();
         (inside.steps, inside.report, took)
     }
 
     fn write(&self, ok: bool) {
         let (name, now) = (self.at(), self.clock.monotonic());
-        let mut inside = lock(&self.inside);
+        let mut inside = self.inside.lock();
         let took = now.saturating_sub(inside.last);
         inside.steps.push(Step { name, ok, took });
         inside.last = now;
@@ -140,7 +138,7 @@ impl LoginObserver for StepRecorder<'_> {
     }
 
     fn encrypted(&self, how: Option<Encryption>) {
-        lock(&self.inside).report.encryption = how;
+        self.inside.lock().report.encryption = how;
         self.done();
     }
 
@@ -149,7 +147,7 @@ impl LoginObserver for StepRecorder<'_> {
     }
 
     fn authenticated(&self, mechanism: &'static str) {
-        lock(&self.inside).report.mechanism = Some(mechanism);
+        self.inside.lock().report.mechanism = Some(mechanism);
         self.done();
     }
 

@@ -7,9 +7,10 @@
 //! Invariant: the weights of all entries together stay under the limit; the
 //! least recently used go first.
 
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use model::instant::Timestamp;
@@ -17,7 +18,6 @@ use model::mail::message::{HeaderSummary, ParseOptions, ParsedMessage};
 
 use crate::login::account_ref::AccountRef;
 use crate::messages::message_id::MessageRef;
-use crate::sync::lock;
 
 /// Parsed facts, and whole messages, of every account.
 #[derive(Debug)]
@@ -78,29 +78,29 @@ impl Cache {
     }
 
     pub(crate) fn known(&self, key: &CacheKey) -> Option<Arc<CachedSummary>> {
-        lock(&self.facts).get(key)
+        self.facts.lock().get(key)
     }
 
     pub(crate) fn put_summary(&self, key: CacheKey, known: Arc<CachedSummary>) {
         let weight = known.weight() + key.weight();
-        lock(&self.facts).put(key, known, weight);
+        self.facts.lock().put(key, known, weight);
     }
 
     pub(crate) fn opened(&self, key: &CacheKey) -> Option<Arc<LoadedMessage>> {
-        lock(&self.messages).get(key)
+        self.messages.lock().get(key)
     }
 
     /// Keeps the message, or weighs it again after something more was read in it.
     pub(crate) fn put_message(&self, key: CacheKey, opened: Arc<LoadedMessage>) {
         let weight = opened.weight() + key.weight();
-        lock(&self.messages).put(key, opened, weight);
+        self.messages.lock().put(key, opened, weight);
     }
 
     /// Drops everything of one account, whatever its generation.
     pub(crate) fn evict_account(&self, owner: &AccountRef) {
         let stays = |key: &CacheKey| !key.place.tag.belongs_to(owner);
-        lock(&self.facts).retain(stays);
-        lock(&self.messages).retain(stays);
+        self.facts.lock().retain(stays);
+        self.messages.lock().retain(stays);
     }
 }
 
@@ -127,20 +127,21 @@ impl LoadedMessage {
 
     /// A reading that has everything in `want`, its bodies complete or at least `limit` long.
     pub(crate) fn reading(&self, want: ParseOptions, limit: u32) -> Option<Arc<ParsedMessage>> {
-        lock(&self.readings)
+        self.readings
+            .lock()
             .iter()
             .find(|kept| covers(kept.want, want) && (kept.limit >= limit || !kept.was_cut(want)))
             .map(|kept| Arc::clone(&kept.reading))
     }
 
     pub(crate) fn add(&self, want: ParseOptions, limit: u32, reading: &Arc<ParsedMessage>) {
-        let mut readings = lock(&self.readings);
+        let mut readings = self.readings.lock();
         readings.retain(|kept| !covers(want, kept.want));
         readings.push(CachedParse { want, limit, reading: Arc::clone(reading) });
     }
 
     fn weight(&self) -> usize {
-        let readings = lock(&self.readings);
+        let readings = self.readings.lock();
         let read: usize = readings.iter().map(|kept| reading_weight(&kept.reading)).sum();
         size_of::<Self>() + self.raw.len() + read
     }

@@ -7,15 +7,15 @@
 //! Invariant: bytes count against their tenant from before they are fetched
 //! until the last holder lets go of them.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use model::ids::TenantId;
 use tokio::sync::Mutex as Turn;
 
 use crate::messages::cache::{CacheKey, LoadedMessage};
-use crate::sync::lock;
 
 /// What the requests of every tenant hold.
 #[derive(Debug)]
@@ -50,12 +50,12 @@ impl InFlightMessages {
 
     /// The message, when some request has it.
     pub(crate) fn opened(&self, key: &CacheKey) -> Option<Arc<LoadedMessage>> {
-        lock(&self.entries).by_key.get(key)?.opened.upgrade()
+        self.entries.lock().by_key.get(key)?.opened.upgrade()
     }
 
     /// Whoever has the turn may fetch the message; the others look again afterwards.
     pub(crate) fn fetch_lock(&self, key: &CacheKey) -> Arc<Turn<()>> {
-        let mut entries = lock(&self.entries);
+        let mut entries = self.entries.lock();
         let entry = entries.entry(key);
         entry.turn.upgrade().unwrap_or_else(|| {
             let turn = Arc::default();
@@ -66,7 +66,7 @@ impl InFlightMessages {
 
     /// Lets others find the message for as long as somebody holds it.
     pub(crate) fn share(&self, key: &CacheKey, opened: &Arc<LoadedMessage>) {
-        lock(&self.entries).entry(key).opened = Arc::downgrade(opened);
+        self.entries.lock().entry(key).opened = Arc::downgrade(opened);
     }
 
     /// Room for a message of `bytes`; none when the tenant's budget is used up.
@@ -100,7 +100,7 @@ pub(crate) struct MemoryPermit {
 impl MemoryPermit {
     /// None when the budget does not allow it; then the share is gone, too.
     pub(crate) fn resized(mut self, bytes: u64) -> Option<Self> {
-        let mut used = lock(&self.used);
+        let mut used = self.used.lock();
         let mine = used.entry(self.tenant.clone()).or_default();
         let after = mine.saturating_sub(self.bytes).saturating_add(bytes);
         let fits = bytes <= self.bytes || after <= self.budget;
@@ -122,7 +122,7 @@ impl MemoryPermit {
 
 impl Drop for MemoryPermit {
     fn drop(&mut self) {
-        let mut used = lock(&self.used);
+        let mut used = self.used.lock();
         if let Some(mine) = used.get_mut(&self.tenant) {
             *mine = mine.saturating_sub(self.bytes);
             if *mine == 0 {
@@ -168,7 +168,7 @@ mod tests {
         // A message that turns out larger than the server said gives everything back.
         assert!(held.reserve(&acme, 1).unwrap().resized(101).is_none());
         assert!(held.reserve(&acme, 100).is_some());
-        assert!(lock(&held.used).is_empty());
+        assert!(held.used.lock().is_empty());
     }
 
     #[test]
@@ -182,7 +182,7 @@ mod tests {
         }
         assert!(held.opened(&keys[0]).is_some());
         assert!(held.opened(&keys[1]).is_none());
-        assert!(lock(&held.entries).by_key.len() <= CROWD);
+        assert!(held.entries.lock().by_key.len() <= CROWD);
         let turn = held.fetch_lock(&keys[0]);
         assert!(Arc::ptr_eq(&turn, &held.fetch_lock(&keys[0])));
     }

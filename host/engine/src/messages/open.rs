@@ -8,9 +8,10 @@
 //! Invariant: the bytes are never shown under another key than the one they were
 //! fetched for, and never parsed outside the `mime` port.
 
+use parking_lot::Mutex;
 use std::fmt;
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use futures_util::future::{self, Either};
 use model::account::Account;
@@ -34,7 +35,6 @@ use crate::messages::mailboxes;
 use crate::messages::message_id::{AccountFingerprint, MessageRef};
 use crate::messages::reader::Reader;
 use crate::problems;
-use crate::sync::lock;
 
 /// Up to this size a message is fetched at once, even when its facts are known.
 const EAGER_BYTES: u64 = 256 << 10;
@@ -403,7 +403,7 @@ impl Message for LazyMessage {
     fn faults(&self) -> BoxFuture<'_, Result<Vec<Fault>, Problem>> {
         Box::pin(async move {
             let mut faults = self.read(FIRST, BODY_LIMIT).await?.faults.clone();
-            faults.extend(lock(&self.cuts).iter().cloned());
+            faults.extend(self.cuts.lock().iter().cloned());
             Ok(faults)
         })
     }
@@ -434,7 +434,7 @@ impl Message for LazyMessage {
             };
             let (body, is_cut) = body_within(shorter.as_ref().unwrap_or(&reading), kind, limit);
             if is_cut {
-                note(&mut lock(&self.cuts), kind, limit);
+                note(&mut self.cuts.lock(), kind, limit);
             }
             Ok(body)
         })

@@ -7,18 +7,17 @@
 //! wanted a token is told what the address said last and when it is asked again; a tenant has a
 //! bounded number of pauses, and none of another's.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::ids::TenantId;
 use model::port::clock::Clock;
 use model::problem::{Code, Problem};
 use model::secret::Secret;
-
-use crate::sync::lock;
 
 /// After the first failure; doubled with each that follows.
 const FIRST: Duration = Duration::from_secs(5);
@@ -79,7 +78,7 @@ impl TokenEndpointBackoff {
         addresses: &[&Address],
     ) -> Result<(), Problem> {
         let now = self.clock.monotonic();
-        let mut tenants = lock(&self.tenants);
+        let mut tenants = self.tenants.lock();
         let Some(own) = tenants.get_mut(tenant) else { return Ok(()) };
         for pause in addresses.iter().filter_map(|address| own.get(*address)) {
             if let Some(left) = pause.until.checked_sub(now).filter(|left| !left.is_zero()) {
@@ -104,7 +103,7 @@ impl TokenEndpointBackoff {
         asked: Option<Duration>,
     ) -> Problem {
         let now = self.clock.monotonic();
-        let mut tenants = lock(&self.tenants);
+        let mut tenants = self.tenants.lock();
         let own = tenants.entry(tenant.clone()).or_default();
         if own.len() >= MOST
             && !own.contains_key(&address)
@@ -132,7 +131,7 @@ impl TokenEndpointBackoff {
 
     /// It gave a token.
     pub(crate) fn clear(&self, tenant: &TenantId, address: &Address) {
-        let mut tenants = lock(&self.tenants);
+        let mut tenants = self.tenants.lock();
         let Some(own) = tenants.get_mut(tenant) else { return };
         own.remove(address);
         if own.is_empty() {
@@ -186,7 +185,7 @@ mod tests {
         pauses.check(&acme, &address()).unwrap();
         assert!(pauses.check(&acme, &address()).is_err(), "one asks, the others wait for it");
         pauses.clear(&acme, &address());
-        assert!(lock(&pauses.tenants).is_empty());
+        assert!(pauses.tenants.lock().is_empty());
         let asked = Some(Duration::from_secs(77));
         let told = pauses.failed(&acme, address(), refusal(), asked);
         assert_eq!(told.retry_after, Some(Duration::from_secs(77)), "as the server asks");
@@ -205,6 +204,6 @@ mod tests {
             let address = Address::new(&format!("https://{at}.test/"), None);
             pauses.failed(&acme, address, refusal(), None);
         }
-        assert_eq!(lock(&pauses.tenants)[&acme].len(), MOST);
+        assert_eq!(pauses.tenants.lock()[&acme].len(), MOST);
     }
 }

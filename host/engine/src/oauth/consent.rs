@@ -7,8 +7,9 @@
 //! (RFC 6749 §10.12), and its code is worth nothing without the verifier, which
 //! never left this host (RFC 7636 §4).
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -22,7 +23,6 @@ use sha2::{Digest, Sha256};
 
 use crate::oauth::credentials::CredentialProvider;
 use crate::oauth::token_response::TokenError;
-use crate::sync::lock;
 
 const LASTS: Duration = Duration::from_secs(600);
 /// Begun and not ended, on the whole host.
@@ -94,7 +94,7 @@ impl PendingConsents {
         let joint = if server.authorize.contains('?') { '&' } else { '?' };
         let address = format!("{}{joint}{}", server.authorize, query.finish());
         let verifier = Secret::new(verifier);
-        let mut pending = lock(&self.pending);
+        let mut pending = self.pending.lock();
         pending.retain(|_, one| one.expires > now);
         let of_tenant = pending.values().filter(|one| one.account.tenant == account.tenant).count();
         if pending.len() >= MOST || of_tenant >= MOST_OF_TENANT {
@@ -118,7 +118,7 @@ impl PendingConsents {
         state: &str,
         code: &str,
     ) -> Result<Account, Problem> {
-        let pending = lock(&self.pending).remove(state);
+        let pending = self.pending.lock().remove(state);
         let pending = pending.filter(|one| one.expires > self.clock.now()).ok_or_else(|| {
             let detail = "this consent was not begun here, has ended, or was used before: ask whoever sent you there to begin again";
             Problem::new(Code::InvalidConsent, detail)
@@ -133,7 +133,7 @@ impl PendingConsents {
             }
             // The same answer may be good in a moment.
             Err(TokenError::Other(busy)) if busy.code == Code::AuthorizationUnavailable => {
-                lock(&self.pending).insert(state.to_owned(), pending);
+                self.pending.lock().insert(state.to_owned(), pending);
                 Err(busy)
             }
             Err(TokenError::Other(gone)) if gone.code == Code::NoSuchAccount => {
@@ -146,7 +146,7 @@ impl PendingConsents {
 
     /// It comes to nothing: the account that it was begun for.
     pub(crate) fn give_up(&self, state: &str) -> Option<Account> {
-        let pending = lock(&self.pending).remove(state)?;
+        let pending = self.pending.lock().remove(state)?;
         (pending.expires > self.clock.now()).then_some(pending.account)
     }
 

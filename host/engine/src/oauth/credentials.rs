@@ -7,9 +7,10 @@
 //! others take what it got; a new refresh token is on the disk before its access
 //! token is used, since the old one may be void by then (RFC 9700 §4.14.2).
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use model::account::{Account, Credentials, OAuth, TokenSource};
@@ -27,7 +28,6 @@ use crate::oauth::backoff::{Address, TokenEndpointBackoff};
 use crate::oauth::servers::{Server, Servers};
 use crate::oauth::token_response::{self, TokenError, TokenGrant};
 use crate::problems;
-use crate::sync::lock;
 
 /// A token that ends sooner is renewed before it is used: a login takes a while, and clocks differ.
 const LEEWAY: Duration = Duration::from_secs(60);
@@ -148,7 +148,7 @@ impl CredentialProvider {
 
     /// Waits for those that are being renewed: what an authorization server gave must not be lost.
     pub(crate) async fn wait_for_refreshes(&self) {
-        let turns: Vec<_> = lock(&self.turns).values().filter_map(Weak::upgrade).collect();
+        let turns: Vec<_> = self.turns.lock().values().filter_map(Weak::upgrade).collect();
         for turn in turns {
             drop(turn.lock().await);
         }
@@ -337,7 +337,7 @@ impl CredentialProvider {
     }
 
     fn turn(&self, account: &Account) -> Arc<Turn<()>> {
-        let mut turns = lock(&self.turns);
+        let mut turns = self.turns.lock();
         if turns.len() >= CROWD {
             turns.retain(|_, turn| turn.strong_count() > 0);
         }

@@ -6,9 +6,10 @@
 //! Invariant: nothing is claimed for which there is no place, and an account that
 //! has as many deliveries under way as it may have keeps no other account waiting.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use model::account::MailServer;
@@ -21,7 +22,6 @@ use crate::login::account_ref::AccountRef;
 use crate::login::lockout::Lockout;
 use crate::outbox::concurrency::{Bounds, Fate, Look, SlotTable, Ticket};
 use crate::settings::Settings;
-use crate::sync::lock;
 
 /// What deliveries share.
 #[derive(Debug)]
@@ -88,32 +88,32 @@ impl DeliverySlots {
     /// A place for a delivery of the account.
     pub(crate) fn begin(&self, owner: &AccountRef, generation: u32) -> SlotGuard<'_> {
         let courier = {
-            let mut accounts = lock(&self.accounts);
+            let mut accounts = self.accounts.lock();
             Arc::clone(accounts.entry((owner.clone(), generation)).or_default())
         };
-        SlotGuard { couriers: self, ticket: lock(&self.places).begin(owner), courier }
+        SlotGuard { couriers: self, ticket: self.places.lock().begin(owner), courier }
     }
 
     /// Something of the account was accepted, and may be due.
     pub(crate) fn accepted(&self, owner: &AccountRef) {
-        if lock(&self.places).accepted(owner) {
+        if self.places.lock().accepted(owner) {
             self.changed.notify_one();
         }
     }
 
     /// Something may be due: it is looked for as soon as there is a place.
     pub(crate) fn look(&self) {
-        lock(&self.places).look();
+        self.places.lock().look();
     }
 
     /// What there is room for, when something may be due and there is any. Whoever is told so looks.
     pub(crate) fn take_look(&self) -> Option<Look> {
-        lock(&self.places).take_look()
+        self.places.lock().take_look()
     }
 
     /// That look gave so many, and left something that may be due, for lack of room.
     pub(crate) fn left(&self, look: &Look, got: usize) {
-        lock(&self.places).left(look, got);
+        self.places.lock().left(look, got);
     }
 
     /// Something is due later that was not before.
@@ -128,7 +128,7 @@ impl DeliverySlots {
     }
 
     fn with_places<T>(&self, work: impl FnOnce(&mut SlotTable) -> T) -> T {
-        let mut places = lock(&self.places);
+        let mut places = self.places.lock();
         let answer = work(&mut places);
         if places.is_due() {
             self.changed.notify_one();
@@ -145,9 +145,9 @@ impl DeliverySlots {
     /// use now is dropped after its transaction.
     pub(crate) fn forget(&self, owner: &AccountRef) {
         self.with_places(|places| places.forget(owner));
-        lock(&self.accounts).retain(|(of, _), courier| {
+        self.accounts.lock().retain(|(of, _), courier| {
             if of == owner {
-                let mut inside = lock(&courier.inside);
+                let mut inside = courier.inside.lock();
                 inside.closed = true;
                 inside.idle.clear();
             }
@@ -157,20 +157,20 @@ impl DeliverySlots {
 
     /// Keeps a verdict that could not be recorded, for whoever claims the submission next.
     pub(crate) fn leave_verdict(&self, id: &SubmissionId, verdict: &Verdict) {
-        lock(&self.verdicts).insert(id.clone(), verdict.clone());
+        self.verdicts.lock().insert(id.clone(), verdict.clone());
     }
 
     /// The verdict that waits, once.
     pub(crate) fn take_verdict(&self, id: &SubmissionId) -> Option<Verdict> {
-        lock(&self.verdicts).remove(id)
+        self.verdicts.lock().remove(id)
     }
 
     /// Sessions that have waited for `limit`; accounts with nothing to remember are dropped.
     pub(crate) fn expire_idle(&self, now: Duration, limit: Duration) -> Vec<Box<dyn SmtpSession>> {
-        lock(&self.places).look_round();
+        self.places.lock().look_round();
         let mut cold = Vec::new();
-        lock(&self.accounts).retain(|_, courier| {
-            let mut inside = lock(&courier.inside);
+        self.accounts.lock().retain(|_, courier| {
+            let mut inside = courier.inside.lock();
             let is_cold = |warm: &mut IdleSmtpSession| now.saturating_sub(warm.since) >= limit;
             cold.extend(inside.idle.extract_if(.., is_cold).map(|warm| warm.session));
             let idle = inside.idle.is_empty() && inside.lockout.is_clear();
@@ -220,7 +220,7 @@ impl SlotGuard<'_> {
         server: &MailServer,
         now: Duration,
     ) {
-        let mut inside = lock(&self.courier.inside);
+        let mut inside = self.courier.inside.lock();
         if !inside.closed && inside.idle.len() < self.couriers.per_account {
             inside.idle.push(IdleSmtpSession { session, server: server.clone(), since: now });
         }
@@ -236,12 +236,12 @@ impl Drop for SlotGuard<'_> {
 impl AccountSlots {
     /// The session that waits, when there is one to `server`; those to others are dropped.
     pub(crate) fn take_idle(&self, server: &MailServer) -> Option<Box<dyn SmtpSession>> {
-        let mut inside = lock(&self.inside);
+        let mut inside = self.inside.lock();
         inside.idle.retain(|warm| warm.server == *server);
         inside.idle.pop().map(|warm| warm.session)
     }
 
     pub(crate) fn with_lockout<T>(&self, work: impl FnOnce(&mut Lockout) -> T) -> T {
-        work(&mut lock(&self.inside).lockout)
+        work(&mut self.inside.lock().lockout)
     }
 }

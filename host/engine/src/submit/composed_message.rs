@@ -6,7 +6,8 @@
 //!
 //! Invariant: what is shown is what `mime` read in these very bytes.
 
-use std::sync::{Arc, Mutex};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 use model::mail::message::{Header, ParseOptions, ParsedMessage, Part, ReplyHeaders, Summary};
 use model::octets::Octets;
@@ -17,7 +18,6 @@ use model::problem::{Fault, Problem};
 
 use crate::messages::body_text::{body_within, note};
 use crate::problems;
-use crate::sync::lock;
 
 /// Bodies are read this far at first.
 const BODY_LIMIT: u32 = 1 << 20;
@@ -84,7 +84,7 @@ impl Message for ComposedMessage {
     fn faults(&self) -> BoxFuture<'_, Result<Vec<Fault>, Problem>> {
         Box::pin(async {
             let mut faults = self.reading.faults.clone();
-            faults.extend(lock(&self.cuts).iter().cloned());
+            faults.extend(self.cuts.lock().iter().cloned());
             Ok(faults)
         })
     }
@@ -114,7 +114,7 @@ impl Message for ComposedMessage {
                 body_within(&reading.map_err(problems::reading)?, kind, limit)
             };
             if is_cut {
-                note(&mut lock(&self.cuts), kind, limit);
+                note(&mut self.cuts.lock(), kind, limit);
             }
             Ok(body)
         })

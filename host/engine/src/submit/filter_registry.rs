@@ -3,14 +3,13 @@
 //! Invariant: a list is never changed, only replaced, so that a message passes
 //! the filters of one deployment and never a mixture of two.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use model::filter::Binding;
 use model::ids::TenantId;
 use model::port::filter::BeforeSendFilter;
-
-use crate::sync::lock;
 
 /// A filter with its binding.
 #[derive(Clone, Debug)]
@@ -29,7 +28,7 @@ impl FilterRegistry {
     /// In the order of the bindings, whatever the order of the list.
     pub(crate) fn set(&self, tenant: TenantId, mut filters: Vec<ActiveFilter>) {
         filters.sort_by_key(|filter| filter.binding.order);
-        let mut all = lock(&self.0);
+        let mut all = self.0.lock();
         if filters.is_empty() {
             all.remove(&tenant);
         } else {
@@ -39,6 +38,6 @@ impl FilterRegistry {
 
     /// As of now.
     pub(crate) fn of(&self, tenant: &TenantId) -> Arc<[ActiveFilter]> {
-        lock(&self.0).get(tenant).cloned().unwrap_or_default()
+        self.0.lock().get(tenant).cloned().unwrap_or_default()
     }
 }

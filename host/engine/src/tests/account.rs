@@ -1,7 +1,7 @@
 //! Accounts at rest.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use model::account::{Account, Credentials, Identity, MailServer, Security};
@@ -52,7 +52,7 @@ impl Accounts for Shelf {
         account: &'a Account,
         _: &'a Credentials,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.0.lock().unwrap().insert(account.id.clone(), account.clone());
+        self.0.lock().insert(account.id.clone(), account.clone());
         Box::pin(async { Ok(()) })
     }
 
@@ -61,8 +61,7 @@ impl Accounts for Shelf {
         tenant: &'a TenantId,
         id: &'a AccountId,
     ) -> BoxFuture<'a, Result<Option<Account>, StoreError>> {
-        let found =
-            self.0.lock().unwrap().get(id).filter(|account| account.tenant == *tenant).cloned();
+        let found = self.0.lock().get(id).filter(|account| account.tenant == *tenant).cloned();
         let fails = self.3.load(Ordering::Relaxed);
         Box::pin(async move { if fails { Err(StoreError::Full) } else { Ok(found) } })
     }
@@ -80,9 +79,9 @@ impl Accounts for Shelf {
         &'a self,
         account: &'a Account,
     ) -> BoxFuture<'a, Result<Option<Credentials>, StoreError>> {
-        let shelf = self.0.lock().unwrap();
+        let shelf = self.0.lock();
         let known = shelf.get(&account.id).map(|known| known.generation);
-        let renewed = self.2.lock().unwrap().get(&account.id).cloned();
+        let renewed = self.2.lock().get(&account.id).cloned();
         let usual = || Credentials::Password(Secret::new("secret".to_owned()));
         let opened = (known == Some(account.generation)).then(|| renewed.unwrap_or_else(usual));
         Box::pin(async { Ok(opened) })
@@ -94,7 +93,7 @@ impl Accounts for Shelf {
         _: &'a Credentials,
         after: &'a Credentials,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        self.2.lock().unwrap().insert(account.id.clone(), after.clone());
+        self.2.lock().insert(account.id.clone(), after.clone());
         Box::pin(async { Ok(true) })
     }
 
@@ -104,12 +103,12 @@ impl Accounts for Shelf {
         account: &'a Account,
         _: Option<CredentialSwap<'a>>,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        self.0.lock().unwrap().insert(account.id.clone(), account.clone());
+        self.0.lock().insert(account.id.clone(), account.clone());
         Box::pin(async { Ok(true) })
     }
 
     fn health<'a>(&'a self, account: &'a Account) -> BoxFuture<'a, Result<Health, StoreError>> {
-        let notes = self.1.lock().unwrap();
+        let notes = self.1.lock();
         let last = notes.iter().rev().find(|(id, _)| *id == account.id);
         let health = last.map(|(_, health)| health.clone()).unwrap_or_default();
         Box::pin(async { Ok(health) })
@@ -120,7 +119,7 @@ impl Accounts for Shelf {
         account: &'a Account,
         health: &'a Health,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.1.lock().unwrap().push((account.id.clone(), health.clone()));
+        self.1.lock().push((account.id.clone(), health.clone()));
         Box::pin(async { Ok(()) })
     }
 
@@ -129,7 +128,7 @@ impl Accounts for Shelf {
         _: &'a TenantId,
         id: &'a AccountId,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        let gone = self.0.lock().unwrap().remove(id).is_some();
+        let gone = self.0.lock().remove(id).is_some();
         Box::pin(async move { Ok(gone) })
     }
 }

@@ -1,8 +1,9 @@
 //! Time that stands still until a test moves it, and chance without surprise.
 
+use parking_lot::Mutex;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -23,32 +24,32 @@ struct Time {
 
 impl Owned {
     pub(crate) fn advance(&self, by: Duration) {
-        let mut time = self.0.lock().unwrap();
+        let mut time = self.0.lock();
         time.now += by;
         time.waiting.drain(..).for_each(Waker::wake);
     }
 
     /// Sets the wall clock, ahead or back; no time passes.
     pub(crate) fn set(&self, by: i64) {
-        self.0.lock().unwrap().set += by;
+        self.0.lock().set += by;
     }
 }
 
 impl Clock for Owned {
     fn now(&self) -> Timestamp {
-        let set = self.0.lock().unwrap().set;
+        let set = self.0.lock().set;
         Timestamp::from_millis(1_700_000_000_000 + set).after(self.monotonic())
     }
 
     fn monotonic(&self) -> Duration {
-        self.0.lock().unwrap().now
+        self.0.lock().now
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         let time = Arc::clone(&self.0);
         let until = self.monotonic() + duration;
         Box::pin(poll_fn(move |context| {
-            let mut time = time.lock().unwrap();
+            let mut time = time.lock();
             if time.now >= until {
                 return Poll::Ready(());
             }

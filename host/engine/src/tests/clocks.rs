@@ -125,7 +125,7 @@ async fn claims_that_led_to_no_attempt_expire_nothing() {
 async fn what_no_server_is_configured_for_expires_with_its_schedule() {
     let host = host();
     let receipt = host.submit(None, draft(&["bo@example.net"])).await.unwrap();
-    host.shelf.0.lock().unwrap().values_mut().for_each(|account| account.smtp = None);
+    host.shelf.0.lock().values_mut().for_each(|account| account.smtp = None);
     host.drive_by(15 * MINUTE, 4 * DAY - 60 * MINUTE);
     assert_eq!(state(&host, receipt.submission.as_str()).await, State::Deferred);
     host.drive_by(15 * MINUTE, DAY);

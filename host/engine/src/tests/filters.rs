@@ -1,8 +1,9 @@
 //! The chain before sending, with filters that say what a test wants.
 
+use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::caller::Scope;
@@ -51,8 +52,8 @@ impl BeforeSendFilter for Fake {
             let body = message.body(Body::Text, 100).await.unwrap().unwrap_or_default();
             let people: Vec<_> = envelope.recipients.iter().map(|email| email.as_str()).collect();
             let seen = format!("{} {body}", people.join(","));
-            self.log.lock().unwrap().push((self.name.clone(), seen));
-            let act = self.acts.lock().unwrap().pop_front();
+            self.log.lock().push((self.name.clone(), seen));
+            let act = self.acts.lock().pop_front();
             match act.unwrap_or(Act::Say(Verdict::Accept)) {
                 Act::Say(verdict) => Ok(verdict),
                 Act::Fail(error) => Err(error),
@@ -101,7 +102,7 @@ impl Story {
 }
 
 fn names(log: &Log) -> Vec<String> {
-    log.lock().unwrap().iter().map(|(name, _)| name.clone()).collect()
+    log.lock().iter().map(|(name, _)| name.clone()).collect()
 }
 
 fn footer(text: &str) -> Edit {
@@ -122,7 +123,7 @@ fn reject(code: &str) -> Vec<Act> {
 }
 
 fn stored(host: &Host) -> String {
-    let rows = host.outbox.0.lock().unwrap();
+    let rows = host.outbox.0.lock();
     let raw = rows[0].new.raw.in_memory().unwrap();
     String::from_utf8(raw.to_vec()).unwrap()
 }
@@ -157,7 +158,7 @@ async fn filters_run_in_their_order_and_each_sees_the_edits_before_it() {
         ("last", "bo@example.net,cy@x.test onetwo"),
     ];
     let want = want.map(|(name, seen)| (name.to_owned(), seen.to_owned()));
-    assert_eq!(*log.lock().unwrap(), want);
+    assert_eq!(*log.lock(), want);
     assert!(stored(&host).contains("X-A: 1\r\n"), "{}", stored(&host));
     assert_eq!(host.outbox.only().recipients.len(), 2);
 }
@@ -250,7 +251,7 @@ async fn a_message_cannot_become_another_persons() {
     refused(host.submit(None, mail()).await, Code::FilterFailed);
     let (host, _) = Story::new().filter("forger", 1, OnError::Open, edits()).bound();
     assert_eq!(host.submit(None, mail()).await.unwrap().warnings.len(), 1);
-    assert_eq!(host.outbox.0.lock().unwrap()[0].new.sender.as_str(), "anna@example.com");
+    assert_eq!(host.outbox.0.lock()[0].new.sender.as_str(), "anna@example.com");
 }
 
 #[tokio::test]

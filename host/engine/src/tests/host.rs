@@ -81,7 +81,7 @@ impl Host {
         let (outbox, shelf) = (Arc::new(Memory::default()), Arc::new(Shelf::default()));
         for id in ["anna", "bela"] {
             let account = account(id);
-            shelf.0.lock().unwrap().insert(account.id.clone(), account);
+            shelf.0.lock().insert(account.id.clone(), account);
         }
         let profiles = Arc::new(Profiles::embedded().unwrap());
         let ports = Ports {

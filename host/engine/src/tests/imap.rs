@@ -5,9 +5,10 @@
 //! that may renumber (RFC 9051 §7.5.1). Tests refuse verbs, kill sessions and
 //! let things happen before chosen commands.
 
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -84,29 +85,29 @@ impl Server {
         let server = Self::default();
         for (name, role) in boxes {
             let new = Box_ { validity: 1, next: 1, messages: BTreeMap::new(), role: *role };
-            server.0.lock().unwrap().boxes.insert((*name).to_owned(), new);
+            server.0.lock().boxes.insert((*name).to_owned(), new);
         }
         server
     }
 
     pub(crate) fn add(&self, mailbox: &str, raw: &str) -> u32 {
-        self.0.lock().unwrap().boxes.get_mut(mailbox).unwrap().add(raw)
+        self.0.lock().boxes.get_mut(mailbox).unwrap().add(raw)
     }
 
     pub(crate) fn uids(&self, mailbox: &str) -> Vec<u32> {
-        self.0.lock().unwrap().boxes[mailbox].messages.keys().copied().collect()
+        self.0.lock().boxes[mailbox].messages.keys().copied().collect()
     }
 
     pub(crate) fn happen(&self, mailbox: &str, events: &[Event]) {
-        self.0.lock().unwrap().boxes.get_mut(mailbox).unwrap().happen(events);
+        self.0.lock().boxes.get_mut(mailbox).unwrap().happen(events);
     }
 
     pub(crate) fn said(&self, verb: &str) -> usize {
-        self.0.lock().unwrap().log.iter().filter(|line| *line == verb).count()
+        self.0.lock().log.iter().filter(|line| *line == verb).count()
     }
 
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        change(&mut self.0.lock().unwrap())
+        change(&mut self.0.lock())
     }
 }
 
@@ -144,7 +145,7 @@ impl ImapConnect for Server {
         steps: &'a dyn LoginObserver,
     ) -> BoxFuture<'a, Result<Box<dyn ImapSession>, ImapError>> {
         Box::pin(async move {
-            let mut state = self.0.lock().unwrap();
+            let mut state = self.0.lock();
             state.logins += 1;
             steps.connected();
             steps.encrypted(None);
@@ -175,14 +176,14 @@ struct Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.server.0.lock().unwrap().open -= 1;
+        self.server.0.lock().open -= 1;
     }
 }
 
 impl Session {
     async fn begin(&self, verb: &'static str) -> Result<(), ImapError> {
         {
-            let mut state = self.server.0.lock().unwrap();
+            let mut state = self.server.0.lock();
             state.log.push(verb.to_owned());
             if self.number < state.dead_below {
                 return Err(ImapError::Lost(std::io::ErrorKind::ConnectionReset.into()));
@@ -201,7 +202,7 @@ impl Session {
 
     fn sync(&mut self, renumber: bool) {
         let Some(selected) = &mut self.selected else { return };
-        let state = self.server.0.lock().unwrap();
+        let state = self.server.0.lock();
         let Some(mailbox) = state.boxes.get(selected.mailbox.wire()) else { return };
         if renumber {
             self.view.retain(|uid| mailbox.messages.contains_key(uid));
@@ -213,7 +214,7 @@ impl Session {
 
     fn with_box<T>(&self, work: impl FnOnce(&mut Box_) -> T) -> T {
         let name = self.selected.as_ref().unwrap().mailbox.wire();
-        work(self.server.0.lock().unwrap().boxes.get_mut(name).unwrap())
+        work(self.server.0.lock().boxes.get_mut(name).unwrap())
     }
 
     fn place(&self, uids: &[u32], target: &str, keep: bool) -> Result<Option<CopyUid>, ImapError> {
@@ -227,7 +228,7 @@ impl Session {
             });
             found.collect()
         });
-        let mut state = self.server.0.lock().unwrap();
+        let mut state = self.server.0.lock();
         let silent = state.no_copyuid;
         let Some(mailbox) = state.boxes.get_mut(target) else {
             let code = NoCode::NoSuchMailbox;
@@ -261,8 +262,7 @@ impl ImapSession for Session {
             self.begin("SELECT").await?;
             self.selected = None;
             self.view.clear();
-            let validity =
-                self.server.0.lock().unwrap().boxes.get(mailbox.wire()).map(|b| b.validity);
+            let validity = self.server.0.lock().boxes.get(mailbox.wire()).map(|b| b.validity);
             let Some(uid_validity) = validity else {
                 return Err(ImapError::No { code: NoCode::Other, reply: "what?".to_owned() });
             };
@@ -277,7 +277,7 @@ impl ImapSession for Session {
     fn list(&mut self) -> BoxFuture<'_, Result<Vec<Mailbox>, ImapError>> {
         Box::pin(async move {
             self.begin("LIST").await?;
-            let state = self.server.0.lock().unwrap();
+            let state = self.server.0.lock();
             let rows = state.boxes.iter().map(|(name, mailbox)| Mailbox {
                 name: MailboxName::from_wire(name).unwrap(),
                 path: vec![name.clone()],
@@ -318,7 +318,7 @@ impl ImapSession for Session {
             self.begin("FETCH").await?;
             let by_uid = matches!(messages, Messages::Uids(_));
             if !by_uid {
-                let events = self.server.0.lock().unwrap().events.pop_front();
+                let events = self.server.0.lock().events.pop_front();
                 self.with_box(|mailbox| mailbox.happen(&events.unwrap_or_default()));
             }
             let asked = |sequence: u32, uid: u32| match messages {
@@ -459,7 +459,7 @@ impl ImapSession for Session {
     }
 
     fn logout(self: Box<Self>) -> BoxFuture<'static, ()> {
-        self.server.0.lock().unwrap().log.push("LOGOUT".to_owned());
+        self.server.0.lock().log.push("LOGOUT".to_owned());
         Box::pin(async move { drop(self) })
     }
 }

@@ -1,6 +1,6 @@
 //! An outbox in memory that survives the engine, as a disk would.
 
-use std::sync::Mutex;
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -62,17 +62,17 @@ impl Row {
 impl Memory {
     /// The only submission.
     pub(crate) fn only(&self) -> SubmissionStatus {
-        let rows = self.0.lock().unwrap();
+        let rows = self.0.lock();
         assert_eq!(rows.len(), 1);
         rows[0].entry.clone()
     }
 
     pub(crate) fn steps(&self) -> Vec<&'static str> {
-        self.0.lock().unwrap()[0].steps.clone()
+        self.0.lock()[0].steps.clone()
     }
 
     pub(crate) fn states(&self) -> Vec<State> {
-        self.0.lock().unwrap().iter().map(|row| row.entry.receipt.state).collect()
+        self.0.lock().iter().map(|row| row.entry.receipt.state).collect()
     }
 }
 
@@ -104,7 +104,7 @@ impl Maintenance for Memory {
         _: Claims,
     ) -> BoxFuture<'a, Result<u64, StoreError>> {
         let mut count = 0;
-        for row in self.0.lock().unwrap().iter_mut() {
+        for row in self.0.lock().iter_mut() {
             let latest = now.after(waits.of(row.entry.receipt.state, row.entry.attempts));
             if row.until.is_none() && row.entry.receipt.due > latest {
                 row.entry.receipt.due = latest;
@@ -121,7 +121,7 @@ impl Outbox for Memory {
         account: &'a Account,
         idempotency: &'a Idempotency,
     ) -> BoxFuture<'a, Result<Option<IdempotentReplay>, StoreError>> {
-        let rows = self.0.lock().unwrap();
+        let rows = self.0.lock();
         let mut found = rows.iter().filter(|row| row.belongs_to(account));
         let found = found.find_map(|row| row.replay(idempotency));
         Box::pin(async { Ok(found) })
@@ -152,13 +152,13 @@ impl Outbox for Memory {
         };
         let (found, copy) = (State::Accepted, (new.created, 0));
         let row = Row { new, entry, epoch: 0, until: None, found, copy, steps: Vec::new() };
-        self.0.lock().unwrap().push(row);
+        self.0.lock().push(row);
         Box::pin(async { Ok(Acceptance::Stored(receipt)) })
     }
 
     fn claim(&self, wish: ClaimRequest) -> BoxFuture<'_, Result<Claimed, StoreError>> {
         self.2.fetch_add(1, Ordering::Relaxed);
-        let mut rows = self.0.lock().unwrap();
+        let mut rows = self.0.lock();
         let (mut room, mut claims, mut more) = (wish.room.clone(), Vec::new(), false);
         for row in rows.iter_mut().filter(|row| row.due().is_some_and(|due| due <= wish.now)) {
             let (tenant, account) = (row.new.tenant.clone(), row.new.account.clone());
@@ -204,7 +204,7 @@ impl Outbox for Memory {
         step: AttemptStep,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
-            let mut rows = self.0.lock().unwrap();
+            let mut rows = self.0.lock();
             let row = rows.iter_mut().find(|row| row.new.id == *id).unwrap();
             if self.1.load(Ordering::Relaxed) && !matches!(step, AttemptStep::DotSent) {
                 return Err(StoreError::Failed("the disk is full".to_owned()));
@@ -251,7 +251,7 @@ impl Outbox for Memory {
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             self.record(id, epoch, step).await?;
-            let mut rows = self.0.lock().unwrap();
+            let mut rows = self.0.lock();
             let row = rows.iter_mut().find(|row| row.new.id == *id).unwrap();
             row.entry.sent_copy.get_or_insert(SentCopy::Pending);
             Ok(())
@@ -259,7 +259,7 @@ impl Outbox for Memory {
     }
 
     fn claim_copies(&self, wish: ClaimRequest) -> BoxFuture<'_, Result<ClaimedCopies, StoreError>> {
-        let mut rows = self.0.lock().unwrap();
+        let mut rows = self.0.lock();
         let (mut room, mut copies, mut more) = (wish.room.clone(), Vec::new(), false);
         let pending = |row: &&mut Row| {
             row.entry.sent_copy == Some(SentCopy::Pending) && row.copy.0 <= wish.now
@@ -293,27 +293,27 @@ impl Outbox for Memory {
         id: &'a SubmissionId,
         copy: SentCopy,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        let mut rows = self.0.lock().unwrap();
+        let mut rows = self.0.lock();
         rows.iter_mut().find(|row| row.new.id == *id).unwrap().entry.sent_copy = Some(copy);
         Box::pin(async { Ok(()) })
     }
 
     fn next_copy(&self, after: Timestamp) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
-        let rows = self.0.lock().unwrap();
+        let rows = self.0.lock();
         let pending = rows.iter().filter(|row| row.entry.sent_copy == Some(SentCopy::Pending));
         let due = pending.map(|row| row.copy.0).filter(|due| *due > after).min();
         Box::pin(async move { Ok(due) })
     }
 
     fn release_claims(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
-        let mut rows = self.0.lock().unwrap();
+        let mut rows = self.0.lock();
         let claimed = rows.iter_mut().filter_map(|row| row.until.take());
         let count = claimed.count() as u64;
         Box::pin(async move { Ok(count) })
     }
 
     fn next_due(&self, after: Timestamp) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
-        let rows = self.0.lock().unwrap();
+        let rows = self.0.lock();
         let due = rows.iter().filter_map(Row::due).filter(|due| *due > after).min();
         Box::pin(async move { Ok(due) })
     }
@@ -323,7 +323,7 @@ impl Outbox for Memory {
         account: &'a Account,
         id: &'a SubmissionId,
     ) -> BoxFuture<'a, Result<Option<SubmissionStatus>, StoreError>> {
-        let rows = self.0.lock().unwrap();
+        let rows = self.0.lock();
         let found = rows.iter().find(|row| row.new.id == *id && row.belongs_to(account));
         let found = found.map(|row| row.entry.clone());
         Box::pin(async { Ok(found) })
@@ -336,7 +336,7 @@ impl Outbox for Memory {
         _: Option<&'a str>,
         _: u32,
     ) -> BoxFuture<'a, Result<Page<SubmissionStatus>, StoreError>> {
-        let all = self.0.lock().unwrap();
+        let all = self.0.lock();
         let rows = all.iter().rev().filter(|row| row.belongs_to(account));
         let rows = rows.map(|row| row.entry.clone()).collect();
         Box::pin(async { Ok(Page { rows, next_cursor: None }) })

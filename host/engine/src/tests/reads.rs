@@ -279,7 +279,7 @@ async fn an_id_of_an_older_generation_is_void() {
     host.imap.add("INBOX", &message("one"));
     let key = host.keys("INBOX").await.remove(0);
     let id = "anna".parse().unwrap();
-    host.shelf.0.lock().unwrap().get_mut(&id).unwrap().generation = 2;
+    host.shelf.0.lock().get_mut(&id).unwrap().generation = 2;
     host.engine.forget(&"acme".parse().unwrap(), &id).await;
     let grant = host.grant("anna").await;
     refused(host.engine.open_message(&grant, &key).await, Code::NoSuchMessage);

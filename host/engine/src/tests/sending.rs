@@ -95,7 +95,7 @@ async fn a_draft_must_be_the_accounts_own_and_well_formed() {
     let problem = host.submit(None, bad).await.unwrap_err();
     assert_eq!((problem.code, problem.faults.len()), (Code::InvalidDraft, 1));
     refused(host.submit(None, draft(&[])).await, Code::InvalidDraft);
-    host.shelf.0.lock().unwrap().values_mut().for_each(|account| account.smtp = None);
+    host.shelf.0.lock().values_mut().for_each(|account| account.smtp = None);
     refused(host.submit(None, draft(&["bo@example.net"])).await, Code::NotConfigured);
 }
 
@@ -172,7 +172,7 @@ async fn a_message_that_nobody_takes_expires() {
 async fn a_deleted_account_sends_nothing_more() {
     let host = Host::new();
     host.submit(None, draft(&["bo@example.net"])).await.unwrap();
-    host.shelf.0.lock().unwrap().clear();
+    host.shelf.0.lock().clear();
     host.drive(MOMENT);
     assert_eq!((host.outbox.states(), host.smtp.taken()), (vec![State::Failed], 0));
     assert!(host.outbox.only().last_error.unwrap().contains("deleted"));
@@ -186,7 +186,7 @@ async fn an_account_made_again_neither_sends_nor_sees_what_was_the_first_ones() 
     host.drive(MOMENT);
     assert_eq!(host.outbox.states(), [State::Deferred]);
     let id = "anna".parse().unwrap();
-    host.shelf.0.lock().unwrap().get_mut(&id).unwrap().generation = 2;
+    host.shelf.0.lock().get_mut(&id).unwrap().generation = 2;
     host.engine.forget(&"acme".parse().unwrap(), &id).await;
     let grant = host.grant("anna").await;
     let found = host.engine.submission(&grant, receipt.submission.as_str()).await;
@@ -208,7 +208,7 @@ async fn a_sender_that_is_no_identity_any_more_sends_nothing() {
     let host = Host::new();
     host.submit(None, draft(&["bo@example.net"])).await.unwrap();
     let id = "anna".parse().unwrap();
-    host.shelf.0.lock().unwrap().get_mut(&id).unwrap().identities[0].email =
+    host.shelf.0.lock().get_mut(&id).unwrap().identities[0].email =
         "anne@example.com".parse().unwrap();
     host.drive(MOMENT);
     assert_eq!((host.outbox.states(), host.smtp.taken()), (vec![State::Failed], 0));
@@ -238,7 +238,7 @@ async fn what_waited_while_its_account_was_made_again_is_not_sent() {
     }
     settle(driver.as_mut());
     let id = "anna".parse().unwrap();
-    host.shelf.0.lock().unwrap().get_mut(&id).unwrap().generation = 2;
+    host.shelf.0.lock().get_mut(&id).unwrap().generation = 2;
     host.engine.forget(&"acme".parse().unwrap(), &id).await;
     host.smtp.go_on();
     settle(driver.as_mut());
@@ -254,7 +254,7 @@ async fn a_password_is_not_sent_to_a_server_of_another_generation() {
     let host = Host::new();
     let grant = host.grant("anna").await;
     let id = "anna".parse().unwrap();
-    host.shelf.0.lock().unwrap().get_mut(&id).unwrap().generation = 2;
+    host.shelf.0.lock().get_mut(&id).unwrap().generation = 2;
     // The request began with the account of before.
     let answer = host.engine.mailboxes(&grant, false).await;
     refused(answer, Code::NoSuchAccount);
@@ -276,7 +276,7 @@ async fn what_may_have_arrived_never_fails_without_a_servers_word() {
         (entry.receipt.state, entry.recipients[0].state),
         (State::Uncertain, State::Uncertain)
     );
-    host.shelf.0.lock().unwrap().clear();
+    host.shelf.0.lock().clear();
     host.drive(HOUR);
     let entry = host.outbox.only();
     assert_eq!((entry.receipt.state, entry.recipients[0].state), (State::Failed, State::Uncertain));
@@ -397,7 +397,7 @@ async fn many_messages_of_one_account_go_out_without_a_pause_and_one_claim_each(
     // The clock stands still.
     host.drive(Duration::ZERO);
     assert_eq!(host.smtp.taken(), 200);
-    assert!(host.outbox.0.lock().unwrap().iter().all(|row| row.steps.len() == 3), "put back");
+    assert!(host.outbox.0.lock().iter().all(|row| row.steps.len() == 3), "put back");
     let claims = host.outbox.2.load(Ordering::Relaxed);
     assert!(claims <= 201, "{claims}");
     // One session for each delivery at a time.

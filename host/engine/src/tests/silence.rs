@@ -129,7 +129,7 @@ async fn what_is_old_enough_expires_although_the_server_is_silent_and_others_wai
     accept(&host, &*host.outbox, &second, 1).await;
     accept(&host, &*host.outbox, &second, 2).await;
     {
-        let mut rows = host.outbox.0.lock().unwrap();
+        let mut rows = host.outbox.0.lock();
         rows[2].entry.attempts = 50;
         rows[2].new.created = Timestamp::from_millis(
             host.clock.now().millis() - i64::try_from(days.as_millis()).unwrap(),
@@ -141,7 +141,7 @@ async fn what_is_old_enough_expires_although_the_server_is_silent_and_others_wai
     }
     let states = host.outbox.states();
     assert_eq!(states, [State::Dialing, State::Accepted, State::Expired]);
-    let rows = host.outbox.0.lock().unwrap();
+    let rows = host.outbox.0.lock();
     assert_eq!((rows[1].entry.attempts, rows[2].entry.attempts), (0, 50), "none was made");
     assert!(rows[2].entry.last_error.as_ref().unwrap().contains("silent"));
 }
@@ -188,7 +188,7 @@ fn person(host: &Host, tenant: &str, id: &str, server: &str) -> Account {
     account.tenant = tenant.parse::<TenantId>().unwrap();
     account.imap = None;
     account.smtp.as_mut().unwrap().host = server.to_owned();
-    host.shelf.0.lock().unwrap().insert(account.id.clone(), account.clone());
+    host.shelf.0.lock().insert(account.id.clone(), account.clone());
     account
 }
 

@@ -1,7 +1,8 @@
 //! An SMTP server that says what it is told to say.
 
+use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use model::account::{Credentials, MailServer};
 use model::mail::address::EmailAddress;
@@ -67,7 +68,7 @@ pub(crate) enum Point {
 
 impl Server {
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        change(&mut self.0.lock().unwrap())
+        change(&mut self.0.lock())
     }
 
     pub(crate) fn taken(&self) -> usize {

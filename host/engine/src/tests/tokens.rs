@@ -57,7 +57,7 @@ fn with(own: &Arc<Own>) -> Host {
     let mut host = Host::new();
     host.with_tokens(own.clone());
     for id in ["anna", "bela"] {
-        host.shelf.2.lock().unwrap().insert(id.parse().unwrap(), credentials());
+        host.shelf.2.lock().insert(id.parse().unwrap(), credentials());
     }
     host
 }
@@ -142,7 +142,7 @@ fn with_server(own: &Arc<Own>) -> Host {
     let by_name = [("corp".to_owned(), server)].into();
     host.with_authorization(own.clone(), Servers { by_name, redirect: String::new() });
     for id in ["anna", "bela"] {
-        host.shelf.2.lock().unwrap().insert(id.parse().unwrap(), of_a_server(id));
+        host.shelf.2.lock().insert(id.parse().unwrap(), of_a_server(id));
     }
     host
 }

@@ -7,11 +7,12 @@
 //! never blocks and never fails, so a guest cannot tell. Both streams of WASI 0.2
 //! and of 0.3 lead here.
 
+use parking_lot::Mutex;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -68,7 +69,7 @@ impl Log {
 
     /// The end of what the guest has written to stderr, in one line; none where it wrote nothing.
     pub(crate) fn last_words(&self) -> Option<String> {
-        let last = self.page.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.page.last.lock();
         (!last.is_empty()).then(|| last.clone())
     }
 
@@ -80,7 +81,7 @@ impl Log {
         let LogSource { component, request, tenant } = &self.page.whose;
         let words = shown(String::from_utf8_lossy(bytes));
         if self.name == "stderr" {
-            let mut last = self.page.last.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut last = self.page.last.lock();
             if !last.is_empty() {
                 last.push(' ');
             }

@@ -9,8 +9,7 @@ use runtime::component::{Described, Operation, Parameter};
 
 use crate::api::accounts::oauth_consent::HTML;
 use crate::api::accounts::request;
-use crate::api::metrics;
-use crate::api::tokens;
+use crate::api::{metrics, tokens};
 use crate::http::content_type::MERGE_PATCH;
 use crate::openapi::document::{PROBLEM, PUBLIC};
 use crate::openapi::host_schemas;

@@ -3,8 +3,9 @@
 //! Invariant: only digests of tokens are stored. This process is their only writer, so a token that is
 //! revoked here is unknown at once.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use http::{Method, header, request};
 use model::caller::{Caller, Scope};
@@ -142,8 +143,8 @@ impl Authenticator {
         Ok(stored)
     }
 
-    fn cached(&self) -> std::sync::MutexGuard<'_, Cache> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cached(&self) -> parking_lot::MutexGuard<'_, Cache> {
+        self.cache.lock()
     }
 
     /// Makes and stores a token; returns its row and its text.

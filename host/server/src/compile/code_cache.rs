@@ -14,10 +14,11 @@
 //!
 //! Standards: RFC 2104 (HMAC), RFC 5869 (HKDF).
 
+use parking_lot::RwLock;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use hmac::{Hmac, Mac};
@@ -137,7 +138,7 @@ impl CodeCache {
     /// cannot be is told in the log, and compiled again when it is needed.
     pub(crate) fn reseal(&self, new: Key) {
         {
-            let mut seals = self.seals.write().unwrap_or_else(PoisonError::into_inner);
+            let mut seals = self.seals.write();
             let old = std::mem::replace(&mut seals.current, new);
             seals.previous = Some(old);
         }
@@ -145,7 +146,7 @@ impl CodeCache {
             let directory = self.directory.display();
             tracing::warn!(%directory, %error, "kept code cannot be sealed anew");
         }
-        self.seals.write().unwrap_or_else(PoisonError::into_inner).previous = None;
+        self.seals.write().previous = None;
     }
 
     fn reseal_files(&self) -> io::Result<()> {
@@ -160,7 +161,7 @@ impl CodeCache {
     }
 
     fn keys(&self) -> Seals {
-        self.seals.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.seals.read().clone()
     }
 
     fn path(&self, name: &[u8; 32]) -> PathBuf {

@@ -10,9 +10,10 @@
 mod filters;
 pub mod application;
 
+use parking_lot::RwLock;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use anyhow::Context;
 use engine::app::manifest;
@@ -99,7 +100,7 @@ impl Deployments {
 
     /// What a tenant is served.
     pub(crate) fn of(&self, tenant: &TenantId) -> Arc<Deployment> {
-        let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
+        let own = self.own.read();
         Arc::clone(own.get(tenant).unwrap_or(&self.default))
     }
 
@@ -119,10 +120,10 @@ impl Deployments {
         let (deployment, filters) = self.build(tenant, manifest, given).await.map_err(place)?;
         // The filters first: a message must not slip out between two deployments unjudged.
         self.engine.set_filters(tenant.clone(), filters);
-        let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
+        let mut own = self.own.write();
         own.insert(tenant.clone(), Arc::new(deployment));
         drop(own);
-        self.undeployed.write().unwrap_or_else(PoisonError::into_inner).remove(tenant);
+        self.undeployed.write().remove(tenant);
         tracing::info!(tenant = tenant.as_str(), manifest = %manifest.display(), "deployed");
         Ok(())
     }
@@ -158,13 +159,13 @@ impl Deployments {
     }
 
     fn note(&self, tenant: &TenantId, why: String) {
-        let mut undeployed = self.undeployed.write().unwrap_or_else(PoisonError::into_inner);
+        let mut undeployed = self.undeployed.write();
         undeployed.insert(tenant.clone(), why);
     }
 
     /// Tenants whose own application is not served, and why.
     pub(crate) fn undeployed(&self) -> BTreeMap<TenantId, String> {
-        self.undeployed.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.undeployed.read().clone()
     }
 
     async fn build(

@@ -310,7 +310,7 @@ impl fmt::Debug for Journal {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use parking_lot::Mutex;
 
     use tracing_subscriber::layer::SubscriberExt;
 
@@ -343,10 +343,10 @@ mod tests {
     fn logged(form: Form, limits: LogLimits, work: impl FnOnce()) -> Vec<String> {
         let kept = Arc::new(Mutex::new(Vec::new()));
         let taken = Arc::clone(&kept);
-        let sink: Sink = Arc::new(move |line| taken.lock().unwrap().push(line.to_vec()));
+        let sink: Sink = Arc::new(move |line| taken.lock().push(line.to_vec()));
         let journal = Journal::into_sink(form, sink, Arc::new(LogQuotas::new(limits)));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(journal), work);
-        let kept = kept.lock().unwrap();
+        let kept = kept.lock();
         kept.iter().map(|line| String::from_utf8(line.clone()).unwrap()).collect()
     }
 

@@ -9,9 +9,10 @@
 //! its second one takes none from another tenant's first. What a child says is
 //! foreign, and bounded. Nothing waits here without end.
 
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use model::caller::Caller;
@@ -304,7 +305,7 @@ impl SchemaChildren {
     /// A place of the tenant's and one of all tenants'. Strangers use a tenant's second place only.
     async fn places(&self, tenant: &TenantId, token: bool) -> Option<[OwnedSemaphorePermit; 2]> {
         let share = {
-            let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut shares = self.shares.lock();
             let place = || Arc::new(Semaphore::new(1));
             let fresh = || Share { first: place(), second: place() };
             shares.entry(tenant.clone()).or_insert_with(fresh).clone()
@@ -322,14 +323,14 @@ impl SchemaChildren {
 
     /// The child of this tenant's that worked last.
     fn take(&self, tenant: &TenantId) -> Option<SchemaChild> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.idle.lock();
         let at = idle.workers.iter().rposition(|(whose, ..)| whose == tenant)?;
         let (_, worker, _) = idle.workers.remove(at);
         Some(worker)
     }
 
     fn keep(&self, tenant: TenantId, worker: SchemaChild) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.idle.lock();
         idle.workers.push((tenant, worker, 0));
         if idle.workers.len() > IDLE {
             idle.workers.remove(0);
@@ -342,7 +343,7 @@ impl SchemaChildren {
 
     /// Ends children that have waited for long; whether any is left.
     fn look(&self) -> bool {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.idle.lock();
         idle.workers.iter_mut().for_each(|(_, _, rounds)| *rounds += 1);
         idle.workers.retain(|(_, _, rounds)| *rounds < ROUNDS);
         idle.watched = !idle.workers.is_empty();

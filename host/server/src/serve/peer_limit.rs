@@ -3,9 +3,10 @@
 //! A peer is an address, and in IPv6 a /64, of which every subscriber has one at
 //! least. Refuses to know what a connection does.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::config::limits::PeerLimit;
 
@@ -38,7 +39,7 @@ impl PeerConnections {
             // The upper half; what is in use there is far above every IPv4 address.
             IpAddr::V6(address) => (u128::from(address) >> 64) as u64,
         };
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.counts.lock();
         let count = counts.entry(key).or_insert(0);
         if *count >= limit.most {
             return Err(TooMany);
@@ -54,7 +55,7 @@ pub(crate) struct TooMany;
 
 impl Drop for PeerPermit {
     fn drop(&mut self) {
-        let mut counts = self.peers.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.peers.counts.lock();
         if let Some(count) = counts.get_mut(&self.key) {
             *count -= 1;
             if *count == 0 {
@@ -86,7 +87,7 @@ mod tests {
         assert_eq!(peers.enter(one, limit).unwrap_err(), TooMany);
         assert_eq!(peers.enter(other, limit).is_ok(), apart, "{one} and {other}");
         drop(held);
-        assert!(peers.counts.lock().unwrap().is_empty() || apart);
+        assert!(peers.counts.lock().is_empty() || apart);
         assert!(peers.enter(one, limit).is_ok());
     }
 
@@ -102,6 +103,6 @@ mod tests {
         }
         let peers = PeerConnections::default();
         let held = peers.enter("192.0.2.1".parse().unwrap(), None).unwrap();
-        assert!(held.is_none() && peers.counts.lock().unwrap().is_empty());
+        assert!(held.is_none() && peers.counts.lock().is_empty());
     }
 }

@@ -7,12 +7,13 @@
 //! too, before anyone may refer to it; and what is read from it has the digest
 //! in its name, or is not given out at all.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -260,7 +261,7 @@ impl Blobs {
     }
 
     fn shelf(&self) -> MutexGuard<'_, BlobDirectory> {
-        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shelf.lock()
     }
 }
 
@@ -277,7 +278,7 @@ pub(crate) struct Pin {
 
 impl Drop for Pin {
     fn drop(&mut self) {
-        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shelf = self.shelf.lock();
         if let Some(count) = shelf.pinned.get_mut(&self.digest) {
             *count -= 1;
             if *count == 0 {

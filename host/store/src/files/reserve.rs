@@ -7,12 +7,13 @@
 //! file system cannot set room aside, that some more room is all there is. Where a quota rules, the
 //! system does not tell how much is free, so room is believed in only when it was had for a moment.
 
+use parking_lot::Mutex;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use model::port::clock::Clock;
@@ -90,7 +91,7 @@ impl Reserve {
 
     /// A write found no room.
     pub(crate) fn release(&self) {
-        let _turn = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.0.turn.lock();
         let gave =
             OpenOptions::new().write(true).open(self.path()).and_then(|file| file.set_len(0));
         match gave {
@@ -110,7 +111,7 @@ impl Reserve {
     /// Sets the room aside again, should there be as much and the headroom too; not at once where that was
     /// tried and there was none.
     fn restore(&self) {
-        let mut failed = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failed = self.0.turn.lock();
         let now = self.0.clock.monotonic();
         if failed.is_some_and(|at| now.saturating_sub(at) < AGAIN) {
             return;

@@ -7,13 +7,14 @@
 //! a charge is given back exactly once: when the spool, or the octets made
 //! from it, are dropped.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use model::ids::TenantId;
@@ -240,7 +241,7 @@ struct Charge {
 
 impl Charge {
     fn raise(&mut self, by: u64) -> Result<(), SpoolError> {
-        let mut charged = self.ledger.charged.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut charged = self.ledger.charged.lock();
         let limits = self.ledger.limits;
         // What is left for others afterwards.
         let left = |of: u64, taken: u64| of.checked_sub(taken.saturating_add(by));
@@ -269,7 +270,7 @@ impl Charge {
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        let mut charged = self.ledger.charged.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut charged = self.ledger.charged.lock();
         charged.host = charged.host.saturating_sub(self.bytes);
         let Some(party) = &self.party else { return };
         if party.strangers {
@@ -338,7 +339,7 @@ mod tests {
         drop((first, own));
         let third = filled(&spools, anna, &[0; 1000]).await.unwrap();
         drop((second, third));
-        let charged = spools.ledger.charged.lock().unwrap();
+        let charged = spools.ledger.charged.lock();
         assert_eq!((charged.host, charged.strangers, charged.parties.len()), (0, 0, 0));
     }
 

@@ -10,8 +10,9 @@ pub mod seal;
 pub mod key_file;
 pub(crate) mod credential;
 
+use parking_lot::RwLock;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use model::port::store_error::StoreError;
 use zeroize::Zeroizing;
@@ -97,13 +98,13 @@ impl KeyRing {
 
     /// Those of this moment.
     pub(crate) fn keys(&self) -> Keys {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.read().clone()
     }
 
     /// From now on `new` seals, and the one that did so far opens. Nothing changes when it is in use
     /// already.
     pub(crate) fn begin(&self, new: MasterKey) -> Result<(), StoreError> {
-        let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = self.0.write();
         if *keys.current == new {
             return Ok(());
         }
@@ -118,6 +119,6 @@ impl KeyRing {
 
     /// Nothing needs the previous key any more.
     pub(crate) fn finish(&self) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).previous = None;
+        self.0.write().previous = None;
     }
 }

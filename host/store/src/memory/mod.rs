@@ -4,10 +4,11 @@
 //! Plain structs under one lock, simple enough to serve as the reference that
 //! SQLite is compared with. Secrets are sealed here too.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::convert::Infallible;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::account::Account;
@@ -197,7 +198,7 @@ impl Memory {
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
-        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tables.lock()
     }
 
     /// Wraps every record with `new`; how many there were.

@@ -6,8 +6,8 @@
 //!
 //! Invariant: what is remembered was read after the last commit that was answered.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
 use model::account::Account;
 use model::ids::{AccountId, TenantId};
@@ -31,14 +31,14 @@ struct State {
 impl AccountCache {
     /// The account, when it was read and there were `commits` commits then as now.
     pub(crate) fn get(&self, tenant: &TenantId, id: &AccountId, commits: u64) -> Option<Account> {
-        let inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        let inside = self.inside.lock();
         let account = inside.accounts.get(&(tenant.clone(), id.clone()));
         account.filter(|_| inside.commits == commits).cloned()
     }
 
     /// Keeps what was read after so many commits.
     pub(crate) fn keep(&self, account: &Account, commits: u64) {
-        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inside = self.inside.lock();
         // Somebody who began to read later has been faster.
         if commits < inside.commits {
             return;

@@ -7,11 +7,12 @@
 //! Invariant: one process per data directory, by a lock that the system gives
 //! back when the process ends, however it ends.
 
+use parking_lot::Mutex;
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::instant::Timestamp;

@@ -5,7 +5,7 @@
 //! one transaction.
 
 use std::io;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use model::account::Account;
@@ -75,13 +75,13 @@ impl Outbox for Sqlite {
         Box::pin(async move {
             // What ends soon begins nothing.
             self.inner.poison.check_disk()?;
-            let clocks = || self.inner.clocks.lock().unwrap_or_else(PoisonError::into_inner);
+            let clocks = || self.inner.clocks.lock();
             let to = leases::offset(wish.now, self.inner.clock.monotonic());
             // Small steps add up, so the offset is kept until leases are moved.
             let from = *clocks().get_or_insert(to);
             let taken = self.inner.outbox.write(move |conn| {
                 leases::follow(conn, from, to)?;
-                let mut served = served.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut served = served.lock();
                 take(conn, &blobs, &wish, &mut served)
             });
             let claims = taken.await?;
@@ -115,7 +115,7 @@ impl Outbox for Sqlite {
     fn claim_copies(&self, wish: ClaimRequest) -> BoxFuture<'_, Result<ClaimedCopies, StoreError>> {
         let (blobs, served) = (self.inner.blobs.clone(), Arc::clone(&self.inner.served_copies));
         Box::pin(self.inner.outbox.write(move |conn| {
-            let mut served = served.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut served = served.lock();
             take_copies(conn, &blobs, &wish, &mut served)
         }))
     }

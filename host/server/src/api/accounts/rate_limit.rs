@@ -6,8 +6,9 @@
 //!
 //! Invariant: each tenant has a share of its own, which no other uses up.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::ids::TenantId;
@@ -91,7 +92,7 @@ fn over(what: &str, after: Duration) -> Problem {
 }
 
 fn lock(share: &Mutex<Share>) -> MutexGuard<'_, Share> {
-    share.lock().unwrap_or_else(PoisonError::into_inner)
+    share.lock()
 }
 
 #[cfg(test)]
@@ -108,7 +109,7 @@ mod tests {
 
     impl Owned {
         fn advance(&self, seconds: u64) {
-            *self.0.lock().unwrap() += Duration::from_secs(seconds);
+            *self.0.lock() += Duration::from_secs(seconds);
         }
     }
 
@@ -118,7 +119,7 @@ mod tests {
         }
 
         fn monotonic(&self) -> Duration {
-            *self.0.lock().unwrap()
+            *self.0.lock()
         }
 
         fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
