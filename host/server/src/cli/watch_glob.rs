@@ -1,10 +1,12 @@
-//! The globs of `watch`: which files a build depends on.
+//! Globs of `watch` in a manifest: the files that a build depends on.
 //!
-//! `*` and `?` stay within a segment of a path, `**` is any number of segments.
-//! Directories that only hold what builds leave behind are never entered.
+//! `*` and `?` match within a path segment, `**` any number of segments; `[abc]` and `{a,b}` are known
+//! as well. Directories that hold build output are not entered.
 
 use std::path::Path;
 use std::time::SystemTime;
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 /// Not entered: they hold what is built, or what was.
 const SKIPPED: [&str; 3] = ["target", "node_modules", ".git"];
@@ -18,15 +20,14 @@ pub(crate) type Snapshot = Vec<(String, SystemTime)>;
 pub(crate) fn snapshot(root: &Path, globs: &[String]) -> Snapshot {
     let mut found = Snapshot::new();
     if !globs.is_empty() {
-        let globs: Vec<Vec<&str>> = globs.iter().map(|glob| segments(glob)).collect();
         let mut left = MOST_FILES;
-        walk(root, "", &globs, &mut left, &mut found);
+        walk(root, "", &compile(globs), &mut left, &mut found);
     }
     found.sort();
     found
 }
 
-fn walk(root: &Path, under: &str, globs: &[Vec<&str>], left: &mut usize, found: &mut Snapshot) {
+fn walk(root: &Path, under: &str, globs: &GlobSet, left: &mut usize, found: &mut Snapshot) {
     let Ok(entries) = std::fs::read_dir(root.join(under)) else { return };
     for entry in entries.flatten() {
         if *left == 0 {
@@ -41,7 +42,7 @@ fn walk(root: &Path, under: &str, globs: &[Vec<&str>], left: &mut usize, found: 
             if !SKIPPED.contains(&name.as_str()) {
                 walk(root, &path, globs, left, found);
             }
-        } else if globs.iter().any(|glob| matches(glob, &segments(&path)))
+        } else if globs.is_match(&path)
             && let Ok(time) = entry.metadata().and_then(|data| data.modified())
         {
             found.push((path, time));
@@ -49,45 +50,17 @@ fn walk(root: &Path, under: &str, globs: &[Vec<&str>], left: &mut usize, found: 
     }
 }
 
-fn segments(path: &str) -> Vec<&str> {
-    path.split('/').filter(|segment| !segment.is_empty() && *segment != ".").collect()
-}
-
-fn matches(glob: &[&str], path: &[&str]) -> bool {
-    match (glob.split_first(), path.split_first()) {
-        (None, None) => true,
-        (Some((&"**", rest)), None) => matches(rest, path),
-        (Some((&"**", rest)), Some((_, below))) => matches(rest, path) || matches(glob, below),
-        (Some((word, rest)), Some((name, below))) => {
-            fits(word.as_bytes(), name.as_bytes()) && matches(rest, below)
-        }
-        (Some(_), None) | (None, Some(_)) => false,
-    }
-}
-
-/// One segment. The last `*` is the only one that has to be taken back.
-fn fits(word: &[u8], name: &[u8]) -> bool {
-    let (mut at, mut seen, mut star) = (0, 0, None);
-    while seen < name.len() {
-        match word.get(at) {
-            Some(b'*') => {
-                star = Some((at + 1, seen));
-                at += 1;
-            }
-            Some(byte) if *byte == b'?' || name.get(seen) == Some(byte) => {
-                at += 1;
-                seen += 1;
-            }
-            _ => match star {
-                Some((after, from)) => {
-                    star = Some((after, from + 1));
-                    (at, seen) = (after, from + 1);
-                }
-                None => return false,
-            },
+/// A glob that cannot be parsed stands for the file of that name.
+fn compile(globs: &[String]) -> GlobSet {
+    let mut set = GlobSetBuilder::new();
+    for glob in globs {
+        let glob = glob.trim_start_matches("./");
+        let parse = |glob: &str| GlobBuilder::new(glob).literal_separator(true).build();
+        if let Ok(glob) = parse(glob).or_else(|_| parse(&globset::escape(glob))) {
+            set.add(glob);
         }
     }
-    word.get(at..).is_some_and(|rest| rest.iter().all(|byte| *byte == b'*'))
+    set.build().unwrap_or_else(|_| GlobSet::empty())
 }
 
 #[cfg(test)]
@@ -108,11 +81,13 @@ mod tests {
         check("*a*b*", "xxaxxbxx", true);
         check("*a*b", "xxaxxbxx", false);
         check("", "a", false);
+        check("*.{js,ts}", "a.ts", true);
+        check("[", "[", true);
     }
 
     #[track_caller]
     fn check(glob: &str, path: &str, want: bool) {
-        assert_eq!(matches(&segments(glob), &segments(path)), want, "{glob} and {path}");
+        assert_eq!(compile(&[glob.to_owned()]).is_match(path), want, "{glob} and {path}");
     }
 
     #[test]
