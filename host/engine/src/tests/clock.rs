@@ -66,8 +66,11 @@ pub(crate) struct Counting(AtomicU64);
 impl Entropy for Counting {
     fn fill(&self, buffer: &mut [u8]) {
         for byte in buffer {
-            let count = self.0.fetch_add(1, Ordering::Relaxed);
-            *byte = u8::try_from(count.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56).unwrap();
+            // SplitMix64: ids of many submissions must differ.
+            let mut mixed = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            *byte = u8::try_from((mixed ^ (mixed >> 31)) >> 56).unwrap();
         }
     }
 }

@@ -88,5 +88,5 @@ async fn an_account_that_wants_no_copy_has_none() {
 }
 
 fn copies(host: &Host) -> Vec<Option<SentCopy>> {
-    host.outbox.0.lock().iter().map(|row| row.entry.sent_copy).collect()
+    host.outbox.all().iter().map(|entry| entry.sent_copy).collect()
 }

@@ -123,9 +123,8 @@ fn reject(code: &str) -> Vec<Act> {
 }
 
 fn stored(host: &Host) -> String {
-    let rows = host.outbox.0.lock();
-    let raw = rows[0].new.raw.in_memory().unwrap();
-    String::from_utf8(raw.to_vec()).unwrap()
+    let raw = host.outbox.first(|new| new.raw.in_memory().unwrap().to_vec());
+    String::from_utf8(raw).unwrap()
 }
 
 fn extra<'a>(problem: &'a Problem, name: &str) -> Option<&'a str> {
@@ -251,7 +250,7 @@ async fn a_message_cannot_become_another_persons() {
     refused(host.submit(None, mail()).await, Code::FilterFailed);
     let (host, _) = Story::new().filter("forger", 1, OnError::Open, edits()).bound();
     assert_eq!(host.submit(None, mail()).await.unwrap().warnings.len(), 1);
-    assert_eq!(host.outbox.0.lock()[0].new.sender.as_str(), "anna@example.com");
+    assert_eq!(host.outbox.first(|new| new.sender.to_string()), "anna@example.com");
 }
 
 #[tokio::test]

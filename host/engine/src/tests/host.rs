@@ -29,7 +29,7 @@ use crate::settings::Settings;
 use crate::tests::account::{Shelf, account};
 use crate::tests::clock::{Counting, Owned};
 use crate::tests::mime::Plain;
-use crate::tests::outbox::Memory;
+use crate::tests::outbox::RecordedOutbox;
 use crate::tests::{imap, smtp};
 
 #[derive(Debug)]
@@ -58,7 +58,7 @@ pub(crate) struct Host {
     pub(crate) smtp: smtp::Server,
     pub(crate) clock: Arc<Owned>,
     pub(crate) mime: Arc<Plain>,
-    pub(crate) outbox: Arc<Memory>,
+    pub(crate) outbox: Arc<RecordedOutbox>,
     pub(crate) shelf: Arc<Shelf>,
     ports: Ports,
 }
@@ -78,7 +78,8 @@ impl Host {
         ]);
         let smtp = smtp::Server::default();
         let (clock, mime) = (Arc::new(Owned::default()), Arc::new(Plain::default()));
-        let (outbox, shelf) = (Arc::new(Memory::default()), Arc::new(Shelf::default()));
+        let outbox = Arc::new(RecordedOutbox::new(clock.clone()));
+        let shelf = Arc::new(Shelf::default());
         for id in ["anna", "bela"] {
             let account = account(id);
             shelf.0.lock().insert(account.id.clone(), account);

@@ -287,7 +287,7 @@ async fn a_verdict_outwaits_a_full_disk_and_even_its_claim() {
     // The latter is longer than a claim holds: another one finds it meanwhile.
     for (full, held) in [(HOUR, State::DotSent), (25 * HOUR, State::Dialing)] {
         let host = Host::new();
-        host.outbox.1.store(true, Ordering::Relaxed);
+        host.outbox.full.store(true, Ordering::Relaxed);
         host.submit(None, draft(&["bo@example.net"])).await.unwrap();
         let mut driver = pin!(Arc::clone(&host.engine).deliver_forever(future::pending()));
         let mut pass = |time: Duration| {
@@ -299,7 +299,7 @@ async fn a_verdict_outwaits_a_full_disk_and_even_its_claim() {
         };
         pass(full);
         assert_eq!((host.outbox.states(), host.smtp.taken()), (vec![held], 1));
-        host.outbox.1.store(false, Ordering::Relaxed);
+        host.outbox.full.store(false, Ordering::Relaxed);
         pass(Duration::from_secs(40));
         let entry = host.outbox.only();
         assert_eq!((entry.receipt.state, host.smtp.taken()), (State::Sent, 1), "{full:?}");
@@ -310,7 +310,7 @@ async fn a_verdict_outwaits_a_full_disk_and_even_its_claim() {
 #[tokio::test]
 async fn a_full_disk_does_not_keep_the_host_from_stopping() {
     let host = Host::new();
-    host.outbox.1.store(true, Ordering::Relaxed);
+    host.outbox.full.store(true, Ordering::Relaxed);
     host.submit(None, draft(&["bo@example.net"])).await.unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let stopped = async move {
@@ -397,8 +397,8 @@ async fn many_messages_of_one_account_go_out_without_a_pause_and_one_claim_each(
     // The clock stands still.
     host.drive(Duration::ZERO);
     assert_eq!(host.smtp.taken(), 200);
-    assert!(host.outbox.0.lock().iter().all(|row| row.steps.len() == 3), "put back");
-    let claims = host.outbox.2.load(Ordering::Relaxed);
+    assert_eq!(host.outbox.count_of_steps(), 3 * 200, "put back");
+    let claims = host.outbox.claims.load(Ordering::Relaxed);
     assert!(claims <= 201, "{claims}");
     // One session for each delivery at a time.
     assert!(host.smtp.change(|state| state.logins) <= 2);
@@ -409,19 +409,19 @@ async fn a_claim_is_made_only_where_something_may_be_due() {
     let host = Host::new();
     let mut driver = pin!(Arc::clone(&host.engine).deliver_forever(future::pending()));
     settle(driver.as_mut());
-    let before = host.outbox.2.load(Ordering::Relaxed);
+    let before = host.outbox.claims.load(Ordering::Relaxed);
     for _ in 0..50 {
         host.submit(None, draft(&["bo@example.net"])).await.unwrap();
         settle(driver.as_mut());
     }
-    assert_eq!(host.outbox.2.load(Ordering::Relaxed) - before, 50, "one for each");
+    assert_eq!(host.outbox.claims.load(Ordering::Relaxed) - before, 50, "one for each");
     // What has no place is not asked for again and again.
     host.smtp.change(|state| state.stall = Some(Point::Mail));
     for _ in 0..50 {
         host.submit(None, draft(&["bo@example.net"])).await.unwrap();
         settle(driver.as_mut());
     }
-    let claims = host.outbox.2.load(Ordering::Relaxed) - before;
+    let claims = host.outbox.claims.load(Ordering::Relaxed) - before;
     assert!((51..=53).contains(&claims), "{claims}");
 }
 

@@ -1,6 +1,6 @@
 //! Servers that say nothing: whose mail waits for them, and whose does not.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use model::instant::Timestamp;
 use model::octets::in_memory;
 use model::port::capabilities::Capabilities;
 use model::port::clock::Clock;
-use model::port::outbox::{Acceptance, Outbox};
+use model::port::outbox::{Acceptance, AttemptStep, ClaimCapacity, ClaimRequest, Outbox};
 use model::submission::{NewSubmission, State};
 use store::{MasterKey, Memory};
 
@@ -126,24 +126,22 @@ async fn what_is_old_enough_expires_although_the_server_is_silent_and_others_wai
         settle(driver.as_mut());
         host.clock.advance(MOMENT);
     }
-    accept(&host, &*host.outbox, &second, 1).await;
-    accept(&host, &*host.outbox, &second, 2).await;
-    {
-        let mut rows = host.outbox.0.lock();
-        rows[2].entry.attempts = 50;
-        rows[2].new.created = Timestamp::from_millis(
-            host.clock.now().millis() - i64::try_from(days.as_millis()).unwrap(),
-        );
+    let age = i64::try_from(days.as_millis()).unwrap();
+    let created = Timestamp::from_millis(host.clock.now().millis() - age);
+    accept_at(&*host.outbox, &second, 1, created).await;
+    for _ in 0..50 {
+        fail_once(&host).await;
     }
+    accept(&host, &*host.outbox, &second, 2).await;
     for _ in 0..60 {
         settle(driver.as_mut());
         host.clock.advance(MOMENT);
     }
     let states = host.outbox.states();
-    assert_eq!(states, [State::Dialing, State::Accepted, State::Expired]);
-    let rows = host.outbox.0.lock();
-    assert_eq!((rows[1].entry.attempts, rows[2].entry.attempts), (0, 50), "none was made");
-    assert!(rows[2].entry.last_error.as_ref().unwrap().contains("silent"));
+    assert_eq!(states, [State::Dialing, State::Expired, State::Accepted]);
+    let all = host.outbox.all();
+    assert_eq!((all[1].attempts, all[2].attempts), (50, 0), "none was made");
+    assert!(all[1].last_error.as_ref().unwrap().contains("silent"));
 }
 
 /// With one place: it is free for another account only when its delivery has become slow.
@@ -198,9 +196,38 @@ async fn accept(
     account: &Account,
     number: usize,
 ) -> SubmissionId {
+    accept_at(outbox, account, number, host.clock.now()).await
+}
+
+/// One attempt at what is due, which ends with another one due at once.
+async fn fail_once(host: &Host) {
+    let now = host.clock.now();
+    let wish = ClaimRequest {
+        owner: "test".to_owned(),
+        now,
+        lease: Duration::from_secs(60),
+        room: ClaimCapacity { limit: 1, each: 1, accounts: HashMap::new() },
+        pauses: vec![Duration::ZERO],
+    };
+    let claimed = host.outbox.claim(wish).await.unwrap().claims.remove(0);
+    let step = AttemptStep::Ended {
+        state: State::Deferred,
+        recipients: claimed.recipients,
+        due: now,
+        last_error: None,
+    };
+    host.outbox.record(&claimed.id, claimed.epoch, step).await.unwrap();
+}
+
+async fn accept_at(
+    outbox: &dyn Outbox,
+    account: &Account,
+    number: usize,
+    now: Timestamp,
+) -> SubmissionId {
     let mut random = [0; 10];
     random[..8].copy_from_slice(&number.to_be_bytes());
-    let (id, now) = (SubmissionId::generate(random), host.clock.now());
+    let id = SubmissionId::generate(random);
     let stored = outbox.accept(NewSubmission {
         id: id.clone(),
         tenant: account.tenant.clone(),
