@@ -1,4 +1,4 @@
-//! An outbox in memory that survives the engine, as a disk would.
+//! In-memory outbox fake that survives the engine, as a disk would.
 
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,7 +19,7 @@ use model::submission::{
     Idempotency, NewSubmission, Receipt, RecipientVerdict, SentCopy, State, SubmissionStatus,
 };
 
-/// Its rows, whether no verdict can be recorded now, and how often was claimed.
+/// Its rows, whether verdicts cannot be recorded now, and the number of claims.
 #[derive(Debug, Default)]
 pub(crate) struct Memory(pub(crate) Mutex<Vec<Row>>, pub(crate) AtomicBool, pub(crate) AtomicUsize);
 
