@@ -27,7 +27,7 @@ pub const IMAP_STEPS: &[&str] = &[
     "UID COPY", "UID MOVE", "LOGOUT",
 ];
 
-/// The commands of each capability; both protocols in one table.
+/// Each capability with a command that it adds; both protocols in one table.
 #[rustfmt::skip]
 pub(crate) const BRINGS: [(&str, &str); 12] = [
     ("ID", "ID"), ("ENABLE", "ENABLE"), ("IDLE", "IDLE"), ("UNSELECT", "UNSELECT"),

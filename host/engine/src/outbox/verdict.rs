@@ -71,8 +71,8 @@ fn waiting(recipients: &[RecipientVerdict]) -> impl Iterator<Item = &RecipientVe
     recipients.iter().filter(|known| !known.state.is_final())
 }
 
-/// Whether the next transaction begins at once: this one gave a recipient its result, and a
-/// recipient is pending that it did not try. So every such transaction completes one recipient at
+/// Whether the next transaction begins at once: fewer recipients are pending after this one, and
+/// one of them was not tried in it. So every such transaction ends the wait of one recipient at
 /// least.
 pub(crate) fn goes_on(
     before: &[RecipientVerdict],

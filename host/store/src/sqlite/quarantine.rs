@@ -23,8 +23,8 @@ pub(crate) fn quarantine(
     put_aside(conn, id.as_str(), reason)
 }
 
-/// The same for a submission with damaged bytes and readable columns: final recipients keep their
-/// state, and those in doubt stay so.
+/// The same for a submission with damaged bytes and readable columns: pending recipients fail, or
+/// become uncertain after a dot without a reply; final ones keep their state.
 pub(crate) fn give_up(
     conn: &Connection,
     id: &SubmissionId,
