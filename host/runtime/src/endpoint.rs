@@ -1,7 +1,7 @@
 //! HTTP endpoints: one new instance for each request.
 //!
-//! The guest runs in a task that is owned first by the future of [`Endpoint::handle`] and then to
-//! the answer's body: when the client disconnects, either is dropped and the instance with it. A
+//! The guest runs in a task that is owned first by the future of [`Endpoint::handle`] and then by
+//! the response body: when the client disconnects, either is dropped and the instance with it. A
 //! guest ends when its body is complete, so there is no hidden background work.
 //!
 //! The head of a response is sent with the first byte of its body, with an empty write (which a
@@ -94,7 +94,7 @@ impl Endpoint {
 
     /// Passes one request to a new instance and returns when the guest has begun its response.
     ///
-    /// Dropping the future, or the answer's body, ends the instance. Strip the token from the
+    /// Dropping the future, or the response body, ends the instance. Strip the token from the
     /// request first: the guest sees every header but hop-by-hop ones and Host.
     ///
     /// # Errors

@@ -1,8 +1,7 @@
 //! The outbox port over SQLite.
 //!
-//! Invariant: the bytes are on the disk before the row that names them, and the
-//! row before the answer. Submission, recipients, bytes and idempotency key are
-//! one transaction.
+//! Invariant: the bytes are on the disk before the row that names them, and the row before the call
+//! returns. Submission, recipients, bytes and idempotency key are one transaction.
 
 use std::io;
 use std::sync::Arc;
