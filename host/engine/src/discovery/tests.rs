@@ -1,4 +1,4 @@
-//! Precedence of discovery sources, on a network and a clock that the test controls.
+//! Tests of the precedence of discovery sources, on a network and a clock that the test controls.
 
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};

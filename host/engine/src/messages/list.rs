@@ -1,4 +1,4 @@
-//! A page of a mailbox, newest first, without an index of our own.
+//! A page of a mailbox, newest first, without a local index.
 //!
 //! Sequence numbers locate the rows, UIDs identify them: a page is `FETCH lo:hi (UID FLAGS)` from
 //! the top or from the cursor's hint downwards, and a second FETCH only for what is not cached.

@@ -1,4 +1,4 @@
-//! One message, read lazily.
+//! Lazy access to one message.
 //!
 //! The common request is one round trip: flags, size and the whole message in one FETCH; a cached
 //! message costs only the FETCH of its flags, which also proves that it still exists. A message

@@ -39,7 +39,7 @@ struct Written {
     error: Option<String>,
 }
 
-/// Lower limit of a Retry-After.
+/// The pause where the server names none: an earlier retry would only add to its load.
 const PAUSE: Duration = Duration::from_secs(30);
 /// Upper limit of a Retry-After.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);

@@ -1,4 +1,4 @@
-//! Good and bad manifests: each file with its parsed form, or with its error.
+//! Golden tests of manifests: good and bad files, each with its parsed form or its error.
 //!
 //! A new case is a new file; `UPDATE_EXPECT=1 cargo test -p engine` writes the expectations.
 
