@@ -1,5 +1,5 @@
-//! The engine as others see it: capabilities, the outbox driver, and the few
-//! calls of the control plane.
+//! The engine's public interface: the capabilities of components, the outbox driver, and the calls
+//! of the control plane.
 //!
 //! Every capability checks its scope here, in one place, before anything else.
 
@@ -55,10 +55,10 @@ pub struct Engine {
     accounts: Arc<dyn Accounts>,
     spools: Arc<dyn Spools>,
     discovery: Arc<Discovery>,
-    /// How often the network is asked for mail servers.
+    /// Rate limit of discovery over the network.
     lookups: LookupLimiter,
     logins: Logins,
-    /// Consents that were begun and have not ended.
+    /// OAuth consents that are pending.
     consents: PendingConsents,
     pub(crate) reader: Arc<Reader>,
     submitter: Submitter,
@@ -73,7 +73,7 @@ impl fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Starts nothing: deliveries begin with [`Self::deliver_forever`].
+    /// Creates the engine. Starts nothing: deliveries begin with [`Self::deliver_forever`].
     #[must_use]
     pub fn new(ports: Ports, settings: Settings) -> Arc<Self> {
         let clock = &ports.clock;
@@ -117,22 +117,22 @@ impl Engine {
         })
     }
 
-    /// Delivers what was accepted, until `stop`; then makes no new claim, finishes the transactions
+    /// Delivers accepted submissions until `stop`; then claims no more, finishes the transactions
     /// that are under way, and returns. Dropping it instead is as safe as a crash.
     ///
     /// Only one may run on a data directory: it begins by voiding every claim.
     pub async fn deliver_forever(self: Arc<Self>, stop: impl Future<Output = ()> + Send) {
         let driver = pin!(driver::run(&self.worker, stop));
-        // It never ends, and loses nothing when it is dropped.
+        // It never ends, and nothing is lost when it is dropped.
         let upkeep = pin!(maintenance::run(&self.worker));
         future::select(driver, upkeep).await;
     }
 
-    /// Tries the account's servers. Nothing is stored, and what readers of the account were refused is
-    /// not counted.
+    /// Verifies the account's servers by a login at each. Nothing is stored, and refusals of stored
+    /// credentials are counted separately.
     ///
     /// # Errors
-    /// [`Code::TooManyRequests`] while a login is left alone that was refused several times.
+    /// [`Code::TooManyRequests`] while a login is suspended after repeated refusals.
     pub async fn verify(
         &self,
         account: &Account,
@@ -144,10 +144,11 @@ impl Engine {
         Ok(verification)
     }
 
-    /// The same with what is stored; what the servers say is kept as the account's state.
+    /// As [`Self::verify`], with the stored credentials; the outcome is recorded as the account's
+    /// health.
     ///
     /// # Errors
-    /// As for [`Self::verify`], and when the store does not answer, or the account is gone.
+    /// As for [`Self::verify`], and when the store fails, or the account is gone.
     pub async fn verify_stored(&self, account: &Account) -> Result<Verification, Problem> {
         self.checker.refusals.check(account)?;
         let credentials = self.credentials(account).await?;
@@ -163,17 +164,18 @@ impl Engine {
         Ok(verification)
     }
 
-    /// What the servers said becomes the account's state.
+    /// Records the outcome of a verification as the account's health.
     pub async fn record_verification(&self, account: &Account, verification: &Verification) {
         for (protocol, probe) in verification.probes() {
             self.logins.healths.record(account, protocol, probe.result.as_ref().err()).await;
         }
     }
 
-    /// Sends the account a mail from itself, waits until it arrives, and removes it.
+    /// Self-test: sends a message from the account to itself, waits for its arrival, and removes
+    /// it.
     ///
     /// # Errors
-    /// As for [`Self::verify_stored`]. What the servers did stands in the trial.
+    /// As for [`Self::verify_stored`]. Errors of the servers are in the result.
     pub async fn self_test(&self, account: &Account) -> Result<SelfTest, Problem> {
         self.checker.refusals.check(account)?;
         let credentials = self.credentials(account).await?;
@@ -181,10 +183,10 @@ impl Engine {
         Ok(self_test::run(&self.checker, account, &credentials, wait).await)
     }
 
-    /// What can be found out about the mail servers of a domain, whatever the caller's scopes.
+    /// Server discovery for a domain, independent of the caller's scopes.
     ///
     /// # Errors
-    /// [`Code::TooManyRequests`] when the network was asked too often for the caller's tenant.
+    /// [`Code::TooManyRequests`] when the caller's tenant exceeds its rate of lookups.
     pub async fn find_servers(
         &self,
         caller: &Caller,
@@ -205,10 +207,10 @@ impl Engine {
         found
     }
 
-    /// Credentials that are stored nowhere, made good: those of a token address are asked for there.
+    /// Resolves credentials that are not stored: requests a token where they name a token address.
     ///
     /// # Errors
-    /// What the token address says.
+    /// The error of the token address.
     pub async fn resolve_credentials(
         &self,
         tenant: &TenantId,
@@ -217,19 +219,21 @@ impl Engine {
         self.logins.bearers.unstored(tenant, credentials).await
     }
 
-    /// Begins a consent: where the owner of the mailbox has to agree.
+    /// Begins an OAuth consent; returns the authorization URL for the owner of the mailbox.
     ///
     /// # Errors
-    /// [`Code::NotConfigured`] when the account has no authorization server, or the host does not know it.
+    /// [`Code::NotConfigured`] when the account has no authorization server, or it is not
+    /// configured on this host.
     pub async fn begin_consent(&self, account: &Account) -> Result<StartedConsent, Problem> {
         let stored = self.logins.bearers.stored(account).await?;
         self.consents.begin(&self.logins.bearers, account, &stored)
     }
 
-    /// Ends a consent with what came back; the account whose tokens are stored now.
+    /// Completes a consent with the authorization response, and stores the tokens; returns the
+    /// account.
     ///
     /// # Errors
-    /// [`Code::InvalidConsent`], and what the token endpoint says.
+    /// [`Code::InvalidConsent`], and errors of the token endpoint.
     pub async fn end_consent(&self, state: &str, code: &str) -> Result<Account, Problem> {
         let account = self.consents.end(&self.logins.bearers, state, code).await?;
         self.logins.healths.consented(&account).await;
@@ -237,12 +241,12 @@ impl Engine {
         Ok(account)
     }
 
-    /// Ends a consent that its owner did not give; what the authorization server says about it becomes
-    /// the account's last error.
+    /// Ends a consent that was denied; the error of the authorization server becomes the account's
+    /// last error.
     pub async fn refuse_consent(&self, state: &str, said: &str) {
         let Some(account) = self.consents.give_up(state) else { return };
         let stored = self.logins.bearers.stored(&account).await;
-        // Who has tokens that are good goes on with them.
+        // An account with valid tokens keeps using them.
         if !matches!(stored, Ok(Credentials::OAuth(oauth)) if oauth.needs_authorization()) {
             return;
         }
@@ -255,28 +259,28 @@ impl Engine {
         self.logins.healths.forget(&AccountRef::of(&account));
     }
 
-    /// The authorization server of this name.
+    /// Looks up an authorization server by name.
     ///
     /// # Errors
-    /// [`Code::NotConfigured`], with the names of those that this host knows.
+    /// [`Code::NotConfigured`], with the names of those that are configured.
     pub fn authorization_server(&self, name: &str) -> Result<&Server, Problem> {
         self.logins.bearers.server(name)
     }
 
-    /// The name of the authorization server whose tokens are for this mail server.
+    /// The name of the authorization server that issues tokens for this mail server.
     #[must_use]
     pub fn authorization_server_for(&self, host: &str) -> Option<&str> {
         self.logins.bearers.server_for(host)
     }
 
-    /// Marks an account that waits for its owner's consent.
+    /// Records that the account waits for its owner's consent.
     pub async fn awaits_consent(&self, account: &Account) {
         let problem = credentials::withheld(TokenError::Grant);
         self.logins.healths.record(account, protocol_of(account), Some(&problem)).await;
     }
 
-    /// Closes the account's sessions and forgets what was cached and held against it. To be called
-    /// after an account was changed or deleted.
+    /// Closes the account's sessions and drops cached data and lock-outs. To be called after an
+    /// account was changed or deleted.
     pub async fn forget(&self, tenant: &TenantId, account: &AccountId) {
         let owner = AccountRef { tenant: tenant.clone(), account: account.clone() };
         self.worker.slots.forget(&owner);
@@ -285,13 +289,13 @@ impl Engine {
         self.reader.cache.evict_account(&owner);
     }
 
-    /// From now on, what the tenant sends passes these filters, in their order; a message that is under
-    /// way finishes with those that it began with.
+    /// Replaces the tenant's before-send filters, in their order; a message that is being filtered
+    /// finishes with the filters that it began with.
     pub fn set_filters(&self, tenant: TenantId, filters: Vec<ActiveFilter>) {
         self.submitter.filters.set(tenant, filters);
     }
 
-    /// Logs out every idle session, when tokens that are being renewed are stored.
+    /// Logs out every idle session, once token refreshes under way are stored.
     pub async fn close(&self) {
         self.logins.bearers.wait_for_refreshes().await;
         self.reader.pool.close().await;
@@ -305,7 +309,8 @@ impl Engine {
         }
         let found = self.accounts.get(&caller.tenant, &id).await;
         let account = found.map_err(problems::store)?.ok_or_else(missing)?;
-        // The store looks accounts up by tenant; a mistake there must not become a breach here.
+        // The store looks accounts up by tenant; an error there must not give access to another
+        // tenant's account.
         if account.tenant != caller.tenant {
             return Err(missing());
         }
@@ -313,7 +318,7 @@ impl Engine {
     }
 }
 
-/// The granted account, when the token has the scope.
+/// The granted account, if the token has the scope.
 fn allow(grant: &Grant, scope: Scope) -> Result<&Account, Problem> {
     if grant.caller.may(scope) { Ok(&grant.account) } else { Err(problems::forbidden(scope)) }
 }
@@ -484,7 +489,7 @@ impl Capabilities for Engine {
     }
 }
 
-/// Whose trouble a missing consent is told as.
+/// The protocol whose health shows a missing consent.
 fn protocol_of(account: &Account) -> Protocol {
     if account.imap.is_some() { Protocol::Imap } else { Protocol::Smtp }
 }

@@ -1,12 +1,10 @@
-//! The policy of Postlet: outbox, idempotency, message keys, cache and session
-//! pool, over ports and an owned clock.
+//! The policy engine of Postlet: outbox, idempotency, message ids, cache and session pool, over
+//! ports and an injected clock.
 //!
-//! Everything that Postlet decides is here, and nothing that it does by itself:
-//! no socket, no disk, no thread, no time of its own. So every fault can be
-//! played in a test, at any point, on a clock that the test owns.
+//! All decisions are made here, and no I/O: no socket, no disk, no thread, no system clock. So
+//! every fault can be simulated in a test, at any point, on a clock that the test controls.
 //!
-//! Invariant: what this crate answers is what a server or the store said, never
-//! what was hoped for.
+//! Invariant: what this crate returns is what a server or the store reported, never an assumption.
 
 pub mod settings;
 pub mod toml_error;

@@ -1,5 +1,5 @@
-//! What a login at a mail server needs: current credentials, the account's health, and the attempts
-//! that were refused.
+//! Shared state of logins with stored credentials: current credentials, account health, and refused
+//! attempts.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use crate::oauth::credentials::CredentialProvider;
 #[derive(Clone, Debug)]
 pub(crate) struct Logins {
     pub(crate) bearers: Arc<CredentialProvider>,
-    /// What servers last said to a login.
+    /// The last login outcome of each server.
     pub(crate) healths: Arc<HealthRecorder>,
-    /// Logins that were refused with one stored password after the other.
+    /// Refused logins with successive stored passwords.
     pub(crate) guesses: Arc<LoginAttempts>,
 }

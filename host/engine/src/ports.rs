@@ -1,4 +1,4 @@
-//! Everything that the engine may reach: no socket, no disk, no clock of its own.
+//! The ports that the engine depends on: no socket, no disk, no clock of its own.
 
 use std::sync::Arc;
 
@@ -19,32 +19,26 @@ use crate::providers::Profiles;
 /// One implementation of each port.
 #[derive(Clone, Debug)]
 pub struct Ports {
-    /// Time.
     pub clock: Arc<dyn Clock>,
-    /// Chance.
     pub entropy: Arc<dyn Entropy>,
-    /// Reading mail.
     pub imap: Arc<dyn ImapConnect>,
-    /// Sending mail.
     pub smtp: Arc<dyn SmtpConnect>,
-    /// The parser and writer of mail.
     pub mime: Arc<dyn Mime>,
-    /// What was accepted for sending.
     pub outbox: Arc<dyn Outbox>,
-    /// Accounts and their sealed credentials.
+    /// Accounts and their encrypted credentials.
     pub accounts: Arc<dyn Accounts>,
-    /// Places for uploads.
+    /// Temporary storage of uploads.
     pub spools: Arc<dyn Spools>,
-    /// Runs what must come to its end.
+    /// Runs tasks that must not be cancelled.
     pub background: Arc<dyn Spawner>,
-    /// Where authorization servers give tokens: the operator names them.
+    /// Token endpoints of authorization servers: the operator configured them.
     pub tokens: Arc<dyn TokenEndpoint>,
-    /// Where tenants' own addresses give tokens.
+    /// Token URLs of tenants.
     pub own_tokens: Arc<dyn TokenEndpoint>,
-    /// Who gives tokens. No port: it stands in the configuration.
+    /// Configured authorization servers. Not a port: plain configuration.
     pub authorization: Arc<Servers>,
-    /// What is known about mail services. No port: a table that was made at start.
+    /// The provider table. Not a port: a table that was built at start.
     pub profiles: Arc<Profiles>,
-    /// The same and more, for domains that are not in the table.
+    /// Discovery, for domains that are not in the table too.
     pub discovery: Arc<Discovery>,
 }

@@ -1,9 +1,9 @@
-//! From every layer's story to the one table of problem codes.
+//! Mapping from the errors of every port to problem codes.
 //!
-//! No `_` arm anywhere: a new error must choose its code here. Details name
-//! neither hosts nor logins, since they pass through components.
+//! No `_` arm anywhere: a new error must choose its code here. Details name neither hosts nor
+//! logins, since they pass through components.
 //!
-//! Invariant: only a server's own words go into `upstream`.
+//! Invariant: only a server's own text goes into `upstream`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,12 +28,12 @@ pub(crate) fn forbidden(scope: Scope) -> Problem {
         .with_extra("scope", scope.as_str())
 }
 
-/// Gone, another account's, or never an id at all: the three look alike, so that ids cannot be probed.
+/// Gone, another account's, or not an id: the three look alike, so that ids cannot be probed.
 pub(crate) fn no_such_message() -> Problem {
     Problem::new(Code::NoSuchMessage, "the account has no message with this id")
 }
 
-/// It lies there, and the server does not give it out.
+/// The message exists, but the server does not return it.
 pub(crate) fn unavailable_message() -> Problem {
     Problem::new(
         Code::UpstreamRefused,
@@ -41,12 +41,12 @@ pub(crate) fn unavailable_message() -> Problem {
     )
 }
 
-/// A body that is there and could not be read.
+/// A body that exists and could not be parsed.
 pub(crate) fn unreadable_body(fault: &Fault) -> Problem {
     Problem::new(Code::Unparsable, fault.detail.clone()).with_faults(vec![fault.clone()])
 }
 
-/// The mailbox was renumbered.
+/// UIDVALIDITY of the mailbox changed.
 pub(crate) fn stale_message() -> Problem {
     Problem::new(
         Code::StaleMessageId,
@@ -68,7 +68,7 @@ pub(crate) fn invalid_cursor() -> Problem {
     )
 }
 
-/// The login failed so often that the server is left alone for a while.
+/// Logins at the server are suspended after repeated failures.
 pub(crate) fn locked_out(left: Duration) -> Problem {
     Problem::new(
         Code::CredentialsRefused,
@@ -77,7 +77,7 @@ pub(crate) fn locked_out(left: Duration) -> Problem {
     .with_retry_after(left)
 }
 
-/// The tenant's requests hold as much mail in memory as they may.
+/// The tenant's requests hold as much message memory as they may.
 pub(crate) fn too_much_open(limit: u64) -> Problem {
     let detail = format!(
         "this tenant's requests are reading more than {limit} bytes of messages at once: wait, then try again"
@@ -85,12 +85,12 @@ pub(crate) fn too_much_open(limit: u64) -> Problem {
     Problem::new(Code::TooManyRequests, detail).with_retry_after(Duration::from_secs(5))
 }
 
-/// Every connection that the server takes is in use.
+/// Every connection that the server allows is in use.
 pub(crate) fn full() -> Problem {
     Problem::new(Code::UpstreamBusy, "the IMAP server takes no more connections of this account")
 }
 
-/// What an IMAP command met.
+/// The problem of a failed IMAP command.
 pub(crate) fn imap(error: ImapError) -> Problem {
     imap_of(error, AuthKind::Any)
 }
@@ -151,7 +151,7 @@ fn imap_of(error: ImapError, login: AuthKind) -> Problem {
     }
 }
 
-/// As [`imap`], for a login: a server that turns us away at the door is busy, not wrong.
+/// As [`imap`], for a login: a server that refuses the connection is busy, not faulty.
 pub(crate) fn imap_login(error: ImapError, login: AuthKind) -> Problem {
     let turned_away = match &error {
         ImapError::No { code, .. } => *code != NoCode::OverQuota,
@@ -173,7 +173,7 @@ pub(crate) fn imap_login(error: ImapError, login: AuthKind) -> Problem {
     problem
 }
 
-/// What a login over SMTP met, for whoever still needs the error: without its cause.
+/// The problem of a failed SMTP login, for a caller that keeps the error: without its cause.
 pub(crate) fn smtp_login(error: &SmtpError) -> Problem {
     if let SmtpError::NoCredentials(problem) = error {
         return (**problem).clone();
@@ -185,14 +185,14 @@ pub(crate) fn smtp_login(error: &SmtpError) -> Problem {
     problem
 }
 
-/// What an SMTP session met before the final dot.
+/// The problem of an SMTP session that failed before the final dot.
 pub(crate) fn smtp(error: SmtpError) -> Problem {
     let mut problem = smtp_login(&error);
     problem.cause = Some(Arc::new(error));
     problem
 }
 
-/// In a sentence with a way out, where there is one and the error does not say more.
+/// A sentence with a remedy, where there is one and the error does not say more.
 pub(crate) fn smtp_sentence(error: &SmtpError) -> Option<String> {
     smtp_told(error, smtp_code(error).0)
 }
@@ -238,7 +238,7 @@ fn smtp_code(error: &SmtpError) -> (Code, Option<Box<Upstream>>) {
     }
 }
 
-/// Why there was no connection.
+/// The code of a connection error.
 fn dialled(error: &DialError) -> Code {
     match error {
         DialError::NotFound { .. } => Code::HostNotFound,
@@ -258,7 +258,7 @@ fn dialled(error: &DialError) -> Code {
     }
 }
 
-/// The same in words. The host's name stays with the host.
+/// The detail of a connection error, without the host's name.
 fn undialled(error: &DialError, protocol: Protocol) -> Option<String> {
     match error {
         DialError::Unresolved { .. } => Some(advice::unresolved(None)),
@@ -277,7 +277,7 @@ fn undialled(error: &DialError, protocol: Protocol) -> Option<String> {
     }
 }
 
-/// These details pass through components.
+/// The advice without the host: these details pass through components.
 fn without_host(code: Code, at: StepName, protocol: Protocol, login: AuthKind) -> Option<String> {
     advice::sentence(code, at, ServerAttempt { protocol, login, server: None, is_known: false })
 }
@@ -289,7 +289,7 @@ const fn name(protocol: Protocol) -> &'static str {
     }
 }
 
-/// The parser could not read a message.
+/// The problem of a message that could not be parsed.
 pub(crate) fn reading(error: MimeError) -> Problem {
     match error {
         MimeError::Faults(faults) if faults.iter().any(|fault| fault.code == "no-such-part") => {
@@ -306,7 +306,7 @@ pub(crate) fn reading(error: MimeError) -> Problem {
     }
 }
 
-/// A draft could not be composed.
+/// The problem of a draft that could not be composed.
 pub(crate) fn composing(error: MimeError) -> Problem {
     match error {
         MimeError::Faults(faults) => {
@@ -319,8 +319,8 @@ pub(crate) fn composing(error: MimeError) -> Problem {
     }
 }
 
-/// There is no instance for `what`: 429 where the tenant's own callers are in the way, 503 where others
-/// are (RFC 6585 §4).
+/// No instance slot for `what`: 429 where the tenant's own callers hold the slots, 503 where others
+/// do (RFC 6585 §4).
 pub(crate) fn crowded(what: &str, why: AtCapacity) -> Problem {
     let code = if why.is_own { Code::TooManyRequests } else { Code::Unavailable };
     Problem::new(code, format!("{what}: {why}; wait, then try again"))
@@ -328,7 +328,7 @@ pub(crate) fn crowded(what: &str, why: AtCapacity) -> Problem {
         .with_cause(why)
 }
 
-/// What the store met.
+/// The problem of a failed store operation.
 pub(crate) fn store(error: StoreError) -> Problem {
     let (code, detail) = match &error {
         StoreError::Exists => (Code::AlreadyExists, "the id is taken"),
@@ -346,14 +346,14 @@ pub(crate) fn store(error: StoreError) -> Problem {
     if code == Code::StoreUnavailable { problem.with_retry_after(after) } else { problem }
 }
 
-/// Calls of the parser take milliseconds.
+/// Retry-After: calls of the parser take milliseconds.
 const CROWD_PAUSE: Duration = Duration::from_secs(1);
-/// A host whose disk failed is started again in about this time.
+/// Retry-After: a host whose disk failed is restarted in about this time.
 const STORE_PAUSE: Duration = Duration::from_secs(15);
-/// Room is made by people.
+/// Retry-After: an operator has to free disk space.
 const ROOM_PAUSE: Duration = Duration::from_secs(60);
 
-/// What an upload met.
+/// The problem of a failed upload.
 pub(crate) fn spool(error: SpoolError) -> Problem {
     let code = match &error {
         SpoolError::TooLarge { .. } => Code::BodyTooLarge,
@@ -364,7 +364,7 @@ pub(crate) fn spool(error: SpoolError) -> Problem {
     if code == Code::StoreUnavailable { problem.with_retry_after(STORE_PAUSE) } else { problem }
 }
 
-/// What a reply of 4yz or 5yz to a step means.
+/// The code of a reply 4yz or 5yz to a command.
 fn refused(step: &str, reply: &Reply) -> Code {
     let login = (step == "AUTH").then(|| refusal_text::refused(&reply.text));
     if let Some(told @ (Code::AccessOff | Code::AuthUnsupported | Code::UpstreamBusy)) = login {
@@ -378,8 +378,8 @@ fn refused(step: &str, reply: &Reply) -> Code {
     }
 }
 
-/// RFC 3463 §3.3: X.2.2 is a full mailbox. RFC 5321 §4.2.3: so are 452 and 552, where no enhanced code
-/// says that they mean something else.
+/// RFC 3463 §3.3: X.2.2 is a full mailbox. RFC 5321 §4.2.3: so are 452 and 552, where no enhanced
+/// code gives another meaning.
 fn is_full(reply: &Reply) -> bool {
     match &reply.enhanced {
         Some(code) => code.ends_with(".2.2") && code.len() == 5,

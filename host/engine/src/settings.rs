@@ -1,67 +1,68 @@
-//! The figures of the policy, with the defaults that a host runs on.
+//! The settings of the policy, with their defaults.
 //!
-//! Plain data: `server` fills it from its configuration, tests make it small.
+//! Plain data: `server` fills it from its configuration, tests use small values.
 
 use std::time::Duration;
 
-/// How much of everything.
+/// Limits and times of the engine.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// IMAP sessions open at once for one account.
+    /// Maximum number of IMAP sessions open at once for one account.
     pub sessions_per_account: usize,
-    /// An unused IMAP session is closed after this.
+    /// An idle IMAP session is closed after this.
     pub session_idle: Duration,
     /// How long a request waits for a session of a busy account.
     pub session_wait: Duration,
-    /// Flags and new mail are at most this old when a list or a message is shown.
+    /// Maximum age of flags and new mail when a list or a message is shown.
     pub freshness: Duration,
-    /// How long the list of mailboxes may serve to find a role.
+    /// Maximum age of the list of mailboxes that a role is looked up in.
     pub mailboxes_fresh: Duration,
-    /// Memory for parsed facts and message bytes, over all tenants.
+    /// Cache size for summaries and message bytes, over all tenants.
     pub cache_bytes: usize,
-    /// Memory for the whole messages that one tenant's requests hold at once, beyond what the cache
-    /// keeps; at least one message is always allowed.
+    /// Memory for the whole messages that one tenant's requests hold at once, in addition to the
+    /// cache; at least one message is always allowed.
     pub open_bytes: u64,
-    /// The largest message that is read or accepted.
+    /// Maximum size of a message that is read or accepted.
     pub message_bytes: u64,
-    /// Messages up to this size are fetched whole for previews in a list; of larger ones the start is, and
-    /// the rest where that does not tell.
+    /// Messages up to this size are fetched whole for previews in a list; of larger ones the start
+    /// is, and the rest where the start is not enough.
     pub preview_bytes: u64,
-    /// Deliveries under way at once.
+    /// Maximum number of deliveries under way at once.
     pub deliveries: usize,
-    /// Of those, for one account.
+    /// Of those, the maximum for one account.
     pub deliveries_per_account: usize,
-    /// Deliveries that go on beside those, since their servers have fallen silent.
+    /// Additional deliveries whose servers have become silent.
     pub slow_deliveries: usize,
-    /// How long a claim holds. Longer than the longest delivery: RFC 5321 §4.5.3.2 allows ten
-    /// minutes for the final dot alone.
+    /// Lifetime of a claim. Longer than the longest delivery: RFC 5321 §4.5.3.2 allows ten minutes
+    /// for the final dot alone.
     pub lease: Duration,
-    /// The pauses between attempts; the last one repeats.
+    /// The back-off between attempts; the last value repeats.
     pub backoff: Vec<Duration>,
-    /// After this a message that still waits expires (RFC 5321 §4.5.4.1 asks for four to five days).
+    /// A submission that is still pending expires after this (RFC 5321 §4.5.4.1 asks for four to
+    /// five days).
     pub give_up_after: Duration,
     /// How long a submission is kept after it ended.
     pub keep: Duration,
-    /// How long an SMTP session waits for another message.
+    /// How long an idle SMTP session is kept for another message.
     pub smtp_warm: Duration,
-    /// A sent message is copied to the mailbox with the role `\Sent`.
+    /// Whether a sent message is copied to the mailbox with the role `\Sent`.
     pub copy_to_sent: bool,
-    /// All filters of one message together have this long; reading and writing the message is not in it.
+    /// Time limit of all filters of one message together; parsing and composing are not included.
     pub filter_time: Duration,
-    /// How long a test message may take to arrive.
+    /// How long a self-test waits for its message to arrive.
     pub trial_wait: Duration,
-    /// How often the network is asked for mail servers, for one tenant.
+    /// Rate limit of discovery over the network, for one tenant.
     pub lookups: LookupRate,
-    /// Names this process in claims.
+    /// The name of this process in claims.
     pub owner: String,
 }
 
 /// A rate that allows bursts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LookupRate {
-    /// In the long run.
+    /// The sustained rate.
     pub per_minute: u32,
-    /// In a row, after a rest.
+    /// The maximum burst after a pause.
     pub burst: u32,
 }
 
@@ -82,8 +83,8 @@ impl Default for Settings {
             deliveries: 32,
             deliveries_per_account: 2,
             slow_deliveries: 256,
-            // Longer than any delivery: its dot is recorded before a body that may take hours. What a
-            // process that ended had claimed is given back at the next start.
+            // Longer than any delivery: its dot is recorded before a body that may take hours.
+            // Claims of a process that ended are released at the next start.
             lease: 24 * HOUR,
             backoff: vec![
                 MINUTE / 2,

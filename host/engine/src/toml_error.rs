@@ -1,19 +1,19 @@
-//! What is wrong with a TOML file, in the words of whoever wrote it.
+//! Translation of TOML errors into the terms of the file.
 //!
-//! Serde tells of types of Rust (`expected u64`). Here it becomes what the key
-//! takes and what it got. What is not understood is passed on as it came.
+//! Serde names types of Rust (`expected u64`). Here this becomes what the key accepts and what it
+//! got. Messages that are not recognised are passed on unchanged.
 
 use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Error};
 
-/// Key and fault in one sentence.
+/// Key and error in one sentence.
 #[must_use]
 pub fn explain(error: &Error, text: &str) -> String {
     let message = error.message().trim_end();
     let Some(fault) = translated(message) else { return message.to_owned() };
-    // What the file itself lacks has no place in it.
+    // A key that is missing from the root table has no position.
     let place = error.span().filter(|span| !span.is_empty());
     let key = place.map(|span| path(text, &span)).unwrap_or_default();
     match (missing(message), key.is_empty()) {
@@ -24,7 +24,7 @@ pub fn explain(error: &Error, text: &str) -> String {
     }
 }
 
-/// The fault alone, for who names the key.
+/// The error alone, for a caller that names the key.
 #[must_use]
 pub fn fault(error: &Error) -> String {
     let message = error.message().trim_end();
@@ -62,7 +62,7 @@ fn translated(message: &str) -> Option<String> {
     Some(format!("takes one of {known}, and has the text \"{got}\""))
 }
 
-/// What serde calls it, in TOML's words.
+/// The TOML term for a type that serde names.
 fn expected(takes: &str) -> String {
     let number = takes.strip_prefix("a nonzero ").unwrap_or(takes);
     let least = u8::from(number.len() != takes.len());
@@ -101,7 +101,7 @@ fn given(got: &str) -> String {
     }
 }
 
-/// The key at a place, with its tables.
+/// The key at a position, with its tables.
 fn path(text: &str, at: &Range<usize>) -> String {
     match DeTable::parse(text) {
         Ok(document) => within(document.get_ref(), "", at).unwrap_or_default(),

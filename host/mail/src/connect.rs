@@ -1,7 +1,7 @@
-//! The beginning of every session: a connection, and TLS where it comes first.
+//! Connection setup of both protocols: TCP, and TLS where it comes first.
 //!
-//! Both protocols begin so. Plain first and then upgraded, so that a server which
-//! does not answer and one whose certificate is wrong are told apart.
+//! In plain text first and then upgraded, so that a server that does not answer and one with a
+//! wrong certificate are different errors.
 //!
 //! Standard: RFC 8314 §3 (implicit TLS).
 
@@ -9,7 +9,7 @@ use model::account::{MailServer, Security};
 use model::port::dial::{Dial, DialError, Target, Wire};
 use model::port::login_observer::LoginObserver;
 
-/// A wire that is encrypted, or waits for STARTTLS and nothing else.
+/// A wire that is encrypted, or may be used for STARTTLS only.
 pub(crate) async fn dial(
     dial: &dyn Dial,
     server: &MailServer,

@@ -1,12 +1,12 @@
-//! IMAP and SMTP over a stream that it is handed.
+//! IMAP and SMTP clients over a supplied stream.
 //!
-//! Mail servers are strangers: what they say is capped, timed and checked before
-//! a parser sees it, and what is said to them is built from typed values only.
-//! No sockets, no TLS, no retries, no policy: `net` dials, `engine` decides.
+//! Mail servers are untrusted: their output is limited in size and time and checked before a parser
+//! sees it, and commands are built from typed values only. No sockets, no TLS, no retries, no
+//! policy: `net` connects, `engine` decides.
 //!
-//! Invariant: a credential is written only to a wire that says it is encrypted;
-//! neither mail nor credentials nor more than a printable line of a server's
-//! words leaves this crate through an error or a log.
+//! Invariant: a credential is written only to a wire that reports encryption; neither mail nor
+//! credentials nor more than a printable line of a server's text leaves this crate through an error
+//! or a log.
 //!
 //! Standards: RFC 3501 and RFC 9051 (IMAP), RFC 5321 (SMTP), RFC 8314 (TLS).
 

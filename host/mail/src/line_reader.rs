@@ -1,9 +1,9 @@
-//! Lines of a server, one at a time and never too long.
+//! Line reader with limits.
 //!
-//! SMTP is read with this throughout, IMAP only until STARTTLS: nothing is read
-//! ahead of what the caller asked for without the caller being able to know it.
+//! SMTP is read with this throughout, IMAP only until STARTTLS: the caller can always tell whether
+//! anything was read ahead of its request.
 //!
-//! Invariant: what one step may read is capped before it is buffered.
+//! Invariant: what one step may read is limited before it is buffered.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -16,10 +16,10 @@ use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::timed_stream::{Deadlines, Stream, breach};
 
-/// What is read while something is written, in bytes.
+/// Maximum number of bytes read while writing.
 const READ_AHEAD: usize = 64 * 1024;
 
-/// How much a server may say.
+/// Maximum sizes of a server's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ReadLimits {
     /// One line with its end, in bytes.
@@ -28,7 +28,7 @@ pub(crate) struct ReadLimits {
     pub(crate) total: usize,
 }
 
-/// Reads lines and writes anything.
+/// Reads lines and writes bytes.
 #[derive(Debug)]
 pub(crate) struct Lines {
     stream: Stream,
@@ -42,13 +42,13 @@ impl Lines {
         Self { stream, buffer: BytesMut::new(), caps, spent: 0 }
     }
 
-    /// A new step begins: clocks and caps start again.
+    /// Begins a step: deadlines and limits are reset.
     pub(crate) fn begin(&mut self, patience: Deadlines) {
         self.stream.begin(patience);
         self.spent = 0;
     }
 
-    /// The next line without its end. A lone LF ends a line too, since some servers write it.
+    /// The next line without its end. A lone LF ends a line too, since some servers send it.
     pub(crate) async fn line(&mut self) -> io::Result<Vec<u8>> {
         let mut searched = 0;
         loop {
@@ -64,7 +64,7 @@ impl Lines {
             }
             searched = self.buffer.len();
             self.spend_check(searched)?;
-            // One read is at most what is left of a line: so the buffer stays under two lines.
+            // One read is at most the rest of a line: so the buffer stays under two lines.
             self.buffer.reserve(1024);
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
@@ -72,13 +72,13 @@ impl Lines {
         }
     }
 
-    /// The server has said more than was asked for.
+    /// Whether more was received than was read.
     pub(crate) fn has_more(&self) -> bool {
         self.buffer.has_remaining()
     }
 
-    /// As [`Lines::has_more`], with what lies on the wire by now; never waits for the server. Its
-    /// having hung up is an error.
+    /// As [`Lines::has_more`], including what has arrived on the wire by now; never waits for the
+    /// server. A closed connection is an error.
     pub(crate) async fn look(&mut self) -> io::Result<bool> {
         if self.has_more() {
             return Ok(true);
@@ -86,7 +86,7 @@ impl Lines {
         // The reactor turns once, since only then the wire knows what has arrived.
         tokio::task::yield_now().await;
         self.buffer.reserve(1024);
-        // Out of its budget tokio would call a wire empty that is not.
+        // With its cooperative budget used up tokio would report a readable wire as empty.
         let mut read =
             pin!(tokio::task::coop::unconstrained(self.stream.read_buf(&mut self.buffer)));
         match poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await {
@@ -101,7 +101,7 @@ impl Lines {
         self.stream.is_encrypted()
     }
 
-    /// What TLS agreed on.
+    /// The parameters of TLS.
     pub(crate) fn encryption(&self) -> Option<Encryption> {
         self.stream.encryption()
     }
@@ -115,8 +115,8 @@ impl Lines {
         self.stream.flush().await
     }
 
-    /// Writes and flushes. What the server says meanwhile is read, up to a bound, so that neither side
-    /// waits for the other to read.
+    /// Writes and flushes. Meanwhile the server's output is read, up to a limit, so that neither
+    /// side waits for the other to read.
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut left = bytes;
         poll_fn(|context| {
@@ -152,7 +152,7 @@ impl Lines {
         .await
     }
 
-    /// TLS from here on; what was buffered in plain text must be nothing.
+    /// Starts TLS; nothing may be buffered from before.
     pub(crate) async fn upgrade(self) -> Result<Stream, DialError> {
         self.stream.upgrade().await
     }

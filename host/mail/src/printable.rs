@@ -1,11 +1,11 @@
-//! A server's words, fit for an error message.
+//! Sanitising of a server's text for error messages.
 //!
-//! What a server says is shown to people and written to logs, so it must not
-//! carry control characters, nor more than a line's worth of anything.
+//! A server's text is shown to people and written to logs, so it must not contain control
+//! characters, nor be longer than a line.
 
 use model::foreign::steers;
 
-/// Enough for every honest reply; the rest is somebody's disclaimer.
+/// Maximum number of characters: enough for real replies.
 const LONGEST: usize = 200;
 
 /// At most 200 characters, controls and direction overrides replaced by spaces.

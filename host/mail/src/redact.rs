@@ -1,7 +1,7 @@
-//! What a server says about a login, without the login.
+//! Redaction of credentials in a server's reply.
 //!
-//! A server may quote the line that it refuses, and what it says is shown and kept. So
-//! every form in which the secret goes out is taken out of what comes back.
+//! A server may quote the line that it refuses, and its text is shown and stored. So every form in
+//! which the secret is sent is removed from what comes back.
 
 use std::cmp::Reverse;
 
@@ -12,15 +12,16 @@ use model::secret::Secret;
 
 use crate::sasl::Bearer;
 
-/// In place of a secret.
+/// Replaces a secret.
 const HIDDEN: &str = "…";
-/// A shorter beginning of a secret says little, and could stand there by chance.
+/// A shorter prefix of a secret reveals little, and could occur by chance.
 const TELLING: usize = 8;
 
-/// `said` without the credentials in any form; nor their beginning at its end, where a long line was cut.
+/// `said` without the credentials in any form, and without a prefix of them at its end, where a
+/// long line was cut.
 pub(crate) fn redact(said: &str, username: &str, credentials: &Credentials) -> String {
     let mut forms = forms(username, credentials);
-    // One may hold another.
+    // One may contain another.
     forms.sort_by_key(|form| Reverse(form.reveal().len()));
     let mut hushed = said.to_owned();
     for form in forms.iter().map(Secret::reveal).filter(|form| !form.is_empty()) {

@@ -1,38 +1,37 @@
-//! Bearer tokens for a login: the mechanisms, and the words of each.
+//! SASL mechanisms for bearer tokens: OAUTHBEARER and XOAUTH2.
 //!
-//! A server that refuses a token says why in a challenge, and speaks its last
-//! word only after an answer to that: without it a refused token would look
-//! like a server that has stalled.
+//! A server that refuses a token gives the reason in a challenge, and sends its final reply only
+//! after a response to that: without it a refused token would look like a stalled server.
 //!
-//! Standards: RFC 7628 (OAUTHBEARER), RFC 5801 §4 (the name in its header).
-//! XOAUTH2 has no standard; Google's and Microsoft's documentation agree on it.
+//! Standards: RFC 7628 (OAUTHBEARER), RFC 5801 §4 (the name in its header). XOAUTH2 has no
+//! standard; Google's and Microsoft's documentation agree on it.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use model::secret::Secret;
 
-/// One login with a token, in base64 as both protocols want it.
+/// One authentication with a token, in base64 as in both protocols.
 #[derive(Debug)]
 pub(crate) struct Bearer {
     /// The mechanism's name.
     pub(crate) mechanism: &'static str,
-    /// What the client says first.
+    /// The initial client response.
     pub(crate) response: Secret,
-    /// The answer to a challenge, which only tells why the token is refused.
+    /// The response to the challenge of a refusal.
     pub(crate) after_refusal: &'static str,
 }
 
-/// Why there is no login with the token.
+/// Why authentication with a token is not possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoMechanism {
-    /// The server has neither mechanism.
+    /// The server offers neither mechanism.
     NotOffered,
     /// A control character in name or token would end the message early.
     Unsendable,
 }
 
 impl Bearer {
-    /// With the better of the mechanisms that the server offers.
+    /// Chooses the better of the offered mechanisms.
     pub(crate) fn new(
         offers: impl Fn(&str) -> bool,
         username: &str,

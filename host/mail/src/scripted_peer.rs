@@ -1,6 +1,6 @@
-//! The other end of a wire, for tests: says what it is told and hands over what it heard.
+//! Scripted peer of a wire, for tests: sends what the test says and returns what it received.
 //!
-//! Wires are pipes in memory; "TLS" only marks them, since TLS is `net`'s business.
+//! Wires are in-memory pipes; "TLS" only marks them, since TLS is implemented in `net`.
 
 use parking_lot::Mutex;
 use std::io;
@@ -67,12 +67,12 @@ impl Wire for PipeWire {
     }
 }
 
-/// Hands out one prepared wire.
+/// A dialler with one prepared wire.
 #[derive(Debug)]
 pub(crate) struct OneWire(Mutex<Option<DuplexStream>>, Option<IpAddr>);
 
 impl OneWire {
-    /// As it is seen from there.
+    /// Sets the local address of the wire.
     pub(crate) fn from(self, local: IpAddr) -> Self {
         Self(self.0, Some(local))
     }
@@ -102,7 +102,7 @@ pub(crate) fn credentials() -> Credentials {
     Credentials::Password(Secret::new("pass word".into()))
 }
 
-/// A token in the place of a password.
+/// A token instead of a password.
 pub(crate) fn token() -> Credentials {
     Credentials::OAuth(OAuth {
         source: TokenSource::Provider("example".into()),
@@ -132,7 +132,7 @@ pub(crate) fn activity() -> Activity {
     Activity::new(Arc::new(Tokio(tokio::time::Instant::now())))
 }
 
-/// Writes down every step of a login.
+/// Records every step of a login.
 #[derive(Debug, Default)]
 pub(crate) struct StepLog(Mutex<Vec<&'static str>>);
 
@@ -209,7 +209,7 @@ impl Peer {
         bytes
     }
 
-    /// Whether the client says more although it was told nothing; it gets every chance to.
+    /// Whether the client sends more without a reply; it gets every opportunity.
     pub(crate) async fn has_more(&mut self) -> bool {
         for _ in 0..100 {
             tokio::task::yield_now().await;
@@ -223,7 +223,7 @@ impl Peer {
         .await
     }
 
-    /// Whatever comes until the client hangs up.
+    /// Everything until the client closes.
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.pipe.read_to_end(&mut bytes).await.unwrap();

@@ -1,12 +1,11 @@
-//! A wire as tokio sees it, with a deadline on every wait.
+//! A wire as a tokio stream, with a deadline on every wait.
 //!
-//! Both protocols stand on this. Two clocks run: one between bytes, so that a
-//! silent server is noticed soon, and one over the whole step, so that a server
-//! which sends a byte a second is noticed too. tokio's clock serves here: the
-//! deadlines guard I/O and decide nothing else.
+//! Used by both protocols. Two timers run: one between bytes, so that a silent server is noticed
+//! soon, and one over the whole step, so that a server which sends a byte a second is noticed too.
+//! tokio's clock is used here: the deadlines guard I/O and decide nothing else.
 //!
-//! Invariant: no read or write waits longer than [`Deadlines`] allows; after
-//! that each further one fails at once.
+//! Invariant: no read or write waits longer than [`Deadlines`] allows; after that each further one
+//! fails at once.
 
 use std::fmt;
 use std::io;
@@ -18,10 +17,10 @@ use model::port::dial::{DialError, Encryption, Wire};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-/// How long one step may take.
+/// Time limits of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Deadlines {
-    /// Without any byte moving.
+    /// Without any byte transferred.
     pub(crate) idle: Duration,
     /// From the beginning of the step.
     pub(crate) total: Duration,
@@ -34,12 +33,12 @@ impl Deadlines {
     }
 }
 
-/// The peer did something that we do not put up with. Carried inside an [`io::Error`].
+/// A protocol violation, or an exceeded limit. Carried inside an [`io::Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct ProtocolViolation(pub(crate) &'static str);
 
-/// A breach as the error that streams speak.
+/// A violation as an `io::Error`.
 pub(crate) fn breach(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, ProtocolViolation(what))
 }
@@ -50,7 +49,7 @@ impl From<ProtocolViolation> for io::Error {
     }
 }
 
-/// The breach inside, if there is one.
+/// The violation inside an error, if it is one.
 pub(crate) fn breach_in(error: &io::Error) -> Option<&'static str> {
     error
         .get_ref()
@@ -58,7 +57,7 @@ pub(crate) fn breach_in(error: &io::Error) -> Option<&'static str> {
         .map(|breach| breach.0)
 }
 
-/// The session ended before this call: an error, a cancelled call or a refusal came first.
+/// The session ended before this call: by an error, a cancelled call or a refusal.
 pub(crate) fn finished() -> io::Error {
     io::Error::new(io::ErrorKind::NotConnected, "the session has ended")
 }
@@ -72,31 +71,31 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// The clocks start now.
+    /// Starts the timers.
     pub(crate) fn new(wire: Box<dyn Wire>, patience: Deadlines) -> Self {
         let now = Instant::now();
         let alarm = Box::pin(tokio::time::sleep_until(now + patience.idle.min(patience.total)));
         Self { wire, patience, end: now + patience.total, alarm }
     }
 
-    /// A new step begins: both clocks start again.
+    /// Begins a step: both timers are reset.
     pub(crate) fn begin(&mut self, patience: Deadlines) {
         self.patience = patience;
         self.end = Instant::now() + patience.total;
         self.rest();
     }
 
-    /// TLS is on.
+    /// Whether TLS is established.
     pub(crate) fn is_encrypted(&self) -> bool {
         self.wire.is_encrypted()
     }
 
-    /// What TLS agreed on.
+    /// The parameters of TLS.
     pub(crate) fn encryption(&self) -> Option<Encryption> {
         self.wire.encryption()
     }
 
-    /// TLS from here on. The caller has made sure that nothing of the server's is left unread.
+    /// Starts TLS. The caller ensures that no byte of the server is left unread.
     pub(crate) async fn upgrade(self) -> Result<Self, DialError> {
         let patience = self.patience;
         self.wire.upgrade().await.map(|wire| Self::new(wire, patience))
@@ -107,7 +106,7 @@ impl Stream {
         self.alarm.as_mut().reset(next);
     }
 
-    /// Winds the idle clock after a byte moved, and rings when the step is over.
+    /// Resets the idle timer after a byte was transferred, and fails when the step is over.
     fn guard<T>(
         &mut self,
         context: &mut Context<'_>,

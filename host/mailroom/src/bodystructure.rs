@@ -1,17 +1,16 @@
-//! ENVELOPE and BODYSTRUCTURE: a message described in parentheses.
+//! ENVELOPE and BODYSTRUCTURE, and IMAP strings.
 //!
-//! Also the two ways to write a string, since everything that IMAP answers is
-//! made of them. Depth is bounded by [`crate::message`].
+//! Depth is bounded by [`crate::message`].
 //!
 //! Standards: RFC 3501 §7.4.2 and §9 (`envelope`, `body`).
 
 use crate::message::{Kind, Media, Part, field, media};
 
-/// Addresses after this many in one field are left out.
+/// Maximum number of addresses of one field; further ones are left out.
 const MAX_ADDRESSES: usize = 1000;
 
-/// Writes `"text"`, or a literal where quoting cannot say it. NUL cannot be
-/// said at all (RFC 3501 §9 `CHAR8`) and is left out.
+/// Writes a quoted string, or a literal where that is not possible. NUL has no representation (RFC
+/// 3501 §9 `CHAR8`) and is left out.
 pub(crate) fn string(out: &mut Vec<u8>, text: &[u8]) {
     if text.len() <= 1000 && text.iter().all(|byte| (0x20..0x7f).contains(byte)) {
         out.push(b'"');
@@ -54,7 +53,7 @@ fn nstring(out: &mut Vec<u8>, text: Option<&[u8]>) {
 pub(crate) fn envelope(out: &mut Vec<u8>, header: &[u8]) {
     let people = |name: &[u8]| field(header, name).map(|text| addresses(&text)).unwrap_or_default();
     let from = people(b"From");
-    // An absent or empty Sender or Reply-To is From (RFC 3501 §7.4.2).
+    // An absent or empty Sender or Reply-To defaults to From (RFC 3501 §7.4.2).
     let or_from = |list: Vec<Address>| if list.is_empty() { from.clone() } else { list };
 
     out.push(b'(');
@@ -94,7 +93,7 @@ fn address_list(out: &mut Vec<u8>, list: &[Address]) {
     out.push(b')');
 }
 
-/// One address, as far as it can be read.
+/// One parsed address.
 #[derive(Clone, Default)]
 struct Address {
     name: Option<Vec<u8>>,
@@ -102,8 +101,8 @@ struct Address {
     host: Option<Vec<u8>>,
 }
 
-/// Reads an address list (RFC 5322 §3.4). Deviation: of a group only the
-/// members are told, and comments are taken for words.
+/// Parses an address list (RFC 5322 §3.4). Deviation: of a group only the members are returned, and
+/// comments are read as words.
 fn addresses(value: &[u8]) -> Vec<Address> {
     let mut list = Vec::new();
     let (mut words, mut angle): (Vec<u8>, Option<Vec<u8>>) = (Vec::new(), None);
@@ -134,7 +133,7 @@ fn addresses(value: &[u8]) -> Vec<Address> {
     list
 }
 
-/// How much [`structure`] tells.
+/// The form of [`structure`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Detail {
     /// `BODY`
@@ -143,7 +142,7 @@ pub(crate) enum Detail {
     Extended,
 }
 
-/// Writes the structure of `part`.
+/// Writes the body structure of `part`.
 pub(crate) fn structure(out: &mut Vec<u8>, part: &Part<'_>, detail: Detail) {
     out.push(b'(');
     match &part.kind {

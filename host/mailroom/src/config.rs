@@ -1,8 +1,8 @@
-//! What a mailroom is started with.
+//! Configuration of a mailroom.
 //!
-//! The house checks it once, at start; nothing later meets an odd address.
+//! Checked once, at start; later code relies on it.
 
-/// Who lives in the mailroom, and under which name it answers.
+/// The users and the host name of a mailroom.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The users; their domains are the mailroom's own domains.

@@ -1,8 +1,7 @@
-//! What every connection shares: the store, the certificate, the name, the
-//! script and the log.
+//! State shared by all connections: store, certificate, host name, fault script and log.
 //!
-//! Every step of both dialogues comes through [`Site::hear`] before it is
-//! done, so that nothing is done that the log or the script did not see.
+//! Every step of both protocols is passed to [`ConnectionContext::hear`] before it is executed, so
+//! that log and script cover all of them.
 
 use std::collections::VecDeque;
 use std::io;
@@ -15,10 +14,10 @@ use crate::fault_injection::{BRINGS, Fault, FaultScript, LoggedCommand, Protocol
 use crate::store::{Store, UserId};
 use crate::wire::{Pace, Wire};
 
-/// The log forgets what is older.
+/// Maximum number of log entries; older ones are dropped.
 const MAX_LOG: usize = 10_000;
 
-/// See the module.
+/// The shared state.
 pub(crate) struct ConnectionContext {
     pub(crate) store: Store,
     pub(crate) acceptor: TlsAcceptor,
@@ -28,14 +27,14 @@ pub(crate) struct ConnectionContext {
     pub(crate) book: watch::Sender<Book>,
 }
 
-/// What is to go wrong, and what was asked.
+/// The fault script, and the log of steps.
 #[derive(Default)]
 pub(crate) struct Book {
     pub(crate) script: FaultScript,
     pub(crate) log: VecDeque<LoggedCommand>,
 }
 
-/// Whether the dialogue goes on.
+/// Whether the session goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flow {
     Stay,
@@ -46,7 +45,7 @@ pub(crate) enum Flow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
     Obey,
-    /// The script has given the answer.
+    /// The script has sent the response.
     Answered,
 }
 
@@ -56,26 +55,25 @@ impl ConnectionContext {
         Self { store, acceptor, hostname, accepted, book }
     }
 
-    /// A number for the next accepted message; never the same twice.
+    /// A unique number for the next accepted message.
     pub(crate) fn next_number(&self) -> u64 {
         self.accepted.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Whether a capability or EHLO keyword is not switched off.
+    /// Whether a capability or EHLO keyword is not disabled.
     pub(crate) fn offers(&self, name: &str) -> bool {
         let book = self.book.borrow();
         !book.script.without.iter().any(|off| off.eq_ignore_ascii_case(name))
     }
 
-    /// Those of a list of words that are not switched off.
+    /// The keywords of a list that are not disabled.
     pub(crate) fn offered(&self, words: &str) -> String {
         let kept = words.split(' ').filter(|word| self.offers(word));
         kept.collect::<Vec<_>>().join(" ")
     }
 
-    /// Logs a step and plays the part that the script has for it; `Err` is
-    /// the end of the connection. `tag` is IMAP's, or `*`. Unlike all other
-    /// waits a scripted stall has no end but the mailroom's own.
+    /// Logs a step and applies the script's fault for it; `Err` is the end of the connection. `tag`
+    /// is IMAP's, or `*`. Unlike all other waits a scripted stall ends only with the mailroom.
     pub(crate) async fn hear(
         &self,
         wire: &mut Wire,
@@ -132,7 +130,7 @@ impl ConnectionContext {
         Ok(turn)
     }
 
-    /// Steps up to TLS, unless the script says otherwise.
+    /// The TLS handshake, unless the script prevents it.
     pub(crate) async fn secure(&self, wire: &mut Wire, protocol: Protocol) -> io::Result<()> {
         match self.hear(wire, protocol, None, "*", "TLS").await? {
             Turn::Obey => wire.secure(&self.acceptor).await,

@@ -1,4 +1,4 @@
-//! The instants of the two protocols, and the mailroom's one look at the clock.
+//! Date formats of mail and IMAP, and the mailroom's only use of the clock.
 //!
 //! Standards: RFC 5322 §3.3 (dates in mail), RFC 3501 §9 (`date-time`).
 
@@ -8,15 +8,15 @@ use time::{OffsetDateTime, PrimitiveDateTime, Time, UtcOffset};
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// Now, in UTC, in whole seconds. It only stamps mail: no decision of the
-/// mailroom depends on it, so it needs no clock that tests own.
+/// The current time in UTC, in whole seconds. It only stamps mail: nothing is decided by it, so it
+/// needs no clock of the tests.
 pub(crate) fn now() -> OffsetDateTime {
     let now = OffsetDateTime::now_utc();
     now.replace_nanosecond(0).unwrap_or(now)
 }
 
-/// An instant from seconds since 1970 and an offset in seconds, as a client
-/// gave it with APPEND; kept as given, since INTERNALDATE must come back.
+/// An instant from seconds since 1970 and an offset in seconds, as in APPEND; kept as given, since
+/// INTERNALDATE must return it.
 pub(crate) fn instant(seconds: i64, offset: i32) -> Option<OffsetDateTime> {
     let offset = UtcOffset::from_whole_seconds(offset).ok()?;
     OffsetDateTime::from_unix_timestamp(seconds).ok()?.checked_to_offset(offset)
@@ -47,7 +47,7 @@ pub(crate) fn day_number(at: OffsetDateTime) -> i64 {
     midnight.unix_timestamp().div_euclid(24 * 60 * 60)
 }
 
-/// The day of a `Date` header field, if it can be read.
+/// The day of a `Date` header field, if it can be parsed.
 pub(crate) fn sent_day(value: &str) -> Option<i64> {
     // A trailing comment is cut (RFC 5322 §4.3).
     let value = value.split('(').next().unwrap_or(value).trim();

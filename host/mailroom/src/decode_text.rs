@@ -1,8 +1,7 @@
-//! Text as a reader sees it: encoded words and transfer encodings undone.
+//! Text decoding for SEARCH: encoded words and transfer encodings.
 //!
-//! Only SEARCH needs this; what FETCH answers is never decoded. UTF-8 and
-//! ASCII are read right, other character sets with replacement characters:
-//! a search in them finds ASCII words only.
+//! Data for FETCH is never decoded. UTF-8 and ASCII are decoded, other character sets with
+//! replacement characters: a search in them finds ASCII words only.
 //!
 //! Standards: RFC 2047 (encoded words), RFC 2045 §6.7, §6.8 (encodings).
 
@@ -20,7 +19,7 @@ pub(crate) fn readable(value: &[u8]) -> String {
     for piece in pieces {
         if let Some((word, rest)) = encoded_word(piece) {
             if after_word {
-                // Space between two encoded words is not shown (RFC 2047 §6.2).
+                // Space between two encoded words is ignored (RFC 2047 §6.2).
                 out.truncate(out.trim_end().len());
             }
             out.push_str(&String::from_utf8_lossy(&word));
@@ -35,7 +34,7 @@ pub(crate) fn readable(value: &[u8]) -> String {
     out
 }
 
-/// Decodes `charset?B|Q?text?=` at the start; also what follows it.
+/// Decodes `charset?B|Q?text?=` at the start; also returns what follows it.
 fn encoded_word(piece: &str) -> Option<(Vec<u8>, &str)> {
     let mut marked = piece.splitn(4, '?').skip(1);
     let (encoding, text, rest) = (marked.next()?, marked.next()?, marked.next()?);

@@ -1,24 +1,23 @@
-//! How a mailroom misbehaves when a test asks for it, and what it was asked.
+//! Fault injection and command log of a mailroom, for tests.
 //!
-//! Values only: [`crate::connection_context`] acts on them, at every step of every dialogue.
+//! Values only: [`crate::connection_context`] applies them, at every step of every session.
 //!
-//! Invariant: what [`shown`] lets into the log holds no credentials: a line
-//! that is not known to be a command is not shown at all.
+//! Invariant: what [`shown`] lets into the log contains no credentials: a line that is not known to
+//! be a command is not logged at all.
 
 use std::time::Duration;
 
-/// The steps of a submission, in the order of a dialogue. `TLS` is the
-/// handshake; `body` comes before the octets after DATA are read, `.` after them.
+/// The steps of a submission, in the order of a session. `TLS` is the handshake; `body` comes
+/// before the octets after DATA are read, `.` after them.
 #[rustfmt::skip]
 pub const SMTP_STEPS: &[&str] = &[
     "TLS", "greeting", "EHLO", "HELO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "body", ".",
     "RSET", "NOOP", "VRFY", "QUIT",
 ];
 
-/// The steps of IMAP. `+` is where the mailroom asks for a literal, `literal`
-/// before it reads one; the step of a command comes when all of it, literals
-/// included, has been read. An answer at `literal` or `body` comes too early to
-/// go on: the connection closes.
+/// The steps of IMAP. `+` is the continuation request for a literal, `literal` comes before one is
+/// read; the step of a command comes when all of it, literals included, has been read. A response
+/// at `literal` or `body` comes too early to go on: the connection closes.
 #[rustfmt::skip]
 pub const IMAP_STEPS: &[&str] = &[
     "TLS", "greeting", "CAPABILITY", "NOOP", "ID", "STARTTLS", "LOGIN", "AUTHENTICATE", "ENABLE",
@@ -28,7 +27,7 @@ pub const IMAP_STEPS: &[&str] = &[
     "UID COPY", "UID MOVE", "LOGOUT",
 ];
 
-/// What each capability brings; both protocols in one table.
+/// Each capability with a command that it adds; both protocols in one table.
 #[rustfmt::skip]
 pub(crate) const BRINGS: [(&str, &str); 12] = [
     ("ID", "ID"), ("ENABLE", "ENABLE"), ("IDLE", "IDLE"), ("UNSELECT", "UNSELECT"),
@@ -37,30 +36,29 @@ pub(crate) const BRINGS: [(&str, &str); 12] = [
     ("AUTH=PLAIN", "AUTHENTICATE PLAIN"),
 ];
 
-/// What is shown of commands that carry credentials.
+/// What is logged of commands that contain credentials.
 const SECRETIVE: [&str; 6] =
     ["AUTH PLAIN", "AUTH LOGIN", "AUTH", "AUTHENTICATE PLAIN", "AUTHENTICATE", "LOGIN"];
 
-/// Whom a client speaks to.
+/// The protocol of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     Imap,
     Smtp,
 }
 
-/// What is to go wrong. The default is nothing.
+/// The faults to inject. The default is none.
 #[derive(Clone, Debug, Default)]
 pub struct FaultScript {
-    /// The first rule that fits a step, and is not used up, decides.
+    /// The first rule that matches a step, and is not used up, decides.
     pub rules: Vec<Rule>,
-    /// IMAP capabilities and EHLO keywords that are neither told nor obeyed,
-    /// without regard to case. `AUTH=PLAIN` and `AUTH=LOGIN` also name one
-    /// mechanism of SMTP.
+    /// IMAP capabilities and EHLO keywords that are neither advertised nor supported, without
+    /// regard to case. `AUTH=PLAIN` and `AUTH=LOGIN` also name one mechanism of SMTP.
     pub without: Vec<String>,
 }
 
 impl FaultScript {
-    /// What goes wrong at this step; counts it.
+    /// The fault for this step; counts it.
     pub(crate) fn next(&mut self, protocol: Protocol, line: &str) -> Option<Fault> {
         let fits = |rule: &&mut Rule| {
             rule.protocol == protocol && rule.times != Some(0) && begins(line, &rule.step)
@@ -71,7 +69,7 @@ impl FaultScript {
     }
 }
 
-/// One thing that goes wrong.
+/// A fault at a step.
 #[derive(Clone, Debug)]
 pub struct Rule {
     pub protocol: Protocol,
@@ -79,47 +77,46 @@ pub struct Rule {
     /// to the end of a word: `RCPT TO:<bo@x.test>`, `+ APPEND`, `UID FETCH 7`.
     pub step: String,
     pub fault: Fault,
-    /// How often; `None` is always.
+    /// How often; `None` means always.
     pub times: Option<u32>,
 }
 
-/// What the mailroom does at a step in place of what it should.
+/// What the mailroom does at a step instead of its normal action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Reads and says nothing more; the connection stays until the mailroom
-    /// is dropped.
+    /// Reads and sends nothing more; the connection stays until the mailroom is dropped.
     Stall,
-    /// Closes without doing it.
+    /// Closes without executing the step.
     Cut,
-    /// Does it, and closes without the answer: the message is taken, and
-    /// nobody knows. Where the answer only asks for more, as after DATA, there
-    /// is nothing to do.
+    /// Executes the step, and closes without the response: the message is accepted, and the client
+    /// does not know. Where the response only asks for more, as after DATA, there is nothing to
+    /// execute.
     CutAfter,
-    /// Does it, and closes after so many octets of the answer.
+    /// Executes the step, and closes after so many octets of the response.
     CutWithin(usize),
-    /// Answers NO with this text, or 550.
+    /// Responds NO with this text, or 550.
     No(String),
-    /// Answers BAD with this text, or 500.
+    /// Responds BAD with this text, or 500.
     Bad(String),
-    /// Answers this line instead of doing it. IMAP puts the tag in front,
-    /// unless it begins with `*` or `+`.
+    /// Responds with this line instead of executing the step. IMAP prepends the tag, unless it
+    /// begins with `*` or `+`.
     Reply(String),
-    /// Says this line, whatever it holds, and then does it. As with `Reply`,
-    /// the connection closes after `421` (RFC 5321 §3.8) and `* BYE`.
+    /// Sends this line, whatever it contains, and then executes the step. As with `Reply`, the
+    /// connection closes after `421` (RFC 5321 §3.8) and `* BYE`.
     Line(Vec<u8>),
-    /// Does it, with so long a pause after each octet of the answer.
+    /// Executes the step, with this pause after each octet of the response.
     Slow(Duration),
 }
 
-/// One step that the mailroom came to.
+/// One logged step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoggedCommand {
     pub protocol: Protocol,
-    /// The address of who had logged in by then.
+    /// The address of the authenticated user, if any.
     pub user: Option<String>,
-    /// The command as it came, without tag, literals and credentials; or a
-    /// step that is no command (`TLS`, `greeting`, `body`, `.`, `literal`, `+ ` and the command);
-    /// or `?` for what is no command at all.
+    /// The command as received, without tag, literals and credentials; or a step that is not a
+    /// command (`TLS`, `greeting`, `body`, `.`, `literal`, `+ ` and the command); or `?` for input
+    /// that is not a command.
     pub line: String,
 }
 
@@ -136,7 +133,7 @@ pub(crate) fn begins(line: &str, words: &str) -> bool {
     head.eq_ignore_ascii_case(words) && (rest.is_empty() || rest.starts_with([' ', ':', ',']))
 }
 
-/// As much of a line as may be kept.
+/// The part of a line that may be logged.
 pub(crate) fn shown(line: &str) -> String {
     if let Some(command) = line.strip_prefix("+ ") {
         return format!("+ {}", shown(command));

@@ -1,18 +1,17 @@
 //! An in-memory SMTP submission and IMAP4rev1 server for `postlet dev` and for tests.
 //!
-//! It exists so that the whole product can be tried, and tested, without a
-//! mail provider: real sockets, real TLS, real dialogues. It knows nothing of
-//! Postlet: no other crate of ours is used here, and it parses mail for itself.
-//! For tests it misbehaves on request ([`Mailroom::misbehave`]) and tells what it
-//! was asked ([`Mailroom::asked`]).
+//! It lets the whole product be tried, and tested, without a mail provider: real sockets, real TLS,
+//! real sessions. It is independent of Postlet: it uses no other crate of this workspace, and has
+//! its own mail parser. For tests it injects faults ([`Mailroom::misbehave`]) and returns a log of
+//! commands ([`Mailroom::asked`]).
 //!
-//! Invariants: it listens on the loopback address only; nothing is written to
-//! disk; a password is never accepted before TLS; every mailbox has the same
-//! UIDVALIDITY and counts UIDs from 1, so that a client key that forgets the
-//! mailbox hits the wrong message at once instead of years later.
+//! Invariants: it listens on the loopback address only; nothing is written to disk; a password is
+//! never accepted before TLS; every mailbox has the same UIDVALIDITY and counts UIDs from 1, so
+//! that a client's message id without the mailbox reaches the wrong message in a first test instead
+//! of years later.
 //!
-//! Standards: RFC 5321 and 6409 (submission), RFC 3501 (IMAP4rev1); each
-//! module names the sections and extensions that it speaks.
+//! Standards: RFC 5321 and 6409 (submission), RFC 3501 (IMAP4rev1); each module names the sections
+//! and extensions that it implements.
 
 mod config;
 mod error;

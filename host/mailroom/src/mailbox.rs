@@ -1,20 +1,20 @@
-//! One mailbox: its messages, their UIDs and flags.
+//! A mailbox: messages with their UIDs and flags.
 //!
-//! Knows neither users nor names.
+//! Independent of users and names.
 //!
-//! Invariant: UIDs count from 1 upwards and none is given twice.
+//! Invariant: UIDs are assigned from 1 upwards and never reused.
 //!
 //! Standards: RFC 3501 §2.3.1.1 (UIDs), §2.3.2 (flags).
 
 use bytes::Bytes;
 use time::OffsetDateTime;
 
-/// One for all mailboxes. See the crate's invariants.
+/// The same for all mailboxes; see the crate's invariants.
 pub(crate) const UIDVALIDITY: u32 = 1_700_000_001;
-/// Flags that one message may carry.
+/// Maximum number of flags of one message.
 const MAX_FLAGS: usize = 64;
 
-/// Which mailbox of one user.
+/// Identifies a mailbox of one user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MailboxId(pub(crate) u64);
 
@@ -26,7 +26,7 @@ pub(crate) struct Message {
     pub(crate) flags: Vec<String>,
     pub(crate) received: OffsetDateTime,
     pub(crate) raw: Bytes,
-    /// Rises, over the whole store, when the flags change.
+    /// Increases, over the whole store, when the flags change.
     pub(crate) version: u64,
 }
 
@@ -57,7 +57,7 @@ impl Mailbox {
         self.messages.get(at)
     }
 
-    /// Adds a message under the next UID, and gives that.
+    /// Adds a message under the next UID, and returns that.
     pub(crate) fn put(&mut self, message: Message) -> u32 {
         let uid = self.uid_next;
         self.uid_next = self.uid_next.saturating_add(1);
@@ -74,7 +74,7 @@ pub(crate) enum Change {
     Replace,
 }
 
-/// Changes `own`; whether anything is different now.
+/// Changes `own`; returns whether it is different now.
 pub(crate) fn apply(own: &mut Vec<String>, flags: &[String], change: Change) -> bool {
     let before = own.clone();
     let among = |list: &[String], flag: &str| list.iter().any(|f| f.eq_ignore_ascii_case(flag));

@@ -1,25 +1,23 @@
-//! A message as octets: where its header ends, its fields, its parts, and the
-//! sections that IMAP names.
+//! MIME structure of a message: header, fields, parts, and the sections of FETCH.
 //!
-//! Everything borrows from the stored octets; nothing is decoded here. It
-//! refuses to know mailboxes and flags.
+//! Everything borrows from the stored octets; nothing is decoded here. Independent of mailboxes and
+//! flags.
 //!
-//! Invariant: depth and number of parts are capped, so that no message can
-//! cost more than its length.
+//! Invariant: depth and number of parts are limited, so that the cost is linear in a message's
+//! length.
 //!
-//! Standards: RFC 5322 §2.2 (fields), RFC 2046 §5.1 (multipart), RFC 3501
-//! §6.4.5 (part numbers).
+//! Standards: RFC 5322 §2.2 (fields), RFC 2046 §5.1 (multipart), RFC 3501 §6.4.5 (part numbers).
 
-/// Deeper parts are leaves: what lies in them is text to us.
+/// Maximum depth: deeper parts are leaves and treated as text.
 const MAX_DEPTH: usize = 24;
-/// Parts after this many are not looked for.
+/// Maximum number of parts; later ones are ignored.
 const MAX_PARTS: usize = 1000;
 
 /// One header field.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Field<'a> {
     pub(crate) name: &'a [u8],
-    /// What follows the colon, folds and final line end included.
+    /// The text after the colon, including folds and the final line end.
     pub(crate) value: &'a [u8],
     /// The whole field with its line ends.
     pub(crate) raw: &'a [u8],
@@ -30,7 +28,7 @@ impl Field<'_> {
         self.name.eq_ignore_ascii_case(name)
     }
 
-    /// The value on one line, without space at the ends.
+    /// The value on one line, trimmed.
     pub(crate) fn unfolded(&self) -> Vec<u8> {
         let line: Vec<u8> =
             self.value.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n' | 0)).collect();
@@ -79,7 +77,7 @@ pub(crate) fn field(header: &[u8], name: &[u8]) -> Option<Vec<u8>> {
     fields(header).iter().find(|field| field.is(name)).map(Field::unfolded)
 }
 
-/// What [`Part`] holds.
+/// The content of a [`Part`].
 #[derive(Debug)]
 pub(crate) enum Kind<'a> {
     Leaf,
@@ -98,7 +96,7 @@ pub(crate) struct Part<'a> {
     pub(crate) kind: Kind<'a>,
 }
 
-/// A type with parameters, as in `Content-Type` and `Content-Disposition`.
+/// A media type or disposition with parameters, as in `Content-Type` and `Content-Disposition`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Media {
     pub(crate) main: String,
@@ -121,7 +119,7 @@ impl Media {
     }
 }
 
-/// The tree of a whole message.
+/// Parses a whole message.
 pub(crate) fn parse(raw: &[u8]) -> Part<'_> {
     parse_part(raw, MAX_DEPTH, &mut MAX_PARTS.clone())
 }
@@ -145,8 +143,8 @@ fn parse_part<'a>(raw: &'a [u8], depth: usize, budget: &mut usize) -> Part<'a> {
     } else if depth > 0 && media.is("message", "rfc822") && *budget > 0 {
         kind = Kind::Message(Box::new(parse_part(body, depth - 1, budget)));
     }
-    // A multipart without parts, or one too deep to open, cannot be described
-    // as such (RFC 3501 §9 `body-type-mpart`): it is shown as the text it is.
+    // A multipart without parts, or one too deep to parse, cannot be described as such (RFC 3501 §9
+    // `body-type-mpart`): it is described as text.
     if matches!(kind, Kind::Leaf)
         && (media.main.eq_ignore_ascii_case("multipart") || media.is("message", "rfc822"))
     {
@@ -176,7 +174,7 @@ fn pieces<'a>(body: &'a [u8], boundary: &[u8]) -> Vec<&'a [u8]> {
         }
         at += line.len();
     }
-    // The closing boundary is missing: what is there counts.
+    // The closing boundary is missing: the rest counts as a part.
     pieces.extend(start.and_then(|from| body.get(from..)));
     pieces
 }
@@ -186,7 +184,7 @@ fn without_line_end(piece: &[u8]) -> &[u8] {
     piece.strip_suffix(b"\r").unwrap_or(piece)
 }
 
-/// Reads `type/subtype; name=value; name="value"`. Comments are not looked for.
+/// Parses `type/subtype; name=value; name="value"`. Comments are not supported.
 pub(crate) fn media(value: &[u8]) -> Option<Media> {
     let pieces = parameters(value);
     let (first, rest) = pieces.split_first()?;
@@ -239,8 +237,8 @@ fn unquoted(value: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Finds the part that a number like `2.1` names (RFC 3501 §6.4.5). A message
-/// that is not multipart has one part, 1: its body.
+/// Finds the part with a number like `2.1` (RFC 3501 §6.4.5). A message that is not multipart has
+/// one part, 1: its body.
 pub(crate) fn find<'p, 'a>(message: &'p Part<'a>, path: &[u32]) -> Option<&'p Part<'a>> {
     let (number, rest) = path.split_first()?;
     let part = match &message.kind {

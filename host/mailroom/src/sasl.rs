@@ -1,4 +1,4 @@
-//! The exchange of a name and a password, as both protocols make it.
+//! SASL PLAIN and base64 responses, for both protocols.
 //!
 //! Standards: RFC 4616 (PLAIN), RFC 4648 §4 (base64).
 
@@ -7,16 +7,16 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::store::{Store, UserId};
 
-/// What became of a PLAIN response.
+/// The result of a PLAIN response.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Attempt {
     Welcome(UserId),
     Wrong,
-    /// Not what the mechanism asks for.
+    /// Not in the mechanism's format.
     Malformed,
 }
 
-/// Judges `authzid NUL authcid NUL password`. To act for another user is wrong.
+/// Checks `authzid NUL authcid NUL password`. Another user's authzid is refused.
 pub(crate) fn plain(store: &Store, response: &[u8]) -> Attempt {
     let Ok(text) = std::str::from_utf8(response) else { return Attempt::Malformed };
     let mut words = text.split('\0');

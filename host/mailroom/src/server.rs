@@ -1,7 +1,7 @@
-//! The running mailroom: four doors on the loopback address.
+//! The mail server: four listeners on the loopback address.
 //!
-//! Everything runs in tasks of one set, and a door's connections in a set of
-//! the door's own, so that dropping [`Mailroom`] ends all of them.
+//! Everything runs in tasks of one set, and a listener's connections in a set of its own, so that
+//! dropping [`Mailroom`] ends all of them.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -24,19 +24,19 @@ use crate::store::Store;
 use crate::tls::{Identity, make_identity};
 use crate::wire::{Stream, Wire};
 
-/// Connections at one door; more are closed at once.
+/// Maximum number of connections of one listener; more are closed at once.
 const MAX_CONNECTIONS: usize = 512;
 
-/// When a connection takes up TLS.
+/// How TLS begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Security {
-    /// In clear until the client asks (RFC 3207, RFC 3501 §6.2.1).
+    /// After the STARTTLS command (RFC 3207, RFC 3501 §6.2.1).
     StartTls,
     /// From the first octet (RFC 8314 §3).
     Implicit,
 }
 
-/// A running mailroom. Dropping it closes its ports and its connections.
+/// A running server. Dropping it closes its ports and its connections.
 pub struct Mailroom {
     imap: SocketAddr,
     imaps: SocketAddr,
@@ -45,17 +45,17 @@ pub struct Mailroom {
     pin: String,
     pem: String,
     site: Arc<ConnectionContext>,
-    /// Held for its end only.
+    /// Dropped with the server.
     _doors: JoinSet<()>,
 }
 
 impl Mailroom {
-    /// Makes a certificate, binds four ports of 127.0.0.1 and serves them on
-    /// the current runtime.
+    /// Generates a certificate, binds four ports of 127.0.0.1 and serves them on the current
+    /// runtime.
     ///
     /// # Errors
-    /// An address that is none or is given twice; a host name that cannot
-    /// stand in a certificate; no free port.
+    /// An invalid or repeated address; a host name that is not valid in a certificate; no free
+    /// port.
     pub async fn start(config: Config) -> Result<Self, MailroomError> {
         let Config { users, hostname } = config;
         let Identity { acceptor, pin, pem } = make_identity(&hostname)?;
@@ -101,13 +101,13 @@ impl Mailroom {
         &self.pin
     }
 
-    /// The certificate, which may stand as the only root of a client.
+    /// The certificate, which a client may use as its only root.
     pub fn certificate_pem(&self) -> &str {
         &self.pem
     }
 
-    /// Speaks with one client, over a stream that need not come through a door, for as long as the
-    /// future is polled or until the client leaves.
+    /// Serves one client over any stream, for as long as the future is polled or until the client
+    /// disconnects.
     pub fn speak<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
         &self,
         stream: S,
@@ -117,32 +117,31 @@ impl Mailroom {
         welcome(Box::new(stream), Arc::clone(&self.site), protocol, security)
     }
 
-    /// From now on goes by this script, in place of the one before; open
-    /// connections do so from their next step on.
+    /// Replaces the fault script; open connections use it from their next step on.
     pub fn misbehave(&self, script: FaultScript) {
         self.site.book.send_modify(|book| book.script = script);
     }
 
-    /// The last 10,000 steps of all dialogues, the latest at the end.
+    /// The last 10,000 steps of all sessions, the latest at the end.
     pub fn asked(&self) -> Vec<LoggedCommand> {
         self.site.book.borrow().log.iter().cloned().collect()
     }
 
-    /// Returns once a step, named as in [`crate::fault_injection::Rule::step`], stands
-    /// so many times in [`Mailroom::asked`]. A step is there before it is done,
-    /// so that this is also when a stall has begun.
+    /// Returns once a step, named as in [`crate::fault_injection::Rule::step`], is in
+    /// [`Mailroom::asked`] so many times. A step is logged before it is executed, so that this is
+    /// also when a stall has begun.
     pub async fn until_asked(&self, protocol: Protocol, step: &str, times: usize) {
         let mut book = self.site.book.subscribe();
         let enough =
             |book: &Book| book.log.iter().filter(|own| own.is(protocol, step)).count() >= times;
-        // The site holds the other end: it is never gone before us.
+        // The context holds the sender: it outlives this receiver.
         let _ = book.wait_for(enough).await;
     }
 
-    /// Puts a message, octet for octet, straight into a mailbox, and gives its UID.
+    /// Adds a message, octet for octet, to a mailbox, and returns its UID.
     ///
     /// # Errors
-    /// No such user or mailbox, or no room for it.
+    /// No such user or mailbox, or the quota is exhausted.
     pub fn deliver(&self, email: &str, mailbox: &str, raw: &[u8]) -> Result<u32, MailroomError> {
         let store = &self.site.store;
         let put = |user| store.append(user, mailbox, Bytes::copy_from_slice(raw), &[], now()).ok();
@@ -152,7 +151,7 @@ impl Mailroom {
         })
     }
 
-    /// Octets and flags of what lies in a mailbox, by UID; nothing where there is none.
+    /// Octets and flags of the messages in a mailbox, by UID; empty where there is no such mailbox.
     pub fn messages(&self, email: &str, mailbox: &str) -> Vec<(Bytes, Vec<String>)> {
         let store = &self.site.store;
         let shown = |own: &Message| (own.raw.clone(), own.flags.clone());
@@ -167,7 +166,7 @@ impl std::fmt::Debug for Mailroom {
     }
 }
 
-/// Serves one door until it is dropped.
+/// Serves one listener until it is dropped.
 async fn attend(
     listener: TcpListener,
     site: Arc<ConnectionContext>,
@@ -186,7 +185,7 @@ async fn attend(
                 }
                 Ok(_) => tracing::warn!("the mailroom is full"),
                 Err(error) => {
-                    // Out of descriptors, most likely: give them time to come back.
+                    // Most likely out of file descriptors: wait for some to be freed.
                     tracing::warn!(%error, "could not accept a connection");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }

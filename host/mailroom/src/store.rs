@@ -1,13 +1,11 @@
-//! Users and their mailboxes, in memory, and the news that they changed.
+//! In-memory store of users and mailboxes, with change notification.
 //!
-//! One lock around everything: the mailroom serves a person or a test, and a
-//! lock that is never held over an await needs no thought. Sessions keep their
-//! own picture of a mailbox and compare it with the store, so the store keeps
-//! no log of changes: only a version per message and one bell that rings.
+//! One lock around everything: the mailroom serves one person or a test, and the lock is never held
+//! over an await. Sessions keep their own view of a mailbox and compare it with the store, so the
+//! store keeps no log of changes: only a version per message and one watch channel.
 //!
-//! Invariants: a name deleted and made anew does not repeat its UIDs, since
-//! its UIDVALIDITY stays. Octets and mailboxes of a user are capped. Octets
-//! are shared by all copies.
+//! Invariants: a mailbox created again under a deleted name does not repeat its UIDs, since its
+//! UIDVALIDITY stays. Octets and mailboxes of a user are limited. Octets are shared by all copies.
 //!
 //! Standards: RFC 3501 §2.3.1.1 (UIDs), §5.1 (names), RFC 6154 (special use).
 
@@ -22,10 +20,10 @@ use crate::config::User;
 use crate::error::MailroomError;
 use crate::mailbox::{Change, Mailbox, MailboxId, Message, apply};
 
-/// What one user may store; each message counts [`OVERHEAD`] more.
+/// Storage quota of one user in octets; each message counts [`OVERHEAD`] more.
 const QUOTA: usize = 512 * 1024 * 1024;
 const OVERHEAD: usize = 512;
-/// Mailboxes that a user may have, those deleted included.
+/// Maximum number of mailboxes of a user, deleted ones included.
 const MAX_MAILBOXES: usize = 1000;
 
 const SPECIAL: [(&str, Option<&str>); 6] = [
@@ -37,11 +35,11 @@ const SPECIAL: [(&str, Option<&str>); 6] = [
     ("Trash", Some("\\Trash")),
 ];
 
-/// Which user; valid for the store that gave it.
+/// Identifies a user; valid for this store only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct UserId(usize);
 
-/// Why the store will not. The words in brackets are IMAP's (RFC 5530).
+/// Why the store refuses. The words in brackets are IMAP response codes (RFC 5530).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     NoSuchMailbox,
@@ -51,7 +49,7 @@ pub(crate) enum Refusal {
     OverQuota,
 }
 
-/// Whether the messages stay where they were.
+/// Whether the messages stay in the source mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transfer {
     Copy,
@@ -62,19 +60,19 @@ struct Account {
     email: String,
     password: String,
     mailboxes: BTreeMap<String, Mailbox>,
-    /// Names no longer in use, and the next UID of what had them.
+    /// Deleted names, and the next UID of each.
     graves: BTreeMap<String, u32>,
-    /// The last mailbox id given.
+    /// The last mailbox id assigned.
     ids: u64,
 }
 
 struct State {
     accounts: Vec<Account>,
-    /// The last one given.
+    /// The last version assigned.
     version: u64,
 }
 
-/// The store. See the module.
+/// The store.
 pub(crate) struct Store {
     state: Mutex<State>,
     bell: watch::Sender<()>,
@@ -99,12 +97,12 @@ impl Store {
         Ok(Self { state: Mutex::new(state), bell: watch::Sender::new(()) })
     }
 
-    /// Hears every change from now on.
+    /// Subscribes to changes.
     pub(crate) fn listen(&self) -> watch::Receiver<()> {
         self.bell.subscribe()
     }
 
-    /// Rises with every change, whoever makes it.
+    /// Increases with every change.
     pub(crate) fn version(&self) -> u64 {
         self.lock().version
     }
@@ -121,7 +119,7 @@ impl Store {
         self.lock().account(user).map(|own| own.email.clone())
     }
 
-    /// Whose address this is; `local+anything@domain` is also `local@domain`'s.
+    /// The owner of an address; `local+anything@domain` also belongs to `local@domain`.
     pub(crate) fn owner(&self, address: &str) -> Option<UserId> {
         let state = self.lock();
         let (local, domain) = address.rsplit_once('@')?;
@@ -138,7 +136,7 @@ impl Store {
         own.any(|(_, own_domain)| own_domain.eq_ignore_ascii_case(domain))
     }
 
-    /// Whether `more` octets still fit.
+    /// Whether `more` octets fit into the quota.
     pub(crate) fn has_room(&self, user: UserId, more: usize) -> bool {
         self.lock().account(user).is_some_and(|own| own.room_for(more).is_ok())
     }
@@ -171,7 +169,7 @@ impl Store {
         all.map(|(name, own)| (name.clone(), own.special, own.subscribed)).collect()
     }
 
-    /// Adds a message and gives its UID.
+    /// Adds a message and returns its UID.
     pub(crate) fn append(
         &self,
         user: UserId,
@@ -189,8 +187,8 @@ impl Store {
         })
     }
 
-    /// Copies or moves messages, with flags and INTERNALDATE, all or none
-    /// (RFC 3501 §6.4.7), and gives the pairs of old and new UIDs.
+    /// Copies or moves messages, with flags and INTERNALDATE, all or none (RFC 3501 §6.4.7);
+    /// returns the pairs of old and new UIDs.
     pub(crate) fn transfer(
         &self,
         user: UserId,
@@ -217,7 +215,7 @@ impl Store {
         })
     }
 
-    /// Changes flags; gives UID, version before and version after.
+    /// Changes flags; returns UID, version before and version after.
     pub(crate) fn flag(
         &self,
         user: UserId,
@@ -244,7 +242,7 @@ impl Store {
         changed.unwrap_or_default()
     }
 
-    /// Removes the messages whose UID is wanted.
+    /// Removes the messages whose UID is `wanted`.
     pub(crate) fn remove(&self, user: UserId, id: MailboxId, wanted: impl Fn(&Message) -> bool) {
         // A mailbox that was deleted meanwhile has none left.
         let _ = self.change(user, |account, _| {
@@ -254,7 +252,7 @@ impl Store {
         });
     }
 
-    /// Makes a mailbox and those above it.
+    /// Creates a mailbox and its parents.
     pub(crate) fn create(&self, user: UserId, name: &str) -> Result<(), Refusal> {
         self.change(user, |account, _| {
             if account.mailboxes.contains_key(name) {
@@ -301,7 +299,7 @@ impl Store {
         })
     }
 
-    /// Every change goes through here: it gets a version, and the bell rings.
+    /// Runs a change, assigns it a version and notifies subscribers.
     fn change<R>(
         &self,
         user: UserId,

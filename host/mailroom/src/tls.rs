@@ -1,7 +1,7 @@
-//! The certificate that the mailroom makes for itself at start, and its pin.
+//! Self-signed certificate of the mailroom, generated at start, and its pin.
 //!
-//! Nobody vouches for it, so a client trusts it by pin or as its only root.
-//! The key never leaves this process.
+//! No authority has issued it, so a client trusts it by pin or as its only root. The key never
+//! leaves this process.
 //!
 //! Standards: RFC 7469 §2.4 (the pin is the SHA-256 of the SubjectPublicKeyInfo).
 
@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::error::MailroomError;
 
-/// The mailroom's identity on the wire.
+/// Certificate and key.
 pub(crate) struct Identity {
     pub(crate) acceptor: TlsAcceptor,
     /// `sha256/` and the standard base64 of the digest.
@@ -25,7 +25,7 @@ pub(crate) struct Identity {
     pub(crate) pem: String,
 }
 
-/// Makes a key and a certificate for `hostname`, `localhost`, 127.0.0.1 and ::1.
+/// Generates a key and a certificate for `hostname`, `localhost`, 127.0.0.1 and ::1.
 pub(crate) fn make_identity(hostname: &str) -> Result<Identity, MailroomError> {
     let refused = |source| MailroomError::Certificate { hostname: hostname.to_owned(), source };
     let mut names = vec![hostname, "localhost", "127.0.0.1", "::1"];

@@ -1,11 +1,11 @@
-//! One client's connection: capped lines, counted bytes, the step up to TLS.
+//! A client connection: line reading with limits, writing, and the upgrade to TLS.
 //!
-//! Knows neither SMTP nor IMAP. Every read has a cap, and every wait an end:
-//! callers give [`within`] a limit, and writes have one of their own (each octet
-//! its own where a test asked for a slow answer).
+//! Independent of SMTP and IMAP. Every read has a limit, and every wait an end: callers use
+//! [`within`], and writes have a limit of their own (for each octet where a test injects a slow
+//! response).
 //!
-//! Invariant: [`Wire::line`] may be dropped at any await without losing bytes,
-//! so that IDLE can wait for the client and for the store at once.
+//! Invariant: [`Wire::line`] may be dropped at any await without losing bytes (cancel-safe), so
+//! that IDLE can wait for the client and for the store at the same time.
 
 use std::io;
 use std::time::Duration;
@@ -14,37 +14,37 @@ use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio_rustls::TlsAcceptor;
 
-/// How long a client may take to accept what we write.
+/// How long a client may take to accept output.
 const WRITE_LIMIT: Duration = Duration::from_secs(60);
 /// How long a TLS handshake may take.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(15);
 
-/// Anything that can carry a dialogue.
+/// A stream that can carry a session.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// What [`Wire::line`] found.
+/// The result of [`Wire::line`].
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Line {
     /// A line with its LF, and its CR where the client sent one.
     Whole(Vec<u8>),
-    /// A line over the cap; it was read to its end and forgotten.
+    /// A line over the limit; it was read to its end and discarded.
     TooLong,
-    /// The client hung up; a line without an end is not a line.
+    /// The client closed; a line without an end is not a line.
     End,
 }
 
-/// How what we say gets out, for connections that are to misbehave.
+/// How output is sent, for injected faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pace {
     Full,
     /// With a pause after each octet.
     Slow(Duration),
-    /// So many octets more; the client is heard no more, so the dialogue ends.
+    /// So many octets more; further input is ignored, so the session ends.
     Only(usize),
 }
 
-/// A connection. See the module.
+/// A connection.
 pub(crate) struct Wire {
     pub(crate) pace: Pace,
     stream: BufReader<Box<dyn Stream>>,
@@ -59,18 +59,18 @@ impl Wire {
         Self { pace, stream: BufReader::new(stream), partial, overrun: false, secure: false }
     }
 
-    /// Whether TLS is on.
+    /// Whether TLS is established.
     pub(crate) fn is_secure(&self) -> bool {
         self.secure
     }
 
-    /// Whether the client has sent more than was asked for. Before TLS this
-    /// is how an attacker smuggles commands into it (RFC 3207 §6).
+    /// Whether the client has sent more than was read. Before TLS this is how an attacker injects
+    /// commands into it (RFC 3207 §6).
     pub(crate) fn has_more(&self) -> bool {
         !self.stream.buffer().is_empty() || !self.partial.is_empty()
     }
 
-    /// The next line, of at most `cap` bytes with its end. Safe to drop.
+    /// The next line, of at most `cap` bytes with its end. Cancel-safe.
     pub(crate) async fn line(&mut self, cap: usize) -> io::Result<Line> {
         self.is_heard()?;
         loop {
@@ -96,7 +96,7 @@ impl Wire {
         }
     }
 
-    /// Appends exactly `count` bytes to `out`; the caller has capped `count`.
+    /// Appends exactly `count` bytes to `out`; the caller has limited `count`.
     pub(crate) async fn exactly(&mut self, out: &mut Vec<u8>, count: u64) -> io::Result<()> {
         self.is_heard()?;
         let got = (&mut self.stream).take(count).read_to_end(out).await?;
@@ -107,7 +107,7 @@ impl Wire {
         }
     }
 
-    /// An error once the client is heard no more.
+    /// An error once input is ignored.
     pub(crate) fn is_heard(&self) -> io::Result<()> {
         let deaf = matches!(self.pace, Pace::Only(_));
         if deaf { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
@@ -140,14 +140,13 @@ impl Wire {
         .await
     }
 
-    /// Says goodbye to TLS and TCP; a client without it must suspect that what
-    /// it got was cut short (RFC 8446 §6.1).
+    /// Closes TLS and TCP; without close_notify a client must suspect truncation (RFC 8446 §6.1).
     pub(crate) async fn close(&mut self) -> io::Result<()> {
         within(WRITE_LIMIT, self.stream.shutdown()).await
     }
 
-    /// Steps up to TLS. What the client sent too early must have been refused
-    /// by [`Wire::has_more`] before; here it would be lost, never believed.
+    /// Upgrades to TLS. Early input of the client must have been refused by [`Wire::has_more`]
+    /// before; here it would be discarded, never used.
     pub(crate) async fn secure(&mut self, acceptor: &TlsAcceptor) -> io::Result<()> {
         self.is_heard()?;
         let nobody: Box<dyn Stream> = Box::new(tokio::io::empty());

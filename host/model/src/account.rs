@@ -1,7 +1,7 @@
-//! Accounts: one mailbox login each.
+//! Account: one mailbox login of a tenant.
 //!
-//! Credentials are kept apart from the account, so that nothing that shows an
-//! account can show a password.
+//! Credentials are kept apart from the account, so that nothing that shows an account can show a
+//! password.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,67 +15,68 @@ use crate::instant::Timestamp;
 use crate::mail::address::{Address, EmailAddress};
 use crate::secret::Secret;
 
-/// One mailbox login of a tenant.
+/// An account: one mailbox login of a tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// Unique within the tenant.
     pub id: AccountId,
-    /// Whose it is.
+    /// The tenant that owns it.
     pub tenant: TenantId,
-    /// The login's own address.
+    /// The address of the mailbox.
     pub email: EmailAddress,
-    /// The default display name.
+    /// The display name of the first identity.
     pub name: Option<String>,
-    /// Where to read; none for an account that only sends.
+    /// The IMAP server; none for an account that only sends.
     pub imap: Option<MailServer>,
-    /// Where to send; none for an account that only reads.
+    /// The SMTP submission server; none for an account that only reads.
     pub smtp: Option<MailServer>,
-    /// Whom it may send as; the first is the default. Never empty.
+    /// The addresses that it may send as; the first is the default. Never empty.
     pub identities: Vec<Identity>,
-    /// Drawn at random when the account is made, so that one made again under an old id is another
+    /// Random at each creation, so that an account created again under an old id is a different
     /// one: message ids, submissions, idempotency keys and credentials belong to one generation.
     pub generation: u32,
 }
 
-/// Whom an account may send as.
+/// A From address that an account may use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// The display name.
     pub name: Option<String>,
-    /// The address.
+    /// The addr-spec (RFC 5322 §3.4.1).
     pub email: EmailAddress,
 }
 
 impl Identity {
-    /// As a header shows it.
+    /// Name and address as a header field holds them.
     #[must_use]
     pub fn address(&self) -> Address {
         Address { name: self.name.clone(), email: self.email.as_str().to_owned() }
     }
 }
 
-/// How to reach one server of an account.
+/// Connection settings of one mail server of an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MailServer {
-    /// A host name or an address literal; passes the egress guard when dialled.
+    /// A host name or an address literal; the egress guard checks it at each connection.
     pub host: String,
     /// TCP port.
     pub port: u16,
-    /// How TLS begins.
+    /// How TLS begins: implicit or by STARTTLS.
     pub security: Security,
     /// The login name.
     pub username: String,
-    /// Trusted instead of a public certificate chain, when given.
+    /// Replaces the check of the certificate chain, when set.
     pub pin: Option<SpkiPin>,
 }
 
-/// How TLS begins. There is no variant without TLS: plaintext never carries a credential (RFC 8314 §3).
+/// How TLS begins. There is no variant without TLS: a credential is never sent in plain text (RFC
+/// 8314 §3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Security {
-    /// From the first byte.
+    /// Implicit TLS: from the first byte.
     Tls,
-    /// Upgraded by the protocol's STARTTLS command before anything else.
+    /// STARTTLS, before any other command that matters.
     StartTls,
 }
 
@@ -84,7 +85,7 @@ pub enum Security {
 #[serde(try_from = "String", into = "String")]
 pub struct SpkiPin(pub [u8; 32]);
 
-/// Not a pin.
+/// The text is not an SPKI pin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a pin is `sha256/` and 44 characters of base64")]
 pub struct InvalidPin;
@@ -125,44 +126,44 @@ impl fmt::Debug for SpkiPin {
     }
 }
 
-/// What proves the login to the servers.
+/// Authentication credentials of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credentials {
     /// The password, app password or authorization code, for both protocols.
     Password(Secret),
-    /// A bearer token for both protocols (RFC 7628), and where the next one comes from.
+    /// A bearer token for both protocols (RFC 7628), and how to renew it.
     OAuth(OAuth),
 }
 
-/// What OAuth 2.0 (RFC 6749) gave for an account.
+/// OAuth 2.0 tokens of an account (RFC 6749).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OAuth {
-    /// Who gives tokens.
+    /// Where tokens come from.
     pub source: TokenSource,
-    /// For the mail servers; none before the first authorization.
+    /// The access token; none before the first authorization.
     pub access: Option<Secret>,
-    /// When `access` ends; none when nobody said.
+    /// When `access` expires; none when the endpoint returned no lifetime.
     pub expires: Option<Timestamp>,
-    /// For the token endpoint; none where it gave none, or has withdrawn it.
+    /// The refresh token; none where the endpoint issued none, or has revoked it.
     pub refresh: Option<Secret>,
 }
 
-/// Who gives an account's tokens.
+/// Where an account's tokens come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenSource {
-    /// An authorization server that the operator configured, by its name there.
+    /// An authorization server that the operator configured, by its configured name.
     Provider(String),
-    /// An address of the tenant's own that answers with an access token.
+    /// A tenant's own address that returns an access token.
     Url {
         /// An https address.
         url: String,
-        /// Sent as `Authorization: Bearer …`, when given.
+        /// Sent as `Authorization: Bearer …`, when set.
         secret: Option<Secret>,
     },
 }
 
 impl OAuth {
-    /// Nothing is left from which a token could be had: a person has to authorize again.
+    /// No token can be obtained any more: the owner has to authorize again.
     #[must_use]
     pub fn needs_authorization(&self) -> bool {
         matches!(self.source, TokenSource::Provider(_))

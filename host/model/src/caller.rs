@@ -1,7 +1,7 @@
-//! Who is calling, and what they may do.
+//! The caller of a request: authenticated identity and scopes.
 //!
-//! Made once by the server, from a token or for want of one; carried by every capability call.
-//! Ids are never authority: whoever holds a [`Grant`] was checked.
+//! Created once by the server, from a token or for an anonymous request; carried by every
+//! capability call. Ids carry no authority: a [`Grant`] exists only after a check.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,15 +12,15 @@ use crate::account::Account;
 use crate::ids::{AccountId, RequestId, TenantId, TokenId};
 use crate::submission::IdempotencyKey;
 
-/// What a token allows.
+/// One permission of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// List and fetch.
+    /// List and fetch messages.
     Read,
-    /// Flag, move, copy and delete.
+    /// Set flags; move, copy and delete messages.
     Change,
-    /// Submit, and see submissions.
+    /// Submit messages, and read submissions.
     Send,
     /// Manage accounts.
     Accounts,
@@ -58,42 +58,42 @@ impl fmt::Display for Scope {
     }
 }
 
-/// One authenticated request.
+/// The caller of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// The token's tenant, or the address's where there is no token.
+    /// The token's tenant; of an anonymous request, the tenant of the address.
     pub tenant: TenantId,
-    /// Which token; none for whoever showed none.
+    /// The token; none for an anonymous request.
     pub token: Option<TokenId>,
-    /// What it allows.
+    /// What the caller may do.
     pub scopes: Vec<Scope>,
     /// The only accounts it may open; none means every account of the tenant.
     pub accounts: Option<Vec<AccountId>>,
-    /// For logs and problems.
+    /// Correlates log lines and problems.
     pub request: RequestId,
-    /// The Idempotency-Key header.
+    /// The value of the Idempotency-Key field.
     pub idempotency_key: Option<IdempotencyKey>,
 }
 
 impl Caller {
-    /// The token has the scope.
+    /// Whether the scope was granted.
     #[must_use]
     pub fn may(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope)
     }
 
-    /// The token may open the account.
+    /// Whether the account may be opened.
     #[must_use]
     pub fn may_open(&self, account: &AccountId) -> bool {
         self.accounts.as_ref().is_none_or(|accounts| accounts.contains(account))
     }
 }
 
-/// An account that a caller was allowed to open.
+/// Authority over one account: proof that a caller was allowed to open it.
 #[derive(Clone, Debug)]
 pub struct Grant {
-    /// Who.
+    /// The caller that was checked.
     pub caller: Arc<Caller>,
-    /// Which account.
+    /// The account that was opened.
     pub account: Arc<Account>,
 }

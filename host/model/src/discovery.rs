@@ -1,64 +1,65 @@
-//! DiscoveryResult: how the servers of an address were looked for, step by step.
+//! Mail server discovery: its result, and each step that led to it.
 //!
-//! Every step is kept, used or not, so that whoever reads the answer can see why
-//! it is what it is. The policy is `engine`'s.
+//! Every step is kept, used or not, so that the reader of the result can see why it is what it is.
+//! The policy is `engine`'s.
 //!
-//! Invariant: a step's reason names what was asked and what came of it, and never
-//! repeats bytes that a stranger's server sent.
+//! Invariant: a step's reason names the question and the outcome, and never repeats bytes that a
+//! foreign server sent.
 
 use std::time::Duration;
 
 use crate::provider::{Localised, Profile};
 
-/// What discovery has to say about a domain.
+/// The result of discovery for a domain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DiscoveryResult {
-    /// None when no source had an answer that may be used.
+    /// None when no source had a usable answer.
     pub profile: Option<Profile>,
-    /// A server lies outside the mail domain and its mail exchanger's, or who named it could be
-    /// anybody: a person has to agree before a password is sent there (RFC 6186 §6).
+    /// A server lies outside the mail domain and its mail exchanger's, or its source is not
+    /// authenticated: a person has to confirm before a password is sent there (RFC 6186 §6).
     pub confirm: bool,
-    /// Which protocol for what, and why; one text in each of some languages, English among them.
+    /// Which protocol for what, and why; one text in each of several languages, always in English
+    /// too.
     pub recommendation: Vec<Localised>,
     /// The strongest source first.
     pub steps: Vec<Step>,
 }
 
-/// One source that was asked, or was not.
+/// One source, whether it was queried or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Who was asked.
+    /// The source.
     pub source: Source,
-    /// What exactly: a domain, an address of the web, the name of a DNS record.
+    /// The query: a domain, a URL or the name of a DNS record.
     pub asked: String,
-    /// From the question to the answer.
+    /// Duration of the query.
     pub took: Duration,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
-    /// Why, in a few words.
+    /// The reason for the outcome, in a few words.
     pub reason: String,
 }
 
-/// Who can be asked; the strongest first.
+/// The sources of discovery, the strongest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
-    /// The tenant's own files.
+    /// The tenant's own provider files.
     Tenant,
-    /// The table of this host.
+    /// The built-in provider table.
     Table,
-    /// What was found a short while ago.
+    /// The cache of recent results.
     Cache,
-    /// The table again, by the mail exchanger (RFC 5321 §5).
+    /// The provider table, looked up by mail exchanger (RFC 5321 §5).
     Mx,
     /// `https://autoconfig.DOMAIN/`.
     Autoconfig,
     /// `https://DOMAIN/.well-known/autoconfig/`.
     WellKnown,
-    /// The database of mail services that the operator named.
+    /// The provider database that the operator configured.
     Ispdb,
-    /// DNS records of the services themselves (RFC 6186, RFC 8314 §5.1).
+    /// SRV records of the mail services (RFC 6186, RFC 8314 §5.1).
     Srv,
-    /// Microsoft's Autodiscover, "plain old XML", of the domain itself.
+    /// Microsoft's Autodiscover ("plain old XML") at the domain itself.
     Autodiscover,
 }
 
@@ -80,20 +81,20 @@ impl Source {
     }
 }
 
-/// What came of a step.
+/// The outcome of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// It is the answer.
+    /// Its answer is the result.
     Used,
-    /// It had an answer, or was not waited for: a stronger source had one.
+    /// It answered, or was not waited for, and a stronger source had an answer.
     Unused,
-    /// It knows nothing about the domain.
+    /// It has no entry for the domain.
     Nothing,
-    /// What it said is not safe to use.
+    /// Its answer is not safe to use.
     Refused,
-    /// No answer, or one that cannot be read.
+    /// No answer, or one that cannot be parsed.
     Failed,
-    /// It was not asked: the operator has not switched it on.
+    /// Not queried: the operator has not enabled it.
     Off,
 }
 

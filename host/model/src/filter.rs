@@ -1,60 +1,60 @@
-//! Filters: what a tenant's component may say about a message.
+//! Before-send filters: verdicts, edits, and how a manifest binds a filter.
 //!
-//! The words of `wit/filtering.wit` and `wit/before-send.wit`, and how a manifest
-//! binds a filter. What becomes of a verdict is the engine's business.
+//! The types of `wit/filtering.wit` and `wit/before-send.wit`. How a verdict is applied is the
+//! engine's policy.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::mail::message::Header;
 
-/// What a filter says about a message that is about to be sent.
+/// A filter's verdict about a message before it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// As it is.
+    /// Send it unchanged.
     Accept,
-    /// With these changes, in order.
+    /// Send it with these edits, applied in order.
     Modify(Vec<Edit>),
-    /// Not at all.
+    /// Do not send it.
     Reject(Refusal),
 }
 
-/// Why a message is not accepted, in the filter's own words.
+/// The reason of a rejection, in the filter's own words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// A short word for programs.
+    /// A short code for programs.
     pub code: String,
     /// A sentence for people.
     pub detail: String,
 }
 
-/// One change to a finished message. Unchecked: `mime` checks each when it applies them.
+/// One edit of a composed message. Unchecked: `mime` checks each when it applies them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit {
-    /// One more field.
+    /// Adds one field.
     AddHeader(Header),
-    /// Every field of that name.
+    /// Removes every field of that name.
     RemoveHeader(String),
-    /// Another subject.
+    /// Replaces the subject.
     SetSubject(String),
-    /// Another text body.
+    /// Replaces the text body.
     SetText(String),
-    /// Another HTML body.
+    /// Replaces the HTML body.
     SetHtml(String),
-    /// Words below every body.
+    /// Appends to every body.
     AddFooter(Footer),
-    /// To the envelope only.
+    /// Adds to the envelope only.
     AddRecipient(String),
-    /// From the envelope only.
+    /// Removes from the envelope only.
     RemoveRecipient(String),
 }
 
-/// Words below every body.
+/// Text appended to every body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Footer {
-    /// For the text.
+    /// For the text body.
     pub text: String,
-    /// A fragment for the HTML; made from `text` when none.
+    /// A fragment for the HTML body; made from `text` when none.
     pub html: Option<String>,
 }
 
@@ -121,7 +121,7 @@ impl fmt::Display for EditKind {
 }
 
 impl Edit {
-    /// Which grant it needs.
+    /// The grant that it needs.
     #[must_use]
     pub const fn kind(&self) -> EditKind {
         match self {
@@ -140,33 +140,33 @@ impl Edit {
 /// What happens to a message when its filter fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OnError {
-    /// It goes on without the filter, and its sender is told.
+    /// Fail open: it is sent without the filter, and its sender gets a warning.
     Open,
-    /// It is not accepted.
+    /// Fail closed: it is not accepted.
     Closed,
 }
 
-/// Whether verdicts count.
+/// Whether a verdict is enforced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
-    /// They do.
+    /// Enforced.
     Live,
-    /// They are only logged.
+    /// Logged only.
     Shadow,
 }
 
 /// How a manifest binds a filter to a hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding {
-    /// The component's name in the manifest; callers are told it.
+    /// The component's name in the manifest; part of the problems that callers see.
     pub name: String,
     /// Filters run from the lowest to the highest; equals in the order of the manifest.
     pub order: i64,
-    /// When it fails.
+    /// What a failure means.
     pub on_error: OnError,
-    /// Whether it counts.
+    /// Whether its verdict is enforced.
     pub mode: Mode,
-    /// What it may change.
+    /// The edits that it may make.
     pub edits: BTreeSet<EditKind>,
 }
 

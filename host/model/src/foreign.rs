@@ -1,43 +1,43 @@
-//! Text of others, made fit for an error, a log and a terminal.
+//! Escaping of untrusted text for errors, logs and terminals.
 //!
-//! A guest, a filter, a mail server or a client chooses it: its length, line
-//! breaks that would forge a line of the log, escape sequences that would drive a
-//! terminal (ECMA-48), and controls that turn round what is read (Unicode TR 9).
-//! [`shown`] cuts and escapes; it is called where such a text enters an error, and
-//! once more where the log is written, for what was forgotten.
+//! A guest, a filter, a mail server or a client chooses it: its length, line breaks that would
+//! forge a line of the log, escape sequences that would control a terminal (ECMA-48), and controls
+//! of text direction (Unicode TR 9). [`shown`] truncates and escapes; it is called where such a
+//! text enters an error, and again where the log is written, as a second line of defence.
 //!
-//! Invariant: what comes out is one line of at most [`LONGEST`] bytes and the mark
-//! of the cut, whatever goes in.
+//! Invariant: the output is one line of at most [`LONGEST`] bytes and the truncation mark, whatever
+//! the input.
 
 use std::error::Error;
 use std::fmt;
 use std::fmt::Write;
 
-/// Bytes that are kept of one text: a long sentence of an error and its causes.
+/// Bytes that are kept of one text: enough for a long error message and its causes.
 pub const LONGEST: usize = 4 << 10;
 
-/// An error of which only the words are kept, cut and escaped.
+/// An error reduced to its text, truncated and escaped.
 ///
-/// What a foreign library says may hold names and texts of a guest, and be megabytes long.
+/// The text of a foreign library's error may hold names and texts of a guest, and be megabytes
+/// long.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ErrorChain(Box<str>);
 
-/// A writer that escapes, and keeps the first bytes of what is written to it.
+/// A `fmt::Write` that escapes, and keeps the first bytes of what is written to it.
 #[derive(Debug)]
 pub struct Printable {
     kept: String,
     most: usize,
-    /// Bytes that found no room, before they would have been escaped.
+    /// Bytes that did not fit, counted before escaping.
     cut: usize,
 }
 
 impl ErrorChain {
-    /// An error with all of its causes.
+    /// The text of an error with all of its causes.
     #[must_use]
     pub fn of(error: &(dyn Error + 'static)) -> Self {
         let mut words = Printable::new(LONGEST);
-        // Writing to it cannot fail; a `Display` that says so is cut short.
+        // Writing to it cannot fail; a `Display` that returns an error is cut short.
         let _ = write!(words, "{error}");
         let mut next = error.source();
         while let Some(source) = next {
@@ -47,20 +47,20 @@ impl ErrorChain {
         Self(words.finish().into())
     }
 
-    /// These words.
+    /// The text of a value.
     #[must_use]
     pub fn words(text: impl fmt::Display) -> Self {
         Self(shown(text).into())
     }
 }
 
-/// One line of printable text, with a mark of how much was cut off.
+/// One line of printable text, with a mark that says how much was cut off.
 #[must_use]
 pub fn shown(text: impl fmt::Display) -> String {
     within(LONGEST, text)
 }
 
-/// The same with another length.
+/// As [`shown`], with another maximum length.
 #[must_use]
 pub fn within(most: usize, text: impl fmt::Display) -> String {
     let mut words = Printable::new(most);
@@ -68,7 +68,7 @@ pub fn within(most: usize, text: impl fmt::Display) -> String {
     words.finish()
 }
 
-/// What ends a line, drives a terminal, or turns round what is shown.
+/// Line breaks, terminal controls and controls of text direction.
 #[must_use]
 pub fn steers(letter: char) -> bool {
     letter.is_control()
@@ -86,25 +86,25 @@ pub fn steers(letter: char) -> bool {
 }
 
 impl Printable {
-    /// With room for so many bytes.
+    /// Keeps at most so many bytes.
     #[must_use]
     pub const fn new(most: usize) -> Self {
         Self { kept: String::new(), most, cut: 0 }
     }
 
-    /// Bytes that are kept by now.
+    /// Bytes kept so far.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.kept.len()
     }
 
-    /// Nothing was written yet.
+    /// Whether nothing was written yet.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.kept.is_empty() && self.cut == 0
     }
 
-    /// The line.
+    /// The line, with the truncation mark where needed.
     #[must_use]
     pub fn finish(mut self) -> String {
         if self.cut > 0 {

@@ -1,4 +1,4 @@
-//! The one shape of a future that crosses a port.
+//! The boxed future type of the ports.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,14 +1,14 @@
-//! Health: what the servers of an account last said to a login.
+//! Account health: the last login outcome of each server.
 //!
-//! Facts for people: nothing is decided by them. Each server has its own, so that
-//! one that works does not hide one that does not.
+//! For display only: nothing is decided by it. Each server has its own, so that a working server
+//! does not hide a failing one.
 
 use serde::{Deserialize, Serialize};
 
 use crate::instant::Timestamp;
 use crate::problem::Protocol;
 
-/// Of one account, in one generation.
+/// The health of one account, in one generation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
     /// None before the first login.
@@ -17,50 +17,50 @@ pub struct Health {
     pub smtp: Option<LastLogin>,
 }
 
-/// The last login that was not like the one before it.
+/// The last login whose outcome differed from the one before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastLogin {
-    /// When it was first so.
+    /// When that outcome was first seen.
     pub at: Timestamp,
-    /// None when it worked.
+    /// None when the login succeeded.
     pub trouble: Option<HealthIssue>,
 }
 
-/// Why a login did not work.
+/// Why a login failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthIssue {
-    /// What kind.
+    /// The kind of failure.
     pub kind: HealthIssueKind,
-    /// The problem's code.
+    /// The problem code.
     pub code: String,
     /// What happened; safe to show.
     pub detail: String,
 }
 
-/// What kind of trouble, the worst last.
+/// The kind of failure, the most severe last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HealthIssueKind {
-    /// The server was not reached, or did not get as far as a login.
+    /// The server was not reached, or the session ended before the login.
     Unreachable,
-    /// The server was asked and said no.
+    /// The server refused the login.
     Refused,
-    /// The grant of an OAuth 2 account has ended: its owner has to agree again.
+    /// The OAuth 2.0 grant has ended: the owner has to authorize again.
     Reauth,
 }
 
-/// One word for an account.
+/// The summarised state of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AccountState {
-    /// Nobody has logged in yet.
+    /// No login was attempted yet.
     Unverified,
-    /// Every server that was asked took the login.
+    /// Every server that was tried accepted the login.
     Connected,
     /// A server refuses the login.
     AuthenticationFailed,
     /// A server cannot be reached.
     Unreachable,
-    /// The owner has to agree again.
+    /// The owner has to authorize again.
     ReauthRequired,
 }
 
@@ -79,7 +79,7 @@ impl AccountState {
 }
 
 impl Health {
-    /// What one server said.
+    /// The last login at one server.
     #[must_use]
     pub const fn of(&self, protocol: Protocol) -> Option<&LastLogin> {
         match protocol {
@@ -88,7 +88,7 @@ impl Health {
         }
     }
 
-    /// Takes in what one server said now; false when it said so before.
+    /// Records an outcome; false when it equals the one before.
     pub fn see(&mut self, protocol: Protocol, at: Timestamp, trouble: Option<HealthIssue>) -> bool {
         let half = match protocol {
             Protocol::Imap => &mut self.imap,
@@ -106,7 +106,7 @@ impl Health {
         true
     }
 
-    /// The worst trouble, and whose; of two that are as bad, the later one.
+    /// The most severe issue and its protocol; of two equally severe, the later one.
     #[must_use]
     pub fn last_error(&self) -> Option<(Protocol, Timestamp, &HealthIssue)> {
         let half = |protocol| {
@@ -117,7 +117,7 @@ impl Health {
         halves.max_by_key(|(_, at, trouble)| (trouble.kind, *at))
     }
 
-    /// The worst of both in one word.
+    /// The more severe of both servers' states.
     #[must_use]
     pub fn state(&self) -> AccountState {
         match self.last_error() {

@@ -1,8 +1,7 @@
-//! Typed ids: one type for each kind, parsed once at the edge.
+//! Typed identifiers: one type for each kind, parsed once at the edge.
 //!
-//! A generated id carries its kind as a prefix, so that a log line cannot lie.
-//! A tenant's and an account's id may instead be chosen by the operator: then
-//! it is a DNS label (RFC 1035 §2.3.1).
+//! A generated id carries its kind as a prefix, so that a log line shows its kind. A tenant's and
+//! an account's id may instead be chosen by the operator: then it is a DNS label (RFC 1035 §2.3.1).
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::instant::Timestamp;
 
-/// The text is not an id of the kind that was asked for.
+/// The text is not an id of the requested kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid {kind} id: {rule}")]
 pub struct InvalidId {
@@ -27,7 +26,7 @@ macro_rules! id {
         pub struct $name(Box<str>);
 
         impl $name {
-            /// What a generated id of this kind begins with.
+            /// The prefix of a generated id of this kind.
             pub const PREFIX: &'static str = $prefix;
 
             /// A fresh id from 80 random bits.
@@ -98,13 +97,13 @@ id!(
     TokenId, "token", "tok_", is_generated, "`tok_` and 16 letters and digits"
 );
 id!(
-    /// One HTTP request, for the log and for the caller's support mail.
+    /// One HTTP request; correlates log lines with what a caller reports.
     RequestId, "request", "req_", is_generated, "`req_` and 16 letters and digits"
 );
 
 impl SubmissionId {
-    /// A fresh id from a time and 48 of the random bits: neighbours in time are neighbours on the disk,
-    /// and the id of a submission that is not kept any more still tells how old it is.
+    /// A new id from a time and 48 of the random bits: neighbours in time are neighbours on disk,
+    /// and the id of a submission that is not kept any more still shows its age.
     #[must_use]
     pub fn generate_at(now: Timestamp, random: [u8; 10]) -> Self {
         let mut bytes = random;
@@ -113,7 +112,7 @@ impl SubmissionId {
         Self::generate(bytes)
     }
 
-    /// When it was made, to the second; some time or other for an id of random bits alone.
+    /// The creation time, to the second; arbitrary for an id of random bits alone.
     #[must_use]
     pub fn made(&self) -> Timestamp {
         let digits = self.0.bytes().skip(Self::PREFIX.len()).take(7);

@@ -1,7 +1,7 @@
-//! Points in time on the wall clock.
+//! Timestamps: points in time on the wall clock.
 //!
-//! Everything stored and shown is UTC in milliseconds; durations are
-//! `std::time::Duration`. Only `port::Clock` makes a [`Timestamp`] from nothing.
+//! Everything stored and shown is UTC in milliseconds; durations are `std::time::Duration`. Only
+//! `port::Clock` reads the current time.
 //!
 //! Standard: RFC 3339.
 
@@ -30,13 +30,13 @@ impl Timestamp {
         self.0
     }
 
-    /// Later by `duration`; saturates.
+    /// The time `duration` later; saturates.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// How long from `earlier` to this; zero when it is not earlier.
+    /// The time elapsed since `earlier`; zero when it is not earlier.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

@@ -1,12 +1,11 @@
-//! The shared vocabulary of Postlet.
+//! The domain model of Postlet.
 //!
-//! Nouns, ids, the table of problem codes, and the ports: object-safe traits
-//! through which the other crates meet. No tokio, no I/O, no policy: a type
-//! belongs here only if two crates would otherwise each write their own.
+//! Types, ids, the table of problem codes, and the ports: object-safe traits through which the
+//! other crates meet. No tokio, no I/O, no policy: a type belongs here only if two crates would
+//! otherwise each define their own.
 //!
-//! Invariant: ports carry owned, serialisable values, except for handles
-//! (wires, sessions, octets, lazy messages), so that either side of a port can
-//! be replaced by a test or by another process.
+//! Invariant: ports carry owned, serialisable values, except for handles (wires, sessions, octets,
+//! lazy messages), so that either side of a port can be replaced by a test or by another process.
 #![warn(missing_docs)]
 
 pub mod future;

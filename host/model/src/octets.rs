@@ -1,7 +1,7 @@
-//! Bytes with random access.
+//! Byte sources with random access.
 //!
-//! A message, a part or an upload: in memory, in a file or behind a server.
-//! Random access means that a slow reader never occupies a mail connection.
+//! A message, a part or an upload: in memory, in a file or on a server. Random access means that a
+//! slow reader never occupies a mail connection.
 
 use std::fmt;
 use std::io;
@@ -11,15 +11,15 @@ use bytes::Bytes;
 
 use crate::future::BoxFuture;
 
-/// Readable bytes that the host holds.
+/// Bytes that can be read at any offset.
 pub trait ReadAt: Send + Sync + fmt::Debug {
     /// In bytes.
     fn size(&self) -> u64;
 
-    /// At most `length` bytes from `offset`; empty only at the end.
+    /// Reads at most `length` bytes from `offset`; empty only at the end.
     fn read_at(&self, offset: u64, length: usize) -> BoxFuture<'_, io::Result<Bytes>>;
 
-    /// The whole, where it already lies in memory: saves copies.
+    /// The whole, where it already is in memory: avoids copies.
     fn in_memory(&self) -> Option<Bytes> {
         None
     }
@@ -45,7 +45,7 @@ impl ReadAt for Bytes {
     }
 }
 
-/// Bytes in memory as a handle.
+/// A handle on bytes in memory.
 #[must_use]
 pub fn in_memory(bytes: Bytes) -> Octets {
     Arc::new(bytes)

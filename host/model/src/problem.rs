@@ -1,8 +1,8 @@
-//! Problems: every way in which Postlet says no.
+//! Problem details (RFC 9457): the codes of every error that the API returns.
 //!
-//! One table of codes, so that a code, its status and its title cannot drift
-//! apart; `docs/problems.md` explains each and a house test compares the two.
-//! Nothing here writes HTTP: one file in `server` and one in the guests' kit do.
+//! One table of codes, so that a code, its status and its title cannot drift apart;
+//! `docs/problems.md` explains each and a house test compares the two. Nothing here writes HTTP:
+//! one file in `server` and one in the guests' kit do.
 //!
 //! Standard: RFC 9457.
 
@@ -31,7 +31,7 @@ macro_rules! codes {
     };
 }
 
-/// After this much, a call that met a 503 may be worth another try.
+/// Retry-After of a 503 where no better value is known.
 const COME_BACK: Duration = Duration::from_secs(5);
 
 /// Whether the same call may succeed later without any change.
@@ -42,7 +42,7 @@ enum Retry {
 }
 
 codes! {
-    /// No token, or none that we know.
+    /// No token, or an unknown one.
     Unauthenticated = UNAUTHORIZED, "unauthenticated", "A valid token is needed", Never;
     /// The token lacks a scope.
     Forbidden = FORBIDDEN, "forbidden", "The token does not allow this", Never;
@@ -62,51 +62,52 @@ codes! {
     SubmissionExpired = NOT_FOUND, "submission-expired", "The submission is not kept any more", Never;
     /// Unknown token id.
     NoSuchToken = NOT_FOUND, "no-such-token", "There is no such token", Never;
-    /// The address says nothing about its servers, and the body names none.
+    /// Discovery found no servers for the address, and the body names none.
     NoServersFound = UNPROCESSABLE_ENTITY, "no-servers-found", "No mail servers were found for this address", Never;
-    /// What was found lies outside the mail domain; `confirm` is missing.
+    /// The servers that were found lie outside the mail domain; `confirm` is missing.
     ConfirmationNeeded = CONFLICT, "confirmation-needed", "A person has to agree to these servers first", Never;
-    /// It was to be tried before it is stored, and a server did not take the login; `imap` and `smtp` say more.
+    /// The account was to be verified before it is stored, and a server rejected the login; `imap`
+    /// and `smtp` say more.
     VerificationFailed = UNPROCESSABLE_ENTITY, "verification-failed", "A mail server could not be used, so nothing was stored", Never;
-    /// The service takes no password at all.
+    /// The service accepts no password at all.
     OAuthNeeded = UNPROCESSABLE_ENTITY, "oauth-needed", "The service takes no passwords, only OAuth 2", Never;
     /// No mail service is known for that domain.
     NoSuchProvider = NOT_FOUND, "no-such-provider", "Nothing is known about this mail service", Never;
-    /// UIDVALIDITY changed: the id means nothing any more.
+    /// UIDVALIDITY changed: the id is no longer valid.
     StaleMessageId = GONE, "stale-message-id", "The mailbox was renumbered since this id was made", Never;
-    /// The route knows other methods.
+    /// The route has other methods.
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "This address does not answer that method", Never;
     /// Not JSON.
     MalformedJson = BAD_REQUEST, "malformed-json", "The body is not JSON", Never;
-    /// Not what an HTTP request should be.
+    /// Not a valid HTTP request.
     MalformedRequest = BAD_REQUEST, "malformed-request", "The request is malformed", Never;
-    /// JSON that does not fit the schema; `errors` names each fault.
+    /// JSON that does not match the schema; `errors` lists each fault.
     InvalidBody = UNPROCESSABLE_ENTITY, "invalid-body", "The body does not fit its schema", Never;
-    /// Evaluating a schema of a description could take more than the host spends; told when it is deployed.
+    /// Evaluating a schema of a description could exceed the host's limit; reported on deployment.
     SchemaTooCostly = UNPROCESSABLE_ENTITY, "schema-too-costly", "The schema is too costly to evaluate", Never;
-    /// A query parameter that is unknown or wrong.
+    /// A query parameter that is unknown or invalid.
     InvalidQuery = BAD_REQUEST, "invalid-query", "A query parameter is unknown or wrong", Never;
-    /// A cursor that we did not make for this query.
+    /// A cursor that was not issued for this query.
     InvalidCursor = BAD_REQUEST, "invalid-cursor", "The cursor is not one of this list", Never;
-    /// A draft that cannot be composed; `errors` names each fault.
+    /// A draft that cannot be composed; `errors` lists each fault.
     InvalidDraft = UNPROCESSABLE_ENTITY, "invalid-draft", "The message cannot be composed as it is", Never;
     /// From is not one of the account's identities.
     ForeignSender = FORBIDDEN, "foreign-sender", "The account may not send as this address", Never;
-    /// A filter refused the message; `filter` and `filterCode` say which and why.
+    /// A filter rejected the message; `filter` and `filterCode` say which and why.
     RejectedByFilter = UNPROCESSABLE_ENTITY, "rejected-by-filter", "A filter refused the message", Never;
-    /// A filter trapped or took too long, and its binding says that nothing goes past it.
+    /// A filter trapped or exceeded its time, and its binding fails closed.
     FilterFailed = SERVICE_UNAVAILABLE, "filter-failed", "A filter that must see the message failed", Later;
-    /// A filter wanted an edit that its manifest does not grant.
+    /// A filter returned an edit that its manifest does not grant.
     EditNotGranted = INTERNAL_SERVER_ERROR, "edit-not-granted", "A filter made an edit that it is not granted", Never;
-    /// A Content-Type that the operation does not take.
+    /// A Content-Type that the operation does not accept.
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The operation does not take this content type", Never;
-    /// More bytes than the cap.
+    /// The body exceeds its limit in bytes.
     BodyTooLarge = PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large", Never;
     /// A Range that cannot be served.
     InvalidRange = RANGE_NOT_SATISFIABLE, "invalid-range", "The range lies outside the content", Never;
-    /// More header fields, or longer ones, than the cap.
+    /// More header fields, or longer ones, than the limit.
     HeadTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", "The header fields are too large", Never;
-    /// The URI is longer than the cap.
+    /// The URI exceeds its limit.
     UriTooLong = URI_TOO_LONG, "uri-too-long", "The address is too long", Never;
     /// The client was too slow.
     RequestTimeout = REQUEST_TIMEOUT, "request-timeout", "The request took too long to arrive", Later;
@@ -116,7 +117,7 @@ codes! {
     InvalidIdempotencyKey = BAD_REQUEST, "invalid-idempotency-key", "The Idempotency-Key is malformed", Never;
     /// An id that is taken.
     AlreadyExists = CONFLICT, "already-exists", "The id is taken", Never;
-    /// Somebody else changed it between reading and writing.
+    /// It was changed by another request between reading and writing.
     ChangedMeanwhile = CONFLICT, "changed-meanwhile", "It was changed by somebody else at the same time", Later;
     /// The account has no server for this.
     NotConfigured = CONFLICT, "not-configured", "The account has no server for this", Never;
@@ -124,11 +125,11 @@ codes! {
     CredentialsRefused = CONFLICT, "credentials-refused", "The mail server refused the credentials", Never;
     /// No token is left, or the authorization server withdrew them.
     ReauthRequired = CONFLICT, "reauth-required", "The mailbox has to be authorized again", Never;
-    /// The token endpoint is busy, broken or out of reach; says nothing about the credentials.
+    /// The token endpoint is busy, failing or unreachable; no statement about the credentials.
     AuthorizationUnavailable = SERVICE_UNAVAILABLE, "authorization-unavailable", "No access token can be had now", Later;
     /// The token endpoint refused this host, not this account.
     AuthorizationRefused = BAD_GATEWAY, "authorization-refused", "The authorization server refused the request", Never;
-    /// What came back from an authorization server belongs to no consent that was begun.
+    /// The authorization response belongs to no consent that was begun.
     InvalidConsent = BAD_REQUEST, "invalid-consent", "This consent cannot be used", Never;
     /// The egress guard refused the host.
     HostNotAllowed = UNPROCESSABLE_ENTITY, "host-not-allowed", "Postlet does not connect to this host", Never;
@@ -136,31 +137,31 @@ codes! {
     HostNotFound = BAD_GATEWAY, "host-not-found", "The mail server's name cannot be found", Later;
     /// No connection.
     UpstreamUnreachable = BAD_GATEWAY, "upstream-unreachable", "The mail server cannot be reached", Later;
-    /// Something answers, and not as a server of this protocol would.
+    /// A server answers, but not in this protocol.
     WrongProtocol = BAD_GATEWAY, "wrong-protocol", "Another kind of server answers at this address", Never;
-    /// Past its date, or not yet good.
+    /// Past its date, or not yet valid.
     CertificateExpired = BAD_GATEWAY, "certificate-expired", "The mail server's certificate is out of date", Never;
-    /// Good, but for somebody else.
+    /// Valid for another name.
     CertificateWrongHost = BAD_GATEWAY, "certificate-wrong-host", "The mail server's certificate is for another host", Never;
-    /// Self-signed, or by an authority that nobody here trusts.
+    /// Self-signed, or by an authority that is not trusted.
     CertificateUntrusted = BAD_GATEWAY, "certificate-untrusted", "Nobody that is trusted vouches for the mail server's certificate", Never;
     /// Another key than the account's pin.
     PinMismatch = BAD_GATEWAY, "pin-mismatch", "The mail server's key is not the pinned one", Never;
-    /// Wrong in a way that has no code of its own.
+    /// Invalid in a way that has no code of its own.
     CertificateRefused = BAD_GATEWAY, "certificate-refused", "The mail server's certificate is not trusted", Never;
     /// Only versions before 1.2.
     TlsTooOld = BAD_GATEWAY, "tls-too-old", "The mail server speaks only old versions of TLS", Never;
-    /// No mechanism of the server's is one of ours.
+    /// The server offers no supported mechanism.
     AuthUnsupported = BAD_GATEWAY, "auth-unsupported", "The mail server takes no login that Postlet can make", Never;
-    /// The mailbox exists, and mail programs are not let in.
+    /// The mailbox exists, but access by mail clients is switched off.
     AccessOff = CONFLICT, "access-off", "Access for mail programs is switched off", Never;
     /// The server offers no TLS, or none that is safe.
     TlsUnavailable = BAD_GATEWAY, "tls-unavailable", "The mail server offers no safe TLS", Never;
-    /// The server said NO or 5yz.
+    /// The server replied NO or 5yz.
     UpstreamRefused = BAD_GATEWAY, "upstream-refused", "The mail server refused the operation", Never;
-    /// The server said a temporary no.
+    /// The server refused temporarily (4yz, or NO with a temporary code).
     UpstreamBusy = SERVICE_UNAVAILABLE, "upstream-busy", "The mail server is not ready for this now", Later;
-    /// The server broke its protocol or our limits.
+    /// The server violated its protocol or the client's limits.
     UpstreamMisbehaved = BAD_GATEWAY, "upstream-misbehaved", "The mail server did not keep to its protocol", Later;
     /// The server did not answer in time.
     UpstreamTimeout = GATEWAY_TIMEOUT, "upstream-timeout", "The mail server did not answer in time", Later;
@@ -168,7 +169,7 @@ codes! {
     UpstreamUnsupported = NOT_IMPLEMENTED, "upstream-unsupported", "The mail server cannot do this", Never;
     /// The mailbox is over its quota.
     OverQuota = INSUFFICIENT_STORAGE, "over-quota", "The mailbox is full", Never;
-    /// The message is larger, deeper or stranger than the parser takes.
+    /// The message is larger, more deeply nested or more irregular than the parser accepts.
     Unparsable = UNPROCESSABLE_ENTITY, "unparsable", "The message cannot be parsed", Never;
     /// Too many requests at once.
     TooManyRequests = TOO_MANY_REQUESTS, "too-many-requests", "Too many requests", Later;
@@ -180,16 +181,16 @@ codes! {
     StoreUnavailable = SERVICE_UNAVAILABLE, "store-unavailable", "Nothing can be stored now", Later;
     /// The component trapped.
     ComponentFailed = INTERNAL_SERVER_ERROR, "component-failed", "The component failed", Never;
-    /// The component ran out of memory, output or calls.
+    /// The component exceeded its memory, output or calls.
     ComponentLimit = INTERNAL_SERVER_ERROR, "component-limit", "The component went over a limit", Never;
     /// The component did not answer in time.
     ComponentTimeout = GATEWAY_TIMEOUT, "component-timeout", "The component did not answer in time", Never;
-    /// Something that should not be.
+    /// An unexpected error of the host.
     Internal = INTERNAL_SERVER_ERROR, "internal", "Postlet made a mistake", Never;
 }
 
 impl Code {
-    /// The HTTP status that goes with it.
+    /// The HTTP status of the code.
     #[must_use]
     pub const fn status(self) -> StatusCode {
         self.row().0
@@ -201,19 +202,19 @@ impl Code {
         self.row().1
     }
 
-    /// The one sentence for every problem of this code.
+    /// The title of every problem of this code.
     #[must_use]
     pub const fn title(self) -> &'static str {
         self.row().2
     }
 
-    /// The same call may succeed later without any change.
+    /// Whether the same call may succeed later without any change.
     #[must_use]
     pub const fn retryable(self) -> bool {
         matches!(self.row().3, Retry::Later)
     }
 
-    /// When to try again, if nobody knows better: every 503 says it (RFC 9110 §15.6.4).
+    /// The default Retry-After: every 503 has one (RFC 9110 §15.6.4).
     #[must_use]
     pub const fn retry_after(self) -> Option<Duration> {
         if self.row().0.as_u16() == StatusCode::SERVICE_UNAVAILABLE.as_u16() {
@@ -224,46 +225,46 @@ impl Code {
     }
 }
 
-/// A no, ready to be shown. `cause` goes only to the log.
+/// An error as a caller sees it (RFC 9457). `cause` goes only to the log.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}: {detail}", code.as_str())]
 pub struct Problem {
-    /// Which one.
+    /// The problem type.
     pub code: Code,
-    /// What happened this time; safe to show.
+    /// What happened in this case; safe to show.
     pub detail: String,
     /// When to try again.
     pub retry_after: Option<Duration>,
-    /// Every thing that is wrong with the body.
+    /// Every fault of the body.
     pub faults: Vec<Fault>,
-    /// What the mail server said.
+    /// The mail server's reply.
     pub upstream: Option<Box<Upstream>>,
-    /// Further members.
+    /// Extension members (RFC 9457 §3.2).
     pub extras: Vec<(String, String)>,
-    /// For the log.
+    /// For the log only.
     #[source]
     pub cause: Option<Arc<dyn Error + Send + Sync>>,
 }
 
-/// One thing wrong with what the caller sent.
+/// One fault of a request body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// JSON Pointer (RFC 6901) into the body.
     pub pointer: String,
-    /// A kebab-case word.
+    /// A code in kebab-case.
     pub code: String,
-    /// What to do.
+    /// How to correct it.
     pub detail: String,
 }
 
-/// What the mail server said.
+/// A mail server's reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
-    /// Which of the two.
+    /// The protocol of the server.
     pub protocol: Protocol,
     /// Cut to 200 printable characters by [`printable`].
     pub reply: String,
-    /// RFC 3463.
+    /// The enhanced status code (RFC 3463).
     pub enhanced_code: Option<String>,
 }
 
@@ -277,7 +278,7 @@ pub enum Protocol {
 }
 
 impl Problem {
-    /// A problem with nothing but its detail; and a time to come back, where the status asks for one.
+    /// A problem with its detail; with a Retry-After where the status asks for one.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self {
@@ -291,35 +292,35 @@ impl Problem {
         }
     }
 
-    /// With the faults of the body.
+    /// Adds faults of the body.
     #[must_use]
     pub fn with_faults(mut self, faults: Vec<Fault>) -> Self {
         self.faults = faults;
         self
     }
 
-    /// With the server's words.
+    /// Adds the server's reply.
     #[must_use]
     pub fn with_upstream(mut self, upstream: Upstream) -> Self {
         self.upstream = Some(Box::new(upstream));
         self
     }
 
-    /// With a time to come back.
+    /// Adds a Retry-After.
     #[must_use]
     pub fn with_retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
         self
     }
 
-    /// With one more member.
+    /// Adds an extension member.
     #[must_use]
     pub fn with_extra(mut self, name: &str, value: impl Into<String>) -> Self {
         self.extras.push((name.to_owned(), value.into()));
         self
     }
 
-    /// With a cause for the log.
+    /// Adds a cause for the log.
     #[must_use]
     pub fn with_cause(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
         self.cause = Some(Arc::new(cause));
@@ -327,7 +328,8 @@ impl Problem {
     }
 }
 
-/// A server's words made safe to show: one line, 200 characters, nothing that steers what shows it.
+/// Escapes a server's text for display: one line, 200 characters, no controls of terminal or text
+/// direction.
 #[must_use]
 pub fn printable(text: &str) -> String {
     text.chars()

@@ -1,10 +1,10 @@
-//! Providers: what is known about a mail service before anybody logs in.
+//! Mail service providers: servers, authentication, limits and quirks of a mail service.
 //!
-//! Facts come with where they were read, or say that they are unverified, so
-//! that whoever relies on one can judge it. Policy about them is `engine`'s.
+//! Facts come with their source, or are marked as unverified, so that their reliability can be
+//! judged. Policy about them is `engine`'s.
 //!
-//! Invariant: a server is always one with TLS; where a service has none that
-//! is safe, there is none.
+//! Invariant: a server is always one with TLS; where a service has none that is safe, there is
+//! none.
 
 use std::time::Duration;
 
@@ -12,36 +12,36 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::Security;
 
-/// One mail service.
+/// The profile of one mail service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
-    /// A word that never changes: lower-case letters, digits and hyphens.
+    /// An id that never changes: lower-case letters, digits and hyphens.
     pub id: String,
-    /// What people abroad call it.
+    /// The international name.
     pub name: String,
-    /// What people at home call it.
+    /// Names in other languages.
     pub names: Vec<Localised>,
-    /// Where to read.
+    /// The IMAP server.
     pub imap: Option<Server>,
-    /// Where to send.
+    /// The SMTP submission server.
     pub smtp: Option<Server>,
-    /// The best first; empty where nobody can log in.
+    /// Authentication methods, the best first; empty where no login is possible.
     pub auth: Vec<Auth>,
     /// What a person has to do before a login works.
     pub hints: Vec<Localised>,
-    /// The service's own page about it.
+    /// The service's own help page.
     pub hint_url: Option<String>,
-    /// How much it takes; most services do not say.
+    /// Known limits; most services publish none.
     pub limits: Vec<Limit>,
-    /// IMAP connections that it allows at once.
+    /// Concurrent IMAP connections that it allows.
     pub connections: Option<u16>,
-    /// Who puts a sent message into the mailbox for sent ones.
+    /// Who files the copy of a sent message.
     pub sent_copy: Option<SentCopy>,
-    /// Where it departs from the standards.
+    /// Deviations from the standards.
     pub quirks: Quirks,
-    /// Who says so.
+    /// The source of the profile.
     pub origin: Origin,
-    /// Where each group of facts was read.
+    /// The evidence of each group of facts.
     pub facts: Vec<Fact>,
 }
 
@@ -54,31 +54,31 @@ pub struct Localised {
     pub text: String,
 }
 
-/// A server that everybody of the service uses.
+/// A server shared by all accounts of a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Server {
-    /// Its name.
+    /// The host name.
     pub host: String,
     /// TCP port.
     pub port: u16,
     /// How TLS begins.
     pub security: Security,
-    /// What the login name is made of.
+    /// How the login name is derived from the address.
     pub username: Username,
 }
 
-/// What a login name is made of.
+/// How a login name is derived from an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Username {
     /// The whole address.
     Email,
-    /// What stands before the `@`.
+    /// The local part: what stands before the `@`.
     LocalPart,
 }
 
 impl Username {
-    /// With a placeholder for what it is made of.
+    /// A pattern with a placeholder for that part.
     #[must_use]
     pub const fn pattern(self) -> &'static str {
         match self {
@@ -88,18 +88,18 @@ impl Username {
     }
 }
 
-/// What a login is proved with.
+/// An authentication method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Auth {
     /// A token of RFC 6749, by XOAUTH2 or RFC 7628.
     #[serde(rename = "oauth2")]
     OAuth2,
-    /// A code that the service's web page gives for mail programs (授权码).
+    /// A code that the service's web page issues for mail clients (授权码).
     AuthorizationCode,
-    /// A password made for one program.
+    /// An app password: issued for one program.
     AppPassword,
-    /// The one that opens the web page.
+    /// The password of the web login.
     Password,
 }
 
@@ -116,16 +116,16 @@ impl Auth {
     }
 }
 
-/// How much a service takes.
+/// A limit of a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limit {
-    /// What is counted.
+    /// What it counts.
     pub name: LimitName,
-    /// At most.
+    /// The maximum.
     pub value: u64,
-    /// Where it was read; none when nobody has checked it.
+    /// Its source; none when it is unverified.
     pub source: Option<String>,
-    /// Of the source; none where it does not say.
+    /// The year of the source; none where it has no date.
     pub year: Option<u16>,
 }
 
@@ -133,19 +133,19 @@ pub struct Limit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LimitName {
-    /// Sent in a rolling day.
+    /// Messages sent in a rolling day.
     MessagesPerDay,
-    /// Sent in a minute.
+    /// Messages sent in a minute.
     MessagesPerMinute,
-    /// Addressed in a rolling day.
+    /// Recipients in a rolling day.
     RecipientsPerDay,
-    /// Of those, outside the own organisation.
+    /// Of those, recipients outside the own organisation.
     ExternalRecipientsPerDay,
-    /// Addressed in one message.
+    /// Recipients of one message.
     RecipientsPerMessage,
-    /// The size of a message.
+    /// Size of a message in bytes.
     MessageBytes,
-    /// SMTP connections at once.
+    /// Concurrent SMTP connections.
     SmtpConnections,
     /// Mailboxes of an account.
     Mailboxes,
@@ -168,13 +168,13 @@ impl LimitName {
     }
 }
 
-/// Who puts a sent message into the mailbox for sent ones.
+/// Who files the copy of a sent message in the mailbox of sent mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SentCopy {
-    /// The service does; another copy would be a double.
+    /// The service; a copy by the client would be a duplicate.
     Server,
-    /// Whoever sends has to.
+    /// The client.
     Client,
 }
 
@@ -189,54 +189,54 @@ impl SentCopy {
     }
 }
 
-/// Where a service departs from the standards. The default is a service that keeps to them.
+/// Deviations of a service from the standards. The default is a service without any.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quirks {
-    /// Refuses to open a mailbox before it was sent ID (RFC 2971), after the login.
+    /// Requires ID (RFC 2971) after the login, before it opens a mailbox.
     pub id_after_login: bool,
-    /// Promises SASL-IR (RFC 4959) and does not keep it.
+    /// Advertises SASL-IR (RFC 4959) but does not support it.
     pub no_sasl_ir: bool,
     /// Has no IDLE (RFC 2177), or none that works.
     pub no_idle: bool,
-    /// IDLE goes silent earlier than the 29 minutes of RFC 2177.
+    /// IDLE stops reporting earlier than the 29 minutes of RFC 2177.
     pub idle_restart: Option<Duration>,
-    /// Answers NOOP without telling what is new; STATUS tells.
+    /// NOOP does not report changes; STATUS does.
     pub noop_ignored: bool,
     /// A session sees a mailbox as it was when it was selected.
     pub stale_until_select: bool,
-    /// What an answer to SEARCH is worth.
+    /// How reliable results of SEARCH are.
     pub search: Search,
-    /// FETCH refuses some sets of UIDs.
+    /// FETCH refuses some UID sets.
     pub uid_sets_refused: bool,
     /// FETCH of RFC822 may lack the literal; BODY.PEEK[] has it.
     pub rfc822_incomplete: bool,
-    /// Hangs up on a command that it does not know: only what CAPABILITY lists may be sent.
+    /// Disconnects on an unknown command: only what CAPABILITY lists may be sent.
     pub unknown_command_closes: bool,
-    /// UIDVALIDITY changes, or stays, when it should not.
+    /// UIDVALIDITY changes, or stays, contrary to RFC 9051 §2.3.1.1.
     pub uidvalidity_unreliable: bool,
-    /// A message has labels, so the same one lies in several mailboxes.
+    /// Mailboxes are labels, so one message appears in several.
     pub mailboxes_are_labels: bool,
-    /// Mailboxes have names in the account's language.
+    /// Mailbox names are in the account's language.
     pub mailboxes_localised: bool,
-    /// Logins that follow each other faster are locked out.
+    /// Logins at shorter intervals are locked out.
     pub poll_pause: Option<Duration>,
 }
 
-/// What an answer to SEARCH is worth.
+/// How reliable results of SEARCH are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Search {
-    /// What RFC 9051 says.
+    /// As RFC 9051 requires.
     #[default]
     Trusted,
-    /// May hold what was not asked for.
+    /// May contain messages that do not match.
     Untrusted,
-    /// There is none.
+    /// SEARCH is not supported.
     Absent,
 }
 
 impl Quirks {
-    /// A word for each departure; a duration stands behind an equals sign, in seconds.
+    /// A keyword for each deviation; a duration follows an equals sign, in seconds.
     #[must_use]
     pub fn words(&self) -> Vec<String> {
         let flags = [
@@ -264,11 +264,11 @@ impl Quirks {
     }
 }
 
-/// Who says what a profile says.
+/// The source of a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin {
-    /// Postlet's own table.
+    /// Postlet's built-in table.
     BuiltIn,
     /// The operator of this host.
     Operator,
@@ -276,13 +276,13 @@ pub enum Origin {
     Tenant,
     /// The domain itself, at `https://autoconfig.DOMAIN/`.
     Autoconfig,
-    /// The domain itself, at its `.well-known` address.
+    /// The domain itself, at its `.well-known` URL.
     WellKnown,
-    /// The database of mail services that the operator named.
+    /// The provider database that the operator configured.
     Ispdb,
-    /// The domain itself, in the DNS.
+    /// The domain itself, by SRV records.
     Srv,
-    /// What it answered to Autodiscover.
+    /// The domain's Autodiscover response.
     Autodiscover,
 }
 
@@ -303,12 +303,12 @@ impl Origin {
     }
 }
 
-/// Where a group of facts was read.
+/// The evidence of a group of facts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact {
-    /// Which group.
+    /// The group.
     pub about: About,
-    /// What it rests on.
+    /// The evidence.
     pub evidence: Evidence,
 }
 
@@ -320,13 +320,13 @@ pub enum About {
     Imap,
     /// The SMTP server.
     Smtp,
-    /// Which mail exchangers are its own.
+    /// Which mail exchangers belong to it.
     Mx,
-    /// How to log in.
+    /// Authentication.
     Auth,
     /// Connections and sent mail.
     Sessions,
-    /// The departures.
+    /// Deviations.
     Quirks,
 }
 
@@ -345,18 +345,18 @@ impl About {
     }
 }
 
-/// What a fact rests on.
+/// The kind of evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Evidence {
-    /// Somebody read it somewhere.
+    /// A published source.
     Read {
-        /// Where.
+        /// Its URL or title.
         source: String,
-        /// Of the source: a year, a month or a day (`2024-11`), or `undated`.
+        /// The date of the source: a year, a month or a day (`2024-11`), or `undated`.
         date: String,
     },
-    /// Common belief.
+    /// Unverified.
     Unverified,
 }
 

@@ -1,7 +1,7 @@
-//! Words that must not be seen.
+//! Secret strings: passwords, tokens and keys.
 //!
-//! Invariant: no `Display`, no `Serialize`, a `Debug` that says nothing, and
-//! memory that is wiped when dropped.
+//! Invariant: no `Display`, no `Serialize`, a `Debug` without the content, and memory that is wiped
+//! on drop.
 
 use std::fmt;
 

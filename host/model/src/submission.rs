@@ -1,8 +1,8 @@
-//! Submissions: what became of every message that was accepted for sending.
+//! Submissions: the state of every message accepted for sending.
 //!
-//! Invariant: a state never says more than is known. After the final dot and
-//! before a verdict nobody knows whether the server took the message; that is
-//! [`State::Uncertain`], never `sent` and never `failed`.
+//! Invariant: a state never says more than is known. After the final dot and before a reply it is
+//! unknown whether the server accepted the message; that is [`State::Uncertain`], never `sent` and
+//! never `failed`.
 //!
 //! Standards: RFC 5321 §4.5.4 (retry), RFC 1047 (the window after the dot).
 
@@ -13,29 +13,29 @@ use crate::instant::Timestamp;
 use crate::mail::address::EmailAddress;
 use crate::octets::Octets;
 
-/// Where a submission, or one recipient of it, stands.
+/// The state of a submission, or of one recipient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// On disk, waiting for its first attempt.
+    /// Durable, waiting for its first attempt.
     Accepted,
-    /// A worker holds it.
+    /// Claimed by a worker.
     Claimed,
-    /// The attempt is recorded and the connection is being made.
+    /// The attempt is recorded and the connection is being opened.
     Dialing,
     /// Everything but the final dot was sent; durable before the dot itself.
     DotSent,
     /// Every recipient was accepted by the server.
     Sent,
-    /// Some recipient waits for the next attempt.
+    /// At least one recipient waits for the next attempt.
     Deferred,
-    /// Refused for good by the server for at least one recipient, and nobody is left to try.
+    /// At least one recipient was refused permanently by the server, and none is left to try.
     Failed,
-    /// The dot was sent and no verdict heard.
+    /// The dot was sent and no reply was received.
     Uncertain,
-    /// Taken back before it was sent.
+    /// Cancelled before it was sent.
     Cancelled,
-    /// Gave up after too many attempts.
+    /// Ended after too many attempts.
     Expired,
 }
 
@@ -54,7 +54,7 @@ impl State {
         Self::Expired,
     ];
 
-    /// Nothing will change any more.
+    /// Whether the state is final.
     #[must_use]
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Sent | Self::Failed | Self::Cancelled | Self::Expired)
@@ -84,15 +84,15 @@ impl State {
     }
 }
 
-/// What became of the copy in the mailbox with the role `\Sent`.
+/// The state of the copy in the mailbox with the role `\Sent`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SentCopy {
-    /// To be made, or being made.
+    /// Not made yet.
     Pending,
     /// The mailbox has one.
     Done,
-    /// It could not be made, however often it was tried.
+    /// Every try to make it failed.
     GivenUp,
 }
 
@@ -115,22 +115,22 @@ impl SentCopy {
     }
 }
 
-/// The first answer to a send.
+/// The response to an accepted submission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// Its id.
     pub submission: SubmissionId,
     /// Message-ID without angle brackets; the same for every attempt.
     pub message_id: String,
-    /// Where it stands.
+    /// The current state.
     pub state: State,
     /// When the next (or first) attempt is due; when it ended, once the state is final.
     pub due: Timestamp,
-    /// What the sender should know although the message was accepted, a sentence each. As a rule empty.
+    /// Warnings for the sender of an accepted message, a sentence each. Usually empty.
     pub warnings: Vec<String>,
 }
 
-/// What is known about one recipient.
+/// The state of one recipient.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecipientVerdict {
     /// RCPT TO.
@@ -139,39 +139,39 @@ pub struct RecipientVerdict {
     pub state: State,
     /// The server's reply, cut to 200 printable characters.
     pub reply: Option<String>,
-    /// When it was said.
+    /// When the reply was received.
     pub at: Option<Timestamp>,
 }
 
 /// A submission as callers see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubmissionStatus {
-    /// Its receipt, with the state as of now.
+    /// Its receipt, with the current state.
     pub receipt: Receipt,
     /// Attempts begun.
     pub attempts: u32,
     /// Every recipient, in the order of the envelope.
     pub recipients: Vec<RecipientVerdict>,
-    /// An attempt ended after the dot without a verdict, and another one was made.
+    /// An attempt ended after the dot without a reply, and another one was made.
     pub possible_duplicate: bool,
-    /// The last trouble in one line.
+    /// The last error in one line.
     pub last_error: Option<String>,
-    /// Its copy among the account's sent mail; none while it was not sent, or where none is wanted.
+    /// The copy in the account's sent mail; none until it was sent, or where none is wanted.
     pub sent_copy: Option<SentCopy>,
     /// When it was accepted.
     pub created: Timestamp,
 }
 
-/// What is about to become durable.
+/// A submission that is about to be stored.
 #[derive(Clone, Debug)]
 pub struct NewSubmission {
     /// Its id.
     pub id: SubmissionId,
-    /// Whose it is.
+    /// The tenant of the account.
     pub tenant: TenantId,
-    /// Which mailbox sends it.
+    /// The account that sends it.
     pub account: AccountId,
-    /// Of the account as it was then.
+    /// The account's generation at that time.
     pub generation: u32,
     /// Without angle brackets.
     pub message_id: String,
@@ -179,34 +179,34 @@ pub struct NewSubmission {
     pub sender: EmailAddress,
     /// RCPT TO.
     pub recipients: Vec<EmailAddress>,
-    /// The bytes of every attempt.
+    /// The message; the same for every attempt.
     pub raw: Octets,
     /// When it was accepted.
     pub created: Timestamp,
-    /// When to try first.
+    /// When the first attempt is due.
     pub due: Timestamp,
     /// For the receipt, and every later one: none has a line break.
     pub warnings: Vec<String>,
-    /// The caller's Idempotency-Key and the digest of what came with it.
+    /// The caller's Idempotency-Key and the digest of its request.
     pub idempotency: Option<Idempotency>,
 }
 
-/// An Idempotency-Key as it was sent, 1 to 255 printable ASCII characters, and by whom.
+/// An Idempotency-Key, 1 to 255 printable ASCII characters, and its namespace.
 ///
-/// Two namespaces: whatever a stranger sends, it is no key of a token's.
+/// Two namespaces: a key of an anonymous request never equals one of a token.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum IdempotencyKey {
-    /// By somebody who showed a token.
+    /// Of a request with a token.
     Token(Box<str>),
-    /// By somebody who showed none.
+    /// Of an anonymous request.
     Public(Box<str>),
 }
 
 impl IdempotencyKey {
-    /// Characters.
+    /// The maximum length in characters.
     pub const LONGEST: usize = 255;
 
-    /// As it was sent.
+    /// The value as sent.
     #[must_use]
     pub const fn text(&self) -> &str {
         match self {
@@ -227,8 +227,8 @@ impl IdempotencyKey {
 /// One use of an Idempotency-Key, scoped to one generation of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idempotency {
-    /// The caller's.
+    /// The caller's key.
     pub key: IdempotencyKey,
-    /// SHA-256 over draft and options.
+    /// SHA-256 of draft and options.
     pub digest: [u8; 32],
 }

@@ -1,7 +1,7 @@
-//! A small HTTP/1.1 client for the command line.
+//! Minimal HTTP/1.1 client for the command line.
 //!
-//! One request, one connection, a bounded answer. It talks to the host that the
-//! operator named, so the egress guard has no say.
+//! One request for each connection, a bounded response. It connects to the host that the operator
+//! named, so the egress guard does not apply.
 
 use std::io;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::tls::Trust;
 const TIME_LIMIT: Duration = Duration::from_secs(120);
 const ANSWER_LIMIT: usize = 64 << 20;
 
-/// Talks to one Postlet.
+/// A client of one Postlet host.
 #[derive(Debug)]
 pub struct Client {
     base: Uri,
@@ -31,10 +31,10 @@ pub struct Client {
     language: Option<HeaderValue>,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Neither `http://` nor `https://`, or without a host.
+    /// The URL is neither `http://` nor `https://`, or has no host.
     #[error("`{0}` is not an address such as http://127.0.0.1:7400")]
     Address(String),
     /// No connection.
@@ -42,26 +42,26 @@ pub enum ClientError {
     Connect {
         /// Host and port.
         address: String,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// Somebody answers, and not in TLS, or with a certificate that is not trusted.
+    /// The server does not speak TLS, or its certificate is not trusted.
     #[error(
         "no trusted TLS with {address} (if it serves without TLS, as Postlet itself does, write http://)"
     )]
     Tls {
         /// Host and port.
         address: String,
-        /// What is wrong.
+        /// The TLS error.
         source: io::Error,
     },
-    /// The connection broke, or was not HTTP.
+    /// The connection was lost, or the response is not HTTP.
     #[error("the answer broke off")]
     Http(#[source] hyper::Error),
-    /// Larger than 64 MiB, or broken off.
+    /// Larger than 64 MiB, or truncated.
     #[error("the answer could not be read")]
     Body(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// No answer in two minutes.
+    /// No response within two minutes.
     #[error("no answer in time")]
     Timeout,
 }
@@ -70,7 +70,7 @@ impl Client {
     /// `base` is `http://host:port` or `https://host`.
     ///
     /// # Errors
-    /// When it is not.
+    /// When it is neither.
     pub fn new(base: &str, token: Option<Secret>, trust: Trust) -> Result<Self, ClientError> {
         let uri: Uri = base.parse().map_err(|_| ClientError::Address(base.to_owned()))?;
         let known = matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some();
@@ -81,17 +81,16 @@ impl Client {
         }
     }
 
-    /// Asks for texts in this language, as Accept-Language has it; one that cannot stand there is
-    /// not asked for.
+    /// Sets Accept-Language; a tag that is not valid in a field is left out.
     #[must_use]
     pub fn in_language(self, tag: &str) -> Self {
         Self { language: HeaderValue::from_str(tag).ok(), ..self }
     }
 
-    /// Sends one request with a JSON body, or none, and reads the whole answer.
+    /// Sends one request with a JSON body, or none, and reads the whole response.
     ///
     /// # Errors
-    /// When there is no answer; a status >= 400 is an answer.
+    /// When there is no response; a status >= 400 is a response.
     pub async fn request(
         &self,
         method: Method,
@@ -172,7 +171,8 @@ async fn converse(
             .map_err(ClientError::Body)?;
         Ok((status, body.to_bytes()))
     };
-    // The connection must be driven beside the exchange, and ends when the sender is dropped with it.
+    // The connection must be polled beside the exchange, and ends when the sender is dropped with
+    // it.
     let (answer, _) = tokio::join!(exchange, connection);
     answer
 }

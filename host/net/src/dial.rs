@@ -1,4 +1,4 @@
-//! Dialling: resolve, vet, connect; TLS comes when the wire is upgraded.
+//! Dialler: resolves, checks egress and connects; TLS starts when the wire is upgraded.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -17,7 +17,7 @@ use crate::resolve::Resolver;
 use crate::tls::Trust;
 use crate::wire::{PlainWire, Upgrade};
 
-/// For each address of a host.
+/// Time limit for each address of a host.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 /// Opens connections to mail servers.
@@ -29,20 +29,20 @@ pub struct Dialer {
 }
 
 impl Dialer {
-    /// With the system's name servers.
+    /// Uses the system's name servers.
     #[must_use]
     pub fn new(egress: Egress, trust: Trust) -> Self {
         Self { names: Resolver::from_system(), egress, trust }
     }
 
-    /// The same with these name servers and no other.
+    /// Uses these name servers and no other.
     #[must_use]
     pub fn with_name_servers(self, servers: &[SocketAddr]) -> Self {
         Self { names: Resolver::from_servers(servers), ..self }
     }
 
-    /// Whether `host` and `port` could be dialled now, without dialling: for a settings form, which
-    /// should say no at once. The dial itself checks again.
+    /// Whether `host` and `port` could be connected to now, without connecting: for a settings
+    /// form, which should refuse at once. The connection checks again.
     ///
     /// # Errors
     /// [`DialError::NotFound`], [`DialError::Unresolved`] and [`DialError::NotAllowed`].
@@ -50,7 +50,7 @@ impl Dialer {
         self.vetted(host, port, Purpose::Mail).await.map(drop)
     }
 
-    /// The addresses of `host` that may be dialled; at least one.
+    /// The addresses of `host` that passed the guard; at least one.
     pub(crate) async fn vetted(
         &self,
         host: &str,
@@ -67,8 +67,8 @@ impl Dialer {
                 Err(reason) => refusal = Some(reason),
             }
         }
-        // One address that is not allowed condemns the name: who answers with a private address
-        // beside a public one is probing. `localhost` has two addresses and often one rule.
+        // One address that is not allowed rejects the name: a private address beside a public one
+        // is a sign of probing. `localhost` has two addresses and often one rule.
         let probing = !addresses.iter().all(IpAddr::is_loopback);
         match refusal {
             Some(reason) if probing || allowed.is_empty() => {
@@ -79,7 +79,7 @@ impl Dialer {
         }
     }
 
-    /// A connection with TLS from the start, to somebody who is no mail server.
+    /// A connection with implicit TLS to a server other than a mail server.
     pub(crate) async fn tls(
         &self,
         host: &str,
@@ -109,7 +109,7 @@ impl Dialer {
         Ok(Upgrade { host: host.to_owned(), name, config })
     }
 
-    /// To the first vetted address that takes it.
+    /// Connects to the first address that accepts.
     async fn connect(
         &self,
         host: &str,
@@ -162,7 +162,7 @@ async fn connect(peer: SocketAddr) -> io::Result<TcpStream> {
     let stream = tokio::time::timeout(CONNECT_LIMIT, TcpStream::connect(peer))
         .await
         .map_err(|_| io::ErrorKind::TimedOut)??;
-    // Commands are short and wait for answers: Nagle's rule would only add round trips.
+    // Commands are short and wait for replies: Nagle's algorithm would only add round trips.
     stream.set_nodelay(true)?;
     Ok(stream)
 }

@@ -1,12 +1,11 @@
-//! The egress guard: which addresses and ports may be dialled.
+//! Egress guard: the addresses and ports that may be connected to.
 //!
-//! Every host name that a person, a tenant or discovery supplied passes here
-//! after resolution. Only globally routable addresses and the ports of mail
-//! are allowed; the operator's rules lift address and port together, each for
-//! the purposes of its list.
+//! Every host name from a person, a tenant or discovery is checked here after resolution. Only
+//! globally routable addresses and the ports of mail are allowed; the operator's rules allow
+//! further pairs of address and port, each for the purposes of its list.
 //!
-//! Invariants: fails closed, so an address of a kind that we do not know is refused;
-//! a rule for what the operator himself names opens nothing to what others name.
+//! Invariants: fails closed, so an address of an unknown kind is refused; a rule for hosts in the
+//! operator's configuration allows nothing for hosts from other sources.
 //!
 //! Standards: RFC 6890 (special-purpose addresses), RFC 8314 §7 (ports of mail over TLS).
 
@@ -17,27 +16,28 @@ use std::str::FromStr;
 const MAIL_PORTS: [u16; 4] = [993, 143, 465, 587];
 const HTTPS: u16 = 443;
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// IMAP or SMTP.
     Mail,
-    /// https at an address that stands in the operator's configuration.
+    /// https at a URL of the operator's configuration.
     Configured,
-    /// https at an address that a tenant or a domain named.
+    /// https at a URL from a tenant or a domain.
     Foreign,
 }
 
-/// What may be dialled.
+/// The set of egress rules.
 #[derive(Clone, Debug, Default)]
 pub struct Egress {
     allow: Vec<Rule>,
     fetch: Vec<Rule>,
 }
 
-/// One line of `egress.allow` or `egress.fetch`: an address or network, and perhaps one port.
+/// One rule of `egress.allow` or `egress.fetch`: an address or network, with an optional port.
 ///
-/// `127.0.0.1:21993`, `10.1.0.0/16`, `[fd00::]/8`, `[::1]:1143`. Without a port: every port of mail.
+/// `127.0.0.1:21993`, `10.1.0.0/16`, `[fd00::]/8`, `[::1]:1143`. Without a port: every port of
+/// mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
     network: IpAddr,
@@ -45,27 +45,27 @@ pub struct Rule {
     port: Option<u16>,
 }
 
-/// The rule cannot be read.
+/// The rule cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not an address such as `127.0.0.1:993`, `10.1.0.0/16` or `[fd00::]/8`")]
 pub struct InvalidRule(String);
 
 impl Egress {
-    /// With the operator's rules beside the built-in ones: `allow` for mail servers and, where a rule
-    /// has a port, for what the configuration names.
+    /// Adds the operator's rules to the built-in ones: `allow` for mail servers and, where a rule
+    /// has a port, for URLs of the configuration.
     #[must_use]
     pub fn new(allow: Vec<Rule>) -> Self {
         Self { allow, fetch: Vec::new() }
     }
 
-    /// The same with rules for every address of https, also one that a tenant or a domain names. A rule
-    /// without a port opens nothing here.
+    /// Adds rules for all https URLs, including those from a tenant or a domain. A rule without a
+    /// port allows nothing here.
     #[must_use]
     pub fn with_fetch(self, fetch: Vec<Rule>) -> Self {
         Self { fetch, ..self }
     }
 
-    /// Whether `ip` and `port` may be dialled; otherwise the reason, without the address.
+    /// Whether `ip` and `port` may be connected to; otherwise the reason, without the address.
     ///
     /// # Errors
     /// When no rule allows it.
@@ -104,19 +104,19 @@ impl Egress {
 }
 
 impl Rule {
-    /// Whether it says which port it opens.
+    /// Whether the rule has a port.
     #[must_use]
     pub const fn has_port(&self) -> bool {
         self.port.is_some()
     }
 
-    /// By its port, or as one of the ports of mail where it has none.
+    /// Whether it matches by its port, or as one of the ports of mail where it has none.
     fn covers(&self, ip: IpAddr, port: u16) -> bool {
         self.names(ip, port)
             || (self.port.is_none() && MAIL_PORTS.contains(&port) && self.holds(ip))
     }
 
-    /// Address and port.
+    /// Whether it names both address and port.
     fn names(&self, ip: IpAddr, port: u16) -> bool {
         self.port == Some(port) && self.holds(ip)
     }
@@ -151,7 +151,7 @@ impl FromStr for Rule {
             }
         };
         let network: IpAddr = address.parse().map_err(|_| invalid())?;
-        // An IPv4 network in IPv6's clothes has a prefix that could be read in two ways.
+        // An IPv4-mapped network has a prefix length that could be read in two ways.
         if unwrapped(network) != network {
             return Err(invalid());
         }
@@ -169,7 +169,7 @@ impl FromStr for Rule {
     }
 }
 
-/// IPv4 in disguise is judged as IPv4 (RFC 4291 §2.5.5).
+/// IPv4-mapped IPv6 addresses are checked as IPv4 (RFC 4291 §2.5.5).
 fn unwrapped(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(ip, IpAddr::V4),
@@ -188,7 +188,7 @@ fn is_global_v4(ip: Ipv4Addr) -> bool {
     let [a, b, c, _] = ip.octets();
     let special = a == 0                                   // this network
         || a == 10 || a == 127                             // private, loopback
-        || (a == 100 && (64..128).contains(&b))            // CGNAT (RFC 6598); Alibaba's metadata service lies here
+        || (a == 100 && (64..128).contains(&b))            // CGNAT (RFC 6598); Alibaba's metadata service is here
         || (a == 169 && b == 254)                          // link-local and metadata
         || (a == 172 && (16..32).contains(&b))             // private
         || (a == 192 && b == 0 && (c == 0 || c == 2))      // protocol assignments, documentation
@@ -203,9 +203,9 @@ fn is_global_v4(ip: Ipv4Addr) -> bool {
 
 fn is_global_v6(ip: Ipv6Addr) -> bool {
     let [first, second, ..] = ip.segments();
-    // Only 2000::/3 is handed out; inside it lie ranges that wrap IPv4 or lead nowhere.
+    // Only 2000::/3 is allocated; parts of it embed IPv4 or are not routed.
     let unicast = first & 0xe000 == 0x2000;
-    let special = first == 0x2002                          // 6to4 wraps IPv4
+    let special = first == 0x2002                          // 6to4 embeds IPv4
         || (first == 0x2001 && second < 0x0200)            // Teredo, benchmarking, ORCHID
         || (first == 0x2001 && second == 0x0db8)           // documentation
         || (first == 0x3fff && second < 0x1000); // documentation
@@ -294,10 +294,10 @@ mod tests {
         ] {
             judge(allow, fetch, "10.1.0.1", 443, purpose, want);
         }
-        // Ports of mail are no web servers.
+        // Ports of mail are not for https.
         judge(&["10.1.0.0/16"], &["10.1.0.0/16"], "10.1.0.1", 993, Foreign, false);
         judge(&["10.1.0.0/16"], &[], "10.1.0.1", 993, Configured, false);
-        // A port that is not 443 is lifted together with its address, public or not.
+        // A port other than 443 is allowed together with its address, public or not.
         judge(&[], &["8.8.8.8:8443"], "8.8.8.8", 8443, Foreign, true);
         judge(&["8.8.8.8:8443"], &[], "8.8.8.8", 8443, Foreign, false);
     }

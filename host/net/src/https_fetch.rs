@@ -1,10 +1,10 @@
-//! Documents by https, for discovery: guarded, bounded, for one purpose.
+//! HTTPS fetcher for discovery: guarded and bounded.
 //!
-//! What is wrong ends it: no fall-back to http, no trust by halves, no second try.
+//! Every error is final: no fallback to http, no partial verification, no retry.
 //!
-//! Invariant: each hop of a redirect is resolved, vetted and verified like the
-//! first, and connected at the address that was vetted. Another host than the first
-//! is one that a stranger named, whoever named the first.
+//! Invariant: each hop of a redirect is resolved, checked and verified like the first, and
+//! connected at the address that was checked. A host other than the first counts as foreign,
+//! whatever the source of the first.
 //!
 //! Standards: RFC 9110 §15.4 (redirects).
 
@@ -25,7 +25,7 @@ use crate::wire::encryption;
 
 const MOST_REDIRECTS: usize = 2;
 
-/// Gets documents through the dialler's guard.
+/// Fetches documents through the dialler's guard.
 #[derive(Debug)]
 pub struct Fetcher {
     dialer: Arc<Dialer>,
@@ -33,13 +33,13 @@ pub struct Fetcher {
 }
 
 impl Fetcher {
-    /// For addresses that a tenant or a domain names.
+    /// For URLs from a tenant or a domain.
     #[must_use]
     pub fn foreign(dialer: Arc<Dialer>) -> Self {
         Self { dialer, purpose: Purpose::Foreign }
     }
 
-    /// For addresses that stand in the operator's configuration, and no other.
+    /// For URLs of the operator's configuration, and no other.
     #[must_use]
     pub fn configured(dialer: Arc<Dialer>) -> Self {
         Self { dialer, purpose: Purpose::Configured }
@@ -78,18 +78,18 @@ impl Fetcher {
         talk(&self.dialer, purpose, at, request, most, is_wanted).await
     }
 
-    /// Whether `url` could be asked now, without asking: its host resolves, and address and port pass the
-    /// guard. The request itself checks again.
+    /// Whether `url` could be requested now, without a request: its host resolves, and address and
+    /// port pass the guard. The request itself checks again.
     ///
     /// # Errors
-    /// [`FetchError::Address`], and those of [`Dialer::vet`] in [`FetchError::Dial`].
+    /// [`FetchError::Address`], and those of [`Dialer::check_egress`] in [`FetchError::Dial`].
     pub async fn check_egress(&self, url: &str) -> Result<(), FetchError> {
         let at = HttpsUrl::parse(url).ok_or(FetchError::Address)?;
         self.dialer.vetted(&at.host, at.port, self.purpose).await?;
         Ok(())
     }
 
-    /// Opens TLS with the host of `url` and closes it again; nothing is asked.
+    /// Opens a TLS connection to the host of `url` and closes it again, without a request.
     ///
     /// # Errors
     /// [`FetchError::Address`] and [`FetchError::Dial`].
@@ -99,12 +99,12 @@ impl Fetcher {
         Ok(encryption(stream.get_ref().1))
     }
 
-    /// With the same dialler.
+    /// The dialler of this fetcher.
     pub(crate) fn dialer(&self) -> &Dialer {
         &self.dialer
     }
 
-    /// What its addresses are for.
+    /// The purpose of its connections.
     pub(crate) const fn purpose(&self) -> Purpose {
         self.purpose
     }

@@ -1,7 +1,7 @@
-//! One request to a stranger over https, on a connection of its own.
+//! One HTTPS request to a foreign server, on a connection of its own.
 //!
-//! Invariant: the host is resolved, vetted and verified by the dialler; of what comes
-//! back no more is read than the caller wants.
+//! Invariant: the host is resolved, checked and verified by the dialler; no more of the response is
+//! read than the caller asks for.
 
 use std::future::Future;
 use std::pin::pin;
@@ -20,12 +20,12 @@ use crate::dial::Dialer;
 use crate::egress_guard::Purpose;
 use crate::https_url::HttpsUrl;
 
-/// All hops together; callers have shorter limits of their own.
+/// Time limit of all hops together; callers have shorter limits of their own.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
-/// The head of an answer.
+/// Maximum size of a response's head, in bytes.
 const HEAD_LIMIT: usize = 16 << 10;
 
-/// What every request holds.
+/// The fields of every request.
 pub(crate) fn request(method: Method, at: &HttpsUrl) -> request::Builder {
     Request::builder()
         .method(method)
@@ -34,7 +34,7 @@ pub(crate) fn request(method: Method, at: &HttpsUrl) -> request::Builder {
         .header(header::USER_AGENT, "postlet")
 }
 
-/// The answer; its body is empty unless the status says that it is wanted.
+/// The response; its body is empty unless the status is one of those requested.
 pub(crate) async fn talk(
     dialer: &Dialer,
     purpose: Purpose,
@@ -55,8 +55,8 @@ pub(crate) async fn talk(
         read(answer, most, wanted).await
     });
     let mut exchange = exchange;
-    // The connection is driven beside the exchange and dropped with it: what a server goes on
-    // sending is nobody's business.
+    // The connection is polled beside the exchange and dropped with it: further data of the server
+    // is ignored.
     let driven = pin!(async {
         let _ = connection.await;
         std::future::pending::<()>().await;
@@ -90,7 +90,7 @@ async fn read(
     }
 }
 
-/// Within the limit for everything together.
+/// Applies the time limit of everything together.
 pub(crate) async fn in_time<T>(
     url: &str,
     work: impl Future<Output = Result<T, FetchError>>,

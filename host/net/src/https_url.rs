@@ -1,18 +1,18 @@
-//! An https address, taken apart, and where a redirect leads from there.
+//! Parsed https URLs, and resolution of redirects.
 //!
 //! Standards: RFC 3986, RFC 9110 §15.4 (redirects).
 
 use http::Uri;
 use model::port::lookup::FetchError;
 
-/// An https address.
+/// An https URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HttpsUrl {
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// As it stands in the address: host, perhaps a port.
+    /// As in the URL: host, with a port if any.
     pub(crate) authority: String,
-    /// With its query.
+    /// Path and query.
     pub(crate) path: String,
 }
 
@@ -32,7 +32,7 @@ impl HttpsUrl {
         })
     }
 
-    /// Where a Location leads from here: a whole address, or a path on this host.
+    /// Resolves a Location: an absolute URL, or a path on this host.
     pub(crate) fn redirect(&self, location: &str) -> Result<Self, FetchError> {
         let whole = match location {
             rest if rest.starts_with("//") => format!("https:{rest}"),

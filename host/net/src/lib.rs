@@ -1,12 +1,12 @@
-//! The only crate that dials.
+//! Network access: the only crate that opens connections.
 //!
-//! A name is resolved once, every address passes the egress guard, and the
-//! vetted address is the one that is dialled: a second answer of the DNS cannot
-//! lead anywhere else. TLS is always verified, by public roots, extra roots or a
-//! pinned key; there is no switch that turns verification off.
+//! A name is resolved once, every address passes the egress guard, and the connection goes to the
+//! address that was checked: a second response of the DNS cannot lead anywhere else. TLS is always
+//! verified, by public roots, extra roots or a pinned key; there is no switch that turns
+//! verification off.
 //!
-//! Knows nothing of mail or HTTP semantics beyond opening a connection; the
-//! HTTP client serves the command line, and the fetcher discovery.
+//! Independent of mail, and of HTTP beyond two clients: one for the command line, and the fetcher
+//! for discovery.
 
 pub mod egress_guard;
 mod resolve;

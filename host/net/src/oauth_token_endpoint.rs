@@ -1,7 +1,6 @@
-//! Token endpoints of OAuth 2.0: one request over https, guarded like all others.
+//! OAuth 2.0 token requests over https, guarded like all others.
 //!
-//! Invariant: no redirect is followed, since what is sent are secrets; what comes
-//! back is a secret, too.
+//! Invariant: no redirect is followed, since requests contain secrets; so do responses.
 //!
 //! Standard: RFC 6749 §3.2.
 
@@ -19,7 +18,7 @@ use crate::https_fetch::Fetcher;
 use crate::https_request::{in_time, request, talk};
 use crate::https_url::HttpsUrl;
 
-/// An honest answer has two or three tokens.
+/// Maximum size of a response, in bytes: two or three tokens.
 const MOST: usize = 64 << 10;
 
 impl TokenEndpoint for Fetcher {

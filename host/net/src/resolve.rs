@@ -1,8 +1,8 @@
-//! Questions to the DNS, by our own resolver.
+//! DNS resolver.
 //!
-//! Address literals and `localhost` (RFC 6761 §6.3) are answered without a
-//! question; everything else goes to the system's name servers, or those that the
-//! operator named, with a limit on time and on the number of records.
+//! Address literals and `localhost` (RFC 6761 §6.3) are resolved without a query; everything else
+//! by the system's name servers, or those that the operator configured, with a limit on time and on
+//! the number of records.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -16,12 +16,12 @@ use hickory_resolver::proto::rr::{Name, RData};
 use model::port::lookup::{LookupError, MxHost, Service};
 
 const TIME_LIMIT: Duration = Duration::from_secs(5);
-/// More than a sane host has; a flood of addresses would only prolong the dialling.
+/// Maximum number of addresses: more would only prolong connecting.
 const MOST_ADDRESSES: usize = 8;
-/// Of MX or SRV; more than a sane domain has.
+/// Maximum number of MX or SRV records.
 const MOST_RECORDS: usize = 16;
 
-/// Answers names.
+/// Resolves names.
 #[derive(Debug)]
 pub(crate) struct Resolver {
     resolver: Option<TokioResolver>,
@@ -58,7 +58,7 @@ impl Resolver {
         Self { resolver: builder.ok() }
     }
 
-    /// At most sixteen, the preferred first.
+    /// At most sixteen, the most preferred first.
     pub(crate) async fn exchangers(&self, domain: &str) -> Result<Vec<MxHost>, LookupError> {
         let (resolver, name) = self.question(domain)?;
         let mut found: Vec<MxHost> = answered(resolver.mx_lookup(name))
@@ -74,8 +74,8 @@ impl Resolver {
         Ok(found)
     }
 
-    /// At most sixteen, in the order of RFC 2782, but the heavier always first: a person who asks twice
-    /// should get one answer.
+    /// At most sixteen, in the order of RFC 2782, but with the higher weight always first: repeated
+    /// calls should return one result.
     pub(crate) async fn services(&self, name: &str) -> Result<Vec<Service>, LookupError> {
         let (resolver, name) = self.question(name)?;
         let mut found: Vec<Service> = answered(resolver.srv_lookup(name))
@@ -101,7 +101,7 @@ impl Resolver {
 
     fn question(&self, name: &str) -> Result<(&TokioResolver, Name), LookupError> {
         let resolver = self.resolver.as_ref().ok_or(LookupError::NoServers)?;
-        // The trailing dot keeps the system's search domains out of it.
+        // The trailing dot prevents the system's search domains.
         let name = Name::from_ascii(format!("{}.", name.trim_end_matches('.')));
         Ok((resolver, name.map_err(|_| LookupError::Name)?))
     }
@@ -119,7 +119,7 @@ impl Resolver {
             return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
         }
         let resolver = self.resolver.as_ref().ok_or(LookupError::NoServers)?;
-        // The trailing dot keeps the system's search domains out of it.
+        // The trailing dot prevents the system's search domains.
         let Ok(name) = Name::from_ascii(format!("{name}.")) else { return Ok(Vec::new()) };
         match tokio::time::timeout(TIME_LIMIT, resolver.lookup_ip(name)).await {
             Ok(Ok(found)) => Ok(found.iter().take(MOST_ADDRESSES).collect()),
@@ -130,7 +130,7 @@ impl Resolver {
     }
 }
 
-/// What the answer section holds; that there is nothing is an answer.
+/// The answer section; an empty one is a result.
 async fn answered(
     question: impl Future<Output = Result<Lookup, NetError>>,
 ) -> Result<Vec<RData>, LookupError> {
@@ -148,7 +148,7 @@ fn unanswered(error: &NetError) -> LookupError {
     if late { LookupError::Timeout } else { LookupError::Failed }
 }
 
-/// In lower case and without the final dot; the root, which stands for nothing, is empty.
+/// In lower case and without the final dot; empty for the root.
 fn host(name: &Name) -> String {
     name.to_ascii().trim_end_matches('.').to_ascii_lowercase()
 }
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(one("192.0.2.7").await, ["192.0.2.7".parse::<IpAddr>().unwrap()]);
         assert_eq!(one("[::1]").await, ["::1".parse::<IpAddr>().unwrap()]);
         assert_eq!(one("LOCALHOST").await.len(), 2);
-        // Spellings of loopback that the system's resolver would take are names like any other.
+        // Spellings of loopback that the system's resolver would accept are ordinary names.
         for name in ["mail.example.test", "127.1", "0x7f.1", "2130706433", "0177.0.0.1"] {
             assert_eq!(names.addresses(name).await, Err(LookupError::NoServers), "{name}");
         }

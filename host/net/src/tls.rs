@@ -1,8 +1,8 @@
-//! TLS: verified always, TLS 1.2 or newer, rustls with ring.
+//! TLS client configuration: always verified, TLS 1.2 or newer, rustls with ring.
 //!
-//! A server is trusted by Mozilla's roots, by roots that the operator added, or
-//! by the pin of its key. A pin replaces the chain, the name and the dates,
-//! because it is stronger than all three; the handshake's signature is still checked.
+//! A server is trusted by Mozilla's roots, by roots that the operator added, or by the pin of its
+//! key. A pin replaces the chain, the name and the dates, because it is stronger than all three;
+//! the handshake's signature is still checked.
 //!
 //! Standards: RFC 8314 §4 (TLS for mail), RFC 7469 §2.4 (pins).
 
@@ -21,7 +21,7 @@ use rustls::{
 };
 use sha2::{Digest, Sha256};
 
-/// What TLS connections are verified against.
+/// The trust anchors of TLS connections.
 #[derive(Clone, Debug)]
 pub struct Trust {
     provider: Arc<CryptoProvider>,
@@ -37,7 +37,7 @@ pub enum RootsError {
     /// A certificate that cannot be a root.
     #[error("a certificate of the extra roots cannot be used")]
     NotARoot(#[source] Error),
-    /// No protocol version left: a build without TLS.
+    /// No protocol version is available: a build without TLS.
     #[error("TLS cannot be set up")]
     Setup(#[source] Error),
 }
@@ -103,7 +103,7 @@ impl ServerCertVerifier for PinVerifier {
         if digest == self.pin.0 {
             Ok(ServerCertVerified::assertion())
         } else {
-            // The one certificate error that nothing else here gives: it stands for the pin in `fault`.
+            // An error that nothing else here returns: `fault` reads it as a pin mismatch.
             Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
         }
     }
@@ -141,7 +141,7 @@ impl ServerCertVerifier for PinVerifier {
     }
 }
 
-/// Why a handshake failed, from what tokio-rustls wrapped into an I/O error.
+/// Classifies a handshake failure, from the I/O error of tokio-rustls.
 pub(crate) fn fault(error: &io::Error) -> TlsFault {
     let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
         return TlsFault::Handshake;
@@ -165,7 +165,8 @@ pub(crate) fn fault(error: &io::Error) -> TlsFault {
         },
         Error::PeerIncompatible(_) => TlsFault::Version,
         Error::AlertReceived(rustls::AlertDescription::ProtocolVersion) => TlsFault::Version,
-        // Every record begins with its type (RFC 8446 §5.1), and a greeting in plain text with none of those.
+        // Every record begins with its type (RFC 8446 §5.1), and a greeting in plain text with none
+        // of those.
         Error::InvalidMessage(InvalidMessage::InvalidContentType) => TlsFault::NotTls,
         _ => TlsFault::Handshake,
     }

@@ -1,4 +1,4 @@
-//! A TCP connection, plain until it is upgraded.
+//! TCP connections, in plain text until they are upgraded to TLS.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -21,7 +21,7 @@ use crate::tls::fault;
 
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(15);
 
-/// How a connection becomes TLS.
+/// What an upgrade to TLS needs.
 #[derive(Clone, Debug)]
 pub(crate) struct Upgrade {
     pub(crate) host: String,
@@ -36,7 +36,8 @@ impl Upgrade {
         peer: SocketAddr,
     ) -> Result<Box<dyn Wire>, DialError> {
         let stream = self.stream(stream).await?;
-        // Some servers send their greeting by Nagle's rule and wait for our delayed ACK: 40 ms lost.
+        // Some servers send their greeting under Nagle's algorithm and wait for the client's
+        // delayed ACK: 40 ms lost.
         quick_ack(stream.get_ref().0);
         Ok(Box::new(TlsWire { stream, peer }))
     }
@@ -61,7 +62,7 @@ fn quick_ack(stream: &TcpStream) {
     let _ = stream;
 }
 
-/// Not yet encrypted: nothing but a STARTTLS dialogue may use it.
+/// Not yet encrypted: only for a STARTTLS dialogue.
 #[derive(Debug)]
 pub(crate) struct PlainWire {
     pub(crate) stream: TcpStream,
@@ -133,7 +134,7 @@ impl Wire for TlsWire {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
     fn upgrade(self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Wire>, DialError>> {
-        // TLS inside TLS is nobody's protocol: a caller that asks has lost count.
+        // TLS inside TLS is not supported: such a call is a bug of the caller.
         Box::pin(async move {
             Err(DialError::Tls { host: self.peer.ip().to_string(), fault: TlsFault::Handshake })
         })
@@ -152,7 +153,7 @@ impl Wire for TlsWire {
     }
 }
 
-/// What TLS agreed on.
+/// The negotiated parameters of TLS.
 pub(crate) fn encryption(connection: &ClientConnection) -> Option<Encryption> {
     #[expect(
         clippy::wildcard_enum_match_arm,

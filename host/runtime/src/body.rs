@@ -1,9 +1,8 @@
-//! Bodies on their way in and out of a guest: counted, capped, and tied to the
-//! instance's life.
+//! Request and response bodies of a guest: counted, limited, and bound to the instance's lifetime.
 //!
-//! The beginning of an answer's body is held back ([`Outgoing::hold`]), so that
-//! what goes wrong by then is still told as a problem. What goes wrong later
-//! breaks the body off, so that no client takes it for the whole, and is logged.
+//! The beginning of a response body is held back ([`Outgoing::hold`]), so that an error by then is
+//! still returned as a problem. A later error aborts the body, so that no client takes it as
+//! complete, and is logged.
 //!
 //! Standard: RFC 9110 §8.6 (Content-Length).
 
@@ -29,13 +28,13 @@ use crate::limits::time_budget::TimeBudget;
 use crate::spawn;
 use crate::spawn::AbortOnDrop;
 
-/// A body of which it is said that it is no longer than this is held back as a whole.
+/// A body whose declared length is at most this is held back whole.
 const HELD: u64 = 64 << 10;
 
-/// A body, as the server gives and takes it.
+/// A body, as exchanged with the server.
 pub type Body = UnsyncBoxBody<Bytes, BodyError>;
 
-/// A request's body on its way to the guest.
+/// A request body on its way to the guest.
 pub(crate) struct Incoming {
     inner: Body,
     left: u64,
@@ -43,49 +42,50 @@ pub(crate) struct Incoming {
     client: Arc<Client>,
 }
 
-/// Whether the guest waits for more of the request: a client may itself wait for the head of the answer.
+/// Whether the guest waits for more of the request: a client may itself wait for the head of the
+/// response.
 #[derive(Debug, Default)]
 pub(crate) struct Client {
     awaited: AtomicBool,
     changed: AtomicWaker,
 }
 
-/// An answer's body on its way from the guest. Dropping it ends the guest.
+/// A response body on its way from the guest. Dropping it ends the guest.
 pub(crate) struct Outgoing {
     inner: WasiBody,
-    /// Bytes until the cap.
+    /// Bytes left until the limit.
     left: u64,
-    /// What the head says of the length, and how much of that has not come yet.
+    /// The declared length, and how much of it has not come yet.
     length: Option<(u64, u64)>,
     held: VecDeque<Frame<Bytes>>,
     meter: Arc<TimeBudget>,
     failure: Failure,
     stage: Stage,
-    /// What breaks the body off as soon as all before it was sent.
+    /// The error that ends the body once all before it was sent.
     broken: Option<BodyError>,
-    /// The guest itself; gone once its answer is cut.
+    /// The guest itself; gone once its response is cut.
     task: Option<AbortOnDrop<Result<(), EndpointError>>>,
 }
 
-/// How far a body is.
+/// The progress of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// More may come.
     Open,
-    /// The guest failed, and is about to say how.
+    /// The guest failed, and its error is about to arrive.
     Failing,
-    /// Nothing comes any more.
+    /// Complete or aborted.
     Over,
 }
 
-/// What is to come after an answer's head.
+/// What may follow the head of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
     /// A body.
     Body,
-    /// None, because of this status.
+    /// No body, because of this status.
     Nothing(u16),
-    /// Whatever comes is not sent: the answer to HEAD (RFC 9110 §9.3.2).
+    /// No body is sent: the response to HEAD (RFC 9110 §9.3.2).
     Head,
 }
 
@@ -145,7 +145,7 @@ impl HttpBody for Incoming {
 }
 
 impl Outgoing {
-    /// `length` is what the head says of it.
+    /// `length` is the declared length.
     pub(crate) fn new(
         inner: WasiBody,
         length: Option<u64>,
@@ -166,8 +166,8 @@ impl Outgoing {
         }
     }
 
-    /// Waits for the first piece, which may be empty, or the end. A short body whose length is said, and
-    /// one that must not be there, are waited for as a whole. A client that is waited for gets the head.
+    /// Waits for the first piece, which may be empty, or the end. A short body of declared length,
+    /// and one that must not exist, are awaited whole. A client that waits for the head gets it.
     pub(crate) async fn hold(
         mut self,
         wanted: Wanted,
@@ -184,7 +184,7 @@ impl Outgoing {
         .await
         {
             let frame = match frame {
-                // A length that is another one, most likely: of a body that is not sent.
+                // Most likely the length differs: of a body that is not sent.
                 Err(EndpointError::Answer(_)) if wanted == Wanted::Head => break,
                 frame => frame?,
             };
@@ -223,7 +223,7 @@ impl Outgoing {
             }
             let frame = match ready!(Pin::new(&mut self.inner).poll_frame(context)) {
                 Some(Ok(frame)) => frame,
-                // A guest that trapped closes its body like one that finished it.
+                // A guest that trapped closes its body like one that completed it.
                 None | Some(Err(_)) if self.meter.failed() => {
                     self.stage = Stage::Failing;
                     continue;
@@ -259,7 +259,7 @@ impl Outgoing {
         Poll::Ready(Some(Ok(frame)))
     }
 
-    /// The head promised more than has come.
+    /// Whether less has come than the head declared.
     fn is_due(&self) -> bool {
         self.length.is_some_and(|(_, due)| due > 0)
     }
@@ -269,7 +269,7 @@ impl Outgoing {
         self.cut(EndpointError::Answer(AnswerFault::OtherLength(length)))
     }
 
-    /// The guest's own end: it counts against the answer unless every byte that was promised is there.
+    /// The guest's own end: an error of the response unless every declared byte has come.
     fn end(&mut self, error: EndpointError) -> Poll<Option<Result<Frame<Bytes>, EndpointError>>> {
         self.task = None;
         self.stage = Stage::Over;
@@ -313,8 +313,8 @@ impl HttpBody for Outgoing {
                 } else {
                     BodyError::Incomplete
                 });
-                // hyper drops what it has not written yet when a body fails, the head among it, and
-                // writes it when a body has nothing more for now.
+                // hyper drops what it has not written yet when a body fails, including the head,
+                // and writes it when a body is pending.
                 context.waker().wake_by_ref();
                 Poll::Pending
             }

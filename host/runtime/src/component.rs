@@ -1,4 +1,4 @@
-//! A compiled component, and what it says about itself.
+//! A compiled component, and its description.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,26 +29,26 @@ pub struct Component {
     digest: [u8; 32],
 }
 
-/// One operation of an endpoint, as `describe.operations` tells it.
+/// One operation of an endpoint, as `describe.operations` returns it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operation {
     /// The HTTP method.
     pub method: String,
-    /// `:name` marks a parameter.
+    /// The path pattern; `:name` marks a parameter.
     pub path: String,
     /// One line.
     pub summary: String,
-    /// The token's scope that is needed.
+    /// The token scope that it requires.
     pub scope: String,
-    /// Of the query string.
+    /// Parameters of the query string.
     pub parameters: Vec<Parameter>,
     /// JSON Schema 2020-12 for application/json.
     pub body_schema: Option<String>,
-    /// A body that fits it.
+    /// An example body that matches the schema.
     pub body_example: Option<String>,
-    /// Content types that reach the component unchecked.
+    /// Content types that reach the component without validation.
     pub other_content_types: Vec<String>,
-    /// Every answer.
+    /// Every response.
     pub answers: Vec<Described>,
     /// May wait or stream for long.
     pub long_lived: bool,
@@ -57,22 +57,19 @@ pub struct Operation {
 /// One parameter of a query string.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parameter {
-    /// Its name.
     pub name: String,
     /// JSON Schema of its value.
     pub schema: String,
-    /// Must be given.
     pub required: bool,
     /// One line.
     pub summary: String,
 }
 
-/// One answer of an operation.
+/// One response of an operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Described {
     /// The HTTP status.
     pub status: u16,
-    /// Its content type.
     pub content_type: String,
     /// JSON Schema of its body.
     pub schema: Option<String>,
@@ -81,8 +78,9 @@ pub struct Described {
 }
 
 impl Component {
-    /// Compiles WebAssembly, never anything precompiled: native code from outside would be trusted.
-    /// Takes from 0.1 s to many seconds of CPU; hostile components belong into a child process.
+    /// Compiles WebAssembly, never precompiled code: native code from outside would be trusted.
+    /// Takes from 0.1 s to many seconds of CPU; untrusted components must be compiled in a child
+    /// process.
     pub(crate) fn compile(
         machine: &WasmEngine,
         name: &str,
@@ -95,7 +93,7 @@ impl Component {
         Ok(Self { name: name.into(), compiled, digest: Sha256::digest(wasm).into() })
     }
 
-    /// Takes over what [`Component::code`] gave in a child; see [`crate::Runtime::adopt`].
+    /// Loads the output of [`Component::code`] of a child process; see [`crate::Runtime::adopt`].
     #[expect(unsafe_code, reason = "native code that a child of this very binary compiled")]
     pub(crate) fn adopt(
         machine: &WasmEngine,
@@ -103,10 +101,10 @@ impl Component {
         digest: [u8; 32],
         code: &[u8],
     ) -> Result<Self, RuntimeError> {
-        // SAFETY: `deserialize` needs bytes that `serialize` wrote and nobody changed. Callers hand over
-        // only what a child process of this binary answered over its own pipe, now or earlier, and in
-        // the latter case what is sealed with the host's key since; wasmtime itself refuses what another
-        // version or configuration made.
+        // SAFETY: `deserialize` needs unmodified output of `serialize`. Callers pass only what a
+        // child process of this binary returned over its own pipe, now or earlier, and in the
+        // latter case sealed with the host's key since; wasmtime itself refuses the output of
+        // another version or configuration.
         let compiled =
             unsafe { wasmtime::component::Component::deserialize(&machine.engine, code) };
         let compiled = compiled.map_err(|error| RuntimeError::Compile {
@@ -127,13 +125,13 @@ impl Component {
         })
     }
 
-    /// The names of what it imports.
+    /// The names of its imports.
     pub(crate) fn imports(&self) -> Vec<String> {
         let kind = self.compiled.component_type();
         kind.imports(self.compiled.engine()).map(|(name, _)| name.to_owned()).collect()
     }
 
-    /// Why it cannot be what it was bound as, whose export it lacks.
+    /// The error for a component that lacks the export of the role it was bound to.
     pub(crate) fn not_exported(
         &self,
         interface: &'static str,
@@ -155,19 +153,20 @@ impl Component {
         self.digest
     }
 
-    /// The name that it was compiled under.
+    /// The name given at compilation.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What it says of itself; none when it does not export `describe`. What the host will call of it has
-    /// the right type, as far as an instance can be made without powers and environment.
+    /// Its description; none when it does not export `describe`. The exports that the host will
+    /// call have the right types, as far as an instance can be created without capabilities and
+    /// environment.
     pub(crate) async fn describe(
         &self,
         machine: &WasmEngine,
     ) -> Result<Option<Vec<Operation>>, RuntimeError> {
-        // Linked as an endpoint is, but without powers: every capability traps when it is called.
+        // Linked as an endpoint is, but without capabilities: each traps when it is called.
         let pre = machine.endpoints.instantiate_pre(&self.compiled).map_err(|error| {
             RuntimeError::Link { component: (*self.name).into(), source: one_line(error) }
         })?;
@@ -183,7 +182,7 @@ impl Component {
             let ended = time_budget::run(&instance.meter, async {
                 let made = match pre.instantiate_async(&mut *store).await {
                     Ok(made) => made,
-                    // It may need its environment to start; each request tells whether that is all.
+                    // It may need its environment to start; each request reports other causes.
                     Err(_) if !describes => return Ok(Ok(None)),
                     Err(error) => return Err(error),
                 };
@@ -215,10 +214,10 @@ impl Component {
                 interface,
                 source: one_line(error),
             }),
-            // It was not asked for anything, so it may be anything.
+            // It does not declare an interface, so it may have any.
             Err(_) if !describes => Ok(None),
             Err(source) => {
-                // Who is stopped has not come to the words that would say why.
+                // A guest that was stopped has not printed its reason.
                 let trapped = matches!(source, EndpointError::Trapped { .. });
                 let said = said.filter(|_| trapped).map(ErrorChain::words);
                 Err(RuntimeError::Describe { component: component(), said, source })
@@ -227,8 +226,8 @@ impl Component {
     }
 }
 
-/// Whether what the host will call, of all that is exported, has the type that it is called by. The
-/// engine finds out only when there is an instance.
+/// Whether the exports that the host will call have the types it calls them by. The engine finds
+/// out only when there is an instance.
 fn check_exports(
     mut store: &mut Store<GuestState>,
     pre: &InstancePre<GuestState>,

@@ -1,19 +1,16 @@
-//! Endpoints: one fresh instance for each request.
+//! HTTP endpoints: one new instance for each request.
 //!
-//! The guest runs in a task that belongs first to the future of [`Endpoint::handle`]
-//! and then to the answer's body: when the client leaves, either is dropped and
-//! the instance with it. Work that a guest does after its body is complete is
-//! cut short, so there is none to hide.
+//! The guest runs in a task that is owned first by the future of [`Endpoint::handle`] and then by
+//! the response body: when the client disconnects, either is dropped and the instance with it. A
+//! guest ends when its body is complete, so there is no hidden background work.
 //!
-//! An answer's head is sent with the first byte of its body, with an empty write
-//! (which is what a flush is), with the end of the answer, or when the guest waits
-//! for more of the request. A guest that fails before, or that answers what HTTP
-//! does not know, is answered for with a problem.
+//! The head of a response is sent with the first byte of its body, with an empty write (which a
+//! flush is), with the end of the response, or when the guest waits for more of the request. For a
+//! guest that fails before, or returns an invalid HTTP response, the client gets a problem.
 //!
-//! Endpoints speak wasi:http 0.2 (`incoming-handler`) or 0.3 (`handler`), under
-//! the same limits. Of 0.3 an instance serves one request too, although it could
-//! serve many: nothing of one caller is there for the next. One that exports
-//! both is called by 0.2, which costs half as much.
+//! Endpoints speak wasi:http 0.2 (`incoming-handler`) or 0.3 (`handler`), under the same limits. An
+//! instance of 0.3 serves one request too, although it could serve many: no state of one caller is
+//! visible to the next. One that exports both is called by 0.2, which costs half as much.
 
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -41,7 +38,8 @@ use crate::limits::{Limits, time_budget};
 use crate::spawn::{AbortOnDrop, spawn};
 use crate::wasm_engine::{Instance, WasmEngine};
 
-/// A component that serves HTTP, linked and ready. Cheap to share; requests do not wait for another.
+/// A component that serves HTTP, linked and ready. Cheap to share; requests do not wait for each
+/// other.
 pub struct Endpoint {
     machine: Arc<WasmEngine>,
     handler: Handler,
@@ -51,7 +49,7 @@ pub struct Endpoint {
     environment: Arc<[(String, String)]>,
 }
 
-/// How the component is called.
+/// The handler interface of the component.
 enum Handler {
     /// wasi:http 0.2.
     P2(ProxyPre<GuestState>),
@@ -82,26 +80,26 @@ impl Endpoint {
         Ok(Self { machine, handler, name, capabilities, limits, environment })
     }
 
-    /// The same with environment variables, by name and value; there are none otherwise.
+    /// The same endpoint with environment variables, by name and value; there are none otherwise.
     #[must_use]
     pub fn with_environment(self, environment: Vec<(String, String)>) -> Self {
         Self { environment: environment.into(), ..self }
     }
 
-    /// What one request may use.
+    /// The limits of one request.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// Gives one request to a fresh instance and returns when the guest has begun to answer.
+    /// Passes one request to a new instance and returns when the guest has begun its response.
     ///
-    /// Dropping the future, or the answer's body, ends the instance. Strip the token from the request
-    /// first: the guest sees every header but hop-by-hop ones and Host.
+    /// Dropping the future, or the response body, ends the instance. Strip the token from the
+    /// request first: the guest sees every header but hop-by-hop ones and Host.
     ///
     /// # Errors
-    /// When there is no answer; why is in the log by then. Once there is one, what goes wrong ends its
-    /// body with an error, and is logged then.
+    /// When there is no response; the cause is in the log by then. A later error ends the body with
+    /// an error, and is logged then.
     pub async fn handle(
         &self,
         caller: Arc<Caller>,
@@ -146,13 +144,14 @@ impl Endpoint {
             Ok(Err(code)) => {
                 return Err(meter.stopped().unwrap_or(EndpointError::Declined(code)));
             }
-            // The sender went with the store, so the task is at its end.
+            // The sender was dropped with the store, so the task is at its end.
             Err(_) => {
                 task.end().await?;
                 return Err(failure.note(EndpointError::NoAnswer));
             }
         };
-        // A guest may answer before it is stopped for a request that turned out too large or too slow.
+        // A guest may respond before it is stopped for a request that turned out too large or too
+        // slow.
         if let Some(stopped) = meter.stopped() {
             return Err(failure.note(stopped));
         }
@@ -169,7 +168,7 @@ impl Endpoint {
             }
             _ => Wanted::Body,
         };
-        // A 304 and the answer to HEAD tell the length of what they stand for.
+        // A 304 and the response to HEAD declare the length of a body that is not sent.
         let length = length.filter(|_| wanted == Wanted::Body);
         if length.is_some_and(|length| length > self.limits.response_body) {
             return Err(failure.note(EndpointError::Limit(LimitKind::ResponseBody)));
@@ -178,7 +177,7 @@ impl Endpoint {
         Ok(Response::from_parts(head, body.boxed_unsync()))
     }
 
-    /// Whether HTTP knows such an answer; the length that it tells of its body.
+    /// Checks that the head is valid HTTP; returns the declared length of the body.
     fn check(
         &self,
         status: StatusCode,
@@ -212,7 +211,7 @@ impl Endpoint {
 
 type Answered = Result<Response<WasiBody>, ErrorChain>;
 
-/// Starts a guest of 0.2, which sets its answer by a call of its own.
+/// Starts a guest of 0.2, which sets its response by a call of its own.
 fn begin(
     pre: ProxyPre<GuestState>,
     mut instance: Instance,
@@ -226,7 +225,7 @@ fn begin(
     let set = move |answer: Result<Response<WasiBody>, _>| {
         let sender = sender.lock().take();
         let Some(sender) = sender else { return };
-        // Nobody waits once the client has left.
+        // There is no receiver once the client has disconnected.
         let _ = sender.send(answer.map_err(|code| ErrorChain::words(format_args!("{code:?}"))));
     };
     let out = view.new_response_outparam_from_callback(set).map_err(refused)?;
@@ -241,8 +240,8 @@ fn begin(
     }))
 }
 
-/// Starts a guest of 0.3, which returns its answer and writes the body afterwards. It has until whoever
-/// reads the body has come to its end, and is dropped then.
+/// Starts a guest of 0.3, which returns its response and writes the body afterwards. It may run
+/// until the reader of the body has reached its end, and is dropped then.
 fn begin_concurrent(
     pre: ServicePre<GuestState>,
     mut instance: Instance,
@@ -272,7 +271,7 @@ fn begin_concurrent(
     })
 }
 
-/// wasi:http wants an authority; HTTP/1.0 clients need not send one (RFC 9112 §3.2).
+/// wasi:http requires an authority; HTTP/1.0 clients need not send one (RFC 9112 §3.2).
 fn with_authority(mut request: Request<Body>) -> Request<Body> {
     if request.uri().authority().is_none() && !request.headers().contains_key(header::HOST) {
         request.headers_mut().insert(header::HOST, HeaderValue::from_static("localhost"));

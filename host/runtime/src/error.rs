@@ -1,9 +1,8 @@
-//! Why a component could not be prepared, and why a request got no answer.
+//! Errors of preparing a component, and of requests without a response.
 //!
-//! Knows nothing of HTTP statuses: the server turns [`EndpointError`] into a
-//! problem. `Display` says what happened; where in the guest is in the source and
-//! in the log. What the guest or the engine chose to say is cut and escaped here,
-//! where it becomes an error of ours.
+//! Independent of HTTP statuses: the server maps [`EndpointError`] to a problem. `Display` says
+//! what happened; the position in the guest is in the source and in the log. Text chosen by the
+//! guest or the engine is truncated and escaped here, where it becomes an error.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -16,159 +15,160 @@ use wasmtime::WasmBacktrace;
 
 use crate::wrong_file::WrongFile;
 
-/// What another library said.
+/// An error of another library.
 pub type Cause = Box<dyn Error + Send + Sync>;
 
-/// Frames of a guest's stack that are told, and bytes of each name: a guest names its functions as it likes.
+/// Stack frames that are logged, and bytes of each name: a guest chooses the names of its
+/// functions.
 const FRAMES: usize = 12;
 const NAME: usize = 120;
 
 /// Why a component cannot be prepared.
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
-    /// The engine does not start on this machine.
+    /// The engine cannot start on this machine.
     #[error("the WebAssembly engine cannot start")]
     Engine(#[source] ErrorChain),
-    /// A file that is known not to be what is needed, with what to do.
+    /// A file of a known wrong kind, with a remedy.
     #[error("component {component} cannot be run")]
     Wrong {
         /// Its name in the manifest.
         component: Box<str>,
-        /// What it is.
+        /// The kind of file.
         source: WrongFile,
     },
-    /// Not a component, or one that uses features that are switched off.
+    /// Not a component, or one that uses disabled features.
     #[error("component {component} cannot be compiled")]
     Compile {
         /// Its name in the manifest.
         component: Box<str>,
-        /// What the compiler said.
+        /// The compiler's error.
         source: ErrorChain,
     },
-    /// It imports something that there is not, or in another shape.
+    /// It imports an interface that does not exist, or with another type.
     #[error("component {component} asks for what Postlet does not have")]
     Link {
         /// Its name in the manifest.
         component: Box<str>,
-        /// The import.
+        /// The linker's error, which names the import.
         source: ErrorChain,
     },
-    /// It lacks an export that is needed.
+    /// It lacks a required export.
     #[error("component {component} does not export {interface}")]
     NotExported {
         /// Its name in the manifest.
         component: Box<str>,
         /// The WIT interface.
         interface: &'static str,
-        /// What the linker said.
+        /// The linker's error.
         source: ErrorChain,
     },
-    /// It exports a function under a name that the host calls, and it is another function.
+    /// It exports a function under a name that the host calls, with another type.
     #[error("component {component} exports {interface} in another shape than Postlet calls it in")]
     Mistyped {
         /// Its name in the manifest.
         component: Box<str>,
         /// The WIT interface.
         interface: &'static str,
-        /// What the linker said.
+        /// The linker's error.
         source: ErrorChain,
     },
-    /// `describe` trapped, or took too long.
+    /// `describe` trapped, or exceeded its time.
     #[error("component {component} cannot describe itself{}", written(said.as_ref()))]
     Describe {
         /// Its name in the manifest.
         component: Box<str>,
-        /// What it wrote to stderr last, such as the message of a panic.
+        /// Its last output on stderr, such as the message of a panic.
         said: Option<ErrorChain>,
         /// How it ended.
         source: EndpointError,
     },
 }
 
-/// Why there is no answer to a request.
+/// Why there is no response to a request.
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
-    /// The guest trapped: it panicked, overran its stack, or misused a handle.
+    /// The guest trapped: it panicked, overflowed its stack, or misused a handle.
     #[error("the component trapped: {cause}")]
     Trapped {
-        /// What it met.
+        /// The trap.
         cause: ErrorChain,
-        /// Where in the guest.
+        /// The guest's stack.
         #[source]
         place: Option<ErrorChain>,
     },
-    /// The guest asked for more than it may have.
+    /// The guest exceeded a limit.
     #[error("the component went over its limit of {0}")]
     Limit(LimitKind),
-    /// The guest took longer than it may.
+    /// The guest exceeded a time budget.
     #[error("the component used up its {budget} of {}", seconds(*limit))]
     Timeout {
-        /// Which of the three.
+        /// Which budget.
         budget: Budget,
-        /// How much it had.
+        /// Its size.
         limit: Duration,
     },
     /// The total time ran out while the guest waited for one host call, which had taken at least
     /// half of it. Only mail servers take so long.
     #[error("the component waited for the mail server until its total time of {} was up", seconds(*limit))]
     HostTimeout {
-        /// How much it had.
+        /// The total time.
         limit: Duration,
     },
-    /// The guest returned without an answer.
+    /// The guest returned without a response.
     #[error("the component gave no answer")]
     NoAnswer,
-    /// The guest answered with one of wasi:http's error codes.
+    /// The guest returned one of wasi:http's error codes.
     #[error("the component declined to answer: {0}")]
     Declined(ErrorChain),
-    /// What the guest answered is no answer of HTTP's.
+    /// The guest's response is not valid HTTP.
     #[error("the component gave an answer that cannot be sent: {0}")]
     Answer(AnswerFault),
-    /// There was no place, or no memory, for one more instance.
+    /// No slot, or no memory, for another instance.
     #[error("{0}")]
     Busy(CapacityError),
-    /// The request has more bytes than a component is given.
+    /// The request body exceeds the limit for components.
     #[error("the request body has more than {limit} bytes")]
     BodyTooLarge {
         /// In bytes.
         limit: u64,
     },
-    /// The request came more slowly than a body may.
+    /// The request body arrived below the minimum rate.
     #[error("the request body came too slowly: at least {rate} bytes a second are needed")]
     BodyTooSlow {
         /// In bytes a second.
         rate: u64,
     },
-    /// The request cannot be handed to a component (no authority, or a malformed length).
+    /// The request cannot be passed to a component (no authority, or a malformed length).
     #[error("the request cannot be handed to the component")]
     Request(#[source] Cause),
 }
 
-/// Which bound left no room for one more instance.
+/// The limit that left no capacity for another instance.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CapacityError {
-    /// The tenant's share of the places.
+    /// The tenant's share of the slots.
     #[error("this tenant's requests hold {held} of {places} places, which is its share now")]
     Tenant {
-        /// By this tenant.
+        /// Held by this tenant.
         held: u32,
-        /// Altogether.
+        /// In total.
         places: u32,
     },
-    /// The share of those who show this tenant no token.
+    /// The share of this tenant's anonymous requests.
     #[error(
         "requests to this tenant without a token hold {held} of {places} places, which is their share now"
     )]
     Strangers {
-        /// By them.
+        /// Held by them.
         held: u32,
-        /// For all requests without a token.
+        /// For all anonymous requests.
         places: u32,
     },
-    /// All places: those that are free are kept for parties that have fewer.
+    /// All slots: free ones are reserved for parties that have fewer.
     #[error("all {places} places of this host are taken, or kept for tenants that have fewer")]
     Host {
-        /// Altogether.
+        /// In total.
         places: u32,
     },
     /// The memory of the tenant.
@@ -179,7 +179,7 @@ pub enum CapacityError {
         /// In bytes.
         limit: usize,
     },
-    /// The memory of those who show this tenant no token.
+    /// The memory of the tenant's anonymous requests.
     #[error(
         "requests to this tenant without a token have taken the {limit} bytes of memory that they may have together"
     )]
@@ -190,7 +190,7 @@ pub enum CapacityError {
 }
 
 impl CapacityError {
-    /// Nobody but this tenant's own callers is in the way.
+    /// Whether only this tenant's own callers hold the capacity.
     #[must_use]
     pub const fn is_own(&self) -> bool {
         !matches!(self, Self::Host { .. })
@@ -203,27 +203,27 @@ impl From<CapacityError> for AtCapacity {
     }
 }
 
-/// What is wrong with an answer.
+/// The fault of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AnswerFault {
-    /// RFC 9110 §15: 2xx to 5xx are final.
+    /// RFC 9110 §15: only 2xx to 5xx are final.
     #[error("its status is {0}, and a final one lies between 200 and 599")]
     Status(u16),
-    /// RFC 9110 §8.6: one number.
+    /// RFC 9110 §8.6: Content-Length is one number.
     #[error("its content-length is not one number")]
     Length,
-    /// RFC 9110 §8.6: what is said of the body holds.
+    /// RFC 9110 §8.6: the body differs from the declared length.
     #[error("its content-length is {0}, and its body has another length")]
     OtherLength(u64),
-    /// RFC 9110 §15.3.5, §15.3.6 and §15.4.5.
+    /// A body with a status that has none (RFC 9110 §15.3.5, §15.3.6 and §15.4.5).
     #[error("its status is {0}, which has no body, and it has one")]
     Body(u16),
-    /// The guest let go of its body without having finished it.
+    /// The guest dropped its body without finishing it.
     #[error("its body was not finished")]
     Unfinished,
 }
 
-/// What a guest had too much of.
+/// The limit that a guest exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LimitKind {
     /// Linear memory.
@@ -232,11 +232,11 @@ pub enum LimitKind {
     Table,
     /// Calls into the host.
     HostCalls,
-    /// Handles held at once.
+    /// Handles held at the same time.
     Handles,
-    /// Header fields of the answer.
+    /// Header fields of the response.
     Headers,
-    /// Bytes of the answer.
+    /// Bytes of the response body.
     ResponseBody,
 }
 
@@ -277,13 +277,13 @@ impl std::fmt::Display for Budget {
 /// Why a body ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// More bytes than allowed.
+    /// It exceeds its limit.
     #[error("the body has more than {limit} bytes")]
     TooLarge {
         /// In bytes.
         limit: u64,
     },
-    /// It came more slowly than it may.
+    /// It arrived below the minimum rate.
     #[error("the body came too slowly: at least {rate} bytes a second are needed")]
     TooSlow {
         /// In bytes a second.
@@ -292,18 +292,18 @@ pub enum BodyError {
     /// The component ended before its body did.
     #[error("the component ended before its answer did")]
     Incomplete,
-    /// The other side's connection, as whoever reads it tells.
+    /// The connection failed, as reported by the reader of the body.
     #[error("the body cannot be read")]
     Read(#[source] Cause),
 }
 
-/// The whole story in one line, for the log.
+/// The error and its causes in one line, for the log.
 #[must_use]
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     ErrorChain::of(error).to_string()
 }
 
-/// What wasmtime said about a component.
+/// An error of wasmtime about a component.
 pub(crate) fn one_line(error: wasmtime::Error) -> ErrorChain {
     let error: Cause = error.into();
     ErrorChain::of(error.as_ref())
@@ -341,7 +341,7 @@ fn written(said: Option<&ErrorChain>) -> String {
     said.map(|said| format!(" (it wrote: {said})")).unwrap_or_default()
 }
 
-/// As it is told.
+/// A duration as errors show it.
 #[must_use]
 pub fn seconds(limit: Duration) -> String {
     format!("{} s", limit.as_secs_f32())

@@ -1,7 +1,7 @@
-//! A failed request of an endpoint, as one entry of the log.
+//! Log entry of a failed endpoint request.
 //!
-//! Whether it fails before its answer or in the midst of the body, it is told once
-//! and here, with the request, the tenant and the component.
+//! Whether it fails before its response or during the body, it is logged once and here, with the
+//! request, the tenant and the component.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use model::caller::Caller;
 use crate::error::{EndpointError, chain};
 use crate::limits::concurrency::InstanceSlots;
 
-/// Tells how one request failed.
+/// Logs the failure of one request.
 #[derive(Debug)]
 pub(crate) struct Failure {
     component: Arc<str>,
@@ -31,19 +31,19 @@ impl Failure {
         }
     }
 
-    /// In the counters: for what the instance itself did not end by.
+    /// Counts a failure that did not end the instance itself.
     pub(crate) fn note(&self, error: EndpointError) -> EndpointError {
         self.places.note(&error);
         error
     }
 
-    /// In the log.
+    /// Writes the log entry.
     pub(crate) fn log(&self, error: &EndpointError) {
         let (component, caller) = (&*self.component, &self.caller);
         let (request, tenant) = (caller.request.as_str(), caller.tenant.as_str());
         let anonymous = caller.token.is_none().then_some(true);
         match error {
-            // Whoever asked is told, and nothing is wrong with the component.
+            // The caller gets the error, and the component is not at fault.
             EndpointError::Busy(_)
             | EndpointError::BodyTooLarge { .. }
             | EndpointError::BodyTooSlow { .. }

@@ -1,11 +1,10 @@
-//! Filters: one fresh instance for each message.
+//! Before-send filters: one new instance for each message.
 //!
-//! A filter reads the message that it is lent and says what it thinks of it.
-//! It is linked to `reading` and an empty WASI, so there is nothing else that it
-//! could do; what its verdict leads to is the engine's business.
+//! A filter reads the message that it is lent and returns a verdict. It is linked to `reading` and
+//! an empty WASI, so it can do nothing else; how the verdict is applied is the engine's policy.
 //!
-//! Invariant: whatever a filter does, its caller gets a verdict or the reason
-//! why there is none (and logs it), and the instance is gone when the future is.
+//! Invariant: whatever a filter does, its caller gets a verdict or an error (and logs it), and the
+//! instance is gone when the future is.
 
 use std::sync::Arc;
 

@@ -1,10 +1,10 @@
-//! Everything that belongs to one instance: the data of its store.
+//! Store data of one instance.
 //!
-//! WASI is linked and empty: no environment but what the manifest writes, no
-//! arguments, no directories, no sockets, no outgoing HTTP. What a guest can do beyond computing is its
-//! [`HostAccess`], fixed when the store is made.
+//! WASI is linked and empty: no environment but the manifest's, no arguments, no directories, no
+//! sockets, no outgoing HTTP. What a guest can do beyond computing is its [`HostAccess`], fixed
+//! when the store is created.
 //!
-//! One type for every world, since what is generic over it compiles slowly.
+//! One type for every world, since code that is generic over it compiles slowly.
 
 use std::fmt;
 use std::future::Future;
@@ -32,7 +32,7 @@ use crate::limits::time_budget::TimeBudget;
 use crate::wasi::clock::CoarseClock;
 use crate::wasi::stdio_log::{Log, LogSource};
 
-/// A guest asks for a seed or a boundary, not for a megabyte.
+/// Maximum size of one random read: guests need a seed or a boundary.
 const RANDOM: u64 = 4096;
 
 /// The data of one store.
@@ -41,8 +41,8 @@ pub(crate) struct GuestState {
     pub(crate) quota: MemoryLimiter,
     pub(crate) meter: Arc<TimeBudget>,
     pub(crate) powers: HostAccess,
-    /// One more than the status that its answer could not be given, as long as it was given no other; 0
-    /// where there is none.
+    /// One more than the status that was refused for its response, unless it set another one later;
+    /// 0 where there is none.
     status: Arc<AtomicU32>,
     stderr: Log,
     wasi: WasiCtx,
@@ -50,20 +50,20 @@ pub(crate) struct GuestState {
     hooks: NoRequests,
 }
 
-/// What an instance's imports lead to.
+/// The implementations of an instance's imports.
 #[derive(Clone, Debug)]
 pub(crate) enum HostAccess {
-    /// Nothing: `describe`.
+    /// No access: `describe`.
     None,
-    /// Room to write a message: the `mime` component.
+    /// Spools for a composed message: the `mime` component.
     Mime(Arc<dyn Spools>),
-    /// One message, lent for the call, and what the manifest's `environment` says: a filter.
+    /// One message, lent for the call, and the manifest's `environment`: a filter.
     Filter { tenant: TenantId, request: RequestId, environment: Arc<[(String, String)]> },
     /// The caller's accounts: an endpoint.
     Endpoint {
         capabilities: Arc<dyn Capabilities>,
         caller: Arc<Caller>,
-        /// Environment variables that the manifest gives it.
+        /// Environment variables of the manifest.
         environment: Arc<[(String, String)]>,
     },
 }
@@ -115,24 +115,24 @@ impl GuestState {
 }
 
 impl GuestState {
-    /// One more than the status that its answer could not be given, or 0.
+    /// One more than the refused status, or 0.
     pub(crate) fn refused_status(&self) -> Arc<AtomicU32> {
         Arc::clone(&self.status)
     }
 
-    /// What it wrote to stderr last, as a panic does.
+    /// Its last output on stderr, such as the message of a panic.
     pub(crate) fn last_words(&self) -> Option<String> {
         self.stderr.last_words()
     }
 
-    /// Its answer was given this status, or could not be.
+    /// Records that its response got this status, or was refused it.
     pub(crate) fn gave_status(&self, status: u16, taken: bool) {
         self.status.store(if taken { 0 } else { u32::from(status) + 1 }, Relaxed);
     }
 }
 
 impl HostAccess {
-    /// Whose request this is, for the log.
+    /// The request it serves, for the log.
     pub(crate) fn request(&self) -> Option<&RequestId> {
         match self {
             Self::None | Self::Mime(_) => None,
@@ -141,7 +141,7 @@ impl HostAccess {
         }
     }
 
-    /// Who pays for it, and for what it logs.
+    /// The tenant that is charged for it and for its log.
     pub(crate) fn tenant(&self) -> Option<&TenantId> {
         match self {
             Self::None | Self::Mime(_) => None,
@@ -157,7 +157,7 @@ impl fmt::Debug for GuestState {
     }
 }
 
-// Every WASI function asks for its view exactly once, so this is where calls are counted.
+// Every WASI function gets its view exactly once, so calls are counted here.
 impl WasiView for GuestState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         self.meter.count();
@@ -172,9 +172,9 @@ impl WasiHttpView for GuestState {
     }
 }
 
-/// Outgoing HTTP, denied.
+/// Outgoing HTTP, always denied.
 struct NoRequests {
-    /// Bytes that one write to a body may hold.
+    /// Maximum size in bytes of one write to a body.
     chunk: usize,
 }
 

@@ -1,13 +1,13 @@
-//! WebAssembly: compiling components, and running them where they can do no harm.
+//! WebAssembly runtime: compiles components, and runs them in a sandbox.
 //!
-//! [`Runtime`] compiles; an [`endpoint::Endpoint`] answers HTTP requests, a
-//! [`mime::MimeComponent`] reads and writes mail, a [`filter::Filter`] judges it. Each request and each call
-//! gets a fresh instance under caps on memory, time, host calls, output and
-//! log. What a component can reach is what `model`'s ports give it.
+//! [`Runtime`] compiles; an [`endpoint::Endpoint`] answers HTTP requests, a [`mime::MimeComponent`]
+//! parses and composes mail, a [`filter::Filter`] returns a verdict on it. Each request and each
+//! call gets a new instance with limits on memory, time, host calls, output and log. A component
+//! has access only to `model`'s ports.
 //!
-//! Refuses to know: routes, tokens, accounts, mail servers. Opens no socket.
+//! Independent of routes, tokens, accounts and mail servers. Opens no socket.
 //!
-//! Invariant: a guest that traps, loops, floods or sleeps costs its own request.
+//! Invariant: a guest that traps, loops, floods or sleeps affects only its own request.
 //!
 //! Standards: WASI 0.2 (wasi:http/proxy), the component model.
 
@@ -32,15 +32,15 @@ pub mod filter;
 pub mod body;
 pub mod endpoint;
 
-/// Compiles components and makes them callable. One for each process; clones share it.
+/// Compiles and links components. One for each process; clones share it.
 #[derive(Clone, Debug)]
 pub struct Runtime {
     machine: Arc<wasm_engine::WasmEngine>,
 }
 
 impl Runtime {
-    /// Starts the engine. Instances come from a pool; where the machine's address space is too small
-    /// for one, a line in the log says so and instances cost more.
+    /// Starts the engine. Instances come from a pool; where the machine's address space is too
+    /// small for one, this is logged and instances cost more.
     ///
     /// # Errors
     /// [`error::RuntimeError::Engine`] on machines that cannot run WebAssembly.
@@ -67,7 +67,7 @@ impl Runtime {
     /// Compiles `wasm`. Costs CPU, so not for an async worker.
     ///
     /// # Errors
-    /// [`error::RuntimeError::Compile`] for anything but a component that uses what is switched on.
+    /// [`error::RuntimeError::Compile`] for anything but a component within the enabled features.
     pub fn component(
         &self,
         name: &str,
@@ -76,11 +76,12 @@ impl Runtime {
         component::Component::compile(&self.machine, name, wasm)
     }
 
-    /// Takes over native code that [`component::Component::code`] gave in a child process of ours.
+    /// Loads native code that [`component::Component::code`] returned in a child process of this
+    /// one.
     ///
     /// The code is trusted as this process is: it must have come over a pipe from a child that this
-    /// process started and nobody else can write to, or carry a seal that only this host could have
-    /// put on it when it came over that pipe.
+    /// process started and to which no other process can write, or be sealed with a key of this
+    /// host since it came over that pipe.
     ///
     /// # Errors
     /// [`error::RuntimeError::Compile`] when another version or configuration made it.
@@ -93,18 +94,20 @@ impl Runtime {
         component::Component::adopt(&self.machine, name, digest, code)
     }
 
-    /// Names everything but the WebAssembly that native code depends on: wasmtime's version, the
-    /// configuration, and the processor's features. Code that was made under another name is useless.
+    /// Identifies everything but the WebAssembly that native code depends on: wasmtime's version,
+    /// the configuration, and the processor's features. Code compiled under another identifier
+    /// cannot be loaded.
     #[must_use]
     pub fn kind_of_code(&self) -> [u8; 32] {
         self.machine.kind_of_code()
     }
 
-    /// Asks the component what it serves, with nothing to reach and one second to live. None when it
-    /// does not export `describe`.
+    /// Calls the component's `describe`, without access to anything and within one second. None
+    /// when it does not export `describe`.
     ///
     /// # Errors
-    /// [`error::RuntimeError::Describe`] when it traps, [`error::RuntimeError::Link`] when it cannot be linked.
+    /// [`error::RuntimeError::Describe`] when it traps, [`error::RuntimeError::Link`] when it
+    /// cannot be linked.
     pub async fn describe(
         &self,
         component: &component::Component,
@@ -112,7 +115,8 @@ impl Runtime {
         component.describe(&self.machine).await
     }
 
-    /// The built-in parser and writer of mail. What it writes lies in `spools`, charged to the host.
+    /// Links the built-in parser and composer of mail. Its output is in `spools`, charged to the
+    /// host.
     ///
     /// # Errors
     /// When the component imports more than `uploads`, or does not export `mime`.
@@ -124,7 +128,7 @@ impl Runtime {
         mime::MimeComponent::new(Arc::clone(&self.machine), component, spools)
     }
 
-    /// A filter of outgoing mail. `environment` is what the manifest gives it. Linked here, once.
+    /// Links a filter of outgoing mail. `environment` holds the manifest's variables.
     ///
     /// # Errors
     /// When it imports more than `reading`, or does not export `before-send`.
@@ -137,10 +141,11 @@ impl Runtime {
         filter::Filter::new(Arc::clone(&self.machine), component, environment, limits)
     }
 
-    /// A component that answers HTTP. Linked here, once.
+    /// Links a component that serves HTTP.
     ///
     /// # Errors
-    /// When it imports what there is not, or does not export wasi:http's `incoming-handler`.
+    /// When it imports an interface that does not exist, or does not export wasi:http's
+    /// `incoming-handler`.
     pub fn endpoint(
         &self,
         component: &component::Component,
@@ -150,7 +155,7 @@ impl Runtime {
         endpoint::Endpoint::new(Arc::clone(&self.machine), component, capabilities, limits)
     }
 
-    /// How instances fared so far.
+    /// Counters of instances since the start.
     #[must_use]
     pub fn counters(&self) -> limits::concurrency::Counters {
         self.machine.places.counters()

@@ -1,7 +1,7 @@
-//! The caller of the `mime` component: hostile mail is parsed in there.
+//! Host side of the `mime` component, in which untrusted mail is parsed.
 //!
-//! A fresh instance for each call, with its own limits and nothing but room to
-//! write a message. Whatever the mail does to it, the host gets an error.
+//! A new instance for each call, with its own limits and no access but to a spool for a composed
+//! message. Whatever the mail causes in it, the host gets an error.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ use crate::wit::bindings::mime_engine::MimeEnginePre;
 use crate::wit::bindings::mime_engine::exports::postlet::mail::mime;
 use crate::wit::{from_wit, to_wit};
 
-/// How long a call waits for one of the component's places.
+/// How long a call waits for one of the component's slots.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The `mime` component, ready to be called.
@@ -42,7 +42,7 @@ pub struct MimeComponent {
     spools: Arc<dyn Spools>,
 }
 
-/// What the guest's functions answer.
+/// The result of the guest's functions.
 type Answer<T> = wasmtime::Result<Result<T, Vec<types::Fault>>>;
 
 impl MimeComponent {
@@ -63,7 +63,7 @@ impl MimeComponent {
         Ok(Self { machine, pre, name, digest: component.digest(), spools })
     }
 
-    /// Runs `work` in a fresh instance.
+    /// Runs `work` in a new instance.
     async fn call<T: Send + 'static>(
         &self,
         work: impl for<'a> FnOnce(
@@ -78,7 +78,7 @@ impl MimeComponent {
         let limits = &self.machine.settings.mime;
         let mut instance = self.machine.instance(&self.name, limits, powers, place);
         let pre = self.pre.clone();
-        // A task of its own: an endpoint's budget does not pay for the parsing that it asked for.
+        // A separate task: an endpoint's CPU budget does not pay for the parsing that it requested.
         let task = spawn(async move {
             let store = &mut instance.store;
             let ended = time_budget::run(&instance.meter, async {
@@ -103,13 +103,13 @@ fn failed(error: EndpointError) -> MimeError {
     MimeError::Failed(chain(&error))
 }
 
-/// Bytes that the guest may read until its call returns.
+/// Lends bytes that the guest may read until its call returns.
 fn lend(store: &mut Store<GuestState>, raw: Octets) -> wasmtime::Result<Resource<Octets>> {
     let owned = store.data_mut().table.push(raw)?;
     Ok(Resource::new_borrow(owned.rep()))
 }
 
-/// A draft whose attachments become the guest's.
+/// Converts a draft; its attachments become the guest's.
 fn hand_in(store: &mut Store<GuestState>, draft: Draft) -> wasmtime::Result<drafts::Draft> {
     let table = &mut store.data_mut().table;
     let mut attachments = Vec::with_capacity(draft.attachments.len());
@@ -258,7 +258,7 @@ impl Mime for MimeComponent {
     }
 }
 
-/// The envelope is checked again on this side: it goes onto the wire.
+/// The envelope is checked again by the host: it is sent on the wire.
 fn envelope(sender: &str, recipients: &[String]) -> Result<Envelope, MimeError> {
     let bad = |address: &str| {
         MimeError::Failed(format!("`{}` is no envelope address", foreign::within(320, address)))

@@ -1,4 +1,4 @@
-//! The crate's one way to start a task: whoever drops the handle ends it.
+//! Tasks that are aborted on drop: the crate's one way to start a task.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,13 +10,13 @@ use tracing::Instrument;
 
 use crate::error::EndpointError;
 
-/// A task that lives no longer than this handle. Awaiting it gives its result.
+/// A task that lives no longer than this handle. Awaiting it returns its result.
 #[derive(Debug)]
 pub(crate) struct AbortOnDrop<T>(JoinHandle<T>);
 
-/// Starts a task of its own for a guest, so that a guest that computes does not hold up whoever
-/// waits for it, and so that dropping the handle drops the guest at its next break. What is logged in
-/// it is logged of the same request.
+/// Starts a separate task for a guest, so that a computing guest does not delay the task that waits
+/// for it, and so that dropping the handle drops the guest at its next yield. Its log entries
+/// belong to the same request.
 #[expect(clippy::disallowed_methods, reason = "the crate's one spawning function")]
 pub(crate) fn spawn<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
@@ -25,13 +25,13 @@ pub(crate) fn spawn<T: Send + 'static>(
 }
 
 impl<T> AbortOnDrop<Result<T, EndpointError>> {
-    /// Waits for the end. A panic in the host counts as the component's: it costs one request.
+    /// Waits for the end. A panic in the host counts as the component's: it fails one request.
     pub(crate) async fn end(self) -> Result<T, EndpointError> {
         self.await.unwrap_or_else(|panicked| Err(ended(&panicked)))
     }
 }
 
-/// What a task that did not come to its end means.
+/// The error of a task that was aborted or panicked.
 pub(crate) fn ended(panicked: &JoinError) -> EndpointError {
     EndpointError::Trapped { cause: ErrorChain::of(panicked), place: None }
 }

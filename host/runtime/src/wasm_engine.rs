@@ -1,11 +1,10 @@
-//! The engine: its configuration, its pool, its clock, and fresh instances.
+//! The wasmtime engine: its configuration, pool, epoch clock, and new instances.
 //!
-//! Settings follow measurements: pooling with resident pages kept and
-//! `PAGEMAP_SCAN` halves the cost of a fresh instance.
-//! Language features that no guest of ours needs are off.
+//! Settings follow measurements: pooling with resident pages kept and `PAGEMAP_SCAN` halves the
+//! cost of a new instance. Language features that no supported guest needs are off.
 //!
-//! Invariant: a store serves one request or call, and its place is given back
-//! only after the store is gone.
+//! Invariant: a store serves one request or call, and its slot is released only after the store is
+//! gone.
 
 use std::hash::{Hash, Hasher};
 use std::num::NonZeroUsize;
@@ -35,33 +34,33 @@ use crate::wit::bindings::before_send::BeforeSendFilter;
 use crate::wit::bindings::capabilities::Capabilities;
 use crate::wit::bindings::mime_engine::MimeEngine;
 
-/// Deploys that run `describe` at the same time, beyond the places that requests have.
+/// Deployments that run `describe` concurrently, beyond the slots of requests.
 const DESCRIBES: u32 = 8;
 
-/// Everything that instances are made with.
+/// Everything that instances are created from.
 pub(crate) struct WasmEngine {
     pub(crate) engine: Engine,
     pub(crate) places: Arc<InstanceSlots>,
     pub(crate) settings: Settings,
-    /// WASI 0.2 and 0.3, wasi:http and every import of ours.
+    /// WASI 0.2 and 0.3, wasi:http and all of Postlet's imports.
     pub(crate) endpoints: Linker<GuestState>,
-    /// WASI and a place to write to.
+    /// WASI and spools.
     pub(crate) mime: Linker<GuestState>,
-    /// WASI, wasi:http without anybody to ask, and one message to read.
+    /// WASI, wasi:http without outgoing requests, and one message to read.
     pub(crate) filters: Linker<GuestState>,
 }
 
-/// Where instances come from.
+/// How instances are allocated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Allocation {
-    /// A pool, and compilation on every core: a host.
+    /// From a pool, with compilation on every core: a host.
     Pooled,
-    /// Made on demand, and compilation on one core: a child that prepares one component in little
+    /// On demand, with compilation on one core: a child that prepares one component in little
     /// address space. What it compiles runs on the other kind: neither choice is part of the code.
     OnDemand,
 }
 
-/// One instance's store and place.
+/// One instance's store and slot.
 pub(crate) struct Instance {
     pub(crate) store: Store<GuestState>,
     pub(crate) meter: Arc<TimeBudget>,
@@ -81,7 +80,8 @@ impl WasmEngine {
         })?;
         let filters = link(&engine, |linker| {
             wasmtime_wasi::p2::add_to_linker_async(linker)?;
-            // Nothing is sent: what componentize-js makes imports it, whether it is used or not.
+            // No request can be sent: components made by componentize-js import it, whether they
+            // use it or not.
             wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
             BeforeSendFilter::add_to_linker::<_, HasSelf<GuestState>>(linker, |guest| guest)
         })?;
@@ -110,7 +110,7 @@ impl WasmEngine {
         let mut store = Store::new(&self.engine, guest);
         store.limiter(|guest| &mut guest.quota);
         store.set_hostcall_fuel(limits.host_call_bytes);
-        // Streams, futures and tasks of WASI 0.3 lie in a table of wasmtime's own.
+        // Streams, futures and tasks of WASI 0.3 are in a table of wasmtime's own.
         if let Some(table) = store.concurrent_resource_table() {
             table.set_max_capacity(limits.handles);
         }
@@ -132,7 +132,7 @@ impl WasmEngine {
     }
 }
 
-/// Takes what would go into a hash table's 64 bits, and keeps 256.
+/// A hasher that keeps 256 bits instead of a hash table's 64.
 struct Digesting(Sha256);
 
 impl Hasher for Digesting {
@@ -163,7 +163,7 @@ impl Instance {
         Err(error)
     }
 
-    /// A trap's cause: often a guest aborts because it was refused something.
+    /// A trap's cause: often a guest aborts because a growth was refused.
     fn blame(&self, trap: wasmtime::Error) -> EndpointError {
         if let Some(stopped) = self.meter.stopped() {
             return stopped;
@@ -185,7 +185,7 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        // Before the store goes: whoever reads the answer's body must not take its end for the whole.
+        // Before the store goes: the reader of the response body must not take its end as complete.
         self.meter.end(Outcome::Failed);
     }
 }
@@ -215,8 +215,8 @@ fn link(
     Ok(linker)
 }
 
-/// WASI says no to a status that is none, and a guest that does not look answers 200 then: so it is
-/// remembered. Stands in place of what wasi:http links.
+/// WASI refuses an invalid status, and a guest that ignores this responds with 200: so it is
+/// recorded. Replaces wasi:http's own function.
 fn watch_status(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     let set = |mut store: StoreContextMut<'_, GuestState>, (answer, status): (Resource<_>, u16)| {
@@ -268,7 +268,8 @@ fn engine(settings: &Settings, allocation: Allocation) -> Result<Engine, Runtime
     }
 }
 
-/// Sized so that whoever holds a place also finds room: exhaustion would be an error, not a wait.
+/// Sized so that the holder of a slot also finds capacity: exhaustion would be an error, not a
+/// wait.
 fn pool(settings: &Settings) -> PoolingAllocationConfig {
     let count = [settings.mime_instances, settings.filter_instances, DESCRIBES]
         .into_iter()
@@ -293,7 +294,7 @@ fn pool(settings: &Settings) -> PoolingAllocationConfig {
     pool
 }
 
-/// One thread moves the epoch, and sleeps while nothing lives.
+/// Starts the one thread that advances the epoch, and sleeps while there is no instance.
 fn start_ticking(engine: &Engine, places: &Arc<InstanceSlots>) -> Result<(), RuntimeError> {
     /// Ticks without a guest before the thread parks: unparking costs a system call.
     const QUIET: u32 = 100;

@@ -1,9 +1,9 @@
-//! The usual wrong files, recognised before anything is compiled.
+//! Recognition of common wrong files before anything is compiled.
 //!
-//! What an author most often gives instead of a component is something near it: a core
-//! module, a component for another host, or one of another version. The compiler's and
-//! the linker's words on those help nobody, so each gets a sentence of what to do.
-//! Only names and first bytes are looked at; whether it is sound, the compiler says.
+//! Authors most often supply something close to a component: a core module, a component for another
+//! host, or one of another version. The compiler's and the linker's errors on those do not help, so
+//! each gets a sentence with a remedy. Only names and first bytes are examined; the compiler checks
+//! validity.
 //!
 //! Standards: WebAssembly core 3.0 §5.5.16 and the component model's Binary.md (preambles).
 
@@ -11,15 +11,15 @@ use model::foreign;
 use model::foreign::ErrorChain;
 use wasmparser::{Parser, Payload};
 
-/// The version of `postlet:mail` that this host has.
+/// The version of `postlet:mail` that this host implements.
 pub const CONTRACT: &str = "0.1.0";
 
-/// `\0asm`, and the layers that are told apart by the fields behind it.
+/// `\0asm`, and the layers that are distinguished by the fields after it.
 const MAGIC: &[u8] = b"\0asm";
 const CORE_MODULE: &[u8] = b"\x01\0\0\0";
 const COMPONENT: &[u8] = b"\x0d\0\x01\0";
 
-/// First bytes of what is packed, and by what.
+/// First bytes of compressed files and archives, with their format.
 const PACKED: [(&[u8], &str); 5] = [
     (b"\x1f\x8b", "gzip"),
     (b"PK\x03\x04", "zip"),
@@ -28,7 +28,7 @@ const PACKED: [(&[u8], &str); 5] = [
     (b"BZh", "bzip2"),
 ];
 
-/// First bytes of code for one kind of machine. Code that wasmtime compiled is an ELF file, too.
+/// First bytes of machine code. Code that wasmtime compiled is an ELF file, too.
 const NATIVE: [(&[u8], &str); 4] = [
     (b"\x7fELF", "an ELF file"),
     (b"MZ", "a program for Windows"),
@@ -36,22 +36,22 @@ const NATIVE: [(&[u8], &str); 4] = [
     (b"!<arch>\n", "a library of object files"),
 ];
 
-/// Services of Spin's that have another form here.
+/// Services of Spin that have another form here.
 const INSTEAD: [(&str, &str); 2] = [
     ("variables", "read the environment, which holds the manifest's `variables`"),
     ("config", "read the environment, which holds the manifest's `variables`"),
 ];
 
-/// Bytes of a name that are told.
+/// Maximum length in bytes of a name in an error.
 const NAME: usize = 120;
 
-/// What a file is, where it is nothing that this host runs.
+/// The kind of a file that this host cannot run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WrongFile {
-    /// Nothing.
+    /// An empty file.
     #[error("the file is empty: the build did not write it, or wrote another one")]
     Empty,
-    /// WebAssembly, but no component.
+    /// A core WebAssembly module.
     #[error(
         "it is a core module, not a component: build it for wasm32-wasip2, or make a component of it \
          with `wasm-tools component new`, componentize-js or componentize-py"
@@ -76,7 +76,7 @@ pub enum WrongFile {
     /// Anything else.
     #[error("it is no WebAssembly: it begins with `{0}`")]
     Other(ErrorChain),
-    /// WASI before it was released.
+    /// A release candidate of WASI.
     #[error(
         "it {verb} `{name}`, a release candidate of WASI: this host has the releases 0.2 and 0.3.0; \
          build it with tools that have one of them"
@@ -87,17 +87,17 @@ pub enum WrongFile {
         /// The interface.
         name: ErrorChain,
     },
-    /// A service of Spin's.
+    /// A service of Spin.
     #[error("it {verb} `{name}`, a service of Spin's that there is not here: {instead}")]
     OfSpin {
         /// `imports` or `exports`.
         verb: &'static str,
         /// The interface.
         name: ErrorChain,
-        /// What there is.
+        /// The replacement.
         instead: &'static str,
     },
-    /// Ours, of another version.
+    /// `postlet:mail` of another version.
     #[error(
         "it {verb} `{name}`, and this host's contract is postlet:mail@{CONTRACT}: take `wit/` from \
          /-/wit.tar of the host, and build it again"
@@ -115,16 +115,16 @@ pub enum WrongFile {
          postlet:mail"
     )]
     Command(ErrorChain),
-    /// Nobody could call it.
+    /// Without exports it cannot be called.
     #[error("it exports nothing at all (in Rust, `export!` is missing)")]
     NoExports,
-    /// It judges mail, and was given a route.
+    /// A filter that was given a route.
     #[error("it is a filter: bind it with [[trigger.mail]] instead of [[trigger.http]]")]
     Filter,
-    /// It answers requests, and was bound as a filter.
+    /// An endpoint that was bound as a filter.
     #[error("it is an endpoint: give it a route with [[trigger.http]] instead of [[trigger.mail]]")]
     Endpoint,
-    /// What only endpoints have.
+    /// An import that only endpoints have.
     #[error(
         "it imports `{0}`, which a filter may not: a filter reads the one message that it is lent \
          (postlet:mail/reading, with content, types and filtering) and has WASI 0.2; everything \
@@ -133,8 +133,8 @@ pub enum WrongFile {
     NotForFilters(ErrorChain),
 }
 
-/// Looks at the first bytes, and at what a component imports and exports. Linear in the file, which it
-/// does not read beyond the sections' heads.
+/// Examines the first bytes, and a component's imports and exports. Linear in the file, of which it
+/// reads only the heads of the sections.
 pub(crate) fn recognise(wasm: &[u8]) -> Result<(), WrongFile> {
     match wasm.strip_prefix(MAGIC) {
         Some(rest) if rest.starts_with(COMPONENT) => look_at_names(wasm),
@@ -144,10 +144,10 @@ pub(crate) fn recognise(wasm: &[u8]) -> Result<(), WrongFile> {
     }
 }
 
-/// Of the imports of a filter, the first that there is for endpoints only.
+/// The first of a filter's imports that only endpoints may have.
 pub(crate) fn not_for_filters<'a>(imports: impl Iterator<Item = &'a str>) -> Option<WrongFile> {
     const OURS: [&str; 4] = ["types", "content", "reading", "filtering"];
-    /// Types that come along with functions, which say more of what was meant.
+    /// Interfaces of types that come with functions; the functions show better what was meant.
     const ALONG: [&str; 3] = ["grants", "drafts", "outcomes"];
     const WASI: [&str; 7] = ["cli", "clocks", "filesystem", "http", "io", "random", "sockets"];
     let known = |import: &str| match package(import) {
@@ -155,7 +155,7 @@ pub(crate) fn not_for_filters<'a>(imports: impl Iterator<Item = &'a str>) -> Opt
         Some((package, _, version)) => package
             .strip_prefix("wasi:")
             .is_some_and(|name| WASI.contains(&name) && version.starts_with("0.2.")),
-        // Types that stand at the root are nothing to reach.
+        // Types at the root give access to nothing.
         None => true,
     };
     let mut first = None;
@@ -169,7 +169,7 @@ pub(crate) fn not_for_filters<'a>(imports: impl Iterator<Item = &'a str>) -> Opt
     first.map(|import| WrongFile::NotForFilters(name(import)))
 }
 
-/// What a component is that lacks the export it was bound for.
+/// The kind of a component that lacks the export it was bound for.
 pub(crate) fn by_exports<'a>(exports: impl Iterator<Item = &'a str>) -> Option<WrongFile> {
     let mut none = true;
     for export in exports {
@@ -198,7 +198,7 @@ fn not_webassembly(bytes: &[u8]) -> WrongFile {
     }
     let head = bytes.get(..4096).unwrap_or(bytes);
     let head = String::from_utf8_lossy(head);
-    // Lines of comments may stand before it.
+    // Lines of comments may precede it.
     let mut lines = head.lines().map(str::trim_start);
     let first = lines.find(|line| !line.is_empty() && !line.starts_with(";;")).unwrap_or_default();
     if ["(module", "(component", "(;"].iter().any(|start| first.starts_with(start)) {
@@ -210,14 +210,14 @@ fn not_webassembly(bytes: &[u8]) -> WrongFile {
 fn look_at_names(wasm: &[u8]) -> Result<(), WrongFile> {
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(wasm) {
-        // Whatever is wrong with it, the compiler says it better.
+        // The compiler's error about it is better.
         let Ok(payload) = payload else { return Ok(()) };
         if let Payload::ModuleSection { .. } | Payload::ComponentSection { .. } = payload {
             depth += 1;
         } else if let Payload::End(_) = payload {
             depth = depth.saturating_sub(1);
         } else if depth > 0 {
-            // What is nested imports from what is around it.
+            // A nested component imports from the enclosing one.
         } else if let Payload::ComponentImportSection(section) = payload {
             for import in section.into_iter().map_while(Result::ok) {
                 judge("imports", import.name.name)?;
@@ -249,15 +249,15 @@ fn judge(verb: &'static str, known: &str) -> Result<(), WrongFile> {
     Ok(())
 }
 
-/// `a:b/c@1.2.3` taken apart; the version is empty where there is none.
+/// Splits `a:b/c@1.2.3`; the version is empty where there is none.
 fn package(known: &str) -> Option<(&str, &str, &str)> {
     let (path, version) = known.split_once('@').unwrap_or((known, ""));
     let (package, interface) = path.split_once('/')?;
     Some((package, interface, version))
 }
 
-/// What two versions have in common that are linked to each other (Semantic Versioning 2.0.0 §4, and
-/// what the linker makes of it): 0.1.x is apart from 0.2.x.
+/// The compatible part of a version (Semantic Versioning 2.0.0 §4, as the linker applies it): 0.1.x
+/// differs from 0.2.x.
 fn track(version: &str) -> &str {
     let mut dots = version.match_indices('.').map(|(at, _)| at);
     let end = if version.starts_with("0.") { dots.nth(1) } else { dots.next() };

@@ -1,7 +1,7 @@
-//! Why a store cannot be opened.
+//! Errors of opening a store.
 //!
-//! Read by an operator in a terminal, so every variant names the path to look
-//! at. What goes wrong later is `model::port::store_error::StoreError`.
+//! Read by an operator in a terminal, so every variant names the path to look at. Later errors are
+//! `model::port::store_error::StoreError`.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -11,34 +11,35 @@ use std::path::{Path, PathBuf};
 use model::port::store_error::StoreError;
 
 /// Why [`crate::sqlite::Sqlite::open`], [`crate::keys::seal::MasterKey::load_or_create`],
-/// [`crate::files::spools::FileSpools::new`] or [`crate::sqlite::inspect::look`] did not work. Nothing was changed, except that directories may exist now.
+/// [`crate::files::spools::FileSpools::new`] or [`crate::sqlite::inspect::look`] failed. Nothing
+/// was changed, except that directories may exist now.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// One host per data directory.
+    /// Another host holds the lock: one host per data directory.
     #[error("another process uses the data directory {}", dir.display())]
     Locked {
         /// The data directory.
         dir: PathBuf,
     },
-    /// A later release wrote it; going back would lose what it added.
+    /// A later release wrote it; going back would lose data that it added.
     #[error("{} has schema version {found}, this program knows versions up to {known}: use a newer release", file.display())]
     Newer {
         /// The database.
         file: PathBuf,
-        /// Its version.
+        /// Its schema version.
         found: u32,
-        /// Ours.
+        /// The newest schema version of this release.
         known: u32,
     },
-    /// The database does not open or does not migrate.
+    /// The database cannot be opened or migrated.
     #[error("{} cannot be opened as a database", file.display())]
     Database {
         /// The database.
         file: PathBuf,
-        /// SQLite's words.
+        /// SQLite's error.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// One of the databases is not there, and it was.
+    /// One of the databases existed once, and is missing.
     #[error("{} is missing or empty, and {} holds what belongs to it: bring both databases back from one backup, or move the directory away to begin anew", file.display(), dir.display())]
     Missing {
         /// The database.
@@ -46,7 +47,7 @@ pub enum OpenError {
         /// The data directory.
         dir: PathBuf,
     },
-    /// SQLite finds the file broken.
+    /// SQLite reports the file as corrupt.
     #[error("{} is damaged: {told}", file.display())]
     Damaged {
         /// The database.
@@ -54,15 +55,15 @@ pub enum OpenError {
         /// The first fault, in SQLite's words.
         told: String,
     },
-    /// The disk.
+    /// An I/O error.
     #[error("{} cannot be used", path.display())]
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// The system's words.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// The master key would be no secret.
+    /// The key file is accessible to other users.
     #[error("{} may be read by others (mode {mode:o}): chmod 600 it, and change the passwords that it protects", path.display())]
     KeyExposed {
         /// The key file.
@@ -70,13 +71,13 @@ pub enum OpenError {
         /// Its permission bits.
         mode: u32,
     },
-    /// The file holds something else.
+    /// The file does not hold a key.
     #[error("{} is not a master key: 32 bytes in base64 are expected", path.display())]
     KeyMalformed {
         /// The key file.
         path: PathBuf,
     },
-    /// The secrets in the directory were sealed with another master key.
+    /// The secrets in the directory are sealed with another master key.
     #[error("the master key does not open {}: it belongs to another data directory", dir.display())]
     WrongKey {
         /// The data directory.
@@ -96,7 +97,7 @@ impl OpenError {
     }
 }
 
-/// The store's own trouble, in one line.
+/// An internal failure, in one line.
 pub(crate) fn failed(cause: impl Display) -> StoreError {
     StoreError::Failed(cause.to_string())
 }

@@ -1,12 +1,11 @@
-//! Everything that outlives a request: SQLite, its memory twin, blobs and spools.
+//! Persistence: SQLite, its in-memory twin, blobs and spools.
 //!
-//! Both stores implement the ports `Outbox`, `Accounts` and `Tokens` of `model`
-//! and pass one conformance suite, so that a test on the twin says something
-//! about the host. Knows nothing of mail, HTTP or policy: when to try again and
-//! what a state means is decided by the caller.
+//! Both stores implement the ports `Outbox`, `Accounts` and `Tokens` of `model` and pass one
+//! conformance suite, so that a test on the twin is valid for the host. Independent of mail, HTTP
+//! or policy: when to try again and what a state means is decided by the caller.
 //!
-//! Invariant: a write is answered only after its commit is on the disk; a disk
-//! that failed once is not written to again.
+//! Invariant: a write returns only after its commit is durable; a disk that failed once is not
+//! written to again.
 
 pub mod error;
 pub mod keys;

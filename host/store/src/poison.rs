@@ -1,7 +1,7 @@
-//! The flag that a disk has failed: what failed once is not written to again before a restart.
+//! The flag of a failed disk: after one failure nothing is written before a restart.
 //!
-//! After a failed fsync nobody knows what of the data reached the disk, and a second fsync may
-//! succeed without having written it. So the first failure is final.
+//! After a failed fsync it is unknown which data reached the disk, and a second fsync may succeed
+//! without having written it. So the first failure is final.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::error::failed;
 
-/// Set once, when the disk has failed: for one file, and for the disk that it lies on.
+/// Set once, when the disk has failed: for one file, and for the disk that it is on.
 #[derive(Clone, Debug)]
 pub(crate) struct Poison {
     file: Arc<AtomicBool>,
@@ -26,12 +26,12 @@ impl Default for Poison {
 }
 
 impl Poison {
-    /// Of another file on the same disk: it may be written to the end, for what cannot wait.
+    /// For another file on the same disk: it may still be written, for what cannot wait.
     pub(crate) fn of_another_file(&self) -> Self {
         Self { file: Arc::default(), disk: Arc::clone(&self.disk) }
     }
 
-    /// Nothing is written to the file from now on.
+    /// Marks the file and the disk as failed; nothing is written to the file any more.
     pub(crate) fn set(&self, cause: &dyn Display) {
         self.file.store(true, Ordering::SeqCst);
         if !self.disk.send_replace(true) {

@@ -1,11 +1,10 @@
-//! A few threads that do blocking work for async callers.
+//! Thread pool for blocking work of async callers.
 //!
-//! SQLite and files block; callers may sit on any executor, so the waiting is
-//! done here and the answer comes back through a channel. Each thread owns a
-//! state: a reading connection, or nothing.
+//! SQLite and files block; callers may be on any executor, so the blocking is done here and the
+//! result comes back through a channel. Each thread owns a state: a reading connection, or nothing.
 //!
-//! Invariant: the queue is bounded, so a slow disk slows the callers down
-//! instead of filling the memory.
+//! Invariant: the queue is bounded, so a slow disk slows the callers down instead of filling the
+//! memory.
 
 use parking_lot::Mutex;
 use std::fmt;
@@ -26,7 +25,7 @@ impl From<PoolClosed> for io::Error {
     }
 }
 
-/// Threads with one queue. Dropping it finishes what is queued and waits for them.
+/// Threads with one queue. Dropping it completes queued work and waits for them.
 pub(crate) struct ThreadPool<S> {
     jobs: Option<mpsc::Sender<Job<S>>>,
     threads: Vec<JoinHandle<()>>,
@@ -34,7 +33,7 @@ pub(crate) struct ThreadPool<S> {
 
 type Job<S> = Box<dyn FnOnce(&mut S) + Send>;
 
-/// Enough to keep the threads busy; more would only wait here instead of at the caller.
+/// Enough to keep the threads busy; further callers wait.
 const QUEUE: usize = 256;
 
 impl<S: Send + 'static> ThreadPool<S> {
@@ -55,7 +54,7 @@ impl<S: Send + 'static> ThreadPool<S> {
         Ok(Self { jobs: Some(jobs), threads })
     }
 
-    /// Runs `work` on one of the threads. It runs to its end even if the caller stops waiting.
+    /// Runs `work` on one of the threads. It is completed even if the caller stops waiting.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut S) -> T + Send + 'static,
@@ -79,7 +78,7 @@ impl<S> Drop for ThreadPool<S> {
     fn drop(&mut self) {
         self.jobs = None;
         for thread in self.threads.drain(..) {
-            // A job may have held the last handle on its own crew.
+            // A job may have held the last handle on its own pool.
             if thread.thread().id() != thread::current().id() && thread.join().is_err() {
                 tracing::error!("a thread of the store panicked");
             }

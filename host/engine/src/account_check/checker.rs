@@ -1,4 +1,4 @@
-//! Checks of an account: what a login at its servers and a message to itself need.
+//! State shared by account checks: logins at the servers and the self-test.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(crate) struct Checker {
     pub(crate) profiles: Arc<Profiles>,
     pub(crate) discovery: Arc<Discovery>,
     pub(crate) healths: Arc<HealthRecorder>,
-    /// Logins that were refused while accounts were checked.
+    /// Refused logins of account checks.
     pub(crate) refusals: LoginAttempts,
 }
 

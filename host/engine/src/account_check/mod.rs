@@ -1,4 +1,5 @@
-//! Checks of an account: logins at its servers, and a message to itself.
+//! Account checks: verification of the servers, and the self-test by a message to the account
+//! itself.
 
 pub(crate) mod checker;
 pub mod verify;

@@ -1,12 +1,11 @@
-//! Sending an account a mail from itself, waiting for it, and removing it.
+//! Self-test of an account: sends a message to itself, waits for it, and removes it.
 //!
-//! The only proof that a mailbox works is a message that went through it. It is built
-//! by `mime` like every other, but goes past the outbox: who tries wants to know
-//! now, and a retry tomorrow helps nobody.
+//! Only a message that went through a mailbox proves that it works. It is composed by `mime` like
+//! every other, but bypasses the outbox: the caller waits for the result, and a retry tomorrow
+//! would not help.
 //!
-//! Invariants: what is removed bears the Message-ID that was made up for it, and
-//! nothing else does; IMAP is logged in to first, so that nothing is sent that could
-//! not be removed.
+//! Invariants: only the message with the Message-ID generated for the test is removed; the IMAP
+//! login comes first, so that nothing is sent that could not be removed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,20 +26,20 @@ use crate::login::trace::{StepName, StepRecorder};
 use crate::problems;
 use crate::submit::submitter;
 
-/// How many of the newest messages are looked at: others arrive meanwhile.
+/// How many of the newest messages are searched: others arrive meanwhile.
 const NEWEST: u32 = 50;
-/// Between two looks at first, and at most.
+/// The first and the longest pause between two searches.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// How it went.
+/// The result of a self-test.
 #[derive(Clone, Debug, Default)]
 pub struct SelfTest {
-    /// Of the test message, without angle brackets; none when there was none.
+    /// Of the test message, without angle brackets; none when none was composed.
     pub message_id: Option<String>,
-    /// In their order; the last one failed, if there is a problem.
+    /// In order; the last one failed, if there is a problem.
     pub steps: Vec<SelfTestStep>,
-    /// Where the message arrived, and whether that is the mailbox for junk.
+    /// Where the message arrived.
     pub arrived: Option<Arrival>,
     /// Nothing of it is left in the mailbox.
     pub removed: bool,
@@ -53,22 +52,20 @@ pub struct SelfTest {
 pub struct Arrival {
     /// The mailbox's decoded name.
     pub mailbox: String,
-    /// The service takes it for junk.
+    /// The service filed it as junk.
     pub junk: bool,
 }
 
-/// One step of it.
+/// One step of a self-test.
 #[derive(Clone, Copy, Debug)]
 pub struct SelfTestStep {
     /// `imap`, `compose`, `smtp`, `send`, `arrive`, `remove`.
     pub name: &'static str,
-    /// It was done.
     pub ok: bool,
-    /// How long it took.
     pub took: Duration,
 }
 
-/// See the module. `wait` bounds the arrival.
+/// Runs the self-test. `wait` limits the time until arrival.
 pub(crate) async fn run(
     checker: &Checker,
     account: &Account,
@@ -90,7 +87,7 @@ struct Run<'a> {
     last: Duration,
 }
 
-/// A mailbox in which the message may turn up.
+/// A mailbox in which the message may arrive.
 struct SearchedMailbox {
     name: MailboxName,
     junk: bool,
@@ -180,7 +177,7 @@ impl Run<'_> {
         checker.mime.compose(draft, message_id, now).await.map_err(problems::composing)
     }
 
-    /// Looks into the mailboxes by turns, ever more seldom, until the message lies in one.
+    /// Searches the mailboxes in turn, at growing intervals, until the message is in one.
     async fn arrival<'p>(
         &self,
         imap: &mut dyn ImapSession,
@@ -209,8 +206,8 @@ impl Run<'_> {
         }
     }
 
-    /// Of the newest messages, those with this Message-ID. Selects anew each time: there are servers
-    /// whose sessions see a mailbox as it was then.
+    /// The UIDs of the newest messages with this Message-ID. Selects again each time: on some
+    /// servers a session sees a mailbox as it was at SELECT.
     async fn find_by_message_id(
         &self,
         imap: &mut dyn ImapSession,
@@ -235,8 +232,9 @@ impl Run<'_> {
         Ok(ours.map(|(uid, _)| uid).collect())
     }
 
-    /// From every place where it lies: where mail arrives, and the sent mail of a service that files what
-    /// goes out. One place that cannot be cleared does not save the others; the first is told.
+    /// Removes the message from every mailbox that has it: where mail arrives, and the sent mail of
+    /// a service that files copies. A mailbox that fails does not stop the others; the first error
+    /// is returned.
     async fn remove(
         &self,
         imap: &mut dyn ImapSession,
@@ -296,7 +294,7 @@ fn places(mailboxes: &[Mailbox]) -> Vec<SearchedMailbox> {
     inbox.into_iter().chain(junk).collect()
 }
 
-/// What the server says goes before what a name suggests.
+/// A SPECIAL-USE attribute takes precedence over a well-known name.
 fn with_role(mailboxes: &[Mailbox], role: Role) -> Option<&MailboxName> {
     let find = |source: RoleSource| {
         mailboxes.iter().find(|known| known.selectable && known.role == Some((role, source)))
@@ -318,7 +316,7 @@ fn left_behind(mut problem: Problem, mailbox: &MailboxName) -> Problem {
     problem
 }
 
-/// Without UIDPLUS (RFC 4315) an EXPUNGE would take along what others have marked.
+/// Without UIDPLUS (RFC 4315) an EXPUNGE would also remove messages that other clients marked.
 fn marked(mailbox: &MailboxName) -> Problem {
     let detail = format!(
         "the test message arrived and is marked as deleted in {}, where it still lies: this server removes only all marked messages at once (it lacks UIDPLUS), and others are marked there that are not Postlet's to remove. It goes when a mail program next expunges (compacts, purges) the mailbox",
@@ -327,7 +325,7 @@ fn marked(mailbox: &MailboxName) -> Problem {
     Problem::new(Code::UpstreamUnsupported, detail)
 }
 
-/// After any other answer than a NO no command may follow.
+/// After any error but NO no command may follow.
 fn ends_session(problem: &Problem) -> bool {
     let cause = problem.cause.as_ref().and_then(|cause| cause.downcast_ref::<ImapError>());
     cause.is_some_and(|error| !matches!(error, ImapError::No { .. }))

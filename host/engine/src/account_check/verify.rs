@@ -1,8 +1,8 @@
-//! Trying an account's servers without storing anything.
+//! Verification of an account's servers, without storing anything.
 //!
-//! Both at once and apart from each other: a wrong SMTP port must not hide that
-//! reading works. Each is tried as far as it will be used: IMAP to the list of
-//! mailboxes, SMTP to a recipient. No message is sent.
+//! Both at once and separately: a wrong SMTP port must not hide that reading works. Each is tried
+//! as far as it will be used: IMAP to the list of mailboxes, SMTP to a recipient. No message is
+//! sent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,43 +20,44 @@ use crate::login::attempts::LoginOutcome;
 use crate::login::trace::{ConnectionReport, Step, StepRecorder};
 use crate::problems;
 
-/// A certificate that ends sooner than this gets a warning: renewals by machine come a month before.
+/// A certificate that expires sooner than this gets a warning: automatic renewals come a month
+/// before.
 pub const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
-/// What each of the account's servers said.
+/// The result of verifying an account's servers.
 #[derive(Clone, Debug)]
 pub struct Verification {
     /// None when the account has no IMAP server.
     pub imap: Option<Probe>,
     /// None when the account has no SMTP server.
     pub smtp: Option<Probe>,
-    /// What the service asks of whoever logs in, should a login have been refused; in each language
-    /// that there is.
+    /// What the service requires for a login, should one have been refused; one text in each
+    /// language.
     pub help: Vec<Localised>,
-    /// The service's own page about it.
+    /// The service's own help page.
     pub help_url: Option<String>,
 }
 
 impl Verification {
-    /// Those that there are, each with its protocol.
+    /// The probes that were made, each with its protocol.
     pub fn probes(&self) -> impl Iterator<Item = (Protocol, &Probe)> {
         let halves = [(Protocol::Imap, &self.imap), (Protocol::Smtp, &self.smtp)];
         halves.into_iter().filter_map(|(protocol, half)| Some((protocol, half.as_ref()?)))
     }
 
-    /// What each server said to the login, as far as it said anything about it.
+    /// The login outcome of each server that judged the login.
     pub(crate) fn answers(&self) -> impl Iterator<Item = (&MailServer, LoginOutcome)> {
         self.probes()
             .filter_map(|(_, probe)| Some((&probe.server, LoginOutcome::of(&probe.result)?)))
     }
 
-    /// Why it did not work; none when it did.
+    /// The first problem; none when all succeeded.
     #[must_use]
     pub fn problem(&self) -> Option<&Problem> {
         self.probes().find_map(|(_, probe)| probe.result.as_ref().err())
     }
 
-    /// A server did not take the login.
+    /// Whether a server refused the login.
     pub(crate) fn is_refused(&self) -> bool {
         let refused = |probe: &Probe| {
             probe.result.as_ref().is_err_and(|problem| problem.code == Code::CredentialsRefused)
@@ -65,24 +66,21 @@ impl Verification {
     }
 }
 
-/// One server, tried.
+/// The result of verifying one server.
 #[derive(Clone, Debug)]
 pub struct Probe {
-    /// Where.
     pub server: MailServer,
-    /// It worked, or why not.
     pub result: Result<(), Problem>,
-    /// How long it took.
     pub took: Duration,
-    /// In their order; the last one failed, if any.
+    /// In order; the last one failed, if any.
     pub steps: Vec<Step>,
-    /// How safe it is.
+    /// The parameters of the connection.
     pub report: ConnectionReport,
-    /// The certificate ends then, which is soon.
+    /// The expiry of the certificate, if it is soon.
     pub ends_soon: Option<Timestamp>,
 }
 
-/// Logs in, looks round, and out again.
+/// Logs in at each server, lists or checks, and logs out.
 pub(crate) async fn verify(
     checker: &Checker,
     account: &Account,
@@ -113,7 +111,7 @@ pub(crate) async fn verify(
         ))
     };
     let (imap, smtp) = future::join(imap, smtp).await;
-    // What services tell people about is passwords.
+    // What services publish concerns passwords.
     let (help, help_url) = match AuthKind::by(credentials) {
         AuthKind::Password => checker.discovery.help(&account.tenant, account.email.domain()),
         AuthKind::Consent | AuthKind::TokenAddress | AuthKind::Any => (Vec::new(), None),
@@ -153,7 +151,7 @@ async fn smtp(
     Ok(())
 }
 
-/// For whoever may know the server.
+/// The context of an attempt, for a caller that may see the server's name.
 pub(crate) fn tried<'a>(
     checker: &'a Checker,
     protocol: Protocol,

@@ -1,4 +1,4 @@
-//! Applications: the manifest `spin.toml`, and the table of their routes.
+//! Applications: the manifest `spin.toml` and its route table.
 
 pub mod route_table;
 pub mod manifest;

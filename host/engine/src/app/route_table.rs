@@ -1,20 +1,20 @@
-//! Which route a path belongs to.
+//! Route table: matches request paths to patterns.
 //!
-//! Patterns are Spin's: `/a/b` exactly, `:name` for one segment, `/...` at the
-//! end for everything below. Segment by segment an exact word beats a parameter,
-//! and a parameter beats `/...`; so the longest prefix wins.
+//! Patterns are Spin's: `/a/b` exactly, `:name` for one segment, `/...` at the end for everything
+//! below. In each segment a literal takes precedence over a parameter, and a parameter over `/...`;
+//! so the longest prefix wins.
 //!
-//! Invariant: two patterns that could claim the same path with equal right
-//! cannot both be inserted: the order of a manifest never decides.
+//! Invariant: two patterns of equal precedence that match a common path cannot both be inserted:
+//! the order of a manifest never decides.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
-/// The most segments of a pattern.
+/// Maximum number of segments of a pattern.
 const MOST_SEGMENTS: usize = 32;
 
-/// A checked route.
+/// A checked path pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     segments: Vec<Segment>,
@@ -27,22 +27,22 @@ enum Segment {
     Parameter(String),
 }
 
-/// Why a text is no route.
+/// Why a text is not a pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRoute {
-    /// It must be a path.
+    /// It does not start with a slash.
     #[error("a route begins with `/`")]
     NoSlash,
     /// `//`, or a slash at the end.
     #[error("a route has no empty segment and no slash at its end")]
     EmptySegment,
-    /// `...` somewhere else.
+    /// `...` not at the end.
     #[error("`...` stands only at the end, as a segment of its own")]
     WildcardInside,
-    /// `:` and what follows.
+    /// `:` without a valid name; with what follows it.
     #[error("`:{0}` is no parameter: a name is letters, digits, `_` and `-`, once in a route")]
     Parameter(String),
-    /// Characters that cannot stand in a path (RFC 3986 §3.3).
+    /// Characters that are not allowed in a path (RFC 3986 §3.3).
     #[error("{0:?} holds characters that a path cannot have")]
     Characters(String),
     /// More than 32 segments.
@@ -127,7 +127,8 @@ impl Pattern {
         })
     }
 
-    /// There is a path that both claim, and this one gets it: it is more specific there, or equal.
+    /// Whether there is a path that both match and this one gets: it is more specific there, or
+    /// equal.
     #[must_use]
     pub fn takes_from(&self, other: &Self) -> bool {
         let (mut ours, mut theirs) = (self.segments.iter(), other.segments.iter());
@@ -138,7 +139,7 @@ impl Pattern {
                 }
                 (Some(Segment::Word(_)), Some(Segment::Word(_)))
                 | (Some(Segment::Parameter(_)), Some(Segment::Parameter(_))) => {}
-                // Here it is decided whose a path is, if the rest lets any path belong to both.
+                // This segment decides, if the remaining segments can match a common path.
                 (Some(Segment::Word(_)), Some(Segment::Parameter(_))) => {
                     return loop {
                         match (ours.next(), theirs.next()) {
@@ -163,7 +164,7 @@ impl Pattern {
         }
     }
 
-    /// Every path of `other` is a path of this one.
+    /// Whether this pattern matches every path that `other` matches.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         let (mut ours, mut theirs) = (self.segments.iter(), other.segments.iter());
@@ -178,39 +179,37 @@ impl Pattern {
         }
     }
 
-    /// Ends with `/...`.
+    /// Whether it ends with `/...`.
     #[must_use]
     pub fn is_wildcard(&self) -> bool {
         self.wildcard
     }
 }
 
-/// Patterns and what they lead to.
+/// A table of patterns and their values.
 #[derive(Debug)]
 pub struct Routes<T> {
     root: Node<T>,
 }
 
-/// Two patterns with equal right.
+/// Two patterns of equal precedence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the route `{new}` and the route `{old}` claim the same paths")]
 pub struct Clash {
-    /// The one that could not be inserted.
+    /// The one that was rejected.
     pub new: String,
-    /// The one that was there.
+    /// The one already in the table.
     pub old: String,
 }
 
-/// The route of a path.
+/// The match for a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Match<'a, T> {
-    /// What was inserted.
     pub value: &'a T,
-    /// The route that matched.
     pub pattern: &'a Pattern,
     /// Name and value of each parameter, percent-decoded (RFC 3986 §2.1); a value may hold a slash.
     pub params: Vec<(String, String)>,
-    /// What `/...` stood for, as it came: empty, or from its first slash.
+    /// The part that `/...` matched, undecoded: empty, or from its first slash.
     pub rest: String,
 }
 
@@ -236,7 +235,7 @@ impl<T> Default for Node<T> {
 
 impl<T> Routes<T> {
     /// # Errors
-    /// When a route with the same shape is there, whatever its parameters are called.
+    /// When the table has a pattern of the same shape, whatever the names of its parameters.
     pub fn insert(&mut self, pattern: Pattern, value: T) -> Result<(), Clash> {
         let mut node = &mut self.root;
         for segment in &pattern.segments {
@@ -253,7 +252,7 @@ impl<T> Routes<T> {
         Ok(())
     }
 
-    /// The best route for the path of a request, without its query.
+    /// The most specific match for the path of a request, without its query.
     #[must_use]
     pub fn find(&self, path: &str) -> Option<Match<'_, T>> {
         let rest = path.strip_prefix('/')?;
@@ -270,7 +269,7 @@ impl<T> Routes<T> {
 }
 
 impl<T> Node<T> {
-    /// Each node is visited once at most, however odd the path.
+    /// Visits each node at most once, whatever the path.
     fn find<'a>(
         &'a self,
         segments: &[&str],
@@ -300,7 +299,7 @@ impl<T> Node<T> {
     }
 }
 
-/// None when the escapes are broken, the text is no UTF-8, or there is nothing.
+/// None when an escape is invalid, the text is not UTF-8, or it is empty.
 fn decoded(segment: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(segment.len());
     let mut rest = segment.bytes();

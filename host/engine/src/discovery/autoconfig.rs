@@ -1,8 +1,9 @@
-//! The file that a domain publishes for mail programs: `clientConfig`, version 1.1.
+//! Mozilla autoconfig: the file `clientConfig`, version 1.1, that a domain publishes for mail
+//! clients.
 //!
-//! Bytes of a stranger in, a suggestion out; no socket without TLS.
+//! A parser: untrusted bytes in, a suggestion out; sockets without TLS are skipped.
 //!
-//! Refuses to know: where the file came from, and whether its servers may be dialled.
+//! Independent of where the file came from, and of whether its servers may be connected to.
 //!
 //! Standard: draft-ietf-mailmaint-autoconfig.
 
@@ -14,19 +15,19 @@ use crate::discovery::offer::{ServerOffer, Suggestion, security_at};
 use crate::discovery::xml::{self, Unusable};
 use crate::providers::domain;
 
-/// Ways to log in to one server that are read.
+/// Maximum number of authentication methods read for one server.
 const MOST_METHODS: usize = 8;
 
 const NOT_A_CONFIG: Unusable = Unusable::Other("a clientConfig");
 
-/// A file that was read, for any domain.
+/// A parsed file, for any domain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ClientConfig {
     pub(crate) domains: Vec<String>,
     servers: Vec<ServerEntry>,
 }
 
-/// A server as the file has it, with placeholders.
+/// A server as in the file, with placeholders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct ServerEntry {
     protocol: Protocol,
@@ -61,7 +62,7 @@ impl ClientConfig {
         })
     }
 
-    /// For the addresses of `domain`, which is normalised.
+    /// The suggestion for addresses of `domain`, which is normalised.
     pub(crate) fn suggest(&self, domain: &str) -> Suggestion {
         let mut suggestion = Suggestion::default();
         for said in &self.servers {

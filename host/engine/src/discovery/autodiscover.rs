@@ -1,11 +1,11 @@
-//! Microsoft's Autodiscover in its oldest form, "plain old XML": a question, and what
-//! an answer says about IMAP and SMTP.
+//! Microsoft's Autodiscover in its oldest form, "plain old XML": the request, and a parser of the
+//! response's IMAP and SMTP settings.
 //!
-//! The question has to name an address. It names the domain's postmaster, whom every
-//! domain with mail has (RFC 5321 §4.5.1), so that the address of a person does not
-//! leave the host. Answers that send elsewhere are not followed.
+//! The request has to name an address. It names the domain's postmaster, which every domain with
+//! mail has (RFC 5321 §4.5.1), so that no person's address leaves the host. Redirecting responses
+//! are not followed.
 //!
-//! Refuses to know: where the answer came from, and whether its servers may be dialled.
+//! Independent of where the response came from, and of whether its servers may be connected to.
 //!
 //! Standard: MS-OXDSCLI §2.2.3 (request), §2.2.4 (response).
 
@@ -19,10 +19,10 @@ use crate::providers::domain;
 
 const NAMES: &str = "http://schemas.microsoft.com/exchange/autodiscover/outlook";
 const LOCAL_PART: &str = "postmaster";
-/// Blocks that are looked at.
+/// Maximum number of `Protocol` blocks that are read.
 const MOST_BLOCKS: usize = 16;
 
-/// What is sent. The domain is normalised: nothing in it needs escaping.
+/// The request. The domain is normalised: nothing in it needs escaping.
 pub(crate) fn question(domain: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"utf-8\"?>\
@@ -33,7 +33,7 @@ pub(crate) fn question(domain: &str) -> String {
     )
 }
 
-/// What an answer suggests for the addresses of `domain`.
+/// The suggestion of a response for addresses of a domain.
 pub(crate) fn suggest(bytes: &[u8], asked: &str) -> Result<Suggestion, Unusable> {
     let document = xml::document(xml::text(bytes)?)?;
     let root = document.root_element();
@@ -69,7 +69,7 @@ fn offer(block: Node<'_, '_>, asked: &str) -> Result<ServerOffer, &'static str> 
     let host = domain::normalise(&host).ok_or("a server whose name is none")?;
     let port = xml::word(block, "Port").parse().map_err(|_| "a server whose port is none")?;
     let without = xml::word(block, "SSL").eq_ignore_ascii_case("off");
-    // `Encryption` goes before `SSL`, which is on unless it is said to be off.
+    // `Encryption` takes precedence over `SSL`, which defaults to on.
     let security = match xml::word(block, "Encryption").to_ascii_uppercase().as_str() {
         "TLS" => Security::StartTls,
         "SSL" => Security::Tls,

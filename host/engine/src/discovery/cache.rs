@@ -1,8 +1,8 @@
-//! What was found lately, so that a page that asks while somebody types costs one
+//! Cache of recent discovery results, so that a page that queries while a person types costs one
 //! search.
 //!
-//! Bounded in number and in time; that nothing was found is forgotten sooner, since
-//! it is what people are just about to mend.
+//! Bounded in number and in time; negative results expire sooner, since people are likely to
+//! correct their cause.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ const MOST: usize = 1024;
 const KEEP: Duration = Duration::from_secs(60 * 60);
 const KEEP_NOTHING: Duration = Duration::from_secs(60);
 
-/// By normalised domain.
+/// Results by normalised domain.
 #[derive(Debug, Default)]
 pub(crate) struct DiscoveryCache(Mutex<HashMap<String, Entry>>);
 
@@ -32,7 +32,7 @@ impl Entry {
 }
 
 impl DiscoveryCache {
-    /// With its age.
+    /// A cached result with its age.
     pub(crate) fn get(&self, domain: &str, now: Duration) -> Option<(DiscoveryResult, Duration)> {
         let entries = self.0.lock();
         let entry = entries.get(domain).filter(|entry| entry.fresh(now))?;

@@ -1,8 +1,7 @@
-//! The operator's database of mail services: files of the same form as those that
-//! domains publish, for many domains.
+//! The operator's provider database: autoconfig files for many domains.
 //!
-//! Off unless the operator names one: at an address of the web, which then learns
-//! the domains that are asked for, or in files on this machine, which nobody learns.
+//! Off unless the operator configures one: at a URL, whose server then learns the domains that are
+//! queried, or as local files.
 
 use std::collections::BTreeMap;
 
@@ -12,20 +11,20 @@ use crate::discovery::xml::Unusable;
 /// Where the database is.
 #[derive(Clone, Debug, Default)]
 pub enum Ispdb {
-    /// None is asked.
+    /// No database.
     #[default]
     Off,
-    /// An https address; the domain is written behind it.
+    /// An https URL; the domain is appended.
     Web(String),
     /// Files that were read at start.
     Local(LocalIspdb),
 }
 
-/// Files by domain.
+/// A database of local files, by domain.
 #[derive(Clone, Debug)]
 pub struct LocalIspdb {
     files: Vec<ClientConfig>,
-    /// Normalised domain to its file.
+    /// Normalised domain to the index of its file.
     domains: BTreeMap<String, usize>,
 }
 
@@ -33,14 +32,12 @@ pub struct LocalIspdb {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}: {fault}")]
 pub struct IspdbFault {
-    /// The file's name.
     pub file: String,
-    /// Why.
     pub fault: Unusable,
 }
 
 impl LocalIspdb {
-    /// From files, each with its name. Where two name a domain, the first has it.
+    /// Parses files, each with its name. Of two files for one domain the first is used.
     ///
     /// # Errors
     /// The first file that cannot be read.

@@ -1,12 +1,12 @@
-//! Discovery: from a domain to its mail servers.
+//! Server discovery: from a domain to its mail servers.
 //!
-//! The tenant's own files, then the table, then everything that can be asked, at
-//! once: the table by mail exchanger, the domain's own files over https, the
-//! operator's database, SRV records, Autodiscover. The strongest source that answers wins; a
-//! weaker one that was faster waits for it. Nothing is guessed.
+//! The tenant's own files, then the built-in table, then all remote sources at once: the table by
+//! mail exchanger, the domain's own files over https, the operator's database, SRV records,
+//! Autodiscover. The strongest source with an answer wins; a faster weaker one waits for it.
+//! Nothing is guessed.
 //!
-//! Invariant: no search takes longer than its limit, and every step is told with
-//! its time and its reason, used or not.
+//! Invariant: no search takes longer than its limit, and every step is reported with its duration
+//! and reason, used or not.
 //!
 //! Standards: RFC 6186, RFC 8314 §5.1 (SRV), draft-ietf-mailmaint-autoconfig.
 
@@ -42,14 +42,14 @@ pub(crate) mod rate_limit;
 #[cfg(test)]
 mod tests;
 
-/// Searches under way at once, over all tenants, and for one.
+/// Maximum number of concurrent searches, over all tenants and of one tenant.
 const SEARCHES: usize = 32;
 const SEARCHES_OF_TENANT: usize = 8;
 
 /// Finds the servers of a domain.
 pub struct Discovery {
     profiles: Arc<Profiles>,
-    /// Files of their own.
+    /// Provider files of tenants.
     tenants: HashMap<TenantId, Profiles>,
     network: Option<Network>,
     clock: Arc<dyn Clock>,
@@ -65,7 +65,7 @@ impl fmt::Debug for Discovery {
 }
 
 impl Discovery {
-    /// Over the host's table and those of tenants. Without a network only tables answer.
+    /// Uses the host's table and those of tenants. Without a network only tables are consulted.
     #[must_use]
     pub fn new(
         profiles: Arc<Profiles>,
@@ -84,7 +84,7 @@ impl Discovery {
         }
     }
 
-    /// What can be found out about the servers of a domain. Whatever is no domain is not known.
+    /// Finds the servers of a domain. A text that is not a domain has no result.
     pub async fn find(&self, tenant: &TenantId, domain: &str) -> DiscoveryResult {
         let mut found = self.look(tenant, domain).await;
         if let Some(profile) = &mut found.profile {
@@ -96,7 +96,7 @@ impl Discovery {
         found
     }
 
-    /// Whether the network would be asked: neither a table nor the memory knows the domain.
+    /// Whether the network would be queried: neither a table nor the cache has the domain.
     pub(crate) fn asks(&self, tenant: &TenantId, domain: &str) -> bool {
         let Some(domain) = domain::normalise(domain) else { return false };
         let own = self.tenants.get(tenant);
@@ -106,8 +106,8 @@ impl Discovery {
         self.network.is_some() && !listed && self.memory.get(&key, self.clock.monotonic()).is_none()
     }
 
-    /// What the service of a domain asks of whoever logs in, by the tables alone: in each language that
-    /// there is, and its own page about it.
+    /// The login requirements of the domain's service, from the tables alone: one text in each
+    /// language, and the service's help page.
     pub(crate) fn help(&self, tenant: &TenantId, domain: &str) -> (Vec<Localised>, Option<String>) {
         let own = self.tenants.get(tenant).and_then(|table| table.by_domain(domain));
         match own.or_else(|| self.profiles.by_domain(domain)) {
@@ -171,7 +171,7 @@ impl Discovery {
         let mut told: BTreeMap<Source, SourceResult> = BTreeMap::new();
         let search = Search::new(network, tables, &*self.clock, domain);
         let own = self.searches_of(tenant);
-        // Who waits for a turn waits within the same limit.
+        // Waiting for a permit counts within the limit.
         let turn = async { (own.acquire().await, self.searches.acquire().await) };
         if let Either::Left((turn, _)) = future::select(Box::pin(turn), &mut deadline).await {
             let mut questions: FuturesUnordered<_> = search.questions().into_iter().collect();
@@ -211,7 +211,7 @@ impl Discovery {
         found
     }
 
-    /// The turns of one tenant, so that its slow domains do not keep the others waiting.
+    /// The permits of one tenant, so that its slow domains do not delay other tenants.
     fn searches_of(&self, tenant: &TenantId) -> Arc<Semaphore> {
         let mut all = self.searches_of.lock();
         let fresh = || Arc::new(Semaphore::new(SEARCHES_OF_TENANT));
@@ -219,14 +219,14 @@ impl Discovery {
     }
 }
 
-/// What a tenant's own files say about mail exchangers is nobody else's answer.
+/// Results that depend on a tenant's own files are cached for that tenant only.
 fn memory_key(tenant: &TenantId, own: Option<&Profiles>, domain: &str) -> String {
     own.map_or_else(|| domain.to_owned(), |_| format!("{} {domain}", tenant.as_str()))
 }
 
 const WEAKER: &str = "not waited for: a stronger source had an answer";
 
-/// Whether no answer that is still out could be believed before one that is here.
+/// Whether no pending source is stronger than a result already received.
 fn settled(told: &BTreeMap<Source, SourceResult>) -> bool {
     for source in REMOTE {
         match told.get(&source) {

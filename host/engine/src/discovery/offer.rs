@@ -1,6 +1,6 @@
-//! What a source says about the servers of a domain, before anybody has checked it.
+//! Suggestions: the unverified answer of one discovery source.
 //!
-//! Refuses to know: where it was read.
+//! Independent of where it was read.
 
 use model::account::Security;
 use model::provider::{Auth, Server};
@@ -10,19 +10,19 @@ use model::provider::{Auth, Server};
 pub(crate) struct Suggestion {
     pub(crate) imap: Vec<ServerOffer>,
     pub(crate) smtp: Vec<ServerOffer>,
-    /// What was passed over, and why.
+    /// Reasons why entries were skipped.
     pub(crate) passed: Vec<&'static str>,
 }
 
-/// One server.
+/// One server of a suggestion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ServerOffer {
     pub(crate) server: Server,
     pub(crate) auth: Vec<Auth>,
 }
 
-/// How TLS begins at a port of mail, whatever a stranger says (RFC 8314 §7.3). For other ports it is
-/// as it was said, and the guard has the last word.
+/// The kind of TLS at a standard mail port, whatever the source claims (RFC 8314 §7.3). For other
+/// ports the claim is used, and the egress guard decides.
 pub(crate) fn security_at(port: u16, said: Security) -> Security {
     match port {
         993 | 465 => Security::Tls,

@@ -1,11 +1,11 @@
-//! How often the network is asked for mail servers.
+//! Rate limit of discovery over the network.
 //!
-//! One search asks some ten questions of name servers and web servers that a caller names: without a
-//! bound whoever may call a component would have this host ask for him. What a table or the memory
-//! of earlier searches answers is free.
+//! One search sends about ten queries to name servers and web servers that a caller chooses:
+//! without a limit any client that may call a component could use this host to send them. Results
+//! from a table or the cache are free.
 //!
-//! Invariant: each tenant has a share of its own, and those who show it no token have another, so that
-//! strangers use up nobody's searches but their own.
+//! Invariant: each tenant has a quota of its own, and its anonymous requests have another, so that
+//! anonymous clients use up only theirs.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -19,17 +19,17 @@ use model::problem::{Code, Problem};
 
 use crate::settings::LookupRate;
 
-/// What every tenant has left.
+/// The remaining quota of every tenant.
 #[derive(Debug)]
 pub(crate) struct LookupLimiter {
     clock: Arc<dyn Clock>,
     rate: LookupRate,
-    /// Monotonic: when the searches so far would have ended at the steady rate. The generic cell rate
-    /// algorithm (ITU-T I.371) needs nothing else.
+    /// Monotonic theoretical arrival time: when the searches so far would have ended at the
+    /// sustained rate. The generic cell rate algorithm (ITU-T I.371) needs no other state.
     due: Mutex<HashMap<(TenantId, Shown), Duration>>,
 }
 
-/// Whether a token was shown.
+/// Whether the request had a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Shown {
     Token,
@@ -41,7 +41,7 @@ impl LookupLimiter {
         Self { clock, rate, due: Mutex::default() }
     }
 
-    /// One search.
+    /// Takes one search from the quota.
     pub(crate) fn take(&self, caller: &Caller) -> Result<(), Problem> {
         let shown = if caller.token.is_some() { Shown::Token } else { Shown::Nothing };
         let now = self.clock.monotonic();
@@ -100,7 +100,7 @@ mod tests {
         let known = "gmail.com";
         let without = caller(&[Scope::Send, Scope::Change, Scope::Accounts], None);
         refused(host.engine.discover(&without, known).await, Code::Forbidden);
-        // Making an account looks servers up for whoever may make one.
+        // Account creation discovers servers, independent of the scopes for discovery.
         assert!(host.engine.find_servers(&without, known).await.unwrap().profile.is_some());
         let found = host.engine.discover(&caller(&[Scope::Read], None), known).await.unwrap();
         assert!(found.profile.is_some());

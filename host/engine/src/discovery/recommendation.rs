@@ -1,19 +1,19 @@
-//! What to tell a person about a service: which protocol for what, and how to log in.
+//! Recommendations for a person: which protocol for what, and how to log in.
 //!
-//! Made from the profile, so that it says what is so for this service; a hint of the
-//! service's own goes before a general one.
+//! Made from the profile, so that they hold for this service; a hint of the service's own takes
+//! precedence over a general one.
 //!
 //! Standards: RFC 8314 §3 (TLS), RFC 1939 §8 (what POP3 does to mail on the server).
 
 use model::account::Security;
 use model::provider::{Auth, Localised, Profile, SentCopy, Server};
 
-/// In English and in Chinese.
+/// The recommendation, in English and in Chinese.
 pub(crate) fn recommendation(profile: &Profile) -> Vec<Localised> {
     in_both(english(profile), chinese(profile))
 }
 
-/// How to log in, for a service whose own way nobody has written down.
+/// How to log in, for a service without hints of its own.
 pub(crate) fn hints(profile: &Profile) -> Vec<Localised> {
     let Some(method) = profile.auth.first() else { return Vec::new() };
     let (english, chinese) = match method {
@@ -37,8 +37,8 @@ pub(crate) fn hints(profile: &Profile) -> Vec<Localised> {
     in_both(english.to_owned(), chinese.to_owned())
 }
 
-/// What to tell whose login was refused: what the service wants in place of a password, and how to
-/// come by it.
+/// Advice after a refused login: what the service requires instead of a password, and how to obtain
+/// it.
 pub(crate) fn help(profile: &Profile) -> Vec<Localised> {
     let hints = if profile.hints.is_empty() { hints(profile) } else { profile.hints.clone() };
     let by_password = profile.auth.iter().find(|method| **method != Auth::OAuth2);
@@ -166,7 +166,7 @@ fn chinese(profile: &Profile) -> String {
     text
 }
 
-/// The same in every language.
+/// The server's address, the same in every language.
 fn place(server: &Server) -> String {
     let security = match server.security {
         Security::Tls => "TLS",

@@ -1,16 +1,17 @@
-//! Whether a server belongs to the domain that it is suggested for.
+//! Comparison of registrable domains: whether a server belongs to the domain that it is suggested
+//! for.
 //!
-//! Registrable domains are compared, by the public suffix list: `imap.example.co.uk`
-//! is kin of `example.co.uk`, and not of `other.co.uk`.
+//! By the public suffix list: `imap.example.co.uk` belongs to `example.co.uk`, and not to
+//! `other.co.uk`.
 //!
-//! Invariant: what cannot be judged is a stranger.
+//! Invariant: what cannot be determined counts as another owner's.
 
-/// The part of a normalised name that somebody has registered; none for a public suffix.
+/// The registrable part of a normalised name; none for a public suffix.
 pub(crate) fn registrable(name: &str) -> Option<&str> {
     psl::domain_str(name)
 }
 
-/// Whether one owner has registered both.
+/// Whether both have the same registrable domain.
 pub(crate) fn same_registrable_domain(one: &str, other: &str) -> bool {
     registrable(one).is_some_and(|owner| registrable(other) == Some(owner))
 }
@@ -28,7 +29,7 @@ mod tests {
         check("example.com", "example.net", false);
         check("example.com", "example.com.attacker.net", false);
         check("example.com", "badexample.com", false);
-        // Sites of strangers under one roof.
+        // Sites of different owners under a private suffix.
         check("ann.github.io", "bo.github.io", false);
     }
 

@@ -1,11 +1,11 @@
-//! The questions of discovery to the network, each with what came of it.
+//! The remote queries of discovery, each with its outcome.
 //!
-//! All are asked at once; who is believed is decided elsewhere. Only the domain is
-//! sent, never the address. What a stranger says becomes a profile only when its
-//! servers pass the egress guard now; the dial checks again.
+//! All are sent at once; which result is used is decided elsewhere. Only the domain is sent, never
+//! the address. An untrusted suggestion becomes a profile only when its servers pass the egress
+//! guard now; the connection checks again.
 //!
-//! Invariant: no host is guessed. A name was said by the domain, by its mail
-//! exchanger's entry in a table, or by the operator's database.
+//! Invariant: no host is guessed. A name comes from the domain, from its mail exchanger's entry in
+//! a table, or from the operator's database.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use crate::discovery::xml::Unusable;
 use crate::discovery::{autodiscover, same_owner, srv};
 use crate::providers::Profiles;
 
-/// What is asked over the network, the strongest first.
+/// The remote sources, the strongest first.
 pub(crate) const REMOTE: [Source; 6] = [
     Source::Mx,
     Source::Autoconfig,
@@ -38,27 +38,26 @@ pub(crate) const REMOTE: [Source; 6] = [
 ];
 const AUTODISCOVER: &str = "/autodiscover/autodiscover.xml";
 
-/// A document of a stranger.
+/// Maximum size of an untrusted document.
 const MOST_BYTES: usize = 64 << 10;
-/// Servers of one kind whose names are looked up.
+/// Servers of one kind whose names are resolved.
 const MOST_VETTED: usize = 4;
 
-/// What may be asked, and how.
+/// The network access of discovery.
 #[derive(Clone)]
 pub struct Network {
-    /// The DNS.
     pub resolve: Arc<dyn Resolve>,
-    /// The web, as domains name it.
+    /// Fetches URLs that domains determine.
     pub fetch: Arc<dyn Fetch>,
-    /// The operator's database.
+    /// The operator's provider database.
     pub ispdb: Ispdb,
-    /// Where the database is asked, if it is on the web: the operator named it.
+    /// Fetches the database, if it has a URL: one that the operator chose.
     pub database: Arc<dyn Fetch>,
-    /// Whether domains are asked by Autodiscover.
+    /// Whether Autodiscover is enabled.
     pub autodiscover: bool,
-    /// Where domains serve https: 443, but for tests.
+    /// The https port of domains: 443, except in tests.
     pub https_port: u16,
-    /// For all questions together; one has half of it.
+    /// Time limit of all queries together; a single one has half of it.
     pub limit: Duration,
 }
 
@@ -68,7 +67,7 @@ impl fmt::Debug for Network {
     }
 }
 
-/// What came of one question.
+/// The result of one query.
 #[derive(Debug)]
 pub(crate) struct SourceResult {
     pub(crate) source: Source,
@@ -102,13 +101,13 @@ impl<'a> Search<'a> {
         Self { network, tables, clock, domain, mx }
     }
 
-    /// Every question, to be asked at once.
+    /// Every query, to be run at once.
     pub(crate) fn questions(&self) -> Vec<BoxFuture<'_, SourceResult>> {
         let ask = |source| -> BoxFuture<'_, SourceResult> { Box::pin(self.ask(source)) };
         REMOTE.map(ask).into()
     }
 
-    /// What exactly a question is put to.
+    /// What a query is sent to, for the report.
     pub(crate) fn asked(&self, source: Source) -> String {
         let domain = self.domain;
         let port = match self.network.https_port {
@@ -134,8 +133,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Whether a person has to agree before a password goes to these servers: they lie outside the mail
-    /// domain and outside the domain of its mail exchangers.
+    /// Whether a person has to confirm these servers before a password is sent: they lie outside
+    /// the mail domain and outside the domain of its mail exchangers.
     pub(crate) fn is_strange(&self, profile: &Profile) -> bool {
         let exchangers = match self.mx.peek() {
             Some(Ok(found)) => preferred(found),
@@ -223,7 +222,7 @@ impl<'a> Search<'a> {
                 let url = self.asked(Source::Ispdb);
                 let database = &*self.network.database;
                 let (url, config) = match self.config(database, &url).await {
-                    // A domain of one's own at a service that the database knows.
+                    // A custom domain hosted by a service that the database has.
                     Err((Outcome::Nothing, reason)) => {
                         let owner = self.exchangers_owner().await;
                         let owner = owner.ok_or((Outcome::Nothing, reason))?;
@@ -278,7 +277,7 @@ impl<'a> Search<'a> {
         self.accept(suggestion, Origin::Autodiscover, url).await
     }
 
-    /// The registrable domain of the exchangers, where it is not the domain's own.
+    /// The registrable domain of the exchangers, where it differs from the domain's own.
     async fn exchangers_owner(&self) -> Option<String> {
         let found = self.mx.clone().await.ok()?;
         let host = &preferred(&found).first()?.host;
@@ -291,8 +290,8 @@ impl<'a> Search<'a> {
         ClientConfig::parse(&document.body).map_err(unreadable)
     }
 
-    /// Makes a profile of what passes the guard. One server that does not condemns the source: who names
-    /// a private address beside a public one is probing.
+    /// Makes a profile of the servers that pass the guard. One server that fails rejects the
+    /// source: a private address beside a public one is a sign of probing.
     async fn accept(&self, suggestion: Suggestion, origin: Origin, source: &str) -> Answer {
         if suggestion.imap.is_empty() && suggestion.smtp.is_empty() {
             let passed = suggestion.passed.join(", ");
@@ -343,8 +342,8 @@ impl<'a> Search<'a> {
         Ok((profile, reason))
     }
 
-    /// The first that could be dialled now. All are looked at, also those behind it: who names an inside
-    /// server as the second choice is probing as well.
+    /// The first server that could be connected to now. All are checked, also those after it: an
+    /// internal server as the second choice is a sign of probing as well.
     async fn vetted<'b>(
         &self,
         offers: &'b [ServerOffer],
@@ -372,7 +371,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Those that mail goes to first. None when the only one is `.` (RFC 7505).
+/// The exchangers of highest preference. None when the only one is `.` (RFC 7505).
 fn preferred(found: &[MxHost]) -> &[MxHost] {
     let Some(first) = found.first().filter(|first| !first.host.is_empty()) else { return &[] };
     let equal = found.iter().take_while(|other| other.preference == first.preference).count();
@@ -383,7 +382,7 @@ pub(crate) fn late(limit: Duration) -> String {
     format!("no answer within {} seconds", limit.as_secs_f32())
 }
 
-/// A document that is there.
+/// The document of a response with status 200.
 fn present(answer: Result<Document, FetchError>) -> Result<Document, (Outcome, String)> {
     let document = answer.map_err(|error| unfetched(&error))?;
     match document.status {
@@ -421,7 +420,7 @@ fn unreadable(fault: Unusable) -> (Outcome, String) {
     (outcome, fault.to_string())
 }
 
-/// `2026-03-12`.
+/// A date such as `2026-03-12`.
 fn day(at: Timestamp) -> String {
     at.to_string().chars().take(10).collect()
 }

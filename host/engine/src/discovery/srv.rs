@@ -1,11 +1,11 @@
-//! Servers from SRV records.
+//! Discovery by SRV records.
 //!
-//! TLS from the start is preferred, and where a domain says that it does not offer
-//! it (`.` as the target), that is no reason to doubt the other way.
+//! Implicit TLS is preferred; where a domain declares that it does not offer it (`.` as the
+//! target), STARTTLS is still used.
 //!
-//! Standards: RFC 6186 §3 (`_imap`, `_imaps`, `_submission`), RFC 8314 §5.1
-//! (`_submissions`). Deviation: port 465 under `_submission` is taken to mean TLS
-//! from the start, since that is what it is for and some domains say so.
+//! Standards: RFC 6186 §3 (`_imap`, `_imaps`, `_submission`), RFC 8314 §5.1 (`_submissions`).
+//! Deviation: port 465 under `_submission` is taken as implicit TLS, since that is its registered
+//! use and some domains publish it so.
 
 use model::account::Security;
 use model::port::lookup::Service;
@@ -14,11 +14,12 @@ use model::provider::{Auth, Server, Username};
 use crate::discovery::offer::{ServerOffer, Suggestion, security_at};
 use crate::providers::domain;
 
-/// The labels that are asked for below a domain.
+/// The labels that are queried below a domain.
 pub(crate) const LABELS: [&str; 4] =
     ["_imaps._tcp", "_imap._tcp", "_submissions._tcp", "_submission._tcp"];
 
-/// Whether a record set speaks of the service at all, if only to say that there is none.
+/// The suggestion of four record sets, and whether any of them mentions the service, if only to
+/// declare that there is none.
 pub(crate) fn suggest([imaps, imap, submissions, submission]: [Vec<Service>; 4]) -> Suggestion {
     let mut suggestion = Suggestion::default();
     let sets = [&imaps, &imap, &submissions, &submission];
@@ -37,7 +38,7 @@ fn offers(services: &[Service], said: Security) -> impl Iterator<Item = ServerOf
     services.iter().filter_map(move |service| {
         let host = domain::normalise(&service.host)?;
         let (port, security) = (service.port, security_at(service.port, said));
-        // RFC 6186 section 4: the whole address is to be tried first.
+        // RFC 6186 §4: the whole address is tried first as the login name.
         let server = Server { host, port, security, username: Username::Email };
         Some(ServerOffer { server, auth: vec![Auth::Password] })
     })

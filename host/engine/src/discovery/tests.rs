@@ -1,4 +1,4 @@
-//! Which source is believed, on a network and a clock that the test owns.
+//! Tests of the precedence of discovery sources, on a network and a clock that the test controls.
 
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
@@ -24,13 +24,13 @@ use crate::tests::clock::Owned;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Answers what it was told to; everything else does not exist.
+/// A scripted network: names that are not scripted do not exist.
 #[derive(Debug, Default)]
 struct World {
     mx: HashMap<String, Vec<String>>,
     srv: HashMap<String, Vec<(String, u16)>>,
     files: HashMap<String, String>,
-    /// Questions that are never answered.
+    /// Queries that are never answered.
     silent: HashSet<String>,
     private: HashSet<String>,
     /// Hosts that do not exist.
@@ -232,7 +232,7 @@ async fn the_slow_domains_of_many_tenants_are_so_many_at_once() {
     check(&last.await, None, &[(Source::Mx, Outcome::Nothing)]);
 }
 
-/// Two rounds of slow domains end at the limit, and the third has had no turn.
+/// Two rounds of slow domains end at the limit, and the third never got a permit.
 #[tokio::test]
 async fn who_waits_for_a_turn_waits_within_the_limit() {
     let mut world = World::default();
@@ -251,7 +251,7 @@ async fn who_waits_for_a_turn_waits_within_the_limit() {
     assert_eq!(reason(&found, Source::Mx), "no answer within 10 seconds");
 }
 
-/// Whatever the domain says: its servers are many, and none of them is there.
+/// Whatever the domain publishes: its servers are many, and none of them exists.
 #[tokio::test]
 async fn a_search_asks_so_many_questions_and_no_more() {
     let mut world = World::default();
@@ -271,7 +271,7 @@ async fn a_search_asks_so_many_questions_and_no_more() {
     check(&site.find("acme.example").await, None, &[(Source::Srv, Outcome::Failed)]);
     let asked = site.world.asked.lock();
     let vetted = asked.iter().filter(|question| question.starts_with("vet ")).count();
-    // Servers: four by each of two files and by the records.
+    // Servers: four from each of two files and from the records.
     assert_eq!((vetted, asked.len() - vetted), (12, 11), "{asked:#?}");
 }
 
@@ -308,7 +308,7 @@ async fn the_first_server_that_is_there_is_taken_and_of_many_it_is_said() {
     let hosts = ["a", "b", "c", "d", "e"].map(|host| format!("{host}.acme.example"));
     world.imaps(&hosts.each_ref().map(String::as_str));
     world.absent.insert("a.acme.example".to_owned());
-    // Nobody uses it, so nobody looks at it.
+    // It is not used, so it is not checked.
     world.private.insert("e.acme.example".to_owned());
     let found = Site::new(world).find("acme.example").await;
     check(&found, Some(("acme.example", Origin::Srv, false)), &[(Source::Srv, Outcome::Used)]);
@@ -438,7 +438,7 @@ fn reason(found: &DiscoveryResult, source: Source) -> &str {
     &found.steps.iter().find(|step| step.source == source).unwrap().reason
 }
 
-/// Id, origin and whether a person has to agree; and what came of some of the steps.
+/// Checks id, origin and whether confirmation is needed; and the outcome of some steps.
 #[track_caller]
 fn check(found: &DiscoveryResult, want: Option<(&str, Origin, bool)>, steps: &[(Source, Outcome)]) {
     let got = found.profile.as_ref();

@@ -1,26 +1,26 @@
-//! XML of a stranger: without a DTD, so that nothing can be expanded or fetched, and of a
-//! bounded number of elements.
+//! XML parser for untrusted documents: without a DTD, so that nothing can be expanded or fetched,
+//! and with a bounded number of elements.
 //!
 //! Standard: XML 1.0.
 
 use roxmltree::{Document, Node, ParsingOptions};
 
-/// An honest file has some fifty.
+/// Real files have about fifty.
 const MOST_NODES: u32 = 4096;
 
-/// Why a file is of no use.
+/// Why a file cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
-    /// Not text, not XML, or cut off.
+    /// Not text, not XML, or truncated.
     #[error("the file is not XML in UTF-8")]
     NotXml,
-    /// It could expand, or make us fetch something.
+    /// It has a DTD, which could expand, or make the host fetch something.
     #[error("the file has a DTD, which may define entities")]
     Dtd,
     /// Too many elements.
     #[error("the file has more than {MOST_NODES} nodes")]
     TooMany,
-    /// Some other XML.
+    /// Another document type.
     #[error("the file is not {0}")]
     Other(&'static str),
 }
@@ -45,7 +45,7 @@ fn unparsed(error: &roxmltree::Error) -> Unusable {
     }
 }
 
-/// Whether it is an element of this name, in whatever namespace.
+/// Whether it is an element of this local name, in any namespace.
 pub(crate) fn is(node: Node<'_, '_>, name: &str) -> bool {
     node.is_element() && node.tag_name().name() == name
 }

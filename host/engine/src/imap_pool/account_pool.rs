@@ -1,5 +1,5 @@
-//! What one account's sessions share: permits, the idle ones, the lock-out, and
-//! the last list of mailboxes.
+//! The session pool of one account: permits, idle sessions, lock-out, and the last list of
+//! mailboxes.
 
 use parking_lot::Mutex;
 use std::pin::pin;
@@ -22,10 +22,10 @@ use crate::login::refusal_text;
 use crate::logins::Logins;
 use crate::problems;
 
-/// For how long a server is not asked for one more connection when it took no more.
+/// For how long no further connection is opened after the server refused one for lack of capacity.
 const FULL: Duration = Duration::from_secs(2);
 
-/// How sessions are made: over which connector, with which credentials.
+/// Opens sessions with current credentials.
 #[derive(Clone, Debug)]
 pub(crate) struct Connector {
     pub(crate) clock: Arc<dyn Clock>,
@@ -33,7 +33,7 @@ pub(crate) struct Connector {
     pub(crate) logins: Logins,
 }
 
-/// One account at one IMAP server.
+/// The pool of one account at its IMAP server.
 #[derive(Debug)]
 pub(crate) struct AccountPool {
     account: Account,
@@ -42,9 +42,9 @@ pub(crate) struct AccountPool {
     imap: Arc<dyn ImapConnect>,
     logins: Logins,
     pub(crate) permits: Arc<Semaphore>,
-    /// Sessions that are in use, and logins under way.
+    /// Sessions in use, and logins under way.
     lent: AtomicUsize,
-    /// One of them came back, or was closed.
+    /// Notified when a session was returned or closed.
     returned: Notify,
     inside: Mutex<State>,
 }
@@ -52,19 +52,20 @@ pub(crate) struct AccountPool {
 #[derive(Debug, Default)]
 struct State {
     closed: bool,
-    /// The most recently used stands last.
+    /// Idle sessions; the most recently used one is last.
     idle: Vec<IdleSession>,
     lockout: Lockout,
-    /// The server takes no more connections for now; until then nobody asks again.
+    /// Until then the server is at capacity, and no login is tried.
     full_until: Duration,
-    /// How often our sessions changed something, which the others have not seen at first.
+    /// Counts changes made by this account's sessions, which the other sessions do not see at
+    /// first.
     changes: u64,
     mailboxes: Option<(Duration, Arc<Vec<Mailbox>>)>,
-    /// Most rows of the last page were seen for the first time.
+    /// Most rows of the last page were not cached.
     exploring: bool,
 }
 
-/// A session in use.
+/// Counts one session in use, or one login.
 #[derive(Debug)]
 pub(crate) struct BorrowedSession(Arc<AccountPool>);
 
@@ -75,22 +76,22 @@ impl Drop for BorrowedSession {
     }
 }
 
-/// A session that nobody uses.
+/// An idle session.
 #[derive(Debug)]
 pub(crate) struct IdleSession {
     pub(crate) session: Box<dyn ImapSession>,
-    /// Since when.
+    /// When it became idle.
     pub(crate) since: Duration,
-    /// When the server last told it what is new.
+    /// When the server last reported changes to it.
     pub(crate) synced: SyncPoint,
 }
 
-/// How much of the present a session knows.
+/// How current a session's view is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SyncPoint {
     /// Monotonic.
     pub(crate) at: Duration,
-    /// The count of our own changes then.
+    /// The counter of own changes at that time.
     pub(crate) changes: u64,
 }
 
@@ -116,19 +117,20 @@ impl AccountPool {
         }
     }
 
-    /// Counts a session that is in use, or a login, until what is answered is dropped.
+    /// Counts a session in use, or a login, until the returned value is dropped.
     pub(crate) fn lend(self: &Arc<Self>) -> BorrowedSession {
         self.lent.fetch_add(1, Ordering::Relaxed);
         BorrowedSession(Arc::clone(self))
     }
 
-    /// Whether the server had no room beside our own sessions when it was asked last. What is idle
-    /// then is all that there is until one comes back.
+    /// Whether the server refused a further connection when last asked. Then no other session is
+    /// available until one is returned.
     pub(crate) fn is_full(&self) -> bool {
         self.lent.load(Ordering::Relaxed) > 0 && self.now() < self.inside.lock().full_until
     }
 
-    /// The server took no more connections; true when waiting for one of ours may help.
+    /// Records that the server refused a further connection; true when waiting for one of the
+    /// pool's sessions may help.
     pub(crate) fn note_full(&self) -> bool {
         let mut inside = self.inside.lock();
         inside.full_until = self.now() + FULL;
@@ -139,7 +141,7 @@ impl AccountPool {
         !self.inside.lock().idle.is_empty()
     }
 
-    /// Until a session may have come back.
+    /// Ready when a session may have been returned.
     pub(crate) async fn returned(&self) {
         let pause = self.clock.sleep(FULL);
         future::select(pin!(self.returned.notified()), pause).await;
@@ -160,10 +162,10 @@ impl AccountPool {
         }
     }
 
-    /// Logs in once more.
+    /// Logs in a further session.
     pub(crate) async fn connect(&self) -> Result<Box<dyn ImapSession>, Problem> {
         self.check_lockout()?;
-        // Nothing is held against what is stored now; something may be against the login.
+        // No refusal is recorded for the stored credentials; one may be for the login name.
         if self.inside.lock().lockout.is_clear() {
             self.logins.guesses.check(&self.account)?;
         }
@@ -213,8 +215,8 @@ impl AccountPool {
         self.logins.guesses.record(&self.account, answer.map(|answer| (&self.server, answer)));
     }
 
-    /// The idle session that has `mailbox` selected, else the one that was used longest ago. Those
-    /// past `session_idle` are dropped: the server has probably hung up.
+    /// The idle session that has `mailbox` selected, else the least recently used one. Those past
+    /// `session_idle` are dropped: the server has probably closed them.
     pub(crate) fn take(
         &self,
         mailbox: Option<&MailboxName>,
@@ -234,7 +236,7 @@ impl AccountPool {
         Some(inside.idle.remove(position))
     }
 
-    /// Takes a session back; drops it when the account is closed.
+    /// Returns a session; drops it when the account is closed.
     pub(crate) fn put(&self, session: Box<dyn ImapSession>, synced: SyncPoint) {
         let since = self.now();
         let mut inside = self.inside.lock();
@@ -243,14 +245,14 @@ impl AccountPool {
         }
     }
 
-    /// From now on nothing comes back.
+    /// Closes the pool: later returns are dropped.
     pub(crate) fn close(&self) -> Vec<Box<dyn ImapSession>> {
         let mut inside = self.inside.lock();
         inside.closed = true;
         inside.idle.drain(..).map(|idle| idle.session).collect()
     }
 
-    /// Takes out what was idle for longer than `limit`.
+    /// Removes sessions that were idle for longer than `limit`.
     pub(crate) fn stale(&self, limit: Duration) -> Vec<Box<dyn ImapSession>> {
         let now = self.now();
         self.inside
@@ -261,18 +263,19 @@ impl AccountPool {
             .collect()
     }
 
-    /// Nothing is remembered that is worth keeping.
+    /// Whether the pool has no state worth keeping.
     pub(crate) fn is_spent(&self) -> bool {
         let inside = self.inside.lock();
         inside.idle.is_empty() && inside.lockout.is_clear()
     }
 
-    /// What a session knows that is synced right now.
+    /// The sync point of a session that was synchronised just now.
     pub(crate) fn present(&self) -> SyncPoint {
         SyncPoint { at: self.now(), changes: self.inside.lock().changes }
     }
 
-    /// A session that was at `synced` changed something. The session itself need not ask what.
+    /// Records a change by a session that was at `synced`. That session need not synchronise for
+    /// it.
     pub(crate) fn note_change(&self, synced: SyncPoint) -> SyncPoint {
         let mut inside = self.inside.lock();
         let up_to_date = synced.changes == inside.changes;
@@ -281,13 +284,13 @@ impl AccountPool {
         SyncPoint { changes, ..synced }
     }
 
-    /// The session has seen every change of ours, and all that is older than `freshness`.
+    /// Whether the session has seen every own change, and all changes older than `freshness`.
     pub(crate) fn is_current(&self, synced: SyncPoint, freshness: Duration) -> bool {
         synced.changes == self.inside.lock().changes
             && self.now().saturating_sub(synced.at) < freshness
     }
 
-    /// Whether the next page will probably hold messages that nobody has seen yet: the last one did.
+    /// Whether the next page will probably hold messages that are not cached: the last one did.
     pub(crate) fn is_exploring(&self) -> bool {
         self.inside.lock().exploring
     }

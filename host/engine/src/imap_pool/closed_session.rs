@@ -1,7 +1,7 @@
-//! The session of a lease while it has none: every command is lost.
+//! Placeholder session of a lease without one: every command fails as lost.
 //!
-//! A mail server may take one connection of a user only, so a session that is of
-//! no use any more has to be closed before the next one opens.
+//! A mail server may accept only one connection of a user, so a session that is no longer usable
+//! has to be closed before the next one opens.
 
 use model::mail::mailbox::{Counters, Mailbox, MailboxName};
 use model::mail::message::{Flag, FlagChange};
@@ -12,7 +12,7 @@ use model::port::imap::{
     UidFlags,
 };
 
-/// Stands where a session was that is closed.
+/// Takes the place of a closed session.
 #[derive(Debug)]
 pub(crate) struct ClosedSession;
 

@@ -1,10 +1,9 @@
-//! A session in the hands of one request.
+//! Lease: a session borrowed by one request.
 //!
-//! A session that lay idle may be dead without anybody knowing. Only its first
-//! command can find that out, and only commands that change nothing are then
-//! sent again, once, on a new session: after a lost answer to a STORE or MOVE
-//! nobody knows what happened, so that is said instead. The same goes for a BYE
-//! in place of an answer, whenever it comes.
+//! An idle session may be dead without a sign of it. Only its first command can find that out, and
+//! only commands that change nothing are then sent again, once, on a new session: after a lost
+//! response to a STORE or MOVE its effect is unknown, and that is reported instead. The same
+//! applies to a BYE in place of a response, whenever it comes.
 //!
 //! Invariant: after any error but NO the session is never used again.
 
@@ -24,14 +23,14 @@ use crate::imap_pool::SessionError;
 use crate::imap_pool::account_pool::{AccountPool, BorrowedSession, SyncPoint};
 use crate::imap_pool::closed_session::ClosedSession;
 
-/// How often a new session is asked for while the server has no room for one.
+/// How often a login is retried while the server is at capacity.
 const BUSY_TRIES: u32 = 2;
 
-/// One session. Give it back with [`Lease::keep`].
+/// A borrowed session. Return it with [`Lease::keep`].
 #[derive(Debug)]
 pub(crate) struct Lease {
     session: Box<dyn ImapSession>,
-    /// It lay idle, and has not answered since.
+    /// It was idle, and no response has come since.
     doubtful: bool,
     broken: bool,
     /// It is not the first session of this lease.
@@ -39,7 +38,7 @@ pub(crate) struct Lease {
     synced: SyncPoint,
     freshness: Duration,
     room: Arc<AccountPool>,
-    // Last, so that the session is closed before another may open.
+    // Declared last, so that the session is closed before another may open.
     _lent: BorrowedSession,
     _permit: OwnedSemaphorePermit,
 }
@@ -80,19 +79,20 @@ impl Lease {
         Self { session, doubtful, broken, renewed, synced, freshness, room, _lent, _permit: permit }
     }
 
-    /// Back to the pool, unless an error spoilt it.
+    /// Returns the session to the pool, unless an error made it unusable.
     pub(crate) fn keep(self) {
         if !self.broken {
             self.room.put(self.session, self.synced);
         }
     }
 
-    /// Number of messages in the selected mailbox, as far as the server told.
+    /// Number of messages in the selected mailbox, as last reported by the server.
     pub(crate) fn exists(&self) -> u32 {
         self.session.selected().map_or(0, |selected| selected.exists)
     }
 
-    /// The first of these flags that the server does not keep in the selected mailbox, and what it keeps.
+    /// The first of these flags that the server does not keep in the selected mailbox, and the
+    /// flags it keeps.
     pub(crate) fn unkept<'a>(
         &self,
         flags: impl IntoIterator<Item = &'a Flag>,
@@ -102,17 +102,17 @@ impl Lease {
         Some((unkept, selected.keeps.as_deref().unwrap_or_default()))
     }
 
-    /// Whether the session is in a mailbox: not where a new one could not enter that of before.
+    /// Whether a mailbox is selected: not where a new session could not select the previous one.
     pub(crate) fn has_mailbox(&self) -> bool {
         self.session.selected().is_some()
     }
 
-    /// What the account's sessions share.
+    /// The pool of the account.
     pub(crate) fn room(&self) -> &AccountPool {
         &self.room
     }
 
-    /// Makes `mailbox` the selected one, with news no older than the pool's freshness.
+    /// Selects `mailbox`, with a view no older than the pool's freshness.
     pub(crate) async fn select(&mut self, mailbox: &MailboxName) -> Result<Selected, SessionError> {
         let here = |session: &dyn ImapSession| {
             session.selected().filter(|selected| selected.mailbox == *mailbox).cloned()
@@ -151,7 +151,7 @@ impl Lease {
         Ok(selected)
     }
 
-    /// FETCH, in the mailbox that was entered; all of it or an error.
+    /// FETCH in the selected mailbox; all rows or an error.
     pub(crate) async fn fetch(
         &mut self,
         messages: &Messages,
@@ -162,7 +162,7 @@ impl Lease {
         Ok(rows)
     }
 
-    /// FETCH; the rows that came are in `rows`, also when it ended with an error.
+    /// FETCH; `rows` holds the rows received, also when it ended with an error.
     pub(crate) async fn fetch_into(
         &mut self,
         rows: &mut Vec<FetchRow>,
@@ -185,7 +185,7 @@ impl Lease {
         }
     }
 
-    /// A new session, in the mailbox that was selected.
+    /// Opens a new session, in the mailbox that was selected.
     async fn reopen(&mut self) -> Result<(), SessionError> {
         let before = self.session.selected().cloned();
         self.renew().await?;
@@ -197,7 +197,7 @@ impl Lease {
         self.last(Err(ImapError::Protocol("the mailbox was renumbered meanwhile")))
     }
 
-    /// UID SEARCH HEADER, in the mailbox that was entered just now.
+    /// UID SEARCH HEADER in the selected mailbox.
     pub(crate) async fn search_header(
         &mut self,
         field: &'static str,
@@ -288,13 +288,13 @@ impl Lease {
         self.last(answer)
     }
 
-    /// Before the command, so that an answer that is lost counts as a change too.
+    /// Before the command, so that a lost response counts as a change too.
     fn note_change(&mut self) {
         self.synced = self.room.note_change(self.synced);
     }
 
     async fn renew(&mut self) -> Result<(), SessionError> {
-        // Its place at the server is needed: there are some that take one connection only.
+        // Some servers allow one connection only: it must be closed first.
         self.session = Box::new(ClosedSession);
         self.session = connect(&self.room).await.map_err(SessionError::NoSession)?;
         self.broken = false;
@@ -303,12 +303,12 @@ impl Lease {
         Ok(())
     }
 
-    /// An answer, or the news that the session was dead before it was asked.
+    /// A response, or the finding that the session was dead before the command.
     fn judge<T>(&mut self, answer: Result<T, ImapError>) -> Result<Verdict<T>, SessionError> {
         let was_doubtful = self.doubtful;
         match self.last(answer) {
             Ok(value) => Ok(Verdict::Answered(value)),
-            // A server that says goodbye in place of an answer may have meant any session of its own.
+            // A BYE in place of a response may have been for any session of the server.
             Err(SessionError::Command(ImapError::Bye { .. })) if !self.renewed => Ok(Verdict::Dead),
             Err(SessionError::Command(
                 ImapError::Lost(_) | ImapError::Bad { .. } | ImapError::Bye { .. },
@@ -324,7 +324,7 @@ impl Lease {
     }
 }
 
-/// Where the server counts the session that was just closed, it does so for a moment only.
+/// A server may count the session that was just closed, but only for a moment.
 async fn connect(room: &AccountPool) -> Result<Box<dyn ImapSession>, Problem> {
     for _ in 0..BUSY_TRIES {
         match room.connect().await {

@@ -1,12 +1,11 @@
-//! IMAP sessions of every account: few, reused, and never shared.
+//! IMAP session pool: few sessions for each account, reused, and never shared.
 //!
-//! A mail server counts connections for each user, so an account has at most n
-//! sessions, and callers wait for one. A session keeps its mailbox selected and
-//! goes to whoever wants that mailbox next.
+//! A mail server limits connections for each user, so an account has at most n sessions, and
+//! callers wait for one. A session keeps its mailbox selected and is lent next to a request for
+//! that mailbox.
 //!
-//! Invariant: a session comes back only by [`Lease::keep`], after its last
-//! command was answered. A request that is dropped half-way takes its session
-//! with it, because the port is not cancel-safe.
+//! Invariant: a session is returned only by [`Lease::keep`], after its last command was completed.
+//! A request that is dropped half-way drops its session, because the port is not cancel-safe.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -31,7 +30,7 @@ pub(crate) mod account_pool;
 mod closed_session;
 pub(crate) mod lease;
 
-/// The rooms of every account that was used lately.
+/// The pools of all accounts that were used recently.
 #[derive(Debug)]
 pub(crate) struct Pool {
     connector: Connector,
@@ -44,7 +43,8 @@ impl Pool {
         Self { connector, settings, rooms: Mutex::new(HashMap::new()) }
     }
 
-    /// A session for one request, best with `mailbox` selected. Waits while all are in use.
+    /// Lends a session for one request, preferably with `mailbox` selected. Waits while all are in
+    /// use.
     pub(crate) async fn lease(
         &self,
         account: &Account,
@@ -59,7 +59,7 @@ impl Pool {
             if let Some(IdleSession { session, synced, .. }) = room.take(mailbox, session_idle) {
                 return Ok(Lease::reused(room, permit, session, synced, freshness));
             }
-            // The server takes no more connections beside ours: wait for one of them.
+            // The server accepts no further connection: wait for one of the pool's.
             if !room.is_full() {
                 let login = room.lend();
                 match room.connect().await {
@@ -72,7 +72,7 @@ impl Pool {
                         if !waits || room.now() >= end {
                             return Err(no);
                         }
-                        // One of them may have come back meanwhile.
+                        // One may have been returned meanwhile.
                         if room.has_idle() {
                             continue;
                         }
@@ -97,7 +97,7 @@ impl Pool {
         }
     }
 
-    /// What is remembered about the account besides sessions.
+    /// The pool of one account.
     pub(crate) fn account_pool(&self, account: &Account) -> Result<Arc<AccountPool>, Problem> {
         let server = account.imap.as_ref().ok_or_else(|| {
             Problem::new(Code::NotConfigured, "the account has no IMAP server to read from")
@@ -119,7 +119,7 @@ impl Pool {
         AccountPool::new(account.clone(), server.clone(), permits, &self.connector)
     }
 
-    /// How old the list of mailboxes may be that a role is looked up in.
+    /// The maximum age of a list of mailboxes that a role is looked up in.
     pub(crate) fn mailboxes_fresh(&self) -> Duration {
         self.settings.mailboxes_fresh
     }
@@ -132,14 +132,14 @@ impl Pool {
         }
     }
 
-    /// Closes every session that nobody uses.
+    /// Closes every idle session.
     pub(crate) async fn close(&self) {
         let rooms: Vec<Arc<AccountPool>> =
             self.rooms.lock().drain().map(|(_, room)| room).collect();
         logout(rooms.iter().flat_map(|room| room.close()).collect()).await;
     }
 
-    /// Takes out the sessions that were idle for too long; the caller logs them out.
+    /// Removes the sessions that were idle for too long; the caller logs them out.
     pub(crate) fn stale(&self) -> Vec<Box<dyn ImapSession>> {
         let mut stale = Vec::new();
         self.rooms.lock().retain(|_, room| {
@@ -150,18 +150,18 @@ impl Pool {
     }
 }
 
-/// Says goodbye to all at once; each takes a second at most.
+/// Logs out all at once; each takes a second at most.
 pub(crate) async fn logout(sessions: Vec<Box<dyn ImapSession>>) {
     future::join_all(sessions.into_iter().map(ImapSession::logout)).await;
 }
 
-/// Why a command was not carried out.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SessionError {
-    /// There is no session.
+    /// No session could be opened.
     #[error("no session")]
     NoSession(#[source] Problem),
-    /// The server, or the way to it.
+    /// The command failed at the server, or the connection did.
     #[error("the command failed")]
     Command(#[source] ImapError),
 }

@@ -1,9 +1,9 @@
-//! The identity of an account within the host: tenant and account id.
+//! Account identity within the host: tenant and account id.
 
 use model::account::Account;
 use model::ids::{AccountId, TenantId};
 
-/// Key of whatever is kept for one account: sessions, delivery slots, health.
+/// Key of the state kept for one account: sessions, delivery slots, health.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct AccountRef {
     pub(crate) tenant: TenantId,

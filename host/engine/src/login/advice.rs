@@ -1,11 +1,11 @@
-//! What a failed try of a server means, in a sentence that a beginner can act on.
+//! Advice for connection and login errors, in sentences that a beginner can act on.
 //!
-//! One table for every way to a server: hosts and ports are named to whoever wrote
-//! the settings, and to nobody who is told through a component. What a service
-//! itself asks for (an app password, a switch) is added by others.
+//! One table for all protocols: hosts and ports are named to the caller that wrote the settings,
+//! and never in errors that pass through a component. What a service itself requires (an app
+//! password, a switch) is added elsewhere.
 //!
-//! Invariant: the sentence belongs to the code; what the server said stands in
-//! `upstream`, never in the sentence.
+//! Invariant: the sentence belongs to the code; a server's reply is in `upstream`, never in the
+//! sentence.
 
 use model::account::{Credentials, MailServer, OAuth, Security, TokenSource};
 use model::port::dial::DialError;
@@ -14,26 +14,26 @@ use model::problem::{Code, Problem, Protocol};
 
 use crate::login::trace::StepName;
 
-/// What was tried.
+/// The context of a connection attempt.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ServerAttempt<'a> {
     pub(crate) protocol: Protocol,
     pub(crate) login: AuthKind,
-    /// None where whoever is told may know no host.
+    /// None where the reader of the error may not see the host.
     pub(crate) server: Option<&'a MailServer>,
-    /// Whether the table of mail services has this host.
+    /// Whether the provider table has this host.
     pub(crate) is_known: bool,
 }
 
-/// What proved the login.
+/// The kind of credentials of a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AuthKind {
     Password,
-    /// A token by its owner's consent.
+    /// A token by its owner's OAuth consent.
     Consent,
     /// A token from the tenant's own address.
     TokenAddress,
-    /// One of them.
+    /// Not known here: any of these.
     Any,
 }
 
@@ -47,7 +47,7 @@ impl AuthKind {
     }
 }
 
-/// A host that may not be dialled, and who can change that.
+/// The advice for a host that the egress guard refuses, and who can change that.
 #[must_use]
 pub fn not_allowed(host: &str, port: u16, reason: &str) -> String {
     if port == 25 {
@@ -60,9 +60,9 @@ pub fn not_allowed(host: &str, port: u16, reason: &str) -> String {
     )
 }
 
-/// The problem as whoever tries a server gets it.
+/// The problem as the caller of a verification sees it.
 pub(crate) fn explain(mut problem: Problem, at: StepName, tried: ServerAttempt<'_>) -> Problem {
-    // Who does not even greet in the protocol is another kind of server.
+    // A server without a valid greeting speaks another protocol.
     if at == StepName::Greeting && problem.code == Code::UpstreamMisbehaved {
         problem.code = Code::WrongProtocol;
     }
@@ -79,7 +79,7 @@ pub(crate) fn explain(mut problem: Problem, at: StepName, tried: ServerAttempt<'
     problem
 }
 
-/// Why there was no connection, when that is what happened.
+/// The connection error behind a problem, if it is one.
 fn dialling(problem: &Problem) -> Option<&DialError> {
     let cause = problem.cause.as_ref()?;
     match cause.downcast_ref::<SmtpError>() {
@@ -88,7 +88,7 @@ fn dialling(problem: &Problem) -> Option<&DialError> {
     }
 }
 
-/// Whether the host exists is not known, which has no code of its own.
+/// The sentence where it is not known whether the host exists, which has no code of its own.
 pub(crate) fn unresolved(server: Option<&MailServer>) -> String {
     let host = server.map_or("the server's name", |server| server.host.as_str());
     format!(
@@ -202,7 +202,7 @@ pub(crate) fn sentence(code: Code, at: StepName, tried: ServerAttempt<'_>) -> Op
 }
 
 fn refused(name: &str, tried: ServerAttempt<'_>) -> String {
-    // Whoever is told no host has an account already.
+    // Where the host may not be named, the account already exists.
     let way_out = match tried.server {
         Some(_) => "Check both",
         None => "Give the right ones by `PATCH /v1/accounts/{account}`",

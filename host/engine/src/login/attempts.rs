@@ -1,12 +1,12 @@
-//! Passwords that servers refused, one after the other: after some, a login is left alone.
+//! Rate limit of refused logins: after several refusals a login is suspended.
 //!
-//! Whoever tries servers may send any password to any login, and whoever stores one
-//! after the other and reads may, too: neither must serve for guessing, nor lock
-//! somebody's mailbox at his service. A change of an account clears nothing here.
-//! There are counts for those who try and others for what is stored, of which each
-//! counts once however often it is used, so that neither keeps the other waiting.
+//! A caller that verifies servers may send any password to any login, and so may one that stores
+//! one password after the other and reads; neither must serve for guessing, nor lock a mailbox at
+//! its service. A change of an account clears nothing here. Verification and stored credentials are
+//! counted separately, and of the latter each set counts once however often it is used, so that
+//! neither delays the other.
 //!
-//! Invariant: each tenant has counts of its own; what one tries holds up no other.
+//! Invariant: each tenant has counters of its own; the attempts of one delay no other.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -21,13 +21,13 @@ use model::problem::{Code, Problem};
 
 use crate::login::lockout::Lockout;
 
-/// A login that nobody tried for so long starts afresh.
+/// A counter that was not used for so long is reset.
 const REMEMBERED: Duration = Duration::from_secs(3600);
-/// Those to forget are looked for when there are so many; how fast they come is limited by whoever
-/// lets accounts be tried.
+/// Expired counters are removed when there are so many; how fast they grow is limited by the
+/// callers' own rate limits.
 const CROWD: usize = 1024;
 
-/// A name at a host, whatever the protocol: mostly one password opens both.
+/// A login name at a host, whatever the protocol: usually one password opens both.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Login {
     tenant: TenantId,
@@ -38,11 +38,11 @@ struct Login {
 #[derive(Debug, Default)]
 struct Count {
     lockout: Lockout,
-    /// When it was tried last.
+    /// The last attempt.
     at: Duration,
 }
 
-/// The counts of every tenant.
+/// The counters of every tenant.
 #[derive(Debug)]
 pub(crate) struct LoginAttempts {
     clock: Arc<dyn Clock>,
@@ -54,7 +54,7 @@ impl LoginAttempts {
         Self { clock, counts: Mutex::default() }
     }
 
-    /// How long the account's logins have to be left alone from now on; none when they may be tried.
+    /// How long the account's logins remain suspended; none when they may be tried.
     pub(crate) fn left(&self, account: &Account) -> Option<Duration> {
         let now = self.clock.monotonic();
         let counts = self.counts.lock();
@@ -62,7 +62,7 @@ impl LoginAttempts {
         account.imap.iter().chain(&account.smtp).filter_map(left).max()
     }
 
-    /// Whether none of the account's logins has to be left alone now.
+    /// An error while one of the account's logins is suspended.
     pub(crate) fn check(&self, account: &Account) -> Result<(), Problem> {
         let Some(left) = self.left(account) else { return Ok(()) };
         let detail = format!(
@@ -72,8 +72,8 @@ impl LoginAttempts {
         Err(Problem::new(Code::TooManyRequests, detail).with_retry_after(left))
     }
 
-    /// What came of one try: of each server that answered, whether it refused the login. Two servers
-    /// with one login count once.
+    /// Records one attempt: for each server that answered, whether it refused the login. Two
+    /// servers with one login name count once.
     pub(crate) fn record<'a>(
         &self,
         account: &Account,
@@ -107,7 +107,7 @@ impl LoginAttempts {
     }
 }
 
-/// What a server said to a login.
+/// The outcome of a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LoginOutcome {
     Accepted,
@@ -132,7 +132,7 @@ impl Login {
         Self {
             tenant: account.tenant.clone(),
             host: address.map_or(host, |address| address.to_canonical().to_string()),
-            // Mail services take names in any case.
+            // Mail services compare login names without case.
             username: server.username.to_lowercase(),
         }
     }

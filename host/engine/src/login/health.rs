@@ -1,10 +1,9 @@
-//! What the servers of each account last said to a login, as it happens.
+//! Health recorder: the last login outcome at the servers of each account.
 //!
-//! The store is told only when a server says something else than before, so that
-//! nothing is written for a request. What was said before this process began is
-//! read once.
+//! The store is written only when an outcome differs from the one before, so that requests cause no
+//! writes. Outcomes from before this process are read once.
 //!
-//! Invariant: a failure to keep it is logged and hurts nobody's request.
+//! Invariant: a failure to record is logged and fails no request.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -18,7 +17,7 @@ use model::problem::{Code, Problem, Protocol};
 
 use crate::login::account_ref::AccountRef;
 
-/// Of every account that was logged in to lately.
+/// The health of every account that logged in recently.
 #[derive(Debug)]
 pub(crate) struct HealthRecorder {
     accounts: Arc<dyn Accounts>,
@@ -31,7 +30,7 @@ impl HealthRecorder {
         Self { accounts, clock, known: Mutex::default() }
     }
 
-    /// A server took the login, or did not.
+    /// Records the outcome of a login.
     pub(crate) async fn record(&self, account: &Account, protocol: Protocol, no: Option<&Problem>) {
         let key = (AccountRef::of(account), account.generation);
         let known = self.known.lock().get(&key).cloned();
@@ -54,12 +53,12 @@ impl HealthRecorder {
         self.keep(account, &health).await;
     }
 
-    /// The owner has agreed: what stood in the way is gone, and the next login tells the rest.
+    /// Records a consent: its issue is cleared, and the next login gives the rest.
     pub(crate) async fn consented(&self, account: &Account) {
         self.keep(account, &Health::default()).await;
     }
 
-    /// The owner has not agreed, this time neither.
+    /// Records a consent that was denied.
     pub(crate) async fn refused(&self, account: &Account, protocol: Protocol, no: &Problem) {
         let mut health = Health::default();
         health.see(protocol, self.clock.now(), Some(trouble(no)));
@@ -72,7 +71,7 @@ impl HealthRecorder {
         }
     }
 
-    /// The account was changed or deleted.
+    /// To be called when the account was changed or deleted.
     pub(crate) fn forget(&self, owner: &AccountRef) {
         self.known.lock().retain(|(of, _), _| of != owner);
     }

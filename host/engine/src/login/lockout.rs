@@ -1,11 +1,11 @@
-//! Leaving a server alone that keeps refusing a login.
+//! Lock-out: suspends logins at a server that keeps refusing them.
 //!
-//! Mail services lock accounts, and addresses, after some failures; a wrong
-//! stored password must not do that by itself, however often callers retry.
+//! Mail services lock accounts, and addresses, after some failures; a wrong stored password must
+//! not cause that, however often callers retry.
 
 use std::time::Duration;
 
-/// Failures in a row that go unpunished.
+/// Consecutive failures without a pause.
 const FREE: u32 = 5;
 /// The first pause.
 const FIRST: Duration = Duration::from_secs(30);
@@ -20,12 +20,12 @@ pub(crate) struct Lockout {
 }
 
 impl Lockout {
-    /// How long the server is still left alone; none when it may be asked.
+    /// How long logins remain suspended; none when one may be tried.
     pub(crate) fn left(&self, now: Duration) -> Option<Duration> {
         self.until.checked_sub(now).filter(|left| !left.is_zero())
     }
 
-    /// The server refused the login; true when it is the first refusal in a row.
+    /// Records a refusal; true when it is the first of a series.
     pub(crate) fn refused(&mut self, now: Duration) -> bool {
         let first = self.is_clear();
         self.failures = self.failures.saturating_add(1);
@@ -36,12 +36,12 @@ impl Lockout {
         first
     }
 
-    /// The server took the login.
+    /// Records an accepted login.
     pub(crate) fn accepted(&mut self) {
         *self = Self::default();
     }
 
-    /// Nothing is held against anybody.
+    /// Whether no refusal is recorded.
     pub(crate) fn is_clear(&self) -> bool {
         self.failures == 0
     }

@@ -1,4 +1,4 @@
-//! Logins at mail servers: attempts and lock-out, health, and the diagnosis of a refusal.
+//! Logins at mail servers: credentials, attempts and lock-out, health, and advice on refusals.
 
 pub(crate) mod refusal_text;
 pub mod trace;

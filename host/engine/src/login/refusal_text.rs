@@ -1,18 +1,17 @@
-//! What a mail server's words mean when it refuses a login.
+//! Classifies a mail server's reply to a refused login by its text.
 //!
-//! The protocols have one answer for a wrong password and for a mailbox that lets
-//! no mail programs in, and some have it for too many connections too, and the
-//! remedies differ. Services tell those in words, so words are what there is to go
-//! by: one table, no service's name in it.
+//! The protocols have one code for a wrong password and for a mailbox that is closed to mail
+//! clients, and some servers use it for too many connections too, and the remedies differ. Services
+//! distinguish them in the text only, so this is one table of phrases, without service names.
 //!
-//! Invariant: what is not in the table is a refused login. Whoever is sent to a
-//! switch that is on already loses more time than by trying another password.
+//! Invariant: text that is not in the table is a refused login. Advice to enable access that is
+//! enabled already costs a person more time than trying another password.
 //!
 //! Standards: RFC 4954 §6, RFC 5530 §3, which have no code for it.
 
 use model::problem::Code;
 
-/// What is switched off, and how it is said that it is; both have to be there.
+/// What is switched off, and the phrases that say so; both have to occur.
 const WHAT: [&str; 5] = ["imap", "smtp", "mail client", "third-party", "服务"];
 const OFF: [&str; 11] = [
     "disabled",
@@ -28,8 +27,8 @@ const OFF: [&str; 11] = [
     "已关闭",
 ];
 
-/// Said of nothing else. The last is what Alibaba's says of a protocol that is closed (its list of errors of
-/// SMTP, as sh-aliyun.com shows it).
+/// Phrases that are unambiguous. The last is Alibaba's for a protocol that is closed (its list of
+/// SMTP errors, as sh-aliyun.com shows it).
 const PHRASES: [&str; 4] = [
     "does not have access rights to this service",
     "user has no permission",
@@ -37,17 +36,18 @@ const PHRASES: [&str; 4] = [
     "uc_login_source_not_allowed",
 ];
 
-/// Both at once, and so nothing: "LOGIN invalid credentials or IMAP is disabled" is what Yandex says to
-/// a wrong password too (Foundry376/Mailspring issues 904 and 2111).
+/// Phrases that name both causes, and so decide nothing: "LOGIN invalid credentials or IMAP is
+/// disabled" is Yandex's reply to a wrong password too (Foundry376/Mailspring issues 904 and 2111).
 const EITHER: [&str; 1] = ["invalid credentials or"];
 
-/// Passwords are what is switched off: Microsoft's "535 5.7.139 Authentication unsuccessful, basic
+/// Passwords are switched off: Microsoft's "535 5.7.139 Authentication unsuccessful, basic
 /// authentication is disabled." (rpremraj/mailR issue 107).
 const NO_PASSWORDS: [&str; 1] = ["basic authentication is disabled"];
 
-/// The server has too many connections of this user, or of everybody, and would have taken the login
-/// otherwise: Gmail's "[ALERT] Too many simultaneous connections. (Failure)", Dovecot's "Maximum number of
-/// connections from user+IP exceeded". RFC 5530 has LIMIT and UNAVAILABLE for it, and many do not use them.
+/// The server has too many connections, of this user or in total, and did not judge the login:
+/// Gmail's "[ALERT] Too many simultaneous connections. (Failure)", Dovecot's "Maximum number of
+/// connections from user+IP exceeded". RFC 5530 has LIMIT and UNAVAILABLE for it, and many servers
+/// do not use them.
 const BUSY: [&str; 12] = [
     "too many simultaneous",
     "too many concurrent",
@@ -63,14 +63,14 @@ const BUSY: [&str; 12] = [
     "连接过多",
 ];
 
-/// The server was busy, and did not judge the login.
+/// Whether the server was busy, and did not judge the login.
 pub(crate) fn is_busy(words: &str) -> bool {
     let words = words.to_lowercase();
     let says = |any: &[&str]| any.iter().any(|needle| words.contains(needle));
     says(&BUSY) && !says(&EITHER)
 }
 
-/// Why a login was refused.
+/// The problem code of a refused login.
 pub(crate) fn refused(words: &str) -> Code {
     if is_busy(words) {
         return Code::UpstreamBusy;
@@ -102,7 +102,7 @@ mod tests {
         check("535 5.7.8 Error: authentication failed", false);
         check("[AUTHENTICATIONFAILED] IMAP login failed", false);
         check("account is disabled", false);
-        // Says everything at once, and so nothing.
+        // Names both causes, and so decides nothing.
         check(
             "535 Login fail. Account is abnormal, service is not open, password is incorrect",
             false,

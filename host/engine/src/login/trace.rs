@@ -1,6 +1,6 @@
-//! A login, watched: each step with its time.
+//! Step recorder of a login: each step with its duration.
 //!
-//! Refuses to know what a failure means.
+//! Independent of what a failure means.
 
 use parking_lot::Mutex;
 use std::time::Duration;
@@ -11,22 +11,22 @@ use model::port::dial::Encryption;
 use model::port::login_observer::LoginObserver;
 use model::problem::Protocol;
 
-/// A step of trying a server.
+/// A step of verifying a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepName {
-    /// The name is looked up, passes the egress guard, and TCP connects.
+    /// DNS resolution, the check by the egress guard, and the TCP connection.
     Connect,
-    /// TLS, by its first byte or by STARTTLS.
+    /// The TLS handshake, implicit or after STARTTLS.
     Tls,
-    /// The server greets as one of its protocol.
+    /// The server's greeting.
     Greeting,
-    /// The login.
+    /// Authentication.
     Auth,
-    /// IMAP's capabilities are read.
+    /// The IMAP capabilities.
     Capabilities,
-    /// The mailboxes are listed.
+    /// The list of mailboxes.
     Folders,
-    /// SMTP takes the account's address as sender and recipient.
+    /// SMTP accepts the account's address as sender and recipient.
     Mail,
 }
 
@@ -46,18 +46,16 @@ impl StepName {
     }
 }
 
-/// One step, done or failed.
+/// One step, completed or failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Which.
     pub name: StepName,
-    /// It was done.
     pub ok: bool,
-    /// Since the step before it.
+    /// Time since the step before it.
     pub took: Duration,
 }
 
-/// What was agreed on with a server.
+/// The negotiated parameters of a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConnectionReport {
     /// None before TLS.
@@ -66,7 +64,7 @@ pub struct ConnectionReport {
     pub mechanism: Option<&'static str>,
 }
 
-/// Writes the steps down.
+/// Records the steps.
 #[derive(Debug)]
 pub(crate) struct StepRecorder<'a> {
     clock: &'a dyn Clock,
@@ -100,23 +98,23 @@ impl<'a> StepRecorder<'a> {
         Self { clock, order, began, inside: Mutex::new(inside) }
     }
 
-    /// The step that is under way; the last one when all were done.
+    /// The step under way; the last one when all are completed.
     pub(crate) fn at(&self) -> StepName {
         let done = self.inside.lock().steps.len();
         self.order.get(done).or(self.order.last()).copied().unwrap_or(StepName::Connect)
     }
 
-    /// The step that is under way was done.
+    /// Marks the step under way as completed.
     pub(crate) fn done(&self) {
         self.write(true);
     }
 
-    /// The step that is under way failed.
+    /// Marks the step under way as failed.
     pub(crate) fn failed(&self) {
         self.write(false);
     }
 
-    /// All of it, with the time since the beginning.
+    /// The steps, the report, and the total duration.
     pub(crate) fn end(self) -> (Vec<Step>, ConnectionReport, Duration) {
         let took = self.clock.monotonic().saturating_sub(self.began);
         let inside = self.inside.into_inner();

@@ -1,15 +1,15 @@
-//! A body as far as somebody wants it, and the word that it goes on.
+//! Truncation of bodies to the requested length, with a report of each cut.
 //!
-//! Readings are shared and go further than most ask. Text is cut here; where HTML may end only the parser
-//! knows, so that one who wants less of it than was read has it read again.
+//! Parsed messages are shared and hold more than most requests ask for. Text is cut here; only the
+//! parser knows where HTML may end, so a request for less HTML than was parsed has it parsed again.
 //!
-//! Invariant: what is shorter than the message has is told.
+//! Invariant: a body shorter than the message's is reported as cut.
 
 use model::mail::message::ParsedMessage;
 use model::port::capabilities::Body;
 use model::problem::Fault;
 
-/// A body, and whether it ends too early.
+/// A body, and whether it was truncated.
 pub(crate) fn of(reading: &ParsedMessage, kind: Body) -> (&Option<String>, bool) {
     match kind {
         Body::Text => (&reading.text, reading.cut.text),
@@ -25,7 +25,7 @@ pub(crate) const fn pointer(kind: Body) -> &'static str {
     }
 }
 
-/// At most `limit` bytes of a body, and whether it goes on.
+/// At most `limit` bytes of a body, and whether it was truncated.
 pub(crate) fn body_within(
     reading: &ParsedMessage,
     kind: Body,
@@ -36,7 +36,7 @@ pub(crate) fn body_within(
     (body.as_deref().map(|body| cut(body, limit).to_owned()), is_cut)
 }
 
-/// Tells that a body was cut, once.
+/// Reports that a body was truncated, once.
 pub(crate) fn note(cuts: &mut Vec<Fault>, kind: Body, limit: u32) {
     let fault = Fault {
         pointer: pointer(kind).to_owned(),
@@ -48,7 +48,7 @@ pub(crate) fn note(cuts: &mut Vec<Fault>, kind: Body, limit: u32) {
     }
 }
 
-/// At most `limit` bytes, whole characters only.
+/// At most `limit` bytes, cut at a character boundary.
 fn cut(text: &str, limit: u32) -> &str {
     text.get(..text.floor_char_boundary(limit as usize)).unwrap_or(text)
 }

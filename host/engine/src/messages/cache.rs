@@ -1,11 +1,11 @@
-//! What was learned about messages, kept in bounded memory.
+//! Message cache: summaries and whole messages, in bounded memory.
 //!
-//! Everything here is immutable by nature: a place (account generation, mailbox,
-//! UIDVALIDITY, UID) never holds another message, and the digest of the parser
-//! is part of the key. Flags change, so they are never kept.
+//! Entries are immutable: a position (account generation, mailbox, UIDVALIDITY, UID) never holds
+//! another message, and the digest of the parser is part of the key. Flags change, so they are
+//! never cached.
 //!
-//! Invariant: the weights of all entries together stay under the limit; the
-//! least recently used go first.
+//! Invariant: the weights of all entries together stay under the limit; the least recently used are
+//! evicted first.
 
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
@@ -19,42 +19,42 @@ use model::mail::message::{HeaderSummary, ParseOptions, ParsedMessage};
 use crate::login::account_ref::AccountRef;
 use crate::messages::message_id::MessageRef;
 
-/// Parsed facts, and whole messages, of every account.
+/// Summaries and whole messages of every account.
 #[derive(Debug)]
 pub(crate) struct Cache {
     facts: Mutex<Lru<CacheKey, Arc<CachedSummary>>>,
     messages: Mutex<Lru<CacheKey, Arc<LoadedMessage>>>,
 }
 
-/// A place as one version of the parser saw it.
+/// A message position, and the version of the parser.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct CacheKey {
     pub(crate) place: MessageRef,
     pub(crate) digest: [u8; 32],
 }
 
-/// What a list row needs beyond flags.
+/// The immutable part of a list row.
 #[derive(Clone, Debug)]
 pub(crate) struct CachedSummary {
     pub(crate) received: Option<Timestamp>,
     pub(crate) size: Option<u64>,
-    /// None when the parser gave up.
+    /// None when the parser failed.
     pub(crate) facts: Option<HeaderSummary>,
-    /// The parser was not asked: the header fields are too long for a list.
+    /// Not parsed: the header fields are too long for a list.
     pub(crate) unread: bool,
-    /// Only once it was asked for.
+    /// Only after it was requested once.
     pub(crate) sketch: Option<BodyPreview>,
 }
 
-/// What only the whole message tells.
+/// What only the whole message contains.
 #[derive(Clone, Debug)]
 pub(crate) struct BodyPreview {
     pub(crate) preview: Option<String>,
-    /// None where the start of the message does not tell, and the rest is too long to be read.
+    /// None where the start of the message is not enough, and the rest is too long to be read.
     pub(crate) has_attachments: Option<bool>,
 }
 
-/// A whole message, and what was read in it so far.
+/// A whole message, and its parsed parts so far.
 #[derive(Debug)]
 pub(crate) struct LoadedMessage {
     pub(crate) raw: Bytes,
@@ -69,7 +69,7 @@ struct CachedParse {
 }
 
 impl Cache {
-    /// A quarter for facts, the rest for whole messages.
+    /// A quarter for summaries, the rest for whole messages.
     pub(crate) fn new(bytes: usize) -> Self {
         Self {
             facts: Mutex::new(Lru::new(bytes / 4)),
@@ -90,13 +90,13 @@ impl Cache {
         self.messages.lock().get(key)
     }
 
-    /// Keeps the message, or weighs it again after something more was read in it.
+    /// Inserts the message, or updates its weight after more of it was parsed.
     pub(crate) fn put_message(&self, key: CacheKey, opened: Arc<LoadedMessage>) {
         let weight = opened.weight() + key.weight();
         self.messages.lock().put(key, opened, weight);
     }
 
-    /// Drops everything of one account, whatever its generation.
+    /// Evicts everything of one account, whatever its generation.
     pub(crate) fn evict_account(&self, owner: &AccountRef) {
         let stays = |key: &CacheKey| !key.place.tag.belongs_to(owner);
         self.facts.lock().retain(stays);
@@ -125,7 +125,7 @@ impl LoadedMessage {
         Self { raw, readings: Mutex::new(Vec::new()) }
     }
 
-    /// A reading that has everything in `want`, its bodies complete or at least `limit` long.
+    /// A parsed message with everything in `want`, its bodies complete or at least `limit` long.
     pub(crate) fn reading(&self, want: ParseOptions, limit: u32) -> Option<Arc<ParsedMessage>> {
         self.readings
             .lock()
@@ -148,7 +148,7 @@ impl LoadedMessage {
 }
 
 impl CachedParse {
-    /// A body that is wanted goes on beyond the limit it was read with.
+    /// Whether a requested body was truncated at the limit of that parse.
     fn was_cut(&self, want: ParseOptions) -> bool {
         let cut = self.reading.cut;
         (want.text && cut.text)
@@ -206,7 +206,7 @@ fn reading_weight(reading: &ParsedMessage) -> usize {
         + text(&reading.preview)
 }
 
-/// Least recently used goes first, by weight.
+/// A cache that evicts the least recently used entries, by weight.
 #[derive(Debug)]
 struct Lru<K, V> {
     limit: usize,
@@ -238,7 +238,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Lru<K, V> {
         Some(slot.value.clone())
     }
 
-    /// One that would take more than a quarter of the whole is not kept.
+    /// An entry of more than a quarter of the total is not kept.
     fn put(&mut self, key: K, value: V, weight: usize) {
         self.remove(&key);
         if weight > self.limit / 4 {

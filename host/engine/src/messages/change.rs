@@ -1,12 +1,11 @@
-//! Flags, moves, copies and deletion, for many messages at once.
+//! STORE, MOVE, COPY and EXPUNGE for many messages at once.
 //!
-//! Keys are grouped by mailbox, each group is one session's work, and every key
-//! gets its own answer. A message that is not there any more is told so; the
-//! rest of its batch goes on.
+//! Ids are grouped by mailbox, each group uses one session, and every id gets its own result. A
+//! message that is gone has an error; the rest of its batch goes on.
 //!
-//! Invariant: "done" is said only after the server's OK, and only for messages
-//! that were seen in the mailbox with the key's UIDVALIDITY. Of flags it is said
-//! only of what the server keeps: an OK to STORE says less.
+//! Invariant: success is reported only after the server's OK, and only for messages that were seen
+//! in the mailbox with the id's UIDVALIDITY. Of flags it is reported only for those that the server
+//! keeps: an OK to STORE says less.
 //!
 //! Standards: RFC 9051 §6.4, §7.1 (PERMANENTFLAGS), RFC 4315 (UIDPLUS), RFC 6851 (MOVE).
 
@@ -25,13 +24,14 @@ use crate::messages::reader::Reader;
 use crate::messages::{mailboxes, open};
 use crate::problems;
 
-/// UIDs in one command. RFC 7162 §4 asks servers to take lines of 8,192 octets, and a UID takes up to 11.
+/// UIDs in one command. RFC 7162 §4 asks servers to accept lines of 8,192 octets, and a UID takes
+/// up to 11.
 const MOST: usize = 500;
 
-/// One answer per key.
+/// One result for each id.
 type Answers<T> = Vec<Result<T, Problem>>;
 
-/// The flags afterwards.
+/// Changes flags; returns the flags afterwards.
 pub(crate) async fn change_flags(
     reader: &Reader,
     account: &Account,
@@ -53,7 +53,7 @@ pub(crate) async fn change_flags(
     answers.into_iter().map(|answer| answer.and_then(|flags| flags)).collect()
 }
 
-/// The flags that are to be there afterwards.
+/// The flags that must be set afterwards.
 fn wanted(change: &FlagChange) -> &[Flag] {
     match change {
         FlagChange::Set(flags) => flags,
@@ -61,8 +61,8 @@ fn wanted(change: &FlagChange) -> &[Flag] {
     }
 }
 
-/// A flag that is not in PERMANENTFLAGS is ignored, or set until the session ends (RFC 9051 §7.1): with an
-/// OK in both cases.
+/// A flag that is not in PERMANENTFLAGS is ignored, or kept until the session ends (RFC 9051 §7.1):
+/// with an OK in both cases.
 fn unkept(flag: &str, told: &str, others: &[String]) -> Problem {
     let shown = |flag: &str| format!("`{}`", printable(flag));
     let others: Vec<String> = others.iter().take(50).map(|flag| shown(flag)).collect();
@@ -74,7 +74,7 @@ fn unkept(flag: &str, told: &str, others: &[String]) -> Problem {
     Problem::new(Code::UpstreamRefused, detail)
 }
 
-/// The flags of a message after a change, when all that was to be there is.
+/// The flags of a message after a change, if all requested flags are set.
 fn settled(change: &FlagChange, flags: Vec<String>) -> Result<Vec<String>, Problem> {
     let has = |flag: &&Flag| flags.iter().any(|other| flag.same_as(other));
     match wanted(change).iter().find(|flag| !has(flag)) {
@@ -116,8 +116,8 @@ async fn flag(
         let told = lease.store(&uids, change).await.map_err(unsure)?;
         flags.extend(told.into_iter().map(|row| (row.uid, row.flags)));
     }
-    // UID STORE says OK for a UID that is gone (RFC 9051 §6.4.9), and servers may keep silent about
-    // flags that did not change: so ask about those that were not told.
+    // UID STORE returns OK for a UID that is gone (RFC 9051 §6.4.9), and servers may omit flags
+    // that did not change: fetch the flags that were not returned.
     let untold: Vec<u32> = uids.into_iter().filter(|uid| !flags.contains_key(uid)).collect();
     if !untold.is_empty() {
         flags.extend(present(lease, untold).await?);
@@ -125,7 +125,7 @@ async fn flag(
     Ok(flags.into_iter().map(|(uid, flags)| (uid, settled(change, flags))).collect())
 }
 
-/// To another mailbox. A message that is there already stays as it is.
+/// Moves to another mailbox. A message that is there already stays.
 pub(crate) async fn move_to(
     reader: &Reader,
     account: &Account,
@@ -138,7 +138,7 @@ pub(crate) async fn move_to(
     }
 }
 
-/// A second one in another mailbox, or in the same.
+/// Copies to another mailbox, or to the same.
 pub(crate) async fn copy_to(
     reader: &Reader,
     account: &Account,
@@ -151,7 +151,7 @@ pub(crate) async fn copy_to(
     }
 }
 
-/// To the mailbox with the role `\Trash`; what lies there already stays there.
+/// Moves to the mailbox with the role `\Trash`; a message that is there already stays.
 pub(crate) async fn trash(reader: &Reader, account: &Account, keys: &[String]) -> Answers<Moved> {
     move_to(reader, account, keys, Role::Trash.attribute()).await
 }
@@ -211,7 +211,7 @@ async fn transfer_group(
     Ok(found.into_iter().map(|uid| (uid, now(group, target, copied.as_ref(), uid))).collect())
 }
 
-/// Where a message went, if the server told (RFC 4315 §3).
+/// The new message id, if the server returned COPYUID (RFC 4315 §3).
 fn now(
     group: &Group,
     target: &MailboxName,
@@ -228,7 +228,7 @@ fn now(
     })
 }
 
-/// Destroys.
+/// Deletes permanently.
 pub(crate) async fn expunge_forever(
     reader: &Reader,
     account: &Account,
@@ -249,7 +249,7 @@ pub(crate) async fn expunge_forever(
     batch.answers(&done, |_, ()| ())
 }
 
-/// The flags of those that are in the selected mailbox.
+/// The flags of those UIDs that exist in the selected mailbox.
 async fn present(lease: &mut Lease, uids: Vec<u32>) -> Result<BTreeMap<u32, Vec<String>>, Problem> {
     let asked: BTreeSet<u32> = uids.iter().copied().collect();
     let rows = lease.fetch(&Messages::Uids(uids), &[FetchItem::Flags]).await?;
@@ -260,7 +260,7 @@ async fn present(lease: &mut Lease, uids: Vec<u32>) -> Result<BTreeMap<u32, Vec<
         .collect())
 }
 
-/// The answer to a command that changes something was lost.
+/// The response to a command that changes something was lost.
 fn unsure(error: SessionError) -> Problem {
     let lost = matches!(
         error,
@@ -273,7 +273,7 @@ fn unsure(error: SessionError) -> Problem {
     problem
 }
 
-/// Enters the group's mailbox, checks its UIDVALIDITY and does the work.
+/// Selects the group's mailbox, checks its UIDVALIDITY and runs the commands.
 async fn with_lease<T>(
     reader: &Reader,
     account: &Account,
@@ -305,7 +305,7 @@ fn note<T>(
     }
 }
 
-/// Keys as places, in order, and grouped.
+/// Message ids as positions, in order and in groups.
 #[derive(Debug)]
 struct Batch<'a> {
     places: Vec<(&'a str, Option<MessageRef>)>,
@@ -343,7 +343,7 @@ impl<'a> Batch<'a> {
         Self { places, groups }
     }
 
-    /// A key that is not among those done names no message.
+    /// An id without a result names no message.
     fn answers<T, U>(
         &self,
         done: &HashMap<MessageRef, Result<T, Problem>>,

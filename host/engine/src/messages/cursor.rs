@@ -1,23 +1,23 @@
-//! Cursors of message lists: anchored at a UID, with a hint where to look.
+//! Pagination cursors of message lists: anchored at a UID, with a hint for the sequence number.
 //!
-//! The next page holds only UIDs below the anchor, so arriving mail cannot
-//! repeat or hide a row. Expunges only lower sequence numbers (RFC 9051
-//! §2.3.1.2), so every message below the anchor still lies at or below the hint.
+//! The next page holds only UIDs below the anchor, so arriving mail cannot repeat or hide a row.
+//! Expunges only lower sequence numbers (RFC 9051 §2.3.1.2), so every message below the anchor
+//! still lies at or below the hint.
 
 use model::mail::mailbox::MailboxName;
 
 use crate::messages::message_id::{self, AccountFingerprint};
 
-/// Differs from a message id's, so that one cannot be taken for the other.
+/// Differs from the version of a message id, so that one is not accepted as the other.
 const VERSION: u8 = 0xc1;
 
-/// Where a page ended.
+/// The end of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cursor {
     pub(crate) tag: AccountFingerprint,
     pub(crate) mailbox: MailboxName,
     pub(crate) uid_validity: u32,
-    /// The lowest UID that was shown.
+    /// The lowest UID on the page.
     pub(crate) anchor: u32,
     /// The highest sequence number that a message below the anchor can have.
     pub(crate) hint: u32,
@@ -29,7 +29,7 @@ impl Cursor {
         message_id::encode(VERSION, self.tag, numbers, &self.mailbox)
     }
 
-    /// None when it is no cursor, or not one of the account with `tag`.
+    /// None when it is not a cursor, or not one of the account with `tag`.
     pub(crate) fn decode(text: &str, tag: AccountFingerprint) -> Option<Self> {
         let ([uid_validity, anchor, hint], mailbox) = message_id::decode(VERSION, text, tag)?;
         Some(Self { tag, mailbox, uid_validity, anchor, hint })

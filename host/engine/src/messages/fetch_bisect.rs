@@ -1,13 +1,12 @@
-//! A FETCH of many messages, of which one may be its undoing.
+//! FETCH of many messages, bisected when one of them makes the command fail.
 //!
-//! Some servers end the FETCH of a whole page with NO because of one message that
-//! they cannot read (Yahoo, Gmail), after the rows before it. And what a message
-//! holds may be more than a session bears: then the session is over. The rows that
-//! came are kept, and what is missing is asked for in ever smaller pieces, down to
-//! the one message that it is about.
+//! Some servers end the FETCH of a whole page with NO because of one message that they cannot read
+//! (Yahoo, Gmail), after the rows before it. And one message may exceed a limit of the session:
+//! then the session is over. Rows that were received are kept, and the missing ones are fetched in
+//! ever smaller sets, down to the message that causes the failure.
 //!
-//! Invariants: the number of commands is bounded; one message costs no other its
-//! row; a server that refuses for another reason than a message is not asked on.
+//! Invariants: the number of commands is bounded; one message costs no other its row; after a
+//! refusal for another reason no further command is sent.
 //!
 //! Standard: RFC 9051 §6.4.5 (FETCH), §6.4.9 (UID FETCH).
 
@@ -19,26 +18,26 @@ use model::port::imap::{FetchItem, FetchRow, ImapError, Messages, NoCode};
 use crate::imap_pool::SessionError;
 use crate::imap_pool::lease::Lease;
 
-/// Commands that may fail before the rest is given up: to find one message among a hundred takes eight, to find
+/// Maximum number of failed commands: to find one message among a hundred takes eight, to find
 /// three rarely more than twenty.
 const MOST_REFUSALS: usize = 24;
 
-/// What came of it.
+/// The result of a bisected FETCH.
 #[derive(Debug, Default)]
 pub(crate) struct BisectResult {
     pub(crate) rows: Vec<FetchRow>,
-    /// Those that the server does not give out, or that were not asked for alone any more.
+    /// UIDs that the server does not return, or that were no longer fetched alone.
     pub(crate) refused: HashSet<u32>,
 }
 
-/// What the numbers are.
+/// The kind of number in a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum By {
     Uid,
     Sequence,
 }
 
-/// UID FETCH of `items`; after a session was brought down by what it was told, of `less`.
+/// UID FETCH of `items`; after a response that ended the session, of `less`.
 pub(crate) async fn fetch(
     lease: &mut Lease,
     uids: Vec<u32>,
@@ -48,8 +47,8 @@ pub(crate) async fn fetch(
     pieces(lease, By::Uid, uids, items, less).await
 }
 
-/// FETCH of the flags of a range; of those that are refused, the UID alone where it can be had. When nothing
-/// can, the server's first word is the error.
+/// FETCH of the flags of a range; of refused messages the UID alone, where the server returns it.
+/// When it returns nothing, its first error is returned.
 pub(crate) async fn flags(
     lease: &mut Lease,
     range: RangeInclusive<u32>,
@@ -72,7 +71,7 @@ pub(crate) async fn flags(
         if failed == MOST_REFUSALS {
             break;
         }
-        // Most servers know as much of a message that they cannot read.
+        // Most servers return the UID of a message that they cannot read.
         let alone = Messages::Sequence(number..=number);
         match lease.fetch_into(&mut rows, &alone, &[]).await {
             Ok(()) => {}
@@ -83,7 +82,7 @@ pub(crate) async fn flags(
     if rows.is_empty() { Err(first) } else { Ok(rows) }
 }
 
-/// Whether what a FETCH ended with may come of the messages that it asked for.
+/// Whether the failure of a FETCH may be caused by the messages in its set.
 pub(crate) fn is_about_messages(lease: &Lease, error: &SessionError) -> bool {
     kind(error) != Kind::Other && lease.has_mailbox()
 }
@@ -111,7 +110,7 @@ async fn pieces(
         };
         let before = found.rows.len();
         let Err(error) = lease.fetch_into(&mut found.rows, &asked, items).await else { continue };
-        // It could not enter the mailbox anew, and said so.
+        // The new session could not select the mailbox, and reported that.
         if !lease.has_mailbox() {
             return Err(error);
         }
@@ -124,7 +123,7 @@ async fn pieces(
         match (&error, kind(&error)) {
             (_, Kind::Message) if asked_alone => found.refused.extend(set),
             (_, Kind::Message) => halve(set, &mut sets),
-            // Once: what is asked for from here on is bounded by what was asked for.
+            // Once: from here on the response is bounded by the size of the request.
             (_, Kind::Session) if items != less => {
                 items = less;
                 sets.push(set);
@@ -135,12 +134,12 @@ async fn pieces(
     Ok(found)
 }
 
-/// What a failure may be about.
+/// The possible cause of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// One of the messages.
     Message,
-    /// What the session was told, which may have been a message's.
+    /// The response, which may be due to a message.
     Session,
     /// Anything else.
     Other,
@@ -166,7 +165,7 @@ fn kind(error: &SessionError) -> Kind {
     }
 }
 
-/// In two; the first half comes next.
+/// Splits in two; the first half comes next.
 fn halve(mut set: Vec<u32>, sets: &mut Vec<Vec<u32>>) {
     let second = set.split_off(set.len().div_ceil(2));
     sets.extend([second, set].into_iter().filter(|half| !half.is_empty()));

@@ -1,11 +1,11 @@
-//! Whole messages that somebody holds in memory now, in the cache or not.
+//! In-flight messages: whole messages in memory for requests under way, cached or not.
 //!
-//! Many requests for one message share one fetch and one copy of its bytes,
-//! however large it is; and each tenant has a budget for the copies of all its
-//! messages. Knows nothing of how a message is fetched.
+//! Many requests for one message share one fetch and one copy of its bytes, whatever its size; and
+//! each tenant has a budget for the copies of all its messages. Independent of how a message is
+//! fetched.
 //!
-//! Invariant: bytes count against their tenant from before they are fetched
-//! until the last holder lets go of them.
+//! Invariant: bytes count against their tenant from before they are fetched until the last holder
+//! drops them.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ use tokio::sync::Mutex as Turn;
 
 use crate::messages::cache::{CacheKey, LoadedMessage};
 
-/// What the requests of every tenant hold.
+/// The in-flight messages of every tenant.
 #[derive(Debug)]
 pub(crate) struct InFlightMessages {
     budget: u64,
@@ -28,18 +28,18 @@ pub(crate) struct InFlightMessages {
 #[derive(Debug, Default)]
 struct Entries {
     by_key: HashMap<CacheKey, Entry>,
-    /// So many entries are worth a look for dead ones.
+    /// The number of entries at which dead ones are removed next.
     crowd: usize,
 }
 
-/// Dead when nobody holds either.
+/// Weak references: dead when no request holds either.
 #[derive(Debug, Default)]
 struct Entry {
     turn: Weak<Turn<()>>,
     opened: Weak<LoadedMessage>,
 }
 
-/// Dead entries are looked for when there are at least as many.
+/// Dead entries are removed when there are at least as many.
 const CROWD: usize = 64;
 
 impl InFlightMessages {
@@ -48,12 +48,12 @@ impl InFlightMessages {
         Self { budget, used: Arc::default(), entries: Mutex::default() }
     }
 
-    /// The message, when some request has it.
+    /// The message, if a request holds it.
     pub(crate) fn opened(&self, key: &CacheKey) -> Option<Arc<LoadedMessage>> {
         self.entries.lock().by_key.get(key)?.opened.upgrade()
     }
 
-    /// Whoever has the turn may fetch the message; the others look again afterwards.
+    /// A lock for fetching the message: its holder may fetch; the others look again afterwards.
     pub(crate) fn fetch_lock(&self, key: &CacheKey) -> Arc<Turn<()>> {
         let mut entries = self.entries.lock();
         let entry = entries.entry(key);
@@ -64,12 +64,12 @@ impl InFlightMessages {
         })
     }
 
-    /// Lets others find the message for as long as somebody holds it.
+    /// Makes the message available to other requests for as long as one holds it.
     pub(crate) fn share(&self, key: &CacheKey, opened: &Arc<LoadedMessage>) {
         self.entries.lock().entry(key).opened = Arc::downgrade(opened);
     }
 
-    /// Room for a message of `bytes`; none when the tenant's budget is used up.
+    /// Reserves `bytes` for a message; none when the tenant's budget is used up.
     pub(crate) fn reserve(&self, tenant: &TenantId, bytes: u64) -> Option<MemoryPermit> {
         let (used, tenant) = (Arc::clone(&self.used), tenant.clone());
         MemoryPermit { used, tenant, bytes: 0, budget: self.budget }.resized(bytes)
@@ -88,7 +88,7 @@ impl Entries {
     }
 }
 
-/// A part of a tenant's budget, free again when dropped.
+/// A reservation from a tenant's budget, released on drop.
 #[derive(Debug)]
 pub(crate) struct MemoryPermit {
     used: Arc<Mutex<HashMap<TenantId, u64>>>,
@@ -98,7 +98,7 @@ pub(crate) struct MemoryPermit {
 }
 
 impl MemoryPermit {
-    /// None when the budget does not allow it; then the share is gone, too.
+    /// None when the budget does not allow it; then the reservation is released, too.
     pub(crate) fn resized(mut self, bytes: u64) -> Option<Self> {
         let mut used = self.used.lock();
         let mine = used.entry(self.tenant.clone()).or_default();
@@ -114,7 +114,7 @@ impl MemoryPermit {
         fits.then_some(self)
     }
 
-    /// The bytes, which give the share back with their last copy.
+    /// The bytes, which release the reservation with their last copy.
     pub(crate) fn around(self, bytes: Bytes) -> Bytes {
         Bytes::from_owner(MeteredBytes { bytes, _share: self })
     }
@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(copy[..], [7; 10]);
         drop(copy);
         assert!(held.reserve(&acme, 101).is_none());
-        // A message that turns out larger than the server said gives everything back.
+        // A message larger than the server reported releases everything.
         assert!(held.reserve(&acme, 1).unwrap().resized(101).is_none());
         assert!(held.reserve(&acme, 100).is_some());
         assert!(held.used.lock().is_empty());

@@ -1,16 +1,14 @@
-//! A page of a mailbox, newest first, without an index of our own.
+//! A page of a mailbox, newest first, without a local index.
 //!
-//! Sequence numbers lead to the rows, UIDs say which they are: a page is
-//! `FETCH lo:hi (UID FLAGS)` from the top or from the cursor's hint downwards,
-//! and a second FETCH only for what the cache does not know. Where the page
-//! before was unknown, this one probably is, and the first FETCH asks for all.
-//! A mailbox of a million messages costs what one of fifty does.
+//! Sequence numbers locate the rows, UIDs identify them: a page is `FETCH lo:hi (UID FLAGS)` from
+//! the top or from the cursor's hint downwards, and a second FETCH only for what is not cached.
+//! Where the previous page was not cached, this one probably is not, and the first FETCH requests
+//! everything. A page of a mailbox with a million messages costs the same as one of fifty.
 //!
-//! Invariant: rows come in falling UID order and all below the cursor's anchor,
-//! so no row is repeated, and none that stays in the mailbox is left out.
-//! Within plain FETCH a server may not renumber (RFC 9051 §7.5.1); whatever
-//! renumbers between pages only lowers sequence numbers, so going down from the
-//! hint misses nothing.
+//! Invariant: rows are in descending UID order and all below the cursor's anchor, so no row is
+//! repeated, and none that stays in the mailbox is left out. During plain FETCH a server may not
+//! renumber (RFC 9051 §7.5.1); renumbering between pages only lowers sequence numbers, so going
+//! down from the hint misses nothing.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -30,18 +28,18 @@ use crate::messages::summaries::{self, LoadedSummaries, SummaryRequest};
 use crate::messages::{fetch_bisect, mailboxes};
 use crate::problems;
 
-/// The most rows of a page.
+/// Maximum number of rows of a page.
 const MOST: u32 = 100;
-/// The most sequence numbers that one FETCH of flags goes through in search of the anchor.
+/// Maximum number of sequence numbers that one FETCH of flags covers in search of the anchor.
 const LONGEST_STRIDE: u32 = 2_000;
 
-/// All that a row shows.
+/// All items of a row.
 const ALL: [FetchItem; 4] = {
     let [received, size, header] = summaries::UNKNOWN;
     [FetchItem::Flags, received, size, header]
 };
 
-/// One page.
+/// Returns one page.
 pub(crate) async fn find(
     reader: &Reader,
     account: &Account,
@@ -78,7 +76,7 @@ struct Listing<'a> {
     query: &'a MessageQuery,
 }
 
-/// By UID, with the sequence number at the time.
+/// Rows by UID, with the sequence number at that time.
 type Found = BTreeMap<u32, FetchRow>;
 
 impl Listing<'_> {
@@ -115,7 +113,7 @@ impl Listing<'_> {
             let low = high.saturating_sub(stride - 1).max(1);
             let before = found.len();
             self.gather(lease, low, high, &mut found).await?;
-            // Nothing but expunged or newer mail up here: take longer steps.
+            // Only expunged or newer messages in this range: take longer steps.
             stride = if found.len() == before {
                 stride.saturating_mul(2).min(LONGEST_STRIDE)
             } else {
@@ -123,7 +121,7 @@ impl Listing<'_> {
             };
             high = low - 1;
         }
-        // Mail that came while we read belongs to the first page.
+        // Mail that arrived meanwhile belongs to the first page.
         let now = lease.exists();
         if self.cursor.is_none() && now > exists {
             let low = now.saturating_sub(self.query.limit - 1).max(exists + 1);
@@ -143,12 +141,12 @@ impl Listing<'_> {
         found: &mut Found,
     ) -> Result<(), Problem> {
         let anchor = self.cursor.as_ref().map_or(u32::MAX, |cursor| cursor.anchor);
-        // A long stride looks for the anchor and throws most of its rows away.
+        // A long stride looks for the anchor and discards most of its rows.
         let all = high - low < self.query.limit && lease.room().is_exploring();
         let mut rows = Vec::new();
         let asked = Messages::Sequence(low..=high);
         let whole = if all { lease.fetch_into(&mut rows, &asked, &ALL).await } else { Ok(()) };
-        // Where one message is in the way of the others, it is found by its UID.
+        // Where one message makes the others fail, it is found by its UID.
         if let Err(error) = whole.as_ref()
             && !fetch_bisect::is_about_messages(lease, error)
         {
@@ -157,14 +155,14 @@ impl Listing<'_> {
         if !all || whole.is_err() {
             rows.extend(fetch_bisect::flags(lease, low..=high).await?);
         }
-        // Servers may add rows that nobody asked for (RFC 9051 §7.5.2).
+        // Servers may add rows that were not requested (RFC 9051 §7.5.2).
         let asked = |row: &FetchRow| (low..=high).contains(&row.sequence);
         let below = |row: &FetchRow| self.cursor.is_none() || row.uid < anchor;
         let rows = rows.into_iter().filter(|row| asked(row) && below(row));
         for row in rows {
             match found.entry(row.uid) {
                 Entry::Vacant(free) => drop(free.insert(row)),
-                // Of both halves of a page that was asked for twice.
+                // A row in both halves of a page that was fetched twice.
                 Entry::Occupied(mut known) => {
                     let known = known.get_mut();
                     (known.sequence, known.flags) =

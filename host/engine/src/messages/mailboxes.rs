@@ -1,8 +1,7 @@
-//! Finding mailboxes: by name, by role, and all of them.
+//! Mailbox lookup: by name, by role, and the list of all.
 //!
-//! A name is tried as it is, and only a refusal makes us ask for the list: so
-//! the common request costs no LIST. A role needs the list, which may be some
-//! seconds old.
+//! A name is selected as it is, and only a refusal leads to a LIST: so the common request costs
+//! none. A role needs the list, which may be some seconds old.
 //!
 //! Standard: RFC 6154 (special-use mailboxes).
 
@@ -17,7 +16,8 @@ use crate::imap_pool::lease::Lease;
 use crate::imap_pool::{Pool, SessionError};
 use crate::problems;
 
-/// Every mailbox. A mailbox whose STATUS is refused has no counters; when all are, that is a problem.
+/// Every mailbox. A mailbox whose STATUS is refused has no counters; when all are, that is a
+/// problem.
 pub(crate) async fn all(
     pool: &Pool,
     account: &Account,
@@ -63,7 +63,7 @@ async fn count(lease: &mut Lease, mailboxes: &mut [Mailbox]) -> Result<(), Probl
     }
 }
 
-/// The wire name of what a caller named. A name is not checked here.
+/// The wire name of a mailbox reference. Whether a name exists is not checked here.
 pub(crate) async fn resolve(
     pool: &Pool,
     account: &Account,
@@ -78,7 +78,7 @@ pub(crate) async fn resolve(
     }
 }
 
-/// The mailbox with a role: what the server says goes before what a name suggests.
+/// The mailbox with a role: a SPECIAL-USE attribute takes precedence over a well-known name.
 pub(crate) async fn with_role(
     pool: &Pool,
     account: &Account,
@@ -108,8 +108,8 @@ async fn cached_mailboxes(pool: &Pool, account: &Account) -> Result<Arc<Vec<Mail
     Ok(mailboxes)
 }
 
-/// SELECT, where "no" may mean that there is no such mailbox: not every server says so in a
-/// response code (RFC 5530 is optional), so the list decides.
+/// SELECT; a NO may mean that there is no such mailbox. Not every server has a response code for it
+/// (RFC 5530 is optional), so the list decides.
 pub(crate) async fn enter(lease: &mut Lease, mailbox: &MailboxName) -> Result<Selected, Problem> {
     match lease.select(mailbox).await {
         Ok(selected) => Ok(selected),
@@ -117,7 +117,7 @@ pub(crate) async fn enter(lease: &mut Lease, mailbox: &MailboxName) -> Result<Se
     }
 }
 
-/// Tells a refusal because of `mailbox` from any other.
+/// Distinguishes a refusal because of `mailbox` from any other.
 pub(crate) async fn classify_refusal(
     lease: &mut Lease,
     mailbox: &MailboxName,

@@ -1,11 +1,10 @@
-//! Message ids: where a message lies, in one opaque word.
+//! Message ids of the API: an opaque encoding of a message's position.
 //!
-//! An id names account, mailbox, UIDVALIDITY and UID, so that it can never hit
-//! the wrong message; it is no authority, and every use checks all of them.
+//! An id names account, mailbox, UIDVALIDITY and UID, so that it can never reach the wrong message;
+//! it carries no authority, and every use checks all of them.
 //!
-//! Invariant: two accounts, or two generations of one account, have different
-//! tags. UIDVALIDITY is unique per mailbox only (RFC 9051 §2.3.1.1), hence the
-//! mailbox's name in every id.
+//! Invariant: two accounts, or two generations of one account, have different tags. UIDVALIDITY is
+//! unique per mailbox only (RFC 9051 §2.3.1.1), hence the mailbox's name in every id.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -18,18 +17,18 @@ use crate::login::account_ref::AccountRef;
 /// The first byte of every message id.
 const VERSION: u8 = 1;
 
-/// Stands for one generation of one account.
+/// Identifies one generation of one account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct AccountFingerprint {
-    /// What stands in ids.
+    /// The part that ids contain.
     shown: [u8; 8],
-    /// The same for every generation; never shown.
+    /// The same for every generation; not part of an id.
     owner: [u8; 8],
 }
 
 impl AccountFingerprint {
-    /// Host and login count too: whatever becomes of generations, ids of one mailbox mean nothing in
-    /// another person's.
+    /// Host and login are included: whatever happens to generations, ids of one mailbox are invalid
+    /// in another person's.
     pub(crate) fn of(account: &Account) -> Self {
         let generation = account.generation.to_be_bytes();
         let imap = account.imap.as_ref();
@@ -48,7 +47,7 @@ impl AccountFingerprint {
     }
 }
 
-/// The first bytes of SHA-256 over the words, each with its length before it.
+/// The first bytes of SHA-256 over the texts, each prefixed with its length.
 fn digest(words: &[&[u8]]) -> [u8; 8] {
     let mut sha = Sha256::new();
     for word in words {
@@ -60,7 +59,7 @@ fn digest(words: &[&[u8]]) -> [u8; 8] {
     short
 }
 
-/// One message in one mailbox of one account.
+/// The position of one message in one mailbox of one account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct MessageRef {
     pub(crate) tag: AccountFingerprint,
@@ -75,14 +74,14 @@ impl MessageRef {
         encode(VERSION, self.tag, [self.uid_validity, self.uid], &self.mailbox)
     }
 
-    /// None when it is no id, or not one of the account with `tag`.
+    /// None when it is not an id, or not one of the account with `tag`.
     pub(crate) fn parse(key: &str, tag: AccountFingerprint) -> Option<Self> {
         let ([uid_validity, uid], mailbox) = decode(VERSION, key, tag)?;
         Some(Self { tag, mailbox, uid_validity, uid })
     }
 }
 
-/// Base64url of version, tag, numbers and the mailbox's name on the wire.
+/// Base64url of version, tag, numbers and the mailbox's wire name.
 pub(crate) fn encode<const N: usize>(
     version: u8,
     tag: AccountFingerprint,
@@ -96,7 +95,7 @@ pub(crate) fn encode<const N: usize>(
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Reads what [`encode`] wrote with the same version and tag.
+/// Decodes the output of [`encode`] with the same version and tag.
 pub(crate) fn decode<const N: usize>(
     version: u8,
     text: &str,

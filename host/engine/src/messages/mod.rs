@@ -1,4 +1,4 @@
-//! Reading and changing messages over IMAP.
+//! Messages over IMAP: lists, content, flags, moves and deletion.
 
 mod message_id;
 mod cursor;

@@ -1,12 +1,11 @@
-//! One message, read lazily.
+//! Lazy access to one message.
 //!
-//! The common request is one round trip: flags, size and the whole message in
-//! one FETCH; a message that lies in the cache costs only its flags, which also
-//! prove that it is still there. One that is known to be large is fetched when
-//! its bytes are wanted.
+//! The common request is one round trip: flags, size and the whole message in one FETCH; a cached
+//! message costs only the FETCH of its flags, which also proves that it still exists. A message
+//! known to be large is fetched when its bytes are needed.
 //!
-//! Invariant: the bytes are never shown under another key than the one they were
-//! fetched for, and never parsed outside the `mime` port.
+//! Invariant: the bytes are never returned for another id than the one they were fetched for, and
+//! never parsed outside the `mime` port.
 
 use parking_lot::Mutex;
 use std::fmt;
@@ -36,12 +35,12 @@ use crate::messages::message_id::{AccountFingerprint, MessageRef};
 use crate::messages::reader::Reader;
 use crate::problems;
 
-/// Up to this size a message is fetched at once, even when its facts are known.
+/// Up to this size a message is fetched immediately, even when its summary is cached.
 const EAGER_BYTES: u64 = 256 << 10;
-/// Bodies are read this far at first, so that one reading serves most requests.
+/// The initial limit of bodies, so that one parse serves most requests.
 const BODY_LIMIT: u32 = 1 << 20;
 
-/// Finds the message and, as a rule, fetches it.
+/// Finds the message and usually fetches it.
 pub(crate) async fn open(
     reader: &Arc<Reader>,
     account: &Arc<Account>,
@@ -52,7 +51,7 @@ pub(crate) async fn open(
     let cache_key = reader.cache_key(place.clone());
     let known = reader.cache.known(&cache_key);
     let size = known.as_ref().and_then(|known| known.size);
-    // Of one that a list could not read, the whole message tells more.
+    // A message that a list could not parse is fetched whole.
     let mut known = known.filter(|known| !known.unread);
     let lazily = known.is_some() && size.is_some_and(|size| size > EAGER_BYTES);
     let (opened, row) = if lazily {
@@ -64,7 +63,7 @@ pub(crate) async fn open(
     let row = match row {
         Some(row) => row,
         None => {
-            // Whoever fetched it may have read it, too.
+            // The request that fetched it may have parsed it, too.
             known = known.or_else(|| reader.cache.known(&cache_key).filter(|known| !known.unread));
             let items: &[FetchItem] = match &known {
                 Some(_) => &[FetchItem::Flags],
@@ -96,12 +95,12 @@ pub(crate) async fn open(
     Ok(Arc::new(LazyMessage { reader, account, place, summary, bytes, cuts: Mutex::default() }))
 }
 
-/// The message as some other request has it.
+/// The message, if another request holds it.
 fn held(reader: &Reader, key: &CacheKey) -> Option<Arc<LoadedMessage>> {
     reader.cache.opened(key).or_else(|| reader.in_flight.opened(key))
 }
 
-/// The whole message, and the row that it came in unless another request fetched it.
+/// The whole message, and its row unless another request fetched it.
 async fn whole(
     reader: &Reader,
     account: &Account,
@@ -135,8 +134,8 @@ async fn whole(
 const WHOLE: &[FetchItem] =
     &[FetchItem::Flags, FetchItem::Received, FetchItem::Size, FetchItem::Whole];
 
-/// Room for a message before it is fetched. One of unknown size gets room for the largest; only when
-/// that is not left the server is asked for the size first.
+/// Reserves memory for a message before it is fetched: of the maximum size when its size is
+/// unknown; only when that is not available the server is asked for the size first.
 async fn room_for(
     reader: &Reader,
     account: &Account,
@@ -159,7 +158,7 @@ fn too_much_open(reader: &Reader) -> Problem {
     problems::too_much_open(reader.settings.open_bytes)
 }
 
-/// Everything that a fetched message shows: one reading serves the whole request.
+/// Everything that a fetched message shows: one parse serves the whole request.
 const FIRST: ParseOptions = ParseOptions {
     headers: true,
     details: true,
@@ -206,7 +205,7 @@ async fn fetch(
 }
 
 enum Failed {
-    /// The session broke while the whole message came.
+    /// The session was lost during the FETCH of the whole message.
     Whole(SessionError),
     Otherwise(Problem),
 }
@@ -246,7 +245,7 @@ async fn fetch_with(
     Ok(row)
 }
 
-/// Selects the place's mailbox. A mailbox that is gone took its messages along.
+/// Selects the position's mailbox. If the mailbox is gone, so is the message.
 pub(crate) async fn enter(lease: &mut Lease, place: &MessageRef) -> Result<(), Problem> {
     let selected = match mailboxes::enter(lease, &place.mailbox).await {
         Ok(selected) => selected,
@@ -262,7 +261,7 @@ pub(crate) async fn enter(lease: &mut Lease, place: &MessageRef) -> Result<(), P
     }
 }
 
-/// A literal beyond the cap looks like a broken protocol: ask for the size to tell them apart.
+/// A literal beyond the limit looks like a protocol violation: fetch the size to distinguish them.
 async fn too_large(
     reader: &Reader,
     account: &Account,
@@ -280,7 +279,7 @@ async fn too_large(
     }
 }
 
-/// Whether the message may be read, as far as its size tells.
+/// Whether the message may be read, as far as its size is known.
 fn check_size(reader: &Reader, size: Option<u64>) -> Result<(), Problem> {
     let limit = reader.settings.message_bytes;
     match size {
@@ -292,14 +291,14 @@ fn check_size(reader: &Reader, size: Option<u64>) -> Result<(), Problem> {
     }
 }
 
-/// A message of a mailbox.
+/// A message in a mailbox.
 struct LazyMessage {
     reader: Arc<Reader>,
     account: Arc<Account>,
     place: MessageRef,
     summary: Summary,
     bytes: OnceCell<Arc<LoadedMessage>>,
-    /// What was asked for and cut.
+    /// Bodies that were requested and truncated.
     cuts: Mutex<Vec<Fault>>,
 }
 
@@ -324,7 +323,7 @@ impl LazyMessage {
     }
 }
 
-/// What was read before, else everything that a request usually wants together with `want`.
+/// The cached parse, else a parse of everything that a request usually needs together with `want`.
 async fn read(
     reader: &Reader,
     place: &MessageRef,
@@ -343,7 +342,8 @@ async fn read(
     Ok(reading)
 }
 
-/// Everything; or, where a body is too much for the parser, all but that body, whose absence is told.
+/// Everything; or, where a body exceeds the parser's limits, all but that body, whose absence is
+/// reported.
 async fn what_can_be_read(
     reader: &Reader,
     opened: &LoadedMessage,
@@ -423,7 +423,7 @@ impl Message for LazyMessage {
             if let (None, Some(fault)) = (body, fault) {
                 return Err(problems::unreadable_body(fault));
             }
-            // Only the parser knows where a page may end.
+            // Only the parser knows where HTML may be cut.
             let shorter = match body {
                 Some(html) if kind == Body::Html && html.len() > limit as usize => {
                     let raw = in_memory(self.opened().await?.raw.clone());

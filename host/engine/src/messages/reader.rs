@@ -1,6 +1,6 @@
-//! Reading and changing messages: the session pool, the cache and the parser.
+//! Reader of messages: the session pool, the cache and the parser.
 //!
-//! Invariant: nothing here leads to the outbox or to a filter.
+//! Invariant: nothing here uses the outbox or a filter.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::settings::Settings;
 pub(crate) struct Reader {
     pub(crate) pool: Arc<Pool>,
     pub(crate) cache: Cache,
-    /// Messages in memory that requests are working on.
+    /// Messages in memory for requests under way.
     pub(crate) in_flight: InFlightMessages,
     pub(crate) mime: Arc<dyn Mime>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -32,7 +32,7 @@ impl Reader {
         clock: Arc<dyn Clock>,
         settings: Settings,
     ) -> Self {
-        // The cache counts as well, and must not use the budget up.
+        // The cache counts as well, and must not use up the budget.
         let in_flight = settings.open_bytes.max(settings.message_bytes);
         let in_flight =
             InFlightMessages::new(in_flight.saturating_add(settings.cache_bytes as u64));
@@ -40,7 +40,7 @@ impl Reader {
         Self { pool, cache, in_flight, mime, clock, settings }
     }
 
-    /// The key of a message in the cache, for the parser that runs now.
+    /// The cache key of a message, for the current parser.
     pub(crate) fn cache_key(&self, place: MessageRef) -> CacheKey {
         CacheKey { place, digest: self.mime.digest() }
     }

@@ -1,13 +1,12 @@
-//! The facts of many messages: from the cache, else fetched and parsed at once.
+//! Summaries of many messages: from the cache, else fetched and parsed in batches.
 //!
-//! The parser sees one batch of header blocks. When it fails on the batch, each
-//! block goes alone, so that one hostile message costs its own row only.
+//! The parser sees one batch of header blocks. When it fails on the batch, each block is parsed
+//! alone, so that one hostile message loses only its own row.
 //!
-//! Previews need whole messages. Of one above [`Settings::preview_bytes`] the start
-//! is fetched, which mostly has the text and the first attachment; only where
-//! it does not, the rest is fetched too, one message at a time and within what
-//! the tenant may hold. Where that is not possible either, what the start does
-//! not tell stays unknown: for this request only, where room was wanting.
+//! Previews need whole messages. Of one above [`Settings::preview_bytes`] the start is fetched,
+//! which usually has the text and the first attachment; only where it does not, the rest is fetched
+//! too, one message at a time and within the tenant's budget. Where that is not possible either,
+//! the rest stays unknown: for this request only, where the budget was the reason.
 //!
 //! [`Settings::preview_bytes`]: crate::settings::Settings::preview_bytes
 
@@ -30,47 +29,47 @@ use crate::messages::message_id::MessageRef;
 use crate::messages::reader::Reader;
 use crate::problems;
 
-/// The header fields that [`Facts`] are made of.
+/// The header fields of a [`HeaderSummary`].
 const FIELDS: &[&str] =
     &["From", "To", "Cc", "Subject", "Date", "Message-ID", "In-Reply-To", "References"];
 
-/// What is asked about a message that is not known yet.
+/// The items fetched for a message that is not cached.
 pub(crate) const UNKNOWN: [FetchItem; 3] =
     [FetchItem::Received, FetchItem::Size, FetchItem::HeaderFields(FIELDS)];
 
-/// The same of messages whose header fields may be too long to be asked for as they are.
+/// The same for messages whose header fields may be too long to be fetched whole.
 const UNKNOWN_START: [FetchItem; 3] =
     [FetchItem::Received, FetchItem::Size, FetchItem::HeaderFieldsStart(FIELDS)];
 
 /// Previews are fetched in batches of at most this many bytes.
 const BATCH_BYTES: u64 = 8 << 20;
-/// Messages that the parser reads side by side.
+/// Messages that are parsed concurrently.
 const READERS: usize = 4;
 /// A preview is made from the beginning of a body.
 const PREVIEW_LIMIT: u32 = 16 << 10;
 
-/// Which rows, all of one mailbox, and how much of each.
+/// The rows of one mailbox to load, and how much of each.
 #[derive(Debug)]
 pub(crate) struct SummaryRequest {
-    /// Whose memory it is.
+    /// The tenant whose memory budget is used.
     pub(crate) tenant: TenantId,
-    /// Preview and attachments too.
+    /// Includes preview and attachments.
     pub(crate) sketch: bool,
     pub(crate) places: Vec<MessageRef>,
-    /// Rows that were fetched with all of [`UNKNOWN`] already.
+    /// Rows that were fetched with all items of [`UNKNOWN`] already.
     pub(crate) fetched: Vec<FetchRow>,
 }
 
-/// What was found out.
+/// The result of loading summaries.
 #[derive(Debug)]
 pub(crate) struct LoadedSummaries {
-    /// What is known of each UID; those that are gone are missing.
+    /// The summary of each UID; UIDs that are gone are missing.
     pub(crate) known: HashMap<u32, Arc<CachedSummary>>,
-    /// Those that the server does not give out.
+    /// UIDs that the server does not return.
     pub(crate) unavailable: HashSet<u32>,
 }
 
-/// What is known of each.
+/// Loads the summaries.
 pub(crate) async fn known(
     reader: &Reader,
     lease: &mut Lease,
@@ -88,7 +87,7 @@ pub(crate) async fn known(
             }
         }
     }
-    // Next time it will probably be the same.
+    // The next page is probably not cached either.
     lease.room().note_exploring(missing.len() > known.len());
     let unavailable = learn(reader, lease, missing, wanted.fetched, &mut known).await?;
     if wanted.sketch {
@@ -116,7 +115,7 @@ async fn learn(
         uids.sort_unstable();
         let found = fetch_bisect::fetch(lease, uids, &UNKNOWN, &UNKNOWN_START).await?;
         unavailable = found.refused;
-        // A row without what was asked for is no row.
+        // A row without the requested items is not used.
         let given: Vec<u32> = found.rows.iter().map(|row| row.uid).collect();
         take(&mut missing, found.rows, &mut taken);
         unavailable.extend(given.into_iter().filter(|uid| missing.contains_key(uid)));
@@ -128,7 +127,7 @@ async fn learn(
         let learnt = Arc::new(CachedSummary {
             received: row.received,
             size: row.size,
-            // Of what is too long to be read nothing is said.
+            // Header fields that are too long to be read have no summary.
             facts: facts.filter(|_| !row.header_unread),
             unread: row.header_unread,
             sketch: None,
@@ -139,7 +138,7 @@ async fn learn(
     Ok(unavailable)
 }
 
-/// Takes the rows that are missing; a server may add some that nobody asked for.
+/// Takes the requested rows; a server may add others.
 fn take(
     missing: &mut HashMap<u32, MessageRef>,
     fetched: Vec<FetchRow>,
@@ -186,7 +185,7 @@ async fn sketch(reader: &Reader, lease: &mut Lease, known: &mut Rows) -> Result<
         let batch = take_batch(&mut lacking);
         let asked: HashSet<u32> = batch.iter().copied().collect();
         let whole = [FetchItem::Whole];
-        // One that is refused has no preview.
+        // A refused message has no preview.
         let fetched = fetch_bisect::fetch(lease, batch, &whole, &whole).await?;
         let read = stream::iter(fetched.rows)
             .filter_map(|row| std::future::ready(row.whole.map(|whole| (row.uid, whole))))
@@ -204,7 +203,7 @@ async fn sketch(reader: &Reader, lease: &mut Lease, known: &mut Rows) -> Result<
     Ok(())
 }
 
-/// Those that are too large to be fetched whole with the others.
+/// Previews of messages that are too large to be fetched whole with the others.
 async fn sketch_large(
     reader: &Reader,
     lease: &mut Lease,
@@ -225,7 +224,7 @@ async fn sketch_large(
             let Some(size) = sizes.remove(&row.uid) else { continue };
             let begun = match row.whole {
                 Some(start) => start_of(reader, start).await?,
-                // Some servers give the whole, which is too long where the start was asked for.
+                // Some servers return the whole message, which is too long, instead of its start.
                 None => None,
             };
             let is_told = matches!(
@@ -241,7 +240,7 @@ async fn sketch_large(
             };
             let Some(sketch) = whole.or(begun) else { continue };
             if wants_rest && !has_room {
-                // There may be room the next time.
+                // The budget may allow it the next time.
                 show(known, row.uid, sketch);
             } else {
                 keep(reader, known, row.uid, sketch);
@@ -251,15 +250,16 @@ async fn sketch_large(
     Ok(())
 }
 
-/// Starts of messages that are fetched at once: [`BATCH_BYTES`] together.
+/// Number of message starts fetched at once: [`BATCH_BYTES`] together.
 const STARTS: usize = 32;
 
-/// What the start of a message tells of the whole: that there is an attachment, never that there is none.
+/// The preview from the start of a message: it may prove that there is an attachment, never that
+/// there is none.
 async fn start_of(reader: &Reader, start: Bytes) -> Result<Option<BodyPreview>, Problem> {
     let want = ParseOptions { preview: true, structure: true, ..ParseOptions::default() };
     let reading = reading_of(reader, start, want).await?;
     Ok(reading.map(|reading| {
-        // HTML that comes later may show what has a content id.
+        // HTML that comes later may display a part with a content id.
         let is_file =
             |part: &Part| part.usage == Some(Usage::Attachment) && part.content_id.is_none();
         let has_attachments = reading.parts.iter().any(is_file).then_some(true);
@@ -288,7 +288,7 @@ fn keep(reader: &Reader, known: &mut Rows, uid: u32, sketch: BodyPreview) {
     }
 }
 
-/// For this request only.
+/// Sets it for this request only, not in the cache.
 fn show(
     known: &mut Rows,
     uid: u32,
@@ -299,7 +299,7 @@ fn show(
     Some(known)
 }
 
-/// UIDs whose messages have at most [`BATCH_BYTES`] together; at least one.
+/// Takes UIDs whose messages have at most [`BATCH_BYTES`] together; at least one.
 fn take_batch(lacking: &mut Vec<(u32, u64)>) -> Vec<u32> {
     let mut batch = Vec::new();
     let mut bytes = 0;
@@ -315,7 +315,7 @@ fn take_batch(lacking: &mut Vec<(u32, u64)>) -> Vec<u32> {
     batch
 }
 
-/// None when the parser gave up on the message.
+/// None when the parser failed on the message.
 async fn sketch_of(reader: &Reader, whole: Bytes) -> Result<Option<BodyPreview>, Problem> {
     let want = ParseOptions { preview: true, ..ParseOptions::default() };
     let reading = reading_of(reader, whole, want).await?;

@@ -1,11 +1,12 @@
-//! Token addresses that failed are left alone for a while: exponential back-off.
+//! Exponential back-off of token endpoints that failed.
 //!
-//! A tenant's `tokenUrl`, or an authorization server of the operator's, is asked for every login that
-//! needs a token, so one that is down, or that refuses, would be asked by every request and every delivery.
+//! A tenant's `tokenUrl`, or an authorization server of the operator's, is called for every login
+//! that needs a token, so one that is down, or that refuses, would be called by every request and
+//! every delivery.
 //!
-//! Invariants: while a pause lasts nothing is sent there for that tenant, and whoever
-//! wanted a token is told what the address said last and when it is asked again; a tenant has a
-//! bounded number of pauses, and none of another's.
+//! Invariants: during a pause no request is sent there for that tenant, and a caller that needs a
+//! token gets the endpoint's last error and the time of the next request; a tenant has a bounded
+//! number of pauses, and none of another's.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -22,11 +23,11 @@ use model::secret::Secret;
 /// After the first failure; doubled with each that follows.
 const FIRST: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(15 * 60);
-/// Whoever asks for more is asked again all the same.
+/// Upper limit of a Retry-After.
 const LONGEST_ASKED: Duration = Duration::from_secs(60 * 60);
-/// Who is asked after a pause keeps the others waiting so long.
+/// How long a probe after a pause holds back other requests.
 const PROBE: Duration = Duration::from_secs(5);
-/// Addresses of one tenant that are remembered.
+/// Addresses of one tenant that are recorded.
 const MOST: usize = 256;
 
 /// By tenant.
@@ -36,7 +37,7 @@ pub(crate) struct TokenEndpointBackoff {
     tenants: Mutex<HashMap<TenantId, HashMap<Address, Pause>>>,
 }
 
-/// Where, and with what: whoever mends the secret need not wait.
+/// An endpoint and a digest of what is sent: with a corrected secret there is no wait.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Address {
     url: String,
@@ -65,13 +66,13 @@ impl TokenEndpointBackoff {
         Self { clock, tenants: Mutex::default() }
     }
 
-    /// Whether the address may be asked now; one that failed before is asked by one caller at a time.
+    /// Whether the endpoint may be called now; after a failure only one caller at a time may.
     pub(crate) fn check(&self, tenant: &TenantId, address: &Address) -> Result<(), Problem> {
         self.check_all(tenant, &[address])
     }
 
-    /// The same of several that are asked at once. Who may not ask for one of them keeps nobody waiting for
-    /// the others.
+    /// The same for several endpoints that are called together. A caller that may not call one of
+    /// them does not hold back the others.
     pub(crate) fn check_all(
         &self,
         tenant: &TenantId,
@@ -93,8 +94,8 @@ impl TokenEndpointBackoff {
         Ok(())
     }
 
-    /// It failed: the problem, with when it is asked again.
-    /// `asked` is what the server wants to be left alone for.
+    /// Records a failure: the problem, with the time of the next request. `asked` is the server's
+    /// Retry-After.
     pub(crate) fn failed(
         &self,
         tenant: &TenantId,
@@ -129,7 +130,7 @@ impl TokenEndpointBackoff {
         Problem { detail: sentence(&problem.detail, wait), ..problem }.with_retry_after(wait)
     }
 
-    /// It gave a token.
+    /// Records that it returned a token.
     pub(crate) fn clear(&self, tenant: &TenantId, address: &Address) {
         let mut tenants = self.tenants.lock();
         let Some(own) = tenants.get_mut(tenant) else { return };

@@ -1,11 +1,10 @@
-//! The way of a person to the authorization server and back.
+//! OAuth 2.0 authorization code flow: from the start of a consent to the authorization response.
 //!
-//! A consent is begun for one account, ends after ten minutes, and is good for one
-//! answer. It lies in memory: who restarts the host in between begins again.
+//! A consent is started for one account, expires after ten minutes, and accepts one response. It is
+//! kept in memory: after a restart of the host it has to be started again.
 //!
-//! Invariants: what comes back is believed only with the state that was sent
-//! (RFC 6749 §10.12), and its code is worth nothing without the verifier, which
-//! never left this host (RFC 7636 §4).
+//! Invariants: a response is accepted only with the state that was sent (RFC 6749 §10.12), and its
+//! code is worthless without the verifier, which never left this host (RFC 7636 §4).
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -25,17 +24,17 @@ use crate::oauth::credentials::CredentialProvider;
 use crate::oauth::token_response::TokenError;
 
 const LASTS: Duration = Duration::from_secs(600);
-/// Begun and not ended, on the whole host.
+/// Maximum number of pending consents on the host.
 const MOST: usize = 10_000;
-/// And of one tenant, so that it keeps nobody else's people waiting.
+/// And of one tenant, so that it does not block other tenants.
 const MOST_OF_TENANT: usize = 500;
 
-/// Where to send a person.
+/// The start of a consent.
 #[derive(Clone, Debug)]
 pub struct StartedConsent {
-    /// To be opened in a browser.
+    /// The authorization URL, to be opened in a browser.
     pub address: String,
-    /// Afterwards it has to be begun anew.
+    /// The expiry; then it has to be started again.
     pub expires: Timestamp,
 }
 
@@ -47,7 +46,7 @@ struct Pending {
     expires: Timestamp,
 }
 
-/// Consents that were begun.
+/// Pending consents.
 #[derive(Debug)]
 pub(crate) struct PendingConsents {
     clock: Arc<dyn Clock>,
@@ -103,7 +102,7 @@ impl PendingConsents {
             );
             return Err(Problem::new(Code::TooManyRequests, detail).with_retry_after(LASTS));
         }
-        // The last one counts: whoever begins again has closed the other window.
+        // The last one is valid: starting again invalidates the one before.
         pending.retain(|_, one| {
             (&one.account.tenant, &one.account.id) != (&account.tenant, &account.id)
         });
@@ -111,7 +110,7 @@ impl PendingConsents {
         Ok(StartedConsent { address, expires })
     }
 
-    /// The account whose tokens are stored now.
+    /// Completes a consent; returns the account whose tokens are stored now.
     pub(crate) async fn end(
         &self,
         bearers: &Arc<CredentialProvider>,
@@ -131,7 +130,7 @@ impl PendingConsents {
                 let detail = "the authorization server does not take the code: ask whoever sent you there to begin again";
                 Err(Problem::new(Code::InvalidConsent, detail))
             }
-            // The same answer may be good in a moment.
+            // The same response may succeed later.
             Err(TokenError::Other(busy)) if busy.code == Code::AuthorizationUnavailable => {
                 self.pending.lock().insert(state.to_owned(), pending);
                 Err(busy)
@@ -144,13 +143,13 @@ impl PendingConsents {
         }
     }
 
-    /// It comes to nothing: the account that it was begun for.
+    /// Drops a consent; returns its account.
     pub(crate) fn give_up(&self, state: &str) -> Option<Account> {
         let pending = self.pending.lock().remove(state)?;
         (pending.expires > self.clock.now()).then_some(pending.account)
     }
 
-    /// 256 bits in the letters that RFC 7636 §4.1 allows.
+    /// 256 random bits in the characters that RFC 7636 §4.1 allows.
     fn random(&self) -> String {
         let mut bytes = [0; 32];
         self.entropy.fill(&mut bytes);

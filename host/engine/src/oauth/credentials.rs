@@ -1,11 +1,11 @@
-//! Credentials that are good now: a password as it is, a token that has not ended.
+//! Credential provider: valid credentials for a login, with tokens refreshed as needed.
 //!
-//! Whoever logs in asks here. A token that ends soon is renewed first, and one that
-//! a mail server refused is renewed once.
+//! Every login gets its credentials here. A token that expires soon is refreshed first, and one
+//! that a mail server refused is refreshed once.
 //!
-//! Invariants: of all who need a new token for an account one asks for it, and the
-//! others take what it got; a new refresh token is on the disk before its access
-//! token is used, since the old one may be void by then (RFC 9700 §4.14.2).
+//! Invariants: of all callers that need a new token for an account one requests it, and the others
+//! use its result; a new refresh token is durable before its access token is used, since the old
+//! one may be void by then (RFC 9700 §4.14.2).
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -29,29 +29,30 @@ use crate::oauth::servers::{Server, Servers};
 use crate::oauth::token_response::{self, TokenError, TokenGrant};
 use crate::problems;
 
-/// A token that ends sooner is renewed before it is used: a login takes a while, and clocks differ.
+/// A token that expires sooner is refreshed before it is used: a login takes a while, and clocks
+/// differ.
 const LEEWAY: Duration = Duration::from_secs(60);
-/// Turns that nobody holds are looked for when there are so many.
+/// Unused locks are removed when there are so many.
 const CROWD: usize = 256;
 
-/// What is wrong with the token that is there.
+/// Why the stored token does not do.
 enum Need {
-    /// It ends soon, or has ended.
+    /// It expires soon, or has expired.
     Fresh,
-    /// A mail server did not take this one.
+    /// A mail server refused this one.
     Other(Option<Secret>),
 }
 
-/// Who is asked for tokens: what the operator named may lie where nobody else's address may.
+/// Token endpoints: those of the operator may be at addresses where no tenant's may be.
 #[derive(Debug)]
 pub(crate) struct Endpoints {
     /// Authorization servers of the configuration.
     pub(crate) servers: Arc<dyn TokenEndpoint>,
-    /// Addresses of tenants.
+    /// Token URLs of tenants.
     pub(crate) own: Arc<dyn TokenEndpoint>,
 }
 
-/// Gives out credentials, for every account.
+/// Provides credentials, for every account.
 #[derive(Debug)]
 pub(crate) struct CredentialProvider {
     accounts: Arc<dyn Accounts>,
@@ -75,7 +76,7 @@ impl CredentialProvider {
         Self { accounts, clock, background, endpoints, servers, pauses, turns: Mutex::default() }
     }
 
-    /// What logs in to the account's servers now.
+    /// The current credentials of the account.
     pub(crate) async fn current(
         self: &Arc<Self>,
         account: &Account,
@@ -88,7 +89,7 @@ impl CredentialProvider {
         }
     }
 
-    /// Something else than `refused`, which a mail server did not take; none for a password.
+    /// Credentials other than `refused`, which a mail server did not accept; none for a password.
     pub(crate) async fn refresh_after_refusal(
         self: &Arc<Self>,
         account: &Account,
@@ -98,7 +99,7 @@ impl CredentialProvider {
         self.renewed(account, Need::Other(refused.access.clone())).await.map(Some)
     }
 
-    /// For credentials that are stored nowhere yet.
+    /// For credentials that are not stored yet.
     pub(crate) async fn unstored(
         &self,
         tenant: &TenantId,
@@ -113,8 +114,9 @@ impl CredentialProvider {
         }
     }
 
-    /// After a person's consent: tokens for a code, in the place of what is stored, as long as the account
-    /// is the one that the consent was begun for and still takes tokens from that server.
+    /// After a consent: exchanges the code for tokens, and stores them in place of the credentials,
+    /// provided the account is still the one that the consent was started for and still uses that
+    /// authorization server.
     pub(crate) async fn consented(
         self: &Arc<Self>,
         account: &Account,
@@ -146,7 +148,7 @@ impl CredentialProvider {
         .unwrap_or_else(|| Err(TokenError::Other(ending())))
     }
 
-    /// Waits for those that are being renewed: what an authorization server gave must not be lost.
+    /// Waits for refreshes under way: tokens that were issued must not be lost.
     pub(crate) async fn wait_for_refreshes(&self) {
         let turns: Vec<_> = self.turns.lock().values().filter_map(Weak::upgrade).collect();
         for turn in turns {
@@ -154,7 +156,8 @@ impl CredentialProvider {
         }
     }
 
-    /// Whoever asked may leave; a token that was given is stored all the same.
+    /// Runs to the end even if the caller is dropped; a token that was issued is stored all the
+    /// same.
     async fn to_the_end<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
@@ -165,13 +168,13 @@ impl CredentialProvider {
         told.await.ok()
     }
 
-    /// What lies sealed, good or not.
+    /// The stored credentials, valid or not.
     pub(crate) async fn stored(&self, account: &Account) -> Result<Credentials, Problem> {
         let stored = self.accounts.credentials(account).await.map_err(problems::store)?;
         stored.ok_or_else(gone)
     }
 
-    /// One at a time for each account; who comes later sees what the first one got.
+    /// One refresh at a time for each account; later callers see its result.
     async fn renewed(
         self: &Arc<Self>,
         account: &Account,
@@ -199,7 +202,7 @@ impl CredentialProvider {
                 self.swap(account, &stored, Credentials::OAuth(self.with(&oauth, given))).await
             }
             Err(TokenError::Grant) => {
-                // It will never be good again: nobody needs to ask a second time.
+                // It will never be valid again: record that, so that no second request is sent.
                 let void = OAuth { access: None, refresh: None, ..oauth };
                 self.swap(account, &stored, Credentials::OAuth(void)).await?;
                 Err(withheld(TokenError::Grant))
@@ -208,7 +211,7 @@ impl CredentialProvider {
         }
     }
 
-    /// What was changed meanwhile stays: it is newer than the answer that was waited for.
+    /// Credentials changed meanwhile stay: they are newer than the response.
     async fn swap(
         &self,
         account: &Account,
@@ -216,7 +219,7 @@ impl CredentialProvider {
         after: Credentials,
     ) -> Result<Credentials, Problem> {
         match self.accounts.renew(account, before, &after).await.map_err(problems::store)? {
-            // For servers that were changed while it was asked for, it was not given.
+            // The token was not issued for servers that changed during the request.
             true => self.stored(account).await,
             false => Err(gone()),
         }
@@ -231,8 +234,8 @@ impl CredentialProvider {
                     server,
                     &[("grant_type", "refresh_token"), ("refresh_token", refresh.reveal())],
                 );
-                // A server that is busy or out of reach is left alone for all of the tenant's mailboxes; one
-                // that refuses, for the one that it was asked for.
+                // A server that is busy or unreachable is paused for all of the tenant's mailboxes;
+                // one that refuses, for the mailbox in question.
                 let whole = Address::new(&server.token, None);
                 let one = Address::new(&server.token, Some(refresh));
                 self.pauses.check_all(tenant, &[&whole, &one]).map_err(TokenError::Other)?;
@@ -259,7 +262,7 @@ impl CredentialProvider {
                 self.pauses.check(tenant, &address).map_err(TokenError::Other)?;
                 let told = self.endpoints.own.ask(url, TokenRequest::Get(secret.as_ref())).await;
                 let asked = told.as_ref().ok().and_then(|told| told.retry_after);
-                // Nobody can agree anew there: whatever it says is the tenant's to mend.
+                // There is no consent to renew there: every error is the tenant's to correct.
                 let read = token_response::read(told, who).map_err(|withheld| match withheld {
                     TokenError::Grant => token_response::refused(who, "it says invalid_grant"),
                     other @ TokenError::Other(_) => other,
@@ -278,7 +281,7 @@ impl CredentialProvider {
         }
     }
 
-    /// By code and verifier, after a person has agreed.
+    /// Exchanges code and verifier for tokens, after a consent.
     async fn exchange(
         &self,
         server: &Server,
@@ -310,7 +313,7 @@ impl CredentialProvider {
         })
     }
 
-    /// Whose tokens are for this mail server, by name.
+    /// The name of the authorization server whose tokens are for this mail server.
     pub(crate) fn server_for(&self, host: &str) -> Option<&str> {
         let all = self.servers.by_name.iter();
         let mut fitting = all.filter(|(_, server)| !server.hosts.is_empty() && server.serves(host));
@@ -326,7 +329,7 @@ impl CredentialProvider {
             source: old.source.clone(),
             access: Some(given.access),
             expires: given.lasts.map(|lasts| self.clock.now().after(lasts)),
-            // A server that sends none leaves the old one good (RFC 6749 §6).
+            // A server that returns none leaves the old one valid (RFC 6749 §6).
             refresh: given.refresh.or_else(|| old.refresh.clone()),
         }
     }
@@ -350,8 +353,8 @@ impl CredentialProvider {
     }
 }
 
-/// What is sent, with who this host is. Both in the body, as RFC 6749 §2.3.1 allows and all of the
-/// large services take.
+/// The form, with client id and secret. Both are in the body, as RFC 6749 §2.3.1 allows and all of
+/// the large services accept.
 fn form(server: &Server, fields: &[(&str, &str)]) -> Secret {
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.extend_pairs(fields);

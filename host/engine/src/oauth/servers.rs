@@ -1,7 +1,7 @@
-//! Authorization servers: where they are, and who this host is to them.
+//! Authorization servers: their endpoints, and this host's client registration.
 //!
-//! The places of large services are data (`host/engine/oauth.toml`); who this host
-//! is stands in the operator's configuration, which may name servers of its own.
+//! The endpoints of large services are data (`host/engine/oauth.toml`); client id and secret are in
+//! the operator's configuration, which may name servers of its own.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,38 +9,37 @@ use std::fmt;
 use model::secret::Secret;
 use serde::Deserialize;
 
-/// One authorization server, ready for use.
+/// A configured authorization server.
 #[derive(Clone)]
 pub struct Server {
-    /// What people call it.
+    /// The display name.
     pub name: String,
-    /// Where a person agrees.
+    /// The authorization endpoint.
     pub authorize: String,
-    /// Where tokens are.
+    /// The token endpoint.
     pub token: String,
-    /// What is asked for.
+    /// The scopes that are requested.
     pub scopes: Vec<String>,
-    /// What else the authorization request holds.
+    /// Additional parameters of the authorization request.
     pub parameters: BTreeMap<String, String>,
-    /// The mail servers that its tokens are for; any when there are none here.
+    /// The mail servers that its tokens are for; empty means any.
     pub hosts: Vec<String>,
-    /// Who this host is.
+    /// The client identifier (RFC 6749 §2.2).
     pub client_id: String,
-    /// And what proves it; some servers give none to public clients.
+    /// The client secret; some servers issue none to public clients.
     pub client_secret: Option<Secret>,
 }
 
-/// Those of this host, by the names that the operator gave them.
+/// The authorization servers of this host.
 #[derive(Clone, Debug, Default)]
 pub struct Servers {
-    /// By name.
     pub by_name: BTreeMap<String, Server>,
-    /// Where people are sent back to: this host's `/-/oauth/callback`, as the world sees it.
+    /// The redirect URI: this host's `/-/oauth/callback`, as it is reached from outside.
     pub redirect: String,
 }
 
 impl Server {
-    /// Whether its tokens may be shown to this mail server.
+    /// Whether its tokens may be sent to this mail server.
     #[must_use]
     pub fn serves(&self, host: &str) -> bool {
         self.hosts.is_empty() || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
@@ -53,30 +52,30 @@ impl fmt::Debug for Server {
     }
 }
 
-/// A server that is known without being configured.
+/// The built-in endpoints of a service's authorization server.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Place {
-    /// What people call it.
+    /// The display name.
     pub name: String,
-    /// An https address.
+    /// The authorization endpoint, an https URL.
     pub authorize: String,
-    /// An https address.
+    /// The token endpoint, an https URL.
     pub token: String,
-    /// For reading and sending mail.
+    /// The scopes for reading and sending mail.
     pub scopes: Vec<String>,
     /// The mail servers that its tokens are for.
     pub hosts: Vec<String>,
-    /// What else the authorization request has to hold.
+    /// Additional parameters that the authorization request needs.
     #[serde(default)]
     pub parameters: BTreeMap<String, String>,
-    /// Where this was read.
+    /// The source of this entry.
     pub source: String,
-    /// When.
+    /// The date of the source.
     pub date: String,
 }
 
-/// The places of large services, by name.
+/// The built-in entries of large services, by name.
 ///
 /// # Errors
 /// Never in a program that passed its tests.

@@ -1,6 +1,6 @@
-//! What a token endpoint said, and what it means for an account.
+//! Parser of token responses, and their meaning for an account.
 //!
-//! Invariant: a server that is busy, broken or out of reach says nothing about the
+//! Invariant: a server that is busy, failing or unreachable makes no statement about the
 //! credentials; only `invalid_grant` does (RFC 6749 §5.2).
 
 use std::time::Duration;
@@ -12,25 +12,25 @@ use model::problem::{Code, Problem};
 use model::secret::Secret;
 use serde::Deserialize;
 
-/// Tokens, as they were given.
+/// The tokens of a successful response.
 #[derive(Debug)]
 pub(crate) struct TokenGrant {
     pub(crate) access: Secret,
-    /// None when the old one stays good.
+    /// None when the old one stays valid.
     pub(crate) refresh: Option<Secret>,
     pub(crate) lasts: Option<Duration>,
 }
 
-/// Why there are none.
+/// Why no token was issued.
 #[derive(Debug)]
 pub(crate) enum TokenError {
-    /// The person has to agree again.
+    /// The owner has to authorize again (`invalid_grant`).
     Grant,
-    /// Anything else, which may pass or is the operator's to mend.
+    /// Any other error, which is temporary or for the operator to correct.
     Other(Problem),
 }
 
-/// RFC 6749 §5.1 and §5.2, and what a tenant's own address may say more briefly.
+/// The fields of RFC 6749 §5.1 and §5.2; a tenant's own token URL may return fewer.
 #[derive(Deserialize)]
 struct Written {
     access_token: Option<String>,
@@ -39,9 +39,9 @@ struct Written {
     error: Option<String>,
 }
 
-/// A retry sooner than this would only add to what is wrong.
+/// The pause where the server names none: an earlier retry would only add to its load.
 const PAUSE: Duration = Duration::from_secs(30);
-/// Whoever asks for more is asked again all the same.
+/// Upper limit of a Retry-After.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 pub(crate) fn read(
@@ -80,7 +80,7 @@ pub(crate) fn read(
             let problem = Problem::new(Code::AuthorizationUnavailable, detail);
             Err(TokenError::Other(problem.with_retry_after(pause)))
         }
-        // A word of the standard, or nothing of theirs.
+        // An error code of the standard, never free text of the server.
         (_, Some(word))
             if word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
                 && word.len() < 40 =>
@@ -91,7 +91,7 @@ pub(crate) fn read(
     }
 }
 
-/// What went wrong, without the host: components are told, too.
+/// The error without the host: it is shown to components, too.
 fn unnamed(error: &FetchError) -> String {
     match error {
         FetchError::Dial(DialError::NotFound { .. }) => "its host cannot be found".to_owned(),
@@ -123,7 +123,7 @@ pub(crate) fn refused(who: &str, why: &str) -> TokenError {
     ))
 }
 
-/// Some servers write the number as a string, or with a fraction.
+/// Some servers send the number as a string, or with a fraction.
 fn seconds(value: &serde_json::Value) -> Option<Duration> {
     let seconds = value.as_f64().or_else(|| value.as_str()?.parse().ok())?;
     Duration::try_from_secs_f64(seconds).ok()
@@ -173,7 +173,7 @@ mod tests {
         assert!(!problem.detail.contains("Canary"), "{}", problem.detail);
     }
 
-    /// A component is told what a request ran into, and may know no host.
+    /// Errors pass through components, which may not see a host.
     #[test]
     fn no_host_is_named() {
         let host = || "hidden.test".to_owned();

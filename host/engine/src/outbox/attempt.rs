@@ -1,12 +1,11 @@
-//! One attempt at one submission, from claim to verdict.
+//! One delivery attempt of one submission, from claim to verdict.
 //!
-//! Every step is recorded before it is taken: the attempt with its back-off by
-//! its claim, the dot before the dot. So whenever this future is dropped,
-//! the next one knows whether a repetition could be a duplicate.
+//! Every step is recorded before it is taken: the attempt with its back-off by its claim, the dot
+//! before it is sent. So wherever this future is dropped, the next attempt knows whether a
+//! repetition could be a duplicate.
 //!
-//! Invariant: a submission ends only by a server's reply, by age, because its
-//! account is gone or may not send as its sender any more, or because its bytes
-//! are not what was accepted.
+//! Invariant: a submission ends only by a server's reply, by age, because its account is gone or
+//! may not send as its sender any more, or because its bytes differ from those accepted.
 
 use std::io::ErrorKind;
 use std::pin::pin;
@@ -38,13 +37,13 @@ use crate::outbox::worker::Worker;
 use crate::outbox::{backoff, sent_copy};
 use crate::problems;
 
-/// A server that says nothing for so long gives no more answers to those that have a place. Its
-/// deadlines are much longer, and hold.
+/// A server that is silent for so long loses its slot to others. Its protocol deadlines are much
+/// longer, and stay in force.
 const SILENCE: Duration = Duration::from_secs(3);
-/// How long a message waits whose server is silent and has others waiting for it.
+/// How long a message waits whose server is silent while others wait for it.
 const SILENT: Duration = Duration::from_secs(15);
 
-/// A claim and what it takes to carry it out.
+/// A claim, and what its delivery needs.
 #[derive(Debug)]
 pub(crate) struct Attempt<'a> {
     worker: &'a Worker,
@@ -54,36 +53,36 @@ pub(crate) struct Attempt<'a> {
     dot: AtomicBool,
 }
 
-/// How it went, short of recording it.
+/// The result of an attempt, before it is recorded.
 enum Ending {
     /// To be recorded, with the time of the next attempt.
     Outcome { outcome: Outcome, due: Timestamp, counted: Counted },
-    /// The bytes are not those that were accepted, and will not be.
+    /// The bytes differ from those accepted, permanently.
     Damaged { reason: String },
-    /// The claim is another's now.
+    /// The claim belongs to another worker now.
     Lost,
 }
 
-/// What else is known when an attempt ends.
+/// Further facts at the end of an attempt.
 #[derive(Default)]
 struct EndDetails {
-    /// Nothing more can be tried, and this is why.
+    /// No further attempt is possible, and this is why.
     state: Option<State>,
-    /// A copy is to be filed among the account's sent mail.
+    /// A copy is to be filed in the account's sent mail.
     copy: bool,
 }
 
-/// What became of the talk with a server.
+/// The result of a session with a server.
 enum ExchangeResult {
-    /// It ended, with the session if that can go on.
+    /// It completed; with the session if that can be reused.
     Answered(Result<Delivery, SmtpError>, Option<Box<dyn SmtpSession>>),
-    /// The host stops, and the session did not stand yet.
+    /// The host is stopping, and the session was not established yet.
     Stopped,
-    /// The server is silent, and no more may wait for it.
+    /// The server is silent, and no more deliveries may wait for it.
     Silent,
 }
 
-/// Whether this attempt is one of those that the schedule allows.
+/// Whether this attempt counts for the schedule.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Counted {
     Yes,
@@ -102,9 +101,9 @@ impl<'a> Attempt<'a> {
         Self { worker, claim, stopping, dot: AtomicBool::new(false) }
     }
 
-    /// To the end. Says nothing: what became of it stands in the outbox.
+    /// Runs the attempt to its end. Returns nothing: the result is in the outbox.
     pub(crate) async fn run(self, mut place: SlotGuard<'a>) {
-        // The claim of before ran out while the store took no writes: its verdict still holds.
+        // The previous claim expired while the store accepted no writes: its verdict still holds.
         if let Some(verdict) = self.worker.slots.take_verdict(&self.claim.id) {
             drop(place);
             let verdict = Verdict { step: uncounted(verdict.step), ..verdict };
@@ -138,7 +137,7 @@ impl<'a> Attempt<'a> {
         self.end(outcome, due, counted, EndDetails { state: None, copy }).await;
     }
 
-    /// The account as it is now; without one the attempt is over.
+    /// The current account; without one the attempt is over.
     async fn account(&self) -> Option<(Account, MailServer)> {
         let claim = &self.claim;
         let found = self.worker.accounts.get(&claim.tenant, &claim.account).await;
@@ -148,7 +147,7 @@ impl<'a> Attempt<'a> {
                 self.release_claim("the store did not answer", Duration::from_secs(60)).await;
             }
             Ok(None) => self.fail("the account was deleted").await,
-            // Made again under the same id: perhaps by somebody else, and with another login.
+            // Created again under the same id: perhaps by another person, and with another login.
             Ok(Some(account)) if account.generation != claim.generation => {
                 self.fail("the account was deleted").await;
             }
@@ -163,7 +162,7 @@ impl<'a> Attempt<'a> {
             Ok(Some(account)) => match account.smtp.clone() {
                 Some(server) => return Some((account, server)),
                 None => {
-                    // It comes with the pauses of the schedule, and so it counts: nothing waits for ever.
+                    // It follows the back-off schedule and counts: nothing waits for ever.
                     let why = "the account has no SMTP server";
                     let due = self.now().after(self.backoff());
                     let outcome = self.untried(State::Deferred, why);
@@ -174,7 +173,7 @@ impl<'a> Attempt<'a> {
         None
     }
 
-    /// Nothing more will be tried, and it is no server that said so.
+    /// Ends the submission for a reason other than a server's reply.
     async fn fail(&self, why: &str) {
         let outcome = self.untried(State::Failed, why);
         let over = EndDetails { state: Some(State::Failed), copy: false };
@@ -196,7 +195,7 @@ impl<'a> Attempt<'a> {
         }
         let monotonic = self.worker.clock.monotonic();
         let lockout = place.account_slots().with_lockout(|lockout| *lockout);
-        // Nothing is held against what is stored now; something may be against the login.
+        // No refusal is recorded for the stored credentials; one may be for the login name.
         let left = if lockout.is_clear() {
             self.worker.logins.guesses.left(account)
         } else {
@@ -211,7 +210,8 @@ impl<'a> Attempt<'a> {
         let warm = place.account_slots().take_idle(server);
         let tried = match warm {
             Some(session) => match self.deliver(place, session, &envelope).await {
-                // It had gone cold. The dot was not sent, so a fresh session may try at once.
+                // The idle session was dead. The dot was not sent, so a new session may try at
+                // once.
                 ExchangeResult::Answered(
                     Err(SmtpError::Lost(_) | SmtpError::Refused { .. }),
                     _,
@@ -258,7 +258,7 @@ impl<'a> Attempt<'a> {
         {
             return Ending::Outcome { outcome, due: now, counted: Counted::No };
         }
-        // From the end: a server that kept us waiting is not called again at once.
+        // From the end: a slow server is not called again at once.
         Ending::Outcome { outcome, due: now.after(pause), counted: Counted::Yes }
     }
 
@@ -302,7 +302,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// With a new token, should the server not take the one that is stored.
+    /// Logs in; with a refreshed token, should the server refuse the stored one.
     async fn log_in(
         &self,
         account: &Account,
@@ -322,14 +322,14 @@ impl<'a> Attempt<'a> {
         connected
     }
 
-    /// One transaction, and the session if it can go on.
+    /// One transaction, and the session if it can be reused.
     async fn deliver(
         &self,
         place: &mut SlotGuard<'_>,
         mut session: Box<dyn SmtpSession>,
         envelope: &Envelope,
     ) -> ExchangeResult {
-        // Policy for doubt: send again, and say that it may arrive twice.
+        // Policy for doubt: send again, and mark the submission as a possible duplicate.
         let before_dot: BeforeDot<'_> = Box::new(|| {
             self.dot.store(true, Ordering::SeqCst);
             Box::pin(self.record(AttemptStep::DotSent))
@@ -346,8 +346,8 @@ impl<'a> Attempt<'a> {
         ExchangeResult::Answered(answer, usable.then_some(session))
     }
 
-    /// What comes of `work`, however long it takes: once the server has been silent for a while, it goes
-    /// on beside those that have a place. None when it may not.
+    /// The result of `work`, however long it takes: once the server has been silent for a while, it
+    /// goes on as a slow delivery. None when it may not.
     async fn watched<T>(
         &self,
         place: &mut SlotGuard<'_>,
@@ -382,12 +382,12 @@ impl<'a> Attempt<'a> {
         Ending::Outcome { outcome, due, counted: Counted::No }
     }
 
-    /// Of an attempt in which no server was asked.
+    /// The outcome of an attempt in which no server was contacted.
     fn untried(&self, state: State, why: &str) -> Outcome {
         verdict::without_attempt(&self.claim.recipients, state, why, self.now())
     }
 
-    /// As [`Self::put_back`] for a while, unless it has waited long enough: how often it comes back is not
+    /// As [`Self::release_claim`], unless the submission has waited long enough: releases are not
     /// counted, so nothing else would end it.
     async fn put_back_unless_over(&self, why: &str) {
         let due = self.now().after(SILENT);
@@ -399,7 +399,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Back to the outbox, as if it had not been claimed.
+    /// Releases the claim: back to the outbox, as if it had not been claimed.
     async fn release_claim(&self, why: &str, pause: Duration) {
         let state = match self.claim.found {
             State::DotSent | State::Uncertain => State::Uncertain,
@@ -418,11 +418,11 @@ impl<'a> Attempt<'a> {
             due: self.now().after(pause),
             last_error: None,
         };
-        // As persistently as a verdict: nobody else would give the claim back before it runs out.
+        // As persistently as a verdict: nothing else releases the claim before it expires.
         self.keep(Verdict { step, copy: false }).await;
     }
 
-    /// Whether nothing more would be tried at `due`.
+    /// Whether no further attempt would be made at `due`.
     fn is_over(&self, due: Timestamp, counted: Counted) -> bool {
         let waited = Waited {
             age: due.since(self.claim.created),
@@ -439,7 +439,7 @@ impl<'a> Attempt<'a> {
             outcome.expire(self.now());
             state = State::Expired;
         }
-        // What is over is due no more: the time says when it ended.
+        // A final submission is not due: the time is when it ended.
         let due = if state.is_final() { self.now() } else { due };
         let Outcome { recipients, last_error } = outcome;
         let step = AttemptStep::Ended { state, recipients, due, last_error };
@@ -465,8 +465,8 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// What is wrong with the bytes, where that is why nothing was sent. A disk that cannot read them now may
-/// do so later, and a directory without them may be mounted later.
+/// The damage of the stored bytes, where that is why nothing was sent. A disk that cannot read them
+/// now may do so later, and a directory without them may be mounted later.
 fn damage(answer: &Result<Delivery, SmtpError>) -> Option<String> {
     let (Err(SmtpError::Unreadable(error))
     | Ok(Delivery { data: Data::Ended(SmtpError::Unreadable(error)), .. })) = answer

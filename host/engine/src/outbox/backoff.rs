@@ -1,14 +1,14 @@
-//! How long to wait before the next attempt.
+//! Back-off between delivery attempts.
 
 use std::time::Duration;
 
 use model::port::clock::Entropy;
 
-/// A restart takes about as long.
+/// About the time of a restart.
 const RESTART: Duration = Duration::from_secs(2);
 
-/// The pause after `attempts` earlier ones: from the table, its last figure repeated, give or take a
-/// tenth, so that messages that failed together do not come back together.
+/// The pause after `attempts` earlier ones: from the table, its last value repeated, with a jitter
+/// of a tenth, so that messages that failed together are not retried together.
 pub(crate) fn pause(table: &[Duration], attempts: u32, entropy: &dyn Entropy) -> Duration {
     let index = usize::try_from(attempts).unwrap_or(usize::MAX);
     let base = table.get(index).or(table.last()).copied().unwrap_or(Duration::from_secs(60));
@@ -18,9 +18,9 @@ pub(crate) fn pause(table: &[Duration], attempts: u32, entropy: &dyn Entropy) ->
     base - tenth + tenth * 2 * u32::from(u16::from_be_bytes(random)) / u32::from(u16::MAX)
 }
 
-/// The pauses after an attempt that vanished with its process: with no earlier one, with one, and so on.
-/// The first is short, since a restart is no fault of the server's; from then on as if each had failed,
-/// so that a host that crashes again and again does not call a server at each of its starts.
+/// The pauses after an attempt that ended with its process: with no earlier one, with one, and so
+/// on. The first is short, since a restart is not caused by the server; from then on as if each had
+/// failed, so that a host that crashes repeatedly does not call a server at each start.
 pub(crate) fn after_crash(table: &[Duration], entropy: &dyn Entropy) -> Vec<Duration> {
     let first = table.first().copied().unwrap_or(RESTART).min(RESTART);
     let later = (0_u32..).zip(table).map(|(earlier, _)| pause(table, earlier, entropy));

@@ -1,13 +1,12 @@
-//! Places for deliveries: how many are under way, of whom, and at which servers.
+//! Concurrency limits of deliveries: in total, for each account, and for slow servers.
 //!
-//! A delivery begins in a place. One whose server falls silent gives its place
-//! back and goes on as a slow one; of those there are shares for each tenant and
-//! each server. Where there is none left, a silent server gets one delivery at a
-//! time, and half of the places are kept for servers that are known to answer.
-//! Pure: no lock, no clock.
+//! A delivery begins in a slot. One whose server becomes silent releases its slot and goes on as a
+//! slow delivery; of those there are limits for each tenant and each server. Where none is left, a
+//! silent server gets one delivery at a time, and half of the slots are reserved for servers that
+//! are known to respond. Pure: no lock, no clock.
 //!
-//! Invariant: a delivery that may have sent its final dot is never cut off, since
-//! that makes duplicates (RFC 5321 §4.5.3.2.6).
+//! Invariant: a delivery that may have sent its final dot is never aborted, since that causes
+//! duplicates (RFC 5321 §4.5.3.2.6).
 
 use std::collections::HashMap;
 
@@ -16,48 +15,48 @@ use model::port::outbox::ClaimCapacity;
 
 use crate::login::account_ref::AccountRef;
 
-/// Looks round without a word about a server until it is forgotten.
+/// Rounds without news of a server after which it is forgotten.
 const REMEMBERED: u64 = 120;
 
-/// How many there may be.
+/// The limits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    /// In places.
+    /// Number of slots.
     pub(crate) total: usize,
-    /// Of an account, slow ones among them.
+    /// Deliveries of one account, slow ones included.
     pub(crate) per_account: usize,
-    /// Slow ones: half of them of one tenant, a quarter at one server. Beyond them as many again that
-    /// are the only ones at their server, or may have sent their dot: of those a tenant has no more than
-    /// are left. Beyond all of these one of each tenant that has no other.
+    /// Slow deliveries: at most half of them of one tenant, a quarter at one server. Beyond them as
+    /// many again that are the only ones at their server, or may have sent their dot: of those a
+    /// tenant has no more than are left. Beyond all of these one of each tenant that has no other.
     pub(crate) slow: usize,
 }
 
-/// Who has one.
+/// The slots and their holders.
 #[derive(Debug)]
 pub(crate) struct SlotTable {
     bounds: Bounds,
-    /// Places that are taken.
+    /// Slots in use.
     taken: usize,
-    /// Of them, those at servers that are not known to answer.
+    /// Of them, those at servers that are not known to respond.
     unproven: usize,
-    /// Deliveries that have given their place back.
+    /// Deliveries that have released their slot.
     slow: usize,
     slow_of: HashMap<TenantId, usize>,
-    /// Deliveries under way, slow ones among them.
+    /// Deliveries under way, slow ones included.
     accounts: HashMap<AccountRef, usize>,
-    /// Where accounts delivered last.
+    /// The server of each account's last delivery.
     known: HashMap<AccountRef, Box<str>>,
     servers: HashMap<Box<str>, Server>,
-    /// Something may be due that has a place.
+    /// A submission that has a slot may be due.
     due: bool,
-    /// Something may be due that had none.
+    /// A submission that had no slot may be due.
     left: bool,
-    /// How often something became free.
+    /// Counts releases.
     freed: u64,
     round: u64,
 }
 
-/// What is known about a server.
+/// The state of a server.
 #[derive(Debug, Default)]
 struct Server {
     manner: Manner,
@@ -71,18 +70,18 @@ struct Server {
 enum Manner {
     #[default]
     Unknown,
-    /// Its last delivery that ended never waited long.
+    /// Its last completed delivery was never silent for long.
     Answers,
     Silent,
 }
 
-/// One delivery's.
+/// The state of one delivery.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     owner: AccountRef,
     server: Option<Box<str>>,
     kind: Kind,
-    /// Its server fell silent.
+    /// Its server became silent.
     silent: bool,
 }
 
@@ -93,21 +92,21 @@ enum Kind {
     Slow,
 }
 
-/// What becomes of a delivery whose server has fallen silent.
+/// What happens to a delivery whose server has become silent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// It has given its place back and goes on.
+    /// It has released its slot and goes on.
     Slow,
-    /// It goes on in its place: it may have sent its dot, and there is no other.
+    /// It goes on in its slot: it may have sent its dot, and no slow delivery is free.
     Stays,
-    /// It has to be broken off.
+    /// It has to be aborted.
     Cut,
 }
 
-/// One look at what is due.
+/// One query for due submissions.
 #[derive(Debug)]
 pub(crate) struct Look {
-    /// For what there is room.
+    /// The capacity of the query.
     pub(crate) room: ClaimCapacity,
     freed: u64,
 }
@@ -136,10 +135,10 @@ impl SlotTable {
         }
     }
 
-    /// Something of the account was accepted, and may be due; true when there is a place for it.
+    /// A submission of the account was accepted, and may be due; true when there is a slot for it.
     pub(crate) fn accepted(&mut self, owner: &AccountRef) -> bool {
         let has_place = self.taken < self.bounds.total && self.left_for(owner) > 0;
-        // Where there is none, the end of a delivery tells.
+        // Where there is none, the end of a delivery triggers the query.
         if has_place {
             self.due = true
         } else {
@@ -148,12 +147,12 @@ impl SlotTable {
         has_place
     }
 
-    /// Something may be due: it is looked for as soon as there is a place.
+    /// A submission may be due: a query follows as soon as there is a slot.
     pub(crate) fn look(&mut self) {
         self.due = true;
     }
 
-    /// What there is room for, when something may be due and there is any. Whoever is told so looks.
+    /// The next query, when a submission may be due and a slot is free. The caller must run it.
     pub(crate) fn take_look(&mut self) -> Option<Look> {
         if !self.due {
             return None;
@@ -161,7 +160,7 @@ impl SlotTable {
         let free = self.bounds.total.checked_sub(self.taken).filter(|free| *free > 0)?;
         let unproven = self.most_unproven().saturating_sub(self.unproven);
         let each = if unproven == 0 { 0 } else { self.bounds.per_account };
-        // As far as there is room for servers of which nothing is known, anybody may come.
+        // Up to the slots for servers of unknown state, any account may use them.
         let limit = if unproven == 0 { free } else { free.min(unproven) };
         let owners = self.known.keys().chain(self.accounts.keys());
         let accounts: HashMap<_, _> = owners
@@ -179,9 +178,9 @@ impl SlotTable {
         Some(Look { room, freed: self.freed })
     }
 
-    /// A look that gave so many left something that may be due, for lack of room.
+    /// A query with so many results left submissions that may be due, for lack of capacity.
     pub(crate) fn left(&mut self, look: &Look, got: usize) {
-        // There may be room for it by now, or for others than were asked for.
+        // There may be capacity by now, or for other accounts than in the query.
         if self.freed == look.freed && number(got) < look.room.limit {
             self.left = true;
         } else {
@@ -189,7 +188,7 @@ impl SlotTable {
         }
     }
 
-    /// A place for a delivery of the account.
+    /// Takes a slot for a delivery of the account.
     pub(crate) fn begin(&mut self, owner: &AccountRef) -> Ticket {
         let answers = self.server_of(owner).is_some_and(|one| one.manner == Manner::Answers);
         let kind = if answers { Kind::Proven } else { Kind::Unproven };
@@ -199,8 +198,8 @@ impl SlotTable {
         Ticket { owner: owner.clone(), server: None, kind, silent: false }
     }
 
-    /// Says where it will deliver; false when it may not: the server is silent, others wait for it, and
-    /// no more may.
+    /// Sets the server of the delivery; false when it may not begin: the server is silent, others
+    /// wait for it, and no more may.
     pub(crate) fn settle(&mut self, ticket: &mut Ticket, name: &str) -> bool {
         let name: Box<str> = name.to_ascii_lowercase().into();
         self.known.insert(ticket.owner.clone(), name.clone());
@@ -208,8 +207,8 @@ impl SlotTable {
         server.under_way += 1;
         let (manner, alone) = (server.manner, server.under_way == 1);
         ticket.server = Some(name);
-        // One of a tenant that has its share of slow ones could not become one at its dot, and would keep a
-        // place of everybody's: also where the server answered until now.
+        // A delivery of a tenant at its limit of slow ones could not become slow at its dot, and
+        // would keep a shared slot: also where the server responded until now.
         let has_share = self.has_share(&ticket.owner.tenant);
         if manner == Manner::Answers && !has_share {
             self.prove(ticket);
@@ -223,7 +222,8 @@ impl SlotTable {
         }
     }
 
-    /// The server was silent for too long; `dot` when the final dot may have been sent.
+    /// Records that the server was silent for too long; `dot` when the final dot may have been
+    /// sent.
     pub(crate) fn fall_silent(&mut self, ticket: &mut Ticket, dot: bool) -> Fate {
         if ticket.kind == Kind::Slow {
             return Fate::Slow;
@@ -235,7 +235,8 @@ impl SlotTable {
         let name = ticket.server.clone().unwrap_or_default();
         let server = self.servers.entry(name).or_default();
         server.manner = Manner::Silent;
-        // Those that were let in before the bound was met are no more than there are places, and raise both.
+        // Deliveries admitted before the limit was reached are no more than there are slots, and
+        // raise both.
         let over = if dot { self.bounds.total * 2 } else { 0 };
         let beyond = of_tenant == 0 || self.slow + of_tenant < self.bounds.slow * 2 + over;
         if room || (beyond && (dot || server.under_way == 1)) {
@@ -251,7 +252,7 @@ impl SlotTable {
         if dot { Fate::Stays } else { Fate::Cut }
     }
 
-    /// The server's last word came, in time unless it had fallen silent.
+    /// Records that the last reply came, in time unless the server had become silent.
     pub(crate) fn answered(&mut self, ticket: &mut Ticket) {
         if ticket.silent {
             return;
@@ -259,16 +260,16 @@ impl SlotTable {
         if let Some(server) = ticket.server.as_ref().and_then(|name| self.servers.get_mut(name)) {
             let before = std::mem::replace(&mut server.manner, Manner::Answers);
             if before == Manner::Silent {
-                // Its other accounts may have more than one place again.
+                // Other accounts of the server may have more than one slot again.
                 self.free();
             }
         }
         self.prove(ticket);
     }
 
-    /// The delivery is over.
+    /// Ends the delivery and releases its slot.
     pub(crate) fn end(&mut self, ticket: &Ticket) {
-        // Otherwise nothing that is known was left because of this one.
+        // Otherwise no submission is known to wait for this slot.
         let wanted = self.taken >= self.bounds.total
             || self.unproven >= self.most_of_shares()
             || ticket.kind == Kind::Slow
@@ -299,12 +300,12 @@ impl SlotTable {
         }
     }
 
-    /// There is something to look for, and perhaps a place.
+    /// Whether a query is due, and perhaps a slot free.
     pub(crate) fn is_due(&self) -> bool {
         self.due
     }
 
-    /// Forgets servers that nobody has delivered to for a while. To be called now and then.
+    /// Forgets servers without recent deliveries. To be called periodically.
     pub(crate) fn look_round(&mut self) {
         self.round += 1;
         let Self { round, servers, known, .. } = self;
@@ -315,7 +316,7 @@ impl SlotTable {
         }
     }
 
-    /// The account was changed: it may deliver elsewhere now.
+    /// The account was changed: its server may be another one now.
     pub(crate) fn forget(&mut self, owner: &AccountRef) {
         self.known.remove(owner);
         self.free();
@@ -326,7 +327,7 @@ impl SlotTable {
         self.due |= self.left;
     }
 
-    /// How many more the account may have now, whatever is free in all.
+    /// How many more slots the account may have, whatever is free in total.
     fn left_for(&self, owner: &AccountRef) -> usize {
         let taken = self.accounts.get(owner).copied().unwrap_or(0);
         let left = self.bounds.per_account.saturating_sub(taken);
@@ -349,15 +350,16 @@ impl SlotTable {
         }
     }
 
-    /// A tenant has as many slow ones as there are left for all: two of them have a third each at most, and
-    /// leave one. Where others have all, it is still no share to have none.
+    /// Whether a tenant has as many slow deliveries as are left for all: two such tenants have a
+    /// third each at most, and leave one. Where others have all, a tenant without any is not at its
+    /// limit.
     fn has_share(&self, tenant: &TenantId) -> bool {
         let of_tenant = self.slow_of(tenant);
         of_tenant > 0 && of_tenant + self.slow >= self.bounds.slow * 2
     }
 
-    /// Of the places for servers that are not known to answer, those that tenants with their share of
-    /// slow ones may have together.
+    /// Of the slots for servers that are not known to respond, those that tenants at their limit of
+    /// slow deliveries may have together.
     fn most_of_shares(&self) -> usize {
         self.most_unproven() / 2
     }
@@ -370,7 +372,7 @@ impl SlotTable {
         self.servers.get(self.known.get(owner)?)
     }
 
-    /// Places that are taken, and slow ones.
+    /// Slots in use, and slow deliveries.
     #[cfg(test)]
     pub(crate) fn counts(&self) -> (usize, usize) {
         (self.taken, self.slow)
@@ -387,7 +389,7 @@ impl SlotTable {
         self.slow < most && of_tenant < most.div_ceil(2) && server.slow < most.div_ceil(4)
     }
 
-    /// Places for servers that are not known to answer.
+    /// Slots for servers that are not known to respond.
     fn most_unproven(&self) -> usize {
         self.bounds.total.div_ceil(2)
     }
@@ -396,7 +398,7 @@ impl SlotTable {
         if ticket.kind == Kind::Unproven {
             ticket.kind = Kind::Proven;
             self.freed += 1;
-            // Whoever has its share waits for these, the others for more of them.
+            // A tenant at its limit waits for these, the others for more of them.
             if self.unproven >= self.most_of_shares() {
                 self.due |= self.left;
             }
@@ -485,7 +487,7 @@ mod tests {
         assert!(!places.is_due(), "the account has as many as it may");
         places.end(&first);
         let look = places.take_look().unwrap();
-        // Its claim is on the way to the store when the other delivery ends.
+        // Its claim is being stored when the other delivery ends.
         places.end(&second);
         places.begin(&owner);
         places.left(&look, 1);

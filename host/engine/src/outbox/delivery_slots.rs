@@ -1,10 +1,10 @@
-//! Who may deliver now, and over which session.
+//! Delivery slots: concurrency limits, and reuse of idle SMTP sessions.
 //!
-//! A delivery has a place ([`crate::outbox::concurrency`]); a session that just delivered waits
-//! a moment for the account's next message.
+//! A delivery holds a slot ([`crate::outbox::concurrency`]); a session that completed a delivery is
+//! kept for a moment for the account's next message.
 //!
-//! Invariant: nothing is claimed for which there is no place, and an account that
-//! has as many deliveries under way as it may have keeps no other account waiting.
+//! Invariant: nothing is claimed without a slot for it, and an account at its limit of deliveries
+//! delays no other account.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -23,30 +23,30 @@ use crate::login::lockout::Lockout;
 use crate::outbox::concurrency::{Bounds, Fate, Look, SlotTable, Ticket};
 use crate::settings::Settings;
 
-/// What deliveries share.
+/// The state that deliveries share.
 #[derive(Debug)]
 pub(crate) struct DeliverySlots {
     per_account: usize,
     places: Mutex<SlotTable>,
-    /// By generation, so that a session never serves an account that was made again.
+    /// By generation, so that a session never serves an account that was created again.
     accounts: Mutex<HashMap<(AccountRef, u32), Arc<AccountSlots>>>,
-    /// What became of submissions, where the store could not record it yet.
+    /// Verdicts that the store could not record yet.
     verdicts: Mutex<HashMap<SubmissionId, Verdict>>,
-    /// Something is due later that was not before.
+    /// A submission is due later that was not before.
     deferred: AtomicBool,
-    /// Told when something may be due that has a place, or is due later.
+    /// Notified when a submission with a slot may be due, or is due later.
     changed: Notify,
 }
 
-/// What became of a submission.
+/// The verdict on a submission.
 #[derive(Clone, Debug)]
 pub(crate) struct Verdict {
     pub(crate) step: AttemptStep,
-    /// A copy is to be filed among the account's sent mail.
+    /// A copy is to be filed in the account's sent mail.
     pub(crate) copy: bool,
 }
 
-/// What is remembered of one account.
+/// The state of one account.
 #[derive(Debug, Default)]
 pub(crate) struct AccountSlots {
     inside: Mutex<State>,
@@ -54,10 +54,10 @@ pub(crate) struct AccountSlots {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The account was changed or deleted: no session waits here any more.
+    /// The account was changed or deleted: no session is kept any more.
     closed: bool,
     lockout: Lockout,
-    /// The one that delivered last comes last.
+    /// Idle sessions; the most recently used one is last.
     idle: Vec<IdleSmtpSession>,
 }
 
@@ -85,7 +85,7 @@ impl DeliverySlots {
         }
     }
 
-    /// A place for a delivery of the account.
+    /// Takes a slot for a delivery of the account.
     pub(crate) fn begin(&self, owner: &AccountRef, generation: u32) -> SlotGuard<'_> {
         let courier = {
             let mut accounts = self.accounts.lock();
@@ -94,35 +94,35 @@ impl DeliverySlots {
         SlotGuard { couriers: self, ticket: self.places.lock().begin(owner), courier }
     }
 
-    /// Something of the account was accepted, and may be due.
+    /// Records that a submission of the account was accepted, and may be due.
     pub(crate) fn accepted(&self, owner: &AccountRef) {
         if self.places.lock().accepted(owner) {
             self.changed.notify_one();
         }
     }
 
-    /// Something may be due: it is looked for as soon as there is a place.
+    /// A submission may be due: a query follows as soon as there is a slot.
     pub(crate) fn look(&self) {
         self.places.lock().look();
     }
 
-    /// What there is room for, when something may be due and there is any. Whoever is told so looks.
+    /// The next query, when a submission may be due and a slot is free. The caller must run it.
     pub(crate) fn take_look(&self) -> Option<Look> {
         self.places.lock().take_look()
     }
 
-    /// That look gave so many, and left something that may be due, for lack of room.
+    /// That query had so many results, and left submissions that may be due, for lack of capacity.
     pub(crate) fn left(&self, look: &Look, got: usize) {
         self.places.lock().left(look, got);
     }
 
-    /// Something is due later that was not before.
+    /// Records that a submission is due later that was not before.
     pub(crate) fn deferred(&self) {
         self.deferred.store(true, Ordering::SeqCst);
         self.changed.notify_one();
     }
 
-    /// Whether that is so, once.
+    /// Whether one was recorded, once.
     pub(crate) fn take_deferred(&self) -> bool {
         self.deferred.swap(false, Ordering::SeqCst)
     }
@@ -136,13 +136,13 @@ impl DeliverySlots {
         answer
     }
 
-    /// Ready when a place has become free, or something was accepted that has one.
+    /// Ready when a slot was released, or a submission was accepted that has one.
     pub(crate) async fn changed(&self) {
         self.changed.notified().await;
     }
 
-    /// Holds nothing more against an account that was changed, and drops its sessions; one that is in
-    /// use now is dropped after its transaction.
+    /// Clears an account that was changed, and drops its sessions; one in use now is dropped after
+    /// its transaction.
     pub(crate) fn forget(&self, owner: &AccountRef) {
         self.with_places(|places| places.forget(owner));
         self.accounts.lock().retain(|(of, _), courier| {
@@ -155,17 +155,17 @@ impl DeliverySlots {
         });
     }
 
-    /// Keeps a verdict that could not be recorded, for whoever claims the submission next.
+    /// Keeps a verdict that could not be recorded, for the next claim of the submission.
     pub(crate) fn leave_verdict(&self, id: &SubmissionId, verdict: &Verdict) {
         self.verdicts.lock().insert(id.clone(), verdict.clone());
     }
 
-    /// The verdict that waits, once.
+    /// Takes the verdict that was kept, once.
     pub(crate) fn take_verdict(&self, id: &SubmissionId) -> Option<Verdict> {
         self.verdicts.lock().remove(id)
     }
 
-    /// Sessions that have waited for `limit`; accounts with nothing to remember are dropped.
+    /// Removes sessions idle for `limit`; accounts without state are dropped.
     pub(crate) fn expire_idle(&self, now: Duration, limit: Duration) -> Vec<Box<dyn SmtpSession>> {
         self.places.lock().look_round();
         let mut cold = Vec::new();
@@ -184,7 +184,7 @@ impl DeliverySlots {
     }
 }
 
-/// A place of an account, free again when dropped.
+/// A slot of an account, released on drop.
 #[derive(Debug)]
 pub(crate) struct SlotGuard<'a> {
     couriers: &'a DeliverySlots,
@@ -197,23 +197,23 @@ impl SlotGuard<'_> {
         &self.courier
     }
 
-    /// As [`Places::settle`].
+    /// As [`SlotTable::settle`].
     pub(crate) fn settle(&mut self, server: &MailServer) -> bool {
         self.couriers.with_places(|places| places.settle(&mut self.ticket, &server.host))
     }
 
-    /// As [`Places::fall_silent`].
+    /// As [`SlotTable::fall_silent`].
     pub(crate) fn fall_silent(&mut self, dot: bool) -> Fate {
         self.couriers.with_places(|places| places.fall_silent(&mut self.ticket, dot))
     }
 
-    /// As [`Places::answered`].
+    /// As [`SlotTable::answered`].
     pub(crate) fn answered(&mut self) {
         self.couriers.with_places(|places| places.answered(&mut self.ticket));
     }
 
-    /// Lets a session wait for the account's next message. It is dropped when as many wait as there may
-    /// be deliveries, or when the account was changed meanwhile.
+    /// Keeps a session for the account's next message. It is dropped when as many are idle as there
+    /// may be deliveries, or when the account was changed meanwhile.
     pub(crate) fn put_idle(
         &self,
         session: Box<dyn SmtpSession>,
@@ -234,7 +234,7 @@ impl Drop for SlotGuard<'_> {
 }
 
 impl AccountSlots {
-    /// The session that waits, when there is one to `server`; those to others are dropped.
+    /// Takes the idle session to `server`, if there is one; those to others are dropped.
     pub(crate) fn take_idle(&self, server: &MailServer) -> Option<Box<dyn SmtpSession>> {
         let mut inside = self.inside.lock();
         inside.idle.retain(|warm| warm.server == *server);

@@ -1,10 +1,10 @@
-//! The outbox driver: claims what is due and delivers it, many at once.
+//! The outbox driver: claims what is due and delivers it, concurrently.
 //!
-//! One future does it all, so that dropping it is what a crash is: every step
-//! that matters was recorded before it was taken.
+//! A single future runs everything, so that dropping it is what a crash is: every step that matters
+//! was recorded before it was taken.
 //!
-//! Invariant: no claim is made while stopping, and a transaction that is under
-//! way is finished, not cut.
+//! Invariant: no claim is made while stopping, and a transaction that is under way is finished, not
+//! aborted.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -27,27 +27,27 @@ use crate::outbox::concurrency::Look;
 use crate::outbox::worker::Worker;
 use crate::outbox::{backoff, maintenance, sent_copy};
 
-/// The driver looks round at least this often: a clock may jump.
+/// The driver queries at least this often: a clock may jump.
 const ROUND: Duration = Duration::from_secs(30);
-/// Idle sessions are looked at this often.
+/// Interval of checks for idle sessions.
 const TIDY: Duration = Duration::from_secs(5);
-/// After the store failed.
+/// The pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(5);
-/// Never faster than this, whatever the store says is due.
+/// Minimum interval, whatever the store says is due.
 const SHORTEST: Duration = Duration::from_millis(50);
 
 /// What the driver waits for.
 enum Event {
     Stop,
-    /// There is a place that was taken, or something new for one.
+    /// A slot was released, or a submission was accepted.
     Changed,
     Claimed(Result<Claimed, StoreError>),
-    /// Something is due.
+    /// A submission is due.
     Due,
     Tidy,
 }
 
-/// Runs until `stop`, then finishes what is under way.
+/// Runs until `stop`, then finishes deliveries under way.
 pub(crate) async fn run(worker: &Worker, stop: impl Future<Output = ()> + Send) {
     let (clock, slots) = (&worker.clock, &worker.slots);
     let (stopping, stopped) = watch::channel(false);
@@ -64,7 +64,8 @@ pub(crate) async fn run(worker: &Worker, stop: impl Future<Output = ()> + Send) 
     let mut tidying = clock.sleep(TIDY);
     let mut changed = pin!(slots.changed());
     let mut copying = pin!(sent_copy::run(worker));
-    // A claim failed: what was due then is looked for after its pause, and not after that of something else.
+    // A claim failed: submissions due then are queried after its pause, and not after that of
+    // another event.
     let mut failed = false;
     slots.look();
     loop {
@@ -79,7 +80,7 @@ pub(crate) async fn run(worker: &Worker, stop: impl Future<Output = ()> + Send) 
                 return Poll::Ready(Event::Stop);
             }
             let _ = copying.poll_unpin(context);
-            // All that ended together cost one look at the outbox.
+            // All deliveries that ended together cost one query of the outbox.
             while let Poll::Ready(Some(())) = under_way.poll_next_unpin(context) {}
             if let Some(answer) = &mut claiming
                 && let Poll::Ready(answer) = answer.poll_unpin(context)
@@ -129,19 +130,19 @@ pub(crate) async fn run(worker: &Worker, stop: impl Future<Output = ()> + Send) 
         }
     }
     let _ = stopping.send(true);
-    // What it takes is given back.
+    // Its claims are released.
     if let Some(claiming) = claiming
         && let Ok(claimed) = claiming.await
     {
         begin(worker, claimed, &stopped, &under_way);
     }
     let drained = async { while under_way.next().await.is_some() {} };
-    // A copy that is cut off is pending: it is looked for before it is tried again.
+    // A copy that is aborted stays pending: the mailbox is searched before it is tried again.
     future::select(pin!(drained), copying).await;
     future::join_all(slots.take_all_idle().into_iter().map(|session| session.quit())).await;
 }
 
-/// A place for each claim, and its attempt in it.
+/// Takes a slot for each claim, and starts its attempt in it.
 fn begin<'a>(
     worker: &'a Worker,
     claimed: Claimed,
@@ -171,7 +172,7 @@ async fn claim(worker: &Worker, look: Look, now: Timestamp) -> Result<Claimed, S
     Ok(claimed)
 }
 
-/// Ready when something becomes due that was not due when it was `looked` last.
+/// Ready when a submission becomes due that was not due at the time `looked`.
 async fn until_due(worker: &Worker, looked: Timestamp) {
     let clock = &worker.clock;
     let now = clock.now();
@@ -193,7 +194,7 @@ async fn release_claims(worker: &Worker) -> bool {
             if count > 0 {
                 tracing::info!(count, "claims of the last run are void");
             }
-            // The clock may have been set while nobody ran.
+            // The clock may have been set while no host ran.
             maintenance::reschedule_after_clock_change(worker, Claims::Void).await;
             true
         }
@@ -204,7 +205,7 @@ async fn release_claims(worker: &Worker) -> bool {
     }
 }
 
-/// Says goodbye to sessions that nobody needs, beside the deliveries.
+/// Logs out idle sessions, beside the deliveries.
 fn close_idle_sessions<'a>(worker: &Worker, under_way: &FuturesUnordered<BoxFuture<'a, ()>>) {
     let now = worker.clock.monotonic();
     let cold = worker.slots.expire_idle(now, worker.settings.smtp_warm);

@@ -1,33 +1,33 @@
-//! When a submission has waited long enough.
+//! Expiry of submissions: when no further attempt is made.
 //!
-//! Pure. The wall clock alone decides nothing: it may jump by days, and nobody would have tried. So
-//! the attempts of the schedule must have been made as well; a claim that led to none does not count,
+//! Pure. The wall clock alone decides nothing: it may jump by days without an attempt. So the
+//! attempts of the schedule must have been made as well; a claim without an attempt does not count,
 //! however many there were.
 //!
 //! Standard: RFC 5321 §4.5.4.1 (give up after four to five days).
 
 use std::time::Duration;
 
-/// What is known of a submission when an attempt ends.
+/// The age of a submission when an attempt ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waited {
     /// By the wall clock, from the acceptance to the next attempt.
     pub(crate) age: Duration,
-    /// Attempts begun, this one among them.
+    /// Attempts begun, this one included.
     pub(crate) attempts: u32,
 }
 
-/// Whether nothing more is tried, with these pauses between attempts.
+/// Whether no further attempt is made, with these pauses between attempts.
 pub(crate) fn is_over(waited: Waited, pauses: &[Duration], give_up_after: Duration) -> bool {
     let due = scheduled(pauses, give_up_after);
     waited.age >= give_up_after && u64::from(waited.attempts) >= due
 }
 
-/// Attempts that fit into `time` at least, where each pause is as long as chance may make it.
+/// Attempts that fit into `time` at least, where each pause has its maximum jitter.
 fn scheduled(pauses: &[Duration], time: Duration) -> u64 {
     let longest = |pause: &Duration| pause.as_millis() + pause.as_millis() / 10;
     let mut left = time.as_millis();
-    // The first is made at once.
+    // The first is made immediately.
     let mut attempts = 1;
     for pause in pauses.iter().map(longest) {
         if pause > left {
@@ -53,7 +53,7 @@ mod tests {
         assert_eq!(scheduled(&backoff, give_up_after), 28);
         assert_eq!(scheduled(&backoff, Duration::ZERO), 1);
         assert_eq!(scheduled(&[], HOUR), 1);
-        // Millions of attempts are counted, not walked through.
+        // Millions of attempts are computed without a loop.
         assert_eq!(scheduled(&[Duration::from_secs(1)], 720 * HOUR), 2_356_364);
     }
 
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn a_clock_that_jumps_expires_nothing() {
         check(100, 1, false);
-        // From 1970 to today.
+        // From 1970 to now.
         check(56 * 365 * 24, 3, false);
         check(96, 27, false);
     }

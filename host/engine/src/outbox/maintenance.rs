@@ -1,8 +1,8 @@
-//! The upkeep of the outbox, beside the driver: submissions that ended long ago are removed, and a
-//! wall clock that was set is noticed.
+//! Outbox maintenance, beside the driver: removes submissions that ended long ago, and detects
+//! changes of the wall clock.
 //!
-//! Invariant: no wall clock removes or hurries anything: what it put off comes back when the clock does,
-//! and what is removed has been kept for its time while a host ran.
+//! Invariant: no change of the wall clock removes or accelerates anything: what it deferred is due
+//! again when the clock is set back, and what is removed was kept for its time while a host ran.
 
 use std::time::Duration;
 
@@ -14,17 +14,17 @@ use model::port::store_error::StoreError;
 
 use crate::outbox::worker::Worker;
 
-/// How often it looks at the clock.
+/// Interval of clock checks.
 const ROUND: Duration = Duration::from_secs(30);
-/// How often it looks for what has ended long ago.
+/// Interval of removals.
 const PASS: Duration = Duration::from_secs(60 * 60);
-/// Rows removed in one piece.
+/// Rows removed in one transaction.
 const ROWS: u32 = 500;
-/// Between the pieces, for everybody else.
+/// Pause between transactions, for other users of the store.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Not at once: a start has other work.
+/// Not immediately: a start has other work.
 const FIRST_PASS: Duration = Duration::from_secs(10 * 60);
-/// A clock that is held by NTP moves less.
+/// A clock that NTP slews changes less, in milliseconds.
 const STEP: i128 = 1_000;
 /// No submission is older than this program.
 const FIRST: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -58,10 +58,11 @@ async fn pass(worker: &Worker) -> Result<(), StoreError> {
     }
 }
 
-/// What waits longer than any regular pause waits for a time that a wrong clock had made.
+/// What is due later than any regular pause allows was deferred by a wrong clock; makes it due
+/// earlier.
 pub(crate) async fn reschedule_after_clock_change(worker: &Worker, claims: Claims) {
     let pauses = &worker.settings.backoff;
-    // Chance makes a pause a tenth longer at most.
+    // Jitter makes a pause a tenth longer at most.
     let longest = pauses.iter().map(|pause| *pause + *pause / 10);
     let waits = RetryWaits { after: longest.clone().take(1).chain(longest).collect() };
     let now = worker.clock.now();
@@ -72,7 +73,7 @@ pub(crate) async fn reschedule_after_clock_change(worker: &Worker, claims: Claim
     }
 }
 
-/// Whether a submission that is not there was there once: its id says so, or the store does.
+/// Whether a missing submission existed once: by the time in its id, or by the store's record.
 pub(crate) async fn has_expired(
     outbox: &dyn Outbox,
     id: &SubmissionId,
@@ -90,10 +91,10 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The wall clock beside the monotonic one.
+/// Compares the wall clock with the monotonic one.
 #[derive(Debug)]
 struct ClockWatch {
-    /// How far the wall clock is from the other, in milliseconds.
+    /// Wall clock minus monotonic clock, in milliseconds.
     offset: i128,
 }
 
@@ -102,7 +103,7 @@ impl ClockWatch {
         Self { offset: Self::offset(now, monotonic) }
     }
 
-    /// Whether it was set back since the last look.
+    /// Whether it was set back since the last call.
     fn went_back(&mut self, now: Timestamp, monotonic: Duration) -> bool {
         let offset = Self::offset(now, monotonic);
         let moved = offset - std::mem::replace(&mut self.offset, offset);
@@ -137,7 +138,7 @@ mod tests {
         check(1_000_180, 180, false);
         check(0, 210, true);
         check(1_800_000_000, 240, false);
-        // A machine that slept: its monotonic clock may have stood still.
+        // After suspend the monotonic clock may have stood still.
         check(1_800_000_600, 241, false);
     }
 }

@@ -1,4 +1,4 @@
-//! The outbox: delivery of accepted submissions over SMTP, retries and verdicts.
+//! The outbox: delivery of accepted submissions over SMTP, with retries and verdicts.
 
 pub(crate) mod concurrency;
 pub(crate) mod delivery_slots;

@@ -1,7 +1,7 @@
-//! Recording what became of an attempt, for as long as it takes.
+//! Durable recording of attempt results, retried for as long as it takes.
 //!
-//! Invariant: a verdict of a mail server is not lost because the disk is full for
-//! a while: the server may have the message.
+//! Invariant: a mail server's verdict is not lost because the disk is full for a while: the server
+//! may have the message.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -16,15 +16,14 @@ use crate::login::account_ref::AccountRef;
 use crate::outbox::delivery_slots::Verdict;
 use crate::outbox::worker::Worker;
 
-/// A verdict is so valuable that recording it is tried for as long as the host runs; when it stops,
-/// this often.
+/// Recording a verdict is retried for as long as the host runs; when it stops, this often.
 const LAST_RECORDINGS: u32 = 10;
-/// Between those; while nobody is stopping, ever longer.
+/// The pause between retries; it grows unless the host is stopping.
 const RECORDING_PAUSE: Duration = Duration::from_secs(2);
 /// The longest pause.
 const LONGEST_RECORDING_PAUSE: Duration = Duration::from_secs(30);
 
-/// Records a verdict. One that is not durable is left where the submission's next claim finds it.
+/// Records a verdict. One that is not durable is kept for the submission's next claim.
 pub(crate) async fn keep(
     worker: &Worker,
     claim: &Claim,
@@ -49,7 +48,7 @@ pub(crate) async fn keep(
                 match again(&verdict.step) {
                     None => {}
                     Some(due) if due > worker.clock.now() => slots.deferred(),
-                    // A look at what is due later would not find it.
+                    // A query for what is due later would not find it.
                     Some(_) => slots.accepted(&AccountRef {
                         tenant: claim.tenant.clone(),
                         account: claim.account.clone(),
@@ -76,7 +75,7 @@ pub(crate) async fn keep(
     }
 }
 
-/// A local failure says nothing about the message: its claim runs out, and it comes back.
+/// A local failure says nothing about the message: its claim expires, and it is claimed again.
 pub(crate) fn failed(claim: &Claim, error: &StoreError) {
     match error {
         StoreError::LostClaim => tracing::info!(id = %claim.id, "the claim was lost"),
@@ -90,7 +89,7 @@ pub(crate) fn failed(claim: &Claim, error: &StoreError) {
     }
 }
 
-/// The same, of an attempt that does not count.
+/// The same step, of an attempt that does not count.
 pub(crate) fn uncounted(step: AttemptStep) -> AttemptStep {
     match step {
         AttemptStep::Ended { state, recipients, due, last_error } => {

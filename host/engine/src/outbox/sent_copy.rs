@@ -1,12 +1,11 @@
-//! A copy of what was sent, in the mailbox with the role `\Sent`.
+//! Sent copies: appends each sent message to the mailbox with the role `\Sent`.
 //!
-//! Filed beside the deliveries, after the verdict is durable, in places of its
-//! own; it never changes the state of a submission. Its own state is as durable
-//! as the verdict, so that a copy is made though the host ends in between.
-//! Services that keep a copy by themselves get none from us.
+//! Made beside the deliveries, after the verdict is durable, with a concurrency limit of its own;
+//! never changes the state of a submission. The state of a copy is as durable as the verdict, so
+//! that it is made even if the host ends in between. Services that file a copy themselves get none.
 //!
-//! Invariant: after a first try the mailbox is searched before the next, since
-//! any try may have filed the message. IMAP has no way to file one exactly once.
+//! Invariant: after a first try the mailbox is searched before the next, since any try may have
+//! appended the message. IMAP has no way to append a message exactly once.
 //!
 //! Standard: RFC 3501 §6.3.11 (APPEND), §6.4.4 (SEARCH HEADER).
 
@@ -29,11 +28,11 @@ use crate::login::account_ref::AccountRef;
 use crate::messages::mailboxes;
 use crate::outbox::worker::Worker;
 
-/// Copies that are filed at once.
+/// Copies made concurrently.
 const AT_ONCE: usize = 8;
 /// Of those, for one account: fewer than it has sessions, so that readers are served.
 const PER_ACCOUNT: usize = 2;
-/// The waits after each try; with the last of them it is given up.
+/// The pauses after each try; after the last try it is given up.
 const PAUSES: [Duration; 6] = [
     Duration::from_secs(30),
     Duration::from_secs(2 * 60),
@@ -42,21 +41,22 @@ const PAUSES: [Duration; 6] = [
     Duration::from_secs(4 * 60 * 60),
     Duration::from_secs(12 * 60 * 60),
 ];
-/// Copies that are due are looked for at least this often.
+/// Pending copies are queried at least this often.
 const ROUND: Duration = Duration::from_secs(60);
-/// Never faster than this, whatever the store says is due; and after the store failed.
+/// Minimum interval, whatever the store says is due; also the pause after the store failed.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// Whether the account wants one of what it sends.
+/// Whether sent messages of the account are copied.
 pub(crate) fn is_wanted(worker: &Worker, account: &Account) -> bool {
-    // A second copy would show twice.
+    // A second copy would be displayed twice.
     let profiles = &worker.profiles;
     let files_itself =
         account.smtp.as_ref().is_some_and(|server| profiles.keeps_sent_mail(&server.host));
     worker.settings.copy_to_sent && !files_itself && account.imap.is_some()
 }
 
-/// Files what is pending, for ever. Dropped anywhere, what it began is tried again later.
+/// Makes pending copies, for ever. May be dropped at any point: an unfinished try is repeated
+/// later.
 pub(crate) async fn run(worker: &Worker) {
     let clock = &worker.clock;
     let mut under_way: FuturesUnordered<BoxFuture<'_, (AccountRef, SubmissionId)>> =
@@ -72,7 +72,7 @@ pub(crate) async fn run(worker: &Worker) {
                 Ok(ClaimedCopies { copies, more }) => {
                     left = more;
                     for copy in copies {
-                        // A try may take longer than the wait after it; it tells when it ends.
+                        // A try may take longer than the pause after it; its end triggers the next.
                         if !filing.insert(copy.id.clone()) {
                             continue;
                         }

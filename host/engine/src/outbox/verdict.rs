@@ -1,14 +1,15 @@
-//! What an attempt means for each recipient and for the whole.
+//! Delivery verdicts: from the replies of an attempt to the state of each recipient and of the
+//! submission.
 //!
-//! Pure. Only a server's own reply ends anything: trouble on our side or on the
-//! way defers, however often it happens.
+//! Pure. Only a server's own reply is final: local and network errors defer, however often they
+//! happen.
 //!
-//! Invariants: after the final dot without a verdict a recipient is uncertain,
-//! never sent and never failed (RFC 1047); whoever was not tried keeps what was
-//! known about it, and comes before those that were.
+//! Invariants: after the final dot without a reply a recipient is uncertain, never sent and never
+//! failed (RFC 1047); a recipient that was not tried keeps its state, and comes before those that
+//! were.
 //!
-//! Standards: RFC 5321 §3.8 (421), §4.2.1 (first digit decides), §4.5.3.1.10 (too many
-//! recipients), §4.5.4.1 (retry).
+//! Standards: RFC 5321 §3.8 (421), §4.2.1 (first digit decides), §4.5.3.1.10 (too many recipients),
+//! §4.5.4.1 (retry).
 
 use model::instant::Timestamp;
 use model::mail::address::EmailAddress;
@@ -18,7 +19,7 @@ use model::submission::{RecipientVerdict, State};
 
 use crate::problems;
 
-/// What will be recorded.
+/// The outcome of an attempt, to be recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) recipients: Vec<RecipientVerdict>,
@@ -26,7 +27,7 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// The submission's state. Uncertain goes before deferred: it must be seen.
+    /// The submission's state. Uncertain takes precedence over deferred: it must be visible.
     pub(crate) fn state(&self) -> State {
         let any = |state: State| self.recipients.iter().any(|known| known.state == state);
         if any(State::Uncertain) {
@@ -44,7 +45,7 @@ impl Outcome {
         }
     }
 
-    /// Gives up on those that still wait. What is uncertain stays so.
+    /// Expires pending recipients. Uncertain ones stay so.
     pub(crate) fn expire(&mut self, now: Timestamp) {
         for known in &mut self.recipients {
             if !known.state.is_final() && known.state != State::Uncertain {
@@ -55,8 +56,9 @@ impl Outcome {
     }
 }
 
-/// Those that an attempt is made for: of those that wait, whoever was asked about longest ago, or never.
-/// Others wait for the next transaction: one of them may be why these were not tried in the last.
+/// The recipients of an attempt: of the pending ones, those that were tried longest ago, or never.
+/// The others wait for the next transaction: one of them may be why these were not tried in the
+/// last.
 pub(crate) fn pending(recipients: &[RecipientVerdict]) -> Vec<EmailAddress> {
     let longest = waiting(recipients).map(|known| known.at).min();
     waiting(recipients)
@@ -69,8 +71,9 @@ fn waiting(recipients: &[RecipientVerdict]) -> impl Iterator<Item = &RecipientVe
     recipients.iter().filter(|known| !known.state.is_final())
 }
 
-/// Whether the next transaction begins at once: somebody's turn ended with this one, and somebody
-/// waits whom it did not ask. So every such transaction ends the turn of one recipient at least.
+/// Whether the next transaction begins at once: fewer recipients are pending after this one, and
+/// one of them was not tried in it. So every such transaction ends the wait of one recipient at
+/// least.
 pub(crate) fn goes_on(
     before: &[RecipientVerdict],
     outcome: &Outcome,
@@ -87,12 +90,12 @@ pub(crate) fn goes_on(
         && waiting(&outcome.recipients).any(|known| !asked(known))
 }
 
-/// The recipient with this place in the envelope has no answer of its own.
+/// Whether the recipient at this index of the envelope has no reply of its own.
 fn is_untried(index: usize, delivery: &Delivery) -> bool {
     let reply = delivery.recipients.get(index);
     match &delivery.data {
         Data::Ended(_) => reply.is_none_or(Reply::is_positive),
-        // RFC 5321 §4.5.3.1.10: those that were taken go now, the rest with the next transaction.
+        // RFC 5321 §4.5.3.1.10: accepted recipients are sent now, the rest in the next transaction.
         Data::Replied(_) => {
             reply.is_none_or(is_one_too_many) && delivery.recipients.iter().any(Reply::is_positive)
         }
@@ -100,21 +103,21 @@ fn is_untried(index: usize, delivery: &Delivery) -> bool {
     }
 }
 
-/// As many recipients as the server takes at once were there already. Both codes have other meanings,
-/// which the enhanced code tells where there is one (RFC 3463 §3.6: X.5.3).
+/// The server's limit of recipients was reached. Both codes have other meanings, which the enhanced
+/// code distinguishes where there is one (RFC 3463 §3.6: X.5.3).
 fn is_one_too_many(reply: &Reply) -> bool {
     matches!(reply.code, 452 | 552)
         && reply.enhanced.as_deref().is_none_or(|code| code.ends_with(".5.3"))
 }
 
-/// The dot was recorded and nothing after it: any of those that waited may have got the message.
+/// The dot was recorded and nothing after it: any pending recipient may have got the message.
 pub(crate) fn mark_uncertain(recipients: &mut [RecipientVerdict]) {
     for known in recipients.iter_mut().filter(|known| !known.state.is_final()) {
         known.state = State::Uncertain;
     }
 }
 
-/// The transaction ran; `tried` is its envelope.
+/// The outcome of a completed transaction; `tried` is its envelope.
 pub(crate) fn delivered(
     before: &[RecipientVerdict],
     tried: &[EmailAddress],
@@ -145,14 +148,15 @@ pub(crate) fn delivered(
         && let Some((last, after)) =
             tried.get(delivery.recipients.len()..).and_then(<[_]>::split_first)
     {
-        // If it is why the session ended, it must not be that for the others again.
+        // The recipient that may have ended the session must not do so for the others again.
         let reply = if let SmtpError::Refused { reply, .. } = error {
             Some(reply.to_string())
         } else {
             None
         };
         set(&mut outcome.recipients, last, State::Deferred, reply.as_deref(), now);
-        // It may have been one too many as well: those that were taken go first, without these.
+        // It may have been beyond the limit as well: accepted recipients are sent first, without
+        // these.
         if !delivery.recipients.is_empty() {
             for other in after {
                 set(&mut outcome.recipients, other, State::Deferred, None, now);
@@ -175,12 +179,13 @@ fn refused(reply: &Reply) -> State {
     if reply.is_permanent() && !reply.is_about_session() { State::Failed } else { State::Deferred }
 }
 
-/// RFC 5321 §4.5.3.1.10: 552 for one recipient is to be taken as 452. It is said of a full mailbox, too.
+/// RFC 5321 §4.5.3.1.10: 552 for one recipient is to be taken as 452. It is used for a full
+/// mailbox, too.
 fn refused_at_rcpt(reply: &Reply) -> State {
     if reply.code == 552 { State::Deferred } else { refused(reply) }
 }
 
-/// The transaction ended before the final dot.
+/// The outcome of a transaction that ended before the final dot.
 pub(crate) fn broken_off(
     before: &[RecipientVerdict],
     tried: &[EmailAddress],
@@ -188,14 +193,14 @@ pub(crate) fn broken_off(
     now: Timestamp,
 ) -> Outcome {
     let (state, reply) = match error {
-        // A greeting is about our address: the message may go later.
+        // A greeting concerns the host's address: the message may be sent later.
         SmtpError::Refused { step, reply } if step.starts_with("MAIL") => {
             (refused(reply), Some(reply.to_string()))
         }
         SmtpError::Refused { reply, .. } | SmtpError::Credentials(reply) => {
             (State::Deferred, Some(reply.to_string()))
         }
-        // The server's own word too: its SIZE (RFC 1870 §6.1).
+        // The server's own limit too: its SIZE (RFC 1870 §6.1).
         SmtpError::TooLarge { .. } => (State::Failed, None),
         SmtpError::Dial(_)
         | SmtpError::NoTls
@@ -215,7 +220,7 @@ pub(crate) fn broken_off(
     outcome
 }
 
-/// The attempt could not begin, or nothing more will be tried.
+/// The outcome where no attempt was made, or none will be any more.
 pub(crate) fn without_attempt(
     before: &[RecipientVerdict],
     state: State,
@@ -229,7 +234,7 @@ pub(crate) fn without_attempt(
     outcome
 }
 
-/// Waits, and nothing more is known about it than before.
+/// Defers a recipient without new facts.
 fn defer(recipients: &mut [RecipientVerdict], recipient: &EmailAddress) {
     let waiting =
         |known: &&mut RecipientVerdict| known.recipient == *recipient && !known.state.is_final();
@@ -250,7 +255,7 @@ fn set(
     let waiting =
         |known: &&mut RecipientVerdict| known.recipient == *recipient && !known.state.is_final();
     if let Some(known) = recipients.iter_mut().find(waiting) {
-        // Doubt goes away by a server's word only, not because another attempt did not get through.
+        // Only a server's reply resolves doubt, not a further attempt that failed.
         if known.state != State::Uncertain || (reply.is_some() && state != State::Deferred) {
             known.state = state;
         }
@@ -259,7 +264,7 @@ fn set(
     }
 }
 
-/// What happened and what to do about it, in one line without host names.
+/// The error and its remedy, in one line without host names.
 fn told(error: &SmtpError) -> String {
     let sentence = problems::smtp_sentence(error).unwrap_or_else(|| printable(&error.to_string()));
     match error {
@@ -338,7 +343,7 @@ mod tests {
         let closing = || Data::Ended(SmtpError::Refused { step: "RCPT", reply: reply(421) });
         let lost = || Data::Ended(SmtpError::Lost(std::io::ErrorKind::ConnectionReset.into()));
         let unreadable = || Data::Ended(SmtpError::Unreadable(std::io::ErrorKind::NotFound.into()));
-        // Of four recipients: the replies, what came of the message, and who is asked at once.
+        // Of four recipients: the replies, the result of the message, and who is tried at once.
         goes(&[250, 550], closing(), &[0, 2, 3]);
         goes(&[550, 450], lost(), &[2, 3]);
         goes(&[550, 250, 250, 250], closing(), &[1, 2, 3]);
@@ -367,7 +372,8 @@ mod tests {
         assert_eq!(next, want, "{codes:?}");
     }
 
-    /// A server may end the session for one recipient only, each time: it must not keep the others.
+    /// A server may end the session because of one recipient, each time: it must not delay the
+    /// others.
     #[test]
     fn where_a_session_ended_the_others_go_first() {
         let before = accepted_by_us(3);
@@ -379,7 +385,7 @@ mod tests {
         assert_eq!(pending(&outcome.recipients), [tried[0].clone()]);
         assert_eq!(outcome.recipients[1].reply.as_deref(), Some("421 words"));
         assert_eq!(outcome.recipients[0].reply, None);
-        // It is taken, and those that are left go at once.
+        // It is accepted, and the remaining recipients are sent at once.
         let (before, tried) = (outcome.recipients.clone(), pending(&outcome.recipients));
         let delivery = Delivery { recipients: vec![reply(250)], data: replied(250) };
         let outcome = delivered(&before, &tried, &delivery, NOW);

@@ -1,4 +1,4 @@
-//! The outbox worker: what it takes to deliver submissions and to file their copies.
+//! The outbox worker: the dependencies of deliveries and of sent copies.
 
 use std::sync::Arc;
 
@@ -25,10 +25,10 @@ pub(crate) struct Worker {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) profiles: Arc<Profiles>,
     pub(crate) logins: Logins,
-    /// Sessions that file copies of sent mail.
+    /// Sessions that append copies of sent mail.
     pub(crate) pool: Arc<Pool>,
     pub(crate) slots: Arc<DeliverySlots>,
-    /// Notified when a copy of a sent message is to be filed.
+    /// Notified when a sent copy is pending.
     pub(crate) sent: Notify,
     pub(crate) settings: Settings,
 }

@@ -1,14 +1,14 @@
-//! Domains as they are compared, and the patterns of mail exchangers.
+//! Normalised domain names, and patterns of mail exchangers.
 //!
-//! Invariant: two spellings of one domain (case, a final dot, an
-//! internationalised name and its A-label) become the same text.
+//! Invariant: two spellings of one domain (case, a final dot, an internationalised name and its
+//! A-label) become the same text.
 //!
 //! Standards: RFC 5890 §2.3.2.1 (A-labels), UTS 46; RFC 1035 §2.3.4 (sizes).
 
-/// RFC 1035 §2.3.4; what is longer in any spelling is no domain.
+/// RFC 1035 §2.3.4; a longer text in any spelling is not a domain.
 const LONGEST: usize = 253;
 
-/// The one spelling of a domain; none when it is not one.
+/// The normalised form of a domain; none when it is not one.
 pub(crate) fn normalise(domain: &str) -> Option<String> {
     let domain = domain.strip_suffix('.').unwrap_or(domain);
     if domain.len() > 4 * LONGEST {
@@ -19,7 +19,7 @@ pub(crate) fn normalise(domain: &str) -> Option<String> {
     fits.then_some(ascii)
 }
 
-/// A host name as a certificate has it: lower case, at least two labels.
+/// A host name as in a certificate: lower case, at least two labels.
 pub(crate) fn is_host(text: &str) -> bool {
     normalise(text).is_some_and(|host| host == text)
 }
@@ -32,18 +32,18 @@ fn is_label(label: &str) -> bool {
         && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// The end of a mail exchanger's name. A `*` in its first label stands for any number of digits,
-/// since services number their exchangers: `mx*.example.com`.
+/// A suffix of mail exchanger names. A `*` in its first label matches any number of digits, since
+/// services number their exchangers: `mx*.example.com`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MxSuffix {
-    /// Before and after the `*`; without one, the whole label and nothing.
+    /// The parts before and after the `*`; without one, the whole label and none.
     first: (String, Option<String>),
     rest: Vec<String>,
 }
 
 impl MxSuffix {
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        // Digits are what the `*` stands for, so with one it has to be a name.
+        // The `*` matches digits, so with one in its place the suffix has to be a name.
         if !is_host(&text.replacen('*', "0", 1)) {
             return None;
         }
@@ -57,8 +57,8 @@ impl MxSuffix {
         (!rest.iter().any(|label| label.contains('*'))).then_some(Self { first, rest })
     }
 
-    /// How much of `host`, a normalised name, it explains: more labels explain more, and a label in
-    /// full more than one with a `*`. None when it does not fit.
+    /// How specifically it matches `host`, a normalised name: more labels are more specific, and a
+    /// literal label more than one with a `*`. None when it does not match.
     pub(crate) fn fit(&self, host: &str) -> Option<(usize, bool)> {
         let mut labels = host.rsplit('.');
         for label in self.rest.iter().rev() {

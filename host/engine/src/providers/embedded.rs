@@ -1,7 +1,6 @@
-//! The files of `host/engine/providers/`, as part of the program.
+//! The embedded provider files of `host/engine/providers/`.
 //!
-//! Listed by hand, so that a build needs no script; a test compares the list
-//! with the directory.
+//! Listed by hand, so that a build needs no script; a test compares the list with the directory.
 
 macro_rules! files {
     ($($name:literal)*) => {

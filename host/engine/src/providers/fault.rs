@@ -1,4 +1,4 @@
-//! What is wrong with a provider file: file, line, key.
+//! Errors of provider files: file, line, key.
 
 use std::ops::Range;
 
@@ -6,17 +6,16 @@ use std::ops::Range;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}, line {line}, `{key}`: {fault}")]
 pub struct ProfileFault {
-    /// The file's name.
     pub file: String,
     /// From 1.
     pub line: usize,
-    /// As it is written in the file, with its table.
+    /// As written in the file, with its table.
     pub key: String,
-    /// What to do.
+    /// How to correct it.
     pub fault: String,
 }
 
-/// A fault before it is known in which file.
+/// An error without its file.
 #[derive(Debug)]
 pub(crate) struct Wrong {
     /// Offset in the text.
@@ -35,7 +34,7 @@ impl Wrong {
     }
 }
 
-/// The line of an offset, and the key that stands there or last before it.
+/// The line of an offset, and the key at it or last before it.
 fn place(text: &str, at: usize) -> (usize, String) {
     let (mut table, mut key) = ("", "");
     let (mut number, mut start) = (0, 0);

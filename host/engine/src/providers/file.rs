@@ -1,10 +1,9 @@
-//! One provider file: TOML in, a checked profile out.
+//! Parser of one provider file: TOML in, a checked profile out.
 //!
-//! Strict, because a mistyped key would be a fact that is silently missing.
-//! docs/providers.md explains every key.
+//! Strict, because a mistyped key would be a fact that is silently missing. docs/providers.md
+//! explains every key.
 //!
-//! Invariant: a file that is taken has nothing left to check but whether
-//! another one claims the same domain.
+//! Invariant: an accepted file is valid, except that another one may claim the same domain.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;
@@ -23,11 +22,11 @@ use crate::providers::domain::{self, MxSuffix};
 use crate::providers::fault::Wrong;
 use crate::toml_error;
 
-/// A profile, and what leads to it. Each with its offset in the text.
+/// A profile, and the domains and exchangers that map to it. Each with its offset in the text.
 #[derive(Debug)]
 pub(crate) struct ProviderFile {
     pub(crate) profile: Profile,
-    /// Where `id` stands.
+    /// The offset of `id`.
     pub(crate) at: usize,
     pub(crate) domains: Vec<(String, usize)>,
     /// Every name of the SMTP server.
@@ -294,7 +293,7 @@ fn server(
         let fault = format!("`{}` is not a host name in lower case", name.get_ref());
         return Err(Wrong::new(&name.span(), fault));
     }
-    // RFC 8314 section 7.3: these ports begin one way only.
+    // RFC 8314 §7.3: these ports have one kind of TLS only.
     let usual = match raw.port.get() {
         993 | 465 => Some(Security::Tls),
         143 | 587 => Some(Security::StartTls),
@@ -364,7 +363,7 @@ fn quirks(raw: Option<Spanned<RawQuirks>>, facts: &mut Vec<Fact>) -> Result<Quir
     })
 }
 
-/// Notes what a group of facts rests on.
+/// Records the evidence of a group of facts.
 fn note(
     facts: &mut Vec<Fact>,
     about: About,
@@ -416,7 +415,7 @@ fn localised(raw: BTreeMap<String, Spanned<String>>) -> Result<Vec<Localised>, W
     raw.into_iter().map(one).collect()
 }
 
-/// One line that fits into an answer.
+/// One line that fits into a response.
 fn short(text: Spanned<String>) -> Result<String, Wrong> {
     let span = text.span();
     let text = text.into_inner();

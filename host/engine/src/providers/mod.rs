@@ -1,14 +1,12 @@
-//! The table of mail services: which one serves a domain, and what is known of it.
+//! The provider table: which mail service hosts a domain, and its profile.
 //!
-//! Built once, from files: those in `host/engine/providers/`, which are part of
-//! the program, and those of the operator, which add to them and replace by id.
-//! The format is the same. docs/providers.md explains it.
+//! Built once, from files: those in `host/engine/providers/`, which are embedded, and those of the
+//! operator, which add to them and replace by id. The format is the same; docs/providers.md
+//! explains it.
 //!
-//! Refuses to know: DNS. Who looks up a domain's mail exchangers asks
-//! [`Profiles::by_mx`] with what was found.
+//! No DNS: a caller that resolved a domain's mail exchangers passes them to [`Profiles::by_mx`].
 //!
-//! Invariant: a domain and a suffix lead to one provider. No other code names a
-//! provider's hosts.
+//! Invariant: a domain and a suffix map to one provider. No other code names a provider's hosts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -27,13 +25,13 @@ mod embedded;
 #[cfg(test)]
 mod tests;
 
-/// Every provider that is known.
+/// The table of providers.
 pub struct Profiles {
     profiles: BTreeMap<String, Profile>,
     /// Normalised domain to id.
     domains: BTreeMap<String, String>,
     suffixes: Vec<(MxSuffix, String)>,
-    /// SMTP servers that file what they send.
+    /// SMTP servers that file a copy of sent messages.
     keepers: BTreeSet<String>,
 }
 
@@ -46,7 +44,7 @@ impl fmt::Debug for Profiles {
 }
 
 impl Profiles {
-    /// What is part of the program.
+    /// The embedded table.
     ///
     /// # Errors
     /// Never in a program that passed its tests.
@@ -54,8 +52,8 @@ impl Profiles {
         Self::with_directory(&[])
     }
 
-    /// The same with an operator's files, each with its name. One with the id of an embedded provider
-    /// replaces it, with its domains; any other adds a provider.
+    /// The embedded table with an operator's files, each with its name. One with the id of an
+    /// embedded provider replaces it, with its domains; any other adds a provider.
     ///
     /// # Errors
     /// The first fault, with file, line and key.
@@ -63,7 +61,7 @@ impl Profiles {
         Self::read(EMBEDDED, files, Origin::Operator)
     }
 
-    /// A tenant's files and nothing else: what stands in them goes before the table.
+    /// A tenant's files alone: they take precedence over the table.
     ///
     /// # Errors
     /// The first fault, with file, line and key.
@@ -100,15 +98,15 @@ impl Profiles {
         Ok(table)
     }
 
-    /// Who serves the addresses of a domain. Case, a final dot and the spelling of an
-    /// internationalised name do not matter; a subdomain is another domain.
+    /// The provider of a domain. Case, a final dot and the spelling of an internationalised name do
+    /// not matter; a subdomain is another domain.
     #[must_use]
     pub fn by_domain(&self, domain: &str) -> Option<&Profile> {
         let id = self.domains.get(&domain::normalise(domain)?)?;
         self.profiles.get(id)
     }
 
-    /// Whose mail exchanger this is. The suffix that says most decides.
+    /// The provider of a mail exchanger. The most specific suffix decides.
     #[must_use]
     pub fn by_mx(&self, exchanger: &str) -> Option<&Profile> {
         let host = domain::normalise(exchanger)?;
@@ -118,13 +116,13 @@ impl Profiles {
         self.profiles.get(id)
     }
 
-    /// Whether what goes out through this SMTP server is filed by the service itself.
+    /// Whether the service files a copy of messages sent through this SMTP server.
     #[must_use]
     pub fn keeps_sent_mail(&self, smtp_host: &str) -> bool {
         domain::normalise(smtp_host).is_some_and(|host| self.keepers.contains(&host))
     }
 
-    /// Whether it is a mail server of a service.
+    /// Whether it is a mail server of a provider.
     #[must_use]
     pub fn knows(&self, host: &str) -> bool {
         let Some(host) = domain::normalise(host) else { return false };
@@ -164,7 +162,7 @@ impl Profiles {
     }
 }
 
-/// A file that was read, with what a fault in it needs.
+/// A parsed file, with what an error in it needs.
 struct Source<'a> {
     name: &'a str,
     text: &'a str,

@@ -1,10 +1,9 @@
-//! A message on its way out, as a filter reads it.
+//! A composed message as a filter reads it.
 //!
-//! It has no place in a mailbox yet. Most filters look at the subject and a
-//! body, so one reading when it is opened serves them all; the untouched HTML
-//! is read when somebody asks.
+//! It has no position in a mailbox yet. Most filters read the subject and a body, so one parse when
+//! it is opened serves them all; the unsanitised HTML is parsed on request.
 //!
-//! Invariant: what is shown is what `mime` read in these very bytes.
+//! Invariant: what a filter reads is what `mime` parsed from these very bytes.
 
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -19,10 +18,10 @@ use model::problem::{Fault, Problem};
 use crate::messages::body_text::{body_within, note};
 use crate::problems;
 
-/// Bodies are read this far at first.
+/// The initial limit of bodies.
 const BODY_LIMIT: u32 = 1 << 20;
 
-/// Everything that most filters want.
+/// What most filters read.
 const FIRST: ParseOptions = ParseOptions {
     headers: true,
     details: true,
@@ -38,12 +37,12 @@ pub(crate) struct ComposedMessage {
     mime: Arc<dyn Mime>,
     raw: Octets,
     reading: ParsedMessage,
-    /// What was asked for and cut.
+    /// Bodies that were requested and truncated.
     cuts: Mutex<Vec<Fault>>,
 }
 
 impl ComposedMessage {
-    /// Reads it.
+    /// Parses the message.
     pub(crate) async fn open(mime: &Arc<dyn Mime>, raw: &Octets) -> Result<Arc<Self>, Problem> {
         let reading = mime.read(Arc::clone(raw), FIRST, BODY_LIMIT).await;
         let reading = reading.map_err(problems::reading)?;
@@ -96,7 +95,7 @@ impl Message for ComposedMessage {
                 Body::Html => self.reading.html.as_deref(),
                 Body::HtmlAsSent => None,
             };
-            // Only the parser knows where a page may end.
+            // Only the parser knows where HTML may be cut.
             let is_whole = known.is_none_or(|body| body.len() <= limit as usize);
             let (body, is_cut) = if kind != Body::HtmlAsSent
                 && limit <= BODY_LIMIT

@@ -1,11 +1,10 @@
-//! The digest that tells a repeated draft from another one under the same
-//! Idempotency-Key.
+//! Draft digest: recognises a repeated draft under the same Idempotency-Key.
 //!
-//! Over the draft, not over the request: a multipart upload that is sent again
-//! has a new boundary and is still the same draft. Attachments count by content.
+//! Of the draft, not of the request: a multipart upload that is sent again has a new boundary and
+//! is still the same draft. Attachments count by content.
 //!
-//! Invariant: every field is length-prefixed and lists are counted, so no two
-//! drafts share their canonical form.
+//! Invariant: every field is length-prefixed and lists are counted, so no two drafts share their
+//! canonical form.
 
 use std::io;
 
@@ -49,7 +48,7 @@ pub(crate) async fn of(draft: &Draft) -> io::Result<[u8; 32]> {
     for attachment in attachments {
         form.attachment(attachment).await?;
     }
-    // Not where there are none: digests of earlier releases stay what they are.
+    // Omitted where there are none: digests of earlier releases stay the same.
     if !(in_reply_to.is_empty() && references.is_empty()) {
         for ids in [in_reply_to, references] {
             form.count(ids.len());

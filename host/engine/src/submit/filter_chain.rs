@@ -1,18 +1,17 @@
-//! The chain of filters that a message passes before it is accepted.
+//! The chain of before-send filters that a message passes before it is accepted.
 //!
-//! In the order of the manifest, each on what those before it left, all of them
-//! within one deadline. A filter decides nothing but its verdict: what it may
-//! edit stands in its binding, and what an edit does is `mime`'s business.
+//! In the order of the manifest, each on the result of those before it, all of them within one
+//! deadline. A filter decides only its verdict: its binding lists the edits it may make, and `mime`
+//! applies them.
 //!
-//! A filter fails when it gives no verdict, or edits that cannot be applied. Its
-//! binding says what then: the message goes on as if there were no such filter,
-//! and the sender is told, or it is not accepted. Two things refuse the message
-//! whatever the binding says: an edit that was not granted, since that is no
-//! accident, and a host without a free instance, since that is not the
-//! filter's doing and must not open the way past it.
+//! A filter fails when it returns no verdict, or edits that cannot be applied. Its binding decides
+//! what follows: the message goes on as if there were no such filter, and the sender gets a
+//! warning, or it is not accepted. Two failures reject the message whatever the binding says: an
+//! edit that was not granted, since that is no accident, and a host without a free instance, since
+//! the filter did not cause it and it must not open a way past it.
 //!
-//! Invariant: after the chain, From and Message-ID are what they were, and every
-//! failure is in the log and in the answer.
+//! Invariant: after the chain, From and Message-ID are unchanged, and every failure is in the log
+//! and in the response.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -36,10 +35,10 @@ use crate::settings::Settings;
 use crate::submit::composed_message::ComposedMessage;
 use crate::submit::filter_registry::{ActiveFilter, FilterRegistry};
 
-/// Under this target the log has what filters decided.
+/// The log target of filter decisions.
 const LOG: &str = "postlet::filter";
 
-/// What a chain of filters needs.
+/// The dependencies of a filter chain.
 pub(crate) struct FilterChain<'a> {
     pub(crate) filters: &'a FilterRegistry,
     pub(crate) mime: &'a Arc<dyn Mime>,
@@ -47,15 +46,15 @@ pub(crate) struct FilterChain<'a> {
     pub(crate) settings: &'a Settings,
 }
 
-/// What came out of the chain.
+/// The result of the chain.
 #[derive(Debug)]
 pub(crate) struct Filtered {
     pub(crate) composed: Composed,
-    /// One sentence for each filter that was passed over.
+    /// One sentence for each filter that failed open.
     pub(crate) warnings: Vec<String>,
 }
 
-/// Lets the tenant's filters judge `composed`.
+/// Runs the tenant's filters on `composed`.
 pub(crate) async fn before_send(
     chain: &FilterChain<'_>,
     caller: &Caller,
@@ -93,7 +92,8 @@ struct Passing<'a> {
     message: Arc<ComposedMessage>,
     warnings: Vec<String>,
     left: Duration,
-    /// Shadows have time of their own: trying a filter out must not make another one late.
+    /// Shadow filters have a time limit of their own: trying a filter out must not delay the
+    /// others.
     shadows_left: Duration,
 }
 
@@ -128,7 +128,7 @@ impl Passing<'_> {
         }
     }
 
-    /// The verdict, or why there is none within what is left of the time.
+    /// The verdict, or why there is none within the remaining time.
     async fn ask(&mut self, filter: &ActiveFilter) -> Result<Verdict, FilterError> {
         let clock = self.chain.clock;
         let left = match filter.binding.mode {
@@ -202,7 +202,7 @@ impl Passing<'_> {
         Ok(())
     }
 
-    /// The same message of the same sender.
+    /// Whether it is still the same message of the same sender.
     fn is_still(&self, message: &ComposedMessage, edited: &Composed) -> bool {
         let own = |email: &EmailAddress| {
             self.account.identities.iter().any(|identity| identity.email.same_as(email))
@@ -226,7 +226,7 @@ impl Passing<'_> {
             .with_extra("filterCode", code)
     }
 
-    /// What the binding says about a filter that failed.
+    /// Applies the binding of a filter that failed.
     fn failed(
         &mut self,
         binding: &Binding,
@@ -271,7 +271,7 @@ impl Passing<'_> {
                 );
             }
         };
-        // Live, one of them would refuse the whole message.
+        // In live mode, one of them would reject the whole message.
         tracing::info!(
             target: LOG, tenant = %self.account.tenant, request = %self.caller.request,
             filter = %binding.name, verdict = what, why, not_granted,
@@ -280,7 +280,7 @@ impl Passing<'_> {
     }
 }
 
-/// None where there is none.
+/// None for an empty list.
 fn words<'a>(kinds: impl Iterator<Item = &'a EditKind>) -> Option<String> {
     let kinds: Vec<_> = kinds.map(|kind| kind.as_str()).collect();
     (!kinds.is_empty()).then(|| kinds.join(", "))

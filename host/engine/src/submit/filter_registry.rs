@@ -1,7 +1,7 @@
-//! The filters of each tenant, as its deployment bound them.
+//! Registry of active filters by tenant.
 //!
-//! Invariant: a list is never changed, only replaced, so that a message passes
-//! the filters of one deployment and never a mixture of two.
+//! Invariant: a list is never changed, only replaced, so that a message passes the filters of one
+//! deployment and never a mixture of two.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -14,18 +14,18 @@ use model::port::filter::BeforeSendFilter;
 /// A filter with its binding.
 #[derive(Clone, Debug)]
 pub struct ActiveFilter {
-    /// What the manifest says about it.
     pub binding: Binding,
-    /// Whom to ask.
+    /// Runs the filter.
     pub judge: Arc<dyn BeforeSendFilter>,
 }
 
-/// By tenant.
+/// Filters by tenant.
 #[derive(Debug, Default)]
 pub(crate) struct FilterRegistry(Mutex<HashMap<TenantId, Arc<[ActiveFilter]>>>);
 
 impl FilterRegistry {
-    /// In the order of the bindings, whatever the order of the list.
+    /// Replaces a tenant's filters; they run in the order of the bindings, whatever the order of
+    /// the list.
     pub(crate) fn set(&self, tenant: TenantId, mut filters: Vec<ActiveFilter>) {
         filters.sort_by_key(|filter| filter.binding.order);
         let mut all = self.0.lock();
@@ -36,7 +36,7 @@ impl FilterRegistry {
         }
     }
 
-    /// As of now.
+    /// The current filters of a tenant.
     pub(crate) fn of(&self, tenant: &TenantId) -> Arc<[ActiveFilter]> {
         self.0.lock().get(tenant).cloned().unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Accepting a message for sending: composition, filters and the durable record.
+//! Message submission: composition, filters and the durable record.
 
 pub mod filter_registry;
 mod draft_digest;

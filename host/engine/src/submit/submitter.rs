@@ -1,12 +1,11 @@
-//! Accepting a message for sending.
+//! Acceptance of submissions.
 //!
-//! Key and digest are looked up first, then the bytes are built once and pass
-//! the tenant's filters, then everything becomes durable in one step of the
-//! store; only then is there a receipt. A repeated key meets no filter. Nothing
-//! here waits for a mail server.
+//! Key and digest are looked up first, then the message is composed once and passes the tenant's
+//! filters, then everything becomes durable in one step of the store; only then is there a receipt.
+//! A repeated key runs no filter. Nothing here waits for a mail server.
 //!
-//! Invariant: the envelope's sender is one of the account's identities, before
-//! and after composing, and after the filters.
+//! Invariant: the envelope's sender is one of the account's identities, before and after composing,
+//! and after the filters.
 //!
 //! Standards: RFC 5322 §3.6.4 (Message-ID), RFC 6409 §8 (submission).
 
@@ -36,10 +35,10 @@ use crate::submit::draft_digest;
 use crate::submit::filter_chain::{self, FilterChain};
 use crate::submit::filter_registry::FilterRegistry;
 
-/// Identities that are named to whoever used another address.
+/// Maximum number of identities listed in the error about another address.
 const MOST_NAMED: usize = 10;
 
-/// What accepting a message needs; one for each engine.
+/// The dependencies of acceptance; one for each engine.
 #[derive(Debug)]
 pub(crate) struct Submitter {
     pub(crate) outbox: Arc<dyn Outbox>,
@@ -66,7 +65,7 @@ impl Submitter {
     }
 }
 
-/// Durable when it answers.
+/// Accepts a submission; durable on return.
 pub(crate) async fn submit(
     submitter: &Submitter,
     caller: &Caller,
@@ -156,7 +155,7 @@ async fn compose(
     })
 }
 
-/// What holds of every message that is accepted.
+/// Checks every accepted message.
 fn check(
     submitter: &Submitter,
     caller: &Caller,
@@ -178,7 +177,7 @@ fn check(
     Ok(())
 }
 
-/// Whom the message is from: an identity, under the name that the draft gives it.
+/// The sender: an identity, with the display name of the draft.
 fn sender<'a>(
     caller: &Caller,
     account: &'a Account,
@@ -206,7 +205,7 @@ fn foreign_sender(caller: &Caller, account: &Account, email: &str) -> Problem {
         "`{}` is not one of the account's identities{though}",
         model::problem::printable(email)
     );
-    // Strangers who fill in a form learn none of its addresses.
+    // Anonymous callers of a form must not learn its addresses.
     if caller.token.is_some() {
         let known = account.identities.iter().take(MOST_NAMED);
         let known: Vec<&str> = known.map(|identity| identity.email.as_str()).collect();
@@ -219,7 +218,7 @@ fn foreign_sender(caller: &Caller, account: &Account, email: &str) -> Problem {
     Problem::new(Code::ForeignSender, detail)
 }
 
-/// Unique for ever, and of the sender's domain where that can stand in a header as it is.
+/// A unique Message-ID, with the sender's domain where that may appear in a header field unchanged.
 pub(crate) fn message_id(entropy: &dyn Entropy, sender: &EmailAddress) -> String {
     let mut random = [0_u8; 16];
     entropy.fill(&mut random);

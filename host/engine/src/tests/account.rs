@@ -1,4 +1,4 @@
-//! Accounts at rest.
+//! Account store fake, and account fixtures.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use model::port::accounts::{Accounts, CredentialSwap};
 use model::port::store_error::StoreError;
 use model::secret::Secret;
 
-/// One of the tenant `acme`, with both servers.
+/// An account of the tenant `acme`, with both servers.
 pub(crate) fn account(id: &str) -> Account {
     let server = |port| MailServer {
         host: "mail.example".to_owned(),
@@ -38,7 +38,7 @@ pub(crate) fn account(id: &str) -> Account {
 #[derive(Debug, Default)]
 pub(crate) struct Shelf(
     pub(crate) Mutex<HashMap<AccountId, Account>>,
-    /// Every note, in its turn.
+    /// Every recorded health, in order.
     pub(crate) Mutex<Vec<(AccountId, Health)>>,
     /// Credentials other than the usual password.
     pub(crate) Mutex<HashMap<AccountId, Credentials>>,

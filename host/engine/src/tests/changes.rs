@@ -1,4 +1,4 @@
-//! Flags, moves, copies and deletion.
+//! Tests of flag changes, moves, copies and deletion.
 
 use model::mail::message::{Flag, FlagChange};
 use model::port::capabilities::Capabilities;
@@ -55,7 +55,7 @@ async fn flags_are_told_even_when_the_server_is_silent() {
     refused(answers.remove(0), Code::InvalidBody);
 }
 
-/// It says OK to them, and forgets them with the session, or at once.
+/// The server returns OK, and drops the flags with the session, or at once.
 #[tokio::test]
 async fn flags_that_the_server_does_not_keep_are_refused_before_anything_is_changed() {
     let kept = |some: &[&str]| Some(some.iter().map(|flag| (*flag).to_owned()).collect());
@@ -69,7 +69,7 @@ async fn flags_that_the_server_does_not_keep_are_refused_before_anything_is_chan
     ] {
         let (host, keys) = with_three().await;
         host.imap.change(|state| state.keeps.clone_from(&keeps));
-        // Who is logged in has selected it before.
+        // An open session selected the mailbox before.
         host.engine.forget(&"acme".parse().unwrap(), &"anna".parse().unwrap()).await;
         let grant = host.grant("anna").await;
         let mut answers = host.engine.change_flags(&grant, &keys[..1], add(flag)).await;

@@ -1,4 +1,4 @@
-//! Time that stands still until a test moves it, and chance without surprise.
+//! Clock and randomness under the test's control.
 
 use parking_lot::Mutex;
 use std::future::poll_fn;
@@ -17,7 +17,7 @@ pub(crate) struct Owned(Arc<Mutex<Time>>);
 #[derive(Debug, Default)]
 struct Time {
     now: Duration,
-    /// How far somebody set the wall clock, in milliseconds.
+    /// Offset of the wall clock, in milliseconds.
     set: i64,
     waiting: Vec<Waker>,
 }
@@ -59,7 +59,7 @@ impl Clock for Owned {
     }
 }
 
-/// Counts.
+/// Deterministic randomness: a counter.
 #[derive(Debug, Default)]
 pub(crate) struct Counting(AtomicU64);
 

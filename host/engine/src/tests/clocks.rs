@@ -1,4 +1,4 @@
-//! Wall clocks that are wrong, and what is kept and removed in time.
+//! Tests of wall clocks that are wrong, and of expiry and removal over time.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,7 +15,7 @@ use crate::tests::smtp::{Point, Turn};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
-/// In milliseconds, as a clock is set.
+/// One hour, in milliseconds.
 const AN_HOUR: i64 = 3_600_000;
 const THREE_DAYS: i64 = 72 * AN_HOUR;
 /// From the clock of the tests to 1970.
@@ -32,8 +32,8 @@ async fn state(host: &Host, id: &str) -> State {
     host.engine.submission(&host.grant("anna").await, id).await.unwrap().receipt.state
 }
 
-/// A submission that was deferred once, while the clock was wrong by `wrong`; it is right again when
-/// this answers.
+/// A submission that was deferred once while the clock was wrong by `wrong`; the clock is right
+/// again afterwards.
 async fn deferred(host: &Host, wrong: i64) -> String {
     host.clock.set(wrong);
     host.smtp.change(|state| state.script.push_back(Turn::Codes(vec![250], 451)));
@@ -174,14 +174,15 @@ async fn a_clock_that_is_ahead_removes_nothing_and_forgets_no_key() {
         assert_eq!(state(&host, &id).await, State::Sent);
         let again = host.submit(Some("k"), draft(&["bo@example.net"])).await.unwrap();
         assert_eq!(again.submission, receipt.submission, "{restarts}");
-        // By three days of the host's own it is another one.
+        // After three days of uptime it is a new key.
         host.drive_by(MINUTE, 2 * DAY);
         let later = host.submit(Some("k"), draft(&["bo@example.net"])).await.unwrap();
         assert_ne!(later.submission, receipt.submission, "{restarts}");
     }
 }
 
-/// An account that cannot be read says nothing about its mail, and nobody waits until a claim runs out.
+/// An account that cannot be read says nothing about its mail, and no claim is held until it
+/// expires.
 #[tokio::test]
 async fn a_claim_is_given_back_while_its_account_cannot_be_read() {
     let host = Host::new();
@@ -202,8 +203,8 @@ async fn a_claim_is_given_back_while_its_account_cannot_be_read() {
     assert_eq!(host.smtp.taken(), 1);
 }
 
-/// Whatever could not be recorded is recorded when the store writes again, and nobody waits until a
-/// claim runs out.
+/// Results that could not be recorded are recorded when the store writes again, and no claim is
+/// held until it expires.
 #[tokio::test]
 async fn claims_are_given_back_when_the_store_writes_again() {
     let host = Host::new();

@@ -1,4 +1,4 @@
-//! The copy of what was sent: durable, in its own places, never twice.
+//! Tests of sent copies: durable, limited in concurrency, never twice.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ async fn a_copy_that_does_not_come_to_its_end_holds_up_no_delivery() {
     assert_eq!(host.smtp.taken(), 40);
     assert!(host.outbox.states().iter().all(|state| *state == State::Sent));
     assert!(copies(&host).iter().all(|copy| *copy == Some(SentCopy::Pending)));
-    // The host ended in between: what was pending is taken up.
+    // The host ended in between: pending copies are resumed.
     host.imap.change(|state| state.stalled = None);
     host.drive(Duration::from_secs(120));
     assert!(copies(&host).iter().all(|copy| *copy == Some(SentCopy::Done)));
@@ -38,7 +38,7 @@ async fn a_copy_that_was_filed_before_is_found_and_not_filed_again() {
     host.imap.change(|state| state.stalled = Some("APPEND"));
     let receipt = host.submit(None, draft(&["bo@example.net"])).await.unwrap();
     host.drive(Duration::ZERO);
-    // The server has it, and the answer was lost.
+    // The server has it, and the response was lost.
     host.imap.add("Sent", &format!("Message-ID: <{}>\r\n\r\n", receipt.message_id));
     host.imap.change(|state| state.stalled = None);
     host.drive(Duration::from_secs(120));

@@ -1,4 +1,4 @@
-//! A crash at every step: nothing is lost, and what may arrive twice says so.
+//! Tests of a crash at every step: nothing is lost, and possible duplicates are marked.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::tests::host::Host;
 use crate::tests::sending::draft;
 use crate::tests::smtp::{Point, Turn};
 
-/// The driver is dropped where the server stalls, and started again on the same outbox.
+/// The driver is dropped where the server stalls, and restarted on the same outbox.
 async fn check(point: Option<Point>, at_crash: State, deliveries: usize, duplicate: bool) {
     let mut host = Host::new();
     let receipt = host.submit(None, draft(&["bo@example.net"])).await.unwrap();
@@ -20,7 +20,7 @@ async fn check(point: Option<Point>, at_crash: State, deliveries: usize, duplica
     assert_eq!(host.outbox.states(), [at_crash], "{point:?}");
     host.smtp.change(|state| state.stall = None);
     host.restart();
-    // The back-off was set before the dial, and the first one is short.
+    // The back-off was set before the connection, and the first one is short.
     host.drive(Duration::from_secs(1));
     assert_eq!(host.outbox.only().attempts, 1, "{point:?}");
     host.drive(Duration::from_secs(9));
@@ -97,7 +97,7 @@ async fn a_claim_that_was_lost_records_nothing() {
     assert_eq!(host.outbox.only().attempts, 2);
 }
 
-/// Anything may happen at any attempt, and the host may die in any step of it.
+/// Random faults at each attempt, and a crash of the host in any step.
 #[derive(Clone, Debug)]
 enum Fate {
     Turn(Turn),

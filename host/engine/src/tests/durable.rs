@@ -1,4 +1,4 @@
-//! The same promises over the store that a host could run on, not a stand-in.
+//! Tests of the same guarantees over the real store instead of a fake.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -52,8 +52,8 @@ async fn a_crash_at_any_step_loses_nothing_and_hides_nothing() {
     check(Point::Verdict, State::DotSent, 2, true).await;
 }
 
-/// Nothing mends them: not tried until it expires. A disk that does not read now is another matter, and so
-/// is one that is not there: it may not be mounted yet.
+/// Nothing repairs them: not tried until it expires. A read error of the disk is different, and so
+/// is a missing directory: it may not be mounted yet.
 #[tokio::test]
 async fn bytes_that_are_not_what_was_accepted_fail_at_once_and_alone() {
     for (turn, want) in [

@@ -1,4 +1,4 @@
-//! The chain before sending, with filters that say what a test wants.
+//! Tests of the before-send filter chain, with scripted filters.
 
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -22,7 +22,7 @@ use crate::submit::filter_registry::ActiveFilter;
 use crate::tests::host::{Host, caller, refused, settle};
 use crate::tests::sending::draft;
 
-/// Every call: who, and what it saw.
+/// Every call: the filter, and what it read.
 type Log = Arc<Mutex<Vec<(String, String)>>>;
 
 #[derive(Debug)]
@@ -310,7 +310,7 @@ async fn a_repeated_key_meets_no_filter() {
     assert_eq!(names(&log).len(), 1);
 }
 
-/// The clock is ours: exactly the deadline passes, and not a moment of real time.
+/// The clock is the test's: exactly the deadline passes, and no real time.
 #[tokio::test]
 async fn the_whole_chain_has_one_deadline() {
     const ALMOST: Duration = Duration::from_millis(1_999);
@@ -327,7 +327,7 @@ async fn the_whole_chain_has_one_deadline() {
     {
         let mut submit = pin!(async { answer = Some(host.engine.submit(&grant, mail()).await) });
         assert!(!settle(submit.as_mut()));
-        // The shadow's time is its own.
+        // Shadow filters have their own time limit.
         host.clock.advance(ALMOST + REST);
         assert!(!settle(submit.as_mut()));
         host.clock.advance(ALMOST);

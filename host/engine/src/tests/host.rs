@@ -1,4 +1,4 @@
-//! An engine with everything round it.
+//! Test host: an engine with fakes for every port.
 
 use std::collections::HashMap;
 use std::pin::{Pin, pin};
@@ -41,7 +41,7 @@ impl Spools for NoSpools {
     }
 }
 
-/// Does at once what must come to its end.
+/// Runs background tasks immediately.
 #[derive(Debug)]
 struct AtOnce;
 
@@ -110,7 +110,7 @@ impl Host {
         Self { engine, imap, smtp, clock, mime, outbox, shelf, ports }
     }
 
-    /// The same world over another outbox.
+    /// The same world with another outbox.
     pub(crate) fn move_to(&mut self, outbox: Arc<dyn model::port::outbox::Outbox>) {
         self.ports.outbox = outbox;
         self.restart();
@@ -121,14 +121,14 @@ impl Host {
         self.engine = Engine::new(self.ports.clone(), Settings::default());
     }
 
-    /// The same world where tenants' own addresses give tokens.
+    /// The same world where tenants' token URLs issue tokens.
     pub(crate) fn with_tokens(&mut self, tokens: Arc<dyn TokenEndpoint>) {
         self.ports.own_tokens = tokens;
         self.ports.background = Arc::new(AtOnce);
         self.restart();
     }
 
-    /// The same world where an authorization server of the operator's gives them.
+    /// The same world where an authorization server of the operator issues tokens.
     pub(crate) fn with_authorization(&mut self, tokens: Arc<dyn TokenEndpoint>, servers: Servers) {
         self.ports.tokens = tokens;
         self.ports.authorization = Arc::new(servers);
@@ -150,7 +150,7 @@ impl Host {
         self.engine.find_messages(&grant, query(mailbox, cursor, limit)).await
     }
 
-    /// The keys of a mailbox, newest first.
+    /// The message ids of a mailbox, newest first.
     pub(crate) async fn keys(&self, mailbox: &str) -> Vec<String> {
         let page = self.page(mailbox, None, 100).await.unwrap();
         page.rows.into_iter().map(|row| row.stored.unwrap().key).collect()
@@ -160,7 +160,7 @@ impl Host {
         self.submit_for(caller(&Scope::EVERY, key), draft).await
     }
 
-    /// From somebody who shows no token.
+    /// An anonymous submission.
     pub(crate) async fn submit_unknown(&self, draft: Draft) -> Result<Receipt, Problem> {
         let caller = Arc::unwrap_or_clone(caller(&Scope::EVERY, None));
         self.submit_for(Arc::new(Caller { token: None, ..caller }), draft).await
@@ -171,7 +171,7 @@ impl Host {
         self.engine.submit(&grant, draft).await
     }
 
-    /// Lets the driver run for `time`, then drops it wherever it stands.
+    /// Runs the driver for `time`, then drops it wherever it is.
     pub(crate) fn drive(&self, time: Duration) {
         self.drive_by(Duration::from_secs(1), time);
     }
@@ -189,12 +189,13 @@ impl Host {
     }
 }
 
-/// Polls until the future stands still, which is when nothing woke it; true when it is over.
+/// Polls until the future makes no progress, which is when nothing woke it; true when it is
+/// complete.
 pub(crate) fn settle<F: Future + ?Sized>(future: Pin<&mut F>) -> bool {
     let woken = Arc::new(Woken(AtomicBool::new(true)));
     let waker = Waker::from(Arc::clone(&woken));
     let mut context = Context::from_waker(&waker);
-    // Outside of a task's turn there is no runtime to hand the rest of a budget back to.
+    // Outside of a task there is no runtime to return the rest of a cooperative budget to.
     let mut future = tokio::task::unconstrained(future);
     while woken.0.swap(false, Ordering::Relaxed) {
         if Pin::new(&mut future).poll(&mut context).is_ready() {

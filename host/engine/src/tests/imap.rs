@@ -1,9 +1,8 @@
-//! An IMAP server in memory, with the liberties that real ones take.
+//! In-memory IMAP server fake, with the liberties that real servers take.
 //!
-//! A session sees its mailbox as of its last sync: mail that arrived shows up
-//! with any command, expunged mail keeps its sequence number until a command
-//! that may renumber (RFC 9051 §7.5.1). Tests refuse verbs, kill sessions and
-//! let things happen before chosen commands.
+//! A session sees its mailbox as of its last synchronisation: new mail appears with any command,
+//! expunged mail keeps its sequence number until a command that may renumber (RFC 9051 §7.5.1).
+//! Tests refuse commands, close sessions and trigger events before chosen commands.
 
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -30,21 +29,21 @@ pub(crate) struct Server(pub(crate) Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) boxes: BTreeMap<String, Box_>,
-    /// Verbs that are answered NO.
+    /// Commands that are answered NO.
     pub(crate) refused: HashMap<&'static str, NoCode>,
     pub(crate) refuse_logins: bool,
     /// Sessions opened before this one's number are dead.
     pub(crate) dead_below: usize,
-    /// Every command, by verb.
+    /// Every command name.
     pub(crate) log: Vec<String>,
     pub(crate) logins: usize,
     pub(crate) open: usize,
     pub(crate) most_open: usize,
-    /// Commands that do not answer for now.
+    /// Commands that are not answered for now.
     pub(crate) stalled: Option<&'static str>,
-    /// What happens before the next sequence fetches.
+    /// Events before the next sequence fetches.
     pub(crate) events: VecDeque<Vec<Event>>,
-    /// Messages, by UID, that a FETCH of more than flags stumbles over.
+    /// Messages, by UID, that make a FETCH of more than flags fail.
     pub(crate) broken: HashMap<u32, Broken>,
     pub(crate) no_copyuid: bool,
     pub(crate) no_uidplus: bool,
@@ -62,7 +61,7 @@ pub(crate) enum Event {
 pub(crate) enum Broken {
     /// NO, after the rows before it.
     Refused,
-    /// Its header fields bring the session down, unless they are asked for in part.
+    /// Its header fields end the session, unless they are fetched in part.
     Endless,
 }
 
@@ -343,7 +342,7 @@ impl ImapSession for Session {
                         let (code, reply) = (NoCode::Other, "cannot be read".to_owned());
                         return Err(ImapError::No { code, reply });
                     }
-                    // As the guard does with what is too much to be skipped.
+                    // As the input guard does with what is too long to be skipped.
                     Some(Broken::Endless) if row.header.is_some() && !starts(items) => {
                         into.push(FetchRow { header: None, header_unread: true, ..row });
                         let dead = self.number + 1;
@@ -369,7 +368,7 @@ impl ImapSession for Session {
                     let flags = &mut mailbox.messages.get_mut(uid)?.flags;
                     let before = flags.clone();
                     apply(flags, change);
-                    // Like many servers: silent about what did not change.
+                    // Like many servers: no response for unchanged flags.
                     (*flags != before).then(|| UidFlags { uid: *uid, flags: flags.clone() })
                 });
                 rows.collect()

@@ -1,6 +1,6 @@
-//! A parser that understands `Subject: x`, a blank line and a body.
+//! Parser fake that reads `Subject: x`, a blank line and a body.
 //!
-//! `hostile` in what it reads makes it trap, `odd` makes it give up.
+//! On `hostile` in its input it traps, on `odd` it fails.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -121,7 +121,7 @@ impl Mime for Plain {
         Box::pin(async move { answer })
     }
 
-    /// Checks nothing but line breaks: a field `From` makes the message that person's.
+    /// Checks nothing but line breaks: a field `From` changes the sender.
     fn rewrite<'a>(
         &'a self,
         message: &'a Composed,

@@ -1,7 +1,7 @@
-//! The ports as tests own them, and the stories that are told on them.
+//! Engine tests over in-memory fakes of every port.
 //!
-//! Everything is in memory and nothing happens by itself: no thread, no timer.
-//! A story that waits is polled until it stands still.
+//! Everything is in memory and nothing runs separately: no thread, no timer. A test that waits
+//! polls until no progress is made.
 
 pub(crate) mod account;
 pub(crate) mod clock;

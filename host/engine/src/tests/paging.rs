@@ -1,4 +1,4 @@
-//! Paging never repeats and never hides, whatever happens meanwhile.
+//! Tests of paging: no row repeated and none hidden, whatever changes meanwhile.
 
 use std::collections::BTreeSet;
 
@@ -64,7 +64,7 @@ async fn a_hint_that_is_far_too_high_costs_few_fetches() {
     host.imap.happen("INBOX", &vec![Event::Arrive; 5000]);
     let cursor = host.page("INBOX", None, 10).await.unwrap().next_cursor;
     host.engine.close().await;
-    // Everything but the oldest and the newest few is expunged, and as much arrives.
+    // All but the oldest and the newest few are expunged, and as many arrive.
     let expunges: Vec<Event> = (0..4941).map(|_| Event::Expunge(50)).collect();
     host.imap.happen("INBOX", &expunges);
     host.imap.happen("INBOX", &vec![Event::Arrive; 5000]);

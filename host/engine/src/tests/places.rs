@@ -1,4 +1,5 @@
-//! Several tenants whose servers are silent, and what is left for others.
+//! Tests of concurrency limits: several tenants with silent servers, and the capacity left for
+//! others.
 
 use crate::login::account_ref::AccountRef;
 use crate::outbox::concurrency::{Bounds, Fate, SlotTable};
@@ -7,7 +8,7 @@ fn owner(tenant: &str, account: usize) -> AccountRef {
     AccountRef { tenant: tenant.parse().unwrap(), account: format!("a{account}").parse().unwrap() }
 }
 
-/// One delivery to a server that answers.
+/// One delivery to a server that responds.
 fn deliver(places: &mut SlotTable, owner: &AccountRef) {
     let mut ticket = places.begin(owner);
     assert!(places.settle(&mut ticket, "answers.test"));
@@ -15,7 +16,7 @@ fn deliver(places: &mut SlotTable, owner: &AccountRef) {
     places.end(&ticket);
 }
 
-/// Eight slow ones of a tenant are its share. What is answered is another account's, whose server is known.
+/// Eight slow deliveries of a tenant: its limit. Another account's server has responded.
 fn with_its_share() -> (SlotTable, AccountRef) {
     let mut places = SlotTable::new(Bounds { total: 32, per_account: 2, slow: 8 });
     let good = owner("acme", 1000);
@@ -28,8 +29,8 @@ fn with_its_share() -> (SlotTable, AccountRef) {
     (places, good)
 }
 
-/// However many tenants take all that they get, at servers that are silent at the dot, and whether those
-/// had answered before: another's dots find room beside them, and its mail a place.
+/// However many tenants use their limits, at servers that are silent at the dot, and whether those
+/// had responded before: another tenant's dots have capacity beside them, and its mail a slot.
 #[test]
 fn many_tenants_silent_at_the_dot_keep_no_places_of_everybodys() {
     for tenants in 1..=6 {
@@ -62,7 +63,7 @@ fn many_tenants_silent_at_the_dot_keep_no_places_of_everybodys() {
             let told = format!("{tenants} {answered}: {slow} slow, {taken} taken");
             assert!((256..512 + 64).contains(&slow), "{told}");
             assert!(taken <= 8, "{told}");
-            // Its own share, too: more than there are places of an account.
+            // Its own limit, too: more than there are slots of an account.
             for at in 0..8 {
                 let newcomer = owner("newcomer", at);
                 assert!(places.accepted(&newcomer), "{told}");
@@ -74,7 +75,7 @@ fn many_tenants_silent_at_the_dot_keep_no_places_of_everybodys() {
     }
 }
 
-/// Who has its share of slow ones still delivers where servers answer.
+/// A tenant at its limit of slow deliveries still delivers where servers respond.
 #[test]
 fn a_tenant_with_its_share_of_slow_ones_is_not_stopped() {
     let (mut places, good) = with_its_share();
@@ -85,8 +86,9 @@ fn a_tenant_with_its_share_of_slow_ones_is_not_stopped() {
     }
 }
 
-/// Each that comes takes half of what the one before left, so that ten of them take all. One that has no
-/// slow ones still delivers: where a server answers, where nothing is known of it, and where it is silent.
+/// Each further tenant takes half of what the one before left, so that ten of them take all. One
+/// without slow deliveries still delivers: to a server that responds, of unknown state, or that is
+/// silent.
 #[test]
 fn who_has_no_slow_ones_is_not_stopped_by_those_of_all_the_others() {
     let mut places = SlotTable::new(Bounds { total: 32, per_account: 2, slow: 256 });
@@ -103,7 +105,7 @@ fn who_has_no_slow_ones_is_not_stopped_by_those_of_all_the_others() {
     let (taken, slow) = places.counts();
     assert!(taken == 0 && slow >= 512, "{slow} slow, {taken} taken");
     let newcomer = owner("newcomer", 0);
-    // Not known first, and then known to answer.
+    // First of unknown state, and then known to respond.
     for _ in 0..20 {
         assert!(places.accepted(&newcomer));
         deliver(&mut places, &newcomer);
@@ -118,8 +120,8 @@ fn who_has_no_slow_ones_is_not_stopped_by_those_of_all_the_others() {
     }
 }
 
-/// What a tenant with its share may not have now, it may have as soon as another's delivery is answered
-/// or ends: nobody waits for the next round.
+/// What a tenant at its limit may not have now, it may have as soon as another's delivery completes
+/// or ends: without waiting for the next round.
 #[test]
 fn a_tenant_with_its_share_is_looked_for_when_there_is_room_for_it_again() {
     for answered in [true, false] {

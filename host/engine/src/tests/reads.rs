@@ -1,4 +1,4 @@
-//! Lists and messages: what they cost, and what they say when something is wrong.
+//! Tests of lists and messages: their cost in commands, and their errors.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -65,7 +65,7 @@ async fn a_page_after_an_unknown_one_is_one_fetch_and_shows_the_same() {
     let subjects: Vec<_> = second.rows.iter().map(|row| row.facts.subject.as_deref()).collect();
     assert_eq!(subjects, [Some("3"), Some("2")]);
     assert_eq!(second.rows[0].size, Some(message("3").len() as u64));
-    // Known rows are not parsed again, and the next page is not taken for unknown.
+    // Cached rows are not parsed again, and the next page is not taken as uncached.
     let again = host.page("INBOX", None, 2).await.unwrap();
     assert_eq!(again.rows.len(), 2);
     assert_eq!(host.mime.summaries.load(Ordering::Relaxed), 2);
@@ -131,7 +131,7 @@ async fn of_a_message_beyond_all_bounds_the_start_tells_what_it_can() {
     assert_eq!(page.rows[0].has_attachments, None);
 }
 
-/// What could not be fetched for want of room is fetched when there is some: not knowing is not kept.
+/// What was not fetched for lack of memory is fetched later: the lack is not cached.
 #[tokio::test]
 async fn what_the_start_does_not_tell_is_asked_again_when_there_is_room() {
     let host = Host::new();
@@ -172,7 +172,7 @@ async fn a_message_is_one_fetch_and_its_parts_cost_nothing_more() {
     refused(opened.part("9").await, Code::NoSuchPart);
     assert_eq!(host.imap.said("FETCH"), 1);
     assert_eq!(host.mime.reads.load(Ordering::Relaxed), 1);
-    // Another request for the same message asks for its flags only.
+    // Another request for the same message fetches its flags only.
     let again = host.engine.open_message(&grant, &key).await.unwrap();
     again.body(Body::Text, 99).await.unwrap();
     assert_eq!(host.mime.reads.load(Ordering::Relaxed), 1);
@@ -192,7 +192,7 @@ async fn many_requests_for_one_large_message_share_its_bytes() {
     let bytes = future::try_join_all(opened.iter().map(|message| message.raw())).await.unwrap();
     let first = bytes[0].in_memory().unwrap();
     assert!(bytes.iter().all(|octets| octets.in_memory().unwrap().as_ptr() == first.as_ptr()));
-    // Each asks for its flags, and one of them for everything.
+    // Each fetches its flags, and one of them everything.
     assert!(host.imap.said("FETCH") - fetches <= 21);
 }
 
@@ -234,7 +234,7 @@ async fn an_unparsable_message_still_has_its_bytes() {
     refused(hostile.body(Body::Text, 9).await, Code::Unparsable);
     refused(hostile.headers().await, Code::Unparsable);
     assert!(hostile.raw().await.is_ok());
-    // All but the body that is too much works, and the parser is asked about that one once.
+    // All but the oversized body works, and that one is parsed once.
     let hard = host.engine.open_message(&grant, &keys[0]).await.unwrap();
     assert!(hard.body(Body::Text, 9).await.is_ok());
     let reads = host.mime.reads.load(Ordering::Relaxed);
@@ -259,7 +259,7 @@ async fn an_id_hits_its_own_message_or_none() {
     assert!(open("anna", &key).await.is_ok());
     refused(open("bela", &key).await, Code::NoSuchMessage);
     refused(open("anna", "nonsense").await, Code::NoSuchMessage);
-    // Renumbered: seen by the next session that selects the mailbox.
+    // UIDVALIDITY changed: seen by the next session that selects the mailbox.
     host.imap.change(|state| state.boxes.get_mut("INBOX").unwrap().validity = 2);
     host.engine.close().await;
     refused(open("anna", &key).await, Code::StaleMessageId);
@@ -377,7 +377,7 @@ async fn one_message_that_the_server_cannot_read_costs_its_own_row_only() {
                 host.imap.add("INBOX", &message(&number.to_string()));
             }
             host.imap.change(|state| state.broken.insert(6, broken));
-            // Twice: at first with what nobody has seen yet.
+            // Twice: at first uncached.
             for _ in 0..2 {
                 let (mut cursor, mut rows) = (None, Vec::new());
                 loop {

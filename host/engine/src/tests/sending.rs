@@ -1,4 +1,4 @@
-//! From submit to verdict.
+//! Tests of delivery, from submission to verdict.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ async fn what_is_submitted_is_delivered_once_and_filed() {
 #[tokio::test]
 async fn a_submission_wakes_the_driver() {
     let host = Host::new();
-    // As a host keeps it: of its own, and free to move between threads.
+    // As a host holds it: owned, and free to move between threads.
     let mut driver: BoxFuture<'static, ()> =
         Box::pin(Arc::clone(&host.engine).deliver_forever(future::pending()));
     settle(driver.as_mut());
@@ -117,7 +117,7 @@ async fn recipients_get_their_own_verdicts_and_only_the_deferred_are_tried_again
     assert_eq!(host.outbox.states(), [State::Failed]);
     let whom: Vec<_> = host.smtp.change(|state| state.taken.iter().map(|t| t.1.clone()).collect());
     assert_eq!(whom, [vec!["a@example.net".to_owned()], vec!["c@example.net".to_owned()]]);
-    // The first attempt filed the copy.
+    // The first attempt appended the copy.
     assert_eq!(host.imap.uids("Sent").len(), 1);
     assert!(!host.outbox.only().possible_duplicate);
 }
@@ -198,7 +198,7 @@ async fn an_account_made_again_neither_sends_nor_sees_what_was_the_first_ones() 
     assert_eq!((host.outbox.states(), host.smtp.taken()), (vec![State::Failed], 0));
     assert!(host.outbox.only().last_error.unwrap().contains("deleted"));
     assert_eq!(host.smtp.change(|state| state.logins), logins, "not even a login");
-    // The key is the new owner's own.
+    // The key belongs to the new account.
     let other = host.submit(Some("k"), draft(&["bea@example.net"])).await.unwrap();
     assert_ne!(other.submission, receipt.submission);
 }
@@ -242,7 +242,7 @@ async fn what_waited_while_its_account_was_made_again_is_not_sent() {
     host.engine.forget(&"acme".parse().unwrap(), &id).await;
     host.smtp.go_on();
     settle(driver.as_mut());
-    // Two were on their way with the first one's login.
+    // Two were under way with the first login.
     let seen = host.smtp.change(|state| (state.taken.len(), state.logins, state.open));
     assert_eq!(seen, (2, 2, 0));
     let of = |wanted| host.outbox.states().iter().filter(|state| **state == wanted).count();
@@ -255,7 +255,7 @@ async fn a_password_is_not_sent_to_a_server_of_another_generation() {
     let grant = host.grant("anna").await;
     let id = "anna".parse().unwrap();
     host.shelf.0.lock().get_mut(&id).unwrap().generation = 2;
-    // The request began with the account of before.
+    // The request began with the previous account.
     let answer = host.engine.mailboxes(&grant, false).await;
     refused(answer, Code::NoSuchAccount);
     assert_eq!(host.imap.change(|state| state.logins), 0);
@@ -284,7 +284,7 @@ async fn what_may_have_arrived_never_fails_without_a_servers_word() {
 
 #[tokio::test]
 async fn a_verdict_outwaits_a_full_disk_and_even_its_claim() {
-    // The latter is longer than a claim holds: another one finds it meanwhile.
+    // The latter is longer than a claim holds: another worker finds it meanwhile.
     for (full, held) in [(HOUR, State::DotSent), (25 * HOUR, State::Dialing)] {
         let host = Host::new();
         host.outbox.full.store(true, Ordering::Relaxed);
@@ -357,7 +357,7 @@ async fn a_warm_session_is_used_again_and_a_cold_one_replaced() {
         settle(driver.as_mut());
         assert_eq!(host.smtp.change(|state| state.logins), logins);
     }
-    // It died while it waited: nothing was sent, so a fresh one may try at once.
+    // It was closed while idle: nothing was sent, so a new session may try at once.
     host.smtp.change(|state| state.dead_below = state.logins + 1);
     host.submit(None, draft(&["bo@example.net"])).await.unwrap();
     settle(driver.as_mut());
@@ -415,7 +415,7 @@ async fn a_claim_is_made_only_where_something_may_be_due() {
         settle(driver.as_mut());
     }
     assert_eq!(host.outbox.claims.load(Ordering::Relaxed) - before, 50, "one for each");
-    // What has no place is not asked for again and again.
+    // A submission without a slot is not queried repeatedly.
     host.smtp.change(|state| state.stall = Some(Point::Mail));
     for _ in 0..50 {
         host.submit(None, draft(&["bo@example.net"])).await.unwrap();

@@ -1,4 +1,4 @@
-//! The pool: few sessions, dead ones replaced, refused logins not repeated.
+//! Tests of the session pool: few sessions, dead ones replaced, refused logins not repeated.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -27,15 +27,15 @@ async fn an_account_never_has_more_than_its_sessions() {
     });
     future::join_all(pages).await;
     assert!(host.imap.change(|state| state.most_open) <= 3);
-    // One that hangs keeps its permit, and the others go on.
+    // A session that hangs keeps its permit, and the others go on.
     host.imap.change(|state| state.stalled = Some("FETCH"));
     let mut stuck: Vec<_> = (0..5).map(|_| Box::pin(host.page("INBOX", None, 5))).collect();
     stuck.iter_mut().for_each(|page| assert!(!settle(page.as_mut())));
     assert_eq!(host.imap.change(|state| state.open), 3);
-    // Whoever waited too long is told so.
+    // A caller that waited too long gets an error.
     host.clock.advance(Duration::from_secs(31));
     refused(stuck.pop().unwrap().await, Code::TooManyRequests);
-    // A request that is dropped half-way takes its session along.
+    // A request that is dropped half-way drops its session.
     drop(stuck);
     assert_eq!(host.imap.change(|state| state.open), 0);
     host.imap.change(|state| state.stalled = None);
@@ -70,7 +70,7 @@ async fn a_dead_idle_session_is_replaced_once_for_reads() {
         host.imap.change(|state| state.dead_below = state.logins + 1);
         assert!(host.engine.mailboxes(&grant, true).await.is_ok());
     }
-    // A server that hangs up on everybody is not asked for ever.
+    // A server that disconnects every session is not tried for ever.
     host.imap.change(|state| state.dead_below = usize::MAX);
     let logins = host.imap.change(|state| state.logins);
     refused(host.page("INBOX", None, 5).await, Code::UpstreamUnreachable);
@@ -108,7 +108,7 @@ async fn a_change_is_seen_by_every_session_at_once() {
     assert_eq!(host.page("Work", None, 5).await.unwrap().rows.len(), 1);
 }
 
-/// The lengths of two pages that are read at the same time.
+/// The lengths of two pages that are read concurrently.
 async fn two_pages(host: &Host) -> [usize; 2] {
     host.imap.change(|state| state.stalled = Some("FETCH"));
     let mut one = Box::pin(host.page("INBOX", None, 5));
@@ -129,7 +129,7 @@ async fn refused_credentials_are_not_tried_for_ever() {
     host.clock.advance(Duration::from_secs(30));
     refused(host.page("INBOX", None, 5).await, Code::CredentialsRefused);
     assert_eq!(host.imap.change(|state| state.logins), 6);
-    // A changed account starts afresh.
+    // A changed account has no lock-out.
     host.imap.change(|state| state.refuse_logins = false);
     refused(host.page("INBOX", None, 5).await, Code::CredentialsRefused);
     host.engine.forget(&"acme".parse().unwrap(), &"anna".parse().unwrap()).await;
@@ -188,8 +188,8 @@ async fn verify_goes_as_far_as_the_folders_and_a_recipient() {
     assert!(help.iter().any(|text| text.text.contains("wants an authorization code")), "{help:?}");
 }
 
-/// Trying serves no guessing: five passwords, then ever longer pauses, whatever became of the account
-/// meanwhile. Another tenant, and another login, are tried as before.
+/// Verification cannot be used for guessing: five passwords, then ever longer pauses, whatever
+/// happens to the account meanwhile. Another tenant, and another login, are not affected.
 #[tokio::test]
 async fn a_login_that_was_refused_repeatedly_is_left_alone() {
     let host = Host::new();
@@ -225,7 +225,7 @@ async fn a_login_that_was_refused_repeatedly_is_left_alone() {
         server.username = "somebody".to_owned();
     }
     guess(&other).await.unwrap();
-    // Who reads stored mail is not kept waiting by who tries.
+    // Readers of stored mail are not delayed by verification.
     host.imap.change(|state| state.refuse_logins = false);
     assert!(host.page("INBOX", None, 5).await.is_ok());
 
@@ -244,7 +244,7 @@ async fn a_login_that_was_refused_repeatedly_is_left_alone() {
     assert!(guess(&anna).await.is_ok(), "after an hour it starts afresh");
 }
 
-/// As somebody would who changes the account and reads, over and over.
+/// As a caller would that changes the account and reads, repeatedly.
 #[tokio::test]
 async fn stored_passwords_are_not_guessed_one_after_the_other() {
     let host = Host::new();
@@ -252,7 +252,7 @@ async fn stored_passwords_are_not_guessed_one_after_the_other() {
     host.imap.change(|state| state.refuse_logins = true);
     let changed = || host.engine.forget(&anna.tenant, &anna.id);
     for _ in 0..4 {
-        // However often one of them is used, it is one guess.
+        // However often one of them is used, it counts once.
         for _ in 0..3 {
             refused(host.page("INBOX", None, 5).await, Code::CredentialsRefused);
         }

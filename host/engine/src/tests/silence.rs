@@ -1,4 +1,4 @@
-//! Servers that say nothing: whose mail waits for them, and whose does not.
+//! Tests of silent servers: which mail waits for them, and which does not.
 
 use std::collections::{HashMap, HashSet};
 use std::pin::pin;
@@ -24,7 +24,8 @@ use crate::tests::smtp::Point;
 
 const MOMENT: Duration = Duration::from_secs(1);
 
-/// A thousand accounts of one tenant at silent servers, and one of another at a good one.
+/// A thousand accounts of one tenant at silent servers, and one of another at a server that
+/// responds.
 async fn check(servers: usize, point: Point) {
     let mut host = Host::new();
     let store = Arc::new(Memory::new(MasterKey::from_bytes([7; 32]), Arc::clone(&host.clock) as _));
@@ -55,7 +56,7 @@ async fn check(servers: usize, point: Point) {
         let entry = Outbox::get(&*store, &zoe, &id).await.unwrap().unwrap();
         assert_eq!(entry.receipt.state, State::Sent, "{servers} servers silent at {point:?}");
     }
-    // Whoever was given no place to wait in was not at the dot.
+    // Deliveries without a slow slot were not at the dot.
     host.smtp.go_on();
     for _ in 0..40 {
         settle(driver.as_mut());
@@ -101,7 +102,7 @@ async fn a_silent_server_gets_one_delivery_at_a_time_where_no_more_may_wait() {
         settle(driver.as_mut());
     };
     pass(10);
-    // One has the server's share of four; the others were broken off.
+    // One has the server's limit of four; the others were aborted.
     assert_eq!(host.smtp.change(|state| state.connecting.0), 1);
     host.smtp.change(|state| state.connecting.1 = 1);
     pass(300);
@@ -111,7 +112,8 @@ async fn a_silent_server_gets_one_delivery_at_a_time_where_no_more_may_wait() {
     assert_eq!(host.smtp.taken(), 30);
 }
 
-/// However old it is, it would be put back again and again for as long as another waits for the server.
+/// However old it is, its claim would be released again and again for as long as another waits for
+/// the server.
 #[tokio::test]
 async fn what_is_old_enough_expires_although_the_server_is_silent_and_others_wait_for_it() {
     let settings = Settings { slow_deliveries: 4, ..Settings::default() };

@@ -1,4 +1,4 @@
-//! An SMTP server that says what it is told to say.
+//! Scripted SMTP server fake.
 
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -20,43 +20,43 @@ pub(crate) struct Server(pub(crate) Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    /// One for each transaction; afterwards everything is taken.
+    /// One for each transaction; afterwards everything is accepted.
     pub(crate) script: VecDeque<Turn>,
     pub(crate) stall: Option<Point>,
-    /// Where one waits until [`Server::go_on`].
+    /// Where a session waits until [`Server::go_on`].
     pub(crate) wait: Option<Point>,
-    /// Where those whose name begins with `silent` wait until [`Server::go_on`].
+    /// Where sessions of servers whose name begins with `silent` wait until [`Server::go_on`].
     pub(crate) silent: Option<Point>,
     go_on: Arc<Notify>,
-    /// Logins under way, and how many there were at once.
+    /// Logins under way, and their maximum so far.
     pub(crate) connecting: (usize, usize),
-    /// Sessions that stand.
+    /// Established sessions.
     pub(crate) open: usize,
-    /// What got its final dot: the message and whom it was for.
+    /// Messages that got their final dot, with their recipients.
     pub(crate) taken: Vec<(String, Vec<String>)>,
     pub(crate) logins: usize,
     pub(crate) refuse_logins: bool,
-    /// What a rehearsal is refused with.
+    /// The reply to a recipient check, if it is refused.
     pub(crate) rehearsal: Option<u16>,
     pub(crate) dead_below: usize,
 }
 
-/// How one transaction goes.
+/// The script of one transaction.
 #[derive(Clone, Debug)]
 pub(crate) enum Turn {
     /// RCPT replies in order, then the reply to the message.
     Codes(Vec<u16>, u16),
     /// The connection breaks before the dot.
     LostBefore,
-    /// The dot was sent, and nothing more is heard.
+    /// The dot was sent, and no reply follows.
     LostAfter,
     /// The message cannot be read.
     Unreadable(std::io::ErrorKind),
-    /// Nor may it be sent as it is.
+    /// The message is malformed.
     Malformed,
 }
 
-/// Where the server stops answering for ever.
+/// Where the server stops responding for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Point {
     Connect,
@@ -80,7 +80,7 @@ impl Server {
         self.change(|state| Arc::clone(&state.go_on)).notify_waiters();
     }
 
-    /// As far as there.
+    /// As [`Server::go_on`], up to that point.
     pub(crate) fn go_on_to(&self, next: Option<Point>) {
         self.change(|state| state.wait = next);
         self.change(|state| Arc::clone(&state.go_on)).notify_waiters();

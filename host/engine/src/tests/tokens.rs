@@ -1,4 +1,4 @@
-//! Token addresses that fail, on a clock that the test owns.
+//! Tests of failing token endpoints, on a clock that the test controls.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::tests::account::account;
 use crate::tests::host::{Host, refused};
 use crate::tests::sending::draft;
 
-/// Counts who asks, and answers with a status, or with a token where that is 200.
+/// Counts requests, and returns a status, or a token where that is 200.
 #[derive(Debug, Default)]
 struct Own {
     asked: AtomicU32,
@@ -62,7 +62,8 @@ fn with(own: &Arc<Own>) -> Host {
     host
 }
 
-/// Neither a reader nor a try of another account gets a token, and the reader is told after how many seconds.
+/// Neither a reader nor a verification of another account gets a token, and the reader gets the
+/// remaining seconds.
 async fn left_alone(host: &Host, pause: u64) -> Problem {
     let read = host.page("INBOX", None, 10).await.unwrap_err();
     assert_eq!(read.code, Code::AuthorizationUnavailable, "{read:?}");
@@ -71,7 +72,7 @@ async fn left_alone(host: &Host, pause: u64) -> Problem {
     read
 }
 
-/// Readers, tries and accounts that are to be stored; the pause is the tenant's, not the account's.
+/// Readers, verifications and new accounts; the pause is the tenant's, not the account's.
 #[tokio::test]
 async fn an_address_that_fails_is_asked_again_only_when_it_was_said() {
     let own = Arc::new(Own::default());
@@ -96,7 +97,7 @@ async fn an_address_that_fails_is_asked_again_only_when_it_was_said() {
     assert_eq!(own.asked(), asked + 1);
 }
 
-/// What is no token is the tenant's to mend, and is left alone like what is busy.
+/// A response without a token is the tenant's to correct, and pauses like a busy server.
 #[tokio::test]
 async fn an_address_that_refuses_is_left_alone_too() {
     let own = Arc::new(Own::default());
@@ -108,7 +109,7 @@ async fn an_address_that_refuses_is_left_alone_too() {
     assert_eq!(own.asked(), 1);
 }
 
-/// Deliveries go by the same pause.
+/// Deliveries observe the same pause.
 #[tokio::test]
 async fn deliveries_do_not_ask_during_the_pause_either() {
     let own = Arc::new(Own::default());
@@ -147,7 +148,8 @@ fn with_server(own: &Arc<Own>) -> Host {
     host
 }
 
-/// The operator named it; it is left alone all the same, by readers and deliveries of all mailboxes.
+/// The operator configured it; it is paused all the same, for readers and deliveries of all
+/// mailboxes.
 #[tokio::test]
 async fn an_authorization_server_that_fails_is_asked_again_only_when_it_was_said() {
     let own = Arc::new(Own::default());
@@ -167,7 +169,7 @@ async fn an_authorization_server_that_fails_is_asked_again_only_when_it_was_said
     assert_eq!(own.asked(), asked + 1);
 }
 
-/// What it says of one mailbox is not held against the others.
+/// Its error about one mailbox does not affect the others.
 #[tokio::test]
 async fn a_mailbox_that_an_authorization_server_refuses_waits_alone() {
     let own = Arc::new(Own::default());
@@ -185,7 +187,7 @@ async fn a_mailbox_that_an_authorization_server_refuses_waits_alone() {
     host.page("INBOX", None, 10).await.unwrap();
 }
 
-/// A mailbox that waits on its own account does not ask, and so is not the one that the others wait for.
+/// A mailbox with a pause of its own does not probe, and so does not hold the others back.
 #[tokio::test]
 async fn a_mailbox_that_waits_keeps_no_other_from_asking() {
     let own = Arc::new(Own::default());

@@ -1,4 +1,4 @@
-//! Test messages that take their time, on a clock that the test owns.
+//! Tests of the self-test with slow delivery, on a clock that the test controls.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -21,7 +21,7 @@ fn with_junk() -> Host {
     host
 }
 
-/// The message that was handed to SMTP, as it arrives.
+/// The message that was submitted over SMTP, as it arrives.
 fn arrives(host: &Host, mailbox: &str) {
     let message = host.smtp.change(|state| state.taken[0].0.clone());
     host.imap.add(mailbox, &message);
@@ -61,7 +61,7 @@ async fn every_place_where_it_lies_is_cleared_though_one_cannot_be() {
     assert!(ended.removed, "{:?}", ended.problem);
     assert_eq!((host.imap.uids("INBOX"), host.imap.uids("Spam")), (vec![], vec![]));
 
-    // Without UIDPLUS, and with something in INBOX that somebody else marked.
+    // Without UIDPLUS, and with a message in INBOX that another client marked.
     host.imap.change(|state| state.no_uidplus = true);
     let other = host.imap.add("INBOX", "Subject: mine\r\n\r\n");
     let mark = |state: &mut State, on: bool| {
@@ -107,7 +107,7 @@ async fn a_message_that_never_comes_is_given_up_and_not_asked_for_all_the_time()
     };
     assert_eq!(ended.problem.unwrap().code, Code::UpstreamTimeout);
     assert!(!ended.removed && ended.arrived.is_none());
-    // Two mailboxes, looked into ever more seldom.
+    // Two mailboxes, searched at growing intervals.
     let looks = host.imap.said("SELECT") / 2;
     assert!((10..25).contains(&looks), "{looks}");
     assert_eq!(host.imap.said("EXPUNGE"), 0);

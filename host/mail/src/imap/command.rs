@@ -1,7 +1,7 @@
-//! Commands, from typed values only.
+//! IMAP command encoder, from typed values only.
 //!
-//! The one place where command text is put together. Whatever comes from outside
-//! is a number, a checked flag, or a string that is quoted or sent as a literal.
+//! The one place where command text is composed. Input from outside is a number, a checked flag, or
+//! a string that is quoted or sent as a literal.
 //!
 //! Invariant: no string from outside can end its command or begin another.
 //!
@@ -14,24 +14,24 @@ use model::mail::message::Flag;
 use model::octets::Octets;
 use model::port::imap::{FetchItem, Messages};
 
-/// Servers need not take lines of more than 8,000 bytes (RFC 7162 §4); mailbox names and items
+/// Servers need not accept lines of more than 8,000 bytes (RFC 7162 §4); mailbox names and items
 /// need some of that.
 const LONGEST_SET: usize = 6000;
 
-/// No answer but a message has a long literal.
+/// Maximum literal, in bytes, of a response without message content.
 const SMALL: u64 = 16 * 1024;
 
-/// The header fields of one message: what the parser takes of them.
+/// The limit of the parser for the header fields of one message, in bytes.
 const HEADER: u64 = 256 * 1024;
 
-/// The start of a message: its header and the text, in most mail.
+/// The start of a message, in bytes: its header and the text, in most mail.
 const START: u64 = 256 * 1024;
 
 /// One command, without its tag.
 #[derive(Debug)]
 pub(crate) struct Command {
     pub(crate) parts: Vec<Part>,
-    /// The longest literal that may come back.
+    /// The longest literal allowed in the response.
     pub(crate) literal: u64,
 }
 
@@ -56,7 +56,7 @@ impl Command {
         self
     }
 
-    /// A string: quoted where that is possible, else as a literal.
+    /// A string: quoted where possible, else as a literal.
     fn string(mut self, text: &str) -> Self {
         if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
             let mut quoted = String::with_capacity(text.len() + 2);
@@ -88,7 +88,7 @@ pub(crate) fn logout() -> Command {
     Command::new("LOGOUT")
 }
 
-/// NetEase's servers refuse SELECT to clients that have not said who they are.
+/// NetEase's servers refuse SELECT to clients that have not sent ID.
 pub(crate) fn id() -> Command {
     Command::new(concat!(
         "ID (\"name\" \"Postlet\" \"version\" \"",
@@ -101,12 +101,13 @@ pub(crate) fn login(username: &str, password: &str) -> Command {
     Command::new("LOGIN ").string(username).push(" ").string(password)
 }
 
-/// The response follows when the server asks for it: some that offer SASL-IR refuse it (Coremail).
+/// The response follows the server's continuation request: some servers that offer SASL-IR refuse
+/// it (Coremail).
 pub(crate) fn authenticate_plain() -> Command {
     Command::new("AUTHENTICATE PLAIN")
 }
 
-/// With a token; its first word goes along where the server takes it (RFC 4959).
+/// With a token; the initial response is included where the server supports SASL-IR (RFC 4959).
 pub(crate) fn authenticate_bearer(mechanism: &str, first: Option<&str>) -> Command {
     let command = Command::new("AUTHENTICATE ").push(mechanism);
     match first {
@@ -119,12 +120,12 @@ pub(crate) fn select(mailbox: &MailboxName) -> Command {
     Command::new("SELECT ").string(mailbox.wire())
 }
 
-/// Whether LIST should ask for the roles.
+/// Whether LIST requests special-use attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Roles {
-    /// RFC 5258 and RFC 6154 are there.
+    /// The server supports RFC 5258 and RFC 6154.
     Asked,
-    /// The server tells them unasked, or has none.
+    /// The server sends them without a request, or has none.
     Unasked,
 }
 
@@ -139,7 +140,7 @@ pub(crate) fn status(mailbox: &MailboxName) -> Command {
     Command::new("STATUS ").string(mailbox.wire()).push(" (MESSAGES UNSEEN)")
 }
 
-/// FETCH; more than one where the UIDs do not fit into a line.
+/// FETCH; more than one command where the UIDs do not fit into a line.
 pub(crate) fn fetch(messages: &Messages, items: &[FetchItem]) -> Vec<Command> {
     let mut list = "UID".to_owned();
     let mut literal = SMALL;
@@ -179,7 +180,7 @@ pub(crate) fn fetch(messages: &Messages, items: &[FetchItem]) -> Vec<Command> {
     }
 }
 
-/// What STORE does with its flags.
+/// The operation of STORE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Add,
@@ -187,7 +188,7 @@ pub(crate) enum Mode {
     Set,
 }
 
-/// Not silent, so that the flags come back.
+/// Not silent, so that the flags are returned.
 pub(crate) fn store(set: &str, mode: Mode, flags: &[Flag]) -> Command {
     let sign = match mode {
         Mode::Add => "+",
@@ -213,7 +214,7 @@ pub(crate) fn uid_expunge(set: &str) -> Command {
     Command::new(format!("UID EXPUNGE {set}"))
 }
 
-/// Every message that is marked \Deleted (RFC 3501 §6.4.3), whoever marked it.
+/// EXPUNGE of all messages marked \Deleted (RFC 3501 §6.4.3), whichever client marked them.
 pub(crate) fn expunge() -> Command {
     Command::new("EXPUNGE")
 }
@@ -222,7 +223,7 @@ pub(crate) fn search_deleted() -> Command {
     Command::new("UID SEARCH DELETED")
 }
 
-/// `field` is one of our own words.
+/// `field` is a constant of this program.
 pub(crate) fn search_header(field: &'static str, text: &str) -> Command {
     Command::new("UID SEARCH HEADER ").push(field).push(" ").string(text)
 }
@@ -241,7 +242,8 @@ fn listed(flags: &[Flag]) -> String {
     flags.iter().map(Flag::as_str).collect::<Vec<_>>().join(" ")
 }
 
-/// UIDs as sets with ranges, in rising order, each short enough for a line. Zero is nobody's UID.
+/// UIDs as sets with ranges, in ascending order, each short enough for a line. Zero is not a valid
+/// UID.
 pub(crate) fn uid_sets(uids: &[u32]) -> Vec<String> {
     let mut sorted: Vec<u32> = uids.iter().copied().filter(|&uid| uid > 0).collect();
     sorted.sort_unstable();

@@ -1,12 +1,10 @@
-//! The one command loop.
+//! IMAP command loop: sends a command and reads responses until its tagged one.
 //!
-//! A command is written, and answers are read until the tagged one with our tag;
-//! its status decides. async-imap serves as buffer and parser: its own commands
-//! would pass over a NO, or take a lost connection for the end of the answer.
+//! The status of the tagged response decides. async-imap serves as buffer and parser: its own
+//! commands ignore a NO, or take a lost connection for the end of the response.
 //!
-//! Invariants: only a tagged OK is `Ok`; after any error but a NO, and after a
-//! call that was dropped, every further command is refused, unless
-//! [`Exchange::go_on`] says otherwise.
+//! Invariants: only a tagged OK is `Ok`; after any error but a NO, and after a call that was
+//! dropped, every further command is refused, unless [`Exchange::go_on`] permits it.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -26,10 +24,10 @@ use crate::imap::input_guard::Guard;
 use crate::imap::status::StatusText;
 use crate::timed_stream::{breach_in, finished};
 
-/// How much of a message is read and written at a time.
+/// Piece size of reading and writing a message.
 const CHUNK: usize = 64 * 1024;
 
-/// Sees every answer to a command, the tagged one too.
+/// Called with every response to a command, including the tagged one.
 pub(crate) type Visit<'a> = &'a mut (dyn FnMut(&Response<'_>) + Send);
 
 /// A connection on which commands can be run.
@@ -38,15 +36,15 @@ pub(crate) struct Exchange {
     client: Client<Guard>,
     tag: u64,
     ended: bool,
-    /// Kept up to date from every answer.
+    /// The selected mailbox, kept up to date from every response.
     pub(crate) selected: Option<Selected>,
 }
 
-/// How reading stopped.
+/// Why reading stopped.
 enum Stop {
-    /// The tagged answer was OK.
+    /// The tagged response was OK.
     Done,
-    /// The server asks for more.
+    /// The server sent a continuation request.
     GoAhead,
 }
 
@@ -59,13 +57,13 @@ impl Exchange {
         self.client.get_mut()
     }
 
-    /// Reads one answer before any command: the greeting.
+    /// Reads one response before any command: the greeting.
     pub(crate) async fn greeting(&mut self) -> Result<(), ImapError> {
         let answer = self.client.read_response().await.map_err(failed)?;
         let Some(answer) = answer else { return Err(lost()) };
         match answer.parsed() {
             Response::Data { status: Status::Ok, .. } => Ok(()),
-            // RFC 9051 §7.1.4: already logged in, as whom we cannot know.
+            // RFC 9051 §7.1.4: already authenticated, as an unknown user.
             Response::Data { status: Status::PreAuth, .. } => {
                 Err(ImapError::Protocol("the server greets with PREAUTH"))
             }
@@ -76,7 +74,7 @@ impl Exchange {
         }
     }
 
-    /// Runs a command to its tagged answer.
+    /// Runs a command until its tagged response.
     pub(crate) async fn run(
         &mut self,
         command: &Command,
@@ -87,7 +85,7 @@ impl Exchange {
         self.finish(outcome)
     }
 
-    /// Runs AUTHENTICATE: each answer goes out when the server asks for it.
+    /// Runs AUTHENTICATE: each response is sent on a continuation request.
     pub(crate) async fn authenticate(
         &mut self,
         command: &Command,
@@ -98,7 +96,7 @@ impl Exchange {
         self.finish(outcome)
     }
 
-    /// From here on an answer is owed: if nobody reads it, nobody may go on.
+    /// From here on a response is pending: unless it is read, no further command may be sent.
     fn start(&mut self, literal: u64) -> Result<(), ImapError> {
         if std::mem::replace(&mut self.ended, true) {
             return Err(ImapError::Lost(finished()));
@@ -113,8 +111,8 @@ impl Exchange {
         outcome
     }
 
-    /// After a tagged BAD: the server answered, and can be asked something else. For commands that are
-    /// optional; any other means that one side does not know what the other said.
+    /// Permits further commands after a tagged BAD. For commands that are optional; with any other,
+    /// client and server disagree about the state of the session.
     pub(crate) const fn go_on(&mut self) {
         self.ended = false;
     }
@@ -165,8 +163,8 @@ impl Exchange {
         }
     }
 
-    /// Announces a literal and waits until it may come. The server may also refuse it, with a NO
-    /// that ends the command.
+    /// Announces a literal and waits for the continuation request. The server may also refuse it,
+    /// with a NO that ends the command.
     async fn announce(&mut self, size: u64, visit: Visit<'_>) -> Result<(), ImapError> {
         self.write(format!("{{{size}}}\r\n").as_bytes()).await?;
         self.flush().await?;
@@ -191,7 +189,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// Reads until our tagged answer or a go-ahead.
+    /// Reads until the tagged response or a continuation request.
     async fn read(
         &mut self,
         visit: &mut (dyn FnMut(&Response<'_>) + Send),
@@ -201,7 +199,7 @@ impl Exchange {
         loop {
             let answer = match self.client.read_response().await.map_err(failed) {
                 Ok(Some(answer)) => answer,
-                // Some do not end TLS before they close.
+                // Some servers close without ending TLS.
                 Ok(None) | Err(ImapError::Lost(_)) if farewell => {
                     return Err(ImapError::Bye { reply: self.words() });
                 }
@@ -252,7 +250,7 @@ impl Exchange {
         ImapError::No { code: no_code(&code), reply: words }
     }
 
-    /// The code of the last refusal, for those who need more than [`NoCode`] tells.
+    /// The code of the last refusal, for callers that need more than [`NoCode`].
     pub(crate) fn last_code(&mut self) -> String {
         self.guard().spoken().code.clone()
     }
@@ -271,7 +269,7 @@ impl Exchange {
     }
 }
 
-/// RFC 5530 §3, as far as anyone decides on it.
+/// RFC 5530 §3, as far as callers distinguish them.
 fn no_code(code: &str) -> NoCode {
     match code {
         "NONEXISTENT" | "TRYCREATE" => NoCode::NoSuchMailbox,
@@ -285,7 +283,7 @@ fn lost() -> ImapError {
     ImapError::Lost(io::ErrorKind::UnexpectedEof.into())
 }
 
-/// async-imap's own errors hold what the server sent, that is: mail. They end here.
+/// async-imap's own errors hold server data, that is, mail. They are replaced here.
 pub(crate) fn failed(error: io::Error) -> ImapError {
     if let Some(what) = breach_in(&error) {
         return ImapError::Protocol(what);

@@ -1,4 +1,4 @@
-//! The IMAP connector: a dialler and limits in, logged-in sessions out.
+//! The IMAP connector: from a dialler and limits to authenticated sessions.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::imap::login;
 use crate::imap::session::Session;
 use crate::timed_stream::{Deadlines, Stream};
 
-/// Opens IMAP sessions over wires that a dialler hands to it.
+/// Opens IMAP sessions over wires of a dialler.
 #[derive(Debug)]
 pub struct Imap {
     dial: Arc<dyn Dial>,

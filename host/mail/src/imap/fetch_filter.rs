@@ -1,11 +1,10 @@
-//! FETCH answers, rewritten while they stream through.
+//! Streaming filter of FETCH responses: rewrites them in one plain form.
 //!
-//! A whole message may be on its way, so nothing is gathered: attribute after
-//! attribute is read, and written again in one plain form if we ever ask for it.
-//! Everything else (an ENVELOPE, a BODYSTRUCTURE that nobody asked for, whatever
-//! comes next) is skipped by counting, without recursion. So the recursive parser
-//! above never sees a nested list, and what it takes for text and what for
-//! structure is decided here alone.
+//! A whole message may be in the response, so it is not buffered: attribute after attribute is
+//! read, and written again if this client ever requests it. Everything else (an ENVELOPE, an
+//! unrequested BODYSTRUCTURE, future extensions) is skipped by counting parentheses, without
+//! recursion. So the recursive parser behind it never sees a nested list, and what is text and what
+//! is structure is decided here alone.
 //!
 //! Standard: RFC 9051 §7.5.2.
 
@@ -14,50 +13,50 @@ use std::io::Write;
 use crate::imap::tokenizer::{Text, Tokenizer, is_flag};
 use crate::timed_stream::ProtocolViolation;
 
-/// We ask for two literals at most; each makes the parser begin again.
+/// At most two literals are requested; each makes the parser start again.
 const MOST_LITERALS: u32 = 8;
 
-/// More flags than this are somebody's joke.
+/// Maximum number of flags, far above real use.
 const MOST_FLAGS: usize = 200;
 
-/// We ask for six at most, and the parser above reads a long line again and again.
+/// At most six are requested, and the parser reads a long line repeatedly.
 const MOST_ATTRIBUTES: u32 = 64;
 
 const UNREADABLE: ProtocolViolation = ProtocolViolation("a FETCH answer cannot be read");
 
-/// One answer on its way.
+/// The state of one response.
 #[derive(Debug)]
 pub(crate) struct FetchFilter {
     sequence: u32,
     /// The opening parenthesis was read.
     begun: bool,
-    /// Something was written for the parser.
+    /// Output was written for the parser.
     written: bool,
-    /// How deep inside a skipped list.
+    /// Nesting depth inside a skipped list.
     skipping: usize,
     literals: u32,
     attributes: u32,
 }
 
-/// What follows the piece that was fed.
+/// What follows the line that was fed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// The answer is complete.
+    /// The response is complete.
     End,
-    /// A literal that belongs to the parser.
+    /// A literal for the parser.
     Pass(u64),
-    /// A literal of no interest.
+    /// A literal to skip.
     Skip(u64),
 }
 
 impl FetchFilter {
-    /// For message number `sequence`.
+    /// For message sequence number `sequence`.
     pub(crate) const fn new(sequence: u32) -> Self {
         Self { sequence, begun: false, written: false, skipping: 0, literals: 0, attributes: 0 }
     }
 
-    /// Reads one line of the answer (without its end) and writes what the parser may see. A body that is
-    /// longer than `longest` becomes NIL, and its bytes are skipped.
+    /// Reads one line of the response (without its end) and writes what the parser may see. A body
+    /// that is longer than `longest` becomes NIL, and its bytes are skipped.
     pub(crate) fn feed(
         &mut self,
         line: &[u8],
@@ -93,7 +92,7 @@ impl FetchFilter {
         }
     }
 
-    /// The answer ends here, whatever more the server says in it: what was written so far is kept.
+    /// Ends the response here, whatever follows from the server: what was written so far is kept.
     pub(crate) fn close(self, out: &mut Vec<u8>) {
         if self.written {
             out.extend_from_slice(b")\r\n");
@@ -154,14 +153,14 @@ impl FetchFilter {
                 self.write(out, format_args!("UID {uid}"));
             }
             (b"RFC822.SIZE", None) => {
-                // Beyond 32 bits the parser knows no size, and we take no such message.
+                // The parser has no sizes beyond 32 bits, and such a message is too large anyway.
                 let size = cursor.word();
                 if let Some(size) = Tokenizer::new(size).number() {
                     self.write(out, format_args!("RFC822.SIZE {size}"));
                 }
             }
             (b"INTERNALDATE", None) => match cursor.text()? {
-                // `NIL` comes as a word and would panic the parser.
+                // `NIL` is read as a word and would panic the parser.
                 Text::Here(date) if is_date(&date) => {
                     let date = String::from_utf8_lossy(&date);
                     self.write(out, format_args!("INTERNALDATE \"{date}\""));
@@ -187,7 +186,7 @@ impl FetchFilter {
         cursor.expect(b')')?;
         let flags: Vec<_> = inside
             .split(|&byte| byte == b' ')
-            // A flag of this session, not of the message; RFC 9051 dropped it.
+            // A flag of this session, not of the message; RFC 9051 removed it.
             .filter(|word| is_flag(word) && !word.eq_ignore_ascii_case(b"\\Recent"))
             .take(MOST_FLAGS)
             .map(String::from_utf8_lossy)
@@ -228,7 +227,7 @@ impl FetchFilter {
         }
     }
 
-    /// A value that nobody asked for.
+    /// An unrequested value.
     fn unasked(&mut self, cursor: &mut Tokenizer<'_>) -> Result<Option<Next>, ProtocolViolation> {
         if cursor.take(b'(') {
             self.skipping = 1;
@@ -252,14 +251,14 @@ impl FetchFilter {
         } else {
             write!(out, "* {} FETCH ({attribute}", self.sequence)
         };
-        // A vector takes every write.
+        // Writing to a vector cannot fail.
         debug_assert!(written.is_ok());
         self.written = true;
     }
 }
 
 /// `[…]<n>` after BODY: none without brackets, `""`, `"HEADER"` for the header or some of its
-/// fields, anything else as one other word. Of brackets no more is read than where they end.
+/// fields, anything else as one other word. Brackets are only searched for their end.
 fn section(cursor: &mut Tokenizer<'_>) -> Result<Option<&'static str>, ProtocolViolation> {
     if !cursor.take(b'[') {
         return Ok(None);

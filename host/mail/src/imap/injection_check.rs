@@ -1,8 +1,8 @@
-//! What we say, checked once more on its way out.
+//! Command injection check: verifies outgoing bytes once more before they are sent.
 //!
-//! Commands are built from typed values, so nothing here should ever object. It
-//! does if one of those types is wrong: one step writes one command line, and
-//! line breaks stand nowhere but at its end and inside announced literals.
+//! Commands are built from typed values, so this should never fail. It does if one of those types
+//! is wrong: one step writes one command line, and line breaks occur only at its end and inside
+//! announced literals.
 //!
 //! Standard: RFC 9051 §2.2.1 and §4.3.
 
@@ -11,27 +11,27 @@ use crate::timed_stream::ProtocolViolation;
 
 const INJECTION: ProtocolViolation = ProtocolViolation("a command of ours had more than one line");
 
-/// Longest line that servers must take (RFC 7162 §4), with room for long names.
+/// Longest line that servers must accept (RFC 7162 §4), with room for long names.
 const LONGEST: usize = 16 * 1024;
 
-/// Reads along with what is written.
+/// Tracks the bytes that are written.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CheckedCommand {
-    /// Command lines that may still be begun.
+    /// Command lines that may still begin.
     allowed: u32,
     line: Vec<u8>,
     literal: u64,
 }
 
 impl CheckedCommand {
-    /// One more command line may come.
+    /// Allows one more command line.
     pub(crate) fn allow_line(&mut self) {
         self.allowed = 1;
         self.line.clear();
         self.literal = 0;
     }
 
-    /// Checks bytes that are about to be written.
+    /// Checks bytes before they are written.
     pub(crate) fn check(&mut self, mut bytes: &[u8]) -> Result<(), ProtocolViolation> {
         while !bytes.is_empty() {
             if self.literal > 0 {

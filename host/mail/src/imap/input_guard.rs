@@ -1,12 +1,13 @@
-//! Filter between the bytes of an IMAP server and async-imap's parser.
+//! Input guard between the bytes of an IMAP server and async-imap's parser.
 //!
-//! Responses of a few known shapes are passed on, each in one plain form; the rest is dropped. So an
-//! unknown response cannot end a session, and a hostile one can do no more than that. Capabilities and
-//! the text of status responses are kept here and never reach the parser. What is too long in the
-//! response about one message costs that message its attribute: it is read over, up to a total.
+//! Responses of a few known forms are passed on, each rewritten in one plain form; the rest is
+//! dropped. So an unknown response cannot end a session, and a hostile one can do no more than
+//! that. Capabilities and the text of status responses are kept here and never reach the parser. An
+//! attribute that is too long in the response about one message is dropped: it is skipped, up to a
+//! total.
 //!
-//! Invariants: memory is bounded by [`ImapLimits`]; no line is passed on that this file or its siblings
-//! did not write.
+//! Invariants: memory is bounded by [`ImapLimits`]; no line is passed on that was not written by
+//! this module or its siblings.
 //!
 //! Standard: RFC 9051 §7.
 
@@ -26,10 +27,10 @@ use crate::imap::status::{StatusText, capabilities, capabilities_in, in_ascii, i
 use crate::imap::tokenizer::{Tokenizer, announced};
 use crate::timed_stream::{Deadlines, ProtocolViolation, Stream};
 
-/// A LIST or STATUS answer with its literals.
+/// Maximum size of a LIST or STATUS response with its literals, in bytes.
 const GATHERED: usize = 16 * 1024;
 
-/// Numbers of a SEARCH answer in one line.
+/// Numbers of a SEARCH response in one line.
 const FOUND: usize = 100;
 
 /// `~{18446744073709551615+}` and its line end.
@@ -37,20 +38,20 @@ const LONGEST_ANNOUNCEMENT: usize = 32;
 
 const TOO_LONG: ProtocolViolation = ProtocolViolation("a line is too long");
 
-/// How much is read from the wire at a time.
+/// Maximum number of bytes of one read from the wire.
 const READ: usize = 16 * 1024;
 
 /// The stream that async-imap reads and writes.
 pub(crate) struct Guard {
     stream: Stream,
     limits: ImapLimits,
-    /// For the command in flight: most commands have no business with large literals.
+    /// Limit of literals for the command in flight: most commands need no large ones.
     literal: u64,
     spent: u64,
-    /// Of `spent`, what was announced or read only to be thrown away.
+    /// Of `spent`, the bytes that were announced or read only to be skipped.
     skipped: u64,
     raw: BytesMut,
-    /// Bytes of `raw` in which no line's end was found.
+    /// Bytes of `raw` in which no line end was found.
     searched: usize,
     checked: BytesMut,
     inbound: Inbound,
@@ -59,22 +60,22 @@ pub(crate) struct Guard {
     spoken: StatusText,
 }
 
-/// Where in the server's bytes we are.
+/// The position in the server's byte stream.
 #[derive(Debug)]
 enum Inbound {
-    /// A new answer begins.
+    /// At the beginning of a response.
     Fresh,
-    /// A line of a FETCH answer comes next.
+    /// Before a line of a FETCH response.
     Row(FetchFilter),
-    /// A line of a LIST or STATUS answer comes next.
+    /// Before a line of a LIST or STATUS response.
     Gathering(BufferedResponse),
-    /// A line of an answer that is dropped comes next.
+    /// Before a line of a response that is dropped.
     Dropping,
-    /// Inside a line of a FETCH answer that is too long; what was last seen of it.
+    /// Inside a line of a FETCH response that is too long; with the last bytes seen of it.
     Overlong(Vec<u8>),
-    /// What was passed on is the last.
+    /// After a protocol violation: nothing more is passed on.
     Broken(ProtocolViolation),
-    /// So many bytes of a literal, and what comes after them.
+    /// Inside a literal with so many bytes left, and the state after it.
     Literal { left: u64, pass: bool, then: Box<Inbound> },
 }
 
@@ -96,7 +97,7 @@ impl Guard {
         }
     }
 
-    /// A command begins: clocks and caps start again, and one line may be written.
+    /// Begins a command: deadlines and limits are reset, and one line may be written.
     pub(crate) fn begin(&mut self, literal: u64) {
         self.literal = literal.min(self.limits.literal);
         self.spent = 0;
@@ -105,17 +106,17 @@ impl Guard {
         self.outbound.allow_line();
     }
 
-    /// The rest of a command that waited for its go-ahead may be written.
+    /// Allows the rest of a command after its continuation request.
     pub(crate) fn allow_line(&mut self) {
         self.outbound.allow_line();
     }
 
-    /// The capabilities that the server told last, once.
+    /// Takes the capabilities that the server sent last, once.
     pub(crate) fn take_capabilities(&mut self) -> Option<Vec<String>> {
         self.capabilities.take()
     }
 
-    /// What the server said in its last tagged answer or BYE.
+    /// The text of the last tagged response or BYE.
     pub(crate) const fn spoken(&self) -> &StatusText {
         &self.spoken
     }
@@ -124,8 +125,8 @@ impl Guard {
         self.stream.is_encrypted()
     }
 
-    /// Works through `raw` until something is checked or more is needed. What was checked before a breach
-    /// is passed on before it.
+    /// Processes `raw` until output is available or more input is needed. Output from before a
+    /// violation is passed on before it.
     fn advance(&mut self) -> Result<(), ProtocolViolation> {
         match self.work() {
             Err(breach) if !self.checked.is_empty() => {
@@ -174,7 +175,7 @@ impl Guard {
         self.inbound = if left == 0 { *then } else { Inbound::Literal { left, pass, then } };
     }
 
-    /// The next line without its end, if it is here.
+    /// The next line without its end, if it is complete.
     fn next_line(&mut self) -> Result<Option<BytesMut>, ProtocolViolation> {
         let fresh = self.raw.get(self.searched..).unwrap_or_default();
         let Some(found) = fresh.iter().position(|&byte| byte == b'\n') else {
@@ -200,7 +201,7 @@ impl Guard {
         Ok(Some(line))
     }
 
-    /// Judges one line; what comes next is the answer.
+    /// Processes one line; returns the next state.
     fn line(&mut self, state: Inbound, line: &[u8]) -> Result<Inbound, ProtocolViolation> {
         match state {
             Inbound::Fresh => self.first_line(line),
@@ -216,7 +217,7 @@ impl Guard {
 
     fn first_line(&mut self, line: &[u8]) -> Result<Inbound, ProtocolViolation> {
         if line.first() == Some(&b'+') {
-            // What a continuation says is of no use to the mechanisms that we speak.
+            // The text of a continuation request is of no use to the supported mechanisms.
             self.pass(b"+ ");
             return Ok(Inbound::Fresh);
         }
@@ -259,8 +260,8 @@ impl Guard {
         }
     }
 
-    /// Numbers, few to a line: the parser reads a line again as it grows. One that cannot be read would
-    /// look as if it were not there, so it ends the session.
+    /// Numbers, few to a line: the parser reads a line again as it grows. One that cannot be parsed
+    /// would look as if it were absent, so it ends the session.
     fn found(&mut self, numbers: &[u8]) -> Result<Inbound, ProtocolViolation> {
         let mut cursor = Tokenizer::new(numbers);
         let mut found = Vec::new();
@@ -293,7 +294,7 @@ impl Guard {
         if tag != b"*" || word.eq_ignore_ascii_case(b"BYE") {
             self.spoken = spoken(after);
         }
-        // Long words are of no use to anyone, and the parser reads a line again as it grows.
+        // Long words are of no use, and the parser reads a line again as it grows.
         let ascii = in_ascii(line.get(..READ).unwrap_or(line));
         self.pass(&ascii);
         Ok(Inbound::Fresh)
@@ -311,13 +312,13 @@ impl Guard {
                 Ok(()) => {
                     Inbound::Literal { left: size, pass: false, then: Box::new(Inbound::Row(row)) }
                 }
-                // The session ends, and what is known of this message is told before.
+                // The session ends; what is known of this message is passed on first.
                 Err(breach) => self.last_row(row, breach),
             }),
         }
     }
 
-    /// Counts what is read only to be thrown away.
+    /// Counts bytes that are read only to be skipped.
     fn skip(&mut self, size: u64) -> Result<(), ProtocolViolation> {
         self.skipped = self.skipped.saturating_add(size);
         if self.skipped > self.limits.skipped.max(self.literal) {
@@ -337,7 +338,7 @@ impl Guard {
         matches!(self.inbound, Inbound::Broken(_))
     }
 
-    /// A line is too long: within the answer about one message only what stands before is read.
+    /// A line is too long: of the response about one message only what precedes is parsed.
     fn cut_row(&mut self, state: Inbound) -> Result<Inbound, ProtocolViolation> {
         let start = self.raw.get(..self.limits.line).unwrap_or(&self.raw);
         // Not in the middle of a number.
@@ -360,7 +361,7 @@ impl Guard {
             | Inbound::Broken(_) => return Err(TOO_LONG),
         };
         let mut out = Vec::new();
-        // It cannot be read to its end, of course; what was read until there is in `out`.
+        // It cannot be parsed to its end; what was parsed by then is in `out`.
         let _ = row.feed(line, self.limits.depth, self.literal, &mut out);
         row.close(&mut out);
         self.checked.extend_from_slice(&out);
@@ -482,7 +483,7 @@ impl AsyncWrite for Guard {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        // All of it is judged before any of it leaves; only what left is remembered.
+        // All bytes are checked before any is written; the state advances only by those written.
         self.outbound.clone().check(bytes)?;
         let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
         self.outbound.check(bytes.get(..written).unwrap_or(bytes))?;

@@ -1,26 +1,26 @@
-//! How long and how much we put up with from an IMAP server.
+//! Limits of an IMAP session: deadlines and sizes.
 
 use std::time::Duration;
 
-/// Caps and deadlines. What goes beyond ends the session with a typed error.
+/// Limits and deadlines. Beyond them the session ends with a typed error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImapLimits {
-    /// For the greeting.
+    /// Deadline of the greeting.
     pub greeting: Duration,
-    /// Between two bytes of an answer.
+    /// Between two bytes of a response.
     pub command: Duration,
-    /// For a whole command, however busily the server talks.
+    /// For a whole command, however much the server sends.
     pub total: Duration,
-    /// One literal, in bytes: so, one message.
+    /// One literal, in bytes; in effect, one message.
     pub literal: u64,
     /// One line without its literals, in bytes.
     pub line: usize,
-    /// Everything that is said in answer to one command, in bytes.
+    /// The whole response to one command, in bytes.
     pub response_total: u64,
-    /// Of that, what is read only to be thrown away: literals and lines of a message that are longer than
-    /// they may be.
+    /// Of that, bytes that are read only to be skipped: literals and lines of a message beyond
+    /// their limits.
     pub skipped: u64,
-    /// Parentheses within parentheses.
+    /// Nesting depth of parentheses.
     pub depth: usize,
 }
 

@@ -1,16 +1,15 @@
-//! LIST and STATUS, rewritten in one plain form.
+//! Filter of LIST and STATUS responses: rewrites them in one plain form.
 //!
-//! Both are short, so the whole answer is gathered first, its literals beside it.
-//! Mailbox names leave here as literals: the parser above would keep the
-//! backslashes of a quoted one. Extended data (RFC 5258), which it would not
-//! survive, is left out.
+//! Both are short, so the whole response is buffered first, with its literals. Mailbox names are
+//! rewritten as literals: the parser would keep the backslashes of a quoted one. Extended data (RFC
+//! 5258), which makes it fail, is left out.
 //!
 //! Standard: RFC 9051 §7.3.1 and §7.3.4.
 
 use crate::imap::tokenizer::{Text, Tokenizer, is_flag};
 use crate::timed_stream::ProtocolViolation;
 
-/// A whole answer: its lines without their ends, and the literal after each but the last.
+/// A whole response: its lines without their ends, and the literal after each but the last.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct BufferedResponse {
     pub(crate) lines: Vec<Vec<u8>>,
@@ -18,7 +17,7 @@ pub(crate) struct BufferedResponse {
 }
 
 impl BufferedResponse {
-    /// The mailbox name at the cursor, and the cursor behind it.
+    /// The mailbox name at the cursor, and the cursor after it.
     fn name<'a>(
         &'a self,
         cursor: Tokenizer<'a>,
@@ -49,7 +48,7 @@ impl BufferedResponse {
             if word.is_empty() {
                 return Err(ProtocolViolation("a LIST answer cannot be read"));
             }
-            // `\*` and words without a backslash are nobody's attribute.
+            // `\*` and words without a backslash are not attributes.
             if word.starts_with(b"\\") && is_flag(word) {
                 attributes.push(word);
             }
@@ -79,7 +78,7 @@ impl BufferedResponse {
         Ok(out)
     }
 
-    /// `* STATUS x (MESSAGES n UNSEEN n)`: one is asked for at a time, so the name says nothing.
+    /// `* STATUS x (MESSAGES n UNSEEN n)`: one is requested at a time, so the name is redundant.
     pub(crate) fn status(&self, line: &[u8]) -> Result<Vec<u8>, ProtocolViolation> {
         let mut cursor = Tokenizer::new(line);
         cursor.spaces();

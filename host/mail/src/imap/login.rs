@@ -1,10 +1,10 @@
-//! From the greeting to a session that is logged in: STARTTLS, login, ID.
+//! IMAP login: from the greeting to an authenticated session, with STARTTLS and ID.
 //!
-//! Before TLS a small reader of ours does the talking, since async-imap reads
-//! ahead and could carry plain text into the encrypted session.
+//! Before TLS a separate line reader is used, since async-imap reads ahead and could carry plain
+//! text into the encrypted session.
 //!
-//! Invariants: what the server said in plain text is forgotten when TLS begins;
-//! the login is written only to an encrypted wire.
+//! Invariants: what the server sent in plain text is discarded when TLS begins; credentials are
+//! written only to an encrypted wire.
 //!
 //! Standards: RFC 9051 §6.2 and §11.3 (STARTTLS), RFC 4616 (PLAIN), RFC 2971 (ID).
 
@@ -24,10 +24,10 @@ use crate::redact::redact;
 use crate::sasl::{Bearer, NoMechanism};
 use crate::timed_stream::{Deadlines, Stream};
 
-/// Nobody has more to say before TLS.
+/// Limits before TLS: more is not needed.
 const PLAIN: ReadLimits = ReadLimits { line: 8 * 1024, total: 32 * 1024 };
 
-/// The plain part of a connection, up to TLS.
+/// The plain-text part of a connection, up to TLS.
 pub(crate) async fn start_tls(
     stream: Stream,
     limits: &ImapLimits,
@@ -42,8 +42,8 @@ pub(crate) async fn start_tls(
     match cursor.word().to_ascii_uppercase().as_slice() {
         b"OK" => {}
         b"BYE" => return Err(ImapError::Bye { reply: spoken(cursor.rest()).words }),
-        // RFC 9051 §7.1.4: STARTTLS cannot follow, so this is how somebody in the middle
-        // keeps us in plain text.
+        // RFC 9051 §7.1.4: STARTTLS cannot follow, so an attacker on the path could use this to
+        // prevent TLS.
         b"PREAUTH" => return Err(ImapError::NoTls),
         _ => return Err(ImapError::Protocol("the server does not greet")),
     }
@@ -61,7 +61,7 @@ pub(crate) async fn start_tls(
     Ok(stream)
 }
 
-/// Runs a command without arguments; the capabilities that came with its answer.
+/// Runs a command without arguments; returns the capabilities in its response.
 async fn plain_command(
     lines: &mut Lines,
     tag: &str,
@@ -103,8 +103,8 @@ async fn plain_command(
 
 const UNSENDABLE: &str = "the login holds a character that cannot be sent";
 
-/// Logs in on an encrypted connection whose greeting was read (or which has none, after
-/// STARTTLS), and says who we are. The capabilities afterwards.
+/// Authenticates on an encrypted connection whose greeting was read (or which has none, after
+/// STARTTLS), and sends ID. Returns the capabilities afterwards.
 pub(crate) async fn log_in(
     exchange: &mut Exchange,
     username: &str,
@@ -169,19 +169,19 @@ pub(crate) async fn log_in(
     steps.capabilities_read();
     if after.iter().any(|capability| capability == "ID") {
         match exchange.run(&command::id(), &mut |_| {}).await {
-            // A courtesy (RFC 2971): a server that refuses it, or does not know what it offers, serves
-            // mail all the same.
+            // Optional (RFC 2971): a server that refuses it, or does not support what it
+            // advertises, serves mail all the same.
             Ok(()) | Err(ImapError::No { .. }) => {}
             Err(ImapError::Bad { .. }) => exchange.go_on(),
             Err(error) => return Err(error),
         }
-        // ID tells nothing new, whatever else the server put beside it.
+        // ID changes no capabilities, whatever the server sends with it.
         exchange.guard().take_capabilities();
     }
     Ok(after)
 }
 
-/// What the server told unasked since the last time, else what it answers.
+/// The capabilities that the server sent since the last time, else the response to CAPABILITY.
 async fn known_capabilities(exchange: &mut Exchange) -> Result<Vec<String>, ImapError> {
     if let Some(told) = exchange.guard().take_capabilities() {
         return Ok(told);
@@ -193,7 +193,7 @@ async fn known_capabilities(exchange: &mut Exchange) -> Result<Vec<String>, Imap
         .ok_or(ImapError::Protocol("the server does not tell its capabilities"))
 }
 
-/// RFC 5530 §3: which refusals are about the credentials.
+/// RFC 5530 §3: which refusals concern the credentials.
 fn refused_login(code: &str, kind: NoCode, reply: String) -> ImapError {
     match (code, kind) {
         ("PRIVACYREQUIRED", _) => ImapError::NoTls,

@@ -1,14 +1,13 @@
-//! IMAP.
+//! IMAP client.
 //!
-//! async-imap is buffer and parser; everything around it is ours. Under it the
-//! [`guard`] lets through only answers of a few known shapes, rewritten so that
-//! the parser cannot be hurt or misled by them. Over it one loop runs every
-//! command to its tagged answer, since async-imap's own methods pass over a NO.
+//! async-imap serves as buffer and parser only. Below it the [`input_guard`] passes only responses
+//! of a few known forms, rewritten so that they can neither crash nor mislead the parser. Above it
+//! one loop runs every command to its tagged response, since async-imap's own methods ignore a NO.
 //!
 //! Invariant: nothing but a tagged OK is success.
 //!
-//! Standards: RFC 3501, RFC 9051, RFC 4315 (UIDPLUS), RFC 6851 (MOVE), RFC 2971 (ID),
-//! RFC 6154 (SPECIAL-USE), RFC 5530 (response codes).
+//! Standards: RFC 3501, RFC 9051, RFC 4315 (UIDPLUS), RFC 6851 (MOVE), RFC 2971 (ID), RFC 6154
+//! (SPECIAL-USE), RFC 5530 (response codes).
 
 mod limits;
 mod tokenizer;

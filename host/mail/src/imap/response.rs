@@ -1,7 +1,7 @@
-//! Answers as the port's values.
+//! Conversion of parsed IMAP responses to the port's types.
 //!
-//! Pure: parsed responses in; rows, flags, dates and UID pairs out. What was not
-//! asked for is left out here, so that a chatty server cannot fill memory.
+//! Pure: parsed responses in; rows, flags, dates and UID pairs out. Unrequested data is left out
+//! here, so that a server cannot fill memory with it.
 //!
 //! Standard: RFC 9051 §7, RFC 4315 §3 (COPYUID, APPENDUID).
 
@@ -22,7 +22,7 @@ use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
-/// More moved messages than this in one answer are not followed.
+/// Maximum number of COPYUID pairs in one response; more are ignored.
 const MOST_PAIRS: usize = 10_000;
 
 /// RFC 9051 §9 `date-time`; the day may begin with a space.
@@ -44,7 +44,7 @@ impl<'a> Rows<'a> {
         Self { asked, rows: Vec::new(), by_uid: HashMap::new() }
     }
 
-    /// Takes a FETCH answer to one of the messages that were asked for.
+    /// Takes a FETCH response about one of the requested messages.
     pub(crate) fn take(&mut self, response: &Response<'_>) {
         let Response::Fetch(sequence, attributes) = response else { return };
         let row = row(*sequence, attributes);
@@ -59,7 +59,7 @@ impl<'a> Rows<'a> {
         if let Some(known) = known.and_then(|index| self.rows.get_mut(index)) {
             merge(known, row);
         } else if self.rows.len() < most(self.asked) {
-            // A sequence number may carry another UID after an EXPUNGE, but not for ever.
+            // A sequence number may carry another UID after an EXPUNGE, but not without limit.
             self.by_uid.insert(row.uid, self.rows.len());
             self.rows.push(row);
         }
@@ -123,7 +123,7 @@ fn internal_date(text: &str) -> Option<Timestamp> {
     i64::try_from(at.unix_timestamp_nanos() / 1_000_000).ok().map(Timestamp::from_millis)
 }
 
-/// The code of a status line, tagged or not.
+/// The response code of a status line, tagged or not.
 fn code<'a, 'b>(response: &'a Response<'b>) -> Option<&'a ResponseCode<'b>> {
     match response {
         Response::Done { outcome, .. } | Response::Data { outcome, .. } => outcome.code.as_ref(),
@@ -131,7 +131,7 @@ fn code<'a, 'b>(response: &'a Response<'b>) -> Option<&'a ResponseCode<'b>> {
     }
 }
 
-/// UIDVALIDITY of a mailbox that is being selected.
+/// UIDVALIDITY in a response to SELECT.
 pub(crate) fn uid_validity(response: &Response<'_>) -> Option<u32> {
     match code(response) {
         Some(ResponseCode::UidValidity(value)) => Some(*value),
@@ -139,7 +139,7 @@ pub(crate) fn uid_validity(response: &Response<'_>) -> Option<u32> {
     }
 }
 
-/// PERMANENTFLAGS of a mailbox that is being selected.
+/// PERMANENTFLAGS in a response to SELECT.
 pub(crate) fn permanent_flags(response: &Response<'_>) -> Option<Vec<String>> {
     match code(response) {
         Some(ResponseCode::PermanentFlags(flags)) => {
@@ -175,7 +175,7 @@ pub(crate) fn copy_uid(response: &Response<'_>) -> Option<CopyUid> {
     }
 }
 
-/// None for a set with more than `most` members: it is never written out.
+/// None for a set with more than `most` members: it is never expanded.
 fn expand(set: &[UidSetMember], most: usize) -> Option<Vec<u32>> {
     let mut uids = Vec::new();
     for member in set {

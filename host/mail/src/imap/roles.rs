@@ -1,8 +1,8 @@
-//! What mailboxes are for.
+//! Roles of mailboxes, by SPECIAL-USE or by name.
 //!
-//! A server with SPECIAL-USE says it. Where it does not, names that programs and
-//! providers give by default are recognised, at the top level or right below
-//! INBOX only; a role that the server assigned is never guessed a second time.
+//! A server with SPECIAL-USE sends them. Without it, default names of mail clients and providers
+//! are recognised, at the top level or right below INBOX only; a role that the server assigned is
+//! never guessed a second time.
 //!
 //! Standard: RFC 6154.
 
@@ -14,7 +14,7 @@
 use async_imap::imap_proto::{MailboxListData, NameAttribute};
 use model::mail::mailbox::{Mailbox, MailboxName, Role, RoleSource};
 
-/// Default names in lower case, the likelier first.
+/// Default names in lower case, the more common first.
 const NAMES: [(Role, &[&str]); 5] = [
     (
         Role::Sent,
@@ -209,7 +209,7 @@ const NAMES: [(Role, &[&str]); 5] = [
     ),
 ];
 
-/// Puts rows of LIST together; those whose name could not be sent back are left out.
+/// Combines rows of LIST; those whose name could not be sent back are left out.
 pub(crate) fn mailboxes(rows: Vec<Listed>) -> Vec<Mailbox> {
     let mut mailboxes: Vec<Mailbox> = rows.into_iter().map(|row| row.mailbox).collect();
     for (role, names) in NAMES {
@@ -237,7 +237,7 @@ pub(crate) struct Listed {
 impl Listed {
     /// None for a name that could not be sent back as it came.
     pub(crate) fn read(row: &MailboxListData<'_>) -> Option<Self> {
-        // The parser replaced what is not UTF-8, so the name's own bytes are lost.
+        // The parser replaced what is not UTF-8, so the original bytes of the name are lost.
         if row.name.contains('\u{fffd}') {
             return None;
         }
@@ -268,7 +268,7 @@ fn role(attribute: &NameAttribute<'_>) -> Option<Role> {
         NameAttribute::Junk => Some(Role::Junk),
         NameAttribute::Sent => Some(Role::Sent),
         NameAttribute::Trash => Some(Role::Trash),
-        // Before RFC 6154 Gmail called them so.
+        // Gmail's attribute before RFC 6154.
         NameAttribute::Extension(name) if name.eq_ignore_ascii_case("\\Spam") => Some(Role::Junk),
         NameAttribute::Extension(name) if name.eq_ignore_ascii_case("\\AllMail") => Some(Role::All),
         _ => None,
@@ -283,7 +283,7 @@ fn is_not_selectable(attribute: &NameAttribute<'_>) -> bool {
     }
 }
 
-/// The last part of the path in lower case, where a default mailbox may lie; else empty.
+/// The last part of the path in lower case, where a default mailbox may be; else empty.
 fn default_name(mailbox: &Mailbox) -> String {
     match mailbox.path.as_slice() {
         [name] => name.to_lowercase(),

@@ -1,7 +1,7 @@
-//! A logged-in session as typed commands.
+//! An authenticated IMAP session as typed commands.
 //!
-//! Thin: a command is built, the loop runs it, answers become values. What needs
-//! several commands is written so that stopping anywhere loses no message.
+//! Each method encodes a command, runs the loop and converts the responses. What needs several
+//! commands is ordered so that an interruption at any point loses no message.
 //!
 //! Standards: RFC 9051 §6.3 and §6.4, RFC 6851 §3.3 (MOVE in other words).
 
@@ -29,13 +29,13 @@ use crate::imap::command_loop::Exchange;
 use crate::imap::response::{Rows, append_uid, copy_uid, permanent_flags, uid_validity};
 use crate::imap::roles::{Listed, mailboxes};
 
-/// RFC 9051 §6.1.3 wants LOGOUT, but nobody should wait for it.
+/// RFC 9051 §6.1.3 asks for LOGOUT, but a caller should not wait for it.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// More mailboxes than this are cut off.
+/// Maximum number of mailboxes; the list is truncated.
 const MOST_MAILBOXES: usize = 20_000;
 
-/// A logged-in session.
+/// An authenticated session.
 #[derive(Debug)]
 pub(crate) struct Session {
     exchange: Exchange,
@@ -54,7 +54,7 @@ impl Session {
     }
 
     async fn do_select(&mut self, mailbox: &MailboxName) -> Result<Selected, ImapError> {
-        // Even a SELECT that fails closes the mailbox before (RFC 9051 §6.3.2).
+        // Even a failed SELECT closes the previous mailbox (RFC 9051 §6.3.2).
         self.exchange.selected = None;
         let (mut exists, mut validity, mut keeps) = (None, None, None);
         let mut visit = |answer: &Response<'_>| {
@@ -170,7 +170,7 @@ impl Session {
             return self.relocate(uids, |set| command::uid_move(set, mailbox)).await;
         }
         if !self.offers("UIDPLUS") {
-            // A plain EXPUNGE would also remove what somebody else marked.
+            // A plain EXPUNGE would also remove messages that other clients marked.
             return Err(ImapError::Unsupported("MOVE and UIDPLUS"));
         }
         let copied = self.do_copy(uids, mailbox).await?;
@@ -186,8 +186,7 @@ impl Session {
         self.relocate(uids, |set| command::uid_copy(set, mailbox)).await
     }
 
-    /// COPY and MOVE tell where messages went in the tagged answer or, for MOVE, before it
-    /// (RFC 6851 §4.3).
+    /// COPY and MOVE return COPYUID in the tagged response or, for MOVE, before it (RFC 6851 §4.3).
     async fn relocate(
         &mut self,
         uids: &[u32],
@@ -228,7 +227,7 @@ impl Session {
         for set in uid_sets(uids) {
             self.exchange.run(&command::mark_deleted(&set), &mut |_| {}).await?;
         }
-        // Asked as late as can be: what somebody marks from here on goes along.
+        // As late as possible: messages that other clients mark from here on are removed too.
         let mut marked = Vec::new();
         let mut visit = |answer: &Response<'_>| {
             if let Response::MailboxData(MailboxDatum::Search(found)) = answer {
@@ -365,7 +364,7 @@ impl ImapSession for Session {
             let command = command::logout();
             let mut nobody = |_: &Response<'_>| {};
             let farewell = self.exchange.run(&command, &mut nobody);
-            // Whatever comes of it, the connection is dropped next.
+            // Whatever the result, the connection is dropped next.
             let _ = tokio::time::timeout(FAREWELL, farewell).await;
         })
     }

@@ -1,24 +1,24 @@
-//! OK, NO, BAD, BYE and PREAUTH: status, code, words.
+//! Status responses (OK, NO, BAD, BYE, PREAUTH): status, response code and text.
 //!
-//! The parser above types only a few response codes and slices the words by
-//! bytes, so that a letter beyond ASCII after a code would panic it. Therefore
-//! the words are kept here, and it gets an ASCII copy.
+//! async-imap's parser types only a few response codes and slices the text by bytes, so that a
+//! character beyond ASCII after a code would panic it. Therefore the text is kept here, and the
+//! parser gets an ASCII copy.
 //!
 //! Standard: RFC 9051 §7.1, RFC 5530.
 
 use crate::imap::tokenizer::Tokenizer;
 use crate::printable::printable;
 
-/// What a server said in a status line.
+/// Response code and text of a status response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct StatusText {
     /// The first word of the code, in upper case; empty when there is none.
     pub(crate) code: String,
-    /// The words, cut and printable.
+    /// The text, truncated and printable.
     pub(crate) words: String,
 }
 
-/// Status words that a line can begin with after its tag.
+/// Status words that may follow the tag of a line.
 pub(crate) fn is_status(word: &[u8]) -> bool {
     [&b"OK"[..], b"NO", b"BAD", b"BYE", b"PREAUTH"]
         .iter()
@@ -59,7 +59,7 @@ pub(crate) fn capabilities(list: &[u8]) -> Vec<String> {
         .collect()
 }
 
-/// The line as the parser may have it: ASCII only.
+/// The line as passed to the parser: ASCII only.
 pub(crate) fn in_ascii(line: &[u8]) -> Vec<u8> {
     line.iter().map(|&byte| if byte.is_ascii() { byte } else { b'?' }).collect()
 }

@@ -1,19 +1,19 @@
-//! The tokens of IMAP, read strictly.
+//! Strict tokenizer of IMAP response lines.
 //!
-//! A cursor over one line. It never recurses and never copies more than a token;
-//! what it cannot read is a [`ProtocolViolation`], and the session ends.
+//! A cursor over one line. It never recurses and never copies more than a token; what it cannot
+//! parse is a [`ProtocolViolation`], and the session ends.
 //!
 //! Standard: RFC 9051 §4 and §9 (atom, quoted, literal).
 
 use crate::timed_stream::ProtocolViolation;
 
-/// A place in a line.
+/// A position in a line.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tokenizer<'a> {
     rest: &'a [u8],
 }
 
-/// A string as it stands in a line.
+/// A string in a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Text {
     /// Quoted or an atom, unescaped.
@@ -35,7 +35,7 @@ impl<'a> Tokenizer<'a> {
         self.rest.first().copied()
     }
 
-    /// Takes the byte if it is next.
+    /// Consumes the byte if it is next.
     pub(crate) fn take(&mut self, byte: u8) -> bool {
         match self.rest.split_first() {
             Some((&first, rest)) if first == byte => {
@@ -70,7 +70,7 @@ impl<'a> Tokenizer<'a> {
         taken
     }
 
-    /// What stands before the next space, parenthesis or quote.
+    /// Bytes before the next space, parenthesis or quote.
     pub(crate) fn word(&mut self) -> &'a [u8] {
         self.take_while(|byte| byte > b' ' && !matches!(byte, b'(' | b')' | b'"' | b'{'))
     }
@@ -129,7 +129,7 @@ impl<'a> Tokenizer<'a> {
     }
 }
 
-/// The size of the literal that a line announces, whatever the rest of the line says.
+/// The size of the literal that a line announces, whatever precedes it.
 pub(crate) fn announced(line: &[u8]) -> Option<u64> {
     let inside = line.strip_suffix(b"}")?;
     let inside = inside.strip_suffix(b"+").unwrap_or(inside);
@@ -138,7 +138,7 @@ pub(crate) fn announced(line: &[u8]) -> Option<u64> {
     if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
 }
 
-/// RFC 9051 §9: flags and attributes hold nothing that ends an atom.
+/// RFC 9051 §9: flags and attributes contain no byte that ends an atom.
 pub(crate) fn is_flag(word: &[u8]) -> bool {
     let name = word.strip_prefix(b"\\").unwrap_or(word);
     (1..=255).contains(&name.len())

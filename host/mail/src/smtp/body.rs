@@ -1,27 +1,26 @@
-//! The message between DATA and the final dot.
+//! Message data between DATA and the final dot: checks and dot-stuffing.
 //!
-//! Pure: what must hold before a byte is sent, and the doubling of dots. The
-//! bytes are never changed otherwise; a message that would have to be is refused.
+//! Pure. The bytes are never changed otherwise; a message that would have to be is refused.
 //!
-//! Invariant: every line that is sent ends with CRLF, so that no server can see
-//! the end of the data where we do not.
+//! Invariant: every line that is sent ends with CRLF, so that no server can see the end of the data
+//! where this client does not.
 //!
 //! Standard: RFC 5321 §4.5.2 (transparency), §2.3.8 (lines).
 
-/// What a scan over the whole message found.
+/// The result of a scan over the whole message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Scan {
     /// A CR without LF or an LF without CR: servers disagree on whether that ends a line, which
-    /// lets a message smuggle a second one.
+    /// permits SMTP smuggling of a second message.
     pub(crate) bare: bool,
-    /// Some byte is above 127.
+    /// A byte above 127.
     pub(crate) eight_bit: bool,
     /// The last two bytes.
     tail: [u8; 2],
 }
 
 impl Scan {
-    /// Looks at the next bytes.
+    /// Scans the next bytes.
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             let after_cr = self.tail[1] == b'\r';
@@ -31,19 +30,19 @@ impl Scan {
         }
     }
 
-    /// Nothing more comes.
+    /// Ends the scan.
     pub(crate) fn finish(mut self) -> Self {
         self.bare |= self.tail[1] == b'\r';
         self
     }
 
-    /// The message ends with a line's end.
+    /// Whether the message ends with a line end.
     pub(crate) fn ends_line(&self) -> bool {
         self.tail == *b"\r\n"
     }
 }
 
-/// Doubles the dot at the beginning of lines.
+/// Dot-stuffing: doubles the dot at the beginning of lines.
 #[derive(Debug)]
 pub(crate) struct Stuffing {
     at_start: bool,
@@ -54,7 +53,7 @@ impl Stuffing {
         Self { at_start: true }
     }
 
-    /// The bytes as they stand on the wire.
+    /// The bytes as they are sent.
     pub(crate) fn encode(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         for &byte in bytes {
             if byte == b'.' && self.at_start {

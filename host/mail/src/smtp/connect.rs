@@ -1,4 +1,4 @@
-//! The SMTP connector: a dialler and limits in, authenticated sessions out.
+//! The SMTP connector: from a dialler and limits to authenticated sessions.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,19 +16,19 @@ use crate::smtp::login;
 use crate::smtp::session::Session;
 use crate::timed_stream::{Deadlines, Stream};
 
-/// Opens SMTP sessions over wires that a dialler hands to it.
+/// Opens SMTP sessions over wires of a dialler.
 #[derive(Debug)]
 pub struct Smtp {
     dial: Arc<dyn Dial>,
-    /// None where each connection shows its own address.
+    /// The EHLO name; none where each connection uses its own address.
     hello: Option<ClientId>,
     limits: SmtpLimits,
 }
 
 impl Smtp {
-    /// `hello` is the name or address literal that EHLO shows. One that is not fully qualified says nothing,
-    /// and servers refuse it (`reject_non_fqdn_helo_hostname`): instead of it, of `localhost` and of
-    /// nothing each connection shows its local address, as RFC 5321 §4.1.4 wants it from clients
+    /// `hello` is the name or address literal for EHLO. One that is not fully qualified is refused
+    /// by many servers (`reject_non_fqdn_helo_hostname`): instead of it, of `localhost` and of
+    /// nothing each connection uses its local address, as RFC 5321 §4.1.4 requires of clients
     /// without a name.
     #[must_use]
     pub fn new(dial: Arc<dyn Dial>, hello: &str, limits: SmtpLimits) -> Self {

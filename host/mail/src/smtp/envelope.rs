@@ -1,8 +1,8 @@
-//! Addresses as they stand in MAIL and RCPT.
+//! Envelope addresses of MAIL and RCPT in wire form.
 //!
-//! The domain travels in its ASCII form, so that no extension is needed for it.
-//! A local part beyond ASCII needs SMTPUTF8; where the server lacks it, that one
-//! address cannot be reached, which is an answer and not a failure.
+//! The domain is sent in its ASCII form, so that no extension is needed for it. A local part beyond
+//! ASCII needs SMTPUTF8; where the server lacks it, that one recipient is refused, which is a reply
+//! and not an error of the session.
 //!
 //! Standards: RFC 5321 §4.1.2, RFC 6531 (SMTPUTF8), RFC 5891 (IDNA).
 
@@ -10,10 +10,10 @@ use lettre::Address;
 use model::mail::address::EmailAddress;
 use model::port::smtp::Reply;
 
-/// An address for the wire.
+/// An address in wire form.
 ///
 /// # Errors
-/// With the reply that a server would give: the address cannot be written here.
+/// With the reply that a server would send: the address cannot be sent to it.
 pub(crate) fn on_the_wire(address: &EmailAddress, smtputf8: bool) -> Result<Address, Reply> {
     let (local, domain) = address.as_str().rsplit_once('@').unwrap_or((address.as_str(), ""));
     let domain = if domain.is_ascii() {
@@ -26,7 +26,7 @@ pub(crate) fn on_the_wire(address: &EmailAddress, smtputf8: bool) -> Result<Addr
     if !local.is_ascii() && !smtputf8 {
         return Err(ours("5.6.7", "the server does not take addresses beyond ASCII (not sent)"));
     }
-    // An `EmailAddress` holds nothing that the protocol could misread; lettre's own check would
+    // An `EmailAddress` contains nothing that the protocol could misread; lettre's own check would
     // refuse names that are in use.
     Ok(Address::new_dangerous(local, domain))
 }

@@ -1,7 +1,7 @@
-//! Commands and replies in turn.
+//! SMTP command and reply exchange.
 //!
-//! One command, one reply, each under a deadline. Nobody here knows what a reply
-//! means; the one rule is that a server speaks when it is asked.
+//! One command, one reply, each with a deadline. Independent of what a reply means; the one rule is
+//! that a server replies only to a command.
 //!
 //! Invariant: bytes that arrive before a command was sent are never taken for its reply.
 
@@ -16,17 +16,19 @@ use crate::line_reader;
 use crate::smtp::reply;
 use crate::timed_stream::{Deadlines, Stream, breach_in};
 
-/// How long and how much we put up with.
+/// Limits of an SMTP session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SmtpLimits {
-    /// For the greeting. RFC 5321 §4.5.3.2.1 says five minutes; nobody waits that long for an API.
+    /// Deadline of the greeting. RFC 5321 §4.5.3.2.1 says five minutes, which is too long for a
+    /// caller of an API.
     pub greeting: Duration,
-    /// For the reply to a command.
+    /// Deadline of the reply to a command.
     pub command: Duration,
-    /// For a chunk of the message to leave, and for the reply to DATA.
+    /// Deadline of writing a chunk of the message, and of the reply to DATA.
     pub data: Duration,
-    /// For the reply to the message. RFC 5321 §4.5.3.2.6 asks for ten minutes: shorter risks a
-    /// duplicate, since the server may have queued the message before we hung up.
+    /// Deadline of the reply to the message. RFC 5321 §4.5.3.2.6 asks for ten minutes: shorter
+    /// risks a duplicate, since the server may have queued the message before the client
+    /// disconnects.
     pub final_dot: Duration,
     /// One line of a reply, in bytes.
     pub reply_line: usize,
@@ -47,7 +49,7 @@ impl Default for SmtpLimits {
     }
 }
 
-/// The server and we, taking turns.
+/// The exchange with one server.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     lines: line_reader::Lines,
@@ -99,7 +101,7 @@ impl Exchange {
         self.read_lines(step, within).await
     }
 
-    /// Reads a reply that was asked for.
+    /// Reads a pending reply.
     pub(crate) async fn read(
         &mut self,
         step: &'static str,
@@ -108,7 +110,7 @@ impl Exchange {
         self.read_lines(step, within).await.map(|lines| lines.reply())
     }
 
-    /// A reply that was not asked for, if one has begun to arrive; waits for its end only.
+    /// An unsolicited reply, if one has begun to arrive; waits for its end only.
     pub(crate) async fn unasked(&mut self, step: &'static str) -> Result<Option<Reply>, SmtpError> {
         let within = self.limits.command;
         self.lines.begin(Deadlines::of(within));
@@ -140,12 +142,12 @@ impl Exchange {
         }
     }
 
-    /// The server has said something that nobody read yet.
+    /// Whether the server has sent something that was not read yet.
     pub(crate) fn has_more(&self) -> bool {
         self.lines.has_more()
     }
 
-    /// Writes commands and flushes; what the server says meanwhile is kept for [`Exchange::read`].
+    /// Writes commands and flushes; what the server sends meanwhile is kept for [`Exchange::read`].
     pub(crate) async fn send(
         &mut self,
         step: &'static str,
@@ -173,11 +175,11 @@ impl Exchange {
         self.lines.flush().await.map_err(|error| failed(step, error))
     }
 
-    /// TLS, right after the reply to STARTTLS.
+    /// Starts TLS, right after the reply to STARTTLS.
     pub(crate) async fn upgrade(self) -> Result<Self, SmtpError> {
         let Self { lines, limits, activity } = self;
         if lines.has_more() {
-            // RFC 3207 §6 lets plain text be injected into the encrypted session otherwise.
+            // RFC 3207 §6: plain text could be injected into the encrypted session otherwise.
             return Err(SmtpError::Protocol("plain text after the reply to STARTTLS"));
         }
         let stream = lines.upgrade().await.map_err(SmtpError::Dial)?;
@@ -186,10 +188,10 @@ impl Exchange {
     }
 }
 
-/// The command as it is sent.
+/// The command line as it is sent.
 pub(crate) fn line_of(command: impl Display) -> Result<String, SmtpError> {
     let command = command.to_string();
-    // The typed commands cannot hold a line break; this is the last place to notice one.
+    // The typed commands cannot contain a line break; this is the last place to detect one.
     if command.trim_end_matches("\r\n").contains(['\r', '\n', '\0']) {
         return Err(SmtpError::Protocol("a command of ours had more than one line"));
     }

@@ -1,10 +1,9 @@
-//! From the greeting to a session that may send: EHLO, STARTTLS, AUTH.
+//! SMTP login: from the greeting to an authenticated session (EHLO, STARTTLS, AUTH).
 //!
-//! Invariants: what the server said in plain text is forgotten when TLS begins;
-//! AUTH is written only to an encrypted wire.
+//! Invariants: what the server sent in plain text is discarded when TLS begins; AUTH is written
+//! only to an encrypted wire.
 //!
-//! Standards: RFC 5321 §4.1.1.1 (EHLO), RFC 3207 (STARTTLS), RFC 4954 (AUTH),
-//! RFC 4616 (PLAIN).
+//! Standards: RFC 5321 §4.1.1.1 (EHLO), RFC 3207 (STARTTLS), RFC 4954 (AUTH), RFC 4616 (PLAIN).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -19,14 +18,14 @@ use crate::redact::redact;
 use crate::sasl::{Bearer, NoMechanism};
 use crate::smtp::exchange::Exchange;
 
-/// What the server can do, as far as we use it.
+/// The server's extensions, as far as they are used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Extensions {
     pub(crate) starttls: bool,
     pub(crate) pipelining: bool,
     pub(crate) eight_bit_mime: bool,
     pub(crate) smtputf8: bool,
-    /// SIZE was offered; the limit is none where the server does not tell it.
+    /// SIZE was offered; the limit is none where the server gives no number.
     pub(crate) size: Option<Option<u64>>,
     pub(crate) plain: bool,
     pub(crate) login: bool,
@@ -39,7 +38,7 @@ impl Extensions {
     fn read(lines: impl Iterator<Item = String>) -> Self {
         let mut found = Self::default();
         for line in lines.skip(1) {
-            // `AUTH=PLAIN` is what some servers still say for the sake of old clients.
+            // `AUTH=PLAIN` is sent by some servers for old clients.
             let mut words =
                 line.split([' ', '=']).map(str::to_ascii_uppercase).filter(|word| !word.is_empty());
             match words.next().as_deref() {
@@ -67,7 +66,7 @@ impl Extensions {
     }
 }
 
-/// Greeting, EHLO, and STARTTLS with a second EHLO where the account wants it.
+/// Greeting, EHLO, and STARTTLS with a second EHLO where the account uses it.
 pub(crate) async fn open(
     mut conversation: Exchange,
     security: Security,
@@ -89,7 +88,7 @@ pub(crate) async fn open(
             expect(220, "STARTTLS", reply)?;
             conversation = conversation.upgrade().await?;
             steps.encrypted(conversation.encryption());
-            // RFC 3207 §4.2: everything learned before TLS is void.
+            // RFC 3207 §4.2: everything learned before TLS must be discarded.
             extensions = ehlo(&mut conversation, hello).await?;
         }
     }
@@ -106,8 +105,7 @@ async fn ehlo(conversation: &mut Exchange, hello: &ClientId) -> Result<Extension
     Ok(Extensions::read(lines.texts()))
 }
 
-/// Logs in with the best mechanism that both sides have, and tells which. What the server says about
-/// it holds no secret.
+/// Authenticates with the best common mechanism, and returns it. The text of a refusal is redacted.
 pub(crate) async fn authenticate(
     conversation: &mut Exchange,
     extensions: &Extensions,
@@ -149,7 +147,7 @@ async fn log_in(
     let within = conversation.limits.command;
     let mut answers: Vec<String>;
     let (mechanism, mut reply) = if extensions.plain {
-        // RFC 4616 §2: NUL separates, so it cannot be part of either.
+        // RFC 4616 §2: NUL is the separator, so it cannot be part of either.
         if username.contains('\0') || password.contains('\0') {
             return Err(SmtpError::Protocol(UNSENDABLE));
         }
@@ -193,7 +191,7 @@ async fn authenticate_bearer(
     let command = format!("AUTH {} {}\r\n", bearer.mechanism, bearer.response.reveal());
     let mut reply = conversation.command("AUTH", command, within).await?;
     if reply.code == 334 {
-        // It tells why the token is refused; the reply that counts comes after an answer.
+        // The challenge has the reason of the refusal; the final reply comes after a response.
         let answer = format!("{}\r\n", bearer.after_refusal);
         reply = conversation.command("AUTH", answer, within).await?;
     }
@@ -203,13 +201,14 @@ async fn authenticate_bearer(
 fn judged(reply: Reply, mechanism: &'static str) -> Result<&'static str, SmtpError> {
     match reply.code {
         235 => Ok(mechanism),
-        // RFC 4954 §6: credentials wrong, mechanism too weak for this user, or none given.
+        // RFC 4954 §6: credentials invalid, mechanism too weak for this user, or authentication
+        // required.
         530 | 534 | 535 => Err(SmtpError::Credentials(reply)),
         _ => expect(235, "AUTH", reply).map(|_| mechanism),
     }
 }
 
-/// The reply that the step needs to go on.
+/// Checks for the reply code that the step requires.
 pub(crate) fn expect(code: u16, step: &'static str, reply: Reply) -> Result<Reply, SmtpError> {
     if reply.code == code {
         Ok(reply)

@@ -1,7 +1,7 @@
-//! The message on the wire: from the reply to DATA to the reply to the final dot.
+//! Transfer of the message: from the reply to DATA to the reply to the final dot.
 //!
-//! What the server says before the dot is no answer to it: a refusal ends the
-//! transaction there, and anything else is a breach of the protocol.
+//! What the server sends before the dot is no reply to it: a refusal ends the transaction there,
+//! and anything else is a protocol violation.
 //!
 //! Standards: RFC 5321 §4.1.1.4 (DATA), §4.5.2 (transparency).
 
@@ -13,13 +13,13 @@ use model::port::smtp::{Reply, SmtpError};
 use crate::smtp::body::{Scan, Stuffing};
 use crate::smtp::exchange::Exchange;
 
-/// How much of a message is read and written at a time.
+/// Piece size of reading and writing a message.
 const CHUNK: usize = 64 * 1024;
 
-/// What is under way between the reply to DATA and the final dot.
+/// The name of this step in errors.
 pub(crate) const BODY: &str = "the message";
 
-/// Reads the whole message once, before anything is said to the server.
+/// Scans the whole message, before any command is sent.
 pub(crate) async fn scan(raw: &Octets) -> Result<Scan, SmtpError> {
     let (mut scan, mut at) = (Scan::default(), 0);
     while at < raw.size() {
@@ -37,7 +37,8 @@ pub(crate) async fn scan(raw: &Octets) -> Result<Scan, SmtpError> {
     Ok(scan)
 }
 
-/// Writes everything except the last line's end, flushed; or gives the reply that refused it meanwhile.
+/// Writes and flushes everything except the last line end; or returns the reply that refused it
+/// meanwhile.
 pub(crate) async fn stream(
     conversation: &mut Exchange,
     raw: &Octets,
@@ -59,7 +60,7 @@ pub(crate) async fn stream(
         out.clear();
         stuffing.encode(chunk, &mut out);
         if let Err(error) = conversation.write(BODY, &out, within).await {
-            // Who refuses a message in the middle need not read the rest.
+            // A server that refuses a message during its transfer need not read the rest.
             return refusal(conversation).await.ok().flatten().map(Some).ok_or(error);
         }
         at += chunk.len() as u64;
@@ -68,8 +69,8 @@ pub(crate) async fn stream(
     refusal(conversation).await
 }
 
-/// The server refuses the message before it has all of it, as with 421 when it shuts down
-/// (RFC 5321 §3.8). The session is then not used again: the server still expects the rest.
+/// A refusal before the server has the whole message, as with 421 when it shuts down (RFC 5321
+/// §3.8). The session is then not used again: the server still expects the rest.
 pub(crate) async fn refusal(conversation: &mut Exchange) -> Result<Option<Reply>, SmtpError> {
     match conversation.unasked(BODY).await? {
         Some(reply) if reply.code < 400 => {
@@ -79,7 +80,7 @@ pub(crate) async fn refusal(conversation: &mut Exchange) -> Result<Option<Reply>
     }
 }
 
-/// The end of a message of which [`stream`] wrote everything else, and the reply to it.
+/// Sends the end of a message that [`stream`] wrote, and reads the reply to it.
 pub(crate) async fn end(conversation: &mut Exchange, empty: bool) -> Result<Reply, SmtpError> {
     const STEP: &str = "the final dot";
     let limits = conversation.limits;
@@ -89,8 +90,8 @@ pub(crate) async fn end(conversation: &mut Exchange, empty: bool) -> Result<Repl
     conversation.read(STEP, limits.final_dot).await
 }
 
-/// Ends the data that a server asked for although it had refused everybody: a dot and nothing else
-/// (RFC 2920 §3.1). The reply is about a message that is none.
+/// Ends the data that a server requested although it had refused every recipient: a lone dot (RFC
+/// 2920 §3.1). The reply concerns no message.
 pub(crate) async fn end_unwanted(conversation: &mut Exchange) -> Result<Reply, SmtpError> {
     const STEP: &str = "a lone dot";
     let within = conversation.limits.command;

@@ -1,12 +1,11 @@
-//! Commands of one transaction, sent ahead of their replies where the server takes that.
+//! Command pipelining (RFC 2920) within one transaction.
 //!
-//! Replies are read in the order of the commands, so that each still belongs to
-//! one. A server that does not offer PIPELINING gets a command when the one
-//! before it is answered.
+//! Replies are read in the order of the commands, so that each still belongs to one. For a server
+//! without PIPELINING a command is sent when the one before it is answered.
 //!
-//! Invariants: what is sent and unanswered is bounded, and while we write we read,
-//! so that neither side waits for the other to read; nothing is sent after a
-//! reply that came before its command.
+//! Invariants: what is sent and unanswered is bounded, and input is read while writing, so that
+//! neither side waits for the other to read; nothing is sent after a reply that came before its
+//! command.
 //!
 //! Standard: RFC 2920.
 
@@ -18,11 +17,11 @@ use model::port::smtp::{Reply, SmtpError};
 
 use crate::smtp::exchange::{Exchange, line_of};
 
-/// Commands that are sent and unanswered, in bytes: less than what any system buffers for a
-/// connection, so that the replies to them fit as well.
+/// Limit of commands sent and unanswered, in bytes: less than any system buffers for a connection,
+/// so that the replies to them fit as well.
 const WINDOW: usize = 4 * 1024;
 
-/// See the module.
+/// The commands of one transaction and their pending replies.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     window: usize,
@@ -39,18 +38,18 @@ struct Command {
 }
 
 impl Pipeline {
-    /// `ahead`: the server offers it.
+    /// `ahead`: whether the server offers PIPELINING.
     pub(crate) fn new(ahead: bool) -> Self {
         let window = if ahead { WINDOW } else { 0 };
         Self { window, waiting: VecDeque::new(), asked: VecDeque::new(), unanswered: 0 }
     }
 
-    /// Commands go before their replies.
+    /// Whether commands are sent before earlier replies.
     pub(crate) const fn is_ahead(&self) -> bool {
         self.window > 0
     }
 
-    /// A command (with its CRLF), after those before it.
+    /// Queues a command (with its CRLF).
     pub(crate) fn push(
         &mut self,
         step: &'static str,
@@ -61,7 +60,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// The reply to the oldest command without one.
+    /// The reply to the oldest unanswered command.
     pub(crate) async fn reply(&mut self, conversation: &mut Exchange) -> Result<Reply, SmtpError> {
         let batch = self.batch();
         if !batch.is_empty() {
@@ -73,7 +72,8 @@ impl Pipeline {
             self.unanswered += bytes.len();
             self.asked.extend(batch);
             match conversation.send(step, bytes.as_bytes(), within).await {
-                // Whoever hangs up on us may have said why, and has answered what came before.
+                // A server that disconnects may have sent the reason, and replies to earlier
+                // commands.
                 Ok(()) | Err(SmtpError::Lost(_)) => {}
                 Err(error) => return Err(error),
             }
@@ -85,7 +85,8 @@ impl Pipeline {
         conversation.read(command.step, command.within).await
     }
 
-    /// What may be sent now: nothing while half of the window is under way, since every write costs.
+    /// What may be sent now: nothing while half of the window is unanswered, since every write has
+    /// a cost.
     fn batch(&mut self) -> Vec<Command> {
         let mut batch: Vec<Command> = Vec::new();
         if !self.asked.is_empty() && self.unanswered * 2 > self.window {

@@ -1,10 +1,9 @@
-//! SMTP replies: lines in, [`Reply`] out.
+//! Parser of SMTP replies: lines in, [`Reply`] out.
 //!
-//! A reply is all that a server ever tells us, so every verdict starts here.
-//! Pure; what a code means for a step is that step's business.
+//! Pure; what a code means for a step is decided elsewhere.
 //!
-//! Invariant: a reply ends with the line that has no hyphen after its code, and
-//! every line of it carries the same code; anything else is no reply.
+//! Invariant: a reply ends with the line that has no hyphen after its code, and every line of it
+//! has the same code; anything else is not a reply.
 //!
 //! Standards: RFC 5321 §4.2 (replies), RFC 3463 and RFC 2034 (enhanced codes).
 
@@ -19,12 +18,12 @@ pub(crate) struct Lines {
     texts: Vec<Vec<u8>>,
 }
 
-/// What a further line did.
+/// The state after a line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// There is more to come.
+    /// More lines follow.
     More,
-    /// That was the last one.
+    /// That was the last line.
     Complete,
 }
 
@@ -33,7 +32,7 @@ pub(crate) enum Progress {
 pub(crate) struct NoReply;
 
 impl Lines {
-    /// Takes a line without its end.
+    /// Adds a line without its end.
     ///
     /// Deviation: the ABNF caps the second digit at 5; servers in the wild do not.
     pub(crate) fn push(&mut self, line: &[u8]) -> Result<Progress, NoReply> {
@@ -49,7 +48,7 @@ impl Lines {
         }
         self.code = Some(code);
         let (progress, text) = match rest.split_first() {
-            // RFC 5321 §4.2: clients must cope with a code that nothing follows.
+            // RFC 5321 §4.2: clients must accept a code without text.
             None => (Progress::Complete, rest),
             Some((b' ', text)) => (Progress::Complete, text),
             Some((b'-', text)) => (Progress::More, text),
@@ -59,12 +58,12 @@ impl Lines {
         Ok(progress)
     }
 
-    /// The raw text of every line: what EHLO is read from.
+    /// The raw text of every line: the extensions in a reply to EHLO.
     pub(crate) fn texts(&self) -> impl Iterator<Item = String> {
         self.texts.iter().map(|text| String::from_utf8_lossy(text).into_owned())
     }
 
-    /// The finished reply. Its text names a repeated enhanced code once.
+    /// The complete reply. Its text has a repeated enhanced code once.
     pub(crate) fn reply(&self) -> Reply {
         let code = self.code.unwrap_or_default();
         let first = self.texts.first().map(Vec::as_slice).unwrap_or_default();
@@ -86,7 +85,7 @@ impl Lines {
     }
 }
 
-/// The enhanced code that a text begins with. RFC 2034 §4: its class agrees with the reply's.
+/// The enhanced code at the beginning of a text. RFC 2034 §4: its class agrees with the reply's.
 fn enhanced_code(code: u16, text: &[u8]) -> Option<&[u8]> {
     let word = text.split(|&byte| byte == b' ').next()?;
     let mut parts = word.split(|&byte| byte == b'.');

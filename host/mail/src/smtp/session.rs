@@ -1,14 +1,14 @@
-//! One transaction after the other.
+//! An authenticated SMTP session: one mail transaction after the other.
 //!
-//! The order is the promise: every recipient is asked, the whole message except
-//! its last line end is flushed while the caller makes its record, and only when
-//! both are done the final dot leaves.
+//! The order is guaranteed: RCPT is sent for every recipient, the whole message except its last
+//! line end is flushed while the caller makes its record, and only when both are complete the final
+//! dot is sent.
 //!
-//! Invariants: an error means that the dot never left; after an error, or after a
-//! call that was dropped, the session refuses to go on.
+//! Invariants: an error means that the dot was never sent; after an error, or after a call that was
+//! dropped, the session refuses to go on.
 //!
-//! Standards: RFC 5321 §3.3 (transactions), §4.3.1 (replies in turn), §3.8 (421), RFC 1870 (SIZE), RFC 2920
-//! (PIPELINING), RFC 6152 (8BITMIME).
+//! Standards: RFC 5321 §3.3 (transactions), §4.3.1 (replies in turn), §3.8 (421), RFC 1870 (SIZE),
+//! RFC 2920 (PIPELINING), RFC 6152 (8BITMIME).
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ use crate::smtp::message;
 use crate::smtp::pipeline::Pipeline;
 use crate::timed_stream::finished;
 
-/// RFC 5321 §4.1.1.10 wants QUIT, but nobody should wait for it.
+/// RFC 5321 §4.1.1.10 asks for QUIT, but a caller should not wait for it.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// An authenticated session.
@@ -46,7 +46,7 @@ enum State {
     Ready,
     /// A transaction was begun and not finished: RSET first.
     Begun,
-    /// An error, or a call that never came back.
+    /// After an error, or a call that was dropped.
     Ended,
 }
 
@@ -68,7 +68,7 @@ impl Session {
         if let Some(Some(limit)) = self.extensions.size
             && raw.size() > limit
         {
-            // Nothing was said yet, so the session is as good as before.
+            // No command was sent yet, so the session is unchanged.
             self.state = before;
             return Err(SmtpError::TooLarge { limit });
         }
@@ -136,7 +136,7 @@ impl Session {
         }
         expect(354, "DATA", go)?;
 
-        // The record is made while the message goes out; one that fails ends both at once.
+        // The record is made during the transfer; if it fails both end at once.
         let record = async { before_dot().await.map_err(SmtpError::Unrecorded) };
         let body = async { Ok(message::stream(&mut self.conversation, raw, scan).await) };
         let (streamed, ()) = future::try_join(body, record).await?;
@@ -166,8 +166,8 @@ impl Session {
         Ok(Delivery { recipients, data })
     }
 
-    /// Every recipient gets its own answer; a refusal stops nobody else. With an error when the session
-    /// ended before all had one.
+    /// Every recipient gets its own reply; a refusal does not stop the others. With an error when
+    /// the session ended before all had one.
     async fn recipients(
         &mut self,
         pipeline: &mut Pipeline,
@@ -180,7 +180,7 @@ impl Session {
                 Err(ours) => Ok(ours),
             };
             match reply {
-                // RFC 5321 §3.8: the server is closing the connection, which is about nobody.
+                // RFC 5321 §3.8: the server is closing the connection, which concerns no recipient.
                 Ok(reply) if reply.code == 421 => {
                     let error = SmtpError::Refused { step: "RCPT", reply };
                     return Ok((replies, Some(error)));
@@ -195,7 +195,7 @@ impl Session {
         Ok((replies, None))
     }
 
-    /// Everybody was refused, and DATA was on its way already.
+    /// Every recipient was refused, and DATA was already sent.
     async fn nobody(&mut self, go: &Reply) -> Result<(), SmtpError> {
         match go.code {
             421 => Ok(()),
@@ -211,8 +211,9 @@ impl Session {
         }
     }
 
-    /// RSET after commands that went ahead of their replies. A server that said something unasked is one
-    /// reply behind, and everybody got somebody else's: its reply to RSET is then another command's.
+    /// RSET after pipelined commands. A server that sent an unsolicited reply is one reply behind,
+    /// and every reply was assigned to the wrong recipient: its reply to RSET is then another
+    /// command's.
     async fn realign(&mut self) -> Result<(), SmtpError> {
         let within = self.conversation.limits.command;
         match self.conversation.command("RSET", Rset, within).await {
@@ -225,7 +226,7 @@ impl Session {
         Ok(())
     }
 
-    /// As far as RCPT, and back.
+    /// MAIL and RCPT, then RSET.
     async fn try_out(&mut self, address: &EmailAddress) -> Result<(), SmtpError> {
         let before = std::mem::replace(&mut self.state, State::Ended);
         if before == State::Ended {
@@ -261,9 +262,10 @@ impl Session {
         {
             parameters.push(MailParameter::Size(size));
         }
-        // Deviation: RFC 6152 §3 wants such a message converted when the server lacks 8BITMIME.
-        // Ours are in seven bits, but for an attached message in eight, which may not be encoded (RFC
-        // 2046 §5.2.1). It is sent as it is, as every relay does: converting breaks signatures.
+        // Deviation: RFC 6152 §3 requires conversion of such a message when the server lacks
+        // 8BITMIME. Composed messages are 7-bit, except for an attached message in 8 bits, which
+        // may not be encoded (RFC 2046 §5.2.1). It is sent as it is, as relays do: converting
+        // breaks signatures.
         if eight_bit && self.extensions.eight_bit_mime {
             parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
         }
@@ -279,7 +281,7 @@ impl Session {
     }
 }
 
-/// What was answered stands, unless the server's replies make no sense.
+/// Replies stand, unless the server's replies are inconsistent.
 fn ended(recipients: Vec<Reply>, error: SmtpError) -> Result<Delivery, SmtpError> {
     match error {
         SmtpError::Refused { .. }
@@ -305,7 +307,7 @@ impl SmtpSession for Session {
         raw: &'a Octets,
         before_dot: BeforeDot<'a>,
     ) -> BoxFuture<'a, Result<Delivery, SmtpError>> {
-        // Between two transactions nobody asked the server for anything.
+        // Between two transactions no command was pending.
         self.conversation.activity().note();
         Box::pin(self.transact(envelope, raw, before_dot))
     }
@@ -325,7 +327,7 @@ impl SmtpSession for Session {
     fn quit(mut self: Box<Self>) -> BoxFuture<'static, ()> {
         Box::pin(async move {
             if self.state != State::Ended {
-                // Whatever comes of it, the connection is dropped next.
+                // Whatever the result, the connection is dropped next.
                 let _ = self.conversation.command("QUIT", Quit, FAREWELL).await;
             }
         })

@@ -1,4 +1,4 @@
-//! The tagged answer that ends a command.
+//! The tagged response of a command.
 //!
 //! Standards: RFC 3501 §7.1, RFC 5530 (response codes).
 
@@ -6,13 +6,13 @@ use std::borrow::Cow;
 
 use crate::store::Refusal;
 
-/// How a command ended; the text may begin with a code in brackets.
+/// The result of a command; the text may begin with a response code in brackets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     Ok(Cow<'static, str>),
     No(Cow<'static, str>),
     Bad(Cow<'static, str>),
-    /// Nothing: the script has answered.
+    /// No response: the script has sent it.
     Given,
 }
 
@@ -53,8 +53,8 @@ impl From<Refusal> for Answer {
     }
 }
 
-/// As [`Answer::from`], for commands that put messages into a mailbox: their
-/// client may make it and try again (RFC 3501 §7.1).
+/// As [`Answer::from`], for commands that put messages into a mailbox: with TRYCREATE, their client
+/// may create it and try again (RFC 3501 §7.1).
 pub(crate) fn into_target(refusal: Refusal) -> Answer {
     if refusal == Refusal::NoSuchMailbox {
         return Answer::no("[TRYCREATE] no such mailbox");

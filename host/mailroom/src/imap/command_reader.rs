@@ -1,11 +1,11 @@
-//! Reads one command with its literals, and no more than it may.
+//! Reader of one IMAP command with its literals, within limits.
 //!
-//! It must know where a command ends before the codec sees it: a literal is
-//! announced at the end of a line, and the client may wait to be asked for it.
+//! It must find the end of a command before the codec sees it: a literal is announced at the end of
+//! a line, and the client may wait for a continuation request.
 //!
-//! Invariant: a literal is counted against the cap before it is asked for, and
-//! one that comes unasked and is too large ends the session, since its octets
-//! must never be taken for commands.
+//! Invariant: a literal is counted against the limit before the continuation request, and a
+//! non-synchronising one that is too large ends the session, since its octets must never be read as
+//! commands.
 //!
 //! Standards: RFC 3501 §4.3, RFC 7888 (LITERAL+).
 
@@ -20,34 +20,34 @@ use crate::imap::answer::Answer;
 use crate::store::UserId;
 use crate::wire::{Line, Wire, within};
 
-/// A line of a command. Long sets of UIDs make long lines.
+/// Maximum length of a command line. Long sets of UIDs make long lines.
 pub(crate) const LINE_CAP: usize = 64 * 1024;
-/// How long a literal may take.
+/// Time limit of a literal.
 const LITERAL_LIMIT: Duration = Duration::from_secs(10 * 60);
 
-/// What one client may send, and how long it may think.
+/// Maximum input of a client, and the idle timeout.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Of one command with its literals.
+    /// Octets of one command with its literals.
     pub(crate) octets: usize,
     pub(crate) patience: Duration,
 }
 
 impl Limits {
-    /// Before login nobody needs much.
+    /// Before login.
     pub(crate) const STRANGER: Self = Self { octets: 8 * 1024, patience: Duration::from_secs(60) };
-    /// A message of 35 MiB with what goes around it; RFC 3501 §5.4 asks for at
-    /// least 30 minutes.
+    /// After login: a message of 35 MiB and its command; RFC 3501 §5.4 asks for at least 30
+    /// minutes.
     pub(crate) const USER: Self =
         Self { octets: 36_700_160 + LINE_CAP, patience: Duration::from_secs(30 * 60) };
 }
 
-/// What [`read`] found.
+/// The result of [`read`].
 pub(crate) enum Command {
     Whole(Vec<u8>),
-    /// Its literal was not asked for; with the line that announced it.
+    /// Its literal was refused; with the line that announced it.
     Refused(Vec<u8>, Answer),
-    /// Nothing can be understood after it.
+    /// The rest of the input cannot be parsed.
     Hopeless(&'static str),
     End,
 }
@@ -63,7 +63,7 @@ pub(crate) async fn read(
     loop {
         let line = match within(limits.patience, wire.line(LINE_CAP)).await? {
             Line::Whole(line) => line,
-            // Its tag is lost: the client could wait for an answer for ever.
+            // Its tag is lost: the client could wait for a response for ever.
             Line::TooLong => return Ok(Command::Hopeless("* BYE line too long")),
             Line::End => return Ok(Command::End),
         };
@@ -99,8 +99,8 @@ pub(crate) async fn read(
     }
 }
 
-/// The length of the literal that this line announces at its end, and whether
-/// the client waits to be asked for it.
+/// The length of the literal that this line announces at its end, and whether the client waits for
+/// a continuation request.
 fn announced(line: &[u8]) -> Option<(usize, bool)> {
     let inner = line.strip_suffix(b"}\r\n")?;
     let open = inner.iter().rposition(|byte| *byte == b'{')?;
@@ -110,7 +110,7 @@ fn announced(line: &[u8]) -> Option<(usize, bool)> {
     all.then(|| (digits.parse().unwrap_or(usize::MAX), digits.len() == text.len()))
 }
 
-/// The tag to answer with, even when the rest is nonsense.
+/// The tag for the response, even when the rest is invalid.
 pub(crate) fn tag_of(octets: &[u8]) -> String {
     let word = octets.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
     let text = std::str::from_utf8(word).ok().filter(|text| text.len() <= 64);

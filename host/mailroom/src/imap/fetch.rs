@@ -1,7 +1,7 @@
-//! FETCH: one row for one message.
+//! FETCH responses.
 //!
-//! Knows nothing of sessions; [`plan`] says what a list of items asks for,
-//! [`row`] writes the answer.
+//! Independent of sessions; [`plan`] checks the requested items, [`row`] writes the response for
+//! one message.
 //!
 //! Standards: RFC 3501 §6.4.5, §7.4.2.
 
@@ -20,13 +20,13 @@ use crate::imap::sequence_numbers::Numbering;
 use crate::mailbox::Message;
 use crate::message::{Choice, Kind, Part, chosen, find, parse, split};
 
-/// A row is gathered in memory, and each item may be the whole message.
+/// Maximum number of items: a row is built in memory, and each item may be the whole message.
 const MAX_ITEMS: usize = 32;
 
-/// What was asked of every message.
+/// The items requested of every message.
 pub(crate) struct Plan<'a> {
     items: Vec<MessageDataItemName<'a>>,
-    /// Whether reading this sets `\Seen`.
+    /// Whether this sets `\Seen`.
     pub(crate) marks_seen: bool,
     pub(crate) tells_flags: bool,
 }
@@ -42,7 +42,7 @@ pub(crate) fn plan<'a>(
         MacroOrMessageDataItemNames::MessageDataItemNames(items) => items.clone(),
     };
     if by == Numbering::Uid && !items.contains(&MessageDataItemName::Uid) {
-        // RFC 3501 §6.4.8: told whether asked or not.
+        // RFC 3501 §6.4.8: always included.
         items.insert(0, MessageDataItemName::Uid);
     }
     let (mut marks_seen, mut tells_flags) = (false, false);
@@ -64,7 +64,7 @@ pub(crate) fn plan<'a>(
     Ok(Plan { items, marks_seen, tells_flags })
 }
 
-/// Writes `* n FETCH (…)`; `now_seen` adds the flags that reading changed.
+/// Writes `* n FETCH (…)`; `now_seen` adds the flags if the FETCH changed them.
 pub(crate) fn row(
     out: &mut Vec<u8>,
     number: u32,
@@ -179,7 +179,7 @@ fn body_item<'a>(
     }
 }
 
-/// The octets that `<origin.count>` asks for; past the end there are none.
+/// The octets of `<origin.count>`; none past the end.
 fn window(octets: &[u8], partial: Option<(u32, NonZeroU32)>) -> &[u8] {
     let Some((origin, count)) = partial else { return octets };
     let from = usize::try_from(origin).unwrap_or(usize::MAX).min(octets.len());

@@ -1,6 +1,6 @@
-//! The commands about mailboxes as wholes: LIST, STATUS, SELECT, CREATE…
+//! IMAP commands on mailboxes: LIST, STATUS, SELECT, CREATE and others.
 //!
-//! Each is a function from the store to lines and an [`Answer`].
+//! Each is a function from the store to untagged responses and an [`Answer`].
 //!
 //! Standards: RFC 3501 §6.3; RFC 6154 (special use), RFC 3348 (children).
 
@@ -21,7 +21,7 @@ use crate::imap::sequence_numbers::SequenceView;
 use crate::mailbox::{Mailbox, Message, UIDVALIDITY};
 use crate::store::{Refusal, Store, UserId};
 
-/// LIST, or LSUB, which tells only what is subscribed.
+/// LIST, or LSUB, which returns subscribed mailboxes only.
 pub(crate) fn list(
     site: &ConnectionContext,
     user: UserId,
@@ -30,7 +30,7 @@ pub(crate) fn list(
     out: &mut Vec<u8>,
 ) -> Answer {
     if pattern.is_empty() {
-        // RFC 3501 §6.3.8: asks for the delimiter alone.
+        // RFC 3501 §6.3.8: a request for the delimiter alone.
         out.extend_from_slice(format!("* {word} (\\Noselect) \"/\" \"\"\r\n").as_bytes());
     }
     let all = site.store.list(user);
@@ -87,7 +87,7 @@ fn status_item(mailbox: &Mailbox, item: &StatusDataItemName) -> String {
     }
 }
 
-/// Opens a mailbox and writes what SELECT and EXAMINE tell.
+/// Opens a mailbox and writes the responses of SELECT and EXAMINE.
 pub(crate) fn select(
     store: &Store,
     user: UserId,
@@ -113,7 +113,7 @@ pub(crate) fn select(
     })
 }
 
-/// Does what is done to a name: CREATE, DELETE, SUBSCRIBE.
+/// Applies a command on a name: CREATE, DELETE, SUBSCRIBE.
 pub(crate) fn on_name(name: &Name<'_>, work: impl FnOnce(&str) -> Result<(), Refusal>) -> Answer {
     let done = name_of(name).ok_or(Refusal::Cannot).and_then(|name| work(&name));
     done.map_or_else(Answer::from, |()| Answer::ok("done"))

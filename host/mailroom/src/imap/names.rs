@@ -1,16 +1,16 @@
 //! Mailbox names and the patterns of LIST.
 //!
-//! Names are kept as they are on the wire, in modified UTF-7: we neither
-//! decode nor check it. `/` separates levels.
+//! Names are kept in wire form, in modified UTF-7, which is neither decoded nor checked. `/`
+//! separates levels.
 //!
 //! Standards: RFC 3501 §5.1, §6.3.8.
 
 use imap_codec::imap_types::mailbox::{ListMailbox, Mailbox};
 
-/// Longer names and patterns match nothing.
+/// Maximum length in octets; longer names and patterns match nothing.
 const MAX_NAME: usize = 255;
 
-/// A name that a mailbox could have, or `None`.
+/// A name that a mailbox may have, or `None`.
 pub(crate) fn name_of(mailbox: &Mailbox<'_>) -> Option<String> {
     match mailbox {
         Mailbox::Inbox => Some("INBOX".to_owned()),
@@ -23,7 +23,7 @@ pub(crate) fn name_of(mailbox: &Mailbox<'_>) -> Option<String> {
     }
 }
 
-/// A LIST reference or pattern as text; what is not ASCII matches nothing.
+/// A LIST reference or pattern as text; one that is not ASCII matches nothing.
 pub(crate) fn pattern_of(reference: &Mailbox<'_>, pattern: &ListMailbox<'_>) -> String {
     let reference = match reference {
         Mailbox::Inbox => b"INBOX",
@@ -36,13 +36,13 @@ pub(crate) fn pattern_of(reference: &Mailbox<'_>, pattern: &ListMailbox<'_>) -> 
     String::from_utf8_lossy(&[reference, pattern].concat()).into_owned()
 }
 
-/// `*` stands for anything, `%` for anything within one level. One row of
-/// reachable positions per pattern character, so that no pattern is slow.
+/// `*` matches anything, `%` anything within one level. One row of reachable positions per pattern
+/// character, so that the time is bounded for every pattern.
 pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     if pattern.len() > MAX_NAME {
         return false;
     }
-    // What has been read of the name when the pattern is read so far.
+    // The positions of the name that are reachable with the pattern so far.
     let mut reached: Vec<bool> = (0..=name.len()).map(|at| at == 0).collect();
     for wanted in pattern.bytes() {
         // A wildcard stays open until a `%` meets the end of a level.

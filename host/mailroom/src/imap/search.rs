@@ -1,7 +1,7 @@
-//! SEARCH: which messages answer to a list of keys.
+//! SEARCH: messages that match a list of keys.
 //!
-//! Text is compared without regard to case, after decoding (see
-//! [`crate::decode_text`]). The codec bounds how deep keys nest.
+//! Text is compared without regard to case, after decoding (see [`crate::decode_text`]). The codec
+//! bounds the nesting of keys.
 //!
 //! Standards: RFC 3501 §6.4.4.
 
@@ -18,10 +18,10 @@ use crate::mailbox::Message;
 use crate::message::{field, fields, parse, split};
 use crate::store::Store;
 
-/// Keys in one SEARCH, those inside others included.
+/// Maximum number of keys in one SEARCH, nested ones included.
 const MAX_KEYS: usize = 200;
 
-/// The numbers, as the command counts, of the messages that match all keys.
+/// The numbers (sequence numbers or UIDs) of the messages that match all keys.
 pub(crate) fn search(
     store: &Store,
     view: &SequenceView,
@@ -46,14 +46,14 @@ pub(crate) fn search(
     Ok(found.into_iter().map(name).collect())
 }
 
-/// Whether a key holds a sequence number beyond the last, or the budget is
-/// spent: each key may read each message.
+/// Whether a key contains a sequence number beyond the last, or the budget is used up: each key may
+/// read each message.
 #[expect(clippy::wildcard_enum_match_arm, reason = "no other key holds numbers or keys")]
 fn is_refused(key: &SearchKey<'_>, count: u32, budget: &mut usize) -> bool {
     let Some(left) = budget.checked_sub(1) else { return true };
     *budget = left;
     match key {
-        // An empty mailbox has no numbers; clients ask it `1:*` all the same.
+        // An empty mailbox has no numbers; clients send `1:*` all the same.
         SearchKey::SequenceSet(set) => count > 0 && exceeds(set, count),
         SearchKey::And(keys) => keys.as_ref().iter().any(|key| is_refused(key, count, budget)),
         SearchKey::Not(key) => is_refused(key, count, budget),
@@ -88,7 +88,7 @@ fn matches(key: &SearchKey<'_>, number: u32, message: &Message, view: &SequenceV
         SearchKey::Unseen => !message.has("\\Seen"),
         SearchKey::Keyword(flag) => message.has(flag.as_ref()),
         SearchKey::Unkeyword(flag) => !message.has(flag.as_ref()),
-        // Nothing is ever \Recent here.
+        // `\Recent` is never set here.
         SearchKey::New | SearchKey::Recent => false,
         SearchKey::Old => true,
         SearchKey::Before(date) => received < day(date),

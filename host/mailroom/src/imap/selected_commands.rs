@@ -1,8 +1,8 @@
-//! The commands on the messages of the selected mailbox: STORE, COPY, MOVE,
-//! EXPUNGE, and what FETCH does to flags.
+//! IMAP commands on messages of the selected mailbox: STORE, COPY, MOVE, EXPUNGE, and the flag
+//! changes of FETCH.
 //!
-//! Each is a function of the store and the session's picture. `Err` is as good
-//! an answer as `Ok`; it only ends the work sooner.
+//! Each is a function of the store and the session's view. `Err` is a result like `Ok`; it only
+//! ends the command early.
 //!
 //! Standards: RFC 3501 §6.4, RFC 4315 (UIDPLUS), RFC 6851 (MOVE).
 
@@ -19,7 +19,7 @@ use crate::store::{Refusal, Store, Transfer};
 
 const READ_ONLY: Answer = Answer::no("[CANNOT] opened read-only");
 
-/// Removes what is `\Deleted`, among `set` or among all.
+/// Removes messages with `\Deleted`, in `set` or all.
 pub(crate) fn expunge(
     store: &Store,
     view: &SequenceView,
@@ -67,7 +67,7 @@ pub(crate) fn change_flags(
     Ok(Answer::ok("stored"))
 }
 
-/// Sets `\Seen` on what is about to be read; gives the UIDs that it is new to.
+/// Sets `\Seen` on messages about to be read; returns the UIDs that did not have it.
 pub(crate) fn mark_seen(store: &Store, view: &mut SequenceView, uids: &[u32]) -> Vec<u32> {
     if view.read_only {
         return Vec::new();
@@ -101,7 +101,7 @@ pub(crate) fn transfer(
     let code = format!("[COPYUID {UIDVALIDITY} {} {}]", written(&from), written(&to));
     Ok(match transfer {
         Transfer::Copy => Answer::Ok(format!("{code} copied").into()),
-        // RFC 6851 §4.3: before the EXPUNGE lines, so not on the tagged one.
+        // RFC 6851 §4.3: before the EXPUNGE responses, so not in the tagged one.
         Transfer::Move => {
             out.extend_from_slice(format!("* OK {code} moved\r\n").as_bytes());
             Answer::ok("moved")
@@ -109,8 +109,8 @@ pub(crate) fn transfer(
     })
 }
 
-/// Flags as the store keeps them. `\Recent` and such are the server's to set
-/// (RFC 3501 §2.3.2); a keyword that is a text is left out.
+/// Flags as the store keeps them. `\Recent` and such can be set by the server only (RFC 3501
+/// §2.3.2); a keyword that is not an atom is left out.
 pub(crate) fn words(flags: &[Flag<'_>]) -> Vec<String> {
     let own = flags.iter().filter(|flag| !matches!(flag, Flag::Extension(_)));
     own.map(ToString::to_string).filter(|word| word.len() <= 128).collect()

@@ -1,9 +1,8 @@
-//! A session's picture of its mailbox: the sequence numbers, and what it has
-//! been told.
+//! A session's view of its mailbox: sequence numbers, and the state reported to the client.
 //!
-//! The picture changes only when the client is told so, in [`SequenceView::catch_up`],
-//! by comparing it with the store. So a number means the same message to both
-//! sides, whatever other sessions do meanwhile.
+//! The view changes only when the client is notified, in [`SequenceView::catch_up`], by comparing
+//! it with the store. So a number means the same message to both sides, whatever other sessions do
+//! meanwhile.
 //!
 //! Standards: RFC 3501 §5.2, §7.4.1 (when EXPUNGE may be sent).
 
@@ -21,7 +20,7 @@ pub(crate) enum Expunges {
     Withhold,
 }
 
-/// How a command names messages.
+/// How a command identifies messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Numbering {
     Sequence,
@@ -29,7 +28,7 @@ pub(crate) enum Numbering {
 }
 
 impl From<bool> for Numbering {
-    /// As the codec tells it: whether the command began with UID.
+    /// From the codec's flag: whether the command began with UID.
     fn from(uid: bool) -> Self {
         if uid { Self::Uid } else { Self::Sequence }
     }
@@ -41,7 +40,7 @@ struct Known {
     version: u64,
 }
 
-/// See the module.
+/// The view.
 pub(crate) struct SequenceView {
     pub(crate) user: UserId,
     pub(crate) mailbox: MailboxId,
@@ -50,7 +49,7 @@ pub(crate) struct SequenceView {
     known: Vec<Known>,
     /// The greatest UID ever known.
     top: u32,
-    /// The store's version at the last comparison that told all.
+    /// The store's version at the last complete comparison.
     compared: Option<u64>,
 }
 
@@ -76,8 +75,8 @@ impl SequenceView {
         self.known.last().map_or(0, |known| known.uid)
     }
 
-    /// UIDs of the messages in `set`, ascending. Numbers that name nothing are
-    /// an error; UIDs that name nothing are not (RFC 3501 §6.4.8).
+    /// UIDs of the messages in `set`, ascending. Sequence numbers without a message are an error;
+    /// UIDs without one are not (RFC 3501 §6.4.8).
     pub(crate) fn uids(&self, set: &SequenceSet, by: Numbering) -> Result<Vec<u32>, Answer> {
         if by == Numbering::Sequence && exceeds(set, self.count()) {
             return Err(Answer::bad("there is no message with such a number"));
@@ -90,7 +89,7 @@ impl SequenceView {
         Ok(wanted.map(|(_, known)| known.uid).collect())
     }
 
-    /// The messages of `uids` that still exist, with their numbers.
+    /// The messages of `uids` that still exist, with their sequence numbers.
     pub(crate) fn messages(&self, store: &Store, uids: &[u32]) -> Vec<(u32, Message)> {
         let read = store.read(self.user, self.mailbox, |mailbox| {
             let numbered = uids
@@ -101,7 +100,7 @@ impl SequenceView {
         read.unwrap_or_default()
     }
 
-    /// All messages of the picture that still exist.
+    /// All messages of the view that still exist.
     pub(crate) fn all(&self, store: &Store) -> Vec<(u32, Message)> {
         let uids: Vec<u32> = self.known.iter().map(|known| known.uid).collect();
         self.messages(store, &uids)
@@ -117,15 +116,15 @@ impl SequenceView {
         self.known.get_mut(at)
     }
 
-    /// The client has seen these flags.
+    /// Records that these flags were sent to the client.
     pub(crate) fn told(&mut self, uid: u32, version: u64) {
         if let Some(known) = self.known(uid) {
             known.version = version;
         }
     }
 
-    /// The client itself changed flags and wants to hear nothing of it; what
-    /// others changed before is still told.
+    /// Records flags that the client itself changed with STORE .SILENT; earlier changes by others
+    /// are still reported.
     pub(crate) fn silenced(&mut self, changed: &[(u32, u64, u64)]) {
         for (uid, before, after) in changed {
             if let Some(known) = self.known(*uid).filter(|known| known.version == *before) {
@@ -134,9 +133,9 @@ impl SequenceView {
         }
     }
 
-    /// Tells what is different, and takes it into the picture.
+    /// Writes responses for all differences, and updates the view.
     pub(crate) fn catch_up(&mut self, store: &Store, expunges: Expunges, out: &mut Vec<u8>) {
-        // Read before comparing: what comes between is compared once more.
+        // Read before comparing: changes in between are compared once more.
         let version = store.version();
         if self.compared == Some(version) {
             return;
@@ -144,14 +143,14 @@ impl SequenceView {
         self.compared = (expunges == Expunges::Tell).then_some(version);
         let (user, id) = (self.user, self.mailbox);
         if store.read(user, id, |mailbox| self.compare(mailbox, expunges, out)).is_none() {
-            // The mailbox is deleted, and all that was in it.
+            // The mailbox was deleted with all its messages.
             self.compare(&Mailbox::new(id, 1), expunges, out);
         }
     }
 
     fn compare(&mut self, mailbox: &Mailbox, expunges: Expunges, out: &mut Vec<u8>) {
         if expunges == Expunges::Tell {
-            // From the end, so that each number still means what it meant.
+            // From the end, so that the remaining numbers stay valid.
             for at in (0..self.known.len()).rev() {
                 if self.known.get(at).is_some_and(|known| mailbox.get(known.uid).is_none()) {
                     self.known.remove(at);
@@ -179,7 +178,7 @@ impl SequenceView {
     }
 }
 
-/// `* n FETCH (UID u FLAGS (…))`; the UID saves the client a question.
+/// `* n FETCH (UID u FLAGS (…))`; the UID saves the client a FETCH.
 pub(crate) fn flag_notice(out: &mut Vec<u8>, number: u32, message: &Message) {
     let (uid, flags) = (message.uid, message.flags.join(" "));
     out.extend_from_slice(format!("* {number} FETCH (UID {uid} FLAGS ({flags}))\r\n").as_bytes());

@@ -1,13 +1,11 @@
-//! One IMAP client, from greeting to LOGOUT.
+//! An IMAP server session, from greeting to LOGOUT.
 //!
-//! Every command goes through [`Session::obey`], the one place where a command
-//! meets its answer. It falls through three tiers: what anybody may ask, what
-//! needs a user, what needs a selected mailbox. All output of a command leaves
-//! in one piece after it, except for FETCH, which may be large.
+//! Every command is dispatched in [`Session::obey`], by the three states of RFC 3501 §3: any state,
+//! authenticated, selected. All output of a command is sent together after it, except for FETCH,
+//! which may be large.
 //!
-//! Invariants: no password before TLS; the client's picture is brought up to
-//! date before each tagged answer, but numbers never change under a command
-//! that counts by them.
+//! Invariants: no password before TLS; the client's view is updated before each tagged response,
+//! but sequence numbers never change during a command that uses them.
 //!
 //! Standards: see the parent module.
 
@@ -36,7 +34,7 @@ use crate::sasl::{Attempt, decode, plain};
 use crate::store::{Refusal, Transfer, UserId};
 use crate::wire::{Line, Wire, within};
 
-/// FETCH writes whenever so much has gathered.
+/// FETCH writes whenever so many octets are buffered.
 const FLUSH_AT: usize = 256 * 1024;
 
 struct Session {
@@ -44,12 +42,12 @@ struct Session {
     wire: Wire,
     user: Option<UserId>,
     view: Option<SequenceView>,
-    /// Of the command that is being obeyed.
+    /// The tag of the current command.
     tag: String,
     out: Vec<u8>,
 }
 
-/// Speaks with one client until it leaves.
+/// Serves one client until it disconnects.
 pub(crate) async fn serve(site: Arc<ConnectionContext>, wire: Wire) -> io::Result<()> {
     let (user, view, tag, out) = (None, None, "*".to_owned(), Vec::new());
     let mut session = Session { site, wire, user, view, tag, out };
@@ -74,7 +72,7 @@ impl Session {
         self.site.hear(&mut self.wire, Protocol::Imap, self.user, &self.tag, line).await
     }
 
-    /// One command, or nothing more.
+    /// Reads and executes one command.
     async fn step(&mut self) -> io::Result<Flow> {
         let octets = match read(&mut self.wire, &self.site, self.user).await {
             Ok(Command::Whole(octets)) => octets,
@@ -123,7 +121,7 @@ impl Session {
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the next tier decides on the others")]
     async fn obey(&mut self, body: CommandBody<'_>) -> io::Result<Answer> {
-        // RFC 3501 §7.4.1: numbers must not change under these three.
+        // RFC 3501 §7.4.1: sequence numbers must not change during these three.
         let counts = matches!(
             body,
             CommandBody::Fetch { uid: false, .. }
@@ -217,7 +215,7 @@ impl Session {
                 Ok(Answer::ok("left"))
             }
             CommandBody::Close => {
-                // A mailbox opened read-only keeps all (RFC 3501 §6.4.2).
+                // A mailbox opened read-only is not expunged (RFC 3501 §6.4.2).
                 let _ = expunge(store, view, None);
                 self.view = None;
                 Ok(Answer::ok("closed"))
@@ -261,8 +259,7 @@ impl Session {
             return self.end(Answer::bad("TLS is on"), Flow::Stay).await;
         }
         if self.wire.has_more() {
-            // Commands hidden behind it would be obeyed inside TLS: hang up
-            // without a word.
+            // Commands injected after it would be executed inside TLS: close without a response.
             return Ok(Flow::HangUp);
         }
         let flow = self.end(Answer::ok("go ahead"), Flow::Stay).await?;
@@ -312,14 +309,14 @@ impl Session {
             Line::TooLong => return Ok(Answer::bad("too long")),
             Line::End => return Err(io::ErrorKind::UnexpectedEof.into()),
         };
-        // `*` gives up; it is no base64 either.
+        // `*` cancels; it is not base64 either.
         Ok(match line.strip_suffix(b"\r\n").and_then(decode) {
             Some(response) => self.login(&response),
             None => Answer::bad("given up, or not base64"),
         })
     }
 
-    /// Tells changes as they come until the client says DONE (RFC 2177).
+    /// Reports changes as they come until the client sends DONE (RFC 2177).
     async fn idle(&mut self) -> io::Result<Answer> {
         let mut bell = self.site.store.listen();
         self.line("+ idling");
@@ -342,14 +339,14 @@ impl Session {
                         Line::End => Err(io::ErrorKind::UnexpectedEof.into()),
                     };
                 }
-                // The site is ours, so the bell is there.
+                // The context is shared, so the sender exists.
                 _ = bell.changed() => {}
             }
         }
     }
 
     fn select(&mut self, user: UserId, mailbox: &Mailbox<'_>, read_only: bool) -> Answer {
-        // RFC 3501 §6.3.1: a failed SELECT leaves none selected.
+        // RFC 3501 §6.3.1: after a failed SELECT no mailbox is selected.
         self.view = select(&self.site.store, user, mailbox, read_only, &mut self.out);
         match &self.view {
             None => Refusal::NoSuchMailbox.into(),

@@ -1,10 +1,10 @@
-//! Sets of numbers: sequence numbers and UIDs alike.
+//! Number sets: sequence numbers and UIDs alike.
 //!
 //! Standards: RFC 3501 §9 (`sequence-set`), RFC 4315 §3 (`uid-set`).
 
 use imap_codec::imap_types::sequence::{SeqOrUid, Sequence, SequenceSet};
 
-/// Whether the set holds `number`, where `*` is `last`.
+/// Whether the set contains `number`, where `*` is `last`.
 pub(crate) fn holds(set: &SequenceSet, number: u32, last: u32) -> bool {
     set.0.as_ref().iter().any(|item| {
         let (from, to) = ends(item, last);
@@ -12,8 +12,7 @@ pub(crate) fn holds(set: &SequenceSet, number: u32, last: u32) -> bool {
     })
 }
 
-/// Whether a number in the set is greater than `last`; `*` never is, unless
-/// there is nothing at all.
+/// Whether a number in the set is greater than `last`; `*` never is, unless the mailbox is empty.
 pub(crate) fn exceeds(set: &SequenceSet, last: u32) -> bool {
     set.0.as_ref().iter().any(|item| {
         let (from, to) = ends(item, last);

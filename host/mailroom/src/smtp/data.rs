@@ -1,8 +1,8 @@
-//! The octets after DATA: where they end, and what is refused in them.
+//! Receiving message data after DATA: its end, and its checks.
 //!
-//! Invariant: only CRLF `.` CRLF ends the mail. A bare CR or LF is never taken
-//! for a line end, and mail that has one is refused: servers that disagree on
-//! line ends can be made to see two messages where there is one.
+//! Invariant: only CRLF `.` CRLF ends the mail. A bare CR or LF is never taken for a line end, and
+//! mail that contains one is refused: servers that disagree on line ends can be made to see two
+//! messages where there is one (SMTP smuggling).
 //!
 //! Standards: RFC 5321 §2.3.8, §4.1.1.4, §4.5.2 (dots).
 
@@ -11,16 +11,16 @@ use std::time::Duration;
 
 use crate::wire::{Line, Wire, within};
 
-/// How long a whole message may take.
+/// Time limit of a whole message.
 const DATA_LIMIT: Duration = Duration::from_secs(10 * 60);
 
-/// What came.
+/// The received data.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Body {
     Whole(Vec<u8>),
     /// Read to its end, and refused with this reply.
     Refused(&'static str),
-    /// Its end cannot be found within the cap: the connection must go.
+    /// Its end was not found within the limit: the connection must be closed.
     Hopeless(&'static str),
 }
 
@@ -43,7 +43,7 @@ pub(crate) async fn receive(wire: &mut Wire, cap: usize) -> io::Result<Body> {
             if text.is_none_or(|text| text.contains(&b'\r')) {
                 fault = Some("554 5.6.0 bare CR or LF");
             } else if line.contains(&0) {
-                // IMAP could not hand it out again (RFC 3501 §9 `CHAR8`).
+                // IMAP has no representation for it (RFC 3501 §9 `CHAR8`).
                 fault = Some("554 5.6.0 NUL");
             }
             let unstuffed = line.strip_prefix(b".").filter(|_| after_crlf).unwrap_or(&line);

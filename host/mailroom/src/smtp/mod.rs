@@ -1,15 +1,14 @@
-//! The submission dialogue: one client, from greeting to QUIT.
+//! SMTP submission server: one session, from greeting to QUIT.
 //!
-//! Every command goes through [`Session::obey`], the one place where a command
-//! meets its answer. Knows the store by what it may ask of it: who a user is,
-//! whose an address is, and to put a message into INBOX.
+//! Every command is dispatched in [`Session::obey`]. Of the store it uses only the check of a
+//! password, the lookup of an address, and delivery to INBOX.
 //!
-//! Invariants: no password before TLS, no mail before a password, no octet
-//! that came before TLS is believed after it.
+//! Invariants: no password before TLS, no mail before a password, no octet received before TLS is
+//! used after it.
 //!
-//! Standards: RFC 5321, RFC 6409 (submission), RFC 3207 (STARTTLS), RFC 4954
-//! (AUTH), RFC 1870 (SIZE), RFC 2034 (enhanced codes), RFC 2920 (PIPELINING),
-//! RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8).
+//! Standards: RFC 5321, RFC 6409 (submission), RFC 3207 (STARTTLS), RFC 4954 (AUTH), RFC 1870
+//! (SIZE), RFC 2034 (enhanced codes), RFC 2920 (PIPELINING), RFC 6152 (8BITMIME), RFC 6531
+//! (SMTPUTF8).
 
 mod data;
 mod path;
@@ -30,34 +29,34 @@ use crate::sasl::{Attempt, decode, plain};
 use crate::store::UserId;
 use crate::wire::{Line, Wire, within};
 
-/// The largest message, in octets (35 MiB); SIZE tells it.
+/// Maximum size of a message, in octets (35 MiB); advertised by SIZE.
 pub(crate) const MAX_SIZE: usize = 36_700_160;
 /// RFC 4954 §4: a line of AUTH may have this many octets; others have 512.
 const LINE_CAP: usize = 12_288;
 /// RFC 5321 §4.5.3.2.7.
 const COMMAND_LIMIT: Duration = Duration::from_secs(5 * 60);
-/// RFC 5321 §4.5.3.1.8 asks for room for 100.
+/// RFC 5321 §4.5.3.1.8 requires at least 100.
 const MAX_RECIPIENTS: usize = 100;
 
 struct Session {
     site: Arc<ConnectionContext>,
     wire: Wire,
-    /// What the client called itself, once it did.
+    /// The argument of EHLO or HELO, once received.
     client: Option<String>,
     user: Option<UserId>,
     mail: Option<Transaction>,
 }
 
-/// What MAIL began (RFC 5321 §3.3).
+/// A mail transaction, begun by MAIL (RFC 5321 §3.3).
 struct Transaction {
     from: String,
     utf8: bool,
     to: Vec<UserId>,
-    /// Recipients answered 250, those whose mail is dropped included.
+    /// Recipients answered 250, those whose mail is discarded included.
     accepted: usize,
 }
 
-/// Speaks with one client until it leaves.
+/// Serves one client until it disconnects.
 pub(crate) async fn serve(site: Arc<ConnectionContext>, wire: Wire) -> io::Result<()> {
     let greeting = format!("220 {} ESMTP Postlet mailroom", site.hostname);
     let mut session = Session { site, wire, client: None, user: None, mail: None };
@@ -69,7 +68,7 @@ pub(crate) async fn serve(site: Arc<ConnectionContext>, wire: Wire) -> io::Resul
 }
 
 impl Session {
-    /// One command, or nothing more.
+    /// Reads and executes one command.
     async fn step(&mut self) -> io::Result<Flow> {
         let text = match self.command_line().await? {
             Some(Ok(text)) => text,
@@ -122,8 +121,8 @@ impl Session {
     }
 
     fn greet(&mut self, name: &str) {
-        // The name goes into Received: only what a domain or an address
-        // literal is made of may (RFC 5321 §4.1.1.1).
+        // The name goes into Received: only the characters of a domain or an address literal are
+        // kept (RFC 5321 §4.1.1.1).
         let kept = name.chars().filter(|c| c.is_ascii_alphanumeric() || ".-:[]_".contains(*c));
         self.client = Some(kept.take(255).collect());
         self.mail = None;
@@ -154,13 +153,12 @@ impl Session {
             return self.reply("503 5.5.1 TLS is on").await;
         }
         if self.wire.has_more() {
-            // RFC 3207 §6: somebody put commands behind it, hoping that they
-            // are obeyed inside TLS.
+            // RFC 3207 §6: commands were injected after it, to be executed inside TLS.
             return Ok(Flow::HangUp);
         }
         self.reply("220 2.0.0 go ahead").await?;
         self.site.secure(&mut self.wire, Protocol::Smtp).await?;
-        // RFC 3207 §4.2: all that was said before is forgotten.
+        // RFC 3207 §4.2: everything received before is discarded.
         (self.client, self.user, self.mail) = (None, None, None);
         Ok(Flow::Stay)
     }
@@ -328,14 +326,14 @@ impl Session {
         }
     }
 
-    /// Puts the message into every INBOX; all copies share its octets.
+    /// Delivers the message to every INBOX; all copies share its octets.
     fn deliver(&self, mail: &Transaction, octets: &[u8]) -> String {
         let site = &self.site;
         let number = site.next_number();
         let at = now();
         let client = self.client.as_deref().filter(|name| !name.is_empty()).unwrap_or("unknown");
         let with = if mail.utf8 { "UTF8SMTPSA" } else { "ESMTPSA" };
-        // RFC 5321 §4.4. The recipients are not told: a Bcc stays blind.
+        // RFC 5321 §4.4. Recipients are not named: a Bcc stays hidden.
         let trace = format!(
             "Return-Path: <{}>\r\nReceived: from {client} ([127.0.0.1])\r\n\tby {} with {with} id M{number};\r\n\t{}\r\n",
             mail.from,
@@ -354,7 +352,7 @@ impl Session {
         format!("250 2.0.0 delivered as M{number}")
     }
 
-    /// A line without its CRLF; or what is wrong with it; or the end.
+    /// A line without its CRLF; or its fault; or the end of input.
     async fn command_line(&mut self) -> io::Result<Option<Result<String, &'static str>>> {
         let line = match within(COMMAND_LIMIT, self.wire.line(LINE_CAP)).await {
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {

@@ -1,4 +1,4 @@
-//! The arguments of MAIL and RCPT: one path, and parameters.
+//! Parser of the arguments of MAIL and RCPT: one path, and parameters.
 //!
 //! Standards: RFC 5321 §4.1.2 (paths), §4.5.3.1.3 (a path has 256 octets).
 
@@ -7,25 +7,25 @@
 pub(crate) struct Path {
     /// Without the brackets; empty for the null sender.
     pub(crate) address: String,
-    /// Names in capitals.
+    /// Names in upper case.
     pub(crate) params: Vec<(String, Option<String>)>,
 }
 
-/// Reads what follows the verb; the error is the reply to give.
+/// Parses what follows the command; the error is the reply to send.
 pub(crate) fn parse(rest: &str, keyword: &str) -> Result<Path, &'static str> {
     const SYNTAX: &str = "501 5.5.4 syntax";
     let (word, after) = rest.split_at_checked(keyword.len()).ok_or(SYNTAX)?;
     if !word.eq_ignore_ascii_case(keyword) {
         return Err(SYNTAX);
     }
-    // Deviation: a space before the bracket is let through; many send it.
+    // Deviation: a space before the bracket is accepted; many clients send it.
     let inner = after.trim_start().strip_prefix('<').ok_or(SYNTAX)?;
-    // Deviation: a quoted local part must not hold `>`.
+    // Deviation: a quoted local part must not contain `>`.
     let (address, tail) = inner.split_once('>').ok_or(SYNTAX)?;
     if !tail.is_empty() && !tail.starts_with(' ') {
         return Err(SYNTAX);
     }
-    // A source route is read and ignored (RFC 5321 §4.1.1.3).
+    // A source route is parsed and ignored (RFC 5321 §4.1.1.3).
     let address = match address.strip_prefix('@').and_then(|route| route.split_once(':')) {
         Some((_, address)) => address,
         None => address,

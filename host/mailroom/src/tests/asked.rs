@@ -1,4 +1,4 @@
-//! The log of what the mailroom was asked, and what goes into a mailbox past it.
+//! Tests of the command log, and of direct access to mailboxes.
 #![cfg(test)]
 
 use crate::fault_injection::{Fault, IMAP_STEPS, LoggedCommand, Protocol, SMTP_STEPS};

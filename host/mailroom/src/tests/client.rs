@@ -1,4 +1,4 @@
-//! A client that trusts the mailroom's certificate and says what it is told to.
+//! Scripted client that trusts the mailroom's certificate.
 #![cfg(test)]
 
 use std::net::SocketAddr;
@@ -72,16 +72,16 @@ impl Client {
         self.stream.flush().await.unwrap();
     }
 
-    /// The next line without its end; empty once the server has hung up.
+    /// The next line without its end; empty once the server has closed.
     pub(crate) async fn line(&mut self) -> String {
         let mut line = String::new();
         let read = self.stream.read_line(&mut line);
-        // A reset is a way to hang up.
+        // A reset closes the connection, too.
         let _ = tokio::time::timeout(PATIENCE, read).await.expect("the server said nothing");
         line.trim_end_matches("\r\n").to_owned()
     }
 
-    /// Whether the server says nothing more and closes.
+    /// Whether the server sends nothing more and closes.
     pub(crate) async fn is_hung_up(&mut self) -> bool {
         let mut rest = Vec::new();
         let read = self.stream.read_to_end(&mut rest);
@@ -91,7 +91,7 @@ impl Client {
 
     // ---- SMTP ----
 
-    /// Says a line and gives the whole reply, its lines joined by `|`.
+    /// Sends a line and returns the whole reply, its lines joined by `|`.
     pub(crate) async fn ask(&mut self, line: &str) -> String {
         self.send(&format!("{line}\r\n")).await;
         self.reply().await
@@ -109,7 +109,7 @@ impl Client {
         }
     }
 
-    /// A submission client that has said EHLO and AUTH.
+    /// An authenticated submission client.
     pub(crate) async fn submitter(room: &Mailroom) -> Self {
         let mut client = Self::tls(room.submissions(), room).await;
         client.reply().await;
@@ -131,8 +131,7 @@ impl Client {
 
     // ---- IMAP ----
 
-    /// Runs a command; gives all lines up to the tagged one, which comes last
-    /// and without its tag.
+    /// Runs a command; returns all lines up to the tagged one, which is last and without its tag.
     pub(crate) async fn run(&mut self, command: &str) -> Vec<String> {
         self.tag += 1;
         let tag = format!("t{}", self.tag);
@@ -151,7 +150,7 @@ impl Client {
             }
             assert!(lines.len() < 10_000, "no end in sight");
             if line.starts_with("* ") && !line.ends_with('}') {
-                // A stricter reader than any client: what it takes, they take.
+                // A stricter parser than any client's.
                 let said = format!("{line}\r\n");
                 assert!(ResponseCodec::default().decode(said.as_bytes()).is_ok(), "{line}");
             }
@@ -159,7 +158,7 @@ impl Client {
         }
     }
 
-    /// An IMAP client that is logged in, with this mailbox selected.
+    /// An authenticated IMAP client, with this mailbox selected.
     pub(crate) async fn reader(room: &Mailroom, email: &str, mailbox: &str) -> Self {
         let mut client = Self::tls(room.imaps(), room).await;
         client.line().await;

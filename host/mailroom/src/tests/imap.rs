@@ -1,4 +1,4 @@
-//! IMAP: what a client can do, and what other sessions hear of it.
+//! Tests of IMAP: commands, and their effects on other sessions.
 #![cfg(test)]
 
 use crate::mailbox::UIDVALIDITY;
@@ -183,7 +183,7 @@ async fn a_move_tells_the_new_uids_and_numbers_change_only_when_they_may() {
     let moved = one.run("UID MOVE 1:2 Archive").await;
     let code = format!("* OK [COPYUID {UIDVALIDITY} 1:2 2:3] moved");
     assert_eq!(moved, [&code, "* 2 EXPUNGE", "* 1 EXPUNGE", "OK moved"]);
-    // The other session counts by number: nothing shifts under it.
+    // The other session uses sequence numbers: they must not change.
     let rows = other.run("FETCH 1:3 UID").await;
     assert_eq!(rows, ["* 3 FETCH (UID 3)", "OK fetched"]);
     assert_eq!(other.run("NOOP").await, ["* 2 EXPUNGE", "* 1 EXPUNGE", "OK here"]);

@@ -1,4 +1,4 @@
-//! The mailroom misbehaves as it is told, at any step of both protocols.
+//! Tests of fault injection, at every step of both protocols.
 #![cfg(test)]
 
 use std::time::Duration;
@@ -148,7 +148,7 @@ async fn a_submission_is_answered_as_the_script_says() {
     }
 }
 
-/// `want` may list several replies that will do.
+/// `want` may list several acceptable replies.
 async fn check_submission(step: &str, fault: Fault, want: &str) {
     let room = mailroom().await;
     room.misbehave(once(Protocol::Smtp, step, fault.clone()));

@@ -1,4 +1,4 @@
-//! Whole dialogues with a running mailroom, over real sockets.
+//! Tests of whole sessions with a running mailroom, over real sockets.
 #![cfg(test)]
 
 mod client;

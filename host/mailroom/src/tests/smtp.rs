@@ -1,4 +1,4 @@
-//! Submission: what is delivered, and what is refused with which reply.
+//! Tests of submission: delivery, and refusals with their replies.
 #![cfg(test)]
 
 use crate::tests::client::{ANN, Client, mailroom};

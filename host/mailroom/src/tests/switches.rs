@@ -1,4 +1,4 @@
-//! Capabilities and EHLO keywords, each switched off in turn.
+//! Tests of capabilities and EHLO keywords, each disabled in turn.
 #![cfg(test)]
 
 use crate::fault_injection::FaultScript;

@@ -1,19 +1,19 @@
-//! Mailbox addresses as people and envelopes use them.
+//! Mailbox addresses (addr-spec) of header fields and envelopes.
 //!
-//! Only single addr-specs: a list, a group or a comment is refused, so that no
-//! two parsers can read a recipient differently (RFC 5321 §4.1.2, RFC 5322 §3.4.1).
+//! Only single addr-specs: a list, a group or a comment is refused, so that no two parsers can read
+//! a recipient differently (RFC 5321 §4.1.2, RFC 5322 §3.4.1).
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// `local@domain`, with nothing in it that a protocol could misread.
+/// An addr-spec, `local@domain`, restricted to what every protocol reads in the same way.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct EmailAddress(Box<str>);
 
-/// Why a text is no address.
+/// The text is not an addr-spec that is accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an address of the form local@domain")]
 pub struct InvalidAddress;
@@ -25,13 +25,14 @@ impl EmailAddress {
         &self.0
     }
 
-    /// What follows the last `@`, as written.
+    /// The domain: what follows the last `@`, as written.
     #[must_use]
     pub fn domain(&self) -> &str {
         self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
     }
 
-    /// Same mailbox: the domain compares without case, the local part as it is (RFC 5321 §2.4).
+    /// Whether both name the same mailbox: the domain compares without case, the local part as it
+    /// is (RFC 5321 §2.4).
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
         match (self.0.rsplit_once('@'), other.0.rsplit_once('@')) {
@@ -61,7 +62,7 @@ impl FromStr for EmailAddress {
 
 fn is_local(local: &str) -> bool {
     if let Some(inner) = local.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        // A quoted string without escapes is all that anybody uses; the rest is a parser's trap.
+        // A quoted string without escapes is all that is in use; parsers disagree about the rest.
         return !inner.is_empty()
             && inner.chars().all(|c| !c.is_control() && c != '"' && c != '\\');
     }
@@ -122,8 +123,8 @@ impl fmt::Debug for EmailAddress {
     }
 }
 
-/// An address as a header shows it. `email` is what the header said and may be
-/// odd: only what is sent goes through [`EmailAddress`].
+/// A mailbox of a header field (RFC 5322 §3.4). `email` is as received and may be invalid: only
+/// what is sent goes through [`EmailAddress`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Address {
     /// The display name, decoded.

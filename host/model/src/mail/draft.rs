@@ -1,16 +1,16 @@
-//! An outgoing message before it is bytes.
+//! Message drafts, and the message composed from one.
 //!
-//! Nothing here is checked: the `mime` component checks every field when it
-//! composes, and answers with pointers into this shape.
+//! Nothing here is checked: the `mime` component checks every field when it composes, and returns
+//! pointers into this structure.
 
 use crate::mail::address::{Address, EmailAddress};
 use crate::mail::message::Header;
 use crate::octets::Octets;
 
-/// What a caller wants to send.
+/// A message that a caller wants to send.
 #[derive(Clone, Debug, Default)]
 pub struct Draft {
-    /// One of the account's identities; none means the first.
+    /// From: one of the account's identities; none means the first.
     pub sender: Option<Address>,
     /// Reply-To.
     pub reply_to: Vec<Address>,
@@ -30,24 +30,24 @@ pub struct Draft {
     pub attachments: Vec<Attachment>,
     /// In-Reply-To (RFC 5322 §3.6.4): Message-IDs, with or without angle brackets.
     pub in_reply_to: Vec<String>,
-    /// References, likewise.
+    /// References (RFC 5322 §3.6.4), likewise.
     pub references: Vec<String>,
-    /// Additional fields.
+    /// Additional header fields.
     pub headers: Vec<Header>,
 }
 
-/// A file that goes with a draft.
+/// A MIME part that is sent with a draft.
 #[derive(Clone, Debug)]
 pub struct Attachment {
     /// The name that the recipient sees.
     pub filename: Option<String>,
-    /// `type/subtype`, perhaps with parameters.
+    /// The media type, `type/subtype`, with parameters if any.
     pub content_type: String,
     /// How it is shown.
     pub disposition: Disposition,
-    /// Without angle brackets.
+    /// Content-ID without angle brackets.
     pub content_id: Option<String>,
-    /// The bytes.
+    /// The bytes before transfer encoding.
     pub content: Octets,
 }
 
@@ -56,24 +56,24 @@ pub struct Attachment {
 pub enum Disposition {
     /// A file beside the text.
     Attachment,
-    /// Part of what is shown.
+    /// Displayed as part of a body.
     Inline,
 }
 
-/// The finished message and its envelope.
+/// A composed message and its envelope.
 #[derive(Clone, Debug)]
 pub struct Composed {
-    /// The bytes, with CRLF line ends.
+    /// The message (RFC 5322), with CRLF line ends.
     pub raw: Octets,
-    /// RFC 5321 envelope.
+    /// The envelope.
     pub envelope: Envelope,
 }
 
-/// RFC 5321 §2.3.1: who sends and who receives, whatever the header says.
+/// The SMTP envelope (RFC 5321 §2.3.1); independent of the header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
     /// MAIL FROM.
     pub sender: EmailAddress,
-    /// RCPT TO, without repetitions.
+    /// RCPT TO, without duplicates.
     pub recipients: Vec<EmailAddress>,
 }

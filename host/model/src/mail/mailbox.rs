@@ -1,7 +1,7 @@
-//! IMAP mailboxes: names on the wire, names for people, and roles.
+//! IMAP mailboxes: wire names, decoded names, and special-use roles.
 //!
-//! Invariant: [`MailboxName`] keeps the bytes that the server sent, since they
-//! are part of every message's identity; the decoded form is only shown.
+//! Invariant: [`MailboxName`] keeps the bytes that the server sent, since they are part of every
+//! message's identity; the decoded form is for display only.
 //!
 //! Standards: RFC 3501 §5.1.3 (modified UTF-7), RFC 6154 (special use).
 
@@ -20,18 +20,18 @@ const MUTF7: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(base64::engine::DecodePaddingMode::RequireNone),
 );
 
-/// A mailbox's name as it stands on the wire. `INBOX` is stored in upper case.
+/// A mailbox name in wire form. `INBOX` is stored in upper case.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MailboxName(Box<str>);
 
-/// The name cannot stand on the wire: it is empty, longer than 1,000 bytes or holds control characters.
+/// The name cannot be sent: it is empty, longer than 1,000 bytes or holds control characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a mailbox name has 1 to 1000 characters and no control characters")]
 pub struct InvalidMailboxName;
 
 impl MailboxName {
-    /// From the bytes that a server sent. Not necessarily valid modified UTF-7.
+    /// Takes a name as a server sent it; not necessarily valid modified UTF-7.
     ///
     /// # Errors
     /// When it could not be sent back: empty, too long, or with CR, LF or NUL.
@@ -46,7 +46,7 @@ impl MailboxName {
         }
     }
 
-    /// From a name for people.
+    /// Encodes a decoded name.
     ///
     /// # Errors
     /// As [`MailboxName::from_wire`].
@@ -57,13 +57,13 @@ impl MailboxName {
         Self::from_wire(&encode(name))
     }
 
-    /// The name on the wire.
+    /// The wire form.
     #[must_use]
     pub fn wire(&self) -> &str {
         &self.0
     }
 
-    /// The name for people; the wire's own bytes where they are not modified UTF-7.
+    /// The decoded name; the wire form where that is not modified UTF-7.
     #[must_use]
     pub fn decoded(&self) -> String {
         decode(&self.0).unwrap_or_else(|| self.0.to_string())
@@ -131,7 +131,7 @@ fn decode(wire: &str) -> Option<String> {
     if name.chars().any(char::is_control) { None } else { Some(name) }
 }
 
-/// What a mailbox is for (RFC 6154 §2). `Inbox` is the one that is always `INBOX`.
+/// A special-use role (RFC 6154 §2). `Inbox` is the mailbox that is always `INBOX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the variants are RFC 6154's words")]
 pub enum Role {
@@ -173,19 +173,19 @@ impl Role {
         }
     }
 
-    /// From an attribute in any case, since servers differ.
+    /// Parses an attribute in any case, since servers differ.
     #[must_use]
     pub fn from_attribute(attribute: &str) -> Option<Self> {
         Self::EVERY.into_iter().find(|role| role.attribute().eq_ignore_ascii_case(attribute))
     }
 }
 
-/// How a mailbox's role is known.
+/// How a mailbox's role was determined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RoleSource {
-    /// The server said so (RFC 6154).
+    /// A SPECIAL-USE attribute of the server (RFC 6154).
     SpecialUse,
-    /// The name is a well-known one.
+    /// A well-known name.
     Name,
 }
 
@@ -194,13 +194,13 @@ pub enum RoleSource {
 pub struct Mailbox {
     /// The name on the wire.
     pub name: MailboxName,
-    /// The decoded name, cut at the hierarchy delimiter.
+    /// The decoded name, split at the hierarchy delimiter.
     pub path: Vec<String>,
-    /// What it is for.
+    /// Its role, and how that was determined.
     pub role: Option<(Role, RoleSource)>,
-    /// It can be opened (no `\Noselect`).
+    /// Whether it can be selected (no `\Noselect`).
     pub selectable: bool,
-    /// Only when asked for.
+    /// Filled in on request only.
     pub counters: Option<Counters>,
 }
 
@@ -213,17 +213,17 @@ pub struct Counters {
     pub unseen: u32,
 }
 
-/// A mailbox as callers name it.
+/// A reference to a mailbox in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MailboxRef {
     /// By its name.
     Named(MailboxName),
-    /// By what it is for (`\Sent`).
+    /// By its role (`\Sent`).
     Role(Role),
 }
 
 impl MailboxRef {
-    /// A leading backslash marks a role.
+    /// Parses a reference; a leading backslash marks a role.
     ///
     /// # Errors
     /// For an unknown role and for a name that cannot stand on the wire.

@@ -1,7 +1,7 @@
-//! Messages as parsed facts.
+//! Parsed messages: summaries, structure, bodies and flags.
 //!
-//! These are the answers of the `mime` component, carried from the runtime to
-//! the engine's cache and on to the endpoints. No bytes of mail are read here.
+//! The results of the `mime` component, carried from the runtime to the engine's cache and on to
+//! the endpoints. No mail is parsed here.
 //!
 //! Standards: RFC 5322 (fields), RFC 9051 §2.3 (message attributes).
 
@@ -22,7 +22,7 @@ pub struct Flag(Box<str>);
 /// In bytes, without the backslash.
 const LONGEST_FLAG: usize = 255;
 
-/// Not a flag that we would send.
+/// The text is not a flag that may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a flag is 1 to 255 printable characters of ASCII without space and `( ) {{ ] % * \" \\`, with `\\` only in front"
@@ -47,7 +47,7 @@ impl FromStr for Flag {
     type Err = InvalidFlag;
     fn from_str(text: &str) -> Result<Self, InvalidFlag> {
         let word = text.strip_prefix('\\').unwrap_or(text);
-        // RFC 9051 §9, `atom`: what a server may list has to be settable.
+        // RFC 9051 §9, `atom`: a flag that a server may list must also be settable.
         let is_atom = |byte: u8| byte.is_ascii_graphic() && !b"(){]%*\"\\".contains(&byte);
         let fits = (1..=LONGEST_FLAG).contains(&word.len()) && word.bytes().all(is_atom);
         if fits { Ok(Self(text.into())) } else { Err(InvalidFlag) }
@@ -82,14 +82,14 @@ pub struct Header {
     pub value: String,
 }
 
-/// What a list row needs. Missing and unreadable fields are none or empty.
+/// Header fields of a list row. Missing and unreadable fields are none or empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeaderSummary {
     /// Without angle brackets.
     pub message_id: Option<String>,
     /// Digest of the thread's root Message-ID; empty when there is none.
     pub thread_id: String,
-    /// The Date field, when it is a real date.
+    /// The Date field, when it is a valid date.
     pub date: Option<Timestamp>,
     /// From.
     pub sender: Vec<Address>,
@@ -101,7 +101,7 @@ pub struct HeaderSummary {
     pub subject: Option<String>,
 }
 
-/// What a fetched message shows beyond [`Facts`].
+/// Header fields of a fetched message beyond [`HeaderSummary`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplyHeaders {
     /// Reply-To.
@@ -117,13 +117,13 @@ pub struct ReplyHeaders {
 /// One node of the MIME structure, depth first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// IMAP's part number ("1.2").
+    /// IMAP part number ("1.2").
     pub path: String,
     /// Lower case, without parameters.
     pub content_type: String,
-    /// As labelled.
+    /// As declared by the part, unchecked.
     pub charset: Option<String>,
-    /// A label, cleaned: never a path.
+    /// Sanitised: never a path.
     pub filename: Option<String>,
     /// Without angle brackets.
     pub content_id: Option<String>,
@@ -131,38 +131,38 @@ pub struct Part {
     pub disposition: Option<String>,
     /// Decoded size in bytes.
     pub size: u64,
-    /// The parameter of that name of text/calendar (RFC 6047 §2.4).
+    /// The `method` parameter of text/calendar (RFC 6047 §2.4).
     pub method: Option<String>,
-    /// What it is for; none for a multipart.
+    /// Its role in the message; none for a multipart.
     pub usage: Option<Usage>,
 }
 
-/// What a leaf of a message is for (RFC 8621 §4.1.4).
+/// The role of a leaf part (RFC 8621 §4.1.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Usage {
-    /// The message's own words.
+    /// A body of the message.
     Body,
-    /// Another rendering of the same words.
+    /// An alternative rendering of the same body.
     Alternative,
-    /// What the HTML shows.
+    /// Displayed as part of the HTML body.
     Inline,
     /// Everything else.
     Attachment,
 }
 
-/// Bodies that go on beyond the limit that they were read with.
+/// Which bodies were truncated at the requested limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cut {
-    /// See [`Reading::text`].
+    /// See [`ParsedMessage::text`].
     pub text: bool,
-    /// See [`Reading::html`].
+    /// See [`ParsedMessage::html`].
     pub html: bool,
-    /// See [`Reading::html_as_sent`].
+    /// See [`ParsedMessage::html_as_sent`].
     pub html_as_sent: bool,
 }
 
-/// What [`crate::port::mime::Mime::read`] should fill in.
+/// What [`crate::port::mime::Mime::read`] returns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -171,7 +171,7 @@ pub struct Cut {
 pub struct ParseOptions {
     /// Every header field.
     pub headers: bool,
-    /// [`Details`].
+    /// [`ReplyHeaders`].
     pub details: bool,
     /// Every [`Part`].
     pub structure: bool,
@@ -179,16 +179,16 @@ pub struct ParseOptions {
     pub text: bool,
     /// The HTML body, sanitised.
     pub html: bool,
-    /// The HTML body untouched.
+    /// The HTML body, not sanitised.
     pub html_as_sent: bool,
     /// The first 200 characters of the text.
     pub preview: bool,
 }
 
-/// What a whole message says, as far as it was asked for.
+/// A parsed message: the fields that were requested.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ParsedMessage {
-    /// Always there.
+    /// Always present.
     pub facts: HeaderSummary,
     /// See [`ParseOptions::headers`].
     pub headers: Vec<Header>,
@@ -204,24 +204,24 @@ pub struct ParsedMessage {
     pub html_as_sent: Option<String>,
     /// See [`ParseOptions::preview`].
     pub preview: Option<String>,
-    /// Always there.
+    /// Always present.
     pub has_attachments: bool,
-    /// Which bodies end too early.
+    /// Which bodies were truncated.
     pub cut: Cut,
-    /// What could not be read or shown, and why: `/html` is the pointer of the HTML body.
+    /// What could not be parsed or shown, and why: `/html` is the pointer of the HTML body.
     pub faults: Vec<Fault>,
 }
 
-/// Where a message lies.
+/// Location and attributes of a message in a mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailboxPosition {
-    /// The opaque id.
+    /// The opaque message id of the API.
     pub key: String,
     /// The mailbox's decoded name.
     pub mailbox: String,
     /// UID.
     pub uid: u32,
-    /// INTERNALDATE; none where the server tells none that can be read.
+    /// INTERNALDATE; none where the server sends none that can be parsed.
     pub received: Option<Timestamp>,
     /// Flags as the server spells them.
     pub keywords: Vec<String>,
@@ -230,67 +230,67 @@ pub struct MailboxPosition {
 /// One row of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// None for a message that is still on its way out.
+    /// None for a message that is still being sent.
     pub stored: Option<MailboxPosition>,
-    /// What it says.
+    /// Its header fields.
     pub facts: HeaderSummary,
-    /// RFC822.SIZE; none where the server does not tell.
+    /// RFC822.SIZE; none where the server sends none.
     pub size: Option<u64>,
-    /// Only when asked for.
+    /// On request only.
     pub preview: Option<String>,
-    /// Only when asked for.
+    /// On request only.
     pub has_attachments: Option<bool>,
-    /// The parser gave up on it.
+    /// The parser failed on it.
     pub unparsed: bool,
-    /// The mail server does not give it out.
+    /// The server does not return it.
     pub unavailable: bool,
 }
 
-/// A page of rows, newest first.
+/// A request for a page of messages, newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageQuery {
-    /// A name or a role with a backslash.
+    /// A mailbox name, or a role with a backslash.
     pub mailbox: String,
     /// Fill in [`Summary::preview`].
     pub preview: bool,
     /// Fill in [`Summary::has_attachments`].
     pub attachments: bool,
-    /// From the page before.
+    /// The cursor of the previous page.
     pub cursor: Option<String>,
     /// 1 to 100.
     pub limit: u32,
 }
 
-/// One page of anything.
+/// One page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
     /// The rows.
     pub rows: Vec<T>,
-    /// Where the next page begins; none at the end.
+    /// The cursor of the next page; none at the end.
     pub next_cursor: Option<String>,
 }
 
-/// A change of flags. `Set` replaces every flag.
+/// A change of flags (RFC 9051 §6.4.6). `Set` replaces every flag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FlagChange {
-    /// Add some and remove others.
+    /// Adds some and removes others.
     Edit {
-        /// Set these.
+        /// Flags to add.
         add: Vec<Flag>,
-        /// Clear these.
+        /// Flags to remove.
         remove: Vec<Flag>,
     },
-    /// Exactly these afterwards.
+    /// Replaces all flags by these.
     Set(Vec<Flag>),
 }
 
-/// A message that got a new place.
+/// The result of moving or copying a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moved {
-    /// The key that was given.
+    /// The message id in the request.
     pub key: String,
-    /// The key in the new mailbox, where the server told it (RFC 4315 §3).
+    /// The message id in the new mailbox, where the server returned COPYUID (RFC 4315 §3).
     pub now: Option<String>,
-    /// The new mailbox's decoded name, also when it was asked for by role.
+    /// The new mailbox's decoded name, also when it was requested by role.
     pub mailbox: String,
 }

@@ -1,8 +1,8 @@
-//! What an endpoint can do. `engine` implements it; `runtime` calls it for the
-//! imports of a component, and carries every answer across unchanged.
+//! The port of component capabilities. `engine` implements it; `runtime` calls it for the imports
+//! of a component, and converts every result unchanged.
 //!
-//! Invariant: a [`Grant`] comes only from [`Capabilities::open_account`], and
-//! every method checks the scope that it needs.
+//! Invariant: a [`Grant`] comes only from [`Capabilities::open_account`], and every method checks
+//! the scope that it needs.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,9 +20,9 @@ use crate::port::spool::Spool;
 use crate::problem::{Fault, Problem};
 use crate::submission::{Receipt, State, SubmissionStatus};
 
-/// Everything that a component's imports lead to.
+/// The capabilities behind a component's imports.
 pub trait Capabilities: Send + Sync + fmt::Debug {
-    /// Unknown, another tenant's, or not granted: always `no-such-account`.
+    /// Opens an account. Unknown, another tenant's, or not granted: always `no-such-account`.
     fn open_account<'a>(
         &'a self,
         caller: &'a Arc<Caller>,
@@ -35,40 +35,40 @@ pub trait Capabilities: Send + Sync + fmt::Debug {
         grant: &'a Grant,
         query: MessageQuery,
     ) -> BoxFuture<'a, Result<Page<Summary>, Problem>>;
-    /// One message, read lazily.
+    /// Opens one message; its content is fetched lazily.
     fn open_message<'a>(
         &'a self,
         grant: &'a Grant,
         key: &'a str,
     ) -> BoxFuture<'a, Result<Arc<dyn Message>, Problem>>;
-    /// The flags afterwards; one answer per key, in order.
+    /// Changes flags; one result per key, in order, with the flags afterwards.
     fn change_flags<'a>(
         &'a self,
         grant: &'a Grant,
         keys: &'a [String],
         change: FlagChange,
     ) -> BoxFuture<'a, Vec<Result<Vec<String>, Problem>>>;
-    /// One answer per key, in order.
+    /// Moves messages; one result per key, in order.
     fn move_messages<'a>(
         &'a self,
         grant: &'a Grant,
         keys: &'a [String],
         mailbox: &'a str,
     ) -> BoxFuture<'a, Vec<Result<Moved, Problem>>>;
-    /// One answer per key, in order.
+    /// Copies messages; one result per key, in order.
     fn copy_messages<'a>(
         &'a self,
         grant: &'a Grant,
         keys: &'a [String],
         mailbox: &'a str,
     ) -> BoxFuture<'a, Vec<Result<Moved, Problem>>>;
-    /// To the mailbox with the role `\Trash`; one answer per key, in order.
+    /// Moves to the mailbox with the role `\Trash`; one result per key, in order.
     fn trash<'a>(
         &'a self,
         grant: &'a Grant,
         keys: &'a [String],
     ) -> BoxFuture<'a, Vec<Result<Moved, Problem>>>;
-    /// Destroys; one answer per key, in order.
+    /// Destroys messages; one result per key, in order.
     fn expunge_forever<'a>(
         &'a self,
         grant: &'a Grant,
@@ -82,7 +82,7 @@ pub trait Capabilities: Send + Sync + fmt::Debug {
         with_counters: bool,
     ) -> BoxFuture<'a, Result<Vec<Mailbox>, Problem>>;
 
-    /// Durable when it answers.
+    /// Accepts a submission; durable on return.
     fn submit<'a>(
         &'a self,
         grant: &'a Grant,
@@ -103,8 +103,8 @@ pub trait Capabilities: Send + Sync + fmt::Debug {
         limit: u32,
     ) -> BoxFuture<'a, Result<Page<SubmissionStatus>, Problem>>;
 
-    /// What can be found out about the mail service of a domain; by default nothing. Public knowledge,
-    /// so it needs no account. Only the domain leaves the host.
+    /// Server discovery for a domain; none by default. Public knowledge, so it needs no account.
+    /// Only the domain leaves the host.
     fn discover<'a>(
         &'a self,
         _caller: &'a Caller,
@@ -113,13 +113,13 @@ pub trait Capabilities: Send + Sync + fmt::Debug {
         Box::pin(async { Ok(DiscoveryResult::default()) })
     }
 
-    /// A place for an upload, charged to the caller's tenant.
+    /// A spool for an upload, charged to the caller's tenant.
     fn spool(&self, caller: &Caller) -> Result<Box<dyn Spool>, Problem>;
 }
 
-/// One message. The first call that needs the bytes fetches them; later ones use what is there.
+/// One message. The first call that needs the bytes fetches them; later calls reuse them.
 pub trait Message: Send + Sync + fmt::Debug {
-    /// Known from the start.
+    /// Known without a fetch.
     fn summary(&self) -> Summary;
     /// Every header field.
     fn headers(&self) -> BoxFuture<'_, Result<Vec<Header>, Problem>>;
@@ -127,23 +127,23 @@ pub trait Message: Send + Sync + fmt::Debug {
     fn details(&self) -> BoxFuture<'_, Result<ReplyHeaders, Problem>>;
     /// The MIME structure, depth first.
     fn structure(&self) -> BoxFuture<'_, Result<Vec<Part>, Problem>>;
-    /// What could not be read or shown, and why; `/html` is the pointer of the HTML body.
+    /// What could not be parsed or shown, and why; `/html` is the pointer of the HTML body.
     fn faults(&self) -> BoxFuture<'_, Result<Vec<Fault>, Problem>>;
-    /// A body, cut to `limit` bytes at a character.
+    /// A body, truncated to `limit` bytes at a character boundary.
     fn body(&self, kind: Body, limit: u32) -> BoxFuture<'_, Result<Option<String>, Problem>>;
-    /// A part, decoded.
+    /// A part, with its transfer encoding removed.
     fn part<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Octets, Problem>>;
-    /// The bytes as they lie in the mailbox.
+    /// The message as stored in the mailbox.
     fn raw(&self) -> BoxFuture<'_, Result<Octets, Problem>>;
 }
 
-/// Which body.
+/// The kind of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Body {
-    /// Plain text, made from the HTML where there is nothing else.
+    /// Plain text, made from the HTML body where there is no other.
     Text,
-    /// Sanitised.
+    /// Sanitised HTML.
     Html,
-    /// Untouched: never show it in a browser.
+    /// HTML as received: never show it in a browser.
     HtmlAsSent,
 }

@@ -1,13 +1,13 @@
-//! Why no instance could be had: whose requests hold the places.
+//! Capacity errors of the sandbox: no instance slot is free.
 //!
-//! Refuses to know how they are shared out; that is the runtime's.
+//! How slots are shared between tenants is the runtime's policy.
 
-/// There was no place for one more instance.
+/// No slot for another instance is free.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{bound}")]
 pub struct AtCapacity {
-    /// Nobody but the tenant's own callers is in the way.
+    /// Only requests of the same tenant's callers hold the slots.
     pub is_own: bool,
-    /// Which bound was met, with its number.
+    /// The limit that was reached, with its number.
     pub bound: String,
 }

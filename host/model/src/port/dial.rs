@@ -1,7 +1,7 @@
-//! Connections. Only `net` implements these; only `mail` calls them.
+//! The port of TCP and TLS connections. Only `net` implements these traits; only `mail` calls them.
 //!
-//! The STARTTLS dialogue belongs to the mail protocols and TLS to `net`: so a
-//! [`Wire`] is handed over plain and is upgraded once, at once or after STARTTLS.
+//! The STARTTLS dialogue belongs to the mail protocols and TLS to `net`: so a [`Wire`] starts in
+//! plain text and is upgraded once, immediately or after STARTTLS.
 
 use std::fmt;
 use std::io;
@@ -13,14 +13,14 @@ use crate::account::{MailServer, SpkiPin};
 use crate::future::BoxFuture;
 use crate::instant::Timestamp;
 
-/// Where to connect and whom to trust there.
+/// A server to connect to, and how to verify it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// A name or an address literal.
     pub host: String,
     /// TCP port.
     pub port: u16,
-    /// Trusted instead of a public certificate chain, when given.
+    /// Replaces the check of the certificate chain, when set.
     pub pin: Option<SpkiPin>,
 }
 
@@ -30,15 +30,15 @@ impl From<&MailServer> for Target {
     }
 }
 
-/// Opens connections: resolves, passes the egress guard, dials the vetted address.
+/// Opens connections: resolves, checks the egress guard, connects to the address that passed.
 pub trait Dial: Send + Sync + fmt::Debug {
-    /// Connects within the implementation's own time limit; the wire is plain.
+    /// Connects within the implementation's own time limit; the wire is in plain text.
     fn dial<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Box<dyn Wire>, DialError>>;
 }
 
-/// An open connection: bytes in, bytes out, and at most one upgrade to TLS.
+/// An open connection: a byte stream with at most one upgrade to TLS.
 pub trait Wire: Send + Sync + Unpin + fmt::Debug {
-    /// As `tokio::io::AsyncRead`, without the crate: `Ok(0)` is the end.
+    /// As `tokio::io::AsyncRead`, without the crate: `Ok(0)` is the end of the stream.
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -54,79 +54,80 @@ pub trait Wire: Send + Sync + Unpin + fmt::Debug {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>>;
     /// As `tokio::io::AsyncWrite`.
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>>;
-    /// TLS from here on, with the trust of the target that was dialled. The caller has made sure
-    /// that no byte of the server is left unread.
+    /// Starts TLS, verified as the target says. The caller ensures that no byte of the server is
+    /// left unread.
     fn upgrade(self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Wire>, DialError>>;
-    /// Whom we are talking to.
+    /// The remote address.
     fn peer(&self) -> SocketAddr;
-    /// Where we are seen from on our side of the connection; none where the wire cannot tell.
+    /// The local address of the connection; none where the wire does not know it.
     fn local(&self) -> Option<IpAddr> {
         None
     }
-    /// TLS is on.
+    /// Whether TLS is established.
     fn is_encrypted(&self) -> bool;
-    /// What TLS agreed on; none while it is off, or where the wire cannot tell.
+    /// The parameters of TLS; none while it is not established, or where the wire does not know
+    /// them.
     fn encryption(&self) -> Option<Encryption> {
         None
     }
 }
 
-/// What TLS agreed on with a server.
+/// The negotiated parameters of a TLS connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encryption {
     /// `1.2` or `1.3`.
     pub tls_version: String,
-    /// The suite's name in the registry of RFC 8446 §11.
+    /// The cipher suite's name in the registry of RFC 8446 §11.
     pub cipher: String,
-    /// When the server's certificate ends (RFC 5280 §4.1.2.5); none when it cannot be read.
+    /// notAfter of the server's certificate (RFC 5280 §4.1.2.5); none when it cannot be read.
     pub certificate_expires: Option<Timestamp>,
 }
 
-/// Why there is no connection.
+/// Why a connection failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
-    /// The name does not resolve.
+    /// The name does not resolve (NXDOMAIN or no address).
     #[error("{host} cannot be found")]
     NotFound {
-        /// As it was given.
+        /// As configured.
         host: String,
     },
-    /// Whether the name exists is not known: the name servers failed, or did not answer in time.
+    /// The name servers failed, or did not answer in time: whether the name exists is not known.
     #[error("the name servers gave no answer about {host}")]
     Unresolved {
-        /// As it was given.
+        /// As configured.
         host: String,
     },
-    /// The egress guard said no.
+    /// The egress guard refused the address.
     #[error("connections to {host} port {port} are not allowed: {reason}")]
     NotAllowed {
-        /// As it was given.
+        /// As configured.
         host: String,
-        /// As it was given.
+        /// As configured.
         port: u16,
-        /// Which rule, without the resolved address.
+        /// The rule, without the resolved address.
         reason: &'static str,
     },
-    /// Refused, unreachable, reset.
+    /// Connection refused, unreachable or reset.
     #[error("cannot connect to {host}")]
     Unreachable {
-        /// As it was given.
+        /// As configured.
         host: String,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// No answer in time.
     #[error("{host} did not answer in time")]
     Timeout {
-        /// As it was given.
+        /// As configured.
         host: String,
     },
     /// The TLS handshake failed.
     #[error("no trusted TLS with {host}: {fault}")]
     Tls {
-        /// As it was given.
+        /// As configured.
         host: String,
-        /// Why.
+        /// The kind of failure.
         fault: TlsFault,
     },
 }
@@ -134,28 +135,28 @@ pub enum DialError {
 /// Why a TLS handshake failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TlsFault {
-    /// Past its date.
+    /// The certificate is past its date.
     #[error("the certificate has expired")]
     Expired,
-    /// For another name.
+    /// The certificate is for another name.
     #[error("the certificate is for another host")]
     WrongHost,
-    /// Self-signed or from an authority that we do not know.
+    /// Self-signed, or from an authority that is not trusted.
     #[error("the certificate comes from an unknown authority")]
     UnknownIssuer,
-    /// Not the key that was pinned.
+    /// Not the pinned key.
     #[error("the certificate's key is not the pinned one")]
     PinMismatch,
-    /// Wrong in another way.
+    /// The certificate is invalid in another way.
     #[error("the certificate is not valid")]
     InvalidCertificate,
     /// Older than TLS 1.2.
     #[error("the server speaks no TLS version that is safe (1.2 or newer)")]
     Version,
-    /// The peer answers in another protocol: in plain text, most likely.
+    /// The peer answered in another protocol: in plain text, most likely.
     #[error("the server does not answer with TLS")]
     NotTls,
-    /// The peer broke off, or there is nothing that both sides have.
+    /// The peer closed, or both sides have no parameters in common.
     #[error("the TLS handshake failed")]
     Handshake,
 }

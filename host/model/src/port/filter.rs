@@ -1,5 +1,5 @@
-//! A filter that is ready to be asked. `runtime` implements it by a fresh
-//! instance for each call; `engine` calls it.
+//! The port of before-send filters. `runtime` implements it by a new instance for each call;
+//! `engine` calls it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use crate::port::capacity::AtCapacity;
 
 /// One filter at the hook `before-send`.
 pub trait BeforeSendFilter: Send + Sync + fmt::Debug {
-    /// What the filter says. Dropping the future ends the instance. `tenant` pays for it; `request`
-    /// is for the log.
+    /// Returns the filter's verdict. Dropping the future ends the instance. Its use counts for
+    /// `tenant`; `request` is for the log.
     fn evaluate<'a>(
         &'a self,
         tenant: &'a TenantId,
@@ -30,13 +30,13 @@ pub enum FilterError {
     /// It trapped; the reason is for the log.
     #[error("the filter trapped: {0}")]
     Trapped(String),
-    /// It wanted more memory, handles or calls than it may have.
+    /// It exceeded its limit of memory, handles or calls.
     #[error("the filter went over a limit: {0}")]
     Limit(String),
-    /// It took too long.
+    /// It exceeded its time limit.
     #[error("the filter gave no verdict in time")]
     Timeout,
-    /// No instance was free: nothing that the filter did.
+    /// No instance slot was free: not the filter's fault.
     #[error("no instance of the filter is free: {0}")]
     Busy(AtCapacity),
 }

@@ -1,7 +1,8 @@
-//! IMAP sessions as typed commands. `mail` implements these; `engine` calls them.
+//! The port of IMAP client sessions, as typed commands. `mail` implements these; `engine` calls
+//! them.
 //!
-//! Invariant: a command whose tagged answer is not OK is an error. After any
-//! error but [`ImapError::No`] the session is finished and must be dropped.
+//! Invariant: a command whose tagged response is not OK is an error. After any error but
+//! [`ImapError::No`] the session is finished and must be dropped.
 //!
 //! Standards: RFC 3501, RFC 9051, RFC 4315 (UIDPLUS), RFC 6851 (MOVE).
 
@@ -19,9 +20,9 @@ use crate::octets::Octets;
 use crate::port::dial::DialError;
 use crate::port::login_observer::LoginObserver;
 
-/// Logs in.
+/// Opens authenticated sessions.
 pub trait ImapConnect: Send + Sync + fmt::Debug {
-    /// Connects, upgrades to TLS, logs in and reads the capabilities; `steps` is told each.
+    /// Connects, upgrades to TLS, logs in and reads the capabilities; `steps` observes each step.
     fn connect<'a>(
         &'a self,
         server: &'a MailServer,
@@ -30,36 +31,36 @@ pub trait ImapConnect: Send + Sync + fmt::Debug {
     ) -> BoxFuture<'a, Result<Box<dyn ImapSession>, ImapError>>;
 }
 
-/// A logged-in session. Every method sends one command (or the few that stand for it) and reads
-/// its tagged answer. Not cancel-safe: a session whose future was dropped must be dropped too.
+/// An authenticated session. Every method sends one command (or the few that replace it) and reads
+/// the tagged response. Not cancel-safe: a session whose future was dropped must be dropped too.
 pub trait ImapSession: Send + fmt::Debug {
-    /// The server offers the capability (compared without case).
+    /// Whether the server advertises the capability (compared without case).
     fn has(&self, capability: &str) -> bool;
-    /// What is selected now, with EXISTS kept up to date from every answer.
+    /// The selected mailbox, with EXISTS kept up to date from every response.
     fn selected(&self) -> Option<&Selected>;
     /// SELECT.
     fn select<'a>(
         &'a mut self,
         mailbox: &'a MailboxName,
     ) -> BoxFuture<'a, Result<Selected, ImapError>>;
-    /// LIST of everything, with roles from SPECIAL-USE where the server has it.
+    /// LIST of all mailboxes, with roles from SPECIAL-USE where the server supports it.
     fn list(&mut self) -> BoxFuture<'_, Result<Vec<Mailbox>, ImapError>>;
     /// STATUS (MESSAGES UNSEEN).
     fn counters<'a>(
         &'a mut self,
         mailbox: &'a MailboxName,
     ) -> BoxFuture<'a, Result<Counters, ImapError>>;
-    /// NOOP: lets the server tell what changed.
+    /// NOOP: polls for changes of the mailbox.
     fn noop(&mut self) -> BoxFuture<'_, Result<(), ImapError>>;
-    /// FETCH or UID FETCH. Rows are added to `rows` as the server sends them, those before a NO or the end
-    /// of the session too; ones without a UID are dropped.
+    /// FETCH or UID FETCH. Rows are added to `rows` as the server sends them, including those
+    /// before a NO or the end of the session; rows without a UID are dropped.
     fn fetch<'a>(
         &'a mut self,
         messages: &'a Messages,
         items: &'a [FetchItem],
         rows: &'a mut Vec<FetchRow>,
     ) -> BoxFuture<'a, Result<(), ImapError>>;
-    /// UID STORE; the flags afterwards, as far as the server tells them.
+    /// UID STORE; the flags afterwards, where the server returns them.
     fn store<'a>(
         &'a mut self,
         uids: &'a [u32],
@@ -80,43 +81,43 @@ pub trait ImapSession: Send + fmt::Debug {
     ) -> BoxFuture<'a, Result<Option<CopyUid>, ImapError>>;
     /// UID STORE \Deleted and UID EXPUNGE. [`ImapError::Unsupported`] without UIDPLUS.
     fn expunge_forever<'a>(&'a mut self, uids: &'a [u32]) -> BoxFuture<'a, Result<(), ImapError>>;
-    /// The same, also without UIDPLUS: there UID STORE \Deleted, and EXPUNGE where no other message of the
-    /// mailbox is marked, since that removes all that are.
+    /// As [`ImapSession::expunge_forever`], but also without UIDPLUS: then UID STORE \Deleted, and
+    /// EXPUNGE where no other message of the mailbox is marked, since that removes all that are.
     fn remove<'a>(&'a mut self, uids: &'a [u32]) -> BoxFuture<'a, Result<Removal, ImapError>>;
-    /// APPEND; where the new message lies, if the server has UIDPLUS.
+    /// APPEND; the position of the new message, if the server has UIDPLUS.
     fn append<'a>(
         &'a mut self,
         mailbox: &'a MailboxName,
         flags: &'a [Flag],
         raw: &'a Octets,
     ) -> BoxFuture<'a, Result<Option<AppendUid>, ImapError>>;
-    /// UID SEARCH HEADER in the selected mailbox: the UIDs of messages whose header field `field` holds
-    /// `text` (RFC 3501 §6.4.4).
+    /// UID SEARCH HEADER in the selected mailbox: the UIDs of messages whose header field `field`
+    /// contains `text` (RFC 3501 §6.4.4).
     fn search_header<'a>(
         &'a mut self,
         field: &'static str,
         text: &'a str,
     ) -> BoxFuture<'a, Result<Vec<u32>, ImapError>>;
-    /// LOGOUT, politely and within a second.
+    /// LOGOUT, within a second.
     fn logout(self: Box<Self>) -> BoxFuture<'static, ()>;
 }
 
 /// The selected mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selected {
-    /// Which.
+    /// Its name.
     pub mailbox: MailboxName,
     /// Unique per mailbox only (RFC 9051 §2.3.1.1).
     pub uid_validity: u32,
     /// Number of messages, kept up to date.
     pub exists: u32,
-    /// PERMANENTFLAGS: what outlives the session (RFC 9051 §7.1). None where the server did not tell: then
-    /// everything does.
+    /// PERMANENTFLAGS: the flags that outlive the session (RFC 9051 §7.1). None where the server
+    /// sent no list: then all do.
     pub keeps: Option<Vec<String>>,
 }
 
 impl Selected {
-    /// Whether the server keeps a flag that is set. `\*` means any keyword.
+    /// Whether the server stores a flag permanently. `\*` means any keyword.
     #[must_use]
     pub fn keeps(&self, flag: &Flag) -> bool {
         let is_keyword = !flag.as_str().starts_with('\\');
@@ -126,7 +127,7 @@ impl Selected {
     }
 }
 
-/// Which messages a command means.
+/// The message set of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Messages {
     /// By sequence number.
@@ -135,7 +136,7 @@ pub enum Messages {
     Uids(Vec<u32>),
 }
 
-/// What to fetch. UID always comes along.
+/// A data item of FETCH. UID is always included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FetchItem {
     /// FLAGS.
@@ -146,18 +147,18 @@ pub enum FetchItem {
     Size,
     /// BODY.PEEK[HEADER.FIELDS (...)]: at most one for each fetch.
     HeaderFields(&'static [&'static str]),
-    /// The same, and no more than the server may be asked to send of it at once (RFC 9051 §6.4.5, partial).
+    /// The same, limited to the octets that are requested of it at once (RFC 9051 §6.4.5, partial).
     HeaderFieldsStart(&'static [&'static str]),
     /// BODY.PEEK[]: the whole message.
     Whole,
-    /// Its first 256 KiB, in the place of the whole (RFC 9051 §6.4.5, partial).
+    /// Its first 256 KiB, instead of the whole (RFC 9051 §6.4.5, partial).
     WholeStart,
 }
 
-/// One message of a fetch's answer.
+/// One message of a FETCH response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FetchRow {
-    /// Sequence number at the time.
+    /// The sequence number at that time.
     pub sequence: u32,
     /// UID.
     pub uid: u32,
@@ -167,20 +168,20 @@ pub struct FetchRow {
     pub received: Option<Timestamp>,
     /// RFC822.SIZE.
     pub size: Option<u64>,
-    /// The header fields that were asked for.
+    /// The requested header fields.
     pub header: Option<Bytes>,
     /// The whole message.
     pub whole: Option<Bytes>,
-    /// The header fields were longer than what is taken of one message, or NIL.
+    /// The header fields were longer than the limit for one message, or NIL.
     pub header_unread: bool,
 }
 
-/// What became of messages that were to be removed.
+/// The result of removing messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Removal {
-    /// They are not there any more.
+    /// They were expunged.
     Gone,
-    /// They bear \Deleted and wait for whoever expunges the mailbox.
+    /// They have \Deleted set and wait for an EXPUNGE.
     Marked,
 }
 
@@ -193,7 +194,7 @@ pub struct UidFlags {
     pub flags: Vec<String>,
 }
 
-/// COPYUID (RFC 4315 §3): where each UID went.
+/// COPYUID (RFC 4315 §3): source and target UIDs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CopyUid {
     /// UIDVALIDITY of the target.
@@ -211,14 +212,14 @@ pub struct AppendUid {
     pub uid: u32,
 }
 
-/// The response code of a NO (RFC 5530, RFC 9051 §7.1), as far as anyone decides on it.
+/// The response code of a NO (RFC 5530, RFC 9051 §7.1), as far as callers distinguish them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoCode {
     /// NONEXISTENT or TRYCREATE.
     NoSuchMailbox,
     /// OVERQUOTA.
     OverQuota,
-    /// UNAVAILABLE, INUSE, LIMIT, SERVERBUG: try later.
+    /// UNAVAILABLE, INUSE, LIMIT, SERVERBUG: temporary.
     Busy,
     /// Any other, or none.
     Other,
@@ -233,45 +234,45 @@ pub enum ImapError {
     /// The server refused the login (AUTHENTICATIONFAILED or a plain NO).
     #[error("the IMAP server refused the credentials")]
     Credentials {
-        /// The server's words.
+        /// The text of the response.
         reply: String,
     },
-    /// STARTTLS is missing, or the server wants a login in the clear.
+    /// STARTTLS is missing, or the server requires a login in plain text.
     #[error("the IMAP server offers no safe TLS")]
     NoTls,
-    /// It offers no way to log in that we have.
+    /// The server offers no supported authentication mechanism.
     #[error("the IMAP server offers no login that Postlet can make")]
     NoMechanism,
     /// A tagged NO. The session can go on.
     #[error("the IMAP server said NO")]
     No {
-        /// What kind.
+        /// The response code.
         code: NoCode,
-        /// The server's words.
+        /// The text of the response.
         reply: String,
     },
     /// A tagged BAD.
     #[error("the IMAP server did not understand the command")]
     Bad {
-        /// The server's words.
+        /// The text of the response.
         reply: String,
     },
-    /// A BYE that nobody asked for, in place of a greeting or of an answer.
+    /// An unsolicited BYE, in place of a greeting or a response.
     #[error("the IMAP server ended the session")]
     Bye {
-        /// The server's words.
+        /// The text of the response.
         reply: String,
     },
-    /// The connection broke.
+    /// The connection was lost.
     #[error("lost the connection to the IMAP server")]
     Lost(#[source] std::io::Error),
-    /// No answer in time.
+    /// No response within the time limit.
     #[error("the IMAP server did not answer in time")]
     Timeout,
-    /// Not IMAP, or beyond our caps.
+    /// A protocol violation, or more than the client's limits allow.
     #[error("the IMAP server did not keep to its protocol: {0}")]
     Protocol(&'static str),
-    /// The server lacks what the command needs.
+    /// The server lacks an extension that the command needs.
     #[error("the IMAP server lacks {0}")]
     Unsupported(&'static str),
 }

@@ -1,26 +1,26 @@
-//! How far a login has come, told while it goes on.
+//! Observer of a login: reports each step while the login goes on.
 //!
-//! Whoever checks servers for a person shows the steps with their times; whoever
-//! only wants a session passes `&()`.
+//! A check of servers for a person shows the steps with their times; a caller that only wants a
+//! session passes `&()`.
 //!
-//! Invariant: a step is told after it was done, never before; what comes after the
-//! last one that was told has failed, or is under way.
+//! Invariant: a step is reported after it was completed, never before; what follows the last
+//! reported step has failed, or is under way.
 
 use std::fmt;
 
 use crate::port::dial::Encryption;
 
-/// Is told each step of a login.
+/// Observer of a login.
 pub trait LoginObserver: Send + Sync + fmt::Debug {
-    /// The connection stands.
+    /// The TCP connection is established.
     fn connected(&self) {}
-    /// TLS stands, and the certificate was found good.
+    /// TLS is established, and the certificate was verified.
     fn encrypted(&self, _how: Option<Encryption>) {}
-    /// The server greeted as one of its protocol.
+    /// The server sent a valid greeting of its protocol.
     fn greeted(&self) {}
-    /// The server took the login, by the SASL mechanism of this name, or by `LOGIN`.
+    /// The server accepted the login, by the SASL mechanism of this name, or by `LOGIN`.
     fn authenticated(&self, _mechanism: &'static str) {}
-    /// The server told its capabilities to who is logged in. SMTP has no such step.
+    /// The capabilities after the login were read. SMTP has no such step.
     fn capabilities_read(&self) {}
 }
 

@@ -1,4 +1,4 @@
-//! The upkeep of an outbox: whether it can write, how much is in it, and what leaves it with time.
+//! The port of outbox maintenance: condition of the disk, counts, and removal of old submissions.
 //! `store` implements it; `engine` and `server` call it.
 //!
 //! Invariant: nothing here changes what is known of a submission that has not ended, except when it
@@ -12,23 +12,24 @@ use crate::instant::Timestamp;
 use crate::port::store_error::StoreError;
 use crate::submission::State;
 
-/// What an outbox needs beside claims.
+/// Maintenance of the outbox.
 pub trait Maintenance: Send + Sync {
-    /// Whether what is written becomes durable.
+    /// Whether writes become durable.
     fn condition(&self) -> Condition;
-    /// Ready once the disk has failed for good. Whoever waits does not keep the store open.
+    /// Ready once the disk has failed for good. A caller that waits does not keep the store open.
     fn failed(&self) -> BoxFuture<'static, ()>;
-    /// How much is in it.
+    /// Counts by state, and the oldest pending submission.
     fn figures(&self) -> BoxFuture<'_, Result<OutboxCounts, StoreError>>;
-    /// Removes submissions that ended so long ago, at most so many rows with all that
-    /// belongs to them; how many rows it were. Fewer than `rows` means that none is left. Time counts only
-    /// while a host has the outbox, and whatever is done to the wall clock: nobody vouches for that.
+    /// Removes submissions that ended longer ago than `age`, at most `rows` rows with all that
+    /// belongs to them; returns how many. Fewer than `rows` means that none is left. Age counts
+    /// only while a host has the outbox open, and is independent of changes of the wall clock.
     fn prune(&self, age: Duration, rows: u32) -> BoxFuture<'_, Result<u32, StoreError>>;
-    /// Whether the submission was here and was removed. May say no of one whose id tells its time
+    /// Whether the submission existed and was removed. May be false for one whose id holds its time
     /// ([`SubmissionId::made`]).
     fn was_pruned<'a>(&'a self, id: &'a SubmissionId) -> BoxFuture<'a, Result<bool, StoreError>>;
-    /// Brings back what is due later than `waits` allow, counted from `now`; how many it were. To be
-    /// called when the clock went back: what it had put off would wait for the old time.
+    /// Makes due earlier what is due later than `waits` allow, counted from `now`; returns how
+    /// many. To be called when the clock was set back: what was deferred would wait for the old
+    /// time.
     fn reschedule<'a>(
         &'a self,
         now: Timestamp,
@@ -37,22 +38,22 @@ pub trait Maintenance: Send + Sync {
     ) -> BoxFuture<'a, Result<u64, StoreError>>;
 }
 
-/// Whether what is written becomes durable.
+/// Whether writes become durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// Yes.
+    /// They do.
     Writable,
-    /// New mail is refused for lack of room; what is there can end.
+    /// New mail is refused for lack of space; submissions in the outbox can end.
     Full,
-    /// The disk failed: nothing is known of what is written from now on.
+    /// The disk failed: later writes may not be durable.
     Failed,
 }
 
 impl Condition {
-    /// Every one.
+    /// Every condition.
     pub const EVERY: [Self; 3] = [Self::Writable, Self::Full, Self::Failed];
 
-    /// As it is shown.
+    /// As the API shows it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -63,24 +64,24 @@ impl Condition {
     }
 }
 
-/// How much is in an outbox.
+/// The number of submissions in an outbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutboxCounts {
-    /// Submissions by state; none where there is none.
+    /// Submissions by state; states without any are left out.
     pub states: Vec<(State, u64)>,
-    /// When the oldest of those that have not ended was accepted.
+    /// When the oldest submission that has not ended was accepted.
     pub oldest: Option<Timestamp>,
 }
 
 /// The longest regular wait of a submission before its next attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetryWaits {
-    /// By the number of attempts that were begun; the last one repeats.
+    /// By the number of attempts begun; the last one repeats.
     pub after: Vec<Duration>,
 }
 
 impl RetryWaits {
-    /// After so many attempts. Who was never tried waits for nothing.
+    /// The wait after so many attempts; zero for a submission that was never tried.
     #[must_use]
     pub fn of(&self, state: State, attempts: u32) -> Duration {
         if state == State::Accepted {
@@ -91,11 +92,11 @@ impl RetryWaits {
     }
 }
 
-/// What the claims are worth that are found.
+/// The validity of claims found in the outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claims {
-    /// Somebody works on them: they are left alone.
+    /// A worker holds them: they are left alone.
     Live,
-    /// They were voided just now, at the start.
+    /// They were voided at the start.
     Void,
 }

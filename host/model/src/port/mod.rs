@@ -1,7 +1,7 @@
 //! The ports: object-safe traits through which the crates meet.
 //!
-//! Each has the error enum that its callers decide on. An implementation lives
-//! in the crate named in the trait's docs; tests bring their own.
+//! Each has an error enum with the cases that its callers distinguish. An implementation lives in
+//! the crate named in the trait's docs; tests bring their own.
 
 pub use crate::future::BoxFuture;
 

@@ -1,8 +1,9 @@
-//! The durable set of submissions. `store` implements it; `engine` calls it.
+//! The port of the outbox: the durable queue of submissions. `store` implements it; `engine` calls
+//! it.
 //!
-//! Invariant: what [`Outbox::accept`] answered `Stored` survives a crash, with
-//! its bytes and its idempotency row. Every later write names the claim's
-//! epoch, so that a worker that lost its claim cannot speak for it.
+//! Invariant: a submission for which [`Outbox::accept`] returned `Stored` survives a crash, with
+//! its bytes and its idempotency row. Every later write names the claim's epoch, so that a worker
+//! that lost its claim cannot change it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,21 +22,22 @@ use crate::submission::{
     Idempotency, NewSubmission, Receipt, RecipientVerdict, SentCopy, State, SubmissionStatus,
 };
 
-/// The outbox. What is asked for an account is answered for its generation only: one that is made
-/// again under an old id inherits nothing.
+/// The outbox. Queries for an account cover its generation only: an account created again under an
+/// old id inherits nothing.
 pub trait Outbox: Maintenance + Send + Sync + fmt::Debug {
-    /// Whether the key was used before in this account.
+    /// Whether the Idempotency-Key was used before in this account.
     fn lookup<'a>(
         &'a self,
         account: &'a Account,
         idempotency: &'a Idempotency,
     ) -> BoxFuture<'a, Result<Option<IdempotentReplay>, StoreError>>;
-    /// Submission, idempotency row and bytes in one durable step; looks the key up again inside it.
+    /// Stores submission, idempotency row and bytes in one durable step; looks the key up again
+    /// inside it.
     fn accept(&self, submission: NewSubmission) -> BoxFuture<'_, Result<Acceptance, StoreError>>;
-    /// Takes what is due, or whose claim has run out, as far as there is room, and begins an attempt at
-    /// each, in one durable step: attempts rise by one, and the due time is when the next attempt
-    /// would be, should this one vanish. Round robin over tenants and over the accounts of each; of
-    /// one account the oldest first.
+    /// Claims submissions that are due, or whose claim has expired, up to the capacity, and begins
+    /// an attempt at each, in one durable step: attempts rise by one, and the due time is when the
+    /// next attempt would be, should this one never report. Round robin over tenants and over the
+    /// accounts of each; of one account the oldest first.
     fn claim(&self, wish: ClaimRequest) -> BoxFuture<'_, Result<Claimed, StoreError>>;
     /// Records a step of a claimed submission, durably. [`StoreError::LostClaim`] when the epoch is not the current one.
     fn record<'a>(
@@ -44,18 +46,18 @@ pub trait Outbox: Maintenance + Send + Sync + fmt::Debug {
         epoch: u64,
         step: AttemptStep,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// As [`Outbox::record`], and in the same durable step the submission's copy among the account's sent
-    /// mail becomes pending, unless it had one before. Its bytes are kept until that ends.
+    /// As [`Outbox::record`], and in the same durable step the submission's copy in the account's
+    /// sent mail becomes pending, unless it had one before. Its bytes are kept until that ends.
     fn record_and_copy<'a>(
         &'a self,
         id: &'a SubmissionId,
         epoch: u64,
         step: AttemptStep,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// Takes copies that are pending and due, as far as there is room, and begins a try of each, in one
-    /// durable step, as [`Outbox::claim`] does. Nobody else may have them at the same time.
+    /// Claims copies that are pending and due, up to the capacity, and begins a try of each, in one
+    /// durable step, as [`Outbox::claim`] does. Only one caller may do so at a time.
     fn claim_copies(&self, wish: ClaimRequest) -> BoxFuture<'_, Result<ClaimedCopies, StoreError>>;
-    /// Records what became of a pending copy, durably.
+    /// Records the result of a pending copy, durably.
     fn record_copy<'a>(
         &'a self,
         id: &'a SubmissionId,
@@ -63,10 +65,11 @@ pub trait Outbox: Maintenance + Send + Sync + fmt::Debug {
     ) -> BoxFuture<'a, Result<(), StoreError>>;
     /// When the next copy becomes due, later than `after`.
     fn next_copy(&self, after: Timestamp) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>>;
-    /// Voids every claim: called once at start, when the data directory is ours alone. What was claimed
-    /// comes back when it is due, so an attempt that had begun keeps its back-off.
+    /// Voids every claim: called once at start, when this process alone has the data directory.
+    /// Claimed submissions are due again at their due time, so an attempt that had begun keeps its
+    /// back-off.
     fn release_claims(&self) -> BoxFuture<'_, Result<u64, StoreError>>;
-    /// When the next submission becomes due, or its claim runs out, later than `after`.
+    /// When the next submission becomes due, or its claim expires, later than `after`.
     fn next_due(&self, after: Timestamp) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>>;
     /// One submission of an account.
     fn get<'a>(
@@ -74,7 +77,7 @@ pub trait Outbox: Maintenance + Send + Sync + fmt::Debug {
         account: &'a Account,
         id: &'a SubmissionId,
     ) -> BoxFuture<'a, Result<Option<SubmissionStatus>, StoreError>>;
-    /// Newest first; empty `states` means all. [`StoreError::Cursor`] for a cursor that is not ours.
+    /// Newest first; empty `states` means all. [`StoreError::Cursor`] for a cursor of another list.
     fn find<'a>(
         &'a self,
         account: &'a Account,
@@ -84,47 +87,48 @@ pub trait Outbox: Maintenance + Send + Sync + fmt::Debug {
     ) -> BoxFuture<'a, Result<Page<SubmissionStatus>, StoreError>>;
 }
 
-/// What an Idempotency-Key gave the first time.
+/// The result of the first use of an Idempotency-Key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdempotentReplay {
-    /// The same draft: its receipt, with the state as of now.
+    /// The same draft: its receipt, with the current state.
     Same(Receipt),
     /// Another draft.
     Mismatch,
 }
 
-/// What `accept` did.
+/// The result of [`Outbox::accept`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Acceptance {
-    /// Durable now.
+    /// Stored durably.
     Stored(Receipt),
     /// The key was used before.
     Replayed(IdempotentReplay),
 }
 
-/// One call of [`Outbox::claim`].
+/// The parameters of [`Outbox::claim`].
 #[derive(Clone, Debug)]
 pub struct ClaimRequest {
-    /// Who asks.
+    /// The worker that claims.
     pub owner: String,
-    /// What is due by then.
+    /// Claims what is due by then.
     pub now: Timestamp,
-    /// How long the claims hold.
+    /// Claims expire after this.
     pub lease: Duration,
-    /// How many, and of which accounts.
+    /// How many to claim, and of which accounts.
     pub room: ClaimCapacity,
-    /// When the next attempt would be: after no, one, two, ... attempts before this one. The last repeats.
+    /// The back-off before the next attempt: after no, one, two, ... attempts before this one. The
+    /// last repeats.
     pub pauses: Vec<Duration>,
 }
 
-/// For how many claims there is room.
+/// The number of claims that a worker has capacity for.
 #[derive(Clone, Debug, Default)]
 pub struct ClaimCapacity {
     /// In all.
     pub limit: u32,
     /// For each account that is not among `accounts`.
     pub each: u32,
-    /// For these.
+    /// For these accounts.
     pub accounts: HashMap<(TenantId, AccountId), u32>,
 }
 
@@ -135,7 +139,7 @@ impl ClaimCapacity {
         Self { limit, each: limit, accounts: HashMap::new() }
     }
 
-    /// For one account.
+    /// The capacity for one account.
     #[must_use]
     pub fn for_account(&self, tenant: &TenantId, account: &AccountId) -> u32 {
         let room = self.accounts.get(&(tenant.clone(), account.clone()));
@@ -144,7 +148,7 @@ impl ClaimCapacity {
 }
 
 impl ClaimRequest {
-    /// The wait after an attempt with so many before it.
+    /// The back-off after an attempt with so many before it.
     #[must_use]
     pub fn pause(&self, attempts: u32) -> Duration {
         let index = usize::try_from(attempts).unwrap_or(usize::MAX);
@@ -152,53 +156,53 @@ impl ClaimRequest {
     }
 }
 
-/// What a claim gave.
+/// The result of a claim.
 #[derive(Clone, Debug, Default)]
 pub struct Claimed {
     /// In the order in which they are to begin.
     pub claims: Vec<Claim>,
-    /// Something that is due may have been left, for lack of room.
+    /// More may be due than the capacity allowed.
     pub more: bool,
 }
 
-/// A copy that is to be filed.
+/// A pending copy for the mailbox of sent mail.
 #[derive(Clone, Debug)]
 pub struct SentCopyTask {
-    /// Of which submission.
+    /// The submission.
     pub id: SubmissionId,
     /// Whose.
     pub tenant: TenantId,
-    /// Sent by.
+    /// The account that sent it.
     pub account: AccountId,
-    /// Of the account when it was accepted.
+    /// The account's generation when it was accepted.
     pub generation: u32,
     /// Without angle brackets.
     pub message_id: String,
     /// The message.
     pub raw: Octets,
-    /// Tries begun before this one: any of them may have filed it.
+    /// Tries begun before this one: any of them may have appended it.
     pub tries: u32,
 }
 
-/// What a claim of copies gave.
+/// The result of a claim of copies.
 #[derive(Clone, Debug, Default)]
 pub struct ClaimedCopies {
-    /// In their order.
+    /// In the order in which they are to begin.
     pub copies: Vec<SentCopyTask>,
-    /// Some that are due may have been left, for lack of room.
+    /// More may be due than the capacity allowed.
     pub more: bool,
 }
 
-/// A submission in the hands of one worker.
+/// A submission claimed by one worker.
 #[derive(Clone, Debug)]
 pub struct Claim {
-    /// Which.
+    /// The submission.
     pub id: SubmissionId,
     /// Whose.
     pub tenant: TenantId,
-    /// Sent by.
+    /// The account that sends it.
     pub account: AccountId,
-    /// Of the account when it was accepted.
+    /// The account's generation when it was accepted.
     pub generation: u32,
     /// Every write of this claim names it.
     pub epoch: u64,
@@ -206,7 +210,7 @@ pub struct Claim {
     pub message_id: String,
     /// MAIL FROM.
     pub sender: EmailAddress,
-    /// Every recipient with what is known; only those not final are tried.
+    /// Every recipient and its state; only those not final are tried.
     pub recipients: Vec<RecipientVerdict>,
     /// The same bytes for every attempt.
     pub raw: Octets,
@@ -214,44 +218,45 @@ pub struct Claim {
     pub attempts: u32,
     /// When it was accepted.
     pub created: Timestamp,
-    /// The state in which it was found: `DotSent` means that an attempt ended in doubt. Attempts that
-    /// vanished before their dot change nothing about it.
+    /// The state before the claim: `DotSent` means that an attempt ended in doubt. Attempts that
+    /// ended before their dot without a report do not change that.
     pub found: State,
     /// Another attempt was made after one had ended in doubt.
     pub possible_duplicate: bool,
 }
 
-/// One step of a claimed submission.
+/// A step of an attempt at a claimed submission.
 #[derive(Clone, Debug)]
 pub enum AttemptStep {
     /// Everything but the final dot was sent.
     DotSent,
-    /// The attempt is over; the claim ends. What was found in doubt was tried again: from now on it says
-    /// that it may arrive twice.
+    /// The attempt is over; the claim ends. A submission that was in doubt was tried again: from
+    /// now on it is marked as a possible duplicate.
     Ended {
         /// The submission's state.
         state: State,
         /// Every recipient.
         recipients: Vec<RecipientVerdict>,
-        /// When to try again, unless final.
+        /// When the next attempt is due, unless the state is final.
         due: Timestamp,
-        /// The trouble in one line.
+        /// The error in one line.
         last_error: Option<String>,
     },
-    /// As [`Step::Ended`], and the attempt does not count: it did not begin, or another begins at once.
+    /// As [`AttemptStep::Ended`], but the attempt does not count: it did not begin, or another
+    /// begins at once.
     Uncounted {
         /// The submission's state.
         state: State,
         /// Every recipient.
         recipients: Vec<RecipientVerdict>,
-        /// When to try again, unless final.
+        /// When the next attempt is due, unless the state is final.
         due: Timestamp,
-        /// The trouble in one line.
+        /// The error in one line.
         last_error: Option<String>,
     },
-    /// The bytes are not those that were accepted: it has failed for good, for every recipient that was
-    /// waited for, and is put aside with all that is known of it. Who is in doubt stays so, and what was
-    /// found in doubt says that it may arrive twice.
+    /// The stored bytes differ from those accepted: the submission has failed for good, for every
+    /// recipient that was not final, and is quarantined with all that is known of it. Recipients in
+    /// doubt stay so, and a submission that was in doubt is marked as a possible duplicate.
     Damaged {
         /// What is wrong with them, for the operator.
         reason: String,

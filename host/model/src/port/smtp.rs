@@ -1,8 +1,8 @@
-//! SMTP submission sessions. `mail` implements these; `engine` calls them.
+//! The port of SMTP submission sessions. `mail` implements these; `engine` calls them.
 //!
-//! Invariant: an `Err` of [`SmtpSession::deliver`] means that the final dot was
-//! never sent and that nobody was answered, so that a retry cannot duplicate. Doubt
-//! after the dot is a value: [`Data::Lost`].
+//! Invariant: an `Err` of [`SmtpSession::deliver`] means that the final dot was never sent and that
+//! no recipient has a result, so that a retry cannot duplicate. Doubt after the dot is a value:
+//! [`Data::Lost`].
 //!
 //! Standards: RFC 5321, RFC 6409, RFC 4954 (AUTH), RFC 3463 (enhanced codes).
 
@@ -22,10 +22,10 @@ use crate::port::login_observer::LoginObserver;
 use crate::port::store_error::StoreError;
 use crate::problem::Problem;
 
-/// Logs in.
+/// Opens authenticated sessions.
 pub trait SmtpConnect: Send + Sync + fmt::Debug {
-    /// Connects, upgrades to TLS, says EHLO and authenticates; `steps` is told each. The session keeps
-    /// `activity` and notes there whatever the server does, from here on.
+    /// Connects, upgrades to TLS, sends EHLO and authenticates; `steps` observes each step. The
+    /// session keeps `activity` and records there all activity of the server, from here on.
     fn connect<'a>(
         &'a self,
         server: &'a MailServer,
@@ -35,11 +35,12 @@ pub trait SmtpConnect: Send + Sync + fmt::Debug {
     ) -> BoxFuture<'a, Result<Box<dyn SmtpSession>, SmtpError>>;
 }
 
-/// How long a server has been silent in what is under way with it: shared between a session, which
-/// notes what moves, and whoever has to know that nothing does.
+/// Measures how long a server has been silent: shared between a session, which records activity,
+/// and the supervisor of an idle timeout.
 ///
-/// What counts is a connection or TLS that stands, a whole reply, and a piece of the message that was
-/// taken. Single bytes do not: a reply that trickles is as slow as one that does not come.
+/// Activity is an established connection or TLS, a complete reply, or a piece of the message that
+/// was accepted. Single bytes do not count: a reply that trickles is as slow as one that does not
+/// come.
 #[derive(Clone, Debug)]
 pub struct Activity {
     clock: Arc<dyn Clock>,
@@ -56,20 +57,20 @@ impl Activity {
         activity
     }
 
-    /// The server did something, or is asked for something only now: the silence begins again.
+    /// The server was active, or a request to it begins only now: the silence begins again.
     pub fn note(&self) {
         let now = u64::try_from(self.clock.monotonic().as_nanos()).unwrap_or(u64::MAX);
         self.last.store(now, Ordering::Relaxed);
     }
 
-    /// How long the server has been silent.
+    /// Time since the last activity.
     #[must_use]
     pub fn silent_for(&self) -> Duration {
         let last = Duration::from_nanos(self.last.load(Ordering::Relaxed));
         self.clock.monotonic().saturating_sub(last)
     }
 
-    /// Ready when the server has been silent for `limit` without a break.
+    /// Ready when the server has been silent for `limit` without interruption.
     pub async fn silence(&self, limit: Duration) {
         loop {
             let left = limit.saturating_sub(self.silent_for());
@@ -81,57 +82,59 @@ impl Activity {
     }
 }
 
-/// Run when everything but the final dot was sent. An error keeps the dot back.
+/// Runs when everything but the final dot was sent. On an error the dot is not sent.
 pub type BeforeDot<'a> = Box<dyn FnOnce() -> BoxFuture<'a, Result<(), StoreError>> + Send + 'a>;
 
 /// An authenticated session. After an error it must be dropped.
 pub trait SmtpSession: Send + fmt::Debug {
-    /// One transaction: MAIL, RCPT for each, DATA when somebody was accepted, `before_dot`, the dot.
+    /// One transaction: MAIL, RCPT for each, DATA when a recipient was accepted, `before_dot`, the
+    /// dot.
     fn deliver<'a>(
         &'a mut self,
         envelope: &'a Envelope,
         raw: &'a Octets,
         before_dot: BeforeDot<'a>,
     ) -> BoxFuture<'a, Result<Delivery, SmtpError>>;
-    /// MAIL and RCPT, both with this address, and RSET: whether the server would take a message of
-    /// the account's own. Nothing is sent. A refusal is [`SmtpError::Refused`].
+    /// MAIL and RCPT, both with this address, and RSET: whether the server would accept a message
+    /// from the account to itself. Nothing is sent. A refusal is [`SmtpError::Refused`].
     fn check_recipient<'a>(
         &'a mut self,
         address: &'a EmailAddress,
     ) -> BoxFuture<'a, Result<(), SmtpError>>;
-    /// What the session was connected with: it says how long the server has been silent.
+    /// The activity that the session was connected with.
     fn activity(&self) -> &Activity;
-    /// QUIT, politely and within a second.
+    /// QUIT, within a second.
     fn quit(self: Box<Self>) -> BoxFuture<'static, ()>;
 }
 
-/// How a transaction went.
+/// The result of a transaction.
 #[derive(Debug)]
 pub struct Delivery {
-    /// The answer to each RCPT, in the order of the envelope. Only [`Data::Ended`] may leave some without.
+    /// The reply to each RCPT, in the order of the envelope. Only [`Data::Ended`] may leave some
+    /// without.
     pub recipients: Vec<Reply>,
-    /// The answer to the message, for those recipients whose RCPT was positive.
+    /// The reply to the message, for those recipients whose RCPT was positive.
     pub data: Data,
 }
 
-/// What is known after DATA.
+/// The outcome of DATA.
 #[derive(Debug)]
 pub enum Data {
     /// No recipient was accepted: nothing was sent.
     Skipped,
-    /// The server's verdict; to the DATA command itself when that was refused. A refusal may also
-    /// come before the dot, which then never left.
+    /// The server's reply; to the DATA command itself when that was refused. A refusal may also
+    /// come before the dot, which then was never sent.
     Replied(Reply),
-    /// The session ended between RCPT and the final dot, which never left: 421 (RFC 5321 §3.8), or the
-    /// connection or the time ran out. What was refused by then is refused; whoever was accepted, or
-    /// has no answer, was not tried.
+    /// The session ended between RCPT and the final dot, which was never sent: 421 (RFC 5321 §3.8),
+    /// or the connection was lost or timed out. Recipients refused by then are refused; those that
+    /// were accepted, or have no reply, were not tried.
     Ended(SmtpError),
-    /// The dot was sent, and then the connection or the time ran out.
+    /// The dot was sent, and then the connection was lost or timed out.
     Lost(SmtpError),
 }
 
 impl Delivery {
-    /// The session may serve another transaction.
+    /// Whether the session may be used for another transaction.
     #[must_use]
     pub const fn leaves_session(&self) -> bool {
         match &self.data {
@@ -142,12 +145,12 @@ impl Delivery {
     }
 }
 
-/// One SMTP reply, every line of it.
+/// One SMTP reply (RFC 5321 §4.2), all lines of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// 200 to 599.
     pub code: u16,
-    /// RFC 3463, where the server gave one.
+    /// The enhanced status code (RFC 3463), where the server sent one.
     pub enhanced: Option<String>,
     /// The text, lines joined by a space, cut to 200 printable characters.
     pub text: String,
@@ -160,14 +163,14 @@ impl Reply {
         self.code >= 200 && self.code < 300
     }
 
-    /// 5yz: final. Everything else that is not positive is worth another try.
+    /// 5yz: permanent. Every other reply that is not positive is worth another try.
     #[must_use]
     pub const fn is_permanent(&self) -> bool {
         self.code >= 500 && self.code < 600
     }
 
-    /// About the session, not about what was asked in it: the order of commands (RFC 5321 §4.2.3) or a
-    /// login that is missing, too weak or void (RFC 4954 §6). Another session may do better.
+    /// About the session, not the command: the order of commands (RFC 5321 §4.2.3) or a login that
+    /// is missing, too weak or void (RFC 4954 §6). Another session may succeed.
     #[must_use]
     pub const fn is_about_session(&self) -> bool {
         matches!(self.code, 421 | 503 | 530 | 534 | 535 | 538)
@@ -186,48 +189,48 @@ pub enum SmtpError {
     /// No connection.
     #[error("cannot reach the SMTP server")]
     Dial(#[source] DialError),
-    /// Nothing to log in with can be had; why, as a caller may see it.
+    /// No credentials can be obtained; the reason, as a caller may see it.
     #[error("{}", .0.detail)]
     NoCredentials(Box<Problem>),
-    /// 535 and its like.
+    /// 535 and similar replies.
     #[error("the SMTP server refused the credentials")]
     Credentials(Reply),
     /// STARTTLS is missing.
     #[error("the SMTP server offers no safe TLS")]
     NoTls,
-    /// It offers no mechanism that we have.
+    /// The server offers no supported mechanism.
     #[error("the SMTP server offers no login that Postlet can make")]
     NoMechanism,
     /// The server refused a step that concerns every recipient: greeting, EHLO, MAIL.
     #[error("the SMTP server refused {step}")]
     Refused {
-        /// Which command.
+        /// The command.
         step: &'static str,
-        /// What it said.
+        /// The server's reply.
         reply: Reply,
     },
-    /// The connection broke.
+    /// The connection was lost.
     #[error("lost the connection to the SMTP server")]
     Lost(#[source] std::io::Error),
-    /// No answer in time.
+    /// No reply within the time limit.
     #[error("the SMTP server did not answer {step} in time")]
     Timeout {
-        /// Which command.
+        /// The command.
         step: &'static str,
     },
-    /// Not SMTP, or beyond our caps.
+    /// A protocol violation, or more than the client's limits allow.
     #[error("the SMTP server did not keep to its protocol: {0}")]
     Protocol(&'static str),
-    /// The message is larger than the server takes (SIZE, RFC 1870).
+    /// The message is larger than the server accepts (SIZE, RFC 1870).
     #[error("the message is larger than the server takes ({limit} bytes)")]
     TooLarge {
         /// In bytes.
         limit: u64,
     },
-    /// The record before the dot could not be written, so the dot was kept back.
+    /// The record before the dot could not be written, so the dot was not sent.
     #[error("the attempt could not be recorded")]
     Unrecorded(#[source] StoreError),
-    /// The message is not in a form that may be sent; nothing was said to the server.
+    /// The message is not in a form that may be sent; no command was sent.
     #[error("the stored message cannot be sent as it is: {0}")]
     Malformed(&'static str),
     /// The message could not be read.

@@ -1,16 +1,16 @@
-//! Work that goes on when nobody waits for it any more.
+//! The port of background tasks: work that goes on when no caller waits for it any more.
 
 use std::fmt;
 
 use crate::future::BoxFuture;
 
-/// Runs work to its end.
+/// Runs tasks to their end.
 pub trait Spawner: Send + Sync + fmt::Debug {
-    /// `name` is for whoever looks at what is running.
+    /// Starts `work`; `name` identifies the task in diagnostics.
     fn run(&self, name: &'static str, work: BoxFuture<'static, ()>);
 }
 
-/// For those who have no such work: it is dropped.
+/// For tests without background work: it is dropped.
 impl Spawner for () {
     fn run(&self, _: &'static str, _: BoxFuture<'static, ()>) {}
 }

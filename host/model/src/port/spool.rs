@@ -1,5 +1,5 @@
-//! Bytes on their way in. `store` implements it: small ones stay in memory,
-//! larger ones go to an unnamed file.
+//! The port of spools: temporary storage of bytes that arrive. `store` implements it: small ones
+//! stay in memory, larger ones go to an unnamed file.
 
 use std::fmt;
 use std::io;
@@ -10,47 +10,48 @@ use crate::future::BoxFuture;
 use crate::ids::TenantId;
 use crate::octets::Octets;
 
-/// Makes spools.
+/// Creates spools.
 pub trait Spools: Send + Sync + fmt::Debug {
-    /// An empty one, charged to whoever it is for.
+    /// An empty spool, charged to `payer`.
     fn create(&self, payer: Payer<'_>) -> Result<Box<dyn Spool>, SpoolError>;
 }
 
-/// Whom a spool is charged to: each has a share of its own.
+/// The quota that a spool is charged to; each has a share of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Payer<'a> {
     /// The host itself.
     Host,
     /// Requests with a token of the tenant.
     Tenant(&'a TenantId),
-    /// Requests to the tenant that show none: anybody can send them.
+    /// Anonymous requests to the tenant: any client can send them.
     Strangers(&'a TenantId),
 }
 
-/// Bytes being written.
+/// A spool that is being written.
 pub trait Spool: Send + Sync + fmt::Debug {
-    /// Appends. Waits while the disk is behind.
+    /// Appends; waits while the disk is slower than the writer.
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<(), SpoolError>>;
-    /// The bytes so far, readable as long as the handle lives.
+    /// Ends writing; the bytes are readable as long as the handle lives.
     fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Octets, SpoolError>>;
 }
 
-/// Why bytes could not be kept.
+/// Why bytes could not be stored.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
-    /// One spool is larger than allowed.
+    /// One spool exceeds its limit.
     #[error("more than {limit} bytes")]
     TooLarge {
         /// In bytes.
         limit: u64,
     },
-    /// The spools of the tenant, of its strangers or of all are larger than allowed together.
+    /// The spools of the tenant, of its anonymous requests or of all exceed their common limit.
     #[error("more than {limit} bytes are being uploaded at once")]
     Full {
-        /// In bytes: the bound that was met. That of all also where too little would be left for others.
+        /// In bytes: the limit that was reached. The limit of all, also where the rest is reserved
+        /// for others.
         limit: u64,
     },
-    /// The disk.
+    /// The disk failed.
     #[error("the spool cannot be written")]
     Io(#[source] io::Error),
 }

@@ -1,8 +1,9 @@
-//! Token endpoints of OAuth 2.0. `net` asks them; `engine` decides what the answer means.
+//! The port of OAuth 2.0 token endpoints. `net` sends the requests; `engine` decides what a
+//! response means.
 //!
-//! Invariant: what is asked and what is told holds secrets, so neither is ever in a log or an error.
+//! Invariant: requests and responses hold secrets, so neither is ever in a log or an error.
 //!
-//! Standard: RFC 6749 §3.2 (token endpoint), §5 (its answers).
+//! Standard: RFC 6749 §3.2 (token endpoint), §5 (responses).
 
 use std::fmt;
 use std::time::Duration;
@@ -11,9 +12,9 @@ use crate::future::BoxFuture;
 use crate::port::lookup::FetchError;
 use crate::secret::Secret;
 
-/// Asks over https only: guarded, verified, bounded, without redirects.
+/// Sends token requests over https only: guarded, verified, bounded, without redirects.
 pub trait TokenEndpoint: Send + Sync + fmt::Debug {
-    /// One request. A status >= 400 is an answer.
+    /// Sends one request. A status >= 400 is a response.
     fn ask<'a>(
         &'a self,
         url: &'a str,
@@ -21,16 +22,16 @@ pub trait TokenEndpoint: Send + Sync + fmt::Debug {
     ) -> BoxFuture<'a, Result<TokenReply, FetchError>>;
 }
 
-/// What is asked.
+/// A token request.
 #[derive(Clone, Copy, Debug)]
 pub enum TokenRequest<'a> {
     /// POST of `application/x-www-form-urlencoded`, already encoded.
     Form(&'a Secret),
-    /// GET, with this after `Authorization: Bearer`.
+    /// GET, with this value as the bearer token.
     Get(Option<&'a Secret>),
 }
 
-/// What came back.
+/// A token response.
 #[derive(Clone, Debug)]
 pub struct TokenReply {
     /// The HTTP status.
@@ -41,7 +42,7 @@ pub struct TokenReply {
     pub body: Secret,
 }
 
-/// For those who need no tokens: nobody answers.
+/// For tests without tokens: there is no response.
 impl TokenEndpoint for () {
     fn ask<'a>(
         &'a self,

@@ -1,4 +1,4 @@
-//! `accounts.open`, and what an account's handle tells.
+//! Import `accounts`: `open`, and the properties of an account.
 
 use std::sync::Arc;
 

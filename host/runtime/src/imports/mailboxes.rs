@@ -1,4 +1,4 @@
-//! `mailboxes.all`.
+//! Import `mailboxes`: `all`.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `messages` and `reading`: mail as parsed facts.
+//! Imports `messages` and `reading`: parsed mail.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ impl messages::Host for GuestState {
         let found = loop {
             match capabilities.find_messages(&grant, query.clone()).await {
                 Err(problem) => break Err(problem),
-                // Fewer rows with a cursor after them: the caller loses nothing.
+                // Fewer rows with a cursor after them: the caller loses none.
                 Ok(page) if weight(&page) > PAGE && query.limit > 1 => query.limit /= 2,
                 Ok(page) => break Ok(page),
             }
@@ -237,7 +237,7 @@ impl reading::HostMessage for GuestState {
     }
 }
 
-/// What the rows take in a guest's memory, within a few per cent.
+/// The size of the rows in a guest's memory, within a few per cent.
 fn weight(page: &Page<Summary>) -> usize {
     const ROW: usize = 256;
     const STRING: usize = 8;

@@ -1,8 +1,7 @@
-//! The imports of components: each function asks `Capabilities` and carries the
-//! answer across. No policy lives here beyond size caps.
+//! Host functions of components' imports: each calls `Capabilities` and converts the result. No
+//! policy beyond size limits.
 //!
-//! A handle that is not the guest's, or one too many, is a trap; everything
-//! that can go wrong in the world is a problem.
+//! A handle that is not the guest's, or one too many, is a trap; every other error is a problem.
 
 use std::sync::Arc;
 
@@ -23,13 +22,14 @@ mod mailboxes;
 mod submission;
 mod providers;
 
-/// A page of records is at most this large, as a guest holds it: a larger one is cut to fewer rows.
+/// Maximum size in bytes of a page of records, in a guest's memory: a larger one is cut to fewer
+/// rows.
 const PAGE: usize = 256 << 10;
 
-/// What an import answers: a trap, a problem, or a value.
+/// The result of an import: a trap, a problem, or a value.
 type Answer<T> = wasmtime::Result<Result<T, types::Problem>>;
 
-/// The import is linked, but this instance was not given the power.
+/// The import is linked, but this instance has no access to it.
 #[derive(Debug, thiserror::Error)]
 #[error("this import has nothing behind it here")]
 struct NoAccess;

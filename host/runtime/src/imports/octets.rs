@@ -1,4 +1,4 @@
-//! Bytes in both directions: `types.octets` to read, `uploads.spool` to write.
+//! Imports `types.octets`, to read bytes, and `uploads.spool`, to write them.
 
 use std::sync::Arc;
 
@@ -13,9 +13,9 @@ use crate::wit::bindings::capabilities::postlet::mail::{types, uploads};
 use crate::wit::handles::SpoolHandle;
 use crate::wit::problem;
 
-/// The most that one read or write carries.
+/// Maximum size in bytes of one read or write.
 const PIECE: usize = 65_536;
-/// What a message of the largest request becomes in base64, with its header and boundaries.
+/// The size of a message of the largest request in base64, with its header and boundaries.
 const MIME_SPOOL: u64 = 64 << 20;
 
 impl types::Host for GuestState {}
@@ -104,8 +104,8 @@ impl uploads::HostSpool for GuestState {
     }
 }
 
-/// `write` takes at most [`PIECE`] bytes: its documentation says so, and a guest that does not keep
-/// to it has a bug that should be seen.
+/// `write` accepts at most [`PIECE`] bytes: its documentation says so, and a guest that exceeds it
+/// has a bug that should be visible.
 #[derive(Debug, thiserror::Error)]
 #[error("spool.write takes at most 65536 bytes a call, not {0}")]
 struct TooMuch(usize);

@@ -1,4 +1,4 @@
-//! `providers`: what is known about mail services.
+//! Import `providers`: discovery of mail services.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ impl providers::Host for GuestState {
     }
 }
 
-/// It has no way to answer a problem: nothing was found, and the one step tells why.
+/// The function cannot return a problem: an empty result, whose one step has the reason.
 fn refused(problem: Problem, domain: &str) -> DiscoveryResult {
     let step = Step {
         source: Source::Table,

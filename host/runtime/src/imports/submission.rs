@@ -1,4 +1,4 @@
-//! `submission`: the outbox.
+//! Import `submission`: the outbox.
 
 use std::sync::Arc;
 
@@ -81,7 +81,7 @@ impl submission::Host for GuestState {
     }
 }
 
-/// What the entries take in a guest's memory, within a few per cent.
+/// The size of the entries in a guest's memory, within a few per cent.
 fn weight(page: &Page<SubmissionStatus>) -> usize {
     const ENTRY: usize = 192;
     const VERDICT: usize = 40;

@@ -1,10 +1,9 @@
-//! Who may have an instance, and how many there are.
+//! Instance slots: limits of concurrent instances, in total and for each party.
 //!
-//! Exhaustion of wasmtime's pool is an error, not a wait, so a place is taken
-//! here first and given back after the store is gone. Requests without a token
-//! have places of their own, so that strangers take none from a tenant's own callers.
-//! So have the `mime` component and filters: endpoints wait for them, and filters
-//! for `mime`, so sharing could lock all.
+//! Exhaustion of wasmtime's pool is an error, not a wait, so a slot is taken here first and
+//! released after the store is gone. Anonymous requests have slots of their own, so that they take
+//! none from a tenant's own callers. So have the `mime` component and filters: endpoints wait for
+//! them, and filters for `mime`, so sharing could deadlock.
 //!
 //! Invariant: of each kind no tenant holds more than `shares` admits, whatever it sends.
 
@@ -24,24 +23,24 @@ use crate::limits::memory::PartyMemory;
 use crate::limits::party::Party;
 use crate::limits::slot_pool::{Slot, SlotPool};
 
-/// How the instances fared since the start.
+/// Counters of instances since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Instances begun.
+    /// Instances created.
     pub created: u64,
     /// Instances that exist now.
     pub live: u32,
     /// Ended by a trap of their own.
     pub traps: u64,
-    /// Ended because they asked for too much.
+    /// Ended because a limit was exceeded.
     pub limits: u64,
     /// Ended because a time budget ran out.
     pub timeouts: u64,
-    /// Requests turned away because there was no place or no memory for an instance.
+    /// Requests refused because there was no slot or no memory for an instance.
     pub busy: u64,
 }
 
-/// All places.
+/// The slots of every kind.
 #[derive(Debug)]
 pub(crate) struct InstanceSlots {
     endpoints: Arc<SlotPool>,
@@ -56,7 +55,7 @@ pub(crate) struct InstanceSlots {
     limits: AtomicU64,
     timeouts: AtomicU64,
     busy: AtomicU64,
-    /// Who moves the epoch; parked while nothing lives.
+    /// The thread that advances the epoch; parked while there is no instance.
     pub(crate) ticker: OnceLock<Thread>,
 }
 
@@ -74,10 +73,10 @@ impl InstanceSlots {
             Arc::new(SlotPool::new(places, parties, memory, queue))
         };
         let pool = |places, parties, memory| queued(places, parties, memory, 0);
-        // Endpoints have shares of their own, and each parses a few messages at once.
+        // Endpoints have shares of their own, and each parses a few messages concurrently.
         let parses =
             settings.instances.saturating_add(settings.stranger_instances).saturating_mul(4);
-        // Of every tenant those with a token and those without, and the host for itself.
+        // For every tenant a party with a token and one without, and the host itself.
         let everybody = tenants.saturating_mul(2).saturating_add(1);
         Self {
             endpoints: pool(settings.instances, tenants, settings.tenant_memory),
@@ -96,7 +95,7 @@ impl InstanceSlots {
         }
     }
 
-    /// A place for an endpoint of the caller's tenant.
+    /// A slot for an endpoint of the caller's tenant.
     pub(crate) async fn endpoint(
         self: &Arc<Self>,
         caller: &Caller,
@@ -105,7 +104,7 @@ impl InstanceSlots {
         self.take(pool, &Party::of(caller), self.patience).await
     }
 
-    /// A place for a tenant's filter, for whoever this task runs.
+    /// A slot for a filter, for the party of this task.
     pub(crate) async fn filter(
         self: &Arc<Self>,
         tenant: &TenantId,
@@ -117,7 +116,7 @@ impl InstanceSlots {
         self.take(&self.filters, &party, self.patience).await
     }
 
-    /// A place for a call of the `mime` component, for whoever this task runs.
+    /// A slot for a call of the `mime` component, for the party of this task.
     pub(crate) async fn mime(
         self: &Arc<Self>,
         patience: Duration,
@@ -125,7 +124,8 @@ impl InstanceSlots {
         self.take(&self.mime, &Party::current(), patience).await
     }
 
-    /// A place for `describe`, which the pool keeps room for: deploying is rare and never waits.
+    /// A slot for `describe`, for which the pool has reserved capacity: deployments are rare and
+    /// never wait.
     pub(crate) fn describe(self: &Arc<Self>) -> InstanceSlot {
         self.begin(None)
     }
@@ -193,13 +193,13 @@ impl InstanceSlot {
         &self.places
     }
 
-    /// Where the instance waits for its turns to compute.
+    /// The instance's share of CPU turns.
     pub(crate) fn chair(&self) -> Processor {
         let party = self.seat.as_ref().map_or(Party::Host, |seat| seat.party().clone());
         self.places.turns.chair(party)
     }
 
-    /// What the instance's memory is charged to.
+    /// The memory account of the instance.
     pub(crate) fn account(&self) -> Arc<PartyMemory> {
         let unbounded =
             || Arc::new(PartyMemory::new(usize::MAX, CapacityError::Host { places: 0 }));
@@ -230,7 +230,7 @@ mod tests {
         }
     }
 
-    /// All places that a caller gets, one after the other.
+    /// All slots that a caller gets, one after the other.
     async fn flood(
         places: &Arc<InstanceSlots>,
         caller: &Caller,

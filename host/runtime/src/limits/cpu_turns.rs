@@ -1,12 +1,12 @@
-//! Turns: who computes next, round robin over the parties.
+//! CPU turns: round-robin scheduling of guests over parties.
 //!
-//! A guest computes for one tick of the epoch, then asks for its next turn and lets go of the worker
-//! until it has it. It gives the turn back with that tick, or as soon as it waits for the host.
-//! A guest that has just begun may have a turn for each worker; the others share one fewer, so that
-//! there is a worker for whoever comes. Where there is one worker, one turn goes round.
+//! A guest computes for one tick of the epoch, then requests its next turn and yields the worker
+//! until it has it. It releases the turn after that tick, or as soon as it waits for the host. A
+//! guest that has just begun may have a turn for each worker; the others share one fewer, so that
+//! there is a worker for a newcomer. Where there is one worker, there is one turn.
 //!
-//! Invariants: a party with many guests gets no more turns than one with a single guest that wants as
-//! many; a turn never outlives the guest that has it.
+//! Invariants: a party with many guests gets no more turns than one with a single guest that wants
+//! as many; a turn never outlives the guest that has it.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 
 use crate::limits::party::Party;
 
-/// A guest that has had fewer turns has just begun.
+/// A guest that has had fewer turns counts as new.
 const FRESH: u32 = 4;
 
 /// All turns of the process.
@@ -35,10 +35,10 @@ struct State {
     workers: u32,
     next: u64,
     seats: HashMap<u64, Seated>,
-    /// Those that have a turn, and those of them that have not just begun.
+    /// Turns in use, and those of them by guests that are not new.
     taken: u32,
     taken_by_old: u32,
-    /// Parties of which somebody waits; whose turn comes first stands first.
+    /// Parties with waiting guests, in the order of their turns.
     ring: VecDeque<Party>,
     queues: HashMap<Party, Queues>,
 }
@@ -62,13 +62,13 @@ struct Seated {
     place: Place,
 }
 
-/// Where a guest stands.
+/// The scheduling state of a guest.
 #[derive(Debug)]
 enum Place {
-    /// It waits for the host, or computes before it has asked for a turn.
+    /// It waits for the host, or computes before its first request for a turn.
     Outside,
     Waiting(Waker),
-    /// The turn is its own; it does not compute yet.
+    /// It was given a turn, but does not compute yet.
     Called {
         old: bool,
     },
@@ -77,7 +77,7 @@ enum Place {
     },
 }
 
-/// One guest's chair. What it holds goes back when it is dropped.
+/// One guest's handle on the scheduler. Its turn is released on drop.
 #[derive(Debug)]
 pub(crate) struct Processor {
     turns: Arc<CpuTurns>,
@@ -114,18 +114,18 @@ impl Processor {
         &self.party
     }
 
-    /// Lets go of the worker, and comes back with a turn.
+    /// Yields the worker, and returns with a turn.
     pub(crate) async fn turn(&self) {
         let mut asked = false;
         let mut wish = Wish(Some(self));
         poll_fn(|context| self.poll(context, &mut asked)).await;
-        // Without a wait of tokio's own it would look for I/O only after many polls.
+        // Without a yield to tokio's own scheduler I/O would be polled only after many polls.
         tokio::task::yield_now().await;
         self.begin();
         wish.0 = None;
     }
 
-    /// The guest does not compute any more: to be called after each poll.
+    /// Releases the turn when the guest no longer computes: to be called after each poll.
     pub(crate) fn rest(&self) {
         if !self.computing.swap(false, Relaxed) {
             return;
@@ -166,8 +166,8 @@ impl Processor {
     }
 }
 
-/// A turn that is waited for, or has been called; dropped before it begins, it goes to somebody else. The
-/// chair itself may live on, with the body of an answer.
+/// A requested turn; if it is dropped before it begins, the turn goes to another guest. The
+/// [`Processor`] may live on, with the body of a response.
 struct Wish<'a>(Option<&'a Processor>);
 
 impl Drop for Wish<'_> {
@@ -204,7 +204,7 @@ impl Processor {
     }
 }
 
-/// What a guest gives up.
+/// What a guest releases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Leaving {
     Computing,
@@ -212,7 +212,7 @@ enum Leaving {
 }
 
 impl State {
-    /// Gives a turn back; true when there was one.
+    /// Releases a turn; true when there was one.
     fn leave(&mut self, number: u64, what: Leaving) -> bool {
         let Some(seat) = self.seats.get_mut(&number) else { return false };
         let old = match seat.place {
@@ -240,7 +240,7 @@ impl State {
         if fresh { queues.fresh.push_back(number) } else { queues.old.push_back(number) }
     }
 
-    /// Gives out what turns there are.
+    /// Assigns free turns.
     fn call(&mut self) {
         let workers = self.workers();
         while self.taken < workers {
@@ -318,7 +318,7 @@ mod tests {
             }
         }
 
-        /// Polls each guest once; who has a turn computes and asks again.
+        /// Polls each guest once; one with a turn computes and requests the next.
         fn round(&mut self) -> usize {
             let mut computed = 0;
             let mut context = Context::from_waker(Waker::noop());
@@ -353,7 +353,7 @@ mod tests {
             let [many, others, single] = [0, 1, 2].map(|party| hall.had[&party]);
             assert!(many > 100, "{workers}: {:?}", hall.had);
             assert!(many.abs_diff(others) <= many / 5, "{workers}: {:?}", hall.had);
-            // It is one guest: it cannot compute twice at once.
+            // It is one guest: it cannot compute twice concurrently.
             assert!(single >= (many / 3).min(400), "{workers}: {:?}", hall.had);
         }
     }
@@ -372,7 +372,7 @@ mod tests {
         assert!(before <= 2 && hall.turns.lock().taken == 3, "it need not wait");
     }
 
-    /// The body of an answer keeps the chair of a guest that is gone.
+    /// The body of a response keeps the handle of a guest that is gone.
     #[test]
     fn a_turn_that_is_not_begun_goes_to_somebody_else() {
         let turns = CpuTurns::with_workers(1);

@@ -1,25 +1,24 @@
-//! Max-min fair shares of a number of places: who may take one more.
+//! Max-min fair shares of a number of slots: admission of one more.
 //!
-//! Pure arithmetic; waiting and giving back live in `pool`.
+//! Pure arithmetic; waiting and release are in `slot_pool`.
 //!
-//! The rule: a party that holds `h` places may take one more when afterwards
-//! enough places are free for what the others lack to hold `h` too. That reserve
-//! is never larger than the largest of: every party's guaranteed minimum; an
-//! eighth of the places while the party holds few; from there on a quarter, or
-//! `h` if that is more.
+//! The rule: a party that holds `h` slots may take one more when afterwards enough slots are free
+//! for the others to reach `h` too. That reserve is never larger than the largest of: every party's
+//! guaranteed minimum; an eighth of the slots while the party holds few; from there on a quarter,
+//! or `h` if that is more.
 //!
-//! Invariants, for `n` places and `p` parties: a party that holds fewer than
-//! `n / 2p` places is admitted at once, always. One that holds none is admitted
-//! at once unless `n / 8` others at least hold a place. One party alone gets half of the places
-//! at most, as long as there are others that could come.
+//! Invariants, for `n` slots and `p` parties: a party that holds fewer than `n / 2p` slots is
+//! admitted at once, always. One that holds none is admitted at once unless `n / 8` others at least
+//! hold a place. One party alone gets half of the slots at most, as long as there are others that
+//! could come.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// A party with fewer places, and fewer than an eighth, may take of the last quarter.
+/// A party with fewer slots, and fewer than an eighth, may take of the last quarter.
 const FEW: u32 = 4;
 
-/// Who holds how many.
+/// The number of slots held by each party.
 #[derive(Debug)]
 pub(crate) struct Shares<P> {
     places: u32,
@@ -29,7 +28,7 @@ pub(crate) struct Shares<P> {
 }
 
 impl<P: Clone + Eq + Hash> Shares<P> {
-    /// `parties` is how many there can be, whether they have come or not.
+    /// `parties` is their maximum number, whether they hold slots or not.
     pub(crate) fn new(places: u32, parties: u32) -> Self {
         Self { places, parties: parties.max(1), used: 0, held: HashMap::new() }
     }
@@ -38,12 +37,12 @@ impl<P: Clone + Eq + Hash> Shares<P> {
         self.held.get(party).copied().unwrap_or(0)
     }
 
-    /// What every party could take at once, whatever the others hold.
+    /// What every party could hold at once, whatever the others hold.
     pub(crate) fn guaranteed(&self) -> u32 {
         self.places / 2 / self.parties
     }
 
-    /// What a party gets of the whole, with those that are here and one that might come.
+    /// A party's share of the whole, among the present parties and one more.
     pub(crate) fn fair(&self) -> u32 {
         let here = u32::try_from(self.held.len()).unwrap_or(u32::MAX).max(1);
         (self.places / here.saturating_add(u32::from(here < self.parties))).max(1)
@@ -70,7 +69,7 @@ impl<P: Clone + Eq + Hash> Shares<P> {
         }
     }
 
-    /// What has to stay free once `party`, which holds `held`, has one more.
+    /// The slots that must stay free once `party`, which holds `held`, has one more.
     fn reserve(&self, party: &P, held: u32) -> u32 {
         let here = self.held.len() + usize::from(!self.held.contains_key(party));
         let others = self.parties.max(u32::try_from(here).unwrap_or(u32::MAX)) - 1;
@@ -128,7 +127,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever comes and goes in any order.
+        /// Parties take and release in any order.
         #[test]
         fn below_its_guaranteed_minimum_nobody_is_refused(
             places in 1_u32..60,
@@ -138,7 +137,7 @@ mod tests {
             let mut shares = Shares::new(places, parties);
             for (party, what) in steps {
                 let party = u32::try_from(party.index(parties as usize)).unwrap();
-                // Three come for each one that goes.
+                // Three take for each that releases.
                 if what == 0 {
                     shares.give_back(&party);
                 } else if shares.admits(&party) {
@@ -153,7 +152,7 @@ mod tests {
             }
         }
 
-        /// More parties than places: no guarantee can hold for all of them at once.
+        /// More parties than slots: no guarantee can hold for all of them at once.
         #[test]
         fn few_parties_cannot_keep_a_newcomer_out(
             places in 8_u32..300,

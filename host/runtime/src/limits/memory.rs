@@ -1,11 +1,12 @@
-//! Memory and tables of one instance, and the memory of all instances of one party.
+//! Memory limits: linear memory and tables of one instance, and the memory of all instances of one
+//! party.
 //!
-//! wasmtime asks before every growth, that of a fresh instance included. A refused guest usually
-//! aborts, so the refusal is remembered: the trap that follows is told as what caused it. One that
-//! goes on, and traps later, traps for a reason of its own.
+//! wasmtime calls the limiter before every growth, that of a new instance included. A refused guest
+//! usually aborts, so the refusal is recorded: the trap that follows is reported with its cause. A
+//! guest that goes on, and traps later, traps for another reason.
 //!
-//! Invariant: the linear memories that live for one party are never larger together than its account
-//! allows, and what an instance took goes back with its store.
+//! Invariant: the live linear memories of one party together never exceed its limit, and what an
+//! instance took is released with its store.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -18,9 +19,9 @@ use crate::limits;
 use crate::limits::Limits;
 use crate::limits::time_budget::TimeBudget;
 
-/// Calls of the host that an abort makes: it writes on standard error what it was refused.
+/// Host calls of an abort: it writes an error message to stderr.
 const LAST_CALLS: u32 = 64;
-/// Breaks, each after a millisecond of computing, within which it ends.
+/// Yields, each after a millisecond of computing, within which it aborts.
 const LAST_TURNS: u32 = 20;
 
 /// The linear memory of all instances of one party.
@@ -32,7 +33,7 @@ pub(crate) struct PartyMemory {
 }
 
 impl PartyMemory {
-    /// `full` is what whoever finds it empty is told.
+    /// `full` is the error when it is exhausted.
     pub(crate) fn new(limit: usize, full: CapacityError) -> Self {
         Self { used: AtomicUsize::new(0), limit, full }
     }
@@ -52,7 +53,7 @@ impl PartyMemory {
     }
 }
 
-/// What the instance has, and what it was refused.
+/// The memory of one instance, and its last refusal.
 #[derive(Debug)]
 pub(crate) struct MemoryLimiter {
     memory: usize,
@@ -65,19 +66,19 @@ pub(crate) struct MemoryLimiter {
     refusal: Option<Refusal>,
 }
 
-/// The last growth that it was refused, if it had none since.
+/// The last refused growth, if none was granted since.
 #[derive(Debug)]
 struct Refusal {
     of: Refused,
-    /// What it had done by then.
+    /// Its progress by then: host calls and yields.
     at: (u32, u32),
 }
 
 #[derive(Clone, Debug)]
 enum Refused {
-    /// It has as much as one may have.
+    /// The limit of one instance.
     Limit(LimitKind),
-    /// Others of its party had taken it.
+    /// Other instances of its party had taken the memory.
     Crowded(CapacityError),
 }
 
@@ -94,10 +95,10 @@ impl MemoryLimiter {
         }
     }
 
-    /// What it was refused, where that is why it ended so: with an abort, soon after, without having got
-    /// more meanwhile.
+    /// The refusal, if it is the cause of the trap: an abort, soon after, without more memory
+    /// granted meanwhile.
     pub(crate) fn cause(&self, trap: &wasmtime::Error) -> Option<EndpointError> {
-        // What is no trap is an exit, or an instance that never came to be.
+        // An error other than a trap is an exit, or an instance that was never created.
         let aborts = matches!(
             trap.downcast_ref(),
             None | Some(Trap::UnreachableCodeReached | Trap::MemoryOutOfBounds)
@@ -201,7 +202,7 @@ mod tests {
         )
     }
 
-    /// Whoever gets over it and traps for another reason is not told that it may come again.
+    /// A guest that continues and traps for another reason gets no retryable error.
     #[tokio::test]
     async fn only_the_trap_that_follows_a_refusal_is_told_as_one() {
         let account = Arc::new(PartyMemory::new(PAGE, CapacityError::Host { places: 1 }));
@@ -215,7 +216,7 @@ mod tests {
         for other in [Trap::IntegerDivisionByZero, Trap::StackOverflow, Trap::IndirectCallToNull] {
             assert!(fresh().cause(&other.into()).is_none(), "{other:?}");
         }
-        // It says what happened before it aborts, and not much more.
+        // It prints its error before it aborts, and does little more.
         let quota = fresh();
         (0..LAST_CALLS).for_each(|_| quota.meter.count());
         assert!(crowded(&quota, abort));
@@ -228,7 +229,7 @@ mod tests {
         assert!(crowded(&quota, abort));
         quota.meter.turn().await;
         assert!(quota.cause(&abort.into()).is_none());
-        // It asked for less, and got it.
+        // It requested less, and got it.
         let mut quota = fresh();
         assert!(quota.memory_growing(0, PAGE, None).unwrap());
         assert!(quota.cause(&abort.into()).is_none());

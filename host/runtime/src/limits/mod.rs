@@ -1,6 +1,6 @@
-//! What one instance, and all of them together, may use.
+//! Resource limits of one instance, and of all instances together.
 //!
-//! Plain numbers with defaults; nothing here enforces anything.
+//! Plain numbers with defaults; nothing here enforces them.
 
 mod party;
 mod fair_share;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::error::LimitKind;
 
-/// What one instance of an endpoint may use.
+/// Limits of one instance of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Linear memory in bytes, all memories of the instance together.
@@ -23,33 +23,33 @@ pub struct Limits {
     pub table_elements: usize,
     /// Time spent computing, in the guest and in the host on its behalf.
     pub cpu: Duration,
-    /// Time without a byte of request or answer and without a host call.
+    /// Time without a byte of request or response and without a host call.
     pub idle: Duration,
-    /// Time from the request to the last byte of the answer.
+    /// Time from the request to the last byte of the response.
     pub total: Duration,
-    /// Bytes of the request's body.
+    /// Bytes of the request body.
     pub request_body: u64,
-    /// Bytes of the answer's body.
+    /// Bytes of the response body.
     pub response_body: u64,
-    /// Bytes of the answer's header, as wasi-http counts them (more than on the wire).
+    /// Bytes of the response's header, as wasi-http counts them (more than on the wire).
     pub header_bytes: usize,
-    /// Fields in the answer's header.
+    /// Fields in the response's header.
     pub header_count: usize,
-    /// Calls into the host, WASI's among them.
+    /// Calls into the host, including WASI's.
     pub host_calls: u32,
-    /// Bytes that one call may carry into the host.
+    /// Bytes that one call may pass to the host.
     pub host_call_bytes: usize,
-    /// Handles held at once.
+    /// Handles held at the same time.
     pub handles: usize,
-    /// Bytes of one write to an HTTP body. Up to two of them wait in the host, outside of `memory`, for
-    /// each body that nobody reads.
+    /// Bytes of one write to an HTTP body. Up to two writes wait in the host, outside of `memory`,
+    /// for each body that is not read.
     pub body_chunk: usize,
     /// Bytes of log.
     pub log_bytes: usize,
 }
 
 impl Limits {
-    /// A bound as it is told, with its number.
+    /// A limit as errors show it, with its number.
     #[must_use]
     pub fn told(&self, which: LimitKind) -> String {
         let count = match which {
@@ -93,8 +93,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// What one call of the `mime` component may use. A message of 35 MiB with a megabyte of
-    /// headers must be readable, and nobody's request waits longer than for the slowest mail.
+    /// The limits of one call of the `mime` component. A message of 35 MiB with a megabyte of
+    /// headers must be parsable, and no request waits longer than for the slowest mail.
     #[must_use]
     pub fn for_mime() -> Self {
         Self {
@@ -107,7 +107,7 @@ impl Limits {
         }
     }
 
-    /// What one call of a filter may use. Its chain's deadline is the engine's.
+    /// The limits of one call of a filter. The deadline of the chain is the engine's.
     #[must_use]
     pub fn for_filter() -> Self {
         let chain = Duration::from_secs(2);
@@ -117,14 +117,14 @@ impl Limits {
             cpu: chain,
             host_calls: 20_000,
             handles: 64,
-            // It sends nothing, so nothing that it writes is ever read.
+            // It sends nothing, so its bodies are never read.
             body_chunk: 4 << 10,
             log_bytes: 16 << 10,
             ..Self::default()
         }
     }
 
-    /// What `describe` may use: there is nothing to wait for.
+    /// The limits of `describe`: there is nothing to wait for.
     #[must_use]
     pub(crate) fn for_describe() -> Self {
         let second = Duration::from_secs(1);
@@ -132,28 +132,30 @@ impl Limits {
     }
 }
 
-/// What the engine is built with. Fixed for the life of the process.
+/// The settings of the engine. Fixed for the life of the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Tenants that there can be: a place is kept for each as far as there are places.
+    /// Maximum number of tenants: a slot is reserved for each as far as there are slots.
     pub tenants: u32,
-    /// Instances of endpoints at once, for requests that show a token.
+    /// Concurrent instances of endpoints, for requests with a token.
     pub instances: u32,
-    /// The same for requests that show none.
+    /// The same for anonymous requests.
     pub stranger_instances: u32,
-    /// Instances of the `mime` component at once. Apart from `instances`, since endpoints wait for them.
+    /// Concurrent instances of the `mime` component. Separate from `instances`, since endpoints
+    /// wait for them.
     pub mime_instances: u32,
-    /// Instances of filters at once. Apart from `instances`, since an endpoint that sends waits for them.
+    /// Concurrent instances of filters. Separate from `instances`, since an endpoint that sends
+    /// waits for them.
     pub filter_instances: u32,
-    /// Linear memory of one tenant's endpoints together, in bytes; as much of its filters.
+    /// Linear memory of one tenant's endpoints together, in bytes; as much again for its filters.
     pub tenant_memory: usize,
-    /// Linear memory of the endpoints that one tenant's strangers keep busy, in bytes.
+    /// Linear memory of the endpoints that serve one tenant's anonymous requests, in bytes.
     pub stranger_memory: usize,
     /// How long a request may wait for an instance.
     pub patience: Duration,
-    /// The most memory that any instance's limits name, in bytes.
+    /// Maximum of all instances' memory limits, in bytes.
     pub max_memory: usize,
-    /// What one call of the `mime` component may use.
+    /// The limits of one call of the `mime` component.
     pub mime: Limits,
 }
 
@@ -174,7 +176,8 @@ impl Default for Settings {
     }
 }
 
-/// Python's interpreter has some ten thousand functions in its table; more is a mistake or an attack.
+/// Python's interpreter has some ten thousand functions in its table; more is a mistake or an
+/// attack.
 pub(crate) const TABLE_ELEMENTS: usize = 50_000;
 /// Linear memories of one component: composed ones have more than one.
 pub(crate) const MEMORIES: u32 = 4;

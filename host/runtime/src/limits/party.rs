@@ -1,21 +1,21 @@
-//! On whose behalf an instance runs: what shares of places, memory and computing time are kept by.
+//! Parties: the units of fair sharing of slots, memory and computing time.
 //!
-//! Requests that show no token are a party of their own beside those of their tenant that show one:
-//! anybody can send them.
+//! Anonymous requests are a party of their own beside those of their tenant with a token: any
+//! client can send them.
 
 use std::future::Future;
 
 use model::caller::Caller;
 use model::ids::TenantId;
 
-/// Who has shares.
+/// A party with a share of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Party {
-    /// Requests with a token of the tenant, and what is done for them.
+    /// Requests with a token of the tenant, and work on their behalf.
     Tenant(TenantId),
-    /// Requests to the tenant that show no token, and what is done for them.
+    /// Anonymous requests to the tenant, and work on their behalf.
     Strangers(TenantId),
-    /// What no request waits for: deliveries, and the describing of components.
+    /// Work that no request waits for: deliveries, and descriptions of components.
     Host,
 }
 
@@ -29,12 +29,12 @@ impl Party {
         if caller.token.is_some() { Self::Tenant(tenant) } else { Self::Strangers(tenant) }
     }
 
-    /// Whose guest this task runs: a guest's host call may need an instance in its turn.
+    /// The party of this task: a guest's host call may need another instance.
     pub(crate) fn current() -> Self {
         CURRENT.try_with(Clone::clone).unwrap_or(Self::Host)
     }
 
-    /// Whoever asks within `work` is told that it runs for this party.
+    /// Runs `work` for this party: [`Party::current`] returns it within.
     pub(crate) async fn scope<T>(self, work: impl Future<Output = T>) -> T {
         CURRENT.scope(self, work).await
     }

@@ -1,11 +1,11 @@
-//! A number of places that parties share, and who waits for one.
+//! A pool of slots shared by parties, with a fair queue.
 //!
-//! Whoever gets a place that came back is the waiting party with the fewest; of
-//! equals, who has waited longest. So no party's queue stands before another's.
+//! A released slot goes to the waiting party with the fewest; of equals, to the one that has waited
+//! longest. So no party's queue delays another's.
 //!
-//! Invariants: nobody is passed over who would be admitted; no party has more
-//! requests waiting than its fair share of the places; what is dropped, whether
-//! held, waiting or on its way, is given back.
+//! Invariants: no request is passed over that would be admitted; no party has more requests waiting
+//! than its fair share of the slots; what is dropped, whether held, waiting or in transit, is
+//! released.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
@@ -20,7 +20,7 @@ use crate::limits::fair_share::Shares;
 use crate::limits::memory::PartyMemory;
 use crate::limits::party::Party;
 
-/// Places of one kind.
+/// Slots of one kind.
 #[derive(Debug)]
 pub(crate) struct SlotPool {
     places: u32,
@@ -44,7 +44,7 @@ struct Waiter {
     give: oneshot::Sender<Slot>,
 }
 
-/// One place of a party's; given back when dropped.
+/// One slot of a party; released on drop.
 #[derive(Debug)]
 pub(crate) struct Slot {
     pool: Arc<SlotPool>,
@@ -52,7 +52,7 @@ pub(crate) struct Slot {
     account: Arc<PartyMemory>,
 }
 
-/// A turn in the queue; left when dropped.
+/// A position in the queue; left on drop.
 struct Queued<'a> {
     pool: &'a SlotPool,
     party: &'a Party,
@@ -60,8 +60,8 @@ struct Queued<'a> {
 }
 
 impl SlotPool {
-    /// `parties` is how many there can be; `memory` what each may have; `queue` how many of a party may wait
-    /// at least, however few places there are.
+    /// `parties` is their maximum number; `memory` the limit of each; `queue` how many requests of
+    /// a party may wait at least, however few slots there are.
     pub(crate) fn new(places: u32, parties: u32, memory: usize, queue: u32) -> Self {
         let state = State {
             shares: Shares::new(places, parties),
@@ -72,7 +72,7 @@ impl SlotPool {
         Self { places, memory, queue, state: Mutex::new(state) }
     }
 
-    /// A place, at once or within `patience`.
+    /// Takes a slot, at once or within `patience`.
     pub(crate) async fn take(
         self: &Arc<Self>,
         party: &Party,
@@ -103,7 +103,7 @@ impl SlotPool {
         Err(self.full(&self.lock(), party))
     }
 
-    /// What is in the way of one more place for the party.
+    /// The limit that prevents one more slot for the party.
     fn full(&self, state: &State, party: &Party) -> CapacityError {
         let (held, places) = (state.shares.held(party), self.places);
         match party {
@@ -129,7 +129,7 @@ impl SlotPool {
         Slot { pool: Arc::clone(self), party: party.clone(), account: Arc::clone(account) }
     }
 
-    /// Gives what is free to those who wait and are admitted.
+    /// Assigns free slots to admitted waiters.
     fn hand_out(self: &Arc<Self>, state: &mut State) -> Vec<(Waiter, Slot)> {
         let mut out = Vec::new();
         while let Some(party) = state.first_in_line() {
@@ -161,7 +161,7 @@ impl SlotPool {
 }
 
 impl State {
-    /// Whoever holds least is admitted if anybody is.
+    /// The next waiter: the party that holds least is admitted if any is.
     fn first_in_line(&self) -> Option<Party> {
         let key = |(party, queue): &(&Party, &VecDeque<Waiter>)| {
             (self.shares.held(party), queue.front().map_or(u64::MAX, |waiter| waiter.number))
@@ -191,7 +191,7 @@ impl Drop for Slot {
             self.pool.hand_out(&mut state)
         };
         for (waiter, seat) in out {
-            // Who has left meanwhile gives it back by this very way.
+            // A waiter that is gone releases its slot on drop.
             drop(waiter.give.send(seat));
         }
     }

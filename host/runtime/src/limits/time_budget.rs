@@ -1,12 +1,12 @@
-//! The three time budgets of an instance, and the count of its host calls.
+//! Time budgets of an instance (CPU, idle, total), and the count of its host calls.
 //!
-//! [`run`] wraps the future that drives a guest. The engine's epoch makes the
-//! guest yield every tick, so this is where every budget is checked: CPU is the
-//! time spent inside `poll`, so that host code counts as well, and neither sleeping
-//! nor waiting for a turn does. Real time, not `port::Clock`: it limits what really runs.
+//! [`run`] wraps the future that drives a guest. The engine's epoch makes the guest yield every
+//! tick, so every budget is checked here: CPU is the time spent inside `poll`, so that host code
+//! counts as well, and neither sleeping nor waiting for a turn does. Real time, not `port::Clock`:
+//! it limits what really runs.
 //!
-//! Invariants: whatever the guest does, [`run`] ends; a guest that waits for the
-//! host or for its turn is not idle, and is not blamed when the host takes all of its time.
+//! Invariants: whatever the guest does, [`run`] ends; a guest that waits for the host or for its
+//! turn is not idle, and is not blamed when the host takes all of its time.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -22,35 +22,35 @@ use crate::error::{Budget, EndpointError, LimitKind};
 use crate::limits::Limits;
 use crate::limits::cpu_turns::Processor;
 
-/// How often the epoch moves on, and so how long a guest computes without a break.
+/// Interval of the epoch: how long a guest computes without yielding.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
 
-/// What an instance has used so far. Shared by its store, its bodies and [`run`].
+/// The usage of an instance so far. Shared by its store, its bodies and [`run`].
 #[derive(Debug)]
 pub(crate) struct TimeBudget {
     begun: Instant,
     /// Milliseconds from `begun` to the last byte or host call.
     moved: AtomicU64,
-    /// It waits for its turn to compute: that is neither computing nor idling.
+    /// It waits for its turn to compute, which is neither computing nor idle.
     queued: AtomicBool,
     chair: Processor,
-    /// Calls of ours that are running: while the host works, the guest is not idle.
+    /// Host calls under way: while the host works, the guest is not idle.
     inside: AtomicU32,
     calls: AtomicU32,
-    /// Breaks that it had to make while it computed.
+    /// Yields while it computed.
     turns: AtomicU32,
     limits: Limits,
-    /// Why the request's body is not read on, where that is its client's fault.
+    /// Why the request body is not read on, where its client is at fault.
     refused: OnceLock<Refused>,
     outcome: OnceLock<Outcome>,
 }
 
-/// What is wrong with a request's body.
+/// The fault of a request body.
 #[derive(Clone, Copy, Debug)]
 enum Refused {
-    /// It has more bytes than the guest is given.
+    /// It exceeds the limit.
     TooLarge,
-    /// It comes with fewer bytes a second than this.
+    /// It arrives below this rate, in bytes a second.
     TooSlow(u64),
 }
 
@@ -63,7 +63,7 @@ pub(crate) enum Outcome {
     Failed,
 }
 
-/// A host call that is running.
+/// A host call under way.
 #[derive(Debug)]
 pub(crate) struct HostCallGuard<'a>(&'a TimeBudget);
 
@@ -87,12 +87,12 @@ impl TimeBudget {
         &self.limits
     }
 
-    /// A byte moved.
+    /// Records that a byte moved.
     pub(crate) fn touch(&self) {
         self.moved.store(self.millis(), Relaxed);
     }
 
-    /// The guest has computed for a tick: it lets others go first, and comes back when it is its turn.
+    /// Yields after a tick of computing, and returns when it is the guest's turn.
     pub(crate) async fn turn(&self) {
         self.turns.fetch_add(1, Relaxed);
         let asked = self.millis();
@@ -109,17 +109,17 @@ impl TimeBudget {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// One more call into WASI.
+    /// Counts a call into WASI.
     pub(crate) fn count(&self) {
         self.calls.fetch_add(1, Relaxed);
     }
 
-    /// What it has done so far: calls of the host, and breaks while it computed.
+    /// Its progress so far: host calls, and yields while it computed.
     pub(crate) fn progress(&self) -> (u32, u32) {
         (self.calls.load(Relaxed), self.turns.load(Relaxed))
     }
 
-    /// One more call into our own imports.
+    /// Counts a call into Postlet's own imports.
     pub(crate) fn enter(&self) -> HostCallGuard<'_> {
         self.count();
         self.touch();
@@ -127,12 +127,12 @@ impl TimeBudget {
         HostCallGuard(self)
     }
 
-    /// The request turned out too large: ends the instance at its next break.
+    /// Records that the request is too large: ends the instance at its next yield.
     pub(crate) fn overlong(&self) {
         let _ = self.refused.set(Refused::TooLarge);
     }
 
-    /// The request came with fewer bytes a second than `rate`: the same.
+    /// Records that the request arrived below `rate` bytes a second: likewise.
     pub(crate) fn slow(&self, rate: u64) {
         let _ = self.refused.set(Refused::TooSlow(rate));
     }
@@ -152,23 +152,23 @@ impl TimeBudget {
             .then_some(EndpointError::Limit(LimitKind::HostCalls))
     }
 
-    /// The instance is about to go. What was said first stays.
+    /// Records how the instance ended. The first record stays.
     pub(crate) fn end(&self, outcome: Outcome) {
         let _ = self.outcome.set(outcome);
     }
 
-    /// The instance went without finishing.
+    /// Whether the instance ended without finishing.
     pub(crate) fn failed(&self) -> bool {
         self.outcome.get() == Some(&Outcome::Failed)
     }
 
-    /// The budget that has run out at `now`, or when to look again.
+    /// The budget that has run out at `now`, or when to check next.
     fn deadline(&self, now: Instant) -> Result<Instant, EndpointError> {
         let Limits { idle, total, .. } = self.limits;
         let last = self.begun + Duration::from_millis(self.moved.load(Relaxed));
         let inside = self.inside.load(Relaxed) > 0;
         let quiet_since = if inside || self.queued.load(Relaxed) { now } else { last };
-        // Far enough for a total that somebody lifted with Duration::MAX.
+        // Far enough for a total of Duration::MAX.
         let far = now + Duration::from_secs(86_400);
         let ends = self.begun.checked_add(total).unwrap_or(far);
         let bored = quiet_since.checked_add(idle).unwrap_or(far);
@@ -200,7 +200,7 @@ impl Drop for Rest<'_> {
     }
 }
 
-/// Runs a guest until it ends or a budget does.
+/// Runs a guest until it ends or a budget runs out.
 pub(crate) async fn run<T>(
     meter: &TimeBudget,
     work: impl Future<Output = T>,
@@ -217,8 +217,8 @@ pub(crate) async fn run<T>(
         if let Poll::Ready(done) = polled {
             return Poll::Ready(Ok(done));
         }
-        // A guest yields after a tick. What goes far beyond it is the machine's scheduler giving
-        // the processor to somebody else, which is not the guest's fault.
+        // A guest yields after a tick. Much longer times come from the operating system's
+        // scheduler, and are not the guest's fault.
         spent += begun.elapsed().min(2 * TICK);
         if spent > meter.limits.cpu {
             let limit = meter.limits.cpu;
@@ -248,7 +248,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// The total of ten seconds is spent so: a pause of the guest, then a call of the host.
+    /// The total of ten seconds is spent in pauses of the guest, then in a host call.
     async fn check(pauses: Duration, blamed: fn(&EndpointError) -> bool) {
         let limits = Limits { idle: 9 * SECOND, total: 10 * SECOND, ..Limits::default() };
         let chair = Arc::new(CpuTurns::default()).chair(Party::Host);

@@ -1,5 +1,5 @@
-//! WASI's clocks, coarse: a guest that measures its neighbours through caches
-//! gets milliseconds, not nanoseconds.
+//! Coarse WASI clocks: a guest that measures other guests through CPU caches gets milliseconds, not
+//! nanoseconds.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use wasmtime_wasi::{HostMonotonicClock, HostWallClock};
 
 const STEP: u64 = 1_000_000;
 
-/// A clock cut to milliseconds.
+/// A clock truncated to milliseconds.
 #[derive(Debug)]
 pub(crate) struct CoarseClock<C>(pub(crate) C);
 

@@ -1,11 +1,10 @@
-//! What guests write to stdout and stderr, as lines of the host's log.
+//! Guests' stdout and stderr as lines of the host's log.
 //!
-//! A guest's words are hostile: control characters are escaped so that they
-//! cannot forge lines or drive a terminal, long lines are broken, and after the
-//! byte cap of the call there is one line that says so and then silence. What a
-//! tenant's calls may log together is counted where the log is written. Writing
-//! never blocks and never fails, so a guest cannot tell. Both streams of WASI 0.2
-//! and of 0.3 lead here.
+//! A guest's output is untrusted: control characters are escaped so that they cannot forge lines or
+//! control a terminal, long lines are broken, and after the byte limit of the call one line says so
+//! and the rest is dropped. What a tenant's calls may log together is counted where the log is
+//! written. Writing never blocks and never fails, so a guest cannot observe this. Both streams of
+//! WASI 0.2 and of 0.3 end here.
 
 use parking_lot::Mutex;
 use std::io;
@@ -23,12 +22,12 @@ use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-/// A line longer than this is broken: below what is cut ([`model::foreign::LONGEST`]), also where some of
-/// it is escaped.
+/// A longer line is broken: below the truncation limit ([`model::foreign::LONGEST`]), also where
+/// some of it is escaped.
 const LINE: usize = 2048;
-/// Bytes of the last words that are kept.
+/// Bytes of the last output that are kept.
 const LAST_WORDS: usize = 600;
-/// What a guest may write in one call.
+/// Maximum size in bytes of one write.
 const PERMIT: usize = 64 << 10;
 
 /// One of a guest's two streams.
@@ -38,7 +37,7 @@ pub(crate) struct Log {
     name: &'static str,
 }
 
-/// Who writes, and at whose cost.
+/// The writing component, and the tenant that is charged.
 #[derive(Debug)]
 pub(crate) struct LogSource {
     pub(crate) component: Arc<str>,
@@ -51,12 +50,12 @@ struct Page {
     whose: LogSource,
     left: AtomicUsize,
     cut: AtomicBool,
-    /// The end of what was written to stderr, its lines joined: what a panic says stands there.
+    /// The end of the output on stderr, its lines joined: it holds the message of a panic.
     last: Mutex<String>,
 }
 
 impl Log {
-    /// Stdout and stderr, under one cap.
+    /// Stdout and stderr, under one limit.
     pub(crate) fn pair(whose: LogSource, bytes: usize) -> (Self, Self) {
         let page = Arc::new(Page {
             whose,
@@ -67,14 +66,14 @@ impl Log {
         (Self { page: Arc::clone(&page), name: "stdout" }, Self { page, name: "stderr" })
     }
 
-    /// The end of what the guest has written to stderr, in one line; none where it wrote nothing.
+    /// The end of the guest's output on stderr, in one line; none where there was none.
     pub(crate) fn last_words(&self) -> Option<String> {
         let last = self.page.last.lock();
         (!last.is_empty()).then(|| last.clone())
     }
 
     fn line(&self, bytes: &[u8]) {
-        // A panic of Rust's begins with one.
+        // The output of a Rust panic begins with one.
         if bytes.is_empty() {
             return;
         }
@@ -131,7 +130,7 @@ impl StdoutStream for Log {
     }
 }
 
-/// What an entry costs beside its bytes: an empty line is one, too.
+/// The cost of an entry beside its bytes: an empty line is one, too.
 const ENTRY: usize = 64;
 
 struct Lines {
@@ -169,7 +168,7 @@ impl Drop for Lines {
     }
 }
 
-/// WASI 0.3. Nothing is ever waited for.
+/// WASI 0.3. Never waits.
 impl AsyncWrite for Lines {
     fn poll_write(
         mut self: Pin<&mut Self>,

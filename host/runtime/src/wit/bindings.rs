@@ -1,7 +1,7 @@
-//! Rust types and traits made from `wit/`: one invocation for each world, and
-//! one set of types, so that a draft from an endpoint is a draft for `mime`.
+//! Bindings generated from `wit/`: one invocation of `bindgen!` for each world, and one set of
+//! types, so that a draft from an endpoint is a draft for `mime`.
 
-/// What endpoints import.
+/// The imports of endpoints.
 pub(crate) mod capabilities {
     wasmtime::component::bindgen!({
         path: "../../wit",
@@ -16,7 +16,7 @@ pub(crate) mod capabilities {
     });
 }
 
-/// What an endpoint says about itself.
+/// The description of an endpoint.
 pub(crate) mod describes {
     wasmtime::component::bindgen!({
         path: "../../wit",
@@ -25,7 +25,7 @@ pub(crate) mod describes {
     });
 }
 
-/// The parser and writer of mail.
+/// The parser and composer of mail.
 pub(crate) mod mime_engine {
     wasmtime::component::bindgen!({
         path: "../../wit",
@@ -41,7 +41,7 @@ pub(crate) mod mime_engine {
     });
 }
 
-/// A filter of outgoing mail.
+/// Filters of outgoing mail.
 pub(crate) mod before_send {
     wasmtime::component::bindgen!({
         path: "../../wit",

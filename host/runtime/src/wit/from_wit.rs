@@ -1,7 +1,7 @@
-//! The WIT's values as the model's: what a guest tells the host.
+//! Conversion from WIT types to the model: values that a guest passes to the host.
 //!
-//! Handles inside a value are taken out of the guest's table, which is why
-//! drafts need it. Everything else is plain.
+//! Handles inside a value are taken out of the guest's table, which is why drafts need it.
+//! Everything else is plain data.
 
 use model::filter::{Edit, Footer, Refusal, Verdict};
 use model::instant::Timestamp;
@@ -80,10 +80,10 @@ pub(crate) fn query(query: wit::messages::Query) -> MessageQuery {
     }
 }
 
-/// Why a change of flags cannot be meant.
+/// Why a change of flags is invalid.
 #[derive(Debug)]
 pub(crate) enum FlagFault {
-    /// The flag is none that we would send.
+    /// The flag may not be sent.
     Flag(String, InvalidFlag),
     /// `set` beside `add` or `remove`.
     SetAndEdit,

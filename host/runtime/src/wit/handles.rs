@@ -1,4 +1,4 @@
-//! What a guest's handles stand for, where the model has no type of its own.
+//! Resource types behind a guest's handles, where the model has none.
 #![expect(unreachable_pub, reason = "the macro re-exports them from its public modules")]
 
 use std::sync::Arc;
@@ -13,10 +13,10 @@ pub struct MessageHandle(pub Arc<dyn Message>);
 /// `postlet:mail/uploads.spool`.
 #[derive(Debug)]
 pub struct SpoolHandle {
-    /// Where the bytes go.
+    /// Receives the bytes.
     pub spool: Box<dyn Spool>,
     /// Bytes that may still be written.
     pub left: u64,
-    /// Bytes that it may have altogether.
+    /// Bytes that it may have in total.
     pub limit: u64,
 }

@@ -1,11 +1,11 @@
-//! How much one host call may be handed: every list and every string has a bound.
+//! Size limits of host calls' arguments: every list and every string has one.
 //!
-//! Checked before anything is cloned, looked up or sent, so that what is refused costs nothing more
-//! than carrying it in, which wasmtime bounds by bytes ([`crate::limits::Limits::host_call_bytes`]).
-//! These are bounds of the call; what a message or a mailbox may have is narrower in places, and
-//! checked by whoever knows why.
+//! Checked before anything is cloned, looked up or sent, so that a refusal costs nothing more than
+//! copying the argument, which wasmtime limits in bytes
+//! ([`crate::limits::Limits::host_call_bytes`]). These are limits of the call; those of a message
+//! or a mailbox are narrower in places, and checked elsewhere.
 //!
-//! Invariant: the problem names the member, how many it had, and how many it may have.
+//! Invariant: the problem names the member, its size, and the limit.
 
 use model::problem::{Code, Fault, Problem};
 
@@ -17,27 +17,28 @@ use crate::wit::bindings::capabilities::postlet::mail::types::Address;
 pub(crate) const KEYS: usize = 1_000;
 /// Flags in one change, all of its lists together.
 pub(crate) const FLAGS: usize = 100;
-/// States that submissions are looked for by.
+/// States in one query of submissions.
 const STATES: usize = 100;
-/// Entries in one list of a draft: addresses, attachments, ids, additional fields. An attachment takes a
-/// handle of the `mime` component's ([`crate::limits::Limits::handles`]), which needs some for itself.
+/// Entries in one list of a draft: addresses, attachments, ids, additional fields. An attachment
+/// takes a handle of the `mime` component's ([`crate::limits::Limits::handles`]), which needs some
+/// for itself.
 const IN_DRAFT: usize = 1_000;
-/// A word that is looked up: an id, a key, a mailbox, a cursor, a path, a domain, a flag.
+/// Bytes of a name or key: an id, a mailbox, a cursor, a path, a domain, a flag.
 const WORD: usize = 4 << 10;
-/// A line of a draft.
+/// Bytes of a line of a draft.
 const LINE: usize = 64 << 10;
-/// A body of a draft.
+/// Bytes of a body of a draft.
 const BODY: usize = 8 << 20;
 
 type Checked = Result<(), Problem>;
 
-/// Keys of messages.
+/// Checks a list of message ids.
 pub(crate) fn keys(keys: &[String]) -> Checked {
     list(Code::InvalidBody, "keys", keys.len(), KEYS)?;
     keys.iter().enumerate().try_for_each(|(at, key)| word(&format!("keys/{at}"), key))
 }
 
-/// A word that is looked up.
+/// Checks a name or key.
 pub(crate) fn word(member: &str, text: &str) -> Checked {
     bytes(Code::InvalidBody, member, text, WORD)
 }

@@ -1,7 +1,7 @@
-//! Problems as guests see them.
+//! Conversion of problems for guests.
 //!
-//! The one place where a [`Problem`] crosses into a guest: its cause stays here,
-//! in the log, beside the request's id.
+//! The one place where a [`Problem`] is passed to a guest: its cause stays here, in the log, beside
+//! the request's id.
 
 use std::io;
 
@@ -13,7 +13,7 @@ use crate::error;
 use crate::wit::bindings::capabilities::postlet::mail::types as wit;
 use crate::wit::from_wit::FlagFault;
 
-/// Logs the cause and gives the rest to the guest.
+/// Logs the cause and returns the rest for the guest.
 pub(crate) fn refuse(problem: Problem, request: Option<&RequestId>) -> wit::Problem {
     let request = request.map(RequestId::as_str);
     let code = problem.code;
@@ -32,7 +32,7 @@ pub(crate) fn refuse(problem: Problem, request: Option<&RequestId>) -> wit::Prob
         detail: problem.detail,
         retryable: code.retryable(),
         retry_after_seconds: problem.retry_after.map(|after| {
-            // Rounded up: whoever comes back too early is told off again.
+            // Rounded up: a client that comes back too early is refused again.
             let rounded = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             u32::try_from(rounded).unwrap_or(u32::MAX)
         }),
@@ -69,7 +69,7 @@ pub(crate) fn bad_flags(fault: &FlagFault) -> Problem {
     Problem::new(Code::InvalidBody, detail).with_faults(vec![fault])
 }
 
-/// A spool that takes no more.
+/// A spool that accepts no more bytes.
 pub(crate) fn spool(error: SpoolError) -> Problem {
     match error {
         SpoolError::TooLarge { limit } => too_large(limit),
@@ -84,12 +84,12 @@ pub(crate) fn spool(error: SpoolError) -> Problem {
     }
 }
 
-/// More bytes than an upload may have.
+/// An upload beyond its limit.
 pub(crate) fn too_large(limit: u64) -> Problem {
     Problem::new(Code::BodyTooLarge, format!("More than {limit} bytes."))
 }
 
-/// Bytes that cannot be read after all.
+/// Bytes that could not be read.
 pub(crate) fn unreadable(error: io::Error) -> Problem {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
     let lost = [BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof];

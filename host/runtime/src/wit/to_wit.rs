@@ -1,4 +1,4 @@
-//! The model's values as the WIT's: what the host tells a guest.
+//! Conversion from the model to WIT types: values that the host passes to a guest.
 
 use model::account::Security;
 use model::discovery::{DiscoveryResult, Step};

@@ -1,11 +1,10 @@
-//! Large bodies: files named by the SHA-256 of their bytes.
+//! Blobs: large bodies as files named by the SHA-256 of their bytes.
 //!
-//! They stay out of the database, so that its log stays small. Knows nothing of
-//! submissions: whoever removes a file asks the database first what is in use.
+//! They stay out of the database, so that its log stays small. Independent of submissions: a caller
+//! that removes a file first asks the database which are in use.
 //!
-//! Invariant: a file under its final name is whole and on the disk, its name
-//! too, before anyone may refer to it; and what is read from it has the digest
-//! in its name, or is not given out at all.
+//! Invariant: a file under its final name is complete and durable, its name too, before a row may
+//! refer to it; and its bytes are returned only if their digest equals its name.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -31,11 +30,11 @@ use crate::thread_pool::ThreadPool;
 /// SHA-256.
 pub(crate) type Digest = [u8; 32];
 
-/// How long a file that nothing refers to is kept: longer than any request between file and row.
+/// How long an unreferenced file is kept: longer than any request takes between file and row.
 const GRACE: Duration = Duration::from_secs(60 * 60);
-/// What one sweep looks at, so that it stays cheap.
+/// Files examined by one sweep, so that it stays cheap.
 const SWEEP: usize = 8;
-/// What is remembered for later sweeps; the rest waits for the next start.
+/// Maximum number of files recorded for later sweeps; the rest waits for the next start.
 const REMEMBERED: usize = 4096;
 
 /// The files of one directory.
@@ -54,12 +53,13 @@ struct BlobDirectory {
     pinned: HashMap<Digest, u32>,
     /// Files that may have lost their last row.
     retired: VecDeque<Digest>,
-    /// About to be removed, however young, unless somebody writes them again.
+    /// Marked for removal, however young, unless they are written again.
     condemned: HashSet<Digest>,
 }
 
 impl Blobs {
-    /// Opens the directory, which belongs to us alone, and clears away half-written files.
+    /// Opens the directory, which belongs to this process alone, and removes partially written
+    /// files.
     pub(crate) fn open(
         root: PathBuf,
         clock: Arc<dyn Clock>,
@@ -107,15 +107,15 @@ impl Blobs {
         let path = self.path(&digest);
         let dir = path.parent().unwrap_or(&self.root);
         let mut shelf = self.shelf();
-        // Each is opened before what it is to sync: what cannot be opened is no sync that failed, and
-        // must not leave a name that was never synced.
+        // Each is opened before what it is to sync: a directory that cannot be opened is no failed
+        // sync, and must not leave a name that was never synced.
         if !dir.exists() {
             let root = File::open(&self.root)?;
             fs::create_dir_all(dir)?;
             self.synced(root.sync_all())?;
         }
         let fan = File::open(dir)?;
-        // Over an equal file: the new one is young, so no sweep takes it.
+        // Replaces an equal file: the new one is young, so no sweep removes it.
         draft.persist(&path).map_err(|error| error.error)?;
         self.synced(fan.sync_all())?;
         shelf.condemned.remove(&digest);
@@ -140,7 +140,7 @@ impl Blobs {
         Arc::new(Blob { path, digest, size, crew, file: Arc::default() })
     }
 
-    /// Remembers that a row gave the file up.
+    /// Records that a row released the file.
     pub(crate) fn retire(&self, digest: Digest) {
         let mut shelf = self.shelf();
         if shelf.retired.len() < REMEMBERED {
@@ -148,7 +148,7 @@ impl Blobs {
         }
     }
 
-    /// A few retired files that are old enough to go, should nothing refer to them.
+    /// A few retired files that are old enough to be removed, if nothing refers to them.
     pub(crate) async fn expired(&self) -> io::Result<Vec<Digest>> {
         let candidates: Vec<Digest> = {
             let mut shelf = self.shelf();
@@ -162,7 +162,7 @@ impl Blobs {
         let sort = move |_: &mut ()| {
             let (ripe, young): (Vec<_>, Vec<_>) = candidates
                 .into_iter()
-                // What cannot be seen is gone already.
+                // A file whose age cannot be read is gone already.
                 .filter_map(|one| Some((one, blobs.is_old(&blobs.path(&one)).ok()?)))
                 .partition(|(_, old)| *old);
             blobs.shelf().retired.extend(young.into_iter().map(|(young, _)| young));
@@ -171,7 +171,7 @@ impl Blobs {
         Ok(self.crew.run(sort).await?)
     }
 
-    /// Removes those of `unused` that nobody is writing again.
+    /// Removes those of `unused` that are not being written again.
     pub(crate) async fn remove(&self, unused: Vec<Digest>) -> io::Result<()> {
         let blobs = self.clone();
         let remove =
@@ -179,8 +179,8 @@ impl Blobs {
         self.crew.run(remove).await?
     }
 
-    /// Every retired file, for when there is no room to let them grow old. What is pinned stays: its
-    /// row may be written by the time that somebody looks.
+    /// Marks every retired file, for when there is no space to keep them for the grace period.
+    /// Pinned files are left out: their row may be written by the time of the check.
     pub(crate) fn mark_unreferenced(&self) -> Vec<Digest> {
         let mut shelf = self.shelf();
         let BlobDirectory { pinned, retired, condemned } = &mut *shelf;
@@ -191,7 +191,7 @@ impl Blobs {
         gone
     }
 
-    /// Removes those of `unused` that are condemned still, and acquits the rest of `all`.
+    /// Removes those of `unused` that are still marked, and unmarks the rest of `all`.
     pub(crate) async fn delete_marked(
         &self,
         all: Vec<Digest>,
@@ -200,7 +200,7 @@ impl Blobs {
         let blobs = self.clone();
         let remove = move |_: &mut ()| {
             all.iter().try_for_each(|digest| {
-                // Under the lock, so that nobody puts the same bytes back in between.
+                // Under the lock, so that the same bytes are not stored again in between.
                 let mut shelf = blobs.shelf();
                 let goes = shelf.condemned.remove(digest) && unused.contains(digest);
                 if !goes {
@@ -224,7 +224,7 @@ impl Blobs {
             }
             for file in fs::read_dir(fan.path())? {
                 let name = file?.file_name();
-                // What has no such name is not ours to remove.
+                // A file without such a name is not a blob.
                 let Some(digest) = name.to_str().and_then(parse) else { continue };
                 if !used.contains(&digest) {
                     self.remove_one(&digest)?;
@@ -240,7 +240,7 @@ impl Blobs {
         if shelf.pinned.contains_key(digest) || !self.is_old(&path)? {
             return Ok(());
         }
-        // Under the lock, so that nobody puts the same bytes back in between.
+        // Under the lock, so that the same bytes are not stored again in between.
         fs::remove_file(path)
     }
 
@@ -265,13 +265,13 @@ impl Blobs {
     }
 }
 
-/// Half-written files.
+/// The directory of partially written files.
 const DRAFTS: &str = "drafts";
 
-/// Keeps a file from being collected while its row is on the way.
+/// Protects a file from removal while its row is being written.
 #[derive(Debug)]
 pub(crate) struct Pin {
-    /// The file's name.
+    /// The digest, which is the file's name.
     pub(crate) digest: Digest,
     shelf: Arc<Mutex<BlobDirectory>>,
 }
@@ -288,7 +288,7 @@ impl Drop for Pin {
     }
 }
 
-/// One file, opened late.
+/// One file, opened on first use.
 struct Blob {
     path: PathBuf,
     digest: Digest,
@@ -331,11 +331,11 @@ impl fmt::Debug for Blob {
     }
 }
 
-/// The file, when it holds so many bytes and they are those that its name says.
+/// The file, if it has this size and its bytes match the digest in its name.
 fn verified(path: &Path, digest: &Digest, size: u64) -> io::Result<File> {
     let damaged = || io::Error::new(io::ErrorKind::InvalidData, "the stored bytes are damaged");
     let mut file = File::open(path)?;
-    // Of a row whose size is wrong only a part would be sent.
+    // If the size in the row is wrong only a part would be sent.
     if file.metadata()?.len() != size {
         return Err(damaged());
     }
@@ -362,7 +362,7 @@ fn parse(name: &str) -> Option<Digest> {
     Some(digest)
 }
 
-/// A name is on the disk only when its directory is.
+/// Syncs a directory: a name is durable only when its directory is.
 pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }

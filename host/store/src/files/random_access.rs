@@ -1,6 +1,6 @@
-//! Reading a file at random places, without blocking the caller's executor; and what a full disk is.
+//! Random-access file reads without blocking the caller's executor; and the test for a full disk.
 //!
-//! Shared by spools and blobs. Knows nothing of what the bytes are.
+//! Shared by spools and blobs.
 
 use std::fs::File;
 use std::io;
@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::thread_pool::ThreadPool;
 
-/// The largest piece read at once: bounds what a careless caller can make us hold.
+/// The largest piece read at once: bounds the memory of one call.
 pub(crate) const PIECE: usize = 256 * 1024;
 
 /// At most `length` bytes (and at most [`PIECE`]) from `offset` of a file of `size` bytes; empty only at the end.
@@ -34,7 +34,7 @@ pub(crate) async fn read_piece(
     crew.run(read).await?
 }
 
-/// There is no room, or none for this user.
+/// Whether there is no space, or none within this user's quota.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

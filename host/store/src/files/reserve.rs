@@ -1,11 +1,13 @@
-//! Room on the disk that new mail may not use, so that a full disk drains what is queued.
+//! Reserved disk space that new mail may not use, so that queued mail can be delivered while the
+//! disk is full.
 //!
-//! A file holds the room while all is well. When a write finds the disk full the file is emptied,
-//! whoever filled the disk, and new mail is refused until there is room to fill it again.
+//! A file holds the space. When a write finds the disk full the file is emptied, whatever filled
+//! the disk, and new mail is refused until there is space to fill it again.
 //!
-//! Invariant: new mail is taken only while the reserve is whole and there is some more room. Where the
-//! file system cannot set room aside, that some more room is all there is. Where a quota rules, the
-//! system does not tell how much is free, so room is believed in only when it was had for a moment.
+//! Invariant: new mail is accepted only while the reserve is complete and some headroom is free.
+//! Where the file system cannot allocate space in advance, the headroom is all there is. Under a
+//! quota the system does not report free space, so space counts only after it was allocated for a
+//! moment.
 
 use parking_lot::Mutex;
 use std::fs::{File, OpenOptions};
@@ -23,15 +25,16 @@ use rustix::io::Errno;
 
 use crate::files::random_access::is_full;
 
-/// What is set aside: several times what the log of a database takes before it is emptied.
+/// Size of the reserve in bytes: several times what the log of a database takes before it is
+/// emptied.
 const RESERVE: u64 = 16 << 20;
-/// What new mail leaves beside it.
+/// Bytes that new mail leaves free beside it.
 const HEADROOM: u64 = 8 << 20;
-/// Of a small disk not more than this part is set aside, and half of it is left beside.
+/// On a small disk at most this part is reserved, and half of it is left free beside.
 const PART: u64 = 16;
-/// A database cannot even be opened with less.
+/// Opening a database needs this many bytes.
 const TO_OPEN: u64 = 1 << 20;
-/// Between two tries to set it aside: each takes all of it for a moment, where a quota rules.
+/// Pause between two tries to allocate it: under a quota each takes all of it for a moment.
 const AGAIN: Duration = Duration::from_secs(30);
 
 /// The reserve of one data directory. Clones share it.
@@ -43,16 +46,17 @@ struct Inner {
     dir: PathBuf,
     size: u64,
     headroom: u64,
-    /// The room was given up; new mail waits until it can be set aside again.
+    /// The reserve was released; new mail waits until it can be allocated again.
     spent: AtomicBool,
-    /// One at a time sets it aside or gives it up; with when that found no room last (monotonic).
+    /// Held while it is allocated or released; with the time of the last allocation that failed
+    /// (monotonic).
     turn: Mutex<Option<Duration>>,
     clock: Arc<dyn Clock>,
 }
 
 impl Reserve {
-    /// Sets the room aside; on a disk that is full gives up what an earlier run had set aside, so that
-    /// the databases can be opened.
+    /// Allocates the reserve; on a full disk releases the one of an earlier run, so that the
+    /// databases can be opened.
     pub(crate) fn open(dir: &Path, clock: Arc<dyn Clock>) -> Self {
         let total =
             statvfs(dir).map_or(u64::MAX, |disk| disk.f_blocks.saturating_mul(disk.f_frsize));
@@ -77,7 +81,7 @@ impl Reserve {
         reserve
     }
 
-    /// Whether so many bytes of new mail may come.
+    /// Admits so many bytes of new mail.
     ///
     /// # Errors
     /// [`StoreError::Full`].
@@ -89,7 +93,7 @@ impl Reserve {
         if room && !self.0.spent.load(Ordering::SeqCst) { Ok(()) } else { Err(StoreError::Full) }
     }
 
-    /// A write found no room.
+    /// Releases the reserve, after a write found no space.
     pub(crate) fn release(&self) {
         let _turn = self.0.turn.lock();
         let gave =
@@ -108,8 +112,8 @@ impl Reserve {
         }
     }
 
-    /// Sets the room aside again, should there be as much and the headroom too; not at once where that was
-    /// tried and there was none.
+    /// Allocates the reserve again, if there is space for it and the headroom; not immediately
+    /// after a try that failed.
     fn restore(&self) {
         let mut failed = self.0.turn.lock();
         let now = self.0.clock.monotonic();
@@ -133,13 +137,15 @@ impl Reserve {
                 if !full {
                     tracing::warn!(%error, "no room can be set aside for a full disk");
                 }
-                // A file that cannot be opened now says nothing about room: headroom has to do.
+                // A file that cannot be opened now says nothing about space: only the headroom is
+                // checked.
                 self.0.spent.store(full, Ordering::SeqCst);
             }
         }
     }
 
-    /// Sets the room aside, when so much more can be had beside it. What is set aside already stays so.
+    /// Allocates the reserve, if so much more is available beside it. What is allocated already
+    /// stays.
     fn fill(&self, beside: u64) -> io::Result<()> {
         let file: File = OpenOptions::new()
             .write(true)
@@ -150,7 +156,7 @@ impl Reserve {
         let held = file.metadata()?.len();
         let wanted = self.0.size.saturating_add(beside);
         let had = match fallocate(&file, FallocateFlags::empty(), 0, wanted) {
-            // Nothing can be set aside here.
+            // The file system cannot allocate in advance.
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
             Err(error) => Err(error.into()),
         };
@@ -161,7 +167,7 @@ impl Reserve {
         had
     }
 
-    /// None where the system does not say.
+    /// Free bytes; none where the system does not report them.
     fn free(&self) -> Option<u64> {
         statvfs(&self.0.dir).ok().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize))
     }
@@ -192,7 +198,7 @@ mod tests {
         assert_eq!(held(), reserve.0.size);
     }
 
-    /// Each try takes all of it for a moment, and would be made for every message that comes.
+    /// Each try takes all of it for a moment, and would be made for every message.
     #[test]
     fn a_try_that_found_no_room_is_not_made_again_at_once() {
         let Some(disk) = Disk::of(4 << 20) else {
@@ -208,7 +214,7 @@ mod tests {
         reserve.release();
         let fill = disk.0.join("fill");
         assert!(std::fs::write(&fill, vec![1; 8 << 20]).is_err(), "the disk is small");
-        // As under a quota: nothing says that there is no room before it is tried.
+        // As under a quota: a lack of space shows only when it is tried.
         File::options().write(true).open(reserve.path()).unwrap().set_len(reserve.0.size).unwrap();
         assert!(matches!(reserve.admit(1000), Err(StoreError::Full)));
         std::fs::remove_file(&fill).unwrap();

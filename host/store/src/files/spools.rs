@@ -1,11 +1,10 @@
-//! Spools: bytes on their way in, charged to whom they are for while they live.
+//! Spools: uploads in progress, charged to a tenant while they live.
 //!
-//! Small ones stay in memory; larger ones go to an unnamed file, which the
-//! system removes with the last handle, crash or not.
+//! Small ones stay in memory; larger ones go to an unnamed file, which the system removes with the
+//! last handle, even after a crash.
 //!
-//! Invariant: what is held never exceeds the limits, whatever callers do, and
-//! a charge is given back exactly once: when the spool, or the octets made
-//! from it, are dropped.
+//! Invariant: the sum of all spools never exceeds the limits, and a charge is released exactly
+//! once: when the spool, or the octets made from it, are dropped.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -26,17 +25,17 @@ use crate::error::OpenError;
 use crate::files::random_access::read_piece;
 use crate::thread_pool::ThreadPool;
 
-/// How much may be spooled, in bytes.
+/// Limits of spools, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct SpoolLimits {
     /// One spool.
     pub per_spool: u64,
-    /// All spools of one tenant together, without those of its strangers: they have half as much. Nobody
-    /// ever has more than would then be left for others.
+    /// All spools of one tenant together, without those of its anonymous requests: they have half
+    /// as much. No single party has more than would then be left for others.
     pub per_tenant: u64,
-    /// All spools together. Those of all strangers have a quarter of it.
+    /// All spools together. Those of all anonymous requests have a quarter of it.
     pub host: u64,
-    /// What stays in memory; larger spools go to a file.
+    /// Larger spools go to a file.
     pub in_memory: usize,
 }
 
@@ -57,11 +56,11 @@ pub struct FileSpools {
 
 /// Two threads: one slow write does not stop every other spool.
 const THREADS: usize = 2;
-/// Small writes are gathered before they go to the file.
+/// Small writes are buffered up to this size.
 const GATHERED: usize = 64 * 1024;
 
 impl FileSpools {
-    /// Makes the directory when it is missing.
+    /// Creates the directory when it is missing.
     ///
     /// # Errors
     /// [`OpenError::Io`].
@@ -99,12 +98,12 @@ struct FileSpool {
     limits: SpoolLimits,
     charge: Charge,
     crew: Arc<ThreadPool<()>>,
-    /// What is not in the file yet.
+    /// Bytes that are not in the file yet.
     buffer: BytesMut,
     file: Option<Arc<File>>,
     /// Bytes in the file.
     written: u64,
-    /// A write was given up half way: what lies in the file is not what was meant.
+    /// A write was cancelled: the contents of the file are undefined.
     torn: bool,
 }
 
@@ -146,7 +145,7 @@ impl FileSpool {
         let bytes = self.buffer.split().freeze();
         let (at, length) = (self.written, bytes.len() as u64);
         let (file, dir) = (self.file.clone(), self.dir.clone());
-        // Stays true when this future is dropped before the write has answered.
+        // Stays true when this future is dropped before the write completed.
         let torn = std::mem::replace(&mut self.torn, true);
         let write = move |_: &mut ()| {
             let file = match file {
@@ -164,7 +163,7 @@ impl FileSpool {
     }
 }
 
-/// Finished bytes and their charge.
+/// The bytes of a finished spool, and their charge.
 struct Spooled {
     held: Held,
     charge: Charge,
@@ -206,7 +205,7 @@ impl fmt::Debug for Spooled {
     }
 }
 
-/// Who holds how much.
+/// Bytes in use by each party.
 #[derive(Debug)]
 struct Ledger {
     limits: SpoolLimits,
@@ -216,22 +215,22 @@ struct Ledger {
 #[derive(Debug, Default)]
 struct Charged {
     host: u64,
-    /// Of it, what all strangers have.
+    /// The part of all anonymous requests.
     strangers: u64,
     parties: HashMap<Party, u64>,
 }
 
-/// A tenant's own callers, or those of its callers that show no token.
+/// A party that is charged: a tenant's callers with a token, or those without.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Party {
     tenant: TenantId,
     strangers: bool,
 }
 
-/// Strangers of all tenants have this part of all.
+/// The anonymous requests of all tenants together have this part of the total.
 const STRANGERS: u64 = 4;
 
-/// One spool's share.
+/// The charge of one spool.
 #[derive(Debug)]
 struct Charge {
     ledger: Arc<Ledger>,
@@ -254,7 +253,7 @@ impl Charge {
             } else {
                 (limits.per_tenant, u64::MAX)
             };
-            // Each with what is told: the number that somebody set, not what happens to be left of it.
+            // Each with the number for the error: the configured limit, not the current remainder.
             let bounds = [(own, own), (strangers, limits.host / STRANGERS), (all, limits.host)];
             if let Some((_, limit)) = bounds.into_iter().find(|(most, _)| held > *most) {
                 return Err(SpoolError::Full { limit });
@@ -343,8 +342,8 @@ mod tests {
         assert_eq!((charged.host, charged.strangers, charged.parties.len()), (0, 0, 0));
     }
 
-    /// Whoever shows no token takes nothing from the tenant's own, and however many take all that they
-    /// get, there is some left.
+    /// Anonymous requests take nothing from the tenant's own limit, and however many use all of
+    /// theirs, some is left.
     #[tokio::test]
     async fn strangers_have_a_share_of_their_own_and_nobody_has_all() {
         let limits = SpoolLimits { per_spool: 1000, per_tenant: 1000, host: 4000, in_memory: 100 };
@@ -373,7 +372,7 @@ mod tests {
         assert!(take(Payer::Host).await > 0);
     }
 
-    /// Whoever is refused is told a number that stands in docs/limits.md, never what happens to be left.
+    /// The error of a refusal names a number from docs/limits.md, never the current remainder.
     #[tokio::test]
     async fn the_bound_that_was_met_is_told() {
         let limits = SpoolLimits { per_spool: 5000, per_tenant: 1000, host: 4000, in_memory: 100 };
@@ -382,7 +381,7 @@ mod tests {
         let cases: &[(&[(Payer<'_>, usize)], u64)] = &[
             (&[(Payer::Tenant(&a), 1001)], 1000),
             (&[(Payer::Strangers(&a), 501)], 500),
-            // More than would then be left for other strangers.
+            // More than would then be left for other anonymous requests.
             (&[(Payer::Strangers(&a), 500), (Payer::Strangers(&b), 251)], 1000),
             (
                 &[
@@ -435,7 +434,7 @@ mod tests {
         {
             let mut write = spool.write(Bytes::from(vec![7; 500]));
             let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-            // Either it is already done, or it is dropped while it waits for the disk.
+            // Either it is already complete, or it is dropped while it waits for the disk.
             if write.as_mut().poll(&mut context).is_ready() {
                 return;
             }

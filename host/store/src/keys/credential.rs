@@ -1,7 +1,7 @@
-//! Credentials as sealed records: a password as it is, tokens as JSON.
+//! Encoding of credentials in sealed records: a password as it is, tokens as JSON.
 //!
-//! Invariant: each kind has a field of its own, which is authenticated, so that
-//! one is never read as the other.
+//! Invariant: each kind has a field name of its own, which is authenticated, so that one is never
+//! read as the other.
 
 use model::account::{Account, Credentials, MailServer, OAuth, TokenSource};
 use model::instant::Timestamp;
@@ -43,7 +43,7 @@ pub(crate) fn seal(
     Ok(Sealed { field: field.to_owned(), record })
 }
 
-/// The reverse of [`seal`].
+/// The inverse of [`seal`].
 pub(crate) fn open(
     keys: &Keys,
     account: &Account,
@@ -64,21 +64,21 @@ pub(crate) fn open(
     }
 }
 
-/// Whether what is stored for `known` may be shown to the servers of `account`: behind another port,
-/// and behind another key that is trusted, somebody else may answer.
+/// Whether the credentials stored for `known` may be sent to the servers of `account`: another
+/// port, or another pinned key, may belong to another party.
 pub(crate) fn is_given_for(known: &Account, account: &Account) -> bool {
     agree(known, account, |one, other| {
         (&one.host, one.port, one.pin) == (&other.host, other.port, other.pin)
     })
 }
 
-/// Whether tokens for `account` are still those of `known`. A new one that came while only a port was
+/// Whether tokens for `account` still belong to `known`. A new one that came while only a port was
 /// changed must not be lost: the old one may be void.
 pub(crate) fn is_renewed_for(known: &Account, account: &Account) -> bool {
     agree(known, account, |one, other| one.host == other.host)
 }
 
-/// The same account, and under each protocol the same server or none.
+/// Whether it is the same account, with the same server or none for each protocol.
 fn agree(
     known: &Account,
     account: &Account,
@@ -97,7 +97,7 @@ pub(crate) fn place<'a>(account: &'a Account, field: &'a str) -> Place<'a> {
     Place { tenant: account.tenant.as_str(), account: account.id.as_str(), field }
 }
 
-/// Fields may be added, never renamed.
+/// Stored JSON: fields may be added, never renamed.
 #[derive(Serialize, Deserialize)]
 struct Written {
     provider: Option<String>,

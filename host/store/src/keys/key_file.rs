@@ -1,11 +1,10 @@
-//! The file of the master key, and how another key takes its place.
+//! The master key file, and its replacement in a key rotation.
 //!
-//! A new key is written beside the file in use, under its name with `.next`,
-//! and renamed over it when no record needs the old one any more. So a host
-//! that ends at any point finds every key that a record may need.
+//! A new key is written beside the file in use, under its name with `.next`, and renamed over it
+//! when no record needs the old one any more. So after a crash at any point every key that a record
+//! may need is on disk.
 //!
-//! Invariant: the file appears whole or not at all; while `.next` is there, both
-//! keys are.
+//! Invariant: the file appears complete or not at all; while `.next` exists, both keys are valid.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -18,30 +17,31 @@ use crate::error::OpenError;
 use crate::keys::Keys;
 use crate::keys::seal::MasterKey;
 
-/// Where the master key lies.
+/// The location of the master key.
 #[derive(Clone, Debug)]
 pub struct KeyFile {
     path: PathBuf,
 }
 
 impl KeyFile {
-    /// A file that may not be there yet.
+    /// A file that may not exist yet.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
         Self { path }
     }
 
-    /// Where it is.
+    /// Its path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Reads the key, or makes a file of mode 0600 with 32 random bytes in base64. Where a rotation was
-    /// broken off, the new key is the current one and the old one still opens.
+    /// Reads the key, or creates a file of mode 0600 with 32 random bytes in base64. After an
+    /// interrupted rotation the new key is the current one and the old one still opens.
     ///
     /// # Errors
-    /// [`OpenError::KeyExposed`] when group or others may touch a file, [`OpenError::KeyMalformed`], [`OpenError::Io`].
+    /// [`OpenError::KeyExposed`] when group or others may access a file,
+    /// [`OpenError::KeyMalformed`], [`OpenError::Io`].
     pub fn load_or_create(&self) -> Result<Keys, OpenError> {
         match self.load()? {
             Some(keys) => Ok(keys),
@@ -49,7 +49,7 @@ impl KeyFile {
         }
     }
 
-    /// The same without making one.
+    /// As [`KeyFile::load_or_create`], without creating one.
     ///
     /// # Errors
     /// As [`KeyFile::load_or_create`].
@@ -61,8 +61,8 @@ impl KeyFile {
         }))
     }
 
-    /// A new key, on disk beside the old one; the one that is there already when the last rotation
-    /// did not end.
+    /// Begins a rotation: a new key, durable beside the old one; the existing one when the last
+    /// rotation did not end.
     ///
     /// # Errors
     /// As [`KeyFile::load_or_create`].
@@ -73,19 +73,19 @@ impl KeyFile {
         }
     }
 
-    /// The file of a new key, where a rotation was begun and has not ended.
+    /// The file of the new key, while a rotation has not ended.
     #[must_use]
     pub fn unfinished(&self) -> Option<PathBuf> {
         Some(self.next()).filter(|next| next.exists())
     }
 
-    /// The new key is the only one: to be called when no record is wrapped by the old one.
+    /// Ends a rotation: to be called when no record is wrapped by the old key.
     ///
     /// # Errors
     /// [`OpenError::Io`].
     pub fn finish(&self) -> Result<(), OpenError> {
         match fs::rename(self.next(), &self.path) {
-            // Finished already.
+            // Already finished.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             renamed => renamed
                 .and_then(|()| File::open(directory(&self.path))?.sync_all())
@@ -114,13 +114,13 @@ fn load(path: &Path) -> Result<Option<MasterKey>, OpenError> {
     MasterKey::from_base64(&text).map(Some).map_err(malformed)
 }
 
-/// Never a half-written key: the file appears whole, or not at all, and never replaces one.
+/// Creates the file atomically: complete, or not at all, and never replacing one.
 fn create(path: &Path) -> Result<MasterKey, OpenError> {
     let key =
         MasterKey::generate().map_err(|error| OpenError::io(path)(io::Error::other(error)))?;
     let text = key.to_base64();
     let write = || {
-        // tempfile makes files of mode 0600.
+        // tempfile creates files of mode 0600.
         let mut file = tempfile::NamedTempFile::new_in(directory(path))?;
         writeln!(file, "{}", text.reveal())?;
         file.as_file().sync_all()?;

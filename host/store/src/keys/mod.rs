@@ -1,10 +1,10 @@
-//! The master keys in use: one that seals, and perhaps an older one that still opens.
+//! Key ring: the current master key, and during a rotation the previous one.
 //!
-//! Between them they let a key be changed while the host serves: from the
-//! moment that the new one is in use both open, until no record needs the old.
+//! So a key can be replaced while the host serves: from the moment that the new one is in use both
+//! open, until no record needs the old.
 //!
-//! Invariant: a record is sealed by whoever writes it, at the time of writing,
-//! so that what is written after a key was put into use is sealed by it.
+//! Invariant: a record is sealed at the time of writing, so that what is written after a key came
+//! into use is sealed by it.
 
 pub mod seal;
 pub mod key_file;
@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::keys::seal::{MasterKey, Place};
 
-/// One key, or two while one takes the other's place. Clones share them.
+/// One key, or two during a rotation. Clones share them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Keys {
     current: Arc<MasterKey>,
@@ -33,13 +33,13 @@ impl Keys {
         Self { current: Arc::new(current), previous: previous.map(Arc::new) }
     }
 
-    /// What seals.
+    /// The key that seals.
     #[must_use]
     pub fn current(&self) -> &MasterKey {
         &self.current
     }
 
-    /// What only opens, if there is such a key.
+    /// The key that only opens, if there is one.
     #[must_use]
     pub fn previous(&self) -> Option<&MasterKey> {
         self.previous.as_deref()
@@ -60,7 +60,7 @@ impl Keys {
         }
     }
 
-    /// The record under the current key; none when it is that already.
+    /// The record wrapped by the current key; none when it is already.
     pub(crate) fn rewrap(
         &self,
         place: &Place<'_>,
@@ -96,12 +96,12 @@ impl KeyRing {
         Self(RwLock::new(keys))
     }
 
-    /// Those of this moment.
+    /// The current keys.
     pub(crate) fn keys(&self) -> Keys {
         self.0.read().clone()
     }
 
-    /// From now on `new` seals, and the one that did so far opens. Nothing changes when it is in use
+    /// Makes `new` the current key, and the current one the previous. No effect when it is in use
     /// already.
     pub(crate) fn begin(&self, new: MasterKey) -> Result<(), StoreError> {
         let mut keys = self.0.write();
@@ -109,7 +109,7 @@ impl KeyRing {
             return Ok(());
         }
         if keys.previous.is_some() {
-            // A third key would leave records that neither of the two kept ones opens.
+            // With a third key, records would exist that neither of the two kept ones opens.
             return Err(StoreError::Failed("another rotation has not ended".to_owned()));
         }
         let current = std::mem::replace(&mut keys.current, Arc::new(new));
@@ -117,7 +117,7 @@ impl KeyRing {
         Ok(())
     }
 
-    /// Nothing needs the previous key any more.
+    /// Drops the previous key: no record needs it any more.
     pub(crate) fn finish(&self) {
         self.0.write().previous = None;
     }

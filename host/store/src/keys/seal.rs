@@ -1,12 +1,12 @@
-//! Sealing: secrets at rest that only their own row can open.
+//! Authenticated encryption of secrets at rest, bound to their row.
 //!
-//! Each record has a random data key that encrypts it and is itself encrypted
-//! by the master key, so that changing the master key rewrites 72 bytes per
-//! record and never touches a password. Knows nothing of tables.
+//! Each record has a random data key that encrypts it and is itself encrypted by the master key, so
+//! that changing the master key rewrites 72 bytes per record and never touches a password.
+//! Independent of tables.
 //!
-//! Invariant: tenant, account, field and version are authenticated with both
-//! layers: a row copied to another account does not open. Plaintext, data keys
-//! and the master key are wiped from memory when dropped.
+//! Invariant: tenant, account, field and version are authenticated with both layers: a row copied
+//! to another account does not open. Plaintext, data keys and the master key are wiped from memory
+//! on drop.
 //!
 //! Standard: XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03), RFC 8439 §2.8.
 
@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 
 use crate::error::failed;
 
-/// The key that wraps every record's own key. It lies outside the databases.
+/// The master key: wraps every record's data key. It is stored outside the databases.
 #[derive(PartialEq, Eq)]
 pub struct MasterKey(Zeroizing<[u8; 32]>);
 
@@ -40,7 +40,7 @@ impl MasterKey {
         random().map(Self)
     }
 
-    /// From base64, as it stands in a file or in the environment.
+    /// From base64, as in a file or in the environment.
     ///
     /// # Errors
     /// When it is not 32 bytes in base64.
@@ -66,7 +66,7 @@ impl MasterKey {
         derived
     }
 
-    /// Encrypts `plain` for one place only.
+    /// Encrypts `plain` for one row only.
     pub(crate) fn seal(&self, place: &Place<'_>, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
         let associated = place.associated();
         let data_key = random()?;
@@ -76,7 +76,7 @@ impl MasterKey {
         Ok(record)
     }
 
-    /// What [`MasterKey::seal`] was given; [`StoreError::Sealed`] for anything else.
+    /// Decrypts a sealed record; [`StoreError::Sealed`] for anything else.
     pub(crate) fn open(
         &self,
         place: &Place<'_>,
@@ -91,8 +91,8 @@ impl MasterKey {
         decrypt(&data_key, &associated, sealed)
     }
 
-    /// The record as [`MasterKey::seal`] would have made it with this key, from one of the key `old`: the
-    /// secret itself is not decrypted.
+    /// Wraps the data key of a record with this key instead of `old`: the secret itself is not
+    /// decrypted.
     pub(crate) fn rewrap(
         &self,
         old: &Self,
@@ -108,7 +108,7 @@ impl MasterKey {
     }
 }
 
-/// Not a master key.
+/// The text is not a master key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a master key is 32 bytes in base64, such as `openssl rand -base64 32` prints")]
 pub struct NotAKey;
@@ -119,19 +119,17 @@ impl fmt::Debug for MasterKey {
     }
 }
 
-/// Where a sealed record belongs.
+/// The row that a sealed record belongs to: the associated data.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
-    /// Whose.
     pub(crate) tenant: &'a str,
-    /// Which account's.
     pub(crate) account: &'a str,
-    /// Which secret of it.
+    /// The secret's name within the account.
     pub(crate) field: &'a str,
 }
 
 impl Place<'_> {
-    /// Ids have no `|`, so no two places read alike.
+    /// Associated data. Ids have no `|`, so no two rows have the same.
     fn associated(&self) -> String {
         format!("{}|{}|{}|{VERSION}", self.tenant, self.account, self.field)
     }

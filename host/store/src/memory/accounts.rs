@@ -1,4 +1,4 @@
-//! The accounts port of the memory twin.
+//! The accounts port of the in-memory store.
 
 use model::account::{Account, Credentials};
 use model::health::Health;

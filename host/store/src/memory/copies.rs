@@ -1,4 +1,4 @@
-//! Copies for the mailbox with the role `\Sent`, in memory.
+//! Sent copies (for the mailbox with the role `\Sent`) of the in-memory store.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -13,7 +13,7 @@ use crate::rules::fair_queue::{Due, choose};
 use crate::rules::outbox::CLAIMED;
 
 impl Row {
-    /// When its copy is due, while it is pending.
+    /// When its pending copy is due; none otherwise.
     pub(super) fn copy_due(&self) -> Option<Timestamp> {
         (self.entry.sent_copy == Some(SentCopy::Pending)).then_some(self.copy_due)
     }

@@ -1,4 +1,4 @@
-//! The upkeep of the outbox in memory.
+//! Outbox maintenance of the in-memory store.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
-//! The memory twin: the same promises, for as long as the process lives.
+//! In-memory store: the same guarantees, for as long as the process lives.
 //!
-//! For tests of everything above the store; nobody can choose it to keep mail.
-//! Plain structs under one lock, simple enough to serve as the reference that
-//! SQLite is compared with. Secrets are sealed here too.
+//! For tests of everything above the store; it cannot be configured for a host. Plain structs under
+//! one lock, simple enough to serve as the reference that SQLite is compared with. Secrets are
+//! sealed here too.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -45,7 +45,7 @@ mod copies;
 mod maintenance;
 mod tokens;
 
-/// A store that forgets. Clones share it.
+/// A store without persistence. Clones share it.
 #[derive(Clone)]
 pub struct Memory {
     ring: Arc<KeyRing>,
@@ -56,12 +56,12 @@ pub struct Memory {
 #[derive(Default)]
 struct Tables {
     accounts: BTreeMap<(TenantId, AccountId), (Account, Sealed)>,
-    /// With the generation that it is of.
+    /// With the account's generation.
     health: BTreeMap<(TenantId, AccountId), (u32, Health)>,
     tokens: BTreeMap<TokenId, Token>,
     submissions: HashMap<SubmissionId, Row>,
     keys: HashMap<(TenantId, AccountId, u32, IdempotencyKey), Used>,
-    /// What was removed.
+    /// Ids of removed submissions.
     pruned: HashSet<SubmissionId>,
     served: Served,
     served_copies: Served,
@@ -76,7 +76,7 @@ struct Used {
 struct Row {
     new: NewSubmission,
     entry: SubmissionStatus,
-    /// When it ended, by the host's own time.
+    /// When it ended, in uptime ([`crate::rules::uptime`]).
     ended: Timestamp,
     /// None once the state is final.
     raw: Option<Octets>,
@@ -104,7 +104,8 @@ impl Row {
     fn claim(&mut self, wish: &ClaimRequest) -> Option<Claim> {
         let raw = self.raw.clone()?;
         let state = std::mem::replace(&mut self.entry.receipt.state, State::Dialing);
-        // An attempt that ran out before its dot was never made: what it found still holds.
+        // An attempt whose claim expired before its dot was never made: the state before it still
+        // holds.
         if !matches!(state, State::Claimed | State::Dialing) {
             self.found = state;
         }
@@ -186,13 +187,13 @@ impl Row {
 }
 
 impl Memory {
-    /// An empty one.
+    /// An empty store.
     #[must_use]
     pub fn new(key: MasterKey, clock: Arc<dyn Clock>) -> Self {
         Self { ring: Arc::new(KeyRing::new(key.into())), clock, tables: Arc::default() }
     }
 
-    /// How late it is by the host's own time: it begins with the process.
+    /// The current uptime: it begins with the process.
     fn late(&self) -> Timestamp {
         Uptime::from(Timestamp::from_millis(0), Duration::ZERO).now(self.clock.monotonic())
     }
@@ -201,7 +202,7 @@ impl Memory {
         self.tables.lock()
     }
 
-    /// Wraps every record with `new`; how many there were.
+    /// Wraps every record with `new`; returns how many there were.
     ///
     /// # Errors
     /// When there is no randomness.
@@ -221,7 +222,7 @@ impl Memory {
         Ok(wrapped)
     }
 
-    /// Moves a sealed record between accounts, as a thief with the database might.
+    /// Moves a sealed record between accounts, as an attacker with access to the database might.
     #[cfg(test)]
     pub(crate) fn copy_sealed(&self, tenant: &TenantId, from: &AccountId, to: &AccountId) {
         let mut tables = self.tables();

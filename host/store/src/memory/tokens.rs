@@ -1,4 +1,4 @@
-//! The tokens port of the memory twin.
+//! The tokens port of the in-memory store.
 
 use model::ids::{TenantId, TokenId};
 use model::port::BoxFuture;

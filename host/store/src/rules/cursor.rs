@@ -1,9 +1,9 @@
-//! Pages: where the next one begins.
+//! Pagination cursors of the store.
 //!
-//! A cursor is anchored at the last row shown, not at a count, so that new rows neither
-//! repeat nor hide one. Opaque to callers, and no authority: every query is
-//! bound to tenant and account anyway. It names the list that it was made for, since
-//! in another one it would hide rows that nobody has seen.
+//! A cursor is anchored at the last row of a page, not at a count, so that new rows neither repeat
+//! nor hide one. Opaque to callers, and without authority: every query is bound to tenant and
+//! account anyway. It is bound to its list, since in another one it would hide rows that were never
+//! shown.
 //!
 //! Standard: RFC 4648 §5 (base64url), without padding.
 
@@ -19,16 +19,16 @@ use sha2::{Digest, Sha256};
 /// The last row of a page; rows are ordered by both, newest first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Cursor {
-    /// Its first key.
+    /// The first sort key.
     pub(crate) created: Timestamp,
-    /// Its second key.
+    /// The second sort key.
     pub(crate) id: SubmissionId,
 }
 
-/// The largest page, whoever asks.
+/// The maximum page size, for every caller.
 pub(crate) const LARGEST: u32 = 1000;
 
-/// Which list of submissions: the generation of an account, and the states that were asked for.
+/// Identifies a list of submissions: the generation of an account, and the requested states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ListFingerprint([u8; 8]);
 
@@ -49,7 +49,7 @@ impl ListFingerprint {
 }
 
 impl Cursor {
-    /// As callers carry it.
+    /// The opaque form.
     pub(crate) fn encode(&self, list: ListFingerprint) -> String {
         let mut bytes = list.0.to_vec();
         bytes.extend(self.created.millis().to_be_bytes());
@@ -57,7 +57,7 @@ impl Cursor {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// `None` for anything that [`Cursor::encode`] did not make for this list.
+    /// `None` for anything that is not an encoded cursor of this list.
     pub(crate) fn decode(text: &str, list: ListFingerprint) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (made_for, rest) = bytes.split_first_chunk::<8>()?;
@@ -68,7 +68,8 @@ impl Cursor {
     }
 }
 
-/// A page of submissions from one row more than was asked for, should there be one.
+/// A page of submissions, from up to one row more than requested, which shows that there is another
+/// page.
 pub(crate) fn submissions(
     rows: Vec<SubmissionStatus>,
     limit: u32,
@@ -116,7 +117,7 @@ mod tests {
         let id = SubmissionId::generate([3; 10]);
         let cursor = Cursor { created: Timestamp::from_millis(7), id };
         let text = cursor.encode(sent);
-        // The order in which states are named means nothing.
+        // The order of the requested states does not matter.
         let same = ListFingerprint::of(&anna, &[State::Failed, State::Sent, State::Failed]);
         assert_eq!(Cursor::decode(&text, same), Some(cursor));
         let again = Account { generation: anna.generation + 1, ..anna.clone() };

@@ -1,9 +1,9 @@
-//! Fair shares: one submission of each tenant in turn, and of each account of a tenant.
+//! Fair queueing: round robin over tenants, and over the accounts of each tenant.
 //!
-//! Pure; both stores deal with it, so that they agree on the order.
+//! Pure; both stores use it, so that they agree on the order.
 //!
-//! Invariant: a tenant with a million due submissions delays another one by at
-//! most one round, and so does an account within its tenant.
+//! Invariant: a tenant with a million due submissions delays another one by at most one round, and
+//! so does an account within its tenant.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -11,23 +11,23 @@ use model::ids::{AccountId, SubmissionId, TenantId};
 use model::instant::Timestamp;
 use model::port::outbox::ClaimCapacity;
 
-/// Who was served last.
+/// The tenant and the accounts served last.
 #[derive(Debug, Default)]
 pub(crate) struct Served {
     tenant: Option<TenantId>,
-    /// Of each tenant that has something waiting.
+    /// The account served last, of each tenant with something waiting.
     accounts: HashMap<TenantId, AccountId>,
 }
 
-/// One that is due: when it was accepted, and its id.
+/// A due submission: when it was accepted, and its id.
 pub(crate) type Due = (Timestamp, SubmissionId);
 
-/// What is due for somebody, in its order.
+/// The due items of one party, in order.
 type Queue<K, T> = (K, VecDeque<T>);
 
-/// Whom to take now, in their order, and whether something that is due may have been left. `waiting`
-/// are the accounts that have something waiting; `due` gives what is due of one, the oldest first
-/// and at most as many as asked for.
+/// Chooses what to claim now, in order, and whether more may be due. `waiting` are the accounts
+/// with something waiting; `due` returns the due items of one, the oldest first and at most as many
+/// as requested.
 pub(crate) fn choose<E>(
     waiting: impl IntoIterator<Item = (TenantId, AccountId)>,
     room: &ClaimCapacity,
@@ -55,7 +55,7 @@ pub(crate) fn choose<E>(
                 more = true;
                 continue;
             }
-            // One more than there is room for tells whether something is left.
+            // One more than the capacity shows whether something is left.
             let mut queue: VecDeque<_> = due(&tenant, &account, room + 1)?.into();
             more |= queue.len() > room as usize;
             queue.truncate(room as usize);
@@ -79,8 +79,8 @@ pub(crate) fn choose<E>(
     Ok((ids, more || left))
 }
 
-/// First attempts and retries of an account, each in the order in which they became due: whoever of
-/// the two that come next is older goes first, so that no retry waits behind what came after it.
+/// First attempts and retries of an account, each in the order in which they became due: of the
+/// next two the older goes first, so that no retry waits behind a later submission.
 pub(crate) fn merge(first: Vec<Due>, retries: Vec<Due>, limit: u32) -> Vec<Due> {
     let (mut first, mut retries) = (VecDeque::from(first), VecDeque::from(retries));
     let next = || match (first.front(), retries.front()) {
@@ -92,7 +92,7 @@ pub(crate) fn merge(first: Vec<Due>, retries: Vec<Due>, limit: u32) -> Vec<Due> 
 }
 
 /// Up to `limit` from the queues, one of each in turn. The queues begin with the one whose turn it
-/// is. Also tells whether something is left.
+/// is. Also returns whether something is left.
 fn round_robin<K: Clone, T>(mut queues: Vec<Queue<K, T>>, limit: usize) -> (Vec<(K, T)>, bool) {
     let mut dealt = Vec::new();
     while dealt.len() < limit {
@@ -111,7 +111,7 @@ fn round_robin<K: Clone, T>(mut queues: Vec<Queue<K, T>>, limit: usize) -> (Vec<
     (dealt, left)
 }
 
-/// In the order of their turns: those after the one that was served last come first.
+/// In the order of their turns: those after the one served last come first.
 fn in_turn<K: Ord>(mut keys: Vec<K>, last: Option<&K>) -> Vec<K> {
     keys.sort();
     let after = keys.partition_point(|key| last.is_some_and(|last| key <= last));

@@ -1,4 +1,4 @@
-//! Rules that both stores share: states of a submission, fair queueing, cursors.
+//! Rules shared by both stores: states of a submission, fair queueing, cursors.
 
 pub(crate) mod fair_queue;
 pub(crate) mod cursor;

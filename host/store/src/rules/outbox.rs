@@ -1,7 +1,7 @@
-//! What both stores must agree on about submissions.
+//! Outbox rules shared by both stores.
 //!
-//! Pure. The meaning of states is the engine's; here is only what a store has
-//! to know to keep its promises.
+//! Pure. The meaning of states is the engine's; here is only what a store needs to keep its
+//! guarantees.
 
 use std::time::Duration;
 
@@ -9,38 +9,38 @@ use model::instant::Timestamp;
 use model::mail::address::EmailAddress;
 use model::submission::{RecipientVerdict, State};
 
-/// How long an idempotency key is remembered at least, by the host's own time; and never shorter than its
-/// submission is unfinished.
+/// Minimum retention of an idempotency key, in uptime; longer while its submission is unfinished.
 pub(crate) const REMEMBERED: Duration = Duration::from_secs(72 * 60 * 60);
 
-/// What one claim takes at most, whoever asks: it holds as many small bodies in memory.
+/// Maximum size of one claim, for every caller: it holds as many small bodies in memory.
 pub(crate) const CLAIMED: u32 = 256;
 
-/// A key used then, whose submission is in that state now, means nothing any more. By the host's own time.
+/// Whether a key used then, whose submission has that state now, is no longer valid. In uptime.
 pub(crate) fn is_forgotten(used: Timestamp, state: State, now: Timestamp) -> bool {
     state.is_final() && used.after(REMEMBERED) <= now
 }
 
-/// Why a submission has failed that could not be read: for whoever sees it.
+/// The error of a submission that could not be read, as callers see it.
 pub(crate) const DAMAGED: &str =
     "the stored submission is damaged and was put aside; `postlet doctor` tells the operator";
 
-/// A worker has it: no attempt can end so.
+/// Whether a worker holds it: no attempt can end in this state.
 pub(crate) fn is_held(state: State) -> bool {
     matches!(state, State::Claimed | State::Dialing | State::DotSent)
 }
 
-/// Whoever makes another attempt may send it twice.
+/// Whether another attempt may cause a duplicate.
 pub(crate) fn in_doubt(found: State) -> bool {
     matches!(found, State::DotSent | State::Uncertain)
 }
 
-/// What was found in doubt is so no more, though the attempt does not count and no server took it.
+/// Whether the state resolves earlier doubt, although the attempt does not count and no server
+/// accepted the message.
 pub(crate) fn ends_doubt(state: State) -> bool {
     !matches!(state, State::Uncertain | State::Sent)
 }
 
-/// Recipients of whom nothing is known yet.
+/// Recipients without a result.
 pub(crate) fn untried(recipients: &[EmailAddress]) -> Vec<RecipientVerdict> {
     let untried = |recipient: &EmailAddress| RecipientVerdict {
         recipient: recipient.clone(),

@@ -1,10 +1,10 @@
-//! Accepting a submission, and what an Idempotency-Key gave before.
+//! Storing an accepted submission, and replays of Idempotency-Keys.
 //!
 //! Plain functions over the writer's connection; the port is in [`crate::sqlite::outbox`].
 //!
-//! Invariant: submission, recipients, bytes and key are one transaction, in which the key is looked up
-//! again, so that of many at once with one key one is stored. Keys live by the host's own time
-//! ([`crate::rules::uptime`]), of which `now` is.
+//! Invariant: submission, recipients, bytes and key are one transaction, in which the key is looked
+//! up again, so that of many concurrent requests with one key one is stored. Keys expire in uptime
+//! ([`crate::rules::uptime`]), and so does `now`.
 
 use bytes::Bytes;
 use model::account::Account;
@@ -20,7 +20,8 @@ use crate::rules::outbox::{REMEMBERED, is_forgotten, untried};
 use crate::sqlite::rows::{parsed, put_recipients, sentences, state};
 use crate::sqlite::writer::WriteError;
 
-/// Old keys removed with each accepted submission: more than come in, so the table cannot grow for ever.
+/// Expired keys removed with each accepted submission: more than are added, so the table stays
+/// bounded.
 const PURGED: u32 = 8;
 pub(crate) const PURGE: &str =
     "DELETE FROM idempotency WHERE (tenant, account, generation, key) IN (
@@ -29,7 +30,7 @@ pub(crate) const PURGE: &str =
     WHERE i.created <= ?1 AND s.state IN ('sent', 'failed', 'cancelled', 'expired')
     ORDER BY i.created LIMIT ?2)";
 
-/// Where the bytes lie when the row is written.
+/// Where the bytes are when the row is written.
 pub(crate) enum Body {
     Inline(Bytes, Digest),
     File(Pin),
@@ -138,7 +139,7 @@ pub(crate) fn accept(
     put_recipients(conn, &new.id, &untried(&new.recipients))?;
     if let Some(idempotency) = &new.idempotency {
         purge(conn, now)?;
-        // Replaces one that is forgotten.
+        // Replaces an expired one.
         conn.prepare_cached(
             "INSERT OR REPLACE INTO idempotency
                  (tenant, account, key, digest, submission, created, generation)

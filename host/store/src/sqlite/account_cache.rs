@@ -1,10 +1,9 @@
-//! Accounts that were read before: every request asks for one.
+//! Cache of accounts: every request reads one.
 //!
-//! One process owns the data directory, so what it has not changed is still so.
-//! The database is written seldom: whatever a commit changed, everything is
-//! forgotten.
+//! One process owns the data directory, so what it has not changed is still valid. The database is
+//! written seldom: after any commit the whole cache is dropped.
 //!
-//! Invariant: what is remembered was read after the last commit that was answered.
+//! Invariant: a cached account was read after the last commit that was answered.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -12,10 +11,10 @@ use std::collections::HashMap;
 use model::account::Account;
 use model::ids::{AccountId, TenantId};
 
-/// Some kilobytes each.
+/// Maximum number of entries; some kilobytes each.
 const MOST: usize = 2_000;
 
-/// The accounts, by tenant and id.
+/// Accounts by tenant and id.
 #[derive(Debug, Default)]
 pub(crate) struct AccountCache {
     inside: Mutex<State>,
@@ -24,22 +23,22 @@ pub(crate) struct AccountCache {
 #[derive(Debug, Default)]
 struct State {
     accounts: HashMap<(TenantId, AccountId), Account>,
-    /// How many commits there had been when the first of them was read.
+    /// The number of commits when the first of them was read.
     commits: u64,
 }
 
 impl AccountCache {
-    /// The account, when it was read and there were `commits` commits then as now.
+    /// The account, if it is cached and there were `commits` commits then as now.
     pub(crate) fn get(&self, tenant: &TenantId, id: &AccountId, commits: u64) -> Option<Account> {
         let inside = self.inside.lock();
         let account = inside.accounts.get(&(tenant.clone(), id.clone()));
         account.filter(|_| inside.commits == commits).cloned()
     }
 
-    /// Keeps what was read after so many commits.
+    /// Caches an account that was read after so many commits.
     pub(crate) fn keep(&self, account: &Account, commits: u64) {
         let mut inside = self.inside.lock();
-        // Somebody who began to read later has been faster.
+        // A later read was faster.
         if commits < inside.commits {
             return;
         }

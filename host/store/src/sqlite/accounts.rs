@@ -1,7 +1,7 @@
 //! The accounts port over SQLite.
 //!
-//! An account is one JSON record, since it is only ever read whole; its
-//! credentials lie in a table of their own, sealed for their tenant and account.
+//! An account is one JSON record, since it is only ever read whole; its credentials are in a table
+//! of their own, sealed for their tenant and account.
 //!
 //! Invariant: no secret is ever in a statement, a record or a log in the clear.
 
@@ -96,7 +96,7 @@ impl Accounts for Sqlite {
         account: &'a Account,
     ) -> BoxFuture<'a, Result<Option<Credentials>, StoreError>> {
         Box::pin(async move {
-            // Records that were wrapped anew since the keys were looked up are read again.
+            // Records that were wrapped again since the keys were looked up are read again.
             loop {
                 let keys = self.inner.ring.keys();
                 let wanted = account.clone();
@@ -241,7 +241,7 @@ fn read(
     Ok(record.map(|record| serde_json::from_str(&record).map_err(failed)).transpose()?)
 }
 
-/// The credentials of an account that is still the one that they were given for.
+/// The credentials of an account, if it is still the one that they were stored for.
 fn held(
     conn: &Connection,
     account: &Account,
@@ -260,7 +260,7 @@ fn held(
     Ok(sealed)
 }
 
-/// On the writer, where nothing comes between looking up the key and writing what it sealed.
+/// On the writer, where nothing comes between looking up the key and writing the sealed record.
 fn put(
     conn: &Connection,
     keys: &Keys,

@@ -1,11 +1,10 @@
-//! Claims: who works on a submission, and what it may record.
+//! Claims: exclusive leases of submissions by workers.
 //!
-//! Plain functions over the writer's connection; the port is in
-//! [`crate::sqlite::outbox`].
+//! Plain functions over the writer's connection; the port is in [`crate::sqlite::outbox`].
 //!
-//! Invariant: every claim raises the epoch, and every record names it, so that
-//! of two workers at most one can change a submission. What was found in doubt
-//! stays in doubt until a step says otherwise, however many claims run out.
+//! Invariant: every claim raises the epoch, and every record names it, so that of two workers at
+//! most one can change a submission. A submission in doubt stays in doubt until a step resolves it,
+//! however many claims expire.
 
 use bytes::Bytes;
 use model::ids::{AccountId, SubmissionId, TenantId};
@@ -25,15 +24,15 @@ use crate::sqlite::quarantine::{give_up, quarantine, sweep};
 use crate::sqlite::rows::{parsed, put_recipients, recipients, state};
 use crate::sqlite::writer::WriteError;
 
-/// One seek, however much waits for the accounts.
+/// One seek, however many submissions of the accounts wait.
 pub(crate) const NEXT_ACCOUNT: &str = "SELECT tenant, account FROM submission
     WHERE wake IS NOT NULL AND (tenant, account) > (?1, ?2) ORDER BY tenant, account LIMIT 1";
-/// What an account has waiting: first attempts, or retries.
+/// The waiting first attempts, or retries, of an account.
 pub(crate) const DUE: &str = "SELECT created, id FROM submission
     WHERE tenant = ?1 AND account = ?2 AND (attempts = 0) = ?3 AND wake <= ?4
     ORDER BY wake, created, id LIMIT ?5";
 
-/// Takes what is due as far as there is room, and begins an attempt at each.
+/// Claims what is due up to the capacity, and begins an attempt at each.
 pub(crate) fn take(
     conn: &Connection,
     blobs: &Blobs,
@@ -63,7 +62,7 @@ pub(crate) fn take(
         if !claims.is_empty() {
             return Ok(Claimed { claims, more });
         }
-        // What stood before the others waits no more, so they are looked for at once.
+        // A damaged record no longer blocks the others, so they are queried again at once.
         if !is_damaged {
             sweep(conn, wish.now)?;
             return Ok(Claimed { claims, more });
@@ -71,7 +70,7 @@ pub(crate) fn take(
     }
 }
 
-/// The accounts that have something waiting, each found behind the one before by `next`.
+/// The accounts with something waiting, each found after the one before by `next`.
 pub(crate) fn waiting(
     conn: &Connection,
     next: &str,
@@ -123,7 +122,8 @@ fn take_one(
         .prepare_cached("SELECT attempts FROM submission WHERE id = ?1")?
         .query_row([id.as_str()], |row| row.get(0))?;
     let due = wish.now.after(wish.pause(attempts));
-    // An attempt that ran out before its dot was never made: what it found still holds.
+    // An attempt whose claim expired before its dot was never made: the state before it still
+    // holds.
     let mut statement = conn.prepare_cached(
         "UPDATE submission SET
              found = CASE WHEN state IN ('claimed', 'dialing') THEN coalesce(found, state) ELSE state END,
@@ -155,7 +155,7 @@ fn take_one(
     })
 }
 
-/// The bytes of a submission, wherever they are.
+/// The bytes of a submission, from the row or a file.
 pub(crate) fn stored_bytes(
     conn: &Connection,
     blobs: &Blobs,
@@ -174,7 +174,7 @@ pub(crate) fn stored_bytes(
     }
 }
 
-/// Nobody sends it again, so nobody needs a copy of somebody's mail.
+/// Drops the bytes of a submission that is not sent again, so that no copy of the mail is kept.
 pub(crate) fn give_up_bytes(conn: &Connection, id: &SubmissionId) -> Result<(), WriteError> {
     conn.prepare_cached("DELETE FROM body WHERE submission = ?1")?.execute([id.as_str()])?;
     conn.prepare_cached("UPDATE submission SET place = 'none' WHERE id = ?1")?
@@ -187,7 +187,7 @@ pub(crate) fn unsigned(number: i64) -> Result<u64, StoreError> {
     u64::try_from(number).map_err(failed)
 }
 
-/// `None` when the disk did not give back what was written: then no mail is sent from it.
+/// `None` when the bytes differ from what was written: then no mail is sent from them.
 fn inline(
     conn: &Connection,
     id: &SubmissionId,
@@ -210,7 +210,7 @@ pub(crate) fn record_and_copy(
     now: Timestamp,
     late: Timestamp,
 ) -> Result<Option<Digest>, WriteError> {
-    // In one savepoint: where the step is refused, this is taken back.
+    // In one savepoint: where the step is refused, this is rolled back.
     conn.prepare_cached(
         "UPDATE submission SET sent_copy = 'pending', copy_due = ?2 WHERE id = ?1 AND sent_copy IS NULL",
     )?
@@ -218,8 +218,8 @@ pub(crate) fn record_and_copy(
     record(conn, id, epoch, step, late)
 }
 
-/// Records a step; `late` is now by the host's own time. A file that the submission no longer needs is
-/// returned.
+/// Records a step; `late` is the current uptime. Returns a file that the submission no longer
+/// needs.
 pub(crate) fn record(
     conn: &Connection,
     id: &SubmissionId,
@@ -254,12 +254,12 @@ pub(crate) fn record(
             let end = End { state: *state, recipients, due: *due, last_error, uncounted: 1, late };
             ended(conn, id, &end).map(|over| file.filter(|_| over))
         }
-        // A file stays: it belongs to what is put aside.
+        // The file stays: it belongs to the quarantined record.
         AttemptStep::Damaged { reason } => give_up(conn, id, reason).map(|()| None),
     }
 }
 
-/// How an attempt ends.
+/// The end of an attempt.
 struct End<'a> {
     state: State,
     recipients: &'a [RecipientVerdict],
@@ -267,11 +267,11 @@ struct End<'a> {
     last_error: &'a Option<String>,
     /// Attempts that do not count: none or one.
     uncounted: u32,
-    /// Now, by the host's own time.
+    /// The current uptime.
     late: Timestamp,
 }
 
-/// True when the submission is over, and its bytes are given up.
+/// True when the submission is over, and its bytes are dropped.
 fn ended(conn: &Connection, id: &SubmissionId, end: &End<'_>) -> Result<bool, WriteError> {
     let &End { state, recipients, due, last_error, uncounted, late } = end;
     if is_held(state) {

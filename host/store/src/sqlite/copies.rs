@@ -1,4 +1,4 @@
-//! Copies for the mailbox with the role `\Sent`: which are due, and what became of them.
+//! Sent copies (for the mailbox with the role `\Sent`): which are due, and their results.
 //!
 //! Plain functions over the writer's connection; the port is in [`crate::sqlite::outbox`].
 //!
@@ -20,12 +20,12 @@ use crate::sqlite::writer::WriteError;
 /// One seek, however many copies are pending.
 pub(crate) const NEXT_OWNER: &str = "SELECT tenant, account FROM submission
     WHERE sent_copy = 'pending' AND (tenant, account) > (?1, ?2) ORDER BY tenant, account LIMIT 1";
-/// What an account has pending.
+/// The pending copies of an account.
 pub(crate) const DUE_COPIES: &str = "SELECT created, id FROM submission
     WHERE sent_copy = 'pending' AND tenant = ?1 AND account = ?2 AND copy_due <= ?3
     ORDER BY copy_due, created, id LIMIT ?4";
 
-/// Takes what is due as far as there is room, and begins a try of each.
+/// Claims what is due up to the capacity, and begins a try of each.
 pub(crate) fn take_copies(
     conn: &Connection,
     blobs: &Blobs,
@@ -101,7 +101,7 @@ fn take(
     })
 }
 
-/// What became of a copy. A file that the submission no longer needs is returned.
+/// Records the result of a copy. Returns a file that the submission no longer needs.
 pub(crate) fn end(
     conn: &Connection,
     id: &SubmissionId,

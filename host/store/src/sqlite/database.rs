@@ -1,8 +1,8 @@
-//! One SQLite file: one writer thread, a few readers, none of them the caller's.
+//! One SQLite database: one writer thread and a few reader threads.
 //!
-//! Invariant: every commit is synced (`synchronous=FULL`); only the writer
-//! writes and checkpoints, which also keeps clear of the races that several
-//! writing connections have had; readers cannot write at all.
+//! Invariant: every commit is synced (`synchronous=FULL`); only the writer writes and checkpoints,
+//! which also avoids the races that several writing connections have had; readers cannot write at
+//! all.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::sqlite::migrations::migrate;
 use crate::sqlite::writer::{BUSY, Request, Upkeep, WriteError, Writer, request};
 use crate::thread_pool::ThreadPool;
 
-/// An open database. Dropping it finishes what is queued and closes the file.
+/// An open database. Dropping it completes queued work and closes the file.
 #[derive(Debug)]
 pub(crate) struct Database {
     /// First, so that the readers are gone when the writer truncates the log.
@@ -30,13 +30,13 @@ pub(crate) struct Database {
     commits: Arc<AtomicU64>,
 }
 
-/// Requests that wait for the writer; more wait at their callers.
+/// Maximum number of requests queued for the writer; further callers wait.
 const QUEUE: usize = 1024;
-/// Every statement of this crate is prepared once for each connection.
+/// Cache size: every statement of this crate is prepared once for each connection.
 const STATEMENTS: usize = 64;
 
 impl Database {
-    /// Opens or creates the file, brings its tables up to date, and asks it `first` before anyone else.
+    /// Opens or creates the file, migrates it, and runs `first` before any other request.
     pub(crate) fn open<T>(
         file: &Path,
         steps: &[&str],
@@ -71,14 +71,14 @@ impl Database {
         Ok((opened, answer))
     }
 
-    /// How many commits there have been. What was read after this was asked is of that commit or of a
-    /// later one, and every commit that was answered has been counted.
+    /// The number of commits. What is read after this call is of that commit or of a later one, and
+    /// every commit that was answered is counted.
     pub(crate) fn commits(&self) -> u64 {
         self.commits.load(Ordering::SeqCst)
     }
 
-    /// Runs `work` in a transaction and answers when it is on the disk. Done to the end even if the
-    /// caller stops waiting.
+    /// Runs `work` in a transaction and returns when it is durable. Completed even if the caller
+    /// stops waiting.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, WriteError> + Send + 'static,
@@ -90,7 +90,7 @@ impl Database {
         answered.await.map_err(|_| ended())?
     }
 
-    /// Runs `work` on one consistent view, which holds every write that was answered before.
+    /// Runs `work` on one consistent snapshot, which includes every write answered before.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, WriteError> + Send + 'static,
@@ -124,12 +124,12 @@ pub(crate) fn connect(file: &Path) -> rusqlite::Result<Connection> {
         ("synchronous", "FULL"),
         ("wal_autocheckpoint", "0"),
         ("mmap_size", "0"),
-        // A temporary file would need a descriptor and a directory that can be written, in the middle of
-        // a transaction.
+        // A temporary file would need a descriptor and a writable directory in the middle of a
+        // transaction.
         ("temp_store", "MEMORY"),
         ("foreign_keys", "ON"),
         ("trusted_schema", "OFF"),
-        // What was deleted is overwritten, too.
+        // Deleted content is overwritten, too.
         ("secure_delete", "ON"),
     ] {
         conn.pragma_update(None, name, value)?;
@@ -137,7 +137,7 @@ pub(crate) fn connect(file: &Path) -> rusqlite::Result<Connection> {
     Ok(conn)
 }
 
-/// Where SQLite keeps a database's log.
+/// The path of a database's write-ahead log.
 fn log_of(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push("-wal");

@@ -1,9 +1,9 @@
-//! A look at a data directory from outside: is it whole, and does the key open it?
+//! Read-only inspection of a data directory: integrity, counts, and whether the key opens it.
 //!
-//! For whoever asks how a host is, also while it runs.
+//! For diagnostics, also while a host runs.
 //!
-//! Invariant: nothing is made, migrated or changed. The lock is held for a moment
-//! at most, to see whether somebody has it; a host that starts then tries again.
+//! Invariant: nothing is created, migrated or changed. The lock is held for a moment at most, to
+//! see whether a host has it; a host that starts then retries.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -20,24 +20,24 @@ use crate::sqlite::rotation::opens;
 use crate::sqlite::writer::BUSY;
 use crate::sqlite::{marker, quarantine};
 
-/// What was seen.
+/// The result of an inspection.
 #[derive(Debug)]
 pub struct Inspection {
-    /// A host has the directory.
+    /// A host has the directory open.
     pub in_use: bool,
-    /// Of every tenant.
+    /// Accounts of every tenant.
     pub accounts: Vec<Account>,
-    /// Submissions that could not be read and were put aside.
+    /// Submissions that could not be read and were quarantined.
     pub quarantined: u64,
-    /// When the newest submission was accepted: a clock before this went back.
+    /// When the newest submission was accepted: a clock before this was set back.
     pub newest: Option<Timestamp>,
 }
 
-/// Looks at `dir`; none when nothing was ever stored there.
+/// Inspects `dir`; none when nothing was ever stored there.
 ///
 /// # Errors
-/// [`OpenError::WrongKey`], [`OpenError::Newer`], [`OpenError::Damaged`] and whatever keeps a database
-/// from being read.
+/// [`OpenError::WrongKey`], [`OpenError::Newer`], [`OpenError::Damaged`] and errors of reading a
+/// database.
 pub fn look(dir: &Path, keys: &Keys) -> Result<Option<Inspection>, OpenError> {
     let (meta_file, outbox_file) = (dir.join("meta.db"), dir.join("outbox.db"));
     let read = |file: &Path| Connection::open_with_flags(file, READ_ONLY);
@@ -70,7 +70,7 @@ fn read_only(file: &Path, steps: &[&str]) -> Result<Connection, OpenError> {
     let read = || {
         let conn = Connection::open_with_flags(file, READ_ONLY)?;
         conn.busy_timeout(BUSY)?;
-        // The first damage is enough to know that there is some.
+        // The first fault is enough.
         let found: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         let version = version(&conn)?;
         Ok((conn, found, version))
@@ -88,13 +88,13 @@ fn read_only(file: &Path, steps: &[&str]) -> Result<Connection, OpenError> {
 fn accounts(conn: &Connection) -> rusqlite::Result<Vec<Account>> {
     let mut statement = conn.prepare("SELECT record FROM account ORDER BY tenant, id")?;
     let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
-    // One that cannot be read is the host's to report, with its id.
+    // A record that cannot be read is reported by the host, with its id.
     rows.map(|row| Ok(serde_json::from_str(&row?).ok())).filter_map(Result::transpose).collect()
 }
 
 fn in_use(lock: &Path) -> Result<bool, OpenError> {
     let Ok(file) = File::open(lock) else { return Ok(false) };
-    // Shared: two who look do not take each other for a host.
+    // Shared: two inspections do not take each other for a host.
     match file.try_lock_shared() {
         Ok(()) => Ok(false),
         Err(TryLockError::WouldBlock) => Ok(true),
@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
-    /// Whoever looks must not keep a host from starting; another host does.
+    /// An inspection must not keep a host from starting; another host does.
     #[tokio::test]
     async fn a_host_that_starts_waits_for_a_look_and_not_for_a_host() {
         let kept = closed(sqlite());

@@ -1,11 +1,11 @@
-//! Leases that follow the monotonic clock.
+//! Adjustment of leases to changes of the wall clock.
 //!
-//! A lease is written as a time of day, and a clock that is set ahead would end every one of them at
-//! once: a delivery that is under way would be begun a second time. So whenever the wall clock has
-//! moved otherwise than the monotonic one, leases move with it.
+//! A lease is stored as a wall-clock time, and a clock that is set ahead would end all of them at
+//! once: a delivery under way would begin a second time. So whenever the wall clock was set, seen
+//! from the monotonic one, leases are moved by the difference.
 //!
-//! Invariant: while a process lives, a claim holds for as long as it was made for, whatever is done to
-//! the wall clock. (No claim outlives its process: a start voids them.)
+//! Invariant: while a process lives, a claim holds for as long as it was made for, whatever happens
+//! to the wall clock. (No claim outlives its process: a start voids them.)
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use rusqlite::Connection;
 
 use crate::sqlite::writer::WriteError;
 
-/// Less is the work of NTP, and shorter than any lease.
+/// In milliseconds. Smaller steps come from NTP, and are shorter than any lease.
 const STEP: i128 = 1_000;
 
-/// How far the wall clock is from the monotonic one, in milliseconds.
+/// Wall clock minus monotonic clock, in milliseconds.
 pub(crate) fn offset(now: Timestamp, monotonic: Duration) -> i128 {
     i128::from(now.millis()) - i128::try_from(monotonic.as_millis()).unwrap_or(i128::MAX)
 }
@@ -27,7 +27,7 @@ pub(crate) const fn is_step(from: i128, to: i128) -> bool {
     (to - from).abs() > STEP
 }
 
-/// Moves leases that were right at one offset to another. To be called before anything is claimed.
+/// Moves leases from one offset to another. To be called before anything is claimed.
 pub(crate) fn follow(conn: &Connection, from: i128, to: i128) -> Result<(), WriteError> {
     if !is_step(from, to) {
         return Ok(());

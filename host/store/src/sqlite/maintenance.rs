@@ -1,6 +1,6 @@
-//! The upkeep of the outbox over SQLite.
+//! Outbox maintenance over SQLite.
 //!
-//! Whatever may touch many rows is done in pieces, each a write of its own.
+//! What may touch many rows is done in pieces, each a transaction of its own.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ impl Maintenance for Sqlite {
     }
 
     fn figures(&self) -> BoxFuture<'_, Result<OutboxCounts, StoreError>> {
-        // They lie on the writer's connection.
+        // The temporary tables are on the writer's connection.
         Box::pin(self.inner.outbox.write(state_counts::figures))
     }
 
@@ -37,7 +37,7 @@ impl Maintenance for Sqlite {
         let (now, before) =
             (self.late(), self.inner.uptime.before(self.inner.clock.monotonic(), age));
         Box::pin(self.inner.outbox.write(move |conn| {
-            // It is asked for every hour, whatever else happens.
+            // It is called every hour, whatever else happens.
             uptime::keep(conn, now)?;
             pruning::prune(conn, before, rows)
         }))

@@ -1,10 +1,11 @@
-//! Whether a data directory has both databases that it should have.
+//! Completeness check of a data directory: whether both databases exist.
 //!
-//! A file, written and synced when the first start had made everything, tells a database that was
-//! lost from one that was not made yet. Without it (the start was cut off, or an earlier release made
-//! the directory) a database may be made beside another only while that one is empty.
+//! A marker file, written and synced when the first start had created everything, distinguishes a
+//! database that was lost from one that was not created yet. Without it (the start was interrupted,
+//! or an earlier release made the directory) a database may be created beside another only while
+//! that one is empty.
 //!
-//! Invariant: no empty database takes the place of one that was lost.
+//! Invariant: no empty database replaces one that was lost.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -17,7 +18,7 @@ use crate::error::OpenError;
 use crate::files::blobs::sync_dir;
 use crate::sqlite::migrations::version;
 
-/// A database, and what asks it whether somebody ever stored something.
+/// A database, and the query whether anything was ever stored in it.
 const DATABASES: [(&str, &str); 2] = [
     ("meta.db", "SELECT EXISTS (SELECT 1 FROM account) OR EXISTS (SELECT 1 FROM token)"),
     ("outbox.db", "SELECT EXISTS (SELECT 1 FROM submission)"),
@@ -26,16 +27,16 @@ const DATABASES: [(&str, &str); 2] = [
 /// The marker's name.
 const COMPLETE: &str = "complete";
 
-/// What lies in a directory.
+/// The contents of a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// Nothing, or what a first start had made before it was cut off.
+    /// Nothing, or a first start that was interrupted.
     Beginning,
     /// Both databases.
     Both,
 }
 
-/// Looks at the directory; `open` opens a database that is there.
+/// Examines the directory; `open` opens an existing database.
 pub(crate) fn check(
     dir: &Path,
     open: impl Fn(&Path) -> rusqlite::Result<Connection>,
@@ -76,7 +77,7 @@ pub(crate) fn check(
     }
 }
 
-/// Says that everything was made. To be called when it is on the disk.
+/// Writes the marker. To be called when everything else is durable.
 pub(crate) fn write(dir: &Path) -> io::Result<()> {
     let path = dir.join(COMPLETE);
     if path.exists() {

@@ -1,8 +1,8 @@
-//! The tables, as a list of steps that only ever grows.
+//! Schema migrations: an append-only list of steps.
 //!
-//! A data directory of any earlier release opens: the missing steps are run,
-//! each in one transaction with its row in `migration`. A directory of a later
-//! release is refused before anything is written.
+//! A data directory of any earlier release opens: the missing steps are run, each in one
+//! transaction with its row in `migration`. A directory of a later release is refused before
+//! anything is written.
 //!
 //! Invariant: a released step is never edited; a change is a new step.
 
@@ -12,7 +12,7 @@ use rusqlite::Connection;
 
 use crate::error::OpenError;
 
-/// Accounts, sealed credentials, tokens.
+/// `meta.db`: accounts, sealed credentials, tokens.
 pub(crate) const META: &[&str] = &["
     -- One sealed word, so that a wrong master key is noticed at the start.
     CREATE TABLE key_check (
@@ -51,7 +51,7 @@ pub(crate) const META: &[&str] = &["
     ) STRICT, WITHOUT ROWID;
 "];
 
-/// Submissions, their recipients and bytes, idempotency keys.
+/// `outbox.db`: submissions, their recipients and bytes, idempotency keys.
 pub(crate) const OUTBOX: &[&str] = &["
     CREATE TABLE submission (
         id                 TEXT PRIMARY KEY,
@@ -177,7 +177,7 @@ pub(crate) fn migrate(conn: &mut Connection, file: &Path, steps: &[&str]) -> Res
     migrate_telling(conn, file, steps, &|_| {})
 }
 
-/// The same; `before_commit` is told of each step when all of it has been done.
+/// As [`migrate`]; `before_commit` is called for each step before its commit.
 pub(crate) fn migrate_telling(
     conn: &mut Connection,
     file: &Path,

@@ -1,11 +1,10 @@
-//! The store of a host: two SQLite files and a directory of large bodies.
+//! The persistent store: two SQLite databases and a directory of large bodies.
 //!
-//! `outbox.db` holds what must share a transaction with a submission, `meta.db`
-//! what is written seldom. Both have one writer thread each; callers never
-//! block, whatever executor they are on.
+//! `outbox.db` holds what must share a transaction with a submission, `meta.db` what is written
+//! seldom. Both have one writer thread each; callers never block, whatever executor they are on.
 //!
-//! Invariant: one process per data directory, by a lock that the system gives
-//! back when the process ends, however it ends.
+//! Invariant: one process per data directory, by a lock that the system releases when the process
+//! ends, however it ends.
 
 use parking_lot::Mutex;
 use std::fmt;
@@ -55,7 +54,8 @@ pub(crate) mod rotation;
 mod tokens;
 pub mod inspect;
 
-/// The store in a data directory. Clones share it; the last one dropped closes it, after what is queued.
+/// The store in a data directory. Clones share it; dropping the last one closes it, after queued
+/// work.
 #[derive(Clone)]
 pub struct Sqlite {
     inner: Arc<Inner>,
@@ -77,7 +77,7 @@ struct Inner {
     reserve: Reserve,
     /// See [`leases`]; none before the first claim.
     clocks: Mutex<Option<i128>>,
-    /// Whose turn it was.
+    /// The state of the round robin.
     served: Arc<Mutex<Served>>,
     served_copies: Arc<Mutex<Served>>,
     _lock: File,
@@ -86,7 +86,7 @@ struct Inner {
 const OUTBOX_READERS: usize = 2;
 const META_READERS: usize = 1;
 const FILE_THREADS: usize = 2;
-/// Together a second.
+/// Tries of the lock, a second in total.
 const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
@@ -106,7 +106,7 @@ impl Sqlite {
         let keys = keys.into();
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(OpenError::io(dir))?;
         let lock = lock(dir)?;
-        // On a disk without any room the databases need some of it to be opened.
+        // On a disk without any space the databases need some of it to be opened.
         let reserve = Reserve::open(dir, Arc::clone(&clock));
         marker::check(dir, |file| Connection::open(file))?;
         let poison = Poison::default();
@@ -133,7 +133,7 @@ impl Sqlite {
         let blobs = Blobs::open(root.clone(), Arc::clone(&clock), Arc::new(crew), poison.clone())
             .map_err(OpenError::io(&root))?;
         blobs.collect(&used).map_err(OpenError::io(&root))?;
-        // The names that were made above are on the disk, and so is the directory's own.
+        // The names created above are durable, and so is the directory's own.
         sync_dir(dir).map_err(OpenError::io(dir))?;
         if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             sync_dir(parent).map_err(OpenError::io(parent))?;
@@ -143,7 +143,7 @@ impl Sqlite {
             (Mutex::default(), Arc::default(), AccountCache::default());
         let uptime = Uptime::from(late, clock.monotonic());
         let ring = Arc::new(KeyRing::new(keys));
-        // Whatever the old key had sealed was wrapped anew before anyone is served.
+        // Whatever the old key had sealed was wrapped again before the first request.
         ring.finish();
         let turning = tokio::sync::Mutex::default();
         let inner = Inner {
@@ -165,7 +165,7 @@ impl Sqlite {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// How late it is by the host's own time.
+    /// The current uptime.
     fn late(&self) -> Timestamp {
         self.inner.uptime.now(self.inner.clock.monotonic())
     }
@@ -181,13 +181,13 @@ impl Sqlite {
         &self.inner.blobs
     }
 
-    /// As if a sync of a file of bytes had failed.
+    /// Simulates a failed sync of a blob.
     #[cfg(test)]
     pub(crate) fn poison(&self) {
         self.inner.poison.set(&"a test");
     }
 
-    /// As if a sync of the outbox had failed.
+    /// Simulates a failed sync of the outbox.
     #[cfg(test)]
     pub(crate) async fn poison_outbox(&self) {
         let failed = self.inner.outbox.write(|_| {
@@ -213,7 +213,7 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
         .mode(0o600)
         .open(&path)
         .map_err(OpenError::io(&path))?;
-    // Whoever only looks (`checkup`) holds it for a moment, and a host that ends may need one, too.
+    // An inspection holds it for a moment, and a host that ends may need one, too.
     for _ in 0..LOCK_TRIES {
         match file.try_lock() {
             Ok(()) => return Ok(file),

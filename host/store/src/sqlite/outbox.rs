@@ -1,8 +1,7 @@
 //! The outbox port over SQLite.
 //!
-//! Invariant: the bytes are on the disk before the row that names them, and the
-//! row before the answer. Submission, recipients, bytes and idempotency key are
-//! one transaction.
+//! Invariant: the bytes are on the disk before the row that names them, and the row before the call
+//! returns. Submission, recipients, bytes and idempotency key are one transaction.
 
 use std::io;
 use std::sync::Arc;
@@ -57,7 +56,7 @@ impl Outbox for Sqlite {
                 Body::File(pin) => Some(pin.digest),
             };
             let now = self.late();
-            // The body comes back with the answer: its pin must outlive the commit.
+            // The body comes back with the result: its pin must outlive the commit.
             let work = move |conn: &Connection| {
                 accept(conn, &submission, &body, now).map(|acceptance| (acceptance, body))
             };
@@ -73,7 +72,7 @@ impl Outbox for Sqlite {
     fn claim(&self, wish: ClaimRequest) -> BoxFuture<'_, Result<Claimed, StoreError>> {
         let (blobs, served) = (self.inner.blobs.clone(), Arc::clone(&self.inner.served));
         Box::pin(async move {
-            // What ends soon begins nothing.
+            // After a failed disk the process ends soon and begins nothing.
             self.inner.poison.check_disk()?;
             let clocks = || self.inner.clocks.lock();
             let to = leases::offset(wish.now, self.inner.clock.monotonic());
@@ -194,7 +193,7 @@ impl Outbox for Sqlite {
 }
 
 impl Sqlite {
-    /// A write that may give up a file.
+    /// A write that may release a file.
     async fn retiring(
         &self,
         work: impl FnOnce(&Connection) -> Result<Option<Digest>, WriteError> + Send + 'static,
@@ -229,7 +228,8 @@ impl Sqlite {
         Ok(Body::Inline(bytes, digest))
     }
 
-    /// Removes a few files that lost their last row long enough ago. Only tidiness: trouble is logged.
+    /// Removes a few files that lost their last row long enough ago. Not essential: errors are
+    /// logged.
     async fn sweep(&self) {
         if let Err(error) = self.swept().await {
             tracing::warn!(%error, "bodies that nobody needs were not removed");
@@ -245,7 +245,7 @@ impl Sqlite {
         self.inner.blobs.remove(unused).await.map_err(failed)
     }
 
-    /// Those that no row refers to.
+    /// Those without a row.
     async fn unused(&self, digests: Vec<Digest>) -> Result<Vec<Digest>, StoreError> {
         let unused = self.inner.outbox.read(move |conn| {
             let mut used = conn.prepare_cached(IN_USE)?;
@@ -260,14 +260,14 @@ impl Sqlite {
         unused.await
     }
 
-    /// A write that failed, though the disk did not, has probably found no room.
+    /// After a failed write on a disk that has not failed there is probably no space.
     async fn make_room_after<T>(&self, outcome: &Result<T, StoreError>) {
         if matches!(outcome, Err(StoreError::Failed(_))) && self.inner.poison.check_disk().is_ok() {
             self.make_room().await;
         }
     }
 
-    /// Removes what nobody refers to any more before it is old. Trouble is logged.
+    /// Removes unreferenced files before their grace period has ended. Errors are logged.
     async fn make_room(&self) {
         let condemned = self.inner.blobs.mark_unreferenced();
         if condemned.is_empty() {
@@ -312,7 +312,7 @@ fn newest() -> String {
     )
 }
 
-/// What is asked of the outbox again and again, to see that no question reads all of it.
+/// The frequent queries, to check that none of them scans the outbox.
 #[cfg(test)]
 pub(crate) fn frequent() -> Vec<String> {
     use crate::sqlite::accept::PURGE;
@@ -339,11 +339,11 @@ fn find(
     let states = serde_json::to_string(&states).map_err(failed)?;
     let (created, id) = match cursor {
         Some(cursor) => (cursor.created.millis(), cursor.id.as_str()),
-        // Later than every row: ids are ASCII.
+        // Sorts after every row: ids are ASCII.
         None => (i64::MAX, "\u{7f}"),
     };
     let mut statement = conn.prepare_cached(&newest())?;
-    // One more than asked for tells whether there is another page.
+    // One more than requested shows whether there is another page.
     let Owner { tenant, account, generation } = owner;
     let wanted = params![tenant, account, generation, created, id, states, limit + 1];
     let mut found = statement.query(wanted)?;

@@ -1,7 +1,8 @@
-//! What leaves the outbox: submissions that ended long ago, with all that belongs to them.
+//! Pruning: removal of submissions that ended long ago, with all that belongs to them.
 //!
-//! In pieces of a bounded number of rows, so that nobody waits long for the writer. An id tells when
-//! it was made, so nothing is kept of what was removed; only of older ids, that do not, the id itself.
+//! In pieces of a bounded number of rows, so that other writes wait only briefly. An id contains
+//! its creation time, so nothing is kept of what was removed; only of older ids, which do not, the
+//! id itself.
 //!
 //! Invariant: what has not ended stays, however old it is.
 
@@ -15,14 +16,14 @@ use rusqlite::{Connection, params};
 use crate::sqlite::quarantine;
 use crate::sqlite::writer::WriteError;
 
-/// The longest ended of a state.
+/// The submissions of a state, the longest ended first.
 pub(crate) const ENDED: &str = "SELECT id, created, place FROM submission
     WHERE wake IS NULL AND state = ?1 AND ended <= ?2 AND coalesce(sent_copy, '') <> 'pending'
     ORDER BY ended LIMIT ?3";
-/// How far an id's time may be from that of its row.
+/// Tolerance between an id's time and that of its row.
 const SLACK: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Removes at most so many rows of what ended by then, in the host's own time; how many it were.
+/// Removes at most so many rows of what ended by then, in uptime; returns how many.
 pub(crate) fn prune(conn: &Connection, before: Timestamp, rows: u32) -> Result<u32, WriteError> {
     let mut left = rows;
     for state in State::EVERY.into_iter().filter(|state| state.is_final()) {
@@ -36,7 +37,8 @@ pub(crate) fn prune(conn: &Connection, before: Timestamp, rows: u32) -> Result<u
             if left == 0 {
                 break;
             }
-            // Bytes of what has ended are given up; an earlier release left those of damaged records.
+            // Bytes of ended submissions are gone already; an earlier release left those of damaged
+            // records.
             if place != "none" {
                 quarantine::keep(conn, &id, "it had failed, and its bytes were still there")?;
             }
@@ -46,7 +48,7 @@ pub(crate) fn prune(conn: &Connection, before: Timestamp, rows: u32) -> Result<u
     Ok(rows - left)
 }
 
-/// Up to `most` rows of one submission, its own at last; how many it were.
+/// Removes up to `most` rows of one submission, its own last; returns how many.
 fn remove(conn: &Connection, id: &str, created: Timestamp, most: u32) -> Result<u32, WriteError> {
     let mut gone = conn
         .prepare_cached(
@@ -58,7 +60,7 @@ fn remove(conn: &Connection, id: &str, created: Timestamp, most: u32) -> Result<
     if gone >= most as usize {
         return Ok(most);
     }
-    // Forgotten long ago: a key is remembered for less time than a submission is kept.
+    // Expired long ago: a key is kept for less time than a submission.
     gone += conn.prepare_cached("DELETE FROM idempotency WHERE submission = ?1")?.execute([id])?;
     gone += conn.prepare_cached("DELETE FROM submission WHERE id = ?1")?.execute([id])?;
     if !tells_its_time(id, created) {
@@ -75,7 +77,7 @@ fn tells_its_time(id: &str, created: Timestamp) -> bool {
     })
 }
 
-/// Whether an id is one of those that were written down.
+/// Whether the id is recorded as removed.
 pub(crate) fn was_pruned(conn: &Connection, id: &SubmissionId) -> Result<bool, WriteError> {
     let mut find = conn.prepare_cached("SELECT 1 FROM pruned WHERE submission = ?1")?;
     Ok(find.exists([id.as_str()])?)

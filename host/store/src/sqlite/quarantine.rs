@@ -1,11 +1,10 @@
-//! Submissions that cannot be read any more: kept apart, and tried no more.
+//! Quarantine of submissions that cannot be read any more.
 //!
-//! A damaged record must not stop the others, and must not be sent; nor must bytes that are not those
-//! that were accepted. It is copied as it is, its bytes too, to where only a person looks; what is left in its place has failed, so that it is not met
-//! again.
+//! A damaged record must not stop the others, and must not be sent; nor must bytes that differ from
+//! those accepted. It is copied as it is, its bytes too, to a table for the operator; the row in
+//! its place has failed, so that it is not claimed again.
 //!
-//! Invariant: of a record that cannot be read nothing is read as a value on the way, since that is what did
-//! not work.
+//! Invariant: no column of a damaged record is decoded on the way, since decoding is what failed.
 
 use model::ids::{AccountId, SubmissionId, TenantId};
 use model::instant::Timestamp;
@@ -15,7 +14,7 @@ use rusqlite::Connection;
 use crate::rules::outbox::DAMAGED;
 use crate::sqlite::writer::WriteError;
 
-/// Puts a submission aside.
+/// Quarantines a submission.
 pub(crate) fn quarantine(
     conn: &Connection,
     id: &SubmissionId,
@@ -24,8 +23,8 @@ pub(crate) fn quarantine(
     put_aside(conn, id.as_str(), reason)
 }
 
-/// The same of one whose bytes are damaged, while the rest of it reads: nobody waits any more for what is
-/// over, and what may have arrived still says so.
+/// The same for a submission with damaged bytes and readable columns: pending recipients fail, or
+/// become uncertain after a dot without a reply; final ones keep their state.
 pub(crate) fn give_up(
     conn: &Connection,
     id: &SubmissionId,
@@ -48,8 +47,8 @@ pub(crate) fn give_up(
     Ok(())
 }
 
-/// Puts aside what is due and does not even name itself: no claim would ever be made of it, and it
-/// would be due for ever.
+/// Quarantines due rows whose id is unreadable: they could never be claimed, and would be due for
+/// ever.
 pub(crate) fn sweep(conn: &Connection, now: Timestamp) -> Result<(), WriteError> {
     let due: Vec<(String, String, String)> = conn
         .prepare_cached(NAMES)?
@@ -82,14 +81,14 @@ fn put_aside(conn: &Connection, id: &str, reason: &str) -> Result<(), WriteError
     Ok(())
 }
 
-/// Copies record, recipients and bytes; the bytes then lie here alone.
+/// Copies record, recipients and bytes; then only this copy of the bytes remains.
 pub(crate) fn keep(conn: &Connection, id: &str, reason: &str) -> Result<(), WriteError> {
     conn.prepare_cached(KEEP)?.execute([id, reason])?;
     conn.prepare_cached("DELETE FROM body WHERE submission = ?1")?.execute([id])?;
     Ok(())
 }
 
-/// How many were put aside; none where an earlier release has no such table.
+/// The number of quarantined submissions; none where an earlier release has no such table.
 pub(crate) fn count(conn: &Connection) -> rusqlite::Result<u64> {
     if !conn.table_exists(None, "quarantine")? {
         return Ok(0);
@@ -98,7 +97,7 @@ pub(crate) fn count(conn: &Connection) -> rusqlite::Result<u64> {
     Ok(u64::try_from(count).unwrap_or(0))
 }
 
-/// `quote` takes whatever is there.
+/// `quote` accepts values of any type.
 const KEEP: &str = "INSERT OR IGNORE INTO quarantine (submission, at, reason, record, raw, digest)
     SELECT id, unixepoch() * 1000, ?2,
         concat_ws(', ', 'tenant ' || quote(tenant), 'account ' || quote(account),

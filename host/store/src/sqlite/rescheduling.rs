@@ -1,9 +1,9 @@
-//! Bringing back what a clock that was ahead had put off.
+//! Rescheduling of submissions that were deferred by a clock that was ahead.
 //!
-//! Nothing tells a due time that such a clock made from a right one, except that no regular wait is
-//! so long. In pieces, since much may wait.
+//! Nothing distinguishes a due time from such a clock, except that no regular wait is so long. In
+//! pieces, since much may wait.
 //!
-//! Invariant: a claim that somebody works on keeps its lease.
+//! Invariant: a live claim keeps its lease.
 
 use model::instant::Timestamp;
 use model::port::maintenance::{Claims, RetryWaits};
@@ -13,14 +13,14 @@ use crate::rules::outbox::is_held;
 use crate::sqlite::rows::state;
 use crate::sqlite::writer::WriteError;
 
-/// Rows that are looked at before others may write.
+/// Rows examined before other writes may run.
 const PIECE: u32 = 500;
 
-/// What is later than this, in the order of the index.
+/// Rows due later than this, in the order of the index.
 pub(crate) const LATER: &str = "SELECT wake, rowid, state, attempts FROM submission
     WHERE wake IS NOT NULL AND (wake, rowid) > (?1, ?2) ORDER BY wake, rowid LIMIT ?3";
 
-/// One piece: where the next begins, none at the end, and how many were brought back.
+/// One piece: where the next begins, none at the end, and how many were rescheduled.
 pub(crate) fn piece(
     conn: &Connection,
     now: Timestamp,

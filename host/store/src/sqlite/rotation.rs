@@ -1,11 +1,11 @@
-//! Another master key, while the store is in use.
+//! Master key rotation while the store is in use.
 //!
-//! Records are wrapped anew in small batches on the writer, between the writes
-//! of others; until the last one both keys open. What was broken off, by a
-//! crash or a full disk, is brought to its end when the store is opened next.
+//! Records are wrapped again in small batches on the writer, between other writes; until the last
+//! one both keys open. An interrupted rotation, by a crash or a full disk, is completed when the
+//! store is opened next.
 //!
-//! Invariant: the old key is given up only after a pass over the whole table
-//! that began when the new key was in use, and whose last batch is on the disk.
+//! Invariant: the old key is dropped only after a pass over the whole table that began when the new
+//! key was in use, and whose last batch is durable.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,14 +19,14 @@ use crate::keys::seal::{MasterKey, Place};
 use crate::sqlite::Sqlite;
 use crate::sqlite::writer::WriteError;
 
-/// Records between which others may write.
+/// Records of one batch.
 const BATCH: u32 = 100;
 
-/// Notices a wrong master key before the first password is asked for.
+/// A sealed record that detects a wrong master key before the first password is read.
 const CHECK: Place<'static> = Place { tenant: "", account: "", field: "key-check" };
 const WORD: &[u8] = b"postlet";
 
-/// How far a pass has come.
+/// The progress of a pass.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pass {
     tenant: String,
@@ -36,12 +36,12 @@ pub(crate) struct Pass {
 }
 
 impl Sqlite {
-    /// Wraps every record with `new`, which its owner must have made durable before; answers how many
-    /// there were. Called again with the same key it goes on where it broke off.
+    /// Wraps every record with `new`, which the caller must have made durable before; returns how
+    /// many there were. Called again with the same key it continues an interrupted rotation.
     ///
     /// # Errors
-    /// [`StoreError::Failed`]: the disk is full or broken, or a rotation to another key has not ended.
-    /// Both keys are needed then.
+    /// [`StoreError::Failed`]: the disk is full or broken, or a rotation to another key has not
+    /// ended. Both keys are needed then.
     pub async fn rotate(&self, new: MasterKey) -> Result<u64, StoreError> {
         let _turn = self.inner.turning.lock().await;
         self.inner.ring.begin(new)?;
@@ -71,7 +71,7 @@ impl Sqlite {
         self.inner.meta.write(move |conn| check(conn, &ring.keys())).await
     }
 
-    /// Keeps the one reader from reading until `release` speaks.
+    /// Blocks the one reader until `release` sends.
     #[cfg(test)]
     pub(crate) async fn hold_reader(&self, release: std::sync::mpsc::Receiver<()>) {
         let held = self.inner.meta.read(move |_| {
@@ -81,15 +81,15 @@ impl Sqlite {
         held.await.unwrap();
     }
 
-    /// As the first step of a rotation.
+    /// The first step of a rotation.
     #[cfg(test)]
     pub(crate) fn begin_rotation(&self, new: MasterKey) {
         self.inner.ring.begin(new).unwrap();
     }
 }
 
-/// Before the store is used: the keys must be those of this directory, and afterwards only the current
-/// one is needed.
+/// Completes a rotation before the store is used: the keys must be those of this directory, and
+/// afterwards only the current one is needed.
 pub(crate) fn settle(
     conn: &Connection,
     file: &Path,
@@ -114,7 +114,7 @@ pub(crate) fn settle(
     })
 }
 
-/// Whether the keys open what the directory holds; also when it holds nothing yet.
+/// Whether the keys open the directory's records; also true when there are none yet.
 pub(crate) fn opens(conn: &Connection, keys: &Keys) -> rusqlite::Result<bool> {
     let sealed: Option<Vec<u8>> =
         conn.query_row("SELECT sealed FROM key_check", [], |row| row.get(0)).optional()?;
@@ -164,7 +164,8 @@ fn batch(
                 at.wrapped += 1;
             }
             Ok(None) => {}
-            // It opened with neither key, and will not with the new one: nothing is lost by going on.
+            // It opened with neither key, and will not with the new one: nothing is lost by
+            // continuing.
             Err(StoreError::Sealed) => {
                 tracing::error!(tenant, account, "a sealed record does not open: it was damaged");
             }

@@ -1,8 +1,8 @@
-//! Rows of `outbox.db` as the model's values, and back.
+//! Conversion between rows of `outbox.db` and the model's types.
 //!
-//! Plain functions over a connection, so that they run inside the caller's
-//! transaction. What was written was valid; what no longer parses was damaged
-//! on the disk, and is an error of its row only.
+//! Plain functions over a connection, so that they run inside the caller's transaction. Only valid
+//! values are written; one that no longer parses was damaged on the disk, and is an error of its
+//! row only.
 
 use std::collections::HashSet;
 use std::str::FromStr;
@@ -17,12 +17,12 @@ use crate::error::failed;
 use crate::files::blobs::Digest;
 use crate::sqlite::writer::WriteError;
 
-/// What [`entry`] reads, in its order.
+/// The columns that [`entry`] reads, in order.
 pub(crate) const ENTRY: &str =
     "id, message_id, state, due, attempts, possible_duplicate, last_error, created, warnings,
      sent_copy";
 
-/// A row of [`ENTRY`], with its recipients.
+/// Reads a row of [`ENTRY`], with its recipients.
 pub(crate) fn entry(conn: &Connection, row: &Row<'_>) -> Result<SubmissionStatus, WriteError> {
     let id: SubmissionId = parsed(&row.get::<_, String>(0)?)?;
     let recipients = recipients(conn, &id)?;
@@ -43,7 +43,7 @@ pub(crate) fn entry(conn: &Connection, row: &Row<'_>) -> Result<SubmissionStatus
     })
 }
 
-/// Written one a line.
+/// Parses warnings, one a line.
 pub(crate) fn sentences(lines: &str) -> Vec<String> {
     lines.lines().map(str::to_owned).collect()
 }
@@ -96,12 +96,12 @@ pub(crate) fn files_in_use(conn: &Connection) -> rusqlite::Result<HashSet<Digest
     statement.query_map([], |row| row.get(0))?.collect()
 }
 
-/// An id or address, as it was written.
+/// Parses a stored id or address.
 pub(crate) fn parsed<T: FromStr>(text: &str) -> Result<T, StoreError> {
     text.parse().map_err(|_| failed(format_args!("a stored record is damaged at {text:?}")))
 }
 
-/// What became of a copy, as it was written.
+/// Parses the stored state of a sent copy.
 fn copy(text: Option<&str>) -> Result<Option<SentCopy>, StoreError> {
     let parsed = |text: &str| {
         let damaged = || failed(format_args!("a stored record is damaged at {text:?}"));
@@ -110,7 +110,7 @@ fn copy(text: Option<&str>) -> Result<Option<SentCopy>, StoreError> {
     text.map(parsed).transpose()
 }
 
-/// A state, as it was written.
+/// Parses a stored state.
 pub(crate) fn state(text: &str) -> Result<State, StoreError> {
     State::parse(text).ok_or_else(|| failed(format_args!("a stored record is damaged at {text:?}")))
 }

@@ -1,8 +1,8 @@
-//! How many submissions there are of each state, counted as they change.
+//! Counts of submissions by state, maintained incrementally.
 //!
-//! The counts lie in temporary tables of the writer's connection, kept by triggers: they cost no byte
-//! on the disk, follow every transaction and savepoint, and are read without looking at the
-//! submissions. They are counted anew at each start, from indexes.
+//! The counts are in temporary tables of the writer's connection, maintained by triggers: they use
+//! no disk space, follow every transaction and savepoint, and are read without scanning the
+//! submissions. They are computed at each start, from indexes.
 
 use model::instant::Timestamp;
 use model::port::maintenance::OutboxCounts;
@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::sqlite::writer::WriteError;
 
-/// Begins to count. For the writer's connection only.
+/// Starts counting. For the writer's connection only.
 pub(crate) fn begin(conn: &Connection) -> rusqlite::Result<()> {
     conn.execute_batch(
         "CREATE TEMP TABLE tally (state TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -39,13 +39,13 @@ pub(crate) fn begin(conn: &Connection) -> rusqlite::Result<()> {
     )
 }
 
-/// The counts now.
+/// The current counts.
 pub(crate) fn figures(conn: &Connection) -> Result<OutboxCounts, WriteError> {
     let mut statement = conn.prepare_cached("SELECT state, count FROM tally WHERE count > 0")?;
     let mut rows = statement.query([])?;
     let mut states = Vec::new();
     while let Some(row) = rows.next()? {
-        // What was damaged is counted by nobody.
+        // Damaged states are not counted.
         if let Some(state) = State::parse(&row.get::<_, String>(0)?) {
             states.push((state, u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0)));
         }

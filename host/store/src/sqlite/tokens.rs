@@ -1,6 +1,6 @@
 //! The tokens port over SQLite.
 //!
-//! A token's secret never comes here: only its digest does.
+//! A token's secret is not stored: only its digest is.
 
 use model::ids::{TenantId, TokenId};
 use model::port::BoxFuture;

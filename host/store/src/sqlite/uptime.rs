@@ -1,13 +1,13 @@
-//! Where the host's own time ([`crate::rules::uptime`]) goes on at a start.
+//! Persistence of the uptime clock ([`crate::rules::uptime`]).
 
 use model::instant::Timestamp;
 use rusqlite::{Connection, params};
 
-/// How late it is: as late as anything that was written by this time. To be asked once, at the start,
-/// with what the wall clock says.
+/// The uptime at a start: the latest instant that was written by this clock. To be called once,
+/// with the wall-clock time.
 ///
-/// An outbox of an earlier release has times of day only. They are taken for the host's own as far as
-/// they are past by what is newest, and by the wall clock.
+/// An outbox of an earlier release has wall-clock times only. They are taken as uptime as far as
+/// they are past by the newest of them, and by the wall clock.
 pub(crate) fn begin(conn: &Connection, wall: Timestamp) -> rusqlite::Result<Timestamp> {
     let known: Option<i64> = conn.query_row("SELECT max(at) FROM uptime", [], |row| row.get(0))?;
     let late = match known {
@@ -28,7 +28,7 @@ const NEWEST: &str = "SELECT max(at) FROM (
     UNION ALL SELECT max(ended) FROM submission WHERE wake IS NULL AND state = 'cancelled'
     UNION ALL SELECT max(ended) FROM submission WHERE wake IS NULL AND state = 'expired')";
 
-/// Gives what has times of day a time of the host's.
+/// Converts wall-clock times of an earlier release to uptime.
 fn settle(conn: &Connection, wall: Timestamp) -> rusqlite::Result<i64> {
     let all = conn.unchecked_transaction()?;
     let newest: Option<i64> =
@@ -41,7 +41,7 @@ fn settle(conn: &Connection, wall: Timestamp) -> rusqlite::Result<i64> {
     Ok(late)
 }
 
-/// Writes down how late it is.
+/// Writes the current uptime.
 pub(crate) fn keep(conn: &Connection, at: Timestamp) -> rusqlite::Result<()> {
     conn.prepare_cached(
         "INSERT INTO uptime (id, at) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET at = max(at, ?1)",

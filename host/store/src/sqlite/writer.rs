@@ -1,14 +1,12 @@
-//! The one writer of a database: group commit.
+//! The writer thread of a database: group commit.
 //!
-//! Whatever has queued up while the disk was busy goes into one transaction,
-//! each request in a savepoint of its own, so that one that fails does not
-//! spoil the others; and so does what comes while the others are run. One sync
-//! then answers for all of them.
+//! Whatever has queued up while the disk was busy goes into one transaction, each request in a
+//! savepoint of its own, so that one that fails does not affect the others; and so does what
+//! arrives while they are run. One sync then covers all of them.
 //!
-//! Invariant: a request is answered after COMMIT has returned, never before.
-//! After an I/O error nothing is known about what the disk holds, and a second
-//! sync may report success for pages that the first one lost: so none is tried,
-//! and every later write is refused.
+//! Invariant: a request is answered after COMMIT has returned, never before. After an I/O error the
+//! contents of the disk are unknown, and a second sync may report success for pages that the first
+//! one lost: so none is tried, and every later write is refused.
 
 use std::io;
 use std::path::PathBuf;
@@ -24,12 +22,12 @@ use crate::error::failed;
 use crate::files::reserve::Reserve;
 use crate::poison::Poison;
 
-/// How a request ends without a value.
+/// Why a request failed.
 #[derive(Debug)]
 pub(crate) enum WriteError {
-    /// An answer to its caller.
+    /// An error for its caller.
     Store(StoreError),
-    /// SQLite's own.
+    /// An error of SQLite.
     Sqlite(rusqlite::Error),
 }
 
@@ -41,7 +39,7 @@ impl From<StoreError> for WriteError {
 
 impl From<rusqlite::Error> for WriteError {
     fn from(error: rusqlite::Error) -> Self {
-        // A value that is not what it should be is about its row, not about the database.
+        // A value of the wrong type concerns its row, not the database.
         if error.sqlite_error().is_none() {
             Self::Store(failed(error))
         } else {
@@ -61,13 +59,14 @@ impl From<WriteError> for StoreError {
 
 /// A request without its types.
 pub(crate) trait Request: Send {
-    /// Does the work in its savepoint. False: take the savepoint back. An error spoils the whole batch.
+    /// Runs the work in its savepoint. False: roll the savepoint back. An error fails the whole
+    /// batch.
     fn run(&mut self, conn: &Connection) -> Result<bool, Broken>;
-    /// Tells the caller: what `run` gave, or why the batch failed.
+    /// Sends the caller the result of `run`, or why the batch failed.
     fn answer(self: Box<Self>, batch: Result<(), &str>);
 }
 
-/// `work` as a request, and where its answer arrives.
+/// `work` as a request, and the receiver of its result.
 pub(crate) fn request<T, F>(work: F) -> (Box<dyn Request>, oneshot::Receiver<Result<T, StoreError>>)
 where
     T: Send + 'static,
@@ -111,46 +110,47 @@ where
             (Ok(()), None) => Err(failed("the request was not run")),
             (Err(reason), _) => Err(failed(reason)),
         };
-        // The caller may have stopped waiting; what is done is done.
+        // The caller may have stopped waiting; the commit stands.
         let _ = self.answer.send(outcome);
     }
 }
 
-/// What the writer thread runs until the last sender is gone.
+/// The writer thread, which runs until the last sender is gone.
 pub(crate) struct Writer {
     /// The only connection that writes.
     pub(crate) conn: Connection,
-    /// Where requests come from.
+    /// The queue of requests.
     pub(crate) queue: mpsc::Receiver<Box<dyn Request>>,
-    /// Counts commits, each before anybody is told of it.
+    /// Counts commits, each before its requests are answered.
     pub(crate) commits: Arc<AtomicU64>,
-    /// Shared with everyone who may see the disk fail.
+    /// Shared with everything that may see the disk fail.
     pub(crate) poison: Poison,
-    /// The log's file, to see how long it has become.
+    /// The log's file, for its size.
     pub(crate) log: PathBuf,
-    /// What to do about it.
+    /// When to checkpoint.
     pub(crate) upkeep: Upkeep,
-    /// What is given up when there is no room.
+    /// Released when there is no space.
     pub(crate) reserve: Option<Reserve>,
 }
 
-/// How long to wait for a lock of somebody else's: an operator's shell, a backup.
+/// How long to wait for a lock of another process: an operator's shell, a backup.
 pub(crate) const BUSY: Duration = Duration::from_secs(5);
-/// More requests in one transaction gain nothing and make the first one wait.
+/// Requests in one transaction: more would gain nothing and delay the first one.
 const BATCH: usize = 256;
-/// From here on the log is copied into the database and begins anew.
+/// Size in bytes from which the log is checkpointed.
 const LOG: u64 = 4 << 20;
-/// How long a checkpoint waits for readers. Ours are short; an operator's shell may be long.
+/// How long a checkpoint waits for readers. The store's own are short; an operator's shell may be
+/// long.
 const READERS: Duration = Duration::from_millis(100);
-/// Commits without another try after a reader was in the way.
+/// Commits without another checkpoint after a reader blocked one.
 const REST: u32 = 64;
 
-/// When the log is copied into the database.
+/// When the log is checkpointed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Upkeep {
-    /// When it has become long.
+    /// When it has reached a size.
     BySize,
-    /// After each commit: for what is written seldom, so that what was deleted is gone at once.
+    /// After each commit: for what is written seldom, so that deleted content is gone at once.
     EveryCommit,
 }
 
@@ -161,7 +161,7 @@ impl Writer {
         while let Some(first) = self.queue.blocking_recv() {
             let mut batch = vec![first];
             let outcome = self.commit(&mut batch);
-            // One that failed may have happened all the same.
+            // A commit that failed may have happened all the same.
             self.commits.fetch_add(1, Ordering::SeqCst);
             for request in batch {
                 request.answer(outcome.as_ref().copied().map_err(String::as_str));
@@ -193,14 +193,14 @@ impl Writer {
                 if let Some(reserve) = &self.reserve {
                     reserve.release();
                 }
-                // The log may hold room that its pages need no more; whoever asks again may find some.
+                // A checkpoint may free space in the log; a later request may find some.
                 self.checkpoint();
             }
             error.to_string()
         })
     }
 
-    /// Runs the batch and whatever joins it until there is nothing left to run.
+    /// Runs the batch and what joins it until there is nothing left to run.
     fn run(&mut self, batch: &mut Vec<Box<dyn Request>>) -> Result<(), Broken> {
         self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let mut done = 0;
@@ -232,7 +232,8 @@ impl Writer {
         }
     }
 
-    /// Copies the log into the database and empties it. False when a reader was in the way, or the disk.
+    /// Checkpoints: copies the log into the database and empties it. False when a reader or the
+    /// disk prevented it.
     fn checkpoint(&self) -> bool {
         let run = || {
             self.conn.busy_timeout(READERS)?;
@@ -255,7 +256,8 @@ impl Writer {
     }
 }
 
-/// SQLite's error, and whether there was no room: what the system said to it is known only at once.
+/// SQLite's error, and whether there was no space: the system's error is known only immediately
+/// after it.
 #[derive(Debug)]
 pub(crate) struct Broken {
     error: rusqlite::Error,
@@ -284,8 +286,9 @@ impl Broken {
             )
     }
 
-    /// Trouble that leaves the file as it was: no room, somebody else's lock, or another file that could
-    /// not be opened (too many are, or there is no place for temporary ones): no sync has failed.
+    /// Whether the file is unchanged after the error: no space, another process's lock, or another
+    /// file that could not be opened (too many are, or there is no place for temporary ones): no
+    /// sync has failed.
     fn is_passing(&self) -> bool {
         let other = [ffi::SQLITE_IOERR_GETTEMPPATH, ffi::SQLITE_IOERR_NOMEM].map(Some);
         self.full
@@ -302,9 +305,9 @@ impl Broken {
     }
 }
 
-/// No room, for a page or for the index of the log. SQLite knows a full disk (ENOSPC) by itself, and calls
-/// a used-up quota (EDQUOT) a failed write, which it is not: nothing was taken, nothing was lost. A sync
-/// that fails, for whatever reason, is one.
+/// No space, for a page or for the index of the log. SQLite reports a full disk (ENOSPC) as such,
+/// and an exhausted quota (EDQUOT) as a failed write, although nothing was written and nothing was
+/// lost. A sync that fails, for whatever reason, is a failed write.
 fn is_full(error: &rusqlite::Error, system: io::ErrorKind) -> bool {
     let extended = extended(error);
     error.sqlite_error_code() == Some(ErrorCode::DiskFull)

@@ -1,4 +1,4 @@
-//! The suite of both stores, for accounts that change and what is known of their servers.
+//! Conformance suite of both stores: changes of accounts, and their health.
 
 use model::account::{Account, Credentials, MailServer, Security};
 use model::health::{AccountState, Health, HealthIssue, HealthIssueKind};
@@ -37,7 +37,7 @@ async fn an_account_is_changed_only_as_it_was_read<S: Store>(bench: Bench<S>) {
     assert_eq!(get().await, Some(renamed.clone()));
     assert_eq!(opened(&bench, &renamed).await.as_deref(), Some("old"));
 
-    // Who read the account before that would take the change back.
+    // A caller that read the account before would revert the change.
     let late = Account { name: Some("Late".to_owned()), ..anna.clone() };
     assert!(!bench.store.update(&anna, &late, None).await.unwrap());
     assert_eq!(get().await, Some(renamed.clone()));
@@ -52,7 +52,7 @@ async fn an_account_is_changed_only_as_it_was_read<S: Store>(bench: Bench<S>) {
     );
     assert_eq!(opened(&bench, &moved).await.as_deref(), Some("new"));
     assert_eq!(opened(&bench, &anna).await, None, "of another generation");
-    // Who read it before that comes too late, with account and password.
+    // A caller that read it before is too late, with account and password.
     assert!(
         !bench
             .store

@@ -1,5 +1,5 @@
-//! What a claim takes, on both stores: no more than there is room for, in whose turn it is, the
-//! oldest first; and how an attempt that it began is given back.
+//! Conformance suite of both stores: claims, their capacity, fairness and order, and how an attempt
+//! is released.
 
 use std::time::Duration;
 
@@ -187,7 +187,7 @@ async fn copy_of<S: Store>(bench: &Bench<S>, number: u8) -> Option<SentCopy> {
     entry.unwrap().sent_copy
 }
 
-/// What may have arrived says so, and nobody waits for what is over.
+/// Submissions in doubt say so, and nothing waits for those that are over.
 async fn damaged_bytes_end_who_waits_and_keep_what_is_in_doubt<S: Store>(bench: Bench<S>) {
     use State::{Accepted, Deferred, DotSent, Failed, Sent, Uncertain};
     let histories = [

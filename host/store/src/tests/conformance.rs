@@ -1,4 +1,5 @@
-//! The one suite that both stores pass: each case is written once, and `suite!` runs it on each.
+//! Conformance suite that both stores pass: each case is written once, and `suite!` runs it on
+//! each.
 
 use std::time::Duration;
 
@@ -90,7 +91,7 @@ async fn a_key_gives_its_first_receipt_again<S: Store>(bench: Bench<S>) {
     let (key, mismatch) = (used("k", 2).unwrap(), Some(IdempotentReplay::Mismatch));
     assert_eq!(bench.store.lookup(&anna, &key).await.unwrap(), mismatch);
     assert!(Outbox::get(&bench.store, &anna, &id(2)).await.unwrap().is_none());
-    // The state of a replay is the one of now.
+    // The state of a replay is the current one.
     let claim = bench.claimed().await;
     let step = ended(&claim, State::Sent, bench.now());
     bench.store.record(&claim.id, claim.epoch, step).await.unwrap();
@@ -135,7 +136,7 @@ async fn a_key_is_forgotten_after_its_time_but_not_before_the_end<S: Store>(benc
     bench.accepted(new.clone()).await;
     bench.clock.advance(Duration::from_secs(73 * 3600));
     assert!(bench.store.lookup(&anna, &key).await.unwrap().is_some(), "unfinished");
-    // Another key's submission cleans up, but not this one.
+    // Another key's submission removes expired keys, but not this one.
     let mut other = bench.draft(2);
     other.idempotency = used("other", 1);
     bench.accepted(other).await;
@@ -345,7 +346,7 @@ async fn next_due_is_the_soonest_of_dues_and_leases<S: Store>(bench: Bench<S>) {
 }
 
 async fn pages_stay_stable_while_new_ones_arrive<S: Store>(bench: Bench<S>) {
-    // Two of each moment, so that the second key of the order counts.
+    // Two of each moment, so that the second sort key matters.
     for number in 1..=10 {
         bench.accepted(bench.draft(number)).await;
         if number % 2 == 0 {

@@ -1,4 +1,4 @@
-//! What only a disk can do to a store: fail, be full, lose a file, or give back what was not written.
+//! Tests of disk faults: failure, lack of space, lost files and changed bytes.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,7 +22,8 @@ use crate::tests::fixture::{
     Bench, LEASE, TestClock, bytes_of, ended, id, key, octets, password, person, sqlite, used,
 };
 
-/// The sync of one file failed: nothing new is taken, and what is under way is written to the others.
+/// The sync of one file failed: nothing new is accepted, and work under way is written to the
+/// others.
 #[tokio::test]
 async fn a_disk_that_fails_takes_nothing_new_and_still_the_verdicts() {
     let bench = sqlite();
@@ -66,7 +67,7 @@ async fn a_database_that_was_lost_is_not_made_anew() {
             if remains == 0 {
                 fs::remove_file(&file).unwrap();
             } else {
-                // Its log was lost: a database of no tables.
+                // Its log was lost: a database without tables.
                 fs::remove_file(&file).unwrap();
                 Connection::open(&file).unwrap().execute_batch("VACUUM").unwrap();
             }
@@ -92,7 +93,7 @@ async fn a_database_that_was_lost_is_not_made_anew() {
     );
 }
 
-/// A first start that was cut off at any point is made again.
+/// A first start that was interrupted at any point is repeated.
 #[tokio::test]
 async fn a_first_start_that_was_cut_off_is_made_again() {
     for left in [&["meta.db"][..], &["outbox.db"], &["meta.db", "outbox.db"], &[]] {
@@ -103,7 +104,7 @@ async fn a_first_start_that_was_cut_off_is_made_again() {
         for name in left {
             fs::copy(whole.path().join(name), dir.path().join(name)).unwrap();
         }
-        // A file that was made, and nothing written to it.
+        // A file that was created, and nothing written to it.
         if left.len() == 1 {
             for name in ["meta.db", "outbox.db"].iter().filter(|name| !left.contains(name)) {
                 fs::write(dir.path().join(name), "").unwrap();
@@ -115,8 +116,8 @@ async fn a_first_start_that_was_cut_off_is_made_again() {
     }
 }
 
-/// A disk of its own that is filled by somebody else: what is queued drains, new mail is refused
-/// first, and is taken again when there is room.
+/// A disk of its own that another process fills: queued mail is delivered, new mail is refused
+/// first, and accepted again when there is space.
 #[tokio::test]
 async fn a_full_disk_drains_what_is_queued() {
     let Some(disk) = Disk::of(32 << 20) else {
@@ -141,7 +142,7 @@ async fn a_full_disk_drains_what_is_queued() {
     assert!(matches!(refused, Err(StoreError::Full)), "{refused:?}");
     assert_eq!(bench.store.condition(), Condition::Full);
     let mut drained = 0;
-    // A write that finds no room gives the reserve up; whoever asks again finds some.
+    // A write that finds no space releases the reserve; a retry finds some.
     for _ in 0..200 {
         let now = bench.now();
         let Ok(claims) = bench.try_claims(10).await else { continue };
@@ -165,7 +166,7 @@ async fn a_full_disk_drains_what_is_queued() {
     fs::remove_file(&fill).unwrap();
     bench.accepted(bench.draft(100)).await;
     assert_eq!(bench.store.condition(), Condition::Writable);
-    // And a host starts on a disk that is full.
+    // And a host starts on a full disk.
     let data = disk.0.join("data");
     let Bench { store, clock, .. } = bench;
     drop(store);
@@ -178,8 +179,9 @@ async fn a_full_disk_drains_what_is_queued() {
     assert!(matches!(bench.store.accept(bench.draft(101)).await, Err(StoreError::Full)));
 }
 
-/// As a full disk, where only a quota is used up: the process lives, what is queued drains. The file systems
-/// that have quotas are not everywhere, so the system's calls say what theirs would.
+/// As a full disk, where only a quota is exhausted: the process lives, queued mail is delivered.
+/// File systems with quotas are not available everywhere, so their errors are injected into the
+/// system calls.
 #[test]
 fn a_used_up_quota_drains_what_is_queued() {
     let dir = tempfile::tempdir().unwrap();
@@ -202,7 +204,7 @@ fn a_used_up_quota_drains_what_is_queued() {
     assert!(ended.status.success() && told.contains("1 passed"), "{told}");
 }
 
-/// While `$QUOTA` exists nothing is written, unless the reserve was given up.
+/// While `$QUOTA` exists nothing is written, unless the reserve was released.
 const QUOTA: &str = r#"
     #define _GNU_SOURCE
     #include <dlfcn.h>
@@ -239,7 +241,7 @@ async fn runs_out_of_quota() {
     }
     let claims = bench.claims(20).await;
     fs::write(&flag, "").unwrap();
-    // Each write that finds no room gives the reserve up, and whoever asks again finds some.
+    // Each write that finds no space releases the reserve, and a retry finds some.
     assert!(bench.store.accept(bench.draft(21)).await.is_err());
     for claim in &claims {
         let step = || ended(claim, State::Sent, bench.now());
@@ -253,8 +255,8 @@ async fn runs_out_of_quota() {
     assert_eq!(bench.store.condition(), Condition::Writable);
 }
 
-/// No file can be opened any more: what needs none goes on, what needs one fails alone, and all is
-/// well when some are closed.
+/// No file can be opened any more: what needs none goes on, what needs one fails alone, and all
+/// works again when some are closed.
 #[test]
 fn too_few_descriptors_stop_nothing_for_good() {
     let ended = Command::new(std::env::current_exe().unwrap())
@@ -288,7 +290,7 @@ async fn runs_out_of_descriptors() {
         let step = ended(claim, State::Sent, bench.now());
         bench.store.record(&claim.id, claim.epoch, step).await.unwrap();
     }
-    // Keys that are forgotten are replaced and removed.
+    // Expired keys are replaced and removed.
     bench.clock.advance(Duration::from_secs(80 * 3600));
     let mut again = bench.draft(41);
     again.idempotency = used("2", 2);
@@ -307,7 +309,7 @@ async fn runs_out_of_descriptors() {
     bench.accepted(bench.draft(51)).await;
 }
 
-/// Rows that cannot be read are put aside once, whole, and stop nobody.
+/// Rows that cannot be read are quarantined once, whole, and stop no other.
 #[tokio::test]
 async fn what_cannot_be_read_is_put_aside_with_its_bytes() {
     let bench = sqlite();
@@ -329,7 +331,7 @@ async fn what_cannot_be_read_is_put_aside_with_its_bytes() {
     }
     let claims = bench.claims(9).await;
     assert_eq!(claims.iter().map(|claim| claim.id.clone()).collect::<Vec<_>>(), [id(5)]);
-    // What does not even name itself is found when nothing else is due.
+    // A row without a readable id is found when nothing else is due.
     assert!(bench.claims(9).await.is_empty());
     assert!(bench.claims(9).await.is_empty());
     type Aside = (String, String, Option<Vec<u8>>, Option<Vec<u8>>);
@@ -368,7 +370,7 @@ async fn what_cannot_be_read_is_put_aside_with_its_bytes() {
     drop(store);
 }
 
-/// Bytes that are not those that were accepted are put aside once, and nobody tries to send them.
+/// Bytes that differ from those accepted are quarantined once, and not sent.
 #[tokio::test]
 async fn bytes_that_were_changed_are_put_aside_with_their_submission() {
     let bench = sqlite();

@@ -1,5 +1,5 @@
-//! What only the store on disk promises: it outlives the process, tells nobody
-//! a password, and refuses what it cannot do safely.
+//! Tests of the persistent store alone: durability, secrecy on disk, and refusals of what is not
+//! safe.
 
 use std::fs;
 use std::io;
@@ -83,7 +83,7 @@ async fn an_outbox_of_the_first_schema_opens_and_belongs_to_nobody_new() {
     let Bench { store, clock, dir } = bench;
     let file = store.file("outbox.db");
     drop(store);
-    // Back to how the first release would have written it.
+    // As the first release would have written it.
     let conn = Connection::open(&file).unwrap();
     let first = crate::sqlite::migrations::OUTBOX[0];
     let table = first.split("CREATE TABLE idempotency").nth(1).unwrap();
@@ -133,7 +133,7 @@ async fn a_full_disk_gets_the_room_of_bodies_that_nobody_needs() {
     bench.accepted(new).await;
     assert_eq!(bodies(&bench).len(), 1, "only the one that waits");
     assert_eq!(bytes_of(&bench.claimed().await.raw).await, large(b'y'));
-    // Once is enough: a disk without any room says so.
+    // Once is enough: a disk without any space fails.
     let mut new = bench.draft(3);
     new.raw = Arc::new(Cramped { full: AtomicU32::new(2), bytes: octets(&large(b'z')) });
     let refused = bench.store.accept(new).await;
@@ -152,7 +152,7 @@ async fn a_condemned_body_that_is_written_again_stays() {
     drop(pin);
     let condemned = blobs.mark_unreferenced();
     assert_eq!(condemned, [digest]);
-    // Nobody referred to it just now, but somebody is about to.
+    // Unreferenced now, but about to be referenced.
     drop(blobs.put(&raw).await.unwrap());
     blobs.delete_marked(condemned, [digest].into()).await.unwrap();
     assert_eq!(bytes_of(&blobs.octets(digest, 1000)).await, [b'x'; 1000]);
@@ -190,7 +190,7 @@ async fn a_second_store_in_the_directory_is_refused() {
     let error = Sqlite::open(dir, key(), Arc::clone(&bench.clock) as _).unwrap_err();
     assert!(matches!(&error, OpenError::Locked { dir: named } if named == dir), "{error}");
     assert!(error.to_string().contains(dir.to_str().unwrap()));
-    // And the first one is none the worse for it.
+    // And the first one is not affected.
     bench.accepted(bench.draft(1)).await;
 }
 
@@ -227,7 +227,7 @@ async fn a_deleted_account_leaves_nothing_behind() {
     let sealed: Vec<u8> =
         conn.query_row("SELECT sealed FROM credential", [], |row| row.get(0)).unwrap();
     assert!(bench.store.delete(&t, &anna).await.unwrap());
-    // The log is emptied after the answer, and before the next one.
+    // The log is emptied after the response, and before the next one.
     Tokens::create(&bench.store, &token("t", 1)).await.unwrap();
     for file in files(bench.dir.as_ref().unwrap().path()) {
         let bytes = fs::read(&file).unwrap();
@@ -238,7 +238,7 @@ async fn a_deleted_account_leaves_nothing_behind() {
     }
 }
 
-/// However much waits in the outbox, what is asked often must not read it all.
+/// However much is in the outbox, a frequent query must not scan it.
 #[tokio::test]
 async fn frequent_questions_are_answered_from_an_index() {
     let bench = sqlite();
@@ -390,7 +390,7 @@ fn the_store_needs_no_runtime() {
     assert_eq!(wait(bytes_of(&claim.raw)).len(), 100_000);
 }
 
-/// The smallest executor there is.
+/// A minimal executor.
 fn wait<T>(future: impl Future<Output = T>) -> T {
     struct Thread(std::thread::Thread);
     impl std::task::Wake for Thread {

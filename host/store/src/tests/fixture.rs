@@ -1,5 +1,4 @@
-//! What the tests of both stores start from: a clock they own, a store of each
-//! kind, and values in one line.
+//! Fixtures of the store tests: a controlled clock, a store of each kind, and short constructors.
 
 use std::fmt;
 use std::sync::Arc;
@@ -32,7 +31,7 @@ pub(crate) const START: i64 = 1_795_392_000_000;
 #[derive(Debug)]
 pub(crate) struct TestClock {
     now: AtomicI64,
-    /// How much of it has passed; the rest was set.
+    /// The part that passed; the rest was set.
     passed: AtomicI64,
 }
 
@@ -66,12 +65,12 @@ impl Clock for TestClock {
     }
 }
 
-/// Of every account that nobody made again.
+/// Of every account that was not created again.
 pub(crate) const GENERATION: u32 = 3;
 
 /// Both stores, as the suite sees them.
 pub(crate) trait Store: Outbox + Accounts + Tokens + Clone + 'static {
-    /// As a thief with the database might.
+    /// As an attacker with access to the database might.
     fn copy_sealed(&self, tenant: &TenantId, from: &AccountId, to: &AccountId);
     fn rotate(&self, new: MasterKey) -> BoxFuture<'_, Result<u64, StoreError>>;
 }
@@ -146,7 +145,7 @@ impl<S: Store> Bench<S> {
         self.store.claim(self.wish(limit)).await.map(|claimed| claimed.claims)
     }
 
-    /// For anything that is due; an attempt that vanishes is due again at once.
+    /// For anything that is due; an attempt that does not report is due again at once.
     pub(crate) fn wish(&self, limit: u32) -> ClaimRequest {
         let (owner, now) = ("me".to_owned(), self.now());
         ClaimRequest {
@@ -158,7 +157,7 @@ impl<S: Store> Bench<S> {
         }
     }
 
-    /// The one claim there is.
+    /// The only claim.
     pub(crate) async fn claimed(&self) -> Claim {
         let mut claims = self.claims(10).await;
         assert_eq!(claims.len(), 1, "{claims:?}");

@@ -1,4 +1,5 @@
-//! What belongs to one caller or one list means nothing to another, in both stores.
+//! Tests of isolation: keys and cursors of one caller or list are invalid for another, in both
+//! stores.
 
 use model::port::store_error::StoreError;
 use model::submission::{Idempotency, IdempotencyKey, State};
@@ -25,7 +26,7 @@ async fn keys<S: Store>(bench: Bench<S>) {
     new.idempotency = Some(public.clone());
     bench.accepted(new).await;
     assert!(bench.store.lookup(&anna, &public).await.unwrap().is_some());
-    // Whatever it is called, and however it may be kept.
+    // Whatever its text, and however it may be stored.
     for text in ["k", "public:k", " k", "Public(k)"] {
         let token = used(IdempotencyKey::Token(text.into()));
         assert_eq!(bench.store.lookup(&anna, &token).await.unwrap(), None, "{text:?}");

@@ -1,4 +1,5 @@
-//! Another master key: on both stores while they are used, and on disk broken off at every step.
+//! Tests of key rotation: on both stores while they are used, and on disk interrupted at every
+//! step.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -59,7 +60,7 @@ async fn everything_opens_all_the_while<S: Store>(bench: Bench<S>) {
     assert_eq!(again, 0, "that key is in use already");
 }
 
-/// A rotation that is quicker than a reader, who had looked up the keys before it.
+/// A rotation that is faster than a reader, which had looked up the keys before it.
 #[tokio::test]
 async fn whoever_read_with_keys_that_are_gone_by_now_reads_again() {
     let bench = sqlite();
@@ -112,7 +113,7 @@ async fn renewed_credentials_replace_the_old_ones_of_their_generation_only() {
     }
 }
 
-/// Where a rotation breaks off.
+/// Where a rotation is interrupted.
 #[derive(Clone, Copy, Debug)]
 enum Crash {
     KeyWritten,

@@ -1,4 +1,4 @@
-//! The upkeep of the outbox, on both stores: what is counted, removed, and brought back.
+//! Conformance suite of both stores: counts, pruning and rescheduling.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +35,7 @@ async fn figures_follow_every_step<S: Store>(bench: Bench<S>) {
     let later = bench.now();
     bench.accepted(bench.draft(2)).await;
     figures(&[(State::Accepted, 2)], Some(began)).await;
-    // What is refused counts for nothing.
+    // A refused submission is not counted.
     assert!(bench.store.accept(bench.draft(2)).await.is_err());
     let claims = bench.claims(2).await;
     let end = async |at: usize, state| {
@@ -85,7 +85,7 @@ async fn what_ended_long_ago_is_removed_in_pieces<S: Store>(bench: Bench<S>) {
     }
     let kept = Outbox::get(&bench.store, &anna, &claims[2].id).await.unwrap().unwrap();
     assert_eq!(kept.recipients.len(), 300, "what waits stays, however old it is");
-    // These ids are of random bits alone, so they are written down.
+    // These ids are of random bits alone, so they are recorded.
     assert!(bench.store.was_pruned(&claims[0].id).await.unwrap());
     assert!(!bench.store.was_pruned(&claims[2].id).await.unwrap());
     assert!(!bench.store.was_pruned(&id(77)).await.unwrap());
@@ -121,7 +121,7 @@ async fn what_a_clock_ahead_put_off_comes_back<S: Store>(bench: Bench<S>) {
     assert_eq!(bench.claims(9).await.len(), 4);
 }
 
-/// Neither a retry that waits for its time nor a claim that somebody works on.
+/// Neither a retry that waits for its time nor a live claim.
 async fn a_clock_that_is_right_changes_nothing<S: Store>(bench: Bench<S>) {
     bench.accepted(bench.draft(1)).await;
     bench.accepted(bench.draft(2)).await;
@@ -130,13 +130,13 @@ async fn a_clock_that_is_right_changes_nothing<S: Store>(bench: Bench<S>) {
     bench.store.record(&claims[0].id, claims[0].epoch, step).await.unwrap();
     assert_eq!(bench.store.reschedule(bench.now(), &waits(), Claims::Live).await.unwrap(), 0);
     assert!(bench.claims(9).await.is_empty());
-    // After a start nobody works on it: a lease of a clock that was ahead is brought back.
+    // After a start there are no live claims: a lease of a clock that was ahead is rescheduled.
     assert_eq!(bench.store.reschedule(bench.now(), &waits(), Claims::Void).await.unwrap(), 1);
     bench.clock.advance(Duration::from_secs(120));
     assert_eq!(bench.claims(9).await.len(), 2);
 }
 
-/// A claim holds for its time, not until an hour of the day: who delivers is not overtaken by himself.
+/// A claim holds for its duration, not until a wall-clock time: a delivery is not begun twice.
 #[tokio::test]
 async fn a_clock_that_is_set_ends_no_claim() {
     const AN_HOUR: i64 = 3_600_000;
@@ -150,7 +150,7 @@ async fn a_clock_that_is_set_ends_no_claim() {
         assert!(bench.claims(9).await.is_empty(), "{wrong}");
         let step = ended(&claim, State::Sent, bench.now());
         bench.store.record(&claim.id, claim.epoch, step).await.unwrap();
-        // One whose worker is gone runs out in its time, by a clock that was set.
+        // One whose worker is gone expires in its time, by a clock that was set.
         bench.accepted(bench.draft(2)).await;
         bench.claimed().await;
         bench.clock.set(wrong);
@@ -160,7 +160,7 @@ async fn a_clock_that_is_set_ends_no_claim() {
     }
 }
 
-/// An id that tells its time is not written down, and takes no room after it has gone.
+/// An id that contains its time is not recorded, and takes no space after its removal.
 #[tokio::test]
 async fn an_id_that_tells_its_time_leaves_nothing_behind() {
     let bench = sqlite();
@@ -180,7 +180,7 @@ async fn an_id_that_tells_its_time_leaves_nothing_behind() {
     }
 }
 
-/// No start believes a clock, and what passes while nobody runs does not count.
+/// No start trusts a clock, and time without a host does not count.
 #[tokio::test]
 async fn a_clock_that_is_ahead_at_a_start_removes_nothing() {
     let mut bench = sqlite();
@@ -197,21 +197,22 @@ async fn a_clock_that_is_ahead_at_a_start_removes_nothing() {
         bench = reopened(bench);
         assert_eq!(bench.store.prune(4 * DAY, 500).await.unwrap(), 0);
         assert!(bench.store.lookup(&anna, &key).await.unwrap().is_some());
-        // Whoever comes next forgets no other's key either.
+        // The next submission removes no other key either.
         let mut other = bench.draft(2);
         (other.id, other.idempotency) =
             (SubmissionId::generate_at(bench.now(), [7; 10]), used("o", 1));
         bench.store.accept(other).await.unwrap();
         bench.clock.advance(DAY);
     }
-    // A start goes on where the last hour of the run before it was written down.
+    // A start continues where the last hour of the previous run was recorded.
     assert!(bench.store.lookup(&anna, &key).await.unwrap().is_some());
     bench.clock.advance(2 * DAY);
     assert_eq!(bench.store.lookup(&anna, &key).await.unwrap(), None);
     assert_eq!(bench.store.prune(3 * DAY, 500).await.unwrap(), 4);
 }
 
-/// An outbox of an earlier release has times of day only, of which some may be of a clock that was ahead.
+/// An outbox of an earlier release has wall-clock times only, of which some may be of a clock that
+/// was ahead.
 #[tokio::test]
 async fn times_of_day_of_an_earlier_release_are_believed_as_far_as_they_are_past() {
     let bench = sqlite();
@@ -253,7 +254,7 @@ fn reopened(bench: Bench<Sqlite>) -> Bench<Sqlite> {
     Bench { store, clock, dir }
 }
 
-/// The counts survive what a start finds, and what a transaction takes back.
+/// The counts survive damaged rows, and follow rollbacks.
 #[tokio::test]
 async fn figures_are_counted_anew_at_each_start() {
     let bench = sqlite();

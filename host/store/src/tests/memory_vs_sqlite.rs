@@ -1,7 +1,7 @@
-//! Both stores, side by side, under the same random history.
+//! Model-based test: both stores, side by side, under the same random history.
 //!
-//! The memory twin is simple enough to be the reference: whatever happens, the
-//! two give the same answers. One thing is not compared: the words of an error.
+//! The in-memory store is simple enough to be the reference: whatever happens, the two return the
+//! same results. One thing is not compared: the text of an error.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::tests::fixture::{
     Bench, Store, TestClock, account, bytes_of, ended, memory, octets, person, sqlite, tenant, used,
 };
 
-/// One thing that happens.
+/// A random operation.
 #[derive(Clone, Debug)]
 enum Event {
     Accept {
@@ -74,7 +74,7 @@ fn event() -> impl Strategy<Value = Event> {
             .prop_map(|(claim, state, wait, counted)| Event::End { claim, state, wait, counted }),
         1 => Just(Event::Void),
         2 => (0..300_u32).prop_map(|seconds| Event::Pass { seconds }),
-        // Long enough for keys to be forgotten.
+        // Long enough for keys to expire.
         1 => Just(Event::Pass { seconds: 100_000 }),
         1 => (0..3_u8, 1..5_u8, proptest::option::of(0..State::EVERY.len()))
             .prop_map(|(tenant, limit, state)| Event::Page { tenant, limit, state }),
@@ -108,7 +108,7 @@ impl<S: Store> Side<S> {
         Self { clock: Arc::clone(&bench.clock), bench, claims: Vec::new() }
     }
 
-    /// Plays an event and tells everything that can be seen of it.
+    /// Runs an operation and returns everything that can be observed of it.
     async fn play(&mut self, event: &Event) -> String {
         let store = self.bench.store.clone();
         let after = |seconds: u8| self.bench.now().after(Duration::from_secs(seconds.into()));

@@ -1,4 +1,4 @@
-//! The suite that both stores pass, and tests of what only one of them promises.
+//! Tests of the stores: the conformance suite of both, and tests of each.
 
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -1,7 +1,7 @@
-//! `[component.X]`: what is run, how it is built, and what it may do.
+//! `[component.X]`: source, build, grants and limits of a component.
 //!
-//! What Spin knows and Postlet does not honour is refused with a sentence of its
-//! own. Refuses to know who compiles and runs it.
+//! Keys of Spin that Postlet does not honour are refused, each with advice of its own. Compiling
+//! and running are left to `server` and `runtime`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -18,17 +18,15 @@ use crate::app::manifest::variable::{Template, Variable};
 /// One `[component.X]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Component {
-    /// Path of the `.wasm`, from the directory of the manifest.
+    /// Path of the `.wasm`, relative to the manifest.
     pub source: String,
-    /// Where `source` stands in the file, from 1.
+    /// The line of `source` in the file, from 1.
     pub line: usize,
-    /// For people.
     pub description: Option<String>,
     /// Environment variables, by name.
     pub environment: BTreeMap<String, Template>,
-    /// `variables`: given as environment variables too, under the upper-case name.
+    /// `variables`: passed as environment variables too, under the upper-case name.
     pub variables: BTreeMap<String, Template>,
-    /// How it is built.
     pub build: Option<Build>,
     /// `[component.X.tool.postlet]`.
     pub grants: Grants,
@@ -41,26 +39,26 @@ pub struct Component {
 pub struct Build {
     /// Shell commands, one after the other.
     pub command: Vec<String>,
-    /// Where they run, from the directory of the manifest.
+    /// Working directory, relative to the manifest.
     pub workdir: Option<String>,
-    /// Globs of the files that a rebuild waits for, from `workdir`.
+    /// Globs of the files that trigger a rebuild, relative to `workdir`.
     pub watch: Vec<String>,
-    /// Where `command` stands in the file, from 1.
+    /// The line of `command` in the file, from 1.
     pub line: usize,
 }
 
-/// What a component may do; never more than the token of the request.
+/// The grants of a component; never more than the token of the request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grants {
     /// The only accounts it may open; none means those of the token.
     pub accounts: Option<Vec<AccountId>>,
-    /// What a filter may see of a message; none where nothing is said.
+    /// What a filter may read of a message; none where the manifest does not say.
     pub read: Option<ReadGrant>,
-    /// Whether it may submit; none where nothing is said.
+    /// Whether it may submit; none where the manifest does not say.
     pub send: Option<bool>,
-    /// What a filter may change.
+    /// The edits a filter may make.
     pub edits: BTreeSet<EditKind>,
-    /// What a request has to show.
+    /// The authentication that a request needs.
     pub auth: Auth,
 }
 
@@ -79,11 +77,11 @@ pub enum Auth {
     /// A token.
     #[default]
     Token,
-    /// Nothing; then only the accounts that the manifest names can be opened.
+    /// No token; then only the accounts that the manifest names can be opened.
     None,
 }
 
-/// What a component asks for; the host may give less.
+/// The limits that a component asks for; the host may allow less.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// `memory-mib`.
@@ -105,7 +103,7 @@ const REFUSED: [(&str, &str); 6] = [
     ("id", "the id is the name of the table: [component.id]"),
 ];
 
-/// Keys that may stay when they ask for nothing.
+/// Keys that are accepted when they are empty.
 const EMPTY: [(&str, &str); 5] = [
     ("allowed_outbound_hosts", "components have no outgoing network here yet; leave it empty"),
     ("files", "components have no file system here; embed what they need"),
@@ -156,7 +154,7 @@ fn component(
         let advice = format!("`environment` has {} too; keep one of them", upper(name));
         return Err(entry.fault(&format!("variables.{name}"), &advice));
     }
-    // Of no effect: they say where else it runs, and which files it does not get that none gets.
+    // Without effect: they name other runtimes, and exclude files of which there are none here.
     entry.texts("exclude_files")?;
     entry.take("targets");
     entry.finish()?;
@@ -164,7 +162,7 @@ fn component(
 }
 
 impl Component {
-    /// Its environment variables, with the values of the application's variables in them.
+    /// Its environment variables, with the application's variables filled in.
     pub(crate) fn filled(&self, values: &BTreeMap<String, String>) -> Vec<(String, String)> {
         let plain = self.environment.iter().map(|(name, text)| (name.clone(), text.fill(values)));
         let named = self.variables.iter().map(|(name, text)| (upper(name), text.fill(values)));
@@ -213,7 +211,7 @@ fn build(mut table: Table<'_>) -> Result<Build, ManifestFault> {
     Ok(Build { command, workdir, watch, line })
 }
 
-/// Spin leaves `tool` to tools, so other tools' tables are not ours to judge.
+/// Spin leaves `tool` to tools, so other tools' tables are not checked.
 fn ours(tool: &Value<'_>) -> Result<(Grants, Limits), ManifestFault> {
     let Some(ours) = tool.table()?.take("postlet") else { return Ok(Default::default()) };
     let mut ours = ours.table()?;

@@ -1,16 +1,15 @@
-//! What is wrong with a manifest: where, and what to do about it.
+//! Manifest errors: position and advice.
 //!
-//! Knows nothing of what a manifest means.
+//! Independent of what a manifest means.
 
-/// What is wrong, where, and what to do.
+/// A manifest error, with its position and advice.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {}{advice}", quoted(key))]
 pub struct ManifestFault {
-    /// The key, from the root (`component.send.source`); empty when the file is no TOML.
+    /// The key, from the root (`component.send.source`); empty when the file is not TOML.
     pub key: String,
     /// From 1.
     pub line: usize,
-    /// What to do.
     pub advice: String,
 }
 

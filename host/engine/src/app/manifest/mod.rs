@@ -1,11 +1,10 @@
-//! `spin.toml`: which routes an application has, and which components serve them.
+//! Parser of the application manifest `spin.toml`: routes, and the components that serve them.
 //!
-//! A valid Spin manifest, version 2, of which Postlet takes the part that it
-//! honours. The rest is refused, never ignored: who grants a host or mounts a
-//! file must not believe that it worked.
+//! A valid Spin manifest, version 2, of which Postlet supports a part. The rest is refused, never
+//! ignored: a host that is allowed or a file that is mounted must not seem to take effect.
 //!
-//! Invariant: a [`Manifest`] has nothing left to check by itself: routes do not
-//! clash, and every component that is named exists and is used.
+//! Invariant: a [`Manifest`] is consistent: routes do not clash, and every component that is named
+//! exists and is used.
 
 pub mod fault;
 mod table;
@@ -27,7 +26,7 @@ use crate::app::manifest::trigger::{Binding, Route, Target, Triggers};
 use crate::app::manifest::variable::Variable;
 use crate::app::route_table::{Pattern, Routes};
 
-/// An application as it was written.
+/// A checked application manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
     /// `[application] name`.
@@ -65,7 +64,7 @@ pub fn parse(text: &str) -> Result<Manifest, ManifestFault> {
         advice: format!("this is not TOML: {}", error.message()),
     })?;
     let mut root = Table::root(text, &document);
-    // First, since a misspelt table would be missed by whatever refers to it.
+    // First, since a misspelt table would otherwise be reported as a missing one by its references.
     let mut whole = Table::root(text, &document);
     TABLES.iter().for_each(|table| drop(whole.take(table)));
     whole.finish()?;
@@ -82,7 +81,7 @@ pub fn parse(text: &str) -> Result<Manifest, ManifestFault> {
         application.texts("authors")?,
     );
     let base = base(&mut application)?;
-    // Spin leaves `tool` to tools; `targets` says where else it runs.
+    // Spin leaves `tool` to tools; `targets` names other runtimes.
     application.take("tool");
     application.take("targets");
     application.finish()?;
@@ -95,7 +94,7 @@ pub fn parse(text: &str) -> Result<Manifest, ManifestFault> {
 }
 
 impl Manifest {
-    /// The environment of every component, once the operator's values are known.
+    /// The environment of every component, with the operator's values.
     ///
     /// # Errors
     /// When a required variable has no value, or a value has no variable.
@@ -110,7 +109,7 @@ impl Manifest {
     }
 }
 
-/// `[application.trigger.http] base`: `/` when nothing is said.
+/// `[application.trigger.http] base`; the default is `/`.
 fn base(application: &mut Table<'_>) -> Result<String, ManifestFault> {
     let mut base = "/".to_owned();
     let Some(trigger) = application.take("trigger") else { return Ok(base) };
@@ -131,7 +130,7 @@ fn base(application: &mut Table<'_>) -> Result<String, ManifestFault> {
     Ok(base)
 }
 
-/// What no table shows by itself.
+/// Checks across tables.
 fn check(
     text: &str,
     document: &Spanned<DeTable<'_>>,

@@ -1,9 +1,9 @@
-//! TOML tables whose keys are taken one by one, with the place of each.
+//! TOML tables whose keys are taken one by one, with the position of each.
 //!
-//! Serde forgets where a value stood; a fault has to name key and line, so the
-//! tables are walked by hand.
+//! Serde does not keep the position of a value; an error has to name key and line, so the tables
+//! are walked by hand.
 //!
-//! Invariant: [`Table::finish`] refuses whatever nobody took.
+//! Invariant: [`Table::finish`] refuses every key that was not taken.
 
 use std::num::NonZeroU32;
 
@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::app::manifest::fault::ManifestFault;
 
-/// A table whose keys are taken one by one; what is left at the end is a fault.
+/// A table whose keys are taken one by one; keys left at the end are errors.
 pub(crate) struct Table<'a> {
     text: &'a str,
     path: String,
@@ -21,7 +21,7 @@ pub(crate) struct Table<'a> {
     taken: Vec<String>,
 }
 
-/// A value and where it stands.
+/// A value and its position.
 pub(crate) struct Value<'a> {
     text: &'a str,
     path: String,
@@ -70,7 +70,7 @@ impl<'a> Table<'a> {
         self.table.iter().map(|(key, _)| key.get_ref().to_string()).collect()
     }
 
-    /// Refuses keys of Spin's that Postlet does not honour, each with its own advice.
+    /// Refuses keys of Spin that Postlet does not honour, each with its own advice.
     pub(crate) fn refuse(&self, known: &[(&str, &str)]) -> Result<(), ManifestFault> {
         for (key, _) in self.table {
             if let Some((_, advice)) = known.iter().find(|(known, _)| *known == key.get_ref()) {
@@ -139,13 +139,13 @@ impl<'a> Value<'a> {
             .ok_or_else(|| self.fault("a list of texts is needed"))
     }
 
-    /// One of a few words.
+    /// One of several keywords.
     pub(crate) fn one_of<T: Copy>(&self, words: &[(&str, T)]) -> Result<T, ManifestFault> {
         let found = self.value.as_str().and_then(|word| word_of(word, words));
         found.ok_or_else(|| self.fault(&format!("one of {} is needed", listed(words))))
     }
 
-    /// A list of some of a few words.
+    /// A list of several keywords.
     pub(crate) fn some_of<T: Copy>(&self, words: &[(&str, T)]) -> Result<Vec<T>, ManifestFault> {
         let fault = || self.fault(&format!("a list of some of {} is needed", listed(words)));
         let array = self.value.as_array().ok_or_else(fault)?;
@@ -173,7 +173,7 @@ impl<'a> Value<'a> {
         self.value.is_str()
     }
 
-    /// An empty list or table: it asks for nothing.
+    /// Whether it is an empty list or table: one without effect.
     pub(crate) fn is_empty(&self) -> bool {
         self.value.as_array().is_some_and(|array| array.is_empty())
             || self.value.as_table().is_some_and(|table| table.is_empty())

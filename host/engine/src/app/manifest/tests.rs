@@ -1,6 +1,6 @@
-//! Good and bad manifests: each file with what it means, or with what is said about it.
+//! Golden tests of manifests: good and bad files, each with its parsed form or its error.
 //!
-//! A new case is a new file; `UPDATE_EXPECT=1 cargo test -p engine` writes what is said.
+//! A new case is a new file; `UPDATE_EXPECT=1 cargo test -p engine` writes the expectations.
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,7 @@
-//! `[[trigger.http]]` and `[[trigger.mail]]`: what sets a component to work.
+//! `[[trigger.http]]` and `[[trigger.mail]]`: HTTP routes, and bindings of filters to hooks.
 //!
-//! The first kind is Spin's; the second binds a filter to a hook. Refuses to
-//! know whether the component that it names exists.
+//! The first kind is Spin's; the second is Postlet's. Whether a named component exists is checked
+//! elsewhere.
 
 use crate::app::manifest::fault::ManifestFault;
 use crate::app::manifest::table::Table;
@@ -10,29 +10,29 @@ use crate::app::route_table::Pattern;
 /// One `[[trigger.http]]` with a public route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// Where it serves, with the application's `base` before it.
+    /// The path pattern, with the application's `base` before it.
     pub pattern: Pattern,
-    /// What serves there.
+    /// What answers requests.
     pub target: Target,
-    /// Where it stands in the file, from 1.
+    /// The line in the file, from 1.
     pub line: usize,
 }
 
-/// What serves a route.
+/// What answers requests of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// A component, by its id.
     Component(String),
-    /// Always the same answer.
+    /// A static response.
     Static(StaticResponse),
 }
 
 /// `static_response`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StaticResponse {
-    /// 200 to 599.
+    /// The HTTP status, 200 to 599.
     pub status: u16,
-    /// As written; the server checks names and values when it builds the answer.
+    /// As written; the server checks names and values when it builds the response.
     pub headers: Vec<(String, String)>,
     /// Empty when there is none.
     pub body: String,
@@ -43,19 +43,19 @@ pub struct StaticResponse {
 pub struct Binding {
     /// The filter's component, by its id.
     pub component: String,
-    /// When it is asked.
+    /// When it runs.
     pub hook: Hook,
-    /// Lower ones first; equal ones as they stand in the file.
+    /// Lower ones first; equal ones in the order of the file.
     pub order: i64,
-    /// What its failure means.
+    /// What a failure means.
     pub on_error: OnError,
-    /// Whether its verdict counts.
+    /// Whether its verdict is enforced.
     pub mode: Mode,
-    /// Where it stands in the file, from 1.
+    /// The line in the file, from 1.
     pub line: usize,
 }
 
-/// When a filter is asked.
+/// When a filter runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Hook {
     /// Before a submission is accepted.
@@ -64,34 +64,34 @@ pub enum Hook {
     OnReceive,
     /// When a message is fetched.
     OnFetch,
-    /// Over a page of a list.
+    /// For a page of a list.
     OnList,
-    /// When a submission has left.
+    /// After a submission was delivered.
     AfterSend,
-    /// When a bounce has come back.
+    /// When a bounce arrived.
     OnBounce,
 }
 
 /// What a filter's failure means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnError {
-    /// As if it had accepted.
+    /// Fail open: as if it had accepted.
     Open,
-    /// As if it had refused.
+    /// Fail closed: as if it had rejected.
     Closed,
 }
 
-/// Whether a filter's verdict counts.
+/// Whether a filter's verdict is enforced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// It does.
+    /// Enforced.
     Live,
-    /// It is only noted.
+    /// Logged only.
     Shadow,
 }
 
 impl Hook {
-    /// Every hook, by its word in the manifest, which is the name of its interface in WIT.
+    /// Every hook, by its keyword in the manifest, which is the name of its interface in WIT.
     pub const WORDS: [(&'static str, Self); 6] = [
         ("before-send", Self::BeforeSend),
         ("on-receive", Self::OnReceive),
@@ -102,7 +102,7 @@ impl Hook {
     ];
 }
 
-/// Everything under `[trigger]`.
+/// The contents of `[trigger]`.
 #[derive(Default)]
 pub(crate) struct Triggers {
     pub(crate) routes: Vec<Route>,
@@ -111,7 +111,7 @@ pub(crate) struct Triggers {
     pub(crate) filters: Vec<Binding>,
 }
 
-/// Reads `[trigger]`; `base` stands before every route.
+/// Reads `[trigger]`; `base` precedes every route.
 pub(crate) fn triggers(root: &mut Table<'_>, base: &str) -> Result<Triggers, ManifestFault> {
     let mut triggers = Triggers::default();
     let Some(trigger) = root.take("trigger") else { return Ok(triggers) };
@@ -145,7 +145,7 @@ impl Triggers {
                 (base, "/") => base.to_owned(),
                 (base, text) => format!("{base}{text}"),
             };
-            // Both are checked: `base` must not make a route of what is none.
+            // Both are checked: `base` must not turn an invalid route into a valid one.
             let _: Pattern = text.parse().map_err(|error| value.fault(&format!("{error}")))?;
             Some(whole.parse().map_err(|error| value.fault(&format!("{error}")))?)
         } else {
@@ -188,7 +188,7 @@ impl Triggers {
     }
 }
 
-/// Fields that frame an answer or speak of the connection (RFC 9110 §7.6.1, RFC 9112 §6).
+/// Fields that frame a response or describe the connection (RFC 9110 §7.6.1, RFC 9112 §6).
 const FRAMING: [&str; 9] = [
     "connection",
     "content-length",
@@ -253,7 +253,7 @@ fn binding(mut entry: Table<'_>) -> Result<Binding, ManifestFault> {
         component: component.text()?,
         hook,
         order,
-        // Who says nothing hears of a failure, instead of sending mail that nobody judged.
+        // Fail closed is the default: a failure is noticed, instead of mail being sent unchecked.
         on_error: on_error.transpose()?.unwrap_or(OnError::Closed),
         mode: mode.transpose()?.unwrap_or(Mode::Live),
         line,

@@ -1,9 +1,8 @@
-//! `[variables]`, and texts that name them as `{{ name }}`.
+//! `[variables]`, and templates that reference them as `{{ name }}`.
 //!
-//! A variable is what an operator fills in: the manifest says which there are,
-//! the configuration gives the values. Refuses to know who reads the texts.
+//! The manifest declares variables; the operator's configuration gives their values.
 //!
-//! Invariant: a [`Template`] names only variables that the manifest declares.
+//! Invariant: a [`Template`] references only variables that the manifest declares.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,17 +13,16 @@ use crate::app::manifest::table::{Table, Value};
 /// One entry of `[variables]`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Variable {
-    /// None when it is required: then the operator gives a value.
+    /// None when it is required: then the operator must give a value.
     pub default: Option<String>,
     /// Never shown.
     pub secret: bool,
-    /// For people.
     pub description: Option<String>,
-    /// Where it stands in the file, from 1.
+    /// The line in the file, from 1.
     pub line: usize,
 }
 
-/// A text with variables in it.
+/// A text with references to variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template(Vec<Piece>);
 
@@ -118,7 +116,7 @@ impl Template {
         Ok(Self(pieces))
     }
 
-    /// The text with the values in it; what `values` lacks is empty.
+    /// The text with the values filled in; a missing value is empty.
     #[must_use]
     pub fn fill(&self, values: &BTreeMap<String, String>) -> String {
         let value = |piece: &Piece| match piece {
@@ -129,7 +127,7 @@ impl Template {
     }
 }
 
-/// The value of every variable: what was given, else the default.
+/// The value of every variable: the operator's, else the default.
 pub(crate) fn settle(
     variables: &BTreeMap<String, Variable>,
     given: &BTreeMap<String, String>,

@@ -1,7 +1,7 @@
-//! The embedded files, golden good and bad ones, and an operator's.
+//! Tests of the embedded files, golden good and bad ones, and an operator's.
 //!
-//! Beside each golden file lies what is to be said about it; run with
-//! `UPDATE_EXPECT=1` to write that anew, then read the difference.
+//! Beside each golden file is its expected result; run with `UPDATE_EXPECT=1` to write it again,
+//! then read the difference.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,8 +1,8 @@
-//! The table beside a public reference list, which is not part of the project.
+//! Comparison of the table with a public reference list, which is not part of the project.
 //!
-//! Runs where `POSTLET_REFERENCE_PROVIDERS` names one or more JSON files, with `:`
-//! between them. Each is `{"providers": [..]}` with `domains`, and either
-//! `incoming` and `outgoing` (lists with a `type`) or `imap` and `smtp`.
+//! Runs where `POSTLET_REFERENCE_PROVIDERS` names one or more JSON files, with `:` between them.
+//! Each is `{"providers": [..]}` with `domains`, and either `incoming` and `outgoing` (lists with a
+//! `type`) or `imap` and `smtp`.
 //!
 //! Invariant: every disagreement is in the table of docs/providers.md, with its reason.
 

@@ -1,4 +1,4 @@
-//! Every command: refused, broken off, answered in all the ways that servers have.
+//! Tests of every command: refused, interrupted, and answered in all the ways of real servers.
 
 use model::mail::mailbox::{Role, RoleSource};
 use model::mail::message::FlagChange;
@@ -71,7 +71,7 @@ async fn a_select_tells_number_and_validity_and_both_stay_true() {
     outcome.unwrap();
     let now = session.selected().unwrap();
     assert_eq!((now.exists, now.uid_validity, now.mailbox.wire()), (7, 4, "INBOX"));
-    // A SELECT that fails leaves nothing selected.
+    // After a failed SELECT no mailbox is selected.
     let no = "{tag} NO [NONEXISTENT] none\r\n";
     let missing = name("x");
     let (outcome, _) = tokio::join!(session.select(&missing), answer(&mut peer, no));
@@ -174,7 +174,7 @@ async fn a_move_tells_where_each_message_went() {
         assert_eq!(command, "UID MOVE 7:9 \"Archive\"");
         assert_eq!(copied.unwrap(), want);
     }
-    // A billion messages in forty bytes are not believed.
+    // A set of a billion messages in forty bytes is ignored.
     let (mut session, mut peer) = selected(FULL).await;
     let (target, says) = (name("x"), "{tag} OK [COPYUID 5 1:4294967295 1:4294967295] done\r\n");
     let (copied, _) = tokio::join!(session.move_to(&[7], &target), answer(&mut peer, says));
@@ -291,7 +291,7 @@ async fn whatever_a_mailbox_is_called_it_is_one_command() {
     }
 }
 
-/// A plain EXPUNGE removes all that is marked, so it is sent only where nothing else is.
+/// A plain EXPUNGE removes all that is marked, so it is sent only where no other message is.
 #[tokio::test]
 async fn without_uidplus_a_removal_takes_nobody_elses_messages_along() {
     for (found, gone) in [

@@ -1,4 +1,4 @@
-//! Servers that flood, trickle, nest, lie or say nothing.
+//! Tests of hostile servers: flooding, slow, nested, contradictory or silent.
 
 use std::time::Duration;
 
@@ -126,8 +126,8 @@ async fn a_logout_is_said_once_and_not_waited_for() {
     assert_eq!(peer.rest().await, b"");
 }
 
-/// Pieces of answers in any order: whatever they add up to, the session ends in a value. A panic or
-/// an overflowing stack in the parser would end the test.
+/// Fragments of responses in any order: whatever they add up to, the session ends with a value. A
+/// panic or a stack overflow in the parser would fail the test.
 #[tokio::test]
 async fn no_mixture_of_answers_hurts() {
     const PIECES: [&str; 40] = [

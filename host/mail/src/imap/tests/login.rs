@@ -1,4 +1,4 @@
-//! From the greeting to the login, with and without TLS.
+//! Tests of the login, from the greeting on, with and without TLS.
 
 use model::account::Security;
 use model::port::imap::ImapError;

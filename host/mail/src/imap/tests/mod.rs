@@ -1,4 +1,4 @@
-//! IMAP against scripted servers, over wires in memory.
+//! IMAP client tests against scripted servers, over in-memory wires.
 
 mod script;
 mod commands;

@@ -1,4 +1,4 @@
-//! What is too long in the answer about one message costs that message its attribute.
+//! Tests of overlong attributes: each is dropped for its message only.
 
 use model::port::imap::{FetchItem, ImapError, Messages};
 

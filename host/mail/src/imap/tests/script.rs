@@ -1,4 +1,4 @@
-//! Sessions with scripted servers, up to the point where a test begins.
+//! Scripted sessions up to the state in which a test begins.
 
 use std::sync::Arc;
 
@@ -93,7 +93,7 @@ pub(crate) async fn selected(capabilities: &str) -> (Box<dyn ImapSession>, Peer)
     (session, peer)
 }
 
-/// Connects while the peer answers one piece to each line that it hears.
+/// Connects while the peer sends one piece after each line that it receives.
 pub(crate) async fn open(
     security: Security,
     says: &[&str],
@@ -198,7 +198,7 @@ pub(crate) async fn every_command(
             peer = &mut play => { drop(peer); (run.await, Some(())) }
         };
         let Some(outcome) = outcome else { return };
-        // Commands of fewer lines have nothing to refuse.
+        // Commands of fewer lines have no such line.
         if nth == 0 || peer.is_some() {
             judge(number, outcome);
         }

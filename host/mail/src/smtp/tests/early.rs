@@ -1,4 +1,4 @@
-//! A server that speaks, refuses or leaves while the message goes out.
+//! Tests of a server that replies, refuses or disconnects during the transfer of the message.
 
 use bytes::Bytes;
 use model::octets::in_memory;
@@ -10,15 +10,16 @@ use crate::smtp::tests::{GO, OK, envelope, message, recorded, session};
 fn recorded_after<'a>(moment: oneshot::Receiver<()>) -> BeforeDot<'a> {
     Box::new(|| {
         Box::pin(async move {
-            // A play that ended early dropped it, and says itself why.
+            // A script that ended early dropped it, and reports the failure.
             let _ = moment.await;
             Ok(())
         })
     })
 }
 
-/// Delivers a message while the server says `early` before the dot: with its 354, or with the
-/// message in hand while the record is made. What it heard after the body's first line.
+/// Delivers a message while the server sends `early` before the dot: with its 354, or with the
+/// whole message received while the record is made. Returns what it received after the body's first
+/// line.
 async fn interrupted(early: &str, with_go: bool) -> (Result<Delivery, SmtpError>, Vec<u8>) {
     let (mut session, mut peer) = session().await;
     let (envelope, raw) = (envelope(&["bo@example.test"]), message("a\r\nb\r\n"));

@@ -1,5 +1,5 @@
-//! Sessions that a server ends in the middle of a transaction: by 421 (RFC 5321 §3.8), by hanging up,
-//! or by a reply that is about the session.
+//! Tests of sessions that a server ends in the middle of a transaction: by 421 (RFC 5321 §3.8), by
+//! closing the connection, or by a reply that concerns the session.
 
 use model::port::smtp::{Data, Delivery, SmtpError};
 
@@ -10,7 +10,7 @@ const NO: &str = "550 5.1.1 nobody\r\n";
 
 #[tokio::test]
 async fn what_was_answered_before_the_end_stands() {
-    // Two recipients: RCPT, RCPT, DATA, and what the data are answered with before their end.
+    // Two recipients: RCPT, RCPT, DATA, and the reply to the data before their end.
     for (before, want) in [
         (vec![OK], &[][..]),
         (vec![OK, NO], &[550]),

@@ -1,4 +1,4 @@
-//! What EHLO shows (RFC 5321 §4.1.4).
+//! Tests of the EHLO argument (RFC 5321 §4.1.4).
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! SMTP against scripted servers: every step refused, broken off, delayed and lied about.
+//! SMTP client tests against scripted servers: every step refused, interrupted, delayed and
+//! contradicted.
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test may stop at the first surprise")]
 
 mod early;
@@ -69,7 +70,7 @@ async fn session_over(pair: (OneWire, Peer), offer: &str) -> (Box<dyn SmtpSessio
     (session.unwrap(), peer)
 }
 
-/// Connects while the peer says one piece after each line that it hears.
+/// Connects while the peer sends one piece after each line that it receives.
 async fn open(security: Security, says: &[&str]) -> (Result<(), SmtpError>, Vec<String>) {
     open_with(&credentials(), security, says).await
 }
@@ -116,7 +117,8 @@ async fn talk(
     (session.map(|_| ()), heard)
 }
 
-/// Delivers "a\r\n" to two people while the peer says one piece after each line but the message's.
+/// Delivers "a\r\n" to two recipients while the peer sends one piece after each line but the
+/// message's.
 async fn deliver(says: &[&str]) -> (Result<Delivery, SmtpError>, String) {
     let (mut session, mut peer) = session().await;
     let play = async {
@@ -308,7 +310,7 @@ async fn a_connection_lost_before_the_dot_is_an_error_and_after_it_a_doubt() {
         };
         assert_eq!(recipients.len(), says.len() - 1);
     }
-    // The peer hears the dot and hangs up.
+    // The peer receives the dot and closes.
     let (delivery, heard) = deliver(&[OK, OK, OK, GO, ""]).await;
     assert!(heard.ends_with("a|.|"));
     assert!(matches!(delivery.unwrap().data, Data::Lost(SmtpError::Lost(_))));
@@ -332,7 +334,7 @@ async fn the_dot_waits_for_the_record() {
             peer.hear().await;
             peer.say(piece).await;
         }
-        // All of the message has arrived before the record is made; of its end nothing has.
+        // The whole message has arrived before the record is made, except its end.
         assert_eq!(peer.take(6).await, b"a\r\n..b");
         told.send(()).unwrap();
     };
@@ -388,7 +390,7 @@ async fn a_reply_that_never_ends_is_cut_off() {
         let (dial, mut peer) = pair();
         let smtp = smtp(dial);
         let (server, credentials) = (server(Security::Tls), credentials());
-        // 300 MiB, or as much as anybody listens to.
+        // 300 MiB, or as much as the client reads.
         let flood = async {
             let mut sent = 0;
             while sent < 300 << 20 && peer.say(&piece).await {
@@ -443,7 +445,7 @@ fn check_timeout(error: &SmtpError, want: &str) {
     assert!(matches!(error, SmtpError::Timeout { step } if *step == want), "{error:?}");
 }
 
-/// One byte a second is not silence, but no answer either.
+/// One byte a second is not silence, but no reply either.
 #[tokio::test(start_paused = true)]
 async fn a_trickle_is_a_timeout_too() {
     let (dial, mut peer) = pair();

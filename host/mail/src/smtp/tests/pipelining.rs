@@ -1,4 +1,4 @@
-//! Commands that go ahead of their replies (RFC 2920), and servers that make the worst of it.
+//! Tests of PIPELINING (RFC 2920), with conforming and hostile servers.
 
 use model::port::smtp::{Data, Delivery, SmtpError, SmtpSession};
 
@@ -13,7 +13,7 @@ async fn piped() -> (Box<dyn SmtpSession>, Peer) {
     session_over(pair(), PIPED).await
 }
 
-/// What the server hears of an envelope before it says a word.
+/// What the server receives of an envelope before its first reply.
 async fn heard_ahead(peer: &mut Peer, recipients: &[&str]) {
     assert_eq!(peer.hear().await, "MAIL FROM:<ann@example.test>");
     for recipient in recipients {
@@ -44,7 +44,7 @@ async fn an_envelope_is_sent_before_the_first_reply_and_answered_in_order() {
     }
 }
 
-/// RFC 2920 §3.1: a server that asks for data although nobody is to have them gets a lone dot. Others
+/// RFC 2920 §3.1: a server that accepts DATA without a valid recipient gets a lone dot. Others
 /// refuse DATA.
 #[tokio::test]
 async fn nothing_is_sent_when_everybody_was_refused_and_the_session_serves_another() {
@@ -78,7 +78,7 @@ async fn nothing_is_sent_when_everybody_was_refused_and_the_session_serves_anoth
     }
 }
 
-/// With 421 instead of a reply to what was ahead, as a server that counts errors gives it.
+/// With 421 instead of a reply to pipelined commands, as from a server that counts errors.
 #[tokio::test]
 async fn a_server_that_is_done_with_us_has_refused_whom_it_refused() {
     const CLOSING: &str = "421 4.7.0 too many errors\r\n";
@@ -111,7 +111,8 @@ async fn a_server_that_is_done_with_us_has_refused_whom_it_refused() {
     }
 }
 
-/// One that says something unasked is a reply ahead, so that everybody would get the next one's.
+/// A server that sends an unsolicited reply is one reply ahead, so that every recipient would get
+/// the next one's.
 #[tokio::test]
 async fn replies_that_are_shifted_are_nobodys() {
     for says in [
@@ -139,8 +140,8 @@ async fn replies_that_are_shifted_are_nobodys() {
     }
 }
 
-/// The same where the reply that is one too many comes only when it is needed: RSET is answered with what
-/// was meant for DATA.
+/// The same where the surplus reply comes only when it is needed: RSET gets the reply meant for
+/// DATA.
 #[tokio::test]
 async fn replies_that_are_shifted_are_found_out_by_the_next_one() {
     for (says, last) in [
@@ -161,8 +162,8 @@ async fn replies_that_are_shifted_are_found_out_by_the_next_one() {
     }
 }
 
-/// A server that reads no command before its reply to the last one is taken, over a wire that holds
-/// less than either.
+/// A server that reads no command before its last reply was read, over a wire that holds less than
+/// either.
 #[tokio::test(start_paused = true)]
 async fn many_recipients_block_neither_side() {
     let (mut session, mut peer) = session_over(pair_holding(16), PIPED).await;

@@ -1,4 +1,4 @@
-//! The record is made while the message goes out, and the dot waits for both, whichever is first.
+//! Tests of the record before the dot: made during the transfer, and the dot waits for both.
 
 use bytes::Bytes;
 use model::octets::in_memory;
@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use crate::scripted_peer::pair_holding;
 use crate::smtp::tests::{GO, OK, PLAIN, envelope, recorded, session_over};
 
-/// When the record is done: the server has by then read nothing of the message, half, or all.
+/// When the record is complete: the server has by then read nothing of the message, half, or all.
 const MOMENTS: [usize; 3] = [0, 50_000, 100_000];
 
 fn record<'a>(
@@ -44,10 +44,10 @@ async fn no_dot_leaves_before_its_record_is_made_whenever_that_is() {
                 assert_eq!(peer.hear().await, "DATA");
                 assert!(began.try_recv().is_err(), "a record before the server wants the message");
                 peer.say(GO).await;
-                // Nothing of the message has to be read for the record to begin.
+                // The record begins before any of the message is read.
                 began.await.unwrap();
                 let mut heard = peer.take(moment.min(text.len())).await;
-                // The end of the message stays away for as long as there is no record.
+                // The end of the message is not sent while there is no record.
                 if moment >= text.len() {
                     assert!(!peer.has_more().await, "the dot left without a record");
                 }
@@ -85,8 +85,7 @@ async fn no_dot_leaves_before_its_record_is_made_whenever_that_is() {
     }
 }
 
-/// Whoever is refused meanwhile waits for the record all the same: a step that comes late would follow
-/// the verdict.
+/// A refusal meanwhile waits for the record all the same: a late step would follow the verdict.
 #[tokio::test(start_paused = true)]
 async fn a_refusal_does_not_overtake_the_record() {
     let (mut session, mut peer) = session_over(pair_holding(1024), PLAIN).await;

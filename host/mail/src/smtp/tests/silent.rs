@@ -1,4 +1,4 @@
-//! How long a server has been silent, as whoever waits for it is told.
+//! Tests of the measured silence of a server.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ const LIMIT: Duration = Duration::from_secs(3);
 async fn a_server_is_silent_in_every_step_until_it_replies() {
     let (mut session, mut peer) = session().await;
     let activity = session.activity().clone();
-    // A session that lay idle was not kept waiting.
+    // An idle session does not count as silence.
     tokio::time::sleep(Duration::from_secs(60)).await;
     let (envelope, raw) = (envelope(&["bo@example.test"]), message("a\r\n"));
     let play = async {
         for says in [OK, OK, GO, OK] {
             peer.hear().await;
-            // Two seconds each are no silence of three.
+            // Two pauses of two seconds are no silence of three.
             tokio::time::sleep(Duration::from_secs(2)).await;
             assert!(activity.silent_for() < LIMIT);
-            // Half a reply is none.
+            // Half a reply does not count.
             let (half, rest) = says.split_at(2);
             peer.say(half).await;
             activity.silence(LIMIT).await;

@@ -1,4 +1,4 @@
-//! A login with a token instead of a password.
+//! Tests of authentication with a bearer token.
 
 use model::account::Security;
 use model::port::smtp::SmtpError;

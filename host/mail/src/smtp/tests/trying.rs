@@ -1,4 +1,4 @@
-//! Logins that are watched, and transactions that end before there is a message.
+//! Tests of observed logins, and of transactions that end before a message.
 
 use model::account::Security;
 use model::port::smtp::SmtpError;
@@ -28,7 +28,7 @@ async fn a_rehearsal_goes_as_far_as_rcpt_and_back() {
         let want = ["MAIL FROM:<ann@example.test> SIZE=0", "RCPT TO:<ann@example.test>", "RSET"];
         assert_eq!(heard, want);
 
-        // The session is as good as before.
+        // The session is unchanged.
         let (envelope, raw) = (envelope(&["bo@example.test"]), message("a\r\n"));
         let play = async {
             for says in [OK, OK, GO] {

@@ -1,7 +1,8 @@
-//! Data directories that earlier releases wrote, as they lay when the host was killed.
+//! Compatibility tests: data directories of earlier releases, as they were when the host was
+//! killed.
 //!
-//! Each opens here with everything that was in it; what becomes of its mail is seen in
-//! `tests/faults`. [`writing`] makes the next one.
+//! Each opens here with everything that was in it; delivery of its mail is tested in `tests/faults`.
+//! [`writing`] makes the next one.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,7 +30,7 @@ use crate::tests::fixture::{Bench, START, TestClock, account, bytes_of, id, tena
 
 mod writing;
 
-/// Where they lie, one directory for each release.
+/// The root of one directory for each release.
 fn home() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("released")
 }
@@ -46,7 +47,7 @@ fn copies() -> Vec<(String, tempfile::TempDir)> {
         let release = release.unwrap();
         let copy = tempfile::tempdir().unwrap();
         copy_all(&release.path(), copy.path());
-        // Git keeps no such mode.
+        // Git does not keep this mode.
         let private = fs::Permissions::from_mode(0o600);
         fs::set_permissions(copy.path().join("master.key"), private).unwrap();
         copies.push((release.file_name().into_string().unwrap(), copy));
@@ -87,7 +88,7 @@ async fn a_directory_of_an_earlier_release_opens_with_everything_in_it() {
     }
 }
 
-/// What [`writing`] wrote.
+/// Checks what [`writing`] wrote.
 async fn check(release: &str, store: &Sqlite) {
     let acme = tenant("acme");
     let ann = Accounts::get(store, &acme, &account("ann")).await.unwrap().unwrap();
@@ -156,7 +157,8 @@ fn states() -> [(u8, State); 13] {
     ]
 }
 
-/// Nothing that was accepted is lost: each that has not ended can be claimed, with its bytes.
+/// Nothing that was accepted is lost: each submission that has not ended can be claimed, with its
+/// bytes.
 #[tokio::test]
 async fn what_has_not_ended_is_claimed_with_its_bytes() {
     for (release, dir) in copies() {
@@ -192,7 +194,7 @@ impl Sqlite {
     }
 }
 
-/// A host that is killed in a step of a migration has not begun it: the next start makes it.
+/// A host that is killed in a migration step has not begun it: the next start runs it.
 #[tokio::test]
 async fn a_kill_within_a_step_loses_nothing() {
     for (release, dir) in copies() {
@@ -235,8 +237,8 @@ fn dies_before_a_commit() {
     migrate_telling(&mut conn, &file, steps, &kill).unwrap();
 }
 
-/// What an older program does with a directory of a newer one: a sentence that names file and
-/// versions, and nothing is changed.
+/// An older program and a directory of a newer one: an error that names file and versions, and
+/// nothing is changed.
 #[tokio::test]
 async fn an_older_program_refuses_what_a_newer_one_wrote() {
     for (_, dir) in copies() {

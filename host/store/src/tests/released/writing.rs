@@ -27,7 +27,7 @@ use crate::tests::fixture::{Bench, TestClock, id, key, octets, tenant};
 
 /// The secret half of the operator's token.
 const SECRET: &str = "a-secret-that-every-reader-of-this-file-knows";
-/// Larger than what lies in the database.
+/// Larger than bodies in the database.
 const LARGE: usize = 100_000;
 
 #[tokio::test]
@@ -48,7 +48,7 @@ async fn writes_a_data_directory() {
     drop(first);
     let second = bench(open());
     write_late(&second).await;
-    // As a kill leaves it: the log holds the rest, and claims are held.
+    // As after a kill: the log holds the rest, and claims are held.
     copy(work.path(), &home);
     let text = |name: &str, text: String| fs::write(home.join(name), text + "\n").unwrap();
     text("master.key", STANDARD.encode([7; 32]));
@@ -106,7 +106,7 @@ async fn people(store: &Sqlite) {
     Tokens::create(store, &narrow).await.unwrap();
 }
 
-/// What has ended.
+/// Submissions that have ended.
 async fn write_early(bench: &Bench<Sqlite>) {
     for (number, state) in
         [(1, State::Sent), (2, State::Failed), (3, State::Expired), (4, State::Cancelled)]
@@ -123,7 +123,7 @@ async fn write_early(bench: &Bench<Sqlite>) {
     record(bench, &claim, ended(bench, &claim, State::Sent, State::Sent, 0)).await;
 }
 
-/// What has not.
+/// Submissions that have not.
 async fn write_late(bench: &Bench<Sqlite>) {
     // A claim begins the attempt; earlier releases had a state in between.
     claimed(bench, draft(bench, 10, "claimed")).await;
@@ -256,7 +256,7 @@ fn ended(
     }
 }
 
-/// All but what a start makes anew.
+/// All but what a start creates anew.
 fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
