@@ -8,6 +8,8 @@
 //!
 //! Standards: CSS Style Attributes, CSS Syntax Level 3.
 
+use crate::html::css_numbers::{Found, numbers};
+
 /// What an element's style says about whether its text is seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sight {
@@ -93,18 +95,13 @@ pub fn harmless(style: &str) -> String {
 fn is_plain(value: &str) -> bool {
     let is_known =
         |character: char| character.is_alphanumeric() || " #%.,-+/!()'\"_".contains(character);
-    let balanced = |quote: char| value.matches(quote).count().is_multiple_of(2);
-    let is_below_zero = |at: usize| {
-        let after = value.get(at + 1..).unwrap_or_default();
-        let before = value.get(..at).unwrap_or_default();
-        after.starts_with(|c: char| c.is_ascii_digit() || c == '.')
-            && !before.ends_with(char::is_alphanumeric)
+    let is_in_place = |found| match found {
+        Found::Number { is_negative, .. } => !is_negative,
+        Found::OpenQuote => false,
     };
     !value.is_empty()
         && value.chars().all(is_known)
-        && balanced('"')
-        && balanced('\'')
-        && !value.match_indices('-').any(|(at, _)| is_below_zero(at))
+        && numbers(value).all(is_in_place)
         && calls_only(value)
 }
 
@@ -182,6 +179,8 @@ mod tests {
             "font: bold 14px/1.5 Arial; line-height: 1.5; text-align: center",
             "border: 1px solid rgb(1, 2, 3); border-top-color: rgba(0,0,0,.5)",
             "width: 100%; max-width: 600px; padding: 0 10px",
+            "font-family: sans-serif, Font-9, Font9-8; color: #f00-9",
+            "font-family: \"'\", '-9'",
             "display: none; max-height: 0; overflow: hidden",
             "text-decoration: none !important; vertical-align: text-top; white-space: pre-wrap",
         ] {
@@ -215,6 +214,12 @@ mod tests {
             "position: fixed",
             "position: absolute; top: 0; left: 0; z-index: 9",
             "margin: -500px",
+            "margin: 0-900px",
+            "margin: 0-0-280px",
+            "margin: 0%-900px",
+            "margin: 1.5-.5em",
+            "margin: 1e-1-900px",
+            "padding: \"'\" -9px \"'\"",
             "margin-left: calc(-1 * 100px)",
             "margin-left: calc(0px - 100px)",
             "width: min(100%, 10px)",
