@@ -5,4 +5,5 @@ pub mod css_numbers;
 pub mod style;
 pub mod text_layout;
 pub mod text;
+pub mod rewriting;
 pub mod sanitizer;
