@@ -14,7 +14,7 @@ use ammonia::UrlRelative;
 use crate::header::filename::cut;
 use crate::html::complexity::is_cheap;
 use crate::html::rewriting::rewritten;
-use crate::html::style::harmless;
+use crate::html::style::{harmless, is_near};
 use crate::html::text::text_of_html;
 
 /// The most HTML that is looked at, in bytes.
@@ -118,7 +118,7 @@ fn filter<'a>(element: &str, attribute: &str, value: &'a str) -> Option<Cow<'a, 
         (_, "src") => element == "img" && (lower.starts_with("cid:") || is_picture(&lower)),
         ("a" | "area", "href") => !lower.starts_with("data:") && !lower.starts_with("cid:"),
         (_, "cite" | "longdesc" | "background") => false,
-        _ => true,
+        _ => is_near(attribute, value),
     };
     (keep && is_written_cheaply(value)).then_some(Cow::Borrowed(value))
 }
@@ -201,6 +201,10 @@ mod tests {
         check(
             "<p style='font-family:\"a\"'>a</p>",
             "<p style=\"font-family: &quot;a&quot;\">a</p>",
+        );
+        check(
+            "<img align=right hspace=1200 width=300 alt=a>",
+            "<img align=\"right\" alt=\"a\" width=\"300\">",
         );
         check(
             "<p style=\"color:red\" style=\"position:fixed\">a</p>",
