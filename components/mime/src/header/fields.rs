@@ -12,6 +12,7 @@ use std::borrow::Cow;
 
 use crate::charset::{decode_unlabelled, guess};
 use crate::header::encoded_words::{decode, shield};
+use crate::header::known_fields::{Body, Had, is_spoilt_field};
 
 /// In bytes.
 pub const LONGEST_BLOCK: usize = 256 * 1024;
@@ -105,7 +106,12 @@ pub fn split(raw: &[u8], start: usize, stop: &dyn Fn(&[u8]) -> bool) -> Block {
                 spans.push((name, value.to_vec()));
             }
         } else if !is_mbox_line(line, at == start) {
-            is_sure = is_sure || goes_on(raw, next, stop, had);
+            if !is_sure {
+                for (name, value) in &spans {
+                    had.hear(name, value);
+                }
+                is_sure = goes_on(raw, (line, next), stop, had);
+            }
             if !is_sure {
                 // The empty line was forgotten and this is the body.
                 break;
@@ -117,83 +123,52 @@ pub fn split(raw: &[u8], start: usize, stop: &dyn Fn(&[u8]) -> bool) -> Block {
     Block { fields: to_text(spans), body: at.min(raw.len()), is_cut }
 }
 
-/// Whether the block goes on after a line that is no field: its empty line comes, fields stand before that (at most
-/// one odd line between two of them), and one of them belongs into the header of a mail. Anything less is a letter,
-/// in which words before a colon are no fields.
+/// Whether the block goes on after `odd`, a line that is no field: its empty line comes, fields stand before that (at
+/// most one odd line between two of them), and one of them belongs into the header of a mail. Anything less is a
+/// letter, in which words before a colon are no fields.
+///
+/// An odd line may also be the last one where it is a field whose name was spoilt, or where the fields say that the
+/// body is no letter: then it would not be read there but spoil what is decoded.
 ///
 /// Asked once for a block, or the answer is no and the block ends: the lines are looked at twice at most.
-fn goes_on(raw: &[u8], mut at: usize, stop: &dyn Fn(&[u8]) -> bool, mut had: Had) -> bool {
-    let (mut after_field, mut is_header) = (false, false);
+fn goes_on(
+    raw: &[u8],
+    (odd, mut at): (&[u8], usize),
+    stop: &dyn Fn(&[u8]) -> bool,
+    mut had: Had,
+) -> bool {
+    let mut is_odd = !had.some || !is_spoilt_field(odd);
+    let mut is_header = !is_odd || had.body.lacks(odd);
+    let mut last: &[u8] = b"";
     while at < raw.len() {
         let (line, next) = line_at(raw, at);
         if line.is_empty() {
-            return after_field && is_header;
+            return is_header && (!is_odd || had.body != Body::Letter);
         }
         if stop(line) {
             return false;
         }
         // What continues the line before belongs to that.
-        if !is_continuation(line) {
-            let field = as_field(line);
-            if field.is_none() && !after_field {
-                return false;
+        if is_continuation(line) {
+            had.hear(last, line);
+        } else {
+            last = b"";
+            if let Some((name, value)) = as_field(line) {
+                (is_odd, last) = (false, name);
+                is_header |= had.is_new(name);
+                had.hear(name, value);
+            } else if had.some && is_spoilt_field(line) {
+                is_odd = false;
+            } else {
+                if is_odd && !(had.body == Body::Base64 && had.body.lacks(line)) {
+                    return false;
+                }
+                is_odd = true;
             }
-            after_field = field.is_some();
-            is_header |= field.is_some_and(|(name, _)| had.is_new(name));
         }
         at = next;
     }
     false
-}
-
-/// Fields that a header has once (RFC 5322 section 3.6): where they come again, a letter quotes another.
-const ONCE: [&str; 12] = [
-    "bcc",
-    "cc",
-    "date",
-    "from",
-    "in-reply-to",
-    "message-id",
-    "mime-version",
-    "references",
-    "reply-to",
-    "sender",
-    "subject",
-    "to",
-];
-/// Those that may come again, and no letter has.
-const AGAIN: [&str; 9] = [
-    "authentication-results",
-    "auto-submitted",
-    "delivered-to",
-    "domainkey-signature",
-    "errors-to",
-    "precedence",
-    "received",
-    "return-path",
-    "user-agent",
-];
-const FAMILIES: [&str; 9] =
-    ["arc-", "content-", "disposition-", "dkim-", "list-", "received-", "resent-", "thread-", "x-"];
-
-/// Which of [`ONCE`] a header has had.
-#[derive(Clone, Copy, Default)]
-struct Had([bool; ONCE.len()]);
-
-impl Had {
-    /// Whether a header may have this field next, and is known to. It has had it then.
-    fn is_new(&mut self, name: &[u8]) -> bool {
-        let is = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
-        let once = ONCE.iter().zip(&mut self.0).find(|(known, _)| is(known));
-        if let Some((_, had)) = once {
-            return !std::mem::replace(had, true);
-        }
-        let starts = |family: &&str| {
-            let start = name.get(..family.len());
-            start.is_some_and(|start| start.eq_ignore_ascii_case(family.as_bytes()))
-        };
-        AGAIN.iter().any(is) || FAMILIES.iter().any(starts)
-    }
 }
 
 /// The line that starts at `at` without its end, and where the next one starts.
@@ -322,6 +297,49 @@ mod tests {
     }
 
     #[test]
+    fn the_last_line_of_a_header_is_skipped_where_it_would_spoil_the_body() {
+        const BASE64: &str = "Content-Transfer-Encoding:\n (so it is) BASE64\n";
+        const LAST: [&str; 4] =
+            ["X Spam Flag: no\n", "garbage without colon\n", ": empty\n", "word\n"];
+        for head in [
+            BASE64,
+            "Content-Type: application/pdf\n",
+            "Content-Type: message/rfc822\n",
+            "Content-Disposition: attachment; filename=x\n",
+        ] {
+            for last in LAST.iter().filter(|last| head != BASE64 || **last != "word\n") {
+                begins(&format!("To: b\n{head}{last}\naGVsbG8=\n"), "aGVsbG8=\n");
+                begins(&format!("To: b\n?\n{head}{last}\naGVsbG8=\n"), "aGVsbG8=\n");
+            }
+        }
+        // Several of them, where none can be of the body.
+        begins(&format!("{BASE64}{}\naGVsbG8=\n", LAST[..3].concat()), "aGVsbG8=\n");
+        // A body of base64 that has no empty line before it.
+        for body in ["aGVsbG8=\n", "aGVsbG8=\n\n", "aGVsbG8gd29y\nbGQ=\n\nx"] {
+            begins(&format!("{BASE64}{body}"), body);
+        }
+        begins(&format!("{BASE64}{}\n\nx", "a".repeat(77)), &format!("{}\n\nx", "a".repeat(77)));
+        // A file that has none.
+        begins("Content-Type: application/pdf\n%PDF-1\n%x y\n\nx", "%PDF-1\n%x y\n\nx");
+    }
+
+    #[test]
+    fn a_field_with_a_spoilt_name_is_skipped_at_the_end_of_a_header() {
+        begins("To: b\nX Spam Flag: no\n\nhello", "hello");
+        begins("To: b\nX Spam Flag: no\nX-Spam Level: 1\n: empty\n\nhello", "hello");
+        begins(" leading\nSubject : sp\nFrom\t: a@b\n: empty\n\nx", "x");
+        for letter in [
+            "To: b\nHi Bob,\nX Files: on tonight\n\nbye",
+            "To: b\nX Files: on tonight\nHi Bob\n\nbye",
+        ] {
+            begins(letter, letter.strip_prefix("To: b\n").unwrap());
+        }
+        for letter in [": empty\n\nx", "X Files: on tonight\n\nbye", " leading\n: empty\n\nx"] {
+            begins(letter, letter);
+        }
+    }
+
+    #[test]
     fn a_boundary_with_a_colon_is_no_field() {
         let part = b"Hello there\n--a:b--\n";
         assert_eq!(split(part, 0, &|line| line.starts_with(b"--a:b")).body, 0);
@@ -361,6 +379,11 @@ mod tests {
         let fields = split(raw, 0, &|_| false).fields;
         assert_eq!(fields.text("subject").as_deref(), Some("你好世界"));
         assert_eq!(fields.text("x").as_deref(), Some("你"));
+    }
+
+    #[track_caller]
+    fn begins(raw: &str, body: &str) {
+        assert_eq!(raw.get(split(raw.as_bytes(), 0, &|_| false).body..), Some(body), "{raw}");
     }
 
     #[track_caller]

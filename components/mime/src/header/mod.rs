@@ -2,6 +2,7 @@
 
 pub mod encoded_words;
 pub mod comments;
+pub mod known_fields;
 pub mod fields;
 pub mod parameters;
 pub mod filename;

@@ -50,7 +50,7 @@ pub const CLOSES_P: [&str; 39] = [
 ];
 /// How many of [`SPECIAL`], at its end, an item of a list reaches past.
 const PASSED: usize = 3;
-const RAW_TEXT: [&str; 9] =
+pub const RAW_TEXT: [&str; 9] =
     ["script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes", "noscript"];
 
 /// True when a sanitiser may parse it.
@@ -83,7 +83,7 @@ pub fn is_cheap(html: &str) -> bool {
         if closing {
             scan.close(name);
         } else if RAW_TEXT.contains(&name) {
-            let Some(after) = after_raw_text(rest, name) else { return false };
+            let Some((_, after)) = raw_text(rest, name) else { return false };
             rest = after;
         } else {
             scan.start(name);
@@ -230,7 +230,8 @@ impl<'a> Scan<'a> {
     }
 }
 
-fn after_comment(text: &str) -> &str {
+/// What follows the comment whose `<!--` is gone.
+pub fn after_comment(text: &str) -> &str {
     if let Some(rest) = text.strip_prefix('>').or_else(|| text.strip_prefix("->")) {
         return rest;
     }
@@ -249,7 +250,7 @@ fn after_comment(text: &str) -> &str {
 
 /// Past the `>` that ends the tag; one inside a quoted value does not. None when the tag has more
 /// attributes than are compared with each other in reasonable time.
-fn after_tag(text: &str) -> Option<&str> {
+pub fn after_tag(text: &str) -> Option<&str> {
     const MOST_BREAKS: usize = 500;
 
     let mut quote = None;
@@ -277,9 +278,10 @@ fn after_tag(text: &str) -> Option<&str> {
     Some("")
 }
 
-/// None where it is not worth finding out where the element ends: a tag with too many attributes, or a script
-/// in which another one is commented out (WHATWG HTML §13.2.5.26, script data double escaped).
-fn after_raw_text<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+/// What stands in the element, and what follows its end. None where it is not worth finding out where it ends: a tag
+/// with too many attributes, or a script in which another one is commented out (WHATWG HTML §13.2.5.26, script data
+/// double escaped).
+pub fn raw_text<'a>(text: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
     let mut rest = text;
     let mut is_escaped = false;
     while let Some(at) = rest.find("</") {
@@ -292,10 +294,11 @@ fn after_raw_text<'a>(text: &'a str, name: &str) -> Option<&'a str> {
         let after = rest.strip_prefix(name);
         let ends = |after: &&str| after.starts_with([' ', '\t', '\n', '\r', '\u{c}', '/', '>']);
         if let Some(after) = after.filter(ends) {
-            return after_tag(after);
+            let content = text.get(..text.len() - behind.len()).unwrap_or_default();
+            return Some((content, after_tag(after)?));
         }
     }
-    Some("")
+    Some((text, ""))
 }
 
 #[cfg(test)]

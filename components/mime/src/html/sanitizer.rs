@@ -13,7 +13,8 @@ use ammonia::UrlRelative;
 
 use crate::header::filename::cut;
 use crate::html::complexity::is_cheap;
-use crate::html::style::harmless;
+use crate::html::rewriting::rewritten;
+use crate::html::style::{harmless, is_near};
 use crate::html::text::text_of_html;
 
 /// The most HTML that is looked at, in bytes.
@@ -30,15 +31,14 @@ pub enum Shown {
 
 /// Sanitised HTML of at most `limit` bytes. What is too deep to be parsed is shown as its text.
 pub fn clean(html: &str, limit: usize) -> Shown {
-    let html = without_foreign(cut(html, LONGEST));
-    let parted = with_rests(&html);
+    let rewritten = rewritten(cut(html, LONGEST));
     // Nothing changes it any more between here and the parser.
-    if !is_cheap(&parted) {
+    if !is_cheap(&rewritten) {
         // An escape makes six bytes out of one at most.
-        let text = ammonia::clean_text(cut(&text(&html), limit.saturating_sub(11) / 6));
+        let text = ammonia::clean_text(cut(&text(html), limit.saturating_sub(11) / 6));
         return Shown::Text(format!("<pre>{text}</pre>"));
     }
-    Shown::Html(cut_tag(builder().clean(&parted).to_string(), limit))
+    Shown::Html(cut_tag(builder().clean(&rewritten).to_string(), limit))
 }
 
 fn cut_tag(clean: String, limit: usize) -> String {
@@ -53,64 +53,6 @@ fn cut_tag(clean: String, limit: usize) -> String {
         (None, _) => start,
     };
     whole.to_owned()
-}
-
-/// Parts text in which very many characters have to be escaped by elements that nobody knows, which the sanitiser
-/// takes out again. Within a comment they are a part of it, and cannot end it.
-///
-/// Its serializer looks from each `&`, and each byte of a NO-BREAK SPACE, to the next `<` or `>` of the same text: a
-/// long text of nothing else would cost its length squared. No ordinary text, and no address in an attribute,
-/// comes near the bound; where one does, the element becomes a part of it, which does no harm before sanitising.
-fn with_rests(html: &str) -> Cow<'_, str> {
-    const REST: &str = "<x></x>";
-    /// Characters to escape times bytes without a `<` or `>`.
-    const MOST_STEPS: usize = 1 << 20;
-
-    let mut rested = String::new();
-    let (mut written, mut start, mut escapes) = (0, 0, 0usize);
-    for (at, byte) in html.bytes().enumerate() {
-        match byte {
-            b'<' | b'>' => (start, escapes) = (at, 0),
-            b'&' | 0xc2 => {
-                escapes += 1;
-                if escapes * (at - start) > MOST_STEPS {
-                    rested.push_str(html.get(written..at).unwrap_or_default());
-                    rested.push_str(REST);
-                    (written, start, escapes) = (at, at, 0);
-                }
-            }
-            _ => {}
-        }
-    }
-    if written == 0 {
-        return Cow::Borrowed(html);
-    }
-    rested.push_str(html.get(written..).unwrap_or_default());
-    Cow::Owned(rested)
-}
-
-/// SVG and MathML parse by rules of their own, which is where sanitisers were beaten. Renamed, they are
-/// unknown elements like any other.
-fn without_foreign(html: &str) -> String {
-    let mut plain = String::with_capacity(html.len());
-    for (index, piece) in html.split('<').enumerate() {
-        if index > 0 {
-            plain.push('<');
-        }
-        let (slash, name) = match piece.strip_prefix('/') {
-            Some(name) => ("/", name),
-            None => ("", piece),
-        };
-        plain.push_str(slash);
-        let starts = |word: &str| {
-            name.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
-        };
-        if starts("svg") || starts("math") {
-            plain.push_str("x-");
-        }
-        plain.push_str(name);
-    }
-    plain
 }
 
 /// The text of HTML, for those who sent nothing else.
@@ -164,23 +106,42 @@ fn builder() -> Builder<'static> {
     builder
 }
 
-/// Pictures come from the message itself; links lead out of it; a style stays within its place.
+/// Pictures come from the message itself; links lead out of it; a style stays within its bounds.
 fn filter<'a>(element: &str, attribute: &str, value: &'a str) -> Option<Cow<'a, str>> {
     if attribute == "style" {
-        return Some(harmless(value)).filter(|style| !style.is_empty()).map(Cow::Owned);
+        return Some(harmless(value))
+            .filter(|style| !style.is_empty() && is_written_cheaply(style))
+            .map(Cow::Owned);
     }
     let lower = value.trim_start().to_ascii_lowercase();
-    let own = lower.starts_with("cid:")
-        || ["data:image/png", "data:image/jpeg", "data:image/gif", "data:image/webp"]
-            .iter()
-            .any(|kind| lower.starts_with(kind));
     let keep = match (element, attribute) {
-        (_, "src") => element == "img" && own,
+        (_, "src") => element == "img" && (lower.starts_with("cid:") || is_picture(&lower)),
         ("a" | "area", "href") => !lower.starts_with("data:") && !lower.starts_with("cid:"),
         (_, "cite" | "longdesc" | "background") => false,
-        _ => true,
+        _ => is_near(attribute, value),
     };
-    keep.then_some(Cow::Borrowed(value))
+    (keep && is_written_cheaply(value)).then_some(Cow::Borrowed(value))
+}
+
+/// A `data:` URL of a picture that cannot act. Its media type is all that stands before the first `;` or `,` (RFC 2397
+/// section 3).
+fn is_picture(address: &str) -> bool {
+    const KINDS: [&str; 4] = ["image/png", "image/jpeg", "image/gif", "image/webp"];
+
+    let media_type = address.strip_prefix("data:").and_then(|data| data.split_once([';', ',']));
+    media_type.is_some_and(|(media_type, _)| KINDS.contains(&media_type))
+}
+
+/// Whether the serializer, which looks from each character to escape to the next quote, `<` or `>`, is soon done with
+/// an attribute. No address that is of use comes near the bound.
+fn is_written_cheaply(value: &str) -> bool {
+    /// Characters to escape times bytes.
+    const MOST_STEPS: usize = 1 << 24;
+
+    value.split(['"', '<', '>']).all(|piece| {
+        let escapes = piece.bytes().filter(|byte| matches!(byte, b'&' | 0xc2)).count();
+        escapes * piece.len() <= MOST_STEPS
+    })
 }
 
 #[cfg(test)]
@@ -242,6 +203,10 @@ mod tests {
             "<p style=\"font-family: &quot;a&quot;\">a</p>",
         );
         check(
+            "<img align=right hspace=1200 width=300 alt=a>",
+            "<img align=\"right\" alt=\"a\" width=\"300\">",
+        );
+        check(
             "<p style=\"color:red\" style=\"position:fixed\">a</p>",
             "<p style=\"color: red\">a</p>",
         );
@@ -266,7 +231,13 @@ mod tests {
         check("<img src=\"https://t.example/x\" alt=a>", "<img alt=\"a\">");
         check("<img src=\"cid:1@x\">", "<img src=\"cid:1@x\">");
         check("<img src=\"data:image/png;base64,AA\">", "<img src=\"data:image/png;base64,AA\">");
-        check("<img src=\"data:image/svg+xml,x\">", "<img>");
+        for kind in
+            ["image/svg+xml", "image/pngfoo/svg+xml", "image/webpx", "image/png/svg+xml", ""]
+        {
+            check(&format!("<img src=\"data:{kind},x\">"), "<img>");
+            check(&format!("<img src=\"data:{kind};base64,x\">"), "<img>");
+        }
+        check("<img src=\"data:image/png\">", "<img>");
         check("<img src=\"//t.example/x\">", "<img>");
     }
 
@@ -290,18 +261,31 @@ mod tests {
 
     #[test]
     fn a_text_that_is_parted_shows_the_same() {
-        for piece in ["&", "\u{a0}", "&nbsp;x ", "\u{a9}"] {
+        for piece in ["&", "\u{a0}", "&nbsp;x ", "\u{a9}", "&</x>"] {
             let html = piece.repeat(20_000);
-            assert!(with_rests(&html).contains("<x></x>"), "{piece:?}");
             let Shown::Html(clean) = clean(&html, usize::MAX) else { panic!("it is cheap") };
-            let want = piece.replace("&nbsp;", "\u{a0}").replace('&', "&amp;");
+            let want = piece.replace("&nbsp;", "\u{a0}").replace('&', "&amp;").replace("</x>", "");
             assert_eq!(clean, want.replace('\u{a0}', "&nbsp;").repeat(20_000));
         }
-        let mail =
-            "<p>Ham &amp; eggs &amp; <a href=\"https://x.example/?a=1&b=2\">this</a>".repeat(9_000);
-        assert!(!with_rests(&mail).contains("<x></x>"));
-        let link = format!("<a href=\"https://x.example/?{}\">x</a>", "a=1&".repeat(250));
-        assert!(!with_rests(&link).contains("<x></x>"));
+        let words = "a & b ".repeat(900);
+        let want = format!("<pre>{}</pre>", words.replace('&', "&amp;"));
+        check(&format!("<xmp>{words}</xmp>"), &want);
+        check("<xmp>a <svg> & <b></xmp>", "<pre>a &lt;svg&gt; &amp; &lt;b&gt;</pre>");
+    }
+
+    #[test]
+    fn links_lead_where_they_led() {
+        let query = "abcdefghijklmnopqrstuvwxyz=1&".repeat(300);
+        for address in ["https://e.test/?q=<svg>&r=<math>", &format!("https://e.test/?{query}")] {
+            let html = format!("<a href=\"{address}\" title=\"{address}\">a</a>");
+            let Shown::Html(clean) = clean(&html, 100_000) else { panic!("it is cheap") };
+            let escaped = address.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+            assert!(clean.contains(&format!("href=\"{escaped}\"")), "{clean}");
+            assert!(clean.contains(&format!("title=\"{escaped}\"")), "{clean}");
+        }
+        check("<img alt=\"<svg>\">", "<img alt=\"&lt;svg&gt;\">");
+        // It would cost too much.
+        check(&format!("<p title=\"{}\">a</p>", "&".repeat(5_000)), "<p>a</p>");
     }
 
     #[test]

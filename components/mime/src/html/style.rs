@@ -8,6 +8,8 @@
 //!
 //! Standards: CSS Style Attributes, CSS Syntax Level 3.
 
+use crate::html::css_numbers::{Found, numbers};
+
 /// What an element's style says about whether its text is seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sight {
@@ -50,7 +52,7 @@ pub fn sight(element: &str, style: &str) -> Sight {
     sight
 }
 
-/// What paints, sizes and aligns within its own place; sorted. Absent is what loads (`background-image`, `list-style`,
+/// What paints, sizes and aligns, as a rule within its own place; sorted. Absent is what loads (`background-image`, `list-style`,
 /// `cursor`, `content`), what leaves its place (`position`, `transform`, `z-index`, shadows, outlines) and what runs.
 #[rustfmt::skip]
 const HARMLESS: [&str; 82] = [
@@ -78,7 +80,10 @@ pub fn harmless(style: &str) -> String {
         let Some((name, value)) = declaration.split_once(':') else { continue };
         let name = name.trim().to_ascii_lowercase();
         let value = value.trim();
-        if HARMLESS.binary_search(&name.as_str()).is_ok() && is_plain(value) {
+        if HARMLESS.binary_search(&name.as_str()).is_ok()
+            && is_plain(value)
+            && is_within_bounds(&name, value)
+        {
             if !kept.is_empty() {
                 kept.push_str("; ");
             }
@@ -93,19 +98,66 @@ pub fn harmless(style: &str) -> String {
 fn is_plain(value: &str) -> bool {
     let is_known =
         |character: char| character.is_alphanumeric() || " #%.,-+/!()'\"_".contains(character);
-    let balanced = |quote: char| value.matches(quote).count().is_multiple_of(2);
-    let is_below_zero = |at: usize| {
-        let after = value.get(at + 1..).unwrap_or_default();
-        let before = value.get(..at).unwrap_or_default();
-        after.starts_with(|c: char| c.is_ascii_digit() || c == '.')
-            && !before.ends_with(char::is_alphanumeric)
+    let is_in_place = |found| match found {
+        Found::Number { is_negative, .. } => !is_negative,
+        Found::OpenQuote => false,
     };
     !value.is_empty()
         && value.chars().all(is_known)
-        && balanced('"')
-        && balanced('\'')
-        && !value.match_indices('-').any(|(at, _)| is_below_zero(at))
+        && numbers(value).all(is_in_place)
         && calls_only(value)
+}
+
+/// What stands beside a text, or between two of its letters, in CSS pixels.
+const FARTHEST: f64 = 200.0;
+/// Headlines reach 72.
+const TALLEST: f64 = 100.0;
+
+/// Whether no length is so large that it serves only to move something away, or to paint over what is around.
+///
+/// Widths and heights have no bound, since tables that fill a page have none; so a page that shows the HTML clips it.
+fn is_within_bounds(name: &str, value: &str) -> bool {
+    let bound = match name {
+        "font" | "font-size" => TALLEST,
+        "text-indent" | "letter-spacing" | "word-spacing" | "vertical-align" => FARTHEST,
+        _ if ["margin", "padding", "border"].iter().any(|start| name.starts_with(start)) => {
+            FARTHEST
+        }
+        _ => return true,
+    };
+    numbers(value).all(|found| match found {
+        // That of a colour; a weight or the height of a line.
+        Found::Number { is_argument: true, .. } => true,
+        Found::Number { unit: "", .. } if name == "font" => true,
+        Found::Number { value, unit, .. } => value * pixels(unit, bound) <= bound,
+        Found::OpenQuote => false,
+    })
+}
+
+/// How many pixels a unit is, at least about; one of the text or the window around is taken for that of an ordinary one.
+fn pixels(unit: &str, bound: f64) -> f64 {
+    match unit.to_ascii_lowercase().as_str() {
+        // Without a unit they are pixels in old pages.
+        "" | "px" | "q" => 1.0,
+        "pt" => 96.0 / 72.0,
+        "in" => 96.0,
+        "cm" => 96.0 / 2.54,
+        "mm" => 96.0 / 25.4,
+        // The whole width, or fonts of six times the size.
+        "%" if bound == TALLEST => 0.16,
+        "%" => bound / 100.0,
+        _ => 16.0,
+    }
+}
+
+/// Whether an attribute that was there before styles moves nothing far away: the distances of pictures and cells, in pixels.
+pub fn is_near(attribute: &str, value: &str) -> bool {
+    match attribute {
+        "hspace" | "vspace" | "cellpadding" | "cellspacing" | "border" => {
+            is_within_bounds("margin", value)
+        }
+        _ => true,
+    }
 }
 
 /// Whether each parenthesis belongs to a function that is known, and none lies in another.
@@ -182,6 +234,8 @@ mod tests {
             "font: bold 14px/1.5 Arial; line-height: 1.5; text-align: center",
             "border: 1px solid rgb(1, 2, 3); border-top-color: rgba(0,0,0,.5)",
             "width: 100%; max-width: 600px; padding: 0 10px",
+            "font-family: sans-serif, Font-9, Font9-8; color: #f00-9",
+            "font-family: \"'\", '-9'",
             "display: none; max-height: 0; overflow: hidden",
             "text-decoration: none !important; vertical-align: text-top; white-space: pre-wrap",
         ] {
@@ -215,6 +269,12 @@ mod tests {
             "position: fixed",
             "position: absolute; top: 0; left: 0; z-index: 9",
             "margin: -500px",
+            "margin: 0-900px",
+            "margin: 0-0-280px",
+            "margin: 0%-900px",
+            "margin: 1.5-.5em",
+            "margin: 1e-1-900px",
+            "padding: \"'\" -9px \"'\"",
             "margin-left: calc(-1 * 100px)",
             "margin-left: calc(0px - 100px)",
             "width: min(100%, 10px)",
@@ -274,6 +334,51 @@ mod tests {
             ":;;",
         ] {
             assert!(!sight("div", style).hides, "{style}");
+        }
+    }
+
+    #[test]
+    fn lengths_that_only_move_something_away_are_gone() {
+        for style in [
+            "margin-right: 1200px",
+            "margin: 0 1200px 0 auto",
+            "margin: 0 2e3px",
+            "margin-left: 1200",
+            "margin-left: 101%",
+            "margin-left: 13em",
+            "margin-left: 3in",
+            "margin-left: 99vw",
+            "padding-left: 1200PX",
+            "border-left: 1200px solid transparent",
+            "border-spacing: 1200px 0",
+            "text-indent: 1200px",
+            "letter-spacing: 1200px",
+            "vertical-align: 1200px",
+            "font-size: 400px",
+            "font-size: 9em",
+            "font-size: 900%",
+            "font: 400px/1 Arial",
+            "font: bold 300pt Arial",
+        ] {
+            assert_eq!(harmless(style), "", "{style}");
+        }
+        assert_eq!(
+            harmless("float: right; width: 300px; margin-right: 1200px"),
+            "float: right; width: 300px"
+        );
+        assert_eq!(harmless("line-height: 0; font-size: 400px"), "line-height: 0");
+        for style in [
+            "margin: 0 auto; padding: 40px 10%; margin-left: 100%",
+            "border: 1px solid rgb(255, 255, 255); border-radius: 50%",
+            "font: 900 72px/500 Arial; font-size: 96px",
+            "font-size: 2.5em; line-height: 0",
+            "width: 1200px; min-height: 2000px",
+        ] {
+            assert_eq!(harmless(style), style);
+        }
+        assert!(is_near("hspace", "10") && is_near("width", "1200"));
+        for attribute in ["hspace", "vspace", "cellpadding", "cellspacing", "border"] {
+            assert!(!is_near(attribute, "1200") && !is_near(attribute, "1200px"), "{attribute}");
         }
     }
 

@@ -380,3 +380,22 @@ const SOUP: &[&[u8]] = &[
     b"group: a@b;",
     b"1 Jan 1970 00:00 +0000",
 ];
+
+/// The line was taken for the start of the base64.
+#[test]
+fn an_odd_line_at_the_end_of_a_header_is_not_decoded() {
+    const FIELDS: &str = "Content-Transfer-Encoding: base64\r\n";
+    for odd in ["X Spam Flag: no", "garbage without colon", ": empty"] {
+        let raw = format!("From: a@b\r\nSubject: s\r\n{FIELDS}{odd}\r\n\r\naGVsbG8gd29ybGQ=");
+        check_text(raw.as_bytes(), Some("hello world"));
+        let raw = format!(
+            "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: image/png\r\n\
+             {FIELDS}{odd}\r\n\r\naGVsbG8gd29ybGQ=\r\n--b--"
+        );
+        assert_eq!(part(raw.as_bytes(), "1"), b"hello world");
+    }
+    let raw = " leading\r\nSubject : sp\r\nFrom\t: a@b\r\n: empty\r\n\r\nx";
+    let found = reading(raw.as_bytes());
+    assert_eq!(found.headers.len(), 2);
+    assert_eq!((found.facts.subject.as_deref(), found.text.as_deref()), (Some("sp"), Some("x")));
+}

@@ -1,0 +1,242 @@
+//! HTML as the sanitiser's parser may have it: without elements that have rules of their own, and with texts that
+//! are cheap to write.
+//!
+//! SVG and MathML parse by rules of their own, which is where sanitisers were beaten: renamed, they are unknown
+//! elements like any other. What elements of raw text show is escaped, and the elements are replaced.
+//!
+//! Only what the scan takes for an element is renamed, and only what it takes for text is parted, so that links lead
+//! where they led. Invariant: should a parser see an element where the scan saw none, it is none of SVG or MathML:
+//! none of these names follows a `<` in what comes out.
+//!
+//! Standard: WHATWG HTML section 13.2.5 (tokenization).
+
+use crate::html::complexity::{RAW_TEXT, after_comment, after_tag, raw_text};
+
+/// Those of [`RAW_TEXT`] whose text is shown, and what stands in their place.
+const SHOWN: [(&str, &str, &str); 4] =
+    [("xmp", "<pre>", "</pre>"), ("iframe", "", ""), ("noembed", "", ""), ("noframes", "", "")];
+/// The first letters of what has other rules.
+const FOREIGN: [&str; 4] = ["<svg", "</svg", "<math", "</math"];
+
+/// Rewrites a page; what it shows is the same.
+pub fn rewritten(html: &str) -> String {
+    let lower = html.to_ascii_lowercase();
+    let mut out = Out { text: String::with_capacity(html.len()), length: 0, escapes: 0 };
+    let mut at = 0;
+    while let Some(open) = lower.get(at..).and_then(|rest| rest.find('<')) {
+        let start = at + open;
+        out.text(html.get(at..start).unwrap_or_default());
+        let rest = lower.get(start + 1..).unwrap_or_default();
+        // All slices end where the page ends.
+        let place = |rest: &str| lower.len() - rest.len();
+        if let Some(comment) = rest.strip_prefix("!--") {
+            at = place(after_comment(comment));
+            out.unseen(html.get(start..at).unwrap_or_default());
+            continue;
+        }
+        let (closing, tag) = match rest.strip_prefix('/') {
+            Some(tag) => (true, tag),
+            None => (false, rest),
+        };
+        if !tag.starts_with(|character: char| character.is_ascii_alphabetic()) {
+            at = start + 1;
+            if rest.starts_with(['!', '?']) || closing && !tag.starts_with('>') {
+                at = place(rest.split_once('>').map_or("", |(_, after)| after));
+                out.unseen(html.get(start..at).unwrap_or_default());
+            } else if closing {
+                // `</>` is nothing.
+                at = place(tag) + 1;
+            } else {
+                // What is next to it may be replaced.
+                out.text("&lt;");
+            }
+            continue;
+        }
+        let end = tag.find([' ', '\t', '\n', '\r', '\u{c}', '/', '>']).unwrap_or(tag.len());
+        let (name, attributes) = tag.split_at(end);
+        let Some(after) = after_tag(attributes) else {
+            // It is too much, whatever follows.
+            at = start;
+            break;
+        };
+        at = place(after);
+        let shown = SHOWN.iter().find(|(shown, ..)| *shown == name && !closing);
+        if name == "plaintext" && !closing {
+            out.tag("<pre>");
+            out.escaped(html.get(at..).unwrap_or_default());
+            return out.text;
+        }
+        if shown.is_none() {
+            out.tag(html.get(start..at).unwrap_or_default());
+        }
+        if closing || !RAW_TEXT.contains(&name) {
+            continue;
+        }
+        let Some((content, after)) = raw_text(after, name) else { break };
+        let raw = html.get(at..at + content.len()).unwrap_or_default();
+        match shown {
+            Some((_, before, behind)) => {
+                out.tag(before);
+                out.escaped(raw);
+                out.tag(behind);
+            }
+            None => {
+                out.unseen(raw);
+                let end = html.get(at + content.len()..place(after)).unwrap_or_default();
+                out.tag(end);
+            }
+        }
+        at = place(after);
+    }
+    // Text, or what is too much to be parsed.
+    out.unseen(html.get(at..).unwrap_or_default());
+    out.text
+}
+
+struct Out {
+    text: String,
+    /// Bytes of text since it was parted, and those of them that have to be escaped.
+    length: usize,
+    escapes: usize,
+}
+
+impl Out {
+    /// Parts text in which very many characters have to be escaped by elements that nobody knows, which the
+    /// sanitiser takes out again.
+    ///
+    /// Its serializer looks from each `&`, and each byte of a NO-BREAK SPACE, to the next `<` or `>` of the same text:
+    /// a long text of nothing else would cost its length squared. A text goes on after a tag that means nothing.
+    fn text(&mut self, text: &str) {
+        const REST: &str = "<x></x>";
+        /// Characters to escape times bytes.
+        const MOST_STEPS: usize = 1 << 20;
+
+        let mut written = 0;
+        for (at, byte) in text.bytes().enumerate() {
+            self.length += 1;
+            if matches!(byte, b'&' | 0xc2) {
+                self.escapes += 1;
+                if self.escapes * self.length > MOST_STEPS {
+                    self.text.push_str(text.get(written..at).unwrap_or_default());
+                    self.text.push_str(REST);
+                    (written, self.length, self.escapes) = (at, 0, 0);
+                }
+            }
+        }
+        self.text.push_str(text.get(written..).unwrap_or_default());
+    }
+
+    /// A tag. A `<` in its attributes may be written as a reference, which says the same.
+    fn tag(&mut self, tag: &str) {
+        /// These never mean nothing, so that a text ends before them.
+        const ENDS_TEXT: [&str; 9] = ["a", "b", "br", "div", "font", "i", "img", "p", "span"];
+
+        let end = tag.find([' ', '\t', '\n', '\r', '\u{c}', '/', '>']).unwrap_or(tag.len());
+        let name = tag.get(1..end).unwrap_or_default();
+        if ENDS_TEXT.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+            (self.length, self.escapes) = (0, 0);
+        }
+        self.each_foreign(tag, |at, out| {
+            out.push_str(if at == 0 { "<" } else { "&lt;" });
+            if at == 0 { "x-" } else { "" }
+        });
+    }
+
+    /// Nothing of it is shown, or it is no element.
+    fn unseen(&mut self, text: &str) {
+        let mut renamed = Self { text: String::new(), length: 0, escapes: 0 };
+        renamed.each_foreign(text, |_, out| {
+            out.push('<');
+            "x-"
+        });
+        self.text(&renamed.text);
+    }
+
+    /// What is shown as it stands.
+    fn escaped(&mut self, text: &str) {
+        for piece in text.split_inclusive(['&', '<']) {
+            let plain = piece.trim_end_matches(['&', '<']);
+            self.text(plain);
+            match piece.get(plain.len()..) {
+                Some("&") => self.text("&amp;"),
+                Some("<") => self.text("&lt;"),
+                _ => {}
+            }
+        }
+    }
+
+    /// Copies `text`; in the place of the `<` of each of [`FOREIGN`] stands what `write` writes, and before its name
+    /// what it answers.
+    fn each_foreign(&mut self, text: &str, write: impl Fn(usize, &mut String) -> &'static str) {
+        let mut written = 0;
+        for (at, _) in text.match_indices('<') {
+            let rest = text.get(at..).unwrap_or_default();
+            let starts = |word: &&&str| {
+                rest.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+            };
+            let Some(found) = FOREIGN.iter().find(starts) else { continue };
+            self.text.push_str(text.get(written..at).unwrap_or_default());
+            let prefix = write(at, &mut self.text);
+            if found.starts_with("</") {
+                self.text.push('/');
+            }
+            self.text.push_str(prefix);
+            written = at + if found.starts_with("</") { 2 } else { 1 };
+        }
+        self.text.push_str(text.get(written..).unwrap_or_default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn svg_is_renamed_where_it_is_an_element() {
+        check("<sVg x>a</SVG><math></math>", "<x-sVg x>a</x-SVG><x-math></x-math>");
+        check("<!-- <svg> --><svg>", "<!-- <x-svg> --><x-svg>");
+        check("<style><svg></style><svg>", "<style><x-svg></style><x-svg>");
+        check("<a href=\"?q=<svg>&r=</math>\">", "<a href=\"?q=&lt;svg>&r=&lt;/math>\">");
+        check("<a href=?q=<svg>&r=<svg>", "<a href=?q=&lt;svg>&r=<x-svg>");
+        check("< svg><? <svg><svg>", "&lt; svg><? <x-svg><x-svg>");
+        check("<<iframe>svg></iframe></>a<", "&lt;svg>a&lt;");
+    }
+
+    #[test]
+    fn raw_text_that_is_shown_is_text() {
+        check("<XMP a>a & <svg> <b></xmp >c", "<pre>a &amp; &lt;svg> &lt;b></pre>c");
+        check("<plaintext>a<svg></plaintext>", "<pre>a&lt;svg>&lt;/plaintext>");
+        check("<iframe><b></iframe>c", "&lt;b>c");
+        check("<xmp>a&&<<", "<pre>a&amp;&amp;&lt;&lt;</pre>");
+    }
+
+    #[test]
+    fn no_reading_of_what_comes_out_finds_svg() {
+        for start in
+            ["", "<select><style>", "<a b='", "<!--", "<xmp>", "<p <", "<svg <", "</", "<?"]
+        {
+            for end in ["", ">", "'>", "-->", "</style>", "</select>"] {
+                let html = format!("{start}<svg {end}</MATH><math{end}");
+                let found = rewritten(&html).to_ascii_lowercase();
+                assert!(!FOREIGN.iter().any(|foreign| found.contains(foreign)), "{html}: {found}");
+            }
+        }
+        // A tag with more attributes than are read.
+        let html = format!("<svg {}><svg>", "a ".repeat(9_000));
+        assert!(!rewritten(&html).contains("<svg"));
+    }
+
+    #[test]
+    fn only_text_is_parted() {
+        let many = "&a=1".repeat(5_000);
+        check(&format!("<a href=\"{many}\">"), &format!("<a href=\"{many}\">"));
+        for html in [many.clone(), "&</x>".repeat(5_000), format!("<xmp>{many}</xmp>")] {
+            assert!(rewritten(&html).contains("<x></x>"), "{html}");
+        }
+    }
+
+    #[track_caller]
+    fn check(html: &str, want: &str) {
+        assert_eq!(rewritten(html), want, "{html}");
+    }
+}
