@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn the_walk_finds_this_file_and_no_build_product() {
         let files = rust_files(&root()).unwrap();
-        assert!(files.iter().any(|file| file.path == "tests/house/src/tree.rs"));
+        assert!(files.iter().any(|file| file.path == "tests/architecture/src/tree.rs"));
         assert!(files.iter().all(|file| !file.path.contains("target/")));
     }
 }

@@ -1,4 +1,4 @@
-//! The house rules as tests, so that nobody has to remember them.
+//! The rules of ARCHITECTURE.md and CONTRIBUTING.md as tests, so that nobody has to remember them.
 //!
 //! Each module below is one rule: a function from text to [`fault::Fault`]s, with
 //! its own small tests. `tests/rules.rs` runs all of them over the whole tree. The

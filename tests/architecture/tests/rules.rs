@@ -4,10 +4,10 @@
 use std::path::Path;
 use std::process::Command;
 
-use house::fault::{Fault, listed};
-use house::tree::{Source, root, rust_files, texts};
-use house::walls::Metadata;
-use house::{codes, order, places, reasons, shape, walls};
+use architecture::fault::{Fault, listed};
+use architecture::tree::{Source, root, rust_files, texts};
+use architecture::walls::Metadata;
+use architecture::{codes, order, places, reasons, shape, walls};
 use model::problem::Code;
 
 #[test]

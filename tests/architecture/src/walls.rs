@@ -98,7 +98,7 @@ pub fn check(package: &Package, manifest: &str, text: &str) -> Vec<Fault> {
             manifest,
             1,
             format!(
-                "say in tests/house/src/walls.rs what `{}` may depend on, or use a crate that exists",
+                "say in tests/architecture/src/walls.rs what `{}` may depend on, or use a crate that exists",
                 package.name
             ),
         ));
