@@ -11,6 +11,7 @@ pub mod tree;
 pub mod code;
 pub mod shape;
 pub mod order;
+pub mod reach;
 pub mod walls;
 pub mod reasons;
 pub mod places;

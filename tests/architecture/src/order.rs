@@ -65,11 +65,11 @@ struct Parsed<'a> {
 }
 
 /// A path as it stands in the code.
-struct Named<'a> {
-    offset: usize,
-    segments: Vec<&'a str>,
+pub(crate) struct Named<'a> {
+    pub(crate) offset: usize,
+    pub(crate) segments: Vec<&'a str>,
     /// What follows the last segment.
-    rest: &'a str,
+    pub(crate) rest: &'a str,
 }
 
 impl<'a> Parsed<'a> {
@@ -214,7 +214,7 @@ impl<'a> Parsed<'a> {
 
 /// Every path in `code` that begins with `start`. `pub(in crate::…)` says who may
 /// look, not what is used, so it is no import.
-fn paths<'a>(code: &'a str, start: &str) -> Vec<Named<'a>> {
+pub(crate) fn paths<'a>(code: &'a str, start: &str) -> Vec<Named<'a>> {
     code.match_indices(start)
         .filter(|(offset, _)| {
             let before = code.get(..*offset).unwrap_or_default();

@@ -11,8 +11,21 @@ pub const MOST_LINES: usize = 500;
 /// The mailroom is a helper for `dev` and tests; past this it has become a product.
 pub const MOST_MAILROOM_LINES: usize = 4_100;
 
+/// More files than this beside `lib.rs` and a reader finds no entrance: what belongs together gets a folder.
+pub const MOST_ROOT_FILES: usize = 15;
+
 /// Guests are empty on every other target, and say so before anything else.
 const GUEST_GATE: &str = "#![cfg(target_family = \"wasm\")]";
+
+/// These still include files of each other.
+const UNTIL_SHARED: &[&str] = &[
+    "benches/delivery/main.rs",
+    "benches/ratios/main.rs",
+    "tests/deploying/main.rs",
+    "tests/discovery/main.rs",
+    "tests/hostile/main.rs",
+    "tests/oauth/main.rs",
+];
 
 /// Size and opening of one Rust file.
 #[must_use]
@@ -57,6 +70,43 @@ fn check_examples(file: &Source) -> Vec<Fault> {
             let advice =
                 "an example in the documentation is not run: make it a test, or mark it as `text`";
             Fault::new(&file.path, at + 1, advice)
+        })
+        .collect()
+}
+
+/// The files beside a crate's `lib.rs` or `main.rs`, and it. `root` is their directory.
+#[must_use]
+pub fn check_root(root: &str, files: &[Source]) -> Vec<Fault> {
+    let beside = |file: &&Source| {
+        let inner = file.path.strip_prefix(root).and_then(|rest| rest.strip_prefix('/'));
+        inner.is_some_and(|inner| !inner.contains('/'))
+    };
+    let count = files.iter().filter(beside).count();
+    if count <= MOST_ROOT_FILES {
+        return Vec::new();
+    }
+    vec![Fault::new(
+        root,
+        1,
+        format!(
+            "has {count} files, at most {MOST_ROOT_FILES} are allowed: put what belongs together into a folder"
+        ),
+    )]
+}
+
+/// What tests share is a crate (`tests/testkit`): a file that `#[path]` includes is compiled once
+/// for each binary, and half of it is dead code there. A build script cannot use that crate.
+#[must_use]
+pub fn check_includes(file: &Source) -> Vec<Fault> {
+    let of_tests = ["tests/", "benches/"].iter().any(|start| file.path.starts_with(start));
+    if !of_tests || file.path.ends_with("/build.rs") || UNTIL_SHARED.contains(&&*file.path) {
+        return Vec::new();
+    }
+    let code = code_only(&file.text);
+    code.match_indices("#[path")
+        .map(|(offset, _)| {
+            let advice = "no `#[path]` in tests: what several need belongs into tests/testkit";
+            Fault::new(&file.path, line_of(&code, offset), advice)
         })
         .collect()
 }
@@ -131,6 +181,32 @@ mod tests {
         };
         assert_eq!(check_mailroom(&[file(2_050), file(2_050)]), []);
         assert_eq!(check_mailroom(&[file(2_050), file(2_051)]).len(), 1);
+    }
+
+    #[test]
+    fn the_sixteenth_file_beside_the_root_of_a_crate_is_a_fault() {
+        let files = |count: usize| -> Vec<Source> {
+            let beside = (1..count).map(|n| Source::new(&format!("x/src/m{n}.rs"), ""));
+            let elsewhere = ["x/src/lib.rs", "x/src/folder/mod.rs", "x/srcs/other.rs"];
+            beside.chain(elsewhere.map(|path| Source::new(path, ""))).collect()
+        };
+        assert_eq!(check_root("x/src", &files(15)), []);
+        assert_eq!(check_root("x/src", &files(16)).len(), 1);
+    }
+
+    #[test]
+    fn a_test_that_includes_a_file_of_another_is_a_fault() {
+        let include = |path: &str| {
+            let text = "//! A test.\n// #[path = \"a.rs\"]\n#[path = \"../other/a.rs\"]\nmod a;\n";
+            check_includes(&Source::new(path, text))
+                .iter()
+                .map(|fault| fault.line)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(include("tests/api/main.rs"), [3]);
+        assert_eq!(include("benches/other/main.rs"), [3]);
+        assert_eq!(include("tests/guests/build.rs"), []);
+        assert_eq!(include("components/build.rs"), []);
     }
 
     #[track_caller]

@@ -7,7 +7,7 @@ use std::process::Command;
 use architecture::fault::{Fault, listed};
 use architecture::tree::{Source, root, rust_files, texts};
 use architecture::walls::Metadata;
-use architecture::{codes, order, places, reasons, shape, walls};
+use architecture::{codes, order, places, reach, reasons, shape, walls};
 use model::problem::Code;
 
 #[test]
@@ -20,6 +20,24 @@ fn every_file_is_short_and_says_what_it_is() {
 #[test]
 fn the_mailroom_stays_small() {
     hold(&shape::check_mailroom(&rust_files(&root()).unwrap()));
+}
+
+#[test]
+fn the_root_of_a_crate_has_few_files() {
+    let files = rust_files(&root()).unwrap();
+    let roots = order::crate_roots(&files);
+    hold(&roots.iter().flat_map(|root| shape::check_root(root, &files)).collect::<Vec<_>>());
+}
+
+#[test]
+fn tests_share_crates_and_not_files() {
+    let files = rust_files(&root()).unwrap();
+    hold(&files.iter().flat_map(shape::check_includes).collect::<Vec<_>>());
+}
+
+#[test]
+fn reading_reaches_neither_the_outbox_nor_the_filters() {
+    hold(&reach::check(&reach::READING, &rust_files(&root()).unwrap()));
 }
 
 #[test]
