@@ -1,4 +1,4 @@
-//! Some cells of the fault matrix (`tests/faults`) on the real binary, with real time-outs.
+//! Some cells of the fault matrix (`tests/fault_matrix`) on the real binary, with real time-outs.
 
 use mailroom::{Fault, Protocol};
 use serde_json::{Value, json};

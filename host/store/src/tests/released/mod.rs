@@ -1,7 +1,7 @@
 //! Data directories that earlier releases wrote, as they lay when the host was killed.
 //!
 //! Each opens here with everything that was in it; what becomes of its mail is seen in
-//! `tests/faults`. [`writing`] makes the next one.
+//! `tests/fault_matrix`. [`writing`] makes the next one.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use faults::call::{CHANGING, READING, VERIFYING};
-use faults::cell::STARTS;
-use faults::parcel::PARCELS;
-use faults::world::steps;
+use fault_matrix::call::{CHANGING, READING, VERIFYING};
+use fault_matrix::cell::STARTS;
+use fault_matrix::parcel::PARCELS;
+use fault_matrix::world::steps;
 use mailroom::Protocol;
 
 /// Steps of SMTP that Postlet never takes.

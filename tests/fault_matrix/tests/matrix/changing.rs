@@ -1,7 +1,7 @@
 //! Calls that change something: done or a problem, nothing lost, nothing there twice.
 
-use faults::call::CHANGING;
-use faults::cell::Start;
+use fault_matrix::call::CHANGING;
+use fault_matrix::cell::Start;
 
 use crate::reading::check;
 

@@ -9,8 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use faults::clock::Running;
-use faults::world::{BO, CY, World};
+use fault_matrix::clock::Running;
+use fault_matrix::world::{BO, CY, World};
 use model::instant::Timestamp;
 use model::port::capabilities::Capabilities;
 use model::submission::State;

@@ -1,8 +1,8 @@
 //! Submissions: a visible state within the deadline, and in the end one message, or none and a
 //! refusal, or a doubt that is told.
 
-use faults::cell::{Start, hold};
-use faults::parcel::PARCELS;
+use fault_matrix::cell::{Start, hold};
+use fault_matrix::parcel::PARCELS;
 
 #[test]
 fn a_message_over_a_new_session_arrives_once() {
