@@ -1,7 +1,7 @@
 //! Compatibility tests: data directories of earlier releases, as they were when the host was
 //! killed.
 //!
-//! Each opens here with everything that was in it; delivery of its mail is tested in `tests/faults`.
+//! Each opens here with everything that was in it; delivery of its mail is tested in `tests/fault_matrix`.
 //! [`writing`] makes the next one.
 
 use std::collections::BTreeMap;

@@ -1,0 +1,94 @@
+//! Data directories of earlier releases, served and drained: what had not ended is delivered, once to
+//! each recipient that had no verdict, and what had ended is left alone.
+#![expect(clippy::unwrap_used, reason = "a test that cannot run has failed")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fault_matrix::clock::Running;
+use fault_matrix::world::{BO, CY, World};
+use model::instant::Timestamp;
+use model::port::capabilities::Capabilities;
+use model::submission::State;
+use store::keys::key_file::KeyFile;
+use store::sqlite::Sqlite;
+
+/// An hour after they were written, when everything is due.
+const LATER: Timestamp = Timestamp::from_millis(1_795_392_000_000 + 3_600_000);
+
+/// Subjects, and to whom each has still to go.
+const WAITING: [(&str, &[&str]); 9] = [
+    ("claimed", &[BO, CY]),
+    ("dialing", &[BO, CY]),
+    ("dot-sent", &[BO, CY]),
+    ("deferred", &[BO, CY]),
+    ("uncertain", &[BO, CY]),
+    ("half", &[CY]),
+    ("large and deferred", &[BO, CY]),
+    ("accepted", &[BO, CY]),
+    ("large and accepted", &[BO, CY]),
+];
+
+#[test]
+fn an_earlier_release_left_mail_and_it_is_delivered() {
+    let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../host/store/released");
+    for release in fs::read_dir(home).unwrap() {
+        let release = release.unwrap().path();
+        let copy = tempfile::tempdir().unwrap();
+        copy_all(&release, copy.path());
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        runtime.unwrap().block_on(drain(copy.path()));
+    }
+}
+
+async fn drain(dir: &Path) {
+    let key = dir.join("master.key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let keys = KeyFile::new(key).load().unwrap().unwrap();
+    let clock = Arc::new(Running::from(LATER));
+    let store = Sqlite::open(dir, keys, clock.clone()).unwrap();
+    let world = World::over(Arc::new(store.clone()), Arc::new(store), clock, &[]).await;
+    let mut states = BTreeMap::new();
+    for _ in 0..600 {
+        let page = world.engine.submissions(&world.grant, &[], None, 100).await.unwrap();
+        states.clear();
+        for entry in &page.rows {
+            *states.entry(entry.receipt.state.as_str()).or_insert(0) += 1;
+        }
+        if page.rows.iter().all(|entry| entry.receipt.state.is_final()) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let ended = [State::Sent, State::Failed, State::Expired, State::Cancelled];
+    let want: BTreeMap<&str, i32> =
+        ended.map(|state| (state.as_str(), if state == State::Sent { 10 } else { 1 })).into();
+    assert_eq!(states, want);
+    for (subject, whom) in WAITING {
+        for email in [BO, CY] {
+            let times = world.count(email, "INBOX", subject);
+            assert_eq!(times, usize::from(whom.contains(&email)), "{subject} to {email}");
+        }
+    }
+    for subject in ["sent", "failed", "expired", "cancelled", "deleted account"] {
+        assert_eq!(world.count(BO, "INBOX", subject), 0, "{subject}");
+    }
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            fs::create_dir(&to).unwrap();
+            copy_all(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), &to).unwrap();
+        }
+    }
+}

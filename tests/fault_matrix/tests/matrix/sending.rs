@@ -1,0 +1,26 @@
+//! Submissions: a visible state within the deadline, and in the end one message, or none and a
+//! refusal, or a doubt that is told.
+
+use fault_matrix::cell::{Start, hold};
+use fault_matrix::parcel::PARCELS;
+
+#[test]
+fn a_message_over_a_new_session_arrives_once() {
+    check(Start::Cold);
+}
+
+#[test]
+fn a_message_over_a_session_that_was_kept_arrives_once() {
+    check(Start::Warm);
+}
+
+fn check(start: Start) {
+    let (mut ran, mut wrong) = (0, Vec::new());
+    for parcel in PARCELS {
+        for cell in parcel.cells(start) {
+            ran += 1;
+            wrong.extend(parcel.play(&cell).err());
+        }
+    }
+    hold(ran, &wrong);
+}

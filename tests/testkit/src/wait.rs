@@ -1,0 +1,32 @@
+//! Bounded waits for what other programs do: there is nothing to wait on but the effect.
+
+use std::time::Duration;
+
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// Generous: a machine that builds at the same time is slow. Only failures take so long.
+const TRIES: u32 = 2400;
+
+/// Asks until there is an answer, for at most a minute.
+///
+/// # Panics
+/// When there is none by then.
+#[track_caller]
+pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..TRIES {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        std::thread::sleep(PAUSE);
+    }
+    panic!("waited a minute in vain for {what}")
+}
+
+/// Waits until it is true, for at most a minute.
+///
+/// # Panics
+/// When it is not by then.
+#[track_caller]
+pub fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
+    wait_for(what, || reached().then_some(()));
+}
