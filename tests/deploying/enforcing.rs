@@ -67,6 +67,33 @@ async fn the_document_can_be_read_by_generators_and_a_tenants_changes_no_name_of
     assert_eq!(answers("/-/oauth/callback", "400"), both);
 }
 
+/// A client that is made of the document passes no header field that is not in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn header_fields_are_shown_where_they_are_honoured() {
+    let site = Site::start().await;
+    let document = site.get(Who::Nobody, "/-/openapi.json").await.json();
+    let mut shown = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            for parameter in operation["parameters"].as_array().unwrap() {
+                if parameter["in"] == "header" {
+                    let (_, end) = path.rsplit_once('/').unwrap();
+                    shown.push(format!("{method} {end} {}", parameter["name"].as_str().unwrap()));
+                }
+            }
+        }
+    }
+    let mut want = vec!["post send Idempotency-Key".to_owned()];
+    for download in ["html", "{n}", "{path}", "raw"] {
+        for name in ["Range", "If-Range", "If-None-Match"] {
+            want.push(format!("get {download} {name}"));
+        }
+    }
+    shown.sort();
+    want.sort();
+    assert_eq!(shown, want);
+}
+
 fn refers(document: &Value, part: &Value) {
     match part {
         Value::Object(members) => {

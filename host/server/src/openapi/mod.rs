@@ -1,6 +1,7 @@
 //! OpenAPI: operations, their schemas, and the document.
 
 mod named_schemas;
+mod request_headers;
 pub(crate) mod host_schemas;
 pub(crate) mod document;
 pub(crate) mod description;

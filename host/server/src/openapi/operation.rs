@@ -20,7 +20,7 @@ use runtime::component::Operation;
 use runtime::endpoint::Endpoint;
 
 use crate::http::content_type;
-use crate::openapi::document::PUBLIC;
+use crate::openapi::document::{PUBLIC, PUBLIC_SEND};
 use crate::schema::Schema;
 use crate::schema::child_pool::{Asking, SchemaChildren, Specimen, TenantSchema, Unfit};
 
@@ -138,7 +138,9 @@ impl DeployedComponent {
                 if public.iter().any(|scope| scope.as_str() == operation.scope)
                     || operation.scope.is_empty()
                 {
-                    PUBLIC.clone_into(&mut operation.scope);
+                    let sends = operation.scope == Scope::Send.as_str();
+                    let public = if sends { PUBLIC_SEND } else { PUBLIC };
+                    public.clone_into(&mut operation.scope);
                 }
             }
         }
