@@ -48,6 +48,8 @@ async fn the_document_can_be_read_by_generators_and_a_tenants_changes_no_name_of
             }
         }
     }
+    typed(&default["components"]);
+    typed(&default["paths"]);
     let problem = &default["components"]["responses"]["problem"]["content"];
     let schema = &problem["application/problem+json"]["schema"]["$ref"];
     assert_eq!(schema, "#/components/schemas/Problem");
@@ -107,6 +109,23 @@ fn refers(document: &Value, part: &Value) {
             members.values().for_each(|inner| refers(document, inner));
         }
         Value::Array(items) => items.iter().for_each(|inner| refers(document, inner)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// A generator that finds no type beside `enum` or `const` guesses, or leaves the schema out; and it names a type
+/// after a title, of which two are one name.
+fn typed(part: &Value) {
+    if let Some(members) = part.as_object() {
+        let has = |keyword: &str| members.contains_key(keyword);
+        // A `const` in `not` is no value that a client has.
+        let fits = members.keys().eq(["const"]) || has("type") || !(has("enum") || has("const"));
+        assert!(fits, "{part}");
+        assert!(!members.get("title").is_some_and(Value::is_string), "{part}");
+    }
+    match part {
+        Value::Object(members) => members.values().for_each(typed),
+        Value::Array(items) => items.iter().for_each(typed),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

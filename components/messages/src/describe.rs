@@ -113,7 +113,7 @@ fn html() -> Operation {
     Operation {
         parameters: vec![parameter(
             "as",
-            r#"{"const":"sent"}"#,
+            r#"{"type":"string","const":"sent"}"#,
             "`sent`: not sanitised, in its own charset, as a download",
         )],
         answers,

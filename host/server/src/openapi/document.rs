@@ -294,7 +294,7 @@ fn problem() -> Value {
                 },
             }},
             "upstream": {"type": "object", "properties": {
-                "protocol": {"enum": ["smtp", "imap"]},
+                "protocol": {"type": "string", "enum": ["smtp", "imap"]},
                 "reply": {"type": "string"},
                 "enhancedCode": {"type": ["string", "null"]},
             }},

@@ -29,8 +29,7 @@ pub(crate) fn parameters(operation: &Operation, sends: bool) -> Vec<Value> {
     let answers = |status: u16| operation.answers.iter().any(|answer| answer.status == status);
     let text = json!({"type": "string"});
     if operation.method == "GET" && answers(206) {
-        let one =
-            "One range of bytes, such as `bytes=0-1023`; several are answered with the whole";
+        let one = "One range of bytes, such as `bytes=0-1023`; several are answered with the whole";
         parameters.push(field("Range", one, &text));
         let tag = "An `ETag`: Range counts only while the content still has it";
         parameters.push(field("If-Range", tag, &text));
