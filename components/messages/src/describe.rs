@@ -1,7 +1,7 @@
 //! What this component serves, for the host's schema check and for OpenAPI.
 
 use kit::bindings::exports::postlet::mail::describe::{Answer, Operation};
-use kit::describe::{CURSOR, Scope, json, operation, other, parameter, words};
+use kit::describe::{CURSOR, Scope, json, operation, other, parameter, words, words_beside};
 
 use crate::read::{EXPANSIONS, FIELDS, IN_LISTS};
 
@@ -77,7 +77,7 @@ fn list() -> Operation {
             ),
             parameter(
                 "fields",
-                &words(FIELDS.get(..IN_LISTS).unwrap_or_default()),
+                &words_beside(FIELDS.get(..IN_LISTS).unwrap_or_default(), &others()),
                 "Only these members of each message, separated by commas; what `expand` adds is there too",
             ),
             parameter(
@@ -89,6 +89,22 @@ fn list() -> Operation {
         answers: vec![json(200, include_str!("../schema/list.json"), "A page, newest first")],
         ..operation("GET", MESSAGES, Scope::Read, "List a mailbox")
     }
+}
+
+/// What is asked of a list by `fields`, and has another place.
+fn others() -> Vec<(&'static str, &'static str)> {
+    let mut others = vec![
+        ("preview", "`expand=preview` adds it"),
+        ("hasAttachments", "`expand=attachments` adds it"),
+        (
+            "attachments",
+            "`expand=attachments` adds whether there are any; a message alone has them",
+        ),
+    ];
+    let whole = FIELDS.get(IN_LISTS..).unwrap_or_default().iter();
+    let alone = whole.filter(|field| **field != "attachments");
+    others.extend(alone.map(|field| (*field, "a list has it not; a message alone has it")));
+    others
 }
 
 fn one() -> Operation {

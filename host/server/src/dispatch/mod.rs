@@ -35,6 +35,7 @@ use crate::host::Host;
 use crate::http::request_body::{collect, forms_are_larger, json_body, merge_patch, stream, text};
 use crate::http::{request_head, response};
 use crate::openapi::operation::{BodyHandling, DeployedComponent, wrong_method};
+use crate::openapi::query::wrong_parameter;
 use crate::schema::child_pool::Asking;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("postlet-request-id");
@@ -363,7 +364,7 @@ fn plain(page: PublicRoute, query: &str) -> Result<(), Problem> {
 fn unknown_parameter(name: &str, of: &str) -> Problem {
     let name = model::problem::printable(name);
     let detail = format!("`{name}` is not a query parameter of this {of}");
-    Problem::new(Code::InvalidQuery, detail)
+    wrong_parameter(&name, detail)
 }
 
 /// The one query parameter of the host's own resources: where a list of accounts goes on.

@@ -284,6 +284,7 @@ fn problem() -> Value {
             "retryable": {"type": "boolean"},
             "retryAfter": {"type": "integer", "description": "Seconds"},
             "requestId": {"type": "string"},
+            "parameter": {"type": "string", "description": "The query parameter that is wrong"},
             "errors": {"type": "array", "items": {
                 "type": "object",
                 "required": ["pointer", "code", "detail"],

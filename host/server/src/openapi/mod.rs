@@ -6,3 +6,4 @@ pub(crate) mod host_schemas;
 pub(crate) mod document;
 pub(crate) mod description;
 pub(crate) mod operation;
+pub(crate) mod query;
