@@ -48,6 +48,8 @@ async fn the_document_can_be_read_by_generators_and_a_tenants_changes_no_name_of
             }
         }
     }
+    typed(&default["components"]);
+    typed(&default["paths"]);
     let problem = &default["components"]["responses"]["problem"]["content"];
     let schema = &problem["application/problem+json"]["schema"]["$ref"];
     assert_eq!(schema, "#/components/schemas/Problem");
@@ -67,6 +69,33 @@ async fn the_document_can_be_read_by_generators_and_a_tenants_changes_no_name_of
     assert_eq!(answers("/-/oauth/callback", "400"), both);
 }
 
+/// A client that is made of the document passes no header field that is not in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn header_fields_are_shown_where_they_are_honoured() {
+    let site = Site::start().await;
+    let document = site.get(Who::Nobody, "/-/openapi.json").await.json();
+    let mut shown = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            for parameter in operation["parameters"].as_array().unwrap() {
+                if parameter["in"] == "header" {
+                    let (_, end) = path.rsplit_once('/').unwrap();
+                    shown.push(format!("{method} {end} {}", parameter["name"].as_str().unwrap()));
+                }
+            }
+        }
+    }
+    let mut want = vec!["post send Idempotency-Key".to_owned()];
+    for download in ["html", "{n}", "{path}", "raw"] {
+        for name in ["Range", "If-Range", "If-None-Match"] {
+            want.push(format!("get {download} {name}"));
+        }
+    }
+    shown.sort();
+    want.sort();
+    assert_eq!(shown, want);
+}
+
 fn refers(document: &Value, part: &Value) {
     match part {
         Value::Object(members) => {
@@ -80,6 +109,23 @@ fn refers(document: &Value, part: &Value) {
             members.values().for_each(|inner| refers(document, inner));
         }
         Value::Array(items) => items.iter().for_each(|inner| refers(document, inner)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// A generator that finds no type beside `enum` or `const` guesses, or leaves the schema out; and it names a type
+/// after a title, of which two are one name.
+fn typed(part: &Value) {
+    if let Some(members) = part.as_object() {
+        let has = |keyword: &str| members.contains_key(keyword);
+        // A `const` in `not` is no value that a client has.
+        let fits = members.keys().eq(["const"]) || has("type") || !(has("enum") || has("const"));
+        assert!(fits, "{part}");
+        assert!(!members.get("title").is_some_and(Value::is_string), "{part}");
+    }
+    match part {
+        Value::Object(members) => members.values().for_each(typed),
+        Value::Array(items) => items.iter().for_each(typed),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

@@ -34,7 +34,10 @@ const bob = { path: { account: "bob" } };
 const draft: components["schemas"]["Draft"] = {
   to: [{ name: "Bob", email: "bob@mailroom.test" }], subject: "Grüße 你好", text: "Hello", html: "<p>Hello</p>",
 };
-const { submissionId } = good(await POST("/v1/accounts/{account}/send", { params: anna, body: draft }));
+const once = { ...anna, header: { "Idempotency-Key": "tour-1" } };
+const { submissionId } = good(await POST("/v1/accounts/{account}/send", { params: once, body: draft }));
+const again = good(await POST("/v1/accounts/{account}/send", { params: once, body: draft }));
+assert.equal(again.submissionId, submissionId);
 await until("the verdict", async () => {
   const path = { account: "anna", submission: submissionId };
   const found = good(await GET("/v1/accounts/{account}/submissions/{submission}", { params: { path } }));
@@ -89,6 +92,10 @@ const attachment = await GET("/v1/accounts/{account}/messages/{message}/attachme
 });
 assert(licence.equals(Buffer.from(attachment.data as ArrayBuffer)));
 const raw = await GET("/v1/accounts/{account}/messages/{message}/raw", { params: one, parseAs: "text" });
+const start = await GET("/v1/accounts/{account}/messages/{message}/raw", {
+  params: { ...one, header: { Range: "bytes=0-7" } }, parseAs: "text",
+});
+assert.equal(start.data, "Subject:");
 assert.match(String(raw.data), /^Subject: The licence/m);
 
 // Flag, move, delete: to the trash, and then for good.

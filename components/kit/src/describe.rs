@@ -3,6 +3,8 @@
 //! Everything here is data: `describe` runs in an instance that can call
 //! nothing.
 
+use serde_json::{Value, json};
+
 use crate::bindings::exports::postlet::mail::describe::{Answer, Operation, Parameter};
 
 /// The token's scope that an operation needs.
@@ -50,12 +52,24 @@ pub fn parameter(name: &str, schema: &str, summary: &str) -> Parameter {
 /// The schema of some of these words, separated by commas, as [`crate::http::query::Query::words`] reads them.
 #[must_use]
 pub fn words(known: &[&str]) -> String {
-    // Letters only: nothing in them means anything to a pattern or to JSON.
+    words_beside(known, &[])
+}
+
+/// The same, with words that are none and what to do instead. The host names the wrong word by `x-words` and `x-others`.
+#[must_use]
+pub fn words_beside(known: &[&str], others: &[(&str, &str)]) -> String {
+    // Letters only: nothing in them means anything to a pattern.
     let one = known.join("|");
     let named = known.join(", ");
-    format!(
-        r#"{{"type":"string","pattern":"^({one})(,({one}))*$","description":"some of {named}, separated by commas"}}"#
-    )
+    let mut schema = json!({
+        "type": "string", "pattern": format!("^({one})(,({one}))*$"),
+        "description": format!("some of {named}, separated by commas"), "x-words": known,
+    });
+    if let (Some(members), false) = (schema.as_object_mut(), others.is_empty()) {
+        let others = others.iter().map(|(word, advice)| ((*word).to_owned(), (*advice).into()));
+        members.insert("x-others".to_owned(), Value::Object(others.collect()));
+    }
+    schema.to_string()
 }
 
 /// The schema of a cursor, which is the host's own.

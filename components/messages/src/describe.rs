@@ -1,7 +1,7 @@
 //! What this component serves, for the host's schema check and for OpenAPI.
 
-use kit::bindings::exports::postlet::mail::describe::{Answer, Operation, Parameter};
-use kit::describe::{CURSOR, Scope, json, operation, other, parameter, words};
+use kit::bindings::exports::postlet::mail::describe::{Answer, Operation};
+use kit::describe::{CURSOR, Scope, json, operation, other, parameter, words, words_beside};
 
 use crate::read::{EXPANSIONS, FIELDS, IN_LISTS};
 
@@ -13,17 +13,11 @@ pub(crate) fn operations() -> Vec<Operation> {
     vec![
         list(),
         one(),
-        reading("/text", "Show the plain text body", vec![], "text/plain; charset=utf-8"),
-        reading(
-            "/html",
-            "Show the HTML body, sanitised: no script, no remote content that loads by itself; as=sent: the bytes of its first HTML part",
-            vec![parameter(
-                "as",
-                r#"{"const":"sent"}"#,
-                "`sent`: not sanitised, in its own charset, as a download",
-            )],
-            "text/html; charset=utf-8",
-        ),
+        Operation {
+            answers: vec![other(200, "text/plain; charset=utf-8", "The content")],
+            ..operation("GET", &format!("{MESSAGE}/text"), Scope::Read, "Show the plain text body")
+        },
+        html(),
         download("/raw", "Download the message byte for byte; Range is honoured", "message/rfc822"),
         download(
             "/parts/:path",
@@ -83,7 +77,7 @@ fn list() -> Operation {
             ),
             parameter(
                 "fields",
-                &words(FIELDS.get(..IN_LISTS).unwrap_or_default()),
+                &words_beside(FIELDS.get(..IN_LISTS).unwrap_or_default(), &others()),
                 "Only these members of each message, separated by commas; what `expand` adds is there too",
             ),
             parameter(
@@ -95,6 +89,22 @@ fn list() -> Operation {
         answers: vec![json(200, include_str!("../schema/list.json"), "A page, newest first")],
         ..operation("GET", MESSAGES, Scope::Read, "List a mailbox")
     }
+}
+
+/// What is asked of a list by `fields`, and has another place.
+fn others() -> Vec<(&'static str, &'static str)> {
+    let mut others = vec![
+        ("preview", "`expand=preview` adds it"),
+        ("hasAttachments", "`expand=attachments` adds it"),
+        (
+            "attachments",
+            "`expand=attachments` adds whether there are any; a message alone has them",
+        ),
+    ];
+    let whole = FIELDS.get(IN_LISTS..).unwrap_or_default().iter();
+    let alone = whole.filter(|field| **field != "attachments");
+    others.extend(alone.map(|field| (*field, "a list has it not; a message alone has it")));
+    others
 }
 
 fn one() -> Operation {
@@ -112,24 +122,40 @@ fn one() -> Operation {
     }
 }
 
-fn reading(tail: &str, summary: &str, parameters: Vec<Parameter>, content_type: &str) -> Operation {
+/// As it was sent it is a download.
+fn html() -> Operation {
+    let mut answers = vec![other(200, "text/html; charset=utf-8", "The content")];
+    answers.extend(parts_of_downloads("text/html"));
     Operation {
-        parameters,
-        answers: vec![other(200, content_type, "The content")],
-        ..operation("GET", &format!("{MESSAGE}{tail}"), Scope::Read, summary)
+        parameters: vec![parameter(
+            "as",
+            r#"{"type":"string","const":"sent"}"#,
+            "`sent`: not sanitised, in its own charset, as a download",
+        )],
+        answers,
+        ..operation(
+            "GET",
+            &format!("{MESSAGE}/html"),
+            Scope::Read,
+            "Show the HTML body, sanitised: no script, no remote content that loads by itself; as=sent: the bytes of its \
+             first HTML part, where Range is honoured",
+        )
     }
 }
 
 /// Bytes as they lie in the message, whole or in part (RFC 9110 sections 13.1.2 and 14).
 fn download(tail: &str, summary: &str, content_type: &str) -> Operation {
-    Operation {
-        answers: vec![
-            other(200, content_type, "The content"),
-            other(206, content_type, "The part of it that Range asks for"),
-            other(304, "", "The client has it, as its If-None-Match says"),
-        ],
-        ..operation("GET", &format!("{MESSAGE}{tail}"), Scope::Read, summary)
-    }
+    let mut answers = vec![other(200, content_type, "The content")];
+    answers.extend(parts_of_downloads(content_type));
+    Operation { answers, ..operation("GET", &format!("{MESSAGE}{tail}"), Scope::Read, summary) }
+}
+
+/// By these the host knows which header fields to show.
+fn parts_of_downloads(content_type: &str) -> [Answer; 2] {
+    [
+        other(206, content_type, "The part of it that Range asks for"),
+        other(304, "", "The client has it, as its If-None-Match says"),
+    ]
 }
 
 fn transfer(tail: &str, summary: &str) -> Operation {

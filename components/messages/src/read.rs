@@ -149,7 +149,7 @@ pub(crate) fn html(request: &Request, id: &str) -> Result<Answer, Problem> {
     let as_sent = match query.get("as") {
         None => false,
         Some("sent") => true,
-        Some(_) => return Err(invalid("`as` is `sent`, or left out.")),
+        Some(_) => return Err(invalid("as", "`as` is `sent`, or left out.")),
     };
     let message = messages::open(&request.account()?, id)?;
     if as_sent {

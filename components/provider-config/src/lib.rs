@@ -85,12 +85,15 @@ fn answer(request: &Request) -> Result<Answer, Problem> {
         return show(request, &request.parameter("domain")?, None);
     }
     let mut query = request.query(&["email"])?;
-    let email = query.take("email").ok_or_else(|| invalid("`email` is needed."))?;
+    let email = query.take("email").ok_or_else(|| invalid("email", "`email` is needed."))?;
     if email.contains(' ') {
-        return Err(invalid("`email` has a space in it; a `+` in an address is written %2B here."));
+        return Err(invalid(
+            "email",
+            "`email` has a space in it; a `+` in an address is written %2B here.",
+        ));
     }
     let person = Person::of(&email)
-        .ok_or_else(|| invalid("`email` is an address such as ann@example.com."))?;
+        .ok_or_else(|| invalid("email", "`email` is an address such as ann@example.com."))?;
     show(request, person.domain, Some(&person))
 }
 

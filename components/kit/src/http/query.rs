@@ -26,18 +26,21 @@ impl Query {
         let mut found: Vec<(&'static str, String)> = Vec::new();
         for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = decode(name).ok_or_else(|| invalid("A parameter's name is not UTF-8."))?;
+            let name = decode(name).ok_or_else(|| {
+                Problem::new(Kind::InvalidQuery, "A parameter's name is not UTF-8.")
+            })?;
             let Some(name) = allowed.iter().copied().find(|allowed| *allowed == name) else {
-                return Err(invalid(format!("There is no parameter `{}`.", shown(&name))));
+                let name = shown(&name);
+                return Err(invalid(&name, format!("There is no parameter `{name}`.")));
             };
             if found.iter().any(|(other, _)| *other == name) {
-                return Err(invalid(format!("The parameter `{name}` is given twice.")));
+                return Err(invalid(name, format!("The parameter `{name}` is given twice.")));
             }
             let value = decode(value)
-                .ok_or_else(|| invalid(format!("The value of `{name}` is not UTF-8.")))?;
+                .ok_or_else(|| invalid(name, format!("The value of `{name}` is not UTF-8.")))?;
             if value.len() > LONGEST {
                 let detail = format!("The value of `{name}` has more than {LONGEST} bytes.");
-                return Err(invalid(detail));
+                return Err(invalid(name, detail));
             }
             found.push((name, value));
         }
@@ -64,7 +67,7 @@ impl Query {
         match self.get(name) {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
-            Some(_) => Err(invalid(format!("`{name}` is true or false."))),
+            Some(_) => Err(invalid(name, format!("`{name}` is true or false."))),
         }
     }
 
@@ -77,7 +80,7 @@ impl Query {
         text.parse()
             .ok()
             .filter(|limit| (1..=100).contains(limit) && !text.starts_with('+'))
-            .ok_or_else(|| invalid("`limit` is a number from 1 to 100."))
+            .ok_or_else(|| invalid("limit", "`limit` is a number from 1 to 100."))
     }
 
     /// A list of words, separated by commas, each one of `known`. Absent means none.
@@ -90,20 +93,22 @@ impl Query {
         known: &[&'static str],
     ) -> Result<Option<Vec<&'static str>>, Problem> {
         let Some(list) = self.get(name) else { return Ok(None) };
-        let word =
-            |word: &str| {
-                known.iter().copied().find(|known| *known == word).ok_or_else(|| {
-                    invalid(format!("`{name}` is a list out of: {}.", known.join(", ")))
-                })
-            };
+        let word = |word: &str| {
+            known.iter().copied().find(|known| *known == word).ok_or_else(|| {
+                let (word, known) = (shown(word), known.join(", "));
+                invalid(name, format!("`{word}` is none of the words of `{name}`: {known}."))
+            })
+        };
         list.split(',').map(word).collect::<Result<_, _>>().map(Some)
     }
 }
 
-/// A problem with the query.
+/// A problem with the parameter of that name.
 #[must_use]
-pub fn invalid(detail: impl Into<String>) -> Problem {
-    Problem::new(Kind::InvalidQuery, detail)
+pub fn invalid(name: &str, detail: impl Into<String>) -> Problem {
+    let mut problem = Problem::new(Kind::InvalidQuery, detail);
+    problem.told.extras.push(("parameter".to_owned(), name.to_owned()));
+    problem
 }
 
 fn decode(text: &str) -> Option<String> {
@@ -152,6 +157,14 @@ mod tests {
         let told = Query::parse(&raw(LONGEST + 1), ALLOWED).unwrap_err().told;
         assert_eq!(told.code, "invalid-query");
         assert!(told.detail.contains("`mailbox` has more than 4096 bytes"), "{}", told.detail);
+    }
+
+    #[test]
+    fn a_fault_names_the_word_and_the_parameter() {
+        let query = Query::parse("words=a,c", ALLOWED).unwrap();
+        let told = query.words("words", &["a", "b"]).unwrap_err().told;
+        assert_eq!(told.detail, "`c` is none of the words of `words`: a, b.");
+        assert_eq!(told.extras, [("parameter".to_owned(), "words".to_owned())]);
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(crate) const SCHEMA: &str = r#"{
   "properties": {
     "tenant": {"type": "string", "minLength": 1, "maxLength": 63},
     "name": {"type": "string", "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$"},
-    "scopes": {"type": "array", "minItems": 1, "maxItems": 5, "uniqueItems": true, "items": {"enum": ["read", "change", "send", "accounts", "operate"]}},
+    "scopes": {"type": "array", "minItems": 1, "maxItems": 5, "uniqueItems": true, "items": {"type": "string", "enum": ["read", "change", "send", "accounts", "operate"]}},
     "accounts": {"type": "array", "minItems": 1, "maxItems": 1000, "items": {"type": "string"}},
     "expires": {"type": "string", "format": "date-time"}
   }

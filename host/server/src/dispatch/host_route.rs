@@ -15,6 +15,7 @@ use crate::api::{system, tokens};
 use crate::dispatch::context::{RequestContext, allow};
 use crate::http::request_body::{json_body, merge_patch, text};
 use crate::openapi::operation::wrong_method;
+use crate::openapi::query::wrong_parameter;
 
 impl RequestContext<'_> {
     /// Answers a route that needs no token.
@@ -148,7 +149,7 @@ fn plain(page: PublicRoute, query: &str) -> Result<(), Problem> {
 fn unknown_parameter(name: &str, of: &str) -> Problem {
     let name = model::problem::printable(name);
     let detail = format!("`{name}` is not a query parameter of this {of}");
-    Problem::new(Code::InvalidQuery, detail)
+    wrong_parameter(&name, detail)
 }
 
 /// The one query parameter of the host's own resources: where a list of accounts goes on.

@@ -10,6 +10,7 @@ use runtime::component::Operation;
 use serde_json::{Map, Value, json};
 
 use crate::openapi::named_schemas::Schemas;
+use crate::openapi::request_headers;
 
 /// The type of a problem document (RFC 9457 §3).
 pub(crate) const PROBLEM: &str = "application/problem+json";
@@ -19,6 +20,9 @@ const CONTENT_TYPES: &str = "x-content-types";
 
 /// In the place of a scope: not even a token is needed. Nothing there means any token.
 pub(crate) const PUBLIC: &str = "public";
+
+/// The same, where the operation sends.
+pub(crate) const PUBLIC_SEND: &str = "public send";
 
 /// Operations under one heading.
 pub(crate) struct Group<'a> {
@@ -143,11 +147,13 @@ fn operation(
             "schema": schemas.take(group.name, &format!("{id}:{}", parameter.name), &parameter.schema),
         })
     }));
+    let sends = matches!(operation.scope.as_str(), PUBLIC_SEND | "send");
+    parameters.extend(request_headers::parameters(operation, sends));
     let mut document = json!({
         "operationId": id, "tags": [group.name], "summary": operation.summary,
         "parameters": parameters, "responses": responses(group, operation, &id, schemas),
         "security": match operation.scope.as_str() {
-            PUBLIC => json!([]),
+            PUBLIC | PUBLIC_SEND => json!([]),
             "" => json!([{"token": []}]),
             scope => json!([{"token": [scope]}]),
         },
@@ -278,6 +284,7 @@ fn problem() -> Value {
             "retryable": {"type": "boolean"},
             "retryAfter": {"type": "integer", "description": "Seconds"},
             "requestId": {"type": "string"},
+            "parameter": {"type": "string", "description": "The query parameter that is wrong"},
             "errors": {"type": "array", "items": {
                 "type": "object",
                 "required": ["pointer", "code", "detail"],
@@ -288,7 +295,7 @@ fn problem() -> Value {
                 },
             }},
             "upstream": {"type": "object", "properties": {
-                "protocol": {"enum": ["smtp", "imap"]},
+                "protocol": {"type": "string", "enum": ["smtp", "imap"]},
                 "reply": {"type": "string"},
                 "enhancedCode": {"type": ["string", "null"]},
             }},

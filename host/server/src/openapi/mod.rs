@@ -1,7 +1,9 @@
 //! OpenAPI: operations, their schemas, and the document.
 
 mod named_schemas;
+mod request_headers;
 pub(crate) mod host_schemas;
 pub(crate) mod document;
 pub(crate) mod description;
 pub(crate) mod operation;
+pub(crate) mod query;

@@ -149,6 +149,10 @@ impl Schemas {
 
 impl Entry {
     fn new(key: Option<String>, mut schema: Value, root: &str) -> Self {
+        // Generators name types after a title: two of one title would be one type twice.
+        if let Some(members) = schema.as_object_mut() {
+            members.remove("title");
+        }
         let base = key.as_deref().map_or_else(|| root.to_owned(), pascal);
         let refers = references(&mut schema).unwrap_or_default();
         let refers = refers.iter().map(|to| definition(to).map(|(key, _)| key)).collect();
@@ -336,6 +340,18 @@ mod tests {
         assert_eq!(names, want);
         assert_eq!(all["OwnDraft"]["items"]["$ref"], "#/components/schemas/OwnDraftA");
         assert_eq!(all["OwnDraftA"]["type"], "null");
+    }
+
+    /// A whole of one document and a definition of another are the same type of a client.
+    #[test]
+    fn a_title_becomes_the_name_and_keeps_no_two_apart() {
+        let mut all = Schemas::default();
+        let list = r##"{"title":"Things","items":{"$ref":"#/$defs/thing"},"$defs":{"thing":{"type":"object"}}}"##;
+        all.take("own", "list", list);
+        let one = all.take("own", "one", r#"{"title":"Thing","type":"object"}"#);
+        assert_eq!(one["$ref"], "#/components/schemas/Thing");
+        let things = json!({"items": {"$ref": "#/components/schemas/Thing"}});
+        assert_eq!(all.into_value(), json!({"Thing": {"type": "object"}, "Things": things}));
     }
 
     #[test]

@@ -15,14 +15,14 @@ use engine::app::route_table::{Pattern, Routes};
 use http::{HeaderMap, Method};
 use model::caller::{Caller, Scope};
 use model::ids::TenantId;
-use model::problem::{Code, Fault, Problem};
+use model::problem::{Code, Problem};
 use runtime::component::Operation;
 use runtime::endpoint::Endpoint;
 
 use crate::http::content_type;
-use crate::openapi::document::PUBLIC;
+use crate::openapi::document::{PUBLIC, PUBLIC_SEND};
 use crate::schema::Schema;
-use crate::schema::child_pool::{Asking, SchemaChildren, Specimen, TenantSchema, Unfit};
+use crate::schema::child_pool::{SchemaChildren, Specimen, TenantSchema, Unfit};
 
 /// A component that serves, and what it said of itself.
 #[derive(Debug)]
@@ -42,7 +42,8 @@ pub(crate) struct DeployedComponent {
 pub(crate) struct CheckedOperation {
     method: Method,
     pub(crate) scope: Option<Scope>,
-    parameters: Vec<(String, bool, BodySchema)>,
+    /// Name, whether it is needed, and what its value has to fit.
+    pub(crate) parameters: Vec<(String, bool, BodySchema)>,
     body: Option<BodySchema>,
     other_types: Vec<String>,
 }
@@ -138,7 +139,9 @@ impl DeployedComponent {
                 if public.iter().any(|scope| scope.as_str() == operation.scope)
                     || operation.scope.is_empty()
                 {
-                    PUBLIC.clone_into(&mut operation.scope);
+                    let sends = operation.scope == Scope::Send.as_str();
+                    let public = if sends { PUBLIC_SEND } else { PUBLIC };
+                    public.clone_into(&mut operation.scope);
                 }
             }
         }
@@ -175,58 +178,7 @@ impl DeployedComponent {
     }
 }
 
-impl BodySchema {
-    /// The first fault of a query parameter.
-    async fn parameter(
-        &self,
-        asking: Asking<'_>,
-        name: &str,
-        text: &str,
-    ) -> Result<Option<Fault>, Problem> {
-        match self {
-            Self::Own(schema) => {
-                let value = schema.query_value(text);
-                let faults = if schema.fits(&value) {
-                    Vec::new()
-                } else {
-                    schema.faults(&format!("/{name}"), &value, text.len())
-                };
-                Ok(faults.into_iter().next())
-            }
-            Self::Foreign(schema, checkers) => checkers.parameter(asking, schema, name, text).await,
-        }
-    }
-}
-
 impl CheckedOperation {
-    /// Every parameter is known and fits.
-    pub(crate) async fn check_query(&self, asking: Asking<'_>, query: &str) -> Result<(), Problem> {
-        let refuse = |detail: String| Err(Problem::new(Code::InvalidQuery, detail));
-        let mut seen: Vec<String> = Vec::new();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()).into_owned() {
-            let Some((_, _, rule)) = self.parameters.iter().find(|(known, ..)| *known == name)
-            else {
-                let known: Vec<_> =
-                    self.parameters.iter().map(|(known, ..)| format!("`{known}`")).collect();
-                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                return refuse(format!(
-                    "`{name}` is not a query parameter of this operation; it takes {known}"
-                ));
-            };
-            if seen.contains(&name) {
-                return refuse(format!("`{name}` is given twice"));
-            }
-            if let Some(fault) = rule.parameter(asking, &name, &value).await? {
-                return refuse(fault.detail);
-            }
-            seen.push(name);
-        }
-        match self.parameters.iter().find(|(name, required, _)| *required && !seen.contains(name)) {
-            Some((name, ..)) => refuse(format!("`{name}` is needed")),
-            None => Ok(()),
-        }
-    }
-
     /// Whether and how a body of this type is taken.
     pub(crate) fn taking(&self, headers: &HeaderMap) -> Result<BodyHandling<'_>, Problem> {
         let Some(rule) = &self.body else { return Ok(BodyHandling::Stream) };

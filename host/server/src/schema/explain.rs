@@ -1,12 +1,15 @@
 //! What does not fit a schema, in sentences for the person who sent it.
 //!
 //! Each names the field and the way out. None repeats the value, which may be a
-//! password or a megabyte, nor a pattern, which is a riddle.
+//! password or a megabyte (but one word of a list of words, cut), nor a pattern,
+//! which is a riddle.
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{JsonType, ValidationError};
 use model::problem::Fault;
 use serde_json::Value;
+
+use crate::schema::words;
 
 /// More would only repeat what the first ones say.
 pub(crate) const MOST_FAULTS: usize = 20;
@@ -72,6 +75,12 @@ fn sentence(
 ) -> String {
     let described = described(schema, error);
     use ValidationErrorKind as Kind;
+    if let (Kind::Pattern { .. }, Some(text), Some(place)) =
+        (kind, error.instance().as_str(), around(schema, error))
+        && let Some(told) = words::wrong(what, text, place)
+    {
+        return told;
+    }
     #[expect(clippy::wildcard_enum_match_arm, reason = "rare keywords share the last sentence")]
     match kind {
         Kind::Type { kind } => {

@@ -8,6 +8,7 @@
 //! Standards: JSON Schema 2020-12, RFC 6901 (pointers).
 
 mod strict_json;
+pub(crate) mod words;
 mod explain;
 mod cost;
 pub mod child;

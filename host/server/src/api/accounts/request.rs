@@ -46,7 +46,7 @@ pub(crate) const SCHEMA: &str = r##"{
     "properties": {
       "host": {"type": "string", "minLength": 1, "maxLength": 253, "pattern": "^([A-Za-z0-9._-]+|[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*|\\[[0-9A-Fa-f:.]+\\])$", "description": "a name such as imap.example.com, or an address; no scheme, no path, and no port, which is the member `port`"},
       "port": {"type": "integer", "minimum": 1, "maximum": 65535},
-      "security": {"enum": ["tls", "starttls"]},
+      "security": {"type": "string", "enum": ["tls", "starttls"]},
       "username": {"type": "string", "minLength": 1, "maxLength": 320, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$", "description": "text without control characters"},
       "pin": {"type": "string", "pattern": "^sha256/[A-Za-z0-9+/]{43}=$", "description": "`sha256/` and 44 characters of base64, the last one `=`"}
     }
@@ -86,7 +86,7 @@ pub(crate) const CHANGE_SCHEMA: &str = r##"{
     "properties": {
       "host": {"type": "string", "minLength": 1, "maxLength": 253, "pattern": "^([A-Za-z0-9._-]+|[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*|\\[[0-9A-Fa-f:.]+\\])$", "description": "a name such as imap.example.com, or an address; no scheme, no path, and no port, which is the member `port`"},
       "port": {"type": "integer", "minimum": 1, "maximum": 65535},
-      "security": {"enum": ["tls", "starttls"]},
+      "security": {"type": "string", "enum": ["tls", "starttls"]},
       "username": {"type": ["string", "null"], "minLength": 1, "maxLength": 320, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$", "description": "text without control characters"},
       "pin": {"type": ["string", "null"], "pattern": "^sha256/[A-Za-z0-9+/]{43}=$", "description": "`sha256/` and 44 characters of base64, the last one `=`"}
     }
