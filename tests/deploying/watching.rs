@@ -150,3 +150,26 @@ async fn an_edit_is_built_and_served_and_a_mistake_changes_nothing() {
     }
     assert_eq!(dev.get("/echo/x").await.0, 404);
 }
+
+/// What an earlier build left behind is not what the source says now.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_build_that_failed_an_edit_of_the_manifest_builds_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name);
+    std::fs::write(file("given.wasm"), guests::ECHO).unwrap();
+    std::fs::write(file("build.sh"), "cp given.wasm echo.wasm\n").unwrap();
+    std::fs::write(file("spin.toml"), manifest("one")).unwrap();
+    let dev = Dev::start(&file("spin.toml"));
+    dev.hears("is served");
+    std::fs::write(file("build.sh"), "exit 3\n").unwrap();
+    dev.hears("still served");
+
+    std::fs::write(file("spin.toml"), manifest("two")).unwrap();
+    let lines = dev.until("serve").join("\n");
+    assert!(lines.contains("building echo") && lines.contains("still served"), "{lines}");
+    assert_eq!(dev.get("/hello").await, (200, "one".to_owned()));
+
+    std::fs::write(file("build.sh"), "cp given.wasm echo.wasm\n").unwrap();
+    dev.hears("is served");
+    assert_eq!(dev.get("/hello").await, (200, "two".to_owned()));
+}

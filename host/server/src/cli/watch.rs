@@ -5,8 +5,10 @@
 //! operating system and is soon enough for a person. A build that fails and a
 //! manifest that is not right are told, and what runs goes on running. Until the
 //! first one is served, mail that its filters should have judged is held back.
+//!
+//! Invariant: nothing is deployed while the last build of one of its components failed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
@@ -34,6 +36,8 @@ pub(crate) struct Watcher {
     own: WatchedApplication,
     tenant: TenantId,
     seen: Seen,
+    /// Components that have changed and were not built since: a build failed, or was not reached.
+    unbuilt: BTreeSet<String>,
     /// Whether it was ever served.
     served: bool,
 }
@@ -54,8 +58,9 @@ impl WatchedApplication {
     /// Builds and deploys for the first time; what goes wrong is told, and mended by the next change.
     pub(crate) async fn start(self, host: &Host, tenant: TenantId) -> Watcher {
         let seen = Seen::look(&self.manifest);
-        let mut watcher = Watcher { own: self, tenant, seen, served: false };
-        watcher.renew(host, |_| true).await;
+        let unbuilt = seen.builds.keys().cloned().collect();
+        let mut watcher = Watcher { own: self, tenant, seen, unbuilt, served: false };
+        watcher.renew(host).await;
         watcher
     }
 }
@@ -84,15 +89,15 @@ impl Watcher {
                 && before.builds.get(name) == self.seen.builds.get(name)
         };
         let built = self.seen.watched.keys();
-        let changed: Vec<String> = built.filter(|name| !is_as_before(name)).cloned().collect();
+        self.unbuilt.extend(built.filter(|name| !is_as_before(name)).cloned());
         let what = if edited { "the manifest" } else { "a file" };
         say(&format!("{what} has changed"));
-        self.renew(host, |name| changed.iter().any(|changed| changed == name)).await;
+        self.renew(host).await;
     }
 
-    /// Builds the components that are meant, then deploys.
-    async fn renew(&mut self, host: &Host, meant: impl Fn(&str) -> bool) {
-        let ended = self.try_renew(host, meant).await;
+    /// Builds what is not built, then deploys.
+    async fn renew(&mut self, host: &Host) {
+        let ended = self.try_renew(host).await;
         match ended {
             Ok(()) => {
                 self.served = true;
@@ -122,14 +127,15 @@ impl Watcher {
         }
     }
 
-    async fn try_renew(&self, host: &Host, meant: impl Fn(&str) -> bool) -> anyhow::Result<()> {
+    async fn try_renew(&mut self, host: &Host) -> anyhow::Result<()> {
         let path = &self.own.manifest;
         let manifest = build::read(path)?;
         for (name, component) in &manifest.components {
             if let Some(build) = &component.build
-                && meant(name)
+                && self.unbuilt.contains(name)
             {
                 build::one(path, name, build).await?;
+                self.unbuilt.remove(name);
             }
         }
         host.deployments.deploy(&self.tenant, path, &self.own.variables).await?;
