@@ -123,6 +123,7 @@ impl Authenticator {
             accounts: token.accounts,
             request,
             idempotency_key,
+            confined: None,
         })
     }
 
@@ -141,6 +142,7 @@ impl Authenticator {
             accounts: Some(Vec::new()),
             request,
             idempotency_key: key.map(IdempotencyKey::Public),
+            confined: None,
         })
     }
 

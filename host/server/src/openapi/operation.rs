@@ -13,7 +13,7 @@ use std::sync::Arc;
 use engine::app::manifest::component::{Auth, Grants, ReadGrant};
 use engine::app::route_table::{Pattern, Routes};
 use http::{HeaderMap, Method};
-use model::caller::{Caller, Scope};
+use model::caller::{Caller, Confinement, Scope};
 use model::ids::TenantId;
 use model::problem::{Code, Fault, Problem};
 use runtime::component::Operation;
@@ -105,8 +105,17 @@ impl DeployedComponent {
             caller.accounts =
                 Some(granted.iter().filter(|account| caller.may_open(account)).cloned().collect());
         }
-        if self.grants.send == Some(false) {
+        let mut withheld = Vec::new();
+        if caller.token.is_none() {
+            withheld.extend(Scope::EVERY.into_iter().filter(|scope| !caller.may(*scope)));
+        } else if self.grants.send == Some(false) && caller.may(Scope::Send) {
             caller.scopes.retain(|scope| *scope != Scope::Send);
+            withheld.push(Scope::Send);
+        }
+        let accounts = caller.token.is_none() || self.grants.accounts.is_some();
+        if accounts || !withheld.is_empty() {
+            let component = self.name.clone();
+            caller.confined = Some(Confinement { component, scopes: withheld, accounts });
         }
         caller
     }
