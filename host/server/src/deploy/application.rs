@@ -5,7 +5,7 @@
 //!
 //! Invariant: no route of an application takes a path from the host's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -81,19 +81,21 @@ impl ApplicationLinker<'_> {
         given: &Variables,
     ) -> Result<Application, ManifestFault> {
         let mut environments = manifest.environments(given)?;
+        let mut routes_of: BTreeMap<&str, Vec<Pattern>> = BTreeMap::new();
+        for route in &manifest.routes {
+            if let Target::Component(id) = &route.target {
+                routes_of.entry(id).or_default().push(route.pattern.clone());
+            }
+        }
+        let filters = manifest.filters.iter();
+        let judges: BTreeSet<&str> = filters.map(|binding| binding.component.as_str()).collect();
         let mut served = BTreeMap::new();
         for (name, written) in &manifest.components {
             let Some(compiled) = compiled.remove(name) else { continue };
             let environment = environments.remove(name).unwrap_or_default();
-            let routes: Vec<Pattern> = manifest
-                .routes
-                .iter()
-                .filter(|route| matches!(&route.target, Target::Component(id) if id == name))
-                .map(|route| route.pattern.clone())
-                .collect();
+            let routes = routes_of.remove(name.as_str()).unwrap_or_default();
             // A component that only judges mail serves nothing.
-            let judges = manifest.filters.iter().any(|binding| binding.component == *name);
-            if judges && routes.is_empty() {
+            if judges.contains(name.as_str()) && routes.is_empty() {
                 continue;
             }
             let one = self
