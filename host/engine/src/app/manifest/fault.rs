@@ -2,9 +2,11 @@
 //!
 //! Knows nothing of what a manifest means.
 
+use model::foreign::shown;
+
 /// What is wrong, where, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {}{advice}", quoted(key))]
+#[error("line {line}: {}", self.words())]
 pub struct ManifestFault {
     /// The key, from the root (`component.send.source`); empty when the file is no TOML.
     pub key: String,
@@ -14,6 +16,11 @@ pub struct ManifestFault {
     pub advice: String,
 }
 
-fn quoted(key: &str) -> String {
-    if key.is_empty() { String::new() } else { format!("`{key}`: ") }
+impl ManifestFault {
+    /// Without the line. A key is the author's, and may hold anything.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let Self { key, advice, .. } = self;
+        if key.is_empty() { shown(advice) } else { shown(format_args!("`{key}`: {advice}")) }
+    }
 }
