@@ -186,6 +186,7 @@ impl Handler {
             accounts: None,
             request: RequestId::generate([2; 10]),
             idempotency_key: None,
+            confined: None,
         });
         Self::Component { endpoint: Box::new(endpoint), caller }
     }

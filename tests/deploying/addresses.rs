@@ -126,6 +126,55 @@ async fn without_a_token_nothing_is_done_that_the_manifest_does_not_grant() {
     }
 }
 
+/// What the manifest withholds is not told as a fault of the token.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_grant_that_is_missing_is_told_by_component_and_key() {
+    let site = Site::start().await;
+    let account = r#"{"id": "shop", "email": "shop@example.test", "password": "x",
+        "smtp": {"host": "127.0.0.1", "port": 465, "security": "tls"}}"#;
+    assert_eq!(site.ask(Who::Acme, "POST", "/v1/accounts", Some(account)).await.status, 201);
+    let own = "[component.own.tool.postlet]";
+    let submits = "/show/hand?account=shop&list=subject&count=1";
+    let trashes = "/show/hand?account=shop&list=keys&count=1";
+    let (acme, nobody) = (Who::Acme, Who::Nobody);
+    // (grants, who, path, detail)
+    for (grants, who, path, want) in [
+        ("send = false", acme, submits, format!("component `own` has `send = false` in {own}")),
+        (
+            "accounts = [\"other\"]",
+            acme,
+            "/show/open-other?account=shop",
+            format!(
+                "the token has no account with this id, or `accounts` in {own} does not name it"
+            ),
+        ),
+        (
+            "auth = \"none\"",
+            nobody,
+            "/show/open-other?account=shop",
+            format!(
+                "no account with this id is open without a token: `accounts` in {own} names those that are"
+            ),
+        ),
+        (
+            "auth = \"none\"\naccounts = [\"shop\"]",
+            nobody,
+            submits,
+            format!("without a token component `own` needs `send = true` in {own}"),
+        ),
+        (
+            "auth = \"none\"\naccounts = [\"shop\"]",
+            nobody,
+            trashes,
+            "this is done for a token with the scope `change` only".to_owned(),
+        ),
+    ] {
+        site.deploy(&format!("{MANIFEST}{own}\n{grants}\n"), guests::HOSTILE).await.unwrap();
+        let answer = site.ask_at(HOST, who, "GET", path, None).await;
+        assert_eq!(answer.json()["detail"], want, "{grants} {path}: {answer:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_paths_of_the_tenants_are_the_hosts() {
     let site = Site::start().await;

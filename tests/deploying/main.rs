@@ -24,4 +24,5 @@ mod addresses;
 mod edge;
 mod frames;
 mod watching;
+mod beginning;
 mod authoring;

@@ -129,12 +129,10 @@ async fn what_cannot_be_deployed_is_refused_with_its_place() {
         ),
     ] {
         assert!(GOOD.contains(from), "{from}");
-        // The paths of the description are refused only after the routes of the manifest.
-        let wasm = if to.contains("/v1/") || to.contains("/-/") { guests::ECHO } else { &fine };
-        check(&site, &GOOD.replacen(from, to, 1), wasm, want).await;
+        check(&site, &GOOD.replacen(from, to, 1), &fine, want).await;
     }
     let default = GOOD.replacen("/things", "/v1/accounts/anna/send", 1);
-    let ended = site.deploy(&default, guests::ECHO).await.unwrap_err();
+    let ended = site.deploy(&default, &fine).await.unwrap_err();
     assert!(ended.starts_with("line 10: `trigger.http.route`: `/v1/accounts/anna/send` would take paths from `/v1/accounts/:account/send`, which is line "), "{ended}");
     assert!(
         ended.ends_with("of the default application's spin.toml; choose another path"),
@@ -155,19 +153,25 @@ async fn what_cannot_be_deployed_is_refused_with_its_place() {
         ("flood", "component own cannot describe itself: "),
         ("log", "component own cannot describe itself: "),
         ("long", "its description has more than 4194304 bytes"),
-        ("schema", "its description is not right: POST /things: the body: the schema is not valid"),
-        ("remote", "its description is not right: POST /things: the body: the schema is not valid"),
+        (
+            "schema",
+            "its description (`operations()`) is not right: POST /things: the body: the schema is not valid",
+        ),
+        (
+            "remote",
+            "its description (`operations()`) is not right: POST /things: the body: the schema is not valid",
+        ),
         (
             "example",
-            "its description is not right: POST /things: the example does not fit the schema",
+            "its description (`operations()`) is not right: POST /things: the example does not fit the schema",
         ),
         (
             "outside",
-            "its description is not right: POST /elsewhere: the manifest gives this component no route that holds this path",
+            "its description (`operations()`) is not right: POST /elsewhere: the manifest gives this component no route that holds this path; its routes are `/things` (line 10)",
         ),
         (
             "scope",
-            "its description is not right: POST /things: \"operate\" is not one of read, change and send",
+            "its description (`operations()`) is not right: POST /things: \"operate\" is not one of read, change and send",
         ),
     ] {
         check(&site, GOOD, &describer(word), &format!("{at}{want}")).await;

@@ -105,8 +105,10 @@ impl Site {
         ended.map_err(|fault| {
             let text = fault.to_string();
             let (place, rest) = text.split_once(": ").unwrap();
-            assert!(place.ends_with(&format!("{directory}/spin.toml")), "{text}");
-            rest.replace(&format!("{}/", self.directory.path().display()), "")
+            let (file, line) = place.rsplit_once(':').unwrap();
+            assert!(file.ends_with(&format!("{directory}/spin.toml")), "{text}");
+            let rest = rest.replace(&format!("{}/", self.directory.path().display()), "");
+            format!("line {line}: {rest}")
         })
     }
 

@@ -61,7 +61,8 @@ async fn a_description_of_answers_that_there_are_not_is_refused() {
         ("other", "POST /things: `csv` is no media type that a body could have"),
     ] {
         let told = site.deploy(ENDPOINT, &guests::describer(word)).await.unwrap_err();
-        let place = "line 8: `component.own.source`: its description is not right: ";
+        let place =
+            "line 8: `component.own.source`: its description (`operations()`) is not right: ";
         assert!(told.starts_with(&format!("{place}{want}")), "{told}");
     }
 }

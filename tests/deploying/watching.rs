@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use testkit::talk::ask;
 
-const PATIENCE: Duration = Duration::from_secs(180);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// `postlet dev` with a manifest.
 pub(crate) struct Dev {
@@ -31,9 +31,14 @@ impl Drop for Dev {
 
 impl Dev {
     pub(crate) fn start(manifest: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_postlet"))
-            .args(["dev", "--json", "--listen", "127.0.0.1:0", "--manifest"])
-            .arg(manifest)
+        let mut command = Command::new(env!("CARGO_BIN_EXE_postlet"));
+        command.args(["dev", "--json", "--listen", "127.0.0.1:0", "--manifest"]).arg(manifest);
+        Self::by(&mut command)
+    }
+
+    /// By a command of its own.
+    pub(crate) fn by(command: &mut Command) -> Self {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -50,6 +55,11 @@ impl Dev {
         let url = ready["url"].as_str().unwrap().strip_prefix("http://").unwrap();
         let token = ready["token"].as_str().unwrap().to_owned();
         Self { child, said, address: url.parse().unwrap(), token }
+    }
+
+    /// Where it serves.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// Waits for a line that holds `text`.
@@ -128,7 +138,7 @@ async fn an_edit_is_built_and_served_and_a_mistake_changes_nothing() {
     let wrong = manifest("three").replace("source =", "sauce =");
     std::fs::write(file("spin.toml"), wrong).unwrap();
     let told = dev.hears("spin.toml");
-    assert!(told.ends_with("line 10: `component.echo.source`: is missing"), "{told}");
+    assert!(told.ends_with("spin.toml:10: `component.echo.source`: is missing"), "{told}");
     dev.hears("still served");
     assert_eq!(dev.get("/hello").await, (200, "two".to_owned()));
 
@@ -137,7 +147,7 @@ async fn an_edit_is_built_and_served_and_a_mistake_changes_nothing() {
     std::fs::write(file("build.sh"), "echo broken >&2; exit 3\n").unwrap();
     dev.hears("broken");
     let told = dev.hears("failed");
-    assert!(told.contains("line 13: `component.echo.build.command`: `sh build.sh`"), "{told}");
+    assert!(told.contains("spin.toml:13: `component.echo.build.command`: `sh build.sh`"), "{told}");
     dev.hears("still served");
     assert_eq!(dev.get("/hello").await, (200, "four".to_owned()));
     assert_eq!(dev.get("/echo/x").await.0, 400, "the echo wants JSON");
@@ -149,4 +159,27 @@ async fn an_edit_is_built_and_served_and_a_mistake_changes_nothing() {
         dev.hears("is served");
     }
     assert_eq!(dev.get("/echo/x").await.0, 404);
+}
+
+/// What an earlier build left behind is not what the source says now.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_build_that_failed_an_edit_of_the_manifest_builds_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name);
+    std::fs::write(file("given.wasm"), guests::ECHO).unwrap();
+    std::fs::write(file("build.sh"), "cp given.wasm echo.wasm\n").unwrap();
+    std::fs::write(file("spin.toml"), manifest("one")).unwrap();
+    let dev = Dev::start(&file("spin.toml"));
+    dev.hears("is served");
+    std::fs::write(file("build.sh"), "exit 3\n").unwrap();
+    dev.hears("still served");
+
+    std::fs::write(file("spin.toml"), manifest("two")).unwrap();
+    let lines = dev.until("serve").join("\n");
+    assert!(lines.contains("building echo") && lines.contains("still served"), "{lines}");
+    assert_eq!(dev.get("/hello").await, (200, "one".to_owned()));
+
+    std::fs::write(file("build.sh"), "cp given.wasm echo.wasm\n").unwrap();
+    dev.hears("is served");
+    assert_eq!(dev.get("/hello").await, (200, "two".to_owned()));
 }

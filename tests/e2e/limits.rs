@@ -141,6 +141,16 @@ const CONSTANTS: &[(&str, &str, &str)] = &[
         "MOST_EDITS: usize = ",
     ),
     ("manifest", "host/server/src/deploy/mod.rs", "MOST_MANIFEST: u64 = "),
+    (
+        "routes, and filters, of an application",
+        "host/engine/src/app/manifest/trigger.rs",
+        "MOST_TRIGGERS: usize = ",
+    ),
+    (
+        "components of an application",
+        "host/engine/src/app/manifest/component.rs",
+        "MOST_COMPONENTS: usize = ",
+    ),
     ("component", "host/server/src/compile/mod.rs", "MOST_WASM: usize = "),
     ("operations in it", "host/server/src/openapi/operation.rs", "MOST_OPERATIONS: usize = "),
     (

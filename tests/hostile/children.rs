@@ -134,6 +134,7 @@ pub(crate) fn caller(tenant: &str, token: bool) -> Caller {
         accounts: None,
         request: RequestId::generate([2; 10]),
         idempotency_key: None,
+        confined: None,
     }
 }
 

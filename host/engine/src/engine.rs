@@ -302,7 +302,7 @@ impl Engine {
     }
 
     async fn open(&self, caller: &Arc<Caller>, id: &str) -> Result<Grant, Problem> {
-        let missing = || Problem::new(Code::NoSuchAccount, "the token has no account with this id");
+        let missing = || problems::no_such_account(caller);
         let id: AccountId = id.parse().map_err(|_| missing())?;
         if !caller.may_open(&id) {
             return Err(missing());
@@ -320,7 +320,8 @@ impl Engine {
 
 /// The granted account, if the token has the scope.
 fn allow(grant: &Grant, scope: Scope) -> Result<&Account, Problem> {
-    if grant.caller.may(scope) { Ok(&grant.account) } else { Err(problems::forbidden(scope)) }
+    let caller = &grant.caller;
+    if caller.may(scope) { Ok(&grant.account) } else { Err(problems::forbidden(caller, scope)) }
 }
 
 fn denied<T>(keys: &[String], problem: &Problem) -> Vec<Result<T, Problem>> {
@@ -475,7 +476,7 @@ impl Capabilities for Engine {
     ) -> BoxFuture<'a, Result<DiscoveryResult, Problem>> {
         Box::pin(async move {
             if !caller.may(Scope::Read) {
-                return Err(problems::forbidden(Scope::Read));
+                return Err(problems::forbidden(caller, Scope::Read));
             }
             self.find_servers(caller, domain).await
         })

@@ -73,6 +73,19 @@ pub struct Caller {
     pub request: RequestId,
     /// The value of the Idempotency-Key field.
     pub idempotency_key: Option<IdempotencyKey>,
+    /// The component that acts for it, where the manifest withholds something.
+    pub confined: Option<Confinement>,
+}
+
+/// What the table `[component.X.tool.postlet]` of a manifest withholds; for problems, which name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confinement {
+    /// The component's id.
+    pub component: String,
+    /// Scopes that the token has, or would have to have, and the component does not get.
+    pub scopes: Vec<Scope>,
+    /// Not every account of the token can be opened.
+    pub accounts: bool,
 }
 
 impl Caller {

@@ -138,6 +138,7 @@ mod tests {
             accounts: None,
             request: RequestId::generate([2; 10]),
             idempotency_key: None,
+            confined: None,
         }
     }
 

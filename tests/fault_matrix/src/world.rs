@@ -153,6 +153,7 @@ impl World {
             accounts: None,
             request: RequestId::generate([2; 10]),
             idempotency_key: None,
+            confined: None,
         });
         let grant = engine.open_account(&caller, "ann").await.unwrap();
         let world = Self { mailroom, engine, grant, credentials, without };

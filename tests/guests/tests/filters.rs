@@ -172,6 +172,7 @@ impl Host {
             accounts: None,
             request: model::ids::RequestId::generate([2; 10]),
             idempotency_key: None,
+            confined: None,
         });
         let grant = self.engine.open_account(&caller, "anna").await.unwrap();
         let draft = Draft {

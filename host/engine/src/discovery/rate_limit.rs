@@ -115,6 +115,7 @@ mod tests {
             accounts: None,
             request: RequestId::generate([2; 10]),
             idempotency_key: None,
+            confined: None,
         };
         let after = lookups.take(&caller).err().map(|problem| {
             assert_eq!(problem.code, Code::TooManyRequests);

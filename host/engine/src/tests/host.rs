@@ -221,6 +221,7 @@ pub(crate) fn caller(scopes: &[Scope], key: Option<&str>) -> Arc<Caller> {
         accounts: None,
         request: model::ids::RequestId::generate([2; 10]),
         idempotency_key: key.map(|key| IdempotencyKey::Token(key.into())),
+        confined: None,
     })
 }
 

@@ -75,6 +75,7 @@ pub(crate) fn caller(tenant: &str) -> Arc<Caller> {
         accounts: None,
         request: model::ids::RequestId::generate([2; 10]),
         idempotency_key: None,
+        confined: None,
     })
 }
 

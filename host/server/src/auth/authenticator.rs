@@ -101,6 +101,7 @@ impl Authenticator {
             accounts: token.accounts,
             request,
             idempotency_key,
+            confined: None,
         })
     }
 
@@ -119,6 +120,7 @@ impl Authenticator {
             accounts: Some(Vec::new()),
             request,
             idempotency_key: key.map(IdempotencyKey::Public),
+            confined: None,
         })
     }
 

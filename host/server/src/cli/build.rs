@@ -3,46 +3,47 @@
 //! They are the developer's own, and run as the developer would run them: in a
 //! shell, with their output where it can be read. Never run by `postlet up`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, bail};
-use engine::app::manifest;
 use engine::app::manifest::Manifest;
-use engine::app::manifest::component::Build;
+use engine::app::manifest::component::{Build, Component};
+use model::foreign::shown;
 use tokio::process::Command;
+
+use crate::deploy::manifest_of;
 
 /// `postlet build`.
 pub(crate) async fn run(path: &Path) -> anyhow::Result<()> {
-    let manifest = read(path)?;
+    let manifest = manifest_of(path)?;
     if manifest.components.values().all(|component| component.build.is_none()) {
         bail!("{}: no component has a `build` table", path.display());
     }
     all(path, &manifest).await
 }
 
-/// Reads a manifest; the fault names the file, the line and the key.
-pub(crate) fn read(path: &Path) -> anyhow::Result<Manifest> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("{} cannot be read", path.display()))?;
-    manifest::parse(&text).with_context(|| path.display().to_string())
+/// The file that is meant: in a directory it is `spin.toml`.
+pub(crate) fn manifest_in(path: PathBuf) -> PathBuf {
+    if path.is_dir() { path.join("spin.toml") } else { path }
 }
 
 /// Builds every component that says how.
 pub(crate) async fn all(path: &Path, manifest: &Manifest) -> anyhow::Result<()> {
     for (name, component) in &manifest.components {
-        if let Some(build) = &component.build {
-            one(path, name, build).await?;
-        }
+        one(path, name, component).await?;
     }
     Ok(())
 }
 
-/// Runs the commands of one component; `path` is that of the manifest.
-pub(crate) async fn one(path: &Path, name: &str, build: &Build) -> anyhow::Result<()> {
+/// Runs the commands of one component, if it has any; `path` is that of the manifest.
+pub(crate) async fn one(path: &Path, name: &str, component: &Component) -> anyhow::Result<()> {
+    let Some(build) = &component.build else { return Ok(()) };
     let directory = workdir(path, build);
     for command in &build.command {
-        say(&format!("building {name}: {command}"));
+        // It is the author's, and may hold what drives a terminal.
+        let words = shown(command);
+        say(&format!("building {name}: {words}"));
         let status = Command::new("/bin/sh")
             .args(["-c", command])
             .current_dir(&directory)
@@ -52,25 +53,39 @@ pub(crate) async fn one(path: &Path, name: &str, build: &Build) -> anyhow::Resul
             .kill_on_drop(true)
             .status()
             .await
-            .with_context(|| format!("cannot run `{command}` in {}", directory.display()))?;
+            .with_context(|| format!("cannot run `{words}` in {}", directory.display()))?;
         if !status.success() {
             bail!(
-                "{}: line {}: `component.{name}.build.command`: `{command}` failed ({status})",
+                "{}:{}: `component.{name}.build.command`: `{words}` failed ({status})",
                 path.display(),
                 build.line
             );
         }
+    }
+    let source = base(path).join(&component.source);
+    if !source.exists() {
+        bail!(
+            "{}:{}: `component.{name}.source`: the build ran and did not write this file: {}",
+            path.display(),
+            component.line,
+            shown(source.display())
+        );
     }
     Ok(())
 }
 
 /// Where the commands of a build run, and where its globs begin.
 pub(crate) fn workdir(path: &Path, build: &Build) -> std::path::PathBuf {
-    let base = match path.parent() {
+    let base = base(path);
+    build.workdir.as_ref().map_or_else(|| base.to_owned(), |workdir| base.join(workdir))
+}
+
+/// The directory of the manifest.
+fn base(path: &Path) -> &Path {
+    match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) | None => Path::new("."),
-    };
-    build.workdir.as_ref().map_or_else(|| base.to_owned(), |workdir| base.join(workdir))
+    }
 }
 
 /// A word to the person at the terminal, apart from the log.

@@ -6,6 +6,7 @@
 use engine::app::manifest::Manifest;
 use engine::app::manifest::trigger::Target;
 use engine::app::route_table::Pattern;
+use model::foreign::steers;
 use serde_json::{Map, Value};
 
 /// The mailbox of `dev` that stands for `:account`.
@@ -52,9 +53,25 @@ fn line(url: &str, method: &str, path: &str, example: Option<&Value>) -> String 
     }
     line += &format!(" \"{url}{}\"", filled(path));
     if let Some(example) = example {
-        line += &format!(" --json '{}'", example.to_string().replace('\'', r"'\''"));
+        line += &format!(" --json '{}'", plain(&example.to_string()).replace('\'', r"'\''"));
     }
     line
+}
+
+/// The same JSON without a character that drives a terminal.
+fn plain(json: &str) -> String {
+    let mut plain = String::with_capacity(json.len());
+    for letter in json.chars() {
+        if steers(letter) {
+            let mut units = [0; 2];
+            plain.extend(
+                letter.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")),
+            );
+        } else {
+            plain.push(letter);
+        }
+    }
+    plain
 }
 
 /// `{name}` is a variable of the shell for whoever pastes the line.
@@ -85,7 +102,8 @@ mod tests {
             [component.own]\nsource = \"own.wasm\"\n";
         let manifest = engine::app::manifest::parse(manifest).unwrap();
         let default = json!({"paths": {"/v1/x": {"get": {}}}});
-        let body = json!({"content": {"application/json": {"example": {"a": "it's"}}}});
+        let body =
+            json!({"content": {"application/json": {"example": {"a": "it's\u{9b}\u{e0041}"}}}});
         let own = json!({"paths": {"/v1/x": {"get": {}}, "/hello/{account}": {
             "get": {}, "post": {"requestBody": body}, "delete": {}},
             "/plain/{order}/{rest}": {"summary": "x", "parameters": []}}});
@@ -95,7 +113,7 @@ mod tests {
         let want = [
             format!(r#"{head} -X DELETE "http://h/hello/bob""#),
             format!(r#"{head} "http://h/hello/bob""#),
-            format!(r#"{head} "http://h/hello/bob" --json '{{"a":"it'\''s"}}'"#),
+            format!(r#"{head} "http://h/hello/bob" --json '{{"a":"it'\''s\u009b\udb40\udc41"}}'"#),
             format!(r#"{head} "http://h/plain/$ORDER/""#),
         ];
         assert_eq!(lines, want);

@@ -7,25 +7,29 @@ use std::fs::Permissions;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
 use mailroom::{Mailroom, User};
 use model::account::{Account, Credentials, Identity, MailServer, Security};
 use model::caller::Scope;
+use model::foreign::shown;
 use model::ids::TenantId;
 use model::secret::Secret;
 use net::egress_guard::{Egress, Rule};
 use serde_json::{Value, json};
 
+use crate::cli::build::say;
+use crate::cli::curl_examples;
 use crate::cli::up::progress;
 use crate::cli::watch::WatchedApplication;
-use crate::cli::{build, curl_examples};
 use crate::config::Config;
+use crate::deploy::{MOST_MANIFEST, manifest_of};
 use crate::host::stores::Stores;
 use crate::host::{Host, HostConfig, this_program};
 use crate::log::quota;
-use crate::os::{file_limit, task};
+use crate::os::{file_limit, task, untrusted_file};
 use crate::serve::listener::HttpListener;
 use crate::serve::shutdown;
 use crate::serve::shutdown::Signals;
@@ -127,7 +131,12 @@ pub(crate) async fn run(
         );
     }
     let edge = match (listen, HttpListener::bind(listen.unwrap_or(USUAL)).await) {
-        (None, Err(_)) => HttpListener::bind(SocketAddr::new(USUAL.ip(), 0)).await?,
+        (None, Err(why)) => {
+            let edge = HttpListener::bind(SocketAddr::new(USUAL.ip(), 0)).await?;
+            let address = edge.address()?;
+            say(&format!("{why:#}: serving at {address}; --listen names another address"));
+            edge
+        }
         (_, edge) => edge?,
     };
     let url = format!("http://{}", edge.address()?);
@@ -140,28 +149,33 @@ pub(crate) async fn run(
     let demo: TenantId = "demo".parse()?;
     let manifest = own.as_ref().map(|own| own.manifest.clone());
     let watcher = match own {
-        Some(own) => Some(own.start(&host, demo.clone()).await),
-        None => None,
+        Some(own) => Some(own.start(&host, demo.clone(), url.clone()).await),
+        None => {
+            if is_application(Path::new("spin.toml")) {
+                say("./spin.toml is not served; to serve it: postlet dev --manifest spin.toml");
+            }
+            None
+        }
     };
     let text = if machine {
         ready_line(&url, of("demo"), of("other"), &told)
     } else {
         let mut text = welcome(&url, of("demo"));
         // One that is not right was told of already.
-        let manifest = manifest.and_then(|path| build::read(&path).ok());
+        let manifest = manifest.and_then(|path| manifest_of(&path).ok());
         let (own, default) = (host.deployments.of(&demo), host.deployments.default());
         if let Some(manifest) = manifest
             && !Arc::ptr_eq(&own, default)
         {
             let lines = curl_examples::lines(&url, &manifest, &own.openapi, &default.openapi);
             if !lines.is_empty() {
-                text += &format!("\n# The endpoints of {}\n", manifest.name);
+                text += &format!("\n# The endpoints of {}\n", shown(&manifest.name));
                 text.extend(lines.into_iter().map(|line| line + "\n"));
             }
             let filters: Vec<_> =
                 manifest.filters.iter().map(|filter| filter.component.as_str()).collect();
             if !filters.is_empty() {
-                let (name, filters) = (&manifest.name, filters.join(", "));
+                let (name, filters) = (shown(&manifest.name), filters.join(", "));
                 text += &format!(
                     "\n# What Anna and Bob send is judged by the filters of {name}: {filters}\n"
                 );
@@ -182,6 +196,12 @@ pub(crate) async fn run(
     }
     drop(mailroom);
     Ok(())
+}
+
+/// Something that could be served beside the default application: in its own repository that lies there, too.
+fn is_application(path: &Path) -> bool {
+    untrusted_file::read(path, MOST_MANIFEST)
+        .is_ok_and(|bytes| bytes != components::MANIFEST.as_bytes())
 }
 
 fn account(
@@ -270,7 +290,6 @@ curl -sS -H "Authorization: Bearer $TOKEN" -X PATCH $POSTLET/bob/messages/$ID --
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
     use std::time::Duration;
 
     use super::*;

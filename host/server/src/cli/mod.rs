@@ -21,6 +21,7 @@ mod key;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use anyhow::bail;
 use clap::{Args, Parser, Subcommand};
 
 use crate::cli::api_client::ConnectionArgs;
@@ -44,8 +45,8 @@ enum Command {
         /// Where to serve; 127.0.0.1:7400, or a free port when that is taken.
         #[arg(long, value_name = "ADDRESS")]
         listen: Option<SocketAddr>,
-        /// A spin.toml to serve beside the default application, for the tenant `demo`; built and
-        /// served again whenever its files change.
+        /// A spin.toml, or its directory, to serve beside the default application, for the tenant `demo`; built
+        /// and served again whenever its files change.
         #[arg(long, value_name = "FILE")]
         manifest: Option<PathBuf>,
         /// The value of one of the manifest's variables.
@@ -76,7 +77,7 @@ enum Command {
     },
     /// Run the build commands of an application.
     Build {
-        /// The application.
+        /// The application: its manifest, or its directory.
         #[arg(long, value_name = "FILE", default_value = "spin.toml")]
         manifest: PathBuf,
     },
@@ -158,6 +159,13 @@ impl Cli {
         match self.command {
             Command::Dev { listen, manifest, variables, json } => {
                 hardening::harden_process()?;
+                let manifest = manifest.map(build::manifest_in);
+                // One that is wrong may be mended while it runs; one that is not there was misspelt.
+                if let Some(path) = &manifest
+                    && let Err(error) = std::fs::metadata(path)
+                {
+                    bail!("--manifest: {} cannot be read: {error}", path.display());
+                }
                 let own = manifest.map(|manifest| WatchedApplication {
                     manifest,
                     variables: variables.into_iter().collect(),
@@ -168,7 +176,7 @@ impl Cli {
                 let kind = if filter { Kind::Filter } else { Kind::Endpoint };
                 new::run(&directory, kind)
             }
-            Command::Build { manifest } => build::run(&manifest).await,
+            Command::Build { manifest } => build::run(&build::manifest_in(manifest)).await,
             Command::Up { config, json } => {
                 hardening::harden_process()?;
                 up::run(&config, given, json).await

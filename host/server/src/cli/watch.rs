@@ -5,20 +5,27 @@
 //! operating system and is soon enough for a person. A build that fails and a
 //! manifest that is not right are told, and what runs goes on running. Until the
 //! first one is served, mail that its filters should have judged is held back.
+//!
+//! Invariant: nothing is deployed while the last build of one of its components failed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
+use engine::app::manifest::Manifest;
+use engine::app::manifest::trigger::Route;
 use model::ids::TenantId;
 
 use crate::cli::build::say;
 use crate::cli::watch_glob::Snapshot;
 use crate::cli::{build, watch_glob};
 use crate::deploy::application::Variables;
+use crate::deploy::manifest_of;
 use crate::host::Host;
 
+/// Routes that are shown: more than that are read in /-/docs.
+const MOST_PLACES: usize = 20;
 const LOOK: Duration = Duration::from_millis(300);
 
 /// An application as the command line names it.
@@ -33,7 +40,11 @@ pub(crate) struct WatchedApplication {
 pub(crate) struct Watcher {
     own: WatchedApplication,
     tenant: TenantId,
+    /// Where the host serves.
+    url: String,
     seen: Seen,
+    /// Components that have changed and were not built since: a build failed, or was not reached.
+    unbuilt: BTreeSet<String>,
     /// Whether it was ever served.
     served: bool,
 }
@@ -52,10 +63,11 @@ struct Seen {
 
 impl WatchedApplication {
     /// Builds and deploys for the first time; what goes wrong is told, and mended by the next change.
-    pub(crate) async fn start(self, host: &Host, tenant: TenantId) -> Watcher {
+    pub(crate) async fn start(self, host: &Host, tenant: TenantId, url: String) -> Watcher {
         let seen = Seen::look(&self.manifest);
-        let mut watcher = Watcher { own: self, tenant, seen, served: false };
-        watcher.renew(host, |_| true).await;
+        let unbuilt = seen.builds.keys().cloned().collect();
+        let mut watcher = Watcher { own: self, tenant, url, seen, unbuilt, served: false };
+        watcher.renew(host).await;
         watcher
     }
 }
@@ -84,19 +96,20 @@ impl Watcher {
                 && before.builds.get(name) == self.seen.builds.get(name)
         };
         let built = self.seen.watched.keys();
-        let changed: Vec<String> = built.filter(|name| !is_as_before(name)).cloned().collect();
+        self.unbuilt.extend(built.filter(|name| !is_as_before(name)).cloned());
         let what = if edited { "the manifest" } else { "a file" };
         say(&format!("{what} has changed"));
-        self.renew(host, |name| changed.iter().any(|changed| changed == name)).await;
+        self.renew(host).await;
     }
 
-    /// Builds the components that are meant, then deploys.
-    async fn renew(&mut self, host: &Host, meant: impl Fn(&str) -> bool) {
-        let ended = self.try_renew(host, meant).await;
+    /// Builds what is not built, then deploys.
+    async fn renew(&mut self, host: &Host) {
+        let ended = self.try_renew(host).await;
         match ended {
-            Ok(()) => {
+            Ok(manifest) => {
                 self.served = true;
-                say(&format!("{} is served", self.own.manifest.display()));
+                let places = places(&self.url, &manifest.routes);
+                say(&format!("{} is served{places}", self.own.manifest.display()));
             }
             Err(error) => {
                 say(&format!("{error:#}"));
@@ -122,18 +135,17 @@ impl Watcher {
         }
     }
 
-    async fn try_renew(&self, host: &Host, meant: impl Fn(&str) -> bool) -> anyhow::Result<()> {
+    async fn try_renew(&mut self, host: &Host) -> anyhow::Result<Manifest> {
         let path = &self.own.manifest;
-        let manifest = build::read(path)?;
+        let manifest = manifest_of(path)?;
         for (name, component) in &manifest.components {
-            if let Some(build) = &component.build
-                && meant(name)
-            {
-                build::one(path, name, build).await?;
+            if self.unbuilt.contains(name) {
+                build::one(path, name, component).await?;
+                self.unbuilt.remove(name);
             }
         }
         host.deployments.deploy(&self.tenant, path, &self.own.variables).await?;
-        Ok(())
+        Ok(manifest)
     }
 }
 
@@ -141,7 +153,7 @@ impl Seen {
     fn look(path: &Path) -> Self {
         let mut seen = Self { manifest: modified(path), ..Self::default() };
         // A manifest that is not right now is told when it changes; until then nothing else counts.
-        let Ok(manifest) = build::read(path) else { return seen };
+        let Ok(manifest) = manifest_of(path) else { return seen };
         let base = path.parent().unwrap_or(Path::new("."));
         for (name, component) in &manifest.components {
             seen.sources.insert(name.clone(), modified(&base.join(&component.source)));
@@ -154,6 +166,22 @@ impl Seen {
         }
         seen
     }
+}
+
+/// Where an application is served: a line for each route.
+fn places(url: &str, routes: &[Route]) -> String {
+    let mut lines: Vec<String> = routes
+        .iter()
+        .take(MOST_PLACES)
+        .map(|route| format!("\n  {url}{}", route.pattern))
+        .collect();
+    if let Some(more) = routes.len().checked_sub(MOST_PLACES).filter(|more| *more > 0) {
+        lines.push(format!("\n  and {more} more"));
+    }
+    if !routes.is_empty() {
+        lines.push(format!("\n  {url}/-/docs describes them, with the token"));
+    }
+    lines.concat()
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {

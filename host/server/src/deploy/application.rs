@@ -5,7 +5,7 @@
 //!
 //! Invariant: no route of an application takes a path from the host's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -81,19 +81,21 @@ impl ApplicationLinker<'_> {
         given: &Variables,
     ) -> Result<Application, ManifestFault> {
         let mut environments = manifest.environments(given)?;
+        let mut routes_of: BTreeMap<&str, Vec<Route>> = BTreeMap::new();
+        for route in &manifest.routes {
+            if let Target::Component(id) = &route.target {
+                routes_of.entry(id).or_default().push(route.clone());
+            }
+        }
+        let filters = manifest.filters.iter();
+        let judges: BTreeSet<&str> = filters.map(|binding| binding.component.as_str()).collect();
         let mut served = BTreeMap::new();
         for (name, written) in &manifest.components {
             let Some(compiled) = compiled.remove(name) else { continue };
             let environment = environments.remove(name).unwrap_or_default();
-            let routes: Vec<Pattern> = manifest
-                .routes
-                .iter()
-                .filter(|route| matches!(&route.target, Target::Component(id) if id == name))
-                .map(|route| route.pattern.clone())
-                .collect();
+            let routes = routes_of.remove(name.as_str()).unwrap_or_default();
             // A component that only judges mail serves nothing.
-            let judges = manifest.filters.iter().any(|binding| binding.component == *name);
-            if judges && routes.is_empty() {
+            if judges.contains(name.as_str()) && routes.is_empty() {
                 continue;
             }
             let one = self
@@ -129,7 +131,7 @@ impl ApplicationLinker<'_> {
         written: &Written,
         compiled: Compiled,
         environment: Vec<(String, String)>,
-        routes: &[Pattern],
+        routes: &[Route],
     ) -> Result<DeployedComponent, String> {
         let limits = confined(self.limits, &written.limits);
         let endpoint = self
@@ -155,41 +157,56 @@ fn confined(host: &Limits, asked: &manifest::component::Limits) -> Limits {
     limits
 }
 
+/// Refuses routes that would take paths from the host's or the default application's. Asked before anything is
+/// compiled: what a component describes under such a route is right, and the route is not.
+pub(crate) fn check_routes(routes: &[Route], default: &Application) -> Result<(), ManifestFault> {
+    let place = |line: usize| format!("line {line} of the default application's spin.toml");
+    let theirs = default.routes.iter().map(|(route, _)| (route.pattern.clone(), place(route.line)));
+    let known: Vec<_> = host_routes()?.into_iter().chain(theirs).collect();
+    routes.iter().try_for_each(|route| free(route, &known))
+}
+
+/// The host's own, with the words for where they stand.
+fn host_routes() -> Result<Vec<(Pattern, String)>, ManifestFault> {
+    let routes = HOST_ROUTES.iter().map(|(text, _)| {
+        let pattern: Pattern = text.parse().map_err(|error| ManifestFault {
+            key: String::new(),
+            line: 0,
+            advice: format!("the host's route {text}: {error}"),
+        })?;
+        Ok((pattern, "the host's own".to_owned()))
+    });
+    routes.collect()
+}
+
+/// Takes no path from those that are known.
+fn free(route: &Route, known: &[(Pattern, String)]) -> Result<(), ManifestFault> {
+    let taken = known.iter().find(|(theirs, _)| route.pattern.takes_from(theirs));
+    if let Some((theirs, place)) = taken {
+        return Err(clash(route, &format!("`{theirs}`, which is {place}")));
+    }
+    // What no route of the host has today belongs to it tomorrow.
+    for ours in ["/-/", PREFIX] {
+        if route.pattern.to_string().starts_with(ours) {
+            return Err(clash(route, &format!("`{ours}...`, which is the host's own")));
+        }
+    }
+    Ok(())
+}
+
 /// One table of the host's routes, the default application's and the tenant's own.
 pub(crate) fn assemble(
     default: &Application,
     own: Option<&Application>,
 ) -> Result<Deployment, ManifestFault> {
     let mut routes = Routes::default();
-    let mut known: Vec<(Pattern, String)> = Vec::new();
-    for (text, route) in HOST_ROUTES {
-        let pattern: Pattern = text.parse().map_err(|error| ManifestFault {
-            key: String::new(),
-            line: 0,
-            advice: format!("the host's route {text}: {error}"),
-        })?;
-        known.push((pattern.clone(), "the host's own".to_owned()));
-        insert(&mut routes, pattern, 0, RouteTarget::Host(*route))?;
+    let known = host_routes()?;
+    for ((pattern, _), (_, route)) in known.iter().zip(HOST_ROUTES) {
+        insert(&mut routes, pattern.clone(), 0, RouteTarget::Host(*route))?;
     }
-    let default_place = |line: usize| format!("line {line} of the default application's spin.toml");
-    let applications = [(Some(default), true), (own, false)];
-    for (application, is_default) in applications {
-        let Some(application) = application else { continue };
-        let before = known.clone();
+    for application in [Some(default), own].into_iter().flatten() {
         for (route, owner) in &application.routes {
-            let taken = before.iter().find(|(theirs, _)| route.pattern.takes_from(theirs));
-            if let Some((theirs, place)) = taken {
-                return Err(clash(route, &format!("`{theirs}`, which is {place}")));
-            }
-            // What no route of the host has today belongs to it tomorrow.
-            for ours in ["/-/", PREFIX] {
-                if route.pattern.to_string().starts_with(ours) {
-                    return Err(clash(route, &format!("`{ours}...`, which is the host's own")));
-                }
-            }
-            if is_default {
-                known.push((route.pattern.clone(), default_place(route.line)));
-            }
+            free(route, &known)?;
             insert(&mut routes, route.pattern.clone(), route.line, owner.clone())?;
         }
     }

@@ -31,15 +31,16 @@ use runtime::limits::Limits;
 
 use crate::compile::{Compiled, Compiler, MOST_WASM};
 use crate::deploy::application::{
-    Application, ApplicationLinker, Deployment, Variables, assemble, at_source, declared,
+    Application, ApplicationLinker, Deployment, Variables, assemble, at_source, check_routes,
+    declared,
 };
 use crate::openapi::operation;
 use crate::os::untrusted_file;
 use crate::schema::child_pool::SchemaChildren;
 
-/// What is wrong with an application, and where.
+/// What is wrong with an application, and where: in the form that editors and terminals make a link of.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {fault}", manifest.display())]
+#[error("{}:{}: {}", manifest.display(), fault.line, fault.words())]
 pub struct DeployFault {
     /// The file.
     pub manifest: PathBuf,
@@ -176,6 +177,7 @@ impl Deployments {
     ) -> Result<(Deployment, Vec<ActiveFilter>), ManifestFault> {
         let manifest = read_manifest(path).await?;
         filters::runnable(&manifest)?;
+        check_routes(&manifest.routes, &self.application)?;
         let directory = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             Some(_) | None => Path::new("."),
@@ -204,7 +206,7 @@ impl Deployments {
 }
 
 /// Bytes of a manifest: the largest of ours has 3 KiB.
-const MOST_MANIFEST: u64 = 1 << 20;
+pub(crate) const MOST_MANIFEST: u64 = 1 << 20;
 
 /// The embedded components, by name.
 pub(crate) async fn embedded(
@@ -224,21 +226,23 @@ pub(crate) async fn embedded(
     Ok(try_join_all(compiling).await?.into_iter().collect())
 }
 
-async fn read_manifest(path: &Path) -> Result<Manifest, ManifestFault> {
-    let unreadable = |error: std::io::Error| ManifestFault {
-        key: String::new(),
-        line: 1,
-        advice: format!("it cannot be read: {error}"),
-    };
-    let bytes = contents(path.to_owned(), MOST_MANIFEST).await.map_err(unreadable)?;
-    let text =
-        String::from_utf8(bytes).map_err(|error| unreadable(std::io::Error::other(error)))?;
-    manifest::parse(&text)
+/// Reads and checks a manifest, which is its author's to choose: it may be a pipe, or have no end.
+pub(crate) fn manifest_of(path: &Path) -> Result<Manifest, DeployFault> {
+    let text = untrusted_file::read(path, MOST_MANIFEST)
+        .and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
+    let parsed = text.map_err(|error| unreadable(&error)).and_then(|text| manifest::parse(&text));
+    parsed.map_err(|fault| DeployFault { manifest: path.to_owned(), fault })
 }
 
-async fn contents(path: PathBuf, most: u64) -> std::io::Result<Vec<u8>> {
-    let read = tokio::task::spawn_blocking(move || untrusted_file::read(&path, most));
-    read.await.map_err(std::io::Error::other)?
+fn unreadable(error: &std::io::Error) -> ManifestFault {
+    let advice = format!("it cannot be read: {error}");
+    ManifestFault { key: String::new(), line: 1, advice }
+}
+
+async fn read_manifest(path: &Path) -> Result<Manifest, ManifestFault> {
+    let path = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || manifest_of(&path)).await;
+    read.map_err(|error| unreadable(&std::io::Error::other(error)))?.map_err(|fault| fault.fault)
 }
 
 /// A component's bytes. They are the tenant's to name, and the host may read more than the tenant.

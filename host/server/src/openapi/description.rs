@@ -1,24 +1,47 @@
-//! The statuses and media types of a description, checked when it is deployed.
+//! The statuses and media types of a description, checked when it is deployed, and what is said of its paths.
 //!
 //! What no answer can have, and what no request's content type can be, would only
 //! be found out by a client, or never.
 //!
 //! Standards: RFC 9110 §15 (statuses), §8.3.1 (media types).
 
+use engine::app::manifest::trigger::Route;
 use runtime::component::Operation;
 
 /// A media type is a line of a header: longer ones are a mistake or an attack.
 const LONGEST: usize = 255;
 
+/// Routes of a component that are named in a fault.
+const MOST_TOLD: usize = 5;
+
 /// What is wrong with them, and in which operation.
 pub(crate) fn check(operations: &[Operation]) -> Result<(), String> {
     for operation in operations {
-        let place: String =
-            format!("{} {}", operation.method, operation.path).chars().take(200).collect();
-        one(operation)
-            .map_err(|fault| format!("its description is not right: {place}: {fault}"))?;
+        let place = place(operation);
+        one(operation).map_err(|fault| {
+            format!("its description (`operations()`) is not right: {place}: {fault}")
+        })?;
     }
     Ok(())
+}
+
+/// How an operation is named in a fault.
+pub(crate) fn place(operation: &Operation) -> String {
+    format!("{} {}", operation.method, operation.path).chars().take(200).collect()
+}
+
+/// What is said of a path that no route holds: either may be the wrong one.
+pub(crate) fn uncovered(routes: &[Route]) -> String {
+    let told = |route: &Route| format!("`{}` (line {})", route.pattern, route.line);
+    let some: Vec<String> = routes.iter().take(MOST_TOLD).map(told).collect();
+    let more = match routes.len().saturating_sub(MOST_TOLD) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "the manifest gives this component no route that holds this path; its routes are {}{more}",
+        some.join(", ")
+    )
 }
 
 fn one(operation: &Operation) -> Result<(), String> {
@@ -172,7 +195,8 @@ mod tests {
             answers: answers.collect(),
             long_lived: false,
         };
-        let want = want.map(|want| format!("its description is not right: GET /a: {want}"));
+        let want = want
+            .map(|want| format!("its description (`operations()`) is not right: GET /a: {want}"));
         match (check(&[operation]), want) {
             (Ok(()), None) => {}
             (Err(told), Some(want)) => assert!(told.starts_with(&want), "{told}"),

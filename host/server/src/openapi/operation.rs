@@ -11,15 +11,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::app::manifest::component::{Auth, Grants, ReadGrant};
+use engine::app::manifest::trigger::Route;
 use engine::app::route_table::{Pattern, Routes};
 use http::{HeaderMap, Method};
-use model::caller::{Caller, Scope};
+use model::caller::{Caller, Confinement, Scope};
 use model::ids::TenantId;
 use model::problem::{Code, Problem};
 use runtime::component::Operation;
 use runtime::endpoint::Endpoint;
 
 use crate::http::content_type;
+use crate::openapi::description::{place, uncovered};
 use crate::openapi::document::{PUBLIC, PUBLIC_SEND};
 use crate::schema::Schema;
 use crate::schema::child_pool::{SchemaChildren, Specimen, TenantSchema, Unfit};
@@ -59,7 +61,7 @@ pub(crate) enum BodySchema {
 
 /// What is wrong with a description, and in which operation.
 #[derive(Debug, thiserror::Error)]
-#[error("its description is not right: {place}: {fault}")]
+#[error("its description (`operations()`) is not right: {place}: {fault}")]
 pub(crate) struct OperationFault {
     place: String,
     fault: String,
@@ -88,7 +90,7 @@ impl DeployedComponent {
         name: &str,
         endpoint: Endpoint,
         described: Option<Vec<Operation>>,
-        routes: &[Pattern],
+        routes: &[Route],
         grants: Grants,
         checkers: Option<&Arc<SchemaChildren>>,
     ) -> Result<Self, OperationFault> {
@@ -96,7 +98,8 @@ impl DeployedComponent {
         let described = described.filter(|operations| !operations.is_empty());
         let read = |operations| check(operations, routes, checkers);
         let operations = described.as_deref().map(read).transpose()?;
-        let (name, routes) = (name.to_owned(), routes.to_vec());
+        let name = name.to_owned();
+        let routes = routes.iter().map(|route| route.pattern.clone()).collect();
         Ok(Self { name, endpoint, described, routes, operations, grants })
     }
 
@@ -106,8 +109,17 @@ impl DeployedComponent {
             caller.accounts =
                 Some(granted.iter().filter(|account| caller.may_open(account)).cloned().collect());
         }
-        if self.grants.send == Some(false) {
+        let mut withheld = Vec::new();
+        if caller.token.is_none() {
+            withheld.extend(Scope::EVERY.into_iter().filter(|scope| !caller.may(*scope)));
+        } else if self.grants.send == Some(false) && caller.may(Scope::Send) {
             caller.scopes.retain(|scope| *scope != Scope::Send);
+            withheld.push(Scope::Send);
+        }
+        let accounts = caller.token.is_none() || self.grants.accounts.is_some();
+        if accounts || !withheld.is_empty() {
+            let component = self.name.clone();
+            caller.confined = Some(Confinement { component, scopes: withheld, accounts });
         }
         caller
     }
@@ -200,7 +212,7 @@ impl CheckedOperation {
 /// Reads what `describe` said; `routes` are those that the manifest gives the component.
 fn check(
     operations: &[Operation],
-    routes: &[Pattern],
+    routes: &[Route],
     checkers: Option<&Arc<SchemaChildren>>,
 ) -> Result<Routes<Vec<CheckedOperation>>, OperationFault> {
     let fault = |place: &str, fault: String| OperationFault { place: place.to_owned(), fault };
@@ -210,13 +222,8 @@ fn check(
         let place = place(operation);
         let pattern: Pattern =
             operation.path.parse().map_err(|error| fault(&place, format!("{error}")))?;
-        if !routes.iter().any(|route| route.covers(&pattern)) {
-            let routes: Vec<String> = routes.iter().map(|route| format!("`{route}`")).collect();
-            let advice = format!(
-                "the manifest gives this component no route that holds this path; its routes are {}",
-                routes.join(", ")
-            );
-            return Err(fault(&place, advice));
+        if !routes.iter().any(|route| route.pattern.covers(&pattern)) {
+            return Err(fault(&place, uncovered(routes)));
         }
         let checked =
             CheckedOperation::read(operation, checkers).map_err(|error| fault(&place, error))?;
@@ -282,10 +289,6 @@ fn few(operations: &[Operation]) -> Result<(), OperationFault> {
         }
     }
     Ok(())
-}
-
-fn place(operation: &Operation) -> String {
-    format!("{} {}", operation.method, operation.path).chars().take(200).collect()
 }
 
 /// Every schema of an operation: what it is of, its text, and an example that is to fit.
@@ -438,12 +441,12 @@ mod tests {
 
     #[track_caller]
     fn check(operations: &[Operation], want: &str) {
-        let routes = ["/things".parse().unwrap()];
         let told = match few(operations) {
             Ok(()) => String::new(),
             Err(fault) => fault.to_string(),
         };
         assert!(told.ends_with(want) && told.is_empty() == want.is_empty(), "{told}");
-        assert!(super::check(operations, &routes, None).is_err() || want.is_empty());
+        let whole = super::check(operations, &[], None).unwrap_err().to_string();
+        assert!(whole == told || want.is_empty(), "{whole}");
     }
 }

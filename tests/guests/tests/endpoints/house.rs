@@ -79,6 +79,7 @@ impl House {
             accounts: None,
             request: "req_aaaaaaaaaaaaaaaa".parse().unwrap(),
             idempotency_key: None,
+            confined: None,
         };
         let answer =
             self.endpoint.handle(Arc::new(caller), request.body(body).unwrap()).await.unwrap();

@@ -11,7 +11,7 @@ use model::filter::EditKind;
 use model::ids::AccountId;
 
 use crate::app::manifest::fault::ManifestFault;
-use crate::app::manifest::table::{Table, Value};
+use crate::app::manifest::table::{Table, Value, too_many};
 use crate::app::manifest::variable;
 use crate::app::manifest::variable::{Template, Variable};
 
@@ -112,6 +112,9 @@ const EMPTY: [(&str, &str); 5] = [
     ("ai_models", "Postlet has no AI models; remove them"),
 ];
 
+/// Each is compiled when the application is deployed, however many have the same source.
+pub(crate) const MOST_COMPONENTS: usize = 100;
+
 /// Reads `[component]`.
 pub(crate) fn components(
     root: &mut Table<'_>,
@@ -119,6 +122,10 @@ pub(crate) fn components(
 ) -> Result<BTreeMap<String, Component>, ManifestFault> {
     let mut components = BTreeMap::new();
     let Some(all) = root.take("component") else { return Ok(components) };
+    let count = all.table()?.keys().len();
+    if count > MOST_COMPONENTS {
+        return Err(all.fault(&too_many(count, MOST_COMPONENTS)));
+    }
     let mut all = all.table()?;
     for id in all.keys() {
         let entry = all.required(&id)?;

@@ -2,9 +2,11 @@
 //!
 //! Independent of what a manifest means.
 
+use model::foreign::shown;
+
 /// A manifest error, with its position and advice.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {}{advice}", quoted(key))]
+#[error("line {line}: {}", self.words())]
 pub struct ManifestFault {
     /// The key, from the root (`component.send.source`); empty when the file is not TOML.
     pub key: String,
@@ -13,6 +15,11 @@ pub struct ManifestFault {
     pub advice: String,
 }
 
-fn quoted(key: &str) -> String {
-    if key.is_empty() { String::new() } else { format!("`{key}`: ") }
+impl ManifestFault {
+    /// Without the line. A key is the author's, and may hold anything.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let Self { key, advice, .. } = self;
+        if key.is_empty() { shown(advice) } else { shown(format_args!("`{key}`: {advice}")) }
+    }
 }

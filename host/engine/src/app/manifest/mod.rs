@@ -14,14 +14,14 @@ pub mod trigger;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::app::manifest::component::{Auth, Component, ReadGrant};
 use crate::app::manifest::fault::ManifestFault;
-use crate::app::manifest::table::{Table, line};
+use crate::app::manifest::table::{Lines, Table};
 use crate::app::manifest::trigger::{Binding, Route, Target, Triggers};
 use crate::app::manifest::variable::Variable;
 use crate::app::route_table::{Pattern, Routes};
@@ -58,14 +58,15 @@ const TABLES: [&str; 5] =
 /// # Errors
 /// The first fault.
 pub fn parse(text: &str) -> Result<Manifest, ManifestFault> {
+    let lines = Lines::of(text);
     let document = DeTable::parse(text).map_err(|error| ManifestFault {
         key: String::new(),
-        line: line(text, error.span().map_or(0, |span| span.start)),
+        line: lines.line(error.span().map_or(0, |span| span.start)),
         advice: format!("this is not TOML: {}", error.message()),
     })?;
-    let mut root = Table::root(text, &document);
+    let mut root = Table::root(&lines, &document);
     // First, since a misspelt table would otherwise be reported as a missing one by its references.
-    let mut whole = Table::root(text, &document);
+    let mut whole = Table::root(&lines, &document);
     TABLES.iter().for_each(|table| drop(whole.take(table)));
     whole.finish()?;
     match root.take("spin_manifest_version") {
@@ -88,7 +89,7 @@ pub fn parse(text: &str) -> Result<Manifest, ManifestFault> {
     let variables = variable::variables(&mut root)?;
     let components = component::components(&mut root, &variables)?;
     let triggers = trigger::triggers(&mut root, &base)?;
-    check(text, &document, &components, &triggers)?;
+    check(&lines, &document, &components, &triggers)?;
     let Triggers { routes, filters, private: _ } = triggers;
     Ok(Manifest { name, version, description, authors, variables, routes, filters, components })
 }
@@ -132,7 +133,7 @@ fn base(application: &mut Table<'_>) -> Result<String, ManifestFault> {
 
 /// Checks across tables.
 fn check(
-    text: &str,
+    lines: &Lines,
     document: &Spanned<DeTable<'_>>,
     components: &BTreeMap<String, Component>,
     triggers: &Triggers,
@@ -149,7 +150,7 @@ fn check(
         Err(fault(line, key, format!("there is no [component.{id}]")))
     };
     let mut known = Routes::default();
-    let mut served: Vec<&String> = Vec::new();
+    let mut served: BTreeSet<&String> = BTreeSet::new();
     for route in &triggers.routes {
         if let Err(clash) = known.insert(route.pattern.clone(), ()) {
             let old = triggers.routes.iter().find(|old| old.pattern.to_string() == clash.old);
@@ -159,23 +160,23 @@ fn check(
         }
         if let Target::Component(id) = &route.target {
             exists(id, route.line, "http.component")?;
-            served.push(id);
+            served.insert(id);
         }
     }
     for (id, line) in &triggers.private {
         exists(id, *line, "http.component")?;
-        served.push(id);
+        served.insert(id);
     }
-    let mut filtering: Vec<&String> = Vec::new();
+    let mut filtering: BTreeSet<&String> = BTreeSet::new();
     for binding in &triggers.filters {
         exists(&binding.component, binding.line, "mail.component")?;
-        filtering.push(&binding.component);
+        filtering.insert(&binding.component);
     }
     for (id, component) in components {
-        let mut root = Table::root(text, document);
+        let mut root = Table::root(lines, document);
         let mut all = root.table("component")?;
         let entry = all.required(id)?;
-        let (serves, filters) = (served.contains(&id), filtering.contains(&id));
+        let (serves, filters) = (served.contains(id), filtering.contains(id));
         if !serves && !filters {
             return Err(entry.fault("no trigger names this component; add one or remove it"));
         }

@@ -5,6 +5,7 @@
 //!
 //! Invariant: [`Table::finish`] refuses every key that was not taken.
 
+use std::collections::HashSet;
 use std::num::NonZeroU32;
 
 use toml::Spanned;
@@ -14,7 +15,7 @@ use crate::app::manifest::fault::ManifestFault;
 
 /// A table whose keys are taken one by one; keys left at the end are errors.
 pub(crate) struct Table<'a> {
-    text: &'a str,
+    lines: &'a Lines,
     path: String,
     offset: usize,
     table: &'a DeTable<'a>,
@@ -23,27 +24,39 @@ pub(crate) struct Table<'a> {
 
 /// A value and its position.
 pub(crate) struct Value<'a> {
-    text: &'a str,
+    lines: &'a Lines,
     path: String,
     offset: usize,
     value: &'a DeValue<'a>,
 }
 
-/// The line of an offset, from 1.
-pub(crate) fn line(text: &str, offset: usize) -> usize {
-    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+/// Where the lines of a file end. Found once, since a manifest may have many thousand lines and keys.
+pub(crate) struct Lines {
+    ends: Vec<usize>,
+}
+
+impl Lines {
+    pub(crate) fn of(text: &str) -> Self {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        Self { ends: ends.map(|(at, _)| at).collect() }
+    }
+
+    /// The line of an offset, from 1.
+    pub(crate) fn line(&self, offset: usize) -> usize {
+        self.ends.partition_point(|end| *end < offset) + 1
+    }
 }
 
 impl<'a> Table<'a> {
-    pub(crate) fn root(text: &'a str, document: &'a Spanned<DeTable<'a>>) -> Self {
-        Self { text, path: String::new(), offset: 0, table: document.get_ref(), taken: Vec::new() }
+    pub(crate) fn root(lines: &'a Lines, document: &'a Spanned<DeTable<'a>>) -> Self {
+        Self { lines, path: String::new(), offset: 0, table: document.get_ref(), taken: Vec::new() }
     }
 
     pub(crate) fn take(&mut self, key: &str) -> Option<Value<'a>> {
         self.taken.push(key.to_owned());
-        let (found, value) = self.table.iter().find(|(found, _)| found.get_ref() == key)?;
+        let (found, value) = self.table.get_key_value(key)?;
         let path = self.path_of(key);
-        Some(Value { text: self.text, path, offset: found.span().start, value: value.get_ref() })
+        Some(Value { lines: self.lines, path, offset: found.span().start, value: value.get_ref() })
     }
 
     pub(crate) fn required(&mut self, key: &str) -> Result<Value<'a>, ManifestFault> {
@@ -76,7 +89,7 @@ impl<'a> Table<'a> {
             if let Some((_, advice)) = known.iter().find(|(known, _)| *known == key.get_ref()) {
                 return Err(ManifestFault {
                     key: self.path_of(key.get_ref()),
-                    line: line(self.text, key.span().start),
+                    line: self.lines.line(key.span().start),
                     advice: (*advice).to_owned(),
                 });
             }
@@ -85,12 +98,13 @@ impl<'a> Table<'a> {
     }
 
     pub(crate) fn finish(self) -> Result<(), ManifestFault> {
-        let left = |key: &str| !self.taken.iter().any(|taken| taken == key);
+        let taken: HashSet<&str> = self.taken.iter().map(String::as_str).collect();
+        let left = |key: &str| !taken.contains(key);
         match self.table.iter().find(|(key, _)| left(key.get_ref())) {
             None => Ok(()),
             Some((key, _)) => Err(ManifestFault {
                 key: self.path_of(key.get_ref()),
-                line: line(self.text, key.span().start),
+                line: self.lines.line(key.span().start),
                 advice: format!(
                     "Postlet does not honour this key; remove it (known here: {})",
                     self.taken.join(", ")
@@ -105,7 +119,7 @@ impl<'a> Table<'a> {
     }
 
     pub(crate) fn line(&self) -> usize {
-        line(self.text, self.offset)
+        self.lines.line(self.offset)
     }
 
     fn path_of(&self, key: &str) -> String {
@@ -115,7 +129,7 @@ impl<'a> Table<'a> {
 
 impl<'a> Value<'a> {
     pub(crate) fn line(&self) -> usize {
-        line(self.text, self.offset)
+        self.lines.line(self.offset)
     }
 
     pub(crate) fn fault(&self, advice: &str) -> ManifestFault {
@@ -184,9 +198,13 @@ impl<'a> Value<'a> {
         Ok(self.of(table))
     }
 
-    pub(crate) fn tables(&self) -> Result<Vec<Table<'a>>, ManifestFault> {
+    /// At most `most` tables; more than that are not looked at.
+    pub(crate) fn tables(&self, most: usize) -> Result<Vec<Table<'a>>, ManifestFault> {
         let advice = "write it as [[…]], one for each";
         let array = self.value.as_array().ok_or_else(|| self.fault(advice))?;
+        if array.len() > most {
+            return Err(self.fault(&too_many(array.len(), most)));
+        }
         array
             .iter()
             .map(|item| {
@@ -198,13 +216,18 @@ impl<'a> Value<'a> {
 
     fn of(&self, table: &'a DeTable<'a>) -> Table<'a> {
         Table {
-            text: self.text,
+            lines: self.lines,
             path: self.path.clone(),
             offset: self.offset,
             table,
             taken: Vec::new(),
         }
     }
+}
+
+/// What is said about more entries than are taken.
+pub(crate) fn too_many(count: usize, most: usize) -> String {
+    format!("there are {count} of these; an application has at most {most}")
 }
 
 fn word_of<T: Copy>(word: &str, words: &[(&str, T)]) -> Option<T> {

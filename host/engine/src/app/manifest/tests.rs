@@ -31,6 +31,48 @@ fn bad_manifests_are_refused_with_the_place_and_with_advice() {
     }
 }
 
+/// One tenant's manifest is read while the others wait.
+#[test]
+fn an_application_has_at_most_so_many_routes_filters_and_components() {
+    let whole = |routes: usize, filters: usize, components: usize| {
+        let mut text = "spin_manifest_version = 2\n[application]\nname = \"many\"\n".to_owned();
+        for number in 0..routes {
+            text += &format!("[[trigger.http]]\nroute = \"/r{number}\"\ncomponent = \"c0\"\n");
+        }
+        for number in 0..filters {
+            let id = number % components;
+            text += &format!("[[trigger.mail]]\ncomponent = \"c{id}\"\nhook = \"before-send\"\n");
+        }
+        for number in 0..components {
+            text += &format!("[component.c{number}]\nsource = \"own.wasm\"\n");
+        }
+        parse(&text).map_err(|fault| fault.to_string())
+    };
+    assert_eq!(whole(1000, 1000, 100).unwrap().routes.len(), 1000);
+    for (routes, filters, components, want) in [
+        (
+            1001,
+            100,
+            100,
+            "line 4: `trigger.http`: there are 1001 of these; an application has at most 1000",
+        ),
+        (
+            1,
+            1001,
+            100,
+            "line 7: `trigger.mail`: there are 1001 of these; an application has at most 1000",
+        ),
+        (
+            1,
+            101,
+            101,
+            "line 310: `component`: there are 101 of these; an application has at most 100",
+        ),
+    ] {
+        assert_eq!(whole(routes, filters, components).unwrap_err(), want);
+    }
+}
+
 #[test]
 fn variables_are_filled_in_where_they_are_named() {
     let manifest = parse(EVERYTHING).unwrap();

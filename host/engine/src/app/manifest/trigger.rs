@@ -111,18 +111,21 @@ pub(crate) struct Triggers {
     pub(crate) filters: Vec<Binding>,
 }
 
+/// Entries of [[trigger.http]], and of [[trigger.mail]]: the largest application that we know of has 30.
+pub(crate) const MOST_TRIGGERS: usize = 1000;
+
 /// Reads `[trigger]`; `base` precedes every route.
 pub(crate) fn triggers(root: &mut Table<'_>, base: &str) -> Result<Triggers, ManifestFault> {
     let mut triggers = Triggers::default();
     let Some(trigger) = root.take("trigger") else { return Ok(triggers) };
     let mut trigger = trigger.table()?;
     if let Some(http) = trigger.take("http") {
-        for entry in http.tables()? {
+        for entry in http.tables(MOST_TRIGGERS)? {
             triggers.http(entry, base)?;
         }
     }
     if let Some(mail) = trigger.take("mail") {
-        for entry in mail.tables()? {
+        for entry in mail.tables(MOST_TRIGGERS)? {
             triggers.filters.push(binding(entry)?);
         }
     }

@@ -15,10 +15,10 @@ use store::keys::Keys;
 use store::keys::key_file::KeyFile;
 use store::sqlite::inspect::{self, Inspection};
 
-use crate::cli::build;
 use crate::cli::doctor::check::Check;
 use crate::config::master_key::{EnvironmentKeys, KeySource};
 use crate::config::{Config, TenantConfig, master_key};
+use crate::deploy::manifest_of;
 
 /// Below this a burst of large messages fills the disk before anybody reads the mail about it.
 const ROOM: u64 = 1 << 30;
@@ -35,7 +35,7 @@ pub(crate) fn applications(tenants: &[TenantConfig]) -> Vec<Check> {
         tenants.iter().filter_map(|tenant| Some((&tenant.id, tenant.application.as_ref()?)));
     let read = |(id, path): (&model::ids::TenantId, &std::path::PathBuf)| {
         let name = format!("application of {id}");
-        match build::read(path) {
+        match manifest_of(path) {
             Ok(manifest) => {
                 let count = manifest.components.len();
                 Check::ok(&name, format!("{}, components: {count}", path.display()))
