@@ -23,6 +23,7 @@ use runtime::error::{EndpointError, seconds};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
+use crate::api::accounts::handlers::AFTER;
 use crate::api::accounts::oauth_consent;
 use crate::api::metrics::Queue;
 use crate::api::routes::{HostRoute, PublicRoute, TokenRoute};
@@ -374,12 +375,13 @@ fn cursor(resource: TokenRoute, query: &str) -> Result<Option<String>, Problem> 
         if resource != TokenRoute::Accounts || name != "cursor" {
             return Err(unknown_parameter(&name, "resource"));
         }
-        // It is the last id of the page before, so a cursor of any other list is none.
-        if value.parse::<AccountId>().is_err() {
+        // The last id of the page before, with a mark: an id alone is no cursor of this list.
+        let last = value.strip_prefix(AFTER).filter(|last| last.parse::<AccountId>().is_ok());
+        let Some(last) = last else {
             let detail = "the cursor is not one of this list; start without one";
             return Err(Problem::new(Code::InvalidCursor, detail));
-        }
-        cursor = Some(value);
+        };
+        cursor = Some(last.to_owned());
     }
     Ok(cursor)
 }
