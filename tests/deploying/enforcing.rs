@@ -96,6 +96,33 @@ async fn header_fields_are_shown_where_they_are_honoured() {
     assert_eq!(shown, want);
 }
 
+/// Generators make functions of the names: they are words, and each is there once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn operations_have_names_that_people_would_choose_and_parameters_are_explained() {
+    let site = Site::start().await;
+    let document = site.get(Who::Nobody, "/-/openapi.json").await.json();
+    let mut seen = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap().to_owned();
+            let is_name = id.bytes().all(|byte| byte.is_ascii_alphabetic());
+            assert!(is_name && !id.contains("V1"), "{method} {path}: {id}");
+            assert!(!seen.contains(&id), "{id}");
+            seen.push(id);
+            for parameter in operation["parameters"].as_array().unwrap() {
+                assert!(parameter["description"].is_string(), "{method} {path}: {parameter}");
+            }
+            let tag = &operation["tags"][0];
+            assert_eq!(tag == "tokens", path.starts_with("/v1/tokens"), "{path}");
+        }
+    }
+    for id in ["listMessages", "getMessage", "sendMessage", "listAccounts"] {
+        assert!(seen.iter().any(|seen| seen == id), "{id}");
+    }
+    let names = document["components"]["schemas"].as_object().unwrap();
+    assert!(!names.contains_key("MessagesAddress") && names.contains_key("MailAddress"));
+}
+
 fn refers(document: &Value, part: &Value) {
     match part {
         Value::Object(members) => {

@@ -47,7 +47,7 @@ pub(crate) struct Row<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) size: Option<Option<u64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) thread_id: Option<&'a str>,
+    pub(crate) thread_id: Option<Option<&'a str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) preview: Option<Option<&'a str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,7 +157,7 @@ impl<'a> Row<'a> {
             subject: Some(facts.subject.as_deref()),
             flags: Some(stored.map_or(&[], |stored| stored.keywords.as_slice())),
             size: Some(summary.size),
-            thread_id: Some(&facts.thread_id),
+            thread_id: Some(Some(facts.thread_id.as_str()).filter(|id| !id.is_empty())),
             preview: None,
             has_attachments: None,
             unparsed: summary.unparsed,
@@ -253,4 +253,41 @@ impl<'a> Field<'a> {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
 fn is_false(value: &bool) -> bool {
     !*value
+}
+
+#[cfg(test)]
+mod tests {
+    use kit::bindings::postlet::mail::content::Facts;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// An empty word would put all mail without ids into one conversation.
+    #[test]
+    fn a_message_without_usable_ids_is_of_no_thread() {
+        assert_eq!(thread(""), Value::Null);
+        assert_eq!(thread("t1"), json!("t1"));
+    }
+
+    fn thread(thread_id: &str) -> Value {
+        let facts = Facts {
+            message_id: None,
+            thread_id: thread_id.to_owned(),
+            date: None,
+            sender: Vec::new(),
+            to: Vec::new(),
+            cc: Vec::new(),
+            subject: None,
+        };
+        let summary = Summary {
+            stored: None,
+            facts,
+            size: None,
+            unparsed: false,
+            unavailable: false,
+            preview: None,
+            has_attachments: None,
+        };
+        serde_json::to_value(Row::new(&summary)).unwrap()["threadId"].take()
+    }
 }

@@ -27,10 +27,8 @@ struct Change {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Flags {
-    #[serde(default)]
-    add: Vec<String>,
-    #[serde(default)]
-    remove: Vec<String>,
+    add: Option<Vec<String>>,
+    remove: Option<Vec<String>>,
     set: Option<Vec<String>>,
 }
 
@@ -126,23 +124,24 @@ pub(crate) fn delete(request: &Request, id: &str) -> Result<Answer, Problem> {
 }
 
 fn checked(flags: Flags) -> Result<FlagChange, Problem> {
-    if flags.set.is_some() && !(flags.add.is_empty() && flags.remove.is_empty()) {
+    if flags.set.is_some() && (flags.add.is_some() || flags.remove.is_some()) {
         return Err(Problem::at("/flags/set", "exclusive", "`set` excludes `add` and `remove`"));
     }
+    let (add, remove) = (flags.add.unwrap_or_default(), flags.remove.unwrap_or_default());
     let set = flags.set.as_deref().unwrap_or_default();
-    for (name, list) in [("add", flags.add.as_slice()), ("remove", &flags.remove), ("set", set)] {
+    for (name, list) in [("add", add.as_slice()), ("remove", &remove), ("set", set)] {
         for (index, flag) in list.iter().enumerate() {
             if let Err((code, detail)) = words::flag(flag) {
                 return Err(Problem::at(format!("/flags/{name}/{index}"), code, detail));
             }
         }
     }
-    let added = |flag: &String| flags.add.iter().any(|added| added.eq_ignore_ascii_case(flag));
-    if let Some(index) = flags.remove.iter().position(added) {
+    let added = |flag: &String| add.iter().any(|added| added.eq_ignore_ascii_case(flag));
+    if let Some(index) = remove.iter().position(added) {
         let detail = "this flag is in `add` too";
         return Err(Problem::at(format!("/flags/remove/{index}"), "contradiction", detail));
     }
-    Ok(FlagChange { add: flags.add, remove: flags.remove, set: flags.set })
+    Ok(FlagChange { add, remove, set: flags.set })
 }
 
 /// The answer to a batch of one.
@@ -166,6 +165,8 @@ mod tests {
         );
         check(r#"{"add": ["\\Seen"], "remove": ["\\Flagged"]}"#, None);
         check(r#"{"set": []}"#, None);
+        check(r#"{"set": [], "add": []}"#, Some(("/flags/set", "exclusive")));
+        check(r#"{"set": ["a"], "remove": []}"#, Some(("/flags/set", "exclusive")));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use kit::problem::{Kind, Problem};
 use kit::request_body::Body;
 use kit::words;
 
+use crate::inline_files;
 use crate::json_draft::{MOST, UNKNOWN_TYPE, in_line, read_in_form};
 
 /// More parts than this are no message: each list of a draft full, and the fields that are there once.
@@ -57,6 +58,14 @@ pub(crate) fn read(body: Body, boundary: Option<&str>) -> Result<Draft, Problem>
         }
         take(&mut form, part, &mut draft)?;
         bounded(&draft)?;
+    }
+    let names = draft.attachments.iter().filter_map(|file| {
+        let (name, id) = (file.filename.as_deref()?, file.content_id.as_deref()?);
+        (file.disposition == Disposition::Inline && name != id).then_some((name, id))
+    });
+    let names: Vec<(&str, &str)> = names.collect();
+    if let (Some(html), false) = (draft.html.as_deref(), names.is_empty()) {
+        draft.html = Some(inline_files::renamed(html, &names));
     }
     Ok(draft)
 }
@@ -106,7 +115,12 @@ fn take(form: &mut Form<Body>, part: Part, draft: &mut Draft) -> Result<(), Prob
         }
         "inline" => {
             let content = spooled(form)?;
-            draft.attachments.push(attachment(part, content, Disposition::Inline));
+            let mut file = attachment(part, content, Disposition::Inline);
+            let number = draft.attachments.len() + 1;
+            if let Some(name) = file.filename.as_deref() {
+                file.content_id = Some(inline_files::content_id(name, number));
+            }
+            draft.attachments.push(file);
         }
         "json" => add(draft, read_in_form(&bytes(form, name, TEXT)?)?)?,
         _ => {
@@ -211,14 +225,9 @@ fn nameless(form: &mut Form<Body>, name: &str) -> Problem {
 }
 
 fn attachment(part: Part, content: types::Octets, disposition: Disposition) -> Attachment {
-    let filename = part.filename.as_deref().map(words::filename);
     Attachment {
-        // HTML in the same form names an inline file as cid:<its file name>.
-        content_id: match disposition {
-            Disposition::Inline => filename.clone(),
-            Disposition::Attachment => None,
-        },
-        filename,
+        content_id: None,
+        filename: part.filename.as_deref().map(words::filename),
         content_type: part.content_type.unwrap_or_else(|| UNKNOWN_TYPE.to_owned()),
         disposition,
         content,

@@ -7,6 +7,7 @@
 //! no host is tested there and in WebAssembly alike.
 
 mod json_draft;
+mod inline_files;
 mod form_draft;
 mod submissions;
 mod describe;

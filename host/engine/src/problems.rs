@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::caller::{Caller, Scope};
+use model::mail::mailbox::Role;
 use model::port::capacity::AtCapacity;
 use model::port::dial::{DialError, TlsFault};
 use model::port::imap::{ImapError, NoCode};
@@ -86,7 +87,11 @@ pub(crate) fn stale_message() -> Problem {
 
 /// No mailbox of that name.
 pub(crate) fn no_such_mailbox(name: &str) -> Problem {
-    let detail = format!("the account has no mailbox `{}`", printable(name));
+    let advice = match Role::from_attribute(&format!("\\{name}")) {
+        Some(role) => format!("the one with that role is named `{}`", role.attribute()),
+        None => "`GET …/mailboxes` lists those that there are".to_owned(),
+    };
+    let detail = format!("the account has no mailbox `{}`; {advice}", printable(name));
     Problem::new(Code::NoSuchMailbox, detail)
 }
 
@@ -455,6 +460,14 @@ mod tests {
         };
         assert_eq!(told(true), Code::TooManyRequests);
         assert_eq!(told(false), Code::Unavailable);
+    }
+
+    #[test]
+    fn a_role_without_its_backslash_is_recognised() {
+        let told = |name: &str| no_such_mailbox(name).detail;
+        assert!(told("sent").ends_with(r"`sent`; the one with that role is named `\Sent`"));
+        assert!(told("Sant").ends_with("`Sant`; `GET …/mailboxes` lists those that there are"));
+        assert!(told(r"\Nonsense").contains("/mailboxes"));
     }
 
     #[test]

@@ -24,9 +24,12 @@ pub enum Wanted {
 /// Reads a `Range` for `size` bytes. What cannot be read is ignored, as the standard asks.
 #[must_use]
 pub fn wanted(range: &str, size: u64) -> Wanted {
+    // Units are compared without case (RFC 9110 section 14.1).
     let Some((first, last)) = range
         .trim()
-        .strip_prefix("bytes=")
+        .split_once('=')
+        .filter(|(unit, _)| unit.eq_ignore_ascii_case("bytes"))
+        .map(|(_, ranges)| ranges)
         .filter(|ranges| !ranges.contains(','))
         .and_then(|range| range.trim().split_once('-'))
     else {
@@ -60,6 +63,7 @@ mod tests {
     #[test]
     fn one_range_is_cut_to_the_size() {
         check("bytes=0-0", Wanted::Slice { start: 0, end: 1 });
+        check("BYTES=0-0", Wanted::Slice { start: 0, end: 1 });
         check("bytes=2-", Wanted::Slice { start: 2, end: 10 });
         check("bytes=2-99", Wanted::Slice { start: 2, end: 10 });
         check("bytes=-3", Wanted::Slice { start: 7, end: 10 });

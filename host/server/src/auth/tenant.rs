@@ -11,10 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use http::{HeaderMap, Uri, header, request};
 use model::ids::TenantId;
-use model::problem::{Code, Problem};
+use model::problem::Problem;
 
 use crate::config::TenantConfig;
 use crate::config::host_name::HostName;
+use crate::http::no_route::no_route;
 
 /// What a path of one tenant begins with, in front of its id.
 pub(crate) const PREFIX: &str = "/t/";
@@ -56,10 +57,7 @@ impl TenantResolver {
         let Some((id, rest)) = prefixed(head.uri.path()) else {
             return Ok(TenantAddress { tenant: by_host, base: String::new() });
         };
-        let unknown = || {
-            let detail = "no route leads here; /-/docs shows those that there are";
-            Problem::new(Code::NotFound, detail)
-        };
+        let unknown = || no_route("", |_| false);
         let tenant =
             self.tenants.iter().find(|tenant| tenant.as_str() == id).ok_or_else(unknown)?.clone();
         // At a tenant's own name its neighbours do not exist.
@@ -101,6 +99,8 @@ fn prefixed(path: &str) -> Option<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use model::problem::Code;
+
     use super::*;
 
     #[test]

@@ -8,6 +8,7 @@ use model::ids::AccountId;
 use model::problem::{Code, Problem};
 use runtime::body::Body;
 
+use crate::api::accounts::handlers::AFTER;
 use crate::api::accounts::oauth_consent;
 use crate::api::metrics::Queue;
 use crate::api::routes::{PublicRoute, TokenRoute};
@@ -159,12 +160,13 @@ fn cursor(resource: TokenRoute, query: &str) -> Result<Option<String>, Problem> 
         if resource != TokenRoute::Accounts || name != "cursor" {
             return Err(unknown_parameter(&name, "resource"));
         }
-        // It is the last id of the page before, so a cursor of any other list is none.
-        if value.parse::<AccountId>().is_err() {
+        // The last id of the page before, with a mark: an id alone is no cursor of this list.
+        let last = value.strip_prefix(AFTER).filter(|last| last.parse::<AccountId>().is_ok());
+        let Some(last) = last else {
             let detail = "the cursor is not one of this list; start without one";
             return Err(Problem::new(Code::InvalidCursor, detail));
-        }
-        cursor = Some(value);
+        };
+        cursor = Some(last.to_owned());
     }
     Ok(cursor)
 }

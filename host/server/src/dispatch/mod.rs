@@ -27,6 +27,7 @@ use crate::deploy::application::{Deployment, RouteTarget};
 use crate::dispatch::component_request::MatchedRoute;
 use crate::dispatch::context::{RequestContext, no_token};
 use crate::host::Host;
+use crate::http::no_route::{no_public_route, no_route};
 use crate::http::{request_head, response};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("postlet-request-id");
@@ -129,9 +130,8 @@ async fn route(
         if common.is_some() {
             return Err(no_token());
         }
-        let detail = "no route of the default application leads here; a tenant's own need its \
-                      token, its host name or /t/ and its id before the path";
-        return Err(Problem::new(Code::NotFound, detail));
+        let routes = &host.deployments.default().routes;
+        return Err(no_public_route(&path, |path| routes.find(path).is_some()));
     };
     if caller.is_none() {
         Span::current().record("tenant", tenant.as_str()).record("anonymous", true);
@@ -139,8 +139,7 @@ async fn route(
     // Held to the end: whatever is deployed meanwhile is for the next request.
     let deployment: Arc<Deployment> = host.deployments.of(tenant);
     let Some(found) = deployment.routes.find(&path) else {
-        let detail = "no route leads here; /-/docs shows those that there are";
-        return Err(Problem::new(Code::NotFound, detail));
+        return Err(no_route(&path, |path| deployment.routes.find(path).is_some()));
     };
     let matched = found.pattern.to_string();
     *pattern = Some(matched.clone());

@@ -5,11 +5,14 @@
 //!
 //! Standards: OpenAPI 3.1.0, JSON Schema 2020-12.
 
+use std::collections::HashSet;
+
 use engine::app::route_table::Pattern;
 use runtime::component::Operation;
 use serde_json::{Map, Value, json};
 
 use crate::openapi::named_schemas::Schemas;
+use crate::openapi::operation_names;
 use crate::openapi::request_headers;
 
 /// The type of a problem document (RFC 9457 §3).
@@ -23,6 +26,9 @@ pub(crate) const PUBLIC: &str = "public";
 
 /// The same, where the operation sends.
 pub(crate) const PUBLIC_SEND: &str = "public send";
+
+/// The host's own operations, as a group: they have several headings.
+const HOST: &str = "host";
 
 /// Operations under one heading.
 pub(crate) struct Group<'a> {
@@ -49,8 +55,7 @@ impl<'a> Group<'a> {
 
     /// The host's own.
     pub(crate) fn host(operations: &'a [Operation], checked: &'a [&'a str]) -> Self {
-        let description = Some("Postlet itself");
-        Self { name: "host", description, operations, checked, unchecked: &[] }
+        Self { name: HOST, description: None, operations, checked, unchecked: &[] }
     }
 }
 
@@ -61,19 +66,26 @@ pub(crate) fn document(title: &str, version: &str, groups: &[Group<'_>]) -> Valu
     let mut paths = Map::new();
     let mut tags = Vec::with_capacity(groups.len());
     for group in groups {
+        if group.name == HOST {
+            let told =
+                |(_, noun, text): &(_, &str, &str)| json!({"name": noun, "description": text});
+            tags.extend(operation_names::HEADINGS.iter().map(told));
+            continue;
+        }
         let mut tag = json!({"name": group.name});
         if let (Some(tag), Some(text)) = (tag.as_object_mut(), group.description) {
             tag.insert("description".to_owned(), json!(text));
         }
         tags.push(tag);
     }
+    let mut ids = HashSet::new();
     // Names go to the host first: what a tenant adds, which is shown at the top, changes none of them.
     for group in groups.iter().rev() {
         for one in group.operations {
             let (path, names) = template(&one.path);
             let entry = paths.entry(path).or_insert_with(|| json!({}));
             if let Some(entry) = entry.as_object_mut() {
-                let told = operation(group, one, &names, &mut schemas);
+                let told = operation(group, one, &names, &mut schemas, &mut ids);
                 entry.insert(one.method.to_ascii_lowercase(), told);
             }
         }
@@ -137,9 +149,22 @@ fn operation(
     operation: &Operation,
     names: &[&str],
     schemas: &mut Schemas,
+    ids: &mut HashSet<String>,
 ) -> Value {
-    let id = identity(operation);
-    let mut parameters: Vec<Value> = names.iter().map(|name| in_path(name)).collect();
+    let id = identity(operation, ids);
+    let mut parameters: Vec<Value> = names
+        .iter()
+        .map(|name| {
+            let mut parameter = in_path(name);
+            let meaning = operation_names::parameter(&operation.method, &operation.path, name);
+            if let (Some(members), Some(meaning)) = (parameter.as_object_mut(), meaning) {
+                members.insert("description".to_owned(), json!(meaning));
+            }
+            parameter
+        })
+        .collect();
+    let tag =
+        if group.name == HOST { operation_names::heading(&operation.path) } else { group.name };
     parameters.extend(operation.parameters.iter().map(|parameter| {
         json!({
             "name": parameter.name, "in": "query", "required": parameter.required,
@@ -150,7 +175,7 @@ fn operation(
     let sends = matches!(operation.scope.as_str(), PUBLIC_SEND | "send");
     parameters.extend(request_headers::parameters(operation, sends));
     let mut document = json!({
-        "operationId": id, "tags": [group.name], "summary": operation.summary,
+        "operationId": id, "tags": [tag], "summary": operation.summary,
         "parameters": parameters, "responses": responses(group, operation, &id, schemas),
         "security": match operation.scope.as_str() {
             PUBLIC | PUBLIC_SEND => json!([]),
@@ -262,13 +287,16 @@ fn template(path: &str) -> (String, Vec<&str>) {
     (path, names)
 }
 
-/// Unique, since method and path are.
-fn identity(operation: &Operation) -> String {
-    let words = operation.path.split('/').map(|word| word.replace(':', "by-"));
-    std::iter::once(operation.method.to_ascii_lowercase())
-        .chain(words.filter(|word| !word.is_empty()))
-        .collect::<Vec<_>>()
-        .join("-")
+/// Unique in a document: two paths may differ in nothing that a name can have.
+fn identity(operation: &Operation, ids: &mut HashSet<String>) -> String {
+    let base = operation_names::name(&operation.method, &operation.path);
+    let mut id = base.clone();
+    let mut more = 1;
+    while !ids.insert(id.clone()) {
+        more += 1;
+        id = format!("{base}{more}");
+    }
+    id
 }
 
 fn problem() -> Value {

@@ -21,6 +21,7 @@ use runtime::component::Operation;
 use runtime::endpoint::Endpoint;
 
 use crate::http::content_type;
+use crate::http::no_route::no_route;
 use crate::openapi::description::{place, uncovered};
 use crate::openapi::document::{PUBLIC, PUBLIC_SEND};
 use crate::schema::Schema;
@@ -173,10 +174,7 @@ impl DeployedComponent {
     ) -> Result<Option<&CheckedOperation>, Problem> {
         let Some(operations) = &self.operations else { return Ok(None) };
         let Some(found) = operations.find(path) else {
-            return Err(Problem::new(
-                Code::NotFound,
-                "no operation of this application lies at this path",
-            ));
+            return Err(no_route(path, |path| operations.find(path).is_some()));
         };
         // HEAD is GET without the body (RFC 9110 §9.3.2).
         let wanted = if method == Method::HEAD { &Method::GET } else { method };

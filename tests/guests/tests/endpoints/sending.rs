@@ -47,6 +47,8 @@ async fn a_form_becomes_a_submission_and_its_file_is_not_changed() {
     part("name=\"json\"", br#"{"to": [], "text": "hi"}"#);
     part("name=\"attachment\"; filename=\"a %22b%22.bin\"\r\nContent-Type: image/png", &raw());
     part("name=\"inline\"; filename=\"lo\\go.png\"", b"x");
+    part("name=\"inline\"; filename=\"a b.png\"", b"y");
+    part("name=\"html\"", b"<img src=\"cid:lo_go.png\"><img src=\"cid:a%20b.png\">");
     form.extend_from_slice(b"--XX--\r\n");
     let fields = [("content-type", "multipart/form-data; boundary=XX")];
     let answer = house.ask("POST", "/send", "/send", &fields, form).await;
@@ -60,6 +62,11 @@ async fn a_form_becomes_a_submission_and_its_file_is_not_changed() {
     assert_eq!(draft.attachments[0].content_type, "image/png");
     assert_eq!(draft.attachments[0].content.in_memory().unwrap(), raw());
     assert_eq!(draft.attachments[1].content_id.as_deref(), Some("lo_go.png"));
+    // No content id has a space, so the file gets one, and the HTML follows.
+    assert_eq!(draft.attachments[2].filename.as_deref(), Some("a b.png"));
+    assert_eq!(draft.attachments[2].content_id.as_deref(), Some("inline-3"));
+    let html = "<img src=\"cid:lo_go.png\"><img src=\"cid:inline-3\">";
+    assert_eq!(draft.html.as_deref(), Some(html));
 }
 
 #[tokio::test]

@@ -25,6 +25,8 @@ use crate::http::response;
 
 /// Accounts in one answer.
 const PAGE: usize = 100;
+/// Before the last id of a page, it makes a cursor.
+pub(crate) const AFTER: &str = "after:";
 
 /// What the handlers need.
 #[derive(Debug)]
@@ -56,7 +58,10 @@ impl AccountsApi {
         }
         Ok(response::json(
             StatusCode::OK,
-            &json!({"accounts": accounts, "nextCursor": page.next_cursor}),
+            &json!({
+                "accounts": accounts,
+                "nextCursor": page.next_cursor.map(|last| format!("{AFTER}{last}")),
+            }),
         ))
     }
 

@@ -225,5 +225,39 @@ pub(crate) fn identities(written: Vec<IdentityRequest>) -> Result<Vec<Identity>,
         let email = address(&format!("/identities/{index}/email"), &identity.email)?;
         Ok(Identity { name: identity.name, email })
     };
-    written.into_iter().enumerate().map(read).collect()
+    let read: Vec<Identity> =
+        written.into_iter().enumerate().map(read).collect::<Result<_, Problem>>()?;
+    let twice = (1..read.len()).find(|index| {
+        let (before, from) = read.split_at(*index);
+        from.first().is_some_and(|one| before.iter().any(|other| other.email.same_as(&one.email)))
+    });
+    match twice {
+        None => Ok(read),
+        Some(index) => {
+            let detail = "this address is there already: a domain is compared without case";
+            Err(faulty(&format!("/identities/{index}/email"), "repeated", detail))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_an_identity_once() {
+        check(&["u@x.test", "v@x.test", "U@x.test"], None);
+        check(&["u@x.test", "v@x.test", "u@X.test"], Some("/identities/2/email"));
+        check(&["u@x.test", "u@x.test"], Some("/identities/1/email"));
+    }
+
+    #[track_caller]
+    fn check(emails: &[&str], want: Option<&str>) {
+        let written = emails
+            .iter()
+            .map(|email| serde_json::from_value(serde_json::json!({"email": email})).unwrap());
+        let found = identities(written.collect()).err();
+        let found = found.map(|problem| problem.faults.first().unwrap().pointer.clone());
+        assert_eq!(found.as_deref(), want, "{emails:?}");
+    }
 }

@@ -1,0 +1,133 @@
+//! What clients call operations, and under which heading they stand.
+//!
+//! Generators make a function of each `operationId`. Those of Postlet's own routes are chosen here, in one
+//! place, so that no two are alike and none changes by accident. WIT has no place for one, so those of other
+//! components follow from method and path.
+//!
+//! Refuses to know what an operation does.
+
+/// Method, path and name of what the host and the default application serve.
+const NAMED: &[(&str, &str, &str)] = &[
+    ("GET", "/-/health", "getHealth"),
+    ("GET", "/-/ready", "getReadiness"),
+    ("GET", "/-/wit", "listWitFiles"),
+    ("GET", "/-/wit/:file", "getWitFile"),
+    ("GET", "/-/wit.tar", "getWitArchive"),
+    ("GET", "/-/openapi.json", "getOpenApiDocument"),
+    ("GET", "/-/docs", "getDocs"),
+    ("GET", "/-/oauth/callback", "endConsent"),
+    ("GET", "/-/metrics", "getMetrics"),
+    ("POST", "/-/key/rotate", "rotateKey"),
+    ("GET", "/v1/tokens", "listTokens"),
+    ("POST", "/v1/tokens", "createToken"),
+    ("DELETE", "/v1/tokens/:token", "deleteToken"),
+    ("GET", "/v1/accounts", "listAccounts"),
+    ("POST", "/v1/accounts", "createAccount"),
+    ("POST", "/v1/accounts/verify", "verifyServers"),
+    ("GET", "/v1/accounts/:account", "getAccount"),
+    ("PATCH", "/v1/accounts/:account", "updateAccount"),
+    ("DELETE", "/v1/accounts/:account", "deleteAccount"),
+    ("POST", "/v1/accounts/:account/oauth", "beginConsent"),
+    ("GET", "/v1/accounts/:account/identities", "listIdentities"),
+    ("PUT", "/v1/accounts/:account/identities", "replaceIdentities"),
+    ("POST", "/v1/accounts/:account/verify", "verifyAccount"),
+    ("POST", "/v1/accounts/:account/test", "testAccount"),
+    ("POST", "/v1/accounts/:account/send", "sendMessage"),
+    ("GET", "/v1/accounts/:account/submissions", "listSubmissions"),
+    ("GET", "/v1/accounts/:account/submissions/:submission", "getSubmission"),
+    ("GET", "/v1/accounts/:account/mailboxes", "listMailboxes"),
+    ("GET", "/v1/accounts/:account/messages", "listMessages"),
+    ("GET", "/v1/accounts/:account/messages/:message", "getMessage"),
+    ("PATCH", "/v1/accounts/:account/messages/:message", "updateMessage"),
+    ("DELETE", "/v1/accounts/:account/messages/:message", "deleteMessage"),
+    ("GET", "/v1/accounts/:account/messages/:message/text", "getMessageText"),
+    ("GET", "/v1/accounts/:account/messages/:message/html", "getMessageHtml"),
+    ("GET", "/v1/accounts/:account/messages/:message/raw", "getMessageRaw"),
+    ("GET", "/v1/accounts/:account/messages/:message/parts/:path", "getPart"),
+    ("GET", "/v1/accounts/:account/messages/:message/attachments/:n", "getAttachment"),
+    ("POST", "/v1/accounts/:account/messages/:message/move", "moveMessage"),
+    ("POST", "/v1/accounts/:account/messages/:message/copy", "copyMessage"),
+    ("GET", "/v1/providers", "findProvider"),
+    ("GET", "/v1/providers/:domain", "getProvider"),
+];
+
+/// Headings of the host's own operations: the beginning of a path, the noun, and what people read.
+pub(crate) const HEADINGS: &[(&str, &str, &str)] = &[
+    ("/v1/accounts", "accounts", "Connects mailboxes, and says whether they work"),
+    ("/v1/tokens", "tokens", "Makes and revokes tokens"),
+    ("/", "host", "Postlet itself"),
+];
+
+/// What names of path parameters mean in the operations of [`NAMED`].
+const PARAMETERS: &[(&str, &str)] = &[
+    ("account", "The id of an account"),
+    ("message", "The id of a message, as lists and moves have it"),
+    ("submission", "`submissionId`, as the answer to a send has it"),
+    ("path", "The path of a part, as `part` of a fetched message has it: `1.2`"),
+    ("n", "The `number` of an attachment, counted from 1"),
+    ("token", "The id of a token, as the list has it"),
+    ("domain", "What follows the `@` of an address"),
+    ("file", "The name of a file, as the list has it"),
+];
+
+/// The name of an operation; of one that is not Postlet's own, `GET /things/:id` is `getThingsById`.
+pub(crate) fn name(method: &str, path: &str) -> String {
+    if let Some(name) = known(method, path) {
+        return name.to_owned();
+    }
+    let mut name = method.to_ascii_lowercase();
+    for segment in path.split('/') {
+        if segment.starts_with(':') {
+            name += "By";
+        }
+        for word in segment.split(|c: char| !c.is_ascii_alphanumeric()) {
+            let (first, rest) = word.split_at(word.len().min(1));
+            name += &first.to_ascii_uppercase();
+            name += rest;
+        }
+    }
+    name
+}
+
+/// The heading of one of the host's own.
+pub(crate) fn heading(path: &str) -> &'static str {
+    let found = HEADINGS.iter().find(|(start, ..)| path.starts_with(start));
+    found.map_or("host", |(_, noun, _)| noun)
+}
+
+/// What a parameter in the path of an operation means.
+pub(crate) fn parameter(method: &str, path: &str, name: &str) -> Option<&'static str> {
+    known(method, path)?;
+    PARAMETERS.iter().find(|(known, _)| *known == name).map(|(_, meaning)| *meaning)
+}
+
+fn known(method: &str, path: &str) -> Option<&'static str> {
+    let found = NAMED.iter().find(|(verb, place, _)| (*verb, *place) == (method, path));
+    found.map(|(.., name)| *name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_names_are_alike() {
+        let names: HashSet<&str> = NAMED.iter().map(|(.., name)| *name).collect();
+        assert_eq!(names.len(), NAMED.len());
+    }
+
+    #[test]
+    fn other_operations_are_named_after_their_path() {
+        assert_eq!(name("GET", "/things/:id/by-day.json"), "getThingsByIdByDayJson");
+        assert_eq!(name("PUT", "/"), "put");
+        assert_eq!(name("DELETE", "/v1/tokens/:token"), "deleteToken");
+    }
+
+    #[test]
+    fn only_what_is_postlets_own_is_explained() {
+        assert!(parameter("GET", "/v1/accounts/:account", "account").is_some());
+        assert_eq!(parameter("GET", "/things/:path", "path"), None);
+    }
+}
