@@ -137,8 +137,8 @@ async fn route(
         if common.is_some() {
             return Err(no_token());
         }
-        let detail = "no route of the default application leads here; a tenant's own need its \
-                      token, its host name or /t/ and its id before the path";
+        let detail = "no route leads here without a token; the routes of a tenant's own application \
+                      are reached with its token, under its host name, or below /t/{tenant}";
         return Err(Problem::new(Code::NotFound, detail));
     };
     if caller.is_none() {
