@@ -181,6 +181,10 @@ impl Deployments {
         let mut compiled = BTreeMap::new();
         for (name, written) in &manifest.components {
             let wasm = read(directory, name, written).await?;
+            if wasm.len() >= LARGE {
+                let (tenant, bytes) = (tenant.as_str(), wasm.len());
+                tracing::info!(tenant, component = %name, bytes, "a large component is compiled");
+            }
             let result = self.compiler.compile(&self.runtime, name, &wasm).await;
             let made = result.map_err(|error| at_source(name, written, error.to_string()))?;
             if let Some(operations) = &made.operations {
@@ -203,6 +207,9 @@ impl Deployments {
 
 /// Bytes of a manifest: the largest of ours has 3 KiB.
 pub(crate) const MOST_MANIFEST: u64 = 1 << 20;
+
+/// Bytes of a component that is told of before it is compiled: that takes seconds.
+const LARGE: usize = 1 << 20;
 
 /// The embedded components, by name.
 pub(crate) async fn embedded(
