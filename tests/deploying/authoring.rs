@@ -86,6 +86,36 @@ async fn what_a_guest_writes_and_a_panic_are_shown_once_with_their_request() {
     }
 }
 
+/// The request id of a failure leads to an entry of the log, whatever components wrote before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_component_is_told_and_one_that_writes_without_end_hides_no_failure() {
+    let files: [(&str, &[u8]); 3] = [
+        ("spin.toml", BOTH.as_bytes()),
+        ("own.wasm", guests::HOSTILE),
+        ("judge.wasm", guests::HOSTILE_FILTER),
+    ];
+    let directory = directory(&files);
+    let own = directory.path().join("own.wasm");
+    // A custom section (WebAssembly core 3.0 §5.5.3) of 2 MiB makes it large.
+    let padding = [&[0, 0x81, 0x80, 0x80, 1, 0][..], &[0; 2 << 20]].concat();
+    std::fs::write(&own, [guests::HOSTILE, &padding].concat()).unwrap();
+    let dev = Dev::start(&directory.path().join("spin.toml"));
+    let line = dev.hears("a large component is compiled");
+    let bytes = format!("bytes={}", own.metadata().unwrap().len());
+    assert!(line.contains("component=own") && line.contains(&bytes), "{line}");
+    dev.hears("is served");
+    for _ in 0..5 {
+        assert!(dev.get("/own/log-flood").await.0 >= 500);
+    }
+    let line = dev.hears("until it ends lines are left out");
+    assert!(line.contains("tenant=\"demo\""), "{line}");
+    let (status, problem) = dev.get("/own/panic").await;
+    let problem: serde_json::Value = serde_json::from_str(&problem).unwrap();
+    assert_eq!(status, 500, "{problem}");
+    let line = dev.hears(problem["requestId"].as_str().unwrap());
+    assert!(line.contains("the component trapped"), "{line}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_first_deploy_that_fails_holds_mail_back_and_another_command_builds() {
     let manifest = |command: &str| {

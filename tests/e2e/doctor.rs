@@ -158,6 +158,60 @@ fn each_thing_that_is_wrong_is_named_with_what_to_do() {
     seen.blames("configuration", "\n[[tenant]]\nid = \"acme\"");
 }
 
+/// What `up` would not serve is not in order.
+#[test]
+fn an_application_whose_component_cannot_be_read_is_told() {
+    let application = "spin_manifest_version = 2\n[application]\nname = \"own\"\n\
+        [[trigger.http]]\nroute = \"/own\"\ncomponent = \"own\"\n\
+        [component.own]\nsource = \"own.wasm\"\n";
+    let site = Site::new(None, &[]).with_application(application, b"\0asm");
+    let name = "application of acme";
+    let seen = Seen::of(&site, &["--offline"]);
+    assert_eq!(seen.state(name), "ok", "{}", seen.text);
+    let wasm = site.config().with_file_name("own.wasm");
+    let outside = tempfile::NamedTempFile::new().unwrap();
+    fs::write(outside.path(), b"\0asm").unwrap();
+    let pipe = || assert!(Command::new("mkfifo").arg(&wasm).status().unwrap().success());
+    let link = || std::os::unix::fs::symlink(outside.path(), &wasm).unwrap();
+    // (how it comes to be, what is told)
+    let ways: [(&dyn Fn(), &str); 4] = [
+        (&|| (), "No such file"),
+        (&|| fs::write(&wasm, b"").unwrap(), "the file is empty"),
+        (&pipe, "it is not a regular file"),
+        (&link, "it leads out of the directory"),
+    ];
+    for (make, want) in ways {
+        let _ = fs::remove_file(&wasm);
+        make();
+        let seen = Seen::of(&site, &["--offline"]);
+        seen.blames(name, "build the application");
+        let told = seen.told(name);
+        assert!(told.contains(":8: `component.own.source`: ") && told.contains(want), "{told}");
+    }
+}
+
+/// As a disk with errors is mounted again.
+#[test]
+fn a_data_directory_that_cannot_be_written_is_told() {
+    let site = Site::new(None, &[]);
+    let data = site.token_file().parent().unwrap().to_owned();
+    fs::create_dir(&data).unwrap();
+    let script = "mount -t tmpfs -o ro,mode=700 none \"$1\" || exit 77; \"$2\" doctor --json --offline --config \"$3\"";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script, "sh"]).arg(&data).arg(binary());
+    let output = command.arg(site.config()).output().unwrap();
+    // This user may mount nothing.
+    if output.status.code() == Some(77) {
+        return;
+    }
+    let text = String::from_utf8(output.stdout).unwrap();
+    let told: Value = serde_json::from_str(&text).unwrap();
+    let checks = told["checks"].as_array().unwrap();
+    let check = checks.iter().find(|check| check["name"] == "data").unwrap();
+    assert_eq!(check["state"], "failed", "{text}");
+    assert!(check["told"].as_str().unwrap().contains("mounted read-only"), "{text}");
+}
+
 /// What the command said.
 struct Seen {
     ok: bool,

@@ -72,8 +72,28 @@ fn the_tour_and_the_endpoint_of_ones_own_work_as_printed() {
 #[test]
 fn a_new_application_is_documented_and_answers_problems_like_the_rest() {
     let reader = Reader::new();
-    let dev =
-        reader.serve("cargo run -- new ../mine\ncargo run -- dev --manifest ../mine/spin.toml");
+    // One account stands for a call of the host that fails with all that a problem can have.
+    let script = r#"cargo run -- new ../mine
+sed -i 's/^fn newest(.*{$/&\n    if account == "broken" { return Err(broken()); }/' ../mine/src/lib.rs
+cat >>../mine/src/lib.rs <<'RUST'
+fn broken() -> Problem {
+    use crate::postlet::mail::types::{Fault, Upstream};
+    let (pointer, code, detail) = ("/to".to_owned(), "empty".to_owned(), "nobody".to_owned());
+    Problem {
+        code: "upstream-refused".to_owned(),
+        status: 503,
+        title: "No".to_owned(),
+        detail: "not now".to_owned(),
+        retryable: true,
+        retry_after_seconds: Some(7),
+        faults: vec![Fault { pointer, code, detail }],
+        upstream: Some(Upstream { protocol: Protocol::Smtp, reply: "451 later".to_owned(), enhanced_code: None }),
+        extras: vec![("scope".to_owned(), "send".to_owned())],
+    }
+}
+RUST
+cargo run -- dev --manifest ../mine/spin.toml"#;
+    let dev = reader.serve(script);
     let ask = |what: &str| {
         let script = format!("{}\ncurl -sS {what} || true\n", dev.exports);
         reader.run(&script)
@@ -81,6 +101,16 @@ fn a_new_application_is_documented_and_answers_problems_like_the_rest() {
     let token = r#"-H "Authorization: Bearer $TOKEN""#;
     let unknown = ask(&format!("{token} ${{POSTLET%/v1/accounts}}/mine/carol"));
     assert!(unknown.contains(r#""code":"no-such-account""#), "{unknown}");
+    let broken = ask(&format!("-i {token} ${{POSTLET%/v1/accounts}}/mine/broken"));
+    for part in [
+        "retry-after: 7",
+        r#""retryAfter":7"#,
+        r#""errors":[{"code":"empty","detail":"nobody","pointer":"/to"}]"#,
+        r#""upstream":{"enhancedCode":null,"protocol":"smtp","reply":"451 later"}"#,
+        r#""scope":"send""#,
+    ] {
+        assert!(broken.contains(part), "{part} is not in {broken}");
+    }
     let document = ask(&format!("{token} ${{POSTLET%/v1/accounts}}/-/openapi.json"));
     assert!(document.contains("Tell the subject of the newest message"), "{document}");
 }

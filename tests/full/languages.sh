@@ -110,6 +110,7 @@ TOML
 run "$COMMANDS"
 serve --manifest spin.toml
 expect '"newest":null' "$(curl -sS -H "Authorization: Bearer $TOKEN" "$URL/hello/bob")"
+expect '"code":"no-such-account"' "$(curl -sS -H "Authorization: Bearer $TOKEN" "$URL/hello/nobody")"
 send bob@mailroom.test >sent.json
 for _ in $(seq 40); do
     NEWEST=$(curl -sS -H "Authorization: Bearer $TOKEN" "$URL/hello/bob")

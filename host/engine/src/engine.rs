@@ -48,6 +48,7 @@ use crate::problems;
 use crate::settings::Settings;
 use crate::submit::filter_registry::ActiveFilter;
 use crate::submit::submitter::{self, Submitter};
+use crate::withheld;
 
 /// The policy of the product, over ports.
 pub struct Engine {
@@ -302,7 +303,7 @@ impl Engine {
     }
 
     async fn open(&self, caller: &Arc<Caller>, id: &str) -> Result<Grant, Problem> {
-        let missing = || problems::no_such_account(caller);
+        let missing = || withheld::no_such_account(caller);
         let id: AccountId = id.parse().map_err(|_| missing())?;
         if !caller.may_open(&id) {
             return Err(missing());
@@ -321,7 +322,7 @@ impl Engine {
 /// The granted account, if the token has the scope.
 fn allow(grant: &Grant, scope: Scope) -> Result<&Account, Problem> {
     let caller = &grant.caller;
-    if caller.may(scope) { Ok(&grant.account) } else { Err(problems::forbidden(caller, scope)) }
+    if caller.may(scope) { Ok(&grant.account) } else { Err(withheld::forbidden(caller, scope)) }
 }
 
 fn denied<T>(keys: &[String], problem: &Problem) -> Vec<Result<T, Problem>> {
@@ -476,7 +477,7 @@ impl Capabilities for Engine {
     ) -> BoxFuture<'a, Result<DiscoveryResult, Problem>> {
         Box::pin(async move {
             if !caller.may(Scope::Read) {
-                return Err(problems::forbidden(caller, Scope::Read));
+                return Err(withheld::forbidden(caller, Scope::Read));
             }
             self.find_servers(caller, domain).await
         })

@@ -20,6 +20,7 @@ mod messages;
 mod outbox;
 pub mod submit;
 pub mod account_check;
+mod withheld;
 pub mod engine;
 pub mod app;
 #[cfg(test)]

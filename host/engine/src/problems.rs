@@ -8,7 +8,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::caller::{Caller, Scope};
 use model::mail::mailbox::Role;
 use model::port::capacity::AtCapacity;
 use model::port::dial::{DialError, TlsFault};
@@ -22,42 +21,6 @@ use model::problem::{Code, Fault, Problem, Protocol, Upstream, printable};
 use crate::login::advice::{self, AuthKind, ServerAttempt};
 use crate::login::refusal_text;
 use crate::login::trace::StepName;
-
-/// The token lacks `scope`, or the manifest withholds it.
-pub(crate) fn forbidden(caller: &Caller, scope: Scope) -> Problem {
-    let withheld = caller.confined.as_ref().filter(|it| it.scopes.contains(&scope));
-    let detail = match (withheld.map(|it| &it.component), caller.token.is_some(), scope) {
-        (None, _, _) => format!("the token needs the scope `{scope}`"),
-        (Some(id), true, _) => {
-            format!("component `{id}` has `{scope} = false` in [component.{id}.tool.postlet]")
-        }
-        (Some(id), false, Scope::Read) => format!(
-            "without a token component `{id}` needs `read = \"all\"` in [component.{id}.tool.postlet]"
-        ),
-        (Some(id), false, Scope::Send) => format!(
-            "without a token component `{id}` needs `send = true` in [component.{id}.tool.postlet]"
-        ),
-        (Some(_), false, Scope::Change | Scope::Accounts | Scope::Operate) => {
-            format!("this is done for a token with the scope `{scope}` only")
-        }
-    };
-    Problem::new(Code::Forbidden, detail).with_extra("scope", scope.as_str())
-}
-
-/// The token has no account with this id, or the manifest withholds it, whether it exists or not.
-pub(crate) fn no_such_account(caller: &Caller) -> Problem {
-    let withheld = caller.confined.as_ref().filter(|it| it.accounts);
-    let detail = match (withheld.map(|it| &it.component), caller.token.is_some()) {
-        (None, _) => "the token has no account with this id".to_owned(),
-        (Some(id), true) => format!(
-            "the token has no account with this id, or `accounts` in [component.{id}.tool.postlet] does not name it"
-        ),
-        (Some(id), false) => format!(
-            "no account with this id is open without a token: `accounts` in [component.{id}.tool.postlet] names those that are"
-        ),
-    };
-    Problem::new(Code::NoSuchAccount, detail)
-}
 
 /// Gone, another account's, or not an id: the three look alike, so that ids cannot be probed.
 pub(crate) fn no_such_message() -> Problem {

@@ -10,7 +10,7 @@ use crate::exports::postlet::mail::describe::{Answer, Operation};
 use crate::exports::wasi::http::incoming_handler;
 use crate::postlet::mail::accounts;
 use crate::postlet::mail::messages::{self, Query, Want};
-use crate::postlet::mail::types::Problem;
+use crate::postlet::mail::types::{Problem, Protocol};
 use crate::wasi::http::types::{
     Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam,
 };
@@ -53,7 +53,7 @@ impl incoming_handler::Guest for Component {
         match newest(&account) {
             Ok(subject) => {
                 let told = json!({"account": account, "newest": subject});
-                answer(out, 200, "application/json", &told);
+                answer(out, 200, "application/json", &[], &told);
             }
             Err(problem) => refuse(out, &request, &problem),
         }
@@ -68,9 +68,9 @@ fn newest(account: &str) -> Result<Option<String>, Problem> {
     Ok(page.rows.into_iter().next().and_then(|row| row.facts.subject))
 }
 
-/// A problem document (RFC 9457), as the rest of the API answers it.
+/// A problem document (RFC 9457), with all that the rest of the API says in one.
 fn refuse(out: ResponseOutparam, request: &IncomingRequest, problem: &Problem) {
-    let document = json!({
+    let mut document = json!({
         "type": format!("urn:postlet:problem:{}", problem.code),
         "title": problem.title,
         "status": problem.status,
@@ -79,7 +79,29 @@ fn refuse(out: ResponseOutparam, request: &IncomingRequest, problem: &Problem) {
         "retryable": problem.retryable,
         "requestId": field(request, "postlet-request-id"),
     });
-    answer(out, problem.status, "application/problem+json", &document);
+    let mut fields = Vec::new();
+    if let Some(seconds) = problem.retry_after_seconds {
+        document["retryAfter"] = json!(seconds);
+        fields.push(("retry-after", seconds.to_string()));
+    }
+    if !problem.faults.is_empty() {
+        let errors = problem.faults.iter().map(|fault| {
+            json!({"pointer": fault.pointer, "code": fault.code, "detail": fault.detail})
+        });
+        document["errors"] = errors.collect();
+    }
+    if let Some(upstream) = &problem.upstream {
+        let protocol = match upstream.protocol {
+            Protocol::Smtp => "smtp",
+            Protocol::Imap => "imap",
+        };
+        let (reply, code) = (&upstream.reply, &upstream.enhanced_code);
+        document["upstream"] = json!({"protocol": protocol, "reply": reply, "enhancedCode": code});
+    }
+    for (name, value) in &problem.extras {
+        document[name] = json!(value);
+    }
+    answer(out, problem.status, "application/problem+json", &fields, &document);
 }
 
 fn field(request: &IncomingRequest, name: &str) -> String {
@@ -87,9 +109,18 @@ fn field(request: &IncomingRequest, name: &str) -> String {
     values.first().map(|value| String::from_utf8_lossy(value).into_owned()).unwrap_or_default()
 }
 
-fn answer(out: ResponseOutparam, status: u16, kind: &str, document: &serde_json::Value) {
+fn answer(
+    out: ResponseOutparam,
+    status: u16,
+    kind: &str,
+    more: &[(&str, String)],
+    document: &serde_json::Value,
+) {
     let fields = Fields::new();
     let _ = fields.set("content-type", &[kind.as_bytes().to_vec()]);
+    for (name, value) in more {
+        let _ = fields.set(name, &[value.clone().into_bytes()]);
+    }
     let response = OutgoingResponse::new(fields);
     let _ = response.set_status_code(status);
     let body = response.body();

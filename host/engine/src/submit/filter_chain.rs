@@ -28,7 +28,7 @@ use model::port::capabilities::Message;
 use model::port::clock::Clock;
 use model::port::filter::FilterError;
 use model::port::mime::{Mime, MimeError};
-use model::problem::{Code, Problem, printable};
+use model::problem::{Code, Fault, Problem, printable};
 
 use crate::problems;
 use crate::settings::Settings;
@@ -95,6 +95,20 @@ struct Passing<'a> {
     /// Shadow filters have a time limit of their own: trying a filter out must not delay the
     /// others.
     shadows_left: Duration,
+}
+
+/// Which edit cannot be applied, and why: the first segment of a fault's pointer is the edit's number.
+fn misapplied(fault: &Fault, edits: &[Edit]) -> String {
+    let number = fault.pointer.split('/').nth(1).unwrap_or_default();
+    let edit = number.parse().ok().and_then(|number: usize| edits.get(number));
+    let which = match edit {
+        Some(edit) => format!("edit {number} (`{}`)", edit.kind()),
+        None => "one of its edits".to_owned(),
+    };
+    match fault.code.as_str() {
+        "control-character" => format!("{which} holds a control character"),
+        code => format!("{which} cannot be applied: {}", printable(code)),
+    }
 }
 
 impl Passing<'_> {
@@ -172,11 +186,7 @@ impl Passing<'_> {
             Ok(edited) => edited,
             Err(MimeError::Faults(faults)) => {
                 let reason = match faults.first() {
-                    Some(fault) => format!(
-                        "its edits cannot be applied: {} at {:?}",
-                        printable(&fault.code),
-                        printable(&fault.pointer)
-                    ),
+                    Some(fault) => misapplied(fault, edits),
                     None => "its edits cannot be applied".to_owned(),
                 };
                 return self.failed(binding, &reason, None);

@@ -226,6 +226,15 @@ async fn a_failure_follows_the_binding_and_the_sender_is_told() {
 }
 
 #[tokio::test]
+async fn an_edit_that_cannot_be_applied_is_told_by_number_and_kind() {
+    let edits = vec![footer("x"), field("X", "a\nb")];
+    let (host, _) = Story::new().filter("weak", 1, OnError::Closed, modify(edits)).bound();
+    let problem = host.submit(None, mail()).await.unwrap_err();
+    let want = "the filter `weak` failed: edit 1 (`add-header`) holds a control character";
+    assert_eq!(problem.detail, want);
+}
+
+#[tokio::test]
 async fn an_edit_that_was_not_granted_refuses_the_message_whatever_the_binding_says() {
     for on_error in [OnError::Open, OnError::Closed] {
         let edits = vec![footer("x"), Edit::AddRecipient("cy@x.test".to_owned())];

@@ -33,8 +33,12 @@ fn facts(text: &str) -> HeaderSummary {
 }
 
 fn fault(code: &str) -> MimeError {
+    fault_at("/subject", code)
+}
+
+fn fault_at(pointer: &str, code: &str) -> MimeError {
     MimeError::Faults(vec![Fault {
-        pointer: "/subject".to_owned(),
+        pointer: pointer.to_owned(),
         code: code.to_owned(),
         detail: String::new(),
     }])
@@ -129,10 +133,11 @@ impl Mime for Plain {
     ) -> BoxFuture<'a, Result<Composed, MimeError>> {
         let mut all = text(&message.raw.in_memory().unwrap());
         let mut envelope = message.envelope.clone();
-        for edit in edits {
+        for (number, edit) in edits.iter().enumerate() {
             match edit {
                 Edit::AddHeader(header) if header.value.contains('\n') => {
-                    return Box::pin(async { Err(fault("control-character")) });
+                    let fault = fault_at(&format!("/{number}/value"), "control-character");
+                    return Box::pin(async { Err(fault) });
                 }
                 Edit::AddHeader(header) if header.name == "From" => {
                     envelope.sender = header.value.parse().unwrap();

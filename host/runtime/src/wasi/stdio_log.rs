@@ -105,6 +105,7 @@ impl Log {
         if !self.page.cut.swap(true, Relaxed) {
             let LogSource { component, request, tenant } = &self.page.whose;
             tracing::warn!(
+                target: "postlet::component",
                 component = %component,
                 request = request.as_ref().map(RequestId::as_str),
                 tenant = tenant.as_ref().map(TenantId::as_str),

@@ -12,7 +12,7 @@ use engine::app::manifest::component::{Build, Component};
 use model::foreign::shown;
 use tokio::process::Command;
 
-use crate::deploy::manifest_of;
+use crate::deploy::{directory_of, manifest_of};
 
 /// `postlet build`.
 pub(crate) async fn run(path: &Path) -> anyhow::Result<()> {
@@ -62,7 +62,7 @@ pub(crate) async fn one(path: &Path, name: &str, component: &Component) -> anyho
             );
         }
     }
-    let source = base(path).join(&component.source);
+    let source = directory_of(path).join(&component.source);
     if !source.exists() {
         bail!(
             "{}:{}: `component.{name}.source`: the build ran and did not write this file: {}",
@@ -76,16 +76,8 @@ pub(crate) async fn one(path: &Path, name: &str, component: &Component) -> anyho
 
 /// Where the commands of a build run, and where its globs begin.
 pub(crate) fn workdir(path: &Path, build: &Build) -> std::path::PathBuf {
-    let base = base(path);
+    let base = directory_of(path);
     build.workdir.as_ref().map_or_else(|| base.to_owned(), |workdir| base.join(workdir))
-}
-
-/// The directory of the manifest.
-fn base(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        Some(_) | None => Path::new("."),
-    }
 }
 
 /// A word to the person at the terminal, apart from the log.

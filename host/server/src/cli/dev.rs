@@ -105,6 +105,7 @@ pub(crate) async fn run(
         authorization: defaults.authorization,
     };
     quota::allow(parts.limits.log);
+    quota::tell_at_once();
     let stop = parts.limits.stop;
     let host = Host::build(parts, Stores::in_memory(scratch.path())?).await?;
 

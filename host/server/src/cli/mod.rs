@@ -38,9 +38,14 @@ pub struct Cli {
     command: Command,
 }
 
+/// What the environment says to the commands that serve.
+const LOG_HELP: &str = "Environment:\n  POSTLET_LOG         what is logged on standard error: `info`, or `warn,postlet::component=info`\n  \
+                        POSTLET_LOG_FORMAT  `json` writes one JSON object a line";
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Start everything for a first try: the API and mail servers with two mailboxes, in memory.
+    #[command(after_help = LOG_HELP)]
     Dev {
         /// Where to serve; 127.0.0.1:7400, or a free port when that is taken.
         #[arg(long, value_name = "ADDRESS")]
@@ -57,6 +62,7 @@ enum Command {
         json: bool,
     },
     /// Serve from a configuration file.
+    #[command(after_help = LOG_HELP)]
     Up {
         /// The configuration; docs/configuration.md shows every key.
         #[arg(long, value_name = "FILE", default_value = "postlet.toml")]

@@ -85,7 +85,13 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
 
 /// What is a component's id and a crate's name alike.
 fn name(directory: &Path) -> anyhow::Result<String> {
-    let name = directory.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let Some(name) = directory.file_name() else {
+        let shown = directory.display();
+        bail!(
+            "{shown} is a directory already; give the name of a directory to make, such as `newest-subject`"
+        );
+    };
+    let name = name.to_str().unwrap_or_default();
     let word = |word: &str| {
         word.starts_with(|first: char| first.is_ascii_lowercase())
             && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
@@ -171,6 +177,14 @@ mod tests {
             check(bad, false);
         }
         check(&"a".repeat(64), false);
+    }
+
+    #[test]
+    fn the_current_directory_is_no_name() {
+        for path in [".", "..", "/", "some/.."] {
+            let told = name(Path::new(path)).unwrap_err().to_string();
+            assert!(told.starts_with(&format!("{path} is a directory already")), "{told}");
+        }
     }
 
     #[track_caller]

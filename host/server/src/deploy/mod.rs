@@ -178,13 +178,14 @@ impl Deployments {
         let manifest = read_manifest(path).await?;
         filters::runnable(&manifest)?;
         check_routes(&manifest.routes, &self.application)?;
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            Some(_) | None => Path::new("."),
-        };
+        let directory = directory_of(path);
         let mut compiled = BTreeMap::new();
         for (name, written) in &manifest.components {
             let wasm = read(directory, name, written).await?;
+            if wasm.len() >= LARGE {
+                let (tenant, bytes) = (tenant.as_str(), wasm.len());
+                tracing::info!(tenant, component = %name, bytes, "a large component is compiled");
+            }
             let result = self.compiler.compile(&self.runtime, name, &wasm).await;
             let made = result.map_err(|error| at_source(name, written, error.to_string()))?;
             if let Some(operations) = &made.operations {
@@ -208,6 +209,9 @@ impl Deployments {
 /// Bytes of a manifest: the largest of ours has 3 KiB.
 pub(crate) const MOST_MANIFEST: u64 = 1 << 20;
 
+/// Bytes of a component that is told of before it is compiled: that takes seconds.
+const LARGE: usize = 1 << 20;
+
 /// The embedded components, by name.
 pub(crate) async fn embedded(
     compiler: &Compiler,
@@ -224,6 +228,14 @@ pub(crate) async fn embedded(
         anyhow::Ok((name.clone(), compiled.with_context(place)?))
     });
     Ok(try_join_all(compiling).await?.into_iter().collect())
+}
+
+/// Where a manifest's paths begin.
+pub(crate) fn directory_of(manifest: &Path) -> &Path {
+    match manifest.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    }
 }
 
 /// Reads and checks a manifest, which is its author's to choose: it may be a pipe, or have no end.
@@ -247,16 +259,25 @@ async fn read_manifest(path: &Path) -> Result<Manifest, ManifestFault> {
 
 /// A component's bytes. They are the tenant's to name, and the host may read more than the tenant.
 async fn read(base: &Path, name: &str, written: &Written) -> Result<Vec<u8>, ManifestFault> {
-    let (base, path) = (base.to_owned(), base.join(&written.source));
-    let shown = path.display().to_string();
-    let read = move || untrusted_file::read_within(&base, &path, MOST_WASM as u64);
-    let read = tokio::task::spawn_blocking(read).await.map_err(std::io::Error::other);
-    read.and_then(|read| read).map_err(|error| {
+    let (base, named, it) = (base.to_owned(), name.to_owned(), written.clone());
+    let read = tokio::task::spawn_blocking(move || source_of(&base, &named, &it)).await;
+    read.map_err(|error| at_source(name, written, error.to_string()))?
+}
+
+/// The same for who may wait for a disk; `base` is the directory of the manifest.
+pub(crate) fn source_of(
+    base: &Path,
+    name: &str,
+    written: &Written,
+) -> Result<Vec<u8>, ManifestFault> {
+    let path = base.join(&written.source);
+    untrusted_file::read_within(base, &path, MOST_WASM as u64).map_err(|error| {
         let advice = match (&written.build, error.kind()) {
             (_, std::io::ErrorKind::InvalidInput) => "",
             (Some(_), _) => "; `postlet build` makes it",
             (None, _) => "",
         };
-        at_source(name, written, format!("{shown} cannot be read: {error}{advice}"))
+        let path = path.display();
+        at_source(name, written, format!("{path} cannot be read: {error}{advice}"))
     })
 }

@@ -23,15 +23,18 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::format;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::log::quota::LogQuotas;
+use crate::log::quota::{LogQuotas, Notice, Writer};
 
 /// Bytes of all fields of an entry, before a line is made of them.
 const ENTRY: usize = 2 * LONGEST;
+
+/// The target of what components write themselves.
+const COMPONENT: &str = "postlet::component";
 
 /// How an entry is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,9 +68,7 @@ impl Journal {
         });
         let told = Arc::clone(&sink);
         let allowances = LogQuotas::of_this_process();
-        allowances.tell(move |tenant, lines, bytes| {
-            told(&left_out(form, tenant, lines, bytes));
-        });
+        allowances.tell(move |tenant, notice| told(&left_out(form, tenant, notice)));
         Self { form, sink, allowances }
     }
 
@@ -92,15 +93,19 @@ pub fn panicked(info: &PanicHookInfo<'_>) {
     }
 }
 
-/// The line that ends a tenant's minute.
-fn left_out(form: Form, tenant: &str, lines: u64, bytes: u64) -> Vec<u8> {
+/// The line that ends a tenant's minute, or says that the rest of it is left out.
+fn left_out(form: Form, tenant: &str, notice: Notice) -> Vec<u8> {
+    const MORE: &str = "more was to be logged of this tenant than fits into its minute";
+    let message = match notice {
+        Notice::Begun => {
+            format!("{MORE}: until it ends lines are left out, those of components first")
+        }
+        Notice::Ended(lines, bytes) => {
+            format!("{MORE}: {lines} lines of {bytes} bytes were left out")
+        }
+    };
     let mut fields = Fields::default();
-    fields.put(
-        "message",
-        Noted::Plain(format!(
-            "more was to be logged of this tenant than fits into its minute: {lines} lines of {bytes} bytes were left out"
-        )),
-    );
+    fields.put("message", Noted::Plain(message));
     fields.put("tenant", Noted::Quoted(tenant.to_owned()));
     line(form, Level::WARN, module_path!(), &fields)
 }
@@ -226,7 +231,11 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Journal {
         let about: &Metadata<'_> = event.metadata();
         let line = line(self.form, *about.level(), about.target(), &fields);
         let paid = match fields.payer() {
-            Some(payer) => self.allowances.pay(&payer, line.len()),
+            Some(payer) => {
+                let spoken = about.target() == COMPONENT;
+                let writer = if spoken { Writer::Component } else { Writer::Host };
+                self.allowances.pay(&payer, writer, line.len())
+            }
             None => true,
         };
         if paid {
@@ -238,7 +247,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Journal {
 fn line(form: Form, level: Level, target: &str, fields: &Fields) -> Vec<u8> {
     let mut time = String::new();
     // A clock that cannot be written leaves no time, and costs no entry.
-    let _ = SystemTime.format_time(&mut Writer::new(&mut time));
+    let _ = SystemTime.format_time(&mut format::Writer::new(&mut time));
     let mut line = match form {
         Form::Text { colours } => text(colours, &time, level, target, fields),
         Form::Json => object(&time, level, target, fields),
@@ -453,6 +462,18 @@ mod tests {
         for (name, value) in want.as_object().unwrap() {
             assert_eq!(&entry[name], value, "{entry}");
         }
+    }
+
+    #[test]
+    fn a_component_that_talks_much_does_not_hide_how_it_failed() {
+        let lines = logged(Form::Json, LogLimits { lines: 8, bytes: 1 << 20 }, || {
+            for _ in 0..300 {
+                tracing::info!(target: "postlet::component", tenant = "acme", "words");
+            }
+            tracing::warn!(tenant = "acme", "the component trapped");
+        });
+        assert_eq!(lines.len(), 7);
+        assert!(lines[6].contains("the component trapped"), "{}", lines[6]);
     }
 
     #[test]

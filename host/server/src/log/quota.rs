@@ -2,27 +2,42 @@
 //!
 //! A tenant's code writes to the log itself, and makes the host write: without a
 //! bound it fills the disk, and hides what happens to others. A minute begins with
-//! a tenant's first line; when it ends, one line says how much was left out.
+//! a tenant's first line; when it ends, one line says how much was left out. What
+//! components write may take three quarters: the rest is for what the host says of
+//! their requests, so that a component that talks much does not hide how it failed.
 //!
 //! Refuses to know: what a line says, and where it goes.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::config::limits::LogLimits;
 
+/// One part of so many is for the host's own lines.
+const RESERVE: u32 = 4;
 /// How long a budget lasts.
 const MINUTE: Duration = Duration::from_secs(60);
+
+/// Who wrote a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Writer {
+    /// A component.
+    Component,
+    /// The host, of a request or a message.
+    Host,
+}
 
 /// The budgets of all tenants.
 #[derive(Debug)]
 pub(crate) struct LogQuotas {
     lines: AtomicU32,
     bytes: AtomicU64,
+    /// Whether a minute that leaves out something is told of when it begins to.
+    at_once: AtomicBool,
     minutes: Mutex<HashMap<String, Minute>>,
     /// Somebody has begun to leave out.
     missed: Condvar,
@@ -35,6 +50,19 @@ struct Minute {
     lines: u32,
     bytes: u64,
     left_out: LeftOut,
+    /// The host's own lines are left out, too.
+    full: bool,
+    /// It was told that something is left out.
+    told: bool,
+}
+
+/// What is told of a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// From now on, until the minute ends.
+    Begun,
+    /// In the minute that ended: lines, bytes.
+    Ended(u64, u64),
 }
 
 /// What found no room.
@@ -54,11 +82,17 @@ pub(crate) fn allow(limits: LogLimits) {
     ours.bytes.store(limits.bytes, Relaxed);
 }
 
+/// Says at once when something is left out: where an author looks at the log.
+pub(crate) fn tell_at_once() {
+    LogQuotas::of_this_process().at_once.store(true, Relaxed);
+}
+
 impl LogQuotas {
     pub(crate) fn new(limits: LogLimits) -> Self {
         Self {
             lines: AtomicU32::new(limits.lines),
             bytes: AtomicU64::new(limits.bytes),
+            at_once: AtomicBool::new(false),
             minutes: Mutex::default(),
             missed: Condvar::new(),
         }
@@ -69,11 +103,11 @@ impl LogQuotas {
     }
 
     /// Whether a line of so many bytes may be written.
-    pub(crate) fn pay(&self, tenant: &str, bytes: usize) -> bool {
-        self.pay_at(now(), tenant, bytes)
+    pub(crate) fn pay(&self, tenant: &str, writer: Writer, bytes: usize) -> bool {
+        self.pay_at(now(), tenant, writer, bytes)
     }
 
-    fn pay_at(&self, now: Instant, tenant: &str, bytes: usize) -> bool {
+    fn pay_at(&self, now: Instant, tenant: &str, writer: Writer, bytes: usize) -> bool {
         let bytes = bytes as u64;
         let mut minutes = self.minutes();
         let minute = match minutes.get_mut(tenant) {
@@ -84,13 +118,18 @@ impl LogQuotas {
         if minute.is_over(now) && minute.left_out == LeftOut::default() {
             *minute = Minute::from(now);
         }
-        let fits = minute.lines < self.lines.load(Relaxed)
-            && minute.bytes.saturating_add(bytes) <= self.bytes.load(Relaxed);
-        if fits && minute.left_out == LeftOut::default() {
+        let (mut lines, mut most) = (self.lines.load(Relaxed), self.bytes.load(Relaxed));
+        let mut full = minute.full;
+        if writer == Writer::Component {
+            (lines, most) = (lines - lines / RESERVE, most - most / u64::from(RESERVE));
+            full = minute.left_out != LeftOut::default();
+        }
+        if !full && minute.lines < lines && minute.bytes.saturating_add(bytes) <= most {
             minute.lines += 1;
             minute.bytes += bytes;
             return true;
         }
+        minute.full |= writer == Writer::Host;
         minute.left_out.lines += 1;
         minute.left_out.bytes += bytes;
         if minute.left_out.lines == 1 {
@@ -99,13 +138,13 @@ impl LogQuotas {
         false
     }
 
-    /// From now on, says at the end of each minute what was left out: whose, lines, bytes.
-    pub(crate) fn tell(self: &Arc<Self>, tell: impl Fn(&str, u64, u64) + Send + 'static) {
+    /// From now on, says at the end of each minute what was left out, and perhaps when that begins.
+    pub(crate) fn tell(self: &Arc<Self>, tell: impl Fn(&str, Notice) + Send + 'static) {
         let ours = Arc::clone(self);
         let telling = thread::Builder::new().name("log-budget".to_owned()).spawn(move || {
             loop {
-                for (tenant, left_out) in ours.wait() {
-                    tell(&tenant, left_out.lines, left_out.bytes);
+                for (tenant, notice) in ours.wait() {
+                    tell(&tenant, notice);
                 }
             }
         });
@@ -113,14 +152,17 @@ impl LogQuotas {
         drop(telling);
     }
 
-    /// Waits until a minute ends that left something out.
-    fn wait(&self) -> Vec<(String, LeftOut)> {
+    /// Waits until a minute ends that left something out, or begins to.
+    fn wait(&self) -> Vec<(String, Notice)> {
         let mut minutes = self.minutes();
         loop {
             let now = now();
-            let ended = end(&mut minutes, now);
-            if !ended.is_empty() {
-                return ended;
+            let mut notices = end(&mut minutes, now);
+            if self.at_once.load(Relaxed) {
+                notices.extend(begun(&mut minutes));
+            }
+            if !notices.is_empty() {
+                return notices;
             }
             let missing = minutes.values().filter(|minute| minute.left_out.lines > 0);
             let next = missing.map(|minute| MINUTE.saturating_sub(now - minute.begun)).min();
@@ -136,15 +178,27 @@ impl LogQuotas {
 }
 
 /// Forgets every minute that is over, and tells those that left something out.
-fn end(minutes: &mut HashMap<String, Minute>, now: Instant) -> Vec<(String, LeftOut)> {
+fn end(minutes: &mut HashMap<String, Minute>, now: Instant) -> Vec<(String, Notice)> {
     let over = minutes.extract_if(|_, minute| minute.is_over(now));
     let ended = over.map(|(tenant, minute)| (tenant, minute.left_out));
-    ended.filter(|(_, left_out)| left_out.lines > 0).collect()
+    let some = ended.filter(|(_, left_out)| left_out.lines > 0);
+    some.map(|(tenant, LeftOut { lines, bytes })| (tenant, Notice::Ended(lines, bytes))).collect()
+}
+
+/// Those that have begun to leave something out, once each.
+fn begun(minutes: &mut HashMap<String, Minute>) -> Vec<(String, Notice)> {
+    let minutes = minutes.iter_mut();
+    let new = minutes.filter(|(_, minute)| minute.left_out.lines > 0 && !minute.told);
+    new.map(|(tenant, minute)| {
+        minute.told = true;
+        (tenant.clone(), Notice::Begun)
+    })
+    .collect()
 }
 
 impl Minute {
     fn from(begun: Instant) -> Self {
-        Self { begun, lines: 0, bytes: 0, left_out: LeftOut::default() }
+        Self { begun, lines: 0, bytes: 0, left_out: LeftOut::default(), full: false, told: false }
     }
 
     fn is_over(&self, now: Instant) -> bool {
@@ -187,13 +241,27 @@ mod tests {
         // Nothing is written before what was left out is told.
         check(&all, begun + MINUTE, "acme", 10, false);
         let told = end(&mut all.minutes(), begun + MINUTE);
-        assert_eq!(told, [("acme".to_owned(), LeftOut { lines: 3, bytes: 60 })]);
+        assert_eq!(told, [("acme".to_owned(), Notice::Ended(3, 60))]);
         check(&all, begun + MINUTE, "acme", 10, true);
         assert_eq!(all.minutes().len(), 1, "nobody is kept for long");
     }
 
+    #[test]
+    fn what_components_write_leaves_room_for_what_the_host_says() {
+        let (all, begun_at) = (LogQuotas::new(LogLimits { lines: 8, bytes: 800 }), now());
+        let pay = |writer, bytes| all.pay_at(begun_at, "acme", writer, bytes);
+        let spoken = (0..10).filter(|_| pay(Writer::Component, 10)).count();
+        assert_eq!(spoken, 6);
+        assert_eq!(begun(&mut all.minutes()), [("acme".to_owned(), Notice::Begun)]);
+        assert_eq!(begun(&mut all.minutes()), []);
+        assert!(pay(Writer::Host, 10) && !pay(Writer::Component, 1) && pay(Writer::Host, 10));
+        assert!(!pay(Writer::Host, 1));
+        let told = end(&mut all.minutes(), begun_at + MINUTE);
+        assert_eq!(told, [("acme".to_owned(), Notice::Ended(6, 42))]);
+    }
+
     #[track_caller]
     fn check(all: &LogQuotas, at: Instant, tenant: &str, bytes: usize, fits: bool) {
-        assert_eq!(all.pay_at(at, tenant, bytes), fits);
+        assert_eq!(all.pay_at(at, tenant, Writer::Host, bytes), fits);
     }
 }

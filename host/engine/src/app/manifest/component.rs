@@ -242,7 +242,12 @@ fn ours(tool: &Value<'_>) -> Result<(Grants, Limits), ManifestFault> {
         memory_mib: ours.take("memory-mib").map(|value| value.up_to(4096)).transpose()?,
         time_seconds: ours.take("time-seconds").map(|value| value.up_to(3600)).transpose()?,
     };
-    ours.finish()?;
+    ours.finish_noting(&[
+        ("read", "filters, and endpoints without a token"),
+        ("edits", "filters"),
+        ("auth", "endpoints"),
+        ("send", "endpoints"),
+    ])?;
     Ok((grants, limits))
 }
 

@@ -98,18 +98,33 @@ impl<'a> Table<'a> {
     }
 
     pub(crate) fn finish(self) -> Result<(), ManifestFault> {
+        self.finish_noting(&[])
+    }
+
+    /// With words behind some of the keys that are known.
+    pub(crate) fn finish_noting(self, notes: &[(&str, &str)]) -> Result<(), ManifestFault> {
         let taken: HashSet<&str> = self.taken.iter().map(String::as_str).collect();
         let left = |key: &str| !taken.contains(key);
         match self.table.iter().find(|(key, _)| left(key.get_ref())) {
             None => Ok(()),
-            Some((key, _)) => Err(ManifestFault {
-                key: self.path_of(key.get_ref()),
-                line: self.lines.line(key.span().start),
-                advice: format!(
-                    "Postlet does not honour this key; remove it (known here: {})",
-                    self.taken.join(", ")
-                ),
-            }),
+            Some((key, _)) => {
+                let noted = |known: &String| match notes.iter().find(|(key, _)| key == known) {
+                    Some((_, note)) => format!("{known} ({note})"),
+                    None => known.clone(),
+                };
+                let known = self.taken.iter().map(noted).collect::<Vec<_>>().join(", ");
+                let meant = match self.taken.iter().find(|known| is_near(known, key.get_ref())) {
+                    Some(known) => format!("did you mean `{known}`?"),
+                    None => "remove it".to_owned(),
+                };
+                Err(ManifestFault {
+                    key: self.path_of(key.get_ref()),
+                    line: self.lines.line(key.span().start),
+                    advice: format!(
+                        "Postlet does not honour this key; {meant} (known here: {known})"
+                    ),
+                })
+            }
         }
     }
 
@@ -228,6 +243,28 @@ impl<'a> Value<'a> {
 /// What is said about more entries than are taken.
 pub(crate) fn too_many(count: usize, most: usize) -> String {
     format!("there are {count} of these; an application has at most {most}")
+}
+
+/// One word with a letter or two added, left out or changed, or with other hyphens and capitals.
+fn is_near(known: &str, written: &str) -> bool {
+    let plain = |word: &str| word.replace(['-', '_'], "").to_ascii_lowercase().into_bytes();
+    let (known, written) = (plain(known), plain(written));
+    // A key may be a megabyte long, and short words are all near to each other.
+    if known.len().abs_diff(written.len()) > 2 || known.len() < 3 {
+        return false;
+    }
+    let mut row: Vec<usize> = (0..=known.len()).collect();
+    for (at, letter) in written.iter().enumerate() {
+        let above = std::mem::replace(&mut row, vec![at + 1]);
+        for (pair, known) in above.windows(2).zip(&known) {
+            let [diagonal, above] = pair else { continue };
+            let left = row.last().copied().unwrap_or_default();
+            let changed = diagonal + usize::from(letter != known);
+            row.push(changed.min(above + 1).min(left + 1));
+        }
+    }
+    let most = if known.len() < 6 { 1 } else { 2 };
+    row.last().is_some_and(|distance| *distance <= most)
 }
 
 fn word_of<T: Copy>(word: &str, words: &[(&str, T)]) -> Option<T> {

@@ -7,9 +7,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use engine::app::manifest::Manifest;
 use engine::providers::Profiles;
 use model::instant::Timestamp;
 use model::provider::Evidence;
+use runtime::wrong_file::WrongFile;
+use rustix::fs::StatVfsMountFlags;
 use store::OpenError;
 use store::keys::Keys;
 use store::keys::key_file::KeyFile;
@@ -18,7 +21,8 @@ use store::sqlite::inspect::{self, Inspection};
 use crate::cli::doctor::check::Check;
 use crate::config::master_key::{EnvironmentKeys, KeySource};
 use crate::config::{Config, TenantConfig, master_key};
-use crate::deploy::manifest_of;
+use crate::deploy::application::at_source;
+use crate::deploy::{DeployFault, directory_of, manifest_of, source_of};
 
 /// Below this a burst of large messages fills the disk before anybody reads the mail about it.
 const ROOM: u64 = 1 << 30;
@@ -29,7 +33,7 @@ const SKEW: Duration = Duration::from_secs(120);
 /// Providers move their servers, and change what they ask for.
 const STALE_YEARS: i32 = 3;
 
-/// Whether each tenant's application could be read.
+/// Whether each tenant's application could be read, with the files that it names.
 pub(crate) fn applications(tenants: &[TenantConfig]) -> Vec<Check> {
     let named =
         tenants.iter().filter_map(|tenant| Some((&tenant.id, tenant.application.as_ref()?)));
@@ -37,6 +41,10 @@ pub(crate) fn applications(tenants: &[TenantConfig]) -> Vec<Check> {
         let name = format!("application of {id}");
         match manifest_of(path) {
             Ok(manifest) => {
+                if let Some(fault) = sources(path, &manifest) {
+                    let advice = "build the application, or mend the manifest: until then `up` serves this tenant the default application only";
+                    return Check::failed(&name, fault.to_string(), advice);
+                }
                 let count = manifest.components.len();
                 Check::ok(&name, format!("{}, components: {count}", path.display()))
             }
@@ -44,6 +52,20 @@ pub(crate) fn applications(tenants: &[TenantConfig]) -> Vec<Check> {
         }
     };
     named.map(read).collect()
+}
+
+/// The first component that is not there to be compiled.
+fn sources(path: &Path, manifest: &Manifest) -> Option<DeployFault> {
+    let fault = manifest.components.iter().find_map(|(name, written)| {
+        match source_of(directory_of(path), name, written) {
+            Err(fault) => Some(fault),
+            Ok(bytes) if bytes.is_empty() => {
+                Some(at_source(name, written, WrongFile::Empty.to_string()))
+            }
+            Ok(_) => None,
+        }
+    })?;
+    Some(DeployFault { manifest: path.to_owned(), fault })
 }
 
 /// The directory that holds everything.
@@ -72,6 +94,11 @@ pub(crate) fn directory(data: &Path) -> Check {
             "run this as the user who runs the host",
         );
     };
+    if disk.f_flag.contains(StatVfsMountFlags::RDONLY) {
+        let told = format!("{place} lies on a file system that is mounted read-only");
+        let advice = "look at the disk (the kernel's log says why it was remounted), then mount it for writing: until then no message is accepted";
+        return Check::failed(NAME, told, advice);
+    }
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     if free < ROOM {
         let told = format!("{} MiB are free for {place}", free >> 20);
