@@ -6,7 +6,7 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::load::now;
+use testkit::measure::load::now;
 
 /// What the log says once for each message, when its header has arrived.
 const MARK: &str = " message-id=<";

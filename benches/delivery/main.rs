@@ -9,22 +9,10 @@
 //! `benches/run` builds it in release and runs it; `--smoke` is a small one that only
 //! shows that it works.
 #![expect(clippy::unwrap_used, reason = "a bench that cannot run has failed")]
-#![expect(clippy::panic, reason = "a bench that cannot run has failed")]
 #![expect(clippy::indexing_slicing, reason = "a bench that cannot run has failed")]
 
-#[expect(dead_code, reason = "tests use more of it")]
-#[path = "../../tests/e2e/harness/mod.rs"]
-mod harness;
+use testkit::measure::report;
 
-#[expect(dead_code, reason = "the other bench uses more of it")]
-#[path = "../ratios/usage.rs"]
-mod usage;
-#[expect(dead_code, reason = "the other bench uses more of it")]
-#[path = "../ratios/load.rs"]
-mod load;
-#[expect(dead_code, reason = "the other bench uses more of it")]
-#[path = "../ratios/report.rs"]
-mod report;
 mod size;
 mod mail;
 mod arrivals;

@@ -20,8 +20,8 @@ use rusqlite::{Connection, OpenFlags};
 use store::Sqlite;
 use store::keys::key_file::KeyFile;
 
-use crate::harness::site::{Site, connect, tls_account};
 use crate::mail;
+use testkit::site::{Site, connect, tls_account};
 
 /// Submissions that are accepted at once.
 const AT_ONCE: usize = 256;

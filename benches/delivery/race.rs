@@ -6,13 +6,13 @@ use std::time::Duration;
 use rig::{Options, Rig};
 
 use crate::arrivals::{Arrivals, Stretch};
-use crate::harness::site::{Site, under};
-use crate::harness::wait::wait_until;
 use crate::queue::{self, SentCopy};
 use crate::raw;
-use crate::report;
 use crate::size::Size;
-use crate::usage;
+use testkit::measure::report;
+use testkit::measure::usage;
+use testkit::site::{Site, under};
+use testkit::wait::wait_until;
 
 /// `deliveries-per-account`, by default.
 const SESSIONS: usize = 2;

@@ -12,8 +12,8 @@ use rig::Rig;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 
-use crate::harness::imap::trusting;
 use crate::mail;
+use testkit::imap::trusting;
 
 /// Sends `count` messages over `sessions` sessions of each of the users `1..=accounts`.
 pub(crate) fn deliver(rig: &Rig, accounts: u16, sessions: usize, count: usize) {

@@ -6,10 +6,10 @@
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 
-use crate::harness::http::Client;
-use crate::load;
-use crate::report;
 use crate::size::Size;
+use testkit::http::Client;
+use testkit::measure::load;
+use testkit::measure::report;
 
 const LOOPS: usize = 40;
 

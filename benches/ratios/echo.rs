@@ -27,12 +27,12 @@ use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
 use crate::crowd;
-use crate::harness::http::Client;
-use crate::load;
 use crate::powerless::Powerless;
-use crate::report;
 use crate::size::Size;
-use crate::usage;
+use testkit::http::Client;
+use testkit::measure::load;
+use testkit::measure::report;
+use testkit::measure::usage;
 
 const ROLE: &str = "POSTLET_BENCH_ROLE";
 const CALLERS: usize = 8;

@@ -10,15 +10,15 @@ use std::time::Duration;
 use rig::{Options, Rig};
 use serde_json::json;
 
-use crate::harness::http::Client;
-use crate::harness::imap::Imap;
-use crate::harness::process::Host;
-use crate::harness::site::{Site, connect, tls_account, under};
-use crate::load::{self, Dice, Rate};
-use crate::report;
 use crate::seed;
 use crate::size::Size;
-use crate::usage;
+use testkit::http::Client;
+use testkit::imap::Imap;
+use testkit::measure::load::{self, Dice, Rate};
+use testkit::measure::report;
+use testkit::measure::usage;
+use testkit::process::Host;
+use testkit::site::{Site, connect, tls_account, under};
 
 /// The pool's size for one account.
 const SESSIONS: usize = 3;

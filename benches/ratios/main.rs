@@ -11,14 +11,9 @@
 #![expect(clippy::panic, reason = "a bench that cannot run has failed")]
 #![expect(clippy::indexing_slicing, reason = "a bench that cannot run has failed")]
 
-#[expect(dead_code, reason = "tests use more of it")]
-#[path = "../../tests/e2e/harness/mod.rs"]
-mod harness;
+use testkit::measure::report;
 
 mod size;
-mod usage;
-mod load;
-mod report;
 mod powerless;
 mod crowd;
 mod echo;

@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt as _, chown};
 
 use rig::Rig;
 
-use crate::load::Dice;
+use testkit::measure::load::Dice;
 
 const WORDS: [&str; 16] = [
     "invoice",

@@ -4,7 +4,7 @@
 use guests::describer;
 
 use crate::site::{Site, Who};
-use crate::talk::Answer;
+use testkit::talk::Answer;
 
 const HOST: &str = "mail.acme.example";
 

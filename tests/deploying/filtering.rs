@@ -1,7 +1,7 @@
 //! A filter that a manifest binds judges what its tenant sends, and nobody else's.
 
 use crate::site::{Site, Who};
-use crate::talk::Answer;
+use testkit::talk::Answer;
 
 const FILTER: &str = r#"spin_manifest_version = 2
 

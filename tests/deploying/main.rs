@@ -11,18 +11,7 @@
 )]
 
 #[allow(dead_code, reason = "these tests need a part of it")]
-mod talk;
-#[path = "../e2e/harness/kept.rs"]
-mod kept;
-mod serving;
-#[allow(dead_code, reason = "these tests need a part of it")]
 mod site;
-#[path = "../e2e/harness"]
-#[allow(dead_code, reason = "these tests need a part of it")]
-mod harness {
-    pub(crate) mod wait;
-    pub(crate) mod proc;
-}
 mod bombs;
 mod cases;
 mod refusing;

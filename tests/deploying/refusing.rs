@@ -5,8 +5,8 @@ use server::compile;
 use tokio::io::AsyncReadExt;
 
 use crate::bombs;
-use crate::harness::proc::{children, limit};
 use crate::site::{Site, Who};
+use testkit::proc::{children, limit};
 
 const GOOD: &str = r#"spin_manifest_version = 2
 

@@ -13,9 +13,9 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::kept;
-use crate::serving::{Serving, serve, stores};
-use crate::talk::{Answer, ask_named};
+use testkit::kept;
+use testkit::serving::{Serving, serve, stores};
+use testkit::talk::{Answer, ask_named};
 
 /// A host that serves.
 pub(crate) struct Site {

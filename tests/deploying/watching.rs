@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::talk::ask;
+use testkit::talk::ask;
 
 const PATIENCE: Duration = Duration::from_secs(180);
 

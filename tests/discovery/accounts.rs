@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::dns::Zone;
 use crate::site::Site;
-use crate::web::{Web, config};
+use testkit::servers::dns::Zone;
+use testkit::servers::web::{Web, config};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_servers_that_a_body_leaves_out_are_found() {

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::dns::Zone;
 use crate::site::{Site, step};
-use crate::web::{Reply, Web, autodiscovered, config};
+use testkit::servers::dns::Zone;
+use testkit::servers::web::{Reply, Web, autodiscovered, config};
 
 const NAMES: [&str; 7] = [
     "autoconfig.auto.test",

@@ -4,9 +4,9 @@
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::dns::Zone;
 use crate::site::{Site, step};
-use crate::web::{Reply, Web, config};
+use testkit::servers::dns::Zone;
+use testkit::servers::web::{Reply, Web, config};
 
 const AUTO: &str = "/mail/config-v1.1.xml";
 

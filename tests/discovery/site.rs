@@ -8,12 +8,12 @@ use serde_json::Value;
 use server::config::Config;
 use tempfile::TempDir;
 
-use crate::command::command;
-use crate::dns::Zone;
-use crate::harness::terminal::Terminal;
-use crate::serving::{Serving, serve, stores};
-use crate::talk::ask;
-use crate::web::Web;
+use testkit::command::command;
+use testkit::servers::dns::Zone;
+use testkit::servers::web::Web;
+use testkit::serving::{Serving, serve, stores};
+use testkit::talk::ask;
+use testkit::terminal::Terminal;
 
 pub(crate) struct Site {
     address: SocketAddr,

@@ -6,12 +6,12 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::harness::canary::Canary;
-use crate::harness::process::{Host, binary};
-use crate::harness::site::{
+use testkit::canary::Canary;
+use testkit::process::{Host, binary};
+use testkit::site::{
     APPLICATION, Site, own_user, rig, server, starttls_account, tls_account, under,
 };
-use crate::harness::wait::wait_until;
+use testkit::wait::wait_until;
 
 /// Everything, and by name what logs passwords, tokens and mail.
 const LOUD: &str = "trace,async_imap=trace,async_imap::imap_stream=trace,imap_proto=trace,lettre=trace,\

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::site::{Site, connect, own_user, rig, server, tls_account, under};
-use crate::harness::wait::wait_until;
 use crate::wrong_input::check;
+use testkit::site::{Site, connect, own_user, rig, server, tls_account, under};
+use testkit::wait::wait_until;
 
 #[test]
 fn an_account_is_changed_member_by_member() {

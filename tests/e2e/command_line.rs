@@ -7,9 +7,9 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::harness::process::{Host, binary};
-use crate::harness::site::{Site, addresses, connect, own_user, rig, tls_account};
-use crate::harness::terminal::Terminal;
+use testkit::process::{Host, binary};
+use testkit::site::{Site, addresses, connect, own_user, rig, tls_account};
+use testkit::terminal::Terminal;
 
 #[test]
 fn accounts_are_connected_listed_and_removed() {

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::mailroom::Room;
-use crate::harness::site::{Site, own_user, rig, server, tls_account, under};
 use crate::wrong_input::check;
+use testkit::servers::mailroom::Room;
+use testkit::site::{Site, own_user, rig, server, tls_account, under};
 
 #[test]
 fn what_is_to_be_tried_first_is_stored_when_both_servers_take_the_login() {

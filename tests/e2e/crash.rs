@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use rig::{Options, Rig};
 use serde_json::{Value, json};
 
-use crate::harness::http::Client;
-use crate::harness::site::{Site, connect, own_user, rig, server, tls_account, under};
-use crate::harness::smtp::{Silence, Smtp};
-use crate::harness::wait::{wait_for, wait_until};
 use crate::upstream::{send, settled, subjects};
+use testkit::http::Client;
+use testkit::servers::smtp::{Silence, Smtp};
+use testkit::site::{Site, connect, own_user, rig, server, tls_account, under};
+use testkit::wait::{wait_for, wait_until};
 
 #[test]
 fn what_was_accepted_before_a_kill_is_delivered_once() {

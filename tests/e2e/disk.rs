@@ -7,13 +7,13 @@ use std::process::Command;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
 
-use crate::harness::mailroom::{BO, Room};
-use crate::harness::proc::limit;
-use crate::harness::process::{Host, binary};
-use crate::harness::site::{Site, connect, under};
-use crate::harness::wait::wait_until;
 use crate::upstream::{send, settled};
 use crate::wrong_input::check;
+use testkit::proc::limit;
+use testkit::process::{Host, binary};
+use testkit::servers::mailroom::{BO, Room};
+use testkit::site::{Site, connect, under};
+use testkit::wait::wait_until;
 
 /// A write that the system refuses, in the middle of a log: nothing new is taken, the host says so,
 /// and ends with the status that says why. What it had accepted is there at the next start.
@@ -111,7 +111,7 @@ fn a_directory_of_an_earlier_release_is_served() {
 
 /// Counters and gauges of `/-/metrics`, by name without the prefix.
 #[track_caller]
-fn shows(operator: &mut crate::harness::http::Client, want: &[(&str, u32)]) {
+fn shows(operator: &mut testkit::http::Client, want: &[(&str, u32)]) {
     let answer = operator.get("/-/metrics");
     answer.ended(200);
     let text = answer.text();

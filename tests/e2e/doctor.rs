@@ -9,8 +9,8 @@ use std::process::Command;
 use rig::{Certificate, Options, Rig};
 use serde_json::Value;
 
-use crate::harness::process::binary;
-use crate::harness::site::{Site, addresses, connect, own_user, rig, tls_account};
+use testkit::process::binary;
+use testkit::site::{Site, addresses, connect, own_user, rig, tls_account};
 
 #[test]
 fn what_is_in_order_is_found_in_order_while_a_host_runs() {

@@ -3,13 +3,13 @@
 use mailroom::{Fault, Protocol};
 use serde_json::{Value, json};
 
-use crate::harness::http::Client;
-use crate::harness::mailroom::{ANN, BO, Room};
-use crate::harness::process::Host;
-use crate::harness::site::{Site, connect, under};
-use crate::harness::wait::wait_for;
 use crate::upstream::{send, subjects};
 use crate::wrong_input::check;
+use testkit::http::Client;
+use testkit::process::Host;
+use testkit::servers::mailroom::{ANN, BO, Room};
+use testkit::site::{Site, connect, under};
+use testkit::wait::wait_for;
 
 #[test]
 fn reads_and_changes_fail_in_time_and_work_again() {

@@ -19,10 +19,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::harness::http::Client;
-use crate::harness::imap::Imap;
-use crate::harness::mailroom::{ANN, Room};
-use crate::harness::site::{Site, connect, own_user, rig, tls_account, under};
+use testkit::http::Client;
+use testkit::imap::Imap;
+use testkit::servers::mailroom::{ANN, Room};
+use testkit::site::{Site, connect, own_user, rig, tls_account, under};
 
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/mail/read");
 

@@ -1,13 +1,13 @@
 //! Mail servers that mean harm: each costs a typed problem or a visible state, and nothing else.
 //! The process lives, its memory stays, and a neighbour at a good server notices nothing.
 
-use crate::harness::hostile::Hostile;
-use crate::harness::http::Client;
-use crate::harness::mailroom::{ANN, Room};
-use crate::harness::site::{Site, connect, under};
-use crate::harness::wait::wait_for;
 use crate::upstream::{send, subjects};
 use crate::wrong_input::check;
+use testkit::http::Client;
+use testkit::servers::hostile::Hostile;
+use testkit::servers::mailroom::{ANN, Room};
+use testkit::site::{Site, connect, under};
+use testkit::wait::wait_for;
 
 /// How much more memory all of them together may cost.
 const MOST: u64 = 64 << 20;

@@ -4,8 +4,8 @@
 
 use serde_json::json;
 
-use crate::harness::process::Host;
 use crate::wrong_input::check;
+use testkit::process::Host;
 
 const SEND: &str = "/v1/accounts/anna/send";
 const JSON: (&str, &str) = ("content-type", "application/json");

@@ -9,9 +9,9 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::harness::process::{Host, binary};
-use crate::harness::site::{APPLICATION, Site, connect, own_user, rig, tls_account, under};
-use crate::harness::wait::wait_until;
+use testkit::process::{Host, binary};
+use testkit::site::{APPLICATION, Site, connect, own_user, rig, tls_account, under};
+use testkit::wait::wait_until;
 
 #[test]
 fn the_key_is_changed_while_everything_is_served_and_the_old_one_opens_nothing() {

@@ -12,12 +12,12 @@ use std::time::Duration;
 use rig::Rig;
 use serde_json::{Value, json};
 
-use crate::harness::http::Client;
-use crate::harness::process::Host;
-use crate::harness::sink::Sink;
-use crate::harness::site::{Site, addresses, connect, own_user, rig, server, tls_account, under};
-use crate::harness::wait::{wait_for, wait_until};
 use crate::history::{Accepted, Arrival, Copies, Entry, History, faults};
+use testkit::http::Client;
+use testkit::process::Host;
+use testkit::servers::sink::Sink;
+use testkit::site::{Site, addresses, connect, own_user, rig, server, tls_account, under};
+use testkit::wait::{wait_for, wait_until};
 
 const KILLS: usize = 10;
 /// Callers of each account, and what each sends in one run at most.

@@ -9,9 +9,9 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::harness::http::Client;
-use crate::harness::process::Host;
 use crate::readme::{page, root};
+use testkit::http::Client;
+use testkit::process::Host;
 
 /// Rows whose number is that of a constant: file, and what stands before its value.
 const CONSTANTS: &[(&str, &str, &str)] = &[

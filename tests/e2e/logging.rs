@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::process::Host;
-use crate::harness::site::{APPLICATION, Site, connect, server, under};
-use crate::harness::wait::wait_until;
+use testkit::process::Host;
+use testkit::site::{APPLICATION, Site, connect, server, under};
+use testkit::wait::wait_until;
 
 /// What the budget of a minute lets through, and room for the lines of the host itself.
 const MOST: usize = (256 << 10) + (32 << 10);

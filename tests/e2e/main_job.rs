@@ -5,10 +5,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::harness::imap::Imap;
-use crate::harness::process::Host;
-use crate::harness::site::{Site, connect, own_user, rig, starttls_account, tls_account};
-use crate::harness::wait::wait_until;
+use testkit::imap::Imap;
+use testkit::process::Host;
+use testkit::site::{Site, connect, own_user, rig, starttls_account, tls_account};
+use testkit::wait::wait_until;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/e2e/main-job.sh");
 

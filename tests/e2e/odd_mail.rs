@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::harness::http::Client;
-use crate::harness::site::{Site, connect, own_user, rig, tls_account, under};
 use crate::upstream::subjects;
+use testkit::http::Client;
+use testkit::site::{Site, connect, own_user, rig, tls_account, under};
 
 const FROM: &str = "From: Ann <ann@example.test>\r\nTo: Bob <bob@example.test>\r\n\
     Date: Mon, 02 Nov 2026 10:00:00 +0000\r\nMIME-Version: 1.0\r\n";

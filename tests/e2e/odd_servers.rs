@@ -9,11 +9,11 @@ use std::time::Duration;
 use scripted::imap::{Letter, Reply, Script, Server};
 use serde_json::{Value, json};
 
-use crate::harness::http::{Answer, Client};
-use crate::harness::process::Host;
-use crate::harness::site::{Site, connect, server, under};
 use crate::upstream::subjects;
 use crate::wrong_input::check;
+use testkit::http::{Answer, Client};
+use testkit::process::Host;
+use testkit::site::{Site, connect, server, under};
 
 /// Longer than any wait of these tests.
 const LONG: Duration = Duration::from_secs(60);

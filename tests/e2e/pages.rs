@@ -80,7 +80,7 @@ fn a_pin_is_printed_as_the_page_says() {
     // The other one differs in how the connection is made.
     let rest = |text: &str| text.split_once('|').unwrap().1.to_owned();
     assert_eq!(rest(&tls.text), rest(&starttls.text));
-    let host = crate::harness::process::Host::dev();
+    let host = testkit::process::Host::dev();
     let imap = &host.ready["accounts"][0]["imap"];
     let line = tls.text.replace("imap.example.com:993", &format!("127.0.0.1:{}", imap["port"]));
     assert_eq!(Reader::new().run(&line).trim(), imap["pin"].as_str().unwrap());

@@ -3,10 +3,10 @@
 
 use serde_json::json;
 
-use crate::harness::process::Host;
-use crate::harness::wait::wait_for;
 use crate::upstream::send;
 use crate::wrong_input::check;
+use testkit::process::Host;
+use testkit::wait::wait_for;
 
 #[test]
 fn a_token_sees_the_accounts_that_it_may_open_and_lists_what_it_asks_for() {

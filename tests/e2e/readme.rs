@@ -15,7 +15,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::harness::process::binary;
+use testkit::process::binary;
 
 /// A stranger's first build compiles what makes Rust of WIT.
 const PATIENCE: Duration = Duration::from_secs(400);

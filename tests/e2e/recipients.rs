@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::harness::imap::Imap;
-use crate::harness::site::{Site, connect, own_user, rig, tls_account, under};
-use crate::harness::wait::{wait_for, wait_until};
 use crate::upstream::send;
+use testkit::imap::Imap;
+use testkit::site::{Site, connect, own_user, rig, tls_account, under};
+use testkit::wait::{wait_for, wait_until};
 
 /// Twenty-five of thirty do not exist.
 #[test]

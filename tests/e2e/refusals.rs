@@ -7,14 +7,14 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::harness::http::{Answer, Client};
-use crate::harness::imap::Imap;
-use crate::harness::process::Host;
-use crate::harness::proxy::Proxy;
-use crate::harness::site::{Site, connect, server, under};
-use crate::harness::wait::wait_until;
 use crate::upstream::send;
 use crate::wrong_input::check;
+use testkit::http::{Answer, Client};
+use testkit::imap::Imap;
+use testkit::process::Host;
+use testkit::servers::proxy::Proxy;
+use testkit::site::{Site, connect, server, under};
+use testkit::wait::wait_until;
 
 /// Politeness and probing: what they would have brought may be done without. A call that
 /// succeeds all the same must have done what it says.

@@ -11,9 +11,9 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use crate::harness::http::Client;
-use crate::harness::site::{Site, connect, own_user, rig, tls_account, under};
-use crate::harness::wait::wait_for;
+use testkit::http::Client;
+use testkit::site::{Site, connect, own_user, rig, tls_account, under};
+use testkit::wait::wait_for;
 
 const DRAFTS: usize = 40;
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::process::binary;
-use crate::harness::site::{APPLICATION, Site};
-use crate::harness::wait::{wait_for, wait_until};
+use testkit::process::binary;
+use testkit::site::{APPLICATION, Site};
+use testkit::wait::{wait_for, wait_until};
 
 /// Guests that compute for as long as they are let, more of them than there are workers.
 const LIMITS: &str = "imap-idle-secs = 20\n[limits]\ncpu-millis = 60000\ntotal-secs = 3600\n\

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::harness::site::{Site, connect, own_user, rig, tls_account, under};
 use crate::upstream::{send, settled, subjects};
 use crate::wrong_input::check;
+use testkit::site::{Site, connect, own_user, rig, tls_account, under};
 
 #[test]
 fn one_name_in_two_tenants_is_two_accounts() {

@@ -3,9 +3,9 @@
 use mailroom::{Fault, FaultScript, Protocol};
 use serde_json::{Value, json};
 
-use crate::harness::mailroom::{ANN, Room};
-use crate::harness::site::{Site, connect, own_user, rig, server, tls_account, under};
 use crate::wrong_input::check;
+use testkit::servers::mailroom::{ANN, Room};
+use testkit::site::{Site, connect, own_user, rig, server, tls_account, under};
 
 #[test]
 fn a_test_message_goes_round_and_leaves_nothing_behind() {

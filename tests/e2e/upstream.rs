@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex};
 use rig::{Options, Rig};
 use serde_json::{Value, json};
 
-use crate::harness::http::Client;
-use crate::harness::site::{
+use crate::wrong_input::check;
+use testkit::http::Client;
+use testkit::site::{
     Site, addresses, connect, own_user, rig, server, starttls_account, tls_account, under,
 };
-use crate::harness::wait::{wait_for, wait_until};
-use crate::wrong_input::check;
+use testkit::wait::{wait_for, wait_until};
 
 #[test]
 fn an_id_of_before_the_renumbering_never_reaches_another_message() {

@@ -10,13 +10,13 @@ use mailroom::{Fault, FaultScript, Protocol, Rule};
 use rig::{Certificate, Options, Rig};
 use serde_json::{Value, json};
 
-use crate::harness::http::Client;
-use crate::harness::mailroom::Room;
-use crate::harness::site::{
+use crate::wrong_input::check;
+use testkit::http::Client;
+use testkit::servers::mailroom::Room;
+use testkit::site::{
     Site, addresses, connect, own_user, rig, server, starttls_account, tls_account, under,
 };
-use crate::harness::wait::wait_until;
-use crate::wrong_input::check;
+use testkit::wait::wait_until;
 
 /// Longer than Dovecot makes whoever failed a login wait, which it counts by address.
 const TIMES: &str = "imap-idle-secs = 20\nimap-command-secs = 20\nsmtp-step-secs = 20\n";

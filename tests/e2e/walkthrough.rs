@@ -5,9 +5,9 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::harness::process::{Host, binary};
-use crate::harness::site::{Site, addresses, own_user, rig};
-use crate::harness::terminal::Terminal;
+use testkit::process::{Host, binary};
+use testkit::site::{Site, addresses, own_user, rig};
+use testkit::terminal::Terminal;
 
 /// Name servers that never answer: the discard port.
 const NO_NETWORK: &str = "imap-idle-secs = 20\nsmtp-step-secs = 20\n[dns]\nservers = [\"127.0.0.1:9\"]\n[discovery]\nnetwork = false\n";

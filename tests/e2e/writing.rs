@@ -13,10 +13,10 @@
 use serde_json::{Value, json};
 
 use crate::field_mail::{differences, files};
-use crate::harness::http::{Answer, Client};
-use crate::harness::mailroom::{ANN, Room};
-use crate::harness::site::{Site, connect, own_user, rig, tls_account, under};
-use crate::harness::wait::wait_for;
+use testkit::http::{Answer, Client};
+use testkit::servers::mailroom::{ANN, Room};
+use testkit::site::{Site, connect, own_user, rig, tls_account, under};
+use testkit::wait::wait_for;
 
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/mail/send");
 

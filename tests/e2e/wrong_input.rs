@@ -6,9 +6,9 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
-use crate::harness::http::{Answer, Client};
-use crate::harness::process::Host;
-use crate::harness::wait::wait_for;
+use testkit::http::{Answer, Client};
+use testkit::process::Host;
+use testkit::wait::wait_for;
 
 const SEND: &str = "/v1/accounts/anna/send";
 const JSON: (&str, &str) = ("content-type", "application/json");

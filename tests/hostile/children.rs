@@ -18,8 +18,8 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use crate::costs::doubled;
-use crate::harness::proc::{children, limit};
-use crate::harness::wait::{wait_for, wait_until};
+use testkit::proc::{children, limit};
+use testkit::wait::{wait_for, wait_until};
 
 /// It takes what it is told and never answers.
 const SILENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/hostile/silent.sh");

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, future};
 
 use crate::ground::{EVERYTHING, Ground, weighed};
 use crate::site::{Site, Who};
-use crate::talk::Answer;
+use testkit::talk::Answer;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_sleepers_are_gone_at_the_deadline() {

@@ -4,12 +4,9 @@ use std::cell::Cell;
 use std::future::Future;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, MutexGuard};
+use testkit::turn;
 
 use crate::site::{Site, Who};
-
-/// One test at a time: they weigh the process.
-static TURN: Mutex<()> = Mutex::const_new(());
 
 /// However long a busy machine needs.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -22,7 +19,6 @@ pub(crate) const EVERYTHING: &str = "spin_manifest_version = 2\n[application]\nn
 /// A host on which Acme has deployed a component, and Globex one that echoes.
 pub(crate) struct Ground {
     pub(crate) site: Site,
-    _turn: MutexGuard<'static, ()>,
 }
 
 impl Ground {
@@ -37,10 +33,10 @@ impl Ground {
 
     /// Acme has nothing yet.
     pub(crate) async fn empty(limits: &str) -> Self {
-        let turn = TURN.lock().await;
+        turn::alone();
         let site = Site::under(limits).await;
         site.deploy_for("globex", "theirs", EVERYTHING, guests::ECHO).await.unwrap();
-        let ground = Self { site, _turn: turn };
+        let ground = Self { site };
         ground.neighbour().await;
         ground
     }

@@ -11,22 +11,9 @@
     reason = "a test may stop at the first surprise"
 )]
 
-#[path = "../deploying/talk.rs"]
-#[allow(dead_code, reason = "these tests need a part of it")]
-mod talk;
-#[path = "../e2e/harness/kept.rs"]
-mod kept;
-#[path = "../deploying/serving.rs"]
-mod serving;
 #[path = "../deploying/site.rs"]
 #[allow(dead_code, reason = "these tests need a part of it")]
 mod site;
-#[path = "../e2e/harness"]
-#[allow(dead_code, reason = "these tests need a part of it")]
-mod harness {
-    pub(crate) mod wait;
-    pub(crate) mod proc;
-}
 mod ground;
 mod answering;
 mod by_hand;

@@ -16,8 +16,8 @@ use server::schema::child_pool::{Asking, SchemaChildren, TenantSchema};
 use crate::children::caller;
 use crate::costs::{Cost, costs, doubled};
 use crate::ground::{EVERYTHING, Ground};
-use crate::harness::proc::{children, status};
 use crate::site::Who;
+use testkit::proc::{children, status};
 
 /// However long a busy machine needs for one answer.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::web::{Reply, Speaker, Web};
+use testkit::servers::web::{Reply, Speaker, Web};
 
 pub(crate) const NAME: &str = "login.test";
 pub(crate) const CLIENT: &str = "postlet-test";

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::site::Site;
-use crate::talk::Answer;
+use testkit::talk::Answer;
 
 async fn patch(site: &Site, change: Value) -> Answer {
     site.ask("PATCH", "/v1/accounts/ann", Some(&change)).await

@@ -8,10 +8,10 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::authority::{CLIENT_SECRET, NAME};
-use crate::canary::Canary;
 use crate::journal;
 use crate::site::Site;
-use crate::web::{Reply, Speaker};
+use testkit::canary::Canary;
+use testkit::servers::web::{Reply, Speaker};
 
 const WORKERS: usize = 20;
 

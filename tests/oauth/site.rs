@@ -13,12 +13,12 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::authority::{Authority, CLIENT, CLIENT_SECRET, NAME};
-use crate::command::command;
-use crate::dns::Zone;
 use crate::journal;
-use crate::serving::{Serving, serve, stores};
-use crate::talk::{Answer, ask, ask_with};
-use crate::web::Web;
+use testkit::command::command;
+use testkit::servers::dns::Zone;
+use testkit::servers::web::Web;
+use testkit::serving::{Serving, serve, stores};
+use testkit::talk::{Answer, ask, ask_with};
 
 pub(crate) struct Site {
     pub(crate) address: SocketAddr,

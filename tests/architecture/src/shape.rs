@@ -18,14 +18,7 @@ pub const MOST_ROOT_FILES: usize = 15;
 const GUEST_GATE: &str = "#![cfg(target_family = \"wasm\")]";
 
 /// These still include files of each other.
-const UNTIL_SHARED: &[&str] = &[
-    "benches/delivery/main.rs",
-    "benches/ratios/main.rs",
-    "tests/deploying/main.rs",
-    "tests/discovery/main.rs",
-    "tests/hostile/main.rs",
-    "tests/oauth/main.rs",
-];
+const UNTIL_SHARED: &[&str] = &["tests/hostile/main.rs"];
 
 /// Size and opening of one Rust file.
 #[must_use]

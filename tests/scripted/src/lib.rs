@@ -8,6 +8,6 @@
 //! Standards: RFC 3501 and RFC 9051 (IMAP), RFC 5321 (SMTP).
 #![expect(clippy::unwrap_used, reason = "a server of a test that cannot run has failed")]
 
-mod secure;
+pub mod secure;
 pub mod imap;
 pub mod smtp;

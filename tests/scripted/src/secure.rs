@@ -16,12 +16,18 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use sha2::{Digest as _, Sha256};
 
 /// A connection of a client.
-pub(crate) type Wire = BufReader<StreamOwned<ServerConnection, TcpStream>>;
+pub type Wire = BufReader<StreamOwned<ServerConnection, TcpStream>>;
 
 /// Serves every connection with `talk`, each in a thread of its own, until the process ends; the port
 /// and the pin.
-pub(crate) fn serve(
-    talk: impl Fn(&mut Wire) -> io::Result<()> + Send + Sync + 'static,
+pub fn serve(talk: impl Fn(&mut Wire) -> io::Result<()> + Send + Sync + 'static) -> (u16, String) {
+    serve_each(|| (), move |wire, ()| talk(wire))
+}
+
+/// The same; before the next connection is accepted, `accepted` says what belongs to this one.
+pub fn serve_each<T: Send + 'static>(
+    accepted: impl Fn() -> T + Send + 'static,
+    talk: impl Fn(&mut Wire, T) -> io::Result<()> + Send + Sync + 'static,
 ) -> (u16, String) {
     let (config, pin) = identity();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -29,18 +35,19 @@ pub(crate) fn serve(
     let talk = Arc::new(talk);
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
-            let (talk, config) = (Arc::clone(&talk), Arc::clone(&config));
+            let (talk, config, own) = (Arc::clone(&talk), Arc::clone(&config), accepted());
             thread::spawn(move || {
                 let session = ServerConnection::new(config).unwrap();
                 // A client that hangs up is no failure of the server.
-                drop(talk(&mut BufReader::new(StreamOwned::new(session, stream))));
+                drop(talk(&mut BufReader::new(StreamOwned::new(session, stream)), own));
             });
         }
     });
     (port, pin)
 }
 
-fn identity() -> (Arc<ServerConfig>, String) {
+/// TLS for 127.0.0.1, and the pin by which an account trusts it.
+pub fn identity() -> (Arc<ServerConfig>, String) {
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
     let certificate = params.self_signed(&key).unwrap().der().clone();

@@ -6,7 +6,7 @@ use std::time::Duration;
 const TICK: Duration = Duration::from_millis(10);
 
 /// CPU time of the process so far, all its threads, in and out of the kernel.
-pub(crate) fn cpu(pid: u32) -> Duration {
+pub fn cpu(pid: u32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     // The name of the program, which may hold anything, is in parentheses.
     let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
@@ -15,12 +15,12 @@ pub(crate) fn cpu(pid: u32) -> Duration {
 }
 
 /// Resident memory now, in bytes.
-pub(crate) fn resident(pid: u32) -> u64 {
+pub fn resident(pid: u32) -> u64 {
     memory(pid, "VmRSS:")
 }
 
 /// The most that it ever was, in bytes.
-pub(crate) fn most_resident(pid: u32) -> u64 {
+pub fn most_resident(pid: u32) -> u64 {
     memory(pid, "VmHWM:")
 }
 

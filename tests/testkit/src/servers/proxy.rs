@@ -19,8 +19,9 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use crate::harness::identity::identity;
-use crate::harness::imap::trusting;
+use scripted::secure::identity;
+
+use crate::imap::trusting;
 
 /// What the proxy does, and what it has seen; shared with its tasks.
 #[derive(Debug, Default)]
@@ -35,17 +36,17 @@ struct Script {
 
 /// A running proxy; it ends with the process.
 #[derive(Debug)]
-pub(crate) struct Proxy {
-    pub(crate) port: u16,
+pub struct Proxy {
+    pub port: u16,
     /// What an account pins.
-    pub(crate) pin: String,
+    pub pin: String,
     script: Arc<Mutex<Script>>,
     hang_up: Arc<Notify>,
 }
 
 impl Proxy {
     /// Serves TLS on a free port, before the server on this loopback port, which does too.
-    pub(crate) fn before(port: u16) -> Self {
+    pub fn before(port: u16) -> Self {
         let (config, pin) = identity();
         let acceptor = TlsAcceptor::from(config);
         let (script, hang_up) = (Arc::new(Mutex::new(Script::default())), Arc::new(Notify::new()));
@@ -62,32 +63,32 @@ impl Proxy {
     }
 
     /// From here on, `verb` is answered with `answer` instead of being handed on.
-    pub(crate) fn refuse(&self, verb: &str, answer: &str) {
+    pub fn refuse(&self, verb: &str, answer: &str) {
         let mut script = self.script.lock().unwrap();
         script.refuse = Some((verb.to_owned(), answer.to_owned()));
         script.refusals = 0;
     }
 
     /// Refuses nothing from here on; how often it did.
-    pub(crate) fn relent(&self) -> u32 {
+    pub fn relent(&self) -> u32 {
         let mut script = self.script.lock().unwrap();
         script.refuse = None;
         std::mem::take(&mut script.refusals)
     }
 
     /// The verbs since the last call of this, such as `UID FETCH`.
-    pub(crate) fn seen(&self) -> BTreeSet<String> {
+    pub fn seen(&self) -> BTreeSet<String> {
         std::mem::take(&mut self.script.lock().unwrap().seen)
     }
 
     /// The server loses these capabilities, as far as a client can tell.
-    pub(crate) fn hide(&self, capabilities: &[&str]) {
+    pub fn hide(&self, capabilities: &[&str]) {
         let hidden = capabilities.iter().map(|&name| name.to_owned()).collect();
         self.script.lock().unwrap().hidden = hidden;
     }
 
     /// Breaks every connection.
-    pub(crate) fn hang_up(&self) {
+    pub fn hang_up(&self) {
         self.hang_up.notify_waiters();
     }
 }

@@ -9,45 +9,45 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::http::Client;
-use crate::harness::wait::{wait_for, wait_until};
+use crate::http::Client;
+use crate::wait::{wait_for, wait_until};
 
 /// A debug build compiles the components on a machine that may be busy.
 const START: Duration = Duration::from_secs(180);
 
 /// A running host.
 #[derive(Debug)]
-pub(crate) struct Host {
+pub struct Host {
     child: Child,
     keeper: Child,
     /// Where it serves.
-    pub(crate) address: SocketAddr,
+    pub address: SocketAddr,
     /// The line it printed when it was ready.
-    pub(crate) ready: Value,
+    pub ready: Value,
     log: PathBuf,
     _scratch: tempfile::TempDir,
 }
 
 impl Host {
     /// `postlet dev`.
-    pub(crate) fn dev() -> Self {
+    pub fn dev() -> Self {
         let mut command = Command::new(binary());
         command.args(["dev", "--json", "--listen", "127.0.0.1:0"]);
         Self::start(command)
     }
 
     /// `postlet up` with this configuration, which has to listen on port 0.
-    pub(crate) fn up(config: &Path) -> Self {
+    pub fn up(config: &Path) -> Self {
         Self::up_by(Command::new(binary()), config)
     }
 
     /// The same by a command that ends in the binary, with an environment of its own.
-    pub(crate) fn up_by(mut command: Command, config: &Path) -> Self {
+    pub fn up_by(mut command: Command, config: &Path) -> Self {
         command.args(["up", "--json", "--config", config.to_str().unwrap()]);
         Self::start(command)
     }
@@ -80,43 +80,43 @@ impl Host {
     }
 
     /// A caller without a token.
-    pub(crate) fn anonymous(&self) -> Client {
+    pub fn anonymous(&self) -> Client {
         Client::new(self.address, None)
     }
 
-    pub(crate) fn client(&self, token: &str) -> Client {
+    pub fn client(&self, token: &str) -> Client {
         Client::new(self.address, Some(token))
     }
 
     /// `http://…`
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub(crate) fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// SIGKILL: no destructor of the host runs, nothing is flushed.
-    pub(crate) fn kill(mut self) {
+    pub fn kill(mut self) {
         self.end();
     }
 
     /// SIGTERM, as a service manager does, and the orderly end.
-    pub(crate) fn stop(mut self) {
+    pub fn stop(mut self) {
         let told = Command::new("kill").args(["-s", "TERM", &self.pid().to_string()]).status();
         assert!(told.unwrap().success());
         wait_until("the orderly end", || self.child.try_wait().unwrap().is_some());
     }
 
     /// Waits until it has ended by itself: its status, and what it has logged.
-    pub(crate) fn ended(mut self) -> (ExitStatus, String) {
+    pub fn ended(mut self) -> (ExitStatus, String) {
         let status = wait_for("the end by itself", || self.child.try_wait().unwrap());
         (status, self.log())
     }
 
     /// What it has logged, for the message of a failed test.
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
@@ -144,9 +144,26 @@ impl Drop for Host {
     }
 }
 
-/// The binary under test.
-pub(crate) fn binary() -> &'static str {
-    env!("CARGO_BIN_EXE_postlet")
+/// The binary under test. Cargo builds it for every test and bench of its package, and puts it
+/// above the directory of those.
+pub fn binary() -> &'static str {
+    static BINARY: OnceLock<String> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let binary = profile().join("postlet");
+        assert!(binary.exists(), "{} is built with the tests of its package", binary.display());
+        binary.to_str().unwrap().to_owned()
+    })
+}
+
+/// A directory that outlives a run of the tests, as `CARGO_TARGET_TMPDIR`.
+pub fn scratch() -> PathBuf {
+    profile().with_file_name("tmp")
+}
+
+/// Where cargo puts what it builds in this profile.
+fn profile() -> PathBuf {
+    let this = std::env::current_exe().unwrap();
+    this.ancestors().nth(2).unwrap().to_owned()
 }
 
 /// Kills `pid` when this process is gone.

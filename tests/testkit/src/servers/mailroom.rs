@@ -4,20 +4,20 @@ use mailroom::{Config, Fault, FaultScript, Mailroom, Protocol, Rule, User};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::harness::site::server;
+use crate::site::server;
 
 /// Who has a mailbox there.
-pub(crate) const ANN: &str = "ann@x.test";
-pub(crate) const BO: &str = "bo@x.test";
+pub const ANN: &str = "ann@x.test";
+pub const BO: &str = "bo@x.test";
 
 /// A running mailroom; it ends when it is dropped.
-pub(crate) struct Room {
-    pub(crate) mailroom: Mailroom,
+pub struct Room {
+    pub mailroom: Mailroom,
     _runtime: Runtime,
 }
 
 impl Room {
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -30,13 +30,13 @@ impl Room {
     }
 
     /// What a host has to allow.
-    pub(crate) fn addresses(&self) -> Vec<String> {
+    pub fn addresses(&self) -> Vec<String> {
         let room = &self.mailroom;
         vec![room.imaps().to_string(), room.submissions().to_string()]
     }
 
     /// Ann's account, for a host.
-    pub(crate) fn account(&self) -> Value {
+    pub fn account(&self) -> Value {
         let mut account = json!({
             "id": "ann", "email": ANN, "password": "secret",
             "imap": server("127.0.0.1", self.mailroom.imaps().port(), "tls"),
@@ -49,18 +49,18 @@ impl Room {
     }
 
     /// From now on this goes wrong, so often; `None` is always.
-    pub(crate) fn fails(&self, protocol: Protocol, step: &str, fault: Fault, times: Option<u32>) {
+    pub fn fails(&self, protocol: Protocol, step: &str, fault: Fault, times: Option<u32>) {
         let rule = Rule { protocol, step: step.to_owned(), fault, times };
         self.mailroom.misbehave(FaultScript { rules: vec![rule], ..FaultScript::default() });
     }
 
     /// From now on nothing goes wrong.
-    pub(crate) fn recovers(&self) {
+    pub fn recovers(&self) {
         self.mailroom.misbehave(FaultScript::default());
     }
 
     /// How many messages lie in Bo's INBOX.
-    pub(crate) fn arrived(&self) -> usize {
+    pub fn arrived(&self) -> usize {
         self.mailroom.messages(BO, "INBOX").len()
     }
 }

@@ -14,11 +14,12 @@ use base64::engine::general_purpose::STANDARD;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
-use crate::harness::identity::identity;
-use crate::harness::site::server;
+use scripted::secure::identity;
+
+use crate::site::server;
 
 /// Running servers; they end with the process.
-pub(crate) struct Hostile {
+pub struct Hostile {
     imap: u16,
     smtp: u16,
     starttls: u16,
@@ -28,7 +29,7 @@ pub(crate) struct Hostile {
 
 /// What came of it on the servers' side.
 #[derive(Default)]
-pub(crate) struct Seen {
+pub struct Seen {
     /// Submission connections that got so far as to log in.
     logins: AtomicUsize,
     messages: AtomicUsize,
@@ -37,7 +38,7 @@ pub(crate) struct Seen {
 }
 
 impl Hostile {
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         let (config, pin) = identity();
         let seen = Arc::new(Seen::default());
         let secure = |talk: fn(&mut dyn Talk, &Seen) -> io::Result<()>| {
@@ -53,13 +54,13 @@ impl Hostile {
         Self { imap, smtp, starttls, pin, seen }
     }
 
-    pub(crate) fn addresses(&self) -> Vec<String> {
+    pub fn addresses(&self) -> Vec<String> {
         let ports = [self.imap, self.smtp, self.starttls];
         ports.iter().map(|port| format!("127.0.0.1:{port}")).collect()
     }
 
     /// The account of a user who is named after what shall happen.
-    pub(crate) fn account(&self, what: &str) -> Value {
+    pub fn account(&self, what: &str) -> Value {
         let mut account = json!({
             "id": what, "email": format!("{what}@hostile.test"), "password": "x",
             "imap": server("127.0.0.1", self.imap, "tls"),
@@ -74,16 +75,16 @@ impl Hostile {
         account
     }
 
-    pub(crate) fn logins(&self) -> usize {
+    pub fn logins(&self) -> usize {
         self.seen.logins.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn messages(&self) -> usize {
+    pub fn messages(&self) -> usize {
         self.seen.messages.load(Ordering::SeqCst)
     }
 
     /// What was said to the server without TLS.
-    pub(crate) fn heard(&self) -> String {
+    pub fn heard(&self) -> String {
         String::from_utf8_lossy(&self.seen.plain.lock().unwrap()).into_owned()
     }
 }

@@ -5,19 +5,19 @@ use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use crate::harness::process::binary;
-use crate::harness::wait::wait_until;
+use crate::process::binary;
+use crate::wait::wait_until;
 
 /// A command at a terminal of its own.
 #[derive(Debug)]
-pub(crate) struct Terminal {
+pub struct Terminal {
     child: Child,
     screen: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Terminal {
     /// As whoever holds the token, in this locale.
-    pub(crate) fn run(url: &str, token: &str, args: &str, locale: &str) -> Self {
+    pub fn run(url: &str, token: &str, args: &str, locale: &str) -> Self {
         let mut child = Command::new("script")
             .args(["-qfec", &format!("'{}' {args}", binary()), "/dev/null"])
             .env("POSTLET_URL", url)
@@ -41,21 +41,21 @@ impl Terminal {
     }
 
     /// What stands on the screen.
-    pub(crate) fn said(&self) -> String {
+    pub fn said(&self) -> String {
         String::from_utf8_lossy(&self.screen.lock().unwrap()).into_owned()
     }
 
     /// Waits for words on the screen.
-    pub(crate) fn until(&self, words: &str) {
+    pub fn until(&self, words: &str) {
         wait_until(words, || self.said().contains(words));
     }
 
-    pub(crate) fn until_twice(&self, words: &str) {
+    pub fn until_twice(&self, words: &str) {
         wait_until(words, || self.said().matches(words).count() == 2);
     }
 
     /// A line, as at a keyboard.
-    pub(crate) fn types(&mut self, line: &str) {
+    pub fn types(&mut self, line: &str) {
         let keyboard = self.child.stdin.as_mut().unwrap();
         keyboard.write_all(format!("{line}\n").as_bytes()).unwrap();
         keyboard.flush().unwrap();
@@ -63,7 +63,7 @@ impl Terminal {
 
     /// All that it said, when it has ended so.
     #[track_caller]
-    pub(crate) fn ends(mut self, well: bool) -> String {
+    pub fn ends(mut self, well: bool) -> String {
         let mut ended = None;
         wait_until("the command to end", || {
             ended = self.child.try_wait().unwrap();

@@ -12,7 +12,7 @@ const TRIES: u32 = 2400;
 /// # Panics
 /// When there is none by then.
 #[track_caller]
-pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     for _ in 0..TRIES {
         if let Some(answer) = ask() {
             return answer;
@@ -27,6 +27,6 @@ pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 /// # Panics
 /// When it is not by then.
 #[track_caller]
-pub(crate) fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
+pub fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
     wait_for(what, || reached().then_some(()));
 }

@@ -6,33 +6,33 @@ use std::time::{Duration, Instant};
 
 /// What the callers of one measurement reached together.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rate {
-    pub(crate) per_second: f64,
+pub struct Rate {
+    pub per_second: f64,
     /// Half of the calls took no longer.
-    pub(crate) median: Duration,
+    pub median: Duration,
     /// All but one of a hundred took no longer.
-    pub(crate) slow: Duration,
-    pub(crate) calls: usize,
+    pub slow: Duration,
+    pub calls: usize,
 }
 
 /// Numbers that look random and are the same in every run (xorshift).
 #[derive(Clone, Debug)]
-pub(crate) struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
     /// One of `0..sides`.
-    pub(crate) fn roll(&mut self, sides: usize) -> usize {
+    pub fn roll(&mut self, sides: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         (self.0 >> 11) as usize % sides
     }
 
-    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for at in (1..items.len()).rev() {
             items.swap(at, self.roll(at + 1));
         }
@@ -40,7 +40,7 @@ impl Dice {
 }
 
 /// Every caller calls at random for `duration`.
-pub(crate) fn for_a_while<C: FnMut(&mut Dice) + Send>(callers: Vec<C>, duration: Duration) -> Rate {
+pub fn for_a_while<C: FnMut(&mut Dice) + Send>(callers: Vec<C>, duration: Duration) -> Rate {
     measure(callers, |caller, number, began| {
         let mut dice = Dice::new(number as u64 + 1);
         let mut took = Vec::new();
@@ -52,7 +52,7 @@ pub(crate) fn for_a_while<C: FnMut(&mut Dice) + Send>(callers: Vec<C>, duration:
 }
 
 /// The callers share the items among them, each item once.
-pub(crate) fn each_once<T: Sync, C: FnMut(&T) + Send>(callers: Vec<C>, items: &[T]) -> Rate {
+pub fn each_once<T: Sync, C: FnMut(&T) + Send>(callers: Vec<C>, items: &[T]) -> Rate {
     let next = AtomicUsize::new(0);
     measure(callers, |caller, _, _| {
         let mut took = Vec::new();
@@ -99,6 +99,6 @@ fn timed(call: impl FnOnce()) -> Duration {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a bench measures the time that really passes")]
-pub(crate) fn now() -> Instant {
+pub fn now() -> Instant {
     Instant::now()
 }

@@ -10,50 +10,50 @@ use rig::{Options, Rig};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::http::Client;
-use crate::harness::kept;
-use crate::harness::process::{Host, binary};
+use crate::http::Client;
+use crate::kept;
+use crate::process::{Host, binary};
 
 const USERS: u16 = 80;
 
 /// Dovecot and Postfix for every test that does not stop them; None where there are none.
-pub(crate) fn rig() -> Option<&'static Rig> {
+pub fn rig() -> Option<&'static Rig> {
     static RIG: OnceLock<Option<Rig>> = OnceLock::new();
     RIG.get_or_init(|| Rig::start(Options { users: USERS })).as_ref()
 }
 
 /// A mailbox of the common rig that no other test has.
-pub(crate) fn own_user() -> u16 {
+pub fn own_user() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// An application of one component, for every path that is left.
-pub(crate) const APPLICATION: &str = "spin_manifest_version = 2\n[application]\nname = \"own\"\n\
+pub const APPLICATION: &str = "spin_manifest_version = 2\n[application]\nname = \"own\"\n\
     [[trigger.http]]\nroute = \"/...\"\ncomponent = \"own\"\n\
     [component.own]\nsource = \"own.wasm\"\n";
 
 /// What outlives a host: its configuration and its data.
 #[derive(Debug)]
-pub(crate) struct Site {
+pub struct Site {
     dir: TempDir,
 }
 
 impl Site {
     /// Two tenants, `acme` and `globex`. The addresses of `allow` may be dialled, `roots` are trusted.
-    pub(crate) fn new(roots: Option<&Path>, allow: &[String]) -> Self {
+    pub fn new(roots: Option<&Path>, allow: &[String]) -> Self {
         Self::with(roots, allow, "imap-idle-secs = 20\nsmtp-step-secs = 20\n")
     }
 
     /// Where mail servers have three seconds for an answer and six for a whole one.
-    pub(crate) fn impatient(allow: &[String]) -> Self {
+    pub fn impatient(allow: &[String]) -> Self {
         let times =
             "imap-idle-secs = 3\nimap-command-secs = 6\nsmtp-step-secs = 3\nfinal-dot-secs = 3\n";
         Self::with(None, allow, times)
     }
 
     /// `times` ends the configuration, in its table `[mail]`; other tables may follow.
-    pub(crate) fn with(roots: Option<&Path>, allow: &[String], times: &str) -> Self {
+    pub fn with(roots: Option<&Path>, allow: &[String], times: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut text = String::from("listen = \"127.0.0.1:0\"\ndata = \"data\"\n");
         text += "[[tenant]]\nid = \"acme\"\n[[tenant]]\nid = \"globex\"\n[egress]\nallow = [";
@@ -72,12 +72,12 @@ impl Site {
     }
 
     /// For the rig, all its ports allowed and its authority trusted.
-    pub(crate) fn on(rig: &Rig) -> Self {
+    pub fn on(rig: &Rig) -> Self {
         Self::new(Some(rig.ca_pem()), &addresses(rig))
     }
 
     /// With an application of acme's.
-    pub(crate) fn with_application(self, manifest: &str, wasm: &[u8]) -> Self {
+    pub fn with_application(self, manifest: &str, wasm: &[u8]) -> Self {
         std::fs::write(self.dir.path().join("spin.toml"), manifest).unwrap();
         std::fs::write(self.dir.path().join("own.wasm"), wasm).unwrap();
         let acme = "id = \"acme\"\n";
@@ -88,44 +88,44 @@ impl Site {
     }
 
     /// On an empty directory, with the components that other hosts of these tests have compiled.
-    pub(crate) fn start(&self) -> Host {
+    pub fn start(&self) -> Host {
         kept::lend(&self.data());
         let host = Host::up(&self.config());
         kept::keep(&self.data());
         host
     }
 
-    pub(crate) fn config(&self) -> PathBuf {
+    pub fn config(&self) -> PathBuf {
         self.dir.path().join("postlet.toml")
     }
 
-    pub(crate) fn data(&self) -> PathBuf {
+    pub fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }
 
-    pub(crate) fn token_file(&self) -> PathBuf {
+    pub fn token_file(&self) -> PathBuf {
         self.dir.path().join("data/operator.token")
     }
 
     /// With more in its environment, and on an empty directory without what other hosts have compiled.
-    pub(crate) fn start_in(&self, environment: &[(&str, &str)]) -> Host {
+    pub fn start_in(&self, environment: &[(&str, &str)]) -> Host {
         let mut command = Command::new(binary());
         command.envs(environment.iter().copied());
         Host::up_by(command, &self.config())
     }
 
     /// A caller of `acme` who may do everything.
-    pub(crate) fn operator(&self, host: &Host) -> Client {
+    pub fn operator(&self, host: &Host) -> Client {
         host.client(&self.token())
     }
 
     /// The operator's token, which the first start writes.
-    pub(crate) fn token(&self) -> String {
+    pub fn token(&self) -> String {
         std::fs::read_to_string(self.token_file()).unwrap().trim().to_owned()
     }
 
     /// A caller of the other tenant.
-    pub(crate) fn stranger(&self, host: &Host) -> Client {
+    pub fn stranger(&self, host: &Host) -> Client {
         let body = json!({"tenant": "globex", "scopes": ["read", "change", "send", "accounts"]});
         let made = self.operator(host).json("POST", "/v1/tokens", &body).expect(201);
         host.client(made["token"].as_str().unwrap())
@@ -133,19 +133,19 @@ impl Site {
 }
 
 /// Everything of the rig that an account may name.
-pub(crate) fn addresses(rig: &Rig) -> Vec<String> {
+pub fn addresses(rig: &Rig) -> Vec<String> {
     let tls = [rig.imaps_port(), rig.submissions_port()];
     let upgraded = [rig.imap_port(), rig.submission_port(), rig.smtp_plain_port()];
     [&tls[..], &upgraded].concat().into_iter().map(|port| format!("127.0.0.1:{port}")).collect()
 }
 
 /// A server of an account on loopback.
-pub(crate) fn server(host: &str, port: u16, security: &str) -> Value {
+pub fn server(host: &str, port: u16, security: &str) -> Value {
     json!({"host": host, "port": port, "security": security})
 }
 
 /// The account of user `n` of the rig, with TLS from the first byte.
-pub(crate) fn tls_account(rig: &Rig, n: u16) -> Value {
+pub fn tls_account(rig: &Rig, n: u16) -> Value {
     let (email, password) = rig.user(n);
     json!({
         "id": format!("user{n:03}"), "email": email, "name": "王小明", "password": password,
@@ -155,7 +155,7 @@ pub(crate) fn tls_account(rig: &Rig, n: u16) -> Value {
 }
 
 /// The same with STARTTLS, and by address instead of by name.
-pub(crate) fn starttls_account(rig: &Rig, n: u16) -> Value {
+pub fn starttls_account(rig: &Rig, n: u16) -> Value {
     let mut account = tls_account(rig, n);
     account["imap"] = server("127.0.0.1", rig.imap_port(), "starttls");
     account["smtp"] = server("127.0.0.1", rig.submission_port(), "starttls");
@@ -164,12 +164,12 @@ pub(crate) fn starttls_account(rig: &Rig, n: u16) -> Value {
 
 /// Makes the account and answers its id.
 #[track_caller]
-pub(crate) fn connect(client: &mut Client, account: &Value) -> String {
+pub fn connect(client: &mut Client, account: &Value) -> String {
     let made = client.json("POST", "/v1/accounts", account).expect(201);
     made["id"].as_str().unwrap().to_owned()
 }
 
 /// Where this account's resources are.
-pub(crate) fn under(id: &str, rest: &str) -> String {
+pub fn under(id: &str, rest: &str) -> String {
     format!("/v1/accounts/{id}/{rest}")
 }

@@ -11,7 +11,7 @@ use tokio::net::UdpSocket;
 
 /// Names to answers. Each is given once, and the last one for ever.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Zone(Arc<Mutex<Inner>>);
+pub struct Zone(Arc<Mutex<Inner>>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -22,40 +22,40 @@ struct Inner {
 
 impl Zone {
     /// An address; given again for the same name, the next answer.
-    pub(crate) fn address(&self, name: &str, ip: &str) {
+    pub fn address(&self, name: &str, ip: &str) {
         match ip.parse().unwrap() {
             IpAddr::V4(v4) => self.add(name, RecordType::A, RData::A(A(v4))),
             IpAddr::V6(v6) => self.add(name, RecordType::AAAA, RData::AAAA(AAAA(v6))),
         }
     }
 
-    pub(crate) fn mx(&self, domain: &str, host: &str) {
+    pub fn mx(&self, domain: &str, host: &str) {
         self.add(domain, RecordType::MX, RData::MX(MX::new(10, absolute(host))));
     }
 
     /// `.` as the host: the service is not offered.
-    pub(crate) fn srv(&self, name: &str, host: &str, port: u16) {
+    pub fn srv(&self, name: &str, host: &str, port: u16) {
         self.add(name, RecordType::SRV, RData::SRV(SRV::new(0, 0, port, absolute(host))));
     }
 
     /// Questions about this name are answered SERVFAIL.
-    pub(crate) fn fail(&self, name: &str) {
+    pub fn fail(&self, name: &str) {
         self.0.lock().unwrap().failing.insert(name.to_owned());
     }
 
     /// All questions so far.
-    pub(crate) fn questions(&self) -> usize {
+    pub fn questions(&self) -> usize {
         self.0.lock().unwrap().asked.len()
     }
 
     /// How often an address of this name was asked for.
-    pub(crate) fn asked(&self, name: &str) -> usize {
+    pub fn asked(&self, name: &str) -> usize {
         let inner = self.0.lock().unwrap();
         inner.asked.iter().filter(|(asked, kind)| asked == name && *kind == RecordType::A).count()
     }
 
     /// Serves until the test ends.
-    pub(crate) async fn serve(&self) -> SocketAddr {
+    pub async fn serve(&self) -> SocketAddr {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
         let zone = self.clone();

@@ -12,25 +12,25 @@ const PATIENCE: Duration = Duration::from_secs(180);
 
 /// An answer.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
+pub struct Answer {
+    pub status: u16,
     /// Status line and fields.
-    pub(crate) head: String,
-    pub(crate) body: String,
+    pub head: String,
+    pub body: String,
 }
 
 impl Answer {
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    pub(crate) fn code(&self) -> String {
+    pub fn code(&self) -> String {
         self.json()["code"].as_str().unwrap_or_default().to_owned()
     }
 }
 
 /// Under a name of the host's that no tenant has.
-pub(crate) async fn ask(
+pub async fn ask(
     address: SocketAddr,
     token: Option<&str>,
     method: &str,
@@ -41,7 +41,7 @@ pub(crate) async fn ask(
 }
 
 /// Under this name of the host's.
-pub(crate) async fn ask_named(
+pub async fn ask_named(
     address: SocketAddr,
     name: &str,
     token: Option<&str>,
@@ -56,7 +56,7 @@ pub(crate) async fn ask_named(
 }
 
 /// With these header fields.
-pub(crate) async fn ask_with(
+pub async fn ask_with(
     address: SocketAddr,
     name: &str,
     fields: &[(&str, &str)],

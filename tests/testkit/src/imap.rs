@@ -16,7 +16,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
 
 /// A session in the authenticated state or beyond.
-pub(crate) struct Imap {
+pub struct Imap {
     stream: BufReader<StreamOwned<ClientConnection, TcpStream>>,
     tags: u32,
 }
@@ -27,7 +27,7 @@ impl Imap {
     /// # Panics
     /// When the server refuses; so does every method.
     #[track_caller]
-    pub(crate) fn login(port: u16, user: &str, password: &str) -> Self {
+    pub fn login(port: u16, user: &str, password: &str) -> Self {
         let socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
         socket.set_nodelay(true).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
@@ -43,7 +43,7 @@ impl Imap {
 
     /// Runs a command and returns everything that was said before its OK, literals inline.
     #[track_caller]
-    pub(crate) fn command(&mut self, command: &str) -> Vec<u8> {
+    pub fn command(&mut self, command: &str) -> Vec<u8> {
         self.tags += 1;
         let tag = format!("t{} ", self.tags);
         self.send(format!("{tag}{command}\r\n").as_bytes());
@@ -66,7 +66,7 @@ impl Imap {
 
     /// Adds a message to a mailbox (RFC 3501 §6.3.11).
     #[track_caller]
-    pub(crate) fn append(&mut self, mailbox: &str, raw: &[u8]) {
+    pub fn append(&mut self, mailbox: &str, raw: &[u8]) {
         self.tags += 1;
         let tag = format!("t{} ", self.tags);
         self.send(format!("{tag}APPEND \"{mailbox}\" {{{}}}\r\n", raw.len()).as_bytes());
@@ -85,13 +85,13 @@ impl Imap {
 
     /// The same as [`Self::command`], as text.
     #[track_caller]
-    pub(crate) fn ask(&mut self, command: &str) -> String {
+    pub fn ask(&mut self, command: &str) -> String {
         String::from_utf8_lossy(&self.command(command)).into_owned()
     }
 
     /// The UIDs that `criteria` find in the mailbox.
     #[track_caller]
-    pub(crate) fn search(&mut self, mailbox: &str, criteria: &str) -> Vec<u32> {
+    pub fn search(&mut self, mailbox: &str, criteria: &str) -> Vec<u32> {
         self.command(&format!("SELECT \"{mailbox}\""));
         let said = self.ask(&format!("UID SEARCH {criteria}"));
         let line = said.lines().find_map(|line| line.strip_prefix("* SEARCH")).unwrap_or_default();
@@ -100,7 +100,7 @@ impl Imap {
 
     /// The bytes of one message of the selected mailbox.
     #[track_caller]
-    pub(crate) fn raw(&mut self, uid: u32) -> Vec<u8> {
+    pub fn raw(&mut self, uid: u32) -> Vec<u8> {
         let said = self.command(&format!("UID FETCH {uid} BODY.PEEK[]"));
         let end = said.windows(2).position(|two| two == b"\r\n").unwrap() + 2;
         let length = literal(&said[..end]).unwrap();
@@ -129,7 +129,7 @@ fn literal(line: &[u8]) -> Option<usize> {
 }
 
 /// For loopback only: no certificate is looked at.
-pub(crate) fn trusting() -> ClientConfig {
+pub fn trusting() -> ClientConfig {
     ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()

@@ -2,20 +2,20 @@
 
 use std::fs::{read_dir, read_to_string};
 
-use crate::harness::wait::wait_for;
+use crate::wait::wait_for;
 
 /// A limit of a process as it is now, by its name. None where there is no limit, or no process.
-pub(crate) fn limit(pid: u32, name: &str) -> Option<u64> {
+pub fn limit(pid: u32, name: &str) -> Option<u64> {
     after(&read_to_string(format!("/proc/{pid}/limits")).ok()?, name)
 }
 
 /// A number of the status of a process, by the name of its line.
-pub(crate) fn status(pid: u32, name: &str) -> Option<u64> {
+pub fn status(pid: u32, name: &str) -> Option<u64> {
     after(&read_to_string(format!("/proc/{pid}/status")).ok()?, name)
 }
 
 /// The children of this process that have not ended and whose command line holds `word`.
-pub(crate) fn children(word: &str) -> Vec<u32> {
+pub fn children(word: &str) -> Vec<u32> {
     let processes = read_dir("/proc").unwrap().flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter(|pid| status(*pid, "PPid:") == Some(u64::from(std::process::id())))

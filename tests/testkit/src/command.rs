@@ -5,9 +5,11 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
+use crate::process::binary;
+
 /// Whether it went well, and what it printed on both streams.
-pub(crate) async fn command(address: SocketAddr, token: &str, args: &[&str]) -> (bool, String) {
-    let ended = Command::new(env!("CARGO_BIN_EXE_postlet"))
+pub async fn command(address: SocketAddr, token: &str, args: &[&str]) -> (bool, String) {
+    let ended = Command::new(binary())
         .args(args)
         .env("POSTLET_URL", format!("http://{address}"))
         .env("POSTLET_TOKEN", token)

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
 /// One secret, and what gives it away.
-pub(crate) struct Canary {
+pub struct Canary {
     name: &'static str,
     forms: BTreeSet<Vec<u8>>,
 }
@@ -16,7 +16,7 @@ pub(crate) struct Canary {
 impl Canary {
     /// # Panics
     /// When the secret is too short to be told from chance.
-    pub(crate) fn new(name: &'static str, secret: &str) -> Self {
+    pub fn new(name: &'static str, secret: &str) -> Self {
         assert!(secret.len() >= 7, "{name} could be found by chance");
         let bytes = secret.as_bytes();
         let mut forms = BTreeSet::from([bytes.to_vec()]);
@@ -53,7 +53,7 @@ impl Canary {
     /// # Panics
     /// When it is in there in any form.
     #[track_caller]
-    pub(crate) fn is_not_in(&self, place: &str, bytes: &[u8]) {
+    pub fn is_not_in(&self, place: &str, bytes: &[u8]) {
         for form in &self.forms {
             let found = bytes.windows(form.len()).position(|window| window == form);
             if let Some(at) = found {
@@ -71,7 +71,7 @@ impl Canary {
     /// In no file of a data directory, but those whose purpose it is. Compiled code is left out: it
     /// is large, and is what it was before the secret.
     #[track_caller]
-    pub(crate) fn is_not_kept_in(&self, data: &Path) {
+    pub fn is_not_kept_in(&self, data: &Path) {
         for place in ["", "blobs", "spool"] {
             for entry in std::fs::read_dir(data.join(place)).unwrap() {
                 let path = entry.unwrap().path();
@@ -84,19 +84,24 @@ impl Canary {
     }
 }
 
-#[test]
-fn a_canary_is_found_in_every_form() {
-    let secret = "a pass+word?/~é 42";
-    let canary = Canary::new("the secret", secret);
-    let found =
-        |bytes: &[u8]| std::panic::catch_unwind(|| canary.is_not_in("here", bytes)).is_err();
-    assert!(!found(b"nothing to see"));
-    for (before, after) in [("", ""), ("x", "y"), ("xy", "yz"), ("xyz", "yzx")] {
-        let text = format!("{before}{secret}{after}");
-        assert!(found(text.as_bytes()));
-        assert!(found(STANDARD.encode(&text).as_bytes()), "{before:?}");
-        assert!(found(URL_SAFE.encode(&text).as_bytes()), "{before:?}");
-        assert!(found(format!("{:?}", text.as_bytes()).as_bytes()));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_canary_is_found_in_every_form() {
+        let secret = "a pass+word?/~é 42";
+        let canary = Canary::new("the secret", secret);
+        let found =
+            |bytes: &[u8]| std::panic::catch_unwind(|| canary.is_not_in("here", bytes)).is_err();
+        assert!(!found(b"nothing to see"));
+        for (before, after) in [("", ""), ("x", "y"), ("xy", "yz"), ("xyz", "yzx")] {
+            let text = format!("{before}{secret}{after}");
+            assert!(found(text.as_bytes()));
+            assert!(found(STANDARD.encode(&text).as_bytes()), "{before:?}");
+            assert!(found(URL_SAFE.encode(&text).as_bytes()), "{before:?}");
+            assert!(found(format!("{:?}", text.as_bytes()).as_bytes()));
+        }
+        assert!(found(b"q=a%20pass%2Bword%3F%2F~%C3%A9%2042&x"));
     }
-    assert!(found(b"q=a%20pass%2Bword%3F%2F~%C3%A9%2042&x"));
 }

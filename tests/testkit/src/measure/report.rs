@@ -1,26 +1,26 @@
 //! What is printed: plain lines that can be pasted into a page.
 #![expect(clippy::print_stdout, reason = "printing is what a bench is for")]
 
-use crate::load::Rate;
+use crate::measure::load::Rate;
 
 /// Where the figures come from.
-pub(crate) fn machine() {
+pub fn machine() {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
     let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     line(&format!("machine: {count} x {}", model.trim_start_matches(['\t', ' ', ':'])));
 }
 
-pub(crate) fn heading(text: &str) {
+pub fn heading(text: &str) {
     line(&format!("\n## {text}"));
 }
 
-pub(crate) fn line(text: &str) {
+pub fn line(text: &str) {
     println!("{text}");
 }
 
 /// One rate, with its latencies.
-pub(crate) fn rate(name: &str, rate: &Rate) {
+pub fn rate(name: &str, rate: &Rate) {
     line(&format!(
         "{name:38} {:>9.0} /s   p50 {:>8.3} ms   p99 {:>8.3} ms   ({} calls)",
         rate.per_second,
@@ -31,21 +31,21 @@ pub(crate) fn rate(name: &str, rate: &Rate) {
 }
 
 /// A figure that has a goal.
-pub(crate) fn goal(name: &str, figure: f64, unit: &str, goal: &str, met: bool) {
+pub fn goal(name: &str, figure: f64, unit: &str, goal: &str, met: bool) {
     let verdict = if met { "met" } else { "MISSED" };
     line(&format!("{name:38} {figure:>9.2} {unit}   goal {goal}: {verdict}"));
 }
 
-pub(crate) fn figure(name: &str, figure: f64, unit: &str) {
+pub fn figure(name: &str, figure: f64, unit: &str) {
     line(&format!("{name:38} {figure:>9.2} {unit}"));
 }
 
-pub(crate) fn mebibytes(bytes: u64) -> f64 {
+pub fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
 /// The middle one.
-pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
+pub fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]
 }

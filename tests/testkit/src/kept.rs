@@ -14,12 +14,14 @@ use std::sync::OnceLock;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::process::{binary, scratch};
+
 /// Thirty-two bytes.
 const KEY: &[u8; 32] = b"every host of the tests has this";
 
 /// Makes the data directory, with the common key and all that was compiled so far. One that is
 /// there already stays as it is.
-pub(crate) fn lend(data: &Path) {
+pub fn lend(data: &Path) {
     let key = data.join("master.key");
     if data.join("compiled").exists() || key.exists() {
         return;
@@ -31,7 +33,7 @@ pub(crate) fn lend(data: &Path) {
 }
 
 /// Takes what the host of this directory has compiled.
-pub(crate) fn keep(data: &Path) {
+pub fn keep(data: &Path) {
     let key = fs::read_to_string(data.join("master.key")).unwrap_or_default();
     if key.trim() == STANDARD.encode(KEY) {
         hand_over(&data.join("compiled"), shelf());
@@ -42,9 +44,9 @@ pub(crate) fn keep(data: &Path) {
 fn shelf() -> &'static Path {
     static SHELF: OnceLock<PathBuf> = OnceLock::new();
     SHELF.get_or_init(|| {
-        let binary = fs::metadata(env!("CARGO_BIN_EXE_postlet")).unwrap();
+        let binary = fs::metadata(binary()).unwrap();
         let build = format!("{}-{}-{}", binary.mtime(), binary.mtime_nsec(), binary.len());
-        let shelves = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
+        let shelves = scratch().join("compiled");
         let shelf = shelves.join(build);
         if !shelf.exists() {
             // Those of older builds are of no use any more.

@@ -14,9 +14,9 @@ use tokio_rustls::TlsAcceptor;
 
 /// Says something else each time: status, header fields, and a body for a whole request.
 #[derive(Clone)]
-pub(crate) struct Speaker(pub(crate) Arc<Speech>);
+pub struct Speaker(pub Arc<Speech>);
 
-pub(crate) type Speech = dyn Fn(&str) -> (u16, String, String) + Send + Sync;
+pub type Speech = dyn Fn(&str) -> (u16, String, String) + Send + Sync;
 
 impl std::fmt::Debug for Speaker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -26,7 +26,7 @@ impl std::fmt::Debug for Speaker {
 
 /// What is said at an address.
 #[derive(Clone, Debug)]
-pub(crate) enum Reply {
+pub enum Reply {
     Document(String),
     Redirect(String),
     /// So many bytes, announced or not.
@@ -42,17 +42,17 @@ pub(crate) enum Reply {
 
 /// Whoever answers https.
 #[derive(Clone, Debug)]
-pub(crate) struct Web {
-    pub(crate) address: SocketAddr,
+pub struct Web {
+    pub address: SocketAddr,
     /// The authority, as PEM.
-    pub(crate) authority: String,
+    pub authority: String,
     replies: Arc<Mutex<HashMap<String, Reply>>>,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Web {
     /// Its certificate holds `names` and no other.
-    pub(crate) async fn start(names: &[&str]) -> Self {
+    pub async fn start(names: &[&str]) -> Self {
         let (acceptor, authority) = acceptor(names);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let web = Self {
@@ -79,12 +79,12 @@ impl Web {
     }
 
     /// `place` is host and path: `autoconfig.a.test/mail/config-v1.1.xml`.
-    pub(crate) fn say(&self, place: &str, reply: Reply) {
+    pub fn say(&self, place: &str, reply: Reply) {
         self.replies.lock().unwrap().insert(place.to_owned(), reply);
     }
 
     /// All requests, with what was sent.
-    pub(crate) fn requests(&self) -> Vec<String> {
+    pub fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 
@@ -169,7 +169,7 @@ fn acceptor(names: &[&str]) -> (TlsAcceptor, String) {
 }
 
 /// An answer to Autodiscover that names one IMAP server.
-pub(crate) fn autodiscovered(imap: &str) -> Reply {
+pub fn autodiscovered(imap: &str) -> Reply {
     Reply::Document(format!(
         "<?xml version=\"1.0\"?><Autodiscover><Response><Account><AccountType>email</AccountType>\
          <Protocol><Type>IMAP</Type><Server>{imap}</Server><Port>993</Port><SSL>on</SSL>\
@@ -178,7 +178,7 @@ pub(crate) fn autodiscovered(imap: &str) -> Reply {
 }
 
 /// A file that names one IMAP and one SMTP server.
-pub(crate) fn config(imap: &str, smtp: &str) -> Reply {
+pub fn config(imap: &str, smtp: &str) -> Reply {
     Reply::Document(format!(
         "<?xml version=\"1.0\"?><clientConfig version=\"1.1\"><emailProvider id=\"x\">\
          <incomingServer type=\"imap\"><hostname>{imap}</hostname><port>993</port>\

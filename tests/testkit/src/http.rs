@@ -16,34 +16,34 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What came back.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
+pub struct Answer {
+    pub status: u16,
     /// Names in lower case.
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
 }
 
 /// A connection to the host, as one caller.
 #[derive(Debug)]
-pub(crate) struct Client {
+pub struct Client {
     address: SocketAddr,
     token: Option<String>,
     stream: Option<BufReader<TcpStream>>,
 }
 
 impl Answer {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
     /// # Panics
     /// When the body is not JSON.
     #[track_caller]
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         match serde_json::from_slice(&self.body) {
             Ok(value) => value,
             Err(error) => panic!("{} {}: {error}", self.status, self.text()),
@@ -53,7 +53,7 @@ impl Answer {
     /// # Panics
     /// When the status is another one.
     #[track_caller]
-    pub(crate) fn ended(&self, status: u16) {
+    pub fn ended(&self, status: u16) {
         assert_eq!(self.status, status, "{}", self.text());
     }
 
@@ -62,24 +62,24 @@ impl Answer {
     /// # Panics
     /// When the status is another one.
     #[track_caller]
-    pub(crate) fn expect(&self, status: u16) -> Value {
+    pub fn expect(&self, status: u16) -> Value {
         self.ended(status);
         if self.body.is_empty() { Value::Null } else { self.json() }
     }
 }
 
 impl Client {
-    pub(crate) fn new(address: SocketAddr, token: Option<&str>) -> Self {
+    pub fn new(address: SocketAddr, token: Option<&str>) -> Self {
         Self { address, token: token.map(str::to_owned), stream: None }
     }
 
     #[track_caller]
-    pub(crate) fn get(&mut self, path: &str) -> Answer {
+    pub fn get(&mut self, path: &str) -> Answer {
         self.call("GET", path, &[], b"")
     }
 
     #[track_caller]
-    pub(crate) fn json(&mut self, method: &str, path: &str, body: &Value) -> Answer {
+    pub fn json(&mut self, method: &str, path: &str, body: &Value) -> Answer {
         self.call(
             method,
             path,
@@ -91,7 +91,7 @@ impl Client {
     /// # Panics
     /// When there is no answer.
     #[track_caller]
-    pub(crate) fn call(
+    pub fn call(
         &mut self,
         method: &str,
         path: &str,
@@ -106,19 +106,14 @@ impl Client {
 
     /// A body without a length; `body` is in chunks already (RFC 9112 §7.1).
     #[track_caller]
-    pub(crate) fn chunked(
-        &mut self,
-        path: &str,
-        content_type: (&str, &str),
-        body: &[u8],
-    ) -> Answer {
+    pub fn chunked(&mut self, path: &str, content_type: (&str, &str), body: &[u8]) -> Answer {
         let headers = [content_type, ("transfer-encoding", "chunked")];
         self.call("POST", path, &headers, body)
     }
 
     /// The same as [`Self::call`], where no answer is an answer too: the host may be killed meanwhile.
     /// A connection that was used before may have been closed since; then GET is asked again.
-    pub(crate) fn try_call(
+    pub fn try_call(
         &mut self,
         method: &str,
         path: &str,

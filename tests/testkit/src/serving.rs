@@ -11,22 +11,25 @@ use server::host::{Host, HostConfig, Stores};
 use server::serve::listener::HttpListener;
 
 use crate::kept;
+use crate::process::binary;
+use crate::turn;
 
 /// With what the host is, where it listens, and a token for each tenant.
-pub(crate) struct Serving {
-    pub(crate) host: Arc<Host>,
-    pub(crate) address: SocketAddr,
-    pub(crate) tokens: Vec<String>,
+pub struct Serving {
+    pub host: Arc<Host>,
+    pub address: SocketAddr,
+    pub tokens: Vec<String>,
 }
 
 /// On disk in this directory, where what earlier hosts have compiled lies already.
-pub(crate) fn stores(directory: &Path) -> Stores {
+pub fn stores(directory: &Path) -> Stores {
     kept::lend(directory);
     Stores::on_disk(directory, KeySource::file(directory.join("master.key"))).unwrap()
 }
 
 /// Serves a configuration.
-pub(crate) async fn serve(config: Config, stores: Stores, scopes: &[Scope]) -> Serving {
+pub async fn serve(config: Config, stores: Stores, scopes: &[Scope]) -> Serving {
+    turn::beside();
     let data = config.data.clone();
     let mut tokens = Vec::new();
     for tenant in &config.tenants {
@@ -35,7 +38,7 @@ pub(crate) async fn serve(config: Config, stores: Stores, scopes: &[Scope]) -> S
     }
     let parts = HostConfig {
         tenants: config.tenants,
-        program: PathBuf::from(env!("CARGO_BIN_EXE_postlet")),
+        program: PathBuf::from(binary()),
         egress: config.egress,
         extra_roots: config.extra_roots,
         sources: config.sources,

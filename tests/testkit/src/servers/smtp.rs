@@ -1,0 +1,91 @@
+//! A submission server that falls silent where it is told to: for the moments that a real
+//! one passes too quickly.
+//!
+//! Standards: RFC 5321 §3 and §4.1, RFC 4954 (AUTH).
+
+use std::sync::{Arc, Mutex, mpsc};
+
+use crate::servers::submission::{Taker, serve};
+
+/// Where a connection stops to answer, for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// After the recipients, before the message.
+    AtData,
+    /// With the whole message in hand.
+    AfterTheDot,
+}
+
+/// A running server; it ends with the process.
+#[derive(Debug)]
+pub struct Smtp {
+    pub port: u16,
+    /// What an account pins.
+    pub pin: String,
+    stage: Arc<Stage>,
+    silent: mpsc::Receiver<()>,
+}
+
+#[derive(Debug)]
+struct Stage {
+    silence: Mutex<Option<Silence>>,
+    messages: Mutex<Vec<String>>,
+    fell_silent: mpsc::Sender<()>,
+}
+
+impl Smtp {
+    /// Serves TLS on a free port and falls silent there, until told to speak.
+    pub fn silent(silence: Silence) -> Self {
+        let (sender, silent) = mpsc::channel();
+        let stage = Arc::new(Stage {
+            silence: Mutex::new(Some(silence)),
+            messages: Mutex::default(),
+            fell_silent: sender,
+        });
+        let (port, pin) = serve(&stage);
+        Self { port, pin, stage, silent }
+    }
+
+    /// Waits until a client waits.
+    pub fn wait_for_silence(&self) {
+        self.silent.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+    }
+
+    /// From here on it answers everything.
+    pub fn speak(&self) {
+        *self.stage.silence.lock().unwrap() = None;
+    }
+
+    /// Every message that it has had whole, answered or not.
+    pub fn messages(&self) -> Vec<String> {
+        self.stage.messages.lock().unwrap().clone()
+    }
+}
+
+impl Taker for Stage {
+    type Connection = ();
+    const EXTENSIONS: &'static [&'static str] = &[];
+
+    fn connected(self: &Arc<Self>) {}
+
+    fn announced(&self) {
+        self.pause(Silence::AtData);
+    }
+
+    fn taken(&self, (): &mut (), message: Vec<u8>) {
+        self.messages.lock().unwrap().push(String::from_utf8(message).unwrap());
+        self.pause(Silence::AfterTheDot);
+    }
+}
+
+impl Stage {
+    /// Never returns when this is where the server falls silent.
+    fn pause(&self, place: Silence) {
+        if *self.silence.lock().unwrap() == Some(place) {
+            self.fell_silent.send(()).unwrap();
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Who may run beside whom among the tests of one binary: one that weighs the process, or counts
+//! what lives in it, has it for itself.
+//!
+//! A turn belongs to the thread of a test and ends with it. Taking one again is nothing new, so
+//! everything that starts a host may take it.
+
+use std::cell::RefCell;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+static TURN: RwLock<()> = RwLock::new(());
+
+thread_local! {
+    static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
+}
+
+#[expect(dead_code, reason = "they are kept for what their end does")]
+enum Held {
+    Beside(RwLockReadGuard<'static, ()>),
+    Alone(RwLockWriteGuard<'static, ()>),
+}
+
+/// From here on this test may have others beside it, but none that wants to be alone.
+pub fn beside() {
+    HELD.with_borrow_mut(|held| {
+        if held.is_none() {
+            *held = Some(Held::Beside(TURN.read().unwrap_or_else(PoisonError::into_inner)));
+        }
+    });
+}
+
+/// From here on this test is alone among those that take turns.
+pub fn alone() {
+    HELD.with_borrow_mut(|held| {
+        if !matches!(held, Some(Held::Alone(_))) {
+            // Two that waited for each other would wait for ever.
+            *held = None;
+            *held = Some(Held::Alone(TURN.write().unwrap_or_else(PoisonError::into_inner)));
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_turn_lasts_until_its_thread_ends() {
+        let many = thread::spawn(|| {
+            beside();
+            beside();
+            (TURN.try_read().is_ok(), TURN.try_write().is_ok())
+        });
+        assert_eq!(many.join().unwrap(), (true, false));
+        let one = thread::spawn(|| {
+            beside();
+            alone();
+            // A host that it starts takes a turn too.
+            beside();
+            TURN.try_read().is_ok()
+        });
+        assert!(!one.join().unwrap(), "there is somebody beside");
+        assert!(TURN.try_write().is_ok(), "with its thread its turn has ended");
+    }
+}
