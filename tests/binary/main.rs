@@ -10,6 +10,7 @@
 #![expect(clippy::panic, reason = "a test that cannot run has failed")]
 #![expect(clippy::indexing_slicing, reason = "JSON of another shape is a failure")]
 
+mod config;
 mod main_job;
 mod wrong_input;
 mod upstream;

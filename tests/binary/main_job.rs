@@ -10,7 +10,7 @@ use testkit::process::Host;
 use testkit::site::{Site, connect, own_user, rig, starttls_account, tls_account};
 use testkit::wait::wait_until;
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/e2e/main-job.sh");
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/binary/main-job.sh");
 
 #[test]
 fn curl_does_the_main_job_over_implicit_tls() {
