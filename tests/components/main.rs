@@ -1,4 +1,4 @@
-//! The built-in endpoints in the real runtime, over capabilities that remember
+//! The built-in components in the real runtime, over capabilities that remember
 //! what they were asked for.
 //!
 //! Refuses to know mail: what the host's side does with a draft or a key is
@@ -14,3 +14,4 @@ mod sending;
 mod reading;
 #[cfg(test)]
 mod providers;
+mod filters;
