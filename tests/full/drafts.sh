@@ -7,5 +7,5 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export POSTLET_DRAFTS="${1:-1000}" POSTLET_REQUIRE_RIG=1 RUST_BACKTRACE=0
-exec cargo test --locked --workspace --test e2e -- \
+exec cargo test --locked --workspace --test binary -- \
     --exact round_trip::names_and_texts_that_are_sent_come_back_equal --nocapture </dev/null

@@ -17,9 +17,6 @@ pub const MOST_ROOT_FILES: usize = 15;
 /// Guests are empty on every other target, and say so before anything else.
 const GUEST_GATE: &str = "#![cfg(target_family = \"wasm\")]";
 
-/// These still include files of each other.
-const UNTIL_SHARED: &[&str] = &["tests/hostile/main.rs"];
-
 /// Size and opening of one Rust file.
 #[must_use]
 pub fn check(file: &Source) -> Vec<Fault> {
@@ -92,7 +89,7 @@ pub fn check_root(root: &str, files: &[Source]) -> Vec<Fault> {
 #[must_use]
 pub fn check_includes(file: &Source) -> Vec<Fault> {
     let of_tests = ["tests/", "benches/"].iter().any(|start| file.path.starts_with(start));
-    if !of_tests || file.path.ends_with("/build.rs") || UNTIL_SHARED.contains(&&*file.path) {
+    if !of_tests || file.path.ends_with("/build.rs") {
         return Vec::new();
     }
     let code = code_only(&file.text);

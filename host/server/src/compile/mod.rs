@@ -316,7 +316,7 @@ mod tests {
     use super::*;
 
     /// It takes what it is told and never answers.
-    const SILENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/hostile/silent.sh");
+    const SILENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/api/hostile/silent.sh");
 
     /// Time passes when there is nothing else to wait for.
     #[tokio::test(start_paused = true)]

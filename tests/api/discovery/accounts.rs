@@ -1,0 +1,152 @@
+//! Accounts whose servers are left out.
+
+use serde_json::{Value, json};
+
+use crate::discovery::site::Site;
+use testkit::servers::dns::Zone;
+use testkit::servers::web::{Web, config};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_servers_that_a_body_leaves_out_are_found() {
+    let zone = Zone::default();
+    let names = ["autoconfig.auto.test", "autoconfig.away.test", "autoconfig.inside.test"];
+    let web = Web::start(&names).await;
+    for name in names.into_iter().chain(["imap.auto.test", "smtp.auto.test", "imap.elsewhere.test"])
+    {
+        zone.address(name, "127.0.0.1");
+    }
+    zone.address("imap.inside.test", "10.0.0.1");
+    let say = |domain: &str, host: &str, other: &str| {
+        web.say(&format!("autoconfig.{domain}/mail/config-v1.1.xml"), config(host, other));
+    };
+    say("auto.test", "imap.auto.test", "smtp.auto.test");
+    say("away.test", "imap.elsewhere.test", "imap.elsewhere.test");
+    say("inside.test", "imap.inside.test", "imap.inside.test");
+    let site = Site::start(&zone, &web, "", &[]).await;
+
+    let made = create(&site, json!({"email": "ann@auto.test"}), 201).await;
+    let (imap, smtp) = (&made["imap"], &made["smtp"]);
+    assert_eq!(
+        (&imap["host"], &imap["username"]),
+        (&json!("imap.auto.test"), &json!("ann@auto.test"))
+    );
+    assert_eq!((&smtp["host"], &smtp["username"]), (&json!("smtp.auto.test"), &json!("ann")));
+    assert_eq!((&smtp["port"], &smtp["security"]), (&json!(587), &json!("starttls")));
+
+    // Whoever names one server has one.
+    let own = json!({"host": "smtp.auto.test", "port": 465, "security": "tls"});
+    let made = create(&site, json!({"email": "bo@auto.test", "smtp": own}), 201).await;
+    assert_eq!((&made["imap"], &made["smtp"]["port"]), (&Value::Null, &json!(465)));
+
+    // Outside the mail domain: a person has to agree.
+    let mut away = json!({"email": "ann@away.test"});
+    let asked = create(&site, away.clone(), 409).await;
+    assert_eq!(asked["code"], "confirmation-needed");
+    assert_eq!(asked["imap"], "imap.elsewhere.test:993 (tls)", "{asked:#}");
+    let detail = asked["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("imap.elsewhere.test") && detail.contains("\"confirm\": true"),
+        "{detail}"
+    );
+    away["confirm"] = json!(false);
+    assert_eq!(create(&site, away.clone(), 409).await["code"], "confirmation-needed");
+    away["confirm"] = json!(true);
+    assert_eq!(create(&site, away, 201).await["imap"]["host"], "imap.elsewhere.test");
+
+    // The command line shows them, and does not ask where nobody sits.
+    let password = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(password.path(), "p").unwrap();
+    let file = password.path().to_str().unwrap();
+    let add =
+        ["account", "add", "cy@away.test", "--id", "cy", "--unverified", "--password-file", file];
+    let (ok, said) = site.command(&add).await;
+    assert!(!ok && said.contains("imap.elsewhere.test:993 (tls)"), "{said}");
+    assert!(said.contains("--confirm"), "{said}");
+    let (ok, said) = site.command(&[&add[..], &["--confirm"]].concat()).await;
+    assert!(ok && said.contains("cy@away.test is stored as cy, not checked"), "{said}");
+
+    // Somebody sits at a terminal: he is asked, and only a yes is one.
+    for answer in ["n", "", "y"] {
+        let mut terminal = site.terminal("account add dan@away.test --id dan --unverified");
+        terminal.until("Use them? [y/N]");
+        assert!(terminal.said().contains("not of the mail domain"), "{}", terminal.said());
+        terminal.types(answer);
+        if answer == "y" {
+            terminal.until("Password of ");
+            terminal.types("canary-password");
+            let said = terminal.ends(true);
+            assert!(said.contains("stored as dan") && !said.contains("canary"), "{said}");
+        } else {
+            let said = terminal.ends(false);
+            assert!(said.contains("nothing was stored") && !said.contains("Password"), "{said}");
+        }
+    }
+
+    for (email, code, words) in [
+        ("ann@nowhere.test", "no-servers-found", "give `imap`, `smtp` or both"),
+        ("ann@nowhere.test", "no-servers-found", "srv ("),
+        ("ann@inside.test", "no-servers-found", "autoconfig"),
+        ("ann@proton.me", "no-servers-found", "cannot be used"),
+        ("ann@outlook.com", "oauth-needed", "OAuth 2"),
+    ] {
+        let refused = create(&site, json!({"email": email}), 422).await;
+        assert_eq!(refused["code"], code, "{refused:#}");
+        assert!(refused["detail"].as_str().unwrap().contains(words), "{refused:#}");
+    }
+    let refused = create(&site, json!({"email": "ann@outlook.com"}), 422).await;
+    assert!(refused["hintUrl"].as_str().unwrap().starts_with("https://support.microsoft.com/"));
+    let told = refused["detail"].as_str().unwrap();
+    assert_eq!(told.matches("OAuth").count(), 2, "{told}");
+    assert!(told.contains("[oauth.server.NAME]"), "{told}");
+    let body = json!({"email": "ann@nowhere.test", "password": "p"}).to_string();
+    let (status, refused) = site.ask("POST", "/v1/accounts/verify", &body).await;
+    assert_eq!((status, &refused["code"]), (422, &json!("no-servers-found")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_has_no_address_is_said_when_it_is_tried() {
+    let (zone, web) = (Zone::default(), Web::start(&["unused.test"]).await);
+    let site = Site::start(&zone, &web, "", &[]).await;
+    let server = json!({"host": "imap.typo.test", "port": 993, "security": "tls"});
+    let body = json!({"email": "ann@typo.test", "password": "p", "imap": server}).to_string();
+    let (status, tried) = site.ask("POST", "/v1/accounts/verify", &body).await;
+    assert_eq!((status, &tried["imap"]["code"]), (200, &json!("host-not-found")), "{tried:#}");
+    assert!(tried["imap"]["detail"].as_str().unwrap().contains("spelling"), "{tried:#}");
+    assert_eq!(tried["imap"]["security"], Value::Null);
+
+    // A name from the table is no slip of the pen.
+    let body = json!({"email": "ann@gmail.com", "password": "p"}).to_string();
+    let (status, tried) = site.ask("POST", "/v1/accounts/verify", &body).await;
+    assert_eq!((status, &tried["imap"]["code"]), (200, &json!("host-not-found")), "{tried:#}");
+    for half in ["imap", "smtp"] {
+        let told = tried[half]["detail"].as_str().unwrap();
+        assert!(told.contains("spelled rightly"), "{told}");
+        assert!(told.contains("`[dns] servers`") && !told.contains("Check its spelling"), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn name_servers_that_fail_are_not_a_wrong_name() {
+    let (zone, web) = (Zone::default(), Web::start(&["unused.test"]).await);
+    zone.fail("imap.there.test");
+    let site = Site::start(&zone, &web, "", &[]).await;
+    let server = json!({"host": "imap.there.test", "port": 993, "security": "tls"});
+    let body = json!({"id": "ann", "email": "ann@there.test", "password": "p", "imap": server});
+    let (_, tried) = site.ask("POST", "/v1/accounts/verify", &body.to_string()).await;
+    let (status, _) = site.ask("POST", "/v1/accounts", &body.to_string()).await;
+    assert_eq!(status, 201, "it may be there again in a moment");
+    let (_, listed) = site.ask("GET", "/v1/accounts/ann/messages", "").await;
+    for told in [&tried["imap"], &listed] {
+        assert_eq!(told["code"], "upstream-unreachable", "{told:#}");
+        let detail = told["detail"].as_str().unwrap();
+        assert!(detail.contains("name servers gave no answer"), "{detail}");
+    }
+    assert!(!listed["detail"].as_str().unwrap().contains("there.test"), "{listed:#}");
+}
+
+async fn create(site: &Site, mut body: Value, want: u16) -> Value {
+    body["password"] = json!("p");
+    let (status, answer) = site.ask("POST", "/v1/accounts", &body.to_string()).await;
+    assert_eq!(status, want, "{answer:#}");
+    answer
+}

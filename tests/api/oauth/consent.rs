@@ -1,0 +1,196 @@
+//! A person agrees, or does not, or somebody pretends to be him.
+
+use serde_json::json;
+
+use crate::oauth::site::Site;
+use testkit::talk::{Answer, ask};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_is_connected_by_consent_and_shows_no_token() {
+    let site = Site::start().await;
+    let made = site.connect(json!({"provider": "corp"})).await;
+    assert_eq!(made.json()["state"], "reauthRequired", "{made:?}");
+    let refused = site.verify().await;
+    assert_eq!((refused.status, refused.code()), (409, "reauth-required".to_owned()));
+
+    let page = site.consent().await;
+    assert_eq!(page.status, 200, "{page:?}");
+    assert!(page.head.contains("default-src 'none'") && page.body.contains("has arrived"));
+    assert_eq!(site.state().await, "unverified");
+
+    // There is a token now; the mailroom has no mechanism for it.
+    let tried = site.verify().await.json();
+    assert_eq!(tried["imap"]["code"], "auth-unsupported", "{tried:#}");
+    let shown = site.ask("GET", "/v1/accounts/ann", None).await.body;
+    for said in [&page.body, &page.head, &shown, &tried.to_string()] {
+        assert!(!said.contains("canary"), "{said}");
+    }
+    for entry in std::fs::read_dir(site.scratch()).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        let told = String::from_utf8_lossy(&bytes).contains("canary-access");
+        assert!(!told, "{}", path.display());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_back_with_something_else_connects_nothing() {
+    let site = Site::start().await;
+    site.connect(json!({"provider": "corp"})).await;
+    let begun = site.ask("POST", "/v1/accounts/ann/oauth", None).await.json();
+    let good = site.authority.agree(begun["authorizeUrl"].as_str().unwrap());
+
+    let code = good.split('&').next().unwrap();
+    for bad in [
+        format!("{code}&state=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+        code.to_owned(),
+        "error=access_denied&state=x".to_owned(),
+        String::new(),
+    ] {
+        let answer = site.come_back(&bad).await;
+        assert_eq!((answer.status, answer.code()), (400, "invalid-consent".to_owned()), "{bad}");
+    }
+    // A code of somebody else's consent: its verifier is another one.
+    let state = good.split_once("state=").unwrap().1;
+    let answer = site.come_back(&format!("code=code-9&state={state}")).await;
+    assert_eq!(answer.code(), "invalid-consent");
+    let answer = site.come_back(&good).await;
+    assert_eq!(answer.code(), "invalid-consent", "a state is good once, whatever came of it");
+    assert_eq!(site.state().await, "reauthRequired");
+
+    assert_eq!(site.consent().await.status, 200);
+    let begun = site.ask("POST", "/v1/accounts/ann/oauth", None).await.json();
+    let query = site.authority.agree(begun["authorizeUrl"].as_str().unwrap());
+    assert_eq!(site.come_back(&query).await.status, 200);
+    assert_eq!(site.come_back(&query).await.code(), "invalid-consent", "it is used up");
+}
+
+/// Whatever came of it is a page that a person can read, with the status of its problem; a program gets
+/// the problem. Neither is kept, framed or told to others.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_of_a_consent_is_a_page_for_browsers() {
+    let site = Site::start().await;
+    site.connect(json!({"provider": "corp"})).await;
+    let begun = site.ask("POST", "/v1/accounts/ann/oauth", None).await.json();
+    let good = site.authority.agree(begun["authorizeUrl"].as_str().unwrap());
+    let private = |answer: &Answer| {
+        for field in [
+            "cache-control: no-store",
+            "referrer-policy: no-referrer",
+            "x-content-type-options: nosniff",
+            "content-security-policy: default-src 'none'; frame-ancestors 'none'",
+        ] {
+            assert!(answer.head.contains(field), "{field}: {answer:?}");
+        }
+    };
+    let busy = (503, "retry-after: 9\r\n", "");
+    let stranger = (401, "", r#"{"error": "invalid_client"}"#);
+    for (query, instead, status, code, told) in [
+        ("", None, 400, "invalid-consent", "begin again"),
+        ("state=x&code=y", None, 400, "invalid-consent", "begin again"),
+        (
+            "error=%3Cscript%3E%22%27%26&state=x",
+            None,
+            400,
+            "invalid-consent",
+            "`&lt;script&gt;&quot;",
+        ),
+        (good.as_str(), Some(busy), 503, "authorization-unavailable", "Load this page again"),
+        (good.as_str(), Some(stranger), 502, "authorization-refused", "Show this page to"),
+        (good.as_str(), None, 400, "invalid-consent", "was used before"),
+    ] {
+        site.authority.says(instead);
+        let page = site.browse(query).await;
+        assert_eq!(page.status, status, "{page:?}");
+        assert!(page.head.contains("content-type: text/html; charset=utf-8"), "{page:?}");
+        assert!(page.body.contains("<h1>The mailbox is not connected</h1>"), "{page:?}");
+        assert!(page.body.contains(told) && page.body.contains(code), "{page:?}");
+        assert!(!page.body.contains("<script"), "{page:?}");
+        assert_eq!(page.head.contains("retry-after: 9"), status == 503, "{page:?}");
+        private(&page);
+    }
+    let problem = site.come_back("state=x&code=y").await;
+    assert_eq!((problem.status, problem.code()), (400, "invalid-consent".to_owned()));
+    assert!(problem.head.contains("content-type: application/problem+json"), "{problem:?}");
+    private(&problem);
+    site.authority.says(None);
+    private(&site.consent().await);
+    let looked = ask(site.address, None, "HEAD", "/-/oauth/callback?state=x", None).await;
+    assert_eq!(looked.status, 405, "{looked:?}");
+    private(&looked);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consent_is_for_the_account_that_it_was_begun_for_and_outlives_a_busy_server() {
+    let site = Site::start().await;
+    site.connect(json!({"provider": "corp"})).await;
+    let begin = async || {
+        let begun = site.ask("POST", "/v1/accounts/ann/oauth", None).await.json();
+        site.authority.agree(begun["authorizeUrl"].as_str().unwrap())
+    };
+    let query = begin().await;
+    site.authority.says(Some((503, "", "")));
+    assert_eq!(site.come_back(&query).await.code(), "authorization-unavailable");
+    site.authority.says(None);
+    assert_eq!(site.come_back(&query).await.status, 200, "the same answer, a moment later");
+
+    let change = json!({"smtp": {"host": "elsewhere.test"}});
+    let refused = site.ask("PATCH", "/v1/accounts/ann", Some(&change)).await;
+    assert_eq!(refused.status, 422, "{refused:?}");
+    assert!(refused.body.contains("tokens were not given"), "{refused:?}");
+
+    let query = begin().await;
+    assert_eq!(site.ask("DELETE", "/v1/accounts/ann", None).await.status, 204);
+    site.connect(json!({"provider": "corp"})).await;
+    let late = site.come_back(&query).await;
+    assert_eq!(late.code(), "invalid-consent", "another account under the same id: {late:?}");
+    assert_eq!(site.state().await, "reauthRequired");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_wrong_is_named() {
+    let site = Site::start().await;
+    for (oauth, code, told) in [
+        (
+            json!({"provider": "nobody"}),
+            "invalid-body",
+            "/oauth/provider: this host knows no authorization server `nobody`; the operator has configured: corp",
+        ),
+        (json!({}), "invalid-body", "`provider` or `tokenUrl`"),
+        (json!({"provider": "corp", "secret": "x"}), "invalid-body", "/oauth/secret"),
+        (json!({"tokenUrl": "http://own.test/"}), "invalid-body", "/oauth/tokenUrl"),
+    ] {
+        let answer = site.connect(oauth).await;
+        assert_eq!(answer.code(), code, "{answer:?}");
+        assert!(answer.body.contains(told), "{answer:?}");
+    }
+    let elsewhere = json!({"email": "ann@x.test", "oauth": {"provider": "corp"},
+        "smtp": {"host": "localhost", "port": site.mail.smtp.port(), "security": "tls"}});
+    let answer = site.ask("POST", "/v1/accounts", Some(&elsewhere)).await;
+    assert!(answer.body.contains("tokens of `corp` are not for localhost"), "{answer:?}");
+    let both = json!({"email": "ann@x.test", "password": "x", "oauth": {"provider": "corp"}});
+    assert_eq!(site.ask("POST", "/v1/accounts", Some(&both)).await.code(), "invalid-body");
+}
+
+/// Of an account that has tokens, nothing changes; of one that has none, the reason is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_who_says_no_takes_nothing_away() {
+    let site = Site::start().await;
+    site.connect(json!({"provider": "corp"})).await;
+    let refuse = async || {
+        let begun = site.ask("POST", "/v1/accounts/ann/oauth", None).await.json();
+        let query = site.authority.agree(begun["authorizeUrl"].as_str().unwrap());
+        let state = query.split_once("state=").unwrap().1.to_owned();
+        let no = site.come_back(&format!("error=access_denied&state={state}")).await;
+        assert_eq!(no.code(), "invalid-consent");
+        assert_eq!(site.come_back(&query).await.code(), "invalid-consent", "it is used up");
+    };
+    refuse().await;
+    let account = site.ask("GET", "/v1/accounts/ann", None).await.json();
+    assert_eq!(account["state"], "reauthRequired");
+    let told = account["lastError"]["detail"].as_str().unwrap();
+    assert!(told.contains("did not agree") && told.contains("access_denied"), "{told}");
+    assert_eq!(site.consent().await.status, 200);
+    refuse().await;
+    assert_eq!(site.state().await, "unverified", "the tokens of before are as good as they were");
+}
