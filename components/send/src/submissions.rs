@@ -101,7 +101,7 @@ fn copy_name(copy: SentCopy) -> &'static str {
 }
 
 fn name(state: State) -> &'static str {
-    // The table has every state; the house's schemas are tested against it.
+    // The table has every state; the published schemas are tested against it.
     STATES.iter().find(|(_, other)| *other == state).map_or("accepted", |(name, _)| name)
 }
 

@@ -1,7 +1,7 @@
 //! Problem details (RFC 9457): the codes of every error that the API returns.
 //!
 //! One table of codes, so that a code, its status and its title cannot drift apart;
-//! `docs/problems.md` explains each and a house test compares the two. Nothing here writes HTTP:
+//! `docs/problems.md` explains each and `tests/architecture` compares the two. Nothing here writes HTTP:
 //! one file in `server` and one in the guests' kit do.
 //!
 //! Standard: RFC 9457.

@@ -52,7 +52,9 @@ async fn who_may_not_read_looks_no_domain_up() {
     let path = "/t/acme/look-up?domain=gmail.com";
     let told = ground.site.get(Who::Nobody, path).await.json();
     assert_eq!(told["lookUp"]["code"], "forbidden", "{told}");
-    assert_eq!(told["discover"], json!(["the token needs the scope `read`"]));
+    let why =
+        "without a token component `own` needs `read = \"all\"` in [component.own.tool.postlet]";
+    assert_eq!(told["discover"], json!([why]));
     let told = ground.site.get(Who::Acme, "/look-up?domain=gmail.com").await.json();
     assert_eq!(told["lookUp"]["found"], true, "{told}");
 }

@@ -1,24 +1,23 @@
-//! The problem of a path that nothing answers: one text, wherever it is found out.
+//! The 404 problem of a path that no route holds.
 
 use model::problem::{Code, Problem};
 
-/// Nothing leads to `path`; `leads` says whether something leads to another one.
+/// The problem of a `path` without a route; `leads` says whether another path has one.
 pub(crate) fn no_route(path: &str, leads: impl Fn(&str) -> bool) -> Problem {
-    let shorter = path.trim_end_matches('/');
-    let detail = if shorter.len() < path.len() && leads(shorter) {
-        "no route leads here, but one does without the slash at the end"
-    } else {
-        "no route leads here; /-/docs shows those that there are"
-    };
-    Problem::new(Code::NotFound, detail)
+    problem(path, leads, "no route leads here; /-/docs shows those that there are")
 }
 
-/// The same for one who shows no token, to whom a tenant's own routes are not there.
+/// The same for a request without a token, which reaches no route of a tenant's own application.
 pub(crate) fn no_public_route(path: &str, leads: impl Fn(&str) -> bool) -> Problem {
-    let mut problem = no_route(path, leads);
-    problem.detail +=
-        ". A tenant's own need its token, its host name or /t/ and its id before the path";
-    problem
+    let detail = "no route leads here without a token; /-/docs shows those that there are, and the routes of a tenant's own application are reached with its token, under its host name, or below /t/{tenant}";
+    problem(path, leads, detail)
+}
+
+fn problem(path: &str, leads: impl Fn(&str) -> bool, otherwise: &str) -> Problem {
+    let shorter = path.trim_end_matches('/');
+    let slash = shorter.len() < path.len() && leads(shorter);
+    let detail = "no route leads here, but one does without the slash at the end";
+    Problem::new(Code::NotFound, if slash { detail } else { otherwise })
 }
 
 #[cfg(test)]

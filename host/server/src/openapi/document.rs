@@ -12,8 +12,7 @@ use runtime::component::Operation;
 use serde_json::{Map, Value, json};
 
 use crate::openapi::named_schemas::Schemas;
-use crate::openapi::operation_names;
-use crate::openapi::request_headers;
+use crate::openapi::{operation_names, request_headers};
 
 /// The type of a problem document (RFC 9457 §3).
 pub(crate) const PROBLEM: &str = "application/problem+json";
