@@ -95,7 +95,7 @@ const raw = await GET("/v1/accounts/{account}/messages/{message}/raw", { params:
 const start = await GET("/v1/accounts/{account}/messages/{message}/raw", {
   params: { ...one, header: { Range: "bytes=0-7" } }, parseAs: "text",
 });
-assert.equal(start.data, "Subject:");
+assert.equal(start.data, String(raw.data).slice(0, 8));
 assert.match(String(raw.data), /^Subject: The licence/m);
 
 // Flag, move, delete: to the trash, and then for good.
