@@ -32,29 +32,14 @@ pub(crate) fn wrong(what: &str, text: &str, schema: &Value) -> Option<String> {
 
 /// The one of `known` that was probably meant.
 pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let word: Vec<char> = word.chars().take(SHOWN).flat_map(char::to_lowercase).collect();
+    let word: String = word.chars().take(SHOWN).flat_map(char::to_lowercase).collect();
     // Two slips at most, and fewer than half of it.
-    let most = word.len().div_ceil(2).saturating_sub(1).min(2);
+    let most = word.chars().count().div_ceil(2).saturating_sub(1).min(2);
     known
-        .map(|known| (slips(&word, known), known))
+        .map(|known| (strsim::levenshtein(&word, &known.to_lowercase()), known))
         .filter(|(slips, _)| *slips <= most)
         .min_by_key(|(slips, _)| *slips)
         .map(|(_, known)| known)
-}
-
-/// How many characters have to be added, left out or replaced (Levenshtein).
-fn slips(word: &[char], known: &str) -> usize {
-    let mut row: Vec<usize> = (0..=word.len()).collect();
-    for (at, wanted) in known.chars().flat_map(char::to_lowercase).enumerate() {
-        let mut left = at + 1;
-        let mut next = vec![left];
-        for (given, (above, corner)) in word.iter().zip(row.iter().skip(1).zip(&row)) {
-            left = (left + 1).min(above + 1).min(corner + usize::from(*given != wanted));
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -253,18 +253,8 @@ fn is_near(known: &str, written: &str) -> bool {
     if known.len().abs_diff(written.len()) > 2 || known.len() < 3 {
         return false;
     }
-    let mut row: Vec<usize> = (0..=known.len()).collect();
-    for (at, letter) in written.iter().enumerate() {
-        let above = std::mem::replace(&mut row, vec![at + 1]);
-        for (pair, known) in above.windows(2).zip(&known) {
-            let [diagonal, above] = pair else { continue };
-            let left = row.last().copied().unwrap_or_default();
-            let changed = diagonal + usize::from(letter != known);
-            row.push(changed.min(above + 1).min(left + 1));
-        }
-    }
     let most = if known.len() < 6 { 1 } else { 2 };
-    row.last().is_some_and(|distance| *distance <= most)
+    strsim::generic_levenshtein(&known, &written) <= most
 }
 
 fn word_of<T: Copy>(word: &str, words: &[(&str, T)]) -> Option<T> {
