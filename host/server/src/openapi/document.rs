@@ -26,13 +26,11 @@ pub(crate) const PUBLIC: &str = "public";
 /// The same, where the operation sends.
 pub(crate) const PUBLIC_SEND: &str = "public send";
 
-/// The host's own operations, as a group: they have several headings.
-const HOST: &str = "host";
-
 /// Operations under one heading.
 pub(crate) struct Group<'a> {
-    /// A component's name, or the host.
+    /// A component's name, or `host`; a component may be called so too.
     pub(crate) name: &'a str,
+    is_host: bool,
     /// For people.
     pub(crate) description: Option<&'a str>,
     pub(crate) operations: &'a [Operation],
@@ -49,12 +47,12 @@ impl<'a> Group<'a> {
         operations: &'a [Operation],
         unchecked: &'a [Pattern],
     ) -> Self {
-        Self { name, description, operations, checked: &[], unchecked }
+        Self { name, is_host: false, description, operations, checked: &[], unchecked }
     }
 
     /// The host's own.
     pub(crate) fn host(operations: &'a [Operation], checked: &'a [&'a str]) -> Self {
-        Self { name: HOST, description: None, operations, checked, unchecked: &[] }
+        Self { name: "host", is_host: true, description: None, operations, checked, unchecked: &[] }
     }
 }
 
@@ -65,7 +63,7 @@ pub(crate) fn document(title: &str, version: &str, groups: &[Group<'_>]) -> Valu
     let mut paths = Map::new();
     let mut tags = Vec::with_capacity(groups.len());
     for group in groups {
-        if group.name == HOST {
+        if group.is_host {
             let told =
                 |(_, noun, text): &(_, &str, &str)| json!({"name": noun, "description": text});
             tags.extend(operation_names::HEADINGS.iter().map(told));
@@ -162,8 +160,7 @@ fn operation(
             parameter
         })
         .collect();
-    let tag =
-        if group.name == HOST { operation_names::heading(&operation.path) } else { group.name };
+    let tag = if group.is_host { operation_names::heading(&operation.path) } else { group.name };
     parameters.extend(operation.parameters.iter().map(|parameter| {
         json!({
             "name": parameter.name, "in": "query", "required": parameter.required,
