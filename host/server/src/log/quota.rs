@@ -11,9 +11,11 @@
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::config::limits::LogLimits;
 
@@ -167,13 +169,12 @@ impl LogQuotas {
             let missing = minutes.values().filter(|minute| minute.left_out.lines > 0);
             let next = missing.map(|minute| MINUTE.saturating_sub(now - minute.begun)).min();
             // A wake-up for nothing looks again.
-            let waited = self.missed.wait_timeout(minutes, next.unwrap_or(MINUTE));
-            (minutes, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            self.missed.wait_for(&mut minutes, next.unwrap_or(MINUTE));
         }
     }
 
     fn minutes(&self) -> MutexGuard<'_, HashMap<String, Minute>> {
-        self.minutes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.minutes.lock()
     }
 }
 
