@@ -22,8 +22,8 @@ pub(crate) struct RequestContext<'a> {
 impl RequestContext<'_> {
     /// The caller that the token proves; a token of another tenant is unknown at this address.
     pub(crate) async fn caller(&self, head: &request::Parts) -> Result<Caller, Problem> {
-        let keyring = &self.host.authenticator;
-        let caller = keyring.caller(&head.headers, &head.method, self.id.clone()).await?;
+        let authenticator = &self.host.authenticator;
+        let caller = authenticator.caller(&head.headers, &head.method, self.id.clone()).await?;
         if !self.place.admits(&caller.tenant) {
             return Err(unknown_token());
         }

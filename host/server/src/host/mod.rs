@@ -166,16 +166,14 @@ impl Host {
             .filter(|_| compile.cache > 0)
             .map(|(directory, key)| CodeCache::new(directory, key, compile.cache));
         let rotation = Rotation::new(stores.rotatable, cache.clone());
-        let compilers = Compilers {
-            // Embedded components are compiled in children as well: memory that the compiler leaves
-            // behind ends with the child.
-            embedded: Compiler::new(config.program.clone(), Compile::default(), cache.clone()),
-            tenants: Compiler::new(config.program.clone(), compile, cache),
-        };
-        let children = compilers.tenants.children().clone();
+        // Embedded components are compiled in children as well: memory that the compiler leaves behind
+        // ends with the child.
+        let trusted = Compiler::new(config.program.clone(), Compile::default(), cache.clone());
+        let compiler = Compiler::new(config.program.clone(), compile, cache);
+        let children = compiler.children().clone();
         let (mime, default) = tokio::join!(
-            compilers.embedded.compile(&runtime, "mime", components::MIME),
-            deploy::embedded(&compilers.embedded, &runtime)
+            trusted.compile(&runtime, "mime", components::MIME),
+            deploy::embedded(&trusted, &runtime)
         );
         let mime = mime.context("the mime component")?.component;
         let spools = Arc::new(stores.spools);
@@ -212,7 +210,7 @@ impl Host {
             runtime.clone(),
             Arc::clone(&engine),
             guest_limits(&limits),
-            compilers.tenants,
+            compiler,
             default?,
         )?;
         deploy_applications(&deployments, &config.tenants).await;
@@ -247,12 +245,6 @@ impl Host {
             stopping: AtomicBool::new(false),
         }))
     }
-}
-
-/// One for each kind of component: tenants' have limits of their own.
-struct Compilers {
-    embedded: Compiler,
-    tenants: Compiler,
 }
 
 fn dialer(config: &HostConfig) -> anyhow::Result<Dialer> {
