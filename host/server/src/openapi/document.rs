@@ -326,3 +326,30 @@ fn problem() -> Value {
         },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_component_that_is_called_host_is_a_component() {
+        let operation = |path: &str| Operation {
+            method: "GET".to_owned(),
+            path: path.to_owned(),
+            summary: String::new(),
+            scope: String::new(),
+            parameters: Vec::new(),
+            body_schema: None,
+            body_example: None,
+            other_content_types: Vec::new(),
+            answers: Vec::new(),
+            long_lived: false,
+        };
+        let (own, host) = ([operation("/v1/accounts/special")], [operation("/v1/tokens")]);
+        let groups = [Group::component("host", Some("Mine"), &own, &[]), Group::host(&host, &[])];
+        let document = document("title", "1", &groups);
+        assert_eq!(document["tags"][0], json!({"name": "host", "description": "Mine"}));
+        assert_eq!(document["paths"]["/v1/accounts/special"]["get"]["tags"], json!(["host"]));
+        assert_eq!(document["paths"]["/v1/tokens"]["get"]["tags"], json!(["tokens"]));
+    }
+}
