@@ -20,15 +20,15 @@ use crate::rules::outbox::{REMEMBERED, is_forgotten, untried};
 use crate::sqlite::rows::{parsed, put_recipients, sentences, state};
 use crate::sqlite::writer::WriteError;
 
-/// Expired keys removed with each accepted submission: more than are added, so the table stays
-/// bounded.
-const PURGED: u32 = 8;
+/// Expired keys examined with each accepted submission: more than are added, so the table stays
+/// bounded. Those of submissions that are still queued stay.
+const PURGED: u32 = 16;
 pub(crate) const PURGE: &str =
     "DELETE FROM idempotency WHERE (tenant, account, generation, key) IN (
     SELECT i.tenant, i.account, i.generation, i.key
-    FROM idempotency i JOIN submission s ON s.id = i.submission
-    WHERE i.created <= ?1 AND s.state IN ('sent', 'failed', 'cancelled', 'expired')
-    ORDER BY i.created LIMIT ?2)";
+    FROM (SELECT * FROM idempotency WHERE created <= ?1 ORDER BY created LIMIT ?2) i
+    JOIN submission s ON s.id = i.submission
+    WHERE s.state IN ('sent', 'failed', 'cancelled', 'expired'))";
 
 /// Where the bytes are when the row is written.
 pub(crate) enum Body {

@@ -24,9 +24,14 @@ use crate::sqlite::quarantine::{give_up, quarantine, sweep};
 use crate::sqlite::rows::{parsed, put_recipients, recipients, state};
 use crate::sqlite::writer::WriteError;
 
-/// One seek, however many submissions of the accounts wait.
-pub(crate) const NEXT_ACCOUNT: &str = "SELECT tenant, account FROM submission
-    WHERE wake IS NOT NULL AND (tenant, account) > (?1, ?2) ORDER BY tenant, account LIMIT 1";
+/// The account after one, by one or two seeks, however many submissions of either wait. Not by a
+/// comparison of row values: SQLite begins at what is equal, and would read all of the account's.
+pub(crate) const NEXT_ACCOUNT: &str = "
+    SELECT * FROM (SELECT tenant, account FROM submission
+        WHERE wake IS NOT NULL AND tenant = ?1 AND account > ?2 ORDER BY account LIMIT 1)
+    UNION ALL SELECT * FROM (SELECT tenant, account FROM submission
+        WHERE wake IS NOT NULL AND tenant > ?1 ORDER BY tenant, account LIMIT 1)
+    LIMIT 1";
 /// The waiting first attempts, or retries, of an account.
 pub(crate) const DUE: &str = "SELECT created, id FROM submission
     WHERE tenant = ?1 AND account = ?2 AND (attempts = 0) = ?3 AND wake <= ?4

@@ -17,9 +17,13 @@ use crate::sqlite::claims::{give_up_bytes, stored_bytes, unsigned, waiting};
 use crate::sqlite::rows::{parsed, state};
 use crate::sqlite::writer::WriteError;
 
-/// One seek, however many copies are pending.
-pub(crate) const NEXT_OWNER: &str = "SELECT tenant, account FROM submission
-    WHERE sent_copy = 'pending' AND (tenant, account) > (?1, ?2) ORDER BY tenant, account LIMIT 1";
+/// As [`NEXT_ACCOUNT`](crate::sqlite::claims::NEXT_ACCOUNT), of pending copies.
+pub(crate) const NEXT_OWNER: &str = "
+    SELECT * FROM (SELECT tenant, account FROM submission
+        WHERE sent_copy = 'pending' AND tenant = ?1 AND account > ?2 ORDER BY account LIMIT 1)
+    UNION ALL SELECT * FROM (SELECT tenant, account FROM submission
+        WHERE sent_copy = 'pending' AND tenant > ?1 ORDER BY tenant, account LIMIT 1)
+    LIMIT 1";
 /// The pending copies of an account.
 pub(crate) const DUE_COPIES: &str = "SELECT created, id FROM submission
     WHERE sent_copy = 'pending' AND tenant = ?1 AND account = ?2 AND copy_due <= ?3

@@ -312,9 +312,9 @@ fn newest() -> String {
     )
 }
 
-/// The frequent queries, to check that none of them scans the outbox.
+/// The frequent queries, with values for their parameters, to check what each of them reads.
 #[cfg(test)]
-pub(crate) fn frequent() -> Vec<String> {
+pub(crate) fn frequent(now: i64) -> Vec<(String, Vec<rusqlite::types::Value>)> {
     use crate::sqlite::accept::PURGE;
     use crate::sqlite::claims::{DUE, NEXT_ACCOUNT};
     use crate::sqlite::copies::{DUE_COPIES, NEXT_OWNER};
@@ -322,10 +322,34 @@ pub(crate) fn frequent() -> Vec<String> {
     use crate::sqlite::quarantine::NAMES;
     use crate::sqlite::rescheduling::LATER;
 
-    let upkeep = [ENDED, NAMES, LATER];
-    let fixed = [NEXT_OWNER, DUE_COPIES, NEXT_COPY, NEXT_ACCOUNT, DUE, SOONEST, PURGE, IN_USE];
-    let fixed = fixed.into_iter().chain(upkeep).map(str::to_owned);
-    fixed.chain([newest()]).collect()
+    let (tenant, account) = (|| "t".to_owned().into(), || "anna".to_owned().into());
+    vec![
+        (NEXT_ACCOUNT.to_owned(), vec![tenant(), account()]),
+        (NEXT_OWNER.to_owned(), vec![tenant(), account()]),
+        (DUE.to_owned(), vec![tenant(), account(), true.into(), now.into(), 3.into()]),
+        (DUE.to_owned(), vec![tenant(), account(), false.into(), now.into(), 3.into()]),
+        (DUE_COPIES.to_owned(), vec![tenant(), account(), now.into(), 3.into()]),
+        (SOONEST.to_owned(), vec![now.into()]),
+        (NEXT_COPY.to_owned(), vec![now.into()]),
+        (PURGE.to_owned(), vec![now.into(), 3.into()]),
+        (IN_USE.to_owned(), vec![vec![7; 32].into()]),
+        (ENDED.to_owned(), vec!["sent".to_owned().into(), now.into(), 3.into()]),
+        (NAMES.to_owned(), vec![now.into()]),
+        (LATER.to_owned(), vec![now.into(), i64::MAX.into(), 3.into()]),
+        (LATER.to_owned(), vec![now.into(), 15.into(), 3.into()]),
+        (
+            newest(),
+            vec![
+                tenant(),
+                account(),
+                3.into(),
+                now.into(),
+                "~".to_owned().into(),
+                "[]".to_owned().into(),
+                3.into(),
+            ],
+        ),
+    ]
 }
 
 fn find(

@@ -16,9 +16,14 @@ use crate::sqlite::writer::WriteError;
 /// Rows examined before other writes may run.
 const PIECE: u32 = 500;
 
-/// Rows due later than this, in the order of the index.
-pub(crate) const LATER: &str = "SELECT wake, rowid, state, attempts FROM submission
-    WHERE wake IS NOT NULL AND (wake, rowid) > (?1, ?2) ORDER BY wake, rowid LIMIT ?3";
+/// Rows after this one in the order of the index. Not by a comparison of row values: SQLite would
+/// read everything that is due at the same time once more for each piece.
+pub(crate) const LATER: &str = "
+    SELECT * FROM (SELECT wake, rowid, state, attempts FROM submission
+        WHERE wake = ?1 AND rowid > ?2 ORDER BY rowid LIMIT ?3)
+    UNION ALL SELECT * FROM (SELECT wake, rowid, state, attempts FROM submission
+        WHERE wake > ?1 ORDER BY wake, rowid LIMIT ?3)
+    LIMIT ?3";
 
 /// One piece: where the next begins, none at the end, and how many were rescheduled.
 pub(crate) fn piece(

@@ -238,26 +238,6 @@ async fn a_deleted_account_leaves_nothing_behind() {
     }
 }
 
-/// However much is in the outbox, a frequent query must not scan it.
-#[tokio::test]
-async fn frequent_questions_are_answered_from_an_index() {
-    let bench = sqlite();
-    let conn = Connection::open(bench.store.file("outbox.db")).unwrap();
-    for sql in crate::sqlite::outbox::frequent() {
-        let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let names = std::iter::repeat_n("1", plan.parameter_count());
-        let steps: Vec<String> = plan
-            .query_map(rusqlite::params_from_iter(names), |row| row.get("detail"))
-            .unwrap()
-            .map(Result::unwrap)
-            .collect();
-        let all = steps.join("; ");
-        assert!(!all.contains("TEMP B-TREE"), "{sql}: {all}");
-        assert!(!steps.iter().any(|one| one.starts_with("SCAN submission")), "{sql}: {all}");
-        assert!(!steps.iter().any(|one| one.starts_with("SCAN i ")), "{sql}: {all}");
-    }
-}
-
 #[tokio::test]
 async fn a_newer_schema_is_refused_and_named() {
     for (name, ours) in [("meta.db", 2), ("outbox.db", 7)] {

@@ -13,6 +13,8 @@ mod isolation;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]
+mod query_costs;
+#[cfg(test)]
 mod maintenance;
 #[cfg(test)]
 pub(crate) mod disk_faults;
