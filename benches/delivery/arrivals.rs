@@ -1,5 +1,5 @@
-//! What Postfix has taken, read from its log as it grows: the same for whoever delivers,
-//! and nobody has to answer for it.
+//! Message arrivals at Postfix, counted from its log as it grows: the same measure for every
+//! sender.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -8,33 +8,33 @@ use std::time::{Duration, Instant};
 
 use testkit::measure::load::now;
 
-/// What the log says once for each message, when its header has arrived.
+/// Appears in the log once for each message, when its header has arrived.
 const MARK: &str = " message-id=<";
 
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Nothing arrives for so long only when something is broken.
+/// A wait this long without an arrival means that something is broken.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A log from here on.
+/// A log, read from its current end.
 #[derive(Debug)]
 pub(crate) struct Arrivals {
     log: File,
-    /// The begin of a line that is not whole yet.
+    /// The beginning of a line that is not complete yet.
     rest: String,
     count: usize,
 }
 
-/// One stretch of a measurement.
+/// An interval of a measurement.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stretch<T> {
     pub(crate) messages: usize,
-    /// These and all that came before the stretch.
+    /// Arrivals since the log was opened: in this interval and before it.
     pub(crate) arrived: usize,
     pub(crate) took: Duration,
-    /// All that were expected have arrived.
+    /// Whether all expected messages have arrived.
     pub(crate) complete: bool,
-    /// What was observed where it began and where it ended.
+    /// What was observed at the beginning and at the end of the interval.
     pub(crate) from: T,
     pub(crate) to: T,
 }
@@ -60,8 +60,8 @@ impl Arrivals {
         self.count
     }
 
-    /// Waits for `expected` messages, at most `longest` after the first. Timed is what comes after the
-    /// first tenth: until then sessions are opened, and a host may still be starting.
+    /// Waits for `expected` messages, at most `longest` after the first. The first tenth is not
+    /// timed: meanwhile sessions are opened, and a host may still be starting.
     pub(crate) fn time<T: Copy>(
         mut self,
         expected: usize,
@@ -81,7 +81,7 @@ impl Arrivals {
             }
             let late = first.is_some_and(|first| at.duration_since(first) >= longest);
             if count >= expected || late {
-                // Too slow for a tenth: all of it then, which is the best that can be said.
+                // Fewer than a tenth arrived: the whole interval counts.
                 let (since, before, from) = start.unwrap_or_else(|| {
                     let to = observe();
                     (first.unwrap_or(began), 0, to)

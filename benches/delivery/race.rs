@@ -1,4 +1,4 @@
-//! Both sides in turns, and the ratios.
+//! Comparison of both sides, measured alternately, and the ratios.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,29 +14,29 @@ use testkit::measure::usage;
 use testkit::site::{Site, under};
 use testkit::wait::wait_until;
 
-/// `deliveries-per-account`, by default.
+/// The default of `deliveries-per-account`.
 const SESSIONS: usize = 2;
 const CROWD: u16 = 8;
 
-/// Of the raw client's rate, for one account and for several.
+/// Share of the raw client's rate, for one account and for several.
 const GOAL_ONE: f64 = 0.6;
 const GOAL_CROWD: f64 = 0.7;
 const GOAL_CLAIMS: f64 = 1.1;
-/// How far a long queue may be from a short one.
+/// Maximum deviation of a long queue from a short one.
 const GOAL_LENGTH: f64 = 0.1;
 
-/// Every state that is not final.
+/// The states that are not final.
 const WAITING: &str =
     "submissions?limit=1&state=accepted,claimed,dialing,dotSent,deferred,uncertain";
 
-/// What one measurement of the host gave.
+/// One measurement of the host.
 #[derive(Clone, Copy, Debug)]
 struct Run {
     per_second: f64,
     claims: f64,
     written: f64,
     cpu: f64,
-    /// All of them.
+    /// Whether all messages arrived.
     complete: bool,
 }
 
@@ -46,7 +46,7 @@ struct Spent {
     cpu: Duration,
 }
 
-/// Everything about delivery.
+/// Runs every measurement of delivery.
 pub(crate) fn run(size: Size) {
     let Some(rig) = Rig::start(Options { users: CROWD }) else {
         report::line("no mail servers here: delivery is not measured");
@@ -74,13 +74,14 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Postfix's first messages are slow.
+    /// Postfix delivers its first messages slowly.
     fn warm_up(&self) {
         raw::deliver(self.rig, CROWD, SESSIONS, 50);
     }
 
-    /// The raw client, the host, and so on, and the raw client again: each of the host's has one on
-    /// either side, and what is held against it is their mean. `count` are queued, `rounds` times.
+    /// Measures the raw client, the host, and so on alternately, ending with the raw client: each
+    /// measurement of the host is compared with the mean of the raw ones before and after it.
+    /// `count` messages are queued, `rounds` times.
     fn compare(
         &self,
         who: &str,
@@ -91,7 +92,7 @@ impl Place<'_> {
     ) -> Run {
         let sessions = SESSIONS * usize::from(accounts);
         report::heading(&format!("delivery: {who}, {sessions} sessions, {count} queued"));
-        // As long as the short queue is enough for a side whose rate does not depend on it.
+        // The raw rate does not depend on the length of the queue, so the short queue is enough.
         let others = count.min(self.size.few * 4);
         let mut before = self.raw(accounts, others);
         let (mut runs, mut ratios) = (Vec::new(), Vec::new());
@@ -156,7 +157,7 @@ impl Place<'_> {
         }
         host.kill();
         let each = |total: f64| total / stretch.messages.max(1) as f64;
-        // Claims are counted from the start, so they are shared by all that have arrived since.
+        // Claims are counted from the start, so they are divided by all arrivals since then.
         let all = stretch.arrived.max(1);
         Run {
             per_second: stretch.per_second(),
@@ -179,7 +180,7 @@ fn told_lengths(short: Run, long: Run) {
     report::figure("long queue / short queue, written", long.written / short.written, "");
 }
 
-/// Bytes that the process has sent towards the disk (proc(5), `write_bytes`).
+/// Bytes that the process caused to be written to storage (proc(5), `write_bytes`).
 fn written(pid: u32) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix("write_bytes: ")).unwrap();

@@ -1,5 +1,5 @@
-//! What a program reaches that does nothing but hand messages to Postfix: persistent
-//! sessions over TLS, logged in, MAIL, RCPT and DATA in one write (RFC 2920).
+//! Raw SMTP client, the upper bound for the outbox: persistent authenticated sessions over TLS,
+//! with MAIL, RCPT and DATA in one write (RFC 2920).
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;

@@ -1,7 +1,7 @@
-//! What a neighbour notices of a tenant that computes: its slowest answers alone, and beside
-//! forty loops of another tenant.
+//! Noisy-neighbour benchmark: the latencies of one tenant, alone and beside forty busy loops of
+//! another tenant.
 //!
-//! The server is this program again, with two worker threads. Both figures are of one run.
+//! The server is this program as a child, with two worker threads. Both results are from one run.
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
@@ -13,10 +13,10 @@ use testkit::measure::report;
 
 const LOOPS: usize = 40;
 
-/// What has the server loop until the bench ends.
+/// The argument that makes the server loop until the benchmark ends.
 pub(crate) const LOOP: &str = "/loop";
 
-/// Against a server that gives [`LOOP`] to another tenant.
+/// Measures a server that runs [`LOOP`] for another tenant.
 pub(crate) fn compare(size: Size, server: SocketAddr) {
     report::heading("A neighbour beside forty loops of another tenant, two worker threads");
     let alone = neighbour(size, server);
@@ -37,7 +37,7 @@ pub(crate) fn compare(size: Size, server: SocketAddr) {
     report::figure("p99, beside the loops/alone", ratio, "");
 }
 
-/// One caller, one call after the other.
+/// One client, one request after the other.
 fn neighbour(size: Size, server: SocketAddr) -> load::Rate {
     let call = |client: &mut Client| {
         let headers = [("content-type", "application/json")];

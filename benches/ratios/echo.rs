@@ -1,8 +1,9 @@
-//! JSON through a component against the same handler native, in the same binary.
+//! Isolation benchmark: JSON through a component, against the same handler native in the same
+//! binary.
 //!
-//! The server is this program again, as a child with one worker thread, so that its CPU
-//! time is its own and the callers have the other core. Both sides read the body, parse
-//! it, add a member and write it out; the difference is a fresh instance for each request.
+//! The server is this program as a child with one worker thread, so that its CPU time is measured
+//! separately and the clients have the other core. Both sides read the body, parse it, add a member
+//! and write it; the difference is a fresh instance for each request.
 
 use std::convert::Infallible;
 use std::io::{BufRead, BufReader, Read};
@@ -37,10 +38,10 @@ use testkit::measure::usage;
 const ROLE: &str = "POSTLET_BENCH_ROLE";
 const CALLERS: usize = 8;
 
-/// Microseconds of CPU that isolation may add to a request.
+/// Maximum CPU time that isolation may add to a request, in microseconds.
 const GOAL: f64 = 60.0;
 
-/// Both sides in turns, and what isolation adds.
+/// Measures both sides alternately, and what isolation adds.
 pub(crate) fn compare(size: Size) {
     report::heading("JSON echo: a component, in a fresh instance each time, against native code");
     let sides = ["native", "component"].map(Server::start);
@@ -62,13 +63,13 @@ pub(crate) fn compare(size: Size) {
     report::goal("isolation: CPU added to a request", added, "us", "<= 60", added <= GOAL);
 }
 
-/// What a neighbour notices of a tenant that computes.
+/// Runs the noisy-neighbour benchmark.
 pub(crate) fn crowd(size: Size) {
     let server = Server::start("crowd");
     crowd::compare(size, server.address);
 }
 
-/// Serves when this process was started to be a server. True after it has.
+/// Serves if this process was started as the server, and returns true afterwards.
 pub(crate) fn serve_if_asked() -> bool {
     let Ok(role) = std::env::var(ROLE) else { return false };
     let threads = if role == "crowd" { 2 } else { 1 };
@@ -84,14 +85,14 @@ pub(crate) fn serve_if_asked() -> bool {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         report::line(&listener.local_addr().unwrap().to_string());
         serve(listener, handler);
-        // The parent is the other end of standard input: when it goes, so do we.
+        // The parent holds the other end of standard input: when it exits, so does this process.
         let wait = || drop(std::io::stdin().read_to_end(&mut Vec::new()));
         tokio::task::spawn_blocking(wait).await.unwrap();
     });
     std::process::exit(0)
 }
 
-/// One side, running.
+/// The running server of one side.
 struct Server {
     role: &'static str,
     child: Child,
@@ -112,7 +113,7 @@ impl Server {
         Self { role, child, address: line.trim().parse().unwrap() }
     }
 
-    /// The rate, and the microseconds of CPU for a request.
+    /// The rate, and the CPU time of a request in microseconds.
     fn load(&self, size: Size) -> (load::Rate, f64) {
         let body = json!({
             "to": [{"name": "Bo", "email": "bo@example.net"}],
@@ -141,7 +142,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended already.
+        // It may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -153,7 +154,7 @@ enum Handler {
         endpoint: Box<Endpoint>,
         caller: Arc<Caller>,
     },
-    /// The echo of one tenant, and the loops of another.
+    /// The echo of one tenant, and the busy loops of another.
     Crowd {
         echo: Box<Self>,
         loops: Box<Self>,
@@ -169,7 +170,7 @@ impl Handler {
     fn crowd() -> Self {
         let runtime = Runtime::new(Settings::default()).unwrap();
         let echo = Self::of("bench", &runtime, guests::ECHO, Limits::default());
-        // They end with the bench.
+        // They end with the benchmark.
         let long = Duration::from_secs(3600);
         let limits = Limits { cpu: long, idle: long, total: long, ..Limits::default() };
         let loops = Self::of("noisy", &runtime, guests::HOSTILE, limits);
@@ -207,7 +208,7 @@ impl Handler {
     }
 }
 
-/// What the guest does, in the host.
+/// The guest's handler, native in the host.
 async fn native(request: Request<Incoming>) -> Response<Body> {
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let mut object: Map<String, Value> = serde_json::from_slice(&body).unwrap();
@@ -230,7 +231,7 @@ fn serve(listener: TcpListener, handler: Arc<Handler>) {
             });
             let connection = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service);
-            // A caller that leaves is no error.
+            // A client that disconnects is no error.
             tokio::spawn(async move { drop(connection.await) });
         }
     });

@@ -1,12 +1,12 @@
-//! What isolation and an HTTP API cost, as ratios to the same work without them.
+//! Benchmarks of isolation and of the HTTP API, as ratios to the same work without them.
 //!
-//! One run prints everything: JSON through a component against the same handler native,
-//! reading and flagging over the API against a raw IMAP client on the same server, and the
-//! memory of a host that idles and of one that works. Absolute figures belong to one
-//! machine; the ratios travel.
+//! One run prints everything: JSON through a component against the same handler native, reading and
+//! flagging over the API against a raw IMAP client on the same server, and the memory of an idle
+//! and of a busy host. Absolute numbers depend on the machine; the ratios are comparable between
+//! machines.
 //!
-//! `benches/run` builds it in release and runs it; `--smoke` is a small one that only
-//! shows that it works. `--crowd` prints only what a neighbour notices of a tenant that computes.
+//! `benches/run` builds it in release mode and runs it; `--smoke` is a small run that only shows
+//! that it works. `--crowd` prints the noisy-neighbour benchmark only.
 #![expect(clippy::unwrap_used, reason = "a bench that cannot run has failed")]
 #![expect(clippy::panic, reason = "a bench that cannot run has failed")]
 #![expect(clippy::indexing_slicing, reason = "a bench that cannot run has failed")]

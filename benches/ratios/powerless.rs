@@ -1,4 +1,4 @@
-//! Capabilities that lead nowhere: the echo uses none.
+//! Capabilities that refuse every call: the echo uses none.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use model::port::spool::Spool;
 use model::problem::{Code, Problem};
 use model::submission::{Receipt, State, SubmissionStatus};
 
-/// Refuses everything.
+/// Refuses every call.
 #[derive(Debug)]
 pub(crate) struct Powerless;
 

@@ -1,4 +1,5 @@
-//! Dialling real listeners on loopback: trust, pins, the guard and the upgrade.
+//! Tests of connecting to real listeners on loopback: certificates, pins, the egress guard, and
+//! STARTTLS.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -29,7 +30,7 @@ struct Server {
     pin: SpkiPin,
 }
 
-/// Greets with `hello` over TLS; in the clear first when `plain`.
+/// Sends the greeting `hello` over TLS; with `plain`, in the clear first.
 async fn server(names: &[&str], plain: bool) -> Server {
     let key = rcgen::generate_simple_self_signed(
         names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(),
@@ -88,7 +89,7 @@ async fn read(wire: &mut Box<dyn Wire>) -> String {
 }
 
 #[tokio::test]
-async fn a_trusted_certificate_opens_the_connection() {
+async fn a_trusted_certificate_is_accepted() {
     let server = server(&["localhost"], false).await;
     let dialer = dialer(Some(&server.pem), &[server.address.to_string()]);
     let wire = dialer.dial(&target("localhost", &server, None)).await.unwrap();
@@ -97,14 +98,14 @@ async fn a_trusted_certificate_opens_the_connection() {
     let encryption = wire.encryption().unwrap();
     assert_eq!(encryption.tls_version, "1.3");
     assert!(encryption.cipher.starts_with("TLS13_"), "{encryption:?}");
-    // What rcgen writes when nobody says otherwise.
+    // The default subject name of rcgen.
     let ends = encryption.certificate_expires.unwrap().to_string();
     assert_eq!(ends, "4096-01-01T00:00:00Z");
     assert_eq!(read(&mut wire).await, "hello");
 }
 
 #[tokio::test]
-async fn starttls_begins_plain_and_is_upgraded_once() {
+async fn starttls_upgrades_a_plain_connection_once() {
     let server = server(&["localhost"], true).await;
     let dialer = dialer(Some(&server.pem), &[server.address.to_string()]);
     let mut wire = dialer.dial(&target("localhost", &server, None)).await.unwrap();
@@ -118,7 +119,7 @@ async fn starttls_begins_plain_and_is_upgraded_once() {
 }
 
 #[tokio::test]
-async fn a_pin_is_trusted_instead_of_a_chain_and_nothing_else_is() {
+async fn only_the_pinned_key_is_trusted_when_there_is_a_pin() {
     let server = server(&["elsewhere.test"], false).await;
     let allow = [server.address.to_string()];
     let pinned = target("127.0.0.1", &server, Some(server.pin));
@@ -140,7 +141,7 @@ async fn a_pin_is_trusted_instead_of_a_chain_and_nothing_else_is() {
 }
 
 #[tokio::test]
-async fn what_the_guard_refuses_is_never_dialled() {
+async fn an_address_that_the_egress_guard_refuses_is_never_connected_to() {
     let server = server(&["localhost"], false).await;
     let error =
         dialer(Some(&server.pem), &[]).dial(&target("127.0.0.1", &server, None)).await.unwrap_err();
@@ -162,9 +163,9 @@ async fn a_closed_port_is_unreachable() {
     assert!(matches!(error, DialError::Unreachable { .. }), "{error:?}");
 }
 
-/// A port for STARTTLS greets first, and in plain text.
+/// A STARTTLS port sends its greeting first, and in plain text.
 #[tokio::test]
-async fn a_server_that_answers_in_plain_text_is_told_apart() {
+async fn a_server_that_replies_in_plain_text_has_an_error_of_its_own() {
     let server = server(&["localhost"], true).await;
     let allow = [server.address.to_string()];
     let target = target("localhost", &server, None);

@@ -1,4 +1,4 @@
-//! Endpoints that speak WASI 0.3: served, and confined as those of 0.2 are.
+//! Tests of endpoints on WASI 0.3: they are served, and confined like those of WASI 0.2.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -27,7 +27,7 @@ fn endpoint(runtime: &Runtime, limits: Limits) -> Endpoint {
 }
 
 #[tokio::test]
-async fn a_request_is_answered_and_the_instance_leaves() {
+async fn a_request_is_answered_and_the_instance_is_dropped() {
     let runtime = runtime();
     let component = runtime.component("async", guests::ASYNC).unwrap();
     assert_eq!(runtime.describe(&component).await.unwrap(), None);
@@ -46,7 +46,7 @@ async fn a_request_is_answered_and_the_instance_leaves() {
 }
 
 #[tokio::test]
-async fn a_body_is_streamed_both_ways() {
+async fn a_body_is_streamed_in_both_directions() {
     let runtime = runtime();
     let endpoint = endpoint(&runtime, short());
     let (sender, receiver) = mpsc::channel::<Bytes>(1);
@@ -56,7 +56,7 @@ async fn a_body_is_streamed_both_ways() {
     });
     let request = get("/echo").map(|_| UnsyncBoxBody::new(StreamBody::new(pieces)));
     let mut body = endpoint.handle(caller("ann"), request).await.unwrap().into_body();
-    // Each piece comes back before the next one is sent.
+    // Each piece is returned before the next one is sent.
     for word in ["one", "two", "three"] {
         sender.send(Bytes::from_static(word.as_bytes())).await.unwrap();
         let mut back = Vec::new();
@@ -74,7 +74,7 @@ async fn a_body_is_streamed_both_ways() {
 }
 
 #[tokio::test]
-async fn what_misbehaves_before_it_answers_is_told() {
+async fn a_failure_before_the_response_is_an_error() {
     let quick = Limits { idle: Duration::from_millis(200), ..short() };
     check("/loop", short(), |error| {
         matches!(error, EndpointError::Timeout { budget: Budget::Cpu, .. })
@@ -94,7 +94,7 @@ async fn what_misbehaves_before_it_answers_is_told() {
 }
 
 #[tokio::test]
-async fn what_misbehaves_after_it_answered_ends_its_body_with_an_error() {
+async fn a_failure_after_the_response_head_ends_the_body_with_an_error() {
     for path in ["/late-loop", "/late-panic"] {
         let runtime = runtime();
         let answer = ask(&endpoint(&runtime, short()), path).await.unwrap();
@@ -113,7 +113,7 @@ async fn what_misbehaves_after_it_answered_ends_its_body_with_an_error() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_too_large_is_cut() {
+async fn a_request_that_is_too_large_is_cut_off() {
     let runtime = runtime();
     let endpoint = endpoint(&runtime, Limits { request_body: 1000, ..short() });
     let pieces = futures_util::stream::iter(
@@ -131,7 +131,7 @@ async fn a_request_that_is_too_large_is_cut() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_ends_the_instance() {
+async fn a_client_that_disconnects_ends_the_instance() {
     let runtime = runtime();
     let endpoint = endpoint(&runtime, Limits { cpu: Duration::from_secs(40), ..short() });
     for path in ["/sleep", "/loop"] {

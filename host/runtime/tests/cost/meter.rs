@@ -1,14 +1,15 @@
-//! The `mime` component in an engine that counts instructions.
+//! Instruction counter: the `mime` component in an engine with wasmtime's fuel enabled.
 
 use wasmtime::component::{Component, HasSelf, Linker, Resource, ResourceTable};
 use wasmtime::{Config, Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-/// More than any message of these tests may cost: whoever reaches it has failed anyway.
+/// The fuel of one measurement: more than any message of these tests may cost, so that exhausting
+/// it is a failure.
 const ENOUGH: u64 = 1 << 36;
 
 mod bindings {
-    //! What wasmtime makes of the world `mime-engine`.
+    //! Bindings that wasmtime generates from the WIT world `mime-engine`.
     wasmtime::component::bindgen!({
         path: "../../wit",
         world: "postlet:mail/mime-engine",
@@ -24,12 +25,12 @@ use bindings::exports::postlet::mail::mime::Want;
 use bindings::postlet::mail::{content, drafts, filtering, types, uploads};
 use bindings::{MimeEngine, MimeEnginePre};
 
-/// A message.
+/// The message, as the guest's source of bytes.
 #[expect(unreachable_pub, reason = "bindgen exports it again")]
 #[derive(Debug)]
 pub struct Raw(Vec<u8>);
 
-/// Takes everything and keeps nothing.
+/// A sink that discards everything.
 #[expect(unreachable_pub, reason = "bindgen exports it again")]
 #[derive(Debug)]
 pub struct Sink;
@@ -39,7 +40,7 @@ struct Guest {
     wasi: WasiCtx,
 }
 
-/// Counts.
+/// Counts the instructions of calls to the component.
 pub(crate) struct Meter {
     engine: Engine,
     pre: MimeEnginePre<Guest>,
@@ -58,14 +59,15 @@ impl Meter {
         Self { engine, pre }
     }
 
-    /// Instructions for everything that the host ever asks about the message: its row, itself, its first part.
+    /// Instructions for everything that the host reads of a message: its summary, the message
+    /// itself, its first part.
     pub(crate) fn read(&self, raw: &[u8]) -> u64 {
         let guest = Guest { table: ResourceTable::new(), wasi: WasiCtx::builder().build() };
         let mut store = Store::new(&self.engine, guest);
         store.set_fuel(ENOUGH).unwrap();
         let mime = self.pre.instantiate(&mut store).unwrap();
         let mime = mime.postlet_mail_mime();
-        // The host asks for no more than that of the header.
+        // The host reads no more than that of the header.
         let block = raw.get(..raw.len().min(256 << 10)).unwrap_or(raw).to_vec();
         let end = block.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(block.len());
         mime.call_summarise(&mut store, &[block.get(..end).unwrap_or_default().to_vec()]).unwrap();
@@ -74,7 +76,7 @@ impl Meter {
         for want in [Want::all() ^ Want::HTML_AS_SENT, Want::HTML_AS_SENT] {
             mime.call_read(&mut store, lend(), want, 1 << 20).unwrap().unwrap();
         }
-        // There may be none.
+        // There may be no part.
         drop(mime.call_decode(&mut store, lend(), "1").unwrap());
         ENOUGH - store.get_fuel().unwrap()
     }
