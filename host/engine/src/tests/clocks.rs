@@ -18,7 +18,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// One hour, in milliseconds.
 const AN_HOUR: i64 = 3_600_000;
 const THREE_DAYS: i64 = 72 * AN_HOUR;
-/// From the clock of the tests to 1970.
+/// The offset from the start of the test clock back to 1970, in milliseconds.
 const TO_1970: i64 = -1_700_000_000_000;
 
 fn host() -> Host {
@@ -45,7 +45,7 @@ async fn deferred(host: &Host, wrong: i64) -> String {
 }
 
 #[tokio::test]
-async fn a_retry_that_a_clock_ahead_put_off_comes_back_with_the_clock() {
+async fn a_retry_postponed_by_a_clock_that_was_ahead_is_due_when_the_clock_is_right() {
     for wrong in [AN_HOUR, THREE_DAYS, 365 * 24 * AN_HOUR] {
         let host = host();
         let id = deferred(&host, wrong).await;
@@ -63,7 +63,7 @@ async fn a_retry_that_a_clock_ahead_put_off_comes_back_with_the_clock() {
 }
 
 #[tokio::test]
-async fn a_clock_that_was_mended_while_the_host_was_off_holds_nothing_up() {
+async fn a_clock_corrected_while_the_host_was_off_delays_nothing() {
     let mut host = host();
     let id = deferred(&host, AN_HOUR).await;
     // One that was never tried, too.
@@ -95,7 +95,7 @@ async fn a_clock_that_jumps_expires_nothing() {
 
 /// Only what was tried counts, however often it was claimed.
 #[tokio::test]
-async fn claims_that_led_to_no_attempt_expire_nothing() {
+async fn claims_without_an_attempt_expire_nothing() {
     let mut host = host();
     let receipt = host.submit(None, draft(&["bo@example.net"])).await.unwrap();
     let id = receipt.submission.to_string();
@@ -120,9 +120,9 @@ async fn claims_that_led_to_no_attempt_expire_nothing() {
     assert_eq!(state(&host, &id).await, State::Sent);
 }
 
-/// A look for a server that is not configured is an attempt: it does not wait for ever.
+/// An attempt that finds no server configured counts as one: the message does not wait for ever.
 #[tokio::test]
-async fn what_no_server_is_configured_for_expires_with_its_schedule() {
+async fn a_message_without_a_configured_server_expires_with_its_schedule() {
     let host = host();
     let receipt = host.submit(None, draft(&["bo@example.net"])).await.unwrap();
     host.shelf.0.lock().values_mut().for_each(|account| account.smtp = None);
@@ -134,7 +134,7 @@ async fn what_no_server_is_configured_for_expires_with_its_schedule() {
 }
 
 #[tokio::test]
-async fn what_was_accepted_in_1970_is_delivered_when_the_clock_is_set() {
+async fn a_message_accepted_in_1970_is_delivered_when_the_clock_is_set() {
     let host = host();
     let id = deferred(&host, TO_1970).await;
     host.clock.set(-TO_1970);
@@ -143,7 +143,7 @@ async fn what_was_accepted_in_1970_is_delivered_when_the_clock_is_set() {
 }
 
 #[tokio::test]
-async fn what_ended_is_kept_for_its_time_and_then_told_from_what_never_was() {
+async fn a_final_submission_expires_after_its_time_and_differs_from_an_unknown_one() {
     let host = host();
     let receipt = host.submit(None, draft(&["bo@example.net"])).await.unwrap();
     let id = receipt.submission.to_string();
@@ -158,9 +158,9 @@ async fn what_ended_is_kept_for_its_time_and_then_told_from_what_never_was() {
     }
 }
 
-/// Whether it jumps while the host runs, or was ahead when it started, and however long it stays so.
+/// The clock jumps while the host runs, or was ahead when it started, for any length of time.
 #[tokio::test]
-async fn a_clock_that_is_ahead_removes_nothing_and_forgets_no_key() {
+async fn a_clock_that_is_ahead_removes_no_submission_and_no_key() {
     for restarts in [false, true] {
         let mut host = host();
         let receipt = host.submit(Some("k"), draft(&["bo@example.net"])).await.unwrap();
@@ -184,7 +184,7 @@ async fn a_clock_that_is_ahead_removes_nothing_and_forgets_no_key() {
 /// An account that cannot be read says nothing about its mail, and no claim is held until it
 /// expires.
 #[tokio::test]
-async fn a_claim_is_given_back_while_its_account_cannot_be_read() {
+async fn a_claim_is_released_while_its_account_cannot_be_read() {
     let host = Host::new();
     host.submit(None, draft(&["bo@example.net"])).await.unwrap();
     host.shelf.3.store(true, Ordering::Relaxed);
@@ -206,7 +206,7 @@ async fn a_claim_is_given_back_while_its_account_cannot_be_read() {
 /// Results that could not be recorded are recorded when the store writes again, and no claim is
 /// held until it expires.
 #[tokio::test]
-async fn claims_are_given_back_when_the_store_writes_again() {
+async fn claims_are_released_when_the_store_writes_again() {
     let host = Host::new();
     host.outbox.full.store(true, Ordering::Relaxed);
     for _ in 0..40 {

@@ -15,7 +15,7 @@ const MOMENT: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test]
-async fn a_copy_that_does_not_come_to_its_end_holds_up_no_delivery() {
+async fn a_copy_that_does_not_end_delays_no_delivery() {
     let host = Host::new();
     host.imap.change(|state| state.stalled = Some("APPEND"));
     for _ in 0..40 {
@@ -33,7 +33,7 @@ async fn a_copy_that_does_not_come_to_its_end_holds_up_no_delivery() {
 }
 
 #[tokio::test]
-async fn a_copy_that_was_filed_before_is_found_and_not_filed_again() {
+async fn a_copy_that_was_already_filed_is_not_filed_again() {
     let host = Host::new();
     host.imap.change(|state| state.stalled = Some("APPEND"));
     let receipt = host.submit(None, draft(&["bo@example.net"])).await.unwrap();
@@ -60,7 +60,7 @@ async fn a_copy_that_takes_longer_than_its_pause_is_not_begun_again() {
 }
 
 #[tokio::test]
-async fn a_copy_is_tried_a_few_times_and_then_given_up() {
+async fn a_copy_is_tried_a_few_times_and_then_abandoned() {
     let host = Host::new();
     host.imap.change(|state| state.refused.insert("APPEND", NoCode::OverQuota));
     host.submit(None, draft(&["bo@example.net"])).await.unwrap();
@@ -79,7 +79,7 @@ async fn a_copy_is_tried_a_few_times_and_then_given_up() {
 }
 
 #[tokio::test]
-async fn an_account_that_wants_no_copy_has_none() {
+async fn an_account_without_sent_copies_has_none() {
     let host = Host::new();
     host.shelf.0.lock().values_mut().for_each(|account| account.imap = None);
     host.submit(None, draft(&["bo@example.net"])).await.unwrap();

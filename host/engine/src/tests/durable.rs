@@ -45,17 +45,17 @@ async fn check(point: Point, at_crash: State, deliveries: usize, duplicate: bool
 }
 
 #[tokio::test]
-async fn a_crash_at_any_step_loses_nothing_and_hides_nothing() {
+async fn a_crash_at_any_step_loses_nothing_and_marks_possible_duplicates() {
     check(Point::Connect, State::Dialing, 1, false).await;
     check(Point::Mail, State::Dialing, 1, false).await;
     check(Point::Dot, State::DotSent, 1, true).await;
     check(Point::Verdict, State::DotSent, 2, true).await;
 }
 
-/// Nothing repairs them: not tried until it expires. A read error of the disk is different, and so
-/// is a missing directory: it may not be mounted yet.
+/// Not retried until it expires, since nothing repairs the bytes. A read error of the disk is
+/// different, and so is a missing directory: it may not be mounted yet.
 #[tokio::test]
-async fn bytes_that_are_not_what_was_accepted_fail_at_once_and_alone() {
+async fn a_body_that_differs_from_the_accepted_one_fails_its_own_submission_at_once() {
     for (turn, want) in [
         (Turn::Unreadable(ErrorKind::InvalidData), State::Failed),
         (Turn::Unreadable(ErrorKind::NotFound), State::Sent),
@@ -81,7 +81,7 @@ async fn bytes_that_are_not_what_was_accepted_fail_at_once_and_alone() {
 }
 
 #[tokio::test]
-async fn many_messages_with_their_own_verdicts_all_end() {
+async fn many_messages_with_different_verdicts_all_become_final() {
     let host = host();
     let grant = host.grant("anna").await;
     let to = ["a@example.net", "b@example.net"];

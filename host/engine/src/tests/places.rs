@@ -29,10 +29,10 @@ fn with_its_share() -> (SlotTable, AccountRef) {
     (places, good)
 }
 
-/// However many tenants use their limits, at servers that are silent at the dot, and whether those
-/// had responded before: another tenant's dots have capacity beside them, and its mail a slot.
+/// Any number of tenants use their limits, at servers that are silent at the dot, whether those had
+/// responded before or not: another tenant's dots have capacity beside them, and its mail a slot.
 #[test]
-fn many_tenants_silent_at_the_dot_keep_no_places_of_everybodys() {
+fn many_tenants_with_servers_silent_at_the_dot_leave_slots_to_others() {
     for tenants in 1..=6 {
         for answered in [false, true] {
             let mut places = SlotTable::new(Bounds { total: 32, per_account: 2, slow: 256 });
@@ -77,7 +77,7 @@ fn many_tenants_silent_at_the_dot_keep_no_places_of_everybodys() {
 
 /// A tenant at its limit of slow deliveries still delivers where servers respond.
 #[test]
-fn a_tenant_with_its_share_of_slow_ones_is_not_stopped() {
+fn a_tenant_at_its_limit_of_slow_deliveries_still_delivers_elsewhere() {
     let (mut places, good) = with_its_share();
     assert!(!places.accepted(&owner("acme", 8)));
     for _ in 0..20 {
@@ -90,7 +90,7 @@ fn a_tenant_with_its_share_of_slow_ones_is_not_stopped() {
 /// without slow deliveries still delivers: to a server that responds, of unknown state, or that is
 /// silent.
 #[test]
-fn who_has_no_slow_ones_is_not_stopped_by_those_of_all_the_others() {
+fn a_tenant_without_slow_deliveries_delivers_beside_many_with_them() {
     let mut places = SlotTable::new(Bounds { total: 32, per_account: 2, slow: 256 });
     for tenant in (0..16).map(|at| format!("t{at}")) {
         for at in 0..700 {
@@ -120,10 +120,10 @@ fn who_has_no_slow_ones_is_not_stopped_by_those_of_all_the_others() {
     }
 }
 
-/// What a tenant at its limit may not have now, it may have as soon as another's delivery completes
-/// or ends: without waiting for the next round.
+/// A tenant at its limit may start the next delivery as soon as another's delivery completes or
+/// ends, without waiting for the next round.
 #[test]
-fn a_tenant_with_its_share_is_looked_for_when_there_is_room_for_it_again() {
+fn a_tenant_at_its_limit_delivers_as_soon_as_a_slot_is_free() {
     for answered in [true, false] {
         let (mut places, good) = with_its_share();
         let mut others: Vec<_> = (0..8)

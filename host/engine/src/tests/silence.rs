@@ -68,17 +68,17 @@ async fn check(servers: usize, point: Point) {
 }
 
 #[tokio::test]
-async fn silent_servers_of_one_tenant_keep_no_other_waiting() {
+async fn silent_servers_of_one_tenant_delay_no_other() {
     check(1_000, Point::Connect).await;
 }
 
 #[tokio::test]
-async fn nor_does_one_silent_server_with_a_thousand_accounts() {
+async fn one_silent_server_with_a_thousand_accounts_delays_no_other() {
     check(1, Point::Connect).await;
 }
 
 #[tokio::test]
-async fn nor_do_servers_that_fall_silent_at_the_dot_and_nothing_is_sent_twice() {
+async fn servers_that_are_silent_at_the_dot_delay_no_other_and_nothing_is_sent_twice() {
     check(1_000, Point::Verdict).await;
     check(7, Point::Verdict).await;
 }
@@ -115,7 +115,7 @@ async fn a_silent_server_gets_one_delivery_at_a_time_where_no_more_may_wait() {
 /// However old it is, its claim would be released again and again for as long as another waits for
 /// the server.
 #[tokio::test]
-async fn what_is_old_enough_expires_although_the_server_is_silent_and_others_wait_for_it() {
+async fn an_old_message_expires_although_its_server_is_silent_and_others_wait_for_it() {
     let settings = Settings { slow_deliveries: 4, ..Settings::default() };
     let days = settings.give_up_after;
     let host = Host::with(settings);

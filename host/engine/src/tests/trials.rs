@@ -28,7 +28,7 @@ fn arrives(host: &Host, mailbox: &str) {
 }
 
 #[tokio::test]
-async fn a_message_that_comes_late_and_as_junk_is_found_and_only_it_is_removed() {
+async fn a_test_message_that_arrives_late_in_junk_is_found_and_only_it_is_removed() {
     let (host, anna) = (with_junk(), account("anna"));
     host.imap.add("Spam", "Message-ID: <other@x>\r\nSubject: Postlet\r\n\r\n");
     let mut trial = pin!(host.engine.self_test(&anna));
@@ -49,7 +49,7 @@ async fn a_message_that_comes_late_and_as_junk_is_found_and_only_it_is_removed()
 }
 
 #[tokio::test]
-async fn every_place_where_it_lies_is_cleared_though_one_cannot_be() {
+async fn the_test_message_is_removed_from_every_mailbox_although_one_removal_fails() {
     let (host, anna) = (with_junk(), account("anna"));
     let mut trial = pin!(host.engine.self_test(&anna));
     assert!(!settle(trial.as_mut()));
@@ -90,7 +90,7 @@ async fn every_place_where_it_lies_is_cleared_though_one_cannot_be() {
 }
 
 #[tokio::test]
-async fn a_message_that_never_comes_is_given_up_and_not_asked_for_all_the_time() {
+async fn a_test_message_that_never_arrives_is_searched_for_at_growing_intervals() {
     let (host, anna) = (with_junk(), account("anna"));
     let ended = {
         let mut trial = Box::pin(host.engine.self_test(&anna));

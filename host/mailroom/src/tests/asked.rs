@@ -71,7 +71,7 @@ async fn reading(room: &Mailroom) {
 }
 
 #[tokio::test]
-async fn every_listed_step_is_one_that_the_mailroom_comes_to() {
+async fn the_mailroom_reaches_every_listed_step() {
     let room = mailroom().await;
     submission(&room).await;
     reading(&room).await;
@@ -90,7 +90,7 @@ async fn every_listed_step_is_one_that_the_mailroom_comes_to() {
 }
 
 #[tokio::test]
-async fn no_credentials_stand_in_the_log() {
+async fn the_log_contains_no_credentials() {
     let room = mailroom().await;
     let address = "ann@postlet.test";
     for fault in [None, Some(Fault::No("no".into())), Some(Fault::Line(b"* odd".to_vec()))] {

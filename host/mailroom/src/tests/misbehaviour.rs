@@ -9,7 +9,7 @@ use crate::tests::client::{ANN, Client, mailroom, once};
 const ANN_ADDRESS: &str = "ann@postlet.test";
 
 #[tokio::test]
-async fn a_stalled_submission_says_nothing_and_ends_with_the_mailroom() {
+async fn a_stalled_submission_is_silent_until_the_mailroom_ends() {
     for step in SMTP_STEPS.iter().filter(|step| !["TLS", "HELO", "STARTTLS", "body"].contains(step))
     {
         let room = mailroom().await;
@@ -43,7 +43,7 @@ async fn a_stalled_submission_says_nothing_and_ends_with_the_mailroom() {
 }
 
 #[tokio::test]
-async fn a_stalled_imap_command_says_nothing_and_ends_with_the_mailroom() {
+async fn a_stalled_imap_command_is_silent_until_the_mailroom_ends() {
     for step in ["NOOP", "UID FETCH", "APPEND", "+", "IDLE", "LOGOUT"] {
         let room = mailroom().await;
         let mut client = Client::reader(&room, ANN_ADDRESS, "INBOX").await;
@@ -79,7 +79,7 @@ async fn a_handshake_may_stall_or_be_cut() {
 }
 
 #[tokio::test]
-async fn starttls_may_be_cut_after_it_was_heard() {
+async fn starttls_may_be_cut_after_it_was_received() {
     let room = mailroom().await;
     for (protocol, address, line) in [
         (Protocol::Imap, room.imap(), "a STARTTLS"),
@@ -121,7 +121,7 @@ async fn a_message_may_be_stalled_or_cut_while_it_is_sent() {
 }
 
 #[tokio::test]
-async fn a_submission_is_answered_as_the_script_says() {
+async fn smtp_replies_follow_the_script() {
     let text = || "no".to_owned();
     for step in ["EHLO", "AUTH", "MAIL", "RCPT", "DATA", ".", "RSET", "NOOP", "QUIT"] {
         check_submission(step, Fault::No(text()), "550 no").await;
@@ -194,7 +194,7 @@ async fn check_submission(step: &str, fault: Fault, want: &str) {
 }
 
 #[tokio::test]
-async fn an_imap_command_is_answered_as_the_script_says() {
+async fn imap_responses_follow_the_script() {
     check_store(Fault::No("[INUSE] later".into()), &["a NO [INUSE] later"], false).await;
     check_store(Fault::Bad("what?".into()), &["a BAD what?"], false).await;
     check_store(Fault::Reply("OK as if".into()), &["a OK as if"], false).await;
@@ -244,7 +244,7 @@ async fn a_literal_may_be_refused_before_it_is_sent() {
 }
 
 #[tokio::test]
-async fn a_rule_is_used_up_and_the_first_that_fits_decides() {
+async fn the_first_matching_rule_decides_and_rules_are_used_up() {
     let room = mailroom().await;
     let rule = |step: &str, text: &str, times| {
         let fault = Fault::No(text.into());
@@ -270,7 +270,7 @@ async fn a_rule_is_used_up_and_the_first_that_fits_decides() {
 }
 
 #[tokio::test]
-async fn a_slow_answer_pauses_after_each_octet() {
+async fn a_slow_response_pauses_after_each_octet() {
     let room = mailroom().await;
     let mut client = Client::submitter(&room).await;
     let pause = Duration::from_millis(2);

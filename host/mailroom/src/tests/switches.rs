@@ -14,7 +14,7 @@ fn without(names: &[&str]) -> FaultScript {
 }
 
 #[tokio::test]
-async fn what_is_switched_off_in_imap_is_neither_told_nor_obeyed() {
+async fn a_disabled_imap_capability_is_neither_announced_nor_accepted() {
     for (name, line) in [
         ("ID", "ID NIL"),
         ("ENABLE", "ENABLE X"),
@@ -60,7 +60,7 @@ async fn what_is_switched_off_in_imap_is_neither_told_nor_obeyed() {
 }
 
 #[tokio::test]
-async fn what_is_switched_off_in_smtp_is_neither_told_nor_obeyed() {
+async fn a_disabled_ehlo_keyword_is_neither_announced_nor_accepted() {
     let room = mailroom().await;
     for (off, line) in [
         ("SIZE", "MAIL FROM:<ann@postlet.test> SIZE=5"),

@@ -48,7 +48,7 @@ async fn interrupted(early: &str, with_go: bool) -> (Result<Delivery, SmtpError>
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_before_the_dot_is_never_one_to_the_message() {
+async fn a_reply_before_the_dot_is_never_the_verdict_on_the_message() {
     for with_go in [true, false] {
         for early in ["250 2.0.0 queued\r\n", "354 go on\r\n", "250-a\r\n250 b\n", "hello\r\n"] {
             let (delivery, heard) = interrupted(early, with_go).await;
@@ -68,7 +68,7 @@ async fn an_answer_before_the_dot_is_never_one_to_the_message() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_refuses_in_the_middle_and_reads_no_further_is_heard() {
+async fn the_reply_of_a_server_that_stops_reading_is_read() {
     let (mut session, mut peer) = session().await;
     let raw = in_memory(Bytes::from(b"a line of the message\r\n".repeat(30_000)));
     let envelope = envelope(&["bo@example.test"]);
@@ -87,7 +87,7 @@ async fn a_server_that_refuses_in_the_middle_and_reads_no_further_is_heard() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_leaves_before_the_dot_leaves_no_doubt() {
+async fn a_disconnect_before_the_dot_is_a_certain_failure() {
     let (mut session, mut peer) = session().await;
     let (envelope, raw) = (envelope(&["bo@example.test"]), message("a\r\n"));
     let play = async {

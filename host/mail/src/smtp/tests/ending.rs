@@ -9,7 +9,7 @@ const CLOSING: &str = "421 4.3.2 closing\r\n";
 const NO: &str = "550 5.1.1 nobody\r\n";
 
 #[tokio::test]
-async fn what_was_answered_before_the_end_stands() {
+async fn replies_before_the_end_of_a_session_stay_valid() {
     // Two recipients: RCPT, RCPT, DATA, and the reply to the data before their end.
     for (before, want) in [
         (vec![OK], &[][..]),
@@ -35,7 +35,7 @@ async fn what_was_answered_before_the_end_stands() {
 }
 
 #[tokio::test]
-async fn a_server_that_goes_at_mail_answered_nobody() {
+async fn a_session_that_ends_at_mail_has_no_recipient_verdicts() {
     let (delivery, _) = deliver(&[CLOSING]).await;
     let Err(SmtpError::Refused { step: "MAIL", reply }) = delivery else { panic!("{delivery:?}") };
     assert_eq!(reply.code, 421);

@@ -9,7 +9,7 @@ use crate::scripted_peer::{activity, credentials, pair, server};
 use crate::smtp::{Smtp, SmtpLimits};
 
 #[tokio::test]
-async fn a_host_without_a_name_shows_the_address_that_it_is_seen_from() {
+async fn a_host_without_a_name_sends_its_address_literal() {
     check("mail.example.test", "192.0.2.1", "EHLO mail.example.test").await;
     check("[192.0.2.9]", "192.0.2.1", "EHLO [192.0.2.9]").await;
     for nameless in ["", "localhost", "machine"] {

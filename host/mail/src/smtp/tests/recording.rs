@@ -25,7 +25,7 @@ fn record<'a>(
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_dot_leaves_before_its_record_is_made_whenever_that_is() {
+async fn no_dot_is_sent_before_its_record_is_made() {
     for moment in MOMENTS {
         for fails in [false, true] {
             // A wire that holds less than the message.
@@ -87,7 +87,7 @@ async fn no_dot_leaves_before_its_record_is_made_whenever_that_is() {
 
 /// A refusal meanwhile waits for the record all the same: a late step would follow the verdict.
 #[tokio::test(start_paused = true)]
-async fn a_refusal_does_not_overtake_the_record() {
+async fn a_refusal_waits_for_the_record() {
     let (mut session, mut peer) = session_over(pair_holding(1024), PLAIN).await;
     let raw = in_memory(Bytes::from(b"a line\r\n".repeat(12_500)));
     let envelope = envelope(&["bo@example.test"]);

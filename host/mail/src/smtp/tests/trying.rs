@@ -7,7 +7,7 @@ use crate::scripted_peer::StepLog;
 use crate::smtp::tests::{GO, OK, PLAIN, envelope, message, recorded, session, watched};
 
 #[tokio::test]
-async fn a_rehearsal_goes_as_far_as_rcpt_and_back() {
+async fn a_recipient_check_ends_with_rset_after_rcpt() {
     for (answer, code) in [("250 2.1.5 ok\r\n", None), ("552 5.2.2 full\r\n", Some(552))] {
         let (mut session, mut peer) = session().await;
         let ann = "ann@example.test".parse().unwrap();
@@ -44,7 +44,7 @@ async fn a_rehearsal_goes_as_far_as_rcpt_and_back() {
 }
 
 #[tokio::test]
-async fn each_step_of_a_login_is_told_when_it_was_done() {
+async fn each_step_of_a_login_is_reported_to_the_observer() {
     let (hi, taken, refused) = ("220 hi\r\n", "235 ok\r\n", "535 5.7.8 no\r\n");
     let upgrade = "250-x\r\n250 STARTTLS\r\n";
     check(Security::Tls, &["* OK imap\r\n"], "connected encrypted").await;
