@@ -1,5 +1,5 @@
-//! Whose request it is: the token, the host name and the path have to agree, and without a token only
-//! what the manifest names is done.
+//! Tests of tenant selection and of anonymous access: token, host name and path must agree, and
+//! without a token only the manifest's grants apply.
 
 use guests::describer;
 
@@ -24,10 +24,10 @@ source = "own.wasm"
 const PUBLIC: &str = "[component.own.tool.postlet]\nauth = \"none\"\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_tenants_own_routes_are_reached_by_its_name_its_path_and_its_token() {
+async fn a_tenants_routes_are_reached_by_its_host_name_its_path_and_its_token() {
     let site = Site::start().await;
     site.deploy(MANIFEST, guests::HOSTILE).await.unwrap();
-    // (host name, who, path, status, problem)
+    // (host name, caller, path, status, problem)
     for (name, who, path, want) in [
         (HOST, Who::Nobody, "/robots.txt", (200, "")),
         ("MAIL.Acme.Example.:7400", Who::Nobody, "/robots.txt", (200, "")),
@@ -40,12 +40,12 @@ async fn a_tenants_own_routes_are_reached_by_its_name_its_path_and_its_token() {
         ("test", Who::Nobody, "/t/none/robots.txt", (404, "not-found")),
         (HOST, Who::Nobody, "/t/globex/-/health", (404, "not-found")),
         (HOST, Who::Nobody, "/t/acme/-/health", (200, "")),
-        // A component wants a token, unless its manifest says otherwise.
+        // A component requires a token unless its manifest says otherwise.
         (HOST, Who::Nobody, "/show/", (401, "unauthenticated")),
         ("test", Who::Nobody, "/t/acme/show/", (401, "unauthenticated")),
         (HOST, Who::Acme, "/show/", (200, "")),
         ("test", Who::Acme, "/t/acme/show/", (200, "")),
-        // A neighbour's token is unknown here, wherever it is shown.
+        // Another tenant's token is unknown here, wherever it is presented.
         (HOST, Who::Globex, "/show/", (401, "unauthenticated")),
         (HOST, Who::Globex, "/robots.txt", (401, "unauthenticated")),
         ("test", Who::Globex, "/t/acme/show/", (401, "unauthenticated")),
@@ -62,7 +62,7 @@ async fn a_tenants_own_routes_are_reached_by_its_name_its_path_and_its_token() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_component_is_told_where_it_is_served() {
+async fn a_component_receives_its_public_address() {
     let site = Site::start().await;
     site.deploy(MANIFEST, guests::HOSTILE).await.unwrap();
     for (path, base) in [("/show/", "/"), ("/t/acme/show/", "/t/acme")] {
@@ -82,7 +82,7 @@ async fn a_component_is_told_where_it_is_served() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_token_only_the_accounts_that_the_manifest_names_are_opened() {
+async fn without_a_token_only_the_accounts_named_in_the_manifest_open() {
     let site = Site::start().await;
     for id in ["shop", "private"] {
         let account = format!(
@@ -93,13 +93,13 @@ async fn without_a_token_only_the_accounts_that_the_manifest_names_are_opened() 
     }
     let named = format!("{MANIFEST}{PUBLIC}accounts = [\"shop\"]\n");
     let all = format!("{MANIFEST}{PUBLIC}");
-    // (manifest, who, account, status, problem)
+    // (manifest, caller, account, status, problem)
     for (manifest, who, account, want) in [
         (&named, Who::Nobody, "shop", (200, "")),
         (&named, Who::Nobody, "private", (404, "no-such-account")),
         (&named, Who::Acme, "private", (404, "no-such-account")),
         (&named, Who::Globex, "shop", (401, "unauthenticated")),
-        // Nothing named is nothing granted, except to who has a token.
+        // Without names nothing is granted, except to a caller with a token.
         (&all, Who::Nobody, "shop", (404, "no-such-account")),
         (&all, Who::Acme, "private", (200, "")),
     ] {
@@ -111,7 +111,7 @@ async fn without_a_token_only_the_accounts_that_the_manifest_names_are_opened() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_token_nothing_is_done_that_the_manifest_does_not_grant() {
+async fn without_a_token_only_what_the_manifest_grants_is_allowed() {
     let site = Site::start().await;
     let manifest = MANIFEST.replace("/show/...", "/things") + PUBLIC;
     let body = Some(r#"{"name": "ann", "count": 3}"#);
@@ -126,9 +126,9 @@ async fn without_a_token_nothing_is_done_that_the_manifest_does_not_grant() {
     }
 }
 
-/// What the manifest withholds is not told as a fault of the token.
+/// A missing grant is not reported as a fault of the token.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_grant_that_is_missing_is_told_by_component_and_key() {
+async fn a_missing_grant_is_reported_with_component_and_key() {
     let site = Site::start().await;
     let account = r#"{"id": "shop", "email": "shop@example.test", "password": "x",
         "smtp": {"host": "127.0.0.1", "port": 465, "security": "tls"}}"#;
@@ -137,7 +137,7 @@ async fn a_grant_that_is_missing_is_told_by_component_and_key() {
     let submits = "/show/hand?account=shop&list=subject&count=1";
     let trashes = "/show/hand?account=shop&list=keys&count=1";
     let (acme, nobody) = (Who::Acme, Who::Nobody);
-    // (grants, who, path, detail)
+    // (grants, caller, path, detail)
     for (grants, who, path, want) in [
         ("send = false", acme, submits, format!("component `own` has `send = false` in {own}")),
         (
@@ -176,7 +176,7 @@ async fn a_grant_that_is_missing_is_told_by_component_and_key() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_paths_of_the_tenants_are_the_hosts() {
+async fn a_manifest_cannot_take_the_hosts_tenant_paths() {
     let site = Site::start().await;
     for route in ["/t/acme/x", "/t/:tenant", "/t/..."] {
         let manifest = MANIFEST.replace("/show/...", route);
@@ -186,7 +186,7 @@ async fn the_paths_of_the_tenants_are_the_hosts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_tenants_own_route_without_a_token_says_how_it_is_reached() {
+async fn a_tenants_route_without_a_token_explains_how_it_is_reached() {
     let site = Site::start().await;
     let problem = site.get(Who::Nobody, "/own/x").await.json();
     let want = "no route leads here without a token; /-/docs shows those that there are, and the \

@@ -1,4 +1,5 @@
-//! `postlet dev` as an author sees it: what components write, what filters decide, and what is held back.
+//! Tests of the output of `postlet dev`: what components write, the verdicts of filters, and
+//! warnings.
 
 use serde_json::json;
 
@@ -6,7 +7,7 @@ use crate::deploy::watching::Dev;
 
 const ACCOUNT: &str = "/v1/accounts/anna/send";
 
-/// An endpoint that misbehaves by path, and a filter that misbehaves by subject and is granted nothing.
+/// An endpoint that misbehaves by path, and a filter without grants that misbehaves by subject.
 const BOTH: &str = r#"spin_manifest_version = 2
 [application]
 name = "mine"
@@ -39,7 +40,7 @@ fn draft(subject: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_guest_writes_and_a_panic_are_shown_once_with_their_request() {
+async fn guest_output_and_a_panic_are_shown_once_with_their_request_id() {
     let files: [(&str, &[u8]); 3] = [
         ("spin.toml", BOTH.as_bytes()),
         ("own.wasm", guests::ASYNC),
@@ -56,7 +57,7 @@ async fn what_a_guest_writes_and_a_panic_are_shown_once_with_their_request() {
         assert!(line.contains(part), "{part} is not in {line}");
     }
 
-    // The message of the panic once, and the failure once.
+    // The panic's message once, and the failure once.
     assert_eq!(dev.get("/own/panic").await.0, 500);
     assert_eq!(dev.get("/-/health").await.0, 200);
     let mut lines = dev.until("the component trapped");
@@ -72,13 +73,13 @@ async fn what_a_guest_writes_and_a_panic_are_shown_once_with_their_request() {
     }
     assert!(!lines.iter().any(|line| line.contains("secret")), "{lines:#?}");
 
-    // A shadow's edits, and those among them that it is not granted.
+    // Edits of a shadow filter, including those without a grant.
     assert_eq!(dev.post(ACCOUNT, &draft("edit")).await.0, 202);
     let line = dev.hears("a shadow filter judged a message");
     assert!(line.contains("why=\"add-header, set-subject, add-footer\""), "{line}");
     assert!(line.contains("not_granted=\"add-header, set-subject\""), "{line}");
 
-    // A filter's panic, with the request that it judged.
+    // A filter's panic, with the id of the request that it judged.
     assert_eq!(dev.post(ACCOUNT, &draft("trap")).await.0, 202);
     let line = dev.hears("panicked at tests/guests/hostile-filter/src/lib.rs:");
     for part in ["component=judge", "method=\"POST\"", "path=\"/v1/accounts/anna/send\""] {
@@ -86,9 +87,9 @@ async fn what_a_guest_writes_and_a_panic_are_shown_once_with_their_request() {
     }
 }
 
-/// The request id of a failure leads to an entry of the log, whatever components wrote before.
+/// The request id of a failure leads to a log entry, however much components wrote before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_large_component_is_told_and_one_that_writes_without_end_hides_no_failure() {
+async fn a_large_component_is_reported_and_endless_output_hides_no_failure() {
     let files: [(&str, &[u8]); 3] = [
         ("spin.toml", BOTH.as_bytes()),
         ("own.wasm", guests::HOSTILE),
@@ -117,7 +118,7 @@ async fn a_large_component_is_told_and_one_that_writes_without_end_hides_no_fail
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_first_deploy_that_fails_holds_mail_back_and_another_command_builds() {
+async fn a_failed_first_deployment_holds_mail_back_until_a_build_succeeds() {
     let manifest = |command: &str| {
         format!(
             r#"spin_manifest_version = 2
@@ -143,19 +144,19 @@ watch = ["none/**"]
     let answer = dev.post(ACCOUNT, &draft("fine")).await;
     assert!(answer.0 == 503 && answer.1.contains("\"code\":\"unavailable\""), "{answer:?}");
 
-    // A build that fails is no way past the filter either.
+    // A failed build does not disable the filter either.
     std::fs::write(&file, manifest("exit 3")).unwrap();
     dev.hears("mail is held back that its filters should judge");
     assert_eq!(dev.post(ACCOUNT, &draft("fine")).await.0, 503);
 
-    // Nothing has changed but the command.
+    // Only the build command has changed.
     std::fs::write(&file, manifest("cp given.wasm judge.wasm")).unwrap();
     dev.hears("building judge: cp given.wasm judge.wasm");
     dev.hears("is served");
     assert_eq!(dev.post(ACCOUNT, &draft("fine")).await.0, 202);
     assert_eq!(dev.post(ACCOUNT, &draft("reject")).await.0, 422);
 
-    // What was served is still served when a later one fails.
+    // The previous deployment is still served when a later one fails.
     std::fs::write(&file, manifest("exit 4")).unwrap();
     dev.hears("what was served is still served");
     assert_eq!(dev.post(ACCOUNT, &draft("fine")).await.0, 202);

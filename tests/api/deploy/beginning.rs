@@ -1,5 +1,5 @@
-//! `postlet dev` and `postlet build` at their beginning: which manifest is meant, what is said of one that cannot be
-//! served, and where one that can be is.
+//! Tests of the start of `postlet dev` and `postlet build`: which manifest is used, the errors for
+//! one that cannot be served, and the address of one that can.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
@@ -32,7 +32,7 @@ fn directory(manifest: &str) -> tempfile::TempDir {
 }
 
 #[test]
-fn a_manifest_that_is_not_there_ends_dev_before_it_begins() {
+fn dev_exits_at_once_without_a_manifest() {
     let mut dev = Command::new(env!("CARGO_BIN_EXE_postlet"))
         .args(["dev", "--json", "--listen", "127.0.0.1:0", "--manifest", "nothere/spin.toml"])
         .stdin(Stdio::null())
@@ -42,7 +42,7 @@ fn a_manifest_that_is_not_there_ends_dev_before_it_begins() {
         .unwrap();
     let mut line = String::new();
     BufReader::new(dev.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    // One that serves would never end by itself.
+    // With a valid manifest, the command would not exit.
     dev.kill().unwrap();
     let status = dev.wait().unwrap();
     let mut said = String::new();
@@ -52,7 +52,7 @@ fn a_manifest_that_is_not_there_ends_dev_before_it_begins() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_directory_means_its_manifest_and_each_route_is_told_with_its_address() {
+async fn a_directory_stands_for_its_manifest_and_each_route_is_shown_with_its_url() {
     let directory = directory(&MANIFEST.replace("BUILD", "cp given.wasm echo.wasm"));
     let dev = Dev::start(directory.path());
     let line = dev.hears(" served");
@@ -65,9 +65,9 @@ async fn a_directory_means_its_manifest_and_each_route_is_told_with_its_address(
 }
 
 #[test]
-fn dev_says_which_manifest_it_leaves_out_and_that_its_usual_port_is_taken() {
+fn dev_reports_an_ignored_manifest_and_a_default_port_in_use() {
     let directory = directory("nonsense");
-    // Somebody else may have it already.
+    // Another process may use the port already.
     let _taken = TcpListener::bind("127.0.0.1:7400");
     let mut command = Command::new(env!("CARGO_BIN_EXE_postlet"));
     let dev = Dev::by(command.args(["dev", "--json"]).current_dir(directory.path()));
@@ -84,7 +84,7 @@ fn dev_says_which_manifest_it_leaves_out_and_that_its_usual_port_is_taken() {
 }
 
 #[test]
-fn a_build_that_writes_something_else_is_told_and_its_command_drives_no_terminal() {
+fn a_build_without_its_component_is_an_error_and_control_characters_are_escaped() {
     let directory = directory(&MANIFEST.replace("BUILD", "true \\u001b[31m"));
     let manifest = directory.path().join("spin.toml");
     for path in [directory.path(), &manifest] {
@@ -99,9 +99,10 @@ fn a_build_that_writes_something_else_is_told_and_its_command_drives_no_terminal
     }
 }
 
-/// Read as `up` reads it: neither waited for nor read without end.
+/// Read as `up` reads it: a special file is not waited for, and a large one not read without a
+/// limit.
 #[test]
-fn a_manifest_that_is_no_file_or_too_large_is_refused() {
+fn a_manifest_that_is_not_a_regular_file_or_too_large_is_refused() {
     let directory = directory(&format!("{MANIFEST}#{}\n", "x".repeat(2 << 20)));
     let (ok, said) = build(directory.path());
     assert!(!ok && said.contains("it has more than 1048576 bytes"), "{said}");
@@ -111,7 +112,7 @@ fn a_manifest_that_is_no_file_or_too_large_is_refused() {
     assert!(!ok && said.contains("it is not a regular file"), "{said}");
 }
 
-/// `postlet build`: whether it succeeded, and what it said.
+/// Runs `postlet build`: whether it succeeded, and its output.
 fn build(manifest: &Path) -> (bool, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_postlet"));
     command.args(["build", "--manifest"]).arg(manifest);

@@ -1,4 +1,4 @@
-//! Components that nobody should compile, or link.
+//! Compile bombs and link errors: components that must not be compiled or linked.
 
 use wasm_encoder::{
     BlockType, CodeSection, Component, ComponentImportSection, ComponentTypeRef,
@@ -6,7 +6,7 @@ use wasm_encoder::{
     TypeSection, ValType,
 };
 
-/// Three hundred thousand functions in two megabytes: minutes for a compiler.
+/// Three hundred thousand functions in two megabytes: compiling them would take minutes.
 pub(crate) fn function_bomb() -> Vec<u8> {
     const FUNCTIONS: u32 = 300_000;
     let (mut types, mut functions, mut codes) =
@@ -21,8 +21,8 @@ pub(crate) fn function_bomb() -> Vec<u8> {
     wrapped(&types, &functions, &codes)
 }
 
-/// Nine hundred nested loops over as many locals, a hundred times over, in two megabytes: a minute
-/// for a register allocator, and memory that grows with the square.
+/// Nine hundred nested loops over as many locals, a hundred times, in two megabytes: a minute of
+/// register allocation, and memory that grows quadratically.
 pub(crate) fn loop_bomb() -> Vec<u8> {
     const DEPTH: u32 = 900;
     const LOCALS: u32 = 950;
@@ -50,7 +50,7 @@ pub(crate) fn loop_bomb() -> Vec<u8> {
     wrapped(&types, &functions, &codes)
 }
 
-/// Asks for a function that no host has.
+/// A component that imports a function that no host provides.
 pub(crate) fn missing_import() -> Vec<u8> {
     let mut types = ComponentTypeSection::new();
     types
@@ -64,7 +64,7 @@ pub(crate) fn missing_import() -> Vec<u8> {
     component.finish()
 }
 
-/// A component of one module.
+/// A component that consists of one module.
 fn wrapped(types: &TypeSection, functions: &FunctionSection, codes: &CodeSection) -> Vec<u8> {
     let mut module = Module::new();
     module.section(types).section(functions).section(codes);

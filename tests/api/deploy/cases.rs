@@ -1,18 +1,18 @@
-//! Good and bad bodies, made from a schema and one body that fits it.
+//! Generated valid and invalid bodies, derived from a schema and a valid example.
 //!
-//! Each case differs from the good body in one place, so that a check that
-//! misses the place is found.
+//! Each case differs from the example in one place, so that a check that ignores that place is
+//! found.
 
 use serde_json::{Value, json};
 
-/// Bodies that fit, and bodies that do not, each with what was done to it.
+/// Valid and invalid bodies, each with a description of the change.
 #[derive(Debug, Default)]
 pub(crate) struct Cases {
     pub(crate) good: Vec<(String, Value)>,
     pub(crate) bad: Vec<(String, Value)>,
 }
 
-/// `schema` may refer to what `document` holds.
+/// The cases of `schema`; its references are resolved in `document`.
 pub(crate) fn cases(document: &Value, schema: &Value, example: &Value) -> Cases {
     let mut cases = Cases::default();
     cases.good.push(("the example".to_owned(), example.clone()));

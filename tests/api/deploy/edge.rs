@@ -1,6 +1,6 @@
-//! The HTTP edge over raw sockets: clients that are slow, silent, greedy or odd.
+//! Tests of HTTP over raw sockets: slow, silent, greedy and malformed clients.
 //!
-//! Limits are short ones of the configuration; what is waited for is the event, never a time.
+//! The limits of the configuration are short; the tests wait for events, never for a time.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use tokio::net::TcpStream;
 
 use crate::deploy::site::{Site, Who};
 
-/// Only a failure takes so long.
+/// Upper bound of a wait; only a failing test takes so long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const HEALTH: &str = "GET /-/health HTTP/1.1\r\nhost: test\r\n\r\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_that_trickles_in_is_given_up() {
+async fn a_body_that_arrives_too_slowly_is_abandoned() {
     let site = Site::limited("body-grace-secs = 1").await;
     let (mut stream, auth) = site.connect().await;
     let head = format!(
@@ -28,7 +28,7 @@ async fn a_body_that_trickles_in_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_form_that_trickles_in_is_given_up_too() {
+async fn a_form_that_arrives_too_slowly_is_abandoned() {
     let site = Site::limited("body-grace-secs = 1").await;
     let server = r#"{"host": "imap.example.com", "port": 993, "security": "tls"}"#;
     let account = format!(
@@ -48,18 +48,18 @@ async fn a_form_that_trickles_in_is_given_up_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_stops_reading_loses_the_connection() {
-    // What cuts silent connections would come much later.
+async fn a_client_that_stops_reading_loses_its_connection() {
+    // The idle timeout would close the connection much later.
     let site = Site::limited("write-secs = 1\nconnections = 1\nhead-secs = 300").await;
     let (mut stuck, _) = site.connect().await;
     // More than the buffers of both sides hold; nothing of it is read.
     let ask = "GET /-/openapi.json HTTP/1.1\r\nhost: test\r\n\r\n".repeat(1000);
     let asking = async {
-        // The host takes no more of it once it is stuck itself.
+        // The host reads no more of it once its own response is blocked.
         let _ = stuck.write_all(ask.as_bytes()).await;
         std::future::pending::<()>().await;
     };
-    // There is one place: another client is answered when the first has lost it.
+    // There is one instance slot: another client is served when this one has lost its connection.
     let (mut next, _) = site.connect().await;
     next.write_all(HEALTH.as_bytes()).await.unwrap();
     let answer = tokio::select! {
@@ -82,7 +82,7 @@ async fn a_connection_that_is_idle_or_silent_is_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_peer_has_only_so_many_connections() {
+async fn the_connections_of_a_peer_are_limited() {
     let site = Site::limited("connections-per-peer = 1").await;
     let (mut first, _) = site.connect().await;
     first.write_all(HEALTH.as_bytes()).await.unwrap();
@@ -91,7 +91,7 @@ async fn a_peer_has_only_so_many_connections() {
     let _ = second.write_all(HEALTH.as_bytes()).await;
     ends(&mut second).await;
     drop(first);
-    // The host hears of the end in its own time.
+    // The host notices the end of a connection a moment later.
     let freed = async {
         loop {
             let (mut third, _) = site.connect().await;
@@ -106,7 +106,7 @@ async fn a_peer_has_only_so_many_connections() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_expects_to_be_told_is_told() {
+async fn expect_100_continue_is_answered() {
     let site = Site::start().await;
     let head = |auth: &str, length: u64| {
         format!(
@@ -120,7 +120,7 @@ async fn who_expects_to_be_told_is_told() {
     stream.write_all(b"{}").await.unwrap();
     let answer = until(&mut stream, "}").await;
     assert!(answer.starts_with("HTTP/1.1 422 "), "{answer}");
-    // What is refused anyway is not asked for.
+    // No 100 Continue is sent for a request that is refused anyway.
     let (mut stream, auth) = site.connect().await;
     stream.write_all(head(&auth, 1 << 40).as_bytes()).await.unwrap();
     let told = until(&mut stream, "}").await;
@@ -131,7 +131,7 @@ async fn who_expects_to_be_told_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_too_much_or_ambiguous_is_refused_in_words() {
+async fn oversized_or_ambiguous_requests_are_refused_with_a_problem() {
     let site = Site::start().await;
     let long = format!("x: {}\r\n", "y".repeat(20_000));
     let many: String = (0..120).map(|n| format!("x-{n}: y\r\n")).collect();
@@ -155,9 +155,9 @@ async fn what_is_too_much_or_ambiguous_is_refused_in_words() {
     }
 }
 
-/// RFC 9112 §3.2.
+/// RFC 9112 §3.2: exactly one valid Host field.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_names_its_host_and_nothing_but_a_host() {
+async fn a_request_must_have_one_valid_host_field() {
     let site = Site::start().await;
     for (head, want) in [
         ("GET /-/health HTTP/1.1\r\n", Err("`host` is missing")),
@@ -184,9 +184,9 @@ async fn a_request_names_its_host_and_nothing_but_a_host() {
     }
 }
 
-/// RFC 9112 §6: where a body ends is said in one way, and a connection on which it was not is over.
+/// RFC 9112 §6: ambiguous body lengths are refused, and the connection is closed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_follows_a_body_of_doubtful_length_is_never_read_as_a_request() {
+async fn bytes_after_a_body_of_ambiguous_length_are_never_read_as_a_request() {
     let site = Site::start().await;
     let smuggled = "GET /-/wit HTTP/1.1\r\nhost: smuggled\r\n\r\n";
     for (framing, body, status) in [
@@ -224,7 +224,7 @@ async fn a_cursor_of_another_list_is_refused() {
     assert_eq!(site.get(Who::Acme, "/v1/accounts?cursor=after:anna").await.status, 200);
 }
 
-/// Reads until the answer holds `end`.
+/// Reads until the response contains `end`.
 async fn until(stream: &mut TcpStream, end: &str) -> String {
     let mut said = Vec::new();
     let reading = async {
@@ -242,11 +242,11 @@ async fn until(stream: &mut TcpStream, end: &str) -> String {
     said
 }
 
-/// Nothing more comes, and the connection is over.
+/// Asserts that nothing more arrives and the connection is closed.
 async fn ends(stream: &mut TcpStream) {
     let mut said = Vec::new();
     let ended = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut said)).await;
-    // A reset is an end too.
+    // A reset counts as the end.
     assert!(ended.is_ok(), "it is still open");
     let said = String::from_utf8_lossy(&said);
     assert!(!said.contains("200 OK"), "{said}");

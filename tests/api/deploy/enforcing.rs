@@ -1,4 +1,5 @@
-//! What `/-/openapi.json` shows is what is enforced, before an instance exists.
+//! Tests of the OpenAPI document: it is complete, and what it describes is enforced before an
+//! instance exists.
 
 use expect_test::expect_file;
 use guests::describer;
@@ -12,23 +13,23 @@ const MANIFEST: &str = "spin_manifest_version = 2\n[application]\nname = \"thing
     [component.own]\nsource = \"own.wasm\"\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_document_of_the_default_application_is_known() {
+async fn the_document_of_the_default_application_matches_its_golden_file() {
     let site = Site::start().await;
     let answer = site.get(Who::Nobody, "/-/openapi.json").await;
     assert_eq!(answer.status, 200);
     expect_file![golden("openapi.json")].assert_eq(&format!("{:#}\n", answer.json()));
     let page = site.get(Who::Nobody, "/-/docs").await;
     assert_eq!(page.status, 200);
-    // Nothing from anywhere else.
+    // References point into the document only.
     for foreign in ["http://", "https://", "src=", "@import", " url("] {
         assert!(!page.body.contains(foreign), "{foreign}");
     }
 }
 
-/// What generators of clients need: every reference leads into the document, and nothing has a schema of its own
-/// place; every body and every refusal has one.
+/// Client generators require that every reference points into the document, no schema has an
+/// identifier of its own, and every body and every error response has a schema.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_document_can_be_read_by_generators_and_a_tenants_changes_no_name_of_it() {
+async fn the_document_suits_client_generators_and_a_tenants_component_renames_nothing() {
     let site = Site::start().await;
     let default = site.get(Who::Nobody, "/-/openapi.json").await.json();
     site.deploy(MANIFEST, &describer("fine")).await.unwrap();
@@ -69,9 +70,9 @@ async fn the_document_can_be_read_by_generators_and_a_tenants_changes_no_name_of
     assert_eq!(answers("/-/oauth/callback", "400"), both);
 }
 
-/// A client that is made of the document passes no header field that is not in it.
+/// Generated clients send only header fields that the document lists.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn header_fields_are_shown_where_they_are_honoured() {
+async fn header_fields_are_documented_where_they_are_used() {
     let site = Site::start().await;
     let document = site.get(Who::Nobody, "/-/openapi.json").await.json();
     let mut shown = Vec::new();
@@ -96,9 +97,9 @@ async fn header_fields_are_shown_where_they_are_honoured() {
     assert_eq!(shown, want);
 }
 
-/// Generators make functions of the names: they are words, and each is there once.
+/// Generators derive function names from operation ids: they are words, and unique.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn operations_have_names_that_people_would_choose_and_parameters_are_explained() {
+async fn operations_have_readable_ids_and_parameters_have_descriptions() {
     let site = Site::start().await;
     let document = site.get(Who::Nobody, "/-/openapi.json").await.json();
     let mut seen = Vec::new();
@@ -140,12 +141,12 @@ fn refers(document: &Value, part: &Value) {
     }
 }
 
-/// A generator that finds no type beside `enum` or `const` guesses, or leaves the schema out; and it names a type
-/// after a title, of which two are one name.
+/// A generator that finds no type beside `enum` or `const` guesses, or omits the schema; and it
+/// names a type after its title, so titles are unique.
 fn typed(part: &Value) {
     if let Some(members) = part.as_object() {
         let has = |keyword: &str| members.contains_key(keyword);
-        // A `const` in `not` is no value that a client has.
+        // A `const` in `not` is no value that a client sends.
         let fits = members.keys().eq(["const"]) || has("type") || !(has("enum") || has("const"));
         assert!(fits, "{part}");
         assert!(!members.get("title").is_some_and(Value::is_string), "{part}");
@@ -158,13 +159,13 @@ fn typed(part: &Value) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_schema_that_is_shown_is_enforced() {
+async fn every_documented_schema_is_enforced() {
     let site = Site::start().await;
     site.deploy(MANIFEST, &describer("fine")).await.unwrap();
     let document = site.get(Who::Acme, "/-/openapi.json").await.json();
     let mut bodies = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
-        // Tokens need another scope, and accounts would be made.
+        // Tokens need another scope, and accounts would be created.
         if path.starts_with("/v1/tokens") || path == "/v1/accounts" || path.ends_with("/verify") {
             continue;
         }
@@ -201,7 +202,7 @@ async fn sent(site: &Site, method: &str, path: &str, body: &Value) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_invalid_bodies_make_no_instance() {
+async fn a_thousand_invalid_bodies_start_no_instance() {
     let site = Site::start().await;
     site.deploy(MANIFEST, &describer("fine")).await.unwrap();
     let before = site.host.counters().created;

@@ -1,4 +1,4 @@
-//! A filter that a manifest binds judges what its tenant sends, and nobody else's.
+//! Tests of before-send filters in a manifest: a filter judges its own tenant's messages only.
 
 use crate::deploy::site::{Site, Who};
 use testkit::talk::Answer;
@@ -21,7 +21,7 @@ edits = ["add-footer"]
 "#;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_filter_of_the_manifest_judges_what_its_tenant_sends() {
+async fn a_filter_of_a_manifest_judges_its_tenants_messages_only() {
     let site = Site::start().await;
     for who in [Who::Acme, Who::Globex] {
         let account = r#"{"id": "ann", "email": "ann@example.test", "password": "x",
@@ -43,7 +43,7 @@ async fn a_filter_of_the_manifest_judges_what_its_tenant_sends() {
     let answer = send(&site, Who::Acme, "bo@example.test").await;
     assert_eq!(answer.code(), "edit-not-granted", "{answer:?}");
 
-    // What is not done yet is refused, and the running filter stays.
+    // An unsupported setting is refused, and the running filter stays.
     for (from, to) in [("before-send", "on-fetch"), ("edits = [", "read = \"headers\"\nedits = [")]
     {
         assert!(site.deploy(&FILTER.replace(from, to), components::FILTER_FOOTER).await.is_err());
@@ -52,7 +52,7 @@ async fn a_filter_of_the_manifest_judges_what_its_tenant_sends() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_filter_that_could_not_be_deployed_at_start_is_not_passed_by() {
+async fn a_filter_that_could_not_be_deployed_at_start_blocks_sending() {
     let account = r#"{"id": "ann", "email": "ann@example.test", "password": "x",
         "smtp": {"host": "127.0.0.1", "port": 465, "security": "tls"}}"#;
     // Its component is missing; it is no manifest; it is fail-open.
@@ -64,7 +64,7 @@ async fn a_filter_that_could_not_be_deployed_at_start_is_not_passed_by() {
             let answer = site.get(Who::Nobody, "/-/ready").await;
             (answer.status, answer.json()["applicationsNotDeployed"].clone())
         };
-        // It takes requests, and does not hide that one application is missing.
+        // The host serves requests, and reports that one application is missing.
         assert_eq!(undeployed().await, (200, 1.into()), "{manifest}");
         for who in [Who::Acme, Who::Globex] {
             assert_eq!(site.ask(who, "POST", "/v1/accounts", Some(account)).await.status, 201);

@@ -1,6 +1,8 @@
-//! HTTP/2 in frames written by hand: what the host promises, and what a flood of resets costs.
+//! Tests of HTTP/2 at the level of frames: the announced settings, and a flood of stream resets
+//! (CVE-2023-44487).
 //!
-//! Standards: RFC 9113 §4.1 (frames), §6.5 (SETTINGS), §10.5; RFC 7541 appendix A (the static table).
+//! Standards: RFC 9113 §4.1 (frames), §6.5 (SETTINGS), §10.5; RFC 7541 appendix A (the static
+//! table).
 
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ const GOAWAY: u8 = 7;
 const ENHANCE_YOUR_CALM: u32 = 11;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_host_says_how_much_it_takes() {
+async fn the_host_announces_its_limits_in_settings() {
     let site = Site::start().await;
     let (mut stream, _) = site.connect().await;
     stream.write_all(PREFACE).await.unwrap();
@@ -35,7 +37,7 @@ async fn the_host_says_how_much_it_takes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flood_of_resets_ends_its_own_connection_only() {
+async fn a_flood_of_stream_resets_ends_its_own_connection_only() {
     let site = Site::start().await;
     let (mut stream, _) = site.connect().await;
     stream.write_all(PREFACE).await.unwrap();
@@ -55,7 +57,7 @@ async fn a_flood_of_resets_ends_its_own_connection_only() {
     };
     let both = async { tokio::join!(writing.write_all(&flood), hearing) };
     let (flooded, said) = tokio::time::timeout(PATIENCE, both).await.unwrap();
-    // Told to calm down, or hung up on before it could be told.
+    // Ended by GOAWAY with ENHANCE_YOUR_CALM, or closed before that could be sent.
     let goaway = frames(&said).into_iter().find(|(kind, _)| *kind == GOAWAY);
     match goaway {
         Some((_, payload)) => assert_eq!(payload[4..8], ENHANCE_YOUR_CALM.to_be_bytes()),
@@ -73,7 +75,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Every whole frame: its type and payload.
+/// Every complete frame: its type and payload.
 fn frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
     let mut found = Vec::new();
     while let Some((head, rest)) = bytes.split_at_checked(9) {

@@ -1,4 +1,4 @@
-//! Compiled code is kept, and taken only from who kept it.
+//! Tests of the compiled-code cache: code is reused, and loaded only if this host sealed it.
 
 use std::path::{Path, PathBuf};
 
@@ -12,18 +12,18 @@ const MANIFEST: &str = "spin_manifest_version = 2\n[application]\nname = \"thing
     [component.own]\nsource = \"own.wasm\"\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_compiled_once_is_not_compiled_again() {
+async fn a_component_is_compiled_once() {
     let site = Site::on_disk(tempfile::tempdir().unwrap()).await;
     deploy(&site, "fine", 1).await;
     deploy(&site, "fine", 1).await;
     deploy(&site, "another", 2).await;
     deploy(&site, "fine", 2).await;
-    // What is refused is tried again: the limits may be others by then.
+    // A refused component is compiled again: the limits may have changed.
     for children in [3, 4] {
         site.deploy(MANIFEST, &describer("panic")).await.unwrap_err();
         assert_eq!(site.host.children(), children);
     }
-    // The next start: the same key and the same files.
+    // The next start, with the same key and the same files.
     let copy = tempfile::tempdir().unwrap();
     bring(&site, &copy, &["master.key", "compiled"]);
     let again = Site::on_disk(copy).await;
@@ -37,9 +37,9 @@ async fn what_was_compiled_once_is_not_compiled_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_that_was_changed_is_compiled_again() {
+async fn a_changed_cache_file_is_ignored_and_the_component_compiled_again() {
     let site = Site::on_disk(tempfile::tempdir().unwrap()).await;
-    // The embedded components lie there already.
+    // The embedded components are cached already.
     let before = files(&site.path("compiled"));
     deploy(&site, "fine", 1).await;
     let file = files(&site.path("compiled")).into_iter().find(|it| !before.contains(it)).unwrap();
@@ -55,7 +55,8 @@ async fn a_file_that_was_changed_is_compiled_again() {
     }
 }
 
-/// Deploys it, sees it served and documented, and counts the children of this host so far.
+/// Deploys a component, checks that it is served and documented, and returns the number of children
+/// started so far.
 async fn deploy(site: &Site, word: &str, children: u64) {
     site.deploy(MANIFEST, &describer(word)).await.unwrap();
     assert_eq!(site.host.children(), children, "{word}");
@@ -74,7 +75,7 @@ fn bring(site: &Site, to: &TempDir, names: &[&str]) {
     for name in names {
         let (from, to) = (site.path(name), to.path().join(name));
         if from.is_file() {
-            // With its mode, which the key needs.
+            // With its mode, which the key file requires.
             std::fs::copy(from, to).unwrap();
             continue;
         }

@@ -1,7 +1,7 @@
-//! Other people's applications on a host: deployed, refused, changed, and checked.
+//! Tests of deployments: applications deployed, refused, replaced and enforced.
 //!
-//! In process, except where `postlet dev` itself is looked at; the child that
-//! compiles is always the real binary.
+//! The host runs in this process, except where `postlet dev` is tested; the child that compiles is
+//! always the real binary.
 
 pub(crate) mod site;
 mod bombs;

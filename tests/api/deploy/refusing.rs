@@ -1,4 +1,4 @@
-//! What cannot be deployed is refused with its place, and what runs goes on running.
+//! Tests of refused deployments: each error names its place, and the running deployment stays.
 
 use guests::describer;
 use server::compile;
@@ -26,7 +26,7 @@ environment = { GREETING = "{{ greeting }}, world" }
 "#;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_tenant_deploys_its_own_code_and_nobody_else_sees_it() {
+async fn a_tenant_deploys_its_own_code_and_no_other_tenant_sees_it() {
     let site = Site::start().await;
     assert_eq!(site.get(Who::Acme, "/things").await.status, 404);
     site.deploy(GOOD, &describer("fine")).await.unwrap();
@@ -35,7 +35,8 @@ async fn a_tenant_deploys_its_own_code_and_nobody_else_sees_it() {
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.json()["environment"]["GREETING"], "hello, world");
     assert_eq!(answer.json()["environment"].as_object().unwrap().len(), 1, "{answer:?}");
-    // The default application is served beside it, and neither the neighbour nor a stranger sees it.
+    // The default application is served beside it, and neither another tenant nor an anonymous
+    // caller sees it.
     assert_eq!(site.get(Who::Acme, "/v1/accounts/none/mailboxes").await.code(), "no-such-account");
     assert_eq!(site.ask(Who::Globex, "POST", "/things", body).await.status, 404);
     assert_eq!(site.ask(Who::Nobody, "POST", "/things", body).await.status, 404);
@@ -45,7 +46,7 @@ async fn a_tenant_deploys_its_own_code_and_nobody_else_sees_it() {
         let told = site.get(who, "/-/openapi.json").await.json();
         assert!(told["paths"]["/things"].is_null(), "{told:#}");
     }
-    // What Spin runs unchanged runs here unchanged, unchecked.
+    // An application for Spin is served unchanged, without checks.
     let spin = GOOD.replace("route = \"/things\"", "route = \"/...\"");
     site.deploy(&spin, guests::ECHO).await.unwrap();
     let answer = site.ask(Who::Acme, "POST", "/any/where", Some(r#"{"a":1}"#)).await;
@@ -54,7 +55,7 @@ async fn a_tenant_deploys_its_own_code_and_nobody_else_sees_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_component_that_knows_wasi_only_is_served_unchecked() {
+async fn a_component_of_wasi_only_is_served_unchecked() {
     let ours = b"postlet:mail/";
     let imports = |wasm: &[u8]| wasm.windows(ours.len()).any(|bytes| bytes == ours);
     assert!(imports(guests::ECHO) && !imports(guests::PLAIN));
@@ -67,7 +68,7 @@ async fn a_component_that_knows_wasi_only_is_served_unchecked() {
         assert_eq!((answer.status, answer.body), (200, format!("plain {path}\n")));
     }
     assert_eq!(site.get(Who::Globex, "/plain/a").await.status, 404);
-    // And so is one of WASI 0.3.
+    // A component of WASI 0.3 is, too.
     assert!(!imports(guests::ASYNC));
     site.deploy(&spin, guests::ASYNC).await.unwrap();
     let answer = site.get(Who::Acme, "/plain/a").await;
@@ -75,7 +76,7 @@ async fn a_component_that_knows_wasi_only_is_served_unchecked() {
     let answer = site.ask(Who::Acme, "POST", "/plain/echo", Some(r#"{"a":1}"#)).await;
     assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"a":1}"#));
     assert_eq!(site.get(Who::Acme, "/plain/panic").await.code(), "component-failed");
-    // The route is documented, and nothing is said of what it takes.
+    // The route is documented, without a description of its input.
     let mut after = site.get(Who::Acme, "/-/openapi.json").await.json();
     let item = after["paths"].as_object_mut().unwrap().remove("/plain/{rest}").unwrap();
     assert_eq!(item["summary"], "Served by `own`, which describes no operations");
@@ -84,9 +85,9 @@ async fn a_component_that_knows_wasi_only_is_served_unchecked() {
     assert_eq!(after["paths"], before["paths"]);
 }
 
-/// Tools that want one world of everything make every author export `operations`.
+/// Some toolchains use one WIT world for everything, so that every component exports `operations`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_component_that_describes_nothing_is_served_unchecked() {
+async fn a_component_with_an_empty_description_is_served_unchecked() {
     let site = Site::start().await;
     let manifest = GOOD.replace("\"/things\"", "\"/things/:rest/...\"");
     site.deploy(&manifest, &describer("empty")).await.unwrap();
@@ -100,7 +101,7 @@ async fn a_component_that_describes_nothing_is_served_unchecked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_deployed_is_refused_with_its_place() {
+async fn a_failed_deployment_names_the_line_of_its_error() {
     let site = Site::start().await;
     site.deploy(GOOD, &describer("fine")).await.unwrap();
     let fine = describer("fine");
@@ -184,7 +185,7 @@ async fn what_cannot_be_deployed_is_refused_with_its_place() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_ends_on_the_deployment_that_it_began_with() {
+async fn a_request_is_finished_by_the_deployment_that_began_it() {
     let site = Site::start().await;
     let all = GOOD.replace("route = \"/things\"", "route = \"/...\"");
     site.deploy(&all, guests::HOSTILE).await.unwrap();
@@ -194,20 +195,20 @@ async fn a_request_ends_on_the_deployment_that_it_began_with() {
     site.deploy(&all, guests::ECHO).await.unwrap();
     let answer = site.ask(Who::Acme, "POST", "/trickle", Some(r#"{"a":1}"#)).await;
     assert_eq!(answer.json()["echoed"].as_bool(), Some(true), "{answer:?}");
-    // The first body goes on, byte by byte.
+    // The first body continues, byte by byte.
     for _ in 0..2 {
         assert!(old.read(&mut some).await.unwrap() > 0);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_compile_bomb_costs_its_own_deploy_only() {
+async fn a_compile_bomb_affects_its_own_deployment_only() {
     let site = Site::start().await;
     site.deploy(GOOD, &describer("fine")).await.unwrap();
     for bomb in [bombs::function_bomb(), bombs::loop_bomb()] {
         let want = "line 14: `component.own.source`: it is too complex";
         let mut deploy = std::pin::pin!(check(&site, GOOD, &bomb, want));
-        // Meanwhile a neighbour is served, and the child has the limits of the configuration.
+        // Meanwhile another tenant is served, and the child has the limits of the configuration.
         let (mut served, mut limited) = (0, false);
         loop {
             tokio::select! {
@@ -224,14 +225,15 @@ async fn a_compile_bomb_costs_its_own_deploy_only() {
     }
 }
 
-/// Whether a child that compiles has what `site` says, and for its memory what is usual.
+/// Whether a compiling child has the configured limit of computing time, and the default limit of
+/// memory.
 fn is_limited(pid: u32) -> bool {
     limit(pid, "Max cpu time") == Some(10)
         && limit(pid, "Max address space") == Some(3_000_000_000)
         && limit(pid, "Max core file size") == Some(0)
 }
 
-/// The host may read files that the tenant may not.
+/// The host can read files that the tenant must not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_component_outside_of_the_manifests_directory_is_not_read() {
     let site = Site::start().await;
@@ -259,7 +261,7 @@ async fn a_component_outside_of_the_manifests_directory_is_not_read() {
     site.deploy(&at("near.wasm"), &describer("fine")).await.unwrap();
 }
 
-/// Refused with `want`, and the running deployment is as it was.
+/// Asserts that a deployment fails with `want`, and the running one is unchanged.
 async fn check(site: &Site, manifest: &str, wasm: &[u8], want: &str) -> String {
     let told = match site.deploy(manifest, wasm).await {
         Ok(()) => panic!("it is deployed: {want}"),

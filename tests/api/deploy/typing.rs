@@ -1,5 +1,5 @@
-//! Exports of another type than the host calls them by, and descriptions of answers that there are not, are
-//! refused when they are deployed.
+//! Tests of type errors at deployment: exports of another type than the host calls, and invalid
+//! descriptions of responses.
 
 use crate::deploy::site::{Site, Who};
 
@@ -11,7 +11,7 @@ const FILTER: &str = "spin_manifest_version = 2\n[application]\nname = \"own\"\n
     [[trigger.mail]]\ncomponent = \"own\"\nhook = \"before-send\"\n\
     [component.own]\nsource = \"own.wasm\"\n";
 
-/// A component that exports, under this name in this interface, a function without parameters whose
+/// A component that exports a function of this name in this interface, without parameters, whose
 /// result is a number.
 fn exporting(interface: &str, function: &str) -> Vec<u8> {
     wat::parse_str(format!(
@@ -25,7 +25,7 @@ fn exporting(interface: &str, function: &str) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_export_of_another_type_is_refused_at_deploy() {
+async fn an_export_of_another_type_is_refused_at_deployment() {
     let site = Site::start().await;
     for (manifest, interface, function) in [
         (ENDPOINT, "wasi:http/incoming-handler@0.2.0", "handle"),
@@ -40,7 +40,7 @@ async fn an_export_of_another_type_is_refused_at_deploy() {
         assert!(told.contains("line 8: `component.own.source`: "), "{told}");
         assert!(told.contains(&want), "{told}");
     }
-    // Where the name is another one there is nothing to call.
+    // An export of another name is not called by the host.
     for (manifest, interface, function) in [
         (ENDPOINT, "wasi:http/incoming-handler@0.2.0", "handel"),
         (FILTER, "postlet:mail/before-send@0.1.0", "jugde"),
@@ -52,7 +52,7 @@ async fn an_export_of_another_type_is_refused_at_deploy() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_description_of_answers_that_there_are_not_is_refused() {
+async fn an_invalid_description_of_responses_is_refused() {
     let site = Site::start().await;
     for (word, want) in [
         ("status", "POST /things: the answer 9999: a status of an answer lies between 200 and 599"),

@@ -1,4 +1,5 @@
-//! `postlet dev --manifest`: an edit is built and served, a mistake is told and changes nothing.
+//! Tests of watching in `postlet dev --manifest`: an edit is built and served, and a mistake is
+//! reported and changes nothing.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -14,7 +15,7 @@ use testkit::talk::ask;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
-/// `postlet dev` with a manifest.
+/// `postlet dev` with a manifest, as a child.
 pub(crate) struct Dev {
     child: Child,
     said: Receiver<String>,
@@ -36,7 +37,7 @@ impl Dev {
         Self::by(&mut command)
     }
 
-    /// By a command of its own.
+    /// Starts it with another command line.
     pub(crate) fn by(command: &mut Command) -> Self {
         let mut child = command
             .stdin(Stdio::null())
@@ -57,17 +58,17 @@ impl Dev {
         Self { child, said, address: url.parse().unwrap(), token }
     }
 
-    /// Where it serves.
+    /// The URL at which it serves.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Waits for a line that holds `text`.
+    /// Waits for a line that contains `text`.
     pub(crate) fn hears(&self, text: &str) -> String {
         self.until(text).pop().unwrap()
     }
 
-    /// Waits for a line that holds `text`; all lines up to it.
+    /// Waits for a line that contains `text`; returns all lines up to it.
     pub(crate) fn until(&self, text: &str) -> Vec<String> {
         let mut all = Vec::new();
         loop {
@@ -84,7 +85,7 @@ impl Dev {
         }
     }
 
-    /// What was said by now.
+    /// The output so far.
     pub(crate) fn rest(&self) -> Vec<String> {
         self.said.try_iter().collect()
     }
@@ -121,7 +122,7 @@ watch = ["build.sh", "src/**"]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_edit_is_built_and_served_and_a_mistake_changes_nothing() {
+async fn an_edit_is_built_and_served_and_an_invalid_one_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str| directory.path().join(name);
     std::fs::write(file("given.wasm"), guests::ECHO).unwrap();
@@ -161,9 +162,9 @@ async fn an_edit_is_built_and_served_and_a_mistake_changes_nothing() {
     assert_eq!(dev.get("/echo/x").await.0, 404);
 }
 
-/// What an earlier build left behind is not what the source says now.
+/// The component of an earlier build does not match the current source.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_a_build_that_failed_an_edit_of_the_manifest_builds_again() {
+async fn an_edit_of_the_manifest_builds_again_after_a_failed_build() {
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str| directory.path().join(name);
     std::fs::write(file("given.wasm"), guests::ECHO).unwrap();

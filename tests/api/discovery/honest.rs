@@ -1,4 +1,4 @@
-//! Domains that say how their mail is reached.
+//! Tests of discovery sources: SRV, autoconfig, Autodiscover, ISPDB and data files, in their order.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ const NAMES: [&str; 7] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_source_is_believed_in_its_turn() {
+async fn sources_are_used_in_their_order() {
     let zone = Zone::default();
     let web = Web::start(&NAMES).await;
     for name in NAMES {
@@ -90,7 +90,7 @@ const AUTODISCOVERED: [&str; 3] =
     ["autodiscover.found.test", "own.test", "autodiscover.moved.test"];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn autodiscover_is_asked_where_it_is_switched_on_and_learns_no_address() {
+async fn autodiscover_is_used_when_enabled_and_receives_no_local_part() {
     let (zone, web) = (Zone::default(), Web::start(&AUTODISCOVERED).await);
     for name in ["autodiscover.found.test", "imap.found.test", "own.test", "imap.own.test"] {
         zone.address(name, "127.0.0.1");
@@ -118,7 +118,7 @@ async fn autodiscover_is_asked_where_it_is_switched_on_and_learns_no_address() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_domain_that_is_added_to_the_data_files_is_answered() {
+async fn a_domain_added_to_the_data_files_is_found() {
     let (zone, web) = (Zone::default(), Web::start(&["unused.test"]).await);
     let file = |id: &str, domain: &str| {
         format!(

@@ -1,5 +1,5 @@
-//! Discovery against a name server and web servers of the tests' own, honest and
-//! hostile, on a host in this process.
+//! Tests of mail server discovery on a host in this process, with fake name and web servers,
+//! well-behaved and hostile.
 
 mod site;
 mod honest;

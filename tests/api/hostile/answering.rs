@@ -1,5 +1,5 @@
-//! What a guest answers and HTTP does not know is a problem while its head is held back, and a body that
-//! breaks off afterwards.
+//! Tests of malformed responses of guests: a problem while the head can be held back, and a broken
+//! connection afterwards.
 //!
 //! Standards: RFC 9110 §8.6 and §15, RFC 9112 §6.
 
@@ -9,7 +9,7 @@ use crate::deploy::site::Who;
 use crate::hostile::ground::Ground;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_http_does_not_know_is_a_problem_or_breaks_off() {
+async fn a_malformed_response_is_a_problem_or_a_broken_connection() {
     let ground = Ground::hostile("instances = 8\ncpu-millis = 200").await;
     an_answer_that_is_none_is_a_problem(&ground).await;
     head_is_answered_as_get_would_be_without_the_body(&ground).await;
@@ -49,7 +49,7 @@ async fn an_answer_that_is_none_is_a_problem(ground: &Ground) {
     ground.nothing_lives().await;
     for (path, want) in [
         ("/answer-length?=4", 200),
-        // WASI takes the first of two.
+        // WASI uses the first of two.
         ("/answer-lengths", 200),
         ("/answer-status?=204", 204),
         ("/answer-status?=304", 304),
@@ -68,7 +68,7 @@ async fn head_is_answered_as_get_would_be_without_the_body(ground: &Ground) {
         ("/answer-trap", 500),
         ("/answer-status?=100", 500),
         ("/answer-length?=4", 200),
-        // Nobody counts a body that is not sent.
+        // The length of a body that is not sent is not checked.
         ("/answer-length?=5", 200),
     ] {
         let answer = ground.site.ask(Who::Acme, "HEAD", path, None).await;
@@ -77,7 +77,8 @@ async fn head_is_answered_as_get_would_be_without_the_body(ground: &Ground) {
 }
 
 async fn what_fails_after_the_head_is_cut_off(ground: &Ground) {
-    // A length that is too long to be held back is believed until it turns out wrong.
+    // A Content-Length that is too large to hold the head back is passed on, and its body cut off
+    // later.
     for (path, head_says) in
         [("/answer-late-trap", "chunked"), ("/answer-length?=1000000", "content-length: 1000000")]
     {

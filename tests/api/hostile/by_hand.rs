@@ -1,10 +1,11 @@
-//! Components that no compiler writes: for what WebAssembly itself counts.
+//! Handwritten WebAssembly: components that no compiler generates, for the limits of WebAssembly
+//! itself.
 
 use crate::deploy::site::Who;
 use crate::hostile::ground::{EVERYTHING, Ground};
 
-/// An endpoint whose `handle` is this core code; `$host` is a host call that gives back a list, so that
-/// the host calls `cabi_realloc` inside it.
+/// An endpoint whose `handle` is this core code; `$host` is a host call that returns a list, so
+/// that the host calls `cabi_realloc` inside it.
 fn endpoint(fields: &str, handle: &str) -> Vec<u8> {
     let text = format!(
         r#"(component
@@ -47,15 +48,15 @@ fn endpoint(fields: &str, handle: &str) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tables_and_stacks_end() {
+async fn tables_and_stacks_are_limited() {
     let ground = Ground::empty("instances = 8").await;
     let grow = "(loop $more (br_if $more (i32.ne (i32.const -1)
         (table.grow $mine (ref.null func) (i32.const 1000))))) unreachable";
     for (fields, handle, want) in [
         ("(table $mine 1 funcref)", grow, "component-limit"),
-        // A call that is no tail call: something follows it.
+        // Not a tail call: an instruction follows it.
         ("(func $deeper (call $deeper) (call $deeper))", "(call $deeper)", "component-failed"),
-        // The host calls back for room, and is asked for more inside that call.
+        // The host calls back to allocate memory, and the guest asks for more inside that call.
         ("", "(call $host (i64.const 8) (i32.const 1024))", "component-failed"),
     ] {
         ground.site.deploy(EVERYTHING, &endpoint(fields, handle)).await.unwrap();
@@ -64,7 +65,7 @@ async fn tables_and_stacks_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn more_memories_tables_and_instances_than_there_are_places_are_refused() {
+async fn too_many_memories_tables_and_instances_are_refused() {
     let ground = Ground::hostile("instances = 8").await;
     let instances = "(core instance (instantiate $one))".repeat(40);
     let instances = format!("(component (core module $one) {instances})");

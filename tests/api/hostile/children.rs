@@ -1,4 +1,5 @@
-//! The children that evaluate tenants' schemas: the limits of each, and how many there are.
+//! Tests of the child processes that evaluate tenants' schemas: the limits of each, and their
+//! number.
 
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -21,14 +22,14 @@ use crate::hostile::costs::doubled;
 use testkit::proc::{children, limit};
 use testkit::wait::{wait_for, wait_until};
 
-/// It takes what it is told and never answers.
+/// A program that reads its input and never answers.
 const SILENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/api/hostile/silent.sh");
 
-/// Longer than any limit that the host has for one check, or for all of a description.
+/// Longer than every time limit of the host for one check, or for all of a description.
 const TOO_LONG: Duration = Duration::from_secs(60);
 
 #[test]
-fn a_child_has_limits_of_memory_and_computing() {
+fn a_child_has_limits_of_memory_and_cpu_time() {
     let mut child = Checking::start();
     child.ask("true", b"{}");
     child.agrees();
@@ -36,27 +37,27 @@ fn a_child_has_limits_of_memory_and_computing() {
     assert_eq!(limit(pid, "Max data size"), Some(256 << 20));
     assert_eq!(limit(pid, "Max address space"), Some(2 << 30));
     assert_eq!(limit(pid, "Max core file size"), Some(0));
-    // Half a second more than it has used, in whole seconds, and some time to end by itself.
+    // Half a second more than it has used, in whole seconds, and some time to exit.
     let computing = limit(pid, "Max cpu time");
     assert!(computing.is_some_and(|seconds| seconds < 10), "{computing:?}");
 }
 
 #[test]
-fn a_child_that_needs_more_than_its_memory_ends() {
+fn a_child_that_exceeds_its_memory_ends() {
     let mut child = Checking::start();
     child.ask("true", b"{}");
     child.agrees();
     child.frame(b"{}");
-    // A value of so many bytes is to come, and it makes room for them.
+    // The length of a value for which it allocates memory.
     child.announce(1 << 30);
     assert_eq!(child.ended_by(), Some(Signal::ABORT.as_raw()));
 }
 
 #[test]
-fn a_child_that_computes_too_long_ends_itself() {
+fn a_child_that_exceeds_its_cpu_time_ends() {
     let mut child = Checking::start();
     child.ask(&doubled(40, |next| json!({"allOf": [next, next]})).to_string(), b"{}");
-    // The system would end it too, a little later: not any more.
+    // The system would kill it a little later: that limit is removed.
     let pid = child.0.id();
     wait_for("its budget", || limit(pid, "Max cpu time"));
     let (pid, most) = (Pid::from_raw(pid.cast_signed()), getrlimit(Resource::Cpu).maximum);
@@ -65,7 +66,7 @@ fn a_child_that_computes_too_long_ends_itself() {
 }
 
 #[tokio::test]
-async fn there_are_only_so_many_children_for_a_tenant_and_for_all() {
+async fn children_are_limited_per_tenant_and_in_total() {
     let tenants: Vec<String> = (0..20).map(|at| format!("tenant-{at}")).collect();
     let many = |who: Caller| vec![who; 5];
     check(&many(caller("acme", true)), 2);
@@ -78,7 +79,7 @@ async fn there_are_only_so_many_children_for_a_tenant_and_for_all() {
     check(&all(2), 8 + 4);
 }
 
-/// How many children there are when all of these have asked, before any has its answer.
+/// Asserts the number of children when all of these have asked, before any is answered.
 #[track_caller]
 fn check(callers: &[Caller], want: usize) {
     let (_directory, program) = named(SILENT);
@@ -93,20 +94,20 @@ fn check(callers: &[Caller], want: usize) {
 }
 
 #[tokio::test]
-async fn only_so_many_children_wait_for_the_next_check() {
+async fn idle_children_are_limited() {
     let (_directory, program) = named(env!("CARGO_BIN_EXE_postlet"));
     let (checkers, schema) = (SchemaChildren::new(program.clone()), TenantSchema::new("true"));
     for at in 0..20 {
         let caller = caller(&format!("tenant-{at}"), true);
         checkers.body(Asking { caller: &caller, component: "own" }, &schema, b"{}").await.unwrap();
     }
-    // This thread is all that the host has, so nothing ends them for having waited.
+    // The host has no other thread that would end idle children.
     wait_until("the others to end", || count(&program) == 12);
 }
 
-/// Time passes when there is nothing else to wait for.
+/// The paused clock advances when nothing else is left to wait for.
 #[tokio::test(start_paused = true)]
-async fn nobody_waits_without_end_for_a_child_or_for_its_answer() {
+async fn waiting_for_a_child_or_for_its_answer_has_a_time_limit() {
     let (checkers, schema) =
         (SchemaChildren::new(PathBuf::from(SILENT)), TenantSchema::new("true"));
     let caller = caller("acme", true);
@@ -125,7 +126,7 @@ async fn nobody_waits_without_end_for_a_child_or_for_its_answer() {
     assert!(told.contains("to look at them takes too long"), "{told}");
 }
 
-/// Somebody of this tenant, with a token or without one.
+/// A caller of this tenant, with a token or without one.
 pub(crate) fn caller(tenant: &str, token: bool) -> Caller {
     Caller {
         tenant: tenant.parse().unwrap(),
@@ -138,7 +139,7 @@ pub(crate) fn caller(tenant: &str, token: bool) -> Caller {
     }
 }
 
-/// A name for a program that no other test has: its children are told by it.
+/// A program under a name that no other test uses, by which its children are counted.
 fn named(program: &str) -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let name = directory.path().join("postlet");
@@ -150,7 +151,7 @@ fn count(program: &Path) -> usize {
     children(program.to_str().unwrap()).len()
 }
 
-/// The real child, and what the host would be to it.
+/// The real child, driven as the host does.
 struct Checking(Child);
 
 impl Checking {
@@ -161,7 +162,7 @@ impl Checking {
         Self(command.spawn().unwrap())
     }
 
-    /// Asks whether the value fits.
+    /// Asks whether the value matches the schema.
     fn ask(&mut self, schema: &str, value: &[u8]) {
         let ask = json!({"what": "Body", "schema": "it", "text": schema, "root": ""});
         self.frame(ask.to_string().as_bytes());
@@ -177,14 +178,14 @@ impl Checking {
         self.0.stdin.as_mut().unwrap().write_all(&bytes.to_le_bytes()).unwrap();
     }
 
-    /// Waits until it has said that the value fits.
+    /// Waits for the response that the value matches.
     fn agrees(&mut self) {
         let mut answer = [0; 10];
         self.0.stdout.as_mut().unwrap().read_exact(&mut answer).unwrap();
         assert_eq!(&answer, b"\x06\0\0\0\"Fits\"");
     }
 
-    /// The signal that ends it.
+    /// The signal that ended it.
     fn ended_by(mut self) -> Option<i32> {
         drop(self.0.stdin.take());
         wait_for("its end", || self.0.try_wait().unwrap()).signal()

@@ -1,15 +1,15 @@
-//! What costs time or memory costs the request that it belongs to.
+//! Tests of resource limits: a request that uses too much time or memory fails itself only.
 
 use tokio::io::AsyncReadExt;
 
 use crate::deploy::site::Who;
 use crate::hostile::ground::{Ground, weighed};
 
-/// What a busy allocator keeps, in MiB.
+/// Memory that a busy allocator retains, in MiB.
 const SLACK: u64 = 40;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_loops_end_one_by_one() {
+async fn a_hundred_loops_end_at_their_budgets() {
     let ground = Ground::hostile("instances = 8\ncpu-millis = 50").await;
     ground
         .beside(async {
@@ -23,7 +23,7 @@ async fn a_hundred_loops_end_one_by_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_takes_too_much_is_told_so() {
+async fn exceeding_a_limit_is_reported_as_a_problem() {
     let ground =
         Ground::hostile("instances = 8\ncpu-millis = 30000\nmemory-bytes = 33554432").await;
     for (path, want, most) in [
@@ -51,7 +51,7 @@ async fn whoever_takes_too_much_is_told_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_without_end_is_cut_and_kept_nowhere() {
+async fn an_endless_response_is_cut_off_and_not_buffered() {
     let ground = Ground::hostile("instances = 8\ncpu-millis = 60000").await;
     let answer = async {
         let mut stream = ground.site.open(Who::Acme, "/flood-output").await;
@@ -68,7 +68,8 @@ async fn an_answer_without_end_is_cut_and_kept_nowhere() {
         }
     };
     let ((whole, tail), peak, _) = weighed(ground.beside(answer)).await;
-    // Below the cap and its chunk heads, above half of it: the last chunk is not handed on.
+    // At most the limit and its chunk headers, and more than half of it: the last chunk is not
+    // forwarded.
     assert!((32 << 20..68 << 20).contains(&whole), "{whole} bytes");
     assert_ne!(tail, b"0\r\n\r\n", "it looks complete");
     assert!(peak <= SLACK, "{peak} MiB at most");

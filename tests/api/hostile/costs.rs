@@ -1,21 +1,21 @@
-//! Schemas that cost much, and a value for each that makes them do it.
+//! Costly schemas, each with a value that makes its evaluation expensive.
 
 use serde_json::{Map, Value, json};
 
-/// One of them.
+/// A costly schema.
 #[derive(Debug)]
 pub(crate) struct Cost {
     pub(crate) name: &'static str,
     pub(crate) schema: String,
     pub(crate) value: String,
-    /// It can be seen without evaluating it.
+    /// Whether the cost is visible without evaluation.
     pub(crate) foreseen: bool,
 }
 
-/// Levels of doubling: more evaluations than anybody waits for.
+/// Levels of doubling: more evaluations than any request could wait for.
 const LEVELS: usize = 40;
 
-/// All of them.
+/// All costly schemas.
 pub(crate) fn costs() -> Vec<Cost> {
     let mut all: Vec<Cost> = doublings().into_iter().collect();
     all.extend(quantities());
@@ -124,7 +124,7 @@ fn doublings() -> Vec<Cost> {
     ]
 }
 
-/// Keywords whose cost lies in how much there is of something.
+/// Keywords whose cost depends on the size of the value or the schema.
 fn quantities() -> Vec<Cost> {
     let one = |name, foreseen, schema: Value, value: Value| Cost {
         name,

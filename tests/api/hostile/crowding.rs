@@ -1,4 +1,4 @@
-//! Taking every place and all memory, and sleeping in it.
+//! Tests of fair shares: guests that take every instance slot, all memory, or sleep in them.
 
 use std::future::Future;
 
@@ -10,7 +10,7 @@ use crate::hostile::ground::{EVERYTHING, Ground, weighed};
 use testkit::talk::Answer;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_sleepers_are_gone_at_the_deadline() {
+async fn a_thousand_sleeping_guests_end_at_the_deadline() {
     let ground = Ground::hostile("instances = 400\nidle-secs = 1").await;
     let before = ground.site.host.counters().timeouts;
     ground
@@ -24,8 +24,8 @@ async fn a_thousand_sleepers_are_gone_at_the_deadline() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_tenant_ten_times_over_its_share_turns_only_itself_away() {
-    // Longer than the neighbour would wait for a place.
+async fn a_tenant_ten_times_over_its_share_is_refused_alone() {
+    // Longer than another tenant's request would wait for a slot.
     let ground = &Ground::hostile("instances = 8\nidle-secs = 5").await;
     let answers: Vec<Answer> = ground
         .beside(async {
@@ -37,7 +37,7 @@ async fn a_tenant_ten_times_over_its_share_turns_only_itself_away() {
     let codes: Vec<String> = answers.iter().map(Answer::code).collect();
     let count = |code: &str| codes.iter().filter(|found| *found == code).count();
     assert!(count("too-many-requests") > 400, "{codes:?}");
-    // Whoever is turned away is told when to come again, by both fields that there are for it.
+    // A refused request is told when to retry, in the header field and in the problem.
     for answer in answers.iter().filter(|answer| answer.status == 429) {
         for field in ["\r\nretry-after: 1\r\n", "\r\nratelimit: \"tenant\";r=0;t=1\r\n"] {
             assert!(format!("{}\r\n", answer.head).contains(field), "{field:?}: {answer:?}");
@@ -48,12 +48,12 @@ async fn a_tenant_ten_times_over_its_share_turns_only_itself_away() {
     assert!(count("component-timeout") > 0, "{codes:?}");
 }
 
-/// A route that needs no token, and what it may do without one: nothing.
+/// A route that needs no token, with no grants for anonymous callers.
 const PUBLIC: &str = "spin_manifest_version = 2\n[application]\nname = \"own\"\n\
     [[trigger.http]]\nroute = \"/...\"\ncomponent = \"own\"\n\
     [component.own]\nsource = \"own.wasm\"\n[component.own.tool.postlet]\nauth = \"none\"\n";
 
-/// Forty at a time, for ever.
+/// Sends forty requests at a time, until dropped.
 async fn flood(site: &Site, who: Who, path: &str) {
     let asked = stream::iter(0..).map(|_| async {
         let answer = site.get(who, path).await;
@@ -62,7 +62,7 @@ async fn flood(site: &Site, who: Who, path: &str) {
     asked.buffer_unordered(40).for_each(|()| future::ready(())).await;
 }
 
-/// Does `work` beside floods that have taken `places` places.
+/// Runs `work` beside floods that occupy `places` slots.
 async fn beside<T>(
     site: &Site,
     floods: impl Future<Output = Vec<()>>,
@@ -82,7 +82,7 @@ async fn beside<T>(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_tenants_that_flood_leave_a_third_its_places() {
+async fn two_flooding_tenants_leave_slots_to_a_third() {
     let ground = Ground::empty("instances = 8\nidle-secs = 60").await;
     let site = &ground.site;
     site.deploy(EVERYTHING, guests::HOSTILE).await.unwrap();
@@ -99,7 +99,7 @@ async fn two_tenants_that_flood_leave_a_third_its_places() {
     };
     let refused = beside(site, floods, 6, third).await;
     assert_eq!((refused.status, refused.code().as_str()), (429, "too-many-requests"));
-    // Four or two, by who came first.
+    // Four or two, depending on the order of arrival.
     for bound in ["this tenant's requests hold ", " of 8 places, which is its share now"] {
         assert!(refused.body.contains(bound), "{refused:?}");
     }
@@ -107,7 +107,7 @@ async fn two_tenants_that_flood_leave_a_third_its_places() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn strangers_that_flood_leave_the_tenants_own_callers_theirs() {
+async fn flooding_anonymous_callers_leave_slots_to_callers_with_a_token() {
     let ground = Ground::empty("instances = 8\nidle-secs = 60").await;
     let site = &ground.site;
     site.deploy(PUBLIC, guests::HOSTILE).await.unwrap();
@@ -144,7 +144,7 @@ async fn a_tenants_components_share_its_memory() {
     let mut kept = 0;
     for answer in &answers {
         match answer.status {
-            // It was told that there is no more, and said so.
+            // Its allocation failed, and it reported that.
             200 => assert!(answer.json().as_u64().unwrap() < 20, "{answer:?}"),
             429 => {
                 let bound = "the 67108864 bytes of memory that they may have together";
@@ -158,6 +158,6 @@ async fn a_tenants_components_share_its_memory() {
         }
     }
     assert!((1..=3).contains(&kept), "{answers:?}");
-    // What they had is there for the next.
+    // Their memory is available to the next.
     ground.check_budget("/keep?mebibytes=20", "idle time").await;
 }

@@ -1,4 +1,4 @@
-//! Bodies that take for ever, in either direction.
+//! Tests of slow bodies, in both directions.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use crate::deploy::site::Who;
 use crate::hostile::ground::Ground;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_that_drips_ends_with_the_requests_time() {
+async fn a_slow_body_ends_at_the_requests_time_limit() {
     let ground = Ground::hostile("instances = 8\nidle-secs = 60\ntotal-secs = 3").await;
-    // Out: a byte a second. The connection is cut, so that nobody takes it for the whole.
+    // Response: a byte a second. The connection is closed, so that no client takes it for complete.
     let said = ground
         .beside(async {
             let mut stream = ground.site.open(Who::Acme, "/trickle").await;
@@ -22,7 +22,7 @@ async fn a_body_that_drips_ends_with_the_requests_time() {
         .await;
     assert!(said.starts_with("HTTP/1.1 200 "), "{said}");
     assert!(!said.ends_with("0\r\n\r\n"), "{said}");
-    // In: a byte ten times a second.
+    // Request: a byte every tenth of a second.
     let said = ground
         .beside(async {
             let (mut read, mut write) = swallow(&ground, 1000).await.into_split();
@@ -42,12 +42,12 @@ async fn a_body_that_drips_ends_with_the_requests_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_says_and_takes_nothing_is_idle() {
+async fn a_client_that_neither_sends_nor_reads_is_idle() {
     let ground = Ground::hostile("instances = 8\nidle-secs = 1\ntotal-secs = 600").await;
-    // It does not send the body that it promised.
+    // It does not send the announced body.
     let said = ground.beside(async { answer(&mut swallow(&ground, 1000).await).await }).await;
     assert!(said.contains("component-timeout"), "{said}");
-    // It does not read what it asked for: the instance goes although the connection stays.
+    // It does not read the response: the instance ends although the connection stays open.
     let stream = ground.site.open(Who::Acme, "/flood-output").await;
     stream.readable().await.unwrap();
     ground.beside(ground.nothing_lives()).await;
@@ -55,7 +55,7 @@ async fn a_client_that_says_and_takes_nothing_is_idle() {
     drop(stream);
 }
 
-/// A POST that promises a body of `length` bytes.
+/// A POST that announces a body of `length` bytes.
 async fn swallow(ground: &Ground, length: usize) -> TcpStream {
     let token = ground.site.token(Who::Acme).unwrap();
     let head = format!(
@@ -64,7 +64,7 @@ async fn swallow(ground: &Ground, length: usize) -> TcpStream {
     ground.site.say(&head).await
 }
 
-/// What arrives until the body of a problem has ended.
+/// Reads until the body of a problem has ended.
 async fn answer(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
     let mut said = Vec::new();
     while !said.contains(&b'}') {

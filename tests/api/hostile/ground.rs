@@ -1,4 +1,4 @@
-//! A host with a hostile tenant, a neighbour, and a scale.
+//! Test fixture: a host with a hostile tenant and a well-behaved one, and measurements of memory.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -8,30 +8,30 @@ use testkit::turn;
 
 use crate::deploy::site::{Site, Who};
 
-/// However long a busy machine needs.
+/// Upper bound of a wait, for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What Acme deploys.
+/// The manifest that `acme` deploys.
 pub(crate) const EVERYTHING: &str = "spin_manifest_version = 2\n[application]\nname = \"own\"\n\
     [[trigger.http]]\nroute = \"/...\"\ncomponent = \"own\"\n\
     [component.own]\nsource = \"own.wasm\"\n";
 
-/// A host on which Acme has deployed a component, and Globex one that echoes.
+/// A host on which `acme` deploys a component, and `globex` one that echoes.
 pub(crate) struct Ground {
     pub(crate) site: Site,
 }
 
 impl Ground {
-    /// Acme's component misbehaves by path; `limits` stand below `[limits]`.
+    /// `acme`'s component misbehaves by path; `limits` are the lines of `[limits]`.
     pub(crate) async fn hostile(limits: &str) -> Self {
         let ground = Self::empty(limits).await;
         ground.site.deploy(EVERYTHING, guests::HOSTILE).await.unwrap();
-        // What the host needs for its first request is nobody's fault.
+        // The host's first request allocates what no test should measure.
         assert_eq!(ground.site.get(Who::Acme, "/env").await.status, 200);
         ground
     }
 
-    /// Acme has nothing yet.
+    /// `acme` has deployed nothing yet.
     pub(crate) async fn empty(limits: &str) -> Self {
         turn::alone();
         let site = Site::under(limits).await;
@@ -41,21 +41,22 @@ impl Ground {
         ground
     }
 
-    /// Acme asks for `path` and is told of a problem.
+    /// Asserts that `acme` gets this problem for `path`.
     pub(crate) async fn check(&self, path: &str, want: &str) {
         let answer = self.site.get(Who::Acme, path).await;
         assert_eq!(answer.code(), want, "{path}: {answer:?}");
     }
 
-    /// The same, and which budget of time it was: a loop that is ended as idle is ended too late.
+    /// Asserts a timeout, and which budget ended it: a loop that ends at the idle limit ends too
+    /// late.
     pub(crate) async fn check_budget(&self, path: &str, budget: &str) {
         let answer = self.site.get(Who::Acme, path).await;
         assert_eq!(answer.code(), "component-timeout", "{path}: {answer:?}");
         assert!(answer.body.contains(&format!("used up its {budget}")), "{path}: {answer:?}");
     }
 
-    /// Does `work` while the neighbour asks and asks, and is answered every time. Afterwards nothing
-    /// lives that it has begun.
+    /// Runs `work` while another tenant sends requests, each of which must succeed. Afterwards no
+    /// instance of it lives.
     pub(crate) async fn beside<T>(&self, work: impl Future<Output = T>) -> T {
         let over = Cell::new(false);
         let work = async {
@@ -64,7 +65,7 @@ impl Ground {
             done
         };
         let neighbour = async {
-            // Once more when all is over.
+            // Once more after the end.
             while !over.get() {
                 self.neighbour().await;
             }
@@ -75,7 +76,7 @@ impl Ground {
         done
     }
 
-    /// A request to the neighbour's own component, and one to the default application.
+    /// A request to the other tenant's own component, and one to the default application.
     async fn neighbour(&self) {
         let answer = self.site.ask(Who::Globex, "POST", "/echo", Some(r#"{"a":1}"#)).await;
         assert_eq!((answer.status, answer.json()["echoed"].as_bool()), (200, Some(true)));
@@ -83,7 +84,7 @@ impl Ground {
         assert_eq!(answer.code(), "no-such-account", "{answer:?}");
     }
 
-    /// Waits for the event that no instance lives.
+    /// Waits until no instance lives.
     pub(crate) async fn nothing_lives(&self) {
         let gone = async {
             while self.site.host.counters().live > 0 {
@@ -95,9 +96,9 @@ impl Ground {
     }
 }
 
-/// Does `work`, and tells by how many MiB the process grew: at most, and for good.
+/// Runs `work`, and returns the growth of the process in MiB: the peak, and what remains.
 pub(crate) async fn weighed<T>(work: impl Future<Output = T>) -> (T, u64, u64) {
-    // proc_pid_clear_refs(5): the peak begins anew.
+    // proc_pid_clear_refs(5): resets the peak.
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
     let before = weight("VmRSS:");
     let done = work.await;

@@ -1,4 +1,4 @@
-//! Handing the host more than one call takes.
+//! Tests of oversized arguments of host calls.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ const ACCOUNT: &str = r#"{"id": "bo", "email": "bo@example.test", "password": "x
     "smtp": {"host": "127.0.0.1", "port": 465, "security": "tls"}}"#;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_that_is_too_long_is_refused_with_its_bound_and_leaves_nothing() {
+async fn an_argument_that_is_too_long_is_refused_with_its_limit_and_stores_nothing() {
     let ground = Ground::hostile("instances = 8\ncpu-millis = 30000").await;
     let made = ground.site.ask(Who::Acme, "POST", "/v1/accounts", Some(ACCOUNT)).await;
     assert_eq!(made.status, 201, "{made:?}");
@@ -43,7 +43,7 @@ async fn a_list_that_is_too_long_is_refused_with_its_bound_and_leaves_nothing() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_may_not_read_looks_no_domain_up() {
+async fn a_domain_lookup_needs_the_read_scope() {
     let ground = Ground::empty("instances = 8\n[discovery]\nnetwork = false").await;
     let public = "spin_manifest_version = 2\n[application]\nname = \"own\"\n\
         [[trigger.http]]\nroute = \"/...\"\ncomponent = \"own\"\n\

@@ -1,8 +1,9 @@
-//! Hostile guests on a host, beside a neighbour who is served all the while.
+//! Tests of hostile guests on a host, beside another tenant whose requests must succeed all the
+//! while.
 //!
-//! The host runs in this process, which is weighed: so these tests take turns.
-//! What a guest is refused in a runtime alone is tested there; here it is what
-//! the caller is told, what the neighbour notices, and what is left behind.
+//! The host runs in this process, whose memory is measured, so these tests run one at a time. The
+//! sandbox itself is tested in `host/runtime/tests`; here it is the caller's response, the effect
+//! on other tenants, and what is left behind.
 
 mod ground;
 mod answering;

@@ -1,4 +1,4 @@
-//! JSON Schemas that cost more than they should, where a tenant describes one.
+//! Tests of costly JSON Schemas in a tenant's description.
 
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -19,14 +19,14 @@ use crate::hostile::costs::{Cost, costs, doubled};
 use crate::hostile::ground::{EVERYTHING, Ground};
 use testkit::proc::{children, status};
 
-/// However long a busy machine needs for one answer.
+/// Upper bound of a wait for one response, for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Kilobytes: what a child may allocate, and the program itself.
+/// Memory of a child in kB: its limit of allocations, and the program itself.
 const MOST_RESIDENT: u64 = (256 + 128) << 10;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn costly_schemas_leave_the_host_to_others() {
+async fn costly_schemas_do_not_slow_other_tenants() {
     let ground = Ground::empty("instances = 8").await;
     ground
         .beside(async {
@@ -54,9 +54,9 @@ async fn refused(ground: &Ground) {
     }
 }
 
-/// A hundred checks at once that go over their budget.
+/// A hundred concurrent checks that exceed their budget.
 async fn a_hundred(ground: &Ground) {
-    // Nothing multiplies, but there are many values: it is deployed.
+    // The schema multiplies nothing, but the value is large: it can be deployed.
     let many: Vec<Value> = (0..900).map(|_| json!({"minimum": 1})).collect();
     let told = json!({"body": json!({"items": {"allOf": many}}).to_string(), "example": "[1]",
         "query": r#"{"enum": ["a"]}"#});
@@ -82,7 +82,7 @@ async fn a_hundred(ground: &Ground) {
     };
     assert!((1..MOST_RESIDENT).contains(&seen.get()), "{} kB", seen.get());
     for (status, head) in &answers {
-        // The bytes of all of them are more than a tenant's share.
+        // The bodies together exceed a tenant's share of memory.
         assert!([429, 503].contains(status) && head.contains("retry-after: 5"), "{head}");
     }
     // The next one gets a new child.
@@ -91,27 +91,27 @@ async fn a_hundred(ground: &Ground) {
     assert_eq!(ground.site.ask(Who::Acme, "POST", "/things?q=b", Some("[1]")).await.status, 400);
 }
 
-/// Each is refused when it is deployed; and forced past that, a value is answered all the same.
+/// Each is refused at deployment; if that check is bypassed, a value still gets a response.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_a_schema_costs_there_is_an_answer() {
+async fn every_costly_schema_gets_a_response() {
     let checkers = &SchemaChildren::new(PathBuf::from(env!("CARGO_BIN_EXE_postlet")));
     let all = costs();
     let looked = stream::iter(all.iter().enumerate()).map(async |(at, cost)| {
-        // Each of a tenant of its own: a tenant's wait for each other.
+        // Each of a tenant of its own: the requests of one tenant wait for each other.
         let tenant: TenantId = format!("tenant-{at}").parse().unwrap();
         let refused = answered(cost, examined(checkers, &tenant, cost)).await;
         assert!(refused || !cost.foreseen, "{} is deployed", cost.name);
         let code = answered(cost, forced(checkers, &tenant, cost)).await;
         let known = [None, Some(Code::InvalidBody), Some(Code::Unavailable)];
         assert!(known.contains(&code), "{}: {code:?}", cost.name);
-        // Nothing in the library saves it.
+        // The library itself has no protection against it.
         assert!(cost.name != "allOf" || code == Some(Code::Unavailable), "{code:?}");
     });
     looked.buffer_unordered(4).collect::<Vec<()>>().await;
 }
 
 #[test]
-fn a_child_ends_with_its_host() {
+fn a_child_ends_when_its_host_ends() {
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_postlet"));
     child.arg(child::SUBCOMMAND).stdin(std::process::Stdio::null());
     assert!(child.status().unwrap().success());
@@ -124,13 +124,13 @@ async fn answered<T>(cost: &Cost, work: impl Future<Output = T>) -> T {
     ended
 }
 
-/// Whether it is refused when it is deployed, with the value as its example.
+/// Whether it is refused at deployment, with the value as its example.
 async fn examined(checkers: &SchemaChildren, tenant: &TenantId, cost: &Cost) -> bool {
     let ended = checkers.examine_one(tenant, &cost.schema, Some(&cost.value)).await;
     ended.is_err_and(|told| told.contains("schema-too-costly"))
 }
 
-/// What becomes of the value, as a body and as a query parameter, when the schema was not examined.
+/// The response to the value, as a body and as a query parameter, when the schema was not examined.
 async fn forced(checkers: &SchemaChildren, tenant: &TenantId, cost: &Cost) -> Option<Code> {
     let caller = caller(tenant.as_str(), true);
     let asking = Asking { caller: &caller, component: "own" };
@@ -143,9 +143,9 @@ async fn forced(checkers: &SchemaChildren, tenant: &TenantId, cost: &Cost) -> Op
     body.err().map(|problem| problem.code)
 }
 
-/// The peak of the heaviest child that checks, in kB.
+/// Peak memory of the largest child that checks, in kB.
 fn heaviest() -> Option<u64> {
-    // Those that compile are children of this process too.
+    // The children that compile belong to this process, too.
     let children = children(child::SUBCOMMAND).into_iter();
     children.filter_map(|pid| status(pid, "VmHWM:")).max()
 }

@@ -1,4 +1,5 @@
-//! A guest's header fields, as they stand on the wire: one answer to one request.
+//! Tests of response splitting: a guest's header fields on the wire make one response for each
+//! request.
 //!
 //! Standards: RFC 9112 §6.1, §6.3, §7.1 and §11.
 
@@ -9,11 +10,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::deploy::site::Who;
 use crate::hostile::ground::Ground;
 
-/// What the guest puts behind a length that is too small: another answer.
+/// Bytes that the guest appends after a Content-Length that is too small: another response.
 const SMUGGLED: &str = "HTTP/1.1 299 Smuggled";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_would_split_an_answer_is_refused_to_the_guest() {
+async fn header_fields_that_would_split_a_response_are_refused() {
     let ground = Ground::hostile("instances = 8").await;
     let answer = ground.site.get(Who::Acme, "/smuggle-fields").await;
     let told: BTreeMap<String, String> = serde_json::from_str(&answer.body).unwrap();
@@ -25,7 +26,7 @@ async fn what_would_split_an_answer_is_refused_to_the_guest() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_false_length_makes_no_second_answer() {
+async fn a_false_content_length_makes_no_second_response() {
     let ground = Ground::hostile("instances = 8\nidle-secs = 2").await;
     for length in ["short", "long", "twice", "list", "plus", "zero", "none"] {
         ground
@@ -36,7 +37,8 @@ async fn a_false_length_makes_no_second_answer() {
                         "GET {path} HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {token}\r\n"
                     )
                 };
-                // Both at once: whatever the guest leaves on the wire comes before the second answer.
+                // Pipelined: bytes that the guest left on the wire would precede the second
+                // response.
                 let first = head(&format!("/smuggle-length?length={length}"));
                 let second = head("/env");
                 let mut stream =
@@ -57,14 +59,14 @@ async fn a_false_length_makes_no_second_answer() {
 }
 
 #[test]
-fn an_answer_that_was_smuggled_would_be_seen() {
+fn the_parser_of_this_test_detects_a_smuggled_response() {
     let head = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfour";
     let said = format!("{head}{SMUGGLED}\r\ncontent-length: 0\r\n\r\n{head}");
     assert_eq!(answers(said.as_bytes()), [200, 299, 200]);
 }
 
-/// The statuses of the answers on a connection, read as strictly as RFC 9112 §6.3 is. An answer that is
-/// cut is the last.
+/// The statuses of the responses on a connection, parsed strictly by RFC 9112 §6.3. A truncated
+/// response is the last.
 fn answers(mut rest: &[u8]) -> Vec<u16> {
     let mut statuses = Vec::new();
     while !rest.is_empty() {

@@ -1,5 +1,5 @@
-//! An authorization server: it checks the code and the verifier, gives each refresh token
-//! once, and counts what it was asked.
+//! Fake authorization server: it checks codes and PKCE verifiers, rotates refresh tokens, and
+//! counts requests.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -16,18 +16,18 @@ pub(crate) const NAME: &str = "login.test";
 pub(crate) const CLIENT: &str = "postlet-test";
 pub(crate) const CLIENT_SECRET: &str = "canary-of-the-client";
 
-/// How it behaves, and what it has seen.
+/// Its settings and its record.
 #[derive(Debug, Default)]
 struct Inner {
-    /// Challenge of the code that was given.
+    /// The PKCE challenge of each issued code.
     codes: HashMap<String, String>,
     refresh: Option<String>,
     lasts: Option<u64>,
     given: u32,
     refreshes: u32,
-    /// Access tokens that are to be given, one after the other; then, and else, they mean nothing.
+    /// Access tokens to issue, in order; when there are none, made-up ones.
     stock: VecDeque<String>,
-    /// Said instead of anything else.
+    /// A response that replaces every other.
     instead: Option<(u16, String, String)>,
 }
 
@@ -35,7 +35,7 @@ struct Inner {
 pub(crate) struct Authority(Arc<Mutex<Inner>>);
 
 impl Authority {
-    /// Served at `https://login.test/token`.
+    /// Serves at `https://login.test/token`.
     pub(crate) fn at(web: &Web) -> Self {
         let authority = Self::default();
         let speaking = authority.clone();
@@ -44,7 +44,7 @@ impl Authority {
         authority
     }
 
-    /// The owner of the mailbox agrees: the query that his browser comes back with.
+    /// The consent of the mailbox's owner: returns the query with which the browser is redirected.
     pub(crate) fn agree(&self, address: &str) -> String {
         let query = address.split_once('?').unwrap().1;
         let asked: HashMap<String, String> =
@@ -63,23 +63,23 @@ impl Authority {
             .finish()
     }
 
-    /// Tokens last so long from now on.
+    /// Sets the lifetime of tokens.
     pub(crate) fn lasting(&self, seconds: u64) {
         self.0.lock().unwrap().lasts = Some(seconds);
     }
 
-    /// The access tokens that it gives next.
+    /// Sets the next access tokens.
     pub(crate) fn stock(&self, tokens: &[String]) {
         self.0.lock().unwrap().stock.extend(tokens.iter().cloned());
     }
 
-    /// From now on it says this; `None`: it works again.
+    /// Replaces every response; `None` ends that.
     pub(crate) fn says(&self, instead: Option<(u16, &str, &str)>) {
         self.0.lock().unwrap().instead =
             instead.map(|(status, fields, body)| (status, fields.to_owned(), body.to_owned()));
     }
 
-    /// How often somebody asked for a new token with an old one.
+    /// The number of refresh requests.
     pub(crate) fn refreshes(&self) -> u32 {
         self.0.lock().unwrap().refreshes
     }
@@ -93,7 +93,7 @@ impl Authority {
         let is_refresh = form["grant_type"] == "refresh_token";
         if is_refresh {
             self.0.lock().unwrap().refreshes += 1;
-            // Long enough for others to come along.
+            // Long enough for concurrent requests to overlap.
             std::thread::sleep(Duration::from_millis(300));
         }
         let mut inner = self.0.lock().unwrap();

@@ -1,4 +1,5 @@
-//! From tokens to a password and back; what is stored stays where it was given.
+//! Tests of changed credentials: from tokens to a password and back, with secrets bound to their
+//! host.
 
 use serde_json::{Value, json};
 
@@ -10,13 +11,13 @@ async fn patch(site: &Site, change: Value) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_password_takes_the_place_of_tokens_and_the_other_way_round() {
+async fn a_password_replaces_tokens_and_tokens_replace_a_password() {
     let site = Site::start().await;
     let made = site.connect(json!({"provider": "corp"})).await.json();
     assert_eq!((&made["auth"], &made["oauth"]["provider"]), (&json!("oauth2"), &json!("corp")));
     assert_eq!(site.consent().await.status, 200);
 
-    // The same provider is no change: the tokens are still there.
+    // The same provider is no change: the tokens are kept.
     let same = patch(&site, json!({"oauth": {"provider": "corp"}, "name": "Ann"})).await.json();
     assert_eq!((&same["state"], &same["name"]), (&json!("unverified"), &json!("Ann")));
     assert_eq!(site.verify().await.json()["imap"]["code"], "auth-unsupported");
@@ -26,7 +27,7 @@ async fn a_password_takes_the_place_of_tokens_and_the_other_way_round() {
     let tried = site.verify().await.json();
     assert_eq!((&tried["ok"], &tried["smtp"]["ok"]), (&json!(true), &json!(true)), "{tried:#}");
 
-    // Its owner has to agree anew.
+    // The owner has to consent again.
     let changed = patch(&site, json!({"oauth": {"provider": "corp"}})).await.json();
     assert_eq!((&changed["auth"], &changed["state"]), (&json!("oauth2"), &json!("reauthRequired")));
     assert_eq!(site.verify().await.code(), "reauth-required");
@@ -37,7 +38,7 @@ async fn a_password_takes_the_place_of_tokens_and_the_other_way_round() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stored_secret_stays_with_the_address_that_it_was_given_for() {
+async fn a_stored_secret_is_sent_only_to_the_url_that_it_was_given_for() {
     let site = Site::start().await;
     let port = site.web.address.port();
     let at = |path: &str| format!("https://own.test:{port}/{path}");
@@ -48,7 +49,7 @@ async fn a_stored_secret_stays_with_the_address_that_it_was_given_for() {
     let elsewhere = site.mail.smtp.port();
     for (change, pointer) in [
         (json!({"oauth": {"tokenUrl": at("other")}}), "/oauth/secret"),
-        // Nor do the tokens that the address answers go to another host.
+        // Nor are tokens sent to another host.
         (json!({"oauth": {"secret": "x"}, "smtp": {"host": "localhost"}}), "/oauth"),
         (
             json!({"oauth": {"tokenUrl": at("token?key=canary-key")}, "smtp": {"host": "localhost"}}),
@@ -80,7 +81,7 @@ async fn a_stored_secret_stays_with_the_address_that_it_was_given_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_has_no_token_yet_cannot_be_tried_first() {
+async fn an_account_without_a_token_cannot_be_verified_before_it_is_stored() {
     let site = Site::start().await;
     let body = json!({"id": "bo", "email": "bo@x.test", "oauth": {"provider": "corp"}, "verify": true,
         "imap": {"host": "127.0.0.1", "port": site.mail.imap.port(), "security": "tls"}});
@@ -92,7 +93,7 @@ async fn what_has_no_token_yet_cannot_be_tried_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_token_is_not_called_a_password() {
+async fn a_refused_token_is_not_reported_as_a_password() {
     let site = Site::start().await;
     site.connect(json!({"provider": "corp"})).await;
     site.consent().await;

@@ -1,5 +1,5 @@
-//! Everything that is logged in this process, at TRACE, by every crate, while a site of these tests
-//! lives: other tests weigh the process.
+//! Captured log of this process: all crates, at TRACE, while a fixture of these tests exists. Other
+//! tests measure the process, so nothing is captured for them.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 static LOGGED: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
-/// How many sites there are.
+/// The number of fixtures.
 static LISTENING: AtomicUsize = AtomicUsize::new(0);
 
 struct Pen;
@@ -31,11 +31,11 @@ fn logged() -> MutexGuard<'static, Vec<u8>> {
     LOGGED.lock().unwrap()
 }
 
-/// All is written down as long as this lives.
+/// The log is captured while this exists.
 #[derive(Debug)]
 pub(crate) struct Journal(());
 
-/// From now on, if not since before.
+/// Begins to capture the log.
 pub(crate) fn begin() -> Journal {
     static ONCE: Once = Once::new();
     LISTENING.fetch_add(1, Ordering::SeqCst);
@@ -54,7 +54,7 @@ impl Drop for Journal {
     }
 }
 
-/// So far.
+/// The log so far.
 pub(crate) fn read() -> Vec<u8> {
     logged().clone()
 }

@@ -1,5 +1,5 @@
-//! Mailboxes without a password, with an authorization server of the tests' own over real
-//! HTTP, on a host in this process.
+//! Tests of OAuth mailboxes on a host in this process, with a fake authorization server over real
+//! HTTP.
 
 mod journal;
 mod authority;

@@ -1,4 +1,4 @@
-//! Tokens end, and are renewed: once, by whoever needs one first.
+//! Tests of token refresh: expired tokens are refreshed once, by the first request that needs one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,7 +15,7 @@ use testkit::servers::web::{Reply, Speaker};
 
 const WORKERS: usize = 20;
 
-/// Connected, with a token that ends at once.
+/// A connected account whose token expires at once.
 async fn expiring() -> Site {
     let site = Site::start().await;
     site.connect(json!({"provider": "corp"})).await;
@@ -26,7 +26,7 @@ async fn expiring() -> Site {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_race_of_twenty_workers_makes_one_refresh() {
+async fn twenty_concurrent_requests_cause_one_refresh() {
     let site = expiring().await;
     let answers = join_all((0..WORKERS).map(|_| site.verify())).await;
     for answer in answers {
@@ -35,9 +35,10 @@ async fn a_race_of_twenty_workers_makes_one_refresh() {
     assert_eq!(site.authority.refreshes(), 1);
 }
 
-/// The refresh token that was given is not lost with whoever asked for it.
+/// A refresh token that was issued is kept although the request that caused the refresh was
+/// dropped.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_leaves_during_a_refresh_takes_nothing_along() {
+async fn a_request_that_is_dropped_during_a_refresh_loses_no_token() {
     let site = expiring().await;
     site.leave().await;
     let tried = site.verify().await;
@@ -45,9 +46,9 @@ async fn who_leaves_during_a_refresh_takes_nothing_along() {
     assert_eq!(site.authority.refreshes(), 1);
 }
 
-/// Each refresh token is good once; the next renewal shows that the new one was kept.
+/// Each refresh token is valid once; the next refresh shows that the new one was stored.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_refresh_token_takes_the_place_of_the_old_one() {
+async fn a_new_refresh_token_replaces_the_old_one() {
     let site = expiring().await;
     site.authority.lasting(1);
     for round in 1..=3 {
@@ -57,9 +58,9 @@ async fn a_new_refresh_token_takes_the_place_of_the_old_one() {
     }
 }
 
-/// Consent, renewal and a refused login, with everything logged.
+/// Consent, refresh and a refused login, with everything logged.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_token_is_in_any_log_or_answer() {
+async fn no_token_is_in_any_log_or_response() {
     let site = expiring().await;
     let answers = [
         site.verify().await,
@@ -85,12 +86,12 @@ async fn no_token_is_in_any_log_or_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_endpoint_that_is_busy_is_not_called_bad_credentials() {
+async fn a_busy_token_endpoint_is_not_reported_as_bad_credentials() {
     for (status, fields, body) in [
         (429, "retry-after: 7\r\n", r#"{"error": "rate_limited"}"#),
         (503, "", "<html>later</html>"),
     ] {
-        // One that was busy is left alone for a while.
+        // A busy server is not asked again for a while.
         let site = expiring().await;
         site.authority.says(Some((status, fields, body)));
         let answer = site.verify().await;
@@ -103,7 +104,7 @@ async fn a_token_endpoint_that_is_busy_is_not_called_bad_credentials() {
         assert_ne!(site.state().await, "reauthRequired");
         assert_ne!(site.state().await, "authenticationFailed");
     }
-    // Reading fails likewise, and the state says so: it is not reached.
+    // Reading fails in the same way, and the account's state says so: unreachable.
     let site = expiring().await;
     site.authority.says(Some((503, "", "")));
     let listed = site.ask("GET", "/v1/accounts/ann/messages", None).await;
@@ -119,7 +120,7 @@ async fn a_token_endpoint_that_is_busy_is_not_called_bad_credentials() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_grant_that_has_ended_asks_for_its_owner_and_is_not_asked_for_again() {
+async fn an_invalid_grant_requires_consent_and_is_not_tried_again() {
     let site = expiring().await;
     site.authority.says(Some((400, "", r#"{"error": "invalid_grant"}"#)));
     for _ in 0..3 {
@@ -134,7 +135,7 @@ async fn a_grant_that_has_ended_asks_for_its_owner_and_is_not_asked_for_again() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_client_is_the_operators_to_mend() {
+async fn an_invalid_client_is_the_operators_error() {
     let site = expiring().await;
     site.authority.says(Some((401, "", r#"{"error": "invalid_client"}"#)));
     let answer = site.verify().await;
@@ -142,9 +143,9 @@ async fn a_wrong_client_is_the_operators_to_mend() {
     assert!(answer.body.contains("invalid_client") && !answer.body.contains("canary"));
 }
 
-/// The rule that lets the operator's authorization server in lets no tenant in.
+/// The rule that permits the operator's authorization server permits no token URL of a tenant.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tenants_own_address_inside_needs_a_rule_for_what_tenants_name() {
+async fn a_private_token_url_of_a_tenant_needs_a_rule_for_tenants() {
     let site = Site::with(|_| String::new()).await;
     let port = site.web.address.port();
     for url in [
@@ -162,7 +163,7 @@ async fn a_tenants_own_address_inside_needs_a_rule_for_what_tenants_name() {
             assert!(answer.body.contains("`egress.fetch`"), "{url}: {answer:?}");
         }
     }
-    // One that leads elsewhere by the time that it is asked.
+    // A name that resolves to another address by the time of the request.
     let later = site.try_with(json!({"tokenUrl": "https://moving.test/token"})).await;
     assert_eq!(later.code(), "authorization-unavailable");
     assert!(later.body.contains("`egress.fetch`"), "{later:?}");
@@ -173,19 +174,19 @@ async fn a_tenants_own_address_inside_needs_a_rule_for_what_tenants_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tenants_own_address_without_a_host_is_told_when_the_account_is_made() {
+async fn a_token_url_whose_host_does_not_exist_is_refused_at_creation() {
     let site = Site::start().await;
     let typo = site.connect(json!({"tokenUrl": "https://nowhere.test/token"})).await;
     let told = typo.json();
     assert_eq!((typo.status, &told["errors"][0]["code"]), (422, &json!("host-not-found")));
     assert_eq!(told["errors"][0]["pointer"], "/oauth/tokenUrl", "{told:#}");
-    // Nothing is known of one whose name servers fail: it may be right.
+    // A host whose name servers fail is accepted: it may be right.
     let made = site.connect(json!({"tokenUrl": "https://sick.test/token"})).await;
     assert_eq!(made.status, 201, "{made:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_comes_from_the_tenants_own_address_too() {
+async fn a_token_is_requested_from_a_tenants_own_token_url() {
     let site = Site::start().await;
     let asked = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&asked);

@@ -1,4 +1,4 @@
-//! Real servers that take tokens and nothing else: Dovecot reads them, and Postfix asks it.
+//! Tests with real servers that accept tokens only: Dovecot checks them, and Postfix asks Dovecot.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use crate::oauth::site::{Mail, Site};
 
 const HOUR: Duration = Duration::from_secs(3600);
-/// Tenths of a second.
+/// In tenths of a second.
 const PATIENCE: u32 = 300;
 
-/// The owner of the first mailbox has agreed, and these are the tokens that it brought.
+/// The first mailbox after a consent that issued these tokens.
 async fn connected(rig: &Rig, tokens: &[String]) -> Site {
     let site = Site::before(Mail::at(rig)).await;
     let made = site.connect(json!({"provider": "corp"})).await;
@@ -21,9 +21,9 @@ async fn connected(rig: &Rig, tokens: &[String]) -> Site {
     site
 }
 
-/// The first token is one whose own server says that it lasts; the mail servers know better.
+/// The authorization server calls the first token valid; the mail servers refuse it.
 #[tokio::test(flavor = "multi_thread")]
-async fn mail_is_read_with_a_token_that_is_renewed_when_it_is_refused_by_either_mechanism() {
+async fn a_token_refused_by_imap_is_refreshed_with_either_mechanism() {
     for (mechanism, name) in
         [(Mechanism::OAuthBearer, "OAUTHBEARER"), (Mechanism::XOAuth2, "XOAUTH2")]
     {
@@ -43,7 +43,7 @@ async fn mail_is_read_with_a_token_that_is_renewed_when_it_is_refused_by_either_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mail_is_sent_with_a_token_that_is_renewed_when_it_is_refused() {
+async fn a_token_refused_by_smtp_is_refreshed() {
     let Some(rig) = Rig::taking(Mechanism::OAuthBearer, Options { users: 1 }) else { return };
     let site = connected(&rig, &[rig.token(1, Duration::ZERO), rig.token(1, HOUR)]).await;
     let draft = json!({"to": [{"email": rig.user(1).0}], "subject": "By token", "text": "Hi"});
@@ -63,7 +63,7 @@ async fn mail_is_sent_with_a_token_that_is_renewed_when_it_is_refused() {
     assert_eq!(site.authority.refreshes(), 1);
 }
 
-/// Somebody agreed who is signed in to another mailbox than the one that was meant.
+/// The owner consented while signed in to another mailbox.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_token_of_another_mailbox_opens_nothing() {
     let Some(rig) = Rig::taking(Mechanism::XOAuth2, Options { users: 2 }) else { return };

@@ -1,4 +1,4 @@
-//! The command line waits for a consent that is given elsewhere.
+//! Tests of the command line: it waits for a consent that is given in a browser.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use tokio::process::{Child, ChildStderr, Command};
 
 use crate::oauth::site::{Mail, Site};
 
-/// `postlet account …`, while it waits for the owner of the mailbox.
+/// `postlet account …`, waiting for the consent.
 struct Waiting {
     child: Child,
     told: Lines<BufReader<ChildStderr>>,
-    /// Where the owner has to agree.
+    /// The authorization URL.
     address: String,
 }
 
@@ -53,7 +53,7 @@ impl Waiting {
         Self { child, told, address }
     }
 
-    /// Whether it went well, its document, and what it told since.
+    /// Whether it succeeded, its JSON document, and its messages since.
     async fn ends(mut self) -> (bool, Value, String) {
         let mut out = String::new();
         self.child.stdout.take().unwrap().read_to_string(&mut out).await.unwrap();
@@ -67,7 +67,7 @@ impl Waiting {
     }
 }
 
-/// The servers of Ann's mailbox, which take the token that she is given next.
+/// A host with the servers of Ann's mailbox, which accept the next token.
 async fn site_of(rig: &Rig) -> (Site, String) {
     let site = Site::before(Mail::at(rig)).await;
     site.authority.stock(&[rig.token(1, Duration::from_secs(3600))]);
@@ -92,9 +92,9 @@ async fn a_mailbox_is_connected_from_the_command_line_without_a_password() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_agreed_to_and_does_not_get_in_is_not_left_behind() {
+async fn an_account_whose_token_is_refused_is_removed() {
     let site = Site::start().await;
-    // The mailroom takes passwords only.
+    // The mailroom accepts passwords only.
     let add = site.add();
     let waiting = Waiting::run(&site, &add).await;
     let page = site.come_back(&site.authority.agree(&waiting.address)).await;
@@ -111,7 +111,7 @@ async fn what_was_agreed_to_and_does_not_get_in_is_not_left_behind() {
 
 /// Ctrl-C, which a shell sends as SIGINT.
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_breaks_off_the_wait_leaves_nothing_behind() {
+async fn an_interrupted_wait_leaves_nothing_behind() {
     let site = Site::start().await;
     let waiting = Waiting::run(&site, &site.add()).await;
     let pid = waiting.child.id().unwrap().to_string();
@@ -124,10 +124,10 @@ async fn whoever_breaks_off_the_wait_leaves_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_owner_who_says_no_ends_the_wait() {
+async fn a_refused_consent_ends_the_wait() {
     let site = Site::start().await;
     let waiting = Waiting::run(&site, &site.add()).await;
-    // The wait has begun: it has looked once.
+    // It is waiting: it has polled once.
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let state = waiting.address.split_once("state=").unwrap().1.split('&').next().unwrap();
     let page = site.come_back(&format!("error=access_denied&state={state}")).await;
@@ -138,7 +138,7 @@ async fn an_owner_who_says_no_ends_the_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_consent_that_was_withdrawn_is_asked_for_again() {
+async fn a_withdrawn_consent_can_be_given_again() {
     let Some(rig) = Rig::taking(Mechanism::OAuthBearer, Options { users: 1 }) else { return };
     let (site, _) = site_of(&rig).await;
     assert_eq!(site.connect(json!({"provider": "corp"})).await.status, 201);
