@@ -1,4 +1,4 @@
-//! Capabilities that remember: one account, one message, one submission.
+//! Fake capabilities that record their calls: one account, one message, one submission.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -23,7 +23,7 @@ use model::port::spool::{Spool, SpoolError};
 use model::problem::{Code, Fault, Problem};
 use model::submission::{Receipt, RecipientVerdict, SentCopy, State, SubmissionStatus};
 
-/// What was asked for, in order.
+/// The recorded calls, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Desk {
     pub(crate) discovery: Option<Discovery>,
@@ -37,7 +37,7 @@ impl Desk {
     }
 }
 
-/// More than one piece, and not a multiple of one.
+/// More than one chunk, and not a multiple of one.
 pub(crate) fn raw() -> Bytes {
     (0..200_001_u32).map(|at| (at % 251) as u8).collect::<Vec<_>>().into()
 }
@@ -182,7 +182,7 @@ impl Capabilities for Desk {
         _: &'a [String],
     ) -> BoxFuture<'a, Vec<Result<Moved, Problem>>> {
         self.note("trash".to_owned());
-        // It lay there already.
+        // It was in the trash already.
         ready(vec![Ok(Moved {
             key: "k1".to_owned(),
             now: Some("k1".to_owned()),

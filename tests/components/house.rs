@@ -1,4 +1,4 @@
-//! One component behind its routes, asked over HTTP types.
+//! Test harness: one component behind its routes, called with HTTP types.
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ impl House {
         Self { desk, operations, endpoint }
     }
 
-    /// `path` is what follows the account; `route` is where the component's own part begins.
+    /// `path` is the part after the account; `route` is where the component's own part begins.
     pub(crate) async fn ask(
         &self,
         method: &str,
@@ -68,7 +68,7 @@ impl House {
         self.send(request, body).await
     }
 
-    /// A request as the host hands it to a component.
+    /// A request as the host passes it to a component.
     pub(crate) async fn send(&self, request: Builder, body: impl Into<Bytes>) -> Response<Bytes> {
         let request = request.header("postlet-request-id", "req_1");
         let body = Full::new(body.into()).map_err(|never| match never {}).boxed_unsync();

@@ -1,14 +1,14 @@
-//! Rust source without its comments and literals, so that a rule can look for words
-//! in code and never be fooled by a sentence about code.
+//! Source scanner: Rust code without comments and literals, so that a rule can search for words in
+//! code.
 //!
-//! A scanner, not a parser: it keeps every line where it was and blanks the rest.
-//! Enough for imports and modules; it knows no types and expands no macro.
+//! It keeps every line in its place and blanks the rest. That is enough for imports and modules; it
+//! knows no types and expands no macro.
 //!
 //! Standard: the Rust reference, "Comments" and "Tokens".
 
 use std::ops::Range;
 
-/// The text with comments, strings and characters blanked out. Lines stay lines.
+/// The text with comments, strings and characters replaced by spaces; line numbers stay.
 #[must_use]
 pub fn code_only(source: &str) -> String {
     let chars: Vec<char> = source.chars().collect();
@@ -35,14 +35,14 @@ pub fn code_only(source: &str) -> String {
     out
 }
 
-/// The line, counted from one, that holds the byte at `offset`.
+/// The number of the line with the byte at `offset`, counted from one.
 #[must_use]
 pub fn line_of(code: &str, offset: usize) -> usize {
     code.get(..offset).unwrap_or(code).matches('\n').count() + 1
 }
 
-/// The parts that only tests compile: what `#[cfg(test)]` stands on, or everything
-/// after `#![cfg(test)]`.
+/// The ranges that only tests compile: items under `#[cfg(test)]`, or everything after
+/// `#![cfg(test)]`.
 #[must_use]
 pub fn test_ranges(code: &str) -> Vec<Range<usize>> {
     let whole = code.match_indices("#![cfg(test)]").map(|(start, _)| start..code.len());
@@ -53,7 +53,7 @@ pub fn test_ranges(code: &str) -> Vec<Range<usize>> {
     whole.chain(parts).collect()
 }
 
-/// The bodies of modules written inside another file (`mod name { … }`).
+/// The bodies of inline modules (`mod name { … }`).
 #[must_use]
 pub fn inline_modules(code: &str) -> Vec<Range<usize>> {
     declarations(code)
@@ -67,7 +67,7 @@ pub fn inline_modules(code: &str) -> Vec<Range<usize>> {
         .collect()
 }
 
-/// The `mod` lines at the top level of a file, in their order, with their offsets.
+/// The `mod` lines at the top level of a file, in order, with their offsets.
 #[must_use]
 pub fn declarations(code: &str) -> Vec<(String, usize)> {
     let mut found = Vec::new();
@@ -102,7 +102,7 @@ fn braces(line: &str) -> i32 {
     })
 }
 
-/// Where the item that begins at `start` ends: its `;`, or the brace that closes it.
+/// The end of the item that begins at `start`: its `;`, or its closing brace.
 fn item_end(code: &str, start: usize) -> usize {
     let mut depth = 0;
     for (offset, c) in code.char_indices().skip_while(|(offset, _)| *offset < start) {
@@ -121,7 +121,7 @@ fn item_end(code: &str, start: usize) -> usize {
     code.len()
 }
 
-/// Whether `c` may stand in an identifier.
+/// Whether `c` may be part of an identifier.
 #[must_use]
 pub fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
@@ -135,7 +135,7 @@ fn line_end(chars: &[char], start: usize) -> usize {
     (start..chars.len()).find(|&at| chars.get(at) == Some(&'\n')).unwrap_or(chars.len())
 }
 
-/// Block comments nest.
+/// Skips a comment; block comments nest.
 fn block_comment_end(chars: &[char], start: usize) -> usize {
     let (mut at, mut depth) = (start, 0);
     while at < chars.len() {
@@ -169,7 +169,7 @@ fn string_end(chars: &[char], start: usize) -> usize {
     chars.len()
 }
 
-/// A character literal, or `start` again when the quote opens a lifetime.
+/// The end of a character literal, or `start` when the quote begins a lifetime.
 fn character_end(chars: &[char], start: usize) -> usize {
     match (chars.get(start + 1), chars.get(start + 2)) {
         (Some('\\'), Some(_)) => (start + 3..chars.len())
@@ -180,7 +180,7 @@ fn character_end(chars: &[char], start: usize) -> usize {
     }
 }
 
-/// The end of `r"…"`, `br#"…"#` and their like, or `start` when none begins here.
+/// The end of a raw string (`r"…"`, `br#"…"#`), or `start` when none begins here.
 fn raw_string_end(chars: &[char], start: usize) -> usize {
     let mut at = start;
     if matches!(chars.get(at), Some('b' | 'c')) {
@@ -213,13 +213,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn comments_are_blanked_and_lines_stay() {
+    fn comments_are_blanked_and_line_numbers_stay() {
         check("a // crate::x\nb", "a            \nb");
         check("a /* x /* y */\n*/ b", "a             \n   b");
     }
 
     #[test]
-    fn strings_and_characters_are_blanked_but_lifetimes_stay() {
+    fn strings_and_characters_are_blanked_and_lifetimes_stay() {
         check(r#"f("a\"b", 'x')"#, "f(      ,    )");
         check(r"g('\'', b)", "g(    , b)");
         check("fn f<'a>(x: &'a str)", "fn f<'a>(x: &'a str)");
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn modules_are_listed_in_their_order_and_only_at_the_top() {
+    fn top_level_modules_are_listed_in_order() {
         let code = "pub mod b;\npub(crate) mod a;\nmod c {\n    mod d;\n}\nmodel();\n";
         let names: Vec<String> = declarations(code).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["b", "a", "c"]);

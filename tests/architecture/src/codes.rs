@@ -1,13 +1,13 @@
-//! The table of problem codes and the page that explains them say the same.
+//! Problem-code rule: the table of codes and the page that documents them agree.
 //!
-//! A code is public for ever, so one that nobody explained, or an explanation of one
-//! that cannot occur, is a fault. Knows nothing of problems but their codes.
+//! A code is public for ever, so a code without documentation, or documentation of a code that does
+//! not exist, is a fault. The rule reads the codes and statuses only.
 //!
 //! Standard: RFC 9457 §3.1.1 (a problem type is documented).
 
 use crate::fault::Fault;
 
-/// One row: the code and its HTTP status.
+/// A row of the table: the code and its HTTP status.
 pub type Row = (&'static str, u16);
 
 /// Compares the table in code with `page`, whose rows begin ``| `code` | status |``.
@@ -56,18 +56,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_that_is_explained_once_passes() {
+    fn a_code_that_is_documented_once_passes() {
         check_page("| code | status |\n|---|---|\n| `not-found` | 404 | Look again. |\n", 0);
     }
 
     #[test]
-    fn a_code_without_an_explanation_is_a_fault() {
+    fn a_code_without_documentation_is_a_fault() {
         check_page("", 1);
         check_page("`not-found` is mentioned.\n", 1);
     }
 
     #[test]
-    fn an_explanation_without_a_code_or_with_another_status_is_a_fault() {
+    fn documentation_without_a_code_or_with_another_status_is_a_fault() {
         check_page("| `not-found` | 404 | |\n| `gone` | 410 | |\n", 1);
         check_page("| `not-found` | 410 | |\n", 1);
         check_page("| `not-found` | 404 | |\n| `not-found` | 404 | |\n", 1);

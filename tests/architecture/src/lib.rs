@@ -1,8 +1,8 @@
-//! The rules of ARCHITECTURE.md and CONTRIBUTING.md as tests, so that nobody has to remember them.
+//! Architecture tests: the rules of ARCHITECTURE.md and CONTRIBUTING.md, checked on every change.
 //!
-//! Each module below is one rule: a function from text to [`fault::Fault`]s, with
-//! its own small tests. `tests/rules.rs` runs all of them over the whole tree. The
-//! rules know file names and text; they never build or run what they judge.
+//! Each module below is one rule: a function from text to [`fault::Fault`]s, with its own small
+//! tests. `tests/rules.rs` runs all of them over the whole tree. The rules read file names and
+//! text; they build and run nothing.
 //!
 //! Invariant: a fault names the file, the line and what to do about it.
 

@@ -1,11 +1,10 @@
-//! Imports point one way: `mod` lines stand in reading order, and a module names only
-//! modules above it. So no cycle can form, and a crate reads like a page.
+//! Import order: `mod` lines are in reading order, and a module imports only from modules above it.
+//! So there are no cycles, and a crate can be read from top to bottom.
 //!
-//! The same holds among the children of a directory module. Tests may look anywhere,
-//! since nothing depends on them. Paths are followed as written; what a macro expands
-//! to is not seen.
+//! The same holds for the children of a directory module. Tests may import anything, since nothing
+//! depends on them. Paths are followed as written; the expansion of macros is not seen.
 //!
-//! Invariant: a path that cannot be placed is a fault, never passed over.
+//! Invariant: a path that cannot be resolved is a fault, and is never skipped.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -14,7 +13,7 @@ use crate::code::{code_only, declarations, inline_modules, is_word, line_of, tes
 use crate::fault::Fault;
 use crate::tree::Source;
 
-/// The names of a module, from the crate's root; empty for the root itself.
+/// A module path from the crate's root; empty for the root itself.
 type ModulePath = Vec<String>;
 
 /// The `mod` lines of every parent, each in reading order.
@@ -26,8 +25,8 @@ struct Declared {
     for_tests: bool,
 }
 
-/// Judges one crate. `root` is the directory of its `lib.rs` or `main.rs`, relative to
-/// the project; `files` may hold other crates too.
+/// Checks one crate. `root` is the directory of its `lib.rs` or `main.rs`, relative to the project;
+/// `files` may contain other crates, too.
 #[must_use]
 pub fn check(root: &str, files: &[Source]) -> Vec<Fault> {
     let parsed: Vec<Parsed<'_>> = files.iter().filter_map(|file| Parsed::of(root, file)).collect();
@@ -41,7 +40,7 @@ pub fn check(root: &str, files: &[Source]) -> Vec<Fault> {
     parsed.iter().flat_map(|file| file.faults(&children)).collect()
 }
 
-/// The directories that hold the root of a crate.
+/// The root directories of all crates.
 #[must_use]
 pub fn crate_roots(files: &[Source]) -> Vec<String> {
     let mut roots: Vec<String> = files
@@ -56,7 +55,7 @@ pub fn crate_roots(files: &[Source]) -> Vec<String> {
     roots
 }
 
-/// One file of the crate, ready to be judged.
+/// One file of the crate, scanned.
 struct Parsed<'a> {
     path: &'a str,
     module: ModulePath,
@@ -64,11 +63,11 @@ struct Parsed<'a> {
     tests: Vec<Range<usize>>,
 }
 
-/// A path as it stands in the code.
+/// A path in the code.
 pub(crate) struct Named<'a> {
     pub(crate) offset: usize,
     pub(crate) segments: Vec<&'a str>,
-    /// What follows the last segment.
+    /// The text after the last segment.
     pub(crate) rest: &'a str,
 }
 
@@ -120,7 +119,7 @@ impl<'a> Parsed<'a> {
         faults
     }
 
-    /// Follows a `crate::` path down from the root beside this file's own path.
+    /// Resolves a `crate::` path from the root, relative to this file's own path.
     fn misplaced(&self, named: &Named<'_>, children: &Children, relaxed: bool) -> Option<String> {
         if named.segments.is_empty() {
             return Some(
@@ -149,7 +148,7 @@ impl<'a> Parsed<'a> {
         None
     }
 
-    /// One line for each module, so that the layers show at a glance.
+    /// One `use` line for each module, so that the layers are visible.
     fn import_lines(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         let mut seen = Vec::new();
@@ -184,8 +183,8 @@ impl<'a> Parsed<'a> {
         faults
     }
 
-    /// `super::` hides which layer is meant. Tests and modules written inside this file
-    /// may use it: there it means this file.
+    /// `super::` hides which layer is meant. Tests and inline modules may use it: there it means
+    /// this file.
     fn supers(&self, tests_only: bool) -> Vec<Fault> {
         let inline = inline_modules(&self.code);
         paths(&self.code, "super::")
@@ -212,8 +211,7 @@ impl<'a> Parsed<'a> {
     }
 }
 
-/// Every path in `code` that begins with `start`. `pub(in crate::…)` says who may
-/// look, not what is used, so it is no import.
+/// Every path in `code` that begins with `start`. `pub(in crate::…)` is a visibility and no import.
 pub(crate) fn paths<'a>(code: &'a str, start: &str) -> Vec<Named<'a>> {
     code.match_indices(start)
         .filter(|(offset, _)| {
@@ -252,14 +250,14 @@ mod tests {
     const LIB: &str = "pub mod a;\nmod b;\npub mod c;\npub use b::Thing;\n";
 
     #[test]
-    fn a_module_may_use_what_stands_above_it() {
+    fn a_module_may_import_from_modules_above_it() {
         check("use crate::a::One;\n", 0);
         check("fn f() -> crate::a::One { crate::a::one() }\n", 0);
         check("use crate::b::Own;\n", 0);
     }
 
     #[test]
-    fn a_module_that_looks_down_is_a_fault() {
+    fn an_import_from_a_module_below_is_a_fault() {
         check("use crate::c::Late;\n", 1);
         check("fn f() { crate::c::late(); }\n", 1);
         check("// crate::c is below.\nfn f() -> &'static str { \"crate::c::x\" }\n", 0);
@@ -267,19 +265,19 @@ mod tests {
     }
 
     #[test]
-    fn tests_may_look_down_but_not_through_the_root() {
+    fn tests_may_import_from_below_but_not_through_the_root() {
         check("#[cfg(test)]\nmod tests {\n    use super::*;\n    use crate::c::Late;\n}\n", 0);
         check("#[cfg(test)]\nmod tests {\n    use crate::Thing;\n}\n", 1);
     }
 
     #[test]
-    fn a_root_re_export_is_a_fault_and_a_macro_is_not() {
+    fn an_import_of_a_root_re_export_is_a_fault_and_of_a_macro_is_not() {
         check("use crate::Thing;\n", 1);
         check("crate::id!(A);\n", 0);
     }
 
     #[test]
-    fn imports_name_one_module_a_line() {
+    fn each_import_line_names_one_module() {
         check("use crate::{a, b};\n", 1);
         check("use crate::*;\n", 1);
         check("use crate::a::{One, Two};\n", 0);
@@ -289,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn super_is_for_tests_and_inline_modules() {
+    fn super_is_allowed_in_tests_and_inline_modules() {
         check("use super::a::One;\n", 1);
         check("mod inner {\n    use super::One;\n}\n", 0);
         check("pub(super) fn f() {}\n", 0);
@@ -301,13 +299,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_nobody_declares_is_a_fault() {
+    fn a_file_without_a_mod_line_is_a_fault() {
         let files = [Source::new("x/src/lib.rs", LIB), Source::new("x/src/lost.rs", "")];
         assert_eq!(super::check("x/src", &files).len(), 1);
     }
 
     #[test]
-    fn children_of_a_directory_stand_in_order_too() {
+    fn children_of_a_directory_module_are_ordered_too() {
         let nested = |text: &str| {
             let files = [
                 Source::new("x/src/lib.rs", "mod a;\nmod dir;\n"),
@@ -322,7 +320,7 @@ mod tests {
         assert_eq!(nested("use crate::dir::two::Two;\n"), 1);
     }
 
-    /// Judges `text` as module `b` between `a` and `c`.
+    /// Checks `text` as module `b` between `a` and `c`.
     #[track_caller]
     fn check(text: &str, want: usize) {
         let files = [

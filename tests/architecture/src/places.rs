@@ -1,10 +1,10 @@
-//! No file names a place on somebody's machine: what is written must be true for
-//! everybody who clones the project.
+//! Machine-path rule: no file names a path of one developer's machine, since the text must be true
+//! in every clone.
 
 use crate::fault::Fault;
 use crate::tree::Source;
 
-/// Judges one file. Standards that we carry unchanged (`wit/deps`) are not ours to mend.
+/// Checks one file. Standards that are copied unchanged (`wit/deps`) are exempt.
 #[must_use]
 pub fn check(file: &Source) -> Vec<Fault> {
     if file.path.starts_with("wit/deps/") {
@@ -25,7 +25,7 @@ pub fn check(file: &Source) -> Vec<Fault> {
     faults
 }
 
-/// Built from parts, so that this file does not name them.
+/// Assembled from parts, so that this file does not contain them.
 fn places() -> Vec<String> {
     let mut places: Vec<String> =
         ["home", "root", "work"].iter().map(|name| format!("/{name}/")).collect();
@@ -33,7 +33,7 @@ fn places() -> Vec<String> {
     places
 }
 
-/// Whether `place` begins here: `a/work/b` and `unshared/` name something else.
+/// Whether `place` begins here: `a/work/b` and `unshared/` are other paths.
 fn stands_in(line: &str, place: &str) -> bool {
     line.match_indices(place).any(|(offset, _)| {
         let before = line.get(..offset).and_then(|text| text.chars().next_back());
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_on_one_machine_is_a_fault() {
+    fn a_path_of_one_machine_is_a_fault() {
         check(&["see ", "/home", "/ann/notes"].concat(), 1);
         check(&["\"", "/root", "/.cargo\""].concat(), 1);
         check(&["`", "/work", "/main`"].concat(), 1);
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_only_look_like_one_pass() {
+    fn similar_words_pass() {
         check("docs/homework/home", 0);
         check("components/work/src", 0);
         check("https://example.net/root", 0);

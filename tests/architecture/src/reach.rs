@@ -1,10 +1,11 @@
-//! What a part of a crate must not reach: neither by itself nor by way of what it imports.
+//! Reachability rule: modules that a part of a crate must not import, directly or through its
+//! imports.
 //!
-//! The order of modules (`order`) says which way imports point; this says where some of them may
-//! never arrive. Followed are the paths that stand in the code, from file to file; a type that is
-//! handed over as an argument is named where it is used, and so is seen. Tests may look anywhere.
+//! The order of modules (`order`) gives the direction of imports; this rule forbids some targets
+//! altogether. It follows the paths in the code from file to file; the type of an argument is named
+//! where it is used, and so is found. Tests may import anything.
 //!
-//! Invariant: a fault names the whole way, so that it is clear which import to take out.
+//! Invariant: a fault lists the whole chain of imports, so that it is clear which one to remove.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -14,19 +15,19 @@ use crate::fault::Fault;
 use crate::order::{Named, paths};
 use crate::tree::Source;
 
-/// One boundary.
+/// A boundary inside a crate.
 #[derive(Clone, Copy, Debug)]
 pub struct Boundary {
     /// The directory of the crate's `lib.rs`.
     pub root: &'static str,
-    /// Modules of the crate that must stay outside.
+    /// Modules of the crate that must not reach the forbidden paths.
     pub from: &'static [&'static str],
-    /// Paths that they must not reach: those that begin with `crate::` lie in the same crate.
+    /// The forbidden paths; those that begin with `crate::` are in the same crate.
     pub never: &'static [&'static str],
     pub reason: &'static str,
 }
 
-/// What reads messages knows nothing of what sends them.
+/// Reading of messages must not reach sending.
 pub const READING: Boundary = Boundary {
     root: "host/engine/src",
     from: &["messages", "imap_pool", "login"],
@@ -34,15 +35,15 @@ pub const READING: Boundary = Boundary {
     reason: "reading knows neither the outbox nor the filters",
 };
 
-/// A place that the code of a file names.
+/// A path in the code of a file.
 #[derive(Debug)]
 struct Import {
     line: usize,
-    /// As it is written, with the crate in front.
+    /// As written, with the crate's name in front.
     path: String,
 }
 
-/// Judges one boundary; `files` may hold other crates too.
+/// Checks one boundary; `files` may contain other crates, too.
 #[must_use]
 pub fn check(boundary: &Boundary, files: &[Source]) -> Vec<Fault> {
     let crate_files: BTreeMap<&str, Vec<Import>> = files
@@ -68,11 +69,11 @@ pub fn check(boundary: &Boundary, files: &[Source]) -> Vec<Fault> {
     faults
 }
 
-/// The shortest way from this file to each place that it must not reach.
+/// The shortest chain of imports from this file to each forbidden path.
 fn judge(boundary: &Boundary, files: &BTreeMap<&str, Vec<Import>>, start: &str) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut seen = vec![start];
-    // The file, the way to it, and the line of the first import on that way.
+    // The file, the chain to it, and the line of the first import in that chain.
     let mut waiting = VecDeque::from([(start, vec![start.to_owned()], None)]);
     while let Some((file, way, first)) = waiting.pop_front() {
         for import in files.get(file).into_iter().flatten() {
@@ -107,7 +108,7 @@ fn imports(inner: &str, text: &str) -> Vec<Import> {
     for start in ["crate::", "model::"] {
         add(&mut found, &code, &tests, start, start.trim_end_matches(':'));
     }
-    // What a file declares it may name without `crate::`.
+    // A module that the file declares can be named without `crate::`.
     let own = inner.trim_end_matches(".rs").trim_end_matches("/mod");
     let here = match own {
         "lib" | "main" => "crate".to_owned(),
@@ -132,7 +133,7 @@ fn add(found: &mut Vec<Import>, code: &str, tests: &[Range<usize>], start: &str,
     }
 }
 
-/// A path with a group behind it is one path for each name of the group.
+/// A path with a group after it is one path for each name of the group.
 fn spread(stem: &str, named: &Named<'_>) -> Vec<String> {
     let Some(group) = named.rest.strip_prefix("::{").and_then(|rest| rest.split(';').next()) else {
         return vec![stem.to_owned()];
@@ -145,7 +146,7 @@ fn spread(stem: &str, named: &Named<'_>) -> Vec<String> {
         .collect()
 }
 
-/// Whether a path is `place` or lies below it.
+/// Whether a path is `place` or below it.
 fn within(path: &str, place: &str) -> bool {
     path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
@@ -154,7 +155,7 @@ fn belongs(file: &str, module: &str) -> bool {
     file.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// The file that defines what lies at a path of the crate: the longest one that exists.
+/// The file that defines a path of the crate: the longest prefix that exists as a file.
 fn file_of<'a>(files: &BTreeMap<&'a str, Vec<Import>>, path: &str) -> Option<&'a str> {
     let mut place = path.strip_prefix("crate::")?.replace("::", "/");
     loop {
@@ -180,7 +181,7 @@ mod tests {
     };
 
     #[test]
-    fn what_keeps_to_its_side_passes() {
+    fn imports_on_the_same_side_pass() {
         assert_eq!(judged("use crate::ports::Clock;\nuse model::port::clock::Clock;\n"), []);
         assert_eq!(
             judged("// crate::outbox is not ours.\nconst A: &str = \"crate::outbox\";\n"),
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn an_import_of_the_other_side_is_a_fault() {
+    fn an_import_across_the_boundary_is_a_fault() {
         found(
             "//! Reads.\nuse crate::outbox::Driver;\n",
             "x/src/messages/reader.rs:2: reaches `crate::outbox`",
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn an_import_of_an_import_is_a_fault_that_names_the_way() {
+    fn an_indirect_import_is_a_fault_that_lists_the_chain() {
         found(
             "use crate::desk::Desk;\n",
             "(messages/reader -> desk/mod -> desk/drawer -> crate::outbox::Driver): it reads",
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_that_is_gone_is_a_fault() {
+    fn a_boundary_of_a_missing_module_is_a_fault() {
         assert_eq!(check(&BOUNDARY, &[Source::new("x/src/lib.rs", "")]).len(), 1);
     }
 
@@ -229,7 +230,7 @@ mod tests {
         )
     }
 
-    /// The text is judged in `messages/reader.rs`, and what its parent says of it is the same.
+    /// Checks the text as `messages/reader.rs`, below a parent that declares it.
     #[track_caller]
     fn found(text: &str, want: &str) {
         let faults: Vec<String> = judged(text).iter().map(Fault::to_string).collect();

@@ -1,11 +1,11 @@
-//! Every dependency says why it is here, in the root manifest, where it is chosen.
+//! Dependency-reason rule: every dependency has a comment with its reason in the root manifest.
 //!
-//! Lines of text, not TOML: what is judged are the comments, which a parser drops.
+//! The manifest is read as lines of text, since a TOML parser would drop the comments.
 
 use crate::fault::Fault;
 
-/// The root manifest: each line of `[workspace.dependencies]` that is not one of our
-/// own crates carries a reason, or stands in a block that opens with one.
+/// Checks the root manifest: each line of `[workspace.dependencies]`, other than our own crates,
+/// has a reason, or is in a block that begins with one.
 #[must_use]
 pub fn check_root(file: &str, text: &str) -> Vec<Fault> {
     let mut faults = Vec::new();
@@ -29,7 +29,7 @@ pub fn check_root(file: &str, text: &str) -> Vec<Fault> {
     faults
 }
 
-/// A member's manifest: versions are chosen in the root, where the reasons stand.
+/// Checks a member's manifest: versions are chosen in the root, beside the reasons.
 #[must_use]
 pub fn check_member(file: &str, text: &str) -> Vec<Fault> {
     let mut faults = Vec::new();
@@ -56,7 +56,7 @@ fn is_own(line: &str) -> bool {
     line.contains("path = \"")
 }
 
-/// The text behind a `#` that stands outside of a string.
+/// The text after a `#` outside of a string.
 fn reason(line: &str) -> Option<&str> {
     let mut quoted = false;
     let hash = line.char_indices().find(|(_, c)| {
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reason_stands_on_the_line_or_above_its_block() {
+    fn a_reason_is_on_the_line_or_above_its_block() {
         check("http = \"1\" # HTTP types without I/O", 0);
         check("# Vocabulary.\nhttp = \"1\"\nbytes = \"1\"", 0);
         check("model = { path = \"host/model\" }", 0);

@@ -1,23 +1,23 @@
-//! The shape of a file: short enough to read in one sitting, and opened by a word
-//! about what it is and what it refuses to know.
+//! File-shape rules: the size of a file, its opening comment, and the number of files beside a
+//! crate's root.
 
 use crate::code::{code_only, line_of, test_ranges};
 use crate::fault::Fault;
 use crate::tree::Source;
 
-/// More than this and a file has two subjects. Aim at 120 to 350.
+/// Maximum number of lines of a file. Aim at 120 to 350.
 pub const MOST_LINES: usize = 500;
 
-/// The mailroom is a helper for `dev` and tests; past this it has become a product.
+/// Maximum size of the mailroom, which is a helper for `dev` and tests.
 pub const MOST_MAILROOM_LINES: usize = 4_100;
 
-/// More files than this beside `lib.rs` and a reader finds no entrance: what belongs together gets a folder.
+/// Maximum number of files beside `lib.rs`: files that belong together get a folder.
 pub const MOST_ROOT_FILES: usize = 15;
 
-/// Guests are empty on every other target, and say so before anything else.
+/// Guests are empty on every other target, and say so in their first lines.
 const GUEST_GATE: &str = "#![cfg(target_family = \"wasm\")]";
 
-/// Size and opening of one Rust file.
+/// Checks size and opening comment of one Rust file.
 #[must_use]
 pub fn check(file: &Source) -> Vec<Fault> {
     let mut faults = Vec::new();
@@ -45,14 +45,14 @@ pub fn check(file: &Source) -> Vec<Fault> {
     faults
 }
 
-/// `.ci/run` starts no documentation tests: there are none, and asking each crate takes a minute.
+/// `.ci/run` runs no documentation tests: there are none, and asking each crate takes a minute.
 fn check_examples(file: &Source) -> Vec<Fault> {
     let opens = |line: &str| {
         let text = line.trim_start();
         let text = text.strip_prefix("///").or_else(|| text.strip_prefix("//!"));
         text.is_some_and(|text| text.trim_start().starts_with("```"))
     };
-    // Every second one closes a block.
+    // Every second fence closes a block.
     let fences = file.text.lines().enumerate().filter(|(_, line)| opens(line)).step_by(2);
     fences
         .filter(|(_, line)| !line.trim_end().ends_with("```text"))
@@ -64,7 +64,7 @@ fn check_examples(file: &Source) -> Vec<Fault> {
         .collect()
 }
 
-/// The files beside a crate's `lib.rs` or `main.rs`, and it. `root` is their directory.
+/// Checks the number of files beside a crate's `lib.rs` or `main.rs`. `root` is their directory.
 #[must_use]
 pub fn check_root(root: &str, files: &[Source]) -> Vec<Fault> {
     let beside = |file: &&Source| {
@@ -84,8 +84,8 @@ pub fn check_root(root: &str, files: &[Source]) -> Vec<Fault> {
     )]
 }
 
-/// What tests share is a crate (`tests/testkit`): a file that `#[path]` includes is compiled once
-/// for each binary, and half of it is dead code there. A build script cannot use that crate.
+/// Tests share code through a crate (`tests/testkit`): a file that `#[path]` includes is compiled
+/// once for each binary, and is half dead code there. A build script cannot use that crate.
 #[must_use]
 pub fn check_includes(file: &Source) -> Vec<Fault> {
     let of_tests = ["tests/", "benches/"].iter().any(|start| file.path.starts_with(start));
@@ -101,7 +101,7 @@ pub fn check_includes(file: &Source) -> Vec<Fault> {
         .collect()
 }
 
-/// The mailroom as a whole, without its tests.
+/// Checks the size of the mailroom, without its tests.
 #[must_use]
 pub fn check_mailroom(files: &[Source]) -> Vec<Fault> {
     let count: usize = files
@@ -133,13 +133,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_opens_with_its_purpose_passes() {
+    fn a_file_with_an_opening_comment_passes() {
         judge("//! What it is.\nfn a() {}\n", 0);
         judge("#![cfg(target_family = \"wasm\")]\n//! A guest.\n", 0);
     }
 
     #[test]
-    fn a_file_without_purpose_is_a_fault() {
+    fn a_file_without_an_opening_comment_is_a_fault() {
         judge("", 1);
         judge("use std::fmt;\n//! Too late.\n", 1);
         judge("#![cfg(target_family = \"wasm\")]\nfn a() {}\n", 1);
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn an_example_that_nobody_runs_is_a_fault() {
+    fn a_documentation_test_is_a_fault() {
         judge("//! What it is.\n//!\n//! ```text\n//! a picture\n//! ```\n", 0);
         judge("//! What it is.\n//!\n//! ```\n//! assert!(true);\n//! ```\n", 1);
         judge(
@@ -157,14 +157,14 @@ mod tests {
     }
 
     #[test]
-    fn the_line_after_the_last_allowed_one_is_a_fault() {
+    fn a_file_with_one_line_too_many_is_a_fault() {
         let lines = |count: usize| format!("//! Long.\n{}", "\n".repeat(count - 1));
         judge(&lines(MOST_LINES), 0);
         judge(&lines(MOST_LINES + 1), 1);
     }
 
     #[test]
-    fn a_mailroom_that_outgrows_its_purpose_is_a_fault() {
+    fn a_mailroom_above_its_maximum_size_is_a_fault() {
         let file = |lines: usize| {
             let tests = "#[cfg(test)]\nmod tests {\n}";
             Source::new("host/mailroom/src/imap.rs", &format!("{}{tests}", "\n".repeat(lines)))
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_test_that_includes_a_file_of_another_is_a_fault() {
+    fn a_path_attribute_in_a_test_is_a_fault() {
         let include = |path: &str| {
             let text = "//! A test.\n// #[path = \"a.rs\"]\n#[path = \"../other/a.rs\"]\nmod a;\n";
             check_includes(&Source::new(path, text))

@@ -1,17 +1,16 @@
-//! The files of the project, read once.
+//! The source files of the project, read once.
 //!
-//! Walks the directory instead of asking git, so that a new file is judged before
-//! it is committed and an unpacked archive can be tested too. Refuses to look into
-//! build products and hidden directories.
+//! The directory is walked without git, so that a new file is checked before it is committed, and
+//! an unpacked archive can be tested, too. Build output and hidden directories are skipped.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// One text file.
+/// A text file.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// Relative to the root of the project, with `/` on every system.
+    /// The path relative to the root of the project, with `/` on every system.
     pub path: String,
     pub text: String,
 }
@@ -28,8 +27,8 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Every UTF-8 file under `start`, a path relative to `root`; `""` is everything.
-/// Other files are data (mail in old encodings, binaries) and are left out.
+/// Every UTF-8 file below `start`, a path relative to `root`; `""` is everything. Other files are
+/// data (mail in other charsets, binaries) and are left out.
 ///
 /// # Errors
 /// When a directory or a file cannot be read.
@@ -46,7 +45,7 @@ pub fn texts(root: &Path, start: &str) -> io::Result<Vec<Source>> {
             let kind = entry.file_type()?;
             if kind.is_dir() && !name.starts_with('.') && name != "target" {
                 waiting.push(path);
-            // In a second working tree git keeps a file here that says where the first one is.
+            // In a second working tree, git keeps a file with the path of the first one here.
             } else if kind.is_file()
                 && name != ".git"
                 && let Some(text) = text_of(&entry.path())?
@@ -59,8 +58,8 @@ pub fn texts(root: &Path, start: &str) -> io::Result<Vec<Source>> {
     Ok(found)
 }
 
-/// None for a file that is not UTF-8, and for one that a colleague's editor removed
-/// between the listing and this read.
+/// None for a file that is not UTF-8, and for one that was removed between the listing and this
+/// read.
 fn text_of(path: &Path) -> io::Result<Option<String>> {
     match fs::read(path) {
         Ok(bytes) => Ok(String::from_utf8(bytes).ok()),
@@ -69,7 +68,7 @@ fn text_of(path: &Path) -> io::Result<Option<String>> {
     }
 }
 
-/// The Rust files of the project: everything that people wrote, wherever it stands.
+/// The Rust files of the project's source directories.
 ///
 /// # Errors
 /// When a directory or a file cannot be read.
@@ -86,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_walk_finds_this_file_and_no_build_product() {
+    fn the_walk_finds_this_file_and_no_build_output() {
         let files = rust_files(&root()).unwrap();
         assert!(files.iter().any(|file| file.path == "tests/architecture/src/tree.rs"));
         assert!(files.iter().all(|file| !file.path.contains("target/")));

@@ -1,16 +1,16 @@
-//! The walls between crates: who may depend on what, in one table.
+//! Dependency rules: which crate may depend on which, in one table.
 //!
-//! A heavy dependency has one owner, so that it can be replaced, audited and kept out
-//! of what must stay simple. Judged from `cargo metadata`, direct dependencies only.
-//! Development dependencies are free, except that `engine` stays without sockets even
-//! in its tests. Crates under `tests/`, `benches/` and `fuzz/` are not the product.
+//! A heavy dependency has one owner, so that it can be replaced and audited. The rule checks direct
+//! dependencies from `cargo metadata`. Development dependencies are free, except that `engine` has
+//! no sockets even in its tests. Crates under `tests/`, `benches/` and `fuzz/` are not part of the
+//! product.
 
 use serde::Deserialize;
 
 use crate::fault::Fault;
 
-/// A dependency outside the project, and the packages that may name it. A name that
-/// ends in `*` stands for every crate that begins so.
+/// An external dependency, and the packages that may name it. A name that ends in `*` stands for
+/// every crate with that prefix.
 const OWNERS: &[(&str, &[&str])] = &[
     ("wasmtime*", &["runtime"]),
     ("wasmparser", &["runtime"]),
@@ -32,7 +32,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("tokio", &["engine", "net", "mail", "store", "runtime", "mailroom", "postlet"]),
 ];
 
-/// What each package of the product may use of the project itself.
+/// The crates of the project that each package of the product may use.
 const INSIDE: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("engine", &["model"]),
@@ -46,22 +46,22 @@ const INSIDE: &[(&str, &[&str])] = &[
     ("kit", &[]),
 ];
 
-/// What a guest may use of the project: it knows WIT, never the host's types.
+/// The crates of the project that a guest may use: it knows WIT, never the host's types.
 const GUEST: &[&str] = &["kit"];
 
-/// Only these open sockets.
+/// The only packages that open sockets.
 const DIALLERS: &[&str] = &["net", "mailroom", "postlet"];
 
-/// What would give `engine` a socket, even in its tests.
+/// Dependencies that would give `engine` a socket, even in its tests.
 const SOCKETS: &[&str] = &["net", "mail", "mailroom", "hyper", "hyper-util", "tokio-rustls"];
 
-/// The part of `cargo metadata`'s answer that the walls need.
+/// The part of `cargo metadata`'s output that the rules need.
 #[derive(Debug, Deserialize)]
 pub struct Metadata {
     pub packages: Vec<Package>,
 }
 
-/// One package of the workspace.
+/// A package of the workspace.
 #[derive(Debug, Deserialize)]
 pub struct Package {
     pub name: String,
@@ -69,19 +69,18 @@ pub struct Package {
     pub dependencies: Vec<Dependency>,
 }
 
-/// One line under `[dependencies]` or its sisters.
+/// An entry of `[dependencies]`, `[dev-dependencies]` or `[build-dependencies]`.
 #[derive(Debug, Deserialize)]
 pub struct Dependency {
     pub name: String,
-    /// None is a normal one, else `dev` or `build`.
+    /// None for a normal dependency, else `dev` or `build`.
     pub kind: Option<String>,
     /// Set when the dependency is a crate of the project.
     pub path: Option<String>,
     pub features: Vec<String>,
 }
 
-/// Judges one package. `manifest` is its place relative to the project, `text` what
-/// stands there.
+/// Checks one package. `manifest` is its path relative to the project, `text` its content.
 #[must_use]
 pub fn check(package: &Package, manifest: &str, text: &str) -> Vec<Fault> {
     let kin = Kin::of(&package.name, manifest);
@@ -106,11 +105,11 @@ pub fn check(package: &Package, manifest: &str, text: &str) -> Vec<Fault> {
     faults
 }
 
-/// What kind of package this is, by its place.
+/// The kind of a package, by its path.
 enum Kin {
-    /// May use these of the project.
+    /// A package of the product, which may use these crates of the project.
     Product(&'static [&'static str]),
-    /// Tests and benches: what they measure, they may name.
+    /// Tests and benches, which may use any.
     Free,
     Unknown,
 }
@@ -197,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_owner_may_name_its_crate_and_others_may_not() {
+    fn only_the_owner_of_a_dependency_may_name_it() {
         check_edge("runtime", "host/runtime/Cargo.toml", &edge("wasmtime-wasi"), 0);
         check_edge("engine", "host/engine/Cargo.toml", &edge("wasmtime-wasi"), 1);
         check_edge("mime-component", "components/mime/Cargo.toml", &edge("mail-parser"), 0);
@@ -206,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn host_crates_meet_only_in_model() {
+    fn host_crates_depend_on_model_only() {
         check_edge("mail", "host/mail/Cargo.toml", &ours("model"), 0);
         check_edge("mail", "host/mail/Cargo.toml", &ours("net"), 1);
         check_edge("model", "host/model/Cargo.toml", &ours("engine"), 1);
@@ -214,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_knows_the_kit_and_no_host_crate() {
+    fn a_guest_may_use_the_kit_and_no_host_crate() {
         check_edge("send-component", "components/send/Cargo.toml", &ours("kit"), 0);
         check_edge("send-component", "components/send/Cargo.toml", &ours("model"), 1);
         check_edge("hostile-guest", "tests/guests/hostile/Cargo.toml", &ours("model"), 1);
@@ -236,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_diallers_open_sockets() {
+    fn only_listed_packages_open_sockets() {
         check_edge("net", "host/net/Cargo.toml", &tokio("net"), 0);
         check_edge("mail", "host/mail/Cargo.toml", &tokio("net"), 1);
         check_edge("engine", "host/engine/Cargo.toml", &tokio("sync"), 0);
@@ -244,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_crate_of_the_product_needs_a_row() {
+    fn a_new_crate_of_the_product_needs_an_entry() {
         let package = |dependencies| Package {
             name: "utils".to_owned(),
             manifest_path: String::new(),
@@ -254,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_is_the_one_that_names_the_dependency() {
+    fn a_fault_names_the_line_of_the_dependency() {
         let text = "[dependencies]\nhyper-util = {}\nhyper = {}\n";
         assert_eq!(line_naming(text, "hyper"), 3);
     }

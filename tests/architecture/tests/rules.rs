@@ -1,4 +1,4 @@
-//! Every house rule over the whole tree. A failure lists file, line and what to do.
+//! Every architecture rule over the whole tree. A failure lists file, line and correction.
 #![expect(clippy::unwrap_used, reason = "a test that cannot read the tree has failed")]
 
 use std::path::Path;
@@ -11,7 +11,7 @@ use architecture::{codes, order, places, reach, reasons, shape, walls};
 use model::problem::Code;
 
 #[test]
-fn every_file_is_short_and_says_what_it_is() {
+fn every_file_is_short_and_has_an_opening_comment() {
     let files = rust_files(&root()).unwrap();
     assert!(files.len() > 10, "found only {} files: the walk is broken", files.len());
     hold(&files.iter().flat_map(shape::check).collect::<Vec<_>>());
@@ -30,7 +30,7 @@ fn the_root_of_a_crate_has_few_files() {
 }
 
 #[test]
-fn tests_share_crates_and_not_files() {
+fn tests_include_no_files_by_path() {
     let files = rust_files(&root()).unwrap();
     hold(&files.iter().flat_map(shape::check_includes).collect::<Vec<_>>());
 }
@@ -49,7 +49,7 @@ fn imports_point_up_the_reading_order() {
 }
 
 #[test]
-fn crates_stay_behind_their_walls() {
+fn crates_depend_only_on_what_they_may() {
     let root = root().canonicalize().unwrap();
     let metadata = metadata(&root);
     assert!(metadata.packages.len() > 10, "cargo metadata names too few packages");
@@ -63,7 +63,7 @@ fn crates_stay_behind_their_walls() {
 }
 
 #[test]
-fn every_dependency_says_why_it_is_here() {
+fn every_dependency_has_a_reason() {
     let manifests = manifests();
     let judge = |file: &Source| match file.path.as_str() {
         "Cargo.toml" => reasons::check_root(&file.path, &file.text),
@@ -73,13 +73,13 @@ fn every_dependency_says_why_it_is_here() {
 }
 
 #[test]
-fn no_file_names_a_place_on_one_machine() {
+fn no_file_names_a_path_of_one_machine() {
     let files = texts(&root(), "").unwrap();
     hold(&files.iter().flat_map(places::check).collect::<Vec<_>>());
 }
 
 #[test]
-fn every_problem_code_is_explained() {
+fn every_problem_code_is_documented() {
     let page = "docs/problems.md";
     let text = std::fs::read_to_string(root().join(page)).unwrap();
     let table: Vec<codes::Row> =
@@ -94,7 +94,7 @@ fn manifests() -> Vec<Source> {
     files
 }
 
-/// Direct dependencies only: no lock file is written and no network is asked.
+/// Direct dependencies only: no lock file is written and no network is used.
 fn metadata(root: &Path) -> Metadata {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])

@@ -1,4 +1,4 @@
-//! Calls that read or change mail, and what has to hold of each whatever the server does.
+//! Calls that read or change mail, with the properties that must hold whatever the server does.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use tokio::time::Instant;
 use crate::cell::{Cell, Start, cells};
 use crate::world::{ANN, Setting, World, inbox, on_an_owned_clock};
 
-/// The message that the call is about, and one that it is not about.
+/// The message of the call, and another one that it must not change.
 const TARGET: &str = "target";
 const BYSTANDER: &str = "bystander";
 /// Longer than any call could take, in the test's own time.
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
 
-/// What is called.
+/// The kind of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// `GET …/messages`.
@@ -42,14 +42,14 @@ pub enum Kind {
     Expunge,
 }
 
-/// A call in a setting.
+/// A call with the settings of the server.
 #[derive(Clone, Copy, Debug)]
 pub struct Call {
-    /// For whoever reads a failure.
+    /// The name, for messages of failed tests.
     pub name: &'static str,
-    /// What is called.
+    /// The kind of the call.
     pub kind: Kind,
-    /// How the server is reached, and what it lacks.
+    /// How the server is reached, and what it does not offer.
     pub setting: Setting,
 }
 
@@ -74,7 +74,7 @@ pub const READING: [Call; 5] = [
     },
 ];
 
-/// Logins and nothing else.
+/// Logins only.
 pub const VERIFYING: [Call; 2] = [
     call("verify", Kind::Verify),
     Call {
@@ -99,7 +99,7 @@ pub const CHANGING: [Call; 6] = [
 ];
 
 impl Call {
-    /// Every fault at every step that the call comes to when nothing goes wrong.
+    /// Every fault at every step of the call.
     #[must_use]
     pub fn cells(self, start: Start) -> Vec<Cell> {
         cells(self.name, start, [Protocol::Imap, Protocol::Smtp], |protocol| {
@@ -107,10 +107,10 @@ impl Call {
         })
     }
 
-    /// The steps that the call comes to when nothing goes wrong.
+    /// The steps of the call without a fault.
     ///
     /// # Panics
-    /// When something does.
+    /// When the call fails.
     #[must_use]
     pub fn steps(self, start: Start, protocol: Protocol) -> BTreeSet<&'static str> {
         let mut steps = BTreeSet::new();
@@ -124,10 +124,10 @@ impl Call {
         steps
     }
 
-    /// Plays one cell; says what was wrong.
+    /// Runs one cell of the matrix.
     ///
     /// # Errors
-    /// With the cell and what did not hold.
+    /// The cell, and the property that does not hold.
     pub fn play(self, cell: &Cell) -> Result<(), String> {
         let mut outcome = Err("it never ended".to_owned());
         on_an_owned_clock(async {
@@ -191,22 +191,22 @@ impl Call {
                 let account = &world.grant.account;
                 world.engine.forget(&account.tenant, &account.id).await;
             }
-            // What the session knows is old enough to be asked for again.
+            // The session's state is old enough to be refreshed.
             Start::Warm => tokio::time::sleep(Duration::from_secs(2)).await,
         }
         Stage { world, target, bystander }
     }
 
-    /// Whether this cell's refusal has to be told. A session that lay idle may answer nonsense
-    /// because it is dead: what changes nothing is then asked once more.
+    /// Whether a refusal in this cell must be reported. An idle session may respond BAD because it
+    /// is dead: commands that change nothing are then repeated once.
     fn must_fail(self, cell: &Cell) -> bool {
         let courtesy = matches!((cell.step, &cell.fault), ("ID", Fault::No(_) | Fault::Bad(_)))
             || matches!(cell.step, "LOGOUT" | "QUIT");
         let once = cell.start == Start::Warm;
         let asked_again = once && matches!(cell.fault, Fault::Bad(_)) && !changes(cell.step);
-        // One mailbox of many that cannot be counted does not hide the others.
+        // One mailbox whose counters fail does not hide the others.
         let one_of_many = once && cell.step == "STATUS";
-        // A page that ends in NO is asked for in pieces.
+        // A page whose FETCH ends in NO is fetched message by message.
         let in_pieces = once
             && matches!((cell.step, &cell.fault, self.kind), ("FETCH", Fault::No(_), Kind::List));
         cell.is_refusal() && !courtesy && !asked_again && !one_of_many && !in_pieces
@@ -257,7 +257,7 @@ impl Call {
         }
     }
 
-    /// What lies in the mailboxes fits to what was told, and nothing is lost or there twice.
+    /// The mailboxes agree with the result, and no message is lost or duplicated.
     fn effect(self, world: &World, subject: &str, told: Told) -> Result<(), String> {
         let elsewhere = if self.kind == Kind::Trash { "Trash" } else { "Archive" };
         let here = world.flags(ANN, "INBOX", subject);
@@ -265,7 +265,7 @@ impl Call {
         let done = told == Told::Done;
         let flagged = || here.iter().any(|flags| flags.iter().any(|flag| flag == "\\Flagged"));
         let holds = match self.kind {
-            // Not even \Seen is left behind.
+            // Not even \Seen is set.
             Kind::List | Kind::Fetch | Kind::Mailboxes | Kind::Verify => {
                 (count, there) == (1, 0) && here.iter().all(Vec::is_empty)
             }
@@ -273,7 +273,8 @@ impl Call {
             Kind::Copy => count == 1 && there <= 1 && (there == 1 || !done),
             Kind::Expunge => there == 0 && count <= 1 && (count == 0 || !done),
             Kind::Move | Kind::Trash if done => (count, there) == (0, 1),
-            // RFC 6851 §3.3: in pieces, so that it may lie in both. In neither it may never be.
+            // RFC 6851 §3.3: COPY and EXPUNGE, so that it may be in both mailboxes, but never in
+            // neither.
             Kind::Move if self.setting.without.contains(&"MOVE") => {
                 count <= 1 && there <= 1 && count + there >= 1
             }
@@ -294,7 +295,7 @@ struct Stage {
     bystander: String,
 }
 
-/// What the caller was told.
+/// The result of the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
     Done,

@@ -1,4 +1,5 @@
-//! Submissions: accepted once, delivered once, or the doubt is told.
+//! Submissions in the fault matrix: accepted once, delivered once, or marked as a possible
+//! duplicate.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,28 +16,28 @@ use crate::cell::{Cell, Start, cells};
 use crate::world::{ANN, BO, Setting, World, on_an_owned_clock};
 
 const TARGET: &str = "target";
-/// Longer than the mailroom's warm session is kept, and than a copy to Sent may take.
+/// Longer than an idle SMTP session is kept, and than a copy to Sent may take.
 const SETTLING: Duration = Duration::from_secs(130);
-/// For the retries after the server behaves again.
+/// Time for retries after the fault has ended.
 const RETRIES: Duration = Duration::from_secs(10 * 60);
 /// Longer than a cell could take, in the test's own time.
 const PATIENCE: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// What was sent over the session before.
+/// The outcome of the previous message of the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Before {
-    /// A message that arrived.
+    /// It was delivered.
     Delivered,
-    /// A message that nobody took: its transaction has to be reset.
+    /// It was refused: the transaction is reset.
     Refused,
 }
 
-/// A send in a setting.
+/// A submission with the settings of the servers.
 #[derive(Clone, Copy, Debug)]
 pub struct Parcel {
-    /// For whoever reads a failure.
+    /// The name, for messages of failed tests.
     pub name: &'static str,
-    /// What a warm session was used for.
+    /// The previous message of the session.
     pub before: Before,
     /// How the servers are reached.
     pub setting: Setting,
@@ -54,7 +55,7 @@ pub const PARCELS: [Parcel; 3] = [
 ];
 
 impl Parcel {
-    /// Every fault at every step that the send comes to when nothing goes wrong.
+    /// Every fault at every step of the submission.
     #[must_use]
     pub fn cells(self, start: Start) -> Vec<Cell> {
         cells(self.name, start, [Protocol::Smtp, Protocol::Imap], |protocol| {
@@ -62,10 +63,10 @@ impl Parcel {
         })
     }
 
-    /// The steps that the send, and what follows it, comes to when nothing goes wrong.
+    /// The steps of the submission and of its sent copy, without a fault.
     ///
     /// # Panics
-    /// When something does.
+    /// When the submission fails.
     #[must_use]
     pub fn steps(self, start: Start, protocol: Protocol) -> BTreeSet<&'static str> {
         let mut steps = BTreeSet::new();
@@ -81,10 +82,10 @@ impl Parcel {
         steps
     }
 
-    /// Plays one cell; says what was wrong.
+    /// Runs one cell of the matrix.
     ///
     /// # Errors
-    /// With the cell and what did not hold.
+    /// The cell, and the property that does not hold.
     pub fn play(self, cell: &Cell) -> Result<(), String> {
         let mut outcome = Err("it never ended".to_owned());
         on_an_owned_clock(async {
@@ -102,7 +103,7 @@ impl Parcel {
         let id = submit(&world, TARGET, BO).await;
         let seen = until(&world, &id, cell.deadline(), |entry| !is_under_way(entry)).await?;
         let state = seen.receipt.state;
-        // What happens after the verdict happens while the script is on.
+        // The fault lasts until the steps after the verdict are done.
         if state == State::Sent {
             tokio::time::sleep(SETTLING).await;
         }
@@ -144,12 +145,12 @@ impl Parcel {
     }
 }
 
-/// What is seen of the submission after the fault.
+/// Checks the state of the submission after the fault.
 fn check_first(cell: &Cell, seen: &SubmissionStatus) -> Result<(), String> {
     let state = seen.receipt.state;
     let verdictless = cell.protocol == Protocol::Smtp && !cell.is_refusal();
     let in_doubt = verdictless && cell.step == ".";
-    // A server that stops reading may have everything by then, or may not.
+    // A server that stops reading may have received everything, or not.
     let perhaps = verdictless && cell.step == "body";
     if in_doubt && state != State::Uncertain {
         return Err(format!("the dot was sent and no verdict came: {seen:?}"));
@@ -157,7 +158,7 @@ fn check_first(cell: &Cell, seen: &SubmissionStatus) -> Result<(), String> {
     if state == State::Uncertain && !in_doubt && !perhaps {
         return Err(format!("there is no doubt: {seen:?}"));
     }
-    // A session that lay idle may be dead, so a new one is tried at once; before it there is none.
+    // An idle session may be dead, so a new one is tried at once; a cold start has no idle session.
     let transaction =
         ["greeting", "TLS", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", ".", "body"];
     let refused = cell.start == Start::Cold
@@ -177,7 +178,7 @@ fn check_first(cell: &Cell, seen: &SubmissionStatus) -> Result<(), String> {
     if silent { Err(format!("why it waits is not told: {seen:?}")) } else { Ok(()) }
 }
 
-/// What became of it in the end.
+/// Checks the final state of the submission.
 fn check_end(
     cell: &Cell,
     seen: &SubmissionStatus,
@@ -204,13 +205,13 @@ fn check_end(
         (2.., _) if !doubted => wrong("sent twice"),
         (3.., _) => wrong("sent again after a verdict"),
         (_, 2..) => wrong("filed twice"),
-        // Filing is tried once; so only a fault of its own may leave none.
+        // The copy is tried once; only a fault of the copy itself may leave none.
         (_, 0) if cell.protocol == Protocol::Smtp => wrong("not filed"),
         _ => Ok(()),
     }
 }
 
-/// Whether the server's words are about the message, and final.
+/// Whether the server's reply is a final refusal of the message.
 fn may_fail(cell: &Cell) -> bool {
     let about = ["MAIL", "RCPT", "DATA", "body", "."].contains(&cell.step);
     cell.protocol == Protocol::Smtp && matches!(cell.fault, Fault::No(_) | Fault::Bad(_)) && about
@@ -236,7 +237,7 @@ async fn submit(world: &World, subject: &str, to: &str) -> String {
     receipt.submission.to_string()
 }
 
-/// The submission once it is so, if that is by the deadline.
+/// Waits until the submission is in a state, at most until the deadline.
 async fn until(
     world: &World,
     id: &str,
@@ -252,7 +253,7 @@ async fn until(
         if begun.elapsed() > deadline {
             return Err(format!("nothing to be seen after {deadline:?}: {entry:?}"));
         }
-        // A look costs nothing on this clock.
+        // Polling costs no time on this clock.
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

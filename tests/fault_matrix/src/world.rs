@@ -1,7 +1,7 @@
-//! One account at the mailroom, with the real engine, mail crate, store and parser between.
+//! Test fixture: one account at the mailroom, with the real engine, mail crate, store and parser.
 //!
-//! Every world is new, and so is its runtime: a server that stalled stays
-//! stalled for as long as its world lives.
+//! Each test has a new one, with a runtime of its own: a server that stalled stays stalled for as
+//! long as the fixture lives.
 
 use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
@@ -35,15 +35,15 @@ use tempfile::TempDir;
 use crate::clock::{Counting, Paused};
 use crate::pipe::Pipes;
 
-/// Who sends and reads.
+/// The account that sends and reads.
 pub const ANN: &str = "ann@x.test";
-/// Who is sent to.
+/// A recipient.
 pub const BO: &str = "bo@x.test";
 
-/// Who is sent to, too.
+/// Another recipient.
 pub const CY: &str = "cy@x.test";
 
-/// The parser costs a compilation, so all worlds share its code.
+/// The parser takes long to compile, so all fixtures share its code.
 static CODE: LazyLock<(Vec<u8>, [u8; 32])> = LazyLock::new(|| {
     let runtime = Runtime::new(runtime::limits::Settings::default()).unwrap();
     let component = runtime.component("mime", components::MIME).unwrap();
@@ -53,8 +53,8 @@ static CODE: LazyLock<(Vec<u8>, [u8; 32])> = LazyLock::new(|| {
 type Parser = (Arc<MimeComponent>, Arc<FileSpools>, TempDir);
 
 thread_local! {
-    /// Guests of one runtime wait for each other's turns, and a clock jumps while its thread waits for
-    /// another: so each thread, which has a clock of its own, has a runtime of its own.
+    /// Guests of one runtime take turns, and a paused clock jumps while its thread waits for
+    /// another's guest: so each thread, which has its own clock, has its own runtime.
     static MIME: Parser = {
         let directory = tempfile::tempdir().unwrap();
         let spools = Arc::new(FileSpools::new(directory.path(), SpoolLimits::default()).unwrap());
@@ -64,35 +64,35 @@ thread_local! {
     };
 }
 
-/// How the account's servers are reached.
+/// The settings of the account's servers.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
-    /// Of both servers.
+    /// The security of both servers.
     pub security: Security,
-    /// What the servers do not offer.
+    /// Capabilities and keywords that the servers do not offer.
     pub without: &'static [&'static str],
 }
 
 impl Setting {
-    /// TLS from the first byte, and everything offered.
+    /// Implicit TLS, with everything offered.
     pub const PLAIN: Self = Self { security: Security::Tls, without: &[] };
 }
 
-/// See the module.
+/// The fixture.
 #[derive(Debug)]
 pub struct World {
     /// The servers.
     pub mailroom: Arc<Mailroom>,
-    /// What is tested.
+    /// The engine under test.
     pub engine: Arc<Engine>,
     /// The account, opened with every scope.
     pub grant: Grant,
-    /// For `verify`, which takes them beside the account.
+    /// The credentials, which `verify` takes beside the account.
     pub credentials: Credentials,
     without: &'static [&'static str],
 }
 
-/// Runs one test on a clock that jumps.
+/// Runs one test on a paused clock.
 pub fn on_an_owned_clock(work: impl Future<Output = ()>) {
     MIME.with(|_| ());
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -104,7 +104,7 @@ pub fn on_an_owned_clock(work: impl Future<Output = ()>) {
 }
 
 impl World {
-    /// An account whose outbox is being delivered.
+    /// An account, with its outbox being delivered.
     pub async fn new(setting: Setting) -> Self {
         let clock = Arc::new(Paused::new());
         let memory = Memory::new(MasterKey::from_bytes([7; 32]), clock.clone());
@@ -113,7 +113,7 @@ impl World {
         Self::over(Arc::new(memory.clone()), Arc::new(memory), clock, setting.without).await
     }
 
-    /// Over a store that has the account already.
+    /// As above, over a store that has the account already.
     pub async fn over(
         outbox: Arc<dyn Outbox>,
         accounts: Arc<dyn Accounts>,
@@ -164,12 +164,12 @@ impl World {
         world
     }
 
-    /// From now on this goes wrong.
+    /// Sets a fault.
     pub fn misbehave(&self, rule: Rule) {
         self.go_by(vec![rule]);
     }
 
-    /// From now on nothing goes wrong.
+    /// Ends all faults.
     pub fn behave(&self) {
         self.go_by(Vec::new());
     }
@@ -179,12 +179,12 @@ impl World {
         self.mailroom.misbehave(FaultScript { rules, without });
     }
 
-    /// How long the log of the mailroom is.
+    /// The length of the mailroom's log.
     pub fn mark(&self) -> usize {
         self.mailroom.asked().len()
     }
 
-    /// Which steps the mailroom came to since a mark.
+    /// The steps that the mailroom reached since a mark.
     pub fn steps_since(&self, mark: usize, protocol: Protocol) -> BTreeSet<&'static str> {
         let asked = self.mailroom.asked();
         let since = asked.get(mark..).unwrap_or_default();
@@ -192,7 +192,7 @@ impl World {
         steps(protocol).iter().filter(reached).copied().collect()
     }
 
-    /// How often a message with this subject lies in a mailbox of somebody.
+    /// The number of messages with this subject in a mailbox.
     pub fn count(&self, email: &str, mailbox: &str, subject: &str) -> usize {
         self.flags(email, mailbox, subject).len()
     }

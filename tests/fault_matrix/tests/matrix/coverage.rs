@@ -1,4 +1,5 @@
-//! Every step of the mailroom is reached by some call, or named here with the reason why not.
+//! Coverage of the matrix: every step of the mailroom is reached by a call, or listed here with a
+//! reason.
 
 use std::collections::BTreeSet;
 
@@ -38,12 +39,12 @@ const NOT_IMAP: [(&str, &str); 18] = [
 ];
 
 #[test]
-fn every_step_of_smtp_is_played_or_named() {
+fn every_step_of_smtp_is_covered_or_listed() {
     check(Protocol::Smtp, &NOT_SMTP);
 }
 
 #[test]
-fn every_step_of_imap_is_played_or_named() {
+fn every_step_of_imap_is_covered_or_listed() {
     check(Protocol::Imap, &NOT_IMAP);
 }
 

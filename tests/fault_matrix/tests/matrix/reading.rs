@@ -9,12 +9,12 @@ fn a_read_on_a_new_session_ends_with_a_problem() {
 }
 
 #[test]
-fn a_read_on_a_session_that_lay_idle_ends_with_a_problem_or_is_asked_again() {
+fn a_read_on_an_idle_session_ends_with_a_problem_or_is_repeated() {
     check(&READING, &[Start::Warm]);
 }
 
 #[test]
-fn a_login_that_is_only_tried_tells_what_went_wrong() {
+fn a_verification_reports_the_fault() {
     check(&VERIFYING, &[Start::Cold]);
 }
 

@@ -1,5 +1,5 @@
-//! Data directories of earlier releases, served and drained: what had not ended is delivered, once to
-//! each recipient that had no verdict, and what had ended is left alone.
+//! Data directories of earlier releases: submissions that are not final are delivered, once to each
+//! recipient without a verdict, and final ones are left alone.
 #![expect(clippy::unwrap_used, reason = "a test that cannot run has failed")]
 
 use std::collections::BTreeMap;
@@ -17,10 +17,10 @@ use model::submission::State;
 use store::keys::key_file::KeyFile;
 use store::sqlite::Sqlite;
 
-/// An hour after they were written, when everything is due.
+/// An hour after they were written, when every submission is due.
 const LATER: Timestamp = Timestamp::from_millis(1_795_392_000_000 + 3_600_000);
 
-/// Subjects, and to whom each has still to go.
+/// Subjects, and the recipients that each must still be sent to.
 const WAITING: [(&str, &[&str]); 9] = [
     ("claimed", &[BO, CY]),
     ("dialing", &[BO, CY]),
@@ -34,7 +34,7 @@ const WAITING: [(&str, &[&str]); 9] = [
 ];
 
 #[test]
-fn an_earlier_release_left_mail_and_it_is_delivered() {
+fn queued_mail_of_earlier_releases_is_delivered() {
     let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../host/store/released");
     for release in fs::read_dir(home).unwrap() {
         let release = release.unwrap().path();

@@ -1,5 +1,5 @@
-//! Submissions: a visible state within the deadline, and in the end one message, or none and a
-//! refusal, or a doubt that is told.
+//! Submissions: a visible state within the deadline, and finally one message, a refusal, or a
+//! marked possible duplicate.
 
 use fault_matrix::cell::{Start, hold};
 use fault_matrix::parcel::PARCELS;
@@ -10,7 +10,7 @@ fn a_message_over_a_new_session_arrives_once() {
 }
 
 #[test]
-fn a_message_over_a_session_that_was_kept_arrives_once() {
+fn a_message_over_a_reused_session_arrives_once() {
     check(Start::Warm);
 }
 
