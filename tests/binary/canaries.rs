@@ -1,5 +1,5 @@
-//! Secrets through every path, with everything logged: whatever the host writes, answers or
-//! hands to a component holds none of them.
+//! Secret-leak tests: with everything logged, no secret appears in any file, log, response or
+//! component.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -13,7 +13,7 @@ use testkit::site::{
 };
 use testkit::wait::wait_until;
 
-/// Everything, and by name what logs passwords, tokens and mail.
+/// The log filter: everything, and by name the crates that log passwords, tokens and mail.
 const LOUD: &str = "trace,async_imap=trace,async_imap::imap_stream=trace,imap_proto=trace,lettre=trace,\
                     hyper=trace,rustls=trace,h2=trace,wasmtime=trace";
 const WRONG: &str = "canary-Wr0ng/pa+ss=word";
@@ -21,7 +21,7 @@ const STRANGE: &str = "plt_canaryc4n4ryStrangeT0ken";
 const BODY: &str = "canary-b0dy-of-the-message-Zq9";
 
 #[test]
-fn no_secret_is_in_any_file_log_answer_or_component() {
+fn no_secret_is_in_any_file_log_response_or_component() {
     let Some(rig) = rig() else { return };
     let site = Site::on(rig).with_application(APPLICATION, guests::HOSTILE);
     let host = site.start_in(&[("POSTLET_LOG", LOUD)]);
@@ -143,23 +143,23 @@ fn no_secret_is_in_any_file_log_answer_or_component() {
     }
     none("the log", log.as_bytes());
     body.is_not_in("the log", log.as_bytes());
-    // While it runs, with what has not left the database's log; and when it has ended.
+    // While it runs, when the database's log is not yet merged, and after it has stopped.
     for canary in &canaries {
         canary.is_not_kept_in(&site.data());
     }
     host.stop();
-    // The bytes of what was delivered are given up, and the log ends with the host.
+    // After the end, the bytes of delivered messages and the database's log are gone.
     for canary in canaries.iter().chain([&body]) {
         canary.is_not_kept_in(&site.data());
     }
 }
 
-/// The hostile guest, for all paths that nobody else has.
+/// Whether `bytes` contain `word`.
 fn found(bytes: &[u8], word: &[u8]) -> bool {
     bytes.windows(word.len()).any(|window| window == word)
 }
 
-/// An account added on the command line, which the servers refuse.
+/// Adds an account on the command line, which the servers refuse; returns the output.
 fn typed(host: &Host, token: &str, rig: &rig::Rig, input: &str) -> Vec<u8> {
     let imap = format!("localhost:{}", rig.imaps_port());
     let mut child = Command::new(binary())

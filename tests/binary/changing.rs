@@ -1,4 +1,5 @@
-//! Changing an account: what is written is what changes, and a password stays where it was given.
+//! Tests of account updates: only the given members change, and a password is never sent to another
+//! server.
 
 use serde_json::{Value, json};
 
@@ -7,7 +8,7 @@ use testkit::site::{Site, connect, own_user, rig, server, tls_account, under};
 use testkit::wait::wait_until;
 
 #[test]
-fn an_account_is_changed_member_by_member() {
+fn an_update_changes_only_the_given_members() {
     let Some(rig) = rig() else { return };
     let site = Site::on(rig);
     let host = site.start();
@@ -20,10 +21,10 @@ fn an_account_is_changed_member_by_member() {
     let list = under(&id, "messages");
     let message = operator.get(&list).expect(200)["messages"][0]["id"].clone();
 
-    // The name goes, a port comes; the rest stays, and so do the ids.
+    // The name is removed, a port is set; the rest stays, including message ids.
     let mut patch =
         json!({"name": null, "imap": {"port": rig.imap_port(), "security": "starttls"}});
-    // At a port that is none of mail, and with another key, anybody may answer.
+    // Any user of the machine can serve a port that is not for mail, or another key.
     check(&operator.json("PATCH", &path, &patch), 422, "invalid-body");
     let pin = json!({"smtp": {"pin": format!("sha256/{}=", "A".repeat(43))}});
     check(&operator.json("PATCH", &path, &pin), 422, "invalid-body");
@@ -39,7 +40,7 @@ fn an_account_is_changed_member_by_member() {
     let changed = operator.get(&path).expect(200);
     assert_eq!(changed["state"], "connected");
 
-    // A stored password never goes to another host.
+    // A stored password is never sent to another host.
     let moved = json!({"smtp": {"host": "127.0.0.1"}});
     let refused = check(&operator.json("PATCH", &path, &moved), 422, "invalid-body");
     assert_eq!(refused["errors"][0]["pointer"], "/password");
@@ -50,7 +51,7 @@ fn an_account_is_changed_member_by_member() {
     assert_eq!(operator.call("POST", &under(&id, "verify"), &[], b"").expect(200)["ok"], true);
     operator.get(&under(&id, &format!("messages/{}", message.as_str().unwrap()))).expect(200);
 
-    // Another IMAP host is another mailbox, as far as ids go.
+    // Another IMAP host is another mailbox, so message ids change.
     let moved = json!({"imap": {"host": "127.0.0.1"}, "password": password});
     operator.json("PATCH", &path, &moved).expect(200);
     let old = operator.get(&under(&id, &format!("messages/{}", message.as_str().unwrap())));
@@ -108,7 +109,7 @@ fn an_account_is_changed_member_by_member() {
 }
 
 #[test]
-fn identities_are_replaced_and_a_message_goes_out_as_one() {
+fn identities_are_replaced_and_used_as_the_sender() {
     let Some(rig) = rig() else { return };
     let site = Site::on(rig);
     let host = site.start();
@@ -129,7 +130,8 @@ fn identities_are_replaced_and_a_message_goes_out_as_one() {
     assert_eq!(operator.get(&path).expect(200), own);
     operator.json("POST", &send, &draft).expect(202);
 
-    // Exactly these: without `from` the first, and the account's own address only where it is one.
+    // Exactly these: without `from` the first one, and the account's own address only if it is
+    // among them.
     let others = json!({"identities": [{"name": "Sales", "email": "sales@example.test"}]});
     operator.json("PUT", &path, &others).expect(200);
     let draft = json!({"to": [{"email": email}], "subject": "without from", "text": "x"});

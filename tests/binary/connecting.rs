@@ -1,4 +1,4 @@
-//! Connecting a mailbox only when it works, and what an account then says of itself.
+//! Tests of account creation with verification, and of the state of the new account.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use testkit::servers::mailroom::Room;
 use testkit::site::{Site, own_user, rig, server, tls_account, under};
 
 #[test]
-fn what_is_to_be_tried_first_is_stored_when_both_servers_take_the_login() {
+fn an_account_with_verify_is_stored_only_if_both_logins_succeed() {
     let Some(rig) = rig() else { return };
     let site = Site::on(rig);
     let host = site.start();
@@ -25,7 +25,7 @@ fn what_is_to_be_tried_first_is_stored_when_both_servers_take_the_login() {
     assert_eq!(refused["smtp"]["code"], "credentials-refused", "{refused:#}");
     assert_eq!(refused["detail"], refused["imap"]["detail"]);
     assert_eq!(refused["upstream"]["protocol"], "imap", "{refused:#}");
-    // One that works is not enough.
+    // One working server is not enough.
     let mut half = good.clone();
     half["smtp"] = server("localhost", rig.imaps_port(), "tls");
     let refused = check(&operator.json("POST", "/v1/accounts", &half), 422, "verification-failed");
@@ -46,7 +46,7 @@ fn what_is_to_be_tried_first_is_stored_when_both_servers_take_the_login() {
 }
 
 #[test]
-fn a_host_that_may_not_be_dialled_is_told_of_its_own_server() {
+fn a_forbidden_host_is_reported_for_its_own_server() {
     let room = Room::start();
     let site = Site::impatient(&room.addresses());
     let host = site.start();
@@ -54,7 +54,7 @@ fn a_host_that_may_not_be_dialled_is_told_of_its_own_server() {
     for (strange, member, words) in [
         (server("10.0.0.1", 993, "tls"), "host", "not a public one"),
         (server("93.184.216.34", 80, "tls"), "port", "993, 143, 465 and 587"),
-        // The port is not all that is wrong with it.
+        // The address is reported before the port.
         (server("10.0.0.1", 80, "tls"), "host", "not a public one"),
     ] {
         let mut account = room.account();
@@ -72,7 +72,7 @@ fn a_host_that_may_not_be_dialled_is_told_of_its_own_server() {
         }
         assert!(refused["detail"].as_str().unwrap().contains(words), "{refused:#}");
     }
-    // What is stored is tried again when nothing else changes.
+    // Stored credentials are verified again although nothing else changes.
     operator.json("POST", "/v1/accounts", &room.account()).expect(201);
     let patch = json!({"smtp": server("10.0.0.1", 465, "tls"), "password": "secret"});
     let refused =
@@ -81,7 +81,7 @@ fn a_host_that_may_not_be_dialled_is_told_of_its_own_server() {
 }
 
 #[test]
-fn a_host_is_a_name_and_nothing_more() {
+fn a_host_is_a_name_without_scheme_or_port() {
     let site = Site::new(None, &[]);
     let host = site.start();
     let mut operator = site.operator(&host);

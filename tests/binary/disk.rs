@@ -1,4 +1,4 @@
-//! Disks that fail, directories of earlier releases, and the limits that a process is started with.
+//! Tests of failing disks, of data directories of earlier releases, and of process limits.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -15,14 +15,15 @@ use testkit::servers::mailroom::{BO, Room};
 use testkit::site::{Site, connect, under};
 use testkit::wait::wait_until;
 
-/// A write that the system refuses, in the middle of a log: nothing new is taken, the host says so,
-/// and ends with the status that says why. What it had accepted is there at the next start.
+/// A failing write in the middle of a database log: the host accepts nothing new, reports it, and
+/// exits with a status of its own. What it had accepted is there at the next start.
 #[test]
 fn a_disk_that_fails_ends_the_host_and_loses_nothing() {
     let room = Room::start();
     let site = Site::new(None, &room.addresses());
-    // Beyond the limit of a file's size the system sends a signal, unless it is ignored, and refuses
-    // the write with an error that is none of a full disk. And few files, at first.
+    // Above the limit of a file's size, the system sends a signal, unless it is ignored, and fails
+    // the write with an error that differs from a full disk. The limit of open files is low at
+    // first; the host raises it.
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "trap '' XFSZ; ulimit -Sn 200; exec \"$0\" \"$@\"", binary()]);
     let host = Host::up_by(command, &site.config());
@@ -57,7 +58,7 @@ fn a_disk_that_fails_ends_the_host_and_loses_nothing() {
     assert!(again.header("retry-after").is_some_and(|after| after.parse::<u32>().is_ok()));
     check(&operator.get("/-/ready"), 503, "store-unavailable");
     shows(&mut operator, &[("store_state{state=\"failed\"}", 1)]);
-    // What can be read is read on.
+    // Reads still succeed.
     operator.get(&under(&account, "submissions")).expect(200);
     let (status, log) = host.ended();
     assert_eq!(status.code(), Some(74), "{log}");
@@ -70,7 +71,7 @@ fn a_disk_that_fails_ends_the_host_and_loses_nothing() {
     wait_until("the outbox to be empty", || {
         operator.get(&waiting).expect(200)["submissions"].as_array().unwrap().is_empty()
     });
-    // A verdict that was not written may have been asked for twice; none is missing.
+    // A message whose verdict was not recorded may have been sent twice; none is missing.
     assert!(room.arrived() >= accepted, "{} of {accepted}", room.arrived());
     shows(
         &mut operator,
@@ -78,7 +79,7 @@ fn a_disk_that_fails_ends_the_host_and_loses_nothing() {
     );
 }
 
-/// Tokens, accounts and submissions of a data directory that an earlier release wrote.
+/// Tokens, accounts and submissions in a data directory of an earlier release.
 #[test]
 fn a_directory_of_an_earlier_release_is_served() {
     let releases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../store/released");

@@ -1,4 +1,4 @@
-//! Some cells of the fault matrix (`tests/fault_matrix`) on the real binary, with real time-outs.
+//! Samples of the fault matrix (`tests/fault_matrix`) on the real binary, with real timeouts.
 
 use mailroom::{Fault, Protocol};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use testkit::site::{Site, connect, under};
 use testkit::wait::wait_for;
 
 #[test]
-fn reads_and_changes_fail_in_time_and_work_again() {
+fn reads_and_changes_fail_within_their_timeout_and_then_work_again() {
     let stage = Stage::new();
     let mut operator = stage.site.operator(&stage.host);
     let account = connect(&mut operator, &stage.room.account());
@@ -41,9 +41,9 @@ fn reads_and_changes_fail_in_time_and_work_again() {
     assert_eq!(stage.room.mailroom.messages(ANN, "INBOX")[0].1, ["\\Seen"]);
 }
 
-/// Whichever limit is the shorter, a component that waits for a mail server is not to blame.
+/// Whichever limit is shorter, a component that waits for a mail server is not blamed.
 #[test]
-fn a_stalled_mail_server_is_told_as_such_whatever_the_limits_are() {
+fn a_stalled_mail_server_is_reported_as_such_with_any_limits() {
     for times in [
         "imap-idle-secs = 5\n[limits]\nidle-secs = 1\ntotal-secs = 60\n",
         "imap-idle-secs = 60\n[limits]\nidle-secs = 1\ntotal-secs = 5\n",
@@ -55,7 +55,7 @@ fn a_stalled_mail_server_is_told_as_such_whatever_the_limits_are() {
         let account = connect(&mut operator, &room.account());
         let list = under(&account, "messages");
         room.mailroom.deliver(ANN, "INBOX", b"Subject: kept\r\n\r\nWords.\r\n").unwrap();
-        // A new connection, and then one that stands already.
+        // A new connection, and then an existing one.
         for step in ["greeting", "FETCH"] {
             room.fails(Protocol::Imap, step, Fault::Stall, None);
             let answer = operator.get(&list);
@@ -64,31 +64,30 @@ fn a_stalled_mail_server_is_told_as_such_whatever_the_limits_are() {
             room.recovers();
             let rows = operator.get(&list).expect(200);
             assert!(!subjects(&rows).is_empty(), "{step}, {times}");
-            // Something to fetch that is not known yet.
+            // A message to fetch that is not cached yet.
             room.mailroom.deliver(ANN, "INBOX", b"Subject: next\r\n\r\nWords.\r\n").unwrap();
         }
     }
 }
 
 #[test]
-fn a_stall_before_the_dot_delays_and_leaves_no_doubt() {
+fn a_stall_before_the_dot_delays_the_message_and_marks_no_possible_duplicate() {
     check_send("greeting", &Fault::Stall, "deferred", 1);
     check_send("MAIL", &Fault::Cut, "deferred", 1);
 }
 
 #[test]
-fn a_stall_after_data_is_a_doubt_and_nothing_is_sent_twice() {
+fn a_stall_after_the_data_is_uncertain_and_nothing_is_sent_twice() {
     check_send("body", &Fault::Stall, "uncertain", 1);
 }
 
 #[test]
-fn a_cut_after_the_dot_is_a_doubt_that_is_told() {
+fn a_disconnect_after_the_dot_marks_a_possible_duplicate() {
     check_send(".", &Fault::Cut, "uncertain", 1);
     check_send(".", &Fault::CutAfter, "uncertain", 2);
 }
 
-/// The first attempt meets the fault, and is seen to have done so; how often the message is there
-/// in the end.
+/// Runs one fault: the first attempt meets it; returns how often the message finally arrived.
 #[track_caller]
 fn check_send(step: &str, fault: &Fault, state: &str, times: usize) {
     let stage = Stage::new();
@@ -97,7 +96,7 @@ fn check_send(step: &str, fault: &Fault, state: &str, times: usize) {
     stage.room.fails(Protocol::Smtp, step, fault.clone(), Some(1));
     let sent = send(&mut operator, &account, &[BO]);
     let path = under(&account, &format!("submissions/{sent}"));
-    // It may be under way again when we look; what was found before stays with the recipient.
+    // The next attempt may be under way already; the earlier error stays with the recipient.
     let seen = wait_for("the trouble to be told", || {
         entry(&mut operator, &path, |e| !e["lastError"].is_null())
     });

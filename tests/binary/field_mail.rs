@@ -1,17 +1,18 @@
-//! Messages as they are found in the field: each is appended to a mailbox of Dovecot and of the
-//! mailroom, listed and fetched over HTTP, and compared with what is right.
+//! Corpus test of reading: messages as they occur in practice are appended to a mailbox of Dovecot
+//! and of the mailroom, listed and fetched over HTTP, and compared with the expected result.
 //!
-//! `tests/mail/read/NAME.eml` is a message, and `NAME.json` beside it says what the API answers:
+//! `tests/mail/read/NAME.eml` is a message, and `NAME.json` beside it is what the API must return:
 //!
-//! - `shows`: in a sentence, which kind of message it is, with the standard.
+//! - `shows`: one sentence on the kind of message, with the standard.
 //! - `row`: members of its row in a list with `expand=preview,attachments`.
 //! - `message`: members of the fetched message.
 //! - `text`: the whole body of `…/text`.
 //! - `sent`: `…/html?as=sent`: its `contentType`, and its bytes as `base64`.
 //!
-//! Of an object only the members that are named are compared; a list is compared whole, a text exactly.
-//! An object with `$contains`, `$lacks` (lists of one text at least) or `$absent` (true) compares a text, or
-//! says that there is no such member. Each case has an answer besides `shows`.
+//! Of an object only the named members are compared; lists and strings are compared exactly. An
+//! object with `$contains`, `$lacks` (lists of at least one string) or `$absent` (true) is a
+//! condition on a string, or requires that the member is absent. Each case has an expectation
+//! besides `shows`.
 
 use std::path::{Path, PathBuf};
 
@@ -27,7 +28,7 @@ use testkit::site::{Site, connect, own_user, rig, tls_account, under};
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/mail/read");
 
 #[test]
-fn each_is_read_right_from_dovecot() {
+fn each_message_is_read_correctly_from_dovecot() {
     let Some(rig) = rig() else { return };
     let site = Site::on(rig);
     let host = site.start();
@@ -39,7 +40,7 @@ fn each_is_read_right_from_dovecot() {
 }
 
 #[test]
-fn each_is_read_right_from_the_mailroom() {
+fn each_message_is_read_correctly_from_the_mailroom() {
     let room = Room::start();
     let site = Site::new(None, &room.addresses());
     let host = site.start();
@@ -49,7 +50,7 @@ fn each_is_read_right_from_the_mailroom() {
 }
 
 #[test]
-fn the_comparison_finds_what_differs() {
+fn the_comparison_finds_every_difference() {
     let found = json!({"a": [{"b": 1, "c": 2}], "d": "some text", "e": null});
     let differs = |want: Value| !differences("", &want, Some(&found)).is_empty();
     assert!(!differs(
@@ -63,7 +64,7 @@ fn the_comparison_finds_what_differs() {
         json!({"d": "some"}),
         json!({"d": {"$contains": ["other"]}}),
         json!({"d": {"$lacks": ["text"]}}),
-        // What compares nothing is no comparison.
+        // An empty condition compares nothing.
         json!({"d": {"$contains": "text"}}),
         json!({"d": {"$contains": []}}),
         json!({"d": {"$contains": [1]}}),
@@ -79,7 +80,7 @@ fn the_comparison_finds_what_differs() {
 }
 
 #[test]
-fn each_case_says_what_is_right() {
+fn each_case_has_an_expectation() {
     assert!(says_what_is_right(&json!({"shows": "x", "text": ""})));
     for want in [
         json!({"shows": "x"}),
@@ -98,7 +99,7 @@ fn each_case_says_what_is_right() {
     }
 }
 
-/// Some answer is compared, and none with nothing.
+/// Each case has an expectation, and no condition is empty.
 fn says_what_is_right(case: &Value) -> bool {
     let answers = case.as_object().unwrap().iter().filter(|(name, _)| *name != "shows");
     let is_empty = |want: &Value| want.as_object().is_some_and(|members| members.is_empty());
@@ -139,7 +140,7 @@ fn judge(client: &mut Client, account: &str, imap: &mut Imap) {
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// The files of one kind in a directory, by name.
+/// The files with one extension in a directory, by name.
 pub(crate) fn files(directory: &str, kind: &str) -> Vec<PathBuf> {
     let files = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<_> =
@@ -148,7 +149,7 @@ pub(crate) fn files(directory: &str, kind: &str) -> Vec<PathBuf> {
     files
 }
 
-/// What is right for a case.
+/// The expected result of a case.
 fn right(case: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(case.with_extension("json")).unwrap()).unwrap()
 }
@@ -166,7 +167,7 @@ fn rows(client: &mut Client, account: &str) -> Vec<Value> {
     }
 }
 
-/// What of `want` is not in `found`, a line each; none is a member that is not there.
+/// The differences between `want` and `found`, a line each; null stands for an absent member.
 pub(crate) fn differences(at: &str, want: &Value, found: Option<&Value>) -> Vec<String> {
     let differ = || {
         vec![format!(
@@ -194,7 +195,7 @@ pub(crate) fn differences(at: &str, want: &Value, found: Option<&Value>) -> Vec<
     }
 }
 
-/// A rule that would hold for anything holds for nothing.
+/// Whether a condition could never fail.
 fn holds(rule: &str, value: &Value, found: Option<&Value>) -> bool {
     let text = found.and_then(Value::as_str);
     let words = value.as_array().and_then(|words| words.iter().map(Value::as_str).collect());
@@ -211,7 +212,7 @@ fn holds(rule: &str, value: &Value, found: Option<&Value>) -> bool {
     }
 }
 
-/// What a mail client would append: a bare LF is the line end of a file.
+/// The bytes that a mail client would append: a bare LF is the line end of a file.
 fn crlf(raw: &[u8]) -> Vec<u8> {
     let mut lines = Vec::with_capacity(raw.len() + raw.len() / 32);
     for (at, byte) in raw.iter().enumerate() {

@@ -1,28 +1,28 @@
-//! Judges what a host did over a row of kills: what it accepted, what the mail server had of
-//! it, and what the API says.
+//! History checker of the kill test: accepted drafts, the mail server's arrivals, and the final
+//! state in the API must be consistent.
 //!
-//! Pure: values in, faults out. It goes by no clock. A run is the life of one host process,
-//! counted from zero; a kill ends it. A connection belongs to the run in which it was made,
-//! since nobody but the host of that run can have used it.
+//! Pure: values in, faults out, without a clock. A run is the life of one host process, counted
+//! from zero; a kill ends it. A connection belongs to the run in which it was made, since only the
+//! host of that run can have used it.
 //!
-//! Invariant under test: what was accepted arrives; it arrives twice only where a kill came
-//! between the final dot and the record of its verdict, with the same Message-ID and the same
-//! bytes, and then the API says so (RFC 1047 is about that moment).
+//! Checked invariant: an accepted message arrives. It arrives twice only if a kill came between the
+//! final dot and the record of its verdict (RFC 1047 describes that moment), with the same
+//! Message-ID and the same bytes, and then the API marks a possible duplicate.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A draft that was answered 202.
 #[derive(Clone, Debug)]
 pub(crate) struct Accepted {
-    /// What no other draft holds.
+    /// A text that no other draft contains.
     pub(crate) mark: String,
     pub(crate) message_id: String,
 }
 
-/// A message that the mail server took whole.
+/// A message that the mail server received completely.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrival {
-    /// Whose message; arrivals of one connection stand in their order.
+    /// The connection; its arrivals are in order.
     pub(crate) connection: usize,
     pub(crate) run: usize,
     pub(crate) mark: String,
@@ -31,7 +31,7 @@ pub(crate) struct Arrival {
     pub(crate) digest: [u8; 32],
 }
 
-/// What the API said of a submission when everything was over.
+/// The final state of a submission in the API.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) message_id: String,
@@ -39,61 +39,62 @@ pub(crate) struct Entry {
     pub(crate) possible_duplicate: bool,
 }
 
-/// How many copies of a sent message its mailbox for sent mail has to hold.
+/// The number of copies of a sent message in the mailbox for sent mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Copies {
     AtMostOne,
     One,
 }
 
-/// Everything that was seen.
+/// Everything that was observed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
     pub(crate) accepted: Vec<Accepted>,
     pub(crate) arrivals: Vec<Arrival>,
     pub(crate) entries: Vec<Entry>,
-    /// Message-ID, and the run in which the API first said `sent`.
+    /// Message-ID, and the run in which the API first reported `sent`.
     pub(crate) said_sent: BTreeMap<String, usize>,
-    /// Deliveries that may be under way at once, so that many a kill may leave in doubt.
+    /// Maximum number of concurrent deliveries, each of which a kill may leave in doubt.
     pub(crate) places: usize,
     pub(crate) kills: usize,
-    /// Message-IDs in the mailboxes for sent mail, one for each copy; None where there are none.
+    /// Message-IDs in the mailboxes for sent mail, one for each copy; None where no copies are
+    /// kept.
     pub(crate) copies: Option<(Copies, Vec<String>)>,
 }
 
-/// What is wrong, with the mark or the Message-ID.
+/// An inconsistency, with the mark or the Message-ID.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
     /// Accepted, and it never arrived.
     Lost(String),
-    /// Accepted, and the API does not know it.
+    /// Accepted, and not listed by the API.
     Unlisted(String),
-    /// Everything was taken, so nothing but `sent` is true in the end.
+    /// The mail server accepted everything, so every final state must be `sent`.
     NotSent(String),
-    /// It arrived, and the API has no submission for it.
+    /// It arrived, and the API lists no submission for it.
     Stranger(String),
     /// It arrived under two Message-IDs, or under another than the receipt's.
     Renamed(String),
-    /// It arrived twice, and not byte for byte the same.
+    /// It arrived twice with different bytes.
     Changed(String),
-    /// It arrived twice in one run: no kill excuses it.
+    /// It arrived twice in one run, without a kill in between.
     TwiceInOneRun(String),
-    /// It arrived again though its verdict was known: another message followed it on its connection, or the API
-    /// had said `sent`.
+    /// It arrived again although its verdict was known: another message followed on its connection,
+    /// or the API had reported `sent`.
     OutsideTheDotWindow(String),
-    /// It arrived twice, and the API does not say that it may have.
+    /// It arrived twice, and is not marked as a possible duplicate.
     NotTold(String),
-    /// More doubts than deliveries can have been under way.
+    /// More possible duplicates than concurrent deliveries and kills allow.
     TooManyDoubts(usize),
-    /// Of a sent message there is no copy.
+    /// A sent message has no copy.
     NoCopy(String),
-    /// And here are several.
+    /// A sent message has several copies.
     CopiedTwice(String),
-    /// A copy of what was not sent.
+    /// A copy of a message that was not sent.
     StrangeCopy(String),
 }
 
-/// Every fault, in order; none is what it should be.
+/// Every fault, in order; empty for a consistent history.
 pub(crate) fn faults(history: &History) -> Vec<Fault> {
     let entries: BTreeMap<&str, &Entry> =
         history.entries.iter().map(|entry| (entry.message_id.as_str(), entry)).collect();
@@ -140,7 +141,7 @@ pub(crate) fn faults(history: &History) -> Vec<Fault> {
     faults.into_iter().collect()
 }
 
-/// What is wrong with `again`, the next arrival after `first` of the same draft.
+/// The fault of `again`, the next arrival after `first` of the same draft.
 fn repeated(
     history: &History,
     (place, first): (usize, &Arrival),

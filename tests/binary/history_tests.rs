@@ -1,11 +1,12 @@
-//! The judge of [`crate::history`] finds what is planted, and nothing where nothing is wrong.
+//! Tests of the checker [`crate::history`]: it finds planted faults, and none in a consistent
+//! history.
 
 use sha2::{Digest as _, Sha256};
 
 use crate::history::{Accepted, Arrival, Copies, Entry, Fault, History, faults};
 
 /// Three messages over two connections in two runs, with a kill between: `b` was in the dot window
-/// and came again.
+/// and arrived again.
 fn sound() -> History {
     let arrivals =
         vec![arrival(1, 0, "a"), arrival(2, 0, "b"), arrival(3, 1, "b"), arrival(3, 1, "c")];
@@ -28,12 +29,12 @@ fn sound() -> History {
 }
 
 #[test]
-fn a_repetition_out_of_the_dot_window_that_is_told_is_sound() {
+fn a_marked_repetition_from_the_dot_window_is_no_fault() {
     check(|_| (), &[]);
 }
 
 #[test]
-fn a_draft_whose_answer_was_lost_may_arrive_or_not() {
+fn a_draft_whose_response_was_lost_may_arrive_or_not() {
     check(|history| drop(history.accepted.remove(2)), &[]);
 }
 
@@ -44,7 +45,7 @@ fn a_planted_loss_is_found() {
 
 #[test]
 fn a_planted_duplicate_is_found() {
-    // In the same run, over another connection, and untold.
+    // In the same run, over another connection, and not marked.
     let plant = |history: &mut History| history.arrivals.push(arrival(4, 1, "c"));
     check(plant, &[Fault::TwiceInOneRun("c".to_owned()), Fault::NotTold("c".to_owned())]);
 }
@@ -52,25 +53,25 @@ fn a_planted_duplicate_is_found() {
 #[test]
 fn a_planted_duplicate_outside_of_the_dot_window_is_found() {
     let fault = || [Fault::OutsideTheDotWindow("b".to_owned())];
-    // Its connection had gone on to another message before the kill.
+    // Its connection had carried another message before the kill.
     let followed = |history: &mut History| {
         history.arrivals.insert(2, Arrival { mark: "d".to_owned(), ..arrival(2, 0, "d") });
         history.entries.push(Entry { message_id: id("d"), ..history.entries[0].clone() });
     };
     check(followed, &fault());
-    // Or the API had said that it was sent.
+    // Or the API had reported it as sent.
     let said = |history: &mut History| history.said_sent.extend([(id("b"), 0)]);
     check(said, &fault());
 }
 
 #[test]
-fn a_double_delivery_that_is_not_told_is_found() {
+fn an_unmarked_duplicate_is_found() {
     let plant = |history: &mut History| history.entries[1].possible_duplicate = false;
     check(plant, &[Fault::NotTold("b".to_owned())]);
 }
 
 #[test]
-fn a_planted_byte_is_found() {
+fn a_changed_byte_is_found() {
     let plant = |history: &mut History| history.arrivals[2].digest = digest("Subject: B");
     check(plant, &[Fault::Changed("b".to_owned())]);
 }
@@ -84,7 +85,7 @@ fn another_message_id_is_found() {
 }
 
 #[test]
-fn what_the_api_does_not_know_or_calls_unsent_is_found() {
+fn a_submission_that_the_api_omits_or_calls_unsent_is_found() {
     let forgotten = |history: &mut History| {
         history.entries.remove(0);
         history.copies = None;
@@ -99,7 +100,7 @@ fn what_the_api_does_not_know_or_calls_unsent_is_found() {
 }
 
 #[test]
-fn more_doubts_than_places_are_found() {
+fn more_possible_duplicates_than_deliveries_are_found() {
     let plant = |history: &mut History| history.entries[2].possible_duplicate = true;
     check(plant, &[Fault::TooManyDoubts(2)]);
 }

@@ -1,5 +1,5 @@
-//! Mail servers that mean harm: each costs a typed problem or a visible state, and nothing else.
-//! The process lives, its memory stays, and a neighbour at a good server notices nothing.
+//! Tests of hostile mail servers: each causes a typed problem or a visible state, and nothing else.
+//! The process lives, its memory is bounded, and accounts at other servers are unaffected.
 
 use crate::upstream::{send, subjects};
 use crate::wrong_input::check;
@@ -9,7 +9,7 @@ use testkit::servers::mailroom::{ANN, Room};
 use testkit::site::{Site, connect, under};
 use testkit::wait::wait_for;
 
-/// How much more memory all of them together may cost.
+/// Maximum growth of memory for all of them together.
 const MOST: u64 = 64 << 20;
 
 #[test]
@@ -42,7 +42,7 @@ fn hostile_servers_cost_a_problem_each() {
         check(&answer, status, codes[0]);
         notices_nothing(&mut operator);
     }
-    // Which comes first, the cap or the deadline, is the machine's to say.
+    // Whether the size limit or the deadline is met first depends on the machine.
     let account = connect(&mut operator, &hostile.account("endless-untagged"));
     let answer = operator.get(&under(&account, "messages"));
     match answer.status {
@@ -50,7 +50,7 @@ fn hostile_servers_cost_a_problem_each() {
         _ => check(&answer, 502, "upstream-misbehaved"),
     };
     notices_nothing(&mut operator);
-    // Odd, but no harm: what can be read is read.
+    // Unusual, but harmless: what can be read is read.
     for what in ["date-nil", "unknown-untagged"] {
         let account = connect(&mut operator, &hostile.account(what));
         let list = operator.get(&under(&account, "messages")).expect(200);
@@ -75,14 +75,14 @@ fn hostile_servers_cost_a_problem_each() {
         assert_eq!(entry["recipients"][0]["state"], "deferred", "{what}: {entry}");
         assert_eq!(entry["possibleDuplicate"], false, "{what}: {entry}");
         notices_nothing(&mut operator);
-        // It would be tried for days.
+        // It would be retried for days.
         assert!(operator.call("DELETE", &format!("/v1/accounts/{account}"), &[], b"").status < 300);
     }
     assert!(!hostile.heard().contains("AUTH"), "a login in the clear: {}", hostile.heard());
     let tried = operator.json("POST", "/v1/accounts/verify", &hostile.account("injecting"));
     assert_eq!(tried.expect(200)["smtp"]["code"], "upstream-misbehaved");
 
-    // The verdict comes when nobody waits for it any more.
+    // The verdict arrives after the client's timeout.
     let logins = hostile.logins();
     let account = connect(&mut operator, &hostile.account("late-verdict"));
     let sent = send(&mut operator, &account, &["bo@example.test"]);
@@ -106,13 +106,13 @@ fn hostile_servers_cost_a_problem_each() {
     assert!(grown < MOST, "{grown} bytes more than the {before} before");
 }
 
-/// From here on the peak is counted anew (proc_pid_clear_refs(5)); what is in use now, in bytes.
+/// Resets the peak (proc_pid_clear_refs(5)), and returns the memory in use, in bytes.
 fn forget_peak(pid: u32) -> u64 {
     std::fs::write(format!("/proc/{pid}/clear_refs"), "5").unwrap();
     memory(pid, "VmRSS:")
 }
 
-/// A figure of proc_pid_status(5), in bytes.
+/// A line of proc_pid_status(5), in bytes.
 fn memory(pid: u32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();

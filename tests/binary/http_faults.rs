@@ -1,4 +1,4 @@
-//! Requests that HTTP or the API has a word for, each of which got a wrong one before.
+//! Tests of HTTP errors that have a status of their own.
 //!
 //! Standards: RFC 9110 §15.5.6 (405), §15.5.16 (415).
 
@@ -12,7 +12,7 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 const FORM: (&str, &str) = ("content-type", "multipart/form-data; boundary=B");
 
 #[test]
-fn what_the_address_says_too_much_of_is_no_fault_of_the_body() {
+fn an_invalid_query_is_not_reported_as_an_invalid_body() {
     let host = Host::dev();
     let mut demo = host.client(host.ready["token"].as_str().unwrap());
     let long = "x".repeat(5000);
@@ -34,7 +34,7 @@ fn what_the_address_says_too_much_of_is_no_fault_of_the_body() {
 }
 
 #[test]
-fn a_coded_body_or_another_charset_is_refused_with_what_is_taken() {
+fn an_encoded_body_or_another_charset_is_refused_with_what_is_accepted() {
     let host = Host::dev();
     let mut demo = host.client(host.ready["token"].as_str().unwrap());
     let draft = json!({"to": [{"email": "bob@mailroom.test"}], "text": "x"}).to_string();
@@ -69,7 +69,7 @@ fn a_coded_body_or_another_charset_is_refused_with_what_is_taken() {
 }
 
 #[test]
-fn an_unknown_method_is_told_before_anything_else_is_looked_at() {
+fn an_unknown_method_is_reported_before_any_other_check() {
     let host = Host::dev();
     let operator = host.ready["token"].as_str().unwrap();
     let mut demo = host.client(operator);

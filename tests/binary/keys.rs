@@ -1,5 +1,5 @@
-//! The master key: changed while the host serves, killed in between, taken from the
-//! environment; and a process that no other of its user can look into.
+//! Tests of the master key: rotated while the host serves, interrupted by kills, taken from the
+//! environment; and of a process that others of the same user cannot inspect.
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -14,10 +14,10 @@ use testkit::site::{APPLICATION, Site, connect, own_user, rig, tls_account, unde
 use testkit::wait::wait_until;
 
 #[test]
-fn the_key_is_changed_while_everything_is_served_and_the_old_one_opens_nothing() {
+fn the_key_is_rotated_while_the_host_serves_and_the_old_one_opens_nothing() {
     let Some(rig) = rig() else { return };
     let site = Site::on(rig).with_application(APPLICATION, guests::PLAIN);
-    // Not on what other hosts of these tests have compiled.
+    // Without components that other hosts of these tests have compiled.
     let host = site.start_in(&[]);
     assert_eq!(compilations(&site, &host), 1);
     let mut operator = site.operator(&host);
@@ -63,7 +63,7 @@ fn the_key_is_changed_while_everything_is_served_and_the_old_one_opens_nothing()
 }
 
 #[test]
-fn a_host_that_is_killed_while_the_key_changes_opens_everything_when_it_starts_again() {
+fn a_host_killed_during_a_rotation_opens_everything_at_the_next_start() {
     let Some(rig) = rig() else { return };
     let site = Site::on(rig);
     let host = site.start();
@@ -74,7 +74,7 @@ fn a_host_that_is_killed_while_the_key_changes_opens_everything_when_it_starts_a
     for part in 0..6 {
         let host = site.start();
         let rotation = ask_to_rotate(&host, &site).spawn().unwrap();
-        // At another point of it each time; which one does not matter.
+        // At another point each time; which one does not matter.
         std::thread::sleep(Duration::from_millis(4 * part));
         host.kill();
         drop(rotation.wait_with_output());
@@ -86,7 +86,7 @@ fn a_host_that_is_killed_while_the_key_changes_opens_everything_when_it_starts_a
 }
 
 #[test]
-fn the_key_may_come_from_the_environment_and_is_changed_there() {
+fn the_key_may_come_from_the_environment_and_is_rotated_there() {
     let Some(rig) = rig() else { return };
     let site = Site::on(rig);
     let [first, second] = [[1; 32], [2; 32]].map(|bytes| STANDARD.encode(bytes));
@@ -112,9 +112,9 @@ fn the_key_may_come_from_the_environment_and_is_changed_there() {
     assert!(!told.contains(&second), "{told}");
 }
 
-/// As an intruder who runs as the same user would, without the administrator's right to trace.
+/// An intruder of the same user, without the capability to trace.
 #[test]
-fn no_other_process_of_its_user_can_look_into_the_host() {
+fn no_other_process_of_the_same_user_can_inspect_the_host() {
     let plain = || {
         let mut command = Command::new("setpriv");
         // Linux lets CAP_PERFMON, and CAP_SYS_ADMIN for it, read what CAP_SYS_PTRACE may.
@@ -150,7 +150,7 @@ fn no_other_process_of_its_user_can_look_into_the_host() {
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", host.pid())).unwrap();
     let cores = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(cores.split_whitespace().nth(4), Some("0"), "{cores}");
-    // It served all the same, which takes children that compile.
+    // It still serves, which requires children that compile.
     host.anonymous().get("/-/ready").expect(200);
 }
 
@@ -167,7 +167,7 @@ fn all_log_in(site: &Site, host: &Host, ids: &[String]) {
     }
 }
 
-/// Of tenants' components, since the host started.
+/// Compilations of tenants' components since the host's start.
 fn compilations(site: &Site, host: &Host) -> u64 {
     let metrics = site.operator(host).get("/-/metrics").text();
     let line = metrics.lines().find(|line| line.starts_with("postlet_compilations_total"));
@@ -189,7 +189,7 @@ fn rotate(host: &Host, site: &Site) -> Output {
     ask_to_rotate(host, site).output().unwrap()
 }
 
-/// What a start that fails says. One that does not fail would wait for ever.
+/// The error of a start that fails. One that succeeds would wait for ever.
 fn refused(site: &Site, environment: &[(&str, &str)]) -> String {
     let output = Command::new("timeout")
         .arg(Duration::from_secs(120).as_secs().to_string())

@@ -1,5 +1,5 @@
-//! Mail that is longer than what is shown or fetched of it at once: what is left out is told, and a list
-//! knows of a long message what it knows of a short one.
+//! Tests of messages longer than the limits of display and of fetching: omitted parts are reported,
+//! and a list has the same members for long and short messages.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ const FROM: &str = "From: Ann <ann@example.test>\r\nTo: Bob <bob@example.test>\r
     Date: Mon, 02 Nov 2026 10:00:00 +0000\r\nMIME-Version: 1.0\r\n";
 const MIB: usize = 1024 * 1024;
 
-/// Lines of 100 bytes that fill at least so many bytes.
+/// Lines of 100 bytes, at least this many bytes in all.
 fn lines(bytes: usize) -> String {
     format!("{}\r\n", "x".repeat(98)).repeat(bytes / 100 + 1)
 }
@@ -57,7 +57,7 @@ fn messages_over_a_mebibyte_have_preview_and_attachments_in_lists() {
     ] {
         let raw = format!("{FROM}Subject: {subject}\r\n{content}");
         rig.deliver(n, "INBOX", raw.as_bytes());
-        // At first, and as it is remembered.
+        // At first, and from the cache.
         for _ in 0..2 {
             let query = "messages?limit=1&expand=preview,attachments";
             let list = client.get(&under(&account, query)).expect(200);
@@ -70,7 +70,7 @@ fn messages_over_a_mebibyte_have_preview_and_attachments_in_lists() {
 }
 
 #[test]
-fn what_is_cut_of_a_long_message_is_told() {
+fn truncated_parts_of_a_long_message_are_reported() {
     let Some(rig) = rig() else { return };
     let site = Site::on(rig);
     let host = site.start();
@@ -87,7 +87,7 @@ fn what_is_cut_of_a_long_message_is_told() {
     };
     let (cut, _) = fetch("\r\nshort\r\n".to_owned());
     assert_eq!(cut, json!({"all": [], "text": null, "textBytes": 6}));
-    // In JSON it is cut, and on its own it is not.
+    // Truncated in JSON, and complete when fetched separately.
     let (cut, _) = fetch(format!("\r\n{}", lines(3 * MIB)));
     let of_json = ["/text", "cut", "it goes on beyond the 2097152 bytes that are shown of it"];
     let bytes = (3 * MIB / 100 + 1) * 99;
@@ -117,7 +117,7 @@ fn what_is_cut_of_a_long_message_is_told() {
     assert!(lack["detail"].as_str().unwrap().contains("2000"), "{lack}");
 }
 
-/// What is said to be incomplete in JSON, and for the text alone with its length.
+/// The reported incomplete parts in JSON, and the length of the separate text.
 fn told(client: &mut Client, path: &str) -> Value {
     let message = client.get(path).expect(200);
     let all = message["incomplete"].as_array().cloned().unwrap_or_default();

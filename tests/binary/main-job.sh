@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# The main job, with curl alone: send, list, fetch, flag, move and delete real mail.
+# End-to-end test with curl alone: send, list, fetch, flag, move and delete real mail.
 #
 #   URL        http://127.0.0.1:7400
-#   TOKEN      one that may read, change and send
-#   FROM       the account that sends
+# TOKEN      a token that may read, change and send
+# FROM       the account that sends
 #   FROM_EMAIL its address
 #   TO         the account that receives
 #   TO_EMAIL   its address
 #   WORK       an empty directory; raw.eml is left there
 #
-# At each line that it prints on standard output it waits for a line on standard input, or
-# for its end, so that somebody else may look into the mailbox meanwhile.
+# After each line on standard output it waits for a line on standard input, or for its end, so that
+# another mail client can inspect the mailbox meanwhile.
 set -euo pipefail
 : "${URL:?}" "${TOKEN:?}" "${FROM:?}" "${FROM_EMAIL:?}" "${TO:?}" "${TO_EMAIL:?}" "${WORK:?}"
 from="$URL/v1/accounts/$FROM"
@@ -24,7 +24,7 @@ fail() {
     exit 1
 }
 
-# call STATUS FILE CURL-ARGUMENT...: the answer's body goes to FILE.
+# call STATUS FILE CURL-ARGUMENT...: writes the response's body to FILE.
 call() {
     local want="$1" file="$2" got
     shift 2
@@ -41,7 +41,7 @@ first() {
     echo "${BASH_REMATCH[1]}"
 }
 
-# holds FILE TEXT...: every text stands in the file.
+# holds FILE TEXT...: asserts that the file contains every text.
 holds() {
     local file="$1" wanted
     shift
@@ -102,7 +102,7 @@ call 202 sent-json.json --json @draft.json "$from/send"
 json_message_id="$(first messageId sent-json.json)"
 [ "$message_id" != "$json_message_id" ] || fail "two submissions have one Message-ID"
 
-# 2. Both are delivered, and the outbox says so.
+# 2. Both are delivered, and the outbox reports it.
 until_sent "$submission" submission.json
 holds submission.json "\"recipient\":\"$TO_EMAIL\"" '"possibleDuplicate":false'
 until_sent "$(first submissionId sent-json.json)" submission-json.json
@@ -159,7 +159,7 @@ call 200 photo.out "$to/messages/$moved/attachments/1"
 cmp photo.bin photo.out || fail "the attachment changed with the move"
 checkpoint "moved $archived_uid"
 
-# 7. Delete: to the trash, then for ever.
+# 7. Delete: to the trash, then permanently.
 call 200 trashed.json --request DELETE "$to/messages/$moved"
 trashed="$(first id trashed.json)"
 call 404 gone.json "$to/messages/$moved"

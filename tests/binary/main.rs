@@ -1,11 +1,11 @@
-//! End-to-end tests of the real binary: started as a person starts it, used over HTTP,
-//! judged by what a second mail client sees.
+//! End-to-end tests of the real binary: started as a child, used over HTTP, and checked with a
+//! second mail client.
 //!
-//! Knows nothing of the host's insides; only the command line, the API and the mail
-//! protocols. Servers are real where the machine has them (`rig`), the mailroom of
-//! `postlet dev` elsewhere, and scripted only where a server has to misbehave.
+//! They know only the command line, the API and the mail protocols. Mail servers are real where
+//! they are installed (`rig`), the mailroom of `postlet dev` elsewhere, and scripted only where a
+//! server must misbehave.
 //!
-//! Every wait has a bound and ends with the event. Ports are free ones on loopback.
+//! Every wait has a time limit and ends with its event. Ports are free ones on loopback.
 #![expect(clippy::unwrap_used, reason = "a test that cannot run has failed")]
 #![expect(clippy::panic, reason = "a test that cannot run has failed")]
 #![expect(clippy::indexing_slicing, reason = "JSON of another shape is a failure")]

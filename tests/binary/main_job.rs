@@ -1,5 +1,5 @@
-//! The main job: one script with curl alone, against real servers with both kinds of
-//! TLS and against the mailroom, while a second mail client looks on.
+//! End-to-end test of the API: one script with curl, against real servers with implicit TLS and
+//! STARTTLS and against the mailroom, while a second mail client watches.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -13,19 +13,19 @@ use testkit::wait::wait_until;
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/binary/main-job.sh");
 
 #[test]
-fn curl_does_the_main_job_over_implicit_tls() {
+fn curl_sends_reads_and_changes_mail_over_implicit_tls() {
     let Some(rig) = rig() else { return };
     on_the_rig(rig, tls_account);
 }
 
 #[test]
-fn curl_does_the_main_job_over_starttls() {
+fn curl_sends_reads_and_changes_mail_over_starttls() {
     let Some(rig) = rig() else { return };
     on_the_rig(rig, starttls_account);
 }
 
 #[test]
-fn curl_does_the_main_job_against_the_mailroom() {
+fn curl_sends_reads_and_changes_mail_at_the_mailroom() {
     let host = Host::dev();
     let ready = &host.ready;
     let [anna, bob] = [&ready["accounts"][0], &ready["accounts"][1]];
@@ -60,12 +60,12 @@ fn on_the_rig(rig: &rig::Rig, account: fn(&rig::Rig, u16) -> serde_json::Value) 
     both_are_in_sent(Imap::login(rig.imaps_port(), &email, &password));
 }
 
-/// The copies are filed after the delivery, so they may come later than its verdict.
+/// Copies are filed after the delivery, so they may appear later than its verdict.
 fn both_are_in_sent(mut sender: Imap) {
     wait_until("copies of what was sent", || sender.search("Sent", "SEEN").len() == 2);
 }
 
-/// Who sends to whom: ids and addresses.
+/// The sender and the recipient: account ids and addresses.
 struct Job {
     url: String,
     token: String,
@@ -104,7 +104,7 @@ impl Job {
     }
 }
 
-/// What the second client sees at each checkpoint of the script.
+/// What the second client must see at each checkpoint of the script.
 fn look(imap: &mut Imap, checkpoint: &str, uid: u32, work: &Path) {
     match checkpoint {
         "fetched" => {

@@ -1,5 +1,5 @@
-//! Mail of strangers that is too much: it costs its own row or its own body, and the mailbox, the
-//! session and every other message go on as if it were not there.
+//! Tests of oversized and costly mail: it affects only its own row or body; the mailbox, the
+//! session and other messages work as before.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use testkit::site::{Site, connect, own_user, rig, tls_account, under};
 const FROM: &str = "From: Ann <ann@example.test>\r\nTo: Bob <bob@example.test>\r\n\
     Date: Mon, 02 Nov 2026 10:00:00 +0000\r\nMIME-Version: 1.0\r\n";
 
-/// Header fields of 20 times 75 kB, in front of those that a list shows.
+/// Header fields of 20 times 75 kB, before those that a list shows.
 fn long_header() -> String {
     let mut field = "References: ".to_owned();
     for number in 0..900 {
@@ -27,7 +27,7 @@ fn ordinary(subject: &str) -> String {
 }
 
 #[test]
-fn header_fields_of_a_megabyte_cost_their_own_row() {
+fn header_fields_of_a_megabyte_affect_their_own_row_only() {
     let Some(rig) = rig() else { return };
     let site = Site::on(rig);
     let host = site.start();
@@ -37,7 +37,7 @@ fn header_fields_of_a_megabyte_cost_their_own_row() {
     for raw in [ordinary("one"), long_header(), ordinary("two"), long_header(), ordinary("three")] {
         rig.deliver(n, "INBOX", raw.as_bytes());
     }
-    // At once and again; page by page; and with previews.
+    // Uncached and cached; page by page; and with previews.
     for query in ["limit=20", "limit=20", "limit=1", "limit=2&expand=preview,attachments"] {
         let rows = pages(&mut client, &account, query);
         let seen: Vec<_> = rows.iter().map(|row| (&row["subject"], &row["unparsed"])).collect();
@@ -48,7 +48,7 @@ fn header_fields_of_a_megabyte_cost_their_own_row() {
             rows.iter().all(|row| row["size"].as_u64().is_some() && row["received"].is_string())
         );
     }
-    // What is in it can be had.
+    // Its content can be fetched.
     let row = pages(&mut client, &account, "limit=20")[1].clone();
     let path = under(&account, &format!("messages/{}", row["id"].as_str().unwrap()));
     let message = client.get(&path).expect(200);
@@ -63,7 +63,7 @@ fn header_fields_of_a_megabyte_cost_their_own_row() {
 }
 
 #[test]
-fn html_that_is_costly_is_shown_and_hides_nothing_else() {
+fn costly_html_is_shown_and_affects_no_other_message() {
     let Some(rig) = rig() else { return };
     let site = Site::on(rig);
     let host = site.start();

@@ -1,5 +1,5 @@
-//! IMAP servers as they are met in the field: each does one thing that other servers do not, and
-//! reading goes on all the same.
+//! Tests of IMAP servers with unusual behaviour, as they occur in practice: each differs in one
+//! thing, and reading works all the same.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -18,10 +18,10 @@ use testkit::site::{Site, connect, server, under};
 /// Longer than any wait of these tests.
 const LONG: Duration = Duration::from_secs(60);
 
-/// How many servers there are.
+/// The number of servers.
 const SERVERS: usize = 12;
 
-/// A host, and servers that it may dial.
+/// A host, and the addresses of servers that it may connect to.
 struct Ground {
     free: Mutex<Vec<Server>>,
     site: Site,
@@ -47,7 +47,7 @@ impl Ground {
         Self { free: Mutex::new(servers), site, host }
     }
 
-    /// An account of its own at a server that plays `script`.
+    /// An account at a server that runs `script`.
     fn case(&self, script: Script) -> Case<'_> {
         let server = self.free.lock().unwrap().pop().unwrap();
         server.play(script);
@@ -62,7 +62,7 @@ impl Case<'_> {
         self.client.get(&under(&self.account, rest))
     }
 
-    /// How often a command that begins so was heard.
+    /// The number of received commands that begin with this.
     fn heard(&self, begins: &str) -> usize {
         self.server.heard().iter().filter(|line| line.starts_with(begins)).count()
     }
@@ -77,9 +77,9 @@ fn account(at: &Server) -> Value {
     account
 }
 
-/// One after the other, since a host takes longer to start than any of them.
+/// One test for all, since a host takes longer to start than any of them.
 #[test]
-fn reading_goes_on_at_servers_that_differ() {
+fn mail_can_be_read_from_servers_with_unusual_behaviour() {
     let ground = Ground::start();
     a_message_that_the_server_cannot_read_is_a_row_of_its_own(&ground);
     a_server_that_does_not_know_its_own_id_command_is_read(&ground);
@@ -166,7 +166,7 @@ fn keywords_that_are_listed_can_be_removed_and_set(ground: &Ground) {
 }
 
 fn where_one_connection_is_allowed_further_calls_wait_for_it(ground: &Ground) {
-    // The first FETCH is answered when another login was turned away.
+    // The first FETCH is answered after another login was refused.
     let turned_away = Arc::new((Mutex::new(0), Condvar::new()));
     let (counted, held) = (Arc::clone(&turned_away), AtomicUsize::new(0));
     let script = Script::with(letters(&["one", "two"])).but(move |asked| {

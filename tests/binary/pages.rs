@@ -1,18 +1,19 @@
-//! The shell lines of docs/, run as they are printed against `postlet dev`.
+//! Documentation test: the shell commands of docs/, run as printed against `postlet dev`.
 //!
-//! A block is what stands between "```sh" and "```". The blocks of a page run one after the
-//! other in one directory; one that ends by starting `postlet dev` goes on in another
-//! terminal, and those that follow talk to it. A block that no test can run stands behind
-//! a comment of HTML, `<!-- not run: why -->`, which says so to readers of the source.
+//! A block is the text between "```sh" and "```". The blocks of a page run one after the other in
+//! one directory; after one that starts `postlet dev`, the next run in another terminal against it.
+//! A block that no test can run follows an HTML comment, `<!-- not run: why -->`, for readers of
+//! the source.
 //!
-//! What a reader has at that point is prepared: the lines that `dev` prints, `$AUTH`, a message with
-//! an attachment (`$ID`, `$OTHER`, `$SUBMISSION`), a token of the tenant's where `$ID` is one.
+//! The state that a reader has at that point is prepared: the lines that `dev` prints, `$AUTH`, a
+//! message with an attachment (`$ID`, `$OTHER`, `$SUBMISSION`), and a tenant's token where `$ID` is
+//! one.
 
 use std::fs;
 
 use crate::readme::{Reader, page, root};
 
-/// Before each block, in Bash.
+/// Runs before each block, in Bash.
 const PREPARED: &str = r#"
 AUTH="Authorization: Bearer $TOKEN"
 first() { grep -o "\"$1\":\"[^\"]*\"" | head -n 1 | cut -d '"' -f 4; }
@@ -30,13 +31,13 @@ SUBMISSION=$(cat .prepared)
 { read -r ID; read -r OTHER || true; } < <(newest)
 "#;
 
-/// In the place of a message.
+/// Stands in for a message.
 const A_TOKEN: &str = r#"
 ID=$(curl -sS -H "$AUTH" "${POSTLET%/accounts}/tokens" --json '{"scopes": ["read"]}' | first id)
 "#;
 
 #[test]
-fn the_shell_lines_of_every_page_work_as_printed() {
+fn the_shell_commands_of_every_page_work_as_printed() {
     let mut pages: Vec<String> = fs::read_dir(root().join("docs"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -55,7 +56,7 @@ fn the_shell_lines_of_every_page_work_as_printed() {
             let last = block.text.trim_end().lines().last().unwrap_or_default();
             if last.starts_with("postlet dev") || last.starts_with("cargo run -- dev") {
                 drop(dev.take());
-                // Its mailboxes are other ones.
+                // Its mailboxes differ.
                 drop(fs::remove_file(reader.home().join(".prepared")));
                 dev = Some(reader.serve(&block.text));
                 continue;
@@ -69,15 +70,15 @@ fn the_shell_lines_of_every_page_work_as_printed() {
     assert!(ran > 10, "{ran} blocks were run: the pages are not read");
 }
 
-/// The pin that the page's line prints is the one that `dev` shows.
+/// The pin that the documented command prints is the one that `dev` shows.
 #[test]
-fn a_pin_is_printed_as_the_page_says() {
+fn the_documented_command_prints_the_pin() {
     let blocks = shell_blocks(&page("docs/command-line.md"));
     let tls: Vec<_> =
         blocks.iter().filter(|block| block.text.contains("imap.example.com:993")).collect();
     let starttls = blocks.iter().find(|block| block.text.contains("-starttls smtp")).unwrap();
     let [tls] = tls[..] else { panic!("{} blocks", tls.len()) };
-    // The other one differs in how the connection is made.
+    // The other command differs in how the connection is made.
     let rest = |text: &str| text.split_once('|').unwrap().1.to_owned();
     assert_eq!(rest(&tls.text), rest(&starttls.text));
     let host = testkit::process::Host::dev();
@@ -89,7 +90,7 @@ fn a_pin_is_printed_as_the_page_says() {
 struct Block {
     section: String,
     text: String,
-    /// Why it is not run.
+    /// The reason why a block is not run.
     reason: Option<String>,
 }
 

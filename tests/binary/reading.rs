@@ -1,5 +1,5 @@
-//! What a token with the scope `read` gets, for some accounts only: the accounts, and lists as narrow
-//! as it asks for.
+//! Tests of a token with the scope `read` for some accounts: it sees these accounts only, and can
+//! narrow its lists.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use testkit::process::Host;
 use testkit::wait::wait_for;
 
 #[test]
-fn a_token_sees_the_accounts_that_it_may_open_and_lists_what_it_asks_for() {
+fn a_token_sees_only_its_accounts_and_can_narrow_its_lists() {
     let host = Host::dev();
     let mut all = host.client(host.ready["token"].as_str().unwrap());
     let mut token = |scopes: &[&str], accounts: &[&str]| {

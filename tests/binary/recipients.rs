@@ -1,4 +1,4 @@
-//! Many recipients at a real Postfix, which ends a session after twenty errors.
+//! Test of many recipients at a real Postfix, which ends a session after twenty errors.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use testkit::wait::{wait_for, wait_until};
 
 /// Twenty-five of thirty do not exist.
 #[test]
-fn refused_recipients_keep_the_mail_from_nobody() {
+fn refused_recipients_do_not_keep_the_message_from_the_others() {
     let Some(rig) = rig() else { return };
     let site = Site::on(rig);
     let host = site.start();
@@ -25,7 +25,7 @@ fn refused_recipients_keep_the_mail_from_nobody() {
         let seen = operator.get(&path).expect(200);
         (seen["state"] == "failed").then_some(seen)
     });
-    // At once: no time went by, and what the schedule allows is left.
+    // At once: no time has passed, and the retry schedule is not used up.
     assert_eq!(seen["attempts"], 1, "{seen}");
     let recipients = seen["recipients"].as_array().unwrap();
     let count = |state: &str, code: &str| {

@@ -1,7 +1,7 @@
-//! A NO or BAD from the mail server is never reported as success, for every command that
-//! the API uses: found by watching what each call sends, then refusing each in turn.
+//! Tests of refused IMAP commands: a NO or BAD is never reported as a success. The commands of each
+//! API call are recorded, and then each is refused in turn.
 //!
-//! The judge is a second client: an answer below 400 has to be true.
+//! A second client checks the effect: a status below 400 must be true.
 
 use std::collections::BTreeSet;
 
@@ -16,12 +16,11 @@ use testkit::servers::proxy::Proxy;
 use testkit::site::{Site, connect, server, under};
 use testkit::wait::wait_until;
 
-/// Politeness and probing: what they would have brought may be done without. A call that
-/// succeeds all the same must have done what it says.
+/// Commands whose results are optional. A call that succeeds without them must have had its effect.
 const DISPENSABLE: [&str; 7] =
     ["ID", "ENABLE", "NAMESPACE", "CAPABILITY", "NOOP", "LOGOUT", "UNSELECT"];
 
-/// What the API calls are, by what they do.
+/// The API calls, with a check of their effect.
 const CALLS: [(&str, Judge); 10] = [
     ("list", read),
     ("show", read),
@@ -63,7 +62,7 @@ fn no_refusal_is_reported_as_success() {
         assert!(either.iter().any(|verb| verbs.contains(*verb)), "no {either:?}: {verbs:?}");
     }
 
-    // A server that cannot MOVE: three commands do the work of one, and any may fail.
+    // A server without MOVE: three commands replace one, and any may fail.
     stage.proxy.hide(&["MOVE"]);
     let verbs = stage.refuse_everything();
     assert!(!verbs.contains("UID MOVE"), "{verbs:?}");
@@ -72,9 +71,9 @@ fn no_refusal_is_reported_as_success() {
     }
 }
 
-/// The API does not wait for the copy of a sent message: its failure is told in the log.
+/// The API does not wait for the copy of a sent message: its failure is logged.
 #[test]
-fn a_refused_copy_of_a_sent_message_is_not_taken_for_one() {
+fn a_refused_copy_of_a_sent_message_is_logged_as_a_failure() {
     let stage = Stage::new();
     let mut second = Imap::login(stage.port, "bob@mailroom.test", &stage.password);
     let mut operator = stage.site.operator(&stage.host);
@@ -97,7 +96,7 @@ fn a_refused_copy_of_a_sent_message_is_not_taken_for_one() {
     assert_eq!(failures(), 2);
 }
 
-/// A host whose accounts lead through the proxy to Bob's mailbox.
+/// A host whose accounts connect through the proxy to Bob's mailbox.
 struct Stage {
     proxy: Proxy,
     host: Host,
@@ -124,7 +123,8 @@ impl Stage {
         Self { proxy, host, site, password, port, smtp, cases: 0, _mailroom: mailroom }
     }
 
-    /// Every call with every command that it uses refused, by NO and by BAD. The commands.
+    /// Runs every call with every command that it uses refused, by NO and by BAD; returns the
+    /// commands.
     fn refuse_everything(&mut self) -> BTreeSet<String> {
         let mut second = Imap::login(self.port, "bob@mailroom.test", &self.password);
         let mut all = BTreeSet::new();
@@ -158,7 +158,7 @@ impl Stage {
                         let code = answer.json()["code"].as_str().unwrap_or_default().to_owned();
                         check(&answer, answer.status, &code);
                         assert!(refusals > 0, "{told}: failed before the command was refused");
-                        // Passed over, it may lead to a failure later, which tells another story.
+                        // A refusal that was ignored may cause a later failure with another reply.
                         let reply = answer.json()["upstream"]["reply"].to_string();
                         assert!(reply.contains("scripted refusal"), "{told}");
                     }
@@ -170,7 +170,7 @@ impl Stage {
     }
 }
 
-/// One message and one account that has never been used; its connections are new.
+/// One message, and one account that has never been used; its connections are new.
 struct Case {
     client: Client,
     account: String,
@@ -201,12 +201,12 @@ impl Case {
         let row = &list["messages"][0];
         assert_eq!(row["subject"], subject, "{list}");
         let id = row["id"].as_str().unwrap().to_owned();
-        // What the host knows by now stays; its connections have to be made anew.
+        // The host's caches stay; its connections must be made again.
         stage.proxy.hang_up();
         Self { client, account, id, subject }
     }
 
-    /// A connection that broke while nobody looked is no answer to what is asked here.
+    /// Repeats a call whose idle connection was broken, which is no result of the refusal.
     fn call(&mut self, call: &str) -> Answer {
         for _ in 0..5 {
             let answer = self.once(call);

@@ -1,4 +1,5 @@
-//! A host that is told to stop has stopped in time, whatever its guests do and whoever reads its log.
+//! Shutdown tests: a host stops within its deadline, whatever its guests do and whether its log is
+//! read or not.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,25 +12,25 @@ use testkit::process::binary;
 use testkit::site::{APPLICATION, Site};
 use testkit::wait::{wait_for, wait_until};
 
-/// Guests that compute for as long as they are let, more of them than there are workers.
+/// Guests that compute without end, more of them than there are workers.
 const LIMITS: &str = "imap-idle-secs = 20\n[limits]\ncpu-millis = 60000\ntotal-secs = 3600\n\
     instances = 16\n";
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn a_second_signal_ends_the_host_at_once() {
     let mut stage = Stage::with("");
     stage.compute();
     stage.signal();
     stage.refuses_connections();
-    // It waits for what was begun, half a minute by default.
+    // It waits for requests under way, half a minute by default.
     assert!(stage.host.try_wait().unwrap().is_none(), "it has not waited");
     stage.signal();
     stage.has_ended();
 }
 
-/// A load balancer asks every few seconds, and sends requests until it has heard.
+/// A load balancer polls every few seconds, and sends requests until it has noticed.
 #[test]
-fn a_host_that_is_about_to_stop_says_so_while_it_still_answers() {
+fn a_host_reports_its_shutdown_while_it_still_serves() {
     let stage = Stage::with("stop-grace-secs = 300\n");
     assert!(stage.said("/-/ready").starts_with("HTTP/1.1 200 "));
     stage.signal();
@@ -46,7 +47,7 @@ fn a_host_that_is_about_to_stop_says_so_while_it_still_answers() {
 }
 
 #[test]
-fn the_deadline_holds_though_nobody_reads_the_log() {
+fn the_shutdown_deadline_holds_although_the_log_is_not_read() {
     let mut stage = Stage::with("stop-requests-secs = 1\nstop-deliveries-secs = 1\n");
     stage.compute();
     stage.fill_the_log();
@@ -54,7 +55,7 @@ fn the_deadline_holds_though_nobody_reads_the_log() {
     stage.has_ended();
 }
 
-/// A host whose log is a pipe that nobody reads.
+/// A host whose log is a pipe that is never read.
 struct Stage {
     host: Child,
     address: String,
@@ -96,7 +97,7 @@ impl Stage {
         Some(stream)
     }
 
-    /// The whole answer, on a connection of its own.
+    /// The whole response, on a connection of its own.
     fn said(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let token = &self.token;
@@ -109,7 +110,7 @@ impl Stage {
         said
     }
 
-    /// Eight loops, and the proof that they are under way: a ninth request was answered after them.
+    /// Eight busy loops; a ninth request, answered after them, shows that they are running.
     fn compute(&mut self) {
         for _ in 0..8 {
             self.busy.push(self.ask("/loop").unwrap());
@@ -118,7 +119,7 @@ impl Stage {
         stream.read_exact(&mut [0; 12]).unwrap();
     }
 
-    /// Until nobody gets an answer any more, since the log is full.
+    /// Waits until no request is answered any more, since the log is full.
     fn fill_the_log(&self) {
         wait_for("a log that is full", || {
             let mut stream = self.ask("/v1/accounts/none/mailboxes")?;
@@ -144,7 +145,7 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        // It may have ended already.
+        // It may have exited already.
         let _ = self.host.kill();
         let _ = self.host.wait();
     }

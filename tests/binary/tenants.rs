@@ -1,4 +1,5 @@
-//! Two tenants on one host share nothing, not even the names of their accounts.
+//! Test of tenant isolation: two tenants on one host share nothing, not even the names of their
+//! accounts.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! A message from an account to itself: there, seen, and away again.
+//! Self-test of an account: a message to itself is sent, found and removed.
 
 use mailroom::{Fault, FaultScript, Protocol};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use testkit::servers::mailroom::{ANN, Room};
 use testkit::site::{Site, connect, own_user, rig, server, tls_account, under};
 
 #[test]
-fn a_test_message_goes_round_and_leaves_nothing_behind() {
+fn a_test_message_is_sent_found_and_removed() {
     let Some(rig) = rig() else { return };
     let site = Site::on(rig);
     let host = site.start();
@@ -16,7 +16,7 @@ fn a_test_message_goes_round_and_leaves_nothing_behind() {
     let n = own_user();
     let (email, _) = rig.user(n);
     let id = connect(&mut operator, &tls_account(rig, n));
-    // Another one with the same subject stays, whatever is removed.
+    // Another message with the same subject stays.
     rig.deliver(
         n,
         "INBOX",
@@ -36,7 +36,7 @@ fn a_test_message_goes_round_and_leaves_nothing_behind() {
         .map(|step| step["step"].as_str().unwrap())
         .collect();
     assert_eq!(steps, ["imap", "compose", "smtp", "send", "arrive", "remove"]);
-    // It was really sent, and is really gone.
+    // It was sent, and is removed.
     let message_id = trial["messageId"].as_str().unwrap();
     assert!(rig.logs().contains(&format!("message-id=<{message_id}>")), "{}", rig.logs());
     let left = rig.doveadm(&["fetch", "-u", &email, "hdr.message-id", "ALL"]);
@@ -46,7 +46,7 @@ fn a_test_message_goes_round_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_test_that_fails_tells_the_step_and_what_is_left() {
+fn a_failed_self_test_reports_its_step_and_what_remains() {
     let room = Room::start();
     let site = Site::impatient(&room.addresses());
     let host = site.start();
@@ -70,7 +70,7 @@ fn a_test_that_fails_tells_the_step_and_what_is_left() {
         "{trial:#}"
     );
     assert_eq!((&trial["messageId"], messages()), (&Value::Null, 0), "it was sent all the same");
-    // In the same words as who verifies; a component gets them without the host.
+    // In the same words as a verification; a component gets them without the host's name.
     assert!(trial["detail"].as_str().unwrap().contains("Check both; many services"), "{trial:#}");
     let listed = list();
     let told = check(&listed, 409, "credentials-refused")["detail"].as_str().unwrap().to_owned();
@@ -82,7 +82,7 @@ fn a_test_that_fails_tells_the_step_and_what_is_left() {
         assert!(told.contains("Switch on IMAP access") && !told.contains("127.0.0.1"), "{told}");
     }
 
-    // A server that removes only all marked messages at once.
+    // A server without UIDPLUS, which can only remove all marked messages.
     let bare = || {
         let without = vec!["UIDPLUS".to_owned()];
         room.mailroom.misbehave(FaultScript { without, ..FaultScript::default() });
@@ -100,7 +100,7 @@ fn a_test_that_fails_tells_the_step_and_what_is_left() {
     assert_eq!(test()["removed"], true);
     assert_eq!(messages(), 1, "only its own is removed");
 
-    // The one that was left is marked, so that a plain EXPUNGE would take it along.
+    // The remaining message is marked, so a plain EXPUNGE would remove it, too.
     bare();
     let trial = test();
     assert_eq!((last(&trial), &trial["removed"]), ("remove", &json!(false)), "{trial:#}");

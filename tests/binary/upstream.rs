@@ -1,5 +1,5 @@
-//! Mail servers that are wrong, down, deceitful or have changed their mind: each has a code
-//! of its own, and what was accepted meanwhile is not forgotten.
+//! Tests of mail server errors: wrong, unreachable, untrusted or reset servers each have a code of
+//! their own, and accepted mail is not lost.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -16,7 +16,7 @@ use testkit::site::{
 use testkit::wait::{wait_for, wait_until};
 
 #[test]
-fn an_id_of_before_the_renumbering_never_reaches_another_message() {
+fn a_message_id_of_an_old_uidvalidity_never_names_another_message() {
     let Some(rig) = rig() else { return };
     let site = Site::on(rig);
     let host = site.start();
@@ -33,7 +33,7 @@ fn an_id_of_before_the_renumbering_never_reaches_another_message() {
 
     rig.doveadm(&["mailbox", "delete", "-u", &email, "Projects"]);
     rig.deliver(n, "Projects", b"Subject: second\r\n\r\nNew, under the same UID.\r\n");
-    // An open session may go on showing what it had selected.
+    // An open session may still show the mailbox that it had selected.
     rig.doveadm(&["kick", &email]);
     wait_until("the renumbering to be seen", || operator.get(&message).status == 410);
     let flags = json!({"flags": {"add": ["\\Seen"]}});
@@ -60,7 +60,7 @@ fn an_id_of_before_the_renumbering_never_reaches_another_message() {
 }
 
 #[test]
-fn a_wrong_password_is_said_and_never_shown() {
+fn a_wrong_password_is_reported_and_never_shown() {
     let Some(rig) = rig() else { return };
     let site = Site::on(rig);
     let host = site.start();
@@ -86,7 +86,7 @@ fn a_wrong_password_is_said_and_never_shown() {
 }
 
 #[test]
-fn a_certificate_that_nobody_vouches_for_is_refused() {
+fn a_certificate_without_a_trusted_authority_is_refused() {
     let Some(rig) = rig() else { return };
     let site = Site::new(None, &addresses(rig));
     let host = site.start();
@@ -108,7 +108,7 @@ fn a_certificate_that_nobody_vouches_for_is_refused() {
     }
 }
 
-/// 127.0.0.2 is loopback too, and no name of the rig's certificate.
+/// 127.0.0.2 is loopback, too, and not a name of the rig's certificate.
 #[test]
 fn a_certificate_for_another_host_is_refused() {
     let Some(rig) = rig() else { return };
@@ -121,7 +121,7 @@ fn a_certificate_for_another_host_is_refused() {
             for (mut from, mut to) in
                 [(client.try_clone().unwrap(), server.try_clone().unwrap()), (server, client)]
             {
-                // Either side may hang up at any time.
+                // Either side may close the connection at any time.
                 std::thread::spawn(move || drop(std::io::copy(&mut from, &mut to)));
             }
         }
@@ -180,7 +180,7 @@ fn a_server_without_tls_gets_no_password() {
 }
 
 #[test]
-fn a_server_that_is_down_is_said_and_its_mail_waits() {
+fn an_unreachable_server_is_reported_and_its_mail_stays_queued() {
     let Some(rig) = Rig::start(Options { users: 2 }) else { return };
     let site = Site::on(&rig);
     let host = site.start();
@@ -215,7 +215,7 @@ fn a_server_that_is_down_is_said_and_its_mail_waits() {
     wait_until("Dovecot to be used again", || list(&mut operator).status == 200);
 }
 
-/// Serves without TLS; what it hears goes to `heard`.
+/// Serves without TLS; what it receives is sent to `heard`.
 fn plain_server(
     heard: &Arc<Mutex<Vec<String>>>,
     greeting: &'static str,
@@ -242,7 +242,7 @@ fn plain_server(
     port
 }
 
-/// Sends a small message and answers the submission's id.
+/// Sends a small message and returns the submission's id.
 #[track_caller]
 pub(crate) fn send(client: &mut Client, account: &str, to: &[&str]) -> String {
     let to: Vec<Value> = to.iter().map(|email| json!({"email": email})).collect();

@@ -1,5 +1,5 @@
-//! Trying a mailbox's servers: what is wrong has a code of its own and a sentence that a
-//! beginner can act on, against servers that are really so.
+//! Tests of verification: each error of a mail server has a code of its own and an instruction for
+//! beginners, checked against real servers in that state.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -18,11 +18,11 @@ use testkit::site::{
 };
 use testkit::wait::wait_until;
 
-/// Longer than Dovecot makes whoever failed a login wait, which it counts by address.
+/// Longer than Dovecot's delay after failed logins, which it counts by address.
 const TIMES: &str = "imap-idle-secs = 20\nimap-command-secs = 20\nsmtp-step-secs = 20\n";
 
 #[test]
-fn what_works_is_told_step_by_step_with_how_safe_it_is() {
+fn a_successful_verification_reports_its_steps_and_security() {
     let Some(rig) = rig() else { return };
     let site = Site::on(rig);
     let host = site.start();
@@ -41,7 +41,7 @@ fn what_works_is_told_step_by_step_with_how_safe_it_is() {
             let security = &tried[half]["security"];
             assert_eq!(security["tlsVersion"], "1.3", "{tried:#}");
             assert!(security["cipher"].as_str().unwrap().starts_with("TLS13_"), "{tried:#}");
-            // What rcgen writes when nobody says otherwise.
+            // The default of rcgen.
             assert_eq!(security["certificateExpires"], "4096-01-01T00:00:00Z");
             assert_eq!(security["mechanism"], "PLAIN");
             assert!(tried[half].get("warnings").is_none(), "{tried:#}");
@@ -58,7 +58,7 @@ fn what_works_is_told_step_by_step_with_how_safe_it_is() {
 }
 
 #[test]
-fn everything_that_can_be_wrong_has_a_code_of_its_own_and_a_way_out() {
+fn every_error_has_a_code_of_its_own_and_an_instruction() {
     let Some(rig) = rig() else { return };
     let bad = |certificate| Rig::showing(certificate, Options { users: 1 });
     let (Some(expired), Some(elsewhere), Some(own)) =
@@ -69,7 +69,7 @@ fn everything_that_can_be_wrong_has_a_code_of_its_own_and_a_way_out() {
     let room = Room::start();
     let old = OldTls::start();
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    // It takes connections and says nothing; and one that hangs up at once.
+    // It accepts connections and sends nothing; another closes them at once.
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
     let mute_port = mute.local_addr().unwrap().port();
     let curt = Curt::start();
@@ -104,14 +104,14 @@ fn everything_that_can_be_wrong_has_a_code_of_its_own_and_a_way_out() {
         "connect",
         "port",
     );
-    // Each other's port; and the port for STARTTLS, which greets in plain text.
+    // Each other's port; and the STARTTLS port, which greets in plain text.
     let swapped = with(at(rig.submissions_port(), "tls"), at(rig.imaps_port(), "tls"));
     verify.both(&swapped, "wrong-protocol", "greeting", "993 with `tls`|465 with `tls`");
     let swapped = with(at(rig.submission_port(), "starttls"), at(rig.imap_port(), "starttls"));
     verify.both(&swapped, "wrong-protocol", "greeting", "is no");
     let plain = with(at(rig.imap_port(), "tls"), at(rig.submission_port(), "tls"));
     verify.both(&plain, "wrong-protocol", "tls", "starttls");
-    // The port for TLS, which waits for us to begin.
+    // The implicit TLS port, which waits for the client.
     let silent = with(at(rig.imaps_port(), "starttls"), at(rig.submissions_port(), "starttls"));
     verify.both(&silent, "upstream-timeout", "greeting", "Try `security` `tls`");
 
@@ -186,9 +186,10 @@ fn everything_that_can_be_wrong_has_a_code_of_its_own_and_a_way_out() {
     assert_eq!(told.len(), 14, "{told:?}");
 }
 
-/// A token scans no ports and guesses no passwords, and one tenant's tries are not another's.
+/// A token cannot scan ports or guess passwords, and the attempts of tenants are counted
+/// separately.
 #[test]
-fn who_tries_too_often_is_told_when_to_come_back() {
+fn too_many_verifications_are_refused_with_retry_after() {
     let room = Room::start();
     let limits = "imap-idle-secs = 20\n[limits]\ntries-burst = 7\ntries-per-minute = 1\n";
     let site = Site::with(None, &room.addresses(), limits);
@@ -212,7 +213,7 @@ fn who_tries_too_often_is_told_when_to_come_back() {
     for half in ["imap", "smtp"] {
         other[half]["username"] = json!("somebody@x.test");
     }
-    // The seventh; what was refused as a guess was one, too.
+    // The seventh attempt; the one that was refused as a guess counts, too.
     over(&guess, 30, "refused this login");
     over(&other, 60, "more than 1 times a minute");
     let mut stranger = site.stranger(&host);
@@ -220,9 +221,9 @@ fn who_tries_too_often_is_told_when_to_come_back() {
     assert_eq!(tried["ok"], true, "{tried:#}");
 }
 
-/// Who verifies what is stored learns the state, and so does who lists.
+/// A verification of a stored account updates its state, and so does a list.
 #[test]
-fn what_a_server_last_said_to_a_login_is_the_state_of_the_account() {
+fn the_result_of_the_last_login_is_the_state_of_the_account() {
     let Some(rig) = rig() else { return };
     let site = Site::on(rig);
     let host = site.start();
@@ -243,7 +244,7 @@ fn what_a_server_last_said_to_a_login_is_the_state_of_the_account() {
     let error = &account["lastError"];
     assert_eq!(error["code"], "credentials-refused", "{account:#}");
     assert!(error["at"].as_str().unwrap().ends_with('Z') && !error.to_string().contains("canary"));
-    // It outlives the process.
+    // It survives a restart.
     host.kill();
     let host = site.start();
     let mut operator = site.operator(&host);
@@ -262,7 +263,7 @@ fn what_a_server_last_said_to_a_login_is_the_state_of_the_account() {
 }
 
 #[test]
-fn a_certificate_that_ends_soon_is_warned_of() {
+fn a_certificate_that_expires_soon_causes_a_warning() {
     let Some(rig) = Rig::showing(Certificate::EndsSoon, Options { users: 1 }) else { return };
     let site = Site::on(&rig);
     let host = site.start();
@@ -283,7 +284,7 @@ struct Verify {
 }
 
 impl Verify {
-    /// Both servers fail at this step, with this code, and say one of the ways out.
+    /// Asserts that both servers fail at this step, with this code and one of the instructions.
     #[track_caller]
     fn both(&mut self, account: &Value, code: &str, step: &str, way_out: &str) {
         let tried = self.tried(account);
@@ -341,7 +342,7 @@ fn rule(protocol: Protocol, step: &str, fault: Fault) -> Rule {
     Rule { protocol, step: step.to_owned(), fault, times: None }
 }
 
-/// Hangs up on everybody, as a server of TLS does on who does not begin it, when it has waited enough.
+/// Closes every connection after a delay, as a TLS server does with clients that do not begin TLS.
 struct Curt {
     port: u16,
 }
@@ -397,7 +398,7 @@ impl OldTls {
 
 impl Drop for OldTls {
     fn drop(&mut self) {
-        // It may have ended by itself; there is nothing to do about it here.
+        // It may have exited already.
         let _ = self.server.kill();
         let _ = self.server.wait();
     }

@@ -1,4 +1,4 @@
-//! `postlet account add`, at a terminal and without one.
+//! Tests of `postlet account add`, at a terminal and without one.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -9,11 +9,11 @@ use testkit::process::{Host, binary};
 use testkit::site::{Site, addresses, own_user, rig};
 use testkit::terminal::Terminal;
 
-/// Name servers that never answer: the discard port.
+/// Name servers that never respond: the discard port.
 const NO_NETWORK: &str = "imap-idle-secs = 20\nsmtp-step-secs = 20\n[dns]\nservers = [\"127.0.0.1:9\"]\n[discovery]\nnetwork = false\n";
 
 #[test]
-fn a_person_is_led_from_the_address_to_a_tested_mailbox() {
+fn at_a_terminal_an_address_and_a_password_suffice() {
     let Some(rig) = rig() else { return };
     let site = Site::with(Some(rig.ca_pem()), &addresses(rig), NO_NETWORK);
     let host = site.start();
@@ -42,7 +42,7 @@ fn a_person_is_led_from_the_address_to_a_tested_mailbox() {
 }
 
 #[test]
-fn the_hint_comes_before_the_password_and_in_the_persons_language() {
+fn the_provider_hint_precedes_the_password_in_the_users_language() {
     let site = Site::with(None, &[], NO_NETWORK);
     let host = site.start();
     for (locale, hint) in [("zh_CN.UTF-8", "授权码"), ("C.UTF-8", "authorization code")] {
@@ -102,7 +102,7 @@ fn without_a_terminal_nothing_is_asked() {
 }
 
 #[test]
-fn whoever_reads_json_gets_one_document_whatever_happened() {
+fn with_json_the_output_is_always_one_document() {
     let Some(rig) = rig() else { return };
     let site = Site::with(Some(rig.ca_pem()), &addresses(rig), NO_NETWORK);
     let host = site.start();
@@ -142,7 +142,7 @@ fn whoever_reads_json_gets_one_document_whatever_happened() {
 }
 
 #[test]
-fn every_source_is_explained_on_request_and_when_none_knew() {
+fn every_source_is_explained_on_request_and_when_none_succeeds() {
     let site = Site::with(None, &[], NO_NETWORK);
     let host = site.start();
     let add =
@@ -163,7 +163,7 @@ fn every_source_is_explained_on_request_and_when_none_knew() {
 }
 
 #[test]
-fn a_no_is_a_no_and_a_password_is_on_no_screen() {
+fn a_negative_answer_stores_nothing_and_a_password_is_never_shown() {
     let Some(rig) = rig() else { return };
     let site = Site::with(Some(rig.ca_pem()), &addresses(rig), NO_NETWORK);
     let host = site.start();
@@ -182,7 +182,7 @@ fn a_no_is_a_no_and_a_password_is_on_no_screen() {
     assert!(!said.contains(&password), "{said}");
 }
 
-/// The command without a terminal: whether it went well, what it printed, and what it told.
+/// Runs the command without a terminal: whether it succeeded, its output, and its messages.
 fn run(host: &Host, site: &Site, args: &str, input: &str) -> (bool, String, String) {
     let mut child = Command::new(binary())
         .args(args.split(' '))
@@ -194,7 +194,7 @@ fn run(host: &Host, site: &Site, args: &str, input: &str) -> (bool, String, Stri
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // A command that fails before does not read it.
+    // A command that fails earlier does not read standard input.
     drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
     let ended = child.wait_with_output().unwrap();
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

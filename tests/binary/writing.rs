@@ -1,11 +1,12 @@
-//! Messages as clients write them: each is sent over HTTP, and what arrives is compared with what is right.
+//! Corpus test of sending: drafts as clients write them are sent over HTTP, and the result is
+//! compared with the expected one.
 //!
-//! `tests/mail/send/NAME.json` says:
+//! `tests/mail/send/NAME.json` contains:
 //!
-//! - `shows`: in a sentence, what is sent, with the standard.
+//! - `shows`: one sentence on what is sent, with the standard.
 //! - `draft`: the body of `POST …/send`, or `form`: pairs of a field and its text, for a form.
-//! - `status`: of the answer; 202 when left out.
-//! - `problem`: members of the answer, where it is one.
+//! - `status`: of the response; 202 by default.
+//! - `problem`: members of the response, if it is one.
 //! - `raw`: the bytes that arrive, as text. `message`: members of the fetched message.
 //!
 //! Compared as in `field_mail`.
@@ -21,7 +22,7 @@ use testkit::wait::wait_for;
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/mail/send");
 
 #[test]
-fn each_goes_out_right_through_postfix() {
+fn each_draft_is_sent_correctly_through_postfix() {
     let Some(rig) = rig() else { return };
     let site = Site::on(rig);
     let host = site.start();
@@ -32,7 +33,7 @@ fn each_goes_out_right_through_postfix() {
 }
 
 #[test]
-fn each_goes_out_right_through_the_mailroom() {
+fn each_draft_is_sent_correctly_through_the_mailroom() {
     let room = Room::start();
     let site = Site::new(None, &room.addresses());
     let host = site.start();
@@ -41,9 +42,10 @@ fn each_goes_out_right_through_the_mailroom() {
     judge(&mut client, &account, ANN);
 }
 
-/// A thousand attachments are sent, and not one more: each takes a handle of an instance that has 1,024.
+/// A thousand attachments are sent, and not one more: each needs a handle of an instance that has
+/// 1,024.
 #[test]
-fn as_many_attachments_as_are_told_are_sent() {
+fn the_documented_number_of_attachments_can_be_sent() {
     let room = Room::start();
     let site = Site::new(None, &room.addresses());
     let host = site.start();

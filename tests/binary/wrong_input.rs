@@ -1,4 +1,4 @@
-//! Wrong input of every kind gets a problem document that says which, and nothing happens.
+//! Tests of invalid input: each kind gets its own problem document, and nothing is changed.
 //!
 //! Standard: RFC 9457.
 
@@ -14,7 +14,7 @@ const SEND: &str = "/v1/accounts/anna/send";
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 #[test]
-fn a_caller_without_a_good_token_learns_nothing() {
+fn a_caller_without_a_valid_token_learns_nothing() {
     let host = host();
     let foreign = "plt_aaaaaaaaaaaaaaaa_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     let good = host.ready["token"].as_str().unwrap();
@@ -34,7 +34,7 @@ fn a_caller_without_a_good_token_learns_nothing() {
 }
 
 #[test]
-fn anothers_account_looks_exactly_like_none() {
+fn another_tenants_account_looks_like_a_missing_one() {
     let host = host();
     let mut carol = host.client(host.ready["tenants"][1]["token"].as_str().unwrap());
     carol.get("/v1/accounts/carol/messages").expect(200);
@@ -50,7 +50,7 @@ fn anothers_account_looks_exactly_like_none() {
         ("GET", "/mailboxes", Value::Null),
     ];
     for (method, rest, body) in calls {
-        // Two names of equal length, so that their bytes can be compared.
+        // Two names of equal length, so that the responses can be compared byte for byte.
         let [theirs, nobodys] = ["anna", "zzzz"].map(|id| {
             let path = format!("/v1/accounts/{id}{rest}");
             let body = if body.is_null() { String::new() } else { body.to_string() };
@@ -66,7 +66,7 @@ fn anothers_account_looks_exactly_like_none() {
 }
 
 #[test]
-fn a_token_without_the_scope_is_told_which() {
+fn a_token_without_a_scope_is_refused_with_its_name() {
     let host = host();
     let mut operator = host.client(host.ready["token"].as_str().unwrap());
     let body = json!({"scopes": ["read"], "accounts": ["bob"]});
@@ -89,7 +89,7 @@ fn a_token_without_the_scope_is_told_which() {
 }
 
 #[test]
-fn a_body_that_is_wrong_is_refused_by_name() {
+fn an_invalid_body_is_refused_by_member() {
     let mut demo = demo();
     let long = "x".repeat(9000);
     let to = r#""to":[{"email":"bob@mailroom.test"}],"html":"x""#;
@@ -169,7 +169,7 @@ fn a_body_that_is_wrong_is_refused_by_name() {
 }
 
 #[test]
-fn a_form_that_is_wrong_is_refused_too() {
+fn an_invalid_form_is_refused() {
     let mut demo = demo();
     let field = |name: &str, value: &str| {
         format!("--B\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
@@ -210,7 +210,7 @@ fn a_form_that_is_wrong_is_refused_too() {
 }
 
 #[test]
-fn a_body_over_the_cap_is_refused_however_it_comes() {
+fn a_body_above_the_limit_is_refused_with_and_without_a_length() {
     let mut demo = demo();
     let big = format!("{{\"to\":[],\"text\":\"{}\"}}", "x".repeat(8 << 20));
     let problem = check(&demo.call("POST", SEND, &[JSON], big.as_bytes()), 413, "body-too-large");
@@ -221,7 +221,7 @@ fn a_body_over_the_cap_is_refused_however_it_comes() {
     form.extend_from_slice(b"\r\n--B--\r\n");
     let multipart = ("content-type", "multipart/form-data; boundary=B");
     check(&demo.call("POST", SEND, &[multipart], &form), 413, "body-too-large");
-    // Without a length the cap is met on the way.
+    // Without a length, the limit is reached while reading.
     let mut chunked = format!("{:x}\r\n", form.len()).into_bytes();
     chunked.extend_from_slice(&form);
     chunked.extend_from_slice(b"\r\n0\r\n\r\n");
@@ -231,7 +231,7 @@ fn a_body_over_the_cap_is_refused_however_it_comes() {
 }
 
 #[test]
-fn what_is_not_there_is_named() {
+fn a_missing_resource_is_named() {
     let mut demo = demo();
     let id = arrived(&mut demo);
     let bobs = |rest: &str| format!("/v1/accounts/bob/{rest}");
@@ -275,7 +275,7 @@ fn what_is_not_there_is_named() {
 }
 
 #[test]
-fn an_account_on_a_private_host_is_refused_when_it_is_made() {
+fn an_account_on_a_private_host_is_refused_at_creation() {
     let mut demo = demo();
     for (name, port) in [
         ("10.0.0.1", 993),
@@ -307,12 +307,12 @@ fn host() -> &'static Host {
     HOST.get_or_init(Host::dev)
 }
 
-/// A caller of its first tenant.
+/// A client of its first tenant.
 fn demo() -> Client {
     host().client(host().ready["token"].as_str().unwrap())
 }
 
-/// One message in Bob's inbox, from himself; its id.
+/// Puts one message into Bob's inbox, from himself; returns its id.
 fn arrived(demo: &mut Client) -> String {
     let draft = json!({"to": [{"email": "bob@mailroom.test"}], "subject": "x", "text": "x"});
     demo.json("POST", "/v1/accounts/bob/send", &draft).expect(202);
@@ -339,7 +339,7 @@ fn pointers(problem: &Value) -> Vec<&str> {
     errors.iter().filter_map(|error| error["pointer"].as_str()).collect()
 }
 
-/// What every problem has in common.
+/// Asserts the members that every problem has.
 #[track_caller]
 pub(crate) fn check(answer: &Answer, status: u16, code: &str) -> Value {
     assert_eq!(

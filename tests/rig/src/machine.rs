@@ -1,4 +1,4 @@
-//! What the machine must offer before a rig can start.
+//! Requirements of a rig: installed packages and permissions.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-/// The packages, as a person would install them.
+/// The packages, as in an installation command.
 const INSTALL: &str =
     "apt-get install -y --no-install-recommends dovecot-core dovecot-imapd dovecot-lmtpd postfix";
 
@@ -20,12 +20,12 @@ const PROGRAMS: [&str; 6] = [
     "/usr/lib/postfix/sbin/master",
 ];
 
-/// Why no rig can start here and what to do about it, or None when one can.
+/// The reason why no rig can start here, with a correction, or None when one can.
 pub(crate) fn lack() -> Option<String> {
     if let Some(missing) = PROGRAMS.iter().find(|program| !Path::new(program).exists()) {
         return Some(format!("{missing} is missing: {INSTALL}"));
     }
-    // Both servers change to other users for their work, which only root may do.
+    // Both servers change to other users, which only root may do.
     if fs::metadata("/proc/self").map_or(1, |status| status.uid()) != 0 {
         return Some("Dovecot and Postfix need root: run the tests as root".to_owned());
     }
@@ -37,14 +37,14 @@ pub(crate) fn lack() -> Option<String> {
     })
 }
 
-/// A user of the system, with its primary group.
+/// A system user, with its primary group.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Owner {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
 }
 
-/// Looks a user of the system up by name.
+/// Looks up a system user by name.
 pub(crate) fn owner(name: &str) -> anyhow::Result<Owner> {
     let users = fs::read_to_string("/etc/passwd").context("reading /etc/passwd")?;
     let fields = users

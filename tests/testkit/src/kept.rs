@@ -1,9 +1,9 @@
-//! Compiled components, handed from one host of the tests to the next.
+//! Shared cache of compiled components, from one test host to the next.
 //!
-//! A debug build needs seconds of computing for the components of the default application, and
-//! nearly every test starts a host on an empty directory. The host keeps compiled code under a
-//! seal of its master key; so these hosts have the same key, and what one has kept the next finds.
-//! Whether that is right is for the tests of the cache, which have directories of their own.
+//! A debug build needs seconds to compile the components of the default application, and nearly
+//! every test starts a host on an empty directory. The host caches compiled code, sealed with its
+//! master key; so test hosts share one key, and each finds what another has compiled. The cache
+//! itself is tested with directories of its own.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -16,11 +16,11 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::process::{binary, scratch};
 
-/// Thirty-two bytes.
+/// The common master key: thirty-two bytes.
 const KEY: &[u8; 32] = b"every host of the tests has this";
 
-/// Makes the data directory, with the common key and all that was compiled so far. One that is
-/// there already stays as it is.
+/// Creates the data directory, with the common key and all code compiled so far. An existing
+/// directory is unchanged.
 pub fn lend(data: &Path) {
     let key = data.join("master.key");
     if data.join("compiled").exists() || key.exists() {
@@ -32,7 +32,7 @@ pub fn lend(data: &Path) {
     hand_over(shelf(), &data.join("compiled"));
 }
 
-/// Takes what the host of this directory has compiled.
+/// Adds the code that the host of this directory has compiled.
 pub fn keep(data: &Path) {
     let key = fs::read_to_string(data.join("master.key")).unwrap_or_default();
     if key.trim() == STANDARD.encode(KEY) {
@@ -40,7 +40,8 @@ pub fn keep(data: &Path) {
     }
 }
 
-/// One for each build of the binary: its code decides what a component compiles to, and how it describes itself.
+/// One directory for each build of the binary, which determines the code of a component, and how it
+/// describes itself.
 fn shelf() -> &'static Path {
     static SHELF: OnceLock<PathBuf> = OnceLock::new();
     SHELF.get_or_init(|| {
@@ -49,7 +50,7 @@ fn shelf() -> &'static Path {
         let shelves = scratch().join("compiled");
         let shelf = shelves.join(build);
         if !shelf.exists() {
-            // Those of older builds are of no use any more.
+            // Those of older builds are useless.
             drop(fs::remove_dir_all(&shelves));
             fs::create_dir_all(&shelf).unwrap();
         }
@@ -57,20 +58,21 @@ fn shelf() -> &'static Path {
     })
 }
 
-/// Links every whole file of `from` that `to` has not. Nobody writes into a file that has its name.
+/// Links every complete file of `from` that `to` lacks. A file with its final name is never written
+/// to.
 fn hand_over(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
         let file = entry.unwrap();
         let name = file.file_name();
-        // Others are not whole yet.
+        // Others are not complete yet.
         if name.len() != 64 || to.join(&name).exists() {
             continue;
         }
         match fs::hard_link(file.path(), to.join(&name)) {
             Ok(()) => {}
-            // Another test was quicker.
+            // Another test was faster.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            // Another file system. A copy is not there at once, so it gets its name at the end.
+            // On another file system a copy takes time, so it gets its final name at the end.
             Err(_) => {
                 let new = tempfile::NamedTempFile::new_in(to).unwrap();
                 fs::copy(file.path(), new.path()).unwrap();

@@ -15,14 +15,14 @@ use crate::kept;
 use crate::process::binary;
 use crate::turn;
 
-/// With what the host is, where it listens, and a token for each tenant.
+/// The host, its address, and a token for each tenant.
 pub struct Serving {
     pub host: Arc<Host>,
     pub address: SocketAddr,
     pub tokens: Vec<String>,
 }
 
-/// On disk in this directory, where what earlier hosts have compiled lies already.
+/// Stores on disk in this directory, with the code that earlier test hosts have compiled.
 pub fn stores(directory: &Path) -> Stores {
     kept::lend(directory);
     Stores::on_disk(directory, KeySource::file(directory.join("master.key"))).unwrap()

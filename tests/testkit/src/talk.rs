@@ -1,4 +1,4 @@
-//! HTTP/1.1 by hand: one request on a connection of its own.
+//! Raw HTTP/1.1: one request on a connection of its own.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,14 +7,14 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A machine that is busy compiles slowly.
+/// A busy machine compiles slowly.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
-    /// Status line and fields.
+    /// Status line and header fields.
     pub head: String,
     pub body: String,
 }
@@ -29,7 +29,7 @@ impl Answer {
     }
 }
 
-/// Under a name of the host's that no tenant has.
+/// Sends a request with a Host field that no tenant has.
 pub async fn ask(
     address: SocketAddr,
     token: Option<&str>,
@@ -40,7 +40,7 @@ pub async fn ask(
     ask_named(address, "test", token, method, path, body).await
 }
 
-/// Under this name of the host's.
+/// Sends a request with this Host field.
 pub async fn ask_named(
     address: SocketAddr,
     name: &str,
@@ -55,7 +55,7 @@ pub async fn ask_named(
     ask_with(address, name, &fields, method, path, body).await
 }
 
-/// With these header fields.
+/// Sends a request with these header fields.
 pub async fn ask_with(
     address: SocketAddr,
     name: &str,

@@ -1,7 +1,7 @@
-//! Who may run beside whom among the tests of one binary: one that weighs the process, or counts
-//! what lives in it, has it for itself.
+//! Serialisation of tests in one binary: a test that measures the process, or counts its instances,
+//! runs alone.
 //!
-//! A turn belongs to the thread of a test and ends with it. Taking one again is nothing new, so
+//! A turn belongs to the thread of a test and ends with it. Taking one again has no effect, so
 //! everything that starts a host may take it.
 
 use std::cell::RefCell;
@@ -19,7 +19,7 @@ enum Held {
     Alone(RwLockWriteGuard<'static, ()>),
 }
 
-/// From here on this test may have others beside it, but none that wants to be alone.
+/// This test may run beside others, but not beside one that runs alone.
 pub fn beside() {
     HELD.with_borrow_mut(|held| {
         if held.is_none() {
@@ -28,11 +28,11 @@ pub fn beside() {
     });
 }
 
-/// From here on this test is alone among those that take turns.
+/// This test runs alone among those that take turns.
 pub fn alone() {
     HELD.with_borrow_mut(|held| {
         if !matches!(held, Some(Held::Alone(_))) {
-            // Two that waited for each other would wait for ever.
+            // Releases the shared lock first: two tests that waited for each other would deadlock.
             *held = None;
             *held = Some(Held::Alone(TURN.write().unwrap_or_else(PoisonError::into_inner)));
         }
@@ -56,7 +56,7 @@ mod tests {
         let one = thread::spawn(|| {
             beside();
             alone();
-            // A host that it starts takes a turn too.
+            // A host that it starts takes a turn, too.
             beside();
             TURN.try_read().is_ok()
         });

@@ -1,4 +1,5 @@
-//! The real engine, SMTP code and outbox before a scripted server, in one thread, on a clock that jumps.
+//! Test fixture: the real engine, SMTP client and outbox with a scripted server, in one thread, on
+//! a paused clock.
 
 use std::collections::HashMap;
 use std::io;
@@ -40,15 +41,14 @@ use store::memory::Memory;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::time::Instant;
 
-/// They are parsed, and every world needs them.
+/// Parsed once, since every fixture needs them.
 static PROFILES: LazyLock<Arc<Profiles>> =
     LazyLock::new(|| Arc::new(Profiles::embedded().unwrap()));
 
-/// What became of a submission.
+/// The final status of a submission.
 pub(crate) type Seen = SubmissionStatus;
 
-/// Submits a message for `r0@example.net` and so on, and waits until it is final, but not longer than
-/// `within`.
+/// Submits a message for `r0@example.net` and so on, and waits until it is final, at most `within`.
 pub(crate) fn submit(server: &Server, count: usize, within: Duration) -> Seen {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -141,7 +141,7 @@ fn engine(server: &Server, memory: &Memory, clock: &Arc<Paused>) -> Arc<Engine> 
     Engine::new(ports, Settings::default())
 }
 
-/// tokio's clock, which stands still while anything can run.
+/// tokio's paused clock.
 #[derive(Debug)]
 struct Paused(Instant);
 
@@ -157,7 +157,7 @@ impl Clock for Paused {
     }
 }
 
-/// Dials the scripted server, whatever is asked for.
+/// Connects to the scripted server for every host.
 #[derive(Debug)]
 struct Pipes(Server);
 
@@ -167,7 +167,7 @@ impl Dial for Pipes {
             let (near, far) = tokio::io::duplex(4 * 1024);
             let server = self.0.clone();
             spawn(async move {
-                // A client that leaves in the middle is what some tests are about.
+                // A client that disconnects in the middle is part of some tests.
                 let _ = server.serve(far).await;
             });
             let wire: Box<dyn Wire> = Box::new(Pipe(near));
@@ -176,7 +176,7 @@ impl Dial for Pipes {
     }
 }
 
-/// TLS is `net`'s business, so this is called encrypted.
+/// Claims to be encrypted, since TLS belongs to `net`.
 #[derive(Debug)]
 struct Pipe(DuplexStream);
 
@@ -216,7 +216,7 @@ impl Wire for Pipe {
     }
 }
 
-/// What no delivery needs.
+/// Ports that no delivery uses.
 #[derive(Debug)]
 struct Nothing(AtomicU8);
 

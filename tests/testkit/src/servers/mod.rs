@@ -1,4 +1,4 @@
-//! Servers of the tests' own: for names and the web, and for mail that goes wrong.
+//! Fake servers: DNS, web, and mail servers that misbehave.
 
 pub mod dns;
 pub mod web;

@@ -1,7 +1,6 @@
-//! An IMAP server that says NO when it is told to, and is a good one otherwise: a proxy
-//! before a real server, which hands every command on but the one to be refused.
+//! IMAP proxy that refuses chosen commands: it forwards every other command to a real server.
 //!
-//! It reads commands only as far as it must: the tag, the verb and the literals.
+//! It parses commands only as far as needed: the tag, the verb and the literals.
 //!
 //! Standard: RFC 3501 §2.2.1 (commands), RFC 7888 (LITERAL+).
 
@@ -23,14 +22,14 @@ use scripted::secure::identity;
 
 use crate::imap::trusting;
 
-/// What the proxy does, and what it has seen; shared with its tasks.
+/// The settings and the record of the proxy, shared with its tasks.
 #[derive(Debug, Default)]
 struct Script {
-    /// The verb, as in [`Proxy::seen`], and the whole answer after the tag.
+    /// The verb, as in [`Proxy::seen`], and the whole response after the tag.
     refuse: Option<(String, String)>,
     refusals: u32,
     seen: BTreeSet<String>,
-    /// Capabilities that the server shall not have.
+    /// Capabilities to hide.
     hidden: Vec<String>,
 }
 
@@ -38,14 +37,14 @@ struct Script {
 #[derive(Debug)]
 pub struct Proxy {
     pub port: u16,
-    /// What an account pins.
+    /// The pin for an account.
     pub pin: String,
     script: Arc<Mutex<Script>>,
     hang_up: Arc<Notify>,
 }
 
 impl Proxy {
-    /// Serves TLS on a free port, before the server on this loopback port, which does too.
+    /// Serves TLS on a free port, before the server on this loopback port, which uses TLS too.
     pub fn before(port: u16) -> Self {
         let (config, pin) = identity();
         let acceptor = TlsAcceptor::from(config);
@@ -62,26 +61,26 @@ impl Proxy {
         Self { port: own, pin, script, hang_up }
     }
 
-    /// From here on, `verb` is answered with `answer` instead of being handed on.
+    /// Answers `verb` with `answer` from now on, instead of forwarding it.
     pub fn refuse(&self, verb: &str, answer: &str) {
         let mut script = self.script.lock().unwrap();
         script.refuse = Some((verb.to_owned(), answer.to_owned()));
         script.refusals = 0;
     }
 
-    /// Refuses nothing from here on; how often it did.
+    /// Refuses nothing from now on; returns how often it did.
     pub fn relent(&self) -> u32 {
         let mut script = self.script.lock().unwrap();
         script.refuse = None;
         std::mem::take(&mut script.refusals)
     }
 
-    /// The verbs since the last call of this, such as `UID FETCH`.
+    /// The verbs since the last call, such as `UID FETCH`.
     pub fn seen(&self) -> BTreeSet<String> {
         std::mem::take(&mut self.script.lock().unwrap().seen)
     }
 
-    /// The server loses these capabilities, as far as a client can tell.
+    /// Hides these capabilities of the server from clients.
     pub fn hide(&self, capabilities: &[&str]) {
         let hidden = capabilities.iter().map(|&name| name.to_owned()).collect();
         self.script.lock().unwrap().hidden = hidden;
@@ -107,7 +106,7 @@ async fn serve(
         let hang_up = Arc::clone(&hang_up);
         connections.spawn(async move {
             tokio::select! {
-                // Whoever hangs up ends it; there is nothing to report.
+                // Either side may disconnect; there is nothing to report.
                 _ = relay(client, acceptor, port, &script) => {}
                 () = hang_up.notified() => {}
             }
@@ -157,7 +156,7 @@ async fn relay(
     }
 }
 
-/// One command, handed on or refused. False at the end.
+/// Forwards or refuses one command. False at the end.
 async fn command(
     from: &mut (impl AsyncBufRead + Unpin),
     to_server: &mut (impl AsyncWrite + Unpin),
@@ -210,7 +209,7 @@ async fn command(
     Ok(true)
 }
 
-/// The length of the literal that follows, and whether the client waits to be asked for it.
+/// The length of the literal that follows, and whether the client waits for a continuation.
 fn literal(line: &[u8]) -> Option<(usize, bool)> {
     let inner = line.strip_suffix(b"}\r\n")?;
     let open = inner.iter().rposition(|byte| *byte == b'{')?;

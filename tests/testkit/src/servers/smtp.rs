@@ -1,5 +1,5 @@
-//! A submission server that falls silent where it is told to: for the moments that a real
-//! one passes too quickly.
+//! Submission server that falls silent at a chosen step, for states that are too short at a real
+//! server.
 //!
 //! Standards: RFC 5321 §3 and §4.1, RFC 4954 (AUTH).
 
@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, mpsc};
 
 use crate::servers::submission::{Taker, serve};
 
-/// Where a connection stops to answer, for ever.
+/// The step at which a connection stops responding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Silence {
     /// After the recipients, before the message.
     AtData,
-    /// With the whole message in hand.
+    /// After the whole message was received.
     AfterTheDot,
 }
 
@@ -20,7 +20,7 @@ pub enum Silence {
 #[derive(Debug)]
 pub struct Smtp {
     pub port: u16,
-    /// What an account pins.
+    /// The pin for an account.
     pub pin: String,
     stage: Arc<Stage>,
     silent: mpsc::Receiver<()>,
@@ -34,7 +34,7 @@ struct Stage {
 }
 
 impl Smtp {
-    /// Serves TLS on a free port and falls silent there, until told to speak.
+    /// Serves TLS on a free port and falls silent at this step, until released.
     pub fn silent(silence: Silence) -> Self {
         let (sender, silent) = mpsc::channel();
         let stage = Arc::new(Stage {
@@ -46,17 +46,17 @@ impl Smtp {
         Self { port, pin, stage, silent }
     }
 
-    /// Waits until a client waits.
+    /// Waits until a client waits for a reply.
     pub fn wait_for_silence(&self) {
         self.silent.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
     }
 
-    /// From here on it answers everything.
+    /// Answers everything from now on.
     pub fn speak(&self) {
         *self.stage.silence.lock().unwrap() = None;
     }
 
-    /// Every message that it has had whole, answered or not.
+    /// Every message that was received completely, answered or not.
     pub fn messages(&self) -> Vec<String> {
         self.stage.messages.lock().unwrap().clone()
     }
@@ -79,7 +79,7 @@ impl Taker for Stage {
 }
 
 impl Stage {
-    /// Never returns when this is where the server falls silent.
+    /// Returns when this step is to be answered.
     fn pause(&self, place: Silence) {
         if *self.silence.lock().unwrap() == Some(place) {
             self.fell_silent.send(()).unwrap();

@@ -1,5 +1,5 @@
-//! The dialogue of a submission server that refuses nothing, for servers that differ in what
-//! happens around a message.
+//! The SMTP dialogue of a submission server that refuses nothing, for servers that differ in how
+//! they handle a message.
 //!
 //! Standards: RFC 5321 §3 and §4.1, RFC 4954 (AUTH).
 
@@ -8,31 +8,31 @@ use std::sync::Arc;
 
 use scripted::secure::{Wire, serve_each};
 
-/// What a server does with messages.
+/// How a server handles messages.
 pub(crate) trait Taker: Send + Sync + 'static {
-    /// What belongs to one connection; it is dropped when the connection ends.
+    /// The state of one connection; it is dropped when the connection ends.
     type Connection: Send + 'static;
 
-    /// The lines of its answer to EHLO between the first and the last.
+    /// The lines of its EHLO reply between the first and the last.
     const EXTENSIONS: &'static [&'static str];
 
-    /// Somebody has connected; nobody else is let in before this is done.
+    /// A client has connected; no other is accepted before this returns.
     fn connected(self: &Arc<Self>) -> Self::Connection;
 
-    /// A message is announced, and goes on when this returns.
+    /// A message is announced, and continues when this returns.
     fn announced(&self) {}
 
-    /// The final dot has come; the answer is sent when this returns.
+    /// The final dot has arrived; the reply is sent when this returns.
     fn taken(&self, connection: &mut Self::Connection, message: Vec<u8>);
 }
 
-/// Serves TLS on a free port until the process ends; the port, and what an account pins.
+/// Serves TLS on a free port until the process ends; returns the port and the pin.
 pub(crate) fn serve<T: Taker>(taker: &Arc<T>) -> (u16, String) {
     let (accepting, taker) = (Arc::clone(taker), Arc::clone(taker));
     serve_each(move || accepting.connected(), move |wire, own| converse(wire, own, &*taker))
 }
 
-/// A client that is killed breaks the connection: no failure of this server.
+/// A client that is killed breaks the connection, which is no failure of this server.
 fn converse<T: Taker>(wire: &mut Wire, mut own: T::Connection, taker: &T) -> io::Result<()> {
     wire.get_mut().sock.set_nodelay(true)?;
     say(wire, "220 ready")?;
@@ -65,7 +65,7 @@ fn converse<T: Taker>(wire: &mut Wire, mut own: T::Connection, taker: &T) -> io:
     }
 }
 
-/// What comes before the line with a lone dot.
+/// Reads up to the line with a lone dot.
 fn message(wire: &mut Wire) -> io::Result<Vec<u8>> {
     let mut message = Vec::new();
     loop {
