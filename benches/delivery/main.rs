@@ -16,13 +16,13 @@ use testkit::measure::report;
 
 mod size;
 mod mail;
-mod arrivals;
-mod raw;
+mod postfix_log;
+mod raw_client;
 mod queue;
-mod race;
+mod comparison;
 
 fn main() {
     let size = size::Size::from_arguments();
     report::machine();
-    race::run(size);
+    comparison::run(size);
 }

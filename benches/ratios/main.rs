@@ -14,22 +14,22 @@
 use testkit::measure::report;
 
 mod size;
-mod powerless;
-mod crowd;
-mod echo;
+mod no_capabilities;
+mod noisy_neighbour;
+mod isolation;
 mod seed;
 mod mailbox;
 
 fn main() {
-    if echo::serve_if_asked() {
+    if isolation::serve_if_asked() {
         return;
     }
     let size = size::Size::from_arguments();
     report::machine();
-    echo::crowd(size);
+    isolation::crowd(size);
     if std::env::args().any(|argument| argument == "--crowd") {
         return;
     }
-    echo::compare(size);
+    isolation::compare(size);
     mailbox::compare(size);
 }

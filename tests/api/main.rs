@@ -2,7 +2,7 @@
 //! hostile guests.
 //!
 //! They are one binary, since each binary links the host and its compiler. Tests that measure the
-//! process, or count its instances, run alone (`testkit::turn`).
+//! process, or count its instances, run alone (`testkit::exclusive`).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use rig::{Options, Rig};
 use serde_json::{Value, json};
 
-use crate::upstream::{send, settled, subjects};
+use crate::mail_server_errors::{send, settled, subjects};
 use testkit::http::Client;
-use testkit::servers::smtp::{Silence, Smtp};
+use testkit::servers::silent_smtp::{Silence, Smtp};
 use testkit::site::{Site, connect, own_user, rig, server, tls_account, under};
 use testkit::wait::{wait_for, wait_until};
 
@@ -108,9 +108,9 @@ fn one_key_is_one_submission() {
     let respelled = keyed(&mut operator, "one", &spaced).expect(202);
     assert_eq!(respelled["submissionId"], first["submissionId"]);
     let problem = keyed(&mut operator, "one", &draft("b"));
-    crate::wrong_input::check(&problem, 422, "idempotency-mismatch");
+    crate::invalid_input::check(&problem, 422, "idempotency-mismatch");
     let long = "k".repeat(256);
-    crate::wrong_input::check(
+    crate::invalid_input::check(
         &keyed(&mut operator, &long, &draft("a")),
         400,
         "invalid-idempotency-key",
@@ -135,7 +135,7 @@ fn one_key_is_one_submission() {
     let first = multipart(&mut operator, "AAA", "x").expect(202);
     let replay = multipart(&mut operator, "BBBB", "x").expect(202);
     assert_eq!(first["submissionId"], replay["submissionId"]);
-    crate::wrong_input::check(&multipart(&mut operator, "AAA", "y"), 422, "idempotency-mismatch");
+    crate::invalid_input::check(&multipart(&mut operator, "AAA", "y"), 422, "idempotency-mismatch");
 
     // Concurrent requests of several clients.
     let receipts: BTreeSet<String> = std::thread::scope(|scope| {

@@ -1,8 +1,8 @@
 //! Tests of hostile mail servers: each causes a typed problem or a visible state, and nothing else.
 //! The process lives, its memory is bounded, and accounts at other servers are unaffected.
 
-use crate::upstream::{send, subjects};
-use crate::wrong_input::check;
+use crate::invalid_input::check;
+use crate::mail_server_errors::{send, subjects};
 use testkit::http::Client;
 use testkit::servers::hostile::Hostile;
 use testkit::servers::mailroom::{ANN, Room};

@@ -2,7 +2,7 @@
 //! lost, and only unavoidable duplicates occur.
 //!
 //! Ten kills; `POSTLET_KILLS` is another number, and `POSTLET_SEED` repeats the moments of a run,
-//! which a failure names. [`crate::history`] checks the result.
+//! which a failure names. [`crate::history_checker`] checks the result.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use rig::Rig;
 use serde_json::{Value, json};
 
-use crate::history::{Accepted, Arrival, Copies, Entry, History, faults};
+use crate::history_checker::{Accepted, Arrival, Copies, Entry, History, faults};
 use testkit::http::Client;
 use testkit::process::Host;
 use testkit::servers::sink::Sink;

@@ -5,9 +5,9 @@
 //! a request goes in as bytes and a response comes out.
 
 #[cfg(test)]
-mod desk;
+mod fake_capabilities;
 #[cfg(test)]
-mod house;
+mod harness;
 #[cfg(test)]
 mod sending;
 #[cfg(test)]

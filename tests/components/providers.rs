@@ -13,8 +13,8 @@ use model::instant::Timestamp;
 use model::port::clock::Clock;
 use serde_json::{Value, json};
 
-use crate::desk::Desk;
-use crate::house::{House, field, is_problem, json as read};
+use crate::fake_capabilities::Desk;
+use crate::harness::{House, field, is_problem, json as read};
 
 #[tokio::test]
 async fn an_address_returns_servers_and_the_login_name() {

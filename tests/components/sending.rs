@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::desk::raw;
-use crate::house::{House, field, is_problem, json as read};
+use crate::fake_capabilities::raw;
+use crate::harness::{House, field, is_problem, json as read};
 
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
 

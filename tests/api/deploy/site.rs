@@ -14,9 +14,9 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use testkit::kept;
-use testkit::serving::{Serving, serve, stores};
-use testkit::talk::{Answer, ask_named};
+use testkit::code_cache;
+use testkit::in_process_host::{Serving, serve, stores};
+use testkit::raw_http::{Answer, ask_named};
 
 /// A serving host.
 pub(crate) struct Site {
@@ -101,7 +101,7 @@ impl Site {
         std::fs::write(&path, manifest).unwrap();
         std::fs::write(path.with_file_name("own.wasm"), wasm).unwrap();
         let ended = self.host.deploy(&tenant.parse().unwrap(), &path, &Variables::new()).await;
-        kept::keep(self.directory.path());
+        code_cache::keep(self.directory.path());
         ended.map_err(|fault| {
             let text = fault.to_string();
             let (place, rest) = text.split_once(": ").unwrap();

@@ -2,6 +2,6 @@
 //! well-behaved and hostile.
 
 mod site;
-mod honest;
+mod sources;
 mod hostile;
 mod accounts;

@@ -9,10 +9,10 @@ use server::config::Config;
 use tempfile::TempDir;
 
 use testkit::command::command;
+use testkit::in_process_host::{Serving, serve, stores};
+use testkit::raw_http::ask;
 use testkit::servers::dns::Zone;
 use testkit::servers::web::Web;
-use testkit::serving::{Serving, serve, stores};
-use testkit::talk::ask;
 use testkit::terminal::Terminal;
 
 pub(crate) struct Site {

@@ -5,15 +5,15 @@
 //! sandbox itself is tested in `host/runtime/tests`; here it is the caller's response, the effect
 //! on other tenants, and what is left behind.
 
-mod ground;
-mod answering;
-mod by_hand;
-mod costing;
-mod crowding;
-mod costs;
-mod children;
-mod schemas;
-mod dawdling;
-mod handing;
-mod smuggling;
-mod snooping;
+mod fixture;
+mod malformed_responses;
+mod handwritten_wasm;
+mod resource_limits;
+mod fair_share;
+mod costly_schemas;
+mod schema_children;
+mod schema_cost;
+mod slow_bodies;
+mod oversized_arguments;
+mod response_splitting;
+mod secret_search;

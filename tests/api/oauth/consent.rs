@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::oauth::site::Site;
-use testkit::talk::{Answer, ask};
+use testkit::raw_http::{Answer, ask};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mailbox_is_connected_by_consent_and_shows_no_token() {

@@ -13,13 +13,13 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::oauth::authority::{Authority, CLIENT, CLIENT_SECRET, NAME};
-use crate::oauth::journal::{self, Journal};
+use crate::oauth::authorization_server::{Authority, CLIENT, CLIENT_SECRET, NAME};
+use crate::oauth::log_capture::{self, Journal};
 use testkit::command::command;
+use testkit::in_process_host::{Serving, serve, stores};
+use testkit::raw_http::{Answer, ask, ask_with};
 use testkit::servers::dns::Zone;
 use testkit::servers::web::Web;
-use testkit::serving::{Serving, serve, stores};
-use testkit::talk::{Answer, ask, ask_with};
 
 pub(crate) struct Site {
     pub(crate) address: SocketAddr,
@@ -89,7 +89,7 @@ impl Site {
     }
 
     async fn build(mail: Mail, fetching: impl Fn(SocketAddr) -> String) -> Self {
-        let journal = journal::begin();
+        let journal = log_capture::begin();
         let (zone, web) = (Zone::default(), Web::start(&[NAME, "own.test"]).await);
         for name in [NAME, "own.test"] {
             zone.address(name, "127.0.0.1");

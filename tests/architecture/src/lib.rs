@@ -7,12 +7,12 @@
 //! Invariant: a fault names the file, the line and what to do about it.
 
 pub mod fault;
-pub mod tree;
-pub mod code;
-pub mod shape;
-pub mod order;
-pub mod reach;
-pub mod walls;
-pub mod reasons;
-pub mod places;
-pub mod codes;
+pub mod source_files;
+pub mod source_scanner;
+pub mod file_shape;
+pub mod import_order;
+pub mod forbidden_imports;
+pub mod crate_dependencies;
+pub mod dependency_reasons;
+pub mod machine_paths;
+pub mod problem_codes;

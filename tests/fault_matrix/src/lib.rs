@@ -12,7 +12,7 @@
 
 pub mod clock;
 pub mod pipe;
-pub mod world;
+pub mod fixture;
 pub mod cell;
-pub mod call;
-pub mod parcel;
+pub mod mailbox_calls;
+pub mod submissions;

@@ -10,8 +10,8 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 
 use crate::logins::Login;
-use crate::machine::owner;
 use crate::ports::Ports;
+use crate::requirements::owner;
 
 /// The domain of every mailbox (RFC 2606 §2 reserves it).
 pub(crate) const DOMAIN: &str = "example.test";

@@ -6,15 +6,15 @@
 //! not touched, and nothing leaves the machine: Postfix refuses every foreign domain.
 //!
 //! Invariant: when the process ends, for any reason, its servers end and their directory is removed
-//! (`keeper.rs`).
+//! (`cleanup.rs`).
 
-mod machine;
+mod requirements;
 mod ports;
 mod certificates;
 mod logins;
 mod dovecot;
 mod postfix;
-mod keeper;
+mod cleanup;
 mod servers;
 
 pub use certificates::Certificate;

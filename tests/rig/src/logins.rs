@@ -15,7 +15,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
-use crate::machine::owner;
+use crate::requirements::owner;
 
 /// The login method that the servers accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

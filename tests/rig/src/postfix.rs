@@ -10,8 +10,8 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use crate::dovecot::DOMAIN;
-use crate::machine::owner;
 use crate::ports::Ports;
+use crate::requirements::owner;
 
 const LONG_AGO: SystemTime = SystemTime::UNIX_EPOCH;
 

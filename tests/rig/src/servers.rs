@@ -16,13 +16,13 @@ use anyhow::{Context as _, ensure};
 
 use crate::certificates;
 use crate::certificates::Certificate;
+use crate::cleanup::Keeper;
 use crate::dovecot;
-use crate::keeper::Keeper;
 use crate::logins;
 use crate::logins::{Login, Mechanism};
-use crate::machine;
 use crate::ports::{Ports, until, wait_open};
 use crate::postfix;
+use crate::requirements;
 
 /// Set to `1` where a missing rig is a failure, as in CI.
 const REQUIRED: &str = "POSTLET_REQUIRE_RIG";
@@ -95,7 +95,7 @@ impl Rig {
     }
 
     fn launch(certificate: Certificate, login: Login, options: Options) -> Option<Self> {
-        if let Some(lack) = machine::lack() {
+        if let Some(lack) = requirements::lack() {
             assert!(
                 std::env::var_os(REQUIRED).is_none_or(|value| value != "1"),
                 "{REQUIRED}=1, and {lack}"

@@ -15,16 +15,16 @@
 
 pub mod wait;
 pub mod proc;
-pub mod turn;
+pub mod exclusive;
 pub mod canary;
 pub mod http;
-pub mod talk;
+pub mod raw_http;
 pub mod imap;
 pub mod process;
 pub mod terminal;
 pub mod command;
-pub mod kept;
+pub mod code_cache;
 pub mod site;
-pub mod serving;
+pub mod in_process_host;
 pub mod servers;
 pub mod measure;

@@ -10,8 +10,8 @@ use rig::{Options, Rig};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::code_cache;
 use crate::http::Client;
-use crate::kept;
 use crate::process::{Host, binary};
 
 const USERS: u16 = 80;
@@ -90,9 +90,9 @@ impl Site {
 
     /// Starts it on an empty directory, with the components that other test hosts have compiled.
     pub fn start(&self) -> Host {
-        kept::lend(&self.data());
+        code_cache::lend(&self.data());
         let host = Host::up(&self.config());
-        kept::keep(&self.data());
+        code_cache::keep(&self.data());
         host
     }
 

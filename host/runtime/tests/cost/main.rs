@@ -12,13 +12,13 @@
     reason = "a test may stop at the first surprise, and says what it measured"
 )]
 
-mod meter;
+mod instruction_counter;
 mod constructs;
 
 use std::sync::OnceLock;
 
 use crate::constructs::{Construct, elements, header_fields, html, mime_parts, pairs};
-use crate::meter::Meter;
+use crate::instruction_counter::Meter;
 
 /// Length of the shorter message, in bytes.
 const LENGTH: usize = 16 << 10;

@@ -1,7 +1,7 @@
 //! Calls that change something: each is done or a problem, and no message is lost or duplicated.
 
-use fault_matrix::call::CHANGING;
 use fault_matrix::cell::Start;
+use fault_matrix::mailbox_calls::CHANGING;
 
 use crate::reading::check;
 

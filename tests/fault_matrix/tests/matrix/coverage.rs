@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use fault_matrix::call::{CHANGING, READING, VERIFYING};
 use fault_matrix::cell::STARTS;
-use fault_matrix::parcel::PARCELS;
-use fault_matrix::world::steps;
+use fault_matrix::fixture::steps;
+use fault_matrix::mailbox_calls::{CHANGING, READING, VERIFYING};
+use fault_matrix::submissions::SUBMISSIONS;
 use mailroom::Protocol;
 
 /// Steps of SMTP that Postlet never takes.
@@ -54,8 +54,8 @@ fn check(protocol: Protocol, named: &[(&str, &str)]) {
         for call in READING.iter().chain(&CHANGING).chain(&VERIFYING) {
             reached.extend(call.steps(start, protocol));
         }
-        for parcel in PARCELS {
-            reached.extend(parcel.steps(start, protocol));
+        for submission in SUBMISSIONS {
+            reached.extend(submission.steps(start, protocol));
         }
     }
     let named: BTreeSet<&str> = named.iter().map(|(step, _)| *step).collect();

@@ -1,7 +1,7 @@
 //! Calls that change nothing: a problem within the deadline, and the next call works.
 
-use fault_matrix::call::{Call, READING, VERIFYING};
 use fault_matrix::cell::{Start, hold};
+use fault_matrix::mailbox_calls::{Call, READING, VERIFYING};
 
 #[test]
 fn a_read_on_a_new_session_ends_with_a_problem() {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fault_matrix::clock::Running;
-use fault_matrix::world::{BO, CY, World};
+use fault_matrix::fixture::{BO, CY, Fixture};
 use model::instant::Timestamp;
 use model::port::capabilities::Capabilities;
 use model::submission::State;
@@ -52,10 +52,10 @@ async fn drain(dir: &Path) {
     let keys = KeyFile::new(key).load().unwrap().unwrap();
     let clock = Arc::new(Running::from(LATER));
     let store = Sqlite::open(dir, keys, clock.clone()).unwrap();
-    let world = World::over(Arc::new(store.clone()), Arc::new(store), clock, &[]).await;
+    let fixture = Fixture::over(Arc::new(store.clone()), Arc::new(store), clock, &[]).await;
     let mut states = BTreeMap::new();
     for _ in 0..600 {
-        let page = world.engine.submissions(&world.grant, &[], None, 100).await.unwrap();
+        let page = fixture.engine.submissions(&fixture.grant, &[], None, 100).await.unwrap();
         states.clear();
         for entry in &page.rows {
             *states.entry(entry.receipt.state.as_str()).or_insert(0) += 1;
@@ -71,12 +71,12 @@ async fn drain(dir: &Path) {
     assert_eq!(states, want);
     for (subject, whom) in WAITING {
         for email in [BO, CY] {
-            let times = world.count(email, "INBOX", subject);
+            let times = fixture.count(email, "INBOX", subject);
             assert_eq!(times, usize::from(whom.contains(&email)), "{subject} to {email}");
         }
     }
     for subject in ["sent", "failed", "expired", "cancelled", "deleted account"] {
-        assert_eq!(world.count(BO, "INBOX", subject), 0, "{subject}");
+        assert_eq!(fixture.count(BO, "INBOX", subject), 0, "{subject}");
     }
 }
 

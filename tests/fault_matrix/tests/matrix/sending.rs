@@ -2,7 +2,7 @@
 //! marked possible duplicate.
 
 use fault_matrix::cell::{Start, hold};
-use fault_matrix::parcel::PARCELS;
+use fault_matrix::submissions::SUBMISSIONS;
 
 #[test]
 fn a_message_over_a_new_session_arrives_once() {
@@ -16,10 +16,10 @@ fn a_message_over_a_reused_session_arrives_once() {
 
 fn check(start: Start) {
     let (mut ran, mut wrong) = (0, Vec::new());
-    for parcel in PARCELS {
-        for cell in parcel.cells(start) {
+    for submission in SUBMISSIONS {
+        for cell in submission.cells(start) {
             ran += 1;
-            wrong.extend(parcel.play(&cell).err());
+            wrong.extend(submission.play(&cell).err());
         }
     }
     hold(ran, &wrong);

@@ -9,7 +9,7 @@
     reason = "a test may stop at the first surprise"
 )]
 
-mod world;
+mod fixture;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof};
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use scripted::smtp::{Ask, Say, Server, Step};
 
-use crate::world::{Seen, submit};
+use crate::fixture::{Seen, submit};
 
 /// The server's reply to a recipient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::servers::submission::{Taker, serve};
+use crate::servers::smtp_dialogue::{Taker, serve};
 
 /// The longest delay of a verdict: there has to be time between the dot and it.
 const SLOWEST: u64 = 40;

@@ -2,14 +2,14 @@
 //! contradicted.
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test may stop at the first surprise")]
 
-mod early;
-mod ending;
-mod hello;
+mod early_replies;
+mod session_end;
+mod ehlo;
 mod pipelining;
-mod recording;
+mod dot_record;
 mod silent;
 mod token;
-mod trying;
+mod recipient_check;
 
 use std::sync::Arc;
 use std::time::Duration;
