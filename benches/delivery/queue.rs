@@ -127,7 +127,7 @@ pub(crate) fn claims(site: &Site) -> u64 {
 struct Wall;
 
 impl Clock for Wall {
-    #[expect(clippy::disallowed_methods, reason = "the host that follows goes by the real date")]
+    #[expect(clippy::disallowed_methods, reason = "the host that follows uses the system clock")]
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap())

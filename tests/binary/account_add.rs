@@ -97,7 +97,7 @@ fn without_a_terminal_nothing_is_asked() {
     let made: serde_json::Value =
         serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{said}"));
     assert!(ok && made["id"] == "bo" && made["test"]["removed"] == true, "{made:#}");
-    assert_eq!(made["state"], "connected", "as it is stored, after the servers were asked");
+    assert_eq!(made["state"], "connected", "the servers are contacted before it is stored");
     assert!(!said.contains('\r') && !out.contains(&password), "{said}");
 }
 
@@ -138,7 +138,7 @@ fn with_json_the_output_is_always_one_document() {
     let again = document(&format!("account add {email} --id ann {servers}"), &password);
     assert_eq!(again["code"], "already-exists");
     let kept = site.operator(&host).get("/v1/accounts/ann").expect(200);
-    assert_eq!(kept["state"], "connected", "the one that was there is not removed");
+    assert_eq!(kept["state"], "connected", "the existing account must stay");
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn every_source_is_explained_on_request_and_when_none_succeeds() {
         "{said}"
     );
     let said = add("bo@163.com --id b");
-    assert!(!said.contains(" ms  "), "nobody asked for it: {said}");
+    assert!(!said.contains(" ms  "), "it was not requested: {said}");
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn a_negative_answer_stores_nothing_and_a_password_is_never_shown() {
     terminal.until("Send a test message");
     terminal.types("NO");
     let said = terminal.ends(true);
-    assert!(said.contains("NO"), "what is typed at a question is echoed: {said}");
+    assert!(said.contains("NO"), "typed answers must be echoed: {said}");
     assert!(said.contains("is connected as ann") && !said.contains("test  arrive"), "{said}");
     assert!(!said.contains(&password), "{said}");
 }

@@ -33,7 +33,7 @@ fn accounts_are_connected_listed_and_removed() {
     );
     assert!(
         !good(&shell.run(&["account", "list"], "")).contains("ann"),
-        "it was stored all the same"
+        "the account was stored although the request was refused"
     );
 
     assert_eq!(
@@ -118,7 +118,7 @@ fn a_stored_account_is_shown_verified_and_removed_by_its_id() {
     );
     assert_eq!(json(&["account", "remove", "ann", "--yes"]), json!({"id": "ann", "removed": true}));
     let address = shell.run(&["account", "show", email], "");
-    assert_eq!(address.status.code(), Some(2), "an address is no id: {}", said(&address));
+    assert_eq!(address.status.code(), Some(2), "an address is not an id: {}", said(&address));
 }
 
 /// The commands of the page, as printed, with another server address.

@@ -38,7 +38,7 @@ fn the_example_in_the_documentation_is_good() {
             blocks += 1;
         }
     }
-    assert!(blocks > 0, "{} shows no whole configuration", example.display());
+    assert!(blocks > 0, "{} contains no complete configuration", example.display());
 }
 
 /// The root certificates of an example exist on no disk.

@@ -62,7 +62,7 @@ fn on_the_rig(rig: &rig::Rig, account: fn(&rig::Rig, u16) -> serde_json::Value) 
 
 /// Copies are filed after the delivery, so they may appear later than its verdict.
 fn both_are_in_sent(mut sender: Imap) {
-    wait_until("copies of what was sent", || sender.search("Sent", "SEEN").len() == 2);
+    wait_until("the sent copies", || sender.search("Sent", "SEEN").len() == 2);
 }
 
 /// The sender and the recipient: account ids and addresses.
@@ -111,7 +111,7 @@ fn look(imap: &mut Imap, checkpoint: &str, uid: u32, work: &Path) {
             assert!(imap.search("INBOX", "ALL").contains(&uid));
             let (ours, theirs) = (std::fs::read(work.join("raw.eml")).unwrap(), imap.raw(uid));
             assert!(theirs.len() > 1_400_000, "an attachment of 1 MiB is missing");
-            assert!(ours == theirs, "/raw is not what lies in the mailbox");
+            assert!(ours == theirs, "/raw differs from the message in the mailbox");
         }
         "flagged" => {
             imap.search("INBOX", "ALL");
@@ -120,14 +120,14 @@ fn look(imap: &mut Imap, checkpoint: &str, uid: u32, work: &Path) {
         }
         "moved" => {
             let flags = imap.search("Archive", "SEEN FLAGGED");
-            assert!(flags.contains(&uid), "flags do not go with a message that is moved");
+            assert!(flags.contains(&uid), "a moved message lost its flags");
             assert!(imap.search("INBOX", "FLAGGED").is_empty(), "it was copied, not moved");
         }
         "deleted" => {
             assert!(imap.search("Archive", "ALL").is_empty());
             assert!(imap.search("Trash", "ALL").is_empty());
         }
-        other => panic!("the script has a checkpoint {other:?} that nobody looks at"),
+        other => panic!("the script has an unknown checkpoint {other:?}"),
     }
 }
 

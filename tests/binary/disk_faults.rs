@@ -29,7 +29,7 @@ fn a_disk_that_fails_ends_the_host_and_loses_nothing() {
     let host = Host::up_by(command, &site.config());
     let mut operator = site.operator(&host);
     let files = limit(host.pid(), "Max open files");
-    assert!(files.is_none_or(|most| most > 200), "raised to what the system allows");
+    assert!(files.is_none_or(|most| most > 200), "the host must raise its limit of open files");
     let account = connect(&mut operator, &room.account());
     let first = send(&mut operator, &account, &[BO]);
     assert_eq!(settled(&mut operator, &account, &first)["state"], "sent");

@@ -110,9 +110,9 @@ fn a_certificate_that_ends_soon_is_a_warning() {
 fn each_failed_check_is_reported_with_a_correction() {
     let site = Site::new(None, &[]);
     let seen = Seen::of(&site, &["--offline"]);
-    assert!(seen.ok, "nothing is there yet: {}", seen.text);
+    assert!(seen.ok, "there is no data directory yet: {}", seen.text);
     let data = site.token_file().parent().unwrap().to_owned();
-    assert!(!data.exists(), "it was made");
+    assert!(!data.exists(), "the check created a file or directory");
 
     site.start().stop();
     let key = data.join("master.key");
@@ -127,7 +127,7 @@ fn each_failed_check_is_reported_with_a_correction() {
     Seen::of(&site, &["--offline"]).blames("key", "bring the key back");
     fs::remove_file(&key).unwrap();
     Seen::of(&site, &["--offline"]).blames("key", "bring the key back");
-    assert!(!key.exists(), "it was made");
+    assert!(!key.exists(), "the check created a file or directory");
     fs::write(&key, good).unwrap();
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     assert!(Seen::of(&site, &["--offline"]).ok);

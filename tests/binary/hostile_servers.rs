@@ -67,7 +67,7 @@ fn hostile_servers_cost_a_problem_each() {
         let account = connect(&mut operator, &hostile.account(what));
         let sent = send(&mut operator, &account, &["bo@example.test"]);
         let path = under(&account, &format!("submissions/{sent}"));
-        let entry = wait_for("the trouble to be told", || {
+        let entry = wait_for("the error to be reported", || {
             let entry = operator.get(&path).expect(200);
             entry["lastError"].is_string().then_some(entry)
         });
@@ -87,7 +87,7 @@ fn hostile_servers_cost_a_problem_each() {
     let account = connect(&mut operator, &hostile.account("late-verdict"));
     let sent = send(&mut operator, &account, &["bo@example.test"]);
     let path = under(&account, &format!("submissions/{sent}"));
-    let doubted = wait_for("the doubt to be told", || {
+    let doubted = wait_for("the submission to be uncertain", || {
         let entry = operator.get(&path).expect(200);
         entry["lastError"].is_string().then_some(entry)
     });
@@ -98,7 +98,11 @@ fn hostile_servers_cost_a_problem_each() {
     });
     assert_eq!(entry["possibleDuplicate"], true, "{entry}");
     assert_eq!(hostile.messages(), 2, "{entry}");
-    assert_eq!(hostile.logins() - logins, 2, "the second went over the connection of the first");
+    assert_eq!(
+        hostile.logins() - logins,
+        2,
+        "the second delivery reused the connection of the first"
+    );
     notices_nothing(&mut operator);
 
     let peak = memory(host.pid(), "VmHWM:");

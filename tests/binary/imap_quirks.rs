@@ -238,5 +238,5 @@ fn a_goodbye_in_place_of_an_answer_is_tried_once_more(ground: &Ground) {
     let answer = case.get("messages");
     let problem = check(&answer, 502, "upstream-unreachable");
     assert_eq!(problem["retryable"], true);
-    assert_eq!(case.heard("AUTHENTICATE"), 2, "once more, and no oftener");
+    assert_eq!(case.heard("AUTHENTICATE"), 2, "it is repeated exactly once");
 }

@@ -87,7 +87,7 @@ fn a_refused_copy_of_a_sent_message_is_logged_as_a_failure() {
     for (already, word) in ["NO scripted refusal", "BAD scripted refusal"].iter().enumerate() {
         stage.proxy.refuse("APPEND", word);
         send(&mut operator, &account, &["bob@mailroom.test"]);
-        wait_until("the failure to be told", || failures() > already);
+        wait_until("the failure to be logged", || failures() > already);
         assert!(stage.proxy.relent() > 0, "{word}: it failed before the command was refused");
     }
     assert_eq!(second.search("Sent", "ALL").len(), 0);

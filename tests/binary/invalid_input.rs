@@ -262,7 +262,7 @@ fn a_missing_resource_is_named() {
         let answer = demo.call(method, &path, &[], b"");
         check(&answer, status, code);
         if status == 405 {
-            assert!(answer.header("allow").is_some(), "{method} {path} says not what is allowed");
+            assert!(answer.header("allow").is_some(), "{method} {path} has no Allow field");
         }
     }
     let path = bobs(&format!("messages/{id}/move"));

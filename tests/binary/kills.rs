@@ -133,7 +133,7 @@ fn no_accepted_message_is_lost_by_kills_at_random_moments() {
         history.entries.iter().filter(|entry| entry.possible_duplicate).count(),
     );
     assert!(found.is_empty(), "{told}: {found:?}");
-    assert!(history.accepted.len() >= kills, "too little was accepted to say anything: {told}");
+    assert!(history.accepted.len() >= kills, "too few messages were accepted for a result: {told}");
     drop(std::io::Write::write_all(&mut std::io::stdout(), format!("{told}\n").as_bytes()));
 }
 

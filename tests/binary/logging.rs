@@ -95,7 +95,7 @@ fn a_failure_is_one_entry_and_a_flood_of_them_is_bounded() {
     check_lines(&log);
     // Anonymous callers have not displaced the tenant's own entries.
     operator.get("/panic").ended(500);
-    wait_until("its entry", || lines(&host).last().unwrap().contains("trapped"));
+    wait_until("the log entry", || lines(&host).last().unwrap().contains("trapped"));
 }
 
 #[test]

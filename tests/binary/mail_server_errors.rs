@@ -35,7 +35,7 @@ fn a_message_id_of_an_old_uidvalidity_never_names_another_message() {
     rig.deliver(n, "Projects", b"Subject: second\r\n\r\nNew, under the same UID.\r\n");
     // An open session may still show the mailbox that it had selected.
     rig.doveadm(&["kick", &email]);
-    wait_until("the renumbering to be seen", || operator.get(&message).status == 410);
+    wait_until("the new UIDVALIDITY to be seen", || operator.get(&message).status == 410);
     let flags = json!({"flags": {"add": ["\\Seen"]}});
     let calls = [
         ("GET", "", Value::Null),
@@ -175,7 +175,7 @@ fn a_server_without_tls_gets_no_password() {
     let heard = heard.lock().unwrap().join("\n").to_ascii_uppercase();
     assert!(heard.contains("STARTTLS") || heard.contains("CAPABILITY"), "nobody called: {heard}");
     for word in ["LOGIN", "AUTH", "CANARY", "Y2FUYXJ5", "ANN@"] {
-        assert!(!heard.contains(word), "{word} was said in the clear: {heard}");
+        assert!(!heard.contains(word), "{word} was sent in the clear: {heard}");
     }
 }
 

@@ -97,7 +97,7 @@ fn check_send(step: &str, fault: &Fault, state: &str, times: usize) {
     let sent = send(&mut operator, &account, &[BO]);
     let path = under(&account, &format!("submissions/{sent}"));
     // The next attempt may be under way already; the earlier error stays with the recipient.
-    let seen = wait_for("the trouble to be told", || {
+    let seen = wait_for("the error to be reported", || {
         entry(&mut operator, &path, |e| !e["lastError"].is_null())
     });
     assert_eq!(seen["recipients"][0]["state"], state, "{step} {fault:?}: {seen}");
@@ -106,7 +106,7 @@ fn check_send(step: &str, fault: &Fault, state: &str, times: usize) {
     assert_eq!(stage.room.arrived(), times, "{step} {fault:?}: {end}");
     let next = send(&mut operator, &account, &[BO]);
     let path = under(&account, &format!("submissions/{next}"));
-    wait_for("the next one", || entry(&mut operator, &path, |e| e["state"] == "sent"));
+    wait_for("the next message", || entry(&mut operator, &path, |e| e["state"] == "sent"));
     assert_eq!(stage.room.arrived(), times + 1, "{step} {fault:?}");
 }
 

@@ -55,7 +55,11 @@ fn the_key_is_rotated_while_the_host_serves_and_the_old_one_opens_nothing() {
 
     let host = site.start();
     all_log_in(&site, &host, &ids);
-    assert_eq!(compilations(&site, &host), 0, "what was kept is compiled again, not sealed anew");
+    assert_eq!(
+        compilations(&site, &host),
+        0,
+        "cached code was compiled again instead of sealed again"
+    );
     host.kill();
     std::fs::write(key_file(&site), old).unwrap();
     let refused = refused(&site, &[]);
@@ -80,7 +84,10 @@ fn a_host_killed_during_a_rotation_opens_everything_at_the_next_start() {
         drop(rotation.wait_with_output());
         let host = site.start();
         all_log_in(&site, &host, &ids);
-        assert!(!key_file(&site).with_extension("key.next").exists(), "it was not ended");
+        assert!(
+            !key_file(&site).with_extension("key.next").exists(),
+            "the rotation was not completed"
+        );
         host.kill();
     }
 }
@@ -140,7 +147,7 @@ fn no_other_process_of_the_same_user_can_inspect_the_host() {
     let seen = look(open.id(), "environ").success();
     open.kill().unwrap();
     open.wait().unwrap();
-    assert!(seen, "another process of the user can be looked into: else this shows nothing");
+    assert!(seen, "an unprotected process of the user must be readable, or the test shows nothing");
 
     let site = Site::new(None, &[]);
     let host = Host::up_by(command(binary()), &site.config());

@@ -132,7 +132,7 @@ fn judge(client: &mut Client, account: &str, imap: &mut Imap) {
                     let kind = sent.header("content-type");
                     json!({"contentType": kind, "base64": STANDARD.encode(&sent.body)})
                 }
-                other => panic!("{name}: {other:?} is no answer of the API"),
+                other => panic!("{name}: {other:?} is not a response of the API"),
             };
             wrong.extend(differences(&format!("{name}: {answer}"), want, Some(&found)));
         }

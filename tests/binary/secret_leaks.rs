@@ -117,7 +117,11 @@ fn no_secret_is_in_any_file_log_response_or_component() {
     }
     let memory = reader.get(&format!("/witness?account={}", other["id"].as_str().unwrap()));
     memory.ended(200);
-    assert!(memory.body.len() > 1 << 20, "{} bytes are not a memory", memory.body.len());
+    assert!(
+        memory.body.len() > 1 << 20,
+        "{} bytes are less than a linear memory",
+        memory.body.len()
+    );
     assert!(found(&memory.body, BODY.as_bytes()), "the component has not read the message");
     none("the memory of a component", &memory.body);
     for path in ["/panic", "/eat", "/env"] {

@@ -69,7 +69,11 @@ fn a_failed_self_test_reports_its_step_and_what_remains() {
         (&json!("credentials-refused"), "imap"),
         "{trial:#}"
     );
-    assert_eq!((&trial["messageId"], messages()), (&Value::Null, 0), "it was sent all the same");
+    assert_eq!(
+        (&trial["messageId"], messages()),
+        (&Value::Null, 0),
+        "a message was sent although the test failed"
+    );
     // In the same words as a verification; a component gets them without the host's name.
     assert!(trial["detail"].as_str().unwrap().contains("Check both; many services"), "{trial:#}");
     let listed = list();
@@ -98,7 +102,7 @@ fn a_failed_self_test_reports_its_step_and_what_remains() {
     assert_eq!(messages(), 1);
     room.recovers();
     assert_eq!(test()["removed"], true);
-    assert_eq!(messages(), 1, "only its own is removed");
+    assert_eq!(messages(), 1, "only the test message is removed");
 
     // The remaining message is marked, so a plain EXPUNGE would remove it, too.
     bare();

@@ -23,7 +23,7 @@ fn a_second_signal_ends_the_host_at_once() {
     stage.signal();
     stage.refuses_connections();
     // It waits for requests under way, half a minute by default.
-    assert!(stage.host.try_wait().unwrap().is_none(), "it has not waited");
+    assert!(stage.host.try_wait().unwrap().is_none(), "the host did not wait for its requests");
     stage.signal();
     stage.has_ended();
 }
@@ -34,7 +34,7 @@ fn a_host_reports_its_shutdown_while_it_still_serves() {
     let stage = Stage::with("stop-grace-secs = 300\n");
     assert!(stage.said("/-/ready").starts_with("HTTP/1.1 200 "));
     stage.signal();
-    let told = wait_for("word of the end", || {
+    let told = wait_for("the shutdown to be reported", || {
         let said = stage.said("/-/ready");
         (!said.starts_with("HTTP/1.1 200 ")).then_some(said)
     });
@@ -80,7 +80,7 @@ impl Stage {
         let mut out = host.stdout.take().unwrap();
         let mut byte = [0];
         while !line.ends_with(b"\n") {
-            assert_eq!(out.read(&mut byte).unwrap(), 1, "it is not ready");
+            assert_eq!(out.read(&mut byte).unwrap(), 1, "the host ended before its first line");
             line.push(byte[0]);
         }
         let ready: Value = serde_json::from_slice(&line).unwrap();
@@ -138,7 +138,7 @@ impl Stage {
     }
 
     fn has_ended(&mut self) {
-        let status = wait_for("its end", || self.host.try_wait().unwrap());
+        let status = wait_for("the host to exit", || self.host.try_wait().unwrap());
         assert_eq!(status.code(), Some(0), "{status}");
     }
 }

@@ -237,7 +237,7 @@ fn the_result_of_the_last_login_is_the_state_of_the_account() {
 
     let wrong = json!({"password": "not-the-canary-password"});
     let changed = operator.json("PATCH", &shown, &wrong).expect(200);
-    assert_eq!(changed["state"], "unverified", "nobody has tried it yet");
+    assert_eq!(changed["state"], "unverified", "it is not verified yet");
     assert_eq!(operator.call("POST", &under(&id, "verify"), &[], b"").expect(200)["ok"], false);
     let account = operator.get("/v1/accounts").expect(200)["accounts"][0].clone();
     assert_eq!(account["state"], "authenticationFailed", "{account:#}");
@@ -254,7 +254,7 @@ fn the_result_of_the_last_login_is_the_state_of_the_account() {
     let right =
         json!({"password": password, "imap": {"username": email}, "smtp": {"username": email}});
     let changed = operator.json("PATCH", &shown, &right).expect(200);
-    assert_eq!(changed["state"], "unverified", "it reads another mailbox now: {changed:#}");
+    assert_eq!(changed["state"], "unverified", "the account has another mailbox now: {changed:#}");
     assert_eq!(
         operator.call("POST", &under(&id, "verify"), &[], b"").expect(200)["imap"]["ok"],
         true

@@ -264,7 +264,11 @@ async fn every_filter_failure_has_the_declared_outcome_and_is_reported_to_the_se
             let sent = host.accepted().await;
             assert!(sent[0].contains("hello\r\n") && !sent[0].contains("X-A"), "{sent:?}");
         } else {
-            assert_eq!(answer.unwrap_err().code, want, "{subject}: open changes nothing");
+            assert_eq!(
+                answer.unwrap_err().code,
+                want,
+                "{subject}: a filter that fails open changes nothing"
+            );
         }
     }
 }

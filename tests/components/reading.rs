@@ -119,11 +119,7 @@ async fn a_change_is_made_and_its_result_returned() {
         assert_eq!(read(&answer)["errors"][0]["pointer"], pointer);
     }
     is_problem(&ask("PUT", "/messages/k1", "").await, 405, "method-not-allowed");
-    assert_eq!(
-        house.desk.calls.lock().unwrap().len(),
-        7,
-        "nothing was changed by what was refused"
-    );
+    assert_eq!(house.desk.calls.lock().unwrap().len(), 7, "a refused change must have no effect");
 }
 
 #[tokio::test]

@@ -61,7 +61,7 @@ async fn a_flood_of_stream_resets_ends_its_own_connection_only() {
     let goaway = frames(&said).into_iter().find(|(kind, _)| *kind == GOAWAY);
     match goaway {
         Some((_, payload)) => assert_eq!(payload[4..8], ENHANCE_YOUR_CALM.to_be_bytes()),
-        None => assert!(flooded.is_err(), "the whole flood was taken"),
+        None => assert!(flooded.is_err(), "the whole flood was accepted"),
     }
     assert_eq!(site.get(Who::Nobody, "/-/health").await.status, 200);
 }
@@ -93,6 +93,6 @@ async fn wait_for(stream: &mut TcpStream, kind: u8) -> Vec<u8> {
         if let Some((_, payload)) = frames(&said).into_iter().find(|(known, _)| *known == kind) {
             return payload;
         }
-        assert_ne!(stream.read_buf(&mut said).await.unwrap(), 0, "it hung up");
+        assert_ne!(stream.read_buf(&mut said).await.unwrap(), 0, "the connection was closed");
     }
 }

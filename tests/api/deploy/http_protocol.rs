@@ -204,7 +204,7 @@ async fn bytes_after_a_body_of_ambiguous_length_are_never_read_as_a_request() {
         stream.write_all(ask.as_bytes()).await.unwrap();
         let mut said = Vec::new();
         let ended = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut said)).await;
-        assert!(ended.is_ok(), "{framing:?}: it is still open");
+        assert!(ended.is_ok(), "{framing:?}: the connection is still open");
         let said = String::from_utf8_lossy(&said);
         assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{framing:?}: {said}");
         assert_eq!(said.matches("HTTP/1.1 ").count(), 1, "{framing:?}: {said}");
@@ -247,7 +247,7 @@ async fn ends(stream: &mut TcpStream) {
     let mut said = Vec::new();
     let ended = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut said)).await;
     // A reset counts as the end.
-    assert!(ended.is_ok(), "it is still open");
+    assert!(ended.is_ok(), "the connection is still open");
     let said = String::from_utf8_lossy(&said);
     assert!(!said.contains("200 OK"), "{said}");
 }

@@ -132,7 +132,7 @@ fn refers(document: &Value, part: &Value) {
             }
             if let Some(to) = members.get("$ref").and_then(Value::as_str) {
                 let found = to.strip_prefix('#').and_then(|pointer| document.pointer(pointer));
-                assert!(found.is_some(), "{to} leads nowhere");
+                assert!(found.is_some(), "the reference {to} is not resolved");
             }
             members.values().for_each(|inner| refers(document, inner));
         }

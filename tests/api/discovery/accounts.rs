@@ -134,7 +134,7 @@ async fn failing_name_servers_are_not_reported_as_a_wrong_name() {
     let body = json!({"id": "ann", "email": "ann@there.test", "password": "p", "imap": server});
     let (_, tried) = site.ask("POST", "/v1/accounts/verify", &body.to_string()).await;
     let (status, _) = site.ask("POST", "/v1/accounts", &body.to_string()).await;
-    assert_eq!(status, 201, "it may be there again in a moment");
+    assert_eq!(status, 201, "the failure may be temporary");
     let (_, listed) = site.ask("GET", "/v1/accounts/ann/messages", "").await;
     for told in [&tried["imap"], &listed] {
         assert_eq!(told["code"], "upstream-unreachable", "{told:#}");

@@ -139,7 +139,11 @@ async fn a_dns_response_that_changes_between_check_and_connection_is_not_used() 
 
     let (status, found) = site.find("once.test").await;
     assert_eq!(status, 200, "{found:#}");
-    assert_eq!(zone.asked("autoconfig.once.test"), 1, "checked and dialled by two answers");
+    assert_eq!(
+        zone.asked("autoconfig.once.test"),
+        1,
+        "check and connection used different DNS responses"
+    );
     let body = json!({
         "id": "ann", "email": "ann@once.test", "password": "x",
         "imap": {"host": "imap.once.test", "port": 993, "security": "tls", "username": "ann"},
@@ -156,7 +160,7 @@ async fn a_dns_response_that_changes_between_check_and_connection_is_not_used() 
         caught = trap.accept() => caught.is_ok(),
         () = std::future::ready(()) => false,
     };
-    assert!(!caught, "the second answer was dialled");
+    assert!(!caught, "the second address was connected to");
 }
 
 /// Hosts that the operator names may be private; that opens nothing to hosts that a domain names,
@@ -264,7 +268,7 @@ async fn lookups_of_a_tenant_are_rate_limited() {
         assert_eq!((status, &told["code"]), (429, &json!("too-many-requests")), "{told:#}");
         assert!(told["retryAfter"].as_u64().is_some_and(|after| after > 0), "{told:#}");
     }
-    assert_eq!(zone.questions(), before, "nothing was asked");
+    assert_eq!(zone.questions(), before, "a DNS query was sent");
     // An embedded provider needs no network.
     assert_eq!(site.find("gmail.com").await.0, 200);
     let (status, again) = site.find("d0.test").await;

@@ -73,7 +73,7 @@ async fn sources_are_used_in_their_order() {
     let before = web.requests().len();
     let again = good(&site, "known.test", "well-known", false).await;
     assert_eq!(step(&again, "cache").0, "used");
-    assert_eq!(web.requests().len(), before, "it asked again");
+    assert_eq!(web.requests().len(), before, "the result was not cached");
 
     let (status, nothing) = site.find("nowhere.test").await;
     assert_eq!((status, &nothing["code"]), (404, &json!("no-such-provider")));
@@ -82,7 +82,7 @@ async fn sources_are_used_in_their_order() {
     }
     assert!(web.requests().len() > 8);
     for request in web.requests() {
-        assert!(!request.contains("canary"), "the address left the host: {request}");
+        assert!(!request.contains("canary"), "the local part was sent: {request}");
     }
 }
 
@@ -139,7 +139,7 @@ async fn a_domain_added_to_the_data_files_is_found() {
     assert_eq!(
         nothing["explain"].as_array().unwrap().len(),
         2,
-        "the network was asked: {nothing:#}"
+        "the network was used: {nothing:#}"
     );
 }
 

@@ -38,7 +38,7 @@ async fn an_argument_that_is_too_long_is_refused_with_its_limit_and_stores_nothi
             }
         };
         let ((), _, after) = weighed(ground.beside(several)).await;
-        assert!(after <= 40, "{list}: {after} MiB for good");
+        assert!(after <= 40, "{list}: {after} MiB remain");
     }
 }
 

@@ -45,7 +45,7 @@ async fn exceeding_a_limit_is_reported_as_a_problem() {
         };
         let ((), peak, after) = weighed(ground.beside(several)).await;
         assert!(peak <= most + SLACK, "{path}: {peak} MiB at most");
-        assert!(after <= SLACK, "{path}: {after} MiB for good");
+        assert!(after <= SLACK, "{path}: {after} MiB remain");
     }
     assert_eq!(ground.site.get(Who::Acme, "/env").await.status, 200);
 }

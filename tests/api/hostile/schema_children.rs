@@ -59,7 +59,7 @@ fn a_child_that_exceeds_its_cpu_time_ends() {
     child.ask(&doubled(40, |next| json!({"allOf": [next, next]})).to_string(), b"{}");
     // The system would kill it a little later: that limit is removed.
     let pid = child.0.id();
-    wait_for("its budget", || limit(pid, "Max cpu time"));
+    wait_for("the child's CPU limit", || limit(pid, "Max cpu time"));
     let (pid, most) = (Pid::from_raw(pid.cast_signed()), getrlimit(Resource::Cpu).maximum);
     prlimit(pid, Resource::Cpu, Rlimit { current: most, maximum: most }).unwrap();
     assert_eq!(child.ended_by(), Some(Signal::XCPU.as_raw()));
@@ -88,7 +88,10 @@ fn check(callers: &[Caller], want: usize) {
     let mut asked: Vec<_> =
         asked.map(|asking| Box::pin(checkers.body(asking, &schema, b"{}"))).collect();
     for one in &mut asked {
-        assert!(tokio::task::unconstrained(one).now_or_never().is_none(), "there is no answer");
+        assert!(
+            tokio::task::unconstrained(one).now_or_never().is_none(),
+            "there is a response already"
+        );
     }
     assert_eq!(count(&program), want);
 }
@@ -188,7 +191,7 @@ impl Checking {
     /// The signal that ended it.
     fn ended_by(mut self) -> Option<i32> {
         drop(self.0.stdin.take());
-        wait_for("its end", || self.0.try_wait().unwrap()).signal()
+        wait_for("the child to exit", || self.0.try_wait().unwrap()).signal()
     }
 }
 

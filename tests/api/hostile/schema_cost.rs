@@ -119,7 +119,7 @@ fn a_child_ends_when_its_host_ends() {
 
 async fn answered<T>(cost: &Cost, work: impl Future<Output = T>) -> T {
     let ended = tokio::time::timeout(PATIENCE, work).await;
-    let ended = ended.unwrap_or_else(|_| panic!("{} has no answer", cost.name));
+    let ended = ended.unwrap_or_else(|_| panic!("{} gets no response", cost.name));
     heaviest().inspect(|most| assert!(*most < MOST_RESIDENT, "{}: {most} kB", cost.name));
     ended
 }

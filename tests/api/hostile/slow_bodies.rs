@@ -33,7 +33,7 @@ async fn a_slow_body_ends_at_the_requests_time_limit() {
             };
             tokio::select! {
                 said = answer(&mut read) => said,
-                () = drip => panic!("the connection is closed without an answer"),
+                () = drip => panic!("the connection is closed without a response"),
             }
         })
         .await;

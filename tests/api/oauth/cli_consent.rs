@@ -43,7 +43,11 @@ impl Waiting {
             .unwrap();
         let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
         let address = loop {
-            let line = told.next_line().await.unwrap().unwrap_or_else(|| panic!("no address came"));
+            let line = told
+                .next_line()
+                .await
+                .unwrap()
+                .unwrap_or_else(|| panic!("no authorization URL was printed"));
             if line.starts_with("https://") {
                 break line;
             }

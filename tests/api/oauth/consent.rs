@@ -55,7 +55,7 @@ async fn a_callback_with_a_wrong_state_or_code_connects_nothing() {
     let answer = site.come_back(&format!("code=code-9&state={state}")).await;
     assert_eq!(answer.code(), "invalid-consent");
     let answer = site.come_back(&good).await;
-    assert_eq!(answer.code(), "invalid-consent", "a state is good once, whatever came of it");
+    assert_eq!(answer.code(), "invalid-consent", "a state is valid once, even after a failure");
     assert_eq!(site.state().await, "reauthRequired");
 
     assert_eq!(site.consent().await.status, 200);
@@ -132,7 +132,7 @@ async fn a_consent_is_bound_to_its_account_and_survives_a_busy_server() {
     site.authority.says(Some((503, "", "")));
     assert_eq!(site.come_back(&query).await.code(), "authorization-unavailable");
     site.authority.says(None);
-    assert_eq!(site.come_back(&query).await.status, 200, "the same answer, a moment later");
+    assert_eq!(site.come_back(&query).await.status, 200, "the same callback, a moment later");
 
     let change = json!({"smtp": {"host": "elsewhere.test"}});
     let refused = site.ask("PATCH", "/v1/accounts/ann", Some(&change)).await;
@@ -192,5 +192,5 @@ async fn a_refused_consent_removes_no_tokens() {
     assert!(told.contains("did not agree") && told.contains("access_denied"), "{told}");
     assert_eq!(site.consent().await.status, 200);
     refuse().await;
-    assert_eq!(site.state().await, "unverified", "the tokens of before are as good as they were");
+    assert_eq!(site.state().await, "unverified", "the earlier tokens must stay valid");
 }

@@ -153,5 +153,5 @@ impl Cell {
 #[track_caller]
 pub fn hold(ran: usize, wrong: &[String]) {
     assert!(ran > 0, "no cell was run");
-    assert!(wrong.is_empty(), "{} of {ran} cells went wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "{} of {ran} cells failed:\n{}", wrong.len(), wrong.join("\n"));
 }

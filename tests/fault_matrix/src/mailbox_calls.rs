@@ -156,10 +156,10 @@ impl Call {
         };
         match &answer {
             Ok(()) if self.must_fail(cell) => {
-                return Err("a refusal was told as a success".to_owned());
+                return Err("a refusal was reported as a success".to_owned());
             }
             Err(problem) if !cell.explains(problem.code) => {
-                return Err(format!("told as {problem:?}"));
+                return Err(format!("reported as {problem:?}"));
             }
             _ => {}
         }

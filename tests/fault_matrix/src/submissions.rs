@@ -112,7 +112,7 @@ impl Submission {
         }
         check_first(cell, &seen)?;
         if state == State::Sent && fixture.count(BO, "INBOX", TARGET) != 1 {
-            return Err("told as sent, but it is not there once".to_owned());
+            return Err("reported as sent, but did not arrive exactly once".to_owned());
         }
 
         fixture.behave();
@@ -126,7 +126,7 @@ impl Submission {
         if entry.receipt.state == State::Sent && arrived == 1 && !entry.possible_duplicate {
             return Ok(());
         }
-        Err(format!("the next one is there {arrived} times: {entry:?}"))
+        Err(format!("the next message arrived {arrived} times: {entry:?}"))
     }
 
     async fn stage(self, start: Start) -> Fixture {
@@ -153,10 +153,12 @@ fn check_first(cell: &Cell, seen: &SubmissionStatus) -> Result<(), String> {
     // A server that stops reading may have received everything, or not.
     let perhaps = verdictless && cell.step == "body";
     if in_doubt && state != State::Uncertain {
-        return Err(format!("the dot was sent and no verdict came: {seen:?}"));
+        return Err(format!(
+            "the dot was sent without a verdict, but the state is not uncertain: {seen:?}"
+        ));
     }
     if state == State::Uncertain && !in_doubt && !perhaps {
-        return Err(format!("there is no doubt: {seen:?}"));
+        return Err(format!("uncertain without a reason: {seen:?}"));
     }
     // An idle session may be dead, so a new one is tried at once; a cold start has no idle session.
     let transaction =
@@ -166,16 +168,16 @@ fn check_first(cell: &Cell, seen: &SubmissionStatus) -> Result<(), String> {
         && cell.is_refusal()
         && transaction.contains(&cell.step);
     if refused && state == State::Sent {
-        return Err(format!("a refusal was told as a success: {seen:?}"));
+        return Err(format!("a refusal was reported as a success: {seen:?}"));
     }
     if state == State::Failed && !may_fail(cell) {
-        return Err(format!("given up, though no server refused the message: {seen:?}"));
+        return Err(format!("failed, although no server refused the message: {seen:?}"));
     }
     if cell.protocol == Protocol::Imap && state != State::Sent {
         return Err(format!("the copy to Sent changed the verdict: {seen:?}"));
     }
     let silent = !is_final(seen) && seen.last_error.is_none();
-    if silent { Err(format!("why it waits is not told: {seen:?}")) } else { Ok(()) }
+    if silent { Err(format!("the reason for the delay is missing: {seen:?}")) } else { Ok(()) }
 }
 
 /// Checks the final state of the submission.
@@ -188,17 +190,17 @@ fn check_end(
     let arrived = fixture.count(BO, "INBOX", TARGET);
     let filed = fixture.count(ANN, "Sent", TARGET);
     let wrong =
-        |what: &str| Err(format!("{what}: there {arrived} times, {filed} in Sent, {entry:?}"));
+        |what: &str| Err(format!("{what}: arrived {arrived} times, {filed} in Sent, {entry:?}"));
     let doubted = seen.receipt.state == State::Uncertain;
     if entry.possible_duplicate != doubted {
-        return wrong("the doubt is not told, or told for nothing");
+        return wrong("a possible duplicate is not marked, or marked without a reason");
     }
     let state = entry.receipt.state;
     if state == State::Failed && may_fail(cell) && arrived == 0 && filed == 0 {
         return Ok(());
     }
     if state != State::Sent {
-        return wrong("not at its end");
+        return wrong("not final");
     }
     match (arrived, filed) {
         (0, _) => wrong("lost"),
@@ -251,7 +253,7 @@ async fn until(
             return Ok(entry);
         }
         if begun.elapsed() > deadline {
-            return Err(format!("nothing to be seen after {deadline:?}: {entry:?}"));
+            return Err(format!("the state was not reached after {deadline:?}: {entry:?}"));
         }
         // Polling costs no time on this clock.
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -52,7 +52,7 @@ pub(crate) fn write(directory: &Path, certificate: Certificate) -> anyhow::Resul
             params.not_after = rcgen::date_time_ymd(2001, 1, 1);
         }
         Certificate::EndsSoon => {
-            #[expect(clippy::disallowed_methods, reason = "real servers go by the real date")]
+            #[expect(clippy::disallowed_methods, reason = "real servers use the system clock")]
             let now = SystemTime::now();
             params.not_after = (now + Duration::from_secs(10 * 24 * 60 * 60)).into();
         }

@@ -86,7 +86,7 @@ fn key_file(home: &Path) -> PathBuf {
 
 /// A token for this login, valid until `lasts` from now; with zero it expired an hour ago.
 pub(crate) fn token(home: &Path, email: &str, lasts: Duration) -> anyhow::Result<String> {
-    #[expect(clippy::disallowed_methods, reason = "real servers go by the real date")]
+    #[expect(clippy::disallowed_methods, reason = "real servers use the system clock")]
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
     let end = if lasts.is_zero() { now.saturating_sub(3600) } else { now + lasts.as_secs() };
     let part = |json: String| URL_SAFE_NO_PAD.encode(json);

@@ -209,7 +209,7 @@ impl Rig {
     #[must_use]
     #[track_caller]
     pub fn token(&self, n: u16, lasts: Duration) -> String {
-        assert!(matches!(self.login, Login::Token(_)), "this rig takes passwords");
+        assert!(matches!(self.login, Login::Token(_)), "this rig accepts passwords");
         let (email, _) = self.user(n);
         must(logins::token(&self.home, &email, lasts))
     }

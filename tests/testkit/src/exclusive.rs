@@ -13,7 +13,7 @@ thread_local! {
     static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
 }
 
-#[expect(dead_code, reason = "they are kept for what their end does")]
+#[expect(dead_code, reason = "they are held for their drop")]
 enum Held {
     Beside(RwLockReadGuard<'static, ()>),
     Alone(RwLockWriteGuard<'static, ()>),
@@ -60,7 +60,7 @@ mod tests {
             beside();
             TURN.try_read().is_ok()
         });
-        assert!(!one.join().unwrap(), "there is somebody beside");
-        assert!(TURN.try_write().is_ok(), "with its thread its turn has ended");
+        assert!(!one.join().unwrap(), "another test runs beside it");
+        assert!(TURN.try_write().is_ok(), "a turn must end with its thread");
     }
 }

@@ -106,12 +106,12 @@ impl Host {
     pub fn stop(mut self) {
         let told = Command::new("kill").args(["-s", "TERM", &self.pid().to_string()]).status();
         assert!(told.unwrap().success());
-        wait_until("the orderly end", || self.child.try_wait().unwrap().is_some());
+        wait_until("the orderly shutdown", || self.child.try_wait().unwrap().is_some());
     }
 
     /// Waits until it has exited; returns its status and its log.
     pub fn ended(mut self) -> (ExitStatus, String) {
-        let status = wait_for("the end by itself", || self.child.try_wait().unwrap());
+        let status = wait_for("the process to exit", || self.child.try_wait().unwrap());
         (status, self.log())
     }
 

@@ -19,7 +19,7 @@ pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         }
         std::thread::sleep(PAUSE);
     }
-    panic!("waited a minute in vain for {what}")
+    panic!("waited a minute for {what}")
 }
 
 /// Polls until it is true, for at most a minute.

@@ -114,7 +114,7 @@ pub(crate) fn remember(backwards: &str) -> Value {
     let backwards = backwards.as_bytes();
     let size = core::arch::wasm32::memory_size(0) << 16;
     // SAFETY: linear memory is readable from zero to its size; nothing else runs here.
-    #[expect(unsafe_code, reason = "looks where no reference leads")]
+    #[expect(unsafe_code, reason = "reads memory that no reference covers")]
     let memory = |at: usize| unsafe { std::ptr::with_exposed_provenance::<u8>(at).read_volatile() };
     // Not from address zero, which is invalid for a reference.
     let starts = 1..size.saturating_sub(backwards.len());

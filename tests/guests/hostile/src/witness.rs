@@ -89,7 +89,7 @@ fn memory() -> Vec<u8> {
     let mut copy = vec![0; size];
     for (at, byte) in copy.iter_mut().enumerate().skip(1) {
         // SAFETY: linear memory is readable from zero to its size; nothing else runs here.
-        #[expect(unsafe_code, reason = "looks where no reference leads")]
+        #[expect(unsafe_code, reason = "reads memory that no reference covers")]
         let found = unsafe { std::ptr::with_exposed_provenance::<u8>(at).read_volatile() };
         *byte = found;
     }

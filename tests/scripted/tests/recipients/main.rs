@@ -140,11 +140,11 @@ fn check(kinds: &[Kind], manner: Manner, within: Duration) -> Result<Seen, Strin
             Kind::Poison => "421 4.3.2",
         };
         if !said.starts_with(true_word) {
-            return Err(wrong(format!("{name} was told {said:?}")));
+            return Err(wrong(format!("the reply for {name} is {said:?}")));
         }
     }
     if seen.possible_duplicate {
-        return Err(wrong("there was never a doubt".to_owned()));
+        return Err(wrong("marked as a possible duplicate without a reason".to_owned()));
     }
     Ok(seen)
 }
@@ -165,7 +165,7 @@ fn every_combination_of_few_recipients_has_true_verdicts() {
             }
         }
     }
-    assert!(wrong.is_empty(), "{} are wrong, the first: {}", wrong.len(), wrong[0]);
+    assert!(wrong.is_empty(), "{} cases fail, the first: {}", wrong.len(), wrong[0]);
 }
 
 /// Random combinations of up to fifty, at servers that count errors or recipients as well.
