@@ -1,10 +1,11 @@
-//! The messages: 4 kB each, to a recipient whose mail Postfix queues like any other and then throws away.
+//! Test messages of 4 kB, to a recipient whose mail Postfix queues like any other and then
+//! discards.
 
 use std::fmt::Write as _;
 
 pub(crate) const RECIPIENT: &str = "sink@example.test";
 
-/// Of each message, about.
+/// Approximate size of each message.
 const BYTES: usize = 4096;
 
 /// Lines end in CRLF, and none begins with a dot.

@@ -1,13 +1,14 @@
-//! How fast the outbox delivers, as a ratio to a raw SMTP client that keeps its sessions.
+//! Delivery benchmark: the rate of the outbox, as a ratio to a raw SMTP client that keeps its
+//! sessions.
 //!
-//! The queue is full before anything is delivered: it is written through the store's own
-//! port while no host runs, and then a host is started on it. So delivery alone is timed.
-//! Both sides hand the same messages of 4 kB to the same Postfix, over as many TLS
-//! sessions that are logged in. Postfix queues each on disk before it says yes, as it always
-//! does, and discards it afterwards. What has arrived is counted from its log on both sides.
+//! The queue is filled before anything is delivered: it is written through the store's own port
+//! while no host runs, and then a host is started on it. So delivery alone is timed. Both sides
+//! send the same messages of 4 kB to the same Postfix, over as many authenticated TLS sessions.
+//! Postfix queues each message on disk before it replies 250, as it always does, and discards it
+//! afterwards. On both sides, arrivals are counted from its log.
 //!
-//! `benches/run` builds it in release and runs it; `--smoke` is a small one that only
-//! shows that it works.
+//! `benches/run` builds it in release mode and runs it; `--smoke` is a small run that only shows
+//! that it works.
 #![expect(clippy::unwrap_used, reason = "a bench that cannot run has failed")]
 #![expect(clippy::indexing_slicing, reason = "a bench that cannot run has failed")]
 
@@ -15,13 +16,13 @@ use testkit::measure::report;
 
 mod size;
 mod mail;
-mod arrivals;
-mod raw;
+mod postfix_log;
+mod raw_client;
 mod queue;
-mod race;
+mod comparison;
 
 fn main() {
     let size = size::Size::from_arguments();
     report::machine();
-    race::run(size);
+    comparison::run(size);
 }

@@ -1,5 +1,5 @@
-//! A data directory with a full outbox: accounts made over the API, submissions accepted
-//! by the store itself while no host runs.
+//! A data directory with a full outbox: accounts are created over the API, and the store itself
+//! accepts the submissions while no host runs.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -23,20 +23,20 @@ use store::keys::key_file::KeyFile;
 use crate::mail;
 use testkit::site::{Site, connect, tls_account};
 
-/// Submissions that are accepted at once.
+/// Submissions accepted concurrently.
 const AT_ONCE: usize = 256;
 
-/// Whether a copy of what was sent goes to the account's own server.
+/// Whether a copy of sent mail is filed at the account's own server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SentCopy {
-    /// The accounts have SMTP only.
+    /// None: the accounts have SMTP only.
     None,
-    /// They have IMAP, too.
+    /// Filed: the accounts have IMAP, too.
     Kept,
 }
 
-/// A data directory with the accounts of the users `1..=accounts`, which later ones are copied from:
-/// it has compiled components, too.
+/// A data directory with the accounts of the users `1..=accounts`, as a template for copies. It
+/// contains compiled components, too.
 pub(crate) fn template(rig: &Rig, accounts: u16, copy: SentCopy) -> Site {
     let site = Site::on(rig);
     let host = site.start();
@@ -52,7 +52,8 @@ pub(crate) fn template(rig: &Rig, accounts: u16, copy: SentCopy) -> Site {
     site
 }
 
-/// A copy of the template with `count` submissions, due at once, in turn from the users `1..=accounts`.
+/// A copy of the template with `count` submissions, due at once, round-robin over the users
+/// `1..=accounts`.
 pub(crate) fn filled(rig: &Rig, template: &Site, accounts: u16, count: usize) -> Site {
     let site = Site::on(rig);
     let copied = Command::new("cp").arg("-a").args([template.data(), site.data()]).status();
@@ -79,7 +80,7 @@ pub(crate) fn filled(rig: &Rig, template: &Site, accounts: u16, count: usize) ->
             }
         }
     });
-    // The directory is one host's: the lock is gone with the store's last thread.
+    // One host at a time locks the directory; the lock is released with the store's last thread.
     runtime.shutdown_timeout(Duration::from_secs(30));
     site
 }
@@ -112,7 +113,7 @@ fn submission(
     }
 }
 
-/// How often a submission was claimed, over all of them: every claim raises its epoch.
+/// The number of claims of all submissions: each claim increments the epoch of its submission.
 pub(crate) fn claims(site: &Site) -> u64 {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
     let outbox = Connection::open_with_flags(site.data().join("outbox.db"), flags).unwrap();
@@ -121,12 +122,12 @@ pub(crate) fn claims(site: &Site) -> u64 {
     u64::try_from(sum).unwrap()
 }
 
-/// The machine's clock; nothing here waits for it.
+/// The system clock; nothing here waits for it.
 #[derive(Debug)]
 struct Wall;
 
 impl Clock for Wall {
-    #[expect(clippy::disallowed_methods, reason = "the host that follows goes by the real date")]
+    #[expect(clippy::disallowed_methods, reason = "the host that follows uses the system clock")]
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap())

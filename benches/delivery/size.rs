@@ -1,17 +1,17 @@
-//! How much of everything a run does.
+//! Sizes of a run: the full one, and the smoke test.
 
 use std::time::Duration;
 
-/// Full, or just enough to show that it works.
+/// The full size, or just enough to show that it works.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Size {
-    /// Measurements of each side, in turns; the middle one counts.
+    /// Measurements of each side, alternating; the median is reported.
     pub(crate) rounds: usize,
     /// Messages in a short queue.
     pub(crate) few: usize,
-    /// And in a long one.
+    /// Messages in a long queue.
     pub(crate) many: usize,
-    /// A measurement that is not over by then is judged by what has arrived.
+    /// Time limit of a measurement; after it, what has arrived counts.
     pub(crate) longest: Duration,
 }
 

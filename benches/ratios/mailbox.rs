@@ -1,9 +1,9 @@
-//! List, fetch and flag over the API against a raw IMAP client: the same server, the same
-//! mailbox, as many persistent sessions as the host's pool has.
+//! Mailbox benchmark: list, fetch and flag over the API against a raw IMAP client, on the same
+//! server and mailbox, with as many persistent sessions as the host's pool has.
 //!
-//! The host remembers what it has read, so first visits and later ones are measured apart.
-//! The raw client asks the server each time; neither caller parses what it gets. Both
-//! sides have logged in and selected the mailbox before anything is counted.
+//! The host caches what it has read, so first and repeated requests are measured separately. The
+//! raw client asks the server each time; neither client parses the responses. Both sides have
+//! logged in and selected the mailbox before the measurement.
 
 use std::time::Duration;
 
@@ -20,27 +20,27 @@ use testkit::measure::usage;
 use testkit::process::Host;
 use testkit::site::{Site, connect, tls_account, under};
 
-/// The pool's size for one account.
+/// Size of the session pool of one account.
 const SESSIONS: usize = 3;
 const PAGE: usize = 50;
 
-/// Time enough for every session of the pool to log in.
+/// Time for every session of the pool to log in.
 const WARM: Duration = Duration::from_millis(500);
 
-/// Of the raw client's rate.
+/// Share of the raw client's rate.
 const GOAL: f64 = 0.4;
-/// Mebibytes of an idle host.
+/// Maximum memory of an idle host, in MiB.
 const IDLE: f64 = 80.0;
 
-/// Where everything is in the mailbox, as the API names it.
+/// The content of the mailbox, as the API names it.
 struct Places {
-    /// What follows `messages?limit=50` for each page.
+    /// The rest of the query after `messages?limit=50`, for each page.
     pages: Vec<String>,
     /// Id and UID of each message.
     messages: Vec<(String, u32)>,
 }
 
-/// Everything about a mailbox, and the memory of the host.
+/// Runs every measurement of a mailbox, and of the host's memory.
 pub(crate) fn compare(size: Size) {
     let Some(rig) = Rig::start(Options { users: 1 }) else {
         report::line("no mail servers here: list, fetch, flag and memory are not measured");
@@ -54,9 +54,9 @@ pub(crate) fn compare(size: Size) {
     assert_eq!(places.messages.len(), size.messages as usize, "messages are missing");
     host.kill();
 
-    // A new process: it has seen nothing of the mailbox yet.
+    // A new process has cached nothing of the mailbox yet.
     let host = site.start();
-    // Memory of the start, such as what the compiler used, has had its time to be given back.
+    // Memory that only the start needs, such as the compiler's, is released by then.
     std::thread::sleep(std::time::Duration::from_secs(2));
     let idle = report::mebibytes(usage::resident(host.pid()));
     let bench =
@@ -85,8 +85,8 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// The raw client's sessions are open before it is timed, and so are the pool's. Flags are set
-    /// on the server each time, and tell the host nothing that a first visit needs.
+    /// Opens the sessions of the raw client and of the pool before anything is timed. Flags are set
+    /// on the server each time, and fill no cache that a first request would use.
     fn open_sessions(&self) {
         let change = json!({"flags": {"add": ["\\Seen"]}});
         let few = &self.places.messages[..self.places.messages.len().min(SESSIONS)];
@@ -193,7 +193,7 @@ impl Bench<'_> {
         load::for_a_while(callers.collect(), self.size.duration)
     }
 
-    /// As many callers of the API, each on a connection of its own.
+    /// As many clients of the API, each on a connection of its own.
     fn callers(
         &self,
         call: impl Fn(&mut Client, &mut Dice) + Copy + Send,
@@ -226,7 +226,7 @@ fn told(raw: &Rate, ours: &[(&str, Rate)]) {
     }
 }
 
-/// Every page from the newest to the oldest.
+/// Lists every page, from the newest to the oldest.
 fn walk(client: &mut Client, account: &str) -> Places {
     let mut places = Places { pages: vec![String::new()], messages: Vec::new() };
     loop {

@@ -1,5 +1,5 @@
-//! A mailbox to measure on: the same messages in every run, written where Dovecot keeps
-//! them. Sizes are those of real mailboxes: mostly some kilobytes, a few with attachments.
+//! A mailbox to measure on: the same messages in every run, written into Dovecot's mail storage.
+//! Sizes are typical of real mailboxes: mostly some kilobytes, a few with attachments.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -28,10 +28,10 @@ const WORDS: [&str; 16] = [
     "newsletter",
 ];
 
-/// Fills the inbox of user `n` with `count` messages and has Dovecot index them.
+/// Fills the inbox of user `n` with `count` messages and lets Dovecot index them.
 pub(crate) fn fill(rig: &Rig, n: u16, count: u32) {
     let (user, _) = rig.user(n);
-    // Dovecot makes the directories, with their owner, when something is saved.
+    // Dovecot creates the directories, with their owner, when a message is saved.
     rig.deliver(n, "INBOX", b"Subject: first\r\n\r\nThe oldest message.\r\n");
     let home = rig.dovecot_conf().ancestors().nth(2).unwrap().join(format!("mail/user{n:03}"));
     let inbox = home.join("Maildir/cur");
@@ -45,7 +45,7 @@ pub(crate) fn fill(rig: &Rig, n: u16, count: u32) {
         chown(&path, Some(owner.uid()), Some(owner.gid())).unwrap();
     }
     rig.doveadm(&["force-resync", "-u", &user, "INBOX"]);
-    // The first listing fills Dovecot's own cache, for both sides.
+    // The first list fills Dovecot's own cache, for both sides.
     rig.doveadm(&["index", "-u", &user, "INBOX"]);
 }
 

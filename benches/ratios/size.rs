@@ -1,15 +1,15 @@
-//! How much of everything a run does.
+//! Sizes of a run: the full one, and the smoke test.
 
 use std::time::Duration;
 
-/// Full, or just enough to show that it works.
+/// The full size, or just enough to show that it works.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Size {
-    /// Of each measurement.
+    /// Duration of each measurement.
     pub(crate) duration: Duration,
-    /// Measurements of each side, in turns; the middle one counts.
+    /// Measurements of each side, alternating; the median is reported.
     pub(crate) rounds: usize,
-    /// In the mailbox.
+    /// Messages in the mailbox.
     pub(crate) messages: u32,
     /// Messages that are fetched for the first time.
     pub(crate) fetches: usize,

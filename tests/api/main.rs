@@ -1,8 +1,8 @@
-//! HTTP behaviour of a host in this process: its routes, what is deployed on it, how it finds mail
-//! servers, how it logs in without a password, and what hostile guests may do beside others.
+//! Tests of the HTTP behaviour of a host in this process: deployments, discovery, OAuth, and
+//! hostile guests.
 //!
-//! One binary, since each links the host and its compiler. Tests that weigh the process, or count what
-//! lives in it, have it for themselves (`testkit::turn`).
+//! They are one binary, since each binary links the host and its compiler. Tests that measure the
+//! process, or count its instances, run alone (`testkit::exclusive`).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

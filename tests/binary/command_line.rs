@@ -1,5 +1,5 @@
-//! The command line, as a person uses it: tokens and accounts, with the password on
-//! standard input, against a host that serves from a configuration.
+//! Tests of the command line: tokens and accounts, with the password on standard input, against a
+//! host that serves a configuration.
 
 use std::io::Write;
 use std::path::Path;
@@ -33,7 +33,7 @@ fn accounts_are_connected_listed_and_removed() {
     );
     assert!(
         !good(&shell.run(&["account", "list"], "")).contains("ann"),
-        "it was stored all the same"
+        "the account was stored although the request was refused"
     );
 
     assert_eq!(
@@ -60,7 +60,7 @@ fn accounts_are_connected_listed_and_removed() {
 }
 
 #[test]
-fn a_stored_account_is_shown_tried_and_removed_by_its_id() {
+fn a_stored_account_is_shown_verified_and_removed_by_its_id() {
     let Some(rig) = rig() else { return };
     let site = Site::on(rig);
     let host = site.start();
@@ -92,7 +92,7 @@ fn a_stored_account_is_shown_tried_and_removed_by_its_id() {
     assert_eq!(good(&tested), "the message came to INBOX and is removed\n");
     assert_eq!(json(&["account", "test", "ann"])["removed"], true);
 
-    // A login that is no longer good: each says so, ends with 1, and the account stays.
+    // With a wrong login, each command reports it and exits with 1, and the account stays.
     let wrong = json!({"password": "wrong"});
     site.operator(&host).json("PATCH", "/v1/accounts/ann", &wrong).expect(200);
     for command in ["verify", "test"] {
@@ -118,12 +118,12 @@ fn a_stored_account_is_shown_tried_and_removed_by_its_id() {
     );
     assert_eq!(json(&["account", "remove", "ann", "--yes"]), json!({"id": "ann", "removed": true}));
     let address = shell.run(&["account", "show", email], "");
-    assert_eq!(address.status.code(), Some(2), "an address is no id: {}", said(&address));
+    assert_eq!(address.status.code(), Some(2), "an address is not an id: {}", said(&address));
 }
 
-/// The lines of the page, run as they stand there but for the server's address.
+/// The commands of the page, as printed, with another server address.
 #[test]
-fn the_pins_that_the_page_tells_how_to_get_are_taken() {
+fn the_pins_of_the_documented_commands_are_accepted() {
     let Some(rig) = rig() else { return };
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/command-line.md");
     let page = std::fs::read_to_string(page).unwrap();
@@ -142,7 +142,7 @@ fn the_pins_that_the_page_tells_how_to_get_are_taken() {
     let imap = pin(begun, "imap.example.com:993", rig.imaps_port());
     let smtp = pin(upgraded, "smtp.example.com:587", rig.submission_port());
 
-    // Nobody that this host trusts vouches for the certificate.
+    // No trusted authority has signed the certificate.
     let site = Site::new(None, &addresses(rig));
     let host = site.start();
     let shell = Shell { host: &host, site: &site };
@@ -163,7 +163,7 @@ fn the_pins_that_the_page_tells_how_to_get_are_taken() {
 }
 
 #[test]
-fn removing_is_asked_where_somebody_sits() {
+fn removal_is_confirmed_at_a_terminal() {
     let Some(rig) = rig() else { return };
     let site = Site::on(rig);
     let host = site.start();
@@ -180,7 +180,7 @@ fn removing_is_asked_where_somebody_sits() {
 }
 
 #[test]
-fn a_long_list_is_told_whole() {
+fn a_long_list_is_printed_completely() {
     let site = Site::new(None, &["127.0.0.1:993".to_owned()]);
     let host = site.start();
     let mut operator = site.operator(&host);
@@ -198,7 +198,7 @@ fn a_long_list_is_told_whole() {
 }
 
 #[test]
-fn tokens_are_made_listed_and_revoked() {
+fn tokens_are_created_listed_and_revoked() {
     let site = Site::new(None, &[]);
     let host = site.start();
     let shell = Shell { host: &host, site: &site };
@@ -212,13 +212,13 @@ fn tokens_are_made_listed_and_revoked() {
     let listed = good(&shell.run(&["token", "list"], ""));
     let row = listed.lines().find(|line| line.contains("ci")).unwrap();
     assert!(row.contains("globex") && row.contains("read,accounts"), "{row}");
-    // Prefix, id, secret; the secret may hold the separator.
+    // Prefix, id, secret; the secret may contain the separator.
     assert!(!listed.contains(token.splitn(3, '_').nth(2).unwrap()), "a secret is listed");
     let id = row.split_whitespace().next().unwrap();
     good(&shell.run(&["token", "revoke", id], ""));
     assert_eq!(host.client(token).get("/v1/accounts").status, 401);
 
-    // A token may be made before its account, and whoever misspelt one is told.
+    // A token may be created before its account; a warning names an unknown account.
     let early = shell.run(&["token", "create", "--scope", "read", "--account", "nobody"], "");
     assert!(said(&early).contains("there is no account `nobody` yet"), "{}", said(&early));
     good(&early);
@@ -269,7 +269,7 @@ fn one_host_serves_a_data_directory() {
 }
 
 #[test]
-fn a_configuration_that_cannot_be_used_is_named() {
+fn an_unusable_configuration_is_named() {
     let missing = Command::new(binary()).args(["up", "--config", "nowhere.toml"]).output().unwrap();
     assert!(!missing.status.success());
     assert!(said(&missing).contains("nowhere.toml"), "{}", said(&missing));
@@ -295,7 +295,7 @@ impl Shell<'_> {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // A command that refuses its arguments does not read.
+        // A command that refuses its arguments does not read standard input.
         drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
         child.wait_with_output().unwrap()
     }

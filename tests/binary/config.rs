@@ -1,7 +1,7 @@
-//! Golden configurations: what each good file means, and what is said about each bad one.
+//! Golden tests of the configuration: the result of each good file, and the error for each bad one.
 //!
-//! Beside `config/good/x.toml` and `config/bad/x.toml` lies `x.txt`; run with
-//! `UPDATE_EXPECT=1` to write them anew, then read the difference.
+//! The expected result of `config/good/x.toml` or `config/bad/x.toml` is `x.txt` beside it; run
+//! with `UPDATE_EXPECT=1` to rewrite them, then review the difference.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use expect_test::expect_file;
 use server::config::Config;
 
 #[test]
-fn a_good_configuration_means_what_it_says() {
+fn a_good_configuration_has_its_expected_result() {
     for (name, result) in parsed("good") {
         let config = result.unwrap_or_else(|message| panic!("{name}: {message}"));
         expect_file![place("good").join(name).with_extension("txt")].assert_eq(&config);
@@ -18,7 +18,7 @@ fn a_good_configuration_means_what_it_says() {
 }
 
 #[test]
-fn a_bad_configuration_is_refused_by_the_key_to_change() {
+fn the_error_for_a_bad_configuration_names_the_key() {
     for (name, result) in parsed("bad") {
         let Err(message) = result else { panic!("{name} is taken") };
         expect_file![place("bad").join(name).with_extension("txt")].assert_eq(&message);
@@ -32,16 +32,16 @@ fn the_example_in_the_documentation_is_good() {
     let mut blocks = 0;
     for block in text.split("```toml\n").skip(1) {
         let block = block.split("```").next().unwrap();
-        // A fragment that shows one table is not a whole configuration.
+        // An excerpt with a single table is not a complete configuration.
         if block.contains("[[tenant]]") {
             Config::parse(&without_roots(block), &place("good")).unwrap();
             blocks += 1;
         }
     }
-    assert!(blocks > 0, "{} shows no whole configuration", example.display());
+    assert!(blocks > 0, "{} contains no complete configuration", example.display());
 }
 
-/// The roots of an example are on nobody's disk.
+/// The root certificates of an example exist on no disk.
 fn without_roots(block: &str) -> String {
     block
         .lines()
@@ -50,7 +50,7 @@ fn without_roots(block: &str) -> String {
         .collect()
 }
 
-/// Every configuration of a kind: what it means, or what is wrong with it.
+/// Every configuration of a directory, with its result or its error.
 fn parsed(kind: &str) -> Vec<(String, Result<String, String>)> {
     let base = place(kind);
     let shown = |text: String| text.replace(base.to_str().unwrap(), "<here>") + "\n";

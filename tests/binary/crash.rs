@@ -1,5 +1,5 @@
-//! What was accepted arrives, whatever happens to the process; and nothing is accepted
-//! twice under one key.
+//! Crash tests: an accepted message arrives although the process is killed, and one idempotency key
+//! is one submission.
 //!
 //! Standard: draft-ietf-httpapi-idempotency-key-header (the key).
 
@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use rig::{Options, Rig};
 use serde_json::{Value, json};
 
-use crate::upstream::{send, settled, subjects};
+use crate::mail_server_errors::{send, settled, subjects};
 use testkit::http::Client;
-use testkit::servers::smtp::{Silence, Smtp};
+use testkit::servers::silent_smtp::{Silence, Smtp};
 use testkit::site::{Site, connect, own_user, rig, server, tls_account, under};
 use testkit::wait::{wait_for, wait_until};
 
 #[test]
-fn what_was_accepted_before_a_kill_is_delivered_once() {
+fn a_message_accepted_before_a_kill_is_delivered_once() {
     let Some(rig) = Rig::start(Options { users: 2 }) else { return };
     let site = Site::on(&rig);
     let host = site.start();
@@ -33,24 +33,25 @@ fn what_was_accepted_before_a_kill_is_delivered_once() {
     wait_until("the delivery", || operator.get(&path).expect(200)["state"] == "sent");
     let inbox = under(&to, "messages");
     wait_until("the message", || !subjects(&operator.get(&inbox).expect(200)).is_empty());
-    // Whatever would send it again has had its chance after this one is there.
+    // A repeated delivery would arrive before this one.
     let second = send(&mut operator, &from, &[&rig.user(2).0]);
     settled(&mut operator, &from, &second);
     wait_until("the second message", || subjects(&operator.get(&inbox).expect(200)).len() >= 2);
     assert_eq!(subjects(&operator.get(&inbox).expect(200)).len(), 2);
 }
 
-/// Before the dot nothing can have been delivered, so there is no doubt either.
+/// Before the dot nothing can have been delivered, so nothing is marked as a possible duplicate.
 #[test]
-fn a_kill_before_the_dot_leaves_no_doubt() {
+fn a_kill_before_the_dot_marks_no_possible_duplicate() {
     let (submission, messages) = killed_at(Silence::AtData);
     assert_eq!(submission["possibleDuplicate"], false, "{submission}");
     assert_eq!(messages.len(), 1);
 }
 
-/// With the verdict lost, it is sent again, byte for byte, and the doubt is said.
+/// Without the verdict the message is sent again, byte for byte, and marked as a possible
+/// duplicate.
 #[test]
-fn a_kill_after_the_dot_is_a_doubt_that_is_told() {
+fn a_kill_after_the_dot_marks_a_possible_duplicate() {
     let (submission, messages) = killed_at(Silence::AfterTheDot);
     assert_eq!(submission["possibleDuplicate"], true, "{submission}");
     assert_eq!(messages.len(), 2);
@@ -58,7 +59,7 @@ fn a_kill_after_the_dot_is_a_doubt_that_is_told() {
     assert!(messages[0].contains(submission["messageId"].as_str().unwrap()));
 }
 
-/// The submission in the end, and what the server had of it.
+/// The final submission, and the messages that the server received.
 fn killed_at(silence: Silence) -> (Value, Vec<String>) {
     let smtp = Smtp::silent(silence);
     let site = Site::new(None, &[format!("127.0.0.1:{}", smtp.port)]);
@@ -102,14 +103,14 @@ fn one_key_is_one_submission() {
     let replay = keyed(&mut operator, "one", &draft("a")).expect(202);
     assert_eq!(first["submissionId"], replay["submissionId"]);
     assert_eq!(first["messageId"], replay["messageId"]);
-    // Spelled another way, it is the same draft.
+    // The same draft in another JSON spelling.
     let spaced = draft("a").replace(':', ": ");
     let respelled = keyed(&mut operator, "one", &spaced).expect(202);
     assert_eq!(respelled["submissionId"], first["submissionId"]);
     let problem = keyed(&mut operator, "one", &draft("b"));
-    crate::wrong_input::check(&problem, 422, "idempotency-mismatch");
+    crate::invalid_input::check(&problem, 422, "idempotency-mismatch");
     let long = "k".repeat(256);
-    crate::wrong_input::check(
+    crate::invalid_input::check(
         &keyed(&mut operator, &long, &draft("a")),
         400,
         "invalid-idempotency-key",
@@ -134,9 +135,9 @@ fn one_key_is_one_submission() {
     let first = multipart(&mut operator, "AAA", "x").expect(202);
     let replay = multipart(&mut operator, "BBBB", "x").expect(202);
     assert_eq!(first["submissionId"], replay["submissionId"]);
-    crate::wrong_input::check(&multipart(&mut operator, "AAA", "y"), 422, "idempotency-mismatch");
+    crate::invalid_input::check(&multipart(&mut operator, "AAA", "y"), 422, "idempotency-mismatch");
 
-    // At once, from several callers.
+    // Concurrent requests of several clients.
     let receipts: BTreeSet<String> = std::thread::scope(|scope| {
         let calls: Vec<_> = (0..8)
             .map(|_| {
@@ -151,7 +152,7 @@ fn one_key_is_one_submission() {
     let listed = operator.get(&under(&from, "submissions")).expect(200);
     assert_eq!(listed["submissions"].as_array().unwrap().len(), 4);
 
-    // After a restart the key is known still.
+    // The key is still known after a restart.
     host.kill();
     let host = site.start();
     let replay = keyed(&mut site.operator(&host), "one", &draft("a")).expect(202);
@@ -159,7 +160,7 @@ fn one_key_is_one_submission() {
 }
 
 #[test]
-fn a_refused_recipient_is_seen_and_the_others_are_served() {
+fn a_refused_recipient_is_reported_and_the_others_get_the_message() {
     let Some(rig) = rig() else { return };
     let site = Site::on(rig);
     let host = site.start();
@@ -183,11 +184,11 @@ fn a_refused_recipient_is_seen_and_the_others_are_served() {
     for recipient in [recipients[0], recipients[2]] {
         assert_eq!(verdicts[recipient]["state"], "sent", "{entry}");
     }
-    wait_until("the good one", || {
+    wait_until("the delivery to the valid recipient", || {
         !subjects(&operator.get(&under(&to, "messages")).expect(200)).is_empty()
     });
 
-    // Temporary for one: the other is not sent a second copy when it is tried again.
+    // A temporary refusal of one recipient: the retry sends no second copy to the other.
     let sent = send(&mut operator, &from, &[recipients[0], "tempfail@example.test"]);
     let path = under(&from, &format!("submissions/{sent}"));
     let entry = wait_for("a second attempt", || {
@@ -197,5 +198,5 @@ fn a_refused_recipient_is_seen_and_the_others_are_served() {
     assert_eq!(entry["recipients"][0]["state"], "sent", "{entry}");
     assert_eq!(entry["recipients"][1]["state"], "deferred", "{entry}");
     let list = operator.get(&under(&to, "messages")).expect(200);
-    assert_eq!(subjects(&list).len(), 2, "a served recipient was served again");
+    assert_eq!(subjects(&list).len(), 2, "a recipient got a second copy");
 }

@@ -1,5 +1,5 @@
-//! `postlet doctor`, beside a host that runs and beside one that cannot: what it sees, and
-//! that it leaves everything as it was.
+//! Tests of `postlet doctor`, beside a running host and beside one that cannot start: its findings,
+//! and that it changes nothing.
 
 use std::fs;
 use std::net::TcpListener;
@@ -13,7 +13,7 @@ use testkit::process::binary;
 use testkit::site::{Site, addresses, connect, own_user, rig, tls_account};
 
 #[test]
-fn what_is_in_order_is_found_in_order_while_a_host_runs() {
+fn a_working_host_passes_every_check_while_it_runs() {
     let Some(rig) = rig() else { return };
     let site = Site::on(rig);
     let host = site.start();
@@ -28,7 +28,7 @@ fn what_is_in_order_is_found_in_order_while_a_host_runs() {
 }
 
 #[test]
-fn the_servers_of_accounts_are_asked_and_one_that_is_gone_is_told() {
+fn the_mail_servers_of_accounts_are_connected_to_and_a_missing_one_is_reported() {
     let Some(rig) = rig() else { return };
     let site = Site::on(rig);
     let host = site.start();
@@ -37,7 +37,7 @@ fn the_servers_of_accounts_are_asked_and_one_that_is_gone_is_told() {
     let imap = format!("localhost:{}", rig.imaps_port());
     let seen = Seen::of(&site, &[]);
     assert_eq!(seen.state(&imap), "ok", "{}", seen.text);
-    // No name server of this machine need answer; the mail servers are on loopback.
+    // The name servers of this machine need not respond; the mail servers are on loopback.
     let failed = seen.failed();
     assert!(failed.is_empty() || failed == ["dns"], "{}", seen.text);
 
@@ -47,11 +47,11 @@ fn the_servers_of_accounts_are_asked_and_one_that_is_gone_is_told() {
     connect(&mut site.operator(&host), &account);
     let seen = Seen::of(&site, &[]);
     let smtp = format!("127.0.0.1:{}", rig.submissions_port());
-    // A tenant's server is not the operator's to mend.
+    // A tenant's mail server is not the operator's to repair.
     assert_eq!((seen.failed(), seen.state(&smtp)), (failed.clone(), "warning"), "{}", seen.text);
     assert!(seen.told(&smtp).contains("pinned"), "{}", seen.text);
 
-    // TLS on the port that greets in plain text.
+    // TLS on a STARTTLS port.
     account["id"] = "plain".into();
     account["imap"]["port"] = rig.imap_port().into();
     connect(&mut site.operator(&host), &account);
@@ -61,9 +61,9 @@ fn the_servers_of_accounts_are_asked_and_one_that_is_gone_is_told() {
     assert!(seen.advice(&imap).contains("`starttls`"), "{}", seen.text);
 }
 
-/// TLS is opened with each token endpoint of the configuration, and nothing is sent.
+/// A TLS handshake with each configured token endpoint; nothing else is sent.
 #[test]
-fn the_operators_authorization_servers_are_looked_at() {
+fn the_operators_authorization_servers_are_checked() {
     let Some(rig) = rig() else { return };
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let server = |name: &str, token: &str| {
@@ -107,12 +107,12 @@ fn a_certificate_that_ends_soon_is_a_warning() {
 }
 
 #[test]
-fn each_thing_that_is_wrong_is_named_with_what_to_do() {
+fn each_failed_check_is_reported_with_a_correction() {
     let site = Site::new(None, &[]);
     let seen = Seen::of(&site, &["--offline"]);
-    assert!(seen.ok, "nothing is there yet: {}", seen.text);
+    assert!(seen.ok, "there is no data directory yet: {}", seen.text);
     let data = site.token_file().parent().unwrap().to_owned();
-    assert!(!data.exists(), "it was made");
+    assert!(!data.exists(), "the check created a file or directory");
 
     site.start().stop();
     let key = data.join("master.key");
@@ -127,12 +127,12 @@ fn each_thing_that_is_wrong_is_named_with_what_to_do() {
     Seen::of(&site, &["--offline"]).blames("key", "bring the key back");
     fs::remove_file(&key).unwrap();
     Seen::of(&site, &["--offline"]).blames("key", "bring the key back");
-    assert!(!key.exists(), "it was made");
+    assert!(!key.exists(), "the check created a file or directory");
     fs::write(&key, good).unwrap();
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     assert!(Seen::of(&site, &["--offline"]).ok);
 
-    // A change of the key that was cut off.
+    // An interrupted rotation of the master key.
     let next = data.join("master.key.next");
     fs::copy(&key, &next).unwrap();
     let seen = Seen::of(&site, &["--offline"]);
@@ -158,9 +158,9 @@ fn each_thing_that_is_wrong_is_named_with_what_to_do() {
     seen.blames("configuration", "\n[[tenant]]\nid = \"acme\"");
 }
 
-/// What `up` would not serve is not in order.
+/// An application that `up` would not serve is an error.
 #[test]
-fn an_application_whose_component_cannot_be_read_is_told() {
+fn an_application_whose_component_cannot_be_read_is_reported() {
     let application = "spin_manifest_version = 2\n[application]\nname = \"own\"\n\
         [[trigger.http]]\nroute = \"/own\"\ncomponent = \"own\"\n\
         [component.own]\nsource = \"own.wasm\"\n";
@@ -173,7 +173,7 @@ fn an_application_whose_component_cannot_be_read_is_told() {
     fs::write(outside.path(), b"\0asm").unwrap();
     let pipe = || assert!(Command::new("mkfifo").arg(&wasm).status().unwrap().success());
     let link = || std::os::unix::fs::symlink(outside.path(), &wasm).unwrap();
-    // (how it comes to be, what is told)
+    // (how to cause it, expected finding)
     let ways: [(&dyn Fn(), &str); 4] = [
         (&|| (), "No such file"),
         (&|| fs::write(&wasm, b"").unwrap(), "the file is empty"),
@@ -190,9 +190,9 @@ fn an_application_whose_component_cannot_be_read_is_told() {
     }
 }
 
-/// As a disk with errors is mounted again.
+/// As a disk with errors is mounted again: read-only.
 #[test]
-fn a_data_directory_that_cannot_be_written_is_told() {
+fn a_data_directory_that_cannot_be_written_is_reported() {
     let site = Site::new(None, &[]);
     let data = site.token_file().parent().unwrap().to_owned();
     fs::create_dir(&data).unwrap();
@@ -200,7 +200,7 @@ fn a_data_directory_that_cannot_be_written_is_told() {
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-c", script, "sh"]).arg(&data).arg(binary());
     let output = command.arg(site.config()).output().unwrap();
-    // This user may mount nothing.
+    // This user may not mount.
     if output.status.code() == Some(77) {
         return;
     }
@@ -212,7 +212,7 @@ fn a_data_directory_that_cannot_be_written_is_told() {
     assert!(check["told"].as_str().unwrap().contains("mounted read-only"), "{text}");
 }
 
-/// What the command said.
+/// The output of the command.
 struct Seen {
     ok: bool,
     checks: Vec<Value>,
@@ -258,7 +258,7 @@ impl Seen {
         failed.map(|check| check["name"].as_str().unwrap()).collect()
     }
 
-    /// That and nothing else.
+    /// Asserts the only finding.
     #[track_caller]
     fn blames(&self, name: &str, advice: &str) {
         assert_eq!(self.failed(), [name], "{}", self.text);

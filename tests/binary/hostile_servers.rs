@@ -1,15 +1,15 @@
-//! Mail servers that mean harm: each costs a typed problem or a visible state, and nothing else.
-//! The process lives, its memory stays, and a neighbour at a good server notices nothing.
+//! Tests of hostile mail servers: each causes a typed problem or a visible state, and nothing else.
+//! The process lives, its memory is bounded, and accounts at other servers are unaffected.
 
-use crate::upstream::{send, subjects};
-use crate::wrong_input::check;
+use crate::invalid_input::check;
+use crate::mail_server_errors::{send, subjects};
 use testkit::http::Client;
 use testkit::servers::hostile::Hostile;
 use testkit::servers::mailroom::{ANN, Room};
 use testkit::site::{Site, connect, under};
 use testkit::wait::wait_for;
 
-/// How much more memory all of them together may cost.
+/// Maximum growth of memory for all of them together.
 const MOST: u64 = 64 << 20;
 
 #[test]
@@ -42,7 +42,7 @@ fn hostile_servers_cost_a_problem_each() {
         check(&answer, status, codes[0]);
         notices_nothing(&mut operator);
     }
-    // Which comes first, the cap or the deadline, is the machine's to say.
+    // Whether the size limit or the deadline is met first depends on the machine.
     let account = connect(&mut operator, &hostile.account("endless-untagged"));
     let answer = operator.get(&under(&account, "messages"));
     match answer.status {
@@ -50,7 +50,7 @@ fn hostile_servers_cost_a_problem_each() {
         _ => check(&answer, 502, "upstream-misbehaved"),
     };
     notices_nothing(&mut operator);
-    // Odd, but no harm: what can be read is read.
+    // Unusual, but harmless: what can be read is read.
     for what in ["date-nil", "unknown-untagged"] {
         let account = connect(&mut operator, &hostile.account(what));
         let list = operator.get(&under(&account, "messages")).expect(200);
@@ -67,7 +67,7 @@ fn hostile_servers_cost_a_problem_each() {
         let account = connect(&mut operator, &hostile.account(what));
         let sent = send(&mut operator, &account, &["bo@example.test"]);
         let path = under(&account, &format!("submissions/{sent}"));
-        let entry = wait_for("the trouble to be told", || {
+        let entry = wait_for("the error to be reported", || {
             let entry = operator.get(&path).expect(200);
             entry["lastError"].is_string().then_some(entry)
         });
@@ -75,19 +75,19 @@ fn hostile_servers_cost_a_problem_each() {
         assert_eq!(entry["recipients"][0]["state"], "deferred", "{what}: {entry}");
         assert_eq!(entry["possibleDuplicate"], false, "{what}: {entry}");
         notices_nothing(&mut operator);
-        // It would be tried for days.
+        // It would be retried for days.
         assert!(operator.call("DELETE", &format!("/v1/accounts/{account}"), &[], b"").status < 300);
     }
     assert!(!hostile.heard().contains("AUTH"), "a login in the clear: {}", hostile.heard());
     let tried = operator.json("POST", "/v1/accounts/verify", &hostile.account("injecting"));
     assert_eq!(tried.expect(200)["smtp"]["code"], "upstream-misbehaved");
 
-    // The verdict comes when nobody waits for it any more.
+    // The verdict arrives after the client's timeout.
     let logins = hostile.logins();
     let account = connect(&mut operator, &hostile.account("late-verdict"));
     let sent = send(&mut operator, &account, &["bo@example.test"]);
     let path = under(&account, &format!("submissions/{sent}"));
-    let doubted = wait_for("the doubt to be told", || {
+    let doubted = wait_for("the submission to be uncertain", || {
         let entry = operator.get(&path).expect(200);
         entry["lastError"].is_string().then_some(entry)
     });
@@ -98,7 +98,11 @@ fn hostile_servers_cost_a_problem_each() {
     });
     assert_eq!(entry["possibleDuplicate"], true, "{entry}");
     assert_eq!(hostile.messages(), 2, "{entry}");
-    assert_eq!(hostile.logins() - logins, 2, "the second went over the connection of the first");
+    assert_eq!(
+        hostile.logins() - logins,
+        2,
+        "the second delivery reused the connection of the first"
+    );
     notices_nothing(&mut operator);
 
     let peak = memory(host.pid(), "VmHWM:");
@@ -106,13 +110,13 @@ fn hostile_servers_cost_a_problem_each() {
     assert!(grown < MOST, "{grown} bytes more than the {before} before");
 }
 
-/// From here on the peak is counted anew (proc_pid_clear_refs(5)); what is in use now, in bytes.
+/// Resets the peak (proc_pid_clear_refs(5)), and returns the memory in use, in bytes.
 fn forget_peak(pid: u32) -> u64 {
     std::fs::write(format!("/proc/{pid}/clear_refs"), "5").unwrap();
     memory(pid, "VmRSS:")
 }
 
-/// A figure of proc_pid_status(5), in bytes.
+/// A line of proc_pid_status(5), in bytes.
 fn memory(pid: u32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();

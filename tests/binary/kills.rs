@@ -1,8 +1,8 @@
-//! A host that is killed at odd moments under load, again and again: nothing that it accepted is
-//! lost, and what came twice is what has to.
+//! Kill test: a host is killed at random moments under load, repeatedly; no accepted message is
+//! lost, and only unavoidable duplicates occur.
 //!
-//! Ten kills; `POSTLET_KILLS` is another number and `POSTLET_SEED` repeats the moments of a run,
-//! which a failure names. [`crate::history`] judges.
+//! Ten kills; `POSTLET_KILLS` is another number, and `POSTLET_SEED` repeats the moments of a run,
+//! which a failure names. [`crate::history_checker`] checks the result.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use rig::Rig;
 use serde_json::{Value, json};
 
-use crate::history::{Accepted, Arrival, Copies, Entry, History, faults};
+use crate::history_checker::{Accepted, Arrival, Copies, Entry, History, faults};
 use testkit::http::Client;
 use testkit::process::Host;
 use testkit::servers::sink::Sink;
@@ -20,19 +20,19 @@ use testkit::site::{Site, addresses, connect, own_user, rig, server, tls_account
 use testkit::wait::{wait_for, wait_until};
 
 const KILLS: usize = 10;
-/// Callers of each account, and what each sends in one run at most.
+/// Clients of each account, and the maximum number of drafts of each in one run.
 const CALLERS: usize = 4;
 const DRAFTS: usize = 6;
-/// Of each tenant.
+/// Accounts of each tenant.
 const ACCOUNTS: usize = 2;
-/// `deliveries-per-account`, by default.
+/// The default of `deliveries-per-account`.
 const PLACES: usize = 2;
-/// A body of this many lines does not lie in the database but in a file.
+/// A body of this many lines is stored in a file instead of the database.
 const MANY_LINES: usize = 1200;
-/// The latest kill, after the moment that is waited for.
+/// The latest moment of a kill after the awaited event.
 const LATEST_KILL: u64 = 900;
 
-/// A copy of a sent message survives kills, and there is one of each: the last one is waited for.
+/// There is exactly one copy of each sent message, despite kills; the last one is waited for.
 const COPIES: Copies = Copies::One;
 
 const WAITING: &str =
@@ -46,7 +46,7 @@ struct Sender {
 }
 
 #[test]
-fn nothing_that_was_accepted_is_lost_by_kills_at_odd_moments() {
+fn no_accepted_message_is_lost_by_kills_at_random_moments() {
     let Some(rig) = rig() else { return };
     let kills = number("POSTLET_KILLS").map_or(KILLS, |kills| usize::try_from(kills).unwrap());
     let seed = number("POSTLET_SEED").unwrap_or_else(|| u64::from(std::process::id()));
@@ -85,7 +85,8 @@ fn nothing_that_was_accepted_is_lost_by_kills_at_odd_moments() {
                     scope.spawn(move || sent_as_told(client, sender, killed))
                 })
                 .collect();
-            // Most runs deliver something first, so that the dot window is met; some end while they recover.
+            // Most runs deliver something first, so that kills meet the dot window; some end during
+            // recovery.
             if dice.roll(4) > 0 {
                 wait_until("the first delivery of a run", || sink.count() > before);
             }
@@ -114,7 +115,7 @@ fn nothing_that_was_accepted_is_lost_by_kills_at_odd_moments() {
         let all = |copies: &Vec<String>| copies.len() >= sent;
         wait_for("the copies", || Some(copies(rig, &senders)).filter(all));
     }
-    // The orderly end finishes what is under way.
+    // An orderly shutdown completes deliveries under way.
     host.stop();
     history.arrivals = arrivals(&sink);
     history.copies = Some((COPIES, copies(rig, &senders)));
@@ -132,7 +133,7 @@ fn nothing_that_was_accepted_is_lost_by_kills_at_odd_moments() {
         history.entries.iter().filter(|entry| entry.possible_duplicate).count(),
     );
     assert!(found.is_empty(), "{told}: {found:?}");
-    assert!(history.accepted.len() >= kills, "too little was accepted to say anything: {told}");
+    assert!(history.accepted.len() >= kills, "too few messages were accepted for a result: {told}");
     drop(std::io::Write::write_all(&mut std::io::stdout(), format!("{told}\n").as_bytes()));
 }
 
@@ -156,7 +157,7 @@ fn senders(rig: &Rig, site: &Site, host: &Host, sink: &Sink) -> Vec<Sender> {
     senders
 }
 
-/// Sends one draft after another; what was answered is heard.
+/// Sends one draft after another, and records accepted ones in `heard`.
 fn send_until_killed(
     mut client: Client,
     sender: &Sender,
@@ -176,13 +177,13 @@ fn send_until_killed(
                 let message_id = receipt["messageId"].as_str().unwrap().to_owned();
                 heard.lock().unwrap().push(Accepted { mark, message_id });
             }
-            // Killed: whether this one was accepted nobody knows.
+            // Killed: this draft may have been accepted or not.
             Err(_) => return,
         }
     }
 }
 
-/// The Message-IDs that the API calls sent before the kill.
+/// The Message-IDs that the API reports as sent before the kill.
 fn sent_as_told(mut client: Client, sender: &Sender, killed: &AtomicBool) -> Vec<String> {
     let path = under(&sender.account, "submissions?state=sent&limit=100");
     let mut told = Vec::new();
@@ -194,7 +195,7 @@ fn sent_as_told(mut client: Client, sender: &Sender, killed: &AtomicBool) -> Vec
     told
 }
 
-/// Waits until nothing waits any more. A minute without any delivery is a failure, however many there are.
+/// Waits until no submission is pending. A minute without any delivery is a failure.
 fn drain(client: &mut Client, account: &str, sink: &Sink) {
     let path = under(account, WAITING);
     loop {
@@ -248,7 +249,7 @@ fn arrivals(sink: &Sink) -> Vec<Arrival> {
         .collect()
 }
 
-/// A field of the header, which is not folded.
+/// A header field, which is not folded.
 fn field(header: &str, name: &str) -> String {
     let value = header.lines().find_map(|line| {
         let begin = line.get(..name.len())?;
@@ -272,11 +273,11 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap())
 }
 
-/// Numbers that look random and are the same for one seed (a linear congruential generator).
+/// Pseudo-random numbers of a seed (a linear congruential generator).
 struct Dice(u64);
 
 impl Dice {
-    /// One of `0..sides`.
+    /// A number in `0..sides`.
     fn roll(&mut self, sides: u64) -> u64 {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -1,8 +1,9 @@
-//! docs/limits.md says what holds: its numbers are those of the code, and the cheap limits are met.
+//! Tests of docs/limits.md: its numbers are those of the code, and limits that are cheap to reach
+//! are enforced.
 //!
-//! Three ways: a row with a key has the default of docs/configuration.md, which is compared with the
-//! code elsewhere; a row without one has the number of a constant; and what can be
-//! met by a few requests answers the status, the code and the number of its row.
+//! A row with a key has the default of docs/configuration.md, which is compared with the code
+//! elsewhere; a row without one has the number of a constant; and a limit that a few requests reach
+//! is answered with the status, the code and the number of its row.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +14,7 @@ use crate::readme::{page, root};
 use testkit::http::Client;
 use testkit::process::Host;
 
-/// Rows whose number is that of a constant: file, and what stands before its value.
+/// Rows whose number is that of a constant: the file, and the text before the value.
 const CONSTANTS: &[(&str, &str, &str)] = &[
     ("path and query", "host/server/src/http/request_head.rs", "LONGEST_URI: usize = "),
     ("header fields together", "host/server/src/http/request_head.rs", "HEAD_BYTES: usize = "),
@@ -195,7 +196,7 @@ fn a_limit_with_a_key_has_its_default() {
 }
 
 #[test]
-fn a_limit_without_a_key_has_the_number_of_the_code() {
+fn a_limit_without_a_key_has_the_number_of_its_constant() {
     let rows = rows();
     for (limit, file, before) in CONSTANTS {
         let row = rows.get(*limit).unwrap_or_else(|| panic!("no row {limit:?}"));
@@ -206,9 +207,9 @@ fn a_limit_without_a_key_has_the_number_of_the_code() {
     }
 }
 
-/// What is known of the parts in host/store/src/files/spools.rs, whose tests hold them.
+/// The shares are defined in host/store/src/files/spools.rs, whose tests enforce them.
 #[test]
-fn files_without_a_token_have_a_part() {
+fn files_without_a_token_have_a_share() {
     let rows = rows();
     let of = |limit: &str| rows[limit].number.unwrap();
     let tenant = of("the same, of a tenant's requests without a token");
@@ -218,7 +219,7 @@ fn files_without_a_token_have_a_part() {
 }
 
 #[test]
-fn a_limit_that_is_met_answers_its_number() {
+fn an_exceeded_limit_is_answered_with_its_number() {
     let host = Host::dev();
     let mut demo = host.client(host.ready["token"].as_str().unwrap());
     let rows = rows();
@@ -412,7 +413,7 @@ fn check(
     let problem = answer.json();
     let told = format!("{} `{}`", answer.status, problem["code"].as_str().unwrap_or_default());
     assert_eq!(told, row.beyond, "{limit}: {problem}");
-    // Names of what does not exist are not told to be too long.
+    // Names of resources that do not exist are not reported as too long.
     if answer.status != 404 {
         let number = row.number.unwrap().to_string();
         assert!(problem.to_string().contains(&number), "{limit}: {number} is not in {problem}");
@@ -420,7 +421,7 @@ fn check(
 }
 
 struct Row {
-    /// The first one of its value.
+    /// The first row of its value.
     number: Option<u64>,
     key: Option<String>,
     beyond: String,
@@ -462,7 +463,8 @@ fn defaults() -> BTreeMap<String, u64> {
     defaults
 }
 
-/// A number as it stands in Rust, TOML or a sentence: `8 << 20`, `8 * 1024`, `1_000`, `Duration::from_secs(5)`.
+/// Parses a number as in Rust, TOML or a sentence: `8 << 20`, `8 * 1024`, `1_000`,
+/// `Duration::from_secs(5)`.
 fn value(text: &str) -> Option<u64> {
     let text = text
         .strip_prefix("Duration::")

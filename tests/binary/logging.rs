@@ -1,5 +1,5 @@
-//! The log of the real binary: what guests and strangers say forges nothing in it and does not fill the
-//! disk, and a failure is one entry.
+//! Tests of the log of the real binary: text of guests and strangers forges no entry and does not
+//! fill the disk, and a failure is one entry.
 
 use serde_json::{Value, json};
 
@@ -7,19 +7,20 @@ use testkit::process::Host;
 use testkit::site::{APPLICATION, Site, connect, server, under};
 use testkit::wait::wait_until;
 
-/// What the budget of a minute lets through, and room for the lines of the host itself.
+/// The budget of a minute, and room for the host's own lines.
 const MOST: usize = (256 << 10) + (32 << 10);
 
-/// Beside it, what judges mail.
+/// A filter to add to an application.
 const FILTER: &str = "[[trigger.mail]]\ncomponent = \"judge\"\nhook = \"before-send\"\n\
     [component.judge]\nsource = \"judge.wasm\"\n";
 
-/// Served to whoever asks.
+/// The application, open to anonymous callers.
 fn public(application: &str) -> String {
     format!("{application}[component.own.tool.postlet]\nauth = \"none\"\n")
 }
 
-/// An endpoint that calls itself until its stack ends, by a function of this name (in WebAssembly's text).
+/// An endpoint that recurses until its stack overflows, in a function of this name (in
+/// WebAssembly's text format).
 fn falling(name: &str) -> Vec<u8> {
     wat::parse_str(format!(
         r#"(component
@@ -57,10 +58,11 @@ fn a_failure_is_one_entry_and_a_flood_of_them_is_bounded() {
         ("/answer-late-trap", "trapped"),
     ] {
         let before = lines(&host).len();
-        // Some of them break off in the midst of the answer; on a connection of its own none is repeated.
+        // Some of them break off in the middle of the response; on a connection of its own none is
+        // repeated.
         let _ = site.operator(&host).try_call("GET", path, &[], b"");
         wait_until(path, || lines(&host).len() > before);
-        // Whatever is logged twice is there by the time that another request was answered.
+        // A second entry would have been written before another request is answered.
         operator.get("/-/health").ended(200);
         let log = lines(&host);
         assert_eq!(log.len(), before + 1, "{path}: {:#?}", &log[before..]);
@@ -91,13 +93,13 @@ fn a_failure_is_one_entry_and_a_flood_of_them_is_bounded() {
     let log = host.log();
     assert!(log.len() < MOST, "{} bytes of log", log.len());
     check_lines(&log);
-    // The tenant's own entries have not been crowded out by strangers.
+    // Anonymous callers have not displaced the tenant's own entries.
     operator.get("/panic").ended(500);
-    wait_until("its entry", || lines(&host).last().unwrap().contains("trapped"));
+    wait_until("the log entry", || lines(&host).last().unwrap().contains("trapped"));
 }
 
 #[test]
-fn the_operator_says_how_much_is_logged_of_a_tenant() {
+fn the_log_budget_of_a_tenant_is_configurable() {
     // Each entry has some hundred bytes.
     for (limit, most) in [("log-lines-per-minute = 3", 3), ("log-bytes-per-minute = 2048", 9)] {
         let site = Site::with(None, &[], &format!("[limits]\n{limit}\n"))
@@ -107,7 +109,7 @@ fn the_operator_says_how_much_is_logged_of_a_tenant() {
         for _ in 0..30 {
             operator.get("/panic").ended(500);
         }
-        // Whatever is logged later is there by the time that another request was answered.
+        // A later entry would have been written before another request is answered.
         operator.get("/-/health").ended(200);
         let told = lines(&host).iter().filter(|line| line.contains("tenant=\"acme\"")).count();
         assert!((1..=most).contains(&told), "{limit}: {told} entries");
@@ -115,7 +117,7 @@ fn the_operator_says_how_much_is_logged_of_a_tenant() {
 }
 
 #[test]
-fn no_name_of_a_function_forges_a_line_or_fills_the_log() {
+fn no_function_name_forges_a_line_or_fills_the_log() {
     let forged = r"a\n2026-01-01T00:00:00.000000Z ERROR server: forged\u{1b}[31m\u{202e}\u{2028}";
     let names = [forged.to_owned(), "x".repeat(99_000)];
     for name in names {
@@ -151,7 +153,7 @@ fn lines(host: &Host) -> Vec<String> {
     host.log().lines().map(str::to_owned).collect()
 }
 
-/// Every line begins as an entry does, says that it is of the host, and steers nothing.
+/// Asserts that every line begins as an entry, is from the host, and contains no control character.
 fn check_lines(log: &str) {
     for line in log.lines() {
         let shown: String = line.chars().take(200).collect();

@@ -1,48 +1,48 @@
-//! End-to-end tests of the real binary: started as a person starts it, used over HTTP,
-//! judged by what a second mail client sees.
+//! End-to-end tests of the real binary: started as a child, used over HTTP, and checked with a
+//! second mail client.
 //!
-//! Knows nothing of the host's insides; only the command line, the API and the mail
-//! protocols. Servers are real where the machine has them (`rig`), the mailroom of
-//! `postlet dev` elsewhere, and scripted only where a server has to misbehave.
+//! They know only the command line, the API and the mail protocols. Mail servers are real where
+//! they are installed (`rig`), the mailroom of `postlet dev` elsewhere, and scripted only where a
+//! server must misbehave.
 //!
-//! Every wait has a bound and ends with the event. Ports are free ones on loopback.
+//! Every wait has a time limit and ends with its event. Ports are free ones on loopback.
 #![expect(clippy::unwrap_used, reason = "a test that cannot run has failed")]
 #![expect(clippy::panic, reason = "a test that cannot run has failed")]
 #![expect(clippy::indexing_slicing, reason = "JSON of another shape is a failure")]
 
 mod config;
-mod main_job;
-mod wrong_input;
-mod upstream;
-mod verifying;
-mod connecting;
-mod changing;
-mod trial;
-mod walkthrough;
-mod tenants;
+mod curl_workflow;
+mod invalid_input;
+mod mail_server_errors;
+mod verification;
+mod account_create;
+mod account_update;
+mod self_test;
+mod account_add;
+mod tenant_isolation;
 mod crash;
-mod history;
-mod history_tests;
+mod history_checker;
+mod history_checker_tests;
 mod kills;
-mod disk;
-mod refusals;
-mod stopping;
+mod disk_faults;
+mod imap_refusals;
+mod shutdown;
 mod logging;
-mod recipients;
-mod faults;
+mod many_recipients;
+mod mail_server_faults;
 mod hostile_servers;
-mod reading;
-mod odd_servers;
-mod odd_mail;
-mod long_mail;
-mod field_mail;
-mod writing;
+mod read_scope;
+mod imap_quirks;
+mod oversized_mail;
+mod truncation;
+mod read_corpus;
+mod send_corpus;
 mod round_trip;
 mod command_line;
 mod doctor;
-mod keys;
-mod canaries;
+mod master_key;
+mod secret_leaks;
 mod readme;
-mod pages;
+mod docs_commands;
 mod limits;
-mod http_faults;
+mod http_errors;

@@ -1,10 +1,10 @@
-//! The README, run as it is printed: whoever copies its lines gets what it promises.
+//! Documentation test: the README's commands, run as printed.
 //!
 //! Its shell blocks run in the order of the page in a directory beside a clone's LICENSE, under
-//! `set -eu`, with a `cargo` that has the binary built already and a `curl` that
-//! fails where the API refuses. A block that no rule below knows fails the test.
+//! `set -eu`, with a `cargo` whose build is finished already and a `curl` that fails when the API
+//! refuses. A block without a rule below fails the test.
 //!
-//! The one thing that is not the reader's: the directory for what a build leaves behind.
+//! One thing differs from a reader's environment: the directory for build output.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -17,14 +17,14 @@ use std::time::Duration;
 
 use testkit::process::binary;
 
-/// A stranger's first build compiles what makes Rust of WIT.
+/// A first build compiles the tools that generate Rust from WIT.
 const PATIENCE: Duration = Duration::from_secs(400);
 
-/// For curl, and for the program itself.
+/// The number of `export` lines of `dev`: for curl, and for the program itself.
 const EXPORTS: usize = 3;
 
 #[test]
-fn the_tour_and_the_endpoint_of_ones_own_work_as_printed() {
+fn the_tour_and_the_custom_endpoint_work_as_printed() {
     let reader = Reader::new();
     let mut dev = None;
     let mut ran = Vec::new();
@@ -32,7 +32,7 @@ fn the_tour_and_the_endpoint_of_ones_own_work_as_printed() {
         match section.as_str() {
             "Try it" if block.starts_with("cargo test") => {}
             "Try it" | "A tour with curl" | "Serve a route of your own" => {
-                // What ends with a server goes on in another terminal.
+                // After a block that starts a server, the next runs in another terminal.
                 if block.trim_end().lines().last().unwrap().starts_with("cargo run -- dev") {
                     drop(dev.take());
                     dev = Some(reader.serve(&block));
@@ -42,7 +42,7 @@ fn the_tour_and_the_endpoint_of_ones_own_work_as_printed() {
                     ran.push((section, said));
                 }
             }
-            // These need a mailbox in the world; their arguments are looked at.
+            // These need a real mailbox; only their arguments are checked.
             "Connect a real mailbox" | "Give an app its own token" | "See what is wrong" => {
                 usage(&block);
             }
@@ -70,9 +70,9 @@ fn the_tour_and_the_endpoint_of_ones_own_work_as_printed() {
 }
 
 #[test]
-fn a_new_application_is_documented_and_answers_problems_like_the_rest() {
+fn a_new_application_is_documented_and_answers_with_problems() {
     let reader = Reader::new();
-    // One account stands for a call of the host that fails with all that a problem can have.
+    // The failing account stands for a host call whose problem has every member.
     let script = r#"cargo run -- new ../mine
 sed -i 's/^fn newest(.*{$/&\n    if account == "broken" { return Err(broken()); }/' ../mine/src/lib.rs
 cat >>../mine/src/lib.rs <<'RUST'
@@ -116,7 +116,7 @@ cargo run -- dev --manifest ../mine/spin.toml"#;
 }
 
 #[test]
-fn a_new_filter_judges_what_is_sent() {
+fn a_new_filter_judges_messages() {
     let reader = Reader::new();
     let dev = reader.serve(
         "cargo run -- new --filter ../judge\ncargo run -- dev --manifest ../judge/spin.toml",
@@ -141,12 +141,12 @@ fn a_new_filter_judges_what_is_sent() {
     assert!(raw.contains("Sent with judge"), "{raw}");
 }
 
-/// A terminal in a directory that looks like a clone.
+/// A shell in a directory that looks like a clone.
 pub(crate) struct Reader {
     scratch: tempfile::TempDir,
 }
 
-/// `postlet dev`, and the lines that it told to take.
+/// `postlet dev`, and the lines that it told the reader to copy.
 pub(crate) struct Dev {
     child: Child,
     pub(crate) exports: String,
@@ -154,7 +154,7 @@ pub(crate) struct Dev {
 
 impl Drop for Dev {
     fn drop(&mut self) {
-        // The group: the shell, and the host that it started.
+        // The process group: the shell, and the host that it started.
         let group = format!("-{}", self.child.id());
         drop(Command::new("kill").args(["-s", "KILL", "--", &group]).status());
         drop(self.child.wait());
@@ -180,7 +180,7 @@ impl Reader {
              exec '{0}' \"$@\"\n",
             binary(),
         );
-        // Where a page names the port that `dev` has by itself, it means the host of the test.
+        // Where a page names `dev`'s default port, it means the host of the test.
         let curl = format!(
             "#!/bin/bash\nhere=${{POSTLET%/v1/accounts}}\n\
              exec '{}' --fail-with-body \"${{@//http:\\/\\/127.0.0.1:7400/$here}}\"\n",
@@ -204,7 +204,7 @@ impl Reader {
             .args(["-c", &format!("set -euo pipefail\n{script}")])
             .current_dir(self.home())
             .env("PATH", format!("{}:{path}", self.scratch.path().join("bin").display()))
-            // The crates are there, since this test was built; nobody's network is needed.
+            // The crates are downloaded, since this test was built; no network is needed.
             .env("CARGO_NET_OFFLINE", "true")
             .env("CARGO_BUILD_BUILD_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("readme"))
             .env_remove("CARGO_TARGET_DIR")
@@ -215,7 +215,7 @@ impl Reader {
         shell
     }
 
-    /// Runs to the end; answers what was printed.
+    /// Runs a script to its end; returns its output.
     pub(crate) fn run(&self, script: &str) -> String {
         let mut child = self.shell(script).stderr(Stdio::piped()).spawn().unwrap();
         let group = child.id();
@@ -237,7 +237,7 @@ impl Reader {
         said
     }
 
-    /// Runs what ends with a server, until it prints the lines to take.
+    /// Runs a script that starts a server, until it prints the lines to copy.
     pub(crate) fn serve(&self, script: &str) -> Dev {
         let mut child = self.shell(script).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
@@ -257,7 +257,7 @@ impl Reader {
     }
 }
 
-/// Every line that calls the program has arguments that it knows: clap answers 2 to others.
+/// Checks that every line that calls the program has valid arguments: clap exits with 2 otherwise.
 fn usage(block: &str) {
     for line in block.lines().filter(|line| line.starts_with("./target/release/postlet ")) {
         let line = line.replace("./target/release/postlet", binary());
@@ -265,7 +265,7 @@ fn usage(block: &str) {
         let ended = Command::new("bash")
             .args(["-c", &line])
             .current_dir(scratch.path())
-            // Discard: nobody answers.
+            // The discard port: no server listens.
             .env("POSTLET_URL", "http://127.0.0.1:9")
             .env("POSTLET_TOKEN", "plt_none")
             .stdin(Stdio::null())

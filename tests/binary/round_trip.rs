@@ -1,11 +1,11 @@
-//! What is sent over HTTP is read back over HTTP as it was: names, subjects, texts, file names and ids over
-//! all of Unicode, through a real Postfix and a real Dovecot.
+//! Round-trip test: messages sent over HTTP are read back unchanged: names, subjects, texts, file
+//! names and ids over all of Unicode, through a real Postfix and a real Dovecot.
 //!
-//! Forty drafts; `POSTLET_DRAFTS` is another number and `POSTLET_SEED` repeats those of a run, whose first
-//! line names it (`tests/full/drafts.sh` runs a thousand).
+//! Forty drafts; `POSTLET_DRAFTS` is another number, and `POSTLET_SEED` repeats those of a run,
+//! whose first line names it (`tests/full/drafts.sh` runs a thousand).
 //!
-//! What does not come back is documented: a name of spaces alone is none, a file name is a label (docs/api.md),
-//! line ends are LF, and empty lines at the end of a text go.
+//! Documented exceptions: a name of spaces alone is omitted, a file name is a label (docs/api.md),
+//! line ends are LF, and empty lines at the end of a text are removed.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ const DRAFTS: usize = 40;
 
 #[test]
 #[expect(clippy::print_stderr, reason = "the seed repeats a failure")]
-fn names_and_texts_that_are_sent_come_back_equal() {
+fn sent_names_and_texts_are_read_back_unchanged() {
     let Some(rig) = rig() else { return };
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let drafts = number("POSTLET_DRAFTS").map_or(DRAFTS, |n| usize::try_from(n).unwrap());
@@ -111,7 +111,7 @@ fn lines(text: &Value) -> Value {
     json!(text.trim_end_matches('\n'))
 }
 
-/// As docs/api.md says what becomes of a file name.
+/// The file name after the changes that docs/api.md documents.
 fn label(name: &str) -> Option<String> {
     let hidden = |c: &char| {
         matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -123,7 +123,7 @@ fn label(name: &str) -> Option<String> {
     (!shown.is_empty()).then(|| shown.to_owned())
 }
 
-/// SplitMix64: repeatable, and nothing else is asked of it.
+/// SplitMix64: repeatable; nothing else is required.
 struct Random(u64);
 
 impl Random {
@@ -168,7 +168,7 @@ impl Random {
         (0..=self.below(80)).map(|_| char::from(*self.one_of(MARKS))).collect()
     }
 
-    /// Words without a control character, of at most so many bytes.
+    /// Words without control characters, of at most this many bytes.
     fn line(&mut self, most: usize) -> String {
         let most = self.below(most + 1);
         let mut line = String::new();

@@ -1,6 +1,6 @@
-//! A message on its way through real filters: the engine's chain, the runtime's
-//! instances and the `mime` component, with nothing faked but the mail server,
-//! which is never asked.
+//! Tests of a message on its way through real filters: the engine's filter chain, the runtime's
+//! instances and the `mime` component. Only the mail server is a fake, and it is never connected
+//! to.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
 use std::collections::{BTreeSet, HashMap};
@@ -184,7 +184,7 @@ impl Host {
         self.engine.submit(&grant, draft).await
     }
 
-    /// The bytes that would go out.
+    /// The bytes that would be sent.
     async fn accepted(&self) -> Vec<String> {
         let now = Timestamp::from_millis(1_700_000_000_000);
         let (owner, lease, room) =
@@ -222,7 +222,7 @@ fn account() -> Account {
 }
 
 #[tokio::test]
-async fn an_edited_message_is_what_goes_out() {
+async fn the_edited_message_is_sent() {
     let host = Host::new().await;
     host.bind(OnError::Closed, &EditKind::EVERY);
     assert!(host.send("edit").await.unwrap().warnings.is_empty());
@@ -234,7 +234,7 @@ async fn an_edited_message_is_what_goes_out() {
 }
 
 #[tokio::test]
-async fn whatever_a_filter_does_has_the_declared_outcome_and_the_sender_is_told() {
+async fn every_filter_failure_has_the_declared_outcome_and_is_reported_to_the_sender() {
     let host = Host::new().await;
     let closed = [
         ("reject", Code::RejectedByFilter),
@@ -264,7 +264,11 @@ async fn whatever_a_filter_does_has_the_declared_outcome_and_the_sender_is_told(
             let sent = host.accepted().await;
             assert!(sent[0].contains("hello\r\n") && !sent[0].contains("X-A"), "{sent:?}");
         } else {
-            assert_eq!(answer.unwrap_err().code, want, "{subject}: open changes nothing");
+            assert_eq!(
+                answer.unwrap_err().code,
+                want,
+                "{subject}: a filter that fails open changes nothing"
+            );
         }
     }
 }

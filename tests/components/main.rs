@@ -1,13 +1,13 @@
-//! The built-in components in the real runtime, over capabilities that remember
-//! what they were asked for.
+//! Tests of the built-in components in the real runtime, over fake capabilities that record their
+//! calls.
 //!
-//! Refuses to know mail: what the host's side does with a draft or a key is
-//! tested there. Here a request goes in as bytes and an answer comes out.
+//! They know nothing of mail: what the host does with a draft or a message id is tested there. Here
+//! a request goes in as bytes and a response comes out.
 
 #[cfg(test)]
-mod desk;
+mod fake_capabilities;
 #[cfg(test)]
-mod house;
+mod harness;
 #[cfg(test)]
 mod sending;
 #[cfg(test)]

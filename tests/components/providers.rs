@@ -1,4 +1,4 @@
-//! The `provider-config` component over the table that the host has.
+//! Tests of the `provider-config` component over the host's table of providers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use model::instant::Timestamp;
 use model::port::clock::Clock;
 use serde_json::{Value, json};
 
-use crate::desk::Desk;
-use crate::house::{House, field, is_problem, json as read};
+use crate::fake_capabilities::Desk;
+use crate::harness::{House, field, is_problem, json as read};
 
 #[tokio::test]
-async fn an_address_leads_to_servers_with_its_login_name() {
+async fn an_address_returns_servers_and_the_login_name() {
     let house = house(&[]).await;
     let answer = by_email(&house, "you@QQ.com", "").await;
     let shown = read(&answer);
@@ -45,7 +45,7 @@ async fn an_address_leads_to_servers_with_its_login_name() {
 }
 
 #[tokio::test]
-async fn a_domain_leads_to_patterns() {
+async fn a_domain_returns_patterns_for_the_login_name() {
     let house = house(&[]).await;
     let shown = read(&by_domain(&house, "qq.com").await);
     assert_eq!(shown["imap"]["username"], "{email}");
@@ -54,7 +54,7 @@ async fn a_domain_leads_to_patterns() {
 }
 
 #[tokio::test]
-async fn texts_come_in_the_clients_language() {
+async fn texts_are_in_the_clients_language() {
     let house = house(&[]).await;
     let answer = by_email(&house, "you@qq.com", "zh-CN,zh;q=0.9,en;q=0.5").await;
     let shown = read(&answer);
@@ -71,7 +71,7 @@ async fn texts_come_in_the_clients_language() {
 }
 
 #[tokio::test]
-async fn what_is_not_known_or_not_an_address_is_a_problem() {
+async fn an_unknown_domain_or_an_invalid_address_is_a_problem() {
     let house = house(&[]).await;
     let unknown = by_email(&house, "you@nowhere.example", "").await;
     is_problem(&unknown, 404, "no-such-provider");
@@ -89,7 +89,7 @@ async fn what_is_not_known_or_not_an_address_is_a_problem() {
 }
 
 #[tokio::test]
-async fn an_operators_file_takes_the_place_of_ours() {
+async fn an_operators_file_replaces_the_embedded_one() {
     let own = r#"
         id = "qq"
         name = "Our relay"
@@ -134,7 +134,7 @@ async fn an_operators_file_takes_the_place_of_ours() {
 }
 
 #[tokio::test]
-async fn a_plus_that_became_a_space_is_told() {
+async fn a_plus_sign_decoded_as_a_space_is_explained() {
     let house = house(&[]).await;
     let answer = by_email(&house, "you+news@qq.com", "").await;
     is_problem(&answer, 400, "invalid-query");
@@ -148,7 +148,7 @@ async fn house(files: &[(String, String)]) -> House {
     House::over("provider-config", Desk { discovery, ..Desk::default() }).await
 }
 
-/// No time passes: nothing is asked that could take any.
+/// No time passes: no source takes any.
 #[derive(Debug)]
 struct Still;
 
@@ -164,7 +164,7 @@ impl Clock for Still {
     }
 }
 
-/// `email` as it stands in a query.
+/// `email`, percent-encoded as in a query.
 async fn by_email(house: &House, email: &str, languages: &str) -> Response<Bytes> {
     let path = format!("/v1/providers?email={email}");
     let request = route("GET", "/v1/providers", &path).header("accept-language", languages);

@@ -1,15 +1,15 @@
-//! The `messages` component, and what all of them describe.
+//! Tests of the `messages` component, and of the descriptions of all components.
 
 use serde_json::{Value, json};
 
-use crate::desk::raw;
-use crate::house::{House, field, is_problem, json as read};
+use crate::fake_capabilities::raw;
+use crate::harness::{House, field, is_problem, json as read};
 
 const ROUTE: &str = "/messages/...";
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
 
 #[tokio::test]
-async fn a_list_has_the_shape_that_is_documented() {
+async fn a_list_has_the_documented_shape() {
     let house = House::with("messages").await;
     let answer = house.get("/messages", "/messages?mailbox=%5CSent&expand=preview&limit=50").await;
     assert_eq!(
@@ -26,7 +26,7 @@ async fn a_list_has_the_shape_that_is_documented() {
 }
 
 #[tokio::test]
-async fn a_message_shows_what_is_asked_for() {
+async fn a_message_has_the_requested_members() {
     let house = House::with("messages").await;
     let whole = read(&house.get(ROUTE, "/messages/k1").await);
     assert_eq!(whole["text"], "hello");
@@ -55,7 +55,7 @@ async fn a_message_shows_what_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_download_is_byte_exact_and_obeys_its_range() {
+async fn a_download_is_byte_exact_and_honours_ranges() {
     let house = House::with("messages").await;
     let whole = house.get(ROUTE, "/messages/k1/raw").await;
     assert_eq!(whole.body(), &raw());
@@ -89,7 +89,7 @@ async fn a_download_is_byte_exact_and_obeys_its_range() {
 }
 
 #[tokio::test]
-async fn a_change_is_made_and_answered() {
+async fn a_change_is_made_and_its_result_returned() {
     let house = House::with("messages").await;
     let ask = async |method, path, body: &str| {
         house.ask(method, ROUTE, path, JSON, body.to_owned()).await
@@ -119,11 +119,7 @@ async fn a_change_is_made_and_answered() {
         assert_eq!(read(&answer)["errors"][0]["pointer"], pointer);
     }
     is_problem(&ask("PUT", "/messages/k1", "").await, 405, "method-not-allowed");
-    assert_eq!(
-        house.desk.calls.lock().unwrap().len(),
-        7,
-        "nothing was changed by what was refused"
-    );
+    assert_eq!(house.desk.calls.lock().unwrap().len(), 7, "a refused change must have no effect");
 }
 
 #[tokio::test]

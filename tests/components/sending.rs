@@ -1,9 +1,9 @@
-//! The `send` component.
+//! Tests of the `send` component.
 
 use serde_json::json;
 
-use crate::desk::raw;
-use crate::house::{House, field, is_problem, json as read};
+use crate::fake_capabilities::raw;
+use crate::harness::{House, field, is_problem, json as read};
 
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
 
@@ -62,7 +62,7 @@ async fn a_form_becomes_a_submission_and_its_file_is_not_changed() {
     assert_eq!(draft.attachments[0].content_type, "image/png");
     assert_eq!(draft.attachments[0].content.in_memory().unwrap(), raw());
     assert_eq!(draft.attachments[1].content_id.as_deref(), Some("lo_go.png"));
-    // No content id has a space, so the file gets one, and the HTML follows.
+    // A content id contains no space, so the file gets a new one, and the HTML is updated.
     assert_eq!(draft.attachments[2].filename.as_deref(), Some("a b.png"));
     assert_eq!(draft.attachments[2].content_id.as_deref(), Some("inline-3"));
     let html = "<img src=\"cid:lo_go.png\"><img src=\"cid:inline-3\">";
@@ -70,7 +70,7 @@ async fn a_form_becomes_a_submission_and_its_file_is_not_changed() {
 }
 
 #[tokio::test]
-async fn a_send_that_cannot_be_read_says_where() {
+async fn an_invalid_draft_is_refused_with_its_place() {
     let house = House::with("send").await;
     let post = |fields: &'static [(&'static str, &'static str)], body: &'static str| {
         house.ask("POST", "/send", "/send", fields, body)
@@ -115,9 +115,9 @@ async fn a_send_that_cannot_be_read_says_where() {
     assert!(house.desk.drafts.lock().unwrap().is_empty());
 }
 
-/// Most such messages are a slip of whoever spelt `text` in a way of his own.
+/// An empty message is most often a misspelt member `text`.
 #[tokio::test]
-async fn a_message_without_a_word_is_sent_when_it_is_meant() {
+async fn an_empty_message_is_sent_when_it_is_explicit() {
     let house = House::with("send").await;
     let post = |body: &'static str| house.ask("POST", "/send", "/send", JSON, body);
     let mute = post(r#"{"to": [{"email": "bo@example.net"}], "subject": "EOM"}"#).await;
@@ -135,7 +135,7 @@ async fn a_message_without_a_word_is_sent_when_it_is_meant() {
 }
 
 #[tokio::test]
-async fn a_submission_shows_every_recipient() {
+async fn a_submission_lists_every_recipient() {
     let house = House::with("send").await;
     let route = "/submissions/:submission";
     let id = [("spin-path-match-submission", "sub_x")];

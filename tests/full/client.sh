@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Makes a TypeScript client of /-/openapi.json, without touching it, and takes the README's tour with it.
+# Generates a TypeScript client from /-/openapi.json, unmodified, and runs the README's tour with
+# it.
 #
 #   tests/full/client.sh
 #
-# Needs Node.js 20 with npm, and its registry. POSTLET_BINARY is asked instead of a program that is built first.
+# Needs Node.js 20 with npm, and its registry. POSTLET_BINARY replaces the program that is built
+# first.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 exec </dev/null

@@ -1,4 +1,4 @@
-// The tour of the README, by a client whose types come from /-/openapi.json.
+// The tour of the README, by a client whose types are generated from /-/openapi.json.
 
 import { readFile } from "node:fs/promises";
 import assert from "node:assert/strict";
@@ -30,7 +30,7 @@ async function until<T>(what: string, look: () => Promise<T | undefined>): Promi
 const anna = { path: { account: "anna" } };
 const bob = { path: { account: "bob" } };
 
-// Send JSON, and ask what became of it.
+// Send JSON, and read the state of the submission.
 const draft: components["schemas"]["Draft"] = {
   to: [{ name: "Bob", email: "bob@mailroom.test" }], subject: "Grüße 你好", text: "Hello", html: "<p>Hello</p>",
 };
@@ -78,7 +78,7 @@ assert(message);
 // Fetch: JSON, text, an attachment, the bytes.
 const one = { path: { account: "bob", message } };
 const whole = good(await GET("/v1/accounts/{account}/messages/{message}", { params: one }));
-// It would be text where that was asked for.
+// It would be text if that were requested.
 assert(typeof whole === "object");
 assert.equal(whole.subject, "The licence");
 const text = await GET("/v1/accounts/{account}/messages/{message}", {
@@ -98,7 +98,7 @@ const start = await GET("/v1/accounts/{account}/messages/{message}/raw", {
 assert.equal(start.data, String(raw.data).slice(0, 8));
 assert.match(String(raw.data), /^Subject: The licence/m);
 
-// Flag, move, delete: to the trash, and then for good.
+// Flag, move, delete: to the trash, and then permanently.
 const flags = { add: ["\\Seen", "\\Flagged"] };
 const flagged = good(await PATCH("/v1/accounts/{account}/messages/{message}", { params: one, body: { flags } }));
 assert(flagged.flags?.includes("\\Flagged"));

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Sends a thousand generated drafts through Postfix and Dovecot, and compares what is read back.
+# Round-trip test: sends a thousand generated drafts through Postfix and Dovecot, and compares what
+# is read back.
 #
 #   tests/full/drafts.sh [DRAFTS]
 #
-# POSTLET_SEED repeats the drafts of an earlier run: the first line names it.
+# POSTLET_SEED repeats the drafts of an earlier run, whose first line names it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export POSTLET_DRAFTS="${1:-1000}" POSTLET_REQUIRE_RIG=1 RUST_BACKTRACE=0
 exec cargo test --locked --workspace --test binary -- \
-    --exact round_trip::names_and_texts_that_are_sent_come_back_equal --nocapture </dev/null
+    --exact round_trip::sent_names_and_texts_are_read_back_unchanged --nocapture </dev/null

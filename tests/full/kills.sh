@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Kills the host at odd moments under load, 300 times, and judges what became of every message.
+# Crash test: kills the host at random moments under load, 300 times, and checks the outcome of
+# every message.
 #
 #   tests/full/kills.sh [KILLS]
 #
-# POSTLET_SEED repeats the moments of an earlier run: the first and the last line name it.
+# POSTLET_SEED repeats the moments of an earlier run; the first and the last line name it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export POSTLET_KILLS="${1:-300}" POSTLET_REQUIRE_RIG=1 RUST_BACKTRACE=0
 exec cargo test --locked --workspace --test binary -- \
-    --exact kills::nothing_that_was_accepted_is_lost_by_kills_at_odd_moments --nocapture </dev/null
+    --exact kills::no_accepted_message_is_lost_by_kills_at_random_moments --nocapture </dev/null

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The filters and the endpoint of the documentation in JavaScript and Python: each is taken from its page as it is
-# printed, built with the tool's defaults by the commands as printed, served by `postlet dev`, and asked.
+# Tests the filters and the endpoint of the documentation in JavaScript and Python: each is
+# extracted from its page, built with the tool's defaults by the printed commands, served by
+# `postlet dev`, and called.
 #
 # Needs node, npm, python3 and curl, and the network for what npm and pip install.
 set -euo pipefail
@@ -43,7 +44,7 @@ stop() {
     HOST=
 }
 
-# run COMMANDS: as printed, but of the contract of the host that runs here.
+# run COMMANDS: as printed, but with the contract of the host that runs here.
 run() {
     serve
     bash -euo pipefail -c "${1//http:\/\/127.0.0.1:7400/$URL}" >build.txt 2>&1 || { cat build.txt >&2; exit 1; }
@@ -55,7 +56,7 @@ send() {
         --json "{\"to\": [{\"email\": \"$1\"}], \"subject\": \"Hello\", \"text\": \"Hi\"}"
 }
 
-# expect TEXT WHAT: fails with what was said, and with the log.
+# expect TEXT WHAT: fails with the output and the log.
 expect() {
     case "$2" in
         *"$1"*) ;;

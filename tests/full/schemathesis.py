@@ -15,9 +15,10 @@ import sys
 import time
 import urllib.request
 
-# Of the 40 operations, 8 take no input and are asked once, and 6 are asked 100 times at most (schemathesis.toml). The
-# others share CASES. Some end before their share, as no more different cases are found; what those 14, the examples, the
-# coverage and the steps that follow each other add (about 2,900) makes up for it.
+# Of the 40 operations, 8 have no input and are called once, and 6 are called 100 times at most
+# (schemathesis.toml). The others share CASES. Some end before their share, when no more different
+# cases are found; those 14, the examples, the coverage phase and the stateful phase add about
+# 2,900, which makes up for it.
 OPERATIONS = 26
 
 
@@ -115,6 +116,6 @@ def main(program, scratch, cases):
     sys.exit(run.returncode)
 
 
-# So that the host is stopped then, too.
+# So that the host is stopped in that case, too.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
 main(sys.argv[1], sys.argv[2], int(sys.argv[3]))

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Asks the operations of /-/openapi.json for what they promise and for what they refuse, 20,000 times in all, by
-# schemathesis with all of its checks.
+# API fuzzing: schemathesis calls the operations of /-/openapi.json with valid and invalid input,
+# 20,000 times in all, with all of its checks.
 #
 #   tests/full/schemathesis.sh [CASES]
 #
-# CASES is the least number of requests that are made, each of which is judged by every check. Examples and boundary values
-# are about 2,300 of them at any number. The rest is shared by the operations that have so many different inputs. Five to
-# fifteen minutes, nearly all of them for what schemathesis makes up.
+# CASES is the minimum number of requests, each of which is judged by every check. Examples and
+# boundary values are about 2,300 of them at any number. The rest is shared by the operations that
+# have so many different inputs. Takes five to fifteen minutes, nearly all of it for generating
+# input.
 #
-# Needs python3 with venv (Debian: python3-venv) and PyPI. POSTLET_SEED repeats an earlier run: the report names it.
-# POSTLET_BINARY is asked instead of a program that is built first.
+# Needs python3 with venv (Debian: python3-venv) and PyPI. POSTLET_SEED repeats an earlier run,
+# whose report names it. POSTLET_BINARY replaces the program that is built first.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 exec </dev/null

@@ -1,7 +1,7 @@
 //! Builds the components that only tests and benches run.
 //!
-//! Apart from the `components` crate, so that whoever builds the host does not
-//! compile them.
+//! They are separate from the `components` crate, so that a build of the host does not compile
+//! them.
 
 #[path = "../../components/build/guests.rs"]
 mod guests;
@@ -42,15 +42,15 @@ fn main() -> Outcome<()> {
     let code = format!(
         "/// Misbehaves by path; its own documentation has the list.\n\
          pub const HOSTILE: &[u8] = include_bytes!({hostile:?});\n\
-         /// Answers a JSON object with one member added.\n\
+         /// Returns the JSON object of the request with one member added.\n\
          pub const ECHO: &[u8] = include_bytes!({echo:?});\n\
          /// A filter that misbehaves by subject; its own documentation has the list.\n\
          pub const HOSTILE_FILTER: &[u8] = include_bytes!({filter:?});\n\
          /// Answers with its path; imports WASI only and describes nothing.\n\
          pub const PLAIN: &[u8] = include_bytes!({plain:?});\n\
-         /// Speaks WASI 0.3, and misbehaves by path; its own documentation has the list.\n\
+         /// Uses WASI 0.3, and misbehaves by path; its own documentation has the list.\n\
          pub const ASYNC: &[u8] = include_bytes!({concurrent:?});\n\
-         /// Describes itself as its own bytes say; its own documentation has the list.\n\
+         /// Its description is configured in its own bytes; its own documentation has the list.\n\
          pub const DESCRIBER: &[u8] = include_bytes!({describer:?});\n"
     );
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets it")?);

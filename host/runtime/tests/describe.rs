@@ -1,4 +1,4 @@
-//! What components say about themselves, and what becomes of those that cannot.
+//! Tests of `describe`: what components declare, and how a failing declaration is handled.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -15,7 +15,7 @@ use runtime::limits::Limits;
 use support::{InMemory, OneAccount, runtime};
 
 #[tokio::test]
-async fn every_embedded_endpoint_describes_itself_without_any_power() {
+async fn every_embedded_endpoint_describes_itself_without_any_capability() {
     let runtime = runtime();
     for embedded in components::COMPONENTS {
         let component = runtime.component(embedded.source, embedded.wasm).unwrap();
@@ -31,14 +31,14 @@ async fn every_embedded_endpoint_describes_itself_without_any_power() {
 }
 
 #[tokio::test]
-async fn a_component_without_describe_is_served_all_the_same() {
+async fn a_component_without_describe_is_served() {
     let runtime = runtime();
     let echo = runtime.component("echo", guests::ECHO).unwrap();
     assert_eq!(runtime.describe(&echo).await.unwrap(), None);
 }
 
 #[tokio::test]
-async fn what_is_no_component_is_refused_by_name() {
+async fn a_file_that_is_not_a_component_is_refused_by_name() {
     let runtime = runtime();
     for wasm in [&b""[..], b"\0asm\x01\0\0\0", b"(component)"] {
         let refused = runtime.component("odd", wasm);
@@ -49,7 +49,7 @@ async fn what_is_no_component_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn a_component_in_the_wrong_place_is_refused() {
+async fn a_component_of_the_wrong_kind_is_refused() {
     let runtime = runtime();
     let echo = runtime.component("echo", guests::ECHO).unwrap();
     let mime = runtime.component("mime", components::MIME).unwrap();

@@ -1,4 +1,4 @@
-//! The real endpoint components over imports that tests can see through.
+//! Tests of the real endpoint components over fake capabilities that record their calls.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -54,7 +54,7 @@ async fn an_uploaded_attachment_reaches_the_outbox_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn a_page_that_is_too_heavy_comes_in_two() {
+async fn a_page_that_is_too_large_is_split_in_two() {
     let messages = endpoint("messages", &Arc::new(OneAccount::default()));
     let request = Request::get("/v1/accounts/mine/messages?mailbox=heavy&limit=50")
         .header("spin-matched-route", "/v1/accounts/:account/messages");
@@ -64,7 +64,7 @@ async fn a_page_that_is_too_heavy_comes_in_two() {
     assert_eq!(page["nextCursor"], "after-25");
 }
 
-/// The embedded component whose file name begins so.
+/// The embedded component whose file name begins with this.
 fn endpoint(name: &str, account: &Arc<OneAccount>) -> Endpoint {
     let runtime = runtime();
     let embedded = components::COMPONENTS

@@ -1,5 +1,5 @@
-//! Filters in the real runtime: the footer that is meant to be copied, and one
-//! that misbehaves by the subject.
+//! Tests of filters in the real runtime: the example footer filter, and one that misbehaves by
+//! subject.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -28,7 +28,7 @@ use runtime::filter::Filter;
 use runtime::limits::{Limits, Settings};
 use support::{InMemory, nothing_lives, with};
 
-/// A message that says one thing.
+/// A message with one subject.
 #[derive(Debug)]
 struct Saying(&'static str);
 
@@ -98,14 +98,14 @@ fn footer(runtime: &Runtime, environment: &[(&str, &str)]) -> Filter {
     runtime.filter(&component, &environment, Limits::for_filter()).unwrap()
 }
 
-/// Ends a test soon, but never a filter that behaves.
+/// Limits that end a misbehaving filter soon, and never one that behaves.
 fn short() -> Limits {
     let total = Duration::from_secs(20);
     Limits { cpu: Duration::from_millis(300), total, idle: total, ..Limits::for_filter() }
 }
 
 #[tokio::test]
-async fn the_footer_goes_below_and_blocked_domains_are_refused() {
+async fn the_footer_is_appended_and_blocked_domains_are_refused() {
     let runtime = runtime();
     let filter = footer(&runtime, &[("FOOTER_TEXT", "-- us"), ("BLOCKED_DOMAINS", "bad.test")]);
     let Ok(Verdict::Modify(edits)) = ask(&filter, "hi", &["bo@good.test"]).await else {
@@ -130,7 +130,7 @@ async fn a_filter_without_settings_accepts() {
 }
 
 #[tokio::test]
-async fn a_filter_reads_its_message_and_says_what_it_thinks() {
+async fn a_filter_reads_its_message_and_returns_a_verdict() {
     let runtime = runtime();
     let filter = hostile(&runtime, Limits::for_filter());
     assert_eq!(ask(&filter, "nothing special", &[]).await.unwrap(), Verdict::Accept);
@@ -144,16 +144,16 @@ async fn a_filter_reads_its_message_and_says_what_it_thinks() {
 }
 
 #[tokio::test]
-async fn a_filter_finds_nothing_to_reach() {
+async fn a_filter_reaches_no_environment_files_or_network() {
     let runtime = runtime();
     let filter = hostile(&runtime, Limits::for_filter());
     let Verdict::Reject(refusal) = ask(&filter, "powers", &[]).await.unwrap() else { panic!() };
     assert_eq!(refusal.detail, "environment [], files false, network false");
 }
 
-/// What componentize-js makes imports wasi:http, so it is there, and leads nowhere.
+/// componentize-js generates imports of wasi:http, so they exist and reach nothing.
 #[tokio::test]
-async fn a_filter_that_sends_a_request_is_refused_and_nobody_hears_of_it() {
+async fn a_request_of_a_filter_is_refused_and_never_sent() {
     let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     server.set_nonblocking(true).unwrap();
     let port = server.local_addr().unwrap().port().to_string();
@@ -162,7 +162,7 @@ async fn a_filter_that_sends_a_request_is_refused_and_nobody_hears_of_it() {
     let environment = [("PORT".to_owned(), port)];
     let filter = runtime.filter(&component, &environment, Limits::for_filter()).unwrap();
     let Verdict::Reject(refusal) = ask(&filter, "request", &[]).await.unwrap() else { panic!() };
-    // What waits in the host for a body that nobody reads is not the filter's memory: it is little.
+    // The rest of an unread body waits in the host, and is not the filter's memory: it is little.
     assert_eq!(refusal.detail, "8192 bytes, Err(ErrorCode::HttpRequestDenied)");
     let heard = server.accept();
     assert!(heard.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock));
@@ -170,10 +170,10 @@ async fn a_filter_that_sends_a_request_is_refused_and_nobody_hears_of_it() {
 }
 
 #[tokio::test]
-async fn a_filter_that_misbehaves_costs_its_verdict_and_nothing_else() {
+async fn a_filter_that_misbehaves_loses_its_verdict_and_nothing_else() {
     let runtime = runtime();
     let filter = hostile(&runtime, short());
-    // Whoever counts to a limit needs time on a busy machine.
+    // Counting up to a limit takes time on a busy machine.
     let seconds = Duration::from_secs(60);
     let patient =
         hostile(&runtime, Limits { cpu: seconds, idle: seconds, total: seconds, ..short() });
@@ -195,7 +195,7 @@ async fn a_filter_that_misbehaves_costs_its_verdict_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn dropping_the_question_ends_the_filter() {
+async fn dropping_the_call_ends_the_filter() {
     let runtime = runtime();
     let filter = hostile(&runtime, Limits { cpu: Duration::from_secs(60), ..short() });
     let asked = ask(&filter, "loop", &[]);
@@ -205,7 +205,7 @@ async fn dropping_the_question_ends_the_filter() {
 }
 
 #[tokio::test]
-async fn a_tenant_cannot_take_every_place() {
+async fn a_tenant_cannot_take_every_instance_slot() {
     let runtime = with(Settings {
         instances: 4,
         mime_instances: 2,
@@ -223,7 +223,7 @@ async fn a_tenant_cannot_take_every_place() {
 }
 
 #[tokio::test]
-async fn an_endpoint_is_no_filter() {
+async fn an_endpoint_is_refused_as_a_filter() {
     let runtime = runtime();
     let component = runtime.component("echo", guests::ECHO).unwrap();
     let refused = runtime.filter(&component, &[], Limits::for_filter());
@@ -239,7 +239,7 @@ async fn an_endpoint_is_no_filter() {
 }
 
 #[tokio::test]
-async fn the_real_writer_applies_edits_and_refuses_line_breaks() {
+async fn the_mime_component_applies_edits_and_refuses_line_breaks() {
     let runtime = runtime();
     let component = runtime.component("mime", components::MIME).unwrap();
     let mime = runtime.mime(&component, Arc::new(InMemory)).unwrap();

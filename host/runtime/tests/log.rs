@@ -1,4 +1,4 @@
-//! What a guest writes reaches the log up to its cap.
+//! Tests of the guest log: what a guest writes is logged, up to a limit.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -38,9 +38,9 @@ impl<'a> MakeWriter<'a> for Kept {
     }
 }
 
-/// The streams of WASI 0.3 are others than those of 0.2, and lead to the same place.
+/// WASI 0.3 has streams of its own; their output goes to the same log.
 #[tokio::test]
-async fn what_is_written_by_wasi_0_3_is_logged_too() {
+async fn output_over_wasi_0_3_is_logged_too() {
     let kept = Kept::default();
     let subscriber = tracing_subscriber::fmt().with_writer(kept.clone()).with_ansi(false).finish();
     let _guard = tracing::subscriber::set_default(subscriber);
@@ -61,7 +61,7 @@ async fn what_is_written_by_wasi_0_3_is_logged_too() {
 }
 
 #[tokio::test]
-async fn a_flood_of_log_is_cut_and_says_so_once() {
+async fn a_flood_of_output_is_cut_off_and_reported_once() {
     let kept = Kept::default();
     let subscriber = tracing_subscriber::fmt().with_writer(kept.clone()).with_ansi(false).finish();
     let _guard = tracing::subscriber::set_default(subscriber);

@@ -1,4 +1,5 @@
-//! A guest that eats memory, alone in its process so that the process can be weighed.
+//! Test of the memory limit, alone in its process so that the memory of the process can be
+//! measured.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -15,11 +16,11 @@ use runtime::limits::Limits;
 use support::{ask, hostile, json, nothing_lives, runtime};
 
 #[tokio::test]
-async fn a_memory_eater_costs_no_more_than_its_limit() {
+async fn a_guest_that_allocates_without_end_costs_no_more_than_its_limit() {
     let runtime = runtime();
     let limits = Limits { memory: 32 << 20, ..Limits::default() };
     let endpoint = hostile(&runtime, limits.clone());
-    // Whatever the host needs once is not the guest's.
+    // Memory that the host needs once is not the guest's.
     assert_eq!(json(&endpoint, "/env").await.0, 200);
     nothing_lives(&runtime).await;
     let before = peak();
@@ -33,7 +34,7 @@ async fn a_memory_eater_costs_no_more_than_its_limit() {
     assert!(rise <= limits.memory + slack, "the host grew by {rise} bytes");
 }
 
-/// The most memory that this process ever held, in bytes (proc_pid_status(5), VmHWM).
+/// Peak resident memory of this process, in bytes (proc_pid_status(5), VmHWM).
 fn peak() -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();

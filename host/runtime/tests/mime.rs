@@ -1,4 +1,4 @@
-//! The real `mime` component, called as the engine calls it.
+//! Tests of the real `mime` component, called as the engine calls it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -22,7 +22,7 @@ use runtime::mime::MimeComponent;
 use support::{InMemory, nothing_lives, runtime, with};
 
 #[tokio::test]
-async fn a_composed_message_reads_back_with_its_attachment() {
+async fn a_composed_message_is_read_back_with_its_attachment() {
     let runtime = runtime();
     let mime = mime(&runtime);
     let content: Vec<u8> = (0..1_000_000_u32).map(|n| ((n * 31) >> 3) as u8).collect();
@@ -77,7 +77,7 @@ async fn a_composed_message_reads_back_with_its_attachment() {
 }
 
 #[tokio::test]
-async fn faults_of_a_draft_come_back_with_their_pointers() {
+async fn errors_in_a_draft_are_returned_with_their_json_pointers() {
     let mime = mime(&runtime());
     let draft = Draft {
         sender: Some(person("Ann", "ann@example.test")),
@@ -90,7 +90,7 @@ async fn faults_of_a_draft_come_back_with_their_pointers() {
 }
 
 #[tokio::test]
-async fn every_header_block_gets_an_answer() {
+async fn every_header_block_has_a_result() {
     let mime = mime(&runtime());
     let blocks: Vec<Bytes> = vec![
         "Subject: one\r\n\r\n".into(),
@@ -104,7 +104,7 @@ async fn every_header_block_gets_an_answer() {
 }
 
 #[tokio::test]
-async fn a_part_that_is_not_there_is_a_fault() {
+async fn a_part_that_does_not_exist_is_an_error() {
     let mime = mime(&runtime());
     let raw = in_memory("Subject: x\r\n\r\nbody".into());
     let refused = mime.decode(raw, "7.7").await;
@@ -113,7 +113,7 @@ async fn a_part_that_is_not_there_is_a_fault() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_too_much_for_the_component_is_an_error_and_no_more() {
+async fn a_message_that_exceeds_the_components_limits_is_only_an_error() {
     let tight = Limits { memory: 2 << 20, ..Limits::for_mime() };
     let settings = Settings { instances: 1, mime_instances: 2, mime: tight, ..Settings::default() };
     let runtime = with(settings);

@@ -1,4 +1,5 @@
-//! A guest that misbehaves costs its own request, and finds nothing.
+//! Sandbox tests: a guest that misbehaves affects only its own request, and reaches nothing outside
+//! of its sandbox.
 //!
 //! Each test has a runtime of its own, so that its counters are its own.
 #![allow(
@@ -21,8 +22,8 @@ use runtime::limits::{Limits, Settings};
 use support::{ask, caller, drain, get, hostile, json, nothing_lives, runtime, short, with};
 
 #[tokio::test]
-async fn a_loop_ends_at_its_cpu_budget_and_a_neighbour_answers_meanwhile() {
-    // One worker thread for both: the neighbour answers only if the loop yields.
+async fn a_loop_ends_at_its_cpu_budget_and_a_neighbour_is_served_meanwhile() {
+    // One worker thread for both: the neighbour is answered only if the loop yields.
     let runtime = runtime();
     let endpoint = hostile(&runtime, short());
     let looping = ask(&endpoint, "/loop");
@@ -45,17 +46,18 @@ async fn a_loop_ends_at_its_cpu_budget_and_a_neighbour_answers_meanwhile() {
 
 #[tokio::test]
 async fn a_guest_that_recurses_without_end_traps() {
-    // Compiled for speed its frames hardly touch Rust's own stack in linear memory: the engine's ends first.
+    // Optimised code hardly uses the shadow stack in linear memory: the engine's stack overflows
+    // first.
     trapped("/recurse", "call stack exhausted").await;
 }
 
 #[tokio::test]
-async fn a_panic_is_told_with_its_cause() {
+async fn a_panic_is_reported_with_its_cause() {
     trapped("/panic", "unreachable").await;
 }
 
 #[tokio::test]
-async fn a_guest_that_holds_every_handle_is_refused_more() {
+async fn a_guest_at_its_limit_of_handles_gets_no_more() {
     limited("/hold?account=mine", Limits::default(), LimitKind::Handles).await;
 }
 
@@ -65,7 +67,7 @@ async fn a_flood_of_header_fields_is_refused() {
 }
 
 #[tokio::test]
-async fn more_header_fields_than_allowed_are_no_answer() {
+async fn a_response_with_too_many_header_fields_is_an_error() {
     limited("/env", Limits { header_count: 0, ..Limits::default() }, LimitKind::Headers).await;
 }
 
@@ -86,7 +88,7 @@ async fn a_sleeping_guest_ends_when_its_total_time_is_up() {
 }
 
 #[tokio::test]
-async fn a_guest_that_does_not_answer_is_told_apart() {
+async fn a_guest_that_returns_without_a_response_has_an_error_of_its_own() {
     let runtime = runtime();
     let ended = ask(&hostile(&runtime, short()), "/no-answer").await;
     assert!(matches!(ended, Err(EndpointError::NoAnswer)), "{ended:?}");
@@ -112,7 +114,7 @@ async fn dropping_the_request_ends_the_instance() {
 }
 
 #[tokio::test]
-async fn dropping_the_answers_body_ends_the_instance() {
+async fn dropping_the_response_body_ends_the_instance() {
     let runtime = runtime();
     let response = ask(&hostile(&runtime, short()), "/trickle").await.unwrap();
     let mut body = response.into_body();
@@ -123,7 +125,7 @@ async fn dropping_the_answers_body_ends_the_instance() {
 }
 
 #[tokio::test]
-async fn an_answer_without_end_is_cut() {
+async fn a_response_without_end_is_cut_off() {
     let runtime = runtime();
     let cap = 1 << 20;
     let endpoint = hostile(&runtime, Limits { response_body: cap, ..Limits::default() });
@@ -136,7 +138,7 @@ async fn an_answer_without_end_is_cut() {
 }
 
 #[tokio::test]
-async fn an_answer_whose_guest_ran_out_of_time_ends_with_an_error() {
+async fn a_response_whose_guest_ran_out_of_time_ends_with_an_error() {
     let runtime = runtime();
     let endpoint = hostile(&runtime, Limits { total: Duration::from_millis(200), ..short() });
     let response = ask(&endpoint, "/trickle").await.unwrap();
@@ -145,7 +147,7 @@ async fn an_answer_whose_guest_ran_out_of_time_ends_with_an_error() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_too_large_is_cut_whether_it_says_so_or_not() {
+async fn a_request_that_is_too_large_is_cut_off_with_or_without_a_length() {
     let runtime = runtime();
     let echo = runtime.component("echo", guests::ECHO).unwrap();
     let limits = Limits { request_body: 1000, ..short() };
@@ -165,7 +167,7 @@ async fn a_request_that_is_too_large_is_cut_whether_it_says_so_or_not() {
 }
 
 #[tokio::test]
-async fn a_request_that_never_arrives_is_idle() {
+async fn a_request_that_never_arrives_ends_at_the_idle_limit() {
     let runtime = runtime();
     let echo = runtime.component("echo", guests::ECHO).unwrap();
     let limits = Limits { idle: Duration::from_millis(100), ..short() };
@@ -178,7 +180,7 @@ async fn a_request_that_never_arrives_is_idle() {
 }
 
 #[tokio::test]
-async fn a_tenant_over_its_share_is_busy_and_another_is_not() {
+async fn a_tenant_over_its_share_gets_busy_and_another_is_served() {
     let runtime = with(Settings { instances: 2, ..Settings::default() });
     let endpoint = hostile(&runtime, short());
     let first = ask(&endpoint, "/trickle").await.unwrap();
@@ -195,8 +197,9 @@ async fn a_tenant_over_its_share_is_busy_and_another_is_not() {
 }
 
 #[tokio::test]
-async fn every_place_has_room_in_the_pool() {
-    // More than the pool's spare room for deploys, so that a guest that took two of anything shows.
+async fn the_pool_has_room_for_every_instance_slot() {
+    // More than the pool reserves for deployments, so that a guest that took two of anything would
+    // show.
     let count = 40;
     let settings = Settings {
         instances: count,
@@ -245,7 +248,7 @@ async fn a_guest_finds_no_environment_no_files_and_no_network() {
 }
 
 #[tokio::test]
-async fn another_tenants_account_is_unknown_and_ones_own_opens() {
+async fn another_tenants_account_is_unknown_and_the_tenants_own_opens() {
     let runtime = runtime();
     let endpoint = hostile(&runtime, short());
     let (status, problem) = json(&endpoint, "/open-other?account=theirs").await;
@@ -255,7 +258,7 @@ async fn another_tenants_account_is_unknown_and_ones_own_opens() {
 }
 
 #[tokio::test]
-async fn an_ordinary_guest_answers_and_leaves() {
+async fn an_ordinary_guest_answers_and_is_dropped() {
     let runtime = runtime();
     let echo = runtime.component("echo", guests::ECHO).unwrap();
     let echo = runtime.endpoint(

@@ -1,20 +1,20 @@
-//! Other people's applications on a host: deployed, refused, changed, and checked.
+//! Tests of deployments: applications deployed, refused, replaced and enforced.
 //!
-//! In process, except where `postlet dev` itself is looked at; the child that
-//! compiles is always the real binary.
+//! The host runs in this process, except where `postlet dev` is tested; the child that compiles is
+//! always the real binary.
 
 pub(crate) mod site;
-mod bombs;
-mod cases;
-mod refusing;
-mod typing;
+mod compile_bombs;
+mod schema_cases;
+mod deploy_errors;
+mod export_types;
 mod wrong_files;
-mod keeping;
-mod enforcing;
-mod filtering;
-mod addresses;
-mod edge;
-mod frames;
-mod watching;
-mod beginning;
-mod authoring;
+mod code_cache;
+mod schema_enforcement;
+mod filters;
+mod tenant_routing;
+mod http_protocol;
+mod http2_frames;
+mod dev_watch;
+mod dev_start;
+mod dev_output;

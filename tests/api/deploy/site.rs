@@ -1,4 +1,4 @@
-//! A host with two tenants in this process, and HTTP to it.
+//! Test fixture: a host with three tenants in this process, and an HTTP client.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,11 +14,11 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use testkit::kept;
-use testkit::serving::{Serving, serve, stores};
-use testkit::talk::{Answer, ask_named};
+use testkit::code_cache;
+use testkit::in_process_host::{Serving, serve, stores};
+use testkit::raw_http::{Answer, ask_named};
 
-/// A host that serves.
+/// A serving host.
 pub(crate) struct Site {
     pub(crate) host: Arc<Host>,
     pub(crate) directory: TempDir,
@@ -28,7 +28,7 @@ pub(crate) struct Site {
     initech: String,
 }
 
-/// Who asks.
+/// The caller of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Who {
     Acme,
@@ -42,19 +42,19 @@ impl Site {
         Self::limited("").await
     }
 
-    /// With more lines of `[limits]`.
+    /// With additional lines of `[limits]`.
     pub(crate) async fn limited(limits: &str) -> Self {
         Self::under(&format!("instances = 8\n{limits}")).await
     }
 
-    /// With these lines below `[limits]`.
+    /// With these lines as `[limits]`.
     pub(crate) async fn under(limits: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let stores = stores(directory.path());
         Self::of(directory, stores, "", limits).await
     }
 
-    /// With an application of acme's, of which there is only the manifest.
+    /// With an application of `acme` that has a manifest only.
     pub(crate) async fn with_application(manifest: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let stores = stores(directory.path());
@@ -62,7 +62,7 @@ impl Site {
         Self::of(directory, stores, "application = \"spin.toml\"\n", "instances = 8").await
     }
 
-    /// What it stores is in this directory.
+    /// With its data in this directory.
     pub(crate) async fn on_disk(directory: TempDir) -> Self {
         let key = directory.path().join("master.key");
         let stores = Stores::on_disk(directory.path(), KeySource::file(key)).unwrap();
@@ -88,7 +88,7 @@ impl Site {
         self.deploy_for("acme", "own", manifest, wasm).await
     }
 
-    /// The same for a tenant, from a directory of its own.
+    /// As [`Self::deploy`], for any tenant, from a directory of its own.
     pub(crate) async fn deploy_for(
         &self,
         tenant: &str,
@@ -101,7 +101,7 @@ impl Site {
         std::fs::write(&path, manifest).unwrap();
         std::fs::write(path.with_file_name("own.wasm"), wasm).unwrap();
         let ended = self.host.deploy(&tenant.parse().unwrap(), &path, &Variables::new()).await;
-        kept::keep(self.directory.path());
+        code_cache::keep(self.directory.path());
         ended.map_err(|fault| {
             let text = fault.to_string();
             let (place, rest) = text.split_once(": ").unwrap();
@@ -116,13 +116,13 @@ impl Site {
         self.directory.path().join(name)
     }
 
-    /// A connection without a word yet, and what authorises a request of acme's.
+    /// A new connection, and the header fields that authorise a request of `acme`.
     pub(crate) async fn connect(&self) -> (TcpStream, String) {
         let stream = TcpStream::connect(self.address).await.unwrap();
         (stream, format!("host: test\r\nauthorization: Bearer {}\r\n", self.acme))
     }
 
-    /// Asks, and leaves the answer to be read.
+    /// Sends a request, and leaves the response to be read.
     pub(crate) async fn open(&self, who: Who, path: &str) -> TcpStream {
         let token = self.token(who).unwrap_or_default();
         let head =
@@ -130,7 +130,7 @@ impl Site {
         self.say(&head).await
     }
 
-    /// A connection on which this was said.
+    /// A connection on which these bytes were sent.
     pub(crate) async fn say(&self, words: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(words.as_bytes()).await.unwrap();
@@ -160,7 +160,7 @@ impl Site {
         self.ask_at("test", who, method, path, body).await
     }
 
-    /// Asks under a name of the host's.
+    /// Sends a request with this Host field.
     pub(crate) async fn ask_at(
         &self,
         name: &str,

@@ -1,4 +1,4 @@
-//! The usual wrong files: each is refused at its place with a sentence of what to do.
+//! Tests of common wrong files: each is refused with its place and an instruction.
 
 use crate::deploy::site::{Site, Who};
 
@@ -10,7 +10,7 @@ const FILTER: &str = "spin_manifest_version = 2\n[application]\nname = \"own\"\n
     [[trigger.mail]]\ncomponent = \"own\"\nhook = \"before-send\"\n\
     [component.own]\nsource = \"own.wasm\"\n";
 
-/// A component that imports an instance and exports another, both with a function `f`.
+/// A component that imports one instance and exports another, both with a function `f`.
 fn between(import: &str, export: &str) -> Vec<u8> {
     wat::parse_str(format!(
         r#"(component
@@ -28,7 +28,7 @@ fn importing(import: &str) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_usual_wrong_file_is_told_what_to_do() {
+async fn the_error_for_a_common_wrong_file_says_what_to_do() {
     let site = Site::start().await;
     let other = "and this host's contract is postlet:mail@0.1.0: take `wit/` from /-/wit.tar";
     for (wasm, want) in [
@@ -74,7 +74,7 @@ async fn a_usual_wrong_file_is_told_what_to_do() {
     assert_eq!(site.get(Who::Acme, "/anything").await.status, 404);
 }
 
-/// A component with an export and without imports.
+/// A component with one export and no imports.
 fn exporting(export: Option<&str>) -> Vec<u8> {
     let export =
         export.map(|name| format!(r#"(instance (export "{name}") (export "f" (func $f)))"#));
@@ -90,7 +90,7 @@ fn exporting(export: Option<&str>) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_component_in_the_wrong_place_is_told_its_place() {
+async fn the_error_for_a_component_in_the_wrong_place_names_the_right_one() {
     let site = Site::start().await;
     for (manifest, wasm, want) in [
         (

@@ -1,4 +1,4 @@
-//! Accounts whose servers are left out.
+//! Tests of accounts without mail servers in the request: the servers are discovered.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use testkit::servers::dns::Zone;
 use testkit::servers::web::{Web, config};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_servers_that_a_body_leaves_out_are_found() {
+async fn servers_that_a_request_omits_are_discovered() {
     let zone = Zone::default();
     let names = ["autoconfig.auto.test", "autoconfig.away.test", "autoconfig.inside.test"];
     let web = Web::start(&names).await;
@@ -33,12 +33,12 @@ async fn the_servers_that_a_body_leaves_out_are_found() {
     assert_eq!((&smtp["host"], &smtp["username"]), (&json!("smtp.auto.test"), &json!("ann")));
     assert_eq!((&smtp["port"], &smtp["security"]), (&json!(587), &json!("starttls")));
 
-    // Whoever names one server has one.
+    // A request that names one server has that one only.
     let own = json!({"host": "smtp.auto.test", "port": 465, "security": "tls"});
     let made = create(&site, json!({"email": "bo@auto.test", "smtp": own}), 201).await;
     assert_eq!((&made["imap"], &made["smtp"]["port"]), (&Value::Null, &json!(465)));
 
-    // Outside the mail domain: a person has to agree.
+    // Servers outside of the mail domain must be confirmed.
     let mut away = json!({"email": "ann@away.test"});
     let asked = create(&site, away.clone(), 409).await;
     assert_eq!(asked["code"], "confirmation-needed");
@@ -53,7 +53,7 @@ async fn the_servers_that_a_body_leaves_out_are_found() {
     away["confirm"] = json!(true);
     assert_eq!(create(&site, away, 201).await["imap"]["host"], "imap.elsewhere.test");
 
-    // The command line shows them, and does not ask where nobody sits.
+    // Without a terminal, the command line shows them and does not ask.
     let password = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(password.path(), "p").unwrap();
     let file = password.path().to_str().unwrap();
@@ -65,7 +65,7 @@ async fn the_servers_that_a_body_leaves_out_are_found() {
     let (ok, said) = site.command(&[&add[..], &["--confirm"]].concat()).await;
     assert!(ok && said.contains("cy@away.test is stored as cy, not checked"), "{said}");
 
-    // Somebody sits at a terminal: he is asked, and only a yes is one.
+    // At a terminal it asks, and only `yes` accepts.
     for answer in ["n", "", "y"] {
         let mut terminal = site.terminal("account add dan@away.test --id dan --unverified");
         terminal.until("Use them? [y/N]");
@@ -104,7 +104,7 @@ async fn the_servers_that_a_body_leaves_out_are_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_host_that_has_no_address_is_said_when_it_is_tried() {
+async fn a_host_without_an_address_is_reported_by_verification() {
     let (zone, web) = (Zone::default(), Web::start(&["unused.test"]).await);
     let site = Site::start(&zone, &web, "", &[]).await;
     let server = json!({"host": "imap.typo.test", "port": 993, "security": "tls"});
@@ -114,7 +114,7 @@ async fn a_host_that_has_no_address_is_said_when_it_is_tried() {
     assert!(tried["imap"]["detail"].as_str().unwrap().contains("spelling"), "{tried:#}");
     assert_eq!(tried["imap"]["security"], Value::Null);
 
-    // A name from the table is no slip of the pen.
+    // A name from the provider table is never reported as misspelt.
     let body = json!({"email": "ann@gmail.com", "password": "p"}).to_string();
     let (status, tried) = site.ask("POST", "/v1/accounts/verify", &body).await;
     assert_eq!((status, &tried["imap"]["code"]), (200, &json!("host-not-found")), "{tried:#}");
@@ -126,7 +126,7 @@ async fn a_host_that_has_no_address_is_said_when_it_is_tried() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn name_servers_that_fail_are_not_a_wrong_name() {
+async fn failing_name_servers_are_not_reported_as_a_wrong_name() {
     let (zone, web) = (Zone::default(), Web::start(&["unused.test"]).await);
     zone.fail("imap.there.test");
     let site = Site::start(&zone, &web, "", &[]).await;
@@ -134,7 +134,7 @@ async fn name_servers_that_fail_are_not_a_wrong_name() {
     let body = json!({"id": "ann", "email": "ann@there.test", "password": "p", "imap": server});
     let (_, tried) = site.ask("POST", "/v1/accounts/verify", &body.to_string()).await;
     let (status, _) = site.ask("POST", "/v1/accounts", &body.to_string()).await;
-    assert_eq!(status, 201, "it may be there again in a moment");
+    assert_eq!(status, 201, "the failure may be temporary");
     let (_, listed) = site.ask("GET", "/v1/accounts/ann/messages", "").await;
     for told in [&tried["imap"], &listed] {
         assert_eq!(told["code"], "upstream-unreachable", "{told:#}");

@@ -1,5 +1,5 @@
-//! Domains that would have the host read, fetch, hold or connect to what it should
-//! not. Each is refused, and `explain` says why.
+//! Tests of hostile domains, which try to make the host parse, fetch, store or connect to what it
+//! must not. Each is refused, and `explain` gives the reason.
 
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -10,7 +10,7 @@ use testkit::servers::web::{Reply, Web, config};
 
 const AUTO: &str = "/mail/config-v1.1.xml";
 
-/// A domain, what its file says, and what is to be said about that.
+/// A domain, its autoconfig file, and the expected reason.
 fn files() -> Vec<(&'static str, Reply, &'static str, &'static str)> {
     let text = |text: &str| Reply::Document(text.to_owned());
     let xxe = "<!DOCTYPE c [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><clientConfig><emailProvider><displayName>&x;</displayName></emailProvider></clientConfig>";
@@ -52,7 +52,7 @@ fn port(port: u16) -> Reply {
     Reply::Document(text.replace("993", &port.to_string()))
 }
 
-/// Every kind of address that is somebody's inside.
+/// An address of every non-public range.
 const INSIDE: [&str; 10] = [
     "10.0.0.1",
     "127.0.0.2",
@@ -67,7 +67,7 @@ const INSIDE: [&str; 10] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_safe_is_refused_with_its_reason() {
+async fn unsafe_servers_are_refused_with_a_reason() {
     let zone = Zone::default();
     let files = files();
     let mut names: Vec<String> =
@@ -117,12 +117,12 @@ async fn what_is_not_safe_is_refused_with_its_reason() {
     assert!(web.requests().iter().all(|request| !request.contains("passwd")));
 }
 
-/// The name leads to a server that may be asked, and a moment later to one that may not.
+/// DNS rebinding: the name resolves to a permitted address, and a moment later to another one.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_changes_between_check_and_dial_leads_nowhere() {
+async fn a_dns_response_that_changes_between_check_and_connection_is_not_used() {
     let zone = Zone::default();
     let web = Web::start(&["autoconfig.once.test", "autoconfig.flip.test"]).await;
-    // Where the second answer would lead. Only the first address is allowed.
+    // A listener at the second address. Only the first is permitted.
     let trap = TcpListener::bind(("127.0.0.2", web.address.port())).await.unwrap();
     for domain in ["once.test", "flip.test"] {
         zone.address(&format!("autoconfig.{domain}"), "127.0.0.1");
@@ -131,7 +131,7 @@ async fn an_answer_that_changes_between_check_and_dial_leads_nowhere() {
         web.say(&format!("autoconfig.{domain}{AUTO}"), config(&imap, &imap));
     }
     web.say(&format!("autoconfig.flip.test{AUTO}"), Reply::Redirect("/again".to_owned()));
-    // Vetted when it is found and when it is stored; then it moves inside.
+    // Permitted when it is found and when it is stored; then the name moves to a private address.
     zone.address("imap.once.test", "127.0.0.1");
     zone.address("imap.once.test", "127.0.0.1");
     zone.address("imap.once.test", "10.0.0.1");
@@ -139,7 +139,11 @@ async fn an_answer_that_changes_between_check_and_dial_leads_nowhere() {
 
     let (status, found) = site.find("once.test").await;
     assert_eq!(status, 200, "{found:#}");
-    assert_eq!(zone.asked("autoconfig.once.test"), 1, "checked and dialled by two answers");
+    assert_eq!(
+        zone.asked("autoconfig.once.test"),
+        1,
+        "check and connection used different DNS responses"
+    );
     let body = json!({
         "id": "ann", "email": "ann@once.test", "password": "x",
         "imap": {"host": "imap.once.test", "port": 993, "security": "tls", "username": "ann"},
@@ -156,11 +160,11 @@ async fn an_answer_that_changes_between_check_and_dial_leads_nowhere() {
         caught = trap.accept() => caught.is_ok(),
         () = std::future::ready(()) => false,
     };
-    assert!(!caught, "the second answer was dialled");
+    assert!(!caught, "the second address was connected to");
 }
 
-/// What the operator names may lie inside; what a domain names, or the operator's database redirects to,
-/// has not become open by that.
+/// Hosts that the operator names may be private; that opens nothing to hosts that a domain names,
+/// or that the operator's database redirects to.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rule_for_the_operators_database_opens_nothing_to_domains() {
     let names = ["autoconfig.auto.test", "autoconfig.away.test", "ispdb.test", "other.test"];
@@ -188,9 +192,9 @@ async fn a_rule_for_the_operators_database_opens_nothing_to_domains() {
     assert!(asked.iter().all(|asked| asked.contains("host: ispdb.test")), "{asked:?}");
 }
 
-/// A name server that fails knows nothing about the domain, not even that there is nothing.
+/// A failing name server is no evidence about the domain, not even that a record does not exist.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failure_of_the_dns_is_told_as_one() {
+async fn a_dns_failure_is_reported_as_one() {
     let zone = Zone::default();
     let web = Web::start(&[]).await;
     for name in ["sick.test", "autoconfig.sick.test", "_imaps._tcp.sick.test", "imap.named.test"] {
@@ -204,12 +208,12 @@ async fn a_failure_of_the_dns_is_told_as_one() {
         assert_eq!(step(&found, source).0, "failed", "{source}: {found:#}");
     }
     check(&site, "named.test", "srv", "failed", "the name servers gave no answer").await.unwrap();
-    // What does not exist is still nothing.
+    // A record that does not exist is reported as such.
     check(&site, "named.test", "autoconfig", "nothing", "cannot be found").await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_does_not_answer_is_left_behind() {
+async fn a_server_that_does_not_respond_is_abandoned() {
     let zone = Zone::default();
     let web = Web::start(&["autoconfig.slow.test", "autoconfig.mute.test"]).await;
     for domain in ["slow.test", "mute.test"] {
@@ -227,7 +231,7 @@ async fn who_does_not_answer_is_left_behind() {
     assert_eq!((status, step(&found, "autoconfig")), (404, late));
 }
 
-/// Nothing is found, and the step says what came of it and why.
+/// Asserts that nothing is found, with this outcome and reason of the step.
 async fn check(
     site: &Site,
     domain: &str,
@@ -243,9 +247,9 @@ async fn check(
     Err(format!("{domain}, {source}: {status}, {got}: {why}"))
 }
 
-/// Whoever may ask for one domain could have the host ask for thousands.
+/// A caller who may look up one domain could otherwise make the host look up thousands.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tenant_has_the_network_asked_only_so_often() {
+async fn lookups_of_a_tenant_are_rate_limited() {
     let zone = Zone::default();
     let web = Web::start(&[]).await;
     let rate = "lookups-per-minute = 1\nlookups-burst = 3";
@@ -264,8 +268,8 @@ async fn a_tenant_has_the_network_asked_only_so_often() {
         assert_eq!((status, &told["code"]), (429, &json!("too-many-requests")), "{told:#}");
         assert!(told["retryAfter"].as_u64().is_some_and(|after| after > 0), "{told:#}");
     }
-    assert_eq!(zone.questions(), before, "nothing was asked");
-    // What is known needs no question.
+    assert_eq!(zone.questions(), before, "a DNS query was sent");
+    // An embedded provider needs no network.
     assert_eq!(site.find("gmail.com").await.0, 200);
     let (status, again) = site.find("d0.test").await;
     assert_eq!((status, step(&again, "cache").0), (404, "used"), "{again:#}");

@@ -1,7 +1,7 @@
-//! Discovery against a name server and web servers of the tests' own, honest and
-//! hostile, on a host in this process.
+//! Tests of mail server discovery on a host in this process, with fake name and web servers,
+//! well-behaved and hostile.
 
 mod site;
-mod honest;
+mod sources;
 mod hostile;
 mod accounts;

@@ -1,4 +1,4 @@
-//! A host in this process whose DNS and web are the test's.
+//! Test fixture: a host in this process with a fake DNS and fake web servers.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,10 +9,10 @@ use server::config::Config;
 use tempfile::TempDir;
 
 use testkit::command::command;
+use testkit::in_process_host::{Serving, serve, stores};
+use testkit::raw_http::ask;
 use testkit::servers::dns::Zone;
 use testkit::servers::web::Web;
-use testkit::serving::{Serving, serve, stores};
-use testkit::talk::ask;
 use testkit::terminal::Terminal;
 
 pub(crate) struct Site {
@@ -22,14 +22,15 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Mail ports of 127.0.0.1 may be dialled, and the web's address for everybody; nothing else that is
-    /// private. `files` lie beside the configuration, of which `more` is a part.
+    /// Connections to the mail ports of 127.0.0.1 and to the web server's address are permitted,
+    /// and to no other private address. `files` are written beside the configuration, to which
+    /// `more` is added.
     pub(crate) async fn start(zone: &Zone, web: &Web, more: &str, files: &[(&str, &str)]) -> Self {
         let rules = format!("allow = [\"127.0.0.1\"]\nfetch = [\"{}\"]", web.address);
         Self::under(&rules, zone, web, more, files).await
     }
 
-    /// The same under other rules of `[egress]`.
+    /// As [`Self::start`], with other rules in `[egress]`.
     pub(crate) async fn under(
         rules: &str,
         zone: &Zone,
@@ -56,7 +57,7 @@ impl Site {
         Self { address, token: tokens.remove(0), _directory: directory }
     }
 
-    /// Status and body for an address of the domain.
+    /// Status and body of a request about the domain.
     pub(crate) async fn find(&self, domain: &str) -> (u16, Value) {
         self.talk("GET", &format!("/v1/providers?email=ann.canary@{domain}"), None).await
     }
@@ -65,12 +66,12 @@ impl Site {
         self.talk(method, path, Some(body)).await
     }
 
-    /// The command line against this host; what it printed, on both streams.
+    /// Runs the command line against this host; returns its output on both streams.
     pub(crate) async fn command(&self, args: &[&str]) -> (bool, String) {
         command(self.address, &self.token, args).await
     }
 
-    /// The same at a terminal.
+    /// As above, at a terminal.
     pub(crate) fn terminal(&self, args: &str) -> Terminal {
         Terminal::run(&format!("http://{}", self.address), &self.token, args, "C")
     }
@@ -81,7 +82,7 @@ impl Site {
     }
 }
 
-/// What came of a step, and why.
+/// The outcome of a step, and the reason.
 #[track_caller]
 pub(crate) fn step<'a>(answer: &'a Value, source: &str) -> (&'a str, &'a str) {
     let steps = answer["explain"].as_array().unwrap_or_else(|| panic!("{answer:#}"));

@@ -1,4 +1,4 @@
 #!/bin/sh
-# In the place of a child of the host: it takes what it is told and never answers.
+# Stands in for a child of the host: reads its input and never answers.
 while read -r _; do :; done
 exec /bin/sleep 120

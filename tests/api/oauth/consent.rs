@@ -1,9 +1,9 @@
-//! A person agrees, or does not, or somebody pretends to be him.
+//! Tests of consent: given, refused, or forged.
 
 use serde_json::json;
 
 use crate::oauth::site::Site;
-use testkit::talk::{Answer, ask};
+use testkit::raw_http::{Answer, ask};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mailbox_is_connected_by_consent_and_shows_no_token() {
@@ -34,7 +34,7 @@ async fn a_mailbox_is_connected_by_consent_and_shows_no_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_comes_back_with_something_else_connects_nothing() {
+async fn a_callback_with_a_wrong_state_or_code_connects_nothing() {
     let site = Site::start().await;
     site.connect(json!({"provider": "corp"})).await;
     let begun = site.ask("POST", "/v1/accounts/ann/oauth", None).await.json();
@@ -50,12 +50,12 @@ async fn whoever_comes_back_with_something_else_connects_nothing() {
         let answer = site.come_back(&bad).await;
         assert_eq!((answer.status, answer.code()), (400, "invalid-consent".to_owned()), "{bad}");
     }
-    // A code of somebody else's consent: its verifier is another one.
+    // A code of another consent: its verifier differs.
     let state = good.split_once("state=").unwrap().1;
     let answer = site.come_back(&format!("code=code-9&state={state}")).await;
     assert_eq!(answer.code(), "invalid-consent");
     let answer = site.come_back(&good).await;
-    assert_eq!(answer.code(), "invalid-consent", "a state is good once, whatever came of it");
+    assert_eq!(answer.code(), "invalid-consent", "a state is valid once, even after a failure");
     assert_eq!(site.state().await, "reauthRequired");
 
     assert_eq!(site.consent().await.status, 200);
@@ -65,10 +65,10 @@ async fn whoever_comes_back_with_something_else_connects_nothing() {
     assert_eq!(site.come_back(&query).await.code(), "invalid-consent", "it is used up");
 }
 
-/// Whatever came of it is a page that a person can read, with the status of its problem; a program gets
-/// the problem. Neither is kept, framed or told to others.
+/// A browser gets a readable page with the status of the problem; a program gets the problem.
+/// Neither may be cached, framed, or sent as a referrer.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_came_of_a_consent_is_a_page_for_browsers() {
+async fn the_result_of_a_consent_is_a_page_for_browsers() {
     let site = Site::start().await;
     site.connect(json!({"provider": "corp"})).await;
     let begun = site.ask("POST", "/v1/accounts/ann/oauth", None).await.json();
@@ -121,7 +121,7 @@ async fn what_came_of_a_consent_is_a_page_for_browsers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_consent_is_for_the_account_that_it_was_begun_for_and_outlives_a_busy_server() {
+async fn a_consent_is_bound_to_its_account_and_survives_a_busy_server() {
     let site = Site::start().await;
     site.connect(json!({"provider": "corp"})).await;
     let begin = async || {
@@ -132,7 +132,7 @@ async fn a_consent_is_for_the_account_that_it_was_begun_for_and_outlives_a_busy_
     site.authority.says(Some((503, "", "")));
     assert_eq!(site.come_back(&query).await.code(), "authorization-unavailable");
     site.authority.says(None);
-    assert_eq!(site.come_back(&query).await.status, 200, "the same answer, a moment later");
+    assert_eq!(site.come_back(&query).await.status, 200, "the same callback, a moment later");
 
     let change = json!({"smtp": {"host": "elsewhere.test"}});
     let refused = site.ask("PATCH", "/v1/accounts/ann", Some(&change)).await;
@@ -148,7 +148,7 @@ async fn a_consent_is_for_the_account_that_it_was_begun_for_and_outlives_a_busy_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_written_wrong_is_named() {
+async fn an_invalid_member_is_named() {
     let site = Site::start().await;
     for (oauth, code, told) in [
         (
@@ -172,9 +172,9 @@ async fn what_is_written_wrong_is_named() {
     assert_eq!(site.ask("POST", "/v1/accounts", Some(&both)).await.code(), "invalid-body");
 }
 
-/// Of an account that has tokens, nothing changes; of one that has none, the reason is told.
+/// An account with tokens is unchanged; one without records the reason.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_owner_who_says_no_takes_nothing_away() {
+async fn a_refused_consent_removes_no_tokens() {
     let site = Site::start().await;
     site.connect(json!({"provider": "corp"})).await;
     let refuse = async || {
@@ -192,5 +192,5 @@ async fn an_owner_who_says_no_takes_nothing_away() {
     assert!(told.contains("did not agree") && told.contains("access_denied"), "{told}");
     assert_eq!(site.consent().await.status, 200);
     refuse().await;
-    assert_eq!(site.state().await, "unverified", "the tokens of before are as good as they were");
+    assert_eq!(site.state().await, "unverified", "the earlier tokens must stay valid");
 }

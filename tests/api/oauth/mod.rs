@@ -1,11 +1,11 @@
-//! Mailboxes without a password, with an authorization server of the tests' own over real
-//! HTTP, on a host in this process.
+//! Tests of OAuth mailboxes on a host in this process, with a fake authorization server over real
+//! HTTP.
 
-mod journal;
-mod authority;
+mod log_capture;
+mod authorization_server;
 mod site;
 mod consent;
-mod changing;
-mod renewal;
-mod servers;
-mod terminal;
+mod credential_change;
+mod token_refresh;
+mod real_servers;
+mod cli_consent;

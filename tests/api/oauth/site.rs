@@ -1,5 +1,6 @@
-//! A host that knows the authorization server, and Ann's mailbox: in the mailroom, which takes
-//! no tokens (how far a login gets tells whether there was one), or at servers that take them.
+//! Test fixture: a host with an authorization server, and Ann's mailbox: in the mailroom, which
+//! accepts no tokens (how far a login gets shows whether there was one), or at servers that accept
+//! them.
 
 use std::net::SocketAddr;
 
@@ -12,13 +13,13 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::oauth::authority::{Authority, CLIENT, CLIENT_SECRET, NAME};
-use crate::oauth::journal::{self, Journal};
+use crate::oauth::authorization_server::{Authority, CLIENT, CLIENT_SECRET, NAME};
+use crate::oauth::log_capture::{self, Journal};
 use testkit::command::command;
+use testkit::in_process_host::{Serving, serve, stores};
+use testkit::raw_http::{Answer, ask, ask_with};
 use testkit::servers::dns::Zone;
 use testkit::servers::web::Web;
-use testkit::serving::{Serving, serve, stores};
-use testkit::talk::{Answer, ask, ask_with};
 
 pub(crate) struct Site {
     pub(crate) address: SocketAddr,
@@ -30,13 +31,13 @@ pub(crate) struct Site {
     _journal: Journal,
 }
 
-/// Where Ann's mailbox is.
+/// Ann's mailbox and its servers.
 #[derive(Debug)]
 pub(crate) struct Mail {
     pub(crate) email: String,
     pub(crate) imap: SocketAddr,
     pub(crate) smtp: SocketAddr,
-    /// The key by which both are trusted, unless an authority vouches for them.
+    /// The pin of both servers, unless a certificate authority is trusted.
     pub(crate) pin: Option<String>,
     pub(crate) authority: String,
     #[expect(dead_code, reason = "it runs as long as it is kept")]
@@ -44,7 +45,7 @@ pub(crate) struct Mail {
 }
 
 impl Mail {
-    /// The first mailbox of servers that take tokens.
+    /// The first mailbox of servers that accept tokens.
     pub(crate) fn at(rig: &Rig) -> Self {
         let at = |port: u16| ([127, 0, 0, 1], port).into();
         Self {
@@ -73,7 +74,7 @@ impl Mail {
 }
 
 impl Site {
-    /// Where tenants may have tokens come from this machine.
+    /// Tenants may use token URLs on this machine.
     pub(crate) async fn start() -> Self {
         Self::before(Mail::in_the_mailroom().await).await
     }
@@ -82,13 +83,13 @@ impl Site {
         Self::build(mail, |web| format!("fetch = [\"{web}\"]")).await
     }
 
-    /// `fetching` writes the rules for what tenants name, of the address of the web.
+    /// `fetching` returns the egress rules for tenants' URLs, given the address of the web server.
     pub(crate) async fn with(fetching: impl Fn(SocketAddr) -> String) -> Self {
         Self::build(Mail::in_the_mailroom().await, fetching).await
     }
 
     async fn build(mail: Mail, fetching: impl Fn(SocketAddr) -> String) -> Self {
-        let journal = journal::begin();
+        let journal = log_capture::begin();
         let (zone, web) = (Zone::default(), Web::start(&[NAME, "own.test"]).await);
         for name in [NAME, "own.test"] {
             zone.address(name, "127.0.0.1");
@@ -141,12 +142,12 @@ id = "acme"
         Self { address, token, authority, web, mail, directory, _journal: journal }
     }
 
-    /// Makes Ann's account with these tokens.
+    /// Creates Ann's account with these tokens.
     pub(crate) async fn connect(&self, oauth: Value) -> Answer {
         self.ask("POST", "/v1/accounts", Some(&self.ann(&oauth))).await
     }
 
-    /// Tries Ann's servers with these tokens, and stores nothing.
+    /// Verifies Ann's servers with these tokens, and stores nothing.
     pub(crate) async fn try_with(&self, oauth: Value) -> Answer {
         self.ask("POST", "/v1/accounts/verify", Some(&self.ann(&oauth))).await
     }
@@ -163,7 +164,7 @@ id = "acme"
         json!({"id": "ann", "email": email, "oauth": oauth, "imap": server(imap), "smtp": server(smtp)})
     }
 
-    /// The owner of the account agrees; what his browser sees.
+    /// Gives the owner's consent; returns the page that the browser gets.
     pub(crate) async fn consent(&self) -> Answer {
         let begun = self.ask("POST", "/v1/accounts/ann/oauth", None).await;
         assert_eq!(begun.status, 200, "{begun:?}");
@@ -171,12 +172,12 @@ id = "acme"
         self.browse(&self.authority.agree(&address)).await
     }
 
-    /// A program comes back in the place of a browser, without a token.
+    /// A callback by a program instead of a browser, without a token.
     pub(crate) async fn come_back(&self, query: &str) -> Answer {
         self.come_back_for("application/problem+json", query).await
     }
 
-    /// A browser comes back, without a token.
+    /// A callback by a browser, without a token.
     pub(crate) async fn browse(&self, query: &str) -> Answer {
         self.come_back_for("text/html,application/xml;q=0.9,*/*;q=0.8", query).await
     }
@@ -191,7 +192,7 @@ id = "acme"
         ask(self.address, Some(&self.token), method, path, body.as_deref()).await
     }
 
-    /// Asks for a verification and leaves before it is answered.
+    /// Begins a verification and disconnects before the response.
     pub(crate) async fn leave(&self) {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let head = format!(
@@ -204,7 +205,8 @@ id = "acme"
         }
     }
 
-    /// The command line against this host; whether it went well, and what it printed on both streams.
+    /// Runs the command line against this host; returns whether it succeeded, and its output on
+    /// both streams.
     pub(crate) async fn command(&self, args: &str) -> (bool, String) {
         command(self.address, &self.token, &args.split(' ').collect::<Vec<_>>()).await
     }
@@ -218,7 +220,7 @@ id = "acme"
         account["state"].as_str().unwrap().to_owned()
     }
 
-    /// Nothing that lies on the disk beside the configuration tells a token.
+    /// The directory of the configuration and of everything that the tests write.
     pub(crate) fn scratch(&self) -> &std::path::Path {
         self.directory.path()
     }

@@ -1,18 +1,18 @@
-//! What a rule answers when it is broken.
+//! Faults: what a rule reports when it is violated.
 //!
-//! A fault is read by somebody who has never seen the rule, so it says where and
-//! what to do, in one line that an editor can jump to.
+//! The reader may not know the rule, so a fault says where it is and what to do, in one line that
+//! an editor can jump to.
 
 use std::fmt;
 
-/// One broken rule at one line.
+/// A violation of a rule, at one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Relative to the root of the project.
+    /// The file, relative to the root of the project.
     pub file: String,
     /// Counted from one.
     pub line: usize,
-    /// What is wrong and what to do, as one sentence.
+    /// The violation and the correction, as one sentence.
     pub advice: String,
 }
 
@@ -28,7 +28,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// All faults as one text, a line each; empty when the rule holds.
+/// All faults as text, one a line; empty when there are none.
 #[must_use]
 pub fn listed(faults: &[Fault]) -> String {
     faults.iter().map(|fault| format!("\n  {fault}")).collect()

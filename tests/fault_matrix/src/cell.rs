@@ -1,4 +1,4 @@
-//! One cell of the matrix: what goes wrong, where, and what may then be said, and by when.
+//! A cell of the fault matrix: the fault, its step, the permitted outcomes, and the deadline.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,17 +12,17 @@ use crate::pipe::HANDSHAKE_LIMIT;
 /// Whether there is a session already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// None: the call connects. Then the fault happens every time.
+    /// None: the call connects, and the fault happens every time.
     Cold,
-    /// One from the call before. Then the fault happens once, so that whoever tries again could
-    /// do so twice as much as he should.
+    /// One from an earlier call. The fault happens once, so that a wrong retry would do its work
+    /// twice.
     Warm,
 }
 
-/// Both.
+/// Both states.
 pub const STARTS: [Start; 2] = [Start::Cold, Start::Warm];
 
-/// Everything that may go wrong at a step.
+/// Every fault of a step.
 #[must_use]
 pub fn faults() -> [Fault; 6] {
     [
@@ -35,7 +35,7 @@ pub fn faults() -> [Fault; 6] {
     ]
 }
 
-/// Every fault at each of the steps, which are asked for one protocol after the other.
+/// Every fault at each of the steps of both protocols.
 pub fn cells(
     call: &'static str,
     start: Start,
@@ -51,18 +51,18 @@ pub fn cells(
     cells
 }
 
-/// See the module.
+/// A cell of the matrix.
 #[derive(Clone, Debug)]
 pub struct Cell {
-    /// What is called.
+    /// The name of the call.
     pub call: &'static str,
-    /// Where it begins.
+    /// Whether there is a session.
     pub start: Start,
-    /// With whom.
+    /// The protocol.
     pub protocol: Protocol,
-    /// When.
+    /// The step.
     pub step: &'static str,
-    /// What goes wrong.
+    /// The fault.
     pub fault: Fault,
 }
 
@@ -74,7 +74,7 @@ impl fmt::Display for Cell {
 }
 
 impl Cell {
-    /// For the mailroom.
+    /// The fault as a rule for the mailroom.
     #[must_use]
     pub fn rule(&self) -> Rule {
         Rule {
@@ -85,16 +85,16 @@ impl Cell {
         }
     }
 
-    /// The server says no, in one way or the other.
+    /// Whether the server refuses, with NO or with BAD.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         matches!(self.fault, Fault::No(_) | Fault::Bad(_))
     }
 
-    /// How long the call may take until it says something. Only a stalled server costs time at all.
+    /// The maximum duration of the call. Only a stalled server costs time at all.
     #[must_use]
     pub fn deadline(&self) -> Duration {
-        /// For whoever looks round only now and then.
+        /// For loops that poll.
         const GRACE: Duration = Duration::from_secs(1);
         if self.fault != Fault::Stall {
             return GRACE;
@@ -104,14 +104,14 @@ impl Cell {
             (Protocol::Imap, "greeting") => Duration::from_secs(30),
             (_, "LOGOUT" | "QUIT") => Duration::from_secs(1),
             (Protocol::Smtp, "DATA") => Duration::from_secs(120),
-            // Small messages are in the server's hands when it stops reading.
+            // A small message has left the client when the server stops reading.
             (Protocol::Smtp, "body" | ".") => Duration::from_secs(600),
             _ => Duration::from_secs(60),
         };
         step + GRACE
     }
 
-    /// Whether a problem with this code tells what went wrong.
+    /// Whether a problem with this code describes the fault.
     #[must_use]
     pub fn explains(&self, code: Code) -> bool {
         const LOGIN: [&str; 2] = ["LOGIN", "AUTHENTICATE"];
@@ -120,16 +120,17 @@ impl Cell {
             Fault::Stall => &[(Code::UpstreamTimeout, true)],
             Fault::No(_) | Fault::Bad(_) => &[
                 (Code::UpstreamRefused, true),
-                // What is refused before the login is no verdict on the call.
+                // A refusal before the login is no verdict on the call.
                 (Code::UpstreamBusy, at(&["greeting", "CAPABILITY", "STARTTLS", "ID"])),
                 (Code::UpstreamBusy, at(&LOGIN)),
                 (Code::CredentialsRefused, at(&LOGIN)),
-                // In place of a handshake, words: behind STARTTLS that is how an attacker injects some.
+                // Plain text in place of a handshake: after STARTTLS, that may be an attacker's
+                // injection.
                 (Code::UpstreamMisbehaved, at(&["greeting", "TLS"])),
-                // What is only tried: who greets in another way is taken for another kind of server.
+                // In verification, another greeting means another kind of server.
                 (Code::WrongProtocol, at(&["greeting"])),
                 (Code::TlsUnavailable, at(&["TLS"])),
-                // Too early to be understood, so the server closes.
+                // Sent too early, so the server closes the connection.
                 (Code::UpstreamUnreachable, at(&["literal"])),
             ],
             Fault::Cut
@@ -145,12 +146,12 @@ impl Cell {
     }
 }
 
-/// Fails with every cell that went wrong, not only the first.
+/// Fails with a list of every failed cell.
 ///
 /// # Panics
-/// When one did.
+/// When a cell failed.
 #[track_caller]
 pub fn hold(ran: usize, wrong: &[String]) {
     assert!(ran > 0, "no cell was run");
-    assert!(wrong.is_empty(), "{} of {ran} cells went wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "{} of {ran} cells failed:\n{}", wrong.len(), wrong.join("\n"));
 }

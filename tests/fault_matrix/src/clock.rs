@@ -1,8 +1,8 @@
-//! Time that the tests own, and chance that repeats itself.
+//! Clocks under the test's control, and deterministic randomness.
 //!
-//! The engine's clock is tokio's, which stands still while anything can run and
-//! then jumps to the next deadline: so the policy's waits and the deadlines of
-//! I/O are on one clock, and a server that stalls for ten minutes costs nothing.
+//! The engine's clock is tokio's, which stands still while anything can run and then jumps to the
+//! next deadline: so timers of the policy and I/O timeouts share one clock, and a server that
+//! stalls for ten minutes costs no time.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use model::port::BoxFuture;
 use model::port::clock::{Clock, Entropy};
 use tokio::time::Instant;
 
-/// Some day in 2025, in milliseconds.
+/// A day in 2025, in milliseconds.
 const BEGINNING: i64 = 1_750_000_000_000;
 
 /// tokio's clock as the engine's.
@@ -20,7 +20,7 @@ const BEGINNING: i64 = 1_750_000_000_000;
 pub struct Paused(Instant);
 
 impl Paused {
-    /// Counts from now.
+    /// A clock that starts now.
     #[must_use]
     pub fn new() -> Self {
         Self(Instant::now())
@@ -47,8 +47,8 @@ impl Clock for Paused {
     }
 }
 
-/// Time that runs, from a moment that a test chose: for what waits on threads of its own, which the
-/// other clock would not wait for.
+/// A running clock from a chosen moment, for work on other threads, for which the paused clock
+/// would not wait.
 #[derive(Debug)]
 pub struct Running {
     from: Timestamp,
@@ -56,7 +56,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// It is this moment now.
+    /// A clock that shows this moment now.
     #[must_use]
     pub fn from(now: Timestamp) -> Self {
         #[expect(clippy::disallowed_methods, reason = "a clock has to read one")]
@@ -78,7 +78,7 @@ impl Clock for Running {
     }
 }
 
-/// Numbers that differ, and are the same in every run.
+/// A counter as a source of randomness: different numbers, and the same ones in every run.
 #[derive(Debug, Default)]
 pub struct Counting(AtomicU64);
 
@@ -86,7 +86,7 @@ impl Entropy for Counting {
     fn fill(&self, buffer: &mut [u8]) {
         for piece in buffer.chunks_mut(8) {
             let count = self.0.fetch_add(1, Ordering::Relaxed) + 1;
-            // An odd factor spreads a count over all bytes, and no two meet.
+            // An odd factor spreads the count over all bytes without a collision.
             let number = count.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
             piece.copy_from_slice(number.get(..piece.len()).unwrap_or_default());
         }

@@ -1,18 +1,18 @@
-//! The fault matrix: every step of SMTP and IMAP stalled, cut and refused, under every call of
-//! the API that reaches it.
+//! Fault matrix: every step of SMTP and IMAP stalled, disconnected and refused, in every API call
+//! that reaches it.
 //!
-//! Engine, mail crate, memory store and the real parser run against the mailroom
-//! in one process, over pipes with TLS inside. The clock is the test's own, so
-//! that a deadline of ten minutes is waited for, and asserted, in no time.
+//! Engine, mail crate, in-memory store and the real parser run against the mailroom in one process,
+//! over in-memory pipes with TLS. The clock is the test's own, so that a deadline of ten minutes
+//! takes no time.
 //!
-//! The steps of a call are not written down: they are what the mailroom was asked
-//! when nothing went wrong. A step that no call reaches has to be named, with the
-//! reason, in `tests/matrix/coverage.rs`.
+//! The steps of a call are not listed by hand: they are the commands that the mailroom receives
+//! without a fault. A step that no call reaches must be listed, with the reason, in
+//! `tests/matrix/coverage.rs`.
 #![expect(clippy::unwrap_used, reason = "a test that cannot run has failed")]
 
 pub mod clock;
 pub mod pipe;
-pub mod world;
+pub mod fixture;
 pub mod cell;
-pub mod call;
-pub mod parcel;
+pub mod mailbox_calls;
+pub mod submissions;

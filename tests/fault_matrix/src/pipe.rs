@@ -1,7 +1,7 @@
-//! Connections into the mailroom that are pipes in memory, with real TLS inside.
+//! Connections to the mailroom over in-memory pipes, with real TLS.
 //!
-//! It stands where `net` does, which dials sockets only: the handshake has the
-//! same limit, and the certificate is verified against the mailroom's own.
+//! It replaces `net`, which connects sockets only: the handshake has the same limit, and the
+//! certificate is verified against the mailroom's own.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,14 +19,14 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsConnector;
 
-/// As `net` has it.
+/// The limit of `net`.
 pub const HANDSHAKE_LIMIT: Duration = Duration::from_secs(15);
 
-/// What a pipe holds before its reader has to read.
+/// The capacity of a pipe.
 const ROOM: usize = 64 * 1024;
 
-/// Dials the mailroom, whatever host is asked for; 993 and 143 are IMAP,
-/// 993 and 465 want TLS from the first byte.
+/// Connects to the mailroom for every host; ports 993 and 143 are IMAP, and 993 and 465 implicit
+/// TLS.
 pub struct Pipes {
     mailroom: Arc<Mailroom>,
     tls: TlsConnector,
@@ -82,10 +82,10 @@ impl Dial for Pipes {
 trait Pipe: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Pipe for T {}
 
-/// Our end of a pipe.
+/// The client's end of a pipe.
 struct PipeWire {
     pipe: Box<dyn Pipe>,
-    /// Until TLS is on.
+    /// Before TLS.
     tls: Option<TlsConnector>,
 }
 

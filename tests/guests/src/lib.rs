@@ -1,6 +1,5 @@
-//! Components that only tests and benches run: an endpoint and a filter that
-//! misbehave, one that does as little as a component can, and one that describes
-//! itself as it is told.
+//! Components for tests and benches: misbehaving endpoints and a misbehaving filter, a minimal one,
+//! and one with a configurable description.
 //!
 //! Invariant: nothing outside tests and benches depends on this crate.
 
@@ -25,7 +24,7 @@ pub fn describer(word: &str) -> Vec<u8> {
     wasm
 }
 
-/// [`DESCRIBER`] with the description that this JSON object tells of.
+/// [`DESCRIBER`] with the description of this JSON object.
 ///
 /// # Panics
 /// When the object has more than 16 kB.
@@ -49,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_description_is_written_over_in_its_place() {
+    fn a_description_is_overwritten_in_place() {
         let told = describing("{\"body\": \"true\"}");
         assert_eq!(told.len(), DESCRIBER.len());
         let want = br#"told={"body": "true"}"#;
@@ -57,15 +56,15 @@ mod tests {
     }
 
     #[test]
-    fn all_are_components() {
-        // The first eight bytes tell a component (layer 1) from a core module (layer 0).
+    fn every_guest_is_a_component() {
+        // The first eight bytes distinguish a component (layer 1) from a core module (layer 0).
         for wasm in [HOSTILE, ECHO, DESCRIBER, HOSTILE_FILTER, PLAIN, ASYNC] {
             assert_eq!(wasm.get(..8), Some(&b"\0asm\x0d\0\x01\0"[..]));
         }
     }
 
     #[test]
-    fn a_word_is_written_over_in_exactly_one_place() {
+    fn a_word_is_overwritten_in_exactly_one_place() {
         let other = describer("loop");
         let differing = DESCRIBER.iter().zip(&other).filter(|(one, other)| one != other).count();
         assert_eq!((other.len(), differing), (DESCRIBER.len(), 4));

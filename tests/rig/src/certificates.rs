@@ -1,5 +1,5 @@
-//! A certificate authority of the rig's own, and the one certificate that both
-//! servers show, which may be a bad one. Made anew for each rig: no key lies in the repository.
+//! The rig's certificate authority, and the certificate of both servers, which may be invalid on
+//! purpose. Generated for each rig: the repository contains no key.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,22 +11,22 @@ use rcgen::{
     KeyUsagePurpose,
 };
 
-/// The names under which the servers may be reached.
+/// The names in the servers' certificate.
 const NAMES: [&str; 4] = ["localhost", "mail.example.test", "127.0.0.1", "::1"];
 
-/// What is the matter with the servers' certificate.
+/// The defect of the servers' certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Certificate {
-    /// Nothing.
+    /// None.
     #[default]
     Good,
-    /// It ended in 2001.
+    /// It expired in 2001.
     Expired,
-    /// It ends ten days from now.
+    /// It expires ten days from now.
     EndsSoon,
     /// It is for `elsewhere.example.test` only.
     OfAnotherHost,
-    /// The authority knows nothing of it.
+    /// It is self-signed.
     SelfSigned,
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn write(directory: &Path, certificate: Certificate) -> anyhow::Resul
             params.not_after = rcgen::date_time_ymd(2001, 1, 1);
         }
         Certificate::EndsSoon => {
-            #[expect(clippy::disallowed_methods, reason = "real servers go by the real date")]
+            #[expect(clippy::disallowed_methods, reason = "real servers use the system clock")]
             let now = SystemTime::now();
             params.not_after = (now + Duration::from_secs(10 * 24 * 60 * 60)).into();
         }

@@ -1,8 +1,8 @@
-//! Dovecot's configuration: IMAP with STARTTLS and with implicit TLS, LMTP, and the
-//! password check that Postfix uses too.
+//! Configuration of Dovecot: IMAP with STARTTLS and with implicit TLS, LMTP, and the password check
+//! that Postfix uses too.
 //!
-//! Dovecot counts every loopback peer as secured, so it takes LOGIN without TLS here;
-//! a client's refusal to send one in the clear must be tested against another server.
+//! Dovecot treats every loopback client as secured, so it accepts LOGIN without TLS here; that a
+//! client refuses to send a credential in the clear must be tested against another server.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,19 +10,19 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 
 use crate::logins::Login;
-use crate::machine::owner;
 use crate::ports::Ports;
+use crate::requirements::owner;
 
 /// The domain of every mailbox (RFC 2606 §2 reserves it).
 pub(crate) const DOMAIN: &str = "example.test";
 
-/// Writes `dovecot.conf` and `users` below `home`, and the place for the mail.
+/// Writes `dovecot.conf` and `users` below `home`, and creates the mail directory.
 pub(crate) fn write(home: &Path, ports: Ports, users: u16, login: Login) -> anyhow::Result<()> {
     login.write(home)?;
     for place in ["dovecot", "log", "mail", "run/dovecot", "run/state"] {
         fs::create_dir_all(home.join(place))?;
     }
-    // Any user that is not root may own mail; this one exists on every Debian.
+    // Any user other than root may own mail; this one exists on every Debian.
     let mail = owner("mail")?;
     chown(home.join("mail"), Some(mail.uid), Some(mail.gid))?;
 

@@ -1,7 +1,7 @@
-//! How users log in: with a password, or with a token that Dovecot checks by itself.
+//! Login methods of the users: a password, or a token that Dovecot validates locally.
 //!
-//! Tokens are JSON Web Tokens under a key that lies in the rig's directory, so that no
-//! authorization server has to be asked; whoever plays one hands out [`token`]s.
+//! Tokens are JSON Web Tokens under a key in the rig's directory, so that no authorization server
+//! has to be asked; a fake one issues [`token`]s.
 //!
 //! Standards: RFC 7519 (JWT), RFC 7515 §3 (its three parts), RFC 7628 (OAUTHBEARER).
 
@@ -15,27 +15,27 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
-use crate::machine::owner;
+use crate::requirements::owner;
 
-/// What the servers take.
+/// The login method that the servers accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Login {
     /// SASL PLAIN and LOGIN.
     Password,
-    /// A bearer token, by this mechanism alone.
+    /// A bearer token, with this mechanism only.
     Token(Mechanism),
 }
 
-/// How a token is said.
+/// The SASL mechanism of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mechanism {
     /// RFC 7628.
     OAuthBearer,
-    /// The older habit of Google and Microsoft.
+    /// The older mechanism of Google and Microsoft.
     XOAuth2,
 }
 
-/// Not worth keeping secret: it dies with the rig.
+/// Need not be secret: it is valid for the rig only.
 const KEY: &[u8] = b"a key of the rig for its own tokens";
 
 impl Login {
@@ -58,7 +58,7 @@ impl Login {
         }
     }
 
-    /// What [`Self::passdb`] names.
+    /// The files that [`Self::passdb`] names.
     pub(crate) fn write(self, home: &Path) -> anyhow::Result<()> {
         if self == Self::Password {
             return Ok(());
@@ -79,14 +79,14 @@ impl Login {
     }
 }
 
-/// Where Dovecot looks for the key of a token that names neither client nor key.
+/// The file in which Dovecot looks up the key of a token that names neither client nor key.
 fn key_file(home: &Path) -> PathBuf {
     home.join("keys/default/HS256/default")
 }
 
-/// For this login, good until `lasts` from now; with zero it ended an hour ago.
+/// A token for this login, valid until `lasts` from now; with zero it expired an hour ago.
 pub(crate) fn token(home: &Path, email: &str, lasts: Duration) -> anyhow::Result<String> {
-    #[expect(clippy::disallowed_methods, reason = "real servers go by the real date")]
+    #[expect(clippy::disallowed_methods, reason = "real servers use the system clock")]
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
     let end = if lasts.is_zero() { now.saturating_sub(3600) } else { now + lasts.as_secs() };
     let part = |json: String| URL_SAFE_NO_PAD.encode(json);

@@ -1,9 +1,9 @@
 //! Free loopback ports, so that any number of rigs may run at once.
 //!
-//! The servers take port numbers, not sockets, so between finding a port and using it
-//! another process may take it. Two things make that rare: the port is left in
-//! TIME-WAIT, which the kernel does not hand out again but a server may bind
-//! (`SO_REUSEADDR`), and whoever starts a rig tries again with other ports.
+//! The servers take port numbers, not sockets, so another process may take a port between its
+//! choice and its use. Two things make that rare: the port is left in TIME-WAIT, which the kernel
+//! does not assign again but a server may bind (`SO_REUSEADDR`), and a rig that does not start is
+//! tried again with other ports.
 
 use std::io::Read as _;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-/// Tries of [`until`], so ten seconds.
+/// Attempts of [`until`]: ten seconds.
 const TRIES: u32 = 500;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Where the servers of one rig listen, all on 127.0.0.1.
+/// The ports of one rig, all on 127.0.0.1.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ports {
     pub(crate) imap: u16,
@@ -29,7 +29,7 @@ pub(crate) struct Ports {
 
 impl Ports {
     pub(crate) fn reserve() -> anyhow::Result<Self> {
-        // All are held until the last is found: so they differ.
+        // All are held until the last is found, so they differ.
         let held: Vec<TcpListener> = (0..6)
             .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
             .collect::<Result<_, _>>()
@@ -56,15 +56,15 @@ fn leave_in_time_wait(listener: &TcpListener) -> anyhow::Result<u16> {
     Ok(port)
 }
 
-/// Waits until a server accepts connections; with `greets`, until it has said
-/// something, which a server for implicit TLS never does first.
+/// Waits until a server accepts connections; with `greets`, until it has sent something, which a
+/// server with implicit TLS never does first.
 pub(crate) fn wait_open(port: u16, greets: bool) -> anyhow::Result<()> {
     until(&format!("port {port} to answer"), || answers(port, greets).unwrap_or(false))
 }
 
 fn answers(port: u16, greets: bool) -> std::io::Result<bool> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-    // A free port may be given to the very connection that looks for a listener.
+    // A free port may be assigned to the very connection that looks for a listener.
     if stream.local_addr()? == stream.peer_addr()? {
         return Ok(false);
     }
@@ -72,7 +72,7 @@ fn answers(port: u16, greets: bool) -> std::io::Result<bool> {
     Ok(!greets || stream.read(&mut [0; 1])? == 1)
 }
 
-/// Asks again and again, since the servers are other programs and tell nobody.
+/// Polls, since the servers are other programs and send no notification.
 pub(crate) fn until(what: &str, mut reached: impl FnMut() -> bool) -> anyhow::Result<()> {
     for _ in 0..TRIES {
         if reached() {

@@ -1,5 +1,5 @@
-//! Postfix's configuration: submission with AUTH over STARTTLS and over implicit TLS,
-//! a plain port for putting mail in, delivery to Dovecot over LMTP.
+//! Configuration of Postfix: submission with AUTH over STARTTLS and over implicit TLS, a plain port
+//! for injecting mail, delivery to Dovecot over LMTP.
 //!
 //! Some recipients fail on purpose, and nothing is ever sent to another machine.
 
@@ -10,18 +10,18 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use crate::dovecot::DOMAIN;
-use crate::machine::owner;
 use crate::ports::Ports;
+use crate::requirements::owner;
 
 const LONG_AGO: SystemTime = SystemTime::UNIX_EPOCH;
 
-/// What a queue consists of, all of it only for Postfix itself.
+/// The directories of a queue, all for Postfix only.
 const QUEUES: [&str; 13] = [
     "active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "maildrop",
     "private", "public", "saved", "trace",
 ];
 
-/// Writes `main.cf`, `master.cf` and the tables below `home`, and the queue's place.
+/// Writes `main.cf`, `master.cf` and the tables below `home`, and creates the queue.
 pub(crate) fn write(home: &Path, ports: Ports, users: u16) -> anyhow::Result<()> {
     for place in ["postfix", "log", "data", "queue/pid"] {
         fs::create_dir_all(home.join(place))?;
@@ -45,13 +45,13 @@ pub(crate) fn write(home: &Path, ports: Ports, users: u16) -> anyhow::Result<()>
     fs::write(configuration.join("main.cf"), main(&home.display().to_string()))?;
     fs::write(configuration.join("master.cf"), master(ports))?;
     for name in ["main.cf", "master.cf", "mailboxes", "aliases"] {
-        // Postfix reads a file again and again until it is two seconds old.
+        // Postfix rereads a file until it is two seconds old.
         File::options().write(true).open(configuration.join(name))?.set_modified(LONG_AGO)?;
     }
     Ok(())
 }
 
-/// `/etc/postfix` and `/usr/lib/postfix` hold parts of the package, no configuration.
+/// `/etc/postfix` and `/usr/lib/postfix` contain parts of the package, no configuration.
 fn main(home: &str) -> String {
     format!(
         r"compatibility_level = 3.6

@@ -1,7 +1,7 @@
-//! One rig: both servers, their ports, and what a test may do to them.
+//! A rig: both servers, their ports, and what a test may do to them.
 //!
-//! Knows nothing of Postlet. Every method panics when it fails, since a rig that does
-//! not do what it is told makes the test that uses it worthless.
+//! It knows nothing of Postlet. Every method panics when it fails, since a rig that does not work
+//! makes the test that uses it worthless.
 #![expect(clippy::panic, reason = "a broken rig must fail the test that uses it")]
 
 use std::fs::{self, File};
@@ -16,24 +16,24 @@ use anyhow::{Context as _, ensure};
 
 use crate::certificates;
 use crate::certificates::Certificate;
+use crate::cleanup::Keeper;
 use crate::dovecot;
-use crate::keeper::Keeper;
 use crate::logins;
 use crate::logins::{Login, Mechanism};
-use crate::machine;
 use crate::ports::{Ports, until, wait_open};
 use crate::postfix;
+use crate::requirements;
 
-/// Set to `1` where a missing rig is a failure: on the machine that decides.
+/// Set to `1` where a missing rig is a failure, as in CI.
 const REQUIRED: &str = "POSTLET_REQUIRE_RIG";
 
-/// Another process may take a port before we do; then all begins again.
+/// Another process may take a port first; then everything is started again.
 const STARTS: u32 = 5;
 
 /// A Unix socket's path ends at 107 bytes, and Postfix's are long.
 const LONGEST_HOME: usize = 70;
 
-/// What a rig is made of.
+/// The options of a rig.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Mailboxes `user001@example.test` (password `pass001`) and on.
@@ -48,13 +48,12 @@ impl Default for Options {
 
 /// Running servers, which stop when this is dropped or the process ends.
 ///
-/// Mailboxes have the folders Drafts, Sent, Trash, Junk and Archive, marked as such
-/// (RFC 6154); the separator is `/`. Logins are whole addresses. Some recipients fail:
-/// `bounce@example.test` (550) and `tempfail@example.test` (451) at RCPT,
-/// `drop@example.test` is accepted and thrown away, `sink@example.test` is queued on disk and then
-/// thrown away, other unknown ones are refused.
-/// `userNNN@example.com` is an alias of the same mailbox; an unknown name there is
-/// accepted and bounces by mail.
+/// Mailboxes have the folders Drafts, Sent, Trash, Junk and Archive, with their special use (RFC
+/// 6154); the separator is `/`. Logins are whole addresses. Some recipients fail:
+/// `bounce@example.test` (550) and `tempfail@example.test` (451) at RCPT, `drop@example.test` is
+/// accepted and discarded, `sink@example.test` is queued on disk and then discarded, other unknown
+/// ones are refused. `userNNN@example.com` is an alias of the same mailbox; an unknown name there
+/// is accepted and bounces by mail.
 #[derive(Debug)]
 pub struct Rig {
     home: PathBuf,
@@ -67,8 +66,8 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// Starts both servers. None when this machine cannot (not installed, not root):
-    /// then one line on standard error says that tests are skipped, and how to mend it.
+    /// Starts both servers. None when this machine cannot (not installed, not root): then one line
+    /// on standard error says that tests are skipped, and how to install the servers.
     ///
     /// # Panics
     /// When the servers do not start, or cannot and `POSTLET_REQUIRE_RIG=1` is set.
@@ -77,7 +76,7 @@ impl Rig {
         Self::launch(Certificate::Good, Login::Password, options)
     }
 
-    /// The same, with such a certificate.
+    /// As [`Self::start`], with this certificate.
     ///
     /// # Panics
     /// As [`Self::start`].
@@ -86,7 +85,7 @@ impl Rig {
         Self::launch(certificate, Login::Password, options)
     }
 
-    /// The same, with a login by such a token ([`Self::token`]) and by nothing else.
+    /// As [`Self::start`], with logins by this kind of token ([`Self::token`]) only.
     ///
     /// # Panics
     /// As [`Self::start`].
@@ -96,13 +95,13 @@ impl Rig {
     }
 
     fn launch(certificate: Certificate, login: Login, options: Options) -> Option<Self> {
-        if let Some(lack) = machine::lack() {
+        if let Some(lack) = requirements::lack() {
             assert!(
                 std::env::var_os(REQUIRED).is_none_or(|value| value != "1"),
                 "{REQUIRED}=1, and {lack}"
             );
             static SAID: Once = Once::new();
-            // Straight to the stream, since the test harness swallows `eprintln!`.
+            // Written to the stream, since the test harness captures `eprintln!`.
             SAID.call_once(|| {
                 let line = format!("SKIPPED: tests against Dovecot and Postfix, {lack}\n");
                 drop(io::stderr().write_all(line.as_bytes()));
@@ -148,7 +147,7 @@ impl Rig {
         self.ports.imap
     }
 
-    /// IMAP over TLS from the first byte.
+    /// IMAP over implicit TLS.
     #[must_use]
     pub fn imaps_port(&self) -> u16 {
         self.ports.imaps
@@ -160,32 +159,32 @@ impl Rig {
         self.ports.submission
     }
 
-    /// Submission over TLS from the first byte, AUTH required.
+    /// Submission over implicit TLS, AUTH required.
     #[must_use]
     pub fn submissions_port(&self) -> u16 {
         self.ports.submissions
     }
 
-    /// SMTP that offers neither TLS nor AUTH and takes mail for the rig's users.
+    /// SMTP without TLS and AUTH, which accepts mail for the rig's users.
     #[must_use]
     pub fn smtp_plain_port(&self) -> u16 {
         self.ports.smtp_plain
     }
 
-    /// LMTP (RFC 2033) straight into the mailboxes, no TLS.
+    /// LMTP (RFC 2033) to the mailboxes, without TLS.
     #[must_use]
     pub fn lmtp_port(&self) -> u16 {
         self.ports.lmtp
     }
 
-    /// The authority that signed the servers' certificate, which is good for
-    /// `localhost`, `mail.example.test`, `127.0.0.1` and `::1`.
+    /// The authority of the servers' certificate, which is valid for `localhost`,
+    /// `mail.example.test`, `127.0.0.1` and `::1`.
     #[must_use]
     pub fn ca_pem(&self) -> &Path {
         &self.ca
     }
 
-    /// For `doveadm -c`.
+    /// The configuration for `doveadm -c`.
     #[must_use]
     pub fn dovecot_conf(&self) -> &Path {
         &self.conf
@@ -202,27 +201,28 @@ impl Rig {
         (format!("user{n:03}@{}", dovecot::DOMAIN), format!("pass{n:03}"))
     }
 
-    /// What logs user `n` in to a rig that takes tokens, until `lasts` from now; none at all: it has ended already.
+    /// A token for user `n`, in a rig that accepts tokens, valid until `lasts` from now; with zero
+    /// it has expired already.
     ///
     /// # Panics
-    /// When the rig has fewer users, or takes passwords.
+    /// When the rig has fewer users, or accepts passwords.
     #[must_use]
     #[track_caller]
     pub fn token(&self, n: u16, lasts: Duration) -> String {
-        assert!(matches!(self.login, Login::Token(_)), "this rig takes passwords");
+        assert!(matches!(self.login, Login::Token(_)), "this rig accepts passwords");
         let (email, _) = self.user(n);
         must(logins::token(&self.home, &email, lasts))
     }
 
-    /// Ends every IMAP session and comes back on the same ports with the same mail.
+    /// Ends every IMAP session and restarts on the same ports with the same mail.
     pub fn restart_dovecot(&self) {
         self.stop_dovecot();
         self.start_dovecot();
     }
 
-    /// Refuses IMAP and LMTP connections from here on; Postfix refuses every login.
+    /// Refuses IMAP and LMTP connections from now on; Postfix refuses every login.
     pub fn stop_dovecot(&self) {
-        // `doveadm stop` would do, but waits seconds for children that nobody reaps.
+        // `doveadm stop` would do, but waits seconds for children that are not reaped.
         let file = self.home.join("run/dovecot/master.pid");
         let pid = must(fs::read_to_string(&file).context("Dovecot does not run"));
         must(self.run("/bin/sh", &["-c", "kill -s TERM \"$1\"", "stop", pid.trim()]));
@@ -234,18 +234,18 @@ impl Rig {
         must(self.launch_dovecot());
     }
 
-    /// Refuses connections on all three SMTP ports from here on.
+    /// Refuses connections on all three SMTP ports from now on.
     pub fn stop_postfix(&self) {
         must(self.run("postfix", &["-c", text(&self.home.join("postfix")), "stop"]));
     }
 
-    /// Undoes [`Self::stop_postfix`]; mail that lay in the queue is delivered.
+    /// Undoes [`Self::stop_postfix`]; queued mail is delivered.
     pub fn start_postfix(&self) {
         must(self.launch_postfix());
     }
 
-    /// Puts a message into a mailbox, which is made when it does not exist. The name is
-    /// UTF-8; lines may end in LF or CRLF, and IMAP will serve CRLF.
+    /// Delivers a message into a mailbox, which is created if it does not exist. The name is UTF-8;
+    /// lines may end in LF or CRLF, and IMAP will serve CRLF.
     pub fn deliver(&self, n: u16, mailbox: &str, raw: &[u8]) {
         let (user, _) = self.user(n);
         let save = ["save", "-u", &user, "-m", mailbox];
@@ -257,17 +257,17 @@ impl Rig {
         assert!(output.status.success(), "doveadm save: {}", complaint(&output));
     }
 
-    /// Runs `doveadm` with these arguments and returns what it printed.
+    /// Runs `doveadm` with these arguments and returns its output.
     ///
     /// # Panics
-    /// When `doveadm` fails, with what it said.
+    /// When `doveadm` fails, with its error message.
     pub fn doveadm(&self, args: &[&str]) -> String {
         let output = must(self.ask(args, b""));
         assert!(output.status.success(), "doveadm {args:?}: {}", complaint(&output));
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// What both servers have logged, for the message of a failed test.
+    /// The logs of both servers, for the message of a failed test.
     #[must_use]
     pub fn logs(&self) -> String {
         ["start.log", "dovecot.log", "postfix.log"]
@@ -285,8 +285,8 @@ impl Rig {
     }
 
     fn launch_postfix(&self) -> anyhow::Result<()> {
-        // What `postfix start` runs after its checks; `-w` returns when the listeners
-        // are bound.
+        // The command of `postfix start` after its checks; `-w` returns when the listeners are
+        // bound.
         let configuration = self.home.join("postfix");
         self.run("/usr/lib/postfix/sbin/master", &["-c", text(&configuration), "-w"])?;
         wait_open(self.ports.submission, true)?;
@@ -294,8 +294,8 @@ impl Rig {
         wait_open(self.ports.smtp_plain, true)
     }
 
-    /// Dovecot keeps the standard error that it was started with for as long as it runs:
-    /// a pipe would keep whoever reads it waiting for ever, so all goes to a file.
+    /// Dovecot keeps the standard error that it was started with: the reader of a pipe would wait
+    /// for ever, so the output goes to a file.
     fn run(&self, program: &str, args: &[&str]) -> anyhow::Result<()> {
         let log =
             File::options().create(true).append(true).open(self.home.join("log/start.log"))?;
@@ -322,7 +322,7 @@ impl Rig {
             .spawn()
             .context("starting doveadm")?;
         if let Some(mut stdin) = child.stdin.take() {
-            // A doveadm that refuses early closes the pipe; its status tells.
+            // A doveadm that refuses early closes the pipe; its status is the error.
             drop(stdin.write_all(input));
         }
         child.wait_with_output().context("waiting for doveadm")
@@ -339,7 +339,7 @@ fn private_directory() -> anyhow::Result<PathBuf> {
     Ok(home)
 }
 
-/// Every path of ours is made of ASCII by [`private_directory`] and fixed names.
+/// Every path here is ASCII, made by [`private_directory`] and from fixed names.
 fn text(path: &Path) -> &str {
     path.to_str().unwrap_or_default()
 }

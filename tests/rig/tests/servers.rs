@@ -1,4 +1,4 @@
-//! The rig itself: its servers answer, fail where they should, and go away.
+//! Tests of the rig: its servers respond, fail where they should, and are removed.
 #![expect(clippy::unwrap_used, reason = "a test that cannot run has failed")]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use rig::{Options, Rig};
 
 #[test]
-fn a_delivered_message_is_seen_and_every_port_answers() {
+fn a_delivered_message_is_listed_and_every_port_responds() {
     let Some(rig) = Rig::start(Options { users: 2 }) else { return };
     rig.deliver(1, "INBOX", b"Subject: hello\r\n\r\nA short text.\r\n");
     rig.deliver(2, "Projects/New", b"Subject: made\n\nThe mailbox did not exist.\n");
@@ -28,10 +28,10 @@ fn a_delivered_message_is_seen_and_every_port_answers() {
 }
 
 #[test]
-fn both_kinds_of_tls_are_trusted_by_the_ca_and_carry_mail() {
+fn implicit_tls_and_starttls_are_signed_by_the_authority_and_carry_mail() {
     let Some(rig) = Rig::start(Options { users: 2 }) else { return };
     let send = |url: &str, to: &str| submit(&rig, url, to);
-    // What follows the port is what curl calls itself.
+    // After the port is the name that curl uses in EHLO.
     let implicit = format!("smtps://localhost:{}/client.example.test", rig.submissions_port());
     let upgraded = format!("smtp://127.0.0.1:{}/client.example.test", rig.submission_port());
     for (url, marker) in [(&implicit, "implicit"), (&upgraded, "upgraded")] {
@@ -63,7 +63,7 @@ fn both_kinds_of_tls_are_trusted_by_the_ca_and_carry_mail() {
 }
 
 #[test]
-fn servers_stop_and_come_back_on_their_ports() {
+fn servers_stop_and_restart_on_their_ports() {
     let Some(rig) = Rig::start(Options { users: 1 }) else { return };
     let other = Rig::start(Options { users: 1 }).unwrap();
     rig.deliver(1, "INBOX", b"Subject: kept\n\n");
@@ -77,7 +77,7 @@ fn servers_stop_and_come_back_on_their_ports() {
     assert!(fetch(&rig, &rig.user(1).0, "INBOX").contains("kept"));
 }
 
-/// The child is this same test: it starts a rig, says where, and waits to be killed.
+/// The child is this same test: it starts a rig, prints where, and waits to be killed.
 #[test]
 fn a_killed_process_leaves_no_server_and_no_directory() {
     const CHILD: &str = "POSTLET_RIG_CHILD";
@@ -145,7 +145,7 @@ fn said(output: &Output) -> String {
     [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat()
 }
 
-/// Delivery happens in other programs, so there is nothing to wait on but its effect.
+/// Other programs deliver, so only the effect can be waited for.
 #[track_caller]
 fn wait(mut reached: impl FnMut() -> bool) {
     for _ in 0..500 {

@@ -1,7 +1,7 @@
-//! An IMAP server of one mailbox, INBOX, that takes every login.
+//! Scripted IMAP server with one mailbox, INBOX, that accepts every login.
 //!
-//! It understands what a mail client asks for in reading: LIST, SELECT, FETCH by number
-//! and by UID, STORE. What it does differently stands in its [`Script`].
+//! It supports what a mail client uses for reading: LIST, SELECT, FETCH by number and by UID,
+//! STORE. Its deviations are in its [`Script`].
 //!
 //! Standards: RFC 3501 §6 and §7, RFC 2971 (ID).
 
@@ -12,11 +12,11 @@ use std::sync::{Arc, Mutex};
 
 use crate::secure::{Wire, serve};
 
-/// One message of the mailbox. Its UID is its place, counted from 1.
+/// A message of the mailbox. Its UID is its position, counted from 1.
 #[derive(Clone, Debug)]
 pub struct Letter {
     pub raw: String,
-    /// As FETCH shows it: a quoted string or NIL.
+    /// The subject as in FETCH: a quoted string or NIL.
     pub received: String,
     pub flags: Vec<String>,
 }
@@ -33,38 +33,38 @@ impl Letter {
     }
 }
 
-/// What a command is answered with, in place of what it deserves. `{tag}` stands for its tag.
+/// A scripted response to a command, instead of the usual one. `{tag}` stands for its tag.
 #[derive(Clone, Debug)]
 pub enum Reply {
     Say(String),
-    /// And then the connection is closed.
+    /// The response, after which the connection is closed.
     Close(String),
 }
 
-/// A command as it came, and what there was around it.
+/// A received command, with the state of the server.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
-    /// Without its tag; empty for the greeting.
+    /// The command without its tag; empty for the greeting.
     pub command: &'a str,
-    /// Connections that are logged in, besides this one.
+    /// The number of other authenticated connections.
     pub others: usize,
 }
 
 type Instead = dyn Fn(&Asked<'_>) -> Option<Reply> + Send + Sync;
 
-/// What this server is like.
+/// The behaviour of a server.
 pub struct Script {
-    /// Told before and after the login.
+    /// Capabilities, announced before and after the login.
     pub capabilities: String,
     pub letters: Vec<Letter>,
     /// UIDs at which a FETCH of more than flags ends with NO, after the rows before them.
     pub unreadable: BTreeSet<u32>,
-    /// Looked at before every command.
+    /// Called before every command.
     pub instead: Box<Instead>,
 }
 
 impl Script {
-    /// A server without fault.
+    /// A server without deviations.
     #[must_use]
     pub fn with(letters: Vec<Letter>) -> Self {
         Self {
@@ -75,7 +75,7 @@ impl Script {
         }
     }
 
-    /// With another answer to some commands.
+    /// With scripted responses to some commands.
     #[must_use]
     pub fn but(
         mut self,
@@ -89,7 +89,7 @@ impl Script {
 /// A running server; it ends with the process.
 pub struct Server {
     pub port: u16,
-    /// Of its key, as an account names it.
+    /// The pin of its key, as in an account.
     pub pin: String,
     shared: Arc<Shared>,
 }
@@ -98,7 +98,7 @@ struct Shared {
     play: Mutex<Arc<Play>>,
 }
 
-/// A script under way.
+/// The running script.
 struct Play {
     script: Script,
     flags: Mutex<Vec<Vec<String>>>,
@@ -107,7 +107,7 @@ struct Play {
 }
 
 impl Server {
-    /// Starts it.
+    /// Starts a server.
     #[must_use]
     pub fn start(script: Script) -> Self {
         let shared = Arc::new(Shared { play: Mutex::new(Play::of(script)) });
@@ -119,12 +119,12 @@ impl Server {
         Self { port, pin, shared }
     }
 
-    /// Another script, for whoever connects from now on.
+    /// Replaces the script, for new connections.
     pub fn play(&self, script: Script) {
         *self.shared.play.lock().unwrap() = Play::of(script);
     }
 
-    /// Every command since its script began, without tags and without what a login says.
+    /// The commands since the script began, without tags and without the credentials of a login.
     #[must_use]
     pub fn heard(&self) -> Vec<String> {
         let play = Arc::clone(&self.shared.play.lock().unwrap());
@@ -231,7 +231,7 @@ impl Session<'_> {
         self.say(&says).map(|()| true)
     }
 
-    /// The rows of a FETCH; those before a message that cannot be read, where there is one.
+    /// The rows of a FETCH; those before an unreadable message, if there is one.
     fn rows(&self, set: &str, command: &str) -> Result<String, String> {
         let mut rows = String::new();
         let flags = self.play.flags.lock().unwrap();
@@ -293,7 +293,7 @@ impl Session<'_> {
     }
 }
 
-/// Whether a sequence set has the number (RFC 3501 §9, `sequence-set`), without `*`.
+/// Whether a sequence set contains the number (RFC 3501 §9, `sequence-set`), without `*`.
 fn holds(set: &str, number: u32) -> bool {
     set.split(',').any(|range| {
         let (first, last) = range.split_once(':').unwrap_or((range, range));

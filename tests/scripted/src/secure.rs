@@ -1,4 +1,4 @@
-//! TLS for a server on loopback, and the threads that serve it.
+//! TLS for a server on loopback, with a thread for each connection.
 //!
 //! Standard: RFC 7469 §2.4 (the pin).
 
@@ -15,16 +15,16 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use sha2::{Digest as _, Sha256};
 
-/// A connection of a client.
+/// The connection of a client.
 pub type Wire = BufReader<StreamOwned<ServerConnection, TcpStream>>;
 
-/// Serves every connection with `talk`, each in a thread of its own, until the process ends; the port
-/// and the pin.
+/// Serves every connection with `talk`, each in a thread of its own, until the process ends;
+/// returns the port and the pin.
 pub fn serve(talk: impl Fn(&mut Wire) -> io::Result<()> + Send + Sync + 'static) -> (u16, String) {
     serve_each(|| (), move |wire, ()| talk(wire))
 }
 
-/// The same; before the next connection is accepted, `accepted` says what belongs to this one.
+/// As above; before the next connection is accepted, `accepted` returns the state of this one.
 pub fn serve_each<T: Send + 'static>(
     accepted: impl Fn() -> T + Send + 'static,
     talk: impl Fn(&mut Wire, T) -> io::Result<()> + Send + Sync + 'static,
@@ -38,7 +38,7 @@ pub fn serve_each<T: Send + 'static>(
             let (talk, config, own) = (Arc::clone(&talk), Arc::clone(&config), accepted());
             thread::spawn(move || {
                 let session = ServerConnection::new(config).unwrap();
-                // A client that hangs up is no failure of the server.
+                // A client that disconnects is no failure of the server.
                 drop(talk(&mut BufReader::new(StreamOwned::new(session, stream)), own));
             });
         }

@@ -1,10 +1,10 @@
-//! An SMTP server whose every reply a test may choose.
+//! Scripted SMTP server: a test may choose every reply.
 //!
-//! It speaks over any stream and is past TLS already: whoever hands the stream over has
-//! seen to that. What the script leaves alone is answered as usual. A message counts as
-//! taken when the reply to it was positive, for the recipients whose RCPT was.
+//! It uses any stream, after TLS, which is the caller's part. Where the script has no reply, the
+//! usual one is sent. A message counts as accepted when the reply to it was positive, for the
+//! recipients whose RCPT was.
 //!
-//! Standards: RFC 5321, RFC 2920 (it reads commands one by one, however they came).
+//! Standards: RFC 5321, RFC 2920 (it reads commands one by one, however they arrive).
 
 use std::fmt;
 use std::io;
@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufStream};
 
-/// Where in the dialogue.
+/// The position in the dialogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// Nothing was asked yet.
+    /// The greeting.
     Greeting,
     /// EHLO.
     Ehlo,
@@ -33,54 +33,54 @@ pub enum Step {
     Rset,
     /// QUIT.
     Quit,
-    /// Anything else.
+    /// Any other command.
     Other,
 }
 
-/// What the script decides about.
+/// The command that the script answers.
 #[derive(Debug)]
 pub struct Ask<'a> {
-    /// Counted from 1.
+    /// The number of the session, counted from 1.
     pub session: usize,
-    /// What is to be answered.
+    /// The position in the dialogue.
     pub step: Step,
-    /// The address of MAIL or RCPT, or what follows another command.
+    /// The address of MAIL or RCPT, or the argument of another command.
     pub argument: &'a str,
 }
 
-/// What the server does.
+/// The action of the server.
 #[derive(Clone, Debug)]
 pub enum Say {
-    /// What any server would say.
+    /// The usual reply.
     Usual,
-    /// This, with its line ends.
+    /// This reply, with its line ends.
     Reply(String),
-    /// This, and then it hangs up.
+    /// This reply, and then the connection is closed.
     Last(String),
-    /// It hangs up.
+    /// The connection is closed.
     HangUp,
 }
 
 impl Say {
-    /// One line.
+    /// A reply of one line.
     #[must_use]
     pub fn line(text: &str) -> Self {
         Self::Reply(format!("{text}\r\n"))
     }
 }
 
-/// A message that was taken.
+/// An accepted message.
 #[derive(Clone, Debug)]
 pub struct Taken {
-    /// MAIL FROM.
+    /// The reverse path of MAIL.
     pub sender: String,
-    /// Those whose RCPT was answered 2yz.
+    /// The recipients whose RCPT was answered 2yz.
     pub recipients: Vec<String>,
-    /// As it was sent, without the dots that transparency adds.
+    /// The message, with dot-stuffing removed.
     pub message: Vec<u8>,
 }
 
-/// See the module. A clone is the same server.
+/// The server. A clone is the same server.
 #[derive(Clone)]
 pub struct Server {
     offers: Vec<String>,
@@ -100,7 +100,7 @@ impl fmt::Debug for Server {
 }
 
 impl Server {
-    /// `offers`: what EHLO names beside AUTH.
+    /// Creates a server; `offers` are the EHLO keywords beside AUTH.
     #[must_use]
     pub fn new(offers: &[&str], script: impl FnMut(&Ask<'_>) -> Say + Send + 'static) -> Self {
         let inside = Inside { script: Box::new(script), sessions: 0, taken: Vec::new() };
@@ -108,22 +108,22 @@ impl Server {
         Self { offers, inside: Arc::new(Mutex::new(inside)) }
     }
 
-    /// In the order in which they came.
+    /// Accepted messages, in the order of their arrival.
     #[must_use]
     pub fn taken(&self) -> Vec<Taken> {
         self.inside.lock().unwrap().taken.clone()
     }
 
-    /// Sessions that were begun.
+    /// The number of sessions.
     #[must_use]
     pub fn sessions(&self) -> usize {
         self.inside.lock().unwrap().sessions
     }
 
-    /// One client, until either side leaves.
+    /// Serves one client, until either side disconnects.
     ///
     /// # Errors
-    /// When the client leaves in the middle.
+    /// When the client disconnects in the middle of a command.
     pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<()> {
         let session = {
             let mut inside = self.inside.lock().unwrap();
@@ -185,7 +185,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         Ok(())
     }
 
-    /// None when the server hangs up.
+    /// None when the server closes the connection.
     async fn obey(&mut self, step: Step, argument: String) -> io::Result<Option<()>> {
         let refused = if matches!(step, Step::Rcpt | Step::Data) && self.sender.is_none() {
             Some("503 5.5.1 first MAIL")
@@ -239,7 +239,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         self.recipients.clear();
     }
 
-    /// The first digit of what was said; none when the server hangs up.
+    /// The first digit of the reply; none when the server closes the connection.
     async fn answer(&mut self, step: Step, argument: &str) -> io::Result<Option<u8>> {
         let ask = Ask { session: self.session, step, argument };
         let say = (self.server.inside.lock().unwrap().script)(&ask);

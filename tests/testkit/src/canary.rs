@@ -1,4 +1,4 @@
-//! Secrets that nobody may repeat, and every form in which one could be found.
+//! Canaries: secrets whose appearance anywhere is a leak, in every encoding.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use std::path::Path;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
-/// One secret, and what gives it away.
+/// A secret, with its encodings.
 pub struct Canary {
     name: &'static str,
     forms: BTreeSet<Vec<u8>>,
@@ -15,14 +15,15 @@ pub struct Canary {
 
 impl Canary {
     /// # Panics
-    /// When the secret is too short to be told from chance.
+    /// When the secret is so short that it could occur by chance.
     pub fn new(name: &'static str, secret: &str) -> Self {
         assert!(secret.len() >= 7, "{name} could be found by chance");
         let bytes = secret.as_bytes();
         let mut forms = BTreeSet::from([bytes.to_vec()]);
         for engine in [&STANDARD, &URL_SAFE] {
             for before in 0..3 {
-                // Among other bytes: the first and the last characters depend on the neighbours.
+                // Base64 within other bytes: the first and the last characters depend on the
+                // neighbours.
                 let mut padded = vec![0; before];
                 padded.extend_from_slice(bytes);
                 let text = engine.encode(&padded);
@@ -51,7 +52,7 @@ impl Canary {
     }
 
     /// # Panics
-    /// When it is in there in any form.
+    /// When the bytes contain the secret in any encoding.
     #[track_caller]
     pub fn is_not_in(&self, place: &str, bytes: &[u8]) {
         for form in &self.forms {
@@ -68,8 +69,8 @@ impl Canary {
         }
     }
 
-    /// In no file of a data directory, but those whose purpose it is. Compiled code is left out: it
-    /// is large, and is what it was before the secret.
+    /// Asserts that no file of a data directory contains it, except those whose purpose it is.
+    /// Compiled code is left out: it is large, and older than the secret.
     #[track_caller]
     pub fn is_not_kept_in(&self, data: &Path) {
         for place in ["", "blobs", "spool"] {
@@ -89,12 +90,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_canary_is_found_in_every_form() {
+    fn a_canary_is_found_in_every_encoding() {
         let secret = "a pass+word?/~é 42";
         let canary = Canary::new("the secret", secret);
         let found =
             |bytes: &[u8]| std::panic::catch_unwind(|| canary.is_not_in("here", bytes)).is_err();
-        assert!(!found(b"nothing to see"));
+        assert!(!found(b"no secret is contained"));
         for (before, after) in [("", ""), ("x", "y"), ("xy", "yz"), ("xyz", "yzx")] {
             let text = format!("{before}{secret}{after}");
             assert!(found(text.as_bytes()));

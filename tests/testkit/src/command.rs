@@ -1,4 +1,4 @@
-//! The command line against a host in this process, without a terminal.
+//! Runs the command line against a host in this process, without a terminal.
 
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use crate::process::binary;
 
-/// Whether it went well, and what it printed on both streams.
+/// Whether it succeeded, and its output on both streams.
 pub async fn command(address: SocketAddr, token: &str, args: &[&str]) -> (bool, String) {
     let ended = Command::new(binary())
         .args(args)

@@ -1,7 +1,7 @@
-//! A small HTTP/1.1 client over a plain socket, so that tests and benches say exactly
-//! what they mean, down to a body that is not what it claims to be.
+//! Minimal HTTP/1.1 client over a plain socket, so that tests and benches control every byte,
+//! including bodies that are not what they claim to be.
 //!
-//! One connection, used again for every request until the server closes it.
+//! One connection is used for every request until the server closes it.
 //!
 //! Standards: RFC 9112 §6 and §7.1 (bodies with a length, and chunked ones).
 
@@ -11,19 +11,19 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// Longer than any answer takes, so that a hang fails its own test only.
+/// Longer than any response takes, so that a hang fails its own test only.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What came back.
+/// A response.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,
-    /// Names in lower case.
+    /// Header fields, with names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
-/// A connection to the host, as one caller.
+/// A client with one connection to the host.
 #[derive(Debug)]
 pub struct Client {
     address: SocketAddr,
@@ -89,7 +89,7 @@ impl Client {
     }
 
     /// # Panics
-    /// When there is no answer.
+    /// When there is no response.
     #[track_caller]
     pub fn call(
         &mut self,
@@ -104,15 +104,16 @@ impl Client {
         }
     }
 
-    /// A body without a length; `body` is in chunks already (RFC 9112 §7.1).
+    /// Sends a body without a length; `body` is in chunks already (RFC 9112 §7.1).
     #[track_caller]
     pub fn chunked(&mut self, path: &str, content_type: (&str, &str), body: &[u8]) -> Answer {
         let headers = [content_type, ("transfer-encoding", "chunked")];
         self.call("POST", path, &headers, body)
     }
 
-    /// The same as [`Self::call`], where no answer is an answer too: the host may be killed meanwhile.
-    /// A connection that was used before may have been closed since; then GET is asked again.
+    /// As [`Self::call`], but returns an error when there is no response, since the host may be
+    /// killed meanwhile. An idle connection may have been closed by the server; then a GET is
+    /// repeated.
     pub fn try_call(
         &mut self,
         method: &str,
@@ -153,13 +154,14 @@ impl Client {
             Some(stream) => stream,
             None => BufReader::new(self.connect()?),
         };
-        // A host that refuses a body early may close before it is all written: read on.
+        // A host that refuses a body early may close before it is all written: the response is
+        // still read.
         let written = stream.get_mut().write_all(&request);
         let (answer, reusable) = match (read(&mut stream, method == "HEAD"), written) {
             (Ok(read), _) => read,
             (Err(_), Err(error)) | (Err(error), Ok(())) => return Err(error),
         };
-        // 413 leaves a body half read, so the host hangs up after it.
+        // After 413 the body is half read, so the host closes the connection.
         if reusable && answer.status != 413 {
             self.stream = Some(stream);
         }
@@ -175,7 +177,7 @@ impl Client {
     }
 }
 
-/// The answer, and whether the connection may carry another.
+/// The response, and whether the connection may be reused.
 fn read(stream: &mut impl BufRead, head_only: bool) -> io::Result<(Answer, bool)> {
     let status_line = line(stream)?;
     let status = status_line.split(' ').nth(1).and_then(|code| code.parse().ok());

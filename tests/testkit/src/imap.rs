@@ -1,7 +1,7 @@
-//! The second client: IMAP over TLS, just enough to see what is really in a mailbox.
+//! Second mail client: IMAP over TLS, for checks of what is in a mailbox.
 //!
-//! It trusts every certificate, since it only ever dials loopback; whether Postlet does
-//! is for other tests to ask.
+//! It trusts every certificate, since it connects to loopback only; whether Postlet does is tested
+//! elsewhere.
 //!
 //! Standard: RFC 3501 §4.3 (literals), §6.
 
@@ -22,7 +22,7 @@ pub struct Imap {
 }
 
 impl Imap {
-    /// Connects with TLS from the first byte and logs in.
+    /// Connects with implicit TLS and logs in.
     ///
     /// # Panics
     /// When the server refuses; so does every method.
@@ -41,7 +41,7 @@ impl Imap {
         imap
     }
 
-    /// Runs a command and returns everything that was said before its OK, literals inline.
+    /// Runs a command and returns everything before its OK, with literals inline.
     #[track_caller]
     pub fn command(&mut self, command: &str) -> Vec<u8> {
         self.tags += 1;
@@ -64,7 +64,7 @@ impl Imap {
         }
     }
 
-    /// Adds a message to a mailbox (RFC 3501 §6.3.11).
+    /// Appends a message to a mailbox (RFC 3501 §6.3.11).
     #[track_caller]
     pub fn append(&mut self, mailbox: &str, raw: &[u8]) {
         self.tags += 1;
@@ -83,13 +83,13 @@ impl Imap {
         }
     }
 
-    /// The same as [`Self::command`], as text.
+    /// As [`Self::command`], as text.
     #[track_caller]
     pub fn ask(&mut self, command: &str) -> String {
         String::from_utf8_lossy(&self.command(command)).into_owned()
     }
 
-    /// The UIDs that `criteria` find in the mailbox.
+    /// The UIDs that match `criteria` in the mailbox.
     #[track_caller]
     pub fn search(&mut self, mailbox: &str, criteria: &str) -> Vec<u32> {
         self.command(&format!("SELECT \"{mailbox}\""));
@@ -121,14 +121,14 @@ impl Imap {
     }
 }
 
-/// The length that a line ending in `{123}` announces.
+/// The length of the literal that a line ending in `{123}` announces.
 fn literal(line: &[u8]) -> Option<usize> {
     let inner = line.strip_suffix(b"}\r\n")?;
     let open = inner.iter().rposition(|byte| *byte == b'{')?;
     std::str::from_utf8(&inner[open + 1..]).ok()?.parse().ok()
 }
 
-/// For loopback only: no certificate is looked at.
+/// For loopback only: no certificate is verified.
 pub fn trusting() -> ClientConfig {
     ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()

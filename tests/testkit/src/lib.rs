@@ -1,10 +1,10 @@
-//! What the tests and benches of the host drive it with: hosts in this process and as a child,
-//! callers over HTTP, a second mail client, and servers of the tests' own.
+//! Test support for the host: hosts in this process and as a child, HTTP clients, a second mail
+//! client, and fake servers.
 //!
-//! One file says how each is done, for all binaries of tests. It knows nothing of what is tested,
-//! and holds no assertion but that it could do its own work. The binary is found beside the test.
+//! It is shared by all test and bench binaries. It knows nothing of what is tested, and asserts
+//! only that it could do its own work. The binary is found beside the test.
 //!
-//! Every wait has a bound and ends with the event. Ports are free ones on loopback.
+//! Every wait has a time limit and ends with its event. Ports are free ones on loopback.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -15,16 +15,16 @@
 
 pub mod wait;
 pub mod proc;
-pub mod turn;
+pub mod exclusive;
 pub mod canary;
 pub mod http;
-pub mod talk;
+pub mod raw_http;
 pub mod imap;
 pub mod process;
 pub mod terminal;
 pub mod command;
-pub mod kept;
+pub mod code_cache;
 pub mod site;
-pub mod serving;
+pub mod in_process_host;
 pub mod servers;
 pub mod measure;

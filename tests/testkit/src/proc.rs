@@ -1,20 +1,20 @@
-//! What the system says about a process: proc_pid_limits(5), proc_pid_status(5).
+//! Limits and status of a process: proc_pid_limits(5), proc_pid_status(5).
 
 use std::fs::{read_dir, read_to_string};
 
 use crate::wait::wait_for;
 
-/// A limit of a process as it is now, by its name. None where there is no limit, or no process.
+/// A resource limit of a process, by name. None without a limit, or without a process.
 pub fn limit(pid: u32, name: &str) -> Option<u64> {
     after(&read_to_string(format!("/proc/{pid}/limits")).ok()?, name)
 }
 
-/// A number of the status of a process, by the name of its line.
+/// A number of a process's status, by the name of its line.
 pub fn status(pid: u32, name: &str) -> Option<u64> {
     after(&read_to_string(format!("/proc/{pid}/status")).ok()?, name)
 }
 
-/// The children of this process that have not ended and whose command line holds `word`.
+/// The running children of this process whose command line contains `word`.
 pub fn children(word: &str) -> Vec<u32> {
     let processes = read_dir("/proc").unwrap().flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -23,11 +23,12 @@ pub fn children(word: &str) -> Vec<u32> {
         .collect()
 }
 
-/// What a process was started with; nothing when it has ended.
+/// The command line of a process; empty when it has ended.
 fn command(pid: u32) -> String {
     wait_for("the program to be loaded", || {
         let command = read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        // Whoever starts a process goes on a moment before this can be read; one that has ended has no memory.
+        // Right after its start, a process may have no command line yet; one that has ended has no
+        // memory.
         (!command.is_empty() || status(pid, "VmRSS:").is_none()).then_some(command)
     })
 }

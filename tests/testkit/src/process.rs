@@ -1,8 +1,8 @@
-//! The binary, running as a child.
+//! The binary as a child process.
 //!
-//! Invariant: it ends when its handle is dropped and when this process ends, however it
-//! ends. A destructor is not enough, since none runs for a `static`: a shell waits at the
-//! other end of a pipe that the kernel closes for us.
+//! Invariant: it ends when its handle is dropped and when this process ends for any reason. A
+//! destructor is not enough, since none runs for a `static`: a shell waits at the other end of a
+//! pipe that the kernel closes.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::http::Client;
 use crate::wait::{wait_for, wait_until};
 
-/// A debug build compiles the components on a machine that may be busy.
+/// A debug build compiles the components, on a machine that may be busy.
 const START: Duration = Duration::from_secs(180);
 
 /// A running host.
@@ -25,28 +25,28 @@ const START: Duration = Duration::from_secs(180);
 pub struct Host {
     child: Child,
     keeper: Child,
-    /// Where it serves.
+    /// The address at which it serves.
     pub address: SocketAddr,
-    /// The line it printed when it was ready.
+    /// The line that it printed when it was ready.
     pub ready: Value,
     log: PathBuf,
     _scratch: tempfile::TempDir,
 }
 
 impl Host {
-    /// `postlet dev`.
+    /// Starts `postlet dev`.
     pub fn dev() -> Self {
         let mut command = Command::new(binary());
         command.args(["dev", "--json", "--listen", "127.0.0.1:0"]);
         Self::start(command)
     }
 
-    /// `postlet up` with this configuration, which has to listen on port 0.
+    /// Starts `postlet up` with this configuration, which must listen on port 0.
     pub fn up(config: &Path) -> Self {
         Self::up_by(Command::new(binary()), config)
     }
 
-    /// The same by a command that ends in the binary, with an environment of its own.
+    /// As above, with a command that ends in the binary, and an environment of its own.
     pub fn up_by(mut command: Command, config: &Path) -> Self {
         command.args(["up", "--json", "--config", config.to_str().unwrap()]);
         Self::start(command)
@@ -67,7 +67,7 @@ impl Host {
         let (sender, ready) = mpsc::channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                // Nobody listens after the first line; the pipe has to be emptied all the same.
+                // Output after the first line is discarded; the pipe must be emptied all the same.
                 let _ = sender.send(line);
             }
         });
@@ -79,7 +79,7 @@ impl Host {
         Self { address: address.parse().unwrap(), child, keeper, ready, log, _scratch: scratch }
     }
 
-    /// A caller without a token.
+    /// A client without a token.
     pub fn anonymous(&self) -> Client {
         Client::new(self.address, None)
     }
@@ -102,26 +102,26 @@ impl Host {
         self.end();
     }
 
-    /// SIGTERM, as a service manager does, and the orderly end.
+    /// SIGTERM, as a service manager sends it, and the orderly shutdown.
     pub fn stop(mut self) {
         let told = Command::new("kill").args(["-s", "TERM", &self.pid().to_string()]).status();
         assert!(told.unwrap().success());
-        wait_until("the orderly end", || self.child.try_wait().unwrap().is_some());
+        wait_until("the orderly shutdown", || self.child.try_wait().unwrap().is_some());
     }
 
-    /// Waits until it has ended by itself: its status, and what it has logged.
+    /// Waits until it has exited; returns its status and its log.
     pub fn ended(mut self) -> (ExitStatus, String) {
-        let status = wait_for("the end by itself", || self.child.try_wait().unwrap());
+        let status = wait_for("the process to exit", || self.child.try_wait().unwrap());
         (status, self.log())
     }
 
-    /// What it has logged, for the message of a failed test.
+    /// The log, for the message of a failed test.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     fn end(&mut self) {
-        // Either may have ended already; there is nothing to do about it here.
+        // Either may have exited already; there is nothing to do about it here.
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = self.keeper.kill();
@@ -144,8 +144,8 @@ impl Drop for Host {
     }
 }
 
-/// The binary under test. Cargo builds it for every test and bench of its package, and puts it
-/// above the directory of those.
+/// The binary under test. Cargo builds it for every test and bench of its package, into the parent
+/// of their directory.
 pub fn binary() -> &'static str {
     static BINARY: OnceLock<String> = OnceLock::new();
     BINARY.get_or_init(|| {
@@ -155,18 +155,18 @@ pub fn binary() -> &'static str {
     })
 }
 
-/// A directory that outlives a run of the tests, as `CARGO_TARGET_TMPDIR`.
+/// A directory that outlives a test run, as `CARGO_TARGET_TMPDIR`.
 pub fn scratch() -> PathBuf {
     profile().with_file_name("tmp")
 }
 
-/// Where cargo puts what it builds in this profile.
+/// The output directory of this profile.
 fn profile() -> PathBuf {
     let this = std::env::current_exe().unwrap();
     this.ancestors().nth(2).unwrap().to_owned()
 }
 
-/// Kills `pid` when this process is gone.
+/// Kills `pid` when this process has ended.
 fn keep(pid: u32) -> Child {
     Command::new("/bin/sh")
         .args(["-c", "cat >/dev/null; kill -s KILL \"$1\"", "keeper", &pid.to_string()])

@@ -1,4 +1,4 @@
-//! A place to run `postlet up`: a configuration, a data directory, and real mail servers.
+//! Test fixture for `postlet up`: a configuration, a data directory, and real mail servers.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -10,42 +10,43 @@ use rig::{Options, Rig};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::code_cache;
 use crate::http::Client;
-use crate::kept;
 use crate::process::{Host, binary};
 
 const USERS: u16 = 80;
 
-/// Dovecot and Postfix for every test that does not stop them; None where there are none.
+/// Dovecot and Postfix for every test that does not stop them; None where they are not installed.
 pub fn rig() -> Option<&'static Rig> {
     static RIG: OnceLock<Option<Rig>> = OnceLock::new();
     RIG.get_or_init(|| Rig::start(Options { users: USERS })).as_ref()
 }
 
-/// A mailbox of the common rig that no other test has.
+/// A mailbox of the common rig that no other test uses.
 pub fn own_user() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// An application of one component, for every path that is left.
+/// An application of one component, for every path without another route.
 pub const APPLICATION: &str = "spin_manifest_version = 2\n[application]\nname = \"own\"\n\
     [[trigger.http]]\nroute = \"/...\"\ncomponent = \"own\"\n\
     [component.own]\nsource = \"own.wasm\"\n";
 
-/// What outlives a host: its configuration and its data.
+/// A configuration and its data, which outlive a host.
 #[derive(Debug)]
 pub struct Site {
     dir: TempDir,
 }
 
 impl Site {
-    /// Two tenants, `acme` and `globex`. The addresses of `allow` may be dialled, `roots` are trusted.
+    /// Two tenants, `acme` and `globex`. The host may connect to the addresses of `allow`, and
+    /// trusts `roots`.
     pub fn new(roots: Option<&Path>, allow: &[String]) -> Self {
         Self::with(roots, allow, "imap-idle-secs = 20\nsmtp-step-secs = 20\n")
     }
 
-    /// Where mail servers have three seconds for an answer and six for a whole one.
+    /// With short mail timeouts: three seconds for a reply and six for a whole response.
     pub fn impatient(allow: &[String]) -> Self {
         let times =
             "imap-idle-secs = 3\nimap-command-secs = 6\nsmtp-step-secs = 3\nfinal-dot-secs = 3\n";
@@ -64,19 +65,19 @@ impl Site {
         if let Some(roots) = roots {
             writeln!(text, "[tls]\nextra-roots = {:?}", roots.to_str().unwrap()).unwrap();
         }
-        // A test of retries would otherwise spend its time waiting for the first one.
+        // A test of retries would otherwise wait for the first one.
         text += "[outbox]\nretry-secs = [1]\n[mail]\n";
         text += times;
         std::fs::write(dir.path().join("postlet.toml"), text).unwrap();
         Self { dir }
     }
 
-    /// For the rig, all its ports allowed and its authority trusted.
+    /// For the rig, with all its ports allowed and its authority trusted.
     pub fn on(rig: &Rig) -> Self {
         Self::new(Some(rig.ca_pem()), &addresses(rig))
     }
 
-    /// With an application of acme's.
+    /// With an application of `acme`.
     pub fn with_application(self, manifest: &str, wasm: &[u8]) -> Self {
         std::fs::write(self.dir.path().join("spin.toml"), manifest).unwrap();
         std::fs::write(self.dir.path().join("own.wasm"), wasm).unwrap();
@@ -87,11 +88,11 @@ impl Site {
         self
     }
 
-    /// On an empty directory, with the components that other hosts of these tests have compiled.
+    /// Starts it on an empty directory, with the components that other test hosts have compiled.
     pub fn start(&self) -> Host {
-        kept::lend(&self.data());
+        code_cache::lend(&self.data());
         let host = Host::up(&self.config());
-        kept::keep(&self.data());
+        code_cache::keep(&self.data());
         host
     }
 
@@ -107,14 +108,14 @@ impl Site {
         self.dir.path().join("data/operator.token")
     }
 
-    /// With more in its environment, and on an empty directory without what other hosts have compiled.
+    /// With additional environment variables, on an empty directory without compiled components.
     pub fn start_in(&self, environment: &[(&str, &str)]) -> Host {
         let mut command = Command::new(binary());
         command.envs(environment.iter().copied());
         Host::up_by(command, &self.config())
     }
 
-    /// A caller of `acme` who may do everything.
+    /// A client of `acme` with every scope.
     pub fn operator(&self, host: &Host) -> Client {
         host.client(&self.token())
     }
@@ -124,7 +125,7 @@ impl Site {
         std::fs::read_to_string(self.token_file()).unwrap().trim().to_owned()
     }
 
-    /// A caller of the other tenant.
+    /// A client of the other tenant.
     pub fn stranger(&self, host: &Host) -> Client {
         let body = json!({"tenant": "globex", "scopes": ["read", "change", "send", "accounts"]});
         let made = self.operator(host).json("POST", "/v1/tokens", &body).expect(201);
@@ -132,7 +133,7 @@ impl Site {
     }
 }
 
-/// Everything of the rig that an account may name.
+/// Every address of the rig that an account may name.
 pub fn addresses(rig: &Rig) -> Vec<String> {
     let tls = [rig.imaps_port(), rig.submissions_port()];
     let upgraded = [rig.imap_port(), rig.submission_port(), rig.smtp_plain_port()];
@@ -144,7 +145,7 @@ pub fn server(host: &str, port: u16, security: &str) -> Value {
     json!({"host": host, "port": port, "security": security})
 }
 
-/// The account of user `n` of the rig, with TLS from the first byte.
+/// The account of user `n` of the rig, with implicit TLS.
 pub fn tls_account(rig: &Rig, n: u16) -> Value {
     let (email, password) = rig.user(n);
     json!({
@@ -162,14 +163,14 @@ pub fn starttls_account(rig: &Rig, n: u16) -> Value {
     account
 }
 
-/// Makes the account and answers its id.
+/// Creates the account and returns its id.
 #[track_caller]
 pub fn connect(client: &mut Client, account: &Value) -> String {
     let made = client.json("POST", "/v1/accounts", account).expect(201);
     made["id"].as_str().unwrap().to_owned()
 }
 
-/// Where this account's resources are.
+/// The path of a resource of this account.
 pub fn under(id: &str, rest: &str) -> String {
     format!("/v1/accounts/{id}/{rest}")
 }

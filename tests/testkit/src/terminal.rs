@@ -1,5 +1,5 @@
-//! A terminal for a command, with a keyboard and a screen: `script(1)` brings a pseudo-terminal,
-//! which echoes what is typed unless the command switches that off.
+//! A pseudo-terminal for a command, with keyboard input and a screen: `script(1)` provides it, and
+//! echoes what is typed unless the command disables that.
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -16,7 +16,7 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// As whoever holds the token, in this locale.
+    /// With this token, in this locale.
     pub fn run(url: &str, token: &str, args: &str, locale: &str) -> Self {
         let mut child = Command::new("script")
             .args(["-qfec", &format!("'{}' {args}", binary()), "/dev/null"])
@@ -40,12 +40,12 @@ impl Terminal {
         Self { child, screen }
     }
 
-    /// What stands on the screen.
+    /// The content of the screen.
     pub fn said(&self) -> String {
         String::from_utf8_lossy(&self.screen.lock().unwrap()).into_owned()
     }
 
-    /// Waits for words on the screen.
+    /// Waits for text on the screen.
     pub fn until(&self, words: &str) {
         wait_until(words, || self.said().contains(words));
     }
@@ -54,14 +54,14 @@ impl Terminal {
         wait_until(words, || self.said().matches(words).count() == 2);
     }
 
-    /// A line, as at a keyboard.
+    /// Types a line.
     pub fn types(&mut self, line: &str) {
         let keyboard = self.child.stdin.as_mut().unwrap();
         keyboard.write_all(format!("{line}\n").as_bytes()).unwrap();
         keyboard.flush().unwrap();
     }
 
-    /// All that it said, when it has ended so.
+    /// All of its output, after it has exited with this status.
     #[track_caller]
     pub fn ends(mut self, well: bool) -> String {
         let mut ended = None;
@@ -69,7 +69,7 @@ impl Terminal {
             ended = self.child.try_wait().unwrap();
             ended.is_some()
         });
-        // What is still on its way to the screen ends with a line.
+        // Output that is still on its way ends with a line.
         wait_until("its last line", || self.said().trim_end().ends_with(|c: char| !c.is_control()));
         assert_eq!(ended.unwrap().success(), well, "{}", self.said());
         self.said()
@@ -78,7 +78,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // It has ended, unless the test failed.
+        // It has exited, unless the test failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! Bounded waits for what other programs do: there is nothing to wait on but the effect.
+//! Bounded waits for effects of other programs, which send no notification.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ const PAUSE: Duration = Duration::from_millis(25);
 /// Generous: a machine that builds at the same time is slow. Only failures take so long.
 const TRIES: u32 = 2400;
 
-/// Asks until there is an answer, for at most a minute.
+/// Polls until there is a value, for at most a minute.
 ///
 /// # Panics
 /// When there is none by then.
@@ -19,10 +19,10 @@ pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         }
         std::thread::sleep(PAUSE);
     }
-    panic!("waited a minute in vain for {what}")
+    panic!("waited a minute for {what}")
 }
 
-/// Waits until it is true, for at most a minute.
+/// Polls until it is true, for at most a minute.
 ///
 /// # Panics
 /// When it is not by then.

@@ -1,11 +1,12 @@
 //! Runs a command component, such as the test binary of a guest: `wasi-runner FILE.wasm ARGUMENT…`.
 //!
-//! Cargo calls it where CARGO_TARGET_WASM32_WASIP2_RUNNER names it, so that guests are tested as WebAssembly:
-//! 32 bits wide, with the tables that macros made for them, aborting where they panic.
+//! Cargo calls it where CARGO_TARGET_WASM32_WASIP2_RUNNER names it, so that guests are tested as
+//! WebAssembly: 32 bits wide, with the tables that macros generated for them, and aborting on
+//! panic.
 //!
-//! The component has its arguments, standard output and standard error; no file, no network, no variable of
-//! the environment. What else it imports (a guest names functions of Postlet's host) is there and traps when it
-//! is called.
+//! The component has its arguments, standard output and standard error; no file, no network, no
+//! environment variable. Its other imports (a guest imports functions of Postlet's host) are
+//! defined as functions that trap.
 //!
 //! Standard: WASI 0.2 (`wasi:cli/command`).
 
@@ -20,10 +21,10 @@ use wasmtime_wasi::p2::bindings::sync::Command;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable, add_to_linker_sync};
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 
-/// What sysexits.h calls a usage error; of a test harness, 0 and 1 are known.
+/// The usage error of sysexits.h; a test harness uses 0 and 1.
 const USAGE: u8 = 64;
 
-/// What [`add_to_linker_sync`] brings.
+/// The interfaces that [`add_to_linker_sync`] defines.
 const PROVIDED: [&str; 6] =
     ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
 
@@ -54,8 +55,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Defines what no command has a right to, as functions that trap. (The linker's own way to do so takes every
-/// version of WASI but its own for unknown.)
+/// Defines imports that no command may use, as functions that trap. (The linker's own method for
+/// that treats every version of WASI but its own as unknown.)
 fn trap(linker: &mut Linker<Guest>, component: &Component) -> Result<()> {
     let engine = component.engine();
     for (interface, item) in component.component_type().imports(engine) {
@@ -76,7 +77,8 @@ fn trap(linker: &mut Linker<Guest>, component: &Component) -> Result<()> {
     Ok(())
 }
 
-/// A resource that an interface takes from `wasi:io` has to be the same there, where it is provided.
+/// A resource that an interface uses from `wasi:io` must be the same as there, where it is
+/// provided.
 fn resource(name: &str) -> ResourceType {
     match name {
         "input-stream" => ResourceType::host::<DynInputStream>(),
@@ -87,10 +89,10 @@ fn resource(name: &str) -> ResourceType {
     }
 }
 
-/// `arguments` begin with the program's own name, as everywhere.
+/// `arguments` begin with the program's own name, by convention.
 fn run(file: &str, arguments: &[String]) -> Result<ExitCode> {
     let mut config = Config::new();
-    // Tests run for less time than it takes to compile them well.
+    // Tests run for less time than optimised compilation would take.
     config.cranelift_opt_level(OptLevel::None);
     let engine = Engine::new(&config)?;
     let component = Component::from_file(&engine, file).with_context(|| file.to_owned())?;

@@ -1,4 +1,5 @@
-//! The runner itself: what a component says becomes the status of the process, and what it imports is there.
+//! Tests of the runner: the component's result becomes the status of the process, and its imports
+//! are defined.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,13 +9,13 @@
 use std::process::{Command, Output};
 
 #[test]
-fn what_the_component_says_is_the_status() {
+fn the_components_result_is_the_exit_status() {
     assert_eq!(status("i32.const 0"), Some(0));
     assert_eq!(status("i32.const 1"), Some(1));
 }
 
 #[test]
-fn a_trap_is_a_failure_that_says_what_happened() {
+fn a_trap_is_a_failure_with_its_cause() {
     let output = run("unreachable");
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -22,7 +23,7 @@ fn a_trap_is_a_failure_that_says_what_happened() {
 }
 
 #[test]
-fn a_function_of_the_host_is_there_and_traps() {
+fn a_function_of_the_host_is_defined_and_traps() {
     let output = run("call $send\ni32.const 0");
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -30,7 +31,7 @@ fn a_function_of_the_host_is_there_and_traps() {
 }
 
 #[test]
-fn what_is_no_component_is_named() {
+fn a_file_that_is_not_a_component_is_named() {
     let output = Command::new(env!("CARGO_BIN_EXE_wasi-runner")).arg("none.wasm").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("none.wasm"));
@@ -40,7 +41,7 @@ fn status(body: &str) -> Option<i32> {
     run(body).status.code()
 }
 
-/// A command whose `run` is `body`; it may call `$send`, which no host of these tests offers.
+/// A command whose `run` is `body`; it may call `$send`, which no host of these tests provides.
 fn run(body: &str) -> Output {
     let text = format!(
         r#"(component

@@ -42,7 +42,7 @@ pub(crate) struct Shelf(
     pub(crate) Mutex<Vec<(AccountId, Health)>>,
     /// Credentials other than the usual password.
     pub(crate) Mutex<HashMap<AccountId, Credentials>>,
-    /// No account can be read.
+    /// Whether reading an account fails.
     pub(crate) AtomicBool,
 );
 

@@ -21,7 +21,7 @@ async fn with_three() -> (Host, Vec<String>) {
 }
 
 #[tokio::test]
-async fn each_key_gets_its_own_answer_in_order() {
+async fn each_message_id_gets_its_own_result_in_order() {
     let (host, mut keys) = with_three().await;
     host.imap.change(|state| state.boxes.get_mut("INBOX").unwrap().messages.remove(&2));
     host.imap.add("Work", "Subject: w\r\n\r\n");
@@ -39,7 +39,7 @@ async fn each_key_gets_its_own_answer_in_order() {
 }
 
 #[tokio::test]
-async fn flags_are_told_even_when_the_server_is_silent() {
+async fn flags_are_returned_even_when_the_server_reports_none() {
     let (host, keys) = with_three().await;
     let grant = host.grant("anna").await;
     for _ in 0..2 {
@@ -86,7 +86,7 @@ async fn flags_that_the_server_does_not_keep_are_refused_before_anything_is_chan
 }
 
 #[tokio::test]
-async fn a_moved_message_has_a_new_key_where_the_server_tells() {
+async fn a_moved_message_has_a_new_id_where_the_server_reports_it() {
     let (host, keys) = with_three().await;
     let grant = host.grant("anna").await;
     let moved = host.engine.move_messages(&grant, &keys[..1], "Work").await.remove(0).unwrap();
@@ -102,7 +102,7 @@ async fn a_moved_message_has_a_new_key_where_the_server_tells() {
 }
 
 #[tokio::test]
-async fn what_lies_in_the_trash_stays_there() {
+async fn deleting_a_message_in_the_trash_leaves_it_there() {
     let (host, keys) = with_three().await;
     let grant = host.grant("anna").await;
     let trashed = host.engine.trash(&grant, &keys[..1]).await.remove(0).unwrap();
@@ -113,7 +113,7 @@ async fn what_lies_in_the_trash_stays_there() {
 }
 
 #[tokio::test]
-async fn a_copy_leaves_the_first_one() {
+async fn a_copy_leaves_the_original() {
     let (host, keys) = with_three().await;
     let grant = host.grant("anna").await;
     let copied = host.engine.copy_messages(&grant, &keys, "Work").await;
@@ -122,7 +122,7 @@ async fn a_copy_leaves_the_first_one() {
 }
 
 #[tokio::test]
-async fn expunge_forever_destroys_only_what_was_named() {
+async fn expunge_forever_removes_only_the_named_messages() {
     let (host, keys) = with_three().await;
     let grant = host.grant("anna").await;
     assert!(host.engine.expunge_forever(&grant, &keys[1..2]).await.remove(0).is_ok());
@@ -133,7 +133,7 @@ async fn expunge_forever_destroys_only_what_was_named() {
 }
 
 #[tokio::test]
-async fn a_target_that_does_not_exist_is_told_and_nothing_moves() {
+async fn a_target_that_does_not_exist_is_an_error_and_nothing_moves() {
     let (host, keys) = with_three().await;
     let grant = host.grant("anna").await;
     // The fake moves nothing when it lacks the target, as RFC 9051 §6.4.7 demands for COPY.
@@ -147,7 +147,7 @@ async fn a_target_that_does_not_exist_is_told_and_nothing_moves() {
 }
 
 #[tokio::test]
-async fn a_no_is_never_success() {
+async fn a_refused_change_is_never_a_success() {
     for code in [NoCode::Other, NoCode::OverQuota] {
         let want = if code == NoCode::Other { Code::UpstreamRefused } else { Code::OverQuota };
         let (host, keys) = with_three().await;
@@ -174,7 +174,7 @@ async fn a_no_is_never_success() {
 }
 
 #[tokio::test]
-async fn a_stale_key_is_told_for_its_group_only() {
+async fn a_stale_id_is_an_error_for_its_mailbox_only() {
     let (host, mut keys) = with_three().await;
     host.imap.add("Work", "Subject: w\r\n\r\n");
     keys.truncate(1);

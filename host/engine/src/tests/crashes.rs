@@ -33,7 +33,7 @@ async fn check(point: Option<Point>, at_crash: State, deliveries: usize, duplica
 }
 
 #[tokio::test]
-async fn a_host_that_crashes_again_and_again_calls_ever_more_seldom() {
+async fn a_host_that_crashes_repeatedly_connects_at_growing_intervals() {
     let mut host = Host::new();
     host.submit(None, draft(&["bo@example.net"])).await.unwrap();
     host.smtp.change(|state| state.stall = Some(Point::Connect));
@@ -47,32 +47,32 @@ async fn a_host_that_crashes_again_and_again_calls_ever_more_seldom() {
 }
 
 #[tokio::test]
-async fn before_the_attempt_nothing_is_lost() {
+async fn a_crash_before_the_attempt_loses_nothing() {
     check(None, State::Accepted, 1, false).await;
 }
 
 #[tokio::test]
-async fn while_connecting_a_retry_is_safe() {
+async fn after_a_crash_while_connecting_a_retry_is_safe() {
     check(Some(Point::Connect), State::Dialing, 1, false).await;
 }
 
 #[tokio::test]
-async fn in_the_transaction_a_retry_is_safe() {
+async fn after_a_crash_in_the_transaction_a_retry_is_safe() {
     check(Some(Point::Mail), State::Dialing, 1, false).await;
 }
 
 #[tokio::test]
-async fn once_the_dot_is_recorded_a_retry_is_marked() {
+async fn after_a_crash_with_the_dot_recorded_a_retry_is_marked() {
     check(Some(Point::Dot), State::DotSent, 1, true).await;
 }
 
 #[tokio::test]
-async fn without_the_verdict_it_may_arrive_twice_and_says_so() {
+async fn after_a_crash_before_the_verdict_a_duplicate_is_marked() {
     check(Some(Point::Verdict), State::DotSent, 2, true).await;
 }
 
 #[tokio::test]
-async fn after_the_verdict_it_is_over() {
+async fn after_a_crash_after_the_verdict_nothing_is_repeated() {
     let mut host = Host::new();
     host.submit(None, draft(&["bo@example.net"])).await.unwrap();
     host.drive(Duration::ZERO);
@@ -83,7 +83,7 @@ async fn after_the_verdict_it_is_over() {
 }
 
 #[tokio::test]
-async fn a_claim_that_was_lost_records_nothing() {
+async fn an_expired_claim_records_nothing() {
     let host = Host::new();
     host.submit(None, draft(&["bo@example.net"])).await.unwrap();
     host.smtp.change(|state| state.stall = Some(Point::Mail));
@@ -122,7 +122,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn whatever_happens_the_outbox_says_the_truth(
+    fn after_random_faults_and_crashes_the_recorded_state_is_true(
         fates in prop::collection::vec(fate(), 0..8),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -29,7 +29,7 @@ type Log = Arc<Mutex<Vec<(String, String)>>>;
 enum Act {
     Say(Verdict),
     Fail(FilterError),
-    /// Never answers.
+    /// A filter that never returns.
     Hang,
 }
 
@@ -63,7 +63,7 @@ impl BeforeSendFilter for Fake {
     }
 }
 
-/// A host and the filters that it is about to have.
+/// A host, and the filters that are going to be bound.
 struct Story {
     host: Host,
     log: Log,
@@ -89,7 +89,7 @@ impl Story {
         self
     }
 
-    /// Of the filter that was added last.
+    /// Changes the filter that was added last.
     fn binding(mut self, change: impl FnOnce(&mut Binding)) -> Self {
         change(&mut self.filters.last_mut().unwrap().binding);
         self
@@ -136,7 +136,7 @@ fn mail() -> Draft {
 }
 
 #[tokio::test]
-async fn filters_run_in_their_order_and_each_sees_the_edits_before_it() {
+async fn filters_run_in_order_and_each_sees_the_earlier_edits() {
     let (host, log) = Story::new()
         .filter("last", 30, OnError::Closed, vec![])
         .filter("first", -1, OnError::Closed, modify(vec![footer("one"), field("X-A", "1")]))
@@ -163,7 +163,7 @@ async fn filters_run_in_their_order_and_each_sees_the_edits_before_it() {
 }
 
 #[tokio::test]
-async fn another_tenants_filters_are_not_asked_and_a_new_list_replaces_the_old() {
+async fn another_tenants_filters_are_not_run_and_a_new_list_replaces_the_old() {
     let story = Story::new().filter("never", 0, OnError::Closed, reject("no"));
     story.host.engine.set_filters("other".parse().unwrap(), story.filters.clone());
     assert!(story.host.submit(None, mail()).await.is_ok());
@@ -189,7 +189,7 @@ async fn a_refusal_names_the_filter_and_its_code_and_nothing_is_stored() {
 }
 
 #[tokio::test]
-async fn a_failure_follows_the_binding_and_the_sender_is_told() {
+async fn a_failure_is_handled_as_the_binding_says_and_reported_to_the_sender() {
     let failures: [fn() -> Act; 5] = [
         || Act::Fail(FilterError::Trapped("unreachable".to_owned())),
         || Act::Fail(FilterError::Limit("memory".to_owned())),
@@ -226,7 +226,7 @@ async fn a_failure_follows_the_binding_and_the_sender_is_told() {
 }
 
 #[tokio::test]
-async fn an_edit_that_cannot_be_applied_is_told_by_number_and_kind() {
+async fn an_edit_that_cannot_be_applied_is_reported_by_number_and_kind() {
     let edits = vec![footer("x"), field("X", "a\nb")];
     let (host, _) = Story::new().filter("weak", 1, OnError::Closed, modify(edits)).bound();
     let problem = host.submit(None, mail()).await.unwrap_err();
@@ -235,7 +235,7 @@ async fn an_edit_that_cannot_be_applied_is_told_by_number_and_kind() {
 }
 
 #[tokio::test]
-async fn an_edit_that_was_not_granted_refuses_the_message_whatever_the_binding_says() {
+async fn an_edit_that_was_not_granted_refuses_the_message_in_every_mode() {
     for on_error in [OnError::Open, OnError::Closed] {
         let edits = vec![footer("x"), Edit::AddRecipient("cy@x.test".to_owned())];
         let (host, _) = Story::new()
@@ -253,7 +253,7 @@ async fn an_edit_that_was_not_granted_refuses_the_message_whatever_the_binding_s
 }
 
 #[tokio::test]
-async fn a_message_cannot_become_another_persons() {
+async fn a_filter_cannot_change_the_sender() {
     let edits = || modify(vec![field("From", "bela@example.com")]);
     let (host, _) = Story::new().filter("forger", 1, OnError::Closed, edits()).bound();
     refused(host.submit(None, mail()).await, Code::FilterFailed);
@@ -263,7 +263,7 @@ async fn a_message_cannot_become_another_persons() {
 }
 
 #[tokio::test]
-async fn a_message_that_edits_make_too_large_is_the_filters_failure() {
+async fn edits_that_make_a_message_too_large_are_a_failure_of_the_filter() {
     let settings = crate::settings::Settings { message_bytes: 300, ..Default::default() };
     let mut story =
         Story::new().filter("wordy", 1, OnError::Closed, modify(vec![footer(&"x".repeat(300))]));
@@ -274,7 +274,7 @@ async fn a_message_that_edits_make_too_large_is_the_filters_failure() {
 }
 
 #[tokio::test]
-async fn a_busy_host_opens_no_way_past_a_filter() {
+async fn a_busy_host_skips_no_filter() {
     let busy = |is_own| {
         let bound = "all 32 places are taken".to_owned();
         vec![Act::Fail(FilterError::Busy(AtCapacity { is_own, bound }))]
@@ -296,7 +296,7 @@ fn shadow(binding: &mut Binding) {
 }
 
 #[tokio::test]
-async fn a_shadow_changes_nothing() {
+async fn a_shadow_filter_changes_nothing() {
     for acts in [reject("no"), modify(vec![footer("x")]), vec![Act::Fail(FilterError::Timeout)]] {
         let (host, log) =
             Story::new().filter("trial", 1, OnError::Closed, acts).binding(shadow).bound();
@@ -308,7 +308,7 @@ async fn a_shadow_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_repeated_key_meets_no_filter() {
+async fn a_repeated_idempotency_key_runs_no_filter() {
     let acts = vec![Act::Say(Verdict::Accept), Act::Say(Verdict::Accept)];
     let (host, log) = Story::new().filter("once", 1, OnError::Closed, acts).bound();
     let first = host.submit(Some("k"), mail()).await.unwrap();

@@ -64,7 +64,7 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// With accounts `anna` and `bela` of one tenant, at the same server.
+    /// A host with the accounts `anna` and `bela` of one tenant, at the same server.
     pub(crate) fn new() -> Self {
         Self::with(Settings::default())
     }
@@ -110,25 +110,25 @@ impl Host {
         Self { engine, imap, smtp, clock, mime, outbox, shelf, ports }
     }
 
-    /// The same world with another outbox.
+    /// The same host with another outbox.
     pub(crate) fn move_to(&mut self, outbox: Arc<dyn model::port::outbox::Outbox>) {
         self.ports.outbox = outbox;
         self.restart();
     }
 
-    /// The same world after a restart: only outbox, accounts and servers are left.
+    /// The same host after a restart: only outbox, accounts and servers are left.
     pub(crate) fn restart(&mut self) {
         self.engine = Engine::new(self.ports.clone(), Settings::default());
     }
 
-    /// The same world where tenants' token URLs issue tokens.
+    /// The same host where tenants' token URLs issue tokens.
     pub(crate) fn with_tokens(&mut self, tokens: Arc<dyn TokenEndpoint>) {
         self.ports.own_tokens = tokens;
         self.ports.background = Arc::new(AtOnce);
         self.restart();
     }
 
-    /// The same world where an authorization server of the operator issues tokens.
+    /// The same host where an authorization server of the operator issues tokens.
     pub(crate) fn with_authorization(&mut self, tokens: Arc<dyn TokenEndpoint>, servers: Servers) {
         self.ports.tokens = tokens;
         self.ports.authorization = Arc::new(servers);
@@ -176,7 +176,7 @@ impl Host {
         self.drive_by(Duration::from_secs(1), time);
     }
 
-    /// In steps of `step`.
+    /// As above, in steps of `step`.
     pub(crate) fn drive_by(&self, step: Duration, time: Duration) {
         let mut driver = pin!(Arc::clone(&self.engine).deliver_forever(std::future::pending()));
         settle(driver.as_mut());

@@ -1,4 +1,4 @@
-//! In-memory IMAP server fake, with the liberties that real servers take.
+//! In-memory IMAP server fake, with the variations of real servers.
 //!
 //! A session sees its mailbox as of its last synchronisation: new mail appears with any command,
 //! expunged mail keeps its sequence number until a command that may renumber (RFC 9051 §7.5.1).

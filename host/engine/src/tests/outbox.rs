@@ -21,10 +21,10 @@ use model::submission::{Idempotency, NewSubmission, SentCopy, State, SubmissionS
 use parking_lot::Mutex;
 use store::{MasterKey, Memory};
 
-/// It survives the engine, as a disk would.
+/// The rows, shared with the next engine of a test, as those on a disk would be.
 pub(crate) struct RecordedOutbox {
     inner: Memory,
-    /// What was accepted, in order.
+    /// The accepted submissions, in order.
     accepted: Mutex<Vec<NewSubmission>>,
     steps: Mutex<Vec<(SubmissionId, &'static str)>>,
     /// While set, no verdict can be recorded.
@@ -82,7 +82,7 @@ impl RecordedOutbox {
         self.steps.lock().iter().filter(|(of, _)| *of == id).map(|(_, step)| *step).collect()
     }
 
-    /// How many steps were recorded of all.
+    /// The number of recorded steps of all submissions.
     pub(crate) fn count_of_steps(&self) -> usize {
         self.steps.lock().len()
     }

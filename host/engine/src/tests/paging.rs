@@ -59,7 +59,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 }
 
 #[tokio::test]
-async fn a_hint_that_is_far_too_high_costs_few_fetches() {
+async fn a_position_hint_that_is_far_too_high_costs_few_fetches() {
     let host = Host::new();
     host.imap.happen("INBOX", &vec![Event::Arrive; 5000]);
     let cursor = host.page("INBOX", None, 10).await.unwrap().next_cursor;

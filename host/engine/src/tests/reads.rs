@@ -19,7 +19,7 @@ fn message(subject: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_list_is_newest_first_and_knows_facts_flags_and_size() {
+async fn a_list_is_newest_first_with_summary_flags_and_size() {
     let host = Host::new();
     host.imap.add("INBOX", &message("one"));
     host.imap.add("INBOX", &message("two"));
@@ -52,7 +52,7 @@ async fn a_list_that_was_read_before_costs_one_fetch_and_at_most_one_noop() {
 }
 
 #[tokio::test]
-async fn a_page_after_an_unknown_one_is_one_fetch_and_shows_the_same() {
+async fn a_page_after_an_uncached_one_is_one_fetch_and_shows_the_same() {
     let host = Host::new();
     for number in 0..6 {
         host.imap.add("INBOX", &message(&number.to_string()));
@@ -86,7 +86,7 @@ async fn flags_and_new_mail_are_at_most_a_second_old() {
 }
 
 #[tokio::test]
-async fn a_hostile_header_costs_its_own_row_only() {
+async fn a_hostile_header_affects_its_own_row_only() {
     let host = Host::new();
     for subject in ["one", "hostile", "odd", "two"] {
         host.imap.add("INBOX", &message(subject));
@@ -98,7 +98,7 @@ async fn a_hostile_header_costs_its_own_row_only() {
 }
 
 #[tokio::test]
-async fn previews_and_attachments_come_when_asked_for_and_are_kept() {
+async fn previews_and_attachments_are_read_on_request_and_cached() {
     let host = Host::new();
     host.imap.add("INBOX", &message("one attached"));
     host.imap.add("INBOX", &message("hostile"));
@@ -120,7 +120,7 @@ async fn previews_and_attachments_come_when_asked_for_and_are_kept() {
 }
 
 #[tokio::test]
-async fn of_a_message_beyond_all_bounds_the_start_tells_what_it_can() {
+async fn an_oversized_message_is_summarised_from_its_beginning() {
     let settings = Settings { message_bytes: 1 << 20, ..Settings::default() };
     let host = Host::with(settings);
     host.imap.add("INBOX", &format!("Subject: big\r\n\r\n{}", "x".repeat(2 << 20)));
@@ -133,7 +133,7 @@ async fn of_a_message_beyond_all_bounds_the_start_tells_what_it_can() {
 
 /// What was not fetched for lack of memory is fetched later: the lack is not cached.
 #[tokio::test]
-async fn what_the_start_does_not_tell_is_asked_again_when_there_is_room() {
+async fn a_summary_that_lacked_memory_is_completed_later() {
     let host = Host::new();
     host.imap.add("INBOX", &format!("Subject: big\r\n\r\n{}attached", "x".repeat(2 << 20)));
     let grant = host.grant("anna").await;
@@ -154,7 +154,7 @@ async fn what_the_start_does_not_tell_is_asked_again_when_there_is_room() {
 }
 
 #[tokio::test]
-async fn a_message_is_one_fetch_and_its_parts_cost_nothing_more() {
+async fn a_message_is_one_fetch_and_its_parts_need_no_other() {
     let host = Host::new();
     host.imap.add("INBOX", &message("one"));
     let key = host.keys("INBOX").await.remove(0);
@@ -248,7 +248,7 @@ async fn an_unparsable_message_still_has_its_bytes() {
 }
 
 #[tokio::test]
-async fn an_id_hits_its_own_message_or_none() {
+async fn an_id_names_its_own_message_or_none() {
     let host = Host::new();
     host.imap.add("INBOX", &message("one"));
     let key = host.keys("INBOX").await.remove(0);
@@ -286,7 +286,7 @@ async fn an_id_of_an_older_generation_is_void() {
 }
 
 #[tokio::test]
-async fn mailboxes_go_by_name_or_role_and_unknown_ones_are_told() {
+async fn mailboxes_are_found_by_name_or_role_and_unknown_ones_are_an_error() {
     let host = Host::new();
     host.imap.add("Trash", &message("one"));
     assert_eq!(host.page("\\Trash", None, 5).await.unwrap().rows.len(), 1);
@@ -300,7 +300,7 @@ async fn mailboxes_go_by_name_or_role_and_unknown_ones_are_told() {
 }
 
 #[tokio::test]
-async fn counters_come_when_asked_for_and_a_refusal_of_all_is_a_problem() {
+async fn counters_are_read_on_request_and_a_refusal_of_all_is_a_problem() {
     let host = Host::new();
     host.imap.add("Work", &message("one"));
     let grant = host.grant("anna").await;
@@ -313,7 +313,7 @@ async fn counters_come_when_asked_for_and_a_refusal_of_all_is_a_problem() {
 }
 
 #[tokio::test]
-async fn a_no_is_never_success() {
+async fn a_refused_read_is_never_a_success() {
     for (verb, code, want) in [
         ("SELECT", NoCode::Other, Code::UpstreamRefused),
         ("SELECT", NoCode::Busy, Code::UpstreamBusy),
@@ -333,7 +333,7 @@ async fn a_no_is_never_success() {
 }
 
 #[tokio::test]
-async fn accounts_of_others_look_like_none_and_scopes_are_checked() {
+async fn other_tenants_accounts_do_not_exist_and_scopes_are_checked() {
     let host = Host::new();
     let every = caller(&Scope::EVERY, None);
     refused(host.engine.open_account(&every, "nobody").await, Code::NoSuchAccount);
@@ -369,7 +369,7 @@ async fn host_grant() -> Grant {
 }
 
 #[tokio::test]
-async fn one_message_that_the_server_cannot_read_costs_its_own_row_only() {
+async fn a_message_that_the_server_cannot_read_affects_its_own_row_only() {
     for broken in [Broken::Refused, Broken::Endless] {
         for limit in [1, 4, 50] {
             let host = Host::new();
@@ -403,7 +403,7 @@ async fn one_message_that_the_server_cannot_read_costs_its_own_row_only() {
 }
 
 #[tokio::test]
-async fn a_server_that_refuses_every_fetch_is_no_list_of_odd_messages() {
+async fn a_server_that_refuses_every_fetch_is_a_problem() {
     let host = Host::new();
     for number in 1..=9 {
         host.imap.add("INBOX", &message(&number.to_string()));

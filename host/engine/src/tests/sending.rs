@@ -25,7 +25,7 @@ pub(crate) fn draft(recipients: &[&str]) -> Draft {
 }
 
 #[tokio::test]
-async fn what_is_submitted_is_delivered_once_and_filed() {
+async fn a_submission_is_delivered_once_and_its_copy_is_filed() {
     let host = Host::new();
     let receipt = host.submit(None, draft(&["bo@example.net"])).await.unwrap();
     assert_eq!(receipt.state, State::Accepted);
@@ -60,7 +60,7 @@ async fn a_submission_wakes_the_driver() {
 }
 
 #[tokio::test]
-async fn the_same_key_and_draft_give_the_first_receipt() {
+async fn a_repeated_key_and_draft_return_the_first_receipt() {
     let host = Host::new();
     let first = host.submit(Some("k"), draft(&["bo@example.net"])).await.unwrap();
     let again = host.submit(Some("k"), draft(&["bo@example.net"])).await.unwrap();
@@ -100,7 +100,7 @@ async fn a_draft_must_be_the_accounts_own_and_well_formed() {
 }
 
 #[tokio::test]
-async fn recipients_get_their_own_verdicts_and_only_the_deferred_are_tried_again() {
+async fn recipients_have_their_own_verdicts_and_only_deferred_ones_are_retried() {
     let host = Host::new();
     let script = [Turn::Codes(vec![250, 550, 450], 250), Turn::Codes(vec![250], 250)];
     host.smtp.change(|state| state.script.extend(script));
@@ -123,7 +123,7 @@ async fn recipients_get_their_own_verdicts_and_only_the_deferred_are_tried_again
 }
 
 #[tokio::test]
-async fn a_deferred_message_waits_for_its_time_and_then_goes_out() {
+async fn a_deferred_message_is_retried_when_it_is_due() {
     let host = Host::new();
     host.smtp.change(|state| state.script.extend([Turn::Codes(vec![250], 451), Turn::LostBefore]));
     host.submit(None, draft(&["bo@example.net"])).await.unwrap();
@@ -138,7 +138,7 @@ async fn a_deferred_message_waits_for_its_time_and_then_goes_out() {
 }
 
 #[tokio::test]
-async fn silence_after_the_dot_is_uncertain_then_tried_again_and_marked() {
+async fn silence_after_the_dot_is_uncertain_and_the_retry_is_marked() {
     let host = Host::new();
     host.smtp.change(|state| state.script.push_back(Turn::LostAfter));
     host.submit(None, draft(&["bo@example.net"])).await.unwrap();
@@ -153,7 +153,7 @@ async fn silence_after_the_dot_is_uncertain_then_tried_again_and_marked() {
 }
 
 #[tokio::test]
-async fn a_message_that_nobody_takes_expires() {
+async fn a_message_that_no_server_accepts_expires() {
     let host = Host::new();
     host.smtp.change(|state| state.refuse_logins = true);
     host.submit(None, draft(&["bo@example.net"])).await.unwrap();
@@ -179,7 +179,7 @@ async fn a_deleted_account_sends_nothing_more() {
 }
 
 #[tokio::test]
-async fn an_account_made_again_neither_sends_nor_sees_what_was_the_first_ones() {
+async fn a_recreated_account_has_no_access_to_the_mail_of_the_first() {
     let host = Host::new();
     host.smtp.change(|state| state.script.push_back(Turn::LostBefore));
     let receipt = host.submit(Some("k"), draft(&["bo@example.net"])).await.unwrap();
@@ -204,7 +204,7 @@ async fn an_account_made_again_neither_sends_nor_sees_what_was_the_first_ones() 
 }
 
 #[tokio::test]
-async fn a_sender_that_is_no_identity_any_more_sends_nothing() {
+async fn a_sender_that_is_no_longer_an_identity_sends_nothing() {
     let host = Host::new();
     host.submit(None, draft(&["bo@example.net"])).await.unwrap();
     let id = "anna".parse().unwrap();
@@ -216,7 +216,7 @@ async fn a_sender_that_is_no_identity_any_more_sends_nothing() {
 }
 
 #[tokio::test]
-async fn a_session_in_use_while_its_account_changes_is_used_for_nothing_else() {
+async fn a_session_in_use_while_its_account_changes_is_not_reused() {
     let host = Host::new();
     let mut driver = pin!(Arc::clone(&host.engine).deliver_forever(future::pending()));
     host.smtp.change(|state| state.wait = Some(Point::Mail));
@@ -229,7 +229,7 @@ async fn a_session_in_use_while_its_account_changes_is_used_for_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_waited_while_its_account_was_made_again_is_not_sent() {
+async fn a_message_queued_before_its_account_was_recreated_is_not_sent() {
     let host = Host::new();
     let mut driver = pin!(Arc::clone(&host.engine).deliver_forever(future::pending()));
     host.smtp.change(|state| state.wait = Some(Point::Connect));
@@ -262,7 +262,7 @@ async fn a_password_is_not_sent_to_a_server_of_another_generation() {
 }
 
 #[tokio::test]
-async fn what_may_have_arrived_never_fails_without_a_servers_word() {
+async fn a_message_that_may_have_arrived_fails_only_by_a_servers_reply() {
     let mut host = Host::new();
     host.submit(None, draft(&["bo@example.net"])).await.unwrap();
     host.smtp.change(|state| state.stall = Some(Point::Verdict));
@@ -283,7 +283,7 @@ async fn what_may_have_arrived_never_fails_without_a_servers_word() {
 }
 
 #[tokio::test]
-async fn a_verdict_outwaits_a_full_disk_and_even_its_claim() {
+async fn a_verdict_is_recorded_after_a_full_disk_even_if_its_claim_expired() {
     // The latter is longer than a claim holds: another worker finds it meanwhile.
     for (full, held) in [(HOUR, State::DotSent), (25 * HOUR, State::Dialing)] {
         let host = Host::new();
@@ -328,7 +328,7 @@ async fn a_full_disk_does_not_keep_the_host_from_stopping() {
 }
 
 #[tokio::test]
-async fn a_changed_account_is_not_held_to_its_old_password() {
+async fn a_changed_account_uses_its_new_password() {
     let host = Host::new();
     host.smtp.change(|state| state.refuse_logins = true);
     for _ in 0..6 {
@@ -343,7 +343,7 @@ async fn a_changed_account_is_not_held_to_its_old_password() {
 }
 
 #[tokio::test]
-async fn a_warm_session_is_used_again_and_a_cold_one_replaced() {
+async fn an_idle_session_is_reused_and_a_closed_one_replaced() {
     let host = Host::new();
     let mut driver = pin!(Arc::clone(&host.engine).deliver_forever(future::pending()));
     for (pause, logins) in [(1, 1), (1, 1), (60, 2)] {
@@ -368,7 +368,7 @@ async fn a_warm_session_is_used_again_and_a_cold_one_replaced() {
 }
 
 #[tokio::test]
-async fn one_dead_server_holds_up_nobody_else() {
+async fn one_dead_server_delays_no_other_account() {
     let host = Host::new();
     for _ in 0..200 {
         host.submit(None, draft(&["bo@example.net"])).await.unwrap();
@@ -389,7 +389,7 @@ async fn one_dead_server_holds_up_nobody_else() {
 }
 
 #[tokio::test]
-async fn many_messages_of_one_account_go_out_without_a_pause_and_one_claim_each() {
+async fn many_messages_of_one_account_are_sent_without_pauses_and_with_one_claim_each() {
     let host = Host::new();
     for _ in 0..200 {
         host.submit(None, draft(&["bo@example.net"])).await.unwrap();
@@ -405,7 +405,7 @@ async fn many_messages_of_one_account_go_out_without_a_pause_and_one_claim_each(
 }
 
 #[tokio::test]
-async fn a_claim_is_made_only_where_something_may_be_due() {
+async fn a_claim_is_made_only_when_a_submission_may_be_due() {
     let host = Host::new();
     let mut driver = pin!(Arc::clone(&host.engine).deliver_forever(future::pending()));
     settle(driver.as_mut());
@@ -426,7 +426,7 @@ async fn a_claim_is_made_only_where_something_may_be_due() {
 }
 
 #[tokio::test]
-async fn stopping_finishes_what_is_past_mail_and_begins_nothing() {
+async fn shutdown_finishes_open_transactions_and_begins_none() {
     let host = Host::new();
     host.submit(None, draft(&["bo@example.net"])).await.unwrap();
     host.smtp.change(|state| state.stall = Some(Point::Connect));

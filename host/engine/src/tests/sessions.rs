@@ -17,7 +17,7 @@ use crate::tests::account::account;
 use crate::tests::host::{Host, refused, settle};
 
 #[tokio::test]
-async fn an_account_never_has_more_than_its_sessions() {
+async fn an_account_never_exceeds_its_limit_of_sessions() {
     let host = Host::new();
     host.imap.add("INBOX", "Subject: a\r\n\r\n");
     let pages = (0..40).map(|index| {
@@ -43,7 +43,7 @@ async fn an_account_never_has_more_than_its_sessions() {
 }
 
 #[tokio::test]
-async fn a_session_goes_back_to_whoever_wants_its_mailbox() {
+async fn an_idle_session_is_reused_for_the_mailbox_that_it_selected() {
     let host = Host::new();
     let (one, two) = (host.page("INBOX", None, 5), host.page("Work", None, 5));
     let (one, two) = future::join(one, two).await;
@@ -78,7 +78,7 @@ async fn a_dead_idle_session_is_replaced_once_for_reads() {
 }
 
 #[tokio::test]
-async fn a_store_is_never_sent_twice() {
+async fn a_store_command_is_never_sent_twice() {
     let host = Host::new();
     host.imap.add("INBOX", "Subject: a\r\n\r\n");
     let keys = host.keys("INBOX").await;
@@ -119,7 +119,7 @@ async fn two_pages(host: &Host) -> [usize; 2] {
 }
 
 #[tokio::test]
-async fn refused_credentials_are_not_tried_for_ever() {
+async fn refused_credentials_are_not_tried_again_without_limit() {
     let host = Host::new();
     host.imap.change(|state| state.refuse_logins = true);
     for _ in 0..20 {
@@ -137,7 +137,7 @@ async fn refused_credentials_are_not_tried_for_ever() {
 }
 
 #[tokio::test]
-async fn idle_sessions_are_logged_out_in_time_and_at_the_end() {
+async fn idle_sessions_are_logged_out_after_their_timeout_and_at_shutdown() {
     let host = Host::new();
     host.page("INBOX", None, 5).await.unwrap();
     let mut driver = pin!(Arc::clone(&host.engine).deliver_forever(future::pending()));
@@ -153,7 +153,7 @@ async fn idle_sessions_are_logged_out_in_time_and_at_the_end() {
 }
 
 #[tokio::test]
-async fn verify_tells_the_two_servers_apart() {
+async fn verify_reports_each_of_the_two_servers() {
     let host = Host::with(Settings::default());
     host.smtp.change(|state| state.refuse_logins = true);
     let credentials = Credentials::Password(Secret::new("x".to_owned()));
@@ -171,7 +171,7 @@ async fn verify_tells_the_two_servers_apart() {
 }
 
 #[tokio::test]
-async fn verify_goes_as_far_as_the_folders_and_a_recipient() {
+async fn verify_reads_the_mailboxes_and_checks_a_recipient() {
     let host = Host::new();
     let credentials = Credentials::Password(Secret::new("x".to_owned()));
     host.smtp.change(|state| state.rehearsal = Some(552));
@@ -191,7 +191,7 @@ async fn verify_goes_as_far_as_the_folders_and_a_recipient() {
 /// Verification cannot be used for guessing: five passwords, then ever longer pauses, whatever
 /// happens to the account meanwhile. Another tenant, and another login, are not affected.
 #[tokio::test]
-async fn a_login_that_was_refused_repeatedly_is_left_alone() {
+async fn a_login_that_was_refused_repeatedly_is_locked_out() {
     let host = Host::new();
     host.imap.change(|state| state.refuse_logins = true);
     let anna = account("anna");
@@ -244,7 +244,7 @@ async fn a_login_that_was_refused_repeatedly_is_left_alone() {
     assert!(guess(&anna).await.is_ok(), "after an hour it starts afresh");
 }
 
-/// As a caller would that changes the account and reads, repeatedly.
+/// Changes the account and reads, repeatedly, as a guessing client would.
 #[tokio::test]
 async fn stored_passwords_are_not_guessed_one_after_the_other() {
     let host = Host::new();
@@ -277,7 +277,7 @@ async fn stored_passwords_are_not_guessed_one_after_the_other() {
 }
 
 #[tokio::test]
-async fn what_servers_say_is_kept_once_and_not_for_every_request() {
+async fn health_is_recorded_when_it_changes_and_not_for_every_request() {
     let host = Host::new();
     let anna = account("anna");
     let notes = || host.shelf.1.lock().clone();

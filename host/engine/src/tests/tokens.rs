@@ -74,7 +74,7 @@ async fn left_alone(host: &Host, pause: u64) -> Problem {
 
 /// Readers, verifications and new accounts; the pause is the tenant's, not the account's.
 #[tokio::test]
-async fn an_address_that_fails_is_asked_again_only_when_it_was_said() {
+async fn a_token_url_that_fails_is_asked_again_only_after_retry_after() {
     let own = Arc::new(Own::default());
     own.says(503);
     let host = with(&own);
@@ -99,7 +99,7 @@ async fn an_address_that_fails_is_asked_again_only_when_it_was_said() {
 
 /// A response without a token is the tenant's to correct, and pauses like a busy server.
 #[tokio::test]
-async fn an_address_that_refuses_is_left_alone_too() {
+async fn a_token_url_that_refuses_is_paused_too() {
     let own = Arc::new(Own::default());
     own.says(401);
     let host = with(&own);
@@ -111,7 +111,7 @@ async fn an_address_that_refuses_is_left_alone_too() {
 
 /// Deliveries observe the same pause.
 #[tokio::test]
-async fn deliveries_do_not_ask_during_the_pause_either() {
+async fn deliveries_request_no_token_during_the_pause() {
     let own = Arc::new(Own::default());
     own.says(503);
     let host = with(&own);
@@ -151,7 +151,7 @@ fn with_server(own: &Arc<Own>) -> Host {
 /// The operator configured it; it is paused all the same, for readers and deliveries of all
 /// mailboxes.
 #[tokio::test]
-async fn an_authorization_server_that_fails_is_asked_again_only_when_it_was_said() {
+async fn an_authorization_server_that_fails_is_asked_again_only_after_retry_after() {
     let own = Arc::new(Own::default());
     own.says(503);
     let host = with_server(&own);
@@ -171,7 +171,7 @@ async fn an_authorization_server_that_fails_is_asked_again_only_when_it_was_said
 
 /// Its error about one mailbox does not affect the others.
 #[tokio::test]
-async fn a_mailbox_that_an_authorization_server_refuses_waits_alone() {
+async fn a_mailbox_that_an_authorization_server_refuses_is_paused_alone() {
     let own = Arc::new(Own::default());
     own.says(401);
     let host = with_server(&own);
@@ -189,7 +189,7 @@ async fn a_mailbox_that_an_authorization_server_refuses_waits_alone() {
 
 /// A mailbox with a pause of its own does not probe, and so does not hold the others back.
 #[tokio::test]
-async fn a_mailbox_that_waits_keeps_no_other_from_asking() {
+async fn a_paused_mailbox_delays_no_other() {
     let own = Arc::new(Own::default());
     own.says(401);
     let host = with_server(&own);

@@ -39,7 +39,7 @@ async fn a_login_needs_the_right_password() {
 }
 
 #[tokio::test]
-async fn a_mailbox_says_its_special_use_and_every_one_the_same_validity() {
+async fn mailboxes_have_a_special_use_and_the_same_uidvalidity() {
     let room = mailroom().await;
     let mut client = Client::reader(&room, ANN_ADDRESS, "INBOX").await;
     let listed = client.run("LIST \"\" *").await;
@@ -78,7 +78,7 @@ async fn a_mailbox_says_its_special_use_and_every_one_the_same_validity() {
 }
 
 #[tokio::test]
-async fn an_appended_message_comes_back_as_it_was() {
+async fn an_appended_message_is_fetched_unchanged() {
     let room = mailroom().await;
     let mut client = Client::reader(&room, ANN_ADDRESS, "Drafts").await;
     let size = NOTE.len();
@@ -121,7 +121,7 @@ async fn an_appended_message_comes_back_as_it_was() {
 }
 
 #[tokio::test]
-async fn search_finds_by_what_a_reader_sees() {
+async fn search_matches_decoded_text() {
     let room = mailroom().await;
     let mut client = Client::reader(&room, ANN_ADDRESS, "INBOX").await;
     client.append("INBOX", NOTE).await;
@@ -155,7 +155,7 @@ async fn search_finds_by_what_a_reader_sees() {
 }
 
 #[tokio::test]
-async fn flags_set_by_one_session_are_told_to_the_other() {
+async fn flags_set_by_one_session_are_reported_to_the_other() {
     let room = mailroom().await;
     let mut one = Client::reader(&room, ANN_ADDRESS, "INBOX").await;
     one.append("INBOX", NOTE).await;
@@ -172,7 +172,7 @@ async fn flags_set_by_one_session_are_told_to_the_other() {
 }
 
 #[tokio::test]
-async fn a_move_tells_the_new_uids_and_numbers_change_only_when_they_may() {
+async fn move_returns_the_new_uids_and_renumbers_only_when_permitted() {
     let room = mailroom().await;
     let mut one = Client::reader(&room, ANN_ADDRESS, "INBOX").await;
     for _ in 0..3 {
@@ -195,7 +195,7 @@ async fn a_move_tells_the_new_uids_and_numbers_change_only_when_they_may() {
 }
 
 #[tokio::test]
-async fn uid_expunge_takes_only_what_it_names() {
+async fn uid_expunge_removes_only_the_named_messages() {
     let room = mailroom().await;
     let mut client = Client::reader(&room, ANN_ADDRESS, "INBOX").await;
     for _ in 0..4 {
@@ -212,7 +212,7 @@ async fn uid_expunge_takes_only_what_it_names() {
 }
 
 #[tokio::test]
-async fn idle_hears_mail_flags_and_expunges_as_they_come() {
+async fn idle_reports_mail_flags_and_expunges_immediately() {
     let room = mailroom().await;
     let mut idler = Client::reader(&room, "bo@postlet.test", "INBOX").await;
     idler.send("i IDLE\r\n").await;
@@ -230,7 +230,7 @@ async fn idle_hears_mail_flags_and_expunges_as_they_come() {
 }
 
 #[tokio::test]
-async fn nonsense_is_bad_and_too_much_ends_the_session() {
+async fn an_invalid_command_is_bad_and_too_many_end_the_session() {
     let room = mailroom().await;
     let mut client = Client::reader(&room, ANN_ADDRESS, "INBOX").await;
     for nonsense in

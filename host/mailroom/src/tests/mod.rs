@@ -2,8 +2,8 @@
 #![cfg(test)]
 
 mod client;
-mod asked;
+mod command_log;
 mod imap;
-mod misbehaviour;
+mod fault_injection;
 mod smtp;
-mod switches;
+mod capabilities;

@@ -4,7 +4,7 @@
 use crate::tests::client::{ANN, Client, mailroom};
 
 #[tokio::test]
-async fn a_mail_sent_over_starttls_is_read_over_starttls() {
+async fn a_message_sent_over_starttls_is_read_over_starttls() {
     let room = mailroom().await;
     let mut client = Client::plain(room.submission()).await;
     assert!(client.reply().await.starts_with("220 localhost ESMTP"));
@@ -45,7 +45,7 @@ async fn a_mail_sent_over_starttls_is_read_over_starttls() {
 }
 
 #[tokio::test]
-async fn one_mail_reaches_several_inboxes_once_each() {
+async fn one_message_reaches_several_inboxes_once_each() {
     let room = mailroom().await;
     let mut client = Client::submitter(&room).await;
     let to = ["bo@postlet.test", "ann+list@postlet.test", "BO@postlet.test"];
@@ -57,7 +57,7 @@ async fn one_mail_reaches_several_inboxes_once_each() {
 }
 
 #[tokio::test]
-async fn refusals_carry_their_codes() {
+async fn refusals_have_their_reply_codes() {
     let room = mailroom().await;
     let mut client = Client::submitter(&room).await;
     check(&mut client, "RCPT TO:<bo@postlet.test>", "503 5.5.1").await;
@@ -84,7 +84,7 @@ async fn refusals_carry_their_codes() {
 }
 
 #[tokio::test]
-async fn a_bare_line_end_in_a_mail_is_refused_and_nothing_arrives() {
+async fn a_bare_line_end_in_a_message_is_refused_and_nothing_arrives() {
     let room = mailroom().await;
     let mut client = Client::submitter(&room).await;
     let smuggled = "a\n.\r\nMAIL FROM:<ann@postlet.test>\r\nRCPT TO:<bo@postlet.test>\r\nDATA\r\nb";
@@ -110,7 +110,7 @@ async fn a_wrong_password_is_refused() {
 }
 
 #[tokio::test]
-async fn commands_hidden_behind_starttls_drop_the_connection() {
+async fn commands_injected_after_starttls_close_the_connection() {
     let room = mailroom().await;
     let mut client = Client::plain(room.submission()).await;
     client.reply().await;

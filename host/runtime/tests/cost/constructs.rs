@@ -1,8 +1,8 @@
-//! Messages of any length that are made of one thing.
+//! Generated messages of any length, each of one repeated construct.
 //!
-//! Standards: RFC 5322, RFC 2045 to 2047, RFC 2231, WHATWG HTML, each of them stretched.
+//! Standards: RFC 5322, RFC 2045 to 2047, RFC 2231, WHATWG HTML, each at its extremes.
 
-/// A message of which one piece is repeated.
+/// A message in which one piece is repeated.
 #[derive(Debug)]
 pub(crate) struct Construct {
     pub(crate) name: String,
@@ -11,7 +11,7 @@ pub(crate) struct Construct {
     after: String,
 }
 
-/// A piece, which may differ each time.
+/// The piece, which may differ for each repetition.
 trait PieceOf: std::fmt::Debug {
     fn at(&self, number: usize) -> Vec<u8>;
 }
@@ -22,7 +22,7 @@ impl PieceOf for Vec<u8> {
     }
 }
 
-/// `#` stands for the number of the piece.
+/// `#` stands for the number of the repetition.
 #[derive(Debug)]
 struct Numbered(String);
 
@@ -33,7 +33,7 @@ impl PieceOf for Numbered {
 }
 
 impl Construct {
-    /// At least so many bytes.
+    /// A message of at least this many bytes.
     pub(crate) fn message(&self, length: usize) -> Vec<u8> {
         let mut raw = self.before.clone().into_bytes();
         let mut number = 0;
@@ -59,7 +59,7 @@ impl Construct {
 
 const END: &str = "\r\n\r\nbody\r\n";
 
-/// What a header may hold.
+/// Constructs of a header.
 pub(crate) fn header_fields() -> Vec<Construct> {
     let field = |name: &str, start: &str, piece: &str| {
         Construct::of(&format!("{start}{piece}"), &format!("{name}: {start}"), piece, END)
@@ -158,7 +158,7 @@ pub(crate) fn header_fields() -> Vec<Construct> {
     all
 }
 
-/// What a body may be made of.
+/// Constructs of a body.
 pub(crate) fn mime_parts() -> Vec<Construct> {
     let mixed = "Content-Type: multipart/mixed; boundary=B\r\n\r\n";
     let body = |name: &str, header: &str, piece: &[u8]| {
@@ -279,7 +279,7 @@ pub(crate) fn mime_parts() -> Vec<Construct> {
     all
 }
 
-/// What a web page may be made of.
+/// Constructs of an HTML document.
 pub(crate) fn html() -> Vec<Construct> {
     let mut all = Vec::new();
     for (before, piece) in [
@@ -423,7 +423,7 @@ pub(crate) fn html() -> Vec<Construct> {
         ("", "<col>"),
         ("", "<area>"),
         ("", "<selectedcontent>"),
-        // What becomes of it as text.
+        // Constructs that matter for the conversion to text.
         ("", "<blockquote>"),
         ("", "<blockquote>x</blockquote>"),
         ("<blockquote>", "<br>x"),

@@ -1,8 +1,9 @@
-//! What reading a message costs the real `mime` component: at most a constant times its length.
+//! Complexity tests of the real `mime` component: the cost of reading a message is linear in its
+//! length.
 //!
-//! Instructions are counted (wasmtime's fuel), so that the figures are the same on every machine. Each
-//! construct of HTML and MIME is repeated until the message has some length, and again until it has
-//! twice that: twice as long may cost little more than twice as much.
+//! Instructions are counted (wasmtime's fuel), so that the numbers are the same on every machine.
+//! Each construct of HTML and MIME is repeated to some length and to twice that length; the second
+//! may cost little more than twice as much.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,49 +12,49 @@
     reason = "a test may stop at the first surprise, and says what it measured"
 )]
 
-mod meter;
+mod instruction_counter;
 mod constructs;
 
 use std::sync::OnceLock;
 
 use crate::constructs::{Construct, elements, header_fields, html, mime_parts, pairs};
-use crate::meter::Meter;
+use crate::instruction_counter::Meter;
 
-/// Of the shorter message, in bytes.
+/// Length of the shorter message, in bytes.
 const LENGTH: usize = 16 << 10;
-/// The same where there are very many constructs.
+/// The same for the test with very many constructs.
 const SHORT: usize = 6 << 10;
-/// How much more twice the length may cost. Linear is 2; what is the same for every message makes it less, and
+/// Maximum growth of the cost for twice the length. Linear is 2; a constant part makes it less, and
 /// memory that grows in steps a little more.
 const MOST_GROWTH: f64 = 2.6;
-/// Instructions for each byte, whatever the construct: with elements nested as deep as they may be, each end tag
-/// looks through all of them.
+/// Maximum instructions for each byte, for every construct: with elements nested as deep as
+/// permitted, each end tag searches all of them.
 const MOST_FOR_A_BYTE: u64 = 60_000;
 
 #[test]
-fn every_header_field_costs_a_constant_times_its_length() {
+fn the_cost_of_every_header_field_is_linear() {
     check(&header_fields(), LENGTH);
 }
 
 #[test]
-fn every_structure_of_parts_costs_a_constant_times_its_length() {
+fn the_cost_of_every_structure_of_parts_is_linear() {
     check(&mime_parts(), LENGTH);
 }
 
 #[test]
-fn every_construct_of_html_costs_a_constant_times_its_length() {
+fn the_cost_of_every_html_construct_is_linear() {
     check(&html(), LENGTH);
 }
 
 #[test]
-fn elements_within_each_other_cost_a_constant_times_their_length() {
+fn the_cost_of_nested_elements_is_linear() {
     check(&pairs(&["a", "p", "li", "dd", "div", "table", "td", "span"]), SHORT);
 }
 
-/// Every element with every other: minutes.
+/// Every element within every other; takes minutes.
 #[test]
 #[ignore = "takes minutes; tests/full/cost runs it"]
-fn all_elements_within_each_other_cost_a_constant_times_their_length() {
+fn the_cost_of_all_pairs_of_nested_elements_is_linear() {
     check(&pairs(&elements()), SHORT);
 }
 

@@ -1,4 +1,4 @@
-//! A tenant with one account and nothing behind it, and what tests ask of a runtime.
+//! Runtime test fixtures: a tenant with one account over fake capabilities, and shared helpers.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::sync::{Arc, Mutex};
@@ -27,21 +27,22 @@ use runtime::endpoint::Endpoint;
 use runtime::error::{BodyError, EndpointError};
 use runtime::limits::{Limits, Settings};
 
-/// Capabilities with the account `mine`, whose mailbox `heavy` has as many rows of 8 KiB as anybody
-/// asks for, and whose outbox keeps drafts.
+/// Capabilities with the account `mine`, whose mailbox `heavy` has any requested number of rows of
+/// 8 KiB, and whose outbox keeps drafts.
 #[derive(Debug, Default)]
 pub(crate) struct OneAccount {
     pub(crate) drafts: Mutex<Vec<Draft>>,
 }
 
-/// Spools in memory.
+/// In-memory spools.
 #[derive(Debug)]
 pub(crate) struct InMemory;
 
 #[derive(Debug, Default)]
 struct Heap(Vec<u8>);
 
-/// A runtime with few places, so that its address space fits many times into a test process.
+/// A runtime with few instance slots, so that its address space fits many times into a test
+/// process.
 pub(crate) fn runtime() -> Runtime {
     with(Settings { instances: 8, mime_instances: 4, ..Settings::default() })
 }
@@ -56,7 +57,7 @@ pub(crate) fn hostile(runtime: &Runtime, limits: Limits) -> Endpoint {
     runtime.endpoint(&component, Arc::new(OneAccount::default()), limits).unwrap()
 }
 
-/// Limits that end a test soon, but never a guest that behaves, even on a busy machine.
+/// Limits that end a test soon, and never a guest that behaves, even on a busy machine.
 pub(crate) fn short() -> Limits {
     Limits {
         cpu: Duration::from_millis(300),
@@ -91,7 +92,7 @@ pub(crate) async fn ask(endpoint: &Endpoint, path: &str) -> Result<Response<Body
     endpoint.handle(caller("ann"), get(path)).await
 }
 
-/// A whole answer: status and JSON body.
+/// A whole response: status and JSON body.
 pub(crate) async fn json(endpoint: &Endpoint, path: &str) -> (u16, serde_json::Value) {
     let response = ask(endpoint, path).await.unwrap();
     let status = response.status().as_u16();
@@ -99,7 +100,7 @@ pub(crate) async fn json(endpoint: &Endpoint, path: &str) -> (u16, serde_json::V
     (status, serde_json::from_slice(&bytes).unwrap())
 }
 
-/// Reads until the body ends: how many bytes came, and the error that ended it.
+/// Reads until the body ends; returns the number of bytes, and the error that ended it.
 pub(crate) async fn drain(mut body: Body) -> (u64, Option<BodyError>) {
     let mut bytes = 0;
     while let Some(frame) = body.frame().await {
@@ -111,7 +112,7 @@ pub(crate) async fn drain(mut body: Body) -> (u64, Option<BodyError>) {
     (bytes, None)
 }
 
-/// Waits for the event that no instance lives, however long the machine needs for it.
+/// Waits until no instance lives, however long that takes.
 pub(crate) async fn nothing_lives(runtime: &Runtime) {
     let patience = Duration::from_secs(30);
     let gone = async {

@@ -187,7 +187,7 @@ async fn copy_of<S: Store>(bench: &Bench<S>, number: u8) -> Option<SentCopy> {
     entry.unwrap().sent_copy
 }
 
-/// Submissions in doubt say so, and nothing waits for those that are over.
+/// Submissions in doubt say so, and final ones are not waited for.
 async fn damaged_bytes_end_who_waits_and_keep_what_is_in_doubt<S: Store>(bench: Bench<S>) {
     use State::{Accepted, Deferred, DotSent, Failed, Sent, Uncertain};
     let histories = [

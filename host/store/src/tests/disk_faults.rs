@@ -25,7 +25,7 @@ use crate::tests::fixture::{
 /// The sync of one file failed: nothing new is accepted, and work under way is written to the
 /// others.
 #[tokio::test]
-async fn a_disk_that_fails_takes_nothing_new_and_still_the_verdicts() {
+async fn a_disk_that_fails_refuses_new_mail_and_records_verdicts() {
     let bench = sqlite();
     bench.accepted(bench.draft(1)).await;
     let claim = bench.claimed().await;
@@ -59,7 +59,7 @@ async fn a_database_that_failed_is_not_written_to_again() {
 }
 
 #[tokio::test]
-async fn a_database_that_was_lost_is_not_made_anew() {
+async fn a_lost_database_is_not_created_again() {
     for lost in ["meta.db", "outbox.db"] {
         for (remains, marked) in [(0, true), (0, false), (4096, true)] {
             let dir = inhabited().await;
@@ -95,7 +95,7 @@ async fn a_database_that_was_lost_is_not_made_anew() {
 
 /// A first start that was interrupted at any point is repeated.
 #[tokio::test]
-async fn a_first_start_that_was_cut_off_is_made_again() {
+async fn an_interrupted_first_start_is_repeated() {
     for left in [&["meta.db"][..], &["outbox.db"], &["meta.db", "outbox.db"], &[]] {
         let whole = tempfile::tempdir().unwrap();
         drop(open(whole.path()).unwrap());
@@ -119,7 +119,7 @@ async fn a_first_start_that_was_cut_off_is_made_again() {
 /// A disk of its own that another process fills: queued mail is delivered, new mail is refused
 /// first, and accepted again when there is space.
 #[tokio::test]
-async fn a_full_disk_drains_what_is_queued() {
+async fn queued_mail_is_delivered_on_a_full_disk() {
     let Some(disk) = Disk::of(32 << 20) else {
         #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
         {
@@ -183,7 +183,7 @@ async fn a_full_disk_drains_what_is_queued() {
 /// File systems with quotas are not available everywhere, so their errors are injected into the
 /// system calls.
 #[test]
-fn a_used_up_quota_drains_what_is_queued() {
+fn queued_mail_is_delivered_with_an_exhausted_quota() {
     let dir = tempfile::tempdir().unwrap();
     let (source, library) = (dir.path().join("quota.c"), dir.path().join("quota.so"));
     fs::write(&source, QUOTA).unwrap();
@@ -227,7 +227,7 @@ const QUOTA: &str = r#"
     }
 "#;
 
-/// The child of [`a_used_up_quota_drains_what_is_queued`].
+/// The child of [`queued_mail_is_delivered_with_an_exhausted_quota`].
 #[tokio::test]
 #[ignore = "needs calls of the system that are not its own; started by another test"]
 async fn runs_out_of_quota() {
@@ -258,7 +258,7 @@ async fn runs_out_of_quota() {
 /// No file can be opened any more: what needs none goes on, what needs one fails alone, and all
 /// works again when some are closed.
 #[test]
-fn too_few_descriptors_stop_nothing_for_good() {
+fn too_few_file_descriptors_cause_no_lasting_failure() {
     let ended = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "tests::disk_faults::runs_out_of_descriptors", "--ignored"])
         .output()
@@ -266,7 +266,7 @@ fn too_few_descriptors_stop_nothing_for_good() {
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
 }
 
-/// The child of [`too_few_descriptors_stop_nothing_for_good`]: the limit is of a whole process.
+/// The child of [`too_few_file_descriptors_cause_no_lasting_failure`]: the limit is of a whole process.
 #[tokio::test]
 #[ignore = "takes all descriptors of its process; started by another test"]
 async fn runs_out_of_descriptors() {
@@ -311,7 +311,7 @@ async fn runs_out_of_descriptors() {
 
 /// Rows that cannot be read are quarantined once, whole, and stop no other.
 #[tokio::test]
-async fn what_cannot_be_read_is_put_aside_with_its_bytes() {
+async fn unreadable_rows_are_quarantined_with_their_bytes() {
     let bench = sqlite();
     for number in 1..=5 {
         let mut new = bench.draft(number);
@@ -372,7 +372,7 @@ async fn what_cannot_be_read_is_put_aside_with_its_bytes() {
 
 /// Bytes that differ from those accepted are quarantined once, and not sent.
 #[tokio::test]
-async fn bytes_that_were_changed_are_put_aside_with_their_submission() {
+async fn changed_bytes_are_quarantined_with_their_submission() {
     let bench = sqlite();
     for number in 1..=8 {
         let mut new = bench.draft(number);

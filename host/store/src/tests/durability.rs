@@ -75,7 +75,7 @@ async fn everything_survives_a_restart() {
 }
 
 #[tokio::test]
-async fn an_outbox_of_the_first_schema_opens_and_belongs_to_nobody_new() {
+async fn an_outbox_of_the_first_schema_opens_with_its_rows_in_generation_zero() {
     let bench = sqlite();
     let mut new = bench.draft(1);
     (new.generation, new.idempotency) = (0, used("k", 1));
@@ -117,7 +117,7 @@ async fn an_outbox_of_the_first_schema_opens_and_belongs_to_nobody_new() {
 }
 
 #[tokio::test]
-async fn a_full_disk_gets_the_room_of_bodies_that_nobody_needs() {
+async fn a_full_disk_reclaims_unreferenced_bodies() {
     let bench = sqlite();
     let large = |byte: u8| vec![byte; 100_000];
     let mut new = bench.draft(1);
@@ -141,7 +141,7 @@ async fn a_full_disk_gets_the_room_of_bodies_that_nobody_needs() {
 }
 
 #[tokio::test]
-async fn a_condemned_body_that_is_written_again_stays() {
+async fn a_body_marked_for_deletion_that_is_written_again_stays() {
     let bench = sqlite();
     let blobs = bench.store.blobs();
     let raw = octets(&[b'x'; 1000]);
@@ -239,7 +239,7 @@ async fn a_deleted_account_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_newer_schema_is_refused_and_named() {
+async fn a_newer_schema_is_refused_with_its_version() {
     for (name, ours) in [("meta.db", 2), ("outbox.db", 7)] {
         let bench = sqlite();
         let (dir, clock) = (bench.dir.unwrap(), bench.clock);
@@ -257,7 +257,7 @@ async fn a_newer_schema_is_refused_and_named() {
 }
 
 #[tokio::test]
-async fn another_master_key_is_noticed_at_the_start() {
+async fn another_master_key_is_detected_at_the_start() {
     let bench = sqlite();
     let (dir, clock) = (bench.dir.unwrap(), bench.clock);
     drop(bench.store);
@@ -266,7 +266,7 @@ async fn another_master_key_is_noticed_at_the_start() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_refused_not_replaced() {
+async fn a_file_that_is_not_a_database_is_refused_and_not_replaced() {
     let bench = sqlite();
     let (dir, clock) = (bench.dir.unwrap(), bench.clock);
     drop(bench.store);
@@ -278,7 +278,7 @@ async fn a_file_that_is_no_database_is_refused_not_replaced() {
 }
 
 #[tokio::test]
-async fn only_the_owner_may_look_into_a_new_directory() {
+async fn a_new_directory_is_readable_by_its_owner_only() {
     let home = tempfile::tempdir().unwrap();
     let dir = home.path().join("data");
     let clock = crate::tests::fixture::TestClock::new();
@@ -288,7 +288,7 @@ async fn only_the_owner_may_look_into_a_new_directory() {
 }
 
 #[tokio::test]
-async fn damaged_bytes_are_not_given_out_and_stop_nobody_else() {
+async fn a_damaged_body_is_never_returned_and_affects_no_other() {
     let bench = sqlite();
     let mut new = bench.draft(1);
     new.raw = octets(&vec![b'x'; 100_000]);
@@ -316,7 +316,7 @@ async fn damaged_bytes_are_not_given_out_and_stop_nobody_else() {
 }
 
 #[tokio::test]
-async fn a_body_goes_when_its_last_submission_ends_and_not_before() {
+async fn a_body_is_deleted_when_its_last_submission_ends() {
     let bench = sqlite();
     for number in 1..=2 {
         let mut new = bench.draft(number);
@@ -340,7 +340,7 @@ async fn a_body_goes_when_its_last_submission_ends_and_not_before() {
 }
 
 #[tokio::test]
-async fn a_start_clears_away_what_nothing_refers_to_after_an_hour() {
+async fn a_start_deletes_unreferenced_files_after_an_hour() {
     let bench = sqlite();
     let mut new = bench.draft(1);
     new.raw = octets(&vec![b'x'; 100_000]);

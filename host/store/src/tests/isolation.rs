@@ -7,13 +7,13 @@ use model::submission::{Idempotency, IdempotencyKey, State};
 use crate::tests::fixture::{Bench, Store, memory, person, sqlite};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_strangers_key_is_never_a_tokens() {
+async fn an_anonymous_idempotency_key_never_matches_a_tokens() {
     keys(memory()).await;
     keys(sqlite()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cursor_counts_in_the_list_that_it_was_made_for() {
+async fn a_cursor_is_valid_only_in_its_own_list() {
     cursors(memory()).await;
     cursors(sqlite()).await;
 }

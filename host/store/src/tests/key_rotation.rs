@@ -25,7 +25,7 @@ use crate::tests::fixture::{
 const PEOPLE: usize = 7;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rotation_wraps_everything_and_whoever_reads_or_writes_meanwhile_notices_nothing() {
+async fn a_rotation_seals_everything_again_without_disturbing_readers_and_writers() {
     everything_opens_all_the_while(memory()).await;
     everything_opens_all_the_while(sqlite()).await;
 }
@@ -62,7 +62,7 @@ async fn everything_opens_all_the_while<S: Store>(bench: Bench<S>) {
 
 /// A rotation that is faster than a reader, which had looked up the keys before it.
 #[tokio::test]
-async fn whoever_read_with_keys_that_are_gone_by_now_reads_again() {
+async fn a_reader_with_keys_that_were_removed_meanwhile_reads_again() {
     let bench = sqlite();
     let anna = someone(1);
     Accounts::create(&bench.store, &anna, &secret(1)).await.unwrap();
@@ -125,7 +125,7 @@ enum Crash {
 }
 
 #[tokio::test]
-async fn a_crash_at_any_step_leaves_everything_readable_and_the_next_start_ends_it() {
+async fn a_crash_at_any_step_leaves_everything_readable_and_the_next_start_continues() {
     use Crash::{AllWrapped, Begun, CheckWrapped, KeyWritten, Renamed, SomeWrapped};
     for crash in [KeyWritten, Begun, SomeWrapped, AllWrapped, CheckWrapped, Renamed] {
         let dir = tempfile::tempdir().unwrap();

@@ -63,7 +63,7 @@ async fn what_ended_long_ago_is_removed_in_pieces<S: Store>(bench: Bench<S>) {
         let step = ended(claim, state, bench.now());
         bench.store.record(&claim.id, claim.epoch, step).await.unwrap();
     }
-    // Whatever the wall clock says.
+    // Independent of the wall clock.
     for wrong in [40, -400] {
         bench.clock.set(wrong * 86_400_000);
         assert_eq!(bench.store.prune(HOUR, 500).await.unwrap(), 0);
@@ -162,7 +162,7 @@ async fn a_clock_that_is_set_ends_no_claim() {
 
 /// An id that contains its time is not recorded, and takes no space after its removal.
 #[tokio::test]
-async fn an_id_that_tells_its_time_leaves_nothing_behind() {
+async fn an_id_that_contains_its_time_leaves_no_record() {
     let bench = sqlite();
     let mut new = bench.draft(1);
     new.id = SubmissionId::generate_at(bench.now(), [9; 10]);
@@ -214,7 +214,7 @@ async fn a_clock_that_is_ahead_at_a_start_removes_nothing() {
 /// An outbox of an earlier release has wall-clock times only, of which some may be of a clock that
 /// was ahead.
 #[tokio::test]
-async fn times_of_day_of_an_earlier_release_are_believed_as_far_as_they_are_past() {
+async fn wall_clock_times_of_an_earlier_release_are_used_only_if_they_are_past() {
     let bench = sqlite();
     for number in 1..=3 {
         let mut new = bench.draft(number);
@@ -256,7 +256,7 @@ fn reopened(bench: Bench<Sqlite>) -> Bench<Sqlite> {
 
 /// The counts survive damaged rows, and follow rollbacks.
 #[tokio::test]
-async fn figures_are_counted_anew_at_each_start() {
+async fn counts_are_recomputed_at_each_start() {
     let bench = sqlite();
     let mut large = bench.draft(1);
     large.raw = octets(&vec![b'x'; 70_000]);

@@ -1,7 +1,7 @@
 //! Model-based test: both stores, side by side, under the same random history.
 //!
-//! The in-memory store is simple enough to be the reference: whatever happens, the two return the
-//! same results. One thing is not compared: the text of an error.
+//! The in-memory store is simple enough to be the reference: both return the same results for every
+//! operation. Only the text of an error is not compared.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,7 +84,7 @@ fn event() -> impl Strategy<Value = Event> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn the_twins_give_the_same_answers(history in proptest::collection::vec(event(), 1..60)) {
+    fn both_stores_return_the_same_results(history in proptest::collection::vec(event(), 1..60)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let (twin, host) = (memory(), sqlite());

@@ -1,16 +1,16 @@
-//! Calls that change something: done or a problem, nothing lost, nothing there twice.
+//! Calls that change something: each is done or a problem, and no message is lost or duplicated.
 
-use fault_matrix::call::CHANGING;
 use fault_matrix::cell::Start;
+use fault_matrix::mailbox_calls::CHANGING;
 
 use crate::reading::check;
 
 #[test]
-fn a_change_on_a_new_session_is_done_or_told() {
+fn a_change_on_a_new_session_succeeds_or_is_a_problem() {
     check(&CHANGING, &[Start::Cold]);
 }
 
 #[test]
-fn a_change_on_a_session_that_lay_idle_is_never_made_twice() {
+fn a_change_on_an_idle_session_is_never_made_twice() {
     check(&CHANGING, &[Start::Warm]);
 }

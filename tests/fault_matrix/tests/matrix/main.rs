@@ -1,4 +1,4 @@
-//! The matrix, row by row. What has to hold of a cell is in the library.
+//! The fault matrix by kind of call. The properties of a cell are checked in the library.
 
 mod reading;
 mod changing;

@@ -1,7 +1,7 @@
 //! Calls that change nothing: a problem within the deadline, and the next call works.
 
-use fault_matrix::call::{Call, READING, VERIFYING};
 use fault_matrix::cell::{Start, hold};
+use fault_matrix::mailbox_calls::{Call, READING, VERIFYING};
 
 #[test]
 fn a_read_on_a_new_session_ends_with_a_problem() {
@@ -9,12 +9,12 @@ fn a_read_on_a_new_session_ends_with_a_problem() {
 }
 
 #[test]
-fn a_read_on_a_session_that_lay_idle_ends_with_a_problem_or_is_asked_again() {
+fn a_read_on_an_idle_session_ends_with_a_problem_or_is_repeated() {
     check(&READING, &[Start::Warm]);
 }
 
 #[test]
-fn a_login_that_is_only_tried_tells_what_went_wrong() {
+fn a_verification_reports_the_fault() {
     check(&VERIFYING, &[Start::Cold]);
 }
 

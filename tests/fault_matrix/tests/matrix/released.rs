@@ -1,5 +1,5 @@
-//! Data directories of earlier releases, served and drained: what had not ended is delivered, once to
-//! each recipient that had no verdict, and what had ended is left alone.
+//! Data directories of earlier releases: submissions that are not final are delivered, once to each
+//! recipient without a verdict, and final ones are left alone.
 #![expect(clippy::unwrap_used, reason = "a test that cannot run has failed")]
 
 use std::collections::BTreeMap;
@@ -10,17 +10,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fault_matrix::clock::Running;
-use fault_matrix::world::{BO, CY, World};
+use fault_matrix::fixture::{BO, CY, Fixture};
 use model::instant::Timestamp;
 use model::port::capabilities::Capabilities;
 use model::submission::State;
 use store::keys::key_file::KeyFile;
 use store::sqlite::Sqlite;
 
-/// An hour after they were written, when everything is due.
+/// An hour after they were written, when every submission is due.
 const LATER: Timestamp = Timestamp::from_millis(1_795_392_000_000 + 3_600_000);
 
-/// Subjects, and to whom each has still to go.
+/// Subjects, and the recipients that each must still be sent to.
 const WAITING: [(&str, &[&str]); 9] = [
     ("claimed", &[BO, CY]),
     ("dialing", &[BO, CY]),
@@ -34,7 +34,7 @@ const WAITING: [(&str, &[&str]); 9] = [
 ];
 
 #[test]
-fn an_earlier_release_left_mail_and_it_is_delivered() {
+fn queued_mail_of_earlier_releases_is_delivered() {
     let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../host/store/released");
     for release in fs::read_dir(home).unwrap() {
         let release = release.unwrap().path();
@@ -52,10 +52,10 @@ async fn drain(dir: &Path) {
     let keys = KeyFile::new(key).load().unwrap().unwrap();
     let clock = Arc::new(Running::from(LATER));
     let store = Sqlite::open(dir, keys, clock.clone()).unwrap();
-    let world = World::over(Arc::new(store.clone()), Arc::new(store), clock, &[]).await;
+    let fixture = Fixture::over(Arc::new(store.clone()), Arc::new(store), clock, &[]).await;
     let mut states = BTreeMap::new();
     for _ in 0..600 {
-        let page = world.engine.submissions(&world.grant, &[], None, 100).await.unwrap();
+        let page = fixture.engine.submissions(&fixture.grant, &[], None, 100).await.unwrap();
         states.clear();
         for entry in &page.rows {
             *states.entry(entry.receipt.state.as_str()).or_insert(0) += 1;
@@ -71,12 +71,12 @@ async fn drain(dir: &Path) {
     assert_eq!(states, want);
     for (subject, whom) in WAITING {
         for email in [BO, CY] {
-            let times = world.count(email, "INBOX", subject);
+            let times = fixture.count(email, "INBOX", subject);
             assert_eq!(times, usize::from(whom.contains(&email)), "{subject} to {email}");
         }
     }
     for subject in ["sent", "failed", "expired", "cancelled", "deleted account"] {
-        assert_eq!(world.count(BO, "INBOX", subject), 0, "{subject}");
+        assert_eq!(fixture.count(BO, "INBOX", subject), 0, "{subject}");
     }
 }
 

@@ -1,8 +1,8 @@
-//! Submissions: a visible state within the deadline, and in the end one message, or none and a
-//! refusal, or a doubt that is told.
+//! Submissions: a visible state within the deadline, and finally one message, a refusal, or a
+//! marked possible duplicate.
 
 use fault_matrix::cell::{Start, hold};
-use fault_matrix::parcel::PARCELS;
+use fault_matrix::submissions::SUBMISSIONS;
 
 #[test]
 fn a_message_over_a_new_session_arrives_once() {
@@ -10,16 +10,16 @@ fn a_message_over_a_new_session_arrives_once() {
 }
 
 #[test]
-fn a_message_over_a_session_that_was_kept_arrives_once() {
+fn a_message_over_a_reused_session_arrives_once() {
     check(Start::Warm);
 }
 
 fn check(start: Start) {
     let (mut ran, mut wrong) = (0, Vec::new());
-    for parcel in PARCELS {
-        for cell in parcel.cells(start) {
+    for submission in SUBMISSIONS {
+        for cell in submission.cells(start) {
             ran += 1;
-            wrong.extend(parcel.play(&cell).err());
+            wrong.extend(submission.play(&cell).err());
         }
     }
     hold(ran, &wrong);

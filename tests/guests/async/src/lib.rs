@@ -1,18 +1,18 @@
-//! A guest that speaks WASI 0.3, chosen by the last segment of the path.
+//! A guest that uses WASI 0.3; the last segment of the path selects its behaviour.
 //!
 //! | path | what it does |
 //! |---|---|
-//! | `/echo` | answers the request's body, piece by piece |
+//! | `/echo` | returns the request's body, piece by piece |
 //! | `/trickle` | a body of one byte, and more after an hour |
 //! | `/loop` | never returns |
 //! | `/late-loop` | a byte of a body, then never returns |
 //! | `/sleep` | waits for an hour |
 //! | `/panic` | traps |
 //! | `/late-panic` | a byte of a body, then traps |
-//! | `/say` | writes a line to stdout and one to stderr, by WASI 0.3 |
+//! | `/say` | writes a line to stdout and one to stderr, over WASI 0.3 |
 //! | `/leak` | makes streams without end |
 //! | `/flood` | a body without end |
-//! | `/headers` | an answer with 101 header fields |
+//! | `/headers` | a response with 101 header fields |
 //!
 //! Anything else is answered with its path.
 //!

@@ -1,28 +1,28 @@
-//! A guest whose `describe` does what 16 of its own bytes say.
+//! A guest whose `describe` behaves as 16 of its own bytes say.
 //!
-//! A description has no request to look at and nothing to reach, so a test
-//! that wants another one writes another word over `describe=fine___`:
+//! A call of `describe` has no request and no environment, so a test that wants another behaviour
+//! overwrites `describe=fine___` in the binary with another word:
 //!
 //! | word | what `describe` does |
 //! |---|---|
-//! | `fine` | tells of `POST /things`, whose schema is typical |
+//! | `fine` | describes `POST /things` with a typical schema |
 //! | `loop` | never returns |
 //! | `eat` | allocates without end |
-//! | `empty` | tells of none |
-//! | `flood` | tells of a million operations |
-//! | `long` | tells of ten thousand |
+//! | `empty` | describes no operation |
+//! | `flood` | describes a million operations |
+//! | `long` | describes ten thousand operations |
 //! | `log` | writes to stdout and stderr without end |
 //! | `panic` | traps |
-//! | `schema` | a body's schema that is none |
+//! | `schema` | an invalid schema of a body |
 //! | `remote` | a schema that refers to another host |
 //! | `example` | an example that does not fit |
-//! | `outside` | a path that no route of its leads to |
-//! | `scope` | a scope that there is not |
-//! | `told` | what the JSON object in another 16 KiB of its bytes says: `body`, `query` (of the parameter `q`) and `example`, each a text |
-//! | `status` | an answer with the status 9999 |
-//! | `interim` | an answer with the status 100 |
-//! | `type` | an answer whose content type is none |
-//! | `other` | a request's content type that is none |
+//! | `outside` | a path outside of its routes |
+//! | `scope` | a scope that does not exist |
+//! | `told` | schemas from a JSON object in another 16 KiB of its bytes: `body`, `query` (of the parameter `q`) and `example`, each a string |
+//! | `status` | a response with the status 9999 |
+//! | `interim` | a response with the status 100 |
+//! | `type` | a response with an invalid content type |
+//! | `other` | an invalid content type of a request |
 //!
 //! It answers 200 and its environment to everything.
 //!
@@ -46,10 +46,10 @@ struct Component;
 kit::bindings::export_describe!(Component);
 wasip2::http::proxy::export!(Component);
 
-/// Written over by tests.
+/// Overwritten by tests.
 static ORDER: [u8; 16] = *b"describe=fine___";
 
-/// Written over by tests.
+/// Overwritten by tests.
 static TOLD: [u8; 16 << 10] = {
     let mut told = [b' '; 16 << 10];
     if let Some(mark) = told.first_chunk_mut() {

@@ -1,8 +1,7 @@
-//! A guest that answers a JSON object with the same and `"echoed": true`.
+//! A guest that returns the JSON object of the request with `"echoed": true` added.
 //!
-//! The benchmark compares it with the same few lines in the host: what is left
-//! is the price of isolation. It describes nothing, so no schema check is
-//! counted.
+//! The benchmark compares it with the same few lines in the host: the difference is the cost of
+//! isolation. It describes nothing, so the schema check is not part of it.
 //!
 //! Built for wasm32-wasip2 only.
 #![cfg(target_family = "wasm")]

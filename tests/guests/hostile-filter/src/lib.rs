@@ -1,19 +1,19 @@
-//! A filter that misbehaves, chosen by the subject.
+//! A filter that misbehaves; the subject selects how.
 //!
 //! | subject | what it does |
 //! |---|---|
 //! | `reject` | rejects, with the code `on-request` |
-//! | `edit` | a footer, a field `X-Seen` that tells the size of the text, another subject |
-//! | `recipient` | adds one |
-//! | `inject` | a field whose value holds a line break |
-//! | `everything` | a hundred and one edits |
+//! | `edit` | a footer, a field `X-Seen` with the size of the text, another subject |
+//! | `recipient` | adds a recipient |
+//! | `inject` | a header field whose value contains a line break |
+//! | `everything` | a hundred and one edits, one too many |
 //! | `trap` | traps |
 //! | `loop` | never returns |
 //! | `eat` | allocates without end |
 //! | `flood` | reads the headers without end |
 //! | `hold` | opens the message's bytes without end and keeps every handle |
-//! | `powers` | rejects, and tells in `detail` what of its environment, files and network it found |
-//! | `request` | rejects, and tells in `detail` how much of a request's body was taken, and what became of the request |
+//! | `powers` | rejects, with what it found of environment, files and network in `detail` |
+//! | `request` | rejects, with the bytes accepted of a request's body and the outcome of the request in `detail` |
 //!
 //! Anything else is accepted.
 //!
@@ -26,7 +26,8 @@ use std::fs;
 use std::net::{TcpStream, ToSocketAddrs};
 
 mod bindings {
-    //! What wit-bindgen makes of the world `before-send-filter` with what other languages' tools add to it.
+    //! Bindings that wit-bindgen generates from the world `before-send-filter` with the imports
+    //! that other languages' tools add.
     wit_bindgen::generate!({
         inline: "package postlet:hostile-filter;
             world filter {
@@ -118,7 +119,7 @@ fn powers() -> String {
     format!("environment {names:?}, files {files}, network {}", connected || resolved)
 }
 
-/// To a port of this machine: `PORT` of the environment.
+/// Tries a request to a port of this machine: `PORT` of the environment.
 fn sent() -> String {
     let port = env::var("PORT").unwrap_or_default();
     let authority = format!("127.0.0.1:{port}");
@@ -146,7 +147,7 @@ fn request(authority: &str) -> OutgoingRequest {
     request
 }
 
-/// How many bytes the host takes of a body that nobody reads.
+/// The number of bytes that the host accepts of a body that is never read.
 fn unread(request: &OutgoingRequest) -> usize {
     let Ok(body) = request.body() else { return 0 };
     let Ok(stream) = body.write() else { return 0 };

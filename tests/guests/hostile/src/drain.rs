@@ -1,4 +1,4 @@
-//! Taking what does not end: time, memory, stack, handles, output, log.
+//! Resource exhaustion: CPU time, memory, stack, handles, output, log.
 
 use std::hint::black_box;
 
@@ -20,12 +20,12 @@ pub(crate) fn spin() -> ! {
 pub(crate) fn eat() -> ! {
     let mut eaten: Vec<Vec<u8>> = Vec::new();
     loop {
-        // Written to, so that the pages are really there.
+        // Written to, so that the pages are allocated.
         eaten.push(black_box(vec![1; 1 << 20]));
     }
 }
 
-/// Or says how much of it there was.
+/// Allocates so many mebibytes and sleeps; answers with how many there were.
 pub(crate) fn keep(mebibytes: usize) -> Result<Answer, Problem> {
     let mut kept: Vec<Vec<u8>> = Vec::new();
     for _ in 0..mebibytes {
@@ -40,7 +40,7 @@ pub(crate) fn keep(mebibytes: usize) -> Result<Answer, Problem> {
     Answer::json(200, &kept.len())
 }
 
-/// Something follows the inner call, so that it is no loop.
+/// Another operation follows the inner call, so that it is not compiled to a loop.
 pub(crate) fn recurse(depth: u64) -> u64 {
     let frame = black_box([depth; 64]);
     if black_box(depth) == 0 {
@@ -86,7 +86,7 @@ pub(crate) fn lift() -> Result<Answer, Problem> {
     Answer::json(200, &Fields::from_list(&fields).is_ok())
 }
 
-/// One more than a map of fields has room for (RFC 9110 sets no limit; libraries do).
+/// One more than a map of fields can hold (RFC 9110 sets no limit; libraries do).
 pub(crate) fn fields_bomb() -> Result<Answer, Problem> {
     let fields: Vec<_> = (0..32_769).map(|index| (format!("x-{index}"), b"v".to_vec())).collect();
     Answer::json(200, &Fields::from_list(&fields).is_ok())

@@ -1,4 +1,4 @@
-//! A guest that misbehaves, chosen by the last segment of the path.
+//! A guest that misbehaves; the last segment of the path selects how.
 //!
 //! | path | what it does |
 //! |---|---|
@@ -7,40 +7,40 @@
 //! | `/recurse` | calls itself without end |
 //! | `/panic` | traps |
 //! | `/sleep` | waits for an hour |
-//! | `/no-answer` | returns without an answer |
+//! | `/no-answer` | returns without a response |
 //! | `/flood-output` | a body without end |
 //! | `/trickle` | a body of one byte per second, without end |
 //! | `/header-flood` | 100,000 header fields of 1 KiB each |
 //! | `/log-flood` | writes to stdout and stderr without end |
 //! | `/hold` | opens account handles without end (`?account=`) |
 //! | `/leak` | makes header fields without end |
-//! | `/now` | asks for the time without end |
-//! | `/lift` | hands the host 24 MiB at once |
-//! | `/hand` | hands `?count=` entries to the host in `?list=`, with `?account=` |
+//! | `/now` | reads the clock without end |
+//! | `/lift` | passes the host 24 MiB in one call |
+//! | `/hand` | passes `?count=` entries to the host in `?list=`, with `?account=` |
 //! | `/look-up` | looks up `?domain=` |
-//! | `/keep` | takes `?mebibytes=`, and waits for an hour |
-//! | `/fields-bomb` | makes one header of 32,769 fields at once |
+//! | `/keep` | allocates `?mebibytes=`, and waits for an hour |
+//! | `/fields-bomb` | creates one header of 32,769 fields |
 //! | `/swallow` | reads the request's body to its end |
 //! | `/smuggle-length` | a Content-Length that is not the body's (`?length=`) |
-//! | `/decline` | an error instead of an answer, with a text of `?=` bytes that would forge lines of a log |
+//! | `/decline` | an error instead of a response, with a text of `?=` bytes that would forge log lines |
 //! | `/answer-trap` | traps between the head and the first byte |
 //! | `/answer-late-trap` | traps after the first byte |
-//! | `/answer-loop` | never gets to the first byte |
+//! | `/answer-loop` | never sends the first byte |
 //! | `/answer-flush` | writes nothing, then waits for an hour |
-//! | `/answer-unfinished` | lets go of a body that it has not finished |
+//! | `/answer-unfinished` | drops a body that it has not finished |
 //! | `/answer-length` | a body of four bytes, and a Content-Length of `?=` |
 //! | `/answer-lengths` | two Content-Length fields |
-//! | `/answer-status` | the status `?=`, whether the host takes it or not |
+//! | `/answer-status` | the status `?=`, whether the host accepts it or not |
 //! | `/answer-body` | the same with a body of four bytes |
-//! | `/smuggle-fields` | tries header fields that would split its answer |
-//! | `/remember` | looks for `?backwards=`, turned round, in all of its memory |
+//! | `/smuggle-fields` | tries header fields that would split its response |
+//! | `/remember` | searches all of its memory for the reverse of `?backwards=` |
 //! | `/witness` | uses every capability with `?account=`, then answers with all of its memory |
-//! | `/sockets` | tries TCP, UDP and names |
+//! | `/sockets` | tries TCP, UDP and name lookups |
 //! | `/outbound` | tries an HTTP request to `?host=` |
 //! | `/fs` | looks for preopened directories, and for files |
-//! | `/env` | shows its environment and arguments |
+//! | `/env` | returns its environment and arguments |
 //! | `/open-other` | opens the account `?account=` |
-//! | `/` | shows what header fields it got |
+//! | `/` | returns the header fields that it received |
 //!
 //! Those from `/smuggle-fields` on answer 200 with JSON about what they found; a problem from
 //! `accounts.open` is answered as it is. Anything else is 404.

@@ -1,4 +1,4 @@
-//! Handing the host lists that are too long, and asking it for lookups.
+//! Oversized arguments of host calls, and domain lookups.
 
 use kit::bindings::postlet::mail::drafts::Draft;
 use kit::bindings::postlet::mail::grants::Account;
@@ -9,8 +9,8 @@ use kit::problem::Problem;
 use kit::response::Answer;
 use serde_json::{Value, json};
 
-/// `{"answers", "code", "detail"}` of a call with `count` entries in one of its lists, or as many bytes in
-/// one of its strings.
+/// `{"answers", "code", "detail"}` of a call with `count` entries in one of its lists, or as many
+/// bytes in one of its strings.
 pub(crate) fn hand(account: &str, what: &str, count: usize) -> Result<Answer, Problem> {
     let account = accounts::open(account)?;
     let key = || "k".repeat(20);
@@ -37,7 +37,7 @@ pub(crate) fn hand(account: &str, what: &str, count: usize) -> Result<Answer, Pr
     Answer::json(200, &told)
 }
 
-/// What either way of looking a domain up says.
+/// The results of both lookups of a domain.
 pub(crate) fn look_up(domain: &str) -> Result<Answer, Problem> {
     let old = providers::discover(domain);
     let told = match providers::look_up(domain) {

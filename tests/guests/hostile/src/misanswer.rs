@@ -1,14 +1,14 @@
-//! Answers that are none: heads that HTTP does not know, bodies that their head lies about, and ends in the
-//! midst of an answer.
+//! Malformed responses: invalid heads, bodies of another length than announced, and traps in the
+//! middle of a response.
 
 use wasip2::clocks::monotonic_clock::subscribe_duration;
 use wasip2::http::types::{ErrorCode, Fields, OutgoingBody, OutgoingResponse, ResponseOutparam};
 
-/// What a log would take for a line of its own, and a terminal for orders.
+/// Text that would forge a log line, and control a terminal.
 const FORGED: &str =
     "\n2026-01-01T00:00:00.000000Z ERROR server: forged\r\u{1b}[31m\u{202e}\u{2028}\0";
 
-/// Whether `word` names one of them. `number` is what the query says, 0 otherwise.
+/// Whether `word` names one of them. `number` is from the query, or 0.
 pub(crate) fn is_one(word: &str) -> bool {
     word.starts_with("answer-") || word == "decline"
 }
@@ -32,7 +32,7 @@ pub(crate) fn give(out: ResponseOutparam, word: &str, number: u64) {
     }
     let response = OutgoingResponse::new(fields);
     if matches!(word, "answer-status" | "answer-body") {
-        // Whatever the host says to it.
+        // Ignores the host's result.
         let _ = response.set_status_code(u16::try_from(number).unwrap_or(u16::MAX));
     }
     let body = response.body();
@@ -44,7 +44,7 @@ pub(crate) fn give(out: ResponseOutparam, word: &str, number: u64) {
         "answer-trap" => panic!("on request"),
         "answer-late-trap" => {
             say(b"a");
-            // Until that is on its way.
+            // Waits until that has been sent.
             subscribe_duration(100_000_000).block();
             panic!("on request");
         }

@@ -1,7 +1,6 @@
-//! Looking for what a component should not have.
+//! Sandbox probes: looking for what a component must not have.
 //!
-//! Each function tells what it found as JSON: `null` or an error where there
-//! was nothing.
+//! Each function returns what it found as JSON: `null` or an error where there was nothing.
 
 use std::env;
 use std::fs;
@@ -109,15 +108,15 @@ pub(crate) fn environment() -> Value {
     })
 }
 
-/// `{"found"}`: how often the text that is told backwards stands in linear memory.
+/// `{"found"}`: how often the reversed text occurs in linear memory.
 pub(crate) fn remember(backwards: &str) -> Value {
     let kept = std::hint::black_box("a word that the guest keeps");
     let backwards = backwards.as_bytes();
     let size = core::arch::wasm32::memory_size(0) << 16;
-    // SAFETY: linear memory is all there, from zero to its size; nothing else runs here.
-    #[expect(unsafe_code, reason = "looks where no reference leads")]
+    // SAFETY: linear memory is readable from zero to its size; nothing else runs here.
+    #[expect(unsafe_code, reason = "reads memory that no reference covers")]
     let memory = |at: usize| unsafe { std::ptr::with_exposed_provenance::<u8>(at).read_volatile() };
-    // Never at address zero, which is no place for a reference.
+    // Not from address zero, which is invalid for a reference.
     let starts = 1..size.saturating_sub(backwards.len());
     let same = |start: &usize| {
         (0..).map(|index| memory(start + index)).zip(backwards.iter().rev()).all(|(a, b)| a == *b)
@@ -132,7 +131,7 @@ pub(crate) fn open(account: &str) -> Result<Value, Problem> {
     Ok(json!({ "id": account.id(), "email": account.email() }))
 }
 
-/// `{"fields": [[name, value]]}`: what the host let through.
+/// `{"fields": [[name, value]]}`: the header fields that the host passed on.
 pub(crate) fn fields(request: &Request) -> Value {
     let fields: Vec<_> = request
         .all_fields()

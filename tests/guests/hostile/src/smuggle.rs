@@ -1,9 +1,9 @@
-//! Header fields that would make two answers of one, or none of two.
+//! Response splitting: header fields that would make two responses of one, or none of two.
 
 use serde_json::{Map, Value};
 use wasip2::http::types::{Fields, OutgoingBody, OutgoingResponse, ResponseOutparam};
 
-/// What a reader that believed the length would take for the next answer.
+/// Bytes that a client which trusts the Content-Length would read as the next response.
 const SMUGGLED: &[u8] = b"HTTP/1.1 299 Smuggled\r\ncontent-length: 0\r\n\r\n";
 
 /// `{what: "taken" or "refused"}`; only those whose name begins with `ok` are harmless.
@@ -44,7 +44,7 @@ pub(crate) fn fields() -> Map<String, Value> {
     told
 }
 
-/// Another length than the body has, as the query says.
+/// A Content-Length from the query, other than the body's.
 pub(crate) fn length(out: ResponseOutparam, target: &str) {
     let fields = Fields::new();
     let lengths: &[&str] = match target.rsplit('=').next().unwrap_or_default() {
@@ -63,7 +63,7 @@ pub(crate) fn length(out: ResponseOutparam, target: &str) {
     let Ok(body) = response.body() else { return };
     ResponseOutparam::set(out, Ok(response));
     if let Ok(stream) = body.write() {
-        // Whatever is refused, the rest is tried.
+        // Refusals are ignored.
         let _ = stream.blocking_write_and_flush(b"four");
         let _ = stream.blocking_write_and_flush(SMUGGLED);
     }

@@ -1,4 +1,4 @@
-//! Using everything that a component may use, then telling all that was left in its memory.
+//! Secret search: uses every capability, then returns all of its memory.
 
 use kit::bindings::postlet::mail::drafts::Draft;
 use kit::bindings::postlet::mail::grants::Account;
@@ -13,7 +13,7 @@ use wasip2::http::types::{Fields, OutgoingRequest};
 
 use crate::probe;
 
-/// All of linear memory. A capability that fails is a problem, so that none is left out unseen.
+/// All of linear memory. A capability that fails is a problem, so that none is skipped unnoticed.
 pub(crate) fn testify(id: &str) -> Result<Vec<u8>, Problem> {
     let account = accounts::open(id)?;
     let kept = (
@@ -22,7 +22,7 @@ pub(crate) fn testify(id: &str) -> Result<Vec<u8>, Problem> {
         sent(&account)?,
         read(&account)?,
         (probe::sockets(), probe::outbound("127.0.0.1"), probe::files(), probe::environment()),
-        // Refusals have words, too.
+        // Refusals leave text in memory, too.
         accounts::open("nobody").err(),
         messages::open(&account, "no-key").err(),
         OutgoingRequest::new(Fields::new()),
@@ -84,12 +84,12 @@ fn read(account: &Account) -> Result<impl Sized + use<>, Problem> {
 }
 
 fn memory() -> Vec<u8> {
-    // Before the copy is made, which lies in the same memory.
+    // Before the copy is made, which is in the same memory.
     let size = core::arch::wasm32::memory_size(0) << 16;
     let mut copy = vec![0; size];
     for (at, byte) in copy.iter_mut().enumerate().skip(1) {
-        // SAFETY: linear memory is all there, from zero to its size; nothing else runs here.
-        #[expect(unsafe_code, reason = "looks where no reference leads")]
+        // SAFETY: linear memory is readable from zero to its size; nothing else runs here.
+        #[expect(unsafe_code, reason = "reads memory that no reference covers")]
         let found = unsafe { std::ptr::with_exposed_provenance::<u8>(at).read_volatile() };
         *byte = found;
     }

@@ -1,7 +1,6 @@
-//! A guest that knows WASI only, as one for Spin or for `wasmtime serve` does.
+//! A guest that imports WASI only, like a component for Spin or for `wasmtime serve`.
 //!
-//! It answers every request with the path that it was asked for, describes
-//! nothing and imports nothing of ours.
+//! It answers every request with its path, describes nothing, and imports nothing of Postlet.
 //!
 //! Built for wasm32-wasip2 only.
 #![cfg(target_family = "wasm")]

@@ -1,5 +1,5 @@
-//! Many recipients at servers that take some, refuse some and end sessions: every verdict is true,
-//! nobody is forgotten, and nobody gets the message twice.
+//! Tests of many recipients at servers that accept some, refuse some and end sessions: every
+//! verdict is true, no recipient is omitted, and none gets the message twice.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,7 +9,7 @@
     reason = "a test may stop at the first surprise"
 )]
 
-mod world;
+mod fixture;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -20,9 +20,9 @@ use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof};
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use scripted::smtp::{Ask, Say, Server, Step};
 
-use crate::world::{Seen, submit};
+use crate::fixture::{Seen, submit};
 
-/// How the server treats a recipient.
+/// The server's reply to a recipient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// 2yz.
@@ -31,29 +31,29 @@ enum Kind {
     Later,
     /// 5yz.
     Refused,
-    /// It ends the session the first time.
+    /// 421 the first time: the session ends.
     Closing,
-    /// It ends the session each time.
+    /// 421 each time.
     Poison,
 }
 
 const KINDS: [Kind; 4] = [Kind::Taken, Kind::Later, Kind::Refused, Kind::Closing];
 
-/// How the server is.
+/// The behaviour of the server.
 #[derive(Clone, Copy, Debug)]
 struct Manner {
     pipelining: bool,
-    /// It ends sessions without a word.
+    /// It closes connections without a reply.
     silent: bool,
-    /// After so many refusals in a session it ends it, as Postfix does after twenty.
+    /// The number of refusals after which it ends a session; Postfix: twenty.
     errors: Option<usize>,
-    /// It takes so many recipients at once; and the code for the others.
+    /// The maximum number of recipients, and the reply code for further ones.
     most: Option<(usize, u16)>,
 }
 
 const PLAIN: Manner = Manner { pipelining: false, silent: false, errors: None, most: None };
 
-/// Long enough for every recipient to be tried again and again, and shorter than a submission's life.
+/// Long enough for many attempts of every recipient, and shorter than a submission's life.
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Shorter than the first pause between attempts.
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -114,7 +114,7 @@ fn server(kinds: &[Kind], manner: Manner) -> Server {
     })
 }
 
-/// Sends one message and looks at what became of everybody.
+/// Sends one message and checks the verdict of each recipient.
 fn check(kinds: &[Kind], manner: Manner, within: Duration) -> Result<Seen, String> {
     let server = server(kinds, manner);
     let seen = submit(&server, kinds.len(), within);
@@ -140,18 +140,18 @@ fn check(kinds: &[Kind], manner: Manner, within: Duration) -> Result<Seen, Strin
             Kind::Poison => "421 4.3.2",
         };
         if !said.starts_with(true_word) {
-            return Err(wrong(format!("{name} was told {said:?}")));
+            return Err(wrong(format!("the reply for {name} is {said:?}")));
         }
     }
     if seen.possible_duplicate {
-        return Err(wrong("there was never a doubt".to_owned()));
+        return Err(wrong("marked as a possible duplicate without a reason".to_owned()));
     }
     Ok(seen)
 }
 
-/// Every mix of up to four recipients.
+/// Every combination of up to four recipients.
 #[test]
-fn every_mix_of_few_recipients_comes_to_its_end() {
+fn every_combination_of_few_recipients_has_true_verdicts() {
     let mut wrong = Vec::new();
     for count in 1..=4_u32 {
         for number in 0..4_usize.pow(count) {
@@ -165,12 +165,12 @@ fn every_mix_of_few_recipients_comes_to_its_end() {
             }
         }
     }
-    assert!(wrong.is_empty(), "{} are wrong, the first: {}", wrong.len(), wrong[0]);
+    assert!(wrong.is_empty(), "{} cases fail, the first: {}", wrong.len(), wrong[0]);
 }
 
-/// Mixes of up to fifty, at servers that count errors or recipients as well.
+/// Random combinations of up to fifty, at servers that count errors or recipients as well.
 #[test]
-fn mixes_of_many_recipients_come_to_their_end() {
+fn combinations_of_many_recipients_have_true_verdicts() {
     let kinds = prop_oneof![
         4 => Just(Kind::Taken), 2 => Just(Kind::Later), 4 => Just(Kind::Refused), 1 => Just(Kind::Closing),
     ];
@@ -189,9 +189,9 @@ fn mixes_of_many_recipients_come_to_their_end() {
     outcome.unwrap();
 }
 
-/// One recipient for whom a server ends the session each time is tried alone in the end.
+/// A recipient for whom a server ends the session each time is finally tried alone.
 #[test]
-fn who_ends_every_session_keeps_the_mail_from_nobody_else() {
+fn a_recipient_that_ends_every_session_delays_no_other() {
     for place in 0..3 {
         for (pipelining, silent) in [(false, false), (false, true), (true, false), (true, true)] {
             let mut kinds = [Kind::Taken; 3];
@@ -201,9 +201,9 @@ fn who_ends_every_session_keeps_the_mail_from_nobody_else() {
     }
 }
 
-/// The stock Postfix: nobody got such a message, ever.
+/// The limits of Postfix's default configuration.
 #[test]
-fn twenty_refusals_keep_it_from_nobody_and_cost_no_time() {
+fn twenty_refusals_cost_no_recipient_and_no_time() {
     for pipelining in [false, true] {
         let manner = Manner { pipelining, errors: Some(20), ..PLAIN };
         for refused_first in [true, false] {
@@ -219,7 +219,7 @@ fn twenty_refusals_keep_it_from_nobody_and_cost_no_time() {
 }
 
 #[test]
-fn recipients_beyond_what_a_server_takes_at_once_follow_at_once() {
+fn recipients_above_the_servers_limit_follow_in_the_same_attempt() {
     for code in [452, 552] {
         for pipelining in [false, true] {
             let manner = Manner { pipelining, most: Some((10, code)), ..PLAIN };

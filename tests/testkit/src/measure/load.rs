@@ -1,21 +1,21 @@
-//! Callers that do one thing after another for a while, and how often and how fast.
+//! Load generator: concurrent clients for a duration, with their rate and latencies.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// What the callers of one measurement reached together.
+/// The result of all clients of one measurement.
 #[derive(Clone, Copy, Debug)]
 pub struct Rate {
     pub per_second: f64,
-    /// Half of the calls took no longer.
+    /// The median latency.
     pub median: Duration,
-    /// All but one of a hundred took no longer.
+    /// The 99th percentile of the latency.
     pub slow: Duration,
     pub calls: usize,
 }
 
-/// Numbers that look random and are the same in every run (xorshift).
+/// Pseudo-random numbers, the same in every run (xorshift).
 #[derive(Clone, Debug)]
 pub struct Dice(u64);
 
@@ -24,7 +24,7 @@ impl Dice {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
-    /// One of `0..sides`.
+    /// A number in `0..sides`.
     pub fn roll(&mut self, sides: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -39,7 +39,7 @@ impl Dice {
     }
 }
 
-/// Every caller calls at random for `duration`.
+/// Every client calls at random for `duration`.
 pub fn for_a_while<C: FnMut(&mut Dice) + Send>(callers: Vec<C>, duration: Duration) -> Rate {
     measure(callers, |caller, number, began| {
         let mut dice = Dice::new(number as u64 + 1);
@@ -51,7 +51,7 @@ pub fn for_a_while<C: FnMut(&mut Dice) + Send>(callers: Vec<C>, duration: Durati
     })
 }
 
-/// The callers share the items among them, each item once.
+/// The clients share the items, each item once.
 pub fn each_once<T: Sync, C: FnMut(&T) + Send>(callers: Vec<C>, items: &[T]) -> Rate {
     let next = AtomicUsize::new(0);
     measure(callers, |caller, _, _| {

@@ -1,4 +1,4 @@
-//! What benches measure with, and how they print it.
+//! Measurements for benchmarks, and their report.
 
 pub mod usage;
 pub mod load;

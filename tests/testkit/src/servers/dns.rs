@@ -1,4 +1,4 @@
-//! A name server of the test's own, over UDP: it answers what it was told, in turn.
+//! Fake name server over UDP: it returns configured answers, in order.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -9,7 +9,7 @@ use hickory_proto::rr::rdata::{A, AAAA, MX, SRV};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use tokio::net::UdpSocket;
 
-/// Names to answers. Each is given once, and the last one for ever.
+/// Answers by name. Each is used once, and the last one for ever.
 #[derive(Clone, Debug, Default)]
 pub struct Zone(Arc<Mutex<Inner>>);
 
@@ -21,7 +21,7 @@ struct Inner {
 }
 
 impl Zone {
-    /// An address; given again for the same name, the next answer.
+    /// Adds an address; further calls for the same name add the next answers.
     pub fn address(&self, name: &str, ip: &str) {
         match ip.parse().unwrap() {
             IpAddr::V4(v4) => self.add(name, RecordType::A, RData::A(A(v4))),
@@ -48,7 +48,7 @@ impl Zone {
         self.0.lock().unwrap().asked.len()
     }
 
-    /// How often an address of this name was asked for.
+    /// The number of address questions about this name.
     pub fn asked(&self, name: &str) -> usize {
         let inner = self.0.lock().unwrap();
         inner.asked.iter().filter(|(asked, kind)| asked == name && *kind == RecordType::A).count()
@@ -99,7 +99,7 @@ impl Zone {
                 answer.metadata.response_code = ResponseCode::NXDomain;
             }
             for data in data.into_iter().flatten() {
-                // Without a time to live: each question comes here.
+                // With a time to live of zero: each question arrives here.
                 answer.add_answer(Record::from_rdata(query.name().clone(), 0, data));
             }
         }

@@ -1,7 +1,7 @@
-//! Mail servers that mean harm, or might as well: they speak just enough to be logged in to, and
-//! then do what the user is named after.
+//! Hostile mail servers: they support just enough to log in, and then misbehave as the user's name
+//! says.
 //!
-//! Standards: RFC 3501 §6 and §7, RFC 5321 §4.2, RFC 3207 (STARTTLS), all of them broken.
+//! Standards: RFC 3501 §6 and §7, RFC 5321 §4.2, RFC 3207 (STARTTLS), all of them violated.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -27,13 +27,13 @@ pub struct Hostile {
     seen: Arc<Seen>,
 }
 
-/// What came of it on the servers' side.
+/// What the servers observed.
 #[derive(Default)]
 pub struct Seen {
-    /// Submission connections that got so far as to log in.
+    /// Submission connections that got as far as AUTH.
     logins: AtomicUsize,
     messages: AtomicUsize,
-    /// Of the server without TLS, all that it heard.
+    /// Everything that the server without TLS received.
     plain: Mutex<Vec<u8>>,
 }
 
@@ -59,7 +59,7 @@ impl Hostile {
         ports.iter().map(|port| format!("127.0.0.1:{port}")).collect()
     }
 
-    /// The account of a user who is named after what shall happen.
+    /// The account of a user whose name selects the misbehaviour.
     pub fn account(&self, what: &str) -> Value {
         let mut account = json!({
             "id": what, "email": format!("{what}@hostile.test"), "password": "x",
@@ -83,7 +83,7 @@ impl Hostile {
         self.seen.messages.load(Ordering::SeqCst)
     }
 
-    /// What was said to the server without TLS.
+    /// The bytes that the server without TLS received.
     pub fn heard(&self) -> String {
         String::from_utf8_lossy(&self.seen.plain.lock().unwrap()).into_owned()
     }
@@ -96,7 +96,7 @@ fn listen(talk: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static) ->
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             let talk = Arc::clone(&talk);
-            // A client that hangs up is what all of this is about: no failure of the server.
+            // A client that disconnects is expected here, and no failure of the server.
             std::thread::spawn(move || drop(talk(stream)));
         }
     });
@@ -110,7 +110,7 @@ fn encrypted(
     StreamOwned::new(ServerConnection::new(Arc::clone(config)).unwrap(), stream)
 }
 
-/// Lines in, octets out.
+/// A connection: lines in, octets out.
 trait Talk {
     fn line(&mut self) -> io::Result<String>;
     fn say(&mut self, octets: &[u8]) -> io::Result<()>;
@@ -139,7 +139,7 @@ fn user(response: &str) -> String {
     name.split('@').next().unwrap().to_owned()
 }
 
-/// Without end, until the client has enough.
+/// Sends without end, until the client disconnects.
 fn flood(talk: &mut dyn Talk, octets: &[u8]) -> io::Result<()> {
     let block = octets.repeat(64 * 1024 / octets.len());
     loop {
@@ -147,7 +147,7 @@ fn flood(talk: &mut dyn Talk, octets: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Says nothing more, and holds on for longer than any client waits.
+/// Stays silent, for longer than any client waits.
 fn silence() -> io::Result<()> {
     std::thread::sleep(Duration::from_secs(600));
     Ok(())
@@ -252,7 +252,7 @@ fn smtp(talk: &mut dyn Talk, seen: &Seen) -> io::Result<()> {
     }
 }
 
-/// Puts an answer behind the one to STARTTLS, hoping that it is believed inside TLS.
+/// Appends a reply to the one to STARTTLS, which a client must not accept inside TLS.
 fn injecting(talk: &mut dyn Talk, seen: &Seen) -> io::Result<()> {
     talk.say(b"220 hello\r\n")?;
     loop {

@@ -1,4 +1,4 @@
-//! The mailroom in this process, for the binary to dial: a good server that fails where it is told to.
+//! The mailroom in this process, for the binary to connect to, with fault injection.
 
 use mailroom::{Config, Fault, FaultScript, Mailroom, Protocol, Rule, User};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use tokio::runtime::Runtime;
 
 use crate::site::server;
 
-/// Who has a mailbox there.
+/// The addresses of its mailboxes.
 pub const ANN: &str = "ann@x.test";
 pub const BO: &str = "bo@x.test";
 
@@ -29,7 +29,7 @@ impl Room {
         Self { mailroom, _runtime: runtime }
     }
 
-    /// What a host has to allow.
+    /// The addresses that a host must allow.
     pub fn addresses(&self) -> Vec<String> {
         let room = &self.mailroom;
         vec![room.imaps().to_string(), room.submissions().to_string()]
@@ -48,18 +48,18 @@ impl Room {
         account
     }
 
-    /// From now on this goes wrong, so often; `None` is always.
+    /// Adds a fault, for so many times; `None` is always.
     pub fn fails(&self, protocol: Protocol, step: &str, fault: Fault, times: Option<u32>) {
         let rule = Rule { protocol, step: step.to_owned(), fault, times };
         self.mailroom.misbehave(FaultScript { rules: vec![rule], ..FaultScript::default() });
     }
 
-    /// From now on nothing goes wrong.
+    /// Ends all faults.
     pub fn recovers(&self) {
         self.mailroom.misbehave(FaultScript::default());
     }
 
-    /// How many messages lie in Bo's INBOX.
+    /// The number of messages in Bo's INBOX.
     pub fn arrived(&self) -> usize {
         self.mailroom.messages(BO, "INBOX").len()
     }

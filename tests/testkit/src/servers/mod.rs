@@ -1,10 +1,10 @@
-//! Servers of the tests' own: for names and the web, and for mail that goes wrong.
+//! Fake servers: DNS, web, and mail servers that misbehave.
 
 pub mod dns;
 pub mod web;
 pub mod mailroom;
 pub mod hostile;
-pub mod proxy;
-mod submission;
-pub mod smtp;
+pub mod imap_proxy;
+mod smtp_dialogue;
+pub mod silent_smtp;
 pub mod sink;

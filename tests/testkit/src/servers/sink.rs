@@ -1,5 +1,5 @@
-//! A submission server that takes every message, remembers each with the connection it came
-//! over, and is never quite as quick as the one before.
+//! Submission server that accepts every message, records each with its connection, and varies its
+//! delays.
 //!
 //! Standards: RFC 5321 §4.1, RFC 2920 (PIPELINING), RFC 4954 (AUTH).
 
@@ -9,21 +9,21 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::servers::submission::{Taker, serve};
+use crate::servers::smtp_dialogue::{Taker, serve};
 
-/// The longest that a verdict takes: there has to be time between the dot and it.
+/// The longest delay of a verdict: there has to be time between the dot and it.
 const SLOWEST: u64 = 40;
 
-/// One message that was taken whole: its final dot has come.
+/// A message that was received completely: its final dot has arrived.
 #[derive(Clone, Debug)]
 pub struct Taken {
-    /// Counted from one.
+    /// The number of the connection, counted from one.
     pub connection: usize,
-    /// What [`Sink::begin`] had said when the connection was made.
+    /// The argument of the last [`Sink::begin`] when the connection was made.
     pub run: usize,
-    /// Up to the empty line.
+    /// The header, up to the empty line.
     pub header: String,
-    /// SHA-256 of all bytes as they came over the wire, without the dot.
+    /// SHA-256 of all bytes as received, without the final dot.
     pub digest: [u8; 32],
 }
 
@@ -31,7 +31,7 @@ pub struct Taken {
 #[derive(Debug)]
 pub struct Sink {
     pub port: u16,
-    /// What an account pins.
+    /// The pin for an account.
     pub pin: String,
     ledger: Arc<Ledger>,
 }
@@ -52,12 +52,12 @@ impl Sink {
         Self { port, pin, ledger }
     }
 
-    /// Connections belong to this run from now on.
+    /// New connections belong to this run.
     pub fn begin(&self, run: usize) {
         self.ledger.run.store(run, Ordering::SeqCst);
     }
 
-    /// Nobody is connected, and all that was on its way has been read.
+    /// Whether no client is connected, so that everything sent has been read.
     pub fn is_idle(&self) -> bool {
         self.ledger.open.load(Ordering::SeqCst) == 0
     }

@@ -1,5 +1,5 @@
-//! Web servers of the test's own: https by an authority that the host was told to
-//! trust, one listener for every name, and a reply for each address.
+//! Fake web servers: HTTPS under a test authority, one listener for every name, and a reply for
+//! each URL.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-/// Says something else each time: status, header fields, and a body for a whole request.
+/// A computed response: status, header fields, and a body for a whole request.
 #[derive(Clone)]
 pub struct Speaker(pub Arc<Speech>);
 
@@ -24,34 +24,34 @@ impl std::fmt::Debug for Speaker {
     }
 }
 
-/// What is said at an address.
+/// The response at a URL.
 #[derive(Clone, Debug)]
 pub enum Reply {
     Document(String),
     Redirect(String),
-    /// So many bytes, announced or not.
+    /// A body of so many bytes, with or without a Content-Length.
     Large {
         bytes: usize,
         announced: bool,
     },
-    /// The request is taken and never answered.
+    /// The request is read and never answered.
     Silence,
     Status(u16),
     Spoken(Speaker),
 }
 
-/// Whoever answers https.
+/// The web server.
 #[derive(Clone, Debug)]
 pub struct Web {
     pub address: SocketAddr,
-    /// The authority, as PEM.
+    /// The certificate authority, as PEM.
     pub authority: String,
     replies: Arc<Mutex<HashMap<String, Reply>>>,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Web {
-    /// Its certificate holds `names` and no other.
+    /// Starts a server whose certificate is valid for `names` only.
     pub async fn start(names: &[&str]) -> Self {
         let (acceptor, authority) = acceptor(names);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -69,7 +69,7 @@ impl Web {
                 #[expect(clippy::disallowed_methods, reason = "a test ends with its tasks")]
                 tokio::spawn(async move {
                     if let Ok(stream) = acceptor.accept(stream).await {
-                        // A client that hangs up has seen enough.
+                        // A client that disconnects has read enough.
                         let _ = server.converse(stream).await;
                     }
                 });
@@ -78,12 +78,12 @@ impl Web {
         web
     }
 
-    /// `place` is host and path: `autoconfig.a.test/mail/config-v1.1.xml`.
+    /// Sets the response at `place`, host and path: `autoconfig.a.test/mail/config-v1.1.xml`.
     pub fn say(&self, place: &str, reply: Reply) {
         self.replies.lock().unwrap().insert(place.to_owned(), reply);
     }
 
-    /// All requests, with what was sent.
+    /// All requests, with their bodies.
     pub fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
@@ -168,7 +168,7 @@ fn acceptor(names: &[&str]) -> (TlsAcceptor, String) {
     (TlsAcceptor::from(Arc::new(config)), authority.pem())
 }
 
-/// An answer to Autodiscover that names one IMAP server.
+/// An Autodiscover response with one IMAP server.
 pub fn autodiscovered(imap: &str) -> Reply {
     Reply::Document(format!(
         "<?xml version=\"1.0\"?><Autodiscover><Response><Account><AccountType>email</AccountType>\
@@ -177,7 +177,7 @@ pub fn autodiscovered(imap: &str) -> Reply {
     ))
 }
 
-/// A file that names one IMAP and one SMTP server.
+/// An autoconfig file with one IMAP and one SMTP server.
 pub fn config(imap: &str, smtp: &str) -> Reply {
     Reply::Document(format!(
         "<?xml version=\"1.0\"?><clientConfig version=\"1.1\"><emailProvider id=\"x\">\

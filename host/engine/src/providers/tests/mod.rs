@@ -83,7 +83,7 @@ fn every_embedded_provider_can_be_found_and_used() {
 }
 
 #[test]
-fn the_largest_providers_are_there_with_a_server_for_each_half() {
+fn the_largest_providers_are_known_with_imap_and_smtp_servers() {
     let profiles = Profiles::embedded().unwrap();
     for domain in [
         "gmail.com",
@@ -127,7 +127,7 @@ fn the_largest_providers_are_there_with_a_server_for_each_half() {
 }
 
 #[test]
-fn a_source_is_never_claimed_together_with_doubt() {
+fn a_cited_source_is_never_called_unverified() {
     for profile in Profiles::embedded().unwrap().all() {
         assert!(profile.imap.is_none() || profile.facts.len() >= 3, "{}", profile.id);
         for fact in &profile.facts {
@@ -139,7 +139,7 @@ fn a_source_is_never_claimed_together_with_doubt() {
 }
 
 #[test]
-fn a_domain_is_found_however_it_is_spelled_and_only_itself() {
+fn a_domain_is_found_in_any_spelling_and_no_other_domain_is() {
     let profiles = Profiles::embedded().unwrap();
     for (domain, want) in [
         ("qq.com", Some("qq")),
@@ -178,7 +178,7 @@ fn a_mail_exchanger_leads_to_its_provider() {
 }
 
 #[test]
-fn a_service_that_files_sent_mail_is_known_by_its_smtp_server() {
+fn a_service_that_files_sent_mail_is_recognised_by_its_smtp_server() {
     let profiles = Profiles::embedded().unwrap();
     for (host, want) in [
         (["SMTP.", "gmail.com"].concat(), true),
@@ -192,7 +192,7 @@ fn a_service_that_files_sent_mail_is_known_by_its_smtp_server() {
 }
 
 #[test]
-fn the_suffix_that_says_most_decides() {
+fn the_longest_matching_suffix_decides() {
     let least = || goldens("good").remove(1).1;
     let file = |id: &str, suffix: &str| {
         let text = least()
@@ -262,7 +262,7 @@ fn id(profile: Option<&Profile>) -> Option<&str> {
     profile.map(|profile| profile.id.as_str())
 }
 
-/// In the order of their names.
+/// Sorted by name.
 fn goldens(kind: &str) -> Vec<(String, String)> {
     let files: BTreeSet<PathBuf> =
         fs::read_dir(place(kind)).unwrap().map(|entry| entry.unwrap().path()).collect();

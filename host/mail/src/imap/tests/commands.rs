@@ -11,7 +11,7 @@ use crate::imap::tests::script::{
 };
 
 #[tokio::test]
-async fn a_no_to_any_command_is_an_error() {
+async fn a_no_response_to_any_command_is_an_error() {
     let says = "{tag} NO [OVERQUOTA] schade: voll\r\n";
     let judge = |number, outcome| match outcome {
         Err(ImapError::No { code: NoCode::OverQuota, reply }) => assert_eq!(reply, "schade: voll"),
@@ -26,7 +26,7 @@ async fn a_no_to_any_command_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_bad_to_any_command_is_an_error_and_ends_the_session() {
+async fn a_bad_response_to_any_command_is_an_error_and_ends_the_session() {
     for nth in 0..3 {
         every_command(BARE, nth, "{tag} BAD what?\r\n", |number, outcome| {
             assert!(matches!(outcome, Err(ImapError::Bad { .. })), "{number} gave {outcome:?}");
@@ -40,7 +40,7 @@ async fn a_bad_to_any_command_is_an_error_and_ends_the_session() {
 }
 
 #[tokio::test]
-async fn a_connection_lost_before_the_tagged_answer_is_an_error() {
+async fn a_connection_lost_before_the_tagged_response_is_an_error() {
     for says in ["", "* 1 FETCH (UID 7 FLAGS ())\r\n", "* 1 FETCH (UID 7 BODY[] {100}\r\nabc"] {
         every_command(FULL, 0, says, |number, outcome| {
             assert!(matches!(outcome, Err(ImapError::Lost(_))), "{number} gave {outcome:?}");
@@ -55,7 +55,7 @@ async fn a_connection_lost_before_the_tagged_answer_is_an_error() {
 }
 
 #[tokio::test]
-async fn after_a_no_the_session_goes_on() {
+async fn a_session_is_usable_after_a_no_response() {
     let (mut session, mut peer) = session(FULL).await;
     let (outcome, _) = tokio::join!(session.noop(), answer(&mut peer, "{tag} NO no\r\n"));
     assert!(matches!(outcome, Err(ImapError::No { code: NoCode::Other, .. })));
@@ -64,7 +64,7 @@ async fn after_a_no_the_session_goes_on() {
 }
 
 #[tokio::test]
-async fn a_select_tells_number_and_validity_and_both_stay_true() {
+async fn select_returns_exists_and_uidvalidity_and_both_stay_current() {
     let (mut session, mut peer) = selected(FULL).await;
     let says = "* 2 EXPUNGE\r\n* 2 EXPUNGE\r\n* 8 EXISTS\r\n* 1 EXPUNGE\r\n{tag} OK\r\n";
     let (outcome, _) = tokio::join!(session.noop(), answer(&mut peer, says));
@@ -83,7 +83,7 @@ async fn a_select_tells_number_and_validity_and_both_stay_true() {
 }
 
 #[tokio::test]
-async fn rows_are_matched_by_uid_whatever_else_is_said() {
+async fn fetch_responses_are_matched_by_uid() {
     let (mut session, mut peer) = selected(FULL).await;
     let says = concat!(
         "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n* ESEARCH (TAG \"a\") UID ALL 1:3\r\n",
@@ -118,7 +118,7 @@ async fn rows_are_matched_by_uid_whatever_else_is_said() {
 }
 
 #[tokio::test]
-async fn what_outlives_the_session_is_told_when_a_mailbox_is_selected() {
+async fn permanent_flags_are_read_when_a_mailbox_is_selected() {
     let (mut session, mut peer) = selected(FULL).await;
     let keeps = |session: &dyn ImapSession, flag: &str| {
         session.selected().unwrap().keeps(&flag.parse().unwrap())
@@ -142,7 +142,7 @@ async fn what_outlives_the_session_is_told_when_a_mailbox_is_selected() {
 }
 
 #[tokio::test]
-async fn the_flags_afterwards_come_from_the_server() {
+async fn the_flags_after_a_store_come_from_the_server() {
     let (mut session, mut peer) = selected(FULL).await;
     let change = FlagChange::Edit {
         add: vec!["\\Seen".parse().unwrap()],
@@ -161,7 +161,7 @@ async fn the_flags_afterwards_come_from_the_server() {
 }
 
 #[tokio::test]
-async fn a_move_tells_where_each_message_went() {
+async fn a_move_returns_the_new_uid_of_each_message() {
     let want = Some(CopyUid { uid_validity: 5, pairs: vec![(7, 70), (8, 71), (9, 72)] });
     for says in [
         "* OK [COPYUID 5 7:9 70:72] moved\r\n* 1 EXPUNGE\r\n{tag} OK done\r\n",
@@ -182,7 +182,7 @@ async fn a_move_tells_where_each_message_went() {
 }
 
 #[tokio::test]
-async fn a_server_without_move_copies_marks_and_expunges() {
+async fn without_move_a_message_is_copied_marked_and_expunged() {
     let (mut session, mut peer) = selected(BARE).await;
     let target = name("x");
     let play = async {
@@ -203,7 +203,7 @@ async fn a_server_without_move_copies_marks_and_expunges() {
 }
 
 #[tokio::test]
-async fn an_append_streams_the_message_byte_for_byte() {
+async fn append_sends_the_message_byte_for_byte() {
     let (mut session, mut peer) = selected(FULL).await;
     let text = "a1 DELETE x\r\n".repeat(20_000);
     let (raw, target) = (raw(&text), name("Sent"));
@@ -230,7 +230,7 @@ async fn an_append_streams_the_message_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn a_header_is_searched_for_as_one_string() {
+async fn a_header_search_sends_one_string() {
     let (mut session, mut peer) = selected(FULL).await;
     let id = "a \"b\" DELETED@example.net";
     let (found, command) = tokio::join!(
@@ -246,7 +246,7 @@ async fn a_header_is_searched_for_as_one_string() {
 }
 
 #[tokio::test]
-async fn a_list_shows_paths_and_roles() {
+async fn list_returns_paths_and_roles() {
     let (mut session, mut peer) = session(FULL).await;
     let says = concat!(
         "* LIST () \"/\" inbox\r\n* LIST (\\SENT \\HasNoChildren) \"/\" \"INBOX/Gesendet\"\r\n",
@@ -272,7 +272,7 @@ async fn a_list_shows_paths_and_roles() {
 }
 
 #[tokio::test]
-async fn whatever_a_mailbox_is_called_it_is_one_command() {
+async fn any_mailbox_name_makes_exactly_one_command() {
     for wire in ["a\" b", "a\\", "{5}", "a {5}", "x) (y", "%*", "Entwürfe", "\" DELETE INBOX"] {
         let (mut session, mut peer) = session(FULL).await;
         let mailbox = name(wire);
@@ -293,7 +293,7 @@ async fn whatever_a_mailbox_is_called_it_is_one_command() {
 
 /// A plain EXPUNGE removes all that is marked, so it is sent only where no other message is.
 #[tokio::test]
-async fn without_uidplus_a_removal_takes_nobody_elses_messages_along() {
+async fn without_uidplus_an_expunge_removes_no_other_clients_messages() {
     for (found, gone) in [
         ("* SEARCH 7 8\r\n", true),
         ("* SEARCH 8\r\n* SEARCH 7\r\n", true),

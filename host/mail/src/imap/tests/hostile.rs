@@ -10,7 +10,7 @@ use crate::imap::tests::script::{FULL, answer, fetch, hear, imap, limited, selec
 use crate::scripted_peer::{credentials, pair, server};
 
 #[tokio::test]
-async fn hostile_answers_end_with_a_typed_error() {
+async fn hostile_responses_end_with_a_typed_error() {
     let nested = |deep| format!("* 1 FETCH (BODYSTRUCTURE {}\r\n", "(".repeat(deep));
     for says in [
         nested(600),
@@ -68,7 +68,7 @@ async fn floods_are_cut_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn silence_and_a_trickle_are_timeouts() {
+async fn silence_and_a_slow_trickle_are_timeouts() {
     let (mut session, mut peer) = selected(FULL).await;
     let outcome = session.noop().await;
     assert!(matches!(outcome, Err(ImapError::Timeout)), "{outcome:?}");
@@ -118,7 +118,7 @@ async fn neither_mail_nor_credentials_reach_an_error() {
 }
 
 #[tokio::test]
-async fn a_logout_is_said_once_and_not_waited_for() {
+async fn logout_is_sent_once_and_its_response_not_awaited() {
     let (session, mut peer) = session(FULL).await;
     let says = "* BYE bye\r\n{tag} OK\r\n";
     let ((), command) = tokio::join!(session.logout(), answer(&mut peer, says));
@@ -126,10 +126,10 @@ async fn a_logout_is_said_once_and_not_waited_for() {
     assert_eq!(peer.rest().await, b"");
 }
 
-/// Fragments of responses in any order: whatever they add up to, the session ends with a value. A
-/// panic or a stack overflow in the parser would fail the test.
+/// Fragments of responses in random order: every session ends with a value. A panic or a stack
+/// overflow in the parser would fail the test.
 #[tokio::test]
-async fn no_mixture_of_answers_hurts() {
+async fn random_mixtures_of_responses_cause_no_panic() {
     const PIECES: [&str; 40] = [
         "* ",
         "1 ",

@@ -7,7 +7,7 @@ use crate::imap::tests::script::{open, open_with, watched};
 use crate::scripted_peer::{StepLog, token};
 
 #[tokio::test]
-async fn the_login_takes_the_way_that_the_server_offers() {
+async fn the_login_uses_a_mechanism_that_the_server_offers() {
     let capable = "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] hi\r\n";
     let (outcome, heard) =
         open(Security::Tls, &[capable, "+\r\n", "{tag} OK [CAPABILITY IMAP4rev1] in\r\n"]).await;
@@ -22,7 +22,7 @@ async fn the_login_takes_the_way_that_the_server_offers() {
 }
 
 #[tokio::test]
-async fn a_token_goes_by_the_mechanism_that_is_offered_and_a_refusal_is_answered() {
+async fn a_token_uses_the_offered_mechanism_and_an_error_challenge_is_answered() {
     const BEARER: &str = "bixhPWFubiwBYXV0aD1CZWFyZXIgdDBrAQE=";
     const XOAUTH2: &str = "dXNlcj1hbm4BYXV0aD1CZWFyZXIgdDBrAQE=";
     let good = "{tag} OK [CAPABILITY IMAP4rev1] in\r\n";
@@ -68,7 +68,7 @@ async fn a_token_goes_by_the_mechanism_that_is_offered_and_a_refusal_is_answered
 }
 
 #[tokio::test]
-async fn a_server_with_id_learns_who_we_are_and_may_dislike_it() {
+async fn id_is_sent_where_it_is_offered_and_may_be_refused() {
     let hi = "* OK [CAPABILITY IMAP4rev1] hi\r\n";
     let says = [hi, "* CAPABILITY IMAP4rev1 ID\r\n{tag} OK in\r\n", "* ID NIL\r\n{tag} NO no\r\n"];
     let (outcome, heard) = open(Security::Tls, &says).await;
@@ -77,7 +77,7 @@ async fn a_server_with_id_learns_who_we_are_and_may_dislike_it() {
 }
 
 #[tokio::test]
-async fn a_refused_login_is_told_apart_from_a_busy_server() {
+async fn a_refused_login_and_a_busy_server_are_different_errors() {
     let hi = "* OK [CAPABILITY IMAP4rev1] hi\r\n";
     for (says, want) in [
         ("{tag} NO [AUTHENTICATIONFAILED] 密码错误\r\n", "Credentials"),
@@ -109,7 +109,7 @@ async fn greetings_other_than_ok_are_refused() {
 }
 
 #[tokio::test]
-async fn starttls_comes_before_the_login_and_forgets_what_was_said() {
+async fn starttls_precedes_the_login_and_discards_earlier_capabilities() {
     let says = [
         "* OK [CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN] hi\r\n",
         "* CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN\r\n{tag} OK\r\n",
@@ -146,7 +146,7 @@ async fn without_tls_no_credential_is_written() {
 }
 
 #[tokio::test]
-async fn each_step_of_a_login_is_told_when_it_was_done() {
+async fn each_step_of_a_login_is_reported_to_the_observer() {
     let hi = "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hi\r\n";
     let (taken, refused) = ("{tag} OK [CAPABILITY IMAP4rev1] in\r\n", "{tag} NO no\r\n");
     let upgrade =

@@ -8,7 +8,7 @@ use crate::imap::tests::script::{FULL, answer, fetch, hear, limited, name, selec
 const ITEMS: [FetchItem; 2] = [FetchItem::Flags, FetchItem::HeaderFields(&["FROM"])];
 
 #[tokio::test]
-async fn a_literal_that_is_too_long_is_skipped_and_the_session_lives() {
+async fn a_literal_that_is_too_long_is_skipped_and_the_session_continues() {
     let (mut session, mut peer) = selected(FULL).await;
     let long = "x".repeat(300 << 10);
     let size = long.len();
@@ -29,7 +29,7 @@ async fn a_literal_that_is_too_long_is_skipped_and_the_session_lives() {
 }
 
 #[tokio::test]
-async fn a_line_that_is_too_long_is_read_as_far_as_it_may_be() {
+async fn a_line_that_is_too_long_is_read_up_to_its_limit() {
     let (mut session, mut peer) = selected(FULL).await;
     let flags = "a-rather-long-keyword ".repeat(100_000);
     let says = format!(
@@ -45,7 +45,7 @@ async fn a_line_that_is_too_long_is_read_as_far_as_it_may_be() {
 }
 
 #[tokio::test]
-async fn what_is_too_much_to_skip_ends_the_session_after_its_row() {
+async fn too_many_bytes_to_skip_end_the_session_after_the_response() {
     let (mut session, mut peer) = selected(FULL).await;
     let play = async {
         hear(&mut peer).await;
@@ -65,7 +65,7 @@ async fn what_is_too_much_to_skip_ends_the_session_after_its_row() {
 }
 
 #[tokio::test]
-async fn what_is_skipped_is_counted() {
+async fn skipped_bytes_are_counted() {
     let limits = ImapLimits { skipped: 1 << 20, ..ImapLimits::default() };
     let (mut session, mut peer) = limited(FULL, limits).await;
     let says = "* 1 EXISTS\r\n* OK [UIDVALIDITY 1]\r\n{tag} OK\r\n";
@@ -88,7 +88,7 @@ async fn what_is_skipped_is_counted() {
 }
 
 #[tokio::test]
-async fn header_fields_are_asked_for_in_part() {
+async fn header_fields_are_fetched_partially() {
     let (mut session, mut peer) = selected(FULL).await;
     let items = [FetchItem::HeaderFieldsStart(&["FROM"])];
     let says = "* 1 FETCH (UID 7 BODY[HEADER.FIELDS (FROM)]<0> {2}\r\n\r\n)\r\n{tag} OK\r\n";
@@ -100,7 +100,7 @@ async fn header_fields_are_asked_for_in_part() {
 }
 
 #[tokio::test]
-async fn the_start_of_a_message_comes_in_the_place_of_the_whole() {
+async fn the_beginning_of_a_message_is_fetched_instead_of_the_whole() {
     let (mut session, mut peer) = selected(FULL).await;
     let asked = Messages::Uids(vec![7]);
     let says = "* 1 FETCH (UID 7 BODY[]<0> {5}\r\nstart)\r\n{tag} OK\r\n";

@@ -2,14 +2,14 @@
 //! contradicted.
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test may stop at the first surprise")]
 
-mod early;
-mod ending;
-mod hello;
+mod early_replies;
+mod session_end;
+mod ehlo;
 mod pipelining;
-mod recording;
+mod dot_record;
 mod silent;
 mod token;
-mod trying;
+mod recipient_check;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -144,7 +144,7 @@ const OK: &str = "250 2.1.0 ok\r\n";
 const GO: &str = "354 go\r\n";
 
 #[tokio::test]
-async fn a_message_is_delivered_and_the_session_serves_another() {
+async fn a_message_is_delivered_and_the_session_is_reusable() {
     let (mut session, mut peer) = session().await;
     let envelope = envelope(&["bo@example.test"]);
     for body in ["Subject: x\r\n\r\n.\r\n..a\r\nb\r\n", "no end", ""] {
@@ -183,7 +183,7 @@ async fn a_message_is_delivered_and_the_session_serves_another() {
 }
 
 #[tokio::test]
-async fn every_recipient_gets_its_own_answer() {
+async fn every_recipient_has_its_own_reply() {
     let says = [OK, "550 5.1.1 nobody\r\n", "250 ok\r\n", GO, "250 2.0.0 queued\r\n"];
     let (delivery, heard) = deliver(&says).await;
     let delivery = delivery.unwrap();
@@ -195,7 +195,7 @@ async fn every_recipient_gets_its_own_answer() {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_when_nobody_is_accepted_and_the_next_message_begins_afresh() {
+async fn no_data_is_sent_when_every_recipient_is_refused_and_the_session_is_reusable() {
     let (mut session, mut peer) = session().await;
     let (envelope, raw) = (envelope(&["bo@example.test"]), message("a\r\n"));
     for begins_with_reset in [false, true] {
@@ -217,7 +217,7 @@ async fn nothing_is_sent_when_nobody_is_accepted_and_the_next_message_begins_afr
 }
 
 #[tokio::test]
-async fn a_refusal_at_any_step_is_told_with_its_step() {
+async fn a_refusal_at_any_step_is_reported_with_its_step() {
     for (code, permanent) in [("451 4.3.0 later\r\n", false), ("554 5.7.1 never\r\n", true)] {
         for (says, step) in [
             (vec![code], "the greeting"),
@@ -243,7 +243,7 @@ fn check_refused(error: SmtpError, want: &str, permanent: bool) {
 }
 
 #[tokio::test]
-async fn wrong_credentials_are_told_apart() {
+async fn wrong_credentials_have_an_error_of_their_own() {
     for code in ["535 5.7.8 no\r\n", "534 5.7.9 stronger\r\n", "530 5.7.0 first\r\n"] {
         let (outcome, _) = open(Security::Tls, &["220 hi\r\n", PLAIN, code]).await;
         assert!(matches!(outcome, Err(SmtpError::Credentials(_))), "{code:?} gave {outcome:?}");
@@ -251,7 +251,7 @@ async fn wrong_credentials_are_told_apart() {
 }
 
 #[tokio::test]
-async fn auth_login_answers_both_prompts_whatever_they_say() {
+async fn auth_login_answers_both_prompts_in_any_wording() {
     let offer = "250-x\r\n250 auth LOGIN\r\n";
     let says = ["220 hi\r\n", offer, "334 VXNlcg==\r\n", "334 \r\n", "235 ok\r\n"];
     let (outcome, heard) = open(Security::Tls, &says).await;
@@ -263,7 +263,7 @@ async fn auth_login_answers_both_prompts_whatever_they_say() {
 }
 
 #[tokio::test]
-async fn starttls_comes_before_anything_else_and_forgets_what_was_said() {
+async fn starttls_precedes_everything_and_discards_earlier_keywords() {
     let says = [
         "220 hi\r\n",
         "250-x\r\n250-STARTTLS\r\n250 AUTH LOGIN\r\n",
@@ -300,7 +300,7 @@ async fn plain_text_after_the_reply_to_starttls_ends_the_session() {
 }
 
 #[tokio::test]
-async fn a_connection_lost_before_the_dot_is_an_error_and_after_it_a_doubt() {
+async fn a_connection_lost_before_the_dot_is_an_error_and_after_it_uncertain() {
     let (delivery, _) = deliver(&[]).await;
     assert!(matches!(delivery, Err(SmtpError::Lost(_))), "{delivery:?}");
     for says in [vec![OK], vec![OK, OK], vec![OK, OK, OK]] {
@@ -347,7 +347,7 @@ async fn the_dot_waits_for_the_record() {
 }
 
 #[tokio::test]
-async fn what_could_smuggle_a_second_message_is_refused_before_a_word_is_said() {
+async fn a_body_that_could_smuggle_a_second_message_is_refused_before_mail() {
     for text in ["a\n.\nb\r\n", "a\r.\rb\r\n", "a\r\n.\n\r\n", "a\r"] {
         let (mut session, mut peer) = session().await;
         let envelope = envelope(&["bo@example.test"]);
@@ -369,7 +369,7 @@ async fn a_message_over_the_servers_size_is_not_offered() {
 }
 
 #[tokio::test]
-async fn addresses_beyond_ascii_go_as_far_as_the_server_lets_them() {
+async fn without_smtputf8_domains_are_encoded_and_non_ascii_local_parts_refused() {
     let (mut session, mut peer) = session().await;
     let envelope = envelope(&["李@example.test", "bo@bücher.test"]);
     let raw = message("a\r\n");
@@ -407,7 +407,7 @@ async fn a_reply_that_never_ends_is_cut_off() {
 }
 
 #[tokio::test]
-async fn an_unasked_reply_is_never_taken_for_an_answer() {
+async fn an_unsolicited_reply_is_never_taken_for_a_reply_to_a_command() {
     let (delivery, _) = deliver(&["250 ok\r\n250 and more\r\n"]).await;
     assert!(matches!(delivery, Err(SmtpError::Protocol(_))), "{delivery:?}");
     let (delivery, _) = deliver(&["HTTP/1.1 200 OK\r\n"]).await;
@@ -447,7 +447,7 @@ fn check_timeout(error: &SmtpError, want: &str) {
 
 /// One byte a second is not silence, but no reply either.
 #[tokio::test(start_paused = true)]
-async fn a_trickle_is_a_timeout_too() {
+async fn a_slow_trickle_is_a_timeout() {
     let (dial, mut peer) = pair();
     let smtp = smtp(dial);
     let (server, credentials) = (server(Security::Tls), credentials());

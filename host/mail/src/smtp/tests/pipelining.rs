@@ -47,7 +47,7 @@ async fn an_envelope_is_sent_before_the_first_reply_and_answered_in_order() {
 /// RFC 2920 §3.1: a server that accepts DATA without a valid recipient gets a lone dot. Others
 /// refuse DATA.
 #[tokio::test]
-async fn nothing_is_sent_when_everybody_was_refused_and_the_session_serves_another() {
+async fn no_data_is_sent_when_every_recipient_was_refused_and_the_session_is_reusable() {
     for (answer, closing, verdict) in [
         (GO, ".", "554 5.5.1 no valid recipients\r\n"),
         (GO, ".", OK),
@@ -80,7 +80,7 @@ async fn nothing_is_sent_when_everybody_was_refused_and_the_session_serves_anoth
 
 /// With 421 instead of a reply to pipelined commands, as from a server that counts errors.
 #[tokio::test]
-async fn a_server_that_is_done_with_us_has_refused_whom_it_refused() {
+async fn a_421_keeps_the_refusals_before_it() {
     const CLOSING: &str = "421 4.7.0 too many errors\r\n";
     for (says, want) in [
         ([OK, NO, CLOSING].concat(), &[550][..]),
@@ -114,7 +114,7 @@ async fn a_server_that_is_done_with_us_has_refused_whom_it_refused() {
 /// A server that sends an unsolicited reply is one reply ahead, so that every recipient would get
 /// the next one's.
 #[tokio::test]
-async fn replies_that_are_shifted_are_nobodys() {
+async fn shifted_replies_are_assigned_to_no_recipient() {
     for says in [
         [OK, OK, OK, NO, NO, GO].concat(),
         [OK, NO, OK, NO, NO, GO].concat(),
@@ -143,7 +143,7 @@ async fn replies_that_are_shifted_are_nobodys() {
 /// The same where the surplus reply comes only when it is needed: RSET gets the reply meant for
 /// DATA.
 #[tokio::test]
-async fn replies_that_are_shifted_are_found_out_by_the_next_one() {
+async fn a_surplus_reply_is_detected_at_the_next_command() {
     for (says, last) in [
         ([OK, OK, OK, NO, NO].concat(), GO),
         ([OK, NO, OK, NO, NO].concat(), GO),
@@ -165,7 +165,7 @@ async fn replies_that_are_shifted_are_found_out_by_the_next_one() {
 /// A server that reads no command before its last reply was read, over a wire that holds less than
 /// either.
 #[tokio::test(start_paused = true)]
-async fn many_recipients_block_neither_side() {
+async fn many_recipients_cause_no_deadlock() {
     let (mut session, mut peer) = session_over(pair_holding(16), PIPED).await;
     let names: Vec<String> = (0..1000).map(|index| format!("r{index}@example.test")).collect();
     let envelope = envelope(&names.iter().map(String::as_str).collect::<Vec<_>>());
@@ -195,7 +195,7 @@ async fn many_recipients_block_neither_side() {
 }
 
 #[tokio::test]
-async fn a_server_without_it_is_asked_one_thing_at_a_time() {
+async fn without_pipelining_commands_are_sent_one_at_a_time() {
     let (mut session, mut peer) = session_over(pair(), "250-x\r\n250 AUTH PLAIN\r\n").await;
     let (envelope, raw) = (envelope(&THREE), message("a\r\n"));
     let play = async {

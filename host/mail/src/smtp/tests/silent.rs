@@ -39,7 +39,7 @@ async fn a_server_is_silent_in_every_step_until_it_replies() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_does_not_greet_is_silent_from_the_beginning() {
+async fn a_server_without_a_greeting_is_silent_from_the_beginning() {
     let (dial, peer) = pair();
     let activity = activity();
     let (smtp, server, credentials) = (smtp(dial), server(Security::Tls), credentials());

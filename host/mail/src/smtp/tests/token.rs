@@ -10,7 +10,7 @@ const BEARER: &str = "AUTH OAUTHBEARER bixhPWFubiwBYXV0aD1CZWFyZXIgdDBrAQE=";
 const XOAUTH2: &str = "AUTH XOAUTH2 dXNlcj1hbm4BYXV0aD1CZWFyZXIgdDBrAQE=";
 
 #[tokio::test]
-async fn a_token_goes_by_the_mechanism_that_is_offered() {
+async fn a_token_uses_the_offered_mechanism() {
     for (offer, want) in [
         ("250-x\r\n250 AUTH XOAUTH2 OAUTHBEARER PLAIN\r\n", BEARER),
         ("250-x\r\n250 AUTH=LOGIN XOAUTH2\r\n", XOAUTH2),
@@ -27,7 +27,7 @@ async fn a_token_goes_by_the_mechanism_that_is_offered() {
 }
 
 #[tokio::test]
-async fn a_refused_token_is_heard_to_the_end() {
+async fn the_error_challenge_for_a_refused_token_is_answered() {
     for (offer, answer) in [("OAUTHBEARER", "AQ=="), ("XOAUTH2", "")] {
         let offer = format!("250-x\r\n250 AUTH {offer}\r\n");
         let says = ["220 hi\r\n", &offer, "334 e30=\r\n", "535 5.7.8 expired\r\n"];

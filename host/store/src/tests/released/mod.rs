@@ -160,7 +160,7 @@ fn states() -> [(u8, State); 13] {
 /// Nothing that was accepted is lost: each submission that has not ended can be claimed, with its
 /// bytes.
 #[tokio::test]
-async fn what_has_not_ended_is_claimed_with_its_bytes() {
+async fn submissions_that_are_not_final_can_be_claimed_with_their_bytes() {
     for (release, dir) in copies() {
         let store = open(dir.path());
         // One of them was claimed only, so that its attempt never began.
@@ -240,7 +240,7 @@ fn dies_before_a_commit() {
 /// An older program and a directory of a newer one: an error that names file and versions, and
 /// nothing is changed.
 #[tokio::test]
-async fn an_older_program_refuses_what_a_newer_one_wrote() {
+async fn an_older_program_refuses_a_newer_data_directory() {
     for (_, dir) in copies() {
         drop(open(dir.path()));
         for (name, steps) in [("meta.db", META), ("outbox.db", OUTBOX)] {

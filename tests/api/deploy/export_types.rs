@@ -1,0 +1,68 @@
+//! Tests of type errors at deployment: exports of another type than the host calls, and invalid
+//! descriptions of responses.
+
+use crate::deploy::site::{Site, Who};
+
+const ENDPOINT: &str = "spin_manifest_version = 2\n[application]\nname = \"own\"\n\
+    [[trigger.http]]\nroute = \"/...\"\ncomponent = \"own\"\n\
+    [component.own]\nsource = \"own.wasm\"\n";
+
+const FILTER: &str = "spin_manifest_version = 2\n[application]\nname = \"own\"\n\
+    [[trigger.mail]]\ncomponent = \"own\"\nhook = \"before-send\"\n\
+    [component.own]\nsource = \"own.wasm\"\n";
+
+/// A component that exports a function of this name in this interface, without parameters, whose
+/// result is a number.
+fn exporting(interface: &str, function: &str) -> Vec<u8> {
+    wat::parse_str(format!(
+        r#"(component
+        (core module $guest (func (export "one") (result i32) (i32.const 1)))
+        (core instance $guest (instantiate $guest))
+        (func $one (result u32) (canon lift (core func $guest "one")))
+        (instance (export "{interface}") (export "{function}" (func $one))))"#
+    ))
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_of_another_type_is_refused_at_deployment() {
+    let site = Site::start().await;
+    for (manifest, interface, function) in [
+        (ENDPOINT, "wasi:http/incoming-handler@0.2.0", "handle"),
+        (ENDPOINT, "wasi:http/handler@0.3.0", "handle"),
+        (ENDPOINT, "postlet:mail/describe@0.1.0", "operations"),
+        (FILTER, "postlet:mail/before-send@0.1.0", "judge"),
+    ] {
+        let told = site.deploy(manifest, &exporting(interface, function)).await.unwrap_err();
+        let name = interface.split('@').next().unwrap();
+        let want =
+            format!("component own exports {name} in another shape than Postlet calls it in");
+        assert!(told.contains("line 8: `component.own.source`: "), "{told}");
+        assert!(told.contains(&want), "{told}");
+    }
+    // An export of another name is not called by the host.
+    for (manifest, interface, function) in [
+        (ENDPOINT, "wasi:http/incoming-handler@0.2.0", "handel"),
+        (FILTER, "postlet:mail/before-send@0.1.0", "jugde"),
+    ] {
+        let told = site.deploy(manifest, &exporting(interface, function)).await.unwrap_err();
+        assert!(told.contains("does not export "), "{told}");
+    }
+    assert_eq!(site.get(Who::Acme, "/anything").await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invalid_description_of_responses_is_refused() {
+    let site = Site::start().await;
+    for (word, want) in [
+        ("status", "POST /things: the answer 9999: a status of an answer lies between 200 and 599"),
+        ("interim", "POST /things: the answer 100: a status of an answer"),
+        ("type", "POST /things: the answer 200: `text\\nplain` is no media type"),
+        ("other", "POST /things: `csv` is no media type that a body could have"),
+    ] {
+        let told = site.deploy(ENDPOINT, &guests::describer(word)).await.unwrap_err();
+        let place =
+            "line 8: `component.own.source`: its description (`operations()`) is not right: ";
+        assert!(told.starts_with(&format!("{place}{want}")), "{told}");
+    }
+}
