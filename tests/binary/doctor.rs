@@ -178,7 +178,7 @@ fn an_application_whose_component_cannot_be_read_is_told() {
         (&|| (), "No such file"),
         (&|| fs::write(&wasm, b"").unwrap(), "the file is empty"),
         (&pipe, "it is not a regular file"),
-        (&link, "it leads out of the directory"),
+        (&link, "it is outside of the directory"),
     ];
     for (make, want) in ways {
         let _ = fs::remove_file(&wasm);
