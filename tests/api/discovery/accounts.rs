@@ -63,13 +63,13 @@ async fn the_servers_that_a_body_leaves_out_are_found() {
     assert!(!ok && said.contains("imap.elsewhere.test:993 (tls)"), "{said}");
     assert!(said.contains("--confirm"), "{said}");
     let (ok, said) = site.command(&[&add[..], &["--confirm"]].concat()).await;
-    assert!(ok && said.contains("cy@away.test is stored as cy, not checked"), "{said}");
+    assert!(ok && said.contains("cy@away.test is stored as cy, not verified"), "{said}");
 
     // Somebody sits at a terminal: he is asked, and only a yes is one.
     for answer in ["n", "", "y"] {
         let mut terminal = site.terminal("account add dan@away.test --id dan --unverified");
         terminal.until("Use them? [y/N]");
-        assert!(terminal.said().contains("not of the mail domain"), "{}", terminal.said());
+        assert!(terminal.said().contains("outside the mail domain"), "{}", terminal.said());
         terminal.types(answer);
         if answer == "y" {
             terminal.until("Password of ");
