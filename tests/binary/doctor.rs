@@ -103,7 +103,7 @@ fn a_certificate_that_ends_soon_is_a_warning() {
     let seen = Seen::of(&site, &[]);
     let imap = format!("localhost:{}", rig.imaps_port());
     assert_eq!(seen.state(&imap), "warning", "{}", seen.text);
-    assert!(seen.told(&imap).contains("ends on"), "{}", seen.text);
+    assert!(seen.told(&imap).contains("expires on"), "{}", seen.text);
 }
 
 #[test]
@@ -124,9 +124,9 @@ fn each_thing_that_is_wrong_is_named_with_what_to_do() {
 
     let good = fs::read(&key).unwrap();
     fs::write(&key, "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=\n").unwrap();
-    Seen::of(&site, &["--offline"]).blames("key", "bring the key back");
+    Seen::of(&site, &["--offline"]).blames("key", "restore the key");
     fs::remove_file(&key).unwrap();
-    Seen::of(&site, &["--offline"]).blames("key", "bring the key back");
+    Seen::of(&site, &["--offline"]).blames("key", "restore the key");
     assert!(!key.exists(), "it was made");
     fs::write(&key, good).unwrap();
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();

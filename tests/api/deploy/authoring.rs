@@ -157,7 +157,7 @@ watch = ["none/**"]
 
     // What was served is still served when a later one fails.
     std::fs::write(&file, manifest("exit 4")).unwrap();
-    dev.hears("what was served is still served");
+    dev.hears("the previous version is still served");
     assert_eq!(dev.post(ACCOUNT, &draft("fine")).await.0, 202);
     assert_eq!(dev.post(ACCOUNT, &draft("reject")).await.0, 422);
 }
