@@ -100,7 +100,7 @@ async fn a_large_component_is_told_and_one_that_writes_without_end_hides_no_fail
     let padding = [&[0, 0x81, 0x80, 0x80, 1, 0][..], &[0; 2 << 20]].concat();
     std::fs::write(&own, [guests::HOSTILE, &padding].concat()).unwrap();
     let dev = Dev::start(&directory.path().join("spin.toml"));
-    let line = dev.hears("a large component is compiled");
+    let line = dev.hears("compiling a large component");
     let bytes = format!("bytes={}", own.metadata().unwrap().len());
     assert!(line.contains("component=own") && line.contains(&bytes), "{line}");
     dev.hears("is served");
@@ -145,7 +145,7 @@ watch = ["none/**"]
 
     // A build that fails is no way past the filter either.
     std::fs::write(&file, manifest("exit 3")).unwrap();
-    dev.hears("mail is held back that its filters should judge");
+    dev.hears("mail is held back until its filters are deployed");
     assert_eq!(dev.post(ACCOUNT, &draft("fine")).await.0, 503);
 
     // Nothing has changed but the command.
