@@ -144,10 +144,10 @@ fn path(id: &AccountId) -> String {
 /// Prints the outcome of a verification or a test: the JSON document, or `success`.
 ///
 /// # Errors
-/// When the servers refused, with `words`.
-fn outcome(machine: bool, document: Value, success: &str, words: String) -> anyhow::Result<()> {
+/// When the servers refused, with `message`.
+fn outcome(machine: bool, document: Value, success: &str, message: String) -> anyhow::Result<()> {
     if !report::is_ok(&document) {
-        return Err(ApiError { words, document }.into());
+        return Err(ApiError { message, document }.into());
     }
     say(&if machine { document.to_string() } else { success.to_owned() })
 }

@@ -116,8 +116,8 @@ pub(crate) async fn add(client: &ApiClient, machine: bool, new: NewAccount) -> a
     let failed = tested.as_ref().is_some_and(|tested| !report::is_ok(tested));
     put(&mut account, "test", tested);
     if failed {
-        let words = format!("{}, but the test message failed", stored());
-        return Err(ApiError { words, document: account }.into());
+        let message = format!("{}, but the test message failed", stored());
+        return Err(ApiError { message, document: account }.into());
     }
     if machine { say(&account.to_string()) } else { Ok(()) }
 }
@@ -156,8 +156,8 @@ async fn verified(
                 if text(&document, "code") == Code::VerificationFailed.as_str() =>
             {
                 report::verification(&document);
-                let words = "nothing was stored: correct the errors above, or store the account anyway with --unverified";
-                Err(ApiError { words: words.to_owned(), document }.into())
+                let message = "nothing was stored: correct the errors above, or store the account anyway with --unverified";
+                Err(ApiError { message: message.to_owned(), document }.into())
             }
             Ok(refused) => Err(refused.into()),
             Err(error) => Err(error),
@@ -172,8 +172,8 @@ async fn consent(client: &ApiClient, interaction: Interaction, id: &str) -> anyh
     if report::is_ok(&document) {
         return Ok(());
     }
-    let words = "correct the errors above, and begin again".to_owned();
-    Err(ApiError { words, document }.into())
+    let message = "correct the errors above, and begin again".to_owned();
+    Err(ApiError { message, document }.into())
 }
 
 /// Removes the account when the work fails, or on SIGINT, SIGTERM or SIGHUP.

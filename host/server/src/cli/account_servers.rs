@@ -163,7 +163,7 @@ fn oauth_advice(name: &str, body: &Value, found: &Value) -> String {
         place.hosts.iter().any(|known| hosts.iter().any(|host| known.eq_ignore_ascii_case(host)))
     });
     let server = place.map_or("NAME", |(server, _)| server);
-    let words = format!(
+    let message = format!(
         "{name} accepts no password from mail programs, only OAuth 2: add --oauth {server}, \
          which [oauth.server.{server}] of the host's configuration defines (docs/oauth.md)"
     );
@@ -171,7 +171,7 @@ fn oauth_advice(name: &str, body: &Value, found: &Value) -> String {
     hints
         .into_iter()
         .filter(|hint| !hint.is_empty())
-        .fold(words, |words, hint| words + "\n  " + hint)
+        .fold(message, |message, hint| message + "\n  " + hint)
 }
 
 /// Asks for confirmation of servers outside the mail domain.
@@ -191,10 +191,10 @@ fn confirm(interaction: Interaction, login: Login) -> anyhow::Result<()> {
             bail!("nothing was stored; name the right servers with --imap and --smtp")
         }
         Interaction::Script => {
-            let words = format!(
+            let message = format!(
                 "{foreign} If they are right, repeat with --confirm; otherwise name others with --imap and --smtp"
             );
-            Err(ApiError::of(Code::ConfirmationNeeded, words).into())
+            Err(ApiError::of(Code::ConfirmationNeeded, message).into())
         }
     }
 }

@@ -108,26 +108,26 @@ impl ApiClient {
         if status.is_success() {
             return Ok(value);
         }
-        Err(ApiError { words: refusal(&value), document: value }.into())
+        Err(ApiError { message: refusal(&value), document: value }.into())
     }
 }
 
 /// An error response (RFC 9457): as text for a person, and as the document for a script.
 #[derive(Debug, thiserror::Error)]
-#[error("{words}")]
+#[error("{message}")]
 pub(crate) struct ApiError {
-    pub(crate) words: String,
+    pub(crate) message: String,
     pub(crate) document: Value,
 }
 
 impl ApiError {
     /// The problem that the host would return, where the client knows it before a request.
-    pub(crate) fn of(code: Code, words: String) -> Self {
+    pub(crate) fn of(code: Code, message: String) -> Self {
         let document = json!({
             "type": format!("urn:postlet:problem:{}", code.as_str()), "title": code.title(),
-            "detail": words, "code": code.as_str(), "retryable": code.retryable(),
+            "detail": message, "code": code.as_str(), "retryable": code.retryable(),
         });
-        Self { words, document }
+        Self { message, document }
     }
 }
 

@@ -45,8 +45,8 @@ pub(crate) async fn one(path: &Path, name: &str, component: &Component) -> anyho
     let directory = workdir(path, build);
     for command in &build.command {
         // Untrusted text: it may hold control characters.
-        let words = shown(command);
-        say(&format!("building {name}: {words}"));
+        let text = shown(command);
+        say(&format!("building {name}: {text}"));
         let status = Command::new("/bin/sh")
             .args(["-c", command])
             .current_dir(&directory)
@@ -56,10 +56,10 @@ pub(crate) async fn one(path: &Path, name: &str, component: &Component) -> anyho
             .kill_on_drop(true)
             .status()
             .await
-            .with_context(|| format!("cannot run `{words}` in {}", directory.display()))?;
+            .with_context(|| format!("cannot run `{text}` in {}", directory.display()))?;
         if !status.success() {
             bail!(
-                "{}:{}: `component.{name}.build.command`: `{words}` failed ({status})",
+                "{}:{}: `component.{name}.build.command`: `{text}` failed ({status})",
                 path.display(),
                 build.line
             );

@@ -32,10 +32,12 @@ pub(crate) fn lines(url: &str, manifest: &Manifest, own: &[u8], default: &[u8]) 
         let answers = matches!(route.target, Target::Component(_));
         if answers && !described.iter().any(|path| route.pattern.covers(path)) {
             let path = route.pattern.to_string();
-            let words = path.trim_end_matches("...").split('/').map(|word| {
-                word.strip_prefix(':').map_or_else(|| word.to_owned(), |name| format!("{{{name}}}"))
+            let segments = path.trim_end_matches("...").split('/').map(|segment| {
+                segment
+                    .strip_prefix(':')
+                    .map_or_else(|| segment.to_owned(), |name| format!("{{{name}}}"))
             });
-            lines.push(line(url, "get", &words.collect::<Vec<_>>().join("/"), None));
+            lines.push(line(url, "get", &segments.collect::<Vec<_>>().join("/"), None));
         }
     }
     lines
@@ -76,16 +78,17 @@ fn plain(json: &str) -> String {
 
 /// The path with `{account}` replaced, and each other `{name}` as a shell variable.
 fn filled(path: &str) -> String {
-    let word = |word: &str| match word.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
-        Some("account") => ACCOUNT.to_owned(),
-        Some(name) => {
-            let plain =
-                |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
-            format!("${}", name.chars().map(plain).collect::<String>())
-        }
-        None => word.to_owned(),
-    };
-    path.split('/').map(word).collect::<Vec<_>>().join("/")
+    let segment =
+        |segment: &str| match segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+            Some("account") => ACCOUNT.to_owned(),
+            Some(name) => {
+                let plain =
+                    |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+                format!("${}", name.chars().map(plain).collect::<String>())
+            }
+            None => segment.to_owned(),
+        };
+    path.split('/').map(segment).collect::<Vec<_>>().join("/")
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub(crate) enum Interaction {
 }
 
 impl Interaction {
-    /// Detects the kind of the current process; with JSON output (`machine`) it is a script.
+    /// Detects whether questions may be asked: with JSON output (`machine`) they may not.
     pub(crate) fn here(machine: bool) -> Self {
         let there = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
         if there && !machine { Self::Terminal } else { Self::Script }

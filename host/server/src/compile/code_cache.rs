@@ -208,19 +208,19 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::time::Duration;
 
-    fn keeper(directory: &Path, key: u8, most: u64) -> CodeCache {
+    fn cache(directory: &Path, key: u8, most: u64) -> CodeCache {
         CodeCache::new(directory.to_owned(), Zeroizing::new([key; 32]), most)
     }
 
     #[test]
     fn cached_code_is_found_under_its_name_and_key_only() {
         let place = tempfile::tempdir().unwrap();
-        let one = keeper(place.path(), 1, 1000);
+        let one = cache(place.path(), 1, 1000);
         assert_eq!(one.find(&[1; 32]), None);
         one.keep(&[1; 32], b"code");
         one.keep(&[2; 32], b"other");
         assert_eq!(one.find(&[1; 32]).as_deref(), Some(&b"code"[..]));
-        assert_eq!(keeper(place.path(), 2, 1000).find(&[1; 32]), None);
+        assert_eq!(cache(place.path(), 2, 1000).find(&[1; 32]), None);
         let mode = fs::metadata(one.path(&[1; 32])).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         fs::rename(one.path(&[2; 32]), one.path(&[1; 32])).unwrap();
@@ -230,27 +230,27 @@ mod tests {
     #[test]
     fn a_file_with_any_byte_flipped_or_missing_is_not_found() {
         let place = tempfile::tempdir().unwrap();
-        let keeper = keeper(place.path(), 1, 1000);
-        keeper.keep(&[1; 32], b"code");
-        let path = keeper.path(&[1; 32]);
+        let cache = cache(place.path(), 1, 1000);
+        cache.keep(&[1; 32], b"code");
+        let path = cache.path(&[1; 32]);
         let good = fs::read(&path).unwrap();
         assert_eq!(good.len(), MAC_BYTES + 4);
         for at in 0..good.len() {
             let mut bad = good.clone();
             bad[at] ^= 1;
             fs::write(&path, &bad).unwrap();
-            assert_eq!(keeper.find(&[1; 32]), None, "byte {at}");
+            assert_eq!(cache.find(&[1; 32]), None, "byte {at}");
             fs::write(&path, &good[..at]).unwrap();
-            assert_eq!(keeper.find(&[1; 32]), None, "{at} bytes");
+            assert_eq!(cache.find(&[1; 32]), None, "{at} bytes");
         }
-        keeper.keep(&[1; 32], b"code");
-        assert!(keeper.find(&[1; 32]).is_some());
+        cache.keep(&[1; 32], b"code");
+        assert!(cache.find(&[1; 32]).is_some());
     }
 
     #[test]
     fn rewritten_files_are_found_with_the_new_key_only() {
         let place = tempfile::tempdir().unwrap();
-        let running = keeper(place.path(), 1, 1000);
+        let running = cache(place.path(), 1, 1000);
         running.keep(&[1; 32], b"code");
         running.keep(&[2; 32], b"forged");
         let forged = running.path(&[2; 32]);
@@ -258,26 +258,26 @@ mod tests {
         fs::write(place.path().join("tempfile"), b"half").unwrap();
         running.clone().reseal(Zeroizing::new([7; 32]));
         assert_eq!(running.find(&[1; 32]).as_deref(), Some(&b"code"[..]), "clones follow");
-        let next = keeper(place.path(), 7, 1000);
+        let next = cache(place.path(), 7, 1000);
         assert_eq!(next.find(&[1; 32]).as_deref(), Some(&b"code"[..]));
         assert_eq!(next.find(&[2; 32]), None, "no forged file becomes a good one");
-        assert_eq!(keeper(place.path(), 1, 1000).find(&[1; 32]), None);
+        assert_eq!(cache(place.path(), 1, 1000).find(&[1; 32]), None);
     }
 
     #[test]
     fn the_oldest_file_is_removed_first_and_content_above_the_limit_is_not_stored() {
         let place = tempfile::tempdir().unwrap();
-        let keeper = keeper(place.path(), 1, 3 * 100);
+        let cache = cache(place.path(), 1, 3 * 100);
         for name in 1..=3 {
-            keeper.keep(&[name; 32], &[0; 68]);
-            let file = File::options().write(true).open(keeper.path(&[name; 32])).unwrap();
+            cache.keep(&[name; 32], &[0; 68]);
+            let file = File::options().write(true).open(cache.path(&[name; 32])).unwrap();
             let then = SystemTime::UNIX_EPOCH + Duration::from_secs(name.into());
             file.set_modified(then).unwrap();
         }
-        keeper.keep(&[4; 32], &[0; 68]);
-        let found = |name: u8| keeper.find(&[name; 32]).is_some();
+        cache.keep(&[4; 32], &[0; 68]);
+        let found = |name: u8| cache.find(&[name; 32]).is_some();
         assert_eq!([1, 2, 3, 4].map(found), [false, true, true, true]);
-        keeper.keep(&[5; 32], &[0; 300]);
+        cache.keep(&[5; 32], &[0; 300]);
         assert_eq!([2, 3, 4, 5].map(found), [true, true, true, false]);
     }
 }

@@ -75,7 +75,7 @@ pub(crate) struct ApplicationLinker<'a> {
 }
 
 impl ApplicationLinker<'_> {
-    /// Links every component that has a route.
+    /// Links every component, except those that are filters only.
     pub(crate) fn application(
         &self,
         manifest: Manifest,

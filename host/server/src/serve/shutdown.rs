@@ -44,22 +44,22 @@ impl Signals {
             .build()
             .context("cannot watch for signals")?;
         let entered = runtime.enter();
-        let heard = Heard::new().context("cannot watch for SIGTERM and Ctrl-C")?;
+        let handlers = SignalHandlers::new().context("cannot watch for SIGTERM and Ctrl-C")?;
         drop(entered);
         thread::Builder::new()
             .name("signals".to_owned())
-            .spawn(move || runtime.block_on(heard.end(&sender, stop)))
+            .spawn(move || runtime.block_on(handlers.end(&sender, stop)))
             .context("cannot watch for signals")?;
         Ok(Self { stopping })
     }
 }
 
-struct Heard {
+struct SignalHandlers {
     terminate: Signal,
     interrupt: Signal,
 }
 
-impl Heard {
+impl SignalHandlers {
     fn new() -> std::io::Result<Self> {
         let terminate = signal(SignalKind::terminate())?;
         let interrupt = signal(SignalKind::interrupt())?;
