@@ -36,7 +36,7 @@ fn at_a_terminal_an_address_and_a_password_suffice() {
         assert!(said.contains(line), "{line} is missing:\n{said}");
     }
     assert!(said.contains(&format!("{email} is connected as ann")), "{said}");
-    assert!(said.contains("Trying the servers") && !said.contains(&password), "{said}");
+    assert!(said.contains("Verifying the servers") && !said.contains(&password), "{said}");
     let account = site.operator(&host).get("/v1/accounts/ann").expect(200);
     assert_eq!((&account["imap"]["port"], &account["state"]), (&json!(imap), &json!("connected")));
 }

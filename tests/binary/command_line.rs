@@ -89,7 +89,7 @@ fn a_stored_account_is_shown_verified_and_removed_by_its_id() {
     assert_eq!(json(&["account", "verify", "ann"])["imap"]["ok"], true);
     assert_eq!(json(&["account", "show", "ann"])["state"], "connected");
     let tested = shell.run(&["account", "test", "ann"], "");
-    assert_eq!(good(&tested), "the message came to INBOX and is removed\n");
+    assert_eq!(good(&tested), "the message arrived in INBOX and is removed\n");
     assert_eq!(json(&["account", "test", "ann"])["removed"], true);
 
     // With a wrong login, each command reports it and exits with 1, and the account stays.
@@ -106,7 +106,7 @@ fn a_stored_account_is_shown_verified_and_removed_by_its_id() {
         "{shown}"
     );
     let still = shell.run(&["account", "password", "ann"], "wrong, too\n");
-    assert!(!still.status.success() && said(&still).contains("does not get in with it"));
+    assert!(!still.status.success() && said(&still).contains("cannot log in with it"));
     let password = account["password"].as_str().unwrap();
     let mended = shell.run(&["account", "password", "ann"], &format!("{password}\n"));
     assert_eq!(good(&mended), "ann is connected\n");

@@ -103,7 +103,7 @@ fn a_certificate_that_ends_soon_is_a_warning() {
     let seen = Seen::of(&site, &[]);
     let imap = format!("localhost:{}", rig.imaps_port());
     assert_eq!(seen.state(&imap), "warning", "{}", seen.text);
-    assert!(seen.told(&imap).contains("ends on"), "{}", seen.text);
+    assert!(seen.told(&imap).contains("expires on"), "{}", seen.text);
 }
 
 #[test]
@@ -124,9 +124,9 @@ fn each_failed_check_is_reported_with_a_correction() {
 
     let good = fs::read(&key).unwrap();
     fs::write(&key, "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=\n").unwrap();
-    Seen::of(&site, &["--offline"]).blames("key", "bring the key back");
+    Seen::of(&site, &["--offline"]).blames("key", "restore the key");
     fs::remove_file(&key).unwrap();
-    Seen::of(&site, &["--offline"]).blames("key", "bring the key back");
+    Seen::of(&site, &["--offline"]).blames("key", "restore the key");
     assert!(!key.exists(), "the check created a file or directory");
     fs::write(&key, good).unwrap();
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
@@ -178,7 +178,7 @@ fn an_application_whose_component_cannot_be_read_is_reported() {
         (&|| (), "No such file"),
         (&|| fs::write(&wasm, b"").unwrap(), "the file is empty"),
         (&pipe, "it is not a regular file"),
-        (&link, "it leads out of the directory"),
+        (&link, "it is outside of the directory"),
     ];
     for (make, want) in ways {
         let _ = fs::remove_file(&wasm);

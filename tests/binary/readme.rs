@@ -59,7 +59,7 @@ fn the_tour_and_the_custom_endpoint_work_as_printed() {
         "imap.qq.com",
         "imap.gmail.com",
         "anna  anna@mailroom.test",
-        "the message came to INBOX and is removed",
+        "the message arrived in INBOX and is removed",
     ] {
         assert!(tour.contains(promised), "{promised} is not in:\n{tour}");
     }

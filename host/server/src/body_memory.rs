@@ -1,12 +1,12 @@
-//! What bodies may cost before a component exists.
+//! Memory limit for JSON request bodies, for each tenant.
 //!
-//! A JSON body is collected and checked by the host itself, outside the budgets
-//! of any instance. So its bytes are charged to the tenant while they are held,
-//! and the check of a large one runs beside the executor, few at a time. Against a
-//! tenant's own schema it runs in a child, which has a budget.
+//! A JSON body is buffered and checked by the host, outside the limits of any
+//! component instance. So its bytes count against the tenant while they are held,
+//! and a large body is checked on a blocking thread, two at a time. A body with a
+//! tenant's own schema is checked in a child process, which has limits.
 //!
-//! Invariant: no tenant's bodies take another's memory or time, and those of
-//! strangers take none from whoever has a token.
+//! Invariant: the bodies of one tenant take no memory or time from another, and
+//! requests without a token take none from requests with one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,31 +20,33 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::openapi::operation::BodySchema;
 use crate::schema::child_pool::Asking;
 
-/// Of JSON bodies, for those who show a token of the tenant, and as much for those who show none.
+/// Bytes of JSON bodies held at once for one tenant's requests with a token, and as many for those
+/// without.
 const SHARE_BYTES: usize = 32 << 20;
+/// Bytes of one permit.
 const UNIT: usize = 1 << 10;
-/// How long a request waits for others of its tenant.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Smaller bodies are checked where they are: a thread would cost more.
+/// The longest wait of a request for other bodies of its tenant.
+const WAIT: Duration = Duration::from_secs(5);
+/// Bytes of the largest body that is checked on the executor: a thread would cost more.
 const SMALL: usize = 64 << 10;
-/// Large bodies checked at once.
+/// Large bodies checked at once, on the whole host.
 const CHECKS: usize = 2;
 
-/// The host's memory and time for bodies.
+/// The memory limits of all tenants, and the limit of concurrent checks.
 #[derive(Debug)]
 pub(crate) struct BodyMemory {
     tenants: BTreeMap<TenantId, Shares>,
     checks: Semaphore,
 }
 
-/// What is left for one tenant.
+/// The permits of one tenant, one for each KiB.
 #[derive(Debug)]
 struct Shares {
-    tokens: Arc<Semaphore>,
-    strangers: Arc<Semaphore>,
+    with_token: Arc<Semaphore>,
+    without_token: Arc<Semaphore>,
 }
 
-/// Bytes that are held; given back when dropped.
+/// Bytes that a body holds; released when dropped.
 #[derive(Debug)]
 pub(crate) struct BodyMemoryPermit {
     _permit: OwnedSemaphorePermit,
@@ -53,12 +55,16 @@ pub(crate) struct BodyMemoryPermit {
 impl BodyMemory {
     pub(crate) fn new(tenants: &[TenantId]) -> Self {
         let share = || Arc::new(Semaphore::new(SHARE_BYTES / UNIT));
-        let fresh =
-            |tenant: &TenantId| (tenant.clone(), Shares { tokens: share(), strangers: share() });
+        let fresh = |tenant: &TenantId| {
+            (tenant.clone(), Shares { with_token: share(), without_token: share() })
+        };
         Self { tenants: tenants.iter().map(fresh).collect(), checks: Semaphore::new(CHECKS) }
     }
 
-    /// Charges `bytes` to the caller's share of its tenant.
+    /// Reserves `bytes` of the tenant's share for requests like the caller's.
+    ///
+    /// # Errors
+    /// `too-many-requests` when they are not free within 5 seconds.
     pub(crate) async fn charge(
         &self,
         caller: &Caller,
@@ -66,20 +72,23 @@ impl BodyMemory {
     ) -> Result<BodyMemoryPermit, Problem> {
         let busy = || {
             let detail = format!(
-                "JSON bodies of this tenant have the {SHARE_BYTES} bytes that they may have at once: wait, then try again"
+                "the JSON bodies of this tenant hold {SHARE_BYTES} bytes, which is the limit: wait, then try again"
             );
             Problem::new(Code::TooManyRequests, detail).with_retry_after(Duration::from_secs(5))
         };
         let units = u32::try_from((bytes / UNIT + 1).min(SHARE_BYTES / UNIT)).unwrap_or(u32::MAX);
         let shares = self.tenants.get(&caller.tenant).ok_or_else(busy)?;
-        let share = if caller.token.is_some() { &shares.tokens } else { &shares.strangers };
-        match tokio::time::timeout(PATIENCE, Arc::clone(share).acquire_many_owned(units)).await {
+        let share = if caller.token.is_some() { &shares.with_token } else { &shares.without_token };
+        match tokio::time::timeout(WAIT, Arc::clone(share).acquire_many_owned(units)).await {
             Ok(Ok(permit)) => Ok(BodyMemoryPermit { _permit: permit }),
             Ok(Err(_)) | Err(_) => Err(busy()),
         }
     }
 
-    /// Checks a body against its schema.
+    /// Checks a body against its JSON schema.
+    ///
+    /// # Errors
+    /// The problem of a body that does not match, or `unavailable` when it could not be checked.
     pub(crate) async fn check(
         &self,
         asking: Asking<'_>,
@@ -112,13 +121,13 @@ mod tests {
     use crate::schema::Schema;
 
     #[tokio::test(start_paused = true)]
-    async fn one_tenants_bodies_leave_anothers_alone_and_strangers_leave_tokens_alone() {
+    async fn tenants_have_separate_shares_and_so_have_requests_with_and_without_a_token() {
         let (a, b): (TenantId, TenantId) = ("a".parse().unwrap(), "b".parse().unwrap());
         let budget = BodyMemory::new(&[a.clone(), b.clone()]);
         let token = Some(TokenId::generate([1; 10]));
-        let (stranger, holder) = (caller(&a, None), caller(&a, token.clone()));
+        let (without, with) = (caller(&a, None), caller(&a, token.clone()));
         for (full, others) in
-            [(&stranger, [&holder, &caller(&b, None)]), (&holder, [&stranger, &caller(&b, token)])]
+            [(&without, [&with, &caller(&b, None)]), (&with, [&without, &caller(&b, token)])]
         {
             let held = budget.charge(full, SHARE_BYTES).await.unwrap();
             assert_eq!(budget.charge(full, 1).await.unwrap_err().code, Code::TooManyRequests);

@@ -1,7 +1,7 @@
-//! The host as a whole: wiring, HTTP, schema check, control plane and command line.
+//! The Postlet host: wiring, HTTP server, schema check, control plane and command line.
 //!
 //! The only crate that names concrete types of the others, and the only binary.
-//! Data flows one way: edge → dispatch → route → operation → component, whose
+//! Data flows one way: listener → dispatch → route → operation → component, whose
 //! imports lead through the engine to the mail servers. An application becomes a
 //! deployment the same way: manifest → compile and describe → routes → OpenAPI → swap.
 

@@ -1,4 +1,4 @@
-//! The binary: arguments, the log, and the exit code.
+//! The `postlet` binary: arguments, logging, and the exit status.
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -18,18 +18,18 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 fn main() -> ExitCode {
-    // Before any thread is started: the memory of children is limited.
+    // Before any thread is started: the address space of children is limited.
     let mut args = std::env::args().skip(1);
     match args.next().as_deref() {
-        Some(compile::SUBCOMMAND) => return told(compile::child(args)),
-        Some(child::SUBCOMMAND) => return told(child::child()),
+        Some(compile::SUBCOMMAND) => return exit_code(compile::child(args)),
+        Some(child::SUBCOMMAND) => return exit_code(child::child()),
         Some(_) | None => {}
     }
-    let given = EnvironmentKeys { current: taken(VARIABLE), previous: taken(PREVIOUS) };
+    let keys = EnvironmentKeys { current: take_secret(VARIABLE), previous: take_secret(PREVIOUS) };
     let cli = Cli::parse();
     let filter =
         EnvFilter::try_from_env("POSTLET_LOG").unwrap_or_else(|_| EnvFilter::new(cli.usual_log()));
-    // https://no-color.org: any value but an empty one.
+    // https://no-color.org: any value that is not empty disables colours.
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let form = if std::env::var("POSTLET_LOG_FORMAT").as_deref() == Ok("json") {
         Form::Json
@@ -41,15 +41,16 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(log::panicked));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return told(Err(error.into())),
+        Err(error) => return exit_code(Err(error.into())),
     };
-    let ended = runtime.block_on(cli.run(given));
-    // What still runs is not waited for: the command had its end, and nothing that was accepted is lost.
+    let result = runtime.block_on(cli.run(keys));
+    // The command has ended; tasks that still run are not waited for, and nothing that was accepted is lost.
     runtime.shutdown_background();
-    told(ended)
+    exit_code(result)
 }
 
-/// Whose words may be logged, whatever `POSTLET_LOG` says: these crates log passwords, tokens and mail.
+/// Log filter for crates that log passwords, tokens and mail. It applies whatever `POSTLET_LOG` is:
+/// some are never logged, others not below the level INFO.
 fn is_discreet(about: &Metadata<'_>) -> bool {
     const SILENT: &[&str] = &["async_imap", "imap_proto", "lettre"];
     const QUIET: &[&str] =
@@ -63,8 +64,8 @@ fn is_discreet(about: &Metadata<'_>) -> bool {
     !of(SILENT) && (*about.level() <= tracing::Level::INFO || !of(QUIET))
 }
 
-/// A secret of the environment, which no child shall inherit.
-fn taken(name: &str) -> Option<Secret> {
+/// Takes a secret out of the environment, so that no child inherits it.
+fn take_secret(name: &str) -> Option<Secret> {
     let value = std::env::var_os(name)?;
     #[expect(
         unsafe_code,
@@ -73,15 +74,16 @@ fn taken(name: &str) -> Option<Secret> {
     unsafe {
         std::env::remove_var(name);
     }
-    // What is no text is no key either, and is refused as one.
+    // A value that is not UTF-8 is refused later as an invalid key.
     Some(Secret::new(value.to_string_lossy().into_owned()))
 }
 
-fn told(ended: anyhow::Result<()>) -> ExitCode {
-    match ended {
+/// Prints an error on standard error, and returns the exit status.
+fn exit_code(result: anyhow::Result<()>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            #[expect(clippy::print_stderr, reason = "the last word of a command")]
+            #[expect(clippy::print_stderr, reason = "the error message of a command")]
             {
                 eprintln!("postlet: {error:#}");
             }

@@ -40,7 +40,7 @@ pub enum OpenError {
         source: Box<dyn Error + Send + Sync>,
     },
     /// One of the databases existed once, and is missing.
-    #[error("{} is missing or empty, and {} holds what belongs to it: bring both databases back from one backup, or move the directory away to begin anew", file.display(), dir.display())]
+    #[error("{} is missing or empty, and {} holds what belongs to it: restore both databases from one backup, or move the directory away to start with an empty one", file.display(), dir.display())]
     Missing {
         /// The database.
         file: PathBuf,

@@ -253,7 +253,7 @@ async fn a_component_outside_of_the_manifests_directory_is_not_read() {
     link("..", "up");
     for source in ["far.wasm", "up/neighbour.wasm"] {
         let want = format!(
-            "line 14: `component.own.source`: own/{source} cannot be read: it leads out of the directory of the manifest"
+            "line 14: `component.own.source`: own/{source} cannot be read: it is outside of the directory of the manifest"
         );
         check(&site, &at(source), &describer("fine"), &want).await;
     }

@@ -101,7 +101,7 @@ async fn a_large_component_is_reported_and_endless_output_hides_no_failure() {
     let padding = [&[0, 0x81, 0x80, 0x80, 1, 0][..], &[0; 2 << 20]].concat();
     std::fs::write(&own, [guests::HOSTILE, &padding].concat()).unwrap();
     let dev = Dev::start(&directory.path().join("spin.toml"));
-    let line = dev.hears("a large component is compiled");
+    let line = dev.hears("compiling a large component");
     let bytes = format!("bytes={}", own.metadata().unwrap().len());
     assert!(line.contains("component=own") && line.contains(&bytes), "{line}");
     dev.hears("is served");
@@ -146,7 +146,7 @@ watch = ["none/**"]
 
     // A failed build does not disable the filter either.
     std::fs::write(&file, manifest("exit 3")).unwrap();
-    dev.hears("mail is held back that its filters should judge");
+    dev.hears("mail is held back until its filters are deployed");
     assert_eq!(dev.post(ACCOUNT, &draft("fine")).await.0, 503);
 
     // Only the build command has changed.
@@ -158,7 +158,7 @@ watch = ["none/**"]
 
     // The previous deployment is still served when a later one fails.
     std::fs::write(&file, manifest("exit 4")).unwrap();
-    dev.hears("what was served is still served");
+    dev.hears("the previous version is still served");
     assert_eq!(dev.post(ACCOUNT, &draft("fine")).await.0, 202);
     assert_eq!(dev.post(ACCOUNT, &draft("reject")).await.0, 422);
 }

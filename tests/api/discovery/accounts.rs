@@ -63,13 +63,13 @@ async fn servers_that_a_request_omits_are_discovered() {
     assert!(!ok && said.contains("imap.elsewhere.test:993 (tls)"), "{said}");
     assert!(said.contains("--confirm"), "{said}");
     let (ok, said) = site.command(&[&add[..], &["--confirm"]].concat()).await;
-    assert!(ok && said.contains("cy@away.test is stored as cy, not checked"), "{said}");
+    assert!(ok && said.contains("cy@away.test is stored as cy, not verified"), "{said}");
 
     // At a terminal it asks, and only `yes` accepts.
     for answer in ["n", "", "y"] {
         let mut terminal = site.terminal("account add dan@away.test --id dan --unverified");
         terminal.until("Use them? [y/N]");
-        assert!(terminal.said().contains("not of the mail domain"), "{}", terminal.said());
+        assert!(terminal.said().contains("outside the mail domain"), "{}", terminal.said());
         terminal.types(answer);
         if answer == "y" {
             terminal.until("Password of ");

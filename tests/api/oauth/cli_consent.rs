@@ -53,7 +53,7 @@ impl Waiting {
             }
         };
         let until = told.next_line().await.unwrap().unwrap();
-        assert_eq!(until, "It is good for 10 minutes.");
+        assert_eq!(until, "It is valid for 10 minutes.");
         Self { child, told, address }
     }
 
@@ -90,7 +90,7 @@ async fn a_mailbox_is_connected_from_the_command_line_without_a_password() {
     let page = site.come_back(&site.authority.agree(&waiting.address)).await;
     assert_eq!(page.status, 200, "{page:?}");
     let (ok, made, told) = waiting.ends().await;
-    assert!(ok && told.contains("The consent has come.") && told.contains("SMTP  mail"), "{told}");
+    assert!(ok && told.contains("The owner has agreed.") && told.contains("SMTP  mail"), "{told}");
     assert_eq!((&made["id"], &made["state"]), (&"ann".into(), &"connected".into()), "{made:#}");
     assert!(!told.contains("canary") && !made.to_string().contains("canary"), "{told}{made}");
 }
@@ -122,7 +122,7 @@ async fn an_interrupted_wait_leaves_nothing_behind() {
     let told = Command::new("kill").args(["-s", "INT", &pid]).status().await.unwrap();
     assert!(told.success());
     let (ok, document, told) = waiting.ends().await;
-    assert!(!ok && told.contains("nothing was stored: broken off"), "{told}");
+    assert!(!ok && told.contains("nothing was stored: interrupted"), "{told}");
     assert_eq!(document["code"], Value::Null, "{document:#}");
     assert_eq!(site.ask("GET", "/v1/accounts/ann", None).await.status, 404);
 }

@@ -1,4 +1,4 @@
-//! `postlet account`: the accounts of a host, from a terminal.
+//! `postlet account`: connects, lists, shows, verifies and removes accounts.
 
 use std::path::PathBuf;
 
@@ -17,44 +17,44 @@ use crate::cli::{account_consent, report};
 /// `postlet account …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum AccountCommand {
-    /// Connect a mailbox; nothing stays stored when its servers do not let it in.
+    /// Connect a mailbox; nothing is stored when its servers reject the login.
     #[command(after_help = ACCOUNT_EXAMPLES)]
     Add(Box<NewAccount>),
-    /// List the accounts.
+    /// List all accounts.
     List,
-    /// Show one: servers, whom it sends as, its state and the last error.
+    /// Show an account: servers, sender addresses, state and last error.
     Show {
         /// The account's id.
         id: AccountId,
     },
-    /// Try the servers with what is stored, step by step; nothing is sent.
+    /// Log in to both servers with the stored credentials, and print each step; nothing is sent.
     Verify {
         /// The account's id.
         id: AccountId,
     },
-    /// Send the mailbox a message from itself, wait for it, and remove it again.
+    /// Send a message from the mailbox to itself, wait for it, and remove it.
     Test {
         /// The account's id.
         id: AccountId,
     },
-    /// Give an account another password, and try the servers with it.
+    /// Store another password, and log in to both servers with it.
     Password {
         /// The account's id.
         id: AccountId,
-        /// A file that holds the password; else it is asked for, or read from standard input.
+        /// A file that holds the password; otherwise it is prompted for, or read from standard input.
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },
-    /// Ask the owner of a mailbox to agree again, when its state is reauthRequired.
+    /// Ask the owner of a mailbox for a new OAuth consent, when its state is reauthRequired.
     Consent {
         /// The account's id.
         id: AccountId,
     },
-    /// Remove an account and its sealed password.
+    /// Remove an account and its credentials.
     Remove {
         /// The account's id.
         id: AccountId,
-        /// Do not ask.
+        /// Do not ask for confirmation.
         #[arg(long)]
         yes: bool,
     },
@@ -66,7 +66,7 @@ pub(crate) async fn account(reach: ConnectionArgs, command: AccountCommand) -> a
 
 async fn run_account(reach: ConnectionArgs, command: AccountCommand) -> anyhow::Result<()> {
     let machine = reach.json;
-    let manner = Interaction::here(machine);
+    let interaction = Interaction::here(machine);
     let client = reach.client()?;
     match command {
         AccountCommand::Add(new) => add(&client, machine, *new).await,
@@ -82,25 +82,26 @@ async fn run_account(reach: ConnectionArgs, command: AccountCommand) -> anyhow::
             if machine { say(&account.to_string()) } else { report::account(&account) }
         }
         AccountCommand::Verify { id } => {
-            let verified = verify(&client, manner, id.as_str()).await?;
+            let verified = verify(&client, interaction, id.as_str()).await?;
             let failed = format!(
-                "{id} does not get in; mend the above (another password: postlet account password {id})"
+                "{id} cannot log in; correct the errors above (another password: postlet account password {id})"
             );
-            judged(machine, verified, &format!("{id} is connected"), failed)
+            outcome(machine, verified, &format!("{id} is connected"), failed)
         }
         AccountCommand::Password { id, password_file } => {
             let account = client.call(Method::GET, &path(&id), None).await?;
             let secret = password(password_file.as_deref(), text(&account, "email"))?;
             let change = json!({"password": secret.reveal()});
             client.call(Method::PATCH, &path(&id), Some(change)).await?;
-            let verified = verify(&client, manner, id.as_str()).await?;
-            let failed = format!("the password is stored, and {id} does not get in with it");
-            judged(machine, verified, &format!("{id} is connected"), failed)
+            let verified = verify(&client, interaction, id.as_str()).await?;
+            let failed = format!("the password is stored, but {id} cannot log in with it");
+            outcome(machine, verified, &format!("{id} is connected"), failed)
         }
         AccountCommand::Test { id } => {
-            let trial = test(&client, manner, id.as_str()).await?;
-            let told = format!("the message came to {} and is removed", text(&trial, "mailbox"));
-            judged(machine, trial, &told, "the test message did not go round".to_owned())
+            let tested = test(&client, interaction, id.as_str()).await?;
+            let message =
+                format!("the message arrived in {} and is removed", text(&tested, "mailbox"));
+            outcome(machine, tested, &message, "the test message failed".to_owned())
         }
         AccountCommand::Consent { id } => {
             let account = client.call(Method::GET, &path(&id), None).await?;
@@ -108,20 +109,21 @@ async fn run_account(reach: ConnectionArgs, command: AccountCommand) -> anyhow::
                 bail!("{id} logs in with a password, and needs no consent");
             }
             if !account_consent::is_missing(&account) {
-                bail!("{id} needs no consent now: its state is not reauthRequired");
+                bail!("{id} needs no consent: its state is not reauthRequired");
             }
-            account_consent::get(&client, manner, id.as_str()).await?;
-            let verified = verify(&client, manner, id.as_str()).await?;
-            let failed = format!("{id} has its consent, and does not get in; mend the above");
-            judged(machine, verified, &format!("{id} is connected"), failed)
+            account_consent::get(&client, interaction, id.as_str()).await?;
+            let verified = verify(&client, interaction, id.as_str()).await?;
+            let failed =
+                format!("{id} has its consent, but cannot log in; correct the errors above");
+            outcome(machine, verified, &format!("{id} is connected"), failed)
         }
         AccountCommand::Remove { id, yes } => {
             let account = client.call(Method::GET, &path(&id), None).await?;
             let question =
-                format!("Remove {id} ({}) and its login? [y/N]", text(&account, "email"));
-            match manner {
+                format!("Remove {id} ({}) and its credentials? [y/N]", text(&account, "email"));
+            match interaction {
                 Interaction::Script if !yes => {
-                    bail!("nobody is here to be asked: repeat with --yes")
+                    bail!("removing an account needs a confirmation: repeat with --yes")
                 }
                 Interaction::Terminal if !yes && !ask(&question, false)? => {
                     bail!("nothing was removed")
@@ -129,8 +131,8 @@ async fn run_account(reach: ConnectionArgs, command: AccountCommand) -> anyhow::
                 Interaction::Script | Interaction::Terminal => {}
             }
             client.call(Method::DELETE, &path(&id), None).await?;
-            let told = json!({"id": id, "removed": true});
-            say(&if machine { told.to_string() } else { format!("{id} is removed") })
+            let document = json!({"id": id, "removed": true});
+            say(&if machine { document.to_string() } else { format!("{id} is removed") })
         }
     }
 }
@@ -139,15 +141,18 @@ fn path(id: &AccountId) -> String {
     format!("/v1/accounts/{id}")
 }
 
-/// What the servers did, as a document or in a word; a no is an error.
-fn judged(machine: bool, document: Value, well: &str, words: String) -> anyhow::Result<()> {
+/// Prints the outcome of a verification or a test: the JSON document, or `success`.
+///
+/// # Errors
+/// When the servers refused, with `message`.
+fn outcome(machine: bool, document: Value, success: &str, message: String) -> anyhow::Result<()> {
     if !report::is_ok(&document) {
-        return Err(ApiError { words, document }.into());
+        return Err(ApiError { message, document }.into());
     }
-    say(&if machine { document.to_string() } else { well.to_owned() })
+    say(&if machine { document.to_string() } else { success.to_owned() })
 }
 
-/// All pages as one.
+/// Fetches all pages of the list, and returns them as one.
 async fn every_account(client: &ApiClient) -> anyhow::Result<Value> {
     let mut rows = Vec::new();
     let mut page = "/v1/accounts".to_owned();

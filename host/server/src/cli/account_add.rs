@@ -1,12 +1,12 @@
-//! `postlet account add`: from an address to a mailbox that works, step by step.
+//! `postlet account add`: connects a mailbox, from its address to a verified account.
 //!
-//! On a terminal a person is asked and told; elsewhere flags take the place of the
-//! questions, and what is missing is an error that names its flag. A password is read
-//! from a file, from standard input, or hidden at a prompt, never from the arguments,
-//! which every user of the machine can see.
+//! On a terminal the command asks; elsewhere flags replace the questions, and a missing
+//! answer is an error that names its flag. A password is read from a file, from standard
+//! input, or from a prompt without echo, never from the arguments, which every user of
+//! the machine can see.
 //!
-//! Invariant: an account that its servers do not let in, or that was given up half-way,
-//! is not left behind, unless `--unverified` wants it so.
+//! Invariant: without `--unverified`, an account whose servers reject the login, or whose
+//! consent was interrupted, is not left stored.
 
 use std::path::PathBuf;
 
@@ -25,63 +25,63 @@ use crate::os::task;
 
 pub(crate) const ACCOUNT_EXAMPLES: &str = "\
 Examples:
-  # The servers are found, the service's hint is shown, and the password is asked for
+  # Discovers the servers, shows the service's hint, and asks for the password
   postlet account add you@example.com
 
-  # Without a password: its owner agrees in a browser
+  # With OAuth instead of a password: the owner agrees in a browser
   postlet account add you@gmail.com --oauth google
 
-  # Servers by hand, TLS from the start
+  # Servers from flags, with implicit TLS
   postlet account add you@example.com --id me --imap imap.example.com:993 --smtp smtp.example.com:465
 
   # STARTTLS on the submission port, another login name, the password from a file
   postlet account add you@example.com --imap imap.example.com:993 --smtp smtp.example.com:587 \\
     --username you --password-file password
 
-  # Sending only
+  # For sending only
   postlet account add news@example.com --smtp smtp.example.com:465";
 
-/// What `account add` takes.
+/// Arguments of `account add`.
 #[derive(Args, Debug)]
 pub(crate) struct NewAccount {
     /// The mailbox's address.
     email: String,
-    /// A name for it in URLs; made up when left out.
+    /// The account's id, which URLs contain; generated when left out.
     #[arg(long)]
     id: Option<String>,
-    /// The display name of what it sends.
+    /// The display name of the sender.
     #[arg(long)]
     name: Option<String>,
     #[command(flatten)]
     servers: Wanted,
-    /// A file that holds the password; else it is asked for, or read from standard input.
+    /// A file that holds the password; otherwise it is prompted for, or read from standard input.
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// In the place of a password: an authorization server of the host's configuration, such as
-    /// google or microsoft, where the mailbox's owner agrees in a browser.
+    /// Instead of a password: an authorization server of the host's configuration, such as google or
+    /// microsoft, where the mailbox's owner agrees in a browser.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["password_file", "unverified"])]
     oauth: Option<String>,
-    /// Send a test message to the mailbox itself, and remove it again; on a terminal it is asked.
+    /// Send a test message from the mailbox to itself, and remove it; on a terminal this is asked.
     #[arg(long, conflicts_with_all = ["no_test", "unverified"])]
     test: bool,
-    /// Send none, and do not ask.
+    /// Send no test message, and do not ask.
     #[arg(long)]
     no_test: bool,
-    /// Store it without asking the servers.
+    /// Store the account without verifying it.
     #[arg(long)]
     unverified: bool,
 }
 
 pub(crate) async fn add(client: &ApiClient, machine: bool, new: NewAccount) -> anyhow::Result<()> {
-    let manner = Interaction::here(machine);
+    let interaction = Interaction::here(machine);
     let login = if new.oauth.is_some() { Login::Tokens } else { Login::Password };
     let mut body = json!({"email": new.email});
     put(&mut body, "id", new.id.clone());
     put(&mut body, "name", new.name.clone());
-    servers(client, manner, login, &new.email, &new.servers, &mut body).await?;
+    servers(client, interaction, login, &new.email, &new.servers, &mut body).await?;
     let both = body.get("imap").is_some() && body.get("smtp").is_some();
     if new.test && !both {
-        bail!("a test sends by SMTP and looks by IMAP: name both servers, or leave out --test");
+        bail!("a test needs SMTP and IMAP: name both servers, or leave out --test");
     }
     match &new.oauth {
         Some(server) => put(&mut body, "oauth", Some(json!({"provider": server}))),
@@ -91,33 +91,33 @@ pub(crate) async fn add(client: &ApiClient, machine: bool, new: NewAccount) -> a
         }
     }
     let made = match login {
-        Login::Password if !new.unverified => tried(client, manner, body).await?,
+        Login::Password if !new.unverified => verified(client, interaction, body).await?,
         Login::Password | Login::Tokens => {
             client.call(Method::POST, "/v1/accounts", Some(body)).await?
         }
     };
     let id = text(&made, "id");
     if login == Login::Tokens {
-        or_removed(client, &made, agreed(client, manner, id)).await?;
+        or_removed(client, &made, consent(client, interaction, id)).await?;
     }
     if !machine {
-        // Whatever becomes of the test: this much is done.
+        // Before the test, whose outcome does not change this.
         say(&stored_as(&new, &made))?;
     }
-    let offered = manner == Interaction::Terminal && both && !new.no_test && !new.unverified;
-    let question = "Send a test message to the mailbox itself, and remove it again? [Y/n]";
-    // Whoever leaves without an answer wants none sent.
+    let offered = interaction == Interaction::Terminal && both && !new.no_test && !new.unverified;
+    let question = "Send a test message from the mailbox to itself, and remove it? [Y/n]";
+    // The end of standard input means no.
     let wanted = new.test || (offered && ask(question, true).unwrap_or(false));
     let stored = || format!("the account is stored as {id}");
-    let trial =
-        if wanted { Some(test(client, manner, id).await.with_context(stored)?) } else { None };
-    // What is stored now, with what the servers said.
+    let tested =
+        if wanted { Some(test(client, interaction, id).await.with_context(stored)?) } else { None };
+    // The account as it is stored now, with its state.
     let mut account = client.call(Method::GET, &format!("/v1/accounts/{id}"), None).await?;
-    let failed = trial.as_ref().is_some_and(|trial| !report::is_ok(trial));
-    put(&mut account, "test", trial);
+    let failed = tested.as_ref().is_some_and(|tested| !report::is_ok(tested));
+    put(&mut account, "test", tested);
     if failed {
-        let words = format!("{}, but the test message did not go round", stored());
-        return Err(ApiError { words, document: account }.into());
+        let message = format!("{}, but the test message failed", stored());
+        return Err(ApiError { message, document: account }.into());
     }
     if machine { say(&account.to_string()) } else { Ok(()) }
 }
@@ -126,22 +126,26 @@ fn stored_as(new: &NewAccount, made: &Value) -> String {
     let (email, id) = (&new.email, text(made, "id"));
     let has = |protocol: &str| made.get(protocol).is_some_and(Value::is_object);
     let part = match (has("imap"), has("smtp")) {
-        (true, false) => ", to read only: it has no SMTP server",
-        (false, true) => ", to send only: it has no IMAP server",
+        (true, false) => ", for reading only: it has no SMTP server",
+        (false, true) => ", for sending only: it has no IMAP server",
         (true, true) | (false, false) => "",
     };
     if new.unverified {
-        format!("{email} is stored as {id}, not checked{part}")
+        format!("{email} is stored as {id}, not verified{part}")
     } else {
         format!("{email} is connected as {id}{part}")
     }
 }
 
-/// Stored if both servers take the password, a line for each step.
-async fn tried(client: &ApiClient, manner: Interaction, mut body: Value) -> anyhow::Result<Value> {
+/// Creates the account if both servers accept the password, and prints each step.
+async fn verified(
+    client: &ApiClient,
+    interaction: Interaction,
+    mut body: Value,
+) -> anyhow::Result<Value> {
     put(&mut body, "verify", Some(true));
     let made = client.call(Method::POST, "/v1/accounts", Some(body));
-    let made = with_spinner(manner, "Trying the servers", made).await;
+    let made = with_spinner(interaction, "Verifying the servers", made).await;
     match made {
         Ok(made) => {
             report::verification(made.get("verification").unwrap_or(&Value::Null));
@@ -152,8 +156,8 @@ async fn tried(client: &ApiClient, manner: Interaction, mut body: Value) -> anyh
                 if text(&document, "code") == Code::VerificationFailed.as_str() =>
             {
                 report::verification(&document);
-                let words = "nothing was stored: mend the above, or store it all the same with --unverified";
-                Err(ApiError { words: words.to_owned(), document }.into())
+                let message = "nothing was stored: correct the errors above, or store the account anyway with --unverified";
+                Err(ApiError { message: message.to_owned(), document }.into())
             }
             Ok(refused) => Err(refused.into()),
             Err(error) => Err(error),
@@ -161,18 +165,18 @@ async fn tried(client: &ApiClient, manner: Interaction, mut body: Value) -> anyh
     }
 }
 
-/// There are tokens when the mailbox's owner has agreed, and the servers take them.
-async fn agreed(client: &ApiClient, manner: Interaction, id: &str) -> anyhow::Result<()> {
-    account_consent::get(client, manner, id).await?;
-    let document = verify(client, manner, id).await?;
+/// Waits for the owner's consent, then verifies that the servers accept the tokens.
+async fn consent(client: &ApiClient, interaction: Interaction, id: &str) -> anyhow::Result<()> {
+    account_consent::get(client, interaction, id).await?;
+    let document = verify(client, interaction, id).await?;
     if report::is_ok(&document) {
         return Ok(());
     }
-    let words = "mend the above, and begin again".to_owned();
-    Err(ApiError { words, document }.into())
+    let message = "correct the errors above, and begin again".to_owned();
+    Err(ApiError { message, document }.into())
 }
 
-/// The account goes when the work fails, and when a person breaks it off.
+/// Removes the account when the work fails, or on SIGINT, SIGTERM or SIGHUP.
 async fn or_removed(
     client: &ApiClient,
     made: &Value,
@@ -184,11 +188,11 @@ async fn or_removed(
     let (mut end, mut hangup) = (watch(SignalKind::terminate())?, watch(SignalKind::hangup())?);
     let ended = tokio::select! {
         ended = work => ended,
-        _ = interrupt.recv() => Err(anyhow!("broken off")),
-        _ = end.recv() => Err(anyhow!("broken off")),
-        _ = hangup.recv() => Err(anyhow!("broken off")),
+        _ = interrupt.recv() => Err(anyhow!("interrupted")),
+        _ = end.recv() => Err(anyhow!("interrupted")),
+        _ = hangup.recv() => Err(anyhow!("interrupted")),
     };
-    // The signal no longer ends the program by itself, once somebody has watched for it.
+    // A watched signal no longer ends the process.
     task::spawn("interrupt", async move {
         if interrupt.recv().await.is_some() {
             std::process::exit(INTERRUPTED);
@@ -196,49 +200,51 @@ async fn or_removed(
     });
     let Err(error) = ended else { return Ok(()) };
     let path = format!("/v1/accounts/{id}");
-    // Under the same id somebody may have put another one meanwhile.
+    // Another client may have replaced the account under the same id.
     if let Ok(there) = client.call(Method::GET, &path, None).await
         && ["email", "auth", "oauth", "imap", "smtp"]
             .iter()
             .any(|name| there.get(name) != made.get(name))
     {
         return Err(
-            error.context(format!("the account {id} was changed by somebody else, and stays"))
+            error.context(format!("the account {id} was changed by another client, and is kept"))
         );
     }
     match client.call(Method::DELETE, &path, None).await {
         Ok(_) => Err(error.context("nothing was stored")),
         Err(left) => {
             warn(&format!("{left:#}"));
-            let told =
-                format!("the account stays, not checked; `postlet account remove {id}` removes it");
-            Err(error.context(told))
+            let kept = format!(
+                "the account is kept, not verified; remove it with `postlet account remove {id}`"
+            );
+            Err(error.context(kept))
         }
     }
 }
 
-/// Tries both servers with what is stored, a line for each step.
+/// Verifies both servers with the stored credentials, and prints each step.
 pub(crate) async fn verify(
     client: &ApiClient,
-    manner: Interaction,
+    interaction: Interaction,
     id: &str,
 ) -> anyhow::Result<Value> {
     let path = format!("/v1/accounts/{id}/verify");
-    let tried = client.call(Method::POST, &path, None);
-    let verified = with_spinner(manner, "Trying the servers", tried).await?;
+    let call = client.call(Method::POST, &path, None);
+    let verified = with_spinner(interaction, "Verifying the servers", call).await?;
     report::verification(&verified);
     Ok(verified)
 }
 
-/// Sends a message round, a line for each step.
+/// Sends a test message from the mailbox to itself, and prints each step.
 pub(crate) async fn test(
     client: &ApiClient,
-    manner: Interaction,
+    interaction: Interaction,
     id: &str,
 ) -> anyhow::Result<Value> {
     let path = format!("/v1/accounts/{id}/test");
-    let tried = client.call(Method::POST, &path, None);
-    let trial = with_spinner(manner, "Sending a test message and waiting for it", tried).await?;
-    report::trial(&trial);
-    Ok(trial)
+    let call = client.call(Method::POST, &path, None);
+    let tested =
+        with_spinner(interaction, "Sending a test message and waiting for it", call).await?;
+    report::test_message(&tested);
+    Ok(tested)
 }

@@ -1,7 +1,7 @@
-//! The consent of a mailbox's owner, awaited at a terminal.
+//! OAuth consent of a mailbox's owner, from the command line.
 //!
-//! The owner agrees in a browser, which may be somebody else's; that the consent came
-//! back is seen by the account's state, which is `reauthRequired` until there are tokens.
+//! The owner agrees in a browser, maybe on another machine. The command polls the
+//! account's state, which is `reauthRequired` until there are tokens.
 
 use std::time::Duration;
 
@@ -15,40 +15,48 @@ use crate::cli::api_client::{ApiClient, ApiError, text, warn};
 use crate::cli::prompt::{Interaction, with_spinner};
 use crate::os::clock::SystemClock;
 
+/// Time between two polls.
 const PAUSE: Duration = Duration::from_secs(1);
-/// However far this machine's clock is from the host's.
+/// The shortest and the longest wait, however far this machine's clock is from the host's.
 const LEAST: Duration = Duration::from_secs(60);
 const MOST: Duration = Duration::from_secs(3600);
 
-/// Whether the account has no tokens that are good.
+/// Whether the account has no valid tokens.
 pub(crate) fn is_missing(account: &Value) -> bool {
     text(account, "state") == "reauthRequired"
 }
 
-/// Begins a consent, tells where to agree, and waits until its owner has.
-pub(crate) async fn get(client: &ApiClient, manner: Interaction, id: &str) -> anyhow::Result<()> {
+/// Begins a consent, prints the authorization URL, and waits until the owner has agreed.
+///
+/// # Errors
+/// When the owner refuses, or the consent expires.
+pub(crate) async fn get(
+    client: &ApiClient,
+    interaction: Interaction,
+    id: &str,
+) -> anyhow::Result<()> {
     let begun = client.call(Method::POST, &format!("/v1/accounts/{id}/oauth"), None).await?;
     let expires = text(&begun, "expires");
     warn("The owner of the mailbox has to agree. Open this address in a browser:");
     warn(text(&begun, "authorizeUrl"));
-    let patience = left(expires, SystemClock::new().now());
-    warn(&format!("It is good for {} minutes.", patience.as_secs().div_ceil(60)));
-    let came = tokio::time::timeout(patience, coming(client, id));
-    match with_spinner(manner, "Waiting for the consent", came).await {
-        Ok(came) => came,
-        Err(_) => bail!("nobody agreed until {expires}"),
+    let limit = left(expires, SystemClock::new().now());
+    warn(&format!("It is valid for {} minutes.", limit.as_secs().div_ceil(60)));
+    let wait = tokio::time::timeout(limit, arrival(client, id));
+    match with_spinner(interaction, "Waiting for the consent", wait).await {
+        Ok(result) => result,
+        Err(_) => bail!("the consent was not given until {expires}"),
     }
 }
 
-/// A host that does not answer for a moment has not lost the consent.
-async fn coming(client: &ApiClient, id: &str) -> anyhow::Result<()> {
+/// Polls the account until it has tokens. Errors that may pass are ignored: the host keeps the consent.
+async fn arrival(client: &ApiClient, id: &str) -> anyhow::Result<()> {
     let path = format!("/v1/accounts/{id}");
     let mut known: Option<Value> = None;
     loop {
         match client.call(Method::GET, &path, None).await {
             Ok(account) if is_missing(&account) => {
                 let error = account.get("lastError").cloned().unwrap_or_default();
-                // News while it is waited for: the owner has said no.
+                // An error that appears during the wait: the owner has refused.
                 if known.as_ref().is_some_and(|known| *known != error) {
                     bail!("{}", text(&error, "detail"));
                 }
@@ -60,16 +68,17 @@ async fn coming(client: &ApiClient, id: &str) -> anyhow::Result<()> {
         }
         tokio::time::sleep(PAUSE).await;
     }
-    warn("The consent has come.");
+    warn("The owner has agreed.");
     Ok(())
 }
 
-/// A no that stays one, however often it is asked.
+/// Whether the error is a problem that is not retryable.
 fn is_final(error: &anyhow::Error) -> bool {
     let refused = error.downcast_ref::<ApiError>();
     refused.is_some_and(|refused| refused.document.get("retryable") == Some(&Value::Bool(false)))
 }
 
+/// Time until `expires`, within the bounds.
 fn left(expires: &str, now: Timestamp) -> Duration {
     Timestamp::parse(expires).map_or(LEAST, |expires| expires.since(now)).clamp(LEAST, MOST)
 }
@@ -79,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_waits_gives_up_when_the_consent_has_ended() {
+    fn the_wait_ends_when_the_consent_expires() {
         let now = Timestamp::parse("2026-01-01T12:00:00Z").unwrap();
         for (expires, seconds) in [
             ("2026-01-01T12:10:00Z", 600),

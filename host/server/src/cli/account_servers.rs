@@ -1,7 +1,7 @@
-//! The servers of a mailbox to come: named by flags, or looked up, shown and agreed to.
+//! Mail servers of a new account: from flags, or discovered, shown and confirmed.
 //!
-//! Invariant: what a person saw is what the account is made with; it is not looked up
-//! again.
+//! Invariant: the account is created with the servers that were shown; they are not
+//! discovered again.
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -14,60 +14,60 @@ use crate::cli::api_client::{ApiClient, ApiError, put, text, warn};
 use crate::cli::prompt::{Interaction, ask, with_spinner};
 use crate::cli::report;
 
-/// Which servers, and how they are logged in to.
+/// Flags that name the servers and the login.
 #[derive(Args, Debug)]
 pub(crate) struct Wanted {
-    /// host:port of IMAP, for example imap.example.com:993; found when neither server is named.
+    /// host:port of IMAP, for example imap.example.com:993; discovered when neither server is named.
     #[arg(long, value_name = "HOST:PORT")]
     imap: Option<String>,
     /// host:port of SMTP submission, for example smtp.example.com:465.
     #[arg(long, value_name = "HOST:PORT")]
     smtp: Option<String>,
-    /// How TLS begins with IMAP: tls or starttls; starttls on port 143, else tls.
+    /// How TLS begins with IMAP: tls or starttls; the default is starttls on port 143, otherwise tls.
     #[arg(long, value_name = "HOW", value_parser = ["tls", "starttls"])]
     imap_security: Option<String>,
-    /// How TLS begins with SMTP: tls or starttls; starttls on port 587, else tls.
+    /// How TLS begins with SMTP: tls or starttls; the default is starttls on port 587, otherwise tls.
     #[arg(long, value_name = "HOW", value_parser = ["tls", "starttls"])]
     smtp_security: Option<String>,
-    /// The login name, when it is not the address.
+    /// The login name, when it differs from the address.
     #[arg(long)]
     username: Option<String>,
-    /// Trust the IMAP server by its key: sha256/…
+    /// Pin the public key of the IMAP server: sha256/…
     #[arg(long, value_name = "PIN")]
     imap_pin: Option<String>,
-    /// Trust the SMTP server by its key: sha256/…
+    /// Pin the public key of the SMTP server: sha256/…
     #[arg(long, value_name = "PIN")]
     smtp_pin: Option<String>,
-    /// Agree to servers that were found outside the mail domain.
+    /// Accept discovered servers outside the mail domain.
     #[arg(long)]
     confirm: bool,
-    /// Show who was asked for the servers, and why each answer was used or not.
+    /// Show the sources that were asked for the servers, and why each answer was used or not.
     #[arg(long, conflicts_with_all = ["imap", "smtp"])]
     explain: bool,
 }
 
-/// What the servers are to take.
+/// The kind of credentials of the new account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Login {
     Password,
     Tokens,
 }
 
-/// Both servers, as members of the account's body.
+/// Adds both servers to the body of the request that creates the account.
 pub(crate) async fn servers(
     client: &ApiClient,
-    manner: Interaction,
+    interaction: Interaction,
     login: Login,
     email: &str,
     wanted: &Wanted,
     body: &mut Value,
 ) -> anyhow::Result<()> {
     if wanted.imap.is_some() || wanted.smtp.is_some() {
-        return by_hand(wanted, body);
+        return from_flags(wanted, body);
     }
-    let found = look_up(client, manner, email, wanted).await?;
+    let found = look_up(client, interaction, email, wanted).await?;
     let name = text(&found, "name");
-    warn(&format!("{name}, {}", by_whom(text(&found, "source"))));
+    warn(&format!("{name}, {}", origin(text(&found, "source"))));
     for (protocol, pin) in [("imap", &wanted.imap_pin), ("smtp", &wanted.smtp_pin)] {
         let Some(mut server) = found.get(protocol).filter(|half| half.is_object()).cloned() else {
             continue;
@@ -78,16 +78,17 @@ pub(crate) async fn servers(
         put(body, protocol, Some(server));
     }
     if body.get("imap").is_none() && body.get("smtp").is_none() {
-        let why = found.get("recommendation").map(|told| text(told, "text")).unwrap_or_default();
+        let why = found.get("recommendation").map(|advice| text(advice, "text"));
+        let why = why.unwrap_or_default();
         return Err(ApiError::of(Code::NoServersFound, why.to_owned()).into());
     }
     if login == Login::Password && takes_only_tokens(&found) {
-        return Err(ApiError::of(Code::OAuthNeeded, way_of_tokens(name, body, &found)).into());
+        return Err(ApiError::of(Code::OAuthNeeded, oauth_advice(name, body, &found)).into());
     }
     if found.get("confirm") == Some(&Value::Bool(true)) && !wanted.confirm {
-        agreed(manner, login)?;
+        confirm(interaction, login)?;
     }
-    // Before the password is asked for: it is about which one.
+    // Before the prompt: the hint says which password to enter.
     let hints = [text(&found, "hint"), text(&found, "hintUrl")];
     for line in hints.into_iter().filter(|line| login == Login::Password && !line.is_empty()) {
         warn(line);
@@ -95,17 +96,18 @@ pub(crate) async fn servers(
     Ok(())
 }
 
-/// Who was asked is told when that is wanted, and when nobody knew.
+/// Discovers the servers. The sources that were asked are printed with `--explain`, and when none of
+/// them has an answer.
 async fn look_up(
     client: &ApiClient,
-    manner: Interaction,
+    interaction: Interaction,
     email: &str,
     wanted: &Wanted,
 ) -> anyhow::Result<Value> {
     let encoded: String = form_urlencoded::byte_serialize(email.as_bytes()).collect();
     let path = format!("/v1/providers?email={encoded}");
     let looked = client.call(Method::GET, &path, None);
-    let looked = with_spinner(manner, "Looking for the mail servers", looked).await;
+    let looked = with_spinner(interaction, "Looking for the mail servers", looked).await;
     match &looked {
         Ok(found) if wanted.explain => report::explanation(found),
         Ok(_) => {}
@@ -118,8 +120,8 @@ async fn look_up(
     looked
 }
 
-/// Both servers as the flags name them.
-fn by_hand(wanted: &Wanted, body: &mut Value) -> anyhow::Result<()> {
+/// Adds the servers that the flags name.
+fn from_flags(wanted: &Wanted, body: &mut Value) -> anyhow::Result<()> {
     let halves = [
         ("imap", 993, &wanted.imap, &wanted.imap_security, &wanted.imap_pin),
         ("smtp", 465, &wanted.smtp, &wanted.smtp_security, &wanted.smtp_pin),
@@ -134,7 +136,7 @@ fn by_hand(wanted: &Wanted, body: &mut Value) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `host:port`; unless it is said, the port tells how TLS begins (RFC 8314 §7.3).
+/// Parses `host:port`; without `security`, the port decides how TLS begins (RFC 8314 §7.3).
 fn server(text: &str, usual: u16, security: Option<&str>) -> anyhow::Result<Value> {
     let (host, port) = text
         .rsplit_once(':')
@@ -153,59 +155,60 @@ fn takes_only_tokens(found: &Value) -> bool {
     !methods.is_empty() && methods.iter().all(|method| method == "oauth2")
 }
 
-/// What to type in the place of a password, where a service takes none.
-fn way_of_tokens(name: &str, body: &Value, found: &Value) -> String {
+/// Advice for a service that accepts no password: the flag for OAuth, and the service's hints.
+fn oauth_advice(name: &str, body: &Value, found: &Value) -> String {
     let hosts = ["imap", "smtp"].map(|half| body.get(half).map_or("", |half| text(half, "host")));
     let places = places().unwrap_or_default();
     let place = places.iter().find(|(_, place)| {
         place.hosts.iter().any(|known| hosts.iter().any(|host| known.eq_ignore_ascii_case(host)))
     });
     let server = place.map_or("NAME", |(server, _)| server);
-    let words = format!(
-        "{name} takes no password from mail programs, only OAuth 2: add --oauth {server}, \
-         which [oauth.server.{server}] of the host's configuration makes known (docs/oauth.md)"
+    let message = format!(
+        "{name} accepts no password from mail programs, only OAuth 2: add --oauth {server}, \
+         which [oauth.server.{server}] of the host's configuration defines (docs/oauth.md)"
     );
     let hints = [text(found, "hint"), text(found, "hintUrl")];
     hints
         .into_iter()
         .filter(|hint| !hint.is_empty())
-        .fold(words, |words, hint| words + "\n  " + hint)
+        .fold(message, |message, hint| message + "\n  " + hint)
 }
 
-/// A person has to agree to servers that somebody named who need not be of the domain.
-fn agreed(manner: Interaction, login: Login) -> anyhow::Result<()> {
+/// Asks for confirmation of servers outside the mail domain.
+fn confirm(interaction: Interaction, login: Login) -> anyhow::Result<()> {
     let what = match login {
         Login::Password => "the password",
         Login::Tokens => "the access token",
     };
     let foreign =
-        format!("These servers are not of the mail domain: whoever runs them gets {what}.");
-    match manner {
+        format!("These servers are outside the mail domain; their operator receives {what}.");
+    match interaction {
         Interaction::Terminal => {
             warn(&foreign);
             if ask("Use them? [y/N]", false)? {
                 return Ok(());
             }
-            bail!("nothing was stored; name the right servers by --imap and --smtp")
+            bail!("nothing was stored; name the right servers with --imap and --smtp")
         }
         Interaction::Script => {
-            let words = format!(
-                "{foreign} If they are the right ones, repeat with --confirm; else name others by --imap and --smtp"
+            let message = format!(
+                "{foreign} If they are right, repeat with --confirm; otherwise name others with --imap and --smtp"
             );
-            Err(ApiError::of(Code::ConfirmationNeeded, words).into())
+            Err(ApiError::of(Code::ConfirmationNeeded, message).into())
         }
     }
 }
 
-fn by_whom(source: &str) -> String {
+/// The source of discovered servers, as text.
+fn origin(source: &str) -> String {
     match source {
         "built-in" => "from Postlet's own table".to_owned(),
         "operator" => "from the operator's table".to_owned(),
         "tenant" => "from the tenant's own files".to_owned(),
-        "autoconfig" | "well-known" => "as the domain itself says on the web".to_owned(),
-        "srv" => "as the domain itself says in the DNS".to_owned(),
+        "autoconfig" | "well-known" => "from the domain's own web server".to_owned(),
+        "srv" => "from the domain's SRV records in the DNS".to_owned(),
         "ispdb" => "from the database of mail services".to_owned(),
-        other => format!("found by {other}"),
+        other => format!("from {other}"),
     }
 }
 
@@ -214,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_tells_how_tls_begins() {
+    fn the_port_decides_how_tls_begins() {
         for (text, security, want) in [
             ("a.test:993", None, "tls"),
             ("a.test:143", None, "starttls"),
@@ -226,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_port_is_named_with_one_that_is() {
+    fn an_invalid_port_is_named_with_an_example() {
         for (text, want) in [
             ("a.test", "`a.test` needs a port, as in a.test:465"),
             (
@@ -250,7 +253,7 @@ mod tests {
     fn a_service_without_passwords_names_the_flag_and_the_server_of_its_tokens() {
         let of = |host: &str| {
             let body = json!({"imap": {"host": host}});
-            way_of_tokens("X", &body, &json!({"hint": "No passwords."}))
+            oauth_advice("X", &body, &json!({"hint": "No passwords."}))
         };
         let outlook = of(&places().unwrap()["microsoft"].hosts[0]);
         assert!(outlook.contains("--oauth microsoft") && outlook.ends_with("\n  No passwords."));

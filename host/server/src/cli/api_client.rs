@@ -1,10 +1,11 @@
-//! What the commands that talk to a host share: which host, as whom, and how a person
-//! is spoken to.
+//! API client of the commands `account`, `token` and `key`: connection flags, requests, and
+//! output for a person or a script.
 //!
-//! A client like any other: what it does is what curl can do. Results go to standard
-//! output, everything else to standard error.
+//! A client like any other, without special access. Results go to standard output,
+//! everything else to standard error.
 //!
-//! Invariant: with `--json` there is one document on standard output, however it ended.
+//! Invariant: with `--json` there is exactly one document on standard output, on success
+//! and on failure.
 
 use std::io::Write;
 use std::net::IpAddr;
@@ -20,37 +21,38 @@ use net::cli_client::Client;
 use net::tls::Trust;
 use serde_json::{Value, json};
 
-/// Which host, as whom.
+/// Flags of the connection: the host's address, and the token.
 #[derive(Args, Debug)]
 pub(crate) struct ConnectionArgs {
     /// The host's address.
     #[arg(long, env = "POSTLET_URL", default_value = "http://127.0.0.1:7400")]
     #[arg(global = true, help_heading = CONNECTION)]
     url: String,
-    /// A token; every user of the machine sees it here, so better set POSTLET_TOKEN or use --token-file.
-    // Not clap's `env`: what the environment holds would look as if it had been typed.
+    /// The API token; as a flag, every user of the machine can see it: prefer POSTLET_TOKEN or --token-file.
+    // Not clap's `env`: a token from the environment could not be told from a flag.
     #[arg(long, global = true, help_heading = CONNECTION)]
     token: Option<String>,
     /// A file that holds the token, such as operator.token in the data directory.
     #[arg(long, value_name = "FILE", global = true, help_heading = CONNECTION)]
     token_file: Option<PathBuf>,
-    /// Print the host's answer as one JSON document, also when it is a no.
+    /// Print the host's response as one JSON document, also when it is an error.
     #[arg(long, global = true, help_heading = CONNECTION)]
     pub(crate) json: bool,
 }
 
 const CONNECTION: &str = "Connection";
 
+/// A client of the host's HTTP API.
 #[derive(Debug)]
 pub(crate) struct ApiClient(Client);
 
 impl ConnectionArgs {
     pub(crate) fn client(self) -> anyhow::Result<ApiClient> {
-        let told = std::env::var("POSTLET_TOKEN").ok();
-        let token = token_of(self.token, self.token_file.as_deref(), told)?;
+        let environment = std::env::var("POSTLET_TOKEN").ok();
+        let token = token_of(self.token, self.token_file.as_deref(), environment)?;
         if let Some(host) = in_the_clear(&self.url) {
             warn(&format!(
-                "warning: the token and every password go to {host} unencrypted; use https there"
+                "warning: the token and every password are sent to {host} unencrypted; use https"
             ));
         }
         let client = Client::new(&self.url, Some(Secret::new(token)), Trust::new(None)?)?;
@@ -58,7 +60,7 @@ impl ConnectionArgs {
     }
 }
 
-/// A host beyond this machine to which nothing is encrypted.
+/// The host of a URL without TLS, unless it is on this machine.
 fn in_the_clear(url: &str) -> Option<String> {
     let url: Uri = url.parse().ok()?;
     let host = url.host().filter(|_| url.scheme_str() == Some("http"))?.trim_matches(['[', ']']);
@@ -66,11 +68,11 @@ fn in_the_clear(url: &str) -> Option<String> {
     (!here).then(|| host.to_owned())
 }
 
-/// What was typed goes before what the environment holds.
+/// The token: a flag takes precedence over the environment.
 fn token_of(
     typed: Option<String>,
     file: Option<&Path>,
-    told: Option<String>,
+    environment: Option<String>,
 ) -> anyhow::Result<String> {
     match (typed, file) {
         (Some(_), Some(_)) => bail!("give --token or --token-file, not both"),
@@ -79,14 +81,17 @@ fn token_of(
             .with_context(|| format!("cannot read {}", path.display()))?
             .trim()
             .to_owned()),
-        (None, None) => told
+        (None, None) => environment
             .filter(|token| !token.is_empty())
             .context("a token is needed: POSTLET_TOKEN, or --token-file <data>/operator.token"),
     }
 }
 
 impl ApiClient {
-    /// The JSON of a good answer; a problem becomes an error with its faults.
+    /// Sends a request, and returns the JSON body of a success response.
+    ///
+    /// # Errors
+    /// An [`ApiError`] for a problem response; another error when there is no response, or it is not JSON.
     pub(crate) async fn call(
         &self,
         method: Method,
@@ -98,43 +103,43 @@ impl ApiClient {
         let value: Value = if bytes.is_empty() {
             Value::Null
         } else {
-            serde_json::from_slice(&bytes).context("the host's answer is not JSON")?
+            serde_json::from_slice(&bytes).context("the host's response is not JSON")?
         };
         if status.is_success() {
             return Ok(value);
         }
-        Err(ApiError { words: refusal(&value), document: value }.into())
+        Err(ApiError { message: refusal(&value), document: value }.into())
     }
 }
 
-/// A no: in words for a person, and as the document that a script is given.
+/// An error response (RFC 9457): as text for a person, and as the document for a script.
 #[derive(Debug, thiserror::Error)]
-#[error("{words}")]
+#[error("{message}")]
 pub(crate) struct ApiError {
-    pub(crate) words: String,
+    pub(crate) message: String,
     pub(crate) document: Value,
 }
 
 impl ApiError {
-    /// What the host would say if it were asked; it is known here already.
-    pub(crate) fn of(code: Code, words: String) -> Self {
+    /// The problem that the host would return, where the client knows it before a request.
+    pub(crate) fn of(code: Code, message: String) -> Self {
         let document = json!({
             "type": format!("urn:postlet:problem:{}", code.as_str()), "title": code.title(),
-            "detail": words, "code": code.as_str(), "retryable": code.retryable(),
+            "detail": message, "code": code.as_str(), "retryable": code.retryable(),
         });
-        Self { words, document }
+        Self { message, document }
     }
 }
 
-/// The end of a command: a script reads what went wrong as a document.
-pub(crate) fn ended(machine: bool, ended: anyhow::Result<()>) -> anyhow::Result<()> {
-    if machine && let Err(error) = &ended {
+/// Prints the error of a command as a JSON document where `machine` is set, and returns the result.
+pub(crate) fn ended(machine: bool, result: anyhow::Result<()>) -> anyhow::Result<()> {
+    if machine && let Err(error) = &result {
         say(&document(error).to_string())?;
     }
-    ended
+    result
 }
 
-/// What has no document, since no host was reached or asked, gets one without a code.
+/// The document of an error. Without a response of a host, its code is null.
 fn document(error: &anyhow::Error) -> Value {
     match error.downcast_ref::<ApiError>() {
         Some(refused) => refused.document.clone(),
@@ -142,13 +147,13 @@ fn document(error: &anyhow::Error) -> Value {
     }
 }
 
-/// A problem document for a person: what happened, each fault once, and what to do about it here.
+/// A problem document as text: the detail, each fault once, and the advice for the command line.
 pub(crate) fn refusal(problem: &Value) -> String {
     let detail = text(problem, "detail");
     let mut message = format!("{detail} ({})", text(problem, "code"));
     let faults = problem.get("errors").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     for (index, fault) in faults.iter().enumerate() {
-        // The detail of a faulty body begins with the first one.
+        // The detail of an invalid body contains the first fault.
         if index > 0 || !detail.contains(text(fault, "detail")) {
             message.push_str(&format!("\n  {}: {}", text(fault, "pointer"), text(fault, "detail")));
         }
@@ -159,39 +164,45 @@ pub(crate) fn refusal(problem: &Value) -> String {
     inert(&message)
 }
 
-/// What helps against a problem with a mail server, by its code.
+/// Advice on a problem with a mail server, by its code.
 pub(crate) fn advice(code: &str) -> Option<&'static str> {
     match code {
         "certificate-untrusted" | "certificate-wrong-host" => Some(
             "trust its key by its pin (--imap-pin, --smtp-pin; docs/command-line.md says how to get it), or its authority by [tls] extra-roots in the configuration",
         ),
-        "reauth-required" => Some("postlet account consent, with the account's id, asks its owner"),
+        "reauth-required" => {
+            Some("ask the owner to consent again: postlet account consent, with the account's id")
+        }
         "no-such-provider" => Some("name the servers: --imap host:993, --smtp host:465, or both"),
         _ => None,
     }
 }
 
+/// Sets a member of a JSON object, unless the value is none.
 pub(crate) fn put(object: &mut Value, name: &str, value: Option<impl Into<Value>>) {
     if let (Some(members), Some(value)) = (object.as_object_mut(), value) {
         members.insert(name.to_owned(), value.into());
     }
 }
 
+/// A string member of a JSON object; empty when it is missing or not a string.
 pub(crate) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
+/// Prints a line on standard output.
 pub(crate) fn say(line: &str) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{}", inert(line)).context("cannot write to standard output")
 }
 
+/// Prints a line on standard error.
 pub(crate) fn warn(line: &str) {
-    // Nothing is left to do when standard error is closed.
+    // Standard error may be closed.
     let _ = writeln!(std::io::stderr(), "{}", inert(line));
 }
 
-/// What would steer a terminal, or turn the order of letters round, is written as JSON writes it: names
-/// are anybody's words, and JSON stays what it was.
+/// Escapes control characters and bidirectional formatting characters as JSON does, since names are
+/// untrusted text. A JSON document keeps its meaning.
 fn inert(line: &str) -> String {
     let mut safe = String::with_capacity(line.len());
     for letter in line.chars() {
@@ -207,7 +218,7 @@ fn inert(line: &str) -> String {
     safe
 }
 
-/// The person's language, as POSIX locales name it (`zh_CN.UTF-8`), as a language tag (RFC 5646).
+/// The user's language as a language tag (RFC 5646), from the POSIX locale (`zh_CN.UTF-8`).
 fn language() -> String {
     let set =
         ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().filter_map(|name| std::env::var(name).ok());
@@ -245,10 +256,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("token");
         std::fs::write(&path, "plt_file\n").unwrap();
-        let (typed, told) = (|| Some("plt_typed".to_owned()), || Some("plt_told".to_owned()));
-        assert_eq!(token_of(typed(), None, told()).unwrap(), "plt_typed");
-        assert_eq!(token_of(None, Some(&path), told()).unwrap(), "plt_file");
-        assert_eq!(token_of(None, None, told()).unwrap(), "plt_told");
+        let (typed, set) = (|| Some("plt_typed".to_owned()), || Some("plt_set".to_owned()));
+        assert_eq!(token_of(typed(), None, set()).unwrap(), "plt_typed");
+        assert_eq!(token_of(None, Some(&path), set()).unwrap(), "plt_file");
+        assert_eq!(token_of(None, None, set()).unwrap(), "plt_set");
         assert!(token_of(typed(), Some(&path), None).is_err());
         assert!(token_of(None, None, Some(String::new())).is_err());
     }
@@ -258,8 +269,8 @@ mod tests {
         let refused = ApiError::of(Code::OAuthNeeded, "no".to_owned());
         let wrapped = anyhow::Error::from(refused).context("stored");
         assert_eq!(document(&wrapped)["code"], "oauth-needed");
-        let other = document(&anyhow::anyhow!("cause").context("nobody answers"));
-        assert_eq!(other["detail"], "nobody answers: cause");
+        let other = document(&anyhow::anyhow!("cause").context("no response"));
+        assert_eq!(other["detail"], "no response: cause");
         assert_eq!(other["code"], Value::Null);
     }
 
@@ -272,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn no_word_of_a_stranger_steers_the_terminal() {
+    fn control_characters_in_untrusted_text_are_escaped() {
         assert_eq!(inert("a\tb\nc Grüße 你好"), "a\tb\nc Grüße 你好");
         assert_eq!(inert("N\u{9b}31m\u{1b}[0m\u{202e}x"), "N\\u009b31m\\u001b[0m\\u202ex");
         let name = json!({"name": "N\u{9b}\u{2028}"});
@@ -292,8 +303,8 @@ mod tests {
             refusal(&two),
             "/a: is needed; also not right: /b (invalid-body)\n  /b: is needed"
         );
-        let nobody = json!({"detail": "nobody knows it", "code": "no-such-provider"});
-        assert!(refusal(&nobody).ends_with("--smtp host:465, or both"));
+        let unknown = json!({"detail": "not known", "code": "no-such-provider"});
+        assert!(refusal(&unknown).ends_with("--smtp host:465, or both"));
         assert_eq!(refusal(&json!({"detail": "no", "code": "forbidden"})), "no (forbidden)");
     }
 }

@@ -1,7 +1,7 @@
-//! Build commands: `postlet build`, and every start and change under `postlet dev --manifest`.
+//! Runs the build commands of a manifest, for `postlet build` and `postlet dev --manifest`.
 //!
-//! They are the developer's own, and run as the developer would run them: in a
-//! shell, with their output where it can be read. Never run by `postlet up`.
+//! The commands are the developer's, and run in a shell with their output on standard
+//! error. `postlet up` never runs them.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -14,7 +14,10 @@ use tokio::process::Command;
 
 use crate::deploy::{directory_of, manifest_of};
 
-/// `postlet build`.
+/// Runs `postlet build`.
+///
+/// # Errors
+/// When the manifest has no build command, or one fails.
 pub(crate) async fn run(path: &Path) -> anyhow::Result<()> {
     let manifest = manifest_of(path)?;
     if manifest.components.values().all(|component| component.build.is_none()) {
@@ -23,12 +26,12 @@ pub(crate) async fn run(path: &Path) -> anyhow::Result<()> {
     all(path, &manifest).await
 }
 
-/// The file that is meant: in a directory it is `spin.toml`.
+/// The path of the manifest: `spin.toml` in a directory, otherwise the path itself.
 pub(crate) fn manifest_in(path: PathBuf) -> PathBuf {
     if path.is_dir() { path.join("spin.toml") } else { path }
 }
 
-/// Builds every component that says how.
+/// Builds every component that has a `build` table.
 pub(crate) async fn all(path: &Path, manifest: &Manifest) -> anyhow::Result<()> {
     for (name, component) in &manifest.components {
         one(path, name, component).await?;
@@ -41,22 +44,22 @@ pub(crate) async fn one(path: &Path, name: &str, component: &Component) -> anyho
     let Some(build) = &component.build else { return Ok(()) };
     let directory = workdir(path, build);
     for command in &build.command {
-        // It is the author's, and may hold what drives a terminal.
-        let words = shown(command);
-        say(&format!("building {name}: {words}"));
+        // Untrusted text: it may hold control characters.
+        let text = shown(command);
+        say(&format!("building {name}: {text}"));
         let status = Command::new("/bin/sh")
             .args(["-c", command])
             .current_dir(&directory)
             .stdin(Stdio::null())
-            // Standard output may be read by a script: what a build says goes beside it.
+            // Standard output may be read by a script.
             .stdout(std::io::stderr())
             .kill_on_drop(true)
             .status()
             .await
-            .with_context(|| format!("cannot run `{words}` in {}", directory.display()))?;
+            .with_context(|| format!("cannot run `{text}` in {}", directory.display()))?;
         if !status.success() {
             bail!(
-                "{}:{}: `component.{name}.build.command`: `{words}` failed ({status})",
+                "{}:{}: `component.{name}.build.command`: `{text}` failed ({status})",
                 path.display(),
                 build.line
             );
@@ -74,13 +77,13 @@ pub(crate) async fn one(path: &Path, name: &str, component: &Component) -> anyho
     Ok(())
 }
 
-/// Where the commands of a build run, and where its globs begin.
+/// The working directory of a build's commands, to which its globs are relative.
 pub(crate) fn workdir(path: &Path, build: &Build) -> std::path::PathBuf {
     let base = directory_of(path);
     build.workdir.as_ref().map_or_else(|| base.to_owned(), |workdir| base.join(workdir))
 }
 
-/// A word to the person at the terminal, apart from the log.
+/// Prints a line about the progress of a command on standard error, apart from the log.
 pub(crate) fn say(text: &str) {
     #[expect(clippy::print_stderr, reason = "progress of a command, for the person who runs it")]
     {

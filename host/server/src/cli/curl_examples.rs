@@ -1,7 +1,7 @@
-//! curl lines for the endpoints of somebody's own application, as `postlet dev` prints them.
+//! Example curl commands for the endpoints of a tenant's application, printed by `postlet dev`.
 //!
-//! Made from the documents that `/-/openapi.json` shows: what the tenant's has and
-//! the default one lacks is its own. A route that describes nothing gets a plain GET.
+//! Generated from the OpenAPI documents: a path that is in the tenant's document and not in
+//! the default one belongs to the application. A route without a description gets a plain GET.
 
 use engine::app::manifest::Manifest;
 use engine::app::manifest::trigger::Target;
@@ -9,10 +9,10 @@ use engine::app::route_table::Pattern;
 use model::foreign::steers;
 use serde_json::{Map, Value};
 
-/// The mailbox of `dev` that stands for `:account`.
+/// The account of `dev` that replaces `:account`.
 const ACCOUNT: &str = "bob";
 
-/// What a path item has beside them are words about the path.
+/// The members of a path item that are operations; the others describe the path.
 const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
 
 /// One line for each operation.
@@ -32,10 +32,12 @@ pub(crate) fn lines(url: &str, manifest: &Manifest, own: &[u8], default: &[u8]) 
         let answers = matches!(route.target, Target::Component(_));
         if answers && !described.iter().any(|path| route.pattern.covers(path)) {
             let path = route.pattern.to_string();
-            let words = path.trim_end_matches("...").split('/').map(|word| {
-                word.strip_prefix(':').map_or_else(|| word.to_owned(), |name| format!("{{{name}}}"))
+            let segments = path.trim_end_matches("...").split('/').map(|segment| {
+                segment
+                    .strip_prefix(':')
+                    .map_or_else(|| segment.to_owned(), |name| format!("{{{name}}}"))
             });
-            lines.push(line(url, "get", &words.collect::<Vec<_>>().join("/"), None));
+            lines.push(line(url, "get", &segments.collect::<Vec<_>>().join("/"), None));
         }
     }
     lines
@@ -58,7 +60,7 @@ fn line(url: &str, method: &str, path: &str, example: Option<&Value>) -> String 
     line
 }
 
-/// The same JSON without a character that drives a terminal.
+/// The same JSON with control characters escaped.
 fn plain(json: &str) -> String {
     let mut plain = String::with_capacity(json.len());
     for letter in json.chars() {
@@ -74,18 +76,19 @@ fn plain(json: &str) -> String {
     plain
 }
 
-/// `{name}` is a variable of the shell for whoever pastes the line.
+/// The path with `{account}` replaced, and each other `{name}` as a shell variable.
 fn filled(path: &str) -> String {
-    let word = |word: &str| match word.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
-        Some("account") => ACCOUNT.to_owned(),
-        Some(name) => {
-            let plain =
-                |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
-            format!("${}", name.chars().map(plain).collect::<String>())
-        }
-        None => word.to_owned(),
-    };
-    path.split('/').map(word).collect::<Vec<_>>().join("/")
+    let segment =
+        |segment: &str| match segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+            Some("account") => ACCOUNT.to_owned(),
+            Some(name) => {
+                let plain =
+                    |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+                format!("${}", name.chars().map(plain).collect::<String>())
+            }
+            None => segment.to_owned(),
+        };
+    path.split('/').map(segment).collect::<Vec<_>>().join("/")
 }
 
 #[cfg(test)]
@@ -95,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_endpoint_of_ones_own_gets_a_line_and_no_other() {
+    fn every_endpoint_of_the_application_gets_a_line_and_no_other() {
         let manifest = "spin_manifest_version = 2\n[application]\nname = \"x\"\n\
             [[trigger.http]]\nroute = \"/hello/:account\"\ncomponent = \"own\"\n\
             [[trigger.http]]\nroute = \"/plain/:order/...\"\ncomponent = \"own\"\n\

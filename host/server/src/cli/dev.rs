@@ -1,7 +1,7 @@
-//! `postlet dev`: a whole Postlet to try, with mail servers of its own.
+//! `postlet dev`: runs a host with its own mail servers, for trying things out.
 //!
-//! Two tenants, a mailroom on loopback with three mailboxes, everything in
-//! memory. The tokens it prints are good until it ends.
+//! Two tenants, IMAP and SMTP servers on loopback with three mailboxes, everything
+//! in memory. The tokens that it prints are valid until it ends.
 
 use std::fs::Permissions;
 use std::io::Write;
@@ -45,8 +45,8 @@ const MAILBOXES: [(&str, &str, &str, &str); 3] = [
     ("other", "carol", "Carol", "carol-password"),
 ];
 
-/// The defaults, but of what a component may cost to compile: who waits for it has built it, on a machine that is busy
-/// with that, and often a host that is not optimised. Nobody here can raise a limit.
+/// The default configuration with ten times the limits for compiling: the machine is often busy with
+/// a build, the host is often not optimised, and `dev` has no configuration file to raise a limit.
 const CONFIG: &str = r#"
 data = "."
 [[tenant]]
@@ -58,7 +58,7 @@ cpu-secs = 600
 wall-secs = 1800
 "#;
 
-/// Starts everything and serves until it is told to stop.
+/// Starts everything and serves until a signal.
 pub(crate) async fn run(
     listen: Option<SocketAddr>,
     own: Option<WatchedApplication>,
@@ -70,7 +70,7 @@ pub(crate) async fn run(
     let scratch = tempfile::Builder::new()
         .permissions(Permissions::from_mode(0o700))
         .tempdir()
-        .context("cannot make a scratch directory")?;
+        .context("cannot create a temporary directory")?;
     let users = MAILBOXES
         .iter()
         .map(|(_, id, _, password)| User {
@@ -80,7 +80,7 @@ pub(crate) async fn run(
         .collect();
     let mailroom = Mailroom::start(mailroom::Config { users, hostname: "localhost".to_owned() })
         .await
-        .context("the mailroom")?;
+        .context("cannot start the mail servers")?;
     let rules: Vec<Rule> =
         [mailroom.imap(), mailroom.imaps(), mailroom.submission(), mailroom.submissions()]
             .iter()
@@ -109,14 +109,14 @@ pub(crate) async fn run(
     let stop = parts.limits.stop;
     let host = Host::build(parts, Stores::in_memory(scratch.path())?).await?;
 
-    let mut told = Vec::with_capacity(MAILBOXES.len());
+    let mut accounts = Vec::with_capacity(MAILBOXES.len());
     for (tenant, id, name, password) in MAILBOXES {
         let (account, shown) = account(tenant, id, name, password, &mailroom)?;
         host.accounts_api
             .accounts
             .create(&account, &Credentials::Password(Secret::new(password.to_owned())))
             .await?;
-        told.push((tenant, shown));
+        accounts.push((tenant, shown));
     }
     let mut tokens = Vec::with_capacity(tenants.len());
     for tenant in tenants {
@@ -159,10 +159,10 @@ pub(crate) async fn run(
         }
     };
     let text = if machine {
-        ready_line(&url, of("demo"), of("other"), &told)
+        ready_line(&url, of("demo"), of("other"), &accounts)
     } else {
         let mut text = welcome(&url, of("demo"));
-        // One that is not right was told of already.
+        // The error of a faulty manifest was printed already.
         let manifest = manifest.and_then(|path| manifest_of(&path).ok());
         let (own, default) = (host.deployments.of(&demo), host.deployments.default());
         if let Some(manifest) = manifest
@@ -178,7 +178,7 @@ pub(crate) async fn run(
             if !filters.is_empty() {
                 let (name, filters) = (shown(&manifest.name), filters.join(", "));
                 text += &format!(
-                    "\n# What Anna and Bob send is judged by the filters of {name}: {filters}\n"
+                    "\n# Mail from Anna and Bob passes the filters of {name}: {filters}\n"
                 );
             }
         }
@@ -199,7 +199,7 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// Something that could be served beside the default application: in its own repository that lies there, too.
+/// Whether the file is a manifest other than the default application's, which is in this repository.
 fn is_application(path: &Path) -> bool {
     untrusted_file::read(path, MOST_MANIFEST)
         .is_ok_and(|bytes| bytes != components::MANIFEST.as_bytes())
@@ -238,7 +238,7 @@ fn account(
     Ok((account, json))
 }
 
-/// One line for scripts.
+/// The line of JSON for scripts.
 fn ready_line(url: &str, token: &str, other: &str, accounts: &[(&str, Value)]) -> String {
     let of = |wanted: &str| -> Vec<&Value> {
         accounts
@@ -257,13 +257,13 @@ fn ready_line(url: &str, token: &str, other: &str, accounts: &[(&str, Value)]) -
     .to_string()
 }
 
-/// What a newcomer sees.
+/// The text that a person sees when the host is ready.
 fn welcome(url: &str, token: &str) -> String {
     format!(
         r#"Postlet is ready at {url}
 
-  Two mailboxes are waiting, anna and bob, on mail servers inside this process.
-  No mail leaves this machine, and everything is gone when it ends (Ctrl-C).
+  There are two mailboxes, anna and bob, on mail servers in this process.
+  No mail leaves this machine, and all data is lost when the process ends (Ctrl-C).
 
   Paste these lines into another terminal:
 
@@ -297,7 +297,7 @@ mod tests {
     use crate::config::limits::Compile;
 
     #[test]
-    fn compiling_has_ten_times_as_long_as_elsewhere() {
+    fn the_limits_for_compiling_are_ten_times_the_defaults() {
         let compile = Config::parse(CONFIG, Path::new(".")).unwrap().compile;
         let usual = Compile::default();
         let (cpu, wall) = (Duration::from_secs(600), Duration::from_secs(1800));

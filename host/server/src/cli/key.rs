@@ -1,4 +1,4 @@
-//! `postlet key`: the master key of a running host.
+//! `postlet key`: rotates the master key of a running host.
 
 use clap::Subcommand;
 use http::Method;
@@ -9,7 +9,7 @@ use crate::cli::api_client::{ConnectionArgs, ended, say};
 /// `postlet key …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
-    /// Make a new master key and seal everything with it; the host serves all the while.
+    /// Generate a new master key and re-encrypt everything with it; the host keeps serving.
     Rotate,
 }
 
@@ -28,7 +28,7 @@ async fn run(reach: ConnectionArgs, command: KeyCommand) -> anyhow::Result<()> {
             }
             let records = done.get("records").and_then(Value::as_u64).unwrap_or_default();
             say(&format!(
-                "There is a new master key, and all that was sealed ({records} records) opens with it; back the key file up again"
+                "the master key is rotated, and everything is encrypted with the new one ({records} records); back the key file up again"
             ))
         }
     }

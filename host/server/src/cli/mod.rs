@@ -1,4 +1,4 @@
-//! The command line.
+//! Command line: arguments, subcommands, and the environment of each.
 
 mod watch_glob;
 mod build;
@@ -38,20 +38,20 @@ pub struct Cli {
     command: Command,
 }
 
-/// What the environment says to the commands that serve.
+/// Help on the environment variables of the commands that serve.
 const LOG_HELP: &str = "Environment:\n  POSTLET_LOG         what is logged on standard error: `info`, or `warn,postlet::component=info`\n  \
                         POSTLET_LOG_FORMAT  `json` writes one JSON object a line";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Start everything for a first try: the API and mail servers with two mailboxes, in memory.
+    /// Start a host for trying things out: the API, and mail servers with two mailboxes, all in memory.
     #[command(after_help = LOG_HELP)]
     Dev {
-        /// Where to serve; 127.0.0.1:7400, or a free port when that is taken.
+        /// The address to serve at; 127.0.0.1:7400, or a free port when that is in use.
         #[arg(long, value_name = "ADDRESS")]
         listen: Option<SocketAddr>,
-        /// A spin.toml, or its directory, to serve beside the default application, for the tenant `demo`; built
-        /// and served again whenever its files change.
+        /// A spin.toml, or its directory, to serve beside the default application, for the tenant `demo`; rebuilt
+        /// and deployed again whenever its files change.
         #[arg(long, value_name = "FILE")]
         manifest: Option<PathBuf>,
         /// The value of one of the manifest's variables.
@@ -64,20 +64,19 @@ enum Command {
     /// Serve from a configuration file.
     #[command(after_help = LOG_HELP)]
     Up {
-        /// The configuration; docs/configuration.md shows every key.
+        /// The configuration file; docs/configuration.md lists every key.
         #[arg(long, value_name = "FILE", default_value = "postlet.toml")]
         config: PathBuf,
         /// Print one line of JSON when ready.
         #[arg(long)]
         json: bool,
     },
-    /// Make a directory with an application to begin with: a manifest, an endpoint or a filter in Rust, and
-    /// wit/.
+    /// Create a directory with a new application: a manifest, an endpoint or a filter in Rust, and wit/.
     New {
-        /// A filter of outgoing mail instead of an endpoint.
+        /// Create a filter of outgoing mail instead of an endpoint.
         #[arg(long)]
         filter: bool,
-        /// The directory; its name becomes the application's and its route's.
+        /// The directory to create; its name becomes the name of the application and of its route.
         #[arg(value_name = "DIRECTORY")]
         directory: PathBuf,
     },
@@ -87,23 +86,23 @@ enum Command {
         #[arg(long, value_name = "FILE", default_value = "spin.toml")]
         manifest: PathBuf,
     },
-    /// Look at everything that a host needs, and say what is wrong and how to mend it.
+    /// Check everything that a host needs, and print what is wrong and how to correct it.
     Doctor {
-        /// The configuration that `up` serves from.
+        /// The configuration file that `up` serves from.
         #[arg(long, value_name = "FILE", default_value = "postlet.toml")]
         config: PathBuf,
-        /// Ask no name server and no mail server.
+        /// Skip the checks that use the network.
         #[arg(long)]
         offline: bool,
         /// Print one line of JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Make, list and revoke API tokens.
+    /// Create, list and revoke API tokens.
     Token(TokenArgs),
-    /// Connect, list, show, try and remove mailboxes.
+    /// Connect, list, show, verify and remove mailboxes.
     Account(AccountArgs),
-    /// Change the master key of a running host.
+    /// Rotate the master key of a running host.
     Key(KeyArgs),
 }
 
@@ -139,8 +138,8 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 impl Cli {
-    /// What is logged where nobody says otherwise: what filters decide, and under `dev`, where an author
-    /// looks, what components write.
+    /// The default log filter, where `POSTLET_LOG` is not set: it includes the verdicts of filters, and
+    /// for `dev` the output of components.
     #[must_use]
     pub fn usual_log(&self) -> &'static str {
         match self.command {
@@ -157,16 +156,16 @@ impl Cli {
         }
     }
 
-    /// Runs the command. `given` is what the environment held.
+    /// Runs the command. `given` holds the master keys from the environment.
     ///
     /// # Errors
-    /// With everything that a person needs to mend it.
+    /// When the command fails; the message says what to do.
     pub async fn run(self, given: EnvironmentKeys) -> anyhow::Result<()> {
         match self.command {
             Command::Dev { listen, manifest, variables, json } => {
                 hardening::harden_process()?;
                 let manifest = manifest.map(build::manifest_in);
-                // One that is wrong may be mended while it runs; one that is not there was misspelt.
+                // A faulty manifest can be corrected while `dev` runs; a missing one is a misspelt path.
                 if let Some(path) = &manifest
                     && let Err(error) = std::fs::metadata(path)
                 {

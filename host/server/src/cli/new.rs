@@ -1,9 +1,9 @@
-//! `postlet new`: a component to begin with, outside of this repository.
+//! `postlet new`: creates an application from a template.
 //!
-//! Writes a manifest, a Rust crate and the contract that it is written against.
-//! The crate needs nothing of ours but `wit/`, so that it builds wherever cargo does.
+//! Writes a manifest, a Rust crate and the WIT packages. The crate needs nothing of this
+//! repository but `wit/`, so it builds wherever cargo does.
 //!
-//! Invariant: nothing that exists is written over.
+//! Invariant: no existing file is overwritten.
 
 use std::path::{Path, PathBuf};
 
@@ -11,17 +11,17 @@ use anyhow::{Context, bail};
 
 use crate::cli::build::say;
 
-/// What is begun.
+/// The template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// What answers requests.
+    /// A component that responds to requests.
     Endpoint,
-    /// What judges mail before it is accepted for sending.
+    /// A component that filters mail before it is accepted for sending.
     Filter,
 }
 
 impl Kind {
-    /// Path in the new directory, and what stands there.
+    /// Path in the new directory, and text of each file.
     const fn files(self) -> [(&'static str, &'static str); 4] {
         const IGNORED: (&str, &str) = (".gitignore", include_str!("../../template/gitignore.txt"));
         match self {
@@ -48,15 +48,18 @@ impl Kind {
     }
 }
 
-/// Longer than a crate's or a component's name has any use for.
+/// Bytes of the longest name.
 const LONGEST_NAME: usize = 63;
 
-/// Makes the directory; its last part is the name of the application, the crate and the route.
+/// Creates the directory; its last part is the name of the application, the crate and the route.
+///
+/// # Errors
+/// When the directory exists, its name cannot be used, or a file cannot be written.
 pub(crate) fn run(directory: &Path, kind: Kind) -> anyhow::Result<()> {
     let name = name(directory)?;
-    // Also when it is empty: whoever made it may mean something else by it.
+    // Also when it is empty: it may have another purpose.
     if directory.exists() {
-        bail!("{} exists already; give the name of a directory to make", directory.display());
+        bail!("{} already exists; name a directory to create", directory.display());
     }
     let crate_name = name.replace('-', "_");
     for (path, text) in kind.files() {
@@ -79,17 +82,15 @@ pub(crate) fn run(directory: &Path, kind: Kind) -> anyhow::Result<()> {
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     let parent: PathBuf = path.parent().map(Path::to_owned).unwrap_or_default();
     std::fs::create_dir_all(&parent)
-        .with_context(|| format!("cannot make {}", parent.display()))?;
+        .with_context(|| format!("cannot create {}", parent.display()))?;
     std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// What is a component's id and a crate's name alike.
+/// The name of the new application, which must be valid as a component's id and as a crate's name.
 fn name(directory: &Path) -> anyhow::Result<String> {
     let Some(name) = directory.file_name() else {
         let shown = directory.display();
-        bail!(
-            "{shown} is a directory already; give the name of a directory to make, such as `newest-subject`"
-        );
+        bail!("{shown} already exists; name a directory to create, such as `newest-subject`");
     };
     let name = name.to_str().unwrap_or_default();
     let word = |word: &str| {
@@ -98,15 +99,15 @@ fn name(directory: &Path) -> anyhow::Result<String> {
     };
     if name.len() > LONGEST_NAME || !name.split('-').all(word) {
         bail!(
-            "`{name}` cannot be the name of a component: take lower-case words with hyphens \
+            "`{name}` cannot be the name of a component: use lower-case words with hyphens \
              between them, such as `newest-subject`"
         );
     }
-    // Crates that the new one could not be told from, and words that are none in Rust.
+    // Names of crates that the new one would conflict with, and of routes of the host.
     if ["core", "std", "alloc", "test", "proc-macro", "serde-json", "wit-bindgen"].contains(&name)
         || ["v1", "t"].contains(&name)
     {
-        bail!("`{name}` means something else already; take another name");
+        bail!("`{name}` is reserved; use another name");
     }
     Ok(name.to_owned())
 }
@@ -118,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_whole_and_its_manifest_is_good() {
+    fn the_template_is_complete_and_its_manifest_is_valid() {
         let scratch = tempfile::tempdir().unwrap();
         let directory = scratch.path().join("newest-subject");
         run(&directory, Kind::Endpoint).unwrap();
@@ -148,7 +149,7 @@ mod tests {
         }
     }
 
-    /// Whoever reads the page reads what `new` writes, which a test builds and serves.
+    /// The page shows the files that `new` writes, which another test builds and serves.
     #[test]
     fn the_documentation_shows_the_filter_as_it_is_written() {
         let page = include_str!("../../../../docs/filters.md");
@@ -160,12 +161,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_written_over() {
+    fn nothing_is_overwritten() {
         let scratch = tempfile::tempdir().unwrap();
         let directory = scratch.path().join("mine");
         std::fs::create_dir(&directory).unwrap();
-        let told = run(&directory, Kind::Filter).unwrap_err().to_string();
-        assert!(told.contains("exists already"), "{told}");
+        let error = run(&directory, Kind::Filter).unwrap_err().to_string();
+        assert!(error.contains("already exists"), "{error}");
         assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0);
     }
 
@@ -182,8 +183,8 @@ mod tests {
     #[test]
     fn the_current_directory_is_no_name() {
         for path in [".", "..", "/", "some/.."] {
-            let told = name(Path::new(path)).unwrap_err().to_string();
-            assert!(told.starts_with(&format!("{path} is a directory already")), "{told}");
+            let error = name(Path::new(path)).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{path} already exists")), "{error}");
         }
     }
 

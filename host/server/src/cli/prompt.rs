@@ -1,7 +1,7 @@
-//! A person at a terminal: asked, shown that something goes on, or not there at all.
+//! Prompts on a terminal: questions, passwords, and a progress indicator.
 //!
-//! Where nobody sits, nothing is asked; what is missing there is an error of whoever
-//! needed the answer, which names the flag that gives it.
+//! Without a terminal nothing is asked: the caller returns an error that names the flag
+//! to use instead.
 
 use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
@@ -14,25 +14,30 @@ use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 use crate::os::task;
 
-/// The status that shells give what SIGINT ended.
+/// The exit status of a command that SIGINT ended, as shells report it (128 + 2).
 pub(crate) const INTERRUPTED: i32 = 130;
 
-/// Whether there is a person to ask.
+/// Whether the command may ask questions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interaction {
+    /// Standard input and standard error are a terminal.
     Terminal,
+    /// Nothing may be asked.
     Script,
 }
 
 impl Interaction {
-    /// Whoever wants JSON is a program, also at a terminal.
+    /// Detects whether questions may be asked: with JSON output (`machine`) they may not.
     pub(crate) fn here(machine: bool) -> Self {
         let there = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
         if there && !machine { Self::Terminal } else { Self::Script }
     }
 }
 
-/// From a file, from standard input, or hidden at a prompt.
+/// Reads a password from a file, from a prompt without echo, or from standard input (up to 4096 bytes).
+///
+/// # Errors
+/// When it cannot be read, or is empty.
 pub(crate) fn password(file: Option<&Path>, email: &str) -> anyhow::Result<Secret> {
     let text = match file {
         Some(path) => std::fs::read_to_string(path)
@@ -57,8 +62,8 @@ pub(crate) fn password(file: Option<&Path>, email: &str) -> anyhow::Result<Secre
     if text.is_empty() { bail!("the password is empty") } else { Ok(Secret::new(text)) }
 }
 
-/// A shell that is no interactive one leaves the terminal as it was left: without an echo of what is
-/// typed, should somebody break off while a password is asked for.
+/// Restores the terminal's echo when SIGINT arrives at the password prompt: a non-interactive shell does
+/// not restore it.
 fn echo_again_when_interrupted() {
     let Ok(usual) = tcgetattr(std::io::stdin()) else { return };
     task::spawn("echo", async move {
@@ -70,16 +75,19 @@ fn echo_again_when_interrupted() {
     });
 }
 
-/// Asks until the answer is yes, no or nothing, which is `usual`.
-pub(crate) fn ask(question: &str, usual: bool) -> anyhow::Result<bool> {
+/// Asks a yes-or-no question until the answer is valid; an empty line means `default`.
+///
+/// # Errors
+/// When standard input ends.
+pub(crate) fn ask(question: &str, default: bool) -> anyhow::Result<bool> {
     loop {
         write!(std::io::stderr(), "{question} ").context("cannot ask")?;
         let mut line = String::new();
         if std::io::stdin().read_line(&mut line).context("cannot read the answer")? == 0 {
-            bail!("there is nobody to answer");
+            bail!("standard input ended before an answer");
         }
         match line.trim().to_lowercase().as_str() {
-            "" => return Ok(usual),
+            "" => return Ok(default),
             "y" | "yes" => return Ok(true),
             "n" | "no" => return Ok(false),
             _ => {}
@@ -87,21 +95,21 @@ pub(crate) fn ask(question: &str, usual: bool) -> anyhow::Result<bool> {
     }
 }
 
-/// Shows that something goes on, on a terminal.
+/// Shows a spinner while `work` runs, on a terminal.
 pub(crate) async fn with_spinner<T>(
-    manner: Interaction,
+    interaction: Interaction,
     what: &str,
     work: impl Future<Output = T>,
 ) -> T {
     const TURN: [char; 4] = ['|', '/', '-', '\\'];
-    if manner == Interaction::Script {
+    if interaction == Interaction::Script {
         return work.await;
     }
     let mut work = pin!(work);
     let mut turns = TURN.iter().cycle();
     loop {
         let turn = turns.next().unwrap_or(&' ');
-        // A terminal that has gone shows nothing, and nothing is lost.
+        // The terminal may be gone.
         let _ = write!(std::io::stderr(), "\r{turn} {what} ");
         if let Ok(value) = tokio::time::timeout(Duration::from_millis(100), &mut work).await {
             let _ = write!(std::io::stderr(), "\r\x1b[2K");

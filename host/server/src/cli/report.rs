@@ -1,15 +1,15 @@
-//! What the host answered, in lines for a person: a verification, a test message, a
-//! search for servers, an account.
+//! Text output for responses of the host: a verification, a test message, a search for
+//! servers, an account, a table of rows.
 //!
-//! Invariant: nothing is left out that says what to do.
+//! Invariant: every advice of a response is printed.
 
 use serde_json::Value;
 
 use crate::cli::api_client::{advice, say, text, warn};
 
-/// Each server with its steps, and what is wrong with it; what helps both is said once.
+/// Prints the steps, the warnings and the error of each server; advice for both is printed once.
 pub(crate) fn verification(verified: &Value) {
-    let mut told = Vec::new();
+    let mut printed = Vec::new();
     for protocol in ["imap", "smtp"] {
         let Some(half) = verified.get(protocol).filter(|half| half.is_object()) else { continue };
         let protocol = protocol.to_uppercase();
@@ -21,31 +21,32 @@ pub(crate) fn verification(verified: &Value) {
             warn(&format!("{protocol}: {}", text(half, "detail")));
             let upstream = half.get("reply").and_then(Value::as_str).unwrap_or_default();
             if !upstream.is_empty() {
-                warn(&format!("  the server said: {upstream}"));
+                warn(&format!("  the server replied: {upstream}"));
             }
             let more = [text(half, "hintUrl"), advice(text(half, "code")).unwrap_or_default()];
             for line in more.into_iter().filter(|line| !line.is_empty()) {
-                if !told.contains(&line) {
+                if !printed.contains(&line) {
                     warn(&format!("  {line}"));
-                    told.push(line);
+                    printed.push(line);
                 }
             }
         }
     }
 }
 
-/// How a test message fared.
-pub(crate) fn trial(trial: &Value) {
-    steps("test", trial);
-    if trial.get("junk") == Some(&Value::Bool(true)) {
+/// Prints the outcome of a test message.
+pub(crate) fn test_message(outcome: &Value) {
+    steps("test", outcome);
+    if outcome.get("junk") == Some(&Value::Bool(true)) {
         warn("test: the message arrived, but as junk");
     }
-    if !is_ok(trial) {
-        warn(&format!("test: {}", text(trial, "detail")));
+    if !is_ok(outcome) {
+        warn(&format!("test: {}", text(outcome, "detail")));
     }
 }
 
-/// Whoever was asked for the servers of a domain, the strongest first.
+/// Prints the sources that were asked for the servers of a domain, the most trusted first, with the
+/// time that each took.
 pub(crate) fn explanation(found: &Value) {
     for step in members(found, "explain") {
         let took = step.get("millis").and_then(Value::as_u64).unwrap_or_default();
@@ -55,7 +56,7 @@ pub(crate) fn explanation(found: &Value) {
     }
 }
 
-/// An account, a line for each thing that is known of it.
+/// Prints an account, one line for each property.
 pub(crate) fn account(account: &Value) -> anyhow::Result<()> {
     let server = |protocol: &str| {
         let server = account.get(protocol).filter(|server| server.is_object())?;
@@ -96,13 +97,13 @@ fn login(account: &Value) -> String {
     let source = account.get("oauth").filter(|source| source.is_object());
     let by = |name: &str| source.map(|source| text(source, name)).filter(|text| !text.is_empty());
     match (by("provider"), by("tokenHost")) {
-        (Some(provider), _) => format!("OAuth 2, by the consent of its owner to {provider}"),
+        (Some(provider), _) => format!("OAuth 2, with the owner's consent at {provider}"),
         (None, Some(host)) => format!("OAuth 2, with tokens from {host}"),
         (None, None) => text(account, "auth").to_owned(),
     }
 }
 
-/// A server, with whom it takes the caller for.
+/// A mail server as text: host, port, security and login name.
 pub(crate) fn place(server: &Value) -> String {
     let port = server.get("port").and_then(Value::as_u64).unwrap_or_default();
     let (host, security) = (text(server, "host"), text(server, "security"));
@@ -125,7 +126,7 @@ fn members<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> 
     value.get(name).and_then(Value::as_array).into_iter().flatten()
 }
 
-/// Prints rows of a list in columns, with a line of their names above.
+/// Prints rows of a list as a table with a header line.
 pub(crate) fn table(answer: &Value, rows: &str, columns: &[&str]) -> anyhow::Result<()> {
     let cell = |value: &Value| match value {
         Value::String(text) => text.clone(),

@@ -1,4 +1,4 @@
-//! `postlet token`: the API tokens of a host, from a terminal.
+//! `postlet token`: creates, lists and revokes API tokens.
 
 use clap::Subcommand;
 use http::Method;
@@ -9,39 +9,39 @@ use crate::cli::report::table;
 
 const TOKEN_EXAMPLES: &str = "\
 Examples:
-  # An app that reads and sends with one mailbox, until the end of the year
+  # For an app that reads and sends with one mailbox, with an expiry
   postlet token create --scope read,send --account me --name app --expires 2030-12-31T23:59:59Z
 
-  # Into a file; the id to revoke it by is printed beside it
+  # Into a file; the id, which revoking needs, is printed on standard error
   postlet token create --scope read,change --name desk > desk.token";
 
 /// `postlet token …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
-    /// Make a token; it is shown once.
+    /// Create a token; it is shown once.
     #[command(after_help = TOKEN_EXAMPLES)]
     Create {
-        /// What it allows: read, change, send, accounts, operate.
+        /// Its scopes: read, change, send, accounts, operate.
         #[arg(long = "scope", required = true, value_delimiter = ',', value_name = "SCOPE,…")]
         scopes: Vec<String>,
-        /// Whose it is; the calling token's tenant when left out.
+        /// Its tenant; that of the calling token when left out.
         #[arg(long)]
         tenant: Option<String>,
-        /// The only accounts that it may open.
+        /// The accounts that it is restricted to; all when left out.
         #[arg(long = "account", value_delimiter = ',', value_name = "ID,…")]
         accounts: Vec<String>,
-        /// When it ends, as in 2030-12-31T23:59:59Z (RFC 3339); never when left out.
+        /// Its expiry, such as 2030-12-31T23:59:59Z (RFC 3339); none when left out.
         #[arg(long, value_name = "INSTANT")]
         expires: Option<String>,
-        /// What you call it.
+        /// A name for it, shown in the list.
         #[arg(long)]
         name: Option<String>,
     },
-    /// List every token, without its secret.
+    /// List all tokens, without their secrets.
     List,
-    /// End a token.
+    /// Revoke a token.
     Revoke {
-        /// `tok_…`
+        /// The token's id: `tok_…`
         id: String,
     },
 }
@@ -70,8 +70,8 @@ async fn run_token(reach: ConnectionArgs, command: TokenCommand) -> anyhow::Resu
                 let id = unknown.as_str().unwrap_or_default();
                 warn(&format!("there is no account `{id}` yet"));
             }
-            // Apart from the token, which a script takes from standard output.
-            warn(&format!("{} is made, and shown this once:", text(&made, "id")));
+            // Not on standard output, which holds the token only.
+            warn(&format!("{} is created; the token is shown only once:", text(&made, "id")));
             say(text(&made, "token"))
         }
         TokenCommand::List => {
@@ -87,8 +87,8 @@ async fn run_token(reach: ConnectionArgs, command: TokenCommand) -> anyhow::Resu
         }
         TokenCommand::Revoke { id } => {
             client.call(Method::DELETE, &format!("/v1/tokens/{id}"), None).await?;
-            let told = json!({"id": id, "revoked": true});
-            say(&if machine { told.to_string() } else { format!("{id} is revoked") })
+            let document = json!({"id": id, "revoked": true});
+            say(&if machine { document.to_string() } else { format!("{id} is revoked") })
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `postlet up`: serves from a configuration, with everything on disk.
+//! `postlet up`: runs a host from a configuration file, with its data on disk.
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -20,13 +20,17 @@ use crate::serve::listener::HttpListener;
 use crate::serve::shutdown::Signals;
 use crate::serve::{disk_failure, shutdown};
 
-/// Serves until it is told to stop.
+/// Serves until a signal.
+///
+/// # Errors
+/// When the configuration, the key, the store or an embedded component cannot be used, or the address
+/// is in use.
 pub(crate) async fn run(path: &Path, given: EnvironmentKeys, machine: bool) -> anyhow::Result<()> {
     let mut config = Config::load(path).with_context(|| {
         format!("{} cannot be used (`postlet doctor` says what it needs)", path.display())
     })?;
     file_limit::fit(&mut config.limits);
-    // First of all: another host may serve here, and a person would wait for nothing.
+    // First, since another host may serve here: compiling takes seconds.
     let edge = HttpListener::bind(config.listen)
         .await
         .context("set `listen` to another address, or stop what serves there")?;
@@ -88,18 +92,19 @@ pub(crate) async fn run(path: &Path, given: EnvironmentKeys, machine: bool) -> a
     Ok(())
 }
 
-/// Whose token the file holds; none when it is not good any more.
+/// The tenant of the token in the file; none when the token is no longer valid.
 async fn holder(stores: &Stores, token_file: &Path) -> Option<TenantId> {
     let text = std::fs::read_to_string(token_file).ok()?;
     stores.holder(text.trim()).await
 }
 
-/// What a person sees: whose the token is, and how the other tenants get theirs.
+/// The line that a person sees when the host is ready: the tenant of the operator's token, and how to
+/// create tokens of the other tenants.
 fn ready(url: &str, file: &Path, holder: Option<&TenantId>, others: &[TenantId]) -> String {
     let file = file.display();
     let Some(holder) = holder else {
         return format!(
-            "Postlet is ready at {url}; the token in {file} is not good any more: remove the file and start again for a new one"
+            "Postlet is ready at {url}; the token in {file} is no longer valid: remove the file and restart to get a new one"
         );
     };
     let holder = holder.as_str();
@@ -108,7 +113,7 @@ fn ready(url: &str, file: &Path, holder: Option<&TenantId>, others: &[TenantId])
     );
     if let Some(other) = others.first() {
         line += &format!(
-            "; another tenant's mailbox is connected with a token of its own: postlet token create --tenant {} --scope read,change,send,accounts",
+            "; other tenants need tokens of their own: postlet token create --tenant {} --scope read,change,send,accounts",
             other.as_str()
         );
     }
@@ -121,15 +126,15 @@ fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
         .create_new(true)
         .mode(0o600)
         .open(path)
-        .with_context(|| format!("cannot make {}", path.display()))?;
+        .with_context(|| format!("cannot create {}", path.display()))?;
     writeln!(file, "{text}")
         .and_then(|()| file.sync_all())
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// A line for the person who waits; scripts read standard output.
+/// Prints a line about the progress on standard error.
 pub(crate) fn progress(line: &str) {
-    // Nothing is lost when standard error is closed.
+    // Standard error may be closed.
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
@@ -138,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_line_says_whose_the_token_is_and_how_others_get_one() {
+    fn the_first_line_names_the_tenant_of_the_token_and_how_others_get_one() {
         let (acme, globex): (TenantId, TenantId) =
             ("acme".parse().unwrap(), "globex".parse().unwrap());
         let file = Path::new("data/operator.token");
@@ -147,7 +152,7 @@ mod tests {
         assert!(!alone.contains("--tenant"), "{alone}");
         let two = ready("http://h", file, Some(&acme), &[globex]);
         assert!(two.contains("postlet token create --tenant globex --scope read"), "{two}");
-        assert!(ready("http://h", file, None, &[]).contains("not good any more"));
+        assert!(ready("http://h", file, None, &[]).contains("no longer valid"));
     }
 
     #[tokio::test]
@@ -159,7 +164,7 @@ mod tests {
         let text = mine.token(&acme, "test", &Scope::EVERY).await.unwrap();
         assert_eq!(mine.holder(text.reveal()).await, Some(acme));
         assert_eq!(other.holder(text.reveal()).await, None);
-        // Nor has one whose secret is not right.
+        // Nor has one with a wrong secret.
         assert_eq!(mine.holder(&format!("{}x", text.reveal())).await, None);
         assert_eq!(mine.holder("nonsense").await, None);
     }

@@ -1,10 +1,9 @@
-//! `postlet dev --manifest`: a tenant's own application, built and served again
-//! whenever its files change.
+//! File watcher of `postlet dev --manifest`: rebuilds and redeploys an application when
+//! its files change.
 //!
-//! Files are looked at three times a second, which needs nothing of the
-//! operating system and is soon enough for a person. A build that fails and a
-//! manifest that is not right are told, and what runs goes on running. Until the
-//! first one is served, mail that its filters should have judged is held back.
+//! Files are polled three times a second, which works on every file system. After a
+//! failed build or a faulty manifest the error is printed, and the running deployment
+//! stays. Until the first deployment, mail that live fail-closed filters should see is not sent.
 //!
 //! Invariant: nothing is deployed while the last build of one of its components failed.
 
@@ -24,45 +23,46 @@ use crate::deploy::application::Variables;
 use crate::deploy::manifest_of;
 use crate::host::Host;
 
-/// Routes that are shown: more than that are read in /-/docs.
+/// Routes that are printed; /-/docs lists all.
 const MOST_PLACES: usize = 20;
-const LOOK: Duration = Duration::from_millis(300);
+/// The polling interval.
+const INTERVAL: Duration = Duration::from_millis(300);
 
-/// An application as the command line names it.
+/// The application that the command line names.
 #[derive(Debug)]
 pub(crate) struct WatchedApplication {
     pub(crate) manifest: PathBuf,
     pub(crate) variables: Variables,
 }
 
-/// What looks for changes.
+/// The watcher, with the files as they were at the last poll.
 #[derive(Debug)]
 pub(crate) struct Watcher {
     own: WatchedApplication,
     tenant: TenantId,
-    /// Where the host serves.
+    /// The URL of the host.
     url: String,
     seen: Seen,
-    /// Components that have changed and were not built since: a build failed, or was not reached.
+    /// Components that changed since their last successful build.
     unbuilt: BTreeSet<String>,
-    /// Whether it was ever served.
+    /// Whether a deployment succeeded before.
     served: bool,
 }
 
-/// The files of an application as they were.
+/// Modification times of an application's files.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Seen {
     manifest: Option<SystemTime>,
-    /// Of each component that is built.
+    /// The watched files of each component with a `build` table.
     watched: BTreeMap<String, Snapshot>,
-    /// The `.wasm` of each component.
+    /// The `.wasm` file of each component.
     sources: BTreeMap<String, Option<SystemTime>>,
-    /// How each component that is built is built, and where.
+    /// The build commands and the working directory of each component with a `build` table.
     builds: BTreeMap<String, (Vec<String>, Option<String>)>,
 }
 
 impl WatchedApplication {
-    /// Builds and deploys for the first time; what goes wrong is told, and mended by the next change.
+    /// Builds and deploys for the first time. Errors are printed; the next change tries again.
     pub(crate) async fn start(self, host: &Host, tenant: TenantId, url: String) -> Watcher {
         let seen = Seen::look(&self.manifest);
         let unbuilt = seen.builds.keys().cloned().collect();
@@ -73,10 +73,10 @@ impl WatchedApplication {
 }
 
 impl Watcher {
-    /// Until the host is gone.
+    /// Polls until the host is dropped.
     pub(crate) async fn run(mut self, host: Weak<Host>) {
         loop {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(INTERVAL).await;
             let Some(host) = host.upgrade() else { return };
             self.look(&host).await;
         }
@@ -90,7 +90,7 @@ impl Watcher {
         }
         let before = std::mem::replace(&mut self.seen, now);
         let edited = before.manifest != self.seen.manifest;
-        // While the manifest could not be read nothing was watched.
+        // While the manifest could not be read no file was watched.
         let is_as_before = |name: &String| {
             before.watched.get(name) == self.seen.watched.get(name)
                 && before.builds.get(name) == self.seen.builds.get(name)
@@ -102,7 +102,7 @@ impl Watcher {
         self.renew(host).await;
     }
 
-    /// Builds what is not built, then deploys.
+    /// Builds what is not built, deploys, and prints the outcome.
     async fn renew(&mut self, host: &Host) {
         let ended = self.try_renew(host).await;
         match ended {
@@ -114,9 +114,9 @@ impl Watcher {
             Err(error) => {
                 say(&format!("{error:#}"));
                 if self.served {
-                    say("what was served is still served");
+                    say("the previous version is still served");
                 } else {
-                    // As `up` does: what a filter should have judged is not sent unjudged.
+                    // As in `up`: mail that a filter should see is not sent without it.
                     let (path, why) = (&self.own.manifest, format!("{error:#}"));
                     let held =
                         host.deployments.install_blocking_filters(&self.tenant, path, why).await;
@@ -124,10 +124,10 @@ impl Watcher {
                 }
             }
         }
-        // What the build itself wrote is no change.
+        // Files that the build wrote are no change.
         let path = self.own.manifest.clone();
         if let Ok(mut now) = tokio::task::spawn_blocking(move || Seen::look(&path)).await {
-            // But an edit during the build is.
+            // An edit during the build is one.
             now.manifest = self.seen.manifest;
             now.watched = std::mem::take(&mut self.seen.watched);
             now.builds = std::mem::take(&mut self.seen.builds);
@@ -152,7 +152,7 @@ impl Watcher {
 impl Seen {
     fn look(path: &Path) -> Self {
         let mut seen = Self { manifest: modified(path), ..Self::default() };
-        // A manifest that is not right now is told when it changes; until then nothing else counts.
+        // The error of a faulty manifest was printed; until it changes no other file is watched.
         let Ok(manifest) = manifest_of(path) else { return seen };
         let base = path.parent().unwrap_or(Path::new("."));
         for (name, component) in &manifest.components {
@@ -168,7 +168,7 @@ impl Seen {
     }
 }
 
-/// Where an application is served: a line for each route.
+/// The URLs of an application, one line for each route.
 fn places(url: &str, routes: &[Route]) -> String {
     let mut lines: Vec<String> = routes
         .iter()
@@ -179,7 +179,7 @@ fn places(url: &str, routes: &[Route]) -> String {
         lines.push(format!("\n  and {more} more"));
     }
     if !routes.is_empty() {
-        lines.push(format!("\n  {url}/-/docs describes them, with the token"));
+        lines.push(format!("\n  {url}/-/docs describes them (needs the token)"));
     }
     lines.concat()
 }

@@ -1,22 +1,22 @@
-//! Globs of `watch` in a manifest: the files that a build depends on.
+//! Glob patterns of `watch` in a manifest, which name the files that a build depends on.
 //!
-//! `*` and `?` match within a path segment, `**` any number of segments; `[abc]` and `{a,b}` are known
-//! as well. Directories that hold build output are not entered.
+//! `*` and `?` match within a path segment, `**` any number of segments; `[abc]` and `{a,b}` are
+//! supported as well. Directories that hold build output are skipped.
 
 use std::path::Path;
 use std::time::SystemTime;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-/// Not entered: they hold what is built, or what was.
+/// Directories that are skipped.
 const SKIPPED: [&str; 3] = ["target", "node_modules", ".git"];
-/// More files than this are not looked at: watching must stay cheap.
+/// The largest number of directory entries that one poll reads: polling must stay cheap.
 const MOST_FILES: usize = 20_000;
 
-/// What is watched, as it was: path and time of every file, in order.
+/// Path and modification time of every watched file, sorted.
 pub(crate) type Snapshot = Vec<(String, SystemTime)>;
 
-/// The files under `root` that one of the globs means.
+/// The files under `root` that one of the globs matches.
 pub(crate) fn snapshot(root: &Path, globs: &[String]) -> Snapshot {
     let mut found = Snapshot::new();
     if !globs.is_empty() {
@@ -50,7 +50,7 @@ fn walk(root: &Path, under: &str, globs: &GlobSet, left: &mut usize, found: &mut
     }
 }
 
-/// A glob that cannot be parsed stands for the file of that name.
+/// Compiles the globs. One that cannot be parsed matches the file of that name.
 fn compile(globs: &[String]) -> GlobSet {
     let mut set = GlobSetBuilder::new();
     for glob in globs {
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_names_what_is_watched_and_skips_what_is_built() {
+    fn a_snapshot_has_the_watched_files_without_build_output() {
         let directory = tempfile::tempdir().unwrap();
         for path in ["src/a/b.rs", "src/c.txt", "target/d.rs", "e.rs"] {
             let path = directory.path().join(path);

@@ -1,16 +1,16 @@
-//! Compiled code that is kept on disk, under a seal that only this host can make.
+//! Cache of compiled code on disk, authenticated with a key of this host.
 //!
-//! Compiling another one's component costs up to a minute, and a host that
-//! starts compiles every tenant's. So what a child answered is kept: a file
-//! for each component and kind of code, which begins with an HMAC over its name
-//! and all that follows. Whoever can write the directory, but does not have the
-//! master key, can make files disappear and no more.
+//! Compiling a component takes up to a minute, and a host compiles those of all tenants
+//! at its start. So the answer of each child process is cached: a file for each
+//! component and kind of code, which begins with an HMAC over its name and its content.
+//! A process that can write to the directory, but does not have the master key, can
+//! remove files and nothing more.
 //!
-//! Refuses to know what it keeps.
+//! Independent of the content.
 //!
-//! Invariant: [`Keeper::find`] gives back only what [`Keeper::keep`] was given
-//! under the same name, on a host with the same master key. The file is read
-//! once, and judged in memory.
+//! Invariant: [`CodeCache::find`] returns only what [`CodeCache::keep`] stored under the
+//! same name, on a host with the same master key. The file is read once, and verified in
+//! memory.
 //!
 //! Standards: RFC 2104 (HMAC), RFC 5869 (HKDF).
 
@@ -27,92 +27,89 @@ use zeroize::Zeroizing;
 
 use crate::os::untrusted_file;
 
-/// What the key is derived under. Another form of file takes another label.
+/// The label under which the key is derived (HKDF `info`). Another file format needs another label.
 pub(crate) const LABEL: &str = "postlet compiled code 1";
 
-/// Bytes of the seal.
-const SEAL: usize = 32;
+/// Bytes of the HMAC at the beginning of a file.
+const MAC_BYTES: usize = 32;
 
 type Key = Zeroizing<[u8; 32]>;
 
-/// What seals, and what only opens while files are sealed anew.
+/// The key for new files, and the previous one, which is accepted while a rotation rewrites files.
 #[derive(Clone)]
-struct Seals {
+struct Keys {
     current: Key,
     previous: Option<Key>,
 }
 
-/// A directory of sealed files.
+/// A directory of authenticated files.
 #[derive(Clone)]
 pub(crate) struct CodeCache {
     directory: PathBuf,
-    seals: Arc<RwLock<Seals>>,
-    /// Bytes of all files together.
+    keys: Arc<RwLock<Keys>>,
+    /// The limit of all files together, in bytes.
     most: u64,
 }
 
 impl CodeCache {
-    /// `directory` exists, and belongs to this host alone.
+    /// `directory` exists and is used by this host only; `most` is the limit in bytes.
     pub(crate) fn new(directory: PathBuf, key: Key, most: u64) -> Self {
-        Self {
-            directory,
-            seals: Arc::new(RwLock::new(Seals { current: key, previous: None })),
-            most,
-        }
+        Self { directory, keys: Arc::new(RwLock::new(Keys { current: key, previous: None })), most }
     }
 
-    /// What was kept under this name. A file that cannot be trusted is told in the log.
+    /// The content that is cached under this name. A file that cannot be read or is not authentic is
+    /// logged and ignored.
     pub(crate) fn find(&self, name: &[u8; 32]) -> Option<Vec<u8>> {
         let path = self.path(name);
         let whole = match untrusted_file::read(&path, self.most) {
             Ok(whole) => whole,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {
-                tracing::warn!(file = %path.display(), %error, "kept code cannot be read");
+                tracing::warn!(file = %path.display(), %error, "cached code cannot be read");
                 return None;
             }
         };
-        let sound = whole.split_first_chunk::<SEAL>().is_some_and(|(seal, content)| {
+        let sound = whole.split_first_chunk::<MAC_BYTES>().is_some_and(|(mac_bytes, content)| {
             let keys = self.keys();
             let genuine = |key: &Key| {
-                mac(key, name, content).is_some_and(|mac| mac.verify_slice(seal).is_ok())
+                mac(key, name, content).is_some_and(|mac| mac.verify_slice(mac_bytes).is_ok())
             };
             genuine(&keys.current) || keys.previous.as_ref().is_some_and(genuine)
         });
         if !sound {
-            tracing::warn!(file = %path.display(), "kept code has a wrong seal; it is compiled again");
+            tracing::warn!(file = %path.display(), "cached code has a wrong HMAC; it is compiled again");
             return None;
         }
-        whole.get(SEAL..).map(<[u8]>::to_vec)
+        whole.get(MAC_BYTES..).map(<[u8]>::to_vec)
     }
 
-    /// Keeps `content` until there is no more room. A disk that is full or broken is told in the log
-    /// and does no other harm.
+    /// Stores `content`, and removes the oldest files where the limit requires it. Content above the
+    /// limit is not stored. An error of the disk is logged.
     pub(crate) fn keep(&self, name: &[u8; 32], content: &[u8]) {
-        let size = (SEAL + content.len()) as u64;
+        let size = (MAC_BYTES + content.len()) as u64;
         if size > self.most {
             return;
         }
         if let Err(error) = self.make_room(size).and_then(|()| self.write(name, content)) {
             let directory = self.directory.display();
-            tracing::warn!(%directory, %error, "compiled code cannot be kept");
+            tracing::warn!(%directory, %error, "compiled code cannot be cached");
         }
     }
 
-    /// The file appears whole and on disk, or not at all.
+    /// Writes a file atomically and durably.
     fn write(&self, name: &[u8; 32], content: &[u8]) -> io::Result<()> {
-        let seal =
-            mac(&self.keys().current, name, content).ok_or_else(|| io::Error::other("no seal"))?;
+        let mac =
+            mac(&self.keys().current, name, content).ok_or_else(|| io::Error::other("no HMAC"))?;
         // tempfile makes files of mode 0600.
         let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
-        file.write_all(&seal.finalize().into_bytes())?;
+        file.write_all(&mac.finalize().into_bytes())?;
         file.write_all(content)?;
         file.as_file().sync_all()?;
         file.persist(self.path(name)).map_err(|error| error.error)?;
         File::open(&self.directory)?.sync_all()
     }
 
-    /// Removes the oldest files until `more` bytes fit; among them what a crash left half-written.
+    /// Removes the oldest files, also temporary ones that a crash left, until `more` bytes fit.
     fn make_room(&self, more: u64) -> io::Result<()> {
         let mut files: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
         for entry in fs::read_dir(&self.directory)? {
@@ -134,19 +131,19 @@ impl CodeCache {
         Ok(())
     }
 
-    /// From now on files are sealed with `new`, and those that are there are sealed anew. A file that
-    /// cannot be is told in the log, and compiled again when it is needed.
+    /// Replaces the key, and rewrites the files under the new one. A file that cannot be rewritten is
+    /// logged, and its component is compiled again when it is needed.
     pub(crate) fn reseal(&self, new: Key) {
         {
-            let mut seals = self.seals.write();
-            let old = std::mem::replace(&mut seals.current, new);
-            seals.previous = Some(old);
+            let mut keys = self.keys.write();
+            let old = std::mem::replace(&mut keys.current, new);
+            keys.previous = Some(old);
         }
         if let Err(error) = self.reseal_files() {
             let directory = self.directory.display();
-            tracing::warn!(%directory, %error, "kept code cannot be sealed anew");
+            tracing::warn!(%directory, %error, "cached code cannot be rewritten for the new key");
         }
-        self.seals.write().previous = None;
+        self.keys.write().previous = None;
     }
 
     fn reseal_files(&self) -> io::Result<()> {
@@ -160,8 +157,8 @@ impl CodeCache {
         Ok(())
     }
 
-    fn keys(&self) -> Seals {
-        self.seals.read().clone()
+    fn keys(&self) -> Keys {
+        self.keys.read().clone()
     }
 
     fn path(&self, name: &[u8; 32]) -> PathBuf {
@@ -170,16 +167,16 @@ impl CodeCache {
     }
 }
 
-/// Over the name too: a file that takes another's place is no better than a forged one.
+/// The HMAC over name and content: it includes the name, so that a renamed file is not authentic.
 fn mac(key: &Key, name: &[u8; 32], content: &[u8]) -> Option<Hmac<Sha256>> {
-    // A key of any length is taken; there is no error to tell.
+    // HMAC accepts keys of any length, so this does not fail.
     let mut mac = Hmac::<Sha256>::new_from_slice(&key[..]).ok()?;
     mac.update(name);
     mac.update(content);
     Some(mac)
 }
 
-/// The name that a file is called by; none of a file that another hand, or a crash, left there.
+/// Parses the name of a cached file; none for any other file.
 fn name_of(file: &str) -> Option<[u8; 32]> {
     let mut name = [0; 32];
     if file.len() != 2 * name.len() {
@@ -193,11 +190,11 @@ fn name_of(file: &str) -> Option<[u8; 32]> {
 
 impl std::fmt::Debug for CodeCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Keeper").field(&self.directory).finish()
+        f.debug_tuple("CodeCache").field(&self.directory).finish()
     }
 }
 
-/// Another deploy may have been quicker.
+/// Removes a file, which a concurrent deployment may have removed before.
 fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -211,19 +208,19 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::time::Duration;
 
-    fn keeper(directory: &Path, key: u8, most: u64) -> CodeCache {
+    fn cache(directory: &Path, key: u8, most: u64) -> CodeCache {
         CodeCache::new(directory.to_owned(), Zeroizing::new([key; 32]), most)
     }
 
     #[test]
-    fn what_was_kept_is_found_under_its_name_and_key_only() {
+    fn cached_code_is_found_under_its_name_and_key_only() {
         let place = tempfile::tempdir().unwrap();
-        let one = keeper(place.path(), 1, 1000);
+        let one = cache(place.path(), 1, 1000);
         assert_eq!(one.find(&[1; 32]), None);
         one.keep(&[1; 32], b"code");
         one.keep(&[2; 32], b"other");
         assert_eq!(one.find(&[1; 32]).as_deref(), Some(&b"code"[..]));
-        assert_eq!(keeper(place.path(), 2, 1000).find(&[1; 32]), None);
+        assert_eq!(cache(place.path(), 2, 1000).find(&[1; 32]), None);
         let mode = fs::metadata(one.path(&[1; 32])).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         fs::rename(one.path(&[2; 32]), one.path(&[1; 32])).unwrap();
@@ -233,27 +230,27 @@ mod tests {
     #[test]
     fn a_file_with_any_byte_flipped_or_missing_is_not_found() {
         let place = tempfile::tempdir().unwrap();
-        let keeper = keeper(place.path(), 1, 1000);
-        keeper.keep(&[1; 32], b"code");
-        let path = keeper.path(&[1; 32]);
+        let cache = cache(place.path(), 1, 1000);
+        cache.keep(&[1; 32], b"code");
+        let path = cache.path(&[1; 32]);
         let good = fs::read(&path).unwrap();
-        assert_eq!(good.len(), SEAL + 4);
+        assert_eq!(good.len(), MAC_BYTES + 4);
         for at in 0..good.len() {
             let mut bad = good.clone();
             bad[at] ^= 1;
             fs::write(&path, &bad).unwrap();
-            assert_eq!(keeper.find(&[1; 32]), None, "byte {at}");
+            assert_eq!(cache.find(&[1; 32]), None, "byte {at}");
             fs::write(&path, &good[..at]).unwrap();
-            assert_eq!(keeper.find(&[1; 32]), None, "{at} bytes");
+            assert_eq!(cache.find(&[1; 32]), None, "{at} bytes");
         }
-        keeper.keep(&[1; 32], b"code");
-        assert!(keeper.find(&[1; 32]).is_some());
+        cache.keep(&[1; 32], b"code");
+        assert!(cache.find(&[1; 32]).is_some());
     }
 
     #[test]
-    fn files_that_are_sealed_anew_are_found_with_the_new_key_alone() {
+    fn rewritten_files_are_found_with_the_new_key_only() {
         let place = tempfile::tempdir().unwrap();
-        let running = keeper(place.path(), 1, 1000);
+        let running = cache(place.path(), 1, 1000);
         running.keep(&[1; 32], b"code");
         running.keep(&[2; 32], b"forged");
         let forged = running.path(&[2; 32]);
@@ -261,26 +258,26 @@ mod tests {
         fs::write(place.path().join("tempfile"), b"half").unwrap();
         running.clone().reseal(Zeroizing::new([7; 32]));
         assert_eq!(running.find(&[1; 32]).as_deref(), Some(&b"code"[..]), "clones follow");
-        let next = keeper(place.path(), 7, 1000);
+        let next = cache(place.path(), 7, 1000);
         assert_eq!(next.find(&[1; 32]).as_deref(), Some(&b"code"[..]));
         assert_eq!(next.find(&[2; 32]), None, "no forged file becomes a good one");
-        assert_eq!(keeper(place.path(), 1, 1000).find(&[1; 32]), None);
+        assert_eq!(cache(place.path(), 1, 1000).find(&[1; 32]), None);
     }
 
     #[test]
-    fn the_oldest_goes_first_and_what_is_too_large_does_not_come() {
+    fn the_oldest_file_is_removed_first_and_content_above_the_limit_is_not_stored() {
         let place = tempfile::tempdir().unwrap();
-        let keeper = keeper(place.path(), 1, 3 * 100);
+        let cache = cache(place.path(), 1, 3 * 100);
         for name in 1..=3 {
-            keeper.keep(&[name; 32], &[0; 68]);
-            let file = File::options().write(true).open(keeper.path(&[name; 32])).unwrap();
+            cache.keep(&[name; 32], &[0; 68]);
+            let file = File::options().write(true).open(cache.path(&[name; 32])).unwrap();
             let then = SystemTime::UNIX_EPOCH + Duration::from_secs(name.into());
             file.set_modified(then).unwrap();
         }
-        keeper.keep(&[4; 32], &[0; 68]);
-        let found = |name: u8| keeper.find(&[name; 32]).is_some();
+        cache.keep(&[4; 32], &[0; 68]);
+        let found = |name: u8| cache.find(&[name; 32]).is_some();
         assert_eq!([1, 2, 3, 4].map(found), [false, true, true, true]);
-        keeper.keep(&[5; 32], &[0; 300]);
+        cache.keep(&[5; 32], &[0; 300]);
         assert_eq!([2, 3, 4, 5].map(found), [true, true, true, false]);
     }
 }

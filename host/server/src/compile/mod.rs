@@ -1,15 +1,14 @@
-//! Compiling components where it can be stopped, and leaves nothing behind.
+//! Compilation of components in child processes with resource limits.
 //!
-//! A small component can cost a compiler minutes and gigabytes, and an
-//! allocator that meets its limit ends the process. So this binary runs itself
-//! as a child for each component: WebAssembly on its standard input, native code
-//! and what `describe` said on its output. The child has limits on memory and
-//! CPU from the system, and the parent a clock. What it answered may be kept
-//! for the next time. The embedded components are trusted, and go the same way
-//! so that the compiler's memory goes with the child.
+//! A small component can cost a compiler minutes and gigabytes, and an allocator at its
+//! limit aborts the process. So this binary runs itself as a child for each component:
+//! it reads WebAssembly from standard input, and writes native code and the result of
+//! `describe` to standard output. The child has resource limits on memory and CPU time,
+//! and the parent a timeout. The answer may be cached. The embedded components are
+//! trusted, and are compiled in the same way so that the compiler's memory is freed.
 //!
-//! Invariant: native code is taken only from the pipe of a child that this
-//! process has just started, or from a file that carries this host's seal.
+//! Invariant: native code is accepted only from the pipe of a child that this process
+//! has just started, or from a cached file that this host authenticated.
 
 pub(crate) mod code_cache;
 
@@ -35,56 +34,57 @@ use crate::config::limits::Compile;
 use crate::openapi::description;
 use crate::os::child_limits::limit;
 
-/// The hidden subcommand; the name of the component follows.
+/// The hidden subcommand of the child; the component's name and the limits follow.
 pub const SUBCOMMAND: &str = "__compile";
 
-/// Bytes of WebAssembly: Python's interpreter has 18 MiB.
+/// Bytes of the largest component file: Python's interpreter has 18 MiB.
 pub(crate) const MOST_WASM: usize = 32 << 20;
-/// Bytes of the child's answer: native code is some three times as large.
+/// Bytes of the child's largest answer: native code is some three times as large as WebAssembly.
 const MOST_ANSWER: u64 = 256 << 20;
-/// Bytes of a description: the largest of ours has 40 KiB.
-const MOST_TOLD: usize = 4 << 20;
-/// The child's address space while it runs `describe`: each linear memory reserves 4 GiB that it never touches, and
-/// what the guest may touch is limited by the runtime.
+/// Bytes of the largest description: that of a built-in component has up to 40 KiB.
+const MOST_DESCRIPTION: usize = 4 << 20;
+/// Bytes of the child's address space while it runs `describe`: each linear memory reserves 4 GiB of
+/// address space, and the runtime limits the memory that the guest uses.
 const MEMORY_FOR_GUEST: u64 = 32 << 30;
-/// Another one whenever a child begins to refuse what it took before: what was kept is asked for again.
+/// Part of the cache key. It changes whenever a child begins to refuse components that it accepted, so
+/// that cached answers are not used.
 const CHECKS: &[u8] = b"types of exports";
 /// Children at once.
 const CHILDREN: usize = 2;
 
-/// Starts children that compile.
+/// Starts the child processes that compile.
 #[derive(Debug)]
 pub(crate) struct Compiler {
     program: PathBuf,
-    places: Semaphore,
+    permits: Semaphore,
     limits: Compile,
-    keeper: Option<CodeCache>,
+    cache: Option<CodeCache>,
     children: Counter,
 }
 
-/// A component that is ready to be linked.
+/// A compiled component, ready to be linked.
 #[derive(Debug)]
 pub(crate) struct Compiled {
     pub(crate) component: Component,
-    /// None when it does not describe itself.
+    /// None when it does not export `describe`.
     pub(crate) operations: Option<Vec<Operation>>,
 }
 
-/// Why a component is not taken.
+/// The reason why a component is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CompileFault {
-    /// What the compiler, the linker or `describe` said.
+    /// An error of the compiler, the linker or `describe`.
     #[error("{0}")]
     Refused(String),
-    /// It went over a limit: how much that is, and the key of the configuration.
+    /// It exceeds a limit: the limit with its unit, and its key in the configuration.
     #[error(
         "it is too complex: compiling it takes more than {0}; `compile.{1}` of the configuration raises that"
     )]
     TooComplex(String, &'static str),
-    /// The file is too large to be tried.
-    #[error("it has {0} bytes; at most {MOST_WASM} are taken")]
+    /// The file is too large to be compiled.
+    #[error("it has {0} bytes; at most {MOST_WASM} are allowed")]
     TooLarge(usize),
-    /// The child could not be run, or broke off.
+    /// The child could not be started, or failed.
     #[error("the compiler cannot be run: {0}")]
     Child(String),
 }
@@ -98,23 +98,26 @@ struct Answer {
 }
 
 impl Compiler {
-    /// `program` is this binary.
-    pub(crate) fn new(program: PathBuf, limits: Compile, keeper: Option<CodeCache>) -> Self {
-        let (places, children) = (Semaphore::new(CHILDREN), Counter::default());
-        Self { program, places, limits, keeper, children }
+    /// `program` is the path of this binary.
+    pub(crate) fn new(program: PathBuf, limits: Compile, cache: Option<CodeCache>) -> Self {
+        let (permits, children) = (Semaphore::new(CHILDREN), Counter::default());
+        Self { program, permits, limits, cache, children }
     }
 
-    /// This binary.
+    /// The path of this binary.
     pub(crate) fn program(&self) -> &Path {
         &self.program
     }
 
-    /// Children that were started.
+    /// The number of children that were started.
     pub(crate) fn children(&self) -> &Counter {
         &self.children
     }
 
-    /// Compiles and describes in a child, or takes what one has answered before.
+    /// Compiles and describes a component in a child, or uses a cached answer.
+    ///
+    /// # Errors
+    /// When the component is refused or exceeds a limit, or the child fails.
     pub(crate) async fn compile(
         &self,
         runtime: &Runtime,
@@ -125,29 +128,30 @@ impl Compiler {
             return Err(CompileFault::TooLarge(wasm.len()));
         }
         let digest: [u8; 32] = Sha256::digest(wasm).into();
-        let Some(keeper) = self.keeper.clone() else {
-            let said = self.run(name, wasm).await?;
-            return taken(runtime, name, digest, &said);
+        let Some(cache) = self.cache.clone() else {
+            let answer = self.run(name, wasm).await?;
+            return read_answer(runtime, name, digest, &answer);
         };
-        let key = kept_as(runtime, digest);
-        let (keeper, found) = blocking(move || {
-            let found = keeper.find(&key);
-            (keeper, found)
+        let key = cache_key(runtime, digest);
+        let (cache, found) = blocking(move || {
+            let found = cache.find(&key);
+            (cache, found)
         })
         .await?;
-        // Sealed here and useless all the same: another version of wasmtime, most likely.
-        if let Some(compiled) = found.and_then(|said| taken(runtime, name, digest, &said).ok()) {
+        // An authentic answer may be unusable, for example of another version of wasmtime.
+        let cached = found.and_then(|answer| read_answer(runtime, name, digest, &answer).ok());
+        if let Some(compiled) = cached {
             return Ok(compiled);
         }
-        let said = self.run(name, wasm).await?;
-        let compiled = taken(runtime, name, digest, &said)?;
-        blocking(move || keeper.keep(&key, &said)).await?;
+        let answer = self.run(name, wasm).await?;
+        let compiled = read_answer(runtime, name, digest, &answer)?;
+        blocking(move || cache.keep(&key, &answer)).await?;
         Ok(compiled)
     }
 
-    /// One child, from its start to its last byte.
+    /// Runs one child, and returns its output.
     async fn run(&self, name: &str, wasm: &[u8]) -> Result<Vec<u8>, CompileFault> {
-        let _place = self.places.acquire().await.map_err(broken)?;
+        let _permit = self.permits.acquire().await.map_err(broken)?;
         self.children.inc();
         let (cpu, memory) = (self.limits.cpu.as_secs().to_string(), self.limits.memory.to_string());
         let mut child = Command::new(&self.program)
@@ -162,19 +166,19 @@ impl Compiler {
         let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(CompileFault::Child("it has no pipes".to_owned()));
         };
-        let talk = async {
-            // A child that is killed half-way does not read to the end; its status tells why.
+        let exchange = async {
+            // A child that is killed does not read to the end; its status has the reason.
             let write = async move {
                 let _ = input.write_all(wasm).await;
             };
-            let mut said = Vec::new();
+            let mut answer = Vec::new();
             let mut limited = output.take(MOST_ANSWER);
-            let ((), read) = tokio::join!(write, limited.read_to_end(&mut said));
+            let ((), read) = tokio::join!(write, limited.read_to_end(&mut answer));
             read.map_err(broken)?;
             drop(limited);
-            Ok((said, child.wait().await.map_err(broken)?))
+            Ok((answer, child.wait().await.map_err(broken)?))
         };
-        let (said, status) = tokio::time::timeout(self.limits.wall, talk)
+        let (answer, status) = tokio::time::timeout(self.limits.wall, exchange)
             .await
             .map_err(|_| over_time(self.limits))??;
         if let Some(signal) = status.signal() {
@@ -183,7 +187,7 @@ impl Compiler {
         if !status.success() {
             return Err(CompileFault::Child(format!("it ended with {status}")));
         }
-        Ok(said)
+        Ok(answer)
     }
 }
 
@@ -192,56 +196,57 @@ fn over_time(limits: Compile) -> CompileFault {
     CompileFault::TooComplex(most, "wall-secs")
 }
 
-/// Out of computing time is SIGXCPU, out of memory aborts; whatever other signal, it was this component's doing.
+/// The limit behind a signal: SIGXCPU is the CPU time; an allocator aborts at the memory limit, and any
+/// other signal is counted as that.
 fn ended_by(signal: i32, limits: Compile) -> CompileFault {
     if signal == Signal::XCPU.as_raw() {
-        let most = format!("{} s of computing", limits.cpu.as_secs());
+        let most = format!("{} s of CPU time", limits.cpu.as_secs());
         return CompileFault::TooComplex(most, "cpu-secs");
     }
     let most = format!("{} MB of memory", limits.memory / 1_000_000);
     CompileFault::TooComplex(most, "memory-bytes")
 }
 
-/// What the answer of a child depends on: the component, the form of the answer, and the engine.
-fn kept_as(runtime: &Runtime, digest: [u8; 32]) -> [u8; 32] {
+/// The cache key: a digest of everything that the answer of a child depends on, which is the component,
+/// the format of the answer, and the engine.
+fn cache_key(runtime: &Runtime, digest: [u8; 32]) -> [u8; 32] {
     let mut name = Sha256::new();
     name.update(digest);
-    // What is asked of a component before it is answered for.
     name.update(CHECKS);
     name.update(runtime.kind_of_code());
     name.update(env!("CARGO_PKG_VERSION"));
     name.finalize().into()
 }
 
-/// A disk may be slow, and a seal over 40 MB takes its time.
+/// Runs disk access and an HMAC over some 40 MB on a blocking thread.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, CompileFault> {
     tokio::task::spawn_blocking(work).await.map_err(broken)
 }
 
-/// Takes over what a child has answered.
-fn taken(
+/// Parses the output of a child, and loads its native code.
+fn read_answer(
     runtime: &Runtime,
     name: &str,
     digest: [u8; 32],
-    said: &[u8],
+    output: &[u8],
 ) -> Result<Compiled, CompileFault> {
-    let odd = || CompileFault::Child("its answer is not one".to_owned());
-    let (length, rest) = said.split_first_chunk::<8>().ok_or_else(odd)?;
-    let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| odd())?;
+    let malformed = || CompileFault::Child("its answer is malformed".to_owned());
+    let (length, rest) = output.split_first_chunk::<8>().ok_or_else(malformed)?;
+    let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| malformed())?;
     let (answer, code) = rest
         .split_at_checked(length)
-        .filter(|(answer, _)| answer.len() <= MOST_TOLD)
-        .ok_or_else(odd)?;
+        .filter(|(answer, _)| answer.len() <= MOST_DESCRIPTION)
+        .ok_or_else(malformed)?;
     let answer: Answer = serde_json::from_slice(answer).map_err(broken)?;
     let operations = answer.outcome.map_err(CompileFault::Refused)?;
     description::check(operations.as_deref().unwrap_or_default()).map_err(CompileFault::Refused)?;
     if <[u8; 32]>::from(Sha256::digest(code)) != answer.digest {
-        return Err(CompileFault::Child("its answer was cut".to_owned()));
+        return Err(CompileFault::Child("its answer is truncated".to_owned()));
     }
-    // The parent has a pool and the child has none: one with more memories, tables or instances than
-    // a place in the pool is refused only here.
+    // Only the parent has a pooling allocator: a component with more memories, tables or instances than
+    // a slot of the pool is refused here.
     let component =
         runtime.adopt(name, digest, code).map_err(|error| CompileFault::Refused(chain(&error)))?;
     Ok(Compiled { component, operations })
@@ -251,12 +256,12 @@ fn broken(error: impl std::error::Error) -> CompileFault {
     CompileFault::Child(error.to_string())
 }
 
-/// The child: one component from standard input, its answer to standard output. On one thread, so
-/// that its address space does not depend on the machine. `args` are the component's name and the
-/// limits: seconds of computing, and bytes of address space.
+/// Runs the child process: reads one component from standard input, and writes the answer to standard
+/// output. It has one thread, so that its address space does not depend on the machine. `args` are the
+/// component's name, seconds of CPU time, and bytes of address space.
 ///
 /// # Errors
-/// When the pipes break or the limits cannot be set; what is wrong with the component is an answer.
+/// When the pipes break or the limits cannot be set. An error of the component is part of the answer.
 pub fn child(mut args: impl Iterator<Item = String>) -> anyhow::Result<()> {
     let name = args.next().context("the name of the component is missing")?;
     let mut number =
@@ -273,8 +278,8 @@ pub fn child(mut args: impl Iterator<Item = String>) -> anyhow::Result<()> {
     };
     let digest = Sha256::digest(&code).into();
     let mut answer = serde_json::to_vec(&Answer { outcome, digest })?;
-    if answer.len() > MOST_TOLD {
-        let outcome = Err(format!("its description has more than {MOST_TOLD} bytes"));
+    if answer.len() > MOST_DESCRIPTION {
+        let outcome = Err(format!("its description has more than {MOST_DESCRIPTION} bytes"));
         answer = serde_json::to_vec(&Answer { outcome, digest })?;
     }
     let mut out = std::io::stdout().lock();
@@ -297,12 +302,12 @@ fn prepare(
     let describe = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
-        .context("the runtime of tasks")?
+        .context("cannot start the asynchronous runtime")?
         .block_on(runtime.describe(&component));
     Ok((describe?, code))
 }
 
-/// Every cause in one line, but no backtrace, and no more than a person reads.
+/// The error with its causes in one line of at most 2000 characters, without a backtrace.
 fn one_line(error: &anyhow::Error) -> String {
     let whole = format!("{error:#}");
     let lines = whole.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -315,12 +320,12 @@ mod tests {
 
     use super::*;
 
-    /// It takes what it is told and never answers.
+    /// A program that never writes an answer.
     const SILENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/api/hostile/silent.sh");
 
     /// Time passes when there is nothing else to wait for.
     #[tokio::test(start_paused = true)]
-    async fn a_child_that_does_not_answer_is_given_up() {
+    async fn a_child_that_does_not_answer_times_out() {
         let compiler = compiler();
         let ended = compiler.run("own", b"wasm");
         let ended = tokio::time::timeout(2 * Compile::default().wall, ended).await;
@@ -340,11 +345,11 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_the_limit_that_was_met_and_its_key() {
+    fn a_refusal_names_the_limit_and_its_key() {
         let limits = Compile::default();
         check(&over_time(limits), "180 s on this machine; `compile.wall-secs`");
         let ended = |signal: Signal| ended_by(signal.as_raw(), limits);
-        check(&ended(Signal::XCPU), "60 s of computing; `compile.cpu-secs`");
+        check(&ended(Signal::XCPU), "60 s of CPU time; `compile.cpu-secs`");
         check(&ended(Signal::ABORT), "3000 MB of memory; `compile.memory-bytes`");
         check(&ended(Signal::KILL), "3000 MB of memory; `compile.memory-bytes`");
     }

@@ -1,7 +1,6 @@
-//! Where facts about mail services come from: files, the DNS, the web.
+//! Configuration of the discovery of mail servers: `[providers]`, `[discovery]` and `[dns]`.
 //!
-//! The part of the configuration that is about discovery, with the files that it
-//! names, which are read once at start.
+//! The files that these tables name are read once, at the start.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -14,28 +13,28 @@ use engine::providers::Profiles;
 use model::ids::TenantId;
 use serde::Deserialize;
 
-/// How mail servers are found.
+/// The sources of mail server settings.
 #[derive(Debug)]
 pub struct Sources {
-    /// Postlet's own table and the operator's files.
+    /// The built-in provider table and the operator's files.
     pub providers: Arc<Profiles>,
-    /// Files of single tenants, which go first.
+    /// The files of each tenant, which take precedence.
     pub tenants: HashMap<TenantId, Profiles>,
-    /// Whether anything is asked when the files do not know a domain.
+    /// Whether network sources are used for a domain that is in no file.
     pub network: bool,
-    /// The operator's database of mail services.
+    /// The operator's database of mail services (ISPDB).
     pub ispdb: Ispdb,
-    /// Whether domains are asked by Autodiscover.
+    /// Whether Autodiscover is used.
     pub autodiscover: bool,
-    /// For one search.
+    /// Timeout of one discovery: 1 to 10 seconds.
     pub limit: Duration,
-    /// Where domains serve https; only tests have another than 443.
+    /// The port of https at mail domains: 443, except in tests.
     pub https_port: u16,
-    /// The name servers that are asked; the system's when there are none here.
+    /// The name servers; those of the system when empty.
     pub name_servers: Vec<SocketAddr>,
 }
 
-/// A key, and what to do about its value.
+/// A key whose value is invalid, and the reason.
 pub(crate) type Wrong = (String, String);
 
 #[derive(Default, Deserialize)]
@@ -60,8 +59,11 @@ pub(crate) struct RawDns {
 }
 
 impl Sources {
-    /// Paths are relative to `base`; `tenants` are the directories of those that have one, with the key
-    /// that names it.
+    /// Checks the three tables, and reads their files. Paths are relative to `base`; `tenants` has the
+    /// provider directory of each tenant with one, and the key that names it.
+    ///
+    /// # Errors
+    /// With the first invalid key.
     pub(crate) fn check(
         providers: RawProviders,
         discovery: &RawDiscovery,
@@ -99,17 +101,18 @@ impl Sources {
     }
 }
 
-fn ispdb(said: Option<&str>, base: &Path) -> Result<Ispdb, Wrong> {
+/// The database: an https URL, a file or a directory.
+fn ispdb(value: Option<&str>, base: &Path) -> Result<Ispdb, Wrong> {
     const KEY: &str = "discovery.ispdb";
-    let Some(said) = said else { return Ok(Ispdb::Off) };
-    if said.starts_with("https://") && !said.contains(['?', '#', '@']) {
-        return Ok(Ispdb::Web(format!("{}/", said.trim_end_matches('/'))));
+    let Some(value) = value else { return Ok(Ispdb::Off) };
+    if value.starts_with("https://") && !value.contains(['?', '#', '@']) {
+        return Ok(Ispdb::Web(format!("{}/", value.trim_end_matches('/'))));
     }
-    if said.contains("://") {
-        let fault = format!("`{said}` is neither an https address without a query nor a path");
+    if value.contains("://") {
+        let fault = format!("`{value}` is neither an https URL without a query nor a path");
         return Err(wrong(KEY, &fault));
     }
-    let path = base.join(said);
+    let path = base.join(value);
     let unreadable = |error| wrong(KEY, &format!("cannot read {}: {error}", path.display()));
     let files = if path.is_dir() {
         files(&path, "xml").map_err(unreadable)?
@@ -120,7 +123,7 @@ fn ispdb(said: Option<&str>, base: &Path) -> Result<Ispdb, Wrong> {
     LocalIspdb::read(&files).map(Ispdb::Local).map_err(|error| wrong(KEY, &error))
 }
 
-fn name_servers(said: &[String]) -> Result<Vec<SocketAddr>, Wrong> {
+fn name_servers(texts: &[String]) -> Result<Vec<SocketAddr>, Wrong> {
     let server = |(index, text): (usize, &String)| {
         let alone = || text.parse().ok().map(|ip| SocketAddr::new(ip, 53));
         text.parse().ok().or_else(alone).ok_or_else(|| {
@@ -129,25 +132,25 @@ fn name_servers(said: &[String]) -> Result<Vec<SocketAddr>, Wrong> {
             wrong(format!("dns.servers[{index}]"), &fault)
         })
     };
-    said.iter().enumerate().map(server).collect()
+    texts.iter().enumerate().map(server).collect()
 }
 
-/// Name and text of every `.toml` file.
+/// Name and text of every `.toml` file in the directory.
 fn provider_files(key: &str, directory: &Path) -> Result<Vec<(String, String)>, Wrong> {
     let unreadable = |error| wrong(key, &format!("cannot read {}: {error}", directory.display()));
     let text = |(name, bytes)| {
-        let fault = format!("{name} is not text in UTF-8");
+        let fault = format!("{name} is not valid UTF-8");
         String::from_utf8(bytes).map(|text| (name, text)).map_err(|_| wrong(key, &fault))
     };
     files(directory, "toml").map_err(unreadable)?.into_iter().map(text).collect()
 }
 
-/// Name and bytes of every file that ends so, by name; whatever else lies there is somebody else's.
-fn files(directory: &Path, end: &str) -> std::io::Result<Vec<(String, Vec<u8>)>> {
+/// Name and bytes of every file with the extension, sorted by name; other files are ignored.
+fn files(directory: &Path, extension: &str) -> std::io::Result<Vec<(String, Vec<u8>)>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == end) {
+        if path.extension().is_some_and(|found| found == extension) {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             files.push((name, std::fs::read(&path)?));
         }

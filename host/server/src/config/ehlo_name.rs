@@ -1,8 +1,7 @@
-//! What this host calls itself in EHLO: `[smtp]` of the configuration, or the machine's own name.
+//! The client's name in SMTP EHLO: `[smtp]` of the configuration, or the machine's host name.
 //!
-//! Servers refuse names that are not fully qualified, and distrust what does not
-//! resolve. Where there is no good name there is none, and each connection shows its
-//! address instead.
+//! Servers refuse names that are not fully qualified, and distrust names that do not
+//! resolve. Without a suitable name each connection uses its address literal.
 //!
 //! Standards: RFC 5321 §4.1.1.1, §4.1.3 (address literals), §4.1.4.
 
@@ -16,14 +15,14 @@ use serde::Deserialize;
 
 use crate::config::host_name::HostName;
 
-/// Where the kernel and the system keep the machine's name.
+/// Files with the machine's host name.
 const NAMES: [&str; 2] = ["/proc/sys/kernel/hostname", "/etc/hostname"];
-/// Any port would do (RFC 8314 §7.3).
+/// The port that the egress check is asked with; its value does not matter (RFC 8314 §7.3).
 const SUBMISSIONS: u16 = 465;
-/// Nobody waits longer for the name servers when a host starts.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Timeout of resolving the machine's host name at the start.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// `[smtp]`.
+/// The table `[smtp]`.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct RawSmtp {
@@ -31,39 +30,43 @@ pub(crate) struct RawSmtp {
 }
 
 impl RawSmtp {
-    /// The name or address literal that EHLO shows, where one was chosen.
+    /// The configured EHLO argument: a domain or an address literal.
+    ///
+    /// # Errors
+    /// With the key and the reason.
     pub(crate) fn check(self) -> Result<Option<String>, (String, String)> {
         let Some(text) = self.ehlo_name else { return Ok(None) };
-        let told = match literal(&text) {
+        let reason = match literal(&text) {
             Some(literal) => return Ok(Some(literal)),
             None if text.parse::<IpAddr>().is_ok() => {
                 "write an address in brackets: [192.0.2.1] or [IPv6:2001:db8::1]".to_owned()
             }
             None => match full_name(&text) {
                 Ok(name) => return Ok(Some(name)),
-                Err(told) => told,
+                Err(reason) => reason,
             },
         };
-        Err(("smtp.ehlo-name".to_owned(), format!("`{text}`: {told}")))
+        Err(("smtp.ehlo-name".to_owned(), format!("`{text}`: {reason}")))
     }
 }
 
-/// The machine's own name, if it is one that others can look up.
+/// The machine's host name, if it is fully qualified and resolves.
 pub(crate) async fn of_machine(names: &dyn Resolve) -> Option<String> {
     let read = NAMES.iter().filter_map(|place| fs::read_to_string(place).ok());
     let name = read.filter_map(|name| full_name(name.trim()).ok()).next()?;
-    match tokio::time::timeout(PATIENCE, names.check_egress(&name, SUBMISSIONS)).await {
-        // Whether it may be dialled does not matter: it resolves.
+    match tokio::time::timeout(TIMEOUT, names.check_egress(&name, SUBMISSIONS)).await {
+        // A name that the egress rules refuse resolves, too.
         Ok(Ok(()) | Err(DialError::NotAllowed { .. })) => Some(name),
         Ok(Err(_)) | Err(_) => None,
     }
 }
 
+/// An address literal in its canonical form (RFC 5321 §4.1.3).
 fn literal(text: &str) -> Option<String> {
-    let inside = text.strip_prefix('[')?.strip_suffix(']')?;
-    let address: IpAddr = match inside.strip_prefix("IPv6:") {
+    let content = text.strip_prefix('[')?.strip_suffix(']')?;
+    let address: IpAddr = match content.strip_prefix("IPv6:") {
         Some(address) => IpAddr::V6(address.parse().ok()?),
-        None => IpAddr::V4(inside.parse().ok()?),
+        None => IpAddr::V4(content.parse().ok()?),
     };
     Some(match address {
         IpAddr::V4(address) => format!("[{address}]"),
@@ -71,11 +74,12 @@ fn literal(text: &str) -> Option<String> {
     })
 }
 
+/// A fully qualified domain name, or the reason why the text is not one.
 fn full_name(text: &str) -> Result<String, String> {
     let name: HostName = text.parse().map_err(|error| format!("{error}"))?;
     let name = name.to_string();
-    let ours_alone = name.starts_with("localhost.") || name.ends_with(".localhost");
-    if ours_alone || !name.contains('.') {
+    let is_local = name.starts_with("localhost.") || name.ends_with(".localhost");
+    if is_local || !name.contains('.') {
         return Err("servers refuse names that are not fully qualified: write one such as mail.acme.example".to_owned());
     }
     Ok(name)

@@ -1,4 +1,4 @@
-//! A host name as it is compared: lower case, without port and without a dot at its end.
+//! Host names in canonical form: lower case, without a port and without a trailing dot.
 //!
 //! Standards: RFC 1123 §2.1 (names), RFC 9110 §7.2 (the Host header).
 
@@ -9,28 +9,29 @@ use std::str::FromStr;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HostName(Box<str>);
 
-/// Why a text is none.
+/// The reason why a text is not a host name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHostName {
-    /// A colon.
+    /// It has a scheme, a port or a path.
     #[error("write the name alone, without scheme and port")]
     Port,
-    /// `*.acme.example`.
-    #[error("there are no wildcards: list every name")]
+    /// It has a wildcard: `*.acme.example`.
+    #[error("wildcards are not supported: list every name")]
     Wildcard,
-    /// `münchen.example`.
-    #[error("write the name in ASCII, as DNS has it (xn--…)")]
+    /// It is not ASCII: `münchen.example` is `xn--mnchen-3ya.example` in the DNS.
+    #[error("write the name in ASCII, in its IDNA form (xn--…)")]
     NotAscii,
-    /// `127.0.0.1`.
-    #[error("an address is nobody's name")]
+    /// It is an IP address: `127.0.0.1`.
+    #[error("an IP address is not a host name")]
     Address,
-    /// Anything else.
+    /// Any other error of syntax or length.
     #[error(
         "a name is labels of letters, digits and inner hyphens, with dots between them, such as mail.acme.example"
     )]
     Form,
 }
 
+/// Bytes of the longest name and the longest label (RFC 1035 §2.3.4).
 const LONGEST: usize = 253;
 const LONGEST_LABEL: usize = 63;
 
@@ -60,7 +61,7 @@ impl FromStr for HostName {
         if name.len() > LONGEST || !name.split('.').all(label) {
             return Err(InvalidHostName::Form);
         }
-        // What ends with a number is read as an address by others (WHATWG URL §3.5).
+        // Other software reads a name that ends with a number as an IPv4 address (WHATWG URL §3.5).
         if name.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit())) {
             return Err(InvalidHostName::Address);
         }
@@ -69,7 +70,7 @@ impl FromStr for HostName {
 }
 
 impl HostName {
-    /// The name in an authority such as `mail.acme.example:8080`; none where there is an address.
+    /// The host name in an authority such as `mail.acme.example:8080`; none for an IP address.
     pub(crate) fn of(authority: &str) -> Option<Self> {
         match authority.rsplit_once(':') {
             Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_is_told_why() {
+    fn an_invalid_name_has_a_reason() {
         check("mail.acme.example:443", InvalidHostName::Port);
         check("https://mail.acme.example", InvalidHostName::Port);
         check("*.acme.example", InvalidHostName::Wildcard);

@@ -1,150 +1,150 @@
-//! The figures of the configuration: how much and how long, each within bounds.
+//! Configured limits, timeouts and rates: `[limits]`, `[compile]`, `[outbox]` and `[mail]`.
 //!
-//! docs/configuration.md shows every key with its default.
+//! Each value is checked against its bounds. docs/configuration.md lists every key with its default.
 
 use std::time::Duration;
 
 use engine::settings::LookupRate;
 use serde::Deserialize;
 
-/// A key whose value cannot be used, and what to do.
+/// A key whose value is invalid, and the reason.
 type Refused = (String, String);
 
-/// Caps on requests.
+/// Limits of requests and connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// JSON bodies, in bytes.
+    /// Bytes of a JSON body.
     pub json_body: usize,
-    /// Other bodies, in bytes.
+    /// Bytes of any other body.
     pub body: u64,
     /// Connections at once.
     pub connections: usize,
-    /// Connections at once of one peer; none where it does not matter.
+    /// Connections at once of one peer; none when unlimited.
     pub peer: Option<PeerLimit>,
-    /// From the first byte of a request's head to its last.
+    /// Timeout of a request head, from its first byte to its last.
     pub head: Duration,
-    /// How slowly a body may come.
+    /// The minimum transfer rate of request bodies.
     pub pace: MinRate,
-    /// How long a client may read nothing of an answer that waits for it.
+    /// The longest time that a client may read nothing of a pending response.
     pub write: Duration,
     /// CPU time of a component for one request.
     pub cpu: Duration,
-    /// Between bytes or host calls of a component.
+    /// The longest time between bytes or host calls of a component.
     pub idle: Duration,
-    /// A whole request.
+    /// The longest time of a whole request.
     pub total: Duration,
-    /// Linear memory of a component, in bytes.
+    /// Bytes of linear memory of a component instance.
     pub memory: usize,
-    /// Linear memory of one tenant's components together, in bytes.
+    /// Bytes of linear memory of all component instances of one tenant.
     pub tenant_memory: usize,
-    /// Component instances at once, for requests that show a token.
+    /// Component instances at once, for requests with a token.
     pub instances: u32,
-    /// How often a tenant may have mail servers tried.
+    /// Rate limit of verifications of mail servers, for each tenant.
     pub tries: VerifyLimits,
-    /// How often the network is asked for mail servers, for one tenant.
+    /// Rate limit of network lookups of mail servers, for each tenant.
     pub lookups: LookupRate,
-    /// What was begun when the host is told to stop.
+    /// Timeouts of a graceful shutdown.
     pub stop: Stop,
-    /// What may be logged of each tenant.
+    /// Log quota of each tenant.
     pub log: LogLimits,
 }
 
-/// What may be logged of one tenant in a minute: what its components write, and what the host writes
-/// about its requests. Requests without a token have as much of their own.
+/// Log quota of one tenant for each minute: the output of its components, and entries about its
+/// requests. Requests without a token have a quota of the same size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogLimits {
-    /// Entries.
+    /// Entries a minute.
     pub lines: u32,
-    /// Bytes of them.
+    /// Bytes of the entries a minute.
     pub bytes: u64,
 }
 
 impl Default for LogLimits {
-    /// Some 370 MB a day.
+    /// At most some 370 MB a day.
     fn default() -> Self {
         Self { lines: 1000, bytes: 256 << 10 }
     }
 }
 
-/// How long what was begun may take when the host is told to stop.
+/// Timeouts of a graceful shutdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stop {
-    /// Before anything ends: `/-/ready` says that it is about to, and requests are taken as before.
+    /// The grace period before it: `/-/ready` reports the shutdown, and requests are accepted as before.
     pub grace: Duration,
-    /// Requests, to the last byte of their answers.
+    /// For requests under way, to the last byte of their responses.
     pub requests: Duration,
-    /// Deliveries. The final dot may wait for ten minutes (RFC 5321 §4.5.3.2.6), which is longer than any
-    /// service manager does.
+    /// For deliveries under way. RFC 5321 §4.5.3.2.6 allows ten minutes after the final dot, which is
+    /// longer than service managers wait.
     pub deliveries: Duration,
 }
 
-/// How often a tenant may have mail servers tried.
+/// Rate limit of verifications of mail servers, for one tenant: a token bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VerifyLimits {
-    /// Under way at the same time.
+    /// Verifications at once.
     pub at_once: u32,
-    /// In the long run.
+    /// The sustained rate, a minute.
     pub per_minute: u32,
-    /// In a row, after a rest.
+    /// The size of the bucket.
     pub burst: u32,
 }
 
-/// How many connections one peer may have.
+/// Limit of connections of one peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerLimit {
-    /// At once.
+    /// Connections at once.
     pub most: usize,
-    /// Peers on this machine count too. Where nobody says so they do not: a proxy is one.
+    /// Whether peers on this machine are limited, too. By default they are not: a reverse proxy is one.
     pub loopback: bool,
 }
 
-/// How slowly a body may come.
+/// The minimum transfer rate of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MinRate {
-    /// Waiting that every body may cost.
+    /// The waiting time that every body may use.
     pub grace: Duration,
-    /// What it may wait longer for, per second.
+    /// Bytes that extend it by a second.
     pub bytes: u64,
 }
 
-/// What compiling a tenant's component may cost.
+/// Limits of compiling a tenant's component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compile {
-    /// Computing time of the child.
+    /// CPU time of the child process.
     pub cpu: Duration,
-    /// From its start to its end, on a machine that may be busy.
+    /// Elapsed time from its start to its end.
     pub wall: Duration,
-    /// Its address space, in bytes.
+    /// Bytes of its address space.
     pub memory: u64,
-    /// Compiled code that is kept on disk, in bytes; 0 keeps none.
+    /// Bytes of compiled code in the cache on disk; 0 disables the cache.
     pub cache: u64,
 }
 
-/// When a submission is tried again.
+/// Delivery settings of the outbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outbox {
     /// The wait after each attempt; the last one repeats.
     pub retry: Vec<Duration>,
-    /// After this a submission expires.
+    /// The age at which a submission expires.
     pub give_up: Duration,
-    /// How long it is kept after it ended.
+    /// How long a submission is kept after its delivery ended.
     pub keep: Duration,
-    /// Deliveries under way at once.
+    /// Deliveries at once.
     pub deliveries: usize,
-    /// Of those, for one account.
+    /// Deliveries at once for one account.
     pub deliveries_per_account: usize,
 }
 
-/// How long mail servers may take.
+/// Timeouts of mail servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MailTimes {
-    /// Between bytes of an IMAP answer.
+    /// Between two bytes of an IMAP response.
     pub imap_idle: Duration,
-    /// A whole IMAP command, however busily the server talks.
+    /// For a whole IMAP command, even while bytes arrive.
     pub imap_command: Duration,
-    /// One SMTP step.
+    /// For one SMTP command.
     pub smtp_step: Duration,
-    /// The answer to the final dot (RFC 5321 §4.5.3.2.6 asks for ten minutes).
+    /// For the reply to the final dot (RFC 5321 §4.5.3.2.6 asks for ten minutes).
     pub final_dot: Duration,
 }
 
@@ -220,7 +220,7 @@ impl RawLimits {
         };
         let memory =
             within("limits.memory-bytes", self.memory_bytes, 64 << 20, 1 << 20, 256 << 20)?;
-        // Less than one component may have would be room for none.
+        // With less than the limit of one component, none could start.
         let tenant_memory = within(
             "limits.memory-per-tenant-bytes",
             self.memory_per_tenant_bytes,
@@ -301,7 +301,7 @@ impl RawLimits {
 }
 
 impl Default for Compile {
-    /// What the largest interpreters need on a slow machine, several times over.
+    /// Several times what the largest interpreters need on a slow machine.
     fn default() -> Self {
         Self {
             cpu: Duration::from_secs(60),
@@ -314,7 +314,7 @@ impl Default for Compile {
 
 impl RawCompile {
     pub(crate) fn check(self) -> Result<Compile, Refused> {
-        let usual = Compile::default();
+        let default = Compile::default();
         let seconds = |key: &str, value: Option<u64>, default: Duration| {
             within(&format!("compile.{key}"), value, default.as_secs(), 1, 3600)
                 .map(Duration::from_secs)
@@ -323,10 +323,10 @@ impl RawCompile {
             within(&format!("compile.{key}"), value, default, least, 1 << 40)
         };
         Ok(Compile {
-            cpu: seconds("cpu-secs", self.cpu_secs, usual.cpu)?,
-            wall: seconds("wall-secs", self.wall_secs, usual.wall)?,
-            memory: bytes("memory-bytes", self.memory_bytes, usual.memory, 256 << 20)?,
-            cache: bytes("cache-bytes", self.cache_bytes, usual.cache, 0)?,
+            cpu: seconds("cpu-secs", self.cpu_secs, default.cpu)?,
+            wall: seconds("wall-secs", self.wall_secs, default.wall)?,
+            memory: bytes("memory-bytes", self.memory_bytes, default.memory, 256 << 20)?,
+            cache: bytes("cache-bytes", self.cache_bytes, default.cache, 0)?,
         })
     }
 }
@@ -357,8 +357,8 @@ impl RawOutbox {
         let deliveries = count("deliveries", self.deliveries, 32)?;
         let each = count("deliveries-per-account", self.deliveries_per_account, 2)?;
         if each > deliveries {
-            let told = "an account cannot have more deliveries at once than there are in all";
-            return Err(fault("outbox.deliveries-per-account", told));
+            let reason = "it must not be larger than `outbox.deliveries`";
+            return Err(fault("outbox.deliveries-per-account", reason));
         }
         Ok(Outbox {
             retry: retry.into_iter().map(Duration::from_secs).collect(),
@@ -384,6 +384,7 @@ impl RawMail {
     }
 }
 
+/// The value or its default, within the bounds.
 fn within(
     key: &str,
     value: Option<u64>,
@@ -399,6 +400,6 @@ fn within(
     }
 }
 
-fn fault(key: impl Into<String>, told: impl Into<String>) -> Refused {
-    (key.into(), told.into())
+fn fault(key: impl Into<String>, reason: impl Into<String>) -> Refused {
+    (key.into(), reason.into())
 }

@@ -1,7 +1,7 @@
-//! Where the master key comes from: a file, or the environment.
+//! Source of the master key: a file, or the environment.
 //!
-//! Invariant: one of the two, never a choice between them: a host that took the
-//! wrong one would seal what the right one cannot open.
+//! Invariant: there is exactly one source. With two, a host that took the wrong key
+//! would encrypt data that the right one cannot decrypt.
 
 use std::path::{Path, PathBuf};
 
@@ -11,12 +11,12 @@ use store::keys::Keys;
 use store::keys::key_file::KeyFile;
 use store::keys::seal::MasterKey;
 
-/// The variable that holds the key: 32 bytes in base64.
+/// The environment variable of the master key: 32 bytes in base64.
 pub const VARIABLE: &str = "POSTLET_MASTER_KEY";
-/// The variable that holds the key before it, for the start that changes one for the other.
+/// The environment variable of the previous master key, for the start that replaces it.
 pub const PREVIOUS: &str = "POSTLET_MASTER_KEY_PREVIOUS";
 
-/// What the environment held. It is taken out of it, so that no child inherits it.
+/// Master keys from the environment. They are removed from it, so that no child inherits them.
 #[derive(Debug, Default)]
 pub struct EnvironmentKeys {
     /// [`VARIABLE`].
@@ -25,42 +25,42 @@ pub struct EnvironmentKeys {
     pub previous: Option<Secret>,
 }
 
-/// The one source of the key.
+/// The source of the master key.
 #[derive(Debug)]
 pub enum KeySource {
-    /// A file, which is made on the first start, and where a new key can be written.
+    /// A file, which is created at the first start; rotation writes a new key to it.
     File(KeyFile),
-    /// The environment. Whoever keeps the key there changes it there.
+    /// The environment. The operator rotates the key there.
     Environment(Keys),
 }
 
 impl KeySource {
-    /// `named` is the file that the configuration names, if it does.
+    /// Selects the source. `named` is the `key-file` of the configuration.
     ///
     /// # Errors
-    /// When a file and the environment both give a key, or the environment gives something else.
+    /// When a file and the environment both have a key, or the environment has an invalid one.
     pub fn choose(
         given: &EnvironmentKeys,
         named: Option<&Path>,
         data: &Path,
     ) -> anyhow::Result<Self> {
-        let usual = data.join("master.key");
+        let default = data.join("master.key");
         let Some(current) = &given.current else {
             if given.previous.is_some() {
                 bail!("{PREVIOUS} is set without {VARIABLE}, which holds the key that replaces it");
             }
-            return Ok(Self::file(named.map_or(usual, Path::to_owned)));
+            return Ok(Self::file(named.map_or(default, Path::to_owned)));
         };
         if named.is_some() {
             bail!(
                 "the master key is in {VARIABLE} and `key-file` names a file: remove one of the two"
             );
         }
-        if usual.exists() {
+        if default.exists() {
             bail!(
                 "the master key is in {VARIABLE} and in {}: to keep it in the environment, move the file's \
-                 content there and the file away",
-                usual.display()
+                 content there and remove the file",
+                default.display()
             );
         }
         let read =
@@ -69,7 +69,7 @@ impl KeySource {
         Ok(Self::Environment(Keys::new(read(current, VARIABLE)?, previous)))
     }
 
-    /// A file that may not be there yet.
+    /// A key file, which need not exist yet.
     #[must_use]
     pub fn file(path: PathBuf) -> Self {
         Self::File(KeyFile::new(path))
@@ -83,7 +83,7 @@ mod tests {
     const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
     #[test]
-    fn the_key_has_one_source_and_whatever_else_is_there_is_named() {
+    fn the_key_has_one_source_and_a_second_one_is_named() {
         let data = tempfile::tempdir().unwrap();
         let named = Path::new("/etc/key");
         let choose = |current: Option<&str>, previous: Option<&str>, named: Option<&Path>| {
@@ -95,14 +95,14 @@ mod tests {
         let (file, key) = (choose(None, None, Some(named)), choose(Some(KEY), Some(KEY), None));
         assert!(matches!(file, Ok(KeySource::File(_))), "{file:?}");
         assert!(matches!(key, Ok(KeySource::Environment(_))), "{key:?}");
-        let told = choose(Some(KEY), None, Some(named)).unwrap_err();
-        assert!(told.contains(VARIABLE) && told.contains("`key-file`"), "{told}");
-        let told = choose(Some("hunter2"), None, None).unwrap_err();
-        assert!(told.starts_with(VARIABLE) && told.contains("32 bytes"), "{told}");
-        assert!(!told.contains("hunter2"), "{told}");
+        let error = choose(Some(KEY), None, Some(named)).unwrap_err();
+        assert!(error.contains(VARIABLE) && error.contains("`key-file`"), "{error}");
+        let error = choose(Some("hunter2"), None, None).unwrap_err();
+        assert!(error.starts_with(VARIABLE) && error.contains("32 bytes"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
         assert!(choose(None, Some(KEY), None).unwrap_err().contains(PREVIOUS));
         std::fs::write(data.path().join("master.key"), KEY).unwrap();
-        let told = choose(Some(KEY), None, None).unwrap_err();
-        assert!(told.contains(VARIABLE) && told.contains("master.key"), "{told}");
+        let error = choose(Some(KEY), None, None).unwrap_err();
+        assert!(error.contains(VARIABLE) && error.contains("master.key"), "{error}");
     }
 }

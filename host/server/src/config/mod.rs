@@ -1,8 +1,8 @@
-//! The configuration of `postlet up`.
+//! Configuration file of `postlet up`.
 //!
-//! Two types: what may be written, and what the program runs on, which has
-//! nothing left to check. A fault names the key and, where TOML knows it, the line.
-//! docs/configuration.md shows every key with its default.
+//! Two types: the raw one as TOML has it, and the checked one that the program uses. An
+//! error names the key and, for TOML errors, the line. docs/configuration.md lists every
+//! key with its default.
 
 pub mod host_name;
 pub(crate) mod ehlo_name;
@@ -30,43 +30,43 @@ use crate::config::limits::{
 };
 use crate::config::oauth::RawOAuth;
 
-/// What the host runs on.
+/// The checked configuration.
 #[derive(Debug)]
 pub struct Config {
-    /// Where HTTP is served.
+    /// The address of the HTTP server.
     pub listen: SocketAddr,
-    /// Databases, blobs and keys.
+    /// The data directory: databases, message files and keys.
     pub data: PathBuf,
-    /// The file of the master key, where it is named; made on the first start.
+    /// The file of the master key, when it is not in the data directory; created at the first start.
     pub key_file: Option<PathBuf>,
-    /// At least one.
+    /// The tenants, at least one.
     pub tenants: Vec<TenantConfig>,
-    /// Which servers may be dialled.
+    /// The egress rules: which addresses may be connected to.
     pub egress: Egress,
-    /// PEM certificates that are trusted beside the public ones.
+    /// PEM certificates of authorities that are trusted in addition to the public ones.
     pub extra_roots: Option<Vec<u8>>,
-    /// Caps on requests.
+    /// Limits of requests and connections.
     pub limits: Limits,
-    /// What compiling a tenant's component may cost.
+    /// Limits of compiling a tenant's component.
     pub compile: Compile,
-    /// When a submission is tried again.
+    /// Delivery settings of the outbox.
     pub outbox: Outbox,
-    /// How long mail servers may take.
+    /// Timeouts of mail servers.
     pub mail: MailTimes,
-    /// The name or address literal that EHLO shows, where one was chosen.
+    /// The configured EHLO argument: a domain or an address literal (RFC 5321 §4.1.1.1).
     pub ehlo_name: Option<String>,
-    /// How mail servers are found.
+    /// The sources of mail server settings.
     pub sources: Sources,
-    /// Who gives tokens for mailboxes without a password.
+    /// The OAuth authorization servers.
     pub authorization: Servers,
 }
 
-/// One customer.
+/// The configuration of one tenant.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TenantConfig {
     /// Its id.
     pub id: TenantId,
-    /// The names under which it alone is served.
+    /// The host names that belong to this tenant only.
     pub hosts: Vec<HostName>,
     /// The `spin.toml` of its own application, served beside the default one.
     pub application: Option<PathBuf>,
@@ -74,43 +74,45 @@ pub struct TenantConfig {
     pub variables: BTreeMap<String, String>,
 }
 
-/// What is wrong with the configuration.
+/// An error in the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigFault {
     /// The file cannot be read.
     #[error("cannot read {}", path.display())]
     Unreadable {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// Not TOML, an unknown key, or a value of the wrong type.
+    /// A syntax error, an unknown key, or a value of the wrong type.
     #[error("{0}")]
     Toml(String),
-    /// A key whose value cannot be used.
+    /// A key with an invalid value.
     #[error("`{key}`: {fault}")]
     Key {
-        /// As it is written in the file.
+        /// The key with its tables, such as `limits.head-secs`.
         key: String,
-        /// What to do.
+        /// What is wrong with the value.
         fault: String,
     },
 }
 
 impl Config {
-    /// Reads the file; paths in it are relative to its directory.
+    /// Reads and checks the file, and the files that it names. Paths are relative to its directory.
     ///
     /// # Errors
-    /// With the key that is at fault.
+    /// When a file cannot be read; otherwise with the first invalid key.
     pub fn load(path: &Path) -> Result<Self, ConfigFault> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigFault::Unreadable { path: path.to_owned(), source })?;
         Self::parse(&text, path.parent().unwrap_or(Path::new(".")))
     }
 
+    /// Checks the text of a configuration file; paths in it are relative to `base`.
+    ///
     /// # Errors
-    /// With the key that is at fault.
+    /// With the first invalid key.
     pub fn parse(text: &str, base: &Path) -> Result<Self, ConfigFault> {
         let raw: Raw = toml::from_str(text).map_err(|error| {
             let (shown, message) = (error.to_string(), error.message().trim_end());
@@ -210,7 +212,7 @@ impl Raw {
             None => None,
         };
         let (tenants, own) = tenants(self.tenant, base)?;
-        let refused = |(key, told)| fault(key, told);
+        let refused = |(key, reason)| fault(key, reason);
         let sources = Sources::check(self.providers, &self.discovery, &self.dns, own, base)
             .map_err(refused)?;
         Ok(Config {
@@ -231,7 +233,7 @@ impl Raw {
     }
 }
 
-/// Beside the tenants, the directories of those with provider files of their own.
+/// Checks the tenants; also returns the provider directory of each tenant with one, and its key.
 #[expect(clippy::type_complexity, reason = "two lists that one loop makes")]
 fn tenants(
     raw: Vec<RawTenant>,
@@ -250,11 +252,11 @@ fn tenants(
             .parse()
             .map_err(|error| fault(format!("tenant[{index}].id"), format!("{error}")))?;
         if !ids.insert(id.clone()) {
-            return Err(fault(format!("tenant[{index}].id"), format!("`{id}` is there twice")));
+            return Err(fault(format!("tenant[{index}].id"), format!("`{id}` is listed twice")));
         }
         if tenant.application.is_none() && !tenant.variables.is_empty() {
             let key = format!("tenant[{index}].variables");
-            return Err(fault(key, "they are those of an `application`, and there is none"));
+            return Err(fault(key, "variables belong to an `application`, which is missing"));
         }
         let mut hosts = Vec::with_capacity(tenant.hosts.len());
         for (place, text) in tenant.hosts.iter().enumerate() {
@@ -262,7 +264,7 @@ fn tenants(
             let host: HostName =
                 text.parse().map_err(|error| fault(key(), format!("`{text}`: {error}")))?;
             if let Some(other) = taken.insert(host.clone(), id.clone()) {
-                return Err(fault(key(), format!("`{host}` is there twice, also for `{other}`")));
+                return Err(fault(key(), format!("`{host}` is listed twice, also for `{other}`")));
             }
             hosts.push(host);
         }
@@ -279,8 +281,8 @@ impl RawEgress {
     fn check(&self) -> Result<Egress, ConfigFault> {
         let fetch = rules("fetch", &self.fetch)?;
         if let Some(index) = fetch.iter().position(|rule| !rule.has_port()) {
-            let told = "a port is needed, as in `10.0.0.5:443`: what is opened here is open to addresses that tenants and mail domains name";
-            return Err(fault(format!("egress.fetch[{index}]"), told));
+            let reason = "a port is needed, as in `10.0.0.5:443`: URLs that tenants and mail domains choose can reach these addresses";
+            return Err(fault(format!("egress.fetch[{index}]"), reason));
         }
         Ok(Egress::new(rules("allow", &self.allow)?).with_fetch(fetch))
     }
@@ -290,8 +292,9 @@ fn rules(key: &str, texts: &[String]) -> Result<Vec<Rule>, ConfigFault> {
     let mut rules = Vec::with_capacity(texts.len());
     for (index, text) in texts.iter().enumerate() {
         let rule = text.parse();
-        let told = |error: InvalidRule| fault(format!("egress.{key}[{index}]"), error.to_string());
-        rules.push(rule.map_err(told)?);
+        let invalid =
+            |error: InvalidRule| fault(format!("egress.{key}[{index}]"), error.to_string());
+        rules.push(rule.map_err(invalid)?);
     }
     Ok(rules)
 }

@@ -1,7 +1,7 @@
-//! `[oauth]`: who this host is to authorization servers.
+//! OAuth clients of this host (RFC 6749 §2): the table `[oauth]`.
 //!
-//! The large services are known by name and need a client id; any other server is
-//! described whole.
+//! The large services are known by name and need a client id only; other servers are
+//! described in full.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,10 @@ struct RawServer {
 }
 
 impl RawOAuth {
-    /// Files are relative to `base`.
+    /// Checks the table, and reads the client secrets. Files are relative to `base`.
+    ///
+    /// # Errors
+    /// With the first invalid key.
     pub(crate) fn check(self, base: &Path) -> Result<Servers, Wrong> {
         if self.server.is_empty() {
             return Ok(Servers::default());
@@ -43,20 +46,16 @@ impl RawOAuth {
         let redirect = self.redirect.ok_or_else(|| {
             wrong(
                 "redirect",
-                format!("the address of this host that people come back to, such as {example}"),
+                format!("is needed: the redirect URI of this host, such as {example}"),
             )
         })?;
         let here = ["http://127.0.0.1:", "http://localhost:", "http://[::1]:"];
         if !is_https(&redirect) && !here.iter().any(|here| redirect.starts_with(here)) {
-            return Err(wrong(
-                "redirect",
-                format!("`{redirect}` is not an address such as {example}"),
-            ));
+            return Err(wrong("redirect", format!("`{redirect}` is not a URL such as {example}")));
         }
         if !redirect.ends_with("/-/oauth/callback") {
-            let told =
-                format!("`{redirect}` does not end in /-/oauth/callback, where this host answers");
-            return Err(wrong("redirect", told));
+            let reason = format!("`{redirect}` does not end with /-/oauth/callback");
+            return Err(wrong("redirect", reason));
         }
         let places = places().map_err(|error| wrong("server", error))?;
         let mut by_name = BTreeMap::new();
@@ -71,8 +70,8 @@ impl RawOAuth {
 impl RawServer {
     fn check(self, name: &str, known: Option<&Place>, base: &Path) -> Result<Server, Wrong> {
         let key = |part: &str| format!("server.{name}.{part}");
-        let address = |part: &str, said: Option<String>, known: Option<&String>| {
-            let address = said.or_else(|| known.cloned()).ok_or_else(|| {
+        let address = |part: &str, value: Option<String>, known: Option<&String>| {
+            let address = value.or_else(|| known.cloned()).ok_or_else(|| {
                 wrong(
                     key(part),
                     "is needed: only google, mailru, microsoft and yahoo are known by name",
@@ -81,7 +80,7 @@ impl RawServer {
             if is_https(&address) {
                 Ok(address)
             } else {
-                Err(wrong(key(part), format!("`{address}` is not an https address")))
+                Err(wrong(key(part), format!("`{address}` is not an https URL")))
             }
         };
         let authorize = address("authorize", self.authorize, known.map(|place| &place.authorize))?;
@@ -92,14 +91,15 @@ impl RawServer {
         parameters.extend(self.parameters);
         let client_secret = match self.client_secret_file {
             Some(path) => Some(
-                secret(&base.join(path)).map_err(|told| wrong(key("client-secret-file"), told))?,
+                secret(&base.join(path))
+                    .map_err(|reason| wrong(key("client-secret-file"), reason))?,
             ),
             None => None,
         };
         if self.client_id.is_empty() {
             return Err(wrong(
                 key("client-id"),
-                "is empty: the service gives one to an application that is registered there",
+                "is empty: the service assigns one when an application is registered",
             ));
         }
         Ok(Server {
@@ -125,6 +125,6 @@ pub(crate) fn is_https(text: &str) -> bool {
     text.parse::<Uri>().is_ok_and(|uri| uri.scheme_str() == Some("https") && uri.host().is_some())
 }
 
-fn wrong(key: impl Into<String>, told: impl Into<String>) -> Wrong {
-    (format!("oauth.{}", key.into()), told.into())
+fn wrong(key: impl Into<String>, reason: impl Into<String>) -> Wrong {
+    (format!("oauth.{}", key.into()), reason.into())
 }

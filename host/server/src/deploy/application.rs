@@ -1,9 +1,9 @@
-//! An application, from compiled components to the routes and the document of a deployment.
+//! Builds a deployment from compiled components: the route table and the OpenAPI document.
 //!
-//! What is wrong is told by line and key. Refuses to know where the components
-//! came from, and which deployment is served.
+//! Errors have the line and the key of the manifest. Independent of where the components
+//! come from, and of which deployment is served.
 //!
-//! Invariant: no route of an application takes a path from the host's.
+//! Invariant: no route of an application covers a path of the host.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -36,26 +36,26 @@ use crate::schema::child_pool::SchemaChildren;
 /// The values of an application's variables, by name.
 pub type Variables = BTreeMap<String, String>;
 
-/// Who answers a route.
+/// The handler of a route.
 #[derive(Clone, Debug)]
 pub(crate) enum RouteTarget {
     /// The host itself.
     Host(HostRoute),
     /// A component.
     Component(Arc<DeployedComponent>),
-    /// Always the same answer.
+    /// A constant response.
     Static(Arc<StaticResponse>),
 }
 
-/// What one tenant is served.
+/// A deployment: everything that is served for one tenant.
 #[derive(Debug)]
 pub(crate) struct Deployment {
     pub(crate) routes: Routes<RouteTarget>,
-    /// `/-/openapi.json`.
+    /// The OpenAPI document at `/-/openapi.json`.
     pub(crate) openapi: Bytes,
 }
 
-/// One application, compiled.
+/// A compiled and linked application.
 #[derive(Debug)]
 pub(crate) struct Application {
     title: String,
@@ -64,16 +64,18 @@ pub(crate) struct Application {
     served: Vec<(Arc<DeployedComponent>, Option<String>)>,
 }
 
-/// What turns a compiled component into one that serves.
+/// Links compiled components to the host's capabilities.
 pub(crate) struct ApplicationLinker<'a> {
     pub(crate) runtime: &'a Runtime,
     pub(crate) capabilities: &'a Arc<dyn Capabilities>,
     pub(crate) limits: &'a Limits,
-    /// Who evaluates its schemas; none for the embedded ones.
+    /// The child processes that check bodies against a tenant's schemas; none for the embedded
+    /// application.
     pub(crate) checkers: Option<&'a Arc<SchemaChildren>>,
 }
 
 impl ApplicationLinker<'_> {
+    /// Links every component, except those that are filters only.
     pub(crate) fn application(
         &self,
         manifest: Manifest,
@@ -88,14 +90,14 @@ impl ApplicationLinker<'_> {
             }
         }
         let filters = manifest.filters.iter();
-        let judges: BTreeSet<&str> = filters.map(|binding| binding.component.as_str()).collect();
+        let filters: BTreeSet<&str> = filters.map(|binding| binding.component.as_str()).collect();
         let mut served = BTreeMap::new();
         for (name, written) in &manifest.components {
             let Some(compiled) = compiled.remove(name) else { continue };
             let environment = environments.remove(name).unwrap_or_default();
             let routes = routes_of.remove(name.as_str()).unwrap_or_default();
-            // A component that only judges mail serves nothing.
-            if judges.contains(name.as_str()) && routes.is_empty() {
+            // A component that is only a filter serves nothing.
+            if filters.contains(name.as_str()) && routes.is_empty() {
                 continue;
             }
             let one = self
@@ -109,7 +111,7 @@ impl ApplicationLinker<'_> {
             .filter_map(|route| {
                 let owner = match &route.target {
                     Target::Static(answer) => RouteTarget::Static(Arc::new(answer.clone())),
-                    // The manifest is checked: every component that is named exists.
+                    // The manifest is checked: every named component exists.
                     Target::Component(name) => {
                         RouteTarget::Component(Arc::clone(&served.get(name)?.0))
                     }
@@ -145,7 +147,7 @@ impl ApplicationLinker<'_> {
     }
 }
 
-/// The host's limits, or less where the manifest asks for less.
+/// The host's limits, lowered where the manifest has lower ones.
 fn confined(host: &Limits, asked: &manifest::component::Limits) -> Limits {
     let mut limits = host.clone();
     if let Some(mib) = asked.memory_mib {
@@ -157,8 +159,8 @@ fn confined(host: &Limits, asked: &manifest::component::Limits) -> Limits {
     limits
 }
 
-/// Refuses routes that would take paths from the host's or the default application's. Asked before anything is
-/// compiled: what a component describes under such a route is right, and the route is not.
+/// Refuses routes that would take paths from the host's or the default application's. Called before
+/// compilation, so that the error is about the route and not about its operations.
 pub(crate) fn check_routes(routes: &[Route], default: &Application) -> Result<(), ManifestFault> {
     let place = |line: usize| format!("line {line} of the default application's spin.toml");
     let theirs = default.routes.iter().map(|(route, _)| (route.pattern.clone(), place(route.line)));
@@ -166,7 +168,7 @@ pub(crate) fn check_routes(routes: &[Route], default: &Application) -> Result<()
     routes.iter().try_for_each(|route| free(route, &known))
 }
 
-/// The host's own, with the words for where they stand.
+/// The routes of the host, each with the text that names its owner in an error.
 fn host_routes() -> Result<Vec<(Pattern, String)>, ManifestFault> {
     let routes = HOST_ROUTES.iter().map(|(text, _)| {
         let pattern: Pattern = text.parse().map_err(|error| ManifestFault {
@@ -179,13 +181,13 @@ fn host_routes() -> Result<Vec<(Pattern, String)>, ManifestFault> {
     routes.collect()
 }
 
-/// Takes no path from those that are known.
+/// Checks that a route takes no path from the known ones.
 fn free(route: &Route, known: &[(Pattern, String)]) -> Result<(), ManifestFault> {
     let taken = known.iter().find(|(theirs, _)| route.pattern.takes_from(theirs));
     if let Some((theirs, place)) = taken {
         return Err(clash(route, &format!("`{theirs}`, which is {place}")));
     }
-    // What no route of the host has today belongs to it tomorrow.
+    // These prefixes are reserved for later routes of the host.
     for ours in ["/-/", PREFIX] {
         if route.pattern.to_string().starts_with(ours) {
             return Err(clash(route, &format!("`{ours}...`, which is the host's own")));
@@ -194,7 +196,7 @@ fn free(route: &Route, known: &[(Pattern, String)]) -> Result<(), ManifestFault>
     Ok(())
 }
 
-/// One table of the host's routes, the default application's and the tenant's own.
+/// Builds the route table from the routes of the host, the default application and the tenant's own.
 pub(crate) fn assemble(
     default: &Application,
     own: Option<&Application>,
@@ -238,12 +240,12 @@ fn document(default: &Application, own: Option<&Application>) -> Bytes {
     let host = routes::operations();
     let applications: Vec<&Application> = own.into_iter().chain([default]).collect();
     let served = applications.iter().flat_map(|application| &application.served);
-    let told: Vec<_> = served
+    let described: Vec<_> = served
         .map(|(served, description)| {
             (served, description.as_deref(), served.documented().unwrap_or_default())
         })
         .collect();
-    let mut groups: Vec<Group<'_>> = told
+    let mut groups: Vec<Group<'_>> = described
         .iter()
         .map(|(served, description, operations)| {
             Group::component(&served.name, *description, operations, served.unchecked())
@@ -252,9 +254,10 @@ fn document(default: &Application, own: Option<&Application>) -> Bytes {
     groups.push(Group::host(&host, &[MERGE_PATCH]));
     let named = own.unwrap_or(default);
     let document = document::document(&named.title, &named.version, &groups);
-    // Indented, a tenant's few megabytes of nested lists would be many times as many.
+    // A tenant's document is not indented: indentation would multiply its size.
     Bytes::from(if own.is_some() { document.to_string() } else { format!("{document:#}") })
 }
+
 /// The filters of an application, ready to be linked.
 pub(crate) fn declared(
     manifest: &Manifest,
@@ -288,6 +291,7 @@ pub(crate) fn declared(
     Ok(declared.collect())
 }
 
+/// An error about the `source` of a component.
 pub(crate) fn at_source(name: &str, written: &Written, advice: String) -> ManifestFault {
     ManifestFault { key: format!("component.{name}.source"), line: written.line, advice }
 }

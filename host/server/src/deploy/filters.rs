@@ -1,8 +1,7 @@
-//! A deployment's filters, from its bindings and compiled components to the
-//! engine.
+//! Before-send filters of a deployment: checks and links them for the engine.
 //!
-//! Invariant: the engine gets all filters of a deployment at once or none, so a
-//! message never passes half of them.
+//! Invariant: the engine gets all filters of a deployment at once or none, so a message
+//! never passes only some of them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -34,20 +33,23 @@ pub(crate) struct DeclaredFilter {
     pub(crate) component: Component,
     /// Its `environment`, with variables filled in.
     pub(crate) environment: Vec<(String, String)>,
-    /// What one call may use: as a rule [`Limits::for_filter`].
+    /// The limits of one call: [`Limits::for_filter`], lowered by the manifest.
     pub(crate) limits: Limits,
-    /// Of its component's `source` in the manifest.
+    /// The line of its component in the manifest.
     pub(crate) line: usize,
 }
 
-/// What may be written of filters, but is not done yet, is refused instead of ignored.
+/// Refuses settings of filters that a manifest may have and this host does not support.
+///
+/// # Errors
+/// With the first such key.
 pub(crate) fn runnable(manifest: &Manifest) -> Result<(), ManifestFault> {
     for binding in &manifest.filters {
         if binding.hook != Hook::BeforeSend {
             return Err(ManifestFault {
                 key: "trigger.mail.hook".to_owned(),
                 line: binding.line,
-                advice: "this host asks filters `before-send` only".to_owned(),
+                advice: "this host supports the hook `before-send` only".to_owned(),
             });
         }
         let written = manifest.components.get(&binding.component);
@@ -55,7 +57,7 @@ pub(crate) fn runnable(manifest: &Manifest) -> Result<(), ManifestFault> {
             return Err(ManifestFault {
                 key: format!("component.{}.tool.postlet.read", binding.component),
                 line: written.line,
-                advice: "a filter before-send sees the whole message; write \"all\"".to_owned(),
+                advice: "a before-send filter reads the whole message; write \"all\"".to_owned(),
             });
         }
     }
@@ -65,7 +67,7 @@ pub(crate) fn runnable(manifest: &Manifest) -> Result<(), ManifestFault> {
 /// Links every filter.
 ///
 /// # Errors
-/// When a component is no filter; where it stands in the manifest.
+/// When a component is not a filter, with its line in the manifest.
 pub(crate) fn link(
     runtime: &Runtime,
     declared: Vec<DeclaredFilter>,
@@ -83,7 +85,8 @@ pub(crate) fn link(
     linked.collect()
 }
 
-/// In place of filters that could not be deployed, and must not be passed by.
+/// Installs filters that refuse every message as temporarily unavailable, in place of fail-closed ones
+/// that could not be deployed.
 pub(crate) fn blocking_filters(engine: &Engine, tenant: TenantId, names: Vec<String>) {
     let absent = names.into_iter().map(|name| ActiveFilter {
         binding: Binding {
@@ -98,7 +101,7 @@ pub(crate) fn blocking_filters(engine: &Engine, tenant: TenantId, names: Vec<Str
     engine.set_filters(tenant, absent.collect());
 }
 
-/// A filter that is not there: whoever asks may come again.
+/// A filter that is not deployed: every evaluation fails with a retryable error.
 #[derive(Debug)]
 struct UnavailableFilter;
 

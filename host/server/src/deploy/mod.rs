@@ -1,11 +1,10 @@
-//! Deployments: what a tenant is served, built whole and swapped in one step.
+//! Deployments of applications: built completely, then swapped atomically.
 //!
-//! manifest → compile and describe → routes → OpenAPI → swap. Every tenant is
-//! served the default application, and its own beside it. Whatever is wrong is
-//! told by file, line and key, and leaves the running deployment as it was.
+//! manifest → compile and describe → routes → OpenAPI → swap. Every tenant is served the
+//! default application, and its own beside it. An error has the file, the line and the
+//! key, and leaves the running deployment as it was.
 //!
-//! Invariant: a [`Deployment`] never changes. A request holds the one that it
-//! began with.
+//! Invariant: a [`Deployment`] is immutable. A request holds the one that it began with.
 
 mod filters;
 pub mod application;
@@ -38,17 +37,17 @@ use crate::openapi::operation;
 use crate::os::untrusted_file;
 use crate::schema::child_pool::SchemaChildren;
 
-/// What is wrong with an application, and where: in the form that editors and terminals make a link of.
+/// An error in an application, shown as `file:line: …`, which editors and terminals turn into a link.
 #[derive(Debug, thiserror::Error)]
 #[error("{}:{}: {}", manifest.display(), fault.line, fault.words())]
 pub struct DeployFault {
-    /// The file.
+    /// The path of the manifest.
     pub manifest: PathBuf,
-    /// Where in it, and what to do.
+    /// The line, the key, and what to do.
     pub fault: ManifestFault,
 }
 
-/// Every deployment that is served now.
+/// The current deployment of every tenant.
 #[derive(Debug)]
 pub(crate) struct Deployments {
     runtime: Runtime,
@@ -60,12 +59,15 @@ pub(crate) struct Deployments {
     application: Application,
     default: Arc<Deployment>,
     own: RwLock<HashMap<TenantId, Arc<Deployment>>>,
-    /// Tenants that have an application and are served only the default one, and why.
+    /// Tenants whose application is not deployed, each with the error.
     undeployed: RwLock<BTreeMap<TenantId, String>>,
 }
 
 impl Deployments {
-    /// Links the embedded application; `engine` is what imports lead to, and what asks the filters.
+    /// Links the embedded application; `engine` implements the imports, and calls the filters.
+    ///
+    /// # Errors
+    /// When the embedded application is not valid.
     pub(crate) fn new(
         runtime: Runtime,
         engine: Arc<Engine>,
@@ -99,18 +101,21 @@ impl Deployments {
         })
     }
 
-    /// What a tenant is served.
+    /// The deployment of a tenant.
     pub(crate) fn of(&self, tenant: &TenantId) -> Arc<Deployment> {
         let own = self.own.read();
         Arc::clone(own.get(tenant).unwrap_or(&self.default))
     }
 
-    /// What is served to whoever shows no token.
+    /// The deployment for requests without a token.
     pub(crate) fn default(&self) -> &Arc<Deployment> {
         &self.default
     }
 
     /// Builds a tenant's application beside the running one, then swaps them.
+    ///
+    /// # Errors
+    /// When the application cannot be built; the running one stays.
     pub(crate) async fn deploy(
         &self,
         tenant: &TenantId,
@@ -119,7 +124,7 @@ impl Deployments {
     ) -> Result<(), DeployFault> {
         let place = |fault| DeployFault { manifest: manifest.to_owned(), fault };
         let (deployment, filters) = self.build(tenant, manifest, given).await.map_err(place)?;
-        // The filters first: a message must not slip out between two deployments unjudged.
+        // The filters first: no message may be sent without them between two deployments.
         self.engine.set_filters(tenant.clone(), filters);
         let mut own = self.own.write();
         own.insert(tenant.clone(), Arc::new(deployment));
@@ -129,10 +134,10 @@ impl Deployments {
         Ok(())
     }
 
-    /// For a tenant whose application could not be deployed: what a fail-closed filter should have
-    /// judged is not sent unjudged. Nobody knows the filters of a manifest that cannot be read.
+    /// Holds back the mail of a tenant whose application could not be deployed, where it has a live
+    /// fail-closed filter. A manifest that cannot be read counts as having one.
     ///
-    /// Says what is held back, for whoever looks: nothing where there is no such filter.
+    /// Returns the end of a sentence that says so; it is empty where no mail is held back.
     pub(crate) async fn install_blocking_filters(
         &self,
         tenant: &TenantId,
@@ -153,7 +158,7 @@ impl Deployments {
         let held = if names.is_empty() {
             ""
         } else {
-            ", and mail is held back that its filters should judge: sending answers 503"
+            ", and mail is held back until its filters are deployed: sending returns 503"
         };
         filters::blocking_filters(&self.engine, tenant.clone(), names);
         held
@@ -164,7 +169,7 @@ impl Deployments {
         undeployed.insert(tenant.clone(), why);
     }
 
-    /// Tenants whose own application is not served, and why.
+    /// Tenants whose application is not deployed, each with the error.
     pub(crate) fn undeployed(&self) -> BTreeMap<TenantId, String> {
         self.undeployed.read().clone()
     }
@@ -184,7 +189,7 @@ impl Deployments {
             let wasm = read(directory, name, written).await?;
             if wasm.len() >= LARGE {
                 let (tenant, bytes) = (tenant.as_str(), wasm.len());
-                tracing::info!(tenant, component = %name, bytes, "a large component is compiled");
+                tracing::info!(tenant, component = %name, bytes, "compiling a large component");
             }
             let result = self.compiler.compile(&self.runtime, name, &wasm).await;
             let made = result.map_err(|error| at_source(name, written, error.to_string()))?;
@@ -206,13 +211,13 @@ impl Deployments {
     }
 }
 
-/// Bytes of a manifest: the largest of ours has 3 KiB.
+/// Bytes of the largest manifest: that of the default application has 3 KiB.
 pub(crate) const MOST_MANIFEST: u64 = 1 << 20;
 
-/// Bytes of a component that is told of before it is compiled: that takes seconds.
+/// Bytes from which a component is logged before it is compiled: that takes seconds.
 const LARGE: usize = 1 << 20;
 
-/// The embedded components, by name.
+/// Compiles the embedded components; returns them by name.
 pub(crate) async fn embedded(
     compiler: &Compiler,
     runtime: &Runtime,
@@ -230,7 +235,7 @@ pub(crate) async fn embedded(
     Ok(try_join_all(compiling).await?.into_iter().collect())
 }
 
-/// Where a manifest's paths begin.
+/// The directory of a manifest, to which its paths are relative.
 pub(crate) fn directory_of(manifest: &Path) -> &Path {
     match manifest.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -238,7 +243,7 @@ pub(crate) fn directory_of(manifest: &Path) -> &Path {
     }
 }
 
-/// Reads and checks a manifest, which is its author's to choose: it may be a pipe, or have no end.
+/// Reads and checks a manifest. Its path is untrusted: it may be a pipe or a device.
 pub(crate) fn manifest_of(path: &Path) -> Result<Manifest, DeployFault> {
     let text = untrusted_file::read(path, MOST_MANIFEST)
         .and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
@@ -257,14 +262,17 @@ async fn read_manifest(path: &Path) -> Result<Manifest, ManifestFault> {
     read.map_err(|error| unreadable(&std::io::Error::other(error)))?.map_err(|fault| fault.fault)
 }
 
-/// A component's bytes. They are the tenant's to name, and the host may read more than the tenant.
+/// Reads a component's file. The tenant names it, and the host may read files that the tenant may not.
 async fn read(base: &Path, name: &str, written: &Written) -> Result<Vec<u8>, ManifestFault> {
     let (base, named, it) = (base.to_owned(), name.to_owned(), written.clone());
     let read = tokio::task::spawn_blocking(move || source_of(&base, &named, &it)).await;
     read.map_err(|error| at_source(name, written, error.to_string()))?
 }
 
-/// The same for who may wait for a disk; `base` is the directory of the manifest.
+/// Reads a component's file, and may block; `base` is the directory of the manifest.
+///
+/// # Errors
+/// When the file is outside of `base`, too large, or cannot be read.
 pub(crate) fn source_of(
     base: &Path,
     name: &str,
@@ -274,7 +282,7 @@ pub(crate) fn source_of(
     untrusted_file::read_within(base, &path, MOST_WASM as u64).map_err(|error| {
         let advice = match (&written.build, error.kind()) {
             (_, std::io::ErrorKind::InvalidInput) => "",
-            (Some(_), _) => "; `postlet build` makes it",
+            (Some(_), _) => "; `postlet build` creates it",
             (None, _) => "",
         };
         let path = path.display();

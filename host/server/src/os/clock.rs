@@ -1,4 +1,5 @@
-//! The real clock and the real randomness: the only place that asks the system for either.
+//! System clock and system random number generator: the only place that calls the operating system
+//! for either.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -6,14 +7,14 @@ use model::instant::Timestamp;
 use model::port::BoxFuture;
 use model::port::clock::{Clock, Entropy};
 
-/// The machine's clock.
+/// The system's wall clock, and a monotonic clock.
 #[derive(Debug)]
 pub struct SystemClock {
     start: Instant,
 }
 
 impl SystemClock {
-    /// Monotonic time counts from here.
+    /// The epoch of the monotonic clock is now.
     #[must_use]
     #[expect(
         clippy::disallowed_methods,
@@ -49,15 +50,15 @@ impl Clock for SystemClock {
     }
 }
 
-/// The operating system's randomness.
+/// The operating system's cryptographic random number generator (getrandom(2)).
 #[derive(Debug)]
 pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     fn fill(&self, buffer: &mut [u8]) {
         if let Err(error) = getrandom::fill(buffer) {
-            // Without randomness every id and token could be guessed: nothing may go on.
-            tracing::error!(%error, "the system has no randomness");
+            // Without randomness every id and token could be guessed, so the process must end.
+            tracing::error!(%error, "the system's random number generator failed");
             std::process::abort();
         }
     }

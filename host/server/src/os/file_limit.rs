@@ -1,22 +1,23 @@
-//! How many files and connections the system lets this process have.
+//! Limit of open file descriptors of this process (`RLIMIT_NOFILE`, getrlimit(2)).
 //!
-//! Shells and service managers start programs with a low limit that they may raise themselves
-//! (`RLIMIT_NOFILE`, getrlimit(2)). So it is raised as far as it goes, and where that is not as far as
-//! the configuration promises, the operator is told before a client is, and connections leave half of
-//! it to deliveries and the store.
+//! Shells and service managers start programs with a low soft limit, which a program may raise to the
+//! hard limit. It is raised here. Where the hard limit is below what the configuration needs, a warning
+//! is logged at the start, and connections use at most half of the descriptors, so that deliveries and
+//! the store have the rest.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::limits::Limits;
 
-/// Databases, message bodies, uploads, the log, deliveries and idle sessions of mail servers.
+/// Descriptors for databases, message bodies, uploads, the log, deliveries and idle sessions with
+/// mail servers.
 const OTHERS: u64 = 512;
 
-/// Raises the limit to what the system allows; where that does not fit, warns and takes fewer
-/// connections.
+/// Raises the soft limit to the hard limit; where that is not enough, logs a warning and lowers
+/// `limits.connections`.
 pub(crate) fn fit(limits: &mut Limits) {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    // None is no limit at all.
+    // None means unlimited.
     if current != maximum {
         let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
         if let Err(error) = raised {
@@ -36,12 +37,13 @@ pub(crate) fn fit(limits: &mut Limits) {
     }
 }
 
-/// A connection has one descriptor, and so has the mail server that its request asks.
+/// Descriptors that the configured limits need: one for each connection, and one for the mail server
+/// of each request.
 fn needed(limits: &Limits) -> u64 {
     (limits.connections as u64).saturating_add(u64::from(limits.instances)).saturating_add(OTHERS)
 }
 
-/// Half of what there is: who connects and asks nothing must not keep mail from being delivered.
+/// The connections that fit half of the descriptors: idle clients must not stop deliveries.
 fn fewer(connections: usize, allowed: u64) -> usize {
     connections.min(usize::try_from(allowed / 2).unwrap_or(usize::MAX)).max(1)
 }

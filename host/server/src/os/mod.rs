@@ -1,4 +1,4 @@
-//! What the operating system gives: clock, tasks, files, limits of the process.
+//! Operating system services: clock, tasks, files, limits of the process.
 
 pub mod clock;
 pub(crate) mod task;

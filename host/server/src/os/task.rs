@@ -1,4 +1,4 @@
-//! The one place where tasks begin.
+//! Spawning of asynchronous tasks: the only place that calls `tokio::spawn`.
 
 use std::future::Future;
 
@@ -7,7 +7,7 @@ use model::port::spawner::Spawner;
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
-/// Runs `task` beside the caller, under `name` in the log.
+/// Spawns `task` on the current runtime, in a log span that carries `name`.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the one spawning function: every task has a name"
@@ -19,7 +19,7 @@ pub(crate) fn spawn<T: Send + 'static>(
     tokio::spawn(task.instrument(tracing::debug_span!("task", name)))
 }
 
-/// What must come to its end, as tasks of this process.
+/// The spawner that the engine uses: each piece of work is a detached task.
 #[derive(Debug)]
 pub(crate) struct Tasks;
 

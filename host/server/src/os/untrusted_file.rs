@@ -1,7 +1,7 @@
-//! Files that somebody else may have written.
+//! Reading of untrusted files: regular files only, with a size limit.
 //!
-//! Invariant: what is no regular file is not read, since a pipe would be waited for
-//! and a device has no end; and no more is read than is allowed.
+//! Invariant: a pipe is never waited for and a device is never read; at most one byte
+//! more than the limit is read.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -10,32 +10,32 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// All of a regular file of at most `most` bytes.
+/// Reads a regular file of at most `most` bytes.
 ///
 /// # Errors
-/// When it is no regular file, is larger, or cannot be read.
+/// When it is not a regular file, is larger, or cannot be read.
 pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     take(open(path)?, most)
 }
 
-/// The same of a file that lies in `directory`, however its name leads there.
+/// Reads a regular file of at most `most` bytes inside `directory`, after symbolic links are resolved.
 ///
 /// # Errors
-/// Also when it lies elsewhere: it may be a link, or have become one.
+/// As [`read`], and when the resolved path is outside of `directory`.
 pub(crate) fn read_within(directory: &Path, path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = open(path)?;
     let real = path.canonicalize()?;
-    // What was opened is compared, since the path may lead elsewhere a moment later.
+    // The opened file is compared, since the path may be replaced in between.
     let (opened, found) = (file.metadata()?, real.metadata()?);
     let same = (opened.dev(), opened.ino()) == (found.dev(), found.ino());
     if !same || !real.starts_with(directory.canonicalize()?) {
-        return refused("it leads out of the directory of the manifest");
+        return invalid("it is outside of the directory of the manifest");
     }
     take(file, most)
 }
 
-/// Without waiting for the other end of a pipe, and before it is asked what it is: between a question
-/// and the opening it could become something else.
+/// Opens without blocking on a pipe. The type is checked after opening: before, the file could be
+/// replaced between the check and the opening.
 fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
@@ -45,23 +45,23 @@ fn open(path: &Path) -> io::Result<File> {
 fn take(file: File, most: u64) -> io::Result<Vec<u8>> {
     let about = file.metadata()?;
     if !about.is_file() {
-        return refused("it is not a regular file");
+        return invalid("it is not a regular file");
     }
     let too_large = || format!("it has more than {most} bytes");
     if about.len() > most {
-        return refused(&too_large());
+        return invalid(&too_large());
     }
     let mut bytes = Vec::new();
-    // It may grow meanwhile.
+    // The file may grow after the check.
     file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
-        return refused(&too_large());
+        return invalid(&too_large());
     }
     Ok(bytes)
 }
 
-fn refused<T>(told: &str) -> io::Result<T> {
-    Err(io::Error::new(io::ErrorKind::InvalidInput, told))
+fn invalid<T>(reason: &str) -> io::Result<T> {
+    Err(io::Error::new(io::ErrorKind::InvalidInput, reason))
 }
 
 #[cfg(test)]
@@ -91,14 +91,14 @@ mod tests {
         let pipe = directory.path().join("pipe");
         let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
         assert!(made.success());
-        let (told, heard) = std::sync::mpsc::channel();
-        std::thread::spawn(move || told.send(read(&pipe, 5).unwrap_err().to_string()));
-        let error = heard.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || sender.send(read(&pipe, 5).unwrap_err().to_string()));
+        let error = receiver.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
         assert!(error.contains("regular"), "{error}");
     }
 
     #[test]
-    fn a_link_may_lead_about_in_its_directory_and_not_out_of_it() {
+    fn a_link_is_followed_within_its_directory_and_not_out_of_it() {
         let directory = tempfile::tempdir().unwrap();
         let (inside, outside) = (directory.path().join("inside"), directory.path().join("outside"));
         fs::create_dir_all(inside.join("deep")).unwrap();
@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(read_within(&inside, &inside.join("near"), 5).unwrap(), b"12345");
         for path in ["far", "away/file"] {
             let error = read_within(&inside, &inside.join(path), 5).unwrap_err();
-            assert!(error.to_string().contains("leads out of"), "{path}: {error}");
+            assert!(error.to_string().contains("outside of"), "{path}: {error}");
         }
     }
 }

@@ -1,11 +1,11 @@
-//! The end of a host whose disk failed.
+//! Shutdown after a disk failure.
 //!
-//! After a sync that failed nothing is known of what the disk holds, and a second one may report
-//! success for what the first has lost. So nothing new is taken; what is under way has a moment to
-//! write its verdicts to files that did not fail; then the process ends, and whoever watches it starts
-//! it again on what is really there.
+//! After a failed fsync the content of the disk is unknown, and a second fsync may report success for
+//! data that the first one lost. So the store accepts nothing new; deliveries under way have
+//! ten seconds to record their outcome in files that did not fail; then the process ends, and its
+//! supervisor starts it again with what is on the disk.
 //!
-//! Invariant: nothing that computes on the host's workers moves that moment.
+//! Invariant: a busy worker thread does not delay the end.
 
 use std::io::Write;
 use std::thread;
@@ -15,21 +15,21 @@ use anyhow::Context;
 
 use crate::host::Host;
 
-/// `EX_IOERR` of sysexits(3).
+/// The exit status: `EX_IOERR` of sysexits(3).
 pub(crate) const STATUS: u8 = 74;
 
-/// From the failure to the end.
+/// Time from the failure to the end of the process.
 const MOMENT: Duration = Duration::from_secs(10);
 
-/// The last word.
+/// The message on standard error when the process ends.
 const SENTENCE: &str = "the disk failed: nothing is lost that was accepted; look at the disk and its log, then start again";
 
-/// From now on a failed disk ends the process.
+/// Starts a thread that ends the process with `STATUS` after a disk failure.
 ///
 /// # Errors
-/// When there is no thread for it.
+/// When the thread cannot be started.
 pub(crate) fn watch(host: &Host) -> anyhow::Result<()> {
-    // Not the store itself: an orderly end closes it.
+    // Only the signal is held, not the store: a graceful shutdown closes the store.
     let failed = host.outbox.failed();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -40,7 +40,7 @@ pub(crate) fn watch(host: &Host) -> anyhow::Result<()> {
             failed.await;
             tokio::time::sleep(MOMENT).await;
         });
-        // Nothing is lost when standard error is closed.
+        // Standard error may be closed.
         let _ = writeln!(std::io::stderr(), "postlet: {SENTENCE}");
         std::process::exit(STATUS.into());
     };

@@ -1,8 +1,9 @@
-//! The HTTP edge: connections, their limits, and the end of them.
+//! HTTP listener: accepts connections, limits them, and drains them at shutdown.
 //!
-//! HTTP/1.1 and HTTP/2 (prior knowledge). Heads are bounded in time and size,
-//! connections in number and for each peer, and who stops reading is cut; a
-//! drain finishes what was begun. Of HTTP/2's floods hyper's own limits hold.
+//! HTTP/1.1 and HTTP/2 (prior knowledge). Request heads are limited in time and size,
+//! connections in number, in total and for each peer; a client that stops reading is
+//! disconnected; a drain finishes the requests under way. Against HTTP/2 floods hyper's
+//! own limits apply.
 //!
 //! Standards: RFC 9110, RFC 9112, RFC 9113.
 
@@ -28,13 +29,14 @@ use crate::os::task;
 use crate::serve::idle_timeout::ConnectionActivity;
 use crate::serve::peer_limit::PeerConnections;
 
-/// Past these the protocol's bare answer is all there is; `dispatch` refuses earlier, in words.
+/// Limits of a request head in bytes and in fields, above which hyper responds without a problem
+/// document; `dispatch` has lower limits and responds with one.
 const HEAD_BYTES: usize = 64 << 10;
 const HEAD_FIELDS: usize = 200;
-/// A connection between two requests is kept this long at least.
+/// The shortest idle timeout between two requests of a connection.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// Trouble with accepting is told so often at most: the next try is a moment later, and meets the same.
+/// The shortest time between two log entries about failed accepts: these repeat every 50 ms.
 const QUIET: Duration = Duration::from_secs(60);
 
 /// A bound listener.
@@ -44,10 +46,10 @@ pub struct HttpListener {
 }
 
 impl HttpListener {
-    /// Binds; port 0 takes a free one.
+    /// Binds a TCP listener; port 0 selects a free port.
     ///
     /// # Errors
-    /// When the address is in use or not ours.
+    /// When the address is in use, or is not an address of this machine.
     pub async fn bind(address: SocketAddr) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(address)
             .await
@@ -55,15 +57,16 @@ impl HttpListener {
         Ok(Self { listener })
     }
 
-    /// Where it listens.
+    /// The local address.
     ///
     /// # Errors
-    /// When the system does not say.
+    /// When the system cannot return it.
     pub fn address(&self) -> anyhow::Result<SocketAddr> {
         Ok(self.listener.local_addr()?)
     }
 
-    /// Serves until `stop`, then finishes what was begun within [`Stop::requests`](crate::config::limits::Stop).
+    /// Serves until `stop`, then waits for the requests under way, at most
+    /// [`Stop::requests`](crate::config::limits::Stop).
     pub async fn serve(self, host: Arc<Host>, stop: impl Future<Output = ()>) {
         let mut stop = std::pin::pin!(stop);
         let places = Arc::new(Semaphore::new(host.limits.connections));
@@ -82,27 +85,27 @@ impl HttpListener {
             .max_header_list_size(HEAD_BYTES as u32)
             .keep_alive_interval(Duration::from_secs(30));
         let peers = PeerConnections::default();
-        let mut refusals = Refusals::default();
+        let mut failures = AcceptFailures::default();
         loop {
             let (stream, peer, place) = tokio::select! {
                 () = &mut stop => break,
-                accepted = accept(&self.listener, &places, &mut refusals) => match accepted {
+                accepted = accept(&self.listener, &places, &mut failures) => match accepted {
                     Some(accepted) => accepted,
                     None => continue,
                 },
             };
-            // There is no word for this that every protocol understands.
+            // Closed without a response: the protocol is not known yet.
             let Ok(counted) = peers.enter(peer.ip(), host.limits.peer) else {
-                tracing::debug!(%peer, "a peer has as many connections as it may");
+                tracing::debug!(%peer, "a connection was refused: the peer is at its limit");
                 continue;
             };
             let host = Arc::clone(&host);
-            let pulse = ConnectionActivity::default();
-            let (quiet, beats) = (host.limits.head, pulse.clone());
+            let activity = ConnectionActivity::default();
+            let (quiet, requests) = (host.limits.head, activity.clone());
             let stream = TokioIo::new(Reader::new(stream, host.limits.write));
             let service = service_fn(move |request| {
-                let (host, beat) = (Arc::clone(&host), beats.beat());
-                async move { Ok::<_, Infallible>(beat.within(dispatch::answer(host, request).await)) }
+                let (host, active) = (Arc::clone(&host), requests.begin());
+                async move { Ok::<_, Infallible>(active.within(dispatch::answer(host, request).await)) }
             });
             let connection = graceful.watch(builder.serve_connection(stream, service).into_owned());
             task::spawn("connection", async move {
@@ -111,7 +114,7 @@ impl HttpListener {
                     ended = connection => if let Err(error) = ended {
                         tracing::debug!(%error, "a connection ended");
                     },
-                    () = pulse.lost(quiet.max(IDLE)) => tracing::debug!("a silent connection was cut"),
+                    () = activity.idle(quiet.max(IDLE)) => tracing::debug!("an idle connection was closed"),
                 }
             });
         }
@@ -124,30 +127,31 @@ impl HttpListener {
     }
 }
 
-/// Connections that the system did not let us accept.
+/// Counter of failed accepts, with a rate limit for the log.
 #[derive(Debug, Default)]
-struct Refusals {
-    told: Option<Instant>,
-    untold: u64,
+struct AcceptFailures {
+    logged: Option<Instant>,
+    unlogged: u64,
 }
 
-impl Refusals {
-    /// One more at `now`: how many there were since they were told last, where it is time to tell them.
+impl AcceptFailures {
+    /// Counts a failure at `now`; returns the number since the last log entry when one is due.
     fn count(&mut self, now: Instant) -> Option<u64> {
-        self.untold += 1;
-        if self.told.is_some_and(|told| now.duration_since(told) < QUIET) {
+        self.unlogged += 1;
+        if self.logged.is_some_and(|logged| now.duration_since(logged) < QUIET) {
             return None;
         }
-        self.told = Some(now);
-        Some(std::mem::take(&mut self.untold))
+        self.logged = Some(now);
+        Some(std::mem::take(&mut self.unlogged))
     }
 }
 
-/// The next connection, when there is a place for it.
+/// Accepts the next connection when the number of connections is below the limit. None after a
+/// failure, which is logged.
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-    refusals: &mut Refusals,
+    failures: &mut AcceptFailures,
 ) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.ok()?;
     match listener.accept().await {
@@ -158,8 +162,8 @@ async fn accept(
             Some((stream, peer, place))
         }
         Err(error) => {
-            // Out of file descriptors, most likely: waiting is all that helps.
-            if let Some(times) = refusals.count(Instant::now()) {
+            // Usually EMFILE, which passes when connections end.
+            if let Some(times) = failures.count(Instant::now()) {
                 tracing::warn!(%error, times, "connections could not be accepted");
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -173,14 +177,14 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn trouble_with_accepting_is_told_once_a_minute_with_its_number() {
-        let mut refusals = Refusals::default();
-        let mut told = Vec::new();
+    async fn failed_accepts_are_logged_once_a_minute_with_their_number() {
+        let mut failures = AcceptFailures::default();
+        let mut logged = Vec::new();
         // Twenty tries a second for two minutes and a half.
         for _ in 0..3000 {
-            told.extend(refusals.count(Instant::now()));
+            logged.extend(failures.count(Instant::now()));
             tokio::time::advance(Duration::from_millis(50)).await;
         }
-        assert_eq!(told, [1, 1200, 1200]);
+        assert_eq!(logged, [1, 1200, 1200]);
     }
 }

@@ -1,7 +1,7 @@
-//! How many connections each peer has.
+//! Limit of concurrent connections for each peer.
 //!
-//! A peer is an address, and in IPv6 a /64, of which every subscriber has one at
-//! least. Refuses to know what a connection does.
+//! A peer is an IPv4 address or an IPv6 /64, the smallest prefix that a subscriber
+//! is given (RFC 6177). Independent of what a connection carries.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use crate::config::limits::PeerLimit;
 
-/// The connections of every peer that has one.
+/// The number of connections of each peer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PeerConnections {
     counts: Arc<Mutex<HashMap<u64, usize>>>,
 }
 
-/// One connection of a peer; gone when dropped.
+/// One counted connection of a peer, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct PeerPermit {
     peers: PeerConnections,
@@ -24,7 +24,10 @@ pub(crate) struct PeerPermit {
 }
 
 impl PeerConnections {
-    /// One more of this peer, unless it has too many. None inside where nobody counts.
+    /// Counts one more connection of this peer. `Ok(None)` where the peer is not limited.
+    ///
+    /// # Errors
+    /// When the peer is at its limit.
     pub(crate) fn enter(
         &self,
         peer: IpAddr,
@@ -36,7 +39,7 @@ impl PeerConnections {
         };
         let key = match peer {
             IpAddr::V4(address) => u64::from(u32::from(address)),
-            // The upper half; what is in use there is far above every IPv4 address.
+            // The /64 prefix; every global one is a larger number than any IPv4 address.
             IpAddr::V6(address) => (u128::from(address) >> 64) as u64,
         };
         let mut counts = self.counts.lock();
@@ -49,7 +52,7 @@ impl PeerConnections {
     }
 }
 
-/// The peer has as many connections as it may.
+/// The peer is at its limit of connections.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TooMany;
 
@@ -70,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peer_has_so_many_and_its_neighbour_as_many_again() {
+    fn each_peer_has_a_limit_of_its_own() {
         check("192.0.2.1", "192.0.2.2", true);
         check("192.0.2.1", "::ffff:192.0.2.1", false);
         check("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", false);
@@ -92,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_on_this_machine_is_counted_only_when_somebody_says_so() {
+    fn a_proxy_on_this_machine_is_counted_only_when_it_is_configured() {
         for (loopback, limited) in [(false, false), (true, true)] {
             let peers = PeerConnections::default();
             let limit = Some(PeerLimit { most: 1, loopback });

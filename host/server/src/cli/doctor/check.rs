@@ -1,15 +1,16 @@
-//! One thing that was looked at, and what to do about it.
+//! Result of one check of `postlet doctor`, with advice.
 
 use serde_json::{Value, json};
 
-/// How it is.
+/// The outcome of a check, from good to bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum State {
     Ok,
-    /// Not looked at, because of another check or because nobody wanted it.
+    /// Not checked: another check failed, or a flag excludes it.
     Skipped,
-    /// It works today.
+    /// The host works, and something should be done.
     Warning,
+    /// The host, or a part of it, does not work.
     Failed,
 }
 
@@ -24,36 +25,44 @@ impl State {
     }
 }
 
-/// What a look at something told.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Check {
-    /// One word, or a host and a port.
+    /// One word, or `host:port`.
     pub(crate) name: String,
     pub(crate) state: State,
-    /// What was seen.
-    pub(crate) told: String,
+    /// What was found.
+    pub(crate) finding: String,
     /// What to do; none when nothing has to be done.
     pub(crate) advice: Option<String>,
 }
 
 impl Check {
-    pub(crate) fn ok(name: &str, told: impl Into<String>) -> Self {
-        Self { name: name.to_owned(), state: State::Ok, told: told.into(), advice: None }
+    pub(crate) fn ok(name: &str, finding: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), state: State::Ok, finding: finding.into(), advice: None }
     }
 
-    pub(crate) fn skipped(name: &str, told: impl Into<String>) -> Self {
-        Self { state: State::Skipped, ..Self::ok(name, told) }
+    pub(crate) fn skipped(name: &str, finding: impl Into<String>) -> Self {
+        Self { state: State::Skipped, ..Self::ok(name, finding) }
     }
 
-    pub(crate) fn warning(name: &str, told: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { state: State::Warning, advice: Some(advice.into()), ..Self::ok(name, told) }
+    pub(crate) fn warning(
+        name: &str,
+        finding: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self { state: State::Warning, advice: Some(advice.into()), ..Self::ok(name, finding) }
     }
 
-    pub(crate) fn failed(name: &str, told: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { state: State::Failed, ..Self::warning(name, told, advice) }
+    pub(crate) fn failed(
+        name: &str,
+        finding: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self { state: State::Failed, ..Self::warning(name, finding, advice) }
     }
 
     pub(crate) fn shown(&self) -> Value {
-        json!({"name": self.name, "state": self.state.as_str(), "told": self.told, "advice": self.advice})
+        json!({"name": self.name, "state": self.state.as_str(), "told": self.finding, "advice": self.advice})
     }
 }

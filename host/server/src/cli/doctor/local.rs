@@ -1,7 +1,7 @@
-//! What can be seen on this machine: configuration, applications, key, store, disk, clock, build
-//! and the table of providers.
+//! Local checks of `postlet doctor`: applications, data directory, key, store, disk, clock, build and
+//! the table of providers.
 //!
-//! Invariant: nothing is made or changed, also while a host runs.
+//! Invariant: nothing is created or changed, also while a host runs.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -24,16 +24,17 @@ use crate::config::{Config, TenantConfig, master_key};
 use crate::deploy::application::at_source;
 use crate::deploy::{DeployFault, directory_of, manifest_of, source_of};
 
-/// Below this a burst of large messages fills the disk before anybody reads the mail about it.
-const ROOM: u64 = 1 << 30;
-/// Mail software of this age lacks half a year of mended holes.
+/// Bytes of free disk space below which there is a warning.
+const MIN_FREE: u64 = 1 << 30;
+/// The age of a build above which there is a warning: it lacks half a year of security fixes.
 const OLD: Duration = Duration::from_secs(180 * 86_400);
-/// How far the clock of a machine may be from that of another.
+/// The largest clock difference between two machines that is accepted.
 const SKEW: Duration = Duration::from_secs(120);
-/// Providers move their servers, and change what they ask for.
+/// The age in years at which facts about a provider are stale: services move their servers, and change
+/// their requirements.
 const STALE_YEARS: i32 = 3;
 
-/// Whether each tenant's application could be read, with the files that it names.
+/// Checks that each tenant's manifest, and the component files that it names, can be read.
 pub(crate) fn applications(tenants: &[TenantConfig]) -> Vec<Check> {
     let named =
         tenants.iter().filter_map(|tenant| Some((&tenant.id, tenant.application.as_ref()?)));
@@ -42,19 +43,19 @@ pub(crate) fn applications(tenants: &[TenantConfig]) -> Vec<Check> {
         match manifest_of(path) {
             Ok(manifest) => {
                 if let Some(fault) = sources(path, &manifest) {
-                    let advice = "build the application, or mend the manifest: until then `up` serves this tenant the default application only";
+                    let advice = "build the application, or correct the manifest: until then `up` serves this tenant the default application only";
                     return Check::failed(&name, fault.to_string(), advice);
                 }
                 let count = manifest.components.len();
                 Check::ok(&name, format!("{}, components: {count}", path.display()))
             }
-            Err(fault) => Check::failed(&name, format!("{fault:#}"), "mend the manifest"),
+            Err(fault) => Check::failed(&name, format!("{fault:#}"), "correct the manifest"),
         }
     };
     named.map(read).collect()
 }
 
-/// The first component that is not there to be compiled.
+/// The first component whose file cannot be read or is empty.
 fn sources(path: &Path, manifest: &Manifest) -> Option<DeployFault> {
     let fault = manifest.components.iter().find_map(|(name, written)| {
         match source_of(directory_of(path), name, written) {
@@ -68,78 +69,82 @@ fn sources(path: &Path, manifest: &Manifest) -> Option<DeployFault> {
     Some(DeployFault { manifest: path.to_owned(), fault })
 }
 
-/// The directory that holds everything.
+/// Checks the data directory: permissions, mount options and free space.
 pub(crate) fn directory(data: &Path) -> Check {
     const NAME: &str = "data";
     let place = data.display();
     let Ok(found) = std::fs::metadata(data) else {
-        return Check::ok(NAME, format!("{place} will be made by the first start"));
+        return Check::ok(NAME, format!("{place} will be created at the first start"));
     };
     if !found.is_dir() {
         return Check::failed(
             NAME,
-            format!("{place} is no directory"),
+            format!("{place} is not a directory"),
             "set `data` to another path",
         );
     }
     let mode = found.permissions().mode() & 0o7777;
     if mode & 0o077 != 0 {
-        let told = format!("others on this machine can read {place} (mode {mode:o})");
-        return Check::warning(NAME, told, format!("chmod 700 {place}"));
+        let finding = format!("others on this machine can read {place} (mode {mode:o})");
+        return Check::warning(NAME, finding, format!("chmod 700 {place}"));
     }
     let Ok(disk) = rustix::fs::statvfs(data) else {
         return Check::failed(
             NAME,
-            format!("{place} cannot be looked into"),
+            format!("{place} cannot be read"),
             "run this as the user who runs the host",
         );
     };
     if disk.f_flag.contains(StatVfsMountFlags::RDONLY) {
-        let told = format!("{place} lies on a file system that is mounted read-only");
-        let advice = "look at the disk (the kernel's log says why it was remounted), then mount it for writing: until then no message is accepted";
-        return Check::failed(NAME, told, advice);
+        let finding = format!("{place} is on a file system that is mounted read-only");
+        let advice = "check the disk (the kernel's log says why it was remounted), then mount it for writing: until then no message is accepted";
+        return Check::failed(NAME, finding, advice);
     }
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    if free < ROOM {
-        let told = format!("{} MiB are free for {place}", free >> 20);
-        return Check::warning(NAME, told, "make room: a full disk accepts no message");
+    if free < MIN_FREE {
+        let finding = format!("{} MiB are free for {place}", free >> 20);
+        return Check::warning(
+            NAME,
+            finding,
+            "free disk space: with a full disk no message is accepted",
+        );
     }
     Check::ok(NAME, format!("{place}, {} GiB free", free >> 30))
 }
 
-/// The key, and what it opens: the checks, and what was seen of the store.
+/// Checks the master key and the store; also returns what the inspection of the store found.
 pub(crate) fn store(config: &Config, given: &EnvironmentKeys) -> (Vec<Check>, Option<Inspection>) {
     const STORE: &str = "store";
     let (key, keys) = key(config, given);
     let Some(keys) = keys else {
-        return (vec![key, Check::skipped(STORE, "there is no key for it")], None);
+        return (vec![key, Check::skipped(STORE, "not checked without a key")], None);
     };
     match inspect::look(&config.data, &keys) {
         Ok(None) => (vec![key, Check::ok(STORE, "nothing is stored yet")], None),
         Ok(Some(seen)) => {
             let by = if seen.in_use { "a host runs on it" } else { "no host runs on it" };
-            let told = format!("whole, accounts: {}, {by}", seen.accounts.len());
-            let mut checks = vec![key, Check::ok(STORE, told)];
+            let finding = format!("intact, accounts: {}, {by}", seen.accounts.len());
+            let mut checks = vec![key, Check::ok(STORE, finding)];
             checks.extend(quarantine(&seen));
             (checks, Some(seen))
         }
         Err(error @ OpenError::WrongKey { .. }) => {
             let key = Check::failed(KEY, describe(&error), advice(&error));
-            (vec![key, Check::skipped(STORE, "the key does not open it")], None)
+            (vec![key, Check::skipped(STORE, "the key does not decrypt it")], None)
         }
         Err(error) => (vec![key, Check::failed(STORE, describe(&error), advice(&error))], None),
     }
 }
 
-/// Only where there is something in it.
+/// A warning when there are quarantined submissions.
 fn quarantine(seen: &Inspection) -> Option<Check> {
     (seen.quarantined > 0).then(|| {
-        let told = format!(
-            "{} submissions could not be read and were put aside; they are not sent",
+        let finding = format!(
+            "{} submissions could not be read and are in quarantine; they are not sent",
             seen.quarantined
         );
-        let advice = "look at the table `quarantine` of outbox.db (`sqlite3 -readonly`), send by hand what matters, then delete its rows; and look at the disk";
-        Check::warning("quarantine", told, advice)
+        let advice = "read the table `quarantine` of outbox.db (`sqlite3 -readonly`), send what is needed by hand, then delete its rows; also check the disk";
+        Check::warning("quarantine", finding, advice)
     })
 }
 
@@ -157,7 +162,7 @@ fn key(config: &Config, given: &EnvironmentKeys) -> (Check, Option<Keys>) {
                 Check::failed(
                     KEY,
                     format!("{fault:#}"),
-                    "one key in one place, as docs/configuration.md says under \"The master key\"",
+                    "keep one key in one place, as docs/configuration.md says under \"The master key\"",
                 ),
                 None,
             );
@@ -165,76 +170,76 @@ fn key(config: &Config, given: &EnvironmentKeys) -> (Check, Option<Keys>) {
     };
     let place = file.path().display();
     match file.load() {
-        Ok(Some(keys)) => (whole(&file), Some(keys)),
+        Ok(Some(keys)) => (loaded(&file), Some(keys)),
         Ok(None) if config.data.join("meta.db").exists() => {
-            let told =
-                format!("{place} is missing, and {} was sealed with it", config.data.display());
-            let advice = "bring the key back, or set POSTLET_MASTER_KEY here too if it is kept there: nothing else opens the passwords";
-            (Check::failed(KEY, told, advice), None)
+            let finding =
+                format!("{place} is missing, and {} is encrypted with it", config.data.display());
+            let advice = "restore the key, or set POSTLET_MASTER_KEY here too if it is kept there: nothing else decrypts the passwords";
+            (Check::failed(KEY, finding, advice), None)
         }
-        Ok(None) => (Check::ok(KEY, format!("{place} will be made by the first start")), None),
+        Ok(None) => (Check::ok(KEY, format!("{place} will be created at the first start")), None),
         Err(error) => (Check::failed(KEY, describe(&error), advice(&error)), None),
     }
 }
 
-/// A key that was read, and perhaps another one that is to take its place.
-fn whole(file: &KeyFile) -> Check {
+/// A key that was read; a warning when a rotation did not finish.
+fn loaded(file: &KeyFile) -> Check {
     let place = file.path().display();
     let Some(next) = file.unfinished() else { return Check::ok(KEY, place.to_string()) };
-    let told =
-        format!("{place}, and {}: a change of the key was begun and has not ended", next.display());
-    let advice = "start the host, or run `postlet key rotate` where it runs: that ends the change; until then keep both files, since each may be needed";
-    Check::warning(KEY, told, advice)
+    let finding = format!("{place}, and {}: a rotation of the key did not finish", next.display());
+    let advice = "start the host, or run `postlet key rotate` where it runs, to finish it; until then keep both files: either may be needed";
+    Check::warning(KEY, finding, advice)
 }
 
 fn advice(error: &OpenError) -> &'static str {
     match error {
         OpenError::KeyExposed { .. } => "chmod 600 it, and change the passwords that it protects",
         OpenError::KeyMalformed { .. } | OpenError::WrongKey { .. } => {
-            "bring the key back that belongs to this data"
+            "restore the key that belongs to this data"
         }
         OpenError::Missing { .. } => {
-            "bring both databases back from one backup, or move the directory away to begin anew"
+            "restore both databases from one backup, or move the directory away to start with an empty one"
         }
         OpenError::Newer { .. } => "use the newest release that ever ran here",
         OpenError::Damaged { .. } | OpenError::Database { .. } => {
-            "stop the host, keep a copy of the directory, and bring the last backup back"
+            "stop the host, keep a copy of the directory, and restore the last backup"
         }
         OpenError::Io { .. } | OpenError::Locked { .. } => "run this as the user who runs the host",
     }
 }
 
-/// Certificates, tokens and retries hang on the clock.
+/// Checks the system clock against the build time and the newest stored message: certificates, tokens
+/// and retries depend on it.
 pub(crate) fn clock(now: Timestamp, built: Timestamp, seen: Option<&Inspection>) -> Check {
     const NAME: &str = "clock";
-    let advice = "set the clock, and keep it right by NTP";
+    let advice = "set the clock, and synchronize it with NTP";
     if built.since(now) > SKEW {
-        let told = format!("it says {now}, and this program was built at {built}");
-        return Check::failed(NAME, told, advice);
+        let finding = format!("it is {now}, but this program was built at {built}");
+        return Check::failed(NAME, finding, advice);
     }
     if let Some(newest) = seen.and_then(|seen| seen.newest)
         && newest.since(now) > SKEW
     {
-        let told = format!("it says {now}, and a message was accepted at {newest}");
-        return Check::failed(NAME, told, advice);
+        let finding = format!("it is {now}, but a message was accepted at {newest}");
+        return Check::failed(NAME, finding, advice);
     }
     Check::ok(NAME, now.to_string())
 }
 
-/// How old the program is.
+/// Checks the age of the program.
 pub(crate) fn build(now: Timestamp, built: Timestamp) -> Check {
     const NAME: &str = "build";
     let age = now.since(built);
-    let told =
+    let finding =
         format!("version {}, {} days old", env!("CARGO_PKG_VERSION"), age.as_secs() / 86_400);
     if age > OLD {
         let advice = "install the newest release, or build it again with newer dependencies";
-        return Check::warning(NAME, told, advice);
+        return Check::warning(NAME, finding, advice);
     }
-    Check::ok(NAME, told)
+    Check::ok(NAME, finding)
 }
 
-/// What is known of mail services, and how long ago somebody read it.
+/// Checks the age of the facts in the provider table.
 pub(crate) fn providers(profiles: &Profiles, now: Timestamp) -> Check {
     const NAME: &str = "providers";
     let this_year = year(&now.to_string()).unwrap_or_default();
@@ -253,16 +258,16 @@ pub(crate) fn providers(profiles: &Profiles, now: Timestamp) -> Check {
     if stale.is_empty() {
         return Check::ok(NAME, format!("{known} are known"));
     }
-    let told =
-        format!("what is known of {} is more than {STALE_YEARS} years old", stale.join(", "));
-    Check::warning(NAME, told, "install the newest release, or renew your own provider files")
+    let finding =
+        format!("the entries of {} are more than {STALE_YEARS} years old", stale.join(", "));
+    Check::warning(NAME, finding, "install the newest release, or update your own provider files")
 }
 
 fn year(date: &str) -> Option<i32> {
     date.get(..4)?.parse().ok()
 }
 
-/// The whole chain of an error in one line, less what [`advice`] says.
+/// An error with its causes in one line, without the advice that [`advice`] gives.
 fn describe(error: &OpenError) -> String {
     let mut text = error.to_string();
     let advises = matches!(
@@ -288,7 +293,7 @@ mod tests {
     const BUILT: &str = "2026-06-01T00:00:00Z";
 
     #[test]
-    fn a_clock_before_the_build_or_before_what_is_stored_is_wrong() {
+    fn a_clock_before_the_build_or_the_newest_message_fails() {
         let newest = |text: &str| Inspection {
             in_use: false,
             accounts: Vec::new(),
@@ -306,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_put_aside_is_told() {
+    fn quarantined_submissions_are_a_warning() {
         let seen = |quarantined| Inspection {
             in_use: false,
             accounts: Vec::new(),
@@ -316,7 +321,7 @@ mod tests {
         assert!(quarantine(&seen(0)).is_none());
         let check = quarantine(&seen(3)).unwrap();
         assert_eq!(check.state, State::Warning);
-        assert!(check.told.starts_with("3 submissions"), "{}", check.told);
+        assert!(check.finding.starts_with("3 submissions"), "{}", check.finding);
     }
 
     #[test]
@@ -326,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_seen_does_not_say_what_to_do() {
+    fn a_finding_does_not_repeat_the_advice() {
         let path = std::path::PathBuf::from("/k: y");
         let error = OpenError::KeyExposed { path: path.clone(), mode: 0o644 };
         assert_eq!(describe(&error), "/k: y may be read by others (mode 644)");

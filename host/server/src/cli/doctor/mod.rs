@@ -1,9 +1,9 @@
-//! `postlet doctor`: is everything in order that a host needs?
+//! `postlet doctor`: checks everything that a host needs.
 //!
-//! Looks at what `up` would run on, and beside a host that runs. Each look tells
-//! what it saw and, where something is wrong, what to do.
+//! It checks what `up` would use, and may run beside a running host. Each check has a
+//! finding and, where something is wrong, advice.
 //!
-//! Invariant: nothing is made, changed or logged in to.
+//! Invariant: a check creates and changes nothing, and logs in nowhere.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -27,10 +27,13 @@ mod check;
 mod local;
 mod network;
 
-/// A whole configuration, as the README has it.
+/// A minimal configuration, the same as in the README.
 const FIRST: &str = "data = \"data\"\n\n[[tenant]]\nid = \"acme\"";
 
-/// Looks at everything; an error when something failed.
+/// Runs all checks.
+///
+/// # Errors
+/// When a check failed.
 pub(crate) async fn run(
     path: &Path,
     given: &EnvironmentKeys,
@@ -38,7 +41,7 @@ pub(crate) async fn run(
     machine: bool,
 ) -> anyhow::Result<()> {
     let mut report = Report { machine, checks: Vec::new() };
-    look(path, given, offline, &mut report).await?;
+    run_checks(path, given, offline, &mut report).await?;
     let failed = report.checks.iter().filter(|check| check.state == State::Failed).count();
     if machine {
         let checks: Vec<Value> = report.checks.iter().map(Check::shown).collect();
@@ -46,12 +49,12 @@ pub(crate) async fn run(
     }
     match failed {
         0 => Ok(()),
-        1 => bail!("one thing is wrong"),
-        _ => bail!("{failed} things are wrong"),
+        1 => bail!("1 check failed"),
+        _ => bail!("{failed} checks failed"),
     }
 }
 
-async fn look(
+async fn run_checks(
     path: &Path,
     given: &EnvironmentKeys,
     offline: bool,
@@ -63,16 +66,14 @@ async fn look(
             let named = matches!(fault, ConfigFault::Unreadable { .. });
             let missing = matches!(&fault, ConfigFault::Unreadable { source, .. } if source.kind() == ErrorKind::NotFound);
             let fault = anyhow::Error::from(fault);
-            let told =
+            let finding =
                 if named { format!("{fault:#}") } else { format!("{}: {fault:#}", path.display()) };
             let advice = if missing {
-                format!(
-                    "--config names another file; to begin with, write these four lines:\n{FIRST}"
-                )
+                format!("name another file with --config, or start with these four lines:\n{FIRST}")
             } else {
-                "docs/configuration.md shows every key; --config names another file".to_owned()
+                "docs/configuration.md lists every key; --config names another file".to_owned()
             };
-            return report.add(Check::failed("configuration", told, advice));
+            return report.add(Check::failed("configuration", finding, advice));
         }
     };
     let tenants = config.tenants.len();
@@ -92,12 +93,12 @@ async fn look(
     let trust = match Trust::new(config.extra_roots.as_deref()) {
         Ok(trust) => trust,
         Err(fault) => {
-            let told = format!("`tls.extra-roots`: {:#}", anyhow::Error::from(fault));
-            return report.add(Check::failed("roots", told, "give a file of PEM certificates"));
+            let finding = format!("`tls.extra-roots`: {:#}", anyhow::Error::from(fault));
+            return report.add(Check::failed("roots", finding, "name a file of PEM certificates"));
         }
     };
     if offline {
-        return report.add(Check::skipped("network", "not looked at, as --offline says"));
+        return report.add(Check::skipped("network", "not checked: --offline is set"));
     }
     let mut dialer = Dialer::new(config.egress, trust);
     if !config.sources.name_servers.is_empty() {
@@ -116,13 +117,13 @@ async fn look(
     Ok(())
 }
 
-/// When this program was built.
+/// The build time of this program.
 fn built() -> Timestamp {
     let seconds: i64 = env!("POSTLET_BUILT").parse().unwrap_or_default();
     Timestamp::from_millis(seconds.saturating_mul(1000))
 }
 
-/// What was seen so far; a person reads each line when it is known.
+/// The checks so far. Without JSON output each is printed when it is done.
 struct Report {
     machine: bool,
     checks: Vec<Check>,
@@ -132,7 +133,7 @@ impl Report {
     fn add(&mut self, check: Check) -> anyhow::Result<()> {
         if !self.machine {
             let state = check.state.as_str();
-            say(&format!("{state:<8} {}: {}", check.name, check.told))?;
+            say(&format!("{state:<8} {}: {}", check.name, check.finding))?;
             for line in check.advice.iter().flat_map(|advice| advice.lines()) {
                 say(format!("{:<8} {line}", "").trim_end())?;
             }

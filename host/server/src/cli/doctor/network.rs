@@ -1,12 +1,11 @@
-//! What can be seen from this machine: name servers, the operator's authorization servers,
-//! and the mail servers of the accounts.
+//! Network checks of `postlet doctor`: name servers, the operator's authorization servers, and the
+//! mail servers of the accounts.
 //!
-//! Nobody logs in, and nothing is asked of a token endpoint: a look must not count as a
-//! failed login, and needs no secret. A tenant's mail server is not the operator's to mend, so
-//! one that does not answer is a warning.
+//! The checks do not log in and send no request to a token endpoint: they must not count as failed
+//! logins, and need no secret. A tenant's mail server is not run by the operator, so one that does not
+//! respond is a warning.
 //!
-//! Invariant: everything goes through the dialler of `net`, so that what it may
-//! not reach is told here, too.
+//! Invariant: every connection goes through the dialer of `net`, so the egress rules apply.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,32 +23,34 @@ use net::https_fetch::Fetcher;
 
 use crate::cli::doctor::check::Check;
 
-/// Of one host.
+/// The number of mail servers that are checked.
 const MOST_SERVERS: usize = 200;
+/// Checks at once.
 const AT_ONCE: usize = 8;
+/// Timeout of each check.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Whether the name servers answer; that a name has no such record is an answer.
+/// Checks that the name servers respond. A response without records counts as a response.
 pub(crate) async fn names(dialer: &Dialer, accounts: &[Account], table: &Profiles) -> Check {
     const NAME: &str = "dns";
     let of_accounts = accounts.first().map(|account| account.email.domain().to_owned());
-    // The domain of a large service's mail server gets mail itself.
+    // Without accounts: the domain of a large service's mail server, which has an MX record.
     let known = || {
         table
             .all()
             .find_map(|profile| Some(profile.imap.as_ref()?.host.split_once('.')?.1.to_owned()))
     };
     let Some(domain) = of_accounts.or_else(known) else {
-        return Check::skipped(NAME, "there is no domain to ask about");
+        return Check::skipped(NAME, "there is no domain to look up");
     };
     match tokio::time::timeout(LIMIT, dialer.exchangers(&domain)).await {
         Ok(Ok(found)) if found.is_empty() => {
-            let told = format!("the name servers answered, and know no mail exchanger of {domain}");
-            Check::warning(NAME, told, format!("if mail goes to that domain, {NAME_SERVERS}"))
+            let finding = format!("the name servers responded, but have no MX record of {domain}");
+            Check::warning(NAME, finding, format!("if that domain receives mail, {NAME_SERVERS}"))
         }
         Ok(Ok(found)) => Check::ok(
             NAME,
-            format!("the name servers answered, mail exchangers of {domain}: {}", found.len()),
+            format!("the name servers responded, MX records of {domain}: {}", found.len()),
         ),
         Ok(Err(error)) => names_failed(NAME, error),
         Err(_) => names_failed(NAME, LookupError::Timeout),
@@ -61,9 +62,9 @@ fn names_failed(name: &str, error: LookupError) -> Check {
 }
 
 const NAME_SERVERS: &str =
-    "set `servers` in [dns], or mend the name servers of this machine (/etc/resolv.conf)";
+    "set `servers` in [dns], or correct the name servers of this machine (/etc/resolv.conf)";
 
-/// Each server of the accounts once.
+/// Checks each mail server of the accounts once.
 pub(crate) async fn servers(dialer: &Dialer, accounts: &[Account], now: Timestamp) -> Vec<Check> {
     let mut all: BTreeMap<String, &MailServer> = BTreeMap::new();
     for server in accounts.iter().flat_map(|account| account.imap.iter().chain(&account.smtp)) {
@@ -76,12 +77,12 @@ pub(crate) async fn servers(dialer: &Dialer, accounts: &[Account], now: Timestam
         .map(|(name, at)| async move { server(dialer, &name, at, now).await });
     let mut checks: Vec<Check> = stream::iter(looks).buffered(AT_ONCE).collect().await;
     if left_out > 0 {
-        checks.push(Check::skipped("servers", format!("{left_out} more are not looked at")));
+        checks.push(Check::skipped("servers", format!("{left_out} more are not checked")));
     }
     checks
 }
 
-/// Whether each token endpoint of the configuration could be asked.
+/// Checks that TLS connections to each configured token endpoint can be opened.
 pub(crate) async fn authorization(
     fetcher: &Fetcher,
     servers: &Servers,
@@ -105,14 +106,14 @@ pub(crate) async fn authorization(
                 };
                 Check::failed(&name, error.to_string(), advice)
             }
-            Ok(Err(error)) => Check::failed(&name, error.to_string(), "mend `token` there"),
-            Err(_) => Check::failed(&name, "no answer in time", NO_WEB),
+            Ok(Err(error)) => Check::failed(&name, error.to_string(), "correct its key `token`"),
+            Err(_) => Check::failed(&name, "no response in time", NO_WEB),
         }
     });
     stream::iter(looks).buffered(AT_ONCE).collect().await
 }
 
-const NO_WEB: &str = "is the server up, and do firewalls let this machine out to its port?";
+const NO_WEB: &str = "check that the server runs, and that firewalls allow connections from this machine to its port";
 
 fn named(server: &MailServer) -> String {
     format!("{}:{}", server.host, server.port)
@@ -122,13 +123,13 @@ fn certificate(name: &str, encryption: Option<Encryption>, now: Timestamp) -> Ch
     let ends = encryption.and_then(|found| found.certificate_expires);
     match ends {
         Some(ends) if ends.since(now) < SOON => {
-            let told = format!("it answers, and its certificate ends on {ends}");
-            Check::warning(name, told, "ask the server's operator to renew it in time")
+            let finding = format!("it responds, but its certificate expires on {ends}");
+            Check::warning(name, finding, "ask the server's operator to renew it in time")
         }
         Some(ends) => {
-            Check::ok(name, format!("it answers, and its certificate is good until {ends}"))
+            Check::ok(name, format!("it responds, and its certificate is valid until {ends}"))
         }
-        None => Check::ok(name, "it answers, and its certificate is trusted"),
+        None => Check::ok(name, "it responds, and its certificate is trusted"),
     }
 }
 
@@ -141,32 +142,31 @@ async fn server(dialer: &Dialer, name: &str, at: &MailServer, now: Timestamp) ->
         }
     };
     match tokio::time::timeout(LIMIT, look).await {
-        Ok(Ok(None)) => Check::ok(name, "it answers; TLS begins later there"),
+        Ok(Ok(None)) => Check::ok(name, "it responds; TLS was not checked (STARTTLS)"),
         Ok(Ok(Some(encryption))) => certificate(name, encryption, now),
         Ok(Err(error)) => {
             let advice = advice(&error);
             Check::warning(name, error.to_string(), advice)
         }
-        Err(_) => Check::warning(name, "no answer in time", UNREACHABLE),
+        Err(_) => Check::warning(name, "no response in time", UNREACHABLE),
     }
 }
 
-const UNREACHABLE: &str =
-    "is the server up, and do firewalls let this machine out to ports 993, 465 and 587?";
+const UNREACHABLE: &str = "check that the server runs, and that firewalls allow connections from this machine to ports 993, 465 and 587";
 
 const fn advice(error: &DialError) -> &'static str {
     match error {
-        DialError::NotFound { .. } => "is the name right, and do the name servers know it?",
+        DialError::NotFound { .. } => "check the spelling of the name, and the name servers",
         DialError::Unresolved { .. } => NAME_SERVERS,
         DialError::NotAllowed { .. } => {
             "a server inside your network is allowed by [egress] allow in the configuration"
         }
         DialError::Unreachable { .. } | DialError::Timeout { .. } => UNREACHABLE,
         DialError::Tls { fault: TlsFault::NotTls, .. } => {
-            "the port greets in plain text: set `security` to `starttls`, or take the port for TLS (993 or 465)"
+            "the port starts in plain text: set `security` to `starttls`, or use the port for TLS (993 or 465)"
         }
         DialError::Tls { .. } => {
-            "ask the server's operator to renew its certificate, pin its key, or trust its authority by [tls] extra-roots"
+            "ask the server's operator to renew its certificate, pin its key, or trust its authority with [tls] extra-roots"
         }
     }
 }
