@@ -54,10 +54,10 @@ fn a_token_sees_only_its_accounts_and_can_narrow_its_lists() {
     let refused = reader.get("/v1/accounts/bob/messages?fields=id,sujet").expect(400);
     assert_eq!(refused["parameter"], "fields");
     let told = refused["detail"].as_str().unwrap();
-    assert!(told.contains("`sujet`") && told.contains("is it `subject`?"), "{told}");
+    assert!(told.contains("`sujet`") && told.contains("did you mean `subject`?"), "{told}");
     let refused = reader.get("/v1/accounts/bob/messages?fields=id,preview").expect(400);
     assert!(refused["detail"].as_str().unwrap().contains("`expand=preview`"), "{refused}");
     let refused = reader.get("/v1/accounts/bob/messages?mailbx=x").expect(400);
     assert_eq!(refused["parameter"], "mailbx");
-    assert!(refused["detail"].as_str().unwrap().contains("is it `mailbox`?"), "{refused}");
+    assert!(refused["detail"].as_str().unwrap().contains("did you mean `mailbox`?"), "{refused}");
 }

@@ -141,7 +141,7 @@ fn no_secret_is_in_any_file_log_response_or_component() {
 
     let log = host.log();
     for sign in
-        ["TRACE", "answered", "TRACE wasmtime_wasi_io::bindings", "the master key was changed"]
+        ["TRACE", "answered", "TRACE wasmtime_wasi_io::bindings", "the master key was rotated"]
     {
         assert!(log.contains(sign), "the log has no {sign}");
     }

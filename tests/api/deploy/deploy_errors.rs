@@ -156,23 +156,23 @@ async fn a_failed_deployment_names_the_line_of_its_error() {
         ("long", "its description has more than 4194304 bytes"),
         (
             "schema",
-            "its description (`operations()`) is not right: POST /things: the body: the schema is not valid",
+            "its description (`operations()`) is invalid: POST /things: the body: the schema is not valid",
         ),
         (
             "remote",
-            "its description (`operations()`) is not right: POST /things: the body: the schema is not valid",
+            "its description (`operations()`) is invalid: POST /things: the body: the schema is not valid",
         ),
         (
             "example",
-            "its description (`operations()`) is not right: POST /things: the example does not fit the schema",
+            "its description (`operations()`) is invalid: POST /things: the example does not fit the schema",
         ),
         (
             "outside",
-            "its description (`operations()`) is not right: POST /elsewhere: the manifest gives this component no route that holds this path; its routes are `/things` (line 10)",
+            "its description (`operations()`) is invalid: POST /elsewhere: no route of this component in the manifest covers this path; its routes are `/things` (line 10)",
         ),
         (
             "scope",
-            "its description (`operations()`) is not right: POST /things: \"operate\" is not one of read, change and send",
+            "its description (`operations()`) is invalid: POST /things: \"operate\" is not one of read, change and send",
         ),
     ] {
         check(&site, GOOD, &describer(word), &format!("{at}{want}")).await;

@@ -108,7 +108,7 @@ async fn a_large_component_is_reported_and_endless_output_hides_no_failure() {
     for _ in 0..5 {
         assert!(dev.get("/own/log-flood").await.0 >= 500);
     }
-    let line = dev.hears("until it ends lines are left out");
+    let line = dev.hears("until it ends lines are dropped");
     assert!(line.contains("tenant=\"demo\""), "{line}");
     let (status, problem) = dev.get("/own/panic").await;
     let problem: serde_json::Value = serde_json::from_str(&problem).unwrap();

@@ -55,14 +55,13 @@ async fn an_export_of_another_type_is_refused_at_deployment() {
 async fn an_invalid_description_of_responses_is_refused() {
     let site = Site::start().await;
     for (word, want) in [
-        ("status", "POST /things: the answer 9999: a status of an answer lies between 200 and 599"),
-        ("interim", "POST /things: the answer 100: a status of an answer"),
-        ("type", "POST /things: the answer 200: `text\\nplain` is no media type"),
-        ("other", "POST /things: `csv` is no media type that a body could have"),
+        ("status", "POST /things: the answer 9999: a status has to be between 200 and 599"),
+        ("interim", "POST /things: the answer 100: a status has to be"),
+        ("type", "POST /things: the answer 200: `text\\nplain` is not a media type"),
+        ("other", "POST /things: `csv` is not the media type of a body"),
     ] {
         let told = site.deploy(ENDPOINT, &guests::describer(word)).await.unwrap_err();
-        let place =
-            "line 8: `component.own.source`: its description (`operations()`) is not right: ";
+        let place = "line 8: `component.own.source`: its description (`operations()`) is invalid: ";
         assert!(told.starts_with(&format!("{place}{want}")), "{told}");
     }
 }

@@ -189,9 +189,8 @@ async fn a_manifest_cannot_take_the_hosts_tenant_paths() {
 async fn a_tenants_route_without_a_token_explains_how_it_is_reached() {
     let site = Site::start().await;
     let problem = site.get(Who::Nobody, "/own/x").await.json();
-    let want = "no route leads here without a token; /-/docs shows those that there are, and the \
-                routes of a tenant's own application are reached with its token, under its host \
-                name, or below /t/{tenant}";
+    let want = "no route matches this path without a token; /-/docs lists the routes, and those of a \
+                    tenant's own application need its token, its host name, or the prefix /t/{tenant}";
     assert_eq!((&problem["status"], &problem["detail"]), (&404.into(), &want.into()));
 }
 

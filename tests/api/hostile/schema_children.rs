@@ -119,14 +119,14 @@ async fn waiting_for_a_child_or_for_its_answer_has_a_time_limit() {
         timeout(TOO_LONG, asked).await.expect("an end").unwrap_err()
     };
     let late = refused().await;
-    assert!(late.detail.contains("takes more than it may cost"), "{late:?}");
+    assert!(late.detail.contains("exceeds the limits of"), "{late:?}");
     // Two have a child, and the others wait for one.
     let told = join_all((0..40).map(|_| refused())).await;
-    let waited = "as many bodies and queries of this tenant are checked as may be at once";
+    let waited = "the maximum number of bodies and queries of this tenant is being checked";
     assert!(told.iter().any(|problem| problem.detail == waited), "{told:?}");
     let examined = checkers.examine_one(&caller.tenant, "true", None);
     let told = timeout(TOO_LONG, examined).await.expect("an end").unwrap_err();
-    assert!(told.contains("to look at them takes too long"), "{told}");
+    assert!(told.contains("examining them takes too long"), "{told}");
 }
 
 /// A caller of this tenant, with a token or without one.

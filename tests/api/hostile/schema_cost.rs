@@ -47,7 +47,7 @@ async fn refused(ground: &Ground) {
         let wasm = describing(&told.to_string());
         let ended = ground.site.deploy(EVERYTHING, &wasm).await.unwrap_err();
         let want = format!(
-            "line 8: `component.own.source`: its description (`operations()`) is not right: POST /things: \
+            "line 8: `component.own.source`: its description (`operations()`) is invalid: POST /things: \
              {what}: the schema is too costly to evaluate (schema-too-costly): at `#/$defs/a"
         );
         assert!(ended.starts_with(&want), "{ended}");

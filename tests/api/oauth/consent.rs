@@ -15,7 +15,7 @@ async fn a_mailbox_is_connected_by_consent_and_shows_no_token() {
 
     let page = site.consent().await;
     assert_eq!(page.status, 200, "{page:?}");
-    assert!(page.head.contains("default-src 'none'") && page.body.contains("has arrived"));
+    assert!(page.head.contains("default-src 'none'") && page.body.contains("was received"));
     assert_eq!(site.state().await, "unverified");
 
     // There is a token now; the mailroom has no mechanism for it.
@@ -86,8 +86,8 @@ async fn the_result_of_a_consent_is_a_page_for_browsers() {
     let busy = (503, "retry-after: 9\r\n", "");
     let stranger = (401, "", r#"{"error": "invalid_client"}"#);
     for (query, instead, status, code, told) in [
-        ("", None, 400, "invalid-consent", "begin again"),
-        ("state=x&code=y", None, 400, "invalid-consent", "begin again"),
+        ("", None, 400, "invalid-consent", "start again"),
+        ("state=x&code=y", None, 400, "invalid-consent", "start again"),
         (
             "error=%3Cscript%3E%22%27%26&state=x",
             None,
@@ -95,7 +95,7 @@ async fn the_result_of_a_consent_is_a_page_for_browsers() {
             "invalid-consent",
             "`&lt;script&gt;&quot;",
         ),
-        (good.as_str(), Some(busy), 503, "authorization-unavailable", "Load this page again"),
+        (good.as_str(), Some(busy), 503, "authorization-unavailable", "Reload this page"),
         (good.as_str(), Some(stranger), 502, "authorization-refused", "Show this page to"),
         (good.as_str(), None, 400, "invalid-consent", "was used before"),
     ] {
@@ -167,7 +167,7 @@ async fn an_invalid_member_is_named() {
     let elsewhere = json!({"email": "ann@x.test", "oauth": {"provider": "corp"},
         "smtp": {"host": "localhost", "port": site.mail.smtp.port(), "security": "tls"}});
     let answer = site.ask("POST", "/v1/accounts", Some(&elsewhere)).await;
-    assert!(answer.body.contains("tokens of `corp` are not for localhost"), "{answer:?}");
+    assert!(answer.body.contains("tokens of `corp` are not valid for localhost"), "{answer:?}");
     let both = json!({"email": "ann@x.test", "password": "x", "oauth": {"provider": "corp"}});
     assert_eq!(site.ask("POST", "/v1/accounts", Some(&both)).await.code(), "invalid-body");
 }

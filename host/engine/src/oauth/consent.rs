@@ -119,7 +119,7 @@ impl PendingConsents {
     ) -> Result<Account, Problem> {
         let pending = self.pending.lock().remove(state);
         let pending = pending.filter(|one| one.expires > self.clock.now()).ok_or_else(|| {
-            let detail = "this consent was not begun here, has ended, or was used before: ask whoever sent you there to begin again";
+            let detail = "this consent was not begun here, has ended, or was used before: ask the sender of the link to start again";
             Problem::new(Code::InvalidConsent, detail)
         })?;
         let Pending { account, provider, verifier, .. } = &pending;
@@ -127,7 +127,7 @@ impl PendingConsents {
         match bearers.consented(account, provider, code, verifier).await {
             Ok(()) => Ok(pending.account),
             Err(TokenError::Grant) => {
-                let detail = "the authorization server does not take the code: ask whoever sent you there to begin again";
+                let detail = "the authorization server does not accept the code: ask the sender of the link to start again";
                 Err(Problem::new(Code::InvalidConsent, detail))
             }
             // The same response may succeed later.
@@ -136,7 +136,7 @@ impl PendingConsents {
                 Err(busy)
             }
             Err(TokenError::Other(gone)) if gone.code == Code::NoSuchAccount => {
-                let detail = "the account was changed since this consent was begun: ask whoever sent you there to begin again";
+                let detail = "the account was changed since this consent was begun: ask the sender of the link to start again";
                 Err(Problem::new(Code::InvalidConsent, detail))
             }
             Err(TokenError::Other(problem)) => Err(problem),

@@ -1,8 +1,8 @@
-//! `POST /-/key/rotate`: another master key, while the host serves.
+//! `POST /-/key/rotate`: rotation of the master key while the host serves.
 //!
-//! The order is what makes it safe: the new key is on disk before anything is
-//! sealed with it, and the old one is removed when nothing needs it any more.
-//! What breaks off, by a crash or a full disk, goes on at the next call or start.
+//! The order makes it safe: the new key is on disk before anything is sealed with it, and the old key is
+//! removed once nothing needs it. A rotation that was interrupted, by a crash or a full disk, continues
+//! at the next call or start.
 
 use std::sync::Arc;
 
@@ -20,71 +20,75 @@ use crate::config::master_key::{PREVIOUS, VARIABLE};
 use crate::http::response;
 use crate::os::task;
 
-/// Whether, and how, the key of this host can be changed.
+/// Where the master key is, which determines whether it can be rotated here.
 #[derive(Clone, Debug)]
 pub(crate) enum KeyLocation {
-    /// Nothing is kept longer than the process.
+    /// In memory only: nothing outlives the process.
     Nothing,
-    /// Only whoever sets the environment can.
+    /// In an environment variable, which the operator sets.
     Environment,
-    /// A file, and what its key has sealed.
+    /// In a file; with the store whose records it seals.
     File(KeyFile, Sqlite),
 }
 
-/// Changes the key, one change at a time.
+/// Rotates the key, one rotation at a time.
 #[derive(Clone, Debug)]
 pub(crate) struct Rotation {
-    what: KeyLocation,
-    keeper: Option<CodeCache>,
-    turn: Arc<Mutex<()>>,
+    location: KeyLocation,
+    cache: Option<CodeCache>,
+    running: Arc<Mutex<()>>,
 }
 
 impl Rotation {
-    pub(crate) fn new(what: KeyLocation, keeper: Option<CodeCache>) -> Self {
-        Self { what, keeper, turn: Arc::default() }
+    pub(crate) fn new(location: KeyLocation, cache: Option<CodeCache>) -> Self {
+        Self { location, cache, running: Arc::default() }
     }
 
-    /// Answers when the old key is gone. Goes on to the end when the caller does not wait.
+    /// Rotates the key, and responds once the old key is removed. Continues if the client disconnects.
+    ///
+    /// # Errors
+    /// [`Code::Forbidden`] for a token limited to accounts; [`Code::KeyFixed`] if the key is not in a
+    /// file; [`Code::StoreUnavailable`] if the rotation is incomplete.
     pub(crate) async fn rotate(&self, caller: &Caller) -> Result<Response<Body>, Problem> {
         if caller.accounts.is_some() {
-            let detail = "a token that is limited to accounts does not change the host's key";
+            let detail = "a token that is limited to accounts cannot rotate the host's key";
             return Err(Problem::new(Code::Forbidden, detail));
         }
         let fixed = |detail: String| Err(Problem::new(Code::KeyFixed, detail));
-        let (file, store) = match &self.what {
+        let (file, store) = match &self.location {
             KeyLocation::Nothing => {
                 return fixed(
-                    "this host keeps nothing on disk, so its key ends with it".to_owned(),
+                    "this host stores nothing on disk, so its key ends with the process".to_owned(),
                 );
             }
             KeyLocation::Environment => {
                 return fixed(format!(
-                    "the master key comes from the environment: put a new one into {VARIABLE} and the old \
-                     one into {PREVIOUS}, and start the host again"
+                    "the master key comes from the environment: set {VARIABLE} to a new one and {PREVIOUS} to the old \
+                     one, and restart the host"
                 ));
             }
             KeyLocation::File(file, store) => (file.clone(), store.clone()),
         };
-        let (keeper, turn) = (self.keeper.clone(), Arc::clone(&self.turn));
+        let (cache, running) = (self.cache.clone(), Arc::clone(&self.running));
         let done = task::spawn("rotation", async move {
-            let _turn = turn.lock().await;
-            run(file, store, keeper).await
+            let _running = running.lock().await;
+            run(file, store, cache).await
         });
         let wrapped = done.await.map_err(broken)??;
         Ok(response::json(StatusCode::OK, &json!({"records": wrapped})))
     }
 }
 
-async fn run(file: KeyFile, store: Sqlite, keeper: Option<CodeCache>) -> Result<u64, Problem> {
+async fn run(file: KeyFile, store: Sqlite, cache: Option<CodeCache>) -> Result<u64, Problem> {
     let begun = file.clone();
     let new = blocking(move || begun.begin()).await?.map_err(broken)?;
     let seal = new.derive(LABEL);
     let wrapped = store.rotate(new).await.map_err(broken)?;
-    if let Some(keeper) = keeper {
-        blocking(move || keeper.reseal(seal)).await?;
+    if let Some(cache) = cache {
+        blocking(move || cache.reseal(seal)).await?;
     }
     blocking(move || file.finish()).await?.map_err(broken)?;
-    tracing::info!(records = wrapped, "the master key was changed");
+    tracing::info!(records = wrapped, "the master key was rotated");
     Ok(wrapped)
 }
 
@@ -96,6 +100,6 @@ async fn blocking<T: Send + 'static>(
 
 fn broken(error: impl std::error::Error + Send + Sync + 'static) -> Problem {
     let detail =
-        "the key was not changed to the end; both keys are kept until the next try or start";
+        "the key rotation is incomplete; both keys are kept until the next attempt or start";
     Problem::new(Code::StoreUnavailable, detail).with_cause(error)
 }

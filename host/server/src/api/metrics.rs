@@ -1,9 +1,9 @@
-//! What is counted, for Prometheus.
+//! Metrics of the host in the OpenMetrics text format, for Prometheus.
 //!
-//! Labels are bounded: a route is its pattern and never a path, a status its
-//! number. Nothing here names a tenant, an account or a message.
+//! Labels are bounded: a route is its pattern and never a path, a status its number. No label names a
+//! tenant, an account or a message.
 //!
-//! Standard: the OpenMetrics text format.
+//! Standard: OpenMetrics 1.0.0.
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
@@ -27,11 +27,12 @@ use runtime::Runtime;
 /// The content type that goes with [`Metrics::text`].
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// From a quick answer to a request's whole time.
+/// Upper bounds of the histogram's buckets, in seconds: from a fast response to the maximum duration of
+/// a request.
 const SECONDS: [f64; 12] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0];
 
-/// Which answers a counter counts.
+/// Labels of the response counter.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ResponseLabels {
     method: &'static str,
@@ -39,31 +40,32 @@ struct ResponseLabels {
     status: u16,
 }
 
-/// A state of submissions, or of the store.
+/// Label with a state of submissions, or of the store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Of {
     state: &'static str,
 }
 
-/// What the outbox says of itself.
+/// The state of the outbox at one time.
 #[derive(Debug)]
 pub(crate) struct Queue {
     condition: Condition,
-    /// None where it does not say.
-    figures: Option<OutboxCounts>,
+    /// None if the outbox could not be read.
+    counts: Option<OutboxCounts>,
     now: Timestamp,
 }
 
 impl Queue {
-    /// What it says now. Counts are kept, not counted: the answer costs the same however much waits.
-    pub(crate) async fn look(outbox: &dyn Outbox, now: Timestamp) -> Self {
-        let figures = outbox.figures().await;
-        let figures =
-            figures.map_err(|error| tracing::warn!(%error, "the outbox says no figures")).ok();
-        Self { condition: outbox.condition(), figures, now }
+    /// Reads the state of the outbox at `now`. The store maintains the counts, so that reading them
+    /// takes constant time.
+    pub(crate) async fn read(outbox: &dyn Outbox, now: Timestamp) -> Self {
+        let counts = outbox.figures().await;
+        let counts =
+            counts.map_err(|error| tracing::warn!(%error, "the outbox counts cannot be read")).ok();
+        Self { condition: outbox.condition(), counts, now }
     }
 
-    /// What is shown together, by name.
+    /// The number of submissions in a state of [`SHOWN`].
     fn count(&self, state: &str) -> i64 {
         let shown = |known: State| match known {
             State::Accepted | State::Claimed | State::Dialing | State::DotSent => "queued",
@@ -74,18 +76,18 @@ impl Queue {
             | State::Cancelled
             | State::Expired => known.as_str(),
         };
-        let states = self.figures.iter().flat_map(|figures| &figures.states);
+        let states = self.counts.iter().flat_map(|counts| &counts.states);
         let count: u64 =
             states.filter(|(known, _)| shown(*known) == state).map(|(_, count)| *count).sum();
         i64::try_from(count).unwrap_or(i64::MAX)
     }
 }
 
-/// The states of submissions that are shown.
+/// The states of submissions in the metrics; `queued` combines those before and during an attempt.
 const SHOWN: [&str; 7] =
     ["queued", "deferred", "uncertain", "sent", "failed", "cancelled", "expired"];
 
-/// Counters of the whole host.
+/// The metrics of the whole host.
 pub(crate) struct Metrics {
     registry: Registry,
     answers: Family<ResponseLabels, Counter>,
@@ -99,7 +101,7 @@ pub(crate) struct Metrics {
     pub(crate) children: Counter,
 }
 
-/// What others count, copied when it is asked for.
+/// Gauges of values that the runtime counts, copied at each scrape.
 #[derive(Debug, Default)]
 struct Guests {
     live: Gauge,
@@ -118,13 +120,13 @@ impl Metrics {
             (Family::default(), Histogram::new(SECONDS), Guests::default());
         registry.register(
             "build",
-            "The version that runs",
+            "The version of this host",
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
         registry.register("answers", "Requests that were answered", Family::clone(&answers));
         registry.register_with_unit(
             "answer",
-            "From a request's head to the head of its answer",
+            "Time from a request's head to the head of its response",
             Unit::Seconds,
             seconds.clone(),
         );
@@ -137,22 +139,22 @@ impl Metrics {
         );
         registry.register_with_unit(
             "outbox_oldest",
-            "Since the oldest submission that has not ended was accepted; 0 when none waits",
+            "Age of the oldest submission that has not ended; 0 if there is none",
             Unit::Seconds,
             oldest.clone(),
         );
         registry.register(
             "store_state",
-            "1 for what the store is now: writable, full (no new mail) or failed",
+            "1 for the current state of the store: writable, full (no new mail) or failed",
             Family::clone(&store),
         );
         let compilations = "Processes that were started to compile a component";
         registry.register("compilations", compilations, children.clone());
         for (name, help, gauge) in [
             ("instances_live", "Component instances that exist now", &guests.live),
-            ("instances_created", "Component instances made since the start", &guests.created),
+            ("instances_created", "Component instances created since the start", &guests.created),
             ("instances_trapped", "Instances that trapped", &guests.traps),
-            ("instances_limited", "Instances that went over a limit", &guests.limits),
+            ("instances_limited", "Instances that exceeded a limit", &guests.limits),
             ("instances_timed_out", "Instances that used up a time budget", &guests.timeouts),
             (
                 "applications_not_deployed",
@@ -166,7 +168,8 @@ impl Metrics {
         Self { registry, answers, seconds, runtime, guests, submissions, oldest, store, children }
     }
 
-    /// Counts one answer.
+    /// Counts one response; `took` is the time until its head. Methods that HTTP does not define are
+    /// counted as `other`.
     pub(crate) fn answered(
         &self,
         method: &http::Method,
@@ -181,7 +184,7 @@ impl Metrics {
             "PATCH" => "PATCH",
             "PUT" => "PUT",
             "DELETE" => "DELETE",
-            // A client may make up any number of methods.
+            // Clients can invent any number of methods.
             _ => "other",
         };
         let labels = ResponseLabels {
@@ -193,14 +196,14 @@ impl Metrics {
         self.seconds.observe(took.as_secs_f64());
     }
 
-    /// Everything, in the text format.
+    /// All metrics, in the text format of [`CONTENT_TYPE`].
     pub(crate) fn text(&self, queue: &Queue, undeployed: usize) -> Result<String, fmt::Error> {
-        // Figures that nobody says stay as they were.
-        if let Some(figures) = &queue.figures {
+        // Gauges without a new value keep the last one.
+        if let Some(counts) = &queue.counts {
             for state in SHOWN {
                 self.submissions.get_or_create(&Of { state }).set(queue.count(state));
             }
-            let age = figures.oldest.map(|oldest| queue.now.since(oldest).as_secs_f64());
+            let age = counts.oldest.map(|oldest| queue.now.since(oldest).as_secs_f64());
             self.oldest.set(age.unwrap_or_default());
         }
         for condition in Condition::EVERY {
@@ -253,7 +256,7 @@ mod tests {
         metrics.answered(&made_up, None, StatusCode::NOT_FOUND, Duration::from_secs(2));
         let queue = Queue {
             condition: Condition::Full,
-            figures: Some(OutboxCounts {
+            counts: Some(OutboxCounts {
                 states: vec![
                     (State::Accepted, 2),
                     (State::DotSent, 1),

@@ -1,4 +1,4 @@
-//! The routes of the host itself: accounts, tokens, system pages.
+//! Request handlers of the host's own routes: accounts, tokens, system pages.
 
 pub(crate) mod key_rotation;
 pub(crate) mod accounts;

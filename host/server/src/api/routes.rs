@@ -1,7 +1,7 @@
-//! The routes of the host itself: the one table of what no component serves.
+//! Route table of the host itself, with methods, scopes and OpenAPI operations.
 //!
-//! A route of an application that would take a path from one of these is
-//! refused. Refuses to know how they are answered.
+//! A route of an application that conflicts with one of these is refused. Independent of how requests
+//! are handled.
 
 use http::Method;
 use model::caller::Scope;
@@ -14,7 +14,7 @@ use crate::http::content_type::MERGE_PATCH;
 use crate::openapi::document::{PROBLEM, PUBLIC};
 use crate::openapi::host_schemas;
 
-/// Something that the host answers.
+/// A route that the host serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HostRoute {
     /// Without a token.
@@ -23,7 +23,7 @@ pub(crate) enum HostRoute {
     Token(TokenRoute),
 }
 
-/// What the host serves to anybody.
+/// A route that needs no token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PublicRoute {
     Health,
@@ -36,7 +36,7 @@ pub(crate) enum PublicRoute {
     ConsentAnswer,
 }
 
-/// What the host serves to tokens.
+/// A route that needs a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TokenRoute {
     Metrics,
@@ -52,7 +52,7 @@ pub(crate) enum TokenRoute {
     Consent,
 }
 
-/// Every route of the host.
+/// Every route of the host, by its pattern.
 pub(crate) const HOST_ROUTES: &[(&str, HostRoute)] = &[
     ("/-/health", HostRoute::Public(PublicRoute::Health)),
     ("/-/ready", HostRoute::Public(PublicRoute::Ready)),
@@ -76,11 +76,11 @@ pub(crate) const HOST_ROUTES: &[(&str, HostRoute)] = &[
 ];
 
 impl TokenRoute {
-    /// What a token must allow; none where any will do.
+    /// The scope that a method requires; none if every token is sufficient.
     pub(crate) fn scope(self, method: &Method) -> Option<Scope> {
         match self {
             Self::Metrics | Self::Tokens | Self::Token | Self::KeyRotation => Some(Scope::Operate),
-            // Whoever may use an account may see which ones there are to use.
+            // Every token may list the accounts that it may open.
             Self::Accounts | Self::Account | Self::Identities if method == Method::GET => None,
             Self::Accounts
             | Self::VerifyNew
@@ -92,12 +92,12 @@ impl TokenRoute {
         }
     }
 
-    /// Whether a body would be of no effect.
+    /// Whether a request body is refused.
     pub(crate) const fn takes_nothing(self) -> bool {
         matches!(self, Self::VerifyAccount | Self::TestAccount | Self::Consent | Self::KeyRotation)
     }
 
-    /// What it answers.
+    /// The methods that it supports.
     pub(crate) const fn methods(self) -> &'static [&'static str] {
         match self {
             Self::Metrics => &["GET"],
@@ -118,8 +118,8 @@ impl TokenRoute {
 pub(crate) fn operations() -> Vec<Operation> {
     let account_body = |operation| body(operation, request::SCHEMA, request::EXAMPLE);
     vec![
-        shows("Health", get("/-/health", PUBLIC, "Say that it runs, and which version")),
-        shows("Readiness", get("/-/ready", PUBLIC, "Say whether it takes requests")),
+        shows("Health", get("/-/health", PUBLIC, "Show that the host runs, and its version")),
+        shows("Readiness", get("/-/ready", PUBLIC, "Show whether the host accepts requests")),
         shows("WitPackage", get("/-/wit", PUBLIC, "List the files of the WIT package")),
         Operation {
             answers: vec![answer(200, "text/plain; charset=utf-8", "The file")],
@@ -127,7 +127,7 @@ pub(crate) fn operations() -> Vec<Operation> {
         },
         Operation {
             answers: vec![answer(200, "application/x-tar", "The archive")],
-            ..get("/-/wit.tar", PUBLIC, "Pack the WIT package, below `wit/`")
+            ..get("/-/wit.tar", PUBLIC, "Show the WIT package as an archive, below `wit/`")
         },
         shows("OpenApiDocument", get("/-/openapi.json", PUBLIC, "Show this document")),
         Operation {
@@ -137,15 +137,19 @@ pub(crate) fn operations() -> Vec<Operation> {
         Operation {
             parameters: ["state", "code", "error"].map(consent_parameter).into(),
             answers: consent_answers(),
-            ..get("/-/oauth/callback", PUBLIC, "End a consent: where people come back")
+            ..get(
+                "/-/oauth/callback",
+                PUBLIC,
+                "End a consent: the redirect URI of authorization servers",
+            )
         },
         Operation {
-            answers: vec![answer(200, metrics::CONTENT_TYPE, "In Prometheus' text format")],
+            answers: vec![answer(200, metrics::CONTENT_TYPE, "In the OpenMetrics text format")],
             ..get("/-/metrics", "operate", "Show the host's metrics")
         },
         shows(
             "KeyRotation",
-            post("/-/key/rotate", "operate", "Change the master key while serving"),
+            post("/-/key/rotate", "operate", "Rotate the master key while serving"),
         ),
         shows("Tokens", get("/v1/tokens", "operate", "List tokens")),
         shows(
@@ -155,7 +159,7 @@ pub(crate) fn operations() -> Vec<Operation> {
                     "POST",
                     "/v1/tokens",
                     "operate",
-                    "Make a token; only this answer shows its text",
+                    "Create a token; only this response shows its text",
                     201,
                 ),
                 tokens::SCHEMA,
@@ -184,7 +188,7 @@ pub(crate) fn operations() -> Vec<Operation> {
             account_body(post(
                 "/v1/accounts/verify",
                 "accounts",
-                "Try a mailbox's servers; nothing is stored",
+                "Verify a mailbox's servers; nothing is stored",
             )),
         ),
         shows("Account", get("/v1/accounts/:account", "", "Show an account")),
@@ -211,12 +215,12 @@ pub(crate) fn operations() -> Vec<Operation> {
             post(
                 "/v1/accounts/:account/oauth",
                 "accounts",
-                "Begin a consent: where the owner of the mailbox has to agree",
+                "Begin a consent: returns the URL that the owner of the mailbox has to open",
             ),
         ),
         shows(
             "Identities",
-            get("/v1/accounts/:account/identities", "", "List whom it may send as"),
+            get("/v1/accounts/:account/identities", "", "List the identities of an account"),
         ),
         shows(
             "Identities",
@@ -225,7 +229,7 @@ pub(crate) fn operations() -> Vec<Operation> {
                     "PUT",
                     "/v1/accounts/:account/identities",
                     "accounts",
-                    "Replace whom it may send as; the first is the default",
+                    "Replace the identities of an account; the first is the default",
                     200,
                 ),
                 request::IDENTITIES_SCHEMA,
@@ -237,7 +241,7 @@ pub(crate) fn operations() -> Vec<Operation> {
             post(
                 "/v1/accounts/:account/verify",
                 "accounts",
-                "Try the servers of an account, SMTP and IMAP apart",
+                "Verify the servers of an account, SMTP and IMAP separately",
             ),
         ),
         shows(
@@ -245,23 +249,24 @@ pub(crate) fn operations() -> Vec<Operation> {
             post(
                 "/v1/accounts/:account/test",
                 "accounts",
-                "Send the account a mail from itself, wait for it, and remove it",
+                "Send a message from the account to itself, wait for it, and remove it",
             ),
         ),
     ]
 }
 
-/// A page for people; a program that asks for it gets the problem document (see `consenting`).
+/// The responses of the redirection endpoint: an HTML page, or a problem document for programs (see
+/// [`crate::api::accounts::oauth_consent`]).
 fn consent_answers() -> Vec<Described> {
     let mut answers = vec![answer(200, HTML, "The mailbox is connected")];
     for status in [400, 404, 409, 422, 500, 502, 503, 504] {
-        let told = "The mailbox is not connected";
-        answers.extend([HTML, PROBLEM].map(|kind| answer(status, kind, told)));
+        let summary = "The mailbox is not connected";
+        answers.extend([HTML, PROBLEM].map(|kind| answer(status, kind, summary)));
     }
     answers
 }
 
-/// Its answer is the one of that name.
+/// Sets the schema of the responses to the one of that name.
 fn shows(name: &str, mut operation: Operation) -> Operation {
     for answer in &mut operation.answers {
         answer.schema = Some(host_schemas::answer(name));
@@ -274,7 +279,7 @@ fn consent_parameter(name: &str) -> Parameter {
         name: name.to_owned(),
         schema: r#"{"type":"string"}"#.to_owned(),
         required: false,
-        summary: "As the authorization server gives it (RFC 6749, 4.1.2)".to_owned(),
+        summary: "From the authorization server (RFC 6749, 4.1.2)".to_owned(),
     }
 }
 
@@ -288,10 +293,10 @@ fn post(path: &str, scope: &str, summary: &str) -> Operation {
 
 fn operation(method: &str, path: &str, scope: &str, summary: &str, status: u16) -> Operation {
     let content_type = if status == 204 { "" } else { "application/json" };
-    let told = match status {
-        201 => "It is stored; Location names it",
-        204 => "It is gone",
-        _ => "The answer",
+    let description = match status {
+        201 => "Created",
+        204 => "Removed",
+        _ => "The response",
     };
     Operation {
         method: method.to_owned(),
@@ -302,7 +307,7 @@ fn operation(method: &str, path: &str, scope: &str, summary: &str, status: u16) 
         body_schema: None,
         body_example: None,
         other_content_types: Vec::new(),
-        answers: vec![answer(status, content_type, told)],
+        answers: vec![answer(status, content_type, description)],
         long_lived: false,
     }
 }
@@ -336,8 +341,9 @@ mod tests {
         let operations = operations();
         for (route, _) in HOST_ROUTES {
             let route: Pattern = route.parse().unwrap();
-            let told = operations.iter().any(|known| route.covers(&known.path.parse().unwrap()));
-            assert!(told, "{route}");
+            let documented =
+                operations.iter().any(|known| route.covers(&known.path.parse().unwrap()));
+            assert!(documented, "{route}");
         }
         for operation in &operations {
             let path: Pattern = operation.path.parse().unwrap();

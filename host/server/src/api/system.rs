@@ -1,4 +1,4 @@
-//! Pages about the host: health, readiness, metrics, the WIT package and the documentation.
+//! Handlers of the system pages: health, readiness, metrics, the WIT package and the documentation.
 
 use std::time::Duration;
 
@@ -14,26 +14,26 @@ use crate::api::metrics::{CONTENT_TYPE, Metrics, Queue};
 use crate::api::wit_archive;
 use crate::http::response;
 
-/// Alive, and which version.
+/// `GET /-/health`: liveness, and the version.
 pub(crate) fn health() -> Response<Body> {
     response::json(StatusCode::OK, &json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
 }
 
-/// The document of a deployment.
+/// `GET /-/openapi.json`: the document of a deployment.
 pub(crate) fn openapi(document: Bytes) -> Response<Body> {
     let mut answer = response::typed(StatusCode::OK, "application/json", document);
-    // It differs by token.
+    // The document depends on the token's tenant.
     let headers = answer.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("authorization"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     answer
 }
 
-/// One page that shows the document; it needs nothing but this host.
+/// `GET /-/docs`: a page that renders the document, without resources of other origins.
 pub(crate) fn docs() -> Response<Body> {
     let page = include_str!("../docs.html");
     let mut answer = response::typed(StatusCode::OK, "text/html; charset=utf-8", page);
-    // A tenant's texts are in the document; they are shown as texts, and could not do anything else.
+    // The document contains tenants' texts. They are rendered as text; the policy is a second barrier.
     let policy = "default-src 'none'; connect-src 'self'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
@@ -42,7 +42,10 @@ pub(crate) fn docs() -> Response<Body> {
     answer
 }
 
-/// Ready for requests; not any more once the host is stopping, or its disk failed.
+/// `GET /-/ready`: readiness for requests.
+///
+/// # Errors
+/// 503 with Retry-After while the host is stopping, or if its disk failed.
 pub(crate) fn ready(
     stopping: bool,
     store: Condition,
@@ -50,13 +53,14 @@ pub(crate) fn ready(
 ) -> Result<Response<Body>, Problem> {
     let soon = |problem: Problem| problem.with_retry_after(Duration::from_secs(15));
     if store == Condition::Failed {
-        let problem = Problem::new(Code::StoreUnavailable, "the disk failed, and the host ends");
+        let problem =
+            Problem::new(Code::StoreUnavailable, "the disk failed; the host is shutting down");
         return Err(soon(problem));
     }
     if stopping {
         return Err(soon(Problem::new(Code::Unavailable, "the host is stopping")));
     }
-    // Whose they are is nothing for strangers: the log names tenant, file, line and key.
+    // A number only, since no token is needed: the log names tenant, file, line and key.
     Ok(response::json(
         StatusCode::OK,
         &json!({
@@ -67,24 +71,24 @@ pub(crate) fn ready(
     ))
 }
 
-/// For Prometheus.
+/// `GET /-/metrics`: the metrics in the OpenMetrics text format.
 pub(crate) fn metrics(
     metrics: &Metrics,
     queue: &Queue,
     undeployed: usize,
 ) -> Result<Response<Body>, Problem> {
     let text = metrics.text(queue, undeployed).map_err(|error| {
-        Problem::new(Code::Internal, "the metrics cannot be written").with_cause(error)
+        Problem::new(Code::Internal, "the metrics cannot be encoded").with_cause(error)
     })?;
     Ok(response::typed(StatusCode::OK, CONTENT_TYPE, text))
 }
 
-/// The WIT package as one file.
+/// `GET /-/wit.tar`: the WIT package as an archive.
 pub(crate) fn wit_archive() -> Response<Body> {
     response::typed(StatusCode::OK, "application/x-tar", wit_archive::archive())
 }
 
-/// Every file of the WIT package, or one of them as text.
+/// `GET /-/wit`: the names of the files of the WIT package; with a path, one file as text.
 pub(crate) fn wit(path: Option<&str>) -> Result<Response<Body>, Problem> {
     let Some(path) = path else {
         let files: Vec<&str> = components::WIT.iter().map(|(path, _)| *path).collect();

@@ -1,4 +1,4 @@
-//! `/v1/tokens`: making, listing and revoking API tokens.
+//! `/v1/tokens`: handlers that create, list and revoke API tokens.
 //!
 //! The text of a token is in the response to its creation, and nowhere else.
 
@@ -20,7 +20,7 @@ use crate::auth::authenticator::{Authenticator, unavailable};
 use crate::http::response;
 use crate::schema::{Schema, invalid};
 
-/// JSON Schema of the request that makes a token.
+/// JSON Schema of `POST /v1/tokens`.
 pub(crate) const SCHEMA: &str = r#"{
   "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "NewToken",
   "type": "object", "additionalProperties": false, "required": ["scopes"],
@@ -38,7 +38,9 @@ pub(crate) const EXAMPLE: &str =
     r#"{"name": "newsletter", "scopes": ["read", "send"], "accounts": ["me"]}"#;
 
 static BODY: LazyLock<Option<Schema>> = LazyLock::new(|| {
-    Schema::compile(SCHEMA).inspect_err(|error| tracing::error!(%error, "the tokens' schema")).ok()
+    Schema::compile(SCHEMA)
+        .inspect_err(|error| tracing::error!(%error, "the schema of tokens is invalid"))
+        .ok()
 });
 
 #[derive(Deserialize)]
@@ -50,7 +52,10 @@ struct TokenRequest {
     expires: Option<String>,
 }
 
-/// `POST /v1/tokens`.
+/// `POST /v1/tokens`: 201 with the token's text.
+///
+/// # Errors
+/// [`Code::Forbidden`] for a token limited to accounts; [`Code::InvalidBody`]; [`Code::StoreUnavailable`].
 pub(crate) async fn create(
     host: &Authenticator,
     accounts: &dyn Accounts,
@@ -58,12 +63,12 @@ pub(crate) async fn create(
     body: &[u8],
 ) -> Result<Response<Body>, Problem> {
     if caller.accounts.is_some() {
-        let detail = "a token that is limited to accounts makes no tokens";
+        let detail = "a token that is limited to accounts cannot create tokens";
         return Err(Problem::new(Code::Forbidden, detail));
     }
     let schema = BODY
         .as_ref()
-        .ok_or_else(|| Problem::new(Code::Internal, "the tokens' schema is broken"))?;
+        .ok_or_else(|| Problem::new(Code::Internal, "the schema of tokens is invalid"))?;
     let written: TokenRequest = serde_json::from_value(schema.check(body)?)
         .map_err(|error| Problem::new(Code::InvalidBody, error.to_string()))?;
     let tenant = match written.tenant {
@@ -78,13 +83,13 @@ pub(crate) async fn create(
     };
     let expires = match written.expires {
         Some(text) => Some(Timestamp::parse(&text).ok_or_else(|| {
-            let detail = "is not an instant such as 2026-01-31T12:00:00Z (RFC 3339)";
+            let detail = "is not a time such as 2026-01-31T12:00:00Z (RFC 3339)";
             faulty("/expires", "format", detail)
         })?),
         None => None,
     };
     if expires.is_some_and(|end| end <= host.now()) {
-        return Err(faulty("/expires", "past", "lies in the past; take a later instant"));
+        return Err(faulty("/expires", "past", "is in the past; give a later time"));
     }
     let unknown = unknown_accounts(accounts, &tenant, named.as_deref().unwrap_or_default()).await?;
     let (token, text) = host.make(tenant, written.name, written.scopes, named, expires).await?;
@@ -98,19 +103,23 @@ pub(crate) async fn create(
     Ok(response::json(StatusCode::CREATED, &value))
 }
 
-/// `GET /v1/tokens`.
+/// `GET /v1/tokens`: the tokens of all tenants, without their texts.
 pub(crate) async fn list(host: &Authenticator) -> Result<Response<Body>, Problem> {
     let rows: Vec<Value> = host.all().await?.iter().map(shown).collect();
     Ok(response::json(StatusCode::OK, &json!({"tokens": rows, "nextCursor": null})))
 }
 
-/// `DELETE /v1/tokens/{id}`.
+/// `DELETE /v1/tokens/{token}`: 204, and the token is invalid at once.
+///
+/// # Errors
+/// [`Code::NoSuchToken`].
 pub(crate) async fn revoke(host: &Authenticator, id: &str) -> Result<Response<Body>, Problem> {
     host.revoke(id).await?;
     Ok(response::empty(StatusCode::NO_CONTENT))
 }
 
-/// Accounts that do not exist. A token may be made before its account, but a slip should be seen.
+/// The accounts that do not exist. A token may be created before its account, but a typing error should
+/// be visible in the response.
 async fn unknown_accounts(
     accounts: &dyn Accounts,
     tenant: &TenantId,

@@ -1,21 +1,21 @@
-//! The WIT package as one archive: `/-/wit.tar`.
+//! The WIT package as a tar archive: `/-/wit.tar`.
 //!
-//! The same bytes for everybody and always, since nothing in it depends on when and where it is made.
+//! Reproducible: its bytes do not depend on when and where it is built.
 //!
-//! Standards: POSIX.1-2017, pax, "ustar Interchange Format".
+//! Standard: POSIX.1-2017, pax, "ustar Interchange Format".
 
 use std::sync::LazyLock;
 
 use bytes::Bytes;
 
-/// What a tar file consists of.
+/// Block size of a tar file, in bytes.
 const BLOCK: usize = 512;
-/// Where the files lie in it, so that they are unpacked into a directory of their own.
+/// Top-level directory in the archive.
 const DIRECTORY: &str = "wit";
 
 static ARCHIVE: LazyLock<Bytes> = LazyLock::new(|| tar(components::WIT).into());
 
-/// Every file, below `wit/`.
+/// The archive: every file, below `wit/`.
 pub(crate) fn archive() -> Bytes {
     ARCHIVE.clone()
 }
@@ -27,12 +27,12 @@ fn tar(files: &[(&str, &str)]) -> Vec<u8> {
         archive.extend(text.as_bytes());
         archive.resize(archive.len().next_multiple_of(BLOCK), 0);
     }
-    // Two empty blocks are its end.
+    // Two blocks of zeros end the archive.
     archive.resize(archive.len() + 2 * BLOCK, 0);
     archive
 }
 
-/// Of a plain file of nobody's, which was never changed.
+/// The header of a regular file: owner root, modified at the epoch.
 fn header(name: &str, size: usize) -> Vec<u8> {
     let zeros = |count| vec![0_u8; count];
     let mut header = Vec::with_capacity(BLOCK);
@@ -47,15 +47,15 @@ fn header(name: &str, size: usize) -> Vec<u8> {
     field("0000000", 8); // gid
     field(&format!("{size:011o}"), 12);
     field("00000000000", 12); // mtime
-    field("        ", 8); // the checksum, which counts as blanks
-    field("0", 1); // a plain file
-    field("", 100); // no link
+    field("        ", 8); // chksum: blanks while it is computed
+    field("0", 1); // typeflag: a regular file
+    field("", 100); // linkname
     field("ustar", 6);
     field("00", 2);
     header.extend(zeros(BLOCK - header.len()));
     let sum: u32 = header.iter().copied().map(u32::from).sum();
-    if let Some(place) = header.get_mut(148..156) {
-        place.copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    if let Some(checksum) = header.get_mut(148..156) {
+        checksum.copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
     }
     header
 }

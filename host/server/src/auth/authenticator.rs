@@ -20,10 +20,10 @@ use model::submission::IdempotencyKey;
 
 use crate::auth::token_format::{PresentedToken, mint};
 
-/// More tokens than this in use at once, and the cache starts over.
+/// Maximum number of cached tokens; the cache is cleared when it is full.
 const MOST_CACHED: usize = 10_000;
 
-/// Tokens, looked up and managed.
+/// Authentication by token, and management of tokens.
 #[derive(Debug)]
 pub(crate) struct Authenticator {
     tokens: Arc<dyn Tokens>,
@@ -34,7 +34,8 @@ pub(crate) struct Authenticator {
     cache: Mutex<Cache>,
 }
 
-/// Tokens in use, and how many were revoked: what was read before a revocation is not kept.
+/// Tokens in use, and the number of revocations: a token that was read before a revocation is not
+/// cached.
 #[derive(Debug, Default)]
 struct Cache {
     tokens: HashMap<TokenId, Token>,
@@ -51,7 +52,7 @@ impl Authenticator {
         Self { tokens, clock, entropy, tenants, cache: Mutex::default() }
     }
 
-    /// The tenant with this id, when the host serves it.
+    /// The tenant with this id, if the host serves it.
     pub(crate) fn tenant(&self, id: &str) -> Option<TenantId> {
         self.tenants.iter().find(|tenant| tenant.as_str() == id).cloned()
     }
@@ -89,7 +90,7 @@ impl Authenticator {
         }) else {
             return Err(unknown_token());
         };
-        // A read repeats nothing, so a stray key does no harm there.
+        // Safe methods (RFC 9110 §9.2.1) ignore the key.
         let idempotency_key = match headers.get("idempotency-key").filter(|_| changes) {
             Some(value) => Some(IdempotencyKey::Token(idempotency_key(value)?)),
             None => None,
@@ -105,13 +106,16 @@ impl Authenticator {
         })
     }
 
-    /// Whoever shows no token: it may do nothing, and open nothing.
+    /// The caller of a request without a token: it has no scopes and no accounts.
+    ///
+    /// # Errors
+    /// [`Code::InvalidIdempotencyKey`].
     pub(crate) fn anonymous(
         tenant: &TenantId,
         head: &request::Parts,
         request: RequestId,
     ) -> Result<Caller, Problem> {
-        // Strangers must not use up the keys of those who have a token.
+        // Separate from the keys of tokens, which anonymous callers must not use up.
         let key = head.headers.get("idempotency-key").map(idempotency_key).transpose()?;
         Ok(Caller {
             tenant: tenant.clone(),
@@ -149,7 +153,7 @@ impl Authenticator {
         self.cache.lock()
     }
 
-    /// Makes and stores a token; returns its row and its text.
+    /// Creates and stores a token; returns its row and its text.
     pub(crate) async fn make(
         &self,
         tenant: TenantId,
@@ -182,7 +186,10 @@ impl Authenticator {
         Ok(all)
     }
 
-    /// Ends a token at once, in the cache as well.
+    /// Revokes a token; it is invalid at once, in the cache as well.
+    ///
+    /// # Errors
+    /// [`Code::NoSuchToken`]; [`Code::StoreUnavailable`].
     pub(crate) async fn revoke(&self, id: &str) -> Result<(), Problem> {
         let unknown = || Problem::new(Code::NoSuchToken, "there is no such token");
         let id: TokenId = id.parse().map_err(|_| unknown())?;
@@ -196,7 +203,7 @@ impl Authenticator {
     }
 }
 
-/// Of a token that is not known here, for whatever reason.
+/// The problem of an invalid token; does not reveal why it is invalid.
 pub(crate) fn unknown_token() -> Problem {
     Problem::new(Code::Unauthenticated, "the token is unknown, revoked or expired")
 }
@@ -209,7 +216,7 @@ fn idempotency_key(value: &http::HeaderValue) -> Result<Box<str>, Problem> {
     if fits { Ok(text.into()) } else { Err(Problem::new(Code::InvalidIdempotencyKey, detail)) }
 }
 
-/// A store that does not answer.
+/// [`Code::StoreUnavailable`], with the store's error as its cause.
 pub(crate) fn unavailable(error: StoreError) -> Problem {
     Problem::new(Code::StoreUnavailable, "the tokens could not be read or written")
         .with_cause(error)
@@ -220,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_without_a_token_is_a_strangers() {
+    fn the_key_of_an_anonymous_caller_is_public() {
         let tenant: TenantId = "acme".parse().unwrap();
         let anonymous = |key: &str| {
             let request = http::Request::post("/x").header("idempotency-key", key);

@@ -1,11 +1,10 @@
-//! Whose request it is, as far as its address says.
+//! Resolution of the tenant from the request target and the Host field.
 //!
-//! A tenant has host names (`hosts` in the configuration), and a prefix of the
-//! path: `/t/{tenant}`. Either says whose routes count before a token does, and
-//! a token has to agree with it.
+//! A tenant has host names (`hosts` in the configuration), and a path prefix, `/t/{tenant}`. Either
+//! selects the tenant's routes before authentication, and a token has to be of the same tenant.
 //!
-//! Invariant: an address grants nothing; it only takes away. A token of another
-//! tenant is worth as much there as one that does not exist.
+//! Invariant: an address grants nothing, it only restricts. There, a token of another tenant is treated
+//! like one that does not exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,22 +16,22 @@ use crate::config::TenantConfig;
 use crate::config::host_name::HostName;
 use crate::http::no_route::no_route;
 
-/// What a path of one tenant begins with, in front of its id.
+/// Path prefix of a tenant's address; the tenant's id follows.
 pub(crate) const PREFIX: &str = "/t/";
 
-/// The tenants' addresses.
+/// The addresses of all tenants.
 #[derive(Debug)]
 pub(crate) struct TenantResolver {
     hosts: BTreeMap<HostName, TenantId>,
     tenants: BTreeSet<TenantId>,
 }
 
-/// Where a request came in.
+/// The address of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TenantAddress {
-    /// Whose address it is; none where it is everybody's.
+    /// The tenant that it belongs to; none for an address of the whole host.
     pub(crate) tenant: Option<TenantId>,
-    /// What stood before the path: `/t/acme`, or nothing.
+    /// The prefix that was removed from the path: `/t/acme`, or empty.
     pub(crate) base: String,
 }
 
@@ -48,7 +47,10 @@ impl TenantResolver {
         }
     }
 
-    /// Reads the address of a request, and takes a tenant's prefix off its path.
+    /// Resolves the address of a request, and removes a tenant's prefix from its path.
+    ///
+    /// # Errors
+    /// 404 for an unknown tenant, or for a prefix of another tenant than the host name's.
     pub(crate) fn place(&self, head: &mut request::Parts) -> Result<TenantAddress, Problem> {
         let by_host = authority(&head.uri, &head.headers)
             .and_then(HostName::of)
@@ -60,7 +62,7 @@ impl TenantResolver {
         let unknown = || no_route("", |_| false);
         let tenant =
             self.tenants.iter().find(|tenant| tenant.as_str() == id).ok_or_else(unknown)?.clone();
-        // At a tenant's own name its neighbours do not exist.
+        // A tenant's own host name does not reveal other tenants.
         if by_host.is_some_and(|host| host != tenant) {
             return Err(unknown());
         }
@@ -77,19 +79,20 @@ impl TenantResolver {
 }
 
 impl TenantAddress {
-    /// A token of this tenant counts here.
+    /// Whether a token of this tenant is valid at this address.
     pub(crate) fn admits(&self, tenant: &TenantId) -> bool {
         self.tenant.as_ref().is_none_or(|place| place == tenant)
     }
 }
 
-/// The host that was asked, as it was written (RFC 9112 §3.2.2: an absolute target goes before Host).
+/// The authority of a request as sent: the absolute target's, which takes precedence (RFC 9112 §3.2.2),
+/// or the Host field's.
 pub(crate) fn authority<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
     let host = || headers.get(header::HOST).and_then(|value| value.to_str().ok());
     uri.authority().map(http::uri::Authority::as_str).or_else(host)
 }
 
-/// `/t/acme/v1/x` is acme's `/v1/x`.
+/// Splits the path of a tenant: `/t/acme/v1/x` is `acme` and `/v1/x`.
 fn prefixed(path: &str) -> Option<(&str, &str)> {
     let rest = path.strip_prefix(PREFIX)?;
     let end = rest.find('/').unwrap_or(rest.len());
@@ -104,18 +107,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_host_name_says_whose_it_is() {
+    fn the_host_name_selects_the_tenant() {
         check("mail.acme.example", "/v1/x?a=b", Ok((Some("acme"), "", "/v1/x?a=b")));
         check("MAIL.acme.example:8080", "/", Ok((Some("acme"), "", "/")));
         check("globex.example.", "/", Ok((Some("globex"), "", "/")));
         check("other.example", "/", Ok((None, "", "/")));
         check("127.0.0.1:7400", "/", Ok((None, "", "/")));
-        // An absolute target goes before the Host header.
+        // An absolute target takes precedence over the Host field.
         check("other.example", "http://mail.acme.example/x", Ok((Some("acme"), "", "/x")));
     }
 
     #[test]
-    fn the_prefix_says_it_too_and_is_taken_off() {
+    fn the_prefix_selects_the_tenant_and_is_removed() {
         check(
             "other.example",
             "/t/acme/v1/x?a=/t/b",
@@ -126,12 +129,12 @@ mod tests {
         check("other.example", "/t/acme//x", Ok((Some("acme"), "/t/acme", "//x")));
         check("mail.acme.example", "/t/acme/x", Ok((Some("acme"), "/t/acme", "/x")));
         check("other.example", "/t", Ok((None, "", "/t")));
-        // Once is enough.
+        // The prefix is removed once.
         check("other.example", "/t/acme/t/acme/x", Ok((Some("acme"), "/t/acme", "/t/acme/x")));
     }
 
     #[test]
-    fn nobody_is_told_who_else_there_is() {
+    fn other_tenants_are_not_revealed() {
         for (host, path) in [
             ("other.example", "/t/none/x"),
             ("other.example", "/t/"),

@@ -1,7 +1,8 @@
-//! API tokens as text: minted once, shown once, then known by digest only.
+//! Format of API tokens: creation, parsing, and comparison with the stored digest.
 //!
-//! `plt_<id>_<secret>`: the id finds the row, the 256 random bits of the secret
-//! prove it. Comparison is in constant time, and an unknown id costs the same.
+//! `plt_<id>_<secret>`: the id finds the row, and the 256 random bits of the secret, encoded as
+//! base64url, prove it. Only their SHA-256 digest is stored. The comparison takes constant time, also
+//! for an unknown id.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,18 +15,18 @@ use subtle::ConstantTimeEq;
 
 const PREFIX: &str = "plt_";
 
-/// A token that was just made.
+/// A new token.
 #[derive(Debug)]
 pub struct NewToken {
-    /// For the row.
+    /// Id of the row.
     pub id: TokenId,
-    /// For the row.
+    /// SHA-256 of the secret, for the row.
     pub digest: [u8; 32],
-    /// For the person, once.
+    /// The token's text, which is shown once.
     pub text: Secret,
 }
 
-/// Makes a token.
+/// Creates a token.
 pub fn mint(entropy: &dyn Entropy) -> NewToken {
     let id = TokenId::generate(ten_bytes(entropy));
     let mut random = [0; 32];
@@ -35,7 +36,7 @@ pub fn mint(entropy: &dyn Entropy) -> NewToken {
     NewToken { digest: digest(&secret), text: Secret::new(format!("{PREFIX}{word}_{secret}")), id }
 }
 
-/// What a caller showed: an id to look up, and a secret to compare.
+/// A token of a request: an id to look up, and a digest to compare.
 #[derive(Debug)]
 pub(crate) struct PresentedToken {
     pub(crate) id: TokenId,
@@ -43,7 +44,7 @@ pub(crate) struct PresentedToken {
 }
 
 impl PresentedToken {
-    /// From the Authorization header's value (RFC 6750 §2.1).
+    /// Parses the value of the Authorization field (RFC 6750 §2.1).
     pub(crate) fn parse(authorization: &str) -> Option<Self> {
         let (scheme, text) = authorization.split_once(' ')?;
         let (word, secret) = text.trim().strip_prefix(PREFIX)?.split_once('_')?;
@@ -51,7 +52,7 @@ impl PresentedToken {
         scheme.eq_ignore_ascii_case("bearer").then(|| Self { id, digest: digest(secret) })
     }
 
-    /// Whether the stored token is this one.
+    /// Whether the stored token has this secret. Takes constant time.
     pub(crate) fn proves(&self, stored: Option<&Token>) -> bool {
         let against = stored.map_or([0; 32], |token| token.digest);
         bool::from(self.digest.ct_eq(&against)) && stored.is_some()

@@ -1,7 +1,7 @@
-//! The request as a component receives it, and the response or failure that comes back.
+//! The request as a component receives it, and the mapping of failures to problems.
 //!
-//! No credential goes in, and no field of ours that a client wrote itself. The
-//! fields are Spin's, so that its components find what they know.
+//! Credentials are removed, and so are `spin-` and `postlet-` fields of the client. The host's fields
+//! have Spin's names, so that components for Spin work unchanged.
 
 use std::sync::Arc;
 
@@ -26,12 +26,15 @@ pub(crate) struct MatchedRoute<'a> {
     pub(crate) pattern: &'a str,
     /// Name and value of each `:name`, decoded.
     pub(crate) params: &'a [(String, String)],
-    /// What `/...` stood for.
+    /// The part of the path that `/...` matched.
     pub(crate) rest: &'a str,
 }
 
 impl RequestContext<'_> {
-    /// Checks the request against the component's operation, and lets a fresh instance answer it.
+    /// Checks a request against the component's operation, and handles it in a new instance.
+    ///
+    /// # Errors
+    /// The first check that fails. A failure of the component itself is a response, logged already.
     pub(crate) async fn component(
         &self,
         served: &DeployedComponent,
@@ -74,7 +77,7 @@ impl RequestContext<'_> {
         let id = caller.request.clone();
         let confined = Arc::new(served.apply_grants(caller));
         let answered = served.endpoint.handle(confined, Request::from_parts(head, body)).await;
-        // By now the component has read what it wanted of the body.
+        // The component has read what it needs of the body.
         drop(charge);
         match answered {
             Ok(response) => Ok(response),
@@ -83,7 +86,7 @@ impl RequestContext<'_> {
     }
 }
 
-/// What the component sees: no credential, and fields of the host instead of the client's.
+/// Prepares the head for a component: removes credentials, and replaces reserved fields.
 fn prepare(
     head: &mut request::Parts,
     caller: &Caller,
@@ -126,14 +129,14 @@ fn prepare(
         }
     };
     set("spin-full-url", &format!("http://{authority}{}{full}", place.base));
-    // Spin's word for "nothing" is the slash.
+    // Spin's value for an empty base path.
     set("spin-base-path", if place.base.is_empty() { "/" } else { &place.base });
     set("spin-matched-route", pattern);
     set("spin-path-info", rest);
     if params.iter().any(|(_, value)| value.chars().any(char::is_control)) {
         return Err(Problem::new(
             Code::NotFound,
-            "nothing is called so: the path holds control characters",
+            "no resource has this path: it contains control characters",
         ));
     }
     for (name, value) in *params {
@@ -143,7 +146,7 @@ fn prepare(
     Ok(())
 }
 
-/// What a component's failure means to the caller. It is in the log already.
+/// The problem of a component's failure, which is logged already.
 fn failed(served: &DeployedComponent, error: EndpointError) -> Problem {
     let name = &served.name;
     let (code, detail) = match &error {
@@ -152,11 +155,11 @@ fn failed(served: &DeployedComponent, error: EndpointError) -> Problem {
         | EndpointError::Declined(_)
         | EndpointError::Answer(_) => (
             Code::ComponentFailed,
-            format!("the component `{name}` failed; the request id names the log entry"),
+            format!("the component `{name}` failed; the request id identifies the log entry"),
         ),
         EndpointError::Limit(which) => {
             let bound = served.endpoint.limits().told(*which);
-            (Code::ComponentLimit, format!("the component `{name}` went over its limit of {bound}"))
+            (Code::ComponentLimit, format!("the component `{name}` exceeded its limit of {bound}"))
         }
         EndpointError::Timeout { budget, limit } => (
             Code::ComponentTimeout,
@@ -165,11 +168,11 @@ fn failed(served: &DeployedComponent, error: EndpointError) -> Problem {
         EndpointError::HostTimeout { limit } => (
             Code::UpstreamTimeout,
             format!(
-                "the mail server was still at work when the request's {} s were over",
+                "the mail server did not finish within the request's limit of {} s",
                 limit.as_secs()
             ),
         ),
-        // 429 where the tenant's own callers are in the way, 503 where others are (RFC 6585 §4).
+        // 429 if the tenant's own requests use up the limit (RFC 6585 §4), 503 if others do.
         EndpointError::Busy(full) => {
             let code = if full.is_own() { Code::TooManyRequests } else { Code::Unavailable };
             (code, format!("{full}: wait, then try again"))
@@ -179,7 +182,7 @@ fn failed(served: &DeployedComponent, error: EndpointError) -> Problem {
         }
         EndpointError::BodyTooSlow { .. } => (Code::RequestTimeout, error.to_string()),
         EndpointError::Request(_) => {
-            (Code::MalformedRequest, "the request cannot be handed to a component".to_owned())
+            (Code::MalformedRequest, "the request cannot be passed to a component".to_owned())
         }
     };
     let problem = Problem::new(code, detail).with_cause(error);

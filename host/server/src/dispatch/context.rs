@@ -1,4 +1,4 @@
-//! What the layers behind routing share about one request.
+//! Request context: what the layers after routing share about one request.
 
 use std::sync::Arc;
 
@@ -20,7 +20,10 @@ pub(crate) struct RequestContext<'a> {
 }
 
 impl RequestContext<'_> {
-    /// The caller that the token proves; a token of another tenant is unknown at this address.
+    /// Authenticates the request by its token; a token of another tenant is unknown at this address.
+    ///
+    /// # Errors
+    /// [`Code::Unauthenticated`]; [`Code::StoreUnavailable`].
     pub(crate) async fn caller(&self, head: &request::Parts) -> Result<Caller, Problem> {
         let authenticator = &self.host.authenticator;
         let caller = authenticator.caller(&head.headers, &head.method, self.id.clone()).await?;
@@ -32,18 +35,21 @@ impl RequestContext<'_> {
     }
 }
 
-/// The problem of a request without a token.
+/// [`Code::Unauthenticated`], for a request without a token.
 pub(crate) fn no_token() -> Problem {
     Problem::new(Code::Unauthenticated, "send the header `Authorization: Bearer <token>`")
 }
 
-/// Refuses a caller without `scope`.
+/// Checks the scope of a caller.
+///
+/// # Errors
+/// [`Code::Forbidden`] if the token lacks `scope`; [`Code::Unauthenticated`] without a token.
 pub(crate) fn allow(caller: &Caller, scope: Scope) -> Result<(), Problem> {
     if caller.may(scope) {
         return Ok(());
     }
     if caller.token.is_none() {
-        let detail = format!("without a token this is not done: it needs one with `{scope}`");
+        let detail = format!("this needs a token with the scope `{scope}`");
         return Err(Problem::new(Code::Unauthenticated, detail));
     }
     Err(Problem::new(Code::Forbidden, format!("the token lacks the scope `{scope}`"))

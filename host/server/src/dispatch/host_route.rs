@@ -1,4 +1,4 @@
-//! The routes of the host itself: public ones, and those under a scope.
+//! Dispatch of the host's own routes: public ones, and those that need a token.
 
 use std::sync::atomic::Ordering;
 
@@ -19,7 +19,10 @@ use crate::openapi::operation::wrong_method;
 use crate::openapi::query::wrong_parameter;
 
 impl RequestContext<'_> {
-    /// Answers a route that needs no token.
+    /// Handles a public route; `rest` is the part of the path that `/...` matched.
+    ///
+    /// # Errors
+    /// 405 for a method other than GET and HEAD; [`Code::InvalidQuery`] for a query parameter.
     pub(crate) async fn page(
         &self,
         page: PublicRoute,
@@ -43,7 +46,7 @@ impl RequestContext<'_> {
             PublicRoute::ConsentAnswer => {
                 Ok(oauth_consent::oauth_callback(&self.host.engine, head, self.id).await)
             }
-            // Whoever shows a token sees the tenant's own routes too.
+            // With a token, the document has the tenant's own routes too.
             PublicRoute::OpenApi if head.headers.contains_key(header::AUTHORIZATION) => {
                 let caller = self.caller(head).await?;
                 Ok(system::openapi(deployments.of(&caller.tenant).openapi.clone()))
@@ -55,7 +58,10 @@ impl RequestContext<'_> {
         }
     }
 
-    /// Answers a route that needs a token with its scope.
+    /// Handles a route that needs a token with its scope; `params` are those of the path.
+    ///
+    /// # Errors
+    /// 401, 403 or 405 before anything is read; [`Code::InvalidBody`] for a body that is not expected.
     pub(crate) async fn resource(
         &self,
         resource: TokenRoute,
@@ -77,12 +83,12 @@ impl RequestContext<'_> {
         let accept = text(head, header::ACCEPT_LANGUAGE).unwrap_or_default();
         let cursor = cursor(resource, head.uri.query().unwrap_or_default())?;
         if resource.takes_nothing() && !body.is_end_stream() {
-            let detail = "this takes no body: it is about what is stored";
+            let detail = "this operation takes no body";
             return Err(Problem::new(Code::InvalidBody, detail));
         }
         match (resource, method) {
             (TokenRoute::Metrics, &Method::GET) => {
-                let queue = Queue::look(&*host.outbox, host.clock.now()).await;
+                let queue = Queue::read(&*host.outbox, host.clock.now()).await;
                 system::metrics(&host.metrics, &queue, host.deployments.undeployed().len())
             }
             (TokenRoute::Tokens, &Method::GET) => tokens::list(&host.authenticator).await,
@@ -135,8 +141,8 @@ impl RequestContext<'_> {
     }
 }
 
-/// Pages take no query parameters. Probes add some of their own, and so may an authorization
-/// server (RFC 6749 §4.1.2 has what is unknown ignored).
+/// Refuses query parameters of pages. Health checks may add some, and so may an authorization server
+/// (RFC 6749 §4.1.2: unrecognised parameters are ignored).
 fn plain(page: PublicRoute, query: &str) -> Result<(), Problem> {
     let free =
         matches!(page, PublicRoute::Health | PublicRoute::Ready | PublicRoute::ConsentAnswer);
@@ -153,14 +159,14 @@ fn unknown_parameter(name: &str, of: &str) -> Problem {
     wrong_parameter(&name, detail)
 }
 
-/// The one query parameter of the host's own resources: where a list of accounts goes on.
+/// The `cursor` of the account list, the only query parameter of the host's own resources.
 fn cursor(resource: TokenRoute, query: &str) -> Result<Option<String>, Problem> {
     let mut cursor = None;
     for (name, value) in form_urlencoded::parse(query.as_bytes()).into_owned() {
         if resource != TokenRoute::Accounts || name != "cursor" {
             return Err(unknown_parameter(&name, "resource"));
         }
-        // The last id of the page before, with a mark: an id alone is no cursor of this list.
+        // A prefix and the last id of the previous page.
         let last = value.strip_prefix(AFTER).filter(|last| last.parse::<AccountId>().is_ok());
         let Some(last) = last else {
             let detail = "the cursor is not one of this list; start without one";

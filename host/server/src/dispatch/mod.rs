@@ -1,7 +1,7 @@
-//! The dispatcher: one request, from its head to its response.
+//! The dispatcher: handles one request, from its head to its response.
 //!
-//! Tenant → token → route → operation → scope → query → body → component. Each step goes on or ends in
-//! a problem document, and no component instance exists before the last one.
+//! Tenant → token → route → operation → scope → query → body → component. Each step continues or ends
+//! in a problem document, and no component instance exists before the last one.
 
 mod context;
 mod host_route;
@@ -32,14 +32,14 @@ use crate::http::{request_head, response};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("postlet-request-id");
 
-/// Answers one request; never fails, never panics.
+/// Handles one request. Every failure, also a panic, becomes a problem document (RFC 9457).
 pub(crate) async fn answer(host: Arc<Host>, request: Request<Incoming>) -> Response<Body> {
     let id = RequestId::generate(ten_bytes(&*host.entropy));
     let method = request.method().clone();
     let last = request_head::is_coded(request.headers());
     let began = host.clock.monotonic();
     let mut pattern = None;
-    // On every entry that is written meanwhile, whoever writes it; the rest is known later.
+    // Fields of every log entry of this request; empty ones are recorded later.
     let span = tracing::error_span!(
         "request",
         request = id.as_str(),
@@ -54,11 +54,10 @@ pub(crate) async fn answer(host: Arc<Host>, request: Request<Incoming>) -> Respo
     let mut response = span.in_scope(|| match routed {
         Ok(Ok(response)) => response,
         Ok(Err(problem)) => response::problem(&problem, &id),
-        // A mistake of ours costs one request; the panic itself is in the log already.
-        Err(_) => response::problem(
-            &Problem::new(Code::Internal, "the request met a mistake of ours"),
-            &id,
-        ),
+        // A panic fails one request only; the panic hook has logged it.
+        Err(_) => {
+            response::problem(&Problem::new(Code::Internal, "an internal error occurred"), &id)
+        }
     });
     let took = host.clock.monotonic().saturating_sub(began);
     let status = response.status();
@@ -84,7 +83,7 @@ pub(crate) async fn answer(host: Arc<Host>, request: Request<Incoming>) -> Respo
     response
 }
 
-/// Nothing is left now, and when it is worth trying again (draft-ietf-httpapi-ratelimit-headers-10).
+/// Adds RateLimit and Retry-After to a 429 response (draft-ietf-httpapi-ratelimit-headers-10).
 fn rate_limit(response: &mut Response<Body>) {
     if response.status() != StatusCode::TOO_MANY_REQUESTS {
         return;
@@ -106,26 +105,26 @@ async fn route(
     let (mut head, body) = request.into_parts();
     request_head::check(&head)?;
     let place = host.tenants.place(&mut head)?;
-    let asked = RequestContext { host, place, id };
+    let context = RequestContext { host, place, id };
     let path = head.uri.path().to_owned();
-    // The host's routes are the same for everybody; some of them need no token.
+    // The host's routes are the same for all tenants; some need no token.
     let common = host.deployments.default().routes.find(&path);
     if let Some(found) = &common {
         *pattern = Some(found.pattern.to_string());
         match found.value {
             RouteTarget::Host(HostRoute::Public(kind)) => {
-                return asked.page(*kind, &head, &found.rest).await;
+                return context.page(*kind, &head, &found.rest).await;
             }
             RouteTarget::Host(HostRoute::Token(kind)) => {
-                return asked.resource(*kind, &head, body, &found.params).await;
+                return context.resource(*kind, &head, body, &found.params).await;
             }
             RouteTarget::Static(fixed) => return Ok(response::fixed(fixed)),
             RouteTarget::Component(_) => {}
         }
     }
     let shows_token = head.headers.contains_key(header::AUTHORIZATION);
-    let caller = if shows_token { Some(asked.caller(&head).await?) } else { None };
-    let tenant = caller.as_ref().map(|caller| &caller.tenant).or(asked.place.tenant.as_ref());
+    let caller = if shows_token { Some(context.caller(&head).await?) } else { None };
+    let tenant = caller.as_ref().map(|caller| &caller.tenant).or(context.place.tenant.as_ref());
     let Some(tenant) = tenant else {
         if common.is_some() {
             return Err(no_token());
@@ -136,7 +135,7 @@ async fn route(
     if caller.is_none() {
         Span::current().record("tenant", tenant.as_str()).record("anonymous", true);
     }
-    // Held to the end: whatever is deployed meanwhile is for the next request.
+    // Kept for the whole request: a new deployment applies to later requests.
     let deployment: Arc<Deployment> = host.deployments.of(tenant);
     let Some(found) = deployment.routes.find(&path) else {
         return Err(no_route(&path, |path| deployment.routes.find(path).is_some()));
@@ -144,9 +143,9 @@ async fn route(
     let matched = found.pattern.to_string();
     *pattern = Some(matched.clone());
     match found.value {
-        RouteTarget::Host(HostRoute::Public(kind)) => asked.page(*kind, &head, &found.rest).await,
+        RouteTarget::Host(HostRoute::Public(kind)) => context.page(*kind, &head, &found.rest).await,
         RouteTarget::Host(HostRoute::Token(kind)) => {
-            asked.resource(*kind, &head, body, &found.params).await
+            context.resource(*kind, &head, body, &found.params).await
         }
         RouteTarget::Static(fixed) => Ok(response::fixed(fixed)),
         RouteTarget::Component(served) => {
@@ -159,7 +158,7 @@ async fn route(
             };
             let matched =
                 MatchedRoute { pattern: &matched, params: &found.params, rest: &found.rest };
-            asked.component(served, head, body, caller, &matched).await
+            context.component(served, head, body, caller, &matched).await
         }
     }
 }

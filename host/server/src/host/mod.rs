@@ -1,7 +1,7 @@
-//! The wiring: the only place that names concrete types.
+//! Composition root: builds a host from its configuration and stores.
 //!
-//! A [`Host`] is everything behind the HTTP edge. `dev` builds one over memory,
-//! `up` one over SQLite; nothing else differs.
+//! The only place that names the concrete types behind the ports. A [`Host`] is everything behind the
+//! HTTP listener. `dev` builds one with stores in memory, `up` one with SQLite; nothing else differs.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -48,7 +48,7 @@ use crate::os::task::Tasks;
 
 pub mod stores;
 
-/// Everything behind the HTTP edge.
+/// Everything behind the HTTP listener.
 #[derive(Debug)]
 pub struct Host {
     pub(crate) deployments: Deployments,
@@ -61,45 +61,45 @@ pub struct Host {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) limits: Limits,
     pub(crate) clock: Arc<dyn Clock>,
-    /// For its condition and its figures; submissions are the engine's.
+    /// For its condition and its counts; the engine handles submissions.
     pub(crate) outbox: Arc<dyn Outbox>,
     pub(crate) metrics: Metrics,
     pub(crate) body_memory: BodyMemory,
-    /// Told to stop: what was begun is finished, and no load balancer should send more.
+    /// Graceful shutdown: requests in progress are finished, and `/-/ready` is 503.
     pub(crate) stopping: AtomicBool,
 }
 
-/// What a host is built from.
+/// Configuration of a host.
 #[derive(Debug)]
 pub struct HostConfig {
-    /// Whom it serves.
+    /// The tenants that it serves.
     pub tenants: Vec<TenantConfig>,
-    /// The binary that compiles components when it is run as a child: this one.
+    /// The executable that compiles components as a child process: this one.
     pub program: PathBuf,
-    /// Which servers may be dialled.
+    /// Egress rules: the servers that may be connected to.
     pub egress: Egress,
-    /// PEM certificates trusted beside the public ones.
+    /// PEM certificates trusted in addition to the public roots.
     pub extra_roots: Option<Vec<u8>>,
-    /// Caps on requests.
+    /// Limits of requests.
     pub limits: Limits,
-    /// What compiling a tenant's component may cost.
+    /// Limits of compiling a tenant's component.
     pub compile: Compile,
-    /// When submissions are tried again.
+    /// Retry schedule and concurrency of deliveries.
     pub outbox: OutboxConfig,
-    /// How long mail servers may take.
+    /// Time limits of mail servers.
     pub mail: MailTimes,
-    /// The name or address literal that EHLO shows, where one was chosen.
+    /// Argument of EHLO (RFC 5321 §4.1.1.1): a domain or address literal; none to detect it.
     pub ehlo_name: Option<String>,
-    /// How mail servers are found.
+    /// Sources of server discovery.
     pub sources: Sources,
-    /// Who gives tokens for mailboxes without a password.
+    /// OAuth 2 authorization servers.
     pub authorization: Servers,
 }
 
-/// Where this binary lies. Linux keeps it reachable even after it was replaced on disk.
+/// Path of the running executable. On Linux it stays valid after the file is replaced on disk.
 ///
 /// # Errors
-/// When the system does not say.
+/// If the system does not report it.
 pub(crate) fn this_program() -> anyhow::Result<PathBuf> {
     let kept = Path::new("/proc/self/exe");
     if kept.exists() {
@@ -122,10 +122,10 @@ fn discovery(sources: Sources, dialer: &Arc<Dialer>, clock: &Arc<dyn Clock>) -> 
 }
 
 impl Host {
-    /// Builds a tenant's application beside the running one, then swaps them.
+    /// Builds a tenant's application, then replaces the running one atomically.
     ///
     /// # Errors
-    /// With file, line and key of what is wrong; then what runs goes on running.
+    /// With file, line and key of the fault; the running application stays.
     pub async fn deploy(
         &self,
         tenant: &TenantId,
@@ -135,27 +135,28 @@ impl Host {
         self.deployments.deploy(tenant, manifest, given).await
     }
 
-    /// Delivers what was accepted, until `stop`. Only one may run on a data directory.
+    /// Delivers accepted submissions until `stop` completes. Only one may run on a data directory.
     pub async fn deliver(self: Arc<Self>, stop: impl Future<Output = ()> + Send) {
         Arc::clone(&self.engine).deliver_forever(stop).await;
     }
 
-    /// How component instances fared so far.
+    /// Counters of component instances since the start.
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.runtime.counters()
     }
 
-    /// Children that were started to compile a component.
+    /// Number of child processes started to compile a component.
     #[must_use]
     pub fn children(&self) -> u64 {
         self.metrics.children.get()
     }
 
-    /// Compiles the components and connects everything.
+    /// Compiles the embedded components, builds the engine, and deploys the tenants' applications.
     ///
     /// # Errors
-    /// When the configuration cannot be honoured on this machine.
+    /// If the configuration cannot be used on this machine. A tenant's application that does not deploy
+    /// is logged instead.
     pub async fn build(config: HostConfig, stores: Stores) -> anyhow::Result<Arc<Self>> {
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let dialer = Arc::new(dialer(&config)?);
@@ -166,8 +167,8 @@ impl Host {
             .filter(|_| compile.cache > 0)
             .map(|(directory, key)| CodeCache::new(directory, key, compile.cache));
         let rotation = Rotation::new(stores.rotatable, cache.clone());
-        // Embedded components are compiled in children as well: memory that the compiler leaves behind
-        // ends with the child.
+        // Embedded components are compiled in child processes too: the compiler's memory is returned
+        // when the child ends.
         let trusted = Compiler::new(config.program.clone(), Compile::default(), cache.clone());
         let compiler = Compiler::new(config.program.clone(), compile, cache);
         let children = compiler.children().clone();
@@ -309,14 +310,17 @@ fn smtp_limits(mail: &MailTimes) -> SmtpLimits {
     }
 }
 
-/// One that does not deploy is logged, and its tenant has the default application: one tenant's mistake
-/// must not keep the others from their mail.
+/// Deploys the tenants' applications. One that does not deploy is logged, and its tenant keeps the
+/// default application: a fault of one tenant must not affect the others.
 async fn deploy_applications(deployments: &Deployments, tenants: &[TenantConfig]) {
     for tenant in tenants {
         let Some(path) = &tenant.application else { continue };
         if let Err(fault) = deployments.deploy(&tenant.id, path, &tenant.variables).await {
             let id = tenant.id.as_str();
-            tracing::error!(tenant = id, "not deployed, only the default application is: {fault}");
+            tracing::error!(
+                tenant = id,
+                "the application is not deployed, only the default one is: {fault}"
+            );
             deployments.install_blocking_filters(&tenant.id, path, fault.to_string()).await;
         }
     }

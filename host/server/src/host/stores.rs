@@ -1,4 +1,4 @@
-//! The stores of a host: on disk for `up`, in memory for `dev`.
+//! The stores of a host: SQLite and files for `up`, memory for `dev`.
 
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ use crate::compile::code_cache::CodeCache;
 use crate::config::master_key::KeySource;
 use crate::os::clock::{SystemClock, SystemEntropy};
 
-/// The stores behind the ports, and where compiled code and the master key lie.
+/// The stores behind the ports, and the locations of compiled code and the master key.
 #[derive(Debug)]
 pub struct Stores {
     pub(crate) outbox: Arc<dyn Outbox>,
@@ -33,26 +33,26 @@ pub struct Stores {
     pub(crate) tokens: Arc<dyn Tokens>,
     pub(crate) spools: FileSpools,
     pub(crate) clock: Arc<dyn Clock>,
-    /// Where compiled code is kept, and the key of its seal.
+    /// Directory of compiled code, and the key that seals it.
     pub(crate) kept: Option<(PathBuf, Zeroizing<[u8; 32]>)>,
     pub(crate) rotatable: KeyLocation,
 }
 
 impl Stores {
-    /// Everything on disk under `data`.
+    /// Opens the stores on disk under `data`, and creates what is missing.
     ///
     /// # Errors
-    /// When the directory is in use, or cannot be read or written.
+    /// If the directory is in use, cannot be read or written, or its master key is missing.
     pub fn on_disk(data: &Path, source: KeySource) -> anyhow::Result<Self> {
         private_dir(data)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let keys = match &source {
             KeySource::File(file) => {
-                // A new key could open nothing of what is there; and the old one may still be found.
+                // A new key could not decrypt the stored data, and the old one may be found again.
                 let databases = ["meta.db", "outbox.db"].map(|name| data.join(name));
                 if !file.path().exists() && databases.iter().any(|file| file.exists()) {
                     anyhow::bail!(
-                        "the master key {} is missing, but {} holds data that it sealed: bring the key back",
+                        "the master key {} is missing, but {} contains data that it encrypted: restore the key",
                         file.path().display(),
                         data.display()
                     );
@@ -91,10 +91,10 @@ impl Stores {
         })
     }
 
-    /// Makes a token before there is a host.
+    /// Creates a token before the host is built.
     ///
     /// # Errors
-    /// When it cannot be stored.
+    /// If it cannot be stored.
     pub async fn token(
         &self,
         tenant: &TenantId,
@@ -116,7 +116,7 @@ impl Stores {
         Ok(minted.text)
     }
 
-    /// Whose token this is; none when it is not one of this host, or not any more.
+    /// The tenant of a token; none if the token is unknown or revoked.
     pub(crate) async fn holder(&self, text: &str) -> Option<TenantId> {
         let shown = PresentedToken::parse(&format!("Bearer {text}"))?;
         let token = self.tokens.get(&shown.id).await.ok()?;
@@ -124,10 +124,11 @@ impl Stores {
         token.filter(|_| proven).map(|token| token.tenant)
     }
 
-    /// Nothing outlives the process; large uploads go to unnamed files under `scratch`.
+    /// Stores in memory: nothing outlives the process. Large uploads go to unlinked files under
+    /// `scratch`.
     ///
     /// # Errors
-    /// When `scratch` cannot be written.
+    /// If `scratch` cannot be written.
     pub fn in_memory(scratch: &Path) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let mut key = [0; 32];
@@ -146,16 +147,16 @@ impl Stores {
     }
 }
 
-/// Mail, addresses and sealed passwords lie here: nobody else on the machine may look.
+/// Creates a directory with mode 0700: it holds mail, addresses and encrypted passwords.
 fn private_dir(dir: &Path) -> anyhow::Result<()> {
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    made.with_context(|| format!("cannot make {}", dir.display()))?;
+    made.with_context(|| format!("cannot create {}", dir.display()))?;
     let mode = std::fs::metadata(dir)
         .with_context(|| format!("cannot read {}", dir.display()))?
         .permissions()
         .mode();
     if mode & 0o077 != 0 {
-        tracing::warn!(dir = %dir.display(), "others on this machine can read the directory; `chmod 700` it");
+        tracing::warn!(dir = %dir.display(), "other users of this machine can read the directory; change its mode to 700");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What a request says of its body: the type, the charset, the coding.
+//! Content-Type and Content-Encoding of requests: media type, charset and coding.
 //!
 //! Standards: RFC 9110 §5.6.6 (parameters), §8.3 (Content-Type), §8.4 (Content-Encoding), §15.5.16;
 //! RFC 8259 §8.1 (JSON is UTF-8).
@@ -9,16 +9,20 @@ use model::problem::{Code, Problem};
 /// The media type of a JSON merge patch (RFC 7396 §4).
 pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
 
-/// What UTF-8 and its part, ASCII, are called.
+/// Charset names of UTF-8, and of its subset ASCII.
 const UTF_8: [&str; 4] = ["utf-8", "utf8", "us-ascii", "ascii"];
 
-/// The type, in lower case and without parameters.
+/// The media type, in lower case and without parameters.
 pub(crate) fn kind(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
 
-/// JSON is read by the host: it comes as it is, in UTF-8. `taken` are the types of the operation.
+/// Checks that a JSON body has no content coding and is in UTF-8; `taken` are the media types of the
+/// operation, for Accept.
+///
+/// # Errors
+/// [`Code::UnsupportedMediaType`].
 pub(crate) fn check_json(headers: &HeaderMap, taken: &[&str]) -> Result<(), Problem> {
     for coding in headers.get_all(header::CONTENT_ENCODING) {
         let coding = coding.to_str().unwrap_or("something else");
@@ -26,7 +30,7 @@ pub(crate) fn check_json(headers: &HeaderMap, taken: &[&str]) -> Result<(), Prob
             |word: &str| matches!(word.trim().to_ascii_lowercase().as_str(), "" | "identity");
         if !coding.split(',').all(identity) {
             let detail = format!(
-                "the body is coded as `{}`; bodies are taken without a content coding",
+                "the body has the content coding `{}`; bodies are accepted without a content coding",
                 model::problem::printable(coding)
             );
             return Err(Problem::new(Code::UnsupportedMediaType, detail)
@@ -37,7 +41,7 @@ pub(crate) fn check_json(headers: &HeaderMap, taken: &[&str]) -> Result<(), Prob
     match value.and_then(charset) {
         Some(other) if !UTF_8.iter().any(|name| other.eq_ignore_ascii_case(name)) => {
             let other = model::problem::printable(&other);
-            let detail = format!("the charset `{other}` was sent; JSON is taken in UTF-8");
+            let detail = format!("the charset `{other}` was sent; JSON is accepted in UTF-8 only");
             Err(Problem::new(Code::UnsupportedMediaType, detail)
                 .with_extra("accept", taken.join(", ")))
         }
@@ -45,24 +49,25 @@ pub(crate) fn check_json(headers: &HeaderMap, taken: &[&str]) -> Result<(), Prob
     }
 }
 
-/// The problem of a type that an operation does not take.
+/// The problem of a media type that an operation does not accept.
 pub(crate) fn other_type(given: Option<&str>, taken: &[&str]) -> Problem {
     let given = model::problem::printable(given.unwrap_or("no content type"));
     let taken = taken.join(", ");
-    let detail = format!("{given} was sent; the operation takes {taken}");
+    let detail = format!("{given} was sent; the operation accepts {taken}");
     Problem::new(Code::UnsupportedMediaType, detail).with_extra("accept", taken)
 }
 
-/// A semicolon between quotes parts nothing, and a backslash there hides what follows it (RFC 9110 §5.6.4).
+/// The `charset` parameter. In a quoted string a semicolon does not separate parameters, and a backslash
+/// escapes the next character (RFC 9110 §5.6.4).
 fn charset(value: &str) -> Option<String> {
-    let (mut quoted, mut hidden) = (false, false);
-    let parts = |c: char| {
-        let plain = !std::mem::take(&mut hidden);
-        hidden = plain && quoted && c == '\\';
+    let (mut quoted, mut escaped) = (false, false);
+    let separates = |c: char| {
+        let plain = !std::mem::take(&mut escaped);
+        escaped = plain && quoted && c == '\\';
         quoted ^= plain && c == '"';
         !quoted && c == ';'
     };
-    value.split(parts).skip(1).find_map(|parameter| {
+    value.split(separates).skip(1).find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         let named = name.trim().eq_ignore_ascii_case("charset");
         named.then(|| value.trim().trim_matches('"').replace('\\', ""))
@@ -96,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_semicolon_between_quotes_parts_nothing() {
+    fn a_semicolon_in_a_quoted_string_separates_nothing() {
         check("application/json; a=\"x; charset=utf-16\"", &[], None);
         check("application/json; a=\"x\\\"; charset=utf-16; b\"; charset=utf-8", &[], None);
         check("application/json; a=\"x;y\"; charset=koi8-r", &[], Some("`koi8-r`"));
@@ -104,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_charset_is_told_with_the_types_of_the_operation() {
+    fn a_refused_charset_is_reported_with_the_types_of_the_operation() {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, "application/json; charset=koi8-r".parse().unwrap());
         let taken = ["application/json", "application/merge-patch+json"];
@@ -120,11 +125,11 @@ mod tests {
         for coding in codings {
             headers.append(header::CONTENT_ENCODING, coding.parse().unwrap());
         }
-        let told = check_json(&headers, &["application/json"])
+        let detail = check_json(&headers, &["application/json"])
             .err()
             .map(|problem| problem.detail)
             .unwrap_or_default();
-        assert_eq!(want.is_none(), told.is_empty(), "{kind} {codings:?}: {told}");
-        assert!(told.contains(want.unwrap_or_default()), "{told}");
+        assert_eq!(want.is_none(), detail.is_empty(), "{kind} {codings:?}: {detail}");
+        assert!(detail.contains(want.unwrap_or_default()), "{detail}");
     }
 }

@@ -1,4 +1,4 @@
-//! HTTP: heads, bodies and responses, and clients that are slow.
+//! HTTP: request heads and bodies, responses, and slow clients.
 
 pub(crate) mod response;
 pub(crate) mod content_type;

@@ -1,22 +1,22 @@
-//! The 404 problem of a path that no route holds.
+//! The 404 problem of a path that no route matches.
 
 use model::problem::{Code, Problem};
 
-/// The problem of a `path` without a route; `leads` says whether another path has one.
-pub(crate) fn no_route(path: &str, leads: impl Fn(&str) -> bool) -> Problem {
-    problem(path, leads, "no route leads here; /-/docs shows those that there are")
+/// The problem of a `path` without a route; `exists` reports whether another path has one.
+pub(crate) fn no_route(path: &str, exists: impl Fn(&str) -> bool) -> Problem {
+    problem(path, exists, "no route matches this path; /-/docs lists the routes")
 }
 
-/// The same for a request without a token, which reaches no route of a tenant's own application.
-pub(crate) fn no_public_route(path: &str, leads: impl Fn(&str) -> bool) -> Problem {
-    let detail = "no route leads here without a token; /-/docs shows those that there are, and the routes of a tenant's own application are reached with its token, under its host name, or below /t/{tenant}";
-    problem(path, leads, detail)
+/// The same for a request without a token, which matches no route of a tenant's own application.
+pub(crate) fn no_public_route(path: &str, exists: impl Fn(&str) -> bool) -> Problem {
+    let detail = "no route matches this path without a token; /-/docs lists the routes, and those of a tenant's own application need its token, its host name, or the prefix /t/{tenant}";
+    problem(path, exists, detail)
 }
 
-fn problem(path: &str, leads: impl Fn(&str) -> bool, otherwise: &str) -> Problem {
+fn problem(path: &str, exists: impl Fn(&str) -> bool, otherwise: &str) -> Problem {
     let shorter = path.trim_end_matches('/');
-    let slash = shorter.len() < path.len() && leads(shorter);
-    let detail = "no route leads here, but one does without the slash at the end";
+    let slash = shorter.len() < path.len() && exists(shorter);
+    let detail = "no route matches this path, but one does without the trailing slash";
     Problem::new(Code::NotFound, if slash { detail } else { otherwise })
 }
 
@@ -25,11 +25,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slash_too_many_is_told() {
-        let leads = |path: &str| path == "/a";
-        assert!(no_route("/a/", leads).detail.contains("without the slash"));
+    fn a_trailing_slash_is_reported() {
+        let exists = |path: &str| path == "/a";
+        assert!(no_route("/a/", exists).detail.contains("without the trailing slash"));
         for path in ["/b/", "/b", "/", "/a/b"] {
-            assert!(no_route(path, leads).detail.contains("/-/docs"), "{path}");
+            assert!(no_route(path, exists).detail.contains("/-/docs"), "{path}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Bodies on their way in: collected for the host's own check, or handed on as they come.
+//! Request bodies: collected for the host's own checks, or streamed to a component.
 
 use bytes::Bytes;
 use http::{HeaderName, request};
@@ -12,7 +12,10 @@ use crate::config::limits::MinRate;
 use crate::http::content_type::{self, MERGE_PATCH};
 use crate::http::slow_client::{RateCheckedBody, SlowBody};
 
-/// A JSON body of one of the host's own resources.
+/// Collects a JSON body of one of the host's own resources.
+///
+/// # Errors
+/// [`Code::UnsupportedMediaType`] for another type, and those of [`collect`].
 pub(crate) async fn json_body(
     head: &request::Parts,
     body: Incoming,
@@ -23,7 +26,10 @@ pub(crate) async fn json_body(
     collect(body, cap, pace).await
 }
 
-/// A merge patch (RFC 7396 §4), under its own type or as plain JSON.
+/// Collects a merge patch (RFC 7396), sent under its own media type or as JSON.
+///
+/// # Errors
+/// As of [`json_body`].
 pub(crate) async fn merge_patch(
     head: &request::Parts,
     body: Incoming,
@@ -34,7 +40,7 @@ pub(crate) async fn merge_patch(
     collect(body, cap, pace).await
 }
 
-/// The body says that it is of one of these types.
+/// Checks that the body has one of these media types.
 fn taken(head: &request::Parts, types: &[&str]) -> Result<(), Problem> {
     let given = content_type::kind(&head.headers);
     if given.as_deref().is_some_and(|given| types.contains(&given)) {
@@ -43,7 +49,11 @@ fn taken(head: &request::Parts, types: &[&str]) -> Result<(), Problem> {
     Err(content_type::other_type(given.as_deref(), types))
 }
 
-/// The whole body, at most `cap` bytes.
+/// Collects the whole body, at most `cap` bytes.
+///
+/// # Errors
+/// [`Code::BodyTooLarge`]; [`Code::RequestTimeout`] below the rate of `pace` or after 60 seconds;
+/// [`Code::MalformedRequest`] if the body is incomplete.
 pub(crate) async fn collect(body: Incoming, cap: usize, pace: MinRate) -> Result<Bytes, Problem> {
     if body.size_hint().lower() > cap as u64 {
         return Err(too_large(cap as u64));
@@ -64,14 +74,17 @@ pub(crate) async fn collect(body: Incoming, cap: usize, pace: MinRate) -> Result
                 format!("the body came too slowly: at least {rate} bytes a second are needed");
             Err(Problem::new(Code::RequestTimeout, detail))
         }
-        Ok(Err(_)) => Err(Problem::new(Code::MalformedRequest, "the body broke off")),
+        Ok(Err(_)) => Err(Problem::new(Code::MalformedRequest, "the body is incomplete")),
         Err(_) => {
             Err(Problem::new(Code::RequestTimeout, "the body did not arrive within 60 seconds"))
         }
     }
 }
 
-/// Handed on as it comes; the runtime counts the bytes.
+/// Streams a body to a component; the runtime enforces `cap`, in bytes.
+///
+/// # Errors
+/// [`Code::BodyTooLarge`] if Content-Length exceeds `cap`.
 pub(crate) fn stream(body: Incoming, cap: u64, pace: MinRate) -> Result<Body, Problem> {
     if body.size_hint().lower() > cap {
         return Err(too_large(cap));
@@ -83,7 +96,7 @@ pub(crate) fn stream(body: Incoming, cap: u64, pace: MinRate) -> Result<Body, Pr
     Ok(paced.boxed_unsync())
 }
 
-/// JSON ends earlier than other bodies: the way out is another content type.
+/// Adds to [`Code::BodyTooLarge`] of JSON that other content types have a higher limit.
 pub(crate) fn forms_are_larger(problem: Problem) -> Problem {
     if problem.code != Code::BodyTooLarge {
         return problem;
@@ -96,7 +109,7 @@ fn too_large(cap: u64) -> Problem {
     Problem::new(Code::BodyTooLarge, format!("the body has more than {cap} bytes"))
 }
 
-/// A header field, when it is text.
+/// The value of a header field, if it is visible ASCII.
 pub(crate) fn text(head: &request::Parts, name: HeaderName) -> Option<&str> {
     head.headers.get(name).and_then(|value| value.to_str().ok())
 }

@@ -1,9 +1,9 @@
-//! Answers of the host itself, problems above all.
+//! Responses of the host itself, mainly problem documents.
 //!
-//! The one file that turns a [`Problem`] into HTTP, and the one that logs its
-//! cause. Components write theirs by the guests' kit, in the same shape.
+//! The only file that converts a [`Problem`] to HTTP and logs its cause. Components write their own
+//! problem documents with the guests' kit, in the same format.
 //!
-//! Standard: RFC 9457.
+//! Standard: RFC 9457 (problem details).
 
 use bytes::Bytes;
 use engine::app::manifest::trigger::StaticResponse;
@@ -18,15 +18,15 @@ use serde_json::{Map, Value, json};
 use runtime::body::Body;
 use runtime::error::chain;
 
-/// Bytes of a sentence in a problem document.
+/// Maximum length of one text in a problem document, in bytes.
 const DETAIL: usize = 2 << 10;
 
-/// A body that is there already.
+/// A body of bytes in memory.
 pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
-/// A JSON answer.
+/// A JSON response.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
     match serde_json::to_vec(value) {
         Ok(mut bytes) => {
@@ -34,7 +34,7 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body>
             typed(status, "application/json", bytes)
         }
         Err(error) => {
-            tracing::error!(%error, "an answer cannot be serialised");
+            tracing::error!(%error, "a response cannot be serialised");
             typed(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "application/problem+json",
@@ -44,7 +44,7 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body>
     }
 }
 
-/// An answer of another type.
+/// A response of any media type.
 pub(crate) fn typed(
     status: StatusCode,
     content_type: &'static str,
@@ -56,7 +56,7 @@ pub(crate) fn typed(
     answer
 }
 
-/// A manifest's `static_response`.
+/// The response of a manifest's `static_response`.
 pub(crate) fn fixed(written: &StaticResponse) -> Response<Body> {
     let mut answer = Response::new(full(Bytes::copy_from_slice(written.body.as_bytes())));
     *answer.status_mut() = StatusCode::from_u16(written.status).unwrap_or(StatusCode::OK);
@@ -68,19 +68,19 @@ pub(crate) fn fixed(written: &StaticResponse) -> Response<Body> {
     answer
 }
 
-/// An answer without a body.
+/// A response without a body.
 pub(crate) fn empty(status: StatusCode) -> Response<Body> {
     let mut answer = Response::new(full(Bytes::new()));
     *answer.status_mut() = status;
     answer
 }
 
-/// The problem document; logs the cause.
+/// The response of a problem; logs its cause.
 pub(crate) fn problem(problem: &Problem, request: &RequestId) -> Response<Body> {
     problem_with(problem, request, Map::new())
 }
 
-/// The same with more members, which replace none.
+/// The same with more members, which do not replace the standard ones.
 pub(crate) fn problem_with(
     problem: &Problem,
     request: &RequestId,
@@ -90,7 +90,7 @@ pub(crate) fn problem_with(
     shown(problem, request, more)
 }
 
-/// The document alone, of a failure that has its entry in the log already.
+/// The response of a problem that is logged already.
 pub(crate) fn logged(problem: &Problem, request: &RequestId) -> Response<Body> {
     shown(problem, request, Map::new())
 }
@@ -126,7 +126,7 @@ fn shown(problem: &Problem, request: &RequestId, more: Map<String, Value>) -> Re
     answer
 }
 
-/// What would have been right, as a header field (RFC 9110 §15.5.6, §15.5.16).
+/// The header field that repeats a member: what would be accepted (RFC 9110 §15.5.6, §15.5.16).
 fn field(code: Code, member: &str) -> Option<HeaderName> {
     match (code, member) {
         (Code::MethodNotAllowed, "allow") => Some(header::ALLOW),
@@ -139,7 +139,7 @@ fn field(code: Code, member: &str) -> Option<HeaderName> {
 fn document(problem: &Problem, request: &RequestId, more: Map<String, Value>) -> Value {
     let code = problem.code;
     let mut members = more;
-    // What others said went in cut already; this is for what was forgotten.
+    // Foreign texts should be cut already; this enforces it.
     let words = |text: &str| json!(within(DETAIL, text));
     for (name, value) in &problem.extras {
         members.insert(name.clone(), words(value));
@@ -177,7 +177,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_problem_document_holds_everything_that_was_said() {
+    fn a_problem_document_has_every_member() {
         let problem = Problem::new(Code::UpstreamBusy, "busy")
             .with_faults(vec![Fault {
                 pointer: "/a".to_owned(),

@@ -1,9 +1,8 @@
-//! Clients that are too slow: with a body, or with reading an answer.
+//! Limits for slow clients: a minimum rate of request bodies, and a timeout for reading responses.
 //!
-//! A component has budgets of its own, but a static answer or a body that the
-//! host collects has none, and a client that stops in the middle would keep its
-//! connection for ever. What counts is only the time in which nothing but the
-//! client is waited for.
+//! Components have time budgets, but a static response or a body that the host collects has none, and
+//! a client that stalls would keep its connection for ever. Only the time spent waiting for the client
+//! counts.
 
 use std::future::Future;
 use std::io;
@@ -18,24 +17,24 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use crate::config::limits::MinRate;
 
-/// A body that must not trickle in.
+/// A request body with a minimum rate.
 #[derive(Debug)]
 pub(crate) struct RateCheckedBody<B> {
     body: B,
     pace: MinRate,
     received: u64,
-    /// Spent on waiting, before the wait that is on now.
+    /// Time spent waiting, without the current wait.
     waited: Duration,
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
-/// Why a body is not read on.
+/// Why reading a body failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SlowBody {
-    /// It came more slowly than it may.
+    /// It arrived below the minimum rate.
     #[error("the body came too slowly")]
     TooSlow,
-    /// The connection's own trouble.
+    /// The connection failed.
     #[error("the body cannot be read")]
     Read(#[source] hyper::Error),
 }
@@ -45,7 +44,7 @@ impl<B> RateCheckedBody<B> {
         Self { body, pace, received: 0, waited: Duration::ZERO, waiting: None }
     }
 
-    /// How long this body may have been waited for by now.
+    /// Time that may have been spent waiting for the bytes received so far.
     fn allowed(&self) -> Duration {
         let earned = self.received as f64 / self.pace.bytes.max(1) as f64;
         self.pace.grace.saturating_add(Duration::try_from_secs_f64(earned).unwrap_or(Duration::MAX))
@@ -98,7 +97,7 @@ where
     }
 }
 
-/// A connection whose other side has to read.
+/// A connection with a write timeout.
 #[derive(Debug)]
 pub(crate) struct Reader<S> {
     stream: S,
@@ -107,7 +106,7 @@ pub(crate) struct Reader<S> {
 }
 
 impl<S> Reader<S> {
-    /// Fails when nothing of what waits to be written is taken for so long.
+    /// Writes fail if the peer reads nothing for `patience`.
     pub(crate) fn new(stream: S, patience: Duration) -> Self {
         Self { stream, patience, stuck: None }
     }
@@ -124,7 +123,7 @@ impl<S> Reader<S> {
         let patience = self.patience;
         let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(patience)));
         ready!(stuck.as_mut().poll(cx));
-        tracing::debug!("a client reads nothing of its answer");
+        tracing::debug!("a client does not read its response");
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }

@@ -1,13 +1,12 @@
-//! The log: one line for each entry, as text or JSON, whatever is in it.
+//! Log formatter and writer: a `tracing` layer that writes each entry as one line of text or JSON.
 //!
-//! The last place that every word passes on its way out, so here it is that words
-//! of guests, mail servers and clients can neither forge a line nor fill the disk,
-//! also where somebody forgot: each field is escaped and cut, an entry has a
-//! bound, and what is logged of a tenant is charged to its budget. The fields of
-//! the spans around an entry (request, tenant, component, method, path) are fields of the entry.
+//! All log output passes here, so this is where texts of guests, mail servers and clients are prevented
+//! from forging a line or filling the disk, even if the caller did not escape them: each field is escaped
+//! and cut, an entry is bounded, and a tenant's entries are charged to its quota. The fields of the
+//! spans around an entry (request, tenant, component, method, path) are fields of the entry.
 //!
-//! Invariant: an entry is one line of at most some ten KiB, written whole, and in a line of text nothing
-//! that others wrote looks like a field that it is not.
+//! Invariant: an entry is one line of at most about 10 KiB, written in one call, and in a line of text no
+//! foreign text can be mistaken for a field.
 
 pub(crate) mod quota;
 
@@ -30,78 +29,78 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::log::quota::{LogQuotas, Notice, Writer};
 
-/// Bytes of all fields of an entry, before a line is made of them.
+/// Maximum size of all fields of an entry, in bytes before encoding.
 const ENTRY: usize = 2 * LONGEST;
 
-/// The target of what components write themselves.
+/// The target of entries that components write.
 const COMPONENT: &str = "postlet::component";
 
-/// How an entry is written.
+/// Format of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// For people, perhaps with colours.
+    /// A line of text: time, level, target, message, then `name=value` fields.
     Text {
-        /// Escape sequences of a terminal.
+        /// With ANSI colour sequences.
         colours: bool,
     },
     /// A JSON object for each entry.
     Json,
 }
 
-/// Where lines go; each call is one line.
+/// Destination of lines; each call is one line.
 type Sink = Arc<dyn Fn(&[u8]) + Send + Sync>;
 
-/// The layer that writes the log.
+/// The `tracing` layer that writes the log.
 pub struct Journal {
     form: Form,
     sink: Sink,
-    allowances: Arc<LogQuotas>,
+    quotas: Arc<LogQuotas>,
 }
 
 impl Journal {
-    /// On standard error, with the budgets of this process.
+    /// Writes to standard error, with the quotas of this process.
     #[must_use]
     pub fn on_stderr(form: Form) -> Self {
         let sink: Sink = Arc::new(|line| {
-            // There is nobody to tell that the log cannot be written.
+            // A failure to write the log cannot be logged.
             let _ = std::io::stderr().lock().write_all(line);
         });
-        let told = Arc::clone(&sink);
-        let allowances = LogQuotas::of_this_process();
-        allowances.tell(move |tenant, notice| told(&left_out(form, tenant, notice)));
-        Self { form, sink, allowances }
+        let notices = Arc::clone(&sink);
+        let quotas = LogQuotas::of_this_process();
+        quotas.tell(move |tenant, notice| notices(&dropped(form, tenant, notice)));
+        Self { form, sink, quotas }
     }
 
-    /// Into this sink, with budgets of its own.
+    /// Writes to a sink, with quotas of its own.
     #[cfg(test)]
-    fn into_sink(form: Form, sink: Sink, allowances: Arc<LogQuotas>) -> Self {
-        Self { form, sink, allowances }
+    fn into_sink(form: Form, sink: Sink, quotas: Arc<LogQuotas>) -> Self {
+        Self { form, sink, quotas }
     }
 }
 
-/// A panic is an entry like others: what it says may hold anybody's words.
+/// Panic hook: logs a panic as an entry, since its message may contain foreign text.
 pub fn panicked(info: &PanicHookInfo<'_>) {
     let payload = info.payload();
     let words = payload.downcast_ref::<&str>().copied();
     let words = words.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    let place = info.location().map(ToString::to_string).unwrap_or_default();
-    tracing::error!("a thread panicked at {place}: {}", words.unwrap_or("something"));
+    let location = info.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!("a thread panicked at {location}: {}", words.unwrap_or("no message"));
     let trace = std::backtrace::Backtrace::capture();
     if trace.status() == std::backtrace::BacktraceStatus::Captured {
-        // Whoever set RUST_BACKTRACE wants it as it is; it names functions of ours only.
+        // As RUST_BACKTRACE requests; a backtrace contains no foreign text.
         let _ = writeln!(std::io::stderr(), "{trace}");
     }
 }
 
-/// The line that ends a tenant's minute, or says that the rest of it is left out.
-fn left_out(form: Form, tenant: &str, notice: Notice) -> Vec<u8> {
-    const MORE: &str = "more was to be logged of this tenant than fits into its minute";
+/// The line that reports dropped entries: when they begin, and at the end of the minute.
+fn dropped(form: Form, tenant: &str, notice: Notice) -> Vec<u8> {
+    const FULL: &str = "the log quota of this tenant is used up for this minute";
     let message = match notice {
         Notice::Begun => {
-            format!("{MORE}: until it ends lines are left out, those of components first")
+            format!("{FULL}: until it ends lines are dropped, those of components first")
         }
         Notice::Ended(lines, bytes) => {
-            format!("{MORE}: {lines} lines of {bytes} bytes were left out")
+            format!("{FULL}: {lines} lines of {bytes} bytes were dropped")
         }
     };
     let mut fields = Fields::default();
@@ -110,14 +109,14 @@ fn left_out(form: Form, tenant: &str, notice: Notice) -> Vec<u8> {
     line(form, Level::WARN, module_path!(), &fields)
 }
 
-/// One field, ready to be written.
+/// The value of a field, escaped and cut.
 #[derive(Clone, Debug, PartialEq)]
 enum Noted {
-    /// `Display` and `Debug`: written as they are, where that can be told from other fields.
+    /// `Display` and `Debug`: written without quotes if that is unambiguous.
     Plain(String),
     /// A string.
     Quoted(String),
-    /// A number or a truth value.
+    /// A number or a boolean.
     Bare(Value),
 }
 
@@ -130,18 +129,18 @@ struct Fields {
 
 impl Fields {
     fn put(&mut self, name: &'static str, noted: Noted) {
-        // A span's field may be set again.
+        // A span's field may be recorded again.
         self.list.retain(|(known, _)| *known != name);
         self.list.push((name, noted));
     }
 
     fn words(&mut self, words: impl fmt::Display) -> String {
-        let room = ENTRY.saturating_sub(self.size).min(LONGEST);
-        let mut kept = Printable::new(room);
-        // Writing to it cannot fail; a `Display` that says so is cut short.
+        let limit = ENTRY.saturating_sub(self.size).min(LONGEST);
+        let mut kept = Printable::new(limit);
+        // Writing to it cannot fail; the text of a `Display` that fails ends early.
         let _ = write!(kept, "{words}");
         let kept = kept.finish();
-        // Between quotation marks these are two bytes each.
+        // In quotes these are escaped, as two bytes each.
         self.size += kept.len() + kept.matches(['"', '\\']).count();
         kept
     }
@@ -162,7 +161,7 @@ impl Fields {
         }
     }
 
-    /// Whose budget pays for it: the tenant's, or that of its callers without a token.
+    /// The quota that the entry is charged to: the tenant's, or that of its callers without a token.
     fn payer(&self) -> Option<String> {
         let tenant = self.text("tenant")?;
         let anonymous = self
@@ -222,7 +221,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Journal {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        // The nearest first: what it says goes.
+        // The innermost span first: it takes precedence.
         for span in context.event_scope(event).into_iter().flatten() {
             if let Some(outer) = span.extensions().get::<Fields>() {
                 fields.adopt(outer);
@@ -232,9 +231,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Journal {
         let line = line(self.form, *about.level(), about.target(), &fields);
         let paid = match fields.payer() {
             Some(payer) => {
-                let spoken = about.target() == COMPONENT;
-                let writer = if spoken { Writer::Component } else { Writer::Host };
-                self.allowances.pay(&payer, writer, line.len())
+                let guest = about.target() == COMPONENT;
+                let writer = if guest { Writer::Component } else { Writer::Host };
+                self.quotas.pay(&payer, writer, line.len())
             }
             None => true,
         };
@@ -246,7 +245,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Journal {
 
 fn line(form: Form, level: Level, target: &str, fields: &Fields) -> Vec<u8> {
     let mut time = String::new();
-    // A clock that cannot be written leaves no time, and costs no entry.
+    // An entry is written even if the time cannot be formatted.
     let _ = SystemTime.format_time(&mut format::Writer::new(&mut time));
     let mut line = match form {
         Form::Text { colours } => text(colours, &time, level, target, fields),
@@ -286,12 +285,12 @@ fn text(colours: bool, time: &str, level: Level, target: &str, fields: &Fields) 
     line
 }
 
-/// Nothing in it could be taken for a field, or for the end of one.
+/// Whether nothing in it could be mistaken for a field, or for the end of one.
 fn is_plain(words: &str) -> bool {
     !words.contains(['=', '"'])
 }
 
-/// Between quotation marks, from which nothing inside gets out.
+/// A quoted string; quotes and backslashes are escaped.
 fn quoted(words: &str) -> String {
     format!("\"{}\"", words.replace('\\', "\\\\").replace('"', "\\\""))
 }
@@ -326,7 +325,7 @@ mod tests {
     use super::*;
     use crate::config::limits::LogLimits;
 
-    /// What a stranger could say.
+    /// Hostile texts.
     fn corpus() -> Vec<String> {
         let forged = "\n2026-01-01T00:00:00.000000Z ERROR server: forged";
         let mut corpus: Vec<String> = [
@@ -348,7 +347,7 @@ mod tests {
         corpus
     }
 
-    /// The lines that `work` logs, by an ample budget.
+    /// The lines that `work` logs.
     fn logged(form: Form, limits: LogLimits, work: impl FnOnce()) -> Vec<String> {
         let kept = Arc::new(Mutex::new(Vec::new()));
         let taken = Arc::clone(&kept);
@@ -360,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn every_entry_is_one_line_wherever_a_word_of_a_stranger_stands() {
+    fn every_entry_is_one_line_wherever_foreign_text_is() {
         for form in [Form::Text { colours: false }, Form::Json] {
             for said in corpus() {
                 let error = std::io::Error::other(said.clone());
@@ -389,7 +388,7 @@ mod tests {
         }
     }
 
-    /// What is outside of quotation marks.
+    /// The text outside of quotes.
     fn unquoted(line: &str) -> String {
         let (mut outside, mut inside, mut letters) = (String::new(), false, line.chars());
         while let Some(letter) = letters.next() {
@@ -405,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn no_word_of_a_stranger_becomes_a_field_of_its_own() {
+    fn foreign_text_never_becomes_a_field() {
         for said in [
             "tenant=globex",
             "\" tenant=globex",
@@ -434,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_says_how_much_it_cut() {
+    fn a_cut_reports_how_much_is_missing() {
         let lines = logged(Form::Text { colours: false }, LogLimits::default(), || {
             tracing::warn!("{}", "x".repeat(1_000_000));
         });
@@ -442,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_has_what_is_around_it_and_each_thing_once() {
+    fn an_entry_has_the_fields_of_its_spans_and_each_once() {
         let work = || {
             let span = tracing::error_span!(
                 "request",
@@ -465,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn a_component_that_talks_much_does_not_hide_how_it_failed() {
+    fn a_verbose_component_does_not_bury_its_failure() {
         let lines = logged(Form::Json, LogLimits { lines: 8, bytes: 1 << 20 }, || {
             for _ in 0..300 {
                 tracing::info!(target: "postlet::component", tenant = "acme", "words");
@@ -477,7 +476,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_spent_its_lines_is_left_out_and_nobody_else() {
+    fn lines_over_the_quota_are_dropped_and_no_others() {
         let lines = logged(Form::Json, LogLimits { lines: 3, bytes: 1 << 20 }, || {
             for _ in 0..10 {
                 tracing::warn!(tenant = "acme", "of acme");

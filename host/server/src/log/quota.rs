@@ -1,12 +1,12 @@
-//! What may be logged of each tenant in a minute.
+//! Log quotas: how many lines and bytes may be logged for each tenant in a minute.
 //!
-//! A tenant's code writes to the log itself, and makes the host write: without a
-//! bound it fills the disk, and hides what happens to others. A minute begins with
-//! a tenant's first line; when it ends, one line says how much was left out. What
-//! components write may take three quarters: the rest is for what the host says of
-//! their requests, so that a component that talks much does not hide how it failed.
+//! A tenant's components write to the log, and cause the host to write: without a limit they fill the
+//! disk and bury the entries of others. A minute begins with a tenant's first line; when it ends, one
+//! line reports how much was dropped. Components may use three quarters of a quota: the rest is
+//! reserved for the host's entries about their requests, so that a verbose component does not bury the
+//! reason of its failure.
 //!
-//! Refuses to know: what a line says, and where it goes.
+//! Independent of the content of a line, and of its destination.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -19,72 +19,72 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::config::limits::LogLimits;
 
-/// One part of so many is for the host's own lines.
+/// The reserved part of a quota is one in this many.
 const RESERVE: u32 = 4;
-/// How long a budget lasts.
+/// The period of a quota.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Who wrote a line.
+/// Author of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Writer {
     /// A component.
     Component,
-    /// The host, of a request or a message.
+    /// The host, about a request or a message.
     Host,
 }
 
-/// The budgets of all tenants.
+/// The quotas of all tenants.
 #[derive(Debug)]
 pub(crate) struct LogQuotas {
     lines: AtomicU32,
     bytes: AtomicU64,
-    /// Whether a minute that leaves out something is told of when it begins to.
+    /// Whether dropping lines is reported when it begins too.
     at_once: AtomicBool,
     minutes: Mutex<HashMap<String, Minute>>,
-    /// Somebody has begun to leave out.
-    missed: Condvar,
+    /// Notified when lines of a tenant begin to be dropped.
+    dropping: Condvar,
 }
 
-/// What was logged of one tenant since it began.
+/// What was logged for one tenant in its current minute.
 #[derive(Debug)]
 struct Minute {
     begun: Instant,
     lines: u32,
     bytes: u64,
-    left_out: LeftOut,
-    /// The host's own lines are left out, too.
+    dropped: Dropped,
+    /// The host's own lines are dropped too.
     full: bool,
-    /// It was told that something is left out.
-    told: bool,
+    /// The beginning of the dropping was reported.
+    reported: bool,
 }
 
-/// What is told of a tenant.
+/// A report about dropped lines of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Notice {
-    /// From now on, until the minute ends.
+    /// Lines are dropped from now on, until the minute ends.
     Begun,
-    /// In the minute that ended: lines, bytes.
+    /// Dropped in the minute that ended: lines, bytes.
     Ended(u64, u64),
 }
 
-/// What found no room.
+/// What was not logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct LeftOut {
+struct Dropped {
     lines: u64,
     bytes: u64,
 }
 
-/// Those of the process: a log is one for all that runs in it.
+/// The quotas of the process, which has one log.
 static OURS: OnceLock<Arc<LogQuotas>> = OnceLock::new();
 
-/// What each tenant may have logged from now on.
+/// Sets the quota of each tenant; it applies from now on.
 pub(crate) fn allow(limits: LogLimits) {
     let ours = LogQuotas::of_this_process();
     ours.lines.store(limits.lines, Relaxed);
     ours.bytes.store(limits.bytes, Relaxed);
 }
 
-/// Says at once when something is left out: where an author looks at the log.
+/// Reports at once when lines begin to be dropped: for authors, who watch the log.
 pub(crate) fn tell_at_once() {
     LogQuotas::of_this_process().at_once.store(true, Relaxed);
 }
@@ -96,7 +96,7 @@ impl LogQuotas {
             bytes: AtomicU64::new(limits.bytes),
             at_once: AtomicBool::new(false),
             minutes: Mutex::default(),
-            missed: Condvar::new(),
+            dropping: Condvar::new(),
         }
     }
 
@@ -104,7 +104,7 @@ impl LogQuotas {
         Arc::clone(OURS.get_or_init(|| Arc::new(Self::new(LogLimits::default()))))
     }
 
-    /// Whether a line of so many bytes may be written.
+    /// Charges a line of so many bytes to a quota; whether it may be written.
     pub(crate) fn pay(&self, tenant: &str, writer: Writer, bytes: usize) -> bool {
         self.pay_at(now(), tenant, writer, bytes)
     }
@@ -116,15 +116,15 @@ impl LogQuotas {
             Some(minute) => minute,
             None => minutes.entry(tenant.to_owned()).or_insert_with(|| Minute::from(now)),
         };
-        // One that left something out is ended by whoever tells of it.
-        if minute.is_over(now) && minute.left_out == LeftOut::default() {
+        // A minute with dropped lines is ended by `end`, which reports them.
+        if minute.is_over(now) && minute.dropped == Dropped::default() {
             *minute = Minute::from(now);
         }
         let (mut lines, mut most) = (self.lines.load(Relaxed), self.bytes.load(Relaxed));
         let mut full = minute.full;
         if writer == Writer::Component {
             (lines, most) = (lines - lines / RESERVE, most - most / u64::from(RESERVE));
-            full = minute.left_out != LeftOut::default();
+            full = minute.dropped != Dropped::default();
         }
         if !full && minute.lines < lines && minute.bytes.saturating_add(bytes) <= most {
             minute.lines += 1;
@@ -132,29 +132,30 @@ impl LogQuotas {
             return true;
         }
         minute.full |= writer == Writer::Host;
-        minute.left_out.lines += 1;
-        minute.left_out.bytes += bytes;
-        if minute.left_out.lines == 1 {
-            self.missed.notify_all();
+        minute.dropped.lines += 1;
+        minute.dropped.bytes += bytes;
+        if minute.dropped.lines == 1 {
+            self.dropping.notify_all();
         }
         false
     }
 
-    /// From now on, says at the end of each minute what was left out, and perhaps when that begins.
+    /// Starts a thread that calls `tell` with the dropped lines of a tenant: at the end of a minute, and
+    /// also when they begin after [`tell_at_once`].
     pub(crate) fn tell(self: &Arc<Self>, tell: impl Fn(&str, Notice) + Send + 'static) {
         let ours = Arc::clone(self);
-        let telling = thread::Builder::new().name("log-budget".to_owned()).spawn(move || {
+        let reporter = thread::Builder::new().name("log-budget".to_owned()).spawn(move || {
             loop {
                 for (tenant, notice) in ours.wait() {
                     tell(&tenant, notice);
                 }
             }
         });
-        // Without it nobody hears of what is left out, which is no reason not to serve.
-        drop(telling);
+        // Without the thread dropped lines are not reported; the host serves nevertheless.
+        drop(reporter);
     }
 
-    /// Waits until a minute ends that left something out, or begins to.
+    /// Waits until there is something to report.
     fn wait(&self) -> Vec<(String, Notice)> {
         let mut minutes = self.minutes();
         loop {
@@ -166,10 +167,10 @@ impl LogQuotas {
             if !notices.is_empty() {
                 return notices;
             }
-            let missing = minutes.values().filter(|minute| minute.left_out.lines > 0);
-            let next = missing.map(|minute| MINUTE.saturating_sub(now - minute.begun)).min();
-            // A wake-up for nothing looks again.
-            self.missed.wait_for(&mut minutes, next.unwrap_or(MINUTE));
+            let dropping = minutes.values().filter(|minute| minute.dropped.lines > 0);
+            let next = dropping.map(|minute| MINUTE.saturating_sub(now - minute.begun)).min();
+            // A spurious wake-up is harmless: the loop checks again.
+            self.dropping.wait_for(&mut minutes, next.unwrap_or(MINUTE));
         }
     }
 
@@ -178,20 +179,20 @@ impl LogQuotas {
     }
 }
 
-/// Forgets every minute that is over, and tells those that left something out.
+/// Removes every minute that is over; returns the reports of those with dropped lines.
 fn end(minutes: &mut HashMap<String, Minute>, now: Instant) -> Vec<(String, Notice)> {
     let over = minutes.extract_if(|_, minute| minute.is_over(now));
-    let ended = over.map(|(tenant, minute)| (tenant, minute.left_out));
-    let some = ended.filter(|(_, left_out)| left_out.lines > 0);
-    some.map(|(tenant, LeftOut { lines, bytes })| (tenant, Notice::Ended(lines, bytes))).collect()
+    let ended = over.map(|(tenant, minute)| (tenant, minute.dropped));
+    let some = ended.filter(|(_, dropped)| dropped.lines > 0);
+    some.map(|(tenant, Dropped { lines, bytes })| (tenant, Notice::Ended(lines, bytes))).collect()
 }
 
-/// Those that have begun to leave something out, once each.
+/// The reports of minutes that have begun to drop lines, once for each minute.
 fn begun(minutes: &mut HashMap<String, Minute>) -> Vec<(String, Notice)> {
     let minutes = minutes.iter_mut();
-    let new = minutes.filter(|(_, minute)| minute.left_out.lines > 0 && !minute.told);
+    let new = minutes.filter(|(_, minute)| minute.dropped.lines > 0 && !minute.reported);
     new.map(|(tenant, minute)| {
-        minute.told = true;
+        minute.reported = true;
         (tenant.clone(), Notice::Begun)
     })
     .collect()
@@ -199,7 +200,8 @@ fn begun(minutes: &mut HashMap<String, Minute>) -> Vec<(String, Notice)> {
 
 impl Minute {
     fn from(begun: Instant) -> Self {
-        Self { begun, lines: 0, bytes: 0, left_out: LeftOut::default(), full: false, told: false }
+        let dropped = Dropped::default();
+        Self { begun, lines: 0, bytes: 0, dropped, full: false, reported: false }
     }
 
     fn is_over(&self, now: Instant) -> bool {
@@ -209,7 +211,7 @@ impl Minute {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "a log is written in real time, whatever the host's clock says"
+    reason = "a log is written in real time, not by the host's clock"
 )]
 fn now() -> Instant {
     Instant::now()
@@ -227,38 +229,38 @@ mod tests {
         check(&all, begun, "acme", 10, false);
         check(&all, begun, "globex", 90, true);
         check(&all, begun, "globex", 11, false);
-        // What is small does not slip through behind what was left out: the order would lie.
+        // A small line after a dropped one is dropped too: the order would mislead.
         check(&all, begun, "globex", 1, false);
     }
 
     #[test]
-    fn the_end_of_a_minute_says_what_was_left_out_and_begins_another() {
+    fn the_end_of_a_minute_reports_what_was_dropped_and_begins_another() {
         let (all, begun) = (LogQuotas::new(LogLimits { lines: 1, bytes: 100 }), now());
         for (bytes, fits) in [(10, true), (20, false), (30, false)] {
             check(&all, begun, "acme", bytes, fits);
         }
         check(&all, begun, "globex", 10, true);
         assert_eq!(end(&mut all.minutes(), begun + MINUTE / 2), []);
-        // Nothing is written before what was left out is told.
+        // Nothing is written before the dropped lines are reported.
         check(&all, begun + MINUTE, "acme", 10, false);
-        let told = end(&mut all.minutes(), begun + MINUTE);
-        assert_eq!(told, [("acme".to_owned(), Notice::Ended(3, 60))]);
+        let notices = end(&mut all.minutes(), begun + MINUTE);
+        assert_eq!(notices, [("acme".to_owned(), Notice::Ended(3, 60))]);
         check(&all, begun + MINUTE, "acme", 10, true);
-        assert_eq!(all.minutes().len(), 1, "nobody is kept for long");
+        assert_eq!(all.minutes().len(), 1, "idle tenants are removed");
     }
 
     #[test]
-    fn what_components_write_leaves_room_for_what_the_host_says() {
+    fn components_leave_a_part_of_the_quota_to_the_host() {
         let (all, begun_at) = (LogQuotas::new(LogLimits { lines: 8, bytes: 800 }), now());
         let pay = |writer, bytes| all.pay_at(begun_at, "acme", writer, bytes);
-        let spoken = (0..10).filter(|_| pay(Writer::Component, 10)).count();
-        assert_eq!(spoken, 6);
+        let written = (0..10).filter(|_| pay(Writer::Component, 10)).count();
+        assert_eq!(written, 6);
         assert_eq!(begun(&mut all.minutes()), [("acme".to_owned(), Notice::Begun)]);
         assert_eq!(begun(&mut all.minutes()), []);
         assert!(pay(Writer::Host, 10) && !pay(Writer::Component, 1) && pay(Writer::Host, 10));
         assert!(!pay(Writer::Host, 1));
-        let told = end(&mut all.minutes(), begun_at + MINUTE);
-        assert_eq!(told, [("acme".to_owned(), Notice::Ended(6, 42))]);
+        let notices = end(&mut all.minutes(), begun_at + MINUTE);
+        assert_eq!(notices, [("acme".to_owned(), Notice::Ended(6, 42))]);
     }
 
     #[track_caller]

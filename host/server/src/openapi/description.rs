@@ -1,45 +1,49 @@
-//! The statuses and media types of a description, checked when it is deployed, and what is said of its paths.
+//! Validation of the statuses and media types of a component's description at deploy, and the fault of
+//! a path outside its routes.
 //!
-//! What no answer can have, and what no request's content type can be, would only
-//! be found out by a client, or never.
+//! An impossible status of an answer, or an impossible media type of a body, would otherwise be noticed
+//! by a client, or never.
 //!
 //! Standards: RFC 9110 §15 (statuses), §8.3.1 (media types).
 
 use engine::app::manifest::trigger::Route;
 use runtime::component::Operation;
 
-/// A media type is a line of a header: longer ones are a mistake or an attack.
+/// Maximum length of a media type, in bytes.
 const LONGEST: usize = 255;
 
-/// Routes of a component that are named in a fault.
-const MOST_TOLD: usize = 5;
+/// Maximum number of a component's routes that a fault names.
+const MOST_NAMED: usize = 5;
 
-/// What is wrong with them, and in which operation.
+/// Checks the statuses and media types of operations.
+///
+/// # Errors
+/// The first fault, with its operation.
 pub(crate) fn check(operations: &[Operation]) -> Result<(), String> {
     for operation in operations {
         let place = place(operation);
         one(operation).map_err(|fault| {
-            format!("its description (`operations()`) is not right: {place}: {fault}")
+            format!("its description (`operations()`) is invalid: {place}: {fault}")
         })?;
     }
     Ok(())
 }
 
-/// How an operation is named in a fault.
+/// Method and path of an operation, for a fault; cut to 200 characters.
 pub(crate) fn place(operation: &Operation) -> String {
     format!("{} {}", operation.method, operation.path).chars().take(200).collect()
 }
 
-/// What is said of a path that no route holds: either may be the wrong one.
+/// The fault of a path that no route covers. It names the routes, since either may be wrong.
 pub(crate) fn uncovered(routes: &[Route]) -> String {
-    let told = |route: &Route| format!("`{}` (line {})", route.pattern, route.line);
-    let some: Vec<String> = routes.iter().take(MOST_TOLD).map(told).collect();
-    let more = match routes.len().saturating_sub(MOST_TOLD) {
+    let named = |route: &Route| format!("`{}` (line {})", route.pattern, route.line);
+    let some: Vec<String> = routes.iter().take(MOST_NAMED).map(named).collect();
+    let more = match routes.len().saturating_sub(MOST_NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
     format!(
-        "the manifest gives this component no route that holds this path; its routes are {}{more}",
+        "no route of this component in the manifest covers this path; its routes are {}{more}",
         some.join(", ")
     )
 }
@@ -48,26 +52,21 @@ fn one(operation: &Operation) -> Result<(), String> {
     for answer in &operation.answers {
         let status = answer.status;
         if !(200..600).contains(&status) {
-            return Err(format!(
-                "the answer {status}: a status of an answer lies between 200 and 599"
-            ));
+            return Err(format!("the answer {status}: a status has to be between 200 and 599"));
         }
         let name = &answer.content_type;
-        // Without one, it has no body.
+        // An answer without a media type has no body.
         if !name.is_empty() && !is_media_type(name) {
-            return Err(format!("the answer {status}: {} is no media type", shown(name)));
+            return Err(format!("the answer {status}: {} is not a media type", shown(name)));
         }
     }
     for name in &operation.other_content_types {
         let known = name.trim();
         if known.contains(';') {
-            return Err(format!(
-                "{} is compared without parameters, so name it without any",
-                shown(name)
-            ));
+            return Err(format!("{} is compared without parameters; remove them", shown(name)));
         }
         if !is_media_type(known) || known.contains('*') {
-            return Err(format!("{} is no media type that a body could have", shown(name)));
+            return Err(format!("{} is not the media type of a body", shown(name)));
         }
     }
     Ok(())
@@ -77,7 +76,8 @@ fn shown(name: &str) -> String {
     format!("`{}`", model::foreign::within(80, name))
 }
 
-/// RFC 9110 §8.3.1. `*` is a character of tokens, so that ranges are taken too, as OpenAPI does.
+/// Whether it is a media type (RFC 9110 §8.3.1). `*` is a token character, so ranges are accepted, as in
+/// OpenAPI.
 fn is_media_type(text: &str) -> bool {
     let (name, mut rest) = match text.find(';') {
         Some(at) => text.split_at(at),
@@ -106,7 +106,7 @@ fn is_media_type(text: &str) -> bool {
     rest.is_empty()
 }
 
-/// Behind the closing quote (RFC 9110 §5.6.4).
+/// The index after the closing quote of a quoted string (RFC 9110 §5.6.4).
 fn end_of_quoted(text: &str) -> Option<usize> {
     let mut escaped = false;
     for (at, byte) in text.bytes().enumerate() {
@@ -120,7 +120,7 @@ fn end_of_quoted(text: &str) -> Option<usize> {
     None
 }
 
-/// RFC 9110 §5.6.2.
+/// Whether it is a token (RFC 9110 §5.6.2).
 fn is_token(text: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(known)
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn media_types_are_told_from_what_is_none() {
+    fn media_types_are_recognised() {
         for good in [
             "text/plain",
             "application/vnd.api+json",
@@ -168,10 +168,10 @@ mod tests {
         fault(&[204], "", &[], None);
         fault(&[100], "text/plain", &[], Some("the answer 100: a status"));
         fault(&[200, 9999], "text/plain", &[], Some("the answer 9999: a status"));
-        fault(&[200], "text", &[], Some("the answer 200: `text` is no media type"));
-        fault(&[200], "a/b\u{1b}", &[], Some("the answer 200: `a/b\\u{1b}` is no media type"));
-        fault(&[200], "text/plain", &[""], Some("`` is no media type that"));
-        fault(&[200], "text/plain", &["image/*"], Some("`image/*` is no media type that"));
+        fault(&[200], "text", &[], Some("the answer 200: `text` is not a media type"));
+        fault(&[200], "a/b\u{1b}", &[], Some("the answer 200: `a/b\\u{1b}` is not a media type"));
+        fault(&[200], "text/plain", &[""], Some("`` is not the media type of"));
+        fault(&[200], "text/plain", &["image/*"], Some("`image/*` is not the media type of"));
         fault(&[200], "text/plain", &["text/csv; a=b"], Some("`text/csv; a=b` is compared"));
     }
 
@@ -195,12 +195,12 @@ mod tests {
             answers: answers.collect(),
             long_lived: false,
         };
-        let want = want
-            .map(|want| format!("its description (`operations()`) is not right: GET /a: {want}"));
+        let want =
+            want.map(|want| format!("its description (`operations()`) is invalid: GET /a: {want}"));
         match (check(&[operation]), want) {
             (Ok(()), None) => {}
-            (Err(told), Some(want)) => assert!(told.starts_with(&want), "{told}"),
-            (told, want) => panic!("{told:?} is not {want:?}"),
+            (Err(fault), Some(want)) => assert!(fault.starts_with(&want), "{fault}"),
+            (got, want) => panic!("{got:?} is not {want:?}"),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! `/-/openapi.json`: what is enforced, as documentation.
+//! The OpenAPI document of a deployment: `/-/openapi.json`.
 //!
-//! Made from the same operations that requests are checked against, once for
-//! each deployment. Refuses to know how anything is answered.
+//! Generated once for each deployment, from the same operations that requests are checked against.
+//! Independent of how requests are handled.
 //!
 //! Standards: OpenAPI 3.1.0, JSON Schema 2020-12.
 
@@ -14,33 +14,35 @@ use serde_json::{Map, Value, json};
 use crate::openapi::named_schemas::Schemas;
 use crate::openapi::{operation_names, request_headers};
 
-/// The type of a problem document (RFC 9457 §3).
+/// The media type of a problem document (RFC 9457 §3).
 pub(crate) const PROBLEM: &str = "application/problem+json";
 
-/// In a body's schema: schemas of other types of the same body, by type. They are shown and not checked.
+/// Keyword in a body's schema: schemas of the same body in other media types, by type. Documented, not
+/// enforced.
 const CONTENT_TYPES: &str = "x-content-types";
 
-/// In the place of a scope: not even a token is needed. Nothing there means any token.
+/// Instead of a scope: no token is needed. An empty scope means that every token is sufficient.
 pub(crate) const PUBLIC: &str = "public";
 
-/// The same, where the operation sends.
+/// The same for an operation that sends.
 pub(crate) const PUBLIC_SEND: &str = "public send";
 
-/// Operations under one heading.
+/// The operations of one component, or of the host.
 pub(crate) struct Group<'a> {
     /// A component's name, or `host`; a component may be called so too.
     pub(crate) name: &'a str,
     is_host: bool,
-    /// For people.
+    /// Description of its tag.
     pub(crate) description: Option<&'a str>,
     pub(crate) operations: &'a [Operation],
-    /// Types of bodies beside JSON that are checked by the same schema.
+    /// Media types other than JSON that are checked against the same schema.
     pub(crate) checked: &'a [&'a str],
-    /// Routes whose operations nobody described.
+    /// Routes without a description of their operations.
     pub(crate) unchecked: &'a [Pattern],
 }
 
 impl<'a> Group<'a> {
+    /// The operations of a component.
     pub(crate) fn component(
         name: &'a str,
         description: Option<&'a str>,
@@ -50,13 +52,13 @@ impl<'a> Group<'a> {
         Self { name, is_host: false, description, operations, checked: &[], unchecked }
     }
 
-    /// The host's own.
+    /// The host's own operations.
     pub(crate) fn host(operations: &'a [Operation], checked: &'a [&'a str]) -> Self {
         Self { name: "host", is_host: true, description: None, operations, checked, unchecked: &[] }
     }
 }
 
-/// The document of one deployment.
+/// The OpenAPI 3.1.0 document of one deployment.
 pub(crate) fn document(title: &str, version: &str, groups: &[Group<'_>]) -> Value {
     let mut schemas = Schemas::default();
     let problem = schemas.put("Problem", problem());
@@ -64,9 +66,9 @@ pub(crate) fn document(title: &str, version: &str, groups: &[Group<'_>]) -> Valu
     let mut tags = Vec::with_capacity(groups.len());
     for group in groups {
         if group.is_host {
-            let told =
+            let tag =
                 |(_, noun, text): &(_, &str, &str)| json!({"name": noun, "description": text});
-            tags.extend(operation_names::HEADINGS.iter().map(told));
+            tags.extend(operation_names::HEADINGS.iter().map(tag));
             continue;
         }
         let mut tag = json!({"name": group.name});
@@ -76,14 +78,14 @@ pub(crate) fn document(title: &str, version: &str, groups: &[Group<'_>]) -> Valu
         tags.push(tag);
     }
     let mut ids = HashSet::new();
-    // Names go to the host first: what a tenant adds, which is shown at the top, changes none of them.
+    // The host, which is last, gets its names first, so that a tenant's operations do not change them.
     for group in groups.iter().rev() {
         for one in group.operations {
             let (path, names) = template(&one.path);
             let entry = paths.entry(path).or_insert_with(|| json!({}));
             if let Some(entry) = entry.as_object_mut() {
-                let told = operation(group, one, &names, &mut schemas, &mut ids);
-                entry.insert(one.method.to_ascii_lowercase(), told);
+                let document = operation(group, one, &names, &mut schemas, &mut ids);
+                entry.insert(one.method.to_ascii_lowercase(), document);
             }
         }
         for route in group.unchecked {
@@ -100,10 +102,10 @@ pub(crate) fn document(title: &str, version: &str, groups: &[Group<'_>]) -> Valu
         "components": {
             "securitySchemes": {"token": {
                 "type": "http", "scheme": "bearer",
-                "description": "A token of this host. The names beside an operation are the scopes that it needs.",
+                "description": "A token of this host. The names listed for an operation are the scopes that it requires.",
             }},
             "responses": {"problem": {
-                "description": "A problem document (RFC 9457); `code` says which",
+                "description": "A problem document (RFC 9457); `code` identifies the problem",
                 "content": {PROBLEM: {"schema": problem}},
             }},
             "schemas": schemas.into_value(),
@@ -111,7 +113,7 @@ pub(crate) fn document(title: &str, version: &str, groups: &[Group<'_>]) -> Valu
     })
 }
 
-/// A path item without operations (OpenAPI 3.1.0 §4.8.9): the path is there, and nobody said what it takes.
+/// A path item without operations (OpenAPI 3.1.0 §4.8.9), for a route that is not described.
 fn unchecked(component: &str, route: &str) -> (String, Value) {
     let (mut path, names) = template(route);
     let mut parameters: Vec<Value> = names.iter().map(|name| in_path(name)).collect();
@@ -123,8 +125,8 @@ fn unchecked(component: &str, route: &str) -> (String, Value) {
         path = format!("{before}{{{rest}}}");
         let mut parameter = in_path(&rest);
         if let Some(members) = parameter.as_object_mut() {
-            let told = "Everything below, however many segments; it may be empty";
-            members.insert("description".to_owned(), json!(told));
+            let description = "The rest of the path, of any number of segments; it may be empty";
+            members.insert("description".to_owned(), json!(description));
         }
         parameters.push(parameter);
     }
@@ -198,7 +200,7 @@ fn responses(
 ) -> Map<String, Value> {
     let mut responses = Map::new();
     for answer in &operation.answers {
-        // Two types of one status are one response with two contents.
+        // Two media types of one status are one response with two contents.
         let response = responses
             .entry(answer.status.to_string())
             .or_insert_with(|| json!({"description": answer.summary}));
@@ -238,12 +240,12 @@ fn body(
     let mut content = Map::new();
     let mut forms = Map::new();
     if let Some(text) = &operation.body_schema {
-        // What does not parse was refused before.
+        // A schema that does not parse was refused at deploy.
         let mut whole: Value = serde_json::from_str(text).unwrap_or_default();
-        if let Some(Value::Object(told)) =
+        if let Some(Value::Object(others)) =
             whole.as_object_mut().and_then(|members| members.remove(CONTENT_TYPES))
         {
-            forms = told;
+            forms = others;
         }
         let whole = schemas.take(group.name, &format!("{id}:body"), &whole.to_string());
         let mut media = Map::new();
@@ -269,7 +271,7 @@ fn body(
     if content.is_empty() { None } else { Some(json!({"required": true, "content": content})) }
 }
 
-/// `/a/:b` is `/a/{b}` here.
+/// The path template of a pattern, and its parameters: `/a/:b` is `/a/{b}`.
 fn template(path: &str) -> (String, Vec<&str>) {
     let mut names = Vec::new();
     let words = path.split('/').map(|word| match word.strip_prefix(':') {
@@ -283,7 +285,7 @@ fn template(path: &str) -> (String, Vec<&str>) {
     (path, names)
 }
 
-/// Unique in a document: two paths may differ in nothing that a name can have.
+/// The `operationId`, unique in a document: the names of two paths may be equal.
 fn identity(operation: &Operation, ids: &mut HashSet<String>) -> String {
     let base = operation_names::name(&operation.method, &operation.path);
     let mut id = base.clone();
@@ -308,7 +310,7 @@ fn problem() -> Value {
             "retryable": {"type": "boolean"},
             "retryAfter": {"type": "integer", "description": "Seconds"},
             "requestId": {"type": "string"},
-            "parameter": {"type": "string", "description": "The query parameter that is wrong"},
+            "parameter": {"type": "string", "description": "The query parameter that is invalid"},
             "errors": {"type": "array", "items": {
                 "type": "object",
                 "required": ["pointer", "code", "detail"],

@@ -1,12 +1,12 @@
-//! What the host itself answers, as schemas for the documentation.
+//! JSON Schemas of the host's own responses, for the OpenAPI document.
 //!
-//! One file holds them all, so that they may refer to each other.
+//! One file contains all, so that they can refer to each other.
 
 use serde_json::Value;
 
 const ALL: &str = include_str!("../../schema/answers.json");
 
-/// The schema of that name.
+/// The schema with this name, as text.
 pub(crate) fn answer(name: &str) -> String {
     let all: Value = serde_json::from_str(ALL).unwrap_or_default();
     let defs = all.get("$defs").cloned().unwrap_or_default();

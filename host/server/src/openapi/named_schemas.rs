@@ -1,15 +1,13 @@
-//! `components/schemas`: each schema that has a name, once in a document.
+//! `components/schemas` of an OpenAPI document: each named schema, once.
 //!
-//! A component's schema refers to its own `$defs`. In one document such references
-//! would lead to the document's root, and an `$id` that keeps them at home is passed
-//! over by generators of clients. So what can be referred to moves into one list,
-//! and the references follow.
+//! A component's schema refers to its own `$defs`. In one document such references would resolve to the
+//! document's root, and client generators ignore an `$id` that would prevent it. So definitions move
+//! into one list, and references are rewritten.
 //!
-//! A name comes from the key under `$defs`, or from the `title` of the whole. Equal
-//! schemas share one. Of two that differ the first keeps the name, the second has
-//! its schema's before it, then its component's too, then a number: so names depend
-//! on nothing but the order of the groups, and what a tenant adds changes none of
-//! those that were there.
+//! A name is the key under `$defs`, or the `title` of the whole schema. Equal schemas share one. Of two
+//! that differ the first keeps the name; the second is prefixed with its schema's name, then also with
+//! its component's, then numbered. So names depend only on the order of the groups, and a tenant's
+//! schemas change no existing name.
 //!
 //! Standard: JSON Schema 2020-12 §8.2.
 
@@ -17,28 +15,28 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
-/// The list so far.
+/// The schemas collected so far, by name.
 #[derive(Debug, Default)]
 pub(crate) struct Schemas(Map<String, Value>);
 
-/// Bytes of a name.
+/// Maximum length of a name, in bytes.
 const LONGEST: usize = 80;
-/// Rounds of looking for names, before whatever is left gets numbers.
+/// Rounds of the search for names, before the remaining schemas are numbered.
 const ROUNDS: u32 = 8;
 const LIST: &str = "#/components/schemas/";
 
-/// The name of each key under `$defs`, and under none that of the whole.
+/// The name of each key under `$defs`; the whole schema's has the key `None`.
 type Names = HashMap<Option<String>, String>;
 
-/// Something that gets a name, if it needs one.
+/// A schema to be named, if it needs a name.
 struct Entry {
-    /// Under `$defs`; none for the whole schema.
+    /// The key under `$defs`; none for the whole schema.
     key: Option<String>,
     base: String,
     tier: u32,
     name: String,
     schema: Value,
-    /// The keys that it refers to; none is the whole.
+    /// The keys that it refers to; `None` is the whole schema.
     refers: HashSet<Option<String>>,
 }
 
@@ -47,15 +45,16 @@ impl Schemas {
         Value::Object(self.0)
     }
 
-    /// One that is named so by us.
+    /// Adds a schema of the host under a fixed name; returns a reference to it.
     pub(crate) fn put(&mut self, name: &str, schema: Value) -> Value {
         self.0.insert(name.to_owned(), schema);
         json!({"$ref": format!("{LIST}{name}")})
     }
 
-    /// A schema as it stands at its `place` in the document; what it names goes into the list.
+    /// Moves the definitions of a schema into the list; returns what stands at its `place` in the
+    /// document.
     pub(crate) fn take(&mut self, component: &str, place: &str, text: &str) -> Value {
-        // What does not parse was refused before.
+        // A schema that does not parse was refused at deploy.
         let mut whole: Value = serde_json::from_str(text).unwrap_or_default();
         let Some(members) = whole.as_object_mut() else { return whole };
         members.remove("$schema");
@@ -96,7 +95,7 @@ impl Schemas {
         shown
     }
 
-    /// Gives each a name that is free, or that means the same already.
+    /// Gives each entry a name that is free, or that an equal schema has.
     fn name(&self, entries: &mut [Entry], component: &str, root: &str, is_named: bool) {
         for round in 0.. {
             for entry in entries.iter_mut() {
@@ -128,7 +127,7 @@ impl Schemas {
                 .filter(|(_, clash)| **clash)
                 .map(|(entry, _)| entry.key.clone())
                 .collect();
-            // What differs by the name of another one only may be the same once that one is named.
+            // A schema that differs only by the name of another one may be equal once that is renamed.
             let first = |entry: &Entry| {
                 !entry.refers.iter().any(|key| *key != entry.key && clashing.contains(key))
             };
@@ -136,7 +135,7 @@ impl Schemas {
                 entries.iter().zip(&clashes).map(|(entry, clash)| *clash && first(entry)).collect();
             let raised = if firsts.contains(&true) { firsts } else { clashes };
             for (entry, raised) in entries.iter_mut().zip(raised) {
-                // A number that no other schema has reached ends it for all of them at once.
+                // A number that no other schema has ends the search for all of them at once.
                 if round >= ROUNDS {
                     entry.tier = u32::try_from(self.0.len()).unwrap_or(u32::MAX) + round;
                 } else {
@@ -149,7 +148,7 @@ impl Schemas {
 
 impl Entry {
     fn new(key: Option<String>, mut schema: Value, root: &str) -> Self {
-        // Generators name types after a title: two of one title would be one type twice.
+        // Generators name types after titles, and two types could have the same one.
         if let Some(members) = schema.as_object_mut() {
             members.remove("title");
         }
@@ -163,7 +162,7 @@ impl Entry {
         let base = &self.base;
         let (tier, longest) = match &self.key {
             Some(_) => (self.tier, format!("{component}{root}{base}")),
-            // The whole is not named after itself twice.
+            // The name of the whole schema is not prefixed with itself.
             None => (self.tier + u32::from(self.tier > 0), format!("{component}{base}")),
         };
         match tier {
@@ -175,7 +174,7 @@ impl Entry {
     }
 }
 
-/// Where each reference leads: none where some cannot be followed from outside.
+/// The targets of all references; none if one cannot be rewritten.
 fn references(schema: &mut Value) -> Option<Vec<String>> {
     let mut all = Vec::new();
     let mut anchored = false;
@@ -187,13 +186,13 @@ fn references(schema: &mut Value) -> Option<Vec<String>> {
         anchored |= keyword("$id") && depth > 1;
         all.extend(members.get("$ref").and_then(Value::as_str).map(str::to_owned));
     });
-    // The members of `$defs` move; `$defs` itself does not, nor is it looked for in another spelling.
+    // The members of `$defs` move, not `$defs` itself; percent-encoded references are not decoded.
     let follows = |to: &String| to != "#/$defs" && !to.contains('%');
-    let inside = all.iter().all(|to| (to == "#" || to.starts_with("#/")) && follows(to));
-    (inside && !anchored).then_some(all)
+    let local = all.iter().all(|to| (to == "#" || to.starts_with("#/")) && follows(to));
+    (local && !anchored).then_some(all)
 }
 
-/// The key under `$defs` that a reference leads to, and the rest of its way.
+/// The key under `$defs` that a reference points to, and the rest of the pointer.
 fn definition(to: &str) -> Option<(String, &str)> {
     let rest = to.strip_prefix("#/$defs/")?;
     let (key, rest) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
@@ -216,7 +215,7 @@ fn follow(schema: &mut Value, names: &Names) {
     });
 }
 
-/// What cannot be moved keeps its references by an `$id` of its own.
+/// A schema that is not moved gets an `$id`, so that its references resolve within it.
 fn at_home(mut schema: Value, place: &str) -> Value {
     if let Some(members) = schema.as_object_mut()
         && !members.contains_key("$id")
@@ -226,14 +225,14 @@ fn at_home(mut schema: Value, place: &str) -> Value {
     schema
 }
 
-/// Every schema within one, the outermost first; values that are no schemas are passed over.
+/// Visits every subschema, the outermost first.
 fn visit(schema: &mut Value, look: &mut dyn FnMut(&mut Map<String, Value>)) {
     let Some(members) = schema.as_object_mut() else { return };
     look(members);
     for (keyword, value) in members.iter_mut() {
         match keyword.as_str() {
             "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas"
-            // Of older drafts; a list of names in it is no schema, and is passed over.
+            // Of older drafts; lists of names in it are not schemas, and are skipped.
             | "dependencies" => {
                 let inner = value.as_object_mut().into_iter().flat_map(Map::values_mut);
                 inner.for_each(|inner| visit(inner, look));
@@ -260,7 +259,7 @@ fn visit(schema: &mut Value, look: &mut dyn FnMut(&mut Map<String, Value>)) {
     }
 }
 
-/// `post-v1-tokens` is `PostV1Tokens`, as names of types are written.
+/// PascalCase: `post-v1-tokens` is `PostV1Tokens`.
 fn pascal(text: &str) -> String {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let mut name = String::new();
@@ -291,14 +290,14 @@ mod tests {
             shown,
             json!({"type": "object", "properties": {
                 "to": {"$ref": "#/components/schemas/Address"},
-                // A member of that name, and a value: neither is a reference.
+                // A property called `$ref`, and a value: neither is a reference.
                 "$ref": {"type": "string"}, "a": {"const": {"$ref": "#/$defs/address"}}}})
         );
         let next = json!({"properties": {"next": {"$ref": "#/components/schemas/Address"}}});
         assert_eq!(all.into_value(), json!({"Address": next}));
     }
 
-    /// A keyword of older drafts: its values are schemas, or lists of names.
+    /// A keyword of older drafts, whose values are schemas or lists of names.
     #[test]
     fn references_within_dependencies_follow_too() {
         let mut all = Schemas::default();
@@ -342,7 +341,7 @@ mod tests {
         assert_eq!(all["OwnDraftA"]["type"], "null");
     }
 
-    /// A whole of one document and a definition of another are the same type of a client.
+    /// The whole schema of one document and a definition of another can be the same type.
     #[test]
     fn a_title_becomes_the_name_and_keeps_no_two_apart() {
         let mut all = Schemas::default();
@@ -376,7 +375,7 @@ mod tests {
             r##"{"items":{"$ref":"#here"},"$defs":{"a":{"$anchor":"here"}}}"##,
             r##"{"items":{"$ref":"#/$defs/missing"},"$defs":{"a":{}}}"##,
             r##"{"items":{"$dynamicRef":"#/$defs/a"},"$defs":{"a":{}}}"##,
-            // What holds all definitions is no schema, and is not moved.
+            // `$defs` itself is not a schema, and is not moved.
             r##"{"items":{"$ref":"#/$defs"},"$defs":{"a":{}}}"##,
             // Percent-encoded, which names the same (RFC 6901 §6).
             r##"{"items":{"$ref":"#/%24defs/a"},"$defs":{"a":{}}}"##,
@@ -389,7 +388,7 @@ mod tests {
         }
     }
 
-    /// A chain of definitions that all clash, each for the sake of the next.
+    /// A chain of definitions that all clash, each because of the next.
     #[test]
     fn names_are_found_in_few_rounds() {
         let chain = |end: &str| {

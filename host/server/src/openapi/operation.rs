@@ -1,11 +1,10 @@
-//! What a component said about itself, ready to be checked against.
+//! The operations of a component, compiled for the checks of requests.
 //!
-//! `describe` gives texts; here they become schemas, methods and scopes, and
-//! whatever is wrong with them is told by its place. A component that does not
-//! describe itself, or describes nothing, is served unchecked.
+//! `describe` returns texts; here they are parsed into schemas, methods and scopes, and a fault is
+//! reported with its operation. Requests to a component that describes no operations are not checked.
 //!
-//! Invariant: an operation lies under a route of its component, and the example
-//! of its body fits the schema that is shown and enforced.
+//! Invariant: a route of the component covers each operation, and the example of its body fits the
+//! schema that is documented and enforced.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,14 +26,14 @@ use crate::openapi::document::{PUBLIC, PUBLIC_SEND};
 use crate::schema::Schema;
 use crate::schema::child_pool::{SchemaChildren, Specimen, TenantSchema, Unfit};
 
-/// A component that serves, and what it said of itself.
+/// A deployed component, with its operations and grants.
 #[derive(Debug)]
 pub(crate) struct DeployedComponent {
     pub(crate) name: String,
     pub(crate) endpoint: Endpoint,
-    /// As described; none where the component describes nothing.
+    /// The operations as described; none if the component describes none.
     described: Option<Vec<Operation>>,
-    /// Of the manifest.
+    /// The component's routes in the manifest.
     routes: Vec<Pattern>,
     operations: Option<Routes<Vec<CheckedOperation>>>,
     grants: Grants,
@@ -45,48 +44,52 @@ pub(crate) struct DeployedComponent {
 pub(crate) struct CheckedOperation {
     method: Method,
     pub(crate) scope: Option<Scope>,
-    /// Name, whether it is needed, and what its value has to fit.
+    /// Name, whether it is required, and the schema of its value.
     pub(crate) parameters: Vec<(String, bool, BodySchema)>,
     body: Option<BodySchema>,
     other_types: Vec<String>,
 }
 
-/// What a value has to fit.
+/// A schema, and where it is evaluated.
 #[derive(Clone, Debug)]
 pub(crate) enum BodySchema {
     /// A schema of this project's own, evaluated in this process.
     Own(Arc<Schema>),
-    /// A tenant's, evaluated in a child.
+    /// A tenant's, evaluated in a child process.
     Foreign(Arc<TenantSchema>, Arc<SchemaChildren>),
 }
 
-/// What is wrong with a description, and in which operation.
+/// A fault of a description, with its operation.
 #[derive(Debug, thiserror::Error)]
-#[error("its description (`operations()`) is not right: {place}: {fault}")]
+#[error("its description (`operations()`) is invalid: {place}: {fault}")]
 pub(crate) struct OperationFault {
     place: String,
     fault: String,
 }
 
-/// More operations than this are a mistake or an attack.
+/// Maximum number of operations of a component.
 const MOST_OPERATIONS: usize = 200;
 
-/// Parameters, answers and content types of one operation.
+/// Maximum number of parameters, answers and content types of one operation, each.
 const MOST_OF_EACH: usize = 100;
-/// Bytes of the name of a parameter or a content type.
+/// Maximum length of the name of a parameter or a content type, in bytes.
 const MOST_NAME: usize = 200;
 
-/// How a body is to be taken.
+/// How a body is handled.
 #[derive(Debug)]
 pub(crate) enum BodyHandling<'a> {
-    /// Collect it, check it, then hand it on.
+    /// Collected and checked, then passed on.
     Json(&'a BodySchema),
-    /// Hand it on as it comes.
+    /// Passed on as a stream.
     Stream,
 }
 
 impl DeployedComponent {
-    /// `routes` are those that the manifest gives the component, `checkers` evaluate what a tenant described.
+    /// Checks a description. `routes` are the component's in the manifest; `checkers` evaluate a
+    /// tenant's schemas, none for a built-in component.
+    ///
+    /// # Errors
+    /// The first fault of the description.
     pub(crate) fn new(
         name: &str,
         endpoint: Endpoint,
@@ -95,7 +98,7 @@ impl DeployedComponent {
         grants: Grants,
         checkers: Option<&Arc<SchemaChildren>>,
     ) -> Result<Self, OperationFault> {
-        // Tools that make one world of everything make its author export `operations`, too.
+        // Some toolchains force an author to export `operations`; an empty list counts as none.
         let described = described.filter(|operations| !operations.is_empty());
         let read = |operations| check(operations, routes, checkers);
         let operations = described.as_deref().map(read).transpose()?;
@@ -104,7 +107,7 @@ impl DeployedComponent {
         Ok(Self { name, endpoint, described, routes, operations, grants })
     }
 
-    /// The caller as this component gets it: with no more than the manifest grants.
+    /// The caller as this component sees it, restricted to what the manifest grants.
     pub(crate) fn apply_grants(&self, mut caller: Caller) -> Caller {
         if let Some(granted) = &self.grants.accounts {
             caller.accounts =
@@ -125,7 +128,7 @@ impl DeployedComponent {
         caller
     }
 
-    /// Whoever shows no token, with what the manifest names; none where a token is needed.
+    /// The caller without a token, with what the manifest grants; none if a token is required.
     pub(crate) fn anonymous_caller(&self, mut anonymous: Caller) -> Option<Caller> {
         if self.grants.auth == Auth::Token {
             return None;
@@ -135,7 +138,7 @@ impl DeployedComponent {
         Some(anonymous)
     }
 
-    /// What is done here for whoever shows no token.
+    /// The scopes granted without a token.
     fn public_scopes(&self) -> Vec<Scope> {
         let reads = self.grants.read == Some(ReadGrant::All);
         let sends = self.grants.send == Some(true);
@@ -143,7 +146,7 @@ impl DeployedComponent {
         granted.into_iter().filter(|(_, given)| *given).map(|(scope, _)| scope).collect()
     }
 
-    /// What it said of itself, as it is served: what is done for anybody needs no scope.
+    /// The operations for the OpenAPI document; those allowed without a token have no scope.
     pub(crate) fn documented(&self) -> Option<Vec<Operation>> {
         let mut operations = self.described.clone()?;
         if self.grants.auth == Auth::None {
@@ -161,12 +164,15 @@ impl DeployedComponent {
         Some(operations)
     }
 
-    /// Its routes, where every request comes through unchecked.
+    /// Its routes if requests are not checked, else none.
     pub(crate) fn unchecked(&self) -> &[Pattern] {
         if self.described.is_some() { &[] } else { &self.routes }
     }
 
-    /// The operation that a request means; none where the component did not describe itself.
+    /// The operation of a request; none if the component describes none.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] or [`Code::MethodNotAllowed`] if no operation matches.
     pub(crate) fn operation(
         &self,
         method: &Method,
@@ -189,7 +195,10 @@ impl DeployedComponent {
 }
 
 impl CheckedOperation {
-    /// Whether and how a body of this type is taken.
+    /// How a body with this content type is handled.
+    ///
+    /// # Errors
+    /// [`Code::UnsupportedMediaType`].
     pub(crate) fn taking(&self, headers: &HeaderMap) -> Result<BodyHandling<'_>, Problem> {
         let Some(rule) = &self.body else { return Ok(BodyHandling::Stream) };
         let given = content_type::kind(headers);
@@ -207,7 +216,7 @@ impl CheckedOperation {
     }
 }
 
-/// Reads what `describe` said; `routes` are those that the manifest gives the component.
+/// Compiles the operations of a description; `routes` are the component's in the manifest.
 fn check(
     operations: &[Operation],
     routes: &[Route],
@@ -238,7 +247,10 @@ fn check(
     Ok(known)
 }
 
-/// Looks at every schema of a tenant's description in a child, and at the examples.
+/// Checks every schema of a tenant's description, and the examples, in a child process.
+///
+/// # Errors
+/// The first schema that is invalid or too costly, or the first example that does not fit.
 pub(crate) async fn examine(
     checkers: &SchemaChildren,
     tenant: &TenantId,
@@ -265,7 +277,7 @@ pub(crate) async fn examine(
     })
 }
 
-/// What is looked at for each request is little: every name of it may be told to the caller.
+/// Limits what is searched for each request; each name can be part of a problem's detail.
 fn few(operations: &[Operation]) -> Result<(), OperationFault> {
     let fault = |place: String, fault: String| Err(OperationFault { place, fault });
     if operations.len() > MOST_OPERATIONS {
@@ -289,7 +301,7 @@ fn few(operations: &[Operation]) -> Result<(), OperationFault> {
     Ok(())
 }
 
-/// Every schema of an operation: what it is of, its text, and an example that is to fit.
+/// Every schema of an operation: what it describes, its text, and an example that has to fit.
 fn schemas(operation: &Operation) -> Vec<(String, &str, Option<&str>)> {
     let parameters = operation.parameters.iter().map(|parameter| {
         (format!("the parameter `{}`", parameter.name), parameter.schema.as_str(), None)
@@ -306,7 +318,7 @@ fn schemas(operation: &Operation) -> Vec<(String, &str, Option<&str>)> {
 
 impl CheckedOperation {
     fn read(operation: &Operation, checkers: Option<&Arc<SchemaChildren>>) -> Result<Self, String> {
-        // What a tenant wrote was examined before, in a child.
+        // A tenant's schema was examined before, in a child process.
         let rule = |what: &str, text: &str| match checkers {
             Some(checkers) => {
                 Ok(BodySchema::Foreign(Arc::new(TenantSchema::new(text)), Arc::clone(checkers)))
@@ -368,10 +380,10 @@ impl CheckedOperation {
     }
 }
 
-/// The problem of a method that a path does not answer.
+/// [`Code::MethodNotAllowed`], with the supported methods for Allow (RFC 9110 §15.5.6).
 pub(crate) fn wrong_method<'a>(method: &Method, known: impl Iterator<Item = &'a str>) -> Problem {
     let mut known: Vec<&str> = known.collect();
-    // HEAD is GET without the body, everywhere.
+    // Every resource with GET supports HEAD (RFC 9110 §9.3.2).
     if let Some(at) = known.iter().position(|method| *method == "GET")
         && !known.contains(&"HEAD")
     {
@@ -380,7 +392,7 @@ pub(crate) fn wrong_method<'a>(method: &Method, known: impl Iterator<Item = &'a 
     let allow = known.join(", ");
     Problem::new(
         Code::MethodNotAllowed,
-        format!("{method} is not answered here; this address answers {allow}"),
+        format!("{method} is not supported here; this resource supports {allow}"),
     )
     .with_extra("allow", allow)
 }
@@ -439,12 +451,12 @@ mod tests {
 
     #[track_caller]
     fn check(operations: &[Operation], want: &str) {
-        let told = match few(operations) {
+        let got = match few(operations) {
             Ok(()) => String::new(),
             Err(fault) => fault.to_string(),
         };
-        assert!(told.ends_with(want) && told.is_empty() == want.is_empty(), "{told}");
+        assert!(got.ends_with(want) && got.is_empty() == want.is_empty(), "{got}");
         let whole = super::check(operations, &[], None).unwrap_err().to_string();
-        assert!(whole == told || want.is_empty(), "{whole}");
+        assert!(whole == got || want.is_empty(), "{whole}");
     }
 }

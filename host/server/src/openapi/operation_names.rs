@@ -1,12 +1,12 @@
-//! What clients call operations, and under which heading they stand.
+//! `operationId`s, tags and path parameter descriptions of the OpenAPI document.
 //!
-//! Generators make a function of each `operationId`. Those of Postlet's own routes are chosen here, in one
-//! place, so that no two are alike and none changes by accident. WIT has no place for one, so those of other
-//! components follow from method and path.
+//! Client generators turn each `operationId` into a function. Those of Postlet's own routes are listed
+//! here, so that they are unique and do not change by accident. WIT has no field for one, so those of
+//! other components are derived from method and path.
 //!
-//! Refuses to know what an operation does.
+//! Independent of what an operation does.
 
-/// Method, path and name of what the host and the default application serve.
+/// Method, path and `operationId` of the operations of the host and the default application.
 const NAMED: &[(&str, &str, &str)] = &[
     ("GET", "/-/health", "getHealth"),
     ("GET", "/-/ready", "getReadiness"),
@@ -51,26 +51,27 @@ const NAMED: &[(&str, &str, &str)] = &[
     ("GET", "/v1/providers/:domain", "getProvider"),
 ];
 
-/// Headings of the host's own operations: the beginning of a path, the noun, and what people read.
+/// Tags of the host's own operations: the prefix of a path, the tag's name, and its description.
 pub(crate) const HEADINGS: &[(&str, &str, &str)] = &[
-    ("/v1/accounts", "accounts", "Connects mailboxes, and says whether they work"),
-    ("/v1/tokens", "tokens", "Makes and revokes tokens"),
-    ("/", "host", "Postlet itself"),
+    ("/v1/accounts", "accounts", "Connects and verifies mailboxes"),
+    ("/v1/tokens", "tokens", "Creates and revokes tokens"),
+    ("/", "host", "The host itself"),
 ];
 
-/// What names of path parameters mean in the operations of [`NAMED`].
+/// Descriptions of the path parameters in the operations of [`NAMED`].
 const PARAMETERS: &[(&str, &str)] = &[
     ("account", "The id of an account"),
-    ("message", "The id of a message, as lists and moves have it"),
-    ("submission", "`submissionId`, as the answer to a send has it"),
-    ("path", "The path of a part, as `part` of a fetched message has it: `1.2`"),
+    ("message", "The id of a message, from a list or a move"),
+    ("submission", "`submissionId`, from the response to a send"),
+    ("path", "The path of a part, from `part` of a message: `1.2`"),
     ("n", "The `number` of an attachment, counted from 1"),
-    ("token", "The id of a token, as the list has it"),
-    ("domain", "What follows the `@` of an address"),
-    ("file", "The name of a file, as the list has it"),
+    ("token", "The id of a token, from the list"),
+    ("domain", "The domain of an address: what follows the `@`"),
+    ("file", "The name of a file, from the list"),
 ];
 
-/// The name of an operation; of one that is not Postlet's own, `GET /things/:id` is `getThingsById`.
+/// The `operationId` of an operation. Of one that is not Postlet's own it is derived: `GET /things/:id` is
+/// `getThingsById`.
 pub(crate) fn name(method: &str, path: &str) -> String {
     if let Some(name) = known(method, path) {
         return name.to_owned();
@@ -89,20 +90,20 @@ pub(crate) fn name(method: &str, path: &str) -> String {
     name
 }
 
-/// The heading of one of the host's own.
+/// The tag of one of the host's own operations.
 pub(crate) fn heading(path: &str) -> &'static str {
     let found = HEADINGS.iter().find(|(start, ..)| path.starts_with(start));
     found.map_or("host", |(_, noun, _)| noun)
 }
 
-/// What a parameter in the path of an operation means.
+/// The description of a path parameter; none if the operation is not Postlet's own.
 pub(crate) fn parameter(method: &str, path: &str, name: &str) -> Option<&'static str> {
     known(method, path)?;
     PARAMETERS.iter().find(|(known, _)| *known == name).map(|(_, meaning)| *meaning)
 }
 
 fn known(method: &str, path: &str) -> Option<&'static str> {
-    let found = NAMED.iter().find(|(verb, place, _)| (*verb, *place) == (method, path));
+    let found = NAMED.iter().find(|(verb, route, _)| (*verb, *route) == (method, path));
     found.map(|(.., name)| *name)
 }
 

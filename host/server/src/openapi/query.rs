@@ -1,9 +1,9 @@
-//! The query of a request, checked against what its operation takes.
+//! Validation of query parameters against the request's operation.
 //!
-//! A name that is not known would be passed over by the component, and the list be another than the
-//! one that was meant. So it is refused, with the name that was probably meant.
+//! A component would ignore an unknown parameter, and return another list than the one intended. So it
+//! is refused, with the name that was probably intended.
 //!
-//! Invariant: every problem of a query names the parameter, in a member of its own.
+//! Invariant: every problem of a query names the parameter in the member `parameter`.
 
 use model::foreign::within;
 use model::problem::{Code, Fault, Problem};
@@ -12,11 +12,14 @@ use crate::openapi::operation::{BodySchema, CheckedOperation};
 use crate::schema::child_pool::Asking;
 use crate::schema::words;
 
-/// Characters of a name that a problem shows.
+/// Maximum length of a name in a problem, in bytes.
 const SHOWN: usize = 200;
 
 impl CheckedOperation {
-    /// Every parameter is known and fits.
+    /// Checks that every parameter is known, occurs once and fits its schema, and that none is missing.
+    ///
+    /// # Errors
+    /// [`Code::InvalidQuery`]; [`Code::Unavailable`] if a tenant's schema cannot be evaluated.
     pub(crate) async fn check_query(&self, asking: Asking<'_>, query: &str) -> Result<(), Problem> {
         let refuse = |name: &str, detail: String| Err(wrong_parameter(name, detail));
         let mut seen: Vec<String> = Vec::new();
@@ -25,7 +28,7 @@ impl CheckedOperation {
             else {
                 let names = self.parameters.iter().map(|(known, ..)| known.as_str());
                 let near = words::nearest(&name, names.clone());
-                let near = near.map(|near| format!("is it `{near}`? ")).unwrap_or_default();
+                let near = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
                 let known: Vec<_> = names.map(|known| format!("`{known}`")).collect();
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
                 return refuse(
@@ -36,7 +39,7 @@ impl CheckedOperation {
                 );
             };
             if seen.contains(&name) {
-                return refuse(&name, format!("`{name}` is given twice"));
+                return refuse(&name, format!("`{name}` is repeated"));
             }
             if let Some(fault) = rule.parameter(asking, &name, &value).await? {
                 return refuse(&name, fault.detail);
@@ -44,7 +47,7 @@ impl CheckedOperation {
             seen.push(name);
         }
         match self.parameters.iter().find(|(name, required, _)| *required && !seen.contains(name)) {
-            Some((name, ..)) => refuse(name, format!("`{name}` is needed")),
+            Some((name, ..)) => refuse(name, format!("`{name}` is required")),
             None => Ok(()),
         }
     }

@@ -1,15 +1,14 @@
-//! Evaluating a tenant's JSON Schema in a child process, where it can be stopped.
+//! Child process that evaluates a tenant's JSON Schemas, and its protocol.
 //!
-//! A schema of a few kilobytes can ask for any amount of computing and memory, and
-//! nothing stops an evaluation but the end of its process. So this binary runs
-//! itself as a child, which builds schemas and checks values against them: asked
-//! on standard input, answering on standard output, and ended by its limits or
-//! its parent. It holds no key and no secret beyond the schema and the value.
+//! A schema of a few kilobytes can need any amount of CPU time and memory, and an evaluation can only be
+//! stopped with its process. So this executable runs itself as a child, which compiles schemas and
+//! validates values: requests on standard input, responses on standard output. It is ended by its
+//! limits or its parent, and has no key and no secret except the schema and the value.
 //!
-//! Each message is a frame: four bytes of length, little-endian, and so many
-//! bytes. A question is two frames, an [`Ask`] in JSON and the value; its answer
-//! is a [`Verdict`] in JSON, and after [`Verdict::Faulty`] a frame with the faults.
-//! So whether a value fits is known even where saying what is wrong takes too long.
+//! Each message is a frame: the length as four bytes, little-endian, and the content. A request is two
+//! frames, an [`Ask`] in JSON and the value; its response is a [`Verdict`] in JSON, and after
+//! [`Verdict::Faulty`] a frame with the faults. So the verdict is known even if finding the faults
+//! exceeds a limit.
 //!
 //! Invariant: the child reads and writes these frames and nothing else.
 
@@ -33,90 +32,90 @@ use crate::schema::{Schema, strict_json};
 /// The hidden subcommand.
 pub const SUBCOMMAND: &str = "__check-schema";
 
-/// Computing for one question: after so much of it the child ends itself.
+/// CPU time for one request; the child ends itself when it is used up.
 pub(crate) const CPU: Duration = Duration::from_millis(500);
-/// How often it looks at what it has used.
-const LOOK: Duration = Duration::from_millis(25);
-/// What the child may allocate.
+/// Interval at which the child checks its CPU time.
+const INTERVAL: Duration = Duration::from_millis(25);
+/// Memory that the child may allocate (`RLIMIT_DATA`), in bytes.
 pub(crate) const MEMORY: u64 = 256 << 20;
-/// Its address space has room for the program and its libraries too.
+/// Size of its address space (`RLIMIT_AS`), in bytes: includes the program and its libraries.
 const ADDRESSES: u64 = 2 << 30;
-/// Added to the priority of the host, whose workers come first.
+/// Nice value added to the host's, so that the host's own work has priority.
 const NICE: i32 = 10;
 
-/// Bytes of an example in a description: as many as a schema may have.
+/// Maximum size of an example in a description, in bytes: that of a schema.
 const MOST_EXAMPLE: usize = 64 << 10;
-/// Bytes of a question: a schema has 64 KiB, and JSON may spell a byte in six.
+/// Maximum size of an [`Ask`], in bytes: a schema has 64 KiB, and JSON may encode a byte in six.
 pub(crate) const MOST_ASK: usize = 512 << 10;
-/// Bytes of a value: the largest cap that a configuration may set on bodies.
+/// Maximum size of a value, in bytes: the largest limit of bodies that a configuration may set.
 pub(crate) const MOST_VALUE: usize = 1 << 30;
-/// Bytes of a verdict.
+/// Maximum size of a verdict, in bytes.
 pub(crate) const MOST_VERDICT: usize = 64 << 10;
-/// Bytes of the faults: twenty, each with a pointer of a kilobyte and a few sentences.
+/// Maximum size of the faults, in bytes: twenty, each with a pointer of a kilobyte and a detail.
 pub(crate) const MOST_FAULTS: usize = 512 << 10;
 
-/// What is asked.
+/// A request to the child.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Ask {
     pub(crate) what: What,
-    /// The name of the schema: the digest of its text.
+    /// The schema's identifier: the SHA-256 digest of its text.
     pub(crate) schema: String,
-    /// Its text, when the child does not know it yet.
+    /// The schema's text, if the child does not have it yet.
     pub(crate) text: Option<String>,
-    /// What the pointers of faults begin with.
+    /// Prefix of the faults' pointers.
     pub(crate) root: String,
 }
 
-/// What is to be done with the schema.
+/// Kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum What {
-    /// Count what it can cost and build it.
+    /// Check the schema's cost and compile it.
     Examine,
-    /// The same, and the value is an example of a body.
+    /// The same; the value is an example of a body.
     ExamineWithExample,
-    /// Check a body.
+    /// Validate a body.
     Body,
-    /// Check the text of a query parameter.
+    /// Validate the text of a query parameter.
     Query,
 }
 
-/// The answer.
+/// The response.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Verdict {
     /// The value fits.
     Fits,
-    /// It does not; the faults follow.
+    /// The value does not fit; the faults follow.
     Faulty,
-    /// It is not JSON.
+    /// The value is not JSON.
     Malformed(String),
-    /// The schema cannot be used, or can cost too much.
+    /// The schema is invalid, or too costly.
     Unusable(String),
 }
 
-/// A fault on its way out of the child.
+/// The wire format of a [`Fault`].
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Told {
+pub(crate) struct WireFault {
     pointer: String,
     code: String,
     detail: String,
 }
 
-impl From<Told> for Fault {
-    fn from(Told { pointer, code, detail }: Told) -> Self {
+impl From<WireFault> for Fault {
+    fn from(WireFault { pointer, code, detail }: WireFault) -> Self {
         Self { pointer, code, detail }
     }
 }
 
-impl From<Fault> for Told {
+impl From<Fault> for WireFault {
     fn from(Fault { pointer, code, detail }: Fault) -> Self {
         Self { pointer, code, detail }
     }
 }
 
-/// The child: answers until its input ends, as it does when the parent is gone.
+/// Runs the child: responds to requests until its input ends, as it does when the parent ends.
 ///
 /// # Errors
-/// When the pipes break, the parent does not keep to the form, or the limits cannot be set.
+/// If the pipes fail, the parent violates the protocol, or the limits cannot be set.
 pub fn child() -> anyhow::Result<()> {
     hardening::harden_process()?;
     limit(Resource::Data, MEMORY)?;
@@ -152,33 +151,33 @@ fn answer(
             Ok(schema) => {
                 known.insert(ask.schema.clone(), schema);
             }
-            Err(fault) => return say(output, &Verdict::Unusable(short(&fault.to_string()))),
+            Err(fault) => return respond(output, &Verdict::Unusable(short(&fault.to_string()))),
         }
     }
-    let schema = known.get(&ask.schema).context("a schema that was never told")?;
+    let schema = known.get(&ask.schema).context("a schema that was never sent")?;
     let parsed = match ask.what {
-        What::Examine => return say(output, &Verdict::Fits),
+        What::Examine => return respond(output, &Verdict::Fits),
         What::ExamineWithExample if value.len() > MOST_EXAMPLE => {
             let why = "the example is larger than 64 KiB".to_owned();
-            return say(output, &Verdict::Unusable(why));
+            return respond(output, &Verdict::Unusable(why));
         }
         What::Query => Ok(schema.query_value(&String::from_utf8_lossy(value))),
         What::Body | What::ExamineWithExample => strict_json::parse(value),
     };
     let parsed = match parsed {
         Ok(parsed) => parsed,
-        Err(error) => return say(output, &Verdict::Malformed(short(&error.to_string()))),
+        Err(error) => return respond(output, &Verdict::Malformed(short(&error.to_string()))),
     };
     if schema.fits(&parsed) {
-        return say(output, &Verdict::Fits);
+        return respond(output, &Verdict::Fits);
     }
-    say(output, &Verdict::Faulty)?;
-    let faults: Vec<Told> =
-        schema.faults(&ask.root, &parsed, value.len()).into_iter().map(Told::from).collect();
+    respond(output, &Verdict::Faulty)?;
+    let faults = schema.faults(&ask.root, &parsed, value.len());
+    let faults: Vec<WireFault> = faults.into_iter().map(WireFault::from).collect();
     send(output, &serde_json::to_vec(&faults)?)
 }
 
-fn say(output: &mut impl Write, verdict: &Verdict) -> anyhow::Result<()> {
+fn respond(output: &mut impl Write, verdict: &Verdict) -> anyhow::Result<()> {
     send(output, &serde_json::to_vec(verdict)?)
 }
 
@@ -186,12 +185,13 @@ fn short(text: &str) -> String {
     text.chars().take(2000).collect()
 }
 
-/// The computing at which the child ends itself, in nanoseconds; nothing while it does nothing.
+/// The CPU time at which the child ends itself, in nanoseconds; 0 while it is idle.
 #[derive(Debug, Default)]
 struct Budget(AtomicU64);
 
 impl Budget {
-    /// So much more than until now. Should nobody look, the system ends it seconds later.
+    /// Starts a request: [`CPU`] more than used so far. As a fallback, `RLIMIT_CPU` ends the process
+    /// seconds later.
     fn begin(&self) -> anyhow::Result<()> {
         let most = used() + CPU;
         limit(Resource::Cpu, most.as_secs() + 2)?;
@@ -203,7 +203,7 @@ impl Budget {
         self.0.store(0, Ordering::SeqCst);
     }
 
-    /// None while there is nothing to do.
+    /// The CPU time left; none while the child is idle.
     fn left(&self) -> Option<Duration> {
         match self.0.load(Ordering::SeqCst) {
             0 => None,
@@ -212,37 +212,38 @@ impl Budget {
     }
 }
 
-/// Computing of this process until now.
+/// CPU time that this process has used.
 fn used() -> Duration {
     let used = clock_gettime(ClockId::ProcessCPUTime);
     let whole = Duration::from_secs(u64::try_from(used.tv_sec).unwrap_or_default());
     whole + Duration::from_nanos(u64::try_from(used.tv_nsec).unwrap_or_default())
 }
 
-/// Looks beside the evaluation, which never looks up: `RLIMIT_CPU` counts whole seconds only.
+/// Starts the thread that enforces the CPU time, since an evaluation cannot be interrupted and
+/// `RLIMIT_CPU` counts whole seconds only.
 fn watch(budget: Arc<Budget>) -> anyhow::Result<Thread> {
-    let look = move || {
+    let check = move || {
         loop {
             match budget.left() {
                 None => std::thread::park(),
                 Some(Duration::ZERO) => {
                     let _ = kill_process(getpid(), Signal::XCPU);
                 }
-                Some(_) => std::thread::sleep(LOOK),
+                Some(_) => std::thread::sleep(INTERVAL),
             }
         }
     };
-    let thread = std::thread::Builder::new().stack_size(64 << 10).spawn(look);
-    Ok(thread.context("the thread that looks at the time")?.thread().clone())
+    let thread = std::thread::Builder::new().stack_size(64 << 10).spawn(check);
+    Ok(thread.context("the thread that checks the CPU time")?.thread().clone())
 }
 
 fn send(output: &mut impl Write, bytes: &[u8]) -> anyhow::Result<()> {
     output.write_all(&u32::try_from(bytes.len())?.to_le_bytes())?;
     output.write_all(bytes)?;
-    output.flush().context("the answer")
+    output.flush().context("the response")
 }
 
-/// The next frame; none where the input ends before it.
+/// Reads the next frame; none if the input has ended.
 fn frame(input: &mut impl Read, most: usize) -> anyhow::Result<Option<Vec<u8>>> {
     let mut length = [0; 4];
     match input.read_exact(&mut length) {

@@ -1,13 +1,12 @@
-//! The children that evaluate tenants' JSON Schemas, seen from the host.
+//! Pool of the child processes that evaluate tenants' JSON Schemas.
 //!
-//! A child is started when a tenant's schema is to be checked against, is kept
-//! for the tenant's next check, and ends after half a minute without one. One
-//! that goes over its budget of computing, time or memory is killed: that costs
-//! its own request a 503, and the next one gets a new child.
+//! A child is started for a validation, kept for the tenant's next one, and ended after about 30
+//! seconds of idleness. One that exceeds its CPU time, duration or memory is killed: its request fails
+//! with 503, and the next one gets a new child.
 //!
-//! Invariants: a child serves one tenant. No tenant has more than two at work, and
-//! its second one takes none from another tenant's first. What a child says is
-//! foreign, and bounded. Nothing waits here without end.
+//! Invariants: a child serves one tenant. No tenant has more than two running, and its second one does
+//! not take the slot of another tenant's first. Responses of a child are untrusted, and bounded. Every
+//! wait has a time limit.
 
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -26,25 +25,26 @@ use crate::schema::child::{CPU, MEMORY, What};
 use crate::schema::child_process::{Answer, Broken, SchemaChild};
 use crate::schema::{invalid, malformed};
 
-/// Children at work, of tenants that have no other at work.
+/// Maximum number of running children that are their tenant's first.
 const FIRST: usize = 8;
-/// And of tenants that have one.
+/// Maximum number of running children that are their tenant's second.
 const SECOND: usize = 4;
-/// Children that wait for work.
+/// Maximum number of idle children.
 const IDLE: usize = 12;
-/// How long a request waits for one.
+/// How long a request waits for a slot.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// One check, on a machine that may be busy.
+/// Maximum duration of one validation.
 const WALL: Duration = Duration::from_secs(5);
-/// All schemas of one description.
+/// Maximum duration of the examination of all schemas of one description.
 const EXAMINATION: Duration = Duration::from_secs(30);
-/// Waiting children are looked at so often, and end at the third look.
+/// Interval at which idle children are examined.
 const ROUND: Duration = Duration::from_secs(10);
+/// Number of intervals after which an idle child is ended.
 const ROUNDS: u8 = 3;
-/// When whoever met a limit is told to come again.
+/// Retry-After of a request that exceeded a limit.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Starts children that check, and keeps some.
+/// Pool of child processes.
 #[derive(Debug)]
 pub struct SchemaChildren {
     program: PathBuf,
@@ -55,31 +55,31 @@ pub struct SchemaChildren {
     this: Weak<Self>,
 }
 
-/// The two places of a tenant.
+/// The two slots of a tenant.
 #[derive(Clone, Debug)]
 struct Share {
     first: Arc<Semaphore>,
     second: Arc<Semaphore>,
 }
 
-/// Children that wait, the one that has waited longest first.
+/// Idle children, the one that has been idle longest first.
 #[derive(Debug, Default)]
 struct Idle {
     workers: Vec<(TenantId, SchemaChild, u8)>,
-    /// Somebody looks at them.
+    /// Whether the task that ends idle children is running.
     watched: bool,
 }
 
-/// A tenant's schema as text: it is not built in this process.
+/// A tenant's schema as text, which is not compiled in this process.
 #[derive(Debug)]
 pub struct TenantSchema {
-    /// The digest of the text.
+    /// The SHA-256 digest of the text, in hexadecimal.
     name: String,
     text: String,
 }
 
 impl TenantSchema {
-    /// Takes the text as it is.
+    /// A schema with this text, which is not checked here.
     #[must_use]
     pub fn new(text: &str) -> Self {
         let digest = Sha256::digest(text);
@@ -92,16 +92,16 @@ impl TenantSchema {
     }
 }
 
-/// For whom something is checked: the caller, and the component that described the schema.
+/// Context of a validation: the caller, and the component whose schema it is.
 #[derive(Clone, Copy, Debug)]
 pub struct Asking<'a> {
-    /// Who sent what is checked.
+    /// The caller that sent the value.
     pub caller: &'a Caller,
-    /// Whose schema it is.
+    /// The component that describes the schema.
     pub component: &'a str,
 }
 
-/// Why a description is not taken: its schema, or the example of it.
+/// Why a description is refused: a schema, or an example.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unfit {
     #[error("{0}")]
@@ -110,7 +110,7 @@ pub(crate) enum Unfit {
     Example(String),
 }
 
-/// One text of a description.
+/// A schema of a description, with its example.
 #[derive(Debug)]
 pub(crate) struct Specimen<'a> {
     pub(crate) text: &'a str,
@@ -118,7 +118,7 @@ pub(crate) struct Specimen<'a> {
 }
 
 impl SchemaChildren {
-    /// `program` is this binary.
+    /// A pool without children; `program` is the path of this executable.
     #[must_use]
     pub fn new(program: PathBuf) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
@@ -131,10 +131,10 @@ impl SchemaChildren {
         })
     }
 
-    /// Looks at one schema as at those of a description.
+    /// Examines one schema like those of a description.
     ///
     /// # Errors
-    /// With a sentence that says why it is not taken.
+    /// The reason why the schema or the example is refused.
     pub async fn examine_one(
         &self,
         tenant: &TenantId,
@@ -145,7 +145,10 @@ impl SchemaChildren {
         ended.map_err(|(_, why)| why.to_string())
     }
 
-    /// Looks at the schemas of a description, with their examples; else tells which is not taken, and why.
+    /// Examines the schemas of a description, with their examples.
+    ///
+    /// # Errors
+    /// The index of the first one that is refused, and the reason.
     pub(crate) async fn examine(
         &self,
         tenant: &TenantId,
@@ -153,7 +156,7 @@ impl SchemaChildren {
     ) -> Result<(), (usize, Unfit)> {
         let mut at = 0;
         let looked = tokio::time::timeout(EXAMINATION, async {
-            // Never one that waits: examining leaves much behind.
+            // Never an idle child: an examination leaves much memory allocated.
             let _places = self.places(tenant, true).await;
             let mut worker = SchemaChild::start(&self.program)?;
             for specimen in specimens {
@@ -186,19 +189,20 @@ impl SchemaChildren {
             Ok(Ok(None)) => return Ok(()),
             Ok(Ok(Some(why))) => why,
             Ok(Err(broken)) => Unfit::Schema(format!(
-                "the schema is too costly to evaluate ({costly}): to build it and to check its example took {broken}"
+                "the schema is too costly to evaluate ({costly}): compiling it or checking its example failed: {broken}"
             )),
             Err(_) => Unfit::Schema(format!(
-                "the schemas are too costly to evaluate ({costly}): to look at them takes too long"
+                "the schemas are too costly to evaluate ({costly}): examining them takes too long"
             )),
         };
         Err((at, why))
     }
 
-    /// Checks a body against a schema as it is, whatever that may cost.
+    /// Validates a body against a schema whose cost need not have been checked.
     ///
     /// # Errors
-    /// What does not fit, or that it could not be found out.
+    /// [`Code::InvalidBody`] or [`Code::MalformedJson`]; [`Code::Unavailable`] if a limit was exceeded or
+    /// no child was free; [`Code::Internal`] if the schema cannot be used.
     pub async fn body(
         &self,
         asking: Asking<'_>,
@@ -213,10 +217,11 @@ impl SchemaChildren {
         }
     }
 
-    /// Checks a query parameter; its first fault.
+    /// Validates a query parameter; returns its first fault.
     ///
     /// # Errors
-    /// That it could not be found out.
+    /// [`Code::Unavailable`] if a limit was exceeded or no child was free; [`Code::Internal`] if the
+    /// schema cannot be used.
     pub async fn parameter(
         &self,
         asking: Asking<'_>,
@@ -246,14 +251,14 @@ impl SchemaChildren {
         let tenant = &asking.caller.tenant;
         let places = self.places(tenant, asking.caller.token.is_some());
         let Ok(_places) = tokio::time::timeout(PATIENCE, places).await else {
-            let detail = "as many bodies and queries of this tenant are checked as may be at once";
+            let detail = "the maximum number of bodies and queries of this tenant is being checked";
             return Err(Problem::new(Code::Unavailable, detail).with_retry_after(AGAIN));
         };
         let (name, text) = schema.parts();
-        let waiting = self.take(tenant).filter(|worker| worker.has_room_for(name, text));
-        let again = waiting.is_some();
-        let mut ended = self.once(waiting, what, schema, root, value).await;
-        // What other schemas left behind in a child, or what ended it while it waited, is not this one's fault.
+        let idle = self.take(tenant).filter(|worker| worker.has_room_for(name, text));
+        let again = idle.is_some();
+        let mut ended = self.once(idle, what, schema, root, value).await;
+        // An idle child may end for reasons of other schemas, such as the memory that they left allocated.
         if again && matches!(ended, Err(Broken::Ended(_))) {
             ended = self.once(None, what, schema, root, value).await;
         }
@@ -268,13 +273,13 @@ impl SchemaChildren {
                     request = asking.caller.request.as_str(),
                     component = asking.component,
                     cause = %broken,
-                    "a schema could not be checked against"
+                    "a validation against a schema failed"
                 );
                 if let Broken::Unsaid = broken {
                     return Ok(Answer::Faulty(Vec::new()));
                 }
                 let detail = format!(
-                    "checking the request against the schema of the component `{}` takes more than it may cost: {} ms of computing and {} MiB of memory",
+                    "checking the request against the schema of the component `{}` exceeds the limits of {} ms of CPU time and {} MiB of memory",
                     asking.component,
                     CPU.as_millis(),
                     MEMORY >> 20
@@ -297,12 +302,13 @@ impl SchemaChildren {
             None => SchemaChild::start(&self.program)?,
         };
         let asked = tokio::time::timeout(WALL, worker.ask(what, schema.parts(), root, value)).await;
-        // A worker that is dropped is killed.
+        // Dropping a worker kills its process.
         let answer = asked.unwrap_or(Err(Broken::Late))?;
         Ok((worker, answer))
     }
 
-    /// A place of the tenant's and one of all tenants'. Strangers use a tenant's second place only.
+    /// Acquires a slot of the tenant and one of all tenants. Callers without a token use the tenant's
+    /// second slot only.
     async fn places(&self, tenant: &TenantId, token: bool) -> Option<[OwnedSemaphorePermit; 2]> {
         let share = {
             let mut shares = self.shares.lock();
@@ -310,21 +316,21 @@ impl SchemaChildren {
             let fresh = || Share { first: place(), second: place() };
             shares.entry(tenant.clone()).or_insert_with(fresh).clone()
         };
-        // They are never closed. Both of a kind together: whoever waits for one kind takes the other when that is free.
+        // The semaphores are never closed. The two kinds are raced: the first one that is free is taken.
         let both = async |own: Arc<Semaphore>, all: &Arc<Semaphore>| {
             Some([own.acquire_owned().await.ok()?, Arc::clone(all).acquire_owned().await.ok()?])
         };
         tokio::select! {
             biased;
             places = both(share.first, &self.first), if token => places,
-            places = both(share.second, &self.second) => places,
+                        places = both(share.second, &self.second) => places,
         }
     }
 
-    /// The child of this tenant's that worked last.
+    /// The tenant's idle child that was used last.
     fn take(&self, tenant: &TenantId) -> Option<SchemaChild> {
         let mut idle = self.idle.lock();
-        let at = idle.workers.iter().rposition(|(whose, ..)| whose == tenant)?;
+        let at = idle.workers.iter().rposition(|(owner, ..)| owner == tenant)?;
         let (_, worker, _) = idle.workers.remove(at);
         Some(worker)
     }
@@ -341,8 +347,8 @@ impl SchemaChildren {
         }
     }
 
-    /// Ends children that have waited for long; whether any is left.
-    fn look(&self) -> bool {
+    /// Ends children that have been idle for [`ROUNDS`]; returns whether any is left.
+    fn end_idle(&self) -> bool {
         let mut idle = self.idle.lock();
         idle.workers.iter_mut().for_each(|(_, _, rounds)| *rounds += 1);
         idle.workers.retain(|(_, _, rounds)| *rounds < ROUNDS);
@@ -354,13 +360,13 @@ impl SchemaChildren {
 async fn watch(checkers: Weak<SchemaChildren>) {
     loop {
         tokio::time::sleep(ROUND).await;
-        if !checkers.upgrade().is_some_and(|checkers| checkers.look()) {
+        if !checkers.upgrade().is_some_and(|checkers| checkers.end_idle()) {
             return;
         }
     }
 }
 
-/// What was examined at deploy is not taken now.
+/// The problem of a schema that was accepted at deploy and is refused now.
 fn unusable(asking: Asking<'_>, why: &str) -> Problem {
     let detail = format!("the schema of the component `{}` cannot be used", asking.component);
     Problem::new(Code::Internal, format!("{detail}: {why}"))

@@ -1,7 +1,7 @@
-//! One child that evaluates JSON Schemas: its pipes, what it knows, and how it ended.
+//! Handle of a child process that evaluates JSON Schemas: its pipes, its known schemas, its exit status.
 //!
-//! Invariant: dropped, it is killed; so nothing is ever asked of a child whose
-//! last answer was not read to its end.
+//! Invariant: dropping it kills the process, so no request is sent to a child whose last response was not
+//! read completely.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -15,15 +15,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::schema::child::{
-    Ask, CPU, MEMORY, MOST_ASK, MOST_FAULTS, MOST_VERDICT, SUBCOMMAND, Told, Verdict, What,
+    Ask, CPU, MEMORY, MOST_ASK, MOST_FAULTS, MOST_VERDICT, SUBCOMMAND, Verdict, What, WireFault,
 };
 
-/// Schemas that a child keeps: more would only take memory from the next evaluation.
+/// Maximum number of schemas that a child keeps: they take memory from the evaluation.
 const MOST_KNOWN: usize = 64;
-/// Bytes of their texts.
+/// Maximum size of their texts, in bytes.
 const MOST_KNOWN_BYTES: usize = 512 << 10;
 
-/// A child that is ready to be asked.
+/// A child process that is ready for a request.
 #[derive(Debug)]
 pub(crate) struct SchemaChild {
     child: Child,
@@ -33,33 +33,33 @@ pub(crate) struct SchemaChild {
     known_bytes: usize,
 }
 
-/// What it said.
+/// The response of a child.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     Fits,
     Faulty(Vec<Fault>),
     /// The value is not JSON.
     Malformed(String),
-    /// The schema is not taken.
+    /// The schema is invalid or too costly.
     Unusable(String),
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug)]
 pub(crate) enum Broken {
-    /// No child could be started.
+    /// The process could not be started.
     Start(std::io::Error),
-    /// It ended: by the system, which held it to its limits, or by a mistake.
+    /// The process ended: it exceeded a limit, or crashed.
     Ended(Ending),
-    /// It did not answer in time.
+    /// It did not respond in time.
     Late,
-    /// The value does not fit; telling where was over the budget.
+    /// The value does not fit; finding the faults exceeded a limit.
     Unsaid,
-    /// Its answer is not one.
+    /// It violated the protocol.
     Odd,
 }
 
-/// How a child ended.
+/// How a child process ended.
 #[derive(Debug)]
 pub(crate) enum Ending {
     Computing,
@@ -72,19 +72,21 @@ impl fmt::Display for Broken {
         match self {
             Self::Start(error) => write!(f, "a process cannot be started: {error}"),
             Self::Ended(Ending::Computing) => {
-                write!(f, "more than {} ms of computing", CPU.as_millis())
+                write!(f, "more than {} ms of CPU time", CPU.as_millis())
             }
             Self::Ended(Ending::Memory) => write!(f, "more than {} MiB of memory", MEMORY >> 20),
             Self::Ended(Ending::Other(how)) => write!(f, "the process ended with {how}"),
-            Self::Late => f.write_str("more time than there is for it"),
-            Self::Unsaid => f.write_str("it does not fit, and telling where takes too much"),
-            Self::Odd => f.write_str("the process did not keep to its form"),
+            Self::Late => f.write_str("more time than allowed"),
+            Self::Unsaid => {
+                f.write_str("the value does not fit, and finding the faults exceeds a limit")
+            }
+            Self::Odd => f.write_str("the process violated the protocol"),
         }
     }
 }
 
 impl SchemaChild {
-    /// Starts a child of this binary.
+    /// Starts a child process of this executable, with an empty environment.
     pub(crate) fn start(program: &Path) -> Result<Self, Broken> {
         let mut child = Command::new(program)
             .arg(SUBCOMMAND)
@@ -101,13 +103,13 @@ impl SchemaChild {
         Ok(Self { child, input, output, known: HashSet::new(), known_bytes: 0 })
     }
 
-    /// Whether it knows the schema, or may be told it.
+    /// Whether the child has the schema, or may be sent it.
     pub(crate) fn has_room_for(&self, name: &str, text: &str) -> bool {
         self.known.contains(name)
             || (self.known.len() < MOST_KNOWN && self.known_bytes + text.len() <= MOST_KNOWN_BYTES)
     }
 
-    /// Asks about a schema and a value, and reads the answer to its end.
+    /// Sends a request, and reads the response completely.
     pub(crate) async fn ask(
         &mut self,
         what: What,
@@ -123,7 +125,7 @@ impl SchemaChild {
         if ask.len() > MOST_ASK {
             return Ok(Answer::Unusable("the schema is larger than 64 KiB".to_owned()));
         }
-        // A child that is killed half-way does not read to the end; its status tells why.
+        // A child that is killed does not read the whole request; its exit status has the reason.
         let written = async {
             send(&mut self.input, &ask).await?;
             send(&mut self.input, value).await
@@ -145,9 +147,10 @@ impl SchemaChild {
             Verdict::Malformed(why) => Ok(Answer::Malformed(why)),
             Verdict::Unusable(why) => Ok(Answer::Unusable(why)),
             Verdict::Faulty => {
-                let told = frame(&mut self.output, MOST_FAULTS).await?.ok_or(Broken::Unsaid)?;
-                let told: Vec<Told> = serde_json::from_slice(&told).map_err(|_| Broken::Odd)?;
-                Ok(Answer::Faulty(told.into_iter().map(Fault::from).collect()))
+                let faults = frame(&mut self.output, MOST_FAULTS).await?.ok_or(Broken::Unsaid)?;
+                let faults: Vec<WireFault> =
+                    serde_json::from_slice(&faults).map_err(|_| Broken::Odd)?;
+                Ok(Answer::Faulty(faults.into_iter().map(Fault::from).collect()))
             }
         }
     }
@@ -157,7 +160,7 @@ impl SchemaChild {
             Ok(status) => status,
             Err(error) => return Broken::Ended(Ending::Other(error.to_string())),
         };
-        // An allocator that meets its limit aborts, and so does a stack that ends.
+        // A failed allocation aborts, and so does a stack overflow.
         let memory = [Signal::ABORT, Signal::SEGV, Signal::BUS, Signal::KILL];
         Broken::Ended(match status.signal() {
             Some(signal) if signal == Signal::XCPU.as_raw() => Ending::Computing,
@@ -173,7 +176,7 @@ async fn send(input: &mut ChildStdin, bytes: &[u8]) -> std::io::Result<()> {
     input.write_all(bytes).await
 }
 
-/// The next frame; none where the child ended before it.
+/// Reads the next frame; none if the child has ended.
 async fn frame(output: &mut ChildStdout, most: usize) -> Result<Option<Vec<u8>>, Broken> {
     let mut length = [0; 4];
     if output.read_exact(&mut length).await.is_err() {

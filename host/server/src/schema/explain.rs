@@ -1,8 +1,7 @@
-//! What does not fit a schema, in sentences for the person who sent it.
+//! Error messages of schema validation.
 //!
-//! Each names the field and the way out. None repeats the value, which may be a
-//! password or a megabyte (but one word of a list of words, cut), nor a pattern,
-//! which is a riddle.
+//! Each names the field and how to correct it. None repeats the value, which may be a password or a
+//! megabyte (except one word of a list of words, cut), nor a pattern, which few people can read.
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{JsonType, ValidationError};
@@ -11,16 +10,16 @@ use serde_json::Value;
 
 use crate::schema::words;
 
-/// More would only repeat what the first ones say.
+/// Maximum number of faults of one value.
 pub(crate) const MOST_FAULTS: usize = 20;
-/// Bytes of a pointer: a name in a body may have megabytes.
+/// Maximum length of a pointer, in bytes: a name in a body may have megabytes.
 const MOST_POINTER: usize = 1000;
-/// Names that are listed for somebody who missed them all.
+/// Maximum number of known fields that a fault lists.
 const MOST_NAMES: usize = 20;
-/// How the schemas of this project spell "one line".
+/// Start of the pattern for "one line" in this project's schemas.
 const NO_CONTROLS: &str = "^[^\\x00-\\x1f";
 
-/// One error of the library; several faults where it names several members. `schema` is the whole one.
+/// The faults of one error of the library, which may name several members. `schema` is the whole schema.
 pub(crate) fn faults(root: &str, schema: &Value, error: &ValidationError<'_>) -> Vec<Fault> {
     let pointer = cut(format!("{root}{}", error.instance_path().as_str()));
     let fault = |pointer: String, code: &str, detail: String| Fault {
@@ -37,7 +36,7 @@ pub(crate) fn faults(root: &str, schema: &Value, error: &ValidationError<'_>) ->
         ValidationErrorKind::AdditionalProperties { unexpected }
         | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
             let known = siblings(schema, error);
-            let told = |name: &String| {
+            let refused = |name: &String| {
                 let shown: String = name.chars().take(80).collect();
                 let known = match known.as_slice() {
                     [] => "remove it".to_owned(),
@@ -45,20 +44,20 @@ pub(crate) fn faults(root: &str, schema: &Value, error: &ValidationError<'_>) ->
                 };
                 fault(under(name), "unknown-field", format!("`{shown}` is not known here; {known}"))
             };
-            unexpected.iter().take(MOST_FAULTS).map(told).collect()
+            unexpected.iter().take(MOST_FAULTS).map(refused).collect()
         }
         ValidationErrorKind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
             vec![fault(under(name), "missing", format!("`{name}` is missing; it is needed here"))]
         }
         kind => {
-            let told = sentence(&subject(&pointer), kind, error, schema);
-            vec![fault(pointer, &keyword(kind), told)]
+            let detail = sentence(&subject(&pointer), kind, error, schema);
+            vec![fault(pointer, &keyword(kind), detail)]
         }
     }
 }
 
-/// A pointer that is longer ends in three dots, and leads to nothing.
+/// A pointer that is too long is cut, and ends in an ellipsis.
 fn cut(mut pointer: String) -> String {
     if pointer.len() > MOST_POINTER {
         pointer.truncate(pointer.floor_char_boundary(MOST_POINTER));
@@ -77,11 +76,11 @@ fn sentence(
     use ValidationErrorKind as Kind;
     if let (Kind::Pattern { .. }, Some(text), Some(place)) =
         (kind, error.instance().as_str(), around(schema, error))
-        && let Some(told) = words::wrong(what, text, place)
+        && let Some(detail) = words::wrong(what, text, place)
     {
-        return told;
+        return detail;
     }
-    #[expect(clippy::wildcard_enum_match_arm, reason = "rare keywords share the last sentence")]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "rare keywords share the last message")]
     match kind {
         Kind::Type { kind } => {
             let wanted = match kind {
@@ -103,7 +102,7 @@ fn sentence(
         }
         Kind::MinLength { limit } => format!("{what} has to have at least {limit} characters"),
         Kind::MaxLength { limit } => format!("{what} may have at most {limit} characters"),
-        Kind::MinItems { limit: 1 } => format!("{what} is an empty list; put something into it"),
+        Kind::MinItems { limit: 1 } => format!("{what} is an empty list; add an entry"),
         Kind::MinItems { limit } => format!("{what} has to have at least {limit} entries"),
         Kind::MaxItems { limit } => format!("{what} may have at most {limit} entries"),
         Kind::MinProperties { limit: 1 } => match siblings(schema, error).as_slice() {
@@ -112,22 +111,22 @@ fn sentence(
         },
         Kind::MinProperties { limit } => format!("{what} has to have at least {limit} fields"),
         Kind::MaxProperties { limit } => format!("{what} may have at most {limit} fields"),
-        Kind::UniqueItems => format!("{what} names something twice; each entry may be there once"),
+        Kind::UniqueItems => format!("{what} has a repeated entry; each entry may occur once"),
         Kind::Minimum { limit } => format!("{what} has to be at least {limit}"),
         Kind::Maximum { limit } => format!("{what} may be at most {limit}"),
         Kind::ExclusiveMinimum { limit } => format!("{what} has to be more than {limit}"),
         Kind::ExclusiveMaximum { limit } => format!("{what} has to be less than {limit}"),
         Kind::MultipleOf { multiple_of } => format!("{what} has to be a multiple of {multiple_of}"),
         Kind::Pattern { pattern } if pattern.starts_with(NO_CONTROLS) => {
-            format!("{what} holds a line break or another control character; remove it")
+            format!("{what} contains a line break or another control character; remove it")
         }
         Kind::Pattern { .. } => match described {
-            Some(form) => format!("{what} does not have the form that is needed: {form}"),
-            None => format!(
-                "{what} does not have the form that is needed; /-/docs shows it with an example"
-            ),
+            Some(form) => format!("{what} does not have the required form: {form}"),
+            None => {
+                format!("{what} does not have the required form; /-/docs shows it with an example")
+            }
         },
-        // A schema that nothing fits, for a field that is only there to say why not.
+        // `"not": {}` fits nothing: the field exists only for its description, which has the reason.
         Kind::Not { schema: negated } if is_never(negated) => match described {
             Some(why) => format!("{what} cannot be changed: {why}"),
             None => format!("{what} cannot be changed; remove it"),
@@ -137,22 +136,22 @@ fn sentence(
             None => format!("{what} may not have this value; take another"),
         },
         Kind::Format { format } if format == "date-time" => {
-            format!("{what} has to be an instant such as 2026-01-31T12:00:00Z (RFC 3339)")
+            format!("{what} has to be a time such as 2026-01-31T12:00:00Z (RFC 3339)")
         }
         Kind::Format { format } => format!("{what} does not have the format `{format}`"),
         Kind::AnyOf { .. } | Kind::OneOfNotValid { .. } => {
-            format!("{what} fits none of the forms that it may have; /-/docs shows them")
+            format!("{what} fits none of its possible forms; /-/docs shows them")
         }
         Kind::OneOfMultipleValid { .. } => {
             format!("{what} fits several forms that exclude each other; /-/docs shows them")
         }
-        Kind::FalseSchema => format!("{what} may not be there; remove it"),
-        // The library's own sentence without the value.
+        Kind::FalseSchema => format!("{what} is not allowed; remove it"),
+        // The library's own message without the value.
         _ => format!("{what}: {}", error.masked()),
     }
 }
 
-/// `/to/0/email` is `email`, `/to/0` is entry 0 of `to`.
+/// The subject of a message: of `/to/0/email` it is `email`, of `/to/0` entry 0 of `to`.
 fn subject(pointer: &str) -> String {
     let mut words = pointer.rsplit('/');
     let last = words.next().unwrap_or_default().replace("~1", "/").replace("~0", "~");
@@ -191,7 +190,7 @@ fn given(value: &Value) -> &'static str {
     }
 }
 
-/// The members that the object with the unknown one may have.
+/// The members that the object of an error may have.
 fn siblings(schema: &Value, error: &ValidationError<'_>) -> Vec<String> {
     let known = around(schema, error).and_then(|place| place.get("properties"));
     let known = known.and_then(Value::as_object).into_iter().flatten();
@@ -203,12 +202,12 @@ fn is_never(negated: &Value) -> bool {
     negated.as_object().is_some_and(serde_json::Map::is_empty)
 }
 
-/// What the schema says of the field in words: whoever wrote the pattern knows how to put it.
+/// The `description` of the field, which states the required form in words.
 fn described<'a>(schema: &'a Value, error: &ValidationError<'_>) -> Option<&'a str> {
     around(schema, error)?.get("description")?.as_str()
 }
 
-/// The schema that holds the keyword.
+/// The subschema with the keyword of an error.
 fn around<'a>(schema: &'a Value, error: &ValidationError<'_>) -> Option<&'a Value> {
     let path = error.schema_path().as_str().to_owned();
     let (parent, _) = path.rsplit_once('/')?;
@@ -228,7 +227,7 @@ fn around<'a>(schema: &'a Value, error: &ValidationError<'_>) -> Option<&'a Valu
     place
 }
 
-/// `minItems` is `min-items` among the codes.
+/// The code of a keyword: of `minItems` it is `min-items`.
 fn keyword(kind: &ValidationErrorKind) -> String {
     let keyword = kind.keyword();
     let mut word = String::with_capacity(keyword.len() + 2);

@@ -1,9 +1,9 @@
-//! The schema check: a body or a query that does not fit never reaches a component.
+//! JSON Schema validation of bodies and query parameters, before they reach a component.
 //!
-//! What is checked is what `describe` said, which is what the documentation
-//! shows. Foreign references are refused, patterns run on the linear engine, and
-//! schemas are bounded: a schema is a tenant's text. So one of a tenant's is built
-//! and evaluated only in a child (`checking`); those of the host itself here.
+//! The schemas are those of `describe`, which the documentation shows. A schema is a tenant's text, so
+//! its size, depth and cost are limited, external references are refused, and patterns run on a
+//! linear-time engine. A tenant's schema is built and evaluated only in a child process ([`child`]); the
+//! host's own schemas are evaluated in this process.
 //!
 //! Standards: JSON Schema 2020-12, RFC 6901 (pointers).
 
@@ -22,16 +22,19 @@ use serde_json::Value;
 use crate::schema::cost::Costly;
 use crate::schema::explain::{MOST_FAULTS, faults};
 
+/// Maximum size of a schema, in bytes.
 const MOST_BYTES: usize = 64 << 10;
+/// Maximum nesting of a schema.
 const MOST_DEPTH: usize = 32;
-/// Of a larger body the first fault is told only: the library collects them all before the first is seen.
+/// Maximum size of a body, in bytes, for which all faults are reported. For a larger one it is the first
+/// only, since the library collects all before it returns any.
 const ALL_FAULTS_OF: usize = 64 << 10;
 
-/// A schema that is ready to check.
+/// A compiled schema.
 #[derive(Debug)]
 pub(crate) struct Schema {
     validator: Validator,
-    /// As it was written: faults name what would have been right.
+    /// The schema itself: faults name what it allows.
     text: Value,
     kind: Option<String>,
 }
@@ -52,14 +55,17 @@ pub(crate) enum SchemaFault {
 }
 
 impl Schema {
-    /// Reads a schema, counts what it can cost, and builds it.
+    /// Parses a schema, checks its cost, and compiles it.
+    ///
+    /// # Errors
+    /// If the schema is too large, too deep, invalid or too costly.
     pub(crate) fn compile(text: &str) -> Result<Self, SchemaFault> {
         let schema = read(text)?;
         cost::check(&schema)?;
         Self::build(schema)
     }
 
-    /// The same for one whose cost was counted before.
+    /// The same for a schema whose cost was checked before.
     pub(crate) fn compile_uncounted(text: &str) -> Result<Self, SchemaFault> {
         Self::build(read(text)?)
     }
@@ -76,21 +82,22 @@ impl Schema {
         Ok(Self { validator, text: schema, kind })
     }
 
-    /// Whether `value` fits: far cheaper than to say what is wrong.
+    /// Whether `value` is valid; much cheaper than [`Self::faults`].
     pub(crate) fn fits(&self, value: &Value) -> bool {
         self.validator.is_valid(value)
     }
 
-    /// What is wrong with `value`, each with its pointer under `root`. `size` is that of its text.
+    /// The faults of `value`, each with its pointer under `root`. `size` is the length of its text, in
+    /// bytes.
     pub(crate) fn faults(&self, root: &str, value: &Value, size: usize) -> Vec<Fault> {
-        let told = |error| faults(root, &self.text, &error);
+        let read = |error| faults(root, &self.text, &error);
         if size > ALL_FAULTS_OF {
-            return self.validator.validate(value).err().map(told).unwrap_or_default();
+            return self.validator.validate(value).err().map(read).unwrap_or_default();
         }
-        self.validator.iter_errors(value).flat_map(told).take(MOST_FAULTS).collect()
+        self.validator.iter_errors(value).flat_map(read).take(MOST_FAULTS).collect()
     }
 
-    /// A query parameter's text as the JSON that the schema speaks of.
+    /// A query parameter's text as JSON of the schema's type, else as a string.
     pub(crate) fn query_value(&self, text: &str) -> Value {
         match self.kind.as_deref() {
             Some("integer" | "number" | "boolean") => {
@@ -100,7 +107,10 @@ impl Schema {
         }
     }
 
-    /// Parses and checks a body.
+    /// Parses and validates a body.
+    ///
+    /// # Errors
+    /// [`Code::MalformedJson`], or [`Code::InvalidBody`] with the faults.
     pub(crate) fn check(&self, body: &[u8]) -> Result<Value, Problem> {
         let value = strict_json::parse(body).map_err(|error| malformed(&error.to_string()))?;
         if self.fits(&value) {
@@ -122,17 +132,19 @@ fn read(text: &str) -> Result<Value, SchemaFault> {
     Ok(schema)
 }
 
-/// The problem of a body that is not JSON, or not such as every reader understands alike.
+/// The problem of a body that is not JSON, or that parsers could interpret differently.
 pub(crate) fn malformed(why: &str) -> Problem {
     Problem::new(Code::MalformedJson, format!("the body cannot be read as JSON: {why}"))
 }
 
-/// The problem of a body: the first fault in words, the places of the others, and all of them apart.
+/// The problem of an invalid body: its detail has the first fault and the pointers of the others, and
+/// `errors` has all.
 pub(crate) fn invalid(faults: Vec<Fault>) -> Problem {
-    let mut detail = "the body does not fit its schema; it takes too long to tell where".to_owned();
+    let mut detail =
+        "the body does not fit its schema; finding the faults takes too long".to_owned();
     if let Some((first, others)) = faults.split_first() {
         detail = match first.pointer.as_str() {
-            // The sentence begins with it.
+            // The detail names the body.
             "" => first.detail.clone(),
             pointer => format!("{pointer}: {}", first.detail),
         };
@@ -206,15 +218,15 @@ mod tests {
             ),
             (
                 r#"{"name":"A"}"#,
-                "/name: `name` does not have the form that is needed; /-/docs shows it with an example",
+                "/name: `name` does not have the required form; /-/docs shows it with an example",
             ),
             (
                 r#"{"name":"a","note":"a\nb"}"#,
-                "/note: `note` holds a line break or another control character; remove it",
+                "/note: `note` contains a line break or another control character; remove it",
             ),
             (
                 r#"{"name":"a","code":"eur"}"#,
-                "/code: `code` does not have the form that is needed: three capital letters, such as EUR",
+                "/code: `code` does not have the required form: three capital letters, such as EUR",
             ),
             (r#"{"name":"a","id":"verify"}"#, "/id: `id` may not have this value; take another"),
             (
@@ -224,14 +236,14 @@ mod tests {
             (r#"{"name":"abcdef"}"#, "/name: `name` may have at most 5 characters"),
             (r#"{"name":"a","kind":"x"}"#, r#"/kind: `kind` has to be one of "one", "two""#),
             (r#"{"name":"a","count":0}"#, "/count: `count` has to be at least 1"),
-            (r#"{"name":"a","tags":[]}"#, "/tags: `tags` is an empty list; put something into it"),
+            (r#"{"name":"a","tags":[]}"#, "/tags: `tags` is an empty list; add an entry"),
             (
                 r#"{"name":"a","tags":[3]}"#,
                 "/tags/0: entry 0 of `tags` has to be an object, and is a number",
             ),
             (
                 r#"{"name":"a","at":"soon"}"#,
-                "/at: `at` has to be an instant such as 2026-01-31T12:00:00Z (RFC 3339)",
+                "/at: `at` has to be a time such as 2026-01-31T12:00:00Z (RFC 3339)",
             ),
         ] {
             let problem = Schema::compile(SCHEMA).unwrap().check(body.as_bytes()).unwrap_err();

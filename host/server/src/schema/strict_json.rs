@@ -1,9 +1,8 @@
-//! JSON that every reader understands alike.
+//! Strict JSON parser (I-JSON): refuses what parsers interpret differently.
 //!
-//! A name that is there twice is read by one parser as the first and by another
-//! as the last; what was checked would not be what a component reads. So it is
-//! refused, as are nesting beyond reason, text that is no Unicode, and a document
-//! whose values take far more memory than its text.
+//! Of a repeated name one parser uses the first value and another the last; a component could read
+//! another value than the one that was checked. So repeated names are refused, and so are deep nesting,
+//! invalid Unicode, and a document whose values need far more memory than its text.
 //!
 //! Standards: RFC 8259 §4 (unique names), RFC 7493 §2.1 (no lone surrogates).
 
@@ -13,37 +12,43 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Deeper documents are a mistake or an attack.
+/// Maximum nesting of a document.
 const MOST_DEPTH: usize = 64;
 
-/// Bytes of memory for the values of a document: eight million bytes of numbers fit, as many of small objects do not.
+/// Maximum memory for the values of a document, in bytes: 8 MB of numbers fit, 8 MB of small objects do
+/// not.
 const MOST_MEMORY: usize = 128 << 20;
-/// What a value takes in a list.
+/// Memory of a value in a list, in bytes.
 const ENTRY: usize = size_of::<Value>();
-/// What an object takes with its first member, and with each other one: it is a tree.
+/// Memory of an object with its first member, which allocates a tree node, in bytes.
 const OBJECT: usize = 640;
+/// Memory of each further member, in bytes.
 const MEMBER: usize = 112;
 
-/// Reads one document.
+/// Parses one document.
+///
+/// # Errors
+/// With line and column, if the document is not JSON or exceeds a limit.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let room = Cell::new(MOST_MEMORY);
-    let value = Strict { left: MOST_DEPTH, room: &room }.deserialize(&mut reader)?;
+    let memory = Cell::new(MOST_MEMORY);
+    let value = Strict { left: MOST_DEPTH, memory: &memory }.deserialize(&mut reader)?;
     reader.end()?;
     Ok(value)
 }
 
-/// One value, how many levels may lie under it, and what is left for the whole document.
+/// Deserializer of one value, with the levels that may lie below it, and the memory left for the
+/// document.
 #[derive(Clone, Copy)]
 struct Strict<'a> {
     left: usize,
-    room: &'a Cell<usize>,
+    memory: &'a Cell<usize>,
 }
 
 impl Strict<'_> {
     fn take<E: Error>(self, bytes: usize) -> Result<(), E> {
-        let left = self.room.get().checked_sub(bytes);
-        self.room.set(left.ok_or_else(|| {
+        let left = self.memory.get().checked_sub(bytes);
+        self.memory.set(left.ok_or_else(|| {
             let most = MOST_MEMORY >> 20;
             E::custom(format_args!("its values would take more than {most} MiB of memory"))
         })?);
@@ -117,7 +122,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
         while let Some(name) = members.next_key::<String>()? {
             if object.contains_key(&name) {
                 let name: String = name.chars().take(40).collect();
-                return Err(A::Error::custom(format_args!("{name:?} is there twice")));
+                return Err(A::Error::custom(format_args!("the name {name:?} is repeated")));
             }
             self.take(name.len() + if object.is_empty() { OBJECT } else { MEMBER })?;
             let value = members.next_value_seed(under)?;
@@ -147,8 +152,8 @@ mod tests {
 
     #[test]
     fn what_two_readers_could_understand_differently_is_refused() {
-        check(r#"{"a":1,"b":2,"a":1}"#, "\"a\" is there twice at line 1 column 16");
-        check(r#"[{"x":{"a":1,"\u0061":2}}]"#, "\"a\" is there twice");
+        check(r#"{"a":1,"b":2,"a":1}"#, "the name \"a\" is repeated at line 1 column 16");
+        check(r#"[{"x":{"a":1,"\u0061":2}}]"#, "the name \"a\" is repeated");
         check(r#""\ud800""#, "unexpected end of hex escape");
         check(r#"{"\ud800x":1}"#, "unexpected end of hex escape");
         check(r#""\udc00""#, "lone leading surrogate");
@@ -176,7 +181,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, want: &str) {
-        let told = parse(text.as_bytes()).unwrap_err().to_string();
-        assert!(told.contains(want), "{told}");
+        let error = parse(text.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains(want), "{error}");
     }
 }

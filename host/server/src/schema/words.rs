@@ -1,15 +1,15 @@
-//! A list of words in a query, and which of them is wrong.
+//! Error messages for comma-separated lists of words, and suggestions for misspelt names.
 //!
-//! A pattern alone says that some word of `fields=id,sujet` is not known. So a schema may name the
-//! words apart: `x-words` lists them, and `x-others` says of words that are none what to do instead.
-//! Neither is checked: the pattern is.
+//! From a failed pattern alone it is not known which word of `fields=id,sujet` is unknown. So a schema
+//! may list the words: `x-words` has the valid ones, and `x-others` has advice for some invalid ones.
+//! Neither is enforced: the pattern is.
 
 use serde_json::{Map, Value};
 
-/// Characters of a word that are shown to the one who wrote it.
+/// Maximum length of a word in a message, in characters.
 const SHOWN: usize = 40;
 
-/// What is wrong with the words of `text`, where `schema` names those that there are.
+/// The fault of the first invalid word of `text`; none if `schema` does not list the words.
 pub(crate) fn wrong(what: &str, text: &str, schema: &Value) -> Option<String> {
     let known = schema.get("x-words")?.as_array()?;
     let known: Vec<&str> = known.iter().filter_map(Value::as_str).collect();
@@ -22,23 +22,23 @@ pub(crate) fn wrong(what: &str, text: &str, schema: &Value) -> Option<String> {
     let others = schema.get("x-others").and_then(Value::as_object);
     let advice = others.and_then(|others: &Map<String, Value>| others.get(wrong)?.as_str());
     Some(match (advice, nearest(wrong, known.iter().copied())) {
-        (Some(advice), _) => format!("`{shown}` is none of the words of {what}: {advice}"),
+        (Some(advice), _) => format!("`{shown}` is not a word of {what}: {advice}"),
         (None, Some(near)) => {
-            format!("`{shown}` is none of the words of {what}; is it `{near}`? {takes}")
+            format!("`{shown}` is not a word of {what}; did you mean `{near}`? {takes}")
         }
-        (None, None) => format!("`{shown}` is none of the words of {what}; {takes}"),
+        (None, None) => format!("`{shown}` is not a word of {what}; {takes}"),
     })
 }
 
-/// The one of `known` that was probably meant.
+/// The name of `known` that was probably intended, by edit distance.
 pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word: String = word.chars().take(SHOWN).flat_map(char::to_lowercase).collect();
-    // Two slips at most, and fewer than half of it.
+    // A distance of at most two, and less than half of the word.
     let most = word.chars().count().div_ceil(2).saturating_sub(1).min(2);
     known
         .map(|known| (strsim::levenshtein(&word, &known.to_lowercase()), known))
-        .filter(|(slips, _)| *slips <= most)
-        .min_by_key(|(slips, _)| *slips)
+        .filter(|(distance, _)| *distance <= most)
+        .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known)
 }
 
@@ -50,13 +50,13 @@ mod tests {
 
     #[test]
     fn the_wrong_word_is_named_with_the_one_that_was_meant() {
-        check("id,sujet", "`sujet` is none of the words of `fields`; is it `subject`? it takes");
-        check("Subject", "`Subject` is none of the words of `fields`; is it `subject`? it takes");
-        check("xyzzy", "`xyzzy` is none of the words of `fields`; it takes some of id, subject");
+        check("id,sujet", "`sujet` is not a word of `fields`; did you mean `subject`? it takes");
+        check("Subject", "`Subject` is not a word of `fields`; did you mean `subject`? it takes");
+        check("xyzzy", "`xyzzy` is not a word of `fields`; it takes some of id, subject");
         check("id,", "`fields` has an empty word; it takes some of id, subject, separated by");
-        check("id,preview", "`preview` is none of the words of `fields`: `expand=preview` adds it");
+        check("id,preview", "`preview` is not a word of `fields`: `expand=preview` adds it");
         let long = "é".repeat(1000);
-        check(&long, &format!("`{}` is none of", "é".repeat(40)));
+        check(&long, &format!("`{}` is not a word", "é".repeat(40)));
     }
 
     #[test]
@@ -80,7 +80,7 @@ mod tests {
         let schema = json!({
             "x-words": ["id", "subject"], "x-others": {"preview": "`expand=preview` adds it"},
         });
-        let told = wrong("`fields`", text, &schema).unwrap();
-        assert!(told.starts_with(want), "{told}");
+        let detail = wrong("`fields`", text, &schema).unwrap();
+        assert!(detail.starts_with(want), "{detail}");
     }
 }

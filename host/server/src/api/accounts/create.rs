@@ -1,6 +1,6 @@
-//! Connecting a mailbox: stored as it is written, or tried first.
+//! `POST /v1/accounts`: creates an account, on request only after its servers were checked.
 //!
-//! Invariant: what was to be tried and did not work is not stored.
+//! Invariant: an account whose requested check failed is not stored.
 
 use http::{Response, StatusCode, header};
 use model::account::{Account, Credentials};
@@ -17,6 +17,8 @@ use crate::api::accounts::parse::Wanted;
 use crate::http::response;
 
 impl AccountsApi {
+    /// Creates an account. 201 with `Location`; 422 `verification-failed` if `verify` was requested and
+    /// failed.
     pub(crate) async fn create(
         &self,
         caller: &Caller,
@@ -54,17 +56,17 @@ impl AccountsApi {
         Ok(answer)
     }
 
-    /// What can be shown to the servers at once.
+    /// Credentials that can be verified now.
     async fn presentable(
         &self,
         account: &Account,
         credentials: Credentials,
     ) -> Result<Credentials, Problem> {
         if needs_consent(&credentials) {
-            let detail = "there is no token yet to log in with: leave `verify` out, have the owner of the mailbox agree (`POST /v1/accounts/{account}/oauth`), then `POST /v1/accounts/{account}/verify`";
+            let detail = "there is no access token yet: leave `verify` out, have the owner of the mailbox give consent (`POST /v1/accounts/{account}/oauth`), then `POST /v1/accounts/{account}/verify`";
             return Err(faulty("/verify", "excluded", detail));
         }
-        // Its servers need not be asked to learn that.
+        // An id that is taken is refused without connecting to servers.
         if self.accounts.get(&account.tenant, &account.id).await.map_err(stored)?.is_some() {
             return Err(taken(&account.id));
         }
@@ -83,11 +85,11 @@ impl AccountsApi {
     }
 }
 
-/// Somebody has to agree before there is a token.
+/// Whether the mailbox owner's consent is needed before there is a token.
 pub(crate) fn needs_consent(credentials: &Credentials) -> bool {
     matches!(credentials, Credentials::OAuth(oauth) if oauth.needs_authorization())
 }
 
 fn taken(id: &AccountId) -> Problem {
-    Problem::new(Code::AlreadyExists, format!("the account `{id}` exists already"))
+    Problem::new(Code::AlreadyExists, format!("the account `{id}` already exists"))
 }

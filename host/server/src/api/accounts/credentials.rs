@@ -1,8 +1,8 @@
-//! What logs in after a change: a password, or where tokens come from.
+//! Credentials of an account after a change: a password, or a source of OAuth 2 tokens.
 //!
-//! One takes the place of the other. Of a token address, what is left out stays.
+//! Each replaces the other. Members of a token source that are left out keep their value.
 //!
-//! Invariant: a stored secret never goes to an address that it was not given for.
+//! Invariant: a stored secret is never sent to a URL that it was not given for.
 
 use model::account::{Credentials, OAuth, TokenSource};
 use model::problem::Problem;
@@ -13,18 +13,23 @@ use crate::api::accounts::errors::faulty;
 use crate::api::accounts::handlers::AccountsApi;
 use crate::api::accounts::request::{CredentialsRequest, OAuthRequest};
 
-/// What is to become of what is stored.
+/// How a change affects the stored credentials.
 #[derive(Debug)]
 pub(crate) enum CredentialsUpdate {
-    /// It stays.
+    /// They stay.
     Kept,
-    /// Some of it stays: it is for the servers that it was given for.
+    /// Some of them stay, which are valid only for the servers that they were given for.
     Amended(Credentials),
-    /// Nothing stays of it: what is there now was given with the change.
+    /// They are replaced completely by credentials of the request.
     Given(Credentials),
 }
 
 impl AccountsApi {
+    /// The credentials after a change; `asked` are those of the request.
+    ///
+    /// # Errors
+    /// [`Code::InvalidBody`](model::problem::Code::InvalidBody) if none would be left, both kinds are
+    /// given, or a stored secret would be sent to another URL.
     pub(crate) fn proof(
         &self,
         stored: &Credentials,
@@ -41,12 +46,12 @@ impl AccountsApi {
             (Some(None), _) if matches!(stored, Credentials::Password(_)) => Err(faulty(
                 "/password",
                 "missing",
-                "something has to log in: give `oauth` in the place of the password",
+                "an account needs credentials: give `oauth` instead of the password",
             )),
             (_, Some(None)) if matches!(stored, Credentials::OAuth(_)) => Err(faulty(
                 "/oauth",
                 "missing",
-                "something has to log in: give `password` in the place of the tokens",
+                "an account needs credentials: give `password` instead of the tokens",
             )),
             (Some(None) | None, Some(None) | None) => Ok(CredentialsUpdate::Kept),
         }
@@ -63,7 +68,7 @@ impl AccountsApi {
             Credentials::OAuth(OAuth { source, .. }) => Some(source),
             Credentials::Password(_) => None,
         };
-        // A secret alone is for the address that there is.
+        // A secret without a URL is for the stored URL.
         let Some(TokenSource::Url { url, secret }) = known.filter(|_| provider.is_none()) else {
             let same = matches!(known, Some(TokenSource::Provider(name)) if Some(name) == provider.as_ref());
             let written = OAuthRequest { provider, token_url, secret: text("secret") };
@@ -74,20 +79,20 @@ impl AccountsApi {
                 CredentialsUpdate::Given(given)
             });
         };
-        let told = members.contains_key("secret");
+        let has_secret = members.contains_key("secret");
         let moved = token_url.as_ref().is_some_and(|given| given != url);
-        if moved && !told && secret.is_some() {
-            let detail = "the stored `secret` was not given for this address: send `secret` with a new `tokenUrl`, or `null` where it needs none";
+        if moved && !has_secret && secret.is_some() {
+            let detail = "the stored `secret` was given for another URL: send `secret` with a new `tokenUrl`, or `null` if it needs none";
             return Err(faulty("/oauth/secret", "missing", detail));
         }
-        let all_given = token_url.is_some() && (told || secret.is_none());
+        let all_given = token_url.is_some() && (has_secret || secret.is_none());
         let away = matches!(members.get("tokenUrl"), Some(Value::Null));
         let token_url = token_url.or_else(|| Some(url.clone()).filter(|_| !away));
         let written = OAuthRequest { provider, token_url, secret: text("secret") };
         let mut given = self.by_tokens(written)?;
         if let Credentials::OAuth(OAuth { source: TokenSource::Url { secret: there, .. }, .. }) =
             &mut given
-            && !told
+            && !has_secret
         {
             there.clone_from(secret);
         }

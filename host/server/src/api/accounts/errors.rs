@@ -1,24 +1,26 @@
-//! What the handlers of accounts refuse with.
+//! Problems of the account handlers.
 
 use model::mail::address::EmailAddress;
 use model::port::store_error::StoreError;
 use model::problem::{Code, Fault, Problem};
 
+/// Parses an email address; `pointer` (RFC 6901) names its member.
 pub(crate) fn address(pointer: &str, text: &str) -> Result<EmailAddress, Problem> {
     text.parse().map_err(|error: model::mail::address::InvalidAddress| {
         faulty(pointer, "bad-address", &error.to_string())
     })
 }
 
+/// [`Code::InvalidBody`] with one fault at `pointer`; the empty pointer is the whole body.
 pub(crate) fn faulty(pointer: &str, code: &str, detail: &str) -> Problem {
     let fault =
         Fault { pointer: pointer.to_owned(), code: code.to_owned(), detail: detail.to_owned() };
-    // The whole body has no name.
-    let told = if pointer.is_empty() { detail.to_owned() } else { format!("{pointer}: {detail}") };
-    Problem::new(Code::InvalidBody, told).with_faults(vec![fault])
+    let detail =
+        if pointer.is_empty() { detail.to_owned() } else { format!("{pointer}: {detail}") };
+    Problem::new(Code::InvalidBody, detail).with_faults(vec![fault])
 }
 
-/// An address that may never be dialled.
+/// [`Code::HostNotAllowed`]: a host that the egress rules exclude.
 pub(crate) fn not_allowed(pointer: &str, detail: String) -> Problem {
     let fault = Fault {
         pointer: pointer.to_owned(),
@@ -28,6 +30,7 @@ pub(crate) fn not_allowed(pointer: &str, detail: String) -> Problem {
     Problem::new(Code::HostNotAllowed, detail).with_faults(vec![fault])
 }
 
+/// [`Code::NoSuchAccount`]; does not reveal whether the account exists.
 pub(crate) fn unknown(id: &str) -> Problem {
     Problem::new(
         Code::NoSuchAccount,
@@ -35,6 +38,7 @@ pub(crate) fn unknown(id: &str) -> Problem {
     )
 }
 
+/// [`Code::StoreUnavailable`], with the store's error as its cause.
 pub(crate) fn stored(error: StoreError) -> Problem {
     Problem::new(Code::StoreUnavailable, "the account could not be read or written")
         .with_cause(error)

@@ -1,8 +1,7 @@
-//! From an address to its servers: what the body leaves out is found.
+//! Server discovery for a request that names no servers.
 //!
-//! Invariant: a password is sent to no server outside the mail domain that was only
-//! found, unless the caller says `confirm`; and to none by a provider that takes no
-//! password.
+//! Invariant: a password is sent to no discovered server outside the mail domain unless the caller sets
+//! `confirm`, and to no server of a provider that accepts no passwords.
 
 use std::sync::Arc;
 
@@ -17,9 +16,14 @@ use model::provider::{Auth, Profile, Server, Username};
 use crate::api::accounts::request::{AccountRequest, ServerRequest};
 use crate::http::accept_language;
 
-const WAY_OUT: &str = "give `imap`, `smtp` or both, as the provider's help pages name them";
+const WAY_OUT: &str =
+    "give `imap`, `smtp` or both, with the settings from the provider's help pages";
 
-/// Finds both servers when the body names neither.
+/// Discovers both servers if the body names neither.
+///
+/// # Errors
+/// [`Code::NoServersFound`]; [`Code::OAuthNeeded`] if the provider accepts no passwords;
+/// [`Code::ConfirmationNeeded`] if a server is outside the mail domain.
 pub(crate) async fn find_missing_servers(
     engine: &Arc<Engine>,
     caller: &Caller,
@@ -38,7 +42,7 @@ pub(crate) async fn find_missing_servers(
         let why = accept_language::choose(&found.recommendation, accept).unwrap_or_default();
         return Err(Problem::new(
             Code::NoServersFound,
-            format!("{why} If there is another way in, {WAY_OUT}."),
+            format!("{why} If there are mail servers nevertheless, {WAY_OUT}."),
         ));
     }
     if !written.takes_tokens
@@ -73,27 +77,27 @@ fn taken(server: &Server, email: &EmailAddress) -> ServerRequest {
 }
 
 fn nothing(email: &EmailAddress, steps: &[Step]) -> Problem {
-    let told: Vec<String> = steps
+    let sources: Vec<String> = steps
         .iter()
         .map(|step| format!("{} ({}): {}", step.source.as_str(), step.asked, step.reason))
         .collect();
     let detail = format!(
-        "no mail servers were found for {}; {WAY_OUT}. Asked: {}",
+        "no mail servers were found for {}; {WAY_OUT}. Sources: {}",
         email.domain(),
-        told.join("; ")
+        sources.join("; ")
     );
     Problem::new(Code::NoServersFound, detail)
 }
 
 fn no_password(engine: &Engine, profile: &Profile, accept: &str) -> Problem {
     let hint = accept_language::choose(&profile.hints, accept).map(str::to_owned);
-    let why = hint.unwrap_or_else(|| format!("{} takes no password.", profile.name));
+    let why = hint.unwrap_or_else(|| format!("{} accepts no passwords.", profile.name));
     let host = profile.imap.as_ref().or(profile.smtp.as_ref()).map(|server| server.host.as_str());
     let way = match host.and_then(|host| engine.authorization_server_for(host)) {
         Some(name) => format!(
-            "In the place of `password` give `\"oauth\": {{\"provider\": \"{name}\"}}`, and have the owner of the mailbox agree."
+            "Instead of `password`, give `\"oauth\": {{\"provider\": \"{name}\"}}`, and have the owner of the mailbox give consent."
         ),
-        None => "In the place of `password` give `oauth` with a `tokenUrl` of your own, or have the operator configure an authorization server ([oauth.server.NAME]).".to_owned(),
+        None => "Instead of `password`, give `oauth` with a `tokenUrl` of your own, or have the operator configure an authorization server ([oauth.server.NAME]).".to_owned(),
     };
     let problem = Problem::new(Code::OAuthNeeded, format!("{why} Connect it by OAuth 2. {way}"));
     match &profile.hint_url {
@@ -119,7 +123,7 @@ fn ask(email: &EmailAddress, found: &DiscoveryResult, profile: &Profile) -> Prob
     let used = found.steps.iter().find(|step| step.outcome == model::discovery::Outcome::Used);
     let source = used.map_or("discovery", |step| step.source.as_str());
     let detail = format!(
-        "{source} names {} for {}, which are not of that domain. If a person has checked that they are the right ones, send `\"confirm\": true`; else {WAY_OUT}",
+        "{source} names {} for {}, which are outside that domain. If a person has checked that they are correct, send `\"confirm\": true`; otherwise {WAY_OUT}",
         named.join(" and "),
         email.domain()
     );

@@ -1,4 +1,4 @@
-//! Listing, showing and removing accounts.
+//! Handlers that list, show and delete accounts, and what all account handlers share.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,24 +23,25 @@ use crate::api::accounts::json;
 use crate::api::accounts::rate_limit::VerifyRateLimiter;
 use crate::http::response;
 
-/// Accounts in one answer.
+/// Maximum number of accounts in one response.
 const PAGE: usize = 100;
-/// Before the last id of a page, it makes a cursor.
+/// Prefix of a cursor; the last id of the page follows.
 pub(crate) const AFTER: &str = "after:";
 
-/// What the handlers need.
+/// The account handlers and their dependencies.
 #[derive(Debug)]
 pub(crate) struct AccountsApi {
     pub(crate) accounts: Arc<dyn Accounts>,
     pub(crate) engine: Arc<Engine>,
     pub(crate) dialer: Arc<Dialer>,
-    /// Where tenants' own addresses give tokens.
+    /// Fetches tokens from tenants' own URLs.
     pub(crate) own_tokens: Arc<Fetcher>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) tries: VerifyRateLimiter,
 }
 
 impl AccountsApi {
+    /// One page of the accounts that the caller may use, ordered by id.
     pub(crate) async fn list(
         &self,
         caller: &Caller,
@@ -65,14 +66,14 @@ impl AccountsApi {
         ))
     }
 
-    /// With its state, and how it logs in.
+    /// An account as JSON, with its state and kind of credentials.
     pub(crate) async fn show(&self, account: &Account) -> Result<Value, Problem> {
         let health = self.accounts.health(account).await.map_err(stored)?;
         let credentials = match self.accounts.credentials(account).await {
             Ok(credentials) => credentials,
-            // One that cannot be opened must not hide the others of a list.
+            // Credentials that cannot be decrypted must not hide the other accounts of a list.
             Err(StoreError::Sealed) => {
-                tracing::error!(account = %account.id, "what is stored of it cannot be opened");
+                tracing::error!(account = %account.id, "the stored credentials cannot be decrypted");
                 None
             }
             Err(error) => return Err(stored(error)),
@@ -80,7 +81,7 @@ impl AccountsApi {
         Ok(json::account(account, &health, credentials.as_ref()))
     }
 
-    /// Those that a token names, as the store would list them.
+    /// The accounts that a token is limited to, in the store's order.
     async fn named(
         &self,
         tenant: &TenantId,
@@ -102,11 +103,13 @@ impl AccountsApi {
         Ok(Page { rows, next_cursor })
     }
 
+    /// `GET /v1/accounts/{account}`.
     pub(crate) async fn get(&self, caller: &Caller, id: &str) -> Result<Response<Body>, Problem> {
         let account = self.find(caller, id).await?;
         Ok(response::json(StatusCode::OK, &self.show(&account).await?))
     }
 
+    /// Deletes an account and closes its sessions. 204.
     pub(crate) async fn delete(
         &self,
         caller: &Caller,
@@ -118,6 +121,10 @@ impl AccountsApi {
         Ok(response::empty(StatusCode::NO_CONTENT))
     }
 
+    /// The account with this id.
+    ///
+    /// # Errors
+    /// [`Code::NoSuchAccount`](model::problem::Code::NoSuchAccount), also if the token may not open it.
     pub(crate) async fn find(&self, caller: &Caller, id: &str) -> Result<Account, Problem> {
         let parsed: AccountId = id.parse().map_err(|_| unknown(id))?;
         if !caller.may_open(&parsed) {

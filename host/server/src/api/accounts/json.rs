@@ -1,4 +1,4 @@
-//! Accounts and verifications as JSON. A password is in neither.
+//! JSON of accounts and verifications. Neither contains secrets.
 
 use engine::account_check::self_test::SelfTest;
 use engine::account_check::verify::{Probe, Verification};
@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::http::{accept_language, response};
 
-/// As the API shows it.
+/// The JSON of an account.
 pub(crate) fn account(
     account: &Account,
     health: &Health,
@@ -35,7 +35,7 @@ pub(crate) fn account(
     })
 }
 
-/// Where tokens come from. What follows the host in an address may be a secret.
+/// The source of tokens. Only the host of a URL is shown: its path and query may be secret.
 fn source(credentials: &Credentials) -> Option<Value> {
     let Credentials::OAuth(oauth) = credentials else { return None };
     Some(match &oauth.source {
@@ -47,7 +47,7 @@ fn source(credentials: &Credentials) -> Option<Value> {
     })
 }
 
-/// As a body would have written it, but for the password: what a change is laid over.
+/// An account as a request body without credentials: the target of a merge patch (RFC 7396).
 pub(crate) fn base(account: &Account) -> Value {
     let mut base = Map::new();
     base.insert("id".to_owned(), json!(account.id));
@@ -62,7 +62,7 @@ pub(crate) fn base(account: &Account) -> Value {
     Value::Object(base)
 }
 
-/// Whom an account may send as.
+/// The JSON of identities.
 pub(crate) fn identities(identities: &[Identity]) -> Vec<Value> {
     let shown = |identity: &Identity| json!({"name": identity.name, "email": identity.email});
     identities.iter().map(shown).collect()
@@ -83,22 +83,22 @@ const fn word(protocol: Protocol) -> &'static str {
     }
 }
 
-/// How a test message fared.
-pub(crate) fn tried_out(trial: &SelfTest) -> Response<Body> {
-    let steps: Vec<Value> = trial
+/// The response of a self-test: its steps, and whether the message arrived.
+pub(crate) fn tried_out(test: &SelfTest) -> Response<Body> {
+    let steps: Vec<Value> = test
         .steps
         .iter()
         .map(
             |step| json!({"step": step.name, "ok": step.ok, "milliseconds": step.took.as_millis()}),
         )
         .collect();
-    let arrived = trial.arrived.as_ref();
+    let arrived = test.arrived.as_ref();
     let mut shown = json!({
-        "ok": trial.problem.is_none(), "messageId": trial.message_id, "steps": steps,
+        "ok": test.problem.is_none(), "messageId": test.message_id, "steps": steps,
         "mailbox": arrived.map(|arrival| &arrival.mailbox),
-        "junk": arrived.is_some_and(|arrival| arrival.junk), "removed": trial.removed,
+        "junk": arrived.is_some_and(|arrival| arrival.junk), "removed": test.removed,
     });
-    if let (Some(problem), Some(members)) = (&trial.problem, shown.as_object_mut()) {
+    if let (Some(problem), Some(members)) = (&test.problem, shown.as_object_mut()) {
         members.insert("code".to_owned(), json!(problem.code.as_str()));
         members.insert("title".to_owned(), json!(problem.code.title()));
         members.insert("detail".to_owned(), json!(problem.detail));
@@ -108,12 +108,12 @@ pub(crate) fn tried_out(trial: &SelfTest) -> Response<Body> {
     response::json(StatusCode::OK, &shown)
 }
 
-/// What was tried, in the caller's language as far as the service speaks it.
+/// The response of a verification; advice is in the language that `accept` (Accept-Language) prefers.
 pub(crate) fn verified(tried: &Verification, accept: &str) -> Response<Body> {
     response::json(StatusCode::OK, &verification(tried, accept))
 }
 
-/// The same as a member of something else.
+/// The JSON of a verification, to be a member of another document.
 pub(crate) fn verification(tried: &Verification, accept: &str) -> Value {
     let help =
         Help { text: accept_language::choose(&tried.help, accept), url: tried.help_url.as_deref() };
@@ -121,15 +121,16 @@ pub(crate) fn verification(tried: &Verification, accept: &str) -> Value {
     json!({"ok": tried.problem().is_none(), "imap": half(&tried.imap), "smtp": half(&tried.smtp)})
 }
 
-/// `problem` is the first one of what was tried.
+/// The problem of an account that was not stored because its verification failed; `problem` is the
+/// verification's first.
 pub(crate) fn not_stored(
     tried: &Verification,
     problem: &Problem,
     accept: &str,
     request: &RequestId,
 ) -> Response<Body> {
-    let told = verification(tried, accept);
-    let halves = ["imap", "smtp"].map(|name| told.get(name).cloned().unwrap_or_default());
+    let document = verification(tried, accept);
+    let halves = ["imap", "smtp"].map(|name| document.get(name).cloned().unwrap_or_default());
     let detail = halves.iter().find_map(|half| half.get("detail")?.as_str());
     let mut refusal =
         Problem::new(Code::VerificationFailed, detail.unwrap_or(&problem.detail).to_owned());
@@ -153,7 +154,7 @@ fn probe(probe: &Probe, help: &Help<'_>) -> Value {
     let Some(members) = shown.as_object_mut() else { return shown };
     if let Some(ends) = probe.ends_soon {
         let warning = format!(
-            "The certificate of {} ends on {ends}; from then on nothing is sent or read until whoever runs the server renews it.",
+            "The certificate of {} expires on {ends}; after that nothing is sent or read until the server's operator renews it.",
             probe.server.host
         );
         members.insert("warnings".to_owned(), json!([warning]));
@@ -180,7 +181,7 @@ fn step(step: &Step) -> Value {
     json!({"step": step.name.as_str(), "ok": step.ok, "milliseconds": step.took.as_millis()})
 }
 
-/// What is known of how safe the server is; null before TLS.
+/// The TLS version, cipher and certificate of the connection; none before TLS.
 fn security(probe: &Probe) -> Option<Value> {
     let found = probe.report.encryption.as_ref()?;
     let expires = found.certificate_expires.map(|at| at.to_string());

@@ -1,8 +1,8 @@
-//! `/v1/accounts`: connecting mailboxes, trying them and changing them.
+//! `/v1/accounts`: request handlers that connect, check and change mailboxes.
 //!
-//! Servers are named by the caller, or found from the address. Passwords come in and
-//! never go out. A host that may not be dialled is refused when the account is made,
-//! and again whenever it is dialled.
+//! Servers are given by the caller, or discovered from the address. Passwords are accepted and never
+//! returned. A host that may not be connected to is refused when the account is created, and again at
+//! every connection.
 
 pub(crate) mod rate_limit;
 mod errors;

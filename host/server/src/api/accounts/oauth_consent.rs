@@ -1,11 +1,13 @@
-//! OAuth 2 for a mailbox: the address where its owner agrees, and what comes back.
+//! OAuth 2 authorization code flow for a mailbox: the authorization URL, and the redirection endpoint.
 //!
-//! The answer comes through a browser, without a token: the state in it says whose it is.
-//! Who reads ours is the owner of a mailbox, so whatever came of it is a page, unless a
-//! program asks for a problem document.
+//! The redirect comes from a browser, without a token; its `state` identifies the account. The reader
+//! is the owner of a mailbox, so every response is an HTML page, unless a program asks for a problem
+//! document.
 //!
-//! Invariant: no answer is kept or framed, runs anything, or gives the address away: the
-//! code stands in it.
+//! Invariant: a response is not cached or framed, runs no scripts, and sends no Referer: its URL
+//! contains the code.
+//!
+//! Standard: RFC 6749 §4.1.
 
 use engine::engine::Engine;
 use http::header::{
@@ -23,10 +25,10 @@ use crate::api::accounts::handlers::AccountsApi;
 use crate::http::response;
 use crate::openapi::operation::wrong_method;
 
-/// The type of its pages.
+/// The media type of the pages.
 pub(crate) const HTML: &str = "text/html; charset=utf-8";
 
-/// With every answer, good or bad.
+/// Header fields of every response.
 const FIELDS: [(HeaderName, &str); 4] = [
     (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -35,7 +37,8 @@ const FIELDS: [(HeaderName, &str); 4] = [
 ];
 
 impl AccountsApi {
-    /// Where the owner of the mailbox has to agree.
+    /// Starts a consent; responds with the URL that the owner of the mailbox has to open, and when it
+    /// expires.
     pub(crate) async fn begin_consent(
         &self,
         caller: &Caller,
@@ -50,13 +53,13 @@ impl AccountsApi {
     }
 }
 
-/// A browser comes back from the authorization server.
+/// The redirection endpoint (RFC 6749 §3.1.2): a browser comes from the authorization server.
 pub(crate) async fn oauth_callback(
     engine: &Engine,
     head: &request::Parts,
     request: &RequestId,
 ) -> Response<Body> {
-    // Whoever only looks at the address must not use it up.
+    // HEAD must not use up the code.
     let ended = if head.method == Method::GET {
         end(engine, head.uri.query().unwrap_or_default()).await
     } else {
@@ -64,8 +67,8 @@ pub(crate) async fn oauth_callback(
     };
     let mut answer = match ended {
         Ok(()) => {
-            let text = "You can close this window, and go back to where you began.";
-            response::typed(StatusCode::OK, HTML, page("Your consent has arrived", text))
+            let text = "You can close this window and go back to where you started.";
+            response::typed(StatusCode::OK, HTML, page("Your consent was received", text))
         }
         Err(problem) => {
             let mut answer = response::problem(&problem, request);
@@ -81,7 +84,7 @@ pub(crate) async fn oauth_callback(
     answer
 }
 
-/// By what the authorization server gave the browser (RFC 6749 §4.1.2).
+/// Evaluates the authorization response (RFC 6749 §4.1.2, §4.1.2.1).
 async fn end(engine: &Engine, query: &str) -> Result<(), Problem> {
     let (mut state, mut code, mut error) = (None, None, None);
     for (name, value) in form_urlencoded::parse(query.as_bytes()).into_owned() {
@@ -89,7 +92,7 @@ async fn end(engine: &Engine, query: &str) -> Result<(), Problem> {
             "state" => state = Some(value),
             "code" => code = Some(value),
             "error" => error = Some(value),
-            // Servers add what they like.
+            // Unrecognised parameters are ignored (RFC 6749 §4.1.2).
             _ => {}
         }
     }
@@ -98,27 +101,27 @@ async fn end(engine: &Engine, query: &str) -> Result<(), Problem> {
             engine.refuse_consent(state, &error).await;
         }
         let detail = format!(
-            "the authorization server says `{}`; ask whoever sent you there to begin again",
+            "the authorization server returned `{}`; ask the sender of the link to start again",
             model::problem::printable(&error)
         );
         return Err(Problem::new(Code::InvalidConsent, detail));
     }
     let (Some(state), Some(code)) = (state, code) else {
-        let detail = "an authorization server sends people here with `state` and `code`, and one of them is missing; ask whoever sent you there to begin again";
+        let detail = "an authorization server redirects here with `state` and `code`, and one of them is missing; ask the sender of the link to start again";
         return Err(Problem::new(Code::InvalidConsent, detail));
     };
     engine.end_consent(&state, &code).await.map(drop)
 }
 
-/// What happened, and what the owner of the mailbox can do.
+/// The page of a failure, with advice for the owner of the mailbox.
 fn refusal(problem: &Problem, request: &RequestId) -> String {
     let way = if problem.code == Code::InvalidConsent {
-        // The detail says it.
+        // The detail has it.
         ""
     } else if problem.code.retryable() {
-        " Load this page again in a moment. If it stays so, show it to whoever sent you here."
+        " Reload this page in a moment. If it still fails, show it to the sender of the link."
     } else {
-        " Show this page to whoever sent you here."
+        " Show this page to the sender of the link."
     };
     let mut letters = problem.detail.chars();
     let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
@@ -129,7 +132,7 @@ fn refusal(problem: &Problem, request: &RequestId) -> String {
     )
 }
 
-/// `text` is HTML.
+/// An HTML page; `text` is HTML.
 fn page(heading: &str, text: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Postlet</title>\n\
@@ -152,7 +155,8 @@ fn escaped(text: &str) -> String {
     safe
 }
 
-/// A program that names JSON and no page. Browsers name pages, and who names neither may be a person.
+/// Whether Accept names JSON and not HTML. Browsers name HTML, and a client that names neither may show
+/// the response to a person.
 fn wants_json(headers: &HeaderMap) -> bool {
     let accepted: Vec<String> = headers
         .get_all(ACCEPT)
@@ -171,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_is_for_everybody_but_a_program_that_asks_for_json() {
+    fn a_page_is_sent_unless_a_program_asks_for_json() {
         check(&[], false);
         check(&["*/*"], false);
         check(&["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"], false);
@@ -190,10 +194,10 @@ mod tests {
     }
 
     #[test]
-    fn what_a_stranger_wrote_is_text_on_the_page() {
-        let said = "it says `<script>alert('&\"')</script>`";
+    fn foreign_text_is_escaped_on_the_page() {
+        let detail = "it says `<script>alert('&\"')</script>`";
         let page =
-            refusal(&Problem::new(Code::InvalidConsent, said), &RequestId::generate([0; 10]));
+            refusal(&Problem::new(Code::InvalidConsent, detail), &RequestId::generate([0; 10]));
         let shown = "It says `&lt;script&gt;alert(&#39;&amp;&quot;&#39;)&lt;/script&gt;`.";
         assert!(page.contains(shown) && !page.contains("<script"), "{page}");
     }

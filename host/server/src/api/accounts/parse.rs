@@ -1,6 +1,6 @@
-//! From a request's body to an account that may be dialled.
+//! Conversion of a request body to an account, with all checks that need no connection.
 //!
-//! What is stored is vetted here; every host is again whenever it is dialled.
+//! Hosts are checked against the egress rules here, and again at every connection.
 
 use engine::login::advice;
 use model::account::{Account, Credentials, Identity, MailServer, OAuth, TokenSource};
@@ -19,19 +19,20 @@ use crate::api::accounts::handlers::AccountsApi;
 use crate::api::accounts::request::{AccountRequest, IdentityRequest, OAuthRequest, ServerRequest};
 use crate::config::oauth;
 
-/// A port that is open wherever the host is.
+/// A port that the egress rules allow for every permitted host.
 const IMAPS: u16 = 993;
 
-/// What a body asks for.
+/// A parsed request body.
 #[derive(Debug)]
 pub(crate) struct Wanted {
     pub(crate) account: Account,
     pub(crate) credentials: Credentials,
-    /// Not without trying it.
+    /// Store it only after a successful check.
     pub(crate) verify: bool,
 }
 
 impl AccountsApi {
+    /// Parses the body of a new account, and discovers its servers if it names none.
     pub(crate) async fn read(
         &self,
         caller: &Caller,
@@ -51,7 +52,7 @@ impl AccountsApi {
             None => AccountId::generate(ten_bytes(&*self.entropy)),
         };
         if !caller.may_open(&id) {
-            let detail = "the token is limited to accounts, and this is not one of them";
+            let detail = "the token is limited to other accounts";
             return Err(Problem::new(Code::Forbidden, detail));
         }
         let credentials = self.credentials(&mut written)?;
@@ -74,7 +75,7 @@ impl AccountsApi {
         Ok(Wanted { account, credentials, verify: written.verify })
     }
 
-    /// The tokens of a configured server are shown to its mail servers only.
+    /// Checks that the tokens of a configured authorization server are for these mail servers.
     pub(crate) fn check_served(
         &self,
         credentials: &Credentials,
@@ -89,7 +90,7 @@ impl AccountsApi {
         for (pointer, half) in [("/imap/host", imap), ("/smtp/host", smtp)] {
             if let Some(strange) = half.filter(|half| !server.serves(&half.host)) {
                 let detail = format!(
-                    "tokens of `{name}` are not for {}; they are for {}",
+                    "tokens of `{name}` are not valid for {}; they are valid for {}",
                     strange.host,
                     server.hosts.join(", ")
                 );
@@ -99,13 +100,13 @@ impl AccountsApi {
         Ok(())
     }
 
-    /// A password, or where tokens come from.
+    /// A password, or a source of tokens.
     fn credentials(&self, written: &mut AccountRequest) -> Result<Credentials, Problem> {
         let oauth = match (written.password.take(), written.oauth.take()) {
             (Some(password), None) => return Ok(Credentials::Password(Secret::new(password))),
             (None, Some(oauth)) => oauth,
             (None, None) => {
-                return Err(faulty("/password", "missing", "is needed, or `oauth` in its place"));
+                return Err(faulty("/password", "missing", "is required, or `oauth` instead"));
             }
             (Some(_), Some(_)) => {
                 return Err(faulty("/oauth", "excluded", "give `password` or `oauth`, not both"));
@@ -115,7 +116,7 @@ impl AccountsApi {
         self.by_tokens(oauth)
     }
 
-    /// Where tokens come from; there is none yet.
+    /// Credentials with a source of tokens, and no token yet.
     pub(crate) fn by_tokens(&self, oauth: OAuthRequest) -> Result<Credentials, Problem> {
         let source = match (oauth.provider, oauth.token_url) {
             (Some(name), None) if oauth.secret.is_none() => {
@@ -129,12 +130,16 @@ impl AccountsApi {
                 TokenSource::Provider(name)
             }
             (None, Some(url)) if !oauth::is_https(&url) || url.contains('@') => {
-                let detail = "it is no https address such as https://tokens.example.com/mail";
+                let detail = "it is not an https URL such as https://tokens.example.com/mail";
                 return Err(faulty("/oauth/tokenUrl", "pattern", detail));
             }
             (None, Some(url)) => TokenSource::Url { url, secret: oauth.secret.map(Secret::new) },
             (Some(_), None) => {
-                return Err(faulty("/oauth/secret", "excluded", "it goes with `tokenUrl` only"));
+                return Err(faulty(
+                    "/oauth/secret",
+                    "excluded",
+                    "it is allowed with `tokenUrl` only",
+                ));
             }
             (None, None) | (Some(_), Some(_)) => {
                 return Err(faulty("/oauth", "one-of", "give `provider` or `tokenUrl`"));
@@ -143,8 +148,8 @@ impl AccountsApi {
         Ok(Credentials::OAuth(OAuth { source, access: None, expires: None, refresh: None }))
     }
 
-    /// An address for tokens is written by people, and asked later without them: one without a host is
-    /// told now.
+    /// Checks a token URL against the egress rules. A host that does not exist is refused too: the URL is
+    /// used later, when no person sees the error.
     pub(crate) async fn vet_tokens(&self, credentials: &Credentials) -> Result<(), Problem> {
         const POINTER: &str = "/oauth/tokenUrl";
         let Credentials::OAuth(OAuth { source: TokenSource::Url { url, .. }, .. }) = credentials
@@ -159,23 +164,23 @@ impl AccountsApi {
                 Err(not_allowed(POINTER, detail))
             }
             Err(FetchError::Dial(error @ DialError::NotFound { .. })) => {
-                let detail = format!("{error}: check its spelling, or make its DNS entry first");
+                let detail = format!("{error}: check its spelling, or create its DNS record first");
                 Err(faulty(POINTER, "host-not-found", &detail))
             }
-            // What the name servers do not know now may be right.
+            // A temporary failure of the name servers says nothing about the URL.
             Ok(()) | Err(_) => Ok(()),
         }
     }
 
-    /// A new account under an old id is another account: its message ids must differ.
+    /// A random generation. A new account with the id of a deleted one must have other message ids.
     pub(crate) fn generation(&self) -> u32 {
         let mut bytes = [0; 4];
         self.entropy.fill(&mut bytes);
         u32::from_be_bytes(bytes) >> 1
     }
 
-    /// Whether the server may be dialled. A name that does not resolve now may do so later; one that
-    /// leads inside never may.
+    /// Checks a server against the egress rules. A name that does not resolve is accepted; one that
+    /// resolves to an internal address is not.
     pub(crate) async fn vet(
         &self,
         pointer: &str,
@@ -187,7 +192,7 @@ impl AccountsApi {
             Err(_) | Ok(()) => None,
         };
         let Some(reason) = refusal(*port).await else { return Ok(()) };
-        // Where the host would do at a port of mail, it is the port that has to change.
+        // If the host is allowed with a mail port, the port is what has to change.
         let (member, reason) = match refusal(IMAPS).await {
             Some(reason) => ("host", reason),
             None => ("port", reason),
@@ -197,6 +202,8 @@ impl AccountsApi {
     }
 }
 
+/// A mail server of a request; `pointer` (RFC 6901) names its member. The user name defaults to the
+/// address.
 pub(crate) fn server(
     pointer: &str,
     written: Option<ServerRequest>,
@@ -219,7 +226,7 @@ pub(crate) fn server(
     }))
 }
 
-/// Whom the account sends as; each has to be an address.
+/// The identities of a request: valid addresses, each once.
 pub(crate) fn identities(written: Vec<IdentityRequest>) -> Result<Vec<Identity>, Problem> {
     let read = |(index, identity): (usize, IdentityRequest)| {
         let email = address(&format!("/identities/{index}/email"), &identity.email)?;
@@ -234,7 +241,7 @@ pub(crate) fn identities(written: Vec<IdentityRequest>) -> Result<Vec<Identity>,
     match twice {
         None => Ok(read),
         Some(index) => {
-            let detail = "this address is there already: a domain is compared without case";
+            let detail = "this address is already listed; domains are compared without case";
             Err(faulty(&format!("/identities/{index}/email"), "repeated", detail))
         }
     }

@@ -1,10 +1,9 @@
-//! How often a tenant may have mail servers tried.
+//! Rate limit of verifications, by tenant.
 //!
-//! A try dials any host that a caller names, with any password: without a bound it
-//! would scan ports and guess passwords for whoever holds a token. Which logins are
-//! left alone is the engine's to know.
+//! A verification connects to any host that a caller names, with any password: without a limit, every
+//! token could be used to scan ports and guess passwords. The lockout of single logins is the engine's.
 //!
-//! Invariant: each tenant has a share of its own, which no other uses up.
+//! Invariant: each tenant has its own limit, which no other tenant uses up.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
@@ -17,7 +16,7 @@ use model::problem::{Code, Problem};
 
 use crate::config::limits::VerifyLimits;
 
-/// Until one of those that are under way has probably ended.
+/// Retry-After while the maximum number of verifications is running.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// What every tenant has left.

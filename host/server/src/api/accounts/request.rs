@@ -1,8 +1,7 @@
-//! What a caller writes to connect a mailbox or to change one, and the schemas.
+//! Request bodies of the account routes, and their JSON Schemas.
 //!
-//! A change is a merge patch (RFC 7396): it is laid over what is there, and the
-//! result has to be a body that could have connected the mailbox. So what holds of
-//! an account when it is made holds of it ever after.
+//! A change is a merge patch (RFC 7396): it is applied to the stored account, and the result has to be
+//! a valid body for a new account. So every rule for new accounts holds after changes too.
 
 use std::sync::LazyLock;
 
@@ -14,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::schema::Schema;
 
-/// What connects a mailbox.
+/// JSON Schema of `POST /v1/accounts` and `POST /v1/accounts/verify`.
 pub(crate) const SCHEMA: &str = r##"{
   "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "NewAccount",
   "type": "object", "additionalProperties": false, "required": ["email"],
@@ -25,17 +24,17 @@ pub(crate) const SCHEMA: &str = r##"{
     "password": {"type": "string", "minLength": 1, "maxLength": 1000, "pattern": "^[^\\x00\\r\\n]*$", "description": "text without line breaks and NUL"},
     "oauth": {
       "type": "object", "additionalProperties": false,
-      "description": "Instead of a password: `provider`, an authorization server that the operator configured, or `tokenUrl`, an address of your own that answers `{\"access_token\", \"expires_in\"}`",
+      "description": "Instead of a password: `provider`, an authorization server that the operator configured, or `tokenUrl`, a URL of your own that returns `{\"access_token\", \"expires_in\"}`",
       "properties": {
         "provider": {"type": "string", "minLength": 1, "maxLength": 64},
-        "tokenUrl": {"type": "string", "maxLength": 2000, "pattern": "^https://", "description": "an https address"},
+        "tokenUrl": {"type": "string", "maxLength": 2000, "pattern": "^https://", "description": "an https URL"},
         "secret": {"type": "string", "minLength": 1, "maxLength": 4000, "pattern": "^[\\x21-\\x7e]+$", "description": "visible ASCII; sent to `tokenUrl` as `Authorization: Bearer`"}
       }
     },
     "imap": {"$ref": "#/$defs/server"},
     "smtp": {"$ref": "#/$defs/server"},
     "confirm": {"type": "boolean"},
-    "verify": {"type": "boolean", "description": "`true`: the servers are tried first, and nothing is stored unless both take the login"},
+    "verify": {"type": "boolean", "description": "`true`: the servers are verified first, and nothing is stored unless both accept the login"},
     "identities": {"type": "array", "maxItems": 50, "items": {
       "type": "object", "additionalProperties": false, "required": ["email"],
       "properties": {"name": {"type": "string", "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$", "description": "text without control characters"}, "email": {"type": "string", "minLength": 3, "maxLength": 320}}
@@ -56,21 +55,21 @@ pub(crate) const SCHEMA: &str = r##"{
 /// A body that fits [`SCHEMA`].
 pub(crate) const EXAMPLE: &str = r#"{"id": "me", "email": "you@example.com", "password": "an app password", "imap": {"host": "imap.example.com", "port": 993, "security": "tls"}, "smtp": {"host": "smtp.example.com", "port": 465, "security": "tls"}}"#;
 
-/// What changes an account: every member may be left out, and `null` takes one away.
+/// JSON Schema of `PATCH /v1/accounts/{account}`: every member is optional, and `null` removes one.
 pub(crate) const CHANGE_SCHEMA: &str = r##"{
   "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "AccountChange",
   "type": "object", "additionalProperties": false, "minProperties": 1,
   "properties": {
     "name": {"type": ["string", "null"], "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$", "description": "text without control characters"},
-    "id": {"not": {}, "description": "it is part of every address; connect the mailbox again under another one"},
+    "id": {"not": {}, "description": "it is part of every URL; connect the mailbox again under another id"},
     "email": {"not": {}, "description": "an account is one mailbox. To send as another address, add it to `identities`; to read another mailbox, connect it by `POST /v1/accounts`"},
     "password": {"type": ["string", "null"], "minLength": 1, "maxLength": 1000, "pattern": "^[^\\x00\\r\\n]*$", "description": "text without line breaks and NUL"},
     "oauth": {
       "type": ["object", "null"], "additionalProperties": false, "minProperties": 1,
-      "description": "In the place of what logged in before: `provider` needs its owner's consent again; a new `tokenUrl` needs `secret` again, where there was one",
+      "description": "Replaces the credentials: `provider` needs its owner's consent again; a new `tokenUrl` needs `secret` again, if there was one",
       "properties": {
         "provider": {"type": ["string", "null"], "minLength": 1, "maxLength": 64},
-        "tokenUrl": {"type": ["string", "null"], "maxLength": 2000, "pattern": "^https://", "description": "an https address"},
+        "tokenUrl": {"type": ["string", "null"], "maxLength": 2000, "pattern": "^https://", "description": "an https URL"},
         "secret": {"type": ["string", "null"], "minLength": 1, "maxLength": 4000, "pattern": "^[\\x21-\\x7e]+$", "description": "visible ASCII; sent to `tokenUrl` as `Authorization: Bearer`"}
       }
     },
@@ -96,7 +95,7 @@ pub(crate) const CHANGE_SCHEMA: &str = r##"{
 /// A body that fits [`CHANGE_SCHEMA`].
 pub(crate) const CHANGE_EXAMPLE: &str = r#"{"name": "Ann", "password": "a new app password"}"#;
 
-/// Whom an account may send as.
+/// JSON Schema of `PUT /v1/accounts/{account}/identities`.
 pub(crate) const IDENTITIES_SCHEMA: &str = r##"{
   "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "NewIdentities",
   "type": "object", "additionalProperties": false, "required": ["identities"],
@@ -116,13 +115,15 @@ static IDENTITIES: Compiled = LazyLock::new(|| compiled(IDENTITIES_SCHEMA));
 type Compiled = LazyLock<Option<Schema>>;
 
 fn compiled(text: &str) -> Option<Schema> {
-    Schema::compile(text).inspect_err(|error| tracing::error!(%error, "the accounts' schema")).ok()
+    Schema::compile(text)
+        .inspect_err(|error| tracing::error!(%error, "the schema of accounts is invalid"))
+        .ok()
 }
 
 fn checked(schema: &Compiled, body: &[u8]) -> Result<Value, Problem> {
     let schema = schema
         .as_ref()
-        .ok_or_else(|| Problem::new(Code::Internal, "the accounts' schema is broken"))?;
+        .ok_or_else(|| Problem::new(Code::Internal, "the schema of accounts is invalid"))?;
     schema.check(body)
 }
 
@@ -131,6 +132,7 @@ fn read<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
         .map_err(|error| Problem::new(Code::InvalidBody, error.to_string()))
 }
 
+/// A new account.
 #[derive(Deserialize)]
 pub(crate) struct AccountRequest {
     pub(crate) id: Option<String>,
@@ -145,11 +147,12 @@ pub(crate) struct AccountRequest {
     pub(crate) confirm: bool,
     #[serde(default)]
     pub(crate) verify: bool,
-    /// Told by what `oauth` holds: a service that takes no passwords is right then.
+    /// Set from `oauth`: providers that accept no passwords are allowed.
     #[serde(skip)]
     pub(crate) takes_tokens: bool,
 }
 
+/// A source of tokens: an authorization server of the configuration, or a URL with its secret.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct OAuthRequest {
@@ -158,6 +161,7 @@ pub(crate) struct OAuthRequest {
     pub(crate) secret: Option<String>,
 }
 
+/// A mail server.
 #[derive(Deserialize)]
 pub(crate) struct ServerRequest {
     pub(crate) host: String,
@@ -167,6 +171,7 @@ pub(crate) struct ServerRequest {
     pub(crate) pin: Option<String>,
 }
 
+/// An identity: an address to send from.
 #[derive(Deserialize)]
 pub(crate) struct IdentityRequest {
     pub(crate) name: Option<String>,
@@ -180,14 +185,14 @@ impl AccountRequest {
     }
 }
 
-/// What is to log in: a member that is left out is none, and one that takes away is `Some(None)`.
+/// The credentials of a change: `None` for an absent member, `Some(None)` for `null`.
 #[derive(Debug)]
 pub(crate) struct CredentialsRequest {
     pub(crate) password: Option<Option<String>>,
     pub(crate) oauth: Option<Option<Map<String, Value>>>,
 }
 
-/// What is to be changed, checked by itself.
+/// A merge patch for an account, checked against its schema.
 #[derive(Debug)]
 pub(crate) struct AccountChangeRequest(Map<String, Value>);
 
@@ -197,7 +202,7 @@ impl AccountChangeRequest {
         read(checked(&CHANGE, body)?).map(Self)
     }
 
-    /// What logs in from now on, as far as it is in there.
+    /// The credentials in the patch.
     pub(crate) fn proof(&self) -> Result<CredentialsRequest, Problem> {
         let member = |name: &str| self.0.get(name).cloned();
         let oauth = match member("oauth") {
@@ -208,14 +213,15 @@ impl AccountChangeRequest {
         Ok(CredentialsRequest { password: member("password").map(read).transpose()?, oauth })
     }
 
+    /// Whether the patch replaces the identities.
     pub(crate) fn has_identities(&self) -> bool {
         self.0.contains_key("identities")
     }
 
-    /// Laid over what is there, as a body that would connect the mailbox anew.
+    /// Applies the patch to `base`; the result is the body of a new account.
     pub(crate) fn over(self, mut base: Value) -> Result<AccountRequest, Problem> {
         let mut change = self.0;
-        // What logs in is looked at apart, and what is stored of it stays where it is.
+        // Credentials are handled separately; `-` satisfies the schema.
         change.remove("oauth");
         change.insert("password".to_owned(), Value::from("-"));
         merge(&mut base, Value::Object(change));
@@ -223,7 +229,7 @@ impl AccountChangeRequest {
     }
 }
 
-/// RFC 7396 §2.
+/// Applies a merge patch (RFC 7396 §2).
 fn merge(target: &mut Value, patch: Value) {
     let Value::Object(patch) = patch else {
         *target = patch;
@@ -247,7 +253,7 @@ struct IdentitiesRequest {
     identities: Vec<IdentityRequest>,
 }
 
-/// Whom an account is to send as, from a request's body.
+/// Parses the body of `PUT /v1/accounts/{account}/identities`.
 pub(crate) fn identities(body: &[u8]) -> Result<Vec<IdentityRequest>, Problem> {
     let written: IdentitiesRequest = read(checked(&IDENTITIES, body)?)?;
     Ok(written.identities)
@@ -259,7 +265,7 @@ mod tests {
 
     use super::*;
 
-    /// The examples of RFC 7396, appendix A, as far as an account has their like.
+    /// The examples of RFC 7396 appendix A that apply to accounts.
     #[test]
     fn a_patch_is_merged_as_the_standard_says() {
         let check = |mut target: Value, patch: Value, want: Value| {

@@ -1,7 +1,7 @@
-//! Changing an account: `PATCH`, and the identities by themselves.
+//! Changes of an account: `PATCH`, and its identities separately.
 //!
-//! Invariants: what is stored to log in with never goes to a host that it was not given
-//! for; an account that reads another mailbox than before has another generation.
+//! Invariants: stored credentials are never sent to a host that they were not given for; an account
+//! that reads another mailbox than before gets another generation.
 
 use http::{Response, StatusCode};
 use model::account::{Account, Credentials, MailServer, OAuth, TokenSource};
@@ -20,7 +20,11 @@ use crate::api::accounts::{json, parse, request};
 use crate::http::response;
 
 impl AccountsApi {
-    /// A merge patch (RFC 7396).
+    /// Applies a merge patch (RFC 7396) to an account.
+    ///
+    /// # Errors
+    /// [`Code::ChangedMeanwhile`] if the account was changed concurrently; [`Code::InvalidBody`] if the
+    /// patched account is invalid or the credentials are needed again.
     pub(crate) async fn change(
         &self,
         caller: &Caller,
@@ -32,7 +36,7 @@ impl AccountsApi {
         let (asked, own) = (change.proof()?, change.has_identities());
         let written = change.over(json::base(&before))?;
         if written.imap.is_none() && written.smtp.is_none() {
-            return Err(faulty("", "missing", "an account keeps `imap`, `smtp` or both"));
+            return Err(faulty("", "missing", "an account needs `imap`, `smtp` or both"));
         }
         let email = before.email.clone();
         let mut after = Account {
@@ -77,6 +81,7 @@ impl AccountsApi {
         Ok(response::json(StatusCode::OK, &self.show(&after).await?))
     }
 
+    /// `GET /v1/accounts/{account}/identities`.
     pub(crate) async fn identities(
         &self,
         caller: &Caller,
@@ -85,7 +90,7 @@ impl AccountsApi {
         Ok(those_of(&self.find(caller, id).await?))
     }
 
-    /// In place of those that there are.
+    /// Replaces the identities.
     pub(crate) async fn set_identities(
         &self,
         caller: &Caller,
@@ -110,11 +115,11 @@ impl AccountsApi {
         if !replaced.map_err(stored)? {
             return Err(changed_meanwhile());
         }
-        // What was said to the login of before says nothing about this one.
+        // Results of the previous login say nothing about the new one.
         if is_other || (&before.imap, &before.smtp) != (&after.imap, &after.smtp) {
             self.accounts.note(after, &Health::default()).await.map_err(stored)?;
         }
-        // Its sessions are those of the servers and the password of before.
+        // Open sessions use the previous servers and credentials.
         self.engine.forget(&before.tenant, &before.id).await;
         Ok(())
     }
@@ -125,12 +130,11 @@ fn those_of(account: &Account) -> Response<Body> {
 }
 
 fn changed_meanwhile() -> Problem {
-    let detail =
-        "the account was changed or removed while this change was under way: look at it again";
+    let detail = "the account was changed or removed during this change: read it again";
     Problem::new(Code::ChangedMeanwhile, detail)
 }
 
-/// Whether what is stored was given for this host, under this protocol.
+/// Refuses stored credentials that were not given for this host and protocol.
 fn trusted(
     before: &Option<MailServer>,
     after: &Option<MailServer>,
@@ -167,15 +171,15 @@ fn trusted(
     Err(faulty(pointer, code, &detail))
 }
 
-/// Another key is trusted instead of an authority, and at another port anybody may answer who shares
-/// the host; the ports of mail are as good as each other.
+/// Whether credentials for one server may be sent to the other: same host and pin, and the same port or
+/// a standard mail port. On any other port, another user of the host may be listening.
 fn is_same(before: &MailServer, after: &MailServer) -> bool {
     before.host.eq_ignore_ascii_case(&after.host)
         && before.pin == after.pin
         && (before.port == after.port || [143, 465, 587, 993].contains(&after.port))
 }
 
-/// What its message ids rest on.
+/// The identity of the mailbox, which message ids depend on.
 fn mailbox(account: &Account) -> Option<(String, &str)> {
     let server = account.imap.as_ref()?;
     Some((server.host.to_ascii_lowercase(), &server.username))

@@ -1,7 +1,7 @@
-//! The graph of a schema: its subschemas, and which of them are evaluated where.
+//! Graph of a schema: its subschemas, and where each is evaluated.
 //!
-//! Read without evaluating anything. Where it is not certain which subschema a
-//! reference means, each that comes into question is looked at.
+//! Built without evaluating the schema. If the target of a reference is ambiguous, every candidate is
+//! considered.
 //!
 //! Standards: JSON Schema 2020-12 §8.2 (identifiers and references), §10
 //! (applicators), RFC 6901 (pointers), RFC 3986 §2.1 (percent-encoding).
@@ -10,16 +10,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 
-/// Names that are counted apart, times nodes; beyond it all names are taken for one.
+/// Maximum of property names times nodes, up to which names are counted separately; beyond it all names
+/// count as one.
 const MOST_CELLS: usize = 50_000;
-/// What a reference out of the schema is taken to cost: only the meta-schemas can be meant.
+/// Assumed cost of a reference out of the schema, whose target can only be a meta-schema.
 const META_SCHEMA: u64 = 50;
 
-/// Kinds of places below a value: entries of a list, members of no name here, members of a name.
+/// Kinds of places below a value: entries of a list, members without a known name; each known name has a
+/// kind of its own.
 const ENTRY: usize = 0;
 const MEMBER: usize = 1;
 
-/// Reads every subschema that can be evaluated; the number of kinds of places goes with them.
+/// The nodes of every subschema that can be evaluated, and the number of kinds of places.
 pub(super) fn read(schema: &Value) -> (Vec<Node>, usize) {
     let mut graph = Graph::new(schema);
     graph.node(schema, "#", schema);
@@ -39,9 +41,9 @@ pub(super) fn read(schema: &Value) -> (Vec<Node>, usize) {
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) of: Vec<usize>,
-    /// They exclude each other.
+    /// Whether they exclude each other.
     one: bool,
-    /// One of them is meant, though more may be looked at: `anyOf`, `oneOf`.
+    /// Whether they are alternatives, of which more than one may be evaluated: `anyOf`, `oneOf`.
     union: bool,
     again: Again,
 }
@@ -56,40 +58,40 @@ impl Group {
     }
 }
 
-/// What `unevaluated…` does with a group once more, to know what was evaluated.
+/// What `unevaluated…` does again with a group, to determine what was evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Again {
     Nothing,
-    /// It looks at what they evaluate.
+    /// It visits what they evaluate.
     Looks,
-    /// It evaluates them first.
+    /// It evaluates and visits them.
     Evaluates,
 }
 
-/// One subschema, and what it applies to what.
+/// One subschema, and the subschemas that it applies.
 #[derive(Debug, Default)]
 pub(super) struct Node {
     pub(super) place: String,
-    /// What it costs without others.
+    /// Its cost without other subschemas.
     pub(super) own: u64,
-    /// It has `unevaluated…`, which goes through the same subschemas once more.
+    /// Whether it has `unevaluated…`, which visits the same subschemas again.
     again: bool,
     unevaluated: Vec<usize>,
     pub(super) same: Vec<Group>,
-    /// By kind of place.
+    /// `properties`, by kind of place.
     properties: BTreeMap<usize, Vec<usize>>,
     patterns: Vec<usize>,
-    /// For members that nothing else is said of: one of them.
+    /// For members that no other keyword applies to: one of these is evaluated.
     other_members: Vec<usize>,
-    /// For entries: one of them.
+    /// For entries: one of these is evaluated.
     entries: Vec<usize>,
-    /// For every entry.
+    /// For every entry: all are evaluated.
     contains: Vec<usize>,
 }
 
 impl Node {
-    /// What evaluating those costs that are evaluated at the same place, and what looking at them again does.
-    /// Of a union one is counted where it `descends`: see [`super::count`].
+    /// The cost of the subschemas that are evaluated at the same place, and of visiting them again. Of a
+    /// union one is counted if it `descends`: see [`super::count`].
     pub(super) fn here(&self, descends: bool, of: impl Fn(usize) -> Count) -> Count {
         let mut count = Count::default();
         for group in &self.same {
@@ -109,7 +111,7 @@ impl Node {
         count
     }
 
-    /// Every subschema that it applies, wherever.
+    /// Every subschema that it applies, at any place.
     pub(super) fn all(&self) -> impl Iterator<Item = usize> {
         let same = self.same.iter().flat_map(|group| &group.of);
         let below = [&self.patterns, &self.other_members, &self.entries, &self.contains];
@@ -117,14 +119,14 @@ impl Node {
         same.chain(below).chain(&self.unevaluated).copied()
     }
 
-    /// With what it adds itself.
+    /// The cost at the same place, with the node's own.
     pub(super) fn whole(&self, here: Count, own: Count) -> Count {
         let again = here.again.saturating_add(own.again);
         let once = here.once.saturating_add(own.once);
         Count { once: if self.again { once.saturating_add(again) } else { once }, again }
     }
 
-    /// Evaluations that it causes at one place of this kind below.
+    /// Evaluations that it causes at one place of this kind below the value.
     pub(super) fn below(&self, kind: usize, best: &[u64]) -> Count {
         let most = |some: &[usize]| some.iter().map(|at| at_of(best, *at)).max().unwrap_or(0);
         let all =
@@ -139,7 +141,7 @@ impl Node {
         let named = self.properties.get(&kind).map(|named| most(named).saturating_add(patterns));
         let other = || most(&self.other_members).max(patterns);
         let once = match named {
-            // All names may be taken for one.
+            // All names may count as one.
             Some(named) if kind == MEMBER => named.max(other()),
             Some(named) => named,
             None => other(),
@@ -148,7 +150,7 @@ impl Node {
     }
 }
 
-/// Evaluations for one evaluation of a node, and for looking at it again.
+/// Evaluations for one evaluation of a node, and for visiting it again.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Count {
     pub(super) once: u64,
@@ -175,7 +177,7 @@ struct Graph<'a> {
     nodes: Vec<Node>,
     /// Subschemas with an `$id`.
     resources: Vec<(&'a str, &'a Value)>,
-    /// By `$anchor` or `$dynamicAnchor`.
+    /// Subschemas by `$anchor` or `$dynamicAnchor`.
     anchors: HashMap<&'a str, Vec<&'a Value>>,
     names: HashMap<&'a str, usize>,
 }
@@ -198,7 +200,7 @@ impl<'a> Graph<'a> {
         graph
     }
 
-    /// Notes ids, anchors and the names of properties; the number of objects.
+    /// Collects ids, anchors and the names of properties; returns the number of objects.
     fn survey(&mut self, value: &'a Value) -> usize {
         match value {
             Value::Array(items) => items.iter().map(|item| self.survey(item)).sum(),
@@ -225,7 +227,7 @@ impl<'a> Graph<'a> {
         self.names.values().copied().max().unwrap_or(MEMBER) + 1
     }
 
-    /// The node of a subschema; none for `true` and `false`, which cost nothing.
+    /// The node of a subschema, created if needed; none for `true` and `false`, which cost nothing.
     fn node(&mut self, value: &'a Value, place: &str, resource: &'a Value) -> Option<usize> {
         let members = value.as_object()?;
         let key = std::ptr::from_ref(value);
@@ -342,7 +344,7 @@ impl<'a> Graph<'a> {
             .collect()
     }
 
-    /// What a reference may mean. Where several subschemas come into question, one of them is meant.
+    /// The possible targets of a reference, of which one is the target.
     fn targets(&self, reference: &str, resource: &'a Value) -> Vec<&'a Value> {
         let (base, fragment) = reference.split_once('#').unwrap_or((reference, ""));
         let last = |uri: &str| uri.trim_end_matches('#').rsplit('/').next().map(str::to_owned);
@@ -367,7 +369,7 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// Alternatives that a required member tells apart, each by other values.
+    /// Whether alternatives are distinguished by a required member with disjoint values.
     fn exclude_each_other(&self, branches: &'a [Value], resource: &'a Value) -> bool {
         let fixed: Vec<_> = branches.iter().map(|branch| self.fixed(branch, resource)).collect();
         let Some((first, others)) = fixed.split_first() else { return false };
@@ -381,7 +383,7 @@ impl<'a> Graph<'a> {
         })
     }
 
-    /// The required members of an object that have one of few values.
+    /// The required members of an alternative that have one of at most 64 fixed values.
     fn fixed(&self, branch: &'a Value, resource: &'a Value) -> BTreeMap<&'a str, Vec<String>> {
         let mut branch = branch;
         for _ in 0..8 {
@@ -408,7 +410,7 @@ impl<'a> Graph<'a> {
     }
 }
 
-/// Every JSON value inside this one.
+/// The number of JSON values in this one, with itself.
 fn values(value: &Value) -> u64 {
     match value {
         Value::Array(items) => 1 + items.iter().map(values).sum::<u64>(),

@@ -1,11 +1,9 @@
-//! What evaluating a JSON Schema can cost, counted before it is evaluated.
+//! Static cost analysis of a JSON Schema, before it is evaluated.
 //!
-//! Two `$ref`s to one definition double the work, and forty such definitions in a
-//! row are a few lines of text and more work than any machine does. So the graph
-//! of `$ref` and applicators is counted, each node once: how often subschemas are
-//! evaluated at one place of a body, and at the places below it. Refuses to know
-//! what a schema means. What depends on the size of a body is not foreseen here;
-//! it meets the budget of the evaluation.
+//! Two `$ref`s to one definition double the work, and a chain of forty such definitions is a few lines
+//! of text and cannot be evaluated in any reasonable time. So the evaluations in the graph of `$ref` and
+//! applicators are counted, visiting each node once: at one place of a body, and at the places below it.
+//! Costs that depend on the size of a body are not counted here; the limits of the evaluation apply.
 //!
 //! Standard: JSON Schema 2020-12 §7 (applicators), §9.4.1 (endless recursion).
 
@@ -21,11 +19,11 @@ use serde_json::Value;
 use crate::schema::cost::graph::{Count, Node};
 use crate::schema::cost::recursion::recursive;
 
-/// Evaluations of subschemas at one place of a body.
+/// Maximum number of evaluations of subschemas at one place of a body.
 pub(crate) const MOST_EVALUATIONS: u64 = 1000;
-/// Subschemas that follow each other at one place: each takes some stack.
+/// Maximum length of a chain of subschemas at one place: each takes stack space.
 const MOST_CHAIN: usize = 200;
-/// Levels of a body: it may not be nested deeper.
+/// Maximum nesting of a body.
 const LEVELS: usize = 64;
 /// Why a schema is too costly, and where.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,17 +38,20 @@ pub(crate) enum Costly {
     Chained(String),
 }
 
-/// Refuses a schema whose evaluation can multiply.
+/// Checks the cost of a schema.
+///
+/// # Errors
+/// If its evaluations multiply, do not end, or form too long a chain; with the place.
 pub(crate) fn check(schema: &Value) -> Result<(), Costly> {
     let (nodes, kinds) = graph::read(schema);
     let order = Order::of(&nodes)?;
     count(&nodes, &order, kinds)
 }
 
-/// The nodes, each after those that are evaluated at its place.
+/// Topological order: each node after those that are evaluated at its place.
 struct Order<'a> {
     nodes: &'a [Node],
-    /// None while a node is being visited, then how many follow each other under it.
+    /// None while a node is being visited, then the length of the longest chain below it.
     heights: HashMap<usize, Option<usize>>,
     sorted: Vec<usize>,
 }
@@ -91,15 +92,15 @@ impl<'a> Order<'a> {
     }
 }
 
-/// Counts evaluations at a place, then at each level below it, until one is over the bound.
+/// Counts evaluations at a place, then at each level below it, until one exceeds the maximum.
 ///
-/// Alternatives that come back to themselves do so a level further below, or they would be endless. Of
-/// those one is counted for what lies below: such a type (a tree, an expression) is what people write,
-/// and what looking at the others costs depends on the body, as deep as that is. The budget of the
-/// evaluation is for that. At one place all of them count, and so do alternatives without recursion.
+/// Recursive alternatives recur at a lower level, or they would not end. Of those, one is counted for
+/// the levels below: such types (a tree, an expression) are common, and the cost of the other
+/// alternatives depends on the depth of the body, which the limits of the evaluation bound. At one
+/// place all of them count, and so do alternatives without recursion.
 fn count(nodes: &[Node], order: &[usize], kinds: usize) -> Result<(), Costly> {
     let sorted = || order.iter().filter_map(|at| Some((*at, nodes.get(*at)?)));
-    // At the place itself, whatever lies there.
+    // At the place itself, for a value of any type.
     let mut counts = vec![Count::default(); nodes.len()];
     let mut best = vec![0; nodes.len()];
     for (at, node) in sorted() {
@@ -110,7 +111,7 @@ fn count(nodes: &[Node], order: &[usize], kinds: usize) -> Result<(), Costly> {
         put(&mut best, at, whole.once);
     }
     let recursive = recursive(nodes);
-    // One level further below in each round: along a path of members and entries.
+    // Each round is one level further below, along a path of members and entries.
     for _ in 0..LEVELS {
         let mut deeper = vec![0; nodes.len()];
         let mut most = 0;

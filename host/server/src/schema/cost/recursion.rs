@@ -1,11 +1,11 @@
-//! Which subschemas come back to themselves.
+//! Recursive subschemas: the strongly connected components of a schema's graph.
 //!
-//! Standard: R. E. Tarjan, "Depth-first search and linear graph algorithms", 1972, without its recursion: a
-//! schema is a tenant's text.
+//! Tarjan's algorithm ("Depth-first search and linear graph algorithms", 1972), iterative, since the
+//! depth of the graph is up to a tenant.
 
 use crate::schema::cost::graph::Node;
 
-/// Of each node, whether it is applied by itself, through however many others.
+/// For each node, whether it applies itself, directly or through others.
 pub(super) fn recursive(nodes: &[Node]) -> Vec<bool> {
     let next: Vec<Vec<usize>> = nodes.iter().map(|node| node.all().collect()).collect();
     let mut walk = Walk {
@@ -25,11 +25,11 @@ pub(super) fn recursive(nodes: &[Node]) -> Vec<bool> {
 }
 
 struct Walk {
-    /// When each was met.
+    /// Index of each node in the order of visits.
     order: Vec<Option<usize>>,
-    /// The earliest that it leads back to.
+    /// Lowest index that is reachable from it (lowlink).
     lowest: Vec<usize>,
-    /// Its component is not closed yet.
+    /// Whether it is on the stack: its component is not complete.
     open: Vec<bool>,
     stack: Vec<usize>,
     count: usize,
@@ -85,7 +85,7 @@ impl Walk {
         }
     }
 
-    /// All that lies above it leads to each other.
+    /// Completes a component: the nodes on the stack from this one on.
     fn close(&mut self, at: usize) {
         let from = self.stack.iter().rposition(|other| *other == at).unwrap_or(0);
         let members = self.stack.split_off(from);

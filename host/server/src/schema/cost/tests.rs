@@ -1,4 +1,4 @@
-//! What is taken, and what is refused with its place.
+//! Tests of the cost analysis: accepted schemas, and refused ones with their place.
 
 use serde_json::{Value, json};
 
@@ -16,16 +16,16 @@ fn what_people_write_is_taken() {
         // Any JSON.
         json!({"anyOf": [{"type": "array", "items": {"$ref": "#"}},
             {"type": "object", "additionalProperties": {"$ref": "#"}}, {"type": "string"}]}),
-        // Alternatives that a member tells apart.
+        // Alternatives that a member distinguishes.
         expression(&["and", "or", "not"]),
-        // And that none tells apart, as many languages write their types.
+        // Alternatives that no member distinguishes, as generated from the types of many languages.
         json!({"$ref": "#/$defs/e", "$defs": {"e": {"anyOf": [
             {"type": "number"},
             {"type": "object", "properties": {"left": {"$ref": "#/$defs/e"}, "right": {"$ref": "#/$defs/e"}}},
             {"type": "object", "properties": {"left": {"$ref": "#/$defs/e"}, "not": {"$ref": "#/$defs/e"}}},
             {"type": "object", "properties": {"op": {"const": "sum"}, "left": {"type": "array", "items": {"$ref": "#/$defs/e"}}}}]}}}),
         json!({"oneOf": [{"type": "array", "items": {"$ref": "#"}}, {"type": "array", "prefixItems": [{"$ref": "#"}]}]}),
-        // One of two is meant.
+        // One of two branches applies.
         json!({"if": {"required": ["a"]}, "then": {"properties": {"of": {"$ref": "#"}}},
             "else": {"properties": {"of": {"$ref": "#"}}}}),
         // An extension of a tree (JSON Schema 2020-12, core, appendix on extending recursive schemas).
@@ -48,12 +48,12 @@ fn what_doubles_at_each_level_is_refused_at_its_place() {
     for (name, level) in DOUBLING {
         let schema = doubled(40, level);
         assert!(matches!(check(&schema), Err(Costly::Multiplies(_))), "{name}: {schema}");
-        // As long as it is short, it is taken.
+        // A short chain is accepted.
         assert_eq!(check(&doubled(3, level)), Ok(()), "{name}");
     }
     let itself = json!({"allOf": [{"items": {"$ref": "#"}}, {"items": {"$ref": "#"}}]});
     assert!(matches!(check(&itself), Err(Costly::Multiplies(_))));
-    // Alternatives do not hide it: neither what each of them multiplies, nor what many of them do at one place.
+    // Alternatives do not hide it: neither what each multiplies, nor many of them at one place.
     for branch in [
         json!({"allOf": [{"items": {"$ref": "#"}}, {"items": {"$ref": "#"}}]}),
         json!({"items": {"$ref": "#"}, "contains": {"$ref": "#"}}),
@@ -74,10 +74,10 @@ fn what_doubles_at_each_level_is_refused_at_its_place() {
         (0..=10).map(|at| (format!("b{at}"), json!({"anyOf": branches(at)}))).collect();
     let crowded = json!({"$ref": "#/$defs/b0", "$defs": defs});
     assert!(matches!(check(&crowded), Err(Costly::Multiplies(_))));
-    let told = check(&doubled(40, |next| json!({"allOf": [next, next]}))).unwrap_err();
-    // Each level costs itself and two references: seven levels are under a thousand, and eight are not.
-    assert_eq!(told, Costly::Multiplies("#/$defs/a32".to_owned()));
-    assert!(told.to_string().contains("more than 1000 subschemas"), "{told}");
+    let refused = check(&doubled(40, |next| json!({"allOf": [next, next]}))).unwrap_err();
+    // Each level costs itself and two references: seven levels are below 1000, and eight are not.
+    assert_eq!(refused, Costly::Multiplies("#/$defs/a32".to_owned()));
+    assert!(refused.to_string().contains("more than 1000 subschemas"), "{refused}");
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn what_many_values_are_compared_with_is_refused() {
 
 type Level = fn(&Value) -> Value;
 
-/// Names, and what a level is made of from a reference to the next.
+/// Names of keywords, and a level with that keyword, given a reference to the next level.
 const DOUBLING: &[(&str, Level)] = &[
     ("allOf", |next| json!({"allOf": [next, next]})),
     ("anyOf", |next| json!({"anyOf": [next, next]})),
