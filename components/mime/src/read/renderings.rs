@@ -1,7 +1,7 @@
-//! The body of a message as one text and as one page.
+//! Renderings of the body: as one text and as one HTML page.
 //!
-//! Each leaf of the body is in its place, converted where it only has the other form. What is longer than
-//! what is read of a body is left out, and told.
+//! The leaves of the body are in order, each converted where it only has the other form. Content
+//! beyond the limits of the parser is left out, and reported as a fault.
 //!
 //! Invariant: all leaves together cost no more than one of the longest kind.
 //!
@@ -22,19 +22,19 @@ pub struct Letter<'a> {
     pub words: &'a [Words],
 }
 
-/// A body in one form.
+/// The body in one form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rendering {
     /// None where the message has no such body.
     pub content: Option<String>,
-    /// It goes on beyond the limit that was asked for.
+    /// Whether it is longer than the requested limit.
     pub is_cut: bool,
-    /// What was left out or shown otherwise, whatever the limit.
+    /// Faults: content left out or converted, independent of the limit.
     pub faults: Vec<Fault>,
 }
 
 impl Letter<'_> {
-    /// Everything as text, at most `limit` bytes.
+    /// The body as text, at most `limit` bytes.
     pub fn text(&self, limit: usize) -> Rendering {
         let mut page = Rest(LONGEST_PAGE);
         self.render(limit, "/text", |one| one.in_text, &mut |one, source, room| {
@@ -48,7 +48,7 @@ impl Letter<'_> {
         })
     }
 
-    /// Everything as a page that is safe to be shown, at most `limit` bytes; none where nothing is HTML.
+    /// The body as sanitised HTML, at most `limit` bytes; none where nothing is HTML.
     pub fn html(&self, limit: usize) -> Rendering {
         if !self.words.iter().any(|one| one.is_html && one.in_html) {
             return Rendering::default();
@@ -61,13 +61,13 @@ impl Letter<'_> {
             }
             let (source, is_short) = page.take(&source);
             let Sanitised { content, is_cut, is_text } = sanitised(source, room);
-            let detail = "the HTML is nested too deeply to be made safe, and is shown as its text";
+            let detail = "the HTML is nested too deeply to be sanitised, and is shown as its text";
             let fault = is_text.then(|| Fault::at("/html", Code::TooDeep, detail));
             Piece { content, is_cut, is_short, fault }
         })
     }
 
-    /// The HTML of all leaves as it came, at most `limit` bytes; none where nothing is HTML.
+    /// The HTML leaves without sanitising, at most `limit` bytes; none where nothing is HTML.
     pub fn html_as_sent(&self, limit: usize) -> Rendering {
         if !self.words.iter().any(|one| one.is_html && one.in_html) {
             return Rendering::default();
@@ -110,7 +110,7 @@ impl Letter<'_> {
         }
         if is_short {
             let detail = format!(
-                "of a body {LONGEST_BODY} bytes are read at most, of its HTML {LONGEST_PAGE}; the rest is left out"
+                "at most {LONGEST_BODY} bytes of a body are read, and {LONGEST_PAGE} of its HTML; the rest is left out"
             );
             whole.faults.push(Fault::at(pointer, Code::Cut, detail));
         }
@@ -118,11 +118,11 @@ impl Letter<'_> {
     }
 }
 
-/// What one leaf comes to.
+/// The rendering of one leaf.
 struct Piece {
     content: String,
     is_cut: bool,
-    /// Not all of it was looked at.
+    /// Whether only a part of it was processed.
     is_short: bool,
     fault: Option<Fault>,
 }
@@ -133,11 +133,11 @@ impl Piece {
     }
 }
 
-/// Bytes that may still be read.
+/// The bytes that may still be processed.
 struct Rest(usize);
 
 impl Rest {
-    /// As much as may be read, and whether that is not all.
+    /// Takes as much of the text as may be processed; true if that is not all.
     fn take<'a>(&mut self, text: &'a str) -> (&'a str, bool) {
         let taken = cut(text, self.0);
         self.0 -= taken.len();
@@ -148,7 +148,7 @@ impl Rest {
 struct Sanitised {
     content: String,
     is_cut: bool,
-    /// It is too deep to be more than its text.
+    /// Whether it is only its text, since it is too deep to be parsed.
     is_text: bool,
 }
 
@@ -171,8 +171,8 @@ fn sanitised(html: &str, room: usize) -> Sanitised {
     }
 }
 
-/// The longest start of at most `limit` bytes that ends neither in a tag nor in an escape: what follows in
-/// somebody's page would become a part of it.
+/// The longest prefix of at most `limit` bytes that ends neither in a tag nor in an escape: what
+/// follows in the surrounding page would become a part of it.
 fn whole_tags(html: &str, limit: usize) -> &str {
     let start = cut(html, limit);
     let (mut end, mut quote, mut in_tag, mut in_escape) = (0, None, false, false);
@@ -194,7 +194,7 @@ fn whole_tags(html: &str, limit: usize) -> &str {
     cut(start, end)
 }
 
-/// Plain words as HTML with their lines and spaces, and whether they had to be cut for that.
+/// Converts text to HTML with its lines and spaces; true if it was cut.
 fn as_html(text: &str, room: usize) -> (String, bool) {
     const START: &str = "<div style=\"white-space: pre-wrap\">";
     const END: &str = "</div>";

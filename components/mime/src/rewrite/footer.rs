@@ -1,21 +1,21 @@
-//! What a footer makes of the bodies. Text in, text out.
+//! Appends a footer to the text and HTML bodies.
 
-/// Below the text, after an empty line.
+/// Appends a footer to a text, after an empty line.
 pub(crate) fn below(text: &str, footer: &str) -> String {
     let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() { footer.to_owned() } else { format!("{text}\n\n{footer}") }
 }
 
-/// At the end of the HTML, inside its body.
+/// Appends a fragment to HTML, at the end of its `<body>`.
 pub(crate) fn inside(html: &str, fragment: &str) -> String {
-    // ASCII lower case moves no byte.
+    // Lower case in ASCII keeps byte positions.
     let lower = html.to_ascii_lowercase();
     let at = lower.rfind("</body").or_else(|| lower.rfind("</html"));
     let (before, after) = html.split_at(at.unwrap_or(html.len()));
     format!("{before}\n{fragment}\n{after}")
 }
 
-/// Plain words as a fragment of HTML.
+/// Converts text to an HTML fragment.
 pub(crate) fn as_html(text: &str) -> String {
     let mut html = String::with_capacity(text.len() + 32);
     html.push_str("<p>");
