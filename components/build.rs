@@ -1,8 +1,7 @@
-//! Builds the default application's components and embeds them, with the WIT
-//! package that they are written against.
+//! Builds the components of the default application and embeds them, with the WIT package that they
+//! are written against.
 //!
-//! Invariant: what is embedded is what lies in this checkout; there is no
-//! prebuilt component anywhere.
+//! Invariant: what is embedded is built from this checkout; there is no prebuilt component.
 
 #[path = "build/guests.rs"]
 mod guests;

@@ -92,7 +92,7 @@ async fn a_send_that_cannot_be_read_says_where() {
         (
             "attachment",
             "plain",
-            "/attachment: a file comes with its name; did you mean attachment=@plain?",
+            "/attachment: a file needs a file name; did you mean attachment=@plain?",
         ),
         ("to", "Bob <bob@x>, anna@y", "/to: repeat the field, one address each"),
     ] {

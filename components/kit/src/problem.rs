@@ -1,10 +1,10 @@
-//! Problem documents: why a request failed, for programs and for people.
+//! Problem details (RFC 9457).
 //!
-//! A problem comes from the host, through WIT, or from a component itself. Both
-//! are written here and nowhere else, so that a client needs one reader.
+//! A problem comes from the host, through WIT, or from a component. Both are serialised here and
+//! nowhere else, so that a client sees one format.
 //!
-//! Invariant: every code is in `docs/problems.md`; a title depends on the code
-//! alone, a detail never holds what the client may not see.
+//! Invariant: every code is in `docs/problems.md`; a title depends on the code alone, a detail
+//! never holds what the client may not see.
 //!
 //! Standard: RFC 9457.
 
@@ -14,19 +14,20 @@ use serde::ser::SerializeMap;
 
 use crate::bindings::postlet::mail::types;
 
-/// A failure on its way to the client.
+/// A failure, with what the response needs.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    /// Boxed: every fallible function here returns one, and hardly ever does.
+    /// The problem as WIT has it. Boxed: every fallible function here returns one, and hardly ever
+    /// does.
     pub told: Box<types::Problem>,
-    /// Header fields that belong to it: `Allow`, `Content-Range`.
+    /// Header fields of the response: `Allow`, `Content-Range`.
     pub fields: Vec<(&'static str, String)>,
-    /// Further members that are no text, which the extras hold.
+    /// Extension members that are no text, which `extras` cannot hold.
     pub members: Vec<(&'static str, serde_json::Value)>,
 }
 
 impl From<types::Problem> for Problem {
-    /// A problem about a body says in its detail what is wrong first, whoever found it.
+    /// The detail of a problem about a body begins with its first fault, whichever side raised it.
     fn from(mut told: types::Problem) -> Self {
         if matches!(told.code.as_str(), "invalid-body" | "invalid-draft")
             && let Some(detail) = first_of(&told.faults)
@@ -37,7 +38,7 @@ impl From<types::Problem> for Problem {
     }
 }
 
-/// The problems that a component raises itself.
+/// The problems that a component raises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     MalformedRequest,
@@ -71,8 +72,8 @@ impl Kind {
         Self::Internal,
     ];
 
-    /// Status, code and title: the same as in the host's table, since a client cannot tell who raised
-    /// a problem.
+    /// Status, code and title: the same as in the host's table, since a client cannot distinguish
+    /// which of them raised a problem.
     #[must_use]
     pub const fn row(self) -> (u16, &'static str, &'static str) {
         match self {
@@ -99,7 +100,7 @@ impl Kind {
 }
 
 impl Problem {
-    /// A problem of this component.
+    /// A problem raised by this component.
     #[must_use]
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let (status, code, title) = kind.row();
@@ -117,7 +118,7 @@ impl Problem {
         .into()
     }
 
-    /// A body that does not fit, with one fault at `pointer` (RFC 6901).
+    /// `invalid-body` with one fault at `pointer` (RFC 6901).
     #[must_use]
     pub fn at(pointer: impl Into<String>, code: &str, detail: impl Into<String>) -> Self {
         let mut problem = Self::new(Kind::InvalidBody, String::new());
@@ -129,7 +130,7 @@ impl Problem {
         Self::from(*problem.told)
     }
 
-    /// A body that does not fit, with all of its faults.
+    /// `invalid-body` with all of its faults.
     #[must_use]
     pub fn of(faults: Vec<types::Fault>) -> Self {
         let mut problem = Self::new(Kind::InvalidBody, String::new());
@@ -137,27 +138,28 @@ impl Problem {
         Self::from(*problem.told)
     }
 
-    /// 405, naming what is allowed (RFC 9110 section 15.5.6).
+    /// 405, with the allowed methods (RFC 9110 section 15.5.6).
     #[must_use]
     pub fn method_not_allowed(allow: &str) -> Self {
-        let mut problem = Self::new(Kind::MethodNotAllowed, format!("Allowed here: {allow}."));
+        let mut problem = Self::new(Kind::MethodNotAllowed, format!("allowed methods: {allow}"));
         problem.fields.push(("allow", allow.to_owned()));
         problem
     }
 
-    /// The document, as `application/problem+json`.
+    /// The problem as `application/problem+json`.
     #[must_use]
     pub fn document(&self, request_id: Option<&str>) -> Vec<u8> {
         // Strings and numbers only: serialising them into memory cannot fail.
         let mut document =
             serde_json::to_vec(&Document { problem: self, request_id }).unwrap_or_default();
-        // A terminal's prompt begins on a line of its own.
+        // A line break, so that a terminal's prompt begins on a line of its own.
         document.push(b'\n');
         document
     }
 }
 
-/// The first fault, and how many more there are; the same form as that of the host's schema check.
+/// The first fault, and the pointers of the others; in the same format as the host's schema
+/// validation.
 fn first_of(faults: &[types::Fault]) -> Option<String> {
     let (first, others) = faults.split_first()?;
     let mut told = format!("{}: {}", place(first), first.detail);

@@ -1,10 +1,10 @@
-//! What became of a submission, as JSON.
+//! JSON of submissions: receipt, status, recipients.
 
 use kit::bindings::postlet::mail::outcomes::{Entry, Receipt, RecipientVerdict, SentCopy, State};
 use kit::instant::Instant;
 use serde::Serialize;
 
-/// The states by their names in the API.
+/// The names of the states in the API.
 pub(crate) const STATES: [(&str, State); 10] = [
     ("accepted", State::Accepted),
     ("claimed", State::Claimed),
