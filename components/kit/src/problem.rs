@@ -28,13 +28,13 @@ pub struct Problem {
 
 impl From<types::Problem> for Problem {
     /// The detail of a problem about a body begins with its first fault, whichever side raised it.
-    fn from(mut told: types::Problem) -> Self {
-        if matches!(told.code.as_str(), "invalid-body" | "invalid-draft")
-            && let Some(detail) = first_of(&told.faults)
+    fn from(mut problem: types::Problem) -> Self {
+        if matches!(problem.code.as_str(), "invalid-body" | "invalid-draft")
+            && let Some(detail) = first_of(&problem.faults)
         {
-            told.detail = detail;
+            problem.detail = detail;
         }
-        Self { told: Box::new(told), fields: Vec::new(), members: Vec::new() }
+        Self { told: Box::new(problem), fields: Vec::new(), members: Vec::new() }
     }
 }
 
@@ -162,12 +162,12 @@ impl Problem {
 /// validation.
 fn first_of(faults: &[types::Fault]) -> Option<String> {
     let (first, others) = faults.split_first()?;
-    let mut told = format!("{}: {}", place(first), first.detail);
+    let mut detail = format!("{}: {}", place(first), first.detail);
     if !others.is_empty() {
         let others: Vec<&str> = others.iter().map(place).collect();
-        told += &format!("; also not right: {}", others.join(", "));
+        detail += &format!("; also not right: {}", others.join(", "));
     }
-    Some(told)
+    Some(detail)
 }
 
 fn place(fault: &types::Fault) -> &str {
@@ -195,28 +195,28 @@ const OWN_MEMBERS: [&str; 11] = [
 
 impl Serialize for Document<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let told = &*self.problem.told;
+        let inner = &*self.problem.told;
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("type", &format_args!("urn:postlet:problem:{}", told.code))?;
-        map.serialize_entry("title", &told.title)?;
-        map.serialize_entry("status", &told.status)?;
-        map.serialize_entry("detail", &told.detail)?;
-        map.serialize_entry("code", &told.code)?;
-        map.serialize_entry("retryable", &told.retryable)?;
-        if let Some(seconds) = told.retry_after_seconds {
+        map.serialize_entry("type", &format_args!("urn:postlet:problem:{}", inner.code))?;
+        map.serialize_entry("title", &inner.title)?;
+        map.serialize_entry("status", &inner.status)?;
+        map.serialize_entry("detail", &inner.detail)?;
+        map.serialize_entry("code", &inner.code)?;
+        map.serialize_entry("retryable", &inner.retryable)?;
+        if let Some(seconds) = inner.retry_after_seconds {
             map.serialize_entry("retryAfter", &seconds)?;
         }
-        if !told.faults.is_empty() {
-            let errors: Vec<_> = told.faults.iter().map(Fault::new).collect();
+        if !inner.faults.is_empty() {
+            let errors: Vec<_> = inner.faults.iter().map(Fault::new).collect();
             map.serialize_entry("errors", &errors)?;
         }
-        if let Some(upstream) = &told.upstream {
+        if let Some(upstream) = &inner.upstream {
             map.serialize_entry("upstream", &Upstream::new(upstream))?;
         }
         if let Some(id) = self.request_id {
             map.serialize_entry("requestId", id)?;
         }
-        for (name, value) in &told.extras {
+        for (name, value) in &inner.extras {
             if !OWN_MEMBERS.contains(&name.as_str()) {
                 map.serialize_entry(name, value)?;
             }
@@ -313,16 +313,16 @@ mod tests {
             code: "address".to_owned(),
             detail: "no domain".to_owned(),
         };
-        let told = |code: &str, faults| {
-            let mut told = *Problem::new(Kind::Internal, "see errors").told;
-            (told.code, told.faults) = (code.to_owned(), faults);
-            Problem::from(told).told.detail
+        let detail = |code: &str, faults| {
+            let mut problem = *Problem::new(Kind::Internal, "see errors").told;
+            (problem.code, problem.faults) = (code.to_owned(), faults);
+            Problem::from(problem).told.detail
         };
-        assert_eq!(told("invalid-draft", vec![fault("/to/0")]), "/to/0: no domain");
+        assert_eq!(detail("invalid-draft", vec![fault("/to/0")]), "/to/0: no domain");
         let three = vec![fault(""), fault("/to"), fault("/cc")];
-        assert_eq!(told("invalid-draft", three), "the body: no domain; also not right: /to, /cc");
-        assert_eq!(told("invalid-draft", vec![]), "see errors");
-        assert_eq!(told("host-not-allowed", vec![fault("/to/0")]), "see errors");
+        assert_eq!(detail("invalid-draft", three), "the body: no domain; also not right: /to, /cc");
+        assert_eq!(detail("invalid-draft", vec![]), "see errors");
+        assert_eq!(detail("host-not-allowed", vec![fault("/to/0")]), "see errors");
     }
 
     #[track_caller]

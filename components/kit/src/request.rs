@@ -204,10 +204,10 @@ mod tests {
 
     #[track_caller]
     fn check(coding: &str, charset: Option<&str>, want: Option<&str>) {
-        let told = is_plain(coding, charset).err().map(|problem| problem.told);
-        assert_eq!(told.is_some(), want.is_some(), "{coding} {charset:?}");
-        let Some(told) = told else { return };
-        assert_eq!(told.status, 415);
-        assert!(told.detail.contains(want.unwrap_or_default()), "{}", told.detail);
+        let problem = is_plain(coding, charset).err().map(|problem| problem.told);
+        assert_eq!(problem.is_some(), want.is_some(), "{coding} {charset:?}");
+        let Some(problem) = problem else { return };
+        assert_eq!(problem.status, 415);
+        assert!(problem.detail.contains(want.unwrap_or_default()), "{}", problem.detail);
     }
 }

@@ -137,11 +137,11 @@ impl Answer {
     }
 
     fn of(problem: &Problem, request_id: Option<&str>) -> Self {
-        let told = &problem.told;
+        let inner = &problem.told;
         let document = problem.document(request_id);
-        let mut answer = Self::bytes(told.status, "application/problem+json", document);
+        let mut answer = Self::bytes(inner.status, "application/problem+json", document);
         answer.fields.extend(problem.fields.iter().cloned());
-        answer.fields.extend(told.retry_after_seconds.map(|s| ("retry-after", s.to_string())));
+        answer.fields.extend(inner.retry_after_seconds.map(|s| ("retry-after", s.to_string())));
         answer
     }
 
@@ -217,9 +217,9 @@ fn write(stream: &OutputStream, mut bytes: &[u8]) -> Result<(), CutOff> {
     while !bytes.is_empty() {
         match stream.check_write() {
             Ok(0) => stream.subscribe().block(),
-            Ok(room) => {
-                let room = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
-                let (now, later) = bytes.split_at(room);
+            Ok(permitted) => {
+                let permitted = usize::try_from(permitted).unwrap_or(usize::MAX).min(bytes.len());
+                let (now, later) = bytes.split_at(permitted);
                 stream.write(now).map_err(|_| CutOff)?;
                 bytes = later;
             }

@@ -52,10 +52,10 @@ impl<'a> Check<'a> {
         match value {
             Value::String(text) => {
                 if text.is_empty() && number(schema, "minLength") == Some(1) {
-                    let told = format!(
+                    let detail = format!(
                         "{what} is empty; give it a value, or leave it out where it is not needed"
                     );
-                    self.add(at, "min-length", told);
+                    self.add(at, "min-length", detail);
                 }
             }
             Value::Array(items) => self.items(schema, items, at, &what),
@@ -79,8 +79,8 @@ impl<'a> Check<'a> {
         let known = schema.get("properties").and_then(Value::as_object);
         for name in schema.get("required").map(names).unwrap_or_default() {
             if !members.contains_key(name) {
-                let told = format!("`{name}` is missing; it is needed here");
-                self.add(&format!("{at}{}", pointer(name)), "missing", told);
+                let detail = format!("`{name}` is missing; it is needed here");
+                self.add(&format!("{at}{}", pointer(name)), "missing", detail);
             }
         }
         for (name, value) in members {
@@ -90,12 +90,12 @@ impl<'a> Check<'a> {
                 None if schema.get("additionalProperties") == Some(&Value::Bool(false)) => {
                     let known = known.into_iter().flatten().take(MOST_NAMES);
                     let known: Vec<String> = known.map(|(name, _)| format!("`{name}`")).collect();
-                    let told = format!(
+                    let detail = format!(
                         "`{}` is not known here; this object takes {}",
                         short(name),
                         known.join(", ")
                     );
-                    self.add(&under(), "unknown-field", told);
+                    self.add(&under(), "unknown-field", detail);
                 }
                 None => {}
             }

@@ -128,11 +128,11 @@ fn text_of(message: &Message) -> Result<Answer, Problem> {
     let text = message.body(Body::Text, ALONE)?.ok_or_else(|| no_part("no text"))?;
     let answer = Answer::bytes(200, "text/plain; charset=utf-8", text.into_bytes())
         .with("x-content-type-options", "nosniff");
-    told(answer, message, "/text")
+    with_incomplete(answer, message, "/text")
 }
 
 /// Adds the codes of the faults, those of `incomplete`, as a header field.
-fn told(answer: Answer, message: &Message, pointer: &str) -> Result<Answer, Problem> {
+fn with_incomplete(answer: Answer, message: &Message, pointer: &str) -> Result<Answer, Problem> {
     let faults = message.faults()?;
     let codes = faults.iter().filter(|fault| fault.pointer == pointer).map(|f| f.code.as_str());
     let mut codes: Vec<&str> = codes.collect();
@@ -162,7 +162,7 @@ pub(crate) fn html(request: &Request, id: &str) -> Result<Answer, Problem> {
             "content-security-policy",
             format!("{SANDBOX}; img-src data:; style-src 'unsafe-inline'"),
         );
-    told(answer, &message, "/html")
+    with_incomplete(answer, &message, "/html")
 }
 
 /// The bytes of the first HTML leaf of the body, in their own charset: two leaves may have two.

@@ -172,8 +172,8 @@ mod tests {
     #[test]
     fn a_word_that_is_no_flag_is_named_by_its_place() {
         for list in ["add", "remove", "set"] {
-            let told = verdict(&format!(r#"{{"{list}": ["fine", ""]}}"#)).unwrap_err();
-            assert_eq!(told.0, format!("/flags/{list}/1"));
+            let fault = verdict(&format!(r#"{{"{list}": ["fine", ""]}}"#)).unwrap_err();
+            assert_eq!(fault.0, format!("/flags/{list}/1"));
         }
     }
 

@@ -95,8 +95,8 @@ impl<'a> Buffered<'a> {
     /// Those of the sink.
     pub fn put(&mut self, mut bytes: &[u8]) -> Result<(), Fault> {
         while !bytes.is_empty() {
-            let room = CHUNK - self.waiting.len();
-            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            let free = CHUNK - self.waiting.len();
+            let (now, later) = bytes.split_at(free.min(bytes.len()));
             self.waiting.extend_from_slice(now);
             bytes = later;
             if self.waiting.len() == CHUNK {

@@ -84,8 +84,8 @@ fn bounded(draft: &Draft) -> Result<(), Problem> {
     match lists.into_iter().find(|(_, count)| *count > MOST) {
         None => Ok(()),
         Some((member, _)) => {
-            let told = format!("`{member}` may have at most {MOST} entries");
-            Err(Problem::at(words::pointer(member), "max-items", told))
+            let detail = format!("`{member}` may have at most {MOST} entries");
+            Err(Problem::at(words::pointer(member), "max-items", detail))
         }
     }
 }

@@ -25,21 +25,21 @@ pub(crate) fn content_id(filename: &str, number: usize) -> String {
 /// Rewrites each `cid:` reference with a name of `files` to the file's id; the name may be
 /// percent-encoded.
 pub(crate) fn renamed(html: &str, files: &[(&str, &str)]) -> String {
-    let mut told = String::with_capacity(html.len());
+    let mut rewritten = String::with_capacity(html.len());
     let mut rest = html;
     while let Some(at) = rest.find(SCHEME) {
         let (before, after) = rest.split_at(at + SCHEME.len());
-        told += before;
+        rewritten += before;
         let quote = before.trim_end_matches(SCHEME).chars().next_back();
         let end = match quote.filter(|quote| matches!(quote, '"' | '\'')) {
             Some(quote) => after.find(quote),
             None => after.find(|c: char| c.is_whitespace() || "\"')>".contains(c)),
         };
         let (name, tail) = after.split_at(end.unwrap_or(after.len()));
-        told += named(name, files).unwrap_or(name);
+        rewritten += named(name, files).unwrap_or(name);
         rest = tail;
     }
-    told + rest
+    rewritten + rest
 }
 
 fn named<'a>(reference: &str, files: &[(&str, &'a str)]) -> Option<&'a str> {

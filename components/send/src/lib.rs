@@ -76,9 +76,9 @@ fn send(request: &Request) -> Result<Answer, Problem> {
         _ => return Err(wrong_type("application/json or multipart/form-data")),
     };
     if draft.text.is_none() && draft.html.is_none() && draft.attachments.is_empty() {
-        let told = "is missing, and there is neither `html` nor an attachment; for an empty \
+        let detail = "is missing, and there is neither `html` nor an attachment; for an empty \
                     message, give `text` as \"\"";
-        return Err(Problem::at("/text", "missing", told));
+        return Err(Problem::at("/text", "missing", detail));
     }
     let receipt = submission::submit(&account, draft)?;
     let path = request.path();

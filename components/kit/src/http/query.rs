@@ -159,19 +159,23 @@ mod tests {
     fn a_value_that_is_too_long_to_be_looked_up_is_refused_with_the_bound() {
         let raw = |length| format!("mailbox={}", "x".repeat(length));
         assert!(Query::parse(&raw(LONGEST), ALLOWED).is_ok());
-        let told = Query::parse(&raw(LONGEST + 1), ALLOWED).unwrap_err().told;
-        assert_eq!(told.code, "invalid-query");
-        assert!(told.detail.contains("`mailbox` has more than 4096 bytes"), "{}", told.detail);
+        let problem = Query::parse(&raw(LONGEST + 1), ALLOWED).unwrap_err().told;
+        assert_eq!(problem.code, "invalid-query");
+        assert!(
+            problem.detail.contains("`mailbox` has more than 4096 bytes"),
+            "{}",
+            problem.detail
+        );
     }
 
     #[test]
     fn a_fault_names_the_word_and_the_parameter() {
         let query = Query::parse("words=a,c", ALLOWED).unwrap();
-        let told = query.words("words", &["a", "b"]).unwrap_err().told;
+        let problem = query.words("words", &["a", "b"]).unwrap_err().told;
         let want =
             "`c` is none of the words of `words`; it takes some of a, b, separated by commas";
-        assert_eq!(told.detail, want);
-        assert_eq!(told.extras, [("parameter".to_owned(), "words".to_owned())]);
+        assert_eq!(problem.detail, want);
+        assert_eq!(problem.extras, [("parameter".to_owned(), "words".to_owned())]);
     }
 
     #[test]

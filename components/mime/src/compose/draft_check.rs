@@ -342,10 +342,10 @@ fn is_message_id(id: &str) -> bool {
 /// Drops ids that do not fit in one field: kept are the first, which identifies the conversation,
 /// and the last ones (RFC 5537 section 3.4.4).
 fn first_and_last(mut ids: Vec<String>) -> Vec<String> {
-    let mut room = LONGEST_IDS.saturating_sub(ids.first().map_or(0, String::len));
-    let fits = |id: &&String| match room.checked_sub(id.len()) {
+    let mut remaining = LONGEST_IDS.saturating_sub(ids.first().map_or(0, String::len));
+    let fits = |id: &&String| match remaining.checked_sub(id.len()) {
         Some(left) => {
-            room = left;
+            remaining = left;
             true
         }
         None => false,

@@ -132,7 +132,7 @@ impl<'a> Scan<'a> {
             }
             return;
         }
-        self.make_room(name);
+        self.close_implied(name);
         self.moved += usize::from(self.is_outside_cells());
         if FORMATTING.contains(&name) {
             self.formatting.push(name);
@@ -142,7 +142,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Closes the elements that a start tag closes implicitly.
-    fn make_room(&mut self, name: &str) {
+    fn close_implied(&mut self, name: &str) {
         let top = self.open.last().map(|(open, _)| *open);
         let items: &[&str] = match name {
             "li" => &["li"],

@@ -37,14 +37,17 @@ impl Letter<'_> {
     /// The body as text, at most `limit` bytes.
     pub fn text(&self, limit: usize) -> Rendering {
         let mut page = Rest(LONGEST_PAGE);
-        self.render(limit, "/text", |one| one.in_text, &mut |one, source, room| {
+        self.render(limit, "/text", |one| one.in_text, &mut |one, source, remaining| {
             if !one.is_html {
-                return Piece { is_cut: source.len() > room, ..Piece::of(cut(&source, room)) };
+                return Piece {
+                    is_cut: source.len() > remaining,
+                    ..Piece::of(cut(&source, remaining))
+                };
             }
             let (source, is_short) = page.take(&source);
             let text = text_of_html(source);
-            let is_cut = text.len() > room;
-            Piece { content: cut(&text, room).to_owned(), is_cut, is_short, fault: None }
+            let is_cut = text.len() > remaining;
+            Piece { content: cut(&text, remaining).to_owned(), is_cut, is_short, fault: None }
         })
     }
 
@@ -54,13 +57,13 @@ impl Letter<'_> {
             return Rendering::default();
         }
         let mut page = Rest(LONGEST_PAGE);
-        self.render(limit, "/html", |one| one.in_html, &mut |one, source, room| {
+        self.render(limit, "/html", |one| one.in_html, &mut |one, source, remaining| {
             if !one.is_html {
-                let (content, is_cut) = as_html(&source, room);
+                let (content, is_cut) = as_html(&source, remaining);
                 return Piece { is_cut, ..Piece::of(&content) };
             }
             let (source, is_short) = page.take(&source);
-            let Sanitised { content, is_cut, is_text } = sanitised(source, room);
+            let Sanitised { content, is_cut, is_text } = sanitised(source, remaining);
             let detail = "the HTML is nested too deeply to be sanitised, and is shown as its text";
             let fault = is_text.then(|| Fault::at("/html", Code::TooDeep, detail));
             Piece { content, is_cut, is_short, fault }
@@ -73,9 +76,9 @@ impl Letter<'_> {
             return Rendering::default();
         }
         let wanted = |one: &Words| one.is_html && one.in_html;
-        self.render(limit, "/html", wanted, &mut |_, source, room| Piece {
-            is_cut: source.len() > room,
-            ..Piece::of(cut(&source, room))
+        self.render(limit, "/html", wanted, &mut |_, source, remaining| Piece {
+            is_cut: source.len() > remaining,
+            ..Piece::of(cut(&source, remaining))
         })
     }
 
@@ -98,8 +101,8 @@ impl Letter<'_> {
             let source = source_of(self.raw, node, left.0);
             left.0 -= source.read;
             is_short |= source.is_cut;
-            let room = limit.saturating_sub(content.len());
-            let piece = piece(one, source.text, room);
+            let remaining = limit.saturating_sub(content.len());
+            let piece = piece(one, source.text, remaining);
             content.push_str(&piece.content);
             is_short |= piece.is_short;
             whole.faults.extend(piece.fault.filter(|_| whole.faults.is_empty()));
@@ -152,20 +155,20 @@ struct Sanitised {
     is_text: bool,
 }
 
-fn sanitised(html: &str, room: usize) -> Sanitised {
+fn sanitised(html: &str, remaining: usize) -> Sanitised {
     match clean(html, usize::MAX) {
-        Shown::Html(whole) if whole.len() <= room => {
+        Shown::Html(whole) if whole.len() <= remaining => {
             Sanitised { content: whole, is_cut: false, is_text: false }
         }
         Shown::Html(whole) => {
-            let content = whole_tags(&whole, room).to_owned();
+            let content = whole_tags(&whole, remaining).to_owned();
             Sanitised { content, is_cut: true, is_text: false }
         }
-        Shown::Text(whole) if whole.len() <= room => {
+        Shown::Text(whole) if whole.len() <= remaining => {
             Sanitised { content: whole, is_cut: false, is_text: true }
         }
         Shown::Text(_) => {
-            let (Shown::Text(content) | Shown::Html(content)) = clean(html, room);
+            let (Shown::Text(content) | Shown::Html(content)) = clean(html, remaining);
             Sanitised { content, is_cut: true, is_text: true }
         }
     }
@@ -195,11 +198,13 @@ fn whole_tags(html: &str, limit: usize) -> &str {
 }
 
 /// Converts text to HTML with its lines and spaces; true if it was cut.
-fn as_html(text: &str, room: usize) -> (String, bool) {
+fn as_html(text: &str, remaining: usize) -> (String, bool) {
     const START: &str = "<div style=\"white-space: pre-wrap\">";
     const END: &str = "</div>";
 
-    let Some(room) = room.checked_sub(END.len()).filter(|room| *room >= START.len()) else {
+    let Some(remaining) =
+        remaining.checked_sub(END.len()).filter(|remaining| *remaining >= START.len())
+    else {
         return (String::new(), true);
     };
     let mut html = START.to_owned();
@@ -213,7 +218,7 @@ fn as_html(text: &str, room: usize) -> (String, bool) {
             '"' => "&quot;",
             _ => character.encode_utf8(&mut buffer),
         };
-        if html.len() + escaped.len() > room {
+        if html.len() + escaped.len() > remaining {
             is_cut = true;
             break;
         }
@@ -255,9 +260,9 @@ mod tests {
                 false
             )
         );
-        for room in 0..whole.len() {
-            let (html, is_cut) = as_html(text, room);
-            assert!(is_cut && html.len() <= room, "{room}");
+        for remaining in 0..whole.len() {
+            let (html, is_cut) = as_html(text, remaining);
+            assert!(is_cut && html.len() <= remaining, "{remaining}");
             assert!(html.is_empty() || html.ends_with("</div>"), "{html}");
         }
     }

@@ -78,8 +78,8 @@ pub fn decode_start(encoding: Encoding, body: &[u8], limit: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     // The fault only stops the decoder; it is not returned.
     let _ = decode(encoding, body, &mut |piece| {
-        let room = limit - bytes.len();
-        bytes.extend_from_slice(piece.get(..room).unwrap_or(piece));
+        let remaining = limit - bytes.len();
+        bytes.extend_from_slice(piece.get(..remaining).unwrap_or(piece));
         if bytes.len() < limit { Ok(()) } else { Err(stop()) }
     });
     bytes

@@ -240,11 +240,11 @@ impl<'a> Message<'a> {
         let text = self.now(new.text.as_ref(), self.bodies.text)?;
         let html = self.now(new.html.as_ref(), self.bodies.html)?;
         if let Some(text) = text {
-            new.text = Some(within(footer::below(&text, &footer.text))?);
+            new.text = Some(within(footer::append_to_text(&text, &footer.text))?);
         }
         if let Some(html) = html {
             let fragment = footer.html.clone().unwrap_or_else(|| footer::as_html(&footer.text));
-            new.html = Some(within(footer::inside(&html, &fragment))?);
+            new.html = Some(within(footer::append_to_html(&html, &fragment))?);
         }
         if new.text.is_none() && new.html.is_none() { Err(no_body()) } else { Ok(()) }
     }

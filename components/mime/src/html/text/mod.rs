@@ -207,7 +207,7 @@ impl Reader {
                 TokenSinkResult::Continue
             };
         }
-        self.make_room(name);
+        self.close_implied(name);
         let sees = self.sees_within(tag);
         if !sees.is_hidden {
             self.begin(tag, sees);
@@ -359,7 +359,7 @@ impl Reader {
     }
 
     /// Closes the elements that a start tag closes implicitly.
-    fn make_room(&mut self, name: &str) {
+    fn close_implied(&mut self, name: &str) {
         match name {
             "li" => self.end_one_of(&["li"], &["ul", "ol", "table", "td", "th"]),
             "dd" | "dt" => self.end_one_of(&["dd", "dt"], &["dl", "table", "td", "th"]),
