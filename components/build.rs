@@ -1,8 +1,7 @@
-//! Builds the default application's components and embeds them, with the WIT
-//! package that they are written against.
+//! Builds the components of the default application and embeds them, with the WIT package that they
+//! are written against.
 //!
-//! Invariant: what is embedded is what lies in this checkout; there is no
-//! prebuilt component anywhere.
+//! Invariant: what is embedded is built from this checkout; there is no prebuilt component.
 
 #[path = "build/guests.rs"]
 mod guests;
@@ -56,7 +55,7 @@ fn main() -> Outcome<()> {
         if *package == "mime-component" {
             writeln!(
                 code,
-                "/// The built-in parser and writer of mail.\npub const MIME: &[u8] = {bytes};"
+                "/// The built-in MIME parser and composer.\npub const MIME: &[u8] = {bytes};"
             )?;
         } else if *package == "filter-footer" {
             writeln!(
@@ -81,7 +80,7 @@ fn main() -> Outcome<()> {
     texts.sort();
     writeln!(
         code,
-        "/// Every file of `wit/`, by its path in there.\npub const WIT: &[(&str, &str)] = &["
+        "/// Every file of `wit/`, with its path.\npub const WIT: &[(&str, &str)] = &["
     )?;
     for text in &texts {
         let name = text.strip_prefix(&wit)?.display().to_string();

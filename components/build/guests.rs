@@ -1,12 +1,12 @@
-//! Builds guests: cargo within cargo.
+//! Builds the guest components with an inner cargo.
 //!
-//! A guest is a WebAssembly component, so it cannot be an ordinary dependency
-//! of the host; a build script builds it and hands its path on. Included by the
-//! build scripts of `components` and of `tests/guests`.
+//! A guest is a WebAssembly component, so it cannot be an ordinary dependency of the host: a build
+//! script compiles it and passes on the path of the file. Included by the build scripts of
+//! `components` and of `tests/guests`.
 //!
-//! Invariant: the inner cargo has a target directory of its own, so that it
-//! never waits for a lock that the outer one holds, and sees none of the outer
-//! one's flags, which are meant for the host's target.
+//! Invariant: the inner cargo has a target directory of its own, so that it never waits for a lock
+//! that the outer one holds, and inherits none of the outer one's flags, which are meant for the
+//! host's target.
 
 use std::env;
 use std::error::Error;
@@ -31,7 +31,7 @@ const NOT_FOR_GUESTS: [&str; 9] = [
 
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// Builds the packages and tells where their `.wasm` files lie, in the same order.
+/// Builds the packages; returns the paths of their `.wasm` files, in the same order.
 pub(crate) fn build(root: &Path, packages: &[&str]) -> Outcome<Vec<PathBuf>> {
     ensure_target()?;
     let target = target_directory()?;
@@ -57,15 +57,15 @@ pub(crate) fn build(root: &Path, packages: &[&str]) -> Outcome<Vec<PathBuf>> {
     Ok(packages.iter().map(file).collect())
 }
 
-/// Has cargo run the build script again when one of these changes.
+/// Registers files whose change makes cargo run the build script again.
 pub(crate) fn watch(root: &Path, paths: &[&str]) {
     for path in paths {
         println!("cargo:rerun-if-changed={}", root.join(path).display());
     }
 }
 
-/// Installs the target where rustup can; rust-toolchain.toml names it, but not everybody's rustup
-/// acts on that.
+/// Installs the target with rustup where it is missing; not every version of rustup acts on
+/// rust-toolchain.toml.
 fn ensure_target() -> Outcome<()> {
     let rustc = env::var_os("RUSTC").ok_or("cargo sets RUSTC")?;
     let sysroot = Command::new(rustc).args(["--print", "sysroot"]).output()?.stdout;

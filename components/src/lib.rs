@@ -1,12 +1,11 @@
-//! The default application, embedded: its manifest, its components, and the WIT
-//! package that they and everybody else's are written against.
+//! The embedded default application: its manifest, its components, and the WIT package.
 //!
-//! A separate crate, so that the host's tests and the binary get the same bytes
-//! from one build. Refuses to know what the host does with them.
+//! A separate crate, so that the host's tests and the binary get the same bytes from one build.
+//! Independent of what the host does with them.
 //!
 //! Invariant: every component that [`MANIFEST`] names is in [`COMPONENTS`].
 
-/// One component, ready to be compiled by the host.
+/// One component, to be compiled by the host.
 #[derive(Clone, Copy, Debug)]
 pub struct Embedded {
     /// The path as `source` has it in the manifest.
@@ -36,7 +35,7 @@ mod tests {
         for component in named.values() {
             let source = component["source"].as_str().unwrap();
             let embedded = COMPONENTS.iter().find(|embedded| embedded.source == source);
-            // The first eight bytes tell a component (layer 1) from a core module (layer 0).
+            // The first eight bytes distinguish a component (layer 1) from a core module (layer 0).
             let start = embedded.unwrap_or_else(|| panic!("{source} is embedded")).wasm.get(..8);
             assert_eq!(start, Some(&b"\0asm\x0d\0\x01\0"[..]), "{source}");
         }
@@ -70,7 +69,7 @@ mod tests {
         assert!(seen > 5);
     }
 
-    /// Wherever an object is described, what else it may hold is said, and what it must hold exists.
+    /// Every object schema is closed, and its required members are defined.
     fn strict(schema: &Value, path: &Path) {
         if let Some(object) = schema.as_object() {
             if object.get("type").is_some_and(|kind| kind == "object") {

@@ -92,7 +92,7 @@ async fn an_invalid_draft_is_refused_with_its_place() {
         (
             "attachment",
             "plain",
-            "/attachment: a file comes with its name; did you mean attachment=@plain?",
+            "/attachment: a file needs a file name; did you mean attachment=@plain?",
         ),
         ("to", "Bob <bob@x>, anna@y", "/to: repeat the field, one address each"),
     ] {

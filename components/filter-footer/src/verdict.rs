@@ -1,10 +1,10 @@
-//! What the filter decides.
+//! Configuration and verdict of the filter; independent of WIT.
 
-/// As the manifest's `environment` says.
+/// The filter's configuration, from the manifest's `environment`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     pub footer: Option<Footer>,
-    /// Lower case.
+    /// Domains, in lower case.
     pub blocked: Vec<String>,
 }
 
@@ -15,7 +15,7 @@ pub struct Footer {
 }
 
 impl Settings {
-    /// Reads one variable after the other through `variable`.
+    /// Reads each variable through `variable`.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
         let given = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
         let footer = given("FOOTER_TEXT").map(|text| Footer { text, html: given("FOOTER_HTML") });
@@ -24,7 +24,7 @@ impl Settings {
         Self { footer, blocked: blocked.filter(|domain| !domain.is_empty()).collect() }
     }
 
-    /// The first recipient that nobody may write to.
+    /// The first recipient in a blocked domain.
     pub fn blocked<'a>(&self, recipients: &'a [String]) -> Option<&'a str> {
         let blocked = |recipient: &&String| {
             let domain = recipient.rsplit('@').next().unwrap_or_default().to_ascii_lowercase();

@@ -1,35 +1,39 @@
-//! Base64 as a JSON draft carries it, decoded piece by piece.
+//! Streaming base64 decoder for the attachments of a JSON draft.
 //!
-//! Strict: the standard alphabet, padded, no white space. A lenient decoder
-//! would turn a cut-off attachment into a shorter one without a word.
+//! Strict: the standard alphabet, padded, no white space. A lenient decoder would accept a
+//! truncated attachment as a shorter one, without an error.
 //!
-//! Invariant: a piece is never longer than [`PIECE`] decoded bytes, so that a
-//! large attachment is never in memory twice.
+//! Invariant: a chunk is never longer than [`PIECE`] decoded bytes, so that a large attachment is
+//! never in memory twice.
 //!
 //! Standard: RFC 4648 sections 3.3, 3.5 and 4.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// Decoded bytes in one piece: what one call of `spool.write` takes, rounded down to whole groups.
+/// Decoded bytes in one chunk: what one call of `spool.write` accepts, rounded down to whole
+/// groups.
 pub const PIECE: usize = 65_535;
 
-/// Hands `text`, decoded, to `sink` in pieces.
+/// Decodes `text` and passes it to `sink` in chunks.
 ///
 /// # Errors
-/// The outer error is the sink's; the inner one says what is wrong with `text`, for the client.
+/// The outer error is the sink's; the inner one describes the fault in `text`, for the client.
 pub fn decode<E>(
     text: &str,
     mut sink: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<Result<(), String>, E> {
     let bytes = text.as_bytes();
     if !bytes.len().is_multiple_of(4) {
-        return Ok(Err("base64 comes in groups of four characters, padded with =".to_owned()));
+        return Ok(Err(
+            "the length of base64 has to be a multiple of four, padded with =".to_owned()
+        ));
     }
     let mut piece = Vec::with_capacity(PIECE.min(bytes.len()));
     let mut groups = bytes.chunks(PIECE / 3 * 4).peekable();
     while let Some(group) = groups.next() {
-        // Padding ends the text; the decoder below sees one group alone and would take it anywhere.
+        // Padding ends the text; the decoder below sees one group only and would accept it
+        // anywhere.
         if groups.peek().is_some() && group.ends_with(b"=") {
             return Ok(Err("padding before the end".to_owned()));
         }

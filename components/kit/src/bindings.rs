@@ -1,8 +1,7 @@
 //! Rust bindings of the world `described`, generated once for every guest.
 //!
-//! Generated here rather than in each guest, so that a WIT type is one Rust
-//! type wherever it is named. A guest pays only for the functions that it
-//! calls: what it never calls is no import of its component.
+//! Generated here rather than in each guest, so that a WIT type is one Rust type wherever it is
+//! named. A function that a guest never calls is no import of its component.
 //!
 //! A guest exports `describe` with `kit::bindings::export_describe!`.
 #![allow(

@@ -1,22 +1,22 @@
-//! Short forms for `describe`, which is long-winded in WIT.
+//! Constructors for the records of `describe`: operations, parameters, responses and their schemas.
 //!
-//! Everything here is data: `describe` runs in an instance that can call
-//! nothing.
+//! Data only: `describe` runs in an instance without imports.
 
 use serde_json::{Value, json};
 
 use crate::bindings::exports::postlet::mail::describe::{Answer, Operation, Parameter};
 
-/// The token's scope that an operation needs.
+/// The token's scope that an operation requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     Read,
     Change,
-    /// Submit, and see submissions.
+    /// Submit messages, and read submissions.
     Send,
 }
 
-/// An operation without body, parameters and answers; add them by field or with the functions below.
+/// An operation without body, parameters and responses; add them by field or with the functions
+/// below.
 #[must_use]
 pub fn operation(method: &str, path: &str, scope: Scope, summary: &str) -> Operation {
     Operation {
@@ -49,16 +49,18 @@ pub fn parameter(name: &str, schema: &str, summary: &str) -> Parameter {
     }
 }
 
-/// The schema of some of these words, separated by commas, as [`crate::http::query::Query::words`] reads them.
+/// The schema of a comma-separated list of these words, as [`crate::http::query::Query::words`]
+/// parses it.
 #[must_use]
 pub fn words(known: &[&str]) -> String {
     words_beside(known, &[])
 }
 
-/// The same, with words that are none and what to do instead. The host names the wrong word by `x-words` and `x-others`.
+/// The same, with words that are not in the list and advice for each. The host names an unknown
+/// word by `x-words` and `x-others`.
 #[must_use]
 pub fn words_beside(known: &[&str], others: &[(&str, &str)]) -> String {
-    // Letters only: nothing in them means anything to a pattern.
+    // Letters only, so nothing has to be escaped in the pattern.
     let one = known.join("|");
     let named = known.join(", ");
     let mut schema = json!({
@@ -72,16 +74,17 @@ pub fn words_beside(known: &[&str], others: &[(&str, &str)]) -> String {
     schema.to_string()
 }
 
-/// The schema of a cursor, which is the host's own.
+/// The schema of a cursor, whose content only the host interprets.
 pub const CURSOR: &str = r#"{"type":"string","maxLength":4000}"#;
 
-/// A body's schema, with that of the same body as a form: `postlet` shows the latter and does not check it.
+/// A body's schema, with that of the same body as a form: the host publishes the latter and does
+/// not validate against it.
 #[must_use]
 pub fn with_form(schema: &str, form: &str) -> String {
     schema.replacen('{', &format!(r#"{{"x-content-types":{{"multipart/form-data":{form}}},"#), 1)
 }
 
-/// A JSON answer.
+/// A JSON response.
 #[must_use]
 pub fn json(status: u16, schema: &str, summary: &str) -> Answer {
     Answer {
@@ -92,7 +95,7 @@ pub fn json(status: u16, schema: &str, summary: &str) -> Answer {
     }
 }
 
-/// An answer of another type.
+/// A response of another media type.
 #[must_use]
 pub fn other(status: u16, content_type: &str, summary: &str) -> Answer {
     Answer {

@@ -1,11 +1,10 @@
-//! Instants as text: RFC 3339 in UTC.
+//! Instants as RFC 3339 timestamps in UTC.
 //!
-//! A guest neither reads a clock nor parses a date; it only shows the
-//! milliseconds that the host hands out.
+//! A guest neither reads a clock nor parses a date; it only formats the milliseconds that the host
+//! provides.
 //!
-//! Invariant: the text is always a valid RFC 3339 `date-time`. An instant
-//! outside the years 0000 to 9999, which that grammar cannot write, is shown as
-//! the nearest one that it can.
+//! Invariant: the text is always a valid RFC 3339 `date-time`. An instant outside the years 0000 to
+//! 9999, which that grammar cannot write, becomes the nearest one that it can.
 //!
 //! Standard: RFC 3339 section 5.6.
 

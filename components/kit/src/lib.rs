@@ -1,17 +1,16 @@
-//! What the endpoint components share: requests, answers, problems and JSON.
+//! Library of the HTTP endpoint components: requests, responses, problems and JSON.
 //!
-//! A component that answers HTTP under `/v1` needs the same dozen things as its
-//! neighbours: a strict query, a problem document, a Range, a form. They are
-//! here once, so that the components hold nothing but their own endpoints.
+//! Every component that serves routes under `/v1` needs a strict query parser, problem details,
+//! Range, forms. They are here once, so that a component contains only its own endpoints.
 //!
-//! Refuses to know: any one endpoint, and the host. A guest knows the WIT
-//! package in `wit/` and the header fields that [`request`] lists.
+//! Independent of every endpoint, and of the host: a guest depends on the WIT package in `wit/` and
+//! on the header fields that [`request`] lists.
 //!
-//! Invariant: nothing here traps on what a client sent; the worst that bad
-//! input can cause is a problem document.
+//! Invariant: no input of a client makes this code trap; invalid input causes a problem and nothing
+//! else.
 //!
-//! The modules that touch no WIT handle are tested natively; the others are
-//! exercised by the host's tests, since only a host can hand out a request.
+//! The modules that use no WIT handle are tested natively; the others are tested through the host,
+//! since only a host can create a request.
 
 pub mod instant;
 pub mod base64_stream;

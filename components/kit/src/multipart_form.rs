@@ -1,35 +1,33 @@
-//! `multipart/form-data`, read as a stream.
+//! Streaming parser of `multipart/form-data`.
 //!
-//! A form may carry more than a component's memory holds, so a part is handed
-//! out piece by piece as it arrives and nothing is kept but the piece that might
-//! still turn out to be a delimiter.
+//! A form may be larger than a component's memory, so a part is returned in chunks as it arrives,
+//! and only the bytes that may begin a delimiter are kept.
 //!
-//! Refuses to know: which fields there are and where their bytes go.
+//! Independent of which fields there are and where their bytes go.
 //!
-//! Invariant: a form that ends before its closing delimiter is an error, never a
-//! shorter form. The buffer holds at most one chunk of the source and one
-//! header block.
+//! Invariant: a form that ends before its closing delimiter is an error, never a shorter form. The
+//! buffer holds at most one chunk of the source and one header block.
 //!
 //! Standards: RFC 7578; RFC 2046 section 5.1.1.
 
 use crate::http::media_type::Parameterised;
 
-/// Where the bytes come from.
+/// A source of bytes.
 pub trait Source {
     type Error;
-    /// The next bytes; none at the end.
+    /// The next chunk; none at the end.
     fn chunk(&mut self) -> Result<Option<Vec<u8>>, Self::Error>;
 }
 
-/// Why a form cannot be read on.
+/// Why parsing failed.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Trouble<E> {
     Source(E),
-    /// What is wrong with the form, for the client.
+    /// A malformed form; the text is for the client.
     Malformed(&'static str),
 }
 
-/// What a part says about itself.
+/// The header of a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     pub name: String,
@@ -37,27 +35,27 @@ pub struct Part {
     pub content_type: Option<String>,
 }
 
-/// A form being read. Not restartable: after an error it is worth nothing.
+/// A form that is being parsed. Not restartable: after an error it must be dropped.
 #[derive(Debug)]
 pub struct Form<S> {
     source: S,
     delimiter: Vec<u8>,
     buffer: Vec<u8>,
-    /// Everything before is handed out already.
+    /// The read position; everything before it was returned.
     at: usize,
     place: Place,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// Within a part's data, or the preamble, which is data that nobody wants.
+    /// Within a part's data, or within the preamble, which is discarded.
     Data,
     AfterDelimiter,
     End,
 }
 
 const HEADER_BLOCK: usize = 16 * 1024;
-/// RFC 2046 section 5.1.1.
+/// The longest boundary (RFC 2046 section 5.1.1).
 const BOUNDARY: usize = 70;
 
 impl<S: Source> Form<S> {
@@ -70,17 +68,18 @@ impl<S: Source> Form<S> {
         Ok(Self {
             source,
             delimiter: format!("\r\n--{boundary}").into_bytes(),
-            // The first delimiter may open the body, without the line break of the others.
+            // The first delimiter may be at the start of the body, without the line break of the
+            // others.
             buffer: b"\r\n".to_vec(),
             at: 0,
             place: Place::Data,
         })
     }
 
-    /// The next part; what is left of the current one is skipped. None after the last.
+    /// The next part; the rest of the current one is skipped. None after the last.
     ///
     /// # Errors
-    /// [`Trouble`]: of the source, or in the form.
+    /// [`Trouble`]: the source failed, or the form is malformed.
     pub fn part(&mut self) -> Result<Option<Part>, Trouble<S::Error>> {
         while self.data()?.is_some() {}
         if self.place == Place::End {
@@ -97,7 +96,8 @@ impl<S: Source> Form<S> {
         if !self.starts_with(b"\r\n")? {
             return Err(Trouble::Malformed("a delimiter is not followed by a line break"));
         }
-        // The line break stays: a header block may be empty, and ends with two of them either way.
+        // The line break is kept: a header block may be empty, and ends with two of them either
+        // way.
         let head = self.header_block()?;
         let part = describe(&head).ok_or(Trouble::Malformed("a part has no name"))?;
         self.place = Place::Data;
@@ -107,7 +107,7 @@ impl<S: Source> Form<S> {
     /// The next bytes of the current part; none at its end.
     ///
     /// # Errors
-    /// [`Trouble`]: of the source, or when the form ends within the part.
+    /// [`Trouble`]: the source failed, or the form ends within the part.
     pub fn data(&mut self) -> Result<Option<&[u8]>, Trouble<S::Error>> {
         if self.place != Place::Data {
             return Ok(None);
@@ -138,7 +138,7 @@ impl<S: Source> Form<S> {
             }
             if let Some(end) = end {
                 let head = String::from_utf8(rest.get(..end).unwrap_or_default().to_vec());
-                // The second line break may open the delimiter of an empty part.
+                // The second line break may belong to the delimiter of an empty part.
                 self.at += end + 4;
                 return head.map_err(|_| Trouble::Malformed("the header of a part is not UTF-8"));
             }
@@ -167,7 +167,7 @@ impl<S: Source> Form<S> {
     }
 }
 
-/// How many bytes of `text` are certainly data, and whether the delimiter follows them.
+/// The number of bytes of `text` that are certainly data, and whether the delimiter follows them.
 fn split(text: &[u8], delimiter: &[u8]) -> (usize, bool) {
     let mut from = 0;
     while let Some(rest) = text.get(from..)

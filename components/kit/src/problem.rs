@@ -1,10 +1,10 @@
-//! Problem documents: why a request failed, for programs and for people.
+//! Problem details (RFC 9457).
 //!
-//! A problem comes from the host, through WIT, or from a component itself. Both
-//! are written here and nowhere else, so that a client needs one reader.
+//! A problem comes from the host, through WIT, or from a component. Both are serialised here and
+//! nowhere else, so that a client sees one format.
 //!
-//! Invariant: every code is in `docs/problems.md`; a title depends on the code
-//! alone, a detail never holds what the client may not see.
+//! Invariant: every code is in `docs/problems.md`; a title depends on the code alone, a detail
+//! never holds what the client may not see.
 //!
 //! Standard: RFC 9457.
 
@@ -14,30 +14,31 @@ use serde::ser::SerializeMap;
 
 use crate::bindings::postlet::mail::types;
 
-/// A failure on its way to the client.
+/// A failure, with what the response needs.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    /// Boxed: every fallible function here returns one, and hardly ever does.
+    /// The problem as WIT has it. Boxed: every fallible function here returns one, and hardly ever
+    /// does.
     pub told: Box<types::Problem>,
-    /// Header fields that belong to it: `Allow`, `Content-Range`.
+    /// Header fields of the response: `Allow`, `Content-Range`.
     pub fields: Vec<(&'static str, String)>,
-    /// Further members that are no text, which the extras hold.
+    /// Extension members that are no text, which `extras` cannot hold.
     pub members: Vec<(&'static str, serde_json::Value)>,
 }
 
 impl From<types::Problem> for Problem {
-    /// A problem about a body says in its detail what is wrong first, whoever found it.
-    fn from(mut told: types::Problem) -> Self {
-        if matches!(told.code.as_str(), "invalid-body" | "invalid-draft")
-            && let Some(detail) = first_of(&told.faults)
+    /// The detail of a problem about a body begins with its first fault, whichever side raised it.
+    fn from(mut problem: types::Problem) -> Self {
+        if matches!(problem.code.as_str(), "invalid-body" | "invalid-draft")
+            && let Some(detail) = first_of(&problem.faults)
         {
-            told.detail = detail;
+            problem.detail = detail;
         }
-        Self { told: Box::new(told), fields: Vec::new(), members: Vec::new() }
+        Self { told: Box::new(problem), fields: Vec::new(), members: Vec::new() }
     }
 }
 
-/// The problems that a component raises itself.
+/// The problems that a component raises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     MalformedRequest,
@@ -71,8 +72,8 @@ impl Kind {
         Self::Internal,
     ];
 
-    /// Status, code and title: the same as in the host's table, since a client cannot tell who raised
-    /// a problem.
+    /// Status, code and title: the same as in the host's table, since a client cannot distinguish
+    /// which of them raised a problem.
     #[must_use]
     pub const fn row(self) -> (u16, &'static str, &'static str) {
         match self {
@@ -99,7 +100,7 @@ impl Kind {
 }
 
 impl Problem {
-    /// A problem of this component.
+    /// A problem raised by this component.
     #[must_use]
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let (status, code, title) = kind.row();
@@ -117,7 +118,7 @@ impl Problem {
         .into()
     }
 
-    /// A body that does not fit, with one fault at `pointer` (RFC 6901).
+    /// `invalid-body` with one fault at `pointer` (RFC 6901).
     #[must_use]
     pub fn at(pointer: impl Into<String>, code: &str, detail: impl Into<String>) -> Self {
         let mut problem = Self::new(Kind::InvalidBody, String::new());
@@ -129,7 +130,7 @@ impl Problem {
         Self::from(*problem.told)
     }
 
-    /// A body that does not fit, with all of its faults.
+    /// `invalid-body` with all of its faults.
     #[must_use]
     pub fn of(faults: Vec<types::Fault>) -> Self {
         let mut problem = Self::new(Kind::InvalidBody, String::new());
@@ -137,35 +138,36 @@ impl Problem {
         Self::from(*problem.told)
     }
 
-    /// 405, naming what is allowed (RFC 9110 section 15.5.6).
+    /// 405, with the allowed methods (RFC 9110 section 15.5.6).
     #[must_use]
     pub fn method_not_allowed(allow: &str) -> Self {
-        let mut problem = Self::new(Kind::MethodNotAllowed, format!("Allowed here: {allow}."));
+        let mut problem = Self::new(Kind::MethodNotAllowed, format!("allowed methods: {allow}"));
         problem.fields.push(("allow", allow.to_owned()));
         problem
     }
 
-    /// The document, as `application/problem+json`.
+    /// The problem as `application/problem+json`.
     #[must_use]
     pub fn document(&self, request_id: Option<&str>) -> Vec<u8> {
         // Strings and numbers only: serialising them into memory cannot fail.
         let mut document =
             serde_json::to_vec(&Document { problem: self, request_id }).unwrap_or_default();
-        // A terminal's prompt begins on a line of its own.
+        // A line break, so that a terminal's prompt begins on a line of its own.
         document.push(b'\n');
         document
     }
 }
 
-/// The first fault, and how many more there are; the same form as that of the host's schema check.
+/// The first fault, and the pointers of the others; in the same format as the host's schema
+/// validation.
 fn first_of(faults: &[types::Fault]) -> Option<String> {
     let (first, others) = faults.split_first()?;
-    let mut told = format!("{}: {}", place(first), first.detail);
+    let mut detail = format!("{}: {}", place(first), first.detail);
     if !others.is_empty() {
         let others: Vec<&str> = others.iter().map(place).collect();
-        told += &format!("; also not right: {}", others.join(", "));
+        detail += &format!("; also not right: {}", others.join(", "));
     }
-    Some(told)
+    Some(detail)
 }
 
 fn place(fault: &types::Fault) -> &str {
@@ -193,28 +195,28 @@ const OWN_MEMBERS: [&str; 11] = [
 
 impl Serialize for Document<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let told = &*self.problem.told;
+        let inner = &*self.problem.told;
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("type", &format_args!("urn:postlet:problem:{}", told.code))?;
-        map.serialize_entry("title", &told.title)?;
-        map.serialize_entry("status", &told.status)?;
-        map.serialize_entry("detail", &told.detail)?;
-        map.serialize_entry("code", &told.code)?;
-        map.serialize_entry("retryable", &told.retryable)?;
-        if let Some(seconds) = told.retry_after_seconds {
+        map.serialize_entry("type", &format_args!("urn:postlet:problem:{}", inner.code))?;
+        map.serialize_entry("title", &inner.title)?;
+        map.serialize_entry("status", &inner.status)?;
+        map.serialize_entry("detail", &inner.detail)?;
+        map.serialize_entry("code", &inner.code)?;
+        map.serialize_entry("retryable", &inner.retryable)?;
+        if let Some(seconds) = inner.retry_after_seconds {
             map.serialize_entry("retryAfter", &seconds)?;
         }
-        if !told.faults.is_empty() {
-            let errors: Vec<_> = told.faults.iter().map(Fault::new).collect();
+        if !inner.faults.is_empty() {
+            let errors: Vec<_> = inner.faults.iter().map(Fault::new).collect();
             map.serialize_entry("errors", &errors)?;
         }
-        if let Some(upstream) = &told.upstream {
+        if let Some(upstream) = &inner.upstream {
             map.serialize_entry("upstream", &Upstream::new(upstream))?;
         }
         if let Some(id) = self.request_id {
             map.serialize_entry("requestId", id)?;
         }
-        for (name, value) in &told.extras {
+        for (name, value) in &inner.extras {
             if !OWN_MEMBERS.contains(&name.as_str()) {
                 map.serialize_entry(name, value)?;
             }
@@ -311,16 +313,16 @@ mod tests {
             code: "address".to_owned(),
             detail: "no domain".to_owned(),
         };
-        let told = |code: &str, faults| {
-            let mut told = *Problem::new(Kind::Internal, "see errors").told;
-            (told.code, told.faults) = (code.to_owned(), faults);
-            Problem::from(told).told.detail
+        let detail = |code: &str, faults| {
+            let mut problem = *Problem::new(Kind::Internal, "see errors").told;
+            (problem.code, problem.faults) = (code.to_owned(), faults);
+            Problem::from(problem).told.detail
         };
-        assert_eq!(told("invalid-draft", vec![fault("/to/0")]), "/to/0: no domain");
+        assert_eq!(detail("invalid-draft", vec![fault("/to/0")]), "/to/0: no domain");
         let three = vec![fault(""), fault("/to"), fault("/cc")];
-        assert_eq!(told("invalid-draft", three), "the body: no domain; also not right: /to, /cc");
-        assert_eq!(told("invalid-draft", vec![]), "see errors");
-        assert_eq!(told("host-not-allowed", vec![fault("/to/0")]), "see errors");
+        assert_eq!(detail("invalid-draft", three), "the body: no domain; also not right: /to, /cc");
+        assert_eq!(detail("invalid-draft", vec![]), "see errors");
+        assert_eq!(detail("host-not-allowed", vec![fault("/to/0")]), "see errors");
     }
 
     #[track_caller]

@@ -1,13 +1,11 @@
-//! The request that a component answers.
+//! The HTTP request of a component.
 //!
-//! Refuses to know: who the caller is. The host has checked the token and keeps
-//! it; a component gets an account's id from the route and a handle for it from
-//! `accounts.open`.
+//! Independent of the caller's identity: the host checks the token and keeps it; a component gets
+//! an account's id from the route and a handle for it from `accounts.open`.
 //!
-//! The host adds these header fields, after removing any that a client sent:
-//! `spin-matched-route` (the pattern as in the manifest), `spin-path-info` (what
-//! the `/...` of a route matched, with its slash, still encoded),
-//! `spin-path-match-<name>` (a `:name` of the route, decoded) and
+//! The host adds these header fields, after removing any that a client sent: `spin-matched-route`
+//! (the pattern as in the manifest), `spin-path-info` (what the `/...` of a route matched, with its
+//! slash, still encoded), `spin-path-match-<name>` (a `:name` of the route, decoded) and
 //! `postlet-request-id`.
 
 use wasip2::http::types::{Fields, IncomingRequest, Method};
@@ -20,10 +18,10 @@ use crate::http::query::{LONGEST, Query};
 use crate::problem::{Kind, Problem};
 use crate::request_body::Body;
 
-/// The methods that endpoints tell apart.
+/// The HTTP methods that the endpoints distinguish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
-    /// HEAD too: the host sends the header only (RFC 9110 section 9.3.2).
+    /// HEAD too: the host then sends the header section only (RFC 9110 section 9.3.2).
     Get,
     Post,
     Patch,
@@ -58,19 +56,19 @@ impl Request {
         }
     }
 
-    /// The first field called `name`, when it is UTF-8.
+    /// The first header field with that name, when it is UTF-8.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<String> {
         self.fields.get(name).into_iter().next().and_then(|value| String::from_utf8(value).ok())
     }
 
-    /// Every field, by its name in lower case.
+    /// Every header field; the names are in lower case.
     #[must_use]
     pub fn all_fields(&self) -> Vec<(String, Vec<u8>)> {
         self.fields.entries()
     }
 
-    /// The query string, which may hold the `allowed` names only.
+    /// Parses the query string; only the `allowed` names may occur.
     ///
     /// # Errors
     /// `invalid-query`.
@@ -87,26 +85,26 @@ impl Request {
         target
     }
 
-    /// Whether the matched route ends so.
+    /// Whether the pattern of the matched route ends with `tail`.
     #[must_use]
     pub fn route_ends(&self, tail: &str) -> bool {
         self.field("spin-matched-route").is_some_and(|route| route.ends_with(tail))
     }
 
-    /// What the route calls `:name`.
+    /// The value of the route parameter `:name`.
     ///
     /// # Errors
-    /// `not-found` when the route has no such parameter, or nothing can be called so.
+    /// `not-found` when the route has no such parameter, or its value is too long for any resource.
     pub fn parameter(&self, name: &str) -> Result<String, Problem> {
         self.field(&format!("spin-path-match-{name}"))
             .filter(|text| is_name(text))
             .ok_or_else(not_found)
     }
 
-    /// The account that the route names.
+    /// Opens the account that the route names.
     ///
     /// # Errors
-    /// What `accounts.open` says.
+    /// Those of `accounts.open`.
     pub fn account(&self) -> Result<Account, Problem> {
         Ok(accounts::open(&self.parameter("account")?)?)
     }
@@ -131,11 +129,11 @@ impl Request {
         Parameterised::parse(&self.field("content-type").unwrap_or_default())
     }
 
-    /// The body, to be taken once.
+    /// The body; it can be read once.
     ///
     /// # Errors
-    /// `unsupported-media-type` when it is coded, or says to be in another charset than UTF-8; `internal`
-    /// when it was taken before.
+    /// `unsupported-media-type` when it has a content coding, or declares another charset than
+    /// UTF-8; `internal` when it was read before.
     pub fn body(&self) -> Result<Body, Problem> {
         let coding = self.field("content-encoding").unwrap_or_default();
         is_plain(&coding, self.content_type().parameter("charset"))?;
@@ -143,10 +141,10 @@ impl Request {
             .consume()
             .ok()
             .and_then(Body::new)
-            .ok_or_else(|| Problem::new(Kind::Internal, "The body has been read already."))
+            .ok_or_else(|| Problem::new(Kind::Internal, "the body was read already"))
     }
 
-    /// The body when it is called JSON, at most `cap` bytes.
+    /// Reads a body of type application/json, of at most `cap` bytes.
     ///
     /// # Errors
     /// `unsupported-media-type`, `body-too-large`.
@@ -162,10 +160,10 @@ fn is_name(text: &str) -> bool {
     text.len() <= LONGEST
 }
 
-/// Neither coded, nor in another charset than UTF-8 (RFC 9110 section 15.5.16).
+/// Refuses a content coding, and charsets other than UTF-8 (RFC 9110 section 15.5.16).
 fn is_plain(coding: &str, charset: Option<&str>) -> Result<(), Problem> {
     if !matches!(coding.trim().to_ascii_lowercase().as_str(), "" | "identity") {
-        let detail = "Bodies are taken without a content coding.";
+        let detail = "bodies are taken without a content coding";
         let mut problem = Problem::new(Kind::UnsupportedMediaType, detail);
         problem.fields.push(("accept-encoding", "identity".to_owned()));
         return Err(problem);
@@ -173,23 +171,23 @@ fn is_plain(coding: &str, charset: Option<&str>) -> Result<(), Problem> {
     match charset {
         Some(other) if !other.eq_ignore_ascii_case("utf-8") => {
             let other: String = other.chars().filter(|c| !c.is_control()).take(40).collect();
-            let detail = format!("The charset `{other}` was sent; bodies are taken in UTF-8.");
+            let detail = format!("the charset `{other}` was sent; bodies are taken in UTF-8");
             Err(Problem::new(Kind::UnsupportedMediaType, detail))
         }
         Some(_) | None => Ok(()),
     }
 }
 
-/// 404 for a path that no endpoint has.
+/// 404 for a path that the component does not serve.
 #[must_use]
 pub fn not_found() -> Problem {
-    Problem::new(Kind::NotFound, "No endpoint has this path.")
+    Problem::new(Kind::NotFound, "no endpoint has this path")
 }
 
-/// 415, naming what would be taken.
+/// 415, with the content types that are accepted.
 #[must_use]
 pub fn wrong_type(taken: &str) -> Problem {
-    Problem::new(Kind::UnsupportedMediaType, format!("Content-Type has to be {taken}."))
+    Problem::new(Kind::UnsupportedMediaType, format!("Content-Type has to be {taken}"))
 }
 
 #[cfg(test)]
@@ -206,10 +204,10 @@ mod tests {
 
     #[track_caller]
     fn check(coding: &str, charset: Option<&str>, want: Option<&str>) {
-        let told = is_plain(coding, charset).err().map(|problem| problem.told);
-        assert_eq!(told.is_some(), want.is_some(), "{coding} {charset:?}");
-        let Some(told) = told else { return };
-        assert_eq!(told.status, 415);
-        assert!(told.detail.contains(want.unwrap_or_default()), "{}", told.detail);
+        let problem = is_plain(coding, charset).err().map(|problem| problem.told);
+        assert_eq!(problem.is_some(), want.is_some(), "{coding} {charset:?}");
+        let Some(problem) = problem else { return };
+        assert_eq!(problem.status, 415);
+        assert!(problem.detail.contains(want.unwrap_or_default()), "{}", problem.detail);
     }
 }

@@ -1,8 +1,7 @@
-//! The request body: streamed, or whole up to a cap, or as JSON.
+//! The request body: streamed, in memory up to a cap, or parsed as JSON.
 //!
-//! The host caps bodies and checks JSON against the schema before an instance
-//! exists; a component still answers a problem when what arrives does not fit,
-//! since it may run under another host.
+//! The host limits bodies and validates JSON against the schema before an instance exists; a
+//! component still returns a problem for an invalid body, since it may run under another host.
 //!
 //! Invariant: [`Body::whole`] never holds more than its cap and one chunk.
 
@@ -14,10 +13,11 @@ use wasip2::io::streams::{InputStream, StreamError};
 use crate::multipart_form::Source;
 use crate::problem::{Kind, Problem};
 
-/// A body being read.
+/// A body that is being read.
 #[derive(Debug)]
 pub struct Body {
-    // A stream is a child of its body and has to go first; fields are dropped in order.
+    // A stream is a child resource of its body and must be dropped first; fields are dropped in
+    // order.
     stream: InputStream,
     _body: IncomingBody,
 }
@@ -30,10 +30,10 @@ impl Body {
         Some(Self { stream, _body: body })
     }
 
-    /// Everything, when it is at most `cap` bytes.
+    /// The whole body, of at most `cap` bytes.
     ///
     /// # Errors
-    /// `body-too-large`, or `malformed-request` when the client stopped in the middle.
+    /// `body-too-large`, or `malformed-request` when the client stopped before its end.
     pub fn whole(mut self, cap: usize) -> Result<Vec<u8>, Problem> {
         let mut whole = self.chunk()?.unwrap_or_default();
         while let Some(chunk) = self.chunk()? {
@@ -60,11 +60,11 @@ impl Source for Body {
                         Some(ErrorCode::HttpRequestBodySize(limit)) => {
                             let limit =
                                 limit.map_or_else(String::new, |most| format!(" of {most} bytes"));
-                            let detail = format!("The body is over this host's limit{limit}.");
+                            let detail = format!("the body exceeds this host's limit{limit}");
                             Problem::new(Kind::BodyTooLarge, detail)
                         }
                         Some(_) | None => {
-                            let detail = "The body broke off before its end.";
+                            let detail = "the body broke off";
                             Problem::new(Kind::MalformedRequest, detail)
                         }
                     });
@@ -74,13 +74,14 @@ impl Source for Body {
     }
 }
 
-/// Reads `bytes` as JSON.
+/// Parses `bytes` as JSON.
 ///
 /// # Errors
-/// `malformed-json`, or `invalid-body` when it is JSON of another shape.
+/// `malformed-json`, or `invalid-body` when it is JSON that does not match the type.
 pub fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes).map_err(|error| match error.classify() {
-        // Of two faults serde names the first; a body that is no JSON further on is no JSON.
+        // serde reports the first of several faults; a body that is malformed further on is no
+        // JSON.
         Category::Data if serde_json::from_slice::<IgnoredAny>(bytes).is_ok() => {
             Problem::at("", "schema", error.to_string())
         }
@@ -91,7 +92,7 @@ pub fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
 }
 
 fn too_large(cap: usize) -> Problem {
-    Problem::new(Kind::BodyTooLarge, format!("At most {cap} bytes are taken here."))
+    Problem::new(Kind::BodyTooLarge, format!("the body has more than {cap} bytes"))
 }
 
 #[cfg(test)]

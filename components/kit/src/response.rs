@@ -1,11 +1,10 @@
-//! Answers: JSON, text, downloads and problems.
+//! HTTP responses: JSON, text, downloads and problems.
 //!
-//! A short answer carries its length and goes out in one write. A download is
-//! copied from the host's `octets` in 64 KiB pieces and obeys Range, If-Range
-//! and If-None-Match.
+//! A short response carries its length and is written at once. A download is copied from the host's
+//! `octets` in 64 KiB chunks and obeys Range, If-Range and If-None-Match.
 //!
-//! Invariant: a download that fails midway is cut off, so that no client can
-//! take it for the whole; one that fails at its first piece is a problem.
+//! Invariant: a download that fails midway is aborted, so that no client can take it for the whole;
+//! one that fails at its first chunk is a problem.
 //!
 //! Standards: RFC 9110 sections 8.8.3, 13.1.2, 13.1.5, 14.2 and 15.3.7.
 
@@ -20,20 +19,20 @@ use crate::http::range::{Wanted, wanted};
 use crate::problem::{Kind, Problem};
 use crate::request::Request;
 
-/// What a component says.
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
-    /// Names in lower case.
+    /// Header fields; the names are in lower case.
     pub fields: Vec<(&'static str, String)>,
     pub content: Content,
 }
 
-/// The body of an answer.
+/// The body of a response.
 #[derive(Debug)]
 pub enum Content {
     Bytes(Vec<u8>),
-    /// Bytes that the host holds: `first` has been read already, the rest lies between `at` and `end`.
+    /// Bytes of an `octets` handle: `first` was read already, the rest lies between `at` and `end`.
     Held {
         octets: Octets,
         first: Vec<u8>,
@@ -42,25 +41,25 @@ pub enum Content {
     },
 }
 
-/// How a download presents itself.
+/// The header fields of a download.
 #[derive(Debug)]
 pub struct Download {
     pub content_type: String,
-    /// Names the bytes, which never change: they lie in a message.
+    /// The entity tag. The bytes never change, since those of a message do not.
     pub etag: String,
     pub disposition: Option<String>,
 }
 
-/// Nothing that comes out of a message may run in a browser.
+/// Content-Security-Policy for content of a message: nothing of it may run in a browser.
 pub const SANDBOX: &str = "sandbox; default-src 'none'";
 
 const PIECE: u32 = 65_536;
 
 impl Answer {
-    /// `value` as JSON, and a line break: a terminal's prompt begins on a line of its own.
+    /// `value` as JSON, with a line break, so that a terminal's prompt begins on a line of its own.
     ///
     /// # Errors
-    /// `internal` when it cannot be written.
+    /// `internal` when it cannot be serialised.
     pub fn json(status: u16, value: &impl Serialize) -> Result<Self, Problem> {
         let mut bytes = serde_json::to_vec(value)
             .map_err(|error| Problem::new(Kind::Internal, error.to_string()))?;
@@ -68,7 +67,7 @@ impl Answer {
         Ok(Self::bytes(status, "application/json", bytes))
     }
 
-    /// Bytes of a type.
+    /// A response with bytes of that content type.
     #[must_use]
     pub fn bytes(status: u16, content_type: &str, bytes: Vec<u8>) -> Self {
         let fields = vec![
@@ -78,23 +77,23 @@ impl Answer {
         Self { status, fields, content: Content::Bytes(bytes) }
     }
 
-    /// 204.
+    /// 204, without content.
     #[must_use]
     pub fn nothing() -> Self {
         Self { status: 204, fields: Vec::new(), content: Content::Bytes(Vec::new()) }
     }
 
-    /// The same with one more header field.
+    /// Adds a header field.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.fields.push((name, value.into()));
         self
     }
 
-    /// What the host holds, as far as the request's conditions ask for it.
+    /// A download, as far as the request's conditions and Range select it.
     ///
     /// # Errors
-    /// `invalid-range`, or what reading the first piece says.
+    /// `invalid-range`, or the problem of reading the first chunk.
     pub fn download(request: &Request, octets: Octets, how: Download) -> Result<Self, Problem> {
         let mut fields = vec![("etag", how.etag.clone())];
         if request.field("if-none-match").is_some_and(|tags| names(&tags, &how.etag)) {
@@ -120,7 +119,7 @@ impl Answer {
             Wanted::Nothing => {
                 let size = size.unwrap_or_default();
                 let mut problem =
-                    Problem::new(Kind::InvalidRange, format!("There are {size} bytes."));
+                    Problem::new(Kind::InvalidRange, format!("the content has {size} bytes"));
                 problem.fields.push(("content-range", format!("bytes */{size}")));
                 return Err(problem);
             }
@@ -138,11 +137,11 @@ impl Answer {
     }
 
     fn of(problem: &Problem, request_id: Option<&str>) -> Self {
-        let told = &problem.told;
+        let inner = &problem.told;
         let document = problem.document(request_id);
-        let mut answer = Self::bytes(told.status, "application/problem+json", document);
+        let mut answer = Self::bytes(inner.status, "application/problem+json", document);
         answer.fields.extend(problem.fields.iter().cloned());
-        answer.fields.extend(told.retry_after_seconds.map(|s| ("retry-after", s.to_string())));
+        answer.fields.extend(inner.retry_after_seconds.map(|s| ("retry-after", s.to_string())));
         answer
     }
 
@@ -155,7 +154,7 @@ impl Answer {
         let response =
             OutgoingResponse::new(Fields::from_list(&fields).unwrap_or_else(|_| Fields::new()));
         if response.set_status_code(self.status).is_err() {
-            let detail = format!("{} is no status of an answer", self.status);
+            let detail = format!("{} is not an HTTP status", self.status);
             return Self::of(&Problem::new(Kind::Internal, detail), None).send(out);
         }
         let body = response.body();
@@ -167,14 +166,14 @@ impl Answer {
             Content::Held { octets, first, at, end } => copy(&stream, &octets, first, at, end),
         };
         drop(stream);
-        // A body dropped without `finish` is cut off, and the client sees that it was.
+        // A body that is dropped without `finish` is aborted, and the client sees that.
         if whole.is_ok() {
             let _ = OutgoingBody::finish(body, None);
         }
     }
 }
 
-/// Answers one request with what `handle` says.
+/// Responds to one request with the result of `handle`.
 pub fn serve(
     inner: IncomingRequest,
     out: ResponseOutparam,
@@ -187,7 +186,7 @@ pub fn serve(
     answer.send(out);
 }
 
-/// The client left, or the host could not read on.
+/// The client disconnected, or the host failed to read further.
 struct CutOff;
 
 fn copy(
@@ -203,7 +202,7 @@ fn copy(
         bytes = piece(octets, at, end).map_err(|_| CutOff)?;
         at = at.saturating_add(bytes.len() as u64);
     }
-    // Short of what Content-Length promised.
+    // Shorter than Content-Length.
     if at < end && end != u64::MAX { Err(CutOff) } else { Ok(()) }
 }
 
@@ -218,9 +217,9 @@ fn write(stream: &OutputStream, mut bytes: &[u8]) -> Result<(), CutOff> {
     while !bytes.is_empty() {
         match stream.check_write() {
             Ok(0) => stream.subscribe().block(),
-            Ok(room) => {
-                let room = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
-                let (now, later) = bytes.split_at(room);
+            Ok(permitted) => {
+                let permitted = usize::try_from(permitted).unwrap_or(usize::MAX).min(bytes.len());
+                let (now, later) = bytes.split_at(permitted);
                 stream.write(now).map_err(|_| CutOff)?;
                 bytes = later;
             }
@@ -230,13 +229,13 @@ fn write(stream: &OutputStream, mut bytes: &[u8]) -> Result<(), CutOff> {
     Ok(())
 }
 
-/// Whether an If-None-Match names the tag; weak comparison (RFC 9110 section 13.1.2).
+/// Whether an If-None-Match lists the tag; weak comparison (RFC 9110 section 13.1.2).
 fn names(tags: &str, etag: &str) -> bool {
     let same = |tag: &str| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag;
     tags.split(',').any(|tag| same(tag.trim()))
 }
 
-/// A header field's value cannot hold control characters (RFC 9110 section 5.5).
+/// Replaces control characters, which a field value cannot hold (RFC 9110 section 5.5).
 fn visible(value: String) -> String {
     if value.bytes().any(|byte| byte.is_ascii_control()) {
         value.replace(|c: char| c.is_ascii_control(), "?")

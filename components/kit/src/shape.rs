@@ -1,7 +1,7 @@
-//! JSON against a schema of ours, where the host has not checked it: in a form, above all.
+//! JSON Schema validation, where the host has not done it: of the JSON in a form, above all.
 //!
-//! Knows the keywords that the schemas of the default application use for bodies, and says what is wrong
-//! in the host's words, with the place as a pointer. It is no validator for anybody else's schemas.
+//! Implements the keywords that the body schemas of the default application use, and reports faults
+//! as the host does, each with its JSON Pointer. It is not a validator for other schemas.
 //!
 //! Standards: JSON Schema 2020-12 (a part), RFC 6901.
 
@@ -10,12 +10,12 @@ use serde_json::Value;
 use crate::bindings::postlet::mail::types::Fault;
 use crate::words::pointer;
 
-/// More would only repeat what the first ones say.
+/// The most faults that are reported.
 const MOST_FAULTS: usize = 20;
-/// Names that are listed for somebody who missed them all.
+/// The most members that are listed for an unknown one.
 const MOST_NAMES: usize = 20;
 
-/// What of `value` does not fit `schema`; nothing when it fits.
+/// The faults of `value` against `schema`; empty when it is valid.
 #[must_use]
 pub fn faults(schema: &Value, value: &Value) -> Vec<Fault> {
     let mut check = Check { root: schema, faults: Vec::new() };
@@ -52,10 +52,10 @@ impl<'a> Check<'a> {
         match value {
             Value::String(text) => {
                 if text.is_empty() && number(schema, "minLength") == Some(1) {
-                    let told = format!(
+                    let detail = format!(
                         "{what} is empty; give it a value, or leave it out where it is not needed"
                     );
-                    self.add(at, "min-length", told);
+                    self.add(at, "min-length", detail);
                 }
             }
             Value::Array(items) => self.items(schema, items, at, &what),
@@ -79,8 +79,8 @@ impl<'a> Check<'a> {
         let known = schema.get("properties").and_then(Value::as_object);
         for name in schema.get("required").map(names).unwrap_or_default() {
             if !members.contains_key(name) {
-                let told = format!("`{name}` is missing; it is needed here");
-                self.add(&format!("{at}{}", pointer(name)), "missing", told);
+                let detail = format!("`{name}` is missing; it is needed here");
+                self.add(&format!("{at}{}", pointer(name)), "missing", detail);
             }
         }
         for (name, value) in members {
@@ -90,19 +90,19 @@ impl<'a> Check<'a> {
                 None if schema.get("additionalProperties") == Some(&Value::Bool(false)) => {
                     let known = known.into_iter().flatten().take(MOST_NAMES);
                     let known: Vec<String> = known.map(|(name, _)| format!("`{name}`")).collect();
-                    let told = format!(
+                    let detail = format!(
                         "`{}` is not known here; this object takes {}",
                         short(name),
                         known.join(", ")
                     );
-                    self.add(&under(), "unknown-field", told);
+                    self.add(&under(), "unknown-field", detail);
                 }
                 None => {}
             }
         }
     }
 
-    /// What `$ref` leads to. The schemas of ours hold no circles.
+    /// Resolves `$ref`. These schemas have no cycles.
     fn meant(&self, schema: &'a Value) -> &'a Value {
         let target = schema.get("$ref").and_then(Value::as_str);
         let target = target.and_then(|target| target.strip_prefix('#'));
@@ -121,7 +121,7 @@ fn number(schema: &Value, keyword: &str) -> Option<usize> {
     schema.get(keyword).and_then(Value::as_u64).and_then(|number| usize::try_from(number).ok())
 }
 
-/// One name, or a list of them.
+/// One type, or a list of them.
 fn names(value: &Value) -> Vec<&str> {
     let several = value.as_array().into_iter().flatten();
     value.as_str().into_iter().chain(several.filter_map(Value::as_str)).collect()
@@ -131,7 +131,7 @@ fn short(name: &str) -> String {
     name.chars().take(80).collect()
 }
 
-/// `/to/0/email` is `email`, `/to/0` is entry 0 of `to`.
+/// The subject of a fault's sentence: `/to/0/email` is `email`, `/to/0` is entry 0 of `to`.
 fn subject(pointer: &str) -> String {
     let mut words = pointer.rsplit('/');
     let last = words.next().unwrap_or_default().replace("~1", "/").replace("~0", "~");
@@ -188,7 +188,7 @@ mod tests {
 
     use super::*;
 
-    /// The one schema that is checked here.
+    /// The schema that the tests use.
     fn draft() -> Value {
         serde_json::from_str(include_str!("../../send/schema/draft.json")).unwrap()
     }

@@ -1,13 +1,12 @@
-//! Small notations that people type: an address in a form field, a flag, a
-//! pointer.
+//! Syntax of short texts: an address in a form field, an IMAP flag, a JSON Pointer.
 //!
-//! Standards: RFC 5322 section 3.4 (only its simplest form); RFC 9051 section
-//! 2.3.2 (flags); RFC 6901 section 3 (pointers).
+//! Standards: RFC 5322 section 3.4 (only its simplest form); RFC 9051 section 2.3.2 (flags); RFC
+//! 6901 section 3 (pointers).
 
-/// The flags with a backslash that a client may set (RFC 9051 section 2.3.2).
+/// The system flags that a client may set (RFC 9051 section 2.3.2).
 pub const SYSTEM_FLAGS: [&str; 5] = ["\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft"];
 
-/// Splits `Name <a@b>` into name and address; anything else is an address as it stands.
+/// Splits `Name <a@b>` into display name and address; any other text is returned as the address.
 ///
 /// One address only: a form repeats its field instead; see [`is_list`].
 #[must_use]
@@ -20,7 +19,7 @@ pub fn address(text: &str) -> (Option<&str>, &str) {
     ((!name.is_empty()).then_some(name), email.trim())
 }
 
-/// Whether somebody wrote several addresses: separated by commas or semicolons that no quotes protect.
+/// Whether the text has several addresses, separated by commas or semicolons outside quotes.
 #[must_use]
 pub fn is_list(text: &str) -> bool {
     let (mut quoted, mut addresses, mut separators) = (false, 0, 0);
@@ -28,7 +27,7 @@ pub fn is_list(text: &str) -> bool {
     while let Some(c) = chars.next() {
         match c {
             '"' => quoted = !quoted,
-            // RFC 5322 section 3.2.1: the next one stands for itself.
+            // A quoted pair (RFC 5322 section 3.2.1).
             '\\' if quoted => drop(chars.next()),
             '@' if !quoted => addresses += 1,
             ',' | ';' if !quoted => separators += 1,
@@ -38,31 +37,31 @@ pub fn is_list(text: &str) -> bool {
     addresses > 1 && separators > 0
 }
 
-/// What is wrong with an IMAP flag: only a known one may begin with a backslash. A keyword is an atom (RFC
-/// 9051 section 9), whatever a mail program may have made of it: what a list shows can be set and removed.
+/// Validates an IMAP flag: only a system flag may begin with a backslash. A keyword is an atom (RFC
+/// 9051 section 9), however unusual: what a list shows can be set and removed.
 ///
 /// # Errors
-/// A word for programs and a sentence for people.
+/// The fault's code and its detail.
 pub fn flag(text: &str) -> Result<(), (&'static str, String)> {
     if text.starts_with('\\') {
         return if SYSTEM_FLAGS.iter().any(|known| known.eq_ignore_ascii_case(text)) {
             Ok(())
         } else {
             let known = SYSTEM_FLAGS.join(" ");
-            Err(("unknown-flag", format!("unknown system flag; there are {known}")))
+            Err(("unknown-flag", format!("unknown system flag; known are {known}")))
         };
     }
     let plain = text.bytes().all(|b| b.is_ascii_graphic() && !b"(){]%*\"\\".contains(&b));
     if plain && (1..=255).contains(&text.len()) {
         Ok(())
     } else {
-        let detail = "a keyword has 1 to 255 characters of ASCII, none of them a space or one of ( ) { ] % * \" \\";
+        let detail = "a keyword has 1 to 255 ASCII characters, none of them a space or one of ( ) { ] % * \" \\";
         Err(("flag", detail.to_owned()))
     }
 }
 
-/// The name of a file that is sent. A reader takes what stands before a slash or a backslash for a
-/// directory and drops it, so that it would lose a part of the name.
+/// The file name of an attachment that is sent. A receiver takes the text before a slash or a
+/// backslash for a directory and drops it, so a part of the name would be lost.
 #[must_use]
 pub fn filename(name: &str) -> String {
     name.replace(['\\', '/'], "_")

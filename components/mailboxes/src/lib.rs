@@ -1,7 +1,7 @@
 //! The built-in `mailboxes` component: lists an account's mailboxes.
 //!
-//! Compiles natively too, where its exports are left out, so that whatever needs
-//! no host is tested there and in WebAssembly alike.
+//! Compiles natively too, without its exports, so that code that needs no host is tested both
+//! natively and in WebAssembly.
 
 use kit::bindings::exports::postlet::mail::describe::{Guest, Operation};
 use kit::bindings::postlet::mail::mailboxes;
@@ -14,7 +14,7 @@ use serde::Serialize;
 use wasip2::exports::http::incoming_handler;
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
-/// What the component exports.
+/// The component's exports.
 #[derive(Debug)]
 pub struct Component;
 
@@ -29,9 +29,9 @@ impl Guest for Component {
             parameters: vec![parameter(
                 "counters",
                 r#"{"type":"boolean","default":false}"#,
-                "Count messages and unseen ones, which costs a STATUS for each mailbox",
+                "Include the numbers of messages and of unseen messages; costs a STATUS command for each mailbox",
             )],
-            answers: vec![json(200, include_str!("../schema/list.json"), "Every mailbox")],
+            answers: vec![json(200, include_str!("../schema/list.json"), "The mailboxes")],
             ..operation(
                 "GET",
                 "/v1/accounts/:account/mailboxes",
@@ -90,7 +90,8 @@ impl<'a> Row<'a> {
     }
 }
 
-/// RFC 6154 section 2; `\Inbox` is Postlet's own, since INBOX has a name and no attribute.
+/// The special-use attribute of a role (RFC 6154 section 2); `\Inbox` is Postlet's own, since INBOX
+/// has a name and no attribute.
 fn word(role: Role) -> &'static str {
     match role {
         Role::Inbox => "\\Inbox",

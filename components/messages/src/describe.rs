@@ -1,4 +1,4 @@
-//! What this component serves, for the host's schema check and for OpenAPI.
+//! The operations of the component, for the host's schema validation and for OpenAPI.
 
 use kit::bindings::exports::postlet::mail::describe::{Answer, Operation};
 use kit::describe::{CURSOR, Scope, json, operation, other, parameter, words, words_beside};
@@ -9,7 +9,13 @@ const MESSAGES: &str = "/v1/accounts/:account/messages";
 const MESSAGE: &str = "/v1/accounts/:account/messages/:message";
 
 pub(crate) fn operations() -> Vec<Operation> {
-    let moved = || json(200, include_str!("../schema/moved.json"), "Where the message is now");
+    let moved = || {
+        json(
+            200,
+            include_str!("../schema/moved.json"),
+            "The id and mailbox of the message afterwards",
+        )
+    };
     vec![
         list(),
         one(),
@@ -21,12 +27,12 @@ pub(crate) fn operations() -> Vec<Operation> {
         download("/raw", "Download the message byte for byte; Range is honoured", "message/rfc822"),
         download(
             "/parts/:path",
-            "Download a part by its path, such as 1.2, with its transfer encoding undone; Range is honoured",
+            "Download a part by its path, such as 1.2, without its transfer encoding; Range is honoured",
             "*/*",
         ),
         download(
             "/attachments/:n",
-            "Download an attachment by its place in `attachments`, counted from 1; Range is honoured",
+            "Download an attachment by its number in `attachments`, counted from 1; Range is honoured",
             "*/*",
         ),
         Operation {
@@ -45,17 +51,20 @@ pub(crate) fn operations() -> Vec<Operation> {
             parameters: vec![parameter(
                 "permanent",
                 r#"{"type":"boolean","default":false}"#,
-                "Destroy it; there is no way back",
+                "Delete permanently, instead of moving to the trash",
             )],
             answers: vec![
                 moved(),
-                Answer { schema: None, ..other(204, "", "Destroyed, with permanent=true") },
+                Answer {
+                    schema: None,
+                    ..other(204, "", "Deleted permanently, with permanent=true")
+                },
             ],
             ..operation(
                 "DELETE",
                 MESSAGE,
                 Scope::Change,
-                "Move a message to the trash, where one that lies there already stays; or destroy it",
+                "Move a message to the trash, or delete it permanently; one that is in the trash already stays there",
             )
         },
     ]
@@ -78,32 +87,32 @@ fn list() -> Operation {
             parameter(
                 "fields",
                 &words_beside(FIELDS.get(..IN_LISTS).unwrap_or_default(), &others()),
-                "Only these members of each message, separated by commas; what `expand` adds is there too",
+                "The members of each message to return, separated by commas; those of `expand` are added",
             ),
             parameter(
                 "expand",
                 &words(&EXPANSIONS),
-                "preview, attachments or both, separated by commas; the first time costs a fetch of each message",
+                "preview, attachments or both, separated by commas; the first request fetches each message",
             ),
         ],
         answers: vec![json(200, include_str!("../schema/list.json"), "A page, newest first")],
-        ..operation("GET", MESSAGES, Scope::Read, "List a mailbox")
+        ..operation("GET", MESSAGES, Scope::Read, "List the messages of a mailbox")
     }
 }
 
-/// What is asked of a list by `fields`, and has another place.
+/// Members that `fields` of a list does not have, with what to use instead.
 fn others() -> Vec<(&'static str, &'static str)> {
     let mut others = vec![
         ("preview", "`expand=preview` adds it"),
         ("hasAttachments", "`expand=attachments` adds it"),
         (
             "attachments",
-            "`expand=attachments` adds whether there are any; a message alone has them",
+            "`expand=attachments` adds whether there are any; only a single message has them",
         ),
     ];
     let whole = FIELDS.get(IN_LISTS..).unwrap_or_default().iter();
     let alone = whole.filter(|field| **field != "attachments");
-    others.extend(alone.map(|field| (*field, "a list has it not; a message alone has it")));
+    others.extend(alone.map(|field| (*field, "only a single message has it")));
     others
 }
 
@@ -112,17 +121,17 @@ fn one() -> Operation {
         parameters: vec![parameter(
             "fields",
             &words(&FIELDS),
-            "Only these members, separated by commas; what is not named is not fetched",
+            "The members to return, separated by commas; others are not fetched",
         )],
         answers: vec![
             json(200, include_str!("../schema/message.json"), "The message"),
-            other(200, "text/plain; charset=utf-8", "Its text alone, with Accept: text/plain"),
+            other(200, "text/plain; charset=utf-8", "The text body only, with Accept: text/plain"),
         ],
         ..operation("GET", MESSAGE, Scope::Read, "Show a message")
     }
 }
 
-/// As it was sent it is a download.
+/// As it was sent, it is a download.
 fn html() -> Operation {
     let mut answers = vec![other(200, "text/html; charset=utf-8", "The content")];
     answers.extend(parts_of_downloads("text/html"));
@@ -130,31 +139,32 @@ fn html() -> Operation {
         parameters: vec![parameter(
             "as",
             r#"{"type":"string","const":"sent"}"#,
-            "`sent`: not sanitised, in its own charset, as a download",
+            "`sent`: without sanitising, in its own charset, as a download",
         )],
         answers,
         ..operation(
             "GET",
             &format!("{MESSAGE}/html"),
             Scope::Read,
-            "Show the HTML body, sanitised: no script, no remote content that loads by itself; as=sent: the bytes of its \
+            "Show the HTML body, sanitised: no script, no remote content that loads automatically; as=sent: the bytes of its \
              first HTML part, where Range is honoured",
         )
     }
 }
 
-/// Bytes as they lie in the message, whole or in part (RFC 9110 sections 13.1.2 and 14).
+/// A download of a message or a part, whole or a range (RFC 9110 sections 13.1.2 and 14).
 fn download(tail: &str, summary: &str, content_type: &str) -> Operation {
     let mut answers = vec![other(200, content_type, "The content")];
     answers.extend(parts_of_downloads(content_type));
     Operation { answers, ..operation("GET", &format!("{MESSAGE}{tail}"), Scope::Read, summary) }
 }
 
-/// By these the host knows which header fields to show.
+/// The responses of a download besides 200; the host takes from them which header fields to
+/// document.
 fn parts_of_downloads(content_type: &str) -> [Answer; 2] {
     [
-        other(206, content_type, "The part of it that Range asks for"),
-        other(304, "", "The client has it, as its If-None-Match says"),
+        other(206, content_type, "The requested range"),
+        other(304, "", "Not modified: If-None-Match has the current entity tag"),
     ]
 }
 

@@ -1,8 +1,7 @@
-//! Messages as JSON: in a list, and fetched.
+//! JSON of messages, in a list and alone.
 //!
-//! Rows borrow from the records that the host handed out and are written in one
-//! pass. A member that was not asked for is left out; one that was asked for
-//! and is unknown is null.
+//! The structs borrow from the records that the host returned and are serialised in one pass. A
+//! member that was not requested is left out; one that was requested and is unknown is null.
 
 use kit::bindings::postlet::mail::content::{Details, Part, Usage};
 use kit::bindings::postlet::mail::messages::Want;
@@ -18,7 +17,7 @@ pub(crate) struct List<'a> {
     pub(crate) next_cursor: Option<&'a str>,
 }
 
-/// What both a list and a fetched message show.
+/// The members that a list and a single message share.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Row<'a> {
@@ -58,7 +57,7 @@ pub(crate) struct Row<'a> {
     pub(crate) unavailable: bool,
 }
 
-/// A fetched message.
+/// A single message.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Full<'a> {
@@ -84,12 +83,12 @@ pub(crate) struct Full<'a> {
     pub(crate) inline: Option<Vec<Leaf<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) attachments: Option<Vec<Leaf<'a>>>,
-    /// What could not be read or shown; mostly nothing.
+    /// Faults in reading or converting the message; usually absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) incomplete: Option<Vec<Lack<'a>>>,
 }
 
-/// Something that could not be read or shown, in the form of a problem's `errors`.
+/// A fault in reading or converting the message, in the format of a problem's `errors`.
 #[derive(Serialize)]
 pub(crate) struct Lack<'a> {
     pointer: &'a str,
@@ -97,11 +96,11 @@ pub(crate) struct Lack<'a> {
     detail: &'a str,
 }
 
-/// A part that is no multipart.
+/// A part that is not a multipart.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Leaf<'a> {
-    /// Of an attachment, counted from 1: what `/attachments/{n}` takes.
+    /// The attachment's number, counted from 1: the `{n}` of `/attachments/{n}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     number: Option<usize>,
     part: &'a str,
@@ -128,7 +127,7 @@ struct Address<'a> {
     email: Option<&'a str>,
 }
 
-/// Written without a list in between: a page has hundreds of addresses.
+/// Serialised without an intermediate list: a page has hundreds of addresses.
 pub(crate) struct Addresses<'a>(pub(crate) &'a [types::Address]);
 
 impl Serialize for Addresses<'_> {
@@ -165,14 +164,14 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// The same with what only the whole message tells.
+    /// Adds the members that need the whole message.
     pub(crate) fn expanded(mut self, summary: &'a Summary, want: Want) -> Self {
         self.preview = want.contains(Want::PREVIEW).then_some(summary.preview.as_deref());
         self.has_attachments = want.contains(Want::ATTACHMENTS).then_some(summary.has_attachments);
         self
     }
 
-    /// The same with only the members that are wanted.
+    /// Keeps the requested members only.
     pub(crate) fn only(mut self, wanted: impl Fn(&str) -> bool) -> Self {
         macro_rules! keep {
             ($($name:literal $member:ident),*) => {
@@ -195,18 +194,18 @@ impl<'a> Full<'a> {
 }
 
 impl<'a> Leaf<'a> {
-    /// All leaves, in order.
+    /// All leaf parts, in order.
     pub(crate) fn all(parts: &'a [Part]) -> Vec<Self> {
         parts.iter().filter_map(|part| Self::new(part, None)).collect()
     }
 
-    /// Those that the HTML shows.
+    /// Those with the use `inline`.
     pub(crate) fn inline(parts: &'a [Part]) -> Vec<Self> {
         let inline = parts.iter().filter(|part| part.use_ == Some(Usage::Inline));
         inline.filter_map(|part| Self::new(part, None)).collect()
     }
 
-    /// Those with a number.
+    /// Those with the use `attachment`, numbered.
     pub(crate) fn attachments(parts: &'a [Part]) -> Vec<Self> {
         let attachments = (1..).zip(attachments(parts));
         attachments.filter_map(|(number, part)| Self::new(part, Some(number))).collect()
@@ -262,7 +261,7 @@ mod tests {
 
     use super::*;
 
-    /// An empty word would put all mail without ids into one conversation.
+    /// Otherwise all messages without ids would share one conversation.
     #[test]
     fn a_message_without_usable_ids_is_of_no_thread() {
         assert_eq!(thread(""), Value::Null);

@@ -1,11 +1,10 @@
-//! The built-in `messages` component: lists, shows, flags, moves and deletes
-//! messages.
+//! The built-in `messages` component: lists, reads, flags, moves and deletes messages.
 //!
-//! Refuses to know IMAP and MIME: the host hands out parsed facts, and the bytes
-//! that go through here are copied, never read.
+//! Independent of IMAP and MIME: the host provides parsed messages, and the bytes that pass through
+//! here are copied, never interpreted.
 //!
-//! Compiles natively too, where its exports are left out, so that whatever needs
-//! no host is tested there and in WebAssembly alike.
+//! Compiles natively too, without its exports, so that code that needs no host is tested both
+//! natively and in WebAssembly.
 
 mod json;
 mod read;
@@ -19,7 +18,7 @@ use kit::response::{Answer, serve};
 use wasip2::exports::http::incoming_handler;
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
-/// What the component exports.
+/// The component's exports.
 #[derive(Debug)]
 pub struct Component;
 

@@ -1,8 +1,7 @@
-//! Reading: a page of messages, one message, its bodies, its parts, its bytes.
+//! Read endpoints: a page of messages, one message, its bodies, its parts, its bytes.
 //!
-//! Invariant: only what a request asks for is fetched. Every call on a message
-//! may cost an IMAP round trip and a parse, so `fields=subject` makes none
-//! beyond the summary.
+//! Invariant: only what a request asks for is fetched. Every call on a message may cost an IMAP
+//! round trip and a parse, so `fields=subject` makes none beyond the summary.
 
 use kit::bindings::postlet::mail::content::{Part, Usage};
 use kit::bindings::postlet::mail::messages;
@@ -17,9 +16,9 @@ use kit::response::{Answer, Download, SANDBOX};
 
 use crate::json::{Field, Full, Lack, Leaf, List, Row, attachments};
 
-/// Bytes of a body within JSON.
+/// The longest body within JSON, in bytes.
 const IN_JSON: u32 = 2 * 1024 * 1024;
-/// Bytes of a body on its own.
+/// The longest body of an endpoint of its own, in bytes.
 const ALONE: u32 = 4 * 1024 * 1024;
 
 pub(crate) const FIELDS: [&str; 23] = [
@@ -47,13 +46,13 @@ pub(crate) const FIELDS: [&str; 23] = [
     "inline",
     "attachments",
 ];
-/// Those of [`FIELDS`] that a list has: what a page costs no further fetch for.
+/// The number of [`FIELDS`] that a list has: those that cost no further fetch.
 pub(crate) const IN_LISTS: usize = 13;
-/// What a list can have beside them, at a price.
+/// Members of a list that cost a fetch of each message.
 pub(crate) const EXPANSIONS: [&str; 2] = ["preview", "attachments"];
-/// Those that are read in the whole message, and may be found wanting.
+/// The members that need the whole message, and may be incomplete.
 const READ: [&str; 6] = ["headers", "text", "html", "parts", "inline", "attachments"];
-/// What the structure tells.
+/// The members that need the MIME structure.
 const PARTS: [&str; 3] = ["parts", "inline", "attachments"];
 const DETAILS: [&str; 4] = ["replyTo", "bcc", "inReplyTo", "references"];
 
@@ -103,7 +102,7 @@ pub(crate) fn one(request: &Request, id: &str) -> Result<Answer, Problem> {
         full.inline = wanted("inline").then(|| Leaf::inline(parts));
         full.attachments = wanted("attachments").then(|| Leaf::attachments(parts));
     }
-    // Each of these needed the whole message, which was read for them.
+    // Each of these members needs the whole message, so it was read for them.
     let lacking = if READ.into_iter().any(wanted) { message.faults()? } else { Vec::new() };
     let is_of = |name: &str| wanted(name) || name == "attachments" && parts.is_some();
     let lacking = lacking.iter().filter(|fault| is_of(fault.pointer.trim_start_matches('/')));
@@ -111,7 +110,7 @@ pub(crate) fn one(request: &Request, id: &str) -> Result<Answer, Problem> {
     Ok(Answer::json(200, &full)?.with("vary", "accept"))
 }
 
-/// A body that could not be read is null, and `incomplete` says why.
+/// A body that cannot be read is null, and `incomplete` says why.
 fn shown(body: Result<Option<String>, types::Problem>) -> Result<Option<String>, Problem> {
     match body {
         Err(problem) if problem.code == "unparsable" && !problem.faults.is_empty() => Ok(None),
@@ -129,11 +128,11 @@ fn text_of(message: &Message) -> Result<Answer, Problem> {
     let text = message.body(Body::Text, ALONE)?.ok_or_else(|| no_part("no text"))?;
     let answer = Answer::bytes(200, "text/plain; charset=utf-8", text.into_bytes())
         .with("x-content-type-options", "nosniff");
-    told(answer, message, "/text")
+    with_incomplete(answer, message, "/text")
 }
 
-/// The same with what it lacks, as `incomplete` says it.
-fn told(answer: Answer, message: &Message, pointer: &str) -> Result<Answer, Problem> {
+/// Adds the codes of the faults, those of `incomplete`, as a header field.
+fn with_incomplete(answer: Answer, message: &Message, pointer: &str) -> Result<Answer, Problem> {
     let faults = message.faults()?;
     let codes = faults.iter().filter(|fault| fault.pointer == pointer).map(|f| f.code.as_str());
     let mut codes: Vec<&str> = codes.collect();
@@ -143,13 +142,14 @@ fn told(answer: Answer, message: &Message, pointer: &str) -> Result<Answer, Prob
 
 /// `GET …/messages/{id}/html`.
 ///
-/// Sanitised, it may be shown: pictures within it load, nothing runs. As sent, a browser stores it.
+/// Sanitised, a browser may display it: inline pictures load, scripts do not run. As sent, it is a
+/// download.
 pub(crate) fn html(request: &Request, id: &str) -> Result<Answer, Problem> {
     let query = request.query(&["as"])?;
     let as_sent = match query.get("as") {
         None => false,
         Some("sent") => true,
-        Some(_) => return Err(invalid("as", "`as` is `sent`, or left out.")),
+        Some(_) => return Err(invalid("as", "`as` has to be `sent`, or absent")),
     };
     let message = messages::open(&request.account()?, id)?;
     if as_sent {
@@ -162,10 +162,10 @@ pub(crate) fn html(request: &Request, id: &str) -> Result<Answer, Problem> {
             "content-security-policy",
             format!("{SANDBOX}; img-src data:; style-src 'unsafe-inline'"),
         );
-    told(answer, &message, "/html")
+    with_incomplete(answer, &message, "/html")
 }
 
-/// The bytes of the first leaf of the body that is HTML, in their own charset: two leaves may have two.
+/// The bytes of the first HTML leaf of the body, in their own charset: two leaves may have two.
 fn html_as_sent(request: &Request, id: &str, message: &Message) -> Result<Answer, Problem> {
     let parts = message.structure()?;
     let mut bodies = parts.iter().filter(|part| part.use_ == Some(Usage::Body));
@@ -194,14 +194,14 @@ pub(crate) fn part(request: &Request, id: &str, path: &str) -> Result<Answer, Pr
     let part = parts
         .iter()
         .find(|part| part.path == path)
-        .ok_or_else(|| no_part("no part of this path"))?;
+        .ok_or_else(|| no_part("no part at that path"))?;
     serve(request, id, &message, part)
 }
 
 /// `GET …/messages/{id}/attachments/{n}`: the n-th of `attachments`, counted from 1.
 pub(crate) fn attachment(request: &Request, id: &str, n: &str) -> Result<Answer, Problem> {
     request.query(&[])?;
-    let missing = || no_part("no attachment of this number; they are counted from 1");
+    let missing = || no_part("no attachment with that number; they are counted from 1");
     let index = n.parse::<usize>().ok().and_then(|n| n.checked_sub(1)).ok_or_else(missing)?;
     let message = messages::open(&request.account()?, id)?;
     let parts = message.structure()?;
@@ -214,7 +214,7 @@ fn serve(request: &Request, id: &str, message: &Message, part: &Part) -> Result<
     download(request, id, message, part, &how)
 }
 
-/// What a download is called, and what its entity tag names beside the message.
+/// The file name of a download, and the part of its entity tag after the message's id.
 struct Named<'a> {
     filename: Option<&'a str>,
     etag: &'a str,
@@ -237,5 +237,5 @@ fn download(
 }
 
 fn no_part(what: &str) -> Problem {
-    Problem::new(Kind::NoSuchPart, format!("The message has {what}."))
+    Problem::new(Kind::NoSuchPart, format!("the message has {what}"))
 }

@@ -1,7 +1,7 @@
-//! Changing: flags, moves, copies, deletion.
+//! Write endpoints: flags, moves, copies, deletion.
 //!
-//! The host's calls take batches; an endpoint here names one message, so each
-//! batch has one key and one answer.
+//! The host's calls take batches; an endpoint here names one message, so each batch has one key and
+//! one result.
 
 use kit::bindings::postlet::mail::grants::Account;
 use kit::bindings::postlet::mail::messages;
@@ -14,7 +14,7 @@ use kit::response::Answer;
 use kit::words;
 use serde::{Deserialize, Serialize};
 
-/// A change is small; anything longer is a mistake.
+/// The longest request body, in bytes.
 const BODY: usize = 64 * 1024;
 
 #[derive(Deserialize)]
@@ -60,7 +60,7 @@ impl<'a> MovedJson<'a> {
     }
 }
 
-/// `PATCH …/messages/{id}`. Flags first: they go with the message when it is moved.
+/// `PATCH …/messages/{id}`. Flags are changed first: a move keeps them.
 pub(crate) fn patch(request: &Request, id: &str) -> Result<Answer, Problem> {
     request.query(&[])?;
     let change: Change = json(&request.json(BODY)?)?;
@@ -68,7 +68,7 @@ pub(crate) fn patch(request: &Request, id: &str) -> Result<Answer, Problem> {
         return Err(Problem::at(
             "",
             "empty",
-            "there is nothing to change: name `flags` or `mailbox`",
+            "there is nothing to change; give `flags` or `mailbox`",
         ));
     }
     let flags = change.flags.map(checked).transpose()?;
@@ -119,7 +119,7 @@ pub(crate) fn delete(request: &Request, id: &str) -> Result<Answer, Problem> {
         return Ok(Answer::nothing());
     }
     let moved = only(messages::trash(&account, &key))?;
-    // What lies in the trash already stays there, under the id that it has.
+    // A message that is in the trash already stays there, and keeps its id.
     Answer::json(200, &MovedJson::new(&moved, id))
 }
 
@@ -144,11 +144,11 @@ fn checked(flags: Flags) -> Result<FlagChange, Problem> {
     Ok(FlagChange { add, remove, set: flags.set })
 }
 
-/// The answer to a batch of one.
+/// The result of a batch of one.
 fn only<T>(answers: Vec<Result<T, types::Problem>>) -> Result<T, Problem> {
     match answers.into_iter().next() {
         Some(answer) => Ok(answer?),
-        None => Err(Problem::new(Kind::Internal, "The host gave no answer.")),
+        None => Err(Problem::new(Kind::Internal, "the host returned no result")),
     }
 }
 
@@ -172,8 +172,8 @@ mod tests {
     #[test]
     fn a_word_that_is_no_flag_is_named_by_its_place() {
         for list in ["add", "remove", "set"] {
-            let told = verdict(&format!(r#"{{"{list}": ["fine", ""]}}"#)).unwrap_err();
-            assert_eq!(told.0, format!("/flags/{list}/1"));
+            let fault = verdict(&format!(r#"{{"{list}": ["fine", ""]}}"#)).unwrap_err();
+            assert_eq!(fault.0, format!("/flags/{list}/1"));
         }
     }
 

@@ -1,10 +1,10 @@
-//! What is wrong with a message or a draft, in words that travel through WIT.
+//! Faults of a message or a draft, as WIT returns them.
 //!
-//! A code is an enum here and a string outside: the list below is the whole vocabulary of this
-//! component. Faults never repeat bytes of the message.
+//! A code is an enum here and a string in WIT; the list below has all codes of this component.
+//! Faults never repeat bytes of the message.
 
-/// One thing that is wrong. `pointer` is a JSON Pointer (RFC 6901) into the draft; empty when the
-/// fault concerns the message as a whole.
+/// One fault. `pointer` is a JSON Pointer (RFC 6901) into the draft; empty when the fault concerns
+/// the message as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct Fault {
@@ -16,21 +16,21 @@ pub struct Fault {
 /// The kinds of fault. Add freely; never rename.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
-    /// The message is longer than the reader takes.
+    /// The message is longer than the parser accepts.
     TooLarge,
-    /// Multiparts nested too deep.
+    /// Multiparts are nested too deep.
     TooDeep,
-    /// More parts than the reader takes.
+    /// More parts than the parser accepts.
     TooManyParts,
-    /// One header block is longer than the reader takes.
+    /// A header block is longer than the parser accepts.
     HeaderTooLarge,
-    /// The end of something that was to be shown is left out.
+    /// The end of a requested member is left out.
     Cut,
     /// No part at that path.
     NoSuchPart,
-    /// The host could not give the bytes.
+    /// The host failed to return the bytes.
     OctetsUnreadable,
-    /// The host would not take the bytes.
+    /// The host refused to write the bytes.
     SpoolRefused,
     /// A draft without a sender.
     NoSender,
@@ -38,7 +38,7 @@ pub enum Code {
     NoRecipients,
     /// More recipients than one message may have.
     TooManyRecipients,
-    /// A control character where none may be.
+    /// A control character where none is allowed.
     ControlCharacter,
     /// Not one mailbox of the form `local@domain`.
     BadAddress,
@@ -54,16 +54,16 @@ pub enum Code {
     BadContentId,
     /// Not a message id (RFC 5322 section 3.6.4).
     BadMessageId,
-    /// A date that RFC 5322 cannot write.
+    /// A date that RFC 5322 cannot express.
     BadDate,
-    /// Longer than the field may be.
+    /// Longer than the limit of the field.
     TooLong,
     /// More edits than one verdict may hold.
     TooManyEdits,
 }
 
 impl Code {
-    /// The word that travels.
+    /// The code as WIT and the API have it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::TooLarge => "too-large",

@@ -1,11 +1,13 @@
-//! The one place where mail bytes are parsed or written.
+//! The built-in `mime` component: parses and composes messages, and nothing else in Postlet does.
 //!
-//! Mail is hostile input, so this code runs in a fresh sandbox for each call and holds nothing but
-//! what it is handed: octets in, records and octets out. It knows no account, no server and no HTTP.
+//! Mail is hostile input, so this code runs in a fresh sandbox for each call and has no capability
+//! beyond its arguments: octets in, records and octets out. It has no access to accounts, servers
+//! or HTTP.
 //!
-//! The modules below compile and are tested natively; only `guest` knows WIT. Reading goes field by
-//! field (`fields`, `words`, `params`) and part by part (`walk`), without recursion, so that no
-//! nesting can exhaust the stack. Writing checks a whole draft first (`check`), then streams it.
+//! The modules below compile and are tested natively; only `wit_bindings` depends on WIT. Parsing
+//! goes field by field (`header::fields`, `encoded_words`, `parameters`) and part by part
+//! (`read::parts`), without recursion, so that no nesting can exhaust the stack. Composition
+//! validates a whole draft first (`compose::draft_check`), then streams it.
 //!
 //! Invariant: no input makes it panic, and no input costs more than a constant times its length.
 //!

@@ -1,4 +1,4 @@
-//! Bytes in and bytes out, as the host hands them: random access to read, append only to write.
+//! Byte streams to and from the host: random access to read, append only to write.
 //!
 //! The traits exist so that everything else can be tested without a host.
 //!
@@ -6,11 +6,11 @@
 
 use crate::fault::{Code, Fault};
 
-/// The most that one call to the host may carry, in bytes.
+/// The most bytes in one call to the host.
 pub const CHUNK: usize = 65_536;
 
-/// The longest message that is read, in bytes. Providers end at 50 MB; the memory of the sandbox
-/// must hold the message and one decoded part.
+/// The longest message that is parsed, in bytes. Providers allow 50 MB at most; the memory of the
+/// sandbox must hold the message and one decoded part.
 pub const LONGEST_MESSAGE: u64 = 64 * 1024 * 1024;
 
 /// Bytes that the host holds.
@@ -24,19 +24,19 @@ pub trait Octets {
     fn read(&self, offset: u64, length: u32) -> Result<Vec<u8>, Fault>;
 }
 
-/// Bytes on their way to the host.
+/// Destination of bytes at the host.
 pub trait Sink {
-    /// Takes at most [`CHUNK`] bytes.
+    /// Writes at most [`CHUNK`] bytes.
     ///
     /// # Errors
-    /// [`Code::SpoolRefused`] when the host has no room.
+    /// [`Code::SpoolRefused`] when the host has no space.
     fn write(&mut self, bytes: &[u8]) -> Result<(), Fault>;
 }
 
-/// Reads all of it into memory.
+/// Reads everything into memory.
 ///
 /// # Errors
-/// [`Code::TooLarge`] above [`LONGEST_MESSAGE`], and whatever reading answers.
+/// [`Code::TooLarge`] above [`LONGEST_MESSAGE`], and those of reading.
 pub fn pull(octets: &dyn Octets) -> Result<Vec<u8>, Fault> {
     let size = octets.size().unwrap_or(0);
     if size > LONGEST_MESSAGE {
@@ -53,10 +53,10 @@ pub fn pull(octets: &dyn Octets) -> Result<Vec<u8>, Fault> {
     Ok(bytes)
 }
 
-/// Hands the bytes on piece by piece, so that they are never whole in memory.
+/// Passes the bytes on in chunks, so that they are never whole in memory.
 ///
 /// # Errors
-/// Whatever reading or `take` answers.
+/// Those of reading and of `take`.
 pub fn each_chunk(
     octets: &dyn Octets,
     take: &mut dyn FnMut(&[u8]) -> Result<(), Fault>,
@@ -72,7 +72,7 @@ pub fn each_chunk(
     }
 }
 
-/// Gathers small writes into chunks.
+/// Collects small writes into chunks.
 pub struct Buffered<'a> {
     sink: &'a mut dyn Sink,
     waiting: Vec<u8>,
@@ -89,12 +89,14 @@ impl<'a> Buffered<'a> {
         Self { sink, waiting: Vec::with_capacity(CHUNK) }
     }
 
+    /// Appends bytes.
+    ///
     /// # Errors
-    /// Whatever the sink answers.
+    /// Those of the sink.
     pub fn put(&mut self, mut bytes: &[u8]) -> Result<(), Fault> {
         while !bytes.is_empty() {
-            let room = CHUNK - self.waiting.len();
-            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            let free = CHUNK - self.waiting.len();
+            let (now, later) = bytes.split_at(free.min(bytes.len()));
             self.waiting.extend_from_slice(now);
             bytes = later;
             if self.waiting.len() == CHUNK {
@@ -104,10 +106,10 @@ impl<'a> Buffered<'a> {
         Ok(())
     }
 
-    /// Writes what is left. Without it the last bytes are lost.
+    /// Writes the rest. Without it the last bytes are lost.
     ///
     /// # Errors
-    /// Whatever the sink answers.
+    /// Those of the sink.
     pub fn finish(mut self) -> Result<(), Fault> {
         self.flush()
     }
@@ -125,7 +127,7 @@ fn too_large() -> Fault {
     Fault::of_message(Code::TooLarge, format!("the message is longer than {LONGEST_MESSAGE} bytes"))
 }
 
-/// For tests: memory in the host's place.
+/// In-memory implementation for tests.
 #[cfg(test)]
 pub(crate) mod memory {
     use super::{CHUNK, Fault, Octets, Sink};

@@ -1,10 +1,10 @@
-//! The built-in `provider-config` component: what is known about mail services.
+//! The built-in `provider-config` component: server settings of mail services (autoconfiguration).
 //!
-//! It shows what the host finds and knows no service itself. A login name is filled
-//! in when the address is known; texts come in the client's language.
+//! It returns what the host finds and contains no table of services. The login name is filled in
+//! when the address is known; texts are in the client's language.
 //!
-//! Compiles natively too, where its exports are left out, so that whatever needs
-//! no host is tested there and in WebAssembly alike.
+//! Compiles natively too, without its exports, so that code that needs no host is tested both
+//! natively and in WebAssembly.
 
 use kit::bindings::exports::postlet::mail::describe::{Guest, Operation, Parameter};
 use kit::bindings::postlet::mail::providers::{self, Step};
@@ -20,7 +20,7 @@ use crate::show::{Person, Shown, ShownStep};
 
 mod show;
 
-/// What the component exports.
+/// The component's exports.
 #[derive(Debug)]
 pub struct Component;
 
@@ -29,10 +29,11 @@ kit::bindings::export_describe!(Component);
 #[cfg(target_family = "wasm")]
 wasip2::http::proxy::export!(Component);
 
-/// RFC 5321 section 4.5.3.1: 64 for the local part, 255 for the domain.
+/// The schema of `email`. RFC 5321 section 4.5.3.1: 64 octets for the local part, 255 for the
+/// domain.
 const ADDRESS: &str = r#"{"type":"string","minLength":3,"maxLength":320,
     "pattern":"^[^ \\x00-\\x1f\\x7f-\\x9f]+@[^ @\\x00-\\x1f\\x7f-\\x9f]+$",
-    "description":"an address such as ann@example.com, with a `+` written as %2B and no space"}"#;
+    "description":"an address such as ann@example.com, with a `+` encoded as %2B, without spaces"}"#;
 
 impl Guest for Component {
     fn operations() -> Vec<Operation> {
@@ -40,21 +41,21 @@ impl Guest for Component {
             vec![json(
                 200,
                 include_str!("../schema/provider.json"),
-                "The service, its texts in the language of Accept-Language",
+                "The mail service; its texts are in the language of Accept-Language",
             )]
         };
         vec![
             Operation {
                 parameters: vec![Parameter {
                     required: true,
-                    ..parameter("email", ADDRESS, "The address whose service is asked for")
+                    ..parameter("email", ADDRESS, "The e-mail address")
                 }],
                 answers: shown(),
                 ..operation(
                     "GET",
                     "/v1/providers",
                     Scope::Read,
-                    "Tell the servers and the way to log in for an address",
+                    "Show the servers and the login method for an address",
                 )
             },
             Operation {
@@ -63,7 +64,7 @@ impl Guest for Component {
                     "GET",
                     "/v1/providers/:domain",
                     Scope::Read,
-                    "Tell the servers and the way to log in for a domain",
+                    "Show the servers and the login method for a domain",
                 )
             },
         ]
@@ -85,15 +86,12 @@ fn answer(request: &Request) -> Result<Answer, Problem> {
         return show(request, &request.parameter("domain")?, None);
     }
     let mut query = request.query(&["email"])?;
-    let email = query.take("email").ok_or_else(|| invalid("email", "`email` is needed."))?;
+    let email = query.take("email").ok_or_else(|| invalid("email", "`email` is needed"))?;
     if email.contains(' ') {
-        return Err(invalid(
-            "email",
-            "`email` has a space in it; a `+` in an address is written %2B here.",
-        ));
+        return Err(invalid("email", "`email` has a space; a `+` in an address is encoded as %2B"));
     }
     let person = Person::of(&email)
-        .ok_or_else(|| invalid("email", "`email` is an address such as ann@example.com."))?;
+        .ok_or_else(|| invalid("email", "`email` has to be an address such as ann@example.com"))?;
     show(request, person.domain, Some(&person))
 }
 
@@ -109,18 +107,18 @@ fn show(request: &Request, domain: &str, person: Option<&Person<'_>>) -> Result<
     Ok(answer)
 }
 
-/// With every step, so that whoever runs the domain sees what to mend.
+/// 404 with every discovery step, so that the operator of the domain sees what to correct.
 fn unknown(domain: &str, steps: &[Step]) -> Problem {
     let domain: String = domain.chars().filter(|c| !c.is_control()).take(80).collect();
     let detail = match steps {
-        [] => format!("`{domain}` is not a mail domain."),
+        [] => format!("`{domain}` is not a mail domain"),
         _ => format!(
-            "No mail servers were found for `{domain}`; `explain` tells what was asked. Enter the servers by hand, or add a file about the service."
+            "no mail servers were found for `{domain}`; `explain` has the discovery steps. Enter the servers by hand, or add a file about the service"
         ),
     };
     let mut problem = Problem::new(Kind::NoSuchProvider, detail);
     let steps: Vec<ShownStep<'_>> = steps.iter().map(ShownStep::from).collect();
-    // Text and numbers only: they always become JSON.
+    // Text and numbers only: serialising them cannot fail.
     problem.members.push(("explain", serde_json::to_value(steps).unwrap_or_default()));
     problem
 }

@@ -1,4 +1,4 @@
-//! A profile as JSON.
+//! JSON of a provider profile.
 
 use kit::bindings::postlet::mail::providers::{
     Discovery, Fact, Limit, Localised, Profile, Security, Server, Step,
@@ -6,7 +6,7 @@ use kit::bindings::postlet::mail::providers::{
 use kit::http::accept_language;
 use serde::Serialize;
 
-/// Whose login name is to be filled in.
+/// The address whose login name is filled in.
 pub(crate) struct Person<'a> {
     email: &'a str,
     local_part: &'a str,
@@ -14,7 +14,7 @@ pub(crate) struct Person<'a> {
 }
 
 impl<'a> Person<'a> {
-    /// None when it is not an address. The last `@` divides: a quoted local part may hold others.
+    /// None when it is not an address. The last `@` separates: a quoted local part may hold others.
     pub(crate) fn of(email: &'a str) -> Option<Self> {
         let (local_part, domain) = email.rsplit_once('@')?;
         let plain = |text: &str| !text.is_empty() && !text.contains(|c: char| c.is_control());
@@ -22,7 +22,7 @@ impl<'a> Person<'a> {
     }
 }
 
-/// What the client sees.
+/// The response.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Shown<'a> {
@@ -42,12 +42,12 @@ pub(crate) struct Shown<'a> {
     confirm: bool,
     facts: Vec<ShownFact<'a>>,
     explain: Vec<ShownStep<'a>>,
-    /// Of the texts.
+    /// The languages of the texts.
     #[serde(skip)]
     pub(crate) languages: Vec<&'a str>,
 }
 
-/// POP3 is in none of its members, on purpose; the text says why.
+/// The recommended protocol. POP3 is no member, on purpose; the text says why.
 #[derive(Serialize)]
 struct Recommendation<'a> {
     send: Option<&'static str>,
@@ -55,7 +55,7 @@ struct Recommendation<'a> {
     text: &'a str,
 }
 
-/// A source that was asked, or was not.
+/// A discovery source, and its result.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ShownStep<'a> {
@@ -114,7 +114,8 @@ impl<'a> Shown<'a> {
         let mut languages: Vec<&str> =
             hint.iter().chain(&advice).map(|text| text.language.as_str()).collect();
         languages.dedup();
-        // A name in the language of home is for those who prefer that language to English.
+        // The name in the service's own language is for clients that prefer that language to
+        // English.
         let mut names: Vec<&str> =
             profile.names.iter().map(|name| name.language.as_str()).collect();
         names.push("en");
@@ -146,7 +147,7 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// What the client prefers, else English.
+/// The text in the client's preferred language, else in English.
 fn localised<'a>(texts: &'a [Localised], accept: &str) -> Option<&'a Localised> {
     let known: Vec<&str> = texts.iter().map(|text| text.language.as_str()).collect();
     let chosen = accept_language::preferred(accept, &known).unwrap_or("en");
@@ -170,7 +171,7 @@ fn shown<'a>(server: &'a Server, person: Option<&Person<'a>>) -> ShownServer<'a>
     }
 }
 
-/// JSON's spelling of what WIT writes with hyphens.
+/// The login method in camel case, as JSON has it; WIT has hyphens.
 fn method(auth: &str) -> &str {
     match auth {
         "authorization-code" => "authorizationCode",

@@ -1,4 +1,4 @@
-//! What this component serves, for the host's schema check and for OpenAPI.
+//! The operations of the component, for the host's schema validation and for OpenAPI.
 
 use kit::bindings::exports::postlet::mail::describe::Operation;
 use kit::describe::{CURSOR, Scope, json, operation, parameter, with_form, words};
@@ -18,13 +18,13 @@ fn send() -> Operation {
         answers: vec![json(
             202,
             include_str!("../schema/receipt.json"),
-            "On disk, and delivered from there; Location names the submission",
+            "Stored for delivery; Location is the path of the submission",
         )],
         ..operation(
             "POST",
             "/v1/accounts/:account/send",
             Scope::Send,
-            "Send a message. As a form: fields from, replyTo, to, cc, bcc (repeated for several, `Name <a@b>` is taken), \
+            "Send a message. As a form: fields from, replyTo, to, cc, bcc (repeated for several addresses, `Name <a@b>` is accepted), \
              subject, text, html, inReplyTo, references, files attachment and inline (shown as cid:filename), and json with a whole draft.",
         )
     }
@@ -36,7 +36,7 @@ fn list() -> Operation {
             parameter(
                 "state",
                 &words(&STATES.map(|(name, _)| name)),
-                "Only these states, separated by commas",
+                "The states to list, separated by commas",
             ),
             parameter("cursor", CURSOR, "`nextCursor` of the page before"),
             parameter(
@@ -54,7 +54,7 @@ fn list() -> Operation {
             "GET",
             "/v1/accounts/:account/submissions",
             Scope::Send,
-            "List what was sent, and what became of it",
+            "List the submissions and their status",
         )
     }
 }
@@ -66,7 +66,7 @@ fn show() -> Operation {
             "GET",
             "/v1/accounts/:account/submissions/:submission",
             Scope::Send,
-            "Show what became of a submission, recipient by recipient",
+            "Show the status of a submission and of each of its recipients",
         )
     }
 }

@@ -1,8 +1,7 @@
-//! A draft as a form has it: `curl -F to=a@b.example -F attachment=@file`.
+//! A draft as `multipart/form-data`: `curl -F to=a@b.example -F attachment=@file`.
 //!
-//! Address fields repeat; a value may be `Name <a@b>`. Files are copied to the
-//! host's spool while they arrive. `json` holds a whole draft as JSON, to which
-//! the other fields add.
+//! Address fields repeat; a value may be `Name <a@b>`. Files are copied to the host's spool while
+//! they arrive. `json` holds a whole draft as JSON, to which the other fields add.
 //!
 //! Invariant: memory does not grow with the size of a file.
 
@@ -18,22 +17,22 @@ use kit::words;
 use crate::inline_files;
 use crate::json_draft::{MOST, UNKNOWN_TYPE, in_line, read_in_form};
 
-/// More parts than this are no message: each list of a draft full, and the fields that are there once.
+/// The most parts of a form: each list of a draft full, and the fields that occur once.
 const PARTS: usize = 7 * MOST + 10;
-/// Bytes in a field that names an address.
+/// The longest address field, in bytes.
 const ADDRESS: usize = 2 * 1024;
-/// Bytes in a field of message ids.
+/// The longest field of message ids, in bytes.
 const IDS: usize = 128 * 1024;
-/// Bytes in a subject.
+/// The longest subject, in bytes.
 const SUBJECT: usize = 16 * 1024;
-/// Bytes in a body, and in a draft as JSON.
+/// The longest body, and the longest draft as JSON, in bytes.
 const TEXT: usize = 8 * 1024 * 1024;
-/// What one call of `spool.write` takes.
+/// Bytes of one call of `spool.write`.
 const PIECE: usize = 65_536;
 
 const FIELDS: &str = "from, replyTo, to, cc, bcc, subject, text, html, inReplyTo, references, attachment, inline and json";
 
-/// Reads a form.
+/// Parses a form into a draft.
 pub(crate) fn read(body: Body, boundary: Option<&str>) -> Result<Draft, Problem> {
     let mut form = Form::new(body, boundary).map_err(malformed)?;
     let mut draft = Draft {
@@ -70,7 +69,7 @@ pub(crate) fn read(body: Body, boundary: Option<&str>) -> Result<Draft, Problem>
     Ok(draft)
 }
 
-/// The same bounds as those of the schema, for whatever came so far.
+/// The schema's limits on lists, checked after each part.
 fn bounded(draft: &Draft) -> Result<(), Problem> {
     let lists = [
         ("to", draft.to.len()),
@@ -85,8 +84,8 @@ fn bounded(draft: &Draft) -> Result<(), Problem> {
     match lists.into_iter().find(|(_, count)| *count > MOST) {
         None => Ok(()),
         Some((member, _)) => {
-            let told = format!("`{member}` may have at most {MOST} entries");
-            Err(Problem::at(words::pointer(member), "max-items", told))
+            let detail = format!("`{member}` may have at most {MOST} entries");
+            Err(Problem::at(words::pointer(member), "max-items", detail))
         }
     }
 }
@@ -94,7 +93,7 @@ fn bounded(draft: &Draft) -> Result<(), Problem> {
 fn take(form: &mut Form<Body>, part: Part, draft: &mut Draft) -> Result<(), Problem> {
     let name = part.name.as_str();
     if part.filename.is_none() && !is_utf8(part.content_type.as_deref().unwrap_or_default()) {
-        let detail = "this says that it is in another charset; fields are taken in UTF-8";
+        let detail = "the field declares another charset; fields are taken in UTF-8";
         return Err(Problem::at(words::pointer(name), "charset", detail));
     }
     match name {
@@ -137,7 +136,7 @@ fn take(form: &mut Form<Body>, part: Part, draft: &mut Draft) -> Result<(), Prob
     Ok(())
 }
 
-/// Adds a draft from JSON to what the form has said so far.
+/// Merges a draft from JSON into the fields so far.
 fn add(draft: &mut Draft, other: Draft) -> Result<(), Problem> {
     draft.to.extend(other.to);
     draft.cc.extend(other.cc);
@@ -165,7 +164,7 @@ fn add(draft: &mut Draft, other: Draft) -> Result<(), Problem> {
 fn once<T>(slot: &mut Option<T>, value: T, name: &str) -> Result<(), Problem> {
     match slot.replace(value) {
         None => Ok(()),
-        Some(_) => Err(Problem::at(words::pointer(name), "repeated", "this is given twice")),
+        Some(_) => Err(Problem::at(words::pointer(name), "repeated", "the field is given twice")),
     }
 }
 
@@ -182,14 +181,14 @@ fn address(form: &mut Form<Body>, name: &str) -> Result<types::Address, Problem>
 
 fn text(form: &mut Form<Body>, name: &str, cap: usize) -> Result<String, Problem> {
     String::from_utf8(bytes(form, name, cap)?)
-        .map_err(|_| Problem::at(words::pointer(name), "utf-8", "this is not UTF-8"))
+        .map_err(|_| Problem::at(words::pointer(name), "utf-8", "the field is not UTF-8"))
 }
 
 fn bytes(form: &mut Form<Body>, name: &str, cap: usize) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     while let Some(piece) = form.data().map_err(trouble)? {
         if bytes.len() + piece.len() > cap {
-            let detail = format!("`{name}` takes at most {cap} bytes.");
+            let detail = format!("`{name}` may have at most {cap} bytes");
             return Err(Problem::new(Kind::BodyTooLarge, detail));
         }
         bytes.extend_from_slice(piece);
@@ -197,7 +196,7 @@ fn bytes(form: &mut Form<Body>, name: &str, cap: usize) -> Result<Vec<u8>, Probl
     Ok(bytes)
 }
 
-/// RFC 7578 section 4.4: a field may say its charset.
+/// RFC 7578 section 4.4: a part may declare its charset.
 fn is_utf8(content_type: &str) -> bool {
     let kind = Parameterised::parse(content_type);
     kind.parameter("charset").is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"))
@@ -213,14 +212,14 @@ fn spooled(form: &mut Form<Body>) -> Result<types::Octets, Problem> {
     Ok(Spool::finish(spool)?)
 }
 
-/// `attachment=plain`: curl takes a file by `@`, and text without it.
+/// `attachment=plain`: curl sends a file for `@`, and text without it.
 fn nameless(form: &mut Form<Body>, name: &str) -> Problem {
     let word = bytes(form, name, 100)
         .ok()
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .filter(|word| !word.is_empty() && !word.chars().any(char::is_control));
     let word = word.as_deref().unwrap_or("FILE");
-    let detail = format!("a file comes with its name; did you mean {name}=@{word}?");
+    let detail = format!("a file needs a file name; did you mean {name}=@{word}?");
     Problem::at(words::pointer(name), "filename", detail)
 }
 
@@ -242,5 +241,5 @@ fn trouble(trouble: Trouble<Problem>) -> Problem {
 }
 
 fn malformed(what: &str) -> Problem {
-    Problem::new(Kind::MalformedRequest, format!("This is no form: {what}."))
+    Problem::new(Kind::MalformedRequest, format!("the form is malformed: {what}"))
 }

@@ -1,9 +1,11 @@
-//! Files of a form that its HTML shows as `cid:` and the name of the file.
+//! Content-IDs of inline files of a form, which its HTML refers to as `cid:` and the file name.
 //!
-//! A content id has letters, digits and punctuation (RFC 2045 section 7), a file name what it likes. So a
-//! name that would be no id gets one, and the HTML of the same form names that instead.
+//! A content id has letters, digits and punctuation (RFC 2045 section 7), a file name any
+//! characters. A name that is not a valid id gets a generated one, and the references in the HTML
+//! of the same form are rewritten.
 //!
-//! Refuses to know HTML beyond where a reference ends: what names no file of the form stays as it is.
+//! Independent of HTML syntax beyond where a reference ends: a reference to no file of the form is
+//! left unchanged.
 
 use std::borrow::Cow;
 
@@ -11,7 +13,7 @@ use kit::http::percent;
 
 const SCHEME: &str = "cid:";
 
-/// The content id of the file of that name, which is the form's attachment of that number.
+/// The content id for a file name; `number` is the attachment's position in the form.
 pub(crate) fn content_id(filename: &str, number: usize) -> String {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&'*+-/=?^_`{|}~.@".contains(&byte);
     if !filename.is_empty() && filename.len() <= 200 && filename.bytes().all(fits) {
@@ -20,23 +22,24 @@ pub(crate) fn content_id(filename: &str, number: usize) -> String {
     format!("inline-{number}")
 }
 
-/// The HTML with each `cid:` and a name of `files` as `cid:` and its id; a name may be percent-encoded.
+/// Rewrites each `cid:` reference with a name of `files` to the file's id; the name may be
+/// percent-encoded.
 pub(crate) fn renamed(html: &str, files: &[(&str, &str)]) -> String {
-    let mut told = String::with_capacity(html.len());
+    let mut rewritten = String::with_capacity(html.len());
     let mut rest = html;
     while let Some(at) = rest.find(SCHEME) {
         let (before, after) = rest.split_at(at + SCHEME.len());
-        told += before;
+        rewritten += before;
         let quote = before.trim_end_matches(SCHEME).chars().next_back();
         let end = match quote.filter(|quote| matches!(quote, '"' | '\'')) {
             Some(quote) => after.find(quote),
             None => after.find(|c: char| c.is_whitespace() || "\"')>".contains(c)),
         };
         let (name, tail) = after.split_at(end.unwrap_or(after.len()));
-        told += named(name, files).unwrap_or(name);
+        rewritten += named(name, files).unwrap_or(name);
         rest = tail;
     }
-    told + rest
+    rewritten + rest
 }
 
 fn named<'a>(reference: &str, files: &[(&str, &'a str)]) -> Option<&'a str> {

@@ -1,10 +1,10 @@
-//! A draft as JSON has it, and as WIT has it.
+//! A draft as JSON, and its conversion to WIT.
 //!
-//! The schema in `schema/draft.json` is what clients see; these types must take
-//! everything that it allows.
+//! The schema in `schema/draft.json` is what clients see; these types must accept everything that
+//! it allows.
 //!
-//! Invariant: attachments are in memory once, as base64 within the body; they
-//! are decoded into the host's spool piece by piece.
+//! Invariant: attachments are in memory once, as base64 within the body; they are decoded into the
+//! host's spool in chunks.
 
 use std::borrow::Cow;
 
@@ -51,7 +51,7 @@ struct Address {
     email: String,
 }
 
-/// Message ids, one by one or as a header field has them.
+/// Message ids as a list, or as a header field value.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Ids {
@@ -92,19 +92,21 @@ enum Disposition {
     Inline,
 }
 
-/// What clients see; a list has as many entries at most as [`MOST`] says.
+/// The published schema; its limit on lists is [`MOST`].
 pub(crate) const SCHEMA: &str = include_str!("../schema/draft.json");
 
-/// Entries in a list of a draft. The host gives an instance 1,024 handles, and an attachment takes one.
+/// The most entries in a list of a draft. The host gives an instance 1,024 handles, and an
+/// attachment takes one.
 pub(crate) const MOST: usize = 1_000;
 
-/// The type of an attachment that does not say.
+/// The content type of an attachment that declares none.
 pub(crate) const UNKNOWN_TYPE: &str = "application/octet-stream";
 
-/// Reads a draft that stands in a form: the host has not seen that it is one, and `to` may stand beside it.
+/// Parses the field `json` of a form: the host has not validated it, and `to` may be a field of the
+/// form.
 pub(crate) fn read_in_form(bytes: &[u8]) -> Result<drafts::Draft, Problem> {
     let malformed = |error: serde_json::Error| {
-        let detail = format!("The field `json` cannot be read as JSON: {error}.");
+        let detail = format!("the field `json` cannot be read as JSON: {error}");
         Problem::new(Kind::MalformedJson, detail)
     };
     let value: Value = serde_json::from_slice(bytes).map_err(malformed)?;
@@ -115,12 +117,12 @@ pub(crate) fn read_in_form(bytes: &[u8]) -> Result<drafts::Draft, Problem> {
     if !faults.is_empty() {
         return Err(Problem::of(faults));
     }
-    let twice = "an object has a member twice; each may be there once";
+    let twice = "an object has a duplicate member";
     let draft = serde_json::from_slice(bytes).map_err(|_| Problem::at("", "repeated", twice))?;
     taken(draft)
 }
 
-/// Reads a draft.
+/// Parses a draft.
 pub(crate) fn read(bytes: &[u8]) -> Result<drafts::Draft, Problem> {
     taken(json(bytes)?)
 }
@@ -174,8 +176,9 @@ fn ids(ids: Ids) -> Vec<String> {
     }
 }
 
-/// Ids as a header field has them (RFC 5322 section 3.6.4): in angle brackets, with or without white space
-/// and commas between them, or words that white space parts. What is none comes along, to be refused.
+/// Splits a header field value into message ids (RFC 5322 section 3.6.4): in angle brackets, with
+/// or without white space and commas between them, or words separated by white space. Invalid ones
+/// are kept, to be refused later.
 pub(crate) fn in_line(line: &str) -> Vec<String> {
     let mut ids = Vec::new();
     let words = |text: &str, ids: &mut Vec<String>| {
@@ -186,7 +189,7 @@ pub(crate) fn in_line(line: &str) -> Vec<String> {
     while let Some((before, tail)) = rest.split_once('<') {
         let Some((id, after)) = tail.split_once('>') else { break };
         words(before, &mut ids);
-        // Folding left white space inside; an id never holds any.
+        // Folding leaves white space within an id, which never holds any.
         let id: String = id.split_whitespace().collect();
         ids.push(format!("<{id}>"));
         rest = after;
@@ -207,7 +210,7 @@ fn address(Address { name, email }: Address) -> types::Address {
 mod tests {
     use super::*;
 
-    // Attachments go to the host's spool, so they are tested with a host.
+    // Attachments are written to the host's spool, so they are tested with a host.
 
     #[test]
     fn a_draft_is_read_as_it_is_written() {

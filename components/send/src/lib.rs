@@ -1,10 +1,10 @@
-//! The built-in `send` component: takes messages, and tells what became of them.
+//! The built-in `send` component: submits messages, and reports the status of submissions.
 //!
-//! Refuses to know how a message is written, delivered or retried: it turns a
-//! request into a draft and a receipt into an answer.
+//! Independent of how a message is composed, delivered or retried: it converts a request into a
+//! draft and a receipt into a response.
 //!
-//! Compiles natively too, where its exports are left out, so that whatever needs
-//! no host is tested there and in WebAssembly alike.
+//! Compiles natively too, without its exports, so that code that needs no host is tested both
+//! natively and in WebAssembly.
 
 mod json_draft;
 mod inline_files;
@@ -22,10 +22,10 @@ use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
 use crate::submissions::{ReceiptJson, STATES, Submission, Submissions};
 
-/// The host's own cap on JSON bodies; a form streams and has none here.
+/// The host's own cap on JSON bodies; a form is streamed and has none here.
 const JSON_CAP: usize = 8 * 1024 * 1024;
 
-/// What the component exports.
+/// The component's exports.
 #[derive(Debug)]
 pub struct Component;
 
@@ -76,9 +76,9 @@ fn send(request: &Request) -> Result<Answer, Problem> {
         _ => return Err(wrong_type("application/json or multipart/form-data")),
     };
     if draft.text.is_none() && draft.html.is_none() && draft.attachments.is_empty() {
-        let told = "is missing, and there is neither `html` nor an attachment; to send a message \
-                    without a word, give `text` as \"\"";
-        return Err(Problem::at("/text", "missing", told));
+        let detail = "is missing, and there is neither `html` nor an attachment; for an empty \
+                    message, give `text` as \"\"";
+        return Err(Problem::at("/text", "missing", detail));
     }
     let receipt = submission::submit(&account, draft)?;
     let path = request.path();

@@ -1,10 +1,10 @@
-//! What became of a submission, as JSON.
+//! JSON of submissions: receipt, status, recipients.
 
 use kit::bindings::postlet::mail::outcomes::{Entry, Receipt, RecipientVerdict, SentCopy, State};
 use kit::instant::Instant;
 use serde::Serialize;
 
-/// The states by their names in the API.
+/// The names of the states in the API.
 pub(crate) const STATES: [(&str, State); 10] = [
     ("accepted", State::Accepted),
     ("claimed", State::Claimed),
@@ -150,14 +150,14 @@ mod tests {
             last_error: None,
             sent_copy: Some(SentCopy::GivenUp),
         };
-        let told = serde_json::to_value(Submission::new(&entry)).unwrap();
-        assert_eq!(told["state"], "dotSent");
-        assert_eq!(told["sentCopy"], "givenUp");
-        assert_eq!(told.get("warnings"), None);
-        assert_eq!(told["lastError"], Value::Null);
-        assert_eq!(told["recipients"][0]["reply"], "250 ok");
+        let json = serde_json::to_value(Submission::new(&entry)).unwrap();
+        assert_eq!(json["state"], "dotSent");
+        assert_eq!(json["sentCopy"], "givenUp");
+        assert_eq!(json.get("warnings"), None);
+        assert_eq!(json["lastError"], Value::Null);
+        assert_eq!(json["recipients"][0]["reply"], "250 ok");
         assert_eq!(
-            told["recipients"][1],
+            json["recipients"][1],
             json!({"recipient": "b@x.test", "state": "deferred", "reply": null, "at": null})
         );
     }

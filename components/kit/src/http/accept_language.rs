@@ -1,12 +1,12 @@
-//! Which of the languages that a text exists in a client wants.
+//! Accept-Language negotiation (RFC 4647 lookup).
 //!
-//! A wish that cannot be read is no wish: an answer in English is better than a
-//! problem about a header field that browsers send by themselves.
+//! A malformed range is ignored: a response in English is better than a problem about a header
+//! field that browsers send without being asked.
 //!
-//! Standards: RFC 9110 section 12.5.4 (Accept-Language), RFC 4647 section 3.4
-//! (lookup: `zh-Hant-TW`, then `zh-Hant`, then `zh`).
+//! Standards: RFC 9110 section 12.5.4 (Accept-Language), RFC 4647 section 3.4 (lookup:
+//! `zh-Hant-TW`, then `zh-Hant`, then `zh`).
 
-/// The first of the client's languages that is known, by its weight.
+/// The known language that the client prefers, by weight.
 #[must_use]
 pub fn preferred<'a>(accept: &str, known: &[&'a str]) -> Option<&'a str> {
     let mut wishes: Vec<(u16, &str)> = accept.split(',').filter_map(wish).collect();
@@ -15,7 +15,7 @@ pub fn preferred<'a>(accept: &str, known: &[&'a str]) -> Option<&'a str> {
     wishes.into_iter().find_map(|(_, range)| lookup(range, known))
 }
 
-/// Weight in thousandths, and range. None when it is not wanted or not readable.
+/// Weight in thousandths, and range. None when it is not acceptable or malformed.
 fn wish(text: &str) -> Option<(u16, &str)> {
     let (range, weight) = match text.split_once(';') {
         Some((range, weight)) => (range, thousandths(weight.trim().strip_prefix("q=")?)?),

@@ -1,27 +1,25 @@
-//! Media types, dispositions and what a client accepts.
+//! Media types, Content-Disposition and Accept.
 //!
-//! Reads the two header fields with parameters, `Content-Type` and
-//! `Content-Disposition`, and writes the ones that a download carries.
+//! Parses the two header fields with parameters, `Content-Type` and `Content-Disposition`, and
+//! writes those of a download.
 //!
-//! Invariant: whatever a message calls its part, the header fields written here
-//! hold no control character and no byte outside ASCII, and never name a type
-//! that is not a media type.
+//! Invariant: whatever names a message gives its parts, the header fields written here hold no
+//! control character and no byte outside ASCII, and never name a type that is not a media type.
 //!
-//! Standards: RFC 9110 sections 5.6.6, 8.3 and 12.5.1; RFC 6266; RFC 7578
-//! section 4.2; RFC 8187.
+//! Standards: RFC 9110 sections 5.6.6, 8.3 and 12.5.1; RFC 6266; RFC 7578 section 4.2; RFC 8187.
 
 use crate::http::percent;
 
-/// A value with parameters: `text/plain; charset=utf-8`, `form-data; name="to"`.
+/// A header field value with parameters: `text/plain; charset=utf-8`, `form-data; name="to"`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameterised {
-    /// What stands before the first semicolon, in lower case.
+    /// The value before the first semicolon, in lower case.
     pub head: String,
     parameters: Vec<(String, String)>,
 }
 
 impl Parameterised {
-    /// Never fails: what cannot be read is left out.
+    /// Parses a value. Never fails: malformed parameters are left out.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let (head, rest) = text.split_once(';').unwrap_or((text, ""));
@@ -36,17 +34,17 @@ impl Parameterised {
         Self { head: head.trim().to_ascii_lowercase(), parameters }
     }
 
-    /// The parameter called `name` (lower case).
+    /// The parameter with that name (lower case).
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The file name of a form part: `filename*` where it can be read, else `filename`.
+    /// The file name of a form part: `filename*` where it is valid, else `filename`.
     ///
-    /// RFC 7578 section 4.2 forbids `filename*`, yet senders exist. Browsers and curl write a double
-    /// quote as `%22` and line breaks as `%0D` and `%0A` (HTML Standard section 4.10.21.8); nothing else
-    /// is undone, since they write a percent sign as it is.
+    /// RFC 7578 section 4.2 forbids `filename*`, but some clients send it. Browsers and curl write
+    /// a double quote as `%22` and line breaks as `%0D` and `%0A` (HTML Standard section
+    /// 4.10.21.8); nothing else is decoded, since they do not escape a percent sign.
     #[must_use]
     pub fn filename(&self) -> Option<String> {
         let extended = self.parameter("filename*").and_then(|value| {
@@ -61,7 +59,7 @@ impl Parameterised {
     }
 }
 
-/// One parameter's value, and what follows it.
+/// One parameter's value, and the rest.
 fn value(text: &str) -> (String, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
         let (value, rest) = text.split_once(';').unwrap_or((text, ""));
@@ -74,7 +72,8 @@ fn value(text: &str) -> (String, &str) {
             '"' => return (out, quoted.get(at + 1..).unwrap_or_default()),
             '\\' => match chars.next() {
                 Some((_, escaped @ ('"' | '\\'))) => out.push(escaped),
-                // Deviation from RFC 9110 section 5.6.4: old browsers send `C:\dir\file` as it is.
+                // Deviation from RFC 9110 section 5.6.4: old browsers send `C:\dir\file` without
+                // escapes.
                 Some((_, other)) => out.extend(['\\', other]),
                 None => break,
             },
@@ -84,7 +83,7 @@ fn value(text: &str) -> (String, &str) {
     (out, "")
 }
 
-/// The `Content-Type` under which a part of a message is served, with those of its parameters that are there.
+/// The `Content-Type` of a part that is downloaded, with those of the parameters that are present.
 #[must_use]
 pub fn content_type(named: &str, parameters: &[(&str, Option<&str>)]) -> String {
     let known = named
@@ -127,13 +126,14 @@ pub fn attachment(filename: Option<&str>) -> String {
     }
 }
 
-/// Whether the client would rather have `text/plain` than `application/json`.
+/// Whether the client prefers `text/plain` to `application/json`.
 #[must_use]
 pub fn prefers_text(accept: &str) -> bool {
     weight(accept, "text", "plain") > weight(accept, "application", "json")
 }
 
-/// The weight in thousandths that an `Accept` gives to a type: its most specific range decides.
+/// The weight in thousandths that an `Accept` field gives to a type: its most specific range
+/// decides.
 fn weight(accept: &str, kind: &str, subtype: &str) -> u16 {
     let mut best = (0, 0);
     for range in accept.split(',') {

@@ -1,4 +1,4 @@
-//! HTTP notations: media types, ranges, query strings, percent-encoding, languages.
+//! HTTP syntax: media types, ranges, query strings, percent-encoding, language negotiation.
 
 pub mod percent;
 pub mod media_type;

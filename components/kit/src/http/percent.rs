@@ -1,12 +1,11 @@
 //! Percent-encoding of path segments, query strings and file names.
 //!
-//! Strict on the way in: a `%` without two hexadecimal digits, or bytes that
-//! are not UTF-8, are no text at all. Guessing would let one resource have
-//! several names.
+//! Decoding is strict: a `%` without two hexadecimal digits, or bytes that are not UTF-8, are
+//! refused. A lenient decoder would give one resource several names.
 //!
 //! Standards: RFC 3986 section 2.1; RFC 8187 section 3.2.1 (`attr-char`).
 
-/// Undoes percent-encoding. None when an escape is broken or the bytes are not UTF-8.
+/// Decodes percent-encoding. None when an escape is malformed or the bytes are not UTF-8.
 #[must_use]
 pub fn decode(text: &str) -> Option<String> {
     String::from_utf8(decode_bytes(text.as_bytes())?).ok()

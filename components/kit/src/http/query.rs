@@ -1,16 +1,15 @@
-//! The query string, strictly.
+//! Strict parser of the query string.
 //!
-//! A parameter that nobody reads is a mistake that nobody notices: `?mailbx=`
-//! would list the inbox. So a name that is not expected, a name given twice and
-//! a value that cannot be read are problems.
+//! An ignored parameter hides a mistake: `?mailbx=` would list the inbox. So an unknown name, a
+//! repeated name and an invalid value are problems.
 //!
-//! Standard: application/x-www-form-urlencoded as in the URL Standard section
-//! 5.1, except that a broken escape is refused.
+//! Standard: application/x-www-form-urlencoded as in the URL Standard section 5.1, except that a
+//! malformed escape is refused.
 
 use crate::http::percent;
 use crate::problem::{Kind, Problem};
 
-/// What the host looks up has at most so many bytes: nothing longer is there.
+/// The longest value in bytes; nothing that the host looks up is longer.
 pub(crate) const LONGEST: usize = 4 * 1024;
 
 /// The parameters of one request.
@@ -18,7 +17,7 @@ pub(crate) const LONGEST: usize = 4 * 1024;
 pub struct Query(Vec<(&'static str, String)>);
 
 impl Query {
-    /// Reads `raw` (without the question mark), which may hold the `allowed` names only.
+    /// Parses `raw` (without the question mark); only the `allowed` names may occur.
     ///
     /// # Errors
     /// `invalid-query`, naming the parameter.
@@ -27,19 +26,22 @@ impl Query {
         for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name).ok_or_else(|| {
-                Problem::new(Kind::InvalidQuery, "A parameter's name is not UTF-8.")
+                Problem::new(Kind::InvalidQuery, "a parameter's name is not UTF-8")
             })?;
             let Some(name) = allowed.iter().copied().find(|allowed| *allowed == name) else {
                 let name = shown(&name);
-                return Err(invalid(&name, format!("There is no parameter `{name}`.")));
+                return Err(invalid(
+                    &name,
+                    format!("`{name}` is not a query parameter of this operation"),
+                ));
             };
             if found.iter().any(|(other, _)| *other == name) {
-                return Err(invalid(name, format!("The parameter `{name}` is given twice.")));
+                return Err(invalid(name, format!("`{name}` is given twice")));
             }
             let value = decode(value)
-                .ok_or_else(|| invalid(name, format!("The value of `{name}` is not UTF-8.")))?;
+                .ok_or_else(|| invalid(name, format!("the value of `{name}` is not UTF-8")))?;
             if value.len() > LONGEST {
-                let detail = format!("The value of `{name}` has more than {LONGEST} bytes.");
+                let detail = format!("the value of `{name}` has more than {LONGEST} bytes");
                 return Err(invalid(name, detail));
             }
             found.push((name, value));
@@ -53,7 +55,7 @@ impl Query {
         self.0.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The value of a parameter, leaving none behind.
+    /// Removes a parameter and returns its value.
     pub fn take(&mut self, name: &str) -> Option<String> {
         let at = self.0.iter().position(|(key, _)| *key == name)?;
         Some(self.0.swap_remove(at).1)
@@ -67,7 +69,7 @@ impl Query {
         match self.get(name) {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
-            Some(_) => Err(invalid(name, format!("`{name}` is true or false."))),
+            Some(_) => Err(invalid(name, format!("`{name}` has to be true or false"))),
         }
     }
 
@@ -80,13 +82,13 @@ impl Query {
         text.parse()
             .ok()
             .filter(|limit| (1..=100).contains(limit) && !text.starts_with('+'))
-            .ok_or_else(|| invalid("limit", "`limit` is a number from 1 to 100."))
+            .ok_or_else(|| invalid("limit", "`limit` has to be a number from 1 to 100"))
     }
 
-    /// A list of words, separated by commas, each one of `known`. Absent means none.
+    /// A comma-separated list of words, each one of `known`. None when absent.
     ///
     /// # Errors
-    /// `invalid-query` for a word that is not known, or for an empty list.
+    /// `invalid-query` for an unknown word, or for an empty list.
     pub fn words(
         &self,
         name: &str,
@@ -96,7 +98,10 @@ impl Query {
         let word = |word: &str| {
             known.iter().copied().find(|known| *known == word).ok_or_else(|| {
                 let (word, known) = (shown(word), known.join(", "));
-                invalid(name, format!("`{word}` is none of the words of `{name}`: {known}."))
+                let detail = format!(
+                    "`{word}` is none of the words of `{name}`; it takes some of {known}, separated by commas"
+                );
+                invalid(name, detail)
             })
         };
         list.split(',').map(word).collect::<Result<_, _>>().map(Some)
@@ -115,7 +120,7 @@ fn decode(text: &str) -> Option<String> {
     percent::decode(&text.replace('+', " "))
 }
 
-/// What a client wrote, short enough to be shown back to it.
+/// The client's text, cut for the problem's detail.
 fn shown(text: &str) -> String {
     text.chars().take(40).collect()
 }
@@ -154,17 +159,23 @@ mod tests {
     fn a_value_that_is_too_long_to_be_looked_up_is_refused_with_the_bound() {
         let raw = |length| format!("mailbox={}", "x".repeat(length));
         assert!(Query::parse(&raw(LONGEST), ALLOWED).is_ok());
-        let told = Query::parse(&raw(LONGEST + 1), ALLOWED).unwrap_err().told;
-        assert_eq!(told.code, "invalid-query");
-        assert!(told.detail.contains("`mailbox` has more than 4096 bytes"), "{}", told.detail);
+        let problem = Query::parse(&raw(LONGEST + 1), ALLOWED).unwrap_err().told;
+        assert_eq!(problem.code, "invalid-query");
+        assert!(
+            problem.detail.contains("`mailbox` has more than 4096 bytes"),
+            "{}",
+            problem.detail
+        );
     }
 
     #[test]
     fn a_fault_names_the_word_and_the_parameter() {
         let query = Query::parse("words=a,c", ALLOWED).unwrap();
-        let told = query.words("words", &["a", "b"]).unwrap_err().told;
-        assert_eq!(told.detail, "`c` is none of the words of `words`: a, b.");
-        assert_eq!(told.extras, [("parameter".to_owned(), "words".to_owned())]);
+        let problem = query.words("words", &["a", "b"]).unwrap_err().told;
+        let want =
+            "`c` is none of the words of `words`; it takes some of a, b, separated by commas";
+        assert_eq!(problem.detail, want);
+        assert_eq!(problem.extras, [("parameter".to_owned(), "words".to_owned())]);
     }
 
     #[test]

@@ -1,14 +1,14 @@
-//! The `Range` of a download.
+//! Range requests for downloads.
 //!
-//! One byte range is honoured. Several are answered with the whole, which RFC
-//! 9110 section 14.2 allows: no mail client needs multipart/byteranges, and a
-//! server that writes it can be made to work hard for little.
+//! One byte range is honoured. A request for several gets the whole representation, which RFC 9110
+//! section 14.2 allows: no mail client needs multipart/byteranges, and it lets a small request
+//! cause much work.
 //!
 //! Invariant: `start < end <= size` for every [`Wanted::Slice`].
 //!
 //! Standard: RFC 9110 sections 14.1.2, 14.2 and 13.1.5.
 
-/// What of a representation is to be sent.
+/// The selected part of a representation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
     Whole,
@@ -17,11 +17,12 @@ pub enum Wanted {
         start: u64,
         end: u64,
     },
-    /// 416: the range lies outside.
+    /// 416: the range is not satisfiable.
     Nothing,
 }
 
-/// Reads a `Range` for `size` bytes. What cannot be read is ignored, as the standard asks.
+/// Parses a `Range` field for a representation of `size` bytes. A malformed one is ignored, as the
+/// standard requires.
 #[must_use]
 pub fn wanted(range: &str, size: u64) -> Wanted {
     // Units are compared without case (RFC 9110 section 14.1).
@@ -52,7 +53,7 @@ pub fn wanted(range: &str, size: u64) -> Wanted {
 }
 
 fn number(text: &str) -> Option<u64> {
-    // `u64::from_str` takes a plus sign; the grammar has digits only.
+    // `u64::from_str` accepts a plus sign; the grammar has digits only.
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 

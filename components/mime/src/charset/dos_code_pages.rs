@@ -1,11 +1,13 @@
-//! The code pages of DOS: one byte a character, and no browser knows them.
+//! DOS code pages: single-byte charsets outside the WHATWG Encoding Standard.
 //!
-//! Mail in them is old, or comes from machines that print bills. WHATWG lists only 866 and 874 of them,
-//! which encoding_rs has; a crate with the others would bring a second version of one that we have.
+//! Mail in them is old, or comes from machines that print bills. WHATWG lists only 866 and 874 of
+//! them, which encoding_rs has; a crate with the others would add a second version of a dependency.
 //!
-//! Source: the mapping tables of Unicode (VENDORS/MICSFT/PC, EURO for 858), as Python's codecs have them.
+//! Source: the mapping tables of Unicode (VENDORS/MICSFT/PC, EURO for 858), as Python's codecs have
+//! them.
 
-/// The characters of the bytes 0x80 to 0xFF of a code page, by its number; U+FFFD where there is none.
+/// The characters of the bytes 0x80 to 0xFF of a code page, by its number; U+FFFD for unassigned
+/// ones.
 pub fn upper_half(number: u32) -> Option<&'static str> {
     let found = TABLES.iter().find(|(known, _)| *known == number);
     found.map(|(_, characters)| *characters)

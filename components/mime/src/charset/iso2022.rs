@@ -1,16 +1,17 @@
-//! Charsets that switch: bytes below 0x80 that an escape sequence before them gives a meaning.
+//! ISO-2022 charsets and HZ: stateful seven-bit encodings, in which escape sequences select
+//! character sets.
 //!
-//! encoding_rs knows one of them, ISO-2022-JP, and by the rules for web pages: there two escapes in a
-//! row are an attack. In mail they are what a sender makes that writes character by character.
+//! encoding_rs has one of them, ISO-2022-JP, with the rules for web pages: there two consecutive
+//! escapes are an attack. In mail they come from senders that encode character by character.
 //!
-//! Invariant: linear; a bad sequence is U+FFFD, and no escape character comes out.
+//! Invariant: linear; an invalid sequence is U+FFFD, and no escape character is in the output.
 //!
 //! Standards: RFC 1468 (ISO-2022-JP), RFC 1554 (ISO-2022-JP-2), RFC 2237 (ISO-2022-JP-1), RFC 1557
 //! (ISO-2022-KR), RFC 1922 (ISO-2022-CN; of its sets only GB 2312), RFC 1843 (HZ).
 
 use encoding_rs::{EUC_JP, EUC_KR, GBK, ISO_8859_7};
 
-/// Which of them. They differ in what the second set is before anything is designated.
+/// The ISO-2022 encodings. They differ in the default of G1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     Japanese,
@@ -31,7 +32,7 @@ enum Set {
     Jis0212,
     Gb2312,
     Ksc5601,
-    /// A set of two bytes for which there is no table here.
+    /// A double-byte set for which there is no table here.
     Pairs,
     /// The right half of ISO 8859-1.
     Latin1,
@@ -45,22 +46,23 @@ impl Set {
     }
 }
 
-/// What an escape sequence does.
+/// The effect of an escape sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Change {
     G0(Set),
     G1(Set),
     G2(Set),
-    /// The next byte is of G2.
+    /// Single shift: the next byte is of G2.
     OneOfG2,
     Nothing,
 }
 
-/// ECMA-35 section 14; all that the standards above use, and the misspelt ones that are seen.
+/// Escape sequences (ECMA-35 section 14): those of the standards above, and misspelt ones that
+/// occur.
 const ESCAPES: [(&[u8], Change); 24] = [
     (b"(B", Change::G0(Set::Ascii)),
     (b"(J", Change::G0(Set::Roman)),
-    // The Swedish set: a mistake of old Japanese writers for the one above.
+    // The Swedish set, written by old Japanese software in place of the one above.
     (b"(H", Change::G0(Set::Roman)),
     (b"(I", Change::G0(Set::Katakana)),
     (b"$@", Change::G0(Set::Jis0208)),
@@ -83,11 +85,11 @@ const ESCAPES: [(&[u8], Change); 24] = [
     (b".A", Change::G2(Set::Latin1)),
     (b".F", Change::G2(Set::Greek)),
     (b"N", Change::OneOfG2),
-    // "The revision of 1990 follows."
+    // Announces the revision of 1990 of the set that follows.
     (b"&@", Change::Nothing),
 ];
 
-/// Text that begins in ASCII.
+/// Decodes text that begins in ASCII.
 pub fn decode(family: Family, bytes: &[u8]) -> String {
     let mut state = State {
         g0: Set::Ascii,
@@ -107,8 +109,8 @@ pub fn decode(family: Family, bytes: &[u8]) -> String {
             0x1b => rest = state.escape(after, &mut text),
             0x0e => state.shifted = true,
             0x0f => state.shifted = false,
-            // Each line ends in a set of one byte, says each of the standards; a writer that forgot
-            // has not meant the next line.
+            // Each standard requires that a line ends in a single-byte set; a writer that omitted
+            // the escape did not mean the next line.
             b'\r' | b'\n' => {
                 state.end_line();
                 text.push(char::from(*first));
@@ -143,7 +145,7 @@ impl State {
         }
     }
 
-    /// What follows the escape sequence that `after` begins with, without its ESC.
+    /// Applies the escape sequence that `after` begins with, without its ESC; returns the rest.
     fn escape<'a>(&mut self, after: &'a [u8], text: &mut String) -> &'a [u8] {
         let known = ESCAPES.iter().find(|(sequence, _)| after.starts_with(sequence));
         let Some((sequence, change)) = known else {
@@ -179,7 +181,7 @@ impl State {
     }
 }
 
-/// A byte below 0x80 in a set of one byte; white space and controls are in all of them.
+/// A byte below 0x80 in a single-byte set; white space and controls are the same in all of them.
 fn single(set: Set, byte: u8) -> char {
     match (set, byte) {
         (Set::Roman, b'\\') => '\u{a5}',
@@ -198,8 +200,8 @@ fn single(set: Set, byte: u8) -> char {
     }
 }
 
-/// Decodes the pairs that begin with `first`, as far as there are any, and gives what follows them.
-/// The same characters with the high bits set are what encoding_rs knows (EUC).
+/// Decodes the consecutive pairs that begin with `first`; returns the rest. With the high bits set
+/// they are EUC, which encoding_rs has.
 fn pairs<'a>(set: Set, first: u8, after: &'a [u8], text: &mut String) -> &'a [u8] {
     let (mut first, mut rest) = (first, after);
     let mut euc = Vec::new();
@@ -245,7 +247,7 @@ pub fn decode_hz(bytes: &[u8]) -> String {
                 text.push('~');
                 rest = after;
             }
-            // A line that goes on below.
+            // A line continuation.
             (b'~', [b'\r', b'\n', after @ ..] | [b'\n', after @ ..]) if !wide => rest = after,
             (b'~', _) | (0x80.., _) => text.push(BAD),
             (b'\r' | b'\n', _) => {
@@ -253,7 +255,7 @@ pub fn decode_hz(bytes: &[u8]) -> String {
                 text.push(char::from(*first));
             }
             (0x21..=0x7d, _) if wide => {
-                // Up to the next tilde, which is no first byte.
+                // Up to the next tilde, which is never a first byte.
                 let end = after.iter().position(|byte| matches!(byte, b'~' | b'\r' | b'\n'));
                 let end = end.unwrap_or(after.len());
                 let (run, tail) = after.split_at_checked(end).unwrap_or((after, &[]));

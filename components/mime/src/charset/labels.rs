@@ -1,7 +1,7 @@
-//! The names of charsets, as senders spell them.
+//! Charset labels, as senders spell them.
 //!
-//! WHATWG's labels first, as encoding_rs has them; then what is left of the IANA registry and of the
-//! numbers of code pages, by letters and digits only, since nobody agrees on the rest.
+//! WHATWG's labels first, as encoding_rs has them; then the other names of the IANA registry and
+//! code page numbers, compared by letters and digits only, since punctuation varies.
 //!
 //! Standards: RFC 2978, WHATWG Encoding section 4.2.
 
@@ -17,32 +17,33 @@ use crate::charset::dos_code_pages::upper_half;
 use crate::charset::iso2022::Family;
 use crate::charset::utf::Order;
 
-/// How bytes are read.
+/// How bytes are decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Charset {
-    /// As browsers do.
+    /// By the WHATWG Encoding Standard.
     Web(&'static Encoding),
-    /// The lower half is ASCII, and these are the characters of the upper one.
+    /// ASCII in the lower half, these characters in the upper one.
     CodePage(&'static str),
     Iso2022(Family),
     Hz,
     Utf7,
     Utf16(Order),
     Utf32(Order),
-    /// US-ASCII, so that anything else says that the label is wrong.
+    /// US-ASCII; any other byte shows that the label is wrong.
     Ascii,
-    /// The label says that it is not known.
+    /// The label states that the charset is unknown.
     Unknown,
 }
 
 impl Charset {
-    /// The meaning of a byte depends on what came before it: a piece cannot be joined to another.
+    /// Whether the meaning of a byte depends on earlier ones: then pieces cannot be joined before
+    /// decoding.
     pub fn is_stateful(self) -> bool {
         matches!(self, Self::Iso2022(_) | Self::Hz | Self::Utf7)
     }
 
-    /// Octets that say their own order of bytes: a text begins there (RFC 2781 section 3.2). In UTF-8 there is no
-    /// order to say.
+    /// Whether octets begin with a byte order mark: a text begins there (RFC 2781 section 3.2).
+    /// UTF-8 has no byte order.
     pub fn begins_marked(self, octets: &[u8]) -> bool {
         match self {
             Self::Utf16(_) => matches!(octets, [0xfe, 0xff, ..] | [0xff, 0xfe, ..]),
@@ -58,7 +59,7 @@ impl Charset {
     }
 }
 
-/// None when it names no charset that is known here.
+/// Looks up a label. None when it names no supported charset.
 pub fn named(label: &str) -> Option<Charset> {
     // Longer than any real label.
     const LONGEST: usize = 60;
@@ -82,7 +83,7 @@ pub fn named(label: &str) -> Option<Charset> {
         .or_else(own)
 }
 
-/// What is read otherwise than by WHATWG, or is no charset for it.
+/// Labels that are decoded differently from WHATWG, or that WHATWG does not have.
 fn switching(plain: &str) -> Option<Charset> {
     Some(match plain {
         "unknown" | "unknown8bit" | "xunknown" | "default" | "none" | "binary" | "7bit"
@@ -113,7 +114,7 @@ fn switching(plain: &str) -> Option<Charset> {
     })
 }
 
-/// Names in the IANA registry, and in other programs, that WHATWG does not list.
+/// Names in the IANA registry, and in other software, that WHATWG does not list.
 const SPELLED: [(&str, Charset); 31] = [
     ("utf8mb4", Charset::Web(UTF_8)),
     ("utf8mac", Charset::Web(UTF_8)),
@@ -235,7 +236,7 @@ fn numbered(number: u32) -> Option<Charset> {
     Some(Charset::Web(encoding))
 }
 
-/// A name of WHATWG's with other punctuation: `iso_8859_15`, `utf_8`, `x-shift-jis`.
+/// WHATWG's names with other punctuation: `iso_8859_15`, `utf_8`, `x-shift-jis`.
 fn similar(plain: &str) -> Option<Charset> {
     const ALL: [&Encoding; 36] = [
         UTF_8,
@@ -281,7 +282,7 @@ fn similar(plain: &str) -> Option<Charset> {
         name.map(|byte| byte.to_ascii_lowercase()).eq(bare.bytes())
     };
     let found = ALL.iter().find(is_named).map(|encoding| Charset::Web(encoding));
-    // Those whose labels WHATWG gives to windows-1252, -1254 and -874, and what it calls GBK.
+    // Names whose labels WHATWG assigns to windows-1252, -1254 and -874, and to GBK.
     found.or_else(|| {
         Some(Charset::Web(match bare {
             "iso88591" | "latin1" => WINDOWS_1252,
@@ -302,7 +303,7 @@ mod tests {
     use super::*;
     use crate::charset::decode;
 
-    /// A label, the bytes as the codec of that name in Python writes them, and what they say.
+    /// A label, the bytes as Python's codec of that name encodes them, and the text.
     const LABELS: [(&str, &[u8], &str); 105] = [
         (
             "UTF-8",

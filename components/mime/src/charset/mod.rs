@@ -1,8 +1,9 @@
-//! Bytes to text, by the charset that they are declared to have.
+//! Charset decoding: bytes to UTF-8, by the declared charset.
 //!
-//! A label is believed, however short the text: what does not fit is U+FFFD, never another charset. Only
-//! labels that senders are known to misuse stand for what they mean by them, as WHATWG lists them
-//! (iso-8859-1 is windows-1252, gb2312 is GBK). Where nothing is declared the bytes are asked.
+//! A label is trusted, however short the text: what does not decode is U+FFFD, never another
+//! charset. Only labels that senders are known to misuse stand for another charset, as WHATWG lists
+//! them (iso-8859-1 is windows-1252, gb2312 is GBK). Where nothing is declared the charset is
+//! detected.
 //!
 //! Standards: RFC 2045 section 5.2 (default US-ASCII), RFC 2978 (labels), WHATWG Encoding.
 
@@ -24,7 +25,7 @@ use crate::charset::iso2022::{Family, decode as decode_iso2022, decode_hz};
 use crate::charset::labels::{Charset, named};
 use crate::charset::utf::{decode_utf7, decode_utf16, decode_utf32};
 
-/// How much of a body the detector looks at, in bytes: enough to be sure, and cheap.
+/// The bytes of a body that the detector examines: enough for a result, and cheap.
 const SAMPLE: usize = 16_384;
 
 /// Decodes to UTF-8. Bytes that cannot be decoded become U+FFFD.
@@ -42,7 +43,8 @@ pub fn decode(label: Option<&str>, bytes: &[u8]) -> String {
     }
 }
 
-/// Decodes what begins a body: a byte order mark there is none of its text (RFC 3629 section 6), whatever is declared.
+/// Decodes the start of a body: a byte order mark there is not part of the text (RFC 3629 section
+/// 6), whatever is declared.
 pub fn decode_body(label: Option<&str>, bytes: &[u8]) -> String {
     let text = decode(label, bytes);
     text.strip_prefix(MARK).map(str::to_owned).unwrap_or(text)
@@ -51,8 +53,8 @@ pub fn decode_body(label: Option<&str>, bytes: &[u8]) -> String {
 /// U+FEFF, the byte order mark.
 pub const MARK: char = '\u{feff}';
 
-/// US-ASCII is the default of writers that do not know what they write. Bytes beyond it are UTF-8 where
-/// they can be, else windows-1252, which is how browsers read this label.
+/// US-ASCII is the default of software that does not know its charset. Bytes beyond it are UTF-8
+/// where they are valid, else windows-1252, which is how browsers decode this label.
 fn decode_ascii(bytes: &[u8]) -> String {
     if let Some(family) = escaped(bytes) {
         return decode_iso2022(family, bytes);
@@ -64,7 +66,7 @@ fn decode_ascii(bytes: &[u8]) -> String {
     }
 }
 
-/// Decodes bytes about which nothing is known.
+/// Decodes bytes without a declared charset.
 pub fn decode_unlabelled(bytes: &[u8]) -> String {
     if let Some(family) = escaped(bytes) {
         return decode_iso2022(family, bytes);
@@ -75,9 +77,9 @@ pub fn decode_unlabelled(bytes: &[u8]) -> String {
     }
 }
 
-/// The likeliest encoding of bytes that are not all UTF-8.
+/// The likeliest encoding of bytes that are not entirely UTF-8.
 pub fn guess(bytes: &[u8]) -> &'static Encoding {
-    // A UTF-8 text that was cut in the middle of a character, or that has one bad byte, stays UTF-8.
+    // UTF-8 text that was cut within a character, or that has one invalid byte, stays UTF-8.
     if mostly_utf8(bytes) {
         return UTF_8;
     }
@@ -85,7 +87,8 @@ pub fn guess(bytes: &[u8]) -> &'static Encoding {
     let mut detector = EncodingDetector::new();
     detector.feed(sample, true);
     let (encoding, certain) = detector.guess_assess(None, false);
-    // Short Chinese headers score badly, and are mistaken for accents or for Korean.
+    // The detector scores short Chinese headers low, and mistakes them for accented letters or
+    // Korean.
     let doubtful = !certain || encoding.is_single_byte() || encoding == EUC_KR;
     if doubtful && looks_like_gbk(sample) && (encoding != EUC_KR || !all_hangul(sample)) {
         return GB18030;
@@ -93,7 +96,7 @@ pub fn guess(bytes: &[u8]) -> &'static Encoding {
     if encoding == GBK { GB18030 } else { encoding }
 }
 
-/// EUC-KR keeps its syllables below 0xC9; Chinese of more than a few characters goes beyond.
+/// Korean: EUC-KR has its syllables below 0xC9; Chinese of more than a few characters goes beyond.
 fn all_hangul(bytes: &[u8]) -> bool {
     let mut high = bytes.iter().filter(|byte| **byte >= 0x80);
     let mut all = true;
@@ -103,7 +106,7 @@ fn all_hangul(bytes: &[u8]) -> bool {
     all
 }
 
-/// The first escape sequence that names a set of two bytes says whose text this is.
+/// The encoding whose double-byte set is designated first.
 fn escaped(bytes: &[u8]) -> Option<Family> {
     bytes.windows(4).chain([bytes.get(..3).unwrap_or_default()]).find_map(|window| match window {
         [0x1b, b'$', b'B' | b'@', ..] => Some(Family::Japanese),
@@ -122,8 +125,8 @@ fn mostly_utf8(bytes: &[u8]) -> bool {
     good > 0 && good >= bad.saturating_mul(8)
 }
 
-/// Every byte from 0x81 up begins a pair that GB2312 holds (both bytes from 0xA1), and most first
-/// bytes lie where the common characters do (0xB0 to 0xD7, GB2312 level 1).
+/// Whether every byte from 0x81 up begins a pair of GB2312 (both bytes from 0xA1), and most first
+/// bytes are in the range of the common characters (0xB0 to 0xD7, GB2312 level 1).
 fn looks_like_gbk(bytes: &[u8]) -> bool {
     let (mut pairs, mut common) = (0usize, 0usize);
     let mut rest = bytes.iter().copied();
@@ -195,10 +198,10 @@ mod tests {
         ] {
             assert_eq!(decode_body(label, bytes), "abc", "{label:?}");
         }
-        // The first is the mark, and the second what somebody wrote.
+        // The first is the mark, and the second is text.
         let twice = "\u{feff}\u{feff}a\u{feff}";
         assert_eq!(decode_body(Some("utf-8"), twice.as_bytes()), "\u{feff}a\u{feff}");
-        // A word is no body.
+        // A word is not a body.
         check(Some("utf-8"), "\u{feff}a".as_bytes(), "\u{feff}a");
     }
 

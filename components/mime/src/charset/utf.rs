@@ -1,17 +1,17 @@
-//! Unicode in its other forms: UTF-7, UTF-16 and UTF-32.
+//! UTF-7, UTF-16 and UTF-32.
 //!
-//! Invariant: linear; a bad sequence is U+FFFD, and a byte order mark is no text.
+//! Invariant: linear; an invalid sequence is U+FFFD, and a byte order mark is not part of the text.
 //!
 //! Standards: RFC 2152 (UTF-7), RFC 2781 (UTF-16), Unicode section 3.10 (UTF-32).
 
 use encoding_rs::{UTF_16BE, UTF_16LE};
 
-/// Which byte of a unit comes first.
+/// Byte order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     Big,
     Little,
-    /// A byte order mark says it, or else the text itself.
+    /// Given by a byte order mark, or else detected.
     Marked,
 }
 
@@ -23,14 +23,15 @@ pub fn decode_utf16(order: Order, bytes: &[u8]) -> String {
         (Order::Little | Order::Marked, [0xff, 0xfe, rest @ ..]) => (UTF_16LE, rest),
         (Order::Big, _) => (UTF_16BE, bytes),
         (Order::Little, _) => (UTF_16LE, bytes),
-        // RFC 2781 section 4.3 says big-endian, WHATWG little-endian, and senders do both: ASCII tells.
+        // RFC 2781 section 4.3 says big-endian, WHATWG little-endian, and senders do both: ASCII
+        // characters decide.
         (Order::Marked, _) if ascii_units(bytes, 1) > ascii_units(bytes, 0) => (UTF_16LE, bytes),
         (Order::Marked, _) => (UTF_16BE, bytes),
     };
     encoding.decode_without_bom_handling(bytes).0.into_owned()
 }
 
-/// How many pairs have ASCII beside a zero that stands at `zero`.
+/// Counts the pairs of an ASCII byte and a zero at the position `zero`.
 fn ascii_units(bytes: &[u8], zero: usize) -> usize {
     let is_ascii = |pair: &&[u8]| match (pair.get(zero), pair.get(1 - zero)) {
         (Some(0), Some(other)) => (1..0x80).contains(other),
@@ -49,7 +50,7 @@ pub fn decode_utf32(order: Order, bytes: &[u8]) -> String {
     };
     let fits = |order: Order| bytes.get(..4).is_some_and(|first| unit(order, first).is_some());
     let order = match order {
-        // Only one of the two orders gives a character that exists.
+        // Only one of the two orders gives a valid character.
         Order::Marked if fits(Order::Little) && !fits(Order::Big) => Order::Little,
         Order::Marked => Order::Big,
         Order::Big | Order::Little => order,
@@ -81,7 +82,7 @@ pub fn decode_utf7(bytes: &[u8]) -> String {
     text
 }
 
-/// UTF-16 in base64 without padding.
+/// Decodes the modified base64 of UTF-7: UTF-16 without padding.
 fn unshift(shifted: &[u8], text: &mut String) {
     if shifted.is_empty() {
         text.push(BAD);
@@ -98,7 +99,7 @@ fn unshift(shifted: &[u8], text: &mut String) {
         }
     }
     text.extend(char::decode_utf16(units).map(|unit| unit.unwrap_or(BAD)));
-    // What is left over are fewer than six zeros.
+    // The remainder is fewer than six zero bits.
     if count >= 6 || bits != 0 {
         text.push(BAD);
     }

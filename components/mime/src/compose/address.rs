@@ -1,8 +1,8 @@
-//! Outgoing addresses: one mailbox each, spelled as SMTP wants it.
+//! Addresses of outgoing mail: one mailbox each, in the syntax of SMTP.
 //!
-//! An address lands in the envelope, where a stray `>` or line end would be a command, so only what
-//! RFC 5321 spells is taken. Domains beyond ASCII become punycode; local parts beyond ASCII would
-//! need SMTPUTF8 and are refused by name.
+//! An address becomes part of the envelope, where a stray `>` or line end would be a command, so
+//! only the syntax of RFC 5321 is accepted. Domains beyond ASCII become punycode; local parts
+//! beyond ASCII would need SMTPUTF8 and are refused.
 //!
 //! Standards: RFC 5321 sections 4.1.2 and 4.5.3.1, RFC 5891 (IDNA).
 
@@ -10,7 +10,7 @@ const LONGEST_LOCAL: usize = 64;
 const LONGEST_DOMAIN: usize = 255;
 const LONGEST_LABEL: usize = 63;
 
-/// Why an address was not taken.
+/// Why an address was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     ControlCharacter,
@@ -28,8 +28,10 @@ pub struct Mailbox {
 }
 
 impl Mailbox {
+    /// Parses an address.
+    ///
     /// # Errors
-    /// Says why it cannot be sent to.
+    /// Why mail cannot be sent to it.
     pub fn parse(email: &str) -> Result<Self, Refusal> {
         if email.chars().any(char::is_control) {
             return Err(Refusal::ControlCharacter);
@@ -52,13 +54,13 @@ impl Mailbox {
         Ok(Self { local: local.to_owned(), domain })
     }
 
-    /// As the envelope and the header spell it.
+    /// The address as the envelope and the header have it.
     pub fn spelled(&self) -> String {
         format!("{}@{}", self.local, self.domain)
     }
 
-    /// Equal for two spellings of one mailbox: the local part is the receiver's business (RFC 5321
-    /// section 2.4), the domain has no case.
+    /// A key for comparison, equal for two spellings of one mailbox: only the receiver interprets
+    /// the local part (RFC 5321 section 2.4), the domain is case-insensitive.
     pub fn key(&self) -> String {
         format!("{}@{}", self.local, self.domain.to_ascii_lowercase())
     }
@@ -74,8 +76,8 @@ fn is_atext(byte: u8) -> bool {
 
 fn is_quoted(local: &str) -> bool {
     let inner = local.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    // No escapes: nobody uses them, and two readers could take them for different mailboxes. The
-    // host's envelope knows the same rule.
+    // No quoted pairs: they are not in use, and two parsers could take them for different
+    // mailboxes. The host's envelope has the same rule.
     inner.is_some_and(|inner| {
         !inner.is_empty()
             && inner.bytes().all(|byte| matches!(byte, 32..=126) && !b"\"\\".contains(&byte))
@@ -93,7 +95,7 @@ fn is_domain(domain: &str) -> bool {
         })
 }
 
-/// `[192.0.2.1]` and `[IPv6:2001:db8::1]`.
+/// Address literals: `[192.0.2.1]` and `[IPv6:2001:db8::1]`.
 fn is_literal(domain: &str) -> bool {
     let Some(inner) = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else {
         return false;

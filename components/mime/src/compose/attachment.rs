@@ -1,13 +1,15 @@
-//! An attachment as a part: its fields and its bytes.
+//! Attachments as MIME parts: header fields and content.
 //!
-//! Files go out in base64. A message may not (RFC 2046 section 5.2.1, RFC 2045 section 6.4): it goes as it
-//! is, with line ends made CRLF. One that no line-based transport carries (NUL, a lone CR, a line of more
-//! than 998 octets) goes as a file that it is, application/octet-stream in base64, so that nothing of it
-//! is lost; message/partial and message/external-body are held to seven bits as well.
+//! Files are sent in base64. A message may not be (RFC 2046 section 5.2.1, RFC 2045 section 6.4):
+//! it is sent as it is, with line ends made CRLF. One that no line-based transport carries (NUL, a
+//! lone CR, a line of more than 998 octets) is sent as a file, application/octet-stream in base64,
+//! so that nothing of it is lost; message/partial and message/external-body must be seven-bit too.
 //!
-//! Invariant: what was looked at is what is written, and no more than a piece of it is in memory.
+//! Invariant: the bytes that were examined are those that are written, and at most a chunk of them
+//! is in memory.
 //!
-//! Standards: RFC 2045 section 6, RFC 2046 section 5.2, RFC 6532 section 3.7 (message/global may be encoded).
+//! Standards: RFC 2045 section 6, RFC 2046 section 5.2, RFC 6532 section 3.7 (message/global may be
+//! encoded).
 
 use crate::compose::draft::Attachment;
 use crate::compose::header_writer;
@@ -19,21 +21,24 @@ use crate::octets::{Buffered, each_chunk};
 const LONGEST_LINE: usize = 998;
 const OCTETS: &str = "application/octet-stream";
 
-/// How the bytes of an attachment go out.
+/// The transfer encoding of an attachment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carriage {
     Base64,
-    /// A message as it is, all ASCII.
+    /// A message without encoding, all ASCII.
     SevenBit,
-    /// A message as it is. The multiparts around it have to say so (RFC 2045 section 6.4).
+    /// A message without encoding. The multiparts around it must declare 8bit (RFC 2045 section
+    /// 6.4).
     EightBit,
-    /// Base64, under a type that allows it.
+    /// Base64, under a content type that allows it.
     AsOctets,
 }
 
 impl Carriage {
+    /// Chooses the encoding.
+    ///
     /// # Errors
-    /// What reading answers.
+    /// That of reading.
     pub fn of(attachment: &Attachment) -> Result<Self, Fault> {
         let main = attachment.content_type.split(';').next().unwrap_or_default();
         let kind = main.trim().to_ascii_lowercase();
@@ -54,7 +59,7 @@ impl Carriage {
     }
 }
 
-/// Whether lines can be carried as they are.
+/// Whether lines can be sent without encoding.
 #[derive(Default)]
 struct Lines {
     length: usize,
@@ -76,16 +81,16 @@ impl Lines {
         self.broken |= byte == 0 || self.length > LONGEST_LINE;
     }
 
-    /// Whether it is all ASCII; none where it cannot be carried.
+    /// Whether all is ASCII; none where it cannot be sent without encoding.
     fn end(&self) -> Option<bool> {
         (!self.broken && !self.after_cr).then_some(!self.beyond_ascii)
     }
 }
 
-/// Writes the part, fields first.
+/// Writes the part, header first.
 ///
 /// # Errors
-/// What reading and writing answer.
+/// Those of reading and writing.
 pub fn write(
     attachment: &Attachment,
     carriage: Carriage,
@@ -124,7 +129,8 @@ fn base64(attachment: &Attachment, out: &mut Buffered<'_>) -> Result<(), Fault> 
     out.put(&lines)
 }
 
-/// The line end before a boundary belongs to the boundary (RFC 2046 section 5.1.1), so one more is written.
+/// The line end before a delimiter belongs to the delimiter (RFC 2046 section 5.1.1), so one more
+/// is written.
 fn as_it_is(attachment: &Attachment, out: &mut Buffered<'_>) -> Result<(), Fault> {
     let mut after_cr = false;
     let mut lines = Vec::new();

@@ -1,4 +1,4 @@
-//! An outgoing message before it is bytes, as the caller described it. Nothing here is checked yet.
+//! Draft: an outgoing message as the caller described it, before validation.
 
 use crate::header::address_list::Address;
 use crate::octets::Octets;
@@ -10,7 +10,7 @@ pub enum Disposition {
     Inline,
 }
 
-/// A file, or a picture that the HTML shows by `cid:`.
+/// A file, or an inline picture of the HTML.
 pub struct Attachment {
     pub filename: Option<String>,
     pub content_type: String,
@@ -45,8 +45,8 @@ pub struct Draft {
     pub headers: Vec<Header>,
 }
 
-/// What the host decides about a message: its id without angle brackets, and its date in
-/// milliseconds since 1970.
+/// The Message-ID without angle brackets, and the date in milliseconds since 1970; the host chooses
+/// both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stamp {
     pub message_id: String,

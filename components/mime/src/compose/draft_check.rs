@@ -1,12 +1,13 @@
-//! Everything that can be wrong with a draft, found before the first byte is written.
+//! Validation of a draft, before the first byte is written.
 //!
-//! A person who wrote three mistakes wants to hear of three. What passes has nothing left to check:
-//! every string is free of line ends, so no field can begin another one.
+//! All faults are reported, not only the first. A valid draft needs no further check: no string has
+//! a line end, so no field can begin another one.
 //!
-//! Invariant: a [`Checked`] draft writes exactly the fields that were asked for. Of ids that messages have
-//! it writes those that a line of ASCII takes, and as many as a field does.
+//! Invariant: a [`Checked`] draft writes exactly the fields that were asked for. Of other messages'
+//! ids it writes those that a line of ASCII can hold, and as many as fit in a field.
 //!
-//! Standards: RFC 5322 sections 2.2 and 3.6, RFC 2045 section 5.1, RFC 2392, RFC 5537 section 3.4.4.
+//! Standards: RFC 5322 sections 2.2 and 3.6, RFC 2045 section 5.1, RFC 2392, RFC 5537 section
+//! 3.4.4.
 
 use std::collections::HashSet;
 
@@ -19,26 +20,27 @@ use crate::header::filename::LONGEST as LONGEST_FILENAME;
 use crate::read::Header;
 use crate::read::body_selection::LONGEST_BODY;
 
-/// To, Cc and Bcc together (RFC 5321 section 4.5.3.1.10 asks servers for a hundred; none allows more
-/// than this).
+/// The most recipients in To, Cc and Bcc together (RFC 5321 section 4.5.3.1.10 requires servers to
+/// accept a hundred; none allows more than this).
 pub const MOST_RECIPIENTS: usize = 1_000;
 const LONGEST_NAME: usize = 255;
 const LONGEST_HEADER_NAME: usize = 76;
-/// Of a subject and an additional field, in bytes.
+/// The longest subject and additional field, in bytes.
 const LONGEST_VALUE: usize = 8_192;
-/// In one verdict.
+/// The most edits of one verdict.
 pub const MOST_EDITS: usize = 100;
-/// Of a content id.
+/// The longest content id, in bytes.
 const LONGEST_ID: usize = 250;
-/// Of a message id that somebody else made: a line takes 998 bytes (RFC 5322 section 2.1.1).
+/// The longest Message-ID of another message: a line holds 998 bytes (RFC 5322 section 2.1.1).
 const LONGEST_MESSAGE_ID: usize = 900;
-/// Of all that one field has, in bytes: servers cut header blocks of 100 KiB.
+/// The longest field of Message-IDs, in bytes: servers truncate header blocks of 100 KiB.
 const LONGEST_IDS: usize = 65_536;
 const LONGEST_CONTENT_TYPE: usize = 250;
 /// The last second of the year 9999, in milliseconds.
 const LAST_DATE: i64 = 253_402_300_799_000;
 
-/// Written from these members of the draft, or else by Postlet and the servers on the way.
+/// Fields that are written from a member of the draft, or else by Postlet and the servers on the
+/// way.
 const RESERVED: [(&str, Option<&str>); 15] = [
     ("from", Some("from")),
     ("to", Some("to")),
@@ -58,14 +60,14 @@ const RESERVED: [(&str, Option<&str>); 15] = [
 ];
 const RESERVED_FAMILIES: [&str; 2] = ["content-", "resent-"];
 
-/// A name, when there is one, and an address.
+/// A mailbox: display name, if any, and address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
     pub name: Option<String>,
     pub mailbox: Mailbox,
 }
 
-/// The people and the ids of a draft that passed.
+/// The addresses and ids of a valid draft.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
     pub sender: Person,
@@ -75,10 +77,12 @@ pub struct Checked {
     /// Without angle brackets.
     pub in_reply_to: Vec<String>,
     pub references: Vec<String>,
-    /// The envelope: everybody once, in the order To, Cc, Bcc.
+    /// The envelope's recipients, without duplicates, in the order To, Cc, Bcc.
     pub recipients: Vec<String>,
 }
 
+/// Validates a draft.
+///
 /// # Errors
 /// All faults, in the draft's order.
 pub fn check(draft: &Draft, stamp: &Stamp) -> Result<Checked, Vec<Fault>> {
@@ -121,7 +125,7 @@ pub fn check(draft: &Draft, stamp: &Stamp) -> Result<Checked, Vec<Fault>> {
     }
 }
 
-/// The edits of one verdict.
+/// Validates the edits of one verdict.
 ///
 /// # Errors
 /// All faults, with pointers into the list.
@@ -179,7 +183,7 @@ impl Faults {
     }
 
     fn people(&mut self, pointer: &str, people: &[Address]) -> Vec<Person> {
-        // Beyond the limit there is one fault already; a million more would help nobody.
+        // The excess is one fault already; the faults of each further address would not help.
         let people = people.iter().take(MOST_RECIPIENTS).enumerate();
         people
             .filter_map(|(index, address)| self.person(&format!("{pointer}/{index}"), address))
@@ -187,7 +191,7 @@ impl Faults {
     }
 
     fn person(&mut self, pointer: &str, address: &Address) -> Option<Person> {
-        // A name of spaces alone is none: no reader would show it.
+        // A display name of spaces only is left out: no reader would show it.
         let name = address.name.as_deref().filter(|name| !name.trim().is_empty());
         let given = address.name.as_deref().unwrap_or_default();
         let good = self.line(&format!("{pointer}/name"), given, LONGEST_NAME);
@@ -214,7 +218,7 @@ impl Faults {
         }
     }
 
-    /// A value that must stay on one line. True when it passed.
+    /// Validates a value that must stay on one line. True when it is valid.
     fn line(&mut self, pointer: &str, value: &str, longest: usize) -> bool {
         if value.chars().any(|character| character.is_control()) {
             self.add(pointer, Code::ControlCharacter, CONTROL);
@@ -250,15 +254,17 @@ impl Faults {
                 && self.line(&at("contentId"), id, LONGEST_ID)
                 && !is_id(id)
             {
-                let detail = "letters, digits and punctuation without spaces and angle brackets";
+                let detail = "not a content id, which has letters, digits and punctuation, and no spaces \
+                              and angle brackets";
                 self.add(&at("contentId"), Code::BadContentId, detail);
             }
         }
     }
 
-    /// Ids as the API shows them, or as a header field has them. All that the API shows passes: an answer to
-    /// a message is sent whatever its id. One that no line takes is left out, since RFC 6532 needs SMTPUTF8 on
-    /// the whole way, and a spelling of it in ASCII would be the id of no message.
+    /// Validates Message-IDs, as the API shows them or as a header field has them. Everything that
+    /// the API shows is accepted, so that any message can be replied to. An id that is not ASCII is
+    /// left out: RFC 6532 needs SMTPUTF8 on the whole way, and an ASCII spelling of it would be the
+    /// id of no message.
     fn ids(&mut self, pointer: &str, ids: &[String]) -> Vec<String> {
         let mut written = Vec::new();
         for (index, id) in ids.iter().enumerate() {
@@ -266,8 +272,8 @@ impl Faults {
             let inner = id.strip_prefix('<').and_then(|id| id.strip_suffix('>'));
             let id = inner.unwrap_or(id);
             if !is_message_id(id) {
-                let detail = "not a message id as `messageId` of a message shows it: characters, and no \
-                              spaces, control characters and angle brackets";
+                let detail = "not a message id, which has characters, and no spaces, control characters \
+                              and angle brackets";
                 self.add(&format!("{pointer}/{index}"), Code::BadMessageId, detail);
             } else if id.is_ascii() && id.len() <= LONGEST_MESSAGE_ID {
                 written.push(id.to_owned());
@@ -315,31 +321,31 @@ fn is_header_name(name: &str) -> bool {
         && name.bytes().all(|byte| (33..=126).contains(&byte) && byte != b':')
 }
 
-/// Who writes the field instead.
+/// The advice for a reserved field; none for others.
 fn reserved(name: &str) -> Option<String> {
     let known = RESERVED.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
     if let Some((_, Some(member))) = known {
-        return Some(format!("written from `{member}`, a member of the draft: give it there"));
+        return Some(format!("written from the draft's `{member}`; give it there"));
     }
     let lower = name.to_ascii_lowercase();
     let is_ours = || RESERVED_FAMILIES.iter().any(|family| lower.starts_with(family));
     (known.is_some() || is_ours())
-        .then(|| "written by Postlet itself, or by the servers on the way".to_owned())
+        .then(|| "written by Postlet, or by the servers on the way".to_owned())
 }
 
-/// What others made of an id goes back as it came, so long as it cannot end its brackets or its line.
+/// An id of another message is copied as it is, as long as it cannot end its brackets or its line.
 fn is_message_id(id: &str) -> bool {
     let good = |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '<' | '>');
     !id.is_empty() && id.chars().all(good)
 }
 
-/// As many ids as one field takes: the first, which names the conversation, and the last ones (RFC 5537
-/// section 3.4.4).
+/// Drops ids that do not fit in one field: kept are the first, which identifies the conversation,
+/// and the last ones (RFC 5537 section 3.4.4).
 fn first_and_last(mut ids: Vec<String>) -> Vec<String> {
-    let mut room = LONGEST_IDS.saturating_sub(ids.first().map_or(0, String::len));
-    let fits = |id: &&String| match room.checked_sub(id.len()) {
+    let mut remaining = LONGEST_IDS.saturating_sub(ids.first().map_or(0, String::len));
+    let fits = |id: &&String| match remaining.checked_sub(id.len()) {
         Some(left) => {
-            room = left;
+            remaining = left;
             true
         }
         None => false,
@@ -351,13 +357,13 @@ fn first_and_last(mut ids: Vec<String>) -> Vec<String> {
     ids
 }
 
-/// Printable ASCII that ends no angle bracket and folds nowhere.
+/// Printable ASCII without angle brackets and white space.
 fn is_id(id: &str) -> bool {
     (1..=LONGEST_ID).contains(&id.len())
         && id.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>()\"\\,;".contains(&byte))
 }
 
-/// RFC 2045 section 5.1, with parameters as tokens or quoted strings.
+/// Content-Type syntax (RFC 2045 section 5.1), with parameters as tokens or quoted strings.
 fn is_content_type(text: &str) -> bool {
     let (main, params) = text.split_once(';').unwrap_or((text, ""));
     let Some((kind, subtype)) = main.trim().split_once('/') else { return false };

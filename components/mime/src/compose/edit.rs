@@ -1,16 +1,16 @@
-//! A filter's edits, as it asked for them. Nothing here is checked yet.
+//! Edits of a filter, before validation.
 
 use crate::read::Header;
 
-/// Words below every body.
+/// Text to append to every body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Footer {
     pub text: String,
-    /// A fragment; made from `text` when none.
+    /// An HTML fragment; made from `text` when none.
     pub html: Option<String>,
 }
 
-/// One change to a finished message.
+/// One edit of a finished message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit {
     AddHeader(Header),

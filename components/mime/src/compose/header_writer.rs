@@ -1,11 +1,11 @@
-//! Header fields as text: encoded, folded, and each ending in CRLF.
+//! Writer of header fields: encoding, folding, CRLF.
 //!
-//! What is ASCII and would be read back as it is goes out so; anything else (text beyond ASCII, a
-//! spelled-out encoded-word, spaces that folding would move, a word longer than a line) goes out as
-//! encoded-words, or as RFC 2231 has it in a parameter.
+//! ASCII that a parser reads back unchanged is written as it is; anything else (text beyond ASCII,
+//! a literal encoded-word, spaces that folding would move, a word longer than a line) is written as
+//! encoded-words, or by RFC 2231 in a parameter.
 //!
-//! Invariant: one call gives one field, and what is read from it is what was written. Values were
-//! checked before and hold no control characters.
+//! Invariant: one call writes one field, and parsing it gives the value. Values were validated
+//! before and hold no control characters.
 //!
 //! Standards: RFC 5322 sections 2.2, 3.3 and 3.6, RFC 2047, RFC 2231.
 
@@ -17,19 +17,19 @@ use time::format_description::well_known::Rfc2822;
 use crate::compose::draft::Disposition;
 use crate::compose::draft_check::Person;
 
-/// RFC 5322 section 2.1.1 asks for it.
+/// The recommended line length (RFC 5322 section 2.1.1).
 const LONGEST_LINE: usize = 78;
-/// A line is folded between words only, and ends at 998 (RFC 5322 section 2.1.1). Not less: ids and links
-/// are long words that must stay as they are.
+/// The longest word that is not encoded: a line is folded between words only, and ends at 998 (RFC
+/// 5322 section 2.1.1). No shorter limit: ids and links are long words that must not be changed.
 const LONGEST_WORD: usize = 800;
 /// Bytes in one encoded-word: 60 characters of base64, within the 75 of RFC 2047 section 2.
 const BYTES_PER_WORD: usize = 45;
-/// Of a name that goes out in quotes, which are not folded.
+/// The longest quoted string in a parameter, since those are not folded.
 const LONGEST_QUOTED: usize = 60;
-/// Of one section of a parameter, in characters, so that it fits a line with its name.
+/// The longest section of a parameter, in characters, so that a line holds it with its name.
 const LONGEST_SECTION: usize = 50;
 
-/// A field of addresses; empty when there is nobody.
+/// An address list field; empty for an empty list.
 pub fn people(name: &str, people: &[Person]) -> String {
     let mut words = Vec::new();
     for (index, person) in people.iter().enumerate() {
@@ -59,7 +59,7 @@ fn phrase(name: &str) -> Vec<String> {
     }
 }
 
-/// A field of plain words.
+/// An unstructured field.
 pub fn text(name: &str, value: &str) -> String {
     if value.is_empty() {
         verbatim(name, value)
@@ -71,25 +71,25 @@ pub fn text(name: &str, value: &str) -> String {
     }
 }
 
-/// Message ids in their brackets, folded between them; empty when there are none.
+/// A field of Message-IDs in angle brackets, folded between them; empty for an empty list.
 pub fn ids(name: &str, ids: &[String]) -> String {
     let bracketed: Vec<String> = ids.iter().map(|id| format!("<{id}>")).collect();
     folded(name, &bracketed)
 }
 
-/// A field whose value is ASCII and short enough for one line already.
+/// A field whose value is ASCII and fits in one line.
 pub fn verbatim(name: &str, value: &str) -> String {
     format!("{name}: {value}\r\n")
 }
 
-/// `millis` since 1970, checked to lie between that and the year 10000.
+/// The Date field; `millis` since 1970 was validated to lie before the year 10000.
 pub fn date(millis: i64) -> String {
     let moment = OffsetDateTime::from_unix_timestamp(millis / 1000);
     let moment = moment.unwrap_or(OffsetDateTime::UNIX_EPOCH);
     verbatim("Date", &moment.format(&Rfc2822).unwrap_or_default())
 }
 
-/// Content-Disposition, with the file name when there is one.
+/// Content-Disposition, with the file name, if any.
 pub fn disposition(kind: Disposition, filename: Option<&str>) -> String {
     let kind = match kind {
         Disposition::Inline => "inline",
@@ -104,9 +104,9 @@ pub fn disposition(kind: Disposition, filename: Option<&str>) -> String {
     folded("Content-Disposition", &words)
 }
 
-/// As a quoted string, or in sections of UTF-8 (RFC 2231 sections 3 and 4).
+/// A parameter as a quoted string, or in sections of UTF-8 (RFC 2231 sections 3 and 4).
 fn parameter(name: &str, value: &str) -> Vec<String> {
-    // Readers disagree about backslashes in quotes.
+    // Parsers disagree about backslashes in quoted strings.
     if is_plain(value) && value.len() <= LONGEST_QUOTED && !value.contains(['"', '\\']) {
         return vec![format!("{name}=\"{value}\"")];
     }
@@ -136,8 +136,8 @@ fn parameter(name: &str, value: &str) -> Vec<String> {
     }
 }
 
-/// A field of words that a space parts; empty when there is none. Each line has at most 78 characters,
-/// unless a word is longer.
+/// A field of words separated by a space; empty when there is none. Each line has at most 78
+/// characters, unless a word is longer.
 fn folded(name: &str, words: &[String]) -> String {
     if words.is_empty() {
         return String::new();
@@ -145,8 +145,8 @@ fn folded(name: &str, words: &[String]) -> String {
     let mut field = format!("{name}:");
     let mut column = field.len();
     for (index, word) in words.iter().enumerate() {
-        // The first word stays with the name: a line of white space alone would be the header's end for
-        // some readers.
+        // The first word stays with the name: some parsers take a line of white space for the end
+        // of the header.
         if index > 0 && column + 1 + word.len() > LONGEST_LINE {
             field.push_str("\r\n");
             column = 0;
@@ -158,7 +158,7 @@ fn folded(name: &str, words: &[String]) -> String {
     field + "\r\n"
 }
 
-/// ASCII that is read back as it was written, however it is folded.
+/// ASCII that is read back unchanged, however it is folded.
 fn is_plain(value: &str) -> bool {
     value.bytes().all(|byte| matches!(byte, b' '..=b'~'))
         && !value.contains("=?")
@@ -169,7 +169,7 @@ fn quoted(value: &str) -> String {
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// Whole characters in each (RFC 2047 section 5).
+/// Encoded-words of whole characters (RFC 2047 section 5).
 fn encoded_words(value: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut piece = String::new();

@@ -1,12 +1,13 @@
-//! A draft as bytes.
+//! Composition of a message from a draft.
 //!
-//! The skeleton is fixed, so nothing recurses: `mixed(related(alternative(text, html), pictures), files)`,
-//! each layer only where it holds more than one thing. Attachments stream through in pieces; a message
-//! is never whole in memory. All is in seven bits, but for messages that are attached and are not.
+//! The MIME structure is fixed, so nothing recurses: `mixed(related(alternative(text, html),
+//! pictures), files)`, each layer only where it holds more than one part. Attachments are streamed
+//! in chunks; a message is never whole in memory. Everything is seven-bit, except attached messages
+//! that are not.
 //!
-//! Invariant: lines end in CRLF and hold at most 998 bytes, no other CR or LF exists, and the message
-//! ends in exactly one CRLF (an empty body leaves just the empty line after the header). Bcc is never
-//! written.
+//! Invariant: lines end in CRLF and hold at most 998 bytes, no other CR or LF exists, and the
+//! message ends in exactly one CRLF (an empty body leaves just the empty line after the header).
+//! Bcc is never written.
 //!
 //! Standards: RFC 5322, RFC 2045, RFC 2046, RFC 2183, RFC 2387.
 
@@ -28,18 +29,18 @@ pub mod transfer_encode;
 pub mod header_writer;
 pub mod attachment;
 
-/// The RFC 5321 envelope of what was written.
+/// The RFC 5321 envelope of the composed message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
     pub sender: String,
-    /// Everybody once, Bcc included.
+    /// Without duplicates, Bcc included.
     pub recipients: Vec<String>,
 }
 
-/// Checks the draft, then writes it.
+/// Validates the draft, then writes it.
 ///
 /// # Errors
-/// All faults of the draft; nothing was written then. Or one that reading or writing answered.
+/// All faults of the draft, before anything is written; or the fault of reading or writing.
 pub fn compose(draft: &Draft, stamp: &Stamp, sink: &mut dyn Sink) -> Result<Envelope, Vec<Fault>> {
     let checked = check(draft, stamp)?;
     let mut out = Buffered::new(sink);
@@ -77,14 +78,14 @@ pub fn compose(draft: &Draft, stamp: &Stamp, sink: &mut dyn Sink) -> Result<Enve
     }
 }
 
-/// Which parts go where.
+/// The MIME structure: which parts go where.
 struct Skeleton<'a> {
     text: Option<&'a str>,
     html: Option<&'a str>,
-    /// Shown by the HTML.
+    /// Inline parts of the HTML.
     pictures: Vec<(&'a Attachment, Carriage)>,
     files: Vec<(&'a Attachment, Carriage)>,
-    /// Some message in it is in eight bits.
+    /// Whether an attached message is eight-bit.
     eight_bit: bool,
 }
 
@@ -101,7 +102,7 @@ impl<'a> Skeleton<'a> {
                 && attachment.disposition == Disposition::Inline
                 && attachment.content_id.is_some()
         });
-        // A message without words has an empty text: readers expect one.
+        // A message without a body has an empty text: mail clients expect one.
         let text = draft.text.as_deref().or(if html.is_none() { Some("") } else { None });
         Ok(Self { text, html, pictures, files, eight_bit })
     }
@@ -135,7 +136,7 @@ impl<'a> Skeleton<'a> {
         }
     }
 
-    /// Says "8bit" around all of it, though a branch may be in seven.
+    /// Declares 8bit for the whole multipart, though a branch may be seven-bit.
     fn begin(&self, kind: &str, more: &str, out: &mut Buffered<'_>) -> Result<Multipart, Fault> {
         let boundary = boundary();
         let mut fields =
@@ -166,7 +167,7 @@ impl<'a> Skeleton<'a> {
 struct Multipart(String);
 
 impl Multipart {
-    /// Parts end in CRLF, which thereby belongs to them: a reader that takes it for the boundary's
+    /// Parts end in CRLF, which thereby belongs to them: a parser that assigns it to the delimiter
     /// sees a text without its last line end, which is the same text.
     fn next(&self, out: &mut Buffered<'_>) -> Result<(), Fault> {
         out.put(format!("--{}\r\n", self.0).as_bytes())
@@ -177,7 +178,7 @@ impl Multipart {
     }
 }
 
-/// 128 random bits, so that no text can hold it by chance or by intent. `=_` occurs in neither
+/// 128 random bits, so that no text can contain it by chance or by intent. `=_` occurs in neither
 /// base64 nor quoted-printable (RFC 2045 section 6.7, note).
 pub fn boundary() -> String {
     let halves = [RandomState::new().hash_one(1), RandomState::new().hash_one(2)];
@@ -191,7 +192,7 @@ fn body(kind: &str, text: &str, out: &mut Buffered<'_>) -> Result<(), Fault> {
     out.put(encoded.body.as_bytes())
 }
 
-/// What stands over a text of ours.
+/// The header fields of a text part.
 pub fn text_fields(kind: &str, encoding: &str) -> String {
     format!("Content-Type: text/{kind}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n")
 }

@@ -1,4 +1,4 @@
-//! What is written is read again; what could break out of its field is refused.
+//! Composed messages are parsed again; values that could end their field are refused.
 
 use proptest::prelude::*;
 

@@ -1,7 +1,7 @@
-//! Bytes made fit for the wire: text in the lightest encoding that carries it, files in base64.
+//! Content transfer encodings: text in the simplest one that carries it, files in base64.
 //!
-//! Invariant: every line that comes out is ASCII, at most 78 characters, and ends in CRLF; there is no
-//! other CR or LF.
+//! Invariant: every line of the output is ASCII, at most 78 characters, and ends in CRLF; there is
+//! no other CR or LF.
 //!
 //! Standards: RFC 2045 sections 6.7 and 6.8, RFC 5322 section 2.1.1.
 
@@ -13,20 +13,21 @@ use crate::charset::MARK;
 /// RFC 5322 section 2.1.1 asks for 78; quoted-printable and base64 end at 76.
 const LONGEST_LINE: usize = 78;
 const LONGEST_ENCODED_LINE: usize = 76;
-/// What one line of base64 carries.
+/// The bytes that one line of base64 encodes.
 const BYTES_PER_LINE: usize = 57;
 
-/// A text body, ready to be written.
+/// An encoded text body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
-    /// For Content-Transfer-Encoding.
+    /// The value of Content-Transfer-Encoding.
     pub encoding: &'static str,
     /// Ends in exactly one CRLF; empty for an empty text.
     pub body: String,
 }
 
 pub fn text(text: &str) -> Encoded {
-    // A mark at the start is none of the text (RFC 3629 section 6): one that is has another before it.
+    // Receivers remove a byte order mark at the start (RFC 3629 section 6): a text that begins with
+    // U+FEFF gets another before it.
     let marked = text.starts_with(MARK).then(|| format!("{MARK}{text}"));
     let text = marked.as_deref().unwrap_or(text);
     let lines = lines(text);
@@ -50,7 +51,8 @@ pub fn text(text: &str) -> Encoded {
     Encoded { encoding: "quoted-printable", body }
 }
 
-/// Lines without their ends; CRLF, LF and a lone CR all end one. Empty lines at the end are gone.
+/// Lines without their ends; CRLF, LF and a lone CR all end one. Empty lines at the end are
+/// dropped.
 fn lines(text: &str) -> Vec<&str> {
     let mut lines = Vec::new();
     let mut rest = text;
@@ -67,7 +69,7 @@ fn lines(text: &str) -> Vec<&str> {
     lines
 }
 
-/// Survives the way as it is. `From ` at the start does not, on old systems (RFC 4155).
+/// Whether a line is transported unchanged. `From ` at the start is not, by old systems (RFC 4155).
 fn is_plain(line: &str) -> bool {
     line.len() <= LONGEST_LINE
         && line.bytes().all(|byte| byte == b'\t' || matches!(byte, 32..=126))
@@ -89,7 +91,7 @@ fn quoted_printable(line: &str, body: &mut String) {
             _ => false,
         };
         let width = if literal { 1 } else { 3 };
-        // One column is kept for the soft break.
+        // One column is reserved for the soft line break.
         if column + width > LONGEST_ENCODED_LINE - 1 {
             body.push_str("=\r\n");
             column = 0;
@@ -107,14 +109,14 @@ fn quoted_printable(line: &str, body: &mut String) {
     body.push_str("\r\n");
 }
 
-/// Base64 in lines, fed in pieces of any length.
+/// Base64 in lines, from chunks of any length.
 #[derive(Debug, Default)]
 pub struct Base64Lines {
     waiting: Vec<u8>,
 }
 
 impl Base64Lines {
-    /// Appends all whole lines to `out`.
+    /// Appends all complete lines to `out`.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         self.waiting.extend_from_slice(bytes);
         let whole = self.waiting.len() / BYTES_PER_LINE * BYTES_PER_LINE;
@@ -125,7 +127,7 @@ impl Base64Lines {
         self.waiting = rest;
     }
 
-    /// Appends what is left.
+    /// Appends the rest.
     pub fn finish(self, out: &mut Vec<u8>) {
         if !self.waiting.is_empty() {
             write_line(&self.waiting, out);

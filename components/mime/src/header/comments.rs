@@ -2,8 +2,8 @@
 //!
 //! Standard: RFC 5322 section 3.2.2.
 
-/// What follows the comment that `text` begins with. Comments nest, and a backslash hides what follows it. None
-/// where `text` begins with none, or it is never closed.
+/// The text after the comment that `text` begins with. Comments nest, and a backslash escapes the
+/// next character. None where `text` begins with no comment, or it is unclosed.
 pub fn after_comment(text: &str) -> Option<&str> {
     if !text.starts_with('(') {
         return None;
@@ -22,7 +22,7 @@ pub fn after_comment(text: &str) -> Option<&str> {
     None
 }
 
-/// What follows white space and comments; of a comment without an end, nothing.
+/// The text after white space and comments; empty after an unclosed comment.
 pub fn skip_comments(text: &str) -> &str {
     let mut rest = text.trim_start_matches([' ', '\t']);
     while rest.starts_with('(') {

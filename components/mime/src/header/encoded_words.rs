@@ -1,11 +1,11 @@
-//! Encoded-words: text beyond ASCII in header fields.
+//! Encoded-words (RFC 2047): text beyond ASCII in header fields.
 //!
-//! Senders cut words in the middle of a character and put words where none may stand (inside quoted
-//! strings), so adjacent words of one charset are joined as bytes before they are decoded, and words
-//! are looked for everywhere. A charset that switches is decoded word by word: each begins in ASCII. One with a
-//! byte order mark begins anew, too.
+//! Senders split words within a character and use words where none are allowed (inside quoted
+//! strings), so adjacent words of one charset are joined as bytes before they are decoded, and
+//! words are recognised everywhere. A stateful charset is decoded word by word: each begins in
+//! ASCII. One with a byte order mark begins anew, too.
 //!
-//! Standard: RFC 2047. Deviation: spaces inside a word are accepted, since many writers leave them.
+//! Standard: RFC 2047. Deviation: spaces inside a word are accepted, since many senders write them.
 
 use std::borrow::Cow;
 
@@ -25,8 +25,8 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// Unfolds a field's value and decodes its words; the result holds no control characters. White space at
-/// the ends is not part of a value (RFC 5322 section 3.2.2); in a word it is.
+/// Unfolds a field's value and decodes its words; the result holds no control characters. White
+/// space at the ends is not part of a value (RFC 5322 section 3.2.2); within a word it is.
 pub fn decode(raw: &str) -> String {
     let unfolded = unfold(raw);
     let text = unfolded.trim_matches([' ', '\t']);
@@ -47,7 +47,7 @@ pub fn decode(raw: &str) -> String {
     tidy(&decoded)
 }
 
-/// Decodes the words that follow each other from `first` on, and gives where they end.
+/// Decodes the adjacent words from `first` on, and returns where they end.
 fn run(text: &str, first: Word<'_>, ends: &mut Ends<'_>, decoded: &mut String) -> usize {
     let mut bytes = first.octets();
     let mut word = first;
@@ -68,7 +68,7 @@ fn run(text: &str, first: Word<'_>, ends: &mut Ends<'_>, decoded: &mut String) -
     }
 }
 
-/// Control characters become spaces, and are nothing at the ends.
+/// Replaces control characters by spaces, and trims.
 pub fn tidy(text: &str) -> String {
     text.trim_matches(char::is_control)
         .chars()
@@ -81,9 +81,9 @@ pub fn unfold(raw: &str) -> String {
     raw.chars().filter(|character| !matches!(character, '\r' | '\n')).collect()
 }
 
-/// A field's value in which octets that have a declared charset are spelled in ASCII, so that they are not
-/// taken for text in another one: those inside of a word, and where `extended` those of an RFC 2231
-/// parameter. Such octets may not stand there, and do.
+/// Spells octets that have a declared charset in ASCII, so that they are not decoded by another
+/// one: those inside a word, and where `extended` those of an RFC 2231 parameter. Such octets are
+/// not allowed there, but occur.
 pub fn shield(value: &[u8], extended: bool) -> Cow<'_, [u8]> {
     let is_odd = |byte: &u8| *byte >= 0x80 || matches!(byte, 0x0e | 0x0f | 0x1b);
     if !value.iter().any(is_odd) {
@@ -134,12 +134,13 @@ pub struct Word<'a> {
     charset: &'a str,
     is_base64: bool,
     payload: &'a [u8],
-    /// Where the text goes on.
+    /// The position after the word.
     pub end: usize,
 }
 
 impl Word<'_> {
-    /// A parser of structure should rather see the marks that it holds: `"` and `<` end something else.
+    /// Whether the marks that it contains should be parsed as structure: `"` and `<` end something
+    /// else.
     pub fn swallows_structure(&self) -> bool {
         let has = |marks: &[u8]| self.payload.iter().any(|byte| marks.contains(byte));
         has(b" \t") && has(b"\"<>")
@@ -149,7 +150,7 @@ impl Word<'_> {
         if self.is_base64 { decode_b(self.payload) } else { decode_q(self.payload) }
     }
 
-    /// Its octets belong to the same characters as those of the word before.
+    /// Whether its octets continue a character of the word before.
     fn continues(&self, before: &Word<'_>, octets: &[u8]) -> bool {
         self.charset.eq_ignore_ascii_case(before.charset)
             && !named(self.charset)
@@ -157,12 +158,12 @@ impl Word<'_> {
     }
 }
 
-/// Where words end. Words are asked about from left to right, so each byte is looked at once however
-/// many beginnings there are.
+/// Finds where words end. Positions are queried from left to right, so each byte is examined once
+/// however many beginnings there are.
 #[derive(Debug)]
 pub struct Ends<'a> {
     text: &'a [u8],
-    /// No `?=` lies between the last place that was asked about and here.
+    /// No `?=` lies between the last queried position and here.
     next: usize,
 }
 
@@ -197,7 +198,7 @@ impl<'a> Ends<'a> {
         Some(Word { charset, is_base64, payload, end: end + 2 })
     }
 
-    /// Where the first `?=` at or after `from` stands.
+    /// The position of the first `?=` at or after `from`.
     fn first_from(&mut self, from: usize) -> Option<usize> {
         if self.next < from || !self.text.get(self.next..)?.starts_with(b"?=") {
             let begin = self.next.max(from);
@@ -208,7 +209,7 @@ impl<'a> Ends<'a> {
     }
 }
 
-/// Some writers encode piece by piece, so that padding stands in the middle.
+/// Some senders encode piece by piece, so that padding occurs in the middle.
 fn decode_b(payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(payload.len());
     for piece in payload.split(|byte| *byte == b'=') {
@@ -288,7 +289,7 @@ mod tests {
             "=?ISO-2022-JP?B?GyRCMnE1RCROGyhC?=\r\n =?ISO-2022-JP?B?GyRCJCpDTiRpJDsbKEI=?=",
             "会議のお知らせ",
         );
-        // The first does not come back to ASCII, as it should.
+        // The first does not return to ASCII, as it should.
         check("=?iso-2022-jp?q?=1B$B2q?= =?iso-2022-jp?q?abc?=", "会abc");
         check("=?utf-7?q?+AOk?= =?utf-7?q?abc?=", "éabc");
         check("=?iso-2022-kr?q?=0E>H3g?= =?iso-2022-kr?q?abc?=", "안녕abc");

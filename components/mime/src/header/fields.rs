@@ -1,10 +1,10 @@
-//! A header block, cut into fields.
+//! Header block parser: splits a block into fields.
 //!
-//! Real mail has blocks with bare LF, an mbox line on top, lines that are no fields, bytes in no
-//! stated charset, and no end. None of it is a failure here: what cannot be read is left out, and so are
-//! fields beyond [`LONGEST_BLOCK`].
+//! Real mail has blocks with bare LF, an mbox line at the top, lines that are not fields, bytes
+//! without a declared charset, and no end. None of it is an error here: what cannot be parsed is
+//! left out, and so are fields beyond [`LONGEST_BLOCK`].
 //!
-//! Invariant: the cost is linear, and so much of a block is kept at most.
+//! Invariant: the cost is linear, and at most that many bytes of a block are kept.
 //!
 //! Standard: RFC 5322 section 2.2.
 
@@ -33,8 +33,8 @@ impl Fields {
         self.0.iter()
     }
 
-    /// The raw value of the first field of that name that has one. Which of two contradicting
-    /// fields counts is nowhere said; mail clients show the first.
+    /// The raw value of the first non-empty field of that name. No standard says which of two
+    /// contradicting fields counts; mail clients show the first.
     pub fn raw(&self, name: &str) -> Option<&str> {
         self.all_raw(name).find(|raw| !raw.trim().is_empty())
     }
@@ -51,27 +51,27 @@ impl Fields {
     }
 }
 
-/// A header block that was cut into fields.
+/// The result of splitting a header block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Block {
     pub fields: Fields,
     /// Where the body begins.
     pub body: usize,
-    /// Some fields were left out, because the block is longer than [`LONGEST_BLOCK`].
+    /// Whether fields were left out, because the block is longer than [`LONGEST_BLOCK`].
     pub is_cut: bool,
 }
 
-/// Cuts the block that starts at `start`. It ends after the first empty line, or before a line that
-/// `stop` knows (a boundary), or before one that is no field, unless it is clear that the block goes on after that
-/// one. Of a block that is too long the fields that fit are kept, whatever their order: a long one is left out and
-/// a short one after it is not.
+/// Splits the block that starts at `start`. It ends after the first empty line, or before a line
+/// that `stop` recognises (a delimiter), or before one that is not a field, unless the block
+/// evidently continues after it. Of a block that is too long the fields that fit are kept, whatever
+/// their order: a long one is left out and a short one after it is not.
 pub fn split(raw: &[u8], start: usize, stop: &dyn Fn(&[u8]) -> bool) -> Block {
     let mut spans: Vec<(&[u8], Vec<u8>)> = Vec::new();
     let (mut kept, mut is_cut) = (0, false);
-    // The field that is being read is kept.
+    // The current field is kept.
     let mut keeping = false;
     let mut had = Had::default();
-    // The block was found to go on, up to its empty line.
+    // The block is known to continue, up to its empty line.
     let mut is_sure = false;
     let mut at = start;
     while at < raw.len() {
@@ -84,7 +84,7 @@ pub fn split(raw: &[u8], start: usize, stop: &dyn Fn(&[u8]) -> bool) -> Block {
         if stop(line) {
             break;
         }
-        // What would continue nothing is no field either.
+        // A continuation line without a field before it is no field either.
         if is_continuation(line) && at > start {
             if let Some((_, value)) = spans.last_mut().filter(|_| keeping) {
                 if fits {
@@ -92,7 +92,7 @@ pub fn split(raw: &[u8], start: usize, stop: &dyn Fn(&[u8]) -> bool) -> Block {
                     value.extend_from_slice(line);
                     kept += line.len() + 1;
                 } else {
-                    // Half a field says something else than the whole.
+                    // Half a field means something else than the whole.
                     kept -= value.len();
                     spans.pop();
                     (keeping, is_cut) = (false, true);
@@ -113,7 +113,7 @@ pub fn split(raw: &[u8], start: usize, stop: &dyn Fn(&[u8]) -> bool) -> Block {
                 is_sure = goes_on(raw, (line, next), stop, had);
             }
             if !is_sure {
-                // The empty line was forgotten and this is the body.
+                // The empty line is missing and this is the body.
                 break;
             }
             keeping = false;
@@ -123,14 +123,16 @@ pub fn split(raw: &[u8], start: usize, stop: &dyn Fn(&[u8]) -> bool) -> Block {
     Block { fields: to_text(spans), body: at.min(raw.len()), is_cut }
 }
 
-/// Whether the block goes on after `odd`, a line that is no field: its empty line comes, fields stand before that (at
-/// most one odd line between two of them), and one of them belongs into the header of a mail. Anything less is a
-/// letter, in which words before a colon are no fields.
+/// Whether the block goes on after `odd`, a line that is no field: its empty line comes, fields
+/// stand before that (at most one odd line between two of them), and one of them belongs into the
+/// header of a mail. Otherwise the lines are the text of a body, in which words before a colon are
+/// no fields.
 ///
-/// An odd line may also be the last one where it is a field whose name was spoilt, or where the fields say that the
-/// body is no letter: then it would not be read there but spoil what is decoded.
+/// An odd line may also be the last one where it is a field with a corrupt name, or where the
+/// fields say that the body is not text: then it would corrupt what is decoded.
 ///
-/// Asked once for a block, or the answer is no and the block ends: the lines are looked at twice at most.
+/// Called once for a block, or the result is false and the block ends: the lines are examined twice
+/// at most.
 fn goes_on(
     raw: &[u8],
     (odd, mut at): (&[u8], usize),
@@ -148,7 +150,7 @@ fn goes_on(
         if stop(line) {
             return false;
         }
-        // What continues the line before belongs to that.
+        // A continuation line belongs to the line before.
         if is_continuation(line) {
             had.hear(last, line);
         } else {
@@ -199,15 +201,15 @@ fn is_mbox_line(line: &[u8], first: bool) -> bool {
 fn as_field(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = line.iter().position(|byte| *byte == b':')?;
     let (name, value) = (line.get(..colon)?, line.get(colon + 1..)?);
-    // RFC 5322 section 4.5: old writers left white space before the colon.
+    // RFC 5322 section 4.5: old software writes white space before the colon.
     let name = name.trim_ascii_end();
     let is_name = !name.is_empty() && name.iter().all(|byte| (33..=126).contains(byte));
-    // `https://…` is an address.
+    // `https://…` is a URL.
     (is_name && !value.starts_with(b"//")).then_some((name, value))
 }
 
-/// Bytes that are not UTF-8 have one charset in the whole block, so that short fields are guessed
-/// together with longer ones.
+/// Bytes that are not UTF-8 are taken to have one charset in the whole block, so that short fields
+/// are detected together with longer ones.
 fn to_text(mut spans: Vec<(&[u8], Vec<u8>)>) -> Fields {
     for (name, value) in &mut spans {
         let extended = name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"content-"));
@@ -284,7 +286,7 @@ mod tests {
             "Hi Bob,\nNote: this is one.\n\nbye\n",
             "Hi Bob,\nDate: tomorrow\nbye\n",
             "Hi Bob,\nso it goes.\nDate: tomorrow\n\nbye\n",
-            // It quotes another header.
+            // The body quotes another header.
             "Look at this:\nFrom: b@x\nSubject: u\n\nbye\n",
             ">From here on it is quoted.\n\nbye\n",
         ] {
@@ -312,14 +314,14 @@ mod tests {
                 begins(&format!("To: b\n?\n{head}{last}\naGVsbG8=\n"), "aGVsbG8=\n");
             }
         }
-        // Several of them, where none can be of the body.
+        // Several of them, where none can be part of the body.
         begins(&format!("{BASE64}{}\naGVsbG8=\n", LAST[..3].concat()), "aGVsbG8=\n");
-        // A body of base64 that has no empty line before it.
+        // A body of base64 without an empty line before it.
         for body in ["aGVsbG8=\n", "aGVsbG8=\n\n", "aGVsbG8gd29y\nbGQ=\n\nx"] {
             begins(&format!("{BASE64}{body}"), body);
         }
         begins(&format!("{BASE64}{}\n\nx", "a".repeat(77)), &format!("{}\n\nx", "a".repeat(77)));
-        // A file that has none.
+        // A file without one.
         begins("Content-Type: application/pdf\n%PDF-1\n%x y\n\nx", "%PDF-1\n%x y\n\nx");
     }
 

@@ -1,17 +1,17 @@
-//! The name of an attachment, as a label.
+//! File names of attachments, made safe as labels.
 //!
-//! A name comes from a stranger and ends in somebody's file system or header field, so it is cut
-//! down to what can do no harm there. It is never a path.
+//! A name is chosen by the sender and may become a file name or a part of a header field, so
+//! characters that could do harm there are removed. It is never a path.
 //!
 //! Standards: RFC 2183 section 2.3, RFC 6266 section 4.3.
 
-/// In bytes: what common file systems take.
+/// The longest label, in bytes: what common file systems accept.
 pub const LONGEST: usize = 255;
 
-/// None when nothing is left.
+/// The safe part of a name. None when nothing is left.
 pub fn label(name: &str) -> Option<String> {
     let visible: String = name.chars().filter(|character| !is_unsafe(*character)).collect();
-    // Only the last segment: writers that leave the path in mean the file.
+    // Only the last segment: senders that include the path mean the file.
     let segment = visible.trim().trim_end_matches(['/', '\\']);
     let segment = segment.rsplit(['/', '\\']).next().unwrap_or_default().trim();
     let segment = segment.trim_end_matches([' ', '.']);
@@ -21,8 +21,8 @@ pub fn label(name: &str) -> Option<String> {
     Some(shorten(segment))
 }
 
-/// Controls, and what turns the direction of writing or cannot be seen at all. The two joiners stay: Persian
-/// and joined emoji are misspelt without them.
+/// Control characters, bidirectional controls and invisible characters. The two joiners are kept:
+/// Persian and joined emoji are misspelt without them.
 fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(character,
@@ -30,7 +30,7 @@ fn is_unsafe(character: char) -> bool {
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Keeps the extension, since people and programs go by it.
+/// Keeps the extension, since it determines the type.
 fn shorten(name: &str) -> String {
     if name.len() <= LONGEST {
         return name.to_owned();
@@ -41,7 +41,7 @@ fn shorten(name: &str) -> String {
     format!("{stem}{extension}")
 }
 
-/// The longest start of at most `limit` bytes that ends at a character.
+/// The longest prefix of at most `limit` bytes that ends at a character boundary.
 pub fn cut(text: &str, limit: usize) -> &str {
     let mut end = limit.min(text.len());
     while !text.is_char_boundary(end) {
@@ -76,7 +76,8 @@ mod tests {
         check("👩\u{200d}🚀 نامه\u{200c}ها.pdf", Some("👩\u{200d}🚀 نامه\u{200c}ها.pdf"));
     }
 
-    /// How a Content-Disposition, of octets, names a file, by RFC 2183, RFC 2231, or as it is found.
+    /// How a Content-Disposition, in octets, gives a file name: by RFC 2183, RFC 2231, or as it
+    /// occurs.
     const FORMS: [(&[u8], Option<&str>); 45] = [
         // RFC 2183 with the tokens and quoted strings of RFC 2045.
         (b"attachment; filename=a.pdf", Some("a.pdf")),
@@ -106,7 +107,7 @@ mod tests {
         (b"attachment; filename*=\"utf-8''a%20b.pdf\"", Some("a b.pdf")),
         (b"attachment; filename*=a.pdf", Some("a.pdf")),
         (b"attachment; filename*=latin1''\xe9.pdf", Some("é.pdf")),
-        // Encoded-words, which RFC 2047 forbids here.
+        // Encoded-words, which RFC 2047 does not allow here.
         (b"attachment; filename=\"=?utf-8?b?5L2g?=.pdf\"", Some("你.pdf")),
         (b"attachment; filename==?utf-8?b?5L2gLnBkZg==?=", Some("你.pdf")),
         (b"attachment; filename=\"=?utf-8?q?a?=\r\n =?utf-8?q?b=2Epdf?=\"", Some("ab.pdf")),
@@ -118,7 +119,7 @@ mod tests {
         (b"attachment; filename=\"r\xe9sum\xe9.pdf\"", Some("résumé.pdf")),
         (b"attachment; filename=\"\xbb\xe1\xd2\xe9\xcd\xa8\xd6\xaa.pdf\"", Some("会议通知.pdf")),
         (b"attachment; filename=\"\x1b$B2q5D\x1b(B.pdf\"", Some("会議.pdf")),
-        // Grammar that was lost on the way.
+        // Malformed values.
         (b"attachment; filename=my long name.pdf; size=3", Some("my long name.pdf")),
         (b"attachment; filename=my long name.pdf size=3", Some("my long name.pdf")),
         (b"attachment; filename=report (final)", Some("report (final)")),
@@ -126,7 +127,7 @@ mod tests {
         (b"attachment filename=\"a.pdf\"", Some("a.pdf")),
         (b"attachment;; ;filename=a.pdf;", Some("a.pdf")),
         (b"attachment; size; filename=a.pdf", Some("a.pdf")),
-        // What would be a path, or deceives.
+        // Paths, and deceptive names.
         (b"attachment; filename=\"C:\\Users\\ann\\a.pdf\"", Some("a.pdf")),
         (b"attachment; filename*=utf-8''..%2F..%2Fa%0D%0Ab%E2%80%AEfdp.exe", Some("a  bfdp.exe")),
     ];

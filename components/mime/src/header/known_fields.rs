@@ -1,17 +1,17 @@
-//! What the names and values of fields say about the block that they stand in: whether it is the header of a mail, and
-//! whether a body follows that a person may read.
+//! Known header fields: whether a block is the header of a message, and whether its body is text.
 //!
-//! Only for finding out where a block ends that has lines which are no fields: it decodes nothing and keeps no value.
+//! Used only to find the end of a block that has lines which are not fields: it decodes nothing and
+//! keeps no value.
 //!
 //! Standards: RFC 5322 section 3.6, RFC 2045 sections 5 and 6, RFC 2183.
 
 use crate::header::comments::skip_comments;
 use crate::header::encoded_words::unfold;
 
-/// What fields say of the body, from the least to the most.
+/// The kind of body that the fields declare, from the weakest statement to the strongest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Body {
-    /// Lines that a person may read as they are; a multipart may have some before its parts.
+    /// Text; a multipart may have some before its parts.
     #[default]
     Letter,
     /// A file.
@@ -20,9 +20,9 @@ pub enum Body {
 }
 
 impl Body {
-    /// Whether the body cannot well begin with this line.
+    /// Whether the body is unlikely to begin with this line.
     pub fn lacks(self, line: &[u8]) -> bool {
-        /// Lines of that length are data, though they do not hold whole groups of four.
+        /// Lines of that length are data, though they do not consist of groups of four.
         const LONG: usize = 40;
 
         let line = line.trim_ascii_end();
@@ -55,7 +55,8 @@ fn body_said(name: &[u8], value: &[u8]) -> Body {
     if is_file { Body::Data } else { Body::Letter }
 }
 
-/// A field without a name, or one of a program (`X-…`) that has spaces in the place of hyphens.
+/// Whether a line is a field without a name, or an extension field (`X-…`) with spaces in place of
+/// hyphens.
 pub fn is_spoilt_field(line: &[u8]) -> bool {
     let Some(colon) = line.iter().position(|byte| *byte == b':') else { return false };
     let name = line.get(..colon).unwrap_or_default();
@@ -64,7 +65,8 @@ pub fn is_spoilt_field(line: &[u8]) -> bool {
             && name.iter().all(|byte| (32..=126).contains(byte))
 }
 
-/// Fields that a header has once (RFC 5322 section 3.6): where they come again, a letter quotes another.
+/// Fields that occur once in a header (RFC 5322 section 3.6): a second one is quoted from another
+/// message.
 const ONCE: [&str; 12] = [
     "bcc",
     "cc",
@@ -79,7 +81,7 @@ const ONCE: [&str; 12] = [
     "subject",
     "to",
 ];
-/// Those that may come again, and no letter has.
+/// Fields that may repeat, and that do not occur in text.
 const AGAIN: [&str; 9] = [
     "authentication-results",
     "auto-submitted",
@@ -94,24 +96,24 @@ const AGAIN: [&str; 9] = [
 const FAMILIES: [&str; 9] =
     ["arc-", "content-", "disposition-", "dkim-", "list-", "received-", "resent-", "thread-", "x-"];
 
-/// What a header has had.
+/// The fields seen in a header.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Had {
-    /// Which of [`ONCE`].
+    /// Those of [`ONCE`] that were seen.
     once: [bool; ONCE.len()],
-    /// Any field.
+    /// Whether there was any field.
     pub some: bool,
     pub body: Body,
 }
 
 impl Had {
-    /// Takes note of a field, or of a line of one.
+    /// Records a field, or a line of one.
     pub fn hear(&mut self, name: &[u8], value: &[u8]) {
         self.some |= !name.is_empty();
         self.body = self.body.max(body_said(name, value));
     }
 
-    /// Whether a header may have this field next, and is known to. It has had it then.
+    /// Whether this field is known and may occur next in a header. It is recorded.
     pub fn is_new(&mut self, name: &[u8]) -> bool {
         let is = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
         let once = ONCE.iter().zip(&mut self.once).find(|(known, _)| is(known));

@@ -1,4 +1,4 @@
-//! Header fields: fields of a block, addresses, dates, parameters and encoded-words.
+//! Header field parsers: blocks, addresses, dates, parameters and encoded-words.
 
 pub mod encoded_words;
 pub mod comments;

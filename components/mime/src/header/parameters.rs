@@ -1,8 +1,8 @@
-//! A value with parameters: Content-Type and Content-Disposition.
+//! Parameters of header fields: Content-Type and Content-Disposition.
 //!
-//! Writers leave out quotes, put encoded-words inside them, and cut names over several sections in
-//! any order. The sections are joined as bytes before they are decoded, since they too are cut in
-//! the middle of a character.
+//! Senders omit quotes, put encoded-words inside them, and split values into sections in any order.
+//! The sections are joined as bytes before they are decoded, since they too are split within a
+//! character.
 //!
 //! Standards: RFC 2045 section 5.1, RFC 2231 sections 3 and 4.
 
@@ -10,10 +10,10 @@ use crate::charset::decode as decode_charset;
 use crate::header::comments::{after_comment, skip_comments};
 use crate::header::encoded_words::{decode as decode_words, hex, tidy, unfold};
 
-/// More sections than any writer makes; the rest is left out.
+/// The most sections; more than any sender writes. The rest is left out.
 const MOST_PARAMETERS: usize = 200;
 
-/// The value before the first semicolon in lower case, and the parameters.
+/// A field value: the part before the first semicolon in lower case, and the parameters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Value {
     pub main: String,
@@ -21,14 +21,14 @@ pub struct Value {
 }
 
 impl Value {
-    /// `name` in lower case.
+    /// The parameter with that name, in lower case.
     pub fn param(&self, name: &str) -> Option<&str> {
         let found = self.params.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 }
 
-/// Reads a raw value.
+/// Parses a raw value.
 pub fn parse(raw: &str) -> Value {
     let text = unfold(raw);
     let (main, rest) = take_main(&text);
@@ -36,7 +36,8 @@ pub fn parse(raw: &str) -> Value {
     Value { main, params: join(&sections(rest)) }
 }
 
-/// What stands before the parameters, without white space and comments. The semicolon may be missing, or be a comma.
+/// Splits off the part before the parameters, without white space and comments. The semicolon may
+/// be missing, or be a comma.
 fn take_main(text: &str) -> (String, &str) {
     let mut main = String::new();
     let mut rest = text;
@@ -55,10 +56,10 @@ fn take_main(text: &str) -> (String, &str) {
 
 struct Section {
     name: String,
-    /// None of `name*`, which is whole.
+    /// None for `name*`, which is not split.
     number: Option<u32>,
     encoded: bool,
-    /// An RFC 2231 name outranks a plain one.
+    /// An RFC 2231 name takes precedence over a plain one.
     extended: bool,
     value: String,
 }
@@ -66,7 +67,7 @@ struct Section {
 fn sections(mut rest: &str) -> Vec<Section> {
     let mut sections = Vec::new();
     let mut comments = Comments::default();
-    // Whatever comes of it, each round counts: some look at all that is left.
+    // Every round counts, whatever its result: some examine all of the rest.
     for _ in 0..MOST_PARAMETERS {
         rest = rest.trim_start_matches([' ', '\t', ';', ',']);
         let (name, tail) = take_name(rest, &mut comments);
@@ -74,7 +75,7 @@ fn sections(mut rest: &str) -> Vec<Section> {
             rest = tail;
             continue;
         };
-        // What stands before the name lost its own semicolon or its equals sign.
+        // What precedes the name lacks its semicolon or its equals sign.
         let name = name.trim().rsplit([' ', '\t']).next().unwrap_or_default();
         let (value, after) = take_value(name, tail.trim_start(), &mut comments);
         rest = after;
@@ -85,7 +86,7 @@ fn sections(mut rest: &str) -> Vec<Section> {
     sections
 }
 
-/// What stands before `=` or `;`; a comment is white space.
+/// Splits off the text before `=` or `;`; a comment is white space.
 fn take_name<'a>(text: &'a str, comments: &mut Comments) -> (String, &'a str) {
     let mut name = String::new();
     let mut rest = text;
@@ -102,14 +103,15 @@ fn take_name<'a>(text: &'a str, comments: &mut Comments) -> (String, &'a str) {
     (name, "")
 }
 
-/// Where comments end (RFC 5322 section 3.2.2). One that is never closed is none, and that is found out once.
+/// Where comments end (RFC 5322 section 3.2.2). An unclosed one is not a comment, and that is found
+/// out once.
 #[derive(Default)]
 struct Comments {
     unclosed: bool,
 }
 
 impl Comments {
-    /// What follows the comment that `text` begins with.
+    /// The text after the comment that `text` begins with.
     fn after<'a>(&mut self, text: &'a str) -> Option<&'a str> {
         if self.unclosed || !text.starts_with('(') {
             return None;
@@ -119,7 +121,7 @@ impl Comments {
         after
     }
 
-    /// What follows white space and comments.
+    /// The text after white space and comments.
     fn skip<'a>(&mut self, text: &'a str) -> &'a str {
         let mut rest = text.trim_start_matches([' ', '\t']);
         while let Some(after) = self.after(rest) {
@@ -133,7 +135,7 @@ fn take_value<'a>(name: &str, text: &'a str, comments: &mut Comments) -> (String
     let uncommented = comments.skip(text);
     let Some(quoted) = uncommented.strip_prefix('"') else {
         let base = name.split('*').next().unwrap_or_default();
-        // The names of files begin with brackets, too.
+        // File names begin with parentheses, too.
         let is_loose = ["filename", "name"].iter().any(|n| n.eq_ignore_ascii_case(base));
         let text = if is_loose { text } else { uncommented };
         let end = if is_loose {
@@ -149,7 +151,7 @@ fn take_value<'a>(name: &str, text: &'a str, comments: &mut Comments) -> (String
     while let Some((at, character)) = characters.next() {
         match character {
             '"' => return (value, quoted.get(at + 1..).unwrap_or_default()),
-            // Only these two are ever escaped on purpose; `C:\temp` is meant as it stands.
+            // Only these two are escaped on purpose; `C:\temp` is meant literally.
             '\\' => match characters.clone().next() {
                 Some((_, next @ ('"' | '\\'))) => {
                     characters.next();
@@ -163,7 +165,7 @@ fn take_value<'a>(name: &str, text: &'a str, comments: &mut Comments) -> (String
     (value, "")
 }
 
-/// File names with spaces come unquoted too, so only a semicolon ends them, or the next parameter.
+/// File names with spaces occur unquoted, so only a semicolon ends them, or the next parameter.
 fn loose_end(text: &str) -> usize {
     const NEXT: [&str; 14] = [
         "boundary",
@@ -185,7 +187,7 @@ fn loose_end(text: &str) -> usize {
     let value = text.get(..end).unwrap_or_default();
     let mut begins = value.match_indices([' ', '\t']).filter(|(at, _)| {
         let after = value.get(at + 1..).unwrap_or_default();
-        // No name of a parameter is longer.
+        // No parameter name is longer.
         let word = after.as_bytes().iter().take(32).position(|byte| *byte == b'=');
         let word = word.and_then(|length| after.get(..length));
         word.and_then(|word| word.split('*').next())
@@ -194,7 +196,7 @@ fn loose_end(text: &str) -> usize {
     begins.next().map_or(end, |(at, _)| at)
 }
 
-/// `a.pdf (my file)` is commented, `report (final)` is a name: an extension ends one.
+/// `a.pdf (my file)` has a comment, `report (final)` is a name: an extension ends a name.
 fn without_comment(value: &str) -> &str {
     let commented = value.strip_suffix(')').and_then(|rest| rest.split_once('('));
     let Some((name, _)) = commented else { return value };
@@ -231,7 +233,7 @@ fn join(sections: &[Section]) -> Vec<(String, String)> {
             own.retain(|section| section.extended);
             own.sort_by_key(|section| section.number);
             own.dedup_by_key(|section| section.number);
-            // The whole stands first, and alone.
+            // The unsplit value comes first, and alone.
             if own.first().is_some_and(|first| first.number.is_none()) {
                 own.truncate(1);
             }
@@ -265,11 +267,12 @@ fn extended_value(sections: &[&Section]) -> String {
         }
     }
     let text = decode_charset(charset, &bytes);
-    // Only where nothing is declared may it be the other notation.
+    // Only where no charset is declared may it be encoded-words.
     if charset.is_some_and(|label| !label.is_empty()) { tidy(&text) } else { decode_words(&text) }
 }
 
-/// Undoes percent-encoding (RFC 3986 section 2.1); a percent sign that begins none stands for itself.
+/// Decodes percent-encoding (RFC 3986 section 2.1); a percent sign that begins no escape is
+/// literal.
 pub fn percent_decode(text: &str, bytes: &mut Vec<u8>) {
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
@@ -342,7 +345,7 @@ mod tests {
         check("a/b; charset=\"x\" (c; d=\\)e); format=flowed", "a/b", "format", "flowed");
         check("a/b; (c; charset=y) charset=x", "a/b", "charset", "x");
         check("a/b; name=(c) \"a (1).pdf\"", "a/b", "name", "a (1).pdf");
-        // Not all that begins like one is one.
+        // Not everything that begins like a comment is one.
         check("a/b; name=(draft) a.pdf", "a/b", "name", "(draft) a.pdf");
         check("a/b; charset=x (c; format=flowed", "a/b", "format", "flowed");
         check("a/b; (charset=x", "a/b", "charset", "x");

@@ -1,6 +1,6 @@
-//! What a header says, as facts for a list row and for a fetched message.
+//! Header summary: the fields that a list of messages and a single message show.
 //!
-//! Odd mail is never a failure: a field that cannot be read is none or empty.
+//! Malformed mail is never an error: a field that cannot be parsed is none or empty.
 //!
 //! Standard: RFC 5322 sections 3.6 and 3.6.4 (identification).
 
@@ -14,7 +14,7 @@ use crate::header::date;
 use crate::header::encoded_words::unfold;
 use crate::header::fields::{Fields, split};
 
-/// What a list row needs.
+/// The header fields of a message in a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     pub message_id: Option<String>,
@@ -27,7 +27,7 @@ pub struct Facts {
     pub subject: Option<String>,
 }
 
-/// What a fetched message shows beyond [`Facts`].
+/// The header fields of a single message beyond [`Facts`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Details {
     pub reply_to: Vec<Address>,
@@ -36,10 +36,10 @@ pub struct Details {
     pub references: Vec<String>,
 }
 
-/// More than any real field names; the rest is left out.
+/// The most addresses, more than real fields have; the rest is left out.
 const MOST_ADDRESSES: usize = 10_000;
 
-/// Facts of one header block; of a very long one as far as it is read.
+/// The summary of one header block; of a very long one, of the part that is parsed.
 pub fn summarise(block: &[u8]) -> Facts {
     facts(&split(block, 0, &|_| false).fields)
 }
@@ -70,27 +70,28 @@ pub fn details(fields: &Fields) -> Details {
     }
 }
 
-/// Of the first id of a conversation: short, and alike for all its messages.
+/// Digest of the first id of a conversation: short, and equal for all its messages.
 fn digest(id: &str) -> String {
     let hash = Sha256::digest(id.as_bytes());
     URL_SAFE_NO_PAD.encode(hash.get(..16).unwrap_or_default())
 }
 
-/// Of one field: the first and the last ones. With the message's own a draft takes them all.
+/// The most ids of one field: the first and the last ones. With the message's own a draft accepts
+/// them all.
 const MOST_IDS: usize = 999;
 
-/// Message ids without angle brackets. Where there are no brackets, words with an `@`.
+/// Message ids without angle brackets. Without any brackets, words with an `@`.
 fn ids(fields: &Fields, name: &str) -> Vec<String> {
     let Some(raw) = fields.raw(name) else { return Vec::new() };
     let text = unfold(raw);
-    // Folding left white space inside; an id never holds any.
+    // Folding leaves white space within an id, which never holds any.
     let plain =
         |id: &str| id.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect::<String>();
     let mut found = Vec::new();
     let mut rest = text.as_str();
     while let Some((_, tail)) = rest.split_once('<') {
         let Some((id, after)) = tail.split_once('>') else { break };
-        // One that was never closed is not part of the next.
+        // An unclosed one is not part of the next.
         found.push(plain(id.rsplit('<').next().unwrap_or(id)));
         rest = after;
     }
@@ -105,7 +106,7 @@ fn ids(fields: &Fields, name: &str) -> Vec<String> {
     found
 }
 
-/// All addresses of all fields of that name.
+/// The addresses of all fields of that name.
 fn addresses(fields: &Fields, name: &str) -> Vec<Address> {
     let mut found = Vec::new();
     for raw in fields.all_raw(name) {

@@ -1,36 +1,39 @@
-//! Whether HTML is cheap enough to be parsed.
+//! Complexity check of HTML: whether parsing it is cheap enough.
 //!
-//! A tree builder's cost grows with nesting times length, and formatting elements that stay open are
-//! built again in every paragraph. This scan follows both with a stack, roughly as a browser would,
-//! and errs on the side of "too deep". The hard bound is the sandbox's own time limit.
+//! A tree builder's cost grows with nesting times length, and formatting elements that stay open
+//! are reconstructed in every paragraph. This scan follows both with a stack, approximately as a
+//! browser would, and errs on the side of "too deep". The hard bound is the sandbox's own time
+//! limit.
 //!
-//! It knows HTML only: SVG and MathML, which have other rules, must be gone before.
+//! It knows HTML only: SVG and MathML, which have other rules, must be removed before.
 //!
 //! Standard: WHATWG HTML sections 13.2.4 (scope) and 13.2.6 (formatting elements).
 
-/// Elements open at once. Newsletters reach 60.
+/// The most elements open at once. Newsletters reach 60.
 const DEEPEST: usize = 256;
-/// What stands in a table outside its cells is moved before it, past all that is there already.
+/// The most elements that are moved before a table (foster parenting): each passes all that is
+/// there already.
 const MOST_MOVED: usize = 100;
-/// Elements rebuilt because formatting was left open.
+/// The most elements reconstructed because formatting was left open.
 const MOST_REBUILT: usize = 200_000;
 
 const VOID: [&str; 14] = [
     "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source",
     "track", "wbr",
 ];
-/// There is one of each, whatever a message says.
+/// There is one of each, however often a message has it.
 const ONCE: [&str; 3] = ["html", "head", "body"];
 const FORMATTING: [&str; 14] = [
     "a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u",
 ];
 const ROWS: [&str; 5] = ["tr", "tbody", "thead", "tfoot", "colgroup"];
 const CELLS: [&str; 3] = ["td", "th", "caption"];
-/// An end tag inside one does not reach out of it.
+/// An end tag within one does not close elements outside it (scope).
 const BARRIERS: [&str; 9] =
     ["table", "td", "th", "caption", "template", "object", "marquee", "applet", "select"];
-/// The end tag of another kind of element does not reach past one of these, and neither does an item of a list
-/// that begins, except past the last three. (The standard's "special", those that are never open left out.)
+/// The end tag of another kind of element does not close past one of these, and neither does an
+/// item of a list that begins, except past the last three. (The standard's "special" category
+/// without the void elements.)
 #[rustfmt::skip]
 const SPECIAL: [&str; 60] = [
     "applet", "article", "aside", "blockquote", "body", "button", "caption", "center", "colgroup",
@@ -40,7 +43,7 @@ const SPECIAL: [&str; 60] = [
     "section", "select", "summary", "table", "tbody", "td", "template", "tfoot", "th", "thead",
     "tr", "ul", "iframe", "noembed", "noframes", "xmp", "address", "div", "p",
 ];
-/// A paragraph ends where one of these begins.
+/// Elements whose start tag closes a paragraph.
 #[rustfmt::skip]
 pub const CLOSES_P: [&str; 39] = [
     "address", "article", "aside", "blockquote", "center", "dd", "details", "dialog", "dir", "div",
@@ -48,12 +51,12 @@ pub const CLOSES_P: [&str; 39] = [
     "h6", "header", "hgroup", "hr", "li", "listing", "main", "menu", "nav", "ol", "p", "plaintext",
     "pre", "search", "section", "summary", "ul",
 ];
-/// How many of [`SPECIAL`], at its end, an item of a list reaches past.
+/// The number of [`SPECIAL`], at its end, that an item of a list closes past.
 const PASSED: usize = 3;
 pub const RAW_TEXT: [&str; 9] =
     ["script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes", "noscript"];
 
-/// True when a sanitiser may parse it.
+/// Whether the sanitiser may parse it.
 pub fn is_cheap(html: &str) -> bool {
     let lower = html.to_ascii_lowercase();
     let mut scan = Scan::default();
@@ -70,7 +73,7 @@ pub fn is_cheap(html: &str) -> bool {
             None => (false, rest),
         };
         if !tag.starts_with(|character: char| character.is_ascii_alphabetic()) {
-            // A comment that is none ends with the first `>`, whatever seems to be quoted in it.
+            // A bogus comment ends with the first `>`, even within quotes.
             if rest.starts_with(['!', '?']) || closing && !tag.starts_with('>') {
                 rest = rest.split_once('>').map_or("", |(_, after)| after);
             }
@@ -97,7 +100,7 @@ pub fn is_cheap(html: &str) -> bool {
 
 #[derive(Default)]
 struct Scan<'a> {
-    /// Each element with the length that `formatting` had when it opened.
+    /// The open elements, each with the length of `formatting` when it opened.
     open: Vec<(&'a str, usize)>,
     /// The active formatting elements.
     formatting: Vec<&'a str>,
@@ -118,10 +121,10 @@ impl<'a> Scan<'a> {
     }
 
     fn start(&mut self, name: &'a str) {
-        // Whatever opens may have to rebuild the formatting that is still on.
+        // Each start tag may have to reconstruct the active formatting elements.
         self.rebuilt += self.formatting.len();
         if ROWS.contains(&name) || CELLS.contains(&name) {
-            // Both end the cell before; outside a table neither means anything.
+            // Both close the cell before; outside a table both are ignored.
             let Some(table) = self.table() else { return };
             self.truncate(table + 1);
             if CELLS.contains(&name) {
@@ -129,7 +132,7 @@ impl<'a> Scan<'a> {
             }
             return;
         }
-        self.make_room(name);
+        self.close_implied(name);
         self.moved += usize::from(self.is_outside_cells());
         if FORMATTING.contains(&name) {
             self.formatting.push(name);
@@ -138,8 +141,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Closes what an element closes by its beginning: its like, mostly.
-    fn make_room(&mut self, name: &str) {
+    /// Closes the elements that a start tag closes implicitly.
+    fn close_implied(&mut self, name: &str) {
         let top = self.open.last().map(|(open, _)| *open);
         let items: &[&str] = match name {
             "li" => &["li"],
@@ -193,7 +196,7 @@ impl<'a> Scan<'a> {
                 self.truncate(table + 1);
             }
         } else if name == "form" {
-            // It alone goes; what is open within it stays open.
+            // Only the form is closed; elements within it stay open.
             if let Some(index) = self.open.iter().rposition(|(open, _)| *open == "form") {
                 self.open.remove(index);
             }
@@ -207,7 +210,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// The innermost table; a template hides what is around it.
+    /// The innermost table; a template hides those around it.
     fn table(&self) -> Option<usize> {
         let index =
             self.open.iter().rposition(|(open, _)| matches!(*open, "table" | "template"))?;
@@ -218,8 +221,8 @@ impl<'a> Scan<'a> {
         self.open.last().is_some_and(|(open, _)| *open == "table")
     }
 
-    /// Closes all from `index` on. Formatting that began within a barrier ends with it, except in a
-    /// table outside its cells.
+    /// Closes all elements from `index` on. Formatting that began within a barrier ends with it,
+    /// except in a table outside its cells.
     fn truncate(&mut self, index: usize) {
         let closed = self.open.iter().skip(index);
         let mut barriers = closed.filter(|(open, _)| BARRIERS.contains(open) && *open != "table");
@@ -230,12 +233,13 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// What follows the comment whose `<!--` is gone.
+/// The text after a comment, without its `<!--`.
 pub fn after_comment(text: &str) -> &str {
     if let Some(rest) = text.strip_prefix('>').or_else(|| text.strip_prefix("->")) {
         return rest;
     }
-    // One search for both ends: of two, the one that finds nothing would read the rest for every comment.
+    // One search for both ends: with two, the one that finds nothing would read the rest for every
+    // comment.
     let mut rest = text;
     while let Some(at) = rest.find("--") {
         rest = rest.get(at..).unwrap_or_default();
@@ -248,8 +252,8 @@ pub fn after_comment(text: &str) -> &str {
     ""
 }
 
-/// Past the `>` that ends the tag; one inside a quoted value does not. None when the tag has more
-/// attributes than are compared with each other in reasonable time.
+/// The text after the `>` that ends the tag; one within a quoted value does not. None when the tag
+/// has more attributes than can be compared with each other in reasonable time.
 pub fn after_tag(text: &str) -> Option<&str> {
     const MOST_BREAKS: usize = 500;
 
@@ -267,7 +271,7 @@ pub fn after_tag(text: &str) -> Option<&str> {
         if !byte.is_ascii_whitespace() {
             after_equals = byte == b'=' && quote.is_none();
         }
-        // Something that may stand between two attributes.
+        // Characters that separate attributes.
         breaks += usize::from(
             quote.is_none() && (byte.is_ascii_whitespace() || b"/=\"'".contains(&byte)),
         );
@@ -278,9 +282,9 @@ pub fn after_tag(text: &str) -> Option<&str> {
     Some("")
 }
 
-/// What stands in the element, and what follows its end. None where it is not worth finding out where it ends: a tag
-/// with too many attributes, or a script in which another one is commented out (WHATWG HTML §13.2.5.26, script data
-/// double escaped).
+/// The content of a raw text element, and the text after its end tag. None where finding the end is
+/// not worth the cost: a tag with too many attributes, or a script in which another one is
+/// commented out (WHATWG HTML §13.2.5.26, script data double escaped).
 pub fn raw_text<'a>(text: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
     let mut rest = text;
     let mut is_escaped = false;

@@ -1,33 +1,33 @@
-//! The numbers of a CSS value, found as browsers find them.
+//! Tokenizer for the numbers of a CSS value.
 //!
-//! A `-` between two numbers needs no space before it: `0-900px` is two of them, and `a-9` is none. So a value is cut
-//! into tokens; only numbers are told apart, since nothing else is asked.
+//! A `-` between two numbers needs no space before it: `0-900px` is two of them, and `a-9` is none.
+//! So a value is split into tokens; only numbers are distinguished, since nothing else is needed.
 //!
 //! Invariant: it reads each character once or twice, and allocates nothing.
 //!
 //! Standard: CSS Syntax Level 3 section 4.
 
-/// A number, or a text in quotes that has no end.
+/// A number, or an unterminated string.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Found<'a> {
     Number {
-        /// `-0` too.
+        /// Whether it has a minus sign; `-0` too.
         is_negative: bool,
         value: f64,
-        /// `%`, or letters as they are written; empty where it is a bare number.
+        /// `%`, or letters as they are written; empty for a bare number.
         unit: &'a str,
-        /// It stands between parentheses.
+        /// Whether it is within parentheses.
         is_argument: bool,
     },
     OpenQuote,
 }
 
-/// The numbers of `value`, in order. It has no escapes and no comments.
+/// The numbers of `value`, in order. The value must have no escapes and no comments.
 pub fn numbers(value: &str) -> Numbers<'_> {
     Numbers { rest: value, depth: 0 }
 }
 
-/// See [`numbers`].
+/// Iterator of [`numbers`].
 #[derive(Clone, Debug)]
 pub struct Numbers<'a> {
     rest: &'a str,
@@ -46,7 +46,7 @@ impl<'a> Iterator for Numbers<'a> {
                 self.rest = after;
                 return Some(Found::Number {
                     is_negative: number.starts_with('-'),
-                    // What is beyond all bounds is infinite.
+                    // A number out of range is infinite.
                     value: number.parse().unwrap_or(f64::INFINITY),
                     unit,
                     is_argument: self.depth > 0,
@@ -65,7 +65,7 @@ impl<'a> Iterator for Numbers<'a> {
                         return Some(Found::OpenQuote);
                     }
                 },
-                // A colour, whatever it begins with.
+                // A hash token, such as a colour.
                 '#' => after.get(name_length(after)..).unwrap_or_default(),
                 _ => after,
             };
@@ -79,7 +79,7 @@ impl<'a> Iterator for Numbers<'a> {
     }
 }
 
-/// Section 4.3.12, with the check of section 4.3.10.
+/// The length of a number (section 4.3.12, with the check of section 4.3.10).
 fn number_length(text: &str) -> Option<usize> {
     let digits = |at: usize| {
         let rest = text.get(at..).unwrap_or_default();
@@ -106,7 +106,7 @@ fn number_length(text: &str) -> Option<usize> {
     Some(end)
 }
 
-/// Section 4.3.9 and 4.3.11; 0 where none begins.
+/// The length of an identifier (sections 4.3.9 and 4.3.11); 0 where none begins.
 fn identifier_length(text: &str) -> usize {
     let begins = |text: &str| {
         text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || !c.is_ascii())

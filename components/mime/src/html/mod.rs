@@ -1,4 +1,4 @@
-//! HTML bodies: a bound on their complexity, the sanitiser, and HTML as plain text.
+//! HTML bodies: complexity check, sanitiser, and conversion to plain text.
 
 pub mod complexity;
 pub mod css_numbers;

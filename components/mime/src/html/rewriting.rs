@@ -1,24 +1,25 @@
-//! HTML as the sanitiser's parser may have it: without elements that have rules of their own, and with texts that
-//! are cheap to write.
+//! Rewrites HTML before the sanitiser parses it: elements with special parsing rules are renamed or
+//! replaced, and text that is costly to serialise is split.
 //!
-//! SVG and MathML parse by rules of their own, which is where sanitisers were beaten: renamed, they are unknown
-//! elements like any other. What elements of raw text show is escaped, and the elements are replaced.
+//! SVG and MathML are parsed by rules of their own, which have been used to bypass sanitisers:
+//! renamed, they are unknown elements like any other. The visible content of raw text elements is
+//! escaped, and the elements are replaced.
 //!
-//! Only what the scan takes for an element is renamed, and only what it takes for text is parted, so that links lead
-//! where they led. Invariant: should a parser see an element where the scan saw none, it is none of SVG or MathML:
-//! none of these names follows a `<` in what comes out.
+//! Only what the scan takes for an element is renamed, and only what it takes for text is split, so
+//! that links keep their targets. Invariant: should a parser see an element where the scan saw
+//! none, it is none of SVG or MathML: none of these names follows a `<` in the output.
 //!
 //! Standard: WHATWG HTML section 13.2.5 (tokenization).
 
 use crate::html::complexity::{RAW_TEXT, after_comment, after_tag, raw_text};
 
-/// Those of [`RAW_TEXT`] whose text is shown, and what stands in their place.
+/// The raw text elements ([`RAW_TEXT`]) whose content is shown, and what replaces their tags.
 const SHOWN: [(&str, &str, &str); 4] =
     [("xmp", "<pre>", "</pre>"), ("iframe", "", ""), ("noembed", "", ""), ("noframes", "", "")];
-/// The first letters of what has other rules.
+/// The beginnings of tags with other rules.
 const FOREIGN: [&str; 4] = ["<svg", "</svg", "<math", "</math"];
 
-/// Rewrites a page; what it shows is the same.
+/// Rewrites a page; it is displayed the same.
 pub fn rewritten(html: &str) -> String {
     let lower = html.to_ascii_lowercase();
     let mut out = Out { text: String::with_capacity(html.len()), length: 0, escapes: 0 };
@@ -44,10 +45,10 @@ pub fn rewritten(html: &str) -> String {
                 at = place(rest.split_once('>').map_or("", |(_, after)| after));
                 out.unseen(html.get(start..at).unwrap_or_default());
             } else if closing {
-                // `</>` is nothing.
+                // `</>` is ignored.
                 at = place(tag) + 1;
             } else {
-                // What is next to it may be replaced.
+                // The text next to it may be replaced.
                 out.text("&lt;");
             }
             continue;
@@ -55,7 +56,7 @@ pub fn rewritten(html: &str) -> String {
         let end = tag.find([' ', '\t', '\n', '\r', '\u{c}', '/', '>']).unwrap_or(tag.len());
         let (name, attributes) = tag.split_at(end);
         let Some(after) = after_tag(attributes) else {
-            // It is too much, whatever follows.
+            // It is too costly, whatever follows.
             at = start;
             break;
         };
@@ -88,24 +89,25 @@ pub fn rewritten(html: &str) -> String {
         }
         at = place(after);
     }
-    // Text, or what is too much to be parsed.
+    // Text, or a tag that is too costly to be parsed.
     out.unseen(html.get(at..).unwrap_or_default());
     out.text
 }
 
 struct Out {
     text: String,
-    /// Bytes of text since it was parted, and those of them that have to be escaped.
+    /// Bytes of text since the last split, and those of them that are escaped.
     length: usize,
     escapes: usize,
 }
 
 impl Out {
-    /// Parts text in which very many characters have to be escaped by elements that nobody knows, which the
-    /// sanitiser takes out again.
+    /// Splits text in which very many characters are escaped, by unknown elements, which the
+    /// sanitiser removes again.
     ///
-    /// Its serializer looks from each `&`, and each byte of a NO-BREAK SPACE, to the next `<` or `>` of the same text:
-    /// a long text of nothing else would cost its length squared. A text goes on after a tag that means nothing.
+    /// Its serializer searches from each `&`, and each byte of a NO-BREAK SPACE, to the next `<` or
+    /// `>` of the same text: a long text of nothing else would cost its length squared. A text
+    /// continues after a tag that is ignored.
     fn text(&mut self, text: &str) {
         const REST: &str = "<x></x>";
         /// Characters to escape times bytes.
@@ -126,9 +128,10 @@ impl Out {
         self.text.push_str(text.get(written..).unwrap_or_default());
     }
 
-    /// A tag. A `<` in its attributes may be written as a reference, which says the same.
+    /// A tag. A `<` in its attributes may be written as a character reference, which means the
+    /// same.
     fn tag(&mut self, tag: &str) {
-        /// These never mean nothing, so that a text ends before them.
+        /// Tags that are never ignored, so that a text ends before them.
         const ENDS_TEXT: [&str; 9] = ["a", "b", "br", "div", "font", "i", "img", "p", "span"];
 
         let end = tag.find([' ', '\t', '\n', '\r', '\u{c}', '/', '>']).unwrap_or(tag.len());
@@ -142,7 +145,7 @@ impl Out {
         });
     }
 
-    /// Nothing of it is shown, or it is no element.
+    /// Markup that is not shown, or that is no element.
     fn unseen(&mut self, text: &str) {
         let mut renamed = Self { text: String::new(), length: 0, escapes: 0 };
         renamed.each_foreign(text, |_, out| {
@@ -152,7 +155,7 @@ impl Out {
         self.text(&renamed.text);
     }
 
-    /// What is shown as it stands.
+    /// Text that is shown literally.
     fn escaped(&mut self, text: &str) {
         for piece in text.split_inclusive(['&', '<']) {
             let plain = piece.trim_end_matches(['&', '<']);
@@ -165,8 +168,8 @@ impl Out {
         }
     }
 
-    /// Copies `text`; in the place of the `<` of each of [`FOREIGN`] stands what `write` writes, and before its name
-    /// what it answers.
+    /// Copies `text`; the `<` of each of [`FOREIGN`] is replaced by what `write` writes, and its
+    /// result is put before the name.
     fn each_foreign(&mut self, text: &str, write: impl Fn(usize, &mut String) -> &'static str) {
         let mut written = 0;
         for (at, _) in text.match_indices('<') {
@@ -221,7 +224,7 @@ mod tests {
                 assert!(!FOREIGN.iter().any(|foreign| found.contains(foreign)), "{html}: {found}");
             }
         }
-        // A tag with more attributes than are read.
+        // A tag with more attributes than are parsed.
         let html = format!("<svg {}><svg>", "a ".repeat(9_000));
         assert!(!rewritten(&html).contains("<svg"));
     }

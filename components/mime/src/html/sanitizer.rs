@@ -1,8 +1,9 @@
-//! HTML that can be shown to a person.
+//! HTML sanitiser: output that is safe to display.
 //!
-//! What remains is text, structure, links, pictures that came with the message, and how all that looks: the styles
-//! of single elements and the attributes of tables. Scripts, style sheets, forms, event handlers and everything
-//! that loads by itself from elsewhere are gone: a remote picture tells its sender when and where the mail was read.
+//! Kept are text, structure, links, pictures that came with the message, and presentation: inline
+//! styles and the attributes of tables. Scripts, style sheets, forms, event handlers and all remote
+//! content that loads automatically are removed: a remote picture tells its sender when and where
+//! the mail was read.
 //!
 //! Standards: WHATWG HTML (parsing), RFC 2392 (`cid:`).
 
@@ -17,24 +18,25 @@ use crate::html::rewriting::rewritten;
 use crate::html::style::{harmless, is_near};
 use crate::html::text::text_of_html;
 
-/// The most HTML that is looked at, in bytes.
+/// The most HTML that is sanitised, in bytes.
 pub const LONGEST: usize = 1024 * 1024;
 
-/// HTML that was made safe.
+/// Safe output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shown {
-    /// It itself.
+    /// The sanitised HTML.
     Html(String),
-    /// Its text as HTML, since it is too deep to be parsed.
+    /// Its text as HTML, since it is too complex to be parsed.
     Text(String),
 }
 
-/// Sanitised HTML of at most `limit` bytes. What is too deep to be parsed is shown as its text.
+/// Sanitises HTML; the result has at most `limit` bytes. HTML that is too complex to be parsed is
+/// shown as its text.
 pub fn clean(html: &str, limit: usize) -> Shown {
     let rewritten = rewritten(cut(html, LONGEST));
-    // Nothing changes it any more between here and the parser.
+    // It is passed to the parser unchanged from here.
     if !is_cheap(&rewritten) {
-        // An escape makes six bytes out of one at most.
+        // An escape replaces one byte by six at most.
         let text = ammonia::clean_text(cut(&text(html), limit.saturating_sub(11) / 6));
         return Shown::Text(format!("<pre>{text}</pre>"));
     }
@@ -45,7 +47,7 @@ fn cut_tag(clean: String, limit: usize) -> String {
     if clean.len() <= limit {
         return clean;
     }
-    // Not in the middle of a tag: what follows in somebody's page would become its attribute.
+    // Not within a tag: what follows in the surrounding page would become its attribute.
     let start = cut(&clean, limit);
     let whole = match (start.rfind('<'), start.rfind('>')) {
         (Some(open), Some(close)) if open < close => start,
@@ -55,12 +57,12 @@ fn cut_tag(clean: String, limit: usize) -> String {
     whole.to_owned()
 }
 
-/// The text of HTML, for those who sent nothing else.
+/// The text of HTML, for a message that has no text body.
 pub fn text(html: &str) -> String {
     text_of_html(cut(html, LONGEST))
 }
 
-/// How tables, pictures, lists and letters looked before there were styles, and still do in mail.
+/// Presentational attributes of tables, pictures, lists and fonts, which mail still uses.
 const PRESENTATION: &[(&[&str], &[&str])] = &[
     (
         &["table"],
@@ -106,7 +108,8 @@ fn builder() -> Builder<'static> {
     builder
 }
 
-/// Pictures come from the message itself; links lead out of it; a style stays within its bounds.
+/// Filters attributes: pictures must be part of the message, links must lead out of it, and a style
+/// is reduced to harmless declarations.
 fn filter<'a>(element: &str, attribute: &str, value: &'a str) -> Option<Cow<'a, str>> {
     if attribute == "style" {
         return Some(harmless(value))
@@ -123,8 +126,8 @@ fn filter<'a>(element: &str, attribute: &str, value: &'a str) -> Option<Cow<'a, 
     (keep && is_written_cheaply(value)).then_some(Cow::Borrowed(value))
 }
 
-/// A `data:` URL of a picture that cannot act. Its media type is all that stands before the first `;` or `,` (RFC 2397
-/// section 3).
+/// Whether a `data:` URL is a raster image. Its media type is everything before the first `;` or
+/// `,` (RFC 2397 section 3).
 fn is_picture(address: &str) -> bool {
     const KINDS: [&str; 4] = ["image/png", "image/jpeg", "image/gif", "image/webp"];
 
@@ -132,8 +135,8 @@ fn is_picture(address: &str) -> bool {
     media_type.is_some_and(|(media_type, _)| KINDS.contains(&media_type))
 }
 
-/// Whether the serializer, which looks from each character to escape to the next quote, `<` or `>`, is soon done with
-/// an attribute. No address that is of use comes near the bound.
+/// Whether the serializer, which searches from each character to escape to the next quote, `<` or
+/// `>`, is fast enough on an attribute. No useful URL comes near the bound.
 fn is_written_cheaply(value: &str) -> bool {
     /// Characters to escape times bytes.
     const MOST_STEPS: usize = 1 << 24;
@@ -284,7 +287,7 @@ mod tests {
             assert!(clean.contains(&format!("title=\"{escaped}\"")), "{clean}");
         }
         check("<img alt=\"<svg>\">", "<img alt=\"&lt;svg&gt;\">");
-        // It would cost too much.
+        // Too costly.
         check(&format!("<p title=\"{}\">a</p>", "&".repeat(5_000)), "<p>a</p>");
     }
 
@@ -327,7 +330,7 @@ mod tests {
     fn every_entity_is_found() {
         let mut lost = Vec::new();
         let mut found = 0;
-        // Of some a second character belongs to it; names without a semicolon are those of old.
+        // Some need a second character; names without a semicolon are the legacy ones.
         let names = NAMED_ENTITIES.entries().filter(|(name, _)| name.ends_with(';'));
         for (name, (first, second)) in names.filter(|(_, (first, _))| *first != 0) {
             found += 1;

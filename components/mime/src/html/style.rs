@@ -1,32 +1,32 @@
-//! The `style` attribute: what it hides, and what of it may be shown.
+//! The `style` attribute: which elements it hides, and which declarations may be kept.
 //!
-//! Its declarations are read one by one and by name; what cannot be read is nothing. It knows no style sheet and
-//! no inheritance.
+//! Declarations are parsed one by one and by name; a malformed one is ignored. No style sheets, no
+//! inheritance.
 //!
-//! Invariant: however [`harmless`] takes its input apart, each declaration that comes out is made of plain words,
-//! numbers and colours, so no reader of CSS finds an address, an escape or a comment in them.
+//! Invariant: however [`harmless`] splits its input, each declaration in the output is made of
+//! plain words, numbers and colours, so no CSS parser finds a URL, an escape or a comment in them.
 //!
 //! Standards: CSS Style Attributes, CSS Syntax Level 3.
 
 use crate::html::css_numbers::{Found, numbers};
 
-/// What an element's style says about whether its text is seen.
+/// The effect of an element's style on the visibility of its text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sight {
-    /// It and all within is not seen, whatever that says.
+    /// The element and its descendants are hidden, whatever their style.
     pub hides: bool,
-    /// Its text is too small to be seen; what is within may be larger.
+    /// Its text is too small to be seen; descendants may be larger.
     pub is_tiny: Option<bool>,
-    /// Its text is not seen; what is within may be.
+    /// Its text is invisible; descendants may be visible.
     pub is_invisible: Option<bool>,
-    /// Spaces and line ends stay as they are.
+    /// White space is preserved.
     pub keeps_spaces: Option<bool>,
 }
 
-/// Hides from Outlook, which some buttons are: it has another one for them.
+/// Hides from Outlook, which some buttons are: they have an alternative for it.
 const HIDDEN_FROM_OUTLOOK: &str = "mso-hide";
 
-/// Reads what a style says of an element of that name.
+/// The visibility that a style gives to an element of that name.
 pub fn sight(element: &str, style: &str) -> Sight {
     let mut sight = Sight::default();
     let (mut is_clipped, mut is_flat) = (false, false);
@@ -40,7 +40,7 @@ pub fn sight(element: &str, style: &str) -> Sight {
             "overflow" => is_clipped |= value == "hidden",
             HIDDEN_FROM_OUTLOOK => sight.hides |= value == "all" && element != "a",
             "font-size" => sight.is_tiny = tiny(&value).or(sight.is_tiny),
-            // The shorthand names a size among other things: what is large is seen.
+            // The shorthand has a size among other things: large text is visible.
             "font" if value.split([' ', '/']).any(|word| tiny(word) == Some(false)) => {
                 sight.is_tiny = Some(false);
             }
@@ -52,8 +52,10 @@ pub fn sight(element: &str, style: &str) -> Sight {
     sight
 }
 
-/// What paints, sizes and aligns, as a rule within its own place; sorted. Absent is what loads (`background-image`, `list-style`,
-/// `cursor`, `content`), what leaves its place (`position`, `transform`, `z-index`, shadows, outlines) and what runs.
+/// The allowed properties, sorted: colours, sizes and alignment, as a rule within the element's own
+/// box. Not allowed is what loads a resource (`background-image`, `list-style`, `cursor`,
+/// `content`), what leaves the box (`position`, `transform`, `z-index`, shadows, outlines) and what
+/// runs.
 #[rustfmt::skip]
 const HARMLESS: [&str; 82] = [
     "background", "background-color", "border", "border-bottom", "border-bottom-color", "border-bottom-left-radius",
@@ -70,10 +72,10 @@ const HARMLESS: [&str; 82] = [
     "text-overflow", "text-transform", "unicode-bidi", "vertical-align", "visibility", "white-space", "width",
     "word-break", "word-spacing", "word-wrap",
 ];
-/// Functions of colours. Those of sizes can come out below zero.
+/// Functions of colours. Those of lengths can have a negative result.
 const FUNCTIONS: [&str; 4] = ["rgb", "rgba", "hsl", "hsla"];
 
-/// The declarations that may be shown, without those that may not.
+/// The allowed declarations of a style.
 pub fn harmless(style: &str) -> String {
     let mut kept = String::new();
     for declaration in style.split(';') {
@@ -93,8 +95,8 @@ pub fn harmless(style: &str) -> String {
     kept
 }
 
-/// Words, numbers, colours, names of fonts in quotes, and calls of [`FUNCTIONS`]; no number below zero, which would
-/// move something out of its place.
+/// Whether a value has only words, numbers, colours, quoted font names, and calls of [`FUNCTIONS`];
+/// no negative number, which would move content out of its box.
 fn is_plain(value: &str) -> bool {
     let is_known =
         |character: char| character.is_alphanumeric() || " #%.,-+/!()'\"_".contains(character);
@@ -108,14 +110,15 @@ fn is_plain(value: &str) -> bool {
         && calls_only(value)
 }
 
-/// What stands beside a text, or between two of its letters, in CSS pixels.
+/// The longest distance beside a text or between letters, in CSS pixels.
 const FARTHEST: f64 = 200.0;
-/// Headlines reach 72.
+/// The largest font size, in CSS pixels. Headlines reach 72.
 const TALLEST: f64 = 100.0;
 
-/// Whether no length is so large that it serves only to move something away, or to paint over what is around.
+/// Whether all lengths are small enough not to move content away, or to paint over what is around.
 ///
-/// Widths and heights have no bound, since tables that fill a page have none; so a page that shows the HTML clips it.
+/// Widths and heights are unbounded, since tables that fill a page have large ones; so a page that
+/// displays the HTML clips it.
 fn is_within_bounds(name: &str, value: &str) -> bool {
     let bound = match name {
         "font" | "font-size" => TALLEST,
@@ -126,7 +129,7 @@ fn is_within_bounds(name: &str, value: &str) -> bool {
         _ => return true,
     };
     numbers(value).all(|found| match found {
-        // That of a colour; a weight or the height of a line.
+        // A component of a colour; a weight or a line height.
         Found::Number { is_argument: true, .. } => true,
         Found::Number { unit: "", .. } if name == "font" => true,
         Found::Number { value, unit, .. } => value * pixels(unit, bound) <= bound,
@@ -134,7 +137,8 @@ fn is_within_bounds(name: &str, value: &str) -> bool {
     })
 }
 
-/// How many pixels a unit is, at least about; one of the text or the window around is taken for that of an ordinary one.
+/// The approximate number of pixels of a unit; one relative to the surrounding text or window is
+/// taken for that of an ordinary one.
 fn pixels(unit: &str, bound: f64) -> f64 {
     match unit.to_ascii_lowercase().as_str() {
         // Without a unit they are pixels in old pages.
@@ -143,14 +147,15 @@ fn pixels(unit: &str, bound: f64) -> f64 {
         "in" => 96.0,
         "cm" => 96.0 / 2.54,
         "mm" => 96.0 / 25.4,
-        // The whole width, or fonts of six times the size.
+        // The whole width, or six times the font size.
         "%" if bound == TALLEST => 0.16,
         "%" => bound / 100.0,
         _ => 16.0,
     }
 }
 
-/// Whether an attribute that was there before styles moves nothing far away: the distances of pictures and cells, in pixels.
+/// Whether a presentational attribute has an acceptable distance: the margins of pictures and
+/// cells, in pixels.
 pub fn is_near(attribute: &str, value: &str) -> bool {
     match attribute {
         "hspace" | "vspace" | "cellpadding" | "cellspacing" | "border" => {
@@ -160,7 +165,7 @@ pub fn is_near(attribute: &str, value: &str) -> bool {
     }
 }
 
-/// Whether each parenthesis belongs to a function that is known, and none lies in another.
+/// Whether each parenthesis belongs to an allowed function, and none is nested.
 fn calls_only(value: &str) -> bool {
     let mut pieces = value.split('(');
     let mut before = pieces.next().unwrap_or_default();
@@ -182,7 +187,7 @@ fn calls_only(value: &str) -> bool {
     true
 }
 
-/// Name and value of each declaration, in lower case.
+/// The name and value of each declaration, in lower case.
 fn declarations(style: &str) -> impl Iterator<Item = (String, String)> {
     style.split(';').filter_map(|declaration| {
         let (name, value) = declaration.split_once(':')?;
@@ -192,7 +197,8 @@ fn declarations(style: &str) -> impl Iterator<Item = (String, String)> {
     })
 }
 
-/// Whether a font of that size is too small to be read; none where the size is that of the text around.
+/// Whether a font of that size is too small to be read; none where the size is relative to the
+/// surrounding text.
 fn tiny(size: &str) -> Option<bool> {
     const WORDS: [&str; 7] =
         ["xx-small", "x-small", "small", "medium", "large", "x-large", "xx-large"];
@@ -297,7 +303,7 @@ mod tests {
         ] {
             assert_eq!(harmless(style), "", "{style}");
         }
-        // What is taken apart in the middle of a quoted text is not put together again.
+        // A quoted string that was split is not joined again.
         assert_eq!(harmless("font-family: 'a; color: red; background: url(x)'"), "color: red");
         assert_eq!(
             harmless("color: red; /* ; width: 1px; */ height: 2px"),

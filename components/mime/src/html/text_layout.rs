@@ -1,30 +1,32 @@
-//! Lines of plain text, written word by word.
+//! Layout of plain text: lines, quotes, lists and cells.
 //!
-//! White space collapses as it does in a browser, and what stands between two words (a space, a tabulator, the
-//! end of a line, an empty one) is decided when the second one comes: so nothing ends in white space, and blocks
-//! that end together leave one empty line.
+//! White space collapses as it does in a browser, and the separator of two words (a space, a
+//! tabulator, a line end, an empty line) is decided when the second one is written: so nothing ends
+//! in white space, and blocks that end together leave one empty line.
 //!
-//! It knows no HTML. Each character costs a constant, and quotes and lists a constant for each line.
+//! Independent of HTML. Each character has a constant cost, and quotes and lists a constant for
+//! each line.
 //!
-//! Standard: WHATWG HTML section 3.2.7 (`innerText`), whose line breaks and tabulators these are; RFC 3676
+//! Standard: WHATWG HTML section 3.2.7 (`innerText`), for line breaks and tabulators; RFC 3676
 //! section 4.5 (quotes).
 
-/// Marks and indents beyond these are not written: otherwise the text would grow with depth times length.
+/// Quote marks and indents beyond these are not written: otherwise the text would grow with depth
+/// times length.
 const MOST_QUOTES: usize = 8;
 const MOST_INDENT: usize = 24;
-/// Spaces that do not break stand for themselves; more of them in a row are one.
+/// No-break spaces are kept; more of them in a row become one.
 const MOST_HARD: usize = 8;
 
-/// Where the next word stands.
+/// The position of the next word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Here,
     NextCell,
-    /// After so many ends of lines.
+    /// After that many line ends.
     Line(usize),
 }
 
-/// White space and what has no width, since the last word.
+/// White space and zero-width characters since the last word.
 #[derive(Clone, Copy, Debug, Default)]
 struct Gap {
     soft: bool,
@@ -39,20 +41,20 @@ pub struct Layout {
     out: String,
     place: Place,
     gap: Gap,
-    /// Nothing was written since a cell or an item began, whose place is theirs already.
+    /// A cell or an item has just begun, and nothing was written since.
     is_fresh: bool,
     newlines: usize,
-    /// Of the line that was written last.
+    /// The quote depth of the last line.
     quoted: usize,
     marker: Option<String>,
     phrase: Option<usize>,
-    /// How deep what comes next is quoted.
+    /// The quote depth of the next word.
     pub quotes: usize,
-    /// In columns.
+    /// The indent, in columns.
     pub indent: usize,
 }
 
-/// A cell of a table that has begun.
+/// An open table cell.
 #[derive(Clone, Copy, Debug)]
 pub struct Cell {
     written: usize,
@@ -77,7 +79,7 @@ impl Default for Layout {
 }
 
 impl Layout {
-    /// Text in which white space collapses.
+    /// Writes text with collapsed white space.
     pub fn words(&mut self, text: &str) {
         for character in text.chars() {
             match character {
@@ -101,7 +103,7 @@ impl Layout {
         }
     }
 
-    /// Text that stays as it is.
+    /// Writes text unchanged.
     pub fn verbatim(&mut self, text: &str) {
         for (index, line) in text.split('\n').enumerate() {
             if index > 0 {
@@ -119,7 +121,7 @@ impl Layout {
         }
     }
 
-    /// The next word stands on a line of its own; with two, after an empty line.
+    /// Puts the next word on a new line; with two, after an empty line.
     pub fn lines(&mut self, ends: usize) {
         if !self.is_fresh {
             self.lines_at_least(ends);
@@ -127,10 +129,10 @@ impl Layout {
         self.gap = Gap::default();
     }
 
-    /// The same where a cell or an item has just begun.
+    /// The same, also where a cell or an item has just begun.
     pub fn lines_at_least(&mut self, ends: usize) {
         self.place = match self.place {
-            // A line of nothing but a space that does not break is an empty line.
+            // A line of only a no-break space is an empty line.
             Place::Line(_) if self.gap.hard > 0 => Place::Line(2),
             Place::Line(before) => Place::Line(ends.max(before.min(2))),
             Place::Here | Place::NextCell => Place::Line(ends),
@@ -149,7 +151,7 @@ impl Layout {
         self.gap = Gap::default();
     }
 
-    /// An item of a list, which begins with this mark.
+    /// Begins a list item with this mark.
     pub fn item(&mut self, marker: String) {
         self.lines(1);
         self.marker = Some(marker);
@@ -176,7 +178,7 @@ impl Layout {
         Cell { written: self.out.len(), newlines: self.newlines + coming }
     }
 
-    /// Of one line, whatever blocks it is made of, what follows stands beside it.
+    /// Ends a cell: if it is one line, whatever its blocks, the next cell continues that line.
     pub fn end_cell(&mut self, cell: Cell) {
         self.is_fresh = false;
         if self.out.len() > cell.written {
@@ -198,17 +200,17 @@ impl Layout {
         self.lines(1);
     }
 
-    /// From here on: see [`Self::phrase`].
+    /// Marks the start of [`Self::phrase`].
     pub fn begin_phrase(&mut self) {
         self.phrase = None;
     }
 
-    /// From the first word after [`Self::begin_phrase`] to the last, with the line ends in between.
+    /// The text from the first word after [`Self::begin_phrase`] to the last, with line ends.
     pub fn phrase(&self) -> &str {
         self.phrase.and_then(|start| self.out.get(start..)).unwrap_or_default()
     }
 
-    /// Adds something to the last word, whatever comes next.
+    /// Appends to the last word, whatever comes next.
     pub fn beside(&mut self, text: &str) {
         self.out.push(' ');
         self.out.push_str(text);
@@ -219,7 +221,7 @@ impl Layout {
         self.out
     }
 
-    /// Writes what stands before the next word.
+    /// Writes the separator before the next word.
     fn arrive(&mut self) {
         match self.place {
             Place::Here => self.space(),
@@ -238,7 +240,7 @@ impl Layout {
     fn space(&mut self) {
         let Gap { soft, hard, without_width, last } = self.gap;
         match (without_width, hard) {
-            // Between two letters it joins them or keeps them apart, as in Persian and in emoji.
+            // A joiner between two letters is significant, as in Persian and in emoji.
             (1, 0) if !soft => self.out.push(last),
             (0, 2..=MOST_HARD) => self.out.extend(std::iter::repeat_n(' ', hard)),
             _ if soft || hard > 0 => self.out.push(' '),
@@ -248,7 +250,7 @@ impl Layout {
 
     fn begin_line(&mut self, ends: usize) {
         if !self.out.is_empty() {
-            // An empty line belongs to what is quoted less.
+            // An empty line has the lower of both quote depths.
             let between = self.quotes.min(self.quoted);
             for end in 0..ends {
                 if end > 0 {

@@ -1,4 +1,4 @@
-//! What the header of a part says about it, and a text part as text.
+//! Header fields of a part, and the text of a text part.
 //!
 //! Standards: RFC 2183 (disposition), RFC 2392 (content ids), RFC 2557 (Content-Location), RFC 3676
 //! (`format=flowed`).
@@ -23,7 +23,7 @@ pub fn filename(node: &Node) -> Option<String> {
     named.or_else(|| node.content_type.param("name").and_then(label)).or_else(|| located(node))
 }
 
-/// The last segment of Content-Location (RFC 2557): its only name, in some mail.
+/// The last segment of Content-Location (RFC 2557): the only name, in some mail.
 fn located(node: &Node) -> Option<String> {
     let location = location(node)?;
     let path = location.split(['?', '#']).next().unwrap_or_default();
@@ -34,14 +34,14 @@ fn located(node: &Node) -> Option<String> {
     label(segment)
 }
 
-/// Content-Location, as it is written.
+/// Content-Location, unchanged.
 pub fn location(node: &Node) -> Option<String> {
     let location = node.fields.raw("Content-Location").map(decode_words)?;
     let location = location.trim().trim_matches(['"', '<', '>']);
     (!location.is_empty()).then(|| location.to_owned())
 }
 
-/// What a calendar is to do: `REQUEST`, `CANCEL` (RFC 6047 section 2.4).
+/// The method of a calendar object: `REQUEST`, `CANCEL` (RFC 6047 section 2.4).
 pub fn method(node: &Node) -> Option<String> {
     const LONGEST: usize = 40;
     let is_token = |word: &&str| {
@@ -51,12 +51,12 @@ pub fn method(node: &Node) -> Option<String> {
     node.content_type.param("method").map(str::trim).filter(is_token).map(str::to_owned)
 }
 
-/// Without the angle brackets.
+/// Content-ID without the angle brackets.
 pub fn content_id(node: &Node) -> Option<String> {
     id_of(node.fields.raw("Content-ID")?)
 }
 
-/// The id that a value is about: what stands in angle brackets, else what stands before a comment.
+/// The id of a field value: the text in angle brackets, else the text before a comment.
 pub fn id_of(raw: &str) -> Option<String> {
     let text = tidy(raw);
     let text = skip_comments(&text);
@@ -68,7 +68,7 @@ pub fn id_of(raw: &str) -> Option<String> {
     (!id.is_empty()).then(|| id.to_owned())
 }
 
-/// What the sender called it: `attachment` or `inline`, and nothing else.
+/// The disposition: `attachment` or `inline`.
 pub fn disposition(node: &Node) -> Option<String> {
     match node.disposition.main.as_str() {
         "" => None,
@@ -78,8 +78,8 @@ pub fn disposition(node: &Node) -> Option<String> {
     }
 }
 
-/// How its body is encoded. RFC 2045 section 6.4 allows a multipart no encoding but the identity, whatever it
-/// says.
+/// The transfer encoding. RFC 2045 section 6.4 allows a multipart only the identity encodings,
+/// whatever it declares.
 pub fn encoding(node: &Node) -> Encoding {
     if node.media_type.starts_with("multipart/") {
         return Encoding::Identity;
@@ -92,13 +92,13 @@ pub fn encoding(node: &Node) -> Encoding {
 pub struct Source {
     /// UTF-8 with LF line ends.
     pub text: String,
-    /// Bytes of the part that it was made from, transfer encoding undone.
+    /// The number of decoded bytes that it was made from.
     pub read: usize,
-    /// They are not all.
+    /// Whether the part is longer.
     pub is_cut: bool,
 }
 
-/// A text part, made from at most `limit` bytes.
+/// Decodes at most `limit` bytes of a text part.
 pub fn source_of(raw: &[u8], node: &Node, limit: usize) -> Source {
     let body = raw.get(node.body.clone()).unwrap_or_default();
     let mut bytes = decode_start(encoding(node), body, limit.saturating_add(1));
@@ -107,7 +107,7 @@ pub fn source_of(raw: &[u8], node: &Node, limit: usize) -> Source {
     let label = charset_of(node, &bytes);
     let text = decode_body(label.as_deref(), &bytes);
     let mut text = text.replace("\r\n", "\n").replace('\0', "");
-    // Half a character.
+    // A character that was cut.
     if is_cut && text.ends_with('\u{fffd}') {
         text.pop();
     }
@@ -126,7 +126,7 @@ pub fn text_of(raw: &[u8], node: &Node, limit: usize) -> String {
     source_of(raw, node, limit).text
 }
 
-/// What the sender called the charset of a text part, in its header or in its HTML.
+/// The declared charset of a text part, from its header or its HTML.
 pub fn charset(raw: &[u8], node: &Node) -> Option<String> {
     let body = raw.get(node.body.clone()).filter(|_| node.media_type == "text/html");
     charset_of(node, &decode_start(encoding(node), body.unwrap_or_default(), HEAD))
@@ -137,11 +137,11 @@ fn charset_of(node: &Node, bytes: &[u8]) -> Option<String> {
     label.or_else(|| html_charset(node, bytes))
 }
 
-/// Of HTML so many bytes are asked for its charset.
+/// The bytes of HTML that are searched for a charset.
 const HEAD: usize = 2048;
 
-/// `<meta charset>` counts when the header names none. Whoever can read it there has bytes that go on from ASCII,
-/// so that what it calls UTF-16 or UTF-32 is UTF-8 (WHATWG HTML section 13.2.3.2).
+/// `<meta charset>` counts when the header declares none. It was read as ASCII, so UTF-16 or UTF-32
+/// there means UTF-8 (WHATWG HTML section 13.2.3.2).
 fn html_charset(node: &Node, bytes: &[u8]) -> Option<String> {
     if node.media_type != "text/html" {
         return None;

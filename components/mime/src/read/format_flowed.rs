@@ -1,24 +1,24 @@
-//! Text whose lines were wrapped to be put together again: `format=flowed`.
+//! Decoder of `format=flowed` text (RFC 3676).
 //!
-//! A line that ends in a space goes on in the next one, if that is quoted as deeply. What was put before a
-//! line to protect it on its way goes, and so does, with `delsp`, the space at its end: languages without
-//! spaces between words are wrapped so.
+//! A line that ends in a space continues in the next one, if their quote depths are equal.
+//! Space-stuffing is removed, and so is, with `delsp`, the space at the end of the line: languages
+//! without spaces between words are wrapped so.
 //!
-//! Invariant: every line is looked at once.
+//! Invariant: every line is examined once.
 //!
 //! Standard: RFC 3676 sections 4.1 to 4.5.
 
-/// Whether the space at the end of a line belongs to the text.
+/// The `delsp` parameter: whether the space at the end of a line is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DelSp {
     Yes,
     No,
 }
 
-/// The text with its paragraphs on one line each. `text` has LF line ends.
+/// Joins the lines of each paragraph. `text` has LF line ends.
 pub fn unwrap_lines(text: &str, delsp: DelSp) -> String {
     let mut whole = String::with_capacity(text.len());
-    // How deeply the paragraph is quoted that goes on.
+    // The quote depth of the paragraph that continues.
     let mut open: Option<usize> = None;
     for line in text.split_inclusive('\n') {
         let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
@@ -26,7 +26,7 @@ pub fn unwrap_lines(text: &str, delsp: DelSp) -> String {
         let depth = line.len() - unquoted.len();
         // Space-stuffing (section 4.4).
         let content = unquoted.strip_prefix(' ').unwrap_or(unquoted);
-        // The line above a signature is fixed, and neither ends nor goes on in a paragraph (section 4.3).
+        // The signature separator is fixed, and is not joined with other lines (section 4.3).
         let is_separator = content == "-- ";
         match open.take() {
             Some(quoted) if quoted == depth && !is_separator => {}

@@ -1,9 +1,9 @@
-//! What the HTML shows of the parts that came with it.
+//! References from HTML to parts of the same message: inline pictures.
 //!
-//! A page names a part by its content id, or as in the web by its address. A link is no picture: what the
-//! page only leads to is not shown.
+//! A page refers to a part by its content id, or by its URL. A link is not an inline reference: its
+//! target is not displayed.
 //!
-//! Invariant: the page is looked at once, and only what is a part's name is kept.
+//! Invariant: the page is scanned once, and only names of parts are kept.
 //!
 //! Standards: RFC 2392 (`cid:`), RFC 2557 section 5 (Content-Location).
 
@@ -15,7 +15,7 @@ use html5ever::data::NAMED_ENTITIES;
 use crate::header::filename::cut;
 use crate::header::parameters::percent_decode;
 
-/// What parts are called: content ids without angle brackets, and addresses.
+/// Names of parts: content ids without angle brackets, and URLs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     pub ids: HashSet<String>,
@@ -28,7 +28,7 @@ impl Names {
     }
 }
 
-/// Those of `names` that `html` shows; `base` is its own address.
+/// The names that `html` refers to; `base` is its own URL.
 pub fn shown(html: &str, base: Option<&str>, names: &Names) -> Names {
     let mut found = Names::default();
     let html = without_references(html);
@@ -66,7 +66,7 @@ pub fn shown(html: &str, base: Option<&str>, names: &Names) -> Names {
     found
 }
 
-/// The value at each start; it ends before the next one at the latest.
+/// Passes each value to `take`; it ends before the next start at the latest.
 fn each_value(html: &str, starts: impl Iterator<Item = usize>, mut take: impl FnMut(usize, &str)) {
     let mut starts = starts.peekable();
     while let Some(start) = starts.next() {
@@ -76,7 +76,7 @@ fn each_value(html: &str, starts: impl Iterator<Item = usize>, mut take: impl Fn
     }
 }
 
-/// Longer than a name that anybody gives; what is longer is none.
+/// The longest name; longer values are ignored.
 const LONGEST: usize = 2_000;
 
 fn address(text: &str) -> &str {
@@ -85,7 +85,7 @@ fn address(text: &str) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
-/// What the characters before an address make of it.
+/// Whether the characters before a URL make it a link.
 fn is_link(before: &str) -> bool {
     let before = before.trim_end().trim_end_matches(['"', '\'']).trim_end();
     before.strip_suffix('=').is_some_and(|before| ends_with(before.trim_end(), "href"))
@@ -96,15 +96,15 @@ fn ends_with(text: &str, word: &str) -> bool {
     start.and_then(|start| text.get(start..)).is_some_and(|end| end.eq_ignore_ascii_case(word))
 }
 
-/// A name as it stands, and as it is where its URL is percent-encoded (RFC 2392 section 2).
+/// A name unchanged, and percent-decoded (RFC 2392 section 2).
 fn spellings(text: &str) -> [String; 2] {
     let mut bytes = Vec::with_capacity(text.len());
     percent_decode(text, &mut bytes);
     [text.to_owned(), String::from_utf8(bytes).unwrap_or_default()]
 }
 
-/// The page with its character references as characters (WHATWG HTML section 13.2.5.72). What is quoted by one ends
-/// where that says, and no name has another of those that mean something in HTML.
+/// Replaces character references (WHATWG HTML section 13.2.5.72). A value quoted by a reference
+/// ends at that, and no name contains other characters with a meaning in HTML.
 fn without_references(html: &str) -> Cow<'_, str> {
     let mut pieces = html.split('&');
     let start = pieces.next().unwrap_or_default();
@@ -128,7 +128,7 @@ fn without_references(html: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// The characters of a reference whose `&` is gone, and what follows.
+/// The characters of a reference without its `&`, and the rest.
 fn reference(text: &str) -> Option<([Option<char>; 2], &str)> {
     /// With its semicolon.
     const LONGEST_NAME: usize = 32;
@@ -181,7 +181,7 @@ mod tests {
         }
         check("<img src=\"cid:a&amp;b\">", None, &["a&b"]);
         check("<img src=\"cid:a&b\">", None, &["a&b"]);
-        // Its Content-ID is spelled so, too.
+        // Its Content-ID is spelled the same way.
         check("<img src=\"cid:c%40x\">", None, &["c%40x"]);
     }
 

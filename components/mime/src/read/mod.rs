@@ -1,8 +1,8 @@
-//! A message as facts: everything that the host answers about it.
+//! Message parser: the members of a parsed message.
 //!
-//! Each piece is made only when it is wanted, since each costs another pass over the parts.
+//! Each member is computed only on request, since each costs another pass over the parts.
 //!
-//! Invariant: odd mail gives odd answers, never a fault; only what would exhaust the reader is one.
+//! Invariant: malformed mail is never an error; only what would exhaust the parser is one.
 
 use crate::fault::{Code, Fault};
 use crate::header::encoded_words::decode as decode_words;
@@ -27,14 +27,14 @@ pub mod inline_references;
 pub mod part_use;
 pub mod renderings;
 
-/// In characters.
+/// The length of a preview, in characters.
 const PREVIEW: usize = 200;
-/// What a preview is made from, in bytes.
+/// The bytes that a preview is made from.
 const PREVIEWED: usize = 16 * 1024;
-/// Fields that are answered; a header of 256 KiB could hold ninety thousand.
+/// The most header fields that are returned; a header of 256 KiB could hold ninety thousand.
 const MOST_FIELDS: usize = 2_000;
 
-/// What to fill in; the rest stays empty.
+/// The requested members; the others stay empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Want {
     pub headers: bool,
@@ -53,7 +53,7 @@ pub struct Header {
     pub value: String,
 }
 
-/// One part, for the structure.
+/// A part of the MIME structure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     pub path: String,
@@ -63,7 +63,7 @@ pub struct Part {
     pub content_id: Option<String>,
     pub disposition: Option<String>,
     pub size: u64,
-    /// The parameter of that name, of a calendar.
+    /// The parameter `method` of a calendar.
     pub method: Option<String>,
     /// None for a multipart.
     pub usage: Option<Use>,
@@ -89,11 +89,11 @@ pub struct Reading {
     pub preview: Option<String>,
     pub has_attachments: bool,
     pub cut: Cut,
-    /// What could not be read or shown as it should; a pointer is that of the member.
+    /// Faults in reading or converting; the pointer is that of the member.
     pub faults: Vec<Fault>,
 }
 
-/// Each body is cut to `limit` bytes at a character.
+/// Parses a message; each body is cut to `limit` bytes at a character boundary.
 ///
 /// # Errors
 /// [`Code::TooLarge`], [`Code::OctetsUnreadable`].
@@ -115,7 +115,7 @@ pub fn read(octets: &dyn Octets, want: Want, limit: usize) -> Result<Reading, Fa
             reading.headers = headers.collect();
             let count = root.fields.iter().count();
             if count > MOST_FIELDS {
-                let detail = format!("of {count} header fields the first {MOST_FIELDS} are shown");
+                let detail = format!("the first {MOST_FIELDS} of {count} header fields are shown");
                 reading.faults.push(Fault::at("/headers", Code::Cut, detail));
             }
         }
@@ -144,9 +144,9 @@ pub fn read(octets: &dyn Octets, want: Want, limit: usize) -> Result<Reading, Fa
     Ok(reading)
 }
 
-/// Nothing but white space.
+/// Whether a part is only white space.
 fn is_blank(raw: &[u8], node: Option<&Node>) -> bool {
-    /// Whoever wrote so much wrote something.
+    /// Longer parts are taken as not blank.
     const LONGEST: usize = 64 * 1024;
 
     node.is_none_or(|node| {
@@ -156,7 +156,7 @@ fn is_blank(raw: &[u8], node: Option<&Node>) -> bool {
     })
 }
 
-/// What the HTML shows of the other parts.
+/// The parts that the HTML refers to.
 fn shown_names(letter: Letter<'_>) -> Names {
     let Letter { raw, nodes, words } = letter;
     let names = names(nodes, words);
@@ -176,7 +176,7 @@ fn shown_names(letter: Letter<'_>) -> Names {
     found
 }
 
-/// Writes the part at `path` with its transfer encoding undone.
+/// Writes the decoded content of the part at `path`.
 ///
 /// # Errors
 /// [`Code::NoSuchPart`], and those of [`read`]; [`Code::SpoolRefused`].
@@ -212,7 +212,7 @@ fn structure(raw: &[u8], nodes: &[Node], uses: &[Option<Use>]) -> Vec<Part> {
     parts.collect()
 }
 
-/// The first words, with white space as single spaces.
+/// The start of a text, with white space as single spaces.
 fn preview(text: &str) -> String {
     let mut preview = String::new();
     for word in text.split_whitespace() {

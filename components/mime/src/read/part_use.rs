@@ -1,14 +1,15 @@
-//! What each leaf of a message is for: its body, another rendering of it, what it shows, or a file.
+//! Classification of leaf parts: body, alternative, inline or attachment.
 //!
-//! The rule is that of JMAP with its two lists, one for readers of text and one for readers of HTML.
-//! Deviation: no text is dropped, as JMAP drops one that stands beside the HTML within one half of an
-//! alternative; a half that is empty is none; a name makes no file of a half; a rendering that neither list
-//! takes is told apart from a file; and unknown kinds of text are text.
+//! The rule is that of JMAP with its two lists, one for clients that show text and one for clients
+//! that show HTML. Deviation: no text is dropped, as JMAP drops one beside the HTML within one
+//! branch of an alternative; an empty branch is ignored; a name does not make a branch a file; a
+//! rendering that neither list takes is distinguished from a file; and unknown subtypes of text are
+//! text.
 //!
-//! Invariant: each leaf has exactly one use, and nothing but leaves has one.
+//! Invariant: each leaf has exactly one use, and only leaves have one.
 //!
-//! Standards: RFC 8621 section 4.1.4, RFC 2046 section 5.1.4 (alternative), RFC 2387 (related), RFC 2183
-//! (disposition).
+//! Standards: RFC 8621 section 4.1.4, RFC 2046 section 5.1.4 (alternative), RFC 2387 (related), RFC
+//! 2183 (disposition).
 
 use std::collections::HashSet;
 
@@ -16,20 +17,20 @@ use crate::read::body_selection::{content_id, disposition, filename, id_of, loca
 use crate::read::inline_references::Names;
 use crate::read::parts::Node;
 
-/// What a leaf is for.
+/// The use of a leaf part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
-    /// The message's own words.
+    /// Part of the message body.
     Body,
-    /// The same words in a form that is not shown.
+    /// The same content in a form that is not shown.
     Alternative,
-    /// What the HTML shows.
+    /// Shown by the HTML.
     Inline,
-    /// A file, or whatever else came along.
+    /// A file, or any other content.
     Attachment,
 }
 
-/// A leaf of the body, and which renderings it is in: at least one.
+/// A leaf of the body, and the renderings that it is in: at least one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Words {
     /// Index of its node.
@@ -39,14 +40,14 @@ pub struct Words {
     pub in_html: bool,
 }
 
-/// How much of a text a leaf is.
+/// The kind of text of a leaf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Plain,
     Html,
-    /// Another kind of text, which can be read as it stands (RFC 2046 section 4.1.4).
+    /// Another subtype of text, which is readable without conversion (RFC 2046 section 4.1.4).
     Markup,
-    /// What only makes sense beside the same words in another form.
+    /// Only an alternative rendering of other text.
     Rendering,
     Other,
 }
@@ -78,13 +79,13 @@ fn kind(media_type: &str) -> Kind {
     }
 }
 
-/// The leaves of the body, in order, and those that are only other renderings of it. Whether a leaf is blank
-/// is asked for some leaves of alternatives.
+/// The leaves of the body, in order, and those that are only other renderings of it. `is_blank` is
+/// called for some leaves of alternatives.
 pub fn words(nodes: &[Node], is_blank: &dyn Fn(usize) -> bool) -> (Vec<Words>, Vec<usize>) {
     let tree = Tree::of(nodes);
     let mut others = Vec::new();
     let mut own = Vec::new();
-    // The alternatives that have the words as text or HTML.
+    // The alternatives that have a text or HTML branch.
     let mut spoken = HashSet::new();
     let readable = |index: &usize| tree.may_be_words(*index);
     for index in (0..nodes.len()).filter(readable) {
@@ -110,9 +111,9 @@ pub fn words(nodes: &[Node], is_blank: &dyn Fn(usize) -> bool) -> (Vec<Words>, V
     (halves(nodes, &tree, own, &mut others, is_blank), others)
 }
 
-/// Puts each leaf into the renderings that it belongs to. Of an alternative with branches of both kinds each
-/// is in one. Where one of its branches has text that stays as it is, the others say the same once more, and their
-/// HTML is not made into text.
+/// Assigns each leaf to its renderings. In an alternative with branches of both kinds each leaf is
+/// in one. Where a branch has text that needs no conversion, the others repeat it, and their HTML
+/// is not converted to text.
 fn halves(
     nodes: &[Node],
     tree: &Tree<'_>,
@@ -122,7 +123,7 @@ fn halves(
 ) -> Vec<Words> {
     let is_html =
         |index: usize| nodes.get(index).is_some_and(|node| node.media_type == "text/html");
-    // Branches that say something at all, and those of them that are HTML.
+    // Branches that are not blank, and those of them that are HTML.
     let (mut speaking, mut html) = (HashSet::new(), HashSet::new());
     let mut blank = HashSet::new();
     for index in own.iter().copied() {
@@ -153,7 +154,7 @@ fn halves(
             if both(&around) {
                 if html.contains(&branch) { one.in_text = false } else { one.in_html = false }
             } else if is_said && !speaking.contains(&branch) {
-                // A blank half adds nothing to the other one.
+                // A blank branch adds nothing to the other one.
                 if one.is_html { one.in_text = false } else { one.in_html = false }
             }
         }
@@ -196,7 +197,7 @@ pub fn uses(nodes: &[Node], words: &[Words], others: &[usize], shown: &Names) ->
     uses
 }
 
-/// What a page could show: the names of all leaves that are not the body.
+/// Names that HTML could refer to: those of all leaves that are not the body.
 pub fn names(nodes: &[Node], words: &[Words]) -> Names {
     let bodies: HashSet<usize> = words.iter().map(|one| one.leaf).collect();
     let mut names = Names::default();
@@ -209,12 +210,12 @@ pub fn names(nodes: &[Node], words: &[Words]) -> Names {
     names
 }
 
-/// Where each node stands.
+/// The position of each node.
 struct Tree<'a> {
     nodes: &'a [Node],
-    /// Its place among the children of its parent, from 0.
+    /// The index of a node among the children of its parent, from 0.
     places: Vec<usize>,
-    /// Of each multipart/related the child that the others belong to.
+    /// For each multipart/related, its root part.
     roots: Vec<Option<usize>>,
 }
 
@@ -242,8 +243,8 @@ impl<'a> Tree<'a> {
         Self { nodes, places, roots }
     }
 
-    /// Unless its sender says otherwise, a text is words where it stands: at the beginning, or in between without
-    /// a name of its own.
+    /// Whether a text part belongs to the body by its position, unless its sender declares
+    /// otherwise: the first part, or a later one without a name of its own.
     fn may_be_words(&self, index: usize) -> bool {
         let Some(node) = self.nodes.get(index) else { return false };
         if node.is_multipart || disposition(node).as_deref() == Some("attachment") {
@@ -252,10 +253,10 @@ impl<'a> Tree<'a> {
         let Some(parent) = node.parent else { return true };
         let around = self.nodes.get(parent).map(|parent| parent.media_type.as_str());
         match around {
-            // A name says nothing there: each is a rendering of the whole.
+            // A name is ignored there: each branch is a rendering of the whole.
             Some("multipart/alternative") => true,
             Some("multipart/related") => {
-                // What has no name of any kind can be no ingredient of the page.
+                // A part without any name cannot be referred to by the page.
                 self.roots.get(parent) == Some(&Some(index))
                     || filename(node).is_none()
                         && content_id(node).is_none()

@@ -1,13 +1,13 @@
-//! The parts of a message: where each begins and ends, and what its header says.
+//! MIME structure parser: where each part begins and ends, and its header.
 //!
-//! The walk goes over the lines once and keeps the open multiparts in a list; it never recurses and
-//! never descends into an attached message, so a message nested in itself fifty thousand times is one
-//! part like any other. A multipart that is nested deeper than [`DEEPEST`] is a leaf, and what comes after
-//! [`MOST_PARTS`] parts belongs to the body of the last one.
+//! It goes over the lines once and keeps the open multiparts in a list; it never recurses and never
+//! descends into an attached message, so a message nested in itself fifty thousand times is one
+//! part like any other. A multipart that is nested deeper than [`DEEPEST`] is a leaf, and what
+//! comes after [`MOST_PARTS`] parts belongs to the body of the last one.
 //!
-//! Some writers close a multipart too early, or never begin a part in it. A delimiter after the closing one
-//! begins another part (Deviation: RFC 2046 section 5.1.1 has an epilogue there), and a multipart without
-//! any part is its text.
+//! Some senders close a multipart too early, or never begin a part in it. A delimiter after the
+//! closing one begins another part (Deviation: RFC 2046 section 5.1.1 has an epilogue there), and a
+//! multipart without any part is its text.
 //!
 //! Invariant: at most [`DEEPEST`] multiparts are open and at most [`MOST_PARTS`] parts are made.
 //!
@@ -17,29 +17,29 @@ use crate::fault::{Code, Fault};
 use crate::header::fields::{Block, Fields, LONGEST_BLOCK, line_at, split};
 use crate::header::parameters::{Value, parse};
 
-/// Multiparts within multiparts.
+/// The deepest nesting of multiparts.
 pub const DEEPEST: usize = 50;
-/// Multiparts and leaves together.
+/// The most parts, multiparts and leaves together.
 pub const MOST_PARTS: usize = 1_000;
 
-/// One part. `body` is a range of the raw message, transfer encoding still on.
+/// One part. `body` is a range of the raw message, still transfer-encoded.
 #[derive(Clone, Debug)]
 pub struct Node {
     /// IMAP's part number; empty for a multipart that is the whole message.
     pub path: String,
-    /// Index of the multipart around it.
+    /// Index of the enclosing multipart.
     pub parent: Option<usize>,
     pub fields: Fields,
     /// Lower case, always with a slash.
     pub media_type: String,
-    /// Its parts are nodes of their own; all others are leaves.
+    /// Whether its parts are nodes; all other nodes are leaves.
     pub is_multipart: bool,
     pub content_type: Value,
     pub disposition: Value,
-    /// Where its header begins.
+    /// The start of its header.
     pub start: usize,
     pub body: std::ops::Range<usize>,
-    /// Where it ends, with a multipart's closing boundary but without the line end after it.
+    /// Its end; for a multipart after the closing delimiter, without the line end after it.
     pub end: usize,
 }
 
@@ -47,17 +47,17 @@ struct Open {
     node: usize,
     boundary: Vec<u8>,
     children: usize,
-    /// Where the line after its closing delimiter begins; parts may follow all the same.
+    /// The line after its closing delimiter; parts may follow nevertheless.
     closed: Option<usize>,
 }
 
 enum Delimiter {
-    /// Of the open multipart with this index.
+    /// The next part of the open multipart with this index.
     Next(usize),
     Close(usize),
 }
 
-/// The parts of a message, and what of it was not taken apart.
+/// The parts of a message, and the limits that were exceeded.
 #[derive(Clone, Debug, Default)]
 pub struct Walked {
     /// Depth first; the first is the message itself.
@@ -66,7 +66,7 @@ pub struct Walked {
     pub faults: Vec<Fault>,
 }
 
-/// All parts of a message of which nothing is left out.
+/// All parts of a message that exceeds no limit.
 ///
 /// # Errors
 /// [`Code::TooDeep`], [`Code::TooManyParts`], [`Code::HeaderTooLarge`].
@@ -75,7 +75,7 @@ pub fn whole(raw: &[u8]) -> Result<Vec<Node>, Fault> {
     faults.into_iter().next().map_or(Ok(nodes), Err)
 }
 
-/// As many parts as are taken apart.
+/// The parts of a message, as far as the limits allow.
 pub fn walk(raw: &[u8]) -> Walked {
     let mut walk = Walk { raw, found: Walked::default(), open: Vec::new(), leaf: None };
     let mut at = walk.enter(0);
@@ -86,7 +86,7 @@ pub fn walk(raw: &[u8]) -> Walked {
             Some(Delimiter::Next(_)) if walk.found.nodes.len() >= MOST_PARTS => {
                 let detail = format!("the message has more than {MOST_PARTS} parts");
                 walk.note("/attachments", Code::TooManyParts, detail);
-                // Nothing more begins or ends.
+                // No further part begins or ends.
                 raw.len()
             }
             Some(Delimiter::Next(level)) => walk.next(level, at, next),
@@ -104,12 +104,12 @@ struct Walk<'a> {
     raw: &'a [u8],
     found: Walked,
     open: Vec<Open>,
-    /// The part whose body is being passed over.
+    /// The leaf whose body is being skipped.
     leaf: Option<usize>,
 }
 
 impl Walk<'_> {
-    /// Reads the header at `at`; answers where its body begins.
+    /// Parses the header at `at`; returns where its body begins.
     fn enter(&mut self, at: usize) -> usize {
         let open = &self.open;
         let Block { fields, body, is_cut } =
@@ -163,7 +163,7 @@ impl Walk<'_> {
                     node.is_multipart = true;
                 }
             } else {
-                let detail = format!("multiparts are nested more than {DEEPEST} deep");
+                let detail = format!("multiparts are nested more than {DEEPEST} levels deep");
                 self.note("/attachments", Code::TooDeep, detail);
             }
         }
@@ -185,7 +185,7 @@ impl Walk<'_> {
         self.enter(next)
     }
 
-    /// A multipart says itself that it ends, with the line from `at` to `end`.
+    /// Closes a multipart by its closing delimiter, the line from `at` to `end`.
     fn close(&mut self, level: usize, at: usize, end: usize) {
         self.leave(level + 1, at);
         let Some(open) = self.open.get_mut(level) else { return };
@@ -197,7 +197,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Ends the current part and all multiparts from `level` up before the line at `at`.
+    /// Ends the current part and all multiparts from `level` on before the line at `at`.
     fn leave(&mut self, level: usize, at: usize) {
         if let Some(leaf) = self.leaf.take() {
             self.end_before(leaf, at);
@@ -222,7 +222,7 @@ impl Walk<'_> {
         }
     }
 
-    /// What stands in a multipart without any part is a text, whatever it is called.
+    /// Makes a multipart without any part a text part, whatever its type.
     fn without_parts(&mut self, open: &Open, at: usize) {
         let Some(node) = self.found.nodes.get(open.node) else { return };
         let is_blank = |range: std::ops::Range<usize>| {
@@ -239,7 +239,7 @@ impl Walk<'_> {
             (false, false) => preamble.start..at,
         };
         let before = self.raw.get(body.clone()).unwrap_or_default();
-        // Where it was closed, the line end before that is gone already.
+        // Where it was closed, the line end before the delimiter was removed already.
         let is_cut = body.end < at || at == self.raw.len();
         let end = body.start + without_line_end(before, is_cut).len();
         if let Some(node) = self.found.nodes.get_mut(open.node) {
@@ -254,7 +254,7 @@ impl Walk<'_> {
     }
 }
 
-/// The line end before a boundary belongs to the boundary (RFC 2046 section 5.1.1).
+/// The line end before a delimiter belongs to the delimiter (RFC 2046 section 5.1.1).
 fn without_line_end(body: &[u8], at_the_end: bool) -> &[u8] {
     if at_the_end {
         return body;
@@ -263,8 +263,8 @@ fn without_line_end(body: &[u8], at_the_end: bool) -> &[u8] {
     body.strip_suffix(b"\r").unwrap_or(body)
 }
 
-/// Which boundary a line is, innermost first: an inner multipart may have lost its end. One that was closed
-/// comes last, since its boundary may be another's too.
+/// Finds the delimiter that a line is, innermost first: an inner multipart may lack its end. A
+/// closed one comes last, since its boundary may be another's too.
 fn delimiter(open: &[Open], line: &[u8]) -> Option<Delimiter> {
     let text = line.strip_prefix(b"--")?;
     let text = text.trim_ascii_end();
@@ -281,7 +281,8 @@ fn delimiter(open: &[Open], line: &[u8]) -> Option<Delimiter> {
     again
 }
 
-/// RFC 2045 section 5.2: what cannot be read is plain text, or a message inside a digest.
+/// The media type. RFC 2045 section 5.2: an invalid one is plain text, or a message within a
+/// digest.
 fn media_type(main: &str, in_digest: bool, has_boundary: bool) -> String {
     let well_formed = main
         .split_once('/')
@@ -384,7 +385,7 @@ mod tests {
         ];
         check(&format!("{HEAD}--x\n\none\n--x--\n--x\n\ntwo\n--x--\nepilogue"), &two);
         check(&format!("{HEAD}--x--\n--x\n\none\n--x--\nlost\n--x\n\ntwo"), &two);
-        // A boundary that the outer multipart has too is the outer one's where the inner one is closed.
+        // A boundary that both multiparts have is the outer one's where the inner one is closed.
         let same = "--x\nContent-Type: multipart/mixed; boundary=x\n\n--x\n\none\n--x--\n--x\n\ntwo\n--x--\n";
         check(
             &format!("{HEAD}{same}"),

@@ -1,7 +1,7 @@
-//! The body of a message as one text and as one page.
+//! Renderings of the body: as one text and as one HTML page.
 //!
-//! Each leaf of the body is in its place, converted where it only has the other form. What is longer than
-//! what is read of a body is left out, and told.
+//! The leaves of the body are in order, each converted where it only has the other form. Content
+//! beyond the limits of the parser is left out, and reported as a fault.
 //!
 //! Invariant: all leaves together cost no more than one of the longest kind.
 //!
@@ -22,60 +22,63 @@ pub struct Letter<'a> {
     pub words: &'a [Words],
 }
 
-/// A body in one form.
+/// The body in one form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rendering {
     /// None where the message has no such body.
     pub content: Option<String>,
-    /// It goes on beyond the limit that was asked for.
+    /// Whether it is longer than the requested limit.
     pub is_cut: bool,
-    /// What was left out or shown otherwise, whatever the limit.
+    /// Faults: content left out or converted, independent of the limit.
     pub faults: Vec<Fault>,
 }
 
 impl Letter<'_> {
-    /// Everything as text, at most `limit` bytes.
+    /// The body as text, at most `limit` bytes.
     pub fn text(&self, limit: usize) -> Rendering {
         let mut page = Rest(LONGEST_PAGE);
-        self.render(limit, "/text", |one| one.in_text, &mut |one, source, room| {
+        self.render(limit, "/text", |one| one.in_text, &mut |one, source, remaining| {
             if !one.is_html {
-                return Piece { is_cut: source.len() > room, ..Piece::of(cut(&source, room)) };
+                return Piece {
+                    is_cut: source.len() > remaining,
+                    ..Piece::of(cut(&source, remaining))
+                };
             }
             let (source, is_short) = page.take(&source);
             let text = text_of_html(source);
-            let is_cut = text.len() > room;
-            Piece { content: cut(&text, room).to_owned(), is_cut, is_short, fault: None }
+            let is_cut = text.len() > remaining;
+            Piece { content: cut(&text, remaining).to_owned(), is_cut, is_short, fault: None }
         })
     }
 
-    /// Everything as a page that is safe to be shown, at most `limit` bytes; none where nothing is HTML.
+    /// The body as sanitised HTML, at most `limit` bytes; none where nothing is HTML.
     pub fn html(&self, limit: usize) -> Rendering {
         if !self.words.iter().any(|one| one.is_html && one.in_html) {
             return Rendering::default();
         }
         let mut page = Rest(LONGEST_PAGE);
-        self.render(limit, "/html", |one| one.in_html, &mut |one, source, room| {
+        self.render(limit, "/html", |one| one.in_html, &mut |one, source, remaining| {
             if !one.is_html {
-                let (content, is_cut) = as_html(&source, room);
+                let (content, is_cut) = as_html(&source, remaining);
                 return Piece { is_cut, ..Piece::of(&content) };
             }
             let (source, is_short) = page.take(&source);
-            let Sanitised { content, is_cut, is_text } = sanitised(source, room);
-            let detail = "the HTML is nested too deeply to be made safe, and is shown as its text";
+            let Sanitised { content, is_cut, is_text } = sanitised(source, remaining);
+            let detail = "the HTML is nested too deeply to be sanitised, and is shown as its text";
             let fault = is_text.then(|| Fault::at("/html", Code::TooDeep, detail));
             Piece { content, is_cut, is_short, fault }
         })
     }
 
-    /// The HTML of all leaves as it came, at most `limit` bytes; none where nothing is HTML.
+    /// The HTML leaves without sanitising, at most `limit` bytes; none where nothing is HTML.
     pub fn html_as_sent(&self, limit: usize) -> Rendering {
         if !self.words.iter().any(|one| one.is_html && one.in_html) {
             return Rendering::default();
         }
         let wanted = |one: &Words| one.is_html && one.in_html;
-        self.render(limit, "/html", wanted, &mut |_, source, room| Piece {
-            is_cut: source.len() > room,
-            ..Piece::of(cut(&source, room))
+        self.render(limit, "/html", wanted, &mut |_, source, remaining| Piece {
+            is_cut: source.len() > remaining,
+            ..Piece::of(cut(&source, remaining))
         })
     }
 
@@ -98,8 +101,8 @@ impl Letter<'_> {
             let source = source_of(self.raw, node, left.0);
             left.0 -= source.read;
             is_short |= source.is_cut;
-            let room = limit.saturating_sub(content.len());
-            let piece = piece(one, source.text, room);
+            let remaining = limit.saturating_sub(content.len());
+            let piece = piece(one, source.text, remaining);
             content.push_str(&piece.content);
             is_short |= piece.is_short;
             whole.faults.extend(piece.fault.filter(|_| whole.faults.is_empty()));
@@ -110,7 +113,7 @@ impl Letter<'_> {
         }
         if is_short {
             let detail = format!(
-                "of a body {LONGEST_BODY} bytes are read at most, of its HTML {LONGEST_PAGE}; the rest is left out"
+                "at most {LONGEST_BODY} bytes of a body are read, and {LONGEST_PAGE} of its HTML; the rest is left out"
             );
             whole.faults.push(Fault::at(pointer, Code::Cut, detail));
         }
@@ -118,11 +121,11 @@ impl Letter<'_> {
     }
 }
 
-/// What one leaf comes to.
+/// The rendering of one leaf.
 struct Piece {
     content: String,
     is_cut: bool,
-    /// Not all of it was looked at.
+    /// Whether only a part of it was processed.
     is_short: bool,
     fault: Option<Fault>,
 }
@@ -133,11 +136,11 @@ impl Piece {
     }
 }
 
-/// Bytes that may still be read.
+/// The bytes that may still be processed.
 struct Rest(usize);
 
 impl Rest {
-    /// As much as may be read, and whether that is not all.
+    /// Takes as much of the text as may be processed; true if that is not all.
     fn take<'a>(&mut self, text: &'a str) -> (&'a str, bool) {
         let taken = cut(text, self.0);
         self.0 -= taken.len();
@@ -148,31 +151,31 @@ impl Rest {
 struct Sanitised {
     content: String,
     is_cut: bool,
-    /// It is too deep to be more than its text.
+    /// Whether it is only its text, since it is too deep to be parsed.
     is_text: bool,
 }
 
-fn sanitised(html: &str, room: usize) -> Sanitised {
+fn sanitised(html: &str, remaining: usize) -> Sanitised {
     match clean(html, usize::MAX) {
-        Shown::Html(whole) if whole.len() <= room => {
+        Shown::Html(whole) if whole.len() <= remaining => {
             Sanitised { content: whole, is_cut: false, is_text: false }
         }
         Shown::Html(whole) => {
-            let content = whole_tags(&whole, room).to_owned();
+            let content = whole_tags(&whole, remaining).to_owned();
             Sanitised { content, is_cut: true, is_text: false }
         }
-        Shown::Text(whole) if whole.len() <= room => {
+        Shown::Text(whole) if whole.len() <= remaining => {
             Sanitised { content: whole, is_cut: false, is_text: true }
         }
         Shown::Text(_) => {
-            let (Shown::Text(content) | Shown::Html(content)) = clean(html, room);
+            let (Shown::Text(content) | Shown::Html(content)) = clean(html, remaining);
             Sanitised { content, is_cut: true, is_text: true }
         }
     }
 }
 
-/// The longest start of at most `limit` bytes that ends neither in a tag nor in an escape: what follows in
-/// somebody's page would become a part of it.
+/// The longest prefix of at most `limit` bytes that ends neither in a tag nor in an escape: what
+/// follows in the surrounding page would become a part of it.
 fn whole_tags(html: &str, limit: usize) -> &str {
     let start = cut(html, limit);
     let (mut end, mut quote, mut in_tag, mut in_escape) = (0, None, false, false);
@@ -194,12 +197,14 @@ fn whole_tags(html: &str, limit: usize) -> &str {
     cut(start, end)
 }
 
-/// Plain words as HTML with their lines and spaces, and whether they had to be cut for that.
-fn as_html(text: &str, room: usize) -> (String, bool) {
+/// Converts text to HTML with its lines and spaces; true if it was cut.
+fn as_html(text: &str, remaining: usize) -> (String, bool) {
     const START: &str = "<div style=\"white-space: pre-wrap\">";
     const END: &str = "</div>";
 
-    let Some(room) = room.checked_sub(END.len()).filter(|room| *room >= START.len()) else {
+    let Some(remaining) =
+        remaining.checked_sub(END.len()).filter(|remaining| *remaining >= START.len())
+    else {
         return (String::new(), true);
     };
     let mut html = START.to_owned();
@@ -213,7 +218,7 @@ fn as_html(text: &str, room: usize) -> (String, bool) {
             '"' => "&quot;",
             _ => character.encode_utf8(&mut buffer),
         };
-        if html.len() + escaped.len() > room {
+        if html.len() + escaped.len() > remaining {
             is_cut = true;
             break;
         }
@@ -255,9 +260,9 @@ mod tests {
                 false
             )
         );
-        for room in 0..whole.len() {
-            let (html, is_cut) = as_html(text, room);
-            assert!(is_cut && html.len() <= room, "{room}");
+        for remaining in 0..whole.len() {
+            let (html, is_cut) = as_html(text, remaining);
+            assert!(is_cut && html.len() <= remaining, "{remaining}");
             assert!(html.is_empty() || html.ends_with("</div>"), "{html}");
         }
     }

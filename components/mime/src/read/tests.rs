@@ -1,4 +1,4 @@
-//! The kinds of odd mail that real mailboxes hold: each must give sensible facts.
+//! Malformed and unusual mail as it occurs in real mailboxes: each has a sensible result.
 
 use proptest::prelude::*;
 
@@ -312,7 +312,7 @@ proptest! {
     }
 }
 
-/// What breaks parsers, to be put together at random.
+/// Fragments that are difficult for parsers, combined at random.
 const SOUP: &[&[u8]] = &[
     b"\r\n",
     b"\n",

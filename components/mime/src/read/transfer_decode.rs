@@ -1,8 +1,8 @@
-//! Undoing transfer encodings.
+//! Content transfer decoding.
 //!
-//! The decoders take what mail really holds: misspelt encoding names, junk between base64 lines,
-//! padding in the middle, soft breaks with trailing spaces. Bytes that make no sense are passed on or
-//! skipped, never a failure. Output comes in pieces, so that a part is never twice in memory.
+//! The decoders accept real mail: misspelt encoding names, junk between base64 lines, padding in
+//! the middle, soft breaks with trailing spaces. Invalid bytes are passed on or skipped, never an
+//! error. Output is in chunks, so that a part is never twice in memory.
 //!
 //! Standards: RFC 2045 sections 6.7 and 6.8; uuencode as POSIX describes it.
 
@@ -20,9 +20,9 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// From the raw field value, without its comments. What is not known is taken as it stands.
+    /// Parses the raw field value, without its comments. An unknown encoding is the identity.
     pub fn named(raw: Option<&str>) -> Self {
-        // Longer than any name, however it is spelled.
+        // The longest name, however it is spelled.
         const LONGEST: usize = 40;
 
         let text = unfold(raw.unwrap_or_default());
@@ -55,13 +55,13 @@ impl Encoding {
     }
 }
 
-/// Takes pieces of at most [`CHUNK`] bytes.
+/// Receiver of chunks of at most [`CHUNK`] bytes.
 pub type Take<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), Fault>;
 
-/// Decodes `body`, piece by piece.
+/// Decodes `body` in chunks.
 ///
 /// # Errors
-/// Whatever `take` answers.
+/// Those of `take`.
 pub fn decode(encoding: Encoding, body: &[u8], take: Take<'_>) -> Result<(), Fault> {
     let mut pieces = Pieces { waiting: Vec::with_capacity(CHUNK.min(body.len())), take };
     match encoding {
@@ -76,16 +76,16 @@ pub fn decode(encoding: Encoding, body: &[u8], take: Take<'_>) -> Result<(), Fau
 /// Decodes at most `limit` bytes into memory.
 pub fn decode_start(encoding: Encoding, body: &[u8], limit: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
-    // The fault only stops the decoder; it goes nowhere.
+    // The fault only stops the decoder; it is not returned.
     let _ = decode(encoding, body, &mut |piece| {
-        let room = limit - bytes.len();
-        bytes.extend_from_slice(piece.get(..room).unwrap_or(piece));
+        let remaining = limit - bytes.len();
+        bytes.extend_from_slice(piece.get(..remaining).unwrap_or(piece));
         if bytes.len() < limit { Ok(()) } else { Err(stop()) }
     });
     bytes
 }
 
-/// How long the decoded part is, in bytes.
+/// The length of the decoded part, in bytes.
 pub fn decoded_size(encoding: Encoding, body: &[u8]) -> u64 {
     if encoding == Encoding::Identity {
         return body.len() as u64;
@@ -131,7 +131,7 @@ fn base64(body: &[u8], pieces: &mut Pieces<'_>) -> Result<(), Fault> {
             b'0'..=b'9' => byte - b'0' + 52,
             b'+' => 62,
             b'/' => 63,
-            // Padding ends a quantum; more may follow where two texts were put together.
+            // Padding ends a quantum; more may follow where two texts were concatenated.
             b'=' => {
                 (bits, count) = (0, 0);
                 continue;
@@ -152,7 +152,7 @@ fn quoted_printable(body: &[u8], pieces: &mut Pieces<'_>) -> Result<(), Fault> {
     let mut lines = body.split_inclusive(|byte| *byte == b'\n');
     lines.try_for_each(|line| {
         let text = line.trim_ascii_end();
-        // White space at the end of a line was added on the way (RFC 2045 section 6.7, rule 3).
+        // White space at the end of a line was added in transport (RFC 2045 section 6.7, rule 3).
         let end = if line.ends_with(b"\r\n") {
             b"\r\n".as_slice()
         } else if line.ends_with(b"\n") {
@@ -181,7 +181,8 @@ fn quoted_printable(body: &[u8], pieces: &mut Pieces<'_>) -> Result<(), Fault> {
 }
 
 fn uuencode(body: &[u8], pieces: &mut Pieces<'_>) -> Result<(), Fault> {
-    /// Bytes of a line. A length byte can say more, and is believed as far as there are characters.
+    /// The most bytes of a line. A length byte can be larger, and is used as far as there are
+    /// characters.
     const LINE: usize = 45;
 
     let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
@@ -196,7 +197,8 @@ fn uuencode(body: &[u8], pieces: &mut Pieces<'_>) -> Result<(), Fault> {
         while left > 0 {
             let group = match groups.next() {
                 Some(group) => group,
-                // The length counts: white space at the end of a line is lost on the way, and is zeros.
+                // The length counts: white space at the end of a line is lost in transport, and
+                // means zeros.
                 None if length - left < LINE => &[],
                 None => break,
             };

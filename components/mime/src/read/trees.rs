@@ -1,5 +1,5 @@
-//! What holds for every tree of parts, however senders nest them: each leaf has one use and is in one list,
-//! and no words are lost.
+//! Property tests of part trees, however they are nested: each leaf has one use and is in one list,
+//! and no text is lost.
 
 use proptest::prelude::*;
 
@@ -17,11 +17,11 @@ struct Leaf {
     media_type: &'static str,
     disposition: &'static str,
     is_named: bool,
-    /// Of the content id, where it has one.
+    /// The number of its content id, if any.
     id: Option<u8>,
-    /// The content ids that it shows, if it is HTML.
+    /// The content ids that it refers to, if it is HTML.
     shows: Vec<u8>,
-    /// It says nothing but white space.
+    /// Whether it is only white space.
     is_blank: bool,
 }
 
@@ -84,7 +84,7 @@ impl Built {
     }
 }
 
-/// No word is the beginning of another.
+/// A word that is not the beginning of another.
 fn word(number: usize) -> String {
     format!("word{number}end")
 }
@@ -158,12 +158,13 @@ const ALL: Want = Want {
     preview: true,
 };
 
-/// Where each leaf's word stands.
+/// The position of each leaf's word.
 fn places(shown: Option<&str>, count: usize) -> Vec<Option<usize>> {
     (0..count).map(|number| shown.and_then(|shown| shown.find(&word(number)))).collect()
 }
 
-/// Whether a branch of an alternative is in text as HTML that was made text, beside another one whose own text is.
+/// Whether a branch of an alternative is in the text as converted HTML, beside another one whose
+/// own text is.
 fn says_twice(parts: &[Part], said: &[(&str, bool)]) -> bool {
     let alternatives = parts.iter().filter(|part| part.content_type == "multipart/alternative");
     alternatives.map(|part| part.path.as_str()).any(|path| {
@@ -192,7 +193,7 @@ proptest! {
         let reading = read(&raw, ALL, 1_000_000).unwrap();
         prop_assert!(reading.faults.is_empty(), "{:?}", reading.faults);
 
-        // Nothing is in no list: the leaves are those that were written, each with its use.
+        // The leaves are those that were written, each with its use.
         let leaves: Vec<&Part> = reading.parts.iter().filter(|part| part.usage.is_some()).collect();
         let paths: Vec<&str> = leaves.iter().map(|part| part.path.as_str()).collect();
         let want: Vec<&str> = built.leaves.iter().map(|(path, _)| path.as_str()).collect();
@@ -203,19 +204,19 @@ proptest! {
         let files = leaves.iter().any(|part| part.usage == Some(Use::Attachment));
         prop_assert_eq!(reading.has_attachments, files);
 
-        // Each can be fetched.
+        // Each can be decoded.
         for part in &leaves {
             let mut decoded = Memory::default();
             decode(&raw, &part.path, &mut decoded).unwrap();
             prop_assert_eq!(decoded.0.len() as u64, part.size);
         }
 
-        // The words of the body are there, in order, and no others.
+        // The words of the body are present, in order, and no others.
         let texts = places(reading.text.as_deref(), leaves.len());
         let pages = places(reading.html.as_deref(), leaves.len());
         prop_assert!(is_sorted(&texts) && is_sorted(&pages), "{}", built.raw);
 
-        // Each is there once, and so is what the branches of an alternative say.
+        // Each is there once, and so is the content of the branches of an alternative.
         for number in 0..leaves.len() {
             for shown in [&reading.text, &reading.html].into_iter().flatten() {
                 prop_assert!(shown.matches(&word(number)).count() <= 1, "{}", built.raw);
@@ -247,7 +248,7 @@ proptest! {
                 _ if leaf.disposition == "attachment" => {
                     prop_assert_eq!(part.usage, Some(Use::Attachment));
                 }
-                // Nothing says that it is anything but words.
+                // Nothing indicates that it is anything but body text.
                 used if matches!(leaf.media_type, "text/plain" | "text/html") => {
                     let is_free = !leaf.is_named && leaf.id.is_none();
                     let is_file = used == Some(Use::Attachment);

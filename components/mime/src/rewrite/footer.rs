@@ -1,21 +1,21 @@
-//! What a footer makes of the bodies. Text in, text out.
+//! Appends a footer to the text and HTML bodies.
 
-/// Below the text, after an empty line.
-pub(crate) fn below(text: &str, footer: &str) -> String {
+/// Appends a footer to a text, after an empty line.
+pub(crate) fn append_to_text(text: &str, footer: &str) -> String {
     let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() { footer.to_owned() } else { format!("{text}\n\n{footer}") }
 }
 
-/// At the end of the HTML, inside its body.
-pub(crate) fn inside(html: &str, fragment: &str) -> String {
-    // ASCII lower case moves no byte.
+/// Appends a fragment to HTML, at the end of its `<body>`.
+pub(crate) fn append_to_html(html: &str, fragment: &str) -> String {
+    // Lower case in ASCII keeps byte positions.
     let lower = html.to_ascii_lowercase();
     let at = lower.rfind("</body").or_else(|| lower.rfind("</html"));
     let (before, after) = html.split_at(at.unwrap_or(html.len()));
     format!("{before}\n{fragment}\n{after}")
 }
 
-/// Plain words as a fragment of HTML.
+/// Converts text to an HTML fragment.
 pub(crate) fn as_html(text: &str) -> String {
     let mut html = String::with_capacity(text.len() + 32);
     html.push_str("<p>");
@@ -40,8 +40,8 @@ mod tests {
 
     #[test]
     fn a_footer_stands_below_an_empty_line() {
-        assert_eq!(below("hi\n\n", "--\nx"), "hi\n\n--\nx");
-        assert_eq!(below("\r\n", "x"), "x");
+        assert_eq!(append_to_text("hi\n\n", "--\nx"), "hi\n\n--\nx");
+        assert_eq!(append_to_text("\r\n", "x"), "x");
     }
 
     #[test]
@@ -54,7 +54,7 @@ mod tests {
 
     #[track_caller]
     fn check(html: &str, want: &str) {
-        assert_eq!(inside(html, "F"), want);
+        assert_eq!(append_to_html(html, "F"), want);
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! The fields above a part as pieces of the message: kept as they are, dropped, or written anew.
+//! Header of a part as a list of fields that can be kept, removed or replaced.
 //!
-//! A field that stays keeps its bytes, folding included: what was signed or looked at before is what
-//! goes out.
+//! A field that is kept keeps its bytes, folding included: what was signed or checked before is
+//! sent unchanged.
 //!
-//! Invariant: every piece is one field and ends in a line end.
+//! Invariant: every field ends in a line end.
 //!
 //! Standard: RFC 5322 section 2.2.
 
@@ -21,7 +21,8 @@ pub(crate) struct Piece {
 pub(crate) struct Block(Vec<Piece>);
 
 impl Block {
-    /// Of the block from `start` to the empty line, or to `end`. Lines that are no fields are gone.
+    /// Splits the block from `start` to the empty line, or to `end`. Lines that are not fields are
+    /// dropped.
     pub(crate) fn cut(raw: &[u8], start: usize, end: usize) -> Self {
         let mut pieces: Vec<Piece> = Vec::new();
         let mut at = start;
@@ -47,7 +48,7 @@ impl Block {
         Self(pieces)
     }
 
-    /// `field` is a whole field with its line end.
+    /// Appends `field`, a whole field with its line end.
     pub(crate) fn push(&mut self, name: &str, field: String) {
         self.0.push(Piece { name: name.to_ascii_lowercase(), bytes: field.into_bytes() });
     }
@@ -56,12 +57,12 @@ impl Block {
         self.0.iter().any(|piece| piece.name == name)
     }
 
-    /// Every field of that name.
+    /// Removes every field of that name.
     pub(crate) fn remove(&mut self, name: &str) {
         self.0.retain(|piece| !piece.name.eq_ignore_ascii_case(name));
     }
 
-    /// Takes the fields that say what the body is (RFC 2045 section 3).
+    /// Removes and returns the fields that describe the body (RFC 2045 section 3).
     pub(crate) fn take_content(&mut self) -> Self {
         let (content, rest) =
             self.0.drain(..).partition(|piece| piece.name.starts_with("content-"));

@@ -1,11 +1,11 @@
-//! A filter's edits on a finished message.
+//! Applies a filter's edits to a composed message.
 //!
-//! The message is cut once; then a few places of it get other bytes and the rest goes out as it came
-//! in, so that attachments are never decoded and cannot be lost. New bodies are written as composing
-//! writes them. Where a body of the other kind appears, the two become alternatives.
+//! The message is parsed once; then a few ranges are replaced and the rest is copied, so that
+//! attachments are never decoded and cannot be lost. New bodies are written as composition writes
+//! them. Where a body of the other kind is added, the two become alternatives.
 //!
-//! Invariant: no edit can begin a field, a part or a recipient of its own; what the edits do not name
-//! stays byte for byte.
+//! Invariant: no edit can begin a field, a part or a recipient of its own; what the edits do not
+//! name stays byte for byte.
 //!
 //! Standards: RFC 5322, RFC 2046 section 5.1.4, RFC 2387.
 
@@ -32,10 +32,10 @@ mod tests;
 
 use header::Block;
 
-/// Writes the edited message; answers its recipients.
+/// Writes the edited message; returns its recipients.
 ///
 /// # Errors
-/// All faults of the edits, or the first that the message gave. Nothing is to be used then.
+/// All faults of the edits, or the first fault of the message. The output must then be discarded.
 pub fn rewrite(
     octets: &dyn Octets,
     recipients: &[String],
@@ -52,7 +52,7 @@ pub fn rewrite(
     Ok(recipients)
 }
 
-/// Everybody once, in the order in which they came.
+/// The recipients after the edits, without duplicates, in their original order.
 fn received(before: &[String], edits: &[Edit]) -> Result<Vec<String>, Fault> {
     let parse = |email: &String| {
         Mailbox::parse(email)
@@ -87,13 +87,13 @@ fn received(before: &[String], edits: &[Edit]) -> Result<Vec<String>, Fault> {
     Ok(people.iter().map(Mailbox::spelled).collect())
 }
 
-/// Other bytes for a range of the message.
+/// A replacement of a range of the message.
 struct Splice {
     range: Range<usize>,
     bytes: Vec<u8>,
 }
 
-/// `splices` in order and without overlaps.
+/// Writes the message with the `splices`, which are in order and do not overlap.
 fn put(raw: &[u8], splices: Vec<Splice>, sink: &mut dyn Sink) -> Result<(), Fault> {
     let mut out = Buffered::new(sink);
     let mut at = 0;
@@ -106,27 +106,28 @@ fn put(raw: &[u8], splices: Vec<Splice>, sink: &mut dyn Sink) -> Result<(), Faul
     out.finish()
 }
 
-/// Indexes of the parts that may be written anew.
+/// Indexes of the parts that may be replaced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Bodies {
     text: Option<usize>,
     html: Option<usize>,
 }
 
-/// The two bodies after the edits; none where it stays as it is.
+/// The two bodies after the edits; none where one is unchanged.
 #[derive(Default)]
 struct New {
     text: Option<String>,
     html: Option<String>,
 }
 
-/// A second body beside the one that the message has.
+/// A second body beside the existing one.
 struct Beside {
-    /// The part around which the alternatives go.
+    /// The part that becomes one of the alternatives.
     node: usize,
     /// The new part, header and all.
     part: Vec<u8>,
-    /// Text goes before HTML: readers take the last that they understand.
+    /// Whether it comes first. Text comes before HTML: clients show the last alternative that they
+    /// support.
     first: bool,
 }
 
@@ -234,35 +235,35 @@ impl<'a> Message<'a> {
         Ok(splices)
     }
 
-    /// What the bodies are with the footer below them.
+    /// Appends the footer to the bodies.
     fn add(&self, footer: &Footer, new: &mut New) -> Result<(), Fault> {
         let text = self.now(new.text.as_ref(), self.bodies.text)?;
         let html = self.now(new.html.as_ref(), self.bodies.html)?;
         if let Some(text) = text {
-            new.text = Some(within(footer::below(&text, &footer.text))?);
+            new.text = Some(within(footer::append_to_text(&text, &footer.text))?);
         }
         if let Some(html) = html {
             let fragment = footer.html.clone().unwrap_or_else(|| footer::as_html(&footer.text));
-            new.html = Some(within(footer::inside(&html, &fragment))?);
+            new.html = Some(within(footer::append_to_html(&html, &fragment))?);
         }
         if new.text.is_none() && new.html.is_none() { Err(no_body()) } else { Ok(()) }
     }
 
-    /// A body as the edits before left it.
+    /// The current content of a body.
     fn now(&self, new: Option<&String>, index: Option<usize>) -> Result<Option<String>, Fault> {
         if new.is_some() {
             return Ok(new.cloned());
         }
         let Some(node) = index.and_then(|index| self.nodes.get(index)) else { return Ok(None) };
         let body = self.raw.get(node.body.clone()).unwrap_or_default();
-        // Reading stops there, and half a body must not replace a whole one.
+        // Parsing stops there, and a part of a body must not replace the whole.
         if decoded_size(encoding(node), body) > LONGEST_BODY as u64 {
             return Err(too_long());
         }
         Ok(Some(text_of(self.raw, node, LONGEST_BODY)))
     }
 
-    /// The body of a kind that the message does not have yet.
+    /// A body of the kind that the message does not have yet.
     fn beside(&self, new: &New) -> Result<Option<Beside>, Fault> {
         let Bodies { text, html } = self.bodies;
         Ok(match (&new.text, text, &new.html, html) {
@@ -278,7 +279,7 @@ impl<'a> Message<'a> {
         })
     }
 
-    /// The HTML with the pictures that it shows, when they lie in one multipart.
+    /// The HTML part, or the multipart/related around it.
     fn page(&self, html: usize) -> usize {
         let around = self.nodes.get(html).and_then(|node| node.parent);
         match around {
@@ -295,7 +296,8 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// A line end follows the part, which is the next boundary's (RFC 2046 section 5.1.1).
+    /// Whether a line end follows the part, which belongs to the next delimiter (RFC 2046 section
+    /// 5.1.1).
     fn is_followed(&self, node: &Node) -> bool {
         let tail = self.raw.get(node.end..).unwrap_or_default();
         tail.starts_with(b"\r\n") || tail.starts_with(b"\n")
@@ -344,8 +346,8 @@ fn part(kind: &str, body: &str) -> Vec<u8> {
     [text_fields(kind, encoded.encoding).as_str(), "\r\n", encoded.body.as_str()].concat().into()
 }
 
-/// The bodies that may be written anew: the first part, and what is an alternative to it. A text that
-/// merely goes along is somebody's attachment, even when a reader shows it.
+/// The bodies that may be replaced: the first part, and its alternatives. A later text part may be
+/// an attachment, even when clients show it.
 fn own_words(nodes: &[Node]) -> Bodies {
     let alternatives = |mut index: usize| {
         let mut found = Vec::new();
@@ -364,7 +366,7 @@ fn own_words(nodes: &[Node]) -> Bodies {
     let own = |index: &usize| {
         *index == first || alternatives(*index).iter().any(|around| home.contains(around))
     };
-    // Whether one is empty says nothing about whose it is.
+    // A blank part may be a body too.
     let (words, _) = words_of(nodes, &|_| false);
     let first = |media_type: &str| {
         let is = |index: &usize| nodes.get(*index).is_some_and(|n| n.media_type == media_type);

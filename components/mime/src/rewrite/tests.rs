@@ -1,4 +1,4 @@
-//! What is edited is read again; what no edit names is compared byte for byte.
+//! Edited messages are parsed again; what no edit names is compared byte for byte.
 
 use proptest::prelude::*;
 
@@ -31,7 +31,7 @@ fn noise(length: u32) -> Vec<u8> {
     (0..length).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
 }
 
-/// With a picture and a file when `files`.
+/// A message; with a picture and a file when `files`.
 fn message(text: Option<&str>, html: Option<&str>, files: bool) -> Memory {
     let address = |email: &str| Address { name: None, email: email.to_owned() };
     let attachment = |name: &str, kind: &str, id: Option<&str>, content: Vec<u8>| Attachment {
@@ -284,7 +284,7 @@ fn a_message_without_words_has_nothing_to_edit() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever the words are, they stay inside their part.
+    /// No text of an edit leaves its part.
     #[test]
     fn no_words_break_out(words in "[a-zA-Z:=<>.\\-\r\n\u{e9}你 ]{0,300}", files_too in any::<bool>()) {
         let before = message(Some("hello\n"), Some("<p>hello</p>"), files_too);
@@ -296,7 +296,7 @@ proptest! {
         prop_assert_eq!(shown(&after).headers.len(), shown(&before).headers.len());
     }
 
-    /// Mail that nobody composed: an answer, never a panic.
+    /// Mail that Postlet did not compose: an error, never a panic.
     #[test]
     fn odd_mail_is_no_panic(raw in "(Content-Type: (multipart/mixed; boundary=b|text/html|text/plain)\r?\n|\r?\n|--b\r?\n|--b--|[a-z: ]{0,9}\n){0,12}") {
         let edits = [Edit::SetText("t".to_owned()), Edit::SetHtml("h".to_owned()), footer("f", None)];

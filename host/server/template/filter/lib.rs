@@ -29,7 +29,7 @@ impl Guest for Filter {
                 // The sender gets both, as 422 `rejected-by-filter`.
                 return Verdict::Reject(Refusal {
                     code: "blocked-domain".to_owned(),
-                    detail: format!("nobody may write to {recipient}"),
+                    detail: format!("{recipient} is in a blocked domain"),
                 });
             }
         }

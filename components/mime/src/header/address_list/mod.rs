@@ -1,12 +1,12 @@
-//! Lists of addresses, as header fields write them.
+//! Address lists of header fields.
 //!
-//! To the letter of RFC 5322 with its obsolete forms: comments and white space around every token, source
-//! routes, empty members, groups, dots in names. Beyond it what is common: encoded-words in quotes,
-//! semicolons between addresses, no comma at all, brackets or quotes that are never closed.
+//! The grammar of RFC 5322 with its obsolete forms: comments and white space around every token,
+//! source routes, empty members, groups, dots in names. Beyond it, common errors: encoded-words in
+//! quotes, semicolons between addresses, no comma at all, unclosed brackets or quotes.
 //!
-//! Invariants: linear. An address that nobody wrote is never made up: what is between two `@` or beside
-//! one belongs to the address only where the grammar connects it, and where other words stand beside it,
-//! white space ends it. What cannot be read is no address.
+//! Invariants: linear. An address that was not written is never made up: what is between two `@` or
+//! beside one belongs to the address only where the grammar connects it, and where other words
+//! stand beside it, white space ends it. What cannot be parsed is no address.
 //!
 //! Standards: RFC 5322 sections 3.4 and 4.4, RFC 2047 section 5.
 
@@ -21,12 +21,12 @@ mod tests;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Address {
     pub name: Option<String>,
-    /// As it was written, without comments and white space between its tokens. Empty when the field names
-    /// somebody without an address, or with one that cannot be read.
+    /// The addr-spec as it was written, without comments and white space between its tokens. Empty
+    /// when the field has a name without an address, or with one that cannot be parsed.
     pub email: String,
 }
 
-/// Who is named, at most `most` of them; groups are opened. `text` is unfolded.
+/// Parses a list of at most `most` addresses; groups are flattened. `text` is unfolded.
 pub fn parse(text: &str, most: usize) -> Vec<Address> {
     let mut list = List { text, found: Vec::new(), pending: Vec::new(), after_angle: false };
     let tokens = tokens(text);
@@ -54,7 +54,8 @@ pub fn parse(text: &str, most: usize) -> Vec<Address> {
     list.found
 }
 
-/// What lies between `<` and `>`, and what follows. A bracket that is not closed ends with its member.
+/// Splits after an angle-addr: what lies between `<` and `>`, and the rest. An unclosed bracket
+/// ends with its member.
 fn angle(tokens: &[Token]) -> (&[Token], &[Token]) {
     let begins = skip_comments(tokens).first().is_some_and(Token::begins_route);
     let mut bracket = tokens.iter().take_while(|token| !token.is('>') && !token.is('<'));
@@ -73,29 +74,30 @@ fn angle(tokens: &[Token]) -> (&[Token], &[Token]) {
     (inner, rest.get(usize::from(closed)..).unwrap_or_default())
 }
 
-/// Which domains count.
+/// Which domains are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Domain {
     Any,
-    /// Of several labels, or a literal.
+    /// Domains of several labels, and literals.
     Dotted,
 }
 
 struct List<'a> {
     text: &'a str,
     found: Vec<Address>,
-    /// What was read of the present member.
+    /// The tokens of the current member.
     pending: Vec<Token>,
-    /// The last address stood in brackets, and nothing came since but what is pending.
+    /// The last address was in brackets, and only `pending` came since.
     after_angle: bool,
 }
 
 impl List<'_> {
-    /// A member with brackets: what came before is its name.
+    /// A member with brackets: what precedes them is the display name.
     fn angle(&mut self, inner: &[Token]) {
         let pending = std::mem::take(&mut self.pending);
         self.comment_of_last(&pending);
-        // `ed@one.example Mo <mo@two.example>`: the comma was forgotten. `ed@one.example <ed@one.example>` is a name.
+        // `ed@one.example Mo <mo@two.example>`: the comma is missing. `ed@one.example
+        // <ed@one.example>` is a name.
         let name = self.row(&pending, Domain::Dotted, |rest| rest.iter().any(Token::is_word));
         let name = self.name(name);
         let (email, after) = self.in_brackets(inner).unwrap_or_default();
@@ -106,7 +108,7 @@ impl List<'_> {
         self.pending = after;
     }
 
-    /// The name of a group, unless an address came before: nobody knows what that is.
+    /// The name of a group; after an address a colon has no known meaning.
     fn group(&mut self) {
         let pending = std::mem::take(&mut self.pending);
         self.comment_of_last(&pending);
@@ -114,7 +116,7 @@ impl List<'_> {
         self.after_angle = false;
     }
 
-    /// The end of a member: addresses without brackets, or just a name.
+    /// Ends a member: addresses without brackets, or a name alone.
     fn end(&mut self) {
         let pending = std::mem::take(&mut self.pending);
         self.comment_of_last(&pending);
@@ -122,7 +124,7 @@ impl List<'_> {
         if pending.iter().any(|token| token.is('@')) {
             let before = self.found.len();
             self.bare(&pending);
-            // `Meeting @ noon today`: words, and no address.
+            // `Meeting @ noon today`: words without an address.
             let is_name = skip_comments(&pending).first().is_some_and(Token::is_word);
             if words && is_name && self.found.len() == before {
                 let name = self.name(&pending);
@@ -134,7 +136,7 @@ impl List<'_> {
         }
     }
 
-    /// `<ann@x.example> (Ann)`: the oldest way to tell a name.
+    /// `<ann@x.example> (Ann)`: the obsolete way to give a display name.
     fn comment_of_last(&mut self, pending: &[Token]) {
         let comment = pending.iter().take_while(|token| token.kind == Kind::Comment).last();
         let name = comment.filter(|_| self.after_angle).and_then(|token| self.comment(token));
@@ -143,11 +145,11 @@ impl List<'_> {
         }
     }
 
-    /// A member without brackets: an address, or several in a row.
+    /// A member without brackets: one address, or several without commas.
     fn bare(&mut self, pending: &[Token]) {
         let is_nothing = |token: &Token| match token.kind {
             Kind::Comment => true,
-            // Such as a bracket that nobody opened.
+            // Such as an unopened bracket.
             Kind::Mark(mark) => mark != '@',
             Kind::Atom | Kind::Quoted | Kind::Literal => false,
         };
@@ -164,9 +166,9 @@ impl List<'_> {
         }
     }
 
-    /// Addresses in a row that nothing parts, each perhaps with words before it that are its name and a comment
-    /// behind it; and what is left behind the last. Only those written without white space count, as marks
-    /// among words look alike otherwise: `Sales @ Example Corp`.
+    /// Addresses without separators between them, each perhaps with words before it that are its
+    /// name and a comment after it; and what is left after the last. Only those written without
+    /// white space count, as marks among words look alike otherwise: `Sales @ Example Corp`.
     fn row<'t>(
         &mut self,
         tokens: &'t [Token],
@@ -179,7 +181,7 @@ impl List<'_> {
             let found = self.tight(tail, domain).filter(|(_, after)| counts(after));
             let Some((email, after)) = found else {
                 skipped += 1;
-                // Not into the middle of what did not read as an address.
+                // Not within what was not parsed as an address.
                 while rest.get(skipped).is_some_and(|token| !starts(rest, skipped, token)) {
                     skipped += 1;
                 }
@@ -198,7 +200,7 @@ impl List<'_> {
         behind.and_then(|token| self.comment(token))
     }
 
-    /// `root (Cron Daemon)` is a local part; two words, or one in quotes, are a name.
+    /// `root (Cron Daemon)` is a local part; two words, or a quoted one, are a display name.
     fn without_domain(&self, pending: &[Token]) -> Option<Address> {
         let comment = pending.iter().rfind(|token| token.kind == Kind::Comment);
         let words: Vec<Token> =
@@ -212,8 +214,8 @@ impl List<'_> {
         (name.is_some() || !email.is_empty()).then_some(Address { name, email })
     }
 
-    /// The address between brackets, where a route before it is dropped, and what else is there: in brackets
-    /// that nobody closed the next member begins.
+    /// The address between brackets, without its route, and the remaining tokens: in an unclosed
+    /// bracket the next member begins.
     fn in_brackets(&self, inner: &[Token]) -> Option<(String, Vec<Token>)> {
         let bare: Vec<Token> =
             inner.iter().filter(|token| token.kind != Kind::Comment).copied().collect();
@@ -233,21 +235,21 @@ impl List<'_> {
         if let Some((email, [])) = self.spec(spec) {
             return Some((email, Vec::new()));
         }
-        // Cron and the like write a local part alone.
+        // Cron and similar software write a local part alone.
         if let Some((local, [])) = self.local_part(spec) {
             return Some((local, Vec::new()));
         }
         self.tight(spec, Domain::Dotted).map(|(email, after)| (email, after.to_vec()))
     }
 
-    /// As [`Self::spec`], of what is written without white space and comments.
+    /// As [`Self::spec`], of tokens without white space and comments between them.
     fn tight<'t>(&self, tokens: &'t [Token], domain: Domain) -> Option<(String, &'t [Token])> {
         let tokens = skip_comments(tokens);
         let whole =
             tokens.iter().skip(1).position(|token| token.apart || token.kind == Kind::Comment);
         let word = tokens.get(..whole.map_or(tokens.len(), |length| length + 1))?;
         let (email, rest) = self.spec(word)?;
-        // A bracket that nobody opened ends it, too.
+        // An unopened bracket ends it, too.
         let ends = rest.first().is_none_or(|token| matches!(token.kind, Kind::Mark(_)));
         let is_stray = |token: &&Token| matches!(token.kind, Kind::Mark(mark) if mark != '@');
         let stray = rest.iter().take_while(is_stray).count();
@@ -262,7 +264,7 @@ impl List<'_> {
         good.then_some((email, after))
     }
 
-    /// `local@domain` at the start, after comments, and what follows it.
+    /// Parses `local@domain` at the start, after comments; returns the rest.
     fn spec<'t>(&self, tokens: &'t [Token]) -> Option<(String, &'t [Token])> {
         let (local, rest) = self.local_part(tokens)?;
         let (at, rest) = skip_comments(rest).split_first()?;
@@ -270,7 +272,7 @@ impl List<'_> {
             return None;
         }
         let (domain, rest) = self.domain(rest)?;
-        // `a@b@c` is none of `a@b` and `b@c`.
+        // `a@b@c` is neither `a@b` nor `b@c`.
         if skip_comments(rest).first().is_some_and(|token| token.is('@')) {
             return None;
         }
@@ -295,7 +297,7 @@ impl List<'_> {
         good.then_some((text, rest))
     }
 
-    /// Words that dots connect, whatever white space and comments lie between, and what follows them.
+    /// Words connected by dots, with white space and comments allowed between them, and the rest.
     fn dotted<'t>(
         &self,
         tokens: &'t [Token],
@@ -318,7 +320,7 @@ impl List<'_> {
         (text, rest)
     }
 
-    /// A display name: words decoded, quotes undone, comments left out.
+    /// A display name: words decoded, quotes removed, comments left out.
     fn name(&self, tokens: &[Token]) -> Option<String> {
         let mut name = String::new();
         let mut atoms: Option<(usize, usize)> = None;
@@ -332,7 +334,7 @@ impl List<'_> {
                 continue;
             }
             atoms = match atoms {
-                // Over white space: words there join.
+                // White space within the name: words are joined over it.
                 Some((start, end)) if self.text.get(end..token.start).is_some_and(is_blank) => {
                     Some((start, token.end))
                 }
@@ -368,7 +370,7 @@ impl List<'_> {
     }
 }
 
-/// The token at `index` begins something: the one before does not reach into it.
+/// Whether the token at `index` begins something: the one before does not extend into it.
 fn starts(tokens: &[Token], index: usize, token: &Token) -> bool {
     let connects = |before: &Token| before.is('.') || before.is('@');
     let mut before = tokens.get(..index).unwrap_or_default().iter().rev();
@@ -386,12 +388,12 @@ fn is_blank(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' ' | b'\t'))
 }
 
-/// Written as a local part, and not as a name that stands alone.
+/// Whether it has the syntax of a local part, and not of a name that stands alone.
 fn is_plain(local: &str) -> bool {
     local.is_ascii() && !local.contains('"') && !local.contains("=?")
 }
 
-/// What mail programs write into To when they have nobody to write.
+/// Placeholders that mail clients write into To when there is no recipient.
 fn is_nobody(local: &str) -> bool {
     let local = local.to_ascii_lowercase();
     [
@@ -407,7 +409,7 @@ fn unquoted(quoted: &str) -> String {
     unescaped(quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default())
 }
 
-/// Quoted pairs (RFC 5322 section 3.2.1).
+/// Removes the backslashes of quoted pairs (RFC 5322 section 3.2.1).
 fn unescaped(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut characters = text.chars();

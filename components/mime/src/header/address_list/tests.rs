@@ -1,8 +1,8 @@
-//! What is written in address fields, and who is named there.
+//! Address fields, and the addresses parsed from them.
 
 use super::*;
 
-/// A field, and who is named in it, as `name|email`.
+/// A field, and its addresses, as `name|email`.
 const FORMS: [(&str, &[&str]); 99] = [
     // RFC 5322 section 3.4 and appendix A.
     ("ann@x.example", &["|ann@x.example"]),
@@ -81,7 +81,7 @@ const FORMS: [(&str, &[&str]); 99] = [
     ("<>", &[]),
     ("", &[]),
     ("@x.example", &[]),
-    // What nobody should write.
+    // Malformed fields.
     (
         "Jo <jo@one.example.test> Al <al@two.example.test>",
         &["Jo|jo@one.example.test", "Al|al@two.example.test"],
@@ -99,7 +99,7 @@ const FORMS: [(&str, &[&str]); 99] = [
     ("<mailto:ann@x.example>", &["|ann@x.example"]),
     ("Ann <ann@x.example@y.example>", &["Ann|"]),
     ("Ann <ann lee@x.example>", &["Ann|"]),
-    // A name holds an @, and no address is made of it.
+    // A name that holds an @, and of which no address is made.
     ("Sales @ Example Corp <sales@example.com>", &["Sales @ Example Corp|sales@example.com"]),
     ("Anna @Work Team <a@x.example>", &["Anna @Work Team|a@x.example"]),
     ("Anna@Work Team <a@x.example>", &["Anna@Work Team|a@x.example"]),
@@ -112,7 +112,7 @@ const FORMS: [(&str, &[&str]); 99] = [
     ("Ann <ann@x.example> @ work", &["Ann|ann@x.example"]),
     ("Jo jo@localhost", &["Jo|jo@localhost"]),
     ("jo@one mo@two", &["|jo@one", "|mo@two"]),
-    // None that was written is lost.
+    // No address that was written is lost.
     ("Mo mo@one.example Al <al@two.example>", &["Mo|mo@one.example", "Al|al@two.example"]),
     ("ed@one.example (Ed) Mo <mo@two.example>", &["Ed|ed@one.example", "Mo|mo@two.example"]),
     (

@@ -1,6 +1,6 @@
-//! The tokens of an address field.
+//! Tokenizer of address fields.
 //!
-//! Invariant: linear, whatever is never closed.
+//! Invariant: linear, even with unclosed quotes, comments and literals.
 //!
 //! Standards: RFC 5322 section 3.2, RFC 2047 section 5.
 
@@ -23,7 +23,7 @@ pub(super) struct Token {
     pub(super) kind: Kind,
     pub(super) start: usize,
     pub(super) end: usize,
-    /// White space or a comment stands before it.
+    /// Whether white space or a comment precedes it.
     pub(super) apart: bool,
 }
 
@@ -42,7 +42,7 @@ impl Token {
     }
 }
 
-/// RFC 5322 section 3.2.3, and the marks of no atom that are none of ours.
+/// The specials of RFC 5322 section 3.2.3 that are tokens of their own.
 const SPECIALS: [char; 13] = ['(', ')', '<', '>', '[', ']', ':', ';', '@', '\\', ',', '.', '"'];
 
 pub(super) fn tokens(text: &str) -> Vec<Token> {
@@ -63,7 +63,7 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
             _ => None,
         };
         let (kind, end) = match whole {
-            // A quote that nobody closed is part of nothing.
+            // An unclosed quote is part of nothing.
             None if first == '"' => {
                 (at, apart) = (at + 1, true);
                 continue;
@@ -97,13 +97,13 @@ fn atom_end(text: &str, at: usize, ends: &mut Ends<'_>) -> usize {
     end
 }
 
-/// Where quotes, comments and literals end. One that is never closed is a mark like others; that there
-/// is none is found out once.
+/// Where quotes, comments and literals end. An unclosed one is an ordinary mark; that it is
+/// unclosed is found out once.
 #[derive(Default)]
 struct Closings {
     no_quote: bool,
     no_literal: bool,
-    /// Comments do not nest any more, since one was never closed.
+    /// Comments do not nest any more, since one was unclosed.
     flat: bool,
     no_comment: bool,
 }
@@ -141,7 +141,7 @@ impl Closings {
     }
 }
 
-/// Where the first such byte is that no backslash hides.
+/// The position of the first such byte that is not escaped by a backslash.
 fn unescaped(text: &str, wanted: u8) -> Option<usize> {
     let mut escaped = false;
     text.bytes().position(|byte| {

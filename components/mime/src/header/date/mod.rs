@@ -1,12 +1,12 @@
-//! Dates, as header fields write them.
+//! Dates of header fields.
 //!
-//! The form of RFC 5322 with all that section 4.3 asks to accept, and the forms of programs that never read
-//! it: `asctime`, `date`, JavaScript, ISO 8601. What could be two dates is none.
+//! The form of RFC 5322 with everything that section 4.3 requires to accept, and the forms of other
+//! software: `asctime`, `date`, JavaScript, ISO 8601. An ambiguous date is none.
 //!
 //! Invariant: linear; an impossible time of day or day of a month is none.
 //!
-//! Standard: RFC 5322 sections 3.3 and 4.3. Deviations: the day of the week is not held against the date,
-//! and a date without a zone is read as UTC, as section 4.3 has it for a zone that nobody knows.
+//! Standard: RFC 5322 sections 3.3 and 4.3. Deviations: the day of the week is not checked against
+//! the date, and a date without a zone is read as UTC, as section 4.3 has it for an unknown zone.
 
 use time::{Date as CalendarDate, Month, OffsetDateTime};
 
@@ -14,10 +14,11 @@ use crate::header::comments::after_comment;
 
 /// More tokens than any date has.
 const MOST_TOKENS: usize = 40;
-/// RFC 5322 section 3.3 begins with 1900. The end is ours: beyond it somebody's clock was broken.
+/// RFC 5322 section 3.3 begins with 1900. The end is ours: later dates come from wrong clocks.
 const YEARS: std::ops::RangeInclusive<i64> = 1900..=3000;
 
-/// Milliseconds since 1970; none when the field is no date or an impossible one. `text` is unfolded.
+/// Milliseconds since 1970; none when the field is not a date or an impossible one. `text` is
+/// unfolded.
 pub fn parse(text: &str) -> Option<i64> {
     let tokens = tokens(text)?;
     let mut cursor = Cursor { tokens: &tokens, at: 0 };
@@ -40,7 +41,7 @@ enum Token<'a> {
     Mark(char),
 }
 
-/// Digits, letters and marks; white space and comments lie between them.
+/// Digits, letters and marks, without white space and comments.
 fn tokens(text: &str) -> Option<Vec<Token<'_>>> {
     let mut tokens = Vec::new();
     let mut rest = text;
@@ -53,9 +54,9 @@ fn tokens(text: &str) -> Option<Vec<Token<'_>>> {
             return None;
         }
         match first {
-            // One without an end goes to the end.
+            // An unclosed comment extends to the end.
             '(' => rest = after_comment(rest).unwrap_or_default(),
-            // Quotes around the name of a zone mean nothing.
+            // Quotes around the name of a zone have no meaning.
             ' ' | '\t' | '"' => rest = rest.trim_start_matches([' ', '\t', '"']),
             '0'..='9' => {
                 let (digits, after) = run(char::is_ascii_digit);
@@ -94,7 +95,7 @@ struct Time {
 struct Moment {
     date: Date,
     time: Time,
-    /// What local time is ahead of UTC, in minutes.
+    /// Local time minus UTC, in minutes.
     offset: i64,
 }
 
@@ -156,7 +157,7 @@ fn month_first(cursor: &mut Cursor<'_>) -> Option<Moment> {
     Some(Moment { date: Date { year, month, day }, time, offset })
 }
 
-/// `2026-11-02T10:00:00Z`; a year of four digits first leaves no doubt about the rest.
+/// `2026-11-02T10:00:00Z`; a year of four digits first makes the rest unambiguous.
 fn iso(cursor: &mut Cursor<'_>) -> Option<Moment> {
     let year = cursor.number(4..=4)?;
     let mark = ['-', '/'].into_iter().find(|mark| cursor.skip(*mark))?;
@@ -206,7 +207,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// RFC 5322 section 4.3: two digits are of 1950 to 2049, three count from 1900.
+    /// RFC 5322 section 4.3: two digits mean 1950 to 2049, three count from 1900.
     fn year(&mut self) -> Option<i64> {
         let Token::Number(digits) = self.peek()? else { return None };
         let year: i64 = digits.parse().ok()?;
@@ -219,7 +220,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Any word before a comma, or the name of a day: it says nothing that the date does not.
+    /// Skips any word before a comma, or the name of a day: it adds nothing to the date.
     fn weekday(&mut self) {
         const DAYS: [&str; 7] =
             ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
@@ -284,7 +285,7 @@ impl<'a> Cursor<'a> {
         Some(time)
     }
 
-    /// Minutes ahead of UTC; a zone that is not there is UTC.
+    /// Minutes ahead of UTC; a missing zone is UTC.
     fn zone(&mut self) -> Option<i64> {
         let named = match self.peek() {
             Some(Token::Word(word)) => {
@@ -318,14 +319,14 @@ impl<'a> Cursor<'a> {
             _ => return None,
         };
         let (hours, minutes): (i64, i64) = (hours.parse().ok()?, minutes.parse().ok()?);
-        // A name behind it says the same again: `-0500 EST`.
+        // A name after it repeats the same: `-0500 EST`.
         if named.is_none() && matches!(self.peek(), Some(Token::Word(_))) {
             self.at += 1;
         }
         (minutes <= 59).then_some(sign * (hours * 60 + minutes))
     }
 
-    /// Nothing may follow that would change what was read; more names of the zone do not.
+    /// Nothing may follow that would change the result; more names of the zone do not.
     fn end(&self) -> Option<()> {
         let rest = self.tokens.get(self.at..).unwrap_or_default();
         let harmless =
@@ -334,8 +335,8 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// RFC 5322 section 4.3: letters of the military, and names that nobody knows, say nothing. Known beside
-/// the standard's are the European and Japanese ones that mean the same everywhere.
+/// RFC 5322 section 4.3: military letters and unknown names mean UTC. Known besides the standard's
+/// are the European and Japanese ones that are unambiguous.
 fn zone_named(word: &str) -> i64 {
     const ZONES: [(&str, i64); 17] = [
         ("EST", -5),
@@ -360,7 +361,7 @@ fn zone_named(word: &str) -> i64 {
     known.map_or(0, |(_, hours)| hours * 60)
 }
 
-/// Which of `names` the word is, whole or cut to three letters and more.
+/// The index of the name that the word is, whole or cut to three letters and more.
 fn is_start_of(word: &str, names: &[&str]) -> Option<usize> {
     names.iter().position(|name| {
         word.len() >= 3

@@ -1,4 +1,4 @@
-//! What is written in Date fields, and the moment that it says.
+//! Date fields, and the instants parsed from them.
 
 use time::format_description::well_known::Rfc3339;
 
@@ -42,7 +42,7 @@ const STANDARD: [(&str, &str); 31] = [
     ("mon, 02 nov 2026 10:00:00 -0500", "2026-11-02T15:00:00Z"),
 ];
 
-/// As other programs write them.
+/// Forms of other software.
 const OTHERS: [(&str, &str); 27] = [
     ("Mon Nov  2 10:00:00 2026", "2026-11-02T10:00:00Z"),
     ("Mon Nov  2 10:00:00 EST 2026", "2026-11-02T15:00:00Z"),
@@ -120,7 +120,7 @@ fn what_is_no_date_or_could_be_two_is_none() {
     assert_eq!(parse(&"()".repeat(1_000_000)), None);
 }
 
-/// For reading the tables.
+/// Formats an instant as the tables have it.
 fn shown(millis: i64) -> String {
     OffsetDateTime::from_unix_timestamp(millis.div_euclid(1000)).unwrap().format(&Rfc3339).unwrap()
 }

@@ -1,11 +1,12 @@
-//! HTML as plain text: what a reader without pictures and colours would be shown.
+//! Conversion of HTML to plain text.
 //!
-//! Links keep their address beside them, lists their marks, quotes their `> `, the cells of a row stand apart.
-//! Gone are style, scripts, comments and what is not seen: the hidden words with which newsletters fill a
-//! preview.
+//! Links are followed by their URL, list items have marks, quotes have `> `, the cells of a row are
+//! separated. Style, scripts, comments and hidden text, with which newsletters fill a preview, are
+//! left out.
 //!
-//! HTML's tokenizer reads (html5ever's), and a stack of open elements tells where each ends. It is no tree: text
-//! stands where it was written, also where a browser would move it, and so no nesting costs more than its length.
+//! HTML is read by html5ever's tokenizer, and a stack of open elements determines where each ends.
+//! No tree is built: text stays where it was written, also where a browser would move it, and so no
+//! nesting costs more than its length.
 //!
 //! Standard: WHATWG HTML sections 13.2.5 (tokenization) and 3.2.7 (`innerText`).
 
@@ -22,7 +23,7 @@ use crate::html::complexity::{CLOSES_P, is_cheap};
 use crate::html::style::sight;
 use crate::html::text_layout::{Cell, Layout};
 
-/// The text of HTML.
+/// Converts HTML to plain text.
 pub fn text_of_html(html: &str) -> String {
     let html =
         if is_cheap(html) { Cow::Borrowed(html) } else { Cow::Owned(with_few_attributes(html)) };
@@ -30,7 +31,7 @@ pub fn text_of_html(html: &str) -> String {
     let tokenizer = Tokenizer::new(page, TokenizerOpts::default());
     let input = BufferQueue::default();
     input.push_back(StrTendril::from_slice(&html));
-    // The sink never asks for a pause.
+    // The sink never pauses the tokenizer.
     let _ = tokenizer.feed(&input);
     tokenizer.end();
     let mut reader = tokenizer.sink.0.into_inner();
@@ -38,10 +39,11 @@ pub fn text_of_html(html: &str) -> String {
     reader.layout.finish()
 }
 
-/// Each attribute of a tag is compared with those before it. So where nothing has bounded them, they are; without
-/// quotes, so that nothing can be a tag that looks like a part of another one.
+/// Cuts tags that have very many attributes: each is compared with those before it, and nothing has
+/// bounded their number here. Quotes in tags are removed, so that no tag looks like a part of
+/// another one.
 fn with_few_attributes(html: &str) -> String {
-    /// White space and the like, which stands between attributes.
+    /// White space and other separators of attributes.
     const MOST_BREAKS: usize = 1_000;
 
     let mut plain = String::with_capacity(html.len());
@@ -63,36 +65,36 @@ fn with_few_attributes(html: &str) -> String {
     plain
 }
 
-/// Elements open at once; what is deeper is shown as if it stood here.
+/// The most elements open at once; deeper ones are shown at this level.
 const DEEPEST: usize = 256;
 
-/// They have no end.
+/// Void elements.
 const VOID: [&str; 14] = [
     "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source",
     "track", "wbr",
 ];
-/// Whose content a browser reads as text, and nobody sees.
+/// Raw text elements, whose content is not shown.
 const UNSEEN_TEXT: [&str; 8] =
     ["script", "style", "title", "textarea", "iframe", "noembed", "noframes", "noscript"];
-/// Whose content nobody reads as a part of the message.
+/// Elements whose content is not part of the text.
 const UNSEEN: [&str; 3] = ["select", "template", "datalist"];
-/// They end without ending what is within.
+/// Formatting elements: their end tag does not close the elements within.
 const FORMATTING: [&str; 14] = [
     "a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u",
 ];
-/// An end tag inside one does not reach out of it.
+/// An end tag within one does not close elements outside it.
 const BARRIERS: [&str; 4] = ["table", "td", "th", "caption"];
-/// They stand on lines of their own.
+/// Elements on lines of their own.
 #[rustfmt::skip]
 const BLOCKS: [&str; 29] = [
     "address", "article", "aside", "body", "caption", "center", "dd", "details", "dialog", "dir", "div", "dl", "dt",
     "fieldset", "figcaption", "figure", "footer", "form", "header", "hgroup", "html", "legend", "main", "menu",
     "nav", "search", "section", "summary", "table",
 ];
-/// They stand between empty lines.
+/// Elements between empty lines.
 #[rustfmt::skip]
 const PARAGRAPHS: [&str; 9] = ["p", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "xmp"];
-/// Addresses that lead out of the message.
+/// Schemes of URLs that lead out of the message.
 const SCHEMES: [&str; 6] = ["http:", "https:", "mailto:", "tel:", "ftp:", "sms:"];
 
 struct Page(RefCell<Reader>);
@@ -116,16 +118,16 @@ impl TokenSink for Page {
     }
 }
 
-/// An element that has begun.
+/// An open element.
 struct Open {
     name: LocalName,
     sees: Sees,
     cell: Option<Cell>,
-    /// By how much it is indented, when it is a list.
+    /// Its indent, when it is a list.
     list: Option<(usize, Option<i32>)>,
 }
 
-/// What of its text is seen.
+/// The visibility of its text.
 #[derive(Clone, Copy, Default)]
 struct Sees {
     is_hidden: bool,
@@ -143,14 +145,14 @@ struct Link {
 struct Reader {
     layout: Layout,
     open: Vec<Open>,
-    /// Elements beyond [`DEEPEST`].
+    /// The number of open elements beyond [`DEEPEST`].
     beyond: usize,
-    /// Of them there is mostly none, which makes a search for one short.
+    /// The number of open paragraphs: mostly none, which saves a search.
     paragraphs: usize,
     link: Option<Link>,
-    /// The element whose text is being passed over.
+    /// The element whose content is being skipped.
     skipped: Option<LocalName>,
-    /// A line end that follows `<pre>` belongs to it.
+    /// A line end directly after `<pre>` is ignored.
     after_pre: bool,
 }
 
@@ -198,19 +200,19 @@ impl Reader {
             if is_block(name) {
                 self.layout.lines(1);
             }
-            // Its tags are text here too, since nothing has looked at their attributes.
+            // Its tags are text here too, since their attributes were not bounded.
             return if name == "xmp" {
                 TokenSinkResult::RawData(Rawtext)
             } else {
                 TokenSinkResult::Continue
             };
         }
-        self.make_room(name);
+        self.close_implied(name);
         let sees = self.sees_within(tag);
         if !sees.is_hidden {
             self.begin(tag, sees);
         } else if is_block(name) && !matches!(name, "td" | "th") && !self.sees().is_hidden {
-            // What is around it does not grow together.
+            // A hidden block still separates the text around it.
             self.layout.lines(1);
         }
         if VOID.contains(&name) {
@@ -244,7 +246,7 @@ impl Reader {
         }
     }
 
-    /// What the beginning of an element shows, or where it puts what follows.
+    /// The effect of a start tag: what it shows, or how it places what follows.
     fn begin(&mut self, tag: &Tag, sees: Sees) {
         let name: &str = &tag.name;
         match name {
@@ -280,7 +282,7 @@ impl Reader {
         }
     }
 
-    /// What the end of an element shows, which is the innermost one still.
+    /// The effect of the end of an element, which is still the innermost one.
     fn finish(&mut self, open: &Open) {
         self.layout.indent -= open.list.map_or(0, |(indent, _)| indent);
         self.paragraphs -= usize::from(&*open.name == "p");
@@ -307,7 +309,7 @@ impl Reader {
     }
 
     fn picture(&mut self, tag: &Tag, sees: Sees) {
-        // The size of letters is not that of a picture.
+        // The font size does not apply to a picture.
         if sees.is_invisible {
             return;
         }
@@ -323,7 +325,7 @@ impl Reader {
         self.layout.words(attribute(tag, "alt").unwrap_or_default());
     }
 
-    /// Puts the address beside the text of a link, unless that is the address.
+    /// Puts the URL after the text of a link, unless they are the same.
     fn end_link(&mut self) {
         let Some(link) = self.link.take() else { return };
         let text = self.layout.phrase().trim();
@@ -356,8 +358,8 @@ impl Reader {
         }
     }
 
-    /// Ends what an element ends by its beginning.
-    fn make_room(&mut self, name: &str) {
+    /// Closes the elements that a start tag closes implicitly.
+    fn close_implied(&mut self, name: &str) {
         match name {
             "li" => self.end_one_of(&["li"], &["ul", "ol", "table", "td", "th"]),
             "dd" | "dt" => self.end_one_of(&["dd", "dt"], &["dl", "table", "td", "th"]),
@@ -401,7 +403,7 @@ impl Reader {
         } else if is_block(word) {
             self.end_one_of(&[word], &BARRIERS);
         } else {
-            // Of another kind: it does not reach out of the block that it stands in.
+            // Other elements: the end tag does not close beyond its block.
             let block = self.open.iter().rposition(|open| is_block(&open.name)).unwrap_or_default();
             if self.open.iter().skip(block).any(|open| open.name == *name) {
                 self.end_one_of(&[word], &[]);
@@ -409,7 +411,8 @@ impl Reader {
         }
     }
 
-    /// Ends the innermost element of these names, and all within, unless there is a barrier in between.
+    /// Closes the innermost element of these names, and all within, unless there is a barrier in
+    /// between.
     fn end_one_of(&mut self, names: &[&str], barriers: &[&str]) {
         let mut inner = self.open.iter().rposition(|open| {
             let name: &str = &open.name;
@@ -424,7 +427,7 @@ impl Reader {
         }
     }
 
-    /// Ends a formatting element; what was opened within goes on.
+    /// Closes a formatting element; elements opened within it stay open.
     fn end_formatting(&mut self, name: &str) {
         let inner = self.open.iter().rposition(|open| {
             let open: &str = &open.name;
@@ -455,7 +458,7 @@ fn number(tag: &Tag, name: &str) -> Option<i32> {
     attribute(tag, name)?.trim().parse().ok()
 }
 
-/// An address as it is written within `<>`; none for what leads nowhere.
+/// A URL as it is written within `<>`; none for one that leads nowhere.
 fn address(href: &str) -> Option<String> {
     let href: String = href.trim().chars().filter(|c| !c.is_control()).collect();
     let is_known = |scheme: &&&str| {
@@ -468,7 +471,7 @@ fn address(href: &str) -> Option<String> {
     Some(href.replace(' ', "%20").replace('<', "%3C").replace('>', "%3E"))
 }
 
-/// Whether a link's text tells its address already.
+/// Whether a link's text is its URL.
 fn is_same(text: &str, href: &str) -> bool {
     let bare = |address: &str| {
         let address = address.trim_end_matches('/');

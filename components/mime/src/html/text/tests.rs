@@ -1,4 +1,4 @@
-//! What becomes of HTML, a kind of mail each.
+//! HTML of many kinds of mail, and its plain text.
 
 use super::*;
 
