@@ -172,9 +172,11 @@ async fn claim(worker: &Worker, look: Look, now: Timestamp) -> Result<Claimed, S
     Ok(claimed)
 }
 
-/// Ready when a submission becomes due that was not due at the time `looked`.
+/// Ready when a submission becomes due that was not due at the time `looked`. The store is queried
+/// after the minimum interval: while claims follow each other, this is dropped before.
 async fn until_due(worker: &Worker, looked: Timestamp) {
     let clock = &worker.clock;
+    clock.sleep(SHORTEST).await;
     let now = clock.now();
     let pause = match worker.outbox.next_due(looked.min(now)).await {
         Ok(Some(due)) => due.since(now).min(ROUND),
@@ -184,7 +186,7 @@ async fn until_due(worker: &Worker, looked: Timestamp) {
             STORE_PAUSE
         }
     };
-    clock.sleep(pause.max(SHORTEST)).await;
+    clock.sleep(pause).await;
 }
 
 /// True once the claims of the last run are void.

@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 
 use model::port::store_error::StoreError;
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use tokio::sync::mpsc;
 
 use crate::error::{OpenError, failed};
@@ -118,6 +119,9 @@ pub(crate) fn connect(file: &Path) -> rusqlite::Result<Connection> {
     let conn = Connection::open(file)?;
     conn.busy_timeout(BUSY)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    // A prepared statement stays as it is, whatever is bound to it: without statistics a value
+    // changes no plan, and SQLite would parse and plan most queries again at each execution.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     for (name, value) in [
         ("page_size", "4096"),
         ("journal_mode", "WAL"),

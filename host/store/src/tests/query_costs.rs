@@ -1,8 +1,10 @@
 //! Costs of the frequent queries, counted in instructions of SQLite's virtual machine: they do not
 //! grow with the outbox.
 
+use rusqlite::types::Value;
 use rusqlite::{Connection, StatementStatus, params, params_from_iter};
 
+use crate::sqlite::database::connect;
 use crate::sqlite::outbox::frequent;
 use crate::tests::fixture::{START, sqlite};
 
@@ -66,4 +68,24 @@ async fn costs(count: i64) -> Vec<(String, i32)> {
         (sql, statement.get_status(StatementStatus::VmStep))
     };
     frequent(START).into_iter().map(cost).collect()
+}
+
+/// With the values that it is executed with.
+#[tokio::test]
+async fn a_statement_is_not_prepared_again_for_other_values() {
+    let bench = sqlite();
+    let conn = connect(&bench.store.file("outbox.db")).unwrap();
+    for (sql, values) in frequent(START) {
+        let mut statement = conn.prepare(&sql).unwrap();
+        for more in 0..3 {
+            let other = |value: &Value| match value {
+                Value::Integer(number) => Value::Integer(number.saturating_sub(more)),
+                Value::Text(text) if text != "[]" => Value::Text(format!("{text}{more}")),
+                same => same.clone(),
+            };
+            let mut rows = statement.query(params_from_iter(values.iter().map(other))).unwrap();
+            while rows.next().unwrap().is_some() {}
+        }
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0, "{sql}");
+    }
 }
