@@ -32,6 +32,7 @@ fn main() -> Outcome<()> {
         &[
             "components/build.rs",
             "components/build",
+            "host/rules",
             "components/kit/src",
             "components/kit/Cargo.toml",
             "components/mime/src",

@@ -14,6 +14,8 @@ use serde::ser::SerializeMap;
 
 use crate::bindings::postlet::mail::types;
 
+pub use rules::problem_code::Code;
+
 /// A failure on its way to the client.
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -28,7 +30,8 @@ pub struct Problem {
 impl From<types::Problem> for Problem {
     /// A problem about a body says in its detail what is wrong first, whoever found it.
     fn from(mut told: types::Problem) -> Self {
-        if matches!(told.code.as_str(), "invalid-body" | "invalid-draft")
+        let of_a_body = [Code::InvalidBody, Code::InvalidDraft].map(Code::as_str);
+        if of_a_body.contains(&told.code.as_str())
             && let Some(detail) = first_of(&told.faults)
         {
             told.detail = detail;
@@ -37,79 +40,29 @@ impl From<types::Problem> for Problem {
     }
 }
 
-/// The problems that a component raises itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    MalformedRequest,
-    MalformedJson,
-    InvalidBody,
-    InvalidQuery,
-    UnsupportedMediaType,
-    MethodNotAllowed,
-    NotFound,
-    BodyTooLarge,
-    NoSuchPart,
-    NoSuchProvider,
-    InvalidRange,
-    Internal,
-}
-
-impl Kind {
-    /// Every kind.
-    pub const ALL: &'static [Self] = &[
-        Self::MalformedRequest,
-        Self::MalformedJson,
-        Self::InvalidBody,
-        Self::InvalidQuery,
-        Self::UnsupportedMediaType,
-        Self::MethodNotAllowed,
-        Self::NotFound,
-        Self::BodyTooLarge,
-        Self::NoSuchPart,
-        Self::NoSuchProvider,
-        Self::InvalidRange,
-        Self::Internal,
-    ];
-
-    /// Status, code and title: the same as in the host's table, since a client cannot tell who raised
-    /// a problem.
-    #[must_use]
-    pub const fn row(self) -> (u16, &'static str, &'static str) {
-        match self {
-            Self::MalformedRequest => (400, "malformed-request", "The request is malformed"),
-            Self::MalformedJson => (400, "malformed-json", "The body is not JSON"),
-            Self::InvalidBody => (422, "invalid-body", "The body does not fit its schema"),
-            Self::InvalidQuery => (400, "invalid-query", "A query parameter is unknown or wrong"),
-            Self::UnsupportedMediaType => {
-                (415, "unsupported-media-type", "The operation does not take this content type")
-            }
-            Self::MethodNotAllowed => {
-                (405, "method-not-allowed", "This address does not answer that method")
-            }
-            Self::NotFound => (404, "not-found", "There is nothing at this address"),
-            Self::BodyTooLarge => (413, "body-too-large", "The body is too large"),
-            Self::NoSuchPart => (404, "no-such-part", "The message has no such part"),
-            Self::NoSuchProvider => {
-                (404, "no-such-provider", "Nothing is known about this mail service")
-            }
-            Self::InvalidRange => (416, "invalid-range", "The range lies outside the content"),
-            Self::Internal => (500, "internal", "Postlet made a mistake"),
-        }
-    }
-}
-
 impl Problem {
     /// A problem of this component.
+    // Inlined, a component holds the rows of the table that it names and not all of them.
     #[must_use]
-    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        let (status, code, title) = kind.row();
+    #[inline(always)]
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        let after = code.retry_after().and_then(|after| u32::try_from(after.as_secs()).ok());
+        let retry = (code.retryable(), after);
+        Self::of_row((code.status(), code.as_str(), code.title()), retry, detail.into())
+    }
+
+    fn of_row(
+        (status, code, title): (u16, &str, &str),
+        (retryable, retry_after_seconds): (bool, Option<u32>),
+        detail: String,
+    ) -> Self {
         types::Problem {
             code: code.to_owned(),
             status,
             title: title.to_owned(),
-            detail: detail.into(),
-            retryable: false,
-            retry_after_seconds: None,
+            detail,
+            retryable,
+            retry_after_seconds,
             faults: Vec::new(),
             upstream: None,
             extras: Vec::new(),
@@ -120,7 +73,7 @@ impl Problem {
     /// A body that does not fit, with one fault at `pointer` (RFC 6901).
     #[must_use]
     pub fn at(pointer: impl Into<String>, code: &str, detail: impl Into<String>) -> Self {
-        let mut problem = Self::new(Kind::InvalidBody, String::new());
+        let mut problem = Self::new(Code::InvalidBody, String::new());
         problem.told.faults.push(types::Fault {
             pointer: pointer.into(),
             code: code.to_owned(),
@@ -132,7 +85,7 @@ impl Problem {
     /// A body that does not fit, with all of its faults.
     #[must_use]
     pub fn of(faults: Vec<types::Fault>) -> Self {
-        let mut problem = Self::new(Kind::InvalidBody, String::new());
+        let mut problem = Self::new(Code::InvalidBody, String::new());
         problem.told.faults = faults;
         Self::from(*problem.told)
     }
@@ -140,7 +93,7 @@ impl Problem {
     /// 405, naming what is allowed (RFC 9110 section 15.5.6).
     #[must_use]
     pub fn method_not_allowed(allow: &str) -> Self {
-        let mut problem = Self::new(Kind::MethodNotAllowed, format!("Allowed here: {allow}."));
+        let mut problem = Self::new(Code::MethodNotAllowed, format!("Allowed here: {allow}."));
         problem.fields.push(("allow", allow.to_owned()));
         problem
     }
@@ -269,11 +222,23 @@ mod tests {
     #[test]
     fn a_problem_shows_what_it_has_and_nothing_else() {
         check(
-            &Problem::new(Kind::NotFound, "No route."),
+            &Problem::new(Code::NotFound, "No route."),
             &json!({
                 "type": "urn:postlet:problem:not-found", "title": "There is nothing at this address",
                 "status": 404, "detail": "No route.", "code": "not-found", "retryable": false,
                 "requestId": "req_1",
+            }),
+        );
+    }
+
+    #[test]
+    fn a_component_may_raise_any_problem_of_the_table() {
+        check(
+            &Problem::new(Code::Unavailable, "Soon."),
+            &json!({
+                "type": "urn:postlet:problem:unavailable", "title": "Postlet cannot take the request now",
+                "status": 503, "detail": "Soon.", "code": "unavailable", "retryable": true,
+                "retryAfter": 5, "requestId": "req_1",
             }),
         );
     }
@@ -312,7 +277,7 @@ mod tests {
             detail: "no domain".to_owned(),
         };
         let told = |code: &str, faults| {
-            let mut told = *Problem::new(Kind::Internal, "see errors").told;
+            let mut told = *Problem::new(Code::Internal, "see errors").told;
             (told.code, told.faults) = (code.to_owned(), faults);
             Problem::from(told).told.detail
         };

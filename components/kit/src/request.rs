@@ -17,7 +17,7 @@ use crate::bindings::postlet::mail::grants::Account;
 use crate::http::media_type::Parameterised;
 use crate::http::percent;
 use crate::http::query::{LONGEST, Query};
-use crate::problem::{Kind, Problem};
+use crate::problem::{Code, Problem};
 use crate::request_body::Body;
 
 /// The methods that endpoints tell apart.
@@ -143,7 +143,7 @@ impl Request {
             .consume()
             .ok()
             .and_then(Body::new)
-            .ok_or_else(|| Problem::new(Kind::Internal, "The body has been read already."))
+            .ok_or_else(|| Problem::new(Code::Internal, "The body has been read already."))
     }
 
     /// The body when it is called JSON, at most `cap` bytes.
@@ -166,7 +166,7 @@ fn is_name(text: &str) -> bool {
 fn is_plain(coding: &str, charset: Option<&str>) -> Result<(), Problem> {
     if !matches!(coding.trim().to_ascii_lowercase().as_str(), "" | "identity") {
         let detail = "Bodies are taken without a content coding.";
-        let mut problem = Problem::new(Kind::UnsupportedMediaType, detail);
+        let mut problem = Problem::new(Code::UnsupportedMediaType, detail);
         problem.fields.push(("accept-encoding", "identity".to_owned()));
         return Err(problem);
     }
@@ -174,7 +174,7 @@ fn is_plain(coding: &str, charset: Option<&str>) -> Result<(), Problem> {
         Some(other) if !other.eq_ignore_ascii_case("utf-8") => {
             let other: String = other.chars().filter(|c| !c.is_control()).take(40).collect();
             let detail = format!("The charset `{other}` was sent; bodies are taken in UTF-8.");
-            Err(Problem::new(Kind::UnsupportedMediaType, detail))
+            Err(Problem::new(Code::UnsupportedMediaType, detail))
         }
         Some(_) | None => Ok(()),
     }
@@ -183,13 +183,13 @@ fn is_plain(coding: &str, charset: Option<&str>) -> Result<(), Problem> {
 /// 404 for a path that no endpoint has.
 #[must_use]
 pub fn not_found() -> Problem {
-    Problem::new(Kind::NotFound, "No endpoint has this path.")
+    Problem::new(Code::NotFound, "No endpoint has this path.")
 }
 
 /// 415, naming what would be taken.
 #[must_use]
 pub fn wrong_type(taken: &str) -> Problem {
-    Problem::new(Kind::UnsupportedMediaType, format!("Content-Type has to be {taken}."))
+    Problem::new(Code::UnsupportedMediaType, format!("Content-Type has to be {taken}."))
 }
 
 #[cfg(test)]

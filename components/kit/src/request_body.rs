@@ -12,7 +12,7 @@ use wasip2::http::types::{ErrorCode, IncomingBody, http_error_code};
 use wasip2::io::streams::{InputStream, StreamError};
 
 use crate::multipart_form::Source;
-use crate::problem::{Kind, Problem};
+use crate::problem::{Code, Problem};
 
 /// A body being read.
 #[derive(Debug)]
@@ -61,11 +61,11 @@ impl Source for Body {
                             let limit =
                                 limit.map_or_else(String::new, |most| format!(" of {most} bytes"));
                             let detail = format!("The body is over this host's limit{limit}.");
-                            Problem::new(Kind::BodyTooLarge, detail)
+                            Problem::new(Code::BodyTooLarge, detail)
                         }
                         Some(_) | None => {
                             let detail = "The body broke off before its end.";
-                            Problem::new(Kind::MalformedRequest, detail)
+                            Problem::new(Code::MalformedRequest, detail)
                         }
                     });
                 }
@@ -85,13 +85,13 @@ pub fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
             Problem::at("", "schema", error.to_string())
         }
         Category::Data | Category::Syntax | Category::Eof | Category::Io => {
-            Problem::new(Kind::MalformedJson, error.to_string())
+            Problem::new(Code::MalformedJson, error.to_string())
         }
     })
 }
 
 fn too_large(cap: usize) -> Problem {
-    Problem::new(Kind::BodyTooLarge, format!("At most {cap} bytes are taken here."))
+    Problem::new(Code::BodyTooLarge, format!("At most {cap} bytes are taken here."))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use kit::bindings::postlet::mail::grants::Account;
 use kit::bindings::postlet::mail::messages;
 use kit::bindings::postlet::mail::messages::{FlagChange, Moved};
 use kit::bindings::postlet::mail::types;
-use kit::problem::{Kind, Problem};
+use kit::problem::{Code, Problem};
 use kit::request::Request;
 use kit::request_body::json;
 use kit::response::Answer;
@@ -148,7 +148,7 @@ fn checked(flags: Flags) -> Result<FlagChange, Problem> {
 fn only<T>(answers: Vec<Result<T, types::Problem>>) -> Result<T, Problem> {
     match answers.into_iter().next() {
         Some(answer) => Ok(answer?),
-        None => Err(Problem::new(Kind::Internal, "The host gave no answer.")),
+        None => Err(Problem::new(Code::Internal, "The host gave no answer.")),
     }
 }
 

@@ -10,7 +10,7 @@ use kit::bindings::exports::postlet::mail::describe::{Guest, Operation, Paramete
 use kit::bindings::postlet::mail::providers::{self, Step};
 use kit::describe::{Scope, json, operation, parameter};
 use kit::http::query::invalid;
-use kit::problem::{Kind, Problem};
+use kit::problem::{Code, Problem};
 use kit::request::{Request, Verb};
 use kit::response::{Answer, serve};
 use wasip2::exports::http::incoming_handler;
@@ -118,7 +118,7 @@ fn unknown(domain: &str, steps: &[Step]) -> Problem {
             "No mail servers were found for `{domain}`; `explain` tells what was asked. Enter the servers by hand, or add a file about the service."
         ),
     };
-    let mut problem = Problem::new(Kind::NoSuchProvider, detail);
+    let mut problem = Problem::new(Code::NoSuchProvider, detail);
     let steps: Vec<ShownStep<'_>> = steps.iter().map(ShownStep::from).collect();
     // Text and numbers only: they always become JSON.
     problem.members.push(("explain", serde_json::to_value(steps).unwrap_or_default()));

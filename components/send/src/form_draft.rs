@@ -11,7 +11,7 @@ use kit::bindings::postlet::mail::types;
 use kit::bindings::postlet::mail::uploads::Spool;
 use kit::http::media_type::Parameterised;
 use kit::multipart_form::{Form, Part, Trouble};
-use kit::problem::{Kind, Problem};
+use kit::problem::{Code, Problem};
 use kit::request_body::Body;
 use kit::words;
 
@@ -190,7 +190,7 @@ fn bytes(form: &mut Form<Body>, name: &str, cap: usize) -> Result<Vec<u8>, Probl
     while let Some(piece) = form.data().map_err(trouble)? {
         if bytes.len() + piece.len() > cap {
             let detail = format!("`{name}` takes at most {cap} bytes.");
-            return Err(Problem::new(Kind::BodyTooLarge, detail));
+            return Err(Problem::new(Code::BodyTooLarge, detail));
         }
         bytes.extend_from_slice(piece);
     }
@@ -242,5 +242,5 @@ fn trouble(trouble: Trouble<Problem>) -> Problem {
 }
 
 fn malformed(what: &str) -> Problem {
-    Problem::new(Kind::MalformedRequest, format!("This is no form: {what}."))
+    Problem::new(Code::MalformedRequest, format!("This is no form: {what}."))
 }

@@ -34,6 +34,7 @@ const OWNERS: &[(&str, &[&str])] = &[
 
 /// What each package of the product may use of the project itself.
 const INSIDE: &[(&str, &[&str])] = &[
+    (SHARED, &[]),
     ("model", &[]),
     ("engine", &["model"]),
     ("net", &["model"]),
@@ -45,6 +46,9 @@ const INSIDE: &[(&str, &[&str])] = &[
     ("components", &[]),
     ("kit", &[]),
 ];
+
+/// What host and guests decide alike: every package may use it, and it uses none.
+const SHARED: &str = "rules";
 
 /// What a guest may use of the project: it knows WIT, never the host's types.
 const GUEST: &[&str] = &["kit"];
@@ -144,7 +148,7 @@ fn advice(kin: &Kin, package: &str, dependency: &Dependency) -> Option<String> {
         return None;
     }
     if dependency.path.is_some() {
-        let known = allowed.contains(&name);
+        let known = name == SHARED || allowed.contains(&name);
         return (!known).then(|| {
             format!("`{package}` may not use `{name}`: add a port to `model`, which both may know")
         });
@@ -218,6 +222,17 @@ mod tests {
         check_edge("send-component", "components/send/Cargo.toml", &ours("kit"), 0);
         check_edge("send-component", "components/send/Cargo.toml", &ours("model"), 1);
         check_edge("hostile-guest", "tests/guests/hostile/Cargo.toml", &ours("model"), 1);
+    }
+
+    #[test]
+    fn what_host_and_guests_share_is_open_to_all_and_knows_none() {
+        for package in ["model", "mail", "kit"] {
+            check_edge(package, "", &ours(SHARED), 0);
+        }
+        check_edge("send-component", "components/send/Cargo.toml", &ours(SHARED), 0);
+        for known in ["model", "kit"] {
+            check_edge(SHARED, "host/rules/Cargo.toml", &ours(known), 1);
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! 5.1, except that a broken escape is refused.
 
 use crate::http::percent;
-use crate::problem::{Kind, Problem};
+use crate::problem::{Code, Problem};
 
 /// What the host looks up has at most so many bytes: nothing longer is there.
 pub(crate) const LONGEST: usize = 4 * 1024;
@@ -27,7 +27,7 @@ impl Query {
         for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name).ok_or_else(|| {
-                Problem::new(Kind::InvalidQuery, "A parameter's name is not UTF-8.")
+                Problem::new(Code::InvalidQuery, "A parameter's name is not UTF-8.")
             })?;
             let Some(name) = allowed.iter().copied().find(|allowed| *allowed == name) else {
                 let name = shown(&name);
@@ -106,7 +106,7 @@ impl Query {
 /// A problem with the parameter of that name.
 #[must_use]
 pub fn invalid(name: &str, detail: impl Into<String>) -> Problem {
-    let mut problem = Problem::new(Kind::InvalidQuery, detail);
+    let mut problem = Problem::new(Code::InvalidQuery, detail);
     problem.told.extras.push(("parameter".to_owned(), name.to_owned()));
     problem
 }

@@ -19,7 +19,7 @@ pub(crate) fn refuse(problem: Problem, request: Option<&RequestId>) -> wit::Prob
     let code = problem.code;
     if let Some(cause) = &problem.cause {
         let cause = error::chain(cause.as_ref());
-        if code.status().is_server_error() {
+        if code.status() >= 500 {
             tracing::warn!(request, code = code.as_str(), %cause, "{}", problem.detail);
         } else {
             tracing::debug!(request, code = code.as_str(), %cause, "{}", problem.detail);
@@ -27,7 +27,7 @@ pub(crate) fn refuse(problem: Problem, request: Option<&RequestId>) -> wit::Prob
     }
     wit::Problem {
         code: code.as_str().to_owned(),
-        status: code.status().as_u16(),
+        status: code.status(),
         title: code.title().to_owned(),
         detail: problem.detail,
         retryable: code.retryable(),

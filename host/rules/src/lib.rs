@@ -1,0 +1,9 @@
+//! What host and guests have to decide alike.
+//!
+//! A rule that stands on both sides of the sandbox drifts apart: one side takes what the other refuses.
+//! Here each stands once, and compiles for the host and for WebAssembly.
+//!
+//! Refuses to know: WIT, the types of the host, HTTP, and anything that is not a pure function of text.
+#![warn(missing_docs)]
+
+pub mod problem_code;
