@@ -10,6 +10,7 @@
 //! `spin-path-match-<name>` (a `:name` of the route, decoded) and
 //! `postlet-request-id`.
 
+use rules::foreign_text::printable_within;
 use wasip2::http::types::{Fields, IncomingRequest, Method};
 
 use crate::bindings::postlet::mail::accounts;
@@ -172,7 +173,7 @@ fn is_plain(coding: &str, charset: Option<&str>) -> Result<(), Problem> {
     }
     match charset {
         Some(other) if !other.eq_ignore_ascii_case("utf-8") => {
-            let other: String = other.chars().filter(|c| !c.is_control()).take(40).collect();
+            let other = printable_within(40, other);
             let detail = format!("The charset `{other}` was sent; bodies are taken in UTF-8.");
             Err(Problem::new(Code::UnsupportedMediaType, detail))
         }
@@ -202,6 +203,7 @@ mod tests {
         check("Identity", Some("UTF-8"), None);
         check("gzip", None, Some("without a content coding"));
         check("", Some("iso-8859-1"), Some("`iso-8859-1`"));
+        check("", Some("a\u{202e}b\u{1b}"), Some("`a b`"));
     }
 
     #[track_caller]

@@ -13,6 +13,7 @@ use kit::http::query::invalid;
 use kit::problem::{Code, Problem};
 use kit::request::{Request, Verb};
 use kit::response::{Answer, serve};
+use rules::foreign_text::printable_within;
 use wasip2::exports::http::incoming_handler;
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
@@ -111,7 +112,7 @@ fn show(request: &Request, domain: &str, person: Option<&Person<'_>>) -> Result<
 
 /// With every step, so that whoever runs the domain sees what to mend.
 fn unknown(domain: &str, steps: &[Step]) -> Problem {
-    let domain: String = domain.chars().filter(|c| !c.is_control()).take(80).collect();
+    let domain = printable_within(80, domain);
     let detail = match steps {
         [] => format!("`{domain}` is not a mail domain."),
         _ => format!(

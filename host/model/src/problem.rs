@@ -9,8 +9,6 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::foreign::steers;
-
 pub use rules::problem_code::Code;
 
 /// An error as a caller sees it (RFC 9457). `cause` goes only to the log.
@@ -50,7 +48,7 @@ pub struct Fault {
 pub struct Upstream {
     /// The protocol of the server.
     pub protocol: Protocol,
-    /// Cut to 200 printable characters by [`printable`].
+    /// Cut to 200 printable characters by `rules::foreign_text`.
     pub reply: String,
     /// The enhanced status code (RFC 3463).
     pub enhanced_code: Option<String>,
@@ -116,18 +114,6 @@ impl Problem {
     }
 }
 
-/// Escapes a server's text for display: one line, 200 characters, no controls of terminal or text
-/// direction.
-#[must_use]
-pub fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if steers(c) { ' ' } else { c })
-        .take(200)
-        .collect::<String>()
-        .trim()
-        .to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,11 +125,5 @@ mod tests {
         }
         let told = Problem::new(Code::Unavailable, "").with_retry_after(Duration::from_secs(60));
         assert_eq!(told.retry_after, Some(Duration::from_secs(60)));
-    }
-
-    #[test]
-    fn a_servers_words_lose_their_control_characters_and_their_length() {
-        assert_eq!(printable("a\r\nb\u{1b}[31m\u{202e}\u{2028}c"), "a  b [31m  c");
-        assert_eq!(printable(&"x".repeat(500)).len(), 200);
     }
 }

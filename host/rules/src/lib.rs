@@ -6,4 +6,5 @@
 //! Refuses to know: WIT, the types of the host, HTTP, and anything that is not a pure function of text.
 #![warn(missing_docs)]
 
+pub mod foreign_text;
 pub mod problem_code;

@@ -7,6 +7,8 @@
 //! Standard: application/x-www-form-urlencoded as in the URL Standard section
 //! 5.1, except that a broken escape is refused.
 
+use rules::foreign_text::printable_within;
+
 use crate::http::percent;
 use crate::problem::{Code, Problem};
 
@@ -117,7 +119,7 @@ fn decode(text: &str) -> Option<String> {
 
 /// What a client wrote, short enough to be shown back to it.
 fn shown(text: &str) -> String {
-    text.chars().take(40).collect()
+    printable_within(40, text)
 }
 
 #[cfg(test)]
@@ -165,6 +167,8 @@ mod tests {
         let told = query.words("words", &["a", "b"]).unwrap_err().told;
         assert_eq!(told.detail, "`c` is none of the words of `words`: a, b.");
         assert_eq!(told.extras, [("parameter".to_owned(), "words".to_owned())]);
+        let told = Query::parse("a%E2%80%AEb%0A=1", ALLOWED).unwrap_err().told;
+        assert_eq!(told.detail, "There is no parameter `a b`.");
     }
 
     #[test]

@@ -15,7 +15,8 @@ use model::account::Account;
 use model::mail::mailbox::{MailboxName, Role};
 use model::mail::message::{Flag, FlagChange, Moved};
 use model::port::imap::{CopyUid, FetchItem, ImapError, Messages};
-use model::problem::{Code, Fault, Problem, printable};
+use model::problem::{Code, Fault, Problem};
+use rules::foreign_text::printable;
 
 use crate::imap_pool::SessionError;
 use crate::imap_pool::lease::Lease;

@@ -27,7 +27,7 @@ pub(crate) fn check_json(headers: &HeaderMap, taken: &[&str]) -> Result<(), Prob
         if !coding.split(',').all(identity) {
             let detail = format!(
                 "the body is coded as `{}`; bodies are taken without a content coding",
-                model::problem::printable(coding)
+                rules::foreign_text::printable(coding)
             );
             return Err(Problem::new(Code::UnsupportedMediaType, detail)
                 .with_extra("acceptEncoding", "identity"));
@@ -36,7 +36,7 @@ pub(crate) fn check_json(headers: &HeaderMap, taken: &[&str]) -> Result<(), Prob
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     match value.and_then(charset) {
         Some(other) if !UTF_8.iter().any(|name| other.eq_ignore_ascii_case(name)) => {
-            let other = model::problem::printable(&other);
+            let other = rules::foreign_text::printable(&other);
             let detail = format!("the charset `{other}` was sent; JSON is taken in UTF-8");
             Err(Problem::new(Code::UnsupportedMediaType, detail)
                 .with_extra("accept", taken.join(", ")))
@@ -47,7 +47,7 @@ pub(crate) fn check_json(headers: &HeaderMap, taken: &[&str]) -> Result<(), Prob
 
 /// The problem of a type that an operation does not take.
 pub(crate) fn other_type(given: Option<&str>, taken: &[&str]) -> Problem {
-    let given = model::problem::printable(given.unwrap_or("no content type"));
+    let given = rules::foreign_text::printable(given.unwrap_or("no content type"));
     let taken = taken.join(", ");
     let detail = format!("{given} was sent; the operation takes {taken}");
     Problem::new(Code::UnsupportedMediaType, detail).with_extra("accept", taken)

@@ -9,9 +9,9 @@ use bytes::Bytes;
 use engine::app::manifest::trigger::StaticResponse;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
-use model::foreign::within;
 use model::ids::RequestId;
 use model::problem::{Code, Problem, Protocol};
+use rules::foreign_text::within;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 

@@ -74,7 +74,7 @@ fn one(operation: &Operation) -> Result<(), String> {
 }
 
 fn shown(name: &str) -> String {
-    format!("`{}`", model::foreign::within(80, name))
+    format!("`{}`", rules::foreign_text::within(80, name))
 }
 
 /// RFC 9110 §8.3.1. `*` is a character of tokens, so that ranges are taken too, as OpenAPI does.

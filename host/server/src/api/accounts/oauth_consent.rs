@@ -99,7 +99,7 @@ async fn end(engine: &Engine, query: &str) -> Result<(), Problem> {
         }
         let detail = format!(
             "the authorization server says `{}`; ask whoever sent you there to begin again",
-            model::problem::printable(&error)
+            rules::foreign_text::printable(&error)
         );
         return Err(Problem::new(Code::InvalidConsent, detail));
     }
