@@ -11,7 +11,7 @@ use kit::problem::{Code, Problem};
 use kit::request::Request;
 use kit::request_body::json;
 use kit::response::Answer;
-use kit::words;
+use rules::flag;
 use serde::{Deserialize, Serialize};
 
 /// A change is small; anything longer is a mistake.
@@ -130,9 +130,10 @@ fn checked(flags: Flags) -> Result<FlagChange, Problem> {
     let (add, remove) = (flags.add.unwrap_or_default(), flags.remove.unwrap_or_default());
     let set = flags.set.as_deref().unwrap_or_default();
     for (name, list) in [("add", add.as_slice()), ("remove", &remove), ("set", set)] {
-        for (index, flag) in list.iter().enumerate() {
-            if let Err((code, detail)) = words::flag(flag) {
-                return Err(Problem::at(format!("/flags/{name}/{index}"), code, detail));
+        for (index, word) in list.iter().enumerate() {
+            if let Err(fault) = flag::check(word) {
+                let at = format!("/flags/{name}/{index}");
+                return Err(Problem::at(at, fault.code(), fault.to_string()));
             }
         }
     }
@@ -175,6 +176,23 @@ mod tests {
             let told = verdict(&format!(r#"{{"{list}": ["fine", ""]}}"#)).unwrap_err();
             assert_eq!(told.0, format!("/flags/{list}/1"));
         }
+    }
+
+    #[test]
+    fn the_published_schema_takes_the_characters_of_a_flag() {
+        let mut class = String::new();
+        for letter in ('!'..='~').filter(|letter| flag::check(&letter.to_string()).is_ok()) {
+            match letter {
+                '0' | 'A' | 'a' => class.push(letter),
+                '9' | 'Z' | 'z' => class.extend(['-', letter]),
+                '-' | '[' | '^' => class.extend(['\\', letter]),
+                letter if letter.is_ascii_alphanumeric() => {}
+                letter => class.push(letter),
+            }
+        }
+        let schema: serde_json::Value =
+            serde_json::from_str(include_str!("../schema/patch.json")).unwrap();
+        assert_eq!(schema["$defs"]["flag"]["pattern"], format!("^\\\\?[{class}]{{1,255}}$"));
     }
 
     #[test]

@@ -7,4 +7,5 @@
 #![warn(missing_docs)]
 
 pub mod foreign_text;
+pub mod flag;
 pub mod problem_code;
