@@ -11,12 +11,12 @@
 //! `postlet-request-id`.
 
 use rules::foreign_text::printable_within;
+use rules::percent;
 use wasip2::http::types::{Fields, IncomingRequest, Method};
 
 use crate::bindings::postlet::mail::accounts;
 use crate::bindings::postlet::mail::grants::Account;
 use crate::http::media_type::Parameterised;
-use crate::http::percent;
 use crate::http::query::{LONGEST, Query};
 use crate::problem::{Code, Problem};
 use crate::request_body::Body;

@@ -7,5 +7,6 @@
 #![warn(missing_docs)]
 
 pub mod foreign_text;
+pub mod percent;
 pub mod flag;
 pub mod problem_code;

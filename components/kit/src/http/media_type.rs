@@ -10,7 +10,7 @@
 //! Standards: RFC 9110 sections 5.6.6, 8.3 and 12.5.1; RFC 6266; RFC 7578
 //! section 4.2; RFC 8187.
 
-use crate::http::percent;
+use rules::percent;
 
 /// A value with parameters: `text/plain; charset=utf-8`, `form-data; name="to"`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,5 @@
-//! HTTP notations: media types, ranges, query strings, percent-encoding, languages.
+//! HTTP notations: media types, ranges, query strings, languages.
 
-pub mod percent;
 pub mod media_type;
 pub mod range;
 pub mod accept_language;

@@ -8,8 +8,8 @@
 //! 5.1, except that a broken escape is refused.
 
 use rules::foreign_text::printable_within;
+use rules::percent;
 
-use crate::http::percent;
 use crate::problem::{Code, Problem};
 
 /// What the host looks up has at most so many bytes: nothing longer is there.
