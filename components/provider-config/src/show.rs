@@ -3,7 +3,7 @@
 use kit::bindings::postlet::mail::providers::{
     Discovery, Fact, Limit, Localised, Profile, Security, Server, Step,
 };
-use kit::http::accept_language;
+use rules::language;
 use serde::Serialize;
 
 /// Whose login name is to be filled in.
@@ -109,8 +109,8 @@ impl<'a> Shown<'a> {
         person: Option<&Person<'a>>,
         accept: &str,
     ) -> Self {
-        let hint = localised(&profile.hints, accept);
-        let advice = localised(&discovery.recommendation, accept);
+        let hint = language::choose(accept, &profile.hints, language_of);
+        let advice = language::choose(accept, &discovery.recommendation, language_of);
         let mut languages: Vec<&str> =
             hint.iter().chain(&advice).map(|text| text.language.as_str()).collect();
         languages.dedup();
@@ -118,7 +118,7 @@ impl<'a> Shown<'a> {
         let mut names: Vec<&str> =
             profile.names.iter().map(|name| name.language.as_str()).collect();
         names.push("en");
-        let name = accept_language::preferred(accept, &names)
+        let name = language::preferred(accept, &names)
             .and_then(|chosen| profile.names.iter().find(|name| name.language == chosen));
         Self {
             id: &profile.id,
@@ -146,11 +146,8 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// What the client prefers, else English.
-fn localised<'a>(texts: &'a [Localised], accept: &str) -> Option<&'a Localised> {
-    let known: Vec<&str> = texts.iter().map(|text| text.language.as_str()).collect();
-    let chosen = accept_language::preferred(accept, &known).unwrap_or("en");
-    texts.iter().find(|text| text.language == chosen)
+fn language_of(text: &Localised) -> &str {
+    &text.language
 }
 
 fn shown<'a>(server: &'a Server, person: Option<&Person<'a>>) -> ShownServer<'a> {

@@ -8,5 +8,7 @@
 
 pub mod foreign_text;
 pub mod percent;
+pub mod quality;
+pub mod language;
 pub mod flag;
 pub mod problem_code;

@@ -11,6 +11,7 @@
 //! section 4.2; RFC 8187.
 
 use rules::percent;
+use rules::quality::thousandths;
 
 /// A value with parameters: `text/plain; charset=utf-8`, `form-data; name="to"`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,19 +146,12 @@ fn weight(accept: &str, kind: &str, subtype: &str) -> u16 {
             Some(_) | None => continue,
         };
         if specific > best.0 {
-            best = (specific, range.parameter("q").map_or(1000, thousandths));
+            // A weight that cannot be read is no wish.
+            let weight = range.parameter("q").map_or(Some(1000), thousandths);
+            best = (specific, weight.unwrap_or(0));
         }
     }
     best.1
-}
-
-fn thousandths(q: &str) -> u16 {
-    let (whole, fraction) = q.split_once('.').unwrap_or((q, ""));
-    if whole != "0" {
-        return 1000;
-    }
-    let digits: String = fraction.chars().chain("000".chars()).take(3).collect();
-    digits.parse().unwrap_or(0)
 }
 
 fn is_token(text: &str) -> bool {
@@ -226,6 +220,10 @@ mod tests {
             ("text/plain, application/json;q=0.5", true),
             ("text/plain;q=0, */*", false),
             ("text/plain;q=0.25, application/*;q=0.3", false),
+            ("text/plain;q=1.0, application/json;q=0.999", true),
+            ("text/plain;q=x", false),
+            ("text/plain;q=2", false),
+            ("text/plain;q=0.5000", false),
             ("", false),
         ] {
             assert_eq!(prefers_text(accept), text, "{accept:?}");

@@ -1,6 +1,5 @@
-//! HTTP notations: media types, ranges, query strings, languages.
+//! HTTP notations: media types, ranges, query strings.
 
 pub mod media_type;
 pub mod range;
-pub mod accept_language;
 pub mod query;

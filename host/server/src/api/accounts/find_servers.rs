@@ -12,10 +12,9 @@ use model::caller::Caller;
 use model::discovery::{DiscoveryResult, Step};
 use model::mail::address::EmailAddress;
 use model::problem::{Code, Problem};
-use model::provider::{Auth, Profile, Server, Username};
+use model::provider::{Auth, Localised, Profile, Server, Username};
 
 use crate::api::accounts::request::{AccountRequest, ServerRequest};
-use crate::http::accept_language;
 
 const WAY_OUT: &str = "give `imap`, `smtp` or both, as the provider's help pages name them";
 
@@ -35,7 +34,7 @@ pub(crate) async fn find_missing_servers(
         return Err(nothing(email, &found.steps));
     };
     if profile.imap.is_none() && profile.smtp.is_none() {
-        let why = accept_language::choose(&found.recommendation, accept).unwrap_or_default();
+        let why = Localised::preferred(&found.recommendation, accept).unwrap_or_default();
         return Err(Problem::new(
             Code::NoServersFound,
             format!("{why} If there is another way in, {WAY_OUT}."),
@@ -86,7 +85,7 @@ fn nothing(email: &EmailAddress, steps: &[Step]) -> Problem {
 }
 
 fn no_password(engine: &Engine, profile: &Profile, accept: &str) -> Problem {
-    let hint = accept_language::choose(&profile.hints, accept).map(str::to_owned);
+    let hint = Localised::preferred(&profile.hints, accept).map(str::to_owned);
     let why = hint.unwrap_or_else(|| format!("{} takes no password.", profile.name));
     let host = profile.imap.as_ref().or(profile.smtp.as_ref()).map(|server| server.host.as_str());
     let way = match host.and_then(|host| engine.authorization_server_for(host)) {
