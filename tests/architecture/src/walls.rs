@@ -18,6 +18,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("async-imap", &["mail"]),
     ("mail-parser", &["mime-component"]),
     ("html5ever", &["mime-component"]),
+    ("idna", &["rules"]),
     ("imap-codec", &["mailroom"]),
     ("rusqlite", &["store"]),
     ("rustls", &["net", "mailroom"]),

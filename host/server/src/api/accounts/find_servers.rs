@@ -57,10 +57,7 @@ pub(crate) async fn find_missing_servers(
 fn taken(server: &Server, email: &EmailAddress) -> ServerRequest {
     let username = match server.username {
         Username::Email => email.as_str().to_owned(),
-        Username::LocalPart => {
-            let local = email.as_str().rsplit_once('@').map(|(local, _)| local);
-            local.unwrap_or(email.as_str()).to_owned()
-        }
+        Username::LocalPart => email.local().to_owned(),
     };
     ServerRequest {
         host: server.host.clone(),
