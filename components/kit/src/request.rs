@@ -11,12 +11,12 @@
 //! `postlet-request-id`.
 
 use rules::foreign_text::printable_within;
+use rules::media_type::Parameterised;
 use rules::percent;
 use wasip2::http::types::{Fields, IncomingRequest, Method};
 
 use crate::bindings::postlet::mail::accounts;
 use crate::bindings::postlet::mail::grants::Account;
-use crate::http::media_type::Parameterised;
 use crate::http::query::{LONGEST, Query};
 use crate::problem::{Code, Problem};
 use crate::request_body::Body;
@@ -139,7 +139,7 @@ impl Request {
     /// when it was taken before.
     pub fn body(&self) -> Result<Body, Problem> {
         let coding = self.field("content-encoding").unwrap_or_default();
-        is_plain(&coding, self.content_type().parameter("charset"))?;
+        is_plain(&coding, &self.content_type())?;
         self.inner
             .consume()
             .ok()
@@ -164,20 +164,20 @@ fn is_name(text: &str) -> bool {
 }
 
 /// Neither coded, nor in another charset than UTF-8 (RFC 9110 section 15.5.16).
-fn is_plain(coding: &str, charset: Option<&str>) -> Result<(), Problem> {
+fn is_plain(coding: &str, media: &Parameterised) -> Result<(), Problem> {
     if !matches!(coding.trim().to_ascii_lowercase().as_str(), "" | "identity") {
         let detail = "Bodies are taken without a content coding.";
         let mut problem = Problem::new(Code::UnsupportedMediaType, detail);
         problem.fields.push(("accept-encoding", "identity".to_owned()));
         return Err(problem);
     }
-    match charset {
-        Some(other) if !other.eq_ignore_ascii_case("utf-8") => {
+    match media.other_charset() {
+        Some(other) => {
             let other = printable_within(40, other);
             let detail = format!("The charset `{other}` was sent; bodies are taken in UTF-8.");
             Err(Problem::new(Code::UnsupportedMediaType, detail))
         }
-        Some(_) | None => Ok(()),
+        None => Ok(()),
     }
 }
 
@@ -199,17 +199,19 @@ mod tests {
 
     #[test]
     fn a_body_is_neither_coded_nor_in_another_charset() {
-        check("", None, None);
-        check("Identity", Some("UTF-8"), None);
-        check("gzip", None, Some("without a content coding"));
-        check("", Some("iso-8859-1"), Some("`iso-8859-1`"));
-        check("", Some("a\u{202e}b\u{1b}"), Some("`a b`"));
+        check("", "text/plain", None);
+        check("Identity", "text/plain; charset=UTF-8", None);
+        // As the host takes it.
+        check("", "application/json; charset=us-ascii", None);
+        check("gzip", "text/plain", Some("without a content coding"));
+        check("", "text/plain; charset=iso-8859-1", Some("`iso-8859-1`"));
+        check("", "text/plain; charset=\"a\u{202e}b\u{1b}\"", Some("`a b`"));
     }
 
     #[track_caller]
-    fn check(coding: &str, charset: Option<&str>, want: Option<&str>) {
-        let told = is_plain(coding, charset).err().map(|problem| problem.told);
-        assert_eq!(told.is_some(), want.is_some(), "{coding} {charset:?}");
+    fn check(coding: &str, media: &str, want: Option<&str>) {
+        let told = is_plain(coding, &Parameterised::parse(media)).err().map(|problem| problem.told);
+        assert_eq!(told.is_some(), want.is_some(), "{coding} {media:?}");
         let Some(told) = told else { return };
         assert_eq!(told.status, 415);
         assert!(told.detail.contains(want.unwrap_or_default()), "{}", told.detail);

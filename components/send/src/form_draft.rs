@@ -9,11 +9,11 @@
 use kit::bindings::postlet::mail::drafts::{Attachment, Disposition, Draft};
 use kit::bindings::postlet::mail::types;
 use kit::bindings::postlet::mail::uploads::Spool;
-use kit::http::media_type::Parameterised;
 use kit::multipart_form::{Form, Part, Trouble};
 use kit::problem::{Code, Problem};
 use kit::request_body::Body;
 use kit::words;
+use rules::media_type::Parameterised;
 
 use crate::inline_files;
 use crate::json_draft::{MOST, UNKNOWN_TYPE, in_line, read_in_form};
@@ -93,7 +93,9 @@ fn bounded(draft: &Draft) -> Result<(), Problem> {
 
 fn take(form: &mut Form<Body>, part: Part, draft: &mut Draft) -> Result<(), Problem> {
     let name = part.name.as_str();
-    if part.filename.is_none() && !is_utf8(part.content_type.as_deref().unwrap_or_default()) {
+    // RFC 7578 section 4.4: a field may say its charset.
+    let media = Parameterised::parse(part.content_type.as_deref().unwrap_or_default());
+    if part.filename.is_none() && media.other_charset().is_some() {
         let detail = "this says that it is in another charset; fields are taken in UTF-8";
         return Err(Problem::at(words::pointer(name), "charset", detail));
     }
@@ -195,12 +197,6 @@ fn bytes(form: &mut Form<Body>, name: &str, cap: usize) -> Result<Vec<u8>, Probl
         bytes.extend_from_slice(piece);
     }
     Ok(bytes)
-}
-
-/// RFC 7578 section 4.4: a field may say its charset.
-fn is_utf8(content_type: &str) -> bool {
-    let kind = Parameterised::parse(content_type);
-    kind.parameter("charset").is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"))
 }
 
 fn spooled(form: &mut Form<Body>) -> Result<types::Octets, Problem> {

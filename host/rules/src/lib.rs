@@ -10,6 +10,7 @@ pub mod foreign_text;
 pub mod domain;
 pub mod address;
 pub mod percent;
+pub mod media_type;
 pub mod quality;
 pub mod language;
 pub mod flag;

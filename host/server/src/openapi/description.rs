@@ -6,6 +6,7 @@
 //! Standards: RFC 9110 §15 (statuses), §8.3.1 (media types).
 
 use engine::app::manifest::trigger::Route;
+use rules::media_type::is_token;
 use runtime::component::Operation;
 
 /// A media type is a line of a header: longer ones are a mistake or an attack.
@@ -118,12 +119,6 @@ fn end_of_quoted(text: &str) -> Option<usize> {
         }
     }
     None
-}
-
-/// RFC 9110 §5.6.2.
-fn is_token(text: &str) -> bool {
-    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(known)
 }
 
 #[cfg(test)]
