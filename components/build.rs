@@ -31,6 +31,7 @@ fn main() -> Outcome<()> {
         &[
             "components/build.rs",
             "components/build",
+            "host/rules",
             "components/kit/src",
             "components/kit/Cargo.toml",
             "components/mime/src",

@@ -163,6 +163,6 @@ fn check_lines(log: &str) {
         let level = words.next().unwrap_or_default();
         assert!(["ERROR", "WARN", "INFO", "DEBUG"].contains(&level), "{shown}");
         assert!(!(level == "ERROR" && words.next() == Some("server:")), "{shown}");
-        assert!(!line.chars().any(model::foreign::steers), "{shown}");
+        assert!(!line.chars().any(rules::foreign_text::steers), "{shown}");
     }
 }

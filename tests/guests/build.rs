@@ -20,6 +20,7 @@ fn main() -> Outcome<()> {
         &[
             "tests/guests",
             "components/build",
+            "host/rules",
             "components/kit/src",
             "components/kit/Cargo.toml",
             "wit",

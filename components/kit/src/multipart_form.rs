@@ -10,7 +10,9 @@
 //!
 //! Standards: RFC 7578; RFC 2046 section 5.1.1.
 
-use crate::http::media_type::Parameterised;
+use rules::media_type::Parameterised;
+
+use crate::http::media_type;
 
 /// A source of bytes.
 pub trait Source {
@@ -195,7 +197,7 @@ fn describe(head: &str) -> Option<Part> {
     let disposition = Parameterised::parse(field("content-disposition")?);
     Some(Part {
         name: disposition.parameter("name")?.to_owned(),
-        filename: disposition.filename(),
+        filename: media_type::filename(&disposition),
         content_type: field("content-type").map(str::to_owned),
     })
 }

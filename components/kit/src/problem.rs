@@ -14,6 +14,8 @@ use serde::ser::SerializeMap;
 
 use crate::bindings::postlet::mail::types;
 
+pub use rules::problem_code::Code;
+
 /// A failure, with what the response needs.
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -29,7 +31,8 @@ pub struct Problem {
 impl From<types::Problem> for Problem {
     /// The detail of a problem about a body begins with its first fault, whichever side raised it.
     fn from(mut problem: types::Problem) -> Self {
-        if matches!(problem.code.as_str(), "invalid-body" | "invalid-draft")
+        let of_a_body = [Code::InvalidBody, Code::InvalidDraft].map(Code::as_str);
+        if of_a_body.contains(&problem.code.as_str())
             && let Some(detail) = first_of(&problem.faults)
         {
             problem.detail = detail;
@@ -38,79 +41,29 @@ impl From<types::Problem> for Problem {
     }
 }
 
-/// The problems that a component raises.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    MalformedRequest,
-    MalformedJson,
-    InvalidBody,
-    InvalidQuery,
-    UnsupportedMediaType,
-    MethodNotAllowed,
-    NotFound,
-    BodyTooLarge,
-    NoSuchPart,
-    NoSuchProvider,
-    InvalidRange,
-    Internal,
-}
-
-impl Kind {
-    /// Every kind.
-    pub const ALL: &'static [Self] = &[
-        Self::MalformedRequest,
-        Self::MalformedJson,
-        Self::InvalidBody,
-        Self::InvalidQuery,
-        Self::UnsupportedMediaType,
-        Self::MethodNotAllowed,
-        Self::NotFound,
-        Self::BodyTooLarge,
-        Self::NoSuchPart,
-        Self::NoSuchProvider,
-        Self::InvalidRange,
-        Self::Internal,
-    ];
-
-    /// Status, code and title: the same as in the host's table, since a client cannot distinguish
-    /// which of them raised a problem.
-    #[must_use]
-    pub const fn row(self) -> (u16, &'static str, &'static str) {
-        match self {
-            Self::MalformedRequest => (400, "malformed-request", "The request is malformed"),
-            Self::MalformedJson => (400, "malformed-json", "The body is not JSON"),
-            Self::InvalidBody => (422, "invalid-body", "The body does not fit its schema"),
-            Self::InvalidQuery => (400, "invalid-query", "A query parameter is unknown or wrong"),
-            Self::UnsupportedMediaType => {
-                (415, "unsupported-media-type", "The operation does not take this content type")
-            }
-            Self::MethodNotAllowed => {
-                (405, "method-not-allowed", "This address does not answer that method")
-            }
-            Self::NotFound => (404, "not-found", "There is nothing at this address"),
-            Self::BodyTooLarge => (413, "body-too-large", "The body is too large"),
-            Self::NoSuchPart => (404, "no-such-part", "The message has no such part"),
-            Self::NoSuchProvider => {
-                (404, "no-such-provider", "Nothing is known about this mail service")
-            }
-            Self::InvalidRange => (416, "invalid-range", "The range lies outside the content"),
-            Self::Internal => (500, "internal", "Postlet made a mistake"),
-        }
-    }
-}
-
 impl Problem {
     /// A problem raised by this component.
+    // Inlined, a component holds the rows of the table that it names and not all of them.
     #[must_use]
-    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        let (status, code, title) = kind.row();
+    #[inline(always)]
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        let after = code.retry_after().and_then(|after| u32::try_from(after.as_secs()).ok());
+        let retry = (code.retryable(), after);
+        Self::of_row((code.status(), code.as_str(), code.title()), retry, detail.into())
+    }
+
+    fn of_row(
+        (status, code, title): (u16, &str, &str),
+        (retryable, retry_after_seconds): (bool, Option<u32>),
+        detail: String,
+    ) -> Self {
         types::Problem {
             code: code.to_owned(),
             status,
             title: title.to_owned(),
-            detail: detail.into(),
-            retryable: false,
-            retry_after_seconds: None,
+            detail,
+            retryable,
+            retry_after_seconds,
             faults: Vec::new(),
             upstream: None,
             extras: Vec::new(),
@@ -121,7 +74,7 @@ impl Problem {
     /// `invalid-body` with one fault at `pointer` (RFC 6901).
     #[must_use]
     pub fn at(pointer: impl Into<String>, code: &str, detail: impl Into<String>) -> Self {
-        let mut problem = Self::new(Kind::InvalidBody, String::new());
+        let mut problem = Self::new(Code::InvalidBody, String::new());
         problem.told.faults.push(types::Fault {
             pointer: pointer.into(),
             code: code.to_owned(),
@@ -133,7 +86,7 @@ impl Problem {
     /// `invalid-body` with all of its faults.
     #[must_use]
     pub fn of(faults: Vec<types::Fault>) -> Self {
-        let mut problem = Self::new(Kind::InvalidBody, String::new());
+        let mut problem = Self::new(Code::InvalidBody, String::new());
         problem.told.faults = faults;
         Self::from(*problem.told)
     }
@@ -141,7 +94,7 @@ impl Problem {
     /// 405, with the allowed methods (RFC 9110 section 15.5.6).
     #[must_use]
     pub fn method_not_allowed(allow: &str) -> Self {
-        let mut problem = Self::new(Kind::MethodNotAllowed, format!("allowed methods: {allow}"));
+        let mut problem = Self::new(Code::MethodNotAllowed, format!("allowed methods: {allow}"));
         problem.fields.push(("allow", allow.to_owned()));
         problem
     }
@@ -271,11 +224,23 @@ mod tests {
     #[test]
     fn a_problem_shows_what_it_has_and_nothing_else() {
         check(
-            &Problem::new(Kind::NotFound, "No route."),
+            &Problem::new(Code::NotFound, "No route."),
             &json!({
                 "type": "urn:postlet:problem:not-found", "title": "There is nothing at this address",
                 "status": 404, "detail": "No route.", "code": "not-found", "retryable": false,
                 "requestId": "req_1",
+            }),
+        );
+    }
+
+    #[test]
+    fn a_component_may_raise_any_problem_of_the_table() {
+        check(
+            &Problem::new(Code::Unavailable, "Soon."),
+            &json!({
+                "type": "urn:postlet:problem:unavailable", "title": "Postlet cannot take the request now",
+                "status": 503, "detail": "Soon.", "code": "unavailable", "retryable": true,
+                "retryAfter": 5, "requestId": "req_1",
             }),
         );
     }
@@ -314,7 +279,7 @@ mod tests {
             detail: "no domain".to_owned(),
         };
         let detail = |code: &str, faults| {
-            let mut problem = *Problem::new(Kind::Internal, "see errors").told;
+            let mut problem = *Problem::new(Code::Internal, "see errors").told;
             (problem.code, problem.faults) = (code.to_owned(), faults);
             Problem::from(problem).told.detail
         };

@@ -8,14 +8,15 @@
 //! slash, still encoded), `spin-path-match-<name>` (a `:name` of the route, decoded) and
 //! `postlet-request-id`.
 
+use rules::foreign_text::printable_within;
+use rules::media_type::Parameterised;
+use rules::percent;
 use wasip2::http::types::{Fields, IncomingRequest, Method};
 
 use crate::bindings::postlet::mail::accounts;
 use crate::bindings::postlet::mail::grants::Account;
-use crate::http::media_type::Parameterised;
-use crate::http::percent;
 use crate::http::query::{LONGEST, Query};
-use crate::problem::{Kind, Problem};
+use crate::problem::{Code, Problem};
 use crate::request_body::Body;
 
 /// The HTTP methods that the endpoints distinguish.
@@ -136,12 +137,12 @@ impl Request {
     /// UTF-8; `internal` when it was read before.
     pub fn body(&self) -> Result<Body, Problem> {
         let coding = self.field("content-encoding").unwrap_or_default();
-        is_plain(&coding, self.content_type().parameter("charset"))?;
+        is_plain(&coding, &self.content_type())?;
         self.inner
             .consume()
             .ok()
             .and_then(Body::new)
-            .ok_or_else(|| Problem::new(Kind::Internal, "the body was read already"))
+            .ok_or_else(|| Problem::new(Code::Internal, "the body was read already"))
     }
 
     /// Reads a body of type application/json, of at most `cap` bytes.
@@ -161,33 +162,33 @@ fn is_name(text: &str) -> bool {
 }
 
 /// Refuses a content coding, and charsets other than UTF-8 (RFC 9110 section 15.5.16).
-fn is_plain(coding: &str, charset: Option<&str>) -> Result<(), Problem> {
+fn is_plain(coding: &str, media: &Parameterised) -> Result<(), Problem> {
     if !matches!(coding.trim().to_ascii_lowercase().as_str(), "" | "identity") {
         let detail = "bodies are taken without a content coding";
-        let mut problem = Problem::new(Kind::UnsupportedMediaType, detail);
+        let mut problem = Problem::new(Code::UnsupportedMediaType, detail);
         problem.fields.push(("accept-encoding", "identity".to_owned()));
         return Err(problem);
     }
-    match charset {
-        Some(other) if !other.eq_ignore_ascii_case("utf-8") => {
-            let other: String = other.chars().filter(|c| !c.is_control()).take(40).collect();
+    match media.other_charset() {
+        Some(other) => {
+            let other = printable_within(40, other);
             let detail = format!("the charset `{other}` was sent; bodies are taken in UTF-8");
-            Err(Problem::new(Kind::UnsupportedMediaType, detail))
+            Err(Problem::new(Code::UnsupportedMediaType, detail))
         }
-        Some(_) | None => Ok(()),
+        None => Ok(()),
     }
 }
 
 /// 404 for a path that the component does not serve.
 #[must_use]
 pub fn not_found() -> Problem {
-    Problem::new(Kind::NotFound, "no endpoint has this path")
+    Problem::new(Code::NotFound, "no endpoint has this path")
 }
 
 /// 415, with the content types that are accepted.
 #[must_use]
 pub fn wrong_type(taken: &str) -> Problem {
-    Problem::new(Kind::UnsupportedMediaType, format!("Content-Type has to be {taken}"))
+    Problem::new(Code::UnsupportedMediaType, format!("Content-Type has to be {taken}"))
 }
 
 #[cfg(test)]
@@ -196,16 +197,20 @@ mod tests {
 
     #[test]
     fn a_body_is_neither_coded_nor_in_another_charset() {
-        check("", None, None);
-        check("Identity", Some("UTF-8"), None);
-        check("gzip", None, Some("without a content coding"));
-        check("", Some("iso-8859-1"), Some("`iso-8859-1`"));
+        check("", "text/plain", None);
+        check("Identity", "text/plain; charset=UTF-8", None);
+        // As in the host.
+        check("", "application/json; charset=us-ascii", None);
+        check("gzip", "text/plain", Some("without a content coding"));
+        check("", "text/plain; charset=iso-8859-1", Some("`iso-8859-1`"));
+        check("", "text/plain; charset=\"a\u{202e}b\u{1b}\"", Some("`a b`"));
     }
 
     #[track_caller]
-    fn check(coding: &str, charset: Option<&str>, want: Option<&str>) {
-        let problem = is_plain(coding, charset).err().map(|problem| problem.told);
-        assert_eq!(problem.is_some(), want.is_some(), "{coding} {charset:?}");
+    fn check(coding: &str, media: &str, want: Option<&str>) {
+        let problem =
+            is_plain(coding, &Parameterised::parse(media)).err().map(|problem| problem.told);
+        assert_eq!(problem.is_some(), want.is_some(), "{coding} {media:?}");
         let Some(problem) = problem else { return };
         assert_eq!(problem.status, 415);
         assert!(problem.detail.contains(want.unwrap_or_default()), "{}", problem.detail);

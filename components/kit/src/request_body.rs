@@ -11,7 +11,7 @@ use wasip2::http::types::{ErrorCode, IncomingBody, http_error_code};
 use wasip2::io::streams::{InputStream, StreamError};
 
 use crate::multipart_form::Source;
-use crate::problem::{Kind, Problem};
+use crate::problem::{Code, Problem};
 
 /// A body that is being read.
 #[derive(Debug)]
@@ -61,11 +61,11 @@ impl Source for Body {
                             let limit =
                                 limit.map_or_else(String::new, |most| format!(" of {most} bytes"));
                             let detail = format!("the body exceeds this host's limit{limit}");
-                            Problem::new(Kind::BodyTooLarge, detail)
+                            Problem::new(Code::BodyTooLarge, detail)
                         }
                         Some(_) | None => {
                             let detail = "the body broke off";
-                            Problem::new(Kind::MalformedRequest, detail)
+                            Problem::new(Code::MalformedRequest, detail)
                         }
                     });
                 }
@@ -86,13 +86,13 @@ pub fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
             Problem::at("", "schema", error.to_string())
         }
         Category::Data | Category::Syntax | Category::Eof | Category::Io => {
-            Problem::new(Kind::MalformedJson, error.to_string())
+            Problem::new(Code::MalformedJson, error.to_string())
         }
     })
 }
 
 fn too_large(cap: usize) -> Problem {
-    Problem::new(Kind::BodyTooLarge, format!("the body has more than {cap} bytes"))
+    Problem::new(Code::BodyTooLarge, format!("the body has more than {cap} bytes"))
 }
 
 #[cfg(test)]

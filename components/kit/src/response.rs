@@ -16,7 +16,7 @@ use wasip2::io::streams::OutputStream;
 
 use crate::bindings::postlet::mail::types::Octets;
 use crate::http::range::{Wanted, wanted};
-use crate::problem::{Kind, Problem};
+use crate::problem::{Code, Problem};
 use crate::request::Request;
 
 /// A response.
@@ -62,7 +62,7 @@ impl Answer {
     /// `internal` when it cannot be serialised.
     pub fn json(status: u16, value: &impl Serialize) -> Result<Self, Problem> {
         let mut bytes = serde_json::to_vec(value)
-            .map_err(|error| Problem::new(Kind::Internal, error.to_string()))?;
+            .map_err(|error| Problem::new(Code::Internal, error.to_string()))?;
         bytes.push(b'\n');
         Ok(Self::bytes(status, "application/json", bytes))
     }
@@ -119,7 +119,7 @@ impl Answer {
             Wanted::Nothing => {
                 let size = size.unwrap_or_default();
                 let mut problem =
-                    Problem::new(Kind::InvalidRange, format!("the content has {size} bytes"));
+                    Problem::new(Code::InvalidRange, format!("the content has {size} bytes"));
                 problem.fields.push(("content-range", format!("bytes */{size}")));
                 return Err(problem);
             }
@@ -155,7 +155,7 @@ impl Answer {
             OutgoingResponse::new(Fields::from_list(&fields).unwrap_or_else(|_| Fields::new()));
         if response.set_status_code(self.status).is_err() {
             let detail = format!("{} is not an HTTP status", self.status);
-            return Self::of(&Problem::new(Kind::Internal, detail), None).send(out);
+            return Self::of(&Problem::new(Code::Internal, detail), None).send(out);
         }
         let body = response.body();
         ResponseOutparam::set(out, Ok(response));

@@ -1,10 +1,6 @@
-//! Syntax of short texts: an address in a form field, an IMAP flag, a JSON Pointer.
+//! Syntax of short texts: an address in a form field, a file name, a JSON Pointer.
 //!
-//! Standards: RFC 5322 section 3.4 (only its simplest form); RFC 9051 section 2.3.2 (flags); RFC
-//! 6901 section 3 (pointers).
-
-/// The system flags that a client may set (RFC 9051 section 2.3.2).
-pub const SYSTEM_FLAGS: [&str; 5] = ["\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft"];
+//! Standards: RFC 5322 section 3.4 (only its simplest form); RFC 6901 section 3 (pointers).
 
 /// Splits `Name <a@b>` into display name and address; any other text is returned as the address.
 ///
@@ -35,29 +31,6 @@ pub fn is_list(text: &str) -> bool {
         }
     }
     addresses > 1 && separators > 0
-}
-
-/// Validates an IMAP flag: only a system flag may begin with a backslash. A keyword is an atom (RFC
-/// 9051 section 9), however unusual: what a list shows can be set and removed.
-///
-/// # Errors
-/// The fault's code and its detail.
-pub fn flag(text: &str) -> Result<(), (&'static str, String)> {
-    if text.starts_with('\\') {
-        return if SYSTEM_FLAGS.iter().any(|known| known.eq_ignore_ascii_case(text)) {
-            Ok(())
-        } else {
-            let known = SYSTEM_FLAGS.join(" ");
-            Err(("unknown-flag", format!("unknown system flag; known are {known}")))
-        };
-    }
-    let plain = text.bytes().all(|b| b.is_ascii_graphic() && !b"(){]%*\"\\".contains(&b));
-    if plain && (1..=255).contains(&text.len()) {
-        Ok(())
-    } else {
-        let detail = "a keyword has 1 to 255 ASCII characters, none of them a space or one of ( ) { ] % * \" \\";
-        Err(("flag", detail.to_owned()))
-    }
 }
 
 /// The file name of an attachment that is sent. A receiver takes the text before a slash or a
@@ -97,21 +70,6 @@ mod tests {
             ["a@b", "Ann, of B <a@b>", "\"Ann, a@b\" <a@b>", "\"\\\", a@b\" <a@b>", "a@b,", ""]
         {
             assert!(!is_list(text), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn a_flag_is_a_known_one_or_a_plain_word() {
-        for text in
-            ["\\Seen", "\\dELETED", "$Forwarded", "a.b-c_d", "+", "Perso/Travail", "Important!"]
-        {
-            assert_eq!(flag(text), Ok(()), "{text}");
-        }
-        for text in ["\\Sean", "\\", "\\\\Seen", "\\Recent"] {
-            assert_eq!(flag(text).unwrap_err().0, "unknown-flag", "{text:?}");
-        }
-        for text in ["", "a b", "a)", "é", "a\r\n", "a\\b", "a%", &"a".repeat(256)] {
-            assert_eq!(flag(text).unwrap_err().0, "flag", "{text:?}");
         }
     }
 

@@ -10,7 +10,7 @@ use kit::bindings::postlet::mail::reading::{Body, Message};
 use kit::bindings::postlet::mail::types;
 use kit::http::media_type;
 use kit::http::query::invalid;
-use kit::problem::{Kind, Problem};
+use kit::problem::{Code, Problem};
 use kit::request::Request;
 use kit::response::{Answer, Download, SANDBOX};
 
@@ -113,7 +113,9 @@ pub(crate) fn one(request: &Request, id: &str) -> Result<Answer, Problem> {
 /// A body that cannot be read is null, and `incomplete` says why.
 fn shown(body: Result<Option<String>, types::Problem>) -> Result<Option<String>, Problem> {
     match body {
-        Err(problem) if problem.code == "unparsable" && !problem.faults.is_empty() => Ok(None),
+        Err(problem) if problem.code == Code::Unparsable.as_str() && !problem.faults.is_empty() => {
+            Ok(None)
+        }
         body => Ok(body?),
     }
 }
@@ -237,5 +239,5 @@ fn download(
 }
 
 fn no_part(what: &str) -> Problem {
-    Problem::new(Kind::NoSuchPart, format!("the message has {what}"))
+    Problem::new(Code::NoSuchPart, format!("the message has {what}"))
 }

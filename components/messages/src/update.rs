@@ -7,11 +7,11 @@ use kit::bindings::postlet::mail::grants::Account;
 use kit::bindings::postlet::mail::messages;
 use kit::bindings::postlet::mail::messages::{FlagChange, Moved};
 use kit::bindings::postlet::mail::types;
-use kit::problem::{Kind, Problem};
+use kit::problem::{Code, Problem};
 use kit::request::Request;
 use kit::request_body::json;
 use kit::response::Answer;
-use kit::words;
+use rules::flag;
 use serde::{Deserialize, Serialize};
 
 /// The longest request body, in bytes.
@@ -130,9 +130,10 @@ fn checked(flags: Flags) -> Result<FlagChange, Problem> {
     let (add, remove) = (flags.add.unwrap_or_default(), flags.remove.unwrap_or_default());
     let set = flags.set.as_deref().unwrap_or_default();
     for (name, list) in [("add", add.as_slice()), ("remove", &remove), ("set", set)] {
-        for (index, flag) in list.iter().enumerate() {
-            if let Err((code, detail)) = words::flag(flag) {
-                return Err(Problem::at(format!("/flags/{name}/{index}"), code, detail));
+        for (index, word) in list.iter().enumerate() {
+            if let Err(fault) = flag::check(word) {
+                let at = format!("/flags/{name}/{index}");
+                return Err(Problem::at(at, fault.code(), fault.to_string()));
             }
         }
     }
@@ -148,7 +149,7 @@ fn checked(flags: Flags) -> Result<FlagChange, Problem> {
 fn only<T>(answers: Vec<Result<T, types::Problem>>) -> Result<T, Problem> {
     match answers.into_iter().next() {
         Some(answer) => Ok(answer?),
-        None => Err(Problem::new(Kind::Internal, "the host returned no result")),
+        None => Err(Problem::new(Code::Internal, "the host returned no result")),
     }
 }
 
@@ -175,6 +176,23 @@ mod tests {
             let fault = verdict(&format!(r#"{{"{list}": ["fine", ""]}}"#)).unwrap_err();
             assert_eq!(fault.0, format!("/flags/{list}/1"));
         }
+    }
+
+    #[test]
+    fn the_published_schema_takes_the_characters_of_a_flag() {
+        let mut class = String::new();
+        for letter in ('!'..='~').filter(|letter| flag::check(&letter.to_string()).is_ok()) {
+            match letter {
+                '0' | 'A' | 'a' => class.push(letter),
+                '9' | 'Z' | 'z' => class.extend(['-', letter]),
+                '-' | '[' | '^' => class.extend(['\\', letter]),
+                letter if letter.is_ascii_alphanumeric() => {}
+                letter => class.push(letter),
+            }
+        }
+        let schema: serde_json::Value =
+            serde_json::from_str(include_str!("../schema/patch.json")).unwrap();
+        assert_eq!(schema["$defs"]["flag"]["pattern"], format!("^\\\\?[{class}]{{1,255}}$"));
     }
 
     #[test]

@@ -10,9 +10,10 @@ use kit::bindings::exports::postlet::mail::describe::{Guest, Operation, Paramete
 use kit::bindings::postlet::mail::providers::{self, Step};
 use kit::describe::{Scope, json, operation, parameter};
 use kit::http::query::invalid;
-use kit::problem::{Kind, Problem};
+use kit::problem::{Code, Problem};
 use kit::request::{Request, Verb};
 use kit::response::{Answer, serve};
+use rules::foreign_text::printable_within;
 use wasip2::exports::http::incoming_handler;
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
@@ -109,14 +110,14 @@ fn show(request: &Request, domain: &str, person: Option<&Person<'_>>) -> Result<
 
 /// 404 with every discovery step, so that the operator of the domain sees what to correct.
 fn unknown(domain: &str, steps: &[Step]) -> Problem {
-    let domain: String = domain.chars().filter(|c| !c.is_control()).take(80).collect();
+    let domain = printable_within(80, domain);
     let detail = match steps {
         [] => format!("`{domain}` is not a mail domain"),
         _ => format!(
             "no mail servers were found for `{domain}`; `explain` has the discovery steps. Enter the servers by hand, or add a file about the service"
         ),
     };
-    let mut problem = Problem::new(Kind::NoSuchProvider, detail);
+    let mut problem = Problem::new(Code::NoSuchProvider, detail);
     let steps: Vec<ShownStep<'_>> = steps.iter().map(ShownStep::from).collect();
     // Text and numbers only: serialising them cannot fail.
     problem.members.push(("explain", serde_json::to_value(steps).unwrap_or_default()));

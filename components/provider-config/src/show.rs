@@ -3,7 +3,7 @@
 use kit::bindings::postlet::mail::providers::{
     Discovery, Fact, Limit, Localised, Profile, Security, Server, Step,
 };
-use kit::http::accept_language;
+use rules::{address, language};
 use serde::Serialize;
 
 /// The address whose login name is filled in.
@@ -14,11 +14,10 @@ pub(crate) struct Person<'a> {
 }
 
 impl<'a> Person<'a> {
-    /// None when it is not an address. The last `@` separates: a quoted local part may hold others.
+    /// None when it is not an address; the host checks the domain.
     pub(crate) fn of(email: &'a str) -> Option<Self> {
-        let (local_part, domain) = email.rsplit_once('@')?;
-        let plain = |text: &str| !text.is_empty() && !text.contains(|c: char| c.is_control());
-        (plain(local_part) && plain(domain)).then_some(Self { email, local_part, domain })
+        let (local_part, domain) = address::split(email)?;
+        Some(Self { email, local_part, domain })
     }
 }
 
@@ -109,8 +108,8 @@ impl<'a> Shown<'a> {
         person: Option<&Person<'a>>,
         accept: &str,
     ) -> Self {
-        let hint = localised(&profile.hints, accept);
-        let advice = localised(&discovery.recommendation, accept);
+        let hint = language::choose(accept, &profile.hints, language_of);
+        let advice = language::choose(accept, &discovery.recommendation, language_of);
         let mut languages: Vec<&str> =
             hint.iter().chain(&advice).map(|text| text.language.as_str()).collect();
         languages.dedup();
@@ -119,7 +118,7 @@ impl<'a> Shown<'a> {
         let mut names: Vec<&str> =
             profile.names.iter().map(|name| name.language.as_str()).collect();
         names.push("en");
-        let name = accept_language::preferred(accept, &names)
+        let name = language::preferred(accept, &names)
             .and_then(|chosen| profile.names.iter().find(|name| name.language == chosen));
         Self {
             id: &profile.id,
@@ -147,11 +146,8 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// The text in the client's preferred language, else in English.
-fn localised<'a>(texts: &'a [Localised], accept: &str) -> Option<&'a Localised> {
-    let known: Vec<&str> = texts.iter().map(|text| text.language.as_str()).collect();
-    let chosen = accept_language::preferred(accept, &known).unwrap_or("en");
-    texts.iter().find(|text| text.language == chosen)
+fn language_of(text: &Localised) -> &str {
+    &text.language
 }
 
 fn shown<'a>(server: &'a Server, person: Option<&Person<'a>>) -> ShownServer<'a> {
@@ -201,16 +197,6 @@ fn fact(fact: &Fact) -> ShownFact<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_last_at_sign_divides_an_address() {
-        let parts = |email| Person::of(email).map(|person| (person.local_part, person.domain));
-        assert_eq!(parts("ann@x.test"), Some(("ann", "x.test")));
-        assert_eq!(parts("\"a@b\"@x.test"), Some(("\"a@b\"", "x.test")));
-        for email in ["", "ann", "@x.test", "ann@", "a\nnn@x.test", "ann@x\0.test"] {
-            assert!(Person::of(email).is_none(), "{email:?}");
-        }
-    }
 
     #[test]
     fn a_login_name_is_filled_in_for_whom_it_is_known() {

@@ -4,7 +4,7 @@ use kit::bindings::exports::postlet::mail::describe::Operation;
 use kit::describe::{CURSOR, Scope, json, operation, parameter, with_form, words};
 
 use crate::json_draft::SCHEMA;
-use crate::submissions::STATES;
+use crate::submissions::names;
 
 pub(crate) fn operations() -> Vec<Operation> {
     vec![send(), list(), show()]
@@ -33,11 +33,7 @@ fn send() -> Operation {
 fn list() -> Operation {
     Operation {
         parameters: vec![
-            parameter(
-                "state",
-                &words(&STATES.map(|(name, _)| name)),
-                "The states to list, separated by commas",
-            ),
+            parameter("state", &words(&names()), "The states to list, separated by commas"),
             parameter("cursor", CURSOR, "`nextCursor` of the page before"),
             parameter(
                 "limit",

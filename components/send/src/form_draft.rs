@@ -8,11 +8,11 @@
 use kit::bindings::postlet::mail::drafts::{Attachment, Disposition, Draft};
 use kit::bindings::postlet::mail::types;
 use kit::bindings::postlet::mail::uploads::Spool;
-use kit::http::media_type::Parameterised;
 use kit::multipart_form::{Form, Part, Trouble};
-use kit::problem::{Kind, Problem};
+use kit::problem::{Code, Problem};
 use kit::request_body::Body;
 use kit::words;
+use rules::media_type::Parameterised;
 
 use crate::inline_files;
 use crate::json_draft::{MOST, UNKNOWN_TYPE, in_line, read_in_form};
@@ -92,7 +92,9 @@ fn bounded(draft: &Draft) -> Result<(), Problem> {
 
 fn take(form: &mut Form<Body>, part: Part, draft: &mut Draft) -> Result<(), Problem> {
     let name = part.name.as_str();
-    if part.filename.is_none() && !is_utf8(part.content_type.as_deref().unwrap_or_default()) {
+    // RFC 7578 section 4.4: a part may declare its charset.
+    let media = Parameterised::parse(part.content_type.as_deref().unwrap_or_default());
+    if part.filename.is_none() && media.other_charset().is_some() {
         let detail = "the field declares another charset; fields are taken in UTF-8";
         return Err(Problem::at(words::pointer(name), "charset", detail));
     }
@@ -189,17 +191,11 @@ fn bytes(form: &mut Form<Body>, name: &str, cap: usize) -> Result<Vec<u8>, Probl
     while let Some(piece) = form.data().map_err(trouble)? {
         if bytes.len() + piece.len() > cap {
             let detail = format!("`{name}` may have at most {cap} bytes");
-            return Err(Problem::new(Kind::BodyTooLarge, detail));
+            return Err(Problem::new(Code::BodyTooLarge, detail));
         }
         bytes.extend_from_slice(piece);
     }
     Ok(bytes)
-}
-
-/// RFC 7578 section 4.4: a part may declare its charset.
-fn is_utf8(content_type: &str) -> bool {
-    let kind = Parameterised::parse(content_type);
-    kind.parameter("charset").is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"))
 }
 
 fn spooled(form: &mut Form<Body>) -> Result<types::Octets, Problem> {
@@ -241,5 +237,5 @@ fn trouble(trouble: Trouble<Problem>) -> Problem {
 }
 
 fn malformed(what: &str) -> Problem {
-    Problem::new(Kind::MalformedRequest, format!("the form is malformed: {what}"))
+    Problem::new(Code::MalformedRequest, format!("the form is malformed: {what}"))
 }

@@ -7,9 +7,7 @@
 //! Independent of HTML syntax beyond where a reference ends: a reference to no file of the form is
 //! left unchanged.
 
-use std::borrow::Cow;
-
-use kit::http::percent;
+use rules::percent;
 
 const SCHEME: &str = "cid:";
 
@@ -44,8 +42,10 @@ pub(crate) fn renamed(html: &str, files: &[(&str, &str)]) -> String {
 
 fn named<'a>(reference: &str, files: &[(&str, &'a str)]) -> Option<&'a str> {
     let plain = reference.replace("&amp;", "&");
-    let decoded = percent::decode(&plain).map_or(Cow::Borrowed(plain.as_str()), Cow::Owned);
-    let found = files.iter().find(|(name, _)| *name == plain || *name == decoded);
+    // As in the parser of mail: a percent sign that begins no escape is literal.
+    let decoded = String::from_utf8(percent::decode_lenient(&plain)).ok();
+    let is_meant = |name: &str| name == plain || decoded.as_deref() == Some(name);
+    let found = files.iter().find(|(name, _)| is_meant(name));
     found.map(|(_, id)| *id)
 }
 
@@ -75,6 +75,7 @@ mod tests {
             r#"<img src="cid:inline-2"><img src="cid:inline-1">"#,
         );
         check(r#"<img src="cid:R&amp;D 1.png">"#, r#"<img src="cid:inline-3">"#);
+        check(r#"<img src="cid:50%%20off.png">"#, r#"<img src="cid:inline-4">"#);
     }
 
     #[test]
@@ -88,7 +89,12 @@ mod tests {
 
     #[track_caller]
     fn check(html: &str, want: &str) {
-        let files = [("a b.png", "inline-1"), ("ü.png", "inline-2"), ("R&D 1.png", "inline-3")];
+        let files = [
+            ("a b.png", "inline-1"),
+            ("ü.png", "inline-2"),
+            ("R&D 1.png", "inline-3"),
+            ("50% off.png", "inline-4"),
+        ];
         assert_eq!(renamed(html, &files), want);
     }
 }

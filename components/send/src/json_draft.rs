@@ -12,7 +12,7 @@ use kit::base64_stream;
 use kit::bindings::postlet::mail::drafts;
 use kit::bindings::postlet::mail::types;
 use kit::bindings::postlet::mail::uploads::Spool;
-use kit::problem::{Kind, Problem};
+use kit::problem::{Code, Problem};
 use kit::request_body::json;
 use kit::shape;
 use kit::words;
@@ -107,7 +107,7 @@ pub(crate) const UNKNOWN_TYPE: &str = "application/octet-stream";
 pub(crate) fn read_in_form(bytes: &[u8]) -> Result<drafts::Draft, Problem> {
     let malformed = |error: serde_json::Error| {
         let detail = format!("the field `json` cannot be read as JSON: {error}");
-        Problem::new(Kind::MalformedJson, detail)
+        Problem::new(Code::MalformedJson, detail)
     };
     let value: Value = serde_json::from_slice(bytes).map_err(malformed)?;
     let mut schema: Value = serde_json::from_str(SCHEMA).unwrap_or_default();

@@ -20,7 +20,7 @@ use kit::response::{Answer, serve};
 use wasip2::exports::http::incoming_handler;
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
-use crate::submissions::{ReceiptJson, STATES, Submission, Submissions};
+use crate::submissions::{ReceiptJson, STATES, Submission, Submissions, name, names};
 
 /// The host's own cap on JSON bodies; a form is streamed and has none here.
 const JSON_CAP: usize = 8 * 1024 * 1024;
@@ -90,10 +90,9 @@ fn send(request: &Request) -> Result<Answer, Problem> {
 fn list(request: &Request) -> Result<Answer, Problem> {
     let mut query = request.query(&["state", "cursor", "limit"])?;
     let limit = query.limit()?;
-    let names = STATES.map(|(name, _)| name);
-    let wanted = query.words("state", &names)?.unwrap_or_default();
+    let wanted = query.words("state", &names())?.unwrap_or_default();
     let states: Vec<_> =
-        STATES.iter().filter(|(name, _)| wanted.contains(name)).map(|(_, state)| *state).collect();
+        STATES.iter().copied().filter(|state| wanted.contains(&name(*state))).collect();
     let cursor = query.take("cursor");
     let account = request.account()?;
     let page = submission::find(&account, &states, cursor.as_deref(), limit)?;

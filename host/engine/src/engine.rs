@@ -20,8 +20,9 @@ use model::port::BoxFuture;
 use model::port::accounts::Accounts;
 use model::port::capabilities::{Capabilities, Message};
 use model::port::spool::{Payer, Spool, Spools};
-use model::problem::{Code, Problem, Protocol, printable};
+use model::problem::{Code, Problem, Protocol};
 use model::submission::{Receipt, State, SubmissionStatus};
+use rules::foreign_text::printable;
 
 use crate::account_check::checker::Checker;
 use crate::account_check::self_test::{self, SelfTest};

@@ -16,7 +16,8 @@ use model::port::mime::MimeError;
 use model::port::smtp::{Reply, SmtpError};
 use model::port::spool::SpoolError;
 use model::port::store_error::StoreError;
-use model::problem::{Code, Fault, Problem, Protocol, Upstream, printable};
+use model::problem::{Code, Fault, Problem, Protocol, Upstream};
+use rules::foreign_text::printable;
 
 use crate::login::advice::{self, AuthKind, ServerAttempt};
 use crate::login::refusal_text;

@@ -10,7 +10,6 @@
 //!
 //! Standards: RFC 3501 and RFC 9051 (IMAP), RFC 5321 (SMTP), RFC 8314 (TLS).
 
-mod printable;
 mod connect;
 mod timed_stream;
 mod line_reader;

@@ -1,19 +1,13 @@
-//! Escaping of untrusted text for errors, logs and terminals.
+//! Text of a foreign library's error for our errors and the log.
 //!
-//! A guest, a filter, a mail server or a client chooses it: its length, line breaks that would
-//! forge a line of the log, escape sequences that would control a terminal (ECMA-48), and controls
-//! of text direction (Unicode TR 9). [`shown`] truncates and escapes; it is called where such a
-//! text enters an error, and again where the log is written, as a second line of defence.
-//!
-//! Invariant: the output is one line of at most [`LONGEST`] bytes and the truncation mark, whatever
-//! the input.
+//! It may hold names and texts of a guest, so it is truncated and escaped as in
+//! `rules::foreign_text`.
 
 use std::error::Error;
 use std::fmt;
 use std::fmt::Write;
 
-/// Bytes that are kept of one text: enough for a long error message and its causes.
-pub const LONGEST: usize = 4 << 10;
+use rules::foreign_text::{LONGEST, Printable, shown};
 
 /// An error reduced to its text, truncated and escaped.
 ///
@@ -22,15 +16,6 @@ pub const LONGEST: usize = 4 << 10;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ErrorChain(Box<str>);
-
-/// A `fmt::Write` that escapes, and keeps the first bytes of what is written to it.
-#[derive(Debug)]
-pub struct Printable {
-    kept: String,
-    most: usize,
-    /// Bytes that did not fit, counted before escaping.
-    cut: usize,
-}
 
 impl ErrorChain {
     /// The text of an error with all of its causes.
@@ -54,117 +39,9 @@ impl ErrorChain {
     }
 }
 
-/// One line of printable text, with a mark that says how much was cut off.
-#[must_use]
-pub fn shown(text: impl fmt::Display) -> String {
-    within(LONGEST, text)
-}
-
-/// As [`shown`], with another maximum length.
-#[must_use]
-pub fn within(most: usize, text: impl fmt::Display) -> String {
-    let mut words = Printable::new(most);
-    let _ = write!(words, "{text}");
-    words.finish()
-}
-
-/// Line breaks, terminal controls and controls of text direction.
-#[must_use]
-pub fn steers(letter: char) -> bool {
-    letter.is_control()
-        || matches!(
-            letter,
-            '\u{61c}'
-                | '\u{200e}'
-                | '\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
-}
-
-impl Printable {
-    /// Keeps at most so many bytes.
-    #[must_use]
-    pub const fn new(most: usize) -> Self {
-        Self { kept: String::new(), most, cut: 0 }
-    }
-
-    /// Bytes kept so far.
-    #[must_use]
-    pub const fn len(&self) -> usize {
-        self.kept.len()
-    }
-
-    /// Whether nothing was written yet.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.kept.is_empty() && self.cut == 0
-    }
-
-    /// The line, with the truncation mark where needed.
-    #[must_use]
-    pub fn finish(mut self) -> String {
-        if self.cut > 0 {
-            // Writing to a string cannot fail.
-            let _ = write!(self.kept, " … ({} bytes more)", self.cut);
-        }
-        self.kept
-    }
-}
-
-impl Write for Printable {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for (at, letter) in text.char_indices() {
-            let before = self.kept.len();
-            if self.cut == 0 {
-                if steers(letter) {
-                    self.kept.extend(letter.escape_default());
-                } else {
-                    self.kept.push(letter);
-                }
-            }
-            if self.cut > 0 || self.kept.len() > self.most {
-                self.kept.truncate(before);
-                self.cut = self.cut.saturating_add(text.len() - at);
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nothing_forges_a_line_or_drives_a_terminal() {
-        check("plain Grüße 你好 \\", "plain Grüße 你好 \\");
-        check("a\nb\r\u{0}", "a\\nb\\r\\u{0}");
-        check("a\u{1b}[31mb\u{9b}1m", "a\\u{1b}[31mb\\u{9b}1m");
-        check("\u{202e}txt\u{2069}\u{200f}", "\\u{202e}txt\\u{2069}\\u{200f}");
-        check("\u{2028}\u{2029}\u{85}", "\\u{2028}\\u{2029}\\u{85}");
-        // A family, joined by what joins: that is no control of direction.
-        check("👩\u{200d}👧", "👩\u{200d}👧");
-        // What a lone surrogate in UTF-8 becomes on the way to a string.
-        check(&String::from_utf8_lossy(b"\xed\xa0\x80"), "\u{fffd}\u{fffd}\u{fffd}");
-    }
-
-    #[test]
-    fn a_long_text_is_cut_and_says_by_how_much() {
-        let long = shown("x".repeat(10_000_000));
-        assert_eq!(long, format!("{} … (9995904 bytes more)", "x".repeat(LONGEST)));
-        assert_eq!(within(3, "aäb"), "aä … (1 bytes more)");
-        // Escaped, no letter is cut in half.
-        assert_eq!(within(6, "a\u{1b}b"), "a … (2 bytes more)");
-        for most in 0..20 {
-            let all = "\n\u{202e}ä".repeat(20);
-            assert!(within(most, &all).len() < most + 24, "{most}");
-        }
-    }
 
     #[test]
     fn an_error_is_told_with_its_causes() {
@@ -173,10 +50,5 @@ mod tests {
         struct Outer(#[source] std::io::Error);
         let told = ErrorChain::of(&Outer(std::io::Error::other("in\u{1b}ner")));
         assert_eq!(told.to_string(), "outer\\n: in\\u{1b}ner");
-    }
-
-    #[track_caller]
-    fn check(text: &str, want: &str) {
-        assert_eq!(shown(text), want);
     }
 }

@@ -1,8 +1,8 @@
 //! The domain model of Postlet.
 //!
-//! Types, ids, the table of problem codes, and the ports: object-safe traits through which the
-//! other crates meet. No tokio, no I/O, no policy: a type belongs here only if two crates would
-//! otherwise each define their own.
+//! Types, ids, problems, and the ports: object-safe traits through which the other crates meet. No
+//! tokio, no I/O, no policy: a type belongs here only if two crates would otherwise each define
+//! their own.
 //!
 //! Invariant: ports carry owned, serialisable values, except for handles (wires, sessions, octets,
 //! lazy messages), so that either side of a port can be replaced by a test or by another process.

@@ -54,6 +54,15 @@ pub struct Localised {
     pub text: String,
 }
 
+impl Localised {
+    /// The text in the language that an `Accept-Language` prefers, else in English, else the first.
+    #[must_use]
+    pub fn preferred<'a>(texts: &'a [Self], accept: &str) -> Option<&'a str> {
+        let chosen = rules::language::choose(accept, texts, |text| &text.language);
+        chosen.map(|text| text.text.as_str())
+    }
+}
+
 /// A server shared by all accounts of a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Server {

@@ -8,9 +8,10 @@ use std::error::Error;
 use std::fmt::Write;
 use std::time::Duration;
 
-use model::foreign;
-use model::foreign::{ErrorChain, Printable};
+use model::foreign::ErrorChain;
 use model::port::capacity::AtCapacity;
+use rules::foreign_text;
+use rules::foreign_text::Printable;
 use wasmtime::WasmBacktrace;
 
 use crate::wrong_file::WrongFile;
@@ -321,12 +322,12 @@ pub(crate) fn trapped(trap: wasmtime::Error) -> EndpointError {
 }
 
 fn frames(stack: &WasmBacktrace) -> ErrorChain {
-    let mut words = Printable::new(foreign::LONGEST);
+    let mut words = Printable::new(foreign_text::LONGEST);
     let mut before = "at ";
     for frame in stack.frames().iter().take(FRAMES) {
         // Writing to it cannot fail.
         let _ = match frame.func_name() {
-            Some(name) => write!(words, "{before}{}", foreign::within(NAME, name)),
+            Some(name) => write!(words, "{before}{}", foreign_text::within(NAME, name)),
             None => write!(words, "{before}function {}", frame.func_index()),
         };
         if let Some(offset) = frame.module_offset() {

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use model::filter::Edit;
-use model::foreign;
 use model::instant::Timestamp;
 use model::mail::draft::{Attachment, Composed, Disposition, Draft, Envelope};
 use model::mail::message::{HeaderSummary, ParseOptions, ParsedMessage};
@@ -16,6 +15,7 @@ use model::octets::Octets;
 use model::port::BoxFuture;
 use model::port::mime::{Mime, MimeError};
 use model::port::spool::Spools;
+use rules::foreign_text;
 use wasmtime::Store;
 use wasmtime::component::Resource;
 
@@ -261,7 +261,10 @@ impl Mime for MimeComponent {
 /// The envelope is checked again by the host: it is sent on the wire.
 fn envelope(sender: &str, recipients: &[String]) -> Result<Envelope, MimeError> {
     let bad = |address: &str| {
-        MimeError::Failed(format!("`{}` is no envelope address", foreign::within(320, address)))
+        MimeError::Failed(format!(
+            "`{}` is no envelope address",
+            foreign_text::within(320, address)
+        ))
     };
     let sender = sender.parse().map_err(|_| bad(sender))?;
     let recipients = recipients

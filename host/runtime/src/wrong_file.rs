@@ -7,8 +7,8 @@
 //!
 //! Standards: WebAssembly core 3.0 §5.5.16 and the component model's Binary.md (preambles).
 
-use model::foreign;
 use model::foreign::ErrorChain;
+use rules::foreign_text;
 use wasmparser::{Parser, Payload};
 
 /// The version of `postlet:mail` that this host implements.
@@ -204,7 +204,7 @@ fn not_webassembly(bytes: &[u8]) -> WrongFile {
     if ["(module", "(component", "(;"].iter().any(|start| first.starts_with(start)) {
         return WrongFile::Text;
     }
-    WrongFile::Other(ErrorChain::words(foreign::within(40, first)))
+    WrongFile::Other(ErrorChain::words(foreign_text::within(40, first)))
 }
 
 fn look_at_names(wasm: &[u8]) -> Result<(), WrongFile> {
@@ -265,7 +265,7 @@ fn track(version: &str) -> &str {
 }
 
 fn name(known: &str) -> ErrorChain {
-    ErrorChain::words(foreign::within(NAME, known))
+    ErrorChain::words(foreign_text::within(NAME, known))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("async-imap", &["mail"]),
     ("mail-parser", &["mime-component"]),
     ("html5ever", &["mime-component"]),
+    ("idna", &["rules"]),
     ("imap-codec", &["mailroom"]),
     ("rusqlite", &["store"]),
     ("rustls", &["net", "mailroom"]),
@@ -34,6 +35,7 @@ const OWNERS: &[(&str, &[&str])] = &[
 
 /// The crates of the project that each package of the product may use.
 const INSIDE: &[(&str, &[&str])] = &[
+    (SHARED, &[]),
     ("model", &[]),
     ("engine", &["model"]),
     ("net", &["model"]),
@@ -45,6 +47,9 @@ const INSIDE: &[(&str, &[&str])] = &[
     ("components", &[]),
     ("kit", &[]),
 ];
+
+/// The crate with the rules that host and guests share: every package may use it, and it uses none.
+const SHARED: &str = "rules";
 
 /// The crates of the project that a guest may use: it knows WIT, never the host's types.
 const GUEST: &[&str] = &["kit"];
@@ -143,7 +148,7 @@ fn advice(kin: &Kin, package: &str, dependency: &Dependency) -> Option<String> {
         return None;
     }
     if dependency.path.is_some() {
-        let known = allowed.contains(&name);
+        let known = name == SHARED || allowed.contains(&name);
         return (!known).then(|| {
             format!("`{package}` may not use `{name}`: add a port to `model`, which both may know")
         });
@@ -217,6 +222,17 @@ mod tests {
         check_edge("send-component", "components/send/Cargo.toml", &ours("kit"), 0);
         check_edge("send-component", "components/send/Cargo.toml", &ours("model"), 1);
         check_edge("hostile-guest", "tests/guests/hostile/Cargo.toml", &ours("model"), 1);
+    }
+
+    #[test]
+    fn every_package_may_use_the_shared_rules_and_they_use_none() {
+        for package in ["model", "mail", "kit"] {
+            check_edge(package, "", &ours(SHARED), 0);
+        }
+        check_edge("send-component", "components/send/Cargo.toml", &ours(SHARED), 0);
+        for known in ["model", "kit"] {
+            check_edge(SHARED, "host/rules/Cargo.toml", &ours(known), 1);
+        }
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub fn check(table: &[Row], file: &str, page: &str) -> Vec<Fault> {
             None => Some(Fault::new(
                 file,
                 *line,
-                format!("`{code}` is not in host/model/src/problem.rs: remove the row"),
+                format!("`{code}` is not in host/rules/src/problem_code.rs: remove the row"),
             )),
             Some((_, want)) if want.to_string() != *status => {
                 Some(Fault::new(file, *line, format!("the status of `{code}` is {want}")))

@@ -8,79 +8,27 @@
 //!
 //! Standards: RFC 9110 sections 5.6.6, 8.3 and 12.5.1; RFC 6266; RFC 7578 section 4.2; RFC 8187.
 
-use crate::http::percent;
+use rules::media_type::{Parameterised, is_token};
+use rules::percent;
+use rules::quality::thousandths;
 
-/// A header field value with parameters: `text/plain; charset=utf-8`, `form-data; name="to"`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parameterised {
-    /// The value before the first semicolon, in lower case.
-    pub head: String,
-    parameters: Vec<(String, String)>,
-}
-
-impl Parameterised {
-    /// Parses a value. Never fails: malformed parameters are left out.
-    #[must_use]
-    pub fn parse(text: &str) -> Self {
-        let (head, rest) = text.split_once(';').unwrap_or((text, ""));
-        let mut parameters = Vec::new();
-        let mut rest = rest;
-        while let Some((name, after)) = rest.split_once('=') {
-            let name = name.trim_matches(|c: char| c == ';' || c.is_ascii_whitespace());
-            let (value, after) = value(after.trim_start());
-            parameters.push((name.to_ascii_lowercase(), value));
-            rest = after;
-        }
-        Self { head: head.trim().to_ascii_lowercase(), parameters }
-    }
-
-    /// The parameter with that name (lower case).
-    #[must_use]
-    pub fn parameter(&self, name: &str) -> Option<&str> {
-        self.parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
-
-    /// The file name of a form part: `filename*` where it is valid, else `filename`.
-    ///
-    /// RFC 7578 section 4.2 forbids `filename*`, but some clients send it. Browsers and curl write
-    /// a double quote as `%22` and line breaks as `%0D` and `%0A` (HTML Standard section
-    /// 4.10.21.8); nothing else is decoded, since they do not escape a percent sign.
-    #[must_use]
-    pub fn filename(&self) -> Option<String> {
-        let extended = self.parameter("filename*").and_then(|value| {
-            let (charset, rest) = value.split_once('\'')?;
-            let (_language, encoded) = rest.split_once('\'')?;
-            charset.eq_ignore_ascii_case("utf-8").then(|| percent::decode(encoded)).flatten()
-        });
-        extended.or_else(|| {
-            self.parameter("filename")
-                .map(|name| name.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n"))
-        })
-    }
-}
-
-/// One parameter's value, and the rest.
-fn value(text: &str) -> (String, &str) {
-    let Some(quoted) = text.strip_prefix('"') else {
-        let (value, rest) = text.split_once(';').unwrap_or((text, ""));
-        return (value.trim().to_owned(), rest);
-    };
-    let mut out = String::new();
-    let mut chars = quoted.char_indices();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '"' => return (out, quoted.get(at + 1..).unwrap_or_default()),
-            '\\' => match chars.next() {
-                Some((_, escaped @ ('"' | '\\'))) => out.push(escaped),
-                // Deviation from RFC 9110 section 5.6.4: old browsers send `C:\dir\file` without
-                // escapes.
-                Some((_, other)) => out.extend(['\\', other]),
-                None => break,
-            },
-            other => out.push(other),
-        }
-    }
-    (out, "")
+/// The file name of a form part: `filename*` where it is valid, else `filename`.
+///
+/// RFC 7578 section 4.2 forbids `filename*`, but some clients send it. Browsers and curl write
+/// a double quote as `%22` and line breaks as `%0D` and `%0A` (HTML Standard section
+/// 4.10.21.8); nothing else is decoded, since they do not escape a percent sign.
+#[must_use]
+pub fn filename(disposition: &Parameterised) -> Option<String> {
+    let extended = disposition.parameter("filename*").and_then(|value| {
+        let (charset, rest) = value.split_once('\'')?;
+        let (_language, encoded) = rest.split_once('\'')?;
+        charset.eq_ignore_ascii_case("utf-8").then(|| percent::decode(encoded)).flatten()
+    });
+    extended.or_else(|| {
+        disposition
+            .parameter("filename")
+            .map(|name| name.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n"))
+    })
 }
 
 /// The `Content-Type` of a part that is downloaded, with those of the parameters that are present.
@@ -145,24 +93,12 @@ fn weight(accept: &str, kind: &str, subtype: &str) -> u16 {
             Some(_) | None => continue,
         };
         if specific > best.0 {
-            best = (specific, range.parameter("q").map_or(1000, thousandths));
+            // A malformed weight makes the type unacceptable.
+            let weight = range.parameter("q").map_or(Some(1000), thousandths);
+            best = (specific, weight.unwrap_or(0));
         }
     }
     best.1
-}
-
-fn thousandths(q: &str) -> u16 {
-    let (whole, fraction) = q.split_once('.').unwrap_or((q, ""));
-    if whole != "0" {
-        return 1000;
-    }
-    let digits: String = fraction.chars().chain("000".chars()).take(3).collect();
-    digits.parse().unwrap_or(0)
-}
-
-fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
 #[cfg(test)]
@@ -182,14 +118,6 @@ mod tests {
         check(r#"form-data; filename="C:\dir\a;b.txt"; name=x"#, Some("C:\\dir\\a;b.txt"));
         check(r#"form-data; filename="never closed"#, Some("never closed"));
         check("form-data", None);
-    }
-
-    #[test]
-    fn parameters_are_found_whatever_their_order() {
-        let parsed = Parameterised::parse("Multipart/Form-Data; x=\"1;2\" ; BOUNDARY=\"a b\"");
-        assert_eq!(parsed.head, "multipart/form-data");
-        assert_eq!(parsed.parameter("boundary"), Some("a b"));
-        assert_eq!(parsed.parameter("x"), Some("1;2"));
     }
 
     #[test]
@@ -226,6 +154,10 @@ mod tests {
             ("text/plain, application/json;q=0.5", true),
             ("text/plain;q=0, */*", false),
             ("text/plain;q=0.25, application/*;q=0.3", false),
+            ("text/plain;q=1.0, application/json;q=0.999", true),
+            ("text/plain;q=x", false),
+            ("text/plain;q=2", false),
+            ("text/plain;q=0.5000", false),
             ("", false),
         ] {
             assert_eq!(prefers_text(accept), text, "{accept:?}");
@@ -235,7 +167,7 @@ mod tests {
     #[track_caller]
     fn check(disposition: &str, want: Option<&str>) {
         assert_eq!(
-            Parameterised::parse(disposition).filename().as_deref(),
+            filename(&Parameterised::parse(disposition)).as_deref(),
             want,
             "{disposition:?}"
         );

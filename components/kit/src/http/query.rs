@@ -6,8 +6,10 @@
 //! Standard: application/x-www-form-urlencoded as in the URL Standard section 5.1, except that a
 //! malformed escape is refused.
 
-use crate::http::percent;
-use crate::problem::{Kind, Problem};
+use rules::foreign_text::printable_within;
+use rules::percent;
+
+use crate::problem::{Code, Problem};
 
 /// The longest value in bytes; nothing that the host looks up is longer.
 pub(crate) const LONGEST: usize = 4 * 1024;
@@ -26,7 +28,7 @@ impl Query {
         for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name).ok_or_else(|| {
-                Problem::new(Kind::InvalidQuery, "a parameter's name is not UTF-8")
+                Problem::new(Code::InvalidQuery, "a parameter's name is not UTF-8")
             })?;
             let Some(name) = allowed.iter().copied().find(|allowed| *allowed == name) else {
                 let name = shown(&name);
@@ -111,7 +113,7 @@ impl Query {
 /// A problem with the parameter of that name.
 #[must_use]
 pub fn invalid(name: &str, detail: impl Into<String>) -> Problem {
-    let mut problem = Problem::new(Kind::InvalidQuery, detail);
+    let mut problem = Problem::new(Code::InvalidQuery, detail);
     problem.told.extras.push(("parameter".to_owned(), name.to_owned()));
     problem
 }
@@ -122,7 +124,7 @@ fn decode(text: &str) -> Option<String> {
 
 /// The client's text, cut for the problem's detail.
 fn shown(text: &str) -> String {
-    text.chars().take(40).collect()
+    printable_within(40, text)
 }
 
 #[cfg(test)]
@@ -176,6 +178,8 @@ mod tests {
             "`c` is none of the words of `words`; it takes some of a, b, separated by commas";
         assert_eq!(problem.detail, want);
         assert_eq!(problem.extras, [("parameter".to_owned(), "words".to_owned())]);
+        let problem = Query::parse("a%E2%80%AEb%0A=1", ALLOWED).unwrap_err().told;
+        assert_eq!(problem.detail, "`a b` is not a query parameter of this operation");
     }
 
     #[test]

@@ -11,6 +11,8 @@
 
 use std::collections::HashSet;
 
+use rules::address::InvalidAddress;
+
 use crate::compose::address::{Mailbox, Refusal};
 use crate::compose::draft::{Draft, Stamp};
 use crate::compose::edit::Edit;
@@ -203,16 +205,12 @@ impl Faults {
         match Mailbox::parse(email) {
             Ok(mailbox) => Some(mailbox),
             Err(refusal) => {
-                let (code, detail) = match refusal {
-                    Refusal::ControlCharacter => (Code::ControlCharacter, CONTROL),
-                    Refusal::NotAscii => {
-                        (Code::NotAscii, "beyond ASCII, and so would need SMTPUTF8")
-                    }
-                    Refusal::Malformed => {
-                        (Code::BadAddress, "not a single address of the form local@domain")
-                    }
+                let code = match refusal {
+                    Refusal::Invalid(InvalidAddress::ControlCharacter) => Code::ControlCharacter,
+                    Refusal::Invalid(InvalidAddress::Malformed) => Code::BadAddress,
+                    Refusal::NotAscii => Code::NotAscii,
                 };
-                self.add(pointer, code, detail);
+                self.add(pointer, code, &refusal.to_string());
                 None
             }
         }

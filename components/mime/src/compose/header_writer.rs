@@ -11,6 +11,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rules::percent;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
@@ -112,14 +113,7 @@ fn parameter(name: &str, value: &str) -> Vec<String> {
     }
     let mut sections = vec!["utf-8''".to_owned()];
     for character in value.chars() {
-        let mut spelled = String::new();
-        for byte in character.encode_utf8(&mut [0; 4]).bytes() {
-            if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`{|}~".contains(&byte) {
-                spelled.push(char::from(byte));
-            } else {
-                spelled += &format!("%{byte:02X}");
-            }
-        }
+        let spelled = percent::encode_value(character.encode_utf8(&mut [0; 4]));
         match sections.last_mut() {
             Some(section) if section.len() + spelled.len() <= LONGEST_SECTION => {
                 *section += &spelled

@@ -14,6 +14,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::DecodePaddingMode;
 use base64::engine::GeneralPurpose;
 use base64::engine::GeneralPurposeConfig;
+use rules::percent::hex;
 
 use crate::charset::decode as decode_charset;
 use crate::charset::labels::named;
@@ -241,11 +242,6 @@ fn decode_q(payload: &[u8]) -> Vec<u8> {
         }
     }
     bytes
-}
-
-/// The value of one hexadecimal digit.
-pub fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]

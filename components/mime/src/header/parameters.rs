@@ -6,9 +6,11 @@
 //!
 //! Standards: RFC 2045 section 5.1, RFC 2231 sections 3 and 4.
 
+use rules::percent;
+
 use crate::charset::decode as decode_charset;
 use crate::header::comments::{after_comment, skip_comments};
-use crate::header::encoded_words::{decode as decode_words, hex, tidy, unfold};
+use crate::header::encoded_words::{decode as decode_words, tidy, unfold};
 
 /// The most sections; more than any sender writes. The rest is left out.
 const MOST_PARAMETERS: usize = 200;
@@ -261,7 +263,7 @@ fn extended_value(sections: &[&Section]) -> String {
             }
         }
         if section.encoded {
-            percent_decode(value, &mut bytes);
+            bytes.extend(percent::decode_lenient(value));
         } else {
             bytes.extend_from_slice(value.as_bytes());
         }
@@ -269,23 +271,6 @@ fn extended_value(sections: &[&Section]) -> String {
     let text = decode_charset(charset, &bytes);
     // Only where no charset is declared may it be encoded-words.
     if charset.is_some_and(|label| !label.is_empty()) { tidy(&text) } else { decode_words(&text) }
-}
-
-/// Decodes percent-encoding (RFC 3986 section 2.1); a percent sign that begins no escape is
-/// literal.
-pub fn percent_decode(text: &str, bytes: &mut Vec<u8>) {
-    let mut rest = text.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        rest = tail;
-        if let (b'%', [high, low, after @ ..]) = (first, tail)
-            && let (Some(high), Some(low)) = (hex(*high), hex(*low))
-        {
-            bytes.push(high << 4 | low);
-            rest = after;
-        } else {
-            bytes.push(*first);
-        }
-    }
 }
 
 #[cfg(test)]

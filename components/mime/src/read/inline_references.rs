@@ -11,9 +11,9 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use html5ever::data::NAMED_ENTITIES;
+use rules::percent;
 
 use crate::header::filename::cut;
-use crate::header::parameters::percent_decode;
 
 /// Names of parts: content ids without angle brackets, and URLs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,9 +98,8 @@ fn ends_with(text: &str, word: &str) -> bool {
 
 /// A name unchanged, and percent-decoded (RFC 2392 section 2).
 fn spellings(text: &str) -> [String; 2] {
-    let mut bytes = Vec::with_capacity(text.len());
-    percent_decode(text, &mut bytes);
-    [text.to_owned(), String::from_utf8(bytes).unwrap_or_default()]
+    let plain = String::from_utf8(percent::decode_lenient(text));
+    [text.to_owned(), plain.unwrap_or_default()]
 }
 
 /// Replaces character references (WHATWG HTML section 13.2.5.72). A value quoted by a reference

@@ -6,9 +6,11 @@
 //!
 //! Standards: RFC 2045 sections 6.7 and 6.8; uuencode as POSIX describes it.
 
+use rules::percent::hex;
+
 use crate::fault::{Code, Fault};
 use crate::header::comments::skip_comments;
-use crate::header::encoded_words::{hex, unfold};
+use crate::header::encoded_words::unfold;
 use crate::octets::CHUNK;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

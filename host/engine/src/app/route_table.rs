@@ -11,6 +11,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
+use rules::percent;
+
 /// Maximum number of segments of a pattern.
 const MOST_SEGMENTS: usize = 32;
 
@@ -286,7 +288,7 @@ impl<T> Node<T> {
             return Some(found);
         }
         if let Some(node) = &self.parameter
-            && let Some(value) = decoded(first)
+            && let Some(value) = percent::decode(first).filter(|value| !value.is_empty())
         {
             let before = values.len();
             values.push(value);
@@ -297,22 +299,6 @@ impl<T> Node<T> {
         }
         self.wildcard.as_ref().map(|(pattern, value)| (pattern, value, depth))
     }
-}
-
-/// None when an escape is invalid, the text is not UTF-8, or it is empty.
-fn decoded(segment: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(segment.len());
-    let mut rest = segment.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let mut digit = || rest.next().and_then(|byte| char::from(byte).to_digit(16));
-            let (high, low) = (digit()?, digit()?);
-            bytes.push(u8::try_from(high * 16 + low).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok().filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]

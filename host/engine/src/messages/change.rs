@@ -15,7 +15,8 @@ use model::account::Account;
 use model::mail::mailbox::{MailboxName, Role};
 use model::mail::message::{Flag, FlagChange, Moved};
 use model::port::imap::{CopyUid, FetchItem, ImapError, Messages};
-use model::problem::{Code, Fault, Problem, printable};
+use model::problem::{Code, Problem};
+use rules::foreign_text::printable;
 
 use crate::imap_pool::SessionError;
 use crate::imap_pool::lease::Lease;
@@ -38,9 +39,6 @@ pub(crate) async fn change_flags(
     keys: &[String],
     change: &FlagChange,
 ) -> Answers<Vec<String>> {
-    if let Some(problem) = impossible(change) {
-        return keys.iter().map(|_| Err(problem.clone())).collect();
-    }
     let batch = Batch::of(account, keys);
     let mut done = HashMap::new();
     for group in &batch.groups {
@@ -81,23 +79,6 @@ fn settled(change: &FlagChange, flags: Vec<String>) -> Result<Vec<String>, Probl
         Some(missing) => Err(unkept(missing.as_str(), "the message now has", &flags)),
         None => Ok(flags),
     }
-}
-
-/// `\Recent` belongs to the server (RFC 3501 §2.3.2).
-fn impossible(change: &FlagChange) -> Option<Problem> {
-    let mut flags = match change {
-        FlagChange::Set(flags) => flags.iter().chain(&[]),
-        FlagChange::Edit { add, remove } => add.iter().chain(remove),
-    };
-    flags.any(|flag| flag.same_as("\\Recent")).then(|| {
-        let detail = "`\\Recent` is set by the mail server only".to_owned();
-        let fault = Fault {
-            pointer: "/flags".to_owned(),
-            code: "invalid-flag".to_owned(),
-            detail: detail.clone(),
-        };
-        Problem::new(Code::InvalidBody, detail).with_faults(vec![fault])
-    })
 }
 
 async fn flag(

@@ -307,7 +307,7 @@ impl CredentialProvider {
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             let detail = format!(
                 "this host knows no authorization server `{}`; the operator has configured: {known}",
-                model::problem::printable(name)
+                rules::foreign_text::printable(name)
             );
             Problem::new(Code::NotConfigured, detail)
         })

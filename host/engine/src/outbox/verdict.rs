@@ -14,8 +14,8 @@
 use model::instant::Timestamp;
 use model::mail::address::EmailAddress;
 use model::port::smtp::{Data, Delivery, Reply, SmtpError};
-use model::problem::printable;
 use model::submission::{RecipientVerdict, State};
+use rules::foreign_text::printable;
 
 use crate::problems;
 
@@ -266,10 +266,10 @@ fn set(
 
 /// The error and its remedy, in one line without host names.
 fn told(error: &SmtpError) -> String {
-    let sentence = problems::smtp_sentence(error).unwrap_or_else(|| printable(&error.to_string()));
+    let sentence = problems::smtp_sentence(error).unwrap_or_else(|| printable(error.to_string()));
     match error {
         SmtpError::Credentials(reply) | SmtpError::Refused { reply, .. } => {
-            let said = printable(&reply.to_string());
+            let said = printable(reply.to_string());
             format!("{}. The server said: {said}", sentence.trim_end_matches('.'))
         }
         SmtpError::Dial(_)

@@ -3,33 +3,19 @@
 //! Invariant: two spellings of one domain (case, a final dot, an internationalised name and its
 //! A-label) become the same text.
 //!
-//! Standards: RFC 5890 §2.3.2.1 (A-labels), UTS 46; RFC 1035 §2.3.4 (sizes).
+//! Standards: RFC 5890 §2.3.2.1 (A-labels), UTS 46.
 
-/// RFC 1035 §2.3.4; a longer text in any spelling is not a domain.
-const LONGEST: usize = 253;
+use rules::domain;
 
-/// The normalised form of a domain; none when it is not one.
+/// The normalised form of a mail domain, which has two labels at least; none when it is not one.
 pub(crate) fn normalise(domain: &str) -> Option<String> {
     let domain = domain.strip_suffix('.').unwrap_or(domain);
-    if domain.len() > 4 * LONGEST {
-        return None;
-    }
-    let ascii = idna::domain_to_ascii(domain).ok()?;
-    let fits = ascii.len() <= LONGEST && ascii.contains('.') && ascii.split('.').all(is_label);
-    fits.then_some(ascii)
+    domain::in_ascii(domain).filter(|ascii| ascii.contains('.'))
 }
 
 /// A host name as in a certificate: lower case, at least two labels.
 pub(crate) fn is_host(text: &str) -> bool {
     normalise(text).is_some_and(|host| host == text)
-}
-
-fn is_label(label: &str) -> bool {
-    !label.is_empty()
-        && label.len() <= 63
-        && !label.starts_with('-')
-        && !label.ends_with('-')
-        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// A suffix of mail exchanger names. A `*` in its first label matches any number of digits, since

@@ -28,7 +28,8 @@ use model::port::capabilities::Message;
 use model::port::clock::Clock;
 use model::port::filter::FilterError;
 use model::port::mime::{Mime, MimeError};
-use model::problem::{Code, Fault, Problem, printable};
+use model::problem::{Code, Fault, Problem};
+use rules::foreign_text::printable;
 
 use crate::problems;
 use crate::settings::Settings;

@@ -203,7 +203,7 @@ fn foreign_sender(caller: &Caller, account: &Account, email: &str) -> Problem {
     let though = if own { ", though it is its own address" } else { "" };
     let mut detail = format!(
         "`{}` is not one of the account's identities{though}",
-        model::problem::printable(email)
+        rules::foreign_text::printable(email)
     );
     // Anonymous callers of a form must not learn its addresses.
     if caller.token.is_some() {

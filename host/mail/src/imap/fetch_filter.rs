@@ -10,7 +10,9 @@
 
 use std::io::Write;
 
-use crate::imap::tokenizer::{Text, Tokenizer, is_flag};
+use rules::flag::is_listed;
+
+use crate::imap::tokenizer::{Text, Tokenizer};
 use crate::timed_stream::ProtocolViolation;
 
 /// At most two literals are requested; each makes the parser start again.
@@ -187,7 +189,7 @@ impl FetchFilter {
         let flags: Vec<_> = inside
             .split(|&byte| byte == b' ')
             // A flag of this session, not of the message; RFC 9051 removed it.
-            .filter(|word| is_flag(word) && !word.eq_ignore_ascii_case(b"\\Recent"))
+            .filter(|word| is_listed(word) && !word.eq_ignore_ascii_case(b"\\Recent"))
             .take(MOST_FLAGS)
             .map(String::from_utf8_lossy)
             .collect();

@@ -6,7 +6,9 @@
 //!
 //! Standard: RFC 9051 §7.3.1 and §7.3.4.
 
-use crate::imap::tokenizer::{Text, Tokenizer, is_flag};
+use rules::flag::is_listed;
+
+use crate::imap::tokenizer::{Text, Tokenizer};
 use crate::timed_stream::ProtocolViolation;
 
 /// A whole response: its lines without their ends, and the literal after each but the last.
@@ -49,7 +51,7 @@ impl BufferedResponse {
                 return Err(ProtocolViolation("a LIST answer cannot be read"));
             }
             // `\*` and words without a backslash are not attributes.
-            if word.starts_with(b"\\") && is_flag(word) {
+            if word.starts_with(b"\\") && is_listed(word) {
                 attributes.push(word);
             }
         }

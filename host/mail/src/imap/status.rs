@@ -6,8 +6,9 @@
 //!
 //! Standard: RFC 9051 §7.1, RFC 5530.
 
+use rules::foreign_text::printable;
+
 use crate::imap::tokenizer::Tokenizer;
-use crate::printable::printable;
 
 /// Response code and text of a status response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -137,13 +137,3 @@ pub(crate) fn announced(line: &[u8]) -> Option<u64> {
     let digits = std::str::from_utf8(inside.get(open + 1..)?).ok()?;
     if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
 }
-
-/// RFC 9051 §9: flags and attributes contain no byte that ends an atom.
-pub(crate) fn is_flag(word: &[u8]) -> bool {
-    let name = word.strip_prefix(b"\\").unwrap_or(word);
-    (1..=255).contains(&name.len())
-        && name.iter().all(|&byte| {
-            byte.is_ascii_graphic()
-                && !matches!(byte, b'(' | b')' | b'{' | b'%' | b'*' | b'"' | b'\\' | b']')
-        })
-}

@@ -8,8 +8,7 @@
 //! Standards: RFC 5321 §4.2 (replies), RFC 3463 and RFC 2034 (enhanced codes).
 
 use model::port::smtp::Reply;
-
-use crate::printable::printable;
+use rules::foreign_text::printable;
 
 /// Collects the lines of one reply.
 #[derive(Debug, Default)]
@@ -80,7 +79,7 @@ impl Lines {
         Reply {
             code,
             enhanced: enhanced.map(|code| String::from_utf8_lossy(&code).into_owned()),
-            text: printable(&joined),
+            text: printable(joined),
         }
     }
 }

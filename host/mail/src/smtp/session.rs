@@ -269,9 +269,7 @@ impl Session {
         if eight_bit && self.extensions.eight_bit_mime {
             parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
         }
-        let beyond_ascii = |address: &model::mail::address::EmailAddress| {
-            address.as_str().rsplit_once('@').is_some_and(|(local, _)| !local.is_ascii())
-        };
+        let beyond_ascii = |address: &EmailAddress| !address.local().is_ascii();
         if self.extensions.smtputf8
             && (beyond_ascii(&envelope.sender) || envelope.recipients.iter().any(beyond_ascii))
         {

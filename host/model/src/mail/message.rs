@@ -10,24 +10,16 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+pub use rules::flag::InvalidFlag;
+
 use crate::instant::Timestamp;
 use crate::mail::address::Address;
 use crate::problem::Fault;
 
-/// An IMAP flag or keyword, safe on the wire: `\Seen`, `$Forwarded`, `Perso/Travail`.
+/// An IMAP flag that a client may set, and so safe in a command: `\Seen`, `$Forwarded`, `Perso/Travail`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Flag(Box<str>);
-
-/// In bytes, without the backslash.
-const LONGEST_FLAG: usize = 255;
-
-/// The text is not a flag that may be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a flag is 1 to 255 printable characters of ASCII without space and `( ) {{ ] % * \" \\`, with `\\` only in front"
-)]
-pub struct InvalidFlag;
 
 impl Flag {
     /// The flag as text.
@@ -46,11 +38,8 @@ impl Flag {
 impl FromStr for Flag {
     type Err = InvalidFlag;
     fn from_str(text: &str) -> Result<Self, InvalidFlag> {
-        let word = text.strip_prefix('\\').unwrap_or(text);
-        // RFC 9051 §9, `atom`: a flag that a server may list must also be settable.
-        let is_atom = |byte: u8| byte.is_ascii_graphic() && !b"(){]%*\"\\".contains(&byte);
-        let fits = (1..=LONGEST_FLAG).contains(&word.len()) && word.bytes().all(is_atom);
-        if fits { Ok(Self(text.into())) } else { Err(InvalidFlag) }
+        rules::flag::check(text)?;
+        Ok(Self(text.into()))
     }
 }
 

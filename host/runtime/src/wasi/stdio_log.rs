@@ -15,14 +15,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use model::foreign::shown;
 use model::ids::{RequestId, TenantId};
+use rules::foreign_text::shown;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-/// A longer line is broken: below the truncation limit ([`model::foreign::LONGEST`]), also where
+/// A longer line is broken: below the truncation limit ([`rules::foreign_text::LONGEST`]), also where
 /// some of it is escaped.
 const LINE: usize = 2048;
 /// Bytes of the last output that are kept.

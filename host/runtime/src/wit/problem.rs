@@ -8,6 +8,7 @@ use std::io;
 use model::ids::RequestId;
 use model::port::spool::SpoolError;
 use model::problem::{Code, Fault, Problem, Protocol};
+use rules::foreign_text::printable_within;
 
 use crate::error;
 use crate::wit::bindings::capabilities::postlet::mail::types as wit;
@@ -19,7 +20,7 @@ pub(crate) fn refuse(problem: Problem, request: Option<&RequestId>) -> wit::Prob
     let code = problem.code;
     if let Some(cause) = &problem.cause {
         let cause = error::chain(cause.as_ref());
-        if code.status().is_server_error() {
+        if code.status() >= 500 {
             tracing::warn!(request, code = code.as_str(), %cause, "{}", problem.detail);
         } else {
             tracing::debug!(request, code = code.as_str(), %cause, "{}", problem.detail);
@@ -27,7 +28,7 @@ pub(crate) fn refuse(problem: Problem, request: Option<&RequestId>) -> wit::Prob
     }
     wit::Problem {
         code: code.as_str().to_owned(),
-        status: code.status().as_u16(),
+        status: code.status(),
         title: code.title().to_owned(),
         detail: problem.detail,
         retryable: code.retryable(),
@@ -57,8 +58,7 @@ pub(crate) fn refuse(problem: Problem, request: Option<&RequestId>) -> wit::Prob
 pub(crate) fn bad_flags(fault: &FlagFault) -> Problem {
     let (code, detail) = match fault {
         FlagFault::Flag(word, why) => {
-            let shown: String = word.chars().take(80).collect();
-            ("flag", format!("{shown:?}: {why}"))
+            (why.code(), format!("`{}`: {why}", printable_within(80, word)))
         }
         FlagFault::SetAndEdit => {
             ("exclusive", "`set` cannot be combined with `add` or `remove`".to_owned())
@@ -126,7 +126,11 @@ mod tests {
     #[test]
     fn flags_that_cannot_be_meant_are_pointed_at() {
         check(&["two words"], &[], None, "flag");
-        check(&[], &["\\Seen\r\nA1 LOGOUT"], None, "flag");
+        check(&[], &["\\Seen\r\nA1 LOGOUT"], None, "unknown-flag");
+        // Refused as in the built-in component.
+        for word in ["\\Foo", "\\Recent"] {
+            check(&[word], &[], None, "unknown-flag");
+        }
         check(&[], &[], Some(&[""]), "flag");
         check(&["\\Seen"], &[], Some(&["\\Flagged"]), "exclusive");
     }

@@ -19,6 +19,7 @@ use model::problem::Code;
 use model::secret::Secret;
 use net::cli_client::Client;
 use net::tls::Trust;
+use rules::foreign_text::steers;
 use serde_json::{Value, json};
 
 /// Flags of the connection: the host's address, and the token.
@@ -206,13 +207,12 @@ pub(crate) fn warn(line: &str) {
 fn inert(line: &str) -> String {
     let mut safe = String::with_capacity(line.len());
     for letter in line.chars() {
-        let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        match letter {
-            '\n' | '\t' => safe.push(letter),
-            steers if turns || steers.is_control() => {
-                safe.push_str(&format!("\\u{:04x}", u32::from(steers)));
-            }
-            plain => safe.push(plain),
+        if matches!(letter, '\n' | '\t') || !steers(letter) {
+            safe.push(letter);
+        } else {
+            let mut units = [0; 2];
+            let units = letter.encode_utf16(&mut units).iter();
+            safe.extend(units.map(|unit| format!("\\u{unit:04x}")));
         }
     }
     safe
@@ -286,7 +286,8 @@ mod tests {
     fn control_characters_in_untrusted_text_are_escaped() {
         assert_eq!(inert("a\tb\nc Grüße 你好"), "a\tb\nc Grüße 你好");
         assert_eq!(inert("N\u{9b}31m\u{1b}[0m\u{202e}x"), "N\\u009b31m\\u001b[0m\\u202ex");
-        let name = json!({"name": "N\u{9b}\u{2028}"});
+        assert_eq!(inert("a\u{61c}\u{2060}b"), "a\\u061c\\u2060b");
+        let name = json!({"name": "N\u{9b}\u{2028}\u{feff}\u{e0001}"});
         let read: Value = serde_json::from_str(&inert(&name.to_string())).unwrap();
         assert_eq!(read, name);
     }

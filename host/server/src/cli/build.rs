@@ -9,7 +9,7 @@ use std::process::Stdio;
 use anyhow::{Context, bail};
 use engine::app::manifest::Manifest;
 use engine::app::manifest::component::{Build, Component};
-use model::foreign::shown;
+use rules::foreign_text::shown;
 use tokio::process::Command;
 
 use crate::deploy::{directory_of, manifest_of};

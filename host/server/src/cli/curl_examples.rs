@@ -6,7 +6,7 @@
 use engine::app::manifest::Manifest;
 use engine::app::manifest::trigger::Target;
 use engine::app::route_table::Pattern;
-use model::foreign::steers;
+use rules::foreign_text::steers;
 use serde_json::{Map, Value};
 
 /// The account of `dev` that replaces `:account`.

@@ -14,10 +14,10 @@ use anyhow::Context;
 use mailroom::{Mailroom, User};
 use model::account::{Account, Credentials, Identity, MailServer, Security};
 use model::caller::Scope;
-use model::foreign::shown;
 use model::ids::TenantId;
 use model::secret::Secret;
 use net::egress_guard::{Egress, Rule};
+use rules::foreign_text::shown;
 use serde_json::{Value, json};
 
 use crate::cli::build::say;

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use anyhow::Context;
 use model::caller::Scope;
-use model::foreign::shown;
 use model::ids::TenantId;
+use rules::foreign_text::shown;
 use serde_json::json;
 
 use crate::config::Config;

@@ -154,7 +154,7 @@ fn plain(page: PublicRoute, query: &str) -> Result<(), Problem> {
 }
 
 fn unknown_parameter(name: &str, of: &str) -> Problem {
-    let name = model::problem::printable(name);
+    let name = rules::foreign_text::printable(name);
     let detail = format!("`{name}` is not a query parameter of this {of}");
     wrong_parameter(&name, detail)
 }

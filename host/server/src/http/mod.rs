@@ -2,7 +2,6 @@
 
 pub(crate) mod response;
 pub(crate) mod content_type;
-pub(crate) mod accept_language;
 pub(crate) mod no_route;
 pub(crate) mod request_head;
 pub(crate) mod slow_client;

@@ -9,9 +9,9 @@ use bytes::Bytes;
 use engine::app::manifest::trigger::StaticResponse;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
-use model::foreign::within;
 use model::ids::RequestId;
 use model::problem::{Code, Problem, Protocol};
+use rules::foreign_text::within;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -96,7 +96,7 @@ pub(crate) fn logged(problem: &Problem, request: &RequestId) -> Response<Body> {
 }
 
 fn log(problem: &Problem, request: &RequestId) {
-    let status = problem.code.status();
+    let status = status(problem.code);
     let cause = problem.cause.as_ref().map(|cause| chain(cause.as_ref()));
     if status.is_server_error() {
         tracing::warn!(request = request.as_str(), code = problem.code.as_str(), detail = %problem.detail, cause, "a request failed");
@@ -107,7 +107,7 @@ fn log(problem: &Problem, request: &RequestId) {
 
 fn shown(problem: &Problem, request: &RequestId, more: Map<String, Value>) -> Response<Body> {
     let mut answer = typed(
-        problem.code.status(),
+        status(problem.code),
         "application/problem+json",
         format!("{}\n", document(problem, request, more)),
     );
@@ -124,6 +124,11 @@ fn shown(problem: &Problem, request: &RequestId, more: Map<String, Value>) -> Re
         }
     }
     answer
+}
+
+/// The HTTP status of a code, which is from 400 to 599.
+fn status(code: Code) -> StatusCode {
+    StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// The header field that repeats a member: what would be accepted (RFC 9110 §15.5.6, §15.5.16).
@@ -146,7 +151,7 @@ fn document(problem: &Problem, request: &RequestId, more: Map<String, Value>) ->
     }
     members.insert("type".to_owned(), json!(format!("urn:postlet:problem:{}", code.as_str())));
     members.insert("title".to_owned(), json!(code.title()));
-    members.insert("status".to_owned(), json!(code.status().as_u16()));
+    members.insert("status".to_owned(), json!(code.status()));
     members.insert("detail".to_owned(), words(&problem.detail));
     members.insert("code".to_owned(), json!(code.as_str()));
     members.insert("retryable".to_owned(), json!(code.retryable()));

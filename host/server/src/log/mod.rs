@@ -16,7 +16,7 @@ use std::io::Write as _;
 use std::panic::PanicHookInfo;
 use std::sync::Arc;
 
-use model::foreign::{LONGEST, Printable};
+use rules::foreign_text::{LONGEST, Printable};
 use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -375,7 +375,7 @@ mod tests {
                     let shown: String = line.chars().take(300).collect();
                     assert!(line.len() < 12 << 10, "{} bytes: {shown}", line.len());
                     let line = line.strip_suffix('\n').expect("an end of line");
-                    assert!(!line.contains(model::foreign::steers), "{shown}");
+                    assert!(!line.contains(rules::foreign_text::steers), "{shown}");
                     if form == Form::Json {
                         let entry: Value = serde_json::from_str(line).expect(&shown);
                         assert_eq!(entry["level"], "WARN", "{shown}");

@@ -7,6 +7,7 @@
 //! Standards: RFC 9110 §15 (statuses), §8.3.1 (media types).
 
 use engine::app::manifest::trigger::Route;
+use rules::media_type::is_token;
 use runtime::component::Operation;
 
 /// Maximum length of a media type, in bytes.
@@ -73,7 +74,7 @@ fn one(operation: &Operation) -> Result<(), String> {
 }
 
 fn shown(name: &str) -> String {
-    format!("`{}`", model::foreign::within(80, name))
+    format!("`{}`", rules::foreign_text::within(80, name))
 }
 
 /// Whether it is a media type (RFC 9110 §8.3.1). `*` is a token character, so ranges are accepted, as in
@@ -118,12 +119,6 @@ fn end_of_quoted(text: &str) -> Option<usize> {
         }
     }
     None
-}
-
-/// Whether it is a token (RFC 9110 §5.6.2).
-fn is_token(text: &str) -> bool {
-    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(known)
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@
 //!
 //! Invariant: every problem of a query names the parameter in the member `parameter`.
 
-use model::foreign::within;
 use model::problem::{Code, Fault, Problem};
+use rules::foreign_text::within;
 
 use crate::openapi::operation::{BodySchema, CheckedOperation};
 use crate::schema::child_pool::Asking;

@@ -8,7 +8,7 @@
 
 use model::ids::{AccountId, SubmissionId, TenantId};
 use model::instant::Timestamp;
-use model::problem::printable;
+use rules::foreign_text::printable;
 use rusqlite::Connection;
 
 use crate::rules::outbox::DAMAGED;

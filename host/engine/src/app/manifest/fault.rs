@@ -2,7 +2,7 @@
 //!
 //! Independent of what a manifest means.
 
-use model::foreign::shown;
+use rules::foreign_text::shown;
 
 /// A manifest error, with its position and advice.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

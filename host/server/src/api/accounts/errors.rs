@@ -34,7 +34,7 @@ pub(crate) fn not_allowed(pointer: &str, detail: String) -> Problem {
 pub(crate) fn unknown(id: &str) -> Problem {
     Problem::new(
         Code::NoSuchAccount,
-        format!("no account `{}` belongs to this token", model::problem::printable(id)),
+        format!("no account `{}` belongs to this token", rules::foreign_text::printable(id)),
     )
 }
 

@@ -11,10 +11,9 @@ use model::caller::Caller;
 use model::discovery::{DiscoveryResult, Step};
 use model::mail::address::EmailAddress;
 use model::problem::{Code, Problem};
-use model::provider::{Auth, Profile, Server, Username};
+use model::provider::{Auth, Localised, Profile, Server, Username};
 
 use crate::api::accounts::request::{AccountRequest, ServerRequest};
-use crate::http::accept_language;
 
 const WAY_OUT: &str =
     "give `imap`, `smtp` or both, with the settings from the provider's help pages";
@@ -39,7 +38,7 @@ pub(crate) async fn find_missing_servers(
         return Err(nothing(email, &found.steps));
     };
     if profile.imap.is_none() && profile.smtp.is_none() {
-        let why = accept_language::choose(&found.recommendation, accept).unwrap_or_default();
+        let why = Localised::preferred(&found.recommendation, accept).unwrap_or_default();
         return Err(Problem::new(
             Code::NoServersFound,
             format!("{why} If there are mail servers nevertheless, {WAY_OUT}."),
@@ -62,10 +61,7 @@ pub(crate) async fn find_missing_servers(
 fn taken(server: &Server, email: &EmailAddress) -> ServerRequest {
     let username = match server.username {
         Username::Email => email.as_str().to_owned(),
-        Username::LocalPart => {
-            let local = email.as_str().rsplit_once('@').map(|(local, _)| local);
-            local.unwrap_or(email.as_str()).to_owned()
-        }
+        Username::LocalPart => email.local().to_owned(),
     };
     ServerRequest {
         host: server.host.clone(),
@@ -90,7 +86,7 @@ fn nothing(email: &EmailAddress, steps: &[Step]) -> Problem {
 }
 
 fn no_password(engine: &Engine, profile: &Profile, accept: &str) -> Problem {
-    let hint = accept_language::choose(&profile.hints, accept).map(str::to_owned);
+    let hint = Localised::preferred(&profile.hints, accept).map(str::to_owned);
     let why = hint.unwrap_or_else(|| format!("{} accepts no passwords.", profile.name));
     let host = profile.imap.as_ref().or(profile.smtp.as_ref()).map(|server| server.host.as_str());
     let way = match host.and_then(|host| engine.authorization_server_for(host)) {

@@ -8,10 +8,11 @@ use model::account::{Account, Credentials, Identity, MailServer, TokenSource};
 use model::health::Health;
 use model::ids::RequestId;
 use model::problem::{Code, Problem, Protocol};
+use model::provider::Localised;
 use runtime::body::Body;
 use serde_json::{Map, Value, json};
 
-use crate::http::{accept_language, response};
+use crate::http::response;
 
 /// The JSON of an account.
 pub(crate) fn account(
@@ -116,7 +117,7 @@ pub(crate) fn verified(tried: &Verification, accept: &str) -> Response<Body> {
 /// The JSON of a verification, to be a member of another document.
 pub(crate) fn verification(tried: &Verification, accept: &str) -> Value {
     let help =
-        Help { text: accept_language::choose(&tried.help, accept), url: tried.help_url.as_deref() };
+        Help { text: Localised::preferred(&tried.help, accept), url: tried.help_url.as_deref() };
     let half = |half: &Option<Probe>| half.as_ref().map(|half| probe(half, &help));
     json!({"ok": tried.problem().is_none(), "imap": half(&tried.imap), "smtp": half(&tried.smtp)})
 }

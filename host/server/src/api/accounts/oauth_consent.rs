@@ -102,7 +102,7 @@ async fn end(engine: &Engine, query: &str) -> Result<(), Problem> {
         }
         let detail = format!(
             "the authorization server returned `{}`; ask the sender of the link to start again",
-            model::problem::printable(&error)
+            rules::foreign_text::printable(&error)
         );
         return Err(Problem::new(Code::InvalidConsent, detail));
     }

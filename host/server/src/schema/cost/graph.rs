@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use rules::percent;
 use serde_json::{Map, Value};
 
 /// Maximum of property names times nodes, up to which names are counted separately; beyond it all names
@@ -354,7 +355,7 @@ impl<'a> Graph<'a> {
             let named = self.resources.iter().filter(|(id, _)| last(id) == last(base));
             named.map(|(_, value)| *value).collect()
         };
-        let fragment = decoded(fragment);
+        let fragment = String::from_utf8_lossy(&percent::decode_lenient(fragment)).into_owned();
         if fragment.is_empty() {
             roots
         } else if fragment.starts_with('/') {
@@ -417,26 +418,6 @@ fn values(value: &Value) -> u64 {
         Value::Object(members) => 1 + members.values().map(values).sum::<u64>(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 1,
     }
-}
-
-/// RFC 3986 §2.1.
-fn decoded(fragment: &str) -> String {
-    let mut bytes = Vec::with_capacity(fragment.len());
-    let mut rest = fragment.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let hex = |byte: &u8| char::from(*byte).to_digit(16).and_then(|d| u8::try_from(d).ok());
-        match (first, after) {
-            (b'%', [high, low, after @ ..]) if hex(high).is_some() && hex(low).is_some() => {
-                bytes.push(hex(high).unwrap_or_default() * 16 + hex(low).unwrap_or_default());
-                rest = after;
-            }
-            _ => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn at_of(counts: &[u64], at: usize) -> u64 {
