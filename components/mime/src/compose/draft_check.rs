@@ -11,7 +11,8 @@
 
 use std::collections::HashSet;
 
-use crate::compose::address::{Mailbox, Refusal};
+use crate::compose::address::Mailbox;
+use crate::compose::bad_address;
 use crate::compose::draft::{Draft, Stamp};
 use crate::compose::edit::Edit;
 use crate::fault::{Code, Fault};
@@ -203,16 +204,8 @@ impl Faults {
         match Mailbox::parse(email) {
             Ok(mailbox) => Some(mailbox),
             Err(refusal) => {
-                let (code, detail) = match refusal {
-                    Refusal::ControlCharacter => (Code::ControlCharacter, CONTROL),
-                    Refusal::NotAscii => {
-                        (Code::NotAscii, "beyond ASCII, and so would need SMTPUTF8")
-                    }
-                    Refusal::Malformed => {
-                        (Code::BadAddress, "not a single address of the form local@domain")
-                    }
-                };
-                self.add(pointer, code, detail);
+                let (code, detail) = bad_address::describe(email, refusal);
+                self.add(pointer, code, &detail);
                 None
             }
         }
