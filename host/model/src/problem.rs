@@ -95,8 +95,11 @@ codes! {
     ForeignSender = FORBIDDEN, "foreign-sender", "The account may not send as this address", Never;
     /// A filter rejected the message; `filter` and `filterCode` say which and why.
     RejectedByFilter = UNPROCESSABLE_ENTITY, "rejected-by-filter", "A filter refused the message", Never;
-    /// A filter trapped or exceeded its time, and its binding fails closed.
+    /// A filter exceeded its time or a limit, and its binding fails closed.
     FilterFailed = SERVICE_UNAVAILABLE, "filter-failed", "A filter that must see the message failed", Later;
+    /// A filter trapped, or returned edits that cannot be applied, and its binding fails closed: the
+    /// same message gets the same again.
+    FilterBroken = INTERNAL_SERVER_ERROR, "filter-broken", "A filter that must see the message does not work", Never;
     /// A filter returned an edit that its manifest does not grant.
     EditNotGranted = INTERNAL_SERVER_ERROR, "edit-not-granted", "A filter made an edit that it is not granted", Never;
     /// A Content-Type that the operation does not accept.
