@@ -31,7 +31,7 @@ use wasmtime_wasi_http::{WasiBody, WasiHttpView};
 
 use crate::body::{Body, Client, Incoming, Outgoing, Wanted};
 use crate::component::Component;
-use crate::error::{AnswerFault, EndpointError, LimitKind, RuntimeError, one_line};
+use crate::error::{AnswerFault, EndpointError, LimitKind, RuntimeError};
 use crate::failure_log::Failure;
 use crate::guest_state::{GuestState, HostAccess};
 use crate::limits::{Limits, time_budget};
@@ -64,9 +64,8 @@ impl Endpoint {
         capabilities: Arc<dyn Capabilities>,
         limits: Limits,
     ) -> Result<Self, RuntimeError> {
-        let pre = machine.endpoints.instantiate_pre(&component.compiled).map_err(|error| {
-            RuntimeError::Link { component: component.name().into(), source: one_line(error) }
-        })?;
+        let pre = machine.endpoints.instantiate_pre(&component.compiled);
+        let pre = pre.map_err(|error| component.not_linked(error))?;
         let handler = match (ProxyPre::new(pre.clone()), ServicePre::new(pre)) {
             (Ok(pre), _) => Handler::P2(pre),
             (Err(_), Ok(pre)) => Handler::P3(pre),
