@@ -181,7 +181,7 @@ impl Host {
             text: Some("hello\n".to_owned()),
             ..Draft::default()
         };
-        self.engine.submit(&grant, draft).await
+        self.engine.submit(&grant, draft).await.map(|accepted| accepted.receipt)
     }
 
     /// The bytes that would be sent.

@@ -130,6 +130,15 @@ pub struct Receipt {
     pub warnings: Vec<String>,
 }
 
+/// A submission that is accepted now, or was before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its receipt, with the current state.
+    pub receipt: Receipt,
+    /// An earlier request with the same Idempotency-Key submitted it.
+    pub is_replay: bool,
+}
+
 /// The state of one recipient.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecipientVerdict {

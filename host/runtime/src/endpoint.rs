@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Body as HttpBody;
 use model::caller::Caller;
@@ -37,6 +37,10 @@ use crate::guest_state::{GuestState, HostAccess};
 use crate::limits::{Limits, time_budget};
 use crate::spawn::{AbortOnDrop, spawn};
 use crate::wasm_engine::{Instance, WasmEngine};
+
+/// A field of responses to a request whose Idempotency-Key was used before, as Stripe has it: the
+/// draft of the IETF (draft-ietf-httpapi-idempotency-key-header) has none.
+pub const REPLAYED: &str = "idempotent-replayed";
 
 /// A component that serves HTTP, linked and ready. Cheap to share; requests do not wait for each
 /// other.
@@ -129,6 +133,7 @@ impl Endpoint {
         let instance = self.machine.instance(&self.name, &self.limits, powers, place);
         let meter = Arc::clone(&instance.meter);
         let refused = instance.store.data().refused_status();
+        let replayed = instance.store.data().replayed();
         let is_head = request.method() == Method::HEAD;
         let client = Arc::new(Client::default());
         let request = with_authority(request)
@@ -160,6 +165,10 @@ impl Endpoint {
             Some(Err(_)) | None => self.check(head.status, &mut head.headers),
         };
         let length = checked.map_err(|error| failure.note(error))?;
+        if replayed.load(Relaxed) {
+            head.headers
+                .insert(HeaderName::from_static(REPLAYED), HeaderValue::from_static("true"));
+        }
         let wanted = match head.status {
             _ if is_head => Wanted::Head,
             StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED => {

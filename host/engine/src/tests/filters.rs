@@ -350,7 +350,7 @@ async fn the_whole_chain_has_one_deadline() {
         host.clock.advance(REST);
         assert!(settle(submit.as_mut()));
     }
-    let receipt = answer.unwrap().unwrap();
+    let receipt = answer.unwrap().unwrap().receipt;
     assert_eq!(receipt.warnings.len(), 2, "{:?}", receipt.warnings);
     assert!(receipt.warnings.iter().all(|warning| warning.contains("within the 2 s")));
     assert_eq!(names(&log), ["shadow", "slow"], "nothing is left for the third");
