@@ -1,13 +1,11 @@
 //! API client of the commands `account`, `token` and `key`: connection flags, requests, and
 //! output for a person or a script.
 //!
-//! A client like any other, without special access. Results go to standard output,
-//! everything else to standard error.
+//! A client like any other, without special access.
 //!
 //! Invariant: with `--json` there is exactly one document on standard output, on success
 //! and on failure.
 
-use std::io::Write;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +18,8 @@ use model::secret::Secret;
 use net::cli_client::Client;
 use net::tls::Trust;
 use serde_json::{Value, json};
+
+use crate::cli::output::{inert, say, warn};
 
 /// Flags of the connection: the host's address, and the token.
 #[derive(Args, Debug)]
@@ -190,34 +190,6 @@ pub(crate) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Prints a line on standard output.
-pub(crate) fn say(line: &str) -> anyhow::Result<()> {
-    writeln!(std::io::stdout(), "{}", inert(line)).context("cannot write to standard output")
-}
-
-/// Prints a line on standard error.
-pub(crate) fn warn(line: &str) {
-    // Standard error may be closed.
-    let _ = writeln!(std::io::stderr(), "{}", inert(line));
-}
-
-/// Escapes control characters and bidirectional formatting characters as JSON does, since names are
-/// untrusted text. A JSON document keeps its meaning.
-fn inert(line: &str) -> String {
-    let mut safe = String::with_capacity(line.len());
-    for letter in line.chars() {
-        let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        match letter {
-            '\n' | '\t' => safe.push(letter),
-            steers if turns || steers.is_control() => {
-                safe.push_str(&format!("\\u{:04x}", u32::from(steers)));
-            }
-            plain => safe.push(plain),
-        }
-    }
-    safe
-}
-
 /// The user's language as a language tag (RFC 5646), from the POSIX locale (`zh_CN.UTF-8`).
 fn language() -> String {
     let set =
@@ -280,15 +252,6 @@ mod tests {
             assert_eq!(in_the_clear(url), None, "{url}");
         }
         assert_eq!(in_the_clear("http://vm:7400").as_deref(), Some("vm"));
-    }
-
-    #[test]
-    fn control_characters_in_untrusted_text_are_escaped() {
-        assert_eq!(inert("a\tb\nc Grüße 你好"), "a\tb\nc Grüße 你好");
-        assert_eq!(inert("N\u{9b}31m\u{1b}[0m\u{202e}x"), "N\\u009b31m\\u001b[0m\\u202ex");
-        let name = json!({"name": "N\u{9b}\u{2028}"});
-        let read: Value = serde_json::from_str(&inert(&name.to_string())).unwrap();
-        assert_eq!(read, name);
     }
 
     #[test]

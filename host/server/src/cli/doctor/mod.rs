@@ -17,8 +17,8 @@ use net::https_fetch::Fetcher;
 use net::tls::Trust;
 use serde_json::{Value, json};
 
-use crate::cli::api_client::say;
 use crate::cli::doctor::check::{Check, State};
+use crate::cli::output::say;
 use crate::config::master_key::EnvironmentKeys;
 use crate::config::{Config, ConfigFault};
 use crate::os::clock::SystemClock;

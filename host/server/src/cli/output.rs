@@ -1,0 +1,79 @@
+//! Standard output and standard error of the commands.
+//!
+//! Results go to standard output, everything else to standard error. A reader may leave before the
+//! end, as `| head -1` does: without a reader of standard output a command ends without a message and
+//! with the status that a shell reports for SIGPIPE; without one of standard error it goes on.
+//!
+//! Invariant: nothing here panics, and control characters are escaped.
+//!
+//! Standards: POSIX.1 (EPIPE of write).
+
+use std::io::{ErrorKind, Write};
+
+use anyhow::Context;
+
+/// Standard output has no reader any more (EPIPE).
+#[derive(Debug, thiserror::Error)]
+#[error("the reader of standard output has left")]
+pub struct ReaderLeft;
+
+impl ReaderLeft {
+    /// 128 and the number of SIGPIPE.
+    pub const STATUS: u8 = 141;
+}
+
+/// A line of the result.
+///
+/// # Errors
+/// [`ReaderLeft`], or that it cannot be written.
+pub(crate) fn say(line: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{}", inert(line)).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(ReaderLeft.into()),
+        ended => ended.context("cannot write to standard output"),
+    }
+}
+
+/// A line beside the result: progress, warnings, errors.
+pub fn warn(line: &str) {
+    // Standard error may be closed.
+    let _ = writeln!(std::io::stderr(), "{}", inert(line));
+}
+
+/// The same under the program's name, where other programs write beside it.
+pub fn note(line: &str) {
+    warn(&format!("postlet: {line}"));
+}
+
+/// Escapes control characters and bidirectional formatting characters as JSON does, since names are
+/// untrusted text. A JSON document keeps its meaning.
+pub(crate) fn inert(line: &str) -> String {
+    let mut safe = String::with_capacity(line.len());
+    for letter in line.chars() {
+        let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        match letter {
+            '\n' | '\t' => safe.push(letter),
+            steers if turns || steers.is_control() => {
+                safe.push_str(&format!("\\u{:04x}", u32::from(steers)));
+            }
+            plain => safe.push(plain),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn control_characters_in_untrusted_text_are_escaped() {
+        assert_eq!(inert("a\tb\nc Grüße 你好"), "a\tb\nc Grüße 你好");
+        assert_eq!(inert("N\u{9b}31m\u{1b}[0m\u{202e}x"), "N\\u009b31m\\u001b[0m\\u202ex");
+        let name = json!({"name": "N\u{9b}\u{2028}"});
+        let read: Value = serde_json::from_str(&inert(&name.to_string())).unwrap();
+        assert_eq!(read, name);
+    }
+}
